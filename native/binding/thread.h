@@ -1,0 +1,50 @@
+// WorkerThread: one thread of ours with a queue of jobs, each resolving a JavaScript promise when it is done. Keeps
+// capture, the pixel path and inference off libuv's four threads, which DNS, files and sharp share.
+#pragma once
+#include <napi.h>
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "../plan/status.h"
+
+namespace gapcam {
+
+// A unit of work: Work() runs on the thread and touches no N-API; Result() runs on the JavaScript thread afterwards.
+class Job {
+ public:
+  virtual ~Job() = default;
+  virtual Status Work() = 0;
+  virtual Napi::Value Result(Napi::Env env) { return env.Undefined(); }
+
+ private:
+  friend class WorkerThread;
+  Status status_;
+  Napi::Promise::Deferred* deferred_ = nullptr;
+};
+
+// Makes a JavaScript Error with `code` set, for src/engine and src/camera to turn into a GapcamError.
+Napi::Error ToError(Napi::Env env, const Status& status);
+
+class WorkerThread {
+ public:
+  WorkerThread(Napi::Env env, const char* name);
+  ~WorkerThread();  // waits for the job in progress; jobs still queued are rejected
+  WorkerThread(const WorkerThread&) = delete;
+  WorkerThread& operator=(const WorkerThread&) = delete;
+
+  // Queues a job, takes it over, and returns its promise. The event loop stays alive while jobs are pending only.
+  Napi::Promise Post(std::unique_ptr<Job> job);
+  // Refuses further jobs and joins the thread once the queue is empty. Safe to call twice.
+  void Stop();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+  std::thread thread_;
+};
+
+}  // namespace gapcam

@@ -1,0 +1,205 @@
+/**
+ * The plan: what the compiler hands to an executor. Plain data here, and one little-endian buffer on its way to the
+ * native side (`serializePlan`), which the native reader treats as hostile input. docs/plan-format.md draws it.
+ */
+import { GapcamError } from '../errors.js'
+import type { Layout } from '../tensor.js'
+import { binaryOps, elementwiseOps, parameterWords, poolOps, reduceOps, stepKinds, stepTable, type StepKind, type StepParameters } from './steps.js'
+
+export const planVersion = 1
+
+/** Types a plan's tensor can have; the number in the buffer is the place in this list. */
+export const planTypes = ['float32', 'float16', 'int8', 'uint8', 'int32'] as const
+export type PlanType = (typeof planTypes)[number]
+export const planTypeBytes: Readonly<Record<PlanType, number>> = { float32: 4, float16: 2, int8: 1, uint8: 1, int32: 4 }
+
+export interface PlanTensor {
+  readonly name: string
+  readonly type: PlanType
+  /** Up to 5 sizes, each at least 1, row-major and dense; images are NHWC. */
+  readonly shape: readonly number[]
+  readonly storage: 'arena' | 'constant'
+  /** Bytes from the start of the arena or of the constants; a multiple of 64. */
+  readonly offset: number
+  readonly scale: number
+  readonly zeroPoint: number
+}
+
+export type PlanStep = {
+  readonly [K in StepKind]: {
+    readonly kind: K
+    /** The node (or nodes) of the model that this step computes, for profiles and errors. */
+    readonly name: string
+    /** Indices into `tensors`; null is an optional tensor that is absent. */
+    readonly inputs: readonly (number | null)[]
+    readonly outputs: readonly (number | null)[]
+    readonly parameters: StepParameters<K>
+  }
+}[StepKind]
+
+export interface PlanPort {
+  readonly name: string
+  readonly tensor: number
+  /** How the tensor relates to ONNX's order: 'nhwc' where the model's own input or output is NCHW and this is not. */
+  readonly layout: Layout
+}
+
+export interface Plan {
+  readonly tensors: readonly PlanTensor[]
+  readonly steps: readonly PlanStep[]
+  readonly inputs: readonly PlanPort[]
+  readonly outputs: readonly PlanPort[]
+  readonly arenaBytes: number
+  /** Chunks with their offsets; views of the model's file as far as no pass computed them. */
+  readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
+  readonly constantBytes: number
+}
+
+const magic = 0x4e4c5047 // "GPLN"
+const headerBytes = 64
+const tensorBytes = 64
+const stepBytes = 32
+const portBytes = 16
+const absent = 0xffffffff
+const layouts: readonly Layout[] = ['none', 'nchw', 'nhwc']
+
+/**
+ * One buffer: header · tensors · inputs · outputs · steps · words · strings · padding to 64 · constants.
+ *
+ * header  magic, version, counts of tensors, inputs, outputs, steps, words, string bytes (8 × u32),
+ *         arenaBytes u64, constantBytes u64, constantsAt u64, reserved u64
+ * tensor  type u8, storage u8 (0 arena, 1 constant), rank u8, 0 u8, sizes 5 × u32 (unused ones 1), offset u64,
+ *         byteLength u64, scale f32, zeroPoint i32, nameAt u32, nameLength u32, 2 × u32 zero
+ * port    tensor u32, nameAt u32, nameLength u32, layout u32 (0 none, 1 nchw, 2 nhwc)
+ * step    kind u32, inputs u32, outputs u32, wordsAt u32, words u32, nameAt u32, nameLength u32, packing u32 (0: the
+ *         target's own). Its words: input indices, output indices (0xffffffff absent), then the parameters.
+ */
+export function serializePlan(plan: Plan): Uint8Array<ArrayBuffer> {
+  const strings = new StringTable()
+  const words = new WordPool()
+  const steps = plan.steps.map((step) => ({ step, name: strings.add(step.name), ...words.addStep(step) }))
+  const tensorNames = plan.tensors.map((t) => strings.add(t.name))
+  const ports = [...plan.inputs, ...plan.outputs]
+  const portNames = ports.map((p) => strings.add(p.name))
+  const text = strings.bytes()
+
+  const tensorsAt = headerBytes
+  const portsAt = tensorsAt + plan.tensors.length * tensorBytes
+  const stepsAt = portsAt + ports.length * portBytes
+  const wordsAt = stepsAt + plan.steps.length * stepBytes
+  const stringsAt = wordsAt + words.length * 4
+  const constantsAt = align64(stringsAt + text.length)
+  const buffer = new Uint8Array(constantsAt + plan.constantBytes)
+  const view = new DataView(buffer.buffer)
+
+  const header = [magic, planVersion, plan.tensors.length, plan.inputs.length, plan.outputs.length, plan.steps.length, words.length, text.length]
+  header.forEach((word, i) => view.setUint32(i * 4, word, true))
+  view.setBigUint64(32, BigInt(plan.arenaBytes), true)
+  view.setBigUint64(40, BigInt(plan.constantBytes), true)
+  view.setBigUint64(48, BigInt(constantsAt), true)
+
+  plan.tensors.forEach((tensor, i) => writeTensor(view, tensorsAt + i * tensorBytes, tensor, tensorNames[i]!))
+  ports.forEach((port, i) => {
+    const name = portNames[i]!
+    const fields = [port.tensor, name.at, name.length, layouts.indexOf(port.layout)]
+    fields.forEach((word, j) => view.setUint32(portsAt + i * portBytes + j * 4, word, true))
+  })
+  steps.forEach(({ step, name, at, count }, i) => {
+    const fields = [stepKinds.indexOf(step.kind), step.inputs.length, step.outputs.length, at, count, name.at, name.length, 0]
+    fields.forEach((word, j) => view.setUint32(stepsAt + i * stepBytes + j * 4, word, true))
+  })
+  words.write(view, wordsAt)
+  buffer.set(text, stringsAt)
+  for (const chunk of plan.constants) buffer.set(chunk.bytes, constantsAt + chunk.offset)
+  return buffer
+}
+
+export function align64(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64
+}
+
+function writeTensor(view: DataView, at: number, tensor: PlanTensor, name: { at: number; length: number }): void {
+  const rank = tensor.shape.length
+  if (rank > 5) throw new GapcamError('MODEL_UNSUPPORTED', `tensor ${tensor.name} has ${rank} dimensions, a plan has at most 5`)
+  view.setUint8(at, planTypes.indexOf(tensor.type))
+  view.setUint8(at + 1, tensor.storage === 'constant' ? 1 : 0)
+  view.setUint8(at + 2, rank)
+  let bytes = planTypeBytes[tensor.type]
+  for (let i = 0; i < 5; i++) {
+    const size = tensor.shape[i] ?? 1
+    view.setUint32(at + 4 + i * 4, size, true)
+    bytes *= size
+  }
+  view.setBigUint64(at + 24, BigInt(tensor.offset), true)
+  view.setBigUint64(at + 32, BigInt(bytes), true)
+  view.setFloat32(at + 40, tensor.scale, true)
+  view.setInt32(at + 44, tensor.zeroPoint, true)
+  view.setUint32(at + 48, name.at, true)
+  view.setUint32(at + 52, name.length, true)
+}
+
+class StringTable {
+  readonly #parts: Uint8Array[] = []
+  #length = 0
+
+  add(text: string): { at: number; length: number } {
+    const bytes = new TextEncoder().encode(text)
+    const at = this.#length
+    this.#parts.push(bytes)
+    this.#length += bytes.length
+    return { at, length: bytes.length }
+  }
+
+  bytes(): Uint8Array {
+    const out = new Uint8Array(this.#length)
+    let at = 0
+    for (const part of this.#parts) {
+      out.set(part, at)
+      at += part.length
+    }
+    return out
+  }
+}
+
+type Word = { readonly type: 'u' | 'i' | 'f'; readonly value: number }
+
+class WordPool {
+  readonly #words: Word[] = []
+
+  get length(): number {
+    return this.#words.length
+  }
+
+  addStep(step: PlanStep): { at: number; count: number } {
+    const at = this.#words.length
+    for (const index of [...step.inputs, ...step.outputs]) this.#words.push({ type: 'u', value: index ?? absent })
+    const parameters = step.parameters as Readonly<Record<string, number | string | readonly number[]>>
+    for (const [name, type] of Object.entries(stepTable[step.kind].parameters)) {
+      const value = parameters[name]
+      const encoded = encodeParameter(type, value)
+      if (encoded.length !== parameterWords(type as never)) throw new TypeError(`Expected ${type} for ${step.kind}.${name} but received ${String(value)} of type ${typeof value}`)
+      this.#words.push(...encoded)
+    }
+    return { at, count: this.#words.length - at }
+  }
+
+  write(view: DataView, at: number): void {
+    this.#words.forEach(({ type, value }, i) => {
+      if (type === 'f') view.setFloat32(at + i * 4, value, true)
+      else if (type === 'i') view.setInt32(at + i * 4, value, true)
+      else view.setUint32(at + i * 4, value, true)
+    })
+  }
+}
+
+const enumerations: Readonly<Record<string, readonly string[]>> = {
+  'e:elementwise': elementwiseOps, 'e:binary': binaryOps, 'e:pool': poolOps, 'e:reduce': reduceOps,
+}
+
+function encodeParameter(type: string, value: number | string | readonly number[] | undefined): Word[] {
+  const members = enumerations[type]
+  if (members) return typeof value === 'string' && members.includes(value) ? [{ type: 'u', value: members.indexOf(value) }] : []
+  const letter = type[0] as Word['type']
+  const values = typeof value === 'number' ? [value] : Array.isArray(value) ? (value as readonly number[]) : []
+  return values.map((v) => ({ type: letter, value: v }))
+}

@@ -1,0 +1,36 @@
+/**
+ * A dense tensor in row-major order. The public API takes ONNX's order ('nchw' where a tensor is an image batch);
+ * engines prefer 'nhwc' for images and say so in `TensorInfo`.
+ */
+
+export type TensorType = 'float32' | 'float64' | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'bool' | 'float16'
+
+export type TensorData =
+  | Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array
+  | Int32Array | Uint32Array | BigInt64Array | BigUint64Array
+
+/** Order of a rank-4 tensor's dimensions; 'none' where the tensor is not a batch of images. */
+export type Layout = 'nchw' | 'nhwc' | 'none'
+
+export interface TensorInfo {
+  readonly name: string
+  readonly type: TensorType
+  readonly layout: Layout
+  /** Sizes in the order of `layout`. */
+  readonly shape: readonly number[]
+}
+
+export interface Tensor extends TensorInfo {
+  readonly data: TensorData
+}
+
+/** Bytes of one element; float16 is stored as uint16 bit patterns, bool as one byte. */
+export const elementBytes: Readonly<Record<TensorType, number>> = {
+  float32: 4, float64: 8, int8: 1, uint8: 1, int16: 2, uint16: 2, int32: 4, uint32: 4, int64: 8, uint64: 8, bool: 1, float16: 2,
+}
+
+export function elementCount(shape: readonly number[]): number {
+  let count = 1
+  for (const size of shape) count *= size
+  return count
+}
