@@ -34,3 +34,16 @@ export function elementCount(shape: readonly number[]): number {
   for (const size of shape) count *= size
   return count
 }
+
+/** The typed array of each type, over memory or of a length. */
+export const tensorArrays: Readonly<Record<TensorType, new (memory: ArrayBufferLike) => TensorData>> = {
+  float32: Float32Array, float64: Float64Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array, int16: Int16Array,
+  uint16: Uint16Array, float16: Uint16Array, int32: Int32Array, uint32: Uint32Array, int64: BigInt64Array, uint64: BigUint64Array,
+}
+
+/** The order of a rank-4 tensor's dimensions, judged by where a picture's 1, 3 or 4 channels would be. */
+export function imageLayout(shape: readonly number[]): Layout {
+  if (shape.length !== 4) return 'none'
+  const isChannels = (size: number | undefined): boolean => size === 1 || size === 3 || size === 4
+  return !isChannels(shape[1]) && isChannels(shape[3]) ? 'nhwc' : 'nchw'
+}

@@ -7,6 +7,14 @@ import type { Tensor } from '../tensor.js'
 
 export type EngineName = 'native' | 'onnxruntime'
 
+export interface EngineTensor extends Tensor {
+  /**
+   * Whether `shape` and `data` are in the model file's own order. If not, the file says NCHW and this is its NHWC
+   * permutation, which the pixel path writes directly.
+   */
+  readonly inFileOrder: boolean
+}
+
 /** Why an executor was taken or not; every field ends up in logs, JSON output and health. */
 export interface EngineDescription {
   readonly engine: EngineName
@@ -16,12 +24,17 @@ export interface EngineDescription {
   /** One sentence: why this engine. */
   readonly reason: string
   /** The executors and targets that were not taken, each with its reason. */
-  readonly rejected: readonly { readonly name: string; readonly reason: string }[]
+  readonly rejected: readonly Rejection[]
+}
+
+export interface Rejection {
+  readonly name: string
+  readonly reason: string
 }
 
 export interface Engine {
-  readonly inputs: readonly Tensor[]
-  readonly outputs: readonly Tensor[]
+  readonly inputs: readonly EngineTensor[]
+  readonly outputs: readonly EngineTensor[]
   run(): Promise<void>
   describe(): EngineDescription
   /** Waits for a run in progress, then frees everything; the tensors must not be touched afterwards. */
@@ -33,8 +46,13 @@ export interface EngineOptions {
   readonly threads?: number | 'auto'
   /** Forces a native target, as GAPCAM_TARGET does; an unsupported one is an error. */
   readonly target?: string
-  /** Height and width for models that leave them free. */
-  readonly inputSize?: { readonly height: number; readonly width: number }
+  /** Height and width for models that leave them free, or that are size-agnostic up to GAP. */
+  readonly inputSize?: InputSize
   /** Extra outputs by value name, such as the feature map before GAP. */
   readonly extraOutputs?: readonly string[]
+}
+
+export interface InputSize {
+  readonly height: number
+  readonly width: number
 }

@@ -1,0 +1,62 @@
+/**
+ * The native executor: a plan on the addon's kernels. The tensors are views of the plan's own arena, so that the
+ * pixel path writes a frame straight into the network's input.
+ */
+import type { Addon, NativeSession } from '../addon.js'
+import { GapcamError, messageOf } from '../errors.js'
+import { serializePlan, type Plan } from '../model/plan.js'
+import type { Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
+
+export interface NativeOptions {
+  readonly threads: number
+  readonly target?: string
+  readonly reason: string
+  readonly rejected: readonly Rejection[]
+}
+
+/** Opens a plan. Rejects with ENGINE_UNAVAILABLE (target), ENGINE_FAILED or a code of the plan's reader. */
+export async function openNative(addon: Addon, plan: Plan, options: NativeOptions): Promise<NativeEngine> {
+  const { threads, target } = options
+  try {
+    const session = await addon.openSession(serializePlan(plan), target === undefined ? { threads } : { threads, target })
+    return new NativeEngine(session, options)
+  } catch (error) {
+    throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+export class NativeEngine implements Engine {
+  readonly inputs: readonly EngineTensor[]
+  readonly outputs: readonly EngineTensor[]
+  readonly #session: NativeSession
+  readonly #options: NativeOptions
+
+  constructor(session: NativeSession, options: NativeOptions) {
+    this.#session = session
+    this.#options = options
+    this.inputs = session.inputs.map(toEngineTensor)
+    this.outputs = session.outputs.map(toEngineTensor)
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#session.run()
+    } catch (error) {
+      throw new GapcamError('ENGINE_FAILED', `native engine: ${messageOf(error)}`, { cause: error })
+    }
+  }
+
+  describe(): EngineDescription {
+    const { threads, reason, rejected } = this.#options
+    return { engine: 'native', target: this.#session.target, threads, reason, rejected }
+  }
+
+  close(): Promise<void> {
+    return this.#session.close()
+  }
+}
+
+function toEngineTensor(tensor: NativeSession['inputs'][number]): EngineTensor {
+  // A plan says 'nhwc' only where the file says NCHW; see PlanPort.
+  return { ...tensor, inFileOrder: tensor.layout !== 'nhwc' }
+}

@@ -1,0 +1,7 @@
+/** The library: everything that a program may import from 'gapcam'. */
+export { openModel, type Feed, type Model, type OpenModelOptions } from './session.js'
+export { conv2d, globalAveragePool, type Conv2dOptions, type FloatTensor, type FloatTensorLike } from './functional.js'
+export { GapcamError, type ErrorCode } from './errors.js'
+export type { EngineDescription, EngineName, EngineOptions, InputSize, Rejection } from './engine/engine.js'
+export type { EngineChoice } from './engine/select.js'
+export type { Layout, Tensor, TensorData, TensorInfo, TensorType } from './tensor.js'
