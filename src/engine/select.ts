@@ -1,0 +1,83 @@
+/**
+ * Chooses the executor of a model and says why. 'auto' takes the native engine where the addon loads, passes its
+ * self-test and covers the whole model; else onnxruntime serves the whole model. A named engine that cannot serve is
+ * an error, never a silent substitute.
+ */
+import { loadAddon, type Addon } from '../addon.js'
+import { GapcamError, messageOf } from '../errors.js'
+import { compilePlan } from '../model/compile.js'
+import { loadModel, type LoadedModel } from '../model/onnx.js'
+import type { Plan } from '../model/plan.js'
+import { prepareGraph } from '../model/prepare.js'
+import type { Engine, EngineName, EngineOptions, Rejection } from './engine.js'
+import { openNative } from './native.js'
+import { openFallback } from './fallback.js'
+import { selfTest } from './self-test.js'
+import { resolveThreads } from './threads.js'
+
+export type EngineChoice = EngineName | 'auto'
+
+/** Opens a model file, or a model that was loaded before, on the engine of choice. Rejects with MODEL_* or ENGINE_*. */
+export async function openEngine(model: string | LoadedModel, choice: EngineChoice, options: EngineOptions = {}): Promise<Engine> {
+  const loaded = typeof model === 'string' ? await loadModel(model) : model
+  const rejected: Rejection[] = []
+  if (choice !== 'onnxruntime') {
+    const reason = choice === 'native' ? 'asked for' : 'covers the whole model'
+    const native = await tryNative(loaded, options, reason)
+    if ('engine' in native) return native.engine
+    if (choice === 'native') throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${native.why}`, { cause: native.cause })
+    rejected.push({ name: 'native', reason: native.why })
+  }
+  const reason = rejected[0] ? `native engine not used: ${rejected[0].reason}` : 'asked for'
+  return openFallback(loaded, options, { threads: resolveThreads(options.threads), reason, rejected })
+}
+
+type NativeAttempt = { readonly engine: Engine } | { readonly why: string; readonly cause?: unknown }
+
+async function tryNative(model: LoadedModel, options: EngineOptions, reason: string): Promise<NativeAttempt> {
+  const loaded = loadAddon()
+  if ('reason' in loaded) return { why: loaded.reason }
+  const compiled = compile(model, options)
+  if ('why' in compiled) return compiled
+  const target = options.target ?? process.env['GAPCAM_TARGET']
+  const wrong = await testedTarget(loaded.addon, target)
+  if (wrong !== null) return { why: wrong }
+  const rejected = rejectedTargets(loaded.addon, target)
+  const native = { threads: resolveThreads(options.threads), reason, rejected, ...(target === undefined ? {} : { target }) }
+  return { engine: await openNative(loaded.addon, compiled.plan, native) }
+}
+
+function compile(model: LoadedModel, options: EngineOptions): { plan: Plan } | { why: string } {
+  const prepared = prepareGraph(model.graph, options.inputSize ? { inputSize: options.inputSize } : {})
+  const compiled = compilePlan(prepared, options.extraOutputs ? { extraOutputs: options.extraOutputs } : {})
+  if ('plan' in compiled) return { plan: compiled.plan }
+  const [first] = compiled.unsupported
+  const others = compiled.unsupported.length - 1
+  return { why: `${first?.op} (${first?.node}): ${first?.reason}${others > 0 ? `, and ${others} more` : ''}` }
+}
+
+const selfTests = new Map<string, Promise<string | null>>()
+
+/** The self-test of a target, run once per process. A forced target that this machine lacks is an error, not a reason. */
+function testedTarget(addon: Addon, target: string | undefined): Promise<string | null> {
+  const key = target ?? ''
+  const known = selfTests.get(key)
+  if (known) return known
+  const supported = addon.describeTargets()
+  const named = supported.find(({ name }) => name === target)
+  if (target !== undefined && !named?.supported) {
+    const why = named ? named.reason : `known targets are ${supported.map(({ name }) => name).join(', ')}`
+    throw new GapcamError('ENGINE_UNAVAILABLE', `target ${target} cannot be used: ${why}`, { hint: 'Leave GAPCAM_TARGET unset to take the best one.' })
+  }
+  const test = selfTest(addon, target).catch((error: unknown) => `its self-test failed: ${messageOf(error)}`)
+  selfTests.set(key, test)
+  return test
+}
+
+/** The targets that were not taken: those before the chosen one, or all others when one was forced. */
+function rejectedTargets(addon: Addon, forced: string | undefined): Rejection[] {
+  const targets = addon.describeTargets()
+  const chosen = forced ?? targets.find(({ supported }) => supported)?.name
+  const why = forced === undefined ? 'a better target is there' : `${forced} was asked for`
+  return targets.filter(({ name }) => name !== chosen).map(({ name, supported, reason }) => ({ name, reason: supported ? why : reason }))
+}
