@@ -1,0 +1,130 @@
+/** Conv, Gemm and MatMul: the operators with weights. */
+import { elementCount } from '../../tensor.js'
+import { floatsOf } from '../graph.js'
+import { resolveWindow } from '../shapes/window.js'
+import { Unsupported, type NodeView } from '../view.js'
+import type { LowerContext, Operator, TensorId } from './context.js'
+
+/**
+ * Conv, after the passes: inputs x, weights, bias?, residual?; outputs y ('' where only the mean is wanted), mean?.
+ */
+function lowerConv(context: LowerContext): void {
+  const { view, activation } = context
+  const [, , h = 0, w = 0] = view.shape(0)
+  const [, , kh = 0, kw = 0] = view.shape(1)
+  if (!view.input(1).constant) throw new Unsupported('its weights are computed at run time')
+  if (view.optional(2) && !view.input(2).constant) throw new Unsupported('its bias is computed at run time')
+  const window = resolveWindow(view, [h, w], [kh, kw])
+  const [padTop, padLeft, padBottom, padRight] = window.pads
+  const inputs = [
+    context.input(0, 'nhwc'), context.input(1, 'plain'), view.optional(2) ? context.input(2, 'plain') : null, view.optional(3) ? context.input(3, 'nhwc') : null,
+  ]
+  const { outputs } = view.node
+  const y = outputs[0] === '' ? null : context.output(0, 'nhwc')
+  const pooled = outputs[1] === undefined ? null : context.output(1, 'nhwc')
+  context.step('conv2d', inputs, [y, pooled], {
+    kernelH: kh, kernelW: kw, strideH: window.strides[0], strideW: window.strides[1], padTop, padLeft, padBottom, padRight,
+    dilationH: window.dilations[0], dilationW: window.dilations[1], groups: view.int('group', 1), ...activation,
+  })
+}
+
+function lowerGemm(context: LowerContext): void {
+  const { view, activation } = context
+  if (!view.input(1).constant) throw new Unsupported('its weights are computed at run time')
+  const alpha = view.float('alpha', 1)
+  const weights = scaled(context, 1, alpha)
+  const [m = 0, n = 0] = resultShape(view)
+  const isTransposed = view.int('transA', 0) === 1
+  const x = isTransposed ? transposed(context, context.input(0, 'plain')) : context.input(0, 'plain')
+  const c = view.optional(2)
+  const bias = c?.constant && isBias(c.shape, n) ? biasOf(context, n, view.float('beta', 1)) : null
+  const transposedWeights = view.int('transB', 0)
+  if (!c || bias !== null) {
+    context.step('dense', [x, weights, bias, null], [context.output(0, 'plain')], { transposed: transposedWeights, ...activation })
+    return
+  }
+  const product = context.temporary([m, n])
+  context.step('dense', [x, weights, null, null], [product], { transposed: transposedWeights, activation: 'none', a: 0, b: 0 })
+  let addend = context.operand(2, 'plain', 2)
+  if (view.float('beta', 1) !== 1) {
+    const scaledAddend = context.temporary(context.sizes(addend))
+    context.step('elementwise', [addend], [scaledAddend], { activation: 'affine', a: view.float('beta', 1), b: 0 })
+    addend = scaledAddend
+  }
+  context.step('binary', [product, addend], [context.output(0, 'plain')], { op: 'add', ...activation })
+}
+
+function resultShape(view: NodeView): readonly [number, number] {
+  const [a, b] = [view.shape(0), view.shape(1)]
+  return [a[view.int('transA', 0) === 1 ? 1 : 0]!, b[view.int('transB', 0) === 1 ? 0 : 1]!]
+}
+
+/** Whether a Gemm's C is the same for every row. */
+function isBias(shape: readonly number[], n: number): boolean {
+  const count = elementCount(shape)
+  return (count === n || count === 1) && (shape.at(-1) ?? 1) === count
+}
+
+function biasOf(context: LowerContext, n: number, beta: number): TensorId {
+  const values = floatsOf(context.view.input(2).constant!)
+  return context.constant([n], Float32Array.from({ length: n }, (_, i) => beta * values[values.length === 1 ? 0 : i]!))
+}
+
+/** A constant input, multiplied by a factor where it is not 1. */
+function scaled(context: LowerContext, i: number, factor: number): TensorId {
+  if (factor === 1) return context.input(i, 'plain')
+  const { constant, shape } = context.view.input(i)
+  return context.constant(shape, floatsOf(constant!).map((value) => value * factor))
+}
+
+function transposed(context: LowerContext, x: TensorId): TensorId {
+  const [rows = 1, columns = 1] = context.sizes(x)
+  const y = context.temporary([columns, rows])
+  context.step('copy', [x], [y], {
+    size: [1, 1, 1, columns, rows], inStride: [0, 0, 0, 1, columns], outStride: [0, 0, 0, rows, 1], inOffset: 0, outOffset: 0, fill: 0, value: 0,
+  })
+  return y
+}
+
+function lowerMatMul(context: LowerContext): void {
+  const { view, activation } = context
+  const b = view.input(1)
+  if (!b.constant) throw new Unsupported('its second operand is computed at run time')
+  const batches = elementCount(b.shape.slice(0, -2))
+  if (batches > 1) return lowerBatchedMatMul(context, batches)
+  const [k = 1, n = 1] = b.shape.length === 1 ? [b.shape[0]!, 1] : b.shape.slice(-2)
+  const weights = context.constant([k, n], floatsOf(b.constant))
+  const bias = view.optional(2) ? context.input(2, 'plain') : null
+  context.step('dense', [context.input(0, 'plain'), weights, bias, null], [context.output(0, 'plain')], { transposed: 0, ...activation })
+}
+
+/** One product a batch, each on a slice of x, one after the other in y. */
+function lowerBatchedMatMul(context: LowerContext, batches: number): void {
+  const { view, activation } = context
+  const [a, b] = [view.shape(0), view.shape(1)]
+  const [m, k, n] = [a.at(-2) ?? 1, a.at(-1)!, b.at(-1)!]
+  const isShared = elementCount(a.slice(0, -2)) === 1
+  if (!isShared && a.slice(0, -2).join() !== b.slice(0, -2).join()) throw new Unsupported('its batches broadcast')
+  const x = context.input(0, 'plain')
+  const values = floatsOf(view.input(1).constant!)
+  const products = Array.from({ length: batches }, (_, i) => {
+    const part = isShared ? x : context.temporary([m, k])
+    if (!isShared) {
+      context.step('copy', [x], [part], {
+        size: [1, 1, 1, m, k], inStride: [0, 0, 0, k, 1], outStride: [0, 0, 0, k, 1], inOffset: i * m * k, outOffset: 0, fill: 0, value: 0,
+      })
+    }
+    const product = context.temporary([m, n])
+    const weights = context.constant([k, n], values.slice(i * k * n, (i + 1) * k * n))
+    context.step('dense', [part, weights, null, null], [product], { transposed: 0, ...activation })
+    return product
+  })
+  context.step('concat', products, [context.output(0, 'plain')], { outer: 1 })
+}
+
+export const linearOperators: readonly Operator[] = [
+  { op: 'Conv', limits: '2-D; weights and bias constant', acceptsActivation: true, lower: lowerConv },
+  { op: 'Gemm', limits: 'B constant', acceptsActivation: true, lower: lowerGemm },
+  { op: 'MatMul', limits: 'second operand constant; its batches equal to those of the first, or one side has none', acceptsActivation: true, lower: lowerMatMul },
+]
+

@@ -1,0 +1,242 @@
+/** Operators that only move elements: renamed bytes where they can be, strided copies where not. */
+import { elementCount } from '../../tensor.js'
+import { numbersOf } from '../graph.js'
+import { concatenated, gathered, permutation, resolvePad, resolveSlice, splitParts } from '../shapes/movement.js'
+import { normalAxis, stridesOf, Unsupported } from '../view.js'
+import { commonForm } from './elementwise.js'
+import { nhwcAxis, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
+
+/** Loops of a `copy`: sizes with strides in and out, at most five after the ones of size 1 are gone. */
+interface Loops {
+  readonly size: readonly number[]
+  readonly inStride: readonly number[]
+  readonly outStride: readonly number[]
+}
+
+/** Emits a copy. Neighbouring loops that walk both sides without a gap become one. */
+export function emitCopy(context: LowerContext, x: TensorId, y: TensorId, loops: Loops, offsets: { in?: number; out?: number } = {}, fill?: number): void {
+  const merged = mergeLoops(loops)
+  if (merged.size.length > 5) throw new Unsupported('it moves more than five dimensions')
+  const pad = (values: readonly number[], value: number): [number, number, number, number, number] =>
+    [...new Array<number>(5 - values.length).fill(value), ...values] as [number, number, number, number, number]
+  context.step('copy', [x], [y], {
+    size: pad(merged.size, 1), inStride: pad(merged.inStride, 0), outStride: pad(merged.outStride, 0),
+    inOffset: offsets.in ?? 0, outOffset: offsets.out ?? 0, fill: fill === undefined ? 0 : 1, value: fill ?? 0,
+  })
+}
+
+function mergeLoops({ size, inStride, outStride }: Loops): Loops {
+  const merged = { size: [] as number[], inStride: [] as number[], outStride: [] as number[] }
+  for (let i = size.length - 1; i >= 0; i--) {
+    if (size[i] === 1) continue
+    const inner = merged.size[0]
+    const follows = inner !== undefined && inStride[i] === merged.inStride[0]! * inner && outStride[i] === merged.outStride[0]! * inner
+    if (follows) merged.size[0] = inner * size[i]!
+    else {
+      merged.size.unshift(size[i]!)
+      merged.inStride.unshift(inStride[i]!)
+      merged.outStride.unshift(outStride[i]!)
+    }
+  }
+  return merged
+}
+
+/** Reshape and its kin: the same bytes under other sizes. */
+function lowerReshape(context: LowerContext): void {
+  context.alias(0, 'plain', context.input(0, 'plain'))
+}
+
+const isPermutation = (perm: readonly number[], other: readonly number[]): boolean => perm.join() === other.join()
+
+/** A transposition between ONNX's picture order and NHWC is free; any other is a copy. */
+function lowerTranspose(context: LowerContext): void {
+  const perm = permutation(context.view)
+  const form = context.formOf(0)
+  if (form === 'nhwc' && isPermutation(perm, [0, 2, 3, 1])) return context.alias(0, 'plain', context.input(0, 'nhwc'))
+  if (form === 'plain' && isPermutation(perm, [0, 3, 1, 2])) return context.alias(0, 'nhwc', context.input(0, 'plain'))
+  const x = context.input(0, form)
+  const strides = stridesOf(context.sizes(x))
+  const y = context.output(0, 'plain')
+  emitCopy(context, x, y, {
+    size: context.sizes(y), inStride: perm.map((axis) => strides[form === 'nhwc' ? nhwcAxis(axis) : axis]!), outStride: stridesOf(context.sizes(y)),
+  })
+}
+
+/** Per-axis values of a rank-4 value, in the order in which a form stores them. */
+function ordered(values: readonly number[], form: Form): readonly number[] {
+  return form === 'nhwc' ? [values[0]!, values[2]!, values[3]!, values[1]!] : values
+}
+
+function lowerSlice(context: LowerContext): void {
+  const { starts, steps } = resolveSlice(context.view)
+  const form = context.formOf(0)
+  const x = context.input(0, form)
+  const y = context.output(0, form)
+  const strides = stridesOf(context.sizes(x))
+  const first = ordered(starts, form).reduce((sum, start, i) => sum + start * strides[i]!, 0)
+  const inStride = ordered(steps, form).map((step, i) => step * strides[i]!)
+  emitCopy(context, x, y, { size: context.sizes(y), inStride, outStride: stridesOf(context.sizes(y)) }, { in: first })
+}
+
+function lowerSplit(context: LowerContext): void {
+  const { axis, sizes } = splitParts(context.view)
+  const form = context.formOf(0)
+  const x = context.input(0, form)
+  const strides = stridesOf(context.sizes(x))
+  const stride = strides[form === 'nhwc' ? nhwcAxis(axis) : axis]!
+  let start = 0
+  sizes.forEach((size, i) => {
+    if (context.view.node.outputs[i] !== '') {
+      const y = context.output(i, form)
+      emitCopy(context, x, y, { size: context.sizes(y), inStride: strides, outStride: stridesOf(context.sizes(y)) }, { in: start * stride })
+    }
+    start += size
+  })
+}
+
+function lowerConcat(context: LowerContext): void {
+  const { view } = context
+  const indices = Array.from({ length: view.inputCount }, (_, i) => i)
+  const form = commonForm(context, indices)
+  const { axis } = concatenated(view)
+  const inputs = indices.map((i) => context.input(i, form))
+  const y = context.output(0, form)
+  const outer = elementCount(context.sizes(y).slice(0, form === 'nhwc' ? nhwcAxis(axis) : axis))
+  context.step('concat', inputs, [y], { outer })
+}
+
+function lowerExpand(context: LowerContext): void {
+  const x = context.input(0, 'plain')
+  const y = context.output(0, 'plain')
+  const [from, to] = [context.sizes(x), context.sizes(y)]
+  const strides = stridesOf(from)
+  const inStride = to.map((_, i) => { const j = i - to.length + from.length; return j < 0 || from[j] === 1 ? 0 : strides[j]! })
+  emitCopy(context, x, y, { size: to, inStride, outStride: stridesOf(to) })
+}
+
+/** Repeats one axis after the other. */
+function lowerTile(context: LowerContext): void {
+  const { view } = context
+  const repeats = view.numbers(1, 'repeats')
+  let current = context.input(0, 'plain')
+  const axes = repeats.map((_, axis) => axis).filter((axis) => repeats[axis] !== 1)
+  if (axes.length === 0) return context.alias(0, 'plain', current)
+  axes.forEach((axis, i) => {
+    const sizes = context.sizes(current)
+    const times = repeats[axis]!
+    const [outer, run] = [elementCount(sizes.slice(0, axis)), elementCount(sizes.slice(axis))]
+    const tiled = sizes.map((size, j) => (j === axis ? size * times : size))
+    const y = i === axes.length - 1 ? context.output(0, 'plain') : context.temporary(tiled)
+    emitCopy(context, current, y, { size: [outer, times, run], inStride: [run, 0, 1], outStride: [run * times, run, 1] })
+    current = y
+  })
+}
+
+function lowerPad(context: LowerContext): void {
+  const { view } = context
+  const mode = view.text('mode', 'constant')
+  if (mode !== 'constant') return lowerMirrorPad(context, mode)
+  const { before, after } = resolvePad(view)
+  const value = view.optional(2) ? view.numbers(2, 'fill value')[0]! : view.float('value', 0)
+  const form = context.formOf(0)
+  const x = context.input(0, form)
+  const y = context.output(0, form)
+  const [lead, trail] = [ordered(before, form), ordered(after, form)]
+  const size = context.sizes(x).map((s, i) => s + Math.min(lead[i]!, 0) + Math.min(trail[i]!, 0))
+  const [inStride, outStride] = [stridesOf(context.sizes(x)), stridesOf(context.sizes(y))]
+  const from = lead.reduce((sum, b, i) => sum + Math.max(-b, 0) * inStride[i]!, 0)
+  const to = lead.reduce((sum, b, i) => sum + Math.max(b, 0) * outStride[i]!, 0)
+  emitCopy(context, x, y, { size, inStride, outStride }, { in: from, out: to }, value)
+}
+
+/** reflect, edge and wrap: each output index picks one input index along an axis. */
+function lowerMirrorPad(context: LowerContext, mode: string): void {
+  const { before, after } = resolvePad(context.view)
+  const pick = (at: number, size: number): number => {
+    if (mode === 'edge') return Math.min(Math.max(at, 0), size - 1)
+    if (mode === 'wrap') return ((at % size) + size) % size
+    if (mode !== 'reflect') throw new Unsupported(`its mode is ${mode}`)
+    if (size === 1) return 0
+    const period = 2 * (size - 1)
+    const folded = ((at % period) + period) % period
+    return folded < size ? folded : period - folded
+  }
+  const form = context.formOf(0)
+  const axes = ordered(before, form).map((b, axis) => ({ axis, lead: b, trail: ordered(after, form)[axis]! })).filter(({ lead, trail }) => lead !== 0 || trail !== 0)
+  const picks = axes.map(({ axis, lead, trail }) => ({
+    axis, indices: (size: number) => Array.from({ length: size + lead + trail }, (_, i) => pick(i - lead, size)),
+  }))
+  pickAlong(context, form, picks)
+}
+
+/** Picks indices along one axis after the other, as `resample` steps with one tap. */
+function pickAlong(context: LowerContext, form: Form, picks: readonly { axis: number; indices: (size: number) => readonly number[] }[]): void {
+  let current = context.input(0, form)
+  if (picks.length === 0) return context.alias(0, form, current)
+  picks.forEach(({ axis, indices }, i) => {
+    const sizes = context.sizes(current)
+    const chosen = indices(sizes[axis]!)
+    const picked = sizes.map((size, j) => (j === axis ? chosen.length : size))
+    const y = i === picks.length - 1 ? context.output(0, form) : context.temporary(picked)
+    const table = context.constant([chosen.length, 1], Int32Array.from(chosen))
+    const ones = context.constant([chosen.length, 1], new Float32Array(chosen.length).fill(1))
+    context.step('resample', [current, table, ones], [y], {
+      outer: elementCount(sizes.slice(0, axis)), inLength: sizes[axis]!, outLength: chosen.length, taps: 1, inner: elementCount(sizes.slice(axis + 1)),
+    })
+    current = y
+  })
+}
+
+function lowerGather(context: LowerContext): void {
+  const { view } = context
+  const { axis } = gathered(view)
+  const indices = view.input(1).constant
+  if (!indices) throw new Unsupported('its indices are computed at run time')
+  const sizes = view.shape(0)
+  const chosen = numbersOf(indices).map((index) => normalAxis(index, sizes[axis]!))
+  const table = context.constant([chosen.length, 1], Int32Array.from(chosen))
+  const ones = context.constant([chosen.length, 1], new Float32Array(chosen.length).fill(1))
+  context.step('resample', [context.input(0, 'plain'), table, ones], [context.output(0, 'plain')], {
+    outer: elementCount(sizes.slice(0, axis)), inLength: sizes[axis]!, outLength: chosen.length, taps: 1, inner: elementCount(sizes.slice(axis + 1)),
+  })
+}
+
+/** Channels [g, C/g] to [C/g, g]: what a pass made of Reshape, Transpose and Reshape. */
+function lowerChannelShuffle(context: LowerContext): void {
+  const [n, c, h, w] = context.view.shape(0) as [number, number, number, number]
+  const groups = context.view.int('groups', 1)
+  const part = c / groups
+  emitCopy(context, context.input(0, 'nhwc'), context.output(0, 'nhwc'), {
+    size: [n * h * w, part, groups], inStride: [c, 1, part], outStride: [c, groups, 1],
+  })
+}
+
+/** [n, h, w, b, b, c] moved between depth and space; DCR has the block before the channel, CRD after it. */
+function lowerDepthToSpace(context: LowerContext): void {
+  const { view } = context
+  const [n, c, h, w] = view.shape(0) as [number, number, number, number]
+  const b = view.int('blocksize', 1)
+  const depth = c / (b * b)
+  const [byBlock, byColumn, byDepth] = view.text('mode', 'DCR') === 'DCR' ? [b * depth, depth, 1] : [b, 1, b * b]
+  emitCopy(context, context.input(0, 'nhwc'), context.output(0, 'nhwc'), {
+    size: [n * h, b, w, b, depth], inStride: [w * c, byBlock, c, byColumn, byDepth], outStride: [b * w * b * depth, w * b * depth, b * depth, depth, 1],
+  })
+}
+
+function lowerSpaceToDepth(context: LowerContext): void {
+  const [n, c, h, w] = context.view.shape(0) as [number, number, number, number]
+  const b = context.view.int('blocksize', 1)
+  emitCopy(context, context.input(0, 'nhwc'), context.output(0, 'nhwc'), {
+    size: [(n * h) / b, b, w / b, b, c], inStride: [b * w * c, w * c, b * c, c, 1], outStride: [w * b * c, b * c, b * b * c, c, 1],
+  })
+}
+
+const entry = (op: string, lower: Operator['lower'], limits = ''): Operator => ({ op, limits, acceptsActivation: false, lower })
+
+export const movementOperators: readonly Operator[] = [
+  ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Dropout'].map((op) => entry(op, lowerReshape, op === 'Reshape' ? 'target sizes constant' : '')),
+  entry('Transpose', lowerTranspose), entry('Slice', lowerSlice, 'bounds constant'), entry('Split', lowerSplit, 'sizes constant'),
+  entry('Concat', lowerConcat), entry('Expand', lowerExpand, 'target sizes constant'), entry('Tile', lowerTile, 'repeats constant'), entry('Pad', lowerPad, 'pads constant'),
+  entry('Gather', lowerGather, 'indices constant'), entry('ChannelShuffle', lowerChannelShuffle),
+  entry('DepthToSpace', lowerDepthToSpace), entry('SpaceToDepth', lowerSpaceToDepth),
+]

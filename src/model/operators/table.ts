@@ -1,0 +1,22 @@
+/** The one operator table: what the native engine computes. docs/operators.md is generated from it. */
+import type { Operator } from './context.js'
+import { elementwiseOperators } from './elementwise.js'
+import { linearOperators } from './linear.js'
+import { movementOperators } from './movement.js'
+import { normalizationOperators } from './normalization.js'
+import { poolOperators } from './pool.js'
+import { resampleOperators } from './resample.js'
+
+export const operatorTable: ReadonlyMap<string, Operator> = new Map(
+  [linearOperators, poolOperators, elementwiseOperators, movementOperators, resampleOperators, normalizationOperators]
+    .flat().map((operator) => [operator.op, operator]),
+)
+
+/** Operators that only passes make; no file holds them. */
+export const internalOperators: readonly string[] = ['ChannelShuffle', 'SiLU']
+
+/** Operators that disappear when all they read is known before the first frame. */
+export const foldedOperators: readonly string[] = [
+  'Constant', 'Shape', 'Size', 'ConstantOfShape', 'Cast', 'CastLike', 'Range', 'Where', 'Equal', 'Less', 'Greater', 'LessOrEqual', 'GreaterOrEqual',
+  'And', 'Or', 'Xor', 'Not', 'Mod', 'Sign', 'Round', 'NonZero', 'ScatterND',
+]

@@ -1,0 +1,48 @@
+/** An activation that is the only reader of a convolution, product or sum becomes that node's last act. */
+import type { Graph, Node } from '../graph.js'
+import { activationOf } from '../operators/elementwise.js'
+import { operatorTable } from '../operators/table.js'
+import { Unsupported } from '../view.js'
+import type { Activation } from '../operators/context.js'
+import { applyChanges, changed, GraphIndex } from './rewrite.js'
+
+/** Functions that kernels apply to their result before storing it. */
+const fusible = new Set<Activation['activation']>([
+  'relu', 'clip', 'leakyRelu', 'sigmoid', 'hardSigmoid', 'hardSwish', 'tanh', 'elu', 'silu', 'gelu', 'geluTanh', 'softplus',
+])
+
+export function fuseActivations(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  for (const node of graph.nodes) {
+    const [output] = node.outputs
+    const reader = output === undefined || !acceptsActivation(node) ? undefined : index.onlyReader(output)
+    const activation = reader ? fusibleActivation(index, reader, output!) : null
+    if (!reader || !activation) continue
+    replaced.set(reader, [])
+    replaced.set(node, [changed(node, {
+      outputs: [reader.outputs[0]!, ...node.outputs.slice(1)],
+      attributes: {
+        'gapcam.activation': { kind: 'string', value: activation.activation },
+        'gapcam.a': { kind: 'float', value: activation.a },
+        'gapcam.b': { kind: 'float', value: activation.b },
+      },
+    })])
+  }
+  return applyChanges(graph, { replaced })
+}
+
+function acceptsActivation(node: Node): boolean {
+  return (operatorTable.get(node.op)?.acceptsActivation ?? false) && node.attributes['gapcam.activation'] === undefined
+}
+
+function fusibleActivation(index: GraphIndex, node: Node, value: string): Activation | null {
+  if (node.inputs[0] !== value) return null
+  try {
+    const activation = activationOf(index.view(node))
+    return activation && fusible.has(activation.activation) ? activation : null
+  } catch (error) {
+    if (error instanceof Unsupported) return null
+    throw error
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Global average pooling and the convolution before it. Fused, the mean is taken while the map is written, and the map
+ * itself is only stored where somebody else reads it. Commuted, a 1×1 convolution runs on the mean instead of on every
+ * pixel: both are linear, so their order does not matter, as long as no activation stands between.
+ */
+import type { Graph, Node, Value } from '../graph.js'
+import { applyChanges, changed, GraphIndex } from './rewrite.js'
+
+/** Conv (1×1, stride 1, no padding) → GAP becomes GAP → Conv. */
+export function commuteGap(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  const values: Value[] = []
+  for (const gap of graph.nodes) {
+    if (gap.op !== 'GlobalAveragePool') continue
+    const conv = index.soleMaker(gap.inputs[0]!, gap)
+    if (conv?.op !== 'Conv' || !isPointwise(index, conv)) continue
+    const pooled = `${gap.outputs[0]!}.mean`
+    const [n = 1, c = 1] = index.shape(conv.inputs[0]!)
+    values.push({ name: pooled, type: 'float32', shape: [n, c, 1, 1] })
+    replaced.set(conv, [changed(gap, { inputs: [conv.inputs[0]!], outputs: [pooled] })])
+    replaced.set(gap, [changed(conv, { inputs: [pooled, ...conv.inputs.slice(1)], outputs: gap.outputs })])
+  }
+  return applyChanges(graph, { replaced, values })
+}
+
+function isPointwise(index: GraphIndex, conv: Node): boolean {
+  const view = index.view(conv)
+  const [, , kh, kw] = view.shape(1)
+  const strides = view.ints('strides') ?? [1, 1]
+  const pads = view.ints('pads') ?? []
+  const isUnpadded = pads.every((p) => p === 0) && ['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'].includes(view.text('auto_pad', 'NOTSET'))
+  return kh === 1 && kw === 1 && strides.every((s) => s === 1) && isUnpadded && conv.inputs.length < 4
+}
+
+/** Conv → GAP becomes a Conv with the mean as its second output. */
+export function fuseGap(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  for (const gap of graph.nodes) {
+    if (gap.op !== 'GlobalAveragePool') continue
+    const map = gap.inputs[0]!
+    const conv = index.maker(map)
+    if (conv?.op !== 'Conv' || conv.outputs.length > 1 || replaced.has(conv)) continue
+    const isOnlyPooled = index.readers(map).length === 1 && !index.isOutput(map)
+    replaced.set(gap, [])
+    replaced.set(conv, [changed(conv, { outputs: [isOnlyPooled ? '' : map, gap.outputs[0]!] })])
+  }
+  return applyChanges(graph, { replaced })
+}
