@@ -97,7 +97,7 @@ export function floatsOf(constant: Constant): Float32Array {
   const { bytes } = constant
   const length = elementCount(constant.shape)
   if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, length)
-  return new Float32Array(bytes.slice().buffer, 0, length)
+  return new Float32Array(new Uint8Array(bytes).buffer, 0, length)
 }
 
 /** The elements of any small numeric constant as numbers (int64 beyond 2^53 loses precision, as shapes never do). */
