@@ -1,0 +1,250 @@
+// Sessions in JavaScript: openSession(plan, options) reads and packs on a thread of its own, run() computes there.
+// A session's tensors are typed arrays over the arena itself, alive as long as anybody holds one.
+#include <memory>
+#include <string>
+
+#include "../plan/executor.h"
+#include "init.h"
+#include "thread.h"
+
+namespace gapcam {
+namespace {
+
+constexpr const char* kTypeNames[] = {"float32", "float16", "int8", "uint8", "int32"};
+constexpr const char* kLayoutNames[] = {"none", "nchw", "nhwc"};
+
+struct SessionOptions {
+  uint32_t threads = 1;
+  const Target* target = nullptr;
+  bool profile = false;
+};
+
+Napi::TypedArray ArrayOver(Napi::Env env, const std::shared_ptr<Executor>& executor, const PlanTensor& tensor, void* data) {
+  auto* keep = new std::shared_ptr<Executor>(executor);
+  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, data, tensor.bytes, [](Napi::Env, void*, std::shared_ptr<Executor>* held) { delete held; }, keep);
+  switch (tensor.type) {
+    case PlanType::kFloat32: return Napi::Float32Array::New(env, tensor.elements, memory, 0);
+    case PlanType::kFloat16: return Napi::Uint16Array::New(env, tensor.elements, memory, 0);
+    case PlanType::kInt8: return Napi::Int8Array::New(env, tensor.elements, memory, 0);
+    case PlanType::kUint8: return Napi::Uint8Array::New(env, tensor.elements, memory, 0);
+    case PlanType::kInt32: return Napi::Int32Array::New(env, tensor.elements, memory, 0);
+  }
+  return Napi::TypedArray();
+}
+
+Napi::Array PortsOf(Napi::Env env, const std::shared_ptr<Executor>& executor, const std::vector<PlanPort>& ports) {
+  Napi::Array array = Napi::Array::New(env, ports.size());
+  for (uint32_t i = 0; i < ports.size(); ++i) {
+    const PlanTensor& tensor = executor->plan().tensors[ports[i].tensor];
+    Napi::Array shape = Napi::Array::New(env, tensor.rank);
+    for (uint32_t axis = 0; axis < tensor.rank; ++axis) shape.Set(axis, tensor.dims[axis]);
+    Napi::Object port = Napi::Object::New(env);
+    port.Set("name", ports[i].name);
+    port.Set("type", kTypeNames[static_cast<int>(tensor.type)]);
+    port.Set("layout", kLayoutNames[static_cast<int>(ports[i].layout)]);
+    port.Set("shape", shape);
+    port.Set("data", ArrayOver(env, executor, tensor, executor->data(ports[i].tensor)));
+    array.Set(i, port);
+  }
+  return array;
+}
+
+class RunJob final : public Job {
+ public:
+  explicit RunJob(std::shared_ptr<Executor> executor) : executor_(std::move(executor)) {}
+  Status Work() override {
+    executor_->Run();
+    return Status::Ok();
+  }
+
+ private:
+  std::shared_ptr<Executor> executor_;
+};
+
+class Session final : public Napi::ObjectWrap<Session> {
+ public:
+  explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {}
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Session", {
+      InstanceMethod<&Session::Run>("run"), InstanceMethod<&Session::RunSync>("runSync"), InstanceMethod<&Session::Close>("close"),
+      InstanceMethod<&Session::Profile>("profile"),
+    });
+  }
+
+  void Take(Napi::Env env, std::shared_ptr<Executor> executor, std::unique_ptr<WorkerThread> thread) {
+    executor_ = std::move(executor);
+    thread_ = std::move(thread);
+    Napi::Object self = Value();
+    self.Set("inputs", PortsOf(env, executor_, executor_->plan().inputs));
+    self.Set("outputs", PortsOf(env, executor_, executor_->plan().outputs));
+    self.Set("target", executor_->target().name);
+    self.Set("threads", executor_->threads());
+    self.Set("arenaBytes", static_cast<double>(executor_->plan().arena_bytes));
+    self.Set("packedBytes", static_cast<double>(executor_->packed_bytes()));
+    self.Set("steps", Steps(env));
+  }
+
+ private:
+  Napi::Array Steps(Napi::Env env) {
+    Napi::Array steps = Napi::Array::New(env, executor_->step_count());
+    for (uint32_t i = 0; i < executor_->step_count(); ++i) {
+      const PlanStep& step = executor_->plan().steps[i];
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("name", step.name);
+      object.Set("kind", kStepShapes[static_cast<uint32_t>(step.kind)].name);
+      object.Set("kernel", executor_->op(i).Kernel());
+      object.Set("flops", static_cast<double>(executor_->op(i).Flops()));
+      steps.Set(i, object);
+    }
+    return steps;
+  }
+
+  Napi::Value Refuse(Napi::Env env) {
+    ToError(env, Status::Error("ENGINE_FAILED", "the session is closed")).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+
+  Napi::Value Run(const Napi::CallbackInfo& info) {
+    if (!executor_) return Refuse(info.Env());
+    if (!thread_) thread_ = std::make_unique<WorkerThread>(info.Env(), "gapcam session");
+    return thread_->Post(std::make_unique<RunJob>(executor_));
+  }
+
+  Napi::Value RunSync(const Napi::CallbackInfo& info) {
+    if (!executor_) return Refuse(info.Env());
+    executor_->Run();
+    return info.Env().Undefined();
+  }
+
+  // Waits for the run in progress, then lets go; typed arrays that somebody holds keep the memory itself.
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    if (thread_) thread_->Stop();
+    executor_.reset();
+    const Napi::Promise::Deferred deferred(info.Env());
+    deferred.Resolve(info.Env().Undefined());
+    return deferred.Promise();
+  }
+
+  Napi::Value Profile(const Napi::CallbackInfo& info) {
+    if (!executor_) return Refuse(info.Env());
+    const auto& times = executor_->nanoseconds();
+    Napi::Float64Array array = Napi::Float64Array::New(info.Env(), times.size());
+    for (size_t i = 0; i < times.size(); ++i) array[i] = times[i];
+    return array;
+  }
+
+  std::shared_ptr<Executor> executor_;
+  std::unique_ptr<WorkerThread> thread_;
+};
+
+struct SessionData {
+  Napi::FunctionReference constructor;
+};
+
+class OpenJob final : public Job {
+ public:
+  OpenJob(Napi::Uint8Array plan, const SessionOptions& options, std::unique_ptr<WorkerThread> thread)
+      : bytes_(plan.Data()), size_(plan.ByteLength()), options_(options), thread_(std::move(thread)), plan_(Napi::Persistent(plan)) {}
+
+  WorkerThread* thread() { return thread_.get(); }
+
+  Status Work() override {
+    std::unique_ptr<Executor> executor;
+    Status status = Executor::Open(bytes_, size_, *options_.target, options_.threads, &executor);
+    if (status.ok()) executor->set_profiling(options_.profile);
+    executor_ = std::move(executor);
+    return status;
+  }
+
+  Napi::Value Result(Napi::Env env) override {
+    Napi::Object object = env.GetInstanceData<SessionData>()->constructor.New({});
+    Session::Unwrap(object)->Take(env, std::move(executor_), std::move(thread_));
+    return object;
+  }
+
+ private:
+  const uint8_t* bytes_;
+  size_t size_;
+  SessionOptions options_;
+  std::unique_ptr<WorkerThread> thread_;
+  std::shared_ptr<Executor> executor_;
+  Napi::Reference<Napi::Uint8Array> plan_;  // alive while its bytes are read
+};
+
+// Reads (plan, options) of openSession; false with a pending exception when they are wrong.
+bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
+  Napi::Env env = info.Env();
+  if (info.Length() < 2 || !info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array || !info[1].IsObject()) {
+    Napi::TypeError::New(env, "Expected a Uint8Array and options for openSession").ThrowAsJavaScriptException();
+    return false;
+  }
+  const Napi::Object given = info[1].As<Napi::Object>();
+  const Napi::Value threads = given.Get("threads"), target = given.Get("target");
+  if (!threads.IsNumber() || threads.As<Napi::Number>().DoubleValue() < 1 || threads.As<Napi::Number>().DoubleValue() > 64) {
+    Napi::TypeError::New(env, "Expected 1 to 64 for threads").ThrowAsJavaScriptException();
+    return false;
+  }
+  options->threads = threads.As<Napi::Number>().Uint32Value();
+  options->profile = given.Get("profile").ToBoolean().Value();
+  const std::string name = target.IsString() ? target.As<Napi::String>().Utf8Value() : "";
+  const char* reason = "";
+  options->target = ChooseTarget(target.IsString() ? name.c_str() : nullptr, &reason);
+  if (!options->target) ToError(env, Status::Error("ENGINE_UNAVAILABLE", "%s", reason)).ThrowAsJavaScriptException();
+  return options->target != nullptr;
+}
+
+Napi::Value OpenSession(const Napi::CallbackInfo& info) {
+  SessionOptions options;
+  if (!ReadArguments(info, &options)) return info.Env().Undefined();
+  auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), options, std::make_unique<WorkerThread>(info.Env(), "gapcam session"));
+  WorkerThread* thread = job->thread();
+  return thread->Post(std::move(job));
+}
+
+Napi::Value OpenSessionSync(const Napi::CallbackInfo& info) {
+  SessionOptions options;
+  if (!ReadArguments(info, &options)) return info.Env().Undefined();
+  OpenJob job(info[0].As<Napi::Uint8Array>(), options, nullptr);
+  const Status status = job.Work();
+  if (status.ok()) return job.Result(info.Env());
+  ToError(info.Env(), status).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+Napi::Value DescribeTargets(const Napi::CallbackInfo& info) {
+  uint32_t count = 0;
+  const Target* const* targets = Targets(&count);
+  Napi::Array array = Napi::Array::New(info.Env(), count);
+  for (uint32_t i = 0; i < count; ++i) {
+    const char* reason = targets[i]->unsupported();
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("name", targets[i]->name);
+    object.Set("supported", reason == nullptr);
+    object.Set("reason", reason ? reason : "");
+    array.Set(i, object);
+  }
+  return array;
+}
+
+Napi::Value MeasurePeak(const Napi::CallbackInfo& info) {
+  const char* reason = "";
+  const std::string name = info.Length() > 0 && info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+  const Target* target = ChooseTarget(name.empty() ? nullptr : name.c_str(), &reason);
+  if (target) return Napi::Number::New(info.Env(), target->measure_peak());
+  ToError(info.Env(), Status::Error("ENGINE_UNAVAILABLE", "%s", reason)).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void InitSession(Napi::Env env, Napi::Object exports) {
+  auto* data = new SessionData{Napi::Persistent(Session::Define(env))};
+  env.SetInstanceData(data);
+  exports.Set("openSession", Napi::Function::New(env, OpenSession, "openSession"));
+  exports.Set("openSessionSync", Napi::Function::New(env, OpenSessionSync, "openSessionSync"));
+  exports.Set("describeTargets", Napi::Function::New(env, DescribeTargets, "describeTargets"));
+  exports.Set("measurePeak", Napi::Function::New(env, MeasurePeak, "measurePeak"));
+}
+
+}  // namespace gapcam

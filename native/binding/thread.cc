@@ -1,0 +1,111 @@
+#include "thread.h"
+
+namespace gapcam {
+
+Napi::Error ToError(Napi::Env env, const Status& status) {
+  Napi::Error error = Napi::Error::New(env, status.message());
+  error.Value().Set("code", Napi::String::New(env, status.code()));
+  return error;
+}
+
+struct WorkerThread::State {
+  napi_env env = nullptr;
+  napi_threadsafe_function tsfn = nullptr;
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::unique_ptr<Job>> queue;  // under mutex
+  bool stopping = false;                   // under mutex
+  uint32_t pending = 0;                    // on the JavaScript thread only
+
+  // On the JavaScript thread, with a job that is done. Without an environment the process is ending: nobody listens.
+  static void Settle(napi_env env, napi_value, void* context, void* data) {
+    std::unique_ptr<Job> job(static_cast<Job*>(data));
+    std::unique_ptr<Napi::Promise::Deferred> deferred(job->deferred_);
+    if (!env) return;
+    auto* state = static_cast<State*>(context);
+    if (--state->pending == 0) napi_unref_threadsafe_function(env, state->tsfn);
+    Napi::HandleScope scope(env);
+    if (!job->status_.ok()) {
+      deferred->Reject(ToError(env, job->status_).Value());
+      return;
+    }
+    const Napi::Value result = job->Result(env);
+    if (Napi::Env(env).IsExceptionPending()) deferred->Reject(Napi::Env(env).GetAndClearPendingException().Value());
+    else deferred->Resolve(result);
+  }
+
+  static void Finalize(napi_env, void* data, void*) { delete static_cast<std::shared_ptr<State>*>(data); }
+
+  void Loop() {
+    for (;;) {
+      std::unique_ptr<Job> job;
+      {
+        std::unique_lock<std::mutex> lock(mutex);
+        wake.wait(lock, [this] { return stopping || !queue.empty(); });
+        if (queue.empty()) return;
+        job = std::move(queue.front());
+        queue.pop_front();
+      }
+      job->status_ = job->Work();
+      Job* done = job.release();
+      if (napi_call_threadsafe_function(tsfn, done, napi_tsfn_nonblocking) != napi_ok) {
+        // The environment is gone, and with it whoever awaited this.
+        delete done->deferred_;
+        delete done;
+      }
+    }
+  }
+};
+
+namespace {
+
+// One function for adding and removing: Node matches both by its address.
+void StopAtExit(void* self) { static_cast<WorkerThread*>(self)->Stop(); }
+
+}  // namespace
+
+WorkerThread::WorkerThread(Napi::Env env, const char* name) : state_(std::make_shared<State>()) {
+  state_->env = env;
+  auto* kept = new std::shared_ptr<State>(state_);
+  napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1, kept, State::Finalize, state_.get(), State::Settle, &state_->tsfn);
+  napi_unref_threadsafe_function(env, state_->tsfn);
+  napi_add_env_cleanup_hook(env, StopAtExit, this);
+  thread_ = std::thread([state = state_] { state->Loop(); });
+}
+
+WorkerThread::~WorkerThread() {
+  napi_remove_env_cleanup_hook(state_->env, StopAtExit, this);
+  Stop();
+}
+
+Napi::Promise WorkerThread::Post(std::unique_ptr<Job> job) {
+  job->deferred_ = new Napi::Promise::Deferred(state_->env);
+  const Napi::Promise promise = job->deferred_->Promise();
+  {
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    if (state_->stopping) {
+      job->deferred_->Reject(ToError(state_->env, Status::Error("ENGINE_FAILED", "it is closed")).Value());
+      delete job->deferred_;
+      return promise;
+    }
+    if (state_->pending++ == 0) napi_ref_threadsafe_function(state_->env, state_->tsfn);
+    state_->queue.push_back(std::move(job));
+  }
+  state_->wake.notify_one();
+  return promise;
+}
+
+void WorkerThread::Stop() {
+  {
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    if (state_->stopping && !thread_.joinable()) return;
+    state_->stopping = true;
+  }
+  state_->wake.notify_one();
+  if (thread_.joinable()) {
+    thread_.join();
+    napi_release_threadsafe_function(state_->tsfn, napi_tsfn_release);
+  }
+}
+
+}  // namespace gapcam

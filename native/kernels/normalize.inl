@@ -1,0 +1,120 @@
+// Softmax, norms and local response: each output depends on its neighbours along one axis.
+namespace gapcam {
+namespace {
+
+// Scalar forms of the vector functions, for axes that are not contiguous.
+GAPCAM_INLINE float Exp1(float x) { return Exp(Set(x))[0]; }
+
+class SoftmaxOp final : public Op, public Placed {
+ public:
+  SoftmaxParams p;
+  const float* x;
+  float* y;
+
+  uint32_t Units(uint32_t) const override { return p.outer * p.inner; }
+  const char* Kernel() const override { return GAPCAM_KERNEL("f32_softmax"); }
+
+  void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
+    for (uint32_t unit = first; unit < last; ++unit) {
+      const size_t at = static_cast<size_t>(unit / p.inner) * p.length * p.inner + unit % p.inner;
+      RunLine(x + at, y + at);
+    }
+  }
+
+ private:
+  void RunLine(const float* from, float* to) const {
+    const size_t stride = p.inner;
+    float most = from[0];
+    for (uint32_t l = 1; l < p.length; ++l) most = from[l * stride] > most || from[l * stride] != from[l * stride] ? from[l * stride] : most;
+    double sum = 0;
+    for (uint32_t l = 0; l < p.length; ++l) sum += Exp1(from[l * stride] - most);
+    const float total = static_cast<float>(sum), log_total = Log(Set(total))[0];
+    for (uint32_t l = 0; l < p.length; ++l) {
+      const float shifted = from[l * stride] - most;
+      to[l * stride] = p.logarithm ? shifted - log_total : Exp1(shifted) / total;
+    }
+  }
+};
+
+static const Op* MakeSoftmax(const StepRef& step, Allocator& memory, const char** reason) {
+  void* place = memory.Allocate(sizeof(SoftmaxOp));
+  if (!place) return GAPCAM_NO_MEMORY;
+  auto* op = new (place) SoftmaxOp();
+  op->p = *static_cast<const SoftmaxParams*>(step.params);
+  op->x = DataOf(step.inputs[0]);
+  op->y = DataOf(step.outputs[0]);
+  return op;
+}
+
+class LpNormalizationOp final : public Op, public Placed {
+ public:
+  LpNormalizationParams p;
+  const float* x;
+  float* y;
+
+  uint32_t Units(uint32_t) const override { return p.outer * p.inner; }
+  const char* Kernel() const override { return GAPCAM_KERNEL("f32_lp_normalization"); }
+
+  void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
+    for (uint32_t unit = first; unit < last; ++unit) {
+      const size_t at = static_cast<size_t>(unit / p.inner) * p.length * p.inner + unit % p.inner, stride = p.inner;
+      double sum = 0;
+      for (uint32_t l = 0; l < p.length; ++l) {
+        const double value = x[at + l * stride];
+        sum += p.p == 1 ? __builtin_fabs(value) : value * value;
+      }
+      const double norm = p.p == 1 ? sum : __builtin_sqrt(sum);
+      for (uint32_t l = 0; l < p.length; ++l) y[at + l * stride] = norm == 0 ? 0.0f : static_cast<float>(x[at + l * stride] / norm);
+    }
+  }
+};
+
+static const Op* MakeLpNormalization(const StepRef& step, Allocator& memory, const char** reason) {
+  void* place = memory.Allocate(sizeof(LpNormalizationOp));
+  if (!place) return GAPCAM_NO_MEMORY;
+  auto* op = new (place) LpNormalizationOp();
+  op->p = *static_cast<const LpNormalizationParams*>(step.params);
+  op->x = DataOf(step.inputs[0]);
+  op->y = DataOf(step.outputs[0]);
+  return op;
+}
+
+class LrnOp final : public Op, public Placed {
+ public:
+  LrnParams p;
+  const float* x;
+  float* y;
+  uint32_t pixels, channels;
+
+  uint32_t Units(uint32_t) const override { return pixels; }
+  const char* Kernel() const override { return GAPCAM_KERNEL("f32_lrn"); }
+
+  void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
+    const uint32_t before = (p.size - 1) / 2, after = p.size - 1 - before;
+    for (uint32_t pixel = first; pixel < last; ++pixel) {
+      const float* from = x + static_cast<size_t>(pixel) * channels;
+      for (uint32_t c = 0; c < channels; ++c) {
+        double sum = 0;
+        for (uint32_t i = c > before ? c - before : 0; i < channels && i <= c + after; ++i) sum += static_cast<double>(from[i]) * from[i];
+        const double base = p.bias + static_cast<double>(p.alpha) / p.size * sum;
+        y[static_cast<size_t>(pixel) * channels + c] = static_cast<float>(from[c] / __builtin_pow(base, p.beta));
+      }
+    }
+  }
+};
+
+static const Op* MakeLrn(const StepRef& step, Allocator& memory, const char** reason) {
+  void* place = memory.Allocate(sizeof(LrnOp));
+  if (!place) return GAPCAM_NO_MEMORY;
+  auto* op = new (place) LrnOp();
+  const TensorRef& in = *step.inputs[0];
+  op->p = *static_cast<const LrnParams*>(step.params);
+  op->channels = in.dims[in.rank - 1];
+  op->pixels = in.elements / op->channels;
+  op->x = DataOf(&in);
+  op->y = DataOf(step.outputs[0]);
+  return op;
+}
+
+}  // namespace
+}  // namespace gapcam

@@ -1,0 +1,77 @@
+// Maximum and average over windows of a picture, a row of outputs a unit.
+namespace gapcam {
+namespace {
+
+class Pool2d final : public Op, public Placed {
+ public:
+  Pool2dParams p;
+  uint32_t batch, height, width, channels, out_height, out_width;
+  const float* x;
+  float* y;
+
+  uint32_t Units(uint32_t) const override { return batch * out_height; }
+  const char* Kernel() const override { return p.op == Pool::kMax ? GAPCAM_KERNEL("f32_maxpool") : GAPCAM_KERNEL("f32_avgpool"); }
+
+  void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
+    for (uint32_t row = first; row < last; ++row) {
+      for (uint32_t ox = 0; ox < out_width; ++ox) RunPixel(row / out_height, row % out_height, ox);
+    }
+  }
+
+ private:
+  struct Span {
+    int64_t origin;       // of the window, in the input
+    uint32_t first, last; // kernel positions inside the input
+    uint32_t counted;     // kernel positions inside the input and its padding
+  };
+
+  static Span SpanOf(uint32_t out, uint32_t stride, uint32_t before, uint32_t after, uint32_t dilation, uint32_t kernel, uint32_t size) {
+    Span span = {static_cast<int64_t>(out) * stride - before, 0, 0, 0};
+    bool is_found = false;
+    for (uint32_t k = 0; k < kernel; ++k) {
+      const int64_t i = span.origin + static_cast<int64_t>(k) * dilation;
+      if (i < static_cast<int64_t>(size) + after) ++span.counted;
+      if (i < 0 || i >= size) continue;
+      if (!is_found) span.first = k, is_found = true;
+      span.last = k + 1;
+    }
+    return span;
+  }
+
+  void RunPixel(uint32_t image, uint32_t oy, uint32_t ox) const {
+    const Span v = SpanOf(oy, p.stride_h, p.pad_top, p.pad_bottom, p.dilation_h, p.kernel_h, height);
+    const Span h = SpanOf(ox, p.stride_w, p.pad_left, p.pad_right, p.dilation_w, p.kernel_w, width);
+    const float* picture = x + static_cast<size_t>(image) * height * width * channels;
+    float* to = y + ((static_cast<size_t>(image) * out_height + oy) * out_width + ox) * channels;
+    const uint32_t inside = (v.last - v.first) * (h.last - h.first);
+    const float scale = 1.0f / static_cast<float>(p.count_padding ? v.counted * h.counted : inside);
+    for (uint32_t c = 0; c < channels; c += kLanes) {
+      const int lanes = static_cast<int>(Least(kLanes, channels - c));
+      V acc = Set(p.op == Pool::kMax ? -__builtin_inff() : 0.0f);
+      for (uint32_t ky = v.first; ky < v.last; ++ky) {
+        const float* row = picture + (v.origin + static_cast<int64_t>(ky) * p.dilation_h) * width * channels;
+        for (uint32_t kx = h.first; kx < h.last; ++kx) {
+          const V value = LoadN(row + (h.origin + static_cast<int64_t>(kx) * p.dilation_w) * channels + c, lanes);
+          acc = p.op == Pool::kMax ? Max(acc, value) : acc + value;
+        }
+      }
+      StoreN(to + c, p.op == Pool::kMax ? acc : acc * Set(scale), lanes);
+    }
+  }
+};
+
+static const Op* MakePool2d(const StepRef& step, Allocator& memory, const char** reason) {
+  void* place = memory.Allocate(sizeof(Pool2d));
+  if (!place) return GAPCAM_NO_MEMORY;
+  auto* op = new (place) Pool2d();
+  const TensorRef &in = *step.inputs[0], &out = *step.outputs[0];
+  op->p = *static_cast<const Pool2dParams*>(step.params);
+  op->batch = in.dims[0], op->height = in.dims[1], op->width = in.dims[2], op->channels = in.dims[3];
+  op->out_height = out.dims[1], op->out_width = out.dims[2];
+  op->x = DataOf(&in);
+  op->y = DataOf(&out);
+  return op;
+}
+
+}  // namespace
+}  // namespace gapcam

@@ -1,0 +1,138 @@
+// The vector layer of the kernels: one type V of kLanes floats, over the compiler's vector extensions, with
+// intrinsics where those do not reach. Included once by each target's translation unit, inside its own namespace.
+//
+// Arithmetic is written with operators; a * b + c becomes a fused multiply-add where the target has one.
+#include <cstdint>
+#include <cstring>
+
+#if defined(GAPCAM_TARGET_AVX512) || defined(GAPCAM_TARGET_AVX2)
+#include <immintrin.h>
+#elif defined(GAPCAM_TARGET_NEON)
+#include <arm_neon.h>
+#endif
+
+namespace gapcam {
+namespace {
+
+#if defined(GAPCAM_TARGET_AVX512)
+constexpr int kLanes = 16;
+#elif defined(GAPCAM_TARGET_AVX2)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;  // NEON, and what every x86-64 has
+#endif
+
+typedef float V __attribute__((vector_size(kLanes * 4)));
+typedef int32_t VI __attribute__((vector_size(kLanes * 4)));
+typedef float UnalignedV __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+
+#define GAPCAM_INLINE static inline __attribute__((always_inline))
+
+GAPCAM_INLINE V Load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
+GAPCAM_INLINE void Store(float* p, V v) { *reinterpret_cast<UnalignedV*>(p) = v; }
+
+GAPCAM_INLINE V Set(float x) {
+#if defined(GAPCAM_TARGET_AVX512)
+  return _mm512_set1_ps(x);
+#elif defined(GAPCAM_TARGET_AVX2)
+  return _mm256_set1_ps(x);
+#else
+  return V{x, x, x, x};
+#endif
+}
+
+GAPCAM_INLINE V Zero() { return Set(0.0f); }
+
+// The first n lanes (0 < n <= kLanes), zeros in the others; memory beyond them is not touched.
+GAPCAM_INLINE V LoadN(const float* p, int n) {
+#if defined(GAPCAM_TARGET_AVX512)
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+#elif defined(GAPCAM_TARGET_AVX2)
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane));
+#else
+  if (n == kLanes) return Load(p);
+  V v = Zero();
+  for (int i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+#endif
+}
+
+GAPCAM_INLINE void StoreN(float* p, V v, int n) {
+#if defined(GAPCAM_TARGET_AVX512)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
+#elif defined(GAPCAM_TARGET_AVX2)
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane), v);
+#else
+  if (n == kLanes) return Store(p, v);
+  for (int i = 0; i < n; ++i) p[i] = v[i];
+#endif
+}
+
+// NaN in b comes through: x86 gives its second operand when either is NaN, NEON gives NaN.
+GAPCAM_INLINE V Max(V a, V b) {
+#if defined(GAPCAM_TARGET_AVX512)
+  return _mm512_max_ps(a, b);
+#elif defined(GAPCAM_TARGET_AVX2)
+  return _mm256_max_ps(a, b);
+#elif defined(GAPCAM_TARGET_NEON)
+  return vmaxq_f32(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+
+GAPCAM_INLINE V Min(V a, V b) {
+#if defined(GAPCAM_TARGET_AVX512)
+  return _mm512_min_ps(a, b);
+#elif defined(GAPCAM_TARGET_AVX2)
+  return _mm256_min_ps(a, b);
+#elif defined(GAPCAM_TARGET_NEON)
+  return vminq_f32(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+
+GAPCAM_INLINE V Sqrt(V a) {
+#if defined(GAPCAM_TARGET_AVX512)
+  return _mm512_sqrt_ps(a);
+#elif defined(GAPCAM_TARGET_AVX2)
+  return _mm256_sqrt_ps(a);
+#elif defined(GAPCAM_TARGET_NEON)
+  return vsqrtq_f32(a);
+#else
+  for (int i = 0; i < kLanes; ++i) a[i] = __builtin_sqrtf(a[i]);
+  return a;
+#endif
+}
+
+GAPCAM_INLINE VI ToInt(V a) { return __builtin_convertvector(a, VI); }
+GAPCAM_INLINE V ToFloat(VI a) { return __builtin_convertvector(a, V); }
+GAPCAM_INLINE VI Bits(V a) { return reinterpret_cast<VI>(a); }
+GAPCAM_INLINE V FromBits(VI a) { return reinterpret_cast<V>(a); }
+GAPCAM_INLINE VI SetInt(int32_t x) { return VI{} + x; }
+// mask lanes are all ones or all zeros, as comparisons give them.
+GAPCAM_INLINE V Select(VI mask, V a, V b) { return FromBits((mask & Bits(a)) | (~mask & Bits(b))); }
+GAPCAM_INLINE V Abs(V a) { return FromBits(Bits(a) & 0x7fffffff); }
+
+// Towards minus infinity, for |a| < 2^31; larger values are whole already and come through, as do NaNs.
+GAPCAM_INLINE V Floor(V a) {
+  const V whole = ToFloat(ToInt(a));
+  const V floor = whole - Select(whole > a, Set(1.0f), Zero());
+  return Select(Abs(a) < Set(8388608.0f), floor, a);
+}
+
+GAPCAM_INLINE float Sum(V a) {
+  float sum = 0;
+  for (int i = 0; i < kLanes; ++i) sum += a[i];
+  return sum;
+}
+
+GAPCAM_INLINE uint32_t Least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+GAPCAM_INLINE uint32_t Most(uint32_t a, uint32_t b) { return a > b ? a : b; }
+GAPCAM_INLINE uint32_t CeilDiv(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+}  // namespace gapcam

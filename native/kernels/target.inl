@@ -1,0 +1,59 @@
+// All of a target: every kernel family compiled for it, and the switch from a step to its op. A file in targets/
+// defines GAPCAM_TARGET_NAME (and one of GAPCAM_TARGET_AVX512, _AVX2, _NEON) and includes this.
+#include <cstddef>
+#include <ctime>
+
+#include "op.h"
+#include "targets.h"
+
+#define GAPCAM_KERNEL(family) family "__" GAPCAM_TARGET_NAME
+
+#include "simd.h"
+#include "placed.inl"
+#include "activation.inl"
+#include "gemm.inl"
+#include "conv.inl"
+#include "dense.inl"
+#include "depthwise.inl"
+#include "reference.inl"
+#include "pool.inl"
+#include "reduce.inl"
+#include "elementwise.inl"
+#include "normalize.inl"
+#include "movement.inl"
+#include "peak.inl"
+
+namespace gapcam {
+namespace {
+
+#if defined(GAPCAM_TARGET_REFERENCE)
+constexpr bool kIsReference = true;
+#else
+constexpr bool kIsReference = false;
+#endif
+
+static const Op* MakeConv2d(const StepRef& step, Allocator& memory, const char** reason) {
+  if (kIsReference) return MakeConvReference(step, memory, reason);
+  return IsDepthwise(step) ? MakeDepthwise(step, memory, reason) : MakeConvGemm(step, memory, reason);
+}
+
+static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** reason) {
+  switch (step.kind) {
+    case StepKind::kConv2d: return MakeConv2d(step, memory, reason);
+    case StepKind::kDense: return kIsReference ? MakeDenseReference(step, memory, reason) : MakeDense(step, memory, reason);
+    case StepKind::kPool2d: return MakePool2d(step, memory, reason);
+    case StepKind::kReduce: return MakeReduce(step, memory, reason);
+    case StepKind::kElementwise: return MakeElementwise(step, memory, reason);
+    case StepKind::kBinary: return MakeBinary(step, memory, reason);
+    case StepKind::kSoftmax: return MakeSoftmax(step, memory, reason);
+    case StepKind::kLpNormalization: return MakeLpNormalization(step, memory, reason);
+    case StepKind::kLrn: return MakeLrn(step, memory, reason);
+    case StepKind::kCopy: return MakeCopy(step, memory, reason);
+    case StepKind::kConcat: return MakeConcat(step, memory, reason);
+    case StepKind::kResample: return MakeResample(step, memory, reason);
+  }
+  return Refuse(reason, "the target has no kernel for it");
+}
+
+}  // namespace
+}  // namespace gapcam

@@ -1,0 +1,20 @@
+// The targets that are compiled in. Each is one translation unit in targets/, built with its own instruction set.
+#pragma once
+#include "op.h"
+
+namespace gapcam {
+
+extern const Target kTargetReference;
+#if defined(__x86_64__)
+extern const Target kTargetAvx2;
+extern const Target kTargetAvx512;
+#elif defined(__aarch64__)
+extern const Target kTargetNeon;
+#endif
+
+// Why this machine cannot run a target, or null if it can. In dispatch.cc, compiled for the baseline.
+const char* AlwaysSupported();
+const char* Avx2Unsupported();
+const char* Avx512Unsupported();
+
+}  // namespace gapcam

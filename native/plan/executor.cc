@@ -1,0 +1,103 @@
+#include "executor.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+namespace gapcam {
+
+SessionMemory::~SessionMemory() {
+  for (void* block : blocks_) std::free(block);
+}
+
+void* SessionMemory::Allocate(size_t bytes) {
+  void* block = nullptr;
+  if (posix_memalign(&block, 64, bytes ? bytes : 64) != 0) return nullptr;
+  std::memset(block, 0, bytes ? bytes : 64);
+  blocks_.push_back(block);
+  bytes_ += bytes;
+  return block;
+}
+
+Status Executor::Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads, std::unique_ptr<Executor>* executor) {
+  std::unique_ptr<Executor> made(new Executor(target, threads));
+  Status status = ReadPlan(bytes, size, &made->plan_);
+  if (status.ok()) status = made->Prepare();
+  if (status.ok()) *executor = static_cast<std::unique_ptr<Executor>&&>(made);
+  return status;
+}
+
+Status Executor::Prepare() {
+  Status status = BindTensors();
+  if (!status.ok()) return status;
+  size_t scratch = 0;
+  std::vector<const TensorRef*> inputs, outputs;
+  for (const PlanStep& step : plan_.steps) {
+    inputs.clear();
+    outputs.clear();
+    for (uint32_t id : step.inputs) inputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
+    for (uint32_t id : step.outputs) outputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
+    const StepRef ref = {step.kind, step.name.c_str(), step.params.data(), inputs.data(), static_cast<uint32_t>(inputs.size()), outputs.data(),
+                         static_cast<uint32_t>(outputs.size())};
+    const char* reason = "the target has no kernel for it";
+    const Op* op = target_->make(ref, memory_, &reason);
+    if (!op) return Status::Error("ENGINE_FAILED", "step %.80s: %s", step.name.c_str(), reason);
+    if (op->ScratchBytes() > scratch) scratch = op->ScratchBytes();
+    ops_.push_back(op);
+  }
+  nanoseconds_.assign(ops_.size(), 0);
+  plan_.constants = nullptr;
+  pool_.reset(new ThreadPool(threads_, scratch));
+  return pool_->ok() ? Status::Ok() : Status::Error("ENGINE_FAILED", "there is not enough memory for %u threads", threads_);
+}
+
+Status Executor::BindTensors() {
+  auto* arena = static_cast<uint8_t*>(memory_.Allocate(plan_.arena_bytes));
+  if (!arena) return Status::Error("ENGINE_FAILED", "there is not enough memory for an arena of %llu bytes", static_cast<unsigned long long>(plan_.arena_bytes));
+  refs_.reserve(plan_.tensors.size());
+  for (const PlanTensor& tensor : plan_.tensors) {
+    // Ops take a plain pointer and write outputs only, which the reader has checked are not constants.
+    uint8_t* base = tensor.is_constant ? const_cast<uint8_t*>(plan_.constants) : arena;
+    TensorRef ref = {base + tensor.offset, {}, tensor.rank, tensor.elements, tensor.is_constant};
+    std::memcpy(ref.dims, tensor.dims, sizeof(ref.dims));
+    refs_.push_back(ref);
+  }
+  return KeepConstants();
+}
+
+// Convolutions and dense layers pack their weights and biases; any other constant is read in place at run time, and
+// is copied here so that the plan's buffer need not stay.
+Status Executor::KeepConstants() {
+  std::vector<bool> is_kept(refs_.size(), false);
+  for (const PlanStep& step : plan_.steps) {
+    const bool packs = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense;
+    for (size_t i = 0; i < step.inputs.size(); ++i) {
+      if (step.inputs[i] != kAbsent && !(packs && (i == 1 || i == 2))) is_kept[step.inputs[i]] = true;
+    }
+  }
+  for (const PlanPort& port : plan_.outputs) is_kept[port.tensor] = true;
+  for (size_t id = 0; id < refs_.size(); ++id) {
+    if (!refs_[id].constant || !is_kept[id]) continue;
+    void* copy = memory_.Allocate(plan_.tensors[id].bytes);
+    if (!copy) return Status::Error("ENGINE_FAILED", "there is not enough memory for the constants");
+    std::memcpy(copy, refs_[id].data, plan_.tensors[id].bytes);
+    refs_[id].data = copy;
+  }
+  return Status::Ok();
+}
+
+void Executor::Run() {
+  const DenormalsOff denormals_off;
+  if (!is_profiling_) {
+    for (const Op* op : ops_) pool_->Run(*op);
+  } else {
+    for (size_t i = 0; i < ops_.size(); ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      pool_->Run(*ops_[i]);
+      nanoseconds_[i] = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+    }
+  }
+  pool_->Rest();
+}
+
+}  // namespace gapcam

@@ -1,0 +1,61 @@
+// Executor: a plan made ready for one target (constants packed, memory taken) and run for every frame.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "../kernels/op.h"
+#include "plan.h"
+#include "pool.h"
+
+namespace gapcam {
+
+// Memory of one session: zeroed, 64-byte aligned, given back all at once.
+class SessionMemory final : public Allocator {
+ public:
+  ~SessionMemory();
+  void* Allocate(size_t bytes) override;
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<void*> blocks_;
+  size_t bytes_ = 0;
+};
+
+class Executor {
+ public:
+  // Reads and validates the plan, packs its constants and takes all memory that a run needs. `bytes` may go afterwards.
+  static Status Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads, std::unique_ptr<Executor>* executor);
+
+  // Computes the outputs from the inputs. No allocation, no system call but futex. One call at a time.
+  void Run();
+
+  const Plan& plan() const { return plan_; }
+  const Target& target() const { return *target_; }
+  uint32_t threads() const { return threads_; }
+  size_t packed_bytes() const { return memory_.bytes(); }
+  size_t step_count() const { return ops_.size(); }
+  const Op& op(size_t step) const { return *ops_[step]; }
+  void* data(uint32_t tensor) const { return refs_[tensor].data; }
+
+  // Nanoseconds of each step in the last run; measured only while profiling is on.
+  void set_profiling(bool on) { is_profiling_ = on; }
+  const std::vector<double>& nanoseconds() const { return nanoseconds_; }
+
+ private:
+  Executor(const Target& target, uint32_t threads) : target_(&target), threads_(threads) {}
+  Status Prepare();
+  Status BindTensors();
+  Status KeepConstants();
+
+  const Target* target_;
+  uint32_t threads_;
+  Plan plan_;
+  SessionMemory memory_;
+  std::vector<TensorRef> refs_;
+  std::vector<const Op*> ops_;
+  std::vector<double> nanoseconds_;
+  std::unique_ptr<ThreadPool> pool_;
+  bool is_profiling_ = false;
+};
+
+}  // namespace gapcam

@@ -1,0 +1,60 @@
+// A plan as the reader left it: every index, shape and place checked, so that nothing behind it checks again.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "status.h"
+#include "steps.h"
+
+namespace gapcam {
+
+enum class PlanType : uint8_t { kFloat32, kFloat16, kInt8, kUint8, kInt32 };
+enum class PlanLayout : uint32_t { kNone, kNchw, kNhwc };
+
+struct PlanTensor {
+  std::string name;
+  PlanType type;
+  bool is_constant;
+  uint32_t rank;
+  uint32_t dims[5];   // unused ones are 1
+  uint32_t elements;
+  uint64_t offset;    // into the arena or the constants
+  uint64_t bytes;
+};
+
+struct PlanPort {
+  std::string name;
+  uint32_t tensor;
+  PlanLayout layout;
+};
+
+constexpr uint32_t kAbsent = 0xffffffff;
+
+struct PlanStep {
+  StepKind kind;
+  std::string name;
+  std::vector<uint32_t> inputs, outputs;  // kAbsent for an optional tensor that is not there
+  std::vector<uint32_t> params;           // the kind's parameter block, word by word
+
+  template <typename Params>
+  const Params& As() const { return *reinterpret_cast<const Params*>(params.data()); }
+};
+
+struct Plan {
+  std::vector<PlanTensor> tensors;
+  std::vector<PlanPort> inputs, outputs;
+  std::vector<PlanStep> steps;
+  uint64_t arena_bytes = 0;
+  const uint8_t* constants = nullptr;  // inside the buffer that was read
+  uint64_t constant_bytes = 0;
+};
+
+// Reads a plan's buffer (docs/plan-format.md), trusting nothing in it. `plan` points into `bytes` for its constants.
+Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan);
+
+// Checks every step against its tensors; part of ReadPlan.
+Status CheckSteps(const Plan& plan);
+
+}  // namespace gapcam

@@ -1,0 +1,159 @@
+// From bytes to a Plan. The buffer is hostile until proved otherwise: every count is compared with the bytes that are
+// there before anything is read, and every product is made in 64 bits with its operands bounded first.
+#include <cstring>
+
+#include "plan.h"
+
+namespace gapcam {
+namespace {
+
+constexpr char kInvalid[] = "MODEL_INVALID";
+constexpr uint32_t kMagic = 0x4e4c5047, kVersion = 1;
+constexpr uint64_t kHeaderBytes = 64, kTensorBytes = 64, kPortBytes = 16, kStepBytes = 32;
+constexpr uint64_t kMaxMemory = uint64_t{1} << 31;
+constexpr uint32_t kTypeBytes[] = {4, 2, 1, 1, 4};
+
+template <typename T>
+T ReadAt(const uint8_t* bytes, uint64_t at) {
+  T value;
+  std::memcpy(&value, bytes + at, sizeof(value));
+  return value;
+}
+
+struct Sections {
+  uint32_t tensors, inputs, outputs, steps, words, string_bytes;
+  uint64_t tensors_at, ports_at, steps_at, words_at, strings_at, constants_at, constant_bytes, arena_bytes;
+};
+
+class Reader {
+ public:
+  Reader(const uint8_t* bytes, size_t size, Plan* plan) : bytes_(bytes), size_(size), plan_(*plan) {}
+
+  Status Read() {
+    Status status = ReadHeader();
+    for (uint32_t i = 0; status.ok() && i < s_.tensors; ++i) status = ReadTensor(i);
+    for (uint32_t i = 0; status.ok() && i < s_.inputs + s_.outputs; ++i) status = ReadPort(i);
+    for (uint32_t i = 0; status.ok() && i < s_.steps; ++i) status = ReadStep(i);
+    return status.ok() ? CheckSteps(plan_) : status;
+  }
+
+ private:
+  Status ReadHeader() {
+    if (size_ < kHeaderBytes) return Status::Error(kInvalid, "the plan has %zu bytes, less than its header", size_);
+    if (ReadAt<uint32_t>(bytes_, 0) != kMagic) return Status::Error(kInvalid, "these bytes are not a plan");
+    const uint32_t version = ReadAt<uint32_t>(bytes_, 4);
+    if (version != kVersion) return Status::Error(kInvalid, "the plan has version %u, this build reads %u", version, kVersion);
+    uint32_t* const counts[] = {&s_.tensors, &s_.inputs, &s_.outputs, &s_.steps, &s_.words, &s_.string_bytes};
+    for (int i = 0; i < 6; ++i) *counts[i] = ReadAt<uint32_t>(bytes_, 8 + 4 * i);
+    s_.arena_bytes = ReadAt<uint64_t>(bytes_, 32);
+    s_.constant_bytes = ReadAt<uint64_t>(bytes_, 40);
+    s_.constants_at = ReadAt<uint64_t>(bytes_, 48);
+    // Every count is below 2^32, so these sums stay below 2^40.
+    s_.tensors_at = kHeaderBytes;
+    s_.ports_at = s_.tensors_at + s_.tensors * kTensorBytes;
+    s_.steps_at = s_.ports_at + (uint64_t{s_.inputs} + s_.outputs) * kPortBytes;
+    s_.words_at = s_.steps_at + s_.steps * kStepBytes;
+    s_.strings_at = s_.words_at + uint64_t{s_.words} * 4;
+    const uint64_t end = s_.strings_at + s_.string_bytes;
+    if (end > size_ || s_.constants_at < end || s_.constants_at > size_ || s_.constants_at % 64 != 0 || s_.constant_bytes != size_ - s_.constants_at) {
+      return Status::Error(kInvalid, "the plan's sections do not fit its %zu bytes", size_);
+    }
+    if (s_.arena_bytes > kMaxMemory) return Status::Error(kInvalid, "the plan wants %llu bytes of memory", static_cast<unsigned long long>(s_.arena_bytes));
+    plan_.arena_bytes = s_.arena_bytes;
+    plan_.constants = bytes_ + s_.constants_at;
+    plan_.constant_bytes = s_.constant_bytes;
+    return Status::Ok();
+  }
+
+  Status ReadName(uint64_t at, std::string* name) {
+    const uint32_t from = ReadAt<uint32_t>(bytes_, at), length = ReadAt<uint32_t>(bytes_, at + 4);
+    if (uint64_t{from} + length > s_.string_bytes) return Status::Error(kInvalid, "a name in the plan lies outside its strings");
+    name->assign(reinterpret_cast<const char*>(bytes_ + s_.strings_at + from), length);
+    return Status::Ok();
+  }
+
+  Status ReadTensor(uint32_t index) {
+    const uint64_t at = s_.tensors_at + index * kTensorBytes;
+    PlanTensor tensor;
+    Status status = ReadName(at + 48, &tensor.name);
+    if (!status.ok()) return status;
+    const uint8_t type = bytes_[at], storage = bytes_[at + 1];
+    tensor.rank = bytes_[at + 2];
+    if (type >= sizeof(kTypeBytes) / sizeof(kTypeBytes[0]) || storage > 1 || tensor.rank > 5) return Refuse(index, tensor, "is of no known kind");
+    tensor.type = static_cast<PlanType>(type);
+    tensor.is_constant = storage == 1;
+    uint64_t elements = 1;
+    for (uint32_t i = 0; i < 5; ++i) {
+      const uint32_t size = tensor.dims[i] = ReadAt<uint32_t>(bytes_, at + 4 + 4 * i);
+      if (size == 0 || (i >= tensor.rank && size != 1)) return Refuse(index, tensor, "has a size that is not allowed");
+      elements *= size;
+      if (elements >= kMaxMemory) return Refuse(index, tensor, "is too large");
+    }
+    tensor.elements = static_cast<uint32_t>(elements);
+    tensor.offset = ReadAt<uint64_t>(bytes_, at + 24);
+    tensor.bytes = ReadAt<uint64_t>(bytes_, at + 32);
+    const uint64_t room = tensor.is_constant ? s_.constant_bytes : s_.arena_bytes;
+    if (tensor.bytes != elements * kTypeBytes[type]) return Refuse(index, tensor, "says another length than its sizes");
+    if (tensor.offset % 64 != 0 || tensor.offset > room || tensor.bytes > room - tensor.offset) return Refuse(index, tensor, "leaves its memory");
+    plan_.tensors.push_back(static_cast<PlanTensor&&>(tensor));
+    return Status::Ok();
+  }
+
+  Status Refuse(uint32_t index, const PlanTensor& tensor, const char* why) {
+    return Status::Error(kInvalid, "tensor %u (%.60s) %s", index, tensor.name.c_str(), why);
+  }
+
+  Status ReadPort(uint32_t index) {
+    const uint64_t at = s_.ports_at + index * kPortBytes;
+    PlanPort port;
+    Status status = ReadName(at + 4, &port.name);
+    if (!status.ok()) return status;
+    port.tensor = ReadAt<uint32_t>(bytes_, at);
+    const uint32_t layout = ReadAt<uint32_t>(bytes_, at + 12);
+    const bool is_input = index < s_.inputs;
+    if (port.tensor >= plan_.tensors.size() || layout > 2) return Status::Error(kInvalid, "port %.60s of the plan names no tensor", port.name.c_str());
+    if (is_input && plan_.tensors[port.tensor].is_constant) return Status::Error(kInvalid, "input %.60s of the plan is a constant", port.name.c_str());
+    port.layout = static_cast<PlanLayout>(layout);
+    (is_input ? plan_.inputs : plan_.outputs).push_back(static_cast<PlanPort&&>(port));
+    return Status::Ok();
+  }
+
+  Status ReadStep(uint32_t index) {
+    const uint64_t at = s_.steps_at + index * kStepBytes;
+    PlanStep step;
+    Status status = ReadName(at + 20, &step.name);
+    if (!status.ok()) return status;
+    const uint32_t kind = ReadAt<uint32_t>(bytes_, at), inputs = ReadAt<uint32_t>(bytes_, at + 4), outputs = ReadAt<uint32_t>(bytes_, at + 8);
+    const uint32_t words_at = ReadAt<uint32_t>(bytes_, at + 12), words = ReadAt<uint32_t>(bytes_, at + 16);
+    if (kind >= kStepKindCount) return Refuse(step, "is of no known kind");
+    const StepShape& shape = kStepShapes[kind];
+    if (inputs < shape.min_inputs || inputs > shape.max_inputs || outputs < shape.min_outputs || outputs > shape.max_outputs) return Refuse(step, "has a wrong number of tensors");
+    if (uint64_t{words_at} + words > s_.words || words != inputs + outputs + shape.param_words) return Refuse(step, "has a wrong number of words");
+    step.kind = static_cast<StepKind>(kind);
+    const uint64_t from = s_.words_at + uint64_t{words_at} * 4;
+    for (uint32_t i = 0; i < words; ++i) {
+      const uint32_t word = ReadAt<uint32_t>(bytes_, from + 4 * i);
+      (i < inputs ? step.inputs : i < inputs + outputs ? step.outputs : step.params).push_back(word);
+    }
+    for (uint32_t id : step.inputs) if (id != kAbsent && id >= plan_.tensors.size()) return Refuse(step, "reads a tensor that does not exist");
+    for (uint32_t id : step.outputs) {
+      if (id != kAbsent && (id >= plan_.tensors.size() || plan_.tensors[id].is_constant)) return Refuse(step, "writes a tensor that does not exist, or a constant");
+    }
+    if (!EnumsInRange(step.kind, step.params.data())) return Refuse(step, "has a parameter of no known value");
+    plan_.steps.push_back(static_cast<PlanStep&&>(step));
+    return Status::Ok();
+  }
+
+  Status Refuse(const PlanStep& step, const char* why) { return Status::Error(kInvalid, "step %.80s %s", step.name.c_str(), why); }
+
+  const uint8_t* bytes_;
+  size_t size_;
+  Plan& plan_;
+  Sections s_ = {};
+};
+
+}  // namespace
+
+Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan) { return Reader(bytes, size, plan).Read(); }
+
+}  // namespace gapcam

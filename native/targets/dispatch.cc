@@ -1,0 +1,62 @@
+// Which targets there are, which of them this machine can run, and which one is taken.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "../kernels/targets.h"
+
+namespace gapcam {
+namespace {
+
+const Target* const kAllTargets[] = {
+#if defined(__x86_64__)
+    &kTargetAvx512, &kTargetAvx2,
+#elif defined(__aarch64__)
+    &kTargetNeon,
+#endif
+    &kTargetReference,
+};
+constexpr uint32_t kTargetCount = sizeof(kAllTargets) / sizeof(kAllTargets[0]);
+
+thread_local char refusal[160];
+
+}  // namespace
+
+const char* AlwaysSupported() { return nullptr; }
+
+#if defined(__x86_64__)
+// The compiler's run-time support asks CPUID and, through XGETBV, whether the system saves the registers.
+const char* Avx2Unsupported() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? nullptr : "the processor has no AVX2 with FMA";
+}
+
+const char* Avx512Unsupported() {
+  __builtin_cpu_init();
+  const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  return has && !Avx2Unsupported() ? nullptr : "the processor has no AVX-512 (F, DQ, BW, VL)";
+}
+#endif
+
+const Target* const* Targets(uint32_t* count) {
+  *count = kTargetCount;
+  return kAllTargets;
+}
+
+const Target* ChooseTarget(const char* name, const char** reason) {
+  if (!name) name = std::getenv("GAPCAM_TARGET");
+  for (const Target* target : kAllTargets) {
+    const char* why = target->unsupported();
+    if (!name && !why) return target;
+    if (!name || std::strcmp(name, target->name) != 0) continue;
+    if (!why) return target;
+    std::snprintf(refusal, sizeof(refusal), "target %s cannot be used: %s", name, why);
+    *reason = refusal;
+    return nullptr;
+  }
+  std::snprintf(refusal, sizeof(refusal), "there is no target named %.40s", name ? name : "");
+  *reason = refusal;
+  return nullptr;
+}
+
+}  // namespace gapcam

@@ -1,0 +1,9 @@
+#define GAPCAM_TARGET_REFERENCE
+#define GAPCAM_TARGET_NAME "scalar"
+#include "../kernels/target.inl"
+
+namespace gapcam {
+
+const Target kTargetReference = {GAPCAM_TARGET_NAME, AlwaysSupported, MakeOp, MeasurePeak};
+
+}  // namespace gapcam

@@ -1,0 +1,66 @@
+// Builds the native addon into prebuilds/<platform>-<arch>/gapcam.node, the one place where it is looked for.
+//   node scripts/build-native.mjs                     for this machine
+//   node scripts/build-native.mjs --arch arm64        for a Raspberry Pi or a Jetson, with Debian's cross compiler
+//   node scripts/build-native.mjs --arch arm64 --zig  the same against glibc 2.28, with PyPI's ziglang (python3 -m ziglang)
+import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+
+function has(program) {
+  return spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined
+}
+
+/** What is missing for a build, as one sentence; null when nothing is. */
+export function missingTools() {
+  const compilers = [process.env.CXX, 'c++', 'g++', 'clang++'].filter(Boolean)
+  const missing = []
+  if (!compilers.some(has)) missing.push('a C++ compiler (g++)')
+  if (!has('cmake')) missing.push('cmake')
+  return missing.length === 0 ? null : `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} not installed (Debian: sudo apt-get install g++ cmake make)`
+}
+
+/** Compiler wrappers for zig, which takes its target as an argument. */
+function zigWrappers(folder) {
+  const target = 'aarch64-linux-gnu.2.28'
+  mkdirSync(folder, { recursive: true })
+  for (const [name, command] of [['c++', `c++ -target ${target}`], ['ar', 'ar'], ['ranlib', 'ranlib']]) {
+    writeFileSync(`${folder}/${name}`, `#!/bin/sh\nexec python3 -m ziglang ${command} "$@"\n`)
+    chmodSync(`${folder}/${name}`, 0o755)
+  }
+  return [`--CDCMAKE_CXX_COMPILER=${folder}/c++`, `--CDCMAKE_AR=${folder}/ar`, `--CDCMAKE_RANLIB=${folder}/ranlib`]
+}
+
+function crossOptions(arch, isZig) {
+  const system = ['--CDCMAKE_SYSTEM_NAME=Linux', '--CDCMAKE_SYSTEM_PROCESSOR=aarch64']
+  if (arch !== 'arm64') throw new Error(`there is no cross build for ${arch}`)
+  return isZig ? [...system, ...zigWrappers(`${root}.cache/zig`)] : [...system, '--CDCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++']
+}
+
+/** Builds; true when the addon is in its place. Everything that the tools print goes to stderr. */
+export function buildNative({ arch = process.arch, zig = false } = {}) {
+  const missing = missingTools()
+  if (missing !== null) {
+    console.error(`native engine: ${missing}`)
+    return false
+  }
+  const folder = `build-${arch}`
+  const cross = arch === process.arch ? [] : crossOptions(arch, zig)
+  const options = ['compile', '--out', folder, '--arch', arch, '--parallel', '2', '--prefer-make', ...cross]
+  const { status } = spawnSync(process.execPath, [`${root}node_modules/cmake-js/bin/cmake-js`, ...options], { cwd: root, stdio: ['ignore', 2, 2] })
+  const built = [`${root}${folder}/gapcam.node`, `${root}${folder}/Release/gapcam.node`].find((file) => existsSync(file))
+  if (status !== 0 || !built) {
+    console.error('native engine: the build failed; see the messages above')
+    return false
+  }
+  const target = `${root}prebuilds/${process.platform}-${arch}`
+  mkdirSync(target, { recursive: true })
+  copyFileSync(built, `${target}/gapcam.node`)
+  return true
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const at = process.argv.indexOf('--arch')
+  process.exitCode = buildNative({ ...(at > 0 ? { arch: process.argv[at + 1] } : {}), zig: process.argv.includes('--zig') }) ? 0 : 1
+}

@@ -1,0 +1,74 @@
+/**
+ * The native addon, loaded once: its typed surface, or the reason why it is not there. GAPCAM_ADDON names another file
+ * (tests make the addon unloadable with it).
+ */
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { messageOf } from './errors.js'
+import type { Layout, TensorData, TensorType } from './tensor.js'
+
+export interface NativeTensor {
+  readonly name: string
+  readonly type: TensorType
+  readonly layout: Layout
+  readonly shape: readonly number[]
+  /** A view of the session's own memory. */
+  readonly data: TensorData
+}
+
+/** native/binding/session.cc */
+export interface NativeSession {
+  readonly inputs: readonly NativeTensor[]
+  readonly outputs: readonly NativeTensor[]
+  readonly target: string
+  readonly threads: number
+  readonly arenaBytes: number
+  readonly packedBytes: number
+  readonly steps: readonly { readonly name: string; readonly kind: string; readonly kernel: string; readonly flops: number }[]
+  run(): Promise<void>
+  runSync(): void
+  /** Nanoseconds of each step in the last run, where the session was opened with `profile`. */
+  profile(): Float64Array
+  close(): Promise<void>
+}
+
+export interface SessionOptions {
+  readonly threads: number
+  readonly target?: string
+  readonly profile?: boolean
+}
+
+export interface NativeTarget {
+  readonly name: string
+  readonly supported: boolean
+  readonly reason: string
+}
+
+export interface Addon {
+  openSession(plan: Uint8Array, options: SessionOptions): Promise<NativeSession>
+  openSessionSync(plan: Uint8Array, options: SessionOptions): NativeSession
+  /** Best first. */
+  describeTargets(): readonly NativeTarget[]
+  /** The best FMA rate of one core now, GFLOP/s. */
+  measurePeak(target?: string): number
+}
+
+export type LoadedAddon = { readonly addon: Addon } | { readonly reason: string }
+
+let loaded: LoadedAddon | null = null
+
+export function loadAddon(): LoadedAddon {
+  loaded ??= load()
+  return loaded
+}
+
+function load(): LoadedAddon {
+  const file = process.env['GAPCAM_ADDON'] ?? fileURLToPath(new URL(`../prebuilds/${process.platform}-${process.arch}/gapcam.node`, import.meta.url))
+  try {
+    return { addon: createRequire(import.meta.url)(file) as Addon }
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
+    const why = isMissing ? 'it is not built (npm run build:native builds it)' : (messageOf(error).split('\n')[0] ?? '')
+    return { reason: `the native addon cannot be loaded: ${why}` }
+  }
+}

@@ -1,0 +1,22 @@
+/** Opens a model on onnxruntime: the file itself, or a copy with another input size or extra outputs. */
+import { rewriteModel } from '../model/rewrite.js'
+import type { LoadedModel } from '../model/onnx.js'
+import { prepareGraph } from '../model/prepare.js'
+import { imageLayout, type TensorInfo } from '../tensor.js'
+import type { Engine, EngineOptions, Rejection } from './engine.js'
+import { openOnnxruntime } from './onnxruntime.js'
+
+interface FallbackOptions {
+  readonly threads: number
+  readonly reason: string
+  readonly rejected: readonly Rejection[]
+}
+
+export function openFallback(model: LoadedModel, options: EngineOptions, fallback: FallbackOptions): Promise<Engine> {
+  const { graph } = prepareGraph(model.graph, options.inputSize ? { inputSize: options.inputSize } : {})
+  const inputs = graph.inputs.map(({ name, type = 'float32', shape = [] }): TensorInfo => ({ name, type, shape: shape as readonly number[], layout: imageLayout(shape as readonly number[]) }))
+  const isResized = model.graph.inputs.some(({ shape }, i) => shape?.some((size, axis) => typeof size === 'number' && size !== inputs[i]?.shape[axis]))
+  const extraOutputs = options.extraOutputs ?? []
+  const copy = isResized || extraOutputs.length > 0 ? rewriteModel(model, { inputs, extraOutputs }) : model.path
+  return openOnnxruntime({ model: copy, inputs, ...fallback })
+}
