@@ -4,9 +4,11 @@
 #include "binding/init.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  gapcam::InitSession(env, exports);
+  auto* data = new gapcam::AddonData();
+  env.SetInstanceData(data);
+  gapcam::InitSession(env, exports, data);
   gapcam::InitImage(env, exports);
-  gapcam::InitCapture(env, exports);
+  gapcam::InitCapture(env, exports, data);
   return exports;
 }
 

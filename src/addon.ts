@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from './errors.js'
+import type { Frame, NativeFrame } from './frame.js'
 import type { Layout, TensorData, TensorType } from './tensor.js'
 
 export interface NativeTensor {
@@ -44,7 +45,18 @@ export interface NativeTarget {
   readonly reason: string
 }
 
+/** native/binding/image.cc */
+export interface NativePixelPass {
+  run(frame: FrameGeometry, pixels: Uint8Array | NativeFrame, target: Float32Array | Uint8Array): Promise<void>
+  /** x, y, width, height as shares of a frame of this size. */
+  shown(width: number, height: number): number[]
+  close(): void
+}
+
+type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
+
 export interface Addon {
+  readonly PixelPass: new (spec: Readonly<Record<string, unknown>>) => NativePixelPass
   openSession(plan: Uint8Array, options: SessionOptions): Promise<NativeSession>
   openSessionSync(plan: Uint8Array, options: SessionOptions): NativeSession
   /** Best first. */

@@ -1,11 +1,17 @@
-// What each file of the binding adds to the addon's exports.
+// What each file of the binding adds to the addon's exports, and the state that belongs to one JavaScript environment.
 #pragma once
 #include <napi.h>
 
 namespace gapcam {
 
-void InitSession(Napi::Env env, Napi::Object exports);
+// Instance data: workers load the addon once more, so nothing of it may be global.
+struct AddonData {
+  Napi::FunctionReference session;
+  Napi::FunctionReference captured_frame;
+};
+
+void InitSession(Napi::Env env, Napi::Object exports, AddonData* data);
 void InitImage(Napi::Env env, Napi::Object exports);
-void InitCapture(Napi::Env env, Napi::Object exports);
+void InitCapture(Napi::Env env, Napi::Object exports, AddonData* data);
 
 }  // namespace gapcam

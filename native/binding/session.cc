@@ -138,10 +138,6 @@ class Session final : public Napi::ObjectWrap<Session> {
   std::unique_ptr<WorkerThread> thread_;
 };
 
-struct SessionData {
-  Napi::FunctionReference constructor;
-};
-
 class OpenJob final : public Job {
  public:
   OpenJob(Napi::Uint8Array plan, const SessionOptions& options, std::unique_ptr<WorkerThread> thread)
@@ -158,7 +154,7 @@ class OpenJob final : public Job {
   }
 
   Napi::Value Result(Napi::Env env) override {
-    Napi::Object object = env.GetInstanceData<SessionData>()->constructor.New({});
+    Napi::Object object = env.GetInstanceData<AddonData>()->session.New({});
     Session::Unwrap(object)->Take(env, std::move(executor_), std::move(thread_));
     return object;
   }
@@ -238,9 +234,8 @@ Napi::Value MeasurePeak(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void InitSession(Napi::Env env, Napi::Object exports) {
-  auto* data = new SessionData{Napi::Persistent(Session::Define(env))};
-  env.SetInstanceData(data);
+void InitSession(Napi::Env env, Napi::Object exports, AddonData* data) {
+  data->session = Napi::Persistent(Session::Define(env));
   exports.Set("openSession", Napi::Function::New(env, OpenSession, "openSession"));
   exports.Set("openSessionSync", Napi::Function::New(env, OpenSessionSync, "openSessionSync"));
   exports.Set("describeTargets", Napi::Function::New(env, DescribeTargets, "describeTargets"));

@@ -1,0 +1,110 @@
+// Capture from a V4L2 device by the kernel's own interface: mmap streaming on a thread of its own that keeps only the
+// newest frame. A frame that is taken keeps its buffer out of the driver's ring until it is given back.
+#pragma once
+#include <linux/videodev2.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../plan/status.h"
+
+namespace gapcam {
+
+struct CaptureRequest {
+  std::string path;
+  uint32_t width = 640, height = 480;  // wanted; the driver's nearest is taken
+  double fps = 0;                      // 0: the driver's default
+  int stall_ms = 5000;                 // no frame for so long is a fault
+};
+
+struct CaptureFormat {
+  uint32_t fourcc = 0, width = 0, height = 0, stride = 0;
+  double fps = 0;
+  std::string card;
+};
+
+class Capture;
+
+// One frame in driver memory. Its end gives the buffer back, unless the capture took it back before.
+class CaptureFrame {
+ public:
+  CaptureFrame(std::shared_ptr<Capture> capture, uint32_t index, const uint8_t* data, uint64_t bytes, uint64_t captured_ns, uint64_t seq)
+      : capture_(std::move(capture)), index_(index), data_(data), bytes_(bytes), captured_ns_(captured_ns), seq_(seq) {}
+  ~CaptureFrame();
+  CaptureFrame(const CaptureFrame&) = delete;
+  CaptureFrame& operator=(const CaptureFrame&) = delete;
+
+  const uint8_t* data() const { return data_; }
+  uint64_t bytes() const { return bytes_; }
+  uint64_t captured_ns() const { return captured_ns_; }
+  uint64_t seq() const { return seq_; }
+
+ private:
+  std::shared_ptr<Capture> capture_;
+  uint32_t index_;
+  const uint8_t* data_;
+  uint64_t bytes_, captured_ns_, seq_;
+};
+
+class Capture : public std::enable_shared_from_this<Capture> {
+ public:
+  ~Capture();
+
+  // CAMERA_NOT_FOUND, CAMERA_PERMISSION, CAMERA_BUSY or CAMERA_FORMAT when it cannot be had.
+  Status Open(const CaptureRequest& request);
+  const CaptureFormat& format() const { return format_; }
+
+  // Waits for a frame newer than the last one taken. CAMERA_LOST or CAMERA_STALLED when none will come.
+  Status Take(std::unique_ptr<CaptureFrame>* frame);
+  // Ends the stream and every Take that waits. Frames that are out keep their memory.
+  void Close();
+  uint64_t dropped() const { return dropped_.load(); }
+
+ private:
+  friend class CaptureFrame;
+  struct Buffer {
+    void* start = nullptr;
+    size_t length = 0;
+  };
+
+  Status ChooseFormat(const CaptureRequest& request);
+  Status MapBuffers();
+  void Loop();
+  Status Dequeue();
+  void Requeue(uint32_t index);
+  Status Fault(const char* code, const char* what, int error) const;
+
+  std::string path_;
+  int stall_ms_ = 5000;
+  int fd_ = -1, wake_fd_ = -1;
+  CaptureFormat format_;
+  std::vector<Buffer> buffers_;
+  std::thread thread_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  v4l2_buffer newest_ = {};      // under mutex_, as all below
+  bool has_newest_ = false, is_closed_ = false;
+  Status fault_;
+  uint64_t seq_ = 0;
+  std::atomic<uint64_t> dropped_{0};
+};
+
+// What a device offers, for `gapcam cameras`.
+struct DeviceFormat {
+  uint32_t fourcc;
+  std::string description;
+  std::vector<std::pair<uint32_t, uint32_t>> sizes;
+};
+struct DeviceDescription {
+  std::string card, driver, bus;
+  bool is_capture = false;
+  std::vector<DeviceFormat> formats;
+};
+Status DescribeDevice(const std::string& path, DeviceDescription* description);
+
+}  // namespace gapcam

@@ -1,0 +1,83 @@
+// The one pixel path: from a camera's bytes to the network's input (or to plain RGB) in one pass over the source rows.
+//
+//   source rows ─▶ RGB line ─▶ resampled line ─▶ two of them mixed ─▶ normalised ─▶ output, rotated and flipped
+//
+// Each source row is read once and in order, since a driver's buffers may not be cached. All memory is taken when the
+// geometry is known; a frame of the same geometry allocates nothing.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "../plan/status.h"
+
+namespace gapcam {
+
+enum class PixelFormat : uint32_t { kYuyv, kUyvy, kNv12, kI420, kRgb24, kBgr24, kGrey };
+enum class ResizeMode : uint32_t { kCover, kStretch, kContain };
+
+// Where a picture's bytes lie. stride: bytes from row to row of the first plane; planes follow one another.
+struct PixelSource {
+  PixelFormat format = PixelFormat::kRgb24;
+  uint32_t width = 0, height = 0, stride = 0;
+  const uint8_t* data = nullptr;
+  uint64_t bytes = 0;
+};
+
+struct PixelSpec {
+  uint32_t width = 0, height = 0;    // of the output
+  bool is_nchw = false;
+  bool is_bytes = false;             // uint8 levels instead of normalised float32
+  bool is_bgr = false;               // order of the output's channels
+  float mean[3] = {0, 0, 0};         // in levels, by output channel
+  float std[3] = {1, 1, 1};
+  ResizeMode resize = ResizeMode::kCover;
+  double roi[4] = {0, 0, 1, 1};      // x, y, width, height as shares of the frame
+  bool flip_x = false, flip_y = false;  // after the rotation
+  uint32_t rotate = 0;               // degrees clockwise: 0, 90, 180, 270
+  uint8_t fill[3] = {0, 0, 0};       // RGB around a contained picture
+};
+
+class PixelPass {
+ public:
+  explicit PixelPass(const PixelSpec& spec) : spec_(spec) {}
+
+  // Writes width·height·3 elements to `out`. FRAME_INVALID when the source holds fewer bytes than its sizes need.
+  Status Run(const PixelSource& source, void* out);
+
+  // Source rectangle [x, y, width, height] that the output shows, for a frame of this size; fractions of the frame.
+  void Shown(uint32_t width, uint32_t height, double* rectangle) const;
+
+ private:
+  // Where output samples along one source axis come from: source[first], source[second], and the second's weight.
+  struct Taps {
+    std::vector<uint32_t> first, second;
+    std::vector<float> weight;
+  };
+  struct Box {
+    uint32_t x, y, width, height;
+  };
+
+  Box Crop(uint32_t width, uint32_t height) const;
+  void Configure(const PixelSource& source);
+  void FillOutside(void* out) const;
+  void ReadRow(const PixelSource& source, uint32_t y);
+  const float* ResampledRow(const PixelSource& source, uint32_t y);
+  void WriteRow(uint32_t v, const float* upper, const float* lower, float weight, void* out) const;
+
+  PixelSpec spec_;
+  PixelSource known_;       // the geometry that the tables are for
+  Box crop_ = {};
+  uint32_t inner_width_ = 0, inner_height_ = 0;  // of the resampled picture, in the source's orientation
+  uint32_t left_ = 0, top_ = 0;                  // of it within the letterbox
+  int64_t origin_ = 0, across_ = 0, down_ = 0;   // output pixel index = origin + u·across + v·down
+  Taps columns_, rows_;
+  std::vector<float> line_;                      // RGB planes of the crop's part of one source row
+  std::vector<float> resampled_[2];              // RGB planes of two resampled rows
+  int64_t resampled_y_[2] = {-1, -1};
+};
+
+// Bytes that a picture of this format needs, and the least stride of a row.
+uint64_t PixelBytes(PixelFormat format, uint32_t stride, uint32_t height);
+uint32_t PixelRowBytes(PixelFormat format, uint32_t width);
+
+}  // namespace gapcam
