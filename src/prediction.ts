@@ -139,7 +139,7 @@ function copyProbabilities(logits: Float32Array, scores: Float32Array): Predicti
 }
 
 /** Fills `ranked` with the indices of the greatest scores by insertion: O(classes) while few places change. */
-function rankTop(scores: Float32Array, ranked: Int32Array): void {
+export function rankTop(scores: Float32Array, ranked: Int32Array): void {
   let filled = 0
   for (let index = 0; index < scores.length; index++) {
     const score = scores[index]!

@@ -1,0 +1,189 @@
+/**
+ * From one prediction a frame to a label that people and machines act on. A pure function of state, prediction and
+ * time: smooth the scores, demand a threshold, a lead and some frames in a row, and say `unknown` otherwise. It
+ * promises that a settled label's smoothed score is never below the threshold, and that nothing outlives its camera.
+ */
+import { rankTop, type Prediction, type ScoredLabel } from './prediction.js'
+
+export interface PolicyOptions {
+  /**
+   * Time constant of the exponential smoothing, milliseconds; 0 smooths nothing. It is time, not a weight a frame, so
+   * that a slow camera settles as soon as a fast one: after a step the score has come 63 % of the way in this time.
+   */
+  readonly smoothingMs: number
+  /** A label is given up when its smoothed score falls below this. */
+  readonly threshold: number
+  /** How far above the threshold a label must come to be taken (at most half of the way from there to 1). */
+  readonly hysteresis: number
+  /** Frames in a row that must name the same new label. */
+  readonly consecutive: number
+  /** A new label's lead over the second, in score. */
+  readonly margin: number
+  /** A camera that has shown nothing for this long has no label. */
+  readonly staleAfterMs: number
+}
+
+/**
+ * Low enough for a thousand classes that share one score (an Egyptian cat that could be a tabby gets 0.44); a model
+ * of two classes wants 0.7 or so.
+ */
+export const policyDefaults: PolicyOptions = {
+  smoothingMs: 300, threshold: 0.3, hysteresis: 0.05, consecutive: 3, margin: 0.05, staleAfterMs: 10_000,
+}
+
+/** What is published in place of a label when there is none. */
+export const unknownLabel = 'unknown'
+
+/** Why the camera has no label at all, whatever it last showed. */
+export type CameraReason = 'camera_lost' | 'camera_stale' | 'camera_disabled'
+
+/** `starting`: no frame yet. `settling`: frames, but not enough in a row. */
+export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason
+
+/** What happened in a step, as event types of the MQTT contract. */
+export type PolicyEvent = 'label_changed' | 'low_confidence' | 'camera_lost' | 'camera_recovered' | 'model_changed'
+
+/** The settled answer of one camera. */
+export interface Decision {
+  /** A label of the model, or `unknown`. */
+  readonly label: string
+  /** The label's index; null for `unknown`. */
+  readonly index: number | null
+  /** Smoothed score of the label; for `unknown` that of the best class; 0 without a camera. */
+  readonly score: number
+  /** The label before this one. */
+  readonly prev: string
+  /** Monotonic milliseconds when this label settled. */
+  readonly sinceMs: number
+  /** Only with `unknown`. */
+  readonly reason?: UnknownReason
+  /** Best smoothed scores, as many as the prediction's `top`; empty without a camera. */
+  readonly top: readonly ScoredLabel[]
+}
+
+/** All that the policy remembers of one camera. Never changed in place. */
+export interface PolicyState {
+  readonly decision: Decision
+  readonly modelId: string | null
+  readonly smoothed: Float32Array | null
+  readonly lastFrameMs: number | null
+  /** The class that may become the label, and for how many frames in a row it could have. */
+  readonly candidate: number | null
+  readonly run: number
+}
+
+export interface PolicyStep {
+  readonly state: PolicyState
+  /** Present when label or reason differ from the step before. */
+  readonly settled?: Decision
+  readonly events: readonly PolicyEvent[]
+}
+
+/** The state before the first frame; `nowMs` is monotonic, like every time here. */
+export function initialPolicy(nowMs: number): PolicyState {
+  const decision: Decision = { label: unknownLabel, index: null, score: 0, prev: unknownLabel, sinceMs: nowMs, reason: 'starting', top: [] }
+  return { decision, modelId: null, smoothed: null, lastFrameMs: null, candidate: null, run: 0 }
+}
+
+/** Takes one prediction in. Another `modelId` than before starts from nothing. */
+export function observe(state: PolicyState, prediction: Prediction, options: PolicyOptions, nowMs: number): PolicyStep {
+  const events: PolicyEvent[] = []
+  let before = state
+  if (isWithoutCamera(state.decision)) {
+    if (state.decision.reason !== 'camera_disabled') events.push('camera_recovered')
+    before = { ...state, decision: { ...state.decision, reason: 'settling' } }
+  }
+  if (state.modelId !== null && state.modelId !== prediction.modelId) {
+    events.push('model_changed')
+    before = forget(before, 'model_changed', nowMs)
+  }
+  const time = Math.max(nowMs, state.lastFrameMs ?? nowMs)
+  const smoothed = smooth(before, prediction.scores, options, time)
+  const next = decide(before, smoothed, prediction, { ...options, nowMs: time })
+  if (next.event) events.push(next.event)
+  return step(state, { decision: next.decision, modelId: prediction.modelId, smoothed, lastFrameMs: time, candidate: next.candidate, run: next.run }, events)
+}
+
+/** The camera is gone, silent or switched off: no label from now on, until its next frame. */
+export function loseCamera(state: PolicyState, reason: CameraReason, nowMs: number): PolicyStep {
+  const isNews = !isWithoutCamera(state.decision) && reason !== 'camera_disabled'
+  return step(state, forget(state, reason, nowMs), isNews ? ['camera_lost'] : [])
+}
+
+/** To be called now and then while no frame comes: a label whose last frame is too old is withdrawn. */
+export function expire(state: PolicyState, options: PolicyOptions, nowMs: number): PolicyStep {
+  const isStale = state.lastFrameMs !== null && nowMs - state.lastFrameMs > options.staleAfterMs
+  if (!isStale || isWithoutCamera(state.decision)) return { state, events: [] }
+  return loseCamera(state, 'camera_stale', nowMs)
+}
+
+/** The score that a new label needs: above the threshold, so that noise around it does not make a label come and go. */
+export function enterLevel({ threshold, hysteresis }: Pick<PolicyOptions, 'threshold' | 'hysteresis'>): number {
+  return threshold + Math.min(hysteresis, Math.max(0, 1 - threshold) / 2)
+}
+
+function isWithoutCamera({ reason }: Decision): boolean {
+  return reason === 'camera_lost' || reason === 'camera_stale' || reason === 'camera_disabled'
+}
+
+function step(before: PolicyState, state: PolicyState, events: readonly PolicyEvent[]): PolicyStep {
+  const { decision } = state
+  const isSame = decision.label === before.decision.label && decision.reason === before.decision.reason
+  return isSame ? { state, events } : { state, settled: decision, events }
+}
+
+function forget(state: PolicyState, reason: UnknownReason, nowMs: number): PolicyState {
+  const decision: Decision = { ...relabel(state.decision, null, unknownLabel, nowMs), score: 0, top: [], reason }
+  return { ...state, decision, smoothed: null, candidate: null, run: 0 }
+}
+
+/** s += (p - s) (1 - exp(-dt / smoothingMs)): the exponential average of a signal that was sampled at uneven times. */
+function smooth(state: PolicyState, scores: Float32Array, options: PolicyOptions, nowMs: number): Float32Array {
+  const last = state.smoothed
+  const dt = nowMs - (state.lastFrameMs ?? nowMs)
+  if (!last || options.smoothingMs <= 0 || dt > options.staleAfterMs || last.length !== scores.length) return scores.slice()
+  const weight = 1 - Math.exp(-dt / options.smoothingMs)
+  return last.map((value, i) => value + weight * (scores[i]! - value))
+}
+
+interface Choice {
+  readonly decision: Decision
+  readonly candidate: number | null
+  readonly run: number
+  readonly event?: PolicyEvent
+}
+
+function decide(state: PolicyState, smoothed: Float32Array, prediction: Prediction, options: PolicyOptions & { nowMs: number }): Choice {
+  const ranked = new Int32Array(Math.min(smoothed.length, Math.max(2, prediction.top.length)))
+  rankTop(smoothed, ranked)
+  const top = Array.from(ranked.subarray(0, prediction.top.length), (index) => ({ index, label: prediction.labels[index]!, score: smoothed[index]! }))
+  const best = ranked[0]!
+  const bestScore = smoothed[best]!
+  const lead = ranked.length > 1 ? bestScore - smoothed[ranked[1]!]! : bestScore
+  const held = state.decision.index
+  const qualifies = bestScore >= enterLevel(options) && lead >= options.margin
+  const run = !qualifies || best === held ? 0 : state.candidate === best ? state.run + 1 : 1
+
+  if (run >= options.consecutive && run > 0) {
+    const decision = { ...relabel(state.decision, best, prediction.labels[best]!, options.nowMs), score: bestScore, top }
+    return { decision, candidate: null, run: 0, event: 'label_changed' }
+  }
+  const candidate = run > 0 ? best : null
+  if (held !== null && smoothed[held]! >= options.threshold) {
+    return { decision: { ...state.decision, score: smoothed[held]!, top }, candidate, run }
+  }
+  const decision = { ...relabel(state.decision, null, unknownLabel, options.nowMs), score: bestScore, top, reason: unsettled(state.decision, qualifies) }
+  return held === null ? { decision, candidate, run } : { decision, candidate, run, event: 'low_confidence' }
+}
+
+/** Low confidence is said until a label settles: scores around the threshold must not make the reason flap. */
+function unsettled(before: Decision, qualifies: boolean): UnknownReason {
+  if (before.index !== null || before.reason === 'low_confidence' || !qualifies) return 'low_confidence'
+  return before.reason === 'model_changed' ? 'model_changed' : 'settling'
+}
+
+/** The decision with another label, or the same with nothing but its reason taken off. */
+function relabel({ reason: _, ...before }: Decision, index: number | null, label: string, nowMs: number): Decision {
+  if (before.label === label) return { ...before, index }
+  return { ...before, index, label, prev: before.label, sinceMs: Math.max(nowMs, before.sinceMs) }
+}
