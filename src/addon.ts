@@ -55,7 +55,35 @@ export interface NativePixelPass {
 
 type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
 
+/** native/binding/capture.cc */
+export interface NativeCapture {
+  readonly dropped: number
+  open(): Promise<{ readonly name: string; readonly fourcc: string; readonly width: number; readonly height: number; readonly stride: number; readonly fps: number }>
+  next(): Promise<CapturedFrame>
+  /** Ends a next() that waits. */
+  close(): void
+}
+
+export interface CapturedFrame extends NativeFrame {
+  readonly seq: number
+  readonly capturedNs: bigint
+  readonly bytes: number
+  copyTo(target: Uint8Array): void
+  release(): void
+}
+
+export interface VideoDevice {
+  readonly name: string
+  readonly driver: string
+  readonly bus: string
+  readonly isCapture: boolean
+  readonly formats: readonly { readonly fourcc: string; readonly description: string; readonly sizes: readonly (readonly [number, number])[] }[]
+}
+
 export interface Addon {
+  readonly Capture: new (path: string, options: { readonly width?: number; readonly height?: number; readonly fps?: number; readonly stallMs?: number }) => NativeCapture
+  /** Throws an Error with a CAMERA_* code. */
+  describeVideoDevice(path: string): VideoDevice
   readonly PixelPass: new (spec: Readonly<Record<string, unknown>>) => NativePixelPass
   openSession(plan: Uint8Array, options: SessionOptions): Promise<NativeSession>
   openSessionSync(plan: Uint8Array, options: SessionOptions): NativeSession

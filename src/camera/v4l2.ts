@@ -1,0 +1,154 @@
+/** V4L2 devices: the native capture as a Camera, with errors that say who holds a device and which group may use it. */
+import { readdir, readFile, readlink, stat, realpath } from 'node:fs/promises'
+import { loadAddon, type CapturedFrame, type NativeCapture, type VideoDevice } from '../addon.js'
+import { errorTable, GapcamError, messageOf, type ErrorCode } from '../errors.js'
+import type { Frame, PixelFormat } from '../frame.js'
+import type { Camera, CameraDescription, CameraOptions } from './camera.js'
+import { decodePicture } from './decode.js'
+
+/** V4L2's four-character codes of the formats that the pixel path reads. */
+const formats: Readonly<Record<string, PixelFormat>> = { YUYV: 'yuyv', UYVY: 'uyvy', NV12: 'nv12', YU12: 'i420', RGB3: 'rgb24', BGR3: 'bgr24', GREY: 'grey' }
+
+/** A camera by device path, such as /dev/video0 or /dev/v4l/by-id/…. */
+export function openV4l2(path: string, options: CameraOptions): Camera {
+  return new V4l2Camera(path, options)
+}
+
+class V4l2Camera implements Camera {
+  readonly #path: string
+  readonly #options: CameraOptions
+  #capture: NativeCapture | null = null
+  #format: PixelFormat | 'jpeg' = 'yuyv'
+  #geometry = { width: 0, height: 0, stride: 0 }
+
+  constructor(path: string, options: CameraOptions) {
+    this.#path = path
+    this.#options = options
+  }
+
+  get dropped(): number {
+    return this.#capture?.dropped ?? 0
+  }
+
+  async open(): Promise<CameraDescription> {
+    const loaded = loadAddon()
+    if ('reason' in loaded) throw new GapcamError('CAMERA_TOOL_MISSING', `camera ${this.#path}: V4L2 needs the native addon; ${loaded.reason}`)
+    const { width, height, fps } = this.#options
+    const wanted = { ...(width ? { width } : {}), ...(height ? { height } : {}), ...(fps ? { fps } : {}) }
+    const capture = new loaded.addon.Capture(this.#path, wanted)
+    try {
+      const opened = await capture.open()
+      this.#format = opened.fourcc === 'MJPG' || opened.fourcc === 'JPEG' ? 'jpeg' : (formats[opened.fourcc] ?? 'yuyv')
+      this.#geometry = { width: opened.width, height: opened.height, stride: opened.stride }
+      this.#capture = capture
+      return { uri: `v4l2://${this.#path}`, name: opened.name, width: opened.width, height: opened.height, format: this.#format, fps: opened.fps }
+    } catch (error) {
+      capture.close()
+      throw await explained(error, this.#path)
+    }
+  }
+
+  async next(signal: AbortSignal): Promise<Frame | null> {
+    const capture = this.#capture
+    if (!capture || signal.aborted) throw new GapcamError('CAMERA_LOST', `camera ${this.#path} is closed`)
+    try {
+      return this.#format === 'jpeg' ? await this.#decoded(await capture.next()) : this.#frameOf(await capture.next(), this.#format)
+    } catch (error) {
+      throw await explained(error, this.#path)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#capture?.close()
+  }
+
+  #frameOf(captured: CapturedFrame, format: PixelFormat): Frame {
+    const { seq, capturedNs } = captured
+    return {
+      seq, capturedNs, wallTime: Date.now(), format, ...this.#geometry, pixels: captured,
+      copyTo: (target) => captured.copyTo(target), release: () => captured.release(),
+    }
+  }
+
+  async #decoded(captured: CapturedFrame): Promise<Frame> {
+    const jpeg = new Uint8Array(captured.bytes)
+    captured.copyTo(jpeg)
+    const { seq, capturedNs } = captured
+    captured.release()
+    const { data, width, height } = await decodePicture(jpeg, `frame ${seq} of ${this.#path}`)
+    return {
+      seq, capturedNs, wallTime: Date.now(), format: 'rgb24', width, height, stride: width * 3, pixels: data,
+      copyTo: (target) => target.set(data), release: () => undefined,
+    }
+  }
+}
+
+/** The addon's error as ours, with what a person needs to know about this device. */
+async function explained(error: unknown, path: string): Promise<Error> {
+  if (error instanceof GapcamError) return error
+  const given = (error as { code?: unknown }).code
+  const code: ErrorCode = typeof given === 'string' && given in errorTable ? (given as ErrorCode) : 'CAMERA_LOST'
+  const message = messageOf(error)
+  if (code === 'CAMERA_BUSY') {
+    const holder = await holderOf(path)
+    return new GapcamError(code, holder ? `camera ${path}: held by another process (pid ${holder.pid}, ${holder.name})` : message, { cause: error })
+  }
+  if (code === 'CAMERA_PERMISSION') {
+    const group = await groupOf(path)
+    const hint = `sudo usermod -aG ${group} $USER, then log in again.`
+    return new GapcamError(code, `camera ${path}: no permission; the device belongs to group ${group}`, { cause: error, hint })
+  }
+  return new GapcamError(code, message, { cause: error })
+}
+
+/** The process that has a device open, as far as /proc shows it to us. */
+async function holderOf(path: string): Promise<{ pid: number; name: string } | null> {
+  const device = await realpath(path).catch(() => path)
+  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+  for (const pid of pids) {
+    const fds = await readdir(`/proc/${pid}/fd`).catch(() => [])
+    for (const fd of fds) {
+      if ((await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')) !== device) continue
+      const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'unknown')).trim()
+      return { pid: Number(pid), name }
+    }
+  }
+  return null
+}
+
+async function groupOf(path: string): Promise<string> {
+  const gid = await stat(path).then(({ gid: id }) => id, () => -1)
+  const groups = await readFile('/etc/group', 'utf8').catch(() => '')
+  const line = groups.split('\n').find((entry) => entry.split(':')[2] === String(gid))
+  return line?.split(':')[0] ?? 'video'
+}
+
+export interface ListedDevice {
+  readonly path: string
+  readonly device: VideoDevice | null
+  /** Why it cannot be used, or null if it can. */
+  readonly problem: string | null
+  readonly hint: string | null
+}
+
+/** Every capture device of this machine; metadata and output nodes are left out. */
+export async function listV4l2Devices(): Promise<ListedDevice[]> {
+  const names = (await readdir('/dev').catch(() => [])).filter((name) => /^video\d+$/.test(name)).sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)))
+  const listed = await Promise.all(names.map((name) => describe(`/dev/${name}`)))
+  return listed.filter((entry) => entry.device === null || entry.device.isCapture)
+}
+
+async function describe(path: string): Promise<ListedDevice> {
+  const loaded = loadAddon()
+  if ('reason' in loaded) return { path, device: null, problem: loaded.reason, hint: 'npm run build builds the native addon.' }
+  try {
+    const device = loaded.addon.describeVideoDevice(path)
+    const holder = await holderOf(path)
+    const readable = device.formats.some(({ fourcc }) => fourcc in formats || fourcc === 'MJPG' || fourcc === 'JPEG')
+    if (device.isCapture && !readable) return { path, device, problem: 'it offers no pixel format that gapcam reads', hint: null }
+    return { path, device, problem: null, hint: holder ? `open in another process (pid ${holder.pid}, ${holder.name}); it may be busy` : null }
+  } catch (error) {
+    const explanation = await explained(error, path)
+    return { path, device: null, problem: explanation.message, hint: explanation instanceof GapcamError ? explanation.hint : null }
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * A classifier ready for frames: the model on its engine, with labels, the preprocessing that it was trained with, and
+ * how its outputs become scores. What could not be known and was assumed is listed.
+ */
+import { dirname, resolve, basename } from 'node:path'
+import { existsSync } from 'node:fs'
+import { openEngine, type EngineChoice } from './engine/select.js'
+import type { Engine, EngineOptions, EngineTensor, InputSize } from './engine/engine.js'
+import { GapcamError } from './errors.js'
+import { endingOf } from './model/ending.js'
+import { fitLabels, readLabels } from './model/labels.js'
+import { findManifest, torchvision, type Manifest } from './model/manifest.js'
+import { loadModel, type LoadedModel } from './model/onnx.js'
+import { createPredictor, type PredictorOptions, type Predictor } from './prediction.js'
+import type { PreprocessSpec, Region, ResizeMode } from './preprocess.js'
+import { elementCount, imageLayout } from './tensor.js'
+
+export interface ClassifierOptions extends EngineOptions {
+  readonly model: string
+  readonly engine?: EngineChoice
+  /** A label file; default the manifest's, then NAME.labels.txt and NAME.txt beside the model. */
+  readonly labels?: string
+  readonly resize?: ResizeMode
+}
+
+export interface Classifier {
+  readonly path: string
+  /** The model's file name without its ending. */
+  readonly modelId: string
+  readonly sha256: string
+  readonly version: string | null
+  readonly engine: Engine
+  /** The image input and the output with one number a class; memory of the engine. */
+  readonly input: EngineTensor
+  readonly output: EngineTensor
+  readonly labels: readonly string[]
+  /** What was assumed because no manifest and no known digest says it. */
+  readonly assumed: readonly string[]
+  /** How frames become the input; the region is in shares of the frame. */
+  preprocessing(view?: { readonly roi?: Region; readonly rotate?: 0 | 90 | 180 | 270; readonly flipX?: boolean; readonly flipY?: boolean }): PreprocessSpec
+  predictor(topK: number): Predictor
+  close(): Promise<void>
+}
+
+/** Opens a classifier. Rejects with MODEL_*, LABELS_MISMATCH, MANIFEST_INVALID or ENGINE_*. */
+export async function openClassifier(options: ClassifierOptions): Promise<Classifier> {
+  const model = await loadModel(options.model)
+  const { manifest, origin } = await findManifest(options.model, model.sha256)
+  const inputSize = options.inputSize ?? freeSize(model, manifest)
+  const { model: _path, engine: choice = 'auto', labels: _labels, resize: _resize, ...engineOptions } = options
+  const engine = await openEngine(model, choice, inputSize ? { ...engineOptions, inputSize } : engineOptions)
+  try {
+    return await assemble(model, manifest, origin, engine, options)
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}
+
+/** The manifest's size where the file leaves sizes open, and 224 by 224 where nobody says. */
+function freeSize(model: LoadedModel, manifest: Manifest): InputSize | undefined {
+  const isFree = model.graph.inputs.some(({ shape }) => shape?.some((size, i) => i > 0 && typeof size !== 'number'))
+  if (!isFree) return undefined
+  const [height, width] = manifest.inputSize ?? [224, 224]
+  return { height, width }
+}
+
+async function assemble(model: LoadedModel, manifest: Manifest, origin: string | null, engine: Engine, options: ClassifierOptions): Promise<Classifier> {
+  const input = imageInput(model, engine)
+  const output = engine.outputs[0]
+  if (!output) throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} has no output`)
+  const isQuantized = input.type === 'uint8'
+  const assumed = isQuantized || manifest.mean ? [] : ['mean and std of torchvision (no manifest says otherwise)']
+  const labels = fitLabels(await findLabels(options, manifest), elementCount(output.shape), options.labels ?? 'the label file')
+  const ending = endingOf(model.graph, output.name)
+  const modelId = basename(model.path).replace(/\.onnx$/i, '')
+  const predictorOptions = (topK: number): PredictorOptions => ({
+    labels, topK, modelId, modelSha256: model.sha256, scoreActivation: manifest.scores ?? ending.scoreActivation,
+    ...(ending.quantization && output.type !== 'float32' ? { quantization: ending.quantization } : {}),
+  })
+  const spec = baseSpec(input, manifest, options.resize)
+  return {
+    path: model.path, modelId, sha256: model.sha256, version: manifest.version ?? null, engine, input, output, labels,
+    assumed: origin === null && !isQuantized ? [...assumed] : assumed,
+    preprocessing: (view = {}) => ({ ...spec, ...view }),
+    predictor: (topK) => createPredictor(predictorOptions(topK)),
+    close: () => engine.close(),
+  }
+}
+
+/** The one input that is a batch of one three-channel picture. */
+function imageInput(model: LoadedModel, engine: Engine): EngineTensor {
+  const [input] = engine.inputs
+  const isImage = engine.inputs.length === 1 && input !== undefined && input.shape.length === 4 && input.shape[0] === 1
+  const channels = input?.shape[layoutOf(input) === 'nhwc' ? 3 : 1]
+  if (!isImage || channels !== 3 || (input.type !== 'float32' && input.type !== 'uint8')) {
+    const shapes = engine.inputs.map(({ name, type, shape }) => `${name} ${type} [${shape.join(', ')}]`).join('; ')
+    throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} does not take one picture with three channels, but ${shapes}`, { hint: 'A classifier takes one RGB picture; see docs/porting.md.' })
+  }
+  return input
+}
+
+function layoutOf(input: EngineTensor): 'nchw' | 'nhwc' {
+  if (!input.inFileOrder) return 'nhwc'
+  return imageLayout(input.shape) === 'nhwc' ? 'nhwc' : 'nchw'
+}
+
+function baseSpec(input: EngineTensor, manifest: Manifest, resize: ResizeMode | undefined): PreprocessSpec {
+  const layout = input.inFileOrder ? (manifest.layout ?? layoutOf(input)) : 'nhwc'
+  const [, a = 0, b = 0, c = 0] = input.shape
+  const [height, width] = layout === 'nhwc' ? [a, b] : [b, c]
+  return {
+    height, width, layout, type: input.type === 'uint8' ? 'uint8' : 'float32', order: manifest.colorOrder ?? 'rgb',
+    mean: manifest.mean ?? torchvision.mean, std: manifest.std ?? torchvision.std, resize: resize ?? manifest.resize ?? 'cover',
+  }
+}
+
+async function findLabels(options: ClassifierOptions, manifest: Manifest): Promise<readonly string[] | null> {
+  if (options.labels !== undefined) return readLabels(options.labels)
+  if (Array.isArray(manifest.labels)) return manifest.labels
+  if (typeof manifest.labels === 'string') return readLabels(resolve(dirname(options.model), manifest.labels))
+  const base = options.model.replace(/\.onnx$/i, '')
+  const found = [`${base}.labels.txt`, `${base}.txt`].find((file) => existsSync(file))
+  return found === undefined ? null : readLabels(found)
+}
