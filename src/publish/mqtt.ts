@@ -1,0 +1,223 @@
+/**
+ * One connection to one broker, and the only file that knows MQTT.js. A connection is never revived: whoever wants
+ * another one makes it (link.ts). MQTT.js's own reconnecting is off, because it would send what was unacknowledged to
+ * its original topic again, keep an unbounded queue, and stop for ever after a refusal.
+ */
+import { connect as connectMqtt, type IClientOptions, type MqttClient } from 'mqtt'
+import { messageOf } from '../errors.js'
+
+export type ProtocolVersion = 4 | 5
+
+/** PEM texts, or their bytes. */
+export interface TlsOptions {
+  readonly ca?: string | Buffer
+  readonly cert?: string | Buffer
+  readonly key?: string | Buffer
+  /** The name in the broker's certificate, when it is not the one in the address. */
+  readonly servername?: string
+  /** Takes any certificate: the connection is encrypted, but nobody knows with whom. */
+  readonly insecure?: boolean
+}
+
+export interface ConnectOptions {
+  /** `mqtt://`, `mqtts://`, `ws://` or `wss://`, with user and password when wanted. */
+  readonly url: string
+  /** Default `gapcam-<node>`, so that the broker recognises this node. */
+  readonly clientId?: string
+  readonly user?: string
+  readonly password?: string
+  readonly tls?: TlsOptions
+  /** Default: 5, and 3.1.1 where a broker does not speak it. */
+  readonly protocol?: '5' | '3.1.1'
+  /** A silent peer is noticed after 1.5 times this; default 15. */
+  readonly keepaliveSeconds?: number
+  /** How long the broker waits with the last will, so that a short break is not seen (MQTT 5); default 5. */
+  readonly willDelaySeconds?: number
+  /** How long an address may take to answer; default 10,000. */
+  readonly connectTimeoutMs?: number
+  /** How long an acknowledgement may take before the connection is given up; default 10,000. */
+  readonly ackTimeoutMs?: number
+}
+
+export interface Message {
+  readonly topic: string
+  readonly payload: string
+  readonly qos: 0 | 1
+  readonly isRetained: boolean
+  /** Seconds after which the broker need not deliver it any more (MQTT 5). */
+  readonly expirySeconds?: number
+}
+
+/** Why a connection did not come about, or ended. */
+export type LossKind =
+  /** Nobody answered at the address, or not in time. */
+  | 'unreachable'
+  /** The broker said no: credentials, rights, quota. */
+  | 'refused'
+  /** The broker does not speak this protocol version. */
+  | 'protocol'
+  /** Closed before the broker said yes or no. */
+  | 'unanswered'
+  /** Another client with this id took the session over. */
+  | 'taken_over'
+  /** An acknowledgement did not come in time. */
+  | 'silent'
+  /** The connection broke. */
+  | 'broken'
+  /** We closed it. */
+  | 'closed'
+
+export interface Loss {
+  readonly kind: LossKind
+  readonly message: string
+}
+
+export interface Connection {
+  readonly protocol: ProtocolVersion
+  /** Unacknowledged messages that the broker allows (MQTT 5), at most 65,535. */
+  readonly receiveMaximum: number
+  /** Resolves when the broker has it (QoS 1) or the socket took it (QoS 0); false when the connection ended before. */
+  publish(message: Message): Promise<boolean>
+  /** Resolves once, when the connection is over. Never rejects. */
+  readonly lost: Promise<Loss>
+  /** DISCONNECT, so that the broker forgets the will; the socket is gone when it resolves, at the latest after `timeoutMs`. */
+  close(timeoutMs: number): Promise<void>
+}
+
+export type Attempt = { readonly ok: true; readonly connection: Connection } | { readonly ok: false; readonly loss: Loss }
+
+export interface AttemptOptions extends ConnectOptions {
+  readonly clientId: string
+  readonly version: ProtocolVersion
+  readonly will: Message
+  /** Gives the attempt up. */
+  readonly signal: AbortSignal
+}
+
+/** Tries once. Never rejects. */
+export function connectOnce(options: AttemptOptions): Promise<Attempt> {
+  return new Promise((resolve) => {
+    let client: MqttClient
+    try {
+      client = connectMqtt(options.url, clientOptions(options))
+    } catch (error) {
+      return resolve({ ok: false, loss: { kind: 'unreachable', message: messageOf(error) } })
+    }
+    const lost = new Promise<Loss>((resolveLost) => watch(client, options, resolveLost))
+    const abort = (): void => { client.end(true) }
+    options.signal.addEventListener('abort', abort, { once: true })
+    if (options.signal.aborted) abort()
+    void lost.then((loss) => {
+      options.signal.removeEventListener('abort', abort)
+      resolve({ ok: false, loss })
+    })
+    client.once('connect', ({ properties }) => {
+      options.signal.removeEventListener('abort', abort)
+      const receiveMaximum = properties?.receiveMaximum ?? 65_535
+      resolve({ ok: true, connection: wrap(client, { ...options, receiveMaximum, lost }) })
+    })
+  })
+}
+
+function clientOptions(options: AttemptOptions): IClientOptions {
+  const { version, will, tls, user, password, willDelaySeconds = 5 } = options
+  const is5 = version === 5
+  return {
+    protocolVersion: version,
+    clientId: options.clientId,
+    // A clean start would end the old session, and with it send the delayed will [MQTT-3.1.2-8]; 3.1.1 has no delay.
+    clean: !is5,
+    ...(is5 ? { properties: { sessionExpiryInterval: willDelaySeconds } } : {}),
+    will: {
+      topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.isRetained,
+      ...(is5 ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
+    },
+    reconnectPeriod: 0,
+    resubscribe: false,
+    queueQoSZero: false,
+    keepalive: options.keepaliveSeconds ?? 15,
+    connectTimeout: options.connectTimeoutMs ?? 10_000,
+    ...(user === undefined ? {} : { username: user }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls?.ca === undefined ? {} : { ca: tls.ca as string }),
+    ...(tls?.cert === undefined ? {} : { cert: tls.cert as string }),
+    ...(tls?.key === undefined ? {} : { key: tls.key as string }),
+    ...(tls?.servername === undefined ? {} : { servername: tls.servername }),
+    rejectUnauthorized: tls?.insecure !== true,
+  }
+}
+
+/** Tells why the connection ended, from whatever MQTT.js lets out before 'close'. */
+function watch(client: MqttClient, { version, signal }: AttemptOptions, resolve: (loss: Loss) => void): void {
+  let cause: Loss | null = null
+  let isConnected = false
+  client.on('connect', () => { isConnected = true })
+  client.on('error', (error) => { cause ??= lossOf(error, version, isConnected) })
+  client.on('disconnect', ({ reasonCode = 0 }) => {
+    cause ??= reasonCode === 0x8e
+      ? { kind: 'taken_over', message: 'another client connected with the same client id' }
+      : { kind: 'broken', message: `the broker ended the connection (reason code 0x${reasonCode.toString(16)})` }
+  })
+  client.once('close', () => {
+    const isOurs = client.disconnecting || signal.aborted
+    // What is in MQTT.js's store would be sent by nobody: the client is not used again.
+    client.end(true)
+    if (isOurs && !cause) resolve({ kind: 'closed', message: 'closed' })
+    else if (cause) resolve(cause)
+    else if (isConnected) resolve({ kind: 'broken', message: 'the connection broke' })
+    else resolve({ kind: 'unanswered', message: 'the broker closed the connection without an answer' })
+  })
+}
+
+/** CONNACK codes: below 0x80 those of 3.1.1, else those of 5. Some 3.1.1 brokers answer a version 5 CONNECT with theirs. */
+function lossOf(error: Error, version: ProtocolVersion, isConnected: boolean): Loss {
+  const code = 'code' in error ? error.code : undefined
+  const message = messageOf(error) || String(code)
+  if (isConnected) return { kind: 'broken', message }
+  if (typeof code !== 'number') return { kind: 'unreachable', message: addressErrors(error) || message }
+  const isProtocol = version === 5 && (code === 0x01 || code === 0x84)
+  return { kind: isProtocol ? 'protocol' : 'refused', message: message.replace(/^Connection refused: /, '') }
+}
+
+/** A name with two addresses (localhost) fails with one error each, inside an error without a message. */
+function addressErrors(error: Error): string {
+  const inner = error instanceof AggregateError ? error.errors : []
+  return inner.map(messageOf).join('; ')
+}
+
+function wrap(client: MqttClient, options: AttemptOptions & { receiveMaximum: number; lost: Promise<Loss> }): Connection {
+  const { version, receiveMaximum, lost, ackTimeoutMs = 10_000 } = options
+  let isLost = false
+  void lost.then(() => { isLost = true })
+  return {
+    protocol: version,
+    receiveMaximum,
+    lost,
+    publish({ topic, payload, qos, isRetained, expirySeconds }) {
+      if (isLost || !client.connected) return Promise.resolve(false)
+      const properties = version === 5 && expirySeconds !== undefined ? { messageExpiryInterval: expirySeconds } : {}
+      return new Promise((resolve) => {
+        const deadline = setTimeout(() => {
+          client.emit('error', new Error(`no acknowledgement of ${topic} within ${ackTimeoutMs} ms`))
+          client.stream.destroy()
+        }, ackTimeoutMs)
+        const done = (isDone: boolean): void => {
+          clearTimeout(deadline)
+          resolve(isDone)
+        }
+        void lost.then(() => done(false))
+        client.publish(topic, payload, { qos, retain: isRetained, properties }, (error) => done(!error))
+      })
+    },
+    close(timeoutMs) {
+      return new Promise((resolve) => {
+        const deadline = setTimeout(() => { client.stream.destroy() }, timeoutMs)
+        void lost.then(() => {
+          clearTimeout(deadline)
+          resolve()
+        })
+        client.end(false)
+      })
+    },
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Every topic gapcam publishes: one row each with its QoS and whether the broker keeps it. A new outgoing message is
+ * a row here and a function in payloads.ts. `R` in the contract is `<base>/<node>`, `C` is `R/<camera>`.
+ */
+import { expected } from '../errors.js'
+
+export interface TopicRow {
+  /** Of the node, or of each camera. */
+  readonly of: 'node' | 'camera'
+  readonly name: string
+  readonly qos: 0 | 1
+  readonly isRetained: boolean
+}
+
+export const topicTable = {
+  nodeStatus: { of: 'node', name: 'status', qos: 1, isRetained: true },
+  info: { of: 'node', name: 'info', qos: 1, isRetained: true },
+  health: { of: 'node', name: 'health', qos: 1, isRetained: true },
+  cameraStatus: { of: 'camera', name: 'status', qos: 1, isRetained: true },
+  label: { of: 'camera', name: 'label', qos: 1, isRetained: true },
+  state: { of: 'camera', name: 'state', qos: 1, isRetained: true },
+  result: { of: 'camera', name: 'result', qos: 0, isRetained: false },
+  event: { of: 'camera', name: 'event', qos: 1, isRetained: false },
+  backlog: { of: 'camera', name: 'backlog', qos: 1, isRetained: false },
+} as const satisfies Record<string, TopicRow>
+
+export type TopicName = keyof typeof topicTable
+export type NodeTopic = { [K in TopicName]: (typeof topicTable)[K]['of'] extends 'node' ? K : never }[TopicName]
+export type CameraTopic = Exclude<TopicName, NodeTopic>
+
+/** A row with its full topic. */
+export interface Topic {
+  readonly topic: string
+  readonly qos: 0 | 1
+  readonly isRetained: boolean
+}
+
+export interface Topics {
+  readonly root: string
+  node(name: NodeTopic): Topic
+  camera(name: CameraTopic, camera: string): Topic
+}
+
+/** Names that a camera cannot have: `R/<name>` is the node's own. */
+const nodeNames: ReadonlySet<string> = new Set(['status', 'info', 'health', 'ack', 'model', 'request', 'response'])
+
+/** The topics of one node. Throws TypeError for a base topic or an id that MQTT or Home Assistant would not take. */
+export function createTopics(base: string, node: string): Topics {
+  // A wildcard or NUL in a topic name ends the connection [MQTT-3.3.2-2], [MQTT-4.7.3-2]; $ is the broker's own.
+  if (!/^[^#+\0$/][^#+\0]*$/.test(base) || base.endsWith('/')) throw expected('a topic without #, +, and / at its ends', 'base topic', base)
+  const root = `${base}/${checkedId(node, 'node')}`
+  return {
+    root,
+    node: (name) => ({ ...flagsOf(name), topic: `${root}/${topicTable[name].name}` }),
+    camera(name, camera) {
+      if (nodeNames.has(camera)) throw expected(`an id other than ${[...nodeNames].join(', ')}`, 'camera', camera)
+      return { ...flagsOf(name), topic: `${root}/${checkedId(camera, 'camera')}/${topicTable[name].name}` }
+    },
+  }
+}
+
+function flagsOf(name: TopicName): Pick<Topic, 'qos' | 'isRetained'> {
+  const { qos, isRetained } = topicTable[name]
+  return { qos, isRetained }
+}
+
+function checkedId(id: string, name: string): string {
+  if (!/^[a-z0-9-]+$/.test(id)) throw expected('an id of a-z, 0-9 and -', name, id)
+  return id
+}
