@@ -25,7 +25,9 @@ int IndexOf(const char* const (&names)[kCount], const Napi::Value& value) {
 class PassJob final : public Job {
  public:
   PassJob(std::shared_ptr<PixelPass> pass, const PixelSource& source, std::shared_ptr<CaptureFrame> frame, const Napi::Value& pixels, Napi::TypedArray target)
-      : pass_(std::move(pass)), source_(source), frame_(std::move(frame)), target_data_(static_cast<uint8_t*>(target.ArrayBuffer().Data()) + target.ByteOffset()) {
+      : pass_(std::move(pass)), source_(source), frame_(std::move(frame)) {
+    // Not through ArrayBuffer(): the target may lie in memory that is shared with the onnxruntime worker.
+    napi_get_typedarray_info(target.Env(), target, nullptr, nullptr, &target_data_, nullptr, nullptr);
     target_ = Napi::Persistent(target.As<Napi::Object>());
     if (!frame_) pixels_ = Napi::Persistent(pixels.As<Napi::Object>());
   }
@@ -36,7 +38,7 @@ class PassJob final : public Job {
   std::shared_ptr<PixelPass> pass_;
   PixelSource source_;
   std::shared_ptr<CaptureFrame> frame_;
-  void* target_data_;
+  void* target_data_ = nullptr;
   Napi::ObjectReference target_, pixels_;  // alive while the thread works on them
 };
 

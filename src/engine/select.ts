@@ -8,7 +8,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import { compilePlan } from '../model/compile.js'
 import { loadModel, type LoadedModel } from '../model/onnx.js'
 import type { Plan } from '../model/plan.js'
-import { prepareGraph } from '../model/prepare.js'
+import { prepareGraph, type UnsupportedNode } from '../model/prepare.js'
 import type { Engine, EngineName, EngineOptions, Rejection } from './engine.js'
 import { openNative } from './native.js'
 import { openFallback } from './fallback.js'
@@ -51,9 +51,15 @@ function compile(model: LoadedModel, options: EngineOptions): { plan: Plan } | {
   const prepared = prepareGraph(model.graph, options.inputSize ? { inputSize: options.inputSize } : {})
   const compiled = compilePlan(prepared, options.extraOutputs ? { extraOutputs: options.extraOutputs } : {})
   if ('plan' in compiled) return { plan: compiled.plan }
-  const [first] = compiled.unsupported
-  const others = compiled.unsupported.length - 1
-  return { why: `${first?.op} (${first?.node}): ${first?.reason}${others > 0 ? `, and ${others} more` : ''}` }
+  return { why: uncovered(compiled.unsupported) }
+}
+
+/** One sentence for the nodes that the native engine does not cover: the operators, and the first one's reason. */
+function uncovered(nodes: readonly UnsupportedNode[]): string {
+  const [first] = nodes
+  const operators = [...new Set(nodes.map(({ op }) => op))].filter((op) => op !== 'input')
+  const which = operators.length > 0 ? `${operators.slice(0, 6).join(', ')}${operators.length > 6 ? ', …' : ''} not covered; ` : ''
+  return `${which}${first?.node}: ${first?.reason}`
 }
 
 const selfTests = new Map<string, Promise<string | null>>()

@@ -43,6 +43,9 @@ export function lowerGraph(graph: Graph): Lowered {
   return lowering.finish()
 }
 
+/** A node that only lacks the result of one that is unsupported already: no reason of its own. */
+class Waiting extends Unsupported {}
+
 class Lowering {
   readonly #graph: Graph
   readonly #tensors: DraftTensor[] = []
@@ -79,7 +82,7 @@ class Lowering {
       operator.lower(context)
     } catch (error) {
       if (!(error instanceof Unsupported)) throw error
-      this.#unsupported.push({ node: node.name, op: node.op, reason: error.message })
+      if (!(error instanceof Waiting)) this.#unsupported.push({ node: node.name, op: node.op, reason: error.message })
       for (const output of node.outputs) this.#forms.delete(output)
     }
   }
@@ -96,7 +99,7 @@ class Lowering {
       const constant = this.#graph.constants.get(name)
       if (constant) return { name, type: constant.type, shape: constant.shape, constant }
       const value = this.#graph.values.get(name)
-      if (!value?.type || !value.shape || !this.#forms.has(name)) throw new Unsupported(`it needs ${name}, which is not computed natively`)
+      if (!value?.type || !value.shape || !this.#forms.has(name)) throw new Waiting()
       if (value.type !== 'float32') throw new Unsupported(`it computes with ${value.type}`)
       return { name, type: value.type, shape: value.shape as readonly number[], constant: null }
     })
