@@ -1,0 +1,171 @@
+/**
+ * `gapcam bench`: engines side by side on the same model, taking turns, least and median time of a run. A machine that
+ * slows down slows all of them, so the ratio holds where the milliseconds do not.
+ */
+import { readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Command } from 'commander'
+import { loadAddon } from '../addon.js'
+import { openEngine } from '../engine/select.js'
+import type { Engine, EngineName, EngineTensor, InputSize } from '../engine/engine.js'
+import { exitStatus, expected, GapcamError, messageOf } from '../errors.js'
+import { configFrom, type FlagValues } from './flags.js'
+import { findManifest } from '../model/manifest.js'
+import { loadModel, type LoadedModel } from '../model/onnx.js'
+import { wantsJson, writeJson, writeTable } from './output.js'
+import { startProgress } from './progress.js'
+import { macsOf } from '../model/report.js'
+
+interface BenchResult {
+  readonly model: string
+  readonly engine: EngineName
+  readonly target: string
+  readonly threads: number
+  readonly minMs: number
+  readonly medianMs: number
+  /** Least time over that of the first engine named; below 1 is faster. */
+  readonly ratio: number
+  /** Multiply-adds of the direct algorithm, as a share of what the cores' FMA units could do in minMs. */
+  readonly peakPercent: number | null
+}
+
+export function benchCommand(program: Command): void {
+  program.command('bench').description('time engines on models, side by side').argument('[model...]')
+    .option('--engine <names>', 'engines to compare, separated by commas', 'native,onnxruntime')
+    .option('--threads <counts>', 'thread counts, separated by commas', '1')
+    .option('--seconds <n>', 'seconds for each model, engine and thread count', '5')
+    .option('--input-size <side|HxW>', 'input of the network where the model allows it')
+    .option('--json', 'one JSON object a line')
+    .action(async (models: string[], values: FlagValues) => {
+      const engines = list(values['engine']).map((name) => {
+        if (name !== 'native' && name !== 'onnxruntime') throw new GapcamError('USAGE', `--engine: ${name} is neither native nor onnxruntime`)
+        return name
+      })
+      const threads = list(values['threads']).map((text) => positive(text, '--threads'))
+      const { config } = configFrom(values['inputSize'] === undefined ? {} : { inputSize: values['inputSize'] })
+      const files = models.length > 0 ? models : defaultModels()
+      const results = await benchAll(files, { engines, threads, seconds: positive(String(values['seconds']), '--seconds'), inputSize: config.inputSize })
+      report(results, wantsJson(values['json'] === true))
+    })
+}
+
+const list = (value: unknown): string[] => String(value).split(',').map((part) => part.trim()).filter((part) => part !== '')
+
+function positive(text: string, flag: string): number {
+  const value = Number(text)
+  if (!(value > 0) || (flag === '--threads' && (!Number.isInteger(value) || value > 64))) throw new GapcamError('USAGE', `${flag}: ${text} is not a number above 0${flag === '--threads' ? ' and at most 64' : ''}`)
+  return value
+}
+
+function defaultModels(): string[] {
+  const folder = fileURLToPath(new URL('../../models/', import.meta.url))
+  return readdirSync(folder).filter((name) => name.endsWith('.onnx')).map((name) => folder + name)
+}
+
+interface BenchOptions {
+  readonly engines: readonly EngineName[]
+  readonly threads: readonly number[]
+  readonly seconds: number
+  readonly inputSize: InputSize | undefined
+}
+
+async function benchAll(files: readonly string[], options: BenchOptions): Promise<BenchResult[]> {
+  const results: BenchResult[] = []
+  const progress = startProgress('bench', files.length * options.threads.length)
+  for (const [i, file] of files.entries()) {
+    for (const [j, threads] of options.threads.entries()) {
+      results.push(...await benchOne(file, threads, options))
+      progress.update(i * options.threads.length + j + 1)
+    }
+  }
+  progress.stop()
+  return results
+}
+
+async function benchOne(file: string, threads: number, { engines: names, seconds, inputSize: asked }: BenchOptions): Promise<BenchResult[]> {
+  const model = await loadModel(file)
+  const inputSize = asked ?? await openSize(model)
+  const engines: Engine[] = []
+  for (const name of names) engines.push(await open(model, name, threads, inputSize))
+  try {
+    for (const engine of engines) fill(engine.inputs)
+    const peak = measuredPeak()
+    const times = await takeTurns(engines, seconds * engines.length)
+    const macs = macsOf(model, inputSize)
+    const first = Math.min(...times[0]!)
+    return engines.map((engine, i) => resultOf(file, engine, threads, times[i]!, { first, macs, peak }))
+  } finally {
+    for (const engine of engines) await engine.close()
+  }
+}
+
+async function openSize(model: LoadedModel): Promise<InputSize | undefined> {
+  if (!model.graph.inputs.some(({ shape }) => shape?.some((size, axis) => axis > 0 && typeof size !== 'number'))) return undefined
+  const { manifest } = await findManifest(model.path, model.sha256)
+  const [height, width] = manifest.inputSize ?? [224, 224]
+  return { height, width }
+}
+
+/** An engine by name; where native cannot serve, onnxruntime takes its place, visibly and with exit status 4. */
+async function open(model: LoadedModel, name: EngineName, threads: number, inputSize: InputSize | undefined): Promise<Engine> {
+  const options = inputSize ? { threads, inputSize } : { threads }
+  try {
+    return await openEngine(model, name, options)
+  } catch (error) {
+    if (name !== 'native' || !(error instanceof GapcamError) || error.code !== 'ENGINE_UNAVAILABLE') throw error
+    process.stderr.write(`${model.path}: ${messageOf(error)}; onnxruntime takes its place\n`)
+    process.exitCode = exitStatus.model
+    return openEngine(model, 'onnxruntime', options)
+  }
+}
+
+/** Numbers without a pattern that a kernel could profit from, the same on every engine. */
+function fill(inputs: readonly EngineTensor[]): void {
+  for (const { data, type } of inputs) {
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array) continue
+    for (let i = 0; i < data.length; i++) data[i] = type === 'float32' ? Math.sin(i * 0.37) : (i * 37) % 251
+  }
+}
+
+function measuredPeak(): number | null {
+  const loaded = loadAddon()
+  return 'addon' in loaded ? loaded.addon.measurePeak() : null
+}
+
+/** Rounds of ten runs an engine, until the time is up; milliseconds of every run, by engine. */
+async function takeTurns(engines: readonly Engine[], seconds: number): Promise<number[][]> {
+  const times = engines.map((): number[] => [])
+  for (const engine of engines) for (let i = 0; i < 3; i++) await engine.run()
+  const end = performance.now() + seconds * 1000
+  do {
+    for (const [i, engine] of engines.entries()) {
+      for (let run = 0; run < 10; run++) {
+        const start = performance.now()
+        await engine.run()
+        times[i]!.push(performance.now() - start)
+      }
+    }
+  } while (performance.now() < end)
+  return times
+}
+
+function resultOf(file: string, engine: Engine, threads: number, times: readonly number[], { first, macs, peak }: { first: number; macs: number | null; peak: number | null }): BenchResult {
+  const sorted = [...times].sort((a, b) => a - b)
+  const minMs = sorted[0]
+  if (minMs === undefined) throw expected('at least one run', 'times', times)
+  const { engine: name, target } = engine.describe()
+  const share = macs === null || peak === null ? null : (2 * macs) / (minMs * 1e6) / (peak * threads) * 100
+  return { model: file, engine: name, target, threads, minMs: round(minMs), medianMs: round(sorted[sorted.length >> 1]!), ratio: round(minMs / first), peakPercent: share === null ? null : round(share) }
+}
+
+const round = (value: number): number => Math.round(value * 1000) / 1000
+
+function report(results: readonly BenchResult[], isJson: boolean): void {
+  if (isJson) for (const result of results) writeJson(result)
+  else {
+    writeTable([
+      ['model', 'engine', 'target', 'threads', 'min ms', 'median ms', 'ratio', '% of peak'],
+      ...results.map((r) => [r.model, r.engine, r.target, r.threads, r.minMs.toFixed(2), r.medianMs.toFixed(2), r.ratio.toFixed(3), r.peakPercent === null ? '' : r.peakPercent.toFixed(0)]),
+    ])
+  }
+}

@@ -1,0 +1,104 @@
+/** `gapcam classify FILE|DIR...`: what the model says of pictures. A picture that cannot be read is reported and the rest goes on. */
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { decodeFile } from '../camera/decode.js'
+import { openClassifier, type Classifier } from '../classifier.js'
+import type { Config } from '../config/schema.js'
+import { GapcamError, messageOf } from '../errors.js'
+import type { Predictor, ScoredLabel } from '../prediction.js'
+import { createPreprocessor, type Preprocessor } from '../preprocess.js'
+import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
+import { wantsJson, writeJson, writeTable } from './output.js'
+import { startProgress } from './progress.js'
+
+export function classifyCommand(program: Command): void {
+  const command = program.command('classify').description('say what is in pictures').argument('<file|folder...>')
+  addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'topK', 'json', 'logLevel'])
+    .option('--roi <x,y,w,h>', 'part of the picture to look at, each from 0 to 1')
+    .action(async (paths: string[], values: FlagValues) => {
+      const { config } = configFrom(values)
+      await classify(paths, config, values)
+    })
+}
+
+interface Classified {
+  readonly file: string
+  readonly top: readonly ScoredLabel[]
+  readonly ms: number
+  readonly engine: string
+  readonly target: string
+}
+
+async function classify(paths: readonly string[], config: Config, values: FlagValues): Promise<void> {
+  const files = await picturesOf(paths)
+  const roi = values['roi'] === undefined ? undefined : configFrom({}, { cameras: [{ id: 'cam0', source: 'file', roi: values['roi'] }] }).config.cameras[0]?.roi
+  const classifier = await openClassifier({
+    model: modelPath(config.model), engine: config.engine, threads: config.threads,
+    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
+  })
+  const preprocessor = createPreprocessor(classifier.preprocessing(roi ? { roi } : {}))
+  const { engine, reason } = classifier.engine.describe()
+  if (engine !== config.engine && reason !== 'covers the whole model') process.stderr.write(`engine ${engine}: ${reason}\n`)
+  for (const assumption of classifier.assumed) process.stderr.write(`assumed: ${assumption}\n`)
+  try {
+    await classifyAll(files, classifier, preprocessor, classifier.predictor(config.topK), wantsJson(config.json))
+  } finally {
+    preprocessor.close()
+    await classifier.close()
+  }
+}
+
+async function classifyAll(files: readonly string[], classifier: Classifier, preprocessor: Preprocessor, predict: Predictor, isJson: boolean): Promise<void> {
+  const progress = startProgress('pictures', files.length)
+  const rows: (string | number)[][] = [['picture', 'label', 'score', 'ms', 'engine']]
+  for (const [i, file] of files.entries()) {
+    try {
+      const result = await classifyFile(file, classifier, preprocessor, predict)
+      if (isJson) writeJson(result)
+      else rows.push([file, result.top[0]?.label ?? '', (result.top[0]?.score ?? 0).toFixed(3), result.ms.toFixed(1), `${result.engine} ${result.target}`])
+    } catch (error) {
+      if (!(error instanceof GapcamError) || (error.code !== 'PICTURE_INVALID' && error.code !== 'FRAME_INVALID')) throw error
+      process.stderr.write(`${error.message}\n`)
+      process.exitCode = error.exitStatus
+    }
+    progress.update(i + 1)
+  }
+  progress.stop()
+  if (!isJson && rows.length > 1) writeTable(rows)
+}
+
+/** One picture through the same path as a camera's frame; ms is from pixels to scores. */
+async function classifyFile(file: string, classifier: Classifier, preprocessor: Preprocessor, predict: Predictor): Promise<Classified> {
+  const { data, width, height } = await decodeFile(file)
+  const start = performance.now()
+  await preprocessor.run(
+    { seq: 1, capturedNs: 0n, wallTime: 0, width, height, format: 'rgb24', stride: width * 3, pixels: data, copyTo: (target) => target.set(data), release: () => undefined },
+    classifier.input.data as Float32Array,
+  )
+  await classifier.engine.run()
+  const ms = performance.now() - start
+  const { engine, target } = classifier.engine.describe()
+  const timings = { capture: 0, preprocess: 0, infer: ms, total: ms }
+  const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: 1, wallTime: 0, timings })
+  if (!outcome.ok) throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
+  return { file, top: outcome.prediction.top, ms: Math.round(ms * 1000) / 1000, engine, target }
+}
+
+const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i
+
+/** The files themselves, and the pictures in the folders, in order of name. */
+async function picturesOf(paths: readonly string[]): Promise<string[]> {
+  const lists = await Promise.all(paths.map(async (path) => {
+    try {
+      if (!(await stat(path)).isDirectory()) return [path]
+      return (await readdir(path)).filter((name) => pictureEndings.test(name)).sort().map((name) => join(path, name))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [path] // reported in its turn
+      throw new GapcamError('PICTURE_INVALID', `${path}: ${messageOf(error)}`)
+    }
+  }))
+  const files = lists.flat()
+  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `there are no pictures in ${paths.join(', ')}`, { hint: 'Name a file, or a folder with JPEG or PNG files.' })
+  return files
+}

@@ -1,0 +1,56 @@
+/** The flags that several commands share, and the way from them to a configuration. */
+import { fileURLToPath } from 'node:url'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { loadConfig, scalar, type LoadedConfig } from '../config/config.js'
+import { configKeys } from '../config/schema.js'
+
+/** Flags by the configuration key that they set. */
+const flags: Readonly<Record<string, string>> = {
+  model: '--model <file>', labels: '--labels <file>', engine: '--engine <auto|native|onnxruntime>', threads: '--threads <n|auto>',
+  inputSize: '--input-size <side|HxW>', topK: '--top-k <n>', 'policy.threshold': '--threshold <score>', frames: '--frames <n>',
+  'mqtt.broker': '--broker <url|embedded|none>', node: '--node <id>', json: '--json', logLevel: '--log-level <level>',
+}
+
+/** Adds the shared flags (or some of them), --config and --set. */
+export function addFlags(command: Command, keys: readonly string[] = Object.keys(flags)): Command {
+  const descriptions = new Map(configKeys().map(({ key, description }) => [key, description]))
+  for (const key of keys) command.addOption(new Option(flags[key]!, descriptions.get(key) ?? ''))
+  return command
+    .option('--config <file>', 'YAML file with the configuration')
+    .option('--set <key=value>', 'any key of the configuration; may be given again', collect, {})
+}
+
+function collect(text: string, previous: Record<string, unknown>): Record<string, unknown> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('Expected key=value.')
+  const key = text.slice(0, at)
+  return { ...previous, [key]: scalar(text.slice(at + 1), key) }
+}
+
+/** Flags of one camera, for `run` and `classify`. */
+export function addCameraFlags(command: Command): Command {
+  return command
+    .option('--camera <id>', 'name of the camera in topics', 'cam0')
+    .option('--roi <x,y,w,h>', 'part of the frame to look at, each from 0 to 1')
+    .option('--fps <n>', 'most frames a second')
+    .option('--loop', 'start again at the end of a file or folder')
+}
+
+/** Options as commander parsed them: flag names in camel case. */
+export type FlagValues = Readonly<Record<string, unknown>>
+
+export function configFrom(values: FlagValues, extra: Readonly<Record<string, unknown>> = {}): LoadedConfig {
+  const given: Record<string, unknown> = {}
+  for (const [key, flag] of Object.entries(flags)) {
+    const name = flag.split(' ')[0]!.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+    const value = values[name]
+    if (value !== undefined) given[key] = typeof value === 'string' ? scalar(value, key) : value
+  }
+  const file = values['config'] as string | undefined
+  return loadConfig({ flags: { ...given, ...(values['set'] as object | undefined), ...extra }, environment: process.env, ...(file ? { file } : {}) })
+}
+
+/** The model that comes with the package. */
+export function modelPath(configured: string): string {
+  return configured === '' ? fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url)) : configured
+}

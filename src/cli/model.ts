@@ -1,0 +1,89 @@
+/** `gapcam model info|passes|compile`: what a model is, what the compiler makes of it, and the plan as a file. */
+import { writeFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { GapcamError } from '../errors.js'
+import { compilePlan } from '../model/compile.js'
+import type { Graph } from '../model/graph.js'
+import { findManifest } from '../model/manifest.js'
+import { loadModel, type LoadedModel } from '../model/onnx.js'
+import { serializePlan } from '../model/plan.js'
+import { prepareGraph } from '../model/prepare.js'
+import { reportModel, type ModelReport } from '../model/report.js'
+import type { InputSize } from '../engine/engine.js'
+import { configFrom, type FlagValues } from './flags.js'
+import { writeJson, writeTable } from './output.js'
+
+export function modelCommand(program: Command): void {
+  const model = program.command('model').description('look into an ONNX model')
+  model.command('info').description('inputs, operators, parameters, memory, head, and the step that each node became').argument('<file>')
+    .option('--input-size <side|HxW>', 'input of the network where the model allows it').option('--json', 'one JSON object')
+    .action(async (file: string, values: FlagValues) => {
+      const loaded = await loadModel(file)
+      const report = reportModel(loaded, await sizeFor(loaded, values))
+      if (values['json'] === true || !process.stdout.isTTY) writeJson(report)
+      else writeReport(report)
+    })
+  model.command('passes').description('the graph after each pass of the compiler').argument('<file>')
+    .option('--input-size <side|HxW>', 'input of the network where the model allows it')
+    .action(async (file: string, values: FlagValues) => {
+      const loaded = await loadModel(file)
+      const size = await sizeFor(loaded, values)
+      const compiled = compilePlan(prepareGraph(loaded.graph, size ? { inputSize: size } : {}), { onPass: writeGraph })
+      if ('unsupported' in compiled) for (const { node, op, reason } of compiled.unsupported) process.stderr.write(`${op} ${node}: ${reason}\n`)
+    })
+  model.command('compile').description('write the plan that the native engine runs').argument('<file>')
+    .requiredOption('-o, --output <file>', 'where the plan goes').option('--input-size <side|HxW>', 'input of the network where the model allows it')
+    .action(async (file: string, values: FlagValues) => {
+      const loaded = await loadModel(file)
+      const size = await sizeFor(loaded, values)
+      const compiled = compilePlan(prepareGraph(loaded.graph, size ? { inputSize: size } : {}))
+      if ('unsupported' in compiled) {
+        const [first] = compiled.unsupported
+        throw new GapcamError('MODEL_UNSUPPORTED', `model ${file}: ${first?.op} (${first?.node}): ${first?.reason}`)
+      }
+      await writeFile(String(values['output']), serializePlan(compiled.plan))
+    })
+}
+
+async function sizeFor(model: LoadedModel, values: FlagValues): Promise<InputSize | undefined> {
+  const asked = configFrom(values['inputSize'] === undefined ? {} : { inputSize: values['inputSize'] }).config.inputSize
+  if (asked) return asked
+  const isFree = model.graph.inputs.some(({ shape }) => shape?.some((size, axis) => axis > 0 && typeof size !== 'number'))
+  if (!isFree) return undefined
+  const [height, width] = (await findManifest(model.path, model.sha256)).manifest.inputSize ?? [224, 224]
+  return { height, width }
+}
+
+function writeReport(report: ModelReport): void {
+  const port = ({ name, type, shape }: ModelReport['inputs'][number]): string => `${name} ${type} [${shape.join(', ')}]`
+  const megabytes = (bytes: number | null): string => (bytes === null ? '' : `${(bytes / 1e6).toFixed(2)} MB`)
+  const { head } = report
+  writeTable([
+    ['file', report.file], ['sha256', report.sha256], ['producer', report.producer], ['opset', String(report.opset)],
+    ...report.inputs.map((input) => ['input', port(input)]), ...report.outputs.map((output) => ['output', port(output)]),
+    ['parameters', report.parameters.toLocaleString('en')], ['multiply-adds', report.macs?.toLocaleString('en') ?? 'unknown'],
+    ['native engine', report.native ? `yes, ${report.steps} steps` : 'no'],
+    ...(report.native ? [['arena', `${megabytes(report.arenaBytes)}, lower bound ${megabytes(report.arenaLowerBoundBytes)}`]] : []),
+    ['head', headSentence(head)],
+    ['operators', Object.entries(report.operators).map(([op, count]) => `${op} ${count}`).join(', ')],
+  ])
+  process.stdout.write('\n')
+  writeTable([['node', 'operator', 'step'], ...report.nodes.map(({ node, op, steps, reason }) => [node, op, reason ?? (steps.length > 0 ? steps.join(', ') : 'no step of its own')])])
+}
+
+function headSentence({ kind, parameters, otherKindParameters }: ModelReport['head']): string {
+  if (kind === 'other') return 'neither global average pooling nor a flattened layer'
+  const [own, other] = kind === 'gap' ? ['global average pooling', 'a flattened fully connected head'] : ['flattened, fully connected', 'global average pooling']
+  const count = (value: number | null): string => value?.toLocaleString('en') ?? 'unknown'
+  return `${own}: ${count(parameters)} parameters; ${other} would have ${count(otherKindParameters)}`
+}
+
+function writeGraph(pass: string, graph: Graph): void {
+  process.stdout.write(`\n# ${pass}: ${graph.nodes.length} nodes\n`)
+  for (const node of graph.nodes) {
+    const shape = graph.values.get(node.outputs.find((name) => name !== '') ?? '')?.shape
+    const fused = node.attributes['gapcam.activation']
+    const activation = fused?.kind === 'string' ? ` + ${fused.value}` : ''
+    process.stdout.write(`${node.op}${activation} ${node.name}: ${node.inputs.filter((name) => name !== '').join(', ')} -> ${node.outputs.filter((name) => name !== '').join(', ')} [${shape?.join(', ') ?? ''}]\n`)
+  }
+}

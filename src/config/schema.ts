@@ -1,0 +1,112 @@
+/**
+ * The one schema of the configuration: types, defaults, validation, the JSON Schema, `--help` and the table in docs all
+ * come from here. Each entry's description is a phrase for people.
+ */
+import { z } from 'zod'
+import { logLevels } from '../log.js'
+import { policyDefaults } from '../policy.js'
+
+const id = z.string().regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
+const share = z.number().min(0).max(1)
+
+const threads = z.union([z.literal('auto'), z.int().min(1).max(64)])
+const inputSize = z.union([
+  z.int().min(8).max(4096).transform((side) => ({ height: side, width: side })),
+  z.string().regex(/^\d+(x\d+)?$/, 'must be like 160 or 240x320').transform((text) => {
+    const [height = 0, width = height] = text.split('x').map(Number)
+    return { height, width }
+  }),
+])
+const region = z.union([
+  z.string().transform((text) => text.split(',').map(Number)),
+  z.array(z.number()),
+]).pipe(z.tuple([share, share, share, share], 'must be x,y,width,height, each from 0 to 1'))
+  .refine(([x, y, w, h]) => w > 0 && h > 0 && x + w <= 1.000001 && y + h <= 1.000001, 'must lie inside the frame')
+  .transform(([x, y, width, height]) => ({ x, y, width, height }))
+
+const camera = z.strictObject({
+  id,
+  source: z.string().describe('URI of the camera'),
+  fps: z.number().min(0).optional().describe('most frames a second; 0 for no bound'),
+  width: z.int().min(16).max(8192).optional().describe('wanted width in pixels'),
+  height: z.int().min(16).max(8192).optional().describe('wanted height in pixels'),
+  loop: z.boolean().optional().describe('start again at the end of a file or folder'),
+  holdMs: z.number().min(0).optional().describe('how long each picture of a folder stays'),
+  roi: region.optional().describe('part of the frame to look at: x,y,width,height from 0 to 1'),
+  rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]).optional().describe('degrees clockwise'),
+  flipX: z.boolean().optional().describe('mirror left to right'),
+  flipY: z.boolean().optional().describe('mirror top to bottom'),
+})
+
+export const configSchema = z.strictObject({
+  node: id.default('gapcam').describe('name of this device in topics'),
+  model: z.string().default('').describe('ONNX file; default the model that comes with gapcam'),
+  labels: z.string().optional().describe('label file; default the one beside the model'),
+  engine: z.enum(['auto', 'native', 'onnxruntime']).default('auto').describe('executor of the model'),
+  threads: threads.default('auto').describe('threads that compute'),
+  inputSize: inputSize.optional().describe('input of the network, 160 or HEIGHTxWIDTH, where the model allows it'),
+  resize: z.enum(['cover', 'stretch', 'contain']).optional().describe('how a frame becomes the input; default the manifest says'),
+  topK: z.int().min(1).max(100).default(5).describe('labels in results'),
+  cameras: z.array(camera).default([]).describe('cameras; default the first one that works'),
+  frames: z.int().min(0).default(0).describe('end after so many results; 0 for never'),
+  policy: z.strictObject({
+    threshold: share.default(policyDefaults.threshold).describe('least score of a label; below it is unknown'),
+    hysteresis: share.default(policyDefaults.hysteresis).describe('how far above the threshold a new label must come'),
+    consecutive: z.int().min(1).default(policyDefaults.consecutive).describe('frames in a row for a new label'),
+    margin: share.default(policyDefaults.margin).describe('lead of a new label over the second'),
+    smoothingMs: z.number().min(0).default(policyDefaults.smoothingMs).describe('time constant of the smoothing of scores'),
+    staleAfterMs: z.number().min(100).default(policyDefaults.staleAfterMs).describe('a camera silent for so long has no label'),
+  }).prefault({}),
+  mqtt: z.strictObject({
+    broker: z.string().default('embedded').describe('mqtt://, mqtts://, ws:// or wss:// URL, embedded, or none'),
+    port: z.int().min(0).max(65535).optional().describe('port of the embedded broker; default 1883 or the next free one'),
+    base: z.string().regex(/^[^#+\s]+$/, 'must be a topic without wildcards').default('gapcam').describe('first level of all topics'),
+    username: z.string().optional().describe('user at the broker'),
+    password: z.string().optional().describe('password at the broker'),
+    passwordFile: z.string().optional().describe('file that holds the password'),
+    ca: z.string().optional().describe('file with the authority that signed the broker’s certificate'),
+    cert: z.string().optional().describe('file with the client’s certificate'),
+    key: z.string().optional().describe('file with the client’s key'),
+    servername: z.string().optional().describe('name in the broker’s certificate where it is not the host'),
+    insecure: z.boolean().default(false).describe('do not check the broker’s certificate'),
+    keepaliveS: z.int().min(5).max(600).default(15).describe('seconds between signs of life'),
+    stateEveryMs: z.number().min(0).default(10_000).describe('state is sent again at least so often'),
+    resultEveryMs: z.number().min(-1).default(-1).describe('every result on its topic, at most so often; -1 for never'),
+  }).prefault({}),
+  json: z.boolean().default(false).describe('one JSON object a line on stdout'),
+  logLevel: z.enum(logLevels).default('info').describe('least level of the log'),
+})
+
+export type Config = z.output<typeof configSchema>
+export type CameraConfig = Config['cameras'][number]
+
+/** Keys whose values are never shown. */
+export const secretKeys: readonly string[] = ['mqtt.password']
+
+export interface ConfigKey {
+  /** Dotted path, such as mqtt.broker. */
+  readonly key: string
+  readonly description: string
+  readonly default: unknown
+}
+
+/** Every key with its description and default, for help and docs. */
+export function configKeys(): ConfigKey[] {
+  return keysOf(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema, '')
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly items?: JsonSchema
+  readonly description?: string
+  readonly default?: unknown
+}
+
+function keysOf(schema: JsonSchema, prefix: string): ConfigKey[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]): ConfigKey[] => {
+    const key = prefix + name
+    if (property.properties) return keysOf(property, `${key}.`)
+    const own = { key, description: property.description ?? '', default: property.default }
+    return property.items?.properties ? [own, ...keysOf(property.items, `${key}[].`)] : [own]
+  })
+}

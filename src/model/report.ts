@@ -1,0 +1,145 @@
+/** What `gapcam model info` tells of a model: operators, parameters, work, memory, its head, and each node's step. */
+import { elementCount } from '../tensor.js'
+import { compilePlan, type Compiled } from './compile.js'
+import type { Graph, Node } from './graph.js'
+import type { LoadedModel } from './onnx.js'
+import { prepareGraph, type PreparedGraph } from './prepare.js'
+import type { InputSize } from '../engine/engine.js'
+
+export interface Head {
+  /** 'gap' where a mean over the map feeds the classifier, 'flatten' where every place of the map has weights. */
+  readonly kind: 'gap' | 'flatten' | 'other'
+  /** Weights and biases of the classifier. */
+  readonly parameters: number | null
+  /** What the other kind of head would cost on the same map. */
+  readonly otherKindParameters: number | null
+}
+
+export interface NodeReport {
+  readonly node: string
+  readonly op: string
+  /** The steps that it became, or the step of another node that took it in; empty where it costs nothing. */
+  readonly steps: readonly string[]
+  readonly reason: string | null
+}
+
+export interface ModelReport {
+  readonly file: string
+  readonly sha256: string
+  readonly producer: string
+  readonly opset: number
+  readonly inputs: readonly { readonly name: string; readonly type: string; readonly shape: readonly unknown[] }[]
+  readonly outputs: readonly { readonly name: string; readonly type: string; readonly shape: readonly unknown[] }[]
+  readonly operators: Readonly<Record<string, number>>
+  readonly parameters: number
+  readonly macs: number | null
+  readonly native: boolean
+  readonly steps: number | null
+  readonly arenaBytes: number | null
+  readonly arenaLowerBoundBytes: number | null
+  readonly head: Head
+  readonly nodes: readonly NodeReport[]
+}
+
+export function reportModel(model: LoadedModel, inputSize: InputSize | undefined): ModelReport {
+  const prepared = prepareGraph(model.graph, inputSize ? { inputSize } : {})
+  const compiled = compilePlan(prepared)
+  const { graph } = prepared
+  const isNative = 'plan' in compiled
+  const port = ({ name, type, shape }: { name: string; type?: string; shape?: readonly unknown[] }): { name: string; type: string; shape: readonly unknown[] } =>
+    ({ name, type: type ?? 'unknown', shape: shape ?? [] })
+  return {
+    file: model.path, sha256: model.sha256, producer: model.producer, opset: graph.opset,
+    inputs: graph.inputs.map(port), outputs: graph.outputs.map(({ name }) => port(graph.values.get(name) ?? { name })),
+    operators: countOperators(model.graph), parameters: countParameters(graph), macs: macsOfGraph(graph), native: isNative,
+    steps: isNative ? compiled.plan.steps.length : null, arenaBytes: isNative ? compiled.plan.arenaBytes : null,
+    arenaLowerBoundBytes: isNative ? compiled.lowerBoundBytes : null, head: headOf(graph), nodes: nodeReports(prepared, compiled),
+  }
+}
+
+/** Multiply-accumulates of convolutions and products at a size; null where a shape is not known. */
+export function macsOf(model: LoadedModel, inputSize: InputSize | undefined): number | null {
+  return macsOfGraph(prepareGraph(model.graph, inputSize ? { inputSize } : {}).graph)
+}
+
+function macsOfGraph(graph: Graph): number | null {
+  let macs = 0
+  for (const node of graph.nodes) {
+    const weights = shapeIn(graph, node.inputs[1])
+    const output = shapeIn(graph, node.outputs[0])
+    if (node.op === 'Conv' && weights && output) macs += elementCount(output) * elementCount(weights.slice(1))
+    else if ((node.op === 'Gemm' || node.op === 'MatMul') && output) {
+      const x = shapeIn(graph, node.inputs[0])
+      if (x) macs += elementCount(output) * (x.at(-1) ?? 1)
+    } else if (node.op === 'Conv') return null
+  }
+  return macs
+}
+
+function shapeIn(graph: Graph, name: string | undefined): readonly number[] | null {
+  const shape = name === undefined ? undefined : (graph.constants.get(name)?.shape ?? graph.values.get(name)?.shape)
+  return shape && shape.every((size): size is number => typeof size === 'number') ? shape : null
+}
+
+function countOperators(graph: Graph): Record<string, number> {
+  const counts = new Map<string, number>()
+  for (const { op } of graph.nodes) counts.set(op, (counts.get(op) ?? 0) + 1)
+  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])))
+}
+
+/** Floating-point and quantised weights; shapes and other integers do not count. */
+function countParameters(graph: Graph): number {
+  let count = 0
+  for (const { type, shape } of graph.constants.values()) if (type !== 'int64') count += elementCount(shape)
+  return count
+}
+
+/** The head: what stands between the last feature map and the classifier's weights. */
+function headOf(graph: Graph): Head {
+  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
+  const classifier = graph.nodes.findLast(({ op }) => op === 'Gemm' || op === 'MatMul' || op === 'Conv')
+  if (!classifier) return { kind: 'other', parameters: null, otherKindParameters: null }
+  const parameters = classifier.inputs.slice(1).reduce((sum, name) => sum + elementCount(shapeIn(graph, name) ?? [0]), 0)
+  const classes = shapeIn(graph, classifier.outputs[0])?.[1] ?? 0
+  const source = mapBefore(graph, makers, classifier)
+  if (!source) return { kind: 'other', parameters, otherKindParameters: null }
+  const [, channels = 0, height = 0, width = 0] = source.shape
+  const other = source.kind === 'gap' ? channels * height * width * classes + classes : channels * classes + classes
+  return { kind: source.kind, parameters, otherKindParameters: other }
+}
+
+/** The feature map that the classifier's input was pooled or flattened from. */
+function mapBefore(graph: Graph, makers: ReadonlyMap<string, Node>, classifier: Node): { kind: 'gap' | 'flatten'; shape: readonly number[] } | null {
+  // SqueezeNet's order: a convolution makes the classes, and GAP comes after it.
+  const after = graph.nodes.find((node) => isGap(node) && reaches(makers, node.inputs[0]!, classifier))
+  if (after) return { kind: 'gap', shape: shapeIn(graph, classifier.inputs[0]) ?? [] }
+  let name = classifier.inputs[0]!
+  for (let node = makers.get(name); node; node = makers.get(name)) {
+    const shape = shapeIn(graph, node.inputs[0])
+    if (isGap(node)) return { kind: 'gap', shape: shape ?? [] }
+    const flattens = ['Flatten', 'Reshape'].includes(node.op) && shape?.length === 4
+    if (flattens && shape[2]! * shape[3]! > 1) return { kind: 'flatten', shape }
+    if (!['Flatten', 'Reshape', 'Squeeze', 'Dropout', 'Identity', 'Relu', 'HardSwish', 'Clip', 'Gemm', 'Conv'].includes(node.op)) return null
+    name = node.inputs[0]!
+  }
+  return null
+}
+
+const isGap = ({ op }: Node): boolean => op === 'GlobalAveragePool' || op === 'ReduceMean'
+
+function reaches(makers: ReadonlyMap<string, Node>, value: string, target: Node): boolean {
+  for (let node = makers.get(value); node; node = makers.get(node.inputs[0]!)) {
+    if (node === target) return true
+    if (!['Relu', 'Clip', 'Identity', 'Dropout'].includes(node.op)) return false
+  }
+  return false
+}
+
+function nodeReports({ graph, unsupported }: PreparedGraph, compiled: Compiled): NodeReport[] {
+  const reasons = new Map([...unsupported, ...('unsupported' in compiled ? compiled.unsupported : [])].map(({ node, reason }) => [node, reason]))
+  const steps = 'plan' in compiled ? compiled.plan.steps : []
+  return graph.nodes.map(({ name, op }) => {
+    const own = steps.filter((step) => step.name === name).map(({ kind }) => kind)
+    return { node: name, op, steps: own, reason: reasons.get(name) ?? null }
+  })
+}
