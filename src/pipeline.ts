@@ -1,0 +1,126 @@
+/**
+ * The left half of one camera: frame → tensor → engine → prediction → policy. The engine is shared; a turn on it is
+ * taken in the order of asking, so that cameras get equal shares.
+ */
+import type { Classifier } from './classifier.js'
+import type { Clock } from './clock.js'
+import type { CameraConfig } from './config/schema.js'
+import { GapcamError } from './errors.js'
+import type { Frame } from './frame.js'
+import type { Metrics } from './metrics.js'
+import { expire, initialPolicy, loseCamera, observe, type Decision, type PolicyOptions, type PolicyState, type PolicyStep } from './policy.js'
+import type { Prediction, Predictor } from './prediction.js'
+import { createPreprocessor, type Preprocessor } from './preprocess.js'
+import type { Publisher } from './publish/publisher.js'
+
+/** Gives turns in order of asking. */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+
+  take<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work)
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+export interface PipelineOptions {
+  readonly camera: CameraConfig
+  readonly classifier: Classifier
+  readonly turns: Turns
+  readonly topK: number
+  readonly policy: PolicyOptions
+  readonly publisher: Publisher
+  readonly metrics: Metrics
+  readonly clock: Clock
+  /** A label settled, or was given up. */
+  readonly onSettled: (camera: string, decision: Decision, prediction: Prediction | null) => void
+}
+
+export class Pipeline {
+  readonly #options: PipelineOptions
+  readonly #preprocessor: Preprocessor
+  readonly #predict: Predictor
+  #policy: PolicyState
+  #last: Prediction | null = null
+
+  constructor(options: PipelineOptions) {
+    const { camera, classifier, topK, clock } = options
+    this.#options = options
+    const { roi, rotate, flipX, flipY } = camera
+    this.#preprocessor = createPreprocessor(classifier.preprocessing({ ...(roi ? { roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}) }))
+    this.#predict = classifier.predictor(topK)
+    this.#policy = initialPolicy(clock.now())
+  }
+
+  /** Why pixels are not prepared natively, or null if they are. */
+  get pixelPath(): string {
+    return this.#preprocessor.path
+  }
+
+  /** Takes a frame over and publishes what comes of it. Rejects only with a fault of the engine. */
+  async take(frame: Frame): Promise<void> {
+    const prediction = await this.#options.turns.take(() => this.#classify(frame))
+    if (prediction) this.#observe(prediction)
+  }
+
+  /** The camera is gone: its label is withdrawn. */
+  lose(): void {
+    this.#apply(loseCamera(this.#policy, 'camera_lost', this.#options.clock.now()), null)
+    this.#options.publisher.cameraStatus(this.#options.camera.id, 'offline')
+  }
+
+  /** To be called now and then: withdraws a label whose last frame is too old. */
+  tick(): void {
+    const step = expire(this.#policy, this.#options.policy, this.#options.clock.now())
+    if (step.settled) this.#apply(step, null)
+  }
+
+  close(): void {
+    this.#preprocessor.close()
+  }
+
+  async #classify(frame: Frame): Promise<Prediction | null> {
+    const { classifier, clock, metrics } = this.#options
+    const { seq, wallTime, capturedNs } = frame
+    const start = clock.now()
+    const captureMs = Math.max(0, Number(process.hrtime.bigint() - capturedNs) / 1e6)
+    try {
+      await this.#preprocessor.run(frame, classifier.input.data as Float32Array)
+    } catch (error) {
+      if (!(error instanceof GapcamError) || error.code !== 'FRAME_INVALID') throw error
+      metrics.invalid++
+      return null
+    } finally {
+      frame.release()
+    }
+    const prepared = clock.now()
+    await classifier.engine.run()
+    const done = clock.now()
+    metrics.infer.record(done - prepared)
+    const { engine, target } = classifier.engine.describe()
+    const timings = { capture: captureMs, preprocess: prepared - start, infer: done - prepared, total: captureMs + done - start }
+    const outcome = this.#predict(classifier.output.data as Float32Array, { engine, target, frameSeq: seq, wallTime, timings })
+    if (!outcome.ok) {
+      metrics.invalid++
+      return null
+    }
+    metrics.frames++
+    return outcome.prediction
+  }
+
+  #observe(prediction: Prediction): void {
+    const { camera, publisher, policy, clock } = this.#options
+    this.#last = prediction
+    publisher.result(camera.id, prediction)
+    this.#apply(observe(this.#policy, prediction, policy, clock.now()), prediction)
+  }
+
+  #apply(step: PolicyStep, prediction: Prediction | null): void {
+    const { camera, publisher, onSettled } = this.#options
+    this.#policy = step.state
+    publisher.settled(camera.id, step.state.decision, prediction)
+    for (const event of step.events) publisher.event(camera.id, event, step.state.decision, prediction ?? this.#last)
+    if (step.settled) onSettled(camera.id, step.settled, prediction)
+  }
+}

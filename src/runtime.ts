@@ -1,0 +1,139 @@
+/**
+ * Composes the stages and owns their order: model, publisher, cameras come up in this order and go down in the other.
+ * Nothing else in the program knows more than its neighbour.
+ */
+import { createRequire } from 'node:module'
+import { openCamera } from './camera/sources.js'
+import type { CameraDescription } from './camera/camera.js'
+import type { Classifier } from './classifier.js'
+import { systemClock, type Clock } from './clock.js'
+import type { CameraConfig, Config } from './config/schema.js'
+import { GapcamError } from './errors.js'
+import type { Logger } from './log.js'
+import { createMetrics, type Metrics } from './metrics.js'
+import { Pipeline, Turns } from './pipeline.js'
+import type { Decision } from './policy.js'
+import type { Prediction } from './prediction.js'
+import type { Publisher } from './publish/publisher.js'
+import { superviseCamera } from './supervisor.js'
+
+export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version
+
+export interface RuntimeOptions {
+  readonly config: Config
+  /** At least one. */
+  readonly cameras: readonly CameraConfig[]
+  readonly classifier: Classifier
+  readonly publisher: Publisher
+  readonly log: Logger
+  readonly clock?: Clock
+  readonly onSettled: (camera: string, decision: Decision, prediction: Prediction | null) => void
+  readonly onCamera: (camera: CameraConfig, description: CameraDescription, pixelPath: string) => void
+}
+
+const healthEveryMs = 60_000
+const tickEveryMs = 1000
+
+/**
+ * Runs until every camera has ended, `frames` results are there, or `signal`. Rejects when no camera could be opened,
+ * or the engine failed. The caller closes classifier and publisher.
+ */
+export async function run(options: RuntimeOptions, signal: AbortSignal): Promise<Metrics> {
+  const { config, cameras, classifier, publisher, log, clock = systemClock } = options
+  const metrics = createMetrics(clock.now())
+  const turns = new Turns()
+  const ending = new AbortController()
+  const end = (): void => ending.abort()
+  signal.addEventListener('abort', end, { once: true })
+  if (signal.aborted) end()
+  const pipelines = cameras.map((camera) => new Pipeline({
+    camera, classifier, turns, topK: config.topK, policy: config.policy, publisher, metrics, clock, onSettled: options.onSettled,
+  }))
+  publisher.info(infoOf(options))
+  const ticking = setInterval(() => { for (const pipeline of pipelines) pipeline.tick() }, tickEveryMs)
+  const health = setInterval(() => publisher.health(healthOf(metrics, clock)), healthEveryMs)
+  try {
+    await runCameras(cameras, pipelines, { options, metrics, clock, ending, log })
+    return metrics
+  } finally {
+    clearInterval(ticking)
+    clearInterval(health)
+    signal.removeEventListener('abort', end)
+    ending.abort()
+    for (const pipeline of pipelines) pipeline.close()
+  }
+}
+
+interface Running {
+  readonly options: RuntimeOptions
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly ending: AbortController
+  readonly log: Logger
+}
+
+/** All cameras side by side. One that cannot be opened is said and left out; it is an error only when none can. */
+async function runCameras(cameras: readonly CameraConfig[], pipelines: readonly Pipeline[], running: Running): Promise<void> {
+  const faults: GapcamError[] = []
+  await Promise.all(cameras.map(async (camera, i) => {
+    try {
+      await runCamera(camera, pipelines[i]!, running)
+    } catch (error) {
+      if (!(error instanceof GapcamError) || error.exitStatus !== 3) {
+        running.ending.abort()
+        throw error
+      }
+      faults.push(error)
+      running.log.error({ camera: camera.id, code: error.code }, error.message)
+      running.options.publisher.cameraStatus(camera.id, 'offline')
+    }
+  }))
+  const [first] = faults
+  if (first && faults.length === cameras.length) throw first
+}
+
+function runCamera(camera: CameraConfig, pipeline: Pipeline, { options, metrics, clock, ending, log }: Running): Promise<void> {
+  const { config, publisher } = options
+  const { fps, width, height, loop, holdMs } = camera
+  const cameraOptions = { ...(fps ? { fps } : {}), ...(width ? { width } : {}), ...(height ? { height } : {}), ...(loop ? { loop } : {}), ...(holdMs ? { holdMs } : {}) }
+  return superviseCamera({
+    make: () => openCamera(camera.source, cameraOptions),
+    clock,
+    stallMs: Math.max(config.policy.staleAfterMs, 2000),
+    onOpen: (description, isRecovery) => {
+      publisher.cameraStatus(camera.id, 'online')
+      if (isRecovery) {
+        metrics.recoveries++
+        log.info({ camera: camera.id }, 'the camera is back')
+      } else options.onCamera(camera, description, pipeline.pixelPath)
+    },
+    onFrame: async (frame) => {
+      await pipeline.take(frame)
+      if (config.frames > 0 && metrics.frames >= config.frames) ending.abort()
+    },
+    onLost: (error) => {
+      log.warn({ camera: camera.id, code: error.code }, `${error.message} (trying again)`)
+      pipeline.lose()
+    },
+    onWarning: (error) => log.warn({ camera: camera.id }, error.message),
+    onDropped: (frames) => { metrics.dropped += frames },
+  }, ending.signal)
+}
+
+function infoOf({ config, cameras, classifier }: RuntimeOptions): Record<string, unknown> {
+  const { engine, target, threads, reason } = classifier.engine.describe()
+  return {
+    version, node: config.node, cameras: cameras.map(({ id }) => id), model: { id: classifier.modelId, sha256: classifier.sha256, version: classifier.version },
+    engine, target, threads, reason, platform: `${process.platform}-${process.arch}`, runtime: `node ${process.version}`,
+  }
+}
+
+function healthOf(metrics: Metrics, clock: Clock): Parameters<Publisher['health']>[0] {
+  const uptime = (clock.now() - metrics.startedMs) / 1000
+  const tenth = (value: number): number => Math.round(value * 10) / 10
+  const { p50, p95, p99 } = metrics.infer.percentiles()
+  return {
+    uptime_s: Math.round(uptime), fps: tenth(metrics.frames / Math.max(uptime, 1)), dropped: metrics.dropped, invalid: metrics.invalid,
+    infer_ms: { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) }, rss_mb: Math.round(process.memoryUsage.rss() / 1e6), camera: { restarts: metrics.recoveries },
+  }
+}
