@@ -1,0 +1,187 @@
+// Every kernel of every target that this machine can run, against the definition in double precision, over seeded
+// odd shapes. Around each tensor the arena holds NaNs: what is read beside an input shows in the result, and what is
+// written beside an output is found afterwards.
+#include <cmath>
+#include <limits>
+
+#include "../plan/executor.h"
+#include "cases.h"
+#include "check.h"
+
+namespace gapcam_test {
+namespace {
+
+using gapcam::Executor;
+using gapcam::StepKind;
+using gapcam::Target;
+
+constexpr int kCasesPerKind = 250, kCasesOfConv = 700;
+// Of the magnitude of an element's terms. A single precision sum of 600 terms is off by a few 1e-7 of it.
+constexpr double kTolerance = 2e-6;
+
+// One case made ready on a target.
+class Run {
+ public:
+  Run(const Case& c, const Target& target, uint32_t threads) : case_(c) {
+    const std::vector<uint8_t> plan = BuildPlan(c, &inputs_, &outputs_).Build();
+    status_ = Executor::Open(plan.data(), plan.size(), target, threads, &executor_);
+  }
+
+  const gapcam::Status& status() const { return status_; }
+
+  void Compute() {
+    const auto arena_floats = executor_->plan().arena_bytes / 4;
+    before_.assign(arena_floats, std::numeric_limits<float>::quiet_NaN());
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      const Operand& operand = case_.inputs[i];
+      if (!operand.present() || operand.is_constant) continue;
+      const auto& tensor = executor_->plan().tensors[inputs_[i]];
+      std::memcpy(before_.data() + tensor.offset / 4, operand.values.data(), tensor.bytes);
+    }
+    std::memcpy(arena(), before_.data(), arena_floats * 4);
+    executor_->Run();
+  }
+
+  // The elements of output `i`, which must be there.
+  const float* output(size_t i) const { return static_cast<const float*>(executor_->data(outputs_[i])); }
+  uint64_t arena_bytes() const { return executor_->plan().arena_bytes; }
+  // The arena is one block; its first tensor tells where it begins.
+  float* arena() const {
+    const auto& tensors = executor_->plan().tensors;
+    for (uint32_t id = 0; id < tensors.size(); ++id) {
+      if (!tensors[id].is_constant) return static_cast<float*>(executor_->data(id)) - tensors[id].offset / 4;
+    }
+    return nullptr;
+  }
+
+  // The first float of the arena that changed though no output lies there; -1 if there is none.
+  int64_t Trespass() const {
+    std::vector<bool> may_change(before_.size(), false);
+    for (uint32_t id : outputs_) {
+      if (id == gapcam::kAbsent) continue;
+      const auto& tensor = executor_->plan().tensors[id];
+      for (uint64_t i = 0; i < tensor.elements; ++i) may_change[tensor.offset / 4 + i] = true;
+    }
+    for (size_t i = 0; i < before_.size(); ++i) {
+      if (!may_change[i] && std::memcmp(&before_[i], arena() + i, 4) != 0) return static_cast<int64_t>(i);
+    }
+    return -1;
+  }
+
+ private:
+  const Case& case_;
+  std::vector<uint32_t> inputs_, outputs_;
+  std::unique_ptr<Executor> executor_;
+  gapcam::Status status_;
+  std::vector<float> before_;
+};
+
+bool IsNear(double got, double want, double magnitude) {
+  if (std::isnan(want)) return std::isnan(got);
+  if (std::fabs(want) > std::numeric_limits<float>::max()) return std::isinf(got) && std::signbit(got) == std::signbit(want);
+  return std::fabs(got - want) <= kTolerance * (magnitude + std::fabs(want)) + 1e-6;
+}
+
+void CompareWithAnswer(const Case& c, const Target& target, const Run& run) {
+  const std::vector<Answer> answers = Solve(c);
+  for (size_t o = 0; o < c.outputs.size(); ++o) {
+    if (!c.outputs[o].present()) continue;
+    const Answer& answer = answers[o];
+    EXPECT(answer.values.size() == ElementsOf(c.outputs[o].shape), "the naive answer has another size: %s", c.Describe().c_str());
+    for (size_t i = 0; i < answer.values.size(); ++i) {
+      if (IsNear(run.output(o)[i], answer.values[i], answer.magnitudes[i])) continue;
+      Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", target.name, o, i, run.output(o)[i], answer.values[i], c.Describe().c_str());
+      return;
+    }
+  }
+}
+
+void CheckCase(const Case& c, const Target& target) {
+  Run one(c, target, 1);
+  EXPECT(one.status().ok(), "%s: %s: %s", target.name, one.status().message(), c.Describe().c_str());
+  if (!one.status().ok()) return;
+  one.Compute();
+  CompareWithAnswer(c, target, one);
+  EXPECT(one.Trespass() < 0, "%s wrote outside its outputs, float %lld: %s", target.name, static_cast<long long>(one.Trespass()), c.Describe().c_str());
+}
+
+// The same bits from any number of threads.
+void CheckThreads(const Case& c, const Target& target) {
+  Run one(c, target, 1), three(c, target, 3);
+  if (!one.status().ok() || !three.status().ok()) return Fail(__FILE__, __LINE__, "%s does not open: %s", target.name, c.Describe().c_str());
+  one.Compute();
+  three.Compute();
+  EXPECT(std::memcmp(one.arena(), three.arena(), one.arena_bytes()) == 0, "%s gives other bits on three threads: %s", target.name, c.Describe().c_str());
+}
+
+template <typename Check>
+void ForEachTarget(const Check& check) {
+  uint32_t count = 0;
+  const Target* const* targets = gapcam::Targets(&count);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!targets[i]->unsupported()) check(*targets[i]);
+  }
+}
+
+void CheckKind(StepKind kind) {
+  ForEachTarget([kind](const Target& target) {
+    Random random(1 + static_cast<uint64_t>(kind));
+    const int cases = kind == StepKind::kConv2d ? kCasesOfConv : kCasesPerKind;
+    for (int i = 0; i < cases; ++i) {
+      const Case c = DrawCase(kind, random);
+      CheckCase(c, target);
+      if (i % 10 == 0) CheckThreads(c, target);
+    }
+  });
+}
+
+// Values at which functions break: infinities, NaN, both zeros, the ends of exp's range.
+const float kSpecials[] = {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, -0.5f, 0.625f, -0.625f, 6.0f, -6.0f, 87.9f, -87.9f, 88.7f, 88.8f, 89.5f, -100.0f, 100.0f, -3.0f, 3.0f,
+                           8388607.5f, -8388607.5f, 8388609.0f, 3e9f, -3e9f, 1e30f, -1e30f, 1e-30f, std::numeric_limits<float>::infinity(),
+                           -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+
+}  // namespace
+
+TEST("conv2d follows its definition") { CheckKind(StepKind::kConv2d); }
+TEST("dense follows its definition") { CheckKind(StepKind::kDense); }
+TEST("pool2d follows its definition") { CheckKind(StepKind::kPool2d); }
+TEST("reduce follows its definition") { CheckKind(StepKind::kReduce); }
+TEST("elementwise follows its definition") { CheckKind(StepKind::kElementwise); }
+TEST("binary follows its definition, with broadcasting") { CheckKind(StepKind::kBinary); }
+TEST("softmax follows its definition") { CheckKind(StepKind::kSoftmax); }
+TEST("lpNormalization follows its definition") { CheckKind(StepKind::kLpNormalization); }
+TEST("lrn follows its definition") { CheckKind(StepKind::kLrn); }
+TEST("copy follows its definition") { CheckKind(StepKind::kCopy); }
+TEST("concat follows its definition") { CheckKind(StepKind::kConcat); }
+TEST("resample follows its definition") { CheckKind(StepKind::kResample); }
+
+TEST("element-wise functions are right at infinities, NaN, zeros and the ends of their range") {
+  ForEachTarget([](const Target& target) {
+    for (uint32_t op = 0; op < gapcam::kElementwiseCount; ++op) {
+      Case c = {StepKind::kElementwise, {}, {}, {}};
+      const bool is_power = static_cast<gapcam::Elementwise>(op) == gapcam::Elementwise::kPower;
+      c.Set(gapcam::ElementwiseParams{static_cast<gapcam::Elementwise>(op), is_power ? 3.0f : 0.2f, 0.5f});
+      const std::vector<float> values(std::begin(kSpecials), std::end(kSpecials));
+      c.inputs.push_back({{static_cast<uint32_t>(values.size())}, values, {}, false});
+      c.outputs.push_back({{static_cast<uint32_t>(values.size())}, {}, {}, false});
+      CheckCase(c, target);
+    }
+  });
+}
+
+TEST("values 1 to 48 as three 4 by 4 maps average to 8.5, 24.5, 40.5") {
+  ForEachTarget([](const Target& target) {
+    Case c = {StepKind::kReduce, {}, {}, {}};
+    c.Set(gapcam::ReduceParams{gapcam::Reduce::kMean, 1, 16, 3});
+    std::vector<float> values;
+    for (int pixel = 0; pixel < 16; ++pixel) for (int map = 0; map < 3; ++map) values.push_back(static_cast<float>(map * 16 + pixel + 1));
+    c.inputs.push_back({{1, 16, 3}, values, {}, false});
+    c.outputs.push_back({{1, 1, 3}, {}, {}, false});
+    Run run(c, target, 1);
+    run.Compute();
+    const float* y = run.output(0);
+    EXPECT(y[0] == 8.5f && y[1] == 24.5f && y[2] == 40.5f, "%s gives %g, %g, %g", target.name, y[0], y[1], y[2]);
+  });
+}
+
+}  // namespace gapcam_test

@@ -1,0 +1,113 @@
+#include "plan_builder.h"
+
+namespace gapcam_test {
+namespace {
+
+uint64_t Align(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Appends little-endian fields; every machine that the tests run on is one.
+class Writer {
+ public:
+  template <typename T>
+  void Add(T value) {
+    const auto* from = reinterpret_cast<const uint8_t*>(&value);
+    bytes.insert(bytes.end(), from, from + sizeof(value));
+  }
+
+  std::vector<uint8_t> bytes;
+};
+
+}  // namespace
+
+uint32_t ElementsOf(const PlanBuilder::Shape& shape) {
+  uint32_t elements = 1;
+  for (uint32_t size : shape) elements *= size;
+  return elements;
+}
+
+uint32_t PlanBuilder::Arena(const Shape& shape) {
+  const uint64_t bytes = uint64_t{ElementsOf(shape)} * 4;
+  tensors_.push_back({gapcam::PlanType::kFloat32, false, shape, arena_bytes_, bytes});
+  arena_bytes_ += Align(bytes) + 64;
+  return static_cast<uint32_t>(tensors_.size()) - 1;
+}
+
+uint32_t PlanBuilder::Over(uint32_t tensor, const Shape& shape) {
+  tensors_.push_back({gapcam::PlanType::kFloat32, false, shape, tensors_[tensor].offset, uint64_t{ElementsOf(shape)} * 4});
+  return static_cast<uint32_t>(tensors_.size()) - 1;
+}
+
+uint32_t PlanBuilder::Constant(const Shape& shape, const std::vector<float>& values) {
+  return AddConstant(gapcam::PlanType::kFloat32, shape, values.data(), values.size() * 4);
+}
+
+uint32_t PlanBuilder::Constant(const Shape& shape, const std::vector<int32_t>& values) {
+  return AddConstant(gapcam::PlanType::kInt32, shape, values.data(), values.size() * 4);
+}
+
+uint32_t PlanBuilder::AddConstant(gapcam::PlanType type, const Shape& shape, const void* values, size_t bytes) {
+  constants_.resize(Align(constants_.size()));
+  tensors_.push_back({type, true, shape, constants_.size(), bytes});
+  const auto* from = static_cast<const uint8_t*>(values);
+  constants_.insert(constants_.end(), from, from + bytes);
+  return static_cast<uint32_t>(tensors_.size()) - 1;
+}
+
+std::vector<uint8_t> PlanBuilder::Build() const {
+  std::string names;
+  const auto add_name = [&names](Writer& out, const std::string& name) {
+    out.Add(static_cast<uint32_t>(names.size()));
+    out.Add(static_cast<uint32_t>(name.size()));
+    names += name;
+  };
+  Writer tensors, ports, steps, words;
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    const Tensor& t = tensors_[i];
+    tensors.Add(static_cast<uint8_t>(t.type));
+    tensors.Add(static_cast<uint8_t>(t.is_constant));
+    tensors.Add(static_cast<uint16_t>(t.shape.size()));
+    for (size_t axis = 0; axis < 5; ++axis) tensors.Add(axis < t.shape.size() ? t.shape[axis] : uint32_t{1});
+    tensors.Add(t.offset);
+    tensors.Add(t.bytes);
+    tensors.Add(1.0f);
+    tensors.Add(int32_t{0});
+    add_name(tensors, "t" + std::to_string(i));
+    tensors.Add(uint64_t{0});
+  }
+  for (const auto* list : {&inputs_, &outputs_}) {
+    for (uint32_t tensor : *list) {
+      ports.Add(tensor);
+      add_name(ports, (list == &inputs_ ? "in" : "out") + std::to_string(tensor));
+      ports.Add(uint32_t{0});
+    }
+  }
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const StepRow& s = steps_[i];
+    const auto first = static_cast<uint32_t>(words.bytes.size() / 4);
+    for (const auto* list : {&s.inputs, &s.outputs, &s.params}) {
+      for (uint32_t word : *list) words.Add(word);
+    }
+    const auto count = static_cast<uint32_t>(words.bytes.size() / 4) - first;
+    for (uint32_t field : {static_cast<uint32_t>(s.kind), static_cast<uint32_t>(s.inputs.size()), static_cast<uint32_t>(s.outputs.size()), first, count}) {
+      steps.Add(field);
+    }
+    add_name(steps, "step" + std::to_string(i));
+    steps.Add(uint32_t{0});
+  }
+  Writer out;
+  const size_t sections = tensors.bytes.size() + ports.bytes.size() + steps.bytes.size() + words.bytes.size() + names.size();
+  const uint64_t constants_at = Align(64 + sections);
+  for (uint32_t field : {uint32_t{0x4e4c5047}, uint32_t{1}, static_cast<uint32_t>(tensors_.size()), static_cast<uint32_t>(inputs_.size()),
+                         static_cast<uint32_t>(outputs_.size()), static_cast<uint32_t>(steps_.size()), static_cast<uint32_t>(words.bytes.size() / 4),
+                         static_cast<uint32_t>(names.size())}) {
+    out.Add(field);
+  }
+  for (uint64_t field : {arena_bytes_, uint64_t{constants_.size()}, constants_at, uint64_t{0}}) out.Add(field);
+  for (const Writer* section : {&tensors, &ports, &steps, &words}) out.bytes.insert(out.bytes.end(), section->bytes.begin(), section->bytes.end());
+  out.bytes.insert(out.bytes.end(), names.begin(), names.end());
+  out.bytes.resize(constants_at);
+  out.bytes.insert(out.bytes.end(), constants_.begin(), constants_.end());
+  return out.bytes;
+}
+
+}  // namespace gapcam_test

@@ -1,0 +1,62 @@
+// PlanBuilder: writes the buffer of a plan as src/model/plan.ts does, so that native tests need no Node.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "../plan/plan.h"
+
+namespace gapcam_test {
+
+class PlanBuilder {
+ public:
+  using Shape = std::vector<uint32_t>;
+
+  // A float32 tensor of its own place in the arena, 64 unused bytes behind it. Returns its index.
+  uint32_t Arena(const Shape& shape);
+  // A float32 tensor over the arena bytes of another one.
+  uint32_t Over(uint32_t tensor, const Shape& shape);
+  uint32_t Constant(const Shape& shape, const std::vector<float>& values);
+  uint32_t Constant(const Shape& shape, const std::vector<int32_t>& values);
+
+  void Input(uint32_t tensor) { inputs_.push_back(tensor); }
+  void Output(uint32_t tensor) { outputs_.push_back(tensor); }
+
+  template <typename Params>
+  void Step(gapcam::StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs, const Params& params) {
+    std::vector<uint32_t> words(sizeof(Params) / 4);
+    std::memcpy(words.data(), &params, sizeof(Params));
+    StepWords(kind, inputs, outputs, words);
+  }
+  void StepWords(gapcam::StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs, const std::vector<uint32_t>& params) {
+    steps_.push_back({kind, inputs, outputs, params});
+  }
+
+  std::vector<uint8_t> Build() const;
+
+ private:
+  struct Tensor {
+    gapcam::PlanType type;
+    bool is_constant;
+    Shape shape;
+    uint64_t offset, bytes;
+  };
+  struct StepRow {
+    gapcam::StepKind kind;
+    std::vector<uint32_t> inputs, outputs, params;
+  };
+
+  uint32_t AddConstant(gapcam::PlanType type, const Shape& shape, const void* values, size_t bytes);
+
+  std::vector<Tensor> tensors_;
+  std::vector<StepRow> steps_;
+  std::vector<uint32_t> inputs_, outputs_;
+  std::vector<uint8_t> constants_;
+  uint64_t arena_bytes_ = 64;
+};
+
+// Elements of a shape.
+uint32_t ElementsOf(const PlanBuilder::Shape& shape);
+
+}  // namespace gapcam_test
