@@ -72,12 +72,15 @@ export interface Loss {
   readonly message: string
 }
 
+/** What became of a message: the broker has it, the broker will not have it (MQTT 5), or nobody knows. */
+export type Delivery = 'sent' | 'refused' | 'lost'
+
 export interface Connection {
   readonly protocol: ProtocolVersion
   /** Unacknowledged messages that the broker allows (MQTT 5), at most 65,535. */
   readonly receiveMaximum: number
-  /** Resolves when the broker has it (QoS 1) or the socket took it (QoS 0); false when the connection ended before. */
-  publish(message: Message): Promise<boolean>
+  /** Resolves when the broker acknowledged it (QoS 1), the socket took it (QoS 0), or the connection is over. */
+  publish(message: Message): Promise<Delivery>
   /** Resolves once, when the connection is over. Never rejects. */
   readonly lost: Promise<Loss>
   /** DISCONNECT, so that the broker forgets the will; the socket is gone when it resolves, at the latest after `timeoutMs`. */
@@ -96,27 +99,23 @@ export interface AttemptOptions extends ConnectOptions {
 
 /** Tries once. Never rejects. */
 export function connectOnce(options: AttemptOptions): Promise<Attempt> {
-  return new Promise((resolve) => {
-    let client: MqttClient
-    try {
-      client = connectMqtt(options.url, clientOptions(options))
-    } catch (error) {
-      return resolve({ ok: false, loss: { kind: 'unreachable', message: messageOf(error) } })
-    }
-    const lost = new Promise<Loss>((resolveLost) => watch(client, options, resolveLost))
-    const abort = (): void => { client.end(true) }
-    options.signal.addEventListener('abort', abort, { once: true })
-    if (options.signal.aborted) abort()
-    void lost.then((loss) => {
-      options.signal.removeEventListener('abort', abort)
-      resolve({ ok: false, loss })
-    })
+  let client: MqttClient
+  try {
+    client = connectMqtt(options.url, clientOptions(options))
+  } catch (error) {
+    return Promise.resolve({ ok: false, loss: { kind: 'unreachable', message: messageOf(error) } })
+  }
+  const end = watch(client, options)
+  const abort = (): void => { client.end(true) }
+  options.signal.addEventListener('abort', abort, { once: true })
+  if (options.signal.aborted) abort()
+  return new Promise<Attempt>((resolve) => {
+    void end.lost.then((loss) => resolve({ ok: false, loss }))
     client.once('connect', ({ properties }) => {
-      options.signal.removeEventListener('abort', abort)
       const receiveMaximum = properties?.receiveMaximum ?? 65_535
-      resolve({ ok: true, connection: wrap(client, { ...options, receiveMaximum, lost }) })
+      resolve({ ok: true, connection: wrap(client, end, { ...options, receiveMaximum }) })
     })
-  })
+  }).finally(() => options.signal.removeEventListener('abort', abort))
 }
 
 function clientOptions(options: AttemptOptions): IClientOptions {
@@ -147,8 +146,14 @@ function clientOptions(options: AttemptOptions): IClientOptions {
   }
 }
 
+interface End {
+  readonly lost: Promise<Loss>
+  /** Breaks the connection, for a reason that only we know. */
+  fail(loss: Loss): void
+}
+
 /** Tells why the connection ended, from whatever MQTT.js lets out before 'close'. */
-function watch(client: MqttClient, { version, signal }: AttemptOptions, resolve: (loss: Loss) => void): void {
+function watch(client: MqttClient, { version, signal }: AttemptOptions): End {
   let cause: Loss | null = null
   let isConnected = false
   client.on('connect', () => { isConnected = true })
@@ -158,15 +163,24 @@ function watch(client: MqttClient, { version, signal }: AttemptOptions, resolve:
       ? { kind: 'taken_over', message: 'another client connected with the same client id' }
       : { kind: 'broken', message: `the broker ended the connection (reason code 0x${reasonCode.toString(16)})` }
   })
-  client.once('close', () => {
-    const isOurs = client.disconnecting || signal.aborted
-    // What is in MQTT.js's store would be sent by nobody: the client is not used again.
-    client.end(true)
-    if (isOurs && !cause) resolve({ kind: 'closed', message: 'closed' })
-    else if (cause) resolve(cause)
-    else if (isConnected) resolve({ kind: 'broken', message: 'the connection broke' })
-    else resolve({ kind: 'unanswered', message: 'the broker closed the connection without an answer' })
+  const lost = new Promise<Loss>((resolve) => {
+    client.once('close', () => {
+      const isOurs = client.disconnecting || signal.aborted
+      // What is left in MQTT.js's store would be sent by nobody: the client is not used again.
+      client.end(true)
+      if (isOurs) resolve({ kind: 'closed', message: 'closed' })
+      else if (cause) resolve(cause)
+      else if (isConnected) resolve({ kind: 'broken', message: 'the connection broke' })
+      else resolve({ kind: 'unanswered', message: 'the broker closed the connection without an answer' })
+    })
   })
+  return {
+    lost,
+    fail(loss) {
+      cause ??= loss
+      client.stream.destroy()
+    },
+  }
 }
 
 /** CONNACK codes: below 0x80 those of 3.1.1, else those of 5. Some 3.1.1 brokers answer a version 5 CONNECT with theirs. */
@@ -185,39 +199,43 @@ function addressErrors(error: Error): string {
   return inner.map(messageOf).join('; ')
 }
 
-function wrap(client: MqttClient, options: AttemptOptions & { receiveMaximum: number; lost: Promise<Loss> }): Connection {
-  const { version, receiveMaximum, lost, ackTimeoutMs = 10_000 } = options
+function wrap(client: MqttClient, end: End, options: AttemptOptions & { receiveMaximum: number }): Connection {
+  const { version, receiveMaximum, ackTimeoutMs = 10_000 } = options
+  // One handler for all that is under way: a handler each on the promise itself would pile up for as long as the link lasts.
+  const underWay = new Set<(delivery: Delivery) => void>()
   let isLost = false
-  void lost.then(() => { isLost = true })
+  void end.lost.then(() => {
+    isLost = true
+    for (const settle of underWay) settle('lost')
+  })
   return {
     protocol: version,
     receiveMaximum,
-    lost,
+    lost: end.lost,
     publish({ topic, payload, qos, isRetained, expirySeconds }) {
-      if (isLost || !client.connected) return Promise.resolve(false)
+      if (isLost || !client.connected) return Promise.resolve('lost')
       const properties = version === 5 && expirySeconds !== undefined ? { messageExpiryInterval: expirySeconds } : {}
       return new Promise((resolve) => {
-        const deadline = setTimeout(() => {
-          client.emit('error', new Error(`no acknowledgement of ${topic} within ${ackTimeoutMs} ms`))
-          client.stream.destroy()
-        }, ackTimeoutMs)
-        const done = (isDone: boolean): void => {
+        const deadline = setTimeout(() => end.fail({ kind: 'silent', message: `no acknowledgement of ${topic} within ${ackTimeoutMs} ms` }), ackTimeoutMs)
+        const settle = (delivery: Delivery): void => {
           clearTimeout(deadline)
-          resolve(isDone)
+          underWay.delete(settle)
+          resolve(delivery)
         }
-        void lost.then(() => done(false))
-        client.publish(topic, payload, { qos, retain: isRetained, properties }, (error) => done(!error))
+        underWay.add(settle)
+        client.publish(topic, payload, { qos, retain: isRetained, properties }, (error) => {
+          if (!error) settle('sent')
+          // An error with a number is the broker's reason code; others are MQTT.js's for a connection that ends.
+          else if ('code' in error && typeof error.code === 'number' && client.connected) settle('refused')
+          else if (!client.connected) settle('lost')
+          else end.fail({ kind: 'broken', message: messageOf(error) })
+        })
       })
     },
     close(timeoutMs) {
-      return new Promise((resolve) => {
-        const deadline = setTimeout(() => { client.stream.destroy() }, timeoutMs)
-        void lost.then(() => {
-          clearTimeout(deadline)
-          resolve()
-        })
-        client.end(false)
-      })
+      const deadline = setTimeout(() => { client.stream.destroy() }, timeoutMs)
+      client.end(false)
+      return end.lost.then(() => clearTimeout(deadline))
     },
   }
 }

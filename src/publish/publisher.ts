@@ -2,18 +2,22 @@
  * What the rest of the program tells the world: settled labels, events, results, health. It never throws because of
  * the broker and never waits for it; what cannot be sent is kept in bounded memory or counted.
  */
-import type { Decision, PolicyEvent } from '../policy.js'
+import { randomUUID } from 'node:crypto'
+import { systemClock, type Clock } from '../clock.js'
+import { expected } from '../errors.js'
+import type { Logger } from '../log.js'
+import { initialPolicy, unknownLabel, type Decision, type PolicyEvent, type UnknownReason } from '../policy.js'
 import type { Prediction } from '../prediction.js'
-import type { CameraStatus, HealthFields, InfoFields } from './payloads.js'
-import type { ConnectOptions } from './mqtt.js'
-import type { Outbox } from './outbox.js'
-
-/** A logger of pino's shape. */
-export interface PublishLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  debug(fields: object, message: string): void
-}
+import { watchClockSync, type ClockSync } from './clock-sync.js'
+import { createLink, type Link, type LinkOptions } from './link.js'
+import type { ConnectOptions, Message } from './mqtt.js'
+import { createMemoryOutbox, type Outbox, type OutboxEntry } from './outbox.js'
+import {
+  eventPayload, gapPayload, healthPayload, infoPayload, labelPayload, resultPayload, statePayload,
+  type CameraStatus, type HealthFields, type InfoFields, type NodeStatus, type Stamp, type StateFields,
+} from './payloads.js'
+import { createSender } from './sender.js'
+import { createTopics, type Topic } from './topics.js'
 
 export interface PublisherOptions {
   /** Where and how to connect; null publishes nothing (`--broker none`). */
@@ -30,11 +34,11 @@ export interface PublisherOptions {
   readonly resultEveryMs?: number
   /** Bound of `close()`; default 2,000. */
   readonly closeTimeoutMs?: number
-  readonly log: PublishLog
-  /** Monotonic and wall milliseconds; default the process's own. */
-  readonly clock?: { monotonicMs(): number; wallMs(): number }
+  readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
+  readonly clock?: Clock
   /** Default: in memory, bounded. */
   readonly outbox?: Outbox
+  readonly backoffMs?: LinkOptions['backoffMs']
 }
 
 export interface PublisherStats {
@@ -54,6 +58,8 @@ export interface PublisherStats {
 }
 
 export interface Publisher {
+  /** The topics' common part, `<base>/<node>`. */
+  readonly root: string
   /** Begins to connect and resolves at once, whether there is a broker or not. */
   start(): Promise<void>
   /**
@@ -61,7 +67,7 @@ export interface Publisher {
    * lost): publishes label and state when label or reason changed, else the state now and then.
    */
   settled(camera: string, decision: Decision, prediction: Prediction | null): void
-  /** An event of the policy, with the decision it came with. */
+  /** An event of the policy, with the decision it came with. Before `settled`, so that the state carries its number. */
   event(camera: string, type: PolicyEvent, decision: Decision, prediction: Prediction | null): void
   /** Every inference; published when results are on, dropped and counted while there is no connection. */
   result(camera: string, prediction: Prediction): void
@@ -72,4 +78,167 @@ export interface Publisher {
   stats(): PublisherStats
   /** Sends what is left and a retained `offline`, within `closeTimeoutMs`, and disconnects. */
   close(): Promise<void>
+}
+
+/** What the publisher knows of a camera. */
+interface CameraRecord {
+  decision: Decision
+  sinceWallMs: number
+  prediction: Prediction | null
+  stateMs: number
+  resultMs: number
+}
+
+const closeTimeoutMs = 2_000
+const stateEveryMs = 10_000
+/** A result is of no use to anybody who was away for longer. */
+const resultExpirySeconds = 10
+
+/** Makes a publisher. Throws CONFIG_INVALID for an address, a base topic or an id that cannot be. */
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { broker, node, cameras, log, clock = systemClock, outbox = createMemoryOutbox() } = options
+  const topics = createTopics(options.baseTopic ?? 'gapcam', node)
+  const boot = randomUUID()
+  const records = new Map<string, CameraRecord>()
+  let clockSync: ClockSync | null = null
+  let droppedResults = 0
+
+  const sender = createSender({ outbox, log, messageOf: entryMessage })
+  const nodeStatus = (status: NodeStatus): Message => ({ ...topics.node('nodeStatus'), payload: status })
+  const link: Link | null = broker && createLink({
+    connect: broker, clientId: broker.clientId ?? `gapcam-${node}`, will: nodeStatus('offline'), log, clock,
+    onUp: sender.attach, onDown: sender.detach, ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
+  })
+
+  sender.keep(nodeStatus('online'))
+  for (const camera of cameras) {
+    const decision = initialPolicy(clock.now()).decision
+    records.set(camera, { decision, sinceWallMs: clock.wall(), prediction: null, stateMs: -Infinity, resultMs: -Infinity })
+    say(camera, 'cameraStatus', 'offline')
+    sayState(camera)
+  }
+
+  function stamp(): Omit<Stamp, 'seq'> {
+    return { wallMs: clock.wall(), boot, isClockSynced: clockSync?.isSynced() ?? false }
+  }
+
+  function entryMessage(entry: OutboxEntry): Message {
+    const topic = topics.camera(entry.kind === 'event' && entry.isLive ? 'event' : 'backlog', entry.camera)
+    return { ...topic, payload: entry.kind === 'event' ? entry.payload : gapPayload(stamp(), entry) }
+  }
+
+  function recordOf(camera: string): CameraRecord {
+    const record = records.get(camera)
+    if (!record) throw expected(`one of ${[...records.keys()].join(', ')}`, 'camera', camera)
+    return record
+  }
+
+  function say(camera: string, name: 'cameraStatus' | 'label' | 'state', payload: string): void {
+    sender.keep({ ...topics.camera(name, camera), payload })
+  }
+
+  function fieldsOf({ decision, sinceWallMs, prediction }: CameraRecord): StateFields {
+    return { decision, sinceWallMs, prediction }
+  }
+
+  function sayState(camera: string): void {
+    const record = recordOf(camera)
+    record.stateMs = clock.now()
+    say(camera, 'label', labelPayload(record.decision.label))
+    say(camera, 'state', statePayload({ ...stamp(), seq: outbox.seq }, fieldsOf(record)))
+  }
+
+  /** Takes a decision over. Wall time is read when it changes, so that `since` stays what it was when the clock is set. */
+  function note(camera: string, decision: Decision, prediction: Prediction | null): { record: CameraRecord; hasChanged: boolean } {
+    const record = recordOf(camera)
+    const { decision: before } = record
+    if (decision.sinceMs !== before.sinceMs) record.sinceWallMs = clock.wall() - Math.max(0, clock.now() - decision.sinceMs)
+    record.decision = decision
+    record.prediction = prediction ?? record.prediction
+    return { record, hasChanged: decision.label !== before.label || decision.reason !== before.reason }
+  }
+
+  function withdraw(camera: string, reason: UnknownReason): void {
+    const { decision } = recordOf(camera)
+    if (decision.label === unknownLabel && decision.reason === reason) return
+    const since = decision.label === unknownLabel ? {} : { prev: decision.label, sinceMs: clock.now() }
+    note(camera, { ...decision, ...since, label: unknownLabel, index: null, score: 0, top: [], reason }, null)
+    sayState(camera)
+  }
+
+  return {
+    root: topics.root,
+
+    start() {
+      if (!link) return Promise.resolve()
+      clockSync ??= watchClockSync()
+      link.start()
+      return Promise.resolve()
+    },
+
+    settled(camera, decision, prediction) {
+      if (!link) return
+      const { record, hasChanged } = note(camera, decision, prediction)
+      const everyMs = options.stateEveryMs ?? stateEveryMs
+      if (hasChanged || (everyMs > 0 && clock.now() - record.stateMs >= everyMs)) sayState(camera)
+    },
+
+    event(camera, type, decision, prediction) {
+      if (!link) return
+      const { record, hasChanged } = note(camera, decision, prediction)
+      const isLive = link.isConnected
+      outbox.add(camera, isLive, (seq) => eventPayload({ ...stamp(), seq }, fieldsOf(record), type))
+      if (hasChanged) sayState(camera)
+      sender.pump()
+    },
+
+    result(camera, prediction) {
+      const { resultEveryMs } = options
+      if (!link || resultEveryMs === undefined) return
+      const record = recordOf(camera)
+      const nowMs = clock.now()
+      if (nowMs - record.resultMs < resultEveryMs) return
+      record.resultMs = nowMs
+      const topic: Topic = topics.camera('result', camera)
+      const isTaken = link.isConnected && sender.tryNow({ ...topic, payload: resultPayload(stamp(), prediction), expirySeconds: resultExpirySeconds })
+      if (!isTaken) droppedResults++
+    },
+
+    cameraStatus(camera, status) {
+      if (!link) return
+      if (status !== 'online') withdraw(camera, status === 'disabled' ? 'camera_disabled' : withoutCamera(recordOf(camera).decision))
+      say(camera, 'cameraStatus', status)
+    },
+
+    info(fields) {
+      if (link) sender.keep({ ...topics.node('info'), payload: infoPayload(stamp(), fields) })
+    },
+
+    health(fields) {
+      if (!link) return
+      const { isConnected: connected, reconnects } = link
+      const mqtt = { connected, reconnects, queued: outbox.size, spooled_bytes: outbox.bytes, dropped: outbox.dropped }
+      sender.keep({ ...topics.node('health'), payload: healthPayload(stamp(), fields, mqtt) })
+    },
+
+    stats() {
+      const { isConnected = false, url = null, protocol = '5', reconnects = 0, lastError } = link ?? {}
+      const counts = { queued: outbox.size, dropped: outbox.dropped, droppedResults, reconnects }
+      return { connected: isConnected, url, protocol, ...counts, ...(lastError === undefined ? {} : { lastError }) }
+    },
+
+    async close() {
+      clockSync?.close()
+      await link?.close(async () => {
+        await sender.drained()
+        sender.keep(nodeStatus('offline'))
+        await sender.drained()
+      }, options.closeTimeoutMs ?? closeTimeoutMs)
+    },
+  }
+}
+
+/** A camera that is stale or was never there keeps that reason; any other has been lost. */
+function withoutCamera({ reason }: Decision): UnknownReason {
+  return reason === 'camera_stale' || reason === 'starting' ? reason : 'camera_lost'
 }

@@ -2,7 +2,7 @@
  * Every topic gapcam publishes: one row each with its QoS and whether the broker keeps it. A new outgoing message is
  * a row here and a function in payloads.ts. `R` in the contract is `<base>/<node>`, `C` is `R/<camera>`.
  */
-import { expected } from '../errors.js'
+import { GapcamError } from '../errors.js'
 
 export interface TopicRow {
   /** Of the node, or of each camera. */
@@ -44,16 +44,16 @@ export interface Topics {
 /** Names that a camera cannot have: `R/<name>` is the node's own. */
 const nodeNames: ReadonlySet<string> = new Set(['status', 'info', 'health', 'ack', 'model', 'request', 'response'])
 
-/** The topics of one node. Throws TypeError for a base topic or an id that MQTT or Home Assistant would not take. */
+/** The topics of one node. Throws CONFIG_INVALID for a base topic or an id that MQTT or Home Assistant would not take. */
 export function createTopics(base: string, node: string): Topics {
   // A wildcard or NUL in a topic name ends the connection [MQTT-3.3.2-2], [MQTT-4.7.3-2]; $ is the broker's own.
-  if (!/^[^#+\0$/][^#+\0]*$/.test(base) || base.endsWith('/')) throw expected('a topic without #, +, and / at its ends', 'base topic', base)
+  if (!/^[^#+\0$/][^#+\0]*$/.test(base) || base.endsWith('/')) throw invalid(`base topic ${JSON.stringify(base)} has #, + or NUL in it, $ at its start or / at an end`)
   const root = `${base}/${checkedId(node, 'node')}`
   return {
     root,
     node: (name) => ({ ...flagsOf(name), topic: `${root}/${topicTable[name].name}` }),
     camera(name, camera) {
-      if (nodeNames.has(camera)) throw expected(`an id other than ${[...nodeNames].join(', ')}`, 'camera', camera)
+      if (nodeNames.has(camera)) throw invalid(`camera id ${camera} is the name of a topic of the node`)
       return { ...flagsOf(name), topic: `${root}/${checkedId(camera, 'camera')}/${topicTable[name].name}` }
     },
   }
@@ -65,6 +65,10 @@ function flagsOf(name: TopicName): Pick<Topic, 'qos' | 'isRetained'> {
 }
 
 function checkedId(id: string, name: string): string {
-  if (!/^[a-z0-9-]+$/.test(id)) throw expected('an id of a-z, 0-9 and -', name, id)
+  if (!/^[a-z0-9-]+$/.test(id)) throw invalid(`${name} id ${JSON.stringify(id)} has other characters than a-z, 0-9 and -`)
   return id
+}
+
+function invalid(message: string): GapcamError {
+  return new GapcamError('CONFIG_INVALID', message)
 }

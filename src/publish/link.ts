@@ -1,0 +1,169 @@
+/**
+ * Keeps one connection with the broker for as long as the program runs: tries for ever with capped backoff and jitter,
+ * after a refusal too, finds the protocol version, and tells the log what is wrong once, not at every attempt.
+ */
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Clock } from '../clock.js'
+import { errorTable, GapcamError, type ErrorCode } from '../errors.js'
+import type { Logger } from '../log.js'
+import { connectOnce, type Attempt, type ConnectOptions, type Connection, type Loss, type Message, type ProtocolVersion } from './mqtt.js'
+
+export interface LinkOptions {
+  readonly connect: ConnectOptions
+  readonly clientId: string
+  /** Sent by the broker when we vanish. */
+  readonly will: Message
+  readonly onUp: (connection: Connection) => void
+  readonly onDown: () => void
+  readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
+  readonly clock: Clock
+  /** Shorter waits for tests; default 250 and 30,000. */
+  readonly backoffMs?: { readonly first: number; readonly most: number }
+}
+
+export interface Link {
+  /** Address without user and password. */
+  readonly url: string
+  readonly protocol: '5' | '3.1.1'
+  readonly isConnected: boolean
+  /** Connections after the first. */
+  readonly reconnects: number
+  readonly lastError: string | undefined
+  start(): void
+  /**
+   * Ends for good, within about `timeoutMs`: an attempt that is under way may still succeed, `farewell` may send what
+   * is left, and the broker is told to forget the will.
+   */
+  close(farewell: (connection: Connection) => Promise<void>, timeoutMs: number): Promise<void>
+}
+
+/** A connection that lasted this long was a good one: the next wait is short again. */
+const stableMs = 10_000
+/** So many connections in a row that were accepted and soon broken look like a second client with our id (3.1.1 does not say). */
+const suspiciousBreaks = 4
+
+/** Throws CONFIG_INVALID for an address that is none. */
+export function createLink(options: LinkOptions): Link {
+  const { connect, clientId, will, log, clock, backoffMs = { first: 250, most: 30_000 } } = options
+  const url = plainUrl(connect.url)
+  const stopping = new AbortController()
+  const abandoned = new AbortController()
+  let version: ProtocolVersion = connect.protocol === '3.1.1' ? 4 : 5
+  let connection: Connection | null = null
+  let attempt: Promise<Attempt> | null = null
+  let loop: Promise<void> | null = null
+  let connects = 0
+  let failures = 0
+  let quickBreaks = 0
+  let lastError: string | undefined
+  let lastReport: string | null = null
+  let hasExplainedRival = false
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      attempt = connectOnce({ ...connect, clientId, will, version, signal: abandoned.signal })
+      const result = await attempt
+      attempt = null
+      const loss = result.ok ? await hold(result.connection) : result.loss
+      if (stopping.signal.aborted || loss.kind === 'closed') return
+      report(loss)
+      if (chooseVersion(loss)) continue
+      await wait(nextWait(loss), undefined, { signal: stopping.signal }).catch(() => undefined)
+    }
+  }
+
+  async function hold(made: Connection): Promise<Loss> {
+    const upMs = clock.now()
+    connection = made
+    connects++
+    log.info({ broker: url, protocol: nameOf(made.protocol) }, `broker ${url}: connected`)
+    lastReport = null
+    options.onUp(made)
+    const loss = await made.lost
+    connection = null
+    options.onDown()
+    const isQuick = clock.now() - upMs < stableMs
+    quickBreaks = isQuick && loss.kind === 'broken' ? quickBreaks + 1 : 0
+    if (!isQuick) failures = 0
+    return loss
+  }
+
+  /** Whether to try at once with the other version. A broker that hangs up on one may talk in the other. */
+  function chooseVersion(loss: Loss): boolean {
+    if (connect.protocol !== undefined || (loss.kind !== 'protocol' && loss.kind !== 'unanswered')) return false
+    version = version === 5 ? 4 : 5
+    return loss.kind === 'protocol' && version === 4
+  }
+
+  /** Half to the whole of a wait that doubles: many nodes must not come back to a broker at the same moment. */
+  function nextWait(loss: Loss): number {
+    const full = loss.kind === 'taken_over' ? backoffMs.most : Math.min(backoffMs.most, backoffMs.first * 2 ** Math.min(failures++, 20))
+    return full * (0.5 + Math.random() / 2)
+  }
+
+  function report(loss: Loss): void {
+    lastError = loss.message
+    if (loss.kind === 'taken_over' || quickBreaks >= suspiciousBreaks) explainRival(loss)
+    const line = `${loss.kind}: ${loss.message}`
+    if (line === lastReport || loss.kind === 'protocol') return log.debug({ broker: url, failures }, `broker ${url}: ${loss.message}`)
+    lastReport = line
+    const code: ErrorCode = loss.kind === 'refused' ? 'BROKER_REFUSED' : 'BROKER_UNREACHABLE'
+    log.warn({ broker: url, code, hint: errorTable[code].hint }, `broker ${url}: ${loss.message}; gapcam tries again`)
+  }
+
+  function explainRival({ kind }: Loss): void {
+    if (hasExplainedRival) return
+    hasExplainedRival = true
+    const what = kind === 'taken_over' ? 'another client took over the session' : 'the connection is accepted and broken again and again'
+    log.warn({ broker: url, clientId }, `broker ${url}: ${what}: is a second gapcam running as ${clientId}? Give each a --node of its own`)
+  }
+
+  return {
+    url,
+    get protocol() { return nameOf(connection?.protocol ?? version) },
+    get isConnected() { return connection !== null },
+    get reconnects() { return Math.max(0, connects - 1) },
+    get lastError() { return lastError },
+    start() {
+      loop ??= run()
+    },
+    async close(farewell, timeoutMs) {
+      const endMs = clock.now() + timeoutMs
+      const left = (): number => Math.max(50, endMs - clock.now())
+      stopping.abort()
+      if (attempt) await within(attempt, left())
+      const open = connection
+      if (open) {
+        await within(farewell(open), left())
+        await open.close(left())
+      }
+      abandoned.abort()
+      await loop
+    },
+  }
+}
+
+/** Waits for something, but no longer than this. */
+async function within(something: Promise<unknown>, timeoutMs: number): Promise<void> {
+  const timer = new AbortController()
+  await Promise.race([something, wait(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined)])
+  timer.abort()
+}
+
+function nameOf(version: ProtocolVersion): '5' | '3.1.1' {
+  return version === 5 ? '5' : '3.1.1'
+}
+
+/** The address as it may be shown. */
+export function plainUrl(url: string): string {
+  let parsed: URL
+  try {
+    parsed = new URL(url)
+  } catch {
+    throw new GapcamError('CONFIG_INVALID', `broker ${url} is not an address`, { hint: 'An address looks like mqtt://192.168.1.10:1883.' })
+  }
+  if (!['mqtt:', 'mqtts:', 'tcp:', 'ssl:', 'ws:', 'wss:'].includes(parsed.protocol) || parsed.hostname === '') {
+    throw new GapcamError('CONFIG_INVALID', `broker address of kind ${parsed.protocol}// is not known`, { hint: 'mqtt://, mqtts://, ws:// and wss:// are.' })
+  }
+  return `${parsed.protocol}//${parsed.host}${parsed.pathname === '/' ? '' : parsed.pathname}`
+}

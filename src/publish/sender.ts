@@ -1,0 +1,123 @@
+/**
+ * Decides what goes over the connection next. Retained topics keep their last value only, and all of them are said
+ * again on every connection; events come from the outbox in order. At most a window of messages is unacknowledged.
+ */
+import type { Logger } from '../log.js'
+import type { Connection, Message } from './mqtt.js'
+import type { Outbox, OutboxEntry } from './outbox.js'
+
+export interface SenderOptions {
+  readonly outbox: Outbox
+  /** The message for an event or a gap, by whether it is still live. */
+  readonly messageOf: (entry: OutboxEntry) => Message
+  readonly log: Pick<Logger, 'warn'>
+}
+
+export interface Sender {
+  /** Sets the value of a retained topic; what it was before need not arrive any more. */
+  keep(message: Message): void
+  /** Sends what can be lost: false when there is no connection, or it does not keep up. */
+  tryNow(message: Message): boolean
+  /** To be called after the outbox grew. */
+  pump(): void
+  attach(connection: Connection): void
+  detach(): void
+  /** Resolves when all is acknowledged, or the connection is over. */
+  drained(): Promise<void>
+}
+
+/** Few enough that a lost link leaves little in doubt, enough for a hundred events a second at 200 ms of round trip. */
+const maxUnacknowledged = 20
+
+export function createSender({ outbox, messageOf, log }: SenderOptions): Sender {
+  const retained = new Map<string, Message>()
+  const dirty = new Set<string>()
+  const underWay = new Set<string>()
+  const refused = new Set<string>()
+  let connection: Connection | null = null
+  let unacknowledged = 0
+  let unsent = 0
+  let waiters: (() => void)[] = []
+
+  function pump(): void {
+    while (connection && unacknowledged < Math.min(maxUnacknowledged, connection.receiveMaximum) && (sendRetained(connection) || sendEvent(connection)));
+    if (connection && unacknowledged > 0) return
+    for (const resolve of waiters) resolve()
+    waiters = []
+  }
+
+  /** A topic has one message under way at most, so that its newest value is also the last to arrive. */
+  function sendRetained(link: Connection): boolean {
+    for (const topic of dirty) {
+      const message = retained.get(topic)
+      if (!message || underWay.has(topic)) continue
+      dirty.delete(topic)
+      underWay.add(topic)
+      send(link, message, (isDone) => {
+        underWay.delete(topic)
+        if (!isDone) dirty.add(topic)
+      })
+      return true
+    }
+    return false
+  }
+
+  function sendEvent(link: Connection): boolean {
+    const entry = outbox.take()
+    if (!entry) return false
+    send(link, messageOf(entry), (isDone) => { if (isDone) outbox.confirm(entry) })
+    return true
+  }
+
+  function send(link: Connection, message: Message, done: (isDone: boolean) => void): void {
+    unacknowledged++
+    void link.publish(message).then((delivery) => {
+      // `detach` has taken everything back already, and another connection may count anew.
+      if (link !== connection) return
+      unacknowledged--
+      if (delivery === 'refused') explainRefusal(message.topic)
+      // What a broker refuses it would refuse again; what is lost comes back with `detach`.
+      done(delivery !== 'lost')
+      if (delivery !== 'lost') pump()
+    })
+  }
+
+  function explainRefusal(topic: string): void {
+    if (refused.has(topic)) return
+    refused.add(topic)
+    log.warn({ topic, code: 'BROKER_REFUSED' }, `the broker refuses messages on ${topic}: check its access rules`)
+  }
+
+  return {
+    keep(message) {
+      retained.set(message.topic, message)
+      dirty.add(message.topic)
+      pump()
+    },
+    tryNow(message) {
+      if (!connection || unsent >= maxUnacknowledged) return false
+      unsent++
+      void connection.publish(message).then(() => { unsent-- })
+      return true
+    },
+    pump,
+    attach(made) {
+      connection = made
+      for (const topic of retained.keys()) dirty.add(topic)
+      pump()
+    },
+    detach() {
+      connection = null
+      unacknowledged = 0
+      underWay.clear()
+      outbox.takeBack()
+      pump()
+    },
+    drained() {
+      return new Promise((resolve) => {
+        waiters.push(resolve)
+        pump()
+      })
+    },
+  }
+}
