@@ -205,8 +205,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
 
     cameraStatus(camera, status) {
+      const { decision } = recordOf(camera)
       if (!link) return
-      if (status !== 'online') withdraw(camera, status === 'disabled' ? 'camera_disabled' : withoutCamera(recordOf(camera).decision))
+      if (status !== 'online') withdraw(camera, status === 'disabled' ? 'camera_disabled' : withoutCamera(decision))
       say(camera, 'cameraStatus', status)
     },
 

@@ -1,0 +1,222 @@
+/**
+ * Brokers and links that fail. Where a broker must misbehave in a way that none does on demand, a raw TCP server
+ * stands in for it and says so.
+ */
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { decision, prediction, quickPublisher } from './fixture.js'
+import { cleanUp, freePort, hasMosquitto, retained, startChild, startMosquitto, subscribe, temporaryFolder, until } from './mosquitto.js'
+
+const open: { close(): Promise<unknown> }[] = []
+
+function track<T extends { close(): Promise<unknown> }>(closable: T): T {
+  open.push(closable)
+  return closable
+}
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((closable) => closable.close()))
+  await cleanUp()
+})
+
+/** A TCP server in a broker's place; `answer` gets the bytes of each packet group and the socket. */
+async function standIn(port: number, answer: (socket: Socket, data: Buffer) => void): Promise<{ readonly connects: () => number; close(): Promise<void> }> {
+  let connects = 0
+  const sockets = new Set<Socket>()
+  const server: Server = createServer((socket) => {
+    connects++
+    sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('data', (data) => answer(socket, data))
+  }).listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  let closing: Promise<void> | null = null
+  const close = (): Promise<void> => {
+    for (const socket of sockets) socket.destroy()
+    return new Promise((resolve) => server.close(() => resolve()))
+  }
+  return track({ connects: () => connects, close: () => (closing ??= close()) })
+}
+
+/** CONNACK, success, no properties. */
+const connack5 = Buffer.of(0x20, 3, 0, 0, 0)
+
+/** Level of an MQTT CONNECT: the byte after the protocol's name. */
+const levelOf = (connect: Buffer): number => connect[connect.indexOf('MQTT') + 4]!
+
+describe.skipIf(!hasMosquitto)('faults', { timeout: 60_000 }, () => {
+  it('a process that is killed leaves its last will', async () => {
+    const broker = await startMosquitto()
+    const client = await subscribe(broker.port, 'gapcam/dock1/status')
+    const script = `
+      import { createPublisher } from ${JSON.stringify(new URL('../../dist/publish/publisher.js', import.meta.url).href)}
+      const log = { info() {}, warn() {}, debug() {} }
+      const publisher = createPublisher({ broker: { url: '${broker.url}', willDelaySeconds: 0 }, node: 'dock1', cameras: ['cam0'], log })
+      await publisher.start()`
+    const child = startChild(process.execPath, ['--input-type=module', '-e', script])
+    await until(() => client.messages.some(({ payload }) => payload === 'online'), 'online')
+    child.kill('SIGKILL')
+    await until(() => client.messages.at(-1)?.payload === 'offline', 'the will')
+    expect(await retained(broker.port, 'gapcam/dock1/status')).toBe('offline')
+  })
+
+  it('a refused password is tried again for ever, and told once', async () => {
+    const passwords = join(temporaryFolder(), 'passwords')
+    writeFileSync(passwords, '', { mode: 0o644 })
+    execFileSync('mosquitto_passwd', ['-b', passwords, 'cam', 'right'])
+    const settings = ['allow_anonymous false', `password_file ${passwords}`, ...asWhoWeAre]
+    const broker = await startMosquitto(settings)
+    const publisher = track(quickPublisher(broker.url, { broker: { user: 'cam', password: 'late' } }))
+    await publisher.start()
+    publisher.settled('cam0', decision('open'), prediction())
+    const refusals = (level: string): number => publisher.lines.filter((line) => line.level === level && /not authorized/i.test(line.message)).length
+    await until(() => refusals('debug') >= 3, 'three more attempts')
+    expect(refusals('warn')).toBe(1)
+    expect(JSON.stringify(publisher.lines)).not.toContain('late')
+    expect(publisher.stats().lastError).toMatch(/not authorized/i)
+    expect(publisher.lines.find(({ level }) => level === 'warn')?.fields).toMatchObject({ code: 'BROKER_REFUSED' })
+
+    await broker.kill()
+    execFileSync('mosquitto_passwd', ['-b', passwords, 'cam', 'late'])
+    await broker.restart()
+    await until(() => publisher.stats().connected && publisher.stats().protocol === '5', 'the connection')
+    await until(async () => (await retained(broker.port, 'gapcam/dock1/cam0/label', ['-u', 'cam', '-P', 'late'])) === 'open', 'the label')
+  })
+
+  it('a broker that hangs up on CONNECT (a stand-in) is asked in both versions, until a real one is there', async () => {
+    const port = await freePort()
+    const levels: number[] = []
+    const rude = await standIn(port, (socket, data) => {
+      levels.push(levelOf(data))
+      socket.destroy()
+    })
+    const publisher = track(quickPublisher(`mqtt://127.0.0.1:${port}`))
+    await publisher.start()
+    await until(() => levels.length >= 4, 'four attempts')
+    expect(levels.slice(0, 4)).toEqual([5, 4, 5, 4])
+    expect(publisher.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
+    await rude.close()
+    await startMosquitto(undefined, port)
+    await until(() => publisher.stats().connected, 'the connection')
+  })
+
+  it('an event without an acknowledgement goes to the backlog of the next connection, and only there', async () => {
+    const port = await freePort()
+    // Stands in for a broker that hangs: it accepts the connection and acknowledges nothing.
+    const mute = await standIn(port, (socket, data) => { if (data[0] === 0x10) socket.write(connack5) })
+    const publisher = track(quickPublisher(`mqtt://127.0.0.1:${port}`, { broker: { ackTimeoutMs: 300 } }))
+    await publisher.start()
+    await until(() => publisher.stats().connected, 'the connection')
+    publisher.event('cam0', 'label_changed', decision('open'), prediction())
+    await until(() => /no acknowledgement/.test(publisher.stats().lastError ?? ''), 'the deadline')
+    await mute.close()
+    const broker = await startMosquitto(undefined, await freePort())
+    const client = await subscribe(broker.port, 'gapcam/#')
+    // The subscriber stands before gapcam can reach the broker: a plain relay opens the way.
+    await relay(port, broker.port)
+    await until(() => client.messages.some(({ topic }) => topic === 'gapcam/dock1/cam0/backlog'), 'the backlog')
+    expect(client.messages.filter(({ topic }) => topic === 'gapcam/dock1/cam0/event')).toEqual([])
+    await until(() => publisher.stats().queued === 0, 'its acknowledgement')
+  })
+
+  it.each(['5', '3.1.1'] as const)('two instances with one client id say so once each (MQTT %s)', async (protocol) => {
+    const broker = await startMosquitto()
+    const both = [0, 1].map(() => track(quickPublisher(broker.url, { broker: { protocol } })))
+    await Promise.all(both.map((publisher) => publisher.start()))
+    const explained = (): number => both.flatMap(({ lines }) => lines).filter(({ message }) => /a second gapcam running as gapcam-dock1/.test(message)).length
+    await until(() => explained() >= 1, 'the explanation')
+    const reconnects = both[0]!.stats().reconnects
+    await until(() => both[0]!.stats().reconnects >= reconnects + 3, 'three more rounds')
+    for (const { lines } of both) expect(lines.filter(({ message }) => /a second gapcam/.test(message)).length).toBeLessThanOrEqual(1)
+  })
+
+  it('events beyond the bound are replaced by a marker that says how many', async () => {
+    const broker = await startMosquitto(['allow_anonymous true', 'max_queued_messages 0'])
+    const client = await subscribe(broker.port, 'gapcam/+/+/backlog')
+    const publisher = track(quickPublisher(broker.url))
+    const one = prediction()
+    for (let i = 1; i <= 5000; i++) publisher.event('cam0', 'label_changed', decision(i % 2 ? 'open' : 'closed', i), one)
+    const { dropped } = publisher.stats()
+    expect(dropped).toBeGreaterThan(3999)
+    await publisher.start()
+    await until(() => client.messages.length === 5000 - dropped + 1, 'the backlog')
+    const [gap, next] = client.messages.slice(0, 2).map(({ payload }) => JSON.parse(payload))
+    expect(gap).toMatchObject({ event_type: 'gap', from: 1, to: dropped, missing: dropped })
+    expect(next.seq).toBe(dropped + 1)
+  })
+
+  it('TLS: a certificate of an own authority is checked, another is refused', async () => {
+    const { ca, settings } = makeCertificates()
+    const broker = await startMosquitto(['allow_anonymous true', ...settings])
+    const url = `mqtts://127.0.0.1:${broker.port}`
+    const trusting = track(quickPublisher(url, { node: 'trusting', broker: { tls: { ca, servername: 'localhost' } } }))
+    const wary = track(quickPublisher(url, { node: 'wary', broker: { tls: { servername: 'localhost' } } }))
+    const careless = track(quickPublisher(url, { node: 'careless', broker: { tls: { insecure: true } } }))
+    for (const publisher of [trusting, wary, careless]) await publisher.start()
+    await until(() => trusting.stats().connected && careless.stats().connected, 'both connections')
+    await until(() => /certificate/.test(wary.stats().lastError ?? ''), 'the refusal')
+    expect(wary.stats().connected).toBe(false)
+  })
+})
+
+describe('closing', () => {
+  it('ends while an address never answers (a stand-in)', async () => {
+    const port = await freePort()
+    const silent = await standIn(port, () => undefined)
+    const publisher = quickPublisher(`mqtt://127.0.0.1:${port}`, { closeTimeoutMs: 100 })
+    await publisher.start()
+    await until(() => silent.connects() === 1, 'the attempt')
+    await publisher.close()
+    expect(publisher.stats().connected).toBe(false)
+  })
+
+  it('ends while a broker acknowledges nothing (a stand-in)', async () => {
+    const port = await freePort()
+    await standIn(port, (socket, data) => { if (data[0] === 0x10) socket.write(connack5) })
+    const publisher = quickPublisher(`mqtt://127.0.0.1:${port}`, { closeTimeoutMs: 100 })
+    await publisher.start()
+    await until(() => publisher.stats().connected, 'the connection')
+    await publisher.close()
+    expect(publisher.stats().connected).toBe(false)
+  })
+
+  it('ends before it started, and twice', async () => {
+    const publisher = quickPublisher('mqtt://127.0.0.1:1')
+    await publisher.close()
+    await publisher.close()
+  })
+})
+
+/** As root mosquitto becomes another user, who may not read the test's files. */
+const asWhoWeAre = process.getuid?.() === 0 ? ['user root'] : []
+
+/** Passes bytes on to another port. */
+async function relay(from: number, to: number): Promise<void> {
+  const pairs = new Map<Socket, Socket>()
+  await standIn(from, (socket, data) => {
+    let target = pairs.get(socket)
+    if (!target) {
+      target = connect(to, '127.0.0.1')
+      target.on('error', () => undefined)
+      target.pipe(socket)
+      socket.once('close', () => target?.destroy())
+      pairs.set(socket, target)
+    }
+    target.write(data)
+  })
+}
+
+/** An authority and a certificate for localhost, made by openssl. */
+function makeCertificates(): { ca: string; settings: string[] } {
+  const folder = temporaryFolder()
+  const openssl = (args: string): void => { execFileSync('openssl', args.split(' '), { cwd: folder, stdio: 'ignore' }) }
+  openssl('req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -subj /CN=test-authority -days 2')
+  openssl('req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr -subj /CN=localhost')
+  writeFileSync(join(folder, 'names'), 'subjectAltName=DNS:localhost')
+  openssl('x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names')
+  return { ca: readFileSync(join(folder, 'ca.crt'), 'utf8'), settings: [`certfile ${folder}/server.crt`, `keyfile ${folder}/server.key`, ...asWhoWeAre] }
+}
