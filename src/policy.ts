@@ -3,7 +3,10 @@
  * time: smooth the scores, demand a threshold, a lead and some frames in a row, and say `unknown` otherwise. It
  * promises that a settled label's smoothed score is never below the threshold, and that nothing outlives its camera.
  */
-import { rankTop, type Prediction, type ScoredLabel } from './prediction.js'
+import { isWithoutCamera, undecided, unknownLabel, type CameraReason, type Decision, type PolicyEvent, type UnknownReason } from './decision.js'
+import { rankTop, type Prediction } from './prediction.js'
+
+export { unknownLabel, type Decision, type PolicyEvent } from './decision.js'
 
 export interface PolicyOptions {
   /**
@@ -31,36 +34,6 @@ export const policyDefaults: PolicyOptions = {
   smoothingMs: 300, threshold: 0.3, hysteresis: 0.05, consecutive: 3, margin: 0.05, staleAfterMs: 10_000,
 }
 
-/** What is published in place of a label when there is none. */
-export const unknownLabel = 'unknown'
-
-/** Why the camera has no label at all, whatever it last showed. */
-export type CameraReason = 'camera_lost' | 'camera_stale' | 'camera_disabled'
-
-/** `starting`: no frame yet. `settling`: frames, but not enough in a row. */
-export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason
-
-/** What happened in a step, as event types of the MQTT contract. */
-export type PolicyEvent = 'label_changed' | 'low_confidence' | 'camera_lost' | 'camera_recovered' | 'model_changed'
-
-/** The settled answer of one camera. */
-export interface Decision {
-  /** A label of the model, or `unknown`. */
-  readonly label: string
-  /** The label's index; null for `unknown`. */
-  readonly index: number | null
-  /** Smoothed score of the label; for `unknown` that of the best class; 0 without a camera. */
-  readonly score: number
-  /** The label before this one. */
-  readonly prev: string
-  /** Monotonic milliseconds when this label settled. */
-  readonly sinceMs: number
-  /** Only with `unknown`. */
-  readonly reason?: UnknownReason
-  /** Best smoothed scores, as many as the prediction's `top`; empty without a camera. */
-  readonly top: readonly ScoredLabel[]
-}
-
 /** All that the policy remembers of one camera. Never changed in place. */
 export interface PolicyState {
   readonly decision: Decision
@@ -81,8 +54,7 @@ export interface PolicyStep {
 
 /** The state before the first frame; `nowMs` is monotonic, like every time here. */
 export function initialPolicy(nowMs: number): PolicyState {
-  const decision: Decision = { label: unknownLabel, index: null, score: 0, prev: unknownLabel, sinceMs: nowMs, reason: 'starting', top: [] }
-  return { decision, modelId: null, smoothed: null, lastFrameMs: null, candidate: null, run: 0 }
+  return { decision: undecided(nowMs), modelId: null, smoothed: null, lastFrameMs: null, candidate: null, run: 0 }
 }
 
 /** Takes one prediction in. Another `modelId` than before starts from nothing. */
@@ -120,10 +92,6 @@ export function expire(state: PolicyState, options: PolicyOptions, nowMs: number
 /** The score that a new label needs: above the threshold, so that noise around it does not make a label come and go. */
 export function enterLevel({ threshold, hysteresis }: Pick<PolicyOptions, 'threshold' | 'hysteresis'>): number {
   return threshold + Math.min(hysteresis, Math.max(0, 1 - threshold) / 2)
-}
-
-function isWithoutCamera({ reason }: Decision): boolean {
-  return reason === 'camera_lost' || reason === 'camera_stale' || reason === 'camera_disabled'
 }
 
 function step(before: PolicyState, state: PolicyState, events: readonly PolicyEvent[]): PolicyStep {

@@ -2,7 +2,7 @@
  * What each message says: one function a message, plain values in, text out. Wall time appears here and nowhere
  * before. Every field that a consumer's template reads is always there and never null.
  */
-import type { Decision, PolicyEvent } from '../policy.js'
+import type { Decision, PolicyEvent } from '../decision.js'
 import type { Prediction, ScoredLabel } from '../prediction.js'
 
 export type NodeStatus = 'online' | 'offline'

@@ -4,9 +4,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import { systemClock, type Clock } from '../clock.js'
+import { isWithoutCamera, undecided, unknownLabel, type Decision, type PolicyEvent, type UnknownReason } from '../decision.js'
 import { expected } from '../errors.js'
 import type { Logger } from '../log.js'
-import { initialPolicy, unknownLabel, type Decision, type PolicyEvent, type UnknownReason } from '../policy.js'
 import type { Prediction } from '../prediction.js'
 import { watchClockSync, type ClockSync } from './clock-sync.js'
 import { createLink, type Link, type LinkOptions } from './link.js'
@@ -67,11 +67,14 @@ export interface Publisher {
    * lost): publishes label and state when label or reason changed, else the state now and then.
    */
   settled(camera: string, decision: Decision, prediction: Prediction | null): void
-  /** An event of the policy, with the decision it came with. Before `settled`, so that the state carries its number. */
+  /** An event of the policy, with the decision it came with; before or after `settled`. */
   event(camera: string, type: PolicyEvent, decision: Decision, prediction: Prediction | null): void
   /** Every inference; published when results are on, dropped and counted while there is no connection. */
   result(camera: string, prediction: Prediction): void
-  /** A camera that is not online has the label `unknown`, whatever was settled before. */
+  /**
+   * For what `settled` does not tell: a camera that has opened, or was never there. One that is not online has the
+   * label `unknown`, whatever was settled before.
+   */
   cameraStatus(camera: string, status: CameraStatus): void
   info(fields: InfoFields): void
   health(fields: HealthFields): void
@@ -82,7 +85,10 @@ export interface Publisher {
 
 /** What the publisher knows of a camera. */
 interface CameraRecord {
+  status: CameraStatus
   decision: Decision
+  /** The label that was last handed to the sender. */
+  saidLabel: string | null
   sinceWallMs: number
   prediction: Prediction | null
   stateMs: number
@@ -112,8 +118,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   sender.keep(nodeStatus('online'))
   for (const camera of cameras) {
-    const decision = initialPolicy(clock.now()).decision
-    records.set(camera, { decision, sinceWallMs: clock.wall(), prediction: null, stateMs: -Infinity, resultMs: -Infinity })
+    // What a broker kept from the last run is no answer of this one.
+    records.set(camera, {
+      status: 'offline', decision: undecided(clock.now()), saidLabel: null, sinceWallMs: clock.wall(), prediction: null, stateMs: -Infinity, resultMs: -Infinity,
+    })
     say(camera, 'cameraStatus', 'offline')
     sayState(camera)
   }
@@ -143,8 +151,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function sayState(camera: string): void {
     const record = recordOf(camera)
+    const { label } = record.decision
     record.stateMs = clock.now()
-    say(camera, 'label', labelPayload(record.decision.label))
+    if (label !== record.saidLabel) say(camera, 'label', labelPayload(label))
+    record.saidLabel = label
     say(camera, 'state', statePayload({ ...stamp(), seq: outbox.seq }, fieldsOf(record)))
   }
 
@@ -155,7 +165,16 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (decision.sinceMs !== before.sinceMs) record.sinceWallMs = clock.wall() - Math.max(0, clock.now() - decision.sinceMs)
     record.decision = decision
     record.prediction = prediction ?? record.prediction
+    if (isWithoutCamera(decision)) sayStatus(camera, decision.reason === 'camera_disabled' ? 'disabled' : 'offline')
+    else if (prediction) sayStatus(camera, 'online')
     return { record, hasChanged: decision.label !== before.label || decision.reason !== before.reason }
+  }
+
+  function sayStatus(camera: string, status: CameraStatus): void {
+    const record = recordOf(camera)
+    if (record.status === status) return
+    record.status = status
+    say(camera, 'cameraStatus', status)
   }
 
   function withdraw(camera: string, reason: UnknownReason): void {
@@ -185,10 +204,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
     event(camera, type, decision, prediction) {
       if (!link) return
-      const { record, hasChanged } = note(camera, decision, prediction)
-      const isLive = link.isConnected
-      outbox.add(camera, isLive, (seq) => eventPayload({ ...stamp(), seq }, fieldsOf(record), type))
-      if (hasChanged) sayState(camera)
+      const { record } = note(camera, decision, prediction)
+      outbox.add(camera, link.isConnected, (seq) => eventPayload({ ...stamp(), seq }, fieldsOf(record), type))
+      // The state carries the number of the last event.
+      sayState(camera)
       sender.pump()
     },
 
@@ -208,7 +227,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const { decision } = recordOf(camera)
       if (!link) return
       if (status !== 'online') withdraw(camera, status === 'disabled' ? 'camera_disabled' : withoutCamera(decision))
-      say(camera, 'cameraStatus', status)
+      sayStatus(camera, status)
     },
 
     info(fields) {

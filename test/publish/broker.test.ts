@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../../src/publish/broker.js'
 import { decision, prediction, quickPublisher, recordingLog } from './fixture.js'
@@ -17,10 +17,10 @@ async function start(port?: number): Promise<EmbeddedBroker> {
   return broker
 }
 
-/** Holds a port as another program would; false where one holds it already. */
+/** Holds a port as another program would, unless another program does. */
 async function occupy(port: number): Promise<void> {
   const server = createServer().listen(port, '127.0.0.1')
-  await Promise.race([once(server, 'listening'), once(server, 'error')])
+  await once(server, 'listening').catch((error: NodeJS.ErrnoException) => expect(error.code).toBe('EADDRINUSE'))
   open.push({ close: () => new Promise((resolve) => { server.close(() => resolve()) }) })
 }
 
@@ -65,7 +65,6 @@ describe('the embedded broker', () => {
 
   it('outlives a client that speaks nonsense', async () => {
     const broker = await start(await freePort())
-    const { connect } = await import('node:net')
     const socket = connect(broker.port, '127.0.0.1')
     socket.on('error', () => undefined)
     socket.end('GET / HTTP/1.1\r\n\r\n')

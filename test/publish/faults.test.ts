@@ -64,6 +64,21 @@ describe.skipIf(!hasMosquitto)('faults', { timeout: 60_000 }, () => {
     expect(await retained(broker.port, 'gapcam/dock1/status')).toBe('offline')
   })
 
+  it('a short break is not seen by others: the broker waits with the will (MQTT 5)', async () => {
+    const broker = await startMosquitto()
+    const client = await subscribe(broker.port, 'gapcam/dock1/status')
+    const port = await freePort()
+    const first = await relay(port, broker.port)
+    const publisher = track(quickPublisher(`mqtt://127.0.0.1:${port}`, { broker: { willDelaySeconds: 30 } }))
+    await publisher.start()
+    await until(() => client.messages.length === 1, 'online')
+    await first.close()
+    await until(() => !publisher.stats().connected, 'the break')
+    await relay(port, broker.port)
+    await until(() => client.messages.length === 2, 'online again')
+    expect(client.messages.map(({ payload }) => payload)).toEqual(['online', 'online'])
+  })
+
   it('a refused password is tried again for ever, and told once', async () => {
     const passwords = join(temporaryFolder(), 'passwords')
     writeFileSync(passwords, '', { mode: 0o644 })
@@ -194,10 +209,10 @@ describe('closing', () => {
 /** As root mosquitto becomes another user, who may not read the test's files. */
 const asWhoWeAre = process.getuid?.() === 0 ? ['user root'] : []
 
-/** Passes bytes on to another port. */
-async function relay(from: number, to: number): Promise<void> {
+/** Passes bytes on to another port, until it is closed. */
+function relay(from: number, to: number): Promise<{ close(): Promise<void> }> {
   const pairs = new Map<Socket, Socket>()
-  await standIn(from, (socket, data) => {
+  return standIn(from, (socket, data) => {
     let target = pairs.get(socket)
     if (!target) {
       target = connect(to, '127.0.0.1')

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { outboxDefaults } from '../../src/publish/outbox.js'
 import { createPublisher } from '../../src/publish/publisher.js'
+import type { Decision } from '../../src/decision.js'
 import { decision, prediction, quickPublisher, recordingLog } from './fixture.js'
 import { cleanUp, hasMosquitto, retained, startMosquitto, subscribe, until, type Received } from './mosquitto.js'
 
@@ -128,6 +129,33 @@ describe.skipIf(!hasMosquitto)('with a real mosquitto', { timeout: 60_000 }, () 
       expect(await retained(broker.port, `gapcam/dock1/${camera}/label`)).toBe('unknown')
       expect(JSON.parse(await retained(broker.port, `gapcam/dock1/${camera}/state`))).toMatchObject({ label: 'unknown', reason, prev: 'open', score: 0, top: [] })
     }
+  })
+
+  it('tells a stale camera from its decision alone, and that it is back', async () => {
+    const broker = await startMosquitto()
+    const client = await subscribe(broker.port, 'gapcam/dock1/cam0/status')
+    const publisher = track(quickPublisher(broker.url))
+    await publisher.start()
+    const said = (): string[] => client.messages.map(({ payload }) => payload)
+    await until(() => said().at(-1) === 'offline', 'offline at the start')
+    publisher.settled('cam0', decision('open'), prediction())
+    await until(() => said().at(-1) === 'online', 'online')
+    const stale: Decision = { label: 'unknown', index: null, score: 0, prev: 'open', sinceMs: 5, reason: 'camera_stale', top: [] }
+    publisher.settled('cam0', stale, null)
+    await until(() => said().at(-1) === 'offline', 'offline')
+    expect(said()).toEqual(['offline', 'online', 'offline'])
+  })
+
+  it('a state carries the number of the last event, in whichever order the two are told', async () => {
+    const broker = await startMosquitto()
+    const publisher = track(quickPublisher(broker.url))
+    await publisher.start()
+    publisher.settled('cam0', decision('open', 1), prediction())
+    publisher.event('cam0', 'label_changed', decision('open', 1), prediction())
+    publisher.event('cam0', 'label_changed', decision('closed', 2), prediction())
+    publisher.settled('cam0', decision('closed', 2), prediction())
+    await until(async () => publisher.stats().connected && publisher.stats().queued === 0, 'both events')
+    await until(async () => JSON.parse(await retained(broker.port, 'gapcam/dock1/cam0/state')).seq === 2, 'the state')
   })
 
   it('publishes results with QoS 0 when they are on, and counts those that nobody could take', async () => {
