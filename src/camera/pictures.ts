@@ -1,0 +1,128 @@
+/**
+ * Pictures as a camera: one file, or all of a folder in order of name. Each stays for a while and is delivered again
+ * and again, as a camera would that looks at it, so that smoothing settles. A picture that cannot be read is reported
+ * and left out.
+ */
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { GapcamError, messageOf } from '../errors.js'
+import type { Frame } from '../frame.js'
+import type { Camera, CameraDescription, CameraOptions } from './camera.js'
+import { decodeFile, type Picture } from './decode.js'
+
+const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i
+const defaults = { holdMs: 1000, fps: 10 } as const
+
+export function isPicture(path: string): boolean {
+  return pictureEndings.test(path)
+}
+
+export function openPictures(path: string, options: CameraOptions): Camera {
+  return new PictureCamera(path, options)
+}
+
+class PictureCamera implements Camera {
+  readonly dropped = 0
+  onWarning?: (error: Error) => void
+  readonly #path: string
+  readonly #loop: boolean
+  readonly #holdMs: number
+  readonly #periodMs: number
+  #files: readonly string[] = []
+  #at = -1
+  #shown: { picture: Picture; file: string; untilMs: number } | null = null
+  #nextMs = 0
+  #seq = 0
+  #goodInRound = 0
+  #wake: (() => void) | null = null
+  #isClosed = false
+
+  constructor(path: string, { loop = false, holdMs = defaults.holdMs, fps }: CameraOptions) {
+    this.#path = path
+    this.#loop = loop
+    this.#holdMs = holdMs
+    this.#periodMs = 1000 / (fps && fps > 0 ? fps : defaults.fps)
+  }
+
+  async open(): Promise<CameraDescription> {
+    this.#files = await this.#list()
+    const first = await this.#advance()
+    if (!first) throw new GapcamError('PICTURE_INVALID', `none of the pictures in ${this.#path} can be read`)
+    const { width, height } = first
+    return { uri: `file://${this.#path}`, name: `${this.#files.length === 1 ? 'picture' : `${this.#files.length} pictures in`} ${this.#path}`, width, height, format: 'rgb24' }
+  }
+
+  async #list(): Promise<string[]> {
+    try {
+      if (!(await stat(this.#path)).isDirectory()) return [this.#path]
+      const files = (await readdir(this.#path)).filter(isPicture).sort().map((name) => join(this.#path, name))
+      if (files.length > 0) return files
+    } catch (error) {
+      const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
+      throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: ${why}`)
+    }
+    throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: the folder holds none`, { hint: 'JPEG, PNG, WebP, GIF, TIFF and AVIF are read.' })
+  }
+
+  async next(signal: AbortSignal): Promise<Frame | null> {
+    await this.#wait(Math.max(0, this.#nextMs - performance.now()), signal)
+    if (this.#isClosed || signal.aborted) return null
+    if ((!this.#shown || performance.now() >= this.#shown.untilMs) && !(await this.#advance())) return null
+    this.#nextMs = Math.max(this.#nextMs + this.#periodMs, performance.now())
+    return this.#shown ? this.#frameOf(this.#shown) : null
+  }
+
+  /** Decodes the next picture that can be read; null at the end. */
+  async #advance(): Promise<Picture | null> {
+    for (;;) {
+      if (++this.#at >= this.#files.length) {
+        // A round without a single good picture would go on for ever.
+        if (!this.#loop || this.#goodInRound === 0) return (this.#shown = null)
+        this.#at = 0
+        this.#goodInRound = 0
+      }
+      const file = this.#files[this.#at]!
+      if (this.#shown?.file === file) {
+        this.#goodInRound++
+        this.#shown = { ...this.#shown, untilMs: performance.now() + this.#holdMs }
+        return this.#shown.picture
+      }
+      try {
+        const picture = await decodeFile(file)
+        this.#goodInRound++
+        this.#shown = { picture, file, untilMs: performance.now() + this.#holdMs }
+        return picture
+      } catch (error) {
+        this.onWarning?.(error instanceof Error ? error : new Error(messageOf(error)))
+      }
+    }
+  }
+
+  #frameOf({ picture, file }: { picture: Picture; file: string }): Frame {
+    const { data, width, height } = picture
+    return {
+      seq: ++this.#seq, capturedNs: process.hrtime.bigint(), wallTime: Date.now(), width, height, format: 'rgb24', stride: width * 3, pixels: data, file,
+      copyTo: (target) => target.set(data), release: () => undefined,
+    }
+  }
+
+  #wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (ms <= 0 || signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        this.#wake = null
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      signal.addEventListener('abort', done, { once: true })
+      this.#wake = done
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#wake?.()
+  }
+}

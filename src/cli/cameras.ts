@@ -1,0 +1,43 @@
+/** `gapcam cameras`: what is connected, what it offers, and why something cannot be used. */
+import type { Command } from 'commander'
+import { listCsiCameras } from '../camera/find.js'
+import { listV4l2Devices } from '../camera/v4l2.js'
+import { wantsJson, writeJson } from './output.js'
+
+interface ListedCamera {
+  readonly uri: string
+  readonly name: string
+  readonly driver: string | null
+  readonly formats: readonly { readonly format: string; readonly sizes: readonly string[] }[]
+  readonly usable: boolean
+  readonly problem: string | null
+  readonly hint: string | null
+}
+
+export function camerasCommand(program: Command): void {
+  program.command('cameras').description('list cameras with their formats, and why one cannot be used').option('--json', 'one JSON object a camera')
+    .action(async ({ json }: { json?: boolean }) => {
+      const cameras = await listCameras()
+      if (wantsJson(json)) for (const camera of cameras) writeJson(camera)
+      else if (cameras.length === 0) process.stderr.write('no camera is connected\n')
+      else for (const camera of cameras) writeCamera(camera)
+    })
+}
+
+async function listCameras(): Promise<ListedCamera[]> {
+  const devices = (await listV4l2Devices()).map(({ path, device, problem, hint }): ListedCamera => ({
+    uri: `v4l2://${path}`, name: device?.name ?? path, driver: device?.driver ?? null,
+    formats: device?.formats.map(({ fourcc, sizes }) => ({ format: fourcc, sizes: sizes.map(([width, height]) => `${width}x${height}`) })) ?? [],
+    usable: problem === null, problem, hint,
+  }))
+  const csi = (await listCsiCameras()).map(({ uri, name }): ListedCamera => ({ uri, name, driver: 'libcamera', formats: [], usable: true, problem: null, hint: null }))
+  return [...devices, ...csi]
+}
+
+function writeCamera({ uri, name, driver, formats, problem, hint }: ListedCamera): void {
+  const lines = [`${uri}  ${name}${driver === null ? '' : ` (${driver})`}`]
+  if (problem !== null) lines.push(`  cannot be used: ${problem}`)
+  if (hint !== null) lines.push(`  ${hint}`)
+  for (const { format, sizes } of formats) lines.push(`  ${format.padEnd(5)} ${sizes.join(' ')}`)
+  process.stdout.write(`${lines.join('\n')}\n`)
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/** The command line: one file a command, one place where errors become sentences and exit statuses. */
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Command, CommanderError } from 'commander'
+import { exitStatus, GapcamError, messageOf } from '../errors.js'
+import { version } from '../runtime.js'
+import { benchCommand } from './bench.js'
+import { camerasCommand } from './cameras.js'
+import { classifyCommand } from './classify.js'
+import { configCommand } from './config.js'
+import { modelCommand } from './model.js'
+import { runCommand } from './run.js'
+
+function createProgram(): Command {
+  const program = new Command('gapcam')
+    .description('Turns a camera into an image classifier that speaks MQTT.')
+    .version(version)
+    .showSuggestionAfterError()
+    .exitOverride()
+  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, configCommand]) register(program)
+  for (const command of program.commands) command.exitOverride()
+  return program
+}
+
+/** Runs a command line (without node and script) and sets the exit status; never rejects. */
+export async function main(args: readonly string[]): Promise<void> {
+  // A reader that has gone (`| head -1`) is no error; `run` also takes it as its end.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => { if (error.code !== 'EPIPE') throw error })
+  try {
+    await createProgram().parseAsync(args, { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage
+  if (error instanceof GapcamError) {
+    process.stderr.write(`gapcam: ${error.message}\n${error.hint}\n`)
+    return error.exitStatus
+  }
+  process.stderr.write(`gapcam: ${messageOf(error)}\n`)
+  if (process.env['GAPCAM_LOG_LEVEL'] === 'debug' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)
+  return 1
+}
+
+// Run only as a program: scripts/start.mjs imports `main` instead.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main(process.argv.slice(2))

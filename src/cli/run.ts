@@ -1,0 +1,169 @@
+/** `gapcam run [SOURCE]`: cameras to labels on MQTT. A banner on stderr, then a line a settled label on stdout. */
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Command } from 'commander'
+import type { CameraDescription } from '../camera/camera.js'
+import { findFirstCamera } from '../camera/find.js'
+import { openClassifier, type Classifier } from '../classifier.js'
+import type { CameraConfig, Config } from '../config/schema.js'
+import { GapcamError, messageOf } from '../errors.js'
+import { createLogger } from '../log.js'
+import type { Metrics } from '../metrics.js'
+import type { Decision } from '../policy.js'
+import type { Prediction } from '../prediction.js'
+import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
+import type { ConnectOptions } from '../publish/mqtt.js'
+import { createPublisher, type Publisher } from '../publish/publisher.js'
+import { run } from '../runtime.js'
+import { addCameraFlags, addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
+import { wantsJson, writeJson } from './output.js'
+import { untilSignal, type Stop } from './signals.js'
+
+export function runCommand(program: Command): void {
+  const command = program.command('run', { isDefault: false }).description('classify what cameras see and publish it').argument('[source]', 'camera URI, picture, folder or video')
+  addCameraFlags(addFlags(command)).action(async (source: string | undefined, values: FlagValues) => {
+    const { config } = configFrom(values, cameraFlags(source, values))
+    await untilSignal((stop) => runAll(config, stop))
+  })
+}
+
+/** The flags of one camera as a list of cameras; nothing where the configuration brings its own. */
+function cameraFlags(source: string | undefined, values: FlagValues): Record<string, unknown> {
+  if (source === undefined && values['roi'] === undefined && values['fps'] === undefined) return {}
+  const camera = { id: values['camera'], source: source ?? '' }
+  const extra = { ...(values['roi'] === undefined ? {} : { roi: values['roi'] }), ...(values['fps'] === undefined ? {} : { fps: Number(values['fps']) }), ...(values['loop'] === true ? { loop: true } : {}) }
+  return { cameras: [{ ...camera, ...extra }] }
+}
+
+async function runAll(config: Config, stop: Stop): Promise<void> {
+  // Closed in the other order, whatever happens in between.
+  const closers: (() => Promise<void>)[] = []
+  try {
+    await runStages(config, stop, closers)
+  } finally {
+    for (const close of closers.reverse()) await close()
+  }
+}
+
+async function runStages(config: Config, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
+  const log = createLogger(config.logLevel)
+  const classifier = await openClassifier({
+    model: modelPath(config.model), engine: config.engine, threads: config.threads,
+    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
+  })
+  closers.push(() => classifier.close())
+  const cameras = await camerasOf(config, stop.signal)
+  const broker = config.mqtt.broker === 'embedded' ? await startEmbeddedBroker({ log, ...(config.mqtt.port === undefined ? {} : { port: config.mqtt.port }) }) : null
+  if (broker) closers.push(() => broker.close())
+  const publisher = createPublisher({
+    broker: broker ? { url: broker.url, protocol: '3.1.1' } : connection(config), node: config.node, cameras: cameras.map(({ id }) => id),
+    baseTopic: config.mqtt.base, stateEveryMs: config.mqtt.stateEveryMs, ...(config.mqtt.resultEveryMs >= 0 ? { resultEveryMs: config.mqtt.resultEveryMs } : {}), log,
+  })
+  closers.push(() => publisher.close())
+  await publisher.start()
+  const isJson = wantsJson(config.json)
+  const banner = new Banner(config, classifier, broker, publisher)
+  const metrics = await run({
+    config, cameras, classifier, publisher, log,
+    onCamera: (camera, description, pixelPath) => banner.show(camera, description, pixelPath),
+    onSettled: (camera, decision, prediction) => { if (!stop.isStdoutClosed()) writeSettled(isJson, camera, decision, prediction) },
+  }, stop.signal)
+  writeSummary(metrics, classifier, publisher)
+}
+
+/** The configured cameras; else the first that works; else the photographs that come with gapcam. */
+async function camerasOf(config: Config, signal: AbortSignal): Promise<readonly CameraConfig[]> {
+  if (config.cameras.length > 0 && config.cameras.every(({ source }) => source !== '')) return config.cameras
+  const [given] = config.cameras
+  const found = await findFirstCamera(signal)
+  if ('uri' in found) return [{ id: 'cam0', ...given, source: found.uri }]
+  const folder = fileURLToPath(new URL('../../models/photos', import.meta.url))
+  if (!existsSync(folder)) throw new GapcamError('CAMERA_NOT_FOUND', `there is no camera that works: ${found.reasons.join('; ')}`)
+  for (const reason of found.reasons) process.stderr.write(`no camera: ${reason}\n`)
+  // Each photograph stays for three seconds, so that its label settles.
+  return [{ id: 'cam0', holdMs: 3000, loop: true, ...given, source: folder }]
+}
+
+function connection({ mqtt }: Config): ConnectOptions | null {
+  if (mqtt.broker === 'none') return null
+  if (!/^(mqtts?|wss?):\/\//.test(mqtt.broker)) throw new GapcamError('CONFIG_INVALID', `mqtt.broker: ${mqtt.broker} is neither mqtt://, mqtts://, ws:// or wss://, nor embedded, nor none`)
+  const file = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} cannot be read: ${messageOf(error)}`)
+    }
+  }
+  const password = mqtt.passwordFile === undefined ? mqtt.password : file(mqtt.passwordFile).trimEnd()
+  const tls = {
+    ...(mqtt.ca ? { ca: file(mqtt.ca) } : {}), ...(mqtt.cert ? { cert: file(mqtt.cert) } : {}), ...(mqtt.key ? { key: file(mqtt.key) } : {}),
+    ...(mqtt.servername ? { servername: mqtt.servername } : {}), ...(mqtt.insecure ? { insecure: true } : {}),
+  }
+  return {
+    url: mqtt.broker, keepaliveSeconds: mqtt.keepaliveS, ...(mqtt.username === undefined ? {} : { user: mqtt.username }), ...(password === undefined ? {} : { password }),
+    ...(Object.keys(tls).length > 0 ? { tls } : {}),
+  }
+}
+
+/** Says once what runs, when the first camera has opened, and each further camera in a line. */
+class Banner {
+  readonly #config: Config
+  readonly #classifier: Classifier
+  readonly #broker: EmbeddedBroker | null
+  readonly #publisher: Publisher
+  #isShown = false
+
+  constructor(config: Config, classifier: Classifier, broker: EmbeddedBroker | null, publisher: Publisher) {
+    this.#config = config
+    this.#classifier = classifier
+    this.#broker = broker
+    this.#publisher = publisher
+  }
+
+  show(camera: CameraConfig, description: CameraDescription, pixelPath: string): void {
+    const { name, width, height, format } = description
+    const lines = [`camera   ${camera.id}: ${name}, ${width} x ${height} ${format}`]
+    if (!this.#isShown) lines.push(...this.#lines(camera, pixelPath))
+    this.#isShown = true
+    process.stderr.write(`${lines.join('\n')}\n`)
+  }
+
+  #lines(camera: CameraConfig, pixelPath: string): string[] {
+    const { engine, target, threads, reason } = this.#classifier.engine.describe()
+    const { mqtt, node } = this.#config
+    const root = `${mqtt.base}/${node}`
+    const address = this.#broker ? `${this.#broker.host}:${this.#broker.port}` : this.#publisher.stats().url
+    const [host, port] = (this.#broker ? address! : '').split(':')
+    return [
+      `model    ${this.#classifier.modelId}, ${this.#classifier.labels.length} labels${this.#classifier.assumed.map((text) => `; assumed: ${text}`).join('')}`,
+      `engine   ${engine} ${target}, ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${reason}`,
+      ...(pixelPath === 'native' ? [] : [`pixels   ${pixelPath}`]),
+      `broker   ${address ?? 'none'}${this.#broker ? ' (embedded)' : ''}`,
+      ...(address === null ? [] : [
+        `topics   ${root}/${camera.id}/label, ${root}/${camera.id}/state, ${root}/status`,
+        `listen   mosquitto_sub ${this.#broker ? `-h ${host} -p ${port} -t '${root}/#'` : `-L '${address}/${root}/#'`} -v`,
+      ]),
+    ]
+  }
+}
+
+function writeSettled(isJson: boolean, camera: string, decision: Decision, prediction: Prediction | null): void {
+  const { label, score, reason, prev, top } = decision
+  const ts = new Date().toISOString()
+  if (isJson) {
+    writeJson({
+      ts, camera, label, score: Math.round(score * 1000) / 1000, prev, ...(reason ? { reason } : {}), top,
+      ...(prediction ? { engine: prediction.engine, target: prediction.target, ms: prediction.timings } : {}),
+    })
+  } else process.stdout.write(`${ts.slice(11, 19)}  ${camera.padEnd(8)} ${score.toFixed(3)}  ${label}${reason ? ` (${reason.replace(/_/g, ' ')})` : ''}\n`)
+}
+
+function writeSummary(metrics: Metrics, classifier: Classifier, publisher: Publisher): void {
+  const { engine, target, reason } = classifier.engine.describe()
+  const { p50 } = metrics.infer.percentiles()
+  const { dropped, reconnects } = publisher.stats()
+  process.stderr.write(
+    `${metrics.frames} frames classified by ${engine} ${target} (${reason}), median ${p50.toFixed(1)} ms; ${metrics.dropped} dropped, ` +
+    `${metrics.invalid} unusable, ${metrics.recoveries} camera recoveries, ${reconnects} reconnects, ${dropped} events lost\n`,
+  )
+}
