@@ -75,12 +75,14 @@ void ThreadPool::RunPhase(const Op& op, uint32_t phase) {
   }
   // A quarter of a fair share at a time: few claims, and little to wait for at the end.
   const uint32_t chunk = units / (4 * static_cast<uint32_t>(scratch_.size()));
-  op_.store(&op, std::memory_order_relaxed);
-  phase_.store(phase, std::memory_order_relaxed);
-  units_.store(units, std::memory_order_relaxed);
-  chunk_.store(chunk ? chunk : 1, std::memory_order_relaxed);
-  pending_.store(units, std::memory_order_relaxed);
   const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
+  // Closed first: a late thread that reads what follows (each with acquire) can then no longer claim for the last phase.
+  claim_.store(uint64_t{generation} << 32 | UINT32_MAX, std::memory_order_relaxed);
+  op_.store(&op, std::memory_order_release);
+  phase_.store(phase, std::memory_order_release);
+  units_.store(units, std::memory_order_release);
+  chunk_.store(chunk ? chunk : 1, std::memory_order_release);
+  pending_.store(units, std::memory_order_relaxed);
   claim_.store(uint64_t{generation} << 32, std::memory_order_release);
   generation_.store(generation, std::memory_order_seq_cst);
   if (waiting_.load(std::memory_order_seq_cst) > 0) FutexWake(&generation_, 1 << 30);
@@ -101,12 +103,12 @@ void ThreadPool::Work(uint32_t worker, uint64_t generation) {
   for (;;) {
     uint64_t claim = claim_.load(std::memory_order_acquire);
     if (claim >> 32 != generation) return;
-    const Op* op = op_.load(std::memory_order_relaxed);
-    const uint32_t phase = phase_.load(std::memory_order_relaxed), units = units_.load(std::memory_order_relaxed);
-    const uint32_t first = static_cast<uint32_t>(claim), chunk = chunk_.load(std::memory_order_relaxed);
+    const Op* op = op_.load(std::memory_order_acquire);
+    const uint32_t phase = phase_.load(std::memory_order_acquire), units = units_.load(std::memory_order_acquire);
+    const uint32_t first = static_cast<uint32_t>(claim), chunk = chunk_.load(std::memory_order_acquire);
     if (first >= units) return;
     const uint32_t last = units - first > chunk ? first + chunk : units;
-    // Only a claim that is still of this generation succeeds, so what was read above belongs to it.
+    // Only a claim that is still of this generation succeeds, and it is closed before anything read above changes.
     if (!claim_.compare_exchange_weak(claim, (generation << 32) | last, std::memory_order_acq_rel)) continue;
     op->Run(phase, first, last, scratch_[worker]);
     if (pending_.fetch_sub(last - first, std::memory_order_seq_cst) == last - first && worker != 0 && caller_waits_.load(std::memory_order_seq_cst)) {
