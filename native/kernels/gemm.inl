@@ -149,18 +149,21 @@ GAPCAM_INLINE TileFunction TileOf(uint32_t rows) {
   }
 }
 
+// How many of `count` rows the next tile takes, so that the last one is not left with a few.
+GAPCAM_INLINE uint32_t EvenPart(uint32_t count) { return CeilDiv(count, CeilDiv(count, kTileRows)); }
+
 // `count` rows times columns [n_first, n_last) (n_first a multiple of kPanel). rows[t * count + r]; out is that of row 0.
 static void Multiply(const GemmWeights& weights, const float* const* rows, uint32_t count, uint32_t taps, uint32_t run, const GemmOut& out,
                      uint32_t n_first, uint32_t n_last, const Activation& act) {
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kPanel) {
     const float* w = weights.packed + static_cast<size_t>(n0) * weights.depth;
     const bool is_wide = weights.columns - n0 > static_cast<uint32_t>(kLanes);
-    for (uint32_t m = 0; m < count; m += kTileRows) {
-      const uint32_t rows_here = Least(kTileRows, count - m);
+    for (uint32_t m = 0, part; m < count; m += part) {
+      part = EvenPart(count - m);
       GemmOut at = out;
       if (at.y) at.y += static_cast<size_t>(m) * out.stride;
       if (at.residual) at.residual += static_cast<size_t>(m) * out.stride;
-      const TileFunction tile = is_wide ? TileOf<2>(rows_here) : TileOf<1>(rows_here);
+      const TileFunction tile = is_wide ? TileOf<2>(part) : TileOf<1>(part);
       tile(rows + m, count, taps, run, w, weights.bias + n0, at, n0, weights.columns, act);
     }
   }

@@ -13,6 +13,7 @@
 #include "activation.inl"
 #include "gemm.inl"
 #include "conv.inl"
+#include "winograd.inl"
 #include "dense.inl"
 #include "depthwise.inl"
 #include "reference.inl"
@@ -34,7 +35,13 @@ constexpr bool kIsReference = false;
 
 static const Op* MakeConv2d(const StepRef& step, Allocator& memory, const char** reason) {
   if (kIsReference) return MakeConvReference(step, memory, reason);
-  return IsDepthwise(step) ? MakeDepthwise(step, memory, reason) : MakeConvGemm(step, memory, reason);
+  if (IsDepthwise(step)) return MakeDepthwise(step, memory, reason);
+  switch (ChooseConv(step)) {
+    case ConvAlgorithm::kWinograd2: return MakeConvWinograd<Winograd2>(step, memory, reason);
+    case ConvAlgorithm::kWinograd4: return MakeConvWinograd<Winograd4>(step, memory, reason);
+    case ConvAlgorithm::kGemm: break;
+  }
+  return MakeConvGemm(step, memory, reason);
 }
 
 static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** reason) {
