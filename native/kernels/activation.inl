@@ -89,21 +89,26 @@ GAPCAM_INLINE V Power(V x, float exponent) {
   return y;
 }
 
-// An activation ready for use: none, relu and clip are bounds, the rest a function.
+// An activation ready for use: none, relu and clip are bounds, hard swish is frequent enough for code of its own.
+enum class ActivationForm { kBounds, kHardSwish, kFunction };
+
 struct Activation {
   Elementwise op;
   float a, b;
   float low, high;
-  bool bounds;
+  ActivationForm form;
 };
 
 GAPCAM_INLINE Activation MakeActivation(Elementwise op, float a, float b) {
-  Activation act = {op, a, b, -__builtin_inff(), __builtin_inff(), true};
+  Activation act = {op, a, b, -__builtin_inff(), __builtin_inff(), ActivationForm::kBounds};
   if (op == Elementwise::kRelu) act.low = 0;
   else if (op == Elementwise::kClip) act.low = a, act.high = b;
-  else act.bounds = op == Elementwise::kNone;
+  else if (op == Elementwise::kHardSwish) act.form = ActivationForm::kHardSwish;
+  else if (op != Elementwise::kNone) act.form = ActivationForm::kFunction;
   return act;
 }
+
+GAPCAM_INLINE V HardSwish(V x) { return x * Min(Set(1.0f), Max(Zero(), x * Set(1.0f / 6) + Set(0.5f))); }
 
 static __attribute__((noinline)) V ApplyFunction(const Activation& act, V x) {
   const V a = Set(act.a), b = Set(act.b);
@@ -114,7 +119,7 @@ static __attribute__((noinline)) V ApplyFunction(const Activation& act, V x) {
     case Elementwise::kLeakyRelu: return Select(x < Zero(), a * x, x);
     case Elementwise::kSigmoid: return Sigmoid(x);
     case Elementwise::kHardSigmoid: return Min(Set(1.0f), Max(Zero(), a * x + b));
-    case Elementwise::kHardSwish: return x * Min(Set(1.0f), Max(Zero(), x * Set(1.0f / 6) + Set(0.5f)));
+    case Elementwise::kHardSwish: return HardSwish(x);
     case Elementwise::kTanh: return Tanh(x);
     case Elementwise::kElu: return Select(x < Zero(), a * (Exp(x) - Set(1.0f)), x);
     case Elementwise::kSilu: return x * Sigmoid(x);
@@ -140,8 +145,23 @@ static __attribute__((noinline)) V ApplyFunction(const Activation& act, V x) {
 }
 
 GAPCAM_INLINE V Activate(const Activation& act, V x) {
-  if (__builtin_expect(act.bounds, true)) return Min(Set(act.high), Max(Set(act.low), x));
-  return ApplyFunction(act, x);
+  if (__builtin_expect(act.form == ActivationForm::kBounds, true)) return Min(Set(act.high), Max(Set(act.low), x));
+  return act.form == ActivationForm::kHardSwish ? HardSwish(x) : ApplyFunction(act, x);
+}
+
+// The same for vectors that are all in registers: the form is looked at once.
+template <int kCount>
+GAPCAM_INLINE void ActivateAll(const Activation& act, V (&x)[kCount]) {
+  if (__builtin_expect(act.form == ActivationForm::kBounds, true)) {
+    const V low = Set(act.low), high = Set(act.high);
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) x[i] = Min(high, Max(low, x[i]));
+  } else if (act.form == ActivationForm::kHardSwish) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) x[i] = HardSwish(x[i]);
+  } else {
+    for (int i = 0; i < kCount; ++i) x[i] = ApplyFunction(act, x[i]);
+  }
 }
 
 }  // namespace

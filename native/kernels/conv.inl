@@ -1,5 +1,5 @@
-// Convolution as a product: each output pixel is a row whose runs lie in the input itself. Rows at the border, where
-// a run would leave the picture, are copied with zeros into the worker's scratch.
+// Convolution as a product: each output pixel is a row whose runs lie in the input itself. Where the kernel reaches
+// over the border, the input rows that a unit needs are first copied, with their padding, into the worker's scratch.
 namespace gapcam {
 namespace {
 
@@ -31,21 +31,19 @@ class ConvGemm final : public Op, public Placed {
   const float* residual;
   float* y;
   float* pooled;
-  const float* zeros;            // one run
   const GemmWeights* weights;    // one for each group
   Activation act;
-  bool is_merged;                // a run is a whole kernel row
+  bool is_pointwise;             // 1×1, stride 1, no padding: the whole picture is one segment of rows
+  bool is_padded;                // input rows are copied
   uint32_t taps, run;
-  uint32_t chunk_rows, chunks;   // output pixels of one unit, units a picture
+  uint32_t chunk, chunks;        // of one unit: output rows, or pixels where it is pointwise; units a picture
   uint32_t chunk_columns, column_chunks;
 
   uint32_t Units(uint32_t) const override { return s.batch * p.groups * chunks * column_chunks; }
 
   size_t ScratchBytes() const override {
-    const size_t pointers = static_cast<size_t>(chunk_rows) * taps * sizeof(float*);
-    const size_t border = is_merged && HasPadding() ? static_cast<size_t>(chunk_rows) * taps * run * sizeof(float) : 0;
     const size_t sums = pooled ? (s.features / p.groups + kPanel) * sizeof(float) : 0;
-    return ((pointers + 63) / 64 + (border + 63) / 64 + (sums + 63) / 64) * 64;
+    return Align(sums) + Align(static_cast<size_t>(is_pointwise ? 1 : chunk) * taps * sizeof(float*)) + PaddedBytes();
   }
 
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_conv_gemm"); }
@@ -58,89 +56,85 @@ class ConvGemm final : public Op, public Placed {
     for (uint32_t unit = first; unit < last; ++unit) RunUnit(unit, static_cast<char*>(scratch));
   }
 
+  // Input rows under `rows` output rows, and the width of one with its padding.
+  uint32_t InputRows(uint32_t rows) const { return (rows - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1; }
+  uint32_t PaddedWidth() const { return (s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1; }
+
  private:
-  bool HasPadding() const { return p.pad_top || p.pad_left || p.pad_bottom || p.pad_right || p.kernel_w > 1; }
+  static size_t Align(size_t bytes) { return (bytes + 63) / 64 * 64; }
+  uint32_t GroupChannels() const { return s.channels / p.groups; }
+  size_t PaddedBytes() const { return is_padded ? static_cast<size_t>(InputRows(chunk)) * PaddedWidth() * GroupChannels() * sizeof(float) : 0; }
 
   void RunUnit(uint32_t unit, char* scratch) const {
     const uint32_t column_chunk = unit % column_chunks;
     unit /= column_chunks;
-    const uint32_t chunk = unit % chunks;
+    const uint32_t index = unit % chunks;
     unit /= chunks;
     const uint32_t group = unit % p.groups, image = unit / p.groups;
     const uint32_t columns = s.features / p.groups, area = s.out_height * s.out_width;
     const uint32_t n_first = column_chunk * chunk_columns, n_last = Least(n_first + chunk_columns, columns);
     float* sums = pooled ? reinterpret_cast<float*>(scratch) : nullptr;
     if (sums) {
-      const size_t bytes = (columns + kPanel) * sizeof(float);
+      const size_t bytes = Align((columns + kPanel) * sizeof(float));
       std::memset(sums, 0, bytes);
-      scratch += (bytes + 63) / 64 * 64;
+      scratch += bytes;
     }
     // A pooled picture is one unit, so that its sum has one order whatever the threads.
-    const uint32_t m_first = pooled ? 0 : chunk * chunk_rows, m_end = pooled ? area : Least(m_first + chunk_rows, area);
-    for (uint32_t m = m_first; m < m_end; m += chunk_rows) {
-      RunRows(image, group, m, Least(chunk_rows, m_end - m), n_first, n_last, sums, scratch);
-    }
+    const uint32_t all = is_pointwise ? area : s.out_height;
+    const uint32_t first = index * chunk, end = pooled ? all : Least(first + chunk, all);
+    for (uint32_t at = first; at < end; at += chunk) RunRows(image, group, at, Least(chunk, end - at), n_first, n_last, sums, scratch);
     if (sums) {
       float* to = pooled + static_cast<size_t>(image) * s.features + group * columns;
       for (uint32_t n = n_first; n < n_last; ++n) to[n] = sums[n] / static_cast<float>(area);
     }
   }
 
-  void RunRows(uint32_t image, uint32_t group, uint32_t m, uint32_t count, uint32_t n_first, uint32_t n_last, float* sums, char* scratch) const {
-    const float** rows = reinterpret_cast<const float**>(scratch);
-    float* border = reinterpret_cast<float*>(scratch + (static_cast<size_t>(chunk_rows) * taps * sizeof(float*) + 63) / 64 * 64);
-    if (is_merged) FindMergedRows(image, m, count, rows, border);
-    else FindRows(image, group, m, count, rows);
-    const size_t at = (static_cast<size_t>(image) * s.out_height * s.out_width + m) * s.features + group * (s.features / p.groups);
+  void RunRows(uint32_t image, uint32_t group, uint32_t first, uint32_t count, uint32_t n_first, uint32_t n_last, float* sums, char* scratch) const {
+    const float** runs = reinterpret_cast<const float**>(scratch);
+    const uint32_t pixel = is_pointwise ? first : first * s.out_width;
+    const size_t at = (static_cast<size_t>(image) * s.out_height * s.out_width + pixel) * s.features + group * (s.features / p.groups);
     const GemmOut out = {y ? y + at : nullptr, residual ? residual + at : nullptr, sums, s.features};
-    Multiply(weights[group], rows, count, taps, run, out, n_first, n_last, act);
-  }
-
-  // One run a kernel row: kernelW neighbouring pixels with all their channels.
-  void FindMergedRows(uint32_t image, uint32_t m, uint32_t count, const float** rows, float* border) const {
-    const uint32_t c = s.channels;
-    int64_t oy = m / s.out_width, ox = m % s.out_width;
-    const float* picture = x + static_cast<size_t>(image) * s.height * s.width * c;
-    for (uint32_t r = 0; r < count; ++r) {
-      const int64_t ix = ox * p.stride_w - p.pad_left;
-      const bool is_inside = ix >= 0 && ix + p.kernel_w <= s.width;
-      for (uint32_t t = 0; t < taps; ++t) {
-        const int64_t iy = oy * p.stride_h - p.pad_top + static_cast<int64_t>(t) * p.dilation_h;
-        const float** to = rows + t * count + r;
-        if (iy < 0 || iy >= s.height) *to = zeros;
-        else if (is_inside) *to = picture + (iy * s.width + ix) * c;
-        else {
-          *to = border;
-          border = CopyBorder(picture + iy * s.width * c, ix, border);
-        }
-      }
-      if (++ox == s.out_width) ox = 0, ++oy;
+    const float* picture = x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * GroupChannels();
+    if (is_pointwise) {
+      runs[0] = picture + static_cast<size_t>(pixel) * s.channels;
+      return Multiply(weights[group], {runs, taps, run, s.channels}, 1, count, out, n_first, n_last, act);
     }
+    const uint32_t channels = is_padded ? GroupChannels() : s.channels, width = is_padded ? PaddedWidth() : s.width;
+    const float* rows = picture + static_cast<size_t>(first) * p.stride_h * s.width * s.channels;
+    if (is_padded) rows = CopyRows(picture, first, count, reinterpret_cast<float*>(scratch + Align(static_cast<size_t>(chunk) * taps * sizeof(float*))));
+    FindRuns(rows, count, static_cast<size_t>(width) * channels, channels, runs);
+    Multiply(weights[group], {runs, taps, run, static_cast<size_t>(p.stride_w) * channels}, count, s.out_width, out, n_first, n_last, act);
   }
 
-  // kernelW pixels from column ix of a row, zeros where it does not exist.
-  float* CopyBorder(const float* row, int64_t ix, float* to) const {
-    for (uint32_t k = 0; k < p.kernel_w; ++k, to += s.channels) {
-      if (ix + k < 0 || ix + k >= s.width) std::memset(to, 0, s.channels * sizeof(float));
-      else std::memcpy(to, row + (ix + k) * s.channels, s.channels * sizeof(float));
-    }
-    return to;
-  }
-
-  void FindRows(uint32_t image, uint32_t group, uint32_t m, uint32_t count, const float** rows) const {
-    const float* picture = x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * run;
-    int64_t oy = m / s.out_width, ox = m % s.out_width;
-    for (uint32_t r = 0; r < count; ++r) {
+  // The runs of the first pixel of each output row; rows[0] is the first input row under the first of them.
+  void FindRuns(const float* rows, uint32_t count, size_t row_floats, uint32_t channels, const float** runs) const {
+    const uint32_t across = taps / p.kernel_h;  // 1, or kernelW where runs cannot be joined
+    for (uint32_t oy = 0; oy < count; ++oy) {
       for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
-        const int64_t iy = oy * p.stride_h - p.pad_top + static_cast<int64_t>(ky) * p.dilation_h;
-        for (uint32_t kx = 0; kx < p.kernel_w; ++kx) {
-          const int64_t ix = ox * p.stride_w - p.pad_left + static_cast<int64_t>(kx) * p.dilation_w;
-          const bool is_inside = iy >= 0 && iy < s.height && ix >= 0 && ix < s.width;
-          rows[(ky * p.kernel_w + kx) * count + r] = is_inside ? picture + (iy * s.width + ix) * s.channels : zeros;
-        }
+        const float* row = rows + (oy * p.stride_h + ky * p.dilation_h) * row_floats;
+        for (uint32_t kx = 0; kx < across; ++kx) *runs++ = row + static_cast<size_t>(kx) * p.dilation_w * channels;
       }
-      if (++ox == s.out_width) ox = 0, ++oy;
     }
+  }
+
+  // The input rows under `count` output rows from oy on, of this group's channels, with zeros where the picture ends.
+  const float* CopyRows(const float* picture, uint32_t oy, uint32_t count, float* to) const {
+    const uint32_t c = GroupChannels(), width = PaddedWidth();
+    const uint32_t left = Least(p.pad_left, width), inside = Least(s.width, width - left), right = width - left - inside;
+    const float* const start = to;
+    int64_t iy = static_cast<int64_t>(oy) * p.stride_h - p.pad_top;
+    for (uint32_t r = 0; r < InputRows(count); ++r, ++iy, to += static_cast<size_t>(width) * c) {
+      if (iy < 0 || iy >= s.height) {
+        std::memset(to, 0, static_cast<size_t>(width) * c * sizeof(float));
+        continue;
+      }
+      const float* from = picture + static_cast<size_t>(iy) * s.width * s.channels;
+      std::memset(to, 0, static_cast<size_t>(left) * c * sizeof(float));
+      if (p.groups == 1) std::memcpy(to + left * c, from, static_cast<size_t>(inside) * c * sizeof(float));
+      else for (uint32_t i = 0; i < inside; ++i) std::memcpy(to + (left + i) * c, from + static_cast<size_t>(i) * s.channels, c * sizeof(float));
+      std::memset(to + (left + inside) * c, 0, static_cast<size_t>(right) * c * sizeof(float));
+    }
+    return start;
   }
 };
 
@@ -172,11 +166,17 @@ static bool PackConvWeights(const StepRef& step, const ConvGemm& op, uint32_t gr
 // of weights, and about as many units as keep eight threads evenly busy.
 static void ChooseUnits(ConvGemm* op) {
   constexpr uint32_t kCacheBytes = 256 * 1024, kWantedUnits = 24;
-  const uint32_t area = op->s.out_height * op->s.out_width, columns = op->s.features / op->p.groups;
-  const uint32_t row_bytes = op->s.channels * 4 * (op->taps > 1 ? 2 : 1);
-  const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, kCacheBytes / row_bytes));
-  op->chunk_rows = Least(CeilDiv(rows, kTileRows) * kTileRows, CeilDiv(area, kTileRows) * kTileRows);
-  op->chunks = op->pooled ? 1 : CeilDiv(area, op->chunk_rows);
+  const uint32_t columns = op->s.features / op->p.groups;
+  uint32_t all = op->s.out_height;
+  if (op->is_pointwise) {
+    all *= op->s.out_width;
+    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, kCacheBytes / (op->s.channels * 4)));
+    op->chunk = Least(CeilDiv(rows, kTileRows) * kTileRows, all);
+  } else {
+    const uint32_t row_bytes = op->s.channels / op->p.groups * 4 * op->PaddedWidth() * op->p.stride_h;
+    op->chunk = Least(Most(CeilDiv(4 * kTileRows, op->s.out_width), kCacheBytes / row_bytes), all);
+  }
+  op->chunks = op->pooled ? 1 : CeilDiv(all, op->chunk);
   const uint32_t panels = CeilDiv(columns, kPanel), others = op->s.batch * op->p.groups * op->chunks;
   const uint32_t wanted = Most(1, Least(panels, CeilDiv(kWantedUnits, others)));
   op->chunk_columns = CeilDiv(panels, wanted) * kPanel;
@@ -194,13 +194,19 @@ static const Op* MakeConvGemm(const StepRef& step, Allocator& memory, const char
   op->y = DataOf(OutputAt(step, 0));
   op->pooled = DataOf(OutputAt(step, 1));
   op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);
-  op->is_merged = op->p.groups == 1 && op->p.dilation_w == 1;
-  op->taps = op->is_merged ? op->p.kernel_h : op->p.kernel_h * op->p.kernel_w;
-  op->run = op->is_merged ? op->p.kernel_w * op->s.channels : op->s.channels / op->p.groups;
+  const Conv2dParams& p = op->p;
+  const uint32_t channels = op->s.channels / p.groups;
+  const bool is_point = p.kernel_h == 1 && p.kernel_w == 1;
+  const bool reaches_out = p.pad_top || p.pad_left || p.pad_bottom || p.pad_right;
+  op->is_pointwise = is_point && p.stride_h == 1 && p.stride_w == 1 && !reaches_out;
+  op->is_padded = reaches_out || (p.groups > 1 && !is_point);
+  // Neighbouring pixels lie side by side, so that a kernel row is one run.
+  const bool is_joined = p.dilation_w == 1 && (op->is_padded || p.groups == 1);
+  op->taps = is_joined ? p.kernel_h : p.kernel_h * p.kernel_w;
+  op->run = is_joined ? p.kernel_w * channels : channels;
   ChooseUnits(op);
-  op->zeros = static_cast<const float*>(memory.Allocate(op->run * sizeof(float)));
   auto* weights = static_cast<GemmWeights*>(memory.Allocate(op->p.groups * sizeof(GemmWeights)));
-  if (!op->zeros || !weights) return GAPCAM_NO_MEMORY;
+  if (!weights) return GAPCAM_NO_MEMORY;
   op->weights = weights;
   for (uint32_t group = 0; group < op->p.groups; ++group) {
     if (!PackConvWeights(step, *op, group, memory, &weights[group])) return GAPCAM_NO_MEMORY;

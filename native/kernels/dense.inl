@@ -12,19 +12,17 @@ class Dense final : public Op, public Placed {
   uint32_t rows, row_chunk, row_chunks, chunk_columns, column_chunks;
 
   uint32_t Units(uint32_t) const override { return row_chunks * column_chunks; }
-  size_t ScratchBytes() const override { return (row_chunk * sizeof(float*) + 63) / 64 * 64; }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_dense_gemm"); }
   uint64_t Flops() const override { return 2ull * rows * weights.columns * weights.depth; }
 
-  void Run(uint32_t, uint32_t first, uint32_t last, void* scratch) const override {
-    const float** pointers = static_cast<const float**>(scratch);
+  void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
     for (uint32_t unit = first; unit < last; ++unit) {
       const uint32_t m = unit / column_chunks * row_chunk, n = unit % column_chunks * chunk_columns;
       const uint32_t count = Least(row_chunk, rows - m);
-      for (uint32_t r = 0; r < count; ++r) pointers[r] = x + static_cast<size_t>(m + r) * weights.depth;
+      const float* from = x + static_cast<size_t>(m) * weights.depth;
       const size_t at = static_cast<size_t>(m) * weights.columns;
       const GemmOut out = {y + at, residual ? residual + at : nullptr, nullptr, weights.columns};
-      Multiply(weights, pointers, count, 1, weights.depth, out, n, Least(n + chunk_columns, weights.columns), act);
+      Multiply(weights, {&from, 1, weights.depth, weights.depth}, 1, count, out, n, Least(n + chunk_columns, weights.columns), act);
     }
   }
 };

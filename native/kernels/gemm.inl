@@ -5,8 +5,8 @@
 //                     k=0: w[0][0…kPanel)             k=0: …           have half (kLanes) where that is enough
 //                     k=1: w[1][0…kPanel)
 //
-// A row of the left operand is `taps` runs of `run` floats each, anywhere in memory: for 1×1 one run of C, for k×k
-// one run of kernelW·C a kernel row, so that no im2col buffer is written.
+// The rows of the left operand lie one step after the other in memory, and each is `taps` runs of `run` floats: for
+// 1×1 one run of C, for k×k one run of kernelW·C a kernel row, so that no im2col buffer is written.
 namespace gapcam {
 namespace {
 
@@ -26,7 +26,14 @@ struct GemmWeights {
   uint32_t depth;     // K = taps · run
 };
 
-// Where the results of one row go: y and residual rows, either null; sums of a pooled output, padded to panels.
+// The left operand. The runs of row r begin at runs[t] + r * step.
+struct GemmRows {
+  const float* const* runs;
+  uint32_t taps, run;
+  size_t step;
+};
+
+// Where the results of row 0 go: y and residual, either null; sums of a pooled output, padded to panels.
 struct GemmOut {
   float* y;
   const float* residual;
@@ -49,80 +56,98 @@ static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32
 }
 
 template <int kRows, int kVectors>
-GAPCAM_INLINE void Finish(V (&acc)[kRows][kVectors], const GemmOut& out, uint32_t n0, uint32_t columns, const Activation& act) {
+GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, uint32_t columns, const Activation& act) {
+#pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
     const uint32_t n = n0 + v * kLanes;
     if (n >= columns) break;
     const int count = static_cast<int>(Least(kLanes, columns - n));
-    V sum = Zero();
+    if (out.residual) {
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      V value = acc[r][v];
-      if (out.residual) value += LoadN(out.residual + static_cast<size_t>(r) * out.stride + n, count);
-      value = Activate(act, value);
-      if (out.sums) sum += value;
-      if (out.y) {
-        float* to = out.y + static_cast<size_t>(r) * out.stride + n;
-        if (count == kLanes) Store(to, value);
-        else StoreN(to, value, count);
-      }
+      for (int r = 0; r < kRows; ++r) acc[v][r] += LoadN(out.residual + static_cast<size_t>(r) * out.stride + n, count);
     }
-    if (out.sums) Store(out.sums + n, Load(out.sums + n) + sum);
+    ActivateAll(act, acc[v]);
+    if (out.sums) {
+      V sum = Load(out.sums + n);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) sum += acc[v][r];
+      Store(out.sums + n, sum);
+    }
+    if (!out.y) continue;
+    if (__builtin_expect(count == kLanes, true)) {
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) Store(out.y + static_cast<size_t>(r) * out.stride + n, acc[v][r]);
+    } else {
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) StoreN(out.y + static_cast<size_t>(r) * out.stride + n, acc[v][r], count);
+    }
   }
 }
 
-// kRows rows times one panel of kVectors vectors. rows[t * row_step + r] is run t of row r.
+// One step of k for every row: the left operand as scalars, three rows to a base so that few registers hold addresses.
 template <int kRows, int kVectors>
-static void Tile(const float* const* rows, uint32_t row_step, uint32_t taps, uint32_t run, const float* w, const float* bias, const GemmOut& out,
-                 uint32_t n0, uint32_t columns, const Activation& act) {
-  V acc[kRows][kVectors];
+GAPCAM_INLINE void Accumulate(V (&acc)[kVectors][kRows], const float* const (&base)[(kRows + 2) / 3], size_t step, uint32_t k, const float* w) {
+  V b[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
+    const V x = Set(base[r / 3][r % 3 * step + k]);
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) acc[r][v] = Load(bias + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) acc[v][r] = x * b[v] + acc[v][r];
   }
-  for (uint32_t t = 0; t < taps; ++t, rows += row_step) {
-    const float* a[kRows];
+}
+
+// kRows rows, from `first` on, times one panel of kVectors vectors.
+template <int kRows, int kVectors>
+static void Tile(const GemmRows& rows, size_t first, const float* w, const float* bias, const GemmOut& out, uint32_t n0, uint32_t columns,
+                 const Activation& act) {
+  V acc[kVectors][kRows];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) a[r] = rows[r];
+    for (int r = 0; r < kRows; ++r) acc[v][r] = Load(bias + v * kLanes);
+  }
+  const size_t step = rows.step;
+  const uint32_t run = rows.run;
+  for (uint32_t t = 0; t < rows.taps; ++t) {
+    const float* base[(kRows + 2) / 3];
+#pragma GCC unroll 8
+    for (int i = 0; i < (kRows + 2) / 3; ++i) base[i] = rows.runs[t] + (first + i * 3) * step;
     uint32_t k = 0;
 #if defined(GAPCAM_TARGET_NEON)
     // Four k at a time: the left operand comes as vectors, and a lane of them multiplies each weight vector.
     for (; k + 4 <= run; k += 4) {
       V x[kRows];
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) x[r] = Load(a[r] + k);
+      for (int r = 0; r < kRows; ++r) x[r] = Load(base[r / 3] + r % 3 * step + k);
 #define GAPCAM_LANE(lane)                                                                       \
   {                                                                                             \
     V b[kVectors];                                                                              \
     _Pragma("GCC unroll 4") for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);      \
     _Pragma("GCC unroll 16") for (int r = 0; r < kRows; ++r) {                                  \
       _Pragma("GCC unroll 4") for (int v = 0; v < kVectors; ++v)                                \
-          acc[r][v] = vfmaq_laneq_f32(acc[r][v], b[v], x[r], lane);                             \
+          acc[v][r] = vfmaq_laneq_f32(acc[v][r], b[v], x[r], lane);                             \
     }                                                                                           \
     w += kVectors * kLanes;                                                                     \
   }
       GAPCAM_LANE(0) GAPCAM_LANE(1) GAPCAM_LANE(2) GAPCAM_LANE(3)
 #undef GAPCAM_LANE
     }
-#endif
-    for (; k < run; ++k, w += kVectors * kLanes) {
-      V b[kVectors];
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        const V x = Set(a[r][k]);
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) acc[r][v] = x * b[v] + acc[r][v];
-      }
+#else
+    for (; k + 4 <= run; k += 4, w += 4 * kVectors * kLanes) {
+      Accumulate<kRows, kVectors>(acc, base, step, k, w);
+      Accumulate<kRows, kVectors>(acc, base, step, k + 1, w + kVectors * kLanes);
+      Accumulate<kRows, kVectors>(acc, base, step, k + 2, w + 2 * kVectors * kLanes);
+      Accumulate<kRows, kVectors>(acc, base, step, k + 3, w + 3 * kVectors * kLanes);
     }
+#endif
+    for (; k < run; ++k, w += kVectors * kLanes) Accumulate<kRows, kVectors>(acc, base, step, k, w);
   }
   Finish<kRows, kVectors>(acc, out, n0, columns, act);
 }
 
-typedef void (*TileFunction)(const float* const*, uint32_t, uint32_t, uint32_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t,
-                             const Activation&);
+typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t, const Activation&);
 
 template <int kVectors>
 GAPCAM_INLINE TileFunction TileOf(uint32_t rows) {
@@ -152,19 +177,24 @@ GAPCAM_INLINE TileFunction TileOf(uint32_t rows) {
 // How many of `count` rows the next tile takes, so that the last one is not left with a few.
 GAPCAM_INLINE uint32_t EvenPart(uint32_t count) { return CeilDiv(count, CeilDiv(count, kTileRows)); }
 
-// `count` rows times columns [n_first, n_last) (n_first a multiple of kPanel). rows[t * count + r]; out is that of row 0.
-static void Multiply(const GemmWeights& weights, const float* const* rows, uint32_t count, uint32_t taps, uint32_t run, const GemmOut& out,
-                     uint32_t n_first, uint32_t n_last, const Activation& act) {
+// `count` rows times columns [n_first, n_last) (n_first a multiple of kPanel), for each of `segments` groups of rows
+// whose runs follow one another; out is that of the very first row, and the results of all rows lie one after the other.
+static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t segments, uint32_t count, const GemmOut& out, uint32_t n_first,
+                     uint32_t n_last, const Activation& act) {
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kPanel) {
     const float* w = weights.packed + static_cast<size_t>(n0) * weights.depth;
     const bool is_wide = weights.columns - n0 > static_cast<uint32_t>(kLanes);
-    for (uint32_t m = 0, part; m < count; m += part) {
-      part = EvenPart(count - m);
-      GemmOut at = out;
-      if (at.y) at.y += static_cast<size_t>(m) * out.stride;
-      if (at.residual) at.residual += static_cast<size_t>(m) * out.stride;
-      const TileFunction tile = is_wide ? TileOf<2>(part) : TileOf<1>(part);
-      tile(rows + m, count, taps, run, w, weights.bias + n0, at, n0, weights.columns, act);
+    GemmRows here = rows;
+    GemmOut at = out;
+    for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
+      for (uint32_t m = 0, part; m < count; m += part) {
+        part = EvenPart(count - m);
+        const TileFunction tile = is_wide ? TileOf<2>(part) : TileOf<1>(part);
+        tile(here, m, w, weights.bias + n0, at, n0, weights.columns, act);
+        const size_t done = static_cast<size_t>(part) * out.stride;
+        if (at.y) at.y += done;
+        if (at.residual) at.residual += done;
+      }
     }
   }
 }

@@ -157,13 +157,12 @@ class ConvWinograd final : public Op, public Placed {
   void MultiplyPanel(const float* v, uint32_t count, const float* w, uint32_t width, float* products) const {
     const Activation none = MakeActivation(Elementwise::kNone, 0, 0);
     for (int position = 0; position < kPositions; ++position, w += static_cast<size_t>(s.channels) * width) {
+      const float* from = v + static_cast<size_t>(position) * block * row;
       for (uint32_t first = 0, part; first < count; first += part) {
         part = EvenPart(count - first);
-        const float* rows[kTileRows];
-        for (uint32_t r = 0; r < part; ++r) rows[r] = v + (static_cast<size_t>(position) * block + first + r) * row;
         const GemmOut out = {products + (static_cast<size_t>(position) * block + first) * kPanel, nullptr, nullptr, kPanel};
         const TileFunction tile = width == kPanel ? TileOf<2>(part) : TileOf<1>(part);
-        tile(rows, 0, 1, s.channels, w, zeros, out, 0, width, none);
+        tile({&from, 1, s.channels, row}, first, w, zeros, out, 0, width, none);
       }
     }
   }
