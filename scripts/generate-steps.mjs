@@ -45,7 +45,7 @@ struct StepShape {
   uint32_t min_inputs, max_inputs, min_outputs, max_outputs, param_words;
 };
 inline constexpr StepShape kStepShapes[] = {
-${Object.entries(stepTable).map(([kind, row]) => `    {"${kind}", ${min(row.inputs)}, ${max(row.inputs)}, ${Math.min(1, row.outputs.length)}, ${row.outputs.length}, ${Object.values(row.parameters).reduce((s, t) => s + parameterWords(t), 0)}},`).join('\n')}
+${Object.entries(stepTable).map(([kind, row]) => `    {"${kind}", ${min(row.inputs)}, ${max(row.inputs)}, ${Math.min(1, row.outputs.length)}, ${max(row.outputs)}, ${Object.values(row.parameters).reduce((s, t) => s + parameterWords(t), 0)}},`).join('\n')}
 };
 
 // Whether every enumeration in a parameter block is one of its members. \`words\` has the kind's param_words words.

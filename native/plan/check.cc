@@ -204,13 +204,18 @@ class StepCheck {
   }
 
   Status CheckConcat() const {
-    const uint32_t outer = step_.As<ConcatParams>().outer;
-    uint64_t elements = 0;
+    const uint32_t outer = step_.As<ConcatParams>().outer, groups = step_.As<ConcatParams>().groups;
+    uint64_t elements = 0, written = 0;
     for (uint32_t i = 0; i < step_.inputs.size(); ++i) {
       if (outer < 1 || Input(i)->elements % outer != 0) return Refuse("has inputs that are not %u rows", outer);
       elements += Input(i)->elements;
     }
-    return elements == Output(0)->elements ? Status::Ok() : Refuse("has an output of another size than its inputs");
+    for (uint32_t i = 0; i < step_.outputs.size(); ++i) {
+      if (Output(i)->elements % outer != 0) return Refuse("has outputs that are not %u rows", outer);
+      written += Output(i)->elements;
+    }
+    if (groups < 1 || elements / outer % groups != 0) return Refuse("cannot be dealt out in %u groups", groups);
+    return elements == written ? Status::Ok() : Refuse("has outputs of another size than its inputs");
   }
 
   Status CheckResample() const {

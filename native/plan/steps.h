@@ -191,11 +191,12 @@ struct CopyParams {
 };
 static_assert(sizeof(CopyParams) == 76);
 
-// inputs: x...; outputs: y
+// inputs: x...; outputs: y...
 struct ConcatParams {
   uint32_t outer;
+  uint32_t groups;
 };
-static_assert(sizeof(ConcatParams) == 4);
+static_assert(sizeof(ConcatParams) == 8);
 
 // inputs: x, indices, weights; outputs: y
 struct ResampleParams {
@@ -223,7 +224,7 @@ inline constexpr StepShape kStepShapes[] = {
     {"lpNormalization", 1, 1, 1, 1, 4},
     {"lrn", 1, 1, 1, 1, 4},
     {"copy", 1, 1, 1, 1, 19},
-    {"concat", 1, 255, 1, 1, 1},
+    {"concat", 1, 255, 1, 255, 2},
     {"resample", 3, 3, 1, 1, 5},
 };
 

@@ -270,16 +270,20 @@ Case DrawCopy(Random& random) {
 }
 
 Case DrawConcat(Random& random) {
-  const gapcam::ConcatParams p = {random.Between(1, 20)};
+  const gapcam::ConcatParams p = {random.Between(1, 20), random.Chance(50) ? 1 : random.Between(2, 4)};
   Case c = {StepKind::kConcat, {}, {}, {}};
   c.Set(p);
   uint32_t length = 0;
   for (uint32_t i = random.Between(1, 5); i > 0; --i) {
-    const uint32_t part = random.Between(1, 40);
+    const uint32_t part = random.Between(1, 40) * p.groups;
     c.inputs.push_back(Draw(random, {p.outer, part}, random.Chance(20)));
     length += part;
   }
-  c.outputs.push_back(Result({p.outer, length}));
+  while (length > 0) {
+    const uint32_t part = random.Chance(50) ? length : random.Between(1, length);
+    c.outputs.push_back(Result({p.outer, part}));
+    length -= part;
+  }
   return c;
 }
 

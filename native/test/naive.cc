@@ -244,16 +244,20 @@ std::vector<Answer> SolveCopy(const Case& c) {
 }
 
 std::vector<Answer> SolveConcat(const Case& c) {
-  const uint32_t outer = c.As<gapcam::ConcatParams>().outer;
-  Answer y = Zeros(0);
-  for (uint32_t row = 0; row < outer; ++row) {
+  const auto& p = c.As<gapcam::ConcatParams>();
+  std::vector<Answer> answers(c.outputs.size(), Zeros(0));
+  for (uint32_t o = 0; o < p.outer; ++o) {
+    std::vector<double> row, dealt;
     for (const Operand& part : c.inputs) {
-      const size_t length = part.values.size() / outer;
-      y.values.insert(y.values.end(), part.values.begin() + row * length, part.values.begin() + (row + 1) * length);
+      const size_t length = part.values.size() / p.outer;
+      row.insert(row.end(), part.values.begin() + o * length, part.values.begin() + (o + 1) * length);
     }
+    for (size_t j = 0; j < row.size() / p.groups; ++j) for (uint32_t i = 0; i < p.groups; ++i) dealt.push_back(row[i * (row.size() / p.groups) + j]);
+    size_t at = 0;
+    for (size_t i = 0; i < answers.size(); ++i) for (uint32_t j = 0; j < c.outputs[i].shape[1]; ++j) answers[i].values.push_back(dealt[at++]);
   }
-  y.magnitudes.assign(y.values.size(), 0);
-  return {y};
+  for (Answer& answer : answers) answer.magnitudes.assign(answer.values.size(), 0);
+  return answers;
 }
 
 std::vector<Answer> SolveResample(const Case& c) {

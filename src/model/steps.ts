@@ -98,7 +98,7 @@ export const stepTable = {
   /** Across channels, the last dimension: y = x / (bias + alpha/size · Σ x²)^beta over size neighbours (ONNX LRN). */
   lrn: { inputs: ['x'], outputs: ['y'], parameters: { size: 'u', alpha: 'f', beta: 'f', bias: 'f' } },
   /**
-   * Any transpose, slice, pad, expand or channel shuffle: for each index i of `size` (5 loops, unused ones 1),
+   * Any transpose, slice, pad or expand: for each index i of `size` (5 loops, unused ones 1),
    * y[outOffset + Σ i·outStride] = x[inOffset + Σ i·inStride], strides and offsets in elements, input strides of any
    * sign or 0. With fill = 1 all of y is first set to `value`; with 0 the loops must cover all of y.
    */
@@ -107,8 +107,12 @@ export const stepTable = {
     outputs: ['y'],
     parameters: { size: 'u5', inStride: 'i5', outStride: 'i5', inOffset: 'u', outOffset: 'u', fill: 'u', value: 'f' },
   },
-  /** Inputs [outer, length_i] one after the other in each row of y [outer, Σ length_i]; 1 to 255 inputs. */
-  concat: { inputs: ['x...'], outputs: ['y'], parameters: { outer: 'u' } },
+  /**
+   * Inputs [outer, length_i] one after the other in each row, dealt out by `groups` as a channel shuffle does (element
+   * i·L/groups + j goes to j·groups + i; 1 leaves the order), and cut into outputs [outer, length_o] in their order;
+   * 1 to 255 of each.
+   */
+  concat: { inputs: ['x...'], outputs: ['y...'], parameters: { outer: 'u', groups: 'u' } },
   /**
    * A sparse linear map along one axis: y[o,j,i] = Σ_t weights[j·taps+t] · x[o, indices[j·taps+t], i].
    * x [outer,inLength,inner], y [outer,outLength,inner], indices constant int32, weights constant float32, both

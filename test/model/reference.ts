@@ -14,7 +14,7 @@ export function runPlan(plan: Plan, feeds: readonly ArrayLike<number>[]): Floats
   const constants = new Uint8Array(plan.constantBytes)
   for (const { offset, bytes } of plan.constants) constants.set(bytes, offset)
   const memory = plan.tensors.map(({ storage, offset, shape, type }) => {
-    const length = shape.reduce((a, b) => a * b, 1)
+    const length = shape!.reduce((a, b) => a * b, 1)
     const buffer = storage === 'arena' ? arena.buffer : constants.buffer
     return type === 'int32' ? new Int32Array(buffer, offset, length) : new Float32Array(buffer, offset, length)
   })
@@ -54,9 +54,17 @@ function compute(step: PlanStep, inputs: readonly (Floats | null)[], shapes: rea
     case 'lrn': return [lrn(step.parameters, x, shapes[0]!.at(-1)!)]
     case 'copy': return [copy(step.parameters, x, y)]
     case 'concat': {
-      const { outer } = step.parameters
-      const rows = Array.from({ length: outer }, (_, o) => inputs.map((part) => [...part!.subarray((o * part!.length) / outer, ((o + 1) * part!.length) / outer)]))
-      return [Float32Array.from(rows.flat(2))]
+      const { outer, groups } = step.parameters
+      const rows = Array.from({ length: outer }, (_, o) => {
+        const row = inputs.flatMap((part) => [...part!.subarray((o * part!.length) / outer, ((o + 1) * part!.length) / outer)])
+        return row.map((_, at) => row[(at % groups) * (row.length / groups) + Math.floor(at / groups)]!)
+      })
+      let start = 0
+      return outShapes.map((shape) => {
+        const length = shape!.reduce((product, size) => product * size, 1) / outer
+        start += length
+        return Float32Array.from(rows.flatMap((row) => row.slice(start - length, start)))
+      })
     }
     case 'resample': {
       const { outer, inLength, outLength, taps, inner } = step.parameters

@@ -119,7 +119,7 @@ function lowerBatchedMatMul(context: LowerContext, batches: number): void {
     context.step('dense', [part, weights, null, null], [product], { transposed: 0, ...activation })
     return product
   })
-  context.step('concat', products, [context.output(0, 'plain')], { outer: 1 })
+  context.step('concat', products, [context.output(0, 'plain')], { outer: 1, groups: 1 })
 }
 
 export const linearOperators: readonly Operator[] = [

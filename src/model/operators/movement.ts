@@ -102,7 +102,7 @@ function lowerConcat(context: LowerContext): void {
   const inputs = indices.map((i) => context.input(i, form))
   const y = context.output(0, form)
   const outer = elementCount(context.sizes(y).slice(0, form === 'nhwc' ? nhwcAxis(axis) : axis))
-  context.step('concat', inputs, [y], { outer })
+  context.step('concat', inputs, [y], { outer, groups: 1 })
 }
 
 function lowerExpand(context: LowerContext): void {
@@ -201,14 +201,13 @@ function lowerGather(context: LowerContext): void {
   })
 }
 
-/** Channels [g, C/g] to [C/g, g]: what a pass made of Reshape, Transpose and Reshape. */
+/** Channels [g, C/g] to [C/g, g]: what a pass made of Concat, Reshape, Transpose, Reshape and Slice or Split. */
 function lowerChannelShuffle(context: LowerContext): void {
-  const [n, c, h, w] = context.view.shape(0) as [number, number, number, number]
-  const groups = context.view.int('groups', 1)
-  const part = c / groups
-  emitCopy(context, context.input(0, 'nhwc'), context.output(0, 'nhwc'), {
-    size: [n * h * w, part, groups], inStride: [c, 1, part], outStride: [c, groups, 1],
-  })
+  const { view } = context
+  const [n, , h, w] = view.shape(0) as [number, number, number, number]
+  const inputs = Array.from({ length: view.inputCount }, (_, i) => context.input(i, 'nhwc'))
+  const outputs = view.node.outputs.map((_, i) => context.output(i, 'nhwc'))
+  context.step('concat', inputs, outputs, { outer: n * h * w, groups: view.int('groups', 1) })
 }
 
 /** [n, h, w, b, b, c] moved between depth and space; DCR has the block before the channel, CRD after it. */
