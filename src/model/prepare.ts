@@ -32,6 +32,7 @@ export function prepareGraph(graph: Graph, options: PrepareOptions = {}): Prepar
   const walk = new Walk(graph, inputs)
   for (const node of graph.nodes) walk.visit(node)
   const prepared = withoutDeadNodes({ ...graph, inputs, nodes: walk.nodes, constants: walk.constants, values: walk.values })
+  checkSize(graph, walk.unsupported, options)
   checkOutputs(graph, prepared, options)
   return { graph: prepared, unsupported: walk.unsupported }
 }
@@ -156,6 +157,15 @@ export function withoutDeadNodes(graph: Graph): Graph {
   }).reverse()
   const constants = new Map([...graph.constants].filter(([name]) => needed.has(name)))
   return { ...graph, nodes, constants }
+}
+
+/** A node that works with the file's own input size but not with the one asked for: a head that fixes the size. */
+function checkSize(graph: Graph, unsupported: readonly UnsupportedNode[], { inputSize }: PrepareOptions): void {
+  const isFixed = graph.inputs.every(({ shape }) => shape?.every((size, i) => i === 0 || typeof size === 'number'))
+  if (!inputSize || unsupported.length === 0 || !isFixed) return
+  const own = new Set(prepareGraph(graph).unsupported.map(({ node }) => node))
+  const broken = unsupported.find(({ node }) => !own.has(node))
+  if (broken) throw new GapcamError('MODEL_INPUT_SIZE', `its node ${broken.node} does not work with input size ${inputSize.height}x${inputSize.width}: ${broken.reason}`)
 }
 
 /** A size that was asked for must leave the outputs as the file declares them: else the head does not fit. */
