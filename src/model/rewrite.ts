@@ -3,8 +3,8 @@
  * value_info fields are written anew; nodes and weights are copied byte by byte. External data moves into the copy.
  */
 import { PbfReader, PbfWriter } from 'pbf'
-import { GapcamError } from '../errors.js'
 import type { TensorInfo } from '../tensor.js'
+import type { Constant } from './graph.js'
 import type { LoadedModel } from './onnx.js'
 import { dataTypes } from './onnx-tensor.js'
 
@@ -15,26 +15,29 @@ export interface Rewrite {
 }
 
 const modelGraph = 7
+const graphInitializer = 5
 const graphInput = 11
 const graphOutput = 12
 const graphValueInfo = 13
 
-/** Throws MODEL_UNSUPPORTED for a model with external data, whose copy would not find it. */
 export function rewriteModel(model: LoadedModel, rewrite: Rewrite): Uint8Array {
-  if (model.externalFiles.length > 0) {
-    throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path}: another input size on onnxruntime needs the weights in the file itself, not in ${model.externalFiles[0]?.location}`)
-  }
   return rewriteFields(model.bytes, (field, bytes, writer) => {
     if (field !== modelGraph) return false
-    writer.writeBytesField(modelGraph, rewriteGraph(bytes, rewrite))
+    writer.writeBytesField(modelGraph, rewriteGraph(bytes, model, rewrite))
     return true
   })
 }
 
-function rewriteGraph(bytes: Uint8Array, { inputs, extraOutputs }: Rewrite): Uint8Array {
+function rewriteGraph(bytes: Uint8Array, { graph: { constants } }: LoadedModel, { inputs, extraOutputs }: Rewrite): Uint8Array {
   const graph = rewriteFields(bytes, (field, value, writer) => {
     // Sizes of values in between belong to the old input size; onnxruntime infers them itself.
     if (field === graphValueInfo) return true
+    if (field === graphInitializer) {
+      const { name, isExternal } = initializerOf(value)
+      const constant = isExternal ? constants.get(name) : undefined
+      if (constant) writer.writeBytesField(graphInitializer, tensor(name, constant))
+      return constant !== undefined
+    }
     if (field !== graphInput) return false
     const input = inputs.find(({ name }) => name === nameOf(value))
     if (!input) return false
@@ -82,6 +85,26 @@ function nameOf(bytes: Uint8Array): string {
   let name = ''
   new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => { if (field === 1) name = reader.readString() }, null)
   return name
+}
+
+/** The name of a TensorProto, and whether its data lies in another file. */
+function initializerOf(bytes: Uint8Array): { name: string; isExternal: boolean } {
+  const found = { name: '', isExternal: false }
+  new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => {
+    if (field === 8) found.name = reader.readString()
+    if (field === 14) found.isExternal = reader.readVarint() === 1
+  }, null)
+  return found
+}
+
+/** TensorProto with its data inside. */
+function tensor(name: string, { type, shape, bytes }: Constant): Uint8Array {
+  const writer = new PbfWriter()
+  for (const size of shape) writer.writeVarintField(1, size)
+  writer.writeVarintField(2, dataTypes.indexOf(type))
+  writer.writeStringField(8, name)
+  writer.writeBytesField(9, bytes)
+  return writer.finish()
 }
 
 /** ValueInfoProto with a tensor type; without a shape where it is null. */
