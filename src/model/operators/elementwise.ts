@@ -53,7 +53,7 @@ function lowerMish(context: LowerContext): void {
 /** NHWC where a picture among the operands is in it and the result is a picture. */
 export function commonForm(context: LowerContext, indices: readonly number[]): Form {
   const { view } = context
-  const rank = broadcastShapes(indices.map((i) => view.shape(i))).length
+  const rank = Math.max(...indices.map((i) => view.shape(i).length))
   const isNhwc = rank === 4 && indices.some((i) => !view.input(i).constant && view.shape(i).length === 4 && context.formOf(i) === 'nhwc')
   return isNhwc ? 'nhwc' : 'plain'
 }
