@@ -8,6 +8,16 @@ import { Random } from './random.js'
 
 type Attributes = Readonly<Record<string, AttributeValue>>
 
+interface ConvOptions {
+  readonly kernel?: number
+  readonly groups?: number
+  readonly bias?: boolean
+  readonly strides?: readonly number[]
+  readonly pads?: readonly number[]
+  readonly dilations?: readonly number[]
+  readonly auto_pad?: string
+}
+
 /** Builds a graph node by node; knows the channels of every value that it made. */
 class Net {
   readonly nodes: NodeSpec[] = []
@@ -48,8 +58,8 @@ class Net {
     return name
   }
 
-  /** Attributes: kernel (3), stride (1), groups (1), and any of ONNX's. */
-  conv(x: string, features: number, { kernel = 3, groups = 1, bias = true, ...attributes }: { kernel?: number; groups?: number; bias?: boolean } & Attributes = {}): string {
+  /** A square kernel (3), padded so that the size stays, unless `pads` or `auto_pad` say otherwise. */
+  conv(x: string, features: number, { kernel = 3, groups = 1, bias = true, ...attributes }: ConvOptions = {}): string {
     const perGroup = this.channels(x) / groups
     const weight = floats([features, perGroup, kernel, kernel], this.#random.normals(features * perGroup * kernel * kernel, Math.sqrt(2 / (perGroup * kernel * kernel))))
     const inputs = [x, this.constant(weight), ...(bias ? [this.constant(floats([features], this.#random.normals(features, 0.1)))] : [])]
