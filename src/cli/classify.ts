@@ -28,6 +28,8 @@ interface Classified {
   readonly ms: number
   readonly engine: string
   readonly target: string
+  /** Why this engine. */
+  readonly engineReason: string
 }
 
 async function classify(paths: readonly string[], config: Config, values: FlagValues): Promise<void> {
@@ -78,11 +80,11 @@ async function classifyFile(file: string, classifier: Classifier, preprocessor: 
   )
   await classifier.engine.run()
   const ms = performance.now() - start
-  const { engine, target } = classifier.engine.describe()
+  const { engine, target, reason: engineReason } = classifier.engine.describe()
   const timings = { capture: 0, preprocess: 0, infer: ms, total: ms }
   const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: 1, wallTime: 0, timings })
   if (!outcome.ok) throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
-  return { file, top: outcome.prediction.top, ms: Math.round(ms * 1000) / 1000, engine, target }
+  return { file, top: outcome.prediction.top, ms: Math.round(ms * 1000) / 1000, engine, target, engineReason }
 }
 
 const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i

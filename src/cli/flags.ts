@@ -11,6 +11,9 @@ const flags: Readonly<Record<string, string>> = {
   'mqtt.broker': '--broker <url|embedded|none>', node: '--node <id>', json: '--json', logLevel: '--log-level <level>',
 }
 
+/** The flag that sets a configuration key, '' where there is none; for docs. */
+export const flagOf = (key: string): string => flags[key] ?? ''
+
 /** Adds the shared flags (or some of them), --config and --set. */
 export function addFlags(command: Command, keys: readonly string[] = Object.keys(flags)): Command {
   const descriptions = new Map(configKeys().map(({ key, description }) => [key, description]))

@@ -66,7 +66,7 @@ async function runStages(config: Config, stop: Stop, closers: (() => Promise<voi
   const metrics = await run({
     config, cameras, classifier, publisher, log,
     onCamera: (camera, description, pixelPath) => banner.show(camera, description, pixelPath),
-    onSettled: (camera, decision, prediction) => { if (!stop.isStdoutClosed()) writeSettled(isJson, camera, decision, prediction) },
+    onSettled: (camera, decision, prediction) => { if (!stop.isStdoutClosed()) writeSettled(isJson, camera, decision, prediction, classifier.engine.describe().reason) },
   }, stop.signal)
   writeSummary(metrics, classifier, publisher)
 }
@@ -147,15 +147,22 @@ class Banner {
   }
 }
 
-function writeSettled(isJson: boolean, camera: string, decision: Decision, prediction: Prediction | null): void {
+function writeSettled(isJson: boolean, camera: string, decision: Decision, prediction: Prediction | null, engineReason: string): void {
   const { label, score, reason, prev, top } = decision
+  if (reason === 'settling') return // nothing has settled yet
   const ts = new Date().toISOString()
   if (isJson) {
     writeJson({
-      ts, camera, label, score: Math.round(score * 1000) / 1000, prev, ...(reason ? { reason } : {}), top,
-      ...(prediction ? { engine: prediction.engine, target: prediction.target, ms: prediction.timings } : {}),
+      ts, camera, label, score: rounded(score), prev, ...(reason ? { reason } : {}), top: top.map((entry) => ({ ...entry, score: rounded(entry.score) })),
+      ...(prediction ? { engine: prediction.engine, target: prediction.target, engineReason, ms: mapValues(prediction.timings, rounded) } : {}),
     })
   } else process.stdout.write(`${ts.slice(11, 19)}  ${camera.padEnd(8)} ${score.toFixed(3)}  ${label}${reason ? ` (${reason.replace(/_/g, ' ')})` : ''}\n`)
+}
+
+const rounded = (value: number): number => Math.round(value * 10_000) / 10_000
+
+function mapValues(values: object, change: (value: number) => number): Record<string, number> {
+  return Object.fromEntries(Object.entries(values as Record<string, number>).map(([key, value]) => [key, change(value)]))
 }
 
 function writeSummary(metrics: Metrics, classifier: Classifier, publisher: Publisher): void {

@@ -95,7 +95,8 @@ function assign(target: Record<string, unknown>, key: string, value: unknown, or
 
 function requireKey(key: string, where: string): void {
   const known = configKeys().map((entry) => entry.key).filter((name) => !name.includes('['))
-  if (!known.includes(key)) throw unknownKey(key, where, known)
+  const groups = new Set(known.flatMap((name) => (name.includes('.') ? [name.split('.')[0]!] : [])))
+  if (!known.includes(key)) throw unknownKey(key, where, [...known, ...groups])
 }
 
 function unknownKey(key: string, where: string, known: readonly string[]): GapcamError {
@@ -111,12 +112,18 @@ export function nearestOf(name: string, known: readonly string[]): string | null
   return best && best.edits <= Math.max(2, name.length / 2) ? best.candidate : null
 }
 
-/** Levenshtein's distance, one row at a time. */
+/** Letters to insert, delete, exchange, or swap with their neighbour (Damerau's distance), one row at a time. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
-    for (let j = 1; j <= b.length; j++) next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
+      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      if (isSwapped) next[j] = Math.min(next[j]!, before[j - 2]! + 1)
+    }
+    before = row
     row = next
   }
   return row[b.length]!
@@ -126,7 +133,8 @@ function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, Origin>): st
   const issue = error.issues[0]!
   const key = issue.path.join('.')
   if (issue.code === 'unrecognized_keys') {
-    const known = configKeys().map((entry) => entry.key.replace(/^.*\[\]\./, ''))
+    const group = issue.path.map((part) => (typeof part === 'number' ? '[]' : `.${String(part)}`)).join('').slice(1)
+    const known = configKeys().filter((entry) => entry.key.startsWith(group)).map((entry) => entry.key.slice(group === '' ? 0 : group.length + 1))
     return `${[key, issue.keys[0]].filter(Boolean).join('.')} is not a key of the configuration; did you mean ${nearestOf(issue.keys[0] ?? '', known) ?? 'another'}?`
   }
   const origin = origins.get(key)

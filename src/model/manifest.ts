@@ -15,10 +15,10 @@ export const manifestSchema = z.strictObject({
   labels: z.union([z.string(), z.array(z.string())]).optional().describe('a label file beside the model, or the labels themselves'),
   inputSize: z.tuple([z.int().min(1), z.int().min(1)]).optional().describe('[height, width] where the model leaves them free'),
   layout: z.enum(['nchw', 'nhwc']).optional().describe('order of the input dimensions'),
-  colorOrder: z.enum(['rgb', 'bgr']).optional(),
+  colorOrder: z.enum(['rgb', 'bgr']).optional().describe('order of the channels'),
   mean: perChannel.optional().describe('subtracted from each byte (0 to 255), per channel'),
   std: perChannel.refine((std) => std.every((v) => v !== 0), 'must not be 0').optional().describe('divides the difference, per channel'),
-  resize: z.enum(['cover', 'stretch', 'contain']).optional(),
+  resize: z.enum(['cover', 'stretch', 'contain']).optional().describe('centre square, whole frame squeezed, or whole frame with bars'),
   scores: z.enum(['softmax', 'sigmoid', 'none']).optional().describe('what turns the outputs into scores; none where the model already ends in one'),
 })
 export type Manifest = z.infer<typeof manifestSchema>

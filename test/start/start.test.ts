@@ -1,0 +1,164 @@
+/** `npm start` in a copy of the checkout, under the conditions that newcomers have. One copy is set up once. */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { cleanEnvironment, endAll, jsonLines, launch, type Running } from '../process.js'
+import { projectRoot } from '../shared.js'
+
+const tools = join(projectRoot, '.cache/tools/node_modules')
+const base = mkdtempSync(join(tmpdir(), 'gapcam-start-'))
+const checkout = join(base, 'a folder with spaces')
+const home = join(base, 'home')
+
+/** A user with rights in the checkout alone; root's own would hide what needs more. */
+const user = process.getuid?.() === 0 ? 65534 : undefined
+
+/** npm 10 or 11 as a program, run by this Node. */
+const npm = (major: 10 | 11): string => join(tools, `npm-${major}/bin/npm-cli.js`)
+
+interface StartOptions {
+  readonly npmMajor?: 10 | 11
+  readonly env?: NodeJS.ProcessEnv
+  readonly args?: readonly string[]
+}
+
+function start({ npmMajor = 10, env = {}, args = ['--frames', '40'] }: StartOptions = {}): Running {
+  return launch(process.execPath, [npm(npmMajor), 'start', '--', ...args], {
+    cwd: checkout, env: { ...cleanEnvironment(), HOME: home, npm_config_update_notifier: 'false', ...env }, ...(user === undefined ? {} : { uid: user, gid: user }),
+  })
+}
+
+beforeAll(() => {
+  chmodSync(base, 0o755)
+  mkdirSync(home)
+  const leftOut = new Set(['node_modules', 'dist', 'prebuilds', 'coverage', '.git', '.cache'])
+  for (const name of readdirSync(projectRoot)) {
+    if (!leftOut.has(name) && !name.startsWith('build')) cpSync(join(projectRoot, name), join(checkout, name), { recursive: true })
+  }
+  if (user !== undefined) spawnSync('chown', ['-R', `${user}:${user}`, base])
+})
+afterEach(endAll)
+afterAll(() => rmSync(base, { recursive: true, force: true }))
+
+describe('npm start in a fresh copy without git, in a path with spaces', () => {
+  it('installs, builds and prints labels of the photographs, without root, with a HOME that cannot be made, NODE_ENV=production and ignore-scripts', async () => {
+    const run = start({ env: { HOME: '/nonexistent', NODE_ENV: 'production', npm_config_ignore_scripts: 'true' } })
+    expect(await run.ended, run.stderr()).toBe(0)
+    expect(run.stderr()).toMatch(/installing npm packages[\s\S]*compiling TypeScript[\s\S]*building the native engine/)
+    const labels = jsonLines<{ label: string; engine: string }>(withoutNpm(run.stdout()))
+    expect(labels[0]).toMatchObject({ camera: 'cam0', label: 'chickadee', engine: 'native' })
+  }, 400_000)
+
+  it('says in one banner what runs: camera, model, engine and why, broker, topics, how to subscribe', async () => {
+    const run = start({ npmMajor: 11 })
+    expect(await run.ended, run.stderr()).toBe(0)
+    expect(run.stderr()).not.toMatch(/installing|compiling|building/)
+    for (const line of [
+      /^camera {3}cam0: 8 pictures in .*models\/photos/m, /^model {4}efficientnet-lite0, 1000 labels$/m,
+      /^engine {3}native (avx512|avx2|scalar|neon), \d threads?: covers the whole model$/m, /^broker {3}127\.0\.0\.1:\d+ \(embedded\)$/m,
+      /^topics {3}gapcam\/gapcam\/cam0\/label, /m, /^listen {3}mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t 'gapcam\/gapcam\/#' -v$/m,
+    ]) expect(run.stderr()).toMatch(line)
+  }, 60_000)
+
+  it('builds again what a change has made stale, and only that', async () => {
+    const source = join(checkout, 'src/version-note.ts')
+    writeFileSync(source, 'export const note = 1\n')
+    const changed = start()
+    expect(await changed.ended, changed.stderr()).toBe(0)
+    expect(changed.stderr()).toContain('compiling TypeScript')
+    expect(changed.stderr()).not.toMatch(/installing|building/)
+    rmSync(source)
+    utimesSync(join(checkout, 'native/addon.cc'), new Date(), new Date())
+    const touched = start()
+    expect(await touched.ended, touched.stderr()).toBe(0)
+    expect(touched.stderr()).not.toMatch(/installing|building/)
+  }, 120_000)
+
+  it('runs offline once installed, in a folder that cannot be written', async () => {
+    chmodSync(checkout, 0o555)
+    try {
+      const run = start({ env: { HOME: '/nonexistent', npm_config_offline: 'true', npm_config_cache: join(base, 'no cache') } })
+      expect(await run.ended, run.stderr()).toBe(0)
+      expect(jsonLines(withoutNpm(run.stdout()))[0]).toMatchObject({ label: 'chickadee' })
+    } finally {
+      chmodSync(checkout, 0o755)
+    }
+  }, 60_000)
+
+  it('runs as root', async () => {
+    if (user === undefined) return expect(process.getuid?.()).not.toBe(0) // nobody to become
+    const run = launch(process.execPath, [npm(10), 'start', '--', '--frames', '20'], { cwd: checkout, env: { ...cleanEnvironment(), HOME: home } })
+    expect(await run.ended, run.stderr()).toBe(0)
+  }, 60_000)
+
+  it('takes the next free port where 1883 is taken', async () => {
+    const holder = createServer().on('error', () => undefined).listen(1883, '127.0.0.1') // taken already: as good
+    try {
+      const run = start({ args: ['--frames', '20'] })
+      expect(await run.ended, run.stderr()).toBe(0)
+      expect(Number(/^broker {3}127\.0\.0\.1:(\d+)/m.exec(run.stderr())?.[1])).toBeGreaterThan(1883)
+    } finally {
+      holder.close()
+    }
+  }, 60_000)
+
+  it('runs on onnxruntime without a compiler, and says what to install', async () => {
+    const bin = join(base, 'bin')
+    mkdirSync(bin)
+    for (const program of ['sh', 'node', 'env', 'uname']) {
+      const found = spawnSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).stdout.trim()
+      if (found !== '') symlinkSync(program === 'node' ? process.execPath : found, join(bin, program))
+    }
+    renameSync(join(checkout, 'prebuilds'), join(checkout, 'prebuilds.away'))
+    try {
+      const run = start({ env: { PATH: bin } })
+      expect(await run.ended, run.stderr()).toBe(0)
+      expect(run.stderr()).toMatch(/no native engine: a C\+\+ compiler \(g\+\+\) and cmake are not installed .*apt-get install/)
+      expect(jsonLines(withoutNpm(run.stdout()))[0]).toMatchObject({ label: 'chickadee', engine: 'onnxruntime' })
+    } finally {
+      rmSync(join(checkout, 'prebuilds'), { recursive: true, force: true })
+      renameSync(join(checkout, 'prebuilds.away'), join(checkout, 'prebuilds'))
+    }
+  }, 60_000)
+
+  it('ends with 130 on Ctrl-C, which a terminal sends to the whole group and npm passes on a second time', async () => {
+    const run = start({ args: [] })
+    await run.until(/"label":"chickadee"/)
+    run.kill('SIGINT')
+    run.kill('SIGINT')
+    expect(await run.ended).toBe(130)
+    expect(run.stderr()).toMatch(/\d+ frames classified by native/)
+  }, 60_000)
+
+  it('ends with 143 on SIGTERM in the middle of setting up', async () => {
+    const stamp = join(checkout, 'dist/.built')
+    renameSync(stamp, `${stamp}.away`)
+    const run = start({ args: [] })
+    await run.until(/compiling TypeScript/)
+    run.kill('SIGTERM')
+    expect(await run.ended).toBe(143)
+  }, 60_000)
+
+  it('ends quietly when its reader has gone', async () => {
+    const script = `'${process.execPath}' '${npm(10)}' --silent start 2>"$0/err" | head -1`
+    const run = launch('sh', ['-c', script, base], { cwd: checkout, env: { ...cleanEnvironment(), HOME: home } })
+    expect(await run.ended).toBe(0)
+    expect(jsonLines(run.stdout())).toMatchObject([{ label: 'chickadee' }])
+  }, 60_000)
+})
+
+it('one sentence on a Node that is too old', async () => {
+  const old = join(tools, 'node-18/bin/node')
+  expect(existsSync(old)).toBe(true)
+  const run = launch(old, [join(projectRoot, 'scripts/start.mjs')])
+  expect(await run.ended).toBe(2)
+  expect(run.stderr()).toMatch(/^gapcam needs Node\.js 20 or newer; this is v18\.\d+\.\d+\.\n$/)
+})
+
+/** npm prints what it runs on stdout, each such line beginning with `>`. */
+function withoutNpm(text: string): string {
+  return text.split('\n').filter((line) => line.startsWith('{')).join('\n')
+}
