@@ -5,7 +5,7 @@
 import { dirname, resolve, basename } from 'node:path'
 import { existsSync } from 'node:fs'
 import { openEngine, type EngineChoice } from './engine/select.js'
-import type { Engine, EngineOptions, EngineTensor, InputSize } from './engine/engine.js'
+import type { Engine, EngineOptions, EngineTensor } from './engine/engine.js'
 import { GapcamError } from './errors.js'
 import { endingOf } from './model/ending.js'
 import { fitLabels, readLabels } from './model/labels.js'
@@ -13,7 +13,7 @@ import { findManifest, torchvision, type Manifest } from './model/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx.js'
 import { createPredictor, type PredictorOptions, type Predictor } from './prediction.js'
 import type { PreprocessSpec, Region, ResizeMode } from './preprocess.js'
-import { elementCount, imageLayout } from './tensor.js'
+import { elementCount, imageLayout, type InputSize } from './tensor.js'
 
 export interface ClassifierOptions extends EngineOptions {
   readonly model: string

@@ -2,8 +2,10 @@
  * What an engine said about one frame, and how its raw outputs become that: dequantise, activate, rank. Logits that
  * are not finite give no prediction at all; a label is never made of them.
  */
-import type { EngineName } from './engine/engine.js'
 import { expected } from './errors.js'
+
+/** The executors of a model. */
+export type EngineName = 'native' | 'onnxruntime'
 
 export interface ScoredLabel {
   readonly index: number

@@ -47,3 +47,9 @@ export function imageLayout(shape: readonly number[]): Layout {
   const isChannels = (size: number | undefined): boolean => size === 1 || size === 3 || size === 4
   return !isChannels(shape[1]) && isChannels(shape[3]) ? 'nhwc' : 'nchw'
 }
+
+/** Height and width of a network's image input, in pixels. */
+export interface InputSize {
+  readonly height: number
+  readonly width: number
+}

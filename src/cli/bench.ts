@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { loadAddon } from '../addon.js'
 import { openEngine } from '../engine/select.js'
-import type { Engine, EngineName, EngineTensor, InputSize } from '../engine/engine.js'
+import type { Engine, EngineTensor } from '../engine/engine.js'
 import { exitStatus, expected, GapcamError, messageOf } from '../errors.js'
 import { configFrom, type FlagValues } from './flags.js'
 import { findManifest } from '../model/manifest.js'
@@ -15,6 +15,8 @@ import { loadModel, type LoadedModel } from '../model/onnx.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgress } from './progress.js'
 import { macsOf } from '../model/report.js'
+import type { EngineName } from '../prediction.js'
+import type { InputSize } from '../tensor.js'
 
 interface BenchResult {
   readonly model: string

@@ -9,7 +9,7 @@ import { loadModel, type LoadedModel } from '../model/onnx.js'
 import { serializePlan } from '../model/plan.js'
 import { prepareGraph } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
-import type { InputSize } from '../engine/engine.js'
+import type { InputSize } from '../tensor.js'
 import { configFrom, type FlagValues } from './flags.js'
 import { writeJson, writeTable } from './output.js'
 

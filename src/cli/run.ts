@@ -149,7 +149,7 @@ class Banner {
 
 function writeSettled(isJson: boolean, camera: string, decision: Decision, prediction: Prediction | null, engineReason: string): void {
   const { label, score, reason, prev, top } = decision
-  if (reason === 'settling') return // nothing has settled yet
+  if (reason === 'settling' || reason === 'starting') return // nothing has settled yet
   const ts = new Date().toISOString()
   if (isJson) {
     writeJson({

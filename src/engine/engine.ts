@@ -3,9 +3,8 @@
  * Its tensors are its own memory, the same from open to close: the caller writes `inputs`, calls `run`, and reads
  * `outputs` before the next `run`. One run at a time; `run` never blocks the event loop.
  */
-import type { Tensor } from '../tensor.js'
-
-export type EngineName = 'native' | 'onnxruntime'
+import type { EngineName } from '../prediction.js'
+import type { InputSize, Tensor } from '../tensor.js'
 
 export interface EngineTensor extends Tensor {
   /**
@@ -50,9 +49,4 @@ export interface EngineOptions {
   readonly inputSize?: InputSize
   /** Extra outputs by value name, such as the feature map before GAP. */
   readonly extraOutputs?: readonly string[]
-}
-
-export interface InputSize {
-  readonly height: number
-  readonly width: number
 }

@@ -4,7 +4,7 @@ import { compilePlan, type Compiled } from './compile.js'
 import type { Graph, Node } from './graph.js'
 import type { LoadedModel } from './onnx.js'
 import { prepareGraph, type PreparedGraph } from './prepare.js'
-import type { InputSize } from '../engine/engine.js'
+import type { InputSize } from '../tensor.js'
 
 export interface Head {
   /** 'gap' where a mean over the map feeds the classifier, 'flatten' where every place of the map has weights. */

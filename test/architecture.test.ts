@@ -1,0 +1,56 @@
+/** The house keeps its order: imports go one way, kernels stand alone, files are short enough to read. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { expect, it } from 'vitest'
+import { projectRoot } from './shared.js'
+
+function filesOf(folder: string, pattern: RegExp): string[] {
+  return readdirSync(join(projectRoot, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && pattern.test(entry.name)).map((entry) => relative(projectRoot, join(entry.parentPath, entry.name)))
+}
+
+const sources = filesOf('src', /\.ts$/)
+
+/** The stage or layer of a source file: its folder, or its name where it lies at the top. */
+const part = (file: string): string => file.replace(/^src\//, '').replace(/\.ts$/, '').split('/')[0]!
+
+/** What everyone may use. */
+const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'clock', 'addon']
+
+/** What each part may use besides itself and what is common. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  addon: [], clock: [], decision: [], errors: [], frame: [], layout: [], log: [], metrics: [], prediction: [], tensor: [],
+  camera: [], config: ['policy'], engine: ['model', 'layout'], model: [], policy: [], publish: [],
+  preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
+  session: ['engine', 'layout'], functional: ['model', 'engine', 'session', 'layout'], index: ['session', 'functional', 'engine'],
+  classifier: ['engine', 'model', 'preprocess', 'layout'], supervisor: ['camera'],
+  pipeline: ['classifier', 'config', 'metrics', 'policy', 'preprocess', 'publish', 'supervisor'],
+  runtime: ['camera', 'classifier', 'config', 'metrics', 'pipeline', 'policy', 'publish', 'supervisor'],
+}
+
+/** `file imports part` for each import that goes against the order. */
+function strayImports(file: string): string[] {
+  const text = readFileSync(join(projectRoot, file), 'utf8')
+  const own = part(file)
+  if (own === 'cli') return []
+  const imports = [...text.matchAll(/from '(\.[^']+)'/g)].map(([, path]) => part(join(dirname(file), path!)).replace(/\.js$/, ''))
+  return imports.filter((other) => ![own, ...common, ...(allowed[own] ?? [])].includes(other)).map((other) => `${file} imports ${other}`)
+}
+
+it('imports go one way, cli to runtime to stages', () => {
+  expect(sources.length).toBeGreaterThan(50)
+  expect(sources.map(part).filter((own) => own !== 'cli' && !(own in allowed)), 'parts that have no row above').toEqual([])
+  expect(sources.flatMap(strayImports)).toEqual([])
+})
+
+it('kernels and targets need neither Node nor the standard containers', () => {
+  const stray = [...filesOf('native/kernels', /./), ...filesOf('native/targets', /./)].flatMap((file) =>
+    [...readFileSync(join(projectRoot, file), 'utf8').matchAll(/#include [<"]([^>"]+)[>"]/g)].map(([, name]) => `${file} includes ${name}`)
+      .filter((line) => /(napi|node_api| (vector|string|map|memory|functional|algorithm)$)/.test(line)))
+  expect(stray).toEqual([])
+})
+
+it('every file is read in a sitting: 400 lines at the most', () => {
+  const files = [...sources, ...filesOf('native', /\.(cc|h|inl)$/), ...filesOf('scripts', /\.mjs$/), ...filesOf('test', /\.ts$/)]
+  expect(files.filter((file) => readFileSync(join(projectRoot, file), 'utf8').split('\n').length > 401)).toEqual([])
+})

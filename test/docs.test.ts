@@ -1,0 +1,58 @@
+/** The documents say what the code does: generated ones are fresh, links lead somewhere, examples run. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { afterEach, expect, it } from 'vitest'
+import { endAll, launch } from './process.js'
+import { projectRoot } from './shared.js'
+
+const documents = ['README.md', 'models/README.md', ...readdirSync(join(projectRoot, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+const read = (name: string): string => readFileSync(join(projectRoot, name), 'utf8')
+afterEach(endAll)
+
+it.each(['generate-docs', 'generate-steps'])('scripts/%s.mjs would change nothing', async (script) => {
+  const run = launch(process.execPath, [join(projectRoot, `scripts/${script}.mjs`), '--check'])
+  expect(await run.ended, run.stderr()).toBe(0)
+})
+
+it('the README is at most 150 lines and leads with the two commands', () => {
+  const lines = read('README.md').split('\n')
+  expect(lines.length).toBeLessThanOrEqual(151)
+  expect(lines.findIndex((line) => line.startsWith('npm start'))).toBeLessThan(10)
+  expect(lines.findIndex((line) => line.startsWith('npm test'))).toBeLessThan(10)
+})
+
+it.each(documents)('every relative link of %s leads to a file, and to a heading of it', (name) => {
+  for (const [, target] of read(name).matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^https?:/.test(target!)) continue
+    const [path, heading] = target!.split('#') as [string, string | undefined]
+    const file = path === '' ? name : join(dirname(name), path)
+    expect(existsSync(resolve(projectRoot, file)), `${name}: ${target}`).toBe(true)
+    if (heading) expect(headings(read(file)), `${name}: ${target}`).toContain(heading)
+  }
+})
+
+/** Anchors as forges make them. */
+function headings(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+}
+
+it('the library example of the README runs and gives the numbers beside it', async () => {
+  const [, example] = /```js\n([\s\S]*?)```/.exec(read('README.md'))!
+  const program = example!.replace("from 'gapcam'", `from '${join(projectRoot, 'dist/index.js')}'`)
+    .replace(/^(globalAveragePool|conv2d)\((.*)\)\.data \/\/ .*$/gm, 'console.log(...$1($2).data)')
+    .replace('model.describe() //', 'console.log(...logits.shape, model.describe().engine) //')
+  const run = launch(process.execPath, ['--input-type=module', '-e', program], { cwd: projectRoot })
+  expect(await run.ended, run.stderr()).toBe(0)
+  expect(run.stdout()).toBe('8.5 24.5 40.5\n10\n1 10 native\n')
+})
+
+it('docs/gap.md has the figures of models/convnet.json', () => {
+  const { gap, flatten } = JSON.parse(read('models/convnet.json')) as Record<'gap' | 'flatten', { parameters: number; headParameters: number; '32x32': { train: number; test: number } }>
+  const text = read('docs/gap.md')
+  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+  for (const net of [gap, flatten]) {
+    expect(text).toContain(net.parameters.toLocaleString('en'))
+    expect(text).toContain(net.headParameters.toLocaleString('en'))
+    expect(text).toContain(`${percent(net['32x32'].train)} / ${percent(net['32x32'].test)}`)
+  }
+})
