@@ -58,6 +58,8 @@ type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
 /** native/binding/capture.cc */
 export interface NativeCapture {
   readonly dropped: number
+  /** Frames that were held too long and taken back; what is read from them is refused. */
+  readonly reclaimed: number
   open(): Promise<{ readonly name: string; readonly fourcc: string; readonly width: number; readonly height: number; readonly stride: number; readonly fps: number }>
   next(): Promise<CapturedFrame>
   /** Ends a next() that waits. */

@@ -47,6 +47,7 @@ class CapturedFrame final : public Napi::ObjectWrap<CapturedFrame> {
       return info.Env().Undefined();
     }
     std::memcpy(info[0].As<Napi::Uint8Array>().Data(), frame_->data(), frame_->bytes());
+    if (frame_->is_reclaimed()) ToError(info.Env(), Status::Error("FRAME_INVALID", "the frame was held too long and taken back")).ThrowAsJavaScriptException();
     return info.Env().Undefined();
   }
 
@@ -120,7 +121,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Capture", {
       InstanceMethod<&CaptureObject::Open>("open"), InstanceMethod<&CaptureObject::Next>("next"), InstanceMethod<&CaptureObject::Close>("close"),
-      InstanceAccessor<&CaptureObject::Dropped>("dropped"),
+      InstanceAccessor<&CaptureObject::Dropped>("dropped"), InstanceAccessor<&CaptureObject::Reclaimed>("reclaimed"),
     });
   }
 
@@ -128,6 +129,8 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
   Napi::Value Open(const Napi::CallbackInfo&) { return thread_->Post(std::make_unique<OpenCaptureJob>(capture_, request_)); }
   Napi::Value Next(const Napi::CallbackInfo&) { return thread_->Post(std::make_unique<NextJob>(capture_)); }
   Napi::Value Dropped(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(capture_->dropped())); }
+
+  Napi::Value Reclaimed(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(capture_->reclaimed())); }
 
   // Ends a waiting next() with CAMERA_LOST first, so that the thread can be joined.
   Napi::Value Close(const Napi::CallbackInfo& info) {

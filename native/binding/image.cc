@@ -32,7 +32,11 @@ class PassJob final : public Job {
     if (!frame_) pixels_ = Napi::Persistent(pixels.As<Napi::Object>());
   }
 
-  Status Work() override { return pass_->Run(source_, target_data_); }
+  Status Work() override {
+    const Status status = pass_->Run(source_, target_data_);
+    if (frame_ && frame_->is_reclaimed()) return Status::Error("FRAME_INVALID", "the frame was held too long and taken back");
+    return status;
+  }
 
  private:
   std::shared_ptr<PixelPass> pass_;

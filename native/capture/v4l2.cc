@@ -18,6 +18,7 @@ namespace {
 constexpr uint32_t kPreferred[] = {V4L2_PIX_FMT_YUYV, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_NV12, V4L2_PIX_FMT_YUV420,
                                    V4L2_PIX_FMT_RGB24, V4L2_PIX_FMT_BGR24, V4L2_PIX_FMT_GREY, V4L2_PIX_FMT_MJPEG, V4L2_PIX_FMT_JPEG};
 constexpr uint32_t kBuffers = 4;
+constexpr uint64_t kHoldNs = 500000000;  // a frame held for longer, while the driver has no buffer, is taken back
 
 int Ioctl(int fd, unsigned long request, void* argument) {
   int result;
@@ -47,7 +48,7 @@ uint64_t NowNs() {
 
 }  // namespace
 
-CaptureFrame::~CaptureFrame() { capture_->Requeue(index_); }
+CaptureFrame::~CaptureFrame() { capture_->Release(this); }
 
 Status Capture::Fault(const char* code, const char* what, int error) const {
   return Status::Error(code, "camera %.100s: %s%s%s", path_.c_str(), what, error ? ": " : "", error ? std::strerror(error) : "");
@@ -137,6 +138,8 @@ void Capture::Loop() {
       last_ns = NowNs();
     } else if (ready > 0 && fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)) {
       status = Fault("CAMERA_LOST", "has gone or stopped", 0);
+    } else if (NowNs() - last_ns > kHoldNs && Reclaim()) {
+      last_ns = NowNs();
     } else if (NowNs() - last_ns > uint64_t(stall_ms_) * 1000000) {
       status = Fault("CAMERA_STALLED", "delivers no frames", 0);
     }
@@ -178,11 +181,39 @@ Status Capture::Take(std::unique_ptr<CaptureFrame>* frame) {
   const uint64_t ns = is_monotonic ? uint64_t(newest_.timestamp.tv_sec) * 1000000000u + uint64_t(newest_.timestamp.tv_usec) * 1000u : NowNs();
   const Buffer& buffer = buffers_[newest_.index];
   frame->reset(new CaptureFrame(shared_from_this(), newest_.index, static_cast<const uint8_t*>(buffer.start), newest_.bytesused, ns, seq_));
+  held_.push_back(frame->get());
+  ++frames_;
   return Status::Ok();
 }
 
-void Capture::Requeue(uint32_t index) {
+void Capture::Release(const CaptureFrame* frame) {
   std::lock_guard<std::mutex> lock(mutex_);
+  for (size_t i = 0; i < held_.size(); ++i) {
+    if (held_[i] == frame) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  if (!frame->is_reclaimed()) Requeue(frame->index_);
+  if (--frames_ == 0 && is_closed_) Unmap();
+}
+
+// A mapping holds the device open: one that was unplugged cannot come back before.
+void Capture::Unmap() {
+  for (const Buffer& buffer : buffers_) munmap(buffer.start, buffer.length);
+  buffers_.clear();
+}
+
+// Takes the oldest held frame back where the driver has no buffer left to fill.
+bool Capture::Reclaim() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (held_.empty() || held_.size() + (has_newest_ ? 1 : 0) < buffers_.size()) return false;
+  CaptureFrame* oldest = held_.front();
+  held_.erase(held_.begin());
+  oldest->is_reclaimed_.store(true, std::memory_order_release);
+  Requeue(oldest->index_);
+  reclaimed_.fetch_add(1);
+  return true;
+}
+
+void Capture::Requeue(uint32_t index) {
   if (is_closed_ || !fault_.ok()) return;
   v4l2_buffer buffer = {};
   buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE, buffer.memory = V4L2_MEMORY_MMAP, buffer.index = index;
@@ -205,12 +236,11 @@ void Capture::Close() {
     fd_ = -1;
   }
   if (wake_fd_ >= 0) close(wake_fd_), wake_fd_ = -1;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (frames_ == 0) Unmap();
 }
 
-Capture::~Capture() {
-  Close();
-  for (const Buffer& buffer : buffers_) munmap(buffer.start, buffer.length);
-}
+Capture::~Capture() { Close(); }
 
 Status DescribeDevice(const std::string& path, DeviceDescription* description) {
   const int fd = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);

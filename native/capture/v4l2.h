@@ -30,7 +30,8 @@ struct CaptureFormat {
 
 class Capture;
 
-// One frame in driver memory. Its end gives the buffer back, unless the capture took it back before.
+// One frame in driver memory. Its end gives the buffer back. Where frames are held so long that the driver has no buffer
+// left, the capture takes the oldest back: the memory stays readable, but newer pictures are written into it.
 class CaptureFrame {
  public:
   CaptureFrame(std::shared_ptr<Capture> capture, uint32_t index, const uint8_t* data, uint64_t bytes, uint64_t captured_ns, uint64_t seq)
@@ -43,9 +44,13 @@ class CaptureFrame {
   uint64_t bytes() const { return bytes_; }
   uint64_t captured_ns() const { return captured_ns_; }
   uint64_t seq() const { return seq_; }
+  // Whether it was taken back. To be looked at after the last read of data().
+  bool is_reclaimed() const { return is_reclaimed_.load(std::memory_order_acquire); }
 
  private:
+  friend class Capture;
   std::shared_ptr<Capture> capture_;
+  std::atomic<bool> is_reclaimed_{false};
   uint32_t index_;
   const uint8_t* data_;
   uint64_t bytes_, captured_ns_, seq_;
@@ -61,9 +66,11 @@ class Capture : public std::enable_shared_from_this<Capture> {
 
   // Waits for a frame newer than the last one taken. CAMERA_LOST or CAMERA_STALLED when none will come.
   Status Take(std::unique_ptr<CaptureFrame>* frame);
-  // Ends the stream and every Take that waits. Frames that are out keep their memory.
+  // Ends the stream and every Take that waits. Frames that are out keep their memory, and with it the driver keeps the
+  // device; it is free when the last of them has ended.
   void Close();
   uint64_t dropped() const { return dropped_.load(); }
+  uint64_t reclaimed() const { return reclaimed_.load(); }
 
  private:
   friend class CaptureFrame;
@@ -76,7 +83,10 @@ class Capture : public std::enable_shared_from_this<Capture> {
   Status MapBuffers();
   void Loop();
   Status Dequeue();
-  void Requeue(uint32_t index);
+  void Release(const CaptureFrame* frame);
+  bool Reclaim();
+  void Requeue(uint32_t index);  // under mutex_
+  void Unmap();                  // under mutex_
   Status Fault(const char* code, const char* what, int error) const;
 
   std::string path_;
@@ -91,7 +101,9 @@ class Capture : public std::enable_shared_from_this<Capture> {
   bool has_newest_ = false, is_closed_ = false;
   Status fault_;
   uint64_t seq_ = 0;
-  std::atomic<uint64_t> dropped_{0};
+  std::vector<CaptureFrame*> held_;  // oldest first
+  size_t frames_ = 0;                // held or taken back: somebody may still read them
+  std::atomic<uint64_t> dropped_{0}, reclaimed_{0};
 };
 
 // What a device offers, for `gapcam cameras`.

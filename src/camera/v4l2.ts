@@ -20,6 +20,8 @@ class V4l2Camera implements Camera {
   #capture: NativeCapture | null = null
   #format: PixelFormat | 'jpeg' = 'yuyv'
   #geometry = { width: 0, height: 0, stride: 0 }
+  #reclaimed = 0
+  onWarning?: (error: Error) => void
 
   constructor(path: string, options: CameraOptions) {
     this.#path = path
@@ -51,6 +53,7 @@ class V4l2Camera implements Camera {
   async next(signal: AbortSignal): Promise<Frame | null> {
     const capture = this.#capture
     if (!capture || signal.aborted) throw new GapcamError('CAMERA_LOST', `camera ${this.#path} is closed`)
+    this.#warnOfReclaimed(capture)
     try {
       return this.#format === 'jpeg' ? await this.#decoded(await capture.next()) : this.#frameOf(await capture.next(), this.#format)
     } catch (error) {
@@ -60,6 +63,11 @@ class V4l2Camera implements Camera {
 
   async close(): Promise<void> {
     this.#capture?.close()
+  }
+
+  #warnOfReclaimed({ reclaimed }: NativeCapture): void {
+    if (reclaimed > this.#reclaimed) this.onWarning?.(new Error(`camera ${this.#path}: ${reclaimed} frames were not released in time and taken back`))
+    this.#reclaimed = reclaimed
   }
 
   #frameOf(captured: CapturedFrame, format: PixelFormat): Frame {

@@ -1,0 +1,80 @@
+// Runs in the virtual machine: gapcam on a real V4L2 driver, scene by scene. One JSON line a scene; the tests look at them.
+import { execFileSync, spawn } from 'node:child_process'
+import { chmodSync, chownSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const device = '/dev/video0'
+const run = ['run', `v4l2://${device}`, '--model', `${root}models/convnet-gap.onnx`, '--input-size', '32', '--broker', 'none', '--json', '--threads', '1']
+const control = (...args) => execFileSync('v4l2-ctl', ['-d', device, ...args], { encoding: 'utf8' })
+const tell = (scene, facts) => console.log(JSON.stringify({ scene, ...facts }))
+
+/** Starts gapcam, as `user` where one is given. */
+function gapcam(args, user) {
+  const program = spawn(process.execPath, [`${root}dist/cli/main.js`, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...(user ? { uid: user, gid: user } : {}) })
+  const state = { stdout: '', stderr: '' }
+  program.stdout.on('data', (data) => { state.stdout += data })
+  program.stderr.on('data', (data) => { state.stderr += data })
+  state.kill = (signal) => program.kill(signal)
+  state.ended = new Promise((resolve) => program.on('close', (status, signal) => resolve(status ?? signal)))
+  state.until = async (pattern) => {
+    for (let i = 0; i < 600 && !pattern.test(state.stderr); i++) await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return state
+}
+
+async function toTheEnd(scene, args, user) {
+  const program = gapcam(args, user)
+  const status = await program.ended
+  tell(scene, { status, stdout: program.stdout, stderr: program.stderr })
+}
+
+chmodSync(device, 0o660)
+chownSync(device, 0, 44) // video
+
+await toTheEnd('list', ['cameras', '--json'])
+for (const [name, fourcc] of [['yuyv', 'YUYV'], ['nv12', 'NV12'], ['rgb24', 'RGB3']]) {
+  control(`--set-fmt-video=width=640,height=480,pixelformat=${fourcc}`)
+  await toTheEnd(name, [...run, '--frames', '5'])
+}
+
+const lost = gapcam(run)
+await lost.until(/^camera {3}/m)
+control('-c', 'disconnect=1')
+await lost.until(/trying again/)
+await lost.until(/the camera is back/)
+await new Promise((resolve) => setTimeout(resolve, 1500))
+lost.kill('SIGINT')
+tell('disconnect', { status: await lost.ended, stderr: lost.stderr })
+
+const holder = spawn('v4l2-ctl', ['-d', device, '--stream-mmap', '--stream-count=100000'], { stdio: 'ignore' })
+await new Promise((resolve) => setTimeout(resolve, 3000))
+await toTheEnd('busy', run)
+await toTheEnd('busy list', ['cameras'])
+holder.kill('SIGKILL')
+await new Promise((resolve) => holder.on('close', resolve))
+
+await toTheEnd('no permission', run, 65534)
+await toTheEnd('no permission list', ['cameras'], 65534)
+
+// Frames that nobody releases: taken back, so that the camera goes on; what is read from one then is refused.
+const { openV4l2 } = await import(`${root}dist/camera/v4l2.js`)
+const camera = openV4l2(device, {})
+let warning = ''
+camera.onWarning = (error) => { warning = error.message }
+const signal = new AbortController().signal
+await camera.open(signal)
+const held = []
+for (let i = 0; i < 8; i++) held.push(await camera.next(signal))
+let refusal = 'none'
+try {
+  held[0].copyTo(new Uint8Array(640 * 480 * 3))
+} catch (error) {
+  refusal = error.message
+}
+const seqs = held.map(({ seq }) => seq)
+for (const frame of held) frame.release()
+const after = await camera.next(signal)
+after.release()
+tell('held', { warning, refusal, seqs, next: after.seq, dropped: camera.dropped })
+await camera.close()

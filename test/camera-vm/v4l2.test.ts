@@ -1,0 +1,69 @@
+/** A real V4L2 driver (the kernel's vivid) in a virtual machine: formats, loss and return, a busy device, rights. */
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { endAll, jsonLines, launch } from '../process.js'
+import { projectRoot } from '../shared.js'
+
+interface Scene {
+  scene: string
+  status: number
+  stdout: string
+  stderr: string
+  [fact: string]: unknown
+}
+
+const scenes = new Map<string, Scene>()
+const scene = (name: string): Scene => scenes.get(name)!
+const here = join(projectRoot, 'test/camera-vm')
+
+beforeAll(async () => {
+  const vm = launch(join(here, 'camera-vm'), [join(projectRoot, '.cache/camera-vm'), '280', process.execPath, join(here, 'guest.mjs')], { cwd: projectRoot })
+  const status = await vm.ended
+  for (const line of jsonLines<Scene>(vm.stdout().split('\n').filter((text) => text.startsWith('{')).join('\n'))) scenes.set(line.scene, line)
+  expect(status, `${vm.stdout()}\n${vm.stderr()}`).toBe(0)
+}, 300_000)
+afterAll(endAll)
+
+it('gapcam cameras lists the device with its formats', () => {
+  const [camera] = jsonLines<{ uri: string; usable: boolean; driver: string; formats: { format: string; sizes: string[] }[] }>(scene('list').stdout)
+  expect(camera).toMatchObject({ uri: 'v4l2:///dev/video0', usable: true, driver: 'vivid' })
+  expect(camera!.formats.map(({ format }) => format)).toEqual(expect.arrayContaining(['YUYV', 'NV12', 'RGB3', 'GREY']))
+})
+
+describe.each(['yuyv', 'nv12', 'rgb24'])('gapcam run in %s', (format) => {
+  it('opens the camera in the format that was set, and classifies its frames natively', () => {
+    const { status, stderr } = scene(format)
+    expect(status, stderr).toBe(0)
+    expect(stderr).toMatch(new RegExp(`^camera {3}cam0: vivid.*, 640 x 480 ${format}$`, 'm'))
+    expect(stderr).toMatch(/^5 frames classified by native .* 0 unusable, 0 camera recoveries/m)
+  })
+})
+
+it('a camera that is unplugged is reported, and taken up again by itself when it is back', () => {
+  const { status, stderr } = scene('disconnect')
+  expect(status, stderr).toBe(130)
+  expect(stderr).toMatch(/"code":"CAMERA_LOST".*trying again/)
+  expect(stderr).toMatch(/the camera is back/)
+  expect(stderr).toMatch(/[1-9]\d* camera recoveries/)
+})
+
+it('a camera that another program holds: status 3, with that program\'s name and number', () => {
+  expect(scene('busy').status).toBe(3)
+  expect(scene('busy').stderr).toMatch(/camera \/dev\/video0: held by another process \(pid \d+, v4l2-ctl\)/)
+  expect(scene('busy list').stdout).toMatch(/open in another process \(pid \d+, v4l2-ctl\)/)
+})
+
+it('a camera that the user may not open: status 3, with the group that may', () => {
+  expect(scene('no permission').status).toBe(3)
+  expect(scene('no permission').stderr).toMatch(/belongs to group video/)
+  expect(scene('no permission').stderr).toMatch(/usermod -aG video/)
+  expect(scene('no permission list').stdout).toMatch(/no permission; the device belongs to group video/)
+})
+
+it('frames that nobody releases are taken back and counted, and the camera goes on', () => {
+  const { warning, refusal, seqs, next } = scene('held') as Scene & { seqs: number[]; next: number }
+  expect(warning).toMatch(/\d+ frames were not released in time and taken back/)
+  expect(refusal).toMatch(/held too long and taken back/)
+  expect(seqs).toEqual([...seqs].sort((a, b) => a - b))
+  expect(next).toBeGreaterThan(seqs.at(-1)!)
+})

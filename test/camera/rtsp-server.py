@@ -1,0 +1,21 @@
+# A real RTSP server for the tests: GStreamer's, on loopback, on the port given. Serves /bird: a photograph as H.264.
+# Says "ready" when it listens.
+import sys
+import gi
+gi.require_version('Gst', '1.0')
+gi.require_version('GstRtspServer', '1.0')
+from gi.repository import GLib, Gst, GstRtspServer
+
+Gst.init(None)
+server = GstRtspServer.RTSPServer()
+server.set_address('127.0.0.1')
+server.set_service(sys.argv[1])
+factory = GstRtspServer.RTSPMediaFactory()
+factory.set_launch(
+    f'( multifilesrc location="{sys.argv[2]}" loop=true caps="image/jpeg,framerate=10/1" ! jpegdec ! videoconvert ! '
+    'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 pt=96 )')
+factory.set_shared(True)
+server.get_mount_points().add_factory('/bird', factory)
+server.attach(None)
+print('ready', flush=True)
+GLib.MainLoop().run()
