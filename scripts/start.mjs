@@ -21,14 +21,16 @@ async function start() {
     process.exitCode = status || 1
     return
   }
-  process.off('SIGINT', stop)
-  process.off('SIGTERM', stop)
+  const { main } = await import('../dist/cli/main.js')
   if (status !== 0) {
     process.exitCode = status
     return
   }
-  const { main } = await import('../dist/cli/main.js')
-  await main(['run', ...process.argv.slice(2)])
+  // gapcam listens to signals from here on; it begins to before main returns its promise.
+  const ended = main(['run', ...process.argv.slice(2)])
+  process.off('SIGINT', stop)
+  process.off('SIGTERM', stop)
+  await ended
 }
 
 if (major < 20) {

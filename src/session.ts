@@ -34,7 +34,11 @@ export interface Model {
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<Model> {
   if (typeof path !== 'string' || path === '') throw expected('a file name', 'path', path)
   const { engine: choice = 'auto', ...engineOptions } = options
-  const engine = await openEngine(path, choice, engineOptions)
+  return modelOf(await openEngine(path, choice, engineOptions))
+}
+
+/** The session of an engine that is open; closing it closes the engine. */
+export function modelOf(engine: Engine): Model {
   return new EngineModel(engine)
 }
 

@@ -13,7 +13,7 @@ import { configFrom, type FlagValues } from './flags.js'
 import { findManifest } from '../model/manifest.js'
 import { loadModel, type LoadedModel } from '../model/onnx.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
-import { startProgress } from './progress.js'
+import { startProgress, type Progress } from './progress.js'
 import { macsOf } from '../model/report.js'
 import type { EngineName } from '../prediction.js'
 import type { InputSize } from '../tensor.js'
@@ -73,18 +73,24 @@ interface BenchOptions {
 
 async function benchAll(files: readonly string[], options: BenchOptions): Promise<BenchResult[]> {
   const results: BenchResult[] = []
-  const progress = startProgress('bench', files.length * options.threads.length)
-  for (const [i, file] of files.entries()) {
-    for (const [j, threads] of options.threads.entries()) {
-      results.push(...await benchOne(file, threads, options))
-      progress.update(i * options.threads.length + j + 1)
+  const secondsEach = options.seconds * options.engines.length
+  const progress = startProgress('bench', files.length * options.threads.length * secondsEach)
+  let done = 0
+  try {
+    for (const file of files) {
+      for (const threads of options.threads) {
+        const before = done
+        results.push(...await benchOne(file, threads, options, { ...progress, update: (seconds) => progress.update(before + Math.min(seconds, secondsEach)) }))
+        done += secondsEach
+      }
     }
+  } finally {
+    progress.stop()
   }
-  progress.stop()
   return results
 }
 
-async function benchOne(file: string, threads: number, { engines: names, seconds, inputSize: asked }: BenchOptions): Promise<BenchResult[]> {
+async function benchOne(file: string, threads: number, { engines: names, seconds, inputSize: asked }: BenchOptions, progress: Progress): Promise<BenchResult[]> {
   const model = await loadModel(file)
   const inputSize = asked ?? await openSize(model)
   const engines: Engine[] = []
@@ -92,7 +98,7 @@ async function benchOne(file: string, threads: number, { engines: names, seconds
   try {
     for (const engine of engines) fill(engine.inputs)
     const peak = measuredPeak()
-    const times = await takeTurns(engines, seconds * engines.length)
+    const times = await takeTurns(engines, seconds * engines.length, progress)
     const macs = macsOf(model, inputSize)
     const first = Math.min(...times[0]!)
     return engines.map((engine, i) => resultOf(file, engine, threads, times[i]!, { first, macs, peak }))
@@ -134,11 +140,12 @@ function measuredPeak(): number | null {
   return 'addon' in loaded ? loaded.addon.measurePeak() : null
 }
 
-/** Rounds of ten runs an engine, until the time is up; milliseconds of every run, by engine. */
-async function takeTurns(engines: readonly Engine[], seconds: number): Promise<number[][]> {
+/** Rounds of ten runs an engine, until the time is up; milliseconds of every run, by engine. Progress counts seconds. */
+async function takeTurns(engines: readonly Engine[], seconds: number, progress: Progress): Promise<number[][]> {
   const times = engines.map((): number[] => [])
   for (const engine of engines) for (let i = 0; i < 3; i++) await engine.run()
-  const end = performance.now() + seconds * 1000
+  const began = performance.now()
+  const end = began + seconds * 1000
   do {
     for (const [i, engine] of engines.entries()) {
       for (let run = 0; run < 10; run++) {
@@ -146,6 +153,7 @@ async function takeTurns(engines: readonly Engine[], seconds: number): Promise<n
         await engine.run()
         times[i]!.push(performance.now() - start)
       }
+      progress.update((performance.now() - began) / 1000)
     }
   } while (performance.now() < end)
   return times

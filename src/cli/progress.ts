@@ -12,7 +12,11 @@ const delayMs = 2000
 export function startProgress(what: string, total: number): Progress {
   if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined }
   const started = performance.now()
-  const bar = new cliProgress.SingleBar({ format: `${what} {bar} {percentage}% | {eta} s left`, stream: process.stderr, clearOnComplete: true, hideCursor: true }, cliProgress.Presets.shades_classic)
+  // The bar's own handler of signals would swallow the first Ctrl-C; without one, no cursor may be hidden either.
+  const bar = new cliProgress.SingleBar(
+    { format: `${what} {bar} {percentage}% | {eta} s left`, stream: process.stderr, clearOnComplete: true, hideCursor: false, gracefulExit: false },
+    cliProgress.Presets.shades_classic,
+  )
   let isShown = false
   return {
     update(done) {

@@ -38,8 +38,6 @@ export async function untilSignal(work: (stop: Stop) => Promise<void>): Promise<
     await work({ signal: controller.signal, isStdoutClosed: () => isStdoutClosed })
   } catch (error) {
     if (!controller.signal.aborted) throw error
-  } finally {
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
   }
+  // The handlers stay: the second of two signals may come while the process winds down.
 }

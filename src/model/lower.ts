@@ -69,6 +69,10 @@ class Lowering {
     const shape = value.shape as readonly number[]
     const readers = this.#graph.nodes.filter((node) => node.inputs.includes(name))
     const form: Form = shape.length === 4 && readers.every((node) => node.op !== 'Transpose' && node.op !== 'Reshape') ? 'nhwc' : 'plain'
+    if (shape.some((size) => size < 1)) {
+      this.#unsupported.push({ node: name, op: 'input', reason: `its shape [${shape.join(', ')}] is empty` })
+      return
+    }
     const tensor = this.#newTensor(name, form === 'nhwc' ? nhwcShape(shape) : shape)
     this.#forms.set(name, { [form]: tensor })
     this.#inputs.push({ name, tensor, layout: form === 'nhwc' ? 'nhwc' : 'none' })

@@ -1,6 +1,7 @@
 /** Operators that only move elements: renamed bytes where they can be, strided copies where not. */
 import { elementCount } from '../../tensor.js'
 import { numbersOf } from '../graph.js'
+import { dataTypes } from '../onnx-tensor.js'
 import { concatenated, gathered, permutation, resolvePad, resolveSlice, splitParts } from '../shapes/movement.js'
 import { normalAxis, stridesOf, Unsupported } from '../view.js'
 import { commonForm } from './elementwise.js'
@@ -44,6 +45,13 @@ function mergeLoops({ size, inStride, outStride }: Loops): Loops {
 /** Reshape and its kin: the same bytes under other sizes. */
 function lowerReshape(context: LowerContext): void {
   context.alias(0, 'plain', context.input(0, 'plain'))
+}
+
+/** The native engine computes in float32 alone, so the only cast left to it is none. */
+function lowerCast(context: LowerContext): void {
+  const type = context.view.node.op === 'Cast' ? dataTypes[context.view.int('to', 0)] : context.view.input(1).type
+  if (type !== 'float32') throw new Unsupported(`it casts to ${type ?? 'an unknown type'}`)
+  lowerReshape(context)
 }
 
 const isPermutation = (perm: readonly number[], other: readonly number[]): boolean => perm.join() === other.join()
@@ -234,6 +242,7 @@ const entry = (op: string, lower: Operator['lower'], limits = ''): Operator => (
 
 export const movementOperators: readonly Operator[] = [
   ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Dropout'].map((op) => entry(op, lowerReshape, op === 'Reshape' ? 'target sizes constant' : '')),
+  ...['Cast', 'CastLike'].map((op) => entry(op, lowerCast, 'from float32 to float32')),
   entry('Transpose', lowerTranspose), entry('Slice', lowerSlice, 'bounds constant'), entry('Split', lowerSplit, 'sizes constant'),
   entry('Concat', lowerConcat), entry('Expand', lowerExpand, 'target sizes constant'), entry('Tile', lowerTile, 'repeats constant'), entry('Pad', lowerPad, 'pads constant'),
   entry('Gather', lowerGather, 'indices constant'), entry('ChannelShuffle', lowerChannelShuffle),

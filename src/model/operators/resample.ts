@@ -55,7 +55,7 @@ function tapsAlong(view: NodeView, size: number, target: number, scale: number):
     return places.map((x) => [{ index: clamp(round(x), size), weight: 1 }])
   }
   const stretch = view.int('antialias', 0) === 1 && scale < 1 ? 1 / scale : 1
-  const isExclusive = view.int('exclude_outside', 0) === 1 || stretch > 1
+  const isExclusive = view.int('exclude_outside', 0) === 1
   if (mode === 'linear' || mode === 'bilinear') return places.map((x) => filtered(x, size, 1, stretch, isExclusive, (d) => Math.max(0, 1 - d)))
   if (mode === 'cubic') return places.map((x) => filtered(x, size, 2, stretch, isExclusive, cubic(view.float('cubic_coeff_a', -0.75))))
   throw new Unsupported(`its mode is ${mode}`)
@@ -89,7 +89,7 @@ function roundingOf(mode: string): (x: number) => number {
 
 const clamp = (index: number, size: number): number => Math.min(Math.max(index, 0), size - 1)
 
-/** Samples within `radius` of x (stretched for antialiasing), the edge repeated, or left out and the rest rescaled. */
+/** Samples within `radius` of x (stretched for antialiasing, and rescaled), the edge repeated, or left out and the rest rescaled. */
 function filtered(x: number, size: number, radius: number, stretch: number, isExclusive: boolean, kernel: (distance: number) => number): Taps[number] {
   const reach = radius * stretch
   const taps = []
@@ -99,7 +99,7 @@ function filtered(x: number, size: number, radius: number, stretch: number, isEx
     taps.push({ index: clamp(index, size), weight })
   }
   const total = taps.reduce((sum, tap) => sum + tap.weight, 0)
-  return isExclusive ? taps.map(({ index, weight }) => ({ index, weight: weight / total })) : taps
+  return isExclusive || stretch > 1 ? taps.map(({ index, weight }) => ({ index, weight: weight / total })) : taps
 }
 
 /** Keys' cubic convolution kernel with coefficient a (R. Keys, 1981). */

@@ -27,6 +27,7 @@ function isIdentity(index: GraphIndex, node: Node): boolean {
     case 'Dropout': return !node.outputs.slice(1).some((output) => output !== '' && index.readers(output).length > 0)
     case 'Sum': case 'Max': case 'Min': case 'Mean': case 'Concat': return node.inputs.length === 1
     case 'Reshape': case 'Flatten': case 'Squeeze': case 'Unsqueeze': case 'Expand': return sameShape
+    case 'Cast': case 'CastLike': return index.graph.values.get(input)?.type === index.graph.values.get(node.outputs[0]!)?.type
     case 'Transpose': return permutation(index.view(node)).every((axis, i) => axis === i)
     case 'Slice': return sameShape && resolves(() => resolveSlice(index.view(node)).steps.every((step) => step === 1))
     case 'Pad': return resolves(() => { const { before, after } = resolvePad(index.view(node)); return [...before, ...after].every((pad) => pad === 0) })

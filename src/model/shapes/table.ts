@@ -3,6 +3,7 @@
  * `Unsupported` with the reason; the same resolvers serve the lowering to steps.
  */
 import { elementCount, type TensorType } from '../../tensor.js'
+import { numbersOf } from '../graph.js'
 import { dataTypes } from '../onnx-tensor.js'
 import { broadcastShapes, normalAxis, Unsupported, type NodeView } from '../view.js'
 import { concatenated, flattened, gathered, permutation, reshaped, resolvePad, resolveSlice, splitParts, squeezed, unsqueezed } from './movement.js'
@@ -92,6 +93,13 @@ const quantizeType = (view: NodeView): TensorType => {
 }
 
 const reduced = ['Sum', 'Mean', 'Max', 'Min', 'L1', 'L2', 'SumSquare', 'Prod', 'LogSum', 'LogSumExp'].map((name) => [`Reduce${name}`, reduce] as const)
+/** Nothing at inference. A training_mode that is set, or not known, drops values at random. */
+function dropout(view: NodeView): readonly Inferred[] {
+  const mode = view.optional(2)
+  if (mode && !(mode.constant && numbersOf(mode.constant)[0] === 0)) throw new Unsupported('it is of training')
+  return view.node.outputs.length > 1 ? [...like(view, view.shape(0)), ...like(view, view.shape(0), 'bool')] : same(view)
+}
+
 const samed = [
   'Relu', 'Clip', 'LeakyRelu', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Swish', 'Tanh', 'Elu', 'Selu', 'Celu', 'Softplus', 'Softsign', 'ThresholdedRelu',
   'Mish', 'Erf', 'Gelu', 'Exp', 'Log', 'Sqrt', 'Abs', 'Neg', 'Reciprocal', 'Floor', 'Ceil', 'Round', 'Sign', 'Not', 'Sin', 'Cos',
@@ -106,7 +114,7 @@ export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeR
   ['MatMul', matMul], ['Gemm', gemm],
   // Only the first output of these is computed; the others are of training.
   ['BatchNormalization', same],
-  ['Dropout', (view) => (view.node.outputs.length > 1 ? [...like(view, view.shape(0)), ...like(view, view.shape(0), 'bool')] : same(view))],
+  ['Dropout', dropout],
   ['Reshape', (view) => like(view, reshaped(view))],
   ['Flatten', (view) => like(view, flattened(view))],
   ['Squeeze', (view) => like(view, squeezed(view))],
