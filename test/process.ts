@@ -9,6 +9,8 @@ export interface Running {
   /** Resolves with the first match in what was printed on both streams so far or from now on; rejects when the program ends before. */
   until(pattern: RegExp, timeoutMs?: number): Promise<RegExpMatchArray>
   kill(signal: NodeJS.Signals): void
+  /** Writes to its stdin, where that is a pipe. */
+  type(text: string): void
   /** The exit status, or the signal's name. */
   readonly ended: Promise<number | NodeJS.Signals>
 }
@@ -52,7 +54,7 @@ export function launch(command: string, args: readonly string[], options: SpawnO
     waiting.add(look)
     look()
   })
-  return { pid: child.pid ?? 0, stdout: () => stdout, stderr: () => stderr, until, kill: (signal) => void child.kill(signal), ended }
+  return { pid: child.pid ?? 0, stdout: () => stdout, stderr: () => stderr, until, kill: (signal) => void child.kill(signal), type: (text) => void child.stdin?.write(text), ended }
 }
 
 /** Runs `gapcam` with these arguments; the environment is ours without GAPCAM_* settings, and what `env` adds. */

@@ -1,8 +1,9 @@
 /** The flags that several commands share, and the way from them to a configuration. */
 import { fileURLToPath } from 'node:url'
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { loadConfig, scalar, type LoadedConfig } from '../config/config.js'
-import { configKeys } from '../config/schema.js'
+import { loadConfig, nearestOf, scalar, type LoadedConfig } from '../config/config.js'
+import { configKeys, type CameraConfig } from '../config/schema.js'
+import { GapcamError } from '../errors.js'
 
 /** Flags by the configuration key that they set. */
 const flags: Readonly<Record<string, string>> = {
@@ -33,10 +34,34 @@ function collect(text: string, previous: Record<string, unknown>): Record<string
 /** Flags of one camera, for `run` and `classify`. */
 export function addCameraFlags(command: Command): Command {
   return command
-    .option('--camera <id>', 'name of the camera in topics', 'cam0')
+    .option('--camera <id>', 'name of the camera in topics (default: cam0); of several in a file, the one to take')
     .option('--roi <x,y,w,h>', 'part of the frame to look at, each from 0 to 1')
     .option('--fps <n>', 'most frames a second')
     .option('--loop', 'start again at the end of a file or folder')
+}
+
+/**
+ * The cameras of a run: those of the configuration, with what the flags say of each. A SOURCE replaces them all. A
+ * camera without a source (none was configured) has '' there.
+ */
+export function camerasFrom(configured: readonly CameraConfig[], source: string | undefined, values: FlagValues): readonly CameraConfig[] {
+  const { id, source: _source, ...view } = cameraOfFlags(values)
+  if (source !== undefined) return [{ ...view, id: id ?? 'cam0', source }]
+  if (configured.length === 0) return [{ ...view, id: id ?? 'cam0', source: '' }]
+  if (configured.length === 1) return [{ ...configured[0]!, ...view, ...(id === undefined ? {} : { id }) }]
+  if (id !== undefined && !configured.some((camera) => camera.id === id)) {
+    const nearest = nearestOf(id, configured.map((camera) => camera.id))
+    throw new GapcamError('USAGE', `--camera: ${id} is none of the cameras ${configured.map((camera) => camera.id).join(', ')}${nearest === null ? '' : `; did you mean ${nearest}?`}`)
+  }
+  return configured.filter((camera) => id === undefined || camera.id === id).map((camera) => ({ ...camera, ...view }))
+}
+
+/** What flags say of a camera, through the schema; its id only where --camera gives one. */
+function cameraOfFlags(values: FlagValues): Partial<CameraConfig> {
+  const { camera: id, roi, fps, loop } = values
+  const given = { id: id ?? 'cam0', source: '', ...(roi === undefined ? {} : { roi }), ...(fps === undefined ? {} : { fps: Number(fps) }), ...(loop === true ? { loop } : {}) }
+  const { id: _id, ...camera } = loadConfig({ flags: { cameras: [given] }, environment: {} }).config.cameras[0]!
+  return id === undefined ? camera : { ...camera, id: String(id) }
 }
 
 /** Options as commander parsed them: flag names in camel case. */

@@ -12,9 +12,9 @@ const delayMs = 2000
 export function startProgress(what: string, total: number): Progress {
   if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined }
   const started = performance.now()
-  // The bar's own handler of signals would swallow the first Ctrl-C; without one, no cursor may be hidden either.
+  // The bar's own handler of signals would swallow the first Ctrl-C; without one, cursor and wrapping stay as they are.
   const bar = new cliProgress.SingleBar(
-    { format: `${what} {bar} {percentage}% | {eta} s left`, stream: process.stderr, clearOnComplete: true, hideCursor: false, gracefulExit: false },
+    { format: `${what} {bar} {percentage}% | {eta} s left`, stream: process.stderr, clearOnComplete: true, linewrap: true, gracefulExit: false },
     cliProgress.Presets.shades_classic,
   )
   let isShown = false

@@ -15,24 +15,17 @@ import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
 import type { ConnectOptions } from '../publish/mqtt.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
 import { run } from '../runtime.js'
-import { addCameraFlags, addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
+import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 import { untilSignal, type Stop } from './signals.js'
 
 export function runCommand(program: Command): void {
   const command = program.command('run', { isDefault: false }).description('classify what cameras see and publish it').argument('[source]', 'camera URI, picture, folder or video')
   addCameraFlags(addFlags(command)).action(async (source: string | undefined, values: FlagValues) => {
-    const { config } = configFrom(values, cameraFlags(source, values))
-    await untilSignal((stop) => runAll(config, stop))
+    const { config } = configFrom(values)
+    const cameras = camerasFrom(config.cameras, source, values)
+    await untilSignal((stop) => runAll({ ...config, cameras: [...cameras] }, stop))
   })
-}
-
-/** The flags of one camera as a list of cameras; nothing where the configuration brings its own. */
-function cameraFlags(source: string | undefined, values: FlagValues): Record<string, unknown> {
-  if (source === undefined && values['roi'] === undefined && values['fps'] === undefined) return {}
-  const camera = { id: values['camera'], source: source ?? '' }
-  const extra = { ...(values['roi'] === undefined ? {} : { roi: values['roi'] }), ...(values['fps'] === undefined ? {} : { fps: Number(values['fps']) }), ...(values['loop'] === true ? { loop: true } : {}) }
-  return { cameras: [{ ...camera, ...extra }] }
 }
 
 async function runAll(config: Config, stop: Stop): Promise<void> {
@@ -73,15 +66,15 @@ async function runStages(config: Config, stop: Stop, closers: (() => Promise<voi
 
 /** The configured cameras; else the first that works; else the photographs that come with gapcam. */
 async function camerasOf(config: Config, signal: AbortSignal): Promise<readonly CameraConfig[]> {
-  if (config.cameras.length > 0 && config.cameras.every(({ source }) => source !== '')) return config.cameras
+  if (config.cameras.every(({ source }) => source !== '')) return config.cameras
   const [given] = config.cameras
   const found = await findFirstCamera(signal)
-  if ('uri' in found) return [{ id: 'cam0', ...given, source: found.uri }]
+  if ('uri' in found) return [{ ...given!, source: found.uri }]
   const folder = fileURLToPath(new URL('../../models/photos', import.meta.url))
   if (!existsSync(folder)) throw new GapcamError('CAMERA_NOT_FOUND', `there is no camera that works: ${found.reasons.join('; ')}`)
   for (const reason of found.reasons) process.stderr.write(`no camera: ${reason}\n`)
   // Each photograph stays for three seconds, so that its label settles.
-  return [{ id: 'cam0', holdMs: 3000, loop: true, ...given, source: folder }]
+  return [{ holdMs: 3000, loop: true, ...given!, source: folder }]
 }
 
 function connection({ mqtt }: Config): ConnectOptions | null {
@@ -154,7 +147,7 @@ function writeSettled(isJson: boolean, camera: string, decision: Decision, predi
   if (isJson) {
     writeJson({
       ts, camera, label, score: rounded(score), prev, ...(reason ? { reason } : {}), top: top.map((entry) => ({ ...entry, score: rounded(entry.score) })),
-      ...(prediction ? { engine: prediction.engine, target: prediction.target, engineReason, ms: mapValues(prediction.timings, rounded) } : {}),
+      ...(prediction ? { engine: prediction.engine, target: prediction.target, engineReason, ms: mapValues(prediction.timings, (ms) => Math.round(ms * 1000) / 1000) } : {}),
     })
   } else process.stdout.write(`${ts.slice(11, 19)}  ${camera.padEnd(8)} ${score.toFixed(3)}  ${label}${reason ? ` (${reason.replace(/_/g, ' ')})` : ''}\n`)
 }

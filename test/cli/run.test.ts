@@ -98,6 +98,30 @@ describe('what it is given', () => {
     expect(Math.max(...counts)).toBeLessThanOrEqual(2 * Math.min(...counts))
   })
 
+  describe('flags say more of the cameras that a file has', () => {
+    const file = join(folder, 'two.yaml')
+    const settled = async (...flags: string[]): Promise<{ status: unknown; stderr: string; cameras: string[] }> => {
+      writeFileSync(file, `mqtt: { broker: none }\nframes: 24\ncameras:\n  - { id: porch, source: "${bird}", loop: true }\n  - { id: hall, source: "${bird}", loop: true }\n`)
+      const run = gapcam(['run', '--config', file, '--json', ...flags])
+      const status = await run.ended
+      return { status, stderr: run.stderr(), cameras: [...new Set(jsonLines<{ camera: string }>(run.stdout()).map(({ camera }) => camera))].sort() }
+    }
+
+    it('none is lost to --fps, --roi or --loop', async () => {
+      expect(await settled('--fps', '20', '--roi', '0.1,0.1,0.8,0.8')).toMatchObject({ status: 0, cameras: ['hall', 'porch'] })
+    })
+
+    it('--camera takes one, SOURCE takes their place', async () => {
+      expect(await settled('--camera', 'hall')).toMatchObject({ status: 0, cameras: ['hall'] })
+      expect(await settled(photos, '--loop')).toMatchObject({ status: 0, cameras: ['cam0'] })
+    })
+
+    it('a name that none has is a usage error with the nearest', async () => {
+      const { status, stderr } = await settled('--camera', 'hal')
+      expect([status, stderr]).toEqual([2, expect.stringContaining('did you mean hall?')])
+    })
+  })
+
   it('a corrupt and an empty picture in a folder are reported, and the others go on', async () => {
     const mixed = mkdtempSync(join(folder, 'mixed-'))
     copyFileSync(bird, join(mixed, 'a.jpg'))
