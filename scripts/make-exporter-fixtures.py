@@ -71,6 +71,16 @@ def write_torch(folder):
         ('timm-script', timm_network(), {'dynamo': False, 'opset_version': 11}),
     ]:
         torch.onnx.export(model, (picture,), str(folder / f'{name}.onnx'), input_names=['input'], output_names=['logits'], **options)
+        without_traces(folder / f'{name}.onnx')
+
+
+def without_traces(path):
+    """Takes out the stack traces that the default exporter notes: they name files of the machine that exported."""
+    import onnx
+    model = onnx.load(str(path), load_external_data=False)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    path.write_bytes(model.SerializeToString())
 
 
 def write_tf(folder):

@@ -28,13 +28,14 @@ const inPlaceKinds = new Set(['elementwise', 'binary'])
 export function planMemory(draft: Draft): MemoryPlan {
   const blocks = blocksOf(draft)
   const unique = [...new Set(blocks.values())]
-  const arenaBytes = place(unique)
+  const lowerBoundBytes = lowerBound(unique, draft.steps.length)
+  const arenaBytes = unique.length === 0 ? 0 : place(unique, lowerBoundBytes)
   const offsets = new Map<TensorId, number>()
   draft.tensors.forEach((tensor, id) => {
     const block = blocks.get(tensor.root)
     if (block) offsets.set(id, block.offset)
   })
-  return { offsets, arenaBytes, lowerBoundBytes: lowerBound(unique, draft.steps.length) }
+  return { offsets, arenaBytes, lowerBoundBytes }
 }
 
 /** A block for each root tensor of the arena; two roots share one where a step works in place. */
@@ -75,17 +76,59 @@ function canReuse(draft: Draft, blocks: ReadonlyMap<TensorId, Block>, pinned: Re
   return block !== undefined && block.last === at && !pinned.has(root) && shape.join() === tensors[output]!.shape.join() && draftBytes(tensors[root]!) === draftBytes(tensors[output]!)
 }
 
-/** Largest first, each into the smallest gap between the blocks that live at the same time; the arena's size. */
-function place(blocks: readonly Block[]): number {
-  const placed: Block[] = []
-  for (const block of [...blocks].sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {
-    const neighbours = placed.filter((other) => other.first <= block.last && block.first <= other.last).sort((a, b) => a.offset - b.offset)
-    block.offset = bestGap(neighbours, block.bytes)
-    placed.push(block)
+/** How many orders are tried before the best one is taken; each costs well under a millisecond. */
+const attempts = 200
+
+/**
+ * Places blocks one after the other, largest first; the arena's size. Where that is more than the bound, the block that
+ * sticks out is placed first, and so on: what is hard to place must not find the good places taken.
+ */
+function place(blocks: readonly Block[], bound: number): number {
+  let order = [...blocks].sort((a, b) => b.bytes - a.bytes || a.first - b.first)
+  let least = Infinity
+  let best: readonly number[] = []
+  for (let attempt = 0; attempt < attempts && least > bound; attempt++) {
+    placeInOrder(order, attempt % 2 === 0 ? bestGap : lowestGap)
+    const top = order.reduce((highest, block) => (endOf(block) > endOf(highest) ? block : highest))
+    if (endOf(top) < least) {
+      least = endOf(top)
+      best = blocks.map(({ offset }) => offset)
+    }
+    // To the very front, or half the way, so that the orders differ.
+    order = attempt % 4 < 2 ? movedTo(order, top, 0) : movedTo(order, top, Math.floor(order.indexOf(top) / 2))
   }
-  return placed.reduce((end, block) => Math.max(end, block.offset + block.bytes), 0)
+  blocks.forEach((block, i) => { block.offset = best[i]! })
+  return least
 }
 
+function movedTo(order: readonly Block[], block: Block, at: number): Block[] {
+  const rest = order.filter((other) => other !== block)
+  return [...rest.slice(0, at), block, ...rest.slice(at)]
+}
+
+const endOf = ({ offset, bytes }: Block): number => offset + bytes
+
+/** Each block into a gap between the blocks that live at the same time. */
+function placeInOrder(order: readonly Block[], gapFor: (neighbours: readonly Block[], bytes: number) => number): void {
+  const placed: Block[] = []
+  for (const block of order) {
+    const neighbours = placed.filter((other) => other.first <= block.last && block.first <= other.last).sort((a, b) => a.offset - b.offset)
+    block.offset = gapFor(neighbours, block.bytes)
+    placed.push(block)
+  }
+}
+
+/** The first place that is large enough. */
+function lowestGap(neighbours: readonly Block[], bytes: number): number {
+  let end = 0
+  for (const { offset, bytes: taken } of neighbours) {
+    if (offset - end >= bytes) return end
+    end = Math.max(end, offset + taken)
+  }
+  return end
+}
+
+/** The smallest place that is large enough. */
 function bestGap(neighbours: readonly Block[], bytes: number): number {
   let end = 0
   let best = -1
