@@ -76,7 +76,7 @@ int64_t Trespass(Executor& executor) {
 // Hands the bytes to the reader in a block of exactly their size, and runs what it accepts.
 Fate Feed(const Bytes& bytes, const Target& target) {
   const std::unique_ptr<uint8_t[]> block(new uint8_t[bytes.size()]);
-  std::memcpy(block.get(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(block.get(), bytes.data(), bytes.size());
   Plan plan;
   const gapcam::Status status = gapcam::ReadPlan(block.get(), bytes.size(), &plan);
   if (!status.ok()) {
@@ -120,15 +120,15 @@ void Put(Bytes* bytes, size_t at, T value) { std::memcpy(bytes->data() + at, &va
 // Where the constants begin: what lies before them decides where a run reads and writes.
 size_t ConstantsAt(const Bytes& plan) { return static_cast<size_t>(Get<uint64_t>(plan, 48)); }
 
-void MutateByte(Bytes* plan, Random& random) {
-  const auto limit = static_cast<uint32_t>(random.Chance(85) ? ConstantsAt(*plan) : plan->size());
+void MutateByte(Bytes* plan, size_t constants_at, Random& random) {
+  const auto limit = static_cast<uint32_t>(random.Chance(85) ? constants_at : plan->size());
   const uint32_t at = random.Between(0, limit - 1);
   (*plan)[at] = random.Chance(50) ? static_cast<uint8_t>(random.Next()) : static_cast<uint8_t>((*plan)[at] ^ (1u << random.Between(0, 7)));
 }
 
 // A 32-bit field becomes a number of the kind that breaks sums, products and comparisons.
-void MutateField(Bytes* plan, Random& random) {
-  const uint32_t at = 4 * random.Between(2, static_cast<uint32_t>(ConstantsAt(*plan)) / 4 - 1), old = Get<uint32_t>(*plan, at);
+void MutateField(Bytes* plan, size_t constants_at, Random& random) {
+  const uint32_t at = 4 * random.Between(2, static_cast<uint32_t>(constants_at) / 4 - 1), old = Get<uint32_t>(*plan, at);
   const std::vector<uint32_t> choices = {0, 1, 2, 3, 5, 64, 128, 4096, 65535, 65536, 0x3fffffff, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff,
                                          old + 1, old - 1, old * 2, old + 64, old / 2};
   Put(plan, at, random.Among(choices));
@@ -156,7 +156,9 @@ TEST("a plan with changed bytes and fields is refused or stays inside its memory
   for (const Bytes& plan : SmallPlans()) {
     for (int i = 0; i < kMutantsPerPlan; ++i) {
       Bytes mutant = plan;
-      for (uint32_t changes = random.Between(1, 3); changes > 0; --changes) random.Chance(40) ? MutateByte(&mutant, random) : MutateField(&mutant, random);
+      for (uint32_t changes = random.Between(1, 3); changes > 0; --changes) {
+        random.Chance(40) ? MutateByte(&mutant, ConstantsAt(plan), random) : MutateField(&mutant, ConstantsAt(plan), random);
+      }
       ++fates[static_cast<int>(Feed(mutant, *usable[static_cast<size_t>(i) % usable.size()]))];
     }
   }
