@@ -22,7 +22,8 @@ export interface OnnxruntimeOptions {
 
 /** Opens a model. Rejects with ENGINE_UNAVAILABLE where onnxruntime-node cannot be loaded or refuses the model. */
 export async function openOnnxruntime(options: OnnxruntimeOptions): Promise<Engine> {
-  const worker = new Worker(new URL('../../dist/engine/onnxruntime-worker.js', import.meta.url), { name: 'onnxruntime' })
+  // Flags of the program that are not for a worker (--input-type, --eval) would keep it from starting.
+  const worker = new Worker(new URL('../../dist/engine/onnxruntime-worker.js', import.meta.url), { name: 'onnxruntime', execArgv: [] })
   const channel = new Channel(worker)
   const inputs = options.inputs.map(sharedTensor)
   try {
