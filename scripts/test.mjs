@@ -90,7 +90,7 @@ async function main() {
   const results = []
   if (vitestArguments.length === 0) {
     results.push(await runNative('plain', []))
-    results.push(await runNative('asan', ['-DGAPCAM_SANITIZE=address,undefined'], { ASAN_OPTIONS: 'detect_leaks=1' }))
+    results.push(await runNative('asan', ['-DGAPCAM_SANITIZE=address,undefined'], { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }))
     results.push(await runNative('tsan', ['-DGAPCAM_SANITIZE=thread'], { TSAN_OPTIONS: 'halt_on_error=1' }))
   }
   results.push(await runVitest(vitestArguments))

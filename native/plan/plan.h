@@ -51,7 +51,7 @@ struct Plan {
   uint64_t constant_bytes = 0;
 };
 
-// Reads a plan's buffer (docs/plan-format.md), trusting nothing in it. `plan` points into `bytes` for its constants.
+// Reads a plan's buffer (docs/plan-format.md), trusting nothing in it. `bytes` must lie at a multiple of 4; `plan` points into `bytes` for its constants.
 Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan);
 
 // Checks every step against its tensors; part of ReadPlan.

@@ -1,5 +1,6 @@
 // From bytes to a Plan. The buffer is hostile until proved otherwise: every count is compared with the bytes that are
 // there before anything is read, and every product is made in 64 bits with its operands bounded first.
+#include <cstdint>
 #include <cstring>
 
 #include "plan.h"
@@ -40,6 +41,8 @@ class Reader {
  private:
   Status ReadHeader() {
     if (size_ < kHeaderBytes) return Status::Error(kInvalid, "the plan has %zu bytes, less than its header", size_);
+    // Constants are packed from where they lie, as floats.
+    if (reinterpret_cast<uintptr_t>(bytes_) % alignof(float) != 0) return Status::Error(kInvalid, "the plan does not begin at a multiple of 4 bytes");
     if (ReadAt<uint32_t>(bytes_, 0) != kMagic) return Status::Error(kInvalid, "these bytes are not a plan");
     const uint32_t version = ReadAt<uint32_t>(bytes_, 4);
     if (version != kVersion) return Status::Error(kInvalid, "the plan has version %u, this build reads %u", version, kVersion);
