@@ -91,11 +91,11 @@ def write_tf(folder):
     rng = np.random.default_rng(3)
 
     def weight(*shape):
-        return tf.constant(rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape).astype(np.float32))
+        return rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape).astype(np.float32)
 
     stem, deep, point, dense = weight(3, 3, 3, 12), weight(3, 3, 12, 1), weight(1, 1, 12, 22), weight(22, 7)
-    scale, offset, mean = (tf.constant(rng.normal(m, 0.1, 12).astype(np.float32)) for m in (1, 0, 0))
-    variance = tf.constant(rng.uniform(0.6, 1.4, 12).astype(np.float32))
+    scale, offset, mean = (rng.normal(m, 0.1, 12).astype(np.float32) for m in (1, 0, 0))
+    variance = rng.uniform(0.6, 1.4, 12).astype(np.float32)
 
     @tf.function(input_signature=[tf.TensorSpec([1, 40, 48, 3], tf.float32, name='input')])
     def network(x):
