@@ -21,10 +21,10 @@ export function addFlags(command: Command, keys: readonly string[] = Object.keys
   for (const key of keys) command.addOption(new Option(flags[key]!, descriptions.get(key) ?? ''))
   return command
     .option('--config <file>', 'YAML file with the configuration')
-    .option('--set <key=value>', 'any key of the configuration; may be given again', collect, {})
+    .option('--set <key=value>', 'any key of the configuration; may be given again', collect)
 }
 
-function collect(text: string, previous: Record<string, unknown>): Record<string, unknown> {
+function collect(text: string, previous: Record<string, unknown> = {}): Record<string, unknown> {
   const at = text.indexOf('=')
   if (at < 1) throw new InvalidArgumentError('Expected key=value.')
   const key = text.slice(0, at)
