@@ -1,0 +1,65 @@
+/** Flags before GAPCAM_* before the YAML file before defaults, for every combination of the places that have a value. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { loadConfig, nearestOf, showConfig, variableOf, type Origin } from '../../src/config/config.js'
+import { configKeys } from '../../src/config/schema.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'gapcam-precedence-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Three valid values of each key other than its default: for the flag, the variable and the file. */
+const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
+  node: ['a', 'b', 'c'], model: ['a.onnx', 'b.onnx', 'c.onnx'], labels: ['a.txt', 'b.txt', 'c.txt'], engine: ['native', 'onnxruntime', 'native'],
+  threads: [1, 2, 3], resize: ['cover', 'stretch', 'contain'], topK: [1, 2, 3], frames: [1, 2, 3],
+  'policy.threshold': [0.11, 0.12, 0.13], 'policy.hysteresis': [0.11, 0.12, 0.13], 'policy.consecutive': [7, 8, 9], 'policy.margin': [0.11, 0.12, 0.13],
+  'policy.smoothingMs': [101, 102, 103], 'policy.staleAfterMs': [501, 502, 503],
+  'mqtt.broker': ['mqtt://a', 'mqtt://b', 'none'], 'mqtt.port': [2001, 2002, 2003], 'mqtt.base': ['a', 'b/b', 'c'], 'mqtt.username': ['a', '007', 'c'],
+  'mqtt.passwordFile': ['a', 'b', 'c'], 'mqtt.ca': ['a', 'b', 'c'], 'mqtt.cert': ['a', 'b', 'c'], 'mqtt.key': ['a', 'b', 'c'], 'mqtt.servername': ['a', 'b', 'c'],
+  'mqtt.insecure': [true, true, true], 'mqtt.keepaliveS': [21, 22, 23], 'mqtt.stateEveryMs': [1, 2, 3], 'mqtt.resultEveryMs': [1, 2, 3],
+  json: [true, true, true], logLevel: ['debug', 'warn', 'error'],
+}
+
+/** `a.b` as a YAML tree. */
+function tree(key: string, value: unknown): unknown {
+  const [group, name] = key.split('.') as [string, string | undefined]
+  return name === undefined ? { [group]: value } : { [group]: { [name]: value } }
+}
+
+/** The value of a key and its origin where bit 4 stands for a flag, 2 for a variable, 1 for the file; null: none has it. */
+function expectedOf(key: string, places: number): [unknown, Origin] | null {
+  const [flag, variable, inFile] = values[key]!
+  if ((places & 4) !== 0) return [flag, 'flag']
+  if ((places & 2) !== 0) return [variable, 'environment']
+  return (places & 1) !== 0 ? [inFile, 'file'] : null
+}
+
+it.each(Object.keys(values))('%s comes from the first place that has it', (key) => {
+  const [flag, variable, inFile] = values[key]!
+  const file = join(folder, `${key}.yaml`)
+  writeFileSync(file, stringify(tree(key, inFile)))
+  for (let places = 0; places < 8; places++) {
+    const loaded = loadConfig({
+      flags: (places & 4) !== 0 ? { [key]: flag } : {}, environment: (places & 2) !== 0 ? { [variableOf(key)]: String(variable) } : {},
+      ...((places & 1) !== 0 ? { file } : {}),
+    })
+    const [value, origin] = expectedOf(key, places) ?? [configKeys().find((entry) => entry.key === key)?.default, 'default']
+    expect(showConfig(loaded).find((entry) => entry.key === key), `places ${places}`).toEqual({ key, value, origin })
+  }
+})
+
+it('the table above leaves out only what is a list, a size or a secret', () => {
+  const left = configKeys().map(({ key }) => key).filter((key) => !key.includes('[') && !(key in values))
+  expect(left.sort()).toEqual(['cameras', 'inputSize', 'mqtt.password'])
+})
+
+it('a letter too many, too few, exchanged or swapped in any key names that key', () => {
+  const known = configKeys().map(({ key }) => key).filter((key) => !key.includes('['))
+  for (const key of known.filter((name) => name.length > 5)) {
+    const at = Math.floor(key.length / 2)
+    const wrong = [key.slice(0, at) + key.slice(at + 1), `${key.slice(0, at)}q${key.slice(at)}`, `${key.slice(0, at)}q${key.slice(at + 1)}`, key.slice(0, at - 1) + key[at]! + key[at - 1]! + key.slice(at + 1)]
+    for (const name of wrong) expect(known.includes(name) || nearestOf(name, known) === key, `${name} for ${key}: ${nearestOf(name, known)}`).toBe(true)
+  }
+})
