@@ -1,7 +1,9 @@
 // Builds the native addon into prebuilds/<platform>-<arch>/gapcam.node, the one place where it is looked for.
 //   node scripts/build-native.mjs                     for this machine
 //   node scripts/build-native.mjs --arch arm64        for a Raspberry Pi or a Jetson, with Debian's cross compiler
-//   node scripts/build-native.mjs --arch arm64 --zig  the same against glibc 2.28, with PyPI's ziglang (python3 -m ziglang)
+//   node scripts/build-native.mjs --arch arm64 --zig  as shipped, against glibc 2.28, with PyPI's ziglang (python3 -m ziglang;
+//   node scripts/build-native.mjs --arch x64 --zig    PYTHON names another python3)
+// --out FOLDER puts prebuilds/ there.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -21,32 +23,36 @@ export function missingTools() {
   return missing.length === 0 ? null : `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} not installed (Debian: sudo apt-get install g++ cmake make)`
 }
 
+/** Processors as CMake and the compilers call them. */
+const processors = { arm64: 'aarch64', x64: 'x86_64' }
+
 /** Compiler wrappers for zig, which takes its target as an argument. */
-function zigWrappers(folder) {
-  const target = 'aarch64-linux-gnu.2.28'
+function zigWrappers(folder, processor) {
+  const python = process.env.PYTHON ?? 'python3'
   mkdirSync(folder, { recursive: true })
-  for (const [name, command] of [['c++', `c++ -target ${target}`], ['ar', 'ar'], ['ranlib', 'ranlib']]) {
-    writeFileSync(`${folder}/${name}`, `#!/bin/sh\nexec python3 -m ziglang ${command} "$@"\n`)
+  for (const [name, command] of [['c++', `c++ -target ${processor}-linux-gnu.2.28`], ['ar', 'ar'], ['ranlib', 'ranlib']]) {
+    writeFileSync(`${folder}/${name}`, `#!/bin/sh\nexec '${python}' -m ziglang ${command} "$@"\n`)
     chmodSync(`${folder}/${name}`, 0o755)
   }
   return [`--CDCMAKE_CXX_COMPILER=${folder}/c++`, `--CDCMAKE_AR=${folder}/ar`, `--CDCMAKE_RANLIB=${folder}/ranlib`]
 }
 
 function crossOptions(arch, isZig) {
-  const system = ['--CDCMAKE_SYSTEM_NAME=Linux', '--CDCMAKE_SYSTEM_PROCESSOR=aarch64']
-  if (arch !== 'arm64') throw new Error(`there is no cross build for ${arch}`)
-  return isZig ? [...system, ...zigWrappers(`${root}.cache/zig`)] : [...system, '--CDCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++']
+  const processor = processors[arch]
+  if (!processor || (!isZig && arch !== 'arm64')) throw new Error(`there is no cross build for ${arch}`)
+  const system = ['--CDCMAKE_SYSTEM_NAME=Linux', `--CDCMAKE_SYSTEM_PROCESSOR=${processor}`]
+  return [...system, ...(isZig ? zigWrappers(`${root}.cache/zig-${arch}`, processor) : ['--CDCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++'])]
 }
 
 /** Builds; true when the addon is in its place. Everything that the tools print goes to stderr. */
-export function buildNative({ arch = process.arch, zig = false } = {}) {
+export function buildNative({ arch = process.arch, zig = false, out = `${root}prebuilds` } = {}) {
   const missing = missingTools()
   if (missing !== null) {
     console.error(`native engine: ${missing}`)
     return false
   }
-  const folder = `build-${arch}`
-  const cross = arch === process.arch ? [] : crossOptions(arch, zig)
+  const folder = `build-${arch}${zig ? '-zig' : ''}`
+  const cross = arch === process.arch && !zig ? [] : crossOptions(arch, zig)
   const options = ['compile', '--out', folder, '--arch', arch, '--parallel', '2', '--prefer-make', ...cross]
   const { status } = spawnSync(process.execPath, [`${root}node_modules/cmake-js/bin/cmake-js`, ...options], { cwd: root, stdio: ['ignore', 2, 2] })
   const built = [`${root}${folder}/gapcam.node`, `${root}${folder}/Release/gapcam.node`].find((file) => existsSync(file))
@@ -54,13 +60,13 @@ export function buildNative({ arch = process.arch, zig = false } = {}) {
     console.error('native engine: the build failed; see the messages above')
     return false
   }
-  const target = `${root}prebuilds/${process.platform}-${arch}`
+  const target = `${out}/${process.platform}-${arch}`
   mkdirSync(target, { recursive: true })
   copyFileSync(built, `${target}/gapcam.node`)
   return true
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const at = process.argv.indexOf('--arch')
-  process.exitCode = buildNative({ ...(at > 0 ? { arch: process.argv[at + 1] } : {}), zig: process.argv.includes('--zig') }) ? 0 : 1
+  const valueOf = (flag) => (process.argv.includes(flag) ? process.argv[process.argv.indexOf(flag) + 1] : undefined)
+  process.exitCode = buildNative({ arch: valueOf('--arch'), out: valueOf('--out'), zig: process.argv.includes('--zig') }) ? 0 : 1
 }
