@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { cleanEnvironment, endAll, jsonLines, launch, type Running } from '../process.js'
+import { cleanUp, retained, startMosquitto } from '../publish/mosquitto.js'
+import { Random } from '../random.js'
 import { projectRoot } from '../shared.js'
 
 const tools = join(projectRoot, '.cache/tools/node_modules')
@@ -23,11 +25,13 @@ interface StartOptions {
   readonly npmMajor?: 10 | 11
   readonly env?: NodeJS.ProcessEnv
   readonly args?: readonly string[]
+  /** As a terminal runs it: a process group of its own, which Ctrl-C reaches as a whole. */
+  readonly isGroup?: boolean
 }
 
-function start({ npmMajor = 10, env = {}, args = ['--frames', '40'] }: StartOptions = {}): Running {
+function start({ npmMajor = 10, env = {}, args = ['--frames', '40'], isGroup = false }: StartOptions = {}): Running {
   return launch(process.execPath, [npm(npmMajor), 'start', '--', ...args], {
-    cwd: checkout, env: { ...cleanEnvironment(), HOME: home, npm_config_update_notifier: 'false', ...env }, ...(user === undefined ? {} : { uid: user, gid: user }),
+    cwd: checkout, detached: isGroup, env: { ...cleanEnvironment(), HOME: home, npm_config_update_notifier: 'false', ...env }, ...(user === undefined ? {} : { uid: user, gid: user }),
   })
 }
 
@@ -40,7 +44,10 @@ beforeAll(() => {
   }
   if (user !== undefined) spawnSync('chown', ['-R', `${user}:${user}`, base])
 })
-afterEach(endAll)
+afterEach(async () => {
+  await endAll()
+  await cleanUp()
+})
 afterAll(() => rmSync(base, { recursive: true, force: true }))
 
 describe('npm start in a fresh copy without git, in a path with spaces', () => {
@@ -124,13 +131,27 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     }
   }, 60_000)
 
-  it('ends with 130 on Ctrl-C, which a terminal sends to the whole group and npm passes on a second time', async () => {
-    const run = start({ args: [] })
-    await run.until(/"label":"chickadee"/)
-    run.kill('SIGINT')
-    run.kill('SIGINT')
-    expect(await run.ended).toBe(130)
-    expect(run.stderr()).toMatch(/\d+ frames classified by native/)
+  it('ends with 130 on Ctrl-C, which a terminal sends to the whole group and npm passes on a second time, and leaves offline retained', async () => {
+    const broker = await startMosquitto()
+    for (const npmMajor of [10, 11] as const) {
+      const run = start({ npmMajor, args: ['--broker', broker.url, '--node', `npm-${npmMajor}`], isGroup: true })
+      await run.until(/"label":"chickadee"/)
+      process.kill(-run.pid, 'SIGINT')
+      expect(await run.ended).toBe(130)
+      expect(run.stderr()).toMatch(/\d+ frames classified by native/)
+      expect(await retained(broker.port, `gapcam/npm-${npmMajor}/status`)).toBe('offline')
+    }
+  }, 60_000)
+
+  it('ends with 143 on SIGTERM at any moment of coming up', async () => {
+    const random = new Random(11)
+    for (let i = 0; i < 5; i++) {
+      const run = start({ args: ['--broker', 'none'] })
+      await run.until(/> exec node scripts\/start\.mjs/)
+      await new Promise((resolve) => setTimeout(resolve, random.between(0, 900)))
+      run.kill('SIGTERM')
+      expect(await run.ended, run.stderr()).toBe(143)
+    }
   }, 60_000)
 
   it('ends with 143 on SIGTERM in the middle of setting up', async () => {
@@ -141,6 +162,15 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     run.kill('SIGTERM')
     expect(await run.ended).toBe(143)
   }, 60_000)
+
+  it('npm run build leaves a command line that node runs', async () => {
+    rmSync(join(checkout, 'dist'), { recursive: true, force: true })
+    const build = launch(process.execPath, [npm(11), 'run', 'build'], { cwd: checkout, env: { ...cleanEnvironment(), HOME: home }, ...(user === undefined ? {} : { uid: user, gid: user }) })
+    expect(await build.ended, build.stderr()).toBe(0)
+    const run = launch(process.execPath, ['dist/cli/main.js', 'classify', '--json', 'models/photos/cat.jpg'], { cwd: checkout, env: cleanEnvironment() })
+    expect(await run.ended, run.stderr()).toBe(0)
+    expect(jsonLines(run.stdout())).toMatchObject([{ engine: 'native' }])
+  }, 120_000)
 
   it('ends quietly when its reader has gone', async () => {
     const script = `'${process.execPath}' '${npm(10)}' --silent start 2>"$0/err" | head -1`
