@@ -273,7 +273,24 @@ function mixer(): ModelSpec {
   return net.dense(mean, 24)
 }
 
+/** Odd pads on each side, ceil_mode, averages that do not count padding, a shifted crop, sums of many branches. */
+function nasnet(): ModelSpec {
+  const net = new Net(14, [1, 3, 37, 31])
+  const x = net.norm(net.conv('input', 17, { strides: [2, 2], pads: [0, 0, 0, 0], bias: false }))
+  const apart = (value: string, kernel: number, pads: readonly number[]): string =>
+    net.norm(net.conv(net.conv(net.relu(value), 17, { kernel, groups: 17, strides: [2, 2], pads, bias: false }), 17, { kernel: 1, bias: false }))
+  const odd = apart(x, 5, [1, 1, 2, 2])
+  const even = apart(x, 7, [2, 2, 3, 3])
+  const most = net.maxPool(x, { pads: [0, 0, 0, 0], ceil_mode: 1 })
+  const mean = net.node('AveragePool', [x], { kernel_shape: [3, 3], strides: [2, 2], pads: [0, 0, 1, 1], count_include_pad: 0 })
+  const sum = net.node('Sum', [net.node('Add', [odd, even]), mean, odd])
+  const wider = net.node('Pad', [x, net.constant(int64(0, 0, 0, 0, 0, 0, 1, 1))])
+  const shifted = net.node('Slice', [wider, net.constant(int64(1, 1)), net.constant(int64(19, 15)), net.constant(int64(2, 3))])
+  const halves = net.node('AveragePool', [shifted], { kernel_shape: [1, 1], strides: [2, 2] })
+  return net.head(net.relu(net.concat(sum, net.conv(halves, 9, { kernel: 1 }), most)))
+}
+
 /** One small network of each family, by name. */
 export const networks: Readonly<Record<string, () => ModelSpec>> = {
-  vgg, resnet, inception, mobilenet1, mobilenet2, mobilenet3, shufflenet, squeezenet, densenet, resnext, efficientnet, unet, mixer,
+  vgg, resnet, inception, mobilenet1, mobilenet2, mobilenet3, shufflenet, squeezenet, densenet, resnext, efficientnet, unet, mixer, nasnet,
 }
