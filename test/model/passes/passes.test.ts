@@ -170,7 +170,7 @@ describe('residual', () => {
   })
 
   it('leaves a sum that broadcasts, and one of a value with itself', () => {
-    const gate = graphOf([node('Conv', 'input w', 'a'), node('GlobalAveragePool', 'input', 'b'), node('Add', 'a b', 'y')], { w: pointwise })
+    const gate = graphOf([node('GlobalAveragePool', 'input', 'b'), node('Conv', 'input w', 'a'), node('Add', 'a b', 'y')], { w: pointwise })
     expect(ops(fuseResiduals(gate))).toContain('Add')
     expect(ops(fuseResiduals(graphOf([node('Conv', 'input w', 'a'), node('Add', 'a a', 'y')], { w: pointwise })))).toBe('Conv Add')
   })
