@@ -28,9 +28,9 @@ class Depthwise final : public Op, public Placed {
 
   uint32_t Phases() const override { return pooled ? 2 : 1; }
   uint32_t Units(uint32_t phase) const override { return phase == 0 ? s.batch * s.out_height : s.batch * CeilDiv(s.channels, kLanes); }
-  size_t ScratchBytes() const override {
-    return (static_cast<size_t>(p.kernel_h) * ((tile_across - 1) * p.stride_w + p.kernel_w * p.dilation_w) * sizeof(float*) + 63) / 64 * 64;
-  }
+  size_t ScratchBytes() const override { return ColumnBytes(); }
+  // Pointers to the pixels under one tile.
+  size_t ColumnBytes() const { return (static_cast<size_t>(p.kernel_h) * ((tile_across - 1) * p.stride_w + p.kernel_w * p.dilation_w) * sizeof(float*) + 63) / 64 * 64; }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_depthwise"); }
   uint64_t Flops() const override { return 2ull * s.batch * s.out_height * s.out_width * s.channels * p.kernel_h * p.kernel_w; }
 
@@ -46,25 +46,32 @@ class Depthwise final : public Op, public Placed {
     const uint32_t image = row / s.out_height, oy = row % s.out_height;
     float* out = y + static_cast<size_t>(row) * s.out_width * s.channels;
     const float* add = residual ? residual + static_cast<size_t>(row) * s.out_width * s.channels : nullptr;
-    const float* picture = x + static_cast<size_t>(image) * s.height * s.width * s.channels;
+    ComputeRow(x + static_cast<size_t>(image) * s.height * s.width * s.channels, s.height, oy, out, add, columns);
+  }
+
+ public:
+  // One row of results. Input row iy lies at picture + iy % ring rows; `columns` has room for ColumnBytes().
+  void ComputeRow(const float* picture, uint32_t ring, uint32_t oy, float* out, const float* add, const float** columns) const {
     for (uint32_t ox = 0; ox < s.out_width; ox += tile_across) {
       // The last tile moves back over pixels that are done: the same sums, and no loop for what is left over.
       const uint32_t from = s.out_width >= tile_across ? Least(ox, s.out_width - tile_across) : 0;
-      const uint32_t count = FindColumns(picture, oy, from, columns);
+      const uint32_t count = FindColumns(picture, ring, oy, from, columns);
       tile(*this, columns, count, out + static_cast<size_t>(from) * s.channels, add ? add + static_cast<size_t>(from) * s.channels : nullptr);
     }
   }
 
+ private:
   // The pixel under every kernel row and input column of a tile; a pixel of zeros outside the picture.
-  uint32_t FindColumns(const float* picture, uint32_t oy, uint32_t from, const float** columns) const {
+  uint32_t FindColumns(const float* picture, uint32_t ring, uint32_t oy, uint32_t from, const float** columns) const {
     const uint32_t count = (tile_across - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
     const int64_t ix0 = static_cast<int64_t>(from) * p.stride_w - p.pad_left;
     for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
       const int64_t iy = static_cast<int64_t>(oy) * p.stride_h - p.pad_top + static_cast<int64_t>(ky) * p.dilation_h;
       const bool is_row = iy >= 0 && iy < s.height;
+      const float* row = is_row ? picture + static_cast<size_t>(iy % ring) * s.width * s.channels : nullptr;
       for (uint32_t j = 0; j < count; ++j) {
         const int64_t ix = ix0 + j;
-        *columns++ = is_row && ix >= 0 && ix < s.width ? picture + (iy * s.width + ix) * s.channels : zeros;
+        *columns++ = row && ix >= 0 && ix < s.width ? row + ix * s.channels : zeros;
       }
     }
     return count;
@@ -157,31 +164,38 @@ static void ChooseDepthwiseTile(Depthwise* op) {
   else if (key == 71) ChooseTile<7, 1>(op);
 }
 
+// Packs weights and bias and chooses the tile; op->p and op->s are set. False when memory is short.
+static bool PrepareDepthwise(Depthwise* op, const TensorRef* from, const TensorRef* shift, Allocator& memory) {
+  const uint32_t c = op->s.channels, kernel = op->p.kernel_h * op->p.kernel_w, padded = CeilDiv(c, kLanes) * kLanes;
+  auto* weights = static_cast<float*>(memory.Allocate(static_cast<size_t>(padded) * kernel * sizeof(float)));
+  auto* bias = static_cast<float*>(memory.Allocate(padded * sizeof(float)));
+  op->zeros = static_cast<const float*>(memory.Allocate(padded * sizeof(float)));
+  if (!weights || !bias || !op->zeros) return false;
+  const float* w = DataOf(from);
+  for (uint32_t i = 0; i < c; ++i) {
+    for (uint32_t k = 0; k < kernel; ++k) weights[(static_cast<size_t>(i / kLanes) * kernel + k) * kLanes + i % kLanes] = w[i * kernel + k];
+  }
+  if (shift) std::memcpy(bias, DataOf(shift), c * sizeof(float));
+  op->weights = weights;
+  op->bias = bias;
+  op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);
+  ChooseDepthwiseTile(op);
+  return true;
+}
+
 static const Op* MakeDepthwise(const StepRef& step, Allocator& memory, const char** reason) {
   void* place = memory.Allocate(sizeof(Depthwise));
   if (!place) return GAPCAM_NO_MEMORY;
   auto* op = new (place) Depthwise();
   op->p = *static_cast<const Conv2dParams*>(step.params);
   op->s = ShapeOf(step);
-  const uint32_t c = op->s.channels, kernel = op->p.kernel_h * op->p.kernel_w, padded = CeilDiv(c, kLanes) * kLanes;
-  auto* weights = static_cast<float*>(memory.Allocate(static_cast<size_t>(padded) * kernel * sizeof(float)));
-  auto* bias = static_cast<float*>(memory.Allocate(padded * sizeof(float)));
-  op->zeros = static_cast<const float*>(memory.Allocate(padded * sizeof(float)));
   op->x = DataOf(step.inputs[0]);
   op->residual = DataOf(InputAt(step, 3));
   op->y = DataOf(OutputAt(step, 0));
   op->pooled = DataOf(OutputAt(step, 1));
-  if (!op->y) op->y = static_cast<float*>(memory.Allocate(static_cast<size_t>(op->s.batch) * op->s.out_height * op->s.out_width * c * sizeof(float)));
-  if (!weights || !bias || !op->zeros || !op->y) return GAPCAM_NO_MEMORY;
-  const float* w = DataOf(step.inputs[1]);
-  for (uint32_t i = 0; i < c; ++i) {
-    for (uint32_t k = 0; k < kernel; ++k) weights[(static_cast<size_t>(i / kLanes) * kernel + k) * kLanes + i % kLanes] = w[i * kernel + k];
-  }
-  if (InputAt(step, 2)) std::memcpy(bias, DataOf(step.inputs[2]), c * sizeof(float));
-  op->weights = weights;
-  op->bias = bias;
-  op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);
-  ChooseDepthwiseTile(op);
+  const size_t map = static_cast<size_t>(op->s.batch) * op->s.out_height * op->s.out_width * op->s.channels;
+  if (!op->y) op->y = static_cast<float*>(memory.Allocate(map * sizeof(float)));
+  if (!op->y || !PrepareDepthwise(op, step.inputs[1], InputAt(step, 2), memory)) return GAPCAM_NO_MEMORY;
   return op;
 }
 

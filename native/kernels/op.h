@@ -30,6 +30,7 @@ struct StepRef {
   uint32_t input_count;
   const TensorRef* const* outputs;
   uint32_t output_count;
+  uint32_t threads;              // that will compute it: work may be divided accordingly, results must not depend on it
 };
 
 // Memory that lives as long as the session; 64-byte aligned, zeroed. Returns null when it cannot be had.

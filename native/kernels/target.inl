@@ -16,6 +16,7 @@
 #include "winograd.inl"
 #include "dense.inl"
 #include "depthwise.inl"
+#include "separable.inl"
 #include "reference.inl"
 #include "pool.inl"
 #include "reduce.inl"
@@ -58,6 +59,7 @@ static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** rea
     case StepKind::kCopy: return MakeCopy(step, memory, reason);
     case StepKind::kConcat: return MakeConcat(step, memory, reason);
     case StepKind::kResample: return MakeResample(step, memory, reason);
+    case StepKind::kSeparable: return MakeSeparable(step, memory, reason);
   }
   return Refuse(reason, "the target has no kernel for it");
 }

@@ -73,6 +73,7 @@ class StepCheck {
       case StepKind::kCopy: return CheckCopy();
       case StepKind::kConcat: return CheckConcat();
       case StepKind::kResample: return CheckResample();
+      case StepKind::kSeparable: return CheckSeparable();
     }
     return Refuse("is of no known kind");
   }
@@ -111,6 +112,33 @@ class StepCheck {
     if (residual && !Is(*residual, x.dims[0], static_cast<uint32_t>(out_h), static_cast<uint32_t>(out_w), features)) return Refuse("has a residual of a wrong shape");
     const bool fits = double(x.dims[0]) * out_h * out_w * features < 2147483648.0;
     return fits ? Status::Ok() : Refuse("has a result that is too large");
+  }
+
+  // Weights [rows, columns, 1, 1] and their bias, where they are there.
+  bool IsPointwise(uint32_t weights, uint32_t rows, uint32_t columns) const {
+    const PlanTensor *w = Input(weights), *bias = Input(weights + 1);
+    if (!w) return !bias;
+    return w->is_constant && Is(*w, rows, columns, 1, 1) && (!bias || (bias->is_constant && bias->elements == rows));
+  }
+
+  Status CheckSeparable() const {
+    const auto& p = step_.As<SeparableParams>();
+    Status status = CheckWindow(p);
+    if (!status.ok()) return status;
+    const PlanTensor &x = *Input(0), &w = *Input(1), &y = *Output(0);
+    if (x.rank != 4 || y.rank != 4 || !w.is_constant || !Is(w, w.dims[0], 1, p.kernel_h, p.kernel_w)) return Refuse("has tensors of a wrong rank, or weights that are not constant");
+    const uint32_t middle = w.dims[0];
+    if (!Input(3) && !Input(5)) return Refuse("has no 1x1 convolution around it");
+    if (!IsPointwise(3, middle, x.dims[3]) || (!Input(3) && x.dims[3] != middle)) return Refuse("has an expansion of another shape than its tensors");
+    if (!IsPointwise(5, y.dims[3], middle) || (!Input(5) && y.dims[3] != middle)) return Refuse("has a projection of another shape than its tensors");
+    if (Input(2) && (Input(2)->elements != middle || !Input(2)->is_constant)) return Refuse("has a bias of a wrong shape, or one that is not constant");
+    const int64_t free_h = int64_t{x.dims[1]} + p.pad_top + p.pad_bottom - (int64_t{p.kernel_h} - 1) * p.dilation_h - 1;
+    const int64_t free_w = int64_t{x.dims[2]} + p.pad_left + p.pad_right - (int64_t{p.kernel_w} - 1) * p.dilation_w - 1;
+    if (free_h < 0 || free_w < 0) return Refuse("has a kernel larger than its padded input");
+    const bool fits = y.dims[0] == x.dims[0] && y.dims[1] == free_h / p.stride_h + 1 && y.dims[2] == free_w / p.stride_w + 1;
+    if (!fits || double(x.elements) / x.dims[3] * middle >= 2147483648.0) return Refuse("has a result of a wrong shape, or one that is too large");
+    const PlanTensor* residual = Input(7);
+    return !residual || Is(*residual, y.dims[0], y.dims[1], y.dims[2], y.dims[3]) ? Status::Ok() : Refuse("has a residual of a wrong shape");
   }
 
   Status CheckDense() const {

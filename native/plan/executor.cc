@@ -38,7 +38,7 @@ Status Executor::Prepare() {
     for (uint32_t id : step.inputs) inputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
     for (uint32_t id : step.outputs) outputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
     const StepRef ref = {step.kind, step.name.c_str(), step.params.data(), inputs.data(), static_cast<uint32_t>(inputs.size()), outputs.data(),
-                         static_cast<uint32_t>(outputs.size())};
+                         static_cast<uint32_t>(outputs.size()), threads_};
     const char* reason = "the target has no kernel for it";
     const Op* op = target_->make(ref, memory_, &reason);
     if (!op) return Status::Error("ENGINE_FAILED", "step %.80s: %s", step.name.c_str(), reason);
@@ -70,9 +70,10 @@ Status Executor::BindTensors() {
 Status Executor::KeepConstants() {
   std::vector<bool> is_kept(refs_.size(), false);
   for (const PlanStep& step : plan_.steps) {
-    const bool packs = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense;
+    // The packed ones are the weights and biases that follow the first input.
+    const size_t packed = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense ? 2 : step.kind == StepKind::kSeparable ? 6 : 0;
     for (size_t i = 0; i < step.inputs.size(); ++i) {
-      if (step.inputs[i] != kAbsent && !(packs && (i == 1 || i == 2))) is_kept[step.inputs[i]] = true;
+      if (step.inputs[i] != kAbsent && !(i >= 1 && i <= packed)) is_kept[step.inputs[i]] = true;
     }
   }
   for (const PlanPort& port : plan_.outputs) is_kept[port.tensor] = true;

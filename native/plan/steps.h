@@ -18,8 +18,9 @@ enum class StepKind : uint32_t {
   kCopy,
   kConcat,
   kResample,
+  kSeparable,
 };
-inline constexpr uint32_t kStepKindCount = 12;
+inline constexpr uint32_t kStepKindCount = 13;
 
 enum class Elementwise : uint32_t {
   kNone,
@@ -208,6 +209,30 @@ struct ResampleParams {
 };
 static_assert(sizeof(ResampleParams) == 20);
 
+// inputs: x, weights, bias?, expandWeights?, expandBias?, projectWeights?, projectBias?, residual?; outputs: y
+struct SeparableParams {
+  uint32_t kernel_h;
+  uint32_t kernel_w;
+  uint32_t stride_h;
+  uint32_t stride_w;
+  uint32_t pad_top;
+  uint32_t pad_left;
+  uint32_t pad_bottom;
+  uint32_t pad_right;
+  uint32_t dilation_h;
+  uint32_t dilation_w;
+  Elementwise activation;
+  float a;
+  float b;
+  Elementwise expand_activation;
+  float expand_a;
+  float expand_b;
+  Elementwise project_activation;
+  float project_a;
+  float project_b;
+};
+static_assert(sizeof(SeparableParams) == 76);
+
 // Bounds that every step of a kind keeps, by StepKind.
 struct StepShape {
   const char* name;
@@ -226,6 +251,7 @@ inline constexpr StepShape kStepShapes[] = {
     {"copy", 1, 1, 1, 1, 19},
     {"concat", 1, 255, 1, 255, 2},
     {"resample", 3, 3, 1, 1, 5},
+    {"separable", 2, 8, 1, 1, 19},
 };
 
 // Whether every enumeration in a parameter block is one of its members. `words` has the kind's param_words words.
@@ -255,6 +281,8 @@ static inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
       return true;
     case StepKind::kResample:
       return true;
+    case StepKind::kSeparable:
+      return words[10] < kElementwiseCount && words[13] < kElementwiseCount && words[16] < kElementwiseCount;
   }
   return false;
 }

@@ -116,6 +116,35 @@ Case DrawConv(Random& random) {
   return c;
 }
 
+Case DrawSeparable(Random& random) {
+  gapcam::SeparableParams p = {};
+  SetWindow(random, &p);
+  SetActivation(random, &p);
+  p.expand_activation = random.Chance(50) ? gapcam::Elementwise::kRelu : gapcam::Elementwise::kHardSwish;
+  p.project_activation = random.Chance(70) ? gapcam::Elementwise::kNone : gapcam::Elementwise::kRelu;
+  const bool has_expand = random.Chance(70), has_project = !has_expand || random.Chance(70);
+  const uint32_t middle = random.Among({1, 7, 16, 24, 33, 48, 70});
+  const uint32_t channels = has_expand ? random.Among({1, 3, 8, 17, 24}) : middle, features = has_project ? random.Among({1, 5, 16, 24, 33, 40}) : middle;
+  const uint32_t batch = random.Chance(85) ? 1 : 2;
+  const uint32_t height = DrawSide(random, Reach(p.kernel_h, p.dilation_h), p.pad_top + p.pad_bottom);
+  const uint32_t width = DrawSide(random, Reach(p.kernel_w, p.dilation_w), p.pad_left + p.pad_right);
+  const uint32_t out_h = (height + p.pad_top + p.pad_bottom - Reach(p.kernel_h, p.dilation_h)) / p.stride_h + 1;
+  const uint32_t out_w = (width + p.pad_left + p.pad_right - Reach(p.kernel_w, p.dilation_w)) / p.stride_w + 1;
+  Case c = {StepKind::kSeparable, {}, {}, {}};
+  c.Set(p);
+  c.inputs.push_back(Draw(random, {batch, height, width, channels}));
+  c.inputs.push_back(Draw(random, {middle, 1, p.kernel_h, p.kernel_w}, true));
+  c.inputs.push_back(random.Chance(75) ? Draw(random, {middle}, true) : Operand());
+  c.inputs.push_back(has_expand ? Draw(random, {middle, channels, 1, 1}, true) : Operand());
+  c.inputs.push_back(has_expand && random.Chance(75) ? Draw(random, {middle}, true) : Operand());
+  c.inputs.push_back(has_project ? Draw(random, {features, middle, 1, 1}, true) : Operand());
+  c.inputs.push_back(has_project && random.Chance(75) ? Draw(random, {features}, true) : Operand());
+  const PlanBuilder::Shape out = {batch, out_h, out_w, features};
+  c.inputs.push_back(random.Chance(30) ? Draw(random, out) : Operand());
+  c.outputs.push_back(Result(out));
+  return c;
+}
+
 Case DrawDense(Random& random) {
   gapcam::DenseParams p = {};
   p.transposed = random.Between(0, 1);
@@ -316,6 +345,7 @@ Case DrawCase(StepKind kind, Random& random) {
     case StepKind::kCopy: return DrawCopy(random);
     case StepKind::kConcat: return DrawConcat(random);
     case StepKind::kResample: return DrawResample(random);
+    case StepKind::kSeparable: return DrawSeparable(random);
   }
   return {};
 }

@@ -62,6 +62,37 @@ std::vector<Answer> SolveConv(const Case& c) {
   return {y, pooled};
 }
 
+// A 1×1 convolution of float values, as a case of its own.
+std::vector<Answer> SolvePoint(const Operand& x, const Operand& w, const Operand& bias, const Operand& residual, gapcam::Elementwise activation, float a, float b) {
+  Case c = {StepKind::kConv2d, {}, {}, {}};
+  c.Set(gapcam::Conv2dParams{1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, activation, a, b});
+  c.inputs = {x, w, bias, residual};
+  return SolveConv(c);
+}
+
+Operand AsOperand(const PlanBuilder::Shape& shape, const Answer& answer) {
+  return {shape, std::vector<float>(answer.values.begin(), answer.values.end()), {}, false};
+}
+
+std::vector<Answer> SolveSeparable(const Case& c) {
+  const auto& p = c.As<gapcam::SeparableParams>();
+  Operand x = c.inputs[0];
+  const Operand &w = c.inputs[1], &expand = c.inputs[3], &project = c.inputs[5], &residual = c.inputs[7];
+  const uint32_t middle = w.shape[0];
+  if (expand.present()) {
+    const PlanBuilder::Shape shape = {x.shape[0], x.shape[1], x.shape[2], middle};
+    x = AsOperand(shape, SolvePoint(x, expand, c.inputs[4], Operand(), p.expand_activation, p.expand_a, p.expand_b)[0]);
+  }
+  Case depthwise = {StepKind::kConv2d, {}, {}, {}};
+  depthwise.Set(gapcam::Conv2dParams{p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_top, p.pad_left, p.pad_bottom, p.pad_right, p.dilation_h, p.dilation_w,
+                                     middle, p.activation, p.a, p.b});
+  depthwise.inputs = {x, w, c.inputs[2], project.present() ? Operand() : residual};
+  const Answer rows = SolveConv(depthwise)[0];
+  if (!project.present()) return {rows};
+  const PlanBuilder::Shape& out = c.outputs[0].shape;
+  return {SolvePoint(AsOperand({out[0], out[1], out[2], middle}, rows), project, c.inputs[6], residual, p.project_activation, p.project_a, p.project_b)[0]};
+}
+
 std::vector<Answer> SolveDense(const Case& c) {
   const auto& p = c.As<gapcam::DenseParams>();
   const Operand &x = c.inputs[0], &w = c.inputs[1], &bias = c.inputs[2], &residual = c.inputs[3];
@@ -320,6 +351,7 @@ std::vector<Answer> Solve(const Case& c) {
     case StepKind::kCopy: return SolveCopy(c);
     case StepKind::kConcat: return SolveConcat(c);
     case StepKind::kResample: return SolveResample(c);
+    case StepKind::kSeparable: return SolveSeparable(c);
   }
   return {};
 }

@@ -123,6 +123,19 @@ export const stepTable = {
     outputs: ['y'],
     parameters: { outer: 'u', inLength: 'u', outLength: 'u', taps: 'u', inner: 'u' },
   },
+  /**
+   * A depthwise convolution with the 1×1 convolutions around it, computed strip by strip so that what lies between them
+   * never exists as a whole: y = project(depthwise(expand(x))) + residual, each with its activation; a residual comes
+   * before the last one. x [N,H,W,C] · weights constant [M,1,kernelH,kernelW] · expandWeights constant [M,C,1,1], absent
+   * where M = C · projectWeights constant [O,M,1,1], absent where O = M; one of the two is there · residual, y [N,OH,OW,O].
+   */
+  separable: {
+    inputs: ['x', 'weights', 'bias?', 'expandWeights?', 'expandBias?', 'projectWeights?', 'projectBias?', 'residual?'],
+    outputs: ['y'],
+    parameters: {
+      ...window, ...activation, expandActivation: 'e:elementwise', expandA: 'f', expandB: 'f', projectActivation: 'e:elementwise', projectA: 'f', projectB: 'f',
+    },
+  },
 } as const satisfies Record<string, StepRow>
 
 export type StepKind = keyof typeof stepTable

@@ -122,6 +122,27 @@ describe('passes', () => {
   })
 })
 
+describe('depth-first groups', () => {
+  const lite0 = async (side: number): Promise<Plan> => {
+    const { graph } = await loadModel(join(projectRoot, 'models/efficientnet-lite0.onnx'))
+    return planOf(prepareGraph(graph, { inputSize: { height: side, width: side } }).graph).plan
+  }
+
+  it('leave no wide tensor around a depthwise convolution of EfficientNet-Lite0', async () => {
+    const { steps, tensors, arenaBytes } = await lite0(224)
+    expect(steps.filter(({ kind }) => kind === 'separable').length).toBeGreaterThanOrEqual(10)
+    const depthwise = steps.filter((step) => step.kind === 'conv2d' && step.parameters.groups > 1)
+    for (const { inputs } of depthwise) expect(bytesOf(tensors[inputs[0]!]!)).toBeLessThanOrEqual(256 * 1024)
+    // The widest tensor alone, 112×112×96, would be 4.8 MB.
+    expect(arenaBytes).toBeLessThan(3.3e6)
+  })
+
+  it('are not made of what fits into a cache anyway', async () => {
+    const { steps } = await lite0(32)
+    expect(steps.map(({ kind }) => kind)).not.toContain('separable')
+  })
+})
+
 const bytesOf = ({ shape }: PlanTensor): number => 4 * shape.reduce((product, size) => product * size, 1)
 
 /** Runs a plan with markers instead of numbers: who wrote each 64 bytes last. */

@@ -33,6 +33,7 @@ function compute(step: PlanStep, inputs: readonly (Floats | null)[], shapes: rea
   const y = new Float32Array((outShapes[0] ?? []).reduce((a, b) => a * b, 1))
   switch (step.kind) {
     case 'conv2d': return conv2d(step.parameters, inputs, shapes, outShapes)
+    case 'separable': return [separable(step.parameters, inputs, shapes, outShapes[0]!)]
     case 'dense': return [dense(step.parameters, inputs, y)]
     case 'pool2d': return [pool2d(step.parameters, x, shapes[0]!, outShapes[0]!)]
     case 'reduce': return [alongSpan(step.parameters, x, y, (values) => [reduce(step.parameters.op, values)])]
@@ -109,6 +110,22 @@ function conv2d(p: Extract<PlanStep, { kind: 'conv2d' }>['parameters'], inputs: 
     sums[b * features + o]! += y[to]!
   }
   return [outShapes[0] ? y : null, outShapes[1] ? Float32Array.from(sums, (s) => s / (outH * outW)) : null]
+}
+
+/** Three convolutions, one after the other. */
+function separable(p: Extract<PlanStep, { kind: 'separable' }>['parameters'], inputs: readonly (Floats | null)[], shapes: readonly Dims[], outShape: Dims): Floats {
+  const [x, weights, bias, expandWeights, expandBias, projectWeights, projectBias, residual] = inputs
+  const [n, h, w] = shapes[0] as [number, number, number]
+  const [, outH, outW, features] = outShape as [number, number, number, number]
+  const middle = shapes[1]![0]!
+  const point = { kernelH: 1, kernelW: 1, strideH: 1, strideW: 1, padTop: 0, padLeft: 0, padBottom: 0, padRight: 0, dilationH: 1, dilationW: 1, groups: 1 }
+  const { expandActivation, expandA, expandB, projectActivation, projectA, projectB, ...window } = p
+  const wide = expandWeights
+    ? conv2d({ ...point, activation: expandActivation, a: expandA, b: expandB }, [x!, expandWeights, expandBias!, null], [shapes[0]!, shapes[3]!], [[n, h, w, middle], null])[0]! : x!
+  const isLast = !projectWeights
+  const rows = conv2d({ ...window, groups: middle }, [wide, weights!, bias!, isLast ? residual! : null], [[n, h, w, middle], shapes[1]!], [[n, outH, outW, middle], null])[0]!
+  if (isLast) return rows
+  return conv2d({ ...point, activation: projectActivation, a: projectA, b: projectB }, [rows, projectWeights, projectBias!, residual!], [[n, outH, outW, middle], shapes[5]!], [[n, outH, outW, features], null])[0]!
 }
 
 function dense(p: Extract<PlanStep, { kind: 'dense' }>['parameters'], [x, weights, bias, residual]: readonly (Floats | null)[], y: Floats): Floats {
