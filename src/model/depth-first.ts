@@ -7,6 +7,9 @@ import type { TensorId } from './operators/context.js'
 import type { PlanStep } from './plan.js'
 import type { StepParameters } from './steps.js'
 
+/** Between the names of the nodes that a grouped step computes. */
+export const groupedNames = ' + '
+
 /** Half of a second-level cache of 512 KiB, the least of the boards: what is smaller stays there anyway. */
 const wideBytes = 256 * 1024
 
@@ -93,8 +96,9 @@ function groupAround(draft: Draft, { maker, readers }: Uses, taken: ReadonlyMap<
   }
   const part = (step: Conv | null, i: number): TensorId | null => step?.inputs[i] ?? null
   const inputs = [expand ? expand.inputs[0]! : x, depthwise.inputs[1]!, depthwise.inputs[2]!, part(expand, 1), part(expand, 2), part(project, 1), part(project, 2), part(project, 3)]
-  const step = { kind: 'separable' as const, name: last.name, inputs, outputs: [last.outputs[0]!], parameters }
-  return { step, parts: [...(expand ? [expand] : []), depthwise, ...(project ? [project] : [])], savedBytes }
+  const parts = [...(expand ? [expand] : []), depthwise, ...(project ? [project] : [])]
+  const step = { kind: 'separable' as const, name: parts.map(({ name }) => name).join(groupedNames), inputs, outputs: [last.outputs[0]!], parameters }
+  return { step, parts, savedBytes }
 }
 
 /** The draft without the tensors that no step and no port names any more. */

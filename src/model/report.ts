@@ -1,6 +1,7 @@
 /** What `gapcam model info` tells of a model: operators, parameters, work, memory, its head, and each node's step. */
 import { elementCount } from '../tensor.js'
 import { compilePlan, type Compiled } from './compile.js'
+import { groupedNames } from './depth-first.js'
 import type { Graph, Node } from './graph.js'
 import type { LoadedModel } from './onnx.js'
 import { prepareGraph, type PreparedGraph } from './prepare.js'
@@ -43,7 +44,8 @@ export interface ModelReport {
 
 export function reportModel(model: LoadedModel, inputSize: InputSize | undefined): ModelReport {
   const prepared = prepareGraph(model.graph, inputSize ? { inputSize } : {})
-  const compiled = compilePlan(prepared)
+  let fused = prepared.graph
+  const compiled = compilePlan(prepared, { onPass: (_, after) => { fused = after } })
   const { graph } = prepared
   const isNative = 'plan' in compiled
   const port = ({ name, type, shape }: { name: string; type?: string; shape?: readonly unknown[] }): { name: string; type: string; shape: readonly unknown[] } =>
@@ -53,7 +55,7 @@ export function reportModel(model: LoadedModel, inputSize: InputSize | undefined
     inputs: graph.inputs.map(port), outputs: graph.outputs.map(({ name }) => port(graph.values.get(name) ?? { name })),
     operators: countOperators(model.graph), parameters: countParameters(graph), macs: macsOfGraph(graph), native: isNative,
     steps: isNative ? compiled.plan.steps.length : null, arenaBytes: isNative ? compiled.plan.arenaBytes : null,
-    arenaLowerBoundBytes: isNative ? compiled.lowerBoundBytes : null, head: headOf(graph), nodes: nodeReports(prepared, compiled),
+    arenaLowerBoundBytes: isNative ? compiled.lowerBoundBytes : null, head: headOf(graph), nodes: nodeReports(prepared, compiled, fused),
   }
 }
 
@@ -135,11 +137,20 @@ function reaches(makers: ReadonlyMap<string, Node>, value: string, target: Node)
   return false
 }
 
-function nodeReports({ graph, unsupported }: PreparedGraph, compiled: Compiled): NodeReport[] {
+/** A node's own step; else that of the node which makes its result after the passes, or which reads it. */
+function nodeReports({ graph, unsupported }: PreparedGraph, compiled: Compiled, fused: Graph): NodeReport[] {
   const reasons = new Map([...unsupported, ...('unsupported' in compiled ? compiled.unsupported : [])].map(({ node, reason }) => [node, reason]))
   const steps = 'plan' in compiled ? compiled.plan.steps : []
-  return graph.nodes.map(({ name, op }) => {
-    const own = steps.filter((step) => step.name === name).map(({ kind }) => kind)
-    return { node: name, op, steps: own, reason: reasons.get(name) ?? null }
-  })
+  const kindsOf = (name: string): string[] => steps.filter((step) => step.name.split(groupedNames).includes(name)).map(({ kind }) => kind)
+  const makers = new Map(fused.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
+  const takenIn = (node: Node): readonly string[] => {
+    const maker = node.outputs.map((output) => makers.get(output)).find((found) => found !== undefined)
+    const reader = graph.nodes.find(({ inputs }) => inputs.includes(node.outputs[0]!))
+    return maker ? kindsOf(maker.name) : reader ? stepsOf(reader) : []
+  }
+  const stepsOf = (node: Node): readonly string[] => {
+    const own = kindsOf(node.name)
+    return own.length > 0 ? own : takenIn(node)
+  }
+  return graph.nodes.map((node) => ({ node: node.name, op: node.op, steps: stepsOf(node), reason: reasons.get(node.name) ?? null }))
 }

@@ -1,0 +1,40 @@
+/** Depth-first groups: what lies between the convolutions of a block is never as wide as the cache. */
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { compilePlan } from '../../src/model/compile.js'
+import { loadModel } from '../../src/model/onnx.js'
+import type { Plan, PlanTensor } from '../../src/model/plan.js'
+import { prepareGraph } from '../../src/model/prepare.js'
+import { reportModel } from '../../src/model/report.js'
+import { projectRoot } from '../shared.js'
+
+const file = join(projectRoot, 'models/efficientnet-lite0.onnx')
+const bytesOf = ({ shape }: PlanTensor): number => 4 * shape.reduce((product, size) => product * size, 1)
+
+async function lite0(side: number): Promise<Plan> {
+  const { graph } = await loadModel(file)
+  const compiled = compilePlan(prepareGraph(graph, { inputSize: { height: side, width: side } }))
+  if ('unsupported' in compiled) throw new Error(JSON.stringify(compiled.unsupported))
+  return compiled.plan
+}
+
+it('leave no wide tensor around a depthwise convolution of EfficientNet-Lite0', async () => {
+  const { steps, tensors, arenaBytes } = await lite0(224)
+  expect(steps.filter(({ kind }) => kind === 'separable').length).toBeGreaterThanOrEqual(10)
+  const depthwise = steps.filter((step) => step.kind === 'conv2d' && step.parameters.groups > 1)
+  for (const { inputs } of depthwise) expect(bytesOf(tensors[inputs[0]!]!)).toBeLessThanOrEqual(256 * 1024)
+  // The widest tensor alone, 112×112×96, would be 4.8 MB.
+  expect(arenaBytes).toBeLessThan(3.3e6)
+})
+
+it('are not made of what fits into a cache anyway', async () => {
+  const { steps } = await lite0(32)
+  expect(steps.map(({ kind }) => kind)).not.toContain('separable')
+})
+
+it('are told by gapcam model info for every node that they took in', async () => {
+  const { nodes } = reportModel(await loadModel(file), { height: 224, width: 224 })
+  const wide = nodes.filter(({ steps }) => steps.includes('separable'))
+  expect(new Set(wide.map(({ op }) => op))).toEqual(new Set(['Conv', 'Clip', 'Pad', 'Add']))
+  expect(nodes.filter(({ op, steps }) => (op === 'Conv' || op === 'Clip') && steps.length === 0)).toEqual([])
+})
