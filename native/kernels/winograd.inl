@@ -72,7 +72,7 @@ class ConvWinograd final : public Op, public Placed {
   Conv2dParams p;
   ConvShape s;
   const float *x, *residual;
-  float* y;
+  float *y, *pooled;              // either may be null; a pooled picture is one block, so that its sum has one order
   const float* weights;           // per panel of columns: [position][channel][panel]
   const float *bias, *zeros;      // padded to whole panels; zeros for a channel row or a panel
   Activation act;
@@ -112,10 +112,12 @@ class ConvWinograd final : public Op, public Placed {
     for (uint32_t n = chunk * chunk_panels * kPanel; n < n_end; n += kPanel) {
       const uint32_t width = s.features - n > static_cast<uint32_t>(kLanes) ? kPanel : kLanes;
       MultiplyPanel(v, count, weights + static_cast<size_t>(n) * kPositions * s.channels, width, products);
-      for (uint32_t t = 0; t < count; ++t) {
-        for (uint32_t lane = 0; lane < width && n + lane < s.features; lane += kLanes) {
-          TransformOutput(image, first + t, products + t * kPanel + lane, n + lane);
-        }
+      for (uint32_t lane = 0; lane < width && n + lane < s.features; lane += kLanes) {
+        V sum = Zero();
+        for (uint32_t t = 0; t < count; ++t) sum += TransformOutput(image, first + t, products + t * kPanel + lane, n + lane);
+        const int lanes = static_cast<int>(Least(kLanes, s.features - n - lane));
+        const float area = static_cast<float>(s.out_height * s.out_width);
+        if (pooled) StoreN(pooled + static_cast<size_t>(image) * s.features + n + lane, sum / Set(area), lanes);
       }
     }
   }
@@ -167,8 +169,9 @@ class ConvWinograd final : public Op, public Placed {
     }
   }
 
-  // One vector of output channels of one tile, from feature n on; positions are block * kPanel floats apart.
-  void TransformOutput(uint32_t image, uint32_t tile, const float* products, uint32_t n) const {
+  // One vector of output channels of one tile, from feature n on; positions are block * kPanel floats apart. Gives the sum
+  // over the tile's pixels.
+  V TransformOutput(uint32_t image, uint32_t tile, const float* products, uint32_t n) const {
     const size_t step = static_cast<size_t>(block) * kPanel;
     V half[kOut][kIn];
 #pragma GCC unroll 6
@@ -183,6 +186,7 @@ class ConvWinograd final : public Op, public Placed {
     const uint32_t oy = tile / tiles_x * kOut, ox = tile % tiles_x * kOut;
     const int count = static_cast<int>(Least(kLanes, s.features - n));
     const V shift = Load(bias + n);
+    V sum = Zero();
 #pragma GCC unroll 6
     for (int i = 0; i < kOut; ++i) {
       if (oy + i >= s.out_height) break;
@@ -195,11 +199,14 @@ class ConvWinograd final : public Op, public Placed {
         V value = t[j] + shift;
         if (residual) value += LoadN(residual + at + static_cast<size_t>(j) * s.features, count);
         value = Activate(act, value);
+        sum += value;
+        if (!y) continue;
         float* to = y + at + static_cast<size_t>(j) * s.features;
         if (count == kLanes) Store(to, value);
         else StoreN(to, value, count);
       }
     }
+    return sum;
   }
 };
 
@@ -235,7 +242,7 @@ template <class F>
 static void ChooseWinogradUnits(ConvWinograd<F>* op) {
   constexpr uint32_t kCacheFloats = 128 * 1024, kWantedUnits = 8;
   const uint32_t fitting = kCacheFloats / (ConvWinograd<F>::kPositions * op->row);
-  const uint32_t wanted = Most(fitting / kTileRows, 2) * kTileRows;
+  const uint32_t wanted = op->pooled ? op->tiles : Most(fitting / kTileRows, 2) * kTileRows;
   op->blocks = CeilDiv(op->tiles, wanted);
   op->block = CeilDiv(op->tiles, op->blocks);
   const uint32_t panels = CeilDiv(op->s.features, kPanel), units = op->s.batch * op->blocks;
@@ -253,6 +260,7 @@ static const Op* MakeConvWinograd(const StepRef& step, Allocator& memory, const 
   op->x = DataOf(step.inputs[0]);
   op->residual = DataOf(InputAt(step, 3));
   op->y = DataOf(OutputAt(step, 0));
+  op->pooled = DataOf(OutputAt(step, 1));
   op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);
   op->row = CeilDiv(op->s.channels, kLanes) * kLanes;
   op->tiles_x = CeilDiv(op->s.out_width, F::kOut);
@@ -289,8 +297,10 @@ static ConvAlgorithm ChooseConv(const StepRef& step) {
   const auto& p = *static_cast<const Conv2dParams*>(step.params);
   const ConvShape s = ShapeOf(step);
   const bool fits = p.kernel_h == 3 && p.kernel_w == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 && p.dilation_w == 1 &&
-                    p.groups == 1 && OutputAt(step, 0) && !OutputAt(step, 1);
-  if (!fits) return ConvAlgorithm::kGemm;
+                    p.groups == 1;
+  // The tiles of a pooled picture are one block, whose transformed input must stay small.
+  constexpr uint32_t kMostPooled = 1024;
+  if (!fits || (OutputAt(step, 1) && s.out_height * s.out_width > kMostPooled)) return ConvAlgorithm::kGemm;
   const double direct = 9.0 * s.channels * CeilDiv(s.features, kLanes) * s.out_height * s.out_width;
   const double two = WinogradCost<Winograd2>(s), four = WinogradCost<Winograd4>(s);
   if (direct <= two && direct <= four) return ConvAlgorithm::kGemm;
