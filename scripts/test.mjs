@@ -54,8 +54,8 @@ function counts(passed, failed, skipped) {
   return { passed, failed, skipped }
 }
 
-/** The native tests of one build: plain, or under sanitizers. */
-async function runNative(name, cmakeOptions, env) {
+/** The native tests of one build: plain, under sanitizers, or for another processor by way of an emulator. */
+async function runNative(name, cmakeOptions, env, emulator = []) {
   const folder = `${root}build-${name}`
   console.error(`\nnative tests, ${name}`)
   const configured = await run('cmake', ['-S', root, '-B', folder, '-DGAPCAM_ADDON=OFF', ...cmakeOptions])
@@ -64,7 +64,8 @@ async function runNative(name, cmakeOptions, env) {
     console.error(`native tests, ${name}: the build failed`)
     return counts(0, 1, 0)
   }
-  const { status, last } = await run(`${folder}/native_tests`, [], env)
+  const [program, ...args] = [...emulator, `${folder}/native_tests`]
+  const { status, last } = await run(program, args, env)
   const [, passed, failed, skipped] = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(last) ?? []
   if (passed === undefined) return counts(0, 1, 0)
   return counts(Number(passed), status !== 0 && failed === '0' ? 1 : Number(failed), Number(skipped))
@@ -92,6 +93,8 @@ async function main() {
     results.push(await runNative('plain', []))
     results.push(await runNative('asan', ['-DGAPCAM_SANITIZE=address,undefined'], { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }))
     results.push(await runNative('tsan', ['-DGAPCAM_SANITIZE=thread'], { TSAN_OPTIONS: 'halt_on_error=1' }))
+    const arm64 = ['-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64', '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++']
+    results.push(await runNative('arm64-tests', arm64, {}, ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu']))
   }
   results.push(await runVitest(vitestArguments))
   const sum = (key) => results.reduce((total, result) => total + result[key], 0)
