@@ -68,8 +68,7 @@ class ChildCamera implements Camera {
   }
 
   #start({ command, args }: ChildSource): void {
-    const [program, programArgs] = existsSync(setpriv) ? [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, [...args]]
-    const child = spawn(program, programArgs, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(...endingWithUs(command, args), { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     this.#exited = new Promise((resolve) => {
       child.once('error', (error) => {
@@ -185,6 +184,11 @@ class ChildCamera implements Camera {
     await this.#exited
     clearTimeout(timer)
   }
+}
+
+/** A command line that the kernel ends when we are killed, where setpriv is there to ask it. */
+export function endingWithUs(command: string, args: readonly string[]): [command: string, args: string[]] {
+  return existsSync(setpriv) ? [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, [...args]]
 }
 
 /** A URL without the user and password that it may carry. */

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { GapcamError } from '../errors.js'
 import type { Camera, CameraOptions } from './camera.js'
-import { hideCredentials, openChild, requireProgram, type ChildSource } from './child.js'
+import { endingWithUs, hideCredentials, openChild, requireProgram, type ChildSource } from './child.js'
 
 const probeMs = 15_000
 
@@ -66,7 +66,7 @@ function rate(text = ''): number {
 
 function output(program: string, args: readonly string[], uri: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(program, args, { timeout: probeMs, signal, maxBuffer: 1 << 20 }, (error, stdout, stderr) => {
+    execFile(...endingWithUs(program, args), { timeout: probeMs, signal, maxBuffer: 1 << 20 }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout)
       const why = hideCredentials(stderr.trim().split('\n').at(-1) ?? '') || 'it does not answer'
       reject(new GapcamError('CAMERA_NOT_FOUND', `camera ${hideCredentials(uri)} cannot be opened: ${why}`, { cause: error }))

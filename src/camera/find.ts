@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { messageOf } from '../errors.js'
 import type { CameraDescription } from './camera.js'
+import { endingWithUs } from './child.js'
 import { csiProgram } from './gstreamer.js'
 import { openCamera } from './sources.js'
 import { listV4l2Devices } from './v4l2.js'
@@ -52,7 +53,7 @@ export async function listCsiCameras(): Promise<{ readonly uri: string; readonly
   if (program === null) return []
   if (program === 'argus') return [{ uri: 'csi://0', name: 'CSI camera through Argus' }]
   const text = await new Promise<string>((resolve) => {
-    execFile(program.replace('-vid', '-hello'), ['--list-cameras'], { timeout: 5000 }, (_error, stdout, stderr) => resolve(`${stdout}\n${stderr}`))
+    execFile(...endingWithUs(program.replace('-vid', '-hello'), ['--list-cameras']), { timeout: 5000 }, (_error, stdout, stderr) => resolve(`${stdout}\n${stderr}`))
   })
   return [...text.matchAll(/^(\d+) : (.+?)( \[|$)/gm)].map(([, index, name]) => ({ uri: `csi://${index}`, name: name ?? 'CSI camera' }))
 }

@@ -21,6 +21,7 @@ class V4l2Camera implements Camera {
   #format: PixelFormat | 'jpeg' = 'yuyv'
   #geometry = { width: 0, height: 0, stride: 0 }
   #reclaimed = 0
+  #undecodable = 0
   onWarning?: (error: Error) => void
 
   constructor(path: string, options: CameraOptions) {
@@ -29,7 +30,7 @@ class V4l2Camera implements Camera {
   }
 
   get dropped(): number {
-    return this.#capture?.dropped ?? 0
+    return (this.#capture?.dropped ?? 0) + this.#undecodable
   }
 
   async open(): Promise<CameraDescription> {
@@ -55,7 +56,7 @@ class V4l2Camera implements Camera {
     if (!capture || signal.aborted) throw new GapcamError('CAMERA_LOST', `camera ${this.#path} is closed`)
     this.#warnOfReclaimed(capture)
     try {
-      return this.#format === 'jpeg' ? await this.#decoded(await capture.next()) : this.#frameOf(await capture.next(), this.#format)
+      return this.#format === 'jpeg' ? await this.#nextDecoded(capture) : this.#frameOf(await capture.next(), this.#format)
     } catch (error) {
       throw await explained(error, this.#path)
     }
@@ -75,6 +76,22 @@ class V4l2Camera implements Camera {
     return {
       seq, capturedNs, wallTime: Date.now(), format, ...this.#geometry, pixels: captured,
       copyTo: (target) => captured.copyTo(target), release: () => captured.release(),
+    }
+  }
+
+  /**
+   * The newest picture that can be decoded. USB cameras send a damaged one now and then, the first one often: it counts
+   * as dropped and is no loss of the camera. One that sends nothing else is silent, which the watchdog above notices.
+   */
+  async #nextDecoded(capture: NativeCapture): Promise<Frame> {
+    for (let isFirst = true; ; isFirst = false) {
+      try {
+        return await this.#decoded(await capture.next())
+      } catch (error) {
+        if (!(error instanceof GapcamError) || error.code !== 'PICTURE_INVALID') throw error
+        this.#undecodable++
+        if (isFirst) this.onWarning?.(error)
+      }
     }
   }
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
 import { decodeFile, decodePicture, type Picture } from '../../src/camera/decode.js'
 
@@ -17,7 +17,7 @@ const upright = [['red', 'green'], ['blue', 'white']] as const
 
 const colourAt = (x: number, y: number): readonly number[] => colours[upright[y < fieldHeight ? 0 : 1][x < fieldWidth ? 0 : 1]]
 
-function draw(): sharp.Sharp {
+function draw(): Sharp {
   const pixels = Buffer.alloc(width * height * 3)
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) pixels.set(colourAt(x, y), (y * width + x) * 3)

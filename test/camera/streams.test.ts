@@ -1,8 +1,8 @@
 /** Cameras that are another program's: a video file, a real RTSP server, MJPEG over HTTP, GStreamer. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -26,16 +26,24 @@ beforeAll(async () => {
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** The processes below one of ours, by their command names. */
-function childrenOf(pid: number): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-    try {
-      const [, comm, , parent] = /^\d+ \((.*)\) (\S) (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? []
-      return Number(parent) === pid ? [comm!] : []
-    } catch {
-      return [] // it has ended meanwhile
-    }
+/** The processes below one of ours. */
+function childrenOf(parent: number): { pid: number; name: string }[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    const { name, parent: itsParent } = statOf(Number(pid))
+    return itsParent === parent ? [{ pid: Number(pid), name }] : []
   })
+}
+
+/** Gone, or only waiting for its parent to look. */
+const hasEnded = (pid: number): boolean => ['', 'Z', 'X'].includes(statOf(pid).state)
+
+function statOf(pid: number): { name: string; state: string; parent: number } {
+  try {
+    const [, name = '', state = '', parent] = /^\d+ \((.*)\) (\S) (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+    return { name, state, parent: Number(parent) }
+  } catch {
+    return { name: '', state: '', parent: 0 } // it has ended
+  }
 }
 
 describe('a video file', () => {
@@ -53,10 +61,15 @@ describe('a video file', () => {
     expect(run.stderr()).toMatch(/^70 frames classified/m)
   })
 
-  it('that is cut short or no video is said to be so', async () => {
-    const run = gapcam(['run', join(projectRoot, 'package.json'), ...settings])
-    expect(await run.ended).toBe(3)
-    expect(run.stderr()).toMatch(/package\.json/)
+  it('that is no video, is cut before its index, or is not there is said to be so', async () => {
+    const cut = join(folder, 'cut.mp4')
+    writeFileSync(cut, readFileSync(video).subarray(0, 5000)) // MP4's index is at its end
+    for (const file of [join(projectRoot, 'package.json'), cut, join(folder, 'none.mp4')]) {
+      const run = gapcam(['run', file, ...settings])
+      expect(await run.ended).toBe(3)
+      expect(run.stderr()).toContain(file)
+      expect(run.stderr()).not.toMatch(/ {4}at /) // no stack
+    }
   })
 })
 
@@ -142,20 +155,29 @@ describe('children', () => {
   it('end with us, even when we are killed', async () => {
     const run = gapcam(['run', video, '--loop', ...settings])
     await run.until(/"label"/)
-    expect(childrenOf(run.pid)).toContain('ffmpeg')
-    const [child] = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/stat`)).filter((name) => {
-      try {
-        return new RegExp(`\\) \\S ${run.pid} `).test(readFileSync(`/proc/${name}/stat`, 'utf8'))
-      } catch {
-        return false
-      }
-    })
+    expect(childrenOf(run.pid).map(({ name }) => name)).toEqual(['ffmpeg'])
+    const [child] = childrenOf(run.pid)
     run.kill('SIGKILL')
     await run.ended
-    await until(() => !existsSync(`/proc/${child}`) || /\) Z /.test(readFileSync(`/proc/${child}/stat`, 'utf8')), 'ffmpeg to end')
+    await until(() => hasEnded(child!.pid), 'ffmpeg to end')
   })
 
-  it('are gone when the camera is closed, and a slow reader gets the newest frame with drops counted', async () => {
+  it('end with us while they still wait for a server that says nothing', async () => {
+    const sockets = new Set<Socket>()
+    const silent = createTcpServer((socket) => sockets.add(socket))
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const run = gapcam(['run', `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`, ...settings])
+    await until(() => sockets.size > 0, 'a connection')
+    const [child] = childrenOf(run.pid)
+    expect(child!.name).toBe('ffprobe')
+    run.kill('SIGKILL')
+    await run.ended
+    await until(() => hasEnded(child!.pid), 'ffprobe to end')
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => silent.close(resolve))
+  })
+
+  it('are gone when the camera is closed, and a slow reader gets the newest frame with drops counted, in memory that does not grow', async () => {
     const port = await freePort()
     const server = launch('/usr/bin/python3', [join(projectRoot, 'test/camera/rtsp-server.py'), String(port), still])
     await server.until(/ready/)
@@ -169,7 +191,15 @@ describe('children', () => {
     expect(camera.dropped).toBeGreaterThan(3)
     expect(second!.seq - first!.seq).toBeGreaterThan(3)
     second?.release()
+    // However many frames there are, they lie in the same few buffers.
+    const buffers = new Set<unknown>()
+    for (let i = 0; i < 12; i++) {
+      const frame = await camera.next(signal)
+      buffers.add(frame!.pixels)
+      frame!.release()
+    }
+    expect(buffers.size).toBeLessThanOrEqual(4)
     await camera.close()
-    expect(childrenOf(process.pid)).not.toContain('ffmpeg')
+    expect(childrenOf(process.pid).map(({ name }) => name)).not.toContain('ffmpeg')
   }, 60_000)
 })
