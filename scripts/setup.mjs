@@ -149,3 +149,11 @@ export async function setUp() {
   await buildTypeScript()
   await buildAddon()
 }
+
+// npm run build
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await setUp().catch((error) => {
+    console.error(`gapcam: ${error.message}`)
+    process.exitCode = 1
+  })
+}
