@@ -13,17 +13,16 @@ class Pool2d final : public Op, public Placed {
   const char* Kernel() const override { return p.op == Pool::kMax ? GAPCAM_KERNEL("f32_maxpool") : GAPCAM_KERNEL("f32_avgpool"); }
 
   void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
-    for (uint32_t row = first; row < last; ++row) {
-      for (uint32_t ox = 0; ox < out_width; ++ox) RunPixel(row / out_height, row % out_height, ox);
-    }
+    for (uint32_t row = first; row < last; ++row) RunRow(row / out_height, row % out_height);
   }
 
- private:
+  // Kernel positions of one output along one axis.
   struct Span {
-    int64_t origin;       // of the window, in the input
-    uint32_t first, last; // kernel positions inside the input
-    uint32_t counted;     // kernel positions inside the input and its padding
+    int64_t origin;        // of the window, in the input
+    uint32_t first, last;  // inside the input
+    uint32_t counted;      // inside the input and its padding: how many
   };
+  const Span* across;      // of each output column
 
   static Span SpanOf(uint32_t out, uint32_t stride, uint32_t before, uint32_t after, uint32_t dilation, uint32_t kernel, uint32_t size) {
     Span span = {static_cast<int64_t>(out) * stride - before, 0, 0, 0};
@@ -38,24 +37,46 @@ class Pool2d final : public Op, public Placed {
     return span;
   }
 
-  void RunPixel(uint32_t image, uint32_t oy, uint32_t ox) const {
+ private:
+  void RunRow(uint32_t image, uint32_t oy) const {
     const Span v = SpanOf(oy, p.stride_h, p.pad_top, p.pad_bottom, p.dilation_h, p.kernel_h, height);
-    const Span h = SpanOf(ox, p.stride_w, p.pad_left, p.pad_right, p.dilation_w, p.kernel_w, width);
     const float* picture = x + static_cast<size_t>(image) * height * width * channels;
-    float* to = y + ((static_cast<size_t>(image) * out_height + oy) * out_width + ox) * channels;
-    const uint32_t inside = (v.last - v.first) * (h.last - h.first);
-    const float scale = 1.0f / static_cast<float>(p.count_padding ? v.counted * h.counted : inside);
-    for (uint32_t c = 0; c < channels; c += kLanes) {
-      const int lanes = static_cast<int>(Least(kLanes, channels - c));
-      V acc = Set(p.op == Pool::kMax ? -__builtin_inff() : 0.0f);
-      for (uint32_t ky = v.first; ky < v.last; ++ky) {
-        const float* row = picture + (v.origin + static_cast<int64_t>(ky) * p.dilation_h) * width * channels;
-        for (uint32_t kx = h.first; kx < h.last; ++kx) {
-          const V value = LoadN(row + (h.origin + static_cast<int64_t>(kx) * p.dilation_w) * channels + c, lanes);
-          acc = p.op == Pool::kMax ? Max(acc, value) : acc + value;
+    const float* top = picture + (v.origin + static_cast<int64_t>(v.first) * p.dilation_h) * width * channels;
+    float* to = y + (static_cast<size_t>(image) * out_height + oy) * out_width * channels;
+    for (uint32_t ox = 0; ox < out_width; ++ox, to += channels) {
+      const Span& h = across[ox];
+      const float* corner = top + (h.origin + static_cast<int64_t>(h.first) * p.dilation_w) * channels;
+      const uint32_t rows = v.last - v.first, columns = h.last - h.first;
+      const float scale = 1.0f / static_cast<float>(p.count_padding ? v.counted * h.counted : rows * columns);
+      if (p.op == Pool::kMax) Reduce<true>(corner, rows, columns, scale, to);
+      else Reduce<false>(corner, rows, columns, scale, to);
+    }
+  }
+
+  // One output pixel from the `rows` by `columns` input pixels that begin at `corner`.
+  template <bool kIsMax>
+  void Reduce(const float* corner, uint32_t rows, uint32_t columns, float scale, float* to) const {
+    uint32_t c = 0;
+    for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
+      V acc[2] = {Set(kIsMax ? -__builtin_inff() : 0.0f), Set(kIsMax ? -__builtin_inff() : 0.0f)};
+      for (uint32_t ky = 0; ky < rows; ++ky) {
+        const float* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
+        for (uint32_t kx = 0; kx < columns; ++kx, from += static_cast<size_t>(p.dilation_w) * channels) {
+          for (int i = 0; i < 2; ++i) acc[i] = kIsMax ? Max(acc[i], Load(from + i * kLanes)) : acc[i] + Load(from + i * kLanes);
         }
       }
-      StoreN(to + c, p.op == Pool::kMax ? acc : acc * Set(scale), lanes);
+      for (int i = 0; i < 2; ++i) Store(to + c + i * kLanes, kIsMax ? acc[i] : acc[i] * Set(scale));
+    }
+    for (; c < channels; c += kLanes) {
+      const int lanes = static_cast<int>(Least(kLanes, channels - c));
+      V acc = Set(kIsMax ? -__builtin_inff() : 0.0f);
+      for (uint32_t ky = 0; ky < rows; ++ky) {
+        const float* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
+        for (uint32_t kx = 0; kx < columns; ++kx, from += static_cast<size_t>(p.dilation_w) * channels) {
+          acc = kIsMax ? Max(acc, LoadN(from, lanes)) : acc + LoadN(from, lanes);
+        }
+      }
+      StoreN(to + c, kIsMax ? acc : acc * Set(scale), lanes);
     }
   }
 };
@@ -70,6 +91,11 @@ static const Op* MakePool2d(const StepRef& step, Allocator& memory, const char**
   op->out_height = out.dims[1], op->out_width = out.dims[2];
   op->x = DataOf(&in);
   op->y = DataOf(&out);
+  auto* across = static_cast<Pool2d::Span*>(memory.Allocate(op->out_width * sizeof(Pool2d::Span)));
+  if (!across) return GAPCAM_NO_MEMORY;
+  const Pool2dParams& p = op->p;
+  for (uint32_t ox = 0; ox < op->out_width; ++ox) across[ox] = Pool2d::SpanOf(ox, p.stride_w, p.pad_left, p.pad_right, p.dilation_w, p.kernel_w, op->width);
+  op->across = across;
   return op;
 }
 
