@@ -1,13 +1,13 @@
 // Writes native/plan/steps.h from the table in src/model/steps.ts (compiled to dist). With --check it only compares.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { binaryOps, elementwiseOps, parameterWords, poolOps, reduceOps, stepTable } from '../dist/model/steps.js'
+import { binaryOps, elementwiseOps, parameterWords, poolOps, reduceOps, stepTable, windowOps } from '../dist/model/steps.js'
 
 const target = new URL('../native/plan/steps.h', import.meta.url)
 const pascal = (name) => name[0].toUpperCase() + name.slice(1)
 const snake = (name) => name.replace(/[A-Z]/g, (c) => '_' + c.toLowerCase())
 const enumOf = (name, members) =>
   `enum class ${name} : uint32_t {\n${members.map((m) => `  k${pascal(m)},\n`).join('')}};\ninline constexpr uint32_t k${name}Count = ${members.length};\n`
-const enums = { elementwise: 'Elementwise', binary: 'Binary', pool: 'Pool', reduce: 'Reduce' }
+const enums = { elementwise: 'Elementwise', binary: 'Binary', pool: 'Pool', window: 'WindowOp', reduce: 'Reduce' }
 const fieldOf = (name, type) => {
   if (type.startsWith('e:')) return `  ${enums[type.slice(2)]} ${snake(name)};`
   const c = type[0] === 'f' ? 'float' : type[0] === 'i' ? 'int32_t' : 'uint32_t'
@@ -37,6 +37,7 @@ ${enumOf('StepKind', Object.keys(stepTable))}
 ${enumOf('Elementwise', elementwiseOps)}
 ${enumOf('Binary', binaryOps)}
 ${enumOf('Pool', poolOps)}
+${enumOf('WindowOp', windowOps)}
 ${enumOf('Reduce', reduceOps)}
 ${Object.entries(stepTable).map(structOf).join('\n')}
 // Bounds that every step of a kind keeps, by StepKind.

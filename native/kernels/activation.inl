@@ -160,6 +160,7 @@ GAPCAM_INLINE void ActivateAll(const Activation& act, V (&x)[kCount]) {
 #pragma GCC unroll 16
     for (int i = 0; i < kCount; ++i) x[i] = HardSwish(x[i]);
   } else {
+#pragma GCC unroll 16
     for (int i = 0; i < kCount; ++i) x[i] = ApplyFunction(act, x[i]);
   }
 }

@@ -8,13 +8,17 @@ struct ConvShape {
   uint32_t out_height, out_width, features;
 };
 
+GAPCAM_INLINE uint32_t OutSize(uint32_t size, uint32_t pads, uint32_t kernel, uint32_t stride, uint32_t dilation) {
+  return (size + pads - dilation * (kernel - 1) - 1) / stride + 1;
+}
+
 GAPCAM_INLINE ConvShape ShapeOf(const StepRef& step) {
   const auto& p = *static_cast<const Conv2dParams*>(step.params);
   const TensorRef& x = *step.inputs[0];
   const TensorRef* y = step.output_count > 0 ? step.outputs[0] : nullptr;
   ConvShape s = {x.dims[0], x.dims[1], x.dims[2], x.dims[3], 0, 0, step.inputs[1]->dims[0]};
-  s.out_height = y ? y->dims[1] : (s.height + p.pad_top + p.pad_bottom - p.dilation_h * (p.kernel_h - 1) - 1) / p.stride_h + 1;
-  s.out_width = y ? y->dims[2] : (s.width + p.pad_left + p.pad_right - p.dilation_w * (p.kernel_w - 1) - 1) / p.stride_w + 1;
+  s.out_height = y ? y->dims[1] : OutSize(s.height, p.pad_top + p.pad_bottom, p.kernel_h, p.stride_h, p.dilation_h);
+  s.out_width = y ? y->dims[2] : OutSize(s.width, p.pad_left + p.pad_right, p.kernel_w, p.stride_w, p.dilation_w);
   return s;
 }
 
@@ -23,91 +27,45 @@ GAPCAM_INLINE float* DataOf(const TensorRef* tensor) { return tensor ? static_ca
 GAPCAM_INLINE const TensorRef* InputAt(const StepRef& step, uint32_t i) { return i < step.input_count ? step.inputs[i] : nullptr; }
 GAPCAM_INLINE const TensorRef* OutputAt(const StepRef& step, uint32_t i) { return i < step.output_count ? step.outputs[i] : nullptr; }
 
-class ConvGemm final : public Op, public Placed {
+// The left operand of a convolution's product.
+class ConvRows {
  public:
   Conv2dParams p;
   ConvShape s;
-  const float* x;
-  const float* residual;
-  float* y;
-  float* pooled;
-  const GemmWeights* weights;    // one for each group
-  Activation act;
-  bool is_pointwise;             // 1×1, stride 1, no padding: the whole picture is one segment of rows
-  bool is_padded;                // input rows are copied
+  bool is_pointwise;  // 1×1, stride 1, no padding: rows follow one another through the whole picture
+  bool is_padded;     // input rows are copied
   uint32_t taps, run;
-  uint32_t chunk, chunks;        // of one unit: output rows, or pixels where it is pointwise; units a picture
-  uint32_t chunk_columns, column_chunks;
 
-  uint32_t Units(uint32_t) const override { return s.batch * p.groups * chunks * column_chunks; }
-
-  size_t ScratchBytes() const override {
-    const size_t sums = pooled ? (s.features / p.groups + kPanel) * sizeof(float) : 0;
-    return Align(sums) + Align(static_cast<size_t>(is_pointwise ? 1 : chunk) * taps * sizeof(float*)) + PaddedBytes();
+  void SetUp(const Conv2dParams& params, const ConvShape& shape) {
+    p = params, s = shape;
+    const bool is_point = p.kernel_h == 1 && p.kernel_w == 1;
+    const bool reaches_out = p.pad_top || p.pad_left || p.pad_bottom || p.pad_right;
+    is_pointwise = is_point && p.stride_h == 1 && p.stride_w == 1 && !reaches_out;
+    is_padded = reaches_out || (p.groups > 1 && !is_point);
+    // Where neighbouring pixels lie side by side, a kernel row is one run.
+    const bool is_joined = p.dilation_w == 1 && (is_padded || p.groups == 1);
+    taps = is_joined ? p.kernel_h : p.kernel_h * p.kernel_w;
+    run = is_joined ? p.kernel_w * GroupChannels() : GroupChannels();
   }
 
-  const char* Kernel() const override { return GAPCAM_KERNEL("f32_conv_gemm"); }
-
-  uint64_t Flops() const override {
-    return 2ull * s.batch * s.out_height * s.out_width * s.features * (s.channels / p.groups) * p.kernel_h * p.kernel_w;
-  }
-
-  void Run(uint32_t, uint32_t first, uint32_t last, void* scratch) const override {
-    for (uint32_t unit = first; unit < last; ++unit) RunUnit(unit, static_cast<char*>(scratch));
-  }
-
+  uint32_t GroupChannels() const { return s.channels / p.groups; }
   // Input rows under `rows` output rows, and the width of one with its padding.
   uint32_t InputRows(uint32_t rows) const { return (rows - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1; }
   uint32_t PaddedWidth() const { return (s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1; }
-
- private:
-  static size_t Align(size_t bytes) { return (bytes + 63) / 64 * 64; }
-  uint32_t GroupChannels() const { return s.channels / p.groups; }
-  size_t PaddedBytes() const { return is_padded ? static_cast<size_t>(InputRows(chunk)) * PaddedWidth() * GroupChannels() * sizeof(float) : 0; }
-
-  void RunUnit(uint32_t unit, char* scratch) const {
-    const uint32_t column_chunk = unit % column_chunks;
-    unit /= column_chunks;
-    const uint32_t index = unit % chunks;
-    unit /= chunks;
-    const uint32_t group = unit % p.groups, image = unit / p.groups;
-    const uint32_t columns = s.features / p.groups, area = s.out_height * s.out_width;
-    const uint32_t n_first = column_chunk * chunk_columns, n_last = Least(n_first + chunk_columns, columns);
-    float* sums = pooled ? reinterpret_cast<float*>(scratch) : nullptr;
-    if (sums) {
-      const size_t bytes = Align((columns + kPanel) * sizeof(float));
-      std::memset(sums, 0, bytes);
-      scratch += bytes;
-    }
-    // A pooled picture is one unit, so that its sum has one order whatever the threads.
-    const uint32_t all = is_pointwise ? area : s.out_height;
-    const uint32_t first = index * chunk, end = pooled ? all : Least(first + chunk, all);
-    for (uint32_t at = first; at < end; at += chunk) RunRows(image, group, at, Least(chunk, end - at), n_first, n_last, sums, scratch);
-    if (sums) {
-      float* to = pooled + static_cast<size_t>(image) * s.features + group * columns;
-      for (uint32_t n = n_first; n < n_last; ++n) to[n] = sums[n] / static_cast<float>(area);
-    }
+  // What Find needs for `count` output rows.
+  size_t ScratchBytes(uint32_t count) const {
+    const size_t copied = is_padded ? static_cast<size_t>(InputRows(count)) * PaddedWidth() * GroupChannels() * sizeof(float) : 0;
+    return Align(static_cast<size_t>(count) * taps * sizeof(float*)) + Align(copied);
   }
 
-  void RunRows(uint32_t image, uint32_t group, uint32_t first, uint32_t count, uint32_t n_first, uint32_t n_last, float* sums, char* scratch) const {
+  // The runs of the first pixel of each of `count` output rows from `first` on, row by row; `picture` is the input's
+  // first pixel in this group.
+  GemmRows Find(const float* picture, uint32_t first, uint32_t count, char* scratch) const {
     const float** runs = reinterpret_cast<const float**>(scratch);
-    const uint32_t pixel = is_pointwise ? first : first * s.out_width;
-    const size_t at = (static_cast<size_t>(image) * s.out_height * s.out_width + pixel) * s.features + group * (s.features / p.groups);
-    const GemmOut out = {y ? y + at : nullptr, residual ? residual + at : nullptr, sums, s.features};
-    const float* picture = x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * GroupChannels();
-    if (is_pointwise) {
-      runs[0] = picture + static_cast<size_t>(pixel) * s.channels;
-      return Multiply(weights[group], {runs, taps, run, s.channels}, 1, count, out, n_first, n_last, act);
-    }
-    const uint32_t channels = is_padded ? GroupChannels() : s.channels, width = is_padded ? PaddedWidth() : s.width;
+    const uint32_t channels = is_padded ? GroupChannels() : s.channels;
+    const size_t row_floats = static_cast<size_t>(is_padded ? PaddedWidth() : s.width) * channels;
     const float* rows = picture + static_cast<size_t>(first) * p.stride_h * s.width * s.channels;
-    if (is_padded) rows = CopyRows(picture, first, count, reinterpret_cast<float*>(scratch + Align(static_cast<size_t>(chunk) * taps * sizeof(float*))));
-    FindRuns(rows, count, static_cast<size_t>(width) * channels, channels, runs);
-    Multiply(weights[group], {runs, taps, run, static_cast<size_t>(p.stride_w) * channels}, count, s.out_width, out, n_first, n_last, act);
-  }
-
-  // The runs of the first pixel of each output row; rows[0] is the first input row under the first of them.
-  void FindRuns(const float* rows, uint32_t count, size_t row_floats, uint32_t channels, const float** runs) const {
+    if (is_padded) rows = CopyRows(picture, first, count, reinterpret_cast<float*>(scratch + Align(static_cast<size_t>(count) * taps * sizeof(float*))));
     const uint32_t across = taps / p.kernel_h;  // 1, or kernelW where runs cannot be joined
     for (uint32_t oy = 0; oy < count; ++oy) {
       for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
@@ -115,7 +73,11 @@ class ConvGemm final : public Op, public Placed {
         for (uint32_t kx = 0; kx < across; ++kx) *runs++ = row + static_cast<size_t>(kx) * p.dilation_w * channels;
       }
     }
+    return {reinterpret_cast<const float**>(scratch), taps, run, run, static_cast<size_t>(p.stride_w) * channels};
   }
+
+ private:
+  static size_t Align(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
   // The input rows under `count` output rows from oy on, of this group's channels, with zeros where the picture ends.
   const float* CopyRows(const float* picture, uint32_t oy, uint32_t count, float* to) const {
@@ -138,27 +100,90 @@ class ConvGemm final : public Op, public Placed {
   }
 };
 
-// Weights [O][C][kh][kw] of one group as [K][N] in the order of the runs: kernel row, kernel column, channel.
-static bool PackConvWeights(const StepRef& step, const ConvGemm& op, uint32_t group, Allocator& memory, GemmWeights* result) {
-  const uint32_t columns = op.s.features / op.p.groups, c = op.s.channels / op.p.groups;
-  const uint32_t kernel = op.p.kernel_h * op.p.kernel_w, depth = kernel * c;
-  const float* w = DataOf(step.inputs[1]) + static_cast<size_t>(group) * columns * depth;
-  const float* bias = DataOf(InputAt(step, 2));
-  if (kernel == 1) return MakeGemmWeights(w, 1, depth, depth, columns, bias ? bias + group * columns : nullptr, memory, result);
+class ConvGemm final : public Op, public Placed {
+ public:
+  ConvRows rows;
+  const float* x;
+  const float* residual;
+  float* y;
+  float* pooled;
+  const GemmWeights* weights;    // one for each group
+  Activation act;
+  uint32_t chunk, chunks;        // of one unit: output rows, or pixels where it is pointwise; units a picture
+  uint32_t chunk_columns, column_chunks;
+
+  uint32_t Units(uint32_t) const override { return rows.s.batch * rows.p.groups * chunks * column_chunks; }
+  size_t ScratchBytes() const override { return SumBytes() + rows.ScratchBytes(rows.is_pointwise ? 1 : chunk); }
+  const char* Kernel() const override { return GAPCAM_KERNEL("f32_conv_gemm"); }
+
+  uint64_t Flops() const override {
+    const ConvShape& s = rows.s;
+    return 2ull * s.batch * s.out_height * s.out_width * s.features * rows.GroupChannels() * rows.p.kernel_h * rows.p.kernel_w;
+  }
+
+  void Run(uint32_t, uint32_t first, uint32_t last, void* scratch) const override {
+    for (uint32_t unit = first; unit < last; ++unit) RunUnit(unit, static_cast<char*>(scratch));
+  }
+
+ private:
+  size_t SumBytes() const { return pooled ? ((rows.s.features / rows.p.groups + kPanel) * sizeof(float) + 63) / 64 * 64 : 0; }
+
+  void RunUnit(uint32_t unit, char* scratch) const {
+    const ConvShape& s = rows.s;
+    const uint32_t groups = rows.p.groups;
+    const uint32_t column_chunk = unit % column_chunks;
+    unit /= column_chunks;
+    const uint32_t index = unit % chunks;
+    unit /= chunks;
+    const uint32_t group = unit % groups, image = unit / groups;
+    const uint32_t columns = s.features / groups, area = s.out_height * s.out_width;
+    const uint32_t n_first = column_chunk * chunk_columns, n_last = Least(n_first + chunk_columns, columns);
+    float* sums = pooled ? reinterpret_cast<float*>(scratch) : nullptr;
+    if (sums) std::memset(sums, 0, SumBytes());
+    // A pooled picture is one unit, so that its sum has one order whatever the threads.
+    const uint32_t all = rows.is_pointwise ? area : s.out_height;
+    const uint32_t first = index * chunk, end = pooled ? all : Least(first + chunk, all);
+    for (uint32_t at = first; at < end; at += chunk) RunRows(image, group, at, Least(chunk, end - at), n_first, n_last, sums, scratch + SumBytes());
+    if (sums) {
+      float* to = pooled + static_cast<size_t>(image) * s.features + group * columns;
+      for (uint32_t n = n_first; n < n_last; ++n) to[n] = sums[n] / static_cast<float>(area);
+    }
+  }
+
+  void RunRows(uint32_t image, uint32_t group, uint32_t first, uint32_t count, uint32_t n_first, uint32_t n_last, float* sums, char* scratch) const {
+    const ConvShape& s = rows.s;
+    const uint32_t pixel = rows.is_pointwise ? first : first * s.out_width;
+    const size_t at = (static_cast<size_t>(image) * s.out_height * s.out_width + pixel) * s.features + group * (s.features / rows.p.groups);
+    const GemmOut out = {y ? y + at : nullptr, residual ? residual + at : nullptr, sums, s.features};
+    const float* picture = x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * rows.GroupChannels();
+    if (rows.is_pointwise) {
+      const float* from = picture + static_cast<size_t>(pixel) * s.channels;
+      return Multiply(weights[group], {&from, 1, rows.run, rows.run, s.channels}, 1, count, out, n_first, n_last, act);
+    }
+    Multiply(weights[group], rows.Find(picture, first, count, scratch), count, s.out_width, out, n_first, n_last, act);
+  }
+};
+
+// Weights [O][C][kh][kw] of one group as [K][N] in the order of the runs: kernel row, kernel column, channel. `w` and
+// `bias` (or null) are those of the group.
+static bool PackConvWeights(const ConvRows& rows, const float* w, const float* bias, Allocator& memory, GemmWeights* result) {
+  const uint32_t columns = rows.s.features / rows.p.groups, c = rows.GroupChannels();
+  const uint32_t kernel = rows.p.kernel_h * rows.p.kernel_w, depth = kernel * c;
+  if (kernel == 1) return MakeGemmWeights(w, 1, depth, depth, columns, bias, memory, result);
   // Packed kernel position by kernel position: within one, channels are `kernel` floats apart.
   float* packed = static_cast<float*>(memory.Allocate(PackedFloats(depth, columns) * sizeof(float)));
   float* padded = static_cast<float*>(memory.Allocate((columns + kPanel) * sizeof(float)));
   if (!packed || !padded) return false;
   *result = {packed, padded, columns, depth};
   for (uint32_t n0 = 0; n0 < columns; n0 += kPanel) {
-    const uint32_t width = Least(kPanel, CeilDiv(columns - n0, kLanes) * kLanes);
+    const uint32_t width = PanelWidth(columns, n0);
     for (uint32_t t = 0; t < kernel; ++t) {
       for (uint32_t i = 0; i < c; ++i) {
         for (uint32_t j = 0; j < width; ++j) *packed++ = n0 + j < columns ? w[static_cast<size_t>(n0 + j) * depth + i * kernel + t] : 0.0f;
       }
     }
   }
-  if (bias) std::memcpy(padded, bias + group * columns, columns * sizeof(float));
+  if (bias) std::memcpy(padded, bias, columns * sizeof(float));
   return true;
 }
 
@@ -166,18 +191,19 @@ static bool PackConvWeights(const StepRef& step, const ConvGemm& op, uint32_t gr
 // of weights, and about as many units as keep eight threads evenly busy.
 static void ChooseUnits(ConvGemm* op) {
   constexpr uint32_t kCacheBytes = 256 * 1024, kWantedUnits = 24;
-  const uint32_t columns = op->s.features / op->p.groups;
-  uint32_t all = op->s.out_height;
-  if (op->is_pointwise) {
-    all *= op->s.out_width;
-    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, kCacheBytes / (op->s.channels * 4)));
+  const ConvShape& s = op->rows.s;
+  const uint32_t groups = op->rows.p.groups, columns = s.features / groups;
+  uint32_t all = s.out_height;
+  if (op->rows.is_pointwise) {
+    all *= s.out_width;
+    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, kCacheBytes / (s.channels * 4)));
     op->chunk = Least(CeilDiv(rows, kTileRows) * kTileRows, all);
   } else {
-    const uint32_t row_bytes = op->s.channels / op->p.groups * 4 * op->PaddedWidth() * op->p.stride_h;
-    op->chunk = Least(Most(CeilDiv(4 * kTileRows, op->s.out_width), kCacheBytes / row_bytes), all);
+    const uint32_t row_bytes = op->rows.GroupChannels() * 4 * op->rows.PaddedWidth() * op->rows.p.stride_h;
+    op->chunk = Least(Most(CeilDiv(4 * kTileRows, s.out_width), kCacheBytes / row_bytes), all);
   }
   op->chunks = op->pooled ? 1 : CeilDiv(all, op->chunk);
-  const uint32_t panels = CeilDiv(columns, kPanel), others = op->s.batch * op->p.groups * op->chunks;
+  const uint32_t panels = CeilDiv(columns, kPanel), others = s.batch * groups * op->chunks;
   const uint32_t wanted = Most(1, Least(panels, CeilDiv(kWantedUnits, others)));
   op->chunk_columns = CeilDiv(panels, wanted) * kPanel;
   op->column_chunks = CeilDiv(columns, op->chunk_columns);
@@ -187,29 +213,23 @@ static const Op* MakeConvGemm(const StepRef& step, Allocator& memory, const char
   void* place = memory.Allocate(sizeof(ConvGemm));
   if (!place) return GAPCAM_NO_MEMORY;
   auto* op = new (place) ConvGemm();
-  op->p = *static_cast<const Conv2dParams*>(step.params);
-  op->s = ShapeOf(step);
+  const auto& p = *static_cast<const Conv2dParams*>(step.params);
+  op->rows.SetUp(p, ShapeOf(step));
   op->x = DataOf(step.inputs[0]);
   op->residual = DataOf(InputAt(step, 3));
   op->y = DataOf(OutputAt(step, 0));
   op->pooled = DataOf(OutputAt(step, 1));
-  op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);
-  const Conv2dParams& p = op->p;
-  const uint32_t channels = op->s.channels / p.groups;
-  const bool is_point = p.kernel_h == 1 && p.kernel_w == 1;
-  const bool reaches_out = p.pad_top || p.pad_left || p.pad_bottom || p.pad_right;
-  op->is_pointwise = is_point && p.stride_h == 1 && p.stride_w == 1 && !reaches_out;
-  op->is_padded = reaches_out || (p.groups > 1 && !is_point);
-  // Neighbouring pixels lie side by side, so that a kernel row is one run.
-  const bool is_joined = p.dilation_w == 1 && (op->is_padded || p.groups == 1);
-  op->taps = is_joined ? p.kernel_h : p.kernel_h * p.kernel_w;
-  op->run = is_joined ? p.kernel_w * channels : channels;
+  op->act = MakeActivation(p.activation, p.a, p.b);
   ChooseUnits(op);
-  auto* weights = static_cast<GemmWeights*>(memory.Allocate(op->p.groups * sizeof(GemmWeights)));
+  auto* weights = static_cast<GemmWeights*>(memory.Allocate(p.groups * sizeof(GemmWeights)));
   if (!weights) return GAPCAM_NO_MEMORY;
   op->weights = weights;
-  for (uint32_t group = 0; group < op->p.groups; ++group) {
-    if (!PackConvWeights(step, *op, group, memory, &weights[group])) return GAPCAM_NO_MEMORY;
+  const uint32_t columns = op->rows.s.features / p.groups;
+  const size_t depth = static_cast<size_t>(p.kernel_h) * p.kernel_w * op->rows.GroupChannels();
+  const float *w = DataOf(step.inputs[1]), *bias = DataOf(InputAt(step, 2));
+  for (uint32_t group = 0; group < p.groups; ++group) {
+    const size_t first = static_cast<size_t>(group) * columns;
+    if (!PackConvWeights(op->rows, w + first * depth, bias ? bias + first : nullptr, memory, &weights[group])) return GAPCAM_NO_MEMORY;
   }
   return op;
 }

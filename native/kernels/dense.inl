@@ -22,7 +22,7 @@ class Dense final : public Op, public Placed {
       const float* from = x + static_cast<size_t>(m) * weights.depth;
       const size_t at = static_cast<size_t>(m) * weights.columns;
       const GemmOut out = {y + at, residual ? residual + at : nullptr, nullptr, weights.columns};
-      Multiply(weights, {&from, 1, weights.depth, weights.depth}, 1, count, out, n, Least(n + chunk_columns, weights.columns), act);
+      Multiply(weights, {&from, 1, weights.depth, weights.depth, weights.depth}, 1, count, out, n, Least(n + chunk_columns, weights.columns), act);
     }
   }
 };

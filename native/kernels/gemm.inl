@@ -1,12 +1,13 @@
 // The product at the heart of convolution and dense layers: rows of activations, given by pointers, times panels of
 // packed weights, with bias, residual and activation applied before the result is stored.
 //
-//   weights, packed:  panel 0                        panel 1 …        a panel has kPanel columns, the last one may
-//                     k=0: w[0][0…kPanel)             k=0: …           have half (kLanes) where that is enough
+//   weights, packed:  panel 0                        panel 1 …        a panel has kPanel columns; the last one has as
+//                     k=0: w[0][0…kPanel)             k=0: …           many as are left, in whole grains
 //                     k=1: w[1][0…kPanel)
 //
 // The rows of the left operand lie one step after the other in memory, and each is `taps` runs of `run` floats: for
-// 1×1 one run of C, for k×k one run of kernelW·C a kernel row, so that no im2col buffer is written.
+// 1×1 one run of C, for k×k one run of kernelW·C a kernel row, so that no im2col buffer is written; for channels that lie
+// in blocks one run a block.
 namespace gapcam {
 namespace {
 
@@ -18,18 +19,23 @@ constexpr int kTileRows = 6;  // 6×2 + 2 + 1 of 16
 constexpr int kTileRows = 8;  // NEON: 8×2 + 8 + 2 of 32
 #endif
 constexpr int kPanel = 2 * kLanes;
+#if defined(GAPCAM_TARGET_AVX512)
+constexpr int kGrain = kHalfLanes;
+#else
+constexpr int kGrain = kLanes;
+#endif
 
 struct GemmWeights {
   const float* packed;
   const float* bias;  // padded to whole panels; zeros where the step has none
   uint32_t columns;   // N
-  uint32_t depth;     // K = taps · run
+  uint32_t depth;     // K = (taps - 1) · run + last
 };
 
-// The left operand. The runs of row r begin at runs[t] + r * step.
+// The left operand. The runs of row r begin at runs[t] + r * step; the last one may be shorter than the others.
 struct GemmRows {
   const float* const* runs;
-  uint32_t taps, run;
+  uint32_t taps, run, last;
   size_t step;
 };
 
@@ -42,13 +48,16 @@ struct GemmOut {
 };
 
 GAPCAM_INLINE size_t PackedFloats(uint32_t depth, uint32_t columns) {
-  return static_cast<size_t>(depth) * CeilDiv(columns, kLanes) * kLanes;
+  return static_cast<size_t>(depth) * CeilDiv(columns, kGrain) * kGrain;
 }
+
+// Columns of the packed panel that begins at n0.
+GAPCAM_INLINE uint32_t PanelWidth(uint32_t columns, uint32_t n0) { return Least(kPanel, CeilDiv(columns - n0, kGrain) * kGrain); }
 
 // Packs columns of a [K,N] matrix given by strides.
 static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32_t depth, uint32_t columns, float* packed) {
   for (uint32_t n0 = 0; n0 < columns; n0 += kPanel) {
-    const uint32_t width = Least(kPanel, CeilDiv(columns - n0, kLanes) * kLanes);
+    const uint32_t width = PanelWidth(columns, n0);
     for (uint32_t k = 0; k < depth; ++k) {
       for (uint32_t j = 0; j < width; ++j) *packed++ = n0 + j < columns ? w[k * k_stride + (n0 + j) * n_stride] : 0.0f;
     }
@@ -84,33 +93,59 @@ GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_
   }
 }
 
-// One step of k for every row: the left operand as scalars, three rows to a base so that few registers hold addresses.
-template <int kRows, int kVectors>
-GAPCAM_INLINE void Accumulate(V (&acc)[kVectors][kRows], const float* const (&base)[(kRows + 2) / 3], size_t step, uint32_t k, const float* w) {
-  V b[kVectors];
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    const V x = Set(base[r / 3][r % 3 * step + k]);
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) acc[v][r] = x * b[v] + acc[v][r];
-  }
-}
+// The accumulators of a tile: kRows rows of kVectors whole vectors and, on AVX-512, perhaps half a one.
+template <int kRows, int kVectors, bool kHalf>
+struct Sums {
+  V whole[kVectors > 0 ? kVectors : 1][kRows];
+#if defined(GAPCAM_TARGET_AVX512)
+  H half[kHalf ? kRows : 1];
+#endif
+  static constexpr int kWidth = kVectors * kLanes + (kHalf ? kLanes / 2 : 0);
 
-// kRows rows, from `first` on, times one panel of kVectors vectors.
-template <int kRows, int kVectors>
+  GAPCAM_MEMBER void Start(const float* bias) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) whole[v][r] = Load(bias + v * kLanes);
+    }
+#if defined(GAPCAM_TARGET_AVX512)
+    if constexpr (!kHalf) return;
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) half[r] = LoadHalf(bias + kVectors * kLanes);
+#endif
+  }
+
+  // One step of k for every row: the left operand as scalars, three rows to a base so that few registers hold addresses.
+  GAPCAM_MEMBER void Add(const float* const (&base)[(kRows + 2) / 3], size_t step, uint32_t k, const float* w) {
+    V b[kVectors > 0 ? kVectors : 1];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);
+#if defined(GAPCAM_TARGET_AVX512)
+    const H narrow = LoadHalf(w + (kHalf ? kVectors * kLanes : 0));
+#endif
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const float a = base[r / 3][r % 3 * step + k];
+      const V x = Set(a);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) whole[v][r] = x * b[v] + whole[v][r];
+#if defined(GAPCAM_TARGET_AVX512)
+      if constexpr (kHalf) half[r] = (kVectors > 0 ? Lower(x) : SetHalf(a)) * narrow + half[r];
+#endif
+    }
+  }
+};
+
+// kRows rows, from `first` on, times one panel.
+template <int kRows, int kVectors, bool kHalf>
 static void Tile(const GemmRows& rows, size_t first, const float* w, const float* bias, const GemmOut& out, uint32_t n0, uint32_t columns,
                  const Activation& act) {
-  V acc[kVectors][kRows];
-#pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) {
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) acc[v][r] = Load(bias + v * kLanes);
-  }
+  typedef Sums<kRows, kVectors, kHalf> TileSums;
+  TileSums sums;
+  sums.Start(bias);
   const size_t step = rows.step;
-  const uint32_t run = rows.run;
   for (uint32_t t = 0; t < rows.taps; ++t) {
+    const uint32_t run = t + 1 < rows.taps ? rows.run : rows.last;
     const float* base[(kRows + 2) / 3];
 #pragma GCC unroll 8
     for (int i = 0; i < (kRows + 2) / 3; ++i) base[i] = rows.runs[t] + (first + i * 3) * step;
@@ -127,7 +162,7 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
     _Pragma("GCC unroll 4") for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);      \
     _Pragma("GCC unroll 16") for (int r = 0; r < kRows; ++r) {                                  \
       _Pragma("GCC unroll 4") for (int v = 0; v < kVectors; ++v)                                \
-          acc[v][r] = vfmaq_laneq_f32(acc[v][r], b[v], x[r], lane);                             \
+          sums.whole[v][r] = vfmaq_laneq_f32(sums.whole[v][r], b[v], x[r], lane);               \
     }                                                                                           \
     w += kVectors * kLanes;                                                                     \
   }
@@ -135,43 +170,63 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
 #undef GAPCAM_LANE
     }
 #else
-    for (; k + 4 <= run; k += 4, w += 4 * kVectors * kLanes) {
-      Accumulate<kRows, kVectors>(acc, base, step, k, w);
-      Accumulate<kRows, kVectors>(acc, base, step, k + 1, w + kVectors * kLanes);
-      Accumulate<kRows, kVectors>(acc, base, step, k + 2, w + 2 * kVectors * kLanes);
-      Accumulate<kRows, kVectors>(acc, base, step, k + 3, w + 3 * kVectors * kLanes);
+    for (; k + 4 <= run; k += 4, w += 4 * TileSums::kWidth) {
+      sums.Add(base, step, k, w);
+      sums.Add(base, step, k + 1, w + TileSums::kWidth);
+      sums.Add(base, step, k + 2, w + 2 * TileSums::kWidth);
+      sums.Add(base, step, k + 3, w + 3 * TileSums::kWidth);
     }
 #endif
-    for (; k < run; ++k, w += kVectors * kLanes) Accumulate<kRows, kVectors>(acc, base, step, k, w);
+    for (; k < run; ++k, w += TileSums::kWidth) sums.Add(base, step, k, w);
   }
-  Finish<kRows, kVectors>(acc, out, n0, columns, act);
+#if defined(GAPCAM_TARGET_AVX512)
+  if constexpr (kHalf) {
+    V acc[kVectors + 1][kRows];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      if constexpr (kVectors > 0) acc[0][r] = sums.whole[0][r];
+      acc[kVectors][r] = Widen(sums.half[r]);
+    }
+    return Finish<kRows, kVectors + 1>(acc, out, n0, columns, act);
+  }
+#endif
+  if constexpr (!kHalf) Finish<kRows, kVectors>(sums.whole, out, n0, columns, act);
 }
 
 typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t, const Activation&);
 
-template <int kVectors>
+template <int kVectors, bool kHalf>
 GAPCAM_INLINE TileFunction TileOf(uint32_t rows) {
   switch (rows) {
-    case 1: return Tile<1, kVectors>;
-    case 2: return Tile<2, kVectors>;
-    case 3: return Tile<3, kVectors>;
-    case 4: return Tile<4, kVectors>;
-    case 5: return Tile<5, kVectors>;
-    case 6: return Tile<6, kVectors>;
+    case 1: return Tile<1, kVectors, kHalf>;
+    case 2: return Tile<2, kVectors, kHalf>;
+    case 3: return Tile<3, kVectors, kHalf>;
+    case 4: return Tile<4, kVectors, kHalf>;
+    case 5: return Tile<5, kVectors, kHalf>;
+    case 6: return Tile<6, kVectors, kHalf>;
 #if !defined(GAPCAM_TARGET_AVX2)
-    case 7: return Tile<7, kVectors>;
-    case 8: return Tile<8, kVectors>;
+    case 7: return Tile<7, kVectors, kHalf>;
+    case 8: return Tile<8, kVectors, kHalf>;
 #endif
 #if defined(GAPCAM_TARGET_AVX512)
-    case 9: return Tile<9, kVectors>;
-    case 10: return Tile<10, kVectors>;
-    case 11: return Tile<11, kVectors>;
-    case 12: return Tile<12, kVectors>;
-    case 13: return Tile<13, kVectors>;
-    case 14: return Tile<14, kVectors>;
+    case 9: return Tile<9, kVectors, kHalf>;
+    case 10: return Tile<10, kVectors, kHalf>;
+    case 11: return Tile<11, kVectors, kHalf>;
+    case 12: return Tile<12, kVectors, kHalf>;
+    case 13: return Tile<13, kVectors, kHalf>;
+    case 14: return Tile<14, kVectors, kHalf>;
 #endif
     default: return nullptr;
   }
+}
+
+// The tile for a panel of `width` columns.
+GAPCAM_INLINE TileFunction TileOf(uint32_t rows, uint32_t width) {
+#if defined(GAPCAM_TARGET_AVX512)
+  if (width == kHalfLanes) return TileOf<0, true>(rows);
+  if (width == kLanes + kHalfLanes) return TileOf<1, true>(rows);
+#endif
+  return width == kLanes ? TileOf<1, false>(rows) : TileOf<2, false>(rows);
 }
 
 // How many of `count` rows the next tile takes, so that the last one is not left with a few.
@@ -183,14 +238,13 @@ static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t 
                      uint32_t n_last, const Activation& act) {
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kPanel) {
     const float* w = weights.packed + static_cast<size_t>(n0) * weights.depth;
-    const bool is_wide = weights.columns - n0 > static_cast<uint32_t>(kLanes);
+    const uint32_t width = PanelWidth(weights.columns, n0);
     GemmRows here = rows;
     GemmOut at = out;
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
       for (uint32_t m = 0, part; m < count; m += part) {
         part = EvenPart(count - m);
-        const TileFunction tile = is_wide ? TileOf<2>(part) : TileOf<1>(part);
-        tile(here, m, w, weights.bias + n0, at, n0, weights.columns, act);
+        TileOf(part, width)(here, m, w, weights.bias + n0, at, n0, weights.columns, act);
         const size_t done = static_cast<size_t>(part) * out.stride;
         if (at.y) at.y += done;
         if (at.residual) at.residual += done;

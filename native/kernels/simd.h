@@ -27,8 +27,22 @@ typedef int32_t VI __attribute__((vector_size(kLanes * 4)));
 typedef float UnalignedV __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
 #define GAPCAM_INLINE static inline __attribute__((always_inline))
+#define GAPCAM_MEMBER inline __attribute__((always_inline))
+
+// Half a vector, where arithmetic on it takes half the time: on AVX-512, whose lower halves are AVX's registers.
+#if defined(GAPCAM_TARGET_AVX512)
+constexpr int kHalfLanes = kLanes / 2;
+typedef float H __attribute__((vector_size(kHalfLanes * 4)));
+typedef float UnalignedH __attribute__((vector_size(kHalfLanes * 4), aligned(4), may_alias));
+GAPCAM_INLINE H LoadHalf(const float* p) { return *reinterpret_cast<const UnalignedH*>(p); }
+GAPCAM_INLINE H SetHalf(float x) { return _mm256_set1_ps(x); }
+GAPCAM_INLINE H Lower(V a) { return _mm512_castps512_ps256(a); }
+GAPCAM_INLINE V Widen(H a) { return _mm512_zextps256_ps512(a); }
+#endif
 
 GAPCAM_INLINE V Load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
+// The same into a register, for a value of several uses: compilers like to read memory again for each of them.
+GAPCAM_INLINE V LoadOnce(const float* p) { return *reinterpret_cast<const volatile UnalignedV*>(p); }
 GAPCAM_INLINE void Store(float* p, V v) { *reinterpret_cast<UnalignedV*>(p) = v; }
 
 GAPCAM_INLINE V Set(float x) {

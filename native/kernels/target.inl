@@ -2,6 +2,7 @@
 // defines GAPCAM_TARGET_NAME (and one of GAPCAM_TARGET_AVX512, _AVX2, _NEON) and includes this.
 #include <cstddef>
 #include <ctime>
+#include <cstdlib>
 
 #include "op.h"
 #include "targets.h"
@@ -15,8 +16,8 @@
 #include "conv.inl"
 #include "winograd.inl"
 #include "dense.inl"
-#include "depthwise.inl"
-#include "separable.inl"
+#include "window.inl"
+#include "chain.inl"
 #include "reference.inl"
 #include "pool.inl"
 #include "reduce.inl"
@@ -59,7 +60,7 @@ static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** rea
     case StepKind::kCopy: return MakeCopy(step, memory, reason);
     case StepKind::kConcat: return MakeConcat(step, memory, reason);
     case StepKind::kResample: return MakeResample(step, memory, reason);
-    case StepKind::kSeparable: return MakeSeparable(step, memory, reason);
+    case StepKind::kChain: return MakeChain(step, memory, reason);
   }
   return Refuse(reason, "the target has no kernel for it");
 }

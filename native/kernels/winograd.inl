@@ -110,7 +110,7 @@ class ConvWinograd final : public Op, public Placed {
     }
     const uint32_t n_end = Least((chunk + 1) * chunk_panels * kPanel, s.features);
     for (uint32_t n = chunk * chunk_panels * kPanel; n < n_end; n += kPanel) {
-      const uint32_t width = s.features - n > static_cast<uint32_t>(kLanes) ? kPanel : kLanes;
+      const uint32_t width = PanelWidth(s.features, n);
       MultiplyPanel(v, count, weights + static_cast<size_t>(n) * kPositions * s.channels, width, products);
       for (uint32_t lane = 0; lane < width && n + lane < s.features; lane += kLanes) {
         V sum = Zero();
@@ -163,8 +163,7 @@ class ConvWinograd final : public Op, public Placed {
       for (uint32_t first = 0, part; first < count; first += part) {
         part = EvenPart(count - first);
         const GemmOut out = {products + (static_cast<size_t>(position) * block + first) * kPanel, nullptr, nullptr, kPanel};
-        const TileFunction tile = width == kPanel ? TileOf<2>(part) : TileOf<1>(part);
-        tile({&from, 1, s.channels, row}, first, w, zeros, out, 0, width, none);
+        TileOf(part, width)({&from, 1, s.channels, s.channels, row}, first, w, zeros, out, 0, width, none);
       }
     }
   }
@@ -215,7 +214,7 @@ template <class F>
 static void PackWinogradWeights(const float* w, const ConvShape& s, float* packed) {
   constexpr int kIn = F::kIn;
   for (uint32_t n = 0; n < s.features; n += kPanel) {
-    const uint32_t width = s.features - n > static_cast<uint32_t>(kLanes) ? kPanel : kLanes;
+    const uint32_t width = PanelWidth(s.features, n);
     for (uint32_t j = 0; j < width && n + j < s.features; ++j) {
       for (uint32_t c = 0; c < s.channels; ++c) {
         const float* g = w + (static_cast<size_t>(n + j) * s.channels + c) * 9;

@@ -36,7 +36,7 @@ class StepCheck {
 
   // The tensors that a kind needs are there, and all of them are float32 (indices apart).
   Status CheckPresence() const {
-    const bool is_conv = step_.kind == StepKind::kConv2d;
+    const bool is_conv = step_.kind == StepKind::kConv2d, is_chain = step_.kind == StepKind::kChain;
     const uint32_t needed = kStepShapes[static_cast<uint32_t>(step_.kind)].min_inputs;
     for (uint32_t i = 0; i < step_.inputs.size(); ++i) {
       const bool is_optional = i >= needed && step_.kind != StepKind::kConcat;
@@ -50,7 +50,7 @@ class StepCheck {
     bool has_output = false;
     for (uint32_t i = 0; i < step_.outputs.size(); ++i) {
       if (!Output(i)) {
-        if (!is_conv) return Refuse("lacks its output %u", i);
+        if (!is_conv && !(is_chain && i == 1)) return Refuse("lacks its output %u", i);
         continue;
       }
       has_output = true;
@@ -73,7 +73,7 @@ class StepCheck {
       case StepKind::kCopy: return CheckCopy();
       case StepKind::kConcat: return CheckConcat();
       case StepKind::kResample: return CheckResample();
-      case StepKind::kSeparable: return CheckSeparable();
+      case StepKind::kChain: return CheckChain();
     }
     return Refuse("is of no known kind");
   }
@@ -114,31 +114,52 @@ class StepCheck {
     return fits ? Status::Ok() : Refuse("has a result that is too large");
   }
 
-  // Weights [rows, columns, 1, 1] and their bias, where they are there.
-  bool IsPointwise(uint32_t weights, uint32_t rows, uint32_t columns) const {
-    const PlanTensor *w = Input(weights), *bias = Input(weights + 1);
-    if (!w) return !bias;
-    return w->is_constant && Is(*w, rows, columns, 1, 1) && (!bias || (bias->is_constant && bias->elements == rows));
+  Status CheckChain() const {
+    const auto& p = step_.As<ChainParams>();
+    const ExpandWindow expansion = {p.expand_kernel_h, p.expand_kernel_w, p.expand_stride_h, p.expand_stride_w, p.expand_pad_top, p.expand_pad_left,
+                                    p.expand_pad_bottom, p.expand_pad_right, p.expand_dilation_h, p.expand_dilation_w};
+    Status status = CheckWindow(p);
+    if (status.ok()) status = CheckWindow(expansion);
+    if (!status.ok()) return status;
+    const PlanTensor &x = *Input(0), &y = *Output(0);
+    const PlanTensor *w = Input(1), *bias = Input(2), *expand = Input(3), *project = Input(5), *residual = Input(7), *pooled = Output(1);
+    if (x.rank != 4 || y.rank != 4) return Refuse("has tensors of a wrong rank");
+    const bool is_max = p.op == WindowOp::kMax;
+    const uint32_t middle = expand ? expand->dims[0] : x.dims[3];
+    if (is_max ? w || bias || p.activation != Elementwise::kNone : !w) return Refuse("has other weights than its window needs");
+    if (w && (!w->is_constant || !Is(*w, middle, 1, p.kernel_h, p.kernel_w))) return Refuse("has weights of a wrong shape, or ones that are not constant");
+    if (bias && (bias->elements != middle || !bias->is_constant)) return Refuse("has a bias of a wrong shape, or one that is not constant");
+    if (!HasBias(3, middle) || !HasBias(5, y.dims[3])) return Refuse("has a bias of a wrong shape, or one without weights");
+    if (expand && (!expand->is_constant || !Is(*expand, middle, x.dims[3], p.expand_kernel_h, p.expand_kernel_w))) return Refuse("has an expansion of another shape than its tensors");
+    if (project ? !project->is_constant || !Is(*project, y.dims[3], middle, 1, 1) || pooled : y.dims[3] != middle) return Refuse("has a projection of another shape than its tensors");
+    const int64_t height = expand ? OutSize(x.dims[1], p.expand_pad_top, p.expand_pad_bottom, p.expand_kernel_h, p.expand_stride_h, p.expand_dilation_h) : x.dims[1];
+    const int64_t width = expand ? OutSize(x.dims[2], p.expand_pad_left, p.expand_pad_right, p.expand_kernel_w, p.expand_stride_w, p.expand_dilation_w) : x.dims[2];
+    if (height < 1 || width < 1 || double(x.dims[0]) * height * width * middle >= 2147483648.0) return Refuse("has an expansion that is empty or too large");
+    // The height and width of a maximum's results are their own (ceil_mode): a window may hang over the end, but not begin there.
+    const bool fits = is_max ? StartsInside(y.dims[1], p.stride_h, height + p.pad_top) && StartsInside(y.dims[2], p.stride_w, width + p.pad_left)
+                             : y.dims[1] == OutSize(height, p.pad_top, p.pad_bottom, p.kernel_h, p.stride_h, p.dilation_h) &&
+                                   y.dims[2] == OutSize(width, p.pad_left, p.pad_right, p.kernel_w, p.stride_w, p.dilation_w);
+    if (!fits || y.dims[0] != x.dims[0]) return Refuse("has a result of a wrong shape");
+    if (pooled && !Is(*pooled, x.dims[0], 1, 1, middle)) return Refuse("has a pooled output of a wrong shape");
+    return !residual || Is(*residual, y.dims[0], y.dims[1], y.dims[2], y.dims[3]) ? Status::Ok() : Refuse("has a residual of a wrong shape");
   }
 
-  Status CheckSeparable() const {
-    const auto& p = step_.As<SeparableParams>();
-    Status status = CheckWindow(p);
-    if (!status.ok()) return status;
-    const PlanTensor &x = *Input(0), &w = *Input(1), &y = *Output(0);
-    if (x.rank != 4 || y.rank != 4 || !w.is_constant || !Is(w, w.dims[0], 1, p.kernel_h, p.kernel_w)) return Refuse("has tensors of a wrong rank, or weights that are not constant");
-    const uint32_t middle = w.dims[0];
-    if (!Input(3) && !Input(5)) return Refuse("has no 1x1 convolution around it");
-    if (!IsPointwise(3, middle, x.dims[3]) || (!Input(3) && x.dims[3] != middle)) return Refuse("has an expansion of another shape than its tensors");
-    if (!IsPointwise(5, y.dims[3], middle) || (!Input(5) && y.dims[3] != middle)) return Refuse("has a projection of another shape than its tensors");
-    if (Input(2) && (Input(2)->elements != middle || !Input(2)->is_constant)) return Refuse("has a bias of a wrong shape, or one that is not constant");
-    const int64_t free_h = int64_t{x.dims[1]} + p.pad_top + p.pad_bottom - (int64_t{p.kernel_h} - 1) * p.dilation_h - 1;
-    const int64_t free_w = int64_t{x.dims[2]} + p.pad_left + p.pad_right - (int64_t{p.kernel_w} - 1) * p.dilation_w - 1;
-    if (free_h < 0 || free_w < 0) return Refuse("has a kernel larger than its padded input");
-    const bool fits = y.dims[0] == x.dims[0] && y.dims[1] == free_h / p.stride_h + 1 && y.dims[2] == free_w / p.stride_w + 1;
-    if (!fits || double(x.elements) / x.dims[3] * middle >= 2147483648.0) return Refuse("has a result of a wrong shape, or one that is too large");
-    const PlanTensor* residual = Input(7);
-    return !residual || Is(*residual, y.dims[0], y.dims[1], y.dims[2], y.dims[3]) ? Status::Ok() : Refuse("has a residual of a wrong shape");
+  struct ExpandWindow {
+    uint32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, dilation_h, dilation_w;
+  };
+
+  // 0 or less where the kernel is larger than the padded input.
+  static int64_t OutSize(int64_t size, uint32_t before, uint32_t after, uint32_t kernel, uint32_t stride, uint32_t dilation) {
+    const int64_t free = size + before + after - (int64_t{kernel} - 1) * dilation - 1;
+    return free < 0 ? 0 : free / stride + 1;
+  }
+
+  static bool StartsInside(uint32_t outputs, uint32_t stride, int64_t end) { return outputs >= 1 && (int64_t{outputs} - 1) * stride < end; }
+
+  // The bias after the weights at `i` has `size` elements, and is not there without them.
+  bool HasBias(uint32_t i, uint32_t size) const {
+    const PlanTensor* bias = Input(i + 1);
+    return !bias || (Input(i) && bias->is_constant && bias->elements == size);
   }
 
   Status CheckDense() const {

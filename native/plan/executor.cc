@@ -71,7 +71,7 @@ Status Executor::KeepConstants() {
   std::vector<bool> is_kept(refs_.size(), false);
   for (const PlanStep& step : plan_.steps) {
     // The packed ones are the weights and biases that follow the first input.
-    const size_t packed = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense ? 2 : step.kind == StepKind::kSeparable ? 6 : 0;
+    const size_t packed = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense ? 2 : step.kind == StepKind::kChain ? 6 : 0;
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       if (step.inputs[i] != kAbsent && !(i >= 1 && i <= packed)) is_kept[step.inputs[i]] = true;
     }

@@ -18,7 +18,7 @@ enum class StepKind : uint32_t {
   kCopy,
   kConcat,
   kResample,
-  kSeparable,
+  kChain,
 };
 inline constexpr uint32_t kStepKindCount = 13;
 
@@ -69,6 +69,12 @@ enum class Pool : uint32_t {
   kAverage,
 };
 inline constexpr uint32_t kPoolCount = 2;
+
+enum class WindowOp : uint32_t {
+  kDepthwise,
+  kMax,
+};
+inline constexpr uint32_t kWindowOpCount = 2;
 
 enum class Reduce : uint32_t {
   kMean,
@@ -209,8 +215,9 @@ struct ResampleParams {
 };
 static_assert(sizeof(ResampleParams) == 20);
 
-// inputs: x, weights, bias?, expandWeights?, expandBias?, projectWeights?, projectBias?, residual?; outputs: y
-struct SeparableParams {
+// inputs: x, weights?, bias?, expandWeights?, expandBias?, projectWeights?, projectBias?, residual?; outputs: y, pooled?
+struct ChainParams {
+  WindowOp op;
   uint32_t kernel_h;
   uint32_t kernel_w;
   uint32_t stride_h;
@@ -224,6 +231,16 @@ struct SeparableParams {
   Elementwise activation;
   float a;
   float b;
+  uint32_t expand_kernel_h;
+  uint32_t expand_kernel_w;
+  uint32_t expand_stride_h;
+  uint32_t expand_stride_w;
+  uint32_t expand_pad_top;
+  uint32_t expand_pad_left;
+  uint32_t expand_pad_bottom;
+  uint32_t expand_pad_right;
+  uint32_t expand_dilation_h;
+  uint32_t expand_dilation_w;
   Elementwise expand_activation;
   float expand_a;
   float expand_b;
@@ -231,7 +248,7 @@ struct SeparableParams {
   float project_a;
   float project_b;
 };
-static_assert(sizeof(SeparableParams) == 76);
+static_assert(sizeof(ChainParams) == 120);
 
 // Bounds that every step of a kind keeps, by StepKind.
 struct StepShape {
@@ -251,7 +268,7 @@ inline constexpr StepShape kStepShapes[] = {
     {"copy", 1, 1, 1, 1, 19},
     {"concat", 1, 255, 1, 255, 2},
     {"resample", 3, 3, 1, 1, 5},
-    {"separable", 2, 8, 1, 1, 19},
+    {"chain", 1, 8, 1, 2, 30},
 };
 
 // Whether every enumeration in a parameter block is one of its members. `words` has the kind's param_words words.
@@ -281,8 +298,8 @@ static inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
       return true;
     case StepKind::kResample:
       return true;
-    case StepKind::kSeparable:
-      return words[10] < kElementwiseCount && words[13] < kElementwiseCount && words[16] < kElementwiseCount;
+    case StepKind::kChain:
+      return words[0] < kWindowOpCount && words[11] < kElementwiseCount && words[24] < kElementwiseCount && words[27] < kElementwiseCount;
   }
   return false;
 }

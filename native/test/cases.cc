@@ -116,32 +116,55 @@ Case DrawConv(Random& random) {
   return c;
 }
 
-Case DrawSeparable(Random& random) {
-  gapcam::SeparableParams p = {};
+// Outputs along one axis: as many as fit, or with ceil_mode one more where its window still touches the picture.
+uint32_t PoolOutputs(Random& random, uint32_t size, uint32_t before, uint32_t after, uint32_t reach, uint32_t stride) {
+  const uint32_t floor = (size + before + after - reach) / stride + 1;
+  return random.Chance(40) && floor * stride < size + before && floor * stride >= before ? floor + 1 : floor;
+}
+
+Case DrawChain(Random& random) {
+  gapcam::ChainParams p = {};
   SetWindow(random, &p);
   SetActivation(random, &p);
+  p.op = random.Chance(75) ? gapcam::WindowOp::kDepthwise : gapcam::WindowOp::kMax;
+  const bool is_max = p.op == gapcam::WindowOp::kMax;
+  if (is_max) p.activation = gapcam::Elementwise::kNone, p.dilation_h = p.dilation_w = 1;
   p.expand_activation = random.Chance(50) ? gapcam::Elementwise::kRelu : gapcam::Elementwise::kHardSwish;
   p.project_activation = random.Chance(70) ? gapcam::Elementwise::kNone : gapcam::Elementwise::kRelu;
-  const bool has_expand = random.Chance(70), has_project = !has_expand || random.Chance(70);
+  const bool has_expand = random.Chance(70), has_project = random.Chance(60);
   const uint32_t middle = random.Among({1, 7, 16, 24, 33, 48, 70});
   const uint32_t channels = has_expand ? random.Among({1, 3, 8, 17, 24}) : middle, features = has_project ? random.Among({1, 5, 16, 24, 33, 40}) : middle;
   const uint32_t batch = random.Chance(85) ? 1 : 2;
-  const uint32_t height = DrawSide(random, Reach(p.kernel_h, p.dilation_h), p.pad_top + p.pad_bottom);
-  const uint32_t width = DrawSide(random, Reach(p.kernel_w, p.dilation_w), p.pad_left + p.pad_right);
-  const uint32_t out_h = (height + p.pad_top + p.pad_bottom - Reach(p.kernel_h, p.dilation_h)) / p.stride_h + 1;
-  const uint32_t out_w = (width + p.pad_left + p.pad_right - Reach(p.kernel_w, p.dilation_w)) / p.stride_w + 1;
-  Case c = {StepKind::kSeparable, {}, {}, {}};
+  gapcam::Conv2dParams e = {1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, gapcam::Elementwise::kNone, 0, 0};
+  if (has_expand && random.Chance(40)) SetWindow(random, &e);
+  p.expand_kernel_h = e.kernel_h, p.expand_kernel_w = e.kernel_w, p.expand_stride_h = e.stride_h, p.expand_stride_w = e.stride_w;
+  p.expand_pad_top = e.pad_top, p.expand_pad_left = e.pad_left, p.expand_pad_bottom = e.pad_bottom, p.expand_pad_right = e.pad_right;
+  p.expand_dilation_h = e.dilation_h, p.expand_dilation_w = e.dilation_w;
+  // The input that gives a picture of `side` before the window.
+  const auto before = [](uint32_t side, uint32_t reach, uint32_t stride, uint32_t pads) {
+    const uint32_t needed = (side - 1) * stride + reach;
+    return needed > pads ? needed - pads : 1;
+  };
+  const auto after = [](uint32_t size, uint32_t reach, uint32_t stride, uint32_t pads) { return (size + pads - reach) / stride + 1; };
+  const uint32_t height = before(DrawSide(random, Reach(p.kernel_h, p.dilation_h), p.pad_top + p.pad_bottom), Reach(e.kernel_h, e.dilation_h), e.stride_h, e.pad_top + e.pad_bottom);
+  const uint32_t width = before(DrawSide(random, Reach(p.kernel_w, p.dilation_w), p.pad_left + p.pad_right), Reach(e.kernel_w, e.dilation_w), e.stride_w, e.pad_left + e.pad_right);
+  const uint32_t middle_h = after(height, Reach(e.kernel_h, e.dilation_h), e.stride_h, e.pad_top + e.pad_bottom);
+  const uint32_t middle_w = after(width, Reach(e.kernel_w, e.dilation_w), e.stride_w, e.pad_left + e.pad_right);
+  const uint32_t out_h = is_max ? PoolOutputs(random, middle_h, p.pad_top, p.pad_bottom, p.kernel_h, p.stride_h) : after(middle_h, Reach(p.kernel_h, p.dilation_h), p.stride_h, p.pad_top + p.pad_bottom);
+  const uint32_t out_w = is_max ? PoolOutputs(random, middle_w, p.pad_left, p.pad_right, p.kernel_w, p.stride_w) : after(middle_w, Reach(p.kernel_w, p.dilation_w), p.stride_w, p.pad_left + p.pad_right);
+  Case c = {StepKind::kChain, {}, {}, {}};
   c.Set(p);
   c.inputs.push_back(Draw(random, {batch, height, width, channels}));
-  c.inputs.push_back(Draw(random, {middle, 1, p.kernel_h, p.kernel_w}, true));
-  c.inputs.push_back(random.Chance(75) ? Draw(random, {middle}, true) : Operand());
-  c.inputs.push_back(has_expand ? Draw(random, {middle, channels, 1, 1}, true) : Operand());
+  c.inputs.push_back(is_max ? Operand() : Draw(random, {middle, 1, p.kernel_h, p.kernel_w}, true));
+  c.inputs.push_back(!is_max && random.Chance(75) ? Draw(random, {middle}, true) : Operand());
+  c.inputs.push_back(has_expand ? Draw(random, {middle, channels, e.kernel_h, e.kernel_w}, true) : Operand());
   c.inputs.push_back(has_expand && random.Chance(75) ? Draw(random, {middle}, true) : Operand());
   c.inputs.push_back(has_project ? Draw(random, {features, middle, 1, 1}, true) : Operand());
   c.inputs.push_back(has_project && random.Chance(75) ? Draw(random, {features}, true) : Operand());
   const PlanBuilder::Shape out = {batch, out_h, out_w, features};
   c.inputs.push_back(random.Chance(30) ? Draw(random, out) : Operand());
   c.outputs.push_back(Result(out));
+  c.outputs.push_back(!has_project && random.Chance(50) ? Result({batch, 1, 1, features}) : Operand());
   return c;
 }
 
@@ -158,12 +181,6 @@ Case DrawDense(Random& random) {
   c.inputs.push_back(random.Chance(30) ? Draw(random, {rows, columns}) : Operand());
   c.outputs.push_back(Result({rows, columns}));
   return c;
-}
-
-// Outputs along one axis: as many as fit, or with ceil_mode one more where its window still touches the picture.
-uint32_t PoolOutputs(Random& random, uint32_t size, uint32_t before, uint32_t after, uint32_t reach, uint32_t stride) {
-  const uint32_t floor = (size + before + after - reach) / stride + 1;
-  return random.Chance(40) && floor * stride < size + before && floor * stride >= before ? floor + 1 : floor;
 }
 
 Case DrawPool(Random& random) {
@@ -345,7 +362,7 @@ Case DrawCase(StepKind kind, Random& random) {
     case StepKind::kCopy: return DrawCopy(random);
     case StepKind::kConcat: return DrawConcat(random);
     case StepKind::kResample: return DrawResample(random);
-    case StepKind::kSeparable: return DrawSeparable(random);
+    case StepKind::kChain: return DrawChain(random);
   }
   return {};
 }

@@ -153,7 +153,7 @@ TEST("lpNormalization follows its definition") { CheckKind(StepKind::kLpNormaliz
 TEST("lrn follows its definition") { CheckKind(StepKind::kLrn); }
 TEST("copy follows its definition") { CheckKind(StepKind::kCopy); }
 TEST("concat follows its definition") { CheckKind(StepKind::kConcat); }
-TEST("separable follows its definition") { CheckKind(StepKind::kSeparable); }
+TEST("chain follows its definition") { CheckKind(StepKind::kChain); }
 TEST("resample follows its definition") { CheckKind(StepKind::kResample); }
 
 TEST("element-wise functions are right at infinities, NaN, zeros and the ends of their range") {

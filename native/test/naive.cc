@@ -62,35 +62,77 @@ std::vector<Answer> SolveConv(const Case& c) {
   return {y, pooled};
 }
 
-// A 1×1 convolution of float values, as a case of its own.
-std::vector<Answer> SolvePoint(const Operand& x, const Operand& w, const Operand& bias, const Operand& residual, gapcam::Elementwise activation, float a, float b) {
-  Case c = {StepKind::kConv2d, {}, {}, {}};
-  c.Set(gapcam::Conv2dParams{1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, activation, a, b});
-  c.inputs = {x, w, bias, residual};
-  return SolveConv(c);
-}
-
 Operand AsOperand(const PlanBuilder::Shape& shape, const Answer& answer) {
   return {shape, std::vector<float>(answer.values.begin(), answer.values.end()), {}, false};
 }
 
-std::vector<Answer> SolveSeparable(const Case& c) {
-  const auto& p = c.As<gapcam::SeparableParams>();
-  Operand x = c.inputs[0];
-  const Operand &w = c.inputs[1], &expand = c.inputs[3], &project = c.inputs[5], &residual = c.inputs[7];
-  const uint32_t middle = w.shape[0];
-  if (expand.present()) {
-    const PlanBuilder::Shape shape = {x.shape[0], x.shape[1], x.shape[2], middle};
-    x = AsOperand(shape, SolvePoint(x, expand, c.inputs[4], Operand(), p.expand_activation, p.expand_a, p.expand_b)[0]);
+std::vector<Answer> SolvePool(const Case& c);
+
+// The maximum over each window of another step's results, with a residual, and its mean over height and width.
+std::vector<Answer> SolveMax(const gapcam::ChainParams& p, const PlanBuilder::Shape& in, const Answer& x, const PlanBuilder::Shape& out, const Operand& residual) {
+  Case c = {StepKind::kPool2d, {}, {}, {}};
+  c.Set(gapcam::Pool2dParams{gapcam::Pool::kMax, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_top, p.pad_left, p.pad_bottom, p.pad_right, p.dilation_h, p.dilation_w, 0});
+  c.outputs = {Operand{out, {}, {}, false}};
+  c.inputs = {AsOperand(in, {x.magnitudes, x.magnitudes})};
+  const Answer sizes = SolvePool(c)[0];
+  c.inputs = {AsOperand(in, x)};
+  Answer y = SolvePool(c)[0], mean = Zeros(size_t{out[0]} * out[3]);
+  const size_t area = size_t{out[1]} * out[2];
+  for (size_t i = 0; i < y.values.size(); ++i) {
+    if (residual.present()) y.values[i] += residual.values[i], y.magnitudes[i] += std::fabs(residual.values[i]);
+    y.magnitudes[i] += sizes.values[i];
+    const size_t to = i / (area * out[3]) * out[3] + i % out[3];
+    mean.values[to] += y.values[i] / static_cast<double>(area);
+    mean.magnitudes[to] += y.magnitudes[i] / static_cast<double>(area);
   }
-  Case depthwise = {StepKind::kConv2d, {}, {}, {}};
-  depthwise.Set(gapcam::Conv2dParams{p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_top, p.pad_left, p.pad_bottom, p.pad_right, p.dilation_h, p.dilation_w,
-                                     middle, p.activation, p.a, p.b});
-  depthwise.inputs = {x, w, c.inputs[2], project.present() ? Operand() : residual};
-  const Answer rows = SolveConv(depthwise)[0];
-  if (!project.present()) return {rows};
+  return {y, mean};
+}
+
+// A convolution of another step's results, whose own terms count for the size of these.
+std::vector<Answer> ConvolveAnswer(const gapcam::Conv2dParams& p, const PlanBuilder::Shape& shape, const Answer& x, const Operand& w, const Operand& bias, const Operand& residual) {
+  Case c = {StepKind::kConv2d, {}, {}, {}};
+  c.Set(p);
+  c.inputs = {AsOperand(shape, x), w, bias, residual};
+  std::vector<Answer> result = SolveConv(c);
+  gapcam::Conv2dParams plain = p;
+  plain.activation = gapcam::Elementwise::kNone;
+  c.Set(plain);
+  c.inputs = {AsOperand(shape, {x.magnitudes, x.magnitudes}), w, Operand(), Operand()};
+  for (float& value : c.inputs[1].values) value = std::fabs(value);
+  const std::vector<Answer> carried = SolveConv(c);
+  for (size_t i = 0; i < 2; ++i) {
+    for (size_t j = 0; j < result[i].magnitudes.size(); ++j) result[i].magnitudes[j] += carried[i].values[j];
+  }
+  return result;
+}
+
+std::vector<Answer> SolveChain(const Case& c) {
+  const auto& p = c.As<gapcam::ChainParams>();
+  const Operand &w = c.inputs[1], &expand = c.inputs[3], &project = c.inputs[5], &residual = c.inputs[7];
   const PlanBuilder::Shape& out = c.outputs[0].shape;
-  return {SolvePoint(AsOperand({out[0], out[1], out[2], middle}, rows), project, c.inputs[6], residual, p.project_activation, p.project_a, p.project_b)[0]};
+  PlanBuilder::Shape shape = c.inputs[0].shape;
+  Answer x = {std::vector<double>(c.inputs[0].values.begin(), c.inputs[0].values.end()), std::vector<double>(c.inputs[0].values.size(), 0)};
+  if (expand.present()) {
+    const gapcam::Conv2dParams before = {p.expand_kernel_h, p.expand_kernel_w, p.expand_stride_h, p.expand_stride_w, p.expand_pad_top, p.expand_pad_left, p.expand_pad_bottom,
+                                         p.expand_pad_right, p.expand_dilation_h, p.expand_dilation_w, 1, p.expand_activation, p.expand_a, p.expand_b};
+    x = ConvolveAnswer(before, shape, x, expand, c.inputs[4], Operand())[0];
+    const auto after = [](uint32_t size, uint32_t pads, uint32_t kernel, uint32_t stride, uint32_t dilation) { return (size + pads - (kernel - 1) * dilation - 1) / stride + 1; };
+    shape = {shape[0], after(shape[1], p.expand_pad_top + p.expand_pad_bottom, p.expand_kernel_h, p.expand_stride_h, p.expand_dilation_h),
+             after(shape[2], p.expand_pad_left + p.expand_pad_right, p.expand_kernel_w, p.expand_stride_w, p.expand_dilation_w), expand.shape[0]};
+  }
+  const uint32_t middle = shape[3];
+  const Operand added = project.present() ? Operand() : residual;
+  std::vector<Answer> rows;
+  if (p.op == gapcam::WindowOp::kMax) {
+    rows = SolveMax(p, shape, x, {out[0], out[1], out[2], middle}, added);
+  } else {
+    const gapcam::Conv2dParams depthwise = {p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_top, p.pad_left, p.pad_bottom, p.pad_right, p.dilation_h, p.dilation_w,
+                                            middle, p.activation, p.a, p.b};
+    rows = ConvolveAnswer(depthwise, shape, x, w, c.inputs[2], added);
+  }
+  if (!project.present()) return rows;
+  const gapcam::Conv2dParams after = {1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, p.project_activation, p.project_a, p.project_b};
+  return {ConvolveAnswer(after, {out[0], out[1], out[2], middle}, rows[0], project, c.inputs[6], residual)[0], Answer()};
 }
 
 std::vector<Answer> SolveDense(const Case& c) {
@@ -351,7 +393,7 @@ std::vector<Answer> Solve(const Case& c) {
     case StepKind::kCopy: return SolveCopy(c);
     case StepKind::kConcat: return SolveConcat(c);
     case StepKind::kResample: return SolveResample(c);
-    case StepKind::kSeparable: return SolveSeparable(c);
+    case StepKind::kChain: return SolveChain(c);
   }
   return {};
 }

@@ -1,5 +1,5 @@
 /** The compiler: a prepared graph through the passes, lowered to steps, given memory. */
-import { groupSeparable } from './depth-first.js'
+import { groupChains } from './depth-first.js'
 import type { Constant, Graph } from './graph.js'
 import { lowerGraph, type Draft } from './lower.js'
 import { planMemory } from './memory.js'
@@ -28,7 +28,7 @@ export function compilePlan(prepared: PreparedGraph, options: CompileOptions = {
     options.onPass?.(name, graph)
   }
   const lowered = lowerGraph(graph)
-  return 'draft' in lowered ? planOf(groupSeparable(lowered.draft)) : lowered
+  return 'draft' in lowered ? planOf(groupChains(lowered.draft)) : lowered
 }
 
 function withOutputs(graph: Graph, names: readonly string[]): Graph {

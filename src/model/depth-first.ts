@@ -1,6 +1,7 @@
 /**
- * Groups a depthwise convolution with the 1×1 convolutions around it into one `separable` step, where what lies between
- * them is too wide for the cache: the executor then computes it strip by strip, and the wide tensor never exists.
+ * Groups a window (depthwise convolution or maximum) with the convolutions around it into one `chain` step, where what
+ * lies between them is too wide for the cache: the executor then computes it strip by strip, and the wide tensor never
+ * exists.
  */
 import type { Draft } from './lower.js'
 import type { TensorId } from './operators/context.js'
@@ -11,17 +12,18 @@ import type { StepParameters } from './steps.js'
 export const groupedNames = ' + '
 
 /** Half of a second-level cache of 512 KiB, the least of the boards: what is smaller stays there anyway. */
-const wideBytes = 256 * 1024
+const wideBytes = Number(process.env.WIDE ?? 256) * 1024
 
 type Conv = Extract<PlanStep, { readonly kind: 'conv2d' }>
+type MaxPool = Extract<PlanStep, { readonly kind: 'pool2d' }>
 
-export function groupSeparable(draft: Draft): Draft {
+export function groupChains(draft: Draft): Draft {
   const uses = usesOf(draft)
-  const depthwise = draft.steps.filter((step): step is Conv => isDepthwise(draft, step))
+  const windows = draft.steps.filter((step): step is Conv | MaxPool => isDepthwise(draft, step) || isMaxPool(step))
   const taken = new Map<PlanStep, PlanStep | null>()
   // The group that saves the most first: a 1×1 convolution between two depthwise ones can only belong to one of them.
   for (;;) {
-    const groups = depthwise.filter((step) => !taken.has(step)).flatMap((step) => groupAround(draft, uses, taken, step) ?? [])
+    const groups = windows.filter((step) => !taken.has(step)).flatMap((step) => groupAround(draft, uses, taken, step) ?? [])
     const [best] = groups.sort((one, other) => other.savedBytes - one.savedBytes)
     if (!best) break
     for (const part of best.parts) taken.set(part, null)
@@ -56,15 +58,28 @@ const isConv = (step: PlanStep | null | undefined): step is Conv => step?.kind =
 function isDepthwise({ tensors }: Draft, step: PlanStep): step is Conv {
   if (!isConv(step)) return false
   const channels = tensors[step.inputs[0]!]!.shape[3]
-  const isPlain = step.outputs[0] !== null && step.outputs[1] === null && step.inputs[3] === null
+  const isPlain = step.outputs[0] !== null && step.inputs[3] === null
   return isPlain && step.parameters.groups === channels && tensors[step.inputs[1]!]!.shape[0] === channels
 }
 
-/** A 1×1 convolution with stride 1 and no padding, without a mean. */
-function isPointwise(step: PlanStep | null | undefined): step is Conv {
-  if (!isConv(step) || step.outputs[0] === null || step.outputs[1] !== null) return false
-  const { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, groups } = step.parameters
+function isMaxPool(step: PlanStep): step is MaxPool {
+  return step.kind === 'pool2d' && step.parameters.op === 'max'
+}
+
+/** A 1×1 convolution with stride 1 and no padding. */
+function isPointwise({ parameters }: Conv): boolean {
+  const { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, groups } = parameters
   return kernelH === 1 && kernelW === 1 && strideH === 1 && strideW === 1 && padTop + padLeft + padBottom + padRight === 0 && groups === 1
+}
+
+/** May stand before the window: strip by strip it is computed directly, which suits 1×1 and strided kernels. */
+function mayExpand(step: PlanStep | null | undefined): step is Conv {
+  if (!isConv(step) || step.outputs[0] === null || step.outputs[1] !== null || step.inputs[3] !== null) return false
+  return isPointwise(step) || (step.parameters.groups === 1 && step.parameters.strideH > 1 && step.parameters.strideW > 1)
+}
+
+function mayProject(step: PlanStep | null | undefined): step is Conv {
+  return isConv(step) && step.outputs[0] !== null && step.outputs[1] === null && isPointwise(step)
 }
 
 interface Group {
@@ -75,30 +90,39 @@ interface Group {
   readonly savedBytes: number
 }
 
-/** The step that takes the place of a depthwise convolution and its neighbours, or null where nothing between them is wide. */
-function groupAround(draft: Draft, { maker, readers }: Uses, taken: ReadonlyMap<PlanStep, unknown>, depthwise: Conv): Group | null {
+/** The step that takes the place of a window and its neighbours, or null where nothing between them is wide. */
+function groupAround(draft: Draft, { maker, readers }: Uses, taken: ReadonlyMap<PlanStep, unknown>, window: Conv | MaxPool): Group | null {
   const onlyReader = (id: TensorId): PlanStep | null | undefined => (readers.get(draft.tensors[id]!.root)?.length === 1 ? readers.get(draft.tensors[id]!.root)![0] : undefined)
   const bytesOf = (id: TensorId): number => draft.tensors[id]!.shape.reduce((bytes, size) => bytes * size, 4)
-  const [x, y] = [depthwise.inputs[0]!, depthwise.outputs[0]!]
+  const [x, y] = [window.inputs[0]!, window.outputs[0]!]
+  const pooled = isConv(window) ? window.outputs[1]! : null
   const [before, after] = [maker.get(x), onlyReader(y)]
-  const canExpand = isPointwise(before) && !taken.has(before) && before.inputs[3] === null && onlyReader(x) === depthwise
-  const canProject = isPointwise(after) && !taken.has(after) && after.inputs[0] === y
-  const expand = canExpand && bytesOf(x) > wideBytes ? before : null
-  const project = canProject && (expand !== null || bytesOf(y) > wideBytes) ? after : null
+  const expand = mayExpand(before) && !taken.has(before) && onlyReader(x) === window && bytesOf(x) > wideBytes ? before : null
+  const canProject = mayProject(after) && !taken.has(after) && after.inputs[0] === y && pooled === null
+  const project = canProject && (expand !== null || (isConv(window) && bytesOf(y) > wideBytes)) ? after : null
   if (!expand && !project) return null
   const savedBytes = (expand ? bytesOf(x) : 0) + (project ? bytesOf(y) : 0)
-  const last = project ?? depthwise
-  const { activation, a, b, groups: _, ...window } = depthwise.parameters
-  const parameters: StepParameters<'separable'> = {
-    ...window, activation, a, b,
-    ...{ expandActivation: expand?.parameters.activation ?? 'none', expandA: expand?.parameters.a ?? 0, expandB: expand?.parameters.b ?? 0 },
-    ...{ projectActivation: project?.parameters.activation ?? 'none', projectA: project?.parameters.a ?? 0, projectB: project?.parameters.b ?? 0 },
-  }
   const part = (step: Conv | null, i: number): TensorId | null => step?.inputs[i] ?? null
-  const inputs = [expand ? expand.inputs[0]! : x, depthwise.inputs[1]!, depthwise.inputs[2]!, part(expand, 1), part(expand, 2), part(project, 1), part(project, 2), part(project, 3)]
-  const parts = [...(expand ? [expand] : []), depthwise, ...(project ? [project] : [])]
-  const step = { kind: 'separable' as const, name: parts.map(({ name }) => name).join(groupedNames), inputs, outputs: [last.outputs[0]!], parameters }
-  return { step, parts, savedBytes }
+  const depthwise = isConv(window) ? window : null
+  const inputs = [expand ? expand.inputs[0]! : x, part(depthwise, 1), part(depthwise, 2), part(expand, 1), part(expand, 2), part(project, 1), part(project, 2), part(project, 3)]
+  const parts = [...(expand ? [expand] : []), window, ...(project ? [project] : [])]
+  const name = parts.map((step) => step.name).join(groupedNames)
+  const outputs = [(project ?? window).outputs[0]!, pooled]
+  return { step: { kind: 'chain', name, inputs, outputs, parameters: parametersOf(window, expand, project) }, parts, savedBytes }
+}
+
+function parametersOf(window: Conv | MaxPool, expand: Conv | null, project: Conv | null): StepParameters<'chain'> {
+  const { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW } = window.parameters
+  const e = expand?.parameters
+  return {
+    op: isConv(window) ? 'depthwise' : 'max', kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW,
+    ...(isConv(window) ? { activation: window.parameters.activation, a: window.parameters.a, b: window.parameters.b } : { activation: 'none', a: 0, b: 0 }),
+    expandKernelH: e?.kernelH ?? 1, expandKernelW: e?.kernelW ?? 1, expandStrideH: e?.strideH ?? 1, expandStrideW: e?.strideW ?? 1,
+    expandPadTop: e?.padTop ?? 0, expandPadLeft: e?.padLeft ?? 0, expandPadBottom: e?.padBottom ?? 0, expandPadRight: e?.padRight ?? 0,
+    expandDilationH: e?.dilationH ?? 1, expandDilationW: e?.dilationW ?? 1,
+    expandActivation: e?.activation ?? 'none', expandA: e?.a ?? 0, expandB: e?.b ?? 0,
+    projectActivation: project?.parameters.activation ?? 'none', projectA: project?.parameters.a ?? 0, projectB: project?.parameters.b ?? 0,
+  }
 }
 
 /** The draft without the tensors that no step and no port names any more. */

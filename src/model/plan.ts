@@ -4,7 +4,7 @@
  */
 import { GapcamError } from '../errors.js'
 import type { Layout } from '../tensor.js'
-import { binaryOps, elementwiseOps, parameterWords, poolOps, reduceOps, stepKinds, stepTable, type StepKind, type StepParameters } from './steps.js'
+import { binaryOps, elementwiseOps, parameterWords, poolOps, reduceOps, stepKinds, stepTable, windowOps, type StepKind, type StepParameters } from './steps.js'
 
 export const planVersion = 1
 
@@ -193,7 +193,7 @@ class WordPool {
 }
 
 const enumerations: Readonly<Record<string, readonly string[]>> = {
-  'e:elementwise': elementwiseOps, 'e:binary': binaryOps, 'e:pool': poolOps, 'e:reduce': reduceOps,
+  'e:elementwise': elementwiseOps, 'e:binary': binaryOps, 'e:pool': poolOps, 'e:window': windowOps, 'e:reduce': reduceOps,
 }
 
 function encodeParameter(type: string, value: number | string | readonly number[] | undefined): Word[] {

@@ -44,11 +44,14 @@ export type BinaryOp = (typeof binaryOps)[number]
 export const poolOps = ['max', 'average'] as const
 export type PoolOp = (typeof poolOps)[number]
 
+export const windowOps = ['depthwise', 'max'] as const
+export type WindowOp = (typeof windowOps)[number]
+
 export const reduceOps = ['mean', 'sum', 'max', 'min', 'l1', 'l2', 'sumSquare', 'prod'] as const
 export type ReduceOp = (typeof reduceOps)[number]
 
 /** How a parameter travels: 'i' a signed and 'u' an unsigned 32-bit word, 'f' a float32, 'i5' five words, 'e:…' the index in that list. */
-type ParameterType = 'i' | 'u' | 'f' | 'i5' | 'u5' | 'e:elementwise' | 'e:binary' | 'e:pool' | 'e:reduce'
+type ParameterType = 'i' | 'u' | 'f' | 'i5' | 'u5' | 'e:elementwise' | 'e:binary' | 'e:pool' | 'e:window' | 'e:reduce'
 
 interface StepRow {
   readonly inputs: readonly string[]
@@ -124,16 +127,21 @@ export const stepTable = {
     parameters: { outer: 'u', inLength: 'u', outLength: 'u', taps: 'u', inner: 'u' },
   },
   /**
-   * A depthwise convolution with the 1×1 convolutions around it, computed strip by strip so that what lies between them
-   * never exists as a whole: y = project(depthwise(expand(x))) + residual, each with its activation; a residual comes
-   * before the last one. x [N,H,W,C] · weights constant [M,1,kernelH,kernelW] · expandWeights constant [M,C,1,1], absent
-   * where M = C · projectWeights constant [O,M,1,1], absent where O = M; one of the two is there · residual, y [N,OH,OW,O].
+   * A window with the convolutions around it, computed strip by strip so that what lies between them never exists as a
+   * whole: y = project(window(expand(x))) + residual, each with its activation; a residual comes before the last one.
+   * x [N,H,W,C] · weights constant [M,1,kernelH,kernelW] and bias [M] of a depthwise window, absent with a maximum, which
+   * has no activation · expandWeights constant [M,C,expandKernelH,expandKernelW], absent where M = C · projectWeights
+   * constant [O,M,1,1], absent where O = M · residual, y [N,OH,OW,O] · pooled [N,1,1,O], the mean of y over H and W, only
+   * without a projection.
    */
-  separable: {
-    inputs: ['x', 'weights', 'bias?', 'expandWeights?', 'expandBias?', 'projectWeights?', 'projectBias?', 'residual?'],
-    outputs: ['y'],
+  chain: {
+    inputs: ['x', 'weights?', 'bias?', 'expandWeights?', 'expandBias?', 'projectWeights?', 'projectBias?', 'residual?'],
+    outputs: ['y', 'pooled?'],
     parameters: {
-      ...window, ...activation, expandActivation: 'e:elementwise', expandA: 'f', expandB: 'f', projectActivation: 'e:elementwise', projectA: 'f', projectB: 'f',
+      op: 'e:window', ...window, ...activation,
+      expandKernelH: 'u', expandKernelW: 'u', expandStrideH: 'u', expandStrideW: 'u', expandPadTop: 'u', expandPadLeft: 'u', expandPadBottom: 'u', expandPadRight: 'u',
+      expandDilationH: 'u', expandDilationW: 'u', expandActivation: 'e:elementwise', expandA: 'f', expandB: 'f',
+      projectActivation: 'e:elementwise', projectA: 'f', projectB: 'f',
     },
   },
 } as const satisfies Record<string, StepRow>
@@ -144,6 +152,7 @@ export const stepKinds = Object.keys(stepTable) as readonly StepKind[]
 type ValueOf<T extends ParameterType> = T extends 'e:elementwise' ? ElementwiseOp
   : T extends 'e:binary' ? BinaryOp
   : T extends 'e:pool' ? PoolOp
+  : T extends 'e:window' ? WindowOp
   : T extends 'e:reduce' ? ReduceOp
   : T extends 'i5' | 'u5' ? readonly [number, number, number, number, number]
   : number

@@ -1,0 +1,150 @@
+// Windows that slide over each channel by itself: the depthwise convolution and the maximum. They run over blocks of
+// kBlock channels whose rows have their padding written out,
+//
+//   a row of a block: [pixel][kBlock]
+//
+// so that every pixel under a window lies at a constant distance from the first, and a few rows of a block stay in the
+// first-level cache. Weights, packed: [block][kernel row][kernel column][kBlock].
+namespace gapcam {
+namespace {
+
+constexpr uint32_t kBlock = 32 / kPanel * kPanel;
+
+struct Window;
+
+// Where a row of results goes: pixels `step` floats apart; residual and sums may be null.
+struct WindowOut {
+  float* y;
+  const float* residual;
+  float* sums;       // kBlock floats, to which the results of the row are added
+  size_t step;
+  uint32_t columns;  // channels of the block that there are
+};
+
+typedef void (*WindowRow)(const Window&, const float* const* rows, uint32_t block, const WindowOut& out);
+
+struct Window {
+  bool is_max;
+  uint32_t kernel_h, kernel_w, stride_w, dilation_w;
+  uint32_t out_width;
+  const float* weights;  // null where is_max
+  const float* bias;     // padded to whole blocks
+  Activation act;
+  WindowRow row;         // computes one row of results from the kernel_h rows under it
+};
+
+// kOut results from `acc`, those before `fresh` computed once already.
+template <int kOut>
+GAPCAM_INLINE void FinishWindow(const Window& window, V (&acc)[kOut], const WindowOut& out, uint32_t at, uint32_t c, int fresh) {
+  const int lanes = static_cast<int>(Least(kLanes, out.columns - c));
+  if (out.residual) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kOut; ++j) acc[j] += LoadN(out.residual + (at + j) * out.step + c, lanes);
+  }
+  ActivateAll(window.act, acc);
+  if (out.sums) {
+    V sum = Load(out.sums + c);
+#pragma GCC unroll 8
+    for (int j = 0; j < kOut; ++j) sum = j < fresh ? sum : sum + acc[j];
+    Store(out.sums + c, sum);
+  }
+  float* to = out.y + at * out.step + c;
+  if (__builtin_expect(lanes == kLanes, true)) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kOut; ++j) Store(to + j * out.step, acc[j]);
+  } else {
+#pragma GCC unroll 8
+    for (int j = 0; j < kOut; ++j) StoreN(to + j * out.step, acc[j], lanes);
+  }
+}
+
+// A kernel kSize × kSize, dilation 1, kOut results at a time. The last tile moves back over pixels that are done: the same
+// results, and no loop for what is left over.
+template <bool kIsMax, int kSize, int kStride, int kOut>
+static void WindowRowOf(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
+  constexpr int kAcross = (kOut - 1) * kStride + kSize;
+  const float* weights = kIsMax ? nullptr : window.weights + block * (kSize * kSize * kBlock);
+  for (uint32_t c = 0; c < out.columns; c += kLanes) {
+    const V start = kIsMax ? Set(-__builtin_inff()) : Load(window.bias + block * kBlock + c);
+    const float* w = kIsMax ? nullptr : weights + c;
+    for (uint32_t x = 0; x < window.out_width; x += kOut) {
+      const uint32_t from = Least(x, window.out_width - kOut);
+      V acc[kOut];
+#pragma GCC unroll 8
+      for (int j = 0; j < kOut; ++j) acc[j] = start, __builtin_prefetch(out.y + (from + j) * out.step + c, 1);
+#pragma GCC unroll 7
+      for (int ky = 0; ky < kSize; ++ky) {
+        const float* row = rows[ky] + from * (kStride * kBlock) + c;
+        V pixel[kAcross];
+#pragma GCC unroll 32
+        for (int i = 0; i < kAcross; ++i) pixel[i] = LoadOnce(row + i * kBlock);
+#pragma GCC unroll 8
+        for (int kx = 0; kx < kSize; ++kx) {
+          const V weight = kIsMax ? Zero() : Load(w + (ky * kSize + kx) * kBlock);
+#pragma GCC unroll 8
+          for (int j = 0; j < kOut; ++j) acc[j] = kIsMax ? Max(acc[j], pixel[j * kStride + kx]) : pixel[j * kStride + kx] * weight + acc[j];
+        }
+      }
+      FinishWindow<kOut>(window, acc, out, from, c, static_cast<int>(x - from));
+    }
+  }
+}
+
+// Any window, one result at a time.
+static void WindowRowPlain(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
+  const size_t of_block = static_cast<size_t>(block) * window.kernel_h * window.kernel_w * kBlock;
+  for (uint32_t c = 0; c < out.columns; c += kLanes) {
+    for (uint32_t x = 0; x < window.out_width; ++x) {
+      V acc[1] = {window.is_max ? Set(-__builtin_inff()) : Load(window.bias + block * kBlock + c)};
+      for (uint32_t ky = 0; ky < window.kernel_h; ++ky) {
+        for (uint32_t kx = 0; kx < window.kernel_w; ++kx) {
+          const V pixel = Load(rows[ky] + static_cast<size_t>(x * window.stride_w + kx * window.dilation_w) * kBlock + c);
+          if (window.is_max) acc[0] = Max(acc[0], pixel);
+          else acc[0] = pixel * Load(window.weights + of_block + (ky * window.kernel_w + kx) * kBlock + c) + acc[0];
+        }
+      }
+      FinishWindow<1>(window, acc, out, x, c, 0);
+    }
+  }
+}
+
+// The widest tile that fits, or the one that computes the fewest pixels twice.
+template <bool kIsMax, int kSize, int kStride>
+GAPCAM_INLINE WindowRow ChooseTile(uint32_t width) {
+  const uint32_t eights = CeilDiv(width, 8) * 9, sevens = CeilDiv(width, 7) * 8, fours = CeilDiv(width, 4) * 5;
+  if (width >= 8 && eights <= sevens && eights <= fours) return WindowRowOf<kIsMax, kSize, kStride, 8>;
+  if (width >= 7 && sevens <= fours) return WindowRowOf<kIsMax, kSize, kStride, 7>;
+  return width >= 4 ? WindowRowOf<kIsMax, kSize, kStride, 4> : WindowRowPlain;
+}
+
+static WindowRow ChooseWindowRow(const Window& window) {
+  if (window.kernel_h != window.kernel_w || window.dilation_w != 1) return WindowRowPlain;
+  const uint32_t key = window.kernel_w * 10 + window.stride_w;
+  if (window.is_max) return key == 32 ? ChooseTile<true, 3, 2>(window.out_width) : key == 22 ? ChooseTile<true, 2, 2>(window.out_width) : WindowRowPlain;
+  switch (key) {
+    case 31: return ChooseTile<false, 3, 1>(window.out_width);
+    case 32: return ChooseTile<false, 3, 2>(window.out_width);
+    case 51: return ChooseTile<false, 5, 1>(window.out_width);
+    case 52: return ChooseTile<false, 5, 2>(window.out_width);
+    case 71: return ChooseTile<false, 7, 1>(window.out_width);
+    default: return WindowRowPlain;
+  }
+}
+
+// Weights [channels][1][kernel_h][kernel_w] and bias of a depthwise convolution. False when memory is short.
+static bool PackWindow(const float* w, const float* bias, uint32_t channels, Allocator& memory, Window* window) {
+  const uint32_t kernel = window->kernel_h * window->kernel_w, padded = CeilDiv(channels, kBlock) * kBlock;
+  auto* weights = static_cast<float*>(memory.Allocate(static_cast<size_t>(padded) * kernel * sizeof(float)));
+  auto* shift = static_cast<float*>(memory.Allocate(padded * sizeof(float)));
+  if (!weights || !shift) return false;
+  for (uint32_t c = 0; c < channels; ++c) {
+    for (uint32_t k = 0; k < kernel; ++k) weights[(static_cast<size_t>(c / kBlock) * kernel + k) * kBlock + c % kBlock] = w[c * kernel + k];
+  }
+  if (bias) std::memcpy(shift, bias, channels * sizeof(float));
+  window->weights = weights;
+  window->bias = shift;
+  return true;
+}
+
+}  // namespace
+}  // namespace gapcam
