@@ -166,7 +166,7 @@ class Chain final : public Op, public Placed {
 // A strip has rows enough to fill the product's tiles, and more while all blocks stay in the second-level cache; a band
 // for each thread and some to spare, but none so thin that the rows at its seams cost more than they are worth.
 static void ChooseStrips(Chain* op, uint32_t threads) {
-  const size_t kCacheFloats = (getenv("KC") ? atoi(getenv("KC")) : 48) * 1024;
+  constexpr size_t kCacheFloats = 64 * 1024;
   const ConvShape& s = op->s;
   op->ring_width = Most(op->pad_left + s.width, (s.out_width - 1) * op->window.stride_w + (op->window.kernel_w - 1) * op->window.dilation_w + 1);
   const auto set = [op](uint32_t rows) { op->strip_rows = rows, op->ring_rows = op->Reach(rows); };

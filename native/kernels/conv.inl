@@ -34,6 +34,7 @@ class ConvRows {
   ConvShape s;
   bool is_pointwise;  // 1×1, stride 1, no padding: rows follow one another through the whole picture
   bool is_padded;     // input rows are copied
+  bool is_crowded;    // pointwise, and pixels lie so that a tile's would drive one another from the first-level cache
   uint32_t taps, run;
 
   void SetUp(const Conv2dParams& params, const ConvShape& shape) {
@@ -42,6 +43,8 @@ class ConvRows {
     const bool reaches_out = p.pad_top || p.pad_left || p.pad_bottom || p.pad_right;
     is_pointwise = is_point && p.stride_h == 1 && p.stride_w == 1 && !reaches_out;
     is_padded = reaches_out || (p.groups > 1 && !is_point);
+    // Lines 4096 bytes apart share a set of eight or fewer.
+    is_crowded = is_pointwise && s.channels * sizeof(float) % 4096 == 0;
     // Where neighbouring pixels lie side by side, a kernel row is one run.
     const bool is_joined = p.dilation_w == 1 && (is_padded || p.groups == 1);
     taps = is_joined ? p.kernel_h : p.kernel_h * p.kernel_w;
@@ -52,10 +55,18 @@ class ConvRows {
   // Input rows under `rows` output rows, and the width of one with its padding.
   uint32_t InputRows(uint32_t rows) const { return (rows - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1; }
   uint32_t PaddedWidth() const { return (s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1; }
-  // What Find needs for `count` output rows.
+  // What Find needs for `count` output rows, or Spread for as many pixels.
   size_t ScratchBytes(uint32_t count) const {
+    if (is_crowded) return static_cast<size_t>(count) * (run + kLanes) * sizeof(float);
     const size_t copied = is_padded ? static_cast<size_t>(InputRows(count)) * PaddedWidth() * GroupChannels() * sizeof(float) : 0;
     return Align(static_cast<size_t>(count) * taps * sizeof(float*)) + Align(copied);
+  }
+
+  // `count` pixels copied a little further apart.
+  const float* Spread(const float* from, uint32_t count, float* to) const {
+    float* const start = to;
+    for (uint32_t i = 0; i < count; ++i, from += s.channels, to += run + kLanes) std::memcpy(to, from, run * sizeof(float));
+    return start;
   }
 
   // The runs of the first pixel of each of `count` output rows from `first` on, row by row; `picture` is the input's
@@ -113,7 +124,7 @@ class ConvGemm final : public Op, public Placed {
   uint32_t chunk_columns, column_chunks;
 
   uint32_t Units(uint32_t) const override { return rows.s.batch * rows.p.groups * chunks * column_chunks; }
-  size_t ScratchBytes() const override { return SumBytes() + rows.ScratchBytes(rows.is_pointwise ? 1 : chunk); }
+  size_t ScratchBytes() const override { return SumBytes() + rows.ScratchBytes(rows.is_pointwise && !rows.is_crowded ? 1 : chunk); }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_conv_gemm"); }
 
   uint64_t Flops() const override {
@@ -158,7 +169,9 @@ class ConvGemm final : public Op, public Placed {
     const float* picture = x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * rows.GroupChannels();
     if (rows.is_pointwise) {
       const float* from = picture + static_cast<size_t>(pixel) * s.channels;
-      return Multiply(weights[group], {&from, 1, rows.run, rows.run, s.channels}, 1, count, out, n_first, n_last, act);
+      if (rows.is_crowded) from = rows.Spread(from, count, reinterpret_cast<float*>(scratch));
+      const size_t step = rows.is_crowded ? rows.run + kLanes : s.channels;
+      return Multiply(weights[group], {&from, 1, rows.run, rows.run, step}, 1, count, out, n_first, n_last, act);
     }
     Multiply(weights[group], rows.Find(picture, first, count, scratch), count, s.out_width, out, n_first, n_last, act);
   }

@@ -2,7 +2,6 @@
 // defines GAPCAM_TARGET_NAME (and one of GAPCAM_TARGET_AVX512, _AVX2, _NEON) and includes this.
 #include <cstddef>
 #include <ctime>
-#include <cstdlib>
 
 #include "op.h"
 #include "targets.h"
