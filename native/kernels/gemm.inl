@@ -139,7 +139,7 @@ struct Sums {
 // kRows rows, from `first` on, times one panel.
 template <int kRows, int kVectors, bool kHalf>
 static void Tile(const GemmRows& rows, size_t first, const float* w, const float* bias, const GemmOut& out, uint32_t n0, uint32_t columns,
-                 const Activation& act) {
+                 const Activation& act, const float* ahead) {
   typedef Sums<kRows, kVectors, kHalf> TileSums;
   TileSums sums;
   sums.Start(bias);
@@ -170,7 +170,9 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
 #undef GAPCAM_LANE
     }
 #else
-    for (; k + 4 <= run; k += 4, w += 4 * TileSums::kWidth) {
+    for (; k + 4 <= run; k += 4, w += 4 * TileSums::kWidth, ahead += 32) {
+      __builtin_prefetch(ahead, 0, 2);
+      __builtin_prefetch(ahead + 16, 0, 2);
       sums.Add(base, step, k, w);
       sums.Add(base, step, k + 1, w + TileSums::kWidth);
       sums.Add(base, step, k + 2, w + 2 * TileSums::kWidth);
@@ -193,7 +195,7 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
   if constexpr (!kHalf) Finish<kRows, kVectors>(sums.whole, out, n0, columns, act);
 }
 
-typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t, const Activation&);
+typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t, const Activation&, const float*);
 
 template <int kVectors, bool kHalf>
 GAPCAM_INLINE TileFunction TileOf(uint32_t rows) {
@@ -241,10 +243,13 @@ static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t 
     const uint32_t width = PanelWidth(weights.columns, n0);
     GemmRows here = rows;
     GemmOut at = out;
+    const float* ahead = w + static_cast<size_t>(width) * weights.depth;
+    const size_t share = static_cast<size_t>(width) * weights.depth / (segments * CeilDiv(count, kTileRows)) / 16 * 16;
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
       for (uint32_t m = 0, part; m < count; m += part) {
         part = EvenPart(count - m);
-        TileOf(part, width)(here, m, w, weights.bias + n0, at, n0, weights.columns, act);
+        TileOf(part, width)(here, m, w, weights.bias + n0, at, n0, weights.columns, act, ahead);
+        ahead += share;
         const size_t done = static_cast<size_t>(part) * out.stride;
         if (at.y) at.y += done;
         if (at.residual) at.residual += done;

@@ -163,7 +163,7 @@ class ConvWinograd final : public Op, public Placed {
       for (uint32_t first = 0, part; first < count; first += part) {
         part = EvenPart(count - first);
         const GemmOut out = {products + (static_cast<size_t>(position) * block + first) * kPanel, nullptr, nullptr, kPanel};
-        TileOf(part, width)({&from, 1, s.channels, s.channels, row}, first, w, zeros, out, 0, width, none);
+        TileOf(part, width)({&from, 1, s.channels, s.channels, row}, first, w, zeros, out, 0, width, none, w);
       }
     }
   }
