@@ -22,6 +22,7 @@ class Chain final : public Op, public Placed {
   uint32_t picture_floats;      // of one picture of x
   uint32_t features, blocks;
   uint32_t strip_rows, ring_rows, ring_width;
+  uint32_t ring_blocks;         // blocks, or 1 where a band is one strip: then a block's ring is of no use to the next strip
   uint32_t bands, band_rows;    // rows of results of one unit; a band computes the rows at its seams once more
 
   uint32_t Phases() const override { return pooled ? 2 : 1; }
@@ -31,7 +32,7 @@ class Chain final : public Op, public Placed {
     return has_expand || has_project ? GAPCAM_KERNEL("f32_separable") : GAPCAM_KERNEL("f32_depthwise");
   }
   size_t ScratchBytes() const override {
-    return (blocks * (RingFloats() + StripFloats())) * sizeof(float) + PointerBytes() + (has_expand ? expand_rows.ScratchBytes(ring_rows) : 0);
+    return CacheFloats() * sizeof(float) + PointerBytes() + (has_expand ? expand_rows.ScratchBytes(ring_rows) : 0);
   }
 
   uint64_t Flops() const override {
@@ -50,6 +51,7 @@ class Chain final : public Op, public Placed {
   // Of one block, in floats.
   size_t RingFloats() const { return static_cast<size_t>(ring_rows) * ring_width * kBlock; }
   size_t StripFloats() const { return has_project ? static_cast<size_t>(strip_rows) * s.out_width * kBlock : 0; }
+  size_t CacheFloats() const { return ring_blocks * RingFloats() + blocks * StripFloats(); }
   // Rows of the padded input under `rows` rows of results.
   uint32_t Reach(uint32_t rows) const { return (rows - 1) * stride_h + (window.kernel_h - 1) * dilation_h + 1; }
 
@@ -60,7 +62,7 @@ class Chain final : public Op, public Placed {
 
   void RunBand(uint32_t image, uint32_t band, char* scratch) const {
     float* ring = reinterpret_cast<float*>(scratch);
-    float* strip = ring + blocks * RingFloats();
+    float* strip = ring + ring_blocks * RingFloats();
     const float** strips = reinterpret_cast<const float**>(strip + blocks * StripFloats());
     const float** under = strips + blocks;
     char* const rest = reinterpret_cast<char*>(strips) + PointerBytes();
@@ -82,7 +84,7 @@ class Chain final : public Op, public Placed {
       GemmRows source = {};
       if (has_expand && top < bottom) source = expand_rows.Find(picture, top, bottom - top, rest);
       for (uint32_t block = 0; block < blocks; ++block) {
-        float* rows_of_block = ring + block * RingFloats();
+        float* rows_of_block = ring + block % ring_blocks * RingFloats();
         uint32_t slot = from % ring_rows;
         for (uint32_t row = from; row < to; ++row, slot = slot + 1 < ring_rows ? slot + 1 : 0) {
           float* place = rows_of_block + slot * row_floats + pad_left * kBlock;
@@ -163,23 +165,24 @@ class Chain final : public Op, public Placed {
   }
 };
 
-// A strip has rows enough to fill the product's tiles, and more while all blocks stay in the second-level cache; a band
-// for each thread and some to spare, but none so thin that the rows at its seams cost more than they are worth.
-static void ChooseStrips(Chain* op, uint32_t threads) {
-  constexpr size_t kCacheFloats = 64 * 1024;
+// A band for each thread and some to spare, but none so thin that the rows at its seams cost more than they are worth. A
+// strip is a whole band where that takes at most half of the second-level cache, so that weights are read once; else it
+// has rows enough to fill the product's tiles, and more while all blocks stay in a quarter.
+static void ChooseStrips(Chain* op, uint32_t threads, size_t cache_bytes) {
+  const size_t half = cache_bytes / sizeof(float) / 2;
   const ConvShape& s = op->s;
-  op->ring_width = Most(op->pad_left + s.width, (s.out_width - 1) * op->window.stride_w + (op->window.kernel_w - 1) * op->window.dilation_w + 1);
-  const auto set = [op](uint32_t rows) { op->strip_rows = rows, op->ring_rows = op->Reach(rows); };
-  set(Least(CeilDiv(2 * kTileRows, s.out_width), s.out_height));
-  while (op->strip_rows < s.out_height) {
-    set(op->strip_rows + 1);
-    if (op->blocks * (op->RingFloats() + op->StripFloats()) <= kCacheFloats) continue;
-    set(op->strip_rows - 1);
-    break;
-  }
   const uint32_t wanted = threads == 1 ? 1 : 2 * threads;
   op->band_rows = Least(s.out_height, Most(CeilDiv(s.out_height, wanted), 3));
   op->bands = CeilDiv(s.out_height, op->band_rows);
+  op->ring_width = Most(op->pad_left + s.width, (s.out_width - 1) * op->window.stride_w + (op->window.kernel_w - 1) * op->window.dilation_w + 1);
+  const auto fits = [op](uint32_t rows, uint32_t ring_blocks, size_t floats) {
+    op->strip_rows = rows, op->ring_rows = op->Reach(rows), op->ring_blocks = ring_blocks;
+    return op->CacheFloats() <= floats;
+  };
+  if (fits(op->band_rows, 1, half)) return;
+  uint32_t rows = Least(CeilDiv(2 * kTileRows, s.out_width), op->band_rows);
+  while (rows < op->band_rows && fits(rows + 1, op->blocks, half / 2)) ++rows;
+  fits(rows, op->blocks, 0);
 }
 
 static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** reason) {
@@ -209,7 +212,7 @@ static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** 
   op->window = {p.op == WindowOp::kMax, p.kernel_h, p.kernel_w, p.stride_w, p.dilation_w, op->s.out_width, nullptr, nullptr,
                 MakeActivation(p.activation, p.a, p.b), nullptr};
   op->window.row = ChooseWindowRow(op->window);
-  ChooseStrips(op, step.threads);
+  ChooseStrips(op, step.threads, step.cache_bytes);
   op->project_act = MakeActivation(p.project_activation, p.project_a, p.project_b);
   bool has_memory = !weights || PackWindow(DataOf(weights), DataOf(bias), middle, memory, &op->window);
   if (pooled) {
@@ -248,7 +251,7 @@ static const Op* MakeDepthwise(const StepRef& step, Allocator& memory, const cha
   if (!OutputAt(step, 0) && !map.data) return GAPCAM_NO_MEMORY;
   const TensorRef* inputs[] = {step.inputs[0], step.inputs[1], InputAt(step, 2), nullptr, nullptr, nullptr, nullptr, InputAt(step, 3)};
   const TensorRef* outputs[] = {OutputAt(step, 0) ? OutputAt(step, 0) : &map, OutputAt(step, 1)};
-  return MakeChain({StepKind::kChain, step.name, &p, inputs, 8, outputs, 2, step.threads}, memory, reason);
+  return MakeChain({StepKind::kChain, step.name, &p, inputs, 8, outputs, 2, step.threads, step.cache_bytes}, memory, reason);
 }
 
 }  // namespace

@@ -202,18 +202,19 @@ static bool PackConvWeights(const ConvRows& rows, const float* w, const float* b
 
 // How much of the picture and how many columns make one unit: rows that stay in the second-level cache beside a panel
 // of weights, and about as many units as keep eight threads evenly busy.
-static void ChooseUnits(ConvGemm* op) {
-  constexpr uint32_t kCacheBytes = 256 * 1024, kWantedUnits = 24;
+static void ChooseUnits(ConvGemm* op, size_t cache_bytes) {
+  constexpr uint32_t kWantedUnits = 24;
+  const uint32_t quarter = static_cast<uint32_t>(cache_bytes / 4);
   const ConvShape& s = op->rows.s;
   const uint32_t groups = op->rows.p.groups, columns = s.features / groups;
   uint32_t all = s.out_height;
   if (op->rows.is_pointwise) {
     all *= s.out_width;
-    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, kCacheBytes / (s.channels * 4)));
+    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, quarter / (s.channels * 4)));
     op->chunk = Least(CeilDiv(rows, kTileRows) * kTileRows, all);
   } else {
     const uint32_t row_bytes = op->rows.GroupChannels() * 4 * op->rows.PaddedWidth() * op->rows.p.stride_h;
-    op->chunk = Least(Most(CeilDiv(4 * kTileRows, s.out_width), kCacheBytes / row_bytes), all);
+    op->chunk = Least(Most(CeilDiv(4 * kTileRows, s.out_width), quarter / row_bytes), all);
   }
   op->chunks = op->pooled ? 1 : CeilDiv(all, op->chunk);
   const uint32_t panels = CeilDiv(columns, kPanel), others = s.batch * groups * op->chunks;
@@ -233,7 +234,7 @@ static const Op* MakeConvGemm(const StepRef& step, Allocator& memory, const char
   op->y = DataOf(OutputAt(step, 0));
   op->pooled = DataOf(OutputAt(step, 1));
   op->act = MakeActivation(p.activation, p.a, p.b);
-  ChooseUnits(op);
+  ChooseUnits(op, step.cache_bytes);
   auto* weights = static_cast<GemmWeights*>(memory.Allocate(p.groups * sizeof(GemmWeights)));
   if (!weights) return GAPCAM_NO_MEMORY;
   op->weights = weights;

@@ -30,7 +30,9 @@ struct StepRef {
   uint32_t input_count;
   const TensorRef* const* outputs;
   uint32_t output_count;
-  uint32_t threads;              // that will compute it: work may be divided accordingly, results must not depend on it
+  // Work may be divided according to these; results must not depend on them.
+  uint32_t threads;              // that will compute it
+  size_t cache_bytes;            // of a core's second-level cache
 };
 
 // Memory that lives as long as the session; 64-byte aligned, zeroed. Returns null when it cannot be had.

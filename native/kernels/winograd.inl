@@ -238,9 +238,9 @@ static void PackWinogradWeights(const float* w, const ConvShape& s, float* packe
 // How many tiles go together: as many as keep V in the second-level cache, but enough to use each weight that is read
 // several times. Columns are divided among units where a picture has too few blocks for the threads.
 template <class F>
-static void ChooseWinogradUnits(ConvWinograd<F>* op) {
-  constexpr uint32_t kCacheFloats = 128 * 1024, kWantedUnits = 8;
-  const uint32_t fitting = kCacheFloats / (ConvWinograd<F>::kPositions * op->row);
+static void ChooseWinogradUnits(ConvWinograd<F>* op, size_t cache_bytes) {
+  constexpr uint32_t kWantedUnits = 8;
+  const uint32_t fitting = static_cast<uint32_t>(cache_bytes / 2 / sizeof(float)) / (ConvWinograd<F>::kPositions * op->row);
   const uint32_t wanted = op->pooled ? op->tiles : Most(fitting / kTileRows, 2) * kTileRows;
   op->blocks = CeilDiv(op->tiles, wanted);
   op->block = CeilDiv(op->tiles, op->blocks);
@@ -264,7 +264,7 @@ static const Op* MakeConvWinograd(const StepRef& step, Allocator& memory, const 
   op->row = CeilDiv(op->s.channels, kLanes) * kLanes;
   op->tiles_x = CeilDiv(op->s.out_width, F::kOut);
   op->tiles = op->tiles_x * CeilDiv(op->s.out_height, F::kOut);
-  ChooseWinogradUnits(op);
+  ChooseWinogradUnits(op, step.cache_bytes);
   const uint32_t columns = CeilDiv(op->s.features, kLanes) * kLanes;
   auto* weights = static_cast<float*>(memory.Allocate(static_cast<size_t>(F::kIn * F::kIn) * op->s.channels * columns * sizeof(float)));
   auto* bias = static_cast<float*>(memory.Allocate((columns + kPanel) * sizeof(float)));

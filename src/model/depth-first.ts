@@ -11,8 +11,8 @@ import type { StepParameters } from './steps.js'
 /** Between the names of the nodes that a grouped step computes. */
 export const groupedNames = ' + '
 
-/** Half of a second-level cache of 512 KiB, the least of the boards: what is smaller stays there anyway. */
-const wideBytes = Number(process.env.WIDE ?? 256) * 1024
+/** A first-level cache: what is smaller stays there anyway. */
+const wideBytes = 32 * 1024
 
 type Conv = Extract<PlanStep, { readonly kind: 'conv2d' }>
 type MaxPool = Extract<PlanStep, { readonly kind: 'pool2d' }>
