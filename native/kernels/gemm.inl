@@ -152,7 +152,8 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
     uint32_t k = 0;
 #if defined(GAPCAM_TARGET_NEON)
     // Four k at a time: the left operand comes as vectors, and a lane of them multiplies each weight vector.
-    for (; k + 4 <= run; k += 4) {
+    for (; k + 4 <= run; k += 4, ahead += 16) {
+      __builtin_prefetch(ahead, 0, 2);
       V x[kRows];
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) x[r] = Load(base[r / 3] + r % 3 * step + k);
