@@ -25,18 +25,30 @@ export interface NativeSession {
   readonly threads: number
   readonly arenaBytes: number
   readonly packedBytes: number
-  readonly steps: readonly { readonly name: string; readonly kind: string; readonly kernel: string; readonly flops: number }[]
+  readonly steps: readonly NativeStep[]
   run(): Promise<void>
   runSync(): void
-  /** Nanoseconds of each step in the last run, where the session was opened with `profile`. */
-  profile(): Float64Array
+  /** Runs `rounds` times, each step timed for itself; resolves with the least nanoseconds of each. */
+  profile(rounds: number): Promise<Float64Array>
   close(): Promise<void>
+}
+
+/** One step of an open plan, in the order of running. */
+export interface NativeStep {
+  readonly name: string
+  readonly kind: string
+  readonly kernel: string
+  /** Twice the multiply-adds of the direct algorithm. */
+  readonly flops: number
+  /** Bytes of the tensors it reads and writes, and of its constants as the plan holds them. */
+  readonly inputBytes: number
+  readonly weightBytes: number
+  readonly outputBytes: number
 }
 
 export interface SessionOptions {
   readonly threads: number
   readonly target?: string
-  readonly profile?: boolean
 }
 
 export interface NativeTarget {

@@ -1,5 +1,6 @@
 // Sessions in JavaScript: openSession(plan, options) reads and packs on a thread of its own, run() computes there.
 // A session's tensors are typed arrays over the arena itself, alive as long as anybody holds one.
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,6 @@ constexpr const char* kLayoutNames[] = {"none", "nchw", "nhwc"};
 struct SessionOptions {
   uint32_t threads = 1;
   const Target* target = nullptr;
-  bool profile = false;
 };
 
 Napi::TypedArray ArrayOver(Napi::Env env, const std::shared_ptr<Executor>& executor, const PlanTensor& tensor, void* data) {
@@ -61,6 +61,25 @@ class RunJob final : public Job {
   std::shared_ptr<Executor> executor_;
 };
 
+class ProfileJob final : public Job {
+ public:
+  ProfileJob(std::shared_ptr<Executor> executor, uint32_t rounds) : executor_(std::move(executor)), rounds_(rounds) {}
+  Status Work() override {
+    nanoseconds_ = executor_->Profile(rounds_);
+    return Status::Ok();
+  }
+  Napi::Value Result(Napi::Env env) override {
+    Napi::Float64Array array = Napi::Float64Array::New(env, nanoseconds_.size());
+    std::copy(nanoseconds_.begin(), nanoseconds_.end(), array.Data());
+    return array;
+  }
+
+ private:
+  std::shared_ptr<Executor> executor_;
+  uint32_t rounds_;
+  std::vector<double> nanoseconds_;
+};
+
 class Session final : public Napi::ObjectWrap<Session> {
  public:
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {}
@@ -87,14 +106,21 @@ class Session final : public Napi::ObjectWrap<Session> {
 
  private:
   Napi::Array Steps(Napi::Env env) {
+    const Plan& plan = executor_->plan();
     Napi::Array steps = Napi::Array::New(env, executor_->step_count());
     for (uint32_t i = 0; i < executor_->step_count(); ++i) {
-      const PlanStep& step = executor_->plan().steps[i];
+      const PlanStep& step = plan.steps[i];
       Napi::Object object = Napi::Object::New(env);
       object.Set("name", step.name);
       object.Set("kind", kStepShapes[static_cast<uint32_t>(step.kind)].name);
       object.Set("kernel", executor_->op(i).Kernel());
       object.Set("flops", static_cast<double>(executor_->op(i).Flops()));
+      uint64_t read = 0, weights = 0, written = 0;
+      for (uint32_t id : step.inputs) if (id != kAbsent) (plan.tensors[id].is_constant ? weights : read) += plan.tensors[id].bytes;
+      for (uint32_t id : step.outputs) if (id != kAbsent) written += plan.tensors[id].bytes;
+      object.Set("inputBytes", static_cast<double>(read));
+      object.Set("weightBytes", static_cast<double>(weights));
+      object.Set("outputBytes", static_cast<double>(written));
       steps.Set(i, object);
     }
     return steps;
@@ -107,8 +133,7 @@ class Session final : public Napi::ObjectWrap<Session> {
 
   Napi::Value Run(const Napi::CallbackInfo& info) {
     if (!executor_) return Refuse(info.Env());
-    if (!thread_) thread_ = std::make_unique<WorkerThread>(info.Env(), "gapcam session");
-    return thread_->Post(std::make_unique<RunJob>(executor_));
+    return Post(info.Env(), std::make_unique<RunJob>(executor_));
   }
 
   Napi::Value RunSync(const Napi::CallbackInfo& info) {
@@ -128,10 +153,17 @@ class Session final : public Napi::ObjectWrap<Session> {
 
   Napi::Value Profile(const Napi::CallbackInfo& info) {
     if (!executor_) return Refuse(info.Env());
-    const auto& times = executor_->nanoseconds();
-    Napi::Float64Array array = Napi::Float64Array::New(info.Env(), times.size());
-    for (size_t i = 0; i < times.size(); ++i) array[i] = times[i];
-    return array;
+    const double rounds = info.Length() > 0 && info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
+    if (!(rounds >= 1 && rounds <= 1e6)) {
+      Napi::TypeError::New(info.Env(), "Expected 1 to 1000000 for rounds").ThrowAsJavaScriptException();
+      return info.Env().Undefined();
+    }
+    return Post(info.Env(), std::make_unique<ProfileJob>(executor_, static_cast<uint32_t>(rounds)));
+  }
+
+  Napi::Value Post(Napi::Env env, std::unique_ptr<Job> job) {
+    if (!thread_) thread_ = std::make_unique<WorkerThread>(env, "gapcam session");
+    return thread_->Post(std::move(job));
   }
 
   std::shared_ptr<Executor> executor_;
@@ -148,7 +180,6 @@ class OpenJob final : public Job {
   Status Work() override {
     std::unique_ptr<Executor> executor;
     Status status = Executor::Open(bytes_, size_, *options_.target, options_.threads, &executor);
-    if (status.ok()) executor->set_profiling(options_.profile);
     executor_ = std::move(executor);
     return status;
   }
@@ -182,7 +213,6 @@ bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
     return false;
   }
   options->threads = threads.As<Napi::Number>().Uint32Value();
-  options->profile = given.Get("profile").ToBoolean().Value();
   const std::string name = target.IsString() ? target.As<Napi::String>().Utf8Value() : "";
   const char* reason = "";
   options->target = ChooseTarget(target.IsString() ? name.c_str() : nullptr, &reason);

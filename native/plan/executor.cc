@@ -1,6 +1,8 @@
 #include "executor.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -57,7 +59,6 @@ Status Executor::Prepare() {
     if (op->ScratchBytes() > scratch) scratch = op->ScratchBytes();
     ops_.push_back(op);
   }
-  nanoseconds_.assign(ops_.size(), 0);
   plan_.constants = nullptr;
   pool_.reset(new ThreadPool(threads_, scratch));
   return pool_->ok() ? Status::Ok() : Status::Error("ENGINE_FAILED", "there is not enough memory for %u threads", threads_);
@@ -101,16 +102,23 @@ Status Executor::KeepConstants() {
 
 void Executor::Run() {
   const DenormalsOff denormals_off;
-  if (!is_profiling_) {
-    for (const Op* op : ops_) pool_->Run(*op);
-  } else {
+  for (const Op* op : ops_) pool_->Run(*op);
+  pool_->Rest();
+}
+
+std::vector<double> Executor::Profile(uint32_t rounds) {
+  using Clock = std::chrono::steady_clock;
+  const DenormalsOff denormals_off;
+  std::vector<double> least(ops_.size(), INFINITY);
+  for (uint32_t round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < ops_.size(); ++i) {
-      const auto start = std::chrono::steady_clock::now();
+      const Clock::time_point start = Clock::now();
       pool_->Run(*ops_[i]);
-      nanoseconds_[i] = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+      least[i] = std::min(least[i], std::chrono::duration<double, std::nano>(Clock::now() - start).count());
     }
   }
   pool_->Rest();
+  return least;
 }
 
 }  // namespace gapcam

@@ -37,9 +37,8 @@ class Executor {
   const Op& op(size_t step) const { return *ops_[step]; }
   void* data(uint32_t tensor) const { return refs_[tensor].data; }
 
-  // Nanoseconds of each step in the last run; measured only while profiling is on.
-  void set_profiling(bool on) { is_profiling_ = on; }
-  const std::vector<double>& nanoseconds() const { return nanoseconds_; }
+  // Runs the plan `rounds` times and notes the least nanoseconds of each step. Allocates; Run() is the frame's way.
+  std::vector<double> Profile(uint32_t rounds);
 
  private:
   Executor(const Target& target, uint32_t threads) : target_(&target), threads_(threads) {}
@@ -53,9 +52,7 @@ class Executor {
   SessionMemory memory_;
   std::vector<TensorRef> refs_;
   std::vector<const Op*> ops_;
-  std::vector<double> nanoseconds_;
   std::unique_ptr<ThreadPool> pool_;
-  bool is_profiling_ = false;
 };
 
 }  // namespace gapcam

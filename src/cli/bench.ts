@@ -6,8 +6,9 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { loadAddon } from '../addon.js'
+import { profileSteps, reportSteps, type StepsResult } from './bench-steps.js'
 import { openEngine } from '../engine/select.js'
-import type { Engine, EngineTensor } from '../engine/engine.js'
+import type { Engine, EngineOptions, EngineTensor } from '../engine/engine.js'
 import { exitStatus, expected, GapcamError, messageOf } from '../errors.js'
 import { configFrom, type FlagValues } from './flags.js'
 import { findManifest } from '../model/manifest.js'
@@ -33,22 +34,33 @@ interface BenchResult {
 
 export function benchCommand(program: Command): void {
   program.command('bench').description('time engines on models, side by side').argument('[model...]')
-    .option('--engine <names>', 'engines to compare, separated by commas', 'native,onnxruntime')
+    .option('--engine <names>', 'engines to compare, separated by commas (default: native,onnxruntime)')
+    .option('--compare <name>', 'the native engine beside this one: short for --engine native,NAME')
+    .option('--steps', 'the time of each step of the native engine instead: kernel, ms, GFLOP/s, share of peak, bytes')
     .option('--threads <counts>', 'thread counts, separated by commas', '1')
     .option('--seconds <n>', 'seconds for each model, engine and thread count', '5')
     .option('--input-size <side|HxW>', 'input of the network where the model allows it')
     .option('--json', 'one JSON object a line')
     .action(async (models: string[], values: FlagValues) => {
-      const engines = list(values['engine']).map((name) => {
-        if (name !== 'native' && name !== 'onnxruntime') throw new GapcamError('USAGE', `--engine: ${name} is neither native nor onnxruntime`)
-        return name
-      })
+      const engines = enginesOf(values)
       const threads = list(values['threads']).map((text) => positive(text, '--threads'))
       const { config } = configFrom(values['inputSize'] === undefined ? {} : { inputSize: values['inputSize'] })
       const files = models.length > 0 ? models : defaultModels()
-      const results = await benchAll(files, { engines, threads, seconds: positive(String(values['seconds']), '--seconds'), inputSize: config.inputSize })
-      report(results, wantsJson(values['json'] === true))
+      const options = { engines, threads, seconds: positive(String(values['seconds']), '--seconds'), inputSize: config.inputSize }
+      const isJson = wantsJson(values['json'] === true)
+      if (values['steps'] === true) reportSteps(await profileAll(files, options), isJson)
+      else report(await benchAll(files, options), isJson)
     })
+}
+
+function enginesOf({ engine, compare, steps }: FlagValues): EngineName[] {
+  if (compare !== undefined && (engine !== undefined || steps === true)) throw new GapcamError('USAGE', '--compare goes with neither --engine nor --steps')
+  const given = compare === undefined ? (engine ?? 'native,onnxruntime') : `native,${String(compare)}`
+  const flag = compare === undefined ? '--engine' : '--compare'
+  return list(given).map((name) => {
+    if (name !== 'native' && name !== 'onnxruntime') throw new GapcamError('USAGE', `${flag}: ${name} is neither native nor onnxruntime`)
+    return name
+  })
 }
 
 const list = (value: unknown): string[] => String(value).split(',').map((part) => part.trim()).filter((part) => part !== '')
@@ -90,6 +102,31 @@ async function benchAll(files: readonly string[], options: BenchOptions): Promis
   return results
 }
 
+async function profileAll(files: readonly string[], { threads, seconds, inputSize: asked }: BenchOptions): Promise<StepsResult[]> {
+  const results: StepsResult[] = []
+  const progress = startProgress('bench', files.length * threads.length)
+  try {
+    for (const file of files) {
+      const model = await loadModel(file)
+      for (const count of threads) {
+        const engine = await openEngine(model, 'native', engineOptions(count, asked ?? await openSize(model)))
+        try {
+          fill(engine.inputs)
+          results.push(await profileSteps(file, engine, seconds))
+        } finally {
+          await engine.close()
+        }
+        progress.update(results.length)
+      }
+    }
+  } finally {
+    progress.stop()
+  }
+  return results
+}
+
+const engineOptions = (threads: number, inputSize: InputSize | undefined): EngineOptions => (inputSize ? { threads, inputSize } : { threads })
+
 async function benchOne(file: string, threads: number, { engines: names, seconds, inputSize: asked }: BenchOptions, progress: Progress): Promise<BenchResult[]> {
   const model = await loadModel(file)
   const inputSize = asked ?? await openSize(model)
@@ -116,7 +153,7 @@ async function openSize(model: LoadedModel): Promise<InputSize | undefined> {
 
 /** An engine by name; where native cannot serve, onnxruntime takes its place, visibly and with exit status 4. */
 async function open(model: LoadedModel, name: EngineName, threads: number, inputSize: InputSize | undefined): Promise<Engine> {
-  const options = inputSize ? { threads, inputSize } : { threads }
+  const options = engineOptions(threads, inputSize)
   try {
     return await openEngine(model, name, options)
   } catch (error) {

@@ -2,7 +2,7 @@
  * The native executor: a plan on the addon's kernels. The tensors are views of the plan's own arena, so that the
  * pixel path writes a frame straight into the network's input.
  */
-import type { Addon, NativeSession } from '../addon.js'
+import type { Addon, NativeSession, NativeStep } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { serializePlan, type Plan } from '../model/plan.js'
 import type { Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
@@ -25,6 +25,11 @@ export async function openNative(addon: Addon, plan: Plan, options: NativeOption
   }
 }
 
+/** A step and its least time. */
+export interface StepTime extends NativeStep {
+  readonly nanoseconds: number
+}
+
 export class NativeEngine implements Engine {
   readonly inputs: readonly EngineTensor[]
   readonly outputs: readonly EngineTensor[]
@@ -44,6 +49,12 @@ export class NativeEngine implements Engine {
     } catch (error) {
       throw new GapcamError('ENGINE_FAILED', `native engine: ${messageOf(error)}`, { cause: error })
     }
+  }
+
+  /** Runs the network `rounds` times with each step timed for itself: for `gapcam bench --steps`, not for frames. */
+  async profile(rounds: number): Promise<StepTime[]> {
+    const times = await this.#session.profile(rounds)
+    return this.#session.steps.map((step, i) => ({ ...step, nanoseconds: times[i]! }))
   }
 
   describe(): EngineDescription {

@@ -33,6 +33,32 @@ describe('gapcam bench', () => {
     }
   })
 
+  it('--compare puts the native engine beside another', async () => {
+    const { status, stdout, stderr } = await run(['bench', '--compare', 'onnxruntime', '--seconds', '0.1', '--input-size', '32', '--json', gap])
+    expect(status, stderr).toBe(0)
+    const [native, other] = jsonLines<Record<string, number>>(stdout)
+    expect([native, other]).toMatchObject([{ engine: 'native', ratio: 1 }, { engine: 'onnxruntime' }])
+    expect(other!['ratio']).toBeCloseTo(other!['minMs']! / native!['minMs']!, 1)
+    expect((await run(['bench', '--compare', 'onnxruntime', '--engine', 'native', gap])).status).toBe(2)
+    expect((await run(['bench', '--compare', 'tflite', gap])).stderr).toContain('tflite is neither')
+  })
+
+  it('--steps gives kernel, time, rate and bytes of each step', async () => {
+    const { status, stdout, stderr } = await run(['bench', '--steps', '--seconds', '0.2', '--input-size', '32', '--json', gap])
+    expect(status, stderr).toBe(0)
+    const [result] = jsonLines<{ target: string; threads: number; peakGflops: number; sumMs: number; steps: Record<string, number | string>[] }>(stdout)
+    const { target, threads, peakGflops, sumMs, steps } = result!
+    expect(threads).toBe(1)
+    expect(steps.length).toBeGreaterThan(3)
+    expect(steps.reduce((sum, { ms }) => sum + Number(ms), 0)).toBeCloseTo(sumMs, 2)
+    const first = steps[0]!
+    expect(first['kernel']).toContain(`__${target}`)
+    // 3 channels of 32 by 32 in; 16 filters of 3 by 3 by 3 with a bias, whose multiply-adds give the rate.
+    expect(first).toMatchObject({ kind: 'conv2d', inputBytes: 3 * 32 * 32 * 4, weightBytes: (27 + 1) * 16 * 4 })
+    expect(first['gflops']).toBeCloseTo((2 * 27 * 16 * 1024) / 1e6 / Number(first['ms']), 1)
+    expect(first['peakPercent']).toBeCloseTo((Number(first['gflops']) / peakGflops) * 100, 1)
+  })
+
   it('ends with 4 when an engine that was asked for had to fall back', async () => {
     const model = writeModel(join(folder, 'det.onnx'), {
       nodes: [{ op: 'Det', inputs: ['input'], outputs: ['y'] }], inputs: { input: [1, 3, 4, 4] }, outputs: { y: [1, 3] },
