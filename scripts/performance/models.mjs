@@ -1,0 +1,15 @@
+// The networks that are measured when none is named: those beside the checkout (GAPCAM_SHARED), else the shipped ones.
+import { existsSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+/** Paths of the ONNX files, by name. */
+export function zoo() {
+  const folder = [process.env.GAPCAM_SHARED, join(root, '../shared'), join(root, 'shared')].filter(Boolean).map((shared) => join(shared, 'zoo')).find(existsSync) ?? join(root, 'models')
+  return readdirSync(folder).filter((name) => name.endsWith('.onnx')).sort().map((name) => join(folder, name))
+}
+
+/** What a model is called in results. */
+export const nameOf = (file) => basename(file, '.onnx')
