@@ -49,6 +49,8 @@ export interface NativeStep {
 export interface SessionOptions {
   readonly threads: number
   readonly target?: string
+  /** The constants of a plan that comes without them, in the order of their offsets; they may go once it is open. */
+  readonly constants?: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
 }
 
 export interface NativeTarget {
@@ -95,6 +97,8 @@ export interface VideoDevice {
 }
 
 export interface Addon {
+  /** A regular file's bytes, mapped: private to this process, gone when nobody holds them. Throws where it cannot be. */
+  mapFile(path: string): Uint8Array
   readonly Capture: new (path: string, options: { readonly width?: number; readonly height?: number; readonly fps?: number; readonly stallMs?: number }) => NativeCapture
   /** Throws an Error with a CAMERA_* code. */
   describeVideoDevice(path: string): VideoDevice

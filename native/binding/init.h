@@ -2,15 +2,21 @@
 #pragma once
 #include <napi.h>
 
+#include <memory>
+
+#include "file.h"
+
 namespace gapcam {
 
 // Instance data: workers load the addon once more, so nothing of it may be global.
 struct AddonData {
   Napi::FunctionReference session;
   Napi::FunctionReference captured_frame;
+  std::shared_ptr<FileMaps> maps = std::make_shared<FileMaps>();
 };
 
 void InitSession(Napi::Env env, Napi::Object exports, AddonData* data);
+void InitFile(Napi::Env env, Napi::Object exports);
 void InitImage(Napi::Env env, Napi::Object exports);
 void InitCapture(Napi::Env env, Napi::Object exports, AddonData* data);
 

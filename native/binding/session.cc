@@ -17,6 +17,9 @@ constexpr const char* kLayoutNames[] = {"none", "nchw", "nhwc"};
 struct SessionOptions {
   uint32_t threads = 1;
   const Target* target = nullptr;
+  bool has_constants = false;
+  Constants constants;
+  std::shared_ptr<Napi::ObjectReference> keep;  // the arrays that hold them
 };
 
 Napi::TypedArray ArrayOver(Napi::Env env, const std::shared_ptr<Executor>& executor, const PlanTensor& tensor, void* data) {
@@ -172,14 +175,16 @@ class Session final : public Napi::ObjectWrap<Session> {
 
 class OpenJob final : public Job {
  public:
-  OpenJob(Napi::Uint8Array plan, const SessionOptions& options, std::unique_ptr<WorkerThread> thread)
-      : bytes_(plan.Data()), size_(plan.ByteLength()), options_(options), thread_(std::move(thread)), plan_(Napi::Persistent(plan)) {}
+  OpenJob(Napi::Uint8Array plan, SessionOptions options, std::unique_ptr<WorkerThread> thread)
+      : bytes_(plan.Data()), size_(plan.ByteLength()), options_(std::move(options)), thread_(std::move(thread)), plan_(Napi::Persistent(plan)) {}
 
   WorkerThread* thread() { return thread_.get(); }
 
   Status Work() override {
     std::unique_ptr<Executor> executor;
-    Status status = Executor::Open(bytes_, size_, *options_.target, options_.threads, &executor);
+    const Constants* constants = options_.has_constants ? &options_.constants : nullptr;
+    if (constants) for (const ConstantChunk& chunk : constants->chunks) constants->release(chunk.bytes, chunk.size);
+    const Status status = Executor::Open(bytes_, size_, *options_.target, options_.threads, &executor, constants);
     executor_ = std::move(executor);
     return status;
   }
@@ -199,6 +204,35 @@ class OpenJob final : public Job {
   Napi::Reference<Napi::Uint8Array> plan_;  // alive while its bytes are read
 };
 
+// [{ offset, bytes }] in the order of the offsets, as ConstantPool makes them.
+bool ReadConstants(Napi::Env env, const Napi::Value& given, SessionOptions* options) {
+  if (given.IsUndefined()) return true;
+  const char* wrong = given.IsArray() ? nullptr : "Expected an array for constants";
+  const Napi::Array chunks = wrong ? Napi::Array() : given.As<Napi::Array>();
+  double end = 0;
+  for (uint32_t i = 0; !wrong && i < chunks.Length(); ++i) {
+    const Napi::HandleScope scope(env);
+    const Napi::Value chunk = chunks.Get(i);
+    const Napi::Value offset = chunk.IsObject() ? chunk.As<Napi::Object>().Get("offset") : env.Undefined();
+    const Napi::Value bytes = chunk.IsObject() ? chunk.As<Napi::Object>().Get("bytes") : env.Undefined();
+    if (!offset.IsNumber() || !bytes.IsTypedArray() || bytes.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array || !(offset.As<Napi::Number>().DoubleValue() >= end)) {
+      wrong = "Expected offsets that rise and a Uint8Array for each of the constants";
+      break;
+    }
+    const Napi::Uint8Array array = bytes.As<Napi::Uint8Array>();
+    options->constants.chunks.push_back({static_cast<uint64_t>(offset.As<Napi::Number>().Int64Value()), array.Data(), array.ByteLength()});
+    end = offset.As<Napi::Number>().DoubleValue() + static_cast<double>(array.ByteLength());
+  }
+  if (wrong) {
+    Napi::TypeError::New(env, wrong).ThrowAsJavaScriptException();
+    return false;
+  }
+  options->has_constants = true;
+  options->keep = std::make_shared<Napi::ObjectReference>(Napi::Persistent(given.As<Napi::Object>()));
+  options->constants.release = [maps = env.GetInstanceData<AddonData>()->maps](const void* bytes, size_t size) { maps->Release(bytes, size); };
+  return true;
+}
+
 // Reads (plan, options) of openSession; false with a pending exception when they are wrong.
 bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
   Napi::Env env = info.Env();
@@ -213,6 +247,7 @@ bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
     return false;
   }
   options->threads = threads.As<Napi::Number>().Uint32Value();
+  if (!ReadConstants(env, given.Get("constants"), options)) return false;
   const std::string name = target.IsString() ? target.As<Napi::String>().Utf8Value() : "";
   const char* reason = "";
   options->target = ChooseTarget(target.IsString() ? name.c_str() : nullptr, &reason);
@@ -223,7 +258,7 @@ bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
 Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   SessionOptions options;
   if (!ReadArguments(info, &options)) return info.Env().Undefined();
-  auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), options, std::make_unique<WorkerThread>(info.Env(), "gapcam session"));
+  auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), std::move(options), std::make_unique<WorkerThread>(info.Env(), "gapcam session"));
   WorkerThread* thread = job->thread();
   return thread->Post(std::move(job));
 }
@@ -231,7 +266,7 @@ Napi::Value OpenSession(const Napi::CallbackInfo& info) {
 Napi::Value OpenSessionSync(const Napi::CallbackInfo& info) {
   SessionOptions options;
   if (!ReadArguments(info, &options)) return info.Env().Undefined();
-  OpenJob job(info[0].As<Napi::Uint8Array>(), options, nullptr);
+  OpenJob job(info[0].As<Napi::Uint8Array>(), std::move(options), nullptr);
   const Status status = job.Work();
   if (status.ok()) return job.Result(info.Env());
   ToError(info.Env(), status).ThrowAsJavaScriptException();

@@ -278,7 +278,7 @@ class StepCheck {
     }
     for (uint32_t i = 0; i < indices.elements; ++i) {
       int32_t index;
-      std::memcpy(&index, plan_.constants + indices.offset + uint64_t{i} * 4, 4);
+      std::memcpy(&index, indices.constant + uint64_t{i} * 4, 4);
       if (index < 0 || static_cast<uint32_t>(index) >= p.in_length) return Refuse("picks element %d of %u", index, p.in_length);
     }
     return Status::Ok();

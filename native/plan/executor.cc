@@ -8,6 +8,21 @@
 #include <cstring>
 
 namespace gapcam {
+namespace {
+
+size_t Align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Of a core's second-level cache, as the kernel tells it; 512 KiB where it does not, the least of the boards.
+size_t SecondLevelCache() {
+  size_t kilobytes = 0;
+  if (FILE* file = std::fopen("/sys/devices/system/cpu/cpu0/cache/index2/size", "re")) {
+    if (std::fscanf(file, "%zuK", &kilobytes) != 1) kilobytes = 0;
+    std::fclose(file);
+  }
+  return kilobytes >= 64 && kilobytes <= 65536 ? kilobytes * 1024 : 512 * 1024;
+}
+
+}  // namespace
 
 SessionMemory::~SessionMemory() {
   for (void* block : blocks_) std::free(block);
@@ -22,44 +37,21 @@ void* SessionMemory::Allocate(size_t bytes) {
   return block;
 }
 
-Status Executor::Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads, std::unique_ptr<Executor>* executor) {
+Status Executor::Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads, std::unique_ptr<Executor>* executor, const Constants* constants) {
   std::unique_ptr<Executor> made(new Executor(target, threads));
-  Status status = ReadPlan(bytes, size, &made->plan_);
-  if (status.ok()) status = made->Prepare();
+  Status status = ReadPlan(bytes, size, &made->plan_, constants ? &constants->chunks : nullptr);
+  if (status.ok()) status = made->Prepare(constants);
   if (status.ok()) *executor = static_cast<std::unique_ptr<Executor>&&>(made);
   return status;
 }
 
-// Of a core's second-level cache, as the kernel tells it; 512 KiB where it does not, the least of the boards.
-static size_t SecondLevelCache() {
-  size_t kilobytes = 0;
-  if (FILE* file = std::fopen("/sys/devices/system/cpu/cpu0/cache/index2/size", "re")) {
-    if (std::fscanf(file, "%zuK", &kilobytes) != 1) kilobytes = 0;
-    std::fclose(file);
-  }
-  return kilobytes >= 64 && kilobytes <= 65536 ? kilobytes * 1024 : 512 * 1024;
-}
-
-Status Executor::Prepare() {
+Status Executor::Prepare(const Constants* constants) {
   Status status = BindTensors();
+  if (status.ok()) status = KeepConstants();
+  if (status.ok()) status = MakeOps(constants);
   if (!status.ok()) return status;
   size_t scratch = 0;
-  const size_t cache_bytes = SecondLevelCache();
-  std::vector<const TensorRef*> inputs, outputs;
-  for (const PlanStep& step : plan_.steps) {
-    inputs.clear();
-    outputs.clear();
-    for (uint32_t id : step.inputs) inputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
-    for (uint32_t id : step.outputs) outputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
-    const StepRef ref = {step.kind, step.name.c_str(), step.params.data(), inputs.data(), static_cast<uint32_t>(inputs.size()), outputs.data(),
-                         static_cast<uint32_t>(outputs.size()), threads_, cache_bytes};
-    const char* reason = "the target has no kernel for it";
-    const Op* op = target_->make(ref, memory_, &reason);
-    if (!op) return Status::Error("ENGINE_FAILED", "step %.80s: %s", step.name.c_str(), reason);
-    if (op->ScratchBytes() > scratch) scratch = op->ScratchBytes();
-    ops_.push_back(op);
-  }
-  plan_.constants = nullptr;
+  for (const Op* op : ops_) scratch = std::max(scratch, op->ScratchBytes());
   pool_.reset(new ThreadPool(threads_, scratch));
   return pool_->ok() ? Status::Ok() : Status::Error("ENGINE_FAILED", "there is not enough memory for %u threads", threads_);
 }
@@ -69,35 +61,73 @@ Status Executor::BindTensors() {
   if (!arena) return Status::Error("ENGINE_FAILED", "there is not enough memory for an arena of %llu bytes", static_cast<unsigned long long>(plan_.arena_bytes));
   refs_.reserve(plan_.tensors.size());
   for (const PlanTensor& tensor : plan_.tensors) {
-    // Ops take a plain pointer and write outputs only, which the reader has checked are not constants.
-    uint8_t* base = tensor.is_constant ? const_cast<uint8_t*>(plan_.constants) : arena;
-    TensorRef ref = {base + tensor.offset, {}, tensor.rank, tensor.elements, tensor.is_constant};
+    TensorRef ref = {tensor.is_constant ? nullptr : arena + tensor.offset, {}, tensor.rank, tensor.elements, tensor.is_constant};
     std::memcpy(ref.dims, tensor.dims, sizeof(ref.dims));
     refs_.push_back(ref);
   }
-  return KeepConstants();
+  return Status::Ok();
 }
 
 // Convolutions and dense layers pack their weights and biases; any other constant is read in place at run time, and
 // is copied here so that the plan's buffer need not stay.
 Status Executor::KeepConstants() {
-  std::vector<bool> is_kept(refs_.size(), false);
+  is_packed_.assign(refs_.size(), true);
   for (const PlanStep& step : plan_.steps) {
     // The packed ones are the weights and biases that follow the first input.
     const size_t packed = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense ? 2 : step.kind == StepKind::kChain ? 6 : 0;
     for (size_t i = 0; i < step.inputs.size(); ++i) {
-      if (step.inputs[i] != kAbsent && !(i >= 1 && i <= packed)) is_kept[step.inputs[i]] = true;
+      if (step.inputs[i] != kAbsent && !(i >= 1 && i <= packed)) is_packed_[step.inputs[i]] = false;
     }
   }
-  for (const PlanPort& port : plan_.outputs) is_kept[port.tensor] = true;
+  for (const PlanPort& port : plan_.outputs) is_packed_[port.tensor] = false;
   for (size_t id = 0; id < refs_.size(); ++id) {
-    if (!refs_[id].constant || !is_kept[id]) continue;
-    void* copy = memory_.Allocate(plan_.tensors[id].bytes);
-    if (!copy) return Status::Error("ENGINE_FAILED", "there is not enough memory for the constants");
-    std::memcpy(copy, refs_[id].data, plan_.tensors[id].bytes);
-    refs_[id].data = copy;
+    const PlanTensor& tensor = plan_.tensors[id];
+    if (!tensor.is_constant || is_packed_[id]) continue;
+    refs_[id].data = memory_.Allocate(tensor.bytes);
+    if (!refs_[id].data) return Status::Error("ENGINE_FAILED", "there is not enough memory for the constants");
+    std::memcpy(refs_[id].data, tensor.constant, tensor.bytes);
   }
   return Status::Ok();
+}
+
+// A model file's weights begin at any byte; ops pack them from an aligned copy that holds one step's at a time.
+Status Executor::MakeOps(const Constants* constants) {
+  size_t staging_bytes = 64;
+  for (const PlanStep& step : plan_.steps) staging_bytes = std::max(staging_bytes, StagingBytes(step));
+  void* block = nullptr;
+  if (posix_memalign(&block, 64, staging_bytes) != 0) return Status::Error("ENGINE_FAILED", "there is not enough memory to pack the constants");
+  const std::unique_ptr<void, void (*)(void*)> staging(block, std::free);
+  const size_t cache_bytes = SecondLevelCache();
+  std::vector<const TensorRef*> inputs, outputs;
+  for (const PlanStep& step : plan_.steps) {
+    auto* to = static_cast<uint8_t*>(block);
+    for (uint32_t id : step.inputs) {
+      if (id == kAbsent || !refs_[id].constant || !is_packed_[id]) continue;
+      std::memcpy(to, plan_.tensors[id].constant, plan_.tensors[id].bytes);
+      if (constants && constants->release) constants->release(plan_.tensors[id].constant, plan_.tensors[id].bytes);
+      refs_[id].data = to;
+      to += Align64(plan_.tensors[id].bytes);
+    }
+    inputs.clear();
+    outputs.clear();
+    for (uint32_t id : step.inputs) inputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
+    for (uint32_t id : step.outputs) outputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
+    const StepRef ref = {step.kind, step.name.c_str(), step.params.data(), inputs.data(), static_cast<uint32_t>(inputs.size()), outputs.data(),
+                         static_cast<uint32_t>(outputs.size()), threads_, cache_bytes};
+    const char* reason = "the target has no kernel for it";
+    const Op* op = target_->make(ref, memory_, &reason);
+    if (!op) return Status::Error("ENGINE_FAILED", "step %.80s: %s", step.name.c_str(), reason);
+    ops_.push_back(op);
+    for (uint32_t id : step.inputs) if (id != kAbsent && refs_[id].constant && is_packed_[id]) refs_[id].data = nullptr;
+  }
+  for (PlanTensor& tensor : plan_.tensors) tensor.constant = nullptr;
+  return Status::Ok();
+}
+
+size_t Executor::StagingBytes(const PlanStep& step) const {
+  size_t bytes = 0;
+  for (uint32_t id : step.inputs) if (id != kAbsent && refs_[id].constant && is_packed_[id]) bytes += Align64(plan_.tensors[id].bytes);
+  return bytes;
 }
 
 void Executor::Run() {

@@ -1,5 +1,6 @@
 // Executor: a plan made ready for one target (constants packed, memory taken) and run for every frame.
 #pragma once
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,10 +22,18 @@ class SessionMemory final : public Allocator {
   size_t bytes_ = 0;
 };
 
+// The constants of a plan that comes without them, in the order of their offsets. `release` is told of values that are
+// no longer needed, so that a mapped file's pages may go while the rest is still being packed.
+struct Constants {
+  std::vector<ConstantChunk> chunks;
+  std::function<void(const void* bytes, size_t size)> release;
+};
+
 class Executor {
  public:
-  // Reads and validates the plan, packs its constants and takes all memory that a run needs. `bytes` may go afterwards.
-  static Status Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads, std::unique_ptr<Executor>* executor);
+  // Reads and validates the plan, packs its constants and takes all memory that a run needs. `bytes` and what `constants`
+  // points at may go afterwards.
+  static Status Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads, std::unique_ptr<Executor>* executor, const Constants* constants = nullptr);
 
   // Computes the outputs from the inputs. No allocation, no system call but futex. One call at a time.
   void Run();
@@ -42,15 +51,18 @@ class Executor {
 
  private:
   Executor(const Target& target, uint32_t threads) : target_(&target), threads_(threads) {}
-  Status Prepare();
+  Status Prepare(const Constants* constants);
   Status BindTensors();
   Status KeepConstants();
+  Status MakeOps(const Constants* constants);
+  size_t StagingBytes(const PlanStep& step) const;
 
   const Target* target_;
   uint32_t threads_;
   Plan plan_;
   SessionMemory memory_;
   std::vector<TensorRef> refs_;
+  std::vector<bool> is_packed_;  // constants that no op reads once it is made
   std::vector<const Op*> ops_;
   std::unique_ptr<ThreadPool> pool_;
 };

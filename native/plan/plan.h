@@ -22,6 +22,7 @@ struct PlanTensor {
   uint32_t elements;
   uint64_t offset;    // into the arena or the constants
   uint64_t bytes;
+  const uint8_t* constant = nullptr;  // where a constant's values lie, at any address
 };
 
 struct PlanPort {
@@ -47,12 +48,18 @@ struct Plan {
   std::vector<PlanPort> inputs, outputs;
   std::vector<PlanStep> steps;
   uint64_t arena_bytes = 0;
-  const uint8_t* constants = nullptr;  // inside the buffer that was read
-  uint64_t constant_bytes = 0;
 };
 
-// Reads a plan's buffer (docs/plan-format.md), trusting nothing in it. `bytes` must lie at a multiple of 4; `plan` points into `bytes` for its constants.
-Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan);
+// Constants apart from the plan's buffer: `bytes` is what begins at `offset` of the plan's constants.
+struct ConstantChunk {
+  uint64_t offset;
+  const uint8_t* bytes;
+  uint64_t size;
+};
+
+// Reads a plan's buffer (docs/plan-format.md), trusting nothing in it. `bytes` must lie at a multiple of 4. `plan` points
+// at its constants: into `bytes`, or into the chunks (in the order of their offsets) of a plan that comes without them.
+Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks = nullptr);
 
 // Checks every step against its tensors; part of ReadPlan.
 Status CheckSteps(const Plan& plan);

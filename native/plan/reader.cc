@@ -1,5 +1,6 @@
 // From bytes to a Plan. The buffer is hostile until proved otherwise: every count is compared with the bytes that are
 // there before anything is read, and every product is made in 64 bits with its operands bounded first.
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -28,7 +29,7 @@ struct Sections {
 
 class Reader {
  public:
-  Reader(const uint8_t* bytes, size_t size, Plan* plan) : bytes_(bytes), size_(size), plan_(*plan) {}
+  Reader(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks) : bytes_(bytes), size_(size), plan_(*plan), chunks_(chunks) {}
 
   Status Read() {
     Status status = ReadHeader();
@@ -58,13 +59,12 @@ class Reader {
     s_.words_at = s_.steps_at + s_.steps * kStepBytes;
     s_.strings_at = s_.words_at + uint64_t{s_.words} * 4;
     const uint64_t end = s_.strings_at + s_.string_bytes;
-    if (end > size_ || s_.constants_at < end || s_.constants_at > size_ || s_.constants_at % 64 != 0 || s_.constant_bytes != size_ - s_.constants_at) {
+    const bool is_whole = s_.constants_at >= end && s_.constants_at <= size_ && s_.constants_at % 64 == 0 && s_.constant_bytes == size_ - s_.constants_at;
+    if (end > size_ || !(chunks_ ? s_.constants_at == 0 : is_whole)) {
       return Status::Error(kInvalid, "the plan's sections do not fit its %zu bytes", size_);
     }
     if (s_.arena_bytes > kMaxMemory) return Status::Error(kInvalid, "the plan wants %llu bytes of memory", static_cast<unsigned long long>(s_.arena_bytes));
     plan_.arena_bytes = s_.arena_bytes;
-    plan_.constants = bytes_ + s_.constants_at;
-    plan_.constant_bytes = s_.constant_bytes;
     return Status::Ok();
   }
 
@@ -98,8 +98,20 @@ class Reader {
     const uint64_t room = tensor.is_constant ? s_.constant_bytes : s_.arena_bytes;
     if (tensor.bytes != elements * kTypeBytes[type]) return Refuse(index, tensor, "says another length than its sizes");
     if (tensor.offset % 64 != 0 || tensor.offset > room || tensor.bytes > room - tensor.offset) return Refuse(index, tensor, "leaves its memory");
+    if (tensor.is_constant) tensor.constant = FindConstant(tensor);
+    if (tensor.is_constant && !tensor.constant) return Refuse(index, tensor, "has no values");
     plan_.tensors.push_back(static_cast<PlanTensor&&>(tensor));
     return Status::Ok();
+  }
+
+  const uint8_t* FindConstant(const PlanTensor& tensor) const {
+    if (!chunks_) return bytes_ + s_.constants_at + tensor.offset;
+    // The last chunk that begins at or before it.
+    const auto after = std::upper_bound(chunks_->begin(), chunks_->end(), tensor.offset, [](uint64_t offset, const ConstantChunk& chunk) { return offset < chunk.offset; });
+    if (after == chunks_->begin()) return nullptr;
+    const ConstantChunk& chunk = *(after - 1);
+    const uint64_t at = tensor.offset - chunk.offset;
+    return at <= chunk.size && tensor.bytes <= chunk.size - at ? chunk.bytes + at : nullptr;
   }
 
   Status Refuse(uint32_t index, const PlanTensor& tensor, const char* why) {
@@ -152,11 +164,12 @@ class Reader {
   const uint8_t* bytes_;
   size_t size_;
   Plan& plan_;
+  const std::vector<ConstantChunk>* chunks_;
   Sections s_ = {};
 };
 
 }  // namespace
 
-Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan) { return Reader(bytes, size, plan).Read(); }
+Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks) { return Reader(bytes, size, plan, chunks).Read(); }
 
 }  // namespace gapcam

@@ -4,7 +4,7 @@
  */
 import type { Addon, NativeSession, NativeStep } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
-import { serializePlan, type Plan } from '../model/plan.js'
+import { serializeOutline, type Plan } from '../model/plan.js'
 import type { Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
 
 export interface NativeOptions {
@@ -18,7 +18,8 @@ export interface NativeOptions {
 export async function openNative(addon: Addon, plan: Plan, options: NativeOptions): Promise<NativeEngine> {
   const { threads, target } = options
   try {
-    const session = await addon.openSession(serializePlan(plan), target === undefined ? { threads } : { threads, target })
+    const { constants } = plan
+    const session = await addon.openSession(serializeOutline(plan), { threads, constants, ...(target === undefined ? {} : { target }) })
     return new NativeEngine(session, options)
   } catch (error) {
     throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${messageOf(error)}`, { cause: error })

@@ -3,10 +3,11 @@
  * the file claims is checked before it is believed; a damaged one is a MODEL_INVALID with one sentence.
  */
 import { createHash } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GapcamError, messageOf } from '../errors.js'
 import { openExternal, type ExternalFile } from './external.js'
+import { readBytes } from './file.js'
 import type { Attribute, Constant, Graph, Node, Value } from './graph.js'
 import { readTensor, readValueInfo, type ExternalReader } from './onnx-tensor.js'
 import { sortNodes } from './order.js'
@@ -17,6 +18,7 @@ export const opsets = { least: 7, most: 25 } as const
 export interface LoadedModel {
   readonly path: string
   readonly graph: Graph
+  /** Views of the file itself where the addon can map it: who truncates it while it is being opened ends the program. */
   readonly bytes: Uint8Array
   /** Of the file and of every external data file, in the order in which the model names them. */
   readonly sha256: string
@@ -45,7 +47,7 @@ async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     const { size } = await stat(path)
     if (size > mostBytes) throw new GapcamError('MODEL_INVALID', `model ${path}: ${size} bytes are more than an ONNX file can have`)
-    return await readFile(path)
+    return await readBytes(path)
   } catch (error) {
     if (error instanceof GapcamError) throw error
     const { code } = error as NodeJS.ErrnoException

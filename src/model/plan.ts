@@ -75,6 +75,18 @@ const layouts: readonly Layout[] = ['none', 'nchw', 'nhwc']
  *         target's own). Its words: input indices, output indices (0xffffffff absent), then the parameters.
  */
 export function serializePlan(plan: Plan): Uint8Array<ArrayBuffer> {
+  const { buffer, constantsAt } = serialize(plan, plan.constantBytes)
+  new DataView(buffer.buffer).setBigUint64(48, BigInt(constantsAt), true)
+  for (const chunk of plan.constants) buffer.set(chunk.bytes, constantsAt + chunk.offset)
+  return buffer
+}
+
+/** The same without the constants (constantsAt is 0): they go to the addon as they are, views of the model's file. */
+export function serializeOutline(plan: Plan): Uint8Array<ArrayBuffer> {
+  return serialize(plan, 0).buffer
+}
+
+function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>; constantsAt: number } {
   const strings = new StringTable()
   const words = new WordPool()
   const steps = plan.steps.map((step) => ({ step, name: strings.add(step.name), ...words.addStep(step) }))
@@ -89,14 +101,13 @@ export function serializePlan(plan: Plan): Uint8Array<ArrayBuffer> {
   const wordsAt = stepsAt + plan.steps.length * stepBytes
   const stringsAt = wordsAt + words.length * 4
   const constantsAt = align64(stringsAt + text.length)
-  const buffer = new Uint8Array(constantsAt + plan.constantBytes)
+  const buffer = new Uint8Array(constantsAt + room)
   const view = new DataView(buffer.buffer)
 
   const header = [magic, planVersion, plan.tensors.length, plan.inputs.length, plan.outputs.length, plan.steps.length, words.length, text.length]
   header.forEach((word, i) => view.setUint32(i * 4, word, true))
   view.setBigUint64(32, BigInt(plan.arenaBytes), true)
   view.setBigUint64(40, BigInt(plan.constantBytes), true)
-  view.setBigUint64(48, BigInt(constantsAt), true)
 
   plan.tensors.forEach((tensor, i) => writeTensor(view, tensorsAt + i * tensorBytes, tensor, tensorNames[i]!))
   ports.forEach((port, i) => {
@@ -110,8 +121,7 @@ export function serializePlan(plan: Plan): Uint8Array<ArrayBuffer> {
   })
   words.write(view, wordsAt)
   buffer.set(text, stringsAt)
-  for (const chunk of plan.constants) buffer.set(chunk.bytes, constantsAt + chunk.offset)
-  return buffer
+  return { buffer, constantsAt }
 }
 
 export function align64(bytes: number): number {
