@@ -18,7 +18,14 @@ class SessionMemory final : public Allocator {
   size_t bytes() const { return bytes_; }
 
  private:
-  std::vector<void*> blocks_;
+  struct Block {
+    void* begin;
+    size_t size;
+  };
+
+  std::vector<Block> blocks_;
+  uint8_t* next_ = nullptr;  // in the last block
+  size_t left_ = 0;
   size_t bytes_ = 0;
 };
 

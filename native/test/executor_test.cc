@@ -108,6 +108,58 @@ Bytes With(Bytes bytes, size_t at, T value) {
 
 }  // namespace
 
+namespace {
+
+uint64_t WordAt(const Bytes& bytes, size_t at) {
+  uint64_t value;
+  std::memcpy(&value, bytes.data() + at, sizeof(value));
+  return value;
+}
+
+}  // namespace
+
+TEST("constants that lie apart, at any address, give the same bits, and each is let go once it is packed") {
+  const Network network(false);
+  const size_t constants_at = WordAt(network.bytes, 48);
+  Bytes outline = With(network.bytes, 48, uint64_t{0});
+  outline.resize(constants_at);
+  // Two chunks that begin at odd addresses, as a model file's weights do; the second begins with the second weights.
+  const size_t cut = 24 * 27 * 4 + (64 - 24 * 27 * 4 % 64) % 64, size = network.bytes.size() - constants_at;
+  Bytes first(cut + 1), second(size - cut + 3);
+  std::memcpy(first.data() + 1, network.bytes.data() + constants_at, cut);
+  std::memcpy(second.data() + 3, network.bytes.data() + constants_at + cut, size - cut);
+  size_t released = 0;
+  const gapcam::Constants constants = {{{0, first.data() + 1, cut}, {cut, second.data() + 3, size - cut}}, [&](const void*, size_t bytes) { released += bytes; }};
+  ForEachUsableTarget([&](const Target& target) {
+    std::unique_ptr<Executor> executor;
+    released = 0;
+    const gapcam::Status status = Executor::Open(outline.data(), outline.size(), target, 1, &executor, &constants);
+    EXPECT(status.ok(), "%s: %s", target.name, status.message());
+    if (!status.ok()) return;
+    EXPECT(released > 3 * size / 4 && released <= size, "%s: %zu bytes of %zu were let go", target.name, released, size);
+    const std::vector<float> picture = Random(11).Floats(33 * 29 * 3);
+    std::memcpy(executor->data(network.input), picture.data(), picture.size() * 4);
+    executor->Run();
+    const auto* pooled = static_cast<const float*>(executor->data(network.pooled));
+    const std::vector<float> results = Results(network, target, 1);
+    EXPECT(std::memcmp(pooled, results.data(), 70 * 4) == 0, "%s: other results than with the constants in the plan", target.name);
+  });
+}
+
+TEST("a plan without its constants is refused unless every one is given") {
+  const Network network(false);
+  Bytes outline = With(network.bytes, 48, uint64_t{0});
+  const size_t constants_at = WordAt(network.bytes, 48);
+  const std::vector<gapcam::ConstantChunk> none, part = {{0, network.bytes.data() + constants_at, 24 * 27 * 4}};
+  gapcam::Plan plan;
+  EXPECT(!gapcam::ReadPlan(outline.data(), constants_at, &plan).ok(), "an outline was taken for a whole plan");
+  EXPECT(!gapcam::ReadPlan(network.bytes.data(), network.bytes.size(), &plan, &none).ok(), "a whole plan was taken for an outline");
+  for (const auto* chunks : {&none, &part}) {
+    const gapcam::Status status = gapcam::ReadPlan(outline.data(), constants_at, &plan, chunks);
+    EXPECT(!status.ok() && std::strstr(status.message(), "has no values"), "accepted, or refused with \"%s\"", status.message());
+  }
+}
+
 TEST("one to four threads give the same bits") {
   const Network network(true);
   ForEachUsableTarget([&](const Target& target) {

@@ -20,7 +20,7 @@ export interface LoadedModel {
   readonly graph: Graph
   /** Views of the file itself where the addon can map it: who truncates it while it is being opened ends the program. */
   readonly bytes: Uint8Array
-  /** Of the file and of every external data file, in the order in which the model names them. */
+  /** Of the file and of every external data file, in the order in which the model names them. Computed when first asked for. */
   readonly sha256: string
   readonly producer: string
   readonly externalFiles: readonly ExternalFile[]
@@ -32,13 +32,18 @@ export async function loadModel(path: string): Promise<LoadedModel> {
   const external = openExternal(dirname(path))
   try {
     const { graph, producer } = parseModel(bytes, external.read)
-    const hash = createHash('sha256').update(bytes)
-    for (const file of external.files) hash.update(file.bytes)
-    return { path, graph, bytes, sha256: hash.digest('hex'), producer, externalFiles: external.files }
+    let sha256: string | undefined
+    return { path, graph, bytes, get sha256() { return (sha256 ??= digest(bytes, external.files)) }, producer, externalFiles: external.files }
   } catch (error) {
     if (!(error instanceof GapcamError)) throw error
     throw new GapcamError(error.code, `model ${path}: ${error.message}`, { cause: error })
   }
+}
+
+function digest(bytes: Uint8Array, files: readonly ExternalFile[]): string {
+  const hash = createHash('sha256').update(bytes)
+  for (const file of files) hash.update(file.bytes)
+  return hash.digest('hex')
 }
 
 const mostBytes = 2 ** 31 // protobuf's own limit
