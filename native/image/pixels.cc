@@ -2,22 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+
+#include "rows.h"
 
 namespace gapcam {
 namespace {
-
-// ITU-R BT.601, limited range: what cameras deliver (V4L2_COLORSPACE_SMPTE170M with its default quantization).
-struct Rgb {
-  float r, g, b;
-};
-
-inline float Clamp(float x) { return x < 0 ? 0 : x > 255 ? 255 : x; }
-
-inline Rgb FromYuv(float y, float u, float v) {
-  const float luma = 1.164383562f * (y - 16), cb = u - 128, cr = v - 128;
-  return {Clamp(luma + 1.596026786f * cr), Clamp(luma - 0.391762290f * cb - 0.812967647f * cr), Clamp(luma + 2.017232143f * cb)};
-}
 
 inline uint32_t Half(uint32_t size) { return (size + 1) / 2; }
 
@@ -87,19 +76,22 @@ void PixelPass::Configure(const PixelSource& source) {
   down_ = output(left_, int64_t{top_} + 1) - origin_;
 
   // Half-pixel centres, edges repeated; taps count from the crop's corner.
-  const auto tabulate = [](Taps* taps, uint32_t size, uint32_t count) {
-    taps->first.resize(count), taps->second.resize(count), taps->weight.resize(count);
+  const auto tabulate = [](uint32_t size, uint32_t count, const auto& put) {
     for (uint32_t i = 0; i < count; ++i) {
       const double place = std::clamp((i + 0.5) * size / count - 0.5, 0.0, double(size - 1));
       const uint32_t low = static_cast<uint32_t>(place);
-      taps->first[i] = low, taps->second[i] = std::min(low + 1, size - 1);
-      taps->weight[i] = static_cast<float>(place - low);
+      put(i, low, std::min(low + 1, size - 1), FixedWeight(place - low));
     }
   };
-  tabulate(&columns_, crop_.width, inner_width_);
-  tabulate(&rows_, crop_.height, inner_height_);
-  line_.resize(size_t{3} * crop_.width);
-  for (auto& row : resampled_) row.resize(size_t{3} * inner_width_);
+  upper_.resize(inner_height_), lower_.resize(inner_height_), row_weights_.resize(inner_height_);
+  tabulate(crop_.height, inner_height_, [this](uint32_t i, uint32_t low, uint32_t high, int16_t weight) { upper_[i] = low, lower_[i] = high, row_weights_[i] = weight; });
+  const uint32_t even = inner_width_ + inner_width_ % 2;  // pixels are resampled two at a time
+  first_.assign(even, 0), second_.assign(even, 0), column_weights_.assign(size_t{4} * even, 0);
+  tabulate(crop_.width, inner_width_, [this](uint32_t i, uint32_t low, uint32_t high, int16_t weight) {
+    first_[i] = 4 * low, second_[i] = 4 * high;
+    std::fill_n(column_weights_.begin() + 4 * int64_t{i}, 4, weight);
+  });
+  for (auto* line : {&lines_[0], &lines_[1], &mixed_}) line->resize(LineNumbers(crop_.width));
   known_ = source;
 }
 
@@ -113,91 +105,34 @@ Status PixelPass::Run(const PixelSource& source, void* out) {
   if (source.bytes < PixelBytes(source.format, source.stride, source.height)) return refuse("is shorter than its size says");
   if (source.width != known_.width || source.height != known_.height) Configure(source);
   if (spec_.resize == ResizeMode::kContain) FillOutside(out);
-  resampled_y_[0] = resampled_y_[1] = -1;
+  line_y_[0] = line_y_[1] = -1;
   for (uint32_t v = 0; v < inner_height_; ++v) {
-    const float* upper = ResampledRow(source, rows_.first[v]);
-    const float* lower = ResampledRow(source, rows_.second[v]);
-    WriteRow(v, upper, lower, rows_.weight[v], out);
+    const int16_t* line = Line(source, upper_[v]);
+    if (row_weights_[v] != 0) {
+      MixLines(line, Line(source, lower_[v]), row_weights_[v], crop_.width, mixed_.data());
+      line = mixed_.data();
+    }
+    WriteRow(v, line, out);
   }
   return Status::Ok();
 }
 
-// A row of the crop, resampled across; the two last ones are kept, since the next output row wants one or both again.
-const float* PixelPass::ResampledRow(const PixelSource& source, uint32_t y) {
-  for (int i = 0; i < 2; ++i) if (resampled_y_[i] == y) return resampled_[i].data();
-  const int slot = resampled_y_[0] <= resampled_y_[1] ? 0 : 1;
-  resampled_y_[slot] = y;
-  ReadRow(source, crop_.y + y);
-  float* to = resampled_[slot].data();
-  for (int channel = 0; channel < 3; ++channel, to += inner_width_) {
-    const float* line = line_.data() + size_t(channel) * crop_.width;
-    for (uint32_t u = 0; u < inner_width_; ++u) {
-      const float first = line[columns_.first[u]];
-      to[u] = first + columns_.weight[u] * (line[columns_.second[u]] - first);
-    }
-  }
-  return resampled_[slot].data();
+// A row of the crop; the two last ones are kept, since the next output row wants one or both again.
+const int16_t* PixelPass::Line(const PixelSource& source, uint32_t y) {
+  for (int i = 0; i < 2; ++i) if (line_y_[i] == y) return line_at_[i];
+  const int slot = line_y_[0] <= line_y_[1] ? 0 : 1;
+  line_y_[slot] = y;
+  return line_at_[slot] = ReadLine(source, crop_.y + y, crop_.x, crop_.width, spec_.is_bgr, lines_[slot].data());
 }
 
-// The crop's part of a source row as planes of R, G and B.
-void PixelPass::ReadRow(const PixelSource& s, uint32_t y) {
-  const uint32_t count = crop_.width, x0 = crop_.x;
-  float *r = line_.data(), *g = r + count, *b = g + count;
-  const uint8_t* row = s.data + uint64_t{y} * s.stride;
-  const auto put = [&](uint32_t i, const Rgb& c) { r[i] = c.r, g[i] = c.g, b[i] = c.b; };
-  switch (s.format) {
-    case PixelFormat::kYuyv:
-    case PixelFormat::kUyvy: {
-      const uint32_t luma = s.format == PixelFormat::kYuyv ? 0 : 1, chroma = 1 - luma;
-      for (uint32_t i = 0; i < count; ++i) {
-        const uint8_t* pair = row + (x0 + i) / 2 * 4;
-        put(i, FromYuv(pair[luma + (x0 + i) % 2 * 2], pair[chroma], pair[chroma + 2]));
-      }
-      return;
-    }
-    case PixelFormat::kNv12: {
-      const uint8_t* uv = s.data + uint64_t{s.stride} * s.height + uint64_t{y / 2} * s.stride;
-      for (uint32_t i = 0; i < count; ++i) put(i, FromYuv(row[x0 + i], uv[(x0 + i) / 2 * 2], uv[(x0 + i) / 2 * 2 + 1]));
-      return;
-    }
-    case PixelFormat::kI420: {
-      const uint32_t half = Half(s.stride);
-      const uint8_t* u = s.data + uint64_t{s.stride} * s.height + uint64_t{y / 2} * half;
-      const uint8_t* v = u + uint64_t{half} * Half(s.height);
-      for (uint32_t i = 0; i < count; ++i) put(i, FromYuv(row[x0 + i], u[(x0 + i) / 2], v[(x0 + i) / 2]));
-      return;
-    }
-    case PixelFormat::kRgb24:
-    case PixelFormat::kBgr24: {
-      const uint32_t red = s.format == PixelFormat::kRgb24 ? 0 : 2;
-      const uint8_t* pixel = row + size_t{3} * x0;
-      for (uint32_t i = 0; i < count; ++i, pixel += 3) r[i] = pixel[red], g[i] = pixel[1], b[i] = pixel[2 - red];
-      return;
-    }
-    case PixelFormat::kGrey:
-      for (uint32_t i = 0; i < count; ++i) r[i] = g[i] = b[i] = row[x0 + i];
-      return;
+void PixelPass::WriteRow(uint32_t v, const int16_t* line, void* out) const {
+  const int64_t area = int64_t{spec_.width} * spec_.height, pixel = spec_.is_nchw ? 1 : 3;
+  LineTarget target = {out, (origin_ + int64_t{v} * down_) * pixel, across_ * pixel, spec_.is_nchw ? area : 1, spec_.is_bytes, {1, 1, 1, 0}, {0, 0, 0, 0}};
+  for (int channel = 0; channel < 3 && !spec_.is_bytes; ++channel) {
+    target.scale[channel] = 1 / spec_.std[channel];
+    target.offset[channel] = -spec_.mean[channel] * target.scale[channel];
   }
-}
-
-void PixelPass::WriteRow(uint32_t v, const float* upper, const float* lower, float weight, void* out) const {
-  const int64_t area = int64_t{spec_.width} * spec_.height;
-  const int64_t pixel_step = spec_.is_nchw ? 1 : 3, channel_step = spec_.is_nchw ? area : 1;
-  for (int channel = 0; channel < 3; ++channel) {
-    // Source planes are R, G, B; the output may want them the other way round.
-    const int plane = spec_.is_bgr ? 2 - channel : channel;
-    const float *a = upper + size_t(plane) * inner_width_, *b = lower + size_t(plane) * inner_width_;
-    const float scale = 1 / spec_.std[channel], offset = -spec_.mean[channel] * scale;
-    int64_t at = (origin_ + int64_t{v} * down_) * pixel_step + channel * channel_step;
-    const int64_t step = across_ * pixel_step;
-    if (spec_.is_bytes) {
-      auto* to = static_cast<uint8_t*>(out);
-      for (uint32_t u = 0; u < inner_width_; ++u, at += step) to[at] = static_cast<uint8_t>(a[u] + weight * (b[u] - a[u]) + 0.5f);
-    } else {
-      auto* to = static_cast<float*>(out);
-      for (uint32_t u = 0; u < inner_width_; ++u, at += step) to[at] = (a[u] + weight * (b[u] - a[u])) * scale + offset;
-    }
-  }
+  WriteLine(line, {first_.data(), second_.data(), column_weights_.data(), inner_width_}, target);
 }
 
 void PixelPass::FillOutside(void* out) const {

@@ -1,6 +1,6 @@
 // The one pixel path: from a camera's bytes to the network's input (or to plain RGB) in one pass over the source rows.
 //
-//   source rows ─▶ RGB line ─▶ resampled line ─▶ two of them mixed ─▶ normalised ─▶ output, rotated and flipped
+//   source rows ─▶ RGB lines ─▶ two of them mixed ─▶ resampled ─▶ normalised ─▶ output, rotated and flipped
 //
 // Each source row is read once and in order, since a driver's buffers may not be cached. All memory is taken when the
 // geometry is known; a frame of the same geometry allocates nothing.
@@ -48,11 +48,6 @@ class PixelPass {
   void Shown(uint32_t width, uint32_t height, double* rectangle) const;
 
  private:
-  // Where output samples along one source axis come from: source[first], source[second], and the second's weight.
-  struct Taps {
-    std::vector<uint32_t> first, second;
-    std::vector<float> weight;
-  };
   struct Box {
     uint32_t x, y, width, height;
   };
@@ -60,9 +55,8 @@ class PixelPass {
   Box Crop(uint32_t width, uint32_t height) const;
   void Configure(const PixelSource& source);
   void FillOutside(void* out) const;
-  void ReadRow(const PixelSource& source, uint32_t y);
-  const float* ResampledRow(const PixelSource& source, uint32_t y);
-  void WriteRow(uint32_t v, const float* upper, const float* lower, float weight, void* out) const;
+  const int16_t* Line(const PixelSource& source, uint32_t y);
+  void WriteRow(uint32_t v, const int16_t* line, void* out) const;
 
   PixelSpec spec_;
   PixelSource known_;       // the geometry that the tables are for
@@ -70,10 +64,13 @@ class PixelPass {
   uint32_t inner_width_ = 0, inner_height_ = 0;  // of the resampled picture, in the source's orientation
   uint32_t left_ = 0, top_ = 0;                  // of it within the letterbox
   int64_t origin_ = 0, across_ = 0, down_ = 0;   // output pixel index = origin + u·across + v·down
-  Taps columns_, rows_;
-  std::vector<float> line_;                      // RGB planes of the crop's part of one source row
-  std::vector<float> resampled_[2];              // RGB planes of two resampled rows
-  int64_t resampled_y_[2] = {-1, -1};
+  // Where the samples come from: rows by number, columns by place in a line, and the second's weight (a column's four
+  // times over).
+  std::vector<uint32_t> upper_, lower_, first_, second_;
+  std::vector<int16_t> row_weights_, column_weights_;
+  std::vector<int16_t> lines_[2], mixed_;        // of the crop's width
+  const int16_t* line_at_[2] = {nullptr, nullptr};
+  int64_t line_y_[2] = {-1, -1};
 };
 
 // Bytes that a picture of this format needs, and the least stride of a row.

@@ -1,0 +1,148 @@
+#include "rows.h"
+
+#include <algorithm>
+
+#include "fixed.h"
+
+namespace gapcam {
+namespace {
+
+constexpr int kLevelBits = 5;
+constexpr int16_t kWhite = 255 << kLevelBits;
+
+Fixed All(int value) {
+  const auto v = static_cast<int16_t>(value);
+  return Fixed{v, v, v, v, v, v, v, v};
+}
+
+// Eight pixels from eight luma values and four pairs of chroma, U V U V …
+//
+// ITU-R BT.601, limited range: what cameras deliver (V4L2_COLORSPACE_SMPTE170M with its default quantization). Factors
+// are times 32, and times 2^16 over what their operand is shifted by.
+void WriteYuv(Fixed y, Fixed chroma, bool is_bgr, int16_t* line) {
+  const Pairs pairs = (Pairs)chroma;
+  const Fixed u = (Fixed)((pairs & 0xffff) | (pairs << 16)), v = (Fixed)((pairs >> 16) | (pairs & 0xffff0000));
+  const Fixed above = y - All(16), cb = ShiftLeft(u - All(128), 8), cr = ShiftLeft(v - All(128), 8);
+  const Fixed luma = ShiftLeft(above, kLevelBits) + MulHigh(ShiftLeft(above, 7), All(2693)) + All(1);  // 1.164383562; 1 for what rounding down loses
+  const auto clamp = [](Fixed x) { return Max(Min(x, All(kWhite)), All(0)); };
+  const Fixed red = clamp(luma + MulHigh(cr, All(13075)));                             // 1.596026786
+  const Fixed green = clamp(luma - MulHigh(cb, All(3209)) - MulHigh(cr, All(6660)));   // 0.391762290, 0.812967647
+  const Fixed blue = clamp(luma + MulHigh(cb, All(16525)));                            // 2.017232143
+  const Fixed first = is_bgr ? blue : red, third = is_bgr ? red : blue;
+  const Fixed one_low = ZipLow(first, green), one_high = ZipHigh(first, green), two_low = ZipLow(third, All(0)), two_high = ZipHigh(third, All(0));
+  StoreFixed(line, ZipPairsLow(one_low, two_low));
+  StoreFixed(line + 8, ZipPairsHigh(one_low, two_low));
+  StoreFixed(line + 16, ZipPairsLow(one_high, two_high));
+  StoreFixed(line + 24, ZipPairsHigh(one_high, two_high));
+}
+
+// `wanted` bytes at `at` of a row, with zeros behind its end: its own memory, or a copy where it would be left.
+const uint8_t* Bytes(const uint8_t* row, uint64_t row_bytes, uint64_t at, uint64_t wanted, uint8_t* copy) {
+  if (at + wanted <= row_bytes) return row + at;
+  std::memset(copy, 0, wanted);
+  if (at < row_bytes) std::memcpy(copy, row + at, row_bytes - at);
+  return copy;
+}
+
+void ReadPacked(const uint8_t* row, uint64_t row_bytes, uint32_t x, uint32_t count, bool is_luma_first, bool is_bgr, int16_t* line) {
+  uint8_t copy[16];
+  for (uint32_t i = 0; i < count; i += 8) {
+    const Words words = (Words)LoadFixed(Bytes(row, row_bytes, uint64_t{2} * (x + i), 16, copy));
+    const Fixed low = (Fixed)(words & 0xff), high = (Fixed)(words >> 8);
+    WriteYuv(is_luma_first ? low : high, is_luma_first ? high : low, is_bgr, line + 4 * size_t{i});
+  }
+}
+
+void ReadNv12(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line) {
+  const uint8_t *row = s.data + uint64_t{y} * s.stride, *chroma = s.data + uint64_t{s.stride} * s.height + uint64_t{y / 2} * s.stride;
+  uint8_t copy[8], chroma_copy[8];
+  for (uint32_t i = 0; i < count; i += 8) {
+    WriteYuv(WidenBytes(Bytes(row, s.width, x + i, 8, copy)), WidenBytes(Bytes(chroma, s.stride, x + i, 8, chroma_copy)), is_bgr, line + 4 * size_t{i});
+  }
+}
+
+void ReadI420(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line) {
+  const uint32_t half = (s.stride + 1) / 2;
+  const uint8_t* row = s.data + uint64_t{y} * s.stride;
+  const uint8_t* u = s.data + uint64_t{s.stride} * s.height + uint64_t{y / 2} * half;
+  const uint8_t* v = u + uint64_t{half} * ((s.height + 1) / 2);
+  uint8_t copy[8], u_copy[8], v_copy[8];
+  for (uint32_t i = 0; i < count; i += 8) {
+    const Fixed us = WidenBytes(Bytes(u, half, (x + i) / 2, 8, u_copy)), vs = WidenBytes(Bytes(v, half, (x + i) / 2, 8, v_copy));
+    WriteYuv(WidenBytes(Bytes(row, s.width, x + i, 8, copy)), ZipLow(us, vs), is_bgr, line + 4 * size_t{i});
+  }
+}
+
+// Three bytes become three numbers with shifts alone: no processor has an instruction for it that all have.
+void ReadTriples(const uint8_t* row, uint32_t x, uint32_t count, bool is_swapped, int16_t* line) {
+  const uint8_t* pixel = row + size_t{3} * x;
+  for (uint32_t i = 0; i < count; ++i, pixel += 3) {
+    uint64_t bits = uint64_t{pixel[0]} | uint64_t{pixel[1]} << 16 | uint64_t{pixel[2]} << 32;
+    if (is_swapped) bits = bits >> 32 | (bits & 0xff0000) | (bits & 0xff) << 32;
+    bits <<= kLevelBits;
+    std::memcpy(line + 4 * size_t{i}, &bits, 8);
+  }
+}
+
+void ReadGrey(const uint8_t* row, uint32_t x, uint32_t count, int16_t* line) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint64_t bits = (uint64_t{row[x + i]} << kLevelBits) * 0x100010001;
+    std::memcpy(line + 4 * size_t{i}, &bits, 8);
+  }
+}
+
+}  // namespace
+
+const int16_t* ReadLine(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line) {
+  const uint8_t* row = s.data + uint64_t{y} * s.stride;
+  // Two pixels share their chroma: from the even one on.
+  const uint32_t odd = x % 2, even = x - odd, wide = count + odd;
+  switch (s.format) {
+    case PixelFormat::kYuyv:
+    case PixelFormat::kUyvy: ReadPacked(row, PixelRowBytes(s.format, s.width), even, wide, s.format == PixelFormat::kYuyv, is_bgr, line); return line + 4 * odd;
+    case PixelFormat::kNv12: ReadNv12(s, y, even, wide, is_bgr, line); return line + 4 * odd;
+    case PixelFormat::kI420: ReadI420(s, y, even, wide, is_bgr, line); return line + 4 * odd;
+    case PixelFormat::kRgb24:
+    case PixelFormat::kBgr24: ReadTriples(row, x, count, (s.format == PixelFormat::kBgr24) != is_bgr, line); return line;
+    case PixelFormat::kGrey: ReadGrey(row, x, count, line); return line;
+  }
+  return line;
+}
+
+void MixLines(const int16_t* a, const int16_t* b, int16_t weight, uint32_t count, int16_t* mixed) {
+  const Fixed w = All(weight);
+  for (size_t i = 0; i < 4 * size_t{count}; i += 8) {
+    const Fixed from = LoadFixed(a + i);
+    StoreFixed(mixed + i, from + MulHigh(ShiftLeft(LoadFixed(b + i) - from, 2), w));
+  }
+}
+
+void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
+  Floats scale, offset;
+  std::memcpy(&scale, t.scale, sizeof(scale));
+  std::memcpy(&offset, t.offset, sizeof(offset));
+  scale = scale / float{1 << kLevelBits};
+  const bool is_packed = t.pixel_step == 3 && t.channel_step == 1;
+  int64_t at = t.at;
+  const auto store = [&](Floats value, bool is_followed) {
+    if (t.is_bytes) {
+      auto* to = static_cast<uint8_t*>(t.out) + at;
+      for (int channel = 0; channel < 3; ++channel) to[channel * t.channel_step] = static_cast<uint8_t>(value[channel] + 0.5f);
+    } else if (is_packed && is_followed) {
+      std::memcpy(static_cast<float*>(t.out) + at, &value, sizeof(value));  // the fourth is the next pixel's, written after it
+    } else {
+      auto* to = static_cast<float*>(t.out) + at;
+      for (int channel = 0; channel < 3; ++channel) to[channel * t.channel_step] = value[channel];
+    }
+    at += t.pixel_step;
+  };
+  for (uint32_t u = 0; u < taps.count; u += 2) {
+    // The tables are even: an odd row's last pixel has a neighbour that is computed and left.
+    const Fixed from = LoadHalves(line + taps.first[u], line + taps.first[u + 1]), to = LoadHalves(line + taps.second[u], line + taps.second[u + 1]);
+    const Fixed levels = from + MulHigh(ShiftLeft(to - from, 2), LoadFixed(taps.weights + 4 * size_t{u}));
+    store(FloatsLow(levels) * scale + offset, u + 1 < taps.count);
+    if (u + 1 < taps.count) store(FloatsHigh(levels) * scale + offset, u + 2 < taps.count);
+  }
+}
+
+}  // namespace gapcam

@@ -1,0 +1,44 @@
+// Rows of a camera's picture as lines of 16-bit fixed point, four numbers a pixel:
+//
+//   R G B 0  R G B 0  …      (or B G R 0) in levels of 0 to 255, times 32
+//
+// Eight such numbers fit one register of any processor, and conversion, mixing and resampling stay within a quarter of
+// a level of the same in floating point (test/preprocess.test.ts demands half a level).
+#pragma once
+#include <cstdint>
+
+#include "pixels.h"
+
+namespace gapcam {
+
+// Numbers that a line of `count` pixels must have room for: rows are converted eight pixels at a time, from an even one on.
+inline size_t LineNumbers(uint32_t count) { return 4 * (size_t{count} + 10); }
+
+// A weight between 0 and 1 as lines are mixed with it.
+inline int16_t FixedWeight(double weight) { return static_cast<int16_t>(weight * 16384 + 0.5); }
+
+// Converts pixels [x, x + count) of row y into `line`; returns where in it the first of them lies.
+const int16_t* ReadLine(const PixelSource& source, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line);
+
+// mixed = a + weight (b - a), of `count` pixels.
+void MixLines(const int16_t* a, const int16_t* b, int16_t weight, uint32_t count, int16_t* mixed);
+
+// Where an output row's pixels come from in a line: number `first` and `second` of the line, and the second's weight,
+// four times over.
+struct LineTaps {
+  const uint32_t *first, *second;
+  const int16_t* weights;
+  uint32_t count;
+};
+
+// Where they go: elements from pixel to pixel and from channel to channel, and value = level · scale + offset.
+struct LineTarget {
+  void* out;
+  int64_t at, pixel_step, channel_step;
+  bool is_bytes;
+  float scale[4], offset[4];
+};
+
+void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& target);
+
+}  // namespace gapcam
