@@ -4,14 +4,13 @@ import { parseArgs } from 'node:util'
 import { compilePlan } from '../dist/model/compile.js'
 import { loadModel } from '../dist/model/onnx.js'
 import { prepareGraph } from '../dist/model/prepare.js'
-import { nameOf, zoo } from './performance/models.mjs'
+import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } })
 const models = []
 for (const file of positionals.length > 0 ? positionals : zoo()) {
   const { graph } = await loadModel(file)
-  const isOpen = graph.inputs[0].shape.some((size, axis) => axis > 0 && typeof size !== 'number')
-  const compiled = compilePlan(prepareGraph(graph, isOpen ? { inputSize: { height: 224, width: 224 } } : {}))
+  const compiled = compilePlan(prepareGraph(graph, sizeFor(graph)))
   if (!('plan' in compiled)) continue
   const { plan: { arenaBytes, constantBytes }, lowerBoundBytes } = compiled
   models.push({ model: nameOf(file), arenaBytes, lowerBoundBytes, ratio: arenaBytes / lowerBoundBytes, constantBytes })

@@ -18,7 +18,7 @@ import { compilePlan } from '../dist/model/compile.js'
 import { loadModel } from '../dist/model/onnx.js'
 import { serializePlan } from '../dist/model/plan.js'
 import { prepareGraph } from '../dist/model/prepare.js'
-import { nameOf, zoo } from './performance/models.mjs'
+import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { seconds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } } })
@@ -49,12 +49,9 @@ function futexCalls(plan, threads) {
   return Math.max(0, (count(2 * frames) - count(frames)) / frames)
 }
 
-const inputSize = { height: 224, width: 224 }
-const optionsFor = ({ inputs: [input] }) => (input.shape.some((size, axis) => axis > 0 && typeof size !== 'number') ? { inputSize } : {})
-
 async function countCalls(file) {
   const { graph } = await loadModel(file)
-  const compiled = compilePlan(prepareGraph(graph, optionsFor(graph)))
+  const compiled = compilePlan(prepareGraph(graph, sizeFor(graph)))
   if (!('plan' in compiled)) return []
   const plan = join(folder, 'network.plan')
   writeFileSync(plan, serializePlan(compiled.plan))
@@ -75,7 +72,7 @@ async function lateness(work) {
 /** While the native engine infers without a pause; and while nothing happens, which is the machine's own part. */
 async function eventLoop(file, seconds) {
   const { graph } = await loadModel(file)
-  const engine = await openEngine(file, 'native', { threads: 1, ...optionsFor(graph) })
+  const engine = await openEngine(file, 'native', { threads: 1, ...sizeFor(graph) })
   for (let i = 0; i < 5; i++) await engine.run()
   const idle = await lateness(() => sleep(seconds * 1000))
   let inferences = 0

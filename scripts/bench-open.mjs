@@ -7,17 +7,18 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { nameOf, zoo } from './performance/models.mjs'
+import { loadModel } from '../dist/model/onnx.js'
+import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 
 const child = fileURLToPath(new URL('peers/first-result.mjs', import.meta.url))
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { engines: { type: 'string', default: 'gapcam,onnxruntime-node' }, rounds: { type: 'string', default: '9' }, threads: { type: 'string', default: '1' }, json: { type: 'boolean', default: false } },
+  options: { engines: { type: 'string', default: 'gapcam,gapcam-onnxruntime,onnxruntime-node' }, rounds: { type: 'string', default: '9' }, threads: { type: 'string', default: '1' }, json: { type: 'boolean', default: false } },
 })
 
-function once(engine, file) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [child, engine, file, options.threads], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${engine} with ${file}: ${stderr.trim().split('\n').pop()}`)
+function once(engine, file, side) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [child, engine, file, options.threads, ...side], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${engine} with ${file}:\n${stderr}`)
   return JSON.parse(stdout)
 }
 
@@ -30,9 +31,11 @@ function bareNode() {
 const least = (runs, key) => Math.round(Math.min(...runs.map((run) => run[key])) * 10) / 10
 const median = (numbers) => Math.round(numbers.toSorted((a, b) => a - b)[numbers.length >> 1] * 10) / 10
 
-function measure(file) {
+async function measure(file) {
+  const { inputSize } = sizeFor((await loadModel(file)).graph)
+  const side = inputSize ? [String(inputSize.height)] : []
   const runs = new Map(options.engines.split(',').map((engine) => [engine, []]))
-  for (let i = 0; i < Number(options.rounds); i++) for (const [engine, results] of runs) results.push(once(engine, file))
+  for (let i = 0; i < Number(options.rounds); i++) for (const [engine, results] of runs) results.push(once(engine, file, side))
   const engines = Object.fromEntries([...runs].map(([engine, results]) => {
     const whole = results.map(({ openMs, firstRunMs }) => openMs + firstRunMs)
     return [engine, {
@@ -45,7 +48,7 @@ function measure(file) {
 
 const models = []
 for (const file of positionals.length > 0 ? positionals : zoo()) {
-  models.push(measure(file))
+  models.push(await measure(file))
   const { model, engines } = models.at(-1)
   for (const [engine, r] of Object.entries(engines)) {
     console.error(`${model.padEnd(20)} ${engine.padEnd(18)} open to result ${r.openToResultMs.toFixed(0).padStart(4)} ms (median ${r.openToResultMedianMs.toFixed(0)})  import ${r.importMs.toFixed(0)} ms  peak resident ${r.peakRssMb.toFixed(0)} MB`)

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { loadModel } from '../dist/model/onnx.js'
 import { prepareGraph } from '../dist/model/prepare.js'
 import { macsOf } from '../dist/model/report.js'
-import { nameOf, zoo } from './performance/models.mjs'
+import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 import { installPeers, peerVersions } from './peers/install.mjs'
 import { startPeer } from './peers/process.mjs'
 
@@ -88,9 +88,8 @@ function errorOf(output, judge) {
 
 async function measure(file, threads) {
   const model = await loadModel(file)
-  const size = { height: 224, width: 224 }
-  const isOpen = model.graph.inputs[0].shape.some((value, axis) => axis > 0 && typeof value !== 'number')
-  const { graph } = prepareGraph(model.graph, isOpen ? { inputSize: size } : {})
+  const size = sizeFor(model.graph)
+  const { graph } = prepareGraph(model.graph, size)
   const { shape } = graph.inputs[0]
   const input = join(folder, 'input.f32')
   writeFileSync(input, new Uint8Array(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 12.9898) * 2).buffer))
@@ -107,7 +106,7 @@ async function measure(file, threads) {
         ...(target ? { target } : {}),
       }
     }
-    return { model: nameOf(file), threads, macs: macsOf(model, isOpen ? size : undefined), shape, peakGflops: peakGflops && round(peakGflops), othersCores: others, peers: results }
+    return { model: nameOf(file), threads, macs: macsOf(model, size.inputSize), shape, peakGflops: peakGflops && round(peakGflops), othersCores: others, peers: results }
   } finally {
     for (const one of open) await one.stop()
   }

@@ -13,3 +13,8 @@ export function zoo() {
 
 /** What a model is called in results. */
 export const nameOf = (file) => basename(file, '.onnx')
+
+/** Options of opening a graph: 224 by 224 where its input leaves the size open. */
+export function sizeFor({ inputs: [input] }) {
+  return input.shape.some((size, axis) => axis > 0 && typeof size !== 'number') ? { inputSize: { height: 224, width: 224 } } : {}
+}

@@ -5,6 +5,8 @@ const table = (heading, rows, align = []) => [heading, heading.map((_, i) => (al
 const ms = (value) => (value < 1 ? value.toFixed(3) : value < 100 ? value.toFixed(2) : value.toFixed(1))
 const names = { gapcam: 'gapcam', 'onnxruntime-node': 'onnxruntime-node', onnxruntime: 'onnxruntime', ncnn: 'ncnn', mnn: 'MNN', litert: 'LiteRT', openvino: 'OpenVINO' }
 
+const titles = { gapcam: 'gapcam', 'gapcam-onnxruntime': 'fallback', 'onnxruntime-node': 'onnxruntime-node' }
+
 /** The page; `notes` is the hand-written end. */
 export function page(parts, notes) {
   const sections = [introduction(parts), targetTable(parts), peers(parts), underLoad(parts), memory(parts), arena(parts), camera(parts), frameLoop(parts), steps(parts), kernels(parts), arm(parts)]
@@ -95,14 +97,16 @@ ${peerTable(parts.load.data.models.map((row) => ({ ...row, peakGflops: null })))
 function memory(parts) {
   if (!parts.memory) return ''
   const { models, rounds, bareNodeMb } = parts.memory.data
-  const rows = models.map(({ model, engines: { gapcam: a, 'onnxruntime-node': b } }) =>
-    [model, a.openToResultMs.toFixed(0), b.openToResultMs.toFixed(0), a.importMs.toFixed(0), b.importMs.toFixed(0), a.peakRssMb.toFixed(0), b.peakRssMb.toFixed(0)])
+  const engines = Object.keys(models[0].engines)
+  const rows = models.map((row) => [row.model, ...['openToResultMs', 'importMs', 'peakRssMb'].flatMap((key) => engines.map((engine) => row.engines[engine][key].toFixed(0)))])
+  const heading = ['ms', 'import, ms', 'MB'].flatMap((unit) => engines.map((engine) => `${titles[engine]}, ${unit}`))
   return `## Opening a model, and memory
 
 Measured: least of ${rounds} fresh processes, one thread; from the call that opens the model to the first scores, the import of
-the package before it, and the median peak resident set (VmHWM). Node alone has ${bareNodeMb.toFixed(0)} MB.
+the package before it, and the median peak resident set (VmHWM), of which bare Node is ${bareNodeMb.toFixed(0)} MB. *fallback* is gapcam with
+onnxruntime as its engine, in a worker thread.
 
-${table(['network', 'gapcam, ms', 'onnxruntime-node, ms', 'import, ms', 'import, ms', 'gapcam, MB', 'onnxruntime-node, MB'], rows)}`
+${table(['network', ...heading], rows)}`
 }
 
 function arena(parts) {
@@ -127,11 +131,13 @@ ${table(['frame', 'least ms', 'median ms', 'a memcpy of the frame, ms', 'ratio']
 function frameLoop(parts) {
   if (!parts.frameLoop) return ''
   const { models, eventLoop } = parts.frameLoop.data
-  const rows = models.map((row) => [row.model, row.threads, row.allocations, row.otherCalls, row.futexCalls.toFixed(2)])
+  const rows = models.map((row) => [row.model, row.threads, row.allocations, row.otherCalls, row.futexCalls?.toFixed(1) ?? 'not counted'])
   return `## The frame loop
 
 Counted: calls of the allocator and of the kernel per inference, as the difference between a short and a long run. Measured: the
-event loop's delay while a program infers at full rate (${eventLoop.model}): p50 ${eventLoop.p50Ms.toFixed(2)} ms, p99 ${eventLoop.p99Ms.toFixed(2)} ms, most ${eventLoop.maxMs.toFixed(2)} ms.
+event loop's delay while a program infers at full rate (${eventLoop.model}): p50 ${eventLoop.p50Ms.toFixed(2)} ms, p99 ${eventLoop.p99Ms.toFixed(2)} ms, most ${eventLoop.maxMs.toFixed(2)} ms;
+p99 of an idle program ${eventLoop.idleP99Ms.toFixed(2)} ms. Futex calls are counted under strace, which slows a thread's partner
+and so makes it wait more often: an upper bound.
 
 ${table(['network', 'threads', 'allocations', 'system calls but futex', 'futex calls'], rows)}`
 }
