@@ -33,7 +33,7 @@ function compute(step: PlanStep, inputs: readonly (Floats | null)[], shapes: rea
   const y = new Float32Array((outShapes[0] ?? []).reduce((a, b) => a * b, 1))
   switch (step.kind) {
     case 'conv2d': return conv2d(step.parameters, inputs, shapes, outShapes)
-    case 'separable': return [separable(step.parameters, inputs, shapes, outShapes[0]!)]
+    case 'chain': return chain(step.parameters, inputs, shapes, outShapes)
     case 'dense': return [dense(step.parameters, inputs, y)]
     case 'pool2d': return [pool2d(step.parameters, x, shapes[0]!, outShapes[0]!)]
     case 'reduce': return [alongSpan(step.parameters, x, y, (values) => [reduce(step.parameters.op, values)])]
@@ -112,20 +112,39 @@ function conv2d(p: Extract<PlanStep, { kind: 'conv2d' }>['parameters'], inputs: 
   return [outShapes[0] ? y : null, outShapes[1] ? Float32Array.from(sums, (s) => s / (outH * outW)) : null]
 }
 
-/** Three convolutions, one after the other. */
-function separable(p: Extract<PlanStep, { kind: 'separable' }>['parameters'], inputs: readonly (Floats | null)[], shapes: readonly Dims[], outShape: Dims): Floats {
+/** A convolution, a window and a convolution, one after the other. */
+function chain(p: Extract<PlanStep, { kind: 'chain' }>['parameters'], inputs: readonly (Floats | null)[], shapes: readonly Dims[], outShapes: readonly (Dims | null)[]): (Floats | null)[] {
   const [x, weights, bias, expandWeights, expandBias, projectWeights, projectBias, residual] = inputs
-  const [n, h, w] = shapes[0] as [number, number, number]
-  const [, outH, outW, features] = outShape as [number, number, number, number]
-  const middle = shapes[1]![0]!
-  const point = { kernelH: 1, kernelW: 1, strideH: 1, strideW: 1, padTop: 0, padLeft: 0, padBottom: 0, padRight: 0, dilationH: 1, dilationW: 1, groups: 1 }
-  const { expandActivation, expandA, expandB, projectActivation, projectA, projectB, ...window } = p
-  const wide = expandWeights
-    ? conv2d({ ...point, activation: expandActivation, a: expandA, b: expandB }, [x!, expandWeights, expandBias!, null], [shapes[0]!, shapes[3]!], [[n, h, w, middle], null])[0]! : x!
+  const [n, outH, outW, features] = outShapes[0] as [number, number, number, number]
+  const { op, activation, a, b, kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW } = p
+  const window = { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW }
+  const before = {
+    kernelH: p.expandKernelH, kernelW: p.expandKernelW, strideH: p.expandStrideH, strideW: p.expandStrideW, padTop: p.expandPadTop, padLeft: p.expandPadLeft,
+    padBottom: p.expandPadBottom, padRight: p.expandPadRight, dilationH: p.expandDilationH, dilationW: p.expandDilationW, groups: 1,
+    activation: p.expandActivation, a: p.expandA, b: p.expandB,
+  }
+  const size = (length: number, pads: number, kernel: number, stride: number, dilation: number): number => Math.floor((length + pads - dilation * (kernel - 1) - 1) / stride) + 1
+  const wideShape = expandWeights
+    ? [n, size(shapes[0]![1]!, p.expandPadTop + p.expandPadBottom, p.expandKernelH, p.expandStrideH, p.expandDilationH),
+      size(shapes[0]![2]!, p.expandPadLeft + p.expandPadRight, p.expandKernelW, p.expandStrideW, p.expandDilationW), shapes[3]![0]!]
+    : shapes[0]!
+  const middle = wideShape[3]!
+  const wide = expandWeights ? conv2d(before, [x!, expandWeights, expandBias!, null], [shapes[0]!, shapes[3]!], [wideShape, null])[0]! : x!
   const isLast = !projectWeights
-  const rows = conv2d({ ...window, groups: middle }, [wide, weights!, bias!, isLast ? residual! : null], [[n, h, w, middle], shapes[1]!], [[n, outH, outW, middle], null])[0]!
-  if (isLast) return rows
-  return conv2d({ ...point, activation: projectActivation, a: projectA, b: projectB }, [rows, projectWeights, projectBias!, residual!], [[n, outH, outW, middle], shapes[5]!], [[n, outH, outW, features], null])[0]!
+  const slideShape = [n, outH, outW, middle]
+  if (op === 'max') {
+    if (isLast && (residual || outShapes[1])) throw new Error('the compiler makes no such chain')
+    const rows = pool2d({ ...window, op, countPadding: 0 }, wide, wideShape, slideShape)
+    return isLast ? [rows, null] : project(rows)
+  }
+  const slid = conv2d({ ...window, activation, a, b, groups: middle }, [wide, weights!, bias!, isLast ? residual! : null], [wideShape, shapes[1]!], [slideShape, isLast ? outShapes[1]! : null])
+  return isLast ? slid : project(slid[0]!)
+
+  function project(rows: Floats): (Floats | null)[] {
+    const point = { kernelH: 1, kernelW: 1, strideH: 1, strideW: 1, padTop: 0, padLeft: 0, padBottom: 0, padRight: 0, dilationH: 1, dilationW: 1, groups: 1 }
+    const after = { ...point, activation: p.projectActivation, a: p.projectA, b: p.projectB }
+    return conv2d(after, [rows, projectWeights!, projectBias!, residual!], [slideShape, shapes[5]!], [[n, outH, outW, features], null])
+  }
 }
 
 function dense(p: Extract<PlanStep, { kind: 'dense' }>['parameters'], [x, weights, bias, residual]: readonly (Floats | null)[], y: Floats): Floats {
