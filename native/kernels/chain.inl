@@ -4,6 +4,9 @@
 //   x ── expand ─▶ ring [block][row][pixel][kBlock] ── window ─▶ strip [block][pixel][kBlock] ── project ─▶ y
 //
 // One block passes through expansion and window before the next one begins, so that both find it in the first level.
+//
+// The work is divided into bands of rows, each of which computes the rows at its seams once more. Where several threads
+// share a small picture that would cost too much: then they divide the blocks, and project in a phase of its own.
 namespace gapcam {
 namespace {
 
@@ -23,10 +26,16 @@ class Chain final : public Op, public Placed {
   uint32_t features, blocks;
   uint32_t strip_rows, ring_rows, ring_width;
   uint32_t ring_blocks;         // blocks, or 1 where a band is one strip: then a block's ring is of no use to the next strip
-  uint32_t bands, band_rows;    // rows of results of one unit; a band computes the rows at its seams once more
+  uint32_t bands, band_rows;    // rows of results of one unit
+  bool is_by_block;             // a unit is one block of a band
+  float* shared;                // [batch][block][out_height][out_width][kBlock] where blocks wait for their projection
+  uint32_t project_pixels, project_units;  // of a picture, where that is a phase
 
-  uint32_t Phases() const override { return pooled ? 2 : 1; }
-  uint32_t Units(uint32_t phase) const override { return s.batch * (phase == 0 ? bands : blocks); }
+  uint32_t Phases() const override { return pooled || shared ? 2 : 1; }
+  uint32_t Units(uint32_t phase) const override {
+    if (phase == 1) return s.batch * (shared ? project_units : blocks);
+    return s.batch * bands * (is_by_block ? blocks : 1);
+  }
   const char* Kernel() const override {
     if (window.is_max) return GAPCAM_KERNEL("f32_conv_maxpool");
     return has_expand || has_project ? GAPCAM_KERNEL("f32_separable") : GAPCAM_KERNEL("f32_depthwise");
@@ -43,14 +52,17 @@ class Chain final : public Op, public Placed {
 
   void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const override {
     for (uint32_t unit = first; unit < last; ++unit) {
-      if (phase == 0) RunBand(unit / bands, unit % bands, static_cast<char*>(scratch));
+      if (phase == 0 && is_by_block) RunBand(unit / blocks / bands, unit / blocks % bands, unit % blocks, unit % blocks + 1, static_cast<char*>(scratch));
+      else if (phase == 0) RunBand(unit / bands, unit % bands, 0, blocks, static_cast<char*>(scratch));
+      else if (shared) ProjectShared(unit / project_units, unit % project_units, static_cast<const float**>(scratch));
       else RunMean(unit / blocks, unit % blocks);
     }
   }
 
   // Of one block, in floats.
   size_t RingFloats() const { return static_cast<size_t>(ring_rows) * ring_width * kBlock; }
-  size_t StripFloats() const { return has_project ? static_cast<size_t>(strip_rows) * s.out_width * kBlock : 0; }
+  size_t StripFloats() const { return has_project && !is_by_block ? static_cast<size_t>(strip_rows) * s.out_width * kBlock : 0; }
+  size_t SharedFloats() const { return static_cast<size_t>(s.out_height) * s.out_width * kBlock; }
   size_t CacheFloats() const { return ring_blocks * RingFloats() + blocks * StripFloats(); }
   // Rows of the padded input under `rows` rows of results.
   uint32_t Reach(uint32_t rows) const { return (rows - 1) * stride_h + (window.kernel_h - 1) * dilation_h + 1; }
@@ -60,7 +72,8 @@ class Chain final : public Op, public Placed {
   size_t PointerBytes() const { return ((blocks + window.kernel_h) * sizeof(float*) + 63) / 64 * 64; }
   uint32_t BlockColumns(uint32_t block) const { return Least(kBlock, s.channels - block * kBlock); }
 
-  void RunBand(uint32_t image, uint32_t band, char* scratch) const {
+  // Blocks [first_block, last_block) of a band.
+  void RunBand(uint32_t image, uint32_t band, uint32_t first_block, uint32_t last_block, char* scratch) const {
     float* ring = reinterpret_cast<float*>(scratch);
     float* strip = ring + ring_blocks * RingFloats();
     const float** strips = reinterpret_cast<const float**>(strip + blocks * StripFloats());
@@ -83,7 +96,7 @@ class Chain final : public Op, public Placed {
       const uint32_t top = Least(from - Least(from, pad_top), s.height), bottom = Least(to - Least(to, pad_top), s.height);
       GemmRows source = {};
       if (has_expand && top < bottom) source = expand_rows.Find(picture, top, bottom - top, rest);
-      for (uint32_t block = 0; block < blocks; ++block) {
+      for (uint32_t block = first_block; block < last_block; ++block) {
         float* rows_of_block = ring + block % ring_blocks * RingFloats();
         uint32_t slot = from % ring_rows;
         for (uint32_t row = from; row < to; ++row, slot = slot + 1 < ring_rows ? slot + 1 : 0) {
@@ -92,13 +105,23 @@ class Chain final : public Op, public Placed {
           else if (has_expand) ExpandRow(source, row - pad_top - top, block, place);
           else CopyRow(picture + static_cast<size_t>(row - pad_top) * s.width * s.channels, block, place);
         }
-        for (uint32_t r = 0; r < rows; ++r) SlideRow(image, oy + r, block, rows_of_block, under, strip + block * StripFloats() + static_cast<size_t>(r) * s.out_width * kBlock);
+        float* results = shared ? shared + (static_cast<size_t>(image) * blocks + block) * SharedFloats() + static_cast<size_t>(oy) * s.out_width * kBlock
+                                : strip + block * StripFloats();
+        for (uint32_t r = 0; r < rows; ++r) SlideRow(image, oy + r, block, rows_of_block, under, results + static_cast<size_t>(r) * s.out_width * kBlock);
       }
-      if (!has_project) continue;
+      if (!has_project || shared) continue;
       const size_t at = (static_cast<size_t>(image) * s.out_height + oy) * s.out_width * features;
       const GemmRows of_strip = {strips, blocks, kBlock, BlockColumns(blocks - 1), kBlock};
       Multiply(project, of_strip, 1, rows * s.out_width, {y + at, residual ? residual + at : nullptr, nullptr, features}, 0, features, project_act);
     }
+  }
+
+  void ProjectShared(uint32_t image, uint32_t unit, const float** strips) const {
+    const uint32_t area = s.out_height * s.out_width, first = unit * project_pixels, count = Least(project_pixels, area - first);
+    for (uint32_t block = 0; block < blocks; ++block) strips[block] = shared + (static_cast<size_t>(image) * blocks + block) * SharedFloats() + static_cast<size_t>(first) * kBlock;
+    const GemmRows pixels = {strips, blocks, kBlock, BlockColumns(blocks - 1), kBlock};
+    const size_t at = (static_cast<size_t>(image) * area + first) * features;
+    Multiply(project, pixels, 1, count, {y + at, residual ? residual + at : nullptr, nullptr, features}, 0, features, project_act);
   }
 
   // What a window sees outside the picture.
@@ -165,24 +188,30 @@ class Chain final : public Op, public Placed {
   }
 };
 
-// A band for each thread and some to spare, but none so thin that the rows at its seams cost more than they are worth. A
-// strip is a whole band where that takes at most half of the second-level cache, so that weights are read once; else it
+// A strip is a whole band where that takes at most half of the second-level cache, so that weights are read once; else it
 // has rows enough to fill the product's tiles, and more while all blocks stay in a quarter.
 static void ChooseStrips(Chain* op, uint32_t threads, size_t cache_bytes) {
-  const size_t half = cache_bytes / sizeof(float) / 2;
   const ConvShape& s = op->s;
-  const uint32_t wanted = threads == 1 ? 1 : 2 * threads;
-  op->band_rows = Least(s.out_height, Most(CeilDiv(s.out_height, wanted), 3));
-  op->bands = CeilDiv(s.out_height, op->band_rows);
   op->ring_width = Most(op->pad_left + s.width, (s.out_width - 1) * op->window.stride_w + (op->window.kernel_w - 1) * op->window.dilation_w + 1);
+  // By blocks where all of the window's results stay in one cache; then bands only where there are few blocks.
+  const size_t results = static_cast<size_t>(op->blocks) * op->SharedFloats() * sizeof(float);
+  op->is_by_block = threads > 1 && op->blocks > 1 && results <= cache_bytes;
+  const uint32_t wanted = threads == 1 ? 1 : op->is_by_block ? CeilDiv(3 * threads, op->blocks) : 2 * threads;
+  op->band_rows = Least(s.out_height, Most(CeilDiv(s.out_height, wanted), 6));
+  op->bands = CeilDiv(s.out_height, op->band_rows);
+  const uint32_t tiles = CeilDiv(s.out_height * s.out_width, kTileRows);
+  op->project_pixels = CeilDiv(tiles, Least(tiles, 4 * threads)) * kTileRows;
+  op->project_units = CeilDiv(s.out_height * s.out_width, op->project_pixels);
+  const size_t half = cache_bytes / sizeof(float) / 2;
   const auto fits = [op](uint32_t rows, uint32_t ring_blocks, size_t floats) {
     op->strip_rows = rows, op->ring_rows = op->Reach(rows), op->ring_blocks = ring_blocks;
     return op->CacheFloats() <= floats;
   };
   if (fits(op->band_rows, 1, half)) return;
+  const uint32_t rings = op->is_by_block ? 1 : op->blocks;
   uint32_t rows = Least(CeilDiv(2 * kTileRows, s.out_width), op->band_rows);
-  while (rows < op->band_rows && fits(rows + 1, op->blocks, half / 2)) ++rows;
-  fits(rows, op->blocks, 0);
+  while (rows < op->band_rows && fits(rows + 1, rings, half / 2)) ++rows;
+  fits(rows, rings, 0);
 }
 
 static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** reason) {
@@ -214,6 +243,10 @@ static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** 
   op->window.row = ChooseWindowRow(op->window);
   ChooseStrips(op, step.threads, step.cache_bytes);
   op->project_act = MakeActivation(p.project_activation, p.project_a, p.project_b);
+  if (op->is_by_block && project) {
+    op->shared = static_cast<float*>(memory.Allocate(op->s.batch * op->blocks * op->SharedFloats() * sizeof(float)));
+    if (!op->shared) return GAPCAM_NO_MEMORY;
+  }
   bool has_memory = !weights || PackWindow(DataOf(weights), DataOf(bias), middle, memory, &op->window);
   if (pooled) {
     const size_t floats = static_cast<size_t>(op->s.batch) * op->s.out_height * op->blocks * kBlock;
