@@ -1,5 +1,6 @@
 #include "frame_calls.h"
 
+#include <dirent.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -11,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstddef>
 #include <cstdlib>
 
@@ -93,12 +95,35 @@ bool TrapSystemCalls() {
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
 }
 
+// Waits until every other thread of this process sleeps: one that has only just been made still makes system calls of the
+// C library's own. False after five seconds.
+bool OthersSleep() {
+  for (int attempt = 0; attempt < 5000; ++attempt) {
+    int awake = 0;
+    DIR* tasks = opendir("/proc/self/task");
+    if (!tasks) return false;
+    while (const dirent* task = readdir(tasks)) {
+      char path[64], state = 0;
+      if (task->d_name[0] == '.' || std::atoi(task->d_name) == getpid()) continue;
+      std::snprintf(path, sizeof(path), "/proc/self/task/%.16s/stat", task->d_name);
+      std::FILE* file = std::fopen(path, "re");
+      // pid (name) state …
+      if (!file || std::fscanf(file, "%*d (%*[^)]) %c", &state) != 1 || state != 'S') ++awake;
+      if (file) std::fclose(file);
+    }
+    closedir(tasks);
+    if (awake == 0) return true;
+    usleep(1000);
+  }
+  return false;
+}
+
 FrameCalls Count(const uint8_t* plan, size_t size, const gapcam::Target& target, uint32_t threads, uint32_t frames) {
   FrameCalls calls;
   std::unique_ptr<gapcam::Executor> executor;
   if (!gapcam::Executor::Open(plan, size, target, threads, &executor).ok()) return calls;
   for (int i = 0; i < 2; ++i) executor->Run();
-  const bool is_trapping = TrapSystemCalls();
+  const bool is_trapping = OthersSleep() && TrapSystemCalls();
   is_counting.store(true);
   for (uint32_t i = 0; i < frames; ++i) executor->Run();
   const int64_t allocated = allocations.load(), called = system_calls.load();
