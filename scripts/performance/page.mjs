@@ -1,4 +1,5 @@
 // docs/performance.md from the results: tables only, no number that is not in docs/performance.json.
+import { armSection } from './arm.mjs'
 import { peakShare, targets } from './targets.mjs'
 
 const table = (heading, rows, align = []) => [heading, heading.map((_, i) => (align[i] ?? (i > 0 ? '--:' : '---'))), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
@@ -9,7 +10,7 @@ const titles = { gapcam: 'gapcam', 'gapcam-onnxruntime': 'fallback', 'onnxruntim
 
 /** The page; `notes` is the hand-written end. */
 export function page(parts, notes) {
-  const sections = [introduction(parts), targetTable(parts), peers(parts), underLoad(parts), memory(parts), arena(parts), camera(parts), frameLoop(parts), steps(parts), kernels(parts), arm(parts)]
+  const sections = [introduction(parts), targetTable(parts), peers(parts), underLoad(parts), memory(parts), arena(parts), camera(parts), frameLoop(parts), steps(parts), kernels(parts), armSection(parts, table)]
   return `${[...sections.filter(Boolean), notes.trim()].filter(Boolean).join('\n\n')}\n`
 }
 
@@ -179,16 +180,4 @@ Measured on one thread: each kernel by itself on the different shapes of the net
 Least, median and greatest share of the core's peak. \`node scripts/bench-kernels.mjs\` prints each shape.
 
 ${table(['kernel', 'shapes', 'least', 'median', 'greatest'], rows)}`
-}
-
-function arm(parts) {
-  return [armCount(parts), armMca(parts)].filter(Boolean).join('\n\n')
-}
-
-function armCount() {
-  return ''
-}
-
-function armMca() {
-  return ''
 }

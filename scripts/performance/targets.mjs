@@ -1,5 +1,7 @@
 // What the engine is to reach, beside what was measured: one row a target, with by how much it is met or missed.
 
+import { armRows } from './arm.mjs'
+
 const geometricMean = (values) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
 const usable = (result) => result && result.minMs !== undefined && !result.error
 
@@ -95,5 +97,6 @@ export function targets(parts) {
     ...(parts.peers ? [...peerRows(models), ...loadRows(parts.load?.data.models ?? [], models), ...shareRows(models)] : []),
     ...(parts.memory ? memoryRows(parts.memory.data) : []),
     ...otherRows(parts),
+    ...armRows(parts, row),
   ].filter(({ measured }) => measured !== null)
 }
