@@ -130,7 +130,8 @@ function lowerPow(context: LowerContext): void {
   context.step('elementwise', [context.input(0, form)], [context.output(0, form)], { activation: 'power', a: floatsOf(constant)[0]!, b: 0 })
 }
 
-const unaryOps = [...Object.keys(plainFunctions), 'Clip', 'LeakyRelu', 'Elu', 'Selu', 'HardSigmoid', 'Gelu', 'Swish']
+/** Operators of one operand (and constants) whose every result depends on its own element alone. */
+export const unaryOps = [...Object.keys(plainFunctions), 'Clip', 'LeakyRelu', 'Elu', 'Selu', 'HardSigmoid', 'Gelu', 'Swish']
 const binaries: Readonly<Record<string, BinaryOp>> = { Add: 'add', Sub: 'sub', Mul: 'mul', Div: 'div', Sum: 'add', Max: 'max', Min: 'min', PRelu: 'prelu' }
 
 export const elementwiseOperators: readonly Operator[] = [

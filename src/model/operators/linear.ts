@@ -16,16 +16,27 @@ function lowerConv(context: LowerContext): void {
   if (view.optional(2) && !view.input(2).constant) throw new Unsupported('its bias is computed at run time')
   const window = resolveWindow(view, [h, w], [kh, kw])
   const [padTop, padLeft, padBottom, padRight] = window.pads
+  const isPixel = [h, w, kh, kw, ...window.output, view.int('group', 1)].every((size) => size === 1) && view.node.outputs.length === 1
   const inputs = [
-    context.input(0, 'nhwc'), context.input(1, 'plain'), view.optional(2) ? context.input(2, 'plain') : null, view.optional(3) ? context.input(3, 'nhwc') : null,
+    context.input(0, 'nhwc'), isPixel ? matrixOf(context) : context.input(1, 'plain'), view.optional(2) ? context.input(2, 'plain') : null, view.optional(3) ? context.input(3, 'nhwc') : null,
   ]
   const { outputs } = view.node
+  if (isPixel) {
+    context.step('dense', inputs, [context.output(0, 'nhwc')], { transposed: 1, ...activation })
+    return
+  }
   const y = outputs[0] === '' ? null : context.output(0, 'nhwc')
   const pooled = outputs[1] === undefined ? null : context.output(1, 'nhwc')
   context.step('conv2d', inputs, [y, pooled], {
     kernelH: kh, kernelW: kw, strideH: window.strides[0], strideW: window.strides[1], padTop, padLeft, padBottom, padRight,
     dilationH: window.dilations[0], dilationW: window.dilations[1], groups: view.int('group', 1), ...activation,
   })
+}
+
+/** The weights [O,C,1,1] of a convolution of one pixel as a matrix. */
+function matrixOf(context: LowerContext): TensorId {
+  const { constant, shape } = context.view.input(1)
+  return context.constant(shape.slice(0, 2), floatsOf(constant!))
 }
 
 function lowerGemm(context: LowerContext): void {
@@ -40,7 +51,8 @@ function lowerGemm(context: LowerContext): void {
   const bias = c?.constant && isBias(c.shape, n) ? biasOf(context, n, view.float('beta', 1)) : null
   const transposedWeights = view.int('transB', 0)
   if (!c || bias !== null) {
-    context.step('dense', [x, weights, bias, null], [context.output(0, 'plain')], { transposed: transposedWeights, ...activation })
+    const residual = view.optional(3) ? context.input(3, 'plain') : null
+    context.step('dense', [x, weights, bias, residual], [context.output(0, 'plain')], { transposed: transposedWeights, ...activation })
     return
   }
   const product = context.temporary([m, n])
@@ -95,7 +107,8 @@ function lowerMatMul(context: LowerContext): void {
   const [k = 1, n = 1] = b.shape.length === 1 ? [b.shape[0]!, 1] : b.shape.slice(-2)
   const weights = context.constant([k, n], floatsOf(b.constant))
   const bias = view.optional(2) ? context.input(2, 'plain') : null
-  context.step('dense', [context.input(0, 'plain'), weights, bias, null], [context.output(0, 'plain')], { transposed: 0, ...activation })
+  const residual = view.optional(3) ? context.input(3, 'plain') : null
+  context.step('dense', [context.input(0, 'plain'), weights, bias, residual], [context.output(0, 'plain')], { transposed: 0, ...activation })
 }
 
 /** One product a batch, each on a slice of x, one after the other in y. */

@@ -2,7 +2,7 @@
 import { elementCount } from '../../tensor.js'
 import { softmaxSpan } from '../shapes/table.js'
 import { normalAxis, Unsupported } from '../view.js'
-import { nhwcAxis, type Form, type LowerContext, type Operator } from './context.js'
+import { nhwcAxis, noActivation, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
 
 interface Span {
   readonly outer: number
@@ -40,9 +40,51 @@ function lowerLrn(context: LowerContext): void {
   })
 }
 
+/** (x - mean) / √(variance + ε) · scale + bias over all axes from `axis` on, as steps that are there anyway. */
+function lowerLayerNormalization(context: LowerContext): void {
+  const { view } = context
+  normalize(context, 'plain', normalAxis(view.int('axis', -1), view.shape(0).length))
+}
+
+/** The same over the channels of a picture, which lie side by side in NHWC. */
+function lowerChannelNormalization(context: LowerContext): void {
+  normalize(context, 'nhwc', 3)
+}
+
+function normalize(context: LowerContext, form: Form, axis: number): void {
+  const { view } = context
+  const x = context.input(0, form)
+  const sizes = context.sizes(x)
+  const [outer, length] = [elementCount(sizes.slice(0, axis)), elementCount(sizes.slice(axis))]
+  const perRow = sizes.map((size, i) => (i < axis ? size : 1))
+  const over = { outer, length, inner: 1 }
+  const [sum, variance, root] = [0, 1, 2].map(() => context.temporary(perRow)) as [TensorId, TensorId, TensorId]
+  // The mean and the inverse of the root are outputs too, which hardly any network takes.
+  const isTaken = (i: number): boolean => (view.node.outputs[i] ?? '') !== ''
+  const mean = isTaken(1) ? context.output(1, form) : context.temporary(perRow)
+  const centred = context.temporary(sizes)
+  context.step('reduce', [x], [mean], { op: 'mean', ...over })
+  context.step('binary', [x, mean], [centred], { op: 'sub', ...noActivation })
+  context.step('reduce', [centred], [sum], { op: 'sumSquare', ...over })
+  context.step('elementwise', [sum], [variance], { activation: 'affine', a: 1 / length, b: view.float('epsilon', 1e-5) })
+  context.step('elementwise', [variance], [root], { activation: 'sqrt', a: 0, b: 0 })
+  if (isTaken(2)) context.step('elementwise', [root], [context.output(2, form)], { activation: 'reciprocal', a: 0, b: 0 })
+  const factors = [1, 2].filter((i) => view.optional(i))
+  const target = (isLast: boolean): TensorId => (isLast ? context.output(0, form) : context.temporary(sizes))
+  let current = target(factors.length === 0)
+  context.step('binary', [centred, root], [current], { op: 'div', ...noActivation })
+  factors.forEach((i) => {
+    const next = target(i === factors.at(-1))
+    context.step('binary', [current, context.input(i, 'plain')], [next], { op: i === 1 ? 'mul' : 'add', ...noActivation })
+    current = next
+  })
+}
+
 export const normalizationOperators: readonly Operator[] = [
   { op: 'Softmax', limits: '', acceptsActivation: false, lower: softmax(0) },
   { op: 'LogSoftmax', limits: '', acceptsActivation: false, lower: softmax(1) },
   { op: 'LpNormalization', limits: '', acceptsActivation: false, lower: lowerLpNormalization },
+  { op: 'LayerNormalization', limits: '', acceptsActivation: false, lower: lowerLayerNormalization },
+  { op: 'ChannelNormalization', limits: '', acceptsActivation: false, lower: lowerChannelNormalization },
   { op: 'LRN', limits: '2-D', acceptsActivation: false, lower: lowerLrn },
 ]

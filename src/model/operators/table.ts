@@ -13,7 +13,7 @@ export const operatorTable: ReadonlyMap<string, Operator> = new Map(
 )
 
 /** Operators that only passes make; no file holds them. */
-export const internalOperators: readonly string[] = ['ChannelShuffle', 'SiLU']
+export const internalOperators: readonly string[] = ['ChannelShuffle', 'ChannelNormalization', 'SiLU']
 
 /** Operators that disappear when all they read is known before the first frame. */
 export const foldedOperators: readonly string[] = [

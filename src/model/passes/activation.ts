@@ -2,8 +2,8 @@
 import type { Graph, Node } from '../graph.js'
 import { activationOf } from '../operators/elementwise.js'
 import { operatorTable } from '../operators/table.js'
-import { Unsupported } from '../view.js'
 import type { Activation } from '../operators/context.js'
+import { unlessUnsupported } from './attempt.js'
 import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 /** Functions that kernels apply to their result before storing it. */
@@ -36,13 +36,9 @@ function acceptsActivation(node: Node): boolean {
   return (operatorTable.get(node.op)?.acceptsActivation ?? false) && node.attributes['gapcam.activation'] === undefined
 }
 
-function fusibleActivation(index: GraphIndex, node: Node, value: string): Activation | null {
+/** The activation that a node is of a value, where kernels can apply it to what they store; null where it is none. */
+export function fusibleActivation(index: GraphIndex, node: Node, value: string): Activation | null {
   if (node.inputs[0] !== value) return null
-  try {
-    const activation = activationOf(index.view(node))
-    return activation && fusible.has(activation.activation) ? activation : null
-  } catch (error) {
-    if (error instanceof Unsupported) return null
-    throw error
-  }
+  const activation = unlessUnsupported(() => activationOf(index.view(node)))
+  return activation && fusible.has(activation.activation) ? activation : null
 }

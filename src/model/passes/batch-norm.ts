@@ -1,110 +1,135 @@
 /**
- * Per-channel scales and offsets behind a convolution go into its weights and bias: BatchNormalization, and the Mul and
- * Add by constants that some exporters split it into. Repeats until nothing is left to take in.
+ * Per-channel scales and offsets go into the weights and bias of the convolution or matrix before them, or of those
+ * behind them: BatchNormalization, and the Mul and Add by constants that some exporters split it into. Behind, an
+ * offset only fits where nothing is padded, since the zeros around the picture are added after it.
  */
 import { elementCount } from '../../tensor.js'
 import { floatConstant, floatsOf, type Constant, type Graph, type Node } from '../graph.js'
-import { batchNormAffine } from '../operators/elementwise.js'
-import { Unsupported } from '../view.js'
-import { applyChanges, changed, GraphIndex } from './rewrite.js'
+import { resolveWindow } from '../shapes/window.js'
+import { affineOf, affineOperand, type Affine } from './affine.js'
+import { unlessUnsupported } from './attempt.js'
+import { applyChanges, changed, GraphIndex, repeated } from './rewrite.js'
 
-/** y = factor x + offset for each channel. */
-interface Affine {
-  readonly factor: Float32Array
-  readonly offset: Float32Array
-}
-
+/** Repeats until nothing is left to take in. */
 export function foldBatchNorms(graph: Graph): Graph {
-  let current = graph
-  for (;;) {
-    const next = foldOnce(current)
-    if (next === current) return current
-    current = next
-  }
+  return repeated(graph, (current) => foldIntoNext(repeated(current, foldIntoPrevious)))
 }
 
-function foldOnce(graph: Graph): Graph {
+function foldIntoPrevious(graph: Graph): Graph {
   const index = new GraphIndex(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map<string, Constant>()
   for (const node of graph.nodes) {
-    const conv = convBefore(index, node)
-    if (!conv || replaced.has(conv)) continue
-    const channels = index.shape(conv.inputs[1]!)[conv.op === 'Conv' ? 0 : gemmAxis(index, conv)]!
-    const affine = affineOf(index, node, conv.outputs[0]!, channels)
+    const value = affineOperand(index, node)
+    const linear = value === null ? undefined : index.soleMaker(value, node)
+    if (!linear || replaced.has(linear) || !isFoldable(index, linear)) continue
+    const affine = affineOf(index, node, linear.op === 'Conv' ? 1 : index.shape(value!).length - 1)
     if (!affine) continue
-    const weights = `${conv.inputs[1]!}*${node.name}`
-    const bias = `${conv.name}.bias*${node.name}`
-    constants.set(weights, scaledWeights(index, conv, affine))
-    constants.set(bias, scaledBias(index, conv, affine))
+    const weights = `${linear.inputs[1]!}*${node.name}`
+    const bias = `${linear.name}.bias*${node.name}`
+    constants.set(weights, scaledWeights(index, linear, affine.factor))
+    constants.set(bias, scaledBias(index, linear, affine))
     replaced.set(node, [])
-    replaced.set(conv, [changed(conv, { inputs: [conv.inputs[0]!, weights, bias], outputs: [node.outputs[0]!] })])
+    replaced.set(linear, [changed(linear, { inputs: [linear.inputs[0]!, weights, bias], outputs: [node.outputs[0]!] })])
   }
   return applyChanges(graph, { replaced, constants })
 }
 
-/** The convolution (or Gemm without factors) whose result only this node reads, and whose weights are constant. */
-function convBefore(index: GraphIndex, node: Node): Node | undefined {
-  if (!['BatchNormalization', 'Mul', 'Add', 'Sub', 'Div'].includes(node.op)) return undefined
-  const input = node.inputs.find((name) => !index.constant(name))
-  const maker = input === undefined ? undefined : index.soleMaker(input, node)
-  if (!maker || maker.inputs.length > 3 || index.constant(maker.inputs[1])?.type !== 'float32') return undefined
-  const hasConstantBias = !maker.inputs[2] || index.constant(maker.inputs[2])?.type === 'float32'
-  if (!hasConstantBias) return undefined
-  if (maker.op === 'Conv') return maker
-  const view = index.view(maker)
-  const isPlainGemm = maker.op === 'Gemm' && view.float('alpha', 1) === 1 && view.float('beta', 1) === 1
-  return isPlainGemm ? maker : undefined
+/** A convolution, or a product with a matrix, whose weights and bias are constant and which nothing is fused with. */
+export function isFoldable(index: GraphIndex, node: Node): boolean {
+  const weights = index.constant(node.inputs[1])
+  const hasConstants = weights?.type === 'float32' && (!node.inputs[2] || index.constant(node.inputs[2])?.type === 'float32')
+  if (!hasConstants || node.inputs.length > 3 || node.outputs.length > 1 || node.attributes['gapcam.activation'] !== undefined) return false
+  if (node.op === 'Conv') return true
+  if (node.op === 'MatMul') return weights.shape.length === 2 && index.shape(node.inputs[0]!).length >= 2
+  const view = index.view(node)
+  return node.op === 'Gemm' && view.float('alpha', 1) === 1 && view.float('beta', 1) === 1 && (!node.inputs[2] || isRow(index, node))
 }
 
-function gemmAxis(index: GraphIndex, gemm: Node): number {
-  return index.view(gemm).int('transB', 0) === 1 ? 0 : 1
+/** Whether a Gemm's C is the same for every row. */
+function isRow(index: GraphIndex, gemm: Node): boolean {
+  const shape = index.shape(gemm.inputs[2]!)
+  return elementCount(shape.slice(0, -1)) === 1
 }
 
-function affineOf(index: GraphIndex, node: Node, value: string, channels: number): Affine | null {
-  if (node.op === 'BatchNormalization') return batchNormOf(index, node)
-  const isFirst = node.inputs[0] === value
-  const other = index.constant(node.inputs[isFirst ? 1 : 0])
-  const spread = other?.type === 'float32' ? perChannel(floatsOf(other), other.shape, index.shape(value), channels) : null
-  if (!spread || index.shape(node.outputs[0]!).join() !== index.shape(value).join()) return null
-  const ones = new Float32Array(channels).fill(1)
-  const zeros = new Float32Array(channels)
-  switch (node.op) {
-    case 'Mul': return { factor: spread, offset: zeros }
-    case 'Add': return { factor: ones, offset: spread }
-    case 'Div': return isFirst ? { factor: spread.map((v) => 1 / v), offset: zeros } : null
-    case 'Sub': return isFirst ? { factor: ones, offset: spread.map((v) => -v) } : { factor: ones.map((v) => -v), offset: spread }
-    default: return null
-  }
+/** Whether the weights hold one output after the other, as in Conv, or side by side, as in a matrix [K,N]. */
+function isByOutput(index: GraphIndex, node: Node): boolean {
+  return node.op === 'Conv' || (node.op === 'Gemm' && index.view(node).int('transB', 0) === 1)
 }
 
-function batchNormOf(index: GraphIndex, node: Node): Affine | null {
-  try {
-    return batchNormAffine(index.view(node))
-  } catch (error) {
-    if (error instanceof Unsupported) return null
-    throw error
-  }
-}
-
-/** A constant as one value a channel, where it broadcasts along nothing but the channels. */
-function perChannel(values: Float32Array, shape: readonly number[], target: readonly number[], channels: number): Float32Array | null {
-  if (values.length === 1) return new Float32Array(channels).fill(values[0]!)
-  const aligned = [...new Array<number>(Math.max(0, target.length - shape.length)).fill(1), ...shape]
-  const isChannelOnly = values.length === channels && aligned.length === target.length && aligned.every((size, axis) => (axis === 1 ? size === channels : size === 1))
-  return isChannelOnly ? values : null
-}
-
-function scaledWeights(index: GraphIndex, conv: Node, { factor }: Affine): Constant {
-  const weights = index.constant(conv.inputs[1])!
+function scaledWeights(index: GraphIndex, linear: Node, factor: Float32Array): Constant {
+  const weights = index.constant(linear.inputs[1])!
   const values = floatsOf(weights)
-  if (conv.op === 'Gemm' && gemmAxis(index, conv) === 1) return floatConstant(weights.shape, values.map((v, i) => v * factor[i % factor.length]!))
+  const result = new Float32Array(values.length)
+  if (!isByOutput(index, linear)) {
+    for (let i = 0; i < values.length; i += factor.length) for (let n = 0; n < factor.length; n++) result[i + n] = values[i + n]! * factor[n]!
+    return floatConstant(weights.shape, result)
+  }
   const run = elementCount(weights.shape.slice(1))
-  return floatConstant(weights.shape, values.map((v, i) => v * factor[Math.floor(i / run)]!))
+  for (let n = 0, i = 0; n < factor.length; n++) for (const end = i + run; i < end; i++) result[i] = values[i]! * factor[n]!
+  return floatConstant(weights.shape, result)
 }
 
-function scaledBias(index: GraphIndex, conv: Node, { factor, offset }: Affine): Constant {
-  const bias = conv.inputs[2] ? floatsOf(index.constant(conv.inputs[2])!) : null
+function scaledBias(index: GraphIndex, linear: Node, { factor, offset }: Affine): Constant {
+  const bias = linear.inputs[2] ? floatsOf(index.constant(linear.inputs[2])!) : null
   const at = (i: number): number => (bias ? bias[bias.length === 1 ? 0 : i]! : 0)
   return floatConstant([factor.length], Float32Array.from(factor, (f, i) => at(i) * f + offset[i]!))
+}
+
+/** An affine map whose only readers are convolutions that can take it in. */
+function foldIntoNext(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  const constants = new Map<string, Constant>()
+  for (const node of graph.nodes) {
+    const value = affineOperand(index, node)
+    const [output = ''] = node.outputs
+    const readers = index.readers(output)
+    if (value === null || index.isOutput(output) || readers.length === 0 || replaced.has(node)) continue
+    const affine = affineOf(index, node, readers.every(({ op }) => op === 'Conv') ? 1 : index.shape(output).length - 1)
+    if (!affine || !readers.every((reader) => !replaced.has(reader) && takesIn(index, reader, output, affine))) continue
+    replaced.set(node, [])
+    for (const reader of readers) {
+      const [weights, bias] = [`${reader.inputs[1]!}*${node.name}`, `${reader.name}.bias*${node.name}`]
+      const inner = weightsBehind(index, reader, affine)
+      constants.set(weights, inner.weights)
+      constants.set(bias, inner.bias)
+      replaced.set(reader, [changed(reader, { inputs: [value, weights, bias] })])
+    }
+  }
+  return applyChanges(graph, { replaced, constants })
+}
+
+function takesIn(index: GraphIndex, reader: Node, value: string, { offset }: Affine): boolean {
+  if (reader.inputs[0] !== value || !isFoldable(index, reader)) return false
+  if (reader.op !== 'Conv') return index.shape(value).length >= 2 && index.view(reader).int('transA', 0) === 0
+  const [, , h = 0, w = 0] = index.shape(value)
+  const [, , kh = 0, kw = 0] = index.shape(reader.inputs[1]!)
+  return offset.every((o) => o === 0) || unlessUnsupported(() => resolveWindow(index.view(reader), [h, w], [kh, kw]).pads.every((pad) => pad === 0)) === true
+}
+
+/** Weights and bias that give for x what the old ones give for factor x + offset. */
+function weightsBehind(index: GraphIndex, linear: Node, { factor, offset }: Affine): { weights: Constant; bias: Constant } {
+  const weights = index.constant(linear.inputs[1])!
+  const values = floatsOf(weights)
+  const result = new Float32Array(values.length)
+  const byOutput = isByOutput(index, linear)
+  const outputs = weights.shape[byOutput ? 0 : 1]!
+  const bias = linear.inputs[2] ? floatsOf(index.constant(linear.inputs[2])!) : null
+  const shift = Float64Array.from({ length: outputs }, (_, n) => (bias ? bias[bias.length === 1 ? 0 : n]! : 0))
+  // Elements of one input channel side by side; channels of one output, or its share of them in a group.
+  const run = elementCount(weights.shape.slice(2))
+  const channels = weights.shape[byOutput ? 1 : 0]!
+  const perGroup = outputs / (linear.op === 'Conv' ? index.view(linear).int('group', 1) : 1)
+  for (let n = 0; n < outputs; n++) {
+    const first = linear.op === 'Conv' ? Math.floor(n / perGroup) * channels : 0
+    for (let c = 0; c < channels; c++) {
+      const at = byOutput ? (n * channels + c) * run : c * outputs + n
+      for (let i = at; i < at + run; i++) {
+        result[i] = values[i]! * factor[first + c]!
+        shift[n]! += values[i]! * offset[first + c]!
+      }
+    }
+  }
+  return { weights: floatConstant(weights.shape, result), bias: floatConstant([outputs], Float32Array.from(shift)) }
 }

@@ -4,6 +4,7 @@
  * pixel: both are linear, so their order does not matter, as long as no activation stands between.
  */
 import type { Graph, Node, Value } from '../graph.js'
+import { concatenated } from '../shapes/movement.js'
 import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 /** Conv (1×1, stride 1, no padding) → GAP becomes GAP → Conv. */
@@ -24,7 +25,8 @@ export function commuteGap(graph: Graph): Graph {
   return applyChanges(graph, { replaced, values })
 }
 
-function isPointwise(index: GraphIndex, conv: Node): boolean {
+/** A convolution that computes each pixel from that pixel alone, with nothing fused to it. */
+export function isPointwise(index: GraphIndex, conv: Node): boolean {
   const view = index.view(conv)
   const [, , kh, kw] = view.shape(1)
   const strides = view.ints('strides') ?? [1, 1]
@@ -33,8 +35,12 @@ function isPointwise(index: GraphIndex, conv: Node): boolean {
   return kh === 1 && kw === 1 && strides.every((s) => s === 1) && isUnpadded && conv.inputs.length < 4
 }
 
-/** Conv → GAP becomes a Conv with the mean as its second output. */
+/** Conv → GAP becomes a Conv with the mean as its second output; of a Concat, each convolution gives its part. */
 export function fuseGap(graph: Graph): Graph {
+  return fuseEach(splitGaps(graph))
+}
+
+function fuseEach(graph: Graph): Graph {
   const index = new GraphIndex(graph)
   const replaced = new Map<Node, readonly Node[]>()
   for (const gap of graph.nodes) {
@@ -47,4 +53,23 @@ export function fuseGap(graph: Graph): Graph {
     replaced.set(conv, [changed(conv, { outputs: [isOnlyPooled ? '' : map, gap.outputs[0]!] })])
   }
   return applyChanges(graph, { replaced })
+}
+
+/** Concat of convolutions' results → GAP becomes a GAP of each, and a Concat of the means. */
+function splitGaps(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  const values: Value[] = []
+  for (const gap of graph.nodes) {
+    const concat = gap.op === 'GlobalAveragePool' ? index.maker(gap.inputs[0]!) : undefined
+    if (concat?.op !== 'Concat' || concatenated(index.view(concat)).axis !== 1) continue
+    if (!concat.inputs.every((input) => index.maker(input)?.op === 'Conv' && index.maker(input)!.outputs.length === 1)) continue
+    const means = concat.inputs.map((input, i): Value & { shape: readonly number[] } => ({ name: `${gap.outputs[0]!}.${i}`, type: 'float32', shape: [...index.shape(input).slice(0, 2), 1, 1] }))
+    values.push(...means)
+    replaced.set(gap, [
+      ...means.map(({ name }, i) => changed({ ...gap, name: `${gap.name}.${i}` }, { inputs: [concat.inputs[i]!], outputs: [name] })),
+      { ...concat, name: gap.name, inputs: means.map(({ name }) => name), outputs: gap.outputs },
+    ])
+  }
+  return applyChanges(graph, { replaced, values })
 }

@@ -2,20 +2,41 @@
 import type { Graph } from '../graph.js'
 import { fuseActivations } from './activation.js'
 import { foldBatchNorms } from './batch-norm.js'
+import { mergeClips } from './clip.js'
+import { hoistAboveConcat } from './concat.js'
+import { convolveNorms } from './depthwise.js'
 import { commuteGap, fuseGap } from './gap.js'
+import { recognizeLayerNorms } from './layer-norm.js'
+import { foldMatrices } from './linear.js'
+import { recognizeMeans } from './mean.js'
 import { fusePads } from './pad.js'
+import { mergeParallel } from './parallel.js'
 import { recognizePatterns } from './patterns.js'
+import { commutePools } from './pool.js'
 import { fuseResiduals } from './residual.js'
 import { recognizeShuffles } from './shuffle.js'
 import { simplify } from './simplify.js'
+import { sinkTransposes } from './transpose.js'
 
 export const passes: readonly { readonly name: string; readonly run: (graph: Graph) => Graph }[] = [
   { name: 'simplify', run: simplify },
-  { name: 'patterns', run: recognizePatterns },
+  // What exporters write in a way of their own, in one way.
   { name: 'shuffle', run: recognizeShuffles },
+  { name: 'transpose', run: (graph) => simplify(sinkTransposes(graph)) },
+  { name: 'clip', run: mergeClips },
+  { name: 'mean', run: recognizeMeans },
+  { name: 'patterns', run: recognizePatterns },
+  { name: 'layer-norm', run: recognizeLayerNorms },
   { name: 'pad', run: fusePads },
+  // Linear maps into one another.
   { name: 'batch-norm', run: foldBatchNorms },
+  { name: 'concat', run: hoistAboveConcat },
+  { name: 'depthwise', run: convolveNorms },
+  { name: 'parallel', run: mergeParallel },
+  { name: 'pool', run: commutePools },
   { name: 'gap-commute', run: commuteGap },
+  { name: 'matrix', run: foldMatrices },
+  // What a kernel does at the end of its work.
   { name: 'residual', run: fuseResiduals },
   { name: 'activation', run: fuseActivations },
   { name: 'gap', run: fuseGap },

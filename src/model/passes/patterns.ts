@@ -1,16 +1,17 @@
 /**
- * Recognizes what exporters spell out: HardSwish and HardSigmoid as chains of Add, Clip, Mul and Div, SiLU as x times
- * its sigmoid, Gelu by Erf, and global average pooling as ReduceMean over H and W.
+ * Recognizes the activation functions that exporters spell out: HardSwish and HardSigmoid as chains of Add, Clip, Mul and
+ * Div, SiLU as x times its sigmoid, both by Exp, Gelu by Erf or Tanh. Chains of clips are one Clip by now.
  */
-import type { Attribute, Graph, Node } from '../graph.js'
 import { activationOf } from '../operators/elementwise.js'
-import { resolveReduce } from '../shapes/reduce.js'
-import { Unsupported } from '../view.js'
+import type { Attribute, Graph, Node } from '../graph.js'
+import { unlessUnsupported } from './attempt.js'
+import { geluOf } from './gelu.js'
 import { applyChanges, GraphIndex } from './rewrite.js'
+import { isNear, productFactors, scaledBy, withScalar } from './scalar.js'
 
 export function recognizePatterns(graph: Graph): Graph {
-  // Gelu's chain holds factors that the others would take for theirs; HardSwish needs HardSigmoid first.
-  return [gapOf, hardSigmoidOf, productOf, geluOf].reduce((current, recognize) => rewriteEach(current, recognize), graph)
+  // Gelu's chain holds factors that the others would take for theirs; HardSwish needs HardSigmoid, and SiLU Sigmoid, first.
+  return [sigmoidOf, hardSigmoidOf, productOf, gelu].reduce((current, recognize) => rewriteEach(current, recognize), graph)
 }
 
 type Recognizer = (index: GraphIndex, node: Node) => Node | null
@@ -29,115 +30,81 @@ function madeOf(node: Node, op: string, input: string, attributes: Readonly<Reco
   return { name: node.name, op, domain: op === 'SiLU' ? 'gapcam' : '', attributes, inputs: [input], outputs: node.outputs }
 }
 
-/** ReduceMean over H and W that keeps them. */
-function gapOf(index: GraphIndex, node: Node): Node | null {
-  if (node.op !== 'ReduceMean' || index.shape(node.inputs[0]!).length !== 4) return null
-  try {
-    const { axes, keepsDims } = resolveReduce(index.view(node))
-    return keepsDims && axes.join() === '2,3' ? madeOf(node, 'GlobalAveragePool', node.inputs[0]!) : null
-  } catch (error) {
-    if (error instanceof Unsupported) return null
-    throw error
-  }
+/** 1 / (1 + exp(-x)) is Sigmoid, x / (1 + exp(-x)) is SiLU. */
+function sigmoidOf(index: GraphIndex, node: Node): Node | null {
+  const isQuotient = node.op === 'Div'
+  if (!isQuotient && node.op !== 'Reciprocal') return null
+  const sum = withScalar(index, index.soleMaker(node.inputs[isQuotient ? 1 : 0]!, node), 'Add')
+  const exp = sum?.scalar === 1 ? index.maker(sum.value) : undefined
+  const x = exp?.op === 'Exp' ? negated(index, index.maker(exp.inputs[0]!)) : null
+  if (x === null || index.shape(x).join() !== index.shape(node.outputs[0]!).join()) return null
+  if (isQuotient && node.inputs[0] === x) return madeOf(node, 'SiLU', x)
+  return !isQuotient || index.scalar(node.inputs[0]) === 1 ? madeOf(node, 'Sigmoid', x) : null
 }
 
-/** The operands of a two-operand node as value and constant scalar. */
-function withScalar(index: GraphIndex, node: Node | undefined, op: string): { value: string; scalar: number } | null {
-  if (node?.op !== op || node.inputs.length !== 2) return null
-  const [a = '', b = ''] = node.inputs
-  const right = index.scalar(b)
-  if (right !== undefined) return { value: a, scalar: right }
-  const left = op === 'Div' || op === 'Sub' ? undefined : index.scalar(a)
-  return left === undefined ? null : { value: b, scalar: left }
+/** x of -x. */
+function negated(index: GraphIndex, node: Node | undefined): string | null {
+  if (node?.op === 'Neg') return node.inputs[0]!
+  const scaled = scaledBy(index, node)
+  return scaled?.scalar === -1 ? scaled.value : null
 }
 
-/** Clip(x + 3, 0, 6) divided by 6. */
+const sixth = { alpha: { kind: 'float', value: 1 / 6 }, beta: { kind: 'float', value: 0.5 } } as const
+
+/** Clip(x + 3, 0, 6) / 6, or Clip(x / 6 + 1/2, 0, 1). */
 function hardSigmoidOf(index: GraphIndex, node: Node): Node | null {
-  const scaled = withScalar(index, node, 'Div') ?? withScalar(index, node, 'Mul')
-  const factor = scaled && (node.op === 'Div' ? 1 / scaled.scalar : scaled.scalar)
-  if (!scaled || Math.abs(factor! - 1 / 6) > 1e-6) return null
-  const source = shiftedClip(index, index.soleMaker(scaled.value, node))
-  if (source === null) return null
-  return madeOf(node, 'HardSigmoid', source, { alpha: { kind: 'float', value: 1 / 6 }, beta: { kind: 'float', value: 0.5 } })
+  const scaled = scaledBy(index, node)
+  const source = scaled && isNear(scaled.scalar, 1 / 6) ? shiftedClip(index, index.soleMaker(scaled.value, node)) : null
+  if (source !== null) return madeOf(node, 'HardSigmoid', source, sixth)
+  const sum = isClip(index, node, 0, 1) ? withScalar(index, index.soleMaker(node.inputs[0]!, node), 'Add') : null
+  const inner = sum && isNear(sum.scalar, 0.5) ? scaledBy(index, index.maker(sum.value)) : null
+  return inner && isNear(inner.scalar, 1 / 6) ? madeOf(node, 'HardSigmoid', inner.value, sixth) : null
 }
 
 /** x of Clip(x + 3, 0, 6). */
 function shiftedClip(index: GraphIndex, clip: Node | undefined): string | null {
-  if (!clip || (clip.op !== 'Clip' && clip.op !== 'Relu6')) return null
-  const bounds = activationOf(index.view(clip))
-  if (bounds?.activation !== 'clip' || bounds.a !== 0 || bounds.b !== 6) return null
+  if (!clip || !isClip(index, clip, 0, 6)) return null
   const shifted = withScalar(index, index.soleMaker(clip.inputs[0]!, clip), 'Add')
   return shifted?.scalar === 3 ? shifted.value : null
 }
 
-/** x · HardSigmoid(x) is HardSwish, x · Sigmoid(x) is SiLU; also (x · Clip(x + 3, 0, 6)) / 6. */
-function productOf(index: GraphIndex, node: Node): Node | null {
-  const scaled = withScalar(index, node, 'Div') ?? withScalar(index, node, 'Mul')
-  if (scaled) {
-    const isSixth = Math.abs((node.op === 'Div' ? 1 / scaled.scalar : scaled.scalar) - 1 / 6) < 1e-6
-    const product = isSixth ? index.soleMaker(scaled.value, node) : undefined
-    const source = product?.op === 'Mul' ? gatedBy(index, product, (gate) => shiftedClip(index, gate)) : null
-    return source === null ? null : madeOf(node, 'HardSwish', source)
-  }
-  if (node.op !== 'Mul') return null
-  const hard = gatedBy(index, node, (gate) => (isHardSigmoid(index, gate) ? gate.inputs[0]! : null))
-  if (hard !== null) return madeOf(node, 'HardSwish', hard)
-  const soft = gatedBy(index, node, (gate) => (gate.op === 'Sigmoid' ? gate.inputs[0]! : null))
-  return soft === null ? null : madeOf(node, 'SiLU', soft)
+function isClip(index: GraphIndex, node: Node, low: number, high: number): boolean {
+  const bounds = node.op === 'Clip' ? unlessUnsupported(() => activationOf(index.view(node))) : null
+  return bounds?.a === low && bounds.b === high
 }
 
-/** x of x · gate(x), in either order. */
-function gatedBy(index: GraphIndex, product: Node, sourceOf: (gate: Node) => string | null): string | null {
-  for (const [x, gate] of [[0, 1], [1, 0]] as const) {
-    const maker = index.soleMaker(product.inputs[gate]!, product)
-    if (maker && sourceOf(maker) === product.inputs[x]) return product.inputs[x]!
+/** x · HardSigmoid(x) and x · Clip(x + 3, 0, 6) / 6 are HardSwish, x · Sigmoid(x) is SiLU. */
+function productOf(index: GraphIndex, node: Node): Node | null {
+  const { values, scalar } = node.op === 'Mul' || node.op === 'Div' ? factorsOf(index, node) : { values: [], scalar: 1 }
+  if (values.length !== 2) return null
+  for (const [x, value] of [[values[0]!, values[1]!], [values[1]!, values[0]!]] as const) {
+    const gate = index.readers(value).length === 1 && !index.isOutput(value) ? index.maker(value) : undefined
+    if (!gate) continue
+    if (isNear(scalar, 1 / 6) && shiftedClip(index, gate) === x) return madeOf(node, 'HardSwish', x)
+    if (scalar !== 1 || gate.inputs[0] !== x) continue
+    if (gate.op === 'Sigmoid') return madeOf(node, 'SiLU', x)
+    if (isHardSigmoid(index, gate)) return madeOf(node, 'HardSwish', x)
   }
   return null
+}
+
+/** The factors of a product, or of a quotient by a number. */
+function factorsOf(index: GraphIndex, node: Node): ReturnType<typeof productFactors> {
+  if (node.op === 'Mul') return productFactors(index, node, 2)
+  const quotient = withScalar(index, node, 'Div')
+  const product = quotient ? index.soleMaker(quotient.value, node) : undefined
+  if (!quotient || product?.op !== 'Mul') return { values: [], scalar: 1 }
+  const { values, scalar } = productFactors(index, product, 2)
+  return { values, scalar: scalar / quotient.scalar }
 }
 
 function isHardSigmoid(index: GraphIndex, node: Node): boolean {
   if (node.op !== 'HardSigmoid') return false
   const view = index.view(node)
-  return Math.abs(view.float('alpha', 0.2) - 1 / 6) < 1e-6 && view.float('beta', 0.5) === 0.5
+  return isNear(view.float('alpha', 0.2), 1 / 6) && view.float('beta', 0.5) === 0.5
 }
 
-/** x · (1 + Erf(x / √2)) · 1/2 with the factors in any order that exporters use. */
-function geluOf(index: GraphIndex, node: Node): Node | null {
-  if (node.op !== 'Mul') return null
-  const factors = productFactors(index, node, 3)
-  const half = factors.scalars.reduce((product, scalar) => product * scalar, 1)
-  if (factors.values.length !== 2 || Math.abs(half - 0.5) > 1e-6) return null
-  for (const [x, gate] of [[0, 1], [1, 0]] as const) {
-    if (erfSource(index, factors.values[gate]!) === factors.values[x]) return madeOf(node, 'Gelu', factors.values[x]!)
-  }
-  return null
-}
-
-/** A tree of Muls with single readers, as its values and constant scalars. */
-function productFactors(index: GraphIndex, node: Node, depth: number): { values: string[]; scalars: number[] } {
-  const values: string[] = []
-  const scalars: number[] = []
-  for (const input of node.inputs) {
-    const scalar = index.scalar(input)
-    const maker = index.soleMaker(input, node)
-    if (scalar !== undefined) scalars.push(scalar)
-    else if (depth > 1 && maker?.op === 'Mul') {
-      const inner = productFactors(index, maker, depth - 1)
-      values.push(...inner.values)
-      scalars.push(...inner.scalars)
-    } else values.push(input)
-  }
-  return { values, scalars }
-}
-
-/** x of 1 + Erf(x / √2). */
-function erfSource(index: GraphIndex, value: string): string | null {
-  const shifted = withScalar(index, index.maker(value), 'Add')
-  const erf = shifted?.scalar === 1 ? index.maker(shifted.value) : undefined
-  if (erf?.op !== 'Erf') return null
-  const scaled = index.maker(erf.inputs[0]!)
-  const quotient = withScalar(index, scaled, 'Div')
-  if (quotient && Math.abs(quotient.scalar - Math.SQRT2) < 1e-4) return quotient.value
-  const product = withScalar(index, scaled, 'Mul')
-  return product && Math.abs(product.scalar - Math.SQRT1_2) < 1e-4 ? product.value : null
+function gelu(index: GraphIndex, node: Node): Node | null {
+  const found = geluOf(index, node)
+  return found && madeOf(node, 'Gelu', found.x, { approximate: { kind: 'string', value: found.approximate } })
 }

@@ -96,6 +96,15 @@ export function applyChanges(graph: Graph, changes: Changes): Graph {
   })
 }
 
+/** A pass again and again, until it changes nothing. */
+export function repeated(graph: Graph, pass: (graph: Graph) => Graph): Graph {
+  for (let current = graph; ;) {
+    const next = pass(current)
+    if (next === current) return current
+    current = next
+  }
+}
+
 /** A node with other inputs, outputs or attributes. */
 export function changed(node: Node, change: Partial<Pick<Node, 'op' | 'domain' | 'inputs' | 'outputs'>> & { attributes?: Readonly<Record<string, Attribute>> }): Node {
   return { ...node, ...change, attributes: { ...node.attributes, ...change.attributes } }

@@ -1,7 +1,7 @@
-/** Removes nodes that change nothing: identities, dropout, sums of one, movements to where the elements are already. */
+/** Removes nodes that change nothing: identities, dropout, sums of one, windows of one pixel, movements to where the elements are already. */
 import type { Graph, Node } from '../graph.js'
 import { permutation, resolvePad, resolveSlice } from '../shapes/movement.js'
-import { Unsupported } from '../view.js'
+import { unlessUnsupported } from './attempt.js'
 import { applyChanges, GraphIndex } from './rewrite.js'
 
 export function simplify(graph: Graph): Graph {
@@ -11,15 +11,16 @@ export function simplify(graph: Graph): Graph {
   for (const node of graph.nodes) {
     const [output] = node.outputs
     // An output of the graph keeps its name, so the node that makes it stays.
-    if (output === undefined || index.isOutput(output) || !isIdentity(index, node)) continue
+    if (output === undefined || index.isOutput(output) || node.domain !== '') continue
+    const same = isIdentity(index, node) ? node.inputs[0]! : undoneBy(index, node)
+    if (same === null) continue
     replaced.set(node, [])
-    renamed.set(output, node.inputs[0]!)
+    renamed.set(output, same)
   }
   return applyChanges(graph, { replaced, renamed })
 }
 
 function isIdentity(index: GraphIndex, node: Node): boolean {
-  if (node.domain !== '') return false
   const [input = '', ] = node.inputs
   const sameShape = index.shape(input).join() === index.shape(node.outputs[0]!).join()
   switch (node.op) {
@@ -29,17 +30,25 @@ function isIdentity(index: GraphIndex, node: Node): boolean {
     case 'Reshape': case 'Flatten': case 'Squeeze': case 'Unsqueeze': case 'Expand': return sameShape
     case 'Cast': case 'CastLike': return index.graph.values.get(input)?.type === index.graph.values.get(node.outputs[0]!)?.type
     case 'Transpose': return permutation(index.view(node)).every((axis, i) => axis === i)
-    case 'Slice': return sameShape && resolves(() => resolveSlice(index.view(node)).steps.every((step) => step === 1))
-    case 'Pad': return resolves(() => { const { before, after } = resolvePad(index.view(node)); return [...before, ...after].every((pad) => pad === 0) })
+    case 'Slice': return sameShape && unlessUnsupported(() => resolveSlice(index.view(node)).steps.every((step) => step === 1)) === true
+    case 'Pad': return unlessUnsupported(() => { const { before, after } = resolvePad(index.view(node)); return [...before, ...after].every((pad) => pad === 0) }) === true
+    case 'AveragePool': case 'MaxPool': return sameShape && isOnePixel(index, node)
+    case 'Add': case 'Sub': return sameShape && index.scalar(node.inputs[1]) === 0
+    case 'Mul': case 'Div': return sameShape && index.scalar(node.inputs[1]) === 1
     default: return false
   }
 }
 
-function resolves(test: () => boolean): boolean {
-  try {
-    return test()
-  } catch (error) {
-    if (error instanceof Unsupported) return false
-    throw error
-  }
+/** A window of one pixel, which an adaptive pool becomes where the map has the wanted size already. */
+function isOnePixel(index: GraphIndex, node: Node): boolean {
+  const view = index.view(node)
+  return [view.ints('kernel_shape'), view.ints('strides')].every((sizes) => sizes?.every((size) => size === 1) ?? true)
+}
+
+/** The operand of a Transpose that the Transpose after it undoes; null where it does not. */
+function undoneBy(index: GraphIndex, node: Node): string | null {
+  const before = node.op === 'Transpose' ? index.maker(node.inputs[0]!) : undefined
+  if (before?.op !== 'Transpose') return null
+  const [first, second] = [permutation(index.view(before)), permutation(index.view(node))]
+  return second.every((axis, i) => first[axis] === i) ? before.inputs[0]! : null
 }

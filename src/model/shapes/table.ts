@@ -100,6 +100,13 @@ function dropout(view: NodeView): readonly Inferred[] {
   return view.node.outputs.length > 1 ? [...like(view, view.shape(0)), ...like(view, view.shape(0), 'bool')] : same(view)
 }
 
+/** The normalized tensor, and the mean and inverse deviation of each row. */
+function layerNormalization(view: NodeView): readonly Inferred[] {
+  const axis = normalAxis(view.int('axis', -1), view.shape(0).length)
+  const perRow = view.shape(0).map((size, i) => (i < axis ? size : 1))
+  return [...same(view), ...view.node.outputs.slice(1).flatMap(() => like(view, perRow))]
+}
+
 const samed = [
   'Relu', 'Clip', 'LeakyRelu', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Swish', 'Tanh', 'Elu', 'Selu', 'Celu', 'Softplus', 'Softsign', 'ThresholdedRelu',
   'Mish', 'Erf', 'Gelu', 'Exp', 'Log', 'Sqrt', 'Abs', 'Neg', 'Reciprocal', 'Floor', 'Ceil', 'Round', 'Sign', 'Not', 'Sin', 'Cos',
@@ -114,7 +121,7 @@ export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeR
   ['MatMul', matMul], ['Gemm', gemm],
   // Only the first output of these is computed; the others are of training.
   ['BatchNormalization', same],
-  ['Dropout', dropout],
+  ['Dropout', dropout], ['LayerNormalization', layerNormalization],
   ['Reshape', (view) => like(view, reshaped(view))],
   ['Flatten', (view) => like(view, flattened(view))],
   ['Squeeze', (view) => like(view, squeezed(view))],

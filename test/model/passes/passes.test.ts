@@ -9,6 +9,7 @@ import { parseModel } from '../../../src/model/onnx.js'
 import { fuseActivations } from '../../../src/model/passes/activation.js'
 import { foldBatchNorms } from '../../../src/model/passes/batch-norm.js'
 import { commuteGap, fuseGap } from '../../../src/model/passes/gap.js'
+import { recognizeMeans } from '../../../src/model/passes/mean.js'
 import { fusePads } from '../../../src/model/passes/pad.js'
 import { recognizePatterns } from '../../../src/model/passes/patterns.js'
 import { fuseResiduals } from '../../../src/model/passes/residual.js'
@@ -65,8 +66,11 @@ describe('patterns', () => {
   })
 
   it('knows a mean over height and width as global average pooling', () => {
-    expect(ops(recognizePatterns(graphOf([node('ReduceMean', 'input', 'y', { axes: [2, 3], keepdims: 1 })])))).toBe('GlobalAveragePool')
-    expect(ops(recognizePatterns(graphOf([node('ReduceMean', 'input', 'y', { axes: [1, 2], keepdims: 1 })])))).toBe('ReduceMean')
+    expect(ops(recognizeMeans(graphOf([node('ReduceMean', 'input', 'y', { axes: [2, 3], keepdims: 1 })])))).toBe('GlobalAveragePool')
+    expect(ops(recognizeMeans(graphOf([node('ReduceMean', 'input', 'y', { axes: [2, 3], keepdims: 0 })])))).toBe('GlobalAveragePool Reshape')
+    expect(ops(recognizeMeans(graphOf([node('AveragePool', 'input', 'y', { kernel_shape: [6, 6] })])))).toBe('GlobalAveragePool')
+    expect(ops(recognizeMeans(graphOf([node('ReduceMean', 'input', 'y', { axes: [1, 2], keepdims: 1 })])))).toBe('ReduceMean')
+    expect(ops(recognizeMeans(graphOf([node('AveragePool', 'input', 'y', { kernel_shape: [6, 5] })])))).toBe('AveragePool')
   })
 
   it('is not taken in by other numbers, nor by a part that somebody else reads', () => {

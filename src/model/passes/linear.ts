@@ -1,0 +1,107 @@
+/**
+ * Two matrices in a row without an activation between them are one: the classifier behind a convolution that global
+ * average pooling made a matrix of, a bottleneck in a head. Done where the product is less work than its factors.
+ */
+import { floatConstant, floatsOf, int64Constant, type Constant, type Graph, type Node, type Value } from '../graph.js'
+import { isFoldable } from './batch-norm.js'
+import { isPointwise } from './gap.js'
+import { applyChanges, GraphIndex } from './rewrite.js'
+import { transposedMatrix } from './transpose.js'
+
+/** Multiply-adds that the compiler spends on one product, a fraction of a second. */
+const mostWork = 2 ** 28
+
+/** y = W x + b for vectors x. */
+interface Matrix {
+  readonly node: Node
+  /** [outputs, inputs] */
+  readonly weights: Float32Array
+  readonly bias: Float32Array
+  readonly inputs: number
+  readonly outputs: number
+}
+
+export function foldMatrices(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  const constants = new Map<string, Constant>()
+  const values: Value[] = []
+  for (const node of graph.nodes) {
+    const before = isMatrix(index, node) ? matrixBefore(index, node) : null
+    if (!before || replaced.has(before) || !isWorthIt(index, before, node)) continue
+    const folded = product(matrixOf(index, before), matrixOf(index, node))
+    const [name, output] = [node.name, node.outputs[0]!]
+    const [weights, bias, result] = [`${name}.folded`, `${name}.folded bias`, `${output}.folded`]
+    const isConv = before.op === 'Conv'
+    const batch = index.shape(before.inputs[0]!)[0]!
+    constants.set(weights, floatConstant([folded.outputs, folded.inputs, ...(isConv ? [1, 1] : [])], folded.weights))
+    constants.set(bias, floatConstant([folded.outputs], folded.bias))
+    constants.set(`${name}.sizes`, int64Constant([index.shape(output).length], index.shape(output)))
+    values.push({ name: result, type: 'float32', shape: [batch, folded.outputs, ...(isConv ? [1, 1] : [])] })
+    replaced.set(node, [
+      { name, op: isConv ? 'Conv' : 'Gemm', domain: '', attributes: isConv ? {} : { transB: { kind: 'int', value: 1 } }, inputs: [before.inputs[0]!, weights, bias], outputs: [result] },
+      { name: `${name} sizes`, op: 'Reshape', domain: '', attributes: {}, inputs: [result, `${name}.sizes`], outputs: [output] },
+    ])
+  }
+  return applyChanges(graph, { replaced, constants, values })
+}
+
+/** A product of vectors with constant weights: one for each picture of a batch. */
+function isMatrix(index: GraphIndex, node: Node): boolean {
+  if (node.domain !== '' || !isFoldable(index, node)) return false
+  const shape = index.shape(node.inputs[0]!)
+  if (node.op !== 'Conv') return shape.length === 2 && index.view(node).int('transA', 0) === 0
+  return shape[2] === 1 && shape[3] === 1 && isPointwise(index, node) && index.view(node).int('group', 1) === 1
+}
+
+/** The matrix whose result, perhaps in another shape, only this node reads. */
+function matrixBefore(index: GraphIndex, node: Node): Node | null {
+  for (let reader = node; ;) {
+    const maker = index.soleMaker(reader.inputs[0]!, reader)
+    if (!maker) return null
+    if (isMatrix(index, maker)) return maker
+    const isSameVector = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].includes(maker.op) && index.shape(maker.inputs[0]!)[0] === index.shape(maker.outputs[0]!)[0]
+    if (!isSameVector) return null
+    reader = maker
+  }
+}
+
+function sizesOf(index: GraphIndex, node: Node): { inputs: number; outputs: number } {
+  const [a = 0, b = 0] = index.shape(node.inputs[1]!)
+  const isByOutput = node.op === 'Conv' || (node.op === 'Gemm' && index.view(node).int('transB', 0) === 1)
+  return isByOutput ? { inputs: b, outputs: a } : { inputs: a, outputs: b }
+}
+
+function isWorthIt(index: GraphIndex, first: Node, second: Node): boolean {
+  const [{ inputs, outputs: inner }, { inputs: same, outputs }] = [sizesOf(index, first), sizesOf(index, second)]
+  return inner === same && inputs * outputs < inputs * inner + inner * outputs && inputs * inner * outputs <= mostWork
+}
+
+function matrixOf(index: GraphIndex, node: Node): Matrix {
+  const { inputs, outputs } = sizesOf(index, node)
+  const values = floatsOf(index.constant(node.inputs[1])!)
+  const isByOutput = node.op === 'Conv' || (node.op === 'Gemm' && index.view(node).int('transB', 0) === 1)
+  const given = node.inputs[2] ? floatsOf(index.constant(node.inputs[2])!) : new Float32Array(outputs)
+  const bias = given.length === 1 ? new Float32Array(outputs).fill(given[0]!) : given
+  return { node, weights: isByOutput ? values : transposedMatrix(values, inputs, outputs), bias, inputs, outputs }
+}
+
+/** second after first; sums in double precision. */
+function product(first: Matrix, second: Matrix): Pick<Matrix, 'weights' | 'bias' | 'inputs' | 'outputs'> {
+  const weights = new Float32Array(second.outputs * first.inputs)
+  const row = new Float64Array(first.inputs)
+  const bias = Float32Array.from(second.bias)
+  for (let o = 0; o < second.outputs; o++) {
+    row.fill(0)
+    let shift = 0
+    for (let m = 0; m < first.outputs; m++) {
+      const factor = second.weights[o * second.inputs + m]!
+      const at = m * first.inputs
+      shift += factor * first.bias[m]!
+      for (let i = 0; i < first.inputs; i++) row[i]! += factor * first.weights[at + i]!
+    }
+    weights.set(row, o * first.inputs)
+    bias[o]! += shift
+  }
+  return { weights, bias, inputs: first.inputs, outputs: second.outputs }
+}

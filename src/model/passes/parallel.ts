@@ -1,0 +1,94 @@
+/**
+ * Sums and differences of convolutions over one value are one convolution, since they are linear: the branches of
+ * networks that are trained with more of them than they need (RepVGG, MobileOne, FastViT). The smaller kernel is laid
+ * into the larger one, a depthwise one onto the diagonal.
+ */
+import { floatConstant, floatsOf, type Constant, type Graph, type Node } from '../graph.js'
+import { resolveWindow, type Window } from '../shapes/window.js'
+import { foldBatchNorms, isFoldable } from './batch-norm.js'
+import { unlessUnsupported } from './attempt.js'
+import { applyChanges, changed, GraphIndex, repeated } from './rewrite.js'
+
+/** Each sum may take part in the next; a scale behind one goes into its weights first. */
+export function mergeParallel(graph: Graph): Graph {
+  return repeated(graph, (current) => {
+    const merged = mergeOnce(current)
+    return merged === current ? current : foldBatchNorms(merged)
+  })
+}
+
+interface Branch {
+  readonly node: Node
+  readonly window: Window
+  readonly groups: number
+  readonly weights: Constant
+}
+
+function mergeOnce(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  const constants = new Map<string, Constant>()
+  for (const sum of graph.nodes) {
+    if ((sum.op !== 'Add' && sum.op !== 'Sub') || sum.domain !== '' || sum.inputs.length !== 2) continue
+    const [first, second] = sum.inputs.map((input) => branchOf(index, sum, input))
+    if (!first || !second || replaced.has(first.node) || replaced.has(second.node)) continue
+    const order = fits(second, first) ? [first, second] as const : fits(first, second) ? [second, first] as const : null
+    if (!order) continue
+    const [outer, inner] = order
+    const sign = (branch: Branch): number => (sum.op === 'Sub' && branch === second ? -1 : 1)
+    const [weights, bias] = [`${sum.name}.weights`, `${sum.name}.bias`]
+    constants.set(weights, mergedWeights(outer, inner, sign(outer), sign(inner)))
+    constants.set(bias, mergedBias(index, outer, inner, sign(outer), sign(inner)))
+    for (const { node } of order) replaced.set(node, [])
+    replaced.set(sum, [changed(outer.node, { inputs: [outer.node.inputs[0]!, weights, bias], outputs: sum.outputs })])
+  }
+  return applyChanges(graph, { replaced, constants })
+}
+
+function branchOf(index: GraphIndex, sum: Node, value: string): Branch | null {
+  const node = index.soleMaker(value, sum)
+  if (node?.op !== 'Conv' || !isFoldable(index, node)) return null
+  const view = index.view(node)
+  const [, , h = 0, w = 0] = view.shape(0)
+  const [, , kh = 0, kw = 0] = view.shape(1)
+  const window = unlessUnsupported(() => resolveWindow(view, [h, w], [kh, kw]))
+  return window && { node, window, groups: view.int('group', 1), weights: view.input(1).constant! }
+}
+
+/** Whether `inner` can be laid into the kernel of `outer`: the same places, and no more of them; no wider groups. */
+function fits(inner: Branch, outer: Branch): boolean {
+  const [a, b] = [inner.window, outer.window]
+  if (inner.node.inputs[0] !== outer.node.inputs[0] || inner.weights.shape[0] !== outer.weights.shape[0] || inner.groups % outer.groups !== 0) return false
+  const isNested = [0, 1].every((axis) => {
+    const shift = b.pads[axis]! - a.pads[axis]!
+    return a.strides[axis] === b.strides[axis] && a.output[axis] === b.output[axis] && a.dilations[axis] === 1 && b.dilations[axis] === 1
+      && shift >= 0 && shift + a.kernel[axis]! <= b.kernel[axis]!
+  })
+  return isNested
+}
+
+function mergedWeights(outer: Branch, inner: Branch, outerSign: number, innerSign: number): Constant {
+  const [features = 0, perGroup = 0, kh = 0, kw = 0] = outer.weights.shape
+  const [, innerPerGroup = 0, ih = 0, iw = 0] = inner.weights.shape
+  const result = floatsOf(outer.weights).map((value) => outerSign * value)
+  const values = floatsOf(inner.weights)
+  const [top, left] = [outer.window.pads[0] - inner.window.pads[0], outer.window.pads[1] - inner.window.pads[1]]
+  const [outerFeatures, innerFeatures] = [features / outer.groups, features / inner.groups]
+  for (let o = 0, from = 0; o < features; o++) {
+    // Where the inner group's channels begin within the outer group's.
+    const first = Math.floor(o / innerFeatures) * innerPerGroup - Math.floor(o / outerFeatures) * perGroup
+    for (let c = 0; c < innerPerGroup; c++) {
+      for (let y = 0; y < ih; y++) {
+        const to = ((o * perGroup + first + c) * kh + top + y) * kw + left
+        for (let x = 0; x < iw; x++) result[to + x]! += innerSign * values[from++]!
+      }
+    }
+  }
+  return floatConstant(outer.weights.shape, result)
+}
+
+function mergedBias(index: GraphIndex, outer: Branch, inner: Branch, outerSign: number, innerSign: number): Constant {
+  const of = ({ node }: Branch): Float32Array | null => (node.inputs[2] ? floatsOf(index.constant(node.inputs[2])!) : null)
+  const [a, b] = [of(outer), of(inner)]
+  return floatConstant([outer.weights.shape[0]!], Float32Array.from({ length: outer.weights.shape[0]! }, (_, i) => outerSign * (a?.[i] ?? 0) + innerSign * (b?.[i] ?? 0)))
+}
