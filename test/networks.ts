@@ -19,17 +19,17 @@ interface ConvOptions {
 }
 
 /** Builds a graph node by node; knows the channels of every value that it made. */
-class Net {
+export class Net {
   readonly nodes: NodeSpec[] = []
   readonly weights: Record<string, Weight> = {}
   readonly #random: Random
   readonly #channels = new Map<string, number>()
   readonly #input: readonly number[]
 
-  constructor(seed: number, input: readonly number[]) {
+  constructor(seed: number, input: readonly number[], channels = input[1]!) {
     this.#random = new Random(seed)
     this.#input = input
-    this.#channels.set('input', input[1]!)
+    this.#channels.set('input', channels)
   }
 
   channels(value: string): number {

@@ -47,11 +47,17 @@ function lowerReshape(context: LowerContext): void {
   context.alias(0, 'plain', context.input(0, 'plain'))
 }
 
+/** The same value under another name, in the form in which it is. */
+function lowerIdentity(context: LowerContext): void {
+  const form = context.formOf(0)
+  context.alias(0, form, context.input(0, form))
+}
+
 /** The native engine computes in float32 alone, so the only cast left to it is none. */
 function lowerCast(context: LowerContext): void {
   const type = context.view.node.op === 'Cast' ? dataTypes[context.view.int('to', 0)] : context.view.input(1).type
   if (type !== 'float32') throw new Unsupported(`it casts to ${type ?? 'an unknown type'}`)
-  lowerReshape(context)
+  lowerIdentity(context)
 }
 
 const isPermutation = (perm: readonly number[], other: readonly number[]): boolean => perm.join() === other.join()
@@ -241,7 +247,8 @@ function lowerSpaceToDepth(context: LowerContext): void {
 const entry = (op: string, lower: Operator['lower'], limits = ''): Operator => ({ op, limits, acceptsActivation: false, lower })
 
 export const movementOperators: readonly Operator[] = [
-  ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Dropout'].map((op) => entry(op, lowerReshape, op === 'Reshape' ? 'target sizes constant' : '')),
+  ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].map((op) => entry(op, lowerReshape, op === 'Reshape' ? 'target sizes constant' : '')),
+  entry('Identity', lowerIdentity), entry('Dropout', lowerIdentity),
   ...['Cast', 'CastLike'].map((op) => entry(op, lowerCast, 'from float32 to float32')),
   entry('Transpose', lowerTranspose), entry('Slice', lowerSlice, 'bounds constant'), entry('Split', lowerSplit, 'sizes constant'),
   entry('Concat', lowerConcat), entry('Expand', lowerExpand, 'target sizes constant'), entry('Tile', lowerTile, 'repeats constant'), entry('Pad', lowerPad, 'pads constant'),

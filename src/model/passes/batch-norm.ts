@@ -4,7 +4,7 @@
  * offset only fits where nothing is padded, since the zeros around the picture are added after it.
  */
 import { elementCount } from '../../tensor.js'
-import { floatConstant, floatsOf, type Constant, type Graph, type Node } from '../graph.js'
+import { floatConstant, floatsOf, type Constant, type Graph, type Node, type Value } from '../graph.js'
 import { resolveWindow } from '../shapes/window.js'
 import { affineOf, affineOperand, type Affine } from './affine.js'
 import { unlessUnsupported } from './attempt.js'
@@ -12,7 +12,26 @@ import { applyChanges, changed, GraphIndex, repeated } from './rewrite.js'
 
 /** Repeats until nothing is left to take in. */
 export function foldBatchNorms(graph: Graph): Graph {
-  return repeated(graph, (current) => foldIntoNext(repeated(current, foldIntoPrevious)))
+  return repeated(graph, (current) => foldIntoNext(repeated(scaledBeforeRelu(current), foldIntoPrevious)))
+}
+
+/** A product by positive numbers behind a Relu is one before it, where a convolution can take it in. */
+function scaledBeforeRelu(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  const values: Value[] = []
+  for (const node of graph.nodes) {
+    const relu = node.op === 'Mul' ? index.soleMaker(affineOperand(index, node) ?? '', node) : undefined
+    if (relu?.op !== 'Relu' && relu?.op !== 'LeakyRelu') continue
+    const linear = index.soleMaker(relu.inputs[0]!, relu)
+    const affine = linear && isFoldable(index, linear) ? affineOf(index, node, linear.op === 'Conv' ? 1 : index.shape(relu.inputs[0]!).length - 1) : null
+    if (!affine?.factor.every((factor) => factor > 0)) continue
+    const [value, between] = [relu.outputs[0]!, `${node.outputs[0]!}.scaled`]
+    values.push({ name: between, type: 'float32', shape: index.shape(value) })
+    replaced.set(relu, [changed(node, { inputs: node.inputs.map((input) => (input === value ? relu.inputs[0]! : input)), outputs: [between] })])
+    replaced.set(node, [changed(relu, { inputs: [between], outputs: node.outputs })])
+  }
+  return applyChanges(graph, { replaced, values })
 }
 
 function foldIntoPrevious(graph: Graph): Graph {

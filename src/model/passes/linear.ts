@@ -30,17 +30,17 @@ export function foldMatrices(graph: Graph): Graph {
     const before = isMatrix(index, node) ? matrixBefore(index, node) : null
     if (!before || replaced.has(before) || !isWorthIt(index, before, node)) continue
     const folded = product(matrixOf(index, before), matrixOf(index, node))
-    const [name, output] = [node.name, node.outputs[0]!]
-    const [weights, bias, result] = [`${name}.folded`, `${name}.folded bias`, `${output}.folded`]
-    const isConv = before.op === 'Conv'
-    const batch = index.shape(before.inputs[0]!)[0]!
+    const { name } = node
+    const isConv = node.op === 'Conv'
+    const [weights, bias, vector, sizes] = ['weights', 'bias', 'vector', 'sizes'].map((what) => `${name}.folded ${what}`) as [string, string, string, string]
+    const shape = [index.shape(before.inputs[0]!)[0]!, folded.inputs, ...(isConv ? [1, 1] : [])]
     constants.set(weights, floatConstant([folded.outputs, folded.inputs, ...(isConv ? [1, 1] : [])], folded.weights))
     constants.set(bias, floatConstant([folded.outputs], folded.bias))
-    constants.set(`${name}.sizes`, int64Constant([index.shape(output).length], index.shape(output)))
-    values.push({ name: result, type: 'float32', shape: [batch, folded.outputs, ...(isConv ? [1, 1] : [])] })
+    constants.set(sizes, int64Constant([shape.length], shape))
+    values.push({ name: vector, type: 'float32', shape })
     replaced.set(node, [
-      { name, op: isConv ? 'Conv' : 'Gemm', domain: '', attributes: isConv ? {} : { transB: { kind: 'int', value: 1 } }, inputs: [before.inputs[0]!, weights, bias], outputs: [result] },
-      { name: `${name} sizes`, op: 'Reshape', domain: '', attributes: {}, inputs: [result, `${name}.sizes`], outputs: [output] },
+      { name: vector, op: 'Reshape', domain: '', attributes: {}, inputs: [before.inputs[0]!, sizes], outputs: [vector] },
+      { name, op: isConv ? 'Conv' : 'Gemm', domain: '', attributes: isConv ? {} : { transB: { kind: 'int', value: 1 } }, inputs: [vector, weights, bias], outputs: node.outputs },
     ])
   }
   return applyChanges(graph, { replaced, constants, values })

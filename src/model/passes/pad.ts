@@ -1,17 +1,24 @@
-/** A Pad with zeros in front of a convolution, or of an average that counts padding, becomes that node's own pads. */
+/**
+ * A Pad with zeros in front of a convolution, or of an average that counts padding, becomes that node's own pads; and in
+ * front of a maximum, where it pads with minus infinity, or with zeros around what is never negative.
+ */
 import type { Graph, Node } from '../graph.js'
+import { activationOf } from '../operators/elementwise.js'
 import { resolvePad } from '../shapes/movement.js'
 import { resolveWindow } from '../shapes/window.js'
+import { affineOf, affineOperand } from './affine.js'
+import { unlessUnsupported } from './attempt.js'
 import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 export function fusePads(graph: Graph): Graph {
   const index = new GraphIndex(graph)
   const replaced = new Map<Node, readonly Node[]>()
   for (const node of graph.nodes) {
-    const pad = node.op === 'Conv' || node.op === 'AveragePool' ? index.maker(node.inputs[0]!) : undefined
-    const amounts = pad?.op === 'Pad' ? spatialPads(index, pad) : null
-    if (!pad || !amounts || replaced.has(pad)) continue
+    const pad = ['Conv', 'AveragePool', 'MaxPool'].includes(node.op) ? index.maker(node.inputs[0]!) : undefined
+    const amounts = pad?.op === 'Pad' ? spatialPads(index, pad, (value) => isNeutral(index, node, pad, value)) : null
+    if (!pad || !amounts) continue
     const own = ownPads(index, node)
+    if (node.op === 'MaxPool' && !reachesInput(index, node, own.map((p, i) => p + amounts[i]!))) continue
     // An average over padding of its own that does not count cannot take in zeros that do.
     if (node.op === 'AveragePool' && (own.some((p) => p > 0) || index.view(node).int('ceil_mode', 0) === 1)) continue
     const pads = own.map((p, i) => p + amounts[i]!)
@@ -26,13 +33,37 @@ export function fusePads(graph: Graph): Graph {
   return applyChanges(graph, { replaced })
 }
 
-/** [top, left, bottom, right] of a Pad that adds zeros to H and W only; null for any other. */
-function spatialPads(index: GraphIndex, pad: Node): readonly number[] | null {
+/** Whether a value around a map changes nothing in what a node makes of it. */
+function isNeutral(index: GraphIndex, node: Node, pad: Node, value: number | undefined): boolean {
+  if (node.op !== 'MaxPool') return value === 0
+  return value !== undefined && (value <= -3e38 || (value === 0 && isNonNegative(index, pad.inputs[0]!)))
+}
+
+/** Whether a value is never below zero, as far as its maker tells. */
+function isNonNegative(index: GraphIndex, value: string): boolean {
+  const maker = index.maker(value)
+  if (maker?.op === 'Relu' || maker?.op === 'Sigmoid' || maker?.op === 'HardSigmoid') return true
+  if (maker?.op === 'Clip') return (unlessUnsupported(() => activationOf(index.view(maker)))?.a ?? -1) >= 0
+  if (maker?.op === 'MaxPool' || maker?.op === 'Concat') return maker.inputs.every((input) => isNonNegative(index, input))
+  const affine = maker ? affineOf(index, maker, 1) : null
+  return affine !== null && [...affine.factor, ...affine.offset].every((number) => number >= 0) && isNonNegative(index, affineOperand(index, maker!)!)
+}
+
+/** Whether each window with these pads has a place inside the input, so that no maximum is that of padding alone. */
+function reachesInput(index: GraphIndex, node: Node, [top = 0, left = 0, bottom = 0, right = 0]: readonly number[]): boolean {
+  const { kernel: [kh, kw], dilations, strides } = resolveWindow(index.view(node), index.shape(node.inputs[0]!).slice(2) as [number, number])
+  const isDense = dilations.every((dilation) => dilation === 1)
+  const isExact = index.view(node).int('ceil_mode', 0) === 0 || strides.every((stride) => stride === 1)
+  return isDense && isExact && top < kh && bottom < kh && left < kw && right < kw
+}
+
+/** [top, left, bottom, right] of a Pad of H and W only, with a value that is neutral; null for any other. */
+function spatialPads(index: GraphIndex, pad: Node, isNeutralValue: (value: number | undefined) => boolean): readonly number[] | null {
   const view = index.view(pad)
   if (view.text('mode', 'constant') !== 'constant' || view.shape(0).length !== 4) return null
   const value = view.optional(2) ? index.scalar(pad.inputs[2]) : view.float('value', 0)
   const areConstant = !view.optional(1) || view.input(1).constant !== null
-  if (value !== 0 || !areConstant || (view.optional(3) && !view.input(3).constant)) return null
+  if (!isNeutralValue(value) || !areConstant || (view.optional(3) && !view.input(3).constant)) return null
   const { before, after } = resolvePad(view)
   const isSpatial = [before[0], before[1], after[0], after[1]].every((p) => p === 0) && [...before, ...after].every((p) => p >= 0)
   return isSpatial ? [before[2]!, before[3]!, after[2]!, after[3]!] : null

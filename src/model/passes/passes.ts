@@ -14,7 +14,7 @@ import { mergeParallel } from './parallel.js'
 import { recognizePatterns } from './patterns.js'
 import { commutePools } from './pool.js'
 import { fuseResiduals } from './residual.js'
-import { recognizeShuffles } from './shuffle.js'
+import { joinShuffles, recognizeShuffles } from './shuffle.js'
 import { simplify } from './simplify.js'
 import { sinkTransposes } from './transpose.js'
 
@@ -22,7 +22,7 @@ export const passes: readonly { readonly name: string; readonly run: (graph: Gra
   { name: 'simplify', run: simplify },
   // What exporters write in a way of their own, in one way.
   { name: 'shuffle', run: recognizeShuffles },
-  { name: 'transpose', run: (graph) => simplify(sinkTransposes(graph)) },
+  { name: 'transpose', run: (graph) => joinShuffles(simplify(sinkTransposes(graph))) },
   { name: 'clip', run: mergeClips },
   { name: 'mean', run: recognizeMeans },
   { name: 'patterns', run: recognizePatterns },

@@ -1,42 +1,61 @@
 /**
- * Reshape, Transpose, Reshape that swap channel groups become one ChannelShuffle, with the Concat before it and the
- * Split or Slices after it: one step that moves every channel once.
+ * Reshape, Transpose, Reshape that swap channel groups become one ChannelShuffle, in either order of a picture's axes,
+ * with the Concat before it and the Split or Slices after it: one step that moves every channel once.
  */
-import type { Graph, Node } from '../graph.js'
+import type { Graph, Node, Value } from '../graph.js'
 import { concatenated, permutation, resolveSlice, splitParts } from '../shapes/movement.js'
-import { applyChanges, GraphIndex } from './rewrite.js'
+import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 export function recognizeShuffles(graph: Graph): Graph {
   const index = new GraphIndex(graph)
   const replaced = new Map<Node, readonly Node[]>()
+  const values: Value[] = []
   for (const last of graph.nodes) {
-    const groups = last.op === 'Reshape' ? shuffledGroups(index, last) : null
-    if (groups === null) continue
-    const parts = partsOf(index, last.outputs[0]!)
-    for (const reader of parts.readers) replaced.set(reader, [])
-    replaced.set(last, [{
-      name: last.name, op: 'ChannelShuffle', domain: 'gapcam', attributes: { groups: { kind: 'int', value: groups.count } },
-      inputs: groups.sources, outputs: parts.names,
-    }])
+    const found = last.op === 'Reshape' ? shuffleBefore(index, last) : null
+    if (!found) continue
+    const { source, groups, isNhwc } = found
+    const [output = ''] = last.outputs
+    const [from, to] = isNhwc ? [`${output}.from`, `${output}.to`] : [source, output]
+    const shuffle: Node = { name: last.name, op: 'ChannelShuffle', domain: 'gapcam', attributes: { groups: { kind: 'int', value: groups } }, inputs: [from], outputs: [to] }
+    const [n = 1, h = 1, w = 1, c = 1] = index.shape(source)
+    if (isNhwc) for (const name of [from, to]) values.push({ name, type: 'float32', shape: [n, c, h, w] })
+    replaced.set(last, isNhwc ? [transpose(source, from, [0, 3, 1, 2]), shuffle, transpose(to, output, [0, 2, 3, 1])] : [shuffle])
   }
-  return applyChanges(graph, { replaced })
+  return applyChanges(graph, { replaced, values })
 }
 
-/** What a shuffle that ends in `last` mixes: the inputs of a Concat, or one value; null where it is none. */
-function shuffledGroups(index: GraphIndex, last: Node): { sources: readonly string[]; count: number } | null {
-  const transpose = index.soleMaker(last.inputs[0]!, last)
-  if (transpose?.op !== 'Transpose') return null
-  const first = index.soleMaker(transpose.inputs[0]!, transpose)
+const transpose = (from: string, to: string, perm: readonly number[]): Node =>
+  ({ name: `${from} to ${to}`, op: 'Transpose', domain: '', attributes: { perm: { kind: 'ints', value: perm } }, inputs: [from], outputs: [to] })
+
+/** What a shuffle that ends in `last` mixes, in how many groups; null where it is none. */
+function shuffleBefore(index: GraphIndex, last: Node): { source: string; groups: number; isNhwc: boolean } | null {
+  const transposed = index.soleMaker(last.inputs[0]!, last)
+  if (transposed?.op !== 'Transpose') return null
+  const first = index.soleMaker(transposed.inputs[0]!, transposed)
   if (first?.op !== 'Reshape') return null
   const source = first.inputs[0]!
-  const [n, c, h, w] = index.shape(source)
-  const split = index.shape(transpose.inputs[0]!)
-  const isShuffle = index.shape(source).length === 4 && split.length === 5 && split[0] === n && split[1]! * split[2]! === c && split[3] === h && split[4] === w
-  if (!isShuffle || permutation(index.view(transpose)).join() !== '0,2,1,3,4') return null
-  if (index.shape(last.outputs[0]!).join() !== index.shape(source).join()) return null
-  const concat = index.soleMaker(source, first)
-  const isConcat = concat?.op === 'Concat' && concatenated(index.view(concat)).axis === 1 && concat.inputs.every((input) => !index.constant(input))
-  return { sources: isConcat ? concat.inputs : [source], count: split[1]! }
+  const [shape, split, order] = [index.shape(source), index.shape(transposed.inputs[0]!), permutation(index.view(transposed)).join()]
+  if (shape.length !== 4 || split.length !== 5 || index.shape(last.outputs[0]!).join() !== shape.join()) return null
+  // The channels apart as [groups, channels of one], at their place among the axes.
+  const isSplitAt = (axis: number): boolean =>
+    [...split.slice(0, axis), split[axis]! * split[axis + 1]!, ...split.slice(axis + 2)].join() === shape.join()
+  if (order === '0,2,1,3,4' && isSplitAt(1)) return { source, groups: split[1]!, isNhwc: false }
+  return order === '0,1,2,4,3' && isSplitAt(3) ? { source, groups: split[3]!, isNhwc: true } : null
+}
+
+/** Gives each ChannelShuffle the Concat that makes its input, and the parts that its result is cut into. */
+export function joinShuffles(graph: Graph): Graph {
+  const index = new GraphIndex(graph)
+  const replaced = new Map<Node, readonly Node[]>()
+  for (const node of graph.nodes) {
+    if (node.op !== 'ChannelShuffle') continue
+    const concat = index.soleMaker(node.inputs[0]!, node)
+    const isJoined = concat?.op === 'Concat' && concatenated(index.view(concat)).axis === 1 && concat.inputs.every((input) => !index.constant(input))
+    const { names, readers } = partsOf(index, node.outputs[0]!)
+    for (const reader of readers) replaced.set(reader, [])
+    replaced.set(node, [changed(node, { inputs: isJoined ? concat.inputs : node.inputs, outputs: names })])
+  }
+  return applyChanges(graph, { replaced })
 }
 
 /** The values that one Split, or Slices side by side, cut the channels of `value` into; else the value itself. */
