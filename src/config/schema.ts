@@ -43,7 +43,7 @@ export const configSchema = z.strictObject({
   model: z.string().default('').describe('ONNX file; default the model that comes with gapcam'),
   labels: z.string().optional().describe('label file; default the one beside the model'),
   engine: z.enum(['auto', 'native', 'onnxruntime']).default('auto').describe('executor of the model'),
-  threads: threads.default('auto').describe('threads that compute'),
+  threads: threads.default('auto').describe('threads that compute; auto is one for each core of the fastest kind within the affinity mask and the cgroup\'s quota, less one where four or more are all alike, and at most 8'),
   inputSize: inputSize.optional().describe('input of the network, 160 or HEIGHTxWIDTH, where the model allows it'),
   resize: z.enum(['cover', 'stretch', 'contain']).optional().describe('how a frame becomes the input; default the manifest says'),
   topK: z.int().min(1).max(100).default(5).describe('labels in results'),
