@@ -48,6 +48,7 @@ struct Answer {
   std::vector<double> values, magnitudes;
 };
 std::vector<Answer> Solve(const Case& c);
+std::vector<Answer> SolveChain(const Case& c);
 
 // One element-wise function in double precision.
 double Apply(gapcam::Elementwise op, double a, double b, double x);
