@@ -37,7 +37,7 @@ def to_litert(model, folder):
     graph, _ = onnxsim.simplify(onnx.load(model))
     give_pools_explicit_padding(graph.graph)
     onnx.save(graph, folder / "source.onnx")
-    onnx2tf.convert(input_onnx_file_path=str(folder / "source.onnx"), output_folder_path=str(folder / "tf"), non_verbose=True)
+    onnx2tf.convert(input_onnx_file_path=str(folder / "source.onnx"), output_folder_path=str(folder / "tf"), output_signaturedefs=True, non_verbose=True)
     shutil.move(folder / "tf" / "source_float32.tflite", folder / "model.tflite")
     shutil.rmtree(folder / "tf")
 

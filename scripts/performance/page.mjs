@@ -57,7 +57,8 @@ function peers(parts) {
   if (!parts.peers) return ''
   const { models, missing } = parts.peers.data
   const tables = [...new Set(models.map(({ threads }) => threads))].map((threads) => `### ${threads} ${threads === 1 ? 'thread' : 'threads'}\n\n${peerTable(models.filter((row) => row.threads === threads))}`)
-  const without = Object.entries(missing).map(([peer, why]) => `- ${names[peer]}: ${why}`)
+  const failed = models.flatMap(({ model, threads, peers: results }) => Object.entries(results).filter(([peer, { error }]) => error && !missing[peer]).map(([peer, { error }]) => `- ${names[peer]}, ${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${error}`))
+  const without = [...Object.entries(missing).map(([peer, why]) => `- ${names[peer]}: ${why}`), ...failed]
   return `## Other runtimes
 
 Measured: least milliseconds of an inference, the median in brackets, and the share of a core's FMA peak (2 multiply-adds

@@ -22,7 +22,7 @@ function row(what, measured, { atLeast, atMost, unit = '', digits = 2, kind = 'm
   const wanted = atLeast ?? atMost
   const isMet = isMissing ? null : atLeast !== undefined ? measured >= atLeast : measured <= atMost
   // A share of what is wanted, or the difference where that would mean nothing.
-  const missedBy = wanted > 0 ? `${(Math.abs(measured / wanted - 1) * 100).toFixed(0)} %` : `${Math.abs(measured - wanted).toFixed(digits)}${unit}`
+  const missedBy = wanted > 0 ? `${(Math.abs(measured / wanted - 1) * 100).toFixed(1)} %` : `${Math.abs(measured - wanted).toFixed(1)}${unit}`
   return { what, wanted: `${atLeast !== undefined ? '≥' : '≤'} ${wanted}${unit}`, measured: isMissing ? null : `${measured.toFixed(digits)}${unit}`, isMet, missedBy: isMet === false ? missedBy : '', kind, note }
 }
 
