@@ -5,8 +5,8 @@
 //
 // One block passes through expansion and window before the next one begins, so that both find it in the first level.
 //
-// The work is divided into bands of rows, each of which computes the rows at its seams once more. Where several threads
-// share a small picture that would cost too much: then they divide the blocks, and project in a phase of its own.
+// The work is divided into bands of rows, each of which computes the rows at its seams once more. Where that would cost
+// too much, as when many threads share a small picture, they divide the blocks, and project in a phase of its own.
 namespace gapcam {
 namespace {
 
@@ -45,9 +45,13 @@ class Chain final : public Op, public Placed {
   }
 
   uint64_t Flops() const override {
-    const uint64_t in = uint64_t{s.batch} * s.height * s.width, out = uint64_t{s.batch} * s.out_height * s.out_width;
+    const uint64_t out = uint64_t{s.batch} * s.out_height * s.out_width;
     const uint64_t of_window = window.is_max ? 0 : 2 * out * s.channels * window.kernel_h * window.kernel_w;
-    return of_window + (has_expand ? 2 * in * expand.depth * s.channels : 0) + (has_project ? 2 * out * s.channels * features : 0);
+    return of_window + ExpandFlops() + (has_project ? 2 * out * s.channels * features : 0);
+  }
+  uint64_t ExpandFlops() const {
+    const uint64_t depth = has_expand ? uint64_t{expand_rows.s.channels} * expand_rows.p.kernel_h * expand_rows.p.kernel_w : 0;
+    return 2 * uint64_t{s.batch} * s.height * s.width * depth * s.channels;
   }
 
   void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const override {
@@ -188,20 +192,39 @@ class Chain final : public Op, public Placed {
   }
 };
 
+// How much of the chain's work is done twice where each band has `rows` rows of results.
+static double SeamCost(const Chain& op, uint32_t rows) {
+  const double once = rows * op.stride_h, share = op.has_expand ? static_cast<double>(op.ExpandFlops()) / op.Flops() : 0.1;
+  return rows >= op.s.out_height ? 0 : share * (op.Reach(rows) - once) / once;
+}
+
+// A unit for each thread, and several where seams are cheap, so that a thread that is held up leaves little to wait for.
+static void ChooseUnits(Chain* op, uint32_t threads, size_t cache_bytes) {
+  constexpr double kCheap = 0.02, kDear = 0.1;
+  const ConvShape& s = op->s;
+  uint32_t wanted = threads;
+  const auto rows_of = [&s](uint32_t bands) { return CeilDiv(s.out_height, bands); };
+  while (threads > 1 && wanted < 4 * threads && SeamCost(*op, rows_of(wanted + threads)) <= kCheap) wanted += threads;
+  // The results of all blocks must stay in a cache until they are projected.
+  const size_t results = static_cast<size_t>(op->blocks) * op->SharedFloats() * sizeof(float);
+  op->is_by_block = op->blocks > 1 && SeamCost(*op, rows_of(wanted)) > kDear && results <= cache_bytes;
+  if (op->is_by_block) wanted = op->blocks < 2 * threads ? 2 : 1;
+  op->band_rows = rows_of(Least(wanted, s.out_height));
+  op->bands = CeilDiv(s.out_height, op->band_rows);
+  // Pixels of a projection: the most units among those that leave the threads equally busy.
+  const uint32_t tiles = CeilDiv(s.out_height * s.out_width, kTileRows);
+  uint32_t best = UINT32_MAX;
+  for (uint32_t units = threads; units <= 4 * threads; ++units) {
+    const uint32_t chunk = CeilDiv(tiles, units), busy = CeilDiv(CeilDiv(tiles, chunk), threads) * chunk;
+    if (busy <= best) best = busy, op->project_pixels = chunk * kTileRows;
+  }
+  op->project_units = CeilDiv(s.out_height * s.out_width, op->project_pixels);
+}
+
 // A strip is a whole band where that takes at most half of the second-level cache, so that weights are read once; else it
 // has rows enough to fill the product's tiles, and more while all blocks stay in a quarter.
-static void ChooseStrips(Chain* op, uint32_t threads, size_t cache_bytes) {
+static void ChooseStrips(Chain* op, size_t cache_bytes) {
   const ConvShape& s = op->s;
-  op->ring_width = Most(op->pad_left + s.width, (s.out_width - 1) * op->window.stride_w + (op->window.kernel_w - 1) * op->window.dilation_w + 1);
-  // By blocks where all of the window's results stay in one cache; then bands only where there are few blocks.
-  const size_t results = static_cast<size_t>(op->blocks) * op->SharedFloats() * sizeof(float);
-  op->is_by_block = threads > 1 && op->blocks > 1 && results <= cache_bytes;
-  const uint32_t wanted = threads == 1 ? 1 : op->is_by_block ? CeilDiv(3 * threads, op->blocks) : 2 * threads;
-  op->band_rows = Least(s.out_height, Most(CeilDiv(s.out_height, wanted), 6));
-  op->bands = CeilDiv(s.out_height, op->band_rows);
-  const uint32_t tiles = CeilDiv(s.out_height * s.out_width, kTileRows);
-  op->project_pixels = CeilDiv(tiles, Least(tiles, 4 * threads)) * kTileRows;
-  op->project_units = CeilDiv(s.out_height * s.out_width, op->project_pixels);
   const size_t half = cache_bytes / sizeof(float) / 2;
   const auto fits = [op](uint32_t rows, uint32_t ring_blocks, size_t floats) {
     op->strip_rows = rows, op->ring_rows = op->Reach(rows), op->ring_blocks = ring_blocks;
@@ -241,8 +264,11 @@ static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** 
   op->window = {p.op == WindowOp::kMax, p.kernel_h, p.kernel_w, p.stride_w, p.dilation_w, op->s.out_width, nullptr, nullptr,
                 MakeActivation(p.activation, p.a, p.b), nullptr};
   op->window.row = ChooseWindowRow(op->window);
-  ChooseStrips(op, step.threads, step.cache_bytes);
   op->project_act = MakeActivation(p.project_activation, p.project_a, p.project_b);
+  if (expand) op->expand_rows.SetUp(e, source);
+  op->ring_width = Most(op->pad_left + op->s.width, (op->s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1);
+  ChooseUnits(op, step.threads, step.cache_bytes);
+  ChooseStrips(op, step.cache_bytes);
   if (op->is_by_block && project) {
     op->shared = static_cast<float*>(memory.Allocate(op->s.batch * op->blocks * op->SharedFloats() * sizeof(float)));
     if (!op->shared) return GAPCAM_NO_MEMORY;
@@ -255,7 +281,6 @@ static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** 
   }
   if (expand) {
     op->expand_act = MakeActivation(p.expand_activation, p.expand_a, p.expand_b);
-    op->expand_rows.SetUp(e, source);
     has_memory = has_memory && PackConvWeights(op->expand_rows, DataOf(expand), DataOf(InputAt(step, 4)), memory, &op->expand);
   }
   if (project) has_memory = has_memory && MakeGemmWeights(DataOf(project), 1, middle, middle, op->features, DataOf(InputAt(step, 6)), memory, &op->project);
