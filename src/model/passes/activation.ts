@@ -12,7 +12,7 @@ const fusible = new Set<Activation['activation']>([
 ])
 
 export function fuseActivations(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   for (const node of graph.nodes) {
     const [output] = node.outputs

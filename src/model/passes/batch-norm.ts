@@ -17,7 +17,7 @@ export function foldBatchNorms(graph: Graph): Graph {
 
 /** A product by positive numbers behind a Relu is one before it, where a convolution can take it in. */
 function scaledBeforeRelu(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const values: Value[] = []
   for (const node of graph.nodes) {
@@ -35,7 +35,7 @@ function scaledBeforeRelu(graph: Graph): Graph {
 }
 
 function foldIntoPrevious(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map<string, Constant>()
   for (const node of graph.nodes) {
@@ -97,7 +97,7 @@ function scaledBias(index: GraphIndex, linear: Node, { factor, offset }: Affine)
 
 /** An affine map whose only readers are convolutions that can take it in. */
 function foldIntoNext(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map<string, Constant>()
   for (const node of graph.nodes) {

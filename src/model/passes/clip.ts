@@ -13,7 +13,7 @@ interface Bounds {
 }
 
 export function mergeClips(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map<string, Constant>()
   for (const node of graph.nodes) {

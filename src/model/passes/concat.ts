@@ -20,7 +20,7 @@ export function hoistAboveConcat(graph: Graph): Graph {
 /** Inputs that are a Concat along the same axis for this one alone become its own inputs. */
 function flattened(graph: Graph): Graph {
   return repeated(graph, (current) => {
-    const index = new GraphIndex(current)
+    const index = GraphIndex.of(current)
     const replaced = new Map<Node, readonly Node[]>()
     for (const node of current.nodes) {
       if (node.op !== 'Concat') continue
@@ -37,7 +37,7 @@ function flattened(graph: Graph): Graph {
 const axisOf = (index: GraphIndex, concat: Node): number => concatenated(index.view(concat)).axis
 
 function hoistOnce(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map<string, Constant>()
   const values: Value[] = []

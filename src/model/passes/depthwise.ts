@@ -7,7 +7,7 @@ import { affineOf, affineOperand, composed, type Affine } from './affine.js'
 import { applyChanges, GraphIndex } from './rewrite.js'
 
 export function convolveNorms(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map<string, Constant>()
   for (const node of graph.nodes) {

@@ -9,7 +9,7 @@ import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 /** Conv (1×1, stride 1, no padding) → GAP becomes GAP → Conv. */
 export function commuteGap(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const values: Value[] = []
   for (const gap of graph.nodes) {
@@ -41,7 +41,7 @@ export function fuseGap(graph: Graph): Graph {
 }
 
 function fuseEach(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   for (const gap of graph.nodes) {
     if (gap.op !== 'GlobalAveragePool') continue
@@ -57,7 +57,7 @@ function fuseEach(graph: Graph): Graph {
 
 /** Concat of convolutions' results → GAP becomes a GAP of each, and a Concat of the means. */
 function splitGaps(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const values: Value[] = []
   for (const gap of graph.nodes) {

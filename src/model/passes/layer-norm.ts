@@ -16,7 +16,7 @@ export function recognizeLayerNorms(graph: Graph): Graph {
 
 /** (x - mean x) / √(mean (x - mean x)² + ε), in whatever form the square and the quotient are written. */
 function spelledOut(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   for (const node of graph.nodes) {
     const found = node.op === 'Div' ? unlessUnsupported(() => normOf(index, node)) : null
@@ -67,7 +67,7 @@ function centre(index: GraphIndex, value: string): { x: string; axis: number } |
 
 /** Scale and bias apart: along the channels of a picture, or along the last axis. */
 function withoutAffine(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map(graph.constants)
   const values: Value[] = []

@@ -22,7 +22,7 @@ interface Matrix {
 }
 
 export function foldMatrices(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map<string, Constant>()
   const values: Value[] = []

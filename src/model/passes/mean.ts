@@ -13,7 +13,7 @@ import { applyChanges, GraphIndex } from './rewrite.js'
 type Recognizer = (index: GraphIndex, node: Node) => string | null
 
 export function recognizeMeans(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const values: Value[] = []
   const constants = new Map<string, Constant>()

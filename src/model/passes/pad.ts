@@ -11,7 +11,7 @@ import { unlessUnsupported } from './attempt.js'
 import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 export function fusePads(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   for (const node of graph.nodes) {
     const pad = ['Conv', 'AveragePool', 'MaxPool'].includes(node.op) ? index.maker(node.inputs[0]!) : undefined

@@ -25,7 +25,7 @@ interface Branch {
 }
 
 function mergeOnce(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map<string, Constant>()
   for (const sum of graph.nodes) {

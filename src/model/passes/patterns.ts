@@ -17,7 +17,7 @@ export function recognizePatterns(graph: Graph): Graph {
 type Recognizer = (index: GraphIndex, node: Node) => Node | null
 
 function rewriteEach(graph: Graph, recognize: Recognizer): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   for (const node of graph.nodes) {
     const found = node.domain === '' ? recognize(index, node) : null

@@ -9,7 +9,7 @@ import { isPointwise } from './gap.js'
 import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 export function commutePools(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const values: Value[] = []
   for (const second of graph.nodes) {

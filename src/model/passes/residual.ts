@@ -4,7 +4,7 @@ import { isFoldable } from './batch-norm.js'
 import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 export function fuseResiduals(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const position = new Map(graph.nodes.map((node, i) => [node, i]))
   const replaced = new Map<Node, readonly Node[]>()
   for (const add of graph.nodes) {

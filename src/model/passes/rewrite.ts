@@ -3,20 +3,33 @@ import { withoutDeadNodes } from '../prepare.js'
 import type { Attribute, Constant, Graph, Node, Value } from '../graph.js'
 import { NodeView, type Operand } from '../view.js'
 
-/** Lookups of one graph; made anew by every pass. */
+/** Lookups of one graph. */
 export class GraphIndex {
   readonly graph: Graph
   readonly #makers = new Map<string, Node>()
   readonly #readers = new Map<string, Node[]>()
   readonly #outputs: ReadonlySet<string>
+  static readonly #known = new WeakMap<Graph, GraphIndex>()
 
-  constructor(graph: Graph) {
+  private constructor(graph: Graph) {
     this.graph = graph
     this.#outputs = new Set(graph.outputs.map(({ name }) => name))
     for (const node of graph.nodes) {
       for (const output of node.outputs) this.#makers.set(output, node)
-      for (const input of new Set(node.inputs)) this.#readers.set(input, [...(this.#readers.get(input) ?? []), node])
+      node.inputs.forEach((input, i) => {
+        if (i > 0 && node.inputs.indexOf(input) < i) return
+        const readers = this.#readers.get(input)
+        if (readers) readers.push(node)
+        else this.#readers.set(input, [node])
+      })
     }
+  }
+
+  /** The index of a graph, made once: a pass that changes nothing hands the same graph on to the next. */
+  static of(graph: Graph): GraphIndex {
+    const known = GraphIndex.#known.get(graph) ?? new GraphIndex(graph)
+    GraphIndex.#known.set(graph, known)
+    return known
   }
 
   maker(value: string): Node | undefined {

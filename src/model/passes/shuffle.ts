@@ -7,7 +7,7 @@ import { concatenated, permutation, resolveSlice, splitParts } from '../shapes/m
 import { applyChanges, changed, GraphIndex } from './rewrite.js'
 
 export function recognizeShuffles(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const values: Value[] = []
   for (const last of graph.nodes) {
@@ -45,7 +45,7 @@ function shuffleBefore(index: GraphIndex, last: Node): { source: string; groups:
 
 /** Gives each ChannelShuffle the Concat that makes its input, and the parts that its result is cut into. */
 export function joinShuffles(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   for (const node of graph.nodes) {
     if (node.op !== 'ChannelShuffle') continue

@@ -5,7 +5,7 @@ import { unlessUnsupported } from './attempt.js'
 import { applyChanges, GraphIndex } from './rewrite.js'
 
 export function simplify(graph: Graph): Graph {
-  const index = new GraphIndex(graph)
+  const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const renamed = new Map<string, string>()
   for (const node of graph.nodes) {

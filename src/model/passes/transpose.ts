@@ -48,7 +48,7 @@ class Walk {
   readonly #renamed = new Map<string, string>()
 
   constructor(graph: Graph) {
-    this.#index = new GraphIndex(graph)
+    this.#index = GraphIndex.of(graph)
     this.#constants = new Map(graph.constants)
     this.#values = new Map(graph.values)
     for (const { name, shape } of graph.inputs) if (isNhwcPicture(shape)) this.#addTransposedInput(name)
