@@ -140,15 +140,19 @@ function weightsBehind(index: GraphIndex, linear: Node, { factor, offset }: Affi
   const run = elementCount(weights.shape.slice(2))
   const channels = weights.shape[byOutput ? 1 : 0]!
   const perGroup = outputs / (linear.op === 'Conv' ? index.view(linear).int('group', 1) : 1)
+  const step = byOutput ? run : outputs
   for (let n = 0; n < outputs; n++) {
     const first = linear.op === 'Conv' ? Math.floor(n / perGroup) * channels : 0
-    for (let c = 0; c < channels; c++) {
-      const at = byOutput ? (n * channels + c) * run : c * outputs + n
+    let sum = shift[n]!
+    for (let c = 0, at = byOutput ? n * channels * run : n; c < channels; c++, at += step) {
+      const f = factor[first + c]!
+      const o = offset[first + c]!
       for (let i = at; i < at + run; i++) {
-        result[i] = values[i]! * factor[first + c]!
-        shift[n]! += values[i]! * offset[first + c]!
+        result[i] = values[i]! * f
+        sum += values[i]! * o
       }
     }
+    shift[n] = sum
   }
   return { weights: floatConstant(weights.shape, result), bias: floatConstant([outputs], Float32Array.from(shift)) }
 }

@@ -70,7 +70,8 @@ function fits(inner: Branch, outer: Branch): boolean {
 function mergedWeights(outer: Branch, inner: Branch, outerSign: number, innerSign: number): Constant {
   const [features = 0, perGroup = 0, kh = 0, kw = 0] = outer.weights.shape
   const [, innerPerGroup = 0, ih = 0, iw = 0] = inner.weights.shape
-  const result = floatsOf(outer.weights).map((value) => outerSign * value)
+  const result = floatsOf(outer.weights).slice()
+  if (outerSign < 0) for (let i = 0; i < result.length; i++) result[i] = -result[i]!
   const values = floatsOf(inner.weights)
   const [top, left] = [outer.window.pads[0] - inner.window.pads[0], outer.window.pads[1] - inner.window.pads[1]]
   const [outerFeatures, innerFeatures] = [features / outer.groups, features / inner.groups]

@@ -206,9 +206,18 @@ function transposedConstant(constant: Constant): Constant {
   return floatConstant([n, c, h, w], moved)
 }
 
+/** Rows and columns that are moved together, so that both sides stay in the first-level cache. */
+const tile = 32
+
 /** [rows, columns] as [columns, rows]. */
 export function transposedMatrix(values: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(values.length)
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = values[i * columns + j]!
+  for (let i0 = 0; i0 < rows; i0 += tile) {
+    const iEnd = Math.min(i0 + tile, rows)
+    for (let j0 = 0; j0 < columns; j0 += tile) {
+      const jEnd = Math.min(j0 + tile, columns)
+      for (let i = i0; i < iEnd; i++) for (let j = j0; j < jEnd; j++) result[j * rows + i] = values[i * columns + j]!
+    }
+  }
   return result
 }

@@ -3,9 +3,6 @@
  * stay right is the parity tests' work; here the nodes that are left are named.
  */
 import { describe, expect, it } from 'vitest'
-import type { Graph } from '../../../src/model/graph.js'
-import { floatsOf } from '../../../src/model/graph.js'
-import { parseModel } from '../../../src/model/onnx.js'
 import { fuseActivations } from '../../../src/model/passes/activation.js'
 import { foldBatchNorms } from '../../../src/model/passes/batch-norm.js'
 import { commuteGap, fuseGap } from '../../../src/model/passes/gap.js'
@@ -15,23 +12,8 @@ import { recognizePatterns } from '../../../src/model/passes/patterns.js'
 import { fuseResiduals } from '../../../src/model/passes/residual.js'
 import { recognizeShuffles } from '../../../src/model/passes/shuffle.js'
 import { simplify } from '../../../src/model/passes/simplify.js'
-import { prepareGraph } from '../../../src/model/prepare.js'
-import { buildModel, floats, int64, type NodeSpec, type Weight } from '../../onnx-builder.js'
-
-const image = [1, 2, 6, 6]
-const pointwise: Weight = floats([2, 2, 1, 1], [1, 2, 3, 4])
-
-/** The prepared graph of a chain or net of nodes from `input` to `y`. */
-function graphOf(nodes: readonly NodeSpec[], weights: Readonly<Record<string, Weight>> = {}, outputs: readonly string[] = ['y']): Graph {
-  const spec = { nodes, weights, inputs: { input: image }, outputs: Object.fromEntries(outputs.map((name) => [name, null])) }
-  const prepared = prepareGraph(parseModel(buildModel(spec)).graph)
-  expect(prepared.unsupported).toEqual([])
-  return prepared.graph
-}
-
-const node = (op: string, inputs: string, output: string, attributes: NonNullable<NodeSpec['attributes']> = {}): NodeSpec => ({ op, inputs: inputs.split(' '), outputs: output.split(' '), attributes })
-const ops = (graph: Graph): string => graph.nodes.map(({ op }) => op).join(' ')
-const constant = (graph: Graph, name: string): number[] => [...floatsOf(graph.constants.get(name)!)]
+import { floats, int64, type NodeSpec } from '../../onnx-builder.js'
+import { constant, graphOf, node, ops, pointwise } from './graphs.js'
 
 describe('simplify', () => {
   it('removes what changes nothing, in chains too', () => {
