@@ -62,7 +62,7 @@ function writeReport(report: ModelReport): void {
     ['file', report.file], ['sha256', report.sha256], ['producer', report.producer], ['opset', String(report.opset)],
     ...report.inputs.map((input) => ['input', port(input)]), ...report.outputs.map((output) => ['output', port(output)]),
     ['parameters', report.parameters.toLocaleString('en')], ['multiply-adds', report.macs?.toLocaleString('en') ?? 'unknown'],
-    ['native engine', report.native ? `yes, ${report.steps} steps` : 'no'],
+    ['native engine', report.native ? `yes, ${report.steps} steps: ${Object.entries(report.stepKinds ?? {}).map(([kind, count]) => `${kind} ${count}`).join(', ')}` : 'no'],
     ...(report.native ? [['arena', `${megabytes(report.arenaBytes)}, lower bound ${megabytes(report.arenaLowerBoundBytes)}`]] : []),
     ['head', headSentence(head)],
     ['operators', Object.entries(report.operators).map(([op, count]) => `${op} ${count}`).join(', ')],

@@ -4,6 +4,7 @@ import { compilePlan, type Compiled } from './compile.js'
 import { groupedNames } from './depth-first.js'
 import type { Graph, Node } from './graph.js'
 import type { LoadedModel } from './onnx.js'
+import type { PlanStep } from './plan.js'
 import { prepareGraph, type PreparedGraph } from './prepare.js'
 import type { InputSize } from '../tensor.js'
 
@@ -36,6 +37,8 @@ export interface ModelReport {
   readonly macs: number | null
   readonly native: boolean
   readonly steps: number | null
+  /** How many steps of each kind; with the function where a kind has several. */
+  readonly stepKinds: Readonly<Record<string, number>> | null
   readonly arenaBytes: number | null
   readonly arenaLowerBoundBytes: number | null
   readonly head: Head
@@ -54,7 +57,7 @@ export function reportModel(model: LoadedModel, inputSize: InputSize | undefined
     file: model.path, sha256: model.sha256, producer: model.producer, opset: graph.opset,
     inputs: graph.inputs.map(port), outputs: graph.outputs.map(({ name }) => port(graph.values.get(name) ?? { name })),
     operators: countOperators(model.graph), parameters: countParameters(graph), macs: macsOfGraph(graph), native: isNative,
-    steps: isNative ? compiled.plan.steps.length : null, arenaBytes: isNative ? compiled.plan.arenaBytes : null,
+    steps: isNative ? compiled.plan.steps.length : null, stepKinds: isNative ? counted(compiled.plan.steps.map(kindOf)) : null, arenaBytes: isNative ? compiled.plan.arenaBytes : null,
     arenaLowerBoundBytes: isNative ? compiled.lowerBoundBytes : null, head: headOf(graph), nodes: nodeReports(prepared, compiled, fused),
   }
 }
@@ -83,10 +86,22 @@ function shapeIn(graph: Graph, name: string | undefined): readonly number[] | nu
   return shape && shape.every((size): size is number => typeof size === 'number') ? shape : null
 }
 
-function countOperators(graph: Graph): Record<string, number> {
+const countOperators = (graph: Graph): Record<string, number> => counted(graph.nodes.map(({ op }) => op))
+
+/** How often each name is there, the most frequent first. */
+function counted(names: readonly string[]): Record<string, number> {
   const counts = new Map<string, number>()
-  for (const { op } of graph.nodes) counts.set(op, (counts.get(op) ?? 0) + 1)
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
   return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])))
+}
+
+/** A step's kind, with its function where the kind alone says little. */
+function kindOf(step: PlanStep): string {
+  switch (step.kind) {
+    case 'binary': case 'pool2d': case 'reduce': return `${step.kind} ${step.parameters.op}`
+    case 'elementwise': return `${step.kind} ${step.parameters.activation}`
+    default: return step.kind
+  }
 }
 
 /** Floating-point and quantised weights; shapes and other integers do not count. */

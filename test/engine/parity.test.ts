@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { loadAddon } from '../../src/addon.js'
 import { openModel, type Model } from '../../src/index.js'
 import type { OpenModelOptions } from '../../src/session.js'
+import { modernNetworks } from '../networks-modern.js'
 import { networks } from '../networks.js'
 import { writeModel } from '../onnx-builder.js'
 import { Random } from '../random.js'
@@ -14,7 +15,7 @@ import { projectRoot, sharedFolder } from '../shared.js'
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-parity-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const small = Object.entries(networks).map(([name, build]) => writeModel(join(folder, `${name}.onnx`), build()))
+const small = Object.entries({ ...networks, ...modernNetworks }).map(([name, build]) => writeModel(join(folder, `${name}.onnx`), build()))
 const shared = sharedFolder()
 const zoo = shared === null ? [] : readdirSync(join(shared, 'zoo')).filter((name) => name.endsWith('.onnx')).map((name) => join(shared, 'zoo', name))
 const trained = shared === null ? [] : [join(shared, 'models/mobilenet-v2.onnx'), join(shared, 'models/efficientnet-lite0.onnx')]
