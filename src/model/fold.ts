@@ -43,6 +43,8 @@ const unary = (f: (x: number, view: NodeView) => number): Evaluator => ([x = []]
 
 /** Reads `source` at the multi-index of each output element, by strides that are 0 along broadcast axes. */
 function broadcastTo(source: Numbers, shape: readonly number[], target: readonly number[]): Numbers {
+  if (source.length === elementCount(target)) return source
+  if (source.length === 1) return new Array<number>(elementCount(target)).fill(source[0]!)
   const own = stridesOf(shape)
   const strides = target.map((_, i) => { const j = i - target.length + shape.length; return j < 0 || shape[j] === 1 ? 0 : own[j]! })
   return walk(target, strides, 0).map((i) => source[i]!)
@@ -131,6 +133,24 @@ const reduceWith = (f: (values: Numbers) => number): Evaluator => ([x = []], vie
 
 const sum = (values: Numbers): number => values.reduce((a, b) => a + b, 0)
 
+/** Standardized weights are a batch norm of constants, by given statistics or (of training) by those of its own input. */
+const batchNorm: Evaluator = ([x = [], scale = [], bias = [], mean = [], variance = []], view) => {
+  const [n = 1, c = 1, ...rest] = view.shape(0)
+  const area = elementCount(rest)
+  const epsilon = view.float('epsilon', 1e-5)
+  const isTraining = view.int('training_mode', 0) === 1
+  const result = new Array<number>(x.length)
+  for (let channel = 0; channel < c; channel++) {
+    const places = Array.from({ length: n }, (_, i) => (i * c + channel) * area)
+    const total = (f: (value: number) => number): number => places.reduce((all, at) => { for (let i = at; i < at + area; i++) all += f(x[i]!); return all }, 0)
+    const centre = isTraining ? total((value) => value) / (n * area) : mean[channel]!
+    const spread = isTraining ? total((value) => (value - centre) ** 2) / (n * area) : variance[channel]!
+    const factor = scale[channel]! / Math.sqrt(spread + epsilon)
+    for (const at of places) for (let i = at; i < at + area; i++) result[i] = (x[i]! - centre) * factor + bias[channel]!
+  }
+  return [result]
+}
+
 const constantOfShape: Evaluator = (_, view, [output]) => {
   const value = view.node.attributes['value']
   return [new Array<number>(elementCount(output!.shape)).fill(value?.kind === 'tensor' ? numbersOf(value.value)[0]! : 0)]
@@ -201,7 +221,7 @@ const evaluators: ReadonlyMap<string, Evaluator> = new Map<string, Evaluator>([
   ['Tile', ([x = []], view, [output]) => [tile(x, view.shape(0), output!.shape)]],
   ['ReduceSum', reduceWith(sum)], ['ReduceMean', reduceWith((v) => sum(v) / v.length)], ['ReduceMax', reduceWith((v) => Math.max(...v))],
   ['ReduceMin', reduceWith((v) => Math.min(...v))], ['ReduceProd', reduceWith((v) => v.reduce((a, b) => a * b, 1))],
-  ['ConstantOfShape', constantOfShape], ['Range', range], ['Cast', cast], ['CastLike', cast], ['Where', where], ['NonZero', nonZero], ['ScatterND', scatterNd],
+  ['BatchNormalization', batchNorm], ['ConstantOfShape', constantOfShape], ['Range', range], ['Cast', cast], ['CastLike', cast], ['Where', where], ['NonZero', nonZero], ['ScatterND', scatterNd],
 ])
 
 function tile(x: Numbers, shape: readonly number[], target: readonly number[]): Numbers {

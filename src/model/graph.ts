@@ -100,12 +100,20 @@ export function floatsOf(constant: Constant): Float32Array {
   return new Float32Array(new Uint8Array(bytes).buffer, 0, length)
 }
 
-/** The elements of any small numeric constant as numbers (int64 beyond 2^53 loses precision, as shapes never do). */
+/** The elements of any numeric constant as numbers (int64 beyond 2^53 loses precision, as shapes never do). */
 export function numbersOf(constant: Constant): number[] {
   const { bytes, type } = constant
+  const length = elementCount(constant.shape)
+  const result = new Array<number>(length)
+  if (type === 'float32') {
+    const floats = floatsOf(constant)
+    for (let i = 0; i < length; i++) result[i] = floats[i]!
+    return result
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const size = elementBytes[type]
-  return Array.from({ length: elementCount(constant.shape) }, (_, i) => read(view, i * size, type))
+  for (let i = 0; i < length; i++) result[i] = read(view, i * size, type)
+  return result
 }
 
 function read(view: DataView, at: number, type: TensorType): number {

@@ -119,6 +119,21 @@ add('torch, opset 16 and below', 'layer norm spelled out', (g) => {
   return g.point(g.op('Add', g.op('Mul', normal, g.perChannel([5, 1, 1], 1)), g.perChannel([5, 1, 1], 0)), 4)
 }, ['conv2d 3x3 p1 relu', 'reduce mean', 'binary sub', 'reduce sumSquare', 'elementwise affine', 'elementwise sqrt', 'binary div', 'conv2d 1x1'])
 
+add('torch, group norm', 'an instance norm of reshaped groups', (g) => {
+  const groups = g.node('Reshape', [g.conv('input', 6), g.sizes(0, 3, -1)])
+  const normal = g.node('InstanceNormalization', [groups, g.constant(floats([3], [1, 1, 1])), g.constant(floats([3], [0, 0, 0]))])
+  const whole = g.node('Reshape', [normal, g.sizes(1, 6, 10, 10)])
+  return g.relu(g.op('Add', g.op('Mul', whole, g.perChannel([6, 1, 1], 1)), g.perChannel([6, 1, 1], 0)))
+}, ['conv2d 3x3 p1', 'copy', 'reduce mean', 'binary sub', 'reduce sumSquare', 'elementwise affine', 'elementwise sqrt', 'binary div', 'copy', 'conv2d 1x1 g6 relu'])
+
+add('timm NFNet', 'weights that are standardized in the graph', (g) => {
+  const weights = g.node('Reshape', [g.matrix(5, 54), g.sizes(1, 5, -1)])
+  const [ones, zeros] = [1, 0].map((value) => g.constant(floats([5], new Float32Array(5).fill(value)))) as [string, string]
+  g.nodes.push({ op: 'BatchNormalization', inputs: [weights, ones, zeros, zeros, ones], outputs: ['standard', 'mean', 'variance'], attributes: { epsilon: { float: 1e-5 }, training_mode: 1 } })
+  const again = g.node('BatchNormalization', ['standard', ones, zeros, g.node('ReduceMean', [weights], { axes: [0, 2], keepdims: 0 }), ones])
+  return g.node('Conv', ['input', g.node('Reshape', [again, g.sizes(5, 6, 3, 3)])], {}, 5)
+}, ['conv2d 3x3'])
+
 // Blocks.
 
 add('torchvision MobileNetV3', 'a squeeze-excite block', (g) => {

@@ -1,5 +1,6 @@
 /** Softmax and the norms: one axis, or all from an axis on, as [outer, length, inner]. */
 import { elementCount } from '../../tensor.js'
+import { floatsOf } from '../graph.js'
 import { softmaxSpan } from '../shapes/table.js'
 import { normalAxis, Unsupported } from '../view.js'
 import { nhwcAxis, noActivation, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
@@ -42,16 +43,30 @@ function lowerLrn(context: LowerContext): void {
 
 /** (x - mean) / √(variance + ε) · scale + bias over all axes from `axis` on, as steps that are there anyway. */
 function lowerLayerNormalization(context: LowerContext): void {
-  const { view } = context
-  normalize(context, 'plain', normalAxis(view.int('axis', -1), view.shape(0).length))
+  const factors = [1, 2].map((i) => (context.view.optional(i) ? context.input(i, 'plain') : null))
+  normalize(context, 'plain', normalAxis(context.view.int('axis', -1), context.view.shape(0).length), factors)
 }
 
 /** The same over the channels of a picture, which lie side by side in NHWC. */
 function lowerChannelNormalization(context: LowerContext): void {
-  normalize(context, 'nhwc', 3)
+  normalize(context, 'nhwc', 3, [1, 2].map((i) => (context.view.optional(i) ? context.input(i, 'plain') : null)))
 }
 
-function normalize(context: LowerContext, form: Form, axis: number): void {
+/** The same over the places of each channel; exporters write group norm as one over reshaped groups, with neutral factors. */
+function lowerInstanceNormalization(context: LowerContext): void {
+  const { view } = context
+  const perChannel = [view.shape(1)[0]!, ...view.shape(0).slice(2).map(() => 1)]
+  const factors = [1, 2].map((i) => {
+    const { constant } = view.input(i)
+    if (!constant) throw new Unsupported('its parameters are computed at run time')
+    const values = floatsOf(constant)
+    return values.every((value) => value === 2 - i) ? null : context.constant(perChannel, values)
+  })
+  normalize(context, 'plain', 2, factors)
+}
+
+/** `factors` are the scale and the bias, or null where there is none. */
+function normalize(context: LowerContext, form: Form, axis: number, factors: readonly (TensorId | null)[]): void {
   const { view } = context
   const x = context.input(0, form)
   const sizes = context.sizes(x)
@@ -69,15 +84,13 @@ function normalize(context: LowerContext, form: Form, axis: number): void {
   context.step('elementwise', [sum], [variance], { activation: 'affine', a: 1 / length, b: view.float('epsilon', 1e-5) })
   context.step('elementwise', [variance], [root], { activation: 'sqrt', a: 0, b: 0 })
   if (isTaken(2)) context.step('elementwise', [root], [context.output(2, form)], { activation: 'reciprocal', a: 0, b: 0 })
-  const factors = [1, 2].filter((i) => view.optional(i))
-  const target = (isLast: boolean): TensorId => (isLast ? context.output(0, form) : context.temporary(sizes))
-  let current = target(factors.length === 0)
-  context.step('binary', [centred, root], [current], { op: 'div', ...noActivation })
-  factors.forEach((i) => {
-    const next = target(i === factors.at(-1))
-    context.step('binary', [current, context.input(i, 'plain')], [next], { op: i === 1 ? 'mul' : 'add', ...noActivation })
-    current = next
-  })
+  const last = [{ op: 'div', operand: root } as const, { op: 'mul', operand: factors[0] ?? null } as const, { op: 'add', operand: factors[1] ?? null } as const]
+    .filter((act): act is typeof act & { operand: TensorId } => act.operand !== null)
+  last.reduce((current, { op, operand }, i) => {
+    const result = i === last.length - 1 ? context.output(0, form) : context.temporary(sizes)
+    context.step('binary', [current, operand], [result], { op, ...noActivation })
+    return result
+  }, centred)
 }
 
 export const normalizationOperators: readonly Operator[] = [
@@ -85,6 +98,7 @@ export const normalizationOperators: readonly Operator[] = [
   { op: 'LogSoftmax', limits: '', acceptsActivation: false, lower: softmax(1) },
   { op: 'LpNormalization', limits: '', acceptsActivation: false, lower: lowerLpNormalization },
   { op: 'LayerNormalization', limits: '', acceptsActivation: false, lower: lowerLayerNormalization },
+  { op: 'InstanceNormalization', limits: 'parameters constant', acceptsActivation: false, lower: lowerInstanceNormalization },
   { op: 'ChannelNormalization', limits: '', acceptsActivation: false, lower: lowerChannelNormalization },
   { op: 'LRN', limits: '2-D', acceptsActivation: false, lower: lowerLrn },
 ]
