@@ -1,5 +1,5 @@
 /**
- * What is done to every element behind a Concat of channels is done before it where a convolution there can take it in;
+ * What is done to every element behind a Concat of channels is done before it where convolutions there can take it in;
  * a Concat of Concats is one. Both save a walk over the joined map.
  */
 import { floatConstant, type Constant, type Graph, type Node, type Value } from '../graph.js'
@@ -47,7 +47,9 @@ function hoistOnce(graph: Graph): Graph {
     if (concat?.op !== 'Concat' || replaced.has(concat) || index.shape(value).length !== 4 || axisOf(index, concat) !== 1) continue
     const affine = affineOf(index, node, 1)
     if (!affine && !fusibleActivation(index, node, value)) continue
-    if (!concat.inputs.some((input) => isTaken(index, concat, input, affine !== null))) continue
+    const channels = (inputs: readonly string[]): number => inputs.reduce((sum, input) => sum + index.shape(input)[1]!, 0)
+    // Parts that nothing takes in become steps of their own: at most half of the map.
+    if (2 * channels(concat.inputs.filter((input) => isTaken(index, concat, input, affine !== null))) < channels(concat.inputs)) continue
     let first = 0
     const parts = concat.inputs.map((input, i): { name: string; nodes: Node[] } => {
       const shape = index.shape(input)
