@@ -16,9 +16,13 @@ constexpr int kTileRows = 14;  // 14×2 accumulators + 2 weights + 1 broadcast o
 #elif defined(GAPCAM_TARGET_AVX2)
 constexpr int kTileRows = 6;  // 6×2 + 2 + 1 of 16
 #else
-constexpr int kTileRows = 8;  // NEON: 8×2 + 8 + 2 of 32
+constexpr int kTileRows = 7;  // NEON: 7×3 + 7 + 3 of 32; the maps of most networks are 7 · 2ⁿ wide
 #endif
+#if defined(GAPCAM_TARGET_NEON)
+constexpr int kPanel = 3 * kLanes;
+#else
 constexpr int kPanel = 2 * kLanes;
+#endif
 #if defined(GAPCAM_TARGET_AVX512)
 constexpr int kGrain = kHalfLanes;
 #else
@@ -228,6 +232,9 @@ GAPCAM_INLINE TileFunction TileOf(uint32_t rows, uint32_t width) {
 #if defined(GAPCAM_TARGET_AVX512)
   if (width == kHalfLanes) return TileOf<0, true>(rows);
   if (width == kLanes + kHalfLanes) return TileOf<1, true>(rows);
+#endif
+#if defined(GAPCAM_TARGET_NEON)
+  if (width == 3 * kLanes) return TileOf<3, false>(rows);
 #endif
   return width == kLanes ? TileOf<1, false>(rows) : TileOf<2, false>(rows);
 }

@@ -8,7 +8,7 @@
 namespace gapcam {
 namespace {
 
-constexpr uint32_t kBlock = 32 / kPanel * kPanel;
+constexpr uint32_t kBlock = kLanes == 4 ? 48 : 32;  // whole panels
 
 struct Window;
 
