@@ -61,15 +61,11 @@ Napi::Value MapFile(const Napi::CallbackInfo& info) {
   }
   auto* maps = new std::shared_ptr<FileMaps>(env.GetInstanceData<AddonData>()->maps);
   (*maps)->Add(mapping.bytes, mapping.size);
-  const auto unmap = [](Napi::Env environment, void* bytes, std::shared_ptr<FileMaps>* known) {
-    const size_t size = (*known)->Remove(bytes);
-    munmap(bytes, size);
-    Napi::MemoryManagement::AdjustExternalMemory(environment, static_cast<int64_t>(size));
+  const auto unmap = [](Napi::Env, void* bytes, std::shared_ptr<FileMaps>* known) {
+    munmap(bytes, (*known)->Remove(bytes));
     delete known;
   };
   const Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, mapping.bytes, mapping.size, unmap, maps);
-  // The kernel can take these pages back at any time: they are no reason for a garbage collection.
-  Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(mapping.size));
   return Napi::Uint8Array::New(env, mapping.size, buffer, 0);
 }
 
