@@ -89,8 +89,8 @@ GAPCAM_INLINE V Power(V x, float exponent) {
   return y;
 }
 
-// An activation ready for use: none, relu and clip are bounds, hard swish is frequent enough for code of its own.
-enum class ActivationForm { kBounds, kHardSwish, kFunction };
+// An activation ready for use: relu and clip are bounds, hard swish is frequent enough for code of its own.
+enum class ActivationForm { kNone, kBounds, kHardSwish, kFunction };
 
 struct Activation {
   Elementwise op;
@@ -104,7 +104,7 @@ GAPCAM_INLINE Activation MakeActivation(Elementwise op, float a, float b) {
   if (op == Elementwise::kRelu) act.low = 0;
   else if (op == Elementwise::kClip) act.low = a, act.high = b;
   else if (op == Elementwise::kHardSwish) act.form = ActivationForm::kHardSwish;
-  else if (op != Elementwise::kNone) act.form = ActivationForm::kFunction;
+  else act.form = op == Elementwise::kNone ? ActivationForm::kNone : ActivationForm::kFunction;
   return act;
 }
 
@@ -145,23 +145,38 @@ static __attribute__((noinline)) V ApplyFunction(const Activation& act, V x) {
 }
 
 GAPCAM_INLINE V Activate(const Activation& act, V x) {
-  if (__builtin_expect(act.form == ActivationForm::kBounds, true)) return Min(Set(act.high), Max(Set(act.low), x));
-  return act.form == ActivationForm::kHardSwish ? HardSwish(x) : ApplyFunction(act, x);
+  switch (act.form) {
+    case ActivationForm::kNone: return x;
+    case ActivationForm::kBounds: return Min(Set(act.high), Max(Set(act.low), x));
+    case ActivationForm::kHardSwish: return HardSwish(x);
+    case ActivationForm::kFunction: break;
+  }
+  return ApplyFunction(act, x);
 }
 
-// The same for vectors that are all in registers: the form is looked at once.
-template <int kCount>
-GAPCAM_INLINE void ActivateAll(const Activation& act, V (&x)[kCount]) {
+template <class Function, int kCount>
+GAPCAM_INLINE void ForAll(V (&x)[kCount], Function function) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; ++i) x[i] = function(x[i]);
+}
+
+template <class Function, int kRows, int kCount>
+GAPCAM_INLINE void ForAll(V (&x)[kRows][kCount], Function function) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kRows; ++i) ForAll(x[i], function);
+}
+
+// The same for vectors that are all in registers, an array of one or two dimensions: the form is looked at once.
+template <class Vectors>
+GAPCAM_INLINE void ActivateAll(const Activation& act, Vectors& x) {
+  if (act.form == ActivationForm::kNone) return;
   if (__builtin_expect(act.form == ActivationForm::kBounds, true)) {
     const V low = Set(act.low), high = Set(act.high);
-#pragma GCC unroll 16
-    for (int i = 0; i < kCount; ++i) x[i] = Min(high, Max(low, x[i]));
+    ForAll(x, [&](V value) __attribute__((always_inline)) { return Min(high, Max(low, value)); });
   } else if (act.form == ActivationForm::kHardSwish) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kCount; ++i) x[i] = HardSwish(x[i]);
+    ForAll(x, [](V value) __attribute__((always_inline)) { return HardSwish(value); });
   } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < kCount; ++i) x[i] = ApplyFunction(act, x[i]);
+    ForAll(x, [&](V value) __attribute__((always_inline)) { return ApplyFunction(act, value); });
   }
 }
 

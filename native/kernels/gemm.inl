@@ -29,6 +29,14 @@ constexpr int kGrain = kHalfLanes;
 constexpr int kGrain = kLanes;
 #endif
 
+// A base address serves this many rows of the left operand, so that few registers hold addresses.
+#if defined(GAPCAM_TARGET_NEON)
+constexpr int kRowsPerBase = 1;
+#else
+constexpr int kRowsPerBase = 3;
+#endif
+constexpr int kAhead = kLanes == 4 ? 0 : 32;  // floats of the next panel of weights to call for in four steps of k
+
 struct GemmWeights {
   const float* packed;
   const float* bias;  // padded to whole panels; zeros where the step has none
@@ -68,8 +76,29 @@ static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32
   }
 }
 
+// Bias is in already: adds the residual, applies the activation and stores whole vectors, a row after the other.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, const Activation& act) {
+  if (out.residual) {
+    const float* from = Pinned(out.residual + n0);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r, from = Pinned(from + out.stride)) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[v][r] += Load(from + v * kLanes);
+    }
+  }
+  ActivateAll(act, acc);
+  float* to = Pinned(out.y + n0);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r, to = Pinned(to + out.stride)) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) Store(to + v * kLanes, acc[v][r]);
+  }
+}
+
 template <int kRows, int kVectors>
 GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, uint32_t columns, const Activation& act) {
+  if (__builtin_expect(out.y && !out.sums && n0 + kVectors * kLanes <= columns, true)) return FinishWhole<kRows, kVectors>(acc, out, n0, act);
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
     const uint32_t n = n0 + v * kLanes;
@@ -87,13 +116,8 @@ GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_
       Store(out.sums + n, sum);
     }
     if (!out.y) continue;
-    if (__builtin_expect(count == kLanes, true)) {
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) Store(out.y + static_cast<size_t>(r) * out.stride + n, acc[v][r]);
-    } else {
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) StoreN(out.y + static_cast<size_t>(r) * out.stride + n, acc[v][r], count);
-    }
+    for (int r = 0; r < kRows; ++r) StoreN(out.y + static_cast<size_t>(r) * out.stride + n, acc[v][r], count);
   }
 }
 
@@ -119,8 +143,10 @@ struct Sums {
 #endif
   }
 
-  // One step of k for every row: the left operand as scalars, three rows to a base so that few registers hold addresses.
-  GAPCAM_MEMBER void Add(const float* const (&base)[(kRows + 2) / 3], size_t step, uint32_t k, const float* w) {
+  static constexpr int kBases = CeilDiv(kRows, kRowsPerBase);
+
+  // One step of k for every row, the left operand as scalars.
+  GAPCAM_MEMBER void Add(const float* const (&base)[kBases], size_t step, uint32_t k, const float* w) {
     V b[kVectors > 0 ? kVectors : 1];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);
@@ -129,7 +155,7 @@ struct Sums {
 #endif
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const float a = base[r / 3][r % 3 * step + k];
+      const float a = base[r / kRowsPerBase][r % kRowsPerBase * step + k];
       const V x = Set(a);
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) whole[v][r] = x * b[v] + whole[v][r];
@@ -138,6 +164,39 @@ struct Sums {
 #endif
     }
   }
+
+  // Four steps of k.
+#if defined(GAPCAM_TARGET_NEON)
+  // The left operand comes as vectors, whose lanes multiply the vectors of weights; those come in pairs.
+  GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t, uint32_t k, const float* w) {
+    V x[kRows];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) x[r] = Load(base[r] + k);
+    AddPairs(x, w, std::make_integer_sequence<int, 2 * kVectors>());
+  }
+
+  template <int... kPair>
+  GAPCAM_MEMBER void AddPairs(const V (&x)[kRows], const float* w, std::integer_sequence<int, kPair...>) {
+    (AddPair<kPair>(x, w), ...);
+  }
+
+  template <int kPair>
+  GAPCAM_MEMBER void AddPair(const V (&x)[kRows], const float* w) {
+    constexpr int kFirst = 2 * kPair, kSecond = kFirst + 1;
+    const V first = Load(w + kFirst * kLanes), second = Load(w + kSecond * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) whole[kFirst % kVectors][r] = vfmaq_laneq_f32(whole[kFirst % kVectors][r], first, x[r], kFirst / kVectors);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) whole[kSecond % kVectors][r] = vfmaq_laneq_f32(whole[kSecond % kVectors][r], second, x[r], kSecond / kVectors);
+  }
+#else
+  GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t step, uint32_t k, const float* w) {
+    Add(base, step, k, w);
+    Add(base, step, k + 1, w + kWidth);
+    Add(base, step, k + 2, w + 2 * kWidth);
+    Add(base, step, k + 3, w + 3 * kWidth);
+  }
+#endif
 };
 
 // kRows rows, from `first` on, times one panel.
@@ -150,40 +209,14 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
   const size_t step = rows.step;
   for (uint32_t t = 0; t < rows.taps; ++t) {
     const uint32_t run = t + 1 < rows.taps ? rows.run : rows.last;
-    const float* base[(kRows + 2) / 3];
+    const float* base[TileSums::kBases];
 #pragma GCC unroll 8
-    for (int i = 0; i < (kRows + 2) / 3; ++i) base[i] = rows.runs[t] + (first + i * 3) * step;
+    for (int i = 0; i < TileSums::kBases; ++i) base[i] = rows.runs[t] + (first + i * kRowsPerBase) * step;
     uint32_t k = 0;
-#if defined(GAPCAM_TARGET_NEON)
-    // Four k at a time: the left operand comes as vectors, and a lane of them multiplies each weight vector.
-    for (; k + 4 <= run; k += 4, ahead += 16) {
-      __builtin_prefetch(ahead, 0, 2);
-      V x[kRows];
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) x[r] = Load(base[r / 3] + r % 3 * step + k);
-#define GAPCAM_LANE(lane)                                                                       \
-  {                                                                                             \
-    V b[kVectors];                                                                              \
-    _Pragma("GCC unroll 4") for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);      \
-    _Pragma("GCC unroll 16") for (int r = 0; r < kRows; ++r) {                                  \
-      _Pragma("GCC unroll 4") for (int v = 0; v < kVectors; ++v)                                \
-          sums.whole[v][r] = vfmaq_laneq_f32(sums.whole[v][r], b[v], x[r], lane);               \
-    }                                                                                           \
-    w += kVectors * kLanes;                                                                     \
-  }
-      GAPCAM_LANE(0) GAPCAM_LANE(1) GAPCAM_LANE(2) GAPCAM_LANE(3)
-#undef GAPCAM_LANE
+    for (; k + 4 <= run; k += 4, w += 4 * TileSums::kWidth, ahead += kAhead) {
+      for (int i = 0; i < kAhead; i += 16) __builtin_prefetch(ahead + i, 0, 2);
+      sums.AddFour(base, step, k, w);
     }
-#else
-    for (; k + 4 <= run; k += 4, w += 4 * TileSums::kWidth, ahead += 32) {
-      __builtin_prefetch(ahead, 0, 2);
-      __builtin_prefetch(ahead + 16, 0, 2);
-      sums.Add(base, step, k, w);
-      sums.Add(base, step, k + 1, w + TileSums::kWidth);
-      sums.Add(base, step, k + 2, w + 2 * TileSums::kWidth);
-      sums.Add(base, step, k + 3, w + 3 * TileSums::kWidth);
-    }
-#endif
     for (; k < run; ++k, w += TileSums::kWidth) sums.Add(base, step, k, w);
   }
 #if defined(GAPCAM_TARGET_AVX512)
@@ -202,63 +235,51 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
 
 typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t, const Activation&, const float*);
 
-template <int kVectors, bool kHalf>
-GAPCAM_INLINE TileFunction TileOf(uint32_t rows) {
-  switch (rows) {
-    case 1: return Tile<1, kVectors, kHalf>;
-    case 2: return Tile<2, kVectors, kHalf>;
-    case 3: return Tile<3, kVectors, kHalf>;
-    case 4: return Tile<4, kVectors, kHalf>;
-    case 5: return Tile<5, kVectors, kHalf>;
-    case 6: return Tile<6, kVectors, kHalf>;
-#if !defined(GAPCAM_TARGET_AVX2)
-    case 7: return Tile<7, kVectors, kHalf>;
-    case 8: return Tile<8, kVectors, kHalf>;
-#endif
-#if defined(GAPCAM_TARGET_AVX512)
-    case 9: return Tile<9, kVectors, kHalf>;
-    case 10: return Tile<10, kVectors, kHalf>;
-    case 11: return Tile<11, kVectors, kHalf>;
-    case 12: return Tile<12, kVectors, kHalf>;
-    case 13: return Tile<13, kVectors, kHalf>;
-    case 14: return Tile<14, kVectors, kHalf>;
-#endif
-    default: return nullptr;
-  }
+// The tiles of one panel width, by their number of rows less one.
+template <int kVectors, bool kHalf, int... kRows>
+GAPCAM_INLINE const TileFunction* TilesOf(std::integer_sequence<int, kRows...>) {
+  static constexpr TileFunction kTiles[] = {Tile<kRows + 1, kVectors, kHalf>...};
+  return kTiles;
 }
 
-// The tile for a panel of `width` columns.
-GAPCAM_INLINE TileFunction TileOf(uint32_t rows, uint32_t width) {
+GAPCAM_INLINE const TileFunction* TilesFor(uint32_t width) {
+  typedef std::make_integer_sequence<int, kTileRows> Rows;
 #if defined(GAPCAM_TARGET_AVX512)
-  if (width == kHalfLanes) return TileOf<0, true>(rows);
-  if (width == kLanes + kHalfLanes) return TileOf<1, true>(rows);
+  if (width == kHalfLanes) return TilesOf<0, true>(Rows());
+  if (width == kLanes + kHalfLanes) return TilesOf<1, true>(Rows());
 #endif
 #if defined(GAPCAM_TARGET_NEON)
-  if (width == 3 * kLanes) return TileOf<3, false>(rows);
+  if (width == 3 * kLanes) return TilesOf<3, false>(Rows());
 #endif
-  return width == kLanes ? TileOf<1, false>(rows) : TileOf<2, false>(rows);
+  return width == kLanes ? TilesOf<1, false>(Rows()) : TilesOf<2, false>(Rows());
 }
 
-// How many of `count` rows the next tile takes, so that the last one is not left with a few.
-GAPCAM_INLINE uint32_t EvenPart(uint32_t count) { return CeilDiv(count, CeilDiv(count, kTileRows)); }
+// Divides rows into the fewest tiles, of almost even size, so that the last is not left with a few.
+struct EvenTiles {
+  uint32_t tiles, size, larger;  // the first `larger` tiles have a row more than `size`
+
+  explicit EvenTiles(uint32_t rows) : tiles(CeilDiv(rows, kTileRows)), size(tiles ? rows / tiles : 0), larger(rows - tiles * size) {}
+  uint32_t operator[](uint32_t tile) const { return size + (tile < larger); }
+};
 
 // `count` rows times columns [n_first, n_last) (n_first a multiple of kPanel), for each of `segments` groups of rows
 // whose runs follow one another; out is that of the very first row, and the results of all rows lie one after the other.
 static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t segments, uint32_t count, const GemmOut& out, uint32_t n_first,
                      uint32_t n_last, const Activation& act) {
+  const EvenTiles even(count);
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kPanel) {
     const float* w = weights.packed + static_cast<size_t>(n0) * weights.depth;
     const uint32_t width = PanelWidth(weights.columns, n0);
+    const TileFunction* function = TilesFor(width);
     GemmRows here = rows;
     GemmOut at = out;
     const float* ahead = w + static_cast<size_t>(width) * weights.depth;
-    const size_t share = static_cast<size_t>(width) * weights.depth / (segments * CeilDiv(count, kTileRows)) / 16 * 16;
+    const size_t share = static_cast<size_t>(width) * weights.depth / (segments * even.tiles) / 16 * 16;
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
-      for (uint32_t m = 0, part; m < count; m += part) {
-        part = EvenPart(count - m);
-        TileOf(part, width)(here, m, w, weights.bias + n0, at, n0, weights.columns, act, ahead);
+      for (uint32_t tile = 0, m = 0; tile < even.tiles; m += even[tile++]) {
+        function[even[tile] - 1](here, m, w, weights.bias + n0, at, n0, weights.columns, act, ahead);
         ahead += share;
-        const size_t done = static_cast<size_t>(part) * out.stride;
+        const size_t done = static_cast<size_t>(even[tile]) * out.stride;
         if (at.y) at.y += done;
         if (at.residual) at.residual += done;
       }

@@ -4,6 +4,7 @@
 // Arithmetic is written with operators; a * b + c becomes a fused multiply-add where the target has one.
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(GAPCAM_TARGET_AVX512) || defined(GAPCAM_TARGET_AVX2)
 #include <immintrin.h>
@@ -39,6 +40,13 @@ GAPCAM_INLINE H SetHalf(float x) { return _mm256_set1_ps(x); }
 GAPCAM_INLINE H Lower(V a) { return _mm512_castps512_ps256(a); }
 GAPCAM_INLINE V Widen(H a) { return _mm512_zextps256_ps512(a); }
 #endif
+
+// An address whose origin the compiler does not see, so that it counts on from it instead of keeping a register for each.
+template <class T>
+GAPCAM_INLINE T* Pinned(T* p) {
+  asm("" : "+r"(p));
+  return p;
+}
 
 GAPCAM_INLINE V Load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
 // The same for a value of several uses. Compilers like to read memory again for each of them; with 32 registers and one
@@ -153,7 +161,7 @@ GAPCAM_INLINE float Sum(V a) {
 
 GAPCAM_INLINE uint32_t Least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 GAPCAM_INLINE uint32_t Most(uint32_t a, uint32_t b) { return a > b ? a : b; }
-GAPCAM_INLINE uint32_t CeilDiv(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
+constexpr uint32_t CeilDiv(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 }  // namespace gapcam

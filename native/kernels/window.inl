@@ -48,13 +48,13 @@ GAPCAM_INLINE void FinishWindow(const Window& window, V (&acc)[kOut], const Wind
     for (int j = 0; j < kOut; ++j) sum = j < fresh ? sum : sum + acc[j];
     Store(out.sums + c, sum);
   }
-  float* to = out.y + at * out.step + c;
+  float* to = Pinned(out.y + at * out.step + c);
   if (__builtin_expect(lanes == kLanes, true)) {
 #pragma GCC unroll 8
-    for (int j = 0; j < kOut; ++j) Store(to + j * out.step, acc[j]);
+    for (int j = 0; j < kOut; ++j, to = Pinned(to + out.step)) Store(to, acc[j]);
   } else {
 #pragma GCC unroll 8
-    for (int j = 0; j < kOut; ++j) StoreN(to + j * out.step, acc[j], lanes);
+    for (int j = 0; j < kOut; ++j, to += out.step) StoreN(to, acc[j], lanes);
   }
 }
 
@@ -71,10 +71,14 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
       const uint32_t from = Least(x, window.out_width - kOut);
       V acc[kOut];
 #pragma GCC unroll 8
-      for (int j = 0; j < kOut; ++j) acc[j] = start, __builtin_prefetch(out.y + (from + j) * out.step + c, 1);
+      for (int j = 0; j < kOut; ++j) acc[j] = start;
+      if (kLanes > 4) {
+#pragma GCC unroll 8
+        for (int j = 0; j < kOut; ++j) __builtin_prefetch(out.y + (from + j) * out.step + c, 1);
+      }
 #pragma GCC unroll 7
       for (int ky = 0; ky < kSize; ++ky) {
-        const float* row = rows[ky] + from * (kStride * kBlock) + c;
+        const float* row = Pinned(rows[ky] + from * (kStride * kBlock) + c);
         V pixel[kAcross];
 #pragma GCC unroll 32
         for (int i = 0; i < kAcross; ++i) pixel[i] = LoadOnce(row + i * kBlock);
