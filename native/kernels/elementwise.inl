@@ -46,8 +46,8 @@ GAPCAM_INLINE V Combine(V x, V z) {
     case Binary::kSub: return x - z;
     case Binary::kMul: return x * z;
     case Binary::kDiv: return x / z;
-    case Binary::kMax: return Select(x != x, x, Max(x, z));
-    case Binary::kMin: return Select(x != x, x, Min(x, z));
+    case Binary::kMax: return Greater(x, z);
+    case Binary::kMin: return Lesser(x, z);
     case Binary::kPow: return PowerOf(x, z);
     case Binary::kPrelu: return Select(x < Zero(), x * z, x);
   }

@@ -62,7 +62,7 @@ class Pool2d final : public Op, public Placed {
       for (uint32_t ky = 0; ky < rows; ++ky) {
         const float* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
         for (uint32_t kx = 0; kx < columns; ++kx, from += static_cast<size_t>(p.dilation_w) * channels) {
-          for (int i = 0; i < 2; ++i) acc[i] = kIsMax ? Max(acc[i], Load(from + i * kLanes)) : acc[i] + Load(from + i * kLanes);
+          for (int i = 0; i < 2; ++i) acc[i] = kIsMax ? Greater(acc[i], Load(from + i * kLanes)) : acc[i] + Load(from + i * kLanes);
         }
       }
       for (int i = 0; i < 2; ++i) Store(to + c + i * kLanes, kIsMax ? acc[i] : acc[i] * Set(scale));
@@ -73,7 +73,7 @@ class Pool2d final : public Op, public Placed {
       for (uint32_t ky = 0; ky < rows; ++ky) {
         const float* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
         for (uint32_t kx = 0; kx < columns; ++kx, from += static_cast<size_t>(p.dilation_w) * channels) {
-          acc = kIsMax ? Max(acc, LoadN(from, lanes)) : acc + LoadN(from, lanes);
+          acc = kIsMax ? Greater(acc, LoadN(from, lanes)) : acc + LoadN(from, lanes);
         }
       }
       StoreN(to + c, kIsMax ? acc : acc * Set(scale), lanes);

@@ -36,8 +36,8 @@ class ReduceSpan final : public Op, public Placed {
 
   V Step(V acc, V value) const {
     switch (p.op) {
-      case Reduce::kMax: return Max(acc, value);
-      case Reduce::kMin: return Min(acc, value);
+      case Reduce::kMax: return Greater(acc, value);
+      case Reduce::kMin: return Lesser(acc, value);
       case Reduce::kProd: return acc * value;
       case Reduce::kL1: return acc + Abs(value);
       case Reduce::kL2:

@@ -146,6 +146,15 @@ GAPCAM_INLINE VI SetInt(int32_t x) { return VI{} + x; }
 GAPCAM_INLINE V Select(VI mask, V a, V b) { return FromBits((mask & Bits(a)) | (~mask & Bits(b))); }
 GAPCAM_INLINE V Abs(V a) { return FromBits(Bits(a) & 0x7fffffff); }
 
+// The extremes by which values are reduced: a NaN in either comes through.
+#if defined(GAPCAM_TARGET_NEON)
+GAPCAM_INLINE V Greater(V a, V b) { return Max(a, b); }
+GAPCAM_INLINE V Lesser(V a, V b) { return Min(a, b); }
+#else
+GAPCAM_INLINE V Greater(V a, V b) { return Select(a != a, a, Max(a, b)); }
+GAPCAM_INLINE V Lesser(V a, V b) { return Select(a != a, a, Min(a, b)); }
+#endif
+
 // Towards minus infinity, for |a| < 2^31; larger values are whole already and come through, as do NaNs.
 GAPCAM_INLINE V Floor(V a) {
   const V whole = ToFloat(ToInt(a));

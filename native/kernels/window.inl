@@ -86,7 +86,7 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
         for (int kx = 0; kx < kSize; ++kx) {
           const V weight = kIsMax ? Zero() : Load(w + (ky * kSize + kx) * kBlock);
 #pragma GCC unroll 8
-          for (int j = 0; j < kOut; ++j) acc[j] = kIsMax ? Max(acc[j], pixel[j * kStride + kx]) : pixel[j * kStride + kx] * weight + acc[j];
+          for (int j = 0; j < kOut; ++j) acc[j] = kIsMax ? Greater(acc[j], pixel[j * kStride + kx]) : pixel[j * kStride + kx] * weight + acc[j];
         }
       }
       FinishWindow<kOut>(window, acc, out, from, c, static_cast<int>(x - from));
@@ -103,7 +103,7 @@ static void WindowRowPlain(const Window& window, const float* const* rows, uint3
       for (uint32_t ky = 0; ky < window.kernel_h; ++ky) {
         for (uint32_t kx = 0; kx < window.kernel_w; ++kx) {
           const V pixel = Load(rows[ky] + static_cast<size_t>(x * window.stride_w + kx * window.dilation_w) * kBlock + c);
-          if (window.is_max) acc[0] = Max(acc[0], pixel);
+          if (window.is_max) acc[0] = Greater(acc[0], pixel);
           else acc[0] = pixel * Load(window.weights + of_block + (ky * window.kernel_w + kx) * kBlock + c) + acc[0];
         }
       }

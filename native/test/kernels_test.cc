@@ -170,6 +170,21 @@ TEST("element-wise functions are right at infinities, NaN, zeros and the ends of
   });
 }
 
+// A maximum that lost it could make a plausible label of a broken picture.
+TEST("one NaN among the inputs of a window or a reduction shows in each result that it has a part in") {
+  ForEachTarget([](const Target& target) {
+    Random random(7);
+    for (const StepKind kind : {StepKind::kPool2d, StepKind::kReduce, StepKind::kChain}) {
+      for (int i = 0; i < kCasesPerKind; ++i) {
+        Case c = DrawCase(kind, random);
+        std::vector<float>& values = c.inputs[0].values;
+        values[random.Between(0, static_cast<uint32_t>(values.size()) - 1)] = std::numeric_limits<float>::quiet_NaN();
+        CheckCase(c, target);
+      }
+    }
+  });
+}
+
 TEST("values 1 to 48 as three 4 by 4 maps average to 8.5, 24.5, 40.5") {
   ForEachTarget([](const Target& target) {
     Case c = {StepKind::kReduce, {}, {}, {}};

@@ -15,9 +15,9 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Answer Zeros(size_t count) { return {std::vector<double>(count, 0), std::vector<double>(count, 0)}; }
 
-// As min and max of the standard, but a NaN stays one.
-double Lower(double x, double bound) { return x > bound ? bound : x; }
-double Raise(double x, double bound) { return x < bound ? bound : x; }
+// As min and max of the standard, but a NaN in either stays one.
+double Lower(double x, double bound) { return x > bound || std::isnan(bound) ? bound : x; }
+double Raise(double x, double bound) { return x < bound || std::isnan(bound) ? bound : x; }
 
 template <typename P>
 void Activate(const P& p, Answer* answer) {
