@@ -211,7 +211,7 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
     const uint32_t run = t + 1 < rows.taps ? rows.run : rows.last;
     const float* base[TileSums::kBases];
 #pragma GCC unroll 8
-    for (int i = 0; i < TileSums::kBases; ++i) base[i] = rows.runs[t] + (first + i * kRowsPerBase) * step;
+    for (int i = 0; i < TileSums::kBases; ++i) base[i] = Pinned(rows.runs[t] + (first + i * kRowsPerBase) * step);
     uint32_t k = 0;
     for (; k + 4 <= run; k += 4, w += 4 * TileSums::kWidth, ahead += kAhead) {
       for (int i = 0; i < kAhead; i += 16) __builtin_prefetch(ahead + i, 0, 2);
