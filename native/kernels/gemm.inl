@@ -79,10 +79,11 @@ static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32
 // Bias is in already: adds the residual, applies the activation and stores whole vectors, a row after the other.
 template <int kRows, int kVectors>
 GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, const Activation& act) {
+  const size_t stride = out.stride;
   if (out.residual) {
     const float* from = Pinned(out.residual + n0);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r, from = Pinned(from + out.stride)) {
+    for (int r = 0; r < kRows; ++r, from = Pinned(from + stride)) {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) acc[v][r] += Load(from + v * kLanes);
     }
@@ -90,7 +91,7 @@ GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, ui
   ActivateAll(act, acc);
   float* to = Pinned(out.y + n0);
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r, to = Pinned(to + out.stride)) {
+  for (int r = 0; r < kRows; ++r, to = Pinned(to + stride)) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) Store(to + v * kLanes, acc[v][r]);
   }

@@ -33,40 +33,67 @@ struct Window {
   WindowRow row;         // computes one row of results from the kernel_h rows under it
 };
 
-// kOut results from `acc`, those before `fresh` computed once already.
-template <int kOut>
-GAPCAM_INLINE void FinishWindow(const Window& window, V (&acc)[kOut], const WindowOut& out, uint32_t at, uint32_t c, int fresh) {
-  const int lanes = static_cast<int>(Least(kLanes, out.columns - c));
-  if (out.residual) {
+// What the results of one vector of channels have in common, held in registers from tile to tile.
+struct WindowEnd {
+  const Activation& act;
+  const bool bounded;
+  const V low, high;
+  const int lanes;
+  const size_t step;
+  float* const y;
+  const float* const residual;
+  float* const sums;
+
+  GAPCAM_MEMBER WindowEnd(const Window& window, const WindowOut& out, uint32_t c)
+      : act(window.act), bounded(act.form == ActivationForm::kBounds), low(Set(act.low)), high(Set(act.high)),
+        lanes(static_cast<int>(Least(kLanes, out.columns - c))), step(out.step), y(out.y + c),
+        residual(out.residual ? out.residual + c : nullptr), sums(out.sums ? out.sums + c : nullptr) {}
+
+  // kOut results from pixel `at` on, those before `fresh` computed once already.
+  template <int kOut>
+  GAPCAM_MEMBER void Finish(V (&acc)[kOut], uint32_t at, int fresh) const {
+    if (residual) {
 #pragma GCC unroll 8
-    for (int j = 0; j < kOut; ++j) acc[j] += LoadN(out.residual + (at + j) * out.step + c, lanes);
+      for (int j = 0; j < kOut; ++j) acc[j] += LoadN(residual + (at + j) * step, lanes);
+    }
+    if (bounded) ForAll(acc, [&](V value) __attribute__((always_inline)) { return Min(high, Max(low, value)); });
+    else ActivateAll(act, acc);
+    if (sums) {
+      V sum = LoadN(sums, lanes);
+#pragma GCC unroll 8
+      for (int j = 0; j < kOut; ++j) sum = j < fresh ? sum : sum + acc[j];
+      StoreN(sums, sum, lanes);
+    }
+    float* to = Pinned(y + at * step);
+    if (__builtin_expect(lanes == kLanes, true)) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kOut; ++j, to = Pinned(to + step)) Store(to, acc[j]);
+    } else {
+#pragma GCC unroll 8
+      for (int j = 0; j < kOut; ++j, to += step) StoreN(to, acc[j], lanes);
+    }
   }
-  ActivateAll(window.act, acc);
-  if (out.sums) {
-    V sum = Load(out.sums + c);
-#pragma GCC unroll 8
-    for (int j = 0; j < kOut; ++j) sum = j < fresh ? sum : sum + acc[j];
-    Store(out.sums + c, sum);
-  }
-  float* to = Pinned(out.y + at * out.step + c);
-  if (__builtin_expect(lanes == kLanes, true)) {
-#pragma GCC unroll 8
-    for (int j = 0; j < kOut; ++j, to = Pinned(to + out.step)) Store(to, acc[j]);
-  } else {
-#pragma GCC unroll 8
-    for (int j = 0; j < kOut; ++j, to += out.step) StoreN(to, acc[j], lanes);
-  }
-}
+};
 
 // A kernel kSize × kSize, dilation 1, kOut results at a time. The last tile moves back over pixels that are done: the same
 // results, and no loop for what is left over.
 template <bool kIsMax, int kSize, int kStride, int kOut>
 static void WindowRowOf(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
   constexpr int kAcross = (kOut - 1) * kStride + kSize;
+  constexpr bool kKeepWeights = kLanes == 4 && !kIsMax && kSize == 3;  // NEON: registers to spare, and no operands from memory
   const float* weights = kIsMax ? nullptr : window.weights + block * (kSize * kSize * kBlock);
   for (uint32_t c = 0; c < out.columns; c += kLanes) {
+    const WindowEnd end(window, out, c);
     const V start = kIsMax ? Set(-__builtin_inff()) : Load(window.bias + block * kBlock + c);
     const float* w = kIsMax ? nullptr : weights + c;
+    const float* top[kSize];
+#pragma GCC unroll 7
+    for (int ky = 0; ky < kSize; ++ky) top[ky] = rows[ky] + c;
+    V kept[kKeepWeights ? kSize * kSize : 1];
+    if constexpr (kKeepWeights) {
+#pragma GCC unroll 9
+      for (int k = 0; k < kSize * kSize; ++k) kept[k] = Load(w + k * kBlock);
+    }
     for (uint32_t x = 0; x < window.out_width; x += kOut) {
       const uint32_t from = Least(x, window.out_width - kOut);
       V acc[kOut];
@@ -74,22 +101,23 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
       for (int j = 0; j < kOut; ++j) acc[j] = start;
       if (kLanes > 4) {
 #pragma GCC unroll 8
-        for (int j = 0; j < kOut; ++j) __builtin_prefetch(out.y + (from + j) * out.step + c, 1);
+        for (int j = 0; j < kOut; ++j) __builtin_prefetch(end.y + (from + j) * end.step, 1);
       }
 #pragma GCC unroll 7
       for (int ky = 0; ky < kSize; ++ky) {
-        const float* row = Pinned(rows[ky] + from * (kStride * kBlock) + c);
+        const float* row = Pinned(top[ky] + from * (kStride * kBlock));
         V pixel[kAcross];
 #pragma GCC unroll 32
         for (int i = 0; i < kAcross; ++i) pixel[i] = LoadOnce(row + i * kBlock);
 #pragma GCC unroll 8
         for (int kx = 0; kx < kSize; ++kx) {
-          const V weight = kIsMax ? Zero() : Load(w + (ky * kSize + kx) * kBlock);
+          const int k = ky * kSize + kx;
+          const V weight = kIsMax ? Zero() : kKeepWeights ? kept[k] : Load(w + k * kBlock);
 #pragma GCC unroll 8
           for (int j = 0; j < kOut; ++j) acc[j] = kIsMax ? Greater(acc[j], pixel[j * kStride + kx]) : pixel[j * kStride + kx] * weight + acc[j];
         }
       }
-      FinishWindow<kOut>(window, acc, out, from, c, static_cast<int>(x - from));
+      end.Finish<kOut>(acc, from, static_cast<int>(x - from));
     }
   }
 }
@@ -98,6 +126,7 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
 static void WindowRowPlain(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
   const size_t of_block = static_cast<size_t>(block) * window.kernel_h * window.kernel_w * kBlock;
   for (uint32_t c = 0; c < out.columns; c += kLanes) {
+    const WindowEnd end(window, out, c);
     for (uint32_t x = 0; x < window.out_width; ++x) {
       V acc[1] = {window.is_max ? Set(-__builtin_inff()) : Load(window.bias + block * kBlock + c)};
       for (uint32_t ky = 0; ky < window.kernel_h; ++ky) {
@@ -107,7 +136,7 @@ static void WindowRowPlain(const Window& window, const float* const* rows, uint3
           else acc[0] = pixel * Load(window.weights + of_block + (ky * window.kernel_w + kx) * kBlock + c) + acc[0];
         }
       }
-      FinishWindow<1>(window, acc, out, x, c, 0);
+      end.Finish<1>(acc, x, 0);
     }
   }
 }
