@@ -147,7 +147,7 @@ struct Sums {
   static constexpr int kBases = CeilDiv(kRows, kRowsPerBase);
 
   // One step of k for every row, the left operand as scalars.
-  GAPCAM_MEMBER void Add(const float* const (&base)[kBases], size_t step, uint32_t k, const float* w) {
+  GAPCAM_MEMBER void Add(const float* const (&base)[kBases], size_t step, size_t k, const float* w) {
     V b[kVectors > 0 ? kVectors : 1];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) b[v] = Load(w + v * kLanes);
@@ -169,7 +169,7 @@ struct Sums {
   // Four steps of k.
 #if defined(GAPCAM_TARGET_NEON)
   // The left operand comes as vectors, whose lanes multiply the vectors of weights; those come in pairs.
-  GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t, uint32_t k, const float* w) {
+  GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t, size_t k, const float* w) {
     V x[kRows];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) x[r] = Load(base[r] + k);
@@ -191,7 +191,7 @@ struct Sums {
     for (int r = 0; r < kRows; ++r) whole[kSecond % kVectors][r] = vfmaq_laneq_f32(whole[kSecond % kVectors][r], second, x[r], kSecond / kVectors);
   }
 #else
-  GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t step, uint32_t k, const float* w) {
+  GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t step, size_t k, const float* w) {
     Add(base, step, k, w);
     Add(base, step, k + 1, w + kWidth);
     Add(base, step, k + 2, w + 2 * kWidth);
@@ -213,8 +213,9 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
     const float* base[TileSums::kBases];
 #pragma GCC unroll 8
     for (int i = 0; i < TileSums::kBases; ++i) base[i] = Pinned(rows.runs[t] + (first + i * kRowsPerBase) * step);
-    uint32_t k = 0;
-    for (; k + 4 <= run; k += 4, w += 4 * TileSums::kWidth, ahead += kAhead) {
+    const size_t fours = run / 4 * 4;
+    size_t k = 0;
+    for (; k < fours; k += 4, w += 4 * TileSums::kWidth, ahead += kAhead) {
       for (int i = 0; i < kAhead; i += 16) __builtin_prefetch(ahead + i, 0, 2);
       sums.AddFour(base, step, k, w);
     }

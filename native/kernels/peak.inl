@@ -4,7 +4,7 @@ namespace {
 
 static double MeasurePeak() {
   constexpr int kSteps = 20000, kWindows = 12, kChains = 12;
-  // Twelve different chains: equal ones would be computed once.
+  // Twelve different chains: equal ones would be computed once. The sum is what changes, as in FMLA, which has no other form.
   V a0 = Set(0.10f), a1 = Set(0.11f), a2 = Set(0.12f), a3 = Set(0.13f), a4 = Set(0.14f), a5 = Set(0.15f), a6 = Set(0.16f), a7 = Set(0.17f);
   V a8 = Set(0.18f), a9 = Set(0.19f), a10 = Set(0.20f), a11 = Set(0.21f);
   V k = Set(0.999f), c = Set(0.001f);
@@ -13,8 +13,8 @@ static double MeasurePeak() {
     timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (int s = 0; s < kSteps; ++s) {
-      a0 = a0 * k + c, a1 = a1 * k + c, a2 = a2 * k + c, a3 = a3 * k + c, a4 = a4 * k + c, a5 = a5 * k + c;
-      a6 = a6 * k + c, a7 = a7 * k + c, a8 = a8 * k + c, a9 = a9 * k + c, a10 = a10 * k + c, a11 = a11 * k + c;
+      a0 = k * c + a0, a1 = k * c + a1, a2 = k * c + a2, a3 = k * c + a3, a4 = k * c + a4, a5 = k * c + a5;
+      a6 = k * c + a6, a7 = k * c + a7, a8 = k * c + a8, a9 = k * c + a9, a10 = k * c + a10, a11 = k * c + a11;
 #if defined(__aarch64__)
       __asm__ volatile("" : "+w"(k), "+w"(c));
 #else

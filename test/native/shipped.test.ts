@@ -9,10 +9,11 @@ import { projectRoot } from '../shared.js'
 
 const out = mkdtempSync(join(tmpdir(), 'gapcam-shipped-'))
 const addon = join(out, 'linux-arm64/gapcam.node')
-async function script(name: string, args: readonly string[] = []): Promise<void> {
+async function script(name: string, args: readonly string[] = []): Promise<string> {
   const env = { ...cleanEnvironment(), PYTHONPATH: join(projectRoot, '.cache/zig'), ZIG_GLOBAL_CACHE_DIR: join(projectRoot, '.cache/zig-cache') }
   const running = launch(process.execPath, [join(projectRoot, 'scripts', name), ...args], { env, cwd: projectRoot })
   expect(await running.ended, running.stderr()).toBe(0)
+  return running.stdout()
 }
 const read = (...args: string[]): string => execFileSync('readelf', [...args, addon], { encoding: 'utf8', maxBuffer: 1 << 26 })
 
@@ -41,4 +42,23 @@ describe('the arm64 addon that is shipped', () => {
     expect(read('-d')).not.toMatch(/NEEDED.*(libstdc\+\+|libc\+\+|libgcc_s)/)
     expect(read('-V')).not.toMatch(/GLIBCXX|CXXABI/)
   })
+
+  // Neither count depends on how busy the machine is. A bound is what the build had when it was written, and a hundredth.
+  it('spends no more instructions on its hot loops than it did', async () => {
+    const loops = JSON.parse(await script('arm-mca.mjs', ['--no-model', '--addon', addon])) as { kernel: string; compiler: string; instructionsPerFmla: number }[]
+    const bounds = { 'Tile<7, 3, false>': 1.215, 'Tile<7, 2, false>': 1.28, 'Tile<7, 1, false>': 1.475, 'Tile<6, 3, false>': 1.235, 'Tile<5, 3, false>': 1.265, 'Tile<4, 3, false>': 1.305 }
+    for (const [kernel, most] of Object.entries(bounds)) {
+      const loop = loops.find((row) => row.kernel === kernel)
+      expect(loop?.compiler).toMatch(/clang/)
+      expect(loop?.instructionsPerFmla, kernel).toBeLessThanOrEqual(most)
+    }
+  })
+
+  it('spends no more instructions on an inference than it did', async () => {
+    const [row] = JSON.parse(await script('arm-count.mjs', ['--engines', 'gapcam', '--addon', addon, join(projectRoot, 'models/convnet-gap.onnx')])) as Record<string, number>[]
+    expect(row!['fmla']).toBeLessThanOrEqual(24_047_040)
+    expect(row!['instructions']).toBeLessThanOrEqual(48e6)
+    expect(row!['bytesLoaded']).toBeLessThanOrEqual(136e6)
+    expect(row!['bytesStored']).toBeLessThanOrEqual(28.2e6)
+  }, 120_000)
 })

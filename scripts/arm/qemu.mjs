@@ -1,0 +1,93 @@
+// Runs programs for arm64 under QEMU and counts what they execute.
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isFmla, moved } from './instructions.mjs'
+
+const plugin = fileURLToPath(new URL('blocks.c', import.meta.url))
+const libraries = '/usr/aarch64-linux-gnu/lib'
+const cores = 4
+
+// The numbers by which a Cortex-A76 names itself, and what it can do: libraries that ask for the processor read them here.
+const cpuinfo = (core) => `processor\t: ${core}
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x4
+CPU part\t: 0xd0b
+CPU revision\t: 1
+
+`
+
+function must(command, args, options = {}) {
+  const { status, error, stderr } = spawnSync(command, args, { encoding: 'utf8', ...options })
+  if (error?.code === 'ENOENT') throw new Error(`${command} is missing: apt-get install qemu-user gcc g++-aarch64-linux-gnu`)
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}:\n${stderr}`)
+}
+
+/** A board of four Cortex-A76 (Raspberry Pi 5) under QEMU, in a folder of its own until close(). */
+export class Board {
+  #folder = mkdtempSync(join(tmpdir(), 'gapcam-arm-'))
+  #node
+
+  /** `node` is an arm64 Node. */
+  constructor(node) {
+    this.#node = node
+    try {
+      if (!existsSync(libraries)) throw new Error(`${libraries} is missing: apt-get install g++-aarch64-linux-gnu`)
+      this.#makeRoot()
+      must('gcc', ['-O2', '-shared', '-fPIC', '-fvisibility=hidden', '-o', join(this.#folder, 'blocks.so'), plugin])
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  #makeRoot() {
+    const devices = join(this.#folder, 'root/sys/devices/system/cpu')
+    mkdirSync(devices, { recursive: true })
+    mkdirSync(join(this.#folder, 'root/proc'))
+    cpSync(libraries, join(this.#folder, 'root/lib'), { recursive: true })
+    writeFileSync(join(this.#folder, 'root/proc/cpuinfo'), Array.from({ length: cores }, (_, core) => cpuinfo(core)).join(''))
+    for (const name of ['possible', 'present', 'online']) writeFileSync(join(devices, name), `0-${cores - 1}\n`)
+    for (let core = 0; core < cores; core++) {
+      const topology = join(devices, `cpu${core}/topology`)
+      mkdirSync(topology, { recursive: true })
+      const files = { physical_package_id: 0, core_id: core, thread_siblings_list: core, core_siblings_list: `0-${cores - 1}` }
+      for (const [name, value] of Object.entries(files)) writeFileSync(join(topology, name), `${value}\n`)
+    }
+  }
+
+  /** Runs Node with `args`; gives { instructions, fmla, bytesLoaded, bytesStored } of the whole process. */
+  count(args) {
+    const list = join(this.#folder, 'blocks.txt')
+    rmSync(list, { force: true })
+    // Without its compilers Node executes the same instructions each time, or nearly.
+    must('qemu-aarch64', ['-cpu', 'cortex-a76', '-L', join(this.#folder, 'root'), '-plugin', join(this.#folder, 'blocks.so'), this.#node, '--jitless', '--single-threaded', ...args],
+      { env: { ...process.env, GAPCAM_BLOCKS: list } })
+    if (!existsSync(list)) throw new Error('qemu-aarch64 wrote no counts: it must be the one of qemu-user, which loads plugins (qemu-user-static does not)')
+    return sum(readFileSync(list, 'utf8'))
+  }
+
+  close() {
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+function sum(lines) {
+  const total = { instructions: 0, fmla: 0, bytesLoaded: 0, bytesStored: 0 }
+  for (const line of lines.split('\n')) {
+    const [runs, , ...words] = line.split(' ')
+    for (const text of words) {
+      const word = parseInt(text, 16)
+      const { loaded, stored } = moved(word)
+      total.instructions += Number(runs)
+      if (isFmla(word)) total.fmla += Number(runs)
+      total.bytesLoaded += Number(runs) * loaded
+      total.bytesStored += Number(runs) * stored
+    }
+  }
+  return total
+}
