@@ -40,6 +40,11 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable
 
+/** Names from a file or a network may hold anything; a sentence is one line and moves no cursor. */
+function printable(message: string): string {
+  return message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 /** An operational fault: something outside the program is not as it should be. */
 export class GapcamError extends Error {
   readonly code: ErrorCode
@@ -49,7 +54,7 @@ export class GapcamError extends Error {
 
   /** `message` says what happened and to what, in one sentence; the table adds the rest. */
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause })
+    super(printable(message), options?.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'GapcamError'
     const row = errorTable[code]
     this.code = code

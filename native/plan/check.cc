@@ -249,6 +249,7 @@ class StepCheck {
     for (int32_t stride : p.out_stride) if (stride < 0) return Refuse("writes backwards");
     if (!StaysInside(p.size, p.in_stride, p.in_offset, Input(0)->elements)) return Refuse("reads outside its input");
     if (!StaysInside(p.size, p.out_stride, p.out_offset, Output(0)->elements)) return Refuse("writes outside its output");
+    if (count > Output(0)->elements) return Refuse("writes elements of its output more than once");
     return p.fill || count == Output(0)->elements ? Status::Ok() : Refuse("leaves elements of its output unwritten");
   }
 

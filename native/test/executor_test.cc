@@ -235,6 +235,7 @@ TEST("a step that does not fit its tensors is refused by name") {
   ExpectRefusal(copy(4, 1, 2, 0), "writes outside");
   ExpectRefusal(copy(4, 1, minus, 0), "writes backwards");
   ExpectRefusal(copy(3, 1, 1, 0), "unwritten");
+  ExpectRefusal(copy(1u << 30, 0, 0, 0), "more than once");
 }
 
 TEST("steps that write where they read, or onto constants, are refused") {

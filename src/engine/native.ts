@@ -14,16 +14,12 @@ export interface NativeOptions {
   readonly rejected: readonly Rejection[]
 }
 
-/** Opens a plan. Rejects with ENGINE_UNAVAILABLE (target), ENGINE_FAILED or a code of the plan's reader. */
+/** Opens a plan. Rejects with the addon's own error: a target that cannot be had, memory that is short, a plan that its reader refuses. */
 export async function openNative(addon: Addon, plan: Plan, options: NativeOptions): Promise<NativeEngine> {
   const { threads, target } = options
-  try {
-    const { constants } = plan
-    const session = await addon.openSession(serializeOutline(plan), { threads, constants, ...(target === undefined ? {} : { target }) })
-    return new NativeEngine(session, options)
-  } catch (error) {
-    throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${messageOf(error)}`, { cause: error })
-  }
+  const { constants } = plan
+  const session = await addon.openSession(serializeOutline(plan), { threads, constants, ...(target === undefined ? {} : { target }) })
+  return new NativeEngine(session, options)
 }
 
 /** A step and its least time. */

@@ -1,6 +1,6 @@
 /**
  * Chooses the executor of a model and says why. 'auto' takes the native engine where the addon loads, passes its
- * self-test and covers the whole model; else onnxruntime serves the whole model. A named engine that cannot serve is
+ * self-test, covers the whole model and opens; else onnxruntime serves the whole model. A named engine that cannot serve is
  * an error, never a silent substitute.
  */
 import { loadAddon, type Addon } from '../addon.js'
@@ -45,7 +45,11 @@ async function tryNative(model: LoadedModel, options: EngineOptions, reason: str
   if (wrong !== null) return { why: wrong }
   const rejected = rejectedTargets(loaded.addon, target)
   const native = { threads: resolveThreads(options.threads), reason, rejected, ...(target === undefined ? {} : { target }) }
-  return { engine: await openNative(loaded.addon, compiled.plan, native) }
+  try {
+    return { engine: await openNative(loaded.addon, compiled.plan, native) }
+  } catch (error) {
+    return { why: messageOf(error), cause: error }
+  }
 }
 
 function compile(model: LoadedModel, options: EngineOptions): { plan: Plan } | { why: string } {

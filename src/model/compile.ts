@@ -6,6 +6,7 @@ import { planMemory } from './memory.js'
 import { passes } from './passes/passes.js'
 import { align64, type Plan, type PlanTensor } from './plan.js'
 import type { PreparedGraph, UnsupportedNode } from './prepare.js'
+import { Unsupported } from './view.js'
 
 export interface CompileOptions {
   /** Values to give out beside the model's own outputs, such as the feature map before GAP. */
@@ -21,7 +22,17 @@ export type Compiled =
 /** Compiles a graph that `prepareGraph` made, or says which nodes the native engine does not cover. */
 export function compilePlan(prepared: PreparedGraph, options: CompileOptions = {}): Compiled {
   if (prepared.unsupported.length > 0) return { unsupported: prepared.unsupported }
-  let graph = withOutputs(prepared.graph, options.extraOutputs ?? [])
+  try {
+    return compileSupported(prepared.graph, options)
+  } catch (error) {
+    // A pass met what the standard forbids in a node that shape inference did not need to look at.
+    if (error instanceof Unsupported) return { unsupported: [{ node: 'the graph', op: '', reason: error.message }] }
+    throw error
+  }
+}
+
+function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
+  let graph = withOutputs(prepared, options.extraOutputs ?? [])
   options.onPass?.('prepare', graph)
   for (const { name, run } of passes) {
     graph = run(graph)

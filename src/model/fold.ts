@@ -25,6 +25,7 @@ export function foldNode(view: NodeView, outputs: readonly Inferred[]): readonly
   const results = evaluate(view.inputs.map(({ constant }) => (constant ? numbersOf(constant) : [])), view, outputs)
   return results.map((values, i) => {
     const { type, shape } = outputs[i]!
+    if (isInteger(type) && values.some((value) => Number.isNaN(value))) throw new Unsupported('it computes an integer that is not a number')
     const isOpen = shape.some((size) => Number.isNaN(size))
     return { type, shape: isOpen ? [shape[0]!, values.length / shape[0]!] : shape, bytes: encode(values, type) }
   })

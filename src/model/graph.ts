@@ -4,6 +4,9 @@
  */
 import { elementBytes, elementCount, type TensorType } from '../tensor.js'
 
+/** Thrown by a rule that cannot serve a node; the reason becomes the engine's choice and the user's explanation. */
+export class Unsupported extends Error {}
+
 /** A constant's data: a view of the model file's bytes (often unaligned) or of memory that a pass computed. */
 export interface Constant {
   readonly type: TensorType
@@ -91,9 +94,7 @@ export function intsAttribute(node: Node, name: string): readonly number[] | und
 
 /** An aligned float32 view of a constant's data where there is one, else a copy. */
 export function floatsOf(constant: Constant): Float32Array {
-  if (constant.type !== 'float32') {
-    throw new TypeError(`Expected float32 for a constant's type but received ${constant.type} of type string`)
-  }
+  if (constant.type !== 'float32') throw new Unsupported(`it computes with ${constant.type}`)
   const { bytes } = constant
   const length = elementCount(constant.shape)
   if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, length)

@@ -43,6 +43,10 @@ export function lowerGraph(graph: Graph): Lowered {
   return lowering.finish()
 }
 
+/** Dimensions of a plan's tensor, and bytes of a plan's memory. */
+const maxRank = 5
+const mostBytes = 2 ** 31
+
 /** A node that only lacks the result of one that is unsupported already: no reason of its own. */
 class Waiting extends Unsupported {}
 
@@ -69,13 +73,18 @@ class Lowering {
     const shape = value.shape as readonly number[]
     const readers = this.#graph.nodes.filter((node) => node.inputs.includes(name))
     const form: Form = shape.length === 4 && readers.every((node) => node.op !== 'Transpose' && node.op !== 'Reshape') ? 'nhwc' : 'plain'
-    if (shape.some((size) => size < 1)) {
-      this.#unsupported.push({ node: name, op: 'input', reason: `its shape [${shape.join(', ')}] is empty` })
-      return
+    try {
+      const tensor = this.#newTensor(name, form === 'nhwc' ? nhwcShape(shape) : shape)
+      this.#forms.set(name, { [form]: tensor })
+      this.#inputs.push({ name, tensor, layout: form === 'nhwc' ? 'nhwc' : 'none' })
+    } catch (error) {
+      this.#refuse(name, 'input', error)
     }
-    const tensor = this.#newTensor(name, form === 'nhwc' ? nhwcShape(shape) : shape)
-    this.#forms.set(name, { [form]: tensor })
-    this.#inputs.push({ name, tensor, layout: form === 'nhwc' ? 'nhwc' : 'none' })
+  }
+
+  #refuse(node: string, op: string, error: unknown): void {
+    if (!(error instanceof Unsupported)) throw error
+    this.#unsupported.push({ node, op, reason: error.message })
   }
 
   visit(node: Node): void {
@@ -92,9 +101,18 @@ class Lowering {
   }
 
   finish(): Lowered {
+    const outputs = this.#unsupported.length > 0 ? [] : this.#graph.outputs.flatMap(({ name }) => this.#output(name))
     if (this.#unsupported.length > 0) return { unsupported: this.#unsupported }
-    const outputs = this.#graph.outputs.map(({ name }): DraftPort => ({ name, tensor: this.value(name, 'plain'), layout: 'none' }))
     return { draft: { tensors: this.#tensors, steps: this.#steps, inputs: this.#inputs, outputs } }
+  }
+
+  #output(name: string): readonly DraftPort[] {
+    try {
+      return [{ name, tensor: this.value(name, 'plain'), layout: 'none' }]
+    } catch (error) {
+      this.#refuse(name, 'output', error)
+      return []
+    }
   }
 
   #view(node: Node): NodeView {
@@ -111,8 +129,9 @@ class Lowering {
   }
 
   #newTensor(name: string, shape: readonly number[], extra: Partial<DraftTensor> = {}): TensorId {
-    if (shape.length > 5) throw new Unsupported(`${name} has ${shape.length} dimensions, a plan has at most 5`)
-    if (shape.some((size) => size < 1)) throw new Unsupported(`${name} is empty`)
+    if (shape.length > maxRank) throw new Unsupported(`${name} has ${shape.length} dimensions, a plan has at most ${maxRank}`)
+    if (shape.some((size) => size < 1)) throw new Unsupported(`${name} has the empty shape [${shape.join(', ')}]`)
+    if (elementCount(shape) * 4 >= mostBytes) throw new Unsupported(`${name} is larger than a plan may be`)
     const id = this.#tensors.length
     this.#tensors.push({ name, type: 'float32', shape, bytes: null, root: id, ...extra })
     return id
@@ -127,7 +146,9 @@ class Lowering {
   }
 
   shape(name: string): readonly number[] {
-    return (this.#graph.constants.get(name) ?? this.#graph.values.get(name))!.shape as readonly number[]
+    const value = this.#graph.constants.get(name) ?? this.#graph.values.get(name)
+    if (!value?.shape) throw new Unsupported(`nothing is known of its value ${name}`)
+    return value.shape as readonly number[]
   }
 
   constant(name: string, shape: readonly number[], data: Float32Array | Int32Array): TensorId {
@@ -184,7 +205,7 @@ class Lowering {
   #converted(name: string, form: Form): TensorId {
     const from: Form = form === 'nhwc' ? 'plain' : 'nhwc'
     const source = this.#forms.get(name)?.[from]
-    if (source === undefined) throw new TypeError(`Expected a tensor for value ${name} but received none of type undefined`)
+    if (source === undefined) throw new Unsupported(`nothing that the native engine computes makes ${name === '' ? 'it' : name}`)
     const [n = 1, c = 1, h = 1, w = 1] = this.shape(name)
     const shape = form === 'nhwc' ? [n, h, w, c] : [n, c, h, w]
     if (c === 1 || h * w === 1) return this.#renamed(name, shape, source)
@@ -206,6 +227,7 @@ class Lowering {
     const aligned = [...new Array<number>(rank - shape.length).fill(1), ...shape]
     const [, c = 1, h = 1, w = 1] = aligned
     const constant = this.#graph.constants.get(name)
+    if (constant && constant.type !== 'float32') throw new Unsupported(`it computes with ${constant.type}`)
     if (constant) return this.constant(name, nhwcShape(aligned), permuted(floatsOf(constant), aligned))
     const plain = this.value(name, 'plain')
     if (c === 1 || h * w === 1) return this.#renamed(name, nhwcShape(aligned), plain)

@@ -103,7 +103,7 @@ export function encode(values: readonly number[], type: TensorType): Uint8Array 
   const memory = new ArrayBuffer(values.length * elementBytes[type])
   const array = new tensorArrays[type](memory)
   if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
-    values.forEach((value, i) => { array[i] = BigInt(Math.trunc(Math.min(value, largestInt64))) })
+    values.forEach((value, i) => { array[i] = BigInt(Math.trunc(Math.max(-largestInt64, Math.min(value, largestInt64)))) })
   } else array.set(values)
   return new Uint8Array(memory)
 }

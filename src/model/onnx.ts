@@ -155,7 +155,8 @@ function readNode(bytes: Uint8Array, external: ExternalReader): Node {
       case 4: op = stringField(reader, 'node'); return
       case 5: {
         const [key, value] = readAttribute(bytesField(reader, 'attribute'), external)
-        attributes[key] = value
+        // Those are the passes' own.
+        if (!key.startsWith('gapcam.')) attributes[key] = value
         return
       }
       case 7: domain = stringField(reader, 'node'); return

@@ -3,6 +3,7 @@
  * nodes that nobody needs removed. One walk in topological order does it, since a node's inputs come before it.
  */
 import { GapcamError, messageOf } from '../errors.js'
+import { elementCount } from '../tensor.js'
 import type { Constant, Graph, Node, Value } from './graph.js'
 import { foldNode, foldView } from './fold.js'
 import { shapeRules, type Inferred } from './shapes/table.js'
@@ -12,6 +13,12 @@ export interface PrepareOptions {
   /** Height and width of the image inputs (rank 4); needed where the file leaves them free. */
   readonly inputSize?: { readonly height: number; readonly width: number }
 }
+
+/** Inputs that a file may give; the passes put bias and residual behind them. */
+const ownInputs: Readonly<Record<string, number>> = { Conv: 3, Gemm: 3, MatMul: 2 }
+
+/** Of one value: what fits a plan's memory of 2 GiB. */
+const mostElements = 2 ** 29
 
 /** A node that gapcam cannot compute, and why. */
 export interface UnsupportedNode {
@@ -49,6 +56,7 @@ function sizedInput(input: Value, { inputSize }: PrepareOptions): Value {
     if (i === 0) return 1 // the batch
     throw new GapcamError('MODEL_INPUT_SIZE', `its input ${name} leaves ${size ?? `size ${i}`} open`, { hint: 'Give --input-size, or inputSize in the manifest.' })
   })
+  if (elementCount(sizes) > mostElements) throw new GapcamError('MODEL_UNSUPPORTED', `its input ${name} of shape [${sizes.join(', ')}] is too large`)
   return { ...input, shape: sizes }
 }
 
@@ -110,7 +118,13 @@ class Walk {
     if (subgraph?.kind === 'unsupported') throw new Unsupported(`it has ${subgraph.what} as an attribute`)
     const rule = node.domain === '' ? shapeRules.get(node.op) : undefined
     if (!rule) throw new Unsupported(node.domain === '' ? 'gapcam does not know this operator' : `gapcam does not know operators of ${node.domain}`)
-    return rule(view)
+    if (node.inputs.length > (ownInputs[node.op] ?? Infinity)) throw new Unsupported(`it has ${node.inputs.length} inputs`)
+    const outputs = rule(view)
+    const impossible = outputs.find(({ shape }) => shape.some((size) => size < 0 || (!Number.isNaN(size) && !Number.isInteger(size))))
+    const large = outputs.find(({ shape }) => elementCount(shape) > mostElements)
+    if (large) throw new Unsupported(`its result of shape [${large.shape.join(', ')}] is too large`)
+    if (impossible) throw new Unsupported(`its result would have the shape [${impossible.shape.join(', ')}]`)
+    return outputs
   }
 
   #fold(view: NodeView, outputs: readonly Inferred[]): readonly Constant[] | null {

@@ -3,10 +3,9 @@
  * attributes with ONNX's defaults. What the standard allows and gapcam does not is an `Unsupported`, with a reason.
  */
 import type { TensorType } from '../tensor.js'
-import { floatAttribute, intAttribute, intsAttribute, numbersOf, stringAttribute, type Constant, type Node } from './graph.js'
+import { floatAttribute, intAttribute, intsAttribute, numbersOf, stringAttribute, Unsupported, type Constant, type Node } from './graph.js'
 
-/** Thrown by a rule that cannot serve a node; the reason becomes the engine's choice and the user's explanation. */
-export class Unsupported extends Error {}
+export { Unsupported }
 
 export interface Operand {
   readonly name: string

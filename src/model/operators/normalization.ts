@@ -2,7 +2,7 @@
 import { elementCount } from '../../tensor.js'
 import { floatsOf } from '../graph.js'
 import { softmaxSpan } from '../shapes/table.js'
-import { normalAxis, Unsupported } from '../view.js'
+import { broadcastShapes, normalAxis, Unsupported } from '../view.js'
 import { nhwcAxis, noActivation, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
 
 interface Span {
@@ -36,6 +36,7 @@ function lowerLpNormalization(context: LowerContext): void {
 function lowerLrn(context: LowerContext): void {
   const { view } = context
   if (view.shape(0).length !== 4) throw new Unsupported('its input is not a picture')
+  if (view.int('size', 1) < 1 || view.int('size', 1) > 65535) throw new Unsupported(`its size is ${view.int('size', 1)}`)
   context.step('lrn', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
     size: view.int('size', 1), alpha: view.float('alpha', 1e-4), beta: view.float('beta', 0.75), bias: view.float('bias', 1),
   })
@@ -43,8 +44,13 @@ function lowerLrn(context: LowerContext): void {
 
 /** (x - mean) / √(variance + ε) · scale + bias over all axes from `axis` on, as steps that are there anyway. */
 function lowerLayerNormalization(context: LowerContext): void {
-  const factors = [1, 2].map((i) => (context.view.optional(i) ? context.input(i, 'plain') : null))
-  normalize(context, 'plain', normalAxis(context.view.int('axis', -1), context.view.shape(0).length), factors)
+  const { view } = context
+  for (const i of [1, 2]) {
+    const shape = view.optional(i)?.shape
+    if (shape && broadcastShapes([view.shape(0), shape]).join() !== view.shape(0).join()) throw new Unsupported(`its input ${i} has the shape [${shape.join(', ')}]`)
+  }
+  const factors = [1, 2].map((i) => (view.optional(i) ? context.input(i, 'plain') : null))
+  normalize(context, 'plain', normalAxis(view.int('axis', -1), view.shape(0).length), factors)
 }
 
 /** The same over the channels of a picture, which lie side by side in NHWC. */

@@ -1,7 +1,7 @@
 /** Pools and reductions. */
 import { elementCount } from '../../tensor.js'
 import { resolveReduce } from '../shapes/reduce.js'
-import { resolveWindow } from '../shapes/window.js'
+import { resolveWindow, type Window } from '../shapes/window.js'
 import { Unsupported } from '../view.js'
 import type { PoolOp, ReduceOp } from '../steps.js'
 import { nhwcAxis, type LowerContext, type Operator, type TensorId } from './context.js'
@@ -11,9 +11,18 @@ const pool = (op: PoolOp) => (context: LowerContext): void => {
   const [, , h = 0, w = 0] = view.shape(0)
   const window = resolveWindow(view, [h, w])
   const [padTop, padLeft, padBottom, padRight] = window.pads
+  if (![0, 1].every((axis) => windowsHitInput(window, axis, [h, w][axis]!))) throw new Unsupported('it has windows that lie in the padding alone')
   context.step('pool2d', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
     op, kernelH: window.kernel[0], kernelW: window.kernel[1], strideH: window.strides[0], strideW: window.strides[1], padTop, padLeft, padBottom, padRight,
     dilationH: window.dilations[0], dilationW: window.dilations[1], countPadding: view.int('count_include_pad', 0),
+  })
+}
+
+/** Whether the first and the last window along an axis have a place inside the input; those between then have one too. */
+function windowsHitInput({ kernel, strides, dilations, pads, output }: Window, axis: number, size: number): boolean {
+  return [0, output[axis]! - 1].every((i) => {
+    const from = i * strides[axis]! - pads[axis]!
+    return Array.from({ length: kernel[axis]! }, (_, k) => from + k * dilations[axis]!).some((at) => at >= 0 && at < size)
   })
 }
 

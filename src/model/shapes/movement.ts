@@ -64,6 +64,7 @@ export function splitParts(view: NodeView): { axis: number; sizes: readonly numb
   const size = shape[axis]!
   const given = view.intsOrInput('split', 1)
   const count = view.int('num_outputs', view.node.outputs.length)
+  if (!given && (count < 1 || count > size)) throw new Unsupported(`it splits ${size} into ${count} parts`)
   const part = Math.ceil(size / count)
   const sizes = given ?? Array.from({ length: count }, (_, i) => Math.min(part, size - i * part))
   if (sizes.reduce((a, b) => a + b, 0) !== size || sizes.some((s) => s < 0)) throw new Unsupported(`it splits ${size} into [${sizes.join(', ')}]`)

@@ -34,6 +34,7 @@ const conv: ShapeRule = (view) => {
   const [n, c, h, w] = image(view)
   const [o = 0, perGroup = 0, kh = 0, kw = 0] = view.shape(1)
   const groups = view.int('group', 1)
+  if (view.shape(1).length !== 4) throw new Unsupported(`its weights have ${view.shape(1).length} dimensions`)
   if (perGroup * groups !== c || o % groups !== 0) throw new Unsupported(`its weights [${view.shape(1).join(', ')}] do not fit ${c} channels in ${groups} groups`)
   return like(view, [n, o, ...resolveWindow(view, [h, w], [kh, kw]).output])
 }

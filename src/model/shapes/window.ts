@@ -10,6 +10,9 @@ export interface Window {
   readonly output: readonly [number, number]
 }
 
+/** Of a window's numbers in a plan. */
+const largest = 65535
+
 type Pair = readonly [number, number]
 
 /** Resolves a window over spatial sizes [H, W]; `kernelShape` is the weights' for Conv. */
@@ -20,6 +23,7 @@ export function resolveWindow(view: NodeView, size: Pair, kernelShape?: Pair): W
   const dilations = pair(view.ints('dilations') ?? [1, 1], 'dilations')
   const extent: Pair = [(kernel[0] - 1) * dilations[0] + 1, (kernel[1] - 1) * dilations[1] + 1]
   const pads = resolvePads(view, size, extent, strides)
+  if ([...kernel, ...strides, ...dilations, ...pads].some((size) => size > largest)) throw new Unsupported(`its window is larger than ${largest}`)
   const isCeil = view.int('ceil_mode', 0) === 1
   const output: Pair = [
     windowCount(size[0], extent[0], strides[0], pads[0], pads[2], isCeil),

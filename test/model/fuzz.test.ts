@@ -1,0 +1,33 @@
+/** Changed model files, the bounded form of scripts/fuzz-model.mjs; what longer runs found is in docs/robustness.md. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, expect, it } from 'vitest'
+import { GapcamError } from '../../src/errors.js'
+import { loadModel } from '../../src/model/onnx.js'
+import { writeModel } from '../onnx-builder.js'
+import { cleanEnvironment, endAll, launch } from '../process.js'
+import { projectRoot } from '../shared.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'gapcam-fuzz-'))
+afterEach(endAll)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it('opens changed models or refuses them with a sentence, and the native engine takes what compiles', async () => {
+  const run = launch(process.execPath, [join(projectRoot, 'scripts/fuzz-model.mjs'), '--seconds', '10', '--seed', '1'], { cwd: folder, env: cleanEnvironment() })
+  expect(await run.ended, run.stderr()).toBe(0)
+  const counts = JSON.parse(run.stdout()) as Record<string, number>
+  expect(counts['findings']).toBe(0)
+  // Changes must get past the parser, else nothing behind it is tried.
+  for (const outcome of ['refused', 'not covered', 'compiled']) expect(counts[outcome], outcome).toBeGreaterThan(100)
+}, 60_000)
+
+it('names from a file move no cursor: control characters are written out', async () => {
+  const file = writeModel(join(folder, 'names.onnx'), {
+    nodes: [{ op: 'Relu', inputs: ['nothing\n\u001b[2J'], outputs: ['output'] }],
+    inputs: { input: [1, 2] }, outputs: { output: [1, 2] },
+  })
+  const error = await loadModel(file).then(() => null, (reason: unknown) => reason)
+  expect(error).toBeInstanceOf(GapcamError)
+  expect((error as GapcamError).message).toContain('nothing\\u000a\\u001b[2J')
+})
