@@ -81,7 +81,7 @@ describe.each(targets())('on target %s, within 1e-4 of the range of the outputs'
 
 it('any number of threads gives the same bits', async () => {
   for (const path of small) {
-    const [one, ...others] = await Promise.all([1, 2, 3, 5].map(async (threads) => (await run(path, { engine: 'native', threads })).values))
+    const [one, ...others] = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(async (threads) => (await run(path, { engine: 'native', threads })).values))
     for (const other of others) expect(other).toEqual(one)
   }
 })
