@@ -2,6 +2,7 @@
 // odd shapes. Around each tensor the arena holds NaNs: what is read beside an input shows in the result, and what is
 // written beside an output is found afterwards.
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "../plan/executor.h"
@@ -44,6 +45,7 @@ class Run {
 
   // The elements of output `i`, which must be there.
   const float* output(size_t i) const { return static_cast<const float*>(executor_->data(outputs_[i])); }
+  const char* kernel() const { return executor_->op(0).Kernel(); }
   uint64_t arena_bytes() const { return executor_->plan().arena_bytes; }
   // The arena is one block; its first tensor tells where it begins.
   float* arena() const {
@@ -167,6 +169,39 @@ TEST("element-wise functions are right at infinities, NaN, zeros and the ends of
       c.outputs.push_back({{static_cast<uint32_t>(values.size())}, {}, {}, false});
       CheckCase(c, target);
     }
+  });
+}
+
+// A convolution by Winograd's filtering adds and subtracts before it multiplies, so that small sums come of large terms: its error
+// against double precision stays within the tolerance of every other kernel, at the channel counts where it is taken.
+TEST("Winograd convolutions are as near to their definition in double precision as direct ones") {
+  constexpr struct { uint32_t channels, features, height, width; } kShapes[] = {{64, 64, 14, 14}, {96, 80, 13, 17}, {32, 130, 20, 9}, {256, 48, 7, 7}, {48, 64, 24, 24}};
+  ForEachTarget([&](const Target& target) {
+    Random random(3);
+    int filtered = 0;
+    for (const auto& shape : kShapes) {
+      gapcam::Conv2dParams p = {};
+      p.kernel_h = p.kernel_w = 3;
+      p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
+      p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = 1;
+      Case c = {StepKind::kConv2d, {}, {}, {}};
+      c.Set(p);
+      const PlanBuilder::Shape sizes[] = {{1, shape.height, shape.width, shape.channels}, {shape.features, shape.channels, 3, 3}};
+      for (const PlanBuilder::Shape& size : sizes) {
+        std::vector<float> values(ElementsOf(size));
+        for (float& value : values) value = random.Float();
+        c.inputs.push_back({size, values, {}, &size != sizes});
+      }
+      c.inputs.resize(4);
+      c.outputs = {{{1, shape.height, shape.width, shape.features}, {}, {}, false}, Operand()};
+      Run run(c, target, 1);
+      if (!run.status().ok()) return Fail(__FILE__, __LINE__, "%s: %s", target.name, run.status().message());
+      filtered += std::strstr(run.kernel(), "winograd") != nullptr;
+      run.Compute();
+      CompareWithAnswer(c, target, run);
+    }
+    const bool is_plain = std::strcmp(target.name, "scalar") == 0;  // it has the direct one alone
+    EXPECT(is_plain || filtered >= 3, "%s filters only %d of the shapes", target.name, filtered);
   });
 }
 
