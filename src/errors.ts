@@ -33,6 +33,7 @@ export const errorTable = {
   LABELS_MISMATCH: { status: 4, retryable: false, hint: 'Give one label a line, as many as the model has outputs.' },
   MANIFEST_INVALID: { status: 4, retryable: false, hint: 'See docs/configuration.md for the fields of a model manifest.' },
   ENGINE_UNAVAILABLE: { status: 4, retryable: false, hint: 'gapcam model info says why; npm run build builds the native engine.' },
+  TUNING_NOT_WRITTEN: { status: 4, retryable: true, hint: 'Make the folder of the model writable, or copy the model to one that is.' },
   ENGINE_FAILED: { status: 4, retryable: true, hint: 'Try --engine onnxruntime and report the model.' },
   BROKER_UNREACHABLE: { status: 5, retryable: true, hint: 'Check the address and that the broker runs; gapcam tries again for ever.' },
   BROKER_REFUSED: { status: 5, retryable: true, hint: 'Check user, password and access rules of the broker.' },

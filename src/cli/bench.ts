@@ -11,10 +11,10 @@ import { openEngine } from '../engine/select.js'
 import type { Engine, EngineOptions, EngineTensor } from '../engine/engine.js'
 import { exitStatus, expected, GapcamError, messageOf } from '../errors.js'
 import { configFrom, type FlagValues } from './flags.js'
-import { findManifest } from '../model/manifest.js'
 import { loadModel, type LoadedModel } from '../model/onnx.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgress, type Progress } from './progress.js'
+import { sizeFor } from './size.js'
 import { macsOf } from '../model/report.js'
 import type { EngineName } from '../prediction.js'
 import type { InputSize } from '../tensor.js'
@@ -109,7 +109,7 @@ async function profileAll(files: readonly string[], { threads, seconds, inputSiz
     for (const file of files) {
       const model = await loadModel(file)
       for (const count of threads) {
-        const engine = await openEngine(model, 'native', engineOptions(count, asked ?? await openSize(model)))
+        const engine = await openEngine(model, 'native', engineOptions(count, await sizeFor(model, asked)))
         try {
           fill(engine.inputs)
           results.push(await profileSteps(file, engine, seconds))
@@ -129,7 +129,7 @@ const engineOptions = (threads: number, inputSize: InputSize | undefined): Engin
 
 async function benchOne(file: string, threads: number, { engines: names, seconds, inputSize: asked }: BenchOptions, progress: Progress): Promise<BenchResult[]> {
   const model = await loadModel(file)
-  const inputSize = asked ?? await openSize(model)
+  const inputSize = await sizeFor(model, asked)
   const engines: Engine[] = []
   for (const name of names) engines.push(await open(model, name, threads, inputSize))
   try {
@@ -142,13 +142,6 @@ async function benchOne(file: string, threads: number, { engines: names, seconds
   } finally {
     for (const engine of engines) await engine.close()
   }
-}
-
-async function openSize(model: LoadedModel): Promise<InputSize | undefined> {
-  if (!model.graph.inputs.some(({ shape }) => shape?.some((size, axis) => axis > 0 && typeof size !== 'number'))) return undefined
-  const { manifest } = await findManifest(model.path, model.sha256)
-  const [height, width] = manifest.inputSize ?? [224, 224]
-  return { height, width }
 }
 
 /** An engine by name; where native cannot serve, onnxruntime takes its place, visibly and with exit status 4. */

@@ -11,6 +11,7 @@ import { classifyCommand } from './classify.js'
 import { configCommand } from './config.js'
 import { modelCommand } from './model.js'
 import { runCommand } from './run.js'
+import { tuneCommand } from './tune.js'
 
 function createProgram(): Command {
   const program = new Command('gapcam')
@@ -18,7 +19,7 @@ function createProgram(): Command {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, configCommand]) register(program)
+  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, tuneCommand, configCommand]) register(program)
   for (const command of program.commands) command.exitOverride()
   return program
 }

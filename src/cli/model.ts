@@ -4,14 +4,14 @@ import type { Command } from 'commander'
 import { GapcamError } from '../errors.js'
 import { compilePlan } from '../model/compile.js'
 import type { Graph } from '../model/graph.js'
-import { findManifest } from '../model/manifest.js'
-import { loadModel, type LoadedModel } from '../model/onnx.js'
+import { loadModel } from '../model/onnx.js'
 import { serializePlan } from '../model/plan.js'
 import { prepareGraph } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
 import type { InputSize } from '../tensor.js'
 import { configFrom, type FlagValues } from './flags.js'
 import { writeJson, writeTable } from './output.js'
+import { sizeFor } from './size.js'
 
 export function modelCommand(program: Command): void {
   const model = program.command('model').description('look into an ONNX model')
@@ -19,7 +19,7 @@ export function modelCommand(program: Command): void {
     .option('--input-size <side|HxW>', 'input of the network where the model allows it').option('--json', 'one JSON object')
     .action(async (file: string, values: FlagValues) => {
       const loaded = await loadModel(file)
-      const report = reportModel(loaded, await sizeFor(loaded, values))
+      const report = reportModel(loaded, await sizeFor(loaded, askedSize(values)))
       if (values['json'] === true || !process.stdout.isTTY) writeJson(report)
       else writeReport(report)
     })
@@ -27,7 +27,7 @@ export function modelCommand(program: Command): void {
     .option('--input-size <side|HxW>', 'input of the network where the model allows it')
     .action(async (file: string, values: FlagValues) => {
       const loaded = await loadModel(file)
-      const size = await sizeFor(loaded, values)
+      const size = await sizeFor(loaded, askedSize(values))
       const compiled = compilePlan(prepareGraph(loaded.graph, size ? { inputSize: size } : {}), { onPass: writeGraph })
       if ('unsupported' in compiled) for (const { node, op, reason } of compiled.unsupported) process.stderr.write(`${op} ${node}: ${reason}\n`)
     })
@@ -35,7 +35,7 @@ export function modelCommand(program: Command): void {
     .requiredOption('-o, --output <file>', 'where the plan goes').option('--input-size <side|HxW>', 'input of the network where the model allows it')
     .action(async (file: string, values: FlagValues) => {
       const loaded = await loadModel(file)
-      const size = await sizeFor(loaded, values)
+      const size = await sizeFor(loaded, askedSize(values))
       const compiled = compilePlan(prepareGraph(loaded.graph, size ? { inputSize: size } : {}))
       if ('unsupported' in compiled) {
         const [first] = compiled.unsupported
@@ -45,14 +45,7 @@ export function modelCommand(program: Command): void {
     })
 }
 
-async function sizeFor(model: LoadedModel, values: FlagValues): Promise<InputSize | undefined> {
-  const asked = configFrom(values['inputSize'] === undefined ? {} : { inputSize: values['inputSize'] }).config.inputSize
-  if (asked) return asked
-  const isFree = model.graph.inputs.some(({ shape }) => shape?.some((size, axis) => axis > 0 && typeof size !== 'number'))
-  if (!isFree) return undefined
-  const [height, width] = (await findManifest(model.path, model.sha256)).manifest.inputSize ?? [224, 224]
-  return { height, width }
-}
+const askedSize = ({ inputSize }: FlagValues): InputSize | undefined => configFrom(inputSize === undefined ? {} : { inputSize }).config.inputSize
 
 function writeReport(report: ModelReport): void {
   const port = ({ name, type, shape }: ModelReport['inputs'][number]): string => `${name} ${type} [${shape.join(', ')}]`

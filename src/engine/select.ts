@@ -15,6 +15,7 @@ import { openNative } from './native.js'
 import { openFallback } from './fallback.js'
 import { selfTest } from './self-test.js'
 import { resolveThreads } from './threads.js'
+import { inputSizes, readTuning, type TuningFound } from './tuning.js'
 
 export type EngineChoice = EngineName | 'auto'
 
@@ -38,13 +39,15 @@ type NativeAttempt = { readonly engine: Engine } | { readonly why: string; reado
 async function tryNative(model: LoadedModel, options: EngineOptions, reason: string): Promise<NativeAttempt> {
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
-  const compiled = compile(model, options)
-  if ('why' in compiled) return compiled
   const target = options.target ?? process.env['GAPCAM_TARGET']
+  const compiled = compile(model, options, target ?? bestTarget(loaded.addon))
+  if ('why' in compiled) return compiled
+  const { found } = compiled
   const wrong = await testedTarget(loaded.addon, target)
   if (wrong !== null) return { why: wrong }
   const rejected = rejectedTargets(loaded.addon, target)
-  const native = { threads: resolveThreads(options.threads), reason, rejected, ...(target === undefined ? {} : { target }) }
+  const threads = resolveThreads(options.threads === undefined || options.threads === 'auto' ? (found.tuning?.threads ?? 'auto') : options.threads)
+  const native = { threads, reason: found.sentence === '' ? reason : `${reason}; ${found.sentence}`, rejected, ...(target === undefined ? {} : { target }) }
   try {
     return { engine: await openNative(loaded.addon, compiled.plan, native) }
   } catch (error) {
@@ -52,10 +55,11 @@ async function tryNative(model: LoadedModel, options: EngineOptions, reason: str
   }
 }
 
-function compile(model: LoadedModel, options: EngineOptions): { plan: Plan } | { why: string } {
+function compile(model: LoadedModel, options: EngineOptions, target: string): { plan: Plan; found: TuningFound } | { why: string } {
   const prepared = prepareGraph(model.graph, options.inputSize ? { inputSize: options.inputSize } : {})
-  const compiled = compilePlan(prepared, options.extraOutputs ? { extraOutputs: options.extraOutputs } : {})
-  if ('plan' in compiled) return { plan: compiled.plan }
+  const found = readTuning(model.path, { modelBytes: model.bytes.length, target, inputs: inputSizes(prepared) })
+  const compiled = compilePlan(prepared, { ...(options.extraOutputs ? { extraOutputs: options.extraOutputs } : {}), ...(found.tuning ? { separate: found.tuning.separate } : {}) })
+  if ('plan' in compiled) return { plan: compiled.plan, found }
   return { why: uncovered(compiled.unsupported) }
 }
 
@@ -85,10 +89,14 @@ function testedTarget(addon: Addon, target: string | undefined): Promise<string 
   return test
 }
 
+export function bestTarget(addon: Addon): string {
+  return addon.describeTargets().find(({ supported }) => supported)?.name ?? 'scalar'
+}
+
 /** The targets that were not taken: those before the chosen one, or all others when one was forced. */
 function rejectedTargets(addon: Addon, forced: string | undefined): Rejection[] {
   const targets = addon.describeTargets()
-  const chosen = forced ?? targets.find(({ supported }) => supported)?.name
+  const chosen = forced ?? bestTarget(addon)
   const why = forced === undefined ? 'a better target is there' : `${forced} was asked for`
   return targets.filter(({ name }) => name !== chosen).map(({ name, supported, reason }) => ({ name, reason: supported ? why : reason }))
 }

@@ -11,6 +11,8 @@ import { Unsupported } from './view.js'
 export interface CompileOptions {
   /** Values to give out beside the model's own outputs, such as the feature map before GAP. */
   readonly extraOutputs?: readonly string[]
+  /** Names of groups that `gapcam tune` found faster as steps of their own. */
+  readonly separate?: readonly string[]
   /** Is told the graph after each pass; `gapcam model passes` prints it. */
   readonly onPass?: (name: string, graph: Graph) => void
 }
@@ -39,7 +41,7 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
     options.onPass?.(name, graph)
   }
   const lowered = lowerGraph(graph)
-  return 'draft' in lowered ? planOf(groupChains(lowered.draft)) : lowered
+  return 'draft' in lowered ? planOf(groupChains(lowered.draft, new Set(options.separate))) : lowered
 }
 
 function withOutputs(graph: Graph, names: readonly string[]): Graph {
