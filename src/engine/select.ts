@@ -40,10 +40,11 @@ async function tryNative(model: LoadedModel, options: EngineOptions, reason: str
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
   const target = options.target ?? process.env['GAPCAM_TARGET']
+  const tested = testedTarget(loaded.addon, target) // computes while the plan is made
   const compiled = compile(model, options, target ?? bestTarget(loaded.addon))
   if ('why' in compiled) return compiled
   const { found } = compiled
-  const wrong = await testedTarget(loaded.addon, target)
+  const wrong = await tested
   if (wrong !== null) return { why: wrong }
   const rejected = rejectedTargets(loaded.addon, target)
   const threads = resolveThreads(options.threads === undefined || options.threads === 'auto' ? (found.tuning?.threads ?? 'auto') : options.threads)

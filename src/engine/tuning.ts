@@ -5,26 +5,40 @@
 import { readFileSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { z } from 'zod'
 import { GapcamError, messageOf } from '../errors.js'
 import type { PreparedGraph } from '../model/prepare.js'
 
 /** Raised when the compiler groups steps in another way, so that old names would say something else. */
 const formatVersion = 1
 
-const schema = z.strictObject({
-  version: z.literal(formatVersion).describe('of this format'),
-  modelBytes: z.int().min(1).describe('length of the model file'),
-  inputs: z.array(z.string()).describe('sizes of each input, such as 1x3x224x224'),
-  target: z.string(),
-  processor: z.string(),
-  threads: z.int().min(1).max(64).describe('the fastest count; --threads auto takes it'),
-  separate: z.array(z.string()).describe('groups of steps that are faster one by one'),
-  defaultMs: z.number().describe('median of an inference before'),
-  tunedMs: z.number().describe('and with these choices, in the same run'),
-})
+export interface Tuning {
+  /** Of this format. */
+  readonly version: number
+  /** Length of the model file. */
+  readonly modelBytes: number
+  /** Sizes of each input, such as 1x3x224x224. */
+  readonly inputs: readonly string[]
+  readonly target: string
+  readonly processor: string
+  /** The fastest count; `--threads auto` takes it. */
+  readonly threads: number
+  /** Groups of steps that are faster one by one. */
+  readonly separate: readonly string[]
+  /** Median of an inference before, and with these choices in the same run. */
+  readonly defaultMs: number
+  readonly tunedMs: number
+}
 
-export type Tuning = z.infer<typeof schema>
+const isCount = (most: number) => (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most
+const isText = (value: unknown): boolean => typeof value === 'string'
+const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
+const isTime = (value: unknown): boolean => typeof value === 'number' && value >= 0
+
+// By hand: a library that opens a model should not have to load one that checks schemas.
+const checks: Readonly<Record<keyof Tuning, (value: unknown) => boolean>> = {
+  version: (value) => value === formatVersion, modelBytes: isCount(Number.MAX_SAFE_INTEGER), inputs: areTexts, target: isText, processor: isText,
+  threads: isCount(64), separate: areTexts, defaultMs: isTime, tunedMs: isTime,
+}
 
 /** A tuning that fits, and one sentence of it; null and '' where there is none. */
 export interface TuningFound {
@@ -67,10 +81,9 @@ function parse(text: string): Tuning | string {
   } catch {
     return 'it is not JSON'
   }
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  return `its ${issue?.path.join('.') || 'content'} is not as it should be`
+  if (typeof value !== 'object' || value === null) return 'it is not an object'
+  const wrong = Object.entries(checks).find(([key, check]) => !check((value as Record<string, unknown>)[key]))
+  return wrong ? `its ${wrong[0]} is not as it should be` : (value as Tuning)
 }
 
 function mismatch(tuning: Tuning, { modelBytes, target, inputs }: TuningFacts): string | null {

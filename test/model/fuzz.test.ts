@@ -19,7 +19,7 @@ it('opens changed models or refuses them with a sentence, and the native engine 
   const counts = JSON.parse(run.stdout()) as Record<string, number>
   expect(counts['findings']).toBe(0)
   // Changes must get past the parser, else nothing behind it is tried.
-  for (const outcome of ['refused', 'not covered', 'compiled']) expect(counts[outcome], outcome).toBeGreaterThan(100)
+  for (const outcome of ['refused', 'not covered', 'compiled']) expect(counts[outcome], outcome).toBeGreaterThan(10)
 }, 60_000)
 
 it('names from a file move no cursor: control characters are written out', async () => {
