@@ -50,7 +50,7 @@ function open(addon, bytes, folder) {
     throw error
   }
   if (plan.arenaBytes > mostArena) return 'large'
-  addon.openSessionSync(serializePlan(plan), { threads: 1 })
+  void addon.openSessionSync(serializePlan(plan), { threads: 1 }).close()
   return 'compiled'
 }
 
