@@ -21,7 +21,7 @@ import { mutate } from './fuzz/onnx-mutator.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const mostMs = 2000
-const mostArena = 2 ** 26
+const mostArena = 2 ** 24
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' }, case: { type: 'string' } },
@@ -38,7 +38,7 @@ function files() {
 }
 
 /** Opens changed bytes as the program would; gives what became of them, or throws what it should not have. */
-function open(addon, bytes, folder) {
+async function open(addon, bytes, folder) {
   let plan
   try {
     const { graph } = parseModel(bytes, openExternal(folder).read)
@@ -50,11 +50,11 @@ function open(addon, bytes, folder) {
     throw error
   }
   if (plan.arenaBytes > mostArena) return 'large'
-  void addon.openSessionSync(serializePlan(plan), { threads: 1 }).close()
+  await addon.openSessionSync(serializePlan(plan), { threads: 1 }).close()
   return 'compiled'
 }
 
-function one(file, seed) {
+async function one(file, seed) {
   const { addon, reason } = loadAddon()
   if (!addon) throw new Error(reason)
   return open(addon, mutate(readFileSync(file), seed), dirname(file))
@@ -62,13 +62,13 @@ function one(file, seed) {
 
 /** In a process of its own: the seeds of one round over all files, told one by one. */
 function child() {
-  process.on('message', ({ list, seed }) => {
+  process.on('message', async ({ list, seed }) => {
     for (const file of list) {
       process.send({ begins: file, seed })
       const before = process.cpuUsage()
       let outcome
       try {
-        outcome = one(file, seed)
+        outcome = await one(file, seed)
       } catch (error) {
         process.send({ found: `${error.name}: ${error.message}`, file, seed })
         continue
@@ -129,5 +129,5 @@ async function parent() {
 if (process.env.GAPCAM_FUZZ_CHILD) child()
 else if (options.case) {
   const cut = options.case.lastIndexOf(':')
-  console.log(one(options.case.slice(0, cut), Number(options.case.slice(cut + 1))))
+  console.log(await one(options.case.slice(0, cut), Number(options.case.slice(cut + 1))))
 } else await parent()
