@@ -10,6 +10,7 @@ import type { Frame } from './frame.js'
 import type { Metrics } from './metrics.js'
 import { expire, initialPolicy, loseCamera, observe, type Decision, type PolicyOptions, type PolicyState, type PolicyStep } from './policy.js'
 import type { Prediction, Predictor } from './prediction.js'
+import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
 import { createPreprocessor, type Preprocessor } from './preprocess.js'
 import type { Publisher } from './publish/publisher.js'
 
@@ -37,10 +38,17 @@ export interface PipelineOptions {
   readonly onSettled: (camera: string, decision: Decision, prediction: Prediction | null) => void
 }
 
+interface Classified {
+  readonly prediction: Prediction | null
+  /** What was asked for of this frame; null where nobody did. */
+  readonly drawn: Promise<DrawnPictures | null> | null
+}
+
 export class Pipeline {
   readonly #options: PipelineOptions
   readonly #preprocessor: Preprocessor
   readonly #predict: Predictor
+  readonly #pictures = new PictureRequests()
   #policy: PolicyState
   #last: Prediction | null = null
 
@@ -60,12 +68,22 @@ export class Pipeline {
 
   /** Takes a frame over and publishes what comes of it. Rejects only with a fault of the engine. */
   async take(frame: Frame): Promise<void> {
-    const prediction = await this.#options.turns.take(() => this.#classify(frame))
+    const { prediction, drawn } = await this.#options.turns.take(() => this.#classify(frame))
     if (prediction) this.#observe(prediction)
+    if (drawn) (await drawn)?.deliver(this.#preprocessor.shown(frame.width, frame.height), frame, prediction, this.#policy.decision)
+  }
+
+  /**
+   * The next frame's picture with what was computed from it. Rejects with CAMERA_LOST when the camera goes before it
+   * comes. Asking again after each picture is a stream at the asker's own pace.
+   */
+  capture(options?: CaptureOptions): Promise<Picture> {
+    return this.#pictures.request(options)
   }
 
   /** The camera is gone: its label is withdrawn. */
   lose(): void {
+    this.#pictures.fail()
     this.#apply(loseCamera(this.#policy, 'camera_lost', this.#options.clock.now()), null)
     this.#options.publisher.cameraStatus(this.#options.camera.id, 'offline')
   }
@@ -77,23 +95,31 @@ export class Pipeline {
   }
 
   close(): void {
+    this.#pictures.close()
     this.#preprocessor.close()
   }
 
-  async #classify(frame: Frame): Promise<Prediction | null> {
-    const { classifier, clock, metrics } = this.#options
-    const { seq, wallTime, capturedNs } = frame
+  async #classify(frame: Frame): Promise<Classified> {
+    const { clock, metrics } = this.#options
     const start = clock.now()
-    const captureMs = Math.max(0, Number(process.hrtime.bigint() - capturedNs) / 1e6)
+    const captureMs = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
+    // Drawn beside the preprocessing, on a thread of its own; the inference does not wait for it.
+    const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
     try {
-      await this.#preprocessor.run(frame, classifier.input.data as Float32Array)
+      await this.#preprocessor.run(frame, this.#options.classifier.input.data as Float32Array)
     } catch (error) {
       if (!(error instanceof GapcamError) || error.code !== 'FRAME_INVALID') throw error
       metrics.invalid++
-      return null
+      return { prediction: null, drawn }
     } finally {
-      frame.release()
+      if (drawn) void drawn.finally(() => frame.release())
+      else frame.release()
     }
+    return { prediction: await this.#infer(frame, start, captureMs), drawn }
+  }
+
+  async #infer({ seq, wallTime }: Frame, start: number, captureMs: number): Promise<Prediction | null> {
+    const { classifier, clock, metrics } = this.#options
     const prepared = clock.now()
     await classifier.engine.run()
     const done = clock.now()

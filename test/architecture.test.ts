@@ -24,7 +24,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
   session: ['engine', 'layout'], functional: ['model', 'engine', 'session', 'layout'], index: ['session', 'functional', 'engine'],
   classifier: ['engine', 'model', 'preprocess', 'layout'], supervisor: ['camera'],
-  pipeline: ['classifier', 'config', 'metrics', 'policy', 'preprocess', 'publish', 'supervisor'],
+  picture: ['preprocess'], jpeg: ['picture'],
+  pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'publish', 'supervisor'],
   runtime: ['camera', 'classifier', 'config', 'metrics', 'pipeline', 'policy', 'publish', 'supervisor'],
 }
 

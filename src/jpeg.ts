@@ -1,0 +1,8 @@
+/** JPEG of a picture, by sharp on a thread of libuv's: for snapshots and the page. */
+import sharp from 'sharp'
+import type { Picture } from './picture.js'
+
+/** Encodes RGB pixels. Good enough at 80 to judge focus and light by. */
+export function encodeJpeg({ rgb, width, height }: Pick<Picture, 'rgb' | 'width' | 'height'>, quality = 80): Promise<Buffer> {
+  return sharp(rgb, { raw: { width, height, channels: 3 } }).jpeg({ quality }).toBuffer()
+}
