@@ -1,5 +1,8 @@
 /** Programs under test as children: what they print, how they end. Every one is ended by its own handle. */
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { projectRoot } from './shared.js'
 
 export interface Running {
@@ -57,10 +60,16 @@ export function launch(command: string, args: readonly string[], options: SpawnO
   return { pid: child.pid ?? 0, stdout: () => stdout, stderr: () => stderr, until, kill: (signal) => void child.kill(signal), type: (text) => void child.stdin?.write(text), ended }
 }
 
-/** Runs `gapcam` with these arguments; the environment is ours without GAPCAM_* settings, and what `env` adds. */
+const stateFolders: string[] = []
+
+/** Runs `gapcam` with these arguments; the environment is ours without GAPCAM_* settings, with a new state directory, and what `env` adds. */
 export function gapcam(args: readonly string[], { env = {}, ...options }: SpawnOptions = {}): Running {
-  return launch(process.execPath, [cli, ...args], { env: { ...cleanEnvironment(), ...env }, ...options })
+  const stateDir = mkdtempSync(join(tmpdir(), 'gapcam-state-'))
+  stateFolders.push(stateDir)
+  return launch(process.execPath, [cli, ...args], { env: { ...cleanEnvironment(), GAPCAM_STATE_DIR: stateDir, ...env }, ...options })
 }
+
+process.once('exit', () => { for (const folder of stateFolders) rmSync(folder, { recursive: true, force: true }) })
 
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^GAPCAM_|^npm_|^VITEST|^NODE_ENV$/i.test(name)))

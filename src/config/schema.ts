@@ -40,6 +40,7 @@ const camera = z.strictObject({
 
 export const configSchema = z.strictObject({
   node: id.default('gapcam').describe('name of this device in topics'),
+  stateDir: z.string().optional().describe('folder for what must outlive a restart; default the service manager\'s, else ~/.local/state/gapcam'),
   model: z.string().default('').describe('ONNX file; default the model that comes with gapcam'),
   labels: z.string().optional().describe('label file; default the one beside the model'),
   engine: z.enum(['auto', 'native', 'onnxruntime']).default('auto').describe('executor of the model'),

@@ -6,13 +6,16 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import { errorTable, GapcamError, type ErrorCode } from '../errors.js'
 import type { Logger } from '../log.js'
-import { connectOnce, type Attempt, type ConnectOptions, type Connection, type Loss, type Message, type ProtocolVersion } from './mqtt.js'
+import { connectOnce, type Attempt, type ConnectOptions, type Connection, type Incoming, type Loss, type Message, type ProtocolVersion, type Subscription } from './mqtt.js'
 
 export interface LinkOptions {
   readonly connect: ConnectOptions
   readonly clientId: string
   /** Sent by the broker when we vanish. */
   readonly will: Message
+  /** Asked for on every connection, before anything is sent. */
+  readonly subscriptions?: readonly Subscription[]
+  readonly onMessage?: (message: Incoming) => void
   readonly onUp: (connection: Connection) => void
   readonly onDown: () => void
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
@@ -58,10 +61,11 @@ export function createLink(options: LinkOptions): Link {
   let lastError: string | undefined
   let lastReport: string | null = null
   let hasExplainedRival = false
+  const refusedFilters = new Set<string>()
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      attempt = connectOnce({ ...connect, clientId, will, version, signal: abandoned.signal })
+      attempt = connectOnce({ ...connect, clientId, will, version, signal: abandoned.signal, ...(options.onMessage ? { onMessage: options.onMessage } : {}) })
       const result = await attempt
       attempt = null
       const loss = result.ok ? await hold(result.connection) : result.loss
@@ -78,6 +82,7 @@ export function createLink(options: LinkOptions): Link {
     connects++
     log.info({ broker: url, protocol: nameOf(made.protocol) }, `broker ${url}: connected`)
     lastReport = null
+    void made.subscribe(options.subscriptions ?? []).then(explainRefusals)
     options.onUp(made)
     const loss = await made.lost
     connection = null
@@ -109,6 +114,14 @@ export function createLink(options: LinkOptions): Link {
     lastReport = line
     const code: ErrorCode = loss.kind === 'refused' ? 'BROKER_REFUSED' : 'BROKER_UNREACHABLE'
     log.warn({ broker: url, code, hint: errorTable[code].hint }, `broker ${url}: ${loss.message}; gapcam tries again`)
+  }
+
+  function explainRefusals(refusals: readonly { readonly filter: string; readonly reason: string }[]): void {
+    for (const { filter, reason } of refusals) {
+      if (refusedFilters.has(filter)) continue
+      refusedFilters.add(filter)
+      log.warn({ broker: url, filter, code: 'BROKER_REFUSED' }, `broker ${url}: it refuses the subscription to ${filter} (${reason}): check its access rules`)
+    }
   }
 
   function explainRival({ kind }: Loss): void {

@@ -3,7 +3,7 @@
  * another one makes it (link.ts). MQTT.js's own reconnecting is off, because it would send what was unacknowledged to
  * its original topic again, keep an unbounded queue, and stop for ever after a refusal.
  */
-import { connect as connectMqtt, type IClientOptions, type MqttClient } from 'mqtt'
+import { connect as connectMqtt, ReasonCodes, type IClientOptions, type MqttClient } from 'mqtt'
 import { messageOf } from '../errors.js'
 
 export type ProtocolVersion = 4 | 5
@@ -41,11 +41,33 @@ export interface ConnectOptions {
 
 export interface Message {
   readonly topic: string
-  readonly payload: string
+  readonly payload: string | Buffer
   readonly qos: 0 | 1
   readonly isRetained: boolean
   /** Seconds after which the broker need not deliver it any more (MQTT 5). */
   readonly expirySeconds?: number
+  /** Of the request that this answers, as it came (MQTT 5). */
+  readonly correlationData?: Buffer
+}
+
+/** Topics to listen to: a filter with its wildcards, and the most that the broker may promise. */
+export interface Subscription {
+  readonly filter: string
+  readonly qos: 0 | 1
+}
+
+/** A message that a subscription brought. */
+export interface Incoming {
+  readonly topic: string
+  readonly payload: Buffer
+  /** The broker kept it from an earlier time: it is no news. */
+  readonly isRetained: boolean
+  /** What MQTT 5 brings along; empty with 3.1.1. */
+  readonly properties: {
+    /** Where the sender wants its answer. */
+    readonly responseTopic?: string
+    readonly correlationData?: Buffer
+  }
 }
 
 /** Why a connection did not come about, or ended. */
@@ -81,6 +103,11 @@ export interface Connection {
   readonly receiveMaximum: number
   /** Resolves when the broker acknowledged it (QoS 1), the socket took it (QoS 0), or the connection is over. */
   publish(message: Message): Promise<Delivery>
+  /**
+   * Asks for these topics; resolves with those filters that the broker refused and why, in words, when it has answered
+   * or the connection is over. What comes goes to `onMessage` of the attempt.
+   */
+  subscribe(subscriptions: readonly Subscription[]): Promise<readonly { readonly filter: string; readonly reason: string }[]>
   /** Resolves once, when the connection is over. Never rejects. */
   readonly lost: Promise<Loss>
   /** DISCONNECT, so that the broker forgets the will; the socket is gone when it resolves, at the latest after `timeoutMs`. */
@@ -93,9 +120,14 @@ export interface AttemptOptions extends ConnectOptions {
   readonly clientId: string
   readonly version: ProtocolVersion
   readonly will: Message
+  /** Called for each message of a subscription, of this connection and of a session that the broker still had. */
+  readonly onMessage?: (message: Incoming) => void
   /** Gives the attempt up. */
   readonly signal: AbortSignal
 }
+
+/** Larger messages are not for us: MQTT 5 brokers keep them back, so that nobody fills our memory. */
+const maximumPacketSize = 1 << 20
 
 /** Tries once. Never rejects. */
 export function connectOnce(options: AttemptOptions): Promise<Attempt> {
@@ -106,6 +138,7 @@ export function connectOnce(options: AttemptOptions): Promise<Attempt> {
     return Promise.resolve({ ok: false, loss: { kind: 'unreachable', message: messageOf(error) } })
   }
   const end = watch(client, options)
+  client.on('message', (topic, payload, { retain, properties }) => options.onMessage?.({ topic, payload, isRetained: retain, properties: incomingProperties(properties) }))
   const abort = (): void => { client.end(true) }
   options.signal.addEventListener('abort', abort, { once: true })
   if (options.signal.aborted) abort()
@@ -126,7 +159,7 @@ function clientOptions(options: AttemptOptions): IClientOptions {
     clientId: options.clientId,
     // A clean start would end the old session, and with it send the delayed will [MQTT-3.1.2-8]; 3.1.1 has no delay.
     clean: !is5,
-    ...(is5 ? { properties: { sessionExpiryInterval: willDelaySeconds } } : {}),
+    ...(is5 ? { properties: { sessionExpiryInterval: willDelaySeconds, maximumPacketSize } } : {}),
     will: {
       topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.isRetained,
       ...(is5 ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
@@ -161,7 +194,7 @@ function watch(client: MqttClient, { version, signal }: AttemptOptions): End {
   client.on('disconnect', ({ reasonCode = 0 }) => {
     cause ??= reasonCode === 0x8e
       ? { kind: 'taken_over', message: 'another client connected with the same client id' }
-      : { kind: 'broken', message: `the broker ended the connection (reason code 0x${reasonCode.toString(16)})` }
+      : { kind: 'broken', message: `the broker ended the connection: ${reasonOf(reasonCode)}` }
   })
   const lost = new Promise<Loss>((resolve) => {
     client.once('close', () => {
@@ -193,6 +226,15 @@ function lossOf(error: Error, version: ProtocolVersion, isConnected: boolean): L
   return { kind: isProtocol ? 'protocol' : 'refused', message: message.replace(/^Connection refused: /, '') }
 }
 
+/** A reason code in words; 3.1.1 knows 0x80 alone, which says no more than no. */
+function reasonOf(code: number): string {
+  return ReasonCodes[code as keyof typeof ReasonCodes] ?? `reason code 0x${code.toString(16)}`
+}
+
+function incomingProperties({ responseTopic, correlationData }: { readonly responseTopic?: string; readonly correlationData?: Buffer } = {}): Incoming['properties'] {
+  return { ...(responseTopic === undefined ? {} : { responseTopic }), ...(correlationData === undefined ? {} : { correlationData }) }
+}
+
 /** A name with two addresses (localhost) fails with one error each, inside an error without a message. */
 function addressErrors(error: Error): string {
   const inner = error instanceof AggregateError ? error.errors : []
@@ -212,9 +254,11 @@ function wrap(client: MqttClient, end: End, options: AttemptOptions & { receiveM
     protocol: version,
     receiveMaximum,
     lost: end.lost,
-    publish({ topic, payload, qos, isRetained, expirySeconds }) {
+    publish({ topic, payload, qos, isRetained, expirySeconds, correlationData }) {
       if (isLost || !client.connected) return Promise.resolve('lost')
-      const properties = version === 5 && expirySeconds !== undefined ? { messageExpiryInterval: expirySeconds } : {}
+      const properties = version !== 5 ? {} : {
+        ...(expirySeconds === undefined ? {} : { messageExpiryInterval: expirySeconds }), ...(correlationData === undefined ? {} : { correlationData }),
+      }
       return new Promise((resolve) => {
         const deadline = setTimeout(() => end.fail({ kind: 'silent', message: `no acknowledgement of ${topic} within ${ackTimeoutMs} ms` }), ackTimeoutMs)
         const settle = (delivery: Delivery): void => {
@@ -231,6 +275,16 @@ function wrap(client: MqttClient, end: End, options: AttemptOptions & { receiveM
           else end.fail({ kind: 'broken', message: messageOf(error) })
         })
       })
+    },
+    subscribe(subscriptions) {
+      if (isLost || !client.connected || subscriptions.length === 0) return Promise.resolve([])
+      const answered = new Promise<readonly { filter: string; reason: string }[]>((resolve) => {
+        client.subscribe(Object.fromEntries(subscriptions.map(({ filter, qos }) => [filter, { qos }])), (_error, _granted, packet) => {
+          const codes = packet && 'granted' in packet ? packet.granted as number[] : []
+          resolve(subscriptions.flatMap(({ filter }, i) => ((codes[i] ?? 0) >= 0x80 ? [{ filter, reason: reasonOf(codes[i]!) }] : [])))
+        })
+      })
+      return Promise.race([answered, end.lost.then(() => [])])
     },
     close(timeoutMs) {
       const deadline = setTimeout(() => { client.stream.destroy() }, timeoutMs)

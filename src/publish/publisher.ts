@@ -10,7 +10,7 @@ import type { Logger } from '../log.js'
 import type { Prediction } from '../prediction.js'
 import { watchClockSync, type ClockSync } from './clock-sync.js'
 import { createLink, type Link, type LinkOptions } from './link.js'
-import type { ConnectOptions, Message } from './mqtt.js'
+import type { ConnectOptions, Incoming, Message, Subscription } from './mqtt.js'
 import { createMemoryOutbox, type Outbox, type OutboxEntry } from './outbox.js'
 import {
   eventPayload, gapPayload, healthPayload, infoPayload, labelPayload, resultPayload, statePayload,
@@ -39,6 +39,10 @@ export interface PublisherOptions {
   /** Default: in memory, bounded. */
   readonly outbox?: Outbox
   readonly backoffMs?: LinkOptions['backoffMs']
+  /** What to listen to on every connection. */
+  readonly subscriptions?: readonly Subscription[]
+  /** Called for each message that a subscription brings; must not throw. */
+  readonly onMessage?: (message: Incoming) => void
 }
 
 export interface PublisherStats {
@@ -77,6 +81,14 @@ export interface Publisher {
    */
   cameraStatus(camera: string, status: CameraStatus): void
   info(fields: InfoFields): void
+  /** The value of a retained topic that is not the publisher's own: sent, and said again on every connection. */
+  keep(message: Message): void
+  /** Says such a topic no more; `keep` an empty payload before to take it from the broker. */
+  forget(topic: string): void
+  /** Sends what is of use only now (a response, a picture): false when there is no connection, or it does not keep up. */
+  sendNow(message: Message): boolean
+  /** Says every retained topic again, for somebody who has just come. */
+  repeat(): void
   health(fields: HealthFields): void
   stats(): PublisherStats
   /** Sends what is left and a retained `offline`, within `closeTimeoutMs`, and disconnects. */
@@ -113,7 +125,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const nodeStatus = (status: NodeStatus): Message => ({ ...topics.node('nodeStatus'), payload: status })
   const link: Link | null = broker && createLink({
     connect: broker, clientId: broker.clientId ?? `gapcam-${node}`, will: nodeStatus('offline'), log, clock,
-    onUp: sender.attach, onDown: sender.detach, ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
+    onUp: sender.attach, onDown: sender.detach, subscriptions: options.subscriptions ?? [],
+    ...(options.onMessage ? { onMessage: options.onMessage } : {}), ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
   })
 
   sender.keep(nodeStatus('online'))
@@ -233,6 +246,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
     info(fields) {
       if (link) sender.keep({ ...topics.node('info'), payload: infoPayload(stamp(), fields) })
     },
+
+    keep(message) {
+      if (link) sender.keep(message)
+    },
+
+    forget: sender.forget,
+    sendNow: (message) => link !== null && sender.tryNow(message),
+    repeat: sender.repeat,
 
     health(fields) {
       if (!link) return

@@ -16,6 +16,10 @@ export interface SenderOptions {
 export interface Sender {
   /** Sets the value of a retained topic; what it was before need not arrive any more. */
   keep(message: Message): void
+  /** Forgets a retained topic: it is not said again. What the broker has of it stays; empty it by `keep` before. */
+  forget(topic: string): void
+  /** Says every retained topic again. */
+  repeat(): void
   /** Sends what can be lost: false when there is no connection, or it does not keep up. */
   tryNow(message: Message): boolean
   /** To be called after the outbox grew. */
@@ -92,6 +96,14 @@ export function createSender({ outbox, messageOf, log }: SenderOptions): Sender 
     keep(message) {
       retained.set(message.topic, message)
       dirty.add(message.topic)
+      pump()
+    },
+    forget(topic) {
+      retained.delete(topic)
+      dirty.delete(topic)
+    },
+    repeat() {
+      for (const topic of retained.keys()) dirty.add(topic)
       pump()
     },
     tryNow(message) {

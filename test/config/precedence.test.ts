@@ -12,7 +12,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Three valid values of each key other than its default: for the flag, the variable and the file. */
 const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
-  node: ['a', 'b', 'c'], model: ['a.onnx', 'b.onnx', 'c.onnx'], labels: ['a.txt', 'b.txt', 'c.txt'], engine: ['native', 'onnxruntime', 'native'],
+  node: ['a', 'b', 'c'], stateDir: ['/a', '7', '/c'], model: ['a.onnx', 'b.onnx', 'c.onnx'], labels: ['a.txt', 'b.txt', 'c.txt'], engine: ['native', 'onnxruntime', 'native'],
   threads: [1, 2, 3], resize: ['cover', 'stretch', 'contain'], topK: [1, 2, 3], frames: [1, 2, 3],
   'policy.threshold': [0.11, 0.12, 0.13], 'policy.hysteresis': [0.11, 0.12, 0.13], 'policy.consecutive': [7, 8, 9], 'policy.margin': [0.11, 0.12, 0.13],
   'policy.smoothingMs': [101, 102, 103], 'policy.staleAfterMs': [501, 502, 503],

@@ -9,7 +9,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { decision, prediction, quickPublisher } from './fixture.js'
-import { cleanUp, freePort, hasMosquitto, retained, startChild, startMosquitto, subscribe, temporaryFolder, until } from './mosquitto.js'
+import { asWhoWeAre, cleanUp, freePort, hasMosquitto, retained, startChild, startMosquitto, subscribe, temporaryFolder, until } from './mosquitto.js'
 
 const open: { close(): Promise<unknown> }[] = []
 
@@ -205,9 +205,6 @@ describe('closing', () => {
     await publisher.close()
   })
 })
-
-/** As root mosquitto becomes another user, who may not read the test's files. */
-const asWhoWeAre = process.getuid?.() === 0 ? ['user root'] : []
 
 /** Passes bytes on to another port, until it is closed. */
 function relay(from: number, to: number): Promise<{ close(): Promise<void> }> {

@@ -23,6 +23,9 @@ function searchPath(): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/usr/local/sbin` }
 }
 
+/** As root mosquitto becomes another user, who may not read the test's files. */
+export const asWhoWeAre = process.getuid?.() === 0 ? ['user root'] : []
+
 export interface Mosquitto {
   readonly port: number
   readonly url: string
