@@ -1,0 +1,167 @@
+// What each kernel is told: one plain structure by value, the same bytes on the host and on the device.
+//
+// A kernel's memory is a list of Buffers. Before they are bound their addresses are offsets (../program.h says of what);
+// kernels never compute with the sizes, but the emulator checks every access against them.
+#pragma once
+#include <cstdint>
+
+#include "../../plan/steps.h"
+
+namespace gapcam {
+namespace cuda {
+
+struct Buffer {
+  uint64_t address;
+  uint32_t elements;       // 0: the optional tensor is not there
+  uint32_t element_bytes;  // 4: float or int32, 2: half, 1: bytes of a camera's frame
+};
+static_assert(sizeof(Buffer) == 16);
+
+struct Activation {
+  Elementwise op;
+  float a, b;
+};
+
+// Quotients by a number that is known before the launch: (n · multiplier) >> 32 >> shift, for n < 2^31.
+struct Divisor {
+  uint32_t value, multiplier, shift;  // multiplier 0: the divisor is 1
+};
+
+// A convolution as the product x' [pixels, depth] · weights [depth, features] of each group, where x' is never written
+// down: row (n, oy, ox), column (ky, kx, c). Weights are packed zero-padded for the kernel (../lower/weights.h). A matrix
+// product is the case of a 1×1 kernel over `pixels` rows.
+struct ConvParams {
+  Buffer x, weights, bias, residual;  // residual has y's layout
+  Buffer y;                           // [pixels][groups · features]
+  Buffer partial;                     // float sums [split][pixels][groups · features] where splits > 1; y is then not written
+  Buffer pooled;                      // [batch][groups · features]: means over out_area, where one tile has all of an image's pixels
+  uint32_t pixels, depth, features;   // of a group
+  uint32_t packed_depth, packed_features;
+  uint32_t groups, splits, depth_per_split;  // the latter a multiple of the tile's depth
+  uint32_t height, width, channels, group_channels;  // of x; channels of a pixel, and those of a group
+  uint32_t stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
+  uint32_t is_pointwise;              // 1×1, stride 1, no pads: row m begins at x + m · channels
+  uint32_t out_area;
+  Divisor by_channels, by_kernel_w, by_out_area, by_out_width;
+  Activation activation;
+};
+
+// y = activation(Σ partial[split] + bias + residual)
+struct SplitSumParams {
+  Buffer partial, bias, residual, y;
+  uint32_t elements, features, splits;
+  Divisor by_features;
+  Activation activation;
+};
+
+// A few rows times a matrix, a warp for each result: weights [features][depth].
+struct DenseRowParams {
+  Buffer x, weights, bias, residual, y;
+  uint32_t rows, depth, features;
+  Activation activation;
+};
+
+struct WindowParams {
+  uint32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, dilation_h, dilation_w;
+};
+
+// Depthwise: weights [kernel_h][kernel_w][channels].
+struct DepthwiseParams {
+  Buffer x, weights, bias, residual, y;
+  WindowParams window;
+  uint32_t height, width, channels, out_height, out_width;
+  uint32_t threads;                   // results, by vectors of channels
+  Divisor by_vectors, by_out_width, by_out_height;
+  Activation activation;
+};
+
+struct PoolParams {
+  Buffer x, residual, y;
+  WindowParams window;
+  Pool op;
+  uint32_t count_padding;
+  uint32_t height, width, channels, out_height, out_width, elements;
+  Divisor by_channels, by_out_width, by_out_height;
+};
+
+// Lines of [outer, length, inner] along the middle: a warp has `inner_lanes` neighbouring lines, its other lanes share each.
+struct LineParams {
+  Buffer x, y;
+  uint32_t op;                        // Reduce, or the step's own word: logarithm, p
+  uint32_t outer, length, inner, inner_lanes;
+  uint32_t groups_of_lines;           // warps
+  Divisor by_inner_groups;
+};
+
+struct LrnKernelParams {
+  Buffer x, y;
+  LrnParams lrn;
+  uint32_t elements, channels;
+  Divisor by_channels;
+};
+
+struct ElementwiseKernelParams {
+  Buffer x, y;
+  uint32_t elements;
+  Activation activation;
+};
+
+struct BinaryKernelParams {
+  Buffer x, z, y;
+  Binary op;
+  uint32_t elements;
+  Divisor dims[4];                    // of y's inner four dimensions, the innermost first
+  uint32_t x_stride[5], z_stride[5];  // the innermost first, 0 where broadcast
+  Activation activation;
+};
+
+struct CopyKernelParams {
+  Buffer x, y;
+  Divisor dims[4];                    // loops, the innermost first
+  int32_t in_stride[5], out_stride[5];
+  uint32_t in_offset, out_offset, elements;
+};
+
+struct FillParams {
+  Buffer y;
+  float value;
+};
+
+// Up to four neighbouring inputs and outputs of a concatenation at once.
+constexpr uint32_t kConcatTensors = 4;
+struct ConcatKernelParams {
+  Buffer inputs[kConcatTensors], outputs[kConcatTensors];
+  uint32_t in_first[kConcatTensors + 1], out_first[kConcatTensors + 1];  // places in the whole row
+  uint32_t groups, elements;          // elements: outer · (in_first[last] - in_first[0])
+  Divisor by_span, by_group_length;
+};
+
+struct ResampleKernelParams {
+  Buffer x, indices, weights, y;      // indices int32, weights float
+  uint32_t in_length, out_length, taps, inner, elements;
+  Divisor by_inner, by_out_length;
+};
+
+// Between the host's floats and the network's element type.
+struct ConvertParams {
+  Buffer x, y;
+  uint32_t elements;
+};
+
+// A camera's frame to the network's input: the arithmetic of native/image/rows.cc, bit for bit.
+struct PixelTap {
+  uint16_t low, high;                 // of the crop
+  int16_t weight, unused;
+};
+struct PixelParams {
+  Buffer frame, taps, y;              // taps: 4 int16 each, those of columns and then those of rows
+  uint32_t format;                    // PixelFormat of native/image/pixels.h
+  uint32_t width, height, stride;     // of the frame
+  uint32_t crop_x, crop_y, inner_width, inner_height;
+  int32_t origin, across, down;       // output pixel = origin + u · across + v · down
+  uint32_t is_nchw, is_bgr, area;     // area: output pixels
+  float scale[3], offset[3];
+};
+
+}  // namespace cuda
+}  // namespace gapcam
