@@ -51,6 +51,7 @@ export class Pipeline {
   readonly #pictures = new PictureRequests()
   #policy: PolicyState
   #last: Prediction | null = null
+  #lastFrameMs: number | null = null
 
   constructor(options: PipelineOptions) {
     const { camera, classifier, topK, clock } = options
@@ -66,8 +67,14 @@ export class Pipeline {
     return this.#preprocessor.path
   }
 
+  /** When the newest frame came, by the clock; null before the first. */
+  get lastFrameMs(): number | null {
+    return this.#lastFrameMs
+  }
+
   /** Takes a frame over and publishes what comes of it. Rejects only with a fault of the engine. */
   async take(frame: Frame): Promise<void> {
+    this.#lastFrameMs = this.#options.clock.now()
     const { prediction, drawn } = await this.#options.turns.take(() => this.#classify(frame))
     if (prediction) this.#observe(prediction)
     if (drawn) (await drawn)?.deliver(this.#preprocessor.shown(frame.width, frame.height), frame, prediction, this.#policy.decision)

@@ -9,6 +9,7 @@ import type { Classifier } from './classifier.js'
 import { systemClock, type Clock } from './clock.js'
 import type { CameraConfig, Config } from './config/schema.js'
 import { GapcamError } from './errors.js'
+import { createBoardReader, type BoardReader } from './health.js'
 import type { Logger } from './log.js'
 import { createMetrics, type Metrics } from './metrics.js'
 import { Pipeline, Turns } from './pipeline.js'
@@ -27,10 +28,14 @@ export interface RuntimeOptions {
   readonly publisher: Publisher
   readonly log: Logger
   readonly clock?: Clock
+  /** Default: this machine. */
+  readonly board?: BoardReader
   readonly onSettled: (camera: string, decision: Decision, prediction: Prediction | null) => void
   readonly onCamera: (camera: CameraConfig, description: CameraDescription, pixelPath: string) => void
 }
 
+/** Soon after the start, so that nobody waits a minute for a temperature; then once a minute. */
+const firstHealthMs = 5000
 const healthEveryMs = 60_000
 const tickEveryMs = 1000
 
@@ -51,13 +56,13 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   }))
   publisher.info(infoOf(options))
   const ticking = setInterval(() => { for (const pipeline of pipelines) pipeline.tick() }, tickEveryMs)
-  const health = setInterval(() => publisher.health(healthOf(metrics, clock)), healthEveryMs)
+  const health = startHealth(options, pipelines, metrics, clock)
   try {
     await runCameras(cameras, pipelines, { options, metrics, clock, ending, log })
     return metrics
   } finally {
     clearInterval(ticking)
-    clearInterval(health)
+    health.stop()
     signal.removeEventListener('abort', end)
     ending.abort()
     for (const pipeline of pipelines) pipeline.close()
@@ -128,12 +133,50 @@ function infoOf({ config, cameras, classifier }: RuntimeOptions): Record<string,
   }
 }
 
-function healthOf(metrics: Metrics, clock: Clock): Parameters<Publisher['health']>[0] {
-  const uptime = (clock.now() - metrics.startedMs) / 1000
-  const tenth = (value: number): number => Math.round(value * 10) / 10
+/** Tells how the node is, for as long as it runs. */
+function startHealth({ publisher, board = createBoardReader() }: RuntimeOptions, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
+  let last = { ms: metrics.startedMs, frames: 0 }
+  let isStopped = false
+  const say = async (): Promise<void> => {
+    const boardHealth = await board.read()
+    if (isStopped) return
+    const now = { ms: clock.now(), frames: metrics.frames }
+    publisher.health({ ...healthOf(metrics, last, now), camera: cameraHealth(metrics, pipelines, now.ms), ...boardHealth })
+    last = now
+  }
+  let timer = setTimeout(() => {
+    void say()
+    timer = setInterval(() => void say(), healthEveryMs)
+  }, firstHealthMs)
+  return {
+    stop() {
+      isStopped = true
+      clearInterval(timer)
+    },
+  }
+}
+
+interface Moment {
+  readonly ms: number
+  readonly frames: number
+}
+
+/** Counters since the start; frames a second since the last time. */
+function healthOf(metrics: Metrics, last: Moment, now: Moment): Parameters<Publisher['health']>[0] {
   const { p50, p95, p99 } = metrics.infer.percentiles()
   return {
-    uptime_s: Math.round(uptime), fps: tenth(metrics.frames / Math.max(uptime, 1)), dropped: metrics.dropped, invalid: metrics.invalid,
-    infer_ms: { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) }, rss_mb: Math.round(process.memoryUsage.rss() / 1e6), camera: { restarts: metrics.recoveries },
+    uptime_s: Math.round((now.ms - metrics.startedMs) / 1000), fps: tenth((now.frames - last.frames) * 1000 / Math.max(now.ms - last.ms, 1)),
+    dropped: metrics.dropped, invalid: metrics.invalid, infer_ms: { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) },
+    rss_mb: Math.round(process.memoryUsage.rss() / 1e6),
   }
+}
+
+/** Of all cameras together; the age is that of the camera that has been silent longest, and left out before its first frame. */
+function cameraHealth({ recoveries }: Metrics, pipelines: readonly Pipeline[], nowMs: number): Record<string, number> {
+  const ages = pipelines.flatMap(({ lastFrameMs }) => (lastFrameMs === null ? [] : [nowMs - lastFrameMs]))
+  return { restarts: recoveries, ...(ages.length === 0 ? {} : { last_frame_age_ms: Math.round(Math.max(...ages)) }) }
+}
+
+function tenth(value: number): number {
+  return Math.round(value * 10) / 10
 }

@@ -19,14 +19,14 @@ const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'c
 
 /** What each part may use besides itself and what is common. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  addon: [], clock: [], decision: [], errors: [], frame: [], layout: [], log: [], metrics: [], prediction: [], tensor: [],
+  addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], tensor: [],
   camera: [], config: ['policy'], engine: ['model', 'layout'], model: [], policy: [], publish: [],
   preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
   session: ['engine', 'layout'], functional: ['model', 'engine', 'session', 'layout'], index: ['session', 'functional', 'engine'],
   classifier: ['engine', 'model', 'preprocess', 'layout'], supervisor: ['camera'],
   picture: ['preprocess'], jpeg: ['picture'],
   pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'publish', 'supervisor'],
-  runtime: ['camera', 'classifier', 'config', 'metrics', 'pipeline', 'policy', 'publish', 'supervisor'],
+  runtime: ['camera', 'classifier', 'config', 'health', 'metrics', 'pipeline', 'policy', 'publish', 'supervisor'],
 }
 
 /** `file imports part` for each import that goes against the order. */
