@@ -9,6 +9,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gapcam::InitSession(env, exports, data);
   gapcam::InitFile(env, exports);
   gapcam::InitImage(env, exports);
+  gapcam::InitMeasure(env, exports);
   gapcam::InitCapture(env, exports, data);
   return exports;
 }

@@ -69,6 +69,18 @@ export interface NativePixelPass {
 
 type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
 
+/** Where the picture lies in a network's input, and how its numbers become luma in levels. */
+export interface LensLayout {
+  readonly width: number
+  readonly height: number
+  readonly isNchw: boolean
+  /** x, y, width, height in pixels of the input. */
+  readonly rectangle: readonly [number, number, number, number]
+  /** luma = offset + Σ weights · value, in the input's channel order. */
+  readonly weights: readonly [number, number, number]
+  readonly offset: number
+}
+
 /** native/binding/capture.cc */
 export interface NativeCapture {
   readonly dropped: number
@@ -103,6 +115,10 @@ export interface Addon {
   /** Throws an Error with a CAMERA_* code. */
   describeVideoDevice(path: string): VideoDevice
   readonly PixelPass: new (spec: Readonly<Record<string, unknown>>) => NativePixelPass
+  /** heat[place] = Σ map[place, channel] · weights[channel]; native/binding/measure.cc */
+  heatProduct(map: Float32Array, weights: Float32Array, isNhwc: boolean, heat: Float32Array): void
+  /** Fills `statistics` with fine, dark and bright, then 56 × 56 cells; see native/image/lens.h. */
+  measureLens(pixels: Float32Array | Uint8Array, layout: LensLayout, statistics: Float32Array): void
   openSession(plan: Uint8Array, options: SessionOptions): Promise<NativeSession>
   openSessionSync(plan: Uint8Array, options: SessionOptions): NativeSession
   /** Best first. */

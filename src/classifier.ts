@@ -8,6 +8,7 @@ import { openEngine, type EngineChoice } from './engine/select.js'
 import type { Engine, EngineOptions, EngineTensor } from './engine/engine.js'
 import { GapcamError } from './errors.js'
 import { endingOf } from './model/ending.js'
+import { heatOf, planHeat, type Heat } from './heat/open.js'
 import { fitLabels, readLabels } from './model/labels.js'
 import { findManifest, torchvision, type Manifest } from './model/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx.js'
@@ -21,6 +22,8 @@ export interface ClassifierOptions extends EngineOptions {
   /** A label file; default the manifest's, then NAME.labels.txt and NAME.txt beside the model. */
   readonly labels?: string
   readonly resize?: ResizeMode
+  /** Opens the engine with the feature map as a further output, so that heat maps can be had; default false. */
+  readonly heat?: boolean
 }
 
 export interface Classifier {
@@ -34,6 +37,8 @@ export interface Classifier {
   readonly input: EngineTensor
   readonly output: EngineTensor
   readonly labels: readonly string[]
+  /** Heat maps of the last run, or why there are none. */
+  readonly heat: Heat
   /** What was assumed because no manifest and no known digest says it. */
   readonly assumed: readonly string[]
   /** How frames become the input; the region is in shares of the frame. */
@@ -47,10 +52,12 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const model = await loadModel(options.model)
   const { manifest, origin } = await findManifest(options.model, model.sha256)
   const inputSize = options.inputSize ?? freeSize(model, manifest)
-  const { model: _path, engine: choice = 'auto', labels: _labels, resize: _resize, ...engineOptions } = options
-  const engine = await openEngine(model, choice, inputSize ? { ...engineOptions, inputSize } : engineOptions)
+  const { model: _path, engine: choice = 'auto', labels: _labels, resize: _resize, heat: wantsHeat = false, extraOutputs = [], ...engineOptions } = options
+  const plan = wantsHeat ? planHeat(model, inputSize) : { reason: 'heat maps were not asked for when the model was opened' }
+  const extra = [...extraOutputs, ...('head' in plan ? plan.extraOutputs : [])]
+  const engine = await openEngine(model, choice, { ...engineOptions, ...(inputSize ? { inputSize } : {}), ...(extra.length > 0 ? { extraOutputs: extra } : {}) })
   try {
-    return await assemble(model, manifest, origin, engine, options)
+    return { ...(await assemble(model, manifest, origin, engine, options)), heat: heatOf(plan, engine) }
   } catch (error) {
     await engine.close()
     throw error
@@ -65,7 +72,7 @@ function freeSize(model: LoadedModel, manifest: Manifest): InputSize | undefined
   return { height, width }
 }
 
-async function assemble(model: LoadedModel, manifest: Manifest, origin: string | null, engine: Engine, options: ClassifierOptions): Promise<Classifier> {
+async function assemble(model: LoadedModel, manifest: Manifest, origin: string | null, engine: Engine, options: ClassifierOptions): Promise<Omit<Classifier, 'heat'>> {
   const input = imageInput(model, engine)
   const output = engine.outputs[0]
   if (!output) throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} has no output`)

@@ -55,7 +55,8 @@ export class PlainPass implements Preprocessor {
   }
 }
 
-function cropBox(spec: PreprocessSpec, width: number, height: number): Box {
+/** The pixels of the frame that are shown, in its own orientation. */
+export function cropBox(spec: PreprocessSpec, width: number, height: number): Box {
   const { roi = { x: 0, y: 0, width: 1, height: 1 }, resize, rotate = 0 } = spec
   const x = Math.min(width - 1, Math.round(roi.x * width))
   const y = Math.min(height - 1, Math.round(roi.y * height))
@@ -69,7 +70,7 @@ function cropBox(spec: PreprocessSpec, width: number, height: number): Box {
 }
 
 /** Size and corner of the resampled picture in the source's orientation. */
-function placement({ width, height, resize, rotate = 0 }: PreprocessSpec, crop: Box): { width: number; height: number; left: number; top: number } {
+export function placement({ width, height, resize, rotate = 0 }: PreprocessSpec, crop: Box): { width: number; height: number; left: number; top: number } {
   const [wide, high] = rotate % 180 === 0 ? [width, height] : [height, width]
   if (resize !== 'contain') return { width: wide, height: high, left: 0, top: 0 }
   const scale = Math.min(wide / crop.width, high / crop.height)

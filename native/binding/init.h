@@ -18,6 +18,7 @@ struct AddonData {
 void InitSession(Napi::Env env, Napi::Object exports, AddonData* data);
 void InitFile(Napi::Env env, Napi::Object exports);
 void InitImage(Napi::Env env, Napi::Object exports);
+void InitMeasure(Napi::Env env, Napi::Object exports);
 void InitCapture(Napi::Env env, Napi::Object exports, AddonData* data);
 
 }  // namespace gapcam

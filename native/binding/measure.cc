@@ -1,0 +1,87 @@
+// Measurements of what the network saw and computed, on the JavaScript thread: each is a few microseconds of work on
+// memory that the next run overwrites.
+//   heatProduct(map, weights, isNhwc, heat)
+//   measureLens(pixels, {width, height, isNchw, rectangle: [x, y, width, height], weights: [3], offset}, statistics)
+#include <algorithm>
+#include <cstring>
+
+#include "../image/heat.h"
+#include "../image/lens.h"
+#include "init.h"
+
+namespace gapcam {
+namespace {
+
+// A typed array's memory; shared memory has no ArrayBuffer that node-addon-api would take.
+struct View {
+  napi_typedarray_type type = napi_int8_array;
+  size_t length = 0;
+  void* data = nullptr;
+};
+
+bool ReadView(const Napi::Value& value, View* view) {
+  return value.IsTypedArray() && napi_get_typedarray_info(value.Env(), value, &view->type, &view->length, &view->data, nullptr, nullptr) == napi_ok;
+}
+
+bool ReadFloats(const Napi::Value& value, View* view) { return ReadView(value, view) && view->type == napi_float32_array; }
+
+Napi::Value Refuse(Napi::Env env, const char* sentence) {
+  Napi::TypeError::New(env, sentence).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value Heat(const Napi::CallbackInfo& info) {
+  View map, weights, heat;
+  const bool are_floats = info.Length() == 4 && ReadFloats(info[0], &map) && ReadFloats(info[1], &weights) && ReadFloats(info[3], &heat);
+  if (!are_floats || weights.length == 0 || heat.length == 0 || map.length / weights.length != heat.length || map.length % weights.length != 0 || map.length > UINT32_MAX) {
+    return Refuse(info.Env(), "Expected a map of places times channels, a weight a channel and room for a value a place for heatProduct");
+  }
+  const FeatureMap source = {static_cast<const float*>(map.data), static_cast<uint32_t>(heat.length), static_cast<uint32_t>(weights.length), info[2].ToBoolean()};
+  HeatProduct(source, static_cast<const float*>(weights.data), static_cast<float*>(heat.data));
+  return info.Env().Undefined();
+}
+
+bool ReadNumbers(const Napi::Value& value, uint32_t count, double* to) {
+  if (!value.IsArray() || value.As<Napi::Array>().Length() != count) return false;
+  for (uint32_t i = 0; i < count; ++i) to[i] = value.As<Napi::Array>().Get(i).ToNumber().DoubleValue();
+  return true;
+}
+
+bool ReadLensPixels(const Napi::Object& from, const View& data, LensPixels* to) {
+  double rectangle[4], weights[3];
+  const double width = from.Get("width").ToNumber().DoubleValue(), height = from.Get("height").ToNumber().DoubleValue();
+  if (!ReadNumbers(from.Get("rectangle"), 4, rectangle) || !ReadNumbers(from.Get("weights"), 3, weights)) return false;
+  const bool is_inside = rectangle[0] >= 0 && rectangle[1] >= 0 && rectangle[2] >= 2 && rectangle[3] >= 2 && rectangle[0] + rectangle[2] <= width && rectangle[1] + rectangle[3] <= height;
+  if (!is_inside || !(width <= kLensWidest && height <= kLensWidest) || double(data.length) < width * height * 3) return false;
+  to->data = data.data, to->is_bytes = data.type == napi_uint8_array, to->is_nchw = from.Get("isNchw").ToBoolean();
+  to->width = static_cast<uint32_t>(width), to->height = static_cast<uint32_t>(height);
+  to->x = static_cast<uint32_t>(rectangle[0]), to->y = static_cast<uint32_t>(rectangle[1]);
+  to->inner_width = static_cast<uint32_t>(rectangle[2]), to->inner_height = static_cast<uint32_t>(rectangle[3]);
+  for (int i = 0; i < 3; ++i) to->weights[i] = static_cast<float>(weights[i]);
+  to->offset = from.Get("offset").ToNumber().FloatValue();
+  return true;
+}
+
+// statistics: fine, dark, bright, then the cells.
+Napi::Value Lens(const Napi::CallbackInfo& info) {
+  View data, out;
+  LensPixels pixels;
+  const bool are_views = info.Length() == 3 && ReadView(info[0], &data) && info[1].IsObject() && ReadFloats(info[2], &out);
+  const bool is_usable = are_views && (data.type == napi_float32_array || data.type == napi_uint8_array) && out.length == 3 + kLensCells * kLensCells;
+  if (!is_usable || !ReadLensPixels(info[1].As<Napi::Object>(), data, &pixels)) return Refuse(info.Env(), "Expected an input, where the picture lies in it and room for the statistics for measureLens");
+  LensStatistics measured;
+  MeasureLens(pixels, &measured);
+  auto* to = static_cast<float*>(out.data);
+  to[0] = measured.fine, to[1] = measured.dark, to[2] = measured.bright;
+  std::memcpy(to + 3, measured.cells, sizeof(measured.cells));
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void InitMeasure(Napi::Env env, Napi::Object exports) {
+  exports.Set("heatProduct", Napi::Function::New<&Heat>(env));
+  exports.Set("measureLens", Napi::Function::New<&Lens>(env));
+}
+
+}  // namespace gapcam
