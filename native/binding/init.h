@@ -11,11 +11,13 @@ namespace gapcam {
 // Instance data: workers load the addon once more, so nothing of it may be global.
 struct AddonData {
   Napi::FunctionReference session;
+  Napi::FunctionReference cuda_session;
   Napi::FunctionReference captured_frame;
   std::shared_ptr<FileMaps> maps = std::make_shared<FileMaps>();
 };
 
 void InitSession(Napi::Env env, Napi::Object exports, AddonData* data);
+void InitCuda(Napi::Env env, Napi::Object exports, AddonData* data);
 void InitFile(Napi::Env env, Napi::Object exports);
 void InitImage(Napi::Env env, Napi::Object exports);
 void InitMeasure(Napi::Env env, Napi::Object exports);

@@ -5,52 +5,19 @@
 #include <string>
 
 #include "../plan/executor.h"
+#include "constants.h"
 #include "init.h"
+#include "ports.h"
 #include "thread.h"
 
 namespace gapcam {
 namespace {
 
-constexpr const char* kTypeNames[] = {"float32", "float16", "int8", "uint8", "int32"};
-constexpr const char* kLayoutNames[] = {"none", "nchw", "nhwc"};
-
 struct SessionOptions {
   uint32_t threads = 1;
   const Target* target = nullptr;
-  bool has_constants = false;
-  Constants constants;
-  std::shared_ptr<Napi::ObjectReference> keep;  // the arrays that hold them
+  GivenConstants constants;
 };
-
-Napi::TypedArray ArrayOver(Napi::Env env, const std::shared_ptr<Executor>& executor, const PlanTensor& tensor, void* data) {
-  auto* keep = new std::shared_ptr<Executor>(executor);
-  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, data, tensor.bytes, [](Napi::Env, void*, std::shared_ptr<Executor>* held) { delete held; }, keep);
-  switch (tensor.type) {
-    case PlanType::kFloat32: return Napi::Float32Array::New(env, tensor.elements, memory, 0);
-    case PlanType::kFloat16: return Napi::Uint16Array::New(env, tensor.elements, memory, 0);
-    case PlanType::kInt8: return Napi::Int8Array::New(env, tensor.elements, memory, 0);
-    case PlanType::kUint8: return Napi::Uint8Array::New(env, tensor.elements, memory, 0);
-    case PlanType::kInt32: return Napi::Int32Array::New(env, tensor.elements, memory, 0);
-  }
-  return Napi::TypedArray();
-}
-
-Napi::Array PortsOf(Napi::Env env, const std::shared_ptr<Executor>& executor, const std::vector<PlanPort>& ports) {
-  Napi::Array array = Napi::Array::New(env, ports.size());
-  for (uint32_t i = 0; i < ports.size(); ++i) {
-    const PlanTensor& tensor = executor->plan().tensors[ports[i].tensor];
-    Napi::Array shape = Napi::Array::New(env, tensor.rank);
-    for (uint32_t axis = 0; axis < tensor.rank; ++axis) shape.Set(axis, tensor.dims[axis]);
-    Napi::Object port = Napi::Object::New(env);
-    port.Set("name", ports[i].name);
-    port.Set("type", kTypeNames[static_cast<int>(tensor.type)]);
-    port.Set("layout", kLayoutNames[static_cast<int>(ports[i].layout)]);
-    port.Set("shape", shape);
-    port.Set("data", ArrayOver(env, executor, tensor, executor->data(ports[i].tensor)));
-    array.Set(i, port);
-  }
-  return array;
-}
 
 class RunJob final : public Job {
  public:
@@ -98,8 +65,9 @@ class Session final : public Napi::ObjectWrap<Session> {
     executor_ = std::move(executor);
     thread_ = std::move(thread);
     Napi::Object self = Value();
-    self.Set("inputs", PortsOf(env, executor_, executor_->plan().inputs));
-    self.Set("outputs", PortsOf(env, executor_, executor_->plan().outputs));
+    const Plan& plan = executor_->plan();
+    self.Set("inputs", PortsOf(env, plan, plan.inputs, [&](uint32_t port) { return executor_->data(plan.inputs[port].tensor); }, executor_));
+    self.Set("outputs", PortsOf(env, plan, plan.outputs, [&](uint32_t port) { return executor_->data(plan.outputs[port].tensor); }, executor_));
     self.Set("target", executor_->target().name);
     self.Set("threads", executor_->threads());
     self.Set("arenaBytes", static_cast<double>(executor_->plan().arena_bytes));
@@ -182,9 +150,8 @@ class OpenJob final : public Job {
 
   Status Work() override {
     std::unique_ptr<Executor> executor;
-    const Constants* constants = options_.has_constants ? &options_.constants : nullptr;
-    if (constants) for (const ConstantChunk& chunk : constants->chunks) constants->release(chunk.bytes, chunk.size);
-    const Status status = Executor::Open(bytes_, size_, *options_.target, options_.threads, &executor, constants);
+    options_.constants.ReleaseAll();
+    const Status status = Executor::Open(bytes_, size_, *options_.target, options_.threads, &executor, options_.constants.get());
     executor_ = std::move(executor);
     return status;
   }
@@ -204,35 +171,6 @@ class OpenJob final : public Job {
   Napi::Reference<Napi::Uint8Array> plan_;  // alive while its bytes are read
 };
 
-// [{ offset, bytes }] in the order of the offsets, as ConstantPool makes them.
-bool ReadConstants(Napi::Env env, const Napi::Value& given, SessionOptions* options) {
-  if (given.IsUndefined()) return true;
-  const char* wrong = given.IsArray() ? nullptr : "Expected an array for constants";
-  const Napi::Array chunks = wrong ? Napi::Array() : given.As<Napi::Array>();
-  double end = 0;
-  for (uint32_t i = 0; !wrong && i < chunks.Length(); ++i) {
-    const Napi::HandleScope scope(env);
-    const Napi::Value chunk = chunks.Get(i);
-    const Napi::Value offset = chunk.IsObject() ? chunk.As<Napi::Object>().Get("offset") : env.Undefined();
-    const Napi::Value bytes = chunk.IsObject() ? chunk.As<Napi::Object>().Get("bytes") : env.Undefined();
-    if (!offset.IsNumber() || !bytes.IsTypedArray() || bytes.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array || !(offset.As<Napi::Number>().DoubleValue() >= end)) {
-      wrong = "Expected offsets that rise and a Uint8Array for each of the constants";
-      break;
-    }
-    const Napi::Uint8Array array = bytes.As<Napi::Uint8Array>();
-    options->constants.chunks.push_back({static_cast<uint64_t>(offset.As<Napi::Number>().Int64Value()), array.Data(), array.ByteLength()});
-    end = offset.As<Napi::Number>().DoubleValue() + static_cast<double>(array.ByteLength());
-  }
-  if (wrong) {
-    Napi::TypeError::New(env, wrong).ThrowAsJavaScriptException();
-    return false;
-  }
-  options->has_constants = true;
-  options->keep = std::make_shared<Napi::ObjectReference>(Napi::Persistent(given.As<Napi::Object>()));
-  options->constants.release = [maps = env.GetInstanceData<AddonData>()->maps](const void* bytes, size_t size) { maps->Release(bytes, size); };
-  return true;
-}
-
 // Reads (plan, options) of openSession; false with a pending exception when they are wrong.
 bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
   Napi::Env env = info.Env();
@@ -247,7 +185,7 @@ bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
     return false;
   }
   options->threads = threads.As<Napi::Number>().Uint32Value();
-  if (!ReadConstants(env, given.Get("constants"), options)) return false;
+  if (!ReadConstants(env, given.Get("constants"), &options->constants)) return false;
   const std::string name = target.IsString() ? target.As<Napi::String>().Utf8Value() : "";
   const char* reason = "";
   options->target = ChooseTarget(target.IsString() ? name.c_str() : nullptr, &reason);

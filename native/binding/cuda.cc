@@ -1,0 +1,183 @@
+// CUDA in JavaScript: describeCuda() looks for a driver and a device, openCudaSession(plan, options) makes a session like
+// session.cc's, each on a thread of its own; cudaOff() says why CUDA is off for this process.
+#include <memory>
+#include <string>
+
+#include "../cuda/executor.h"
+#include "constants.h"
+#include "init.h"
+#include "ports.h"
+#include "thread.h"
+
+namespace gapcam {
+namespace {
+
+class DescribeJob final : public Job {
+ public:
+  explicit DescribeJob(std::unique_ptr<WorkerThread> thread) : thread_(std::move(thread)) {}
+
+  WorkerThread* thread() { return thread_.get(); }
+
+  Status Work() override {
+    if (const char* sentence = cuda::PoisonedBy()) return Status::Error("ENGINE_UNAVAILABLE", "CUDA is off for this process: %.200s", sentence);
+    const cuda::Api* api = nullptr;
+    const Status status = cuda::LoadDriver(&api);
+    return status.ok() ? cuda::FindDevice(*api, &info_) : status;
+  }
+
+  Napi::Value Result(Napi::Env env) override {
+    Napi::Object device = Napi::Object::New(env);
+    device.Set("name", info_.name);
+    device.Set("major", info_.major);
+    device.Set("minor", info_.minor);
+    device.Set("multiprocessors", info_.multiprocessors);
+    device.Set("isIntegrated", info_.is_integrated);
+    device.Set("memoryBytes", static_cast<double>(info_.memory_bytes));
+    device.Set("driverVersion", info_.driver_version);
+    return device;
+  }
+
+ private:
+  cuda::DeviceInfo info_;
+  std::unique_ptr<WorkerThread> thread_;
+};
+
+Napi::Value DescribeCuda(const Napi::CallbackInfo& info) {
+  auto job = std::make_unique<DescribeJob>(std::make_unique<WorkerThread>(info.Env(), "gapcam cuda"));
+  WorkerThread* thread = job->thread();
+  return thread->Post(std::move(job));
+}
+
+Napi::Value CudaOff(const Napi::CallbackInfo& info) {
+  const char* sentence = cuda::PoisonedBy();
+  return sentence ? Napi::String::New(info.Env(), sentence) : info.Env().Null();
+}
+
+class RunJob final : public Job {
+ public:
+  explicit RunJob(std::shared_ptr<cuda::CudaExecutor> executor) : executor_(std::move(executor)) {}
+  Status Work() override { return executor_->Run(); }
+
+ private:
+  std::shared_ptr<cuda::CudaExecutor> executor_;
+};
+
+class CudaSession final : public Napi::ObjectWrap<CudaSession> {
+ public:
+  explicit CudaSession(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CudaSession>(info) {}
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "CudaSession", {InstanceMethod<&CudaSession::Run>("run"), InstanceMethod<&CudaSession::Close>("close")});
+  }
+
+  void Take(Napi::Env env, std::shared_ptr<cuda::CudaExecutor> executor, std::unique_ptr<WorkerThread> thread) {
+    executor_ = std::move(executor);
+    thread_ = std::move(thread);
+    const Plan& plan = executor_->plan();
+    Napi::Object self = Value();
+    self.Set("inputs", PortsOf(env, plan, plan.inputs, [this](uint32_t port) { return executor_->input(port); }, executor_));
+    self.Set("outputs", PortsOf(env, plan, plan.outputs, [this](uint32_t port) { return executor_->output(port); }, executor_));
+    self.Set("launches", static_cast<uint32_t>(executor_->program().launches.size()));
+    self.Set("weightBytes", static_cast<double>(executor_->weight_bytes()));
+    self.Set("activationBytes", static_cast<double>(executor_->program().activation_bytes));
+  }
+
+ private:
+  Napi::Value Run(const Napi::CallbackInfo& info) {
+    if (executor_) return thread_->Post(std::make_unique<RunJob>(executor_));
+    ToError(info.Env(), Status::Error("ENGINE_FAILED", "the session is closed")).ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+
+  // Waits for the run in progress, then gives the device's memory back; typed arrays that somebody holds keep their own.
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    if (thread_) thread_->Stop();
+    if (executor_) executor_->Release();
+    executor_.reset();
+    const Napi::Promise::Deferred deferred(info.Env());
+    deferred.Resolve(info.Env().Undefined());
+    return deferred.Promise();
+  }
+
+  std::shared_ptr<cuda::CudaExecutor> executor_;
+  std::unique_ptr<WorkerThread> thread_;
+};
+
+struct OpenArguments {
+  Napi::Uint8Array plan, image;
+  cuda::ExecutorOptions options;
+  GivenConstants constants;
+};
+
+class OpenJob final : public Job {
+ public:
+  OpenJob(OpenArguments arguments, std::unique_ptr<WorkerThread> thread)
+      : bytes_(arguments.plan.Data()), size_(arguments.plan.ByteLength()), options_(arguments.options), constants_(std::move(arguments.constants)),
+        plan_(Napi::Persistent(arguments.plan)), image_(Napi::Persistent(arguments.image)), thread_(std::move(thread)) {}
+
+  WorkerThread* thread() { return thread_.get(); }
+
+  Status Work() override {
+    std::unique_ptr<cuda::CudaExecutor> executor;
+    const Status status = cuda::CudaExecutor::Open(bytes_, size_, options_, &executor, constants_.get());
+    executor_ = std::move(executor);
+    return status;
+  }
+
+  Napi::Value Result(Napi::Env env) override {
+    Napi::Object object = env.GetInstanceData<AddonData>()->cuda_session.New({});
+    CudaSession::Unwrap(object)->Take(env, std::move(executor_), std::move(thread_));
+    return object;
+  }
+
+ private:
+  const uint8_t* bytes_;
+  size_t size_;
+  cuda::ExecutorOptions options_;
+  GivenConstants constants_;
+  Napi::Reference<Napi::Uint8Array> plan_, image_;  // alive while their bytes are read
+  std::unique_ptr<WorkerThread> thread_;
+  std::shared_ptr<cuda::CudaExecutor> executor_;
+};
+
+bool IsBytes(const Napi::Value& value) { return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array; }
+
+// Reads (plan, { image, precision, constants }) of openCudaSession; false with a pending exception when they are wrong.
+bool ReadArguments(const Napi::CallbackInfo& info, OpenArguments* arguments) {
+  Napi::Env env = info.Env();
+  if (info.Length() < 2 || !IsBytes(info[0]) || !info[1].IsObject()) {
+    Napi::TypeError::New(env, "Expected a Uint8Array and options for openCudaSession").ThrowAsJavaScriptException();
+    return false;
+  }
+  const Napi::Object given = info[1].As<Napi::Object>();
+  const Napi::Value image = given.Get("image"), precision = given.Get("precision");
+  const std::string name = precision.IsString() ? precision.As<Napi::String>().Utf8Value() : "";
+  // The driver learns an image's length from its ELF header, of 64 bytes.
+  if (!IsBytes(image) || image.As<Napi::Uint8Array>().ByteLength() < 64 || (name != "fp16" && name != "fp32")) {
+    Napi::TypeError::New(env, "Expected a cubin for image and fp16 or fp32 for precision").ThrowAsJavaScriptException();
+    return false;
+  }
+  arguments->plan = info[0].As<Napi::Uint8Array>();
+  arguments->image = image.As<Napi::Uint8Array>();
+  arguments->options = {name == "fp16" ? cuda::Precision::kFloat16 : cuda::Precision::kFloat32, arguments->image.Data()};
+  return ReadConstants(env, given.Get("constants"), &arguments->constants);
+}
+
+Napi::Value OpenCudaSession(const Napi::CallbackInfo& info) {
+  OpenArguments arguments;
+  if (!ReadArguments(info, &arguments)) return info.Env().Undefined();
+  auto job = std::make_unique<OpenJob>(std::move(arguments), std::make_unique<WorkerThread>(info.Env(), "gapcam cuda"));
+  WorkerThread* thread = job->thread();
+  return thread->Post(std::move(job));
+}
+
+}  // namespace
+
+void InitCuda(Napi::Env env, Napi::Object exports, AddonData* data) {
+  data->cuda_session = Napi::Persistent(CudaSession::Define(env));
+  exports.Set("openCudaSession", Napi::Function::New(env, OpenCudaSession, "openCudaSession"));
+  exports.Set("describeCuda", Napi::Function::New(env, DescribeCuda, "describeCuda"));
+  exports.Set("cudaOff", Napi::Function::New(env, CudaOff, "cudaOff"));
+}
+
+}  // namespace gapcam

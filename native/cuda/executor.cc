@@ -1,0 +1,170 @@
+#include "executor.h"
+
+#include <cstring>
+#include <utility>
+
+namespace gapcam::cuda {
+
+Status CudaExecutor::Open(const uint8_t* bytes, size_t size, const ExecutorOptions& options, std::unique_ptr<CudaExecutor>* executor, const Constants* constants) {
+  if (const char* sentence = PoisonedBy()) return Status::Error("ENGINE_UNAVAILABLE", "CUDA is off for this process: %.200s", sentence);
+  const Api* api = nullptr;
+  DeviceInfo device;
+  Status status = LoadDriver(&api);
+  if (status.ok()) status = FindDevice(*api, &device);
+  if (!status.ok()) return status;
+  std::unique_ptr<CudaExecutor> made(new CudaExecutor(*api, device));
+  status = ReadPlan(bytes, size, &made->plan_, constants ? &constants->chunks : nullptr);
+  const Generation generation = {static_cast<uint32_t>(device.major * 10 + device.minor), options.precision, static_cast<uint32_t>(device.multiprocessors)};
+  if (status.ok()) status = BuildProgram(made->plan_, generation, &made->program_);
+  if (constants && constants->release) for (const ConstantChunk& chunk : constants->chunks) constants->release(chunk.bytes, chunk.size);
+  for (PlanTensor& tensor : made->plan_.tensors) tensor.constant = nullptr;
+  if (status.ok()) status = made->Prepare(options);
+  if (status.ok()) *executor = std::move(made);
+  return status;
+}
+
+CudaExecutor::~CudaExecutor() {
+  if (!context_) return;
+  Release();
+  {
+    const ContextScope scope(api_, context_);
+    for (const Mapped& mapped : host_) if (mapped.bytes) api_.MemFreeHost(mapped.bytes);
+  }
+  api_.PrimaryCtxRelease(device_.device);
+}
+
+// The errors of giving back are nobody's concern: after a lost context every one of these calls fails.
+void CudaExecutor::Release() {
+  const ContextScope scope(api_, context_);
+  if (graph_) api_.GraphExecDestroy(std::exchange(graph_, nullptr));
+  if (stream_) api_.StreamDestroy(std::exchange(stream_, nullptr));
+  if (module_) api_.ModuleUnload(std::exchange(module_, nullptr));
+  if (weights_) api_.MemFree(std::exchange(weights_, 0));
+  if (activations_) api_.MemFree(std::exchange(activations_, 0));
+}
+
+Status CudaExecutor::Prepare(const ExecutorOptions& options) {
+  Status status = Check(api_.PrimaryCtxRetain(&context_, device_.device), "cuDevicePrimaryCtxRetain", "making a context");
+  if (!status.ok()) {
+    context_ = nullptr;
+    return status;
+  }
+  const ContextScope scope(api_, context_);
+  status = Check(scope.result(), "cuCtxPushCurrent", "making the context current");
+  if (status.ok()) status = LoadKernels(options.image);
+  if (status.ok()) status = TakeMemory();
+  if (status.ok()) status = Check(api_.StreamCreate(&stream_, kStreamNonBlocking), "cuStreamCreate", "making a stream");
+  if (!status.ok()) return status;
+  BindLaunches();
+  // Once without a graph: a driver that loads kernels when they are first launched cannot do so while it captures, and a
+  // kernel that fails does so here, before anybody counts on it.
+  size_t index = 0;
+  const Result launched = LaunchAll(&index);
+  status = CheckLaunch(launched, index);
+  if (status.ok()) status = Check(api_.StreamSynchronize(stream_), "cuStreamSynchronize", "computing for the first time");
+  if (status.ok()) status = Capture();
+  params_ = {};
+  return status;
+}
+
+Status CudaExecutor::LoadKernels(const void* image) {
+  Status status = Check(api_.ModuleLoadData(&module_, image), "cuModuleLoadData", "loading the kernels");
+  functions_.assign(kKernelCount, nullptr);
+  for (const Launch& launch : program_.launches) {
+    if (!status.ok()) return status;
+    const uint32_t id = static_cast<uint32_t>(launch.kernel);
+    char doing[96];
+    std::snprintf(doing, sizeof(doing), "looking up the kernel %s", kKernels[id].name);
+    if (!functions_[id]) status = Check(api_.ModuleGetFunction(&functions_[id], module_, kKernels[id].name), "cuModuleGetFunction", doing);
+    if (status.ok() && launch.shared_bytes > 48 * 1024) {
+      status = Check(api_.FuncSetAttribute(functions_[id], kFunctionMaxDynamicShared, static_cast<int>(launch.shared_bytes)), "cuFuncSetAttribute", doing);
+    }
+  }
+  return status;
+}
+
+Status CudaExecutor::TakeMemory() {
+  char doing[96];
+  weight_bytes_ = program_.weights.size();
+  std::snprintf(doing, sizeof(doing), "taking %.1f MB for the weights", static_cast<double>(weight_bytes_) / 1e6);
+  // A block of no bytes is an error to the driver.
+  Status status = Check(api_.MemAlloc(&weights_, weight_bytes_ + 256), "cuMemAlloc", doing);
+  if (status.ok()) status = Check(api_.MemcpyHtoD(weights_, program_.weights.data(), weight_bytes_), "cuMemcpyHtoD", "uploading the weights");
+  if (!status.ok()) return status;
+  program_.weights = {};
+  std::snprintf(doing, sizeof(doing), "taking %.1f MB for the activations", static_cast<double>(program_.activation_bytes) / 1e6);
+  status = Check(api_.MemAlloc(&activations_, program_.activation_bytes + 256), "cuMemAlloc", doing);
+  if (status.ok()) status = Map(program_.input_bytes, "mapping memory for the inputs", &host_[0]);
+  if (status.ok()) status = Map(program_.output_bytes, "mapping memory for the outputs", &host_[1]);
+  return status;
+}
+
+Status CudaExecutor::Map(uint64_t bytes, const char* doing, Mapped* mapped) {
+  const size_t size = bytes + 256;
+  void* memory = nullptr;
+  Status status = Check(api_.MemHostAlloc(&memory, size, kHostAllocDeviceMap), "cuMemHostAlloc", doing);
+  if (!status.ok()) return status;
+  mapped->bytes = static_cast<uint8_t*>(memory);
+  std::memset(memory, 0, size);
+  return Check(api_.MemHostGetDevicePointer(&mapped->device, memory, 0), "cuMemHostGetDevicePointer", doing);
+}
+
+void CudaExecutor::BindLaunches() {
+  const uint64_t bases[kMemoryCount] = {activations_, weights_, host_[0].device, host_[1].device};
+  for (const Launch& launch : program_.launches) {
+    params_.push_back(launch.params);
+    Bind(launch, bases, params_.back().data());
+  }
+}
+
+// Launches in their order until one fails, whose index `failed` then is.
+Result CudaExecutor::LaunchAll(size_t* failed) {
+  for (size_t i = 0; i < program_.launches.size(); ++i) {
+    const Launch& launch = program_.launches[i];
+    void* arguments[] = {params_[i].data()};
+    *failed = i;
+    const Result result = api_.LaunchKernel(functions_[static_cast<uint32_t>(launch.kernel)], launch.grid[0], launch.grid[1], launch.grid[2], launch.block[0],
+                                            launch.block[1], launch.block[2], launch.shared_bytes, stream_, arguments, nullptr);
+    if (result != 0) return result;
+  }
+  return 0;
+}
+
+Status CudaExecutor::CheckLaunch(Result result, size_t index) const {
+  if (result == 0) return Status::Ok();
+  const Launch& launch = program_.launches[index];
+  char doing[160];
+  std::snprintf(doing, sizeof(doing), "launching %s for %.80s", kKernels[static_cast<uint32_t>(launch.kernel)].name,
+                launch.step == kAbsent ? "an input or output" : plan_.steps[launch.step].name.c_str());
+  return Check(result, "cuLaunchKernel", doing);
+}
+
+Status CudaExecutor::Capture() {
+  const char* doing = "recording the network";
+  Status status = Check(api_.StreamBeginCapture(stream_, kCaptureThreadLocal), "cuStreamBeginCapture", doing);
+  if (!status.ok()) return status;
+  size_t index = 0;
+  const Result launched = LaunchAll(&index);
+  // The recording must end whatever happened in it; while it lasts the driver takes no other call.
+  Graph graph = nullptr;
+  const Result ended = api_.StreamEndCapture(stream_, &graph);
+  status = CheckLaunch(launched, index);
+  if (status.ok()) status = Check(ended, "cuStreamEndCapture", doing);
+  if (status.ok()) status = Check(api_.GraphInstantiate(&graph_, graph, 0), "cuGraphInstantiate", doing);
+  if (graph) api_.GraphDestroy(graph);
+  return status;
+}
+
+Status CudaExecutor::Run() {
+  const ContextScope scope(api_, context_);
+  Status status = Check(scope.result(), "cuCtxPushCurrent", "making the context current");
+  if (status.ok()) status = Check(api_.GraphLaunch(graph_, stream_), "cuGraphLaunch", "starting the network");
+  if (status.ok()) status = Check(api_.StreamSynchronize(stream_), "cuStreamSynchronize", "computing");
+  return status;
+}
+
+Status CudaExecutor::Check(Result result, const char* call, const char* doing) const {
+  return result == 0 ? Status::Ok() : FailedInContext(api_, result, call, doing);
+}
+
+}  // namespace gapcam::cuda
