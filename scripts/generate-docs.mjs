@@ -71,6 +71,7 @@ ${table(['field', 'meaning'], manifestFields())}
 | \`GAPCAM_TARGET\` | forces a target of the native engine: \`avx512\`, \`avx2\`, \`neon\`, \`scalar\`; one that this machine cannot run is an error |
 | \`GAPCAM_ADDON\` | another file for the native addon |
 | \`GAPCAM_ONNXRUNTIME\` | another module for onnxruntime |
+| \`GAPCAM_CUBINS\` | another folder with CUDA kernels |
 | \`GAPCAM_SHARED\` | tests: folder with further models and pictures |
 `
 }

@@ -53,6 +53,40 @@ export interface SessionOptions {
   readonly constants?: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
 }
 
+/** native/binding/cuda.cc */
+export interface CudaSession {
+  readonly inputs: readonly NativeTensor[]
+  readonly outputs: readonly NativeTensor[]
+  /** Kernels that a run launches. */
+  readonly launches: number
+  readonly weightBytes: number
+  readonly activationBytes: number
+  /** Rejects with the driver's error; the outputs then hold anything, the inputs what they held. */
+  run(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface CudaSessionOptions {
+  /** The kernels for the device's generation. */
+  readonly image: Uint8Array
+  readonly precision: 'fp16' | 'fp32'
+  /** As in SessionOptions. */
+  readonly constants?: SessionOptions['constants'] & {}
+}
+
+export interface CudaDevice {
+  readonly name: string
+  /** Compute capability. */
+  readonly major: number
+  readonly minor: number
+  readonly multiprocessors: number
+  /** Whether it shares the processor's memory, as a Jetson's does. */
+  readonly isIntegrated: boolean
+  readonly memoryBytes: number
+  /** 1000 · major + 10 · minor of the newest CUDA that the driver speaks. */
+  readonly driverVersion: number
+}
+
 export interface NativeTarget {
   readonly name: string
   readonly supported: boolean
@@ -121,6 +155,11 @@ export interface Addon {
   measureLens(pixels: Float32Array | Uint8Array, layout: LensLayout, statistics: Float32Array): void
   openSession(plan: Uint8Array, options: SessionOptions): Promise<NativeSession>
   openSessionSync(plan: Uint8Array, options: SessionOptions): NativeSession
+  /** The first device of NVIDIA's driver; rejects with a sentence on what is missing. */
+  describeCuda(): Promise<CudaDevice>
+  /** The error after which CUDA is off for this process, or null. */
+  cudaOff(): string | null
+  openCudaSession(plan: Uint8Array, options: CudaSessionOptions): Promise<CudaSession>
   /** Best first. */
   describeTargets(): readonly NativeTarget[]
   /** The best FMA rate of one core now, GFLOP/s. */

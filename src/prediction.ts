@@ -5,7 +5,7 @@
 import { expected } from './errors.js'
 
 /** The executors of a model. */
-export type EngineName = 'native' | 'onnxruntime'
+export type EngineName = 'cuda' | 'native' | 'onnxruntime'
 
 export interface ScoredLabel {
   readonly index: number

@@ -126,22 +126,22 @@ function runCamera(camera: CameraConfig, pipeline: Pipeline, { options, metrics,
 }
 
 function infoOf({ config, cameras, classifier }: RuntimeOptions): Record<string, unknown> {
-  const { engine, target, threads, reason } = classifier.engine.describe()
+  const { engine, target, threads, reason, rejected, cuda } = classifier.engine.describe()
   return {
     version, node: config.node, cameras: cameras.map(({ id }) => id), model: { id: classifier.modelId, sha256: classifier.sha256, version: classifier.version },
-    engine, target, threads, reason, platform: `${process.platform}-${process.arch}`, runtime: `node ${process.version}`,
+    engine, target, threads, reason, rejected, ...(cuda ? { gpu: { device: cuda.device, driver: cuda.driver, kernels: cuda.kernels, self_test: cuda.selfTest } } : {}), platform: `${process.platform}-${process.arch}`, runtime: `node ${process.version}`,
   }
 }
 
 /** Tells how the node is, for as long as it runs. */
-function startHealth({ publisher, board = createBoardReader() }: RuntimeOptions, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
+function startHealth({ publisher, classifier, board = createBoardReader() }: RuntimeOptions, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
   let last = { ms: metrics.startedMs, frames: 0 }
   let isStopped = false
   const say = async (): Promise<void> => {
     const boardHealth = await board.read()
     if (isStopped) return
     const now = { ms: clock.now(), frames: metrics.frames }
-    publisher.health({ ...healthOf(metrics, last, now), camera: cameraHealth(metrics, pipelines, now.ms), ...boardHealth })
+    publisher.health({ ...healthOf(metrics, last, now), camera: cameraHealth(metrics, pipelines, now.ms), ...gpuHealth(classifier.engine.describe()), ...boardHealth })
     last = now
   }
   let timer = setTimeout(() => {
@@ -175,6 +175,13 @@ function healthOf(metrics: Metrics, last: Moment, now: Moment): Parameters<Publi
 function cameraHealth({ recoveries }: Metrics, pipelines: readonly Pipeline[], nowMs: number): Record<string, number> {
   const ages = pipelines.flatMap(({ lastFrameMs }) => (lastFrameMs === null ? [] : [nowMs - lastFrameMs]))
   return { restarts: recoveries, ...(ages.length === 0 ? {} : { last_frame_age_ms: Math.round(Math.max(...ages)) }) }
+}
+
+/** What the GPU did, where the engine runs on one. */
+function gpuHealth({ cuda }: ReturnType<Classifier['engine']['describe']>): Record<string, unknown> {
+  if (!cuda) return {}
+  const { state, faults, retries, framesOnCpu, lastFault, restartWanted } = cuda
+  return { gpu: { state, faults, retries, frames_on_cpu: framesOnCpu, restart_wanted: restartWanted, ...(lastFault === null ? {} : { last_fault: lastFault }) } }
 }
 
 function tenth(value: number): number {

@@ -9,7 +9,7 @@ import { nchwToNhwc, nhwcToNchw } from './layout.js'
 import { elementCount, imageLayout, tensorArrays, elementBytes, type Tensor, type TensorData, type TensorInfo } from './tensor.js'
 
 export interface OpenModelOptions extends EngineOptions {
-  /** 'auto' (the default) takes native where it covers the model, else onnxruntime; see `describe().reason`. */
+  /** 'auto' (the default) takes native where it covers the model (CUDA where that is faster), else onnxruntime; see `describe().reason`. */
   readonly engine?: EngineChoice
 }
 

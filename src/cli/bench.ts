@@ -34,7 +34,7 @@ interface BenchResult {
 
 export function benchCommand(program: Command): void {
   program.command('bench').description('time engines on models, side by side').argument('[model...]')
-    .option('--engine <names>', 'engines to compare, separated by commas (default: native,onnxruntime)')
+    .option('--engine <names>', 'engines to compare, separated by commas: cuda, native, onnxruntime (default: native,onnxruntime)')
     .option('--compare <name>', 'the native engine beside this one: short for --engine native,NAME')
     .option('--steps', 'the time of each step of the native engine instead: kernel, ms, GFLOP/s, share of peak, bytes')
     .option('--threads <counts>', 'thread counts, separated by commas', '1')
@@ -58,7 +58,7 @@ function enginesOf({ engine, compare, steps }: FlagValues): EngineName[] {
   const given = compare === undefined ? (engine ?? 'native,onnxruntime') : `native,${String(compare)}`
   const flag = compare === undefined ? '--engine' : '--compare'
   return list(given).map((name) => {
-    if (name !== 'native' && name !== 'onnxruntime') throw new GapcamError('USAGE', `${flag}: ${name} is neither native nor onnxruntime`)
+    if (name !== 'cuda' && name !== 'native' && name !== 'onnxruntime') throw new GapcamError('USAGE', `${flag}: ${name} is none of cuda, native and onnxruntime`)
     return name
   })
 }
@@ -144,16 +144,19 @@ async function benchOne(file: string, threads: number, { engines: names, seconds
   }
 }
 
-/** An engine by name; where native cannot serve, onnxruntime takes its place, visibly and with exit status 4. */
+/** An engine by name; where it cannot serve, another takes its place, visibly and with exit status 4. */
 async function open(model: LoadedModel, name: EngineName, threads: number, inputSize: InputSize | undefined): Promise<Engine> {
   const options = engineOptions(threads, inputSize)
   try {
-    return await openEngine(model, name, options)
+    const engine = await openEngine(model, name, options)
+    if (/emulated/i.test(engine.describe().cuda?.device ?? '')) process.stderr.write('the CUDA device is emulated on the processor: its times mean nothing\n')
+    return engine
   } catch (error) {
-    if (name !== 'native' || !(error instanceof GapcamError) || error.code !== 'ENGINE_UNAVAILABLE') throw error
-    process.stderr.write(`${model.path}: ${messageOf(error)}; onnxruntime takes its place\n`)
+    if (name === 'onnxruntime' || !(error instanceof GapcamError) || error.code !== 'ENGINE_UNAVAILABLE') throw error
+    const instead = name === 'cuda' ? 'native' : 'onnxruntime'
+    process.stderr.write(`${model.path}: ${messageOf(error)}; ${instead} takes its place\n`)
     process.exitCode = exitStatus.model
-    return openEngine(model, 'onnxruntime', options)
+    return open(model, instead, threads, inputSize)
   }
 }
 

@@ -14,7 +14,7 @@ import { startProgress } from './progress.js'
 
 export function classifyCommand(program: Command): void {
   const command = program.command('classify').description('say what is in pictures').argument('<file|folder...>')
-  addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'topK', 'json', 'logLevel'])
+  addFlags(command, ['model', 'labels', 'engine', 'cudaPrecision', 'threads', 'inputSize', 'topK', 'json', 'logLevel'])
     .option('--roi <x,y,w,h>', 'part of the picture to look at, each from 0 to 1')
     .action(async (paths: string[], values: FlagValues) => {
       const { config } = configFrom(values)
@@ -36,7 +36,7 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
   const files = await picturesOf(paths)
   const roi = values['roi'] === undefined ? undefined : configFrom({}, { cameras: [{ id: 'cam0', source: 'file', roi: values['roi'] }] }).config.cameras[0]?.roi
   const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads,
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, onFault: (sentence) => process.stderr.write(`${sentence}\n`),
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
   const preprocessor = createPreprocessor(classifier.preprocessing(roi ? { roi } : {}))

@@ -7,7 +7,7 @@ import { GapcamError } from '../errors.js'
 
 /** Flags by the configuration key that they set. */
 const flags: Readonly<Record<string, string>> = {
-  model: '--model <file>', labels: '--labels <file>', engine: '--engine <auto|native|onnxruntime>', threads: '--threads <n|auto>',
+  model: '--model <file>', labels: '--labels <file>', engine: '--engine <auto|cuda|native|onnxruntime>', cudaPrecision: '--cuda-precision <auto|fp16|fp32>', threads: '--threads <n|auto>',
   inputSize: '--input-size <side|HxW>', topK: '--top-k <n>', 'policy.threshold': '--threshold <score>', frames: '--frames <n>',
   'mqtt.broker': '--broker <url|embedded|none>', node: '--node <id>', json: '--json', logLevel: '--log-level <level>',
 }

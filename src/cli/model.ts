@@ -1,10 +1,12 @@
 /** `gapcam model info|passes|compile`: what a model is, what the compiler makes of it, and the plan as a file. */
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { GapcamError } from '../errors.js'
+import type { EngineDescription } from '../engine/engine.js'
+import { openEngine } from '../engine/select.js'
+import { GapcamError, messageOf } from '../errors.js'
 import { compilePlan } from '../model/compile.js'
 import type { Graph } from '../model/graph.js'
-import { loadModel } from '../model/onnx.js'
+import { loadModel, type LoadedModel } from '../model/onnx.js'
 import { serializePlan } from '../model/plan.js'
 import { prepareGraph } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
@@ -19,7 +21,8 @@ export function modelCommand(program: Command): void {
     .option('--input-size <side|HxW>', 'input of the network where the model allows it').option('--json', 'one JSON object')
     .action(async (file: string, values: FlagValues) => {
       const loaded = await loadModel(file)
-      const report = reportModel(loaded, await sizeFor(loaded, askedSize(values)))
+      const size = await sizeFor(loaded, askedSize(values))
+      const report = { ...reportModel(loaded, size), engine: await engineFor(loaded, size) }
       if (values['json'] === true || !process.stdout.isTTY) writeJson(report)
       else writeReport(report)
     })
@@ -45,9 +48,23 @@ export function modelCommand(program: Command): void {
     })
 }
 
+type EngineReport = EngineDescription | { readonly reason: string }
+
+/** The engine that `auto` takes for the model here and why, or why none can serve. */
+async function engineFor(model: LoadedModel, inputSize: InputSize | undefined): Promise<EngineReport> {
+  try {
+    const engine = await openEngine(model, 'auto', inputSize ? { inputSize } : {})
+    const description = engine.describe()
+    await engine.close()
+    return description
+  } catch (error) {
+    return { reason: messageOf(error) }
+  }
+}
+
 const askedSize = ({ inputSize }: FlagValues): InputSize | undefined => configFrom(inputSize === undefined ? {} : { inputSize }).config.inputSize
 
-function writeReport(report: ModelReport): void {
+function writeReport(report: ModelReport & { readonly engine: EngineReport }): void {
   const port = ({ name, type, shape }: ModelReport['inputs'][number]): string => `${name} ${type} [${shape.join(', ')}]`
   const megabytes = (bytes: number | null): string => (bytes === null ? '' : `${(bytes / 1e6).toFixed(2)} MB`)
   const { head } = report
@@ -56,12 +73,18 @@ function writeReport(report: ModelReport): void {
     ...report.inputs.map((input) => ['input', port(input)]), ...report.outputs.map((output) => ['output', port(output)]),
     ['parameters', report.parameters.toLocaleString('en')], ['multiply-adds', report.macs?.toLocaleString('en') ?? 'unknown'],
     ['native engine', report.native ? `yes, ${report.steps} steps: ${Object.entries(report.stepKinds ?? {}).map(([kind, count]) => `${kind} ${count}`).join(', ')}` : 'no'],
+    ['engine here', engineSentence(report.engine)],
+    ...('rejected' in report.engine ? report.engine.rejected.map(({ name, reason }) => [`not ${name}`, reason]) : []),
     ...(report.native ? [['arena', `${megabytes(report.arenaBytes)}, lower bound ${megabytes(report.arenaLowerBoundBytes)}`]] : []),
     ['head', headSentence(head)],
     ['operators', Object.entries(report.operators).map(([op, count]) => `${op} ${count}`).join(', ')],
   ])
   process.stdout.write('\n')
   writeTable([['node', 'operator', 'step'], ...report.nodes.map(({ node, op, steps, reason }) => [node, op, reason ?? (steps.length > 0 ? steps.join(', ') : 'no step of its own')])])
+}
+
+function engineSentence(engine: EngineReport): string {
+  return 'engine' in engine ? `${engine.engine} ${engine.target}${engine.cuda ? ` on ${engine.cuda.device}` : ''}: ${engine.reason}` : `none: ${engine.reason}`
 }
 
 function headSentence({ kind, parameters, otherKindParameters }: ModelReport['head']): string {

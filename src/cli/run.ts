@@ -41,7 +41,7 @@ async function runAll(config: Config, stop: Stop): Promise<void> {
 async function runStages(config: Config, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
   const log = createLogger(config.logLevel)
   const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads,
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, onFault: (sentence) => log.warn(sentence),
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
   closers.push(() => classifier.close())
@@ -122,14 +122,14 @@ class Banner {
   }
 
   #lines(camera: CameraConfig, pixelPath: string): string[] {
-    const { engine, target, threads, reason } = this.#classifier.engine.describe()
+    const { engine, target, threads, reason, cuda } = this.#classifier.engine.describe()
     const { mqtt, node } = this.#config
     const root = `${mqtt.base}/${node}`
     const address = this.#broker ? `${this.#broker.host}:${this.#broker.port}` : this.#publisher.stats().url
     const [host, port] = (this.#broker ? address! : '').split(':')
     return [
       `model    ${this.#classifier.modelId}, ${this.#classifier.labels.length} labels${this.#classifier.assumed.map((text) => `; assumed: ${text}`).join('')}`,
-      `engine   ${engine} ${target}, ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${reason}`,
+      `engine   ${engine} ${target}, ${engine === 'cuda' ? cuda?.device : `${threads} ${threads === 1 ? 'thread' : 'threads'}`}: ${reason}`,
       ...(pixelPath === 'native' ? [] : [`pixels   ${pixelPath}`]),
       `broker   ${address ?? 'none'}${this.#broker ? ' (embedded)' : ''}`,
       ...(address === null ? [] : [
@@ -159,11 +159,11 @@ function mapValues(values: object, change: (value: number) => number): Record<st
 }
 
 function writeSummary(metrics: Metrics, classifier: Classifier, publisher: Publisher): void {
-  const { engine, target, reason } = classifier.engine.describe()
+  const { engine, target, reason, cuda } = classifier.engine.describe()
   const { p50 } = metrics.infer.percentiles()
   const { dropped, reconnects } = publisher.stats()
   process.stderr.write(
     `${metrics.frames} frames classified by ${engine} ${target} (${reason}), median ${p50.toFixed(1)} ms; ${metrics.dropped} dropped, ` +
-    `${metrics.invalid} unusable, ${metrics.recoveries} camera recoveries, ${reconnects} reconnects, ${dropped} events lost\n`,
+    `${metrics.invalid} unusable, ${metrics.recoveries} camera recoveries, ${reconnects} reconnects, ${dropped} events lost${cuda && cuda.faults > 0 ? `, ${cuda.faults} faults of CUDA, ${cuda.framesOnCpu} frames on the CPU` : ''}\n`,
   )
 }

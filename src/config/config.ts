@@ -24,7 +24,7 @@ export interface LoadedConfig {
 }
 
 /** Environment variables of ours that are not configuration. */
-const otherVariables = new Set(['GAPCAM_TARGET', 'GAPCAM_SHARED', 'GAPCAM_ADDON', 'GAPCAM_ONNXRUNTIME', 'GAPCAM_CONFIG'])
+const otherVariables = new Set(['GAPCAM_TARGET', 'GAPCAM_SHARED', 'GAPCAM_ADDON', 'GAPCAM_ONNXRUNTIME', 'GAPCAM_CONFIG', 'GAPCAM_CUBINS'])
 
 /** Loads and validates. Throws CONFIG_INVALID with one sentence that names the key and its place. */
 export function loadConfig(sources: ConfigSources): LoadedConfig {

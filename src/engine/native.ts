@@ -2,7 +2,7 @@
  * The native executor: a plan on the addon's kernels. The tensors are views of the plan's own arena, so that the
  * pixel path writes a frame straight into the network's input.
  */
-import type { Addon, NativeSession, NativeStep } from '../addon.js'
+import type { Addon, NativeSession, NativeStep, NativeTensor } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { serializeOutline, type Plan } from '../model/plan.js'
 import type { Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
@@ -31,7 +31,7 @@ export class NativeEngine implements Engine {
   readonly inputs: readonly EngineTensor[]
   readonly outputs: readonly EngineTensor[]
   readonly #session: NativeSession
-  readonly #options: NativeOptions
+  #options: NativeOptions
 
   constructor(session: NativeSession, options: NativeOptions) {
     this.#session = session
@@ -59,12 +59,19 @@ export class NativeEngine implements Engine {
     return { engine: 'native', target: this.#session.target, threads, reason, rejected }
   }
 
+  /** Another engine was tried over this one and was not taken: says so from now on. */
+  rejectOther(name: string, why: string): void {
+    const { reason, rejected } = this.#options
+    this.#options = { ...this.#options, reason: `${reason}; ${name} not used: ${why}`, rejected: [{ name, reason: why }, ...rejected] }
+  }
+
   close(): Promise<void> {
     return this.#session.close()
   }
 }
 
-function toEngineTensor(tensor: NativeSession['inputs'][number]): EngineTensor {
+/** A session's tensor as an engine's. */
+export function toEngineTensor(tensor: NativeTensor): EngineTensor {
   // A plan says 'nhwc' only where the file says NCHW; see PlanPort.
   return { ...tensor, inFileOrder: tensor.layout !== 'nhwc' }
 }

@@ -1,17 +1,19 @@
 /**
  * Chooses the executor of a model and says why. 'auto' takes the native engine where the addon loads, passes its
- * self-test, covers the whole model and opens; else onnxruntime serves the whole model. A named engine that cannot serve is
- * an error, never a silent substitute.
+ * self-test, covers the whole model and opens; else onnxruntime serves the whole model. Over the native engine it takes
+ * CUDA where a device is there, its results are right and it is the faster one. A named engine that cannot serve is an
+ * error, never a silent substitute.
  */
-import { loadAddon, type Addon } from '../addon.js'
+import { loadAddon, type Addon, type CudaDevice } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { compilePlan } from '../model/compile.js'
 import { loadModel, type LoadedModel } from '../model/onnx.js'
 import type { Plan } from '../model/plan.js'
 import { prepareGraph, type UnsupportedNode } from '../model/prepare.js'
 import type { EngineName } from '../prediction.js'
+import { findCudaDevice, tryCuda } from './cuda-open.js'
 import type { Engine, EngineOptions, Rejection } from './engine.js'
-import { openNative } from './native.js'
+import { openNative, type NativeEngine } from './native.js'
 import { openFallback } from './fallback.js'
 import { selfTest } from './self-test.js'
 import { resolveThreads } from './threads.js'
@@ -24,19 +26,44 @@ export async function openEngine(model: string | LoadedModel, choice: EngineChoi
   const loaded = typeof model === 'string' ? await loadModel(model) : model
   const rejected: Rejection[] = []
   if (choice !== 'onnxruntime') {
-    const reason = choice === 'native' ? 'asked for' : 'covers the whole model'
-    const native = await tryNative(loaded, options, reason)
-    if ('engine' in native) return native.engine
-    if (choice === 'native') throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${native.why}`, { cause: native.cause })
+    const gpu = choice === 'native' ? { why: 'native was asked for' } : await findCudaDevice()
+    if (choice === 'cuda' && 'why' in gpu) throw unavailable('cuda', gpu)
+    if (choice === 'auto' && 'why' in gpu && 'addon' in loadAddon()) rejected.push({ name: 'cuda', reason: gpu.why })
+    const native = await tryNative(loaded, options, choice === 'native' ? 'asked for' : 'covers the whole model', rejected)
+    if ('engine' in native) return 'why' in gpu ? native.engine : openOnGpu(native, gpu, choice === 'cuda', options)
+    if (choice !== 'auto') throw unavailable(choice, native)
     rejected.push({ name: 'native', reason: native.why })
   }
-  const reason = rejected[0] ? `native engine not used: ${rejected[0].reason}` : 'asked for'
+  const native = rejected.find(({ name }) => name === 'native')
+  const reason = native ? `native engine not used: ${native.reason}` : 'asked for'
   return openFallback(loaded, options, { threads: resolveThreads(options.threads), reason, rejected })
 }
 
-type NativeAttempt = { readonly engine: Engine } | { readonly why: string; readonly cause?: unknown }
+function unavailable(name: 'cuda' | 'native', { why, cause }: { readonly why: string; readonly cause?: unknown }): GapcamError {
+  const hint = name === 'cuda' ? { hint: 'docs/jetson.md says what CUDA needs; --engine auto takes the best engine that is there.' } : {}
+  return new GapcamError('ENGINE_UNAVAILABLE', `${name} engine: ${why}`, { cause, ...hint })
+}
 
-async function tryNative(model: LoadedModel, options: EngineOptions, reason: string): Promise<NativeAttempt> {
+/** The CUDA engine over a native one; where it cannot serve, the native one itself, or an error if it was asked for. */
+async function openOnGpu(native: NativeOpened, gpu: { addon: Addon; device: CudaDevice }, isAsked: boolean, options: EngineOptions): Promise<Engine> {
+  const cuda = await tryCuda({ ...gpu, plan: native.plan, cpu: native.engine, isAsked, options })
+  if ('engine' in cuda) return cuda.engine
+  if (isAsked) {
+    await native.engine.close()
+    throw unavailable('cuda', cuda)
+  }
+  native.engine.rejectOther('cuda', cuda.why)
+  return native.engine
+}
+
+interface NativeOpened {
+  readonly engine: NativeEngine
+  readonly plan: Plan
+}
+
+type NativeAttempt = NativeOpened | { readonly why: string; readonly cause?: unknown }
+
+async function tryNative(model: LoadedModel, options: EngineOptions, reason: string, before: readonly Rejection[]): Promise<NativeAttempt> {
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
   const target = options.target ?? process.env['GAPCAM_TARGET']
@@ -46,11 +73,11 @@ async function tryNative(model: LoadedModel, options: EngineOptions, reason: str
   const { found } = compiled
   const wrong = await tested
   if (wrong !== null) return { why: wrong }
-  const rejected = rejectedTargets(loaded.addon, target)
+  const rejected = [...before, ...rejectedTargets(loaded.addon, target)]
   const threads = resolveThreads(options.threads === undefined || options.threads === 'auto' ? (found.tuning?.threads ?? 'auto') : options.threads)
   const native = { threads, reason: found.sentence === '' ? reason : `${reason}; ${found.sentence}`, rejected, ...(target === undefined ? {} : { target }) }
   try {
-    return { engine: await openNative(loaded.addon, compiled.plan, native) }
+    return { engine: await openNative(loaded.addon, compiled.plan, native), plan: compiled.plan }
   } catch (error) {
     return { why: messageOf(error), cause: error }
   }

@@ -58,7 +58,7 @@ describe('describe() of a model session', () => {
     const right = await described({})
     expect(right).toMatchObject({ engine: 'native', reason: 'covers the whole model' })
     const fallback = await described({ GAPCAM_ADDON: addon })
-    expect(fallback).toMatchObject({ engine: 'onnxruntime', reason: expect.stringMatching(reason), rejected: [{ name: 'native', reason: expect.stringMatching(reason) }] })
+    expect(fallback).toMatchObject({ engine: 'onnxruntime', reason: expect.stringMatching(reason), rejected: expect.arrayContaining([{ name: 'native', reason: expect.stringMatching(reason) }]) })
     expect(fallback.output).toHaveLength(10)
     fallback.output.forEach((value, i) => expect(value).toBeCloseTo(right.output[i]!, 4))
   })

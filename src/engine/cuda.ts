@@ -1,0 +1,129 @@
+/**
+ * The CUDA engine: a session on the GPU with a native engine of the same plan behind it. A frame whose run fails is
+ * computed by the CPU, so that no frame is lost and no label is wrong; CUDA is tried again after a wait that doubles. After
+ * an error that the process cannot recover from it stays off and `describe()` asks for a restart.
+ *
+ * The CPU engine is opened ahead: the self-test needs it anyway, and a machine in trouble (out of memory, say) is no
+ * place to begin packing weights while a frame waits.
+ */
+import type { Addon, CudaSession } from '../addon.js'
+import { systemClock, type Clock } from '../clock.js'
+import { GapcamError, messageOf } from '../errors.js'
+import type { CudaFacts, Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
+import { toEngineTensor } from './native.js'
+
+/** The first wait after a fault and the longest, milliseconds. */
+const firstWaitMs = 100
+const longestWaitMs = 60_000
+
+export interface CudaOptions {
+  readonly session: CudaSession
+  /** Closed with this engine. */
+  readonly cpu: Engine
+  readonly addon: Pick<Addon, 'cudaOff'>
+  readonly facts: Pick<CudaFacts, 'device' | 'generation' | 'precision' | 'driver' | 'kernels' | 'selfTest' | 'measured'>
+  readonly reason: string
+  readonly rejected: readonly Rejection[]
+  readonly onFault: (sentence: string) => void
+  readonly clock?: Clock
+}
+
+export class CudaEngine implements Engine {
+  readonly inputs: readonly EngineTensor[]
+  readonly outputs: readonly EngineTensor[]
+  readonly #options: CudaOptions
+  readonly #clock: Clock
+  #faults = 0
+  #retries = 0
+  #framesOnCpu = 0
+  #lastFault: string | null = null
+  /** Not before this time; null while there is nothing to wait for. */
+  #retryAt: number | null = null
+  #waitMs = firstWaitMs
+  #isOff = false
+  #isLastOnCpu = false
+
+  constructor(options: CudaOptions) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.inputs = options.session.inputs.map(toEngineTensor)
+    this.outputs = options.session.outputs.map(toEngineTensor)
+  }
+
+  /** Rejects only where the CPU engine fails too. */
+  async run(): Promise<void> {
+    this.#isLastOnCpu = !(await this.#runOnGpu())
+    if (!this.#isLastOnCpu) return
+    this.#framesOnCpu++
+    await runInstead(this.#options.cpu, this)
+  }
+
+  describe(): EngineDescription {
+    const { facts, cpu, reason, rejected } = this.#options
+    const state = this.#isOff ? 'off' : this.#retryAt === null ? 'serving' : 'waiting'
+    const cuda: CudaFacts = {
+      ...facts, state, faults: this.#faults, retries: this.#retries, framesOnCpu: this.#framesOnCpu, lastFault: this.#lastFault, restartWanted: this.#isOff,
+    }
+    if (!this.#isLastOnCpu) return { engine: 'cuda', target: `${facts.generation}-${facts.precision}`, threads: 1, reason, rejected, cuda }
+    const { engine, target, threads } = cpu.describe()
+    const why = `${this.#isOff ? 'CUDA is off until a restart' : 'CUDA waits to be tried again'}: ${this.#lastFault ?? ''}`
+    return { engine, target, threads, reason: why, rejected: [{ name: 'cuda', reason: why }, ...rejected.filter(({ name }) => name !== engine)], cuda }
+  }
+
+  async close(): Promise<void> {
+    await this.#options.session.close()
+    await this.#options.cpu.close()
+  }
+
+  async #runOnGpu(): Promise<boolean> {
+    if (this.#isOff) return false
+    if (this.#retryAt !== null) {
+      if (this.#clock.now() < this.#retryAt) return false
+      this.#retries++
+    }
+    try {
+      await this.#options.session.run()
+    } catch (error) {
+      this.#note(messageOf(error), this.#clock.now() + this.#waitMs)
+      this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
+      return false
+    }
+    this.#retryAt = null
+    this.#waitMs = firstWaitMs
+    if (this.outputs.every(isFinite)) return true
+    // Half precision ends at 65504: the CPU says whether the picture or the precision is to blame.
+    this.#note(`an output in ${this.#options.facts.precision} is not finite`, null)
+    return false
+  }
+
+  #note(sentence: string, retryAt: number | null): void {
+    this.#faults++
+    this.#lastFault = sentence
+    this.#retryAt = retryAt
+    this.#isOff = this.#options.addon.cudaOff() !== null
+    this.#options.onFault(`CUDA: ${sentence}; the CPU computes this frame${this.#isOff ? ' and all others: CUDA is off until the program is started again' : ''}`)
+  }
+}
+
+function isFinite({ data }: EngineTensor): boolean {
+  if (!(data instanceof Float32Array)) return true
+  // A sum of finite numbers may overflow, their products with 0 may not.
+  let sum = 0
+  for (let i = 0; i < data.length; i++) sum += data[i]! * 0
+  return sum === 0
+}
+
+/** Computes the outputs of `engine` from its inputs by another engine of the same plan. */
+export async function runInstead(other: Engine, engine: Pick<Engine, 'inputs' | 'outputs'>): Promise<void> {
+  copyAll(engine.inputs, other.inputs)
+  await other.run()
+  copyAll(other.outputs, engine.outputs)
+}
+
+function copyAll(from: readonly EngineTensor[], to: readonly EngineTensor[]): void {
+  for (const [i, { data, name }] of from.entries()) {
+    const target = to[i]?.data
+    if (target?.length !== data.length) throw new GapcamError('ENGINE_FAILED', `the engines of one plan differ in tensor ${name}`)
+    ;(target as Float32Array).set(data as Float32Array)
+  }
+}
