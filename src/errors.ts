@@ -3,8 +3,11 @@
  * can help, and what a person can do. A programmer's mistake is a TypeError made by `expected`.
  */
 
-/** Exit statuses of the command line. Signals end with 128 + number (130 SIGINT, 143 SIGTERM). */
-export const exitStatus = { done: 0, usage: 2, camera: 3, model: 4, broker: 5 } as const
+/**
+ * Exit statuses of the command line. Signals end with 128 + number (130 SIGINT, 143 SIGTERM). `restart` (EX_TEMPFAIL of
+ * sysexits.h): somebody asked for a restart; a service manager that restarts on failure does it.
+ */
+export const exitStatus = { done: 0, usage: 2, camera: 3, model: 4, broker: 5, restart: 75 } as const
 
 interface ErrorRow {
   readonly status: number
@@ -42,7 +45,7 @@ export const errorTable = {
 export type ErrorCode = keyof typeof errorTable
 
 /** Names from a file or a network may hold anything; a sentence is one line and moves no cursor. */
-function printable(message: string): string {
+export function printable(message: string): string {
   return message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 

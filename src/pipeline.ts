@@ -8,11 +8,12 @@ import type { CameraConfig } from './config/schema.js'
 import { GapcamError } from './errors.js'
 import type { Frame } from './frame.js'
 import type { Metrics } from './metrics.js'
-import { expire, initialPolicy, loseCamera, observe, type Decision, type PolicyOptions, type PolicyState, type PolicyStep } from './policy.js'
+import { expire, initialPolicy, loseCamera, observe, type Decision, type PolicyState, type PolicyStep } from './policy.js'
 import type { Prediction, Predictor } from './prediction.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
-import { createPreprocessor, type Preprocessor } from './preprocess.js'
+import { createPreprocessor, type Preprocessor, type Region } from './preprocess.js'
 import type { Publisher } from './publish/publisher.js'
+import type { CameraSettings } from './settings.js'
 
 /** Gives turns in order of asking. */
 export class Turns {
@@ -30,7 +31,8 @@ export interface PipelineOptions {
   readonly classifier: Classifier
   readonly turns: Turns
   readonly topK: number
-  readonly policy: PolicyOptions
+  /** What holds for this camera now; asked once a frame. */
+  readonly settings: () => CameraSettings
   readonly publisher: Publisher
   readonly metrics: Metrics
   readonly clock: Clock
@@ -46,7 +48,8 @@ interface Classified {
 
 export class Pipeline {
   readonly #options: PipelineOptions
-  readonly #preprocessor: Preprocessor
+  #preprocessor: Preprocessor
+  #roi: Region | null
   readonly #predict: Predictor
   readonly #pictures = new PictureRequests()
   #policy: PolicyState
@@ -54,10 +57,10 @@ export class Pipeline {
   #lastFrameMs: number | null = null
 
   constructor(options: PipelineOptions) {
-    const { camera, classifier, topK, clock } = options
+    const { classifier, topK, clock } = options
     this.#options = options
-    const { roi, rotate, flipX, flipY } = camera
-    this.#preprocessor = createPreprocessor(classifier.preprocessing({ ...(roi ? { roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}) }))
+    this.#roi = options.settings().roi
+    this.#preprocessor = this.#createPreprocessor()
     this.#predict = classifier.predictor(topK)
     this.#policy = initialPolicy(clock.now())
   }
@@ -72,11 +75,28 @@ export class Pipeline {
     return this.#lastFrameMs
   }
 
+  #createPreprocessor(): Preprocessor {
+    const { camera, classifier } = this.#options
+    const { rotate, flipX, flipY } = camera
+    return createPreprocessor(classifier.preprocessing({ ...(this.#roi ? { roi: this.#roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}) }))
+  }
+
+  /** Between two frames: another region is another pass over the pixels. */
+  #followRegion(): void {
+    const { roi } = this.#options.settings()
+    if (roi === this.#roi) return
+    const before = this.#preprocessor
+    this.#roi = roi
+    this.#preprocessor = this.#createPreprocessor()
+    before.close()
+  }
+
   /** Takes a frame over and publishes what comes of it. Rejects only with a fault of the engine. */
   async take(frame: Frame): Promise<void> {
     this.#lastFrameMs = this.#options.clock.now()
     const { prediction, drawn } = await this.#options.turns.take(() => this.#classify(frame))
-    if (prediction) this.#observe(prediction)
+    // Somebody may have switched the camera off meanwhile: its label must not come back.
+    if (prediction && this.#options.settings().isEnabled) this.#observe(prediction)
     if (drawn) (await drawn)?.deliver(this.#preprocessor.shown(frame.width, frame.height), frame, prediction, this.#policy.decision)
   }
 
@@ -95,9 +115,25 @@ export class Pipeline {
     this.#options.publisher.cameraStatus(this.#options.camera.id, 'offline')
   }
 
+  /** Somebody switched the camera off: nothing is said of it until `enable` and a frame. */
+  disable(): void {
+    const { camera, publisher, clock } = this.#options
+    this.#pictures.fail()
+    this.#apply(loseCamera(this.#policy, 'camera_disabled', clock.now()), null)
+    publisher.cameraStatus(camera.id, 'disabled')
+  }
+
+  /** It begins as at the start: what was seen before is not what is there now. */
+  enable(): void {
+    const { camera, publisher, clock } = this.#options
+    const state = initialPolicy(clock.now())
+    this.#apply({ state, settled: state.decision, events: [] }, null)
+    publisher.cameraStatus(camera.id, 'offline')
+  }
+
   /** To be called now and then: withdraws a label whose last frame is too old. */
   tick(): void {
-    const step = expire(this.#policy, this.#options.policy, this.#options.clock.now())
+    const step = expire(this.#policy, this.#options.settings().policy, this.#options.clock.now())
     if (step.settled) this.#apply(step, null)
   }
 
@@ -108,6 +144,7 @@ export class Pipeline {
 
   async #classify(frame: Frame): Promise<Classified> {
     const { clock, metrics } = this.#options
+    this.#followRegion()
     const start = clock.now()
     const captureMs = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
     // Drawn beside the preprocessing, on a thread of its own; the inference does not wait for it.
@@ -143,10 +180,10 @@ export class Pipeline {
   }
 
   #observe(prediction: Prediction): void {
-    const { camera, publisher, policy, clock } = this.#options
+    const { camera, publisher, settings, clock } = this.#options
     this.#last = prediction
     publisher.result(camera.id, prediction)
-    this.#apply(observe(this.#policy, prediction, policy, clock.now()), prediction)
+    this.#apply(observe(this.#policy, prediction, settings().policy, clock.now()), prediction)
   }
 
   #apply(step: PolicyStep, prediction: Prediction | null): void {

@@ -6,8 +6,10 @@ import { createRequire } from 'node:module'
 import { openCamera } from './camera/sources.js'
 import type { CameraDescription } from './camera/camera.js'
 import type { Classifier } from './classifier.js'
+import { createCommands, type Commands } from './commands.js'
 import { systemClock, type Clock } from './clock.js'
 import type { CameraConfig, Config } from './config/schema.js'
+import { announceSettings, createTarget } from './control.js'
 import { GapcamError } from './errors.js'
 import { createBoardReader, type BoardReader } from './health.js'
 import type { Logger } from './log.js'
@@ -16,7 +18,9 @@ import { Pipeline, Turns } from './pipeline.js'
 import type { Decision } from './policy.js'
 import type { Prediction } from './prediction.js'
 import type { Publisher } from './publish/publisher.js'
+import { openSettings, type Settings } from './settings.js'
 import { superviseCamera } from './supervisor.js'
+import { whileOn } from './switch.js'
 
 export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version
 
@@ -30,6 +34,14 @@ export interface RuntimeOptions {
   readonly clock?: Clock
   /** Default: this machine. */
   readonly board?: BoardReader
+  /** Where run-time settings are kept; default nowhere. */
+  readonly stateFolder?: string
+  /** Reads the configuration again, for `reload`; throws CONFIG_INVALID. */
+  readonly readConfig?: () => Config
+  /** Somebody asked for a restart; the run then ends as if by `signal`. Absent: restarts are not available. */
+  readonly onRestart?: () => void
+  /** Called once, before the first camera is opened: the door for commands, and what they change. */
+  readonly onReady?: (running: { readonly commands: Commands; readonly settings: Settings }) => void
   readonly onSettled: (camera: string, decision: Decision, prediction: Prediction | null) => void
   readonly onCamera: (camera: CameraConfig, description: CameraDescription, pixelPath: string) => void
 }
@@ -51,26 +63,43 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   const end = (): void => ending.abort()
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
+  const settings = openSettings({ config, cameras, folder: options.stateFolder ?? null, log })
   const pipelines = cameras.map((camera) => new Pipeline({
-    camera, classifier, turns, topK: config.topK, policy: config.policy, publisher, metrics, clock, onSettled: options.onSettled,
+    camera, classifier, turns, topK: config.topK, settings: () => settings.camera(camera.id), publisher, metrics, clock, onSettled: options.onSettled,
   }))
   publisher.info(infoOf(options))
+  const stopAnnouncing = announceSettings({ config, cameras, settings, publisher, log })
+  options.onReady?.({ commands: commandsOf({ options, settings, pipelines, end }), settings })
   const ticking = setInterval(() => { for (const pipeline of pipelines) pipeline.tick() }, tickEveryMs)
   const health = startHealth(options, pipelines, metrics, clock)
   try {
-    await runCameras(cameras, pipelines, { options, metrics, clock, ending, log })
+    await runCameras(cameras, pipelines, { options, settings, metrics, clock, ending, log })
     return metrics
   } finally {
     clearInterval(ticking)
     health.stop()
+    stopAnnouncing()
     signal.removeEventListener('abort', end)
     ending.abort()
     for (const pipeline of pipelines) pipeline.close()
+    await settings.close()
   }
+}
+
+function commandsOf({ options, settings, pipelines, end }: { readonly options: RuntimeOptions; readonly settings: Settings; readonly pipelines: readonly Pipeline[]; readonly end: () => void }): Commands {
+  const { onRestart, readConfig, log } = options
+  const restart = onRestart && ((): void => {
+    log.info({}, 'restarting, as a command asked for')
+    onRestart()
+    end()
+  })
+  const target = createTarget({ ...options, ...(readConfig ? { readConfig } : {}), ...(restart ? { restart } : {}), settings, pipelines, info: () => infoOf(options) })
+  return createCommands({ target, settings, log })
 }
 
 interface Running {
   readonly options: RuntimeOptions
+  readonly settings: Settings
   readonly metrics: Metrics
   readonly clock: Clock
   readonly ending: AbortController
@@ -97,12 +126,31 @@ async function runCameras(cameras: readonly CameraConfig[], pipelines: readonly 
   if (first && faults.length === cameras.length) throw first
 }
 
-function runCamera(camera: CameraConfig, pipeline: Pipeline, { options, metrics, clock, ending, log }: Running): Promise<void> {
+/**
+ * A camera that is switched off is closed, not only ignored: its light goes out, it needs no power and no bus, and
+ * another program can have it. Switching it on again costs about what a start costs.
+ */
+function runCamera(camera: CameraConfig, pipeline: Pipeline, running: Running): Promise<void> {
+  const { settings, ending, log } = running
+  return whileOn({
+    isOn: () => settings.camera(camera.id).isEnabled,
+    onMove: settings.onChange,
+    onOff: () => {
+      log.info({ camera: camera.id }, 'the camera is disabled, until a command enables it')
+      pipeline.disable()
+    },
+    onOn: () => pipeline.enable(),
+    work: (signal, hasRun) => superviseOne(camera, pipeline, running, { signal, hasRun }),
+  }, ending.signal)
+}
+
+function superviseOne(camera: CameraConfig, pipeline: Pipeline, { options, metrics, clock, ending, log }: Running, { signal, hasRun }: { readonly signal: AbortSignal; readonly hasRun: boolean }): Promise<void> {
   const { config, publisher } = options
   const { fps, width, height, loop, holdMs } = camera
   const cameraOptions = { ...(fps ? { fps } : {}), ...(width ? { width } : {}), ...(height ? { height } : {}), ...(loop ? { loop } : {}), ...(holdMs ? { holdMs } : {}) }
   return superviseCamera({
     make: () => openCamera(camera.source, cameraOptions),
+    hasWorked: hasRun,
     clock,
     stallMs: Math.max(config.policy.staleAfterMs, 2000),
     onOpen: (description, isRecovery) => {
@@ -122,7 +170,7 @@ function runCamera(camera: CameraConfig, pipeline: Pipeline, { options, metrics,
     },
     onWarning: (error) => log.warn({ camera: camera.id }, error.message),
     onDropped: (frames) => { metrics.dropped += frames },
-  }, ending.signal)
+  }, signal)
 }
 
 function infoOf({ config, cameras, classifier }: RuntimeOptions): Record<string, unknown> {

@@ -10,6 +10,8 @@ import type { Frame } from './frame.js'
 export interface Supervision {
   /** A camera of the same source, not opened. */
   readonly make: () => Camera
+  /** It has worked before, so that it is tried for ever from the start. */
+  readonly hasWorked?: boolean
   readonly clock: Clock
   /** A camera without a frame for so long is opened again. */
   readonly stallMs: number
@@ -31,7 +33,7 @@ const longestPauseMs = 30_000
  */
 export async function superviseCamera(supervision: Supervision, signal: AbortSignal): Promise<void> {
   let pauseMs = firstPauseMs
-  let hasWorked = false
+  let hasWorked = supervision.hasWorked ?? false
   while (!signal.aborted) {
     const camera = supervision.make()
     camera.onWarning = supervision.onWarning

@@ -26,8 +26,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   geometry: ['preprocess', 'preprocess-plain'], heat: ['engine', 'model', 'preprocess', 'geometry'],
   classifier: ['engine', 'heat', 'model', 'preprocess', 'layout'], supervisor: ['camera'],
   picture: ['preprocess'], jpeg: ['picture'],
-  pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'publish', 'supervisor'],
-  runtime: ['camera', 'classifier', 'config', 'health', 'metrics', 'pipeline', 'policy', 'publish', 'supervisor'],
+  'state-file': [], switch: [], settings: ['config', 'policy', 'preprocess', 'state-file'], commands: ['config', 'settings'],
+  control: ['classifier', 'commands', 'config', 'jpeg', 'picture', 'pipeline', 'publish', 'settings'],
+  pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'publish', 'settings', 'supervisor'],
+  runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'health', 'metrics', 'pipeline', 'policy', 'publish', 'settings', 'supervisor', 'switch'],
 }
 
 /** `file imports part` for each import that goes against the order. */

@@ -20,8 +20,10 @@ beforeAll(async () => { classifier = await openClassifier({ model: join(projectR
 afterAll(() => classifier.close())
 
 function pipelineOf(roi?: { x: number; y: number; width: number; height: number }): Pipeline {
+  const settings = { isEnabled: true, roi: roi ?? null, policy: { ...policyDefaults, threshold: 0, hysteresis: 0, consecutive: 1, margin: 0 } }
   return new Pipeline({
-    camera: { id: 'cam0', source: 'test', ...(roi ? { roi } : {}) }, classifier, turns: new Turns(), topK: 3, policy: { ...policyDefaults, threshold: 0, hysteresis: 0, consecutive: 1, margin: 0 },
+    camera: { id: 'cam0', source: 'test', ...(roi ? { roi } : {}) }, classifier, turns: new Turns(), topK: 3,
+    settings: () => settings,
     publisher: createPublisher({ broker: null, node: 'desk', cameras: ['cam0'], log: createLogger('silent') }), metrics: createMetrics(0), clock: systemClock, onSettled: () => undefined,
   })
 }

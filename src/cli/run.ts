@@ -6,7 +6,10 @@ import type { CameraDescription } from '../camera/camera.js'
 import { findFirstCamera } from '../camera/find.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import type { CameraConfig, Config } from '../config/schema.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { systemClock } from '../clock.js'
+import { commandKinds, type Commands } from '../commands.js'
+import { stateDirectory } from '../config/state-directory.js'
+import { exitStatus, GapcamError, messageOf } from '../errors.js'
 import { createLogger } from '../log.js'
 import type { Metrics } from '../metrics.js'
 import type { Decision } from '../policy.js'
@@ -14,6 +17,8 @@ import type { Prediction } from '../prediction.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
 import type { ConnectOptions } from '../publish/mqtt.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
+import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
+import { createTopics } from '../publish/topics.js'
 import { run } from '../runtime.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
@@ -22,23 +27,31 @@ import { untilSignal, type Stop } from './signals.js'
 export function runCommand(program: Command): void {
   const command = program.command('run', { isDefault: false }).description('classify what cameras see and publish it').argument('[source]', 'camera URI, picture, folder or video')
   addCameraFlags(addFlags(command)).action(async (source: string | undefined, values: FlagValues) => {
-    const { config } = configFrom(values)
-    const cameras = camerasFrom(config.cameras, source, values)
-    await untilSignal((stop) => runAll({ ...config, cameras: [...cameras] }, stop))
+    const readConfig = (): Config => {
+      const { config } = configFrom(values)
+      return { ...config, cameras: [...camerasFrom(config.cameras, source, values)] }
+    }
+    await untilSignal((stop) => runAll({ config: readConfig(), readConfig }, stop))
   })
 }
 
-async function runAll(config: Config, stop: Stop): Promise<void> {
+interface RunConfig {
+  readonly config: Config
+  /** Reads it again. */
+  readonly readConfig: () => Config
+}
+
+async function runAll(read: RunConfig, stop: Stop): Promise<void> {
   // Closed in the other order, whatever happens in between.
   const closers: (() => Promise<void>)[] = []
   try {
-    await runStages(config, stop, closers)
+    await runStages(read, stop, closers)
   } finally {
     for (const close of closers.reverse()) await close()
   }
 }
 
-async function runStages(config: Config, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
+async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
   const log = createLogger(config.logLevel)
   const classifier = await openClassifier({
     model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, onFault: (sentence) => log.warn(sentence),
@@ -48,8 +61,12 @@ async function runStages(config: Config, stop: Stop, closers: (() => Promise<voi
   const cameras = await camerasOf(config, stop.signal)
   const broker = config.mqtt.broker === 'embedded' ? await startEmbeddedBroker({ log, ...(config.mqtt.port === undefined ? {} : { port: config.mqtt.port }) }) : null
   if (broker) closers.push(() => broker.close())
+  const topics = createTopics(config.mqtt.base, config.node)
+  const ids = cameras.map(({ id }) => id)
+  let requests: Requests | null = null
   const publisher = createPublisher({
-    broker: broker ? { url: broker.url, protocol: '3.1.1' } : connection(config), node: config.node, cameras: cameras.map(({ id }) => id),
+    subscriptions: requestSubscriptions(topics, ids), onMessage: (message) => requests?.handle(message),
+    broker: broker ? { url: broker.url, protocol: '3.1.1' } : connection(config), node: config.node, cameras: ids,
     baseTopic: config.mqtt.base, stateEveryMs: config.mqtt.stateEveryMs, ...(config.mqtt.resultEveryMs >= 0 ? { resultEveryMs: config.mqtt.resultEveryMs } : {}), log,
   })
   closers.push(() => publisher.close())
@@ -57,11 +74,24 @@ async function runStages(config: Config, stop: Stop, closers: (() => Promise<voi
   const isJson = wantsJson(config.json)
   const banner = new Banner(config, classifier, broker, publisher)
   const metrics = await run({
-    config, cameras, classifier, publisher, log,
+    config, cameras, classifier, publisher, log, stateFolder: stateDirectory(config), readConfig,
+    onRestart: () => { process.exitCode = exitStatus.restart },
+    onReady: ({ commands }) => {
+      requests = createRequests({ topics, cameras: ids, kinds: commandKinds, execute: (command) => commands.execute(command, 'mqtt'), send: publisher.sendNow, log, clock: systemClock })
+      listenForReload(commands, closers)
+    },
     onCamera: (camera, description, pixelPath) => banner.show(camera, description, pixelPath),
     onSettled: (camera, decision, prediction) => { if (!stop.isStdoutClosed()) writeSettled(isJson, camera, decision, prediction, classifier.engine.describe().reason) },
   }, stop.signal)
   writeSummary(metrics, classifier, publisher)
+}
+
+/** SIGHUP reads the configuration again where a service manager sends it; on a terminal it still means that the terminal is gone. */
+function listenForReload(commands: Commands, closers: (() => Promise<void>)[]): void {
+  if (process.stdin.isTTY || process.stderr.isTTY) return
+  const reload = (): void => void commands.execute({ kind: 'reload' }, 'signal')
+  process.on('SIGHUP', reload)
+  closers.push(async () => void process.off('SIGHUP', reload))
 }
 
 /** The configured cameras; else the first that works; else the photographs that come with gapcam. */

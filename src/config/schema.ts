@@ -7,7 +7,7 @@ import { logLevels } from '../log.js'
 import { policyDefaults } from '../policy.js'
 
 const id = z.string().regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
-const share = z.number().min(0).max(1)
+export const share = z.number().min(0).max(1)
 
 const threads = z.union([z.literal('auto'), z.int().min(1).max(64)])
 const inputSize = z.union([
@@ -17,9 +17,11 @@ const inputSize = z.union([
     return { height, width }
   }),
 ])
-const region = z.union([
+/** x,y,width,height from 0 to 1, inside the frame; commands may name the four. */
+export const region = z.union([
   z.string().transform((text) => text.split(',').map(Number)),
   z.array(z.number()),
+  z.strictObject({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).transform(({ x, y, width, height }) => [x, y, width, height]),
 ]).pipe(z.tuple([share, share, share, share], 'must be x,y,width,height, each from 0 to 1'))
   .refine(([x, y, w, h]) => w > 0 && h > 0 && x + w <= 1.000001 && y + h <= 1.000001, 'must lie inside the frame')
   .transform(([x, y, width, height]) => ({ x, y, width, height }))
@@ -38,6 +40,35 @@ const camera = z.strictObject({
   flipY: z.boolean().optional().describe('mirror top to bottom'),
 })
 
+const logLevel = z.enum(logLevels).default('info')
+
+const policy = z.strictObject({
+  threshold: share.default(policyDefaults.threshold).describe('least score of a label; below it is unknown'),
+  hysteresis: share.default(policyDefaults.hysteresis).describe('how far above the threshold a new label must come'),
+  consecutive: z.int().min(1).default(policyDefaults.consecutive).describe('frames in a row for a new label'),
+  margin: share.default(policyDefaults.margin).describe('lead of a new label over the second'),
+  smoothingMs: z.number().min(0).default(policyDefaults.smoothingMs).describe('time constant of the smoothing of scores'),
+  staleAfterMs: z.number().min(100).default(policyDefaults.staleAfterMs).describe('a camera silent for so long has no label'),
+})
+
+const mqtt = z.strictObject({
+  broker: z.string().default('embedded').describe('mqtt://, mqtts://, ws:// or wss:// URL, embedded, or none'),
+  port: z.int().min(0).max(65535).optional().describe('port of the embedded broker; default 1883 or the next free one'),
+  base: z.string().regex(/^[^#+\s]+$/, 'must be a topic without wildcards').default('gapcam').describe('first level of all topics'),
+  username: z.string().optional().describe('user at the broker'),
+  password: z.string().optional().describe('password at the broker'),
+  passwordFile: z.string().optional().describe('file that holds the password'),
+  ca: z.string().optional().describe('file with the authority that signed the broker’s certificate'),
+  cert: z.string().optional().describe('file with the client’s certificate'),
+  key: z.string().optional().describe('file with the client’s key'),
+  servername: z.string().optional().describe('name in the broker’s certificate where it is not the host'),
+  insecure: z.boolean().default(false).describe('do not check the broker’s certificate'),
+  keepaliveS: z.int().min(5).max(600).default(15).describe('seconds between signs of life'),
+  stateEveryMs: z.number().min(0).default(10_000).describe('state is sent again at least so often'),
+  resultEveryMs: z.number().min(-1).default(-1).describe('every result on its topic, at most so often; -1 for never'),
+  retainImages: z.boolean().default(false).describe('the broker keeps the last snapshot'),
+})
+
 export const configSchema = z.strictObject({
   node: id.default('gapcam').describe('name of this device in topics'),
   stateDir: z.string().optional().describe('folder for what must outlive a restart; default the service manager\'s, else ~/.local/state/gapcam'),
@@ -51,33 +82,27 @@ export const configSchema = z.strictObject({
   topK: z.int().min(1).max(100).default(5).describe('labels in results'),
   cameras: z.array(camera).default([]).describe('cameras; default the first one that works'),
   frames: z.int().min(0).default(0).describe('end after so many results; 0 for never'),
-  policy: z.strictObject({
-    threshold: share.default(policyDefaults.threshold).describe('least score of a label; below it is unknown'),
-    hysteresis: share.default(policyDefaults.hysteresis).describe('how far above the threshold a new label must come'),
-    consecutive: z.int().min(1).default(policyDefaults.consecutive).describe('frames in a row for a new label'),
-    margin: share.default(policyDefaults.margin).describe('lead of a new label over the second'),
-    smoothingMs: z.number().min(0).default(policyDefaults.smoothingMs).describe('time constant of the smoothing of scores'),
-    staleAfterMs: z.number().min(100).default(policyDefaults.staleAfterMs).describe('a camera silent for so long has no label'),
-  }).prefault({}),
-  mqtt: z.strictObject({
-    broker: z.string().default('embedded').describe('mqtt://, mqtts://, ws:// or wss:// URL, embedded, or none'),
-    port: z.int().min(0).max(65535).optional().describe('port of the embedded broker; default 1883 or the next free one'),
-    base: z.string().regex(/^[^#+\s]+$/, 'must be a topic without wildcards').default('gapcam').describe('first level of all topics'),
-    username: z.string().optional().describe('user at the broker'),
-    password: z.string().optional().describe('password at the broker'),
-    passwordFile: z.string().optional().describe('file that holds the password'),
-    ca: z.string().optional().describe('file with the authority that signed the broker’s certificate'),
-    cert: z.string().optional().describe('file with the client’s certificate'),
-    key: z.string().optional().describe('file with the client’s key'),
-    servername: z.string().optional().describe('name in the broker’s certificate where it is not the host'),
-    insecure: z.boolean().default(false).describe('do not check the broker’s certificate'),
-    keepaliveS: z.int().min(5).max(600).default(15).describe('seconds between signs of life'),
-    stateEveryMs: z.number().min(0).default(10_000).describe('state is sent again at least so often'),
-    resultEveryMs: z.number().min(-1).default(-1).describe('every result on its topic, at most so often; -1 for never'),
-  }).prefault({}),
+  policy: policy.prefault({}),
+  mqtt: mqtt.prefault({}),
   json: z.boolean().default(false).describe('one JSON object a line on stdout'),
-  logLevel: z.enum(logLevels).default('info').describe('least level of the log'),
+  logLevel: logLevel.describe('least level of the log'),
 })
+
+/** What may change while gapcam runs, by key of the configuration. None of it is a path, an address or a command. */
+export const runtimeSchema = z.strictObject({
+  'policy.threshold': policy.shape.threshold.unwrap(),
+  'policy.hysteresis': policy.shape.hysteresis.unwrap(),
+  'policy.consecutive': policy.shape.consecutive.unwrap(),
+  'policy.margin': policy.shape.margin.unwrap(),
+  'policy.smoothingMs': policy.shape.smoothingMs.unwrap(),
+  'policy.staleAfterMs': policy.shape.staleAfterMs.unwrap(),
+  'mqtt.stateEveryMs': mqtt.shape.stateEveryMs.unwrap(),
+  'mqtt.resultEveryMs': mqtt.shape.resultEveryMs.unwrap(),
+  logLevel: logLevel.unwrap(),
+})
+
+export type RuntimeValues = z.output<typeof runtimeSchema>
+export type RuntimeKey = keyof RuntimeValues
 
 export type Config = z.output<typeof configSchema>
 export type CameraConfig = Config['cameras'][number]

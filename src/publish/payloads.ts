@@ -3,6 +3,7 @@
  * before. Every field that a consumer's template reads is always there and never null.
  */
 import type { Decision, PolicyEvent } from '../decision.js'
+import { GapcamError } from '../errors.js'
 import type { Prediction, ScoredLabel } from '../prediction.js'
 
 export type NodeStatus = 'online' | 'offline'
@@ -120,4 +121,11 @@ function tenths(ms: number): number {
 
 function iso(wallMs: number): string {
   return new Date(wallMs).toISOString()
+}
+
+/** A whole JPEG, or a throw: Home Assistant serves whatever it is given, and answers an empty picture with an error. */
+export function imagePayload(jpeg: Buffer): Buffer {
+  const isWhole = jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9
+  if (!isWhole) throw new GapcamError('PICTURE_INVALID', `a picture of ${jpeg.length} bytes is not a whole JPEG`)
+  return jpeg
 }

@@ -89,6 +89,8 @@ export interface Publisher {
   sendNow(message: Message): boolean
   /** Says every retained topic again, for somebody who has just come. */
   repeat(): void
+  /** How often states are refreshed and results published, in milliseconds; below 0: no results. */
+  pace(pace: { readonly stateEveryMs: number; readonly resultEveryMs: number }): void
   health(fields: HealthFields): void
   stats(): PublisherStats
   /** Sends what is left and a retained `offline`, within `closeTimeoutMs`, and disconnects. */
@@ -108,7 +110,7 @@ interface CameraRecord {
 }
 
 const closeTimeoutMs = 2_000
-const stateEveryMs = 10_000
+const usualStateEveryMs = 10_000
 /** A result is of no use to anybody who was away for longer. */
 const resultExpirySeconds = 10
 
@@ -120,6 +122,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const records = new Map<string, CameraRecord>()
   let clockSync: ClockSync | null = null
   let droppedResults = 0
+  let { stateEveryMs = usualStateEveryMs, resultEveryMs = -1 } = options
 
   const sender = createSender({ outbox, log, messageOf: entryMessage })
   const nodeStatus = (status: NodeStatus): Message => ({ ...topics.node('nodeStatus'), payload: status })
@@ -211,8 +214,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     settled(camera, decision, prediction) {
       if (!link) return
       const { record, hasChanged } = note(camera, decision, prediction)
-      const everyMs = options.stateEveryMs ?? stateEveryMs
-      if (hasChanged || (everyMs > 0 && clock.now() - record.stateMs >= everyMs)) sayState(camera)
+      if (hasChanged || (stateEveryMs > 0 && clock.now() - record.stateMs >= stateEveryMs)) sayState(camera)
     },
 
     event(camera, type, decision, prediction) {
@@ -225,8 +227,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
 
     result(camera, prediction) {
-      const { resultEveryMs } = options
-      if (!link || resultEveryMs === undefined) return
+      if (!link || resultEveryMs < 0) return
       const record = recordOf(camera)
       const nowMs = clock.now()
       if (nowMs - record.resultMs < resultEveryMs) return
@@ -254,6 +255,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     forget: sender.forget,
     sendNow: (message) => link !== null && sender.tryNow(message),
     repeat: sender.repeat,
+
+    pace(pace) {
+      ({ stateEveryMs, resultEveryMs } = pace)
+    },
 
     health(fields) {
       if (!link) return

@@ -1,6 +1,6 @@
 /**
- * Every topic gapcam publishes: one row each with its QoS and whether the broker keeps it. A new outgoing message is
- * a row here and a function in payloads.ts. `R` in the contract is `<base>/<node>`, `C` is `R/<camera>`.
+ * Every topic gapcam publishes or listens to: one row each with its QoS and whether the broker keeps it. A new outgoing
+ * message is a row here and a function in payloads.ts. `R` in the contract is `<base>/<node>`, `C` is `R/<camera>`.
  */
 import { GapcamError } from '../errors.js'
 
@@ -10,18 +10,30 @@ export interface TopicRow {
   readonly name: string
   readonly qos: 0 | 1
   readonly isRetained: boolean
+  /** Others publish it, and gapcam listens. */
+  readonly isIncoming?: boolean
 }
 
 export const topicTable = {
   nodeStatus: { of: 'node', name: 'status', qos: 1, isRetained: true },
   info: { of: 'node', name: 'info', qos: 1, isRetained: true },
   health: { of: 'node', name: 'health', qos: 1, isRetained: true },
+  model: { of: 'node', name: 'model', qos: 1, isRetained: true },
+  /** One topic a command below it. */
+  request: { of: 'node', name: 'request', qos: 1, isRetained: false, isIncoming: true },
+  response: { of: 'node', name: 'response', qos: 1, isRetained: false },
   cameraStatus: { of: 'camera', name: 'status', qos: 1, isRetained: true },
   label: { of: 'camera', name: 'label', qos: 1, isRetained: true },
   state: { of: 'camera', name: 'state', qos: 1, isRetained: true },
   result: { of: 'camera', name: 'result', qos: 0, isRetained: false },
   event: { of: 'camera', name: 'event', qos: 1, isRetained: false },
   backlog: { of: 'camera', name: 'backlog', qos: 1, isRetained: false },
+  image: { of: 'camera', name: 'image', qos: 0, isRetained: false },
+  heat: { of: 'camera', name: 'heat', qos: 0, isRetained: false },
+  enabled: { of: 'camera', name: 'enabled', qos: 1, isRetained: true },
+  threshold: { of: 'camera', name: 'threshold', qos: 1, isRetained: true },
+  enabledSet: { of: 'camera', name: 'enabled/set', qos: 1, isRetained: false, isIncoming: true },
+  thresholdSet: { of: 'camera', name: 'threshold/set', qos: 1, isRetained: false, isIncoming: true },
 } as const satisfies Record<string, TopicRow>
 
 export type TopicName = keyof typeof topicTable

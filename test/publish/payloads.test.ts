@@ -56,7 +56,7 @@ describe('topics', () => {
     expect(topics.camera('label', 'cam0')).toEqual({ topic: 'site/gapcam/dock1/cam0/label', qos: 1, isRetained: true })
     expect(topics.camera('event', 'cam0')).toEqual({ topic: 'site/gapcam/dock1/cam0/event', qos: 1, isRetained: false })
     expect(topics.camera('result', 'cam0')).toEqual({ topic: 'site/gapcam/dock1/cam0/result', qos: 0, isRetained: false })
-    expect(Object.entries(topicTable).filter(([, row]) => row.isRetained).map(([name]) => name)).toEqual(['nodeStatus', 'info', 'health', 'cameraStatus', 'label', 'state'])
+    expect(Object.entries(topicTable).filter(([, row]) => row.isRetained).map(([name]) => name)).toEqual(['nodeStatus', 'info', 'health', 'model', 'cameraStatus', 'label', 'state', 'enabled', 'threshold'])
   })
 
   it.each(['', 'a/#', '+', '/a', 'a/', '$SYS/x'])('refuse the base %j', (base) => {

@@ -1,0 +1,150 @@
+/**
+ * A small JSON file that is whole at every moment: written beside itself, synced, renamed. It survives SIGKILL and
+ * power loss with the last value that was confirmed; a damaged one is set aside and said, never a reason not to start.
+ */
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { readFileSync, renameSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { z } from 'zod'
+import { messageOf } from './errors.js'
+import type { Logger } from './log.js'
+
+export interface StateFileOptions<T> {
+  /** Null keeps the value in memory only. */
+  readonly path: string | null
+  readonly schema: z.ZodType<T>
+  readonly empty: T
+  readonly log: Pick<Logger, 'warn'>
+  /** Least time between two writes, so that nobody wears the card out from afar; default 1000. */
+  readonly everyMs?: number
+}
+
+export interface StateFile<T> {
+  readonly value: T
+  /** Takes a value over at once; resolves when it is on the disk: false where it could not be written. */
+  replace(value: T): Promise<boolean>
+  /** Writes what waits. */
+  close(): Promise<void>
+}
+
+/** Reads the file. Never throws because of what is in it or because it cannot be read. */
+export function openStateFile<T>({ path, schema, empty, log, everyMs = 1000 }: StateFileOptions<T>): StateFile<T> {
+  let value = path === null ? empty : (read(path, schema, log) ?? empty)
+  let waiting: ((isKept: boolean) => void)[] = []
+  let writing: Promise<void> | null = null
+  let lastMs = -Infinity
+  let hurry: (() => void) | null = null
+  let isClosing = false
+  let hasFailed = false
+
+  async function writeAll(file: string): Promise<void> {
+    await removeStrays(file)
+    while (waiting.length > 0) {
+      await untilDue()
+      const confirmed = waiting
+      waiting = []
+      const isKept = await tryWrite(file, value)
+      for (const resolve of confirmed) resolve(isKept)
+    }
+    writing = null
+  }
+
+  function untilDue(): Promise<void> {
+    const left = lastMs + everyMs - performance.now()
+    if (left <= 0 || isClosing) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, left)
+      hurry = () => { clearTimeout(timer); resolve() }
+    })
+  }
+
+  async function tryWrite(file: string, written: T): Promise<boolean> {
+    lastMs = performance.now()
+    try {
+      await write(file, written)
+      hasFailed = false
+      return true
+    } catch (error) {
+      if (!hasFailed) log.warn({ file }, `${file} cannot be written: ${messageOf(error)}; what changes now is forgotten at the next start`)
+      hasFailed = true
+      return false
+    }
+  }
+
+  return {
+    get value() { return value },
+    replace(next) {
+      value = next
+      if (path === null) return Promise.resolve(false)
+      const kept = new Promise<boolean>((resolve) => { waiting.push(resolve) })
+      writing ??= writeAll(path)
+      return kept
+    },
+    async close() {
+      isClosing = true
+      hurry?.()
+      await writing
+    },
+  }
+}
+
+function read<T>(file: string, schema: z.ZodType<T>, log: Pick<Logger, 'warn'>): T | null {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn({ file }, `${file} cannot be read: ${messageOf(error)}; it counts as empty`)
+    return null
+  }
+  let why: string
+  try {
+    const result = schema.safeParse(JSON.parse(text))
+    if (result.success) return result.data
+    why = `${result.error.issues[0]?.path.join('.') ?? ''}: ${result.error.issues[0]?.message ?? ''}`
+  } catch (error) {
+    why = messageOf(error)
+  }
+  const aside = `${file}.damaged`
+  try {
+    renameSync(file, aside)
+    log.warn({ file }, `${file} is damaged (${why}); it is set aside as ${basename(aside)} and counts as empty`)
+  } catch {
+    log.warn({ file }, `${file} is damaged (${why}); it counts as empty`)
+  }
+  return null
+}
+
+/** What a process that was killed between writing and renaming left; a process that lives keeps its own. */
+async function removeStrays(file: string): Promise<void> {
+  const pattern = new RegExp(`^${basename(file).replace(/\W/g, '\\$&')}\\.(\\d+)\\.new$`)
+  for (const name of await readdir(dirname(file)).catch(() => [])) {
+    const pid = pattern.exec(name)?.[1]
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(dirname(file), name), { force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Two processes write two files; the last rename wins, and what it brings is whole. */
+async function write(file: string, value: unknown): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  const fresh = `${file}.${process.pid}.new`
+  const handle = await open(fresh, 'w', 0o600)
+  try {
+    await handle.writeFile(`${JSON.stringify(value)}\n`)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(fresh, file)
+  const folder = await open(dirname(file), 'r')
+  // The rename itself is on the disk only when the folder is.
+  await folder.sync().finally(() => folder.close())
+}

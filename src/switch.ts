@@ -1,0 +1,57 @@
+/** Work that goes on while a switch is on: one camera's supervision, and what happens when somebody turns it off. */
+
+export interface Switched {
+  readonly isOn: () => boolean
+  /** Calls back when the switch may have moved; returns how to stop that. */
+  readonly onMove: (listener: () => void) => () => void
+  /** `hasRun`: it ran before, and was stopped by the switch. Ends early when its signal comes. */
+  readonly work: (signal: AbortSignal, hasRun: boolean) => Promise<void>
+  /** Called at once, before the work has ended, and at the start where the switch is off. */
+  readonly onOff: () => void
+  readonly onOn: () => void
+}
+
+/** Resolves when the work ends by itself or `signal` comes; rejects when the work does. Off, on again: never two at work. */
+export async function whileOn({ isOn, onMove, work, onOff, onOn }: Switched, signal: AbortSignal): Promise<void> {
+  let hasRun = false
+  if (!isOn()) onOff()
+  while (!signal.aborted) {
+    if (!isOn()) {
+      await nextMove(onMove, isOn, signal)
+      if (signal.aborted) return
+      hasRun = true
+      onOn()
+    }
+    const stopping = new AbortController()
+    const stop = (): void => stopping.abort()
+    let wasSwitchedOff = false
+    const unlisten = onMove(() => {
+      if (wasSwitchedOff || isOn()) return
+      wasSwitchedOff = true
+      onOff()
+      stop()
+    })
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      await work(stopping.signal, hasRun)
+    } finally {
+      unlisten()
+      signal.removeEventListener('abort', stop)
+    }
+    if (!wasSwitchedOff) return
+    hasRun = true
+    if (isOn()) onOn()
+  }
+}
+
+function nextMove(onMove: Switched['onMove'], isOn: () => boolean, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      unlisten()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const unlisten = onMove(() => { if (isOn()) done() })
+    signal.addEventListener('abort', done, { once: true })
+  })
+}

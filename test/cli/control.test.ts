@@ -1,0 +1,147 @@
+/** A running gapcam taking commands over a real broker: what they do, what outlives a crash, what is refused. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import sharp from 'sharp'
+import { endAll, gapcam, launch, type Running } from '../process.js'
+import { connectClient, type Client } from '../publish/client.js'
+import { cleanUp, retained, startMosquitto, until } from '../publish/mosquitto.js'
+import { projectRoot } from '../shared.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'gapcam-control-'))
+const bird = join(projectRoot, 'models/photos/bird.jpg')
+const root = 'gapcam/gapcam'
+const clients: Client[] = []
+let states = 0
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()))
+  await endAll()
+  await cleanUp()
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const freshState = (): string => join(folder, `state${++states}`)
+function start(url: string, stateDir: string, more: readonly string[] = []): Running {
+  return gapcam(['run', bird, '--loop', '--json', '--fps', '20', '--broker', url, '--set', `stateDir=${stateDir}`, ...more])
+}
+async function listen(url: string): Promise<Client> {
+  const client = await connectClient(url)
+  clients.push(client)
+  return client
+}
+
+describe('a running gapcam', () => {
+  it('is switched off and on: the camera is closed, no label outlives it, and the switch is remembered through SIGKILL', async () => {
+    const broker = await startMosquitto()
+    const stateDir = freshState()
+    const client = await listen(broker.url)
+    const first = start(broker.url, stateDir)
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    expect(client.last(`${root}/cam0/enabled`)).toBe('ON')
+    await client.say(`${root}/cam0/enabled/set`, 'OFF')
+    await client.sees(`${root}/cam0/enabled`, 'OFF')
+    await client.sees(`${root}/cam0/status`, 'disabled')
+    await client.sees(`${root}/cam0/label`, 'unknown')
+    expect(JSON.parse(client.last(`${root}/cam0/state`))).toMatchObject({ label: 'unknown', reason: 'camera_disabled', prev: 'chickadee', score: 0, top: [] })
+    await client.sees(`${root}/response/enabled`, /"ok"/)
+    expect(await client.ask(root, 'snapshot')).toMatchObject({ status: 'error', error: 'camera cam0 is disabled' })
+    first.kill('SIGKILL')
+    await first.ended
+
+    const second = start(broker.url, stateDir)
+    await second.until(/camera is disabled/)
+    await client.sees(`${root}/cam0/status`, 'disabled')
+    await until(async () => (await retained(broker.port, `${root}/status`)) === 'online', 'the second to be there')
+    expect(await retained(broker.port, `${root}/cam0/enabled`)).toBe('OFF')
+    await client.say(`${root}/cam0/enabled/set`, '{"value":true}')
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    await client.sees(`${root}/cam0/status`, 'online')
+    expect(client.heard.filter(({ topic, payload }) => topic === `${root}/cam0/event` && /camera_lost|camera_recovered/.test(payload.toString()))).toEqual([])
+    second.kill('SIGINT')
+    expect(await second.ended).toBe(130)
+  })
+
+  it('takes thresholds and keys, refuses others, and says each once', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    const run = start(broker.url, freshState())
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    await client.say(`${root}/cam0/threshold/set`, '1')
+    await client.sees(`${root}/cam0/threshold`, '1')
+    await client.sees(`${root}/cam0/label`, 'unknown')
+    expect(await client.ask(root, 'set', { 'policy.threshold': 0.2, 'policy.consecutive': 1 })).toMatchObject({ status: 'ok', data: { values: { 'policy.consecutive': 1 }, cameras: { cam0: { threshold: 0.2 } } } })
+    await client.sees(`${root}/cam0/threshold`, '0.2')
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    expect(await client.ask(root, 'set', { model: '/etc/passwd' })).toMatchObject({ status: 'error', code: 'invalid', error: expect.stringContaining('model') })
+    expect(await client.ask(root, 'model_install')).toMatchObject({ status: 'error', code: 'not_available', error: 'not available' })
+    expect(await client.ask(root, 'info')).toMatchObject({ status: 'ok', data: { version: expect.any(String), model: { id: 'efficientnet-lite0' } } })
+    const before = client.heard.length
+    await client.say(`${root}/cam0/threshold/set`, 'wide open')
+    await client.ask(root, 'info')
+    expect(client.heard.slice(before).filter(({ topic }) => topic === `${root}/response/threshold`)).toHaveLength(1)
+    expect(client.last(`${root}/cam0/threshold`)).toBe('0.2')
+    run.kill('SIGTERM')
+    await run.ended
+  })
+
+  it('takes a picture and classifies when asked', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    const run = start(broker.url, freshState())
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    const { data } = await client.ask(root, 'snapshot')
+    await until(() => client.heard.some(({ topic }) => topic === `${root}/cam0/image`), 'the picture')
+    const image = client.heard.find(({ topic }) => topic === `${root}/cam0/image`)!
+    const { format, width, height } = await sharp(image.payload).metadata()
+    expect(data).toMatchObject({ camera: 'cam0', topic: `${root}/cam0/image`, width, height, bytes: image.payload.length, frame: expect.any(Number) })
+    expect([format, image.isRetained]).toEqual(['jpeg', false])
+    expect(await client.ask(root, 'classify_now', { camera: 'cam0' })).toMatchObject({ status: 'ok', data: { camera: 'cam0', label: 'chickadee', settled: 'chickadee', top: expect.any(Array) } })
+    run.kill('SIGTERM')
+    await run.ended
+  })
+
+  it('restarts when asked by a message, never by one that the broker kept', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    await client.say(`${root}/request/restart`, 'PRESS', true)
+    const run = start(broker.url, freshState())
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    expect(JSON.parse(client.last(`${root}/response/restart`))).toEqual({ status: 'error', code: 'invalid', error: 'a retained command is not acted on' })
+    expect(run.stderr()).toMatch(/is retained, and not acted on/)
+    await client.say(`${root}/request/restart`, 'PRESS')
+    expect(await run.ended).toBe(75)
+    await client.sees(`${root}/status`, 'offline')
+    expect(client.last(`${root}/response/restart`)).toBe('{"status":"ok","data":{}}')
+  })
+
+  it('reads its configuration again, by message and by SIGHUP, and says what waits for a restart', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    const file = join(folder, 'gapcam.yaml')
+    const write = (threshold: number, more = ''): void => writeFileSync(file, `policy:\n  threshold: ${threshold}\nmqtt:\n  broker: ${broker.url}\n  username: gapcam\n  password: not-told\nstateDir: ${folder}/reload\ncameras:\n  - id: cam0\n    source: ${bird}\n    loop: true\n    fps: 20\n${more}`)
+    write(0.3)
+    const run = gapcam(['run', '--json', '--config', file])
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    write(0.4, '    roi: 0,0,1,0.9\ntopK: 3\n')
+    expect(await client.ask(root, 'reload')).toMatchObject({ status: 'ok', data: { changed: ['policy.threshold', 'cameras.cam0.roi'], needsRestart: ['topK'] } })
+    await client.sees(`${root}/cam0/threshold`, '0.4')
+    write(0.5, 'nonsense: 1\n')
+    expect(await client.ask(root, 'reload')).toMatchObject({ status: 'error', code: 'invalid', error: expect.stringContaining('nonsense') })
+    expect(client.last(`${root}/cam0/threshold`)).toBe('0.4')
+    write(0.6)
+    run.kill('SIGHUP')
+    await client.sees(`${root}/cam0/threshold`, '0.6')
+    run.kill('SIGTERM')
+    expect(await run.ended).toBe(143)
+    expect(existsSync(join(folder, 'reload/gapcam/settings.json'))).toBe(false)
+  })
+
+  it('takes 10,000 malformed commands without a crash, a change or a flood', async () => {
+    const run = launch(process.execPath, [join(projectRoot, 'scripts/fuzz-commands.mjs'), '--count', '10000'])
+    expect(await run.ended, run.stderr()).toBe(0)
+    expect(JSON.parse(run.stdout())).toMatchObject({ sent: 10_000, changes: 0, isAlive: true })
+    expect(readFileSync(join(projectRoot, 'scripts/fuzz-commands.mjs'), 'utf8').length).toBeGreaterThan(0)
+  })
+})
