@@ -162,8 +162,21 @@ export interface Addon {
   openCudaSession(plan: Uint8Array, options: CudaSessionOptions): Promise<CudaSession>
   /** Best first. */
   describeTargets(): readonly NativeTarget[]
+  /** sd_notify(3): one datagram to the service manager's socket. Throws an Error with `errno` where it cannot be sent. */
+  notify(socket: string, state: string): void
+  /** Ends the process at once: no handler runs and no thread is waited for, so it works where a thread hangs. */
+  exitNow(status: number): never
+  /** Ends the process with this status and these words on stderr when the main thread has not beaten for `limitMs`. */
+  watchMainThread(limitMs: number, status: number, lastWords: string): NativeMainWatch
   /** The best FMA rate of one core now, GFLOP/s. */
   measurePeak(target?: string): number
+}
+
+/** native/binding/service.cc */
+export interface NativeMainWatch {
+  /** To be called from the main thread, often enough. */
+  beat(): void
+  stop(): void
 }
 
 export type LoadedAddon = { readonly addon: Addon } | { readonly reason: string }

@@ -1,0 +1,43 @@
+#include "main_watch.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+namespace gapcam {
+namespace {
+
+// Looks are counted, not time: after a SIGSTOP or a debugger both threads go on where they were, and nobody is late.
+constexpr uint32_t kLookEveryMs = 250;
+
+}  // namespace
+
+MainWatch::MainWatch(uint32_t limit_ms, int status, std::string last_words)
+    : limit_ms_(limit_ms), status_(status), last_words_(std::move(last_words)), thread_([this] { Loop(); }) {}
+
+MainWatch::~MainWatch() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void MainWatch::Loop() {
+  uint32_t seen = beats_.load(std::memory_order_relaxed);
+  uint32_t silent_ms = 0;
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!wake_.wait_for(lock, std::chrono::milliseconds(kLookEveryMs), [this] { return stopping_; })) {
+    const uint32_t now = beats_.load(std::memory_order_relaxed);
+    silent_ms = now == seen ? silent_ms + kLookEveryMs : 0;
+    seen = now;
+    if (silent_ms < limit_ms_) continue;
+    const ssize_t written = write(STDERR_FILENO, last_words_.data(), last_words_.size());
+    (void)written;
+    _exit(status_);
+  }
+}
+
+}  // namespace gapcam

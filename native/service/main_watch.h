@@ -1,0 +1,36 @@
+// Notices that the main thread no longer comes by, and ends the process: nothing else in it could.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace gapcam {
+
+class MainWatch {
+ public:
+  // Without a Beat() for limit_ms the process writes last_words to stderr and ends with this status, at once: no
+  // destructor runs and no thread is waited for. Time in which the whole process was stopped does not count.
+  MainWatch(uint32_t limit_ms, int status, std::string last_words);
+  ~MainWatch();
+  MainWatch(const MainWatch&) = delete;
+  MainWatch& operator=(const MainWatch&) = delete;
+
+  void Beat() { beats_.fetch_add(1, std::memory_order_relaxed); }
+
+ private:
+  void Loop();
+
+  const uint32_t limit_ms_;
+  const int status_;
+  const std::string last_words_;
+  std::atomic<uint32_t> beats_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;  // under mutex_
+  std::thread thread_;
+};
+
+}  // namespace gapcam
