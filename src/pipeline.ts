@@ -12,15 +12,27 @@ import { expire, initialPolicy, loseCamera, observe, type Decision, type PolicyS
 import type { Prediction, Predictor } from './prediction.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
 import { createPreprocessor, type Preprocessor, type Region } from './preprocess.js'
+import { noProgress, type Loop } from './progress.js'
 import type { Publisher } from './publish/publisher.js'
 import type { CameraSettings } from './settings.js'
 
 /** Gives turns in order of asking. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
+  readonly #loop: Loop
+  readonly #limitMs: number
+
+  /** A turn that takes longer than `limitMs` hangs; `loop` hears of each. */
+  constructor(loop: Loop = noProgress.loop(''), limitMs = Infinity) {
+    this.#loop = loop
+    this.#limitMs = limitMs
+  }
 
   take<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work)
+    const turn = this.#last.then(() => {
+      this.#loop.enter('in an inference', this.#limitMs)
+      return work().finally(() => this.#loop.enter('idle', Infinity))
+    })
     this.#last = turn.catch(() => undefined)
     return turn
   }

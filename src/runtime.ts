@@ -17,6 +17,7 @@ import { createMetrics, type Metrics } from './metrics.js'
 import { Pipeline, Turns } from './pipeline.js'
 import type { Decision } from './policy.js'
 import type { Prediction } from './prediction.js'
+import { noProgress, type Loop, type Progress } from './progress.js'
 import type { Publisher } from './publish/publisher.js'
 import { openSettings, type Settings } from './settings.js'
 import { superviseCamera } from './supervisor.js'
@@ -42,6 +43,10 @@ export interface RuntimeOptions {
   readonly onRestart?: () => void
   /** Called once, before the first camera is opened: the door for commands, and what they change. */
   readonly onReady?: (running: { readonly commands: Commands; readonly settings: Settings }) => void
+  /** Counts; default new ones. */
+  readonly metrics?: Metrics
+  /** Who looks whether the run gets on; default nobody. */
+  readonly progress?: Progress
   readonly onSettled: (camera: string, decision: Decision, prediction: Prediction | null) => void
   readonly onCamera: (camera: CameraConfig, description: CameraDescription, pixelPath: string) => void
 }
@@ -50,6 +55,9 @@ export interface RuntimeOptions {
 const firstHealthMs = 5000
 const healthEveryMs = 60_000
 const tickEveryMs = 1000
+/** A frame waits for the turns of all cameras before its own; the engine's own deadline comes first. */
+const turnSlackMs = 2000
+const idleStepMs = 1000
 
 /**
  * Runs until every camera has ended, `frames` results are there, or `signal`. Rejects when no camera could be opened,
@@ -57,8 +65,8 @@ const tickEveryMs = 1000
  */
 export async function run(options: RuntimeOptions, signal: AbortSignal): Promise<Metrics> {
   const { config, cameras, classifier, publisher, log, clock = systemClock } = options
-  const metrics = createMetrics(clock.now())
-  const turns = new Turns()
+  const { metrics = createMetrics(clock.now()) } = options
+  const turns = new Turns(options.progress?.loop('the engine'), config.hungAfterMs)
   const ending = new AbortController()
   const end = (): void => ending.abort()
   signal.addEventListener('abort', end, { once: true })
@@ -131,24 +139,39 @@ async function runCameras(cameras: readonly CameraConfig[], pipelines: readonly 
  * another program can have it. Switching it on again costs about what a start costs.
  */
 function runCamera(camera: CameraConfig, pipeline: Pipeline, running: Running): Promise<void> {
-  const { settings, ending, log } = running
+  const { options, settings, ending, log } = running
+  const loop = (options.progress ?? noProgress).loop(`camera ${camera.id}`)
+  let idling: NodeJS.Timeout | undefined
+  let isAtWork = false
   return whileOn({
     isOn: () => settings.camera(camera.id).isEnabled,
     onMove: settings.onChange,
     onOff: () => {
       log.info({ camera: camera.id }, 'the camera is disabled, until a command enables it')
       pipeline.disable()
+      // Nothing is expected of it but that it could be switched on.
+      idling = setInterval(() => { if (!isAtWork) loop.enter('switched off', Infinity) }, idleStepMs)
     },
-    onOn: () => pipeline.enable(),
-    work: (signal, hasRun) => superviseOne(camera, pipeline, running, { signal, hasRun }),
-  }, ending.signal)
+    onOn: () => {
+      clearInterval(idling)
+      pipeline.enable()
+    },
+    work: (signal, hasRun) => {
+      isAtWork = true
+      return superviseOne(camera, pipeline, running, { signal, hasRun, loop }).finally(() => { isAtWork = false })
+    },
+  }, ending.signal).finally(() => {
+    clearInterval(idling)
+    loop.end()
+  })
 }
 
-function superviseOne(camera: CameraConfig, pipeline: Pipeline, { options, metrics, clock, ending, log }: Running, { signal, hasRun }: { readonly signal: AbortSignal; readonly hasRun: boolean }): Promise<void> {
+function superviseOne(camera: CameraConfig, pipeline: Pipeline, { options, metrics, clock, ending, log }: Running, { signal, hasRun, loop: watched }: { readonly signal: AbortSignal; readonly hasRun: boolean; readonly loop: Loop }): Promise<void> {
   const { config, publisher } = options
   const { fps, width, height, loop, holdMs } = camera
   const cameraOptions = { ...(fps ? { fps } : {}), ...(width ? { width } : {}), ...(height ? { height } : {}), ...(loop ? { loop } : {}), ...(holdMs ? { holdMs } : {}) }
   return superviseCamera({
+    loop: watched, frameMs: config.hungAfterMs * options.cameras.length + turnSlackMs,
     make: () => openCamera(camera.source, cameraOptions),
     hasWorked: hasRun,
     clock,

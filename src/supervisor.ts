@@ -2,10 +2,12 @@
  * Keeps one camera running: opens it, hands on its frames, and when it is lost or silent closes it and opens it again,
  * for ever, with growing pauses. What it cannot mend is said once and tried again.
  */
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Camera, CameraDescription } from './camera/camera.js'
 import type { Clock } from './clock.js'
 import { GapcamError, messageOf } from './errors.js'
 import type { Frame } from './frame.js'
+import type { Loop, Stage } from './progress.js'
 
 export interface Supervision {
   /** A camera of the same source, not opened. */
@@ -15,6 +17,10 @@ export interface Supervision {
   readonly clock: Clock
   /** A camera without a frame for so long is opened again. */
   readonly stallMs: number
+  /** Hears where this loop is. */
+  readonly loop: Loop
+  /** How long `onFrame` may take before the program hangs. */
+  readonly frameMs: number
   readonly onOpen: (description: CameraDescription, isRecovery: boolean) => void
   /** Takes the frame over. The next one is asked for when this resolves. */
   readonly onFrame: (frame: Frame) => Promise<void>
@@ -26,6 +32,12 @@ export interface Supervision {
 
 const firstPauseMs = 500
 const longestPauseMs = 30_000
+/** An RTSP camera that wakes up answers within this; ffprobe itself gives up after 15 s. */
+const openMs = 20_000
+/** A child that does not end is killed after 1 s; a device that does not let go for longer never will. */
+const closeMs = 2500
+/** What this loop can give up by itself it waits for in steps; each is a sign that the loop lives. */
+const stepMs = 1000
 
 /**
  * Runs until the source ends, or until `signal`. Rejects with a GapcamError when the camera cannot be opened the first
@@ -40,7 +52,7 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
     const stop = (): void => void camera.close()
     signal.addEventListener('abort', stop, { once: true })
     try {
-      supervision.onOpen(await camera.open(signal), hasWorked)
+      supervision.onOpen(await openWithin(camera, supervision, signal), hasWorked)
       hasWorked = true
       if (await stream(camera, supervision, signal, () => { pauseMs = firstPauseMs })) return
     } catch (error) {
@@ -50,10 +62,11 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
       supervision.onLost(fault)
     } finally {
       signal.removeEventListener('abort', stop)
+      supervision.loop.enter('closing the camera', closeMs)
       await camera.close()
       supervision.onDropped(camera.dropped)
     }
-    await pause(pauseMs * (0.75 + Math.random() / 2), signal)
+    await pause(pauseMs * (0.75 + Math.random() / 2), supervision.loop, signal)
     pauseMs = Math.min(pauseMs * 2, longestPauseMs)
   }
 }
@@ -67,16 +80,42 @@ async function stream(camera: Camera, supervision: Supervision, signal: AbortSig
       return true
     }
     onGood()
+    supervision.loop.enter('waiting for its frame', supervision.frameMs)
     await supervision.onFrame(frame)
     if (signal.aborted) return true
   }
 }
 
 /** The next frame, or CAMERA_STALLED: a source may be silent without saying so, as RTSP cameras are. */
-function beforeStall(camera: Camera, { stallMs }: Supervision, signal: AbortSignal): Promise<Frame | null> {
+function beforeStall(camera: Camera, { stallMs, loop }: Supervision, signal: AbortSignal): Promise<Frame | null> {
+  const stalled = (): GapcamError => new GapcamError('CAMERA_STALLED', `the camera has delivered no frame for ${stallMs / 1000} s`)
+  return within(camera.next(signal), { limitMs: stallMs, stage: 'waiting for a frame', loop, fault: stalled })
+}
+
+function openWithin(camera: Camera, { loop }: Supervision, signal: AbortSignal): Promise<CameraDescription> {
+  const silent = (): GapcamError => new GapcamError('CAMERA_STALLED', `the camera has not opened within ${openMs / 1000} s`)
+  return within(camera.open(signal), { limitMs: openMs, stage: 'opening the camera', loop, fault: silent })
+}
+
+interface Patience {
+  readonly limitMs: number
+  readonly stage: Stage
+  readonly loop: Loop
+  readonly fault: () => GapcamError
+}
+
+/** The work's outcome, or the fault once the limit has passed. Steps are counted, so time in which we were stopped is not. */
+function within<T>(work: Promise<T>, { limitMs, stage, loop, fault }: Patience): Promise<T> {
+  loop.enter(stage, 3 * stepMs)
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new GapcamError('CAMERA_STALLED', `the camera has delivered no frame for ${stallMs / 1000} s`)), stallMs)
-    camera.next(signal).then(resolve, reject).finally(() => clearTimeout(timer))
+    const everyMs = Math.min(stepMs, limitMs)
+    let waitedMs = 0
+    const timer = setInterval(() => {
+      waitedMs += everyMs
+      loop.enter(stage, 3 * stepMs)
+      if (waitedMs >= limitMs) reject(fault())
+    }, everyMs)
+    work.then(resolve, reject).finally(() => clearInterval(timer))
   })
 }
 
@@ -84,14 +123,9 @@ function asFault(error: unknown): GapcamError {
   return error instanceof GapcamError ? error : new GapcamError('CAMERA_LOST', messageOf(error), { cause: error })
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
+async function pause(ms: number, loop: Loop, signal: AbortSignal): Promise<void> {
+  for (let left = ms; left > 0 && !signal.aborted; left -= stepMs) {
+    loop.enter('pausing', 3 * stepMs)
+    await wait(Math.min(left, stepMs), undefined, { signal }).catch(() => undefined)
+  }
 }

@@ -1,5 +1,7 @@
 #include "thread.h"
 
+#include <pthread.h>
+
 namespace gapcam {
 
 Napi::Error ToError(Napi::Env env, const Status& status) {
@@ -71,6 +73,7 @@ WorkerThread::WorkerThread(Napi::Env env, const char* name) : state_(std::make_s
   napi_unref_threadsafe_function(env, state_->tsfn);
   napi_add_env_cleanup_hook(env, StopAtExit, this);
   thread_ = std::thread([state = state_] { state->Loop(); });
+  pthread_setname_np(thread_.native_handle(), name);  // "gapcam session" and its like: 15 bytes at most
 }
 
 WorkerThread::~WorkerThread() {

@@ -10,8 +10,9 @@ import { systemClock } from '../clock.js'
 import { commandKinds, type Commands } from '../commands.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { exitStatus, GapcamError, messageOf } from '../errors.js'
+import { createBoardReader } from '../health.js'
 import { createLogger } from '../log.js'
-import type { Metrics } from '../metrics.js'
+import { createMetrics, type Metrics } from '../metrics.js'
 import type { Decision } from '../policy.js'
 import type { Prediction } from '../prediction.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
@@ -20,9 +21,11 @@ import { createPublisher, type Publisher } from '../publish/publisher.js'
 import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
 import { createTopics } from '../publish/topics.js'
 import { run } from '../runtime.js'
+import { findServiceManager } from '../service-manager.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 import { untilSignal, type Stop } from './signals.js'
+import { watchOver } from './watch.js'
 
 export function runCommand(program: Command): void {
   const command = program.command('run', { isDefault: false }).description('classify what cameras see and publish it').argument('[source]', 'camera URI, picture, folder or video')
@@ -53,6 +56,8 @@ async function runAll(read: RunConfig, stop: Stop): Promise<void> {
 
 async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
   const log = createLogger(config.logLevel)
+  const manager = findServiceManager(process.env, log)
+  manager.status('opening the model')
   const classifier = await openClassifier({
     model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, onFault: (sentence) => log.warn(sentence),
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
@@ -73,8 +78,12 @@ async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers:
   await publisher.start()
   const isJson = wantsJson(config.json)
   const banner = new Banner(config, classifier, broker, publisher)
-  const metrics = await run({
-    config, cameras, classifier, publisher, log, stateFolder: stateDirectory(config), readConfig,
+  const metrics = createMetrics(performance.now())
+  const watch = watchOver({ config, metrics, manager, log }, stop.signal)
+  closers.push(async () => watch.close())
+  await run({
+    config, cameras, classifier, publisher, log, metrics, progress: watch.progress, board: createBoardReader({ stateDirectory: stateDirectory(config) }),
+    stateFolder: stateDirectory(config), readConfig,
     onRestart: () => { process.exitCode = exitStatus.restart },
     onReady: ({ commands }) => {
       requests = createRequests({ topics, cameras: ids, kinds: commandKinds, execute: (command) => commands.execute(command, 'mqtt'), send: publisher.sendNow, log, clock: systemClock })

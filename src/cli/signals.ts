@@ -2,6 +2,7 @@
  * How a run ends: by itself, by SIGINT or SIGTERM, or because nobody reads stdout any more. npm may deliver a signal
  * twice within moments (once to the group, once itself), so a second one only counts after a second has passed.
  */
+import { exitNow } from '../watchdog.js'
 
 export interface Stop {
   readonly signal: AbortSignal
@@ -10,6 +11,8 @@ export interface Stop {
 }
 
 const repeatMs = 1000
+/** Who has been told to end and has not by then hangs. */
+const endMs = 10_000
 const statuses = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** Runs work that can be stopped. Sets the exit status of the signal that ended it; a later second signal ends at once. */
@@ -19,11 +22,12 @@ export async function untilSignal(work: (stop: Stop) => Promise<void>): Promise<
   let isStdoutClosed = false
   const onSignal = (name: keyof typeof statuses): void => {
     if (controller.signal.aborted && firstMs > 0) {
-      if (performance.now() - firstMs > repeatMs) process.exit(statuses[name])
+      if (performance.now() - firstMs > repeatMs) exitNow(statuses[name])
       return
     }
     firstMs = performance.now()
     process.exitCode = statuses[name]
+    setTimeout(() => exitNow(statuses[name]), endMs).unref()
     controller.abort()
   }
   const onStdoutError = (error: NodeJS.ErrnoException): void => {

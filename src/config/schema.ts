@@ -71,6 +71,8 @@ const mqtt = z.strictObject({
 
 export const configSchema = z.strictObject({
   node: id.default('gapcam').describe('name of this device in topics'),
+  hungAfterMs: z.int().min(1000).default(10_000).describe('an inference that takes longer hangs, and so does the program when its main thread is away for longer: it ends with status 70'),
+  progressFile: z.string().default('').describe('file whose time is that of the last progress, for health checks; default none'),
   stateDir: z.string().optional().describe('folder for what must outlive a restart; default the service manager\'s, else ~/.local/state/gapcam'),
   model: z.string().default('').describe('ONNX file; default the model that comes with gapcam'),
   labels: z.string().optional().describe('label file; default the one beside the model'),

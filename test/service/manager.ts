@@ -1,0 +1,34 @@
+/** Stands where systemd would: a real datagram socket, read by another program. */
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { launch, type Running } from '../process.js'
+import { projectRoot } from '../shared.js'
+
+export interface Manager {
+  readonly socket: string
+  /** What it was told so far, in order. */
+  told(): string[]
+  readonly running: Running
+}
+
+let count = 0
+
+export async function startManager(kind: 'path' | 'abstract' = 'path'): Promise<Manager> {
+  const socket = kind === 'path' ? join(mkdtempSync(join(tmpdir(), 'gapcam-notify-')), 'notify') : `@gapcam-test-${process.pid}-${count++}`
+  const running = launch('python3', [join(projectRoot, 'test/service/notify-socket.py'), socket])
+  await running.until(/listening/)
+  return { socket, running, told: () => running.stdout().split('\n').slice(1).filter((line) => line !== '').map((line) => JSON.parse(line) as string) }
+}
+
+/** Stops one thread of a process: its main thread, or the one of this name. Resolves with how to let it go on. */
+export async function holdThread(pid: number, name: 'main' | 'gapcam session'): Promise<Running> {
+  const tasks = readdirSync(`/proc/${pid}/task`)
+  const named = tasks.filter((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8').trim() === name)
+  // Threads that a pool makes inherit the name of the one that made it, which is the first.
+  const task = name === 'main' ? String(pid) : named[0]
+  if (task === undefined) throw new Error(`process ${pid} has no thread ${name}`)
+  const holder = launch('python3', [join(projectRoot, 'test/service/hold-thread.py'), task])
+  await holder.until(/held/)
+  return holder
+}
