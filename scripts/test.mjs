@@ -55,16 +55,16 @@ function counts(passed, failed, skipped) {
 }
 
 /** The native tests of one build: plain, under sanitizers, or for another processor by way of an emulator. */
-async function runNative(name, cmakeOptions, env, emulator = []) {
+async function runNative(name, cmakeOptions, env, emulator = [], runner = 'native_tests') {
   const folder = `${root}build-${name}`
-  console.error(`\nnative tests, ${name}`)
+  console.error(`\nnative tests, ${name}${runner === 'native_tests' ? '' : `, ${runner}`}`)
   const configured = await run('cmake', ['-S', root, '-B', folder, '-DGAPCAM_ADDON=OFF', ...cmakeOptions])
-  const built = configured.status === 0 ? await run('cmake', ['--build', folder, '-j2']) : configured
+  const built = configured.status === 0 ? await run('cmake', ['--build', folder, '-j2', ...(runner === 'native_tests' ? [] : ['--target', runner])]) : configured
   if (built.status !== 0) {
     console.error(`native tests, ${name}: the build failed`)
     return counts(0, 1, 0)
   }
-  const [program, ...args] = [...emulator, `${folder}/native_tests`]
+  const [program, ...args] = [...emulator, `${folder}/${runner}`]
   const { status, last } = await run(program, args, env)
   const [, passed, failed, skipped] = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(last) ?? []
   if (passed === undefined) return counts(0, 1, 0)
@@ -91,6 +91,7 @@ async function main() {
   const results = []
   if (vitestArguments.length === 0) {
     results.push(await runNative('plain', []))
+    results.push(await runNative('plain', [], {}, [], 'cuda_tests'))
     results.push(await runNative('asan', ['-DGAPCAM_SANITIZE=address,undefined'], { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }))
     results.push(await runNative('tsan', ['-DGAPCAM_SANITIZE=thread'], { TSAN_OPTIONS: 'halt_on_error=1' }))
     const arm64 = ['-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64', '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++']

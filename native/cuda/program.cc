@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "lower/lowering.h"
+
 namespace gapcam {
 namespace cuda {
 
@@ -21,7 +23,14 @@ void Bind(const Launch& launch, const uint64_t (&bases)[kMemoryCount], uint8_t* 
   }
 }
 
-Status BuildProgram(const Plan&, const Generation&, Program*) { return Status::Error("ENGINE_UNAVAILABLE", "the CUDA kernels are not written yet"); }
+Status BuildProgram(const Plan& plan, const Generation& generation, Program* program) {
+  if (generation.sm < 50 || (generation.precision == Precision::kFloat16 && generation.sm < 70)) {
+    return Status::Error("ENGINE_UNAVAILABLE", "sm_%u has no kernels of this precision", generation.sm);
+  }
+  *program = Program();
+  program->generation = generation;
+  return Lowering(plan, generation, program).Run();
+}
 
 }  // namespace cuda
 }  // namespace gapcam

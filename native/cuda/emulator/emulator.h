@@ -20,6 +20,9 @@ void RemoveRegion(const void* begin);
 // launch then stopped there. One launch at a time in a process: others wait.
 Status RunLaunch(KernelId kernel, const uint32_t (&grid)[3], const uint32_t (&block)[3], uint32_t shared_bytes, const void* params, uint32_t param_bytes);
 
+// The same for any function written as a kernel: tests have wrong ones.
+Status RunKernel(const char* name, void (*kernel)(const void* params), const uint32_t (&grid)[3], const uint32_t (&block)[3], const void* params);
+
 // Blocks from the last to the first: results must not change.
 void ReverseBlocks(bool is_reversed);
 

@@ -34,14 +34,12 @@ struct ConvParams {
   Buffer x, weights, bias, residual;  // residual has y's layout
   Buffer y;                           // [pixels][groups · features]
   Buffer partial;                     // float sums [split][pixels][groups · features] where splits > 1; y is then not written
-  Buffer pooled;                      // [batch][groups · features]: means over out_area, where one tile has all of an image's pixels
+  Buffer pooled;                      // [groups · features]: means over the pixels of one image that a single tile covers
   uint32_t pixels, depth, features;   // of a group
   uint32_t packed_depth, packed_features;
   uint32_t groups, splits, depth_per_split;  // the latter a multiple of the tile's depth
   uint32_t height, width, channels, group_channels;  // of x; channels of a pixel, and those of a group
   uint32_t stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
-  uint32_t is_pointwise;              // 1×1, stride 1, no pads: row m begins at x + m · channels
-  uint32_t out_area;
   Divisor by_channels, by_kernel_w, by_out_area, by_out_width;
   Activation activation;
 };
@@ -58,6 +56,7 @@ struct SplitSumParams {
 struct DenseRowParams {
   Buffer x, weights, bias, residual, y;
   uint32_t rows, depth, features;
+  Divisor by_features;
   Activation activation;
 };
 
@@ -80,8 +79,9 @@ struct PoolParams {
   WindowParams window;
   Pool op;
   uint32_t count_padding;
-  uint32_t height, width, channels, out_height, out_width, elements;
-  Divisor by_channels, by_out_width, by_out_height;
+  uint32_t height, width, channels, out_height, out_width;
+  uint32_t threads;
+  Divisor by_vectors, by_out_width, by_out_height;
 };
 
 // Lines of [outer, length, inner] along the middle: a warp has `inner_lanes` neighbouring lines, its other lanes share each.

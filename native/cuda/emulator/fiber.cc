@@ -1,0 +1,53 @@
+#include "fiber.h"
+
+// Only what a callee must keep is saved: six registers by the System V ABI of x86-64, x19 to x30 and d8 to d15 by that of
+// arm64. Rounding modes are nobody's to change here.
+#if defined(__x86_64__)
+__asm__(
+    ".text\n.globl gapcam_cuda_switch_fiber\n.hidden gapcam_cuda_switch_fiber\n.type gapcam_cuda_switch_fiber,@function\n"
+    "gapcam_cuda_switch_fiber:\n"
+    "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n  pushq %r15\n"
+    "  movq %rsp, (%rdi)\n"
+    "  movq %rsi, %rsp\n"
+    "  popq %r15\n  popq %r14\n  popq %r13\n  popq %r12\n  popq %rbx\n  popq %rbp\n"
+    "  ret\n.size gapcam_cuda_switch_fiber,.-gapcam_cuda_switch_fiber\n");
+#elif defined(__aarch64__)
+__asm__(
+    ".text\n.globl gapcam_cuda_switch_fiber\n.hidden gapcam_cuda_switch_fiber\n.type gapcam_cuda_switch_fiber,%function\n"
+    "gapcam_cuda_switch_fiber:\n"
+    "  sub sp, sp, #160\n"
+    "  stp x19, x20, [sp, #0]\n  stp x21, x22, [sp, #16]\n  stp x23, x24, [sp, #32]\n  stp x25, x26, [sp, #48]\n"
+    "  stp x27, x28, [sp, #64]\n  stp x29, x30, [sp, #80]\n"
+    "  stp d8, d9, [sp, #96]\n  stp d10, d11, [sp, #112]\n  stp d12, d13, [sp, #128]\n  stp d14, d15, [sp, #144]\n"
+    "  mov x2, sp\n  str x2, [x0]\n  mov sp, x1\n"
+    "  ldp x19, x20, [sp, #0]\n  ldp x21, x22, [sp, #16]\n  ldp x23, x24, [sp, #32]\n  ldp x25, x26, [sp, #48]\n"
+    "  ldp x27, x28, [sp, #64]\n  ldp x29, x30, [sp, #80]\n"
+    "  ldp d8, d9, [sp, #96]\n  ldp d10, d11, [sp, #112]\n  ldp d12, d13, [sp, #128]\n  ldp d14, d15, [sp, #144]\n"
+    "  add sp, sp, #160\n"
+    "  ret\n.size gapcam_cuda_switch_fiber,.-gapcam_cuda_switch_fiber\n");
+#else
+#error "the emulator's fibers know x86-64 and arm64"
+#endif
+
+namespace gapcam {
+namespace cuda {
+namespace emulator {
+
+void* PrepareFiber(void* stack_end, void (*entry)()) {
+  auto* top = static_cast<void**>(stack_end);
+#if defined(__x86_64__)
+  // As after a call: the return address of `entry`, which it never uses, lies at a multiple of 16 plus 8.
+  *--top = nullptr;
+  *--top = reinterpret_cast<void*>(entry);
+  for (int i = 0; i < 6; ++i) *--top = nullptr;
+#else
+  top -= 20;
+  for (int i = 0; i < 20; ++i) top[i] = nullptr;
+  top[11] = reinterpret_cast<void*>(entry);  // x30
+#endif
+  return top;
+}
+
+}  // namespace emulator
+}  // namespace cuda
+}  // namespace gapcam

@@ -1,0 +1,54 @@
+// Element-wise functions, and the activation at the end of other kernels. All in single precision, whatever is stored.
+#pragma once
+#include "device.h"
+
+namespace gapcam {
+namespace cuda {
+
+// The greater and the lesser of two, or NaN where either is one: a maximum that lost it would make a plausible label of a
+// broken picture.
+__device__ __forceinline__ float Greater(float a, float b) { return a > b || a != a ? a : b; }
+__device__ __forceinline__ float Lesser(float a, float b) { return a < b || a != a ? a : b; }
+
+__device__ __forceinline__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// The frequent ones are decided before a call is made: every thread of a launch takes the same way.
+__device__ NOINLINE float ActivateRare(const Activation& act, float x) {
+  const float a = act.a, b = act.b;
+  switch (act.op) {
+    case Elementwise::kLeakyRelu: return x < 0 ? a * x : x;
+    case Elementwise::kSigmoid: return Sigmoid(x);
+    case Elementwise::kHardSigmoid: return Lesser(1.0f, Greater(0.0f, a * x + b));
+    case Elementwise::kTanh: return tanhf(x);
+    case Elementwise::kElu: return x < 0 ? a * expm1f(x) : x;
+    case Elementwise::kSilu: return x * Sigmoid(x);
+    case Elementwise::kGelu: return 0.5f * x * (1.0f + erff(x * 0.70710678118f));
+    case Elementwise::kGeluTanh: return 0.5f * x * (1.0f + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+    case Elementwise::kSoftplus: return Greater(x, 0.0f) + log1pf(expf(-fabsf(x)));
+    case Elementwise::kExp: return expf(x);
+    case Elementwise::kSqrt: return sqrtf(x);
+    case Elementwise::kErf: return erff(x);
+    case Elementwise::kLog: return logf(x);
+    case Elementwise::kAbs: return fabsf(x);
+    case Elementwise::kNeg: return -x;
+    case Elementwise::kReciprocal: return 1.0f / x;
+    case Elementwise::kFloor: return floorf(x);
+    case Elementwise::kCeil: return ceilf(x);
+    case Elementwise::kAffine: return a * x + b;
+    case Elementwise::kPower: return powf(x, a);
+    case Elementwise::kSelu: return b * (x < 0 ? a * expm1f(x) : x);
+    case Elementwise::kSoftsign: return x / (1.0f + fabsf(x));
+    default: return x;
+  }
+}
+
+__device__ __forceinline__ float Activate(const Activation& act, float x) {
+  if (act.op == Elementwise::kNone) return x;
+  if (act.op == Elementwise::kRelu) return Greater(x, 0.0f);
+  if (act.op == Elementwise::kClip) return Lesser(Greater(x, act.a), act.b);
+  if (act.op == Elementwise::kHardSwish) return x * Lesser(1.0f, Greater(0.0f, x * (1.0f / 6) + 0.5f));
+  return ActivateRare(act, x);
+}
+
+}  // namespace cuda
+}  // namespace gapcam

@@ -1,0 +1,132 @@
+// What the convolutions share: where an element of the matrix that is never written down lies in the picture, and what
+// happens to a finished tile of sums.
+//
+//              k = (ky, kx, c) ─▶                                 features ─▶
+//   pixels   ┌───────┬───────┬───                  k  ┌───────┬───              pixels ┌───────┬───
+//  (n,oy,ox) │ kM×kK │       │     of the picture  │  │ kK×kN │     of weights    │   │ kM×kN │     of y
+//      ▼     ├───────┼───────┼───                  ▼  ├───────┼───                ▼   ├───────┼───
+//
+// A block makes one tile of y, walking along k; with split-K several blocks walk over a part each.
+#pragma once
+#include "activation.cuh"
+
+namespace gapcam {
+namespace cuda {
+
+// An output pixel as its window sees the picture.
+struct Row {
+  int32_t y, x;       // of the window's first element; far outside for rows behind the last pixel
+  uint32_t image;     // the image's first pixel
+};
+
+__device__ __forceinline__ Row FindRow(const ConvParams& p, uint32_t pixel) {
+  if (pixel >= p.pixels) return {-0x40000000, 0, 0};
+  uint32_t image = pixel;
+  uint32_t oy = Split(&image, p.by_out_area);
+  const uint32_t ox = Split(&oy, p.by_out_width);
+  return {static_cast<int32_t>(oy * p.stride_h) - static_cast<int32_t>(p.pad_top), static_cast<int32_t>(ox * p.stride_w) - static_cast<int32_t>(p.pad_left),
+          image * p.height * p.width};
+}
+
+// A column: an element of the window.
+struct Tap {
+  int32_t y, x;       // from the window's first element
+  uint32_t channel;
+  bool is_inside;     // of the depth
+};
+
+__device__ __forceinline__ Tap FindTap(const ConvParams& p, uint32_t k, uint32_t group) {
+  uint32_t ky = k;
+  const uint32_t channel = Split(&ky, p.by_channels), kx = Split(&ky, p.by_kernel_w);
+  return {static_cast<int32_t>(ky * p.dilation_h), static_cast<int32_t>(kx * p.dilation_w), group * p.group_channels + channel, k < p.depth};
+}
+
+// Whether the element lies in the picture; *index is its place in x.
+__device__ __forceinline__ bool Locate(const ConvParams& p, const Row& row, const Tap& tap, uint32_t* index) {
+  const int32_t y = row.y + tap.y, x = row.x + tap.x;
+  *index = (row.image + static_cast<uint32_t>(y) * p.width + static_cast<uint32_t>(x)) * p.channels + tap.channel;
+  return tap.is_inside && static_cast<uint32_t>(y) < p.height && static_cast<uint32_t>(x) < p.width;
+}
+
+// What a block has to do: its tile, and its part of the depth.
+struct Task {
+  uint32_t pixel, feature, group, split, first, last;
+};
+
+template <int kM, int kN>
+__device__ __forceinline__ Task FindTask(const ConvParams& p) {
+  const uint32_t group = blockIdx.z / p.splits, split = blockIdx.z - group * p.splits;
+  const uint32_t first = split * p.depth_per_split, end = first + p.depth_per_split;
+  return {blockIdx.x * kM, blockIdx.y * kN, group, split, first, end < p.depth ? end : p.depth};
+}
+
+// Vectors of 16 bytes, where a tensor's rows allow them.
+template <typename T>
+constexpr int kVectorOf = 16 / static_cast<int>(sizeof(T));
+
+// bias + residual + sum, activated: `kCount` neighbouring features of one pixel, at `at` of y.
+template <typename T, int kCount>
+__device__ __forceinline__ void Finish(const ConvParams& p, uint32_t feature, uint32_t at, float (&sum)[kCount]) {
+  if (p.bias.elements) {
+    const Global<const float> bias(p.bias);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) sum[i] += bias[feature + i];
+  }
+  if (p.residual.elements) {
+    const Vector<T, kCount> residual = LoadVector<kCount>(Global<const T>(p.residual), at);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) sum[i] += ToFloat(residual[i]);
+  }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) sum[i] = Activate(p.activation, sum[i]);
+  if (p.y.elements) {
+    Vector<T, kCount> result;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) result[i] = FromFloat<T>(sum[i]);
+    StoreVector(Global<T>(p.y), at, result);
+  }
+}
+
+// The tile's sums lie in shared memory, kN + 4 to a row. Writes them to y, or to their split's place; with a pooled output
+// their results go back and are averaged by column.
+template <typename T, int kM, int kN, int kThreads, int kCount>
+__device__ __forceinline__ void FinishTile(const ConvParams& p, const Task& task, const Shared<float>& sums) {
+  const uint32_t all_features = p.groups * p.features;
+  for (uint32_t e = threadIdx.x; e < kM * kN / kCount; e += kThreads) {
+    const uint32_t row = e / (kN / kCount), column = e % (kN / kCount) * kCount;
+    const uint32_t pixel = task.pixel + row, feature = task.feature + column;
+    if (pixel >= p.pixels || feature >= p.features) continue;
+    const uint32_t place = task.group * p.features + feature, at = pixel * all_features + place;
+    float sum[kCount];
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) sum[i] = sums[row * (kN + 4) + column + i];
+    if (p.splits > 1) {
+      const Global<float> partial(p.partial);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) partial[task.split * p.pixels * all_features + at + i] = sum[i];
+      continue;
+    }
+    Finish<T, kCount>(p, place, at, sum);
+    if (p.pooled.elements) {
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) sums[row * (kN + 4) + column + i] = sum[i];
+    }
+  }
+  if (!p.pooled.elements) return;
+  __syncthreads();
+  const uint32_t feature = task.feature + threadIdx.x;
+  if (threadIdx.x >= kN || feature >= p.features) return;
+  float total = 0;
+  for (uint32_t row = 0; row < p.pixels; ++row) total += sums[row * (kN + 4) + threadIdx.x];
+  const Global<T> pooled(p.pooled);
+  pooled[task.group * p.features + feature] = FromFloat<T>(total / static_cast<float>(p.pixels));
+}
+
+template <typename T, int kM, int kN, int kThreads>
+__device__ __forceinline__ void FinishConv(const ConvParams& p, const Task& task, const Shared<float>& sums) {
+  if (p.features % kVectorOf<T> == 0) FinishTile<T, kM, kN, kThreads, kVectorOf<T>>(p, task, sums);
+  else FinishTile<T, kM, kN, kThreads, 1>(p, task, sums);
+}
+
+}  // namespace cuda
+}  // namespace gapcam

@@ -1,0 +1,102 @@
+// Convolution in single precision, on every generation: each thread sums 4×4 results in registers. While a tile of the
+// depth is multiplied, the next one is on its way into registers, and then into the other half of shared memory.
+#include "conv.cuh"
+
+namespace gapcam {
+namespace cuda {
+
+template <int kM, int kN>
+struct SimtTile {
+  static constexpr int kK = 16, kThreads = kM * kN / 16;
+  static constexpr int kStrideA = kM + 4, kStrideB = kN + 4;          // A is kept transposed: [k][row]
+  static constexpr int kHalf = kK * (kStrideA + kStrideB);            // floats of one of two stages
+  static constexpr int kSums = kM * (kN + 4);
+  static constexpr int kShared = 2 * kHalf > kSums ? 2 * kHalf : kSums;
+  static constexpr int kLoadsA = kM * kK / 4 / kThreads, kLoadsB = kK * kN / 4 / kThreads;
+
+  Vector<float, 4> a[kLoadsA], b[kLoadsB];                            // on their way
+
+  __device__ __forceinline__ void Fetch(const ConvParams& p, const Task& task, const Row (&rows)[kLoadsA], uint32_t k0) {
+    const Global<const float> x(p.x), weights(p.weights);
+    const uint32_t k = k0 + threadIdx.x % (kK / 4) * 4;
+    if (p.group_channels % 4 == 0) {
+      const Tap tap = FindTap(p, k, task.group);
+#pragma unroll
+      for (int i = 0; i < kLoadsA; ++i) {
+        uint32_t index;
+        a[i] = Locate(p, rows[i], tap, &index) ? LoadVector<4>(x, index) : Vector<float, 4>{};
+      }
+    } else {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const Tap tap = FindTap(p, k + j, task.group);
+#pragma unroll
+        for (int i = 0; i < kLoadsA; ++i) {
+          uint32_t index;
+          a[i][j] = Locate(p, rows[i], tap, &index) ? x[index] : 0.0f;
+        }
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kLoadsB; ++i) {
+      const uint32_t e = threadIdx.x + i * kThreads, row = e / (kN / 4), column = e % (kN / 4) * 4;
+      b[i] = LoadVector<4>(weights, (task.group * p.packed_depth + k0 + row) * p.packed_features + task.feature + column);
+    }
+  }
+
+  __device__ __forceinline__ void Keep(const Shared<float>& stage) const {
+    const uint32_t k = threadIdx.x % (kK / 4) * 4;
+#pragma unroll
+    for (int i = 0; i < kLoadsA; ++i) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) stage[(k + j) * kStrideA + threadIdx.x / (kK / 4) + i * (kThreads / (kK / 4))] = a[i][j];
+    }
+#pragma unroll
+    for (int i = 0; i < kLoadsB; ++i) {
+      const uint32_t e = threadIdx.x + i * kThreads;
+      StoreVector(stage, kK * kStrideA + e / (kN / 4) * kStrideB + e % (kN / 4) * 4, b[i]);
+    }
+  }
+};
+
+template <int kM, int kN>
+__device__ __forceinline__ void ConvSimt(const ConvParams& p) {
+  using Tile = SimtTile<kM, kN>;
+  SHARED(float, memory, Tile::kShared);
+  const Task task = FindTask<kM, kN>(p);
+  Row rows[Tile::kLoadsA];
+#pragma unroll
+  for (int i = 0; i < Tile::kLoadsA; ++i) rows[i] = FindRow(p, task.pixel + threadIdx.x / (Tile::kK / 4) + i * (Tile::kThreads / (Tile::kK / 4)));
+  const uint32_t row = threadIdx.x / (kN / 4) * 4, column = threadIdx.x % (kN / 4) * 4;
+  float sums[4][4] = {};
+  Tile next;
+  next.Fetch(p, task, rows, task.first);
+  next.Keep(memory);
+  __syncthreads();
+  for (uint32_t k0 = task.first, stage = 0; k0 < task.last; k0 += Tile::kK, stage ^= 1) {
+    const bool has_next = k0 + Tile::kK < task.last;
+    if (has_next) next.Fetch(p, task, rows, k0 + Tile::kK);
+    const Shared<float> a = memory.template As<float>(stage * Tile::kHalf), b = a.template As<float>(Tile::kK * Tile::kStrideA);
+#pragma unroll
+    for (int k = 0; k < Tile::kK; ++k) {
+      const Vector<float, 4> left = LoadVector<4>(a, k * Tile::kStrideA + row), right = LoadVector<4>(b, k * Tile::kStrideB + column);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) sums[i][j] += left[i] * right[j];
+      }
+    }
+    if (has_next) next.Keep(memory.template As<float>((stage ^ 1) * Tile::kHalf));
+    __syncthreads();
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) StoreVector(memory, (row + i) * (kN + 4) + column, Vector<float, 4>{{sums[i][0], sums[i][1], sums[i][2], sums[i][3]}});
+  __syncthreads();
+  FinishConv<float, kM, kN, Tile::kThreads>(p, task, memory);
+}
+
+KERNEL(conv_f32_64x64, ConvParams, 256) { ConvSimt<64, 64>(p); }
+KERNEL(conv_f32_32x32, ConvParams, 64) { ConvSimt<32, 32>(p); }
+
+}  // namespace cuda
+}  // namespace gapcam

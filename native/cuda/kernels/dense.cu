@@ -1,0 +1,55 @@
+// What is left of the products: the sums of a split depth put together, and a few rows times a matrix.
+#include "activation.cuh"
+
+namespace gapcam {
+namespace cuda {
+
+// A thread a result; the splits are added in their order, so that every run gives the same bits.
+template <typename T>
+__device__ __forceinline__ void SplitSum(const SplitSumParams& p) {
+  const uint32_t i = ThreadOfGrid();
+  if (i >= p.elements) return;
+  const Global<const float> partial(p.partial);
+  float sum = 0;
+  for (uint32_t split = 0; split < p.splits; ++split) sum += partial[split * p.elements + i];
+  uint32_t pixel = i;
+  const uint32_t feature = Split(&pixel, p.by_features);
+  if (p.bias.elements) sum += Global<const float>(p.bias)[feature];
+  if (p.residual.elements) sum += ToFloat(Global<const T>(p.residual)[i]);
+  const Global<T> y(p.y);
+  y[i] = FromFloat<T>(Activate(p.activation, sum));
+}
+
+// A warp a result: its lanes walk along the row and the feature's weights, then add up. A classifier's last layer has one
+// row, for which a tile of the product kernels would mostly be empty; the weights are read once, at full width.
+template <typename T>
+__device__ __forceinline__ void DenseRow(const DenseRowParams& p) {
+  constexpr int kCount = 16 / static_cast<int>(sizeof(T));
+  uint32_t row = WarpOfGrid();
+  if (row >= p.rows * p.features) return;
+  const uint32_t result = row, feature = Split(&row, p.by_features), lane = threadIdx.x % 32;
+  const Global<const T> x(p.x), weights(p.weights);
+  float sum = 0;
+  const uint32_t vectors = p.depth % kCount == 0 ? p.depth / kCount : 0;
+  for (uint32_t i = lane; i < vectors; i += 32) {
+    const Vector<T, kCount> left = LoadVector<kCount>(x, row * p.depth + i * kCount), right = LoadVector<kCount>(weights, feature * p.depth + i * kCount);
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) sum += ToFloat(left[j]) * ToFloat(right[j]);
+  }
+  for (uint32_t k = vectors * kCount + lane; k < p.depth; k += 32) sum += ToFloat(x[row * p.depth + k]) * ToFloat(weights[feature * p.depth + k]);
+#pragma unroll
+  for (int mask = 16; mask > 0; mask /= 2) sum += ShuffleXor(sum, mask);
+  if (lane != 0) return;
+  if (p.bias.elements) sum += Global<const float>(p.bias)[feature];
+  if (p.residual.elements) sum += ToFloat(Global<const T>(p.residual)[result]);
+  const Global<T> y(p.y);
+  y[result] = FromFloat<T>(Activate(p.activation, sum));
+}
+
+KERNEL(split_sum_f32, SplitSumParams, 256) { SplitSum<float>(p); }
+KERNEL(split_sum_f16, SplitSumParams, 256) { SplitSum<half>(p); }
+KERNEL(dense_row_f32, DenseRowParams, 128) { DenseRow<float>(p); }
+KERNEL(dense_row_f16, DenseRowParams, 128) { DenseRow<half>(p); }
+
+}  // namespace cuda
+}  // namespace gapcam

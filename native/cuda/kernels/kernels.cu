@@ -1,0 +1,10 @@
+// All kernels as one translation unit: what a cubin is compiled from, and the emulator.
+#include "conv_simt.cu"
+#include "conv_wmma.cu"
+#include "conv_mma.cu"
+#include "dense.cu"
+#include "window.cu"
+#include "lines.cu"
+#include "elementwise.cu"
+#include "movement.cu"
+#include "pixels.cu"

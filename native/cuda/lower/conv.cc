@@ -1,0 +1,170 @@
+// Convolutions and matrix products: which kernel, which tile, how often the depth is split, and how weights are packed.
+#include <algorithm>
+
+#include "lowering.h"
+
+namespace gapcam {
+namespace cuda {
+namespace {
+
+// One row of weights is read by one warp up to here; more rows are worth a tile.
+constexpr uint32_t kFewRows = 4;
+// Less depth than this is not worth a block of its own, with its way through memory.
+constexpr uint32_t kLeastSplit = 128, kMostSplits = 16;
+
+struct Tiling {
+  uint32_t tile, splits, depth_per_split;
+};
+
+uint32_t Blocks(const ConvSpec& spec, uint32_t tile) { return CeilDiv(spec.pixels(), tile) * CeilDiv(spec.features / spec.groups, tile) * spec.groups; }
+
+// Large tiles reuse more of what they load, small ones keep more multiprocessors busy; where even those are too few, the
+// depth is split. A pooled result wants all pixels in one tile.
+Tiling ChooseTiling(const ConvSpec& spec, uint32_t depth, uint32_t step, uint32_t wanted_blocks, bool is_pooled_here) {
+  if (is_pooled_here) return {spec.pixels() > 32 ? 64u : 32u, 1, RoundUp(depth, step)};
+  if (spec.features / spec.groups > 32 && Blocks(spec, 64) >= wanted_blocks) return {64, 1, RoundUp(depth, step)};
+  const uint32_t blocks = Blocks(spec, 32);
+  uint32_t splits = std::min({CeilDiv(wanted_blocks, blocks), depth / kLeastSplit, kMostSplits});
+  if (splits < 2 || uint64_t{splits} * spec.pixels() * spec.features >= uint64_t{1} << 31) splits = 1;
+  const uint32_t each = RoundUp(CeilDiv(depth, splits), step);
+  return {32, CeilDiv(depth, each), each};
+}
+
+}  // namespace
+
+Place Lowering::PackProduct(const ConvSpec& spec, uint32_t packed_depth, uint32_t packed_features) {
+  const PlanTensor& w = *spec.weights;
+  const uint32_t channels = spec.channels / spec.groups, features = spec.features / spec.groups;
+  const uint32_t taps = spec.window.kernel_h * spec.window.kernel_w;
+  // Weights come as [features][channels][taps] (of a matrix: one tap), the depth goes tap by tap.
+  const auto value = [&](uint32_t group, uint32_t feature, uint32_t k) {
+    if (feature >= features || k >= taps * channels) return 0.0f;
+    if (spec.is_transposed_matrix) return ValueAt(w, uint64_t{k} * features + feature);
+    return ValueAt(w, (uint64_t{group * features + feature} * channels + k % channels) * taps + k / channels);
+  };
+  const uint32_t of_group = packed_depth * packed_features;
+  return Pack(spec.groups * of_group, [&](uint32_t i) {
+    const uint32_t group = i / of_group, rest = i % of_group;
+    return is_half_ ? value(group, rest / packed_depth, rest % packed_depth) : value(group, rest % packed_features, rest / packed_features);
+  });
+}
+
+Status Lowering::Multiply(const ConvSpec& spec) {
+  const WindowParams& w = spec.window;
+  const uint32_t channels = spec.channels / spec.groups, features = spec.features / spec.groups, depth = w.kernel_h * w.kernel_w * channels;
+  const bool is_pooled_here = spec.pooled && spec.batch == 1 && spec.pixels() <= 64;
+  const Tiling tiling = ChooseTiling(spec, depth, is_half_ ? 32 : 16, wanted_blocks_, is_pooled_here);
+  Draft<ConvParams> draft;
+  ConvParams& p = draft.p;
+  p.packed_depth = RoundUp(depth, is_half_ ? 32 : 16), p.packed_features = RoundUp(features, tiling.tile);
+  if (uint64_t{spec.groups} * p.packed_depth * p.packed_features >= uint64_t{1} << 31) return Refuse("has weights too large for the GPU's kernels");
+  if (uint64_t{spec.groups} * tiling.splits > 65535 || CeilDiv(features, tiling.tile) > 65535) return Refuse("has more groups or features than a launch can have blocks");
+  const uint64_t results = uint64_t{spec.pixels()} * spec.features;
+  // A mean over more pixels than a tile has is a launch of its own.
+  const Place y = spec.y || is_pooled_here ? spec.y : ScratchLike(results);
+  const Place partial = tiling.splits > 1 ? Scratch(results * tiling.splits, 4) : Place();
+  const Place bias = PackBias(spec.bias);
+  draft.Put(&p.x, spec.x);
+  draft.Put(&p.weights, PackProduct(spec, p.packed_depth, p.packed_features));
+  if (tiling.splits == 1) {
+    draft.Put(&p.bias, bias);
+    draft.Put(&p.residual, spec.residual);
+    draft.Put(&p.y, y);
+    if (is_pooled_here) draft.Put(&p.pooled, spec.pooled);
+  }
+  draft.Put(&p.partial, partial);
+  p.pixels = spec.pixels(), p.depth = depth, p.features = features, p.groups = spec.groups, p.splits = tiling.splits, p.depth_per_split = tiling.depth_per_split;
+  p.height = spec.height, p.width = spec.width, p.channels = spec.channels, p.group_channels = channels;
+  p.stride_h = w.stride_h, p.stride_w = w.stride_w, p.pad_top = w.pad_top, p.pad_left = w.pad_left, p.dilation_h = w.dilation_h, p.dilation_w = w.dilation_w;
+  p.by_channels = DivideBy(channels), p.by_kernel_w = DivideBy(w.kernel_w);
+  p.by_out_area = DivideBy(spec.out_height * spec.out_width), p.by_out_width = DivideBy(spec.out_width);
+  p.activation = spec.activation;
+  const bool is_large = tiling.tile == 64;
+  const KernelId half = has_mma_ ? (is_large ? KernelId::conv_f16_mma_64x64 : KernelId::conv_f16_mma_32x32)
+                                 : (is_large ? KernelId::conv_f16_wmma_64x64 : KernelId::conv_f16_wmma_32x32);
+  Add(Choose(is_large ? KernelId::conv_f32_64x64 : KernelId::conv_f32_32x32, half), draft, CeilDiv(spec.pixels(), tiling.tile), CeilDiv(features, tiling.tile), spec.groups * tiling.splits);
+  if (tiling.splits > 1) {
+    Draft<SplitSumParams> sum;
+    sum.Put(&sum.p.partial, partial);
+    sum.Put(&sum.p.bias, bias);
+    sum.Put(&sum.p.residual, spec.residual);
+    sum.Put(&sum.p.y, y);
+    sum.p.elements = static_cast<uint32_t>(results), sum.p.features = spec.features, sum.p.splits = tiling.splits;
+    sum.p.by_features = DivideBy(spec.features), sum.p.activation = spec.activation;
+    AddThreads(KernelId::split_sum_f32, KernelId::split_sum_f16, sum, results);
+  }
+  if (spec.pooled && !is_pooled_here) Mean(y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.features);
+  return Status::Ok();
+}
+
+// Depthwise: a weight for each tap and channel, channels innermost.
+void Lowering::Slide(const ConvSpec& spec) {
+  const WindowParams& w = spec.window;
+  const uint32_t taps = w.kernel_h * w.kernel_w, vector = is_half_ ? 8 : 4, vectors = spec.channels % vector == 0 ? spec.channels / vector : spec.channels;
+  const Place y = spec.y ? spec.y : ScratchLike(uint64_t{spec.pixels()} * spec.channels);
+  Draft<DepthwiseParams> draft;
+  DepthwiseParams& p = draft.p;
+  draft.Put(&p.x, spec.x);
+  draft.Put(&p.weights, Pack(taps * spec.channels, [&](uint32_t i) { return ValueAt(*spec.weights, uint64_t{i % spec.channels} * taps + i / spec.channels); }));
+  draft.Put(&p.bias, PackBias(spec.bias));
+  draft.Put(&p.residual, spec.residual);
+  draft.Put(&p.y, y);
+  p.window = w, p.height = spec.height, p.width = spec.width, p.channels = spec.channels, p.out_height = spec.out_height, p.out_width = spec.out_width;
+  p.threads = spec.pixels() * vectors, p.by_vectors = DivideBy(vectors), p.by_out_width = DivideBy(spec.out_width), p.by_out_height = DivideBy(spec.out_height);
+  p.activation = spec.activation;
+  AddThreads(KernelId::depthwise_f32, KernelId::depthwise_f16, draft, p.threads);
+  if (spec.pooled) Mean(y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.features);
+}
+
+Status Lowering::Convolve(const ConvSpec& spec) {
+  if (!spec.IsDepthwise()) return Multiply(spec);
+  Slide(spec);
+  return Status::Ok();
+}
+
+Status Lowering::LowerConv(const PlanStep& step) {
+  const auto& c = step.As<Conv2dParams>();
+  const PlanTensor& x = *InputOf(step, 0);
+  ConvSpec spec;
+  spec.window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
+  spec.activation = {c.activation, c.a, c.b};
+  spec.weights = InputOf(step, 1), spec.bias = InputOf(step, 2);
+  spec.groups = c.groups, spec.batch = x.dims[0], spec.height = x.dims[1], spec.width = x.dims[2], spec.channels = x.dims[3], spec.features = spec.weights->dims[0];
+  spec.out_height = (x.dims[1] + c.pad_top + c.pad_bottom - (c.kernel_h - 1) * c.dilation_h - 1) / c.stride_h + 1;
+  spec.out_width = (x.dims[2] + c.pad_left + c.pad_right - (c.kernel_w - 1) * c.dilation_w - 1) / c.stride_w + 1;
+  spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = Of(step.outputs, 0), spec.pooled = Of(step.outputs, 1);
+  return Convolve(spec);
+}
+
+void Lowering::DenseRows(const ConvSpec& spec) {
+  const PlanTensor& w = *spec.weights;
+  const uint32_t depth = spec.channels;
+  Draft<DenseRowParams> draft;
+  draft.Put(&draft.p.x, spec.x);
+  draft.Put(&draft.p.weights, Pack(spec.features * depth, [&](uint32_t i) {
+    return spec.is_transposed_matrix ? ValueAt(w, uint64_t{i % depth} * spec.features + i / depth) : ValueAt(w, i);
+  }));
+  draft.Put(&draft.p.bias, PackBias(spec.bias));
+  draft.Put(&draft.p.residual, spec.residual);
+  draft.Put(&draft.p.y, spec.y);
+  draft.p.rows = spec.batch, draft.p.depth = depth, draft.p.features = spec.features, draft.p.by_features = DivideBy(spec.features), draft.p.activation = spec.activation;
+  AddThreads(KernelId::dense_row_f32, KernelId::dense_row_f16, draft, uint64_t{spec.batch} * spec.features * 32);
+}
+
+Status Lowering::LowerDense(const PlanStep& step) {
+  const auto& d = step.As<DenseParams>();
+  ConvSpec spec;
+  spec.weights = InputOf(step, 1), spec.bias = InputOf(step, 2);
+  spec.channels = spec.weights->dims[d.transposed ? 1 : 0], spec.features = spec.weights->dims[d.transposed ? 0 : 1];
+  spec.is_transposed_matrix = !d.transposed;
+  spec.batch = InputOf(step, 0)->elements / spec.channels;
+  spec.activation = {d.activation, d.a, d.b};
+  spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = Of(step.outputs[0]);
+  if (spec.batch > kFewRows) return Multiply(spec);
+  if (uint64_t{spec.batch} * spec.features * 32 >= uint64_t{1} << 31) return Refuse("has more results than a launch can have threads");
+  DenseRows(spec);
+  return Status::Ok();
+}
+
+}  // namespace cuda
+}  // namespace gapcam

@@ -1,0 +1,129 @@
+#include "lowering.h"
+
+#include <algorithm>
+
+namespace gapcam {
+namespace cuda {
+namespace {
+
+constexpr uint64_t kAlignment = 256;
+
+uint64_t AlignUp(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+}  // namespace
+
+// Granlund and Montgomery, "Division by Invariant Integers": the multiplier is ⌈2^(31 + ⌈log2 d⌉) / d⌉, below 2^32, and the
+// quotient is right for numerators below 2^31.
+Divisor DivideBy(uint32_t value) {
+  if (value <= 1) return {1, 0, 0};
+  uint32_t log = 0;
+  while ((uint64_t{1} << log) < value) ++log;
+  const auto power = static_cast<unsigned __int128>(1) << (31 + log);
+  return {value, static_cast<uint32_t>((power + value - 1) / value), log - 1};
+}
+
+Lowering::Lowering(const Plan& plan, const Generation& generation, Program* program)
+    : plan_(plan), program_(*program), is_half_(generation.precision == Precision::kFloat16), has_mma_(generation.sm >= 80),
+      wanted_blocks_(2 * std::max<uint32_t>(1, generation.multiprocessors)) {}
+
+Status Lowering::Run() {
+  program_.activation_bytes = AlignUp(plan_.arena_bytes / 4 * element_bytes());
+  Status status = TakeInputs();
+  const uint64_t arena_end = program_.activation_bytes;
+  for (step_ = 0; status.ok() && step_ < plan_.steps.size(); ++step_) {
+    scratch_at_ = arena_end;
+    status = LowerStep(plan_.steps[step_]);
+  }
+  step_ = kAbsent;
+  return status.ok() ? GiveOutputs() : status;
+}
+
+Status Lowering::Refuse(const char* why) const {
+  return Status::Error("ENGINE_UNAVAILABLE", "step %.80s (%s) %s", plan_.steps[step_].name.c_str(), kStepShapes[static_cast<uint32_t>(plan_.steps[step_].kind)].name, why);
+}
+
+Status Lowering::LowerStep(const PlanStep& step) {
+  switch (step.kind) {
+    case StepKind::kConv2d: return LowerConv(step);
+    case StepKind::kDense: return LowerDense(step);
+    case StepKind::kChain: return LowerChain(step);
+    case StepKind::kPool2d: LowerPool(step); break;
+    case StepKind::kReduce: LowerReduce(step); break;
+    case StepKind::kElementwise: LowerElementwise(step); break;
+    case StepKind::kBinary: LowerBinary(step); break;
+    case StepKind::kSoftmax: LowerSoftmax(step); break;
+    case StepKind::kLpNormalization: LowerLpNormalization(step); break;
+    case StepKind::kLrn: LowerLrn(step); break;
+    case StepKind::kCopy: LowerCopy(step); break;
+    case StepKind::kConcat: LowerConcat(step); break;
+    case StepKind::kResample: LowerResample(step); break;
+  }
+  return Status::Ok();
+}
+
+Place Lowering::Of(uint32_t id) {
+  const PlanTensor& tensor = plan_.tensors[id];
+  if (!tensor.is_constant) return {kActivations, tensor.offset / 4 * element_bytes(), tensor.elements, element_bytes()};
+  const auto known = constants_.find(id);
+  if (known != constants_.end()) return known->second;
+  return constants_[id] = Pack(tensor.elements, [&](uint32_t i) { return ValueAt(tensor, i); });
+}
+
+Place Lowering::Scratch(uint64_t elements, uint32_t bytes) {
+  const Place place = {kActivations, scratch_at_, static_cast<uint32_t>(elements), bytes};
+  scratch_at_ = AlignUp(scratch_at_ + elements * bytes);
+  program_.activation_bytes = std::max(program_.activation_bytes, scratch_at_);
+  return place;
+}
+
+uint8_t* Lowering::Grow(uint32_t count, uint32_t bytes, Place* place) {
+  const uint64_t at = AlignUp(program_.weights.size());
+  program_.weights.resize(at + uint64_t{count} * bytes);
+  *place = {kWeights, at, count, bytes};
+  return program_.weights.data() + at;
+}
+
+Place Lowering::PackIndices(const PlanTensor& tensor) {
+  Place place;
+  std::memcpy(Grow(tensor.elements, 4, &place), tensor.constant, tensor.bytes);
+  return place;
+}
+
+Place Lowering::PackBias(const PlanTensor* bias) {
+  return bias ? PackFloats(bias->elements, [&](uint32_t i) { return ValueAt(*bias, i); }) : Place();
+}
+
+Status Lowering::TakeInputs() {
+  for (const PlanPort& port : plan_.inputs) {
+    const PlanTensor& tensor = plan_.tensors[port.tensor];
+    if (tensor.type != PlanType::kFloat32) return Status::Error("ENGINE_UNAVAILABLE", "input %.80s is not float32", port.name.c_str());
+    const Place from = {kInput, program_.input_bytes, tensor.elements, 4};
+    program_.inputs.push_back({port.tensor, from.offset, tensor.bytes});
+    program_.input_bytes = AlignUp(program_.input_bytes + tensor.bytes);
+    Draft<ConvertParams> draft;
+    draft.Put(&draft.p.x, from);
+    draft.Put(&draft.p.y, Of(port.tensor));
+    draft.p.elements = tensor.elements;
+    AddThreads(KernelId::take_input_f32, KernelId::take_input_f16, draft, tensor.elements);
+  }
+  return Status::Ok();
+}
+
+Status Lowering::GiveOutputs() {
+  for (const PlanPort& port : plan_.outputs) {
+    const PlanTensor& tensor = plan_.tensors[port.tensor];
+    if (tensor.type != PlanType::kFloat32) return Status::Error("ENGINE_UNAVAILABLE", "output %.80s is not float32", port.name.c_str());
+    const Place to = {kOutput, program_.output_bytes, tensor.elements, 4};
+    program_.outputs.push_back({port.tensor, to.offset, tensor.bytes});
+    program_.output_bytes = AlignUp(program_.output_bytes + tensor.bytes);
+    Draft<ConvertParams> draft;
+    draft.Put(&draft.p.x, Of(port.tensor));
+    draft.Put(&draft.p.y, to);
+    draft.p.elements = tensor.elements;
+    AddThreads(KernelId::give_output_f32, KernelId::give_output_f16, draft, tensor.elements);
+  }
+  return Status::Ok();
+}
+
+}  // namespace cuda
+}  // namespace gapcam

@@ -1,0 +1,105 @@
+// Every kernel in every generation's code path, emulated, against the definition in double precision over seeded odd
+// shapes. Memory is poisoned with NaN, each access is checked, and blocks in reverse order must give the same bits.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "../../cuda/half.h"
+#include "../cases.h"
+#include "../check.h"
+#include "machine.h"
+
+namespace gapcam_test {
+namespace {
+
+using namespace gapcam::cuda;
+using gapcam::StepKind;
+
+constexpr int kCasesPerKind = 60, kCasesOfConv = 150;
+
+// What half precision makes of a case's values, so that both sides compute with the same ones.
+void RoundToHalf(Case* c) {
+  for (Operand& operand : c->inputs) {
+    const bool is_table = c->kind == StepKind::kResample && operand.is_constant;  // those stay float
+    for (float& value : operand.values) if (!is_table) value = HalfToFloat(FloatToHalf(value));
+  }
+}
+
+// Sums are single precision in any case; in half precision each tensor that is written is rounded once, and so are those
+// between the parts of a chain, and those that a mean is taken of.
+bool IsNear(const Case& c, size_t output, bool is_half, double got, double want, double magnitude) {
+  if (std::isnan(want)) return std::isnan(got);
+  const double limit = is_half ? 65504 : std::numeric_limits<float>::max();
+  if (std::fabs(want) > limit * 1.0002) return std::isinf(got) && std::signbit(got) == std::signbit(want);
+  if (std::fabs(want) > limit * 0.9998) return true;
+  const double rounding = 1.0 / 2048;
+  const double of_terms = !is_half ? 4e-6 : c.kind == StepKind::kChain ? 2.5 * rounding : output == 1 ? rounding : 4e-6;
+  return std::fabs(got - want) <= of_terms * (magnitude + std::fabs(want)) + 1e-6 + (is_half ? rounding * std::fabs(want) : 0);
+}
+
+void Compare(const Case& c, const NamedGeneration& g, const std::vector<Answer>& answers, Machine& machine) {
+  size_t port = 0;
+  for (size_t o = 0; o < c.outputs.size(); ++o) {
+    if (!c.outputs[o].present()) continue;
+    const float* got = machine.output(port++);
+    for (size_t i = 0; i < answers[o].values.size(); ++i) {
+      if (IsNear(c, o, g.generation.precision == Precision::kFloat16, got[i], answers[o].values[i], answers[o].magnitudes[i])) continue;
+      return Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", g.name, o, i, got[i], answers[o].values[i], c.Describe().c_str());
+    }
+  }
+}
+
+void CheckCase(Case c, const NamedGeneration& g, bool is_reversed_too) {
+  if (g.generation.precision == Precision::kFloat16) RoundToHalf(&c);
+  std::vector<uint32_t> inputs, outputs;
+  const std::vector<uint8_t> bytes = BuildPlan(c, &inputs, &outputs).Build();
+  gapcam::Plan plan;
+  Program program;
+  gapcam::Status status = gapcam::ReadPlan(bytes.data(), bytes.size(), &plan);
+  if (status.ok()) status = BuildProgram(plan, g.generation, &program);
+  if (!status.ok()) return Fail(__FILE__, __LINE__, "%s: %s: %s", g.name, status.message(), c.Describe().c_str());
+  Machine machine(program);
+  size_t port = 0;
+  for (const Operand& operand : c.inputs) {
+    if (operand.present() && !operand.is_constant) std::memcpy(machine.input(port++), operand.values.data(), operand.values.size() * 4);
+  }
+  status = machine.Run();
+  if (!status.ok()) return Fail(__FILE__, __LINE__, "%s: %s: %s", g.name, status.message(), c.Describe().c_str());
+  Compare(c, g, Solve(c), machine);
+  if (!is_reversed_too) return;
+  std::vector<float> first;
+  for (size_t o = 0; o < program.outputs.size(); ++o) first.insert(first.end(), machine.output(o), machine.output(o) + program.outputs[o].bytes / 4);
+  emulator::ReverseBlocks(true);
+  status = machine.Run();
+  emulator::ReverseBlocks(false);
+  size_t at = 0;
+  for (size_t o = 0; o < program.outputs.size(); at += program.outputs[o++].bytes / 4) {
+    EXPECT(status.ok() && std::memcmp(machine.output(o), first.data() + at, program.outputs[o].bytes) == 0, "%s: blocks in reverse order give other bits: %s", g.name, c.Describe().c_str());
+  }
+}
+
+void CheckKind(StepKind kind) {
+  for (const NamedGeneration& g : kGenerations) {
+    Random random(101 + static_cast<uint64_t>(kind));
+    const int cases = kind == StepKind::kConv2d ? kCasesOfConv : kCasesPerKind;
+    for (int i = 0; i < cases; ++i) CheckCase(DrawCase(kind, random), g, i % 8 == 0);
+  }
+}
+
+}  // namespace
+
+TEST("CUDA: conv2d follows its definition") { CheckKind(StepKind::kConv2d); }
+TEST("CUDA: dense follows its definition") { CheckKind(StepKind::kDense); }
+TEST("CUDA: pool2d follows its definition") { CheckKind(StepKind::kPool2d); }
+TEST("CUDA: reduce follows its definition") { CheckKind(StepKind::kReduce); }
+TEST("CUDA: elementwise follows its definition") { CheckKind(StepKind::kElementwise); }
+TEST("CUDA: binary follows its definition, with broadcasting") { CheckKind(StepKind::kBinary); }
+TEST("CUDA: softmax follows its definition") { CheckKind(StepKind::kSoftmax); }
+TEST("CUDA: lpNormalization follows its definition") { CheckKind(StepKind::kLpNormalization); }
+TEST("CUDA: lrn follows its definition") { CheckKind(StepKind::kLrn); }
+TEST("CUDA: copy follows its definition") { CheckKind(StepKind::kCopy); }
+TEST("CUDA: concat follows its definition") { CheckKind(StepKind::kConcat); }
+TEST("CUDA: resample follows its definition") { CheckKind(StepKind::kResample); }
+TEST("CUDA: chain follows its definition") { CheckKind(StepKind::kChain); }
+
+}  // namespace gapcam_test
