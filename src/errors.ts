@@ -34,6 +34,7 @@ export const errorTable = {
   MODEL_INVALID: { status: 4, retryable: false, hint: 'The file is damaged or not an ONNX model; fetch it again.' },
   MODEL_UNSUPPORTED: { status: 4, retryable: false, hint: 'gapcam model info names what is not covered; --engine auto falls back to onnxruntime.' },
   MODEL_INPUT_SIZE: { status: 4, retryable: false, hint: 'The graph fixes its input size; leave --input-size out.' },
+  NO_HEAT_MAP: { status: 4, retryable: false, hint: 'Heat maps need a head of global average pooling and linear layers; see docs/heat.md.' },
   LABELS_MISMATCH: { status: 4, retryable: false, hint: 'Give one label a line, as many as the model has outputs.' },
   MANIFEST_INVALID: { status: 4, retryable: false, hint: 'See docs/configuration.md for the fields of a model manifest.' },
   ENGINE_UNAVAILABLE: { status: 4, retryable: false, hint: 'gapcam model info says why; npm run build builds the native engine.' },

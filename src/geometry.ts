@@ -12,6 +12,8 @@ export interface View {
   toFrame(inInput: Region): Region | null
   /** The place in the input of a place in the frame, in shares; outside 0 to 1 where the network does not see it. */
   toInput(x: number, y: number): Point
+  /** Pixels of the input for each of the frame, the greater of both directions: above 1 the picture is enlarged. */
+  readonly magnification: number
   /** The part of the input that shows the picture, in its pixels; the rest is letterbox. */
   readonly picture: { readonly x: number; readonly y: number; readonly width: number; readonly height: number }
 }
@@ -39,6 +41,7 @@ export function viewOf(spec: PreprocessSpec, frameWidth: number, frameHeight: nu
       const [ox, oy] = turned(spec, u, v)
       return [ox / spec.width, oy / spec.height]
     },
+    magnification: Math.max(place.width / crop.width, place.height / crop.height),
     picture: { x: left, y: top, width: right - left, height: bottom - top },
   }
 }

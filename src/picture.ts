@@ -6,7 +6,15 @@ import type { Decision } from './decision.js'
 import { expected, GapcamError } from './errors.js'
 import type { Frame } from './frame.js'
 import type { Prediction } from './prediction.js'
+import type { View } from './geometry.js'
+import type { HeatMap } from './heat/map.js'
 import { createPreprocessor, type Preprocessor, type Region } from './preprocess.js'
+
+/** A heat map and where its places lie in the frame. */
+export interface PictureHeat {
+  readonly map: HeatMap
+  readonly view: View
+}
 
 /** One frame and what was computed from it. Everything in it is shared among those who asked; nobody writes to it. */
 export interface Picture {
@@ -23,17 +31,23 @@ export interface Picture {
   readonly prediction: Prediction | null
   /** What the policy made of this frame and those before. */
   readonly decision: Decision
+  /** Where it was asked for. */
+  readonly heat?: PictureHeat
 }
 
 export interface CaptureOptions {
   /** The longer side in pixels, at most; default the frame's own. */
   readonly maxSide?: number
+  /** The heat map too: of the settled label (of the best class while there is none), or of a class by its index. */
+  readonly heat?: number | 'label'
   /** Gives the request up. */
   readonly signal?: AbortSignal
 }
 
 interface Request {
   readonly maxSide: number
+  readonly heat: number | 'label' | undefined
+  heatMap: PictureHeat | null
   readonly resolve: (picture: Picture) => void
   readonly reject: (error: unknown) => void
 }
@@ -60,7 +74,7 @@ export class PictureRequests {
   }
 
   /** Resolves with the next frame. Rejects with CAMERA_LOST when there will be none, or with the signal's reason. */
-  request({ maxSide = 8192, signal }: CaptureOptions = {}): Promise<Picture> {
+  request({ maxSide = 8192, heat, signal }: CaptureOptions = {}): Promise<Picture> {
     if (!Number.isInteger(maxSide) || maxSide < 1) return Promise.reject(expected('a whole number above 0', 'maxSide', maxSide))
     if (this.#isClosed) return Promise.reject(new GapcamError('CAMERA_LOST', 'the camera is closed'))
     return new Promise((resolve, reject) => {
@@ -70,7 +84,7 @@ export class PictureRequests {
         reject(signal!.reason)
       }
       const request: Request = {
-        maxSide,
+        maxSide, heat, heatMap: null,
         resolve: (picture) => { signal?.removeEventListener('abort', giveUp); resolve(picture) },
         reject: (error) => { signal?.removeEventListener('abort', giveUp); reject(error) },
       }
@@ -98,9 +112,16 @@ export class PictureRequests {
     return {
       deliver: (shown, { seq, wallTime }, prediction, decision) => {
         const own = prediction && { ...prediction, logits: prediction.logits.slice(), scores: prediction.scores.slice() }
-        for (const { maxSide, resolve } of requests) resolve({ ...sizes.get(sizeWithin(frame, maxSide).join('x'))!, seq, wallTime, shown, prediction: own, decision })
+        for (const { maxSide, heatMap, resolve } of requests) {
+          resolve({ ...sizes.get(sizeWithin(frame, maxSide).join('x'))!, seq, wallTime, shown, prediction: own, decision, ...(heatMap ? { heat: heatMap } : {}) })
+        }
       },
     }
+  }
+
+  /** Takes the heat maps that are asked for of the frame under way, while the engine still has its feature map. */
+  warm(heatOf: (classIndex: number | null) => PictureHeat | null): void {
+    for (const request of this.#drawing) if (request.heat !== undefined) request.heatMap = heatOf(request.heat === 'label' ? null : request.heat)
   }
 
   /** The camera is gone: nobody waits for it. */

@@ -4,17 +4,18 @@
  */
 import type { Classifier } from './classifier.js'
 import type { Clock } from './clock.js'
-import type { CameraConfig } from './config/schema.js'
+import type { CameraConfig, Config } from './config/schema.js'
 import { GapcamError } from './errors.js'
 import type { Frame } from './frame.js'
 import type { Metrics } from './metrics.js'
 import { expire, initialPolicy, loseCamera, observe, type Decision, type PolicyState, type PolicyStep } from './policy.js'
 import type { Prediction, Predictor } from './prediction.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
-import { createPreprocessor, type Preprocessor, type Region } from './preprocess.js'
+import { createPreprocessor, type Preprocessor, type PreprocessSpec, type Region } from './preprocess.js'
 import { noProgress, type Loop } from './progress.js'
 import type { Publisher } from './publish/publisher.js'
 import type { CameraSettings } from './settings.js'
+import { Sight } from './sight.js'
 
 /** Gives turns in order of asking. */
 export class Turns {
@@ -45,6 +46,8 @@ export interface PipelineOptions {
   readonly topK: number
   /** What holds for this camera now; asked once a frame. */
   readonly settings: () => CameraSettings
+  /** Default: the lens is not watched. */
+  readonly lens?: Config['lens']
   readonly publisher: Publisher
   readonly metrics: Metrics
   readonly clock: Clock
@@ -63,16 +66,19 @@ export class Pipeline {
   #preprocessor: Preprocessor
   #roi: Region | null
   readonly #predict: Predictor
+  readonly #sight: Sight
   readonly #pictures = new PictureRequests()
   #policy: PolicyState
   #last: Prediction | null = null
   #lastFrameMs: number | null = null
 
   constructor(options: PipelineOptions) {
-    const { classifier, topK, clock } = options
+    const { camera, classifier, topK, clock } = options
     this.#options = options
     this.#roi = options.settings().roi
-    this.#preprocessor = this.#createPreprocessor()
+    const spec = this.#spec()
+    this.#preprocessor = createPreprocessor(spec)
+    this.#sight = new Sight({ classifier, camera, spec, ...(options.lens ? { lens: options.lens } : {}) })
     this.#predict = classifier.predictor(topK)
     this.#policy = initialPolicy(clock.now())
   }
@@ -87,10 +93,10 @@ export class Pipeline {
     return this.#lastFrameMs
   }
 
-  #createPreprocessor(): Preprocessor {
+  #spec(): PreprocessSpec {
     const { camera, classifier } = this.#options
     const { rotate, flipX, flipY } = camera
-    return createPreprocessor(classifier.preprocessing({ ...(this.#roi ? { roi: this.#roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}) }))
+    return classifier.preprocessing({ ...(this.#roi ? { roi: this.#roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}) })
   }
 
   /** Between two frames: another region is another pass over the pixels. */
@@ -99,30 +105,41 @@ export class Pipeline {
     if (roi === this.#roi) return
     const before = this.#preprocessor
     this.#roi = roi
-    this.#preprocessor = this.#createPreprocessor()
+    const spec = this.#spec()
+    this.#preprocessor = createPreprocessor(spec)
+    this.#sight.follow(spec)
     before.close()
   }
 
   /** Takes a frame over and publishes what comes of it. Rejects only with a fault of the engine. */
   async take(frame: Frame): Promise<void> {
     this.#lastFrameMs = this.#options.clock.now()
-    const { prediction, drawn } = await this.#options.turns.take(() => this.#classify(frame))
-    // Somebody may have switched the camera off meanwhile: its label must not come back.
-    if (prediction && this.#options.settings().isEnabled) this.#observe(prediction)
+    // Observed within the turn: the feature map behind the prediction is the engine's until the next one.
+    const { prediction, drawn } = await this.#options.turns.take(async () => {
+      const classified = await this.#classify(frame)
+      // Somebody may have switched the camera off meanwhile: its label must not come back.
+      if (!classified.prediction || !this.#options.settings().isEnabled) return classified
+      const prediction = this.#observe(classified.prediction, frame)
+      if (classified.drawn) this.#pictures.warm((asked) => this.#sight.heatOf(asked ?? this.#shownClass(prediction), frame))
+      return { ...classified, prediction }
+    })
     if (drawn) (await drawn)?.deliver(this.#preprocessor.shown(frame.width, frame.height), frame, prediction, this.#policy.decision)
   }
 
   /**
    * The next frame's picture with what was computed from it. Rejects with CAMERA_LOST when the camera goes before it
-   * comes. Asking again after each picture is a stream at the asker's own pace.
+   * comes, with NO_HEAT_MAP or USAGE where the heat that is asked for cannot be had. Asking again after each picture is
+   * a stream at the asker's own pace.
    */
   capture(options?: CaptureOptions): Promise<Picture> {
-    return this.#pictures.request(options)
+    const refusal = options?.heat === undefined ? null : this.#sight.refusal(options.heat)
+    return refusal ? Promise.reject(refusal) : this.#pictures.request(options)
   }
 
   /** The camera is gone: its label is withdrawn. */
   lose(): void {
     this.#pictures.fail()
+    this.#sight.reset()
     this.#apply(loseCamera(this.#policy, 'camera_lost', this.#options.clock.now()), null)
     this.#options.publisher.cameraStatus(this.#options.camera.id, 'offline')
   }
@@ -171,6 +188,7 @@ export class Pipeline {
       if (drawn) void drawn.finally(() => frame.release())
       else frame.release()
     }
+    this.#sight.look(frame, clock.now())
     return { prediction: await this.#infer(frame, start, captureMs), drawn }
   }
 
@@ -191,11 +209,22 @@ export class Pipeline {
     return outcome.prediction
   }
 
-  #observe(prediction: Prediction): void {
+  /** Lets the policy judge, adds where the label's evidence lies, and tells the world. Gives the prediction with all that. */
+  #observe(bare: Prediction, frame: Frame): Prediction {
     const { camera, publisher, settings, clock } = this.#options
+    const step = observe(this.#policy, bare, settings().policy, clock.now())
+    const prediction = this.#sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
     this.#last = prediction
     publisher.result(camera.id, prediction)
-    this.#apply(observe(this.#policy, prediction, settings().policy, clock.now()), prediction)
+    this.#apply(step, prediction)
+    const problem = this.#sight.takeChange()
+    if (problem !== undefined) publisher.event(camera.id, problem === null ? 'lens_cleared' : 'lens_problem', step.state.decision, prediction)
+    return prediction
+  }
+
+  /** The settled label's class, or the best while there is none. */
+  #shownClass({ top }: Prediction): number {
+    return this.#policy.decision.index ?? top[0]!.index
   }
 
   #apply(step: PolicyStep, prediction: Prediction | null): void {

@@ -22,6 +22,18 @@ export interface Timings {
   readonly total: number
 }
 
+/** A rectangle in shares of the frame. */
+export interface FrameBox {
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  readonly height: number
+}
+
+/** What can be wrong with what a camera sees; src/lens/watch.ts finds it. */
+export const lensProblems = ['black', 'overexposed', 'covered', 'blurred', 'frozen', 'moved'] as const
+export type LensProblem = (typeof lensProblems)[number]
+
 export interface Prediction {
   /** Best first; equal scores in order of index. Memory of this prediction's own. */
   readonly top: readonly ScoredLabel[]
@@ -40,6 +52,12 @@ export interface Prediction {
   /** Wall time of the capture, milliseconds. */
   readonly wallTime: number
   readonly timings: Timings
+  /** Around what speaks for the settled label (the best class where there is none); absent without a heat map. */
+  readonly focus?: FrameBox
+  /** The label's heat lies outside the region that is to be watched. */
+  readonly isElsewhere?: boolean
+  /** What is wrong with the camera's view; null where nothing is, absent where nobody looks. */
+  readonly problem?: LensProblem | null
 }
 
 /**

@@ -73,7 +73,7 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   if (signal.aborted) end()
   const settings = openSettings({ config, cameras, folder: options.stateFolder ?? null, log })
   const pipelines = cameras.map((camera) => new Pipeline({
-    camera, classifier, turns, topK: config.topK, settings: () => settings.camera(camera.id), publisher, metrics, clock, onSettled: options.onSettled,
+    camera, classifier, turns, topK: config.topK, settings: () => settings.camera(camera.id), lens: config.lens, publisher, metrics, clock, onSettled: options.onSettled,
   }))
   publisher.info(infoOf(options))
   const stopAnnouncing = announceSettings({ config, cameras, settings, publisher, log })

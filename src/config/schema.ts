@@ -3,6 +3,7 @@
  * come from here. Each entry's description is a phrase for people.
  */
 import { z } from 'zod'
+import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
 import { policyDefaults } from '../policy.js'
 
@@ -26,6 +27,12 @@ export const region = z.union([
   .refine(([x, y, w, h]) => w > 0 && h > 0 && x + w <= 1.000001 && y + h <= 1.000001, 'must lie inside the frame')
   .transform(([x, y, width, height]) => ({ x, y, width, height }))
 
+const corner = z.tuple([share, share])
+const watchRegion = z.strictObject({
+  polygon: z.array(corner).min(3, 'must have three corners or more').max(64).describe('corners as [x, y], each from 0 to 1'),
+  share: share.default(0.5).describe('least share of the heat inside'),
+})
+
 const camera = z.strictObject({
   id,
   source: z.string().describe('URI of the camera'),
@@ -38,6 +45,7 @@ const camera = z.strictObject({
   rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]).optional().describe('degrees clockwise'),
   flipX: z.boolean().optional().describe('mirror left to right'),
   flipY: z.boolean().optional().describe('mirror top to bottom'),
+  watchRegion: watchRegion.optional().describe('where the evidence for a label must lie; see docs/heat.md'),
 })
 
 const logLevel = z.enum(logLevels).default('info')
@@ -69,6 +77,13 @@ const mqtt = z.strictObject({
   retainImages: z.boolean().default(false).describe('the broker keeps the last snapshot'),
 })
 
+const lens = z.strictObject({
+  watch: z.boolean().default(true).describe('find a camera that is black, overexposed, covered, blurred, frozen or moved'),
+  checks: z.int().min(1).max(1000).default(lensDefaults.checks).describe('checks in a row before a problem is raised or cleared'),
+  everyMs: z.number().min(0).default(200).describe('time between two checks'),
+  frozenAfterMs: z.number().min(1000).default(lensDefaults.frozenAfterMs).describe('a live picture without any change for so long is frozen'),
+})
+
 export const configSchema = z.strictObject({
   node: id.default('gapcam').describe('name of this device in topics'),
   hungAfterMs: z.int().min(1000).default(10_000).describe('an inference that takes longer hangs, and so does the program when its main thread is away for longer: it ends with status 70'),
@@ -85,6 +100,8 @@ export const configSchema = z.strictObject({
   cameras: z.array(camera).default([]).describe('cameras; default the first one that works'),
   frames: z.int().min(0).default(0).describe('end after so many results; 0 for never'),
   policy: policy.prefault({}),
+  heat: z.boolean().default(true).describe('say where a label has its evidence, where the model can tell; see docs/heat.md'),
+  lens: lens.prefault({}),
   mqtt: mqtt.prefault({}),
   json: z.boolean().default(false).describe('one JSON object a line on stdout'),
   logLevel: logLevel.describe('least level of the log'),

@@ -93,7 +93,16 @@ function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateF
     v: 1, ts: iso(stamp.wallMs), boot: stamp.boot, seq: stamp.seq, frame: prediction?.frameSeq ?? 0,
     label: decision.label, score: round(decision.score), prev: decision.prev, since: iso(sinceWallMs),
     ...(decision.reason === undefined ? {} : { reason: decision.reason }),
-    top: rounded(decision.top), ...(prediction ? predictionFields(prediction) : {}), clockSynced: stamp.isClockSynced,
+    top: rounded(decision.top), ...(prediction ? predictionFields(prediction) : {}), ...viewFields(prediction), clockSynced: stamp.isClockSynced,
+  }
+}
+
+/** Where the label's evidence lies, and what is wrong with the view. `problem` is always there, since a template reads it. */
+function viewFields(prediction: Prediction | null): Record<string, unknown> {
+  const { focus, isElsewhere, problem } = prediction ?? {}
+  return {
+    ...(focus ? { focus: { x: round(focus.x), y: round(focus.y), w: round(focus.width), h: round(focus.height) } } : {}),
+    ...(isElsewhere ? { looking_elsewhere: true } : {}), problem: problem ?? 'none',
   }
 }
 

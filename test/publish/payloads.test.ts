@@ -15,7 +15,7 @@ describe('payloads', () => {
       v: 1, ts: '2026-01-05T10:22:33.412Z', boot: '5f0c', seq: 18231, frame: 912344, label: 'open', score: 0.9732,
       prev: 'closed', since: '2026-01-05T10:22:31.900Z', top: [{ label: 'open', score: 0.97 }],
       ms: { capture: 8.1, preprocess: 0.3, infer: 11.2, total: 34 },
-      model: { id: 'dock-7', sha256: '9f2c' }, engine: 'native-neon', clockSynced: true,
+      model: { id: 'dock-7', sha256: '9f2c' }, engine: 'native-neon', problem: 'none', clockSynced: true,
     })
   })
 
