@@ -35,7 +35,10 @@ constexpr int kRowsPerBase = 1;
 #else
 constexpr int kRowsPerBase = 3;
 #endif
-constexpr int kAhead = kLanes == 4 ? 0 : 32;  // floats of the next panel of weights to call for in four steps of k
+// Floats of weights further on that a tile calls for in four steps of k: the next panel's, of which each of a panel's tiles
+// calls for a share. Where a panel serves few tiles only, each calls for more.
+constexpr int kAhead = kLanes == 4 ? 0 : 32;
+constexpr int kFarAhead = 2 * kAhead;
 
 struct GemmWeights {
   const float* packed;
@@ -200,8 +203,8 @@ struct Sums {
 #endif
 };
 
-// kRows rows, from `first` on, times one panel.
-template <int kRows, int kVectors, bool kHalf>
+// kRows rows, from `first` on, times one panel. Calls for kCalled floats at `ahead` in four steps of k.
+template <int kRows, int kVectors, bool kHalf, int kCalled>
 static void Tile(const GemmRows& rows, size_t first, const float* w, const float* bias, const GemmOut& out, uint32_t n0, uint32_t columns,
                  const Activation& act, const float* ahead) {
   typedef Sums<kRows, kVectors, kHalf> TileSums;
@@ -215,8 +218,9 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
     for (int i = 0; i < TileSums::kBases; ++i) base[i] = Pinned(rows.runs[t] + (first + i * kRowsPerBase) * step);
     const size_t fours = run / 4 * 4;
     size_t k = 0;
-    for (; k < fours; k += 4, w += 4 * TileSums::kWidth, ahead += kAhead) {
-      for (int i = 0; i < kAhead; i += 16) __builtin_prefetch(ahead + i, 0, 2);
+    for (; k < fours; k += 4, w += 4 * TileSums::kWidth, ahead += kCalled) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kCalled; i += 16) __builtin_prefetch(ahead + i, 0, 2);
       sums.AddFour(base, step, k, w);
     }
     for (; k < run; ++k, w += TileSums::kWidth) sums.Add(base, step, k, w);
@@ -238,22 +242,29 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
 typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t, const Activation&, const float*);
 
 // The tiles of one panel width, by their number of rows less one.
-template <int kVectors, bool kHalf, int... kRows>
+template <int kVectors, bool kHalf, int kCalled, int... kRows>
 GAPCAM_INLINE const TileFunction* TilesOf(std::integer_sequence<int, kRows...>) {
-  static constexpr TileFunction kTiles[] = {Tile<kRows + 1, kVectors, kHalf>...};
+  static constexpr TileFunction kTiles[] = {Tile<kRows + 1, kVectors, kHalf, kCalled>...};
   return kTiles;
 }
 
+typedef std::make_integer_sequence<int, kTileRows> AllRows;
+
 GAPCAM_INLINE const TileFunction* TilesFor(uint32_t width) {
-  typedef std::make_integer_sequence<int, kTileRows> Rows;
 #if defined(GAPCAM_TARGET_AVX512)
-  if (width == kHalfLanes) return TilesOf<0, true>(Rows());
-  if (width == kLanes + kHalfLanes) return TilesOf<1, true>(Rows());
+  if (width == kHalfLanes) return TilesOf<0, true, kAhead>(AllRows());
+  if (width == kLanes + kHalfLanes) return TilesOf<1, true, kAhead>(AllRows());
 #endif
 #if defined(GAPCAM_TARGET_NEON)
-  if (width == 3 * kLanes) return TilesOf<3, false>(Rows());
+  if (width == 3 * kLanes) return TilesOf<3, false, kAhead>(AllRows());
 #endif
-  return width == kLanes ? TilesOf<1, false>(Rows()) : TilesOf<2, false>(Rows());
+  return width == kLanes ? TilesOf<1, false, kAhead>(AllRows()) : TilesOf<2, false, kAhead>(AllRows());
+}
+
+// The same for a panel that serves `tiles` tiles and is read from memory: with one or two the processor would wait for it.
+GAPCAM_INLINE const TileFunction* StreamingTilesFor(uint32_t width, uint32_t tiles) {
+  if (kLanes == 16 && width == kPanel && tiles <= 2) return TilesOf<2, false, kFarAhead>(AllRows());
+  return TilesFor(width);
 }
 
 // Divides rows into the fewest tiles, of almost even size, so that the last is not left with a few.

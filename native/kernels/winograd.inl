@@ -158,13 +158,14 @@ class ConvWinograd final : public Op, public Placed {
   // products [position][tile][kPanel] of `width` columns.
   void MultiplyPanel(const float* v, uint32_t count, const float* w, uint32_t width, float* products) const {
     const Activation none = MakeActivation(Elementwise::kNone, 0, 0);
-    const TileFunction* function = TilesFor(width);
     const EvenTiles even(count);
-    for (int position = 0; position < kPositions; ++position, w += static_cast<size_t>(s.channels) * width) {
+    const TileFunction* function = StreamingTilesFor(width, even.tiles);
+    const size_t floats = static_cast<size_t>(s.channels) * width, share = floats / even.tiles / 16 * 16;
+    for (int position = 0; position < kPositions; ++position, w += floats) {
       const float* from = v + static_cast<size_t>(position) * block * row;
       for (uint32_t part = 0, first = 0; part < even.tiles; first += even[part++]) {
         const GemmOut out = {products + (static_cast<size_t>(position) * block + first) * kPanel, nullptr, nullptr, kPanel};
-        function[even[part] - 1]({&from, 1, s.channels, s.channels, row}, first, w, zeros, out, 0, width, none, w);
+        function[even[part] - 1]({&from, 1, s.channels, s.channels, row}, first, w, zeros, out, 0, width, none, w + floats + part * share);
       }
     }
   }
