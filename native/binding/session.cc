@@ -1,6 +1,7 @@
 // Sessions in JavaScript: openSession(plan, options) reads and packs on a thread of its own, run() computes there.
 // A session's tensors are typed arrays over the arena itself, alive as long as anybody holds one.
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -13,39 +14,75 @@
 namespace gapcam {
 namespace {
 
+// Runs that take less are computed on the JavaScript thread, which they do not hold up for longer than a handover takes.
+constexpr int64_t kShortNs = 150'000;
+// Whoever infers at full rate asks again within this time of an answer.
+constexpr std::chrono::microseconds kPatience(60);
+
 struct SessionOptions {
   uint32_t threads = 1;
   const Target* target = nullptr;
   GivenConstants constants;
 };
 
-class RunJob final : public Job {
+// An executor in use. All but the executor is the JavaScript thread's.
+struct Running {
+  std::shared_ptr<Executor> executor;
+  uint32_t pending = 0;             // jobs posted and not yet settled
+  int64_t nanoseconds = INT64_MAX;  // of the last run
+};
+
+class SessionJob : public Job {
  public:
-  explicit RunJob(std::shared_ptr<Executor> executor) : executor_(std::move(executor)) {}
+  explicit SessionJob(std::shared_ptr<Running> running) : running_(std::move(running)) { ++running_->pending; }
+  Napi::Value Result(Napi::Env env) final {
+    --running_->pending;
+    return Settle(env);
+  }
+
+ protected:
+  virtual Napi::Value Settle(Napi::Env env) = 0;
+  const std::shared_ptr<Running> running_;
+};
+
+int64_t TimedRun(Executor& executor) {
+  const auto start = std::chrono::steady_clock::now();
+  executor.Run();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+}
+
+class RunJob final : public SessionJob {
+ public:
+  using SessionJob::SessionJob;
   Status Work() override {
-    executor_->Run();
+    nanoseconds_ = TimedRun(*running_->executor);
     return Status::Ok();
   }
 
  private:
-  std::shared_ptr<Executor> executor_;
+  Napi::Value Settle(Napi::Env env) override {
+    running_->nanoseconds = nanoseconds_;
+    return env.Undefined();
+  }
+
+  int64_t nanoseconds_ = 0;
 };
 
-class ProfileJob final : public Job {
+class ProfileJob final : public SessionJob {
  public:
-  ProfileJob(std::shared_ptr<Executor> executor, uint32_t rounds) : executor_(std::move(executor)), rounds_(rounds) {}
+  ProfileJob(std::shared_ptr<Running> running, uint32_t rounds) : SessionJob(std::move(running)), rounds_(rounds) {}
   Status Work() override {
-    nanoseconds_ = executor_->Profile(rounds_);
+    nanoseconds_ = running_->executor->Profile(rounds_);
     return Status::Ok();
   }
-  Napi::Value Result(Napi::Env env) override {
+
+ private:
+  Napi::Value Settle(Napi::Env env) override {
     Napi::Float64Array array = Napi::Float64Array::New(env, nanoseconds_.size());
     std::copy(nanoseconds_.begin(), nanoseconds_.end(), array.Data());
     return array;
   }
 
- private:
-  std::shared_ptr<Executor> executor_;
   uint32_t rounds_;
   std::vector<double> nanoseconds_;
 };
@@ -62,30 +99,31 @@ class Session final : public Napi::ObjectWrap<Session> {
   }
 
   void Take(Napi::Env env, std::shared_ptr<Executor> executor, std::unique_ptr<WorkerThread> thread) {
-    executor_ = std::move(executor);
+    running_ = std::make_shared<Running>();
+    running_->executor = executor;
     thread_ = std::move(thread);
     Napi::Object self = Value();
-    const Plan& plan = executor_->plan();
-    self.Set("inputs", PortsOf(env, plan, plan.inputs, [&](uint32_t port) { return executor_->data(plan.inputs[port].tensor); }, executor_));
-    self.Set("outputs", PortsOf(env, plan, plan.outputs, [&](uint32_t port) { return executor_->data(plan.outputs[port].tensor); }, executor_));
-    self.Set("target", executor_->target().name);
-    self.Set("threads", executor_->threads());
-    self.Set("arenaBytes", static_cast<double>(executor_->plan().arena_bytes));
-    self.Set("packedBytes", static_cast<double>(executor_->packed_bytes()));
-    self.Set("steps", Steps(env));
+    const Plan& plan = executor->plan();
+    self.Set("inputs", PortsOf(env, plan, plan.inputs, [&](uint32_t port) { return executor->data(plan.inputs[port].tensor); }, executor));
+    self.Set("outputs", PortsOf(env, plan, plan.outputs, [&](uint32_t port) { return executor->data(plan.outputs[port].tensor); }, executor));
+    self.Set("target", executor->target().name);
+    self.Set("threads", executor->threads());
+    self.Set("arenaBytes", static_cast<double>(plan.arena_bytes));
+    self.Set("packedBytes", static_cast<double>(executor->packed_bytes()));
+    self.Set("steps", Steps(env, *executor));
   }
 
  private:
-  Napi::Array Steps(Napi::Env env) {
-    const Plan& plan = executor_->plan();
-    Napi::Array steps = Napi::Array::New(env, executor_->step_count());
-    for (uint32_t i = 0; i < executor_->step_count(); ++i) {
+  static Napi::Array Steps(Napi::Env env, const Executor& executor) {
+    const Plan& plan = executor.plan();
+    Napi::Array steps = Napi::Array::New(env, executor.step_count());
+    for (uint32_t i = 0; i < executor.step_count(); ++i) {
       const PlanStep& step = plan.steps[i];
       Napi::Object object = Napi::Object::New(env);
       object.Set("name", step.name);
       object.Set("kind", kStepShapes[static_cast<uint32_t>(step.kind)].name);
-      object.Set("kernel", executor_->op(i).Kernel());
-      object.Set("flops", static_cast<double>(executor_->op(i).Flops()));
+      object.Set("kernel", executor.op(i).Kernel());
+      object.Set("flops", static_cast<double>(executor.op(i).Flops()));
       uint64_t read = 0, weights = 0, written = 0;
       for (uint32_t id : step.inputs) if (id != kAbsent) (plan.tensors[id].is_constant ? weights : read) += plan.tensors[id].bytes;
       for (uint32_t id : step.outputs) if (id != kAbsent) written += plan.tensors[id].bytes;
@@ -102,42 +140,49 @@ class Session final : public Napi::ObjectWrap<Session> {
     return env.Undefined();
   }
 
+  // A short run is computed at once, if nothing else is under way: handing it over would take longer than the run itself.
   Napi::Value Run(const Napi::CallbackInfo& info) {
-    if (!executor_) return Refuse(info.Env());
-    return Post(info.Env(), std::make_unique<RunJob>(executor_));
+    if (!running_) return Refuse(info.Env());
+    if (running_->pending > 0 || running_->nanoseconds >= kShortNs) return Post(info.Env(), std::make_unique<RunJob>(running_));
+    running_->nanoseconds = TimedRun(*running_->executor);
+    return Resolved(info.Env());
   }
 
   Napi::Value RunSync(const Napi::CallbackInfo& info) {
-    if (!executor_) return Refuse(info.Env());
-    executor_->Run();
+    if (!running_) return Refuse(info.Env());
+    running_->executor->Run();
     return info.Env().Undefined();
   }
 
   // Waits for the run in progress, then lets go; typed arrays that somebody holds keep the memory itself.
   Napi::Value Close(const Napi::CallbackInfo& info) {
     if (thread_) thread_->Stop();
-    executor_.reset();
-    const Napi::Promise::Deferred deferred(info.Env());
-    deferred.Resolve(info.Env().Undefined());
+    running_.reset();
+    return Resolved(info.Env());
+  }
+
+  static Napi::Value Resolved(Napi::Env env) {
+    const Napi::Promise::Deferred deferred(env);
+    deferred.Resolve(env.Undefined());
     return deferred.Promise();
   }
 
   Napi::Value Profile(const Napi::CallbackInfo& info) {
-    if (!executor_) return Refuse(info.Env());
+    if (!running_) return Refuse(info.Env());
     const double rounds = info.Length() > 0 && info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
     if (!(rounds >= 1 && rounds <= 1e6)) {
       Napi::TypeError::New(info.Env(), "Expected 1 to 1000000 for rounds").ThrowAsJavaScriptException();
       return info.Env().Undefined();
     }
-    return Post(info.Env(), std::make_unique<ProfileJob>(executor_, static_cast<uint32_t>(rounds)));
+    return Post(info.Env(), std::make_unique<ProfileJob>(running_, static_cast<uint32_t>(rounds)));
   }
 
   Napi::Value Post(Napi::Env env, std::unique_ptr<Job> job) {
-    if (!thread_) thread_ = std::make_unique<WorkerThread>(env, "gapcam session");
+    if (!thread_) thread_ = std::make_unique<WorkerThread>(env, "gapcam session", kPatience);
     return thread_->Post(std::move(job));
   }
 
-  std::shared_ptr<Executor> executor_;
+  std::shared_ptr<Running> running_;
   std::unique_ptr<WorkerThread> thread_;
 };
 
@@ -196,7 +241,7 @@ bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
 Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   SessionOptions options;
   if (!ReadArguments(info, &options)) return info.Env().Undefined();
-  auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), std::move(options), std::make_unique<WorkerThread>(info.Env(), "gapcam session"));
+  auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), std::move(options), std::make_unique<WorkerThread>(info.Env(), "gapcam session", kPatience));
   WorkerThread* thread = job->thread();
   return thread->Post(std::move(job));
 }

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <atomic>
+
 namespace gapcam {
 
 Napi::Error ToError(Napi::Env env, const Status& status) {
@@ -17,6 +19,8 @@ struct WorkerThread::State {
   std::condition_variable wake;
   std::deque<std::unique_ptr<Job>> queue;  // under mutex
   bool stopping = false;                   // under mutex
+  std::atomic<uint32_t> posted{0};         // counts what is queued, and stopping
+  std::chrono::microseconds patience{0};
   uint32_t pending = 0;                    // on the JavaScript thread only
 
   // On the JavaScript thread, with a job that is done. Without an environment the process is ending: nobody listens.
@@ -38,9 +42,15 @@ struct WorkerThread::State {
 
   static void Finalize(napi_env, void* data, void*) { delete static_cast<std::shared_ptr<State>*>(data); }
 
+  void LookOut(uint32_t known) const {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (posted.load(std::memory_order_acquire) == known && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  }
+
   void Loop() {
-    for (;;) {
+    for (uint32_t taken = 0;; ++taken) {
       std::unique_ptr<Job> job;
+      if (taken > 0) LookOut(taken);
       {
         std::unique_lock<std::mutex> lock(mutex);
         wake.wait(lock, [this] { return stopping || !queue.empty(); });
@@ -66,8 +76,9 @@ void StopAtExit(void* self) { static_cast<WorkerThread*>(self)->Stop(); }
 
 }  // namespace
 
-WorkerThread::WorkerThread(Napi::Env env, const char* name) : state_(std::make_shared<State>()) {
+WorkerThread::WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds patience) : state_(std::make_shared<State>()) {
   state_->env = env;
+  state_->patience = patience;
   auto* kept = new std::shared_ptr<State>(state_);
   napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1, kept, State::Finalize, state_.get(), State::Settle, &state_->tsfn);
   napi_unref_threadsafe_function(env, state_->tsfn);
@@ -93,6 +104,7 @@ Napi::Promise WorkerThread::Post(std::unique_ptr<Job> job) {
     }
     if (state_->pending++ == 0) napi_ref_threadsafe_function(state_->env, state_->tsfn);
     state_->queue.push_back(std::move(job));
+    state_->posted.fetch_add(1, std::memory_order_release);
   }
   state_->wake.notify_one();
   return promise;
@@ -103,6 +115,7 @@ void WorkerThread::Stop() {
     std::lock_guard<std::mutex> lock(state_->mutex);
     if (state_->stopping && !thread_.joinable()) return;
     state_->stopping = true;
+    state_->posted.fetch_add(1, std::memory_order_release);
   }
   state_->wake.notify_one();
   if (thread_.joinable()) {

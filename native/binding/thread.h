@@ -3,6 +3,7 @@
 #pragma once
 #include <napi.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -31,7 +32,9 @@ Napi::Error ToError(Napi::Env env, const Status& status);
 
 class WorkerThread {
  public:
-  WorkerThread(Napi::Env env, const char* name);
+  // A thread that expects the next job soon after the last looks out for it during `patience` before it sleeps: waking
+  // a sleeping thread takes tens of microseconds.
+  WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds patience = std::chrono::microseconds(0));
   ~WorkerThread();  // waits for the job in progress; jobs still queued are rejected
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
