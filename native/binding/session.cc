@@ -19,6 +19,9 @@ constexpr int64_t kShortNs = 150'000;
 // Whoever infers at full rate asks again within this time of an answer.
 constexpr std::chrono::microseconds kPatience(60);
 
+// A session that has run so often is likely to go on.
+constexpr uint32_t kManyRuns = 16;
+
 struct SessionOptions {
   uint32_t threads = 1;
   const Target* target = nullptr;
@@ -29,6 +32,7 @@ struct SessionOptions {
 struct Running {
   std::shared_ptr<Executor> executor;
   uint32_t pending = 0;             // jobs posted and not yet settled
+  uint32_t runs = 0;
   int64_t nanoseconds = INT64_MAX;  // of the last run
 };
 
@@ -143,6 +147,7 @@ class Session final : public Napi::ObjectWrap<Session> {
   // A short run is computed at once, if nothing else is under way: handing it over would take longer than the run itself.
   Napi::Value Run(const Napi::CallbackInfo& info) {
     if (!running_) return Refuse(info.Env());
+    if (++running_->runs == kManyRuns) running_->executor->CollapsePages();
     if (running_->pending > 0 || running_->nanoseconds >= kShortNs) return Post(info.Env(), std::make_unique<RunJob>(running_));
     running_->nanoseconds = TimedRun(*running_->executor);
     return Resolved(info.Env());

@@ -1,9 +1,12 @@
 #include "executor.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -13,11 +16,16 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Linux 6.1
+#endif
 
 namespace gapcam {
 namespace {
 
-constexpr size_t kBlockBytes = size_t{1} << 20;
+// Of address space, of which only what is allocated takes memory.
+constexpr size_t kBlockBytes = size_t{16} << 20;
+constexpr size_t kHugePage = size_t{2} << 20;  // with small ones of 4 KiB; the kernel refuses where they are not
 
 size_t Align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -44,14 +52,18 @@ void* SessionMemory::Allocate(size_t bytes) {
   void* block = nullptr;
   if (posix_memalign(&block, 64, bytes ? bytes : 64) != 0) return nullptr;
   std::memset(block, 0, bytes ? bytes : 64);
-  blocks_.push_back({block, bytes});
+  blocks_.push_back({block, bytes, nullptr, nullptr});
   bytes_ += bytes;
   return block;
 }
 
+void SessionMemory::CollapsePages() {}
+
 #else
 
 SessionMemory::~SessionMemory() {
+  stopping_.store(true);
+  if (collapsing_.joinable()) collapsing_.join();
   for (const Block& block : blocks_) munmap(block.begin, block.size);
 }
 
@@ -60,21 +72,35 @@ SessionMemory::~SessionMemory() {
 void* SessionMemory::Allocate(size_t bytes) {
   const size_t wanted = Align64(bytes ? bytes : 1);
   if (wanted < bytes) return nullptr;
-  if (wanted > left_) {
+  const auto left = [](const Block& block) { return static_cast<size_t>(static_cast<uint8_t*>(block.begin) + block.size - block.last); };
+  if (blocks_.empty() || wanted > left(blocks_.back())) {
     const size_t size = std::max(wanted, kBlockBytes);
-    void* block = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* block = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (block == MAP_FAILED) return nullptr;
-    blocks_.push_back({block, size});
-    next_ = static_cast<uint8_t*>(block);
-    left_ = size;
+    blocks_.push_back({block, size, static_cast<uint8_t*>(block), static_cast<uint8_t*>(block)});
   }
-  uint8_t* result = next_;
-  next_ += wanted;
-  left_ -= wanted;
+  uint8_t* result = blocks_.back().last;
+  blocks_.back().last += wanted;
   bytes_ += bytes;
   const size_t before = reinterpret_cast<uintptr_t>(result) % static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   if (madvise(result - before, wanted + before, MADV_POPULATE_WRITE) != 0) std::memset(result, 0, wanted);
   return result;
+}
+
+void SessionMemory::CollapsePages() {
+  if (collapsing_.joinable()) return;
+  collapsing_ = std::thread([this] {
+    const sched_param lowest = {};
+    pthread_setschedparam(pthread_self(), SCHED_IDLE, &lowest);
+    for (const Block& block : blocks_) {
+      const auto first = (reinterpret_cast<uintptr_t>(block.first) + kHugePage - 1) / kHugePage * kHugePage;
+      for (uintptr_t page = first; page + kHugePage <= reinterpret_cast<uintptr_t>(block.last); page += kHugePage) {
+        if (stopping_.load()) return;
+        // A page that cannot be made now is left as it is; a kernel that makes none is not asked again.
+        if (madvise(reinterpret_cast<void*>(page), kHugePage, MADV_COLLAPSE) != 0 && errno == EINVAL) return;
+      }
+    }
+  });
 }
 
 #endif

@@ -1,7 +1,9 @@
 // Executor: a plan made ready for one target (constants packed, memory taken) and run for every frame.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "../kernels/op.h"
@@ -17,16 +19,23 @@ class SessionMemory final : public Allocator {
   void* Allocate(size_t bytes) override;
   size_t bytes() const { return bytes_; }
 
+  // Asks the kernel, from a thread of the lowest priority, to put small pages together into huge ones: weights that are
+  // read from end to end then miss fewer translations (ResNet18: 5 % of its time). What lies in them stays as it is.
+  // Once all memory has been allocated.
+  void CollapsePages();
+
  private:
   struct Block {
     void* begin;
     size_t size;
+    uint8_t* first;  // what is in use, up to `last`
+    uint8_t* last;
   };
 
   std::vector<Block> blocks_;
-  uint8_t* next_ = nullptr;  // in the last block
-  size_t left_ = 0;
   size_t bytes_ = 0;
+  std::thread collapsing_;
+  std::atomic<bool> stopping_{false};
 };
 
 // The constants of a plan that comes without them, in the order of their offsets. `release` is told of values that are
@@ -44,6 +53,9 @@ class Executor {
 
   // Computes the outputs from the inputs. No allocation, no system call but futex. One call at a time.
   void Run();
+
+  // For a session that will run often; see SessionMemory.
+  void CollapsePages() { memory_.CollapsePages(); }
 
   const Plan& plan() const { return plan_; }
   const Target& target() const { return *target_; }

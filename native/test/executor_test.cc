@@ -176,6 +176,34 @@ TEST("asking for the feature map does not change a bit of the scores") {
   ForEachUsableTarget([&](const Target& target) { EXPECT(SameBits(Results(with, target, 2), Results(without, target, 2)), "%s differs", target.name); });
 }
 
+TEST("pages that are put together while frames go on change no bit") {
+  constexpr uint32_t kSize = 1536;  // 9 MB of weights
+  Random random(5);
+  PlanBuilder plan;
+  const uint32_t x = plan.Arena({1, kSize}), y = plan.Arena({1, kSize});
+  plan.Input(x);
+  plan.Step(StepKind::kDense, {x, plan.Constant({kSize, kSize}, random.Floats(kSize * kSize)), gapcam::kAbsent}, {y}, gapcam::DenseParams{1, Elementwise::kNone, 0, 0});
+  plan.Output(y);
+  const Bytes bytes = plan.Build();
+  const std::vector<float> input = random.Floats(kSize);
+  ForEachUsableTarget([&](const Target& target) {
+    std::unique_ptr<Executor> executor;
+    const gapcam::Status status = Executor::Open(bytes.data(), bytes.size(), target, 2, &executor);
+    EXPECT(status.ok(), "%s: %s", target.name, status.message());
+    if (!status.ok()) return;
+    std::memcpy(executor->data(x), input.data(), input.size() * 4);
+    executor->Run();
+    const auto* result = static_cast<const float*>(executor->data(y));
+    const std::vector<float> before(result, result + kSize);
+    executor->CollapsePages();
+    for (int frame = 0; frame < 50; ++frame) {
+      executor->Run();
+      EXPECT(std::memcmp(before.data(), result, kSize * 4) == 0, "%s: frame %d differs", target.name, frame);
+    }
+    executor->CollapsePages();  // a second time does nothing, and closing does not wait for the rest
+  });
+}
+
 TEST("a plan with a wrong header or tensor is refused by name") {
   const Bytes good = Network(true).bytes;
   const size_t tensor = 64;  // the first row: the input
