@@ -32,9 +32,18 @@ export interface Metrics {
   /** Times a camera came back. */
   recoveries: number
   readonly infer: Latency
+  /** From the sensor to the frame's turn on the engine. */
+  readonly capture: Latency
+  readonly preprocess: Latency
+  /** Policy, and handing over what is to be published. */
+  readonly decide: Latency
   readonly startedMs: number
 }
 
+/** A frame's stages in the order of its way. */
+export const stageNames = ['capture', 'preprocess', 'infer', 'decide'] as const
+export type StageName = (typeof stageNames)[number]
+
 export function createMetrics(nowMs: number): Metrics {
-  return { frames: 0, dropped: 0, invalid: 0, recoveries: 0, infer: new Latency(), startedMs: nowMs }
+  return { frames: 0, dropped: 0, invalid: 0, recoveries: 0, infer: new Latency(), capture: new Latency(), preprocess: new Latency(), decide: new Latency(), startedMs: nowMs }
 }

@@ -71,6 +71,7 @@ export class Pipeline {
   #policy: PolicyState
   #last: Prediction | null = null
   #lastFrameMs: number | null = null
+  #frames = 0
 
   constructor(options: PipelineOptions) {
     const { camera, classifier, topK, clock } = options
@@ -91,6 +92,15 @@ export class Pipeline {
   /** When the newest frame came, by the clock; null before the first. */
   get lastFrameMs(): number | null {
     return this.#lastFrameMs
+  }
+
+  /** Frames of this camera that became a prediction. */
+  get frames(): number {
+    return this.#frames
+  }
+
+  get decision(): Decision {
+    return this.#policy.decision
   }
 
   #spec(): PreprocessSpec {
@@ -197,6 +207,8 @@ export class Pipeline {
     const prepared = clock.now()
     await classifier.engine.run()
     const done = clock.now()
+    metrics.capture.record(captureMs)
+    metrics.preprocess.record(prepared - start)
     metrics.infer.record(done - prepared)
     const { engine, target } = classifier.engine.describe()
     const timings = { capture: captureMs, preprocess: prepared - start, infer: done - prepared, total: captureMs + done - start }
@@ -206,19 +218,22 @@ export class Pipeline {
       return null
     }
     metrics.frames++
+    this.#frames++
     return outcome.prediction
   }
 
   /** Lets the policy judge, adds where the label's evidence lies, and tells the world. Gives the prediction with all that. */
   #observe(bare: Prediction, frame: Frame): Prediction {
-    const { camera, publisher, settings, clock } = this.#options
-    const step = observe(this.#policy, bare, settings().policy, clock.now())
+    const { camera, publisher, settings, clock, metrics } = this.#options
+    const start = clock.now()
+    const step = observe(this.#policy, bare, settings().policy, start)
     const prediction = this.#sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
     this.#last = prediction
     publisher.result(camera.id, prediction)
     this.#apply(step, prediction)
     const problem = this.#sight.takeChange()
     if (problem !== undefined) publisher.event(camera.id, problem === null ? 'lens_cleared' : 'lens_problem', step.state.decision, prediction)
+    metrics.decide.record(clock.now() - start)
     return prediction
   }
 

@@ -49,6 +49,24 @@ export interface RuntimeOptions {
   readonly progress?: Progress
   readonly onSettled: (camera: string, decision: Decision, prediction: Prediction | null) => void
   readonly onCamera: (camera: CameraConfig, description: CameraDescription, pixelPath: string) => void
+  /** Called before the cameras open, for whoever looks on: the page. What it gives back is called when the run ends. */
+  readonly attach?: (live: LiveRun) => Promise<() => Promise<void>>
+}
+
+/** A run as those see it who look on while it goes. */
+export interface LiveRun {
+  readonly cameras: readonly LiveCamera[]
+  readonly metrics: Metrics
+  readonly commands: Commands
+  readonly settings: Settings
+  readonly board: BoardReader
+}
+
+export interface LiveCamera {
+  readonly config: CameraConfig
+  readonly pipeline: Pipeline
+  /** What it turned out to be when it opened; null before. */
+  description: CameraDescription | null
 }
 
 /** Soon after the start, so that nobody waits a minute for a temperature; then once a minute. */
@@ -64,7 +82,7 @@ const idleStepMs = 1000
  * or the engine failed. The caller closes classifier and publisher.
  */
 export async function run(options: RuntimeOptions, signal: AbortSignal): Promise<Metrics> {
-  const { config, cameras, classifier, publisher, log, clock = systemClock } = options
+  const { config, cameras, classifier, publisher, log, clock = systemClock, board = createBoardReader() } = options
   const { metrics = createMetrics(clock.now()) } = options
   const turns = new Turns(options.progress?.loop('the engine'), config.hungAfterMs)
   const ending = new AbortController()
@@ -77,11 +95,15 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   }))
   publisher.info(infoOf(options))
   const stopAnnouncing = announceSettings({ config, cameras, settings, publisher, log })
-  options.onReady?.({ commands: commandsOf({ options, settings, pipelines, end }), settings })
+  const commands = commandsOf({ options, settings, pipelines, end })
+  options.onReady?.({ commands, settings })
+  const live: LiveRun = { cameras: cameras.map((config, i) => ({ config, pipeline: pipelines[i]!, description: null })), metrics, board, commands, settings }
   const ticking = setInterval(() => { for (const pipeline of pipelines) pipeline.tick() }, tickEveryMs)
-  const health = startHealth(options, pipelines, metrics, clock)
+  const health = startHealth({ ...options, board }, pipelines, metrics, clock)
+  let detach: (() => Promise<void>) | undefined
   try {
-    await runCameras(cameras, pipelines, { options, settings, metrics, clock, ending, log })
+    detach = await options.attach?.(live)
+    await runCameras(live.cameras, { options, settings, metrics, clock, ending, log })
     return metrics
   } finally {
     clearInterval(ticking)
@@ -89,6 +111,7 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
     stopAnnouncing()
     signal.removeEventListener('abort', end)
     ending.abort()
+    await detach?.()
     for (const pipeline of pipelines) pipeline.close()
     await settings.close()
   }
@@ -115,11 +138,12 @@ interface Running {
 }
 
 /** All cameras side by side. One that cannot be opened is said and left out; it is an error only when none can. */
-async function runCameras(cameras: readonly CameraConfig[], pipelines: readonly Pipeline[], running: Running): Promise<void> {
+async function runCameras(cameras: readonly LiveCamera[], running: Running): Promise<void> {
   const faults: GapcamError[] = []
-  await Promise.all(cameras.map(async (camera, i) => {
+  await Promise.all(cameras.map(async (live) => {
+    const camera = live.config
     try {
-      await runCamera(camera, pipelines[i]!, running)
+      await runCamera(live, running)
     } catch (error) {
       if (!(error instanceof GapcamError) || error.exitStatus !== 3) {
         running.ending.abort()
@@ -138,7 +162,8 @@ async function runCameras(cameras: readonly CameraConfig[], pipelines: readonly 
  * A camera that is switched off is closed, not only ignored: its light goes out, it needs no power and no bus, and
  * another program can have it. Switching it on again costs about what a start costs.
  */
-function runCamera(camera: CameraConfig, pipeline: Pipeline, running: Running): Promise<void> {
+function runCamera(live: LiveCamera, running: Running): Promise<void> {
+  const { config: camera, pipeline } = live
   const { options, settings, ending, log } = running
   const loop = (options.progress ?? noProgress).loop(`camera ${camera.id}`)
   let idling: NodeJS.Timeout | undefined
@@ -158,7 +183,7 @@ function runCamera(camera: CameraConfig, pipeline: Pipeline, running: Running): 
     },
     work: (signal, hasRun) => {
       isAtWork = true
-      return superviseOne(camera, pipeline, running, { signal, hasRun, loop }).finally(() => { isAtWork = false })
+      return superviseOne(live, running, { signal, hasRun, loop }).finally(() => { isAtWork = false })
     },
   }, ending.signal).finally(() => {
     clearInterval(idling)
@@ -166,8 +191,9 @@ function runCamera(camera: CameraConfig, pipeline: Pipeline, running: Running): 
   })
 }
 
-function superviseOne(camera: CameraConfig, pipeline: Pipeline, { options, metrics, clock, ending, log }: Running, { signal, hasRun, loop: watched }: { readonly signal: AbortSignal; readonly hasRun: boolean; readonly loop: Loop }): Promise<void> {
+function superviseOne(live: LiveCamera, { options, metrics, clock, ending, log }: Running, { signal, hasRun, loop: watched }: { readonly signal: AbortSignal; readonly hasRun: boolean; readonly loop: Loop }): Promise<void> {
   const { config, publisher } = options
+  const { config: camera, pipeline } = live
   const { fps, width, height, loop, holdMs } = camera
   const cameraOptions = { ...(fps ? { fps } : {}), ...(width ? { width } : {}), ...(height ? { height } : {}), ...(loop ? { loop } : {}), ...(holdMs ? { holdMs } : {}) }
   return superviseCamera({
@@ -177,6 +203,7 @@ function superviseOne(camera: CameraConfig, pipeline: Pipeline, { options, metri
     clock,
     stallMs: Math.max(config.policy.staleAfterMs, 2000),
     onOpen: (description, isRecovery) => {
+      live.description = description
       publisher.cameraStatus(camera.id, 'online')
       if (isRecovery) {
         metrics.recoveries++
@@ -205,7 +232,7 @@ function infoOf({ config, cameras, classifier }: RuntimeOptions): Record<string,
 }
 
 /** Tells how the node is, for as long as it runs. */
-function startHealth({ publisher, classifier, board = createBoardReader() }: RuntimeOptions, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
+function startHealth({ publisher, classifier, board }: Pick<RuntimeOptions, 'publisher' | 'classifier'> & { readonly board: BoardReader }, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
   let last = { ms: metrics.startedMs, frames: 0 }
   let isStopped = false
   const say = async (): Promise<void> => {

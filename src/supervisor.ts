@@ -26,7 +26,7 @@ export interface Supervision {
   readonly onFrame: (frame: Frame) => Promise<void>
   readonly onLost: (error: GapcamError) => void
   readonly onWarning: (error: Error) => void
-  /** Frames that a camera dropped, told when it is closed. */
+  /** Frames that a camera dropped since the last time, told with each frame and when it is closed. */
   readonly onDropped: (frames: number) => void
 }
 
@@ -49,12 +49,21 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
   while (!signal.aborted) {
     const camera = supervision.make()
     camera.onWarning = supervision.onWarning
+    let told = 0
+    const tellDropped = (): void => {
+      const { dropped } = camera
+      if (dropped > told) supervision.onDropped(dropped - told)
+      told = dropped
+    }
     const stop = (): void => void camera.close()
     signal.addEventListener('abort', stop, { once: true })
     try {
       supervision.onOpen(await openWithin(camera, supervision, signal), hasWorked)
       hasWorked = true
-      if (await stream(camera, supervision, signal, () => { pauseMs = firstPauseMs })) return
+      if (await stream(camera, supervision, signal, () => {
+        pauseMs = firstPauseMs
+        tellDropped()
+      })) return
     } catch (error) {
       if (signal.aborted) return
       const fault = asFault(error)
@@ -64,7 +73,7 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
       signal.removeEventListener('abort', stop)
       supervision.loop.enter('closing the camera', closeMs)
       await camera.close()
-      supervision.onDropped(camera.dropped)
+      tellDropped()
     }
     await pause(pauseMs * (0.75 + Math.random() / 2), supervision.loop, signal)
     pauseMs = Math.min(pauseMs * 2, longestPauseMs)

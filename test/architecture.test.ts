@@ -31,6 +31,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'progress', 'publish', 'settings', 'sight', 'supervisor'],
   lens: ['geometry', 'preprocess'], sight: ['classifier', 'config', 'geometry', 'heat', 'lens', 'picture', 'preprocess'],
   runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'health', 'metrics', 'pipeline', 'policy', 'progress', 'publish', 'settings', 'supervisor', 'switch'],
+  server: ['classifier', 'commands', 'config', 'health', 'jpeg', 'metrics', 'picture', 'publish', 'runtime', 'settings'],
 }
 
 /** `file imports part` for each import that goes against the order. */

@@ -61,9 +61,14 @@ class SceneCamera implements Camera {
   async next(signal: AbortSignal): Promise<Frame | null> {
     const ms = this.#nextMs - performance.now()
     if (ms > 0) await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      this.#wake = () => { clearTimeout(timer); resolve() }
-      signal.addEventListener('abort', this.#wake, { once: true })
+      const wake = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, ms)
+      this.#wake = wake
+      signal.addEventListener('abort', wake, { once: true })
     })
     if (this.#isClosed || signal.aborted) return null
     this.#nextMs = Math.max(this.#nextMs + this.#periodMs, performance.now())

@@ -22,6 +22,7 @@ import { createRequests, requestSubscriptions, type Requests } from '../publish/
 import { createTopics } from '../publish/topics.js'
 import { run } from '../runtime.js'
 import { findServiceManager } from '../service-manager.js'
+import type { Page } from '../server/page.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 import { untilSignal, type Stop } from './signals.js'
@@ -58,6 +59,9 @@ async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers:
   const log = createLogger(config.logLevel)
   const manager = findServiceManager(process.env, log)
   manager.status('opening the model')
+  // Only runs that serve the page load what it needs, while the model opens.
+  const serving = config.page.enabled ? import('../server/page.js') : null
+  serving?.catch(() => undefined) // told where it is awaited
   const classifier = await openClassifier({
     model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, onFault: (sentence) => log.warn(sentence),
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
@@ -77,7 +81,8 @@ async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers:
   closers.push(() => publisher.close())
   await publisher.start()
   const isJson = wantsJson(config.json)
-  const banner = new Banner(config, classifier, broker, publisher)
+  let page: Page | null = null
+  const banner = new Banner(config, classifier, broker, publisher, () => page?.url ?? null)
   const metrics = createMetrics(performance.now())
   const watch = watchOver({ config, metrics, manager, log }, stop.signal)
   closers.push(async () => watch.close())
@@ -89,8 +94,15 @@ async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers:
       requests = createRequests({ topics, cameras: ids, kinds: commandKinds, execute: (command) => commands.execute(command, 'mqtt'), send: publisher.sendNow, log, clock: systemClock })
       listenForReload(commands, closers)
     },
+    ...(serving ? { attach: async (live) => {
+      page = await (await serving).startPage({ config, live, classifier, publisher, log })
+      return page.close
+    } } : {}),
     onCamera: (camera, description, pixelPath) => banner.show(camera, description, pixelPath),
-    onSettled: (camera, decision, prediction) => { if (!stop.isStdoutClosed()) writeSettled(isJson, camera, decision, prediction, classifier.engine.describe().reason) },
+    onSettled: (camera, decision, prediction) => {
+      page?.settled(camera, decision)
+      if (!stop.isStdoutClosed()) writeSettled(isJson, camera, decision, prediction, classifier.engine.describe().reason)
+    },
   }, stop.signal)
   writeSummary(metrics, classifier, publisher)
 }
@@ -143,9 +155,11 @@ class Banner {
   readonly #classifier: Classifier
   readonly #broker: EmbeddedBroker | null
   readonly #publisher: Publisher
+  readonly #pageUrl: () => string | null
   #isShown = false
 
-  constructor(config: Config, classifier: Classifier, broker: EmbeddedBroker | null, publisher: Publisher) {
+  constructor(config: Config, classifier: Classifier, broker: EmbeddedBroker | null, publisher: Publisher, pageUrl: () => string | null) {
+    this.#pageUrl = pageUrl
     this.#config = config
     this.#classifier = classifier
     this.#broker = broker
@@ -171,6 +185,7 @@ class Banner {
       `engine   ${engine} ${target}, ${engine === 'cuda' ? cuda?.device : `${threads} ${threads === 1 ? 'thread' : 'threads'}`}: ${reason}`,
       ...(pixelPath === 'native' ? [] : [`pixels   ${pixelPath}`]),
       `broker   ${address ?? 'none'}${this.#broker ? ' (embedded)' : ''}`,
+      ...(this.#pageUrl() === null ? [] : [`page     ${this.#pageUrl()}`]),
       ...(address === null ? [] : [
         `topics   ${root}/${camera.id}/label, ${root}/${camera.id}/state, ${root}/status`,
         `listen   mosquitto_sub ${this.#broker ? `-h ${host} -p ${port} -t '${root}/#'` : `-L '${address}/${root}/#'`} -v`,

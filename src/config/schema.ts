@@ -103,6 +103,13 @@ export const configSchema = z.strictObject({
   heat: z.boolean().default(true).describe('say where a label has its evidence, where the model can tell; see docs/heat.md'),
   lens: lens.prefault({}),
   mqtt: mqtt.prefault({}),
+  page: z.strictObject({
+    enabled: z.boolean().default(true).describe('serve the local page and its API'),
+    host: z.string().min(1).default('127.0.0.1').describe('address to listen on; any but a loopback one needs a token'),
+    port: z.int().min(0).max(65535).optional().describe('port of the page; default 8080 or the next free one'),
+    token: z.string().min(16, 'must have at least 16 characters').optional().describe('what a visitor must present'),
+    tokenFile: z.string().optional().describe('file that holds the token'),
+  }).prefault({}),
   json: z.boolean().default(false).describe('one JSON object a line on stdout'),
   logLevel: logLevel.describe('least level of the log'),
 })
@@ -127,7 +134,7 @@ export type Config = z.output<typeof configSchema>
 export type CameraConfig = Config['cameras'][number]
 
 /** Keys whose values are never shown. */
-export const secretKeys: readonly string[] = ['mqtt.password']
+export const secretKeys: readonly string[] = ['mqtt.password', 'page.token']
 
 export interface ConfigKey {
   /** Dotted path, such as mqtt.broker. */

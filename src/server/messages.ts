@@ -1,0 +1,126 @@
+/**
+ * What the page's API says, as schemas: the one source of its validation, its OpenAPI description and the types that
+ * the page itself is compiled with. Times that end in `Ms` are Unix milliseconds; durations say so.
+ */
+import { z } from 'zod'
+
+const share = z.number().min(0).max(1)
+
+export const region = z.strictObject({ x: share, y: share, width: z.number().gt(0).max(1), height: z.number().gt(0).max(1) })
+  .refine(({ x, y, width, height }) => x + width <= 1.000001 && y + height <= 1.000001, 'must lie inside the frame')
+  .describe('A part of the frame, in shares of its width and height, as the camera sees it: before turning and mirroring.')
+
+export const scoredLabel = z.object({ index: z.int(), label: z.string(), score: z.number() })
+
+export const cameraState = z.object({
+  id: z.string(),
+  name: z.string().nullable().describe('what the camera calls itself; null before it has opened'),
+  width: z.int().nullable(),
+  height: z.int().nullable(),
+  format: z.string().nullable(),
+  label: z.string(),
+  reason: z.string().nullable().describe('why the label is unknown'),
+  score: z.number().describe('smoothed score of the label'),
+  sinceMs: z.number(),
+  top: z.array(scoredLabel).describe('best smoothed scores'),
+  frames: z.int(),
+  fps: z.number(),
+  threshold: share,
+  isEnabled: z.boolean(),
+  roi: region.nullable().describe('null: the whole frame'),
+  view: z.object({ rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]), flipX: z.boolean(), flipY: z.boolean() }),
+})
+
+export const stageLatency = z.object({ stage: z.enum(['capture', 'preprocess', 'infer', 'decide']), p50: z.number(), p95: z.number(), p99: z.number() }).describe('milliseconds')
+
+export const soc = z.object({
+  temperatureC: z.number().nullable(),
+  isThrottled: z.boolean().nullable(),
+  isUndervolted: z.boolean().nullable(),
+}).describe('what the board says of itself; null where it does not')
+
+export const liveState = z.object({
+  type: z.literal('state'),
+  v: z.literal(1),
+  node: z.string(),
+  atMs: z.number(),
+  uptimeS: z.number(),
+  cameras: z.array(cameraState),
+  fps: z.number(),
+  dropped: z.int(),
+  invalid: z.int(),
+  recoveries: z.int(),
+  stages: z.array(stageLatency),
+  rssMb: z.number(),
+  mqtt: z.object({ url: z.string().nullable(), isConnected: z.boolean(), queued: z.int(), lost: z.int(), reconnects: z.int(), lastError: z.string().nullable() }),
+  soc,
+})
+
+export const info = z.object({
+  version: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  runtime: z.string(),
+  model: z.object({ id: z.string(), sha256: z.string(), version: z.string().nullable(), labels: z.int(), assumed: z.array(z.string()) }),
+  engine: z.object({ name: z.string(), target: z.string(), threads: z.int(), reason: z.string() }),
+  topics: z.string().describe('common part of the MQTT topics'),
+})
+
+export const labelChange = z.object({ atMs: z.number(), label: z.string(), score: z.number(), reason: z.string().nullable() })
+
+export const sample = z.object({
+  atMs: z.number(), fps: z.number(), dropped: z.int(), queued: z.int(), temperatureC: z.number().nullable(), stages: z.array(stageLatency),
+})
+
+/** What stands before the JPEG in a picture message of the live socket, as JSON. */
+export const pictureHeader = z.object({
+  type: z.literal('picture'),
+  camera: z.string(),
+  seq: z.int(),
+  atMs: z.number(),
+  width: z.int(),
+  height: z.int(),
+  shown: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).describe('what the network saw'),
+  label: z.string(),
+  score: z.number(),
+  top: z.array(scoredLabel).describe('scores of this very frame'),
+  focus: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).nullable().describe('the box around what speaks most for the label'),
+})
+
+/** The longer side of a picture: a few sizes, so that visitors share what is encoded. */
+export const pictureSides = [320, 640, 1280] as const
+
+/** The one message that a visitor sends on the live socket: a picture newer than the last one, please. */
+export const pictureWanted = z.strictObject({
+  type: z.literal('picture'),
+  camera: z.string().max(64),
+  after: z.int().min(0).describe('number of the last picture; 0 for none'),
+  side: z.union(pictureSides.map((side) => z.literal(side))),
+})
+
+export const control = z.object({
+  id: z.int(), name: z.string(), group: z.enum(['exposure', 'gain', 'focus', 'white balance', 'picture']),
+  kind: z.enum(['integer', 'boolean', 'menu']), min: z.number(), max: z.number(), step: z.number(), default: z.number(), value: z.number(),
+  isActive: z.boolean().describe('false while another control (such as automatic exposure) decides'),
+  menu: z.array(z.object({ value: z.int(), name: z.string() })),
+})
+
+export const report = z.object({
+  name: z.string(), camera: z.string(), atMs: z.number(), label: z.string(), score: z.number(), note: z.string(),
+  isExact: z.boolean().describe('whether it is the picture that the visitor saw, and not the next one'),
+})
+
+export const failure = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) })
+
+export type Region = z.infer<typeof region>
+export type CameraState = z.infer<typeof cameraState>
+export type LiveState = z.infer<typeof liveState>
+export type StageLatency = z.infer<typeof stageLatency>
+export type Info = z.infer<typeof info>
+export type LabelChange = z.infer<typeof labelChange>
+export type Sample = z.infer<typeof sample>
+export type PictureHeader = z.infer<typeof pictureHeader>
+export type PictureWanted = z.infer<typeof pictureWanted>
+export type PictureSide = (typeof pictureSides)[number]
+export type Control = z.infer<typeof control>
+export type Report = z.infer<typeof report>

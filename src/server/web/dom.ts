@@ -1,0 +1,41 @@
+/** Elements in one expression. Text is set as text: nothing here reads HTML. */
+type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
+type Child = Node | string
+
+export function el<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: readonly Child[]): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag)
+  apply(element, attributes)
+  element.append(...children)
+  return element
+}
+
+const svgSpace = 'http://www.w3.org/2000/svg'
+
+export function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: readonly Child[]): SVGElementTagNameMap[K] {
+  const element = document.createElementNS(svgSpace, tag)
+  apply(element, attributes)
+  element.append(...children)
+  return element
+}
+
+function apply(element: Element, attributes: Attributes): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === false) continue
+    element.setAttribute(name, value === true ? '' : String(value))
+  }
+}
+
+/** Changes text only where it differs, so that a screen reader is not told the same again. */
+export function say(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text
+}
+
+let ids = 0
+export const freshId = (): string => `id${++ids}`
+
+/** A titled part of the page. */
+export function panel(title: string, note: string, ...children: readonly Child[]): HTMLElement {
+  const id = freshId()
+  const heading = el('h2', { id }, title)
+  return el('section', { class: 'panel', 'aria-labelledby': id }, el('div', { class: 'panel-head' }, heading, ...(note ? [el('span', { class: 'note' }, note)] : [])), ...children)
+}
