@@ -1,0 +1,143 @@
+// The CUDA executor on the tests' driver: right results in every generation and precision, a sentence for whatever is
+// missing, and the fault matrix: each driver call of opening, two runs and closing fails once, as an error that passes
+// and as one that loses the context.
+#include <algorithm>
+#include <cstdlib>
+
+#include "../check.h"
+#include "driver_case.h"
+
+namespace gapcam_test {
+namespace {
+
+using gapcam::Status;
+using gapcam::cuda::CudaExecutor;
+using gapcam::cuda::Precision;
+
+constexpr int kGenerations[] = {72, 87, 89, 90, 110};
+constexpr Precision kPrecisions[] = {Precision::kFloat32, Precision::kFloat16};
+
+float Tolerance(Precision precision) { return precision == Precision::kFloat32 ? 1e-4f : 2e-2f; }
+
+const CudaCase& TheCase() {
+  static const CudaCase test;
+  return test;
+}
+
+void SetPicture(const CudaCase& test, const CudaExecutor& executor) { std::copy(test.picture.begin(), test.picture.end(), static_cast<float*>(executor.input(0))); }
+
+bool IsClean(const std::string& report) {
+  return report.find("\"leaks\":{\"contexts\":0,\"allocations\":0,\"modules\":0,\"streams\":0,\"graphs\":0},\"violations\":[]") != std::string::npos;
+}
+
+// Opens, runs twice and closes; "" if that went as it should.
+std::string OpenRunClose(const std::string& settings, int image_sm, Precision precision) {
+  ConfigureDriver(settings.c_str());
+  {
+    std::unique_ptr<CudaExecutor> executor;
+    Status status = OpenCuda(TheCase(), image_sm, precision, &executor);
+    if (!status.ok()) return status.message();
+    for (int run = 0; run < 2; ++run) {
+      SetPicture(TheCase(), *executor);
+      status = executor->Run();
+      if (!status.ok()) return status.message();
+      const float worst = WorstDifference(TheCase(), *executor);
+      if (!(worst <= Tolerance(precision))) return "off by " + std::to_string(worst);
+    }
+  }
+  const std::string report = DriverReport();
+  return IsClean(report) ? "" : report;
+}
+
+TEST("cuda: every generation computes what the CPU does, in both precisions, and gives everything back") {
+  for (const int sm : kGenerations) {
+    for (const Precision precision : kPrecisions) {
+      const std::string wrong = InChild([&] { return OpenRunClose("sm=" + std::to_string(sm), sm, precision); });
+      EXPECT(wrong.empty(), "sm_%d, %s: %s", sm, precision == Precision::kFloat32 ? "fp32" : "fp16", wrong.c_str());
+    }
+  }
+}
+
+TEST("cuda: what is missing is one sentence") {
+  const struct { const char* settings; int image_sm; const char* sentence; } cases[] = {
+    {"devices=0", 87, "cuInit failed with CUDA_ERROR_NO_DEVICE (100) while starting the NVIDIA driver"},
+    {"version=10020", 87, "the NVIDIA driver is too old: it speaks CUDA 10.2, and 11.4 is needed (JetPack 5)"},
+    {"sm=72", 87, "cuModuleLoadData failed with CUDA_ERROR_NO_BINARY_FOR_GPU (209) while loading the kernels"},
+    {"memory=1000", 87, "cuMemAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while taking"},
+  };
+  for (const auto& wanted : cases) {
+    const std::string said = InChild([&] { return OpenRunClose(wanted.settings, wanted.image_sm, Precision::kFloat16); });
+    EXPECT(said.rfind(wanted.sentence, 0) == 0, "%s: %s", wanted.settings, said.c_str());
+  }
+}
+
+uint64_t CallsOfReport(const std::string& report) { return std::strtoull(report.c_str() + report.find("\"calls\":") + 8, nullptr, 10); }
+
+// What the engine above does with call `n` failing: whatever fails is told, whatever succeeds is right.
+std::string WithFault(uint64_t n, int error) {
+  ConfigureDriver(("fail=" + std::to_string(n) + ":" + std::to_string(error)).c_str());
+  bool is_told = false;
+  {
+    std::unique_ptr<CudaExecutor> executor;
+    const Status opened = OpenCuda(TheCase(), 87, Precision::kFloat16, &executor);
+    if (!opened.ok()) is_told = true;
+    for (int run = 0; executor && run < 2; ++run) {
+      SetPicture(TheCase(), *executor);
+      const Status status = executor->Run();
+      is_told = is_told || !status.ok();
+      const float worst = WorstDifference(TheCase(), *executor);
+      if (status.ok() && !(worst <= Tolerance(Precision::kFloat16))) return "a wrong result: off by " + std::to_string(worst);
+      const bool is_intact = std::equal(TheCase().picture.begin(), TheCase().picture.end(), static_cast<float*>(executor->input(0)));
+      if (!is_intact) return "the picture is gone, and the CPU cannot compute it";
+    }
+    if (gapcam::cuda::PoisonedBy() && OpenCuda(TheCase(), 87, Precision::kFloat16, &executor).ok()) return "opened on a lost context";
+  }
+  const std::string report = DriverReport();
+  if (report.find("\"violations\":[]") == std::string::npos) return report;
+  if (report.find("\"injected\":1") == std::string::npos) return "the fault was not injected: " + report;
+  return is_told ? "told" : "";
+}
+
+TEST("cuda: each driver call of opening, two runs and closing fails once: no crash, no wrong result, no lost picture") {
+  const std::string report = InChild([] {
+    OpenRunClose("", 87, Precision::kFloat16);
+    return DriverReport();
+  });
+  const uint64_t calls = CallsOfReport(report);
+  EXPECT(calls > 50, "only %llu calls: %s", static_cast<unsigned long long>(calls), report.c_str());
+  uint64_t told = 0, cases = 0;
+  for (const int error : {2, 700}) {
+    for (uint64_t n = 1; n <= calls; ++n, ++cases) {
+      const std::string answer = InChild([&] { return WithFault(n, error); });
+      EXPECT(answer.empty() || answer == "told", "call %llu failing with %d: %s", static_cast<unsigned long long>(n), error, answer.c_str());
+      told += answer == "told";
+    }
+  }
+  // Only what gives back and what restores a thread's context fails without anybody's notice.
+  EXPECT(told >= cases * 3 / 4, "%llu of %llu faults were told", static_cast<unsigned long long>(told), static_cast<unsigned long long>(cases));
+}
+
+TEST("cuda: a lost context turns CUDA off for the process, an error that passes does not") {
+  const auto after = [](const char* settings) {
+    return InChild([&]() -> std::string {
+      ConfigureDriver("");
+      std::unique_ptr<CudaExecutor> executor;
+      const Status opened = OpenCuda(TheCase(), 87, Precision::kFloat16, &executor);
+      if (!opened.ok()) return opened.message();
+      ConfigureDriver(settings);
+      SetPicture(TheCase(), *executor);
+      const Status first = executor->Run();
+      if (first.ok()) return "the run did not fail";
+      const Status second = executor->Run();
+      const char* sentence = gapcam::cuda::PoisonedBy();
+      return std::string(first.message()) + (second.ok() ? "; then right" : "; then failed") + (sentence ? "; off" : "; on");
+    });
+  };
+  const std::string lost = after("fail=cuStreamSynchronize@2:719");
+  EXPECT(lost == "cuStreamSynchronize failed with CUDA_ERROR_LAUNCH_FAILED (719) while computing; then failed; off", "%s", lost.c_str());
+  const std::string passed = after("fail=cuGraphLaunch@1:2");
+  EXPECT(passed == "cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY (2) while starting the network; then right; on", "%s", passed.c_str());
+}
+
+}  // namespace
+}  // namespace gapcam_test
