@@ -159,6 +159,10 @@ export interface Addon {
   describeCuda(): Promise<CudaDevice>
   /** The error after which CUDA is off for this process, or null. */
   cudaOff(): string | null
+  /** Compiles CUDA C++ with this machine's NVRTC; rejects with its first complaint. */
+  compileCuda(source: string, options: readonly string[]): Promise<Uint8Array>
+  /** 100 · major + minor of NVRTC, 0 where there is none. */
+  nvrtcVersion(): number
   openCudaSession(plan: Uint8Array, options: CudaSessionOptions): Promise<CudaSession>
   /** Best first. */
   describeTargets(): readonly NativeTarget[]

@@ -1,9 +1,11 @@
 // CUDA in JavaScript: describeCuda() looks for a driver and a device, openCudaSession(plan, options) makes a session like
-// session.cc's, each on a thread of its own; cudaOff() says why CUDA is off for this process.
+// session.cc's, compileCuda(source, options) makes kernels with NVRTC, each on a thread of its own; cudaOff() says why CUDA
+// is off for this process.
 #include <memory>
 #include <string>
 
 #include "../cuda/executor.h"
+#include "../cuda/nvrtc.h"
 #include "constants.h"
 #include "init.h"
 #include "ports.h"
@@ -171,11 +173,49 @@ Napi::Value OpenCudaSession(const Napi::CallbackInfo& info) {
   return thread->Post(std::move(job));
 }
 
+class CompileJob final : public Job {
+ public:
+  CompileJob(std::string source, std::vector<std::string> options, std::unique_ptr<WorkerThread> thread)
+      : source_(std::move(source)), options_(std::move(options)), thread_(std::move(thread)) {}
+
+  WorkerThread* thread() { return thread_.get(); }
+  Status Work() override { return cuda::CompileKernels(source_, options_, &cubin_); }
+  Napi::Value Result(Napi::Env env) override { return Napi::Buffer<uint8_t>::Copy(env, cubin_.data(), cubin_.size()); }
+
+ private:
+  std::string source_;
+  std::vector<std::string> options_;
+  std::unique_ptr<WorkerThread> thread_;
+  std::vector<uint8_t> cubin_;
+};
+
+Napi::Value CompileCuda(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::vector<std::string> options;
+  bool is_right = info.Length() > 1 && info[0].IsString() && info[1].IsArray();
+  for (uint32_t i = 0; is_right && i < info[1].As<Napi::Array>().Length(); ++i) {
+    const Napi::Value option = info[1].As<Napi::Array>().Get(i);
+    is_right = option.IsString();
+    if (is_right) options.push_back(option.As<Napi::String>().Utf8Value());
+  }
+  if (!is_right) {
+    Napi::TypeError::New(env, "Expected a string and an array of strings for compileCuda").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  auto job = std::make_unique<CompileJob>(info[0].As<Napi::String>().Utf8Value(), std::move(options), std::make_unique<WorkerThread>(env, "gapcam nvrtc"));
+  WorkerThread* thread = job->thread();
+  return thread->Post(std::move(job));
+}
+
+Napi::Value NvrtcVersion(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cuda::NvrtcVersion()); }
+
 }  // namespace
 
 void InitCuda(Napi::Env env, Napi::Object exports, AddonData* data) {
   data->cuda_session = Napi::Persistent(CudaSession::Define(env));
   exports.Set("openCudaSession", Napi::Function::New(env, OpenCudaSession, "openCudaSession"));
+  exports.Set("compileCuda", Napi::Function::New(env, CompileCuda, "compileCuda"));
+  exports.Set("nvrtcVersion", Napi::Function::New(env, NvrtcVersion, "nvrtcVersion"));
   exports.Set("describeCuda", Napi::Function::New(env, DescribeCuda, "describeCuda"));
   exports.Set("cudaOff", Napi::Function::New(env, CudaOff, "cudaOff"));
 }

@@ -1,0 +1,72 @@
+/** The command line on the tests' CUDA driver: photographs, faults in the middle, bench, run. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeAll, expect, it } from 'vitest'
+import { buildFakeCuda, fakeCuda } from '../fake-cuda.js'
+import { cli, endAll, jsonLines, launch } from '../process.js'
+import { projectRoot } from '../shared.js'
+
+interface Classified {
+  readonly file: string
+  readonly top: readonly { readonly label: string; readonly index: number }[]
+  readonly engine: string
+  readonly target: string
+  readonly engineReason: string
+}
+
+const photos = join(projectRoot, 'models/photos')
+const known = JSON.parse(readFileSync(join(photos, 'photos.json'), 'utf8')) as { file: string; label: string }[]
+
+beforeAll(buildFakeCuda, 600_000)
+afterEach(endAll)
+
+async function gapcam(settings: string, ...args: string[]): Promise<{ status: unknown; stdout: string; stderr: string }> {
+  const child = launch(process.execPath, [cli, ...args], { env: fakeCuda(settings) })
+  const status = await child.ended
+  return { status, stdout: child.stdout(), stderr: child.stderr() }
+}
+
+it('classify labels the photographs on CUDA as the CPU does', async () => {
+  const { status, stdout, stderr } = await gapcam('', 'classify', '--json', '--engine', 'cuda', photos)
+  expect(status, stderr).toBe(0)
+  const results = jsonLines<Classified>(stdout)
+  expect(results.map(({ file, top }) => [file.split('/').at(-1), top[0]?.label])).toEqual(known.map(({ file, label }) => [file, label]))
+  for (const result of results) expect(result).toMatchObject({ engine: 'cuda', target: 'sm_87-fp16' })
+}, 240_000)
+
+it('classify goes on with the CPU after a lost context, says so, and ends with 0', async () => {
+  const args = ['classify', '--json', '--input-size', '64', ...['bird', 'cat', 'parrot'].map((name) => join(photos, `${name}.jpg`))]
+  const [right, lost] = await Promise.all([gapcam('devices=0', ...args, '--engine', 'native'), gapcam('sm=72 fail=cuStreamSynchronize@4:719', ...args, '--engine', 'cuda')])
+  expect(lost.status, lost.stderr).toBe(0)
+  const results = jsonLines<Classified>(lost.stdout)
+  expect(results.map(({ top }) => top[0]!.label)).toEqual(jsonLines<Classified>(right.stdout).map(({ top }) => top[0]!.label))
+  expect(results.map(({ engine }) => engine)).toEqual(['cuda', 'native', 'native'])
+  expect(results[2]!.engineReason).toMatch(/^CUDA is off until a restart: cuStreamSynchronize failed with CUDA_ERROR_LAUNCH_FAILED/)
+  expect(lost.stderr).toMatch(/^CUDA: cuStreamSynchronize failed .*; the CPU computes this frame and all others: CUDA is off until the program is started again$/m)
+}, 120_000)
+
+it('bench times it beside the others, and says that an emulated device means nothing', async () => {
+  const { status, stdout, stderr } = await gapcam('', 'bench', '--json', '--engine', 'cuda,native,onnxruntime', '--seconds', '0.1', '--input-size', '32', join(projectRoot, 'models/convnet-gap.onnx'))
+  expect(status, stderr).toBe(0)
+  expect(jsonLines(stdout).map(({ engine, target }) => `${String(engine)} ${String(target)}`)).toEqual([expect.stringMatching('cuda sm_87-fp16'), expect.stringMatching(/^native /), 'onnxruntime cpu'])
+  expect(stderr).toContain('the CUDA device is emulated on the processor: its times mean nothing')
+}, 120_000)
+
+it('run names the device in its banner and counts the faults in its summary', async () => {
+  const { status, stderr } = await gapcam('fail=cuGraphLaunch@3:2', 'run', photos, '--engine', 'cuda', '--model', join(projectRoot, 'models/convnet-gap.onnx'), '--broker', 'none', '--frames', '3', '--set', 'inputSize=32')
+  expect(status, stderr).toBe(0)
+  expect(stderr).toMatch(/^engine +cuda sm_87-fp16, Orin, emulated: asked for$/m)
+  expect(stderr).toMatch(/CUDA: cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY/)
+  expect(stderr).toMatch(/1 faults of CUDA, \d+ frames on the CPU$/m)
+}, 120_000)
+
+it('a sample of the fault matrix: whatever call fails, labels are right and the exit status as documented', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda-faults.mjs'), '--sample', '24'], { encoding: 'utf8' })
+  expect(status, stdout + stderr).toBe(0)
+  const { cases, refused, finishedOnCpu, onGpuAfterAll } = JSON.parse(stdout) as Record<string, number>
+  expect(cases).toBeGreaterThanOrEqual(24)
+  expect(refused! + finishedOnCpu! + onGpuAfterAll!).toBe(cases)
+  expect(refused).toBeGreaterThan(0)
+  expect(finishedOnCpu).toBeGreaterThan(0)
+}, 240_000)

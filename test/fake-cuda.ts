@@ -1,0 +1,36 @@
+/** The tests' libcuda.so.1 (native/cuda/fake) for programs that run as children. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { cleanEnvironment } from './process.js'
+import { projectRoot } from './shared.js'
+
+export const generations = [72, 87, 89, 90, 110] as const
+
+/** Kernels as scripts/fake-cuda.mjs makes them. */
+export const stubCubins = join(projectRoot, '.cache/stub-cubins')
+
+export function buildFakeCuda(): void {
+  const { status, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/fake-cuda.mjs')], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(stderr)
+}
+
+/** The environment of a child with that driver; settings as native/cuda/fake/settings.cc has them. */
+export function fakeCuda(settings: string, cubins = stubCubins): NodeJS.ProcessEnv {
+  return { ...cleanEnvironment(), LD_LIBRARY_PATH: join(projectRoot, 'build-plain/fake-cuda'), FAKE_CUDA: settings, GAPCAM_CUBINS: cubins }
+}
+
+export interface DriverReport {
+  readonly calls: number
+  readonly injected: number
+  readonly launches: number
+  readonly graphLaunches: number
+  readonly lost: number
+  readonly leaks: Readonly<Record<string, number>>
+  readonly violations: readonly string[]
+}
+
+/** What the driver counted (setting report=FILE), once its process has ended. */
+export function readReport(file: string): DriverReport {
+  return JSON.parse(readFileSync(file, 'utf8')) as DriverReport
+}
