@@ -7,6 +7,7 @@ import type { CameraConfig, Config } from './config/schema.js'
 import type { Classifier } from './classifier.js'
 import type { CommandTarget } from './commands.js'
 import { GapcamError } from './errors.js'
+import { classOf } from './heat/class.js'
 import type { Logger } from './log.js'
 import type { Picture } from './picture.js'
 import type { Pipeline } from './pipeline.js'
@@ -33,19 +34,28 @@ export interface ControlOptions {
 const nextFrameMs = 10_000
 /** Enough to see what the network saw; a picture of 12 megapixels would fill a broker. */
 const snapshotSide = 1920
+/** A heat map is coarse, and each of its pixels is coloured on the thread that all cameras share. */
+const heatSide = 640
 
 export function createTarget(options: ControlOptions): CommandTarget {
-  const { config, cameras, pipelines, publisher, readConfig, restart, info } = options
+  const { config, cameras, classifier, pipelines, publisher, readConfig, restart, info } = options
   const topics = createTopics(config.mqtt.base, config.node)
   const byId = new Map(cameras.map(({ id }, i) => [id, pipelines[i]!]))
 
-  async function capture(camera: string, maxSide: number): Promise<Picture> {
+  async function capture(camera: string, maxSide: number, heat?: number | 'label'): Promise<Picture> {
     try {
-      return await byId.get(camera)!.capture({ maxSide, signal: AbortSignal.timeout(nextFrameMs) })
+      return await byId.get(camera)!.capture({ maxSide, signal: AbortSignal.timeout(nextFrameMs), ...(heat === undefined ? {} : { heat }) })
     } catch (error) {
       if (error instanceof Error && error.name === 'TimeoutError') throw new GapcamError('CAMERA_STALLED', `camera ${camera}: no frame within ${nextFrameMs / 1000} s`)
       throw error
     }
+  }
+
+  function publish(name: 'image' | 'heat', camera: string, picture: Buffer): { readonly topic: string; readonly bytes: number } {
+    const message = { ...topics.camera(name, camera), isRetained: config.mqtt.retainImages, payload: imagePayload(picture) }
+    if (config.mqtt.retainImages) publisher.keep(message)
+    else if (!publisher.sendNow(message)) throw new GapcamError('BROKER_UNREACHABLE', `the picture could not be published on ${message.topic}`)
+    return { topic: message.topic, bytes: message.payload.length }
   }
 
   return {
@@ -53,11 +63,17 @@ export function createTarget(options: ControlOptions): CommandTarget {
     async snapshot(camera) {
       const picture = await capture(camera, snapshotSide)
       const { encodeJpeg } = await import('./jpeg.js')
-      const topic = topics.camera('image', camera)
-      const message = { ...topic, isRetained: config.mqtt.retainImages, payload: imagePayload(await encodeJpeg(picture)) }
-      if (config.mqtt.retainImages) publisher.keep(message)
-      else if (!publisher.sendNow(message)) throw new GapcamError('BROKER_UNREACHABLE', `the picture could not be published on ${topic.topic}`)
-      return { topic: topic.topic, bytes: message.payload.length, ...pictureFields(camera, picture) }
+      return { ...publish('image', camera, await encodeJpeg(picture)), ...pictureFields(camera, picture) }
+    },
+    async heat(camera, label) {
+      const picture = await capture(camera, heatSide, label === undefined ? 'label' : classOf(classifier.labels, label))
+      const { heat, prediction } = picture
+      if (!heat || !prediction) throw new GapcamError('FRAME_INVALID', `camera ${camera}: the model's outputs for this frame are not usable`)
+      const { drawHeat } = await import('./heat/overlay.js')
+      const { classIndex } = heat.map
+      const [name, score] = [classifier.labels[classIndex]!, prediction.scores[classIndex]!]
+      const jpeg = await drawHeat(picture, heat, { label: name, score }, 'jpeg')
+      return { ...publish('heat', camera, jpeg), ...pictureFields(camera, picture), label: name, score: Math.round(score * 1e4) / 1e4 }
     },
     async classifyNow(camera) {
       const picture = await capture(camera, 1)

@@ -27,7 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   classifier: ['engine', 'heat', 'model', 'preprocess', 'layout'], supervisor: ['camera', 'progress'], 'service-manager': [], watchdog: ['progress', 'service-manager'],
   picture: ['geometry', 'heat', 'preprocess'], jpeg: ['picture'],
   'state-file': [], switch: [], settings: ['config', 'policy', 'preprocess', 'state-file'], commands: ['config', 'settings'],
-  control: ['classifier', 'commands', 'config', 'jpeg', 'picture', 'pipeline', 'publish', 'settings'],
+  control: ['classifier', 'commands', 'config', 'heat', 'jpeg', 'picture', 'pipeline', 'publish', 'settings'],
   pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'progress', 'publish', 'settings', 'sight', 'supervisor'],
   lens: ['geometry', 'preprocess'], sight: ['classifier', 'config', 'geometry', 'heat', 'lens', 'picture', 'preprocess'],
   runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'health', 'metrics', 'pipeline', 'policy', 'progress', 'publish', 'settings', 'supervisor', 'switch'],

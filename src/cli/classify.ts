@@ -6,8 +6,11 @@ import { decodeFile } from '../camera/decode.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
+import { viewOf } from '../geometry.js'
+import { focusOf } from '../heat/focus.js'
 import type { Predictor, ScoredLabel } from '../prediction.js'
-import { createPreprocessor, type Preprocessor } from '../preprocess.js'
+import { createPreprocessor, type Preprocessor, type PreprocessSpec } from '../preprocess.js'
+import { heatWanted, type HeatWanted } from './heat.js'
 import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgress } from './progress.js'
@@ -16,6 +19,8 @@ export function classifyCommand(program: Command): void {
   const command = program.command('classify').description('say what is in pictures').argument('<file|folder...>')
   addFlags(command, ['model', 'labels', 'engine', 'cudaPrecision', 'threads', 'inputSize', 'topK', 'json', 'logLevel'])
     .option('--roi <x,y,w,h>', 'part of the picture to look at, each from 0 to 1')
+    .option('--heat <file>', 'draw where the label has its evidence: a .png or .jpg, or a folder for one of each picture')
+    .option('--heat-class <label|index>', 'the heat of this class instead of the best one')
     .action(async (paths: string[], values: FlagValues) => {
       const { config } = configFrom(values)
       await classify(paths, config, values)
@@ -25,38 +30,54 @@ export function classifyCommand(program: Command): void {
 interface Classified {
   readonly file: string
   readonly top: readonly ScoredLabel[]
+  /** Around what speaks for the label, in shares of the picture; absent where the model has no heat map or no place does. */
+  readonly focus?: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
   readonly ms: number
   readonly engine: string
   readonly target: string
   /** Why this engine. */
   readonly engineReason: string
+  /** The picture with its heat. */
+  readonly heat?: string
+}
+
+/** What all pictures of a call share. */
+interface Bench {
+  readonly classifier: Classifier
+  readonly preprocessor: Preprocessor
+  readonly spec: PreprocessSpec
+  readonly predict: Predictor
+  readonly heat: HeatWanted | null
 }
 
 async function classify(paths: readonly string[], config: Config, values: FlagValues): Promise<void> {
   const files = await picturesOf(paths)
   const roi = values['roi'] === undefined ? undefined : configFrom({}, { cameras: [{ id: 'cam0', source: 'file', roi: values['roi'] }] }).config.cameras[0]?.roi
+  const isJson = wantsJson(config.json)
   const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, onFault: (sentence) => process.stderr.write(`${sentence}\n`),
+    // A table has no room for a box.
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, heat: config.heat && (isJson || values['heat'] !== undefined),
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
-  const preprocessor = createPreprocessor(classifier.preprocessing(roi ? { roi } : {}))
+  const spec = classifier.preprocessing(roi ? { roi } : {})
+  const preprocessor = createPreprocessor(spec)
   const { engine, reason } = classifier.engine.describe()
   if (engine !== config.engine && reason !== 'covers the whole model') process.stderr.write(`engine ${engine}: ${reason}\n`)
   for (const assumption of classifier.assumed) process.stderr.write(`assumed: ${assumption}\n`)
   try {
-    await classifyAll(files, classifier, preprocessor, classifier.predictor(config.topK), wantsJson(config.json))
+    await classifyAll(files, { classifier, preprocessor, spec, predict: classifier.predictor(config.topK), heat: await heatWanted(values, classifier, files) }, isJson)
   } finally {
     preprocessor.close()
     await classifier.close()
   }
 }
 
-async function classifyAll(files: readonly string[], classifier: Classifier, preprocessor: Preprocessor, predict: Predictor, isJson: boolean): Promise<void> {
+async function classifyAll(files: readonly string[], bench: Bench, isJson: boolean): Promise<void> {
   const progress = startProgress('pictures', files.length)
   const rows: (string | number)[][] = [['picture', 'label', 'score', 'ms', 'engine']]
   for (const [i, file] of files.entries()) {
     try {
-      const result = await classifyFile(file, classifier, preprocessor, predict)
+      const result = await classifyFile(file, bench)
       if (isJson) writeJson(result)
       else rows.push([file, result.top[0]?.label ?? '', (result.top[0]?.score ?? 0).toFixed(3), result.ms.toFixed(1), `${result.engine} ${result.target}`])
     } catch (error) {
@@ -71,8 +92,9 @@ async function classifyAll(files: readonly string[], classifier: Classifier, pre
 }
 
 /** One picture through the same path as a camera's frame; ms is from pixels to scores. */
-async function classifyFile(file: string, classifier: Classifier, preprocessor: Preprocessor, predict: Predictor): Promise<Classified> {
-  const { data, width, height } = await decodeFile(file)
+async function classifyFile(file: string, { classifier, preprocessor, spec, predict, heat }: Bench): Promise<Classified> {
+  const picture = await decodeFile(file)
+  const { data, width, height } = picture
   const start = performance.now()
   await preprocessor.run(
     { seq: 1, capturedNs: 0n, wallTime: 0, width, height, format: 'rgb24', stride: width * 3, pixels: data, copyTo: (target) => target.set(data), release: () => undefined },
@@ -84,8 +106,18 @@ async function classifyFile(file: string, classifier: Classifier, preprocessor: 
   const timings = { capture: 0, preprocess: 0, infer: ms, total: ms }
   const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: 1, wallTime: 0, timings })
   if (!outcome.ok) throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
-  return { file, top: outcome.prediction.top, ms: Math.round(ms * 1000) / 1000, engine, target, engineReason }
+  const { top, scores } = outcome.prediction
+  const view = viewOf(spec, width, height)
+  const box = 'heat' in classifier.heat ? focusOf(classifier.heat.heat(top[0]!.index)) : null
+  const seen = box && view.toFrame(box)
+  const drawn = heat && await heat.draw({ file, picture, view, best: top[0]!.index, scores })
+  return {
+    file, top, ...(seen ? { focus: { x: rounded(seen.x), y: rounded(seen.y), w: rounded(seen.width), h: rounded(seen.height) } } : {}),
+    ms: Math.round(ms * 1000) / 1000, engine, target, engineReason, ...(drawn ? { heat: drawn } : {}),
+  }
 }
+
+const rounded = (share: number): number => Math.round(share * 1e4) / 1e4
 
 const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i
 

@@ -102,6 +102,25 @@ describe('a running gapcam', () => {
     await run.ended
   })
 
+  it('shows its heat when asked, of the label or of a class that is named, and its focus in every state', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    const run = start(broker.url, freshState())
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    const state = JSON.parse(client.last(`${root}/cam0/state`)) as { focus: { x: number; y: number; w: number; h: number }; problem: string }
+    expect(state).toMatchObject({ problem: 'none', focus: { x: expect.any(Number), y: expect.any(Number), w: expect.any(Number), h: expect.any(Number) } })
+    const { data } = await client.ask(root, 'heat')
+    await until(() => client.heard.some(({ topic }) => topic === `${root}/cam0/heat`), 'the heat')
+    const image = client.heard.find(({ topic }) => topic === `${root}/cam0/heat`)!
+    expect(data).toMatchObject({ camera: 'cam0', topic: `${root}/cam0/heat`, label: 'chickadee', bytes: image.payload.length })
+    expect(await sharp(image.payload).metadata()).toMatchObject({ format: 'jpeg', width: 512 })
+    expect(await client.ask(root, 'heat', { label: 'macaw' })).toMatchObject({ status: 'ok', data: { label: 'macaw' } })
+    expect(await client.ask(root, 'heat', { label: 'unicorn' })).toMatchObject({ status: 'error', error: '"unicorn" is no label of the model' })
+    expect(await client.ask(root, 'heat', { label: '1000' })).toMatchObject({ status: 'error', error: "class 1000 is none of the model's 1000, which count from 0" })
+    run.kill('SIGTERM')
+    await run.ended
+  })
+
   it('restarts when asked by a message, never by one that the broker kept', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)

@@ -1,0 +1,57 @@
+/** The drawn heat map: colours where the heat is, the picture below it, darkness where the network did not look, any label. */
+import sharp from 'sharp'
+import { describe, expect, it } from 'vitest'
+import { viewOf } from '../../src/geometry.js'
+import { classOf } from '../../src/heat/class.js'
+import { drawHeat, viridis } from '../../src/heat/overlay.js'
+import type { PreprocessSpec } from '../../src/preprocess.js'
+
+const [width, height] = [160, 90]
+const spec: PreprocessSpec = { width: 70, height: 70, layout: 'nhwc', type: 'uint8', order: 'rgb', mean: [0, 0, 0], std: [1, 1, 1], resize: 'cover' }
+const rgb = new Uint8Array(width * height * 3).fill(120)
+/** Hot in the upper left ninth of what the network saw. */
+const map = { classIndex: 3, width: 3, height: 3, values: Float32Array.from([9, 0, 0, 0, 0, 0, 0, 0, -4]) }
+
+async function drawn(label: string, format: 'png' | 'jpeg' = 'png', view = spec): Promise<{ data: Buffer; info: { width: number; height: number } }> {
+  const bytes = await drawHeat({ rgb, width, height }, { map, view: viewOf(view, width, height) }, { label, score: 0.9731 }, format)
+  return sharp(bytes).raw().toBuffer({ resolveWithObject: true })
+}
+
+const at = (data: Buffer, x: number, y: number): number[] => [...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)]
+
+it('is yellow over the heat, dark blue over none, and dark beside what the network saw', async () => {
+  const { data, info } = await drawn('macaw')
+  expect([info.width, info.height > height]).toEqual([width, true])
+  const [hot, cold, unseen] = [at(data, 48, 14), at(data, 110, 60), at(data, 10, 45)]
+  expect(hot[0]! - hot[2]!, `${hot}`).toBeGreaterThan(80)
+  expect(cold[2]! - cold[1]!, `${cold}`).toBeGreaterThan(15)
+  expect(unseen).toEqual([42, 42, 42])
+})
+
+it('follows a camera that hangs upside down and sees a mirror image', async () => {
+  const { data } = await drawn('macaw', 'png', { ...spec, rotate: 180, flipX: true }) // together: turned top to bottom
+  expect(at(data, 48, 76)[0]! - at(data, 48, 76)[2]!).toBeGreaterThan(80)
+  expect(at(data, 48, 14)[0]! - at(data, 48, 14)[2]!).toBeLessThan(0)
+})
+
+it('takes any label and writes it, in PNG and JPEG', async () => {
+  for (const label of ['<b>&"\'</b>', '\u0000\u001b[2J\ud800', 'x'.repeat(4000), '猫', '']) {
+    const { data, info } = await drawn(label)
+    if (label.trim() !== '' && !label.startsWith('\u0000')) expect(Math.max(...data.subarray(height * width * 3, height * width * 3 + (info.height - height) * width * 3)), label).toBeGreaterThan(150)
+  }
+  expect((await drawn('cat', 'jpeg')).info.width).toBe(width)
+})
+
+it('viridis is darker the colder, all the way', () => {
+  const lightness = Array.from({ length: 101 }, (_, i) => viridis(i / 100)).map(([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b)
+  lightness.slice(1).forEach((value, i) => expect(value).toBeGreaterThan(lightness[i]!))
+  expect([viridis(-1), viridis(2)]).toEqual([[68, 1, 84], [253, 231, 36]])
+})
+
+describe('a class may be named', () => {
+  const labels = ['tabby, tabby cat', 'Egyptian cat', 'crane', 'crane', '7']
+  it.each([['Egyptian cat', 1], ['tabby cat', 0], ['TABBY', 0], ['2', 2], ['7', 4], ['tabby, tabby cat', 0]])('%s', (asked, index) => expect(classOf(labels, asked)).toBe(index))
+  it.each([['5', /^class 5 is none of the model's 5, which count from 0$/], ['dog', /^"dog" is no label of the model$/], ['Crane', /^"Crane" is the name of the classes 2, 3$/], ['-1', /is no label/]])('but not %s', (asked, sentence) => {
+    expect(() => classOf(labels, asked)).toThrow(sentence)
+  })
+})
