@@ -85,6 +85,12 @@ export const pictureHeader = z.object({
   score: z.number(),
   top: z.array(scoredLabel).describe('scores of this very frame'),
   focus: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).nullable().describe('the box around what speaks most for the label'),
+  isElsewhere: z.boolean().describe('the evidence lies outside the watched region'),
+  problem: z.string().nullable().describe('what is wrong with the camera’s view'),
+  heat: z.object({
+    width: z.int(), height: z.int(), values: z.string().describe('base64 of width × height bytes, row by row, 255 where it is hottest'),
+    inside: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).describe('the part of the map that lies over `shown`, in shares of the map; the rest is letterbox'),
+  }).nullable().describe('how much each place of the network’s input, turned and mirrored as it is, speaks for the label; null where the model has no heat map'),
 })
 
 /** The longer side of a picture: a few sizes, so that visitors share what is encoded. */

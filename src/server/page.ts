@@ -42,7 +42,7 @@ export async function startPage({ config, live, classifier, publisher, log }: Pa
   if (token === null && !isLoopback(host)) {
     throw new GapcamError('CONFIG_INVALID', `page.host: ${host} is open to others, and there is no page.token`, { hint: 'Set page.tokenFile (at least 16 characters), or leave page.host at 127.0.0.1 and use an ssh tunnel.' })
   }
-  const hubs = new Map(live.cameras.map(({ config: { id }, pipeline }) => [id, new PictureHub({ id, capture: (options) => pipeline.capture(options) })]))
+  const hubs = new Map(live.cameras.map(({ config: { id }, pipeline }) => [id, new PictureHub({ id, hasHeat: 'heat' in classifier.heat, capture: (options) => pipeline.capture(options) })]))
   const soc = watchSoc(live.board, () => sockets.size > 0)
   const observer = createObserver({ node: config.node, cameras: live.cameras.map((camera) => observed(camera, live.settings)), metrics: live.metrics, publisher, soc: soc.last })
   const sockets = createLiveSockets({ hubs, state: () => observer.state() })

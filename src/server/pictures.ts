@@ -3,8 +3,8 @@
  * bounded, so that visitors together cost a few pictures a second and no more, however many they are.
  */
 import { encodeJpeg } from '../jpeg.js'
-import type { Picture } from '../picture.js'
-import type { PictureHeader, PictureSide } from './messages.js'
+import type { CaptureOptions, Picture, PictureHeat } from '../picture.js'
+import type { PictureHeader, PictureSide, Region } from './messages.js'
 
 export interface LivePicture {
   readonly picture: Picture
@@ -15,7 +15,9 @@ export interface LivePicture {
 
 export interface PictureSource {
   readonly id: string
-  capture(options: { readonly maxSide: number }): Promise<Picture>
+  /** Whether the model has heat maps. */
+  readonly hasHeat: boolean
+  capture(options: CaptureOptions): Promise<Picture>
 }
 
 /** Ten pictures a second look like a moving picture, and take a few percent of one small core to encode. */
@@ -71,7 +73,7 @@ class SharedSize {
   async #make(): Promise<LivePicture> {
     const waitMs = this.#lastMs + leastMsBetween - performance.now()
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-    const picture = await this.#source.capture({ maxSide: this.#side })
+    const picture = await this.#source.capture({ maxSide: this.#side, ...(this.#source.hasHeat ? { heat: 'label' } : {}) })
     this.#lastMs = performance.now()
     const jpeg = await encodeJpeg(picture, quality)
     this.#last = { picture, jpeg, message: messageOf(this.#source.id, picture, jpeg) }
@@ -80,10 +82,21 @@ class SharedSize {
   }
 }
 
-function messageOf(camera: string, { seq, wallTime, width, height, shown, prediction, decision }: Picture, jpeg: Buffer): Buffer {
+/** One byte a place: what speaks against the label is as cold as what says nothing. */
+function heatHeader({ map: { width, height, values }, view }: PictureHeat, shown: Region): PictureHeader['heat'] {
+  const hottest = values.reduce((most, value) => Math.max(most, value), 0)
+  const bytes = Buffer.from(Array.from(values, (value) => (hottest > 0 ? Math.max(0, Math.round((value / hottest) * 255)) : 0)))
+  const [ax, ay] = view.toInput(shown.x, shown.y)
+  const [bx, by] = view.toInput(shown.x + shown.width, shown.y + shown.height)
+  const inside = { x: Math.min(ax, bx), y: Math.min(ay, by), width: Math.abs(bx - ax), height: Math.abs(by - ay) }
+  return { width, height, values: bytes.toString('base64'), inside }
+}
+
+function messageOf(camera: string, { seq, wallTime, width, height, shown, prediction, decision, heat }: Picture, jpeg: Buffer): Buffer {
   const header: PictureHeader = {
     type: 'picture', camera, seq, atMs: wallTime, width, height, shown, label: decision.label, score: decision.score,
-    top: [...(prediction?.top ?? [])], focus: null,
+    top: [...(prediction?.top ?? [])], focus: prediction?.focus ?? null, isElsewhere: prediction?.isElsewhere ?? false, problem: prediction?.problem ?? null,
+    heat: heat && prediction ? heatHeader(heat, shown) : null,
   }
   const json = Buffer.from(JSON.stringify(header))
   const length = Buffer.alloc(4)

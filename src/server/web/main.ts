@@ -45,9 +45,9 @@ const tools = createTools({
 document.body.append(
   el('header', { class: 'top' }, el('h1', {}, text.brand), node, chooser, link),
   el('main', {},
-    el('section', { class: 'view', 'aria-label': text.picture.label }, stage.element, tools.element, regionForm.element),
+    el('div', { class: 'seen' }, el('section', { class: 'view', 'aria-label': text.picture.label }, stage.element, tools.element, regionForm.element), latency.element),
     el('div', { class: 'said' }, verdict.headline, verdict.scores, timeline.element),
-    el('div', { class: 'rest' }, latency.element, health.element, controls.element, about.element)),
+    el('div', { class: 'rest' }, health.element, controls.element, about.element)),
   toasts.element,
 )
 
@@ -96,7 +96,7 @@ async function onPicture({ header, jpeg }: { header: PictureHeader; jpeg: Blob }
   if (isFrozen) return
   shown = header
   await stage.show(header, jpeg, cameraState()?.view ?? { rotate: 0, flipX: false, flipY: false })
-  stage.note('')
+  stage.note(header.problem ? text.picture.problems[header.problem] ?? header.problem : header.isElsewhere ? text.picture.elsewhere : '')
 }
 
 function freeze(isOn: boolean): void {

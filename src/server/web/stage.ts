@@ -7,8 +7,6 @@ import { text } from './text.js'
 export interface Stage {
   readonly element: HTMLElement
   show(header: PictureHeader, jpeg: Blob, view: View): Promise<void>
-  /** A value from 0 to 1 for each cell, or null for none. */
-  heat(map: { readonly width: number; readonly height: number; readonly values: Uint8Array } | null): void
   layers(visible: { readonly heat: boolean; readonly focus: boolean }): void
   /** The region that is set; null: the whole frame. */
   roi(region: Region | null): void
@@ -17,14 +15,13 @@ export interface Stage {
   note(message: string): void
 }
 
-/** Turbo (A. Mikhailov, 2019) as a fifth-order polynomial of each channel. */
-function turbo(t: number): readonly [number, number, number] {
-  const at = (c: readonly number[]): number => Math.max(0, Math.min(255, 255 * c.reduceRight((sum, k) => sum * t + k, 0)))
-  return [
-    at([0.13572138, 4.6153926, -42.66032258, 132.13108234, -152.94239396, 59.28637943]),
-    at([0.09140261, 2.19418839, 4.84296658, -14.18503333, 4.27729857, 2.82956604]),
-    at([0.1066733, 12.64194608, -60.58204836, 110.36276771, -89.90310912, 27.34824973]),
-  ]
+/** Viridis (S. van der Walt and N. Smith, 2015) at nine places; between them it is straight enough for the eye. */
+const viridis = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]] as const
+
+function colorOf(heat: number): readonly [number, number, number] {
+  const place = Math.min(heat, 0.9999) * (viridis.length - 1)
+  const [low, high, share] = [viridis[Math.floor(place)]!, viridis[Math.floor(place) + 1]!, place % 1]
+  return [0, 1, 2].map((c) => low[c]! + (high[c]! - low[c]!) * share) as [number, number, number]
 }
 
 export function createStage(onRegion: (region: Region) => void): Stage {
@@ -59,6 +56,26 @@ export function createStage(onRegion: (region: Region) => void): Stage {
     context.translate(width / 2, height / 2)
     context.rotate((view.rotate * Math.PI) / 180)
     context.drawImage(bitmap, -bitmap.width / 2, -bitmap.height / 2)
+  }
+
+  /** The map lies over the whole input of the network, letterbox and all; what is outside the picture is cut off. */
+  function drawHeat(map: PictureHeader['heat']): void {
+    hasHeat = map !== null
+    heat.toggleAttribute('hidden', !hasHeat || !visible.heat)
+    if (!map || !visible.heat) return
+    const { inside } = map
+    const [width, height] = [shown.width / inside.width, shown.height / inside.height]
+    const [left, top] = [shown.x - inside.x * width, shown.y - inside.y * height]
+    Object.assign(heat.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` })
+    if (heat.width !== map.width || heat.height !== map.height) [heat.width, heat.height] = [map.width, map.height]
+    const context = heat.getContext('2d')!
+    const image = context.createImageData(map.width, map.height)
+    const values = atob(map.values)
+    for (let i = 0; i < values.length; i++) {
+      const value = values.charCodeAt(i) / 255
+      image.data.set([...colorOf(value), 255 * (0.15 + 0.45 * value)], i * 4)
+    }
+    context.putImageData(image, 0, 0)
   }
 
   const pointOf = (event: PointerEvent): readonly [number, number] => {
@@ -99,17 +116,7 @@ export function createStage(onRegion: (region: Region) => void): Stage {
       place(focusBox, visible.focus && header.focus ? boxToView(header.focus, view) : null)
       picture.setAttribute('aria-label', text.picture.of(header.camera, header.label))
       picture.dataset['seq'] = String(header.seq)
-      Object.assign(heat.style, { left: `${x * 100}%`, top: `${y * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` })
-    },
-    heat(map) {
-      hasHeat = map !== null
-      heat.toggleAttribute('hidden', !hasHeat || !visible.heat)
-      if (!map) return
-      ;[heat.width, heat.height] = [map.width, map.height]
-      const context = heat.getContext('2d')!
-      const image = context.createImageData(map.width, map.height)
-      for (const [i, value] of map.values.entries()) image.data.set([...turbo(value / 255), 40 + value * 0.6], i * 4)
-      context.putImageData(image, 0, 0)
+      drawHeat(header.heat)
     },
     layers(next) {
       visible = next

@@ -3,7 +3,9 @@ export const text = {
   brand: 'gapcam',
   camera: 'Camera',
   link: { live: 'Live', connecting: 'Connecting', lost: 'Connection lost, trying again', silent: 'No picture' },
-  picture: { label: 'Live picture', of: (camera: string, label: string) => `Picture of ${camera}: ${label}`, frozen: (time: string) => `Frozen at ${time}`, none: 'No picture yet', noFrames: 'The camera delivers no frames' },
+  picture: { label: 'Live picture', of: (camera: string, label: string) => `Picture of ${camera}: ${label}`, frozen: (time: string) => `Frozen at ${time}`, none: 'No picture yet', noFrames: 'The camera delivers no frames', elsewhere: 'Looking elsewhere',
+    problems: { frozen: 'The picture is frozen', black: 'The picture is black', overexposed: 'The picture is overexposed', blurred: 'The picture is blurred', covered: 'The lens is covered', moved: 'The camera has moved' } as Readonly<Record<string, string>>,
+  },
   tools: { label: 'Picture tools', freeze: 'Freeze', goOn: 'Go on', region: 'Region', heat: 'Heat', focus: 'Focus box', snapshot: 'Snapshot', wrong: 'This is wrong', pause: 'Pause camera', resume: 'Resume camera' },
   region: {
     title: 'Region', hint: 'Drag on the picture, or give shares of the frame in percent. The camera then looks at this part only.',

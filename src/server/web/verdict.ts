@@ -19,14 +19,16 @@ export function createVerdict(onThreshold: (value: number, isFinal: boolean) => 
   const [headingId, helpId] = [freshId(), freshId()]
   const label = el('p', { class: 'label', id: headingId })
   const score = el('span', { class: 'score' })
-  const detail = el('span', { class: 'detail' })
+  const detail = el('p', { class: 'detail' })
+  // Labels of ImageNet are lists of synonyms: the first one large, so that it can be read from the foot of the ladder.
+  const synonyms = el('p', { class: 'synonyms' })
   // Read out when the label changes, not with every frame: the score is outside.
   const settled = el('p', { class: 'visually-hidden', 'aria-live': 'polite', 'data-test': 'settled' })
   const bars = el('ol', { class: 'bars', 'aria-label': text.verdict.best })
   const slider = el('input', { type: 'range', min: 0, max: 1, step: 0.01, id: freshId(), 'aria-describedby': helpId })
   const output = el('output', { for: slider.id })
   const threshold = el('div', { class: 'threshold' }, el('label', { for: slider.id }, text.verdict.threshold), slider, output, el('p', { class: 'note', id: helpId }, text.verdict.thresholdHelp))
-  const headline = el('section', { class: 'panel verdict', 'aria-labelledby': headingId }, el('div', { class: 'headline' }, label, score), detail, settled)
+  const headline = el('section', { class: 'panel verdict', 'aria-labelledby': headingId }, el('div', { class: 'headline' }, label, score), synonyms, detail, settled)
   const scores = panel(text.verdict.best, '', bars, threshold)
   scores.classList.add('scores')
   const rows: Row[] = []
@@ -56,7 +58,10 @@ export function createVerdict(onThreshold: (value: number, isFinal: boolean) => 
     headline, scores,
     update({ label: name, score: value, reason, sinceMs, top, threshold: level }) {
       const isUnknown = reason !== null
-      say(label, isUnknown ? text.verdict.unknown : name)
+      const [first = name, ...others] = isUnknown ? [text.verdict.unknown] : name.split(', ')
+      say(label, first)
+      say(synonyms, others.join(', '))
+      synonyms.toggleAttribute('hidden', others.length === 0)
       headline.classList.toggle('is-unknown', isUnknown)
       say(settled, isUnknown ? `${text.verdict.unknown}: ${text.verdict.reasons[reason] ?? reason}` : name)
       say(score, isUnknown ? '' : scoreText(value))
