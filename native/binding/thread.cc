@@ -4,6 +4,8 @@
 
 #include <atomic>
 
+#include "../plan/pool.h"
+
 namespace gapcam {
 
 Napi::Error ToError(Napi::Env env, const Status& status) {
@@ -44,7 +46,7 @@ struct WorkerThread::State {
 
   void LookOut(uint32_t known) const {
     const auto end = std::chrono::steady_clock::now() + patience;
-    while (posted.load(std::memory_order_acquire) == known && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    while (posted.load(std::memory_order_acquire) == known && std::chrono::steady_clock::now() < end) Pause();
   }
 
   void Loop() {

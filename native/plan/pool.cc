@@ -16,6 +16,11 @@ namespace {
 // About 20 µs: longer than the gap between two steps, far shorter than a scheduler's time slice.
 constexpr int kSpins = 2000;
 
+void FutexWait(std::atomic<uint32_t>* word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0); }
+void FutexWake(std::atomic<uint32_t>* word, int count) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0); }
+
+}  // namespace
+
 void Pause() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -23,11 +28,6 @@ void Pause() {
   __asm__ volatile("yield");
 #endif
 }
-
-void FutexWait(std::atomic<uint32_t>* word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0); }
-void FutexWake(std::atomic<uint32_t>* word, int count) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0); }
-
-}  // namespace
 
 #if defined(__x86_64__)
 DenormalsOff::DenormalsOff() : saved_(_mm_getcsr()) { _mm_setcsr(static_cast<uint32_t>(saved_) | 0x8040); }  // FTZ, DAZ

@@ -12,6 +12,9 @@
 
 namespace gapcam {
 
+// What a thread does while it looks out for another one: nothing, and that cheaply.
+void Pause();
+
 // Denormal numbers cost a hundredfold on some processors and mean nothing in a network: they are zero on the threads
 // that compute. The caller's own setting comes back at the end of the scope.
 class DenormalsOff {
