@@ -60,21 +60,25 @@ static const Op* MakeCopy(const StepRef& step, Allocator& memory, const char** r
   return op;
 }
 
-// y[2i] = a[i], y[2i + 1] = b[i] for i < n.
+// The lanes of two vectors by turns: those from lane `kFirst` of each on.
+template <int kFirst, int... kLane>
+GAPCAM_INLINE V Alternate(V a, V b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, (kFirst + kLane / 2 + kLane % 2 * kLanes)...);
+}
+
+// y[2i] = a[i], y[2i + 1] = b[i] for i < n. The last vector moves back over elements that are done.
 GAPCAM_INLINE void Interleave(const float* a, const float* b, uint32_t n, float* y) {
-  uint32_t i = 0;
-  for (; i + kLanes <= n; i += kLanes, y += 2 * kLanes) {
-    const V left = Load(a + i), right = Load(b + i);
-    V low = left, high = left;
-#pragma GCC unroll 16
-    for (int j = 0; j < kLanes / 2; ++j) {
-      low[2 * j] = left[j], low[2 * j + 1] = right[j];
-      high[2 * j] = left[kLanes / 2 + j], high[2 * j + 1] = right[kLanes / 2 + j];
-    }
-    Store(y, low);
-    Store(y + kLanes, high);
+  typedef std::make_integer_sequence<int, kLanes> All;
+  if (n < kLanes) {
+    for (uint32_t i = 0; i < n; ++i) y[2 * i] = a[i], y[2 * i + 1] = b[i];
+    return;
   }
-  for (; i < n; ++i, y += 2) y[0] = a[i], y[1] = b[i];
+  for (uint32_t i = 0; i < n; i += kLanes) {
+    const uint32_t at = Least(i, n - kLanes);
+    const V left = Load(a + at), right = Load(b + at);
+    Store(y + 2 * at, Alternate<0>(left, right, All()));
+    Store(y + 2 * at + kLanes, Alternate<kLanes / 2>(left, right, All()));
+  }
 }
 
 class ConcatOp final : public Op, public Placed {
