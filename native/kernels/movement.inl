@@ -63,7 +63,11 @@ static const Op* MakeCopy(const StepRef& step, Allocator& memory, const char** r
 // The lanes of two vectors by turns: those from lane `kFirst` of each on.
 template <int kFirst, int... kLane>
 GAPCAM_INLINE V Alternate(V a, V b, std::integer_sequence<int, kLane...>) {
+#if defined(__clang__)
   return __builtin_shufflevector(a, b, (kFirst + kLane / 2 + kLane % 2 * kLanes)...);
+#else
+  return __builtin_shuffle(a, b, VI{(kFirst + kLane / 2 + kLane % 2 * kLanes)...});
+#endif
 }
 
 // y[2i] = a[i], y[2i + 1] = b[i] for i < n. The last vector moves back over elements that are done.
