@@ -42,6 +42,8 @@ export const errorTable = {
   ENGINE_FAILED: { status: 4, retryable: true, hint: 'Try --engine onnxruntime and report the model.' },
   STAGE_HUNG: { status: 70, retryable: true, hint: 'gapcam ends, so that the service manager starts it again; hungAfterMs is the bound.' },
   BROKER_UNREACHABLE: { status: 5, retryable: true, hint: 'Check the address and that the broker runs; gapcam tries again for ever.' },
+  OUTBOX_NEWER: { status: 5, retryable: false, hint: 'Update gapcam, or move the folder away: gapcam reads no format that it does not know.' },
+  OUTBOX_LOCKED: { status: 5, retryable: true, hint: 'Stop the other gapcam, or give each a --node or a state directory of its own.' },
   BROKER_REFUSED: { status: 5, retryable: true, hint: 'Check user, password and access rules of the broker.' },
 } as const satisfies Record<string, ErrorRow>
 

@@ -10,6 +10,7 @@ import { camerasCommand } from './cameras.js'
 import { classifyCommand } from './classify.js'
 import { configCommand } from './config.js'
 import { modelCommand } from './model.js'
+import { outboxCommand } from './outbox.js'
 import { runCommand } from './run.js'
 import { tuneCommand } from './tune.js'
 
@@ -19,7 +20,7 @@ function createProgram(): Command {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, tuneCommand, configCommand]) register(program)
+  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, tuneCommand, configCommand, outboxCommand]) register(program)
   for (const command of program.commands) command.exitOverride()
   return program
 }

@@ -1,5 +1,5 @@
 /** `gapcam run [SOURCE]`: cameras to labels on MQTT. A banner on stderr, then a line a settled label on stdout. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import type { CameraDescription } from '../camera/camera.js'
@@ -9,21 +9,23 @@ import type { CameraConfig, Config } from '../config/schema.js'
 import { systemClock } from '../clock.js'
 import { commandKinds, type Commands } from '../commands.js'
 import { stateDirectory } from '../config/state-directory.js'
-import { exitStatus, GapcamError, messageOf } from '../errors.js'
+import { exitStatus, GapcamError } from '../errors.js'
 import { createBoardReader } from '../health.js'
 import { createLogger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
 import type { Decision } from '../policy.js'
 import type { Prediction } from '../prediction.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
-import type { ConnectOptions } from '../publish/mqtt.js'
+import { openDurableOutbox } from '../publish/outbox/durable.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
 import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
 import { createTopics } from '../publish/topics.js'
 import { run } from '../runtime.js'
 import { findServiceManager } from '../service-manager.js'
 import type { Page } from '../server/page.js'
+import { connectionOf } from './connection.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
+import { outboxOptions } from './outbox.js'
 import { wantsJson, writeJson } from './output.js'
 import { untilSignal, type Stop } from './signals.js'
 import { watchOver } from './watch.js'
@@ -73,9 +75,11 @@ async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers:
   const topics = createTopics(config.mqtt.base, config.node)
   const ids = cameras.map(({ id }) => id)
   let requests: Requests | null = null
+  const outbox = config.mqtt.broker === 'none' ? null : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock })
   const publisher = createPublisher({
+    ...(outbox ? { outbox } : {}), durableResults: config.outbox.results,
     subscriptions: requestSubscriptions(topics, ids), onMessage: (message) => requests?.handle(message),
-    broker: broker ? { url: broker.url, protocol: '3.1.1' } : connection(config), node: config.node, cameras: ids,
+    broker: broker ? { url: broker.url, protocol: '3.1.1' } : connectionOf(config), node: config.node, cameras: ids,
     baseTopic: config.mqtt.base, stateEveryMs: config.mqtt.stateEveryMs, ...(config.mqtt.resultEveryMs >= 0 ? { resultEveryMs: config.mqtt.resultEveryMs } : {}), log,
   })
   closers.push(() => publisher.close())
@@ -126,27 +130,6 @@ async function camerasOf(config: Config, signal: AbortSignal): Promise<readonly 
   for (const reason of found.reasons) process.stderr.write(`no camera: ${reason}\n`)
   // Each photograph stays for three seconds, so that its label settles.
   return [{ holdMs: 3000, loop: true, ...given!, source: folder }]
-}
-
-function connection({ mqtt }: Config): ConnectOptions | null {
-  if (mqtt.broker === 'none') return null
-  if (!/^(mqtts?|wss?):\/\//.test(mqtt.broker)) throw new GapcamError('CONFIG_INVALID', `mqtt.broker: ${mqtt.broker} is neither mqtt://, mqtts://, ws:// or wss://, nor embedded, nor none`)
-  const file = (path: string): string => {
-    try {
-      return readFileSync(path, 'utf8')
-    } catch (error) {
-      throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} cannot be read: ${messageOf(error)}`)
-    }
-  }
-  const password = mqtt.passwordFile === undefined ? mqtt.password : file(mqtt.passwordFile).trimEnd()
-  const tls = {
-    ...(mqtt.ca ? { ca: file(mqtt.ca) } : {}), ...(mqtt.cert ? { cert: file(mqtt.cert) } : {}), ...(mqtt.key ? { key: file(mqtt.key) } : {}),
-    ...(mqtt.servername ? { servername: mqtt.servername } : {}), ...(mqtt.insecure ? { insecure: true } : {}),
-  }
-  return {
-    url: mqtt.broker, keepaliveSeconds: mqtt.keepaliveS, ...(mqtt.username === undefined ? {} : { user: mqtt.username }), ...(password === undefined ? {} : { password }),
-    ...(Object.keys(tls).length > 0 ? { tls } : {}),
-  }
 }
 
 /** Says once what runs, when the first camera has opened, and each further camera in a line. */

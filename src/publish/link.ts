@@ -20,6 +20,8 @@ export interface LinkOptions {
   readonly onDown: () => void
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
   readonly clock: Clock
+  /** Whether the wall clock has been set; default: it has. */
+  readonly isClockSynced?: () => boolean
   /** Shorter waits for tests; default 250 and 30,000. */
   readonly backoffMs?: { readonly first: number; readonly most: number }
 }
@@ -40,6 +42,8 @@ export interface Link {
   close(farewell: (connection: Connection) => Promise<void>, timeoutMs: number): Promise<void>
 }
 
+/** Time is set at any moment after a start, and an attempt costs little. */
+const clockWaitMs = 1_000
 /** A connection that lasted this long was a good one: the next wait is short again. */
 const stableMs = 10_000
 /** So many connections in a row that were accepted and soon broken look like a second client with our id (3.1.1 does not say). */
@@ -102,14 +106,24 @@ export function createLink(options: LinkOptions): Link {
 
   /** Half to the whole of a wait that doubles: many nodes must not come back to a broker at the same moment. */
   function nextWait(loss: Loss): number {
+    if (isBeforeItsTime(loss)) return clockWaitMs
     const full = loss.kind === 'taken_over' ? backoffMs.most : Math.min(backoffMs.most, backoffMs.first * 2 ** Math.min(failures++, 20))
     return full * (0.5 + Math.random() / 2)
+  }
+
+  /** A board without a battery wakes in the past: then the certificate is right, and the clock will be. */
+  function isBeforeItsTime({ kind }: Loss): boolean {
+    return kind === 'not_yet_valid' && options.isClockSynced?.() === false
   }
 
   function report(loss: Loss): void {
     lastError = loss.message
     if (loss.kind === 'taken_over' || quickBreaks >= suspiciousBreaks) explainRival(loss)
     const line = `${loss.kind}: ${loss.message}`
+    if (isBeforeItsTime(loss) && line !== lastReport) {
+      lastReport = line
+      log.info({ broker: url }, `broker ${url}: ${loss.message}, which has not been set yet: gapcam waits for it`)
+    }
     if (line === lastReport || loss.kind === 'protocol') return log.debug({ broker: url, failures }, `broker ${url}: ${loss.message}`)
     lastReport = line
     const code: ErrorCode = loss.kind === 'refused' ? 'BROKER_REFUSED' : 'BROKER_UNREACHABLE'

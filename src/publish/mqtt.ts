@@ -35,8 +35,10 @@ export interface ConnectOptions {
   readonly willDelaySeconds?: number
   /** How long an address may take to answer; default 10,000. */
   readonly connectTimeoutMs?: number
-  /** How long an acknowledgement may take before the connection is given up; default 10,000. */
+  /** How long the broker may acknowledge nothing at all, while there is something, before the connection is given up; default 10,000. */
   readonly ackTimeoutMs?: number
+  /** False: nothing is published retained, for brokers that break the connection over it. Default true. */
+  readonly retain?: boolean
 }
 
 export interface Message {
@@ -76,6 +78,8 @@ export type LossKind =
   | 'unreachable'
   /** The broker said no: credentials, rights, quota. */
   | 'refused'
+  /** The broker's certificate is not valid yet: by this machine's clock, which may not have been set. */
+  | 'not_yet_valid'
   /** The broker does not speak this protocol version. */
   | 'protocol'
   /** Closed before the broker said yes or no. */
@@ -101,6 +105,8 @@ export interface Connection {
   readonly protocol: ProtocolVersion
   /** Unacknowledged messages that the broker allows (MQTT 5), at most 65,535. */
   readonly receiveMaximum: number
+  /** Bytes that the socket has not taken: a link that does not keep up. */
+  readonly unsentBytes: number
   /** Resolves when the broker acknowledged it (QoS 1), the socket took it (QoS 0), or the connection is over. */
   publish(message: Message): Promise<Delivery>
   /**
@@ -144,9 +150,9 @@ export function connectOnce(options: AttemptOptions): Promise<Attempt> {
   if (options.signal.aborted) abort()
   return new Promise<Attempt>((resolve) => {
     void end.lost.then((loss) => resolve({ ok: false, loss }))
-    client.once('connect', ({ properties }) => {
-      const receiveMaximum = properties?.receiveMaximum ?? 65_535
-      resolve({ ok: true, connection: wrap(client, end, { ...options, receiveMaximum }) })
+    client.once('connect', ({ properties = {} }) => {
+      const { receiveMaximum = 65_535, maximumPacketSize: maxPacketBytes = Infinity, retainAvailable = true } = properties
+      resolve({ ok: true, connection: wrap(client, end, { ...options, receiveMaximum, maxPacketBytes, canRetain: retainAvailable && options.retain !== false }) })
     })
   }).finally(() => options.signal.removeEventListener('abort', abort))
 }
@@ -161,7 +167,7 @@ function clientOptions(options: AttemptOptions): IClientOptions {
     clean: !is5,
     ...(is5 ? { properties: { sessionExpiryInterval: willDelaySeconds, maximumPacketSize } } : {}),
     will: {
-      topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.isRetained,
+      topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.isRetained && options.retain !== false,
       ...(is5 ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
     },
     reconnectPeriod: 0,
@@ -221,6 +227,8 @@ function lossOf(error: Error, version: ProtocolVersion, isConnected: boolean): L
   const code = 'code' in error ? error.code : undefined
   const message = messageOf(error) || String(code)
   if (isConnected) return { kind: 'broken', message }
+  // OpenSSL's name for it; Node passes it on.
+  if (code === 'CERT_NOT_YET_VALID') return { kind: 'not_yet_valid', message: 'its certificate is not valid yet, by the clock of this machine' }
   if (typeof code !== 'number') return { kind: 'unreachable', message: addressErrors(error) || message }
   const isProtocol = version === 5 && (code === 0x01 || code === 0x84)
   return { kind: isProtocol ? 'protocol' : 'refused', message: message.replace(/^Connection refused: /, '') }
@@ -241,33 +249,63 @@ function addressErrors(error: Error): string {
   return inner.map(messageOf).join('; ')
 }
 
-function wrap(client: MqttClient, end: End, options: AttemptOptions & { receiveMaximum: number }): Connection {
-  const { version, receiveMaximum, ackTimeoutMs = 10_000 } = options
+/** What the broker said of itself when it accepted (MQTT 5). */
+interface Limits {
+  readonly receiveMaximum: number
+  readonly maxPacketBytes: number
+  readonly canRetain: boolean
+}
+
+/** A single message may stay unacknowledged for so many times the deadline, while others are acknowledged. */
+const patience = 6
+/** More than the fixed header, lengths and properties of a message of ours. */
+const packetOverhead = 128
+
+function wrap(client: MqttClient, end: End, options: AttemptOptions & Limits): Connection {
+  const { version, receiveMaximum, maxPacketBytes, canRetain, ackTimeoutMs = 10_000 } = options
   // One handler for all that is under way: a handler each on the promise itself would pile up for as long as the link lasts.
-  const underWay = new Set<(delivery: Delivery) => void>()
+  const underWay = new Map<(delivery: Delivery) => void, { readonly topic: string; readonly sinceMs: number }>()
   let isLost = false
+  let progressMs = 0
+  let watch: NodeJS.Timeout | null = null
   void end.lost.then(() => {
     isLost = true
-    for (const settle of underWay) settle('lost')
+    if (watch) clearTimeout(watch)
+    for (const settle of underWay.keys()) settle('lost')
   })
+
+  /** A slow link acknowledges late but does; one that is gone acknowledges nothing. */
+  function look(): void {
+    watch = null
+    const [oldest] = underWay.values()
+    if (!oldest) return
+    const nowMs = performance.now()
+    const leftMs = Math.min(Math.max(progressMs, oldest.sinceMs) + ackTimeoutMs, oldest.sinceMs + patience * ackTimeoutMs) - nowMs
+    if (leftMs > 0) watch = setTimeout(look, leftMs)
+    else end.fail({ kind: 'silent', message: `no acknowledgement of ${oldest.topic} within ${ackTimeoutMs} ms` })
+  }
+
   return {
     protocol: version,
     receiveMaximum,
+    get unsentBytes() { return client.stream.writableLength },
     lost: end.lost,
     publish({ topic, payload, qos, isRetained, expirySeconds, correlationData }) {
       if (isLost || !client.connected) return Promise.resolve('lost')
+      // The broker would end the connection over it [MQTT-3.1.2-24].
+      if (Buffer.byteLength(payload) + Buffer.byteLength(topic) + packetOverhead > maxPacketBytes) return Promise.resolve('refused')
       const properties = version !== 5 ? {} : {
         ...(expirySeconds === undefined ? {} : { messageExpiryInterval: expirySeconds }), ...(correlationData === undefined ? {} : { correlationData }),
       }
       return new Promise((resolve) => {
-        const deadline = setTimeout(() => end.fail({ kind: 'silent', message: `no acknowledgement of ${topic} within ${ackTimeoutMs} ms` }), ackTimeoutMs)
         const settle = (delivery: Delivery): void => {
-          clearTimeout(deadline)
+          progressMs = performance.now()
           underWay.delete(settle)
           resolve(delivery)
         }
-        underWay.add(settle)
-        client.publish(topic, payload, { qos, retain: isRetained, properties }, (error) => {
+        underWay.set(settle, { topic, sinceMs: performance.now() })
+        watch ??= setTimeout(look, ackTimeoutMs)
+        client.publish(topic, payload, { qos, retain: isRetained && canRetain, properties }, (error) => {
           if (!error) settle('sent')
           // An error with a number is the broker's reason code; others are MQTT.js's for a connection that ends.
           else if ('code' in error && typeof error.code === 'number' && client.connected) settle('refused')

@@ -51,10 +51,11 @@ export function gapPayload(stamp: Omit<Stamp, 'seq'>, gap: { readonly from: numb
   return JSON.stringify({ v: 1, ts: iso(wallMs), boot, seq: gap.to, event_type: 'gap', ...gap, clockSynced: isClockSynced })
 }
 
-export function resultPayload(stamp: Omit<Stamp, 'seq'>, prediction: Prediction): string {
-  const { wallMs, boot, isClockSynced } = stamp
+/** A result has a number only where results are kept like events. */
+export function resultPayload(stamp: Omit<Stamp, 'seq'> & Partial<Pick<Stamp, 'seq'>>, prediction: Prediction): string {
+  const { wallMs, boot, seq, isClockSynced } = stamp
   return JSON.stringify({
-    v: 1, ts: iso(wallMs), boot, frame: prediction.frameSeq, label: prediction.top[0]?.label ?? '', score: round(prediction.top[0]?.score ?? 0),
+    v: 1, ts: iso(wallMs), boot, ...(seq === undefined ? {} : { seq }), frame: prediction.frameSeq, label: prediction.top[0]?.label ?? '', score: round(prediction.top[0]?.score ?? 0),
     top: rounded(prediction.top), ...predictionFields(prediction), clockSynced: isClockSynced,
   })
 }
@@ -82,6 +83,11 @@ export interface MqttHealth {
   readonly spooled_bytes: number
   readonly dropped: number
   readonly reconnects: number
+  /** `ok`, `degraded` with a reason, or `memory` where no disk is used. */
+  readonly outbox: string
+  readonly outbox_reason?: string
+  /** The broker's certificate is not checked. */
+  readonly insecure?: boolean
 }
 
 export function healthPayload(stamp: Omit<Stamp, 'seq'>, fields: HealthFields, mqtt: MqttHealth): string {

@@ -11,9 +11,11 @@ import type { Prediction } from '../prediction.js'
 import { watchClockSync, type ClockSync } from './clock-sync.js'
 import { createLink, type Link, type LinkOptions } from './link.js'
 import type { ConnectOptions, Incoming, Message, Subscription } from './mqtt.js'
-import { createMemoryOutbox, type Outbox, type OutboxEntry } from './outbox.js'
+import { acknowledging, entryMessages } from './entries.js'
+import type { Outbox, OutboxStats } from './outbox/outbox.js'
+import { createMemoryOutbox } from './outbox/queue.js'
 import {
-  eventPayload, gapPayload, healthPayload, infoPayload, labelPayload, resultPayload, statePayload,
+  eventPayload, healthPayload, infoPayload, labelPayload, resultPayload, statePayload,
   type CameraStatus, type HealthFields, type InfoFields, type NodeStatus, type Stamp, type StateFields,
 } from './payloads.js'
 import { createSender } from './sender.js'
@@ -36,8 +38,10 @@ export interface PublisherOptions {
   readonly closeTimeoutMs?: number
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
   readonly clock?: Clock
-  /** Default: in memory, bounded. */
+  /** Default: in memory, bounded. The publisher closes it. */
   readonly outbox?: Outbox
+  /** Results go through the outbox too, numbered like events and acknowledged; default false. */
+  readonly durableResults?: boolean
   readonly backoffMs?: LinkOptions['backoffMs']
   /** What to listen to on every connection. */
   readonly subscriptions?: readonly Subscription[]
@@ -55,6 +59,9 @@ export interface PublisherStats {
   readonly queued: number
   /** Events lost because the outbox was full. */
   readonly dropped: number
+  /** The broker's certificate is not checked. */
+  readonly insecure: boolean
+  readonly outbox: OutboxStats
   /** Results that nobody could take. */
   readonly droppedResults: number
   readonly reconnects: number
@@ -116,22 +123,26 @@ const resultExpirySeconds = 10
 
 /** Makes a publisher. Throws CONFIG_INVALID for an address, a base topic or an id that cannot be. */
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { broker, node, cameras, log, clock = systemClock, outbox = createMemoryOutbox() } = options
+  const { broker, node, cameras, log, clock = systemClock } = options
+  const outbox = options.outbox ?? createMemoryOutbox({ boot: randomUUID(), clock, log })
+  const { boot } = outbox
   const topics = createTopics(options.baseTopic ?? 'gapcam', node)
-  const boot = randomUUID()
   const records = new Map<string, CameraRecord>()
   let clockSync: ClockSync | null = null
   let droppedResults = 0
   let { stateEveryMs = usualStateEveryMs, resultEveryMs = -1 } = options
 
-  const sender = createSender({ outbox, log, messageOf: entryMessage })
+  const sender = createSender({ outbox, log, clock, messageOf: entryMessages(topics, cameras, stamp) })
+  const isInsecure = broker?.tls?.insecure === true
+  const acks = acknowledging(topics, outbox, log)
   const nodeStatus = (status: NodeStatus): Message => ({ ...topics.node('nodeStatus'), payload: status })
   const link: Link | null = broker && createLink({
     connect: broker, clientId: broker.clientId ?? `gapcam-${node}`, will: nodeStatus('offline'), log, clock,
-    onUp: sender.attach, onDown: sender.detach, subscriptions: options.subscriptions ?? [],
-    ...(options.onMessage ? { onMessage: options.onMessage } : {}), ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
+    onUp: sender.attach, onDown: sender.detach, onMessage: take, isClockSynced: () => clockSync?.isSynced() ?? false,
+    subscriptions: [...acks.subscriptions, ...(options.subscriptions ?? [])], ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
   })
 
+  outbox.listen({ onReady: sender.pump, onNumbered: (camera) => { if (records.has(camera)) sayState(camera) } })
   sender.keep(nodeStatus('online'))
   for (const camera of cameras) {
     // What a broker kept from the last run is no answer of this one.
@@ -142,13 +153,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
     sayState(camera)
   }
 
-  function stamp(): Omit<Stamp, 'seq'> {
-    return { wallMs: clock.wall(), boot, isClockSynced: clockSync?.isSynced() ?? false }
+  function take(message: Incoming): void {
+    if (!acks.take(message)) options.onMessage?.(message)
   }
 
-  function entryMessage(entry: OutboxEntry): Message {
-    const topic = topics.camera(entry.kind === 'event' && entry.isLive ? 'event' : 'backlog', entry.camera)
-    return { ...topic, payload: entry.kind === 'event' ? entry.payload : gapPayload(stamp(), entry) }
+  function stamp(): Omit<Stamp, 'seq'> {
+    return { wallMs: clock.wall(), boot, isClockSynced: clockSync?.isSynced() ?? false }
   }
 
   function recordOf(camera: string): CameraRecord {
@@ -207,6 +217,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     start() {
       if (!link) return Promise.resolve()
       clockSync ??= watchClockSync()
+      if (isInsecure) log.warn({ broker: link.url }, `broker ${link.url}: its certificate is not checked (mqtt.insecure): anybody in between can read and change what is sent`)
       link.start()
       return Promise.resolve()
     },
@@ -220,10 +231,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     event(camera, type, decision, prediction) {
       if (!link) return
       const { record } = note(camera, decision, prediction)
-      outbox.add(camera, link.isConnected, (seq) => eventPayload({ ...stamp(), seq }, fieldsOf(record), type))
-      // The state carries the number of the last event.
-      sayState(camera)
-      sender.pump()
+      // The state carries the number of the last event; it is said when the number is certain.
+      outbox.add(camera, 'event', link.isConnected, (seq) => eventPayload({ ...stamp(), seq }, fieldsOf(record), type))
     },
 
     result(camera, prediction) {
@@ -232,6 +241,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const nowMs = clock.now()
       if (nowMs - record.resultMs < resultEveryMs) return
       record.resultMs = nowMs
+      if (options.durableResults) return outbox.add(camera, 'result', link.isConnected, (seq) => resultPayload({ ...stamp(), seq }, prediction))
       const topic: Topic = topics.camera('result', camera)
       const isTaken = link.isConnected && sender.tryNow({ ...topic, payload: resultPayload(stamp(), prediction), expirySeconds: resultExpirySeconds })
       if (!isTaken) droppedResults++
@@ -263,14 +273,19 @@ export function createPublisher(options: PublisherOptions): Publisher {
     health(fields) {
       if (!link) return
       const { isConnected: connected, reconnects } = link
-      const mqtt = { connected, reconnects, queued: outbox.size, spooled_bytes: outbox.bytes, dropped: outbox.dropped }
+      const { queued, bytes, dropped, state, reason } = outbox.stats()
+      const mqtt = {
+        connected, reconnects, queued, spooled_bytes: bytes, dropped, outbox: state, ...(reason === undefined ? {} : { outbox_reason: reason }),
+        ...(isInsecure ? { insecure: true } : {}),
+      }
       sender.keep({ ...topics.node('health'), payload: healthPayload(stamp(), fields, mqtt) })
     },
 
     stats() {
       const { isConnected = false, url = null, protocol = '5', reconnects = 0, lastError } = link ?? {}
-      const counts = { queued: outbox.size, dropped: outbox.dropped, droppedResults, reconnects }
-      return { connected: isConnected, url, protocol, ...counts, ...(lastError === undefined ? {} : { lastError }) }
+      const stats = outbox.stats()
+      const counts = { queued: stats.queued, dropped: stats.dropped, droppedResults, reconnects, insecure: isInsecure }
+      return { connected: isConnected, url, protocol, ...counts, outbox: stats, ...(lastError === undefined ? {} : { lastError }) }
     },
 
     async close() {
@@ -280,6 +295,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         sender.keep(nodeStatus('offline'))
         await sender.drained()
       }, options.closeTimeoutMs ?? closeTimeoutMs)
+      await outbox.close()
     },
   }
 }

@@ -1,16 +1,19 @@
 /**
  * Decides what goes over the connection next. Retained topics keep their last value only, and all of them are said
- * again on every connection; events come from the outbox in order. At most a window of messages is unacknowledged.
+ * again on every connection; events come from the outbox, live ones and the backlog's by turns, so that neither waits
+ * for the other's end. At most a window of messages is unacknowledged.
  */
+import type { Clock } from '../clock.js'
 import type { Logger } from '../log.js'
 import type { Connection, Message } from './mqtt.js'
-import type { Outbox, OutboxEntry } from './outbox.js'
+import type { Outbox, OutboxEntry } from './outbox/outbox.js'
 
 export interface SenderOptions {
   readonly outbox: Outbox
   /** The message for an event or a gap, by whether it is still live. */
   readonly messageOf: (entry: OutboxEntry) => Message
   readonly log: Pick<Logger, 'warn'>
+  readonly clock: Clock
 }
 
 export interface Sender {
@@ -30,10 +33,16 @@ export interface Sender {
   drained(): Promise<void>
 }
 
-/** Few enough that a lost link leaves little in doubt, enough for a hundred events a second at 200 ms of round trip. */
-const maxUnacknowledged = 20
+/**
+ * The window grows while acknowledgements are quick and shrinks while they are slow, so that a link of a kilobyte a
+ * second is not filled for a minute ahead, and one of 600 ms still carries 80 messages a second.
+ */
+const window = { first: 10, least: 4, most: 50, quickMs: 1_000, slowMs: 4_000 }
+/** What can be lost is, before a slow link's queue grows beyond this. */
+const maxUnsentBytes = 256 << 10
+const maxUnsent = 20
 
-export function createSender({ outbox, messageOf, log }: SenderOptions): Sender {
+export function createSender({ outbox, messageOf, log, clock }: SenderOptions): Sender {
   const retained = new Map<string, Message>()
   const dirty = new Set<string>()
   const underWay = new Set<string>()
@@ -41,11 +50,14 @@ export function createSender({ outbox, messageOf, log }: SenderOptions): Sender 
   let connection: Connection | null = null
   let unacknowledged = 0
   let unsent = 0
+  let size = window.first
+  let isBacklogsTurn = false
+  let shrunkMs = -Infinity
   let waiters: (() => void)[] = []
 
   function pump(): void {
-    while (connection && unacknowledged < Math.min(maxUnacknowledged, connection.receiveMaximum) && (sendRetained(connection) || sendEvent(connection)));
-    if (connection && unacknowledged > 0) return
+    while (connection && unacknowledged < Math.min(size, connection.receiveMaximum) && (sendRetained(connection) || sendEvent(connection)));
+    if (connection && (unacknowledged > 0 || outbox.isBusy)) return
     for (const resolve of waiters) resolve()
     waiters = []
   }
@@ -67,18 +79,21 @@ export function createSender({ outbox, messageOf, log }: SenderOptions): Sender 
   }
 
   function sendEvent(link: Connection): boolean {
-    const entry = outbox.take()
+    const entry = isBacklogsTurn ? (outbox.takeBacklog() ?? outbox.takeLive()) : (outbox.takeLive() ?? outbox.takeBacklog())
     if (!entry) return false
+    isBacklogsTurn = !isBacklogsTurn
     send(link, messageOf(entry), (isDone) => { if (isDone) outbox.confirm(entry) })
     return true
   }
 
   function send(link: Connection, message: Message, done: (isDone: boolean) => void): void {
     unacknowledged++
+    const sentMs = clock.now()
     void link.publish(message).then((delivery) => {
       // `detach` has taken everything back already, and another connection may count anew.
       if (link !== connection) return
       unacknowledged--
+      adapt(sentMs)
       if (delivery === 'refused') explainRefusal(message.topic)
       // What a broker refuses it would refuse again; what is lost comes back with `detach`.
       done(delivery !== 'lost')
@@ -86,10 +101,18 @@ export function createSender({ outbox, messageOf, log }: SenderOptions): Sender 
     })
   }
 
+  function adapt(sentMs: number): void {
+    const nowMs = clock.now()
+    const tookMs = nowMs - sentMs
+    if (tookMs < window.quickMs) size = Math.min(window.most, size + 1)
+    // Those that were sent before the last shrinking say nothing about it.
+    else if (tookMs > window.slowMs && sentMs > shrunkMs) [size, shrunkMs] = [Math.max(window.least, size >> 1), nowMs]
+  }
+
   function explainRefusal(topic: string): void {
     if (refused.has(topic)) return
     refused.add(topic)
-    log.warn({ topic, code: 'BROKER_REFUSED' }, `the broker refuses messages on ${topic}: check its access rules`)
+    log.warn({ topic, code: 'BROKER_REFUSED' }, `the broker refuses messages on ${topic}: check its access rules and its limit of size`)
   }
 
   return {
@@ -107,14 +130,18 @@ export function createSender({ outbox, messageOf, log }: SenderOptions): Sender 
       pump()
     },
     tryNow(message) {
-      if (!connection || unsent >= maxUnacknowledged) return false
+      if (!connection || unsent >= maxUnsent || connection.unsentBytes > maxUnsentBytes) return false
       unsent++
-      void connection.publish(message).then(() => { unsent-- })
+      void connection.publish(message).then((delivery) => {
+        unsent--
+        if (delivery === 'refused') explainRefusal(message.topic)
+      })
       return true
     },
     pump,
     attach(made) {
       connection = made
+      size = window.first
       for (const topic of retained.keys()) dirty.add(topic)
       pump()
     },

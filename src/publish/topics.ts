@@ -19,6 +19,8 @@ export const topicTable = {
   info: { of: 'node', name: 'info', qos: 1, isRetained: true },
   health: { of: 'node', name: 'health', qos: 1, isRetained: true },
   model: { of: 'node', name: 'model', qos: 1, isRetained: true },
+  /** From a consumer: it has all events up to a number. */
+  ack: { of: 'node', name: 'ack', qos: 1, isRetained: false, isIncoming: true },
   /** One topic a command below it. */
   request: { of: 'node', name: 'request', qos: 1, isRetained: false, isIncoming: true },
   response: { of: 'node', name: 'response', qos: 1, isRetained: false },

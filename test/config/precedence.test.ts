@@ -18,6 +18,8 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   'policy.smoothingMs': [101, 102, 103], 'policy.staleAfterMs': [501, 502, 503],
   'mqtt.broker': ['mqtt://a', 'mqtt://b', 'none'], 'mqtt.port': [2001, 2002, 2003], 'mqtt.base': ['a', 'b/b', 'c'], 'mqtt.username': ['a', '007', 'c'],
   'mqtt.passwordFile': ['a', 'b', 'c'], 'mqtt.ca': ['a', 'b', 'c'], 'mqtt.cert': ['a', 'b', 'c'], 'mqtt.key': ['a', 'b', 'c'], 'mqtt.servername': ['a', 'b', 'c'],
+  'mqtt.ack': ['application', 'application', 'application'], 'mqtt.retain': [false, false, false],
+  'outbox.maxMb': [1, 2, 3], 'outbox.maxAgeH': [1, 2, 3], 'outbox.results': [true, true, true],
   'mqtt.insecure': [true, true, true], 'mqtt.keepaliveS': [21, 22, 23], 'mqtt.stateEveryMs': [1, 2, 3], 'mqtt.resultEveryMs': [1, 2, 3], 'mqtt.retainImages': [true, true, true],
   heat: [false, false, false], 'lens.watch': [false, false, false], 'lens.checks': [2, 3, 4], 'lens.everyMs': [1, 2, 3], 'lens.frozenAfterMs': [1001, 1002, 1003],
   json: [true, true, true], logLevel: ['debug', 'warn', 'error'],

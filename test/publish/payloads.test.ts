@@ -37,7 +37,7 @@ describe('payloads', () => {
   })
 
   it('health carries the connection, gap the numbers that are missing', () => {
-    const mqtt = { connected: true, queued: 1, spooled_bytes: 2, dropped: 3, reconnects: 4 }
+    const mqtt = { connected: true, queued: 1, spooled_bytes: 2, dropped: 3, reconnects: 4, outbox: 'ok' }
     expect(JSON.parse(healthPayload(stamp, { uptime_s: 1, fps: 2, dropped: 0, infer_ms: { p50: 1, p95: 2, p99: 3 }, rss_mb: 5 }, mqtt))).toMatchObject({ mqtt, ts: '2026-01-05T10:22:33.412Z' })
     expect(JSON.parse(gapPayload(stamp, { from: 3, to: 9, missing: 5 }))).toMatchObject({ event_type: 'gap', from: 3, to: 9, missing: 5, seq: 9 })
   })

@@ -1,0 +1,27 @@
+/** From the configuration to a connection: files are read, and what cannot be is said before anything starts. */
+import { readFileSync } from 'node:fs'
+import type { Config } from '../config/schema.js'
+import { GapcamError, messageOf } from '../errors.js'
+import type { ConnectOptions } from '../publish/mqtt.js'
+
+/** Where the broker is and how to get in; null for `none` and for the embedded one, which has its own address. */
+export function connectionOf({ mqtt }: Config): ConnectOptions | null {
+  if (mqtt.broker === 'none') return null
+  if (!/^(mqtts?|wss?):\/\//.test(mqtt.broker)) throw new GapcamError('CONFIG_INVALID', `mqtt.broker: ${mqtt.broker} is neither mqtt://, mqtts://, ws:// or wss://, nor embedded, nor none`)
+  const file = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} cannot be read: ${messageOf(error)}`)
+    }
+  }
+  const password = mqtt.passwordFile === undefined ? mqtt.password : file(mqtt.passwordFile).trimEnd()
+  const tls = {
+    ...(mqtt.ca ? { ca: file(mqtt.ca) } : {}), ...(mqtt.cert ? { cert: file(mqtt.cert) } : {}), ...(mqtt.key ? { key: file(mqtt.key) } : {}),
+    ...(mqtt.servername ? { servername: mqtt.servername } : {}), ...(mqtt.insecure ? { insecure: true } : {}),
+  }
+  return {
+    url: mqtt.broker, keepaliveSeconds: mqtt.keepaliveS, retain: mqtt.retain, ...(mqtt.username === undefined ? {} : { user: mqtt.username }), ...(password === undefined ? {} : { password }),
+    ...(Object.keys(tls).length > 0 ? { tls } : {}),
+  }
+}

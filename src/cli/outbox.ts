@@ -1,0 +1,117 @@
+/** `gapcam outbox status|list|drain|clear`: what waits for the broker, also while gapcam runs. */
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { systemClock } from '../clock.js'
+import type { Config } from '../config/schema.js'
+import { stateDirectory } from '../config/state-directory.js'
+import { GapcamError } from '../errors.js'
+import { createLogger } from '../log.js'
+import { acknowledging, entryMessages } from '../publish/entries.js'
+import { createLink } from '../publish/link.js'
+import { openDurableOutbox, type DurableOptions } from '../publish/outbox/durable.js'
+import { ask } from '../publish/outbox/lock.js'
+import { peek } from '../publish/outbox/peek.js'
+import { createSender } from '../publish/sender.js'
+import { createTopics } from '../publish/topics.js'
+import { connectionOf } from './connection.js'
+import { addFlags, configFrom, type FlagValues } from './flags.js'
+import { wantsJson, writeJson, writeTable } from './output.js'
+import { untilSignal, type Stop } from './signals.js'
+
+const sharedFlags = ['node', 'mqtt.broker', 'json', 'logLevel']
+
+export function outboxCommand(program: Command): void {
+  const outbox = program.command('outbox').description('events that wait for the broker')
+  const add = (name: string, description: string, action: (config: Config, values: FlagValues) => Promise<void>): Command =>
+    addFlags(outbox.command(name).description(description), sharedFlags).action((values: FlagValues) => action(configFrom(values).config, values))
+  add('status', 'how many events wait, how much they take, and who has them', status)
+  add('list', 'the events that wait, oldest first, one JSON object a line', list).option('--limit <n>', 'at most so many')
+  add('drain', 'send all that waits, or wait until the gapcam that runs has', drain)
+  add('clear', 'give up all that waits; numbers go on', clear)
+}
+
+/** What a run and these commands open. */
+export function outboxOptions(config: Config): Pick<DurableOptions, 'folder' | 'maxBytes' | 'maxAgeMs' | 'ack'> {
+  const { maxMb, maxAgeH } = config.outbox
+  return { folder: join(stateDirectory(config), 'outbox'), maxBytes: maxMb * 2 ** 20, maxAgeMs: maxAgeH * 3_600_000, ack: config.mqtt.ack }
+}
+
+async function status(config: Config): Promise<void> {
+  const { folder } = outboxOptions(config)
+  let shown: Record<string, unknown> | null = null
+  if (!(await ask(folder, { command: 'status' }, (line) => { shown = line as Record<string, unknown> }))) {
+    const glance = await peek(folder)
+    shown = glance && { state: 'ok', queued: glance.queued, bytes: glance.bytes, seq: glance.seq, lost: glance.ledger.lost, boots: glance.ledger.boots.length }
+  }
+  const fields = { folder, ...(shown ?? { state: 'none', queued: 0 }) }
+  if (wantsJson(config.json)) writeJson(fields)
+  else writeTable(Object.entries(fields).map(([name, value]) => [name, String(value)]))
+}
+
+async function list(config: Config, values: FlagValues): Promise<void> {
+  const { folder } = outboxOptions(config)
+  const limit = values['limit'] === undefined ? Infinity : Number(values['limit'])
+  if (!(limit >= 0)) throw new GapcamError('USAGE', `--limit: ${String(values['limit'])} is no number`)
+  await ask(folder, { command: 'save' }, () => undefined)
+  const glance = await peek(folder)
+  for (const { from, to, missing } of glance?.ledger.gaps ?? []) writeJson({ event_type: 'gap', from, to, missing })
+  let count = 0
+  for await (const { camera, payload } of glance?.events() ?? []) {
+    if (count++ >= limit) break
+    writeJson({ camera, ...(JSON.parse(payload) as object) })
+  }
+}
+
+async function clear(config: Config): Promise<void> {
+  const { folder } = outboxOptions(config)
+  let cleared: number | null = null
+  if (!(await ask(folder, { command: 'clear' }, (line) => { ({ cleared } = line as { cleared: number }) }))) {
+    const outbox = await openDurableOutbox({ ...outboxOptions(config), log: createLogger(config.logLevel), clock: systemClock })
+    try {
+      requireDisk(outbox.stats())
+      cleared = await outbox.clear()
+    } finally {
+      await outbox.close()
+    }
+  }
+  process.stderr.write(`${cleared ?? 0} events given up\n`)
+}
+
+function requireDisk({ state, reason }: { readonly state: string; readonly reason?: string }): void {
+  if (state !== 'ok') throw new GapcamError('OUTBOX_LOCKED', `the outbox cannot be used: ${reason ?? state}`)
+}
+
+async function drain(config: Config): Promise<void> {
+  const tell = ({ queued }: { readonly queued: number }): void => { process.stderr.write(`${queued} events wait\n`) }
+  if (await ask(outboxOptions(config).folder, { command: 'drain' }, (line) => tell(line as { queued: number }))) return
+  await untilSignal((stop) => drainAlone(config, stop))
+}
+
+/** No gapcam runs: this process connects in its place, and sends the backlog alone. */
+async function drainAlone(config: Config, stop: Stop): Promise<void> {
+  const connect = config.mqtt.broker === 'embedded' ? null : connectionOf(config)
+  if (!connect) throw new GapcamError('USAGE', `mqtt.broker is ${config.mqtt.broker}, and no gapcam runs: there is nobody to send to`, { hint: 'Name a broker with --broker.' })
+  const log = createLogger(config.logLevel)
+  const outbox = await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock })
+  const { node, mqtt } = config
+  const topics = createTopics(mqtt.base, node)
+  const stamp = { boot: outbox.boot, isClockSynced: false }
+  const cameras = config.cameras.length > 0 ? config.cameras.map(({ id }) => id) : ['cam0']
+  const sender = createSender({ outbox, log, clock: systemClock, messageOf: entryMessages(topics, cameras, () => ({ ...stamp, wallMs: systemClock.wall() })) })
+  const acks = acknowledging(topics, outbox, log)
+  const link = createLink({
+    connect, clientId: connect.clientId ?? `gapcam-${node}`, will: { ...topics.node('nodeStatus'), payload: 'offline' }, log, clock: systemClock,
+    onUp: sender.attach, onDown: sender.detach, subscriptions: acks.subscriptions, onMessage: acks.take,
+  })
+  try {
+    requireDisk(outbox.stats())
+    outbox.listen({ onReady: sender.pump, onNumbered: () => undefined })
+    const { queued } = outbox.stats()
+    link.start()
+    while (outbox.stats().queued > 0 && !stop.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50))
+    process.stderr.write(`${queued - outbox.stats().queued} events sent, ${outbox.stats().queued} wait\n`)
+  } finally {
+    await link.close(sender.drained, 2000)
+    await outbox.close()
+  }
+}

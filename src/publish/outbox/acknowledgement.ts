@@ -1,0 +1,22 @@
+/** What a consumer says on `R/ack`: `{"boot": "…", "through": 18231}`, it has all events of the node up to this one. */
+
+export interface Acknowledgement {
+  readonly boot: string
+  readonly through: number
+}
+
+const maxBytes = 1024
+
+/** Null for anything else. */
+export function acknowledgementOf(payload: Buffer): Acknowledgement | null {
+  if (payload.length > maxBytes) return null
+  let value: unknown
+  try {
+    value = JSON.parse(payload.toString())
+  } catch {
+    return null
+  }
+  if (typeof value !== 'object' || value === null) return null
+  const { boot, through } = value as Partial<Record<keyof Acknowledgement, unknown>>
+  return typeof boot === 'string' && Number.isSafeInteger(through) && (through as number) >= 0 ? { boot, through: through as number } : null
+}

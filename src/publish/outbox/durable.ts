@@ -1,0 +1,53 @@
+/** The outbox of a running gapcam: on disk, its folder locked, answering `gapcam outbox`. */
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../clock.js'
+import type { Logger } from '../../log.js'
+import { watchClockSync } from '../clock-sync.js'
+import { lockFolder, type Answer } from './lock.js'
+import type { AckMode, Outbox } from './outbox.js'
+import { openOutbox } from './queue.js'
+
+export interface DurableOptions {
+  readonly folder: string
+  readonly maxBytes: number
+  readonly maxAgeMs: number
+  readonly ack: AckMode
+  readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
+  readonly clock: Clock
+}
+
+/** While the disk fails, so much waits in memory. */
+const memory = { maxEvents: 10_000, maxBytes: 4 << 20 }
+const progressEveryMs = 500
+
+/** Never rejects: a folder that cannot be used, or that another process has, makes a degraded outbox that says so. */
+export async function openDurableOutbox({ folder, maxBytes, maxAgeMs, ack, log, clock }: DurableOptions): Promise<Outbox> {
+  const sync = watchClockSync()
+  let outbox: Outbox | null = null
+  const answer: Answer = (question, write) => (outbox ? answerFor(outbox, question, write) : Promise.resolve())
+  outbox = await openOutbox({
+    boot: randomUUID(), clock, log, ack, memory,
+    disk: { folder, maxBytes, maxAgeMs, lock: () => lockFolder(folder, answer), isClockSynced: sync.isSynced },
+  })
+  const made = outbox
+  return Object.assign(Object.create(made) as Outbox, {
+    async close(timeoutMs?: number) {
+      sync.close()
+      await made.close(timeoutMs)
+    },
+  })
+}
+
+async function answerFor(outbox: Outbox, question: unknown, write: (line: unknown) => void): Promise<void> {
+  const { command } = (typeof question === 'object' && question !== null ? question : {}) as { command?: unknown }
+  if (command === 'status') write({ pid: process.pid, boot: outbox.boot, seq: outbox.seq, ack: outbox.ack, ...outbox.stats() })
+  else if (command === 'clear') write({ cleared: await outbox.clear() })
+  else if (command === 'save') await outbox.save()
+  else if (command === 'drain') {
+    for (let { queued } = outbox.stats(); ; { queued } = outbox.stats()) {
+      write({ queued })
+      if (queued === 0) return
+      await new Promise((resolve) => setTimeout(resolve, progressEveryMs))
+    }
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * One process at a time has an outbox's folder. Its lock file names the process and a socket on which that process
+ * answers; who finds a lock asks there. A socket that nobody answers belongs to a process that is gone, whatever its
+ * number is used for now, and in another container too. The same socket takes the questions of `gapcam outbox`.
+ */
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readFile, rename, unlink, writeFile, type FileHandle } from 'node:fs/promises'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { GapcamError } from '../../errors.js'
+
+export interface Holder {
+  readonly pid: number
+  /** Name of its socket in the folder. */
+  readonly socket: string
+}
+
+/** Answers one question with any number of lines. */
+export type Answer = (question: unknown, write: (line: unknown) => void) => Promise<void>
+
+const lockName = 'lock'
+const connectTimeoutMs = 2000
+
+/** Takes the folder; resolves with what gives it back. Rejects with OUTBOX_LOCKED, or with a fault of the file system. */
+export async function lockFolder(folder: string, answer: Answer): Promise<() => Promise<void>> {
+  await mkdir(folder, { recursive: true, mode: 0o750 })
+  const own: Holder = { pid: process.pid, socket: `${randomUUID().slice(0, 8)}.sock` }
+  const directory = await open(folder, 'r')
+  let server: Server | null = null
+  try {
+    // It listens before the lock names it: a lock whose socket is silent has no owner.
+    server = await listen(socketPath(directory, own.socket), answer)
+    await claim(folder, directory, own)
+  } catch (error) {
+    server?.close()
+    await directory.close()
+    throw error
+  }
+  const held = server
+  return async () => {
+    if ((await readHolder(folder))?.socket === own.socket) await unlink(join(folder, lockName)).catch(() => undefined)
+    await new Promise<void>((resolve) => held.close(() => resolve()))
+    await directory.close()
+  }
+}
+
+/** Who has the folder now; null when nobody does. */
+export async function holderOf(folder: string): Promise<Holder | null> {
+  const holder = await readHolder(folder)
+  if (!holder) return null
+  const directory = await open(folder, 'r')
+  try {
+    const socket = await reach(socketPath(directory, holder.socket))
+    socket?.destroy()
+    return socket ? holder : null
+  } finally {
+    await directory.close()
+  }
+}
+
+/** Asks the process that has the folder; false when there is none. Rejects when it goes away before the end. */
+export async function ask(folder: string, question: unknown, read: (line: unknown) => void): Promise<boolean> {
+  const holder = await readHolder(folder)
+  if (!holder) return false
+  const directory = await open(folder, 'r')
+  try {
+    const socket = await reach(socketPath(directory, holder.socket))
+    if (!socket) return false
+    socket.write(`${JSON.stringify(question)}\n`)
+    let isWhole = false
+    for await (const text of createInterface({ input: socket })) {
+      const line = JSON.parse(text) as { end?: boolean }
+      if (line.end === true) isWhole = true
+      else read(line)
+    }
+    if (!isWhole) throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: process ${holder.pid}, which has it, ended before it had answered`)
+    return true
+  } finally {
+    await directory.close()
+  }
+}
+
+/** A socket's address has 108 bytes, a folder's may have more: this one is always short. */
+function socketPath(directory: FileHandle, name: string): string {
+  return `/proc/self/fd/${directory.fd}/${name}`
+}
+
+function reach(path: string): Promise<Socket | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ path })
+    const timer = setTimeout(() => { socket.destroy() }, connectTimeoutMs)
+    socket.on('error', () => undefined)
+    socket.once('connect', () => { clearTimeout(timer); resolve(socket) })
+    socket.once('close', () => { clearTimeout(timer); resolve(null) })
+  })
+}
+
+async function claim(folder: string, directory: FileHandle, own: Holder): Promise<void> {
+  const draft = join(folder, `${own.socket}.lock`)
+  await writeFile(draft, JSON.stringify(own), { mode: 0o640 })
+  try {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const isTaken = await link(draft, join(folder, lockName)).then(() => false, (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+        return true
+      })
+      if (!isTaken) return
+      await removeIfAbandoned(folder, directory)
+    }
+    throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: its lock changes hands again and again`)
+  } finally {
+    await unlink(draft).catch(() => undefined)
+  }
+}
+
+async function removeIfAbandoned(folder: string, directory: FileHandle): Promise<void> {
+  const holder = await readHolder(folder)
+  if (holder) {
+    const socket = await reach(socketPath(directory, holder.socket))
+    socket?.destroy()
+    if (socket) throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: process ${holder.pid} has it`)
+  }
+  // Of several who see it abandoned one moves it away; whoever catches a new one instead puts it back.
+  const aside = join(folder, `${randomUUID().slice(0, 8)}.stale`)
+  const isMine = await rename(join(folder, lockName), aside).then(() => true, () => false)
+  if (!isMine) return
+  const moved = JSON.parse(await readFile(aside, 'utf8').catch(() => 'null') || 'null') as Holder | null
+  if (moved && moved.socket !== holder?.socket) await link(aside, join(folder, lockName)).catch(() => undefined)
+  else if (moved) await unlink(join(folder, moved.socket)).catch(() => undefined)
+  await unlink(aside).catch(() => undefined)
+}
+
+/** Null for a lock that is not there, or that a power cut left without content. */
+async function readHolder(folder: string): Promise<Holder | null> {
+  try {
+    const { pid, socket } = JSON.parse(await readFile(join(folder, lockName), 'utf8')) as Holder
+    return Number.isSafeInteger(pid) && /^[0-9a-f]{8}\.sock$/.test(socket) ? { pid, socket } : null
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+async function listen(path: string, answer: Answer): Promise<Server> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    // Half a question is none; a question is short.
+    createInterface({ input: socket, crlfDelay: Infinity }).once('line', (text) => {
+      const write = (line: unknown): void => { if (!socket.destroyed) socket.write(`${JSON.stringify(line)}\n`) }
+      const question = text.length > 4096 ? null : parsed(text)
+      answer(question, write).then(() => { write({ end: true }); socket.end() }, () => { socket.destroy() })
+    })
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => resolve())
+  })
+  return server.unref()
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
