@@ -49,6 +49,7 @@ inline constexpr StepShape kStepShapes[] = {
 ${Object.entries(stepTable).map(([kind, row]) => `    {"${kind}", ${min(row.inputs)}, ${max(row.inputs)}, ${Math.min(1, row.outputs.length)}, ${max(row.outputs)}, ${Object.values(row.parameters).reduce((s, t) => s + parameterWords(t), 0)}},`).join('\n')}
 };
 
+#if !defined(__CUDACC__)  // the kernels' compiler takes no function of the host
 // Whether every enumeration in a parameter block is one of its members. \`words\` has the kind's param_words words.
 static inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
   switch (kind) {
@@ -64,6 +65,7 @@ ${Object.entries(stepTable).map(checksOf).map(({ kind, enumFields }) => {
   }
   return false;
 }
+#endif
 
 }  // namespace gapcam
 `

@@ -271,6 +271,7 @@ inline constexpr StepShape kStepShapes[] = {
     {"chain", 1, 8, 1, 2, 30},
 };
 
+#if !defined(__CUDACC__)  // the kernels' compiler takes no function of the host
 // Whether every enumeration in a parameter block is one of its members. `words` has the kind's param_words words.
 static inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
   switch (kind) {
@@ -303,5 +304,6 @@ static inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
   }
   return false;
 }
+#endif
 
 }  // namespace gapcam

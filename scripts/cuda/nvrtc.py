@@ -32,7 +32,7 @@ def compile_for(nvrtc, source, includes, target):
     with open(source, "rb") as file:
         # The name stands in the cubin: a path of this machine would make another machine's bytes differ.
         nvrtc.nvrtcCreateProgram(ctypes.byref(program), file.read(), os.path.basename(source).encode(), 0, None, None)
-    options = [f"-arch={target}", "-std=c++17", "-default-device", "--ptxas-options=-v", *(f"--include-path={path}" for path in includes)]
+    options = [f"-arch={target}", "-std=c++17", "--ptxas-options=-v", *(f"--include-path={path}" for path in includes)]
     result = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*(option.encode() for option in options)))
     log = read(nvrtc, program, "ProgramLog").decode().strip("\0")
     return log, None if result else read(nvrtc, program, "CUBIN")

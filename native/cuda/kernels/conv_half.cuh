@@ -13,7 +13,8 @@ struct HalfTile {
   static constexpr int kRows = kThreads / (kK / 8);                        // that one pass of 16-byte loads covers
   static constexpr int kLoadsA = kM / kRows, kLoadsB = kN / kRows;
   static constexpr int kSums = kM * (kN + 4) * 2;                          // floats, as halves
-  static constexpr int Shared(int stages) { return stages * kStage > kSums ? stages * kStage : kSums; }
+  template <int kStages>
+  static constexpr int kShared = kStages * kStage > kSums ? kStages * kStage : kSums;
   static_assert(kM % kRows == 0 && kN % kRows == 0);
 };
 

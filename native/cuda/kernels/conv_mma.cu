@@ -57,7 +57,7 @@ template <int kM, int kN, int kWarpM, int kWarpN>
 __device__ __forceinline__ void ConvMma(const ConvParams& p) {
   constexpr int kThreads = kM / kWarpM * (kN / kWarpN) * 32, kTilesM = kWarpM / 16, kTilesN = kWarpN / 8;
   using Tile = HalfTile<kM, kN, kThreads>;
-  SHARED(half, memory, Tile::Shared(kStages));
+  SHARED(half, memory, Tile::template kShared<kStages>);
   const Task task = FindTask<kM, kN>(p);
   Row rows[Tile::kLoadsA];
   FindRows<Tile::kRows>(p, task.pixel, rows);

@@ -43,7 +43,7 @@ template <int kM, int kN, int kWarpM, int kWarpN>
 __device__ __forceinline__ void ConvWmma(const ConvParams& p) {
   constexpr int kThreads = kM / kWarpM * (kN / kWarpN) * 32;
   using Tile = HalfTile<kM, kN, kThreads>;
-  SHARED(half, memory, Tile::Shared(2));
+  SHARED(half, memory, Tile::template kShared<2>);
   const Task task = FindTask<kM, kN>(p);
   Row rows[Tile::kLoadsA];
   FindRows<Tile::kRows>(p, task.pixel, rows);
