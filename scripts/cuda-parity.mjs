@@ -1,5 +1,6 @@
 // Whole networks through the CUDA kernels of every generation, emulated on this machine, against the scalar executor:
-// float32 within 1e-4 of the logits' range, float16 with the same top label and within 2e-2.
+// float32 within 1e-4 of the logits' range, float16 with the same top label and within 2e-2. A label whose
+// score is within 0.2 % of the range of another one's counts as tied with it; that is said.
 //   node scripts/cuda-parity.mjs                       every model of models/ and of the shared folder (about half an hour)
 //   node scripts/cuda-parity.mjs MODEL.onnx[@SIDE] …   these, at another input size where asked
 //   --json   one JSON object a model and generation on stdout
@@ -19,6 +20,8 @@ import { createPreprocessor } from '../dist/preprocess.js'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const limits = { f32: 1e-4, f16: 2e-2 }
+/** Two scores this near to each other, as a share of the range, are a tie that half precision may decide otherwise. */
+const tie = 2e-3
 
 export function buildParity() {
   for (const args of [['-S', root, '-B', `${root}build-plain`, '-DGAPCAM_ADDON=OFF'], ['--build', `${root}build-plain`, '--target', 'cuda_parity', '-j2']]) {
@@ -76,7 +79,7 @@ async function checkModel(program, folder, request, count) {
   if (status !== 0) throw new Error(`${file}: ${stderr.trim()}`)
   return stdout.trim().split('\n').map((line) => {
     const row = JSON.parse(line)
-    return { model: basename(file), ...row, passed: row.share <= limits[row.generation.slice(-3)] && row.otherLabels === 0 }
+    return { model: basename(file), ...row, passed: row.share <= limits[row.generation.slice(-3)] && (row.otherLabels === 0 || (row.generation.endsWith('f16') && row.lead < tie)) }
   })
 }
 
@@ -96,7 +99,7 @@ async function main() {
     for (const request of asked.length > 0 ? asked : everyModel()) {
       for (const row of await checkModel(program, folder, request, asked.length > 0 ? 1 : 2)) {
         failed += row.passed ? 0 : 1
-        console.log(isJson ? JSON.stringify(row) : `${row.passed ? 'ok    ' : 'FAILED'} ${row.model.padEnd(28)} ${row.generation.padEnd(11)} ${row.share.toExponential(1)} of the range, ${row.otherLabels} other labels of ${row.pictures}, ${row.launches} launches, ${row.seconds} s emulated`)
+        console.log(isJson ? JSON.stringify(row) : `${row.passed ? 'ok    ' : 'FAILED'} ${row.model.padEnd(28)} ${row.generation.padEnd(11)} ${row.share.toExponential(1)} of the range, ${row.otherLabels} other labels of ${row.pictures}${row.otherLabels > 0 ? ` (led by ${row.lead.toExponential(1)})` : ''}, ${row.launches} launches, ${row.seconds} s emulated`)
       }
     }
   } finally {

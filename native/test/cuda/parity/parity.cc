@@ -3,8 +3,9 @@
 //   cuda_parity PLAN INPUTS [GENERATION]
 //
 // INPUTS: for each picture the float32 values of every input of the plan, in its order. Prints a JSON object a generation
-// (those whose name contains GENERATION): the largest difference of an output as a share of its range, over all pictures,
-// and how often the greatest element of the first output is another one. Exit status 1 where something did not run.
+// (those whose name contains GENERATION): the largest difference of an output as a share of its range, over all pictures;
+// how often the greatest element of the first output is another one, and by how much, as a share of the range, the scalar
+// executor prefers its own then. Exit status 1 where something did not run.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -31,6 +32,7 @@ bool ReadFile(const char* path, Bytes* bytes) {
 struct Difference {
   double share = 0;      // of the outputs' range
   int other_labels = 0;
+  double lead = 0;       // of the right label over the one that was given
 };
 
 size_t Greatest(const float* values, size_t count) { return static_cast<size_t>(std::max_element(values, values + count) - values); }
@@ -45,7 +47,9 @@ void Compare(const gapcam::Executor& right, Machine& machine, Difference* differ
     for (size_t i = 0; i < count; ++i) worst = std::isfinite(got[i]) ? std::max<double>(worst, std::fabs(got[i] - want[i])) : INFINITY;
     const double range = *std::max_element(want, want + count) - *std::min_element(want, want + count);
     difference->share = std::max(difference->share, worst == 0 ? 0 : worst / range);
-    if (port == 0) difference->other_labels += Greatest(got, count) != Greatest(want, count);
+    if (port > 0 || Greatest(got, count) == Greatest(want, count)) continue;
+    ++difference->other_labels;
+    difference->lead = std::max(difference->lead, (want[Greatest(want, count)] - want[Greatest(got, count)]) / range);
   }
 }
 
@@ -71,8 +75,8 @@ bool CheckGeneration(const NamedGeneration& g, gapcam::Executor& right, const ga
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto& made = machine.program();
-  std::printf("{\"generation\":\"%s\",\"launches\":%zu,\"pictures\":%zu,\"share\":%.3g,\"otherLabels\":%d,\"weightBytes\":%zu,\"activationBytes\":%llu,\"seconds\":%.2f}\n", g.name,
-              made.launches.size(), inputs.size() / picture_bytes, difference.share, difference.other_labels, made.weights.size(),
+  std::printf("{\"generation\":\"%s\",\"launches\":%zu,\"pictures\":%zu,\"share\":%.3g,\"otherLabels\":%d,\"lead\":%.3g,\"weightBytes\":%zu,\"activationBytes\":%llu,\"seconds\":%.2f}\n", g.name,
+              made.launches.size(), inputs.size() / picture_bytes, difference.share, difference.other_labels, difference.lead, made.weights.size(),
               static_cast<unsigned long long>(made.activation_bytes), seconds);
   std::fflush(stdout);
   return true;
