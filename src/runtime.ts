@@ -199,7 +199,7 @@ function superviseOne(live: LiveCamera, { options, metrics, clock, ending, log }
   return superviseCamera({
     loop: watched, frameMs: config.hungAfterMs * options.cameras.length + turnSlackMs,
     make: () => openCamera(camera.source, cameraOptions),
-    hasWorked: hasRun,
+    hasWorked: hasRun, isPatient: config.waitForCameras,
     clock,
     stallMs: Math.max(config.policy.staleAfterMs, 2000),
     onOpen: (description, isRecovery) => {

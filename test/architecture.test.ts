@@ -15,16 +15,16 @@ const sources = filesOf('src', /\.ts$/)
 const part = (file: string): string => file.replace(/^src\//, '').replace(/\.ts$/, '').split('/')[0]!
 
 /** What everyone may use. */
-const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'clock', 'addon']
+const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'clock', 'addon', 'secrets']
 
 /** What each part may use besides itself and what is common. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], tensor: [],
+  addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], secrets: [], tensor: [],
   camera: [], config: ['policy', 'lens'], engine: ['model', 'layout'], model: [], policy: [], publish: [],
   preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
   session: ['engine', 'layout'], functional: ['model', 'engine', 'session', 'layout'], index: ['session', 'functional', 'engine'],
   geometry: ['preprocess', 'preprocess-plain'], heat: ['engine', 'model', 'preprocess', 'geometry'],
-  classifier: ['engine', 'heat', 'model', 'preprocess', 'layout'], supervisor: ['camera', 'progress'], 'service-manager': [], watchdog: ['progress', 'service-manager'],
+  classifier: ['engine', 'heat', 'model', 'preprocess', 'layout'], supervisor: ['camera', 'progress'], 'service-manager': [], service: ['config'], watchdog: ['progress', 'service-manager'],
   picture: ['geometry', 'heat', 'preprocess'], jpeg: ['picture'],
   'state-file': [], switch: [], settings: ['config', 'policy', 'preprocess', 'state-file'], commands: ['config', 'settings'],
   control: ['classifier', 'commands', 'config', 'heat', 'jpeg', 'picture', 'pipeline', 'publish', 'settings'],

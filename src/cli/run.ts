@@ -37,7 +37,8 @@ export function runCommand(program: Command): void {
       const { config } = configFrom(values)
       return { ...config, cameras: [...camerasFrom(config.cameras, source, values)] }
     }
-    await untilSignal((stop) => runAll({ config: readConfig(), readConfig }, stop))
+    const { warnings } = configFrom(values)
+    await untilSignal((stop) => runAll({ config: readConfig(), readConfig, warnings }, stop))
   })
 }
 
@@ -45,6 +46,7 @@ interface RunConfig {
   readonly config: Config
   /** Reads it again. */
   readonly readConfig: () => Config
+  readonly warnings: readonly string[]
 }
 
 async function runAll(read: RunConfig, stop: Stop): Promise<void> {
@@ -57,8 +59,9 @@ async function runAll(read: RunConfig, stop: Stop): Promise<void> {
   }
 }
 
-async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
+async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
   const log = createLogger(config.logLevel)
+  for (const warning of warnings) log.warn(warning)
   const manager = findServiceManager(process.env, log)
   manager.status('opening the model')
   // Only runs that serve the page load what it needs, while the model opens.
