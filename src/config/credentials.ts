@@ -14,28 +14,38 @@ export interface WithSecrets {
   readonly warnings: readonly string[]
 }
 
-/** The names under which systemd (LoadCredential) or Docker (secrets) hand over a file. */
-export const credentialNames = { password: 'mqtt-password', key: 'mqtt-key', camera: (id: string): string => `camera-${id}-password` } as const
+/** The keys that name a secret's file, and the name under which systemd (LoadCredential) or Docker (secrets) hands it over. */
+export const credentialNames = { 'mqtt.passwordFile': 'mqtt-password', 'mqtt.key': 'mqtt-key', 'page.tokenFile': 'page-token' } as const
+type SecretFileKey = keyof typeof credentialNames
+
+export const cameraCredential = (camera: string): string => `camera-${camera}-password`
+
+/** The files that a configuration names, by key. */
+export function secretFiles({ mqtt, page }: Config): Readonly<Record<SecretFileKey, string | undefined>> {
+  return { 'mqtt.passwordFile': mqtt.passwordFile, 'mqtt.key': mqtt.key, 'page.tokenFile': page.tokenFile }
+}
 
 /** Throws CONFIG_INVALID for a camera's password that cannot be read. */
 export function withSecrets(config: Config, environment: NodeJS.ProcessEnv): WithSecrets {
-  const { mqtt } = config
-  keepSecret(mqtt.password)
-  keepSecretsOf(mqtt.broker)
-  for (const { source } of config.cameras) keepSecretsOf(source)
-  // A password that somebody wrote down wins over one that lies about.
-  const passwordFile = mqtt.password === undefined || mqtt.passwordFile !== undefined ? credentialFile(credentialNames.password, environment) : null
-  const keyFile = credentialFile(credentialNames.key, environment)
-  const cameras = config.cameras.map((camera) => ({ camera, file: credentialFile(credentialNames.camera(camera.id), environment) ?? camera.passwordFile }))
-  if (passwordFile ?? mqtt.passwordFile) tryToKeep((passwordFile ?? mqtt.passwordFile)!)
-  const named = [passwordFile === null ? mqtt.passwordFile : undefined, keyFile === null ? mqtt.key : undefined, ...config.cameras.map((camera) => camera.passwordFile)]
+  const { mqtt, page, cameras } = config
+  for (const secret of [mqtt.password, page.token]) keepSecret(secret)
+  for (const url of [mqtt.broker, ...cameras.map(({ source }) => source)]) keepSecretsOf(url)
+  const named = secretFiles(config)
+  // A secret that somebody wrote down wins over one that lies about.
+  const isWritten: Readonly<Record<SecretFileKey, boolean>> = { 'mqtt.passwordFile': mqtt.password !== undefined, 'mqtt.key': false, 'page.tokenFile': page.token !== undefined }
+  const keys = Object.keys(credentialNames) as SecretFileKey[]
+  const given = Object.fromEntries(keys.filter((key) => !isWritten[key] || named[key] !== undefined)
+    .flatMap((key) => { const file = credentialFile(credentialNames[key], environment); return file === null ? [] : [[key, file]] })) as Partial<Record<SecretFileKey, string>>
+  for (const file of [given['mqtt.passwordFile'] ?? mqtt.passwordFile, given['page.tokenFile'] ?? page.tokenFile]) if (file !== undefined) tryToKeep(file)
+  const { 'mqtt.passwordFile': passwordFile, 'mqtt.key': key, 'page.tokenFile': tokenFile } = given
+  const own = [...keys.filter((name) => given[name] === undefined).map((name) => named[name]), ...cameras.map((camera) => camera.passwordFile)]
   return {
     config: {
-      ...config, cameras: cameras.map(({ camera, file }) => (file === undefined ? camera : withPassword(camera, file))),
-      mqtt: { ...mqtt, ...(passwordFile === null ? {} : { passwordFile }), ...(keyFile === null ? {} : { key: keyFile }) },
+      ...config, cameras: cameras.map((camera) => withPassword(camera, credentialFile(cameraCredential(camera.id), environment) ?? camera.passwordFile)),
+      mqtt: { ...mqtt, ...(passwordFile === undefined ? {} : { passwordFile }), ...(key === undefined ? {} : { key }) }, page: { ...page, ...(tokenFile === undefined ? {} : { tokenFile }) },
     },
-    given: [...(passwordFile === null ? [] : ['mqtt.passwordFile']), ...(keyFile === null ? [] : ['mqtt.key'])],
-    warnings: named.flatMap((file) => (file === undefined ? [] : [openToAll(file)])).filter((warning) => warning !== null),
+    given: Object.keys(given),
+    warnings: own.flatMap((file) => (file === undefined ? [] : [openToAll(file)])).filter((warning) => warning !== null),
   }
 }
 
@@ -49,7 +59,8 @@ function tryToKeep(file: string): void {
 }
 
 /** The camera with its password in the URI, which is where its program wants it. */
-function withPassword(camera: CameraConfig, file: string): CameraConfig {
+function withPassword(camera: CameraConfig, file: string | undefined): CameraConfig {
+  if (file === undefined) return camera
   let password: string
   try {
     password = readSecret(file)

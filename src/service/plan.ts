@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { cameraCredential, credentialNames, secretFiles } from '../config/credentials.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
 import { credentialPrefix, type UnitOptions } from './unit.js'
@@ -46,12 +47,11 @@ export function planService({ config, configFile, program: link, node: runtime, 
 const watchdogSlackS = 2
 
 /** The files with secrets that a configuration names, by the names of their credentials. */
-function secretsOf({ mqtt, cameras }: Config): { name: string; file: string }[] {
-  return [
-    ...(mqtt.passwordFile === undefined ? [] : [{ name: 'mqtt-password', file: mqtt.passwordFile }]),
-    ...(mqtt.key === undefined ? [] : [{ name: 'mqtt-key', file: mqtt.key }]),
-    ...cameras.flatMap(({ id, passwordFile }) => (passwordFile === undefined ? [] : [{ name: `camera-${id}-password`, file: passwordFile }])),
-  ]
+function secretsOf(config: Config): { name: string; file: string }[] {
+  const files = secretFiles(config)
+  const named = Object.entries(credentialNames).map(([key, name]) => ({ name, file: files[key as keyof typeof files] }))
+  const cameras = config.cameras.map(({ id, passwordFile }) => ({ name: cameraCredential(id), file: passwordFile }))
+  return [...named, ...cameras].flatMap(({ name, file }) => (file === undefined ? [] : [{ name, file }]))
 }
 
 /** Files that are no secrets: the service's user reads them where they lie. A model brings the folder it lies in, with labels, manifest and external data. */
