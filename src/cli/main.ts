@@ -12,10 +12,12 @@ import { camerasCommand } from './cameras.js'
 import { classifyCommand } from './classify.js'
 import { configCommand } from './config.js'
 import { modelCommand } from './model.js'
+import { mqttCommand } from './mqtt.js'
 import { outboxCommand } from './outbox.js'
 import { runCommand } from './run.js'
 import { serviceCommand } from './service.js'
 import { tuneCommand } from './tune.js'
+import { watchCommand } from './watch-topics.js'
 
 function createProgram(): Command {
   const program = new Command('gapcam')
@@ -23,7 +25,7 @@ function createProgram(): Command {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, tuneCommand, configCommand, outboxCommand, serviceCommand]) register(program)
+  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, tuneCommand, mqttCommand, watchCommand, configCommand, outboxCommand, serviceCommand]) register(program)
   for (const command of program.commands) command.exitOverride()
   return program
 }

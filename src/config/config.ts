@@ -72,7 +72,7 @@ export const variableOf = (key: string): string => `GAPCAM_${key.replace(/([a-z]
 
 /** A value from a command line or environment: YAML's own idea of numbers and booleans, except where text is wanted. */
 export function scalar(text: string, key: string): unknown {
-  if (['model', 'labels', 'node', 'stateDir', 'progressFile', 'mqtt.broker', 'mqtt.username', 'mqtt.password', 'mqtt.base', 'page.token', 'page.host'].includes(key)) return text
+  if (['model', 'labels', 'node', 'stateDir', 'progressFile', 'mqtt.broker', 'mqtt.username', 'mqtt.password', 'mqtt.base', 'page.token', 'page.host', 'homeassistantPrefix'].includes(key)) return text
   const value: unknown = /^[\d.,x]+$/.test(text) && !/^\d+(\.\d+)?$/.test(text) ? text : parse(text)
   return value === null ? text : value
 }

@@ -108,6 +108,8 @@ export const configSchema = z.strictObject({
   heat: z.boolean().default(true).describe('say where a label has its evidence, where the model can tell; see docs/heat.md'),
   lens: lens.prefault({}),
   mqtt: mqtt.prefault({}),
+  homeassistant: z.boolean().default(true).describe('announce this device to Home Assistant; false takes it back'),
+  homeassistantPrefix: z.string().regex(/^[^#+\s/]+(\/[^#+\s/]+)*$/, 'must be a topic without wildcards').default('homeassistant').describe('first levels of Home Assistant’s discovery topics'),
   page: z.strictObject({
     enabled: z.boolean().default(true).describe('serve the local page and its API'),
     host: z.string().min(1).default('127.0.0.1').describe('address to listen on; any but a loopback one needs a token'),
