@@ -46,7 +46,7 @@ function configOf(values: FlagValues): Config {
 
 async function discover(config: Config): Promise<void> {
   const log = createLogger(config.logLevel)
-  const classifier = await openClassifier({ model: modelPath(config.model), engine: config.engine, threads: 1, ...(config.labels ? { labels: config.labels } : {}) })
+  const classifier = await openClassifier({ model: modelPath(config.model), engine: config.engine, threads: 1, heat: config.heat, ...(config.labels ? { labels: config.labels } : {}) })
   try {
     const { facts, model } = await describeDevice({ node: config.node, cameras: config.cameras.map(({ id }) => id), version, classifier, board: createBoardReader() })
     // A ledger in memory: looking changes nothing, and what an earlier run said is none of it.

@@ -104,7 +104,10 @@ function cameraComponents({ node, labels, hasHeat }: DeviceFacts, topics: Topics
     take_snapshot: make('button', 'take_snapshot', 'Take snapshot', {
       ...seen, icon: 'mdi:camera-outline', command_topic: `${topics.node('request').topic}/snapshot`, payload_press: JSON.stringify({ camera }),
     }),
-    ...(hasHeat ? { heat: make('camera', 'heat', 'Heat map', { ...seen, topic: topic('heat') }) } : {}),
+    ...(hasHeat ? {
+      heat: make('camera', 'heat', 'Heat map', { ...seen, topic: topic('heat') }),
+      take_heat: make('button', 'take_heat', 'Take heat map', { ...seen, icon: 'mdi:blur', command_topic: `${topics.node('request').topic}/heat`, payload_press: JSON.stringify({ camera }) }),
+    } : {}),
     event: make('event', 'event', 'Event', {
       icon: 'mdi:bell-outline', state_topic: topic('event'), event_types: ['label_changed', 'low_confidence', 'camera_lost', 'camera_recovered', 'model_changed'],
       value_template: "{{ {'event_type': value_json.event_type, 'label': value_json.label, 'prev': value_json.prev, 'score': value_json.score, 'reason': value_json.reason|default(''), 'id': value_json.id, 'ts': value_json.ts}|tojson }}",

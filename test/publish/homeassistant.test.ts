@@ -42,7 +42,7 @@ describe.each([['one camera', ['cam0']], ['three cameras', ['belt', 'gate', 'doo
       expect(component['object_id']).toMatch(/^[a-z0-9_]+$/)
       expect('availability' in component && 'availability_topic' in component).toBe(false)
       if (component.platform === 'sensor') expect(component['entity_category']).not.toBe('config')
-      if (['switch', 'number', 'button'].includes(component.platform)) expect(component['command_topic']).toMatch(/\/(set|restart|snapshot)$/)
+      if (['switch', 'number', 'button'].includes(component.platform)) expect(component['command_topic']).toMatch(/\/(set|restart|snapshot|heat)$/)
     }
     for (const field of ['unique_id', 'object_id']) expect(new Set(components.map(([, component]) => component[field])).size).toBe(components.length)
   })
@@ -64,7 +64,7 @@ it('an entity has the same id for ever, whether its camera is alone or not', () 
 it('what needs a picture is away with the camera; switch, threshold, events and restart are there with the node', () => {
   const { components } = messages({ hasHeat: true })[0]!.payload
   const withCamera = Object.entries(components).filter(([, component]) => 'availability' in component).map(([key]) => key)
-  expect(withCamera).toEqual(['label', 'score', 'snapshot', 'take_snapshot', 'heat'])
+  expect(withCamera).toEqual(['label', 'score', 'snapshot', 'take_snapshot', 'heat', 'take_heat'])
   expect(components['label']!['availability']).toHaveLength(2)
 })
 
