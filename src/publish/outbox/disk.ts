@@ -7,11 +7,14 @@ import { realFiles } from './files.js'
 import type { OutboxGap, Stamp } from './ledger.js'
 import { openLog, type Log } from './log.js'
 import type { DiskOptions, OutboxOptions } from './outbox.js'
+import { peek } from './peek.js'
 import type { EventRecord } from './record.js'
 
 export interface DiskHooks {
   /** The log is there for the first time: its numbers and ledger are taken over. */
   opened(log: Log): void
+  /** The folder cannot be had, but its last number can be read. */
+  glimpsed(lastSeq: number): void
   /** What is to be written next, and up to which number all is then written or done. */
   batch(): { readonly events: readonly EventRecord[]; readonly through: number }
   written(events: readonly EventRecord[]): void
@@ -87,10 +90,17 @@ export function createDisk({ clock, log: logger, boot }: OutboxOptions, options:
   }
 
   async function open(): Promise<Log> {
-    unlock ??= lock ? await lock() : null
-    const opened = await watched(openLog({ folder, files, maxBytes, maxAgeMs, stamp, isOpen: hooks.isOpen }))
-    hooks.opened(opened)
-    return opened
+    try {
+      unlock ??= lock ? await lock() : null
+      const opened = await watched(openLog({ folder, files, maxBytes, maxAgeMs, stamp, isOpen: hooks.isOpen }))
+      hooks.opened(opened)
+      return opened
+    } catch (error) {
+      // A disk that can only be read still says where the numbers stand.
+      const glance = await peek(folder, files).catch(() => null)
+      if (glance) hooks.glimpsed(glance.seq)
+      throw error
+    }
   }
 
   /** A disk that hangs holds nobody else up. */

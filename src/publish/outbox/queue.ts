@@ -56,20 +56,21 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
   /** Of those on disk. */
   const offered = new Ranges()
   const sent = createSent()
-  let [seq, numbered] = [0, 0]
+  /** `base`: the last number before this start, as far as it could be read. */
+  let [seq, numbered, base] = [0, 0, 0]
   let isReading = false
   let listener: OutboxListener = { onReady: () => undefined, onNumbered: () => undefined }
 
   const isOpen = (gap: OutboxGap): boolean => !underWay.has(gap) && !sent.gaps.has(gap)
-  const disk: Disk | null = options.disk ? createDisk(options, options.disk, { opened, batch, written, unwritten, isOpen, changed }) : null
-  if (!disk) ledger.addBoot(boot, 1)
+  const disk: Disk | null = options.disk ? createDisk(options, options.disk, { opened, glimpsed, batch, written, unwritten, isOpen, changed }) : null
+  ledger.addBoot(boot, 1)
   const isDurable = (): boolean => disk?.log != null && disk.fault === null
 
   function opened(log: Log): void {
     const before = ledger
-    const isFresh = log.lastSeq === 0
-    if (isFresh) for (const [from, to] of before.done.runs) log.ledger.done.add(from, to)
-    else {
+    const isOurs = log.lastSeq <= base
+    if (isOurs) for (const [from, to] of before.done.runs) if (to > base) log.ledger.done.add(Math.max(from, base + 1), to)
+    if (!isOurs) {
       for (const item of waiting) item.isVolatile = true
       if (seq > log.lastSeq) log.ledger.done.add(log.lastSeq + 1, seq)
     }
@@ -77,8 +78,18 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
     log.ledger.gaps.push(...before.gaps)
     log.ledger.lost += before.lost
     ledger = log.ledger
-    ledger.addBoot(boot, isFresh ? 1 : Math.max(seq, log.lastSeq) + 1)
-    seq = numbered = Math.max(seq, log.lastSeq)
+    ledger.addBoot(boot, isOurs ? log.lastSeq + 1 : Math.max(seq, log.lastSeq) + 1)
+    seq = Math.max(seq, log.lastSeq)
+    numbered = Math.max(numbered, log.lastSeq)
+  }
+
+  /** Before the first event: numbers go on where a disk that cannot be written has them. */
+  function glimpsed(lastSeq: number): void {
+    if (seq > base || lastSeq <= base) return
+    seq = numbered = base = lastSeq
+    ledger.done.add(1, base)
+    ledger.boots.length = 0
+    ledger.addBoot(boot, base + 1)
   }
 
   function add(camera: string, topic: OutboxEvent['topic'], isLive: boolean, payload: string): void {

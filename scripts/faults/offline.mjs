@@ -1,0 +1,83 @@
+// Rows `offline` and `clock`: long without a broker, in little memory; and a wall clock that jumps.
+import { compare, flow, freePort, pause, reached, startBroker, startConsumer, startPublisher, temporaryFolder } from './parts.mjs'
+
+const memory = () => {
+  globalThis.gc?.()
+  const { rss, heapUsed, external } = process.memoryUsage()
+  return { rss, held: heapUsed + external }
+}
+const megabytes = (bytes) => Math.round(bytes / 1e5) / 10
+
+/** `events` happen while nobody is there (as fast as the disk takes them), then a broker comes. Run with --expose-gc. */
+export async function offline({ events = 18_000, maxBytes = 4 * 2 ** 30 } = {}) {
+  const { folder, remove } = temporaryFolder()
+  const port = await freePort()
+  const maker = await startPublisher({ url: `mqtt://127.0.0.1:${port}`, folder, disk: { maxBytes } })
+  // What is loaded and compiled on first use is not what is asked for.
+  for (let i = 0; i < 500; i++) maker.send()
+  await reached(() => !maker.outbox.isBusy, 60_000)
+  const before = memory()
+  let mostHeld = 0
+  while (maker.sent < events) {
+    for (let i = 0; i < 30 && maker.sent < events; i++) maker.send()
+    await new Promise(setImmediate)
+    while (maker.outbox.seq < maker.sent - 300) await new Promise(setImmediate)
+    if (maker.sent % 3000 < 30) mostHeld = Math.max(mostHeld, memory().held)
+  }
+  await reached(() => !maker.outbox.isBusy, 60_000)
+  const after = memory()
+  const { bytes, queued, dropped } = maker.outbox.stats()
+  const broker = await startBroker(port)
+  const consumer = await startConsumer(broker.url)
+  const order = []
+  await reached(() => maker.publisher.stats().queued === 0 && consumer.received.size + consumer.gaps.length >= events - dropped, 600_000)
+  for (const seq of consumer.received.keys()) order.push(seq)
+  const isInOrder = order.every((seq, i) => i === 0 || seq > order[i - 1])
+  const ledger = compare(events, consumer)
+  await maker.publisher.close()
+  await consumer.close()
+  await broker.close()
+  remove()
+  return {
+    row: 'offline', events, queuedOffline: queued, diskMb: megabytes(bytes), heldGrowthMb: megabytes(after.held - before.held), mostHeldGrowthMb: megabytes(Math.max(0, mostHeld - before.held)),
+    rssGrowthMb: megabytes(after.rss - before.rss), dropped, isInOrder, ...ledger,
+  }
+}
+
+const hour = 3_600_000
+export const clockSteps = { '+1 h': hour, '-1 h': -hour, '+1 day': 24 * hour, '-1 day': -24 * hour, '1970 to now': -Date.now() }
+
+/** The wall clock of the whole process jumps while events flow; monotonic time goes on. */
+export async function clock() {
+  const { folder, remove } = temporaryFolder()
+  const broker = await startBroker(await freePort())
+  const consumer = await startConsumer(broker.url)
+  const realNow = Date.now
+  const report = { row: 'clock', steps: Object.keys(clockSteps).length }
+  try {
+    Date.now = () => realNow() + clockSteps['1970 to now']
+    const maker = await startPublisher({ url: broker.url, folder, broker: { keepaliveSeconds: 1 }, disk: { maxAgeMs: hour, isClockSynced: () => Date.now() > 1e12 } })
+    await reached(() => maker.publisher.stats().connected, 30_000)
+    const events = flow(maker.send, 100)
+    await pause(300)
+    Date.now = realNow
+    for (const step of Object.values(clockSteps).slice(0, -1)) {
+      await pause(300)
+      Date.now = () => realNow() + step
+      await pause(300)
+      Date.now = realNow
+    }
+    await pause(300)
+    events.stop()
+    await reached(() => maker.publisher.stats().queued === 0 && consumer.received.size >= maker.sent, 30_000)
+    const { reconnects, dropped } = maker.publisher.stats()
+    Object.assign(report, { reconnects, dropped, ...compare(maker.sent, consumer) })
+    await maker.publisher.close()
+  } finally {
+    Date.now = realNow
+    await consumer.close()
+    await broker.close()
+    remove()
+  }
+  return report
+}

@@ -1,0 +1,34 @@
+// A process to be killed at any moment: adds events to the outbox in the folder it is given and says on stdout what has
+// been confirmed (`+ seq`) and what it is about to give away (`- seq`), each before anybody can know more.
+import { randomUUID } from 'node:crypto'
+import { writeSync } from 'node:fs'
+import { openDurableOutbox } from '../../dist/publish/outbox/durable.js'
+import { quietLog, systemClock } from './parts.mjs'
+
+const [folder, seed] = process.argv.slice(2)
+const payloadOf = (seq) => JSON.stringify({ seq, filling: String(seq % 10).repeat(100 + (seq % 9) * 90) })
+let state = Number(seed)
+const random = () => ((state = (state * 1103515245 + 12345) % 2147483648) / 2147483648)
+const outbox = await openDurableOutbox({ folder, maxBytes: 64 << 20, maxAgeMs: 1e12, ack: 'puback', log: quietLog, clock: systemClock })
+if (outbox.stats().state !== 'ok') {
+  writeSync(1, `! ${outbox.stats().reason}\n`)
+  process.exit(1)
+}
+writeSync(1, `= ${outbox.seq}\n`)
+let told = outbox.seq
+outbox.listen({
+  onReady: () => undefined,
+  onNumbered: () => {
+    for (; told < outbox.seq; told++) if (outbox.stats().state === 'ok') writeSync(1, `+ ${told + 1}\n`)
+  },
+})
+for (;;) {
+  for (let n = random() * 8; n > 0; n--) outbox.add('cam0', 'event', false, payloadOf)
+  await new Promise((resolve) => setTimeout(resolve, random() * 4))
+  for (let n = random() * 6; n > 0; n--) {
+    const entry = outbox.takeBacklog()
+    if (!entry) break
+    writeSync(1, `- ${entry.seq}\n`)
+    outbox.confirm(entry)
+  }
+}
