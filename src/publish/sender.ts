@@ -14,8 +14,6 @@ export interface SenderOptions {
   readonly messageOf: (entry: OutboxEntry) => Message
   readonly log: Pick<Logger, 'warn'>
   readonly clock: Clock
-  /** Events wait so long after a connection was made, for those who subscribe because of what it announced; default 0. */
-  readonly holdEventsMs?: number
 }
 
 export interface Sender {
@@ -44,7 +42,7 @@ const window = { first: 10, least: 4, most: 50, quickMs: 1_000, slowMs: 4_000 }
 const maxUnsentBytes = 256 << 10
 const maxUnsent = 20
 
-export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }: SenderOptions): Sender {
+export function createSender({ outbox, messageOf, log, clock }: SenderOptions): Sender {
   const retained = new Map<string, Message>()
   const dirty = new Set<string>()
   const underWay = new Set<string>()
@@ -56,7 +54,6 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
   let isBacklogsTurn = false
   let shrunkMs = -Infinity
   let waiters: (() => void)[] = []
-  let hold: NodeJS.Timeout | null = null
 
   function pump(): void {
     while (connection && unacknowledged < Math.min(size, connection.receiveMaximum) && (sendRetained(connection) || sendEvent(connection)));
@@ -74,33 +71,15 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
       underWay.add(topic)
       send(link, message, (isDone) => {
         underWay.delete(topic)
-        if (!isDone) return void dirty.add(topic)
-        // Taken back for good: an empty message again would only tell everybody so again.
-        if (message.payload === '' && retained.get(topic) === message) retained.delete(topic)
-        message.onSettled?.()
+        if (!isDone) dirty.add(topic)
       })
       return true
     }
     return false
   }
 
-  function release(): void {
-    if (hold) clearTimeout(hold)
-    hold = null
-    pump()
-  }
-
-  /** In the order in which they were first said: what announces a label goes before the label. */
-  function sayAll(): void {
-    dirty.clear()
-    for (const topic of retained.keys()) dirty.add(topic)
-    pump()
-  }
-
   function sendEvent(link: Connection): boolean {
-    // News that came while nobody could listen yet waits; what is old already does not.
-    const live = (): OutboxEntry | null => (hold ? null : outbox.takeLive())
-    const entry = isBacklogsTurn ? (outbox.takeBacklog() ?? live()) : (live() ?? outbox.takeBacklog())
+    const entry = isBacklogsTurn ? (outbox.takeBacklog() ?? outbox.takeLive()) : (outbox.takeLive() ?? outbox.takeBacklog())
     if (!entry) return false
     isBacklogsTurn = !isBacklogsTurn
     send(link, messageOf(entry), (isDone) => { if (isDone) outbox.confirm(entry) })
@@ -146,7 +125,10 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
       retained.delete(topic)
       dirty.delete(topic)
     },
-    repeat: sayAll,
+    repeat() {
+      for (const topic of retained.keys()) dirty.add(topic)
+      pump()
+    },
     tryNow(message) {
       if (!connection || unsent >= maxUnsent || connection.unsentBytes > maxUnsentBytes) return false
       unsent++
@@ -160,13 +142,11 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
     attach(made) {
       connection = made
       size = window.first
-      if (holdEventsMs > 0) hold = setTimeout(release, holdEventsMs)
-      sayAll()
+      for (const topic of retained.keys()) dirty.add(topic)
+      pump()
     },
     detach() {
       connection = null
-      if (hold) clearTimeout(hold)
-      hold = null
       unacknowledged = 0
       underWay.clear()
       outbox.takeBack()
@@ -175,7 +155,7 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
     drained() {
       return new Promise((resolve) => {
         waiters.push(resolve)
-        release()
+        pump()
       })
     },
   }
