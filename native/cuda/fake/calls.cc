@@ -56,18 +56,6 @@ Result Free(uint64_t address, bool is_mapped, const char* call) {
   return 0;
 }
 
-// A cubin's ELF header: machine 190, and the generation in the flags (bits 8 to 15 from ABI version 8 on).
-Result CheckImage(const uint8_t* image) {
-  const State& state = TheState();
-  uint16_t machine;
-  uint32_t flags;
-  std::memcpy(&machine, image + 18, 2);
-  std::memcpy(&flags, image + 48, 4);
-  if (std::memcmp(image, "\177ELF", 4) != 0 || machine != 190) return kInvalidImage;
-  const int sm = static_cast<int>(image[8] >= 8 ? flags >> 8 & 0xff : flags & 0xff);
-  return sm == state.sm ? 0 : kNoBinary;
-}
-
 const char* NameOf(int sm) {
   switch (sm) {
     case 53: return "Jetson Nano, emulated";
@@ -249,6 +237,7 @@ Result ModuleLoadData(Module* module, const void* image) {
   const Result result = CheckImage(static_cast<const uint8_t*>(image));
   if (result != 0) return result;
   auto* made = new ModuleObject();
+  for (uint32_t id = 0; id < kKernelCount; ++id) if (HasKernel(static_cast<const uint8_t*>(image), kKernels[id])) made->kernels.insert(id);
   TheState().modules.insert(made);
   *module = reinterpret_cast<Module>(made);
   return 0;
@@ -273,7 +262,7 @@ Result ModuleGetFunction(Function* function, Module module, const char* name) {
   if (!IsLive(TheState().modules, object, "cuModuleGetFunction")) return kInvalidHandle;
   const int sm = TheState().sm;
   const KernelRow* row = std::find_if(kKernels, kKernels + kKernelCount, [&](const KernelRow& kernel) { return std::strcmp(kernel.name, name) == 0; });
-  if (row == kKernels + kKernelCount || !row->IsIn(static_cast<uint32_t>(sm))) return kNotFound;
+  if (row == kKernels + kKernelCount || !row->IsIn(static_cast<uint32_t>(sm)) || object->kernels.count(static_cast<uint32_t>(row - kKernels)) == 0) return kNotFound;
   auto made = std::make_unique<FunctionObject>();
   made->module = object;
   made->kernel = static_cast<KernelId>(row - kKernels);

@@ -35,7 +35,7 @@ struct Work {
 };
 
 // What the handles point at.
-struct ModuleObject { std::set<uint32_t> functions; };
+struct ModuleObject { std::set<uint32_t> kernels; };
 struct FunctionObject { ModuleObject* module; KernelId kernel; uint32_t shared_limit = 48 * 1024; };
 struct GraphObject {
   std::vector<Work> work;
@@ -104,6 +104,11 @@ Result Begin(const char* symbol, bool needs_context);
 // settings.cc
 void Configure(State& state, const char* settings);
 std::string Report(State& state);
+
+// image.cc
+Result CheckImage(const uint8_t* image);
+// A stub (an ELF header alone) has every kernel.
+bool HasKernel(const uint8_t* image, const KernelRow& row);
 
 // launch.cc
 Result CheckLaunch(const FunctionObject& function, const Work& work);
