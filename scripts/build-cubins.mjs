@@ -11,7 +11,7 @@ import { cubinFolder, root, sourceDigest } from './cuda/kernels.mjs'
 import { writeTable } from './cuda/table.mjs'
 
 /** Wheels, pinned by their digests, and the generations that each compiler is used for. */
-const compilers = [
+export const compilers = [
   {
     name: 'NVRTC 11.8.89', folder: 'nvrtc-11.8', generations: [72, 87, 89, 90], requirements: [
       'nvidia-cuda-nvrtc-cu11==11.8.89 --hash=sha256:a8d02f3cba345be56b1ffc3e74d8f61f02bb758dd31b0f20e12277a5a244f756',
@@ -32,7 +32,7 @@ function run(command, args) {
 }
 
 /** The folder with a compiler's packages, fetched now or before. */
-function fetchCompiler({ folder, requirements }) {
+export function fetchCompiler({ folder, requirements }) {
   const target = `${root}.cache/${folder}`
   if (existsSync(target)) return target
   const fresh = `${target}-${process.pid}`

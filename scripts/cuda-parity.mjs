@@ -17,6 +17,7 @@ import { loadModel } from '../dist/model/onnx.js'
 import { serializePlan } from '../dist/model/plan.js'
 import { prepareGraph } from '../dist/model/prepare.js'
 import { createPreprocessor } from '../dist/preprocess.js'
+import { buildPlain } from './fake-cuda.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const limits = { f32: 1e-4, f16: 2e-2 }
@@ -24,9 +25,7 @@ const limits = { f32: 1e-4, f16: 2e-2 }
 const tie = 2e-3
 
 export function buildParity() {
-  for (const args of [['-S', root, '-B', `${root}build-plain`, '-DGAPCAM_ADDON=OFF'], ['--build', `${root}build-plain`, '--target', 'cuda_parity', '-j2']]) {
-    if (spawnSync('cmake', args, { stdio: ['ignore', 'ignore', 2] }).status !== 0) throw new Error('cuda_parity could not be built')
-  }
+  buildPlain('cuda_parity')
   return `${root}build-plain/cuda_parity`
 }
 

@@ -28,7 +28,7 @@ interface BenchResult {
   readonly medianMs: number
   /** Least time over that of the first engine named; below 1 is faster. */
   readonly ratio: number
-  /** Multiply-adds of the direct algorithm, as a share of what the cores' FMA units could do in minMs. */
+  /** Multiply-adds of the direct algorithm, as a share of what the cores' FMA units could do in minMs; null for a GPU. */
   readonly peakPercent: number | null
 }
 
@@ -197,7 +197,7 @@ function resultOf(file: string, engine: Engine, threads: number, times: readonly
   const minMs = sorted[0]
   if (minMs === undefined) throw expected('at least one run', 'times', times)
   const { engine: name, target } = engine.describe()
-  const share = macs === null || peak === null ? null : (2 * macs) / (minMs * 1e6) / (peak * threads) * 100
+  const share = macs === null || peak === null || name === 'cuda' ? null : (2 * macs) / (minMs * 1e6) / (peak * threads) * 100
   return { model: file, engine: name, target, threads, minMs: round(minMs), medianMs: round(sorted[sorted.length >> 1]!), ratio: round(minMs / first), peakPercent: share === null ? null : round(share) }
 }
 

@@ -13,7 +13,13 @@ interface CubinManifest {
   readonly cubins: readonly { readonly sm: number; readonly file: string; readonly sha256: string }[]
 }
 
-export type CubinFound = { readonly image: Uint8Array; readonly origin: string } | { readonly why: string }
+export interface Cubin {
+  readonly image: Uint8Array
+  /** Where it comes from, for people. */
+  readonly origin: string
+}
+
+export type CubinFound = Cubin | { readonly why: string }
 
 /** The cubin of a generation (compute capability as a number, 87), or why there is none. */
 export async function findCubin(sm: number): Promise<CubinFound> {

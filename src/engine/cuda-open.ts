@@ -5,7 +5,7 @@
 import { loadAddon, type Addon, type CudaDevice, type CudaSession } from '../addon.js'
 import { messageOf } from '../errors.js'
 import { serializeOutline, type Plan } from '../model/plan.js'
-import { findCubin } from './cubins.js'
+import { findCubin, type Cubin } from './cubins.js'
 import { CudaEngine, runInstead } from './cuda.js'
 import type { CudaPrecision, Engine, EngineOptions } from './engine.js'
 import { toEngineTensor } from './native.js'
@@ -38,22 +38,30 @@ export interface CudaRequest {
 export type CudaAttempt = { readonly engine: Engine } | { readonly why: string; readonly cause?: unknown }
 
 export async function tryCuda(request: CudaRequest): Promise<CudaAttempt> {
-  const { addon, device, options: { cudaPrecision = 'auto' } } = request
+  const { addon, device } = request
   const sm = device.major * 10 + device.minor
   const shipped = await findCubin(sm)
-  const cubin = 'why' in shipped ? await compileCubin(addon, sm, shipped.why) : shipped
-  if ('why' in cubin) return cubin
+  const attempt: CudaAttempt = 'why' in shipped ? shipped : await tryKernels(request, shipped)
+  // Where none are shipped this machine's own compiler makes them; and an older driver may refuse what a newer one made.
+  const isTried = 'engine' in attempt || (!('why' in shipped) && !attempt.why.startsWith('cuModuleLoadData'))
+  if (isTried || addon.cudaOff() !== null) return attempt
+  const compiled = await compileCubin(addon, sm, attempt.why)
+  return 'why' in compiled ? compiled : tryKernels(request, compiled)
+}
+
+async function tryKernels(request: CudaRequest, { image, origin }: Cubin): Promise<CudaAttempt> {
+  const { cudaPrecision = 'auto' } = request.options
   let attempt: CudaAttempt = { why: '' }
   for (const precision of cudaPrecision === 'auto' ? (['fp16', 'fp32'] as const) : [cudaPrecision]) {
-    const opened = await openSession(request, precision, cubin.image)
+    const opened = await openSession(request, precision, image)
     if ('why' in opened) attempt = opened
     else {
       const { session, selfTest } = opened
-      if (selfTest <= tolerance[precision]) return serve(request, { session, selfTest, precision, origin: cubin.origin })
+      if (selfTest <= tolerance[precision]) return serve(request, { session, selfTest, precision, origin })
       await session.close()
       attempt = { why: `its self-test in ${precision} is off by ${selfTest.toPrecision(2)} of the output's range` }
     }
-    if (addon.cudaOff() !== null) break
+    if (request.addon.cudaOff() !== null) break
   }
   return attempt
 }

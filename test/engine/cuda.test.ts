@@ -2,12 +2,12 @@
  * The CUDA engine end to end on the tests' driver (native/cuda/fake): the real addon, library and command line, emulated
  * kernels. Every generation's path is driven; whatever goes wrong, frames get the results that the CPU gives.
  */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openModel, type EngineDescription, type OpenModelOptions } from '../../src/index.js'
-import { buildFakeCuda, fakeCuda, generations, readReport, stubCubins } from '../fake-cuda.js'
+import { buildFakeCuda, fakeCuda, fetchNvrtc, generations, readReport } from '../fake-cuda.js'
 import { networks } from '../networks.js'
 import { writeModel } from '../onnx-builder.js'
 import { endAll, jsonLines, launch } from '../process.js'
@@ -38,10 +38,10 @@ afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Runs test/engine/cuda-run.mjs on the tests' driver; its lines, and what the driver counted. */
-async function run(settings: string, program: Program, images = stubCubins): Promise<{ lines: Line[]; stderr: string; report: ReturnType<typeof readReport> }> {
+async function run(settings: string, program: Program, more: NodeJS.ProcessEnv = {}): Promise<{ lines: Line[]; stderr: string; report: ReturnType<typeof readReport> }> {
   const report = join(folder, `report-${Math.random()}.json`)
   const given = { path: digits, options: { engine: 'cuda', inputSize, threads: 1 }, ...program }
-  const child = launch(process.execPath, [join(projectRoot, 'test/engine/cuda-run.mjs'), JSON.stringify(given)], { env: fakeCuda(`${settings} report=${report}`, images) })
+  const child = launch(process.execPath, [join(projectRoot, 'test/engine/cuda-run.mjs'), JSON.stringify(given)], { env: fakeCuda(`${settings} report=${report}`, more) })
   expect(await child.ended, child.stderr()).toBe(0)
   return { lines: jsonLines<Line>(child.stdout()), stderr: child.stderr(), report: readReport(report) }
 }
@@ -112,22 +112,38 @@ describe('auto', () => {
     ['the context is lost while it opens', 'fail=cuModuleLoadData:719', undefined, /CUDA_ERROR_LAUNCH_FAILED/],
     ['there are no kernels for the generation', 'sm=86', undefined, /no kernels for sm_86, only for sm_72, sm_87, sm_89, sm_90, sm_110/],
     ['no kernels are built', '', '/nonexistent', /the CUDA kernels are not built/],
-  ])('falls back with the reason where %s; by name it is an error', async (_, settings, images, reason) => {
-    const { lines: [opened, ran] } = await run(settings, { options }, images)
+  ])('falls back with the reason where %s; by name it is an error', async (_, settings, folder, reason) => {
+    const more = folder === undefined ? {} : { GAPCAM_CUBINS: folder }
+    const { lines: [opened, ran] } = await run(settings, { options }, more)
     expect(opened).toMatchObject({ engine: 'native', rejected: expect.arrayContaining([{ name: 'cuda', reason: expect.stringMatching(reason) }]) })
     expectNear(ran!.values, (await onCpu(digits, { inputSize }, 1))[0]!, 1e-6)
-    const { lines: [failed] } = await run(settings, {}, images)
+    const { lines: [failed] } = await run(settings, {}, more)
     expect(failed).toMatchObject({ step: 'failed', code: 'ENGINE_UNAVAILABLE', message: expect.stringMatching(reason) })
   })
 
   it('refuses kernels whose digest is wrong', async () => {
     const damaged = join(folder, 'damaged')
-    cpSync(stubCubins, damaged, { recursive: true })
+    cpSync(join(projectRoot, 'prebuilds/cuda'), damaged, { recursive: true })
     writeFileSync(join(damaged, 'sm_87.cubin'), Buffer.alloc(64, 1))
-    const { lines: [failed] } = await run('', {}, damaged)
+    const { lines: [failed] } = await run('', {}, { GAPCAM_CUBINS: damaged })
     expect(failed).toMatchObject({ step: 'failed', message: expect.stringMatching(/sm_87\.cubin are damaged: their digest differs/) })
   })
 })
+
+it('a generation without shipped kernels has them compiled by NVRTC, once', async () => {
+  const more = { ...(await fetchNvrtc()), XDG_CACHE_HOME: join(folder, 'cache') }
+  const [right] = await onCpu(digits, { inputSize }, 1)
+  for (let start = 0; start < 2; start++) {
+    const { lines: [opened, ran] } = await run('sm=86', {}, more)
+    expect(opened).toMatchObject({ engine: 'cuda', target: 'sm_86-fp16', cuda: { kernels: 'compiled here by NVRTC 11.8' } })
+    expectNear(ran!.values, right!, 2e-2)
+  }
+  const [kept, ...others] = readdirSync(join(folder, 'cache/gapcam/cuda'))
+  expect(others).toEqual([])
+  // A kept file that is damaged is made anew.
+  writeFileSync(join(folder, 'cache/gapcam/cuda', kept!), Buffer.alloc(1000))
+  expect((await run('sm=86', {}, more)).lines[0]).toMatchObject({ engine: 'cuda' })
+}, 240_000)
 
 describe('a fault in the middle', () => {
   it('that passes: the CPU computes the frame, and CUDA is tried again after a wait', async () => {
