@@ -1,6 +1,7 @@
 /** The command line on the tests' CUDA driver: photographs, faults in the middle, bench, run. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, expect, it } from 'vitest'
 import { buildFakeCuda, fakeCuda } from '../fake-cuda.js'
@@ -60,6 +61,25 @@ it('run names the device in its banner and counts the faults in its summary', as
   expect(stderr).toMatch(/CUDA: cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY/)
   expect(stderr).toMatch(/1 faults of CUDA, \d+ frames on the CPU$/m)
 }, 120_000)
+
+it('the program for boards writes one file with parity, times, power and clocks', async () => {
+  // A stand-in for Jetson's tegrastats: a line of an Orin's, again and again.
+  const folder = mkdtempSync(join(tmpdir(), 'gapcam-board-'))
+  const line = 'RAM 2800/7620MB (lfb 4x4MB) SWAP 0/3810MB (cached 0MB) CPU [12%@1510,5%@1510] EMC_FREQ 0%@2133 GR3D_FREQ 99%@[624] cpu@48.5C gpu@48.1C VDD_IN 6540mW/6120mW VDD_CPU_GPU_CV 2310mW/1900mW'
+  writeFileSync(join(folder, 'tegrastats'), `#!/bin/sh\nwhile echo '${line}'; do sleep 0.05; done\n`, { mode: 0o755 })
+  const out = join(folder, 'report.json')
+  const args = ['--seconds', '0.1', '--steady', '0.3', '--photos', '1', '--input-size', '32', '--out', out, join(projectRoot, 'models/convnet-gap.onnx')]
+  const child = launch(process.execPath, [join(projectRoot, 'scripts/board-cuda.mjs'), ...args], { env: { ...fakeCuda(''), PATH: `${folder}:${process.env['PATH']}` } })
+  expect(await child.ended, child.stderr()).toBe(0)
+  const report = JSON.parse(readFileSync(out, 'utf8')) as { isRight: boolean; isEmulated: boolean; models: Record<string, unknown>[] }
+  rmSync(folder, { recursive: true })
+  expect(report).toMatchObject({ isRight: true, isEmulated: true, photographs: { fp16: { isRight: true }, fp32: { isRight: true } } })
+  expect(report.models).toMatchObject([{
+    name: 'convnet-gap.onnx', parity: { fp16: { isRight: true }, fp32: { isRight: true } }, auto: { engine: 'native' },
+    benchmark: { results: [{ engine: 'cuda', peakPercent: null }, { engine: 'native' }, { engine: 'onnxruntime' }] },
+    steady: { differentOutputs: 1, board: { numbers: { VDD_IN_mW: { mean: 6540 }, gpu_MHz: { max: 624 }, gpu_percent: { min: 99 }, gpu_C: { max: 48.1 } } } },
+  }])
+}, 240_000)
 
 it('a sample of the fault matrix: whatever call fails, labels are right and the exit status as documented', () => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda-faults.mjs'), '--sample', '24'], { encoding: 'utf8' })
