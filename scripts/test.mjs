@@ -15,7 +15,7 @@ const isCi = process.env.CI === 'true'
 const systemPackages = {
   'g++': '/usr/bin/g++', cmake: '/usr/bin/cmake', 'g++-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-g++', 'qemu-user': '/usr/bin/qemu-aarch64',
   'qemu-system-x86': '/usr/bin/qemu-system-x86_64', 'busybox-static': '/bin/busybox', kmod: '/sbin/modprobe', cpio: '/usr/bin/cpio',
-  bsdutils: '/usr/bin/script', chromium: '/usr/bin/chromium', mosquitto: '/usr/sbin/mosquitto', 'v4l-utils': '/usr/bin/v4l2-ctl', 'mosquitto-clients': '/usr/bin/mosquitto_sub', ffmpeg: '/usr/bin/ffmpeg', openssl: '/usr/bin/openssl',
+  bsdutils: '/usr/bin/script', chromium: '/usr/bin/chromium', mosquitto: '/usr/sbin/mosquitto', 'v4l-utils': '/usr/bin/v4l2-ctl', 'mosquitto-clients': '/usr/bin/mosquitto_sub', ffmpeg: '/usr/bin/ffmpeg', systemd: '/usr/bin/systemd-analyze', procps: '/bin/ps', openssl: '/usr/bin/openssl',
   'python3-pip': '/usr/lib/python3/dist-packages/pip/__init__.py', 'python3-gi': '/usr/lib/python3/dist-packages/gi/__init__.py', 'gstreamer1.0-tools': '/usr/bin/gst-launch-1.0',
   'gir1.2-gst-rtsp-server-1.0': '/usr/lib/x86_64-linux-gnu/girepository-1.0/GstRtspServer-1.0.typelib',
   'gstreamer1.0-plugins-base': '/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstvideotestsrc.so',

@@ -2,6 +2,7 @@
  * Every operational fault gapcam can meet: one row a code, with the exit status it leads to, whether trying again
  * can help, and what a person can do. A programmer's mistake is a TypeError made by `expected`.
  */
+import { redact } from './secrets.js'
 
 /**
  * Exit statuses of the command line. Signals end with 128 + number (130 SIGINT, 143 SIGTERM). With `hung`
@@ -20,6 +21,7 @@ interface ErrorRow {
 export const errorTable = {
   CONFIG_INVALID: { status: 2, retryable: false, hint: 'See gapcam config schema, or docs/configuration.md.' },
   USAGE: { status: 2, retryable: false, hint: 'See gapcam --help.' },
+  SERVICE_FAILED: { status: 2, retryable: false, hint: 'gapcam service install --print shows the unit, for an installation by hand.' },
   PORT_IN_USE: { status: 5, retryable: false, hint: 'Choose another port, or stop the program that holds it.' },
   CAMERA_NOT_FOUND: { status: 3, retryable: true, hint: 'gapcam cameras lists what is there.' },
   CAMERA_BUSY: { status: 3, retryable: true, hint: 'Stop the program that holds the camera, or choose another one.' },
@@ -63,7 +65,7 @@ export class GapcamError extends Error {
 
   /** `message` says what happened and to what, in one sentence; the table adds the rest. */
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
-    super(printable(message), options?.cause === undefined ? undefined : { cause: options.cause })
+    super(printable(redact(message)), options?.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'GapcamError'
     const row = errorTable[code]
     this.code = code

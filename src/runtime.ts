@@ -195,17 +195,21 @@ function superviseOne(live: LiveCamera, { options, metrics, clock, ending, log }
   const { config, publisher } = options
   const { config: camera, pipeline } = live
   const { fps, width, height, loop, holdMs } = camera
+  let isSwitchedOn = hasRun
   const cameraOptions = { ...(fps ? { fps } : {}), ...(width ? { width } : {}), ...(height ? { height } : {}), ...(loop ? { loop } : {}), ...(holdMs ? { holdMs } : {}) }
   return superviseCamera({
     loop: watched, frameMs: config.hungAfterMs * options.cameras.length + turnSlackMs,
     make: () => openCamera(camera.source, cameraOptions),
-    hasWorked: hasRun,
+    hasWorked: hasRun, isPatient: config.waitForCameras,
     clock,
     stallMs: Math.max(config.policy.staleAfterMs, 2000),
     onOpen: (description, isRecovery) => {
       live.description = description
       publisher.cameraStatus(camera.id, 'online')
-      if (isRecovery) {
+      if (isSwitchedOn) {
+        isSwitchedOn = false
+        log.info({ camera: camera.id }, 'the camera is enabled again')
+      } else if (isRecovery) {
         metrics.recoveries++
         log.info({ camera: camera.id }, 'the camera is back')
       } else options.onCamera(camera, description, pipeline.pixelPath)

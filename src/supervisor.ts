@@ -21,6 +21,8 @@ export interface Supervision {
   readonly loop: Loop
   /** How long `onFrame` may take before the program hangs. */
   readonly frameMs: number
+  /** Whether a camera that cannot be opened the first time is waited for, where waiting can help. */
+  readonly isPatient: boolean
   readonly onOpen: (description: CameraDescription, isRecovery: boolean) => void
   /** Takes the frame over. The next one is asked for when this resolves. */
   readonly onFrame: (frame: Frame) => Promise<void>
@@ -41,7 +43,7 @@ const stepMs = 1000
 
 /**
  * Runs until the source ends, or until `signal`. Rejects with a GapcamError when the camera cannot be opened the first
- * time, since nobody knows then that it ever will.
+ * time, since nobody knows then that it ever will, unless it is patient.
  */
 export async function superviseCamera(supervision: Supervision, signal: AbortSignal): Promise<void> {
   let pauseMs = firstPauseMs
@@ -67,7 +69,7 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
     } catch (error) {
       if (signal.aborted) return
       const fault = asFault(error)
-      if (!hasWorked) throw fault
+      if (!hasWorked && !(supervision.isPatient && fault.retryable)) throw fault
       supervision.onLost(fault)
     } finally {
       signal.removeEventListener('abort', stop)

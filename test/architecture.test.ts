@@ -15,19 +15,19 @@ const sources = filesOf('src', /\.ts$/)
 const part = (file: string): string => file.replace(/^src\//, '').replace(/\.ts$/, '').split('/')[0]!
 
 /** What everyone may use. */
-const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'clock', 'addon']
+const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'clock', 'addon', 'secrets']
 
 /** What each part may use besides itself and what is common. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], tensor: [],
-  camera: [], config: ['policy', 'lens'], engine: ['model', 'layout'], model: [], policy: [], publish: [],
+  addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], secrets: [], tensor: [],
+  camera: [], config: ['policy', 'lens'], engine: ['model', 'layout'], model: [], policy: [], publish: ['state-file'],
   preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
   session: ['engine', 'layout'], functional: ['model', 'engine', 'session', 'layout'], index: ['session', 'functional', 'engine'],
   geometry: ['preprocess', 'preprocess-plain'], heat: ['engine', 'model', 'preprocess', 'geometry'],
-  classifier: ['engine', 'heat', 'model', 'preprocess', 'layout'], supervisor: ['camera', 'progress'], 'service-manager': [], watchdog: ['progress', 'service-manager'],
+  classifier: ['engine', 'heat', 'model', 'preprocess', 'layout'], supervisor: ['camera', 'progress'], 'service-manager': [], service: ['config'], watchdog: ['progress', 'service-manager'],
   picture: ['geometry', 'heat', 'preprocess'], jpeg: ['picture'],
   'state-file': [], switch: [], settings: ['config', 'policy', 'preprocess', 'state-file'], commands: ['config', 'settings'],
-  control: ['classifier', 'commands', 'config', 'heat', 'jpeg', 'picture', 'pipeline', 'publish', 'settings'],
+  device: ['classifier', 'health', 'publish'], control: ['classifier', 'commands', 'config', 'heat', 'jpeg', 'picture', 'pipeline', 'publish', 'settings'],
   pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'progress', 'publish', 'settings', 'sight', 'supervisor'],
   lens: ['geometry', 'preprocess'], sight: ['classifier', 'config', 'geometry', 'heat', 'lens', 'picture', 'preprocess'],
   runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'health', 'metrics', 'pipeline', 'policy', 'progress', 'publish', 'settings', 'supervisor', 'switch'],

@@ -7,6 +7,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { GapcamError } from '../errors.js'
+import { redact } from '../secrets.js'
 import { frameBytes, type Frame, type PixelFormat } from '../frame.js'
 import type { Camera, CameraDescription } from './camera.js'
 
@@ -16,6 +17,8 @@ export interface ChildSource {
   readonly name: string
   readonly command: string
   readonly args: readonly string[]
+  /** Written to its stdin, which then ends; what every user may not read in its command line. */
+  readonly input?: string
   readonly width: number
   readonly height: number
   readonly format: PixelFormat
@@ -67,8 +70,10 @@ class ChildCamera implements Camera {
     return { uri, name, width, height, format, ...(fps ? { fps } : {}) }
   }
 
-  #start({ command, args }: ChildSource): void {
-    const child = spawn(...endingWithUs(command, args), { stdio: ['ignore', 'pipe', 'pipe'] })
+  #start({ command, args, input }: ChildSource): void {
+    const child = spawn(...endingWithUs(command, args), { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+    // A child that ends before it has read says so itself.
+    child.stdin?.on('error', () => undefined).end(input)
     this.#child = child
     this.#exited = new Promise((resolve) => {
       child.once('error', (error) => {
@@ -167,9 +172,9 @@ class ChildCamera implements Camera {
   }
 
   #lost(): GapcamError {
-    const uri = hideCredentials(this.#source?.uri ?? 'child')
+    const uri = redact(this.#source?.uri ?? 'child')
     if (this.#end === 'closed') return new GapcamError('CAMERA_LOST', `camera ${uri} is closed`)
-    const why = hideCredentials(this.#stderr.trim().split('\n').at(-1) ?? '')
+    const why = redact(this.#stderr.trim().split('\n').at(-1) ?? '')
     return new GapcamError('CAMERA_LOST', `camera ${uri}: ${this.#source?.command} has ended${why === '' ? '' : `: ${why}`}`)
   }
 
@@ -191,11 +196,6 @@ export function endingWithUs(command: string, args: readonly string[]): [command
   return existsSync(setpriv) ? [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, [...args]]
 }
 
-/** A URL without the user and password that it may carry. */
-export function hideCredentials(text: string): string {
-  return text.replace(/(\w+:\/\/)[^/@\s]+@/g, '$1')
-}
-
 /** Whether a program is on the PATH. */
 export function isInstalled(program: string): boolean {
   return (process.env['PATH'] ?? '').split(':').some((folder) => folder !== '' && existsSync(`${folder}/${program}`))
@@ -204,5 +204,5 @@ export function isInstalled(program: string): boolean {
 /** CAMERA_TOOL_MISSING where a program is not installed. */
 export function requireProgram(program: string, uri: string, debianPackage: string): void {
   if (isInstalled(program)) return
-  throw new GapcamError('CAMERA_TOOL_MISSING', `camera ${hideCredentials(uri)} needs ${program}, which is not installed`, { hint: `Debian: sudo apt-get install ${debianPackage}` })
+  throw new GapcamError('CAMERA_TOOL_MISSING', `camera ${redact(uri)} needs ${program}, which is not installed`, { hint: `Debian: sudo apt-get install ${debianPackage}` })
 }

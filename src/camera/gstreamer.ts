@@ -1,6 +1,7 @@
 /** Any GStreamer pipeline (`gst:PIPELINE`), and CSI cameras: rpicam-vid on a Raspberry Pi, Argus on a Jetson. */
 import { existsSync } from 'node:fs'
 import { GapcamError } from '../errors.js'
+import { redact } from '../secrets.js'
 import type { Camera, CameraOptions } from './camera.js'
 import { isInstalled, openChild, requireProgram, type ChildSource } from './child.js'
 
@@ -50,5 +51,5 @@ function sizeOf({ width = defaults.width, height = defaults.height }: CameraOpti
 
 function gstSource(uri: string, words: readonly string[], width: number, height: number, fps: number | undefined): ChildSource {
   const args = ['-q', ...words, '!', 'fdsink', 'fd=1', 'sync=false']
-  return { uri, name: uri, command: 'gst-launch-1.0', args, width, height, format: 'i420', stride: width, ...(fps ? { fps } : {}), isLive: true }
+  return { uri: redact(uri), name: redact(uri), command: 'gst-launch-1.0', args, width, height, format: 'i420', stride: width, ...(fps ? { fps } : {}), isLive: true }
 }

@@ -25,3 +25,11 @@ export function connectionOf({ mqtt }: Config): ConnectOptions | null {
     ...(Object.keys(tls).length > 0 ? { tls } : {}),
   }
 }
+
+/** The broker that another process of this configuration uses: an embedded one listens on loopback. Throws where there is none. */
+export function otherConnection(config: Config): ConnectOptions {
+  if (config.mqtt.broker === 'embedded') return { url: `mqtt://127.0.0.1:${config.mqtt.port ?? 1883}`, protocol: '3.1.1' }
+  const found = connectionOf(config)
+  if (!found) throw new GapcamError('CONFIG_INVALID', 'mqtt.broker is none: there is no broker to speak to', { hint: 'Give one with --broker.' })
+  return found
+}

@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { loadConfig, nearestOf, scalar, type LoadedConfig } from '../config/config.js'
 import { configKeys, type CameraConfig } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
+import { keepSecretsOf } from '../secrets.js'
 
 /** Flags by the configuration key that they set. */
 const flags: Readonly<Record<string, string>> = {
@@ -46,6 +47,7 @@ export function addCameraFlags(command: Command): Command {
  */
 export function camerasFrom(configured: readonly CameraConfig[], source: string | undefined, values: FlagValues): readonly CameraConfig[] {
   const { id, source: _source, ...view } = cameraOfFlags(values)
+  if (source !== undefined) keepSecretsOf(source)
   if (source !== undefined) return [{ ...view, id: id ?? 'cam0', source }]
   if (configured.length === 0) return [{ ...view, id: id ?? 'cam0', source: '' }]
   if (configured.length === 1) return [{ ...configured[0]!, ...view, ...(id === undefined ? {} : { id }) }]

@@ -4,16 +4,21 @@ import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { exitStatus, GapcamError, messageOf } from '../errors.js'
+import { forJournal, isJournal } from '../log.js'
 import { version } from '../runtime.js'
+import { redact } from '../secrets.js'
 import { benchCommand } from './bench.js'
 import { camerasCommand } from './cameras.js'
 import { classifyCommand } from './classify.js'
 import { configCommand } from './config.js'
 import { doctorCommand } from './doctor.js'
 import { modelCommand } from './model.js'
+import { mqttCommand } from './mqtt.js'
 import { outboxCommand } from './outbox.js'
 import { runCommand } from './run.js'
+import { serviceCommand } from './service.js'
 import { tuneCommand } from './tune.js'
+import { watchCommand } from './watch-topics.js'
 
 function createProgram(): Command {
   const program = new Command('gapcam')
@@ -21,7 +26,7 @@ function createProgram(): Command {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, tuneCommand, configCommand, doctorCommand, outboxCommand]) register(program)
+  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, tuneCommand, mqttCommand, watchCommand, configCommand, doctorCommand, outboxCommand, serviceCommand]) register(program)
   for (const command of program.commands) command.exitOverride()
   return program
 }
@@ -40,12 +45,16 @@ export async function main(args: readonly string[]): Promise<void> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage
   if (error instanceof GapcamError) {
-    process.stderr.write(`gapcam: ${error.message}\n${error.hint}\n`)
+    complain(`gapcam: ${error.message}\n${error.hint}\n`)
     return error.exitStatus
   }
-  process.stderr.write(`gapcam: ${messageOf(error)}\n`)
-  if (process.env['GAPCAM_LOG_LEVEL'] === 'debug' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)
+  complain(`gapcam: ${messageOf(error)}\n`)
+  if (process.env['GAPCAM_LOG_LEVEL'] === 'debug' && error instanceof Error) complain(`${error.stack ?? ''}\n`)
   return 1
+}
+
+function complain(text: string): void {
+  process.stderr.write(redact(isJournal() ? forJournal('error', text) : text))
 }
 
 // Run only as a program: scripts/start.mjs imports `main` instead.

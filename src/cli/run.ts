@@ -1,5 +1,6 @@
 /** `gapcam run [SOURCE]`: cameras to labels on MQTT. A banner on stderr, then a line a settled label on stdout. */
 import { existsSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import type { CameraDescription } from '../camera/camera.js'
@@ -9,18 +10,21 @@ import type { CameraConfig, Config } from '../config/schema.js'
 import { systemClock } from '../clock.js'
 import { commandKinds, type Commands } from '../commands.js'
 import { stateDirectory } from '../config/state-directory.js'
+import { describeDevice } from '../device.js'
 import { exitStatus, GapcamError } from '../errors.js'
 import { createBoardReader } from '../health.js'
 import { createLogger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
 import type { Decision } from '../policy.js'
 import type { Prediction } from '../prediction.js'
+import { announce, birthSubscription, createBirthListener } from '../publish/announcement.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
+import { openLedger } from '../publish/ledger.js'
 import { openDurableOutbox } from '../publish/outbox/durable.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
 import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
 import { createTopics } from '../publish/topics.js'
-import { run } from '../runtime.js'
+import { run, version } from '../runtime.js'
 import { findServiceManager } from '../service-manager.js'
 import type { Page } from '../server/page.js'
 import { connectionOf } from './connection.js'
@@ -30,6 +34,9 @@ import { wantsJson, writeJson } from './output.js'
 import { untilSignal, type Stop } from './signals.js'
 import { watchOver } from './watch.js'
 
+/** Home Assistant subscribes to a new device's events within a second of its discovery. */
+const holdEventsMs = 1500
+
 export function runCommand(program: Command): void {
   const command = program.command('run', { isDefault: false }).description('classify what cameras see and publish it').argument('[source]', 'camera URI, picture, folder or video')
   addCameraFlags(addFlags(command)).action(async (source: string | undefined, values: FlagValues) => {
@@ -37,7 +44,8 @@ export function runCommand(program: Command): void {
       const { config } = configFrom(values)
       return { ...config, cameras: [...camerasFrom(config.cameras, source, values)] }
     }
-    await untilSignal((stop) => runAll({ config: readConfig(), readConfig }, stop))
+    const { warnings } = configFrom(values)
+    await untilSignal((stop) => runAll({ config: readConfig(), readConfig, warnings }, stop))
   })
 }
 
@@ -45,6 +53,7 @@ interface RunConfig {
   readonly config: Config
   /** Reads it again. */
   readonly readConfig: () => Config
+  readonly warnings: readonly string[]
 }
 
 async function runAll(read: RunConfig, stop: Stop): Promise<void> {
@@ -57,8 +66,9 @@ async function runAll(read: RunConfig, stop: Stop): Promise<void> {
   }
 }
 
-async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
+async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
   const log = createLogger(config.logLevel)
+  for (const warning of warnings) log.warn(warning)
   const manager = findServiceManager(process.env, log)
   manager.status('opening the model')
   // Only runs that serve the page load what it needs, while the model opens.
@@ -69,16 +79,26 @@ async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers:
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
   closers.push(() => classifier.close())
+  const board = createBoardReader({ stateDirectory: stateDirectory(config) })
   const cameras = await camerasOf(config, stop.signal)
   const broker = config.mqtt.broker === 'embedded' ? await startEmbeddedBroker({ log, ...(config.mqtt.port === undefined ? {} : { port: config.mqtt.port }) }) : null
   if (broker) closers.push(() => broker.close())
   const topics = createTopics(config.mqtt.base, config.node)
   const ids = cameras.map(({ id }) => id)
   let requests: Requests | null = null
+  const prefix = config.homeassistant ? config.homeassistantPrefix : null
+  const ledger = openLedger(stateDirectory(config), log)
+  closers.push(() => ledger.close())
+  const { facts, model } = await describeDevice({ node: config.node, cameras: ids, version, classifier, board, ...pageUrlOf(config) })
+  const first = await announce({ facts, model, topics, prefix, retainsImages: config.mqtt.retainImages, ledger })
+  const birth = prefix === null ? null : createBirthListener(prefix, () => publisher.repeat())
+  if (birth) closers.push(async () => birth.close())
   const outbox = config.mqtt.broker === 'none' ? null : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock })
   const publisher = createPublisher({
     ...(outbox ? { outbox } : {}), durableResults: config.outbox.results,
-    subscriptions: requestSubscriptions(topics, ids), onMessage: (message) => requests?.handle(message),
+    first, ...(prefix === null ? {} : { holdEventsMs }),
+    subscriptions: [...requestSubscriptions(topics, ids), ...(prefix === null ? [] : [birthSubscription(prefix)])],
+    onMessage: (message) => { requests?.handle(message); birth?.handle(message) },
     broker: broker ? { url: broker.url, protocol: '3.1.1' } : connectionOf(config), node: config.node, cameras: ids,
     baseTopic: config.mqtt.base, stateEveryMs: config.mqtt.stateEveryMs, ...(config.mqtt.resultEveryMs >= 0 ? { resultEveryMs: config.mqtt.resultEveryMs } : {}), log,
   })
@@ -91,7 +111,7 @@ async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers:
   const watch = watchOver({ config, metrics, manager, log }, stop.signal)
   closers.push(async () => watch.close())
   await run({
-    config, cameras, classifier, publisher, log, metrics, progress: watch.progress, board: createBoardReader({ stateDirectory: stateDirectory(config) }),
+    config, cameras, classifier, publisher, log, metrics, progress: watch.progress, board,
     stateFolder: stateDirectory(config), readConfig,
     onRestart: () => { process.exitCode = exitStatus.restart },
     onReady: ({ commands }) => {
@@ -109,6 +129,13 @@ async function runStages({ config, readConfig }: RunConfig, stop: Stop, closers:
     },
   }, stop.signal)
   writeSummary(metrics, classifier, publisher)
+}
+
+/** Where others find the page: known before it is open only where its port is given, and nowhere while it is on loopback. */
+function pageUrlOf({ page: { enabled, host, port } }: Config): { readonly pageUrl?: string } {
+  if (!enabled || port === undefined || port === 0 || /^(127\.|::1$|localhost$)/.test(host)) return {}
+  const name = /^(0\.0\.0\.0|::)$/.test(host) ? hostname() : host
+  return { pageUrl: `http://${name.includes(':') ? `[${name}]` : name}:${port}` }
 }
 
 /** SIGHUP reads the configuration again where a service manager sends it; on a terminal it still means that the terminal is gone. */

@@ -19,7 +19,7 @@ export interface WatchOptions {
   readonly log: Logger
 }
 
-/** Ready is who has a first result, or nothing to look at by command: from then on the service manager's watchdog runs. */
+/** Ready is who has a first result, waits for a camera as it was told to, or looks at nothing by command: from then on the service manager's watchdog runs. */
 export function watchOver({ config, metrics, manager, log }: WatchOptions, signal: AbortSignal): Watch {
   let last = { ms: metrics.startedMs, frames: 0 }
 
@@ -32,7 +32,7 @@ export function watchOver({ config, metrics, manager, log }: WatchOptions, signa
   }
 
   const watchdog = startWatchdog({
-    manager, log, mainThreadMs: config.hungAfterMs, progressFile: config.progressFile, isReady: (stage) => metrics.frames > 0 || stage === 'switched off', status,
+    manager, log, mainThreadMs: config.hungAfterMs, progressFile: config.progressFile, isReady: (stage) => metrics.frames > 0 || stage === 'pausing' || stage === 'switched off', status,
   })
   const stopping = (): void => manager.stopping()
   signal.addEventListener('abort', stopping, { once: true })

@@ -6,9 +6,11 @@ import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { GapcamError, messageOf } from '../errors.js'
+import { openToAll, redact, redactDeep } from '../secrets.js'
+import { withSecrets } from './credentials.js'
 import { configKeys, configSchema, secretKeys, type Config } from './schema.js'
 
-export type Origin = 'flag' | 'environment' | 'file' | 'default'
+export type Origin = 'flag' | 'environment' | 'file' | 'credential' | 'default'
 
 export interface ConfigSources {
   /** Values from flags, by dotted key. */
@@ -21,6 +23,8 @@ export interface LoadedConfig {
   readonly config: Config
   /** Where each key's value came from, by dotted key; absent: default. */
   readonly origins: ReadonlyMap<string, Origin>
+  /** What is allowed and not wise, a sentence each. */
+  readonly warnings: readonly string[]
 }
 
 /** Environment variables of ours that are not configuration. */
@@ -39,7 +43,18 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   }
   const result = configSchema.safeParse(merged)
   if (!result.success) throw new GapcamError('CONFIG_INVALID', sentenceOf(result.error, origins))
-  return { config: result.data, origins }
+  const { config, given, warnings } = withSecrets(result.data, sources.environment)
+  for (const key of given) origins.set(key, 'credential')
+  return { config, origins, warnings: [...warnings, ...openConfiguration(file, result.data, origins)] }
+}
+
+/** A file that holds a secret itself is read by nobody else. */
+function openConfiguration(file: string | undefined, { mqtt, cameras }: Config, origins: ReadonlyMap<string, Origin>): string[] {
+  const hasSecret = (key: string, isSecret: boolean): boolean => isSecret && origins.get(key) === 'file'
+  const inUrl = (text: string): boolean => redact(text) !== text
+  const holds = hasSecret('mqtt.password', mqtt.password !== undefined) || hasSecret('mqtt.broker', inUrl(mqtt.broker)) || hasSecret('cameras', cameras.some(({ source }) => inUrl(source)))
+  const warning = file !== undefined && holds ? openToAll(file) : null
+  return warning === null ? [] : [warning]
 }
 
 /** GAPCAM_MQTT_BROKER → mqtt.broker: names are compared without case and separators. */
@@ -57,7 +72,7 @@ export const variableOf = (key: string): string => `GAPCAM_${key.replace(/([a-z]
 
 /** A value from a command line or environment: YAML's own idea of numbers and booleans, except where text is wanted. */
 export function scalar(text: string, key: string): unknown {
-  if (['model', 'labels', 'node', 'stateDir', 'progressFile', 'mqtt.broker', 'mqtt.username', 'mqtt.password', 'mqtt.base', 'page.token', 'page.host'].includes(key)) return text
+  if (['model', 'labels', 'node', 'stateDir', 'progressFile', 'mqtt.broker', 'mqtt.username', 'mqtt.password', 'mqtt.base', 'page.token', 'page.host', 'homeassistantPrefix'].includes(key)) return text
   const value: unknown = /^[\d.,x]+$/.test(text) && !/^\d+(\.\d+)?$/.test(text) ? text : parse(text)
   return value === null ? text : value
 }
@@ -147,13 +162,8 @@ export function showConfig({ config, origins }: LoadedConfig): { key: string; va
   return configKeys().filter(({ key }) => !key.includes('[')).map(({ key }) => {
     const [group, name] = key.split('.') as [keyof Config, string | undefined]
     const value = name === undefined ? config[group] : (config[group] as Record<string, unknown>)[name]
-    return { key, value: secretKeys.includes(key) && value !== undefined ? '(hidden)' : hideUserInfo(value), origin: origins.get(key) ?? 'default' }
+    return { key, value: secretKeys.includes(key) && value !== undefined ? '(hidden)' : redactDeep(value), origin: origins.get(key) ?? 'default' }
   })
-}
-
-/** A URL's password is a secret too. */
-function hideUserInfo(value: unknown): unknown {
-  return typeof value === 'string' ? value.replace(/^(\w+:\/\/)[^/@]+@/, '$1(hidden)@') : value
 }
 
 export function configJsonSchema(): unknown {

@@ -36,6 +36,8 @@ const watchRegion = z.strictObject({
 const camera = z.strictObject({
   id,
   source: z.string().describe('URI of the camera'),
+  username: z.string().optional().describe('user at the camera, where the URI does not say'),
+  passwordFile: z.string().optional().describe('file that holds the password at the camera'),
   fps: z.number().min(0).optional().describe('most frames a second; 0 for no bound'),
   width: z.int().min(16).max(8192).optional().describe('wanted width in pixels'),
   height: z.int().min(16).max(8192).optional().describe('wanted height in pixels'),
@@ -100,11 +102,14 @@ export const configSchema = z.strictObject({
   resize: z.enum(['cover', 'stretch', 'contain']).optional().describe('how a frame becomes the input; default the manifest says'),
   topK: z.int().min(1).max(100).default(5).describe('labels in results'),
   cameras: z.array(camera).default([]).describe('cameras; default the first one that works'),
+  waitForCameras: z.boolean().default(false).describe('a camera that is not there at the start is waited for; without, it is an error'),
   frames: z.int().min(0).default(0).describe('end after so many results; 0 for never'),
   policy: policy.prefault({}),
   heat: z.boolean().default(true).describe('say where a label has its evidence, where the model can tell; see docs/heat.md'),
   lens: lens.prefault({}),
   mqtt: mqtt.prefault({}),
+  homeassistant: z.boolean().default(true).describe('announce this device to Home Assistant; false takes it back'),
+  homeassistantPrefix: z.string().regex(/^[^#+\s/]+(\/[^#+\s/]+)*$/, 'must be a topic without wildcards').default('homeassistant').describe('first levels of Home Assistant’s discovery topics'),
   page: z.strictObject({
     enabled: z.boolean().default(true).describe('serve the local page and its API'),
     host: z.string().min(1).default('127.0.0.1').describe('address to listen on; any but a loopback one needs a token'),

@@ -50,6 +50,8 @@ export interface Message {
   readonly expirySeconds?: number
   /** Of the request that this answers, as it came (MQTT 5). */
   readonly correlationData?: Buffer
+  /** Called when the broker has answered for a retained message, taken or refused. */
+  readonly onSettled?: () => void
 }
 
 /** Topics to listen to: a filter with its wildcards, and the most that the broker may promise. */
@@ -125,7 +127,8 @@ export type Attempt = { readonly ok: true; readonly connection: Connection } | {
 export interface AttemptOptions extends ConnectOptions {
   readonly clientId: string
   readonly version: ProtocolVersion
-  readonly will: Message
+  /** Sent by the broker when we vanish. */
+  readonly will?: Message
   /** Called for each message of a subscription, of this connection and of a session that the broker still had. */
   readonly onMessage?: (message: Incoming) => void
   /** Gives the attempt up. */
@@ -166,10 +169,12 @@ function clientOptions(options: AttemptOptions): IClientOptions {
     // A clean start would end the old session, and with it send the delayed will [MQTT-3.1.2-8]; 3.1.1 has no delay.
     clean: !is5,
     ...(is5 ? { properties: { sessionExpiryInterval: willDelaySeconds, maximumPacketSize } } : {}),
-    will: {
-      topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.isRetained && options.retain !== false,
-      ...(is5 ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
-    },
+    ...(will ? {
+      will: {
+        topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.isRetained && options.retain !== false,
+        ...(is5 ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
+      },
+    } : {}),
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,

@@ -138,6 +138,14 @@ function iso(wallMs: number): string {
   return new Date(wallMs).toISOString()
 }
 
+/**
+ * The installed model for an update entity. Home Assistant drops the message for a null or an empty text, and shows any
+ * difference of the two versions as an update: there is none until models can be installed from afar.
+ */
+export function modelPayload({ id, version }: { readonly id: string; readonly version: string }): string {
+  return JSON.stringify({ installed_version: version, latest_version: version, title: id })
+}
+
 /** A whole JPEG, or a throw: Home Assistant serves whatever it is given, and answers an empty picture with an error. */
 export function imagePayload(jpeg: Buffer): Buffer {
   const isWhole = jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9

@@ -43,6 +43,10 @@ export interface PublisherOptions {
   /** Results go through the outbox too, numbered like events and acknowledged; default false. */
   readonly durableResults?: boolean
   readonly backoffMs?: LinkOptions['backoffMs']
+  /** Retained messages that go before every state, in this order, on every connection. */
+  readonly first?: readonly Message[]
+  /** Events wait so long after a connection was made, for those who subscribe because of `first`; default 0. */
+  readonly holdEventsMs?: number
   /** What to listen to on every connection. */
   readonly subscriptions?: readonly Subscription[]
   /** Called for each message that a subscription brings; must not throw. */
@@ -132,7 +136,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let droppedResults = 0
   let { stateEveryMs = usualStateEveryMs, resultEveryMs = -1 } = options
 
-  const sender = createSender({ outbox, log, clock, messageOf: entryMessages(topics, cameras, stamp) })
+  const sender = createSender({ outbox, log, clock, messageOf: entryMessages(topics, cameras, stamp), ...(options.holdEventsMs === undefined ? {} : { holdEventsMs: options.holdEventsMs }) })
   const isInsecure = broker?.tls?.insecure === true
   const acks = acknowledging(topics, outbox, log)
   const nodeStatus = (status: NodeStatus): Message => ({ ...topics.node('nodeStatus'), payload: status })
@@ -144,6 +148,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   outbox.listen({ onReady: sender.pump, onNumbered: (camera) => { if (records.has(camera)) sayState(camera) } })
   sender.keep(nodeStatus('online'))
+  for (const message of options.first ?? []) sender.keep(message)
   for (const camera of cameras) {
     // What a broker kept from the last run is no answer of this one.
     records.set(camera, {

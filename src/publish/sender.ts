@@ -14,6 +14,8 @@ export interface SenderOptions {
   readonly messageOf: (entry: OutboxEntry) => Message
   readonly log: Pick<Logger, 'warn'>
   readonly clock: Clock
+  /** Events wait so long after a connection was made, for those who subscribe because of what it announced; default 0. */
+  readonly holdEventsMs?: number
 }
 
 export interface Sender {
@@ -42,7 +44,7 @@ const window = { first: 10, least: 4, most: 50, quickMs: 1_000, slowMs: 4_000 }
 const maxUnsentBytes = 256 << 10
 const maxUnsent = 20
 
-export function createSender({ outbox, messageOf, log, clock }: SenderOptions): Sender {
+export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }: SenderOptions): Sender {
   const retained = new Map<string, Message>()
   const dirty = new Set<string>()
   const underWay = new Set<string>()
@@ -54,6 +56,7 @@ export function createSender({ outbox, messageOf, log, clock }: SenderOptions): 
   let isBacklogsTurn = false
   let shrunkMs = -Infinity
   let waiters: (() => void)[] = []
+  let hold: NodeJS.Timeout | null = null
 
   function pump(): void {
     while (connection && unacknowledged < Math.min(size, connection.receiveMaximum) && (sendRetained(connection) || sendEvent(connection)));
@@ -71,15 +74,33 @@ export function createSender({ outbox, messageOf, log, clock }: SenderOptions): 
       underWay.add(topic)
       send(link, message, (isDone) => {
         underWay.delete(topic)
-        if (!isDone) dirty.add(topic)
+        if (!isDone) return void dirty.add(topic)
+        // Taken back for good: an empty message again would only tell everybody so again.
+        if (message.payload === '' && retained.get(topic) === message) retained.delete(topic)
+        message.onSettled?.()
       })
       return true
     }
     return false
   }
 
+  function release(): void {
+    if (hold) clearTimeout(hold)
+    hold = null
+    pump()
+  }
+
+  /** In the order in which they were first said: what announces a label goes before the label. */
+  function sayAll(): void {
+    dirty.clear()
+    for (const topic of retained.keys()) dirty.add(topic)
+    pump()
+  }
+
   function sendEvent(link: Connection): boolean {
-    const entry = isBacklogsTurn ? (outbox.takeBacklog() ?? outbox.takeLive()) : (outbox.takeLive() ?? outbox.takeBacklog())
+    // News that came while nobody could listen yet waits; what is old already does not.
+    const live = (): OutboxEntry | null => (hold ? null : outbox.takeLive())
+    const entry = isBacklogsTurn ? (outbox.takeBacklog() ?? live()) : (live() ?? outbox.takeBacklog())
     if (!entry) return false
     isBacklogsTurn = !isBacklogsTurn
     send(link, messageOf(entry), (isDone) => { if (isDone) outbox.confirm(entry) })
@@ -125,10 +146,7 @@ export function createSender({ outbox, messageOf, log, clock }: SenderOptions): 
       retained.delete(topic)
       dirty.delete(topic)
     },
-    repeat() {
-      for (const topic of retained.keys()) dirty.add(topic)
-      pump()
-    },
+    repeat: sayAll,
     tryNow(message) {
       if (!connection || unsent >= maxUnsent || connection.unsentBytes > maxUnsentBytes) return false
       unsent++
@@ -142,11 +160,13 @@ export function createSender({ outbox, messageOf, log, clock }: SenderOptions): 
     attach(made) {
       connection = made
       size = window.first
-      for (const topic of retained.keys()) dirty.add(topic)
-      pump()
+      if (holdEventsMs > 0) hold = setTimeout(release, holdEventsMs)
+      sayAll()
     },
     detach() {
       connection = null
+      if (hold) clearTimeout(hold)
+      hold = null
       unacknowledged = 0
       underWay.clear()
       outbox.takeBack()
@@ -155,7 +175,7 @@ export function createSender({ outbox, messageOf, log, clock }: SenderOptions): 
     drained() {
       return new Promise((resolve) => {
         waiters.push(resolve)
-        pump()
+        release()
       })
     },
   }

@@ -1,5 +1,5 @@
 # A real RTSP server for the tests: GStreamer's, on loopback, on the port given. Serves /bird: a photograph as H.264.
-# Says "ready" when it listens.
+# With a user and a password as third and fourth argument it lets nobody else in. Says "ready" when it listens.
 import sys
 import gi
 gi.require_version('Gst', '1.0')
@@ -15,6 +15,15 @@ factory.set_launch(
     f'( multifilesrc location="{sys.argv[2]}" loop=true caps="image/jpeg,framerate=10/1" ! jpegdec ! videoconvert ! '
     'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 pt=96 )')
 factory.set_shared(True)
+if len(sys.argv) > 4:
+    auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
+    token.set_string('media.factory.role', 'viewer')
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(sys.argv[3], sys.argv[4]), token)
+    server.set_auth(auth)
+    permissions = GstRtspServer.RTSPPermissions()
+    for permission in ('media.factory.access', 'media.factory.construct'):
+        permissions.add_permission_for_role('viewer', permission, True)
+    factory.set_permissions(permissions)
 server.get_mount_points().add_factory('/bird', factory)
 server.attach(None)
 print('ready', flush=True)

@@ -1,0 +1,54 @@
+/**
+ * What this node has ever left on a broker: retained topics, and the components of its devices. Written before the
+ * broker gets them, so that a camera that leaves the configuration, a device that is switched off and `gapcam mqtt
+ * clear` can take back what an earlier run said, SIGKILL or not.
+ */
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Logger } from '../log.js'
+import { openStateFile } from '../state-file.js'
+
+const ledgerSchema = z.strictObject({
+  version: z.literal(1),
+  /** Retained topics, oldest first. */
+  topics: z.array(z.string()),
+  /** By discovery topic: each component's platform by its key. */
+  devices: z.record(z.string(), z.record(z.string(), z.string())),
+})
+
+export type LedgerEntry = z.output<typeof ledgerSchema>
+
+export interface Ledger {
+  readonly entry: LedgerEntry
+  /** Adds to what is known; resolves when it is on the disk, or cannot be. */
+  add(topics: readonly string[], devices: LedgerEntry['devices']): Promise<void>
+  /** After a topic was taken back. */
+  remove(topic: string): void
+  /** After everything was taken back. */
+  clear(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Cameras come and go; nobody has this many. */
+const maxTopics = 2000
+const empty: LedgerEntry = { version: 1, topics: [], devices: {} }
+
+/** Opens the ledger in a node's state folder; null remembers nothing. */
+export function openLedger(folder: string | null, log: Pick<Logger, 'warn'>): Ledger {
+  const file = openStateFile<LedgerEntry>({ path: folder === null ? null : join(folder, 'published.json'), schema: ledgerSchema, empty, log })
+  return {
+    get entry() { return file.value },
+    async add(topics, devices) {
+      const merged = { ...file.value.devices }
+      for (const [topic, components] of Object.entries(devices)) merged[topic] = { ...merged[topic], ...components }
+      const next = { version: 1 as const, topics: [...new Set([...file.value.topics, ...topics])].slice(-maxTopics), devices: merged }
+      if (JSON.stringify(next) !== JSON.stringify(file.value)) await file.replace(next)
+    },
+    remove(topic) {
+      const { [topic]: _removed, ...devices } = file.value.devices
+      void file.replace({ version: 1, topics: file.value.topics.filter((other) => other !== topic), devices })
+    },
+    async clear() { await file.replace(empty) },
+    close: file.close,
+  }
+}

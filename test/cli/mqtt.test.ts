@@ -1,0 +1,164 @@
+/** `gapcam mqtt test|discover|clear` and `gapcam watch`, against brokers that are real, friendly and not. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { endAll, gapcam, jsonLines, launch, cli } from '../process.js'
+import { connectClient, type Client } from '../publish/client.js'
+import { asWhoWeAre, cleanUp, freePort, startMosquitto, temporaryFolder, until } from '../publish/mosquitto.js'
+import { projectRoot } from '../shared.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'gapcam-mqtt-cli-'))
+const bird = join(projectRoot, 'models/photos/bird.jpg')
+const clients: Client[] = []
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()))
+  await endAll()
+  await cleanUp()
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Check { check: string; result: string; detail: string }
+
+async function run(args: readonly string[]): Promise<{ status: unknown; stdout: string; stderr: string }> {
+  const program = gapcam(args)
+  const status = await program.ended
+  return { status, stdout: program.stdout(), stderr: program.stderr() }
+}
+async function listen(url: string): Promise<Client> {
+  const client = await connectClient(url)
+  clients.push(client)
+  return client
+}
+function accessRules(lines: readonly string[]): string {
+  const file = join(temporaryFolder(), 'acl')
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  return `acl_file ${file}`
+}
+
+describe('gapcam mqtt test', () => {
+  it('finds a friendly broker right, and leaves nothing on it', async () => {
+    const broker = await startMosquitto()
+    const { status, stdout, stderr } = await run(['mqtt', 'test', '--broker', broker.url])
+    expect(status, stdout + stderr).toBe(0)
+    const checks = jsonLines<Check>(stdout)
+    expect(checks.filter(({ result }) => result !== 'ok')).toEqual([])
+    expect(checks.map(({ check }) => check)).toEqual(expect.arrayContaining(['connect', 'listen gapcam/gapcam/request/+', 'send gapcam/gapcam/cam0/event', 'send gapcam/gapcam/cam0/image', 'send homeassistant/device/gapcam_gapcam/config', 'retain']))
+    expect((await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${folder}`])).stdout).toBe('{"cleared":[],"others":[]}\n')
+  })
+
+  it('names each topic that access rules forbid, with MQTT 5 and with 3.1.1', async () => {
+    const rules = accessRules(['topic readwrite gapcam/gapcam/#', 'topic deny gapcam/gapcam/cam0/event', 'topic read homeassistant/status'])
+    const broker = await startMosquitto(['allow_anonymous true', rules, ...asWhoWeAre])
+    const { status, stdout } = await run(['mqtt', 'test', '--broker', broker.url])
+    expect(status).toBe(5)
+    expect(jsonLines<Check>(stdout).filter(({ result }) => result !== 'ok')).toEqual(['gapcam/gapcam/cam0/event', 'homeassistant/device/gapcam_gapcam/config'].map((topic) => (
+      { check: `send ${topic}`, result: 'failed', detail: expect.stringMatching(/may not publish there/) })))
+    const terminal = launch('script', ['-qec', `${process.execPath} ${cli} mqtt test --broker ${broker.url}`, '/dev/null'])
+    await terminal.ended
+    expect(terminal.stdout()).toMatch(/send gapcam\/gapcam\/cam0\/event +FAILED +the broker refuses it: this user may not publish there/)
+  })
+
+  it('only reads where a gapcam of this node is online', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    gapcam(['run', bird, '--loop', '--fps', '10', '--json', '--broker', broker.url, '--set', `stateDir=${folder}/online`])
+    await client.sees('gapcam/gapcam/cam0/label', 'chickadee')
+    const { status, stdout } = await run(['mqtt', 'test', '--broker', broker.url])
+    expect(status, stdout).toBe(0)
+    const checks = jsonLines<Check>(stdout)
+    expect(checks.find(({ check }) => check === 'send gapcam/gapcam/request/info')).toMatchObject({ result: 'ok', detail: 'a gapcam is online as this node, and answered' })
+    expect(checks.find(({ check }) => check === 'read gapcam/gapcam/cam0/event')).toMatchObject({ result: 'not tested' })
+    expect(checks.find(({ check }) => check === 'read gapcam/gapcam/cam0/label')).toMatchObject({ result: 'ok' })
+    expect(client.last('gapcam/gapcam/cam0/label')).toBe('chickadee')
+    expect(client.last('gapcam/gapcam/status')).toBe('online')
+  })
+
+  it('says what is wrong with an address, a password or no broker at all, with status 5', async () => {
+    const passwords = join(folder, 'passwords')
+    writeFileSync(passwords, '')
+    const closed = await startMosquitto(['allow_anonymous false', `password_file ${passwords}`, ...asWhoWeAre])
+    expect(await run(['mqtt', 'test', '--broker', closed.url])).toMatchObject({ status: 5, stderr: expect.stringMatching(/Not authorized/i) })
+    expect(await run(['mqtt', 'test', '--broker', `mqtt://127.0.0.1:${await freePort()}`])).toMatchObject({ status: 5, stderr: expect.stringMatching(/ECONNREFUSED/) })
+    expect(await run(['mqtt', 'test', '--broker', 'none'])).toMatchObject({ status: 2, stderr: expect.stringMatching(/there is no broker/) })
+  })
+})
+
+describe('gapcam mqtt discover', () => {
+  it('prints the very message that a run sends', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    gapcam(['run', bird, '--loop', '--json', '--broker', broker.url, '--set', `stateDir=${folder}/discover`])
+    await client.sees('homeassistant/device/gapcam_gapcam/config', /cam0_label/)
+    const { status, stdout, stderr } = await run(['mqtt', 'discover'])
+    expect(status, stderr).toBe(0)
+    const said = jsonLines<{ topic: string; payload: unknown }>(stdout)
+    expect(said.map(({ topic }) => topic)).toEqual(['homeassistant/device/gapcam_gapcam/config', 'gapcam/gapcam/model'])
+    for (const { topic, payload } of said) expect(payload).toEqual(JSON.parse(client.last(topic)))
+  })
+})
+
+describe('gapcam mqtt clear', () => {
+  it('leaves none of what several runs retained, of cameras that are gone too, and nothing of others\' is touched', async () => {
+    const broker = await startMosquitto()
+    const stateDir = join(folder, 'clear')
+    const client = await listen(broker.url)
+    for (const camera of ['old', 'cam0']) {
+      const running = gapcam(['run', bird, '--loop', '--fps', '10', '--json', '--camera', camera, '--broker', broker.url, '--set', `stateDir=${stateDir}`, '--set', 'mqtt.retainImages=true'])
+      await client.sees(`gapcam/gapcam/${camera}/label`, 'chickadee')
+      await client.ask('gapcam/gapcam', 'snapshot')
+      expect(await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${stateDir}`])).toMatchObject({ status: 2, stderr: expect.stringMatching(/stop it first/) })
+      running.kill('SIGKILL')
+      await running.ended
+      await client.sees('gapcam/gapcam/status', 'offline')
+    }
+    const others = [['gapcam/gapcam/request/restart', 'PRESS'], ['gapcam/other/status', 'online'], ['homeassistant/device/gapcam_other/config', '{"origin":{"name":"gapcam"}}'], ['homeassistant/device/gapcam_gapcam_x/config', '{"origin":{"name":"somebody"}}']] as const
+    for (const [topic, payload] of others) await client.say(topic, payload, true)
+    const { status, stdout, stderr } = await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${stateDir}`])
+    expect(status, stderr).toBe(0)
+    const { cleared, others: left } = JSON.parse(stdout) as { cleared: string[]; others: string[] }
+    expect(cleared).toEqual(expect.arrayContaining(['gapcam/gapcam/cam0/label', 'gapcam/gapcam/cam0/image', 'gapcam/gapcam/status', 'homeassistant/device/gapcam_gapcam/config']))
+    expect(left).toEqual(['gapcam/gapcam/request/restart'])
+    const late = await listen(broker.url)
+    await until(() => late.heard.length >= others.length, 'what is retained')
+    expect(late.heard.map(({ topic }) => topic).sort()).toEqual(others.map(([topic]) => topic).sort())
+  })
+})
+
+describe('gapcam watch', () => {
+  it('prints one JSON object a message when piped, goes on through a restart of the broker, and ends with 130', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    await client.say('gapcam/gapcam/cam0/label', 'open', true)
+    const watching = gapcam(['watch', '--broker', broker.url])
+    await watching.until(/cam0\/label/)
+    await client.say('gapcam/gapcam/cam0/image', Buffer.from([0xff, 0xd8, 0xff]))
+    await client.say('gapcam/gapcam/cam0/state', '{"label":"open"}')
+    await client.say('gapcam/elsewhere/cam0/label', 'not ours')
+    await watching.until(/cam0\/state/)
+    await broker.kill()
+    await watching.until(/the connection is gone/)
+    await broker.restart()
+    await until(() => client.say('gapcam/gapcam/cam0/label', 'shut').then(() => /shut/.test(watching.stdout())), 'a message after the restart')
+    watching.kill('SIGINT')
+    expect(await watching.ended).toBe(130)
+    expect(jsonLines<{ topic: string; payload: unknown; bytes: number; retained: boolean }>(watching.stdout()).slice(0, 3)).toMatchObject([
+      { topic: 'gapcam/gapcam/cam0/label', payload: 'open', retained: true }, { topic: 'gapcam/gapcam/cam0/image', bytes: 3, retained: false }, { topic: 'gapcam/gapcam/cam0/state', payload: { label: 'open' } },
+    ])
+  })
+
+  it('draws a table on a terminal, and nothing that moves the cursor comes from a topic', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    await client.say('gapcam/gapcam/cam0/label', 'op\u001b[2Jen', true)
+    const watching = launch('script', ['-qec', `${process.execPath} ${cli} watch --broker ${broker.url}`, '/dev/null'])
+    await watching.until(/gapcam\/gapcam\/cam0\/label +0 s +op\\u001b\[2Jen/)
+    expect(watching.stdout()).not.toContain('op\u001b')
+    watching.kill('SIGTERM')
+    await watching.ended
+  })
+
+  it('a broker that is not there is an error at once', async () => {
+    expect(await run(['watch', '--broker', `mqtt://127.0.0.1:${await freePort()}`])).toMatchObject({ status: 5 })
+  })
+})

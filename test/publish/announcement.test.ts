@@ -1,0 +1,172 @@
+/** What is said first on a connection, what is taken back, and who hears it: with a broker that is real. */
+import { afterEach, describe, expect, it } from 'vitest'
+import { announce, birthJitterMs, birthSubscription, createBirthListener } from '../../src/publish/announcement.js'
+import type { DeviceFacts } from '../../src/publish/homeassistant.js'
+import { openLedger, type Ledger } from '../../src/publish/ledger.js'
+import type { Publisher } from '../../src/publish/publisher.js'
+import { createTopics } from '../../src/publish/topics.js'
+import { connectClient, type Client } from './client.js'
+import { decision, prediction, quickPublisher, recordingLog } from './fixture.js'
+import { cleanUp, retained, startMosquitto, temporaryFolder, until } from './mosquitto.js'
+
+const open: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const thing of open.splice(0).reverse()) await thing.close()
+  await cleanUp()
+})
+const track = <T extends { close(): Promise<void> }>(thing: T): T => { open.push(thing); return thing }
+
+const topics = createTopics('gapcam', 'dock1')
+const device = 'homeassistant/device/gapcam_dock1/config'
+const ledgerIn = (folder: string | null): Ledger => track(openLedger(folder, recordingLog().log))
+
+function first(ledger: Ledger, more: Partial<DeviceFacts> = {}, prefix: string | null = 'homeassistant') {
+  const facts = { node: 'dock1', cameras: ['cam0'], version: '1', labels: ['open', 'closed'], hasHeat: false, health: { hasTemperature: false, hasUndervoltage: false, hasThrottling: false }, ...more }
+  return announce({ facts, model: { id: 'dock-7', version: '3' }, topics, prefix, retainsImages: false, ledger })
+}
+
+async function connected(publisher: Publisher): Promise<void> {
+  await publisher.start()
+  await until(() => publisher.stats().connected && publisher.stats().queued === 0, 'a connection')
+}
+
+describe('on every connection', () => {
+  it('the device goes before the first state that may have a new label, however late the broker comes', async () => {
+    const broker = await startMosquitto()
+    await broker.kill()
+    const publisher = track(quickPublisher(broker.url, { first: await first(ledgerIn(null)) }))
+    await publisher.start()
+    publisher.settled('cam0', decision('open'), prediction())
+    await broker.restart()
+    const client: Client = track(await connectClient(broker.url))
+    await client.sees('gapcam/dock1/cam0/label', 'open')
+    // Again on the next one, with a broker that has forgotten all.
+    await broker.kill()
+    await until(() => !publisher.stats().connected, 'the loss')
+    publisher.settled('cam0', decision('closed', 1), prediction(2))
+    client.heard.length = 0
+    await broker.restart()
+    await client.sees('gapcam/dock1/cam0/label', 'closed')
+    expect(JSON.parse(await retained(broker.port, device)).components.label.options).toEqual(['open', 'closed', 'unknown'])
+    expect(await retained(broker.port, 'gapcam/dock1/model')).toBe('{"installed_version":"3","latest_version":"3","title":"dock-7"}')
+  })
+
+  it('the order on the wire is status, device, model, then each camera', async () => {
+    const broker = await startMosquitto()
+    const client = track(await connectClient(broker.url))
+    const publisher = track(quickPublisher(broker.url, { first: await first(ledgerIn(null)) }))
+    publisher.settled('cam0', decision('open'), prediction())
+    await connected(publisher)
+    await client.sees('gapcam/dock1/cam0/label', 'open')
+    await client.sees('gapcam/dock1/cam0/state', /open/)
+    expect(client.heard.slice(0, 3).map(({ topic }) => topic)).toEqual(['gapcam/dock1/status', device, 'gapcam/dock1/model'])
+    const before = client.heard.length
+    publisher.repeat()
+    await until(() => client.heard.length >= before + 6, 'all again')
+    expect(client.heard.slice(before, before + 3).map(({ topic }) => topic)).toEqual(['gapcam/dock1/status', device, 'gapcam/dock1/model'])
+  })
+
+  it('an event waits for those who subscribe because of the device, and is still live then', async () => {
+    const broker = await startMosquitto()
+    const client = track(await connectClient(broker.url))
+    const publisher = track(quickPublisher(broker.url, { first: await first(ledgerIn(null)), holdEventsMs: 400 }))
+    await publisher.start()
+    await client.sees(device, /cam0_label/)
+    const seenMs = performance.now()
+    publisher.event('cam0', 'label_changed', decision('open'), prediction())
+    await client.sees('gapcam/dock1/cam0/event', /label_changed/)
+    expect(performance.now() - seenMs).toBeGreaterThan(300)
+    publisher.event('cam0', 'label_changed', decision('closed', 1), prediction(2))
+    await client.sees('gapcam/dock1/cam0/event', /closed/)
+  })
+
+  it('an end within the wait loses no event', async () => {
+    const broker = await startMosquitto()
+    const client = track(await connectClient(broker.url))
+    const publisher = quickPublisher(broker.url, { first: await first(ledgerIn(null)), holdEventsMs: 60_000 })
+    await publisher.start()
+    await client.sees(device, /cam0_label/)
+    publisher.event('cam0', 'label_changed', decision('open'), prediction())
+    await publisher.close()
+    await client.sees('gapcam/dock1/cam0/event', /label_changed/)
+  })
+})
+
+describe('birth', () => {
+  it('of Home Assistant makes the node say all again within ten seconds, once, and not for a retained one', async () => {
+    const broker = await startMosquitto()
+    const publisher = track(quickPublisher(broker.url, {
+      first: await first(ledgerIn(null)), subscriptions: [birthSubscription('homeassistant')], onMessage: (message) => birth.handle(message),
+    }))
+    const waits: number[] = []
+    const birth = createBirthListener('homeassistant', () => publisher.repeat(), () => { waits.push(0); return 200 })
+    await connected(publisher)
+    const client = track(await connectClient(broker.url))
+    await client.sees(device, /cam0_label/)
+    const count = (): number => client.heard.filter(({ topic, isRetained }) => topic === device && !isRetained).length
+    for (let i = 1; i <= 5; i++) {
+      const before = count()
+      for (const payload of ['online', 'offline', 'Online']) await client.say('homeassistant/status', payload)
+      await until(() => count() === before + 1, 'the device again')
+    }
+    expect(waits).toHaveLength(5)
+    birth.handle({ topic: 'homeassistant/status', payload: Buffer.from('online'), isRetained: true, properties: {} })
+    expect(waits).toHaveLength(5)
+    const jitter = Array.from({ length: 1000 }, birthJitterMs)
+    expect(Math.min(...jitter)).toBeGreaterThanOrEqual(0)
+    expect(Math.max(...jitter)).toBeLessThan(10_000)
+    expect(Math.max(...jitter)).toBeGreaterThan(9_000)
+  })
+})
+
+describe('taken back', () => {
+  it('a camera that left the configuration: its device, its entities and its retained values', async () => {
+    const broker = await startMosquitto()
+    const folder = temporaryFolder()
+    const two = quickPublisher(broker.url, { cameras: ['cam0', 'gate'], first: await first(ledgerIn(folder), { cameras: ['cam0', 'gate'] }) })
+    await connected(two)
+    await two.close()
+    expect(await retained(broker.port, 'gapcam/dock1/gate/label')).toBe('unknown')
+
+    const ledger = ledgerIn(folder)
+    const one = quickPublisher(broker.url, { first: await first(ledger) })
+    await connected(one)
+    const client = track(await connectClient(broker.url))
+    await client.sees(device, /"label"/)
+    await until(() => !ledger.entry.topics.some((topic) => topic.includes('gate')), 'the broker to have taken it')
+    await one.close()
+    const late = track(await connectClient(broker.url))
+    await late.sees('gapcam/dock1/status', 'offline')
+    expect(late.heard.map(({ topic }) => topic).filter((topic) => topic.includes('gate') || topic.includes('gapcam_dock1_cam0'))).toEqual([])
+    // Cameras that had devices of their own are components of the node's now.
+    expect(Object.keys(JSON.parse(late.last(device)).components)).toContain('label')
+
+    // And the other way: what was a component is named with its platform alone.
+    const again = await first(ledgerIn(folder), { cameras: ['cam0', 'gate'] })
+    const node = JSON.parse(String(again.find(({ topic }) => topic === device)!.payload)).components
+    expect(node.label).toEqual({ platform: 'sensor' })
+    expect(node.threshold).toEqual({ platform: 'number' })
+    expect(node.restart.command_topic).toBe('gapcam/dock1/request/restart')
+  })
+
+  it('the whole device, where Home Assistant is not wanted any more, and only that', async () => {
+    const broker = await startMosquitto()
+    const folder = temporaryFolder()
+    const before = quickPublisher(broker.url, { first: await first(ledgerIn(folder)) })
+    await connected(before)
+    await before.close()
+    const after = track(quickPublisher(broker.url, { first: await first(ledgerIn(folder), {}, null) }))
+    await connected(after)
+    const client = track(await connectClient(broker.url))
+    await client.sees('gapcam/dock1/status', 'online')
+    await until(() => client.heard.some(({ topic }) => topic === 'gapcam/dock1/cam0/state'), 'the states')
+    expect(client.heard.some(({ topic }) => topic.startsWith('homeassistant/'))).toBe(false)
+  })
+
+  it('also after SIGKILL before anything was sent: the ledger knows first', async () => {
+    const folder = temporaryFolder()
+    const messages = await first(ledgerIn(folder))
+    // The process is gone here; the next one finds what may be on the broker.
+    expect(openLedger(folder, recordingLog().log).entry.topics).toEqual(expect.arrayContaining(messages.map(({ topic }) => topic)))
+  })
+})
