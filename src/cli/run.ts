@@ -147,7 +147,7 @@ function listenForReload(commands: Commands, closers: (() => Promise<void>)[]): 
 }
 
 /** The configured cameras; else the first that works; else the photographs that come with gapcam. */
-async function camerasOf(config: Config, signal: AbortSignal): Promise<readonly CameraConfig[]> {
+export async function camerasOf(config: Config, signal: AbortSignal): Promise<readonly CameraConfig[]> {
   if (config.cameras.every(({ source }) => source !== '')) return config.cameras
   const [given] = config.cameras
   const found = await findFirstCamera(signal)

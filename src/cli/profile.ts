@@ -1,0 +1,117 @@
+/**
+ * `gapcam profile [SOURCE]`: where the time goes from photon to label, by stage, and in the engine by step. Frames take
+ * the very way that they take in `gapcam run`, without a broker and without the page.
+ */
+import { writeFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { openClassifier, type Classifier } from '../classifier.js'
+import type { Config } from '../config/schema.js'
+import { GapcamError, messageOf } from '../errors.js'
+import { createLogger } from '../log.js'
+import { createPublisher, type Publisher } from '../publish/publisher.js'
+import { run } from '../runtime.js'
+import { profileSteps, reportSteps, type StepsResult } from './bench-steps.js'
+import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
+import { wantsJson, writeJson, writeTable } from './output.js'
+import { traceOf, type FrameTimes } from './profile-trace.js'
+import { camerasOf } from './run.js'
+import { untilSignal } from './signals.js'
+
+const usualFrames = 200
+/** The first frames pay for code that is compiled and memory that is touched for the first time. */
+const warmUp = 5
+const stages = ['capture', 'preprocess', 'infer', 'decide'] as const
+
+export interface StageTimes {
+  readonly stage: (typeof stages)[number] | 'photon to label'
+  readonly p50: number
+  readonly p95: number
+  readonly p99: number
+}
+
+export function profileCommand(program: Command): void {
+  const command = program.command('profile').description('time each stage from photon to label, and each step of the engine').argument('[source]', 'camera URI, picture, folder or video')
+  addCameraFlags(addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'frames', 'json', 'logLevel']))
+    .option('--trace <file>', 'write a Chrome trace for Perfetto (ui.perfetto.dev) as well')
+    .option('--seconds <n>', 'how long the steps are timed', '2')
+    .action(async (source: string | undefined, values: FlagValues) => {
+      const { config } = configFrom(values)
+      const cameras = [...camerasFrom(config.cameras, source, values)]
+      await untilSignal(({ signal }) => profile({ ...config, cameras, frames: config.frames || usualFrames }, values, signal))
+    })
+}
+
+async function profile(config: Config, values: FlagValues, signal: AbortSignal): Promise<void> {
+  const seconds = Number(values['seconds'])
+  if (!(seconds > 0)) throw new GapcamError('USAGE', `--seconds: ${String(values['seconds'])} is not a number above 0`)
+  const classifier = await openClassifier({
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, heat: config.heat,
+    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
+  })
+  try {
+    const frames = await timeFrames(config, classifier, signal)
+    if (frames.length === 0) throw new GapcamError('CAMERA_NOT_FOUND', `the source gave no more than the ${warmUp} frames that warm up`, { hint: 'Give --loop, or a source with more frames.' })
+    const { engine } = classifier.engine.describe()
+    const steps = engine === 'native' && !signal.aborted ? await profileSteps(classifier.modelId, classifier.engine, seconds) : null
+    report(frames, steps, engine, wantsJson(config.json))
+    if (values['trace'] !== undefined) await writeTrace(String(values['trace']), frames, steps)
+  } finally {
+    await classifier.close()
+  }
+}
+
+/** Frames through the runtime; a publisher that listens instead of publishing sees each result as it is handed over. */
+async function timeFrames(config: Config, classifier: Classifier, signal: AbortSignal): Promise<readonly FrameTimes[]> {
+  const log = createLogger(config.logLevel)
+  const cameras = await camerasOf(config, signal)
+  const silent = createPublisher({ broker: null, node: config.node, cameras: cameras.map(({ id }) => id), log })
+  const frames: FrameTimes[] = []
+  let coming: Omit<FrameTimes, 'decide'> | null = null
+  let handedMs = 0
+  const publisher: Publisher = {
+    ...silent,
+    result(camera, { frameSeq, top, timings }) {
+      handedMs = performance.now()
+      const { capture, preprocess, infer } = timings
+      coming = { camera, seq: frameSeq, label: top[0]?.label ?? '', startMs: handedMs - timings.total, capture, preprocess, infer }
+    },
+    settled() {
+      if (coming) frames.push({ ...coming, decide: performance.now() - handedMs })
+      coming = null
+    },
+  }
+  try {
+    await run({ config: { ...config, frames: config.frames + warmUp }, cameras, classifier, publisher, log, onSettled: () => undefined, onCamera: () => undefined }, signal)
+  } finally {
+    await silent.close()
+  }
+  return frames.slice(warmUp)
+}
+
+function stageTimes(frames: readonly FrameTimes[]): StageTimes[] {
+  const row = (stage: StageTimes['stage'], of: (frame: FrameTimes) => number): StageTimes => {
+    const sorted = Float64Array.from(frames, of).sort()
+    const at = (share: number): number => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]! * 1000) / 1000
+    return { stage, p50: at(0.5), p95: at(0.95), p99: at(0.99) }
+  }
+  return [...stages.map((stage) => row(stage, (frame) => frame[stage])), row('photon to label', ({ capture, preprocess, infer, decide }) => capture + preprocess + infer + decide)]
+}
+
+function report(frames: readonly FrameTimes[], steps: StepsResult | null, engine: string, isJson: boolean): void {
+  const times = stageTimes(frames)
+  if (isJson) return writeJson({ frames: frames.length, engine, stages: times, steps })
+  process.stdout.write(`${frames.length} frames, after ${warmUp} that warmed up\n`)
+  writeTable([['stage', '  p50 ms', '  p95 ms', '  p99 ms'], ...times.map(({ stage, p50, p95, p99 }) => [stage, ...[p50, p95, p99].map((ms) => ms.toFixed(3).padStart(8))])])
+  process.stdout.write('\n')
+  if (steps) reportSteps([steps], false)
+  else process.stdout.write(`the steps of ${engine} cannot be timed one by one; --engine native has them\n`)
+}
+
+async function writeTrace(file: string, frames: readonly FrameTimes[], steps: StepsResult | null): Promise<void> {
+  try {
+    await writeFile(file, JSON.stringify(traceOf(frames, steps)))
+  } catch (error) {
+    throw new GapcamError('USAGE', `--trace: ${file} cannot be written: ${messageOf(error)}`, { hint: 'Name a file in a folder that can be written.' })
+  }
+  process.stderr.write(`${file}: open it at ui.perfetto.dev\n`)
+}
