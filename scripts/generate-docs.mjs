@@ -132,7 +132,7 @@ ${table(['code', 'exit status', 'tries again', 'what to do'], rows)}
 }
 
 // The routes as they are described; nobody calls them.
-const nobody = { cameras: [], hubs: new Map() }
+const nobody = { cameras: [], hubs: new Map(), exposition: () => undefined }
 
 const files = { 'openapi.json': () => `${JSON.stringify(openApi(apiRoutes(nobody), version), null, 1)}\n`, 'configuration.md': configuration, 'operators.md': operators, 'errors.md': errors }
 for (const [name, write] of Object.entries(files)) {

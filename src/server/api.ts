@@ -28,6 +28,8 @@ export interface ApiOptions {
   readonly hubs: ReadonlyMap<string, PictureHub>
   readonly observer: Observer
   readonly reports: Reports
+  /** The answer of /metrics. */
+  readonly exposition: () => Promise<Binary>
   /** Belongs to every report: what judged the picture. */
   readonly about: () => Readonly<Record<string, unknown>>
 }
@@ -63,6 +65,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
         return { media: 'image/jpeg', bytes: jpeg, fileName: `${id}-${new Date().toISOString().replace(/[:.]/g, '-')}.jpg` }
       },
     }),
+    route({ method: 'GET', url: '/metrics', summary: 'Counters and gauges for Prometheus', reply: { media: 'application/openmetrics-text', description: 'OpenMetrics 1.0' }, handle: () => options.exposition() }),
     ...settingRoutes(options, cameraOf),
     ...reportRoutes(options, cameraOf),
   ]

@@ -13,6 +13,7 @@ import type { Publisher } from '../publish/publisher.js'
 import { version, type LiveCamera, type LiveRun } from '../runtime.js'
 import { apiRoutes } from './api.js'
 import { createObserver, type ObservedCamera, type Soc } from './observer.js'
+import { createExposition } from './openmetrics.js'
 import { PictureHub } from './pictures.js'
 import type { Settings } from '../settings.js'
 import { createReports } from './reports.js'
@@ -46,7 +47,10 @@ export async function startPage({ config, live, classifier, publisher, log }: Pa
   const soc = watchSoc(live.board, () => sockets.size > 0)
   const observer = createObserver({ node: config.node, cameras: live.cameras.map((camera) => observed(camera, live.settings)), metrics: live.metrics, publisher, soc: soc.last })
   const sockets = createLiveSockets({ hubs, state: () => observer.state() })
+  const { engine, target } = classifier.engine.describe()
+  const exposition = createExposition({ state: () => observer.state(), metrics: live.metrics, build: { version, model: classifier.modelId, engine, target } })
   const routes = apiRoutes({
+    exposition,
     version, node: config.node, topics: publisher.root, classifier, commands: live.commands, hubs, observer, reports: createReports(join(stateDirectory(config), 'reports')),
     cameras: live.cameras.map(({ config: { id }, pipeline }) => ({ id, get isEnabled() { return live.settings.camera(id).isEnabled }, capture: (options) => pipeline.capture(options) })),
     about: () => ({ gapcam: version, model: { id: classifier.modelId, sha256: classifier.sha256 }, engine: classifier.engine.describe(), settings: live.settings.overrides, policy: config.policy }),
