@@ -1,4 +1,5 @@
 /** Whether Home Assistant listens to the same broker: it retains `online` on its status topic, or its discovery topics are there. */
+import type { Config } from '../config/schema.js'
 import { connectOnce, type Incoming } from '../publish/mqtt.js'
 import { checksOf, type Check, type Examination } from './check.js'
 
@@ -13,18 +14,18 @@ export const examineHomeAssistant: Examination = async ({ broker, config, signal
   for (const version of broker.protocol === '3.1.1' ? [4 as const] : [5 as const, 4 as const]) {
     const attempt = await connectOnce({ ...broker, clientId, version, will, signal, willDelaySeconds: 0, onMessage: (message) => seen.push(message) })
     if (!attempt.ok) continue
-    await attempt.connection.subscribe([{ filter: 'homeassistant/#', qos: 0 }])
+    await attempt.connection.subscribe([{ filter: `${config.homeassistantPrefix}/#`, qos: 0 }])
     await new Promise((resolve) => setTimeout(resolve, waitMs))
     await attempt.connection.close(1000)
-    return [verdictOf(seen, config.node)]
+    return [verdictOf(seen, config)]
   }
   return [skip('Home Assistant', 'the broker does not take us; see above')]
 }
 
-function verdictOf(seen: readonly Incoming[], node: string): Check {
-  const status = seen.find(({ topic }) => topic === 'homeassistant/status')?.payload.toString()
+function verdictOf(seen: readonly Incoming[], config: Config): Check {
+  const status = seen.find(({ topic }) => topic === `${config.homeassistantPrefix}/status`)?.payload.toString()
   const devices = seen.filter(({ topic }) => topic.endsWith('/config'))
-  const isOurs = devices.some(({ topic, payload }) => topic.includes(node) && payload.includes('gapcam'))
+  const isOurs = devices.some(({ topic, payload }) => topic.includes(config.node) && payload.includes('gapcam'))
   if (status === 'online') return ok('Home Assistant', `it is online on this broker${isOurs ? ', and this node is announced' : '; this node is not announced yet'}`)
   if (status === 'offline') return warn('Home Assistant', 'it was on this broker and is offline now', 'Start Home Assistant, or reload its MQTT integration.')
   if (devices.length > 0) return ok('Home Assistant', `${devices.length} devices are announced on this broker${isOurs ? ', this node among them' : ''}; Home Assistant says nothing of itself (its birth message is not retained)`)
