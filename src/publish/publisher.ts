@@ -147,7 +147,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
   })
 
   outbox.listen({ onReady: sender.pump, onNumbered: (camera) => { if (records.has(camera)) sayState(camera) } })
-  sender.keep(nodeStatus('online'))
   for (const message of options.first ?? []) sender.keep(message)
   for (const camera of cameras) {
     // What a broker kept from the last run is no answer of this one.
@@ -157,6 +156,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     say(camera, 'cameraStatus', 'offline')
     sayState(camera)
   }
+  // Last: whoever sees the node come back finds its devices and states said, and none of an earlier model's.
+  sender.keep(nodeStatus('online'))
 
   function take(message: Incoming): void {
     if (!acks.take(message)) options.onMessage?.(message)

@@ -51,7 +51,7 @@ describe('on every connection', () => {
     expect(await retained(broker.port, 'gapcam/dock1/model')).toBe('{"installed_version":"3","latest_version":"3","title":"dock-7"}')
   })
 
-  it('the order on the wire is status, device, model, then each camera', async () => {
+  it('the order on the wire is device, model, each camera, and online last, so that no label of an earlier model meets the new options', async () => {
     const broker = await startMosquitto()
     const client = track(await connectClient(broker.url))
     const publisher = track(quickPublisher(broker.url, { first: await first(ledgerIn(null)) }))
@@ -59,11 +59,13 @@ describe('on every connection', () => {
     await connected(publisher)
     await client.sees('gapcam/dock1/cam0/label', 'open')
     await client.sees('gapcam/dock1/cam0/state', /open/)
-    expect(client.heard.slice(0, 3).map(({ topic }) => topic)).toEqual(['gapcam/dock1/status', device, 'gapcam/dock1/model'])
+    await client.sees('gapcam/dock1/status', 'online')
+    const order = [device, 'gapcam/dock1/model', 'gapcam/dock1/cam0/status', 'gapcam/dock1/cam0/label', 'gapcam/dock1/cam0/state', 'gapcam/dock1/status']
+    expect(client.heard.slice(0, 6).map(({ topic }) => topic)).toEqual(order)
     const before = client.heard.length
     publisher.repeat()
     await until(() => client.heard.length >= before + 6, 'all again')
-    expect(client.heard.slice(before, before + 3).map(({ topic }) => topic)).toEqual(['gapcam/dock1/status', device, 'gapcam/dock1/model'])
+    expect(client.heard.slice(before, before + 6).map(({ topic }) => topic)).toEqual(order)
   })
 
   it('an event waits for those who subscribe because of the device, and is still live then', async () => {
