@@ -81,25 +81,32 @@ export class CudaEngine implements Engine {
       if (this.#clock.now() < this.#retryAt) return false
       this.#retries++
     }
-    try {
-      await this.#options.session.run()
-    } catch (error) {
-      this.#note(messageOf(error), this.#clock.now() + this.#waitMs)
-      this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
-      return false
+    const fault = await this.#tryRun()
+    if (fault === null) {
+      this.#retryAt = null
+      this.#waitMs = firstWaitMs
+      return true
     }
-    this.#retryAt = null
-    this.#waitMs = firstWaitMs
-    if (this.outputs.every(isFinite)) return true
-    // Half precision ends at 65504: the CPU says whether the picture or the precision is to blame.
-    this.#note(`an output in ${this.#options.facts.precision} is not finite`, null)
+    this.#note(fault)
     return false
   }
 
-  #note(sentence: string, retryAt: number | null): void {
+  /** Null where the outputs are there, else what is wrong. */
+  async #tryRun(): Promise<string | null> {
+    try {
+      await this.#options.session.run()
+    } catch (error) {
+      return messageOf(error)
+    }
+    // Half precision ends at 65504: the CPU says whether the picture or the precision is to blame.
+    return this.outputs.every(isFinite) ? null : `an output in ${this.#options.facts.precision} is not finite`
+  }
+
+  #note(sentence: string): void {
     this.#faults++
     this.#lastFault = sentence
-    this.#retryAt = retryAt
+    this.#retryAt = this.#clock.now() + this.#waitMs
+    this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
     this.#isOff = this.#options.addon.cudaOff() !== null
     this.#options.onFault(`CUDA: ${sentence}; the CPU computes this frame${this.#isOff ? ' and all others: CUDA is off until the program is started again' : ''}`)
   }

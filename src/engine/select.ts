@@ -26,7 +26,9 @@ export async function openEngine(model: string | LoadedModel, choice: EngineChoi
   const loaded = typeof model === 'string' ? await loadModel(model) : model
   const rejected: Rejection[] = []
   if (choice !== 'onnxruntime') {
-    const gpu = choice === 'native' ? { why: 'native was asked for' } : await findCudaDevice()
+    const target = options.target ?? process.env['GAPCAM_TARGET']
+    const isForCpu = choice === 'native' || (choice === 'auto' && target !== undefined)
+    const gpu = isForCpu ? { why: `${target ?? 'native'} was asked for` } : await findCudaDevice()
     if (choice === 'cuda' && 'why' in gpu) throw unavailable('cuda', gpu)
     if (choice === 'auto' && 'why' in gpu && 'addon' in loadAddon()) rejected.push({ name: 'cuda', reason: gpu.why })
     const native = await tryNative(loaded, options, choice === 'native' ? 'asked for' : 'covers the whole model', rejected)
