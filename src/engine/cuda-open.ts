@@ -142,7 +142,9 @@ async function serve(request: CudaRequest, { session, selfTest, precision, origi
   return { engine: new CudaEngine({ session, cpu, addon, facts, reason, rejected: [...slower, ...rejected], onFault: options.onFault ?? (() => undefined) }) }
 }
 
-const sentence = ({ cudaMs, nativeMs }: { cudaMs: number; nativeMs: number }): string => `cuda ${cudaMs.toPrecision(3)} ms, native ${nativeMs.toPrecision(3)} ms`
+const sentence = ({ cudaMs, nativeMs }: { cudaMs: number; nativeMs: number }): string => `cuda ${digits(cudaMs)} ms, native ${digits(nativeMs)} ms`
+
+const digits = (ms: number): string => (ms < 100 ? ms.toPrecision(3) : ms.toFixed(0))
 
 /** The least times of a few runs, taking turns: three of each, then until half a second is over. One far behind is not waited for. */
 async function measure(session: CudaSession, cpu: Engine): Promise<{ cudaMs: number; nativeMs: number }> {
