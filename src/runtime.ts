@@ -236,14 +236,20 @@ function infoOf({ config, cameras, classifier }: RuntimeOptions): Record<string,
 }
 
 /** Tells how the node is, for as long as it runs. */
-function startHealth({ publisher, classifier, board }: Pick<RuntimeOptions, 'publisher' | 'classifier'> & { readonly board: BoardReader }, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
+function startHealth(options: RuntimeOptions & { readonly board: BoardReader }, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
+  const { publisher, classifier, board } = options
   let last = { ms: metrics.startedMs, frames: 0 }
   let isStopped = false
+  let { reason: told } = classifier.engine.describe()
   const say = async (): Promise<void> => {
     const boardHealth = await board.read()
     if (isStopped) return
     const now = { ms: clock.now(), frames: metrics.frames }
     publisher.health({ ...healthOf(metrics, last, now), camera: cameraHealth(metrics, pipelines, now.ms), ...gpuHealth(classifier.engine.describe()), ...boardHealth })
+    // The retained info says who computes, and that changes when a GPU is lost.
+    const { reason } = classifier.engine.describe()
+    if (reason !== told) publisher.info(infoOf(options))
+    told = reason
     last = now
   }
   let timer = setTimeout(() => {

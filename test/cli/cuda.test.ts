@@ -3,9 +3,10 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { buildFakeCuda, fakeCuda } from '../fake-cuda.js'
 import { cli, endAll, jsonLines, launch } from '../process.js'
+import { cleanUp, freePort, retained, until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
 
 interface Classified {
@@ -19,8 +20,14 @@ interface Classified {
 const photos = join(projectRoot, 'models/photos')
 const known = JSON.parse(readFileSync(join(photos, 'photos.json'), 'utf8')) as { file: string; label: string }[]
 
+const state = mkdtempSync(join(tmpdir(), 'gapcam-cuda-run-'))
+
 beforeAll(buildFakeCuda, 600_000)
-afterEach(endAll)
+afterEach(async () => {
+  await endAll()
+  await cleanUp()
+})
+afterAll(() => rmSync(state, { recursive: true, force: true }))
 
 async function gapcam(settings: string, ...args: string[]): Promise<{ status: unknown; stdout: string; stderr: string }> {
   const child = launch(process.execPath, [cli, ...args], { env: fakeCuda(settings) })
@@ -54,12 +61,18 @@ it('bench times it beside the others, and says that an emulated device means not
   expect(stderr).toContain('the CUDA device is emulated on the processor: its times mean nothing')
 }, 120_000)
 
-it('run names the device in its banner and counts the faults in its summary', async () => {
-  const { status, stderr } = await gapcam('fail=cuGraphLaunch@3:2', 'run', photos, '--engine', 'cuda', '--model', join(projectRoot, 'models/convnet-gap.onnx'), '--broker', 'none', '--frames', '3', '--set', 'inputSize=32')
-  expect(status, stderr).toBe(0)
-  expect(stderr).toMatch(/^engine +cuda sm_87-fp16, Orin, emulated: asked for$/m)
-  expect(stderr).toMatch(/CUDA: cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY/)
-  expect(stderr).toMatch(/1 faults of CUDA, \d+ frames on the CPU$/m)
+it('run goes on after a lost context: banner, warning, health and info say so, and the summary counts it', async () => {
+  const port = await freePort()
+  const args = ['run', photos, '--loop', '--engine', 'cuda', '--model', join(projectRoot, 'models/convnet-gap.onnx'), '--set', 'inputSize=32', '--set', `mqtt.port=${port}`, '--set', 'page.enabled=false']
+  const run = launch(process.execPath, [cli, ...args], { env: { ...fakeCuda('fail=cuStreamSynchronize@5:700'), XDG_STATE_HOME: state } })
+  await run.until(/^engine +cuda sm_87-fp16, Orin, emulated: asked for$/m)
+  await run.until(/CUDA: cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS/)
+  const health = JSON.parse(await retained(port, 'gapcam/gapcam/health')) as unknown
+  expect(health).toMatchObject({ gpu: { state: 'off', faults: 1, retries: 0, restart_wanted: true, last_fault: expect.stringMatching(/ILLEGAL_ADDRESS/) } })
+  await until(async () => /"engine":"native".*CUDA is off until a restart/.test(await retained(port, 'gapcam/gapcam/info')), 'the info to say who computes', 30_000)
+  run.kill('SIGTERM')
+  expect(await run.ended).toBe(143)
+  expect(run.stderr()).toMatch(/1 faults of CUDA, \d+ frames on the CPU$/m)
 }, 120_000)
 
 it('the program for boards writes one file with parity, times, power and clocks', async () => {
