@@ -73,9 +73,9 @@ TEST("cuda: what is missing is one sentence") {
 
 uint64_t CallsOfReport(const std::string& report) { return std::strtoull(report.c_str() + report.find("\"calls\":") + 8, nullptr, 10); }
 
-// What the engine above does with call `n` failing: whatever fails is told, whatever succeeds is right.
-std::string WithFault(uint64_t n, int error) {
-  ConfigureDriver(("fail=" + std::to_string(n) + ":" + std::to_string(error)).c_str());
+// What the engine above does where calls fail: whatever fails is told, whatever succeeds is right.
+std::string WithFault(const std::string& settings) {
+  ConfigureDriver(settings.c_str());
   bool is_told = false;
   {
     std::unique_ptr<CudaExecutor> executor;
@@ -94,7 +94,7 @@ std::string WithFault(uint64_t n, int error) {
   }
   const std::string report = DriverReport();
   if (report.find("\"violations\":[]") == std::string::npos) return report;
-  if (report.find("\"injected\":1") == std::string::npos) return "the fault was not injected: " + report;
+  if (report.find("\"injected\":0") != std::string::npos) return "the fault was not injected: " + report;
   return is_told ? "told" : "";
 }
 
@@ -108,13 +108,29 @@ TEST("cuda: each driver call of opening, two runs and closing fails once: no cra
   uint64_t told = 0, cases = 0;
   for (const int error : {2, 700}) {
     for (uint64_t n = 1; n <= calls; ++n, ++cases) {
-      const std::string answer = InChild([&] { return WithFault(n, error); });
+      const std::string answer = InChild([&] { return WithFault("fail=" + std::to_string(n) + ":" + std::to_string(error)); });
       EXPECT(answer.empty() || answer == "told", "call %llu failing with %d: %s", static_cast<unsigned long long>(n), error, answer.c_str());
       told += answer == "told";
     }
   }
   // Only what gives back and what restores a thread's context fails without anybody's notice.
   EXPECT(told >= cases * 3 / 4, "%llu of %llu faults were told", static_cast<unsigned long long>(told), static_cast<unsigned long long>(cases));
+}
+
+TEST("cuda: each driver call fails whenever it is made: no crash, no wrong result, no lost picture") {
+  const char* const symbols[] = {
+#define GAPCAM_CUDA_CALL(name, symbol, parameters) symbol,
+#include "../../cuda/driver.def"
+#undef GAPCAM_CUDA_CALL
+  };
+  for (const char* symbol : symbols) {
+    // Made only after another failure, and not at all.
+    const std::string name = symbol;
+    if (name == "cuFuncSetAttribute") continue;
+    const std::string first = name == "cuCtxSynchronize" || name == "cuGetErrorName" ? "fail=cuGraphLaunch@1:2 " : "";
+    const std::string answer = InChild([&] { return WithFault(first + "fail=" + symbol + ":2"); });
+    EXPECT(answer.empty() || answer == "told", "%s: %s", symbol, answer.c_str());
+  }
 }
 
 TEST("cuda: a lost context turns CUDA off for the process, an error that passes does not") {
@@ -135,6 +151,8 @@ TEST("cuda: a lost context turns CUDA off for the process, an error that passes 
   };
   const std::string lost = after("fail=cuStreamSynchronize@2:719");
   EXPECT(lost == "cuStreamSynchronize failed with CUDA_ERROR_LAUNCH_FAILED (719) while computing; then failed; off", "%s", lost.c_str());
+  const std::string restless = after("fail=cuGraphLaunch@1:2 fail=cuCtxSynchronize:2");
+  EXPECT(restless == "cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY (2) while starting the network; then right; off", "%s", restless.c_str());
   const std::string passed = after("fail=cuGraphLaunch@1:2");
   EXPECT(passed == "cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY (2) while starting the network; then right; on", "%s", passed.c_str());
 }
