@@ -22,6 +22,7 @@ export const commandSchemas = {
   roi: z.strictObject({ kind: z.literal('roi'), camera, value: region.nullable() }),
   snapshot: z.strictObject({ kind: z.literal('snapshot'), camera }),
   heat: z.strictObject({ kind: z.literal('heat'), camera, label: z.string().max(255).optional() }),
+  record: z.strictObject({ kind: z.literal('record'), camera }),
   classify_now: z.strictObject({ kind: z.literal('classify_now'), camera }),
   restart: z.strictObject({ kind: z.literal('restart') }),
   reload: z.strictObject({ kind: z.literal('reload') }),
@@ -48,6 +49,8 @@ export interface CommandTarget {
   /** Takes a picture of the next frame, publishes it, and says what it is. */
   readonly snapshot?: (camera: string) => Promise<Readonly<Record<string, unknown>>>
   readonly heat?: (camera: string, label: string | undefined) => Promise<Readonly<Record<string, unknown>>>
+  /** Writes the last seconds to a file, and says where. */
+  readonly record?: (camera: string) => Promise<Readonly<Record<string, unknown>>>
   /** What the next frame shows. */
   readonly classifyNow?: (camera: string) => Promise<Readonly<Record<string, unknown>>>
   /** Ends the process so that whoever supervises it starts it again; called after the answer is on its way. */
@@ -93,6 +96,7 @@ export function createCommands({ target, settings, log }: { readonly target: Com
       case 'set': return change({ values: command.values }, () => ({ values: settings.overrides.values, cameras: settings.overrides.cameras }))
       case 'snapshot': return available(target.snapshot)(enabledCamera(command.camera))
       case 'heat': return available(target.heat)(enabledCamera(command.camera), command.label)
+      case 'record': return available(target.record)(cameraOf(command.camera))
       case 'classify_now': return available(target.classifyNow)(enabledCamera(command.camera))
       case 'restart': {
         const restart = available(target.restart)

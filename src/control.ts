@@ -14,6 +14,7 @@ import type { Pipeline } from './pipeline.js'
 import { imagePayload } from './publish/payloads.js'
 import type { Publisher } from './publish/publisher.js'
 import { createTopics } from './publish/topics.js'
+import type { FrameRecorder } from './recording/recorder.js'
 import type { Settings } from './settings.js'
 
 export interface ControlOptions {
@@ -27,6 +28,7 @@ export interface ControlOptions {
   /** Reads the configuration again, from where it came the first time. Throws CONFIG_INVALID. */
   readonly readConfig?: () => Config
   readonly restart?: () => void
+  readonly recorders?: ReadonlyMap<string, FrameRecorder>
   readonly info: () => Readonly<Record<string, unknown>>
 }
 
@@ -38,7 +40,7 @@ const snapshotSide = 1920
 const heatSide = 640
 
 export function createTarget(options: ControlOptions): CommandTarget {
-  const { config, cameras, classifier, pipelines, publisher, readConfig, restart, info } = options
+  const { config, cameras, classifier, pipelines, publisher, readConfig, restart, recorders, info } = options
   const topics = createTopics(config.mqtt.base, config.node)
   const byId = new Map(cameras.map(({ id }, i) => [id, pipelines[i]!]))
 
@@ -83,6 +85,7 @@ export function createTarget(options: ControlOptions): CommandTarget {
       const best = top.map(({ label, score }) => ({ label, score: rounded(score) }))
       return { ...pictureFields(camera, picture), ...best[0], top: best, settled: picture.decision.label, engine: `${engine}-${target}`, ms: { infer: rounded(timings.infer), total: rounded(timings.total) } }
     },
+    ...(recorders && recorders.size > 0 ? { record: async (camera) => ({ camera, file: await recorders.get(camera)!.request('asked for') }) } : {}),
     ...(restart ? { restart } : {}),
     ...(readConfig ? { reload: createReload(readConfig, options) } : {}),
     info,

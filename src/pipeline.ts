@@ -15,6 +15,7 @@ import { createPreprocessor, type Preprocessor, type PreprocessSpec, type Region
 import { noProgress, type Loop } from './progress.js'
 import type { Publisher } from './publish/publisher.js'
 import type { CameraSettings } from './settings.js'
+import type { FrameRecorder } from './recording/recorder.js'
 import { Sight } from './sight.js'
 
 /** Gives turns in order of asking. */
@@ -49,6 +50,7 @@ export interface PipelineOptions {
   /** Default: the lens is not watched. */
   readonly lens?: Config['lens']
   readonly publisher: Publisher
+  readonly recorder?: FrameRecorder
   readonly metrics: Metrics
   readonly clock: Clock
   /** A label settled, or was given up. */
@@ -64,6 +66,7 @@ interface Classified {
 export class Pipeline {
   readonly #options: PipelineOptions
   #preprocessor: Preprocessor
+  #view: PreprocessSpec
   #roi: Region | null
   readonly #predict: Predictor
   readonly #sight: Sight
@@ -77,9 +80,9 @@ export class Pipeline {
     const { camera, classifier, topK, clock } = options
     this.#options = options
     this.#roi = options.settings().roi
-    const spec = this.#spec()
-    this.#preprocessor = createPreprocessor(spec)
-    this.#sight = new Sight({ classifier, camera, spec, ...(options.lens ? { lens: options.lens } : {}) })
+    this.#view = this.#spec()
+    this.#preprocessor = createPreprocessor(this.#view)
+    this.#sight = new Sight({ classifier, camera, spec: this.#view, ...(options.lens ? { lens: options.lens } : {}) })
     this.#predict = classifier.predictor(topK)
     this.#policy = initialPolicy(clock.now())
   }
@@ -115,9 +118,9 @@ export class Pipeline {
     if (roi === this.#roi) return
     const before = this.#preprocessor
     this.#roi = roi
-    const spec = this.#spec()
-    this.#preprocessor = createPreprocessor(spec)
-    this.#sight.follow(spec)
+    this.#view = this.#spec()
+    this.#preprocessor = createPreprocessor(this.#view)
+    this.#sight.follow(this.#view)
     before.close()
   }
 
@@ -189,6 +192,7 @@ export class Pipeline {
     // Drawn beside the preprocessing, on a thread of its own; the inference does not wait for it.
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
     try {
+      this.#options.recorder?.begin(frame, this.#view)
       await this.#preprocessor.run(frame, this.#options.classifier.input.data as Float32Array)
     } catch (error) {
       if (!(error instanceof GapcamError) || error.code !== 'FRAME_INVALID') throw error
@@ -198,6 +202,7 @@ export class Pipeline {
       if (drawn) void drawn.finally(() => frame.release())
       else frame.release()
     }
+    this.#options.recorder?.input(this.#options.classifier.input.data)
     this.#sight.look(frame, clock.now())
     return { prediction: await this.#infer(frame, start, captureMs), drawn }
   }
@@ -215,6 +220,8 @@ export class Pipeline {
     const outcome = this.#predict(classifier.output.data as Float32Array, { engine, target, frameSeq: seq, wallTime, timings })
     if (!outcome.ok) {
       metrics.invalid++
+      const state = this.#policy
+      this.#options.recorder?.finish({ prediction: null, logits: new Float32Array(0), before: state, after: state, policy: this.#options.settings().policy, nowMs: done }, [])
       return null
     }
     metrics.frames++
@@ -226,7 +233,9 @@ export class Pipeline {
   #observe(bare: Prediction, frame: Frame): Prediction {
     const { camera, publisher, settings, clock, metrics } = this.#options
     const start = clock.now()
-    const step = observe(this.#policy, bare, settings().policy, start)
+    const [before, rules] = [this.#policy, settings().policy]
+    const step = observe(before, bare, rules, start)
+    this.#options.recorder?.finish({ prediction: bare, logits: bare.logits.slice(), before, after: step.state, policy: rules, nowMs: start }, step.events)
     const prediction = this.#sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
     this.#last = prediction
     publisher.result(camera.id, prediction)

@@ -19,6 +19,7 @@ import type { Decision } from './policy.js'
 import type { Prediction } from './prediction.js'
 import { noProgress, type Loop, type Progress } from './progress.js'
 import type { Publisher } from './publish/publisher.js'
+import type { FrameRecorder } from './recording/recorder.js'
 import { openSettings, type Settings } from './settings.js'
 import { superviseCamera } from './supervisor.js'
 import { whileOn } from './switch.js'
@@ -43,6 +44,8 @@ export interface RuntimeOptions {
   readonly onRestart?: () => void
   /** Called once, before the first camera is opened: the door for commands, and what they change. */
   readonly onReady?: (running: { readonly commands: Commands; readonly settings: Settings }) => void
+  /** The recorder of a camera; default none. */
+  readonly recorders?: ReadonlyMap<string, FrameRecorder>
   /** Counts; default new ones. */
   readonly metrics?: Metrics
   /** Who looks whether the run gets on; default nobody. */
@@ -91,7 +94,7 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   if (signal.aborted) end()
   const settings = openSettings({ config, cameras, folder: options.stateFolder ?? null, log })
   const pipelines = cameras.map((camera) => new Pipeline({
-    camera, classifier, turns, topK: config.topK, settings: () => settings.camera(camera.id), lens: config.lens, publisher, metrics, clock, onSettled: options.onSettled,
+    camera, classifier, turns, topK: config.topK, settings: () => settings.camera(camera.id), lens: config.lens, ...(options.recorders?.has(camera.id) ? { recorder: options.recorders.get(camera.id)! } : {}), publisher, metrics, clock, onSettled: options.onSettled,
   }))
   publisher.info(infoOf(options))
   const stopAnnouncing = announceSettings({ config, cameras, settings, publisher, log })

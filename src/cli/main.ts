@@ -16,6 +16,8 @@ import { modelCommand } from './model.js'
 import { mqttCommand } from './mqtt.js'
 import { outboxCommand } from './outbox.js'
 import { profileCommand } from './profile.js'
+import { recordCommand } from './record.js'
+import { replayCommand } from './replay.js'
 import { runCommand } from './run.js'
 import { serviceCommand } from './service.js'
 import { tuneCommand } from './tune.js'
@@ -27,7 +29,7 @@ function createProgram(): Command {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, tuneCommand, mqttCommand, watchCommand, configCommand, doctorCommand, profileCommand, outboxCommand, serviceCommand]) register(program)
+  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, recordCommand, replayCommand, tuneCommand, mqttCommand, watchCommand, configCommand, doctorCommand, profileCommand, outboxCommand, serviceCommand]) register(program)
   for (const command of program.commands) command.exitOverride()
   return program
 }

@@ -31,6 +31,7 @@ import { connectionOf } from './connection.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
 import { outboxOptions } from './outbox.js'
 import { wantsJson, writeJson } from './output.js'
+import { flightRecorders } from './recorders.js'
 import { untilSignal, type Stop } from './signals.js'
 import { watchOver } from './watch.js'
 
@@ -110,8 +111,10 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
   const metrics = createMetrics(performance.now())
   const watch = watchOver({ config, metrics, manager, log }, stop.signal)
   closers.push(async () => watch.close())
+  const recorders = await flightRecorders(config, cameras, classifier, log)
+  closers.push(async () => { for (const recorder of recorders.values()) await recorder.close() })
   await run({
-    config, cameras, classifier, publisher, log, metrics, progress: watch.progress, board,
+    recorders, config, cameras, classifier, publisher, log, metrics, progress: watch.progress, board,
     stateFolder: stateDirectory(config), readConfig,
     onRestart: () => { process.exitCode = exitStatus.restart },
     onReady: ({ commands }) => {

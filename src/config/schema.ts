@@ -88,6 +88,16 @@ const lens = z.strictObject({
   frozenAfterMs: z.number().min(1000).default(lensDefaults.frozenAfterMs).describe('a live picture without any change for so long is frozen'),
 })
 
+const recorder = z.strictObject({
+  enabled: z.boolean().default(false).describe('keep the last seconds of frames in memory, and write them when something happens; see docs/recording.md'),
+  folder: z.string().optional().describe('where recordings go; default recordings in the state directory'),
+  seconds: z.number().min(0.1).max(600).default(5).describe('how much is kept'),
+  memoryMegabytes: z.number().min(1).max(4096).default(64).describe('most memory for it, for each camera'),
+  diskMegabytes: z.number().min(1).default(512).describe('most disk for recordings; the oldest go first'),
+  onLowConfidence: z.boolean().default(true).describe('write when a label is given up'),
+  onLabelChange: z.boolean().default(true).describe('write when the label changes'),
+})
+
 export const configSchema = z.strictObject({
   node: id.default('gapcam').describe('name of this device in topics'),
   hungAfterMs: z.int().min(1000).default(10_000).describe('an inference that takes longer hangs, and so does the program when its main thread is away for longer: it ends with status 70'),
@@ -107,6 +117,7 @@ export const configSchema = z.strictObject({
   policy: policy.prefault({}),
   heat: z.boolean().default(true).describe('say where a label has its evidence, where the model can tell; see docs/heat.md'),
   lens: lens.prefault({}),
+  recorder: recorder.prefault({}),
   mqtt: mqtt.prefault({}),
   homeassistant: z.boolean().default(true).describe('announce this device to Home Assistant; false takes it back'),
   homeassistantPrefix: z.string().regex(/^[^#+\s/]+(\/[^#+\s/]+)*$/, 'must be a topic without wildcards').default('homeassistant').describe('first levels of Home Assistant’s discovery topics'),

@@ -22,6 +22,8 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   'outbox.maxMb': [1, 2, 3], 'outbox.maxAgeH': [1, 2, 3], 'outbox.results': [true, true, true],
   'mqtt.insecure': [true, true, true], 'mqtt.keepaliveS': [21, 22, 23], 'mqtt.stateEveryMs': [1, 2, 3], 'mqtt.resultEveryMs': [1, 2, 3], 'mqtt.retainImages': [true, true, true],
   heat: [false, false, false], 'lens.watch': [false, false, false], 'lens.checks': [2, 3, 4], 'lens.everyMs': [1, 2, 3], 'lens.frozenAfterMs': [1001, 1002, 1003],
+  'recorder.enabled': [true, true, true], 'recorder.folder': ['/a', '/b', '/c'], 'recorder.seconds': [1, 2, 3], 'recorder.memoryMegabytes': [1, 2, 3], 'recorder.diskMegabytes': [1, 2, 3],
+  'recorder.onLowConfidence': [false, false, false], 'recorder.onLabelChange': [false, false, false],
   hungAfterMs: [2001, 2002, 2003], progressFile: ['/a', '7', '/c'], waitForCameras: [true, true, true],
   homeassistant: [false, false, false], homeassistantPrefix: ['a', 'b/b', 'c'], json: [true, true, true], logLevel: ['debug', 'warn', 'error'],
 }

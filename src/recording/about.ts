@@ -1,0 +1,45 @@
+/** What a recording says of the machine, the model and the camera that made it. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { isAbsolute, relative } from 'node:path'
+import type { Classifier } from '../classifier.js'
+import { tuningFile } from '../engine/tuning.js'
+import { createPreprocessor, type PreprocessSpec } from '../preprocess.js'
+import type { About } from './format.js'
+
+export interface AboutOptions {
+  readonly classifier: Classifier
+  readonly version: string
+  readonly node: string
+  readonly camera: string
+  readonly topK: number
+}
+
+export function aboutOf({ classifier, version, node, camera, topK }: AboutOptions, spec: PreprocessSpec): Omit<About, 'reason' | 'startedMs'> {
+  const { engine, target, threads } = classifier.engine.describe()
+  const { modelId: id, sha256, path, labels } = classifier
+  return {
+    version, node, platform: `${process.platform}-${process.arch}`, camera, model: { id, sha256, file: shortened(path), classes: labels.length },
+    engine, target, threads, pixelPath: pixelPath(spec), tuning: tuningDigest(path), spec: { ...spec, mean: [...spec.mean], std: [...spec.std], ...(spec.fill ? { fill: [...spec.fill] } : {}) } as About['spec'], topK,
+  }
+}
+
+/** A recording travels: no more of this machine's folders than it needs. */
+function shortened(path: string): string {
+  const from = relative(process.cwd(), path)
+  return isAbsolute(path) || from.startsWith('..') ? path.split('/').at(-1)! : from
+}
+
+function pixelPath(spec: PreprocessSpec): string {
+  const pass = createPreprocessor(spec)
+  pass.close()
+  return pass.path
+}
+
+function tuningDigest(model: string): string | null {
+  try {
+    return createHash('sha256').update(readFileSync(tuningFile(model))).digest('hex')
+  } catch {
+    return null
+  }
+}

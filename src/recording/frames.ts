@@ -1,0 +1,66 @@
+/** What is kept of a frame while it goes through a pipeline, and how that becomes a record. */
+import type { Frame } from '../frame.js'
+import type { PolicyOptions, PolicyState } from '../policy.js'
+import type { Prediction } from '../prediction.js'
+import type { TensorData } from '../tensor.js'
+import { digestOf } from './digest.js'
+import type { FrameFacts } from './format.js'
+
+/** One frame under way or done. Owns its memory. */
+export interface KeptFrame {
+  readonly seq: number
+  readonly wallTime: number
+  readonly facts: Pick<Frame, 'width' | 'height' | 'format' | 'stride' | 'file'>
+  readonly pixels: Uint8Array
+  input: { readonly digest: string; readonly samples: readonly number[] } | null
+  outcome: Outcome | null
+}
+
+/** What became of it. */
+export interface Outcome {
+  /** Null where the outputs were not finite. */
+  readonly prediction: Prediction | null
+  readonly logits: Float32Array
+  readonly before: PolicyState
+  readonly after: PolicyState
+  readonly policy: PolicyOptions
+  /** The time that the policy was told. */
+  readonly nowMs: number
+}
+
+const samples = 64
+
+export function sampleInput(input: TensorData): NonNullable<KeptFrame['input']> {
+  const step = Math.max(1, Math.floor(input.length / samples))
+  return { digest: digestOf(input as Float32Array), samples: Array.from({ length: Math.min(samples, input.length) }, (_, i) => Number(input[i * step])) }
+}
+
+/** The record of a frame; `previous` is the policy's state that the record before it ended with. */
+export function factsOf(frame: KeptFrame, previous: PolicyState | null): FrameFacts | null {
+  const { seq, wallTime, facts, pixels, input, outcome } = frame
+  if (!input || !outcome) return null
+  const { prediction, logits, before, after, policy, nowMs } = outcome
+  const { file, ...geometry } = facts
+  return {
+    seq, wallTime, nowMs, ...geometry, ...(file === undefined ? {} : { file }), pixelBytes: pixels.length,
+    digests: { pixels: digestOf(pixels), input: input.digest, logits: prediction ? digestOf(logits) : null }, samples: [...input.samples],
+    top: prediction ? [...prediction.top] : [], decision: decisionOf(after), policy: { ...policy }, ...(before === previous ? {} : { before: encodeState(before) }),
+  }
+}
+
+function decisionOf({ decision }: PolicyState): FrameFacts['decision'] {
+  return { ...decision, top: [...decision.top] }
+}
+
+function encodeState(state: PolicyState): NonNullable<FrameFacts['before']> {
+  const { smoothed, ...rest } = state
+  return { ...rest, decision: decisionOf(state), smoothed: smoothed && Buffer.from(smoothed.buffer, smoothed.byteOffset, smoothed.byteLength).toString('base64') }
+}
+
+/** The state that a record holds, for a model of so many classes; null where it cannot be one. */
+export function decodeState(state: NonNullable<FrameFacts['before']>, classes: number): PolicyState | null {
+  const bytes = state.smoothed === null ? null : new Uint8Array(Buffer.from(state.smoothed, 'base64'))
+  if (bytes && bytes.length !== classes * 4) return null
+  if ([state.candidate, state.decision.index].some((index) => index !== null && index >= classes)) return null
+  return { ...state, decision: state.decision as PolicyState['decision'], smoothed: bytes && new Float32Array(bytes.buffer) }
+}

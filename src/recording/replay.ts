@@ -1,0 +1,168 @@
+/**
+ * Computes a recording again and says which stage is the first to differ: the pixels as they were stored, the network's
+ * input, its outputs, the ranking, or the decision. With what computed it being the same, every bit must be; else the
+ * numbers must agree within a tolerance, and the result says which of the two was demanded.
+ */
+import type { Classifier } from '../classifier.js'
+import { GapcamError } from '../errors.js'
+import type { Frame } from '../frame.js'
+import { initialPolicy, observe, type PolicyState } from '../policy.js'
+import type { Prediction } from '../prediction.js'
+import { createPreprocessor } from '../preprocess.js'
+import { digestOf } from './digest.js'
+import type { About, RecordedFrame, Recording } from './format.js'
+import { decodeState, sampleInput } from './frames.js'
+
+export const stages = ['pixels', 'preprocess', 'inference', 'prediction', 'decision'] as const
+export type Stage = (typeof stages)[number]
+
+/** Between other targets, engines and machines: of the logits' range, of the input's, and of a score. */
+export const tolerance = 1e-3
+
+export interface Difference {
+  readonly frame: number
+  readonly stage: Stage
+  /** One sentence. */
+  readonly what: string
+}
+
+export interface Replay {
+  readonly frames: number
+  /** `bits`: everything that computes is the same, so every bit must be. `tolerance`: why not is in `because`. */
+  readonly demanded: 'bits' | 'tolerance'
+  readonly because: readonly string[]
+  /** Frames whose input and outputs were the same, bit for bit. */
+  readonly sameBits: number
+  /** Greatest difference of a logit, as a share of the range of its frame's. */
+  readonly worst: number
+  /** Of the first frame that differs, the first stage; null where none does. */
+  readonly first: Difference | null
+  /** How many frames differ. */
+  readonly differing: number
+}
+
+/** What is not as it was when the recording was made, in phrases; empty where every bit must be the same. */
+export function changesSince(about: About, now: Omit<About, 'reason' | 'startedMs'>): string[] {
+  const changes: string[] = []
+  const compare = (what: string, before: unknown, after: unknown): void => { if (before !== after) changes.push(`${what} ${String(before)} then, ${String(after)} now`) }
+  compare('gapcam', about.version, now.version)
+  compare('engine', about.engine, now.engine)
+  compare('target', about.target, now.target)
+  compare('pixel path', about.pixelPath, now.pixelPath)
+  compare('tuning', about.tuning, now.tuning)
+  // The plain target rounds each operation by itself, on every processor.
+  if (about.target !== 'scalar') compare('platform', about.platform, now.platform)
+  return changes
+}
+
+/** Replays on a classifier that was opened for it. Throws RECORDING_INVALID for a recording of another model. */
+export async function replay({ about, frames }: Recording, classifier: Classifier, now: Omit<About, 'reason' | 'startedMs'>): Promise<Replay> {
+  if (about.model.sha256 !== classifier.sha256) throw new GapcamError('RECORDING_INVALID', `it was made with model ${about.model.id} (sha256 ${about.model.sha256.slice(0, 12)}…), not with ${classifier.path} (${classifier.sha256.slice(0, 12)}…)`)
+  const { input } = classifier
+  const own = classifier.preprocessing()
+  if (about.model.classes !== classifier.labels.length || about.spec.width !== own.width || about.spec.height !== own.height || about.spec.type !== own.type) {
+    throw new GapcamError('RECORDING_INVALID', `it was made at input size ${about.spec.height}x${about.spec.width}, and the model is open at ${own.height}x${own.width}`)
+  }
+  const because = changesSince(about, now)
+  const isExact = because.length === 0
+  // The layout is the engine's: NHWC of native and NCHW of onnxruntime hold the same numbers.
+  const { roi, rotate, flipX, flipY, fill, ...spec } = about.spec
+  const view = { ...(roi ? { roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}), ...(fill ? { fill } : {}) }
+  const preprocessor = createPreprocessor({ ...spec, ...view, layout: own.layout })
+  const isSameLayout = own.layout === about.spec.layout
+  const predict = classifier.predictor(about.topK)
+  let state: PolicyState | null = null
+  let [sameBits, worst, differing] = [0, 0, 0]
+  let first: Difference | null = null
+  try {
+    for (const frame of frames) {
+      const seen = await computeAgain(frame, { classifier, preprocessor, predict, modelId: about.model.id, input: input.data as Float32Array })
+      const before: PolicyState = (frame.before && decodeState(frame.before, about.model.classes)) ?? state ?? initialPolicy(frame.nowMs)
+      state = seen.prediction ? observe(before, seen.prediction, frame.policy, frame.nowMs).state : before
+      const compared = compare(frame, { ...seen, state }, isExact, isSameLayout)
+      if (compared.isSame) sameBits++
+      worst = Math.max(worst, compared.worst)
+      if (!compared.difference) continue
+      differing++
+      first ??= compared.difference
+    }
+  } finally {
+    preprocessor.close()
+  }
+  return { frames: frames.length, demanded: isExact ? 'bits' : 'tolerance', because, sameBits, worst, first, differing }
+}
+
+interface Again {
+  readonly input: { readonly digest: string; readonly samples: readonly number[] }
+  readonly prediction: Prediction | null
+}
+
+interface Machine {
+  readonly classifier: Classifier
+  readonly preprocessor: ReturnType<typeof createPreprocessor>
+  readonly predict: ReturnType<Classifier['predictor']>
+  /** As it was called then: a file that has another name now is no other model. */
+  readonly modelId: string
+  readonly input: Float32Array
+}
+
+async function computeAgain(recorded: RecordedFrame, { classifier, preprocessor, predict, modelId, input }: Machine): Promise<Again> {
+  const { seq, wallTime, width, height, format, stride, pixels } = recorded
+  const frame: Frame = { seq, capturedNs: 0n, wallTime, width, height, format, stride, pixels, copyTo: (target) => target.set(pixels), release: () => undefined }
+  await preprocessor.run(frame, input)
+  const sampled = sampleInput(input)
+  await classifier.engine.run()
+  const { engine, target } = classifier.engine.describe()
+  const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: seq, wallTime, timings: { capture: 0, preprocess: 0, infer: 0, total: 0 } })
+  return { input: sampled, prediction: outcome.ok ? { ...outcome.prediction, modelId } : null }
+}
+
+interface Compared {
+  readonly isSame: boolean
+  readonly worst: number
+  readonly difference: Difference | null
+}
+
+function compare(recorded: RecordedFrame, { input, prediction, state }: Again & { readonly state: PolicyState }, isExact: boolean, isSameLayout: boolean): Compared {
+  const { seq, digests, logits, samples, top, decision } = recorded
+  const isSameInput = isSameLayout && digests.input === input.digest
+  const isSameOutput = prediction === null ? digests.logits === null : digests.logits === digestOf(prediction.logits)
+  const worst = prediction && digests.logits !== null ? worstOf(logits, prediction.logits) : 0
+  const differs = (stage: Stage, what: string): Compared => ({ isSame: false, worst, difference: { frame: seq, stage, what } })
+  if (digestOf(recorded.pixels) !== digests.pixels) return differs('pixels', 'the stored pixels are not those that were seen')
+  if (isExact && !isSameInput) return differs('preprocess', `the network's input has other bits (the largest sampled difference is ${largest(samples, input.samples).toPrecision(3)})`)
+  if (!isExact && isSameLayout && !(largest(samples, input.samples) <= tolerance * rangeOf(samples))) return differs('preprocess', `the network's input is off by ${largest(samples, input.samples).toPrecision(3)}`)
+  if ((prediction === null) !== (digests.logits === null)) return differs('inference', prediction === null ? 'the outputs are not finite now' : 'the outputs were not finite then')
+  if (isExact ? !isSameOutput : !(worst <= tolerance)) return differs('inference', `the logits are off by ${worst.toPrecision(3)} of their range`)
+  if (prediction && !isSameTop(top, prediction.top, isExact)) return differs('prediction', `${top[0]?.label} ${top[0]?.score.toFixed(4)} then, ${prediction.top[0]?.label} ${prediction.top[0]?.score.toFixed(4)} now`)
+  const { label, index, reason, score } = state.decision
+  const isSameDecision = label === decision.label && index === decision.index && reason === decision.reason && near(score, decision.score, isExact)
+  if (!isSameDecision) return differs('decision', `${decision.label} ${decision.score.toFixed(4)} then, ${label} ${score.toFixed(4)} now`)
+  return { isSame: isSameInput && isSameOutput, worst, difference: null }
+}
+
+const near = (a: number, b: number, isExact: boolean): boolean => (isExact ? a === b : Math.abs(a - b) <= tolerance)
+
+/** The same classes in the same order; without the same bits, near ties may have changed places. */
+function isSameTop(before: Prediction['top'], now: Prediction['top'], isExact: boolean): boolean {
+  return before.length === now.length && before.every(({ index, score }, i) => near(score, now[i]!.score, isExact) && (!isExact || index === now[i]!.index))
+}
+
+function largest(before: readonly number[], now: readonly number[]): number {
+  return before.length === now.length ? before.reduce((most, value, i) => Math.max(most, Math.abs(value - now[i]!)), 0) : Infinity
+}
+
+function rangeOf(values: ArrayLike<number>): number {
+  let [least, most] = [Infinity, -Infinity]
+  for (let i = 0; i < values.length; i++) {
+    least = Math.min(least, values[i]!)
+    most = Math.max(most, values[i]!)
+  }
+  return Math.max(most - least, 1e-6)
+}
+
+function worstOf(before: Float32Array, now: Float32Array): number {
+  let worst = 0
+  for (let i = 0; i < before.length; i++) worst = Math.max(worst, Math.abs(before[i]! - now[i]!))
+  return worst / rangeOf(before)
+}
