@@ -74,6 +74,6 @@ describe('commands', () => {
     const { commands } = door()
     const keys = ['policy.threshold', 'policy.hysteresis', 'policy.consecutive', 'policy.margin', 'policy.smoothingMs', 'policy.staleAfterMs', 'mqtt.stateEveryMs', 'mqtt.resultEveryMs', 'logLevel']
     for (const key of keys) expect(await commands.execute({ kind: 'set', values: { [key]: '/etc/passwd' } }, 'mqtt'), key).toMatchObject({ code: 'invalid' })
-    expect(commandKinds).toHaveLength(11)
+    expect(commandKinds).toHaveLength(12)
   })
 })

@@ -100,6 +100,10 @@ function cameraComponents({ node, labels, hasHeat }: DeviceFacts, topics: Topics
     camera_ok: make('binary_sensor', 'camera_ok', 'Camera', {
       device_class: 'connectivity', entity_category: 'diagnostic', state_topic: topic('cameraStatus'), value_template: "{{ 'ON' if value == 'online' else 'OFF' }}",
     }),
+    problem: make('binary_sensor', 'problem', 'View', {
+      ...seen, device_class: 'problem', entity_category: 'diagnostic', state_topic: topic('state'), value_template: "{{ 'OFF' if value_json.problem|default('none') == 'none' else 'ON' }}",
+      json_attributes_topic: topic('state'), json_attributes_template: "{{ {'problem': value_json.problem|default('none')}|tojson }}",
+    }),
     snapshot: make('image', 'snapshot', 'Snapshot', { ...seen, image_topic: topic('image'), content_type: 'image/jpeg' }),
     take_snapshot: make('button', 'take_snapshot', 'Take snapshot', {
       ...seen, icon: 'mdi:camera-outline', command_topic: `${topics.node('request').topic}/snapshot`, payload_press: JSON.stringify({ camera }),
@@ -109,8 +113,8 @@ function cameraComponents({ node, labels, hasHeat }: DeviceFacts, topics: Topics
       take_heat: make('button', 'take_heat', 'Take heat map', { ...seen, icon: 'mdi:blur', command_topic: `${topics.node('request').topic}/heat`, payload_press: JSON.stringify({ camera }) }),
     } : {}),
     event: make('event', 'event', 'Event', {
-      icon: 'mdi:bell-outline', state_topic: topic('event'), event_types: ['label_changed', 'low_confidence', 'camera_lost', 'camera_recovered', 'model_changed'],
-      value_template: "{{ {'event_type': value_json.event_type, 'label': value_json.label, 'prev': value_json.prev, 'score': value_json.score, 'reason': value_json.reason|default(''), 'id': value_json.id, 'ts': value_json.ts}|tojson }}",
+      icon: 'mdi:bell-outline', state_topic: topic('event'), event_types: ['label_changed', 'low_confidence', 'camera_lost', 'camera_recovered', 'model_changed', 'lens_problem', 'lens_cleared'],
+      value_template: "{{ {'event_type': value_json.event_type, 'label': value_json.label, 'prev': value_json.prev, 'score': value_json.score, 'reason': value_json.reason|default(''), 'problem': value_json.problem|default('none'), 'looking_elsewhere': value_json.looking_elsewhere|default(false), 'id': value_json.id, 'ts': value_json.ts}|tojson }}",
     }),
     enabled: make('switch', 'enabled', 'Enabled', { icon: 'mdi:cctv', state_topic: topic('enabled'), command_topic: topic('enabledSet') }),
     threshold: make('number', 'threshold', 'Threshold', {

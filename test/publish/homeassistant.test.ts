@@ -64,13 +64,13 @@ it('an entity has the same id for ever, whether its camera is alone or not', () 
 it('what needs a picture is away with the camera; switch, threshold, events and restart are there with the node', () => {
   const { components } = messages({ hasHeat: true })[0]!.payload
   const withCamera = Object.entries(components).filter(([, component]) => 'availability' in component).map(([key]) => key)
-  expect(withCamera).toEqual(['label', 'score', 'snapshot', 'take_snapshot', 'heat', 'take_heat'])
+  expect(withCamera).toEqual(['label', 'score', 'problem', 'snapshot', 'take_snapshot', 'heat', 'take_heat'])
   expect(components['label']!['availability']).toHaveLength(2)
 })
 
 it('a board without a sensor has no entity for it', () => {
   const { components } = messages({ health: { hasTemperature: false, hasUndervoltage: false, hasThrottling: false } })[0]!.payload
-  expect(Object.keys(components)).toEqual(['label', 'score', 'camera_ok', 'snapshot', 'take_snapshot', 'event', 'enabled', 'threshold', 'model', 'fps', 'infer', 'restart'])
+  expect(Object.keys(components)).toEqual(['label', 'score', 'camera_ok', 'problem', 'snapshot', 'take_snapshot', 'event', 'enabled', 'threshold', 'model', 'fps', 'infer', 'restart'])
 })
 
 describe('labels', () => {
