@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../log.js'
-import type { Connection, Message } from './mqtt.js'
+import type { Connection, Delivery, Message } from './mqtt.js'
 import type { Outbox, OutboxEntry } from './outbox/outbox.js'
 
 export interface SenderOptions {
@@ -72,9 +72,9 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
       if (!message || underWay.has(topic)) continue
       dirty.delete(topic)
       underWay.add(topic)
-      send(link, message, (isDone) => {
+      send(link, message, (delivery) => {
         underWay.delete(topic)
-        if (!isDone) return void dirty.add(topic)
+        if (delivery === 'lost') return void dirty.add(topic)
         // Taken back for good: an empty message again would only tell everybody so again.
         if (message.payload === '' && retained.get(topic) === message) retained.delete(topic)
         message.onSettled?.()
@@ -103,11 +103,14 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
     const entry = isBacklogsTurn ? (outbox.takeBacklog() ?? live()) : (live() ?? outbox.takeBacklog())
     if (!entry) return false
     isBacklogsTurn = !isBacklogsTurn
-    send(link, messageOf(entry), (isDone) => { if (isDone) outbox.confirm(entry) })
+    send(link, messageOf(entry), (delivery) => {
+      if (delivery === 'sent') outbox.confirm(entry)
+      else if (delivery === 'refused') outbox.reject(entry)
+    })
     return true
   }
 
-  function send(link: Connection, message: Message, done: (isDone: boolean) => void): void {
+  function send(link: Connection, message: Message, done: (delivery: Delivery) => void): void {
     unacknowledged++
     const sentMs = clock.now()
     void link.publish(message).then((delivery) => {
@@ -117,7 +120,7 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
       adapt(sentMs)
       if (delivery === 'refused') explainRefusal(message.topic)
       // What a broker refuses it would refuse again; what is lost comes back with `detach`.
-      done(delivery !== 'lost')
+      done(delivery)
       if (delivery !== 'lost') pump()
     })
   }

@@ -51,6 +51,8 @@ export interface Outbox {
   takeBacklog(): OutboxEntry | null
   /** The broker has it. */
   confirm(entry: OutboxEntry): void
+  /** The broker will not have it: a live event is tried as backlog, others are lost, and counted. */
+  reject(entry: OutboxEntry): void
   /** A consumer has all events that were sent, up to this one. False for a start of the program that nobody knows. */
   acknowledge(boot: string, through: number): boolean
   /** The link is gone: all that is unconfirmed waits again, in order, and is no longer live. */

@@ -218,13 +218,19 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
     disk?.noteDone()
   }
 
-  /** All that is on disk is offered anew, but for what is under way or in the live lane. */
-  function offerAgain(): void {
-    sent.clear()
+  /** What is not under way, in the live lane or sent can be read from disk again. */
+  function reoffer(): void {
     backlog = []
     offered.clear()
+    for (const item of [...underWay, ...live]) if (item.kind === 'event' && (item as Item).place === 'disk') offered.add(item.seq)
+    for (const [from, to] of sent.runs) offered.add(from, to)
+  }
+
+  /** All is offered anew, but for what is under way or in the live lane. */
+  function offerAgain(): void {
+    sent.clear()
+    reoffer()
     const kept = new Set<OutboxEntry>([...underWay, ...live])
-    for (const item of kept) if (item.kind === 'event' && (item as Item).place === 'disk') offered.add(item.seq)
     for (const item of waiting) {
       if (kept.has(item) || !item.isOffered) continue
       item.isOffered = false
@@ -282,6 +288,19 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
       if (ack === 'application' && !(entry as Partial<Item>).isVolatile) sent.add(entry, clock.now())
       else if (entry.kind === 'event') finish(entry as Item)
       else removeGap(entry)
+    },
+
+    reject(entry) {
+      if (!underWay.delete(entry)) return
+      if (entry.kind === 'gap') return removeGap(entry)
+      const item = entry as Item
+      if (!item.isLive) {
+        ledger.lost++
+        finish(item)
+        return
+      }
+      item.isLive = item.isOffered = false
+      if (item.place === 'disk') reoffer()
     },
 
     acknowledge(of, through) {

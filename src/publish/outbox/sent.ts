@@ -5,6 +5,7 @@ import { Ranges } from './ranges.js'
 
 export interface Sent {
   readonly gaps: ReadonlySet<OutboxGap>
+  readonly runs: readonly (readonly [number, number])[]
   /** Entries of the backlog among them. */
   readonly backlogCount: number
   add(entry: OutboxEntry, nowMs: number): void
@@ -25,6 +26,7 @@ export function createSent(): Sent {
 
   return {
     gaps,
+    get runs() { return [...live.runs, ...backlog.runs] },
     get backlogCount() { return backlog.count + gaps.size },
     add(entry, nowMs) {
       if (count() === 0) progressMs = nowMs
