@@ -1,5 +1,6 @@
 // Times the outbox: appends confirmed by the disk, and draining to a local mosquitto; beside classic-level (LevelDB) with
-// synced batches where that applies. Bytes written are those the kernel counts for this process.
+// synced batches where that is installed (npm install --no-save classic-level). Bytes written are those the kernel counts
+// for this process.
 //   node scripts/bench-outbox.mjs [--events N] [--folder DIR]
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -45,9 +46,10 @@ const ours = async (folder) => {
   return { append: (events) => log.append(events, null), close: () => log.close() }
 }
 
+const classicLevel = await import('classic-level').catch(() => null)
+
 async function openLevel(folder) {
-  const { ClassicLevel } = await import('classic-level')
-  const db = new ClassicLevel(folder)
+  const db = new classicLevel.ClassicLevel(folder)
   await db.open()
   return db
 }
@@ -58,11 +60,13 @@ const level = async (folder) => {
   return { append: (events) => db.batch(events.map((event) => ({ type: 'put', key: keyOf(event.seq), value: event.payload })), { sync: true }), close: () => db.close() }
 }
 
+const stores = [['gapcam', ours], ...(classicLevel ? [['classic-level', level]] : [])]
+
 /** 100 confirmed events, then eight bytes of the log file are gone, early and late in it: how many are still found? */
 async function damage() {
   for (const share of [0.1, 0.5, 0.9]) {
     const found = {}
-    for (const [name, open] of [['gapcam', ours], ['classic-level', level]]) {
+    for (const [name, open] of stores) {
       const folder = folderFor('damage')
       const store = await open(folder)
       for (let seq = 1; seq <= 100; seq++) await store.append([{ kind: 'event', seq, camera: 'cam0', payload: payload(seq) }])
@@ -111,7 +115,6 @@ function print(result) {
   process.stdout.write(`${JSON.stringify(result)}\n`)
 }
 
-await appends('gapcam', ours)
-await appends('classic-level', level)
+for (const [name, open] of stores) await appends(name, open)
 await damage()
 await draining()

@@ -68,7 +68,7 @@ const scenarios = {
   async halfOpen({ proxy, maker, keepaliveMs, report }) {
     proxy.freeze()
     const startMs = performance.now()
-    await reached(() => !maker.publisher.stats().connected, keepaliveMs * 10)
+    report.isNoticed = await reached(() => !maker.publisher.stats().connected, keepaliveMs * 10)
     report.noticedMs = Math.round(performance.now() - startMs)
     report.keepaliveMs = keepaliveMs
     for (let i = 0; i < 20; i++) maker.send()
@@ -81,6 +81,7 @@ const scenarios = {
     const events = flow(maker.send, 20)
     await pause(seconds * 1000)
     events.stop()
+    await reached(() => consumer.received.size > 1, 60_000)
     report.reconnects = maker.publisher.stats().reconnects - before
     report.receivedWhileSlow = consumer.received.size
     report.queuedWhileSlow = maker.publisher.stats().queued

@@ -56,7 +56,7 @@ export async function clock() {
   const report = { row: 'clock', steps: Object.keys(clockSteps).length }
   try {
     Date.now = () => realNow() + clockSteps['1970 to now']
-    const maker = await startPublisher({ url: broker.url, folder, broker: { keepaliveSeconds: 1 }, disk: { maxAgeMs: hour, isClockSynced: () => Date.now() > 1e12 } })
+    const maker = await startPublisher({ url: broker.url, folder, broker: { keepaliveSeconds: 5 }, disk: { maxAgeMs: hour, isClockSynced: () => Date.now() > 1e12 } })
     await reached(() => maker.publisher.stats().connected, 30_000)
     const events = flow(maker.send, 100)
     await pause(300)

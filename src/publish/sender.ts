@@ -130,7 +130,7 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
     const tookMs = nowMs - sentMs
     if (tookMs < window.quickMs) size = Math.min(window.most, size + 1)
     // Those that were sent before the last shrinking say nothing about it.
-    else if (tookMs > window.slowMs && sentMs > shrunkMs) [size, shrunkMs] = [Math.max(window.least, size >> 1), nowMs]
+    else if (tookMs > window.slowMs && sentMs >= shrunkMs) [size, shrunkMs] = [Math.max(window.least, size >> 1), nowMs]
   }
 
   function explainRefusal(topic: string): void {

@@ -139,7 +139,7 @@ function answers(port: number): Promise<boolean> {
 }
 
 /** Waits for a condition; the wait between two looks is not what is tested. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 20_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 45_000): Promise<void> {
   const endMs = performance.now() + timeoutMs
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`waited ${timeoutMs} ms for ${what}`)
