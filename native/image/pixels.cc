@@ -95,7 +95,7 @@ void PixelPass::Configure(const PixelSource& source) {
   known_ = source;
 }
 
-Status PixelPass::Run(const PixelSource& source, void* out) {
+Status PixelPass::Check(const PixelSource& source) const {
   const auto refuse = [&](const char* why) {
     return Status::Error("FRAME_INVALID", "a frame of %u x %u with stride %u in %llu bytes %s", source.width, source.height, source.stride,
                          static_cast<unsigned long long>(source.bytes), why);
@@ -103,6 +103,12 @@ Status PixelPass::Run(const PixelSource& source, void* out) {
   if (source.width < 1 || source.height < 1 || source.width > 32768 || source.height > 32768) return refuse("has no usable size");
   if (source.stride < PixelRowBytes(source.format, source.width)) return refuse("has rows shorter than its width");
   if (source.bytes < PixelBytes(source.format, source.stride, source.height)) return refuse("is shorter than its size says");
+  return Status::Ok();
+}
+
+Status PixelPass::Run(const PixelSource& source, void* out) {
+  const Status status = Check(source);
+  if (!status.ok()) return status;
   if (source.width != known_.width || source.height != known_.height) Configure(source);
   if (spec_.resize == ResizeMode::kContain) FillOutside(out);
   line_y_[0] = line_y_[1] = -1;

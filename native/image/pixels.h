@@ -37,6 +37,10 @@ struct PixelSpec {
   uint8_t fill[3] = {0, 0, 0};       // RGB around a contained picture
 };
 
+namespace cuda {
+struct FrameLaunch;
+}
+
 class PixelPass {
  public:
   explicit PixelPass(const PixelSpec& spec) : spec_(spec) {}
@@ -44,10 +48,15 @@ class PixelPass {
   // Writes width·height·3 elements to `out`. FRAME_INVALID when the source holds fewer bytes than its sizes need.
   Status Run(const PixelSource& source, void* out);
 
+  // FRAME_INVALID for a source that Run would refuse; its bytes are not read.
+  Status Check(const PixelSource& source) const;
+
   // Source rectangle [x, y, width, height] that the output shows, for a frame of this size; fractions of the frame.
   void Shown(uint32_t width, uint32_t height, double* rectangle) const;
 
  private:
+  friend struct cuda::FrameLaunch;  // the same tables for the GPU's pass
+
   struct Box {
     uint32_t x, y, width, height;
   };

@@ -148,19 +148,17 @@ struct ConvertParams {
   uint32_t elements;
 };
 
-// A camera's frame to the network's input: the arithmetic of native/image/rows.cc, bit for bit.
-struct PixelTap {
-  uint16_t low, high;                 // of the crop
-  int16_t weight, unused;
-};
+// A camera's frame to the network's input: the arithmetic of native/image/rows.cc, bit for bit. Output pixel (x, y) shows
+// place (u, v) of the resized picture, which is turned, mirrored and moved: u = u0 + x · u_x + y · u_y, and v alike.
 struct PixelParams {
-  Buffer frame, taps, y;              // taps: 4 int16 each, those of columns and then those of rows
+  Buffer frame, taps, y;              // taps: 4 int16 each (low, high, weight, 0), those of columns and then those of rows
   uint32_t format;                    // PixelFormat of native/image/pixels.h
-  uint32_t width, height, stride;     // of the frame
+  uint32_t height, stride;            // of the frame
   uint32_t crop_x, crop_y, inner_width, inner_height;
-  int32_t origin, across, down;       // output pixel = origin + u · across + v · down
-  uint32_t is_nchw, is_bgr, area;     // area: output pixels
-  float scale[3], offset[3];
+  int32_t u0, u_x, u_y, v0, v_x, v_y;
+  uint32_t is_nchw, is_bgr, pixels;   // of the output
+  Divisor by_width;                   // of the output
+  float scale[3], offset[3], fill[3]; // by channel of the output; fill is what lies around a contained picture
 };
 
 }  // namespace cuda

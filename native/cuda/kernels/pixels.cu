@@ -57,9 +57,17 @@ __device__ __forceinline__ int32_t Mix(int32_t a, int32_t b, int32_t weight) { r
 
 template <typename T>
 __device__ __forceinline__ void PixelEach(const PixelParams& p) {
-  const uint32_t i = ThreadOfGrid();
-  if (i >= p.inner_width * p.inner_height) return;
-  const uint32_t v = i / p.inner_width, u = i - v * p.inner_width;
+  const uint32_t at = ThreadOfGrid();
+  if (at >= p.pixels) return;
+  uint32_t row = at;
+  const auto x = static_cast<int32_t>(Split(&row, p.by_width)), y = static_cast<int32_t>(row);
+  const auto u = static_cast<uint32_t>(p.u0 + x * p.u_x + y * p.u_y), v = static_cast<uint32_t>(p.v0 + x * p.v_x + y * p.v_y);
+  const Global<T> out(p.y);
+  if (u >= p.inner_width || v >= p.inner_height) {
+#pragma unroll
+    for (uint32_t channel = 0; channel < 3; ++channel) out[p.is_nchw ? channel * p.pixels + at : at * 3 + channel] = FromFloat<T>(p.fill[channel]);
+    return;
+  }
   const Global<const int16_t> taps(p.taps);
   const Vector<int16_t, 4> column = LoadVector<4>(taps, u * 4), line = LoadVector<4>(taps, (p.inner_width + v) * 4);
   const Global<const uint8_t> frame(p.frame);
@@ -67,14 +75,12 @@ __device__ __forceinline__ void PixelEach(const PixelParams& p) {
   const uint32_t upper = p.crop_y + static_cast<uint16_t>(line[0]), lower = p.crop_y + static_cast<uint16_t>(line[1]);
   const Levels a = ReadPixel(p, frame, upper, left), b = ReadPixel(p, frame, upper, right);
   const Levels c = ReadPixel(p, frame, lower, left), d = ReadPixel(p, frame, lower, right);
-  const auto at = static_cast<uint32_t>(p.origin + static_cast<int32_t>(u) * p.across + static_cast<int32_t>(v) * p.down);
-  const Global<T> y(p.y);
 #pragma unroll
   for (uint32_t channel = 0; channel < 3; ++channel) {
     const uint32_t from = p.is_bgr ? 2 - channel : channel;
     const int32_t level = Mix(Mix(a.x[from], c.x[from], line[2]), Mix(b.x[from], d.x[from], line[2]), column[2]);
     const float value = __fadd_rn(__fmul_rn(static_cast<float>(level), p.scale[channel]), p.offset[channel]);
-    y[p.is_nchw ? channel * p.area + at : at * 3 + channel] = FromFloat<T>(value);
+    out[p.is_nchw ? channel * p.pixels + at : at * 3 + channel] = FromFloat<T>(value);
   }
 }
 
