@@ -13,6 +13,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define NOINLINE inline __attribute__((noinline))
 #define KERNEL(name, Params, threads) void name(const Params& p)
+#define TILE_KERNEL KERNEL
 #define SHARED(T, name, count) const Shared<T> name = {emulator::DeclareShared(__LINE__, (count) * sizeof(T)), (count)}
 #define __syncthreads() emulator::BlockBarrier(__LINE__)
 

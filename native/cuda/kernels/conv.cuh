@@ -48,6 +48,64 @@ __device__ __forceinline__ bool Locate(const ConvParams& p, const Row& row, cons
   return tap.is_inside && static_cast<uint32_t>(y) < p.height && static_cast<uint32_t>(x) < p.width;
 }
 
+// Vectors of 16 bytes, where a tensor's rows allow them.
+template <typename T>
+constexpr int kVectorOf = 16 / static_cast<int>(sizeof(T));
+
+__device__ __forceinline__ const ConvParams& ConvOf(const ConvParams& p) { return p; }
+__device__ __forceinline__ const ConvParams& ConvOf(const SeparableParams& p) { return p.conv; }
+
+// Elements k … of a thread's rows, for their way through registers. Channels that are not in vectors come one by one.
+template <typename T, int kLoads>
+__device__ __forceinline__ void FetchRows(const ConvParams& p, uint32_t group, const Row (&rows)[kLoads], uint32_t k, Vector<T, kVectorOf<T>> (&values)[kLoads]) {
+  const Global<const T> x(p.x);
+  uint32_t index;
+  if (p.group_channels % kVectorOf<T> == 0) {
+    const Tap tap = FindTap(p, k, group);
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) values[i] = Locate(p, rows[i], tap, &index) ? LoadVector<kVectorOf<T>>(x, index) : Vector<T, kVectorOf<T>>{};
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < kVectorOf<T>; ++j) {
+    const Tap tap = FindTap(p, k + j, group);
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) values[i][j] = Locate(p, rows[i], tap, &index) ? x[index] : FromFloat<T>(0.0f);
+  }
+}
+
+// The same of a window's results, computed here: channels k … of the pixels that the rows stand for.
+template <typename T, int kLoads>
+__device__ __forceinline__ void FetchRows(const SeparableParams& p, uint32_t, const Row (&rows)[kLoads], uint32_t k, Vector<T, kVectorOf<T>> (&values)[kLoads]) {
+  constexpr int kCount = kVectorOf<T>;
+  const ConvParams& c = p.conv;
+  const Global<const T> x(c.x), weights(p.window_weights);
+  const Global<const float> bias(p.window_bias);
+#pragma unroll
+  for (int i = 0; i < kLoads; ++i) {
+    values[i] = {};
+    if (k >= c.depth) continue;
+    float sum[kCount];
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) sum[j] = p.window_bias.elements ? bias[k + j] : 0.0f;
+#pragma unroll 1
+    for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
+      const uint32_t y = static_cast<uint32_t>(rows[i].y) + ky * c.dilation_h;  // wraps around outside the picture
+      if (y >= c.height) continue;
+      for (uint32_t kx = 0; kx < p.kernel_w; ++kx) {
+        const uint32_t column = static_cast<uint32_t>(rows[i].x) + kx * c.dilation_w;
+        if (column >= c.width) continue;
+        const Vector<T, kCount> value = LoadVector<kCount>(x, (rows[i].image + y * c.width + column) * c.channels + k);
+        const Vector<T, kCount> weight = LoadVector<kCount>(weights, (ky * p.kernel_w + kx) * c.channels + k);
+#pragma unroll
+        for (int j = 0; j < kCount; ++j) sum[j] += ToFloat(value[j]) * ToFloat(weight[j]);
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) values[i][j] = FromFloat<T>(Activate(p.window_activation, sum[j]));
+  }
+}
+
 // What a block has to do: its tile, and its part of the depth.
 struct Task {
   uint32_t pixel, feature, group, split, first, last;
@@ -59,10 +117,6 @@ __device__ __forceinline__ Task FindTask(const ConvParams& p) {
   const uint32_t first = split * p.depth_per_split, end = first + p.depth_per_split;
   return {blockIdx.x * kM, blockIdx.y * kN, group, split, first, end < p.depth ? end : p.depth};
 }
-
-// Vectors of 16 bytes, where a tensor's rows allow them.
-template <typename T>
-constexpr int kVectorOf = 16 / static_cast<int>(sizeof(T));
 
 // bias + residual + sum, activated: `kCount` neighbouring features of one pixel, at `at` of y.
 template <typename T, int kCount>

@@ -13,8 +13,8 @@ struct HalfTile {
   static constexpr int kRows = kThreads / (kK / 8);                        // that one pass of 16-byte loads covers
   static constexpr int kLoadsA = kM / kRows, kLoadsB = kN / kRows;
   static constexpr int kSums = kM * (kN + 4) * 2;                          // floats, as halves
-  template <int kStages>
-  static constexpr int kShared = kStages * kStage > kSums ? kStages * kStage : kSums;
+  template <int kCount>  // stages
+  static constexpr int kShared = kCount * kStage > kSums ? kCount * kStage : kSums;
   static_assert(kM % kRows == 0 && kN % kRows == 0);
 };
 
@@ -28,18 +28,6 @@ __device__ __forceinline__ void FindRows(const ConvParams& p, uint32_t pixel, Ro
 // Where a vector of weights lies.
 __device__ __forceinline__ uint32_t WeightAt(const ConvParams& p, const Task& task, uint32_t row, uint32_t k) {
   return (task.group * p.packed_features + task.feature + row) * p.packed_depth + k;
-}
-
-// Eight elements of a row one by one, where channels are not in eights.
-__device__ __forceinline__ Vector<half, 8> Gather(const ConvParams& p, const Row& row, uint32_t k, uint32_t group) {
-  const Global<const half> x(p.x);
-  Vector<half, 8> result;
-#pragma unroll
-  for (int j = 0; j < 8; ++j) {
-    uint32_t index;
-    result[j] = Locate(p, row, FindTap(p, k + j, group), &index) ? x[index] : FromFloat<half>(0.0f);
-  }
-  return result;
 }
 
 }  // namespace cuda

@@ -6,28 +6,45 @@
 namespace gapcam {
 namespace cuda {
 
-constexpr int kStages = 3;
+constexpr uint32_t kStages = 3;
 
+// A thread's rows of a stage, from row `at` of it on: copied behind the threads' backs where channels are in eights.
 template <typename Tile>
-__device__ __forceinline__ void BeginStage(const ConvParams& p, const Task& task, const Row (&rows)[Tile::kLoadsA], uint32_t k0, int rows_a, const Shared<half>& stage) {
-  const Global<const half> x(p.x), weights(p.weights);
-  const uint32_t k = k0 + threadIdx.x % 4 * 8, at = threadIdx.x / 4 * Tile::kStride + threadIdx.x % 4 * 8;
+__device__ __forceinline__ void BeginRows(const ConvParams& p, uint32_t group, const Row (&rows)[Tile::kLoadsA], uint32_t k, const Shared<half>& stage, uint32_t at) {
   if (p.group_channels % 8 == 0) {
-    const Tap tap = FindTap(p, k, task.group);
+    const Global<const half> x(p.x);
+    const Tap tap = FindTap(p, k, group);
 #pragma unroll
     for (int i = 0; i < Tile::kLoadsA; ++i) {
       uint32_t index;
       const bool is_inside = Locate(p, rows[i], tap, &index);
       CopyAsync(stage, at + i * Tile::kRows * Tile::kStride, x, index, is_inside);
     }
-  } else {
-#pragma unroll
-    for (int i = 0; i < Tile::kLoadsA; ++i) StoreVector(stage, at + i * Tile::kRows * Tile::kStride, Gather(p, rows[i], k, task.group));
+    return;
   }
+  Vector<half, 8> values[Tile::kLoadsA];
+  FetchRows<half>(p, group, rows, k, values);
+#pragma unroll
+  for (int i = 0; i < Tile::kLoadsA; ++i) StoreVector(stage, at + i * Tile::kRows * Tile::kStride, values[i]);
+}
+template <typename Tile>
+__device__ __forceinline__ void BeginRows(const SeparableParams& p, uint32_t group, const Row (&rows)[Tile::kLoadsA], uint32_t k, const Shared<half>& stage, uint32_t at) {
+  Vector<half, 8> values[Tile::kLoadsA];
+  FetchRows<half>(p, group, rows, k, values);
+#pragma unroll
+  for (int i = 0; i < Tile::kLoadsA; ++i) StoreVector(stage, at + i * Tile::kRows * Tile::kStride, values[i]);
+}
+
+template <typename Tile, typename Params>
+__device__ __forceinline__ void BeginStage(const Params& params, const Task& task, const Row (&rows)[Tile::kLoadsA], uint32_t k0, int rows_a, const Shared<half>& stage) {
+  const ConvParams& p = ConvOf(params);
+  const Global<const half> weights(p.weights);
+  const uint32_t k = k0 + threadIdx.x % 4 * 8, at = threadIdx.x / 4 * Tile::kStride + threadIdx.x % 4 * 8;
 #pragma unroll
   for (int i = 0; i < Tile::kLoadsB; ++i) {
     CopyAsync(stage, (rows_a + i * Tile::kRows) * Tile::kStride + at, weights, WeightAt(p, task, threadIdx.x / 4 + i * Tile::kRows, k), true);
   }
+  BeginRows<Tile>(params, task.group, rows, k, stage, at);
 }
 
 // kTilesM × kTilesN products of 16×8 over one stage.
@@ -53,8 +70,9 @@ __device__ __forceinline__ void MultiplyStage(const Shared<half>& a, const Share
 }
 
 // kWarpM × kWarpN of a tile's sums are one warp's.
-template <int kM, int kN, int kWarpM, int kWarpN>
-__device__ __forceinline__ void ConvMma(const ConvParams& p) {
+template <int kM, int kN, int kWarpM, int kWarpN, typename Params>
+__device__ __forceinline__ void ConvMma(const Params& params) {
+  const ConvParams& p = ConvOf(params);
   constexpr int kThreads = kM / kWarpM * (kN / kWarpN) * 32, kTilesM = kWarpM / 16, kTilesN = kWarpN / 8;
   using Tile = HalfTile<kM, kN, kThreads>;
   SHARED(half, memory, Tile::template kShared<kStages>);
@@ -63,23 +81,24 @@ __device__ __forceinline__ void ConvMma(const ConvParams& p) {
   FindRows<Tile::kRows>(p, task.pixel, rows);
   const uint32_t warp = threadIdx.x / 32, row = warp / (kN / kWarpN) * kWarpM, column = warp % (kN / kWarpN) * kWarpN;
   float sums[kTilesM][kTilesN][4] = {};
-#pragma unroll
-  for (int stage = 0; stage < kStages - 1; ++stage) {
-    const uint32_t k0 = task.first + stage * Tile::kK;
-    if (k0 < task.last) BeginStage<Tile>(p, task, rows, k0, kM, memory.template As<half>(stage * Tile::kStage));
+  // Each step fills a stage, and multiplies the one that was filled kStages - 1 steps before: one body, so that what fills
+  // a stage is there once, with half the code and fewer registers.
+  const uint32_t steps = (task.last - task.first + Tile::kK - 1) / Tile::kK;
+  uint32_t filled = 0, ready = 0;
+#pragma unroll 1
+  for (uint32_t step = 0; step < steps + kStages - 1; ++step) {
+    const bool is_begun = step >= kStages - 1;
+    if (is_begun) {
+      WaitCopies<kStages - 2>();
+      __syncthreads();  // the stage is there for all, and all have left the one that is filled next
+    }
+    if (step < steps) BeginStage<Tile>(params, task, rows, task.first + step * Tile::kK, kM, memory.template As<half>(filled * Tile::kStage));
     CommitCopies();
-  }
-  uint32_t stage = 0, ahead = kStages - 1;
-  for (uint32_t k0 = task.first; k0 < task.last; k0 += Tile::kK) {
-    WaitCopies<kStages - 2>();
-    __syncthreads();  // the stage is there for all, and all have left the one that is filled next
-    const uint32_t later = k0 + (kStages - 1) * Tile::kK;
-    if (later < task.last) BeginStage<Tile>(p, task, rows, later, kM, memory.template As<half>(ahead * Tile::kStage));
-    CommitCopies();
-    const Shared<half> a = memory.template As<half>(stage * Tile::kStage);
+    filled = filled + 1 == kStages ? 0 : filled + 1;
+    if (!is_begun) continue;
+    const Shared<half> a = memory.template As<half>(ready * Tile::kStage);
     MultiplyStage<Tile::kStride>(a.template As<half>(row * Tile::kStride), a.template As<half>((kM + column) * Tile::kStride), sums);
-    stage = stage + 1 == kStages ? 0 : stage + 1;
-    ahead = ahead + 1 == kStages ? 0 : ahead + 1;
+    ready = ready + 1 == kStages ? 0 : ready + 1;
   }
   __syncthreads();
   const Shared<float> results = memory.template As<float>();
@@ -97,8 +116,10 @@ __device__ __forceinline__ void ConvMma(const ConvParams& p) {
   FinishConv<half, kM, kN, kThreads>(p, task, results);
 }
 
-KERNEL(conv_f16_mma_64x64, ConvParams, 128) { ConvMma<64, 64, 32, 32>(p); }
-KERNEL(conv_f16_mma_32x32, ConvParams, 64) { ConvMma<32, 32, 16, 32>(p); }
+TILE_KERNEL(conv_f16_mma_64x64, ConvParams, 128) { ConvMma<64, 64, 32, 32>(p); }
+TILE_KERNEL(conv_f16_mma_32x32, ConvParams, 64) { ConvMma<32, 32, 16, 32>(p); }
+TILE_KERNEL(separable_f16_mma_64x64, SeparableParams, 128) { ConvMma<64, 64, 32, 32>(p); }
+TILE_KERNEL(separable_f16_mma_32x32, SeparableParams, 64) { ConvMma<32, 32, 16, 32>(p); }
 
 }  // namespace cuda
 }  // namespace gapcam

@@ -16,27 +16,11 @@ struct SimtTile {
 
   Vector<float, 4> a[kLoadsA], b[kLoadsB];                            // on their way
 
-  __device__ __forceinline__ void Fetch(const ConvParams& p, const Task& task, const Row (&rows)[kLoadsA], uint32_t k0) {
-    const Global<const float> x(p.x), weights(p.weights);
-    const uint32_t k = k0 + threadIdx.x % (kK / 4) * 4;
-    if (p.group_channels % 4 == 0) {
-      const Tap tap = FindTap(p, k, task.group);
-#pragma unroll
-      for (int i = 0; i < kLoadsA; ++i) {
-        uint32_t index;
-        a[i] = Locate(p, rows[i], tap, &index) ? LoadVector<4>(x, index) : Vector<float, 4>{};
-      }
-    } else {
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const Tap tap = FindTap(p, k + j, task.group);
-#pragma unroll
-        for (int i = 0; i < kLoadsA; ++i) {
-          uint32_t index;
-          a[i][j] = Locate(p, rows[i], tap, &index) ? x[index] : 0.0f;
-        }
-      }
-    }
+  template <typename Params>
+  __device__ __forceinline__ void Fetch(const Params& params, const Task& task, const Row (&rows)[kLoadsA], uint32_t k0) {
+    const ConvParams& p = ConvOf(params);
+    const Global<const float> weights(p.weights);
+    FetchRows<float>(params, task.group, rows, k0 + threadIdx.x % (kK / 4) * 4, a);
 #pragma unroll
     for (int i = 0; i < kLoadsB; ++i) {
       const uint32_t e = threadIdx.x + i * kThreads, row = e / (kN / 4), column = e % (kN / 4) * 4;
@@ -59,8 +43,9 @@ struct SimtTile {
   }
 };
 
-template <int kM, int kN>
-__device__ __forceinline__ void ConvSimt(const ConvParams& p) {
+template <int kM, int kN, typename Params>
+__device__ __forceinline__ void ConvSimt(const Params& params) {
+  const ConvParams& p = ConvOf(params);
   using Tile = SimtTile<kM, kN>;
   SHARED(float, memory, Tile::kShared);
   const Task task = FindTask<kM, kN>(p);
@@ -70,12 +55,12 @@ __device__ __forceinline__ void ConvSimt(const ConvParams& p) {
   const uint32_t row = threadIdx.x / (kN / 4) * 4, column = threadIdx.x % (kN / 4) * 4;
   float sums[4][4] = {};
   Tile next;
-  next.Fetch(p, task, rows, task.first);
+  next.Fetch(params, task, rows, task.first);
   next.Keep(memory);
   __syncthreads();
   for (uint32_t k0 = task.first, stage = 0; k0 < task.last; k0 += Tile::kK, stage ^= 1) {
     const bool has_next = k0 + Tile::kK < task.last;
-    if (has_next) next.Fetch(p, task, rows, k0 + Tile::kK);
+    if (has_next) next.Fetch(params, task, rows, k0 + Tile::kK);
     const Shared<float> a = memory.template As<float>(stage * Tile::kHalf), b = a.template As<float>(Tile::kK * Tile::kStrideA);
 #pragma unroll
     for (int k = 0; k < Tile::kK; ++k) {
@@ -95,8 +80,10 @@ __device__ __forceinline__ void ConvSimt(const ConvParams& p) {
   FinishConv<float, kM, kN, Tile::kThreads>(p, task, memory);
 }
 
-KERNEL(conv_f32_64x64, ConvParams, 256) { ConvSimt<64, 64>(p); }
-KERNEL(conv_f32_32x32, ConvParams, 64) { ConvSimt<32, 32>(p); }
+TILE_KERNEL(conv_f32_64x64, ConvParams, 256) { ConvSimt<64, 64>(p); }
+TILE_KERNEL(conv_f32_32x32, ConvParams, 64) { ConvSimt<32, 32>(p); }
+TILE_KERNEL(separable_f32_64x64, SeparableParams, 256) { ConvSimt<64, 64>(p); }
+TILE_KERNEL(separable_f32_32x32, SeparableParams, 64) { ConvSimt<32, 32>(p); }
 
 }  // namespace cuda
 }  // namespace gapcam

@@ -11,20 +11,12 @@ struct WmmaStage {
   using Tile = HalfTile<kM, kN, kThreads>;
   Vector<half, 8> a[Tile::kLoadsA], b[Tile::kLoadsB];  // on their way
 
-  __device__ __forceinline__ void Fetch(const ConvParams& p, const Task& task, const Row (&rows)[Tile::kLoadsA], uint32_t k0) {
-    const Global<const half> x(p.x), weights(p.weights);
+  template <typename Params>
+  __device__ __forceinline__ void Fetch(const Params& params, const Task& task, const Row (&rows)[Tile::kLoadsA], uint32_t k0) {
+    const ConvParams& p = ConvOf(params);
+    const Global<const half> weights(p.weights);
     const uint32_t k = k0 + threadIdx.x % 4 * 8;
-    if (p.group_channels % 8 == 0) {
-      const Tap tap = FindTap(p, k, task.group);
-#pragma unroll
-      for (int i = 0; i < Tile::kLoadsA; ++i) {
-        uint32_t index;
-        a[i] = Locate(p, rows[i], tap, &index) ? LoadVector<8>(x, index) : Vector<half, 8>{};
-      }
-    } else {
-#pragma unroll
-      for (int i = 0; i < Tile::kLoadsA; ++i) a[i] = Gather(p, rows[i], k, task.group);
-    }
+    FetchRows<half>(params, task.group, rows, k, a);
 #pragma unroll
     for (int i = 0; i < Tile::kLoadsB; ++i) b[i] = LoadVector<8>(weights, WeightAt(p, task, threadIdx.x / 4 + i * Tile::kRows, k));
   }
@@ -39,8 +31,9 @@ struct WmmaStage {
 };
 
 // kWarpM × kWarpN of a tile's sums are one warp's.
-template <int kM, int kN, int kWarpM, int kWarpN>
-__device__ __forceinline__ void ConvWmma(const ConvParams& p) {
+template <int kM, int kN, int kWarpM, int kWarpN, typename Params>
+__device__ __forceinline__ void ConvWmma(const Params& params) {
+  const ConvParams& p = ConvOf(params);
   constexpr int kThreads = kM / kWarpM * (kN / kWarpN) * 32;
   using Tile = HalfTile<kM, kN, kThreads>;
   SHARED(half, memory, Tile::template kShared<2>);
@@ -55,12 +48,12 @@ __device__ __forceinline__ void ConvWmma(const ConvParams& p) {
     for (auto& tile : line) WmmaClear(tile);
   }
   WmmaStage<kM, kN, kThreads> next;
-  next.Fetch(p, task, rows, task.first);
+  next.Fetch(params, task, rows, task.first);
   next.Keep(memory);
   __syncthreads();
   for (uint32_t k0 = task.first, stage = 0; k0 < task.last; k0 += Tile::kK, stage ^= 1) {
     const bool has_next = k0 + Tile::kK < task.last;
-    if (has_next) next.Fetch(p, task, rows, k0 + Tile::kK);
+    if (has_next) next.Fetch(params, task, rows, k0 + Tile::kK);
     const Shared<half> a = memory.template As<half>(stage * Tile::kStage);
 #pragma unroll
     for (int k = 0; k < Tile::kK; k += 16) {
@@ -88,8 +81,10 @@ __device__ __forceinline__ void ConvWmma(const ConvParams& p) {
   FinishConv<half, kM, kN, kThreads>(p, task, results);
 }
 
-KERNEL(conv_f16_wmma_64x64, ConvParams, 128) { ConvWmma<64, 64, 32, 32>(p); }
-KERNEL(conv_f16_wmma_32x32, ConvParams, 64) { ConvWmma<32, 32, 16, 32>(p); }
+TILE_KERNEL(conv_f16_wmma_64x64, ConvParams, 128) { ConvWmma<64, 64, 32, 32>(p); }
+TILE_KERNEL(conv_f16_wmma_32x32, ConvParams, 64) { ConvWmma<32, 32, 16, 32>(p); }
+TILE_KERNEL(separable_f16_wmma_64x64, SeparableParams, 128) { ConvWmma<64, 64, 32, 32>(p); }
+TILE_KERNEL(separable_f16_wmma_32x32, SeparableParams, 64) { ConvWmma<32, 32, 16, 32>(p); }
 
 }  // namespace cuda
 }  // namespace gapcam

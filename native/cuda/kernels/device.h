@@ -2,6 +2,7 @@
 // what a GPU has; compiled as C++ they are the emulator's (../emulator/device.h), which checks each of them.
 //
 //   KERNEL(name, Params, threads) { … p … }    a __global__ function of one structure, p
+//   TILE_KERNEL(name, Params, threads) { … }   one that needs many registers more than it needs company
 //   Global<const T> x(p.x)                     a Buffer as elements: x[i], LoadVector<8>(x, i), StoreVector(y, i, v)
 //   SHARED(T, name, count)                     the block's memory, 16-byte aligned: the same accesses
 //   CopyAsync(to, i, from, j, is_inside)       16 bytes from global to shared memory, zeros where not inside

@@ -4,6 +4,8 @@
 
 #define NOINLINE __noinline__
 #define KERNEL(name, Params, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Params p)
+// 512 threads on a multiprocessor at the least: up to 128 registers for each, so that no sum is spilled for the sake of more.
+#define TILE_KERNEL(name, Params, threads) extern "C" __global__ void __launch_bounds__(threads, 512 / threads) name(const Params p)
 #define SHARED(T, name, count)                         \
   __shared__ __align__(16) T name##_memory[count];     \
   const Shared<T> name = {name##_memory}

@@ -44,6 +44,15 @@ struct ConvParams {
   Activation activation;
 };
 
+// A depthwise window whose results are the picture of a 1×1 convolution and are never written: sizes, strides, pads and
+// dilation of `conv` are the window's, its depth is the channels.
+struct SeparableParams {
+  ConvParams conv;
+  Buffer window_weights, window_bias;  // as a depthwise convolution's
+  uint32_t kernel_h, kernel_w;
+  Activation window_activation;
+};
+
 // y = activation(Σ partial[split] + bias + residual)
 struct SplitSumParams {
   Buffer partial, bias, residual, y;

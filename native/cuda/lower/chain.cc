@@ -1,5 +1,6 @@
-// A chain is what the CPU computes strip by strip so that the tensors between its convolutions stay in the cache. Here each
-// part is a launch, and those tensors are scratch: at batch 1 they stay in the GPU's second-level cache anyway.
+// A chain is what the CPU computes strip by strip so that the tensors between its convolutions stay in the cache. Here a
+// depthwise window is computed as the projection's tiles ask for it, where that pays; any other part is a launch, and what
+// lies between is scratch: at batch 1 it stays in the GPU's second-level cache mostly.
 #include "lowering.h"
 
 namespace gapcam {
@@ -30,31 +31,35 @@ Status Lowering::LowerChain(const PlanStep& step) {
     if (!status.ok()) return status;
     at.height = spec.out_height, at.width = spec.out_width, at.channels = spec.features, at.x = spec.y;
   }
-  const uint32_t out_height = y.dims[1], out_width = y.dims[2];
-  const Place window_result = project ? ScratchLike(uint64_t{at.batch} * out_height * out_width * at.channels) : result;
-  const Place window_residual = project ? Place() : residual;
-  const WindowParams window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
-  if (c.op == WindowOp::kMax) {
-    PoolParams sizes = {};
-    sizes.window = window, sizes.op = Pool::kMax, sizes.height = at.height, sizes.width = at.width, sizes.channels = at.channels;
-    sizes.out_height = out_height, sizes.out_width = out_width;
-    AddPool(sizes, at.batch, at.x, window_residual, window_result);
-    if (pooled) Mean(window_result, pooled, at.batch, out_height * out_width, at.channels);
+  at.out_height = y.dims[1], at.out_width = y.dims[2];
+  ConvSpec window = at, last = at;
+  window.window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
+  window.activation = {c.activation, c.a, c.b}, window.weights = InputOf(step, 1), window.bias = InputOf(step, 2);
+  window.groups = window.features = at.channels, window.pooled = pooled;
+  if (project) {
+    last.height = at.out_height, last.width = at.out_width;
+    last.activation = {c.project_activation, c.project_a, c.project_b};
+    last.weights = project, last.bias = InputOf(step, 6), last.features = project->dims[0];
+    last.residual = residual, last.y = result;
+    if (c.op == WindowOp::kDepthwise && MayJoin(window, last)) {
+      last.before = &window;
+      return Multiply(last);
+    }
+    last.x = window.y = ScratchLike(uint64_t{window.pixels()} * at.channels);
   } else {
-    ConvSpec spec = at;
-    spec.window = window, spec.activation = {c.activation, c.a, c.b}, spec.weights = InputOf(step, 1), spec.bias = InputOf(step, 2);
-    spec.groups = spec.features = at.channels, spec.out_height = out_height, spec.out_width = out_width;
-    spec.residual = window_residual, spec.y = window_result, spec.pooled = pooled;
-    const Status status = Convolve(spec);
-    if (!status.ok()) return status;
+    window.residual = residual, window.y = result;
   }
-  if (!project) return Status::Ok();
-  ConvSpec spec = at;
-  spec.height = spec.out_height = out_height, spec.width = spec.out_width = out_width;
-  spec.activation = {c.project_activation, c.project_a, c.project_b};
-  spec.weights = project, spec.bias = InputOf(step, 6), spec.features = project->dims[0];
-  spec.x = window_result, spec.residual = residual, spec.y = result;
-  return Convolve(spec);
+  const Status status = c.op == WindowOp::kMax ? Maximum(window) : Convolve(window);
+  return status.ok() && project ? Convolve(last) : status;
+}
+
+Status Lowering::Maximum(const ConvSpec& spec) {
+  PoolParams sizes = {};
+  sizes.window = spec.window, sizes.op = Pool::kMax, sizes.height = spec.height, sizes.width = spec.width, sizes.channels = spec.channels;
+  sizes.out_height = spec.out_height, sizes.out_width = spec.out_width;
+  AddPool(sizes, spec.batch, spec.x, spec.residual, spec.y);
+  if (spec.pooled) Mean(spec.y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.channels);
+  return Status::Ok();
 }
 
 }  // namespace cuda

@@ -12,23 +12,27 @@ constexpr uint32_t kFewRows = 4;
 // Less depth than this is not worth a block of its own, with its way through memory.
 constexpr uint32_t kLeastSplit = 128, kMostSplits = 16;
 
-struct Tiling {
-  uint32_t tile, splits, depth_per_split;
-};
-
 uint32_t Blocks(const ConvSpec& spec, uint32_t tile) { return CeilDiv(spec.pixels(), tile) * CeilDiv(spec.features / spec.groups, tile) * spec.groups; }
 
-// Large tiles reuse more of what they load, small ones keep more multiprocessors busy; where even those are too few, the
-// depth is split. A pooled result wants all pixels in one tile.
-Tiling ChooseTiling(const ConvSpec& spec, uint32_t depth, uint32_t step, uint32_t wanted_blocks, bool is_pooled_here) {
-  if (is_pooled_here) return {spec.pixels() > 32 ? 64u : 32u, 1, RoundUp(depth, step)};
-  if (spec.features / spec.groups > 32 && Blocks(spec, 64) >= wanted_blocks) return {64, 1, RoundUp(depth, step)};
-  const uint32_t blocks = Blocks(spec, 32);
-  uint32_t splits = std::min({CeilDiv(wanted_blocks, blocks), depth / kLeastSplit, kMostSplits});
+// Blocks of one tile size, and where they are too few to keep the multiprocessors busy, a part of the depth for each.
+Tiling SplitDepth(const ConvSpec& spec, uint32_t tile, uint32_t depth, uint32_t step, uint32_t wanted_blocks) {
+  uint32_t splits = std::min({CeilDiv(wanted_blocks, Blocks(spec, tile)), depth / kLeastSplit, kMostSplits});
   if (splits < 2 || uint64_t{splits} * spec.pixels() * spec.features >= uint64_t{1} << 31) splits = 1;
   const uint32_t each = RoundUp(CeilDiv(depth, splits), step);
-  return {32, CeilDiv(depth, each), each};
+  return {tile, CeilDiv(depth, each), each};
 }
+
+// Large tiles reuse more of what they load, small ones keep more multiprocessors busy. A pooled result wants all pixels in
+// one tile, and a window before the product all features, or it would be computed again for each tile of them.
+Tiling ChooseTiling(const ConvSpec& spec, uint32_t depth, uint32_t step, uint32_t wanted_blocks, bool is_pooled_here) {
+  const uint32_t features = spec.features / spec.groups;
+  if (is_pooled_here) return {spec.pixels() > 32 ? 64u : 32u, 1, RoundUp(depth, step)};
+  const bool is_large = features > 32 && (spec.before || Blocks(spec, 64) >= wanted_blocks);
+  return SplitDepth(spec, is_large ? 64 : 32, depth, step, wanted_blocks);
+}
+
+ConvParams& ConvOf(ConvParams& p) { return p; }
+ConvParams& ConvOf(SeparableParams& p) { return p.conv; }
 
 }  // namespace
 
@@ -49,63 +53,88 @@ Place Lowering::PackProduct(const ConvSpec& spec, uint32_t packed_depth, uint32_
   });
 }
 
-Status Lowering::Multiply(const ConvSpec& spec) {
-  const WindowParams& w = spec.window;
-  const uint32_t channels = spec.channels / spec.groups, features = spec.features / spec.groups, depth = w.kernel_h * w.kernel_w * channels;
+// What a product kernel is told, apart from its buffers.
+void Lowering::SetProduct(const ConvSpec& spec, const Tiling& tiling, ConvParams* p) const {
+  const ConvSpec& picture = spec.before ? *spec.before : spec;  // whose window is slid
+  const WindowParams& w = picture.window;
+  p->pixels = spec.pixels(), p->depth = spec.depth(), p->features = spec.features / spec.groups, p->groups = spec.groups;
+  p->packed_depth = RoundUp(p->depth, is_half_ ? 32 : 16), p->packed_features = RoundUp(p->features, tiling.tile);
+  p->splits = tiling.splits, p->depth_per_split = tiling.depth_per_split;
+  p->height = picture.height, p->width = picture.width, p->channels = picture.channels, p->group_channels = spec.channels / spec.groups;
+  p->stride_h = w.stride_h, p->stride_w = w.stride_w, p->pad_top = w.pad_top, p->pad_left = w.pad_left, p->dilation_h = w.dilation_h, p->dilation_w = w.dilation_w;
+  p->by_channels = DivideBy(p->group_channels), p->by_kernel_w = DivideBy(spec.window.kernel_w);
+  p->by_out_area = DivideBy(spec.out_height * spec.out_width), p->by_out_width = DivideBy(spec.out_width);
+  p->activation = spec.activation;
+}
+
+// The kernels of the plain products or of those with a window before them: single precision, WMMA, mma; the large tile first.
+template <typename Params>
+Status Lowering::MultiplyBy(const KernelId (&kernels)[3][2], const ConvSpec& spec, Draft<Params> draft) {
   const bool is_pooled_here = spec.pooled && spec.batch == 1 && spec.pixels() <= 64;
-  const Tiling tiling = ChooseTiling(spec, depth, is_half_ ? 32 : 16, wanted_blocks_, is_pooled_here);
-  Draft<ConvParams> draft;
-  ConvParams& p = draft.p;
-  p.packed_depth = RoundUp(depth, is_half_ ? 32 : 16), p.packed_features = RoundUp(features, tiling.tile);
+  const Tiling tiling = ChooseTiling(spec, spec.depth(), is_half_ ? 32 : 16, wanted_blocks_, is_pooled_here);
+  ConvParams& p = ConvOf(draft.p);
+  SetProduct(spec, tiling, &p);
   if (uint64_t{spec.groups} * p.packed_depth * p.packed_features >= uint64_t{1} << 31) return Refuse("has weights too large for the GPU's kernels");
-  if (uint64_t{spec.groups} * tiling.splits > 65535 || CeilDiv(features, tiling.tile) > 65535) return Refuse("has more groups or features than a launch can have blocks");
+  if (uint64_t{spec.groups} * tiling.splits > 65535 || CeilDiv(p.features, tiling.tile) > 65535) return Refuse("has more groups or features than a launch can have blocks");
   const uint64_t results = uint64_t{spec.pixels()} * spec.features;
   // A mean over more pixels than a tile has is a launch of its own.
   const Place y = spec.y || is_pooled_here ? spec.y : ScratchLike(results);
   const Place partial = tiling.splits > 1 ? Scratch(results * tiling.splits, 4) : Place();
   const Place bias = PackBias(spec.bias);
-  draft.Put(&p.x, spec.x);
+  draft.Put(&p.x, spec.before ? spec.before->x : spec.x);
   draft.Put(&p.weights, PackProduct(spec, p.packed_depth, p.packed_features));
+  draft.Put(&p.partial, partial);
   if (tiling.splits == 1) {
     draft.Put(&p.bias, bias);
     draft.Put(&p.residual, spec.residual);
     draft.Put(&p.y, y);
     if (is_pooled_here) draft.Put(&p.pooled, spec.pooled);
   }
-  draft.Put(&p.partial, partial);
-  p.pixels = spec.pixels(), p.depth = depth, p.features = features, p.groups = spec.groups, p.splits = tiling.splits, p.depth_per_split = tiling.depth_per_split;
-  p.height = spec.height, p.width = spec.width, p.channels = spec.channels, p.group_channels = channels;
-  p.stride_h = w.stride_h, p.stride_w = w.stride_w, p.pad_top = w.pad_top, p.pad_left = w.pad_left, p.dilation_h = w.dilation_h, p.dilation_w = w.dilation_w;
-  p.by_channels = DivideBy(channels), p.by_kernel_w = DivideBy(w.kernel_w);
-  p.by_out_area = DivideBy(spec.out_height * spec.out_width), p.by_out_width = DivideBy(spec.out_width);
-  p.activation = spec.activation;
-  const bool is_large = tiling.tile == 64;
-  const KernelId half = has_mma_ ? (is_large ? KernelId::conv_f16_mma_64x64 : KernelId::conv_f16_mma_32x32)
-                                 : (is_large ? KernelId::conv_f16_wmma_64x64 : KernelId::conv_f16_wmma_32x32);
-  Add(Choose(is_large ? KernelId::conv_f32_64x64 : KernelId::conv_f32_32x32, half), draft, CeilDiv(spec.pixels(), tiling.tile), CeilDiv(features, tiling.tile), spec.groups * tiling.splits);
-  if (tiling.splits > 1) {
-    Draft<SplitSumParams> sum;
-    sum.Put(&sum.p.partial, partial);
-    sum.Put(&sum.p.bias, bias);
-    sum.Put(&sum.p.residual, spec.residual);
-    sum.Put(&sum.p.y, y);
-    sum.p.elements = static_cast<uint32_t>(results), sum.p.features = spec.features, sum.p.splits = tiling.splits;
-    sum.p.by_features = DivideBy(spec.features), sum.p.activation = spec.activation;
-    AddThreads(KernelId::split_sum_f32, KernelId::split_sum_f16, sum, results);
-  }
+  Add(kernels[is_half_ ? 1 + has_mma_ : 0][tiling.tile == 32], draft, CeilDiv(spec.pixels(), tiling.tile), CeilDiv(p.features, tiling.tile), spec.groups * tiling.splits);
+  if (tiling.splits > 1) AddSplits(spec, partial, bias, y, tiling.splits);
   if (spec.pooled && !is_pooled_here) Mean(y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.features);
   return Status::Ok();
 }
 
-// Depthwise: a weight for each tap and channel, channels innermost.
+void Lowering::AddSplits(const ConvSpec& spec, const Place& partial, const Place& bias, const Place& y, uint32_t splits) {
+  Draft<SplitSumParams> draft;
+  draft.Put(&draft.p.partial, partial);
+  draft.Put(&draft.p.bias, bias);
+  draft.Put(&draft.p.residual, spec.residual);
+  draft.Put(&draft.p.y, y);
+  draft.p.elements = spec.pixels() * spec.features, draft.p.features = spec.features, draft.p.splits = splits;
+  draft.p.by_features = DivideBy(spec.features), draft.p.activation = spec.activation;
+  AddThreads(KernelId::split_sum_f32, KernelId::split_sum_f16, draft, draft.p.elements);
+}
+
+Status Lowering::Multiply(const ConvSpec& spec) {
+  using Id = KernelId;
+  if (!spec.before) {
+    static const Id kKernels[3][2] = {{Id::conv_f32_64x64, Id::conv_f32_32x32}, {Id::conv_f16_wmma_64x64, Id::conv_f16_wmma_32x32}, {Id::conv_f16_mma_64x64, Id::conv_f16_mma_32x32}};
+    return MultiplyBy(kKernels, spec, Draft<ConvParams>());
+  }
+  static const Id kKernels[3][2] = {{Id::separable_f32_64x64, Id::separable_f32_32x32}, {Id::separable_f16_wmma_64x64, Id::separable_f16_wmma_32x32}, {Id::separable_f16_mma_64x64, Id::separable_f16_mma_32x32}};
+  Draft<SeparableParams> draft;
+  draft.Put(&draft.p.window_weights, PackWindow(*spec.before));
+  draft.Put(&draft.p.window_bias, PackBias(spec.before->bias));
+  draft.p.kernel_h = spec.before->window.kernel_h, draft.p.kernel_w = spec.before->window.kernel_w, draft.p.window_activation = spec.before->activation;
+  return MultiplyBy(kKernels, spec, draft);
+}
+
+// A weight for each tap and channel, channels innermost.
+Place Lowering::PackWindow(const ConvSpec& spec) {
+  const uint32_t taps = spec.window.kernel_h * spec.window.kernel_w;
+  return Pack(taps * spec.channels, [&](uint32_t i) { return ValueAt(*spec.weights, uint64_t{i % spec.channels} * taps + i / spec.channels); });
+}
+
 void Lowering::Slide(const ConvSpec& spec) {
   const WindowParams& w = spec.window;
-  const uint32_t taps = w.kernel_h * w.kernel_w, vector = is_half_ ? 8 : 4, vectors = spec.channels % vector == 0 ? spec.channels / vector : spec.channels;
+  const uint32_t vector = is_half_ ? 8 : 4, vectors = spec.channels % vector == 0 ? spec.channels / vector : spec.channels;
   const Place y = spec.y ? spec.y : ScratchLike(uint64_t{spec.pixels()} * spec.channels);
   Draft<DepthwiseParams> draft;
   DepthwiseParams& p = draft.p;
   draft.Put(&p.x, spec.x);
-  draft.Put(&p.weights, Pack(taps * spec.channels, [&](uint32_t i) { return ValueAt(*spec.weights, uint64_t{i % spec.channels} * taps + i / spec.channels); }));
+  draft.Put(&p.weights, PackWindow(spec));
   draft.Put(&p.bias, PackBias(spec.bias));
   draft.Put(&p.residual, spec.residual);
   draft.Put(&p.y, y);
@@ -114,6 +143,11 @@ void Lowering::Slide(const ConvSpec& spec) {
   p.activation = spec.activation;
   AddThreads(KernelId::depthwise_f32, KernelId::depthwise_f16, draft, p.threads);
   if (spec.pooled) Mean(y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.features);
+}
+
+// Whether a depthwise convolution pays as a part of the 1×1 one behind it: where one tile has all of its features.
+bool Lowering::MayJoin(const ConvSpec& window, const ConvSpec& project) const {
+  return window.IsDepthwise() && window.channels % (is_half_ ? 8 : 4) == 0 && project.features <= 64 && window.window.kernel_h * window.window.kernel_w <= 25;
 }
 
 Status Lowering::Convolve(const ConvSpec& spec) {

@@ -29,9 +29,16 @@ struct ConvSpec {
   const PlanTensor *weights = nullptr, *bias = nullptr;
   bool is_transposed_matrix = false;  // weights are [depth][features], not [features][…]
   Place x, residual, y, pooled;
+  const ConvSpec* before = nullptr;   // a depthwise convolution whose results this one multiplies as they come
 
+  uint32_t depth() const { return window.kernel_h * window.kernel_w * (channels / groups); }
   uint32_t pixels() const { return batch * out_height * out_width; }
   bool IsDepthwise() const { return groups == channels && features == channels && channels > 1; }
+};
+
+// Of a product: the side of its tiles, and how its depth is split.
+struct Tiling {
+  uint32_t tile, splits, depth_per_split;
 };
 
 class Lowering {
@@ -93,8 +100,15 @@ class Lowering {
 
   Status Convolve(const ConvSpec& spec);
   Status Multiply(const ConvSpec& spec);
+  template <typename Params>
+  Status MultiplyBy(const KernelId (&kernels)[3][2], const ConvSpec& spec, Draft<Params> draft);
+  void SetProduct(const ConvSpec& spec, const Tiling& tiling, ConvParams* p) const;
+  void AddSplits(const ConvSpec& spec, const Place& partial, const Place& bias, const Place& y, uint32_t splits);
+  bool MayJoin(const ConvSpec& window, const ConvSpec& project) const;
   void Slide(const ConvSpec& spec);
+  Status Maximum(const ConvSpec& spec);
   Place PackProduct(const ConvSpec& spec, uint32_t packed_depth, uint32_t packed_features);
+  Place PackWindow(const ConvSpec& spec);
   void DenseRows(const ConvSpec& spec);
   void AddPool(const PoolParams& sizes, uint32_t batch, const Place& x, const Place& residual, const Place& y);
   void Mean(const Place& x, const Place& y, uint32_t outer, uint32_t length, uint32_t inner);

@@ -15,6 +15,10 @@ namespace {
 using namespace gapcam::cuda;
 using gapcam::StepKind;
 
+// Which kernels ran, by KernelId, and how many kinds of steps were drawn.
+bool has_run[256];
+int kinds_drawn;
+
 constexpr int kCasesPerKind = 60, kCasesOfConv = 150;
 
 // What half precision makes of a case's values, so that both sides compute with the same ones.
@@ -58,6 +62,7 @@ void CheckCase(Case c, const NamedGeneration& g, bool is_reversed_too) {
   gapcam::Status status = gapcam::ReadPlan(bytes.data(), bytes.size(), &plan);
   if (status.ok()) status = BuildProgram(plan, g.generation, &program);
   if (!status.ok()) return Fail(__FILE__, __LINE__, "%s: %s: %s", g.name, status.message(), c.Describe().c_str());
+  for (const Launch& launch : program.launches) has_run[static_cast<uint32_t>(launch.kernel)] = true;
   Machine machine(program);
   size_t port = 0;
   for (const Operand& operand : c.inputs) {
@@ -79,6 +84,7 @@ void CheckCase(Case c, const NamedGeneration& g, bool is_reversed_too) {
 }
 
 void CheckKind(StepKind kind) {
+  ++kinds_drawn;
   for (const NamedGeneration& g : kGenerations) {
     Random random(101 + static_cast<uint64_t>(kind));
     const int cases = kind == StepKind::kConv2d ? kCasesOfConv : kCasesPerKind;
@@ -101,5 +107,13 @@ TEST("CUDA: copy follows its definition") { CheckKind(StepKind::kCopy); }
 TEST("CUDA: concat follows its definition") { CheckKind(StepKind::kConcat); }
 TEST("CUDA: resample follows its definition") { CheckKind(StepKind::kResample); }
 TEST("CUDA: chain follows its definition") { CheckKind(StepKind::kChain); }
+
+TEST("CUDA: there is no kernel that the cases above did not run") {
+  if (kinds_drawn < static_cast<int>(gapcam::kStepKindCount)) return Skip("not every kind was drawn");
+  for (uint32_t id = 0; id < kKernelCount; ++id) {
+    const bool is_of_frames = std::strncmp(kKernels[id].name, "pixels_", 7) == 0;  // frame_test.cc
+    EXPECT(has_run[id] || is_of_frames, "%s did not run", kKernels[id].name);
+  }
+}
 
 }  // namespace gapcam_test
