@@ -29,7 +29,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'state-file': [], switch: [], settings: ['config', 'policy', 'preprocess', 'state-file'], commands: ['config', 'settings'],
   device: ['classifier', 'health', 'publish'], control: ['classifier', 'commands', 'config', 'heat', 'jpeg', 'picture', 'pipeline', 'publish', 'recording', 'settings'],
   pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'progress', 'publish', 'recording', 'settings', 'sight', 'supervisor'],
-  recording: ['classifier', 'engine', 'policy', 'preprocess'], lens: ['geometry', 'preprocess'], sight: ['classifier', 'config', 'geometry', 'heat', 'lens', 'picture', 'preprocess'],
+  eval: [], recording: ['classifier', 'engine', 'policy', 'preprocess'], lens: ['geometry', 'preprocess'], sight: ['classifier', 'config', 'geometry', 'heat', 'lens', 'picture', 'preprocess'],
   runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'health', 'metrics', 'pipeline', 'policy', 'progress', 'publish', 'recording', 'settings', 'supervisor', 'switch'],
   doctor: ['camera', 'classifier', 'config', 'engine', 'health', 'preprocess', 'publish'],
   server: ['classifier', 'commands', 'config', 'health', 'jpeg', 'metrics', 'picture', 'publish', 'runtime', 'settings'],

@@ -12,6 +12,7 @@ import { camerasCommand } from './cameras.js'
 import { classifyCommand } from './classify.js'
 import { configCommand } from './config.js'
 import { doctorCommand } from './doctor.js'
+import { evalCommand } from './eval.js'
 import { modelCommand } from './model.js'
 import { mqttCommand } from './mqtt.js'
 import { outboxCommand } from './outbox.js'
@@ -29,7 +30,7 @@ function createProgram(): Command {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, modelCommand, recordCommand, replayCommand, tuneCommand, mqttCommand, watchCommand, configCommand, doctorCommand, profileCommand, outboxCommand, serviceCommand]) register(program)
+  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, evalCommand, modelCommand, recordCommand, replayCommand, tuneCommand, mqttCommand, watchCommand, configCommand, doctorCommand, profileCommand, outboxCommand, serviceCommand]) register(program)
   for (const command of program.commands) command.exitOverride()
   return program
 }

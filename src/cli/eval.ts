@@ -1,0 +1,158 @@
+/** `gapcam eval DIR`: how good a model is at pictures in folders that are named by their labels. */
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { decodeFile } from '../camera/decode.js'
+import { isPicture } from '../camera/pictures.js'
+import { openClassifier, type Classifier } from '../classifier.js'
+import type { Config } from '../config/schema.js'
+import { GapcamError, messageOf } from '../errors.js'
+import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from '../eval/metrics.js'
+import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
+import { classOf } from '../heat/class.js'
+import { createPreprocessor } from '../preprocess.js'
+import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
+import { wantsJson, writeJson, writeTable } from './output.js'
+import { startProgress } from './progress.js'
+
+export function evalCommand(program: Command): void {
+  const command = program.command('eval').description('how good a model is at pictures in folders named by label').argument('<dir>')
+  addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel'])
+    .option('--precision <share>', 'find the threshold that gives this precision', '0.95')
+    .option('--plots <folder>', 'draw confusion.png, calibration.png and precision.png there')
+    .action(async (folder: string, values: FlagValues) => {
+      const { config } = configFrom(values)
+      const precision = Number(values['precision'])
+      if (!(precision > 0 && precision <= 1)) throw new GapcamError('USAGE', `--precision: ${String(values['precision'])} is no share above 0 and up to 1`)
+      await evaluateFolder(folder, config, precision, values['plots'] as string | undefined)
+    })
+}
+
+/** What was found in the folder, and what of it could not be used. */
+interface Found {
+  readonly pictures: readonly { readonly file: string; readonly truth: number }[]
+  /** Folders whose name is no label, with their pictures. */
+  readonly unknown: readonly { readonly folder: string; readonly pictures: number; readonly why: string }[]
+  readonly empty: readonly string[]
+}
+
+async function evaluateFolder(folder: string, config: Config, wanted: number, plots: string | undefined): Promise<void> {
+  const classifier = await openClassifier({
+    model: modelPath(config.model), engine: config.engine, threads: config.threads,
+    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
+  })
+  try {
+    const found = await findPictures(folder, classifier.labels)
+    const { answers, broken } = await answerAll(found, classifier)
+    for (const { folder: name, pictures, why } of found.unknown) process.stderr.write(`folder ${name}: ${why}; its ${pictures} pictures are left out\n`)
+    for (const name of found.empty) process.stderr.write(`folder ${name}: there are no pictures in it\n`)
+    if (answers.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: none of its pictures could be used`)
+    const evaluation = evaluate(answers)
+    if (plots !== undefined) await drawPlots(plots, evaluation, answers, wanted, classifier.labels)
+    report({ folder, evaluation, answers, broken, found, wanted, classifier, isJson: wantsJson(config.json) })
+    if (found.unknown.length > 0) process.exitCode = 2
+    if (broken.length > 0) process.exitCode = 3
+  } finally {
+    await classifier.close()
+  }
+}
+
+async function findPictures(folder: string, labels: readonly string[]): Promise<Found> {
+  let names: string[]
+  try {
+    names = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name).sort()
+  } catch (error) {
+    throw new GapcamError('PICTURE_INVALID', `${folder}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such folder' : messageOf(error)}`)
+  }
+  if (names.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no folders in it`, { hint: 'One folder a label, named like it, with its pictures.' })
+  const [pictures, unknown, empty]: [{ file: string; truth: number }[], Found['unknown'][number][], string[]] = [[], [], []]
+  for (const name of names) {
+    const files = (await readdir(join(folder, name))).filter(isPicture).sort()
+    if (files.length === 0) empty.push(name)
+    try {
+      const truth = classOf(labels, name)
+      pictures.push(...files.map((file) => ({ file: join(folder, name, file), truth })))
+    } catch (error) {
+      unknown.push({ folder: name, pictures: files.length, why: messageOf(error) })
+    }
+  }
+  if (unknown.length === names.length) throw new GapcamError('USAGE', `${folder}: no folder is named by a label of the model; the first is ${unknown[0]!.why}`)
+  return { pictures, unknown, empty }
+}
+
+async function answerAll({ pictures }: Found, classifier: Classifier): Promise<{ answers: Answer[]; broken: string[] }> {
+  const [answers, broken]: [Answer[], string[]] = [[], []]
+  const preprocessor = createPreprocessor(classifier.preprocessing())
+  const predict = classifier.predictor(1)
+  const { engine, target } = classifier.engine.describe()
+  const progress = startProgress('pictures', pictures.length)
+  try {
+    for (const [i, { file, truth }] of pictures.entries()) {
+      try {
+        const { data, width, height } = await decodeFile(file)
+        await preprocessor.run({ seq: 1, capturedNs: 0n, wallTime: 0, width, height, format: 'rgb24', stride: width * 3, pixels: data, copyTo: (to) => to.set(data), release: () => undefined }, classifier.input.data as Float32Array)
+        await classifier.engine.run()
+        const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: 1, wallTime: 0, timings: { capture: 0, preprocess: 0, infer: 0, total: 0 } })
+        if (!outcome.ok) throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
+        const { top, scores } = outcome.prediction
+        answers.push({ truth, predicted: top[0]!.index, score: top[0]!.score, rank: scores.reduce((before, score, k) => before + (score > scores[truth]! || (score === scores[truth] && k < truth) ? 1 : 0), 0) })
+      } catch (error) {
+        if (!(error instanceof GapcamError) || (error.code !== 'PICTURE_INVALID' && error.code !== 'FRAME_INVALID')) throw error
+        broken.push(file)
+        process.stderr.write(`${error.message}\n`)
+      }
+      progress.update(i + 1)
+    }
+  } finally {
+    progress.stop()
+    preprocessor.close()
+  }
+  return { answers, broken }
+}
+
+async function drawPlots(folder: string, evaluation: Evaluation, answers: readonly Answer[], wanted: number, labels: readonly string[]): Promise<void> {
+  const { default: sharp } = await import('sharp')
+  const plots = { confusion: confusionSvg(evaluation, labels), calibration: calibrationSvg(evaluation.bins, evaluation.ece), precision: precisionSvg(thresholds(answers), wanted) }
+  try {
+    await mkdir(folder, { recursive: true })
+    for (const [name, svg] of Object.entries(plots)) await writeFile(join(folder, `${name}.png`), await sharp(Buffer.from(svg)).png().toBuffer())
+  } catch (error) {
+    throw new GapcamError('USAGE', `--plots: ${folder} cannot be written: ${messageOf(error)}`)
+  }
+}
+
+interface Report {
+  readonly folder: string
+  readonly evaluation: Evaluation
+  readonly answers: readonly Answer[]
+  readonly broken: readonly string[]
+  readonly found: Found
+  readonly wanted: number
+  readonly classifier: Classifier
+  readonly isJson: boolean
+}
+
+function report({ folder, evaluation, answers, broken, found, wanted, classifier: { labels, modelId, engine }, isJson }: Report): void {
+  const threshold = thresholdFor(answers, wanted)
+  const { classes, confusion, ...figures } = evaluation
+  if (isJson) {
+    const named = ({ index, ...rest }: Evaluation['classes'][number]): unknown => ({ index, label: labels[index], ...rest })
+    writeJson({
+      folder, model: modelId, engine: `${engine.describe().engine} ${engine.describe().target}`, ...figures, wantedPrecision: wanted, threshold, classes: classes.map(named),
+      confusion: confusion.map(({ truth, predicted, count }) => ({ truth: labels[truth], predicted: labels[predicted], count })), broken, unknown: found.unknown, empty: found.empty,
+    })
+    return
+  }
+  const percent = (share: number | null): string => (share === null ? '' : `${(share * 100).toFixed(1)} %`)
+  writeTable([
+    ['pictures', String(figures.pictures)], ['top-1', percent(figures.top1)], ['top-5', percent(figures.top5)], ['mean recall of the classes', percent(figures.balanced)],
+    ['expected calibration error', figures.ece.toFixed(3)],
+    [`threshold for ${percent(wanted)} precision`, threshold ? `${threshold.threshold.toFixed(4)}: ${percent(threshold.precision)} right, ${percent(threshold.coverage)} answered` : 'none gives it'],
+    ['pictures that cannot be read', String(broken.length)], ['folders that are no label', String(found.unknown.length)],
+  ])
+  process.stdout.write('\n')
+  writeTable([['label', 'shown', 'said', 'precision', 'recall', 'taken for'], ...classes.map(({ index, shown, said, precision, recall }) => [
+    labels[index]!, shown, said, percent(precision), percent(recall),
+    confusion.filter(({ truth, predicted }) => truth === index && predicted !== index).slice(0, 3).map(({ predicted, count }) => `${labels[predicted]} ${count}`).join('; '),
+  ])])
+}
