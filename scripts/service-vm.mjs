@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const cache = `${root}.cache/camera-vm`
-const limitS = 900
+const limitS = 2400
 mkdirSync(cache, { recursive: true })
 const { status } = spawnSync(`${root}test/camera-vm/camera-vm`, ['--systemd', cache, String(limitS), process.execPath, `${root}test/service/guest.mjs`], { stdio: ['ignore', 'inherit', 'inherit'] })
 process.exitCode = status ?? 1

@@ -58,9 +58,12 @@ export async function serviceState(name: string): Promise<ServiceState> {
   return Object.fromEntries(properties.map((property) => [property, values.get(property) ?? ''])) as ServiceState
 }
 
+/** A start waits until the service is ready, which the unit allows 180 s. */
+const commandMs = 240_000
+
 function systemctl(...args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile('systemctl', args, { timeout: 120_000 }, (error, stdout, stderr) => {
+    execFile('systemctl', args, { timeout: commandMs }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout)
       const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
       const why = isMissing ? 'systemctl is not there: does systemd run on this machine?' : stderr.trim().split('\n')[0] || messageOf(error)

@@ -65,6 +65,8 @@ export function unitText(options: UnitOptions): string {
     'RestartPreventExitStatus=2',
     // SIGTERM to gapcam alone, which ends its children; what is left is killed.
     'KillMode=mixed',
+    // The first start on a small board compiles the model and packs it: seconds, not minutes.
+    'TimeoutStartSec=180',
     'TimeoutStopSec=15',
     '',
     '# Who it is and what it may write: %S/gapcam, nothing else',

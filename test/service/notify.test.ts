@@ -11,7 +11,7 @@ import { projectRoot } from '../shared.js'
 import { startManager } from './manager.js'
 
 afterEach(endAll)
-const quick = ['--model', join(projectRoot, 'models/convnet-gap.onnx'), '--input-size', '32', '--threads', '1', '--broker', 'none', '--json']
+const quick = ['--model', join(projectRoot, 'models/convnet-gap.onnx'), '--input-size', '32', '--threads', '1', '--broker', 'none', '--json', '--set', 'page.enabled=false']
 const silent = { warn: (): void => undefined }
 
 describe('the addon', () => {
@@ -62,7 +62,7 @@ describe('gapcam run', () => {
   it('is ready with its first result, tells how it goes, and that it stops; its children do not speak for it', async () => {
     const manager = await startManager()
     const run = gapcam(['run', 'gst:videotestsrc is-live=true', ...quick], { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' } })
-    await until(() => manager.told().some((state) => /results a second/.test(state)) && manager.told().includes('WATCHDOG=1'), 'status and a sign of life')
+    await until(() => manager.told().some((state) => /results a second/.test(state)) && manager.told().includes('WATCHDOG=1'), 'status and a sign of life', 60_000)
     const child = execFileSync('ps', ['-o', 'pid=', '--ppid', String(run.pid)], { encoding: 'utf8' }).trim().split('\n')[0]!.trim()
     expect(readFileSync(`/proc/${child}/environ`, 'utf8')).not.toMatch(/NOTIFY_SOCKET|WATCHDOG_/)
     run.kill('SIGTERM')

@@ -90,11 +90,11 @@ mqtt:
     seen += commandLines(run.pid)
     return /belt\/good\/result/.test(watcher.stdout()) && /gst-launch/.test(seen) && /ffprobe/.test(seen) && ['lost', 'query', 'pipe'].every((id) => run.stderr().includes(`"camera":"${id}"`))
   }
-  for (let i = 0; i < 400 && !isComplete(); i++) await new Promise((resolve) => setTimeout(resolve, 100)) // a look at /proc now and then
+  for (let i = 0; i < 600 && !isComplete(); i++) await new Promise((resolve) => setTimeout(resolve, 100)) // a look at /proc now and then
   expect(isComplete(), `results of the camera that needs its password, and word of the others:\n${run.stderr()}`).toBe(true)
   // Requests are answered with what gapcam knows of itself.
   for (const request of ['info', 'reload', 'snapshot']) execFileSync('mosquitto_pub', ['-p', String(broker.port), '-u', 'belt', '-P', secrets.broker, '-t', `gapcam/belt/request/${request}`, '-m', '{"transaction":"1"}'])
-  await until(() => /belt\/response\/info/.test(watcher.stdout()), 'an answer')
+  await until(() => /belt\/response\/info/.test(watcher.stdout()), 'an answer', 60_000)
   seen += commandLines(run.pid)
   run.kill('SIGTERM')
   expect(await run.ended).toBe(143)
@@ -102,7 +102,7 @@ mqtt:
   const inArguments = seen.replaceAll(secrets.pipeline, '')
   for (const written of [run.stdout(), run.stderr(), watcher.stdout(), filesBelow(join(folder, 'state')), inArguments]) expect(written).not.toMatch(planted)
   expect(run.stderr()).toMatch(/127\.0\.0\.1/) // addresses are told, without what they carry
-}, 90_000)
+}, 150_000)
 
 it.each([
   ['config show', ['config', 'show'], 0], ['a broker\'s address that is none', ['run', 'test://', '--broker', `mqtt//u:${secrets.url}@h`], 2],
