@@ -76,7 +76,7 @@ async function checkTopics(bench: Bench, config: Config): Promise<Check[]> {
     return checks
   }
   for (const topic of outgoing) checks.push(await roundTrip(bench, topic, kept.get(topic.topic), refused.get(topic.topic)))
-  checks.push(await checkRetain(bench, topics.node('nodeStatus'), kept.has(topics.node('nodeStatus').topic)))
+  checks.push(config.mqtt.retain ? await checkRetain(bench, topics.node('nodeStatus'), kept.has(topics.node('nodeStatus').topic)) : { check: 'retain', result: 'not tested', detail: 'mqtt.retain is off: nothing is retained' })
   return checks
 }
 

@@ -2,11 +2,11 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import sharp from 'sharp'
 import { endAll, gapcam, launch, type Running } from '../process.js'
 import { connectClient, type Client } from '../publish/client.js'
-import { cleanUp, retained, startMosquitto, until } from '../publish/mosquitto.js'
+import { cleanUp, freePort, retained, startMosquitto, until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-control-'))
@@ -15,6 +15,8 @@ const root = 'gapcam/gapcam'
 const clients: Client[] = []
 let states = 0
 
+// Several processes a test, on a machine that may be busy.
+vi.setConfig({ testTimeout: 180_000 })
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close()))
   await endAll()
@@ -155,6 +157,21 @@ describe('a running gapcam', () => {
     run.kill('SIGTERM')
     expect(await run.ended).toBe(143)
     expect(existsSync(join(folder, 'reload/gapcam/settings.json'))).toBe(false)
+  })
+
+  it('takes commands over the embedded broker too, and its device is announced there', async () => {
+    const port = await freePort()
+    const run = gapcam(['run', bird, '--loop', '--json', '--fps', '10', '--set', `mqtt.port=${port}`, '--set', `stateDir=${freshState()}`])
+    await run.until(/"label":"chickadee"/)
+    const client = await connectClient(`mqtt://127.0.0.1:${port}`, ['#'], 4)
+    clients.push(client)
+    await client.sees('homeassistant/device/gapcam_gapcam/config', /gapcam_gapcam_cam0_label/)
+    expect(await client.ask(root, 'classify_now')).toMatchObject({ status: 'ok', data: { label: 'chickadee' } })
+    await client.say(`${root}/cam0/enabled/set`, 'OFF')
+    await client.sees(`${root}/cam0/label`, 'unknown')
+    await client.sees(`${root}/cam0/status`, 'disabled')
+    run.kill('SIGINT')
+    expect(await run.ended).toBe(130)
   })
 
   it('takes 10,000 malformed commands without a crash, a change or a flood', async () => {

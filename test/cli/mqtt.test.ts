@@ -2,7 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { testBroker } from '../../src/cli/mqtt-test.js'
+import { loadConfig } from '../../src/config/config.js'
 import { endAll, gapcam, jsonLines, launch, cli } from '../process.js'
 import { connectClient, type Client } from '../publish/client.js'
 import { asWhoWeAre, cleanUp, freePort, startMosquitto, temporaryFolder, until } from '../publish/mosquitto.js'
@@ -11,6 +13,8 @@ import { projectRoot } from '../shared.js'
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-mqtt-cli-'))
 const bird = join(projectRoot, 'models/photos/bird.jpg')
 const clients: Client[] = []
+// Several processes a test, on a machine that may be busy.
+vi.setConfig({ testTimeout: 180_000 })
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close()))
   await endAll()
@@ -54,6 +58,11 @@ describe('gapcam mqtt test', () => {
     expect(status).toBe(5)
     expect(jsonLines<Check>(stdout).filter(({ result }) => result !== 'ok')).toEqual(['gapcam/gapcam/cam0/event', 'homeassistant/device/gapcam_gapcam/config'].map((topic) => (
       { check: `send ${topic}`, result: 'failed', detail: expect.stringMatching(/may not publish there/) })))
+    // 3.1.1 cannot say no: what does not come back may be either.
+    const { config } = loadConfig({ environment: {}, flags: { cameras: [{ id: 'cam0', source: 'test://' }] } })
+    const checks = await testBroker({ config, connect: { url: broker.url, protocol: '3.1.1' }, signal: new AbortController().signal, answerMs: 1000 })
+    expect(checks.filter(({ result }) => result !== 'ok')).toMatchObject(['gapcam/gapcam/cam0/event', 'homeassistant/device/gapcam_gapcam/config'].map((topic) => (
+      { check: `send ${topic}`, result: 'failed', detail: expect.stringMatching(/did not come back.*3\.1\.1 does not say/) })))
     const terminal = launch('script', ['-qec', `${process.execPath} ${cli} mqtt test --broker ${broker.url}`, '/dev/null'])
     await terminal.ended
     expect(terminal.stdout()).toMatch(/send gapcam\/gapcam\/cam0\/event +FAILED +the broker refuses it: this user may not publish there/)

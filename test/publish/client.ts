@@ -21,10 +21,12 @@ export interface Client {
   close(): Promise<void>
 }
 
+/** A busy machine is no fault of what is tested. */
+const patienceMs = 45_000
 let transactions = 0
 
-export async function connectClient(url: string, filters: readonly string[] = ['#']): Promise<Client> {
-  const client: MqttClient = await connectAsync(url, { protocolVersion: 5, reconnectPeriod: 100 })
+export async function connectClient(url: string, filters: readonly string[] = ['#'], protocolVersion: 4 | 5 = 5): Promise<Client> {
+  const client: MqttClient = await connectAsync(url, { protocolVersion, reconnectPeriod: 100 })
   const heard: Heard[] = []
   client.on('message', (topic, payload, { retain }) => { heard.push({ topic, payload, isRetained: retain }) })
   await client.subscribeAsync([...filters], { qos: 1 })
@@ -37,10 +39,10 @@ export async function connectClient(url: string, filters: readonly string[] = ['
       const from = heard.length
       const answer = (): Heard | undefined => heard.slice(from).find(({ topic, payload }) => topic === `${root}/response/${command}` && payload.includes(`"${transaction}"`))
       await say(`${root}/request/${command}`, JSON.stringify({ ...fields, transaction }))
-      await until(() => answer() !== undefined, `the response to ${command}`)
+      await until(() => answer() !== undefined, `the response to ${command}`, patienceMs)
       return JSON.parse(answer()!.payload.toString()) as Record<string, any>
     },
-    sees: (topic, text, timeoutMs) => until(() => (typeof text === 'string' ? last(topic) === text : text.test(last(topic))), `${topic} to be ${text}`, timeoutMs),
+    sees: (topic, text, timeoutMs = patienceMs) => until(() => (typeof text === 'string' ? last(topic) === text : text.test(last(topic))), `${topic} to be ${text}`, timeoutMs),
     async close() { await client.endAsync(true) },
   }
 }
