@@ -90,6 +90,8 @@ Status CudaExecutor::TakeMemory() {
   // A block of no bytes is an error to the driver.
   Status status = Check(api_.MemAlloc(&weights_, weight_bytes_ + 256), "cuMemAlloc", doing);
   if (status.ok()) status = Check(api_.MemcpyHtoD(weights_, program_.weights.data(), weight_bytes_), "cuMemcpyHtoD", "uploading the weights");
+  // From pageable memory the call may return while the copy is under way, and our stream does not wait for the one it is in.
+  if (status.ok()) status = Check(api_.CtxSynchronize(), "cuCtxSynchronize", "uploading the weights");
   if (!status.ok()) return status;
   program_.weights = {};
   std::snprintf(doing, sizeof(doing), "taking %.1f MB for the activations", static_cast<double>(program_.activation_bytes) / 1e6);

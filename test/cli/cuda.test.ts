@@ -67,13 +67,14 @@ it('run goes on after a lost context: banner, warning, health and info say so, a
   const run = launch(process.execPath, [cli, ...args], { env: { ...fakeCuda('fail=cuStreamSynchronize@5:700'), XDG_STATE_HOME: state } })
   await run.until(/^engine +cuda sm_87-fp16, Orin, emulated: asked for$/m)
   await run.until(/CUDA: cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS/)
-  const health = JSON.parse(await retained(port, 'gapcam/gapcam/health')) as unknown
-  expect(health).toMatchObject({ gpu: { state: 'off', faults: 1, retries: 0, restart_wanted: true, last_fault: expect.stringMatching(/ILLEGAL_ADDRESS/) } })
-  await until(async () => /"engine":"native".*CUDA is off until a restart/.test(await retained(port, 'gapcam/gapcam/info')), 'the info to say who computes', 30_000)
+  let health = ''
+  await until(async () => (health = await retained(port, 'gapcam/gapcam/health')) !== '', 'the first health', 60_000)
+  expect(JSON.parse(health)).toMatchObject({ gpu: { state: 'off', faults: 1, retries: 0, restart_wanted: true, last_fault: expect.stringMatching(/ILLEGAL_ADDRESS/) } })
+  await until(async () => /"engine":"native".*CUDA is off until a restart/.test(await retained(port, 'gapcam/gapcam/info')), 'the info to say who computes', 60_000)
   run.kill('SIGTERM')
   expect(await run.ended).toBe(143)
   expect(run.stderr()).toMatch(/1 faults of CUDA, \d+ frames on the CPU$/m)
-}, 120_000)
+}, 240_000)
 
 it('the program for boards writes one file with parity, times, power and clocks', async () => {
   // A stand-in for Jetson's tegrastats: a line of an Orin's, again and again.

@@ -49,6 +49,7 @@ Result Free(uint64_t address, bool is_mapped, const char* call) {
     return kInvalidValue;
   }
   if (IsBusy()) Violation("%s frees memory while work waits in a stream", call);
+  FinishUploads();
   state.allocated_bytes -= found->second.bytes;
   emulator::RemoveRegion(found->second.begin);
   munmap(found->second.begin, RoundedToPages(found->second.bytes));
@@ -137,6 +138,7 @@ Result PrimaryCtxRelease(Device) {
   // What a context still has goes with it. Nothing can be given back to one that is lost.
   if (!state.lost && state.injected == 0 && !state.allocations.empty()) Violation("the context goes with %zu allocations in it", state.allocations.size());
   for (const auto& entry : state.allocations) emulator::RemoveRegion(entry.second.begin);
+  state.uploads.clear();
   state.allocations.clear();
   state.allocated_bytes = 0;
   state.functions.clear();
@@ -168,6 +170,7 @@ Result CtxPopCurrent(Context* context) {
 Result CtxSynchronize() {
   CALL("cuCtxSynchronize", true);
   FORBIDDEN_IN_CAPTURE();
+  FinishUploads();
   for (StreamObject* stream : TheState().streams) {
     const Result result = Drain(stream);
     if (result != 0) return result;
@@ -225,9 +228,8 @@ Result MemcpyHtoD(DevicePointer to, const void* from, size_t bytes) {
     Violation("cuMemcpyHtoD writes %zu bytes where no such block is", bytes);
     return kInvalidValue;
   }
-  Protect(found->second, true);
-  std::memcpy(found->second.begin, from, bytes);
-  Protect(found->second, false);
+  const auto* values = static_cast<const uint8_t*>(from);
+  TheState().uploads.push_back({to, {values, values + bytes}});
   return 0;
 }
 

@@ -43,23 +43,25 @@ bool IsAllocated(const Buffer& buffer) {
 }
 
 // FNV-1a, 8 bytes at a time.
-uint64_t Hash(const Allocation& allocation, uint64_t hash) {
+constexpr uint64_t kHashSeed = 1469598103934665603u, kHashPrime = 1099511628211u;
+uint64_t Hash(const Allocation& allocation) {
+  uint64_t hash = kHashSeed;
   for (size_t i = 0; i + 8 <= allocation.bytes; i += 8) {
     uint64_t word;
     std::memcpy(&word, allocation.begin + i, 8);
-    hash = (hash ^ word) * 1099511628211u;
+    hash = (hash ^ word) * kHashPrime;
   }
   return hash;
 }
 
-// Of all mapped memory, together and each.
+// Of each block of mapped memory, and of all together.
 std::vector<uint64_t> HashMapped(uint64_t* all) {
-  *all = 1469598103934665603u;
+  *all = kHashSeed;
   std::vector<uint64_t> each;
   for (const auto& [address, allocation] : TheState().allocations) {
     if (!allocation.is_mapped) continue;
-    *all = Hash(allocation, *all);
-    each.push_back(Hash(allocation, 0));
+    each.push_back(Hash(allocation));
+    *all = (*all ^ each.back()) * kHashPrime;
   }
   return each;
 }
@@ -111,6 +113,17 @@ void SpoilOutputs() {
   }
 }
 
+void FinishUploads() {
+  State& state = TheState();
+  for (const Upload& upload : state.uploads) {
+    const Allocation& allocation = state.allocations.at(upload.to);
+    Protect(allocation, true);
+    std::memcpy(allocation.begin, upload.bytes.data(), upload.bytes.size());
+    Protect(allocation, false);
+  }
+  state.uploads.clear();
+}
+
 // Only kernels reach device memory, and the host only what is mapped.
 void Protect(const Allocation& allocation, bool is_device_running) {
   if (!allocation.is_mapped) mprotect(allocation.begin, allocation.bytes, is_device_running ? PROT_READ | PROT_WRITE : PROT_NONE);
@@ -119,6 +132,7 @@ void Protect(const Allocation& allocation, bool is_device_running) {
 Result Drain(StreamObject* stream) {
   State& state = TheState();
   if (stream->queue.empty() || state.lost) return state.lost;
+  if (!state.uploads.empty()) Violation("kernels run while a copy to the device may still be under way");
   for (const auto& entry : state.allocations) Protect(entry.second, true);
   Result result = 0;
   for (const Queued& queued : stream->queue) {

@@ -58,6 +58,12 @@ struct Injection {
   Result result = 0;
 };
 
+// A copy to the device that nobody has waited for yet: other streams may run before it is there.
+struct Upload {
+  uint64_t to;
+  std::vector<uint8_t> bytes;
+};
+
 struct State {
   std::mutex mutex;
 
@@ -81,6 +87,7 @@ struct State {
   std::vector<std::string> violations;
   std::map<uint64_t, Allocation> allocations;
   uint64_t allocated_bytes = 0;
+  std::vector<Upload> uploads;
   std::set<ModuleObject*> modules;
   std::map<FunctionObject*, std::unique_ptr<FunctionObject>> functions;
   std::set<StreamObject*> streams;
@@ -116,6 +123,8 @@ Result CheckLaunch(const FunctionObject& function, const Work& work);
 Result Drain(StreamObject* stream);
 // After a failure outputs may hold anything: here they hold what would be taken for a label.
 void SpoilOutputs();
+// Copies what was uploaded.
+void FinishUploads();
 void Protect(const Allocation& allocation, bool is_device_running);
 
 }  // namespace gapcam::cuda::fake
