@@ -51,13 +51,13 @@ function gapcam(...args) {
 async function photographs(count) {
   const folder = join(root, 'models/photos')
   const files = readdirSync(folder).filter((name) => name.endsWith('.jpg')).slice(0, count).map((name) => join(folder, name))
-  const byName = (results) => Object.fromEntries(results.map(({ file, top }) => [basename(file), { label: top[0].label, score: top[0].score }]))
+  const byName = (results) => Object.fromEntries(results.map(({ file, top, target }) => [basename(file), { label: top[0].label, score: top[0].score, target }]))
   const native = byName((await gapcam('classify', '--json', '--engine', 'native', ...files)).results)
   const lists = {}
   for (const precision of Object.keys(limits)) {
     const { status, results, stderr } = await gapcam('classify', '--json', '--engine', 'cuda', '--cuda-precision', precision, ...files)
     const cuda = byName(results)
-    lists[precision] = { status, stderr, isRight: status === 0 && Object.keys(native).every((file) => cuda[file]?.label === native[file].label), cuda }
+    lists[precision] = { status, stderr, isRight: status === 0 && Object.keys(native).every((file) => cuda[file]?.label === native[file].label && cuda[file].target.endsWith(precision)), cuda }
   }
   return { native, ...lists }
 }

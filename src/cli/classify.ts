@@ -56,7 +56,7 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
   const isJson = wantsJson(config.json)
   const classifier = await openClassifier({
     // A table has no room for a box.
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, heat: config.heat && (isJson || values['heat'] !== undefined),
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, onFault: (sentence) => process.stderr.write(`${sentence}\n`), heat: config.heat && (isJson || values['heat'] !== undefined),
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
   const spec = classifier.preprocessing(roi ? { roi } : {})

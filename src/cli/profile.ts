@@ -45,7 +45,7 @@ async function profile(config: Config, values: FlagValues, signal: AbortSignal):
   const seconds = Number(values['seconds'])
   if (!(seconds > 0)) throw new GapcamError('USAGE', `--seconds: ${String(values['seconds'])} is not a number above 0`)
   const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, heat: config.heat,
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, heat: config.heat,
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
   try {

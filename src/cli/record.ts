@@ -27,7 +27,7 @@ async function record(config: Config, output: string, stop: Stop): Promise<void>
   const log = createLogger(config.logLevel)
   const [camera] = config.cameras as [Config['cameras'][number]]
   const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads,
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision,
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
   const { roi, rotate, flipX, flipY } = camera

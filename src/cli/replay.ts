@@ -24,7 +24,7 @@ async function replayFile(file: string, config: Config): Promise<void> {
   const { about, cut } = recording
   const { width, height } = about.spec
   const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, resize: about.spec.resize, inputSize: { height, width }, ...(config.labels ? { labels: config.labels } : {}),
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, resize: about.spec.resize, inputSize: { height, width }, ...(config.labels ? { labels: config.labels } : {}),
   })
   let result: Replay
   try {

@@ -76,7 +76,7 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
   const serving = config.page.enabled ? import('../server/page.js') : null
   serving?.catch(() => undefined) // told where it is awaited
   const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, heat: config.heat, cudaPrecision: config.cudaPrecision, onFault: (sentence) => log.warn(sentence),
+    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, heat: config.heat, onFault: (sentence) => log.warn(sentence),
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
   closers.push(() => classifier.close())
