@@ -3,13 +3,14 @@
 import { randomUUID } from 'node:crypto'
 import { writeSync } from 'node:fs'
 import { openDurableOutbox } from '../../dist/publish/outbox/durable.js'
-import { quietLog, systemClock } from './parts.mjs'
 
+const log = { info() {}, warn() {}, debug() {} }
+const clock = { now: () => performance.now(), wall: () => Date.now() }
 const [folder, seed] = process.argv.slice(2)
 const payloadOf = (seq) => JSON.stringify({ seq, filling: String(seq % 10).repeat(100 + (seq % 9) * 90) })
 let state = Number(seed)
 const random = () => ((state = (state * 1103515245 + 12345) % 2147483648) / 2147483648)
-const outbox = await openDurableOutbox({ folder, maxBytes: 64 << 20, maxAgeMs: 1e12, ack: 'puback', log: quietLog, clock: systemClock })
+const outbox = await openDurableOutbox({ folder, maxBytes: 64 << 20, maxAgeMs: 1e12, ack: 'puback', log, clock })
 if (outbox.stats().state !== 'ok') {
   writeSync(1, `! ${outbox.stats().reason}\n`)
   process.exit(1)

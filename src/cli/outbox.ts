@@ -96,8 +96,7 @@ async function drainAlone(config: Config, stop: Stop): Promise<void> {
   const { node, mqtt } = config
   const topics = createTopics(mqtt.base, node)
   const stamp = { boot: outbox.boot, isClockSynced: false }
-  const cameras = config.cameras.length > 0 ? config.cameras.map(({ id }) => id) : ['cam0']
-  const sender = createSender({ outbox, log, clock: systemClock, messageOf: entryMessages(topics, cameras, () => ({ ...stamp, wallMs: systemClock.wall() })) })
+  const sender = createSender({ outbox, log, clock: systemClock, messageOf: entryMessages(topics, config.cameras[0]?.id ?? 'cam0', () => ({ ...stamp, wallMs: systemClock.wall() })) })
   const acks = acknowledging(topics, outbox, log)
   const link = createLink({
     connect, clientId: connect.clientId ?? `gapcam-${node}`, will: { ...topics.node('nodeStatus'), payload: 'offline' }, log, clock: systemClock,

@@ -7,12 +7,12 @@ import { gapPayload, type Stamp } from './payloads.js'
 import type { Topics } from './topics.js'
 
 /**
- * The message of an entry. `cameras` are those of this run, at least one: the camera of a damaged event is not known,
- * and one of an earlier configuration is no topic of ours any more; the first stands in.
+ * The message of an entry, on the topic of its camera, also when that has left the configuration meanwhile. Of a gap
+ * in damaged bytes nobody knows the camera: `unknownCamera` stands in.
  */
-export function entryMessages(topics: Topics, cameras: readonly string[], stamp: () => Omit<Stamp, 'seq'>): (entry: OutboxEntry) => Message {
+export function entryMessages(topics: Topics, unknownCamera: string, stamp: () => Omit<Stamp, 'seq'>): (entry: OutboxEntry) => Message {
   return (entry) => {
-    const camera = cameras.includes(entry.camera) ? entry.camera : cameras[0]!
+    const camera = entry.camera === '' ? unknownCamera : entry.camera
     const { topic } = topics.camera(entry.kind === 'event' && entry.isLive ? entry.topic : 'backlog', camera)
     const { kind } = entry
     const payload = kind === 'event' ? entry.payload : gapPayload(stamp(), { from: entry.from, to: entry.to, missing: entry.missing })

@@ -136,7 +136,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let droppedResults = 0
   let { stateEveryMs = usualStateEveryMs, resultEveryMs = -1 } = options
 
-  const sender = createSender({ outbox, log, clock, messageOf: entryMessages(topics, cameras, stamp), ...(options.holdEventsMs === undefined ? {} : { holdEventsMs: options.holdEventsMs }) })
+  const sender = createSender({ outbox, log, clock, messageOf: entryMessages(topics, cameras[0] ?? 'cam0', stamp), ...(options.holdEventsMs === undefined ? {} : { holdEventsMs: options.holdEventsMs }) })
   const isInsecure = broker?.tls?.insecure === true
   const acks = acknowledging(topics, outbox, log)
   const nodeStatus = (status: NodeStatus): Message => ({ ...topics.node('nodeStatus'), payload: status })

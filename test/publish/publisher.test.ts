@@ -173,6 +173,24 @@ describe.skipIf(!hasMosquitto)('with a real mosquitto', { timeout: 60_000 }, () 
   })
 })
 
+describe.skipIf(!hasMosquitto)('results that are kept', () => {
+  it('are numbered with the events, acknowledged, and replayed when nobody was there', async () => {
+    const broker = await startMosquitto()
+    const client = await subscribe(broker.port, 'gapcam/dock1/cam0/#')
+    const publisher = track(quickPublisher(broker.url, { resultEveryMs: 0, durableResults: true }))
+    publisher.result('cam0', prediction(1))
+    publisher.event('cam0', 'label_changed', decision('open'), prediction(1))
+    await publisher.start()
+    await until(() => on(client.messages, 'gapcam/dock1/cam0/backlog').length === 2, 'the backlog')
+    publisher.result('cam0', prediction(2))
+    await until(() => on(client.messages, 'gapcam/dock1/cam0/result').length === 1, 'the result')
+    const seqs = (topic: string): unknown[] => on(client.messages, `gapcam/dock1/cam0/${topic}`).map((text) => JSON.parse(text)).map(({ seq, event_type }) => [seq, event_type])
+    expect(seqs('backlog')).toEqual([[1, undefined], [2, 'label_changed']])
+    expect(seqs('result')).toEqual([[3, undefined]])
+    expect(client.messages.find(({ topic }) => topic.endsWith('/result'))).toMatchObject({ qos: 1, retain: 0 })
+  })
+})
+
 describe('without a broker', () => {
   it('says nothing and keeps nothing', async () => {
     const { log } = recordingLog()

@@ -2,9 +2,12 @@
  * One process at a time has an outbox's folder. Its lock file names the process and a socket on which that process
  * answers; who finds a lock asks there. A socket that nobody answers belongs to a process that is gone, whatever its
  * number is used for now, and in another container too. The same socket takes the questions of `gapcam outbox`.
+ *
+ * Locks are numbered, and the highest counts. Nobody removes a lock that may be somebody's: whoever finds the highest
+ * abandoned makes the next one (which one alone can), looks whether it is the highest, and only then removes those below.
  */
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, unlink, writeFile, type FileHandle } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, unlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,7 +22,7 @@ export interface Holder {
 /** Answers one question with any number of lines. */
 export type Answer = (question: unknown, write: (line: unknown) => void) => Promise<void>
 
-const lockName = 'lock'
+const nameOf = (number: number): string => `lock.${number}`
 const connectTimeoutMs = 2000
 
 /** Takes the folder; resolves with what gives it back. Rejects with OUTBOX_LOCKED, or with a fault of the file system. */
@@ -39,7 +42,6 @@ export async function lockFolder(folder: string, answer: Answer): Promise<() => 
   }
   const held = server
   return async () => {
-    if ((await readHolder(folder))?.socket === own.socket) await unlink(join(folder, lockName)).catch(() => undefined)
     await new Promise<void>((resolve) => held.close(() => resolve()))
     await directory.close()
   }
@@ -100,13 +102,18 @@ async function claim(folder: string, directory: FileHandle, own: Holder): Promis
   const draft = join(folder, `${own.socket}.lock`)
   await writeFile(draft, JSON.stringify(own), { mode: 0o640 })
   try {
-    for (let attempt = 0; attempt < 10; attempt++) {
-      const isTaken = await link(draft, join(folder, lockName)).then(() => false, (error: NodeJS.ErrnoException) => {
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const [highest = 0] = await locksIn(folder)
+      await requireAbandoned(folder, directory, highest)
+      const own = highest + 1
+      const isMade = await link(draft, join(folder, nameOf(own))).then(() => true, (error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error
-        return true
+        return false
       })
-      if (!isTaken) return
-      await removeIfAbandoned(folder, directory)
+      if (!isMade) continue
+      const [now, ...lower] = await locksIn(folder)
+      if (now === own) return await removeAll(folder, lower)
+      await unlink(join(folder, nameOf(own)))
     }
     throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: its lock changes hands again and again`)
   } finally {
@@ -114,27 +121,39 @@ async function claim(folder: string, directory: FileHandle, own: Holder): Promis
   }
 }
 
-async function removeIfAbandoned(folder: string, directory: FileHandle): Promise<void> {
-  const holder = await readHolder(folder)
-  if (holder) {
-    const socket = await reach(socketPath(directory, holder.socket))
-    socket?.destroy()
-    if (socket) throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: process ${holder.pid} has it`)
+/** Numbers of all locks, the highest first. */
+async function locksIn(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  return names.flatMap((name) => (/^lock\.\d+$/.test(name) ? [Number(name.slice(5))] : [])).sort((a, b) => b - a)
+}
+
+async function requireAbandoned(folder: string, directory: FileHandle, number: number): Promise<void> {
+  const holder = await readLock(folder, number)
+  const socket = holder && await reach(socketPath(directory, holder.socket))
+  socket?.destroy()
+  if (socket) throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: process ${holder.pid} has it`)
+}
+
+async function removeAll(folder: string, numbers: readonly number[]): Promise<void> {
+  for (const number of numbers) {
+    const holder = await readLock(folder, number)
+    if (holder) await unlink(join(folder, holder.socket)).catch(() => undefined)
+    await unlink(join(folder, nameOf(number))).catch(() => undefined)
   }
-  // Of several who see it abandoned one moves it away; whoever catches a new one instead puts it back.
-  const aside = join(folder, `${randomUUID().slice(0, 8)}.stale`)
-  const isMine = await rename(join(folder, lockName), aside).then(() => true, () => false)
-  if (!isMine) return
-  const moved = JSON.parse(await readFile(aside, 'utf8').catch(() => 'null') || 'null') as Holder | null
-  if (moved && moved.socket !== holder?.socket) await link(aside, join(folder, lockName)).catch(() => undefined)
-  else if (moved) await unlink(join(folder, moved.socket)).catch(() => undefined)
-  await unlink(aside).catch(() => undefined)
+}
+
+async function readHolder(folder: string): Promise<Holder | null> {
+  const [highest = 0] = await locksIn(folder)
+  return readLock(folder, highest)
 }
 
 /** Null for a lock that is not there, or that a power cut left without content. */
-async function readHolder(folder: string): Promise<Holder | null> {
+async function readLock(folder: string, number: number): Promise<Holder | null> {
   try {
-    const { pid, socket } = JSON.parse(await readFile(join(folder, lockName), 'utf8')) as Holder
+    const { pid, socket } = JSON.parse(await readFile(join(folder, nameOf(number)), 'utf8')) as Holder
     return Number.isSafeInteger(pid) && /^[0-9a-f]{8}\.sock$/.test(socket) ? { pid, socket } : null
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null
