@@ -12,6 +12,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gapcam::InitImage(env, exports);
   gapcam::InitMeasure(env, exports);
   gapcam::InitCapture(env, exports, data);
+  gapcam::InitControls(env, exports);
   gapcam::InitService(env, exports);
   return exports;
 }

@@ -142,12 +142,33 @@ export interface VideoDevice {
   readonly formats: readonly { readonly fourcc: string; readonly description: string; readonly sizes: readonly (readonly [number, number])[] }[]
 }
 
+/** native/binding/controls.cc */
+export interface VideoControl {
+  /** V4L2's number. */
+  readonly id: number
+  readonly name: string
+  readonly kind: 'integer' | 'boolean' | 'menu'
+  readonly min: number
+  readonly max: number
+  readonly step: number
+  readonly default: number
+  readonly value: number
+  /** False while another control decides. */
+  readonly isActive: boolean
+  readonly isReadOnly: boolean
+  /** Of a menu; a device need not have every number between min and max. */
+  readonly menu: readonly { readonly value: number; readonly name: string }[]
+}
+
 export interface Addon {
   /** A regular file's bytes, mapped: private to this process, gone when nobody holds them. Throws where it cannot be. */
   mapFile(path: string): Uint8Array
   readonly Capture: new (path: string, options: { readonly width?: number; readonly height?: number; readonly fps?: number; readonly stallMs?: number }) => NativeCapture
   /** Throws an Error with a CAMERA_* code. */
   describeVideoDevice(path: string): VideoDevice
+  /** A V4L2 device's integer, boolean and menu controls. Throws an Error with a CAMERA_* code. */
+  videoControls(path: string): VideoControl[]
+  setVideoControl(path: string, id: number, value: number): void
   readonly PixelPass: new (spec: Readonly<Record<string, unknown>>) => NativePixelPass
   /** heat[place] = Σ map[place, channel] · weights[channel]; native/binding/measure.cc */
   heatProduct(map: Float32Array, weights: Float32Array, isNhwc: boolean, heat: Float32Array): void

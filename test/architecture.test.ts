@@ -32,7 +32,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   eval: [], recording: ['classifier', 'engine', 'policy', 'preprocess'], lens: ['geometry', 'preprocess'], sight: ['classifier', 'config', 'geometry', 'heat', 'lens', 'picture', 'preprocess'],
   runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'health', 'metrics', 'pipeline', 'policy', 'progress', 'publish', 'recording', 'settings', 'supervisor', 'switch'],
   doctor: ['camera', 'classifier', 'config', 'engine', 'health', 'preprocess', 'publish'],
-  server: ['classifier', 'commands', 'config', 'health', 'jpeg', 'metrics', 'picture', 'publish', 'runtime', 'settings'],
+  server: ['camera', 'classifier', 'commands', 'config', 'health', 'jpeg', 'metrics', 'picture', 'publish', 'runtime', 'settings'],
 }
 
 /** `file imports part` for each import that goes against the order. */

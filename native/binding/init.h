@@ -22,6 +22,7 @@ void InitFile(Napi::Env env, Napi::Object exports);
 void InitImage(Napi::Env env, Napi::Object exports);
 void InitMeasure(Napi::Env env, Napi::Object exports);
 void InitCapture(Napi::Env env, Napi::Object exports, AddonData* data);
+void InitControls(Napi::Env env, Napi::Object exports);
 void InitService(Napi::Env env, Napi::Object exports);
 
 }  // namespace gapcam

@@ -122,8 +122,14 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
       listenForReload(commands, closers)
     },
     ...(serving ? { attach: async (live) => {
-      page = await (await serving).startPage({ config, live, classifier, publisher, log })
-      return page.close
+      try {
+        page = await (await serving).startPage({ config, live, classifier, publisher, log })
+      } catch (error) {
+        // Whoever asked for an address wants to know; else labels go out whether somebody can look on or not.
+        if (!(error instanceof GapcamError) || config.page.port !== undefined || config.page.host !== '127.0.0.1' || config.page.tokenFile !== undefined) throw error
+        log.warn({ code: error.code }, `${error.message}; running without it`)
+      }
+      return page?.close ?? (() => Promise.resolve())
     } } : {}),
     onCamera: (camera, description, pixelPath) => banner.show(camera, description, pixelPath),
     onSettled: (camera, decision, prediction) => {

@@ -4,7 +4,8 @@ import type { Classifier } from '../classifier.js'
 import type { Picture } from '../picture.js'
 import type { Commands } from '../commands.js'
 import { encodeJpeg } from '../jpeg.js'
-import { cameraState, info, labelChange, liveState, pictureSides, region, report, sample, type Info, type Region } from './messages.js'
+import { readControls, setControl } from '../camera/controls.js'
+import { cameraState, control, info, labelChange, liveState, pictureSides, region, report, sample, type Info, type Region } from './messages.js'
 import type { Observer } from './observer.js'
 import type { PictureHub } from './pictures.js'
 import { reportName, type Reports } from './reports.js'
@@ -14,6 +15,7 @@ import { ApiError, route, type Binary, type Route } from './route.js'
 export interface ApiCamera {
   readonly id: string
   readonly isEnabled: boolean
+  readonly source: string
   capture(options: { readonly maxSide?: number; readonly signal: AbortSignal }): Promise<Picture>
 }
 
@@ -67,6 +69,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
     }),
     route({ method: 'GET', url: '/metrics', summary: 'Counters and gauges for Prometheus', reply: { media: 'application/openmetrics-text', description: 'OpenMetrics 1.0' }, handle: () => options.exposition() }),
     ...settingRoutes(options, cameraOf),
+    ...controlRoutes(cameraOf),
     ...reportRoutes(options, cameraOf),
   ]
 }
@@ -97,6 +100,21 @@ function settingRoutes({ commands, observer }: ApiOptions, cameraOf: (id: string
     setting('threshold', 'Set the least score of a label', z.number().min(0).max(1)),
     setting('roi', 'Set the part of the frame that the camera looks at', region),
     setting('enabled', 'Pause the camera, or let it go on', z.boolean()),
+  ]
+}
+
+/** The driver keeps these, not gapcam: they are gone when the camera is unplugged. */
+function controlRoutes(cameraOf: (id: string) => ApiCamera): Route[] {
+  return [
+    route({ method: 'GET', url: '/api/cameras/:camera/controls', summary: 'Exposure, gain, focus and their like, where V4L2 has them', params: ofCamera, reply: z.array(control), handle: ({ params }) => readControls(cameraOf(params.camera).source) }),
+    route({
+      method: 'PUT', url: '/api/cameras/:camera/controls/:id', summary: 'Set a control of the camera', params: ofCamera.extend({ id: z.coerce.number().pipe(z.int().min(0).max(0xffffffff)) }), body: z.strictObject({ value: z.int() }), reply: z.array(control),
+      handle({ params, body }) {
+        const { source } = cameraOf(params.camera)
+        setControl(source, params.id, body.value)
+        return readControls(source)
+      },
+    }),
   ]
 }
 

@@ -1,5 +1,4 @@
 /** The page of a run: puts observer, pictures, routes and sockets together and serves them. */
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Classifier } from '../classifier.js'
@@ -15,6 +14,7 @@ import { apiRoutes } from './api.js'
 import { createObserver, type ObservedCamera, type Soc } from './observer.js'
 import { createExposition } from './openmetrics.js'
 import { PictureHub } from './pictures.js'
+import { keepSecret, readSecret } from '../secrets.js'
 import type { Settings } from '../settings.js'
 import { createReports } from './reports.js'
 import { startServer } from './server.js'
@@ -52,7 +52,7 @@ export async function startPage({ config, live, classifier, publisher, log }: Pa
   const routes = apiRoutes({
     exposition,
     version, node: config.node, topics: publisher.root, classifier, commands: live.commands, hubs, observer, reports: createReports(join(stateDirectory(config), 'reports')),
-    cameras: live.cameras.map(({ config: { id }, pipeline }) => ({ id, get isEnabled() { return live.settings.camera(id).isEnabled }, capture: (options) => pipeline.capture(options) })),
+    cameras: live.cameras.map(({ config: { id, source }, pipeline }) => ({ id, source, get isEnabled() { return live.settings.camera(id).isEnabled }, capture: (options) => pipeline.capture(options) })),
     about: () => ({ gapcam: version, model: { id: classifier.modelId, sha256: classifier.sha256 }, engine: classifier.engine.describe(), settings: live.settings.overrides, policy: config.policy }),
   })
   const stop = (): void => {
@@ -108,9 +108,10 @@ function isLoopback(host: string): boolean {
 }
 
 function tokenOf({ token, tokenFile }: Config['page']): string | null {
+  keepSecret(token)
   if (tokenFile === undefined) return token ?? null
   try {
-    const text = readFileSync(tokenFile, 'utf8').trim()
+    const text = readSecret(tokenFile).trim()
     if (text.length < 16) throw new Error('it holds fewer than 16 characters')
     return text
   } catch (error) {

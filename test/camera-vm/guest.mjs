@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const device = '/dev/video0'
-const run = ['run', `v4l2://${device}`, '--model', `${root}models/convnet-gap.onnx`, '--input-size', '32', '--broker', 'none', '--json', '--threads', '1']
+const run = ['run', `v4l2://${device}`, '--model', `${root}models/convnet-gap.onnx`, '--input-size', '32', '--broker', 'none', '--json', '--threads', '1', '--set', 'page.enabled=false']
 const control = (...args) => execFileSync('v4l2-ctl', ['-d', device, ...args], { encoding: 'utf8' })
 const tell = (scene, facts) => console.log(JSON.stringify({ scene, ...facts }))
 
@@ -37,6 +37,22 @@ for (const [name, fourcc] of [['yuyv', 'YUYV'], ['nv12', 'NV12'], ['rgb24', 'RGB
   control(`--set-fmt-video=width=640,height=480,pixelformat=${fourcc}`)
   await toTheEnd(name, [...run, '--frames', '5'])
 }
+
+// Its controls, by way of the page's API, while it streams.
+const page = gapcam([...run, '--set', 'page.enabled=true', '--set', 'page.port=0'])
+await page.until(/^page {5}(\S+)$/m)
+const url = /^page {5}(\S+)$/m.exec(page.stderr)?.[1]
+const controlsUrl = `${url}/api/cameras/cam0/controls`
+const before = await (await fetch(controlsUrl)).json()
+const put = (id, value) => fetch(`${controlsUrl}/${id}`, { method: 'PUT', headers: { 'x-gapcam': '1', 'content-type': 'application/json' }, body: JSON.stringify({ value }) })
+const brightness = before.find(({ name }) => name === 'Brightness')
+const answer = await put(brightness.id, brightness.max - 1)
+const set = { status: answer.status, controls: await answer.json(), driver: control('--get-ctrl=brightness') }
+const refused = await Promise.all([put(brightness.id, brightness.max + 1), put(12345, 1)].map(async (response) => ({ status: (await response).status, ...(await (await response).json()) })))
+const frames = (await (await fetch(`${url}/api/state`)).json()).cameras[0].frames
+await put(brightness.id, brightness.default)
+page.kill('SIGINT')
+tell('controls', { before, set, refused, frames, status: await page.ended })
 
 const lost = gapcam(run)
 await lost.until(/^camera {3}/m)

@@ -39,6 +39,25 @@ describe.each(['yuyv', 'nv12', 'rgb24'])('gapcam run in %s', (format) => {
   })
 })
 
+it('its controls are listed, set beside the stream, and refused where they cannot be', () => {
+  const { before, set, refused, frames } = scene('controls') as Scene & {
+    before: { name: string; group: string; kind: string; min: number; max: number; id: number }[]
+    set: { status: number; controls: { name: string; value: number }[]; driver: string }
+    refused: { status: number; error: { message: string } }[]
+    frames: number
+  }
+  const brightness = before.find(({ name }) => name === 'Brightness')!
+  expect(brightness).toMatchObject({ group: 'picture', kind: 'integer', min: 0 })
+  expect(before.map(({ group }) => group)).toContain('gain')
+  expect(set.status).toBe(200)
+  expect(set.controls.find(({ name }) => name === 'Brightness')?.value).toBe(brightness.max - 1)
+  expect(set.driver).toContain(`brightness: ${brightness.max - 1}`)
+  expect(refused.map(({ status }) => status)).toEqual([400, 400])
+  expect(refused[0]!.error.message).toMatch(/Brightness: \d+ is not from 0 to/)
+  expect(refused[1]!.error.message).toMatch(/no control 12345/)
+  expect(frames).toBeGreaterThan(0)
+})
+
 it('a camera that is unplugged is reported, and taken up again by itself when it is back', () => {
   const { status, stderr } = scene('disconnect')
   expect(status, stderr).toBe(130)

@@ -46,8 +46,8 @@ document.body.append(
   el('header', { class: 'top' }, el('h1', {}, text.brand), node, chooser, link),
   el('main', {},
     el('div', { class: 'seen' }, el('section', { class: 'view', 'aria-label': text.picture.label }, stage.element, tools.element, regionForm.element), latency.element),
-    el('div', { class: 'said' }, verdict.headline, verdict.scores, timeline.element),
-    el('div', { class: 'rest' }, health.element, controls.element, about.element)),
+    el('div', { class: 'said' }, verdict.headline, verdict.scores, timeline.element, health.element),
+    el('div', { class: 'rest' }, controls.element, about.element)),
   toasts.element,
 )
 
