@@ -79,6 +79,26 @@ function text() {
 What is here was read from compilers or computed, none of it measured: nobody has run these kernels on these boards.
 How to do that is in [jetson.md](jetson.md). \`node scripts/build-cubins.mjs\` compiles the cubins and writes this page.
 
+## What is proved on a processor
+
+The files of \`native/cuda/kernels\` compile as C++ too, against a header that checks each of their words
+(\`native/cuda/emulator\`). Blocks run one after the other, their threads as fibers. Faults are: an access outside a
+buffer or outside allocated memory, a misaligned vector, shared memory that is read before it was written, or between
+two barriers by one thread and written by another, a copy that is read before its wait, and a barrier or a warp
+operation that not all threads reach. Each has a wrong kernel in \`native/test/cuda\` that must be found, and the same
+one without the fault. Tensor cores are emulated by the fragment layouts of the PTX manual, with sums in single precision.
+
+- Random odd shapes of every kind of step in each generation's code path, against the definition in double precision;
+  every kernel must have run. Memory begins as NaN, and blocks in reverse order must give the same bits.
+- Whole networks against the scalar executor, in single precision within 1e-4 of the logits' range, in half precision
+  with the same label and within 2e-2: small ones in \`npm test\`, every model of models/ and of the shared folder by
+  \`node scripts/cuda-parity.mjs\`, which says how far each is off. Networks of random weights have ties: two scores
+  within 0.2 % of the range may change places, which is said.
+- A camera's frame in every format, against the CPU's pixel pass.
+
+What this cannot show: time, the order in which a GPU really runs threads of one warp, and races between blocks that the
+reversed order does not meet.
+
 ## Registers, shared memory, occupancy
 
 Registers of a thread · shared memory of a block in KiB · theoretical occupancy: the warps that a multiprocessor can
