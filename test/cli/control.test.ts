@@ -123,6 +123,22 @@ describe('a running gapcam', () => {
     await run.ended
   })
 
+  it('writes its flight recorder when asked, and what it wrote is replayed bit for bit', async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    const run = start(broker.url, freshState(), ['--set', 'recorder.enabled=true', '--set', `recorder.folder=${join(folder, 'flight')}`, '--set', 'recorder.seconds=1', '--set', 'recorder.onLabelChange=false'])
+    await client.sees(`${root}/cam0/label`, 'chickadee')
+    const answer = await client.ask(root, 'record')
+    expect(answer).toMatchObject({ status: 'ok', data: { camera: 'cam0', file: expect.stringMatching(/flight\/cam0-.*\.gcrec$/) } })
+    run.kill('SIGTERM')
+    await run.ended
+    const replay = gapcam(['replay', '--json', (answer as { data: { file: string } }).data.file])
+    expect(await replay.ended, replay.stderr()).toBe(0)
+    const result = JSON.parse(replay.stdout()) as { frames: number; sameBits: number; reason: string; demanded: string; first: unknown }
+    expect(result).toMatchObject({ reason: 'asked for', demanded: 'bits', first: null, sameBits: result.frames })
+    expect(result.frames).toBeGreaterThan(2)
+  })
+
   it('restarts when asked by a message, never by one that the broker kept', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)

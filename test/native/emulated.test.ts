@@ -30,9 +30,9 @@ const photo = join(projectRoot, 'models/photos/bird.jpg')
 const small: Case[] = Object.entries(networks).map(([name, build], i) => ({ path: writeModel(join(folder, `${name}.onnx`), build()), seed: i + 1 }))
 const shipped: Case[] = [[32, 32], [48, 40]].map(([height, width]) => ({ path: join(projectRoot, 'models/convnet-gap.onnx'), inputSize: { height: height!, width: width! }, seed: 3 }))
 
-async function run(program: readonly string[], args: readonly string[]): Promise<string> {
+async function run(program: readonly string[], args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
   const [command, ...first] = program
-  const running = launch(command!, [...first, ...args], { env: environment, cwd: projectRoot })
+  const running = launch(command!, [...first, ...args], { env: { ...environment, ...env }, cwd: projectRoot })
   expect(await running.ended, running.stderr()).toBe(0)
   return running.stdout()
 }
@@ -76,6 +76,15 @@ describe('arm64 on a Cortex-A72', () => {
   }, 60_000)
 
   it('small networks of every family, and the digits ConvNet at two sizes, agree with onnxruntime', () => compare(arm64, [...small, ...shipped], 'neon'), 120_000)
+
+  it('what the plain target recorded here is replayed there bit for bit: pixels, input, logits, decisions', async () => {
+    const file = join(folder, 'plain.gcrec')
+    const model = ['--model', join(projectRoot, 'models/convnet-gap.onnx')]
+    const plain = { GAPCAM_TARGET: 'scalar' }
+    await run([process.execPath], [cli, 'record', join(projectRoot, 'models/photos'), '-o', file, '--frames', '4', '--loop', '--input-size', '48x40', ...model], plain)
+    const [same] = jsonLines(await run(arm64, [cli, 'replay', '--json', file, ...model], plain))
+    expect(same).toMatchObject({ frames: 4, demanded: 'bits', sameBits: 4, worst: 0, first: null })
+  }, 240_000)
 
   it.skipIf(shared === null)('every network of the shared folder agrees with onnxruntime (skipped where that is not at hand)', () => {
     const zoo = readdirSync(join(shared!, 'zoo')).filter((name) => name.endsWith('.onnx')).map((name): Case => ({ path: join(shared!, 'zoo', name), seed: 5 }))
