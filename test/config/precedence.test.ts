@@ -25,6 +25,7 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   'recorder.enabled': [true, true, true], 'recorder.folder': ['/a', '/b', '/c'], 'recorder.seconds': [1, 2, 3], 'recorder.memoryMegabytes': [1, 2, 3], 'recorder.diskMegabytes': [1, 2, 3],
   'recorder.onLowConfidence': [false, false, false], 'recorder.onLabelChange': [false, false, false],
   hungAfterMs: [2001, 2002, 2003], progressFile: ['/a', '7', '/c'], waitForCameras: [true, true, true],
+  cudaPrecision: ['fp16', 'fp32', 'fp16'], 'page.enabled': [false, false, false], 'page.host': ['a', 'b', 'c'], 'page.port': [3001, 3002, 3003], 'page.tokenFile': ['a', 'b', 'c'],
   homeassistant: [false, false, false], homeassistantPrefix: ['a', 'b/b', 'c'], json: [true, true, true], logLevel: ['debug', 'warn', 'error'],
 }
 
@@ -58,7 +59,7 @@ it.each(Object.keys(values))('%s comes from the first place that has it', (key) 
 
 it('the table above leaves out only what is a list, a size or a secret', () => {
   const left = configKeys().map(({ key }) => key).filter((key) => !key.includes('[') && !(key in values))
-  expect(left.sort()).toEqual(['cameras', 'inputSize', 'mqtt.password'])
+  expect(left.sort()).toEqual(['cameras', 'inputSize', 'mqtt.password', 'page.token'])
 })
 
 it('a letter too many, too few, exchanged or swapped in any key names that key', () => {
