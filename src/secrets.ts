@@ -52,7 +52,16 @@ export function redactDeep(value: unknown): unknown {
  */
 export function credentialFile(name: string, environment: NodeJS.ProcessEnv, containerFolder = '/run/secrets'): string | null {
   const folders = [environment['CREDENTIALS_DIRECTORY'], containerFolder].filter((folder) => folder !== undefined && folder !== '')
-  return folders.map((folder) => join(folder!, name)).find((file) => statSync(file, { throwIfNoEntry: false })?.isFile()) ?? null
+  return folders.map((folder) => join(folder!, name)).find(isThere) ?? null
+}
+
+/** Also one that may not be looked at: whoever reads it says so. */
+function isThere(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
+  } catch {
+    return true
+  }
 }
 
 /** A secret's file without the line break that editors leave; the value is kept secret from then on. Throws what reading throws. */
@@ -64,6 +73,14 @@ export function readSecret(file: string): string {
 
 /** One sentence where every user of this machine can read a secret's file; null where not. */
 export function openToAll(file: string): string | null {
-  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0
+  const mode = modeOf(file)
   return mode % 8 < 4 ? null : `${file} holds a secret and every user can read it: chmod o-r ${file}`
+}
+
+function modeOf(file: string): number {
+  try {
+    return statSync(file, { throwIfNoEntry: false })?.mode ?? 0
+  } catch {
+    return 0 // in a folder that is closed to us, and so to others
+  }
 }

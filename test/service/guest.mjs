@@ -1,7 +1,7 @@
-// Runs in the virtual machine, where systemd is the init: gapcam as a service for real, scene by scene. One JSON line a
-// scene; scripts/service-vm.mjs looks at them.
+// Runs where systemd is the init (with-systemd): gapcam as a service for real, scene by scene. One JSON line a scene;
+// systemd.test.ts looks at them.
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -31,9 +31,15 @@ async function until(holds, limitS = 300) {
   return { tookS: null, ...show('ActiveState', 'SubState', 'MainPID', 'NRestarts', 'StatusText', 'Result', 'ExecMainStatus') }
 }
 
-const isUp = (restarts) => ({ SubState, NRestarts, StatusText }) => SubState === 'running' && Number(NRestarts) === restarts && /results a second/.test(StatusText)
+const isUp = (restarts) => ({ SubState, NRestarts, StatusText }) => SubState === 'running' && Number(NRestarts) >= restarts && /results a second/.test(StatusText)
 const journal = (pattern) => execFileSync('journalctl', ['-u', 'gapcam', '-o', 'cat', '--no-pager'], { encoding: 'utf8' }).split('\n').filter((line) => pattern.test(line))
 const listen = (topic) => spawnSync('mosquitto_sub', ['-p', '1884', '-u', 'belt', '-P', 'not-in-the-journal', '-t', topic, '-C', '1', '-W', '100'], { encoding: 'utf8' }).stdout.trim()
+
+/** The broker keeps what it was told before; a new run says what holds now once it is connected. */
+async function heard(topic, payload) {
+  for (let i = 0; i < 100 && listen(topic) !== payload; i++) await sleep(100)
+  return listen(topic)
+}
 
 function configure(text) {
   mkdirSync('/etc/gapcam', { recursive: true })
@@ -43,18 +49,14 @@ function configure(text) {
 }
 
 const usual = `node: belt
-model: ${root}models/convnet-gap.onnx
-inputSize: 32
 threads: 1
-hungAfterMs: 40000 # the processor is emulated, and slow
+hungAfterMs: 3000
 page: { enabled: false }
 homeassistant: false
-cameras: [{ id: cam0, source: 'v4l2:///dev/video0', fps: 5 }]
+cameras: [{ id: cam0, source: 'test://?fps=5' }]
 mqtt: { broker: 'mqtt://127.0.0.1:1884', username: belt, passwordFile: /etc/gapcam/password }
 `
 
-chmodSync('/dev/video0', 0o660)
-chownSync('/dev/video0', 0, 44) // video: what udev does
 execFileSync('mosquitto_passwd', ['-b', '-c', '/etc/mosquitto-users', 'belt', 'not-in-the-journal'])
 chmodSync('/etc/mosquitto-users', 0o644)
 writeFileSync('/etc/mosquitto-vm.conf', 'listener 1884 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto-users\nuser root\n')
@@ -62,11 +64,12 @@ const broker = spawn('mosquitto', ['-c', '/etc/mosquitto-vm.conf'], { stdio: 'ig
 await sleep(1000)
 
 configure(usual)
-tell('install', gapcam('service', 'install'))
-const up = await until(isUp(0), 300)
+const installed = gapcam('service', 'install')
+tell('install', installed)
+const up = installed.status === 0 ? await until(isUp(0), 60) : { tookS: null }
 tell('up', { ...up, ...(up.tookS === null ? { journal: journal(/./).slice(-25) } : {}) })
 if (up.tookS === null) process.exit(1)
-tell('label', { status: listen('gapcam/belt/status'), camera: listen('gapcam/belt/cam0/status'), health: listen('gapcam/belt/health') })
+tell('label', { status: await heard('gapcam/belt/status', 'online'), camera: await heard('gapcam/belt/cam0/status', 'online'), health: listen('gapcam/belt/health') })
 tell('status', gapcam('service', 'status'))
 tell('exposure', { line: execFileSync('systemd-analyze', ['security', '--no-pager', 'gapcam.service'], { encoding: 'utf8' }).trim().split('\n').at(-1) })
 
@@ -78,7 +81,7 @@ tell('process', {
 })
 
 spawnSync('systemctl', ['reload', 'gapcam'])
-await sleep(3000)
+for (let i = 0; i < 100 && journal(/configuration/i).length === 0; i++) await sleep(100)
 tell('reload', { ...await until(isUp(0)), journal: journal(/reload|configuration/i) })
 
 const holder = spawn('python3', [`${root}test/service/hold-thread.py`, pid], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -91,16 +94,16 @@ process.kill(Number(stopped), 'SIGSTOP')
 tell('process stopped', { ...await until(({ MainPID }) => MainPID !== stopped, 90), journal: journal(/Watchdog timeout|watchdog/i) })
 tell('up after that', await until(isUp(2)))
 
-configure(usual.replace('inputSize', 'inputSise'))
+configure(usual.replace('threads', 'threds'))
 spawnSync('systemctl', ['restart', 'gapcam'])
 const failed = await until(({ ActiveState }) => ActiveState === 'failed')
-await sleep(4000)
-tell('bad configuration', { ...failed, later: show('ActiveState').ActiveState, journal: journal(/inputSise/) })
+await sleep(2500) // longer than RestartSec
+tell('bad configuration', { ...failed, later: show('ActiveState').ActiveState, journal: journal(/threds/) })
 tell('status of what does not run', gapcam('service', 'status'))
 
-configure(usual.replace('/dev/video0', '/dev/video7'))
+configure(usual.replace('test://?fps=5', 'v4l2:///dev/video77'))
 spawnSync('systemctl', ['restart', 'gapcam'])
-tell('camera not there', { ...await until(({ SubState, StatusText }) => SubState === 'running' && StatusText !== ''), camera: listen('gapcam/belt/cam0/status') })
+tell('camera not there', { ...await until(({ SubState, StatusText }) => SubState === 'running' && StatusText !== ''), camera: await heard('gapcam/belt/cam0/status', 'offline') })
 const restarts = show('NRestarts').NRestarts
 execFileSync('mosquitto_pub', ['-p', '1884', '-u', 'belt', '-P', 'not-in-the-journal', '-t', 'gapcam/belt/request/restart', '-m', '{"transaction":"1"}'])
 tell('restarted by command', await until(({ ActiveState, NRestarts }) => Number(NRestarts) > Number(restarts) && ActiveState === 'active'))
@@ -108,5 +111,4 @@ tell('restarted by command', await until(({ ActiveState, NRestarts }) => Number(
 tell('uninstall', gapcam('service', 'uninstall'))
 tell('gone', show('LoadState', 'ActiveState'))
 tell('secrets', { lines: journal(/not-in-the-journal/).length, of: journal(/./).length })
-tell('journal', { tail: journal(/./).slice(0, 12) })
 broker.kill()
