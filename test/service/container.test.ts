@@ -38,7 +38,7 @@ describe('the Dockerfile', () => {
 
 const canUnshare = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0
 
-it.runIf(canUnshare)('on a root file system that cannot be written the health check follows the progress', async () => {
+it.runIf(canUnshare)('on a root file system that cannot be written the health check follows the progress (needs root, for namespaces)', async () => {
   const check = JSON.parse(/CMD (\[.*\])$/.exec(of('HEALTHCHECK')[0]!)![1]!) as string[]
   const quoted = check.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
   // A mount namespace: everything read-only but two tmpfs, as `docker run --read-only --tmpfs` makes them.

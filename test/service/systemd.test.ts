@@ -13,7 +13,7 @@ import { projectRoot } from '../shared.js'
 const has = (file: string, pattern: RegExp): boolean => existsSync(file) && pattern.test(readFileSync(file, 'utf8'))
 const canRun = process.getuid?.() === 0 && has('/proc/filesystems', /\toverlay$/m) && has('/proc/mounts', / cgroup2 rw/) && existsSync('/lib/systemd/systemd') && spawnSync('unshare', ['-m', '-p', '-C', '--fork', 'true']).status === 0
 
-describe.runIf(canRun)('under systemd', () => {
+describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', () => {
   const out = mkdtempSync(join(tmpdir(), 'gapcam-systemd-'))
   let output = ''
   beforeAll(async () => {

@@ -74,7 +74,7 @@ describe('where gapcam lies', () => {
   const isRoot = process.getuid?.() === 0
   afterAll(() => { if (isRoot) rmSync(home, { recursive: true, force: true }) })
 
-  it.runIf(isRoot)('a checkout in a home is bound into the service, and only it', () => {
+  it.runIf(isRoot)('a checkout in a home is bound into the service, and only it (needs root, for a home)', () => {
     cpSync(cli, join(home, 'checkout/dist/cli/main.js'))
     const { unit } = plan(configOf({ model: `${home}/models/m.onnx` }), { program: join(home, 'checkout/dist/cli/main.js') })
     expect(unit.readable).toEqual([join(home, 'checkout'), join(home, 'models')])
@@ -111,7 +111,7 @@ it('what the service could not read is said before it fails', () => {
 describe('it cannot be installed, in one sentence and with status 2', () => {
   const hasSystemd = spawnSync('test', ['-d', '/run/systemd/system']).status === 0
 
-  it.skipIf(hasSystemd)('where systemd does not run', async () => {
+  it.skipIf(hasSystemd)('where systemd does not run (needs a machine without)', async () => {
     for (const action of ['install', 'uninstall']) {
       const run = gapcam(['service', action])
       expect(await run.ended).toBe(2)
@@ -119,7 +119,7 @@ describe('it cannot be installed, in one sentence and with status 2', () => {
     }
   })
 
-  it.runIf(process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0)('by a user who is not root', async () => {
+  it.runIf(process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0)('by a user who is not root (needs root, to become another)', async () => {
     // A mount namespace in which systemd seems to run: /run is our own, and the user nobody.
     const script = `mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec setpriv --reuid 65534 --regid 65534 --clear-groups '${process.execPath}' '${cli}' service install`
     const run = launch('unshare', ['-m', 'sh', '-c', script], { env: { ...cleanEnvironment(), HOME: '/' } })
