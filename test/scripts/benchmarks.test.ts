@@ -102,3 +102,11 @@ describe('measure-performance', () => {
     expect(await script('measure-performance', ['--check', '--out', folder])).toMatchObject({ status: 1, stderr: expect.stringContaining('is not what') })
   })
 })
+
+describe('bench-heat', () => {
+  it('times an inference with and without the feature map, the product, the box and the lens watch', async () => {
+    const { models } = await json<{ models: Record<string, unknown>[] }>('bench-heat', '--rounds', '3', model)
+    const time = { medianUs: expect.any(Number), leastUs: expect.any(Number) }
+    expect(models).toMatchObject([{ model: 'convnet-gap', rounds: 3, without: time, with: time, product: time, box: time, lens: time }])
+  })
+})
