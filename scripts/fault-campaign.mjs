@@ -1,7 +1,7 @@
-// The fault table of docs/mqtt.md, row by row, with ledgers of the numbers sent and received. Needs mosquitto.
-//   node --expose-gc scripts/fault-campaign.mjs [--row NAME[,NAME]] [--size bounded|full|NUMBER] [--seed N]
+// The fault table of docs/outbox.md, row by row, with ledgers of the numbers sent and received. Needs mosquitto.
+//   node --expose-gc scripts/fault-campaign.mjs [--row NAME[,NAME]] [--size bounded|full|NUMBER] [--seed N] [--per-second N]
 // `bounded` is what `npm test` runs, a number multiplies it, `full` is the whole table and takes hours. A JSON object a
-// row on stdout, a line on stderr; the exit status is 1 when something was lost that must not be.
+// row on stdout, a line on stderr; --per-second paces the row `offline`, which else is as fast as the disk; the exit status is 1 when something was lost that must not be.
 import { parseArgs } from 'node:util'
 import { brokerKills } from './faults/broker.mjs'
 import { ownKills } from './faults/kill.mjs'
@@ -9,7 +9,7 @@ import { network } from './faults/network.mjs'
 import { clock, offline } from './faults/offline.mjs'
 import { calls, power } from './faults/storage.mjs'
 
-const { values } = parseArgs({ options: { row: { type: 'string' }, size: { type: 'string', default: 'bounded' }, seed: { type: 'string', default: '1' } } })
+const { values } = parseArgs({ options: { row: { type: 'string' }, size: { type: 'string', default: 'bounded' }, seed: { type: 'string', default: '1' }, 'per-second': { type: 'string', default: 'Infinity' } } })
 const seed = Number(values.seed)
 const factor = values.size === 'bounded' ? 1 : Number(values.size)
 const size = (bounded, full) => (values.size === 'full' ? full : Math.round(bounded * factor))
@@ -21,7 +21,7 @@ const rows = {
   kill: [() => ownKills({ kills: size(50, 1000), seed }), (r) => r.failures.length === 0 && r.lost === 0 && r.reused === 0 && r.confirmed > 0],
   power: [() => power({ points: size(1500, 10_000), seed }), (r) => r.failures.length === 0 && r.confirmed > 0],
   calls: [() => calls({ points: size(300, 10_000), seed }), (r) => r.failures.length === 0 && r.lost === 0 && r.duplicates === 0],
-  offline: [() => offline({ events: size(18_000, 2_600_000) }), (r) => r.lost === 0 && r.repeated === 0 && r.isInOrder && (!globalThis.gc || r.mostHeldGrowthMb <= 10)],
+  offline: [() => offline({ events: size(18_000, 2_600_000), perSecond: Number(values['per-second']) }), (r) => r.lost === 0 && r.repeated === 0 && r.isInOrder && (!globalThis.gc || r.mostHeldGrowthMb <= 10)],
   clock: [() => clock(), (r) => r.lost === 0 && r.reconnects === 0 && r.dropped === 0],
   ...Object.fromEntries(['halfOpen', 'slow', 'latency', 'resets', 'slicing'].map((scenario) => [
     `network-${scenario}`,

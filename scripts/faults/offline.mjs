@@ -12,8 +12,11 @@ const memory = async () => {
 }
 const megabytes = (bytes) => Math.round(bytes / 1e5) / 10
 
-/** `events` happen while nobody is there (as fast as the disk takes them), then a broker comes. Run with --expose-gc. */
-export async function offline({ events = 18_000, maxBytes = 4 * 2 ** 30 } = {}) {
+/**
+ * `events` happen while nobody is there, then a broker comes: as fast as the disk takes them, or so many `perSecond`.
+ * Run with --expose-gc.
+ */
+export async function offline({ events = 18_000, perSecond = Infinity, maxBytes = 4 * 2 ** 30 } = {}) {
   const { folder, remove } = temporaryFolder()
   const port = await freePort()
   const maker = await startPublisher({ url: `mqtt://127.0.0.1:${port}`, folder, disk: { maxBytes } })
@@ -23,7 +26,10 @@ export async function offline({ events = 18_000, maxBytes = 4 * 2 ** 30 } = {}) 
   const before = await memory()
   let mostHeld = 0
   while (maker.sent < events) {
-    for (let i = 0; i < 30 && maker.sent < events; i++) maker.send()
+    for (let i = 0; i < 30 && maker.sent < events; i++) {
+      maker.send()
+      if (perSecond < Infinity) await pause(1000 / perSecond)
+    }
     await new Promise(setImmediate)
     while (maker.outbox.seq < maker.sent - 300) await new Promise(setImmediate)
     if (maker.sent % 3000 < 30) mostHeld = Math.max(mostHeld, (await memory()).held)
@@ -43,7 +49,7 @@ export async function offline({ events = 18_000, maxBytes = 4 * 2 ** 30 } = {}) 
   await broker.close()
   remove()
   return {
-    row: 'offline', events, queuedOffline: queued, diskMb: megabytes(bytes), heldGrowthMb: megabytes(after.held - before.held), mostHeldGrowthMb: megabytes(Math.max(0, mostHeld - before.held)),
+    row: 'offline', events, perSecond: perSecond < Infinity ? perSecond : 'all', queuedOffline: queued, diskMb: megabytes(bytes), heldGrowthMb: megabytes(after.held - before.held), mostHeldGrowthMb: megabytes(Math.max(0, mostHeld - before.held)),
     rssGrowthMb: megabytes(after.rss - before.rss), dropped, isInOrder, ...ledger,
   }
 }
