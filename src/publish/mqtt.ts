@@ -185,7 +185,8 @@ function clientOptions(options: AttemptOptions): IClientOptions {
     ...(tls?.ca === undefined ? {} : { ca: tls.ca as string }),
     ...(tls?.cert === undefined ? {} : { cert: tls.cert as string }),
     ...(tls?.key === undefined ? {} : { key: tls.key as string }),
-    ...(tls?.servername === undefined ? {} : { servername: tls.servername }),
+    // MQTT.js hands the other TLS options on to a wss:// socket by itself, but not this one.
+    ...(tls?.servername === undefined ? {} : { servername: tls.servername, wsOptions: { servername: tls.servername } as object }),
     rejectUnauthorized: tls?.insecure !== true,
   }
 }

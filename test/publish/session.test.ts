@@ -92,10 +92,11 @@ describe.skipIf(!hasMosquitto)('a session', { timeout: 60_000 }, () => {
     expect(isUp).toBe(false)
   })
 
-  it('WebSockets', async () => {
+  it.each(['ws', 'wss'])('WebSockets, %s', async (scheme) => {
+    const { ca, settings } = makeCertificates()
     const port = await freePort()
-    const broker = await startMosquitto([`allow_anonymous true`, `listener ${port} 127.0.0.1`, 'protocol websockets'])
-    const publisher = track(quickPublisher(`ws://127.0.0.1:${port}/mqtt`))
+    const broker = await startMosquitto(['allow_anonymous true', `listener ${port} 127.0.0.1`, 'protocol websockets', ...(scheme === 'wss' ? settings : [])])
+    const publisher = track(quickPublisher(`${scheme}://127.0.0.1:${port}/mqtt`, { broker: scheme === 'wss' ? { tls: { ca, servername: 'localhost' } } : {} }))
     await publisher.start()
     publisher.settled('cam0', decision('open'), prediction())
     await until(async () => publisher.stats().connected && (await retained(broker.port, 'gapcam/dock1/cam0/label')) === 'open', 'the label')
