@@ -21,7 +21,7 @@ const rows = {
   kill: [() => ownKills({ kills: size(50, 1000), seed }), (r) => r.failures.length === 0 && r.lost === 0 && r.reused === 0 && r.confirmed > 0],
   power: [() => power({ points: size(1500, 10_000), seed }), (r) => r.failures.length === 0 && r.confirmed > 0],
   calls: [() => calls({ points: size(300, 10_000), seed }), (r) => r.failures.length === 0 && r.lost === 0 && r.duplicates === 0],
-  offline: [() => offline({ events: size(18_000, 2_600_000), perSecond: Number(values['per-second']) }), (r) => r.lost === 0 && r.repeated === 0 && r.isInOrder && (!globalThis.gc || r.mostHeldGrowthMb <= 10)],
+  offline: [() => offline({ events: size(18_000, 2_600_000), perSecond: Number(values['per-second']) }), (r) => r.lost === 0 && r.repeated === 0 && r.isInOrder && (!globalThis.gc || (r.mostHeldGrowthMb <= 10 && r.rssGrowthMb <= 10))],
   clock: [() => clock(), (r) => r.lost === 0 && r.reconnects === 0 && r.dropped === 0],
   ...Object.fromEntries(['halfOpen', 'slow', 'latency', 'resets', 'slicing'].map((scenario) => [
     `network-${scenario}`,
