@@ -43,7 +43,7 @@ function plainLoops(code) {
 
 const isFmla = ({ mnemonic, operands }) => mnemonic === 'fmla' && /^v\d+\.4s/.test(operands)
 
-/** `Tile<7, 3, false>` of the whole signature. */
+/** `Tile<7, 3, false, 0>` of the whole signature. */
 const short = (name) => name.replace(/\(anonymous namespace\)::/g, '').replace(/^(?:\w+ )*?gapcam::/, '').replace(/^void /, '').replace(/^gapcam::/, '').replace(/\(.*$/, '')
 
 /**

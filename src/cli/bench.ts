@@ -137,7 +137,7 @@ async function benchOne(file: string, threads: number, { engines: names, seconds
     const peak = measuredPeak()
     const times = await takeTurns(engines, seconds * engines.length, progress)
     const macs = macsOf(model, inputSize)
-    const first = Math.min(...times[0]!)
+    const first = times[0]!.reduce((least, ms) => Math.min(least, ms), Infinity)
     return engines.map((engine, i) => resultOf(file, engine, threads, times[i]!, { first, macs, peak }))
   } finally {
     for (const engine of engines) await engine.close()

@@ -220,8 +220,8 @@ const evaluators: ReadonlyMap<string, Evaluator> = new Map<string, Evaluator>([
   ['Transpose', transpose], ['Slice', slice], ['Concat', concat], ['Split', split], ['Gather', gather], ['Pad', pad],
   ['Expand', ([x = []], view, [output]) => [broadcastTo(x, view.shape(0), output!.shape)]],
   ['Tile', ([x = []], view, [output]) => [tile(x, view.shape(0), output!.shape)]],
-  ['ReduceSum', reduceWith(sum)], ['ReduceMean', reduceWith((v) => sum(v) / v.length)], ['ReduceMax', reduceWith((v) => Math.max(...v))],
-  ['ReduceMin', reduceWith((v) => Math.min(...v))], ['ReduceProd', reduceWith((v) => v.reduce((a, b) => a * b, 1))],
+  ['ReduceSum', reduceWith(sum)], ['ReduceMean', reduceWith((v) => sum(v) / v.length)], ['ReduceMax', reduceWith((v) => v.reduce((a, b) => Math.max(a, b), -Infinity))],
+  ['ReduceMin', reduceWith((v) => v.reduce((a, b) => Math.min(a, b), Infinity))], ['ReduceProd', reduceWith((v) => v.reduce((a, b) => a * b, 1))],
   ['BatchNormalization', batchNorm], ['ConstantOfShape', constantOfShape], ['Range', range], ['Cast', cast], ['CastLike', cast], ['Where', where], ['NonZero', nonZero], ['ScatterND', scatterNd],
 ])
 

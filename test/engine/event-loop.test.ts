@@ -47,3 +47,17 @@ it.each(['native', 'onnxruntime'] as const)('stays under 20 ms with a ResNet on 
     await network.close()
   }
 })
+
+it('turns while a network of a few microseconds is awaited again and again', async () => {
+  const network = await openModel(join(projectRoot, 'models/convnet-flatten.onnx'), { engine: 'native', threads: 1 })
+  try {
+    const image = new Float32Array(network.inputs[0]!.shape.reduce((count, size) => count * size, 1)).fill(0.5)
+    let turns = 0
+    const timer = setInterval(() => { turns++ }, 1)
+    for (let i = 0; i < 5000 && turns < 10; i++) await network.run(image)
+    clearInterval(timer)
+    expect(turns).toBeGreaterThanOrEqual(10)
+  } finally {
+    await network.close()
+  }
+})
