@@ -198,10 +198,12 @@ function resultOf(file: string, engine: Engine, threads: number, times: readonly
   if (minMs === undefined) throw expected('at least one run', 'times', times)
   const { engine: name, target } = engine.describe()
   const share = macs === null || peak === null || name === 'cuda' ? null : (2 * macs) / (minMs * 1e6) / (peak * threads) * 100
-  return { model: file, engine: name, target, threads, minMs: round(minMs), medianMs: round(sorted[sorted.length >> 1]!), ratio: round(minMs / first), peakPercent: share === null ? null : round(share) }
+  return { model: file, engine: name, target, threads, minMs: toNanoseconds(minMs), medianMs: toNanoseconds(sorted[sorted.length >> 1]!), ratio: round(minMs / first), peakPercent: share === null ? null : round(share) }
 }
 
 const round = (value: number): number => Math.round(value * 1000) / 1000
+/** Of milliseconds: small networks take a few microseconds. */
+const toNanoseconds = (ms: number): number => Math.round(ms * 1e6) / 1e6
 
 function report(results: readonly BenchResult[], isJson: boolean): void {
   if (isJson) for (const result of results) writeJson(result)
