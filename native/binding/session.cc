@@ -16,10 +16,6 @@ namespace {
 
 // Runs that take less are computed on the JavaScript thread, which they do not hold up for longer than a handover takes.
 constexpr int64_t kShortNs = 150'000;
-// So many such runs, and so long, may follow one another before one is handed over, so that the event loop turns: a caller
-// that awaits each of them would else leave it no room.
-constexpr uint32_t kRunsAtOnce = 64;
-constexpr int64_t kAtOnceNs = 1'000'000;
 // Whoever infers at full rate asks again within this time of an answer.
 constexpr std::chrono::microseconds kPatience(60);
 
@@ -38,8 +34,6 @@ struct Running {
   uint32_t pending = 0;             // jobs posted and not yet settled
   uint32_t runs = 0;
   int64_t nanoseconds = INT64_MAX;  // of the last run
-  uint32_t runs_at_once = 0;        // since the last that was handed over
-  int64_t at_once = 0;              // their nanoseconds
 };
 
 class SessionJob : public Job {
@@ -154,13 +148,8 @@ class Session final : public Napi::ObjectWrap<Session> {
   Napi::Value Run(const Napi::CallbackInfo& info) {
     if (!running_) return Refuse(info.Env());
     if (++running_->runs == kManyRuns) running_->executor->CollapsePages();
-    if (running_->pending > 0 || running_->nanoseconds >= kShortNs || running_->at_once >= kAtOnceNs || running_->runs_at_once >= kRunsAtOnce) {
-      running_->at_once = running_->runs_at_once = 0;
-      return Post(info.Env(), std::make_unique<RunJob>(running_));
-    }
+    if (running_->pending > 0 || running_->nanoseconds >= kShortNs) return Post(info.Env(), std::make_unique<RunJob>(running_));
     running_->nanoseconds = TimedRun(*running_->executor);
-    running_->at_once += running_->nanoseconds;
-    ++running_->runs_at_once;
     return Resolved(info.Env());
   }
 

@@ -2,6 +2,7 @@
  * The native executor: a plan on the addon's kernels. The tensors are views of the plan's own arena, so that the
  * pixel path writes a frame straight into the network's input.
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Addon, NativeSession, NativeStep, NativeTensor } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { serializeOutline, type Plan } from '../model/plan.js'
@@ -27,11 +28,18 @@ export interface StepTime extends NativeStep {
   readonly nanoseconds: number
 }
 
+/**
+ * A short run is computed at once, and a caller that awaits one after the other would leave the event loop no room: after
+ * so many it turns for certain.
+ */
+const runsATurn = 16
+
 export class NativeEngine implements Engine {
   readonly inputs: readonly EngineTensor[]
   readonly outputs: readonly EngineTensor[]
   readonly #session: NativeSession
   #options: NativeOptions
+  #runs = 0
 
   constructor(session: NativeSession, options: NativeOptions) {
     this.#session = session
@@ -43,6 +51,7 @@ export class NativeEngine implements Engine {
   async run(): Promise<void> {
     try {
       await this.#session.run()
+      if (++this.#runs % runsATurn === 0) await turn()
     } catch (error) {
       throw new GapcamError('ENGINE_FAILED', `native engine: ${messageOf(error)}`, { cause: error })
     }
