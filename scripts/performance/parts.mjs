@@ -4,7 +4,7 @@ const zooOf = (models, ...names) => models.filter((file) => names.some((name) =>
 
 export const parts = {
   /** gapcam and other runtimes taking turns, on one and two threads. */
-  peers: { script: 'scripts/bench-peers.mjs', args: ({ models, isQuick }) => ['--json', '--threads', '1,2', '--rounds', isQuick ? '2' : '10', ...models] },
+  peers: { script: 'scripts/bench-peers.mjs', args: ({ models, isQuick }) => ['--json', '--threads', '1,2', '--rounds', isQuick ? '2' : '4', ...models] },
   /** The same on two threads, while another program keeps one core busy. */
   load: {
     script: 'scripts/bench-peers.mjs',
