@@ -34,7 +34,7 @@ export function planService({ config, configFile, program: link, node: runtime, 
   const hidesConfig = configFile !== undefined && !isWorldReadable(configFile)
   if (hidesConfig) credentials.push({ name: 'config', file: configFile })
   const files = [...(configFile === undefined || hidesConfig ? [] : [configFile]), ...filesOf(config)].map((file) => resolve(file))
-  const readable = [node, packageRoot(program), ...files].filter(isInHome)
+  const readable = [node, packageRoot(program), ...files].filter(isHidden)
   const args = ['run', ...(configFile === undefined ? [] : ['--config', hidesConfig ? `${credentialPrefix}config` : configFile])]
   const watchdogS = Math.ceil(config.hungAfterMs / 1000) + watchdogSlackS
   return {
@@ -66,9 +66,9 @@ function packageRoot(program: string): string {
   return at >= 0 ? program.slice(0, at + '/node_modules'.length) : dirname(dirname(dirname(program)))
 }
 
-/** What ProtectHome hides. */
-function isInHome(path: string): boolean {
-  return /^\/(home|root|run\/user)(\/|$)/.test(path)
+/** What ProtectHome and PrivateTmp hide. */
+function isHidden(path: string): boolean {
+  return /^\/(home|root|run\/user|tmp|var\/tmp)(\/|$)/.test(path)
 }
 
 function isWorldReadable(file: string): boolean {
@@ -95,14 +95,14 @@ function warningsOf(config: Config): string[] {
   ]
 }
 
-/** The first folder on the way to a file, or the file, that others may not enter or read; folders in hidden homes are made anew by systemd. */
+/** The first folder on the way to a file, or the file, that others may not enter or read; folders in what is hidden are made anew by systemd. */
 function firstClosed(file: string): string | null {
   const parts = file.split('/').slice(1)
   for (let i = 1; i <= parts.length; i++) {
     const path = `/${join(...parts.slice(0, i))}`
     const status = statSync(path)
     const isLast = i === parts.length
-    if (!isLast && isInHome(path)) continue
+    if (!isLast && isHidden(path)) continue
     const needs = status.isDirectory() ? (isLast ? 5 : 1) : 4
     if ((status.mode & needs) !== needs) return path
   }

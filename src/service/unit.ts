@@ -15,7 +15,7 @@ export interface UnitOptions {
   readonly args: readonly string[]
   /** Secrets by the name under which gapcam looks for them in $CREDENTIALS_DIRECTORY, with the files that hold them. */
   readonly credentials: readonly { readonly name: string; readonly file: string }[]
-  /** Files and folders below /home or /root that are needed: all else there is hidden. */
+  /** Files and folders below /home, /root or /tmp that are needed: all else there is hidden. */
   readonly readable: readonly string[]
   /** Groups that exist here and own camera and GPU devices. */
   readonly groups: readonly string[]

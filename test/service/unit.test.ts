@@ -1,7 +1,6 @@
 /** The unit that `gapcam service install` writes, judged by systemd's own tools; and every way in which it cannot be installed. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { configSchema, type Config } from '../../src/config/schema.js'
@@ -9,7 +8,7 @@ import { planService } from '../../src/service/plan.js'
 import { unitText } from '../../src/service/unit.js'
 import { cleanEnvironment, cli, endAll, gapcam, launch } from '../process.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'gapcam-unit-'))
+const folder = mkdtempSync('/tmp/gapcam-unit-')
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -82,14 +81,14 @@ describe('where gapcam lies', () => {
     expect(lineOf(unitText(unit), 'ProtectHome')).toBe('tmpfs')
   })
 
-  it('a global installation is run by its real path, with nothing bound where no home is in the way', () => {
+  it('a global installation is run by its real path; where /tmp would hide it it is bound in, and a Node that nothing hides is not', () => {
     const installed = join(folder, 'lib/node_modules/gapcam/dist/cli/main.js')
     cpSync(cli, installed)
     mkdirSync(join(folder, 'bin'))
     symlinkSync(installed, join(folder, 'bin/gapcam'))
-    const { unit } = plan(configOf({}), { program: join(folder, 'bin/gapcam') })
+    const { unit } = plan(configOf({}), { program: join(folder, 'bin/gapcam'), node: '/bin/sh' })
     expect(unit.program).toBe(installed)
-    expect(unit.readable).toEqual([])
+    expect(unit.readable).toEqual([join(folder, 'lib/node_modules')])
   })
 
   it('the cache of npx is no place for a service', () => {
