@@ -60,16 +60,14 @@ export function launch(command: string, args: readonly string[], options: SpawnO
   return { pid: child.pid ?? 0, stdout: () => stdout, stderr: () => stderr, until, kill: (signal) => void child.kill(signal), type: (text) => void child.stdin?.write(text), ended }
 }
 
-const stateFolders: string[] = []
-
 /** Runs `gapcam` with these arguments; the environment is ours without GAPCAM_* settings, with a new state directory, and what `env` adds. */
 export function gapcam(args: readonly string[], { env = {}, ...options }: SpawnOptions = {}): Running {
   const stateDir = mkdtempSync(join(tmpdir(), 'gapcam-state-'))
-  stateFolders.push(stateDir)
-  return launch(process.execPath, [cli, ...args], { env: { ...cleanEnvironment(), GAPCAM_STATE_DIR: stateDir, ...env }, ...options })
+  const running = launch(process.execPath, [cli, ...args], { env: { ...cleanEnvironment(), GAPCAM_STATE_DIR: stateDir, ...env }, ...options })
+  // With the program and not with the runner, whose processes are ended before they could.
+  void running.ended.finally(() => rmSync(stateDir, { recursive: true, force: true }))
+  return running
 }
-
-process.once('exit', () => { for (const folder of stateFolders) rmSync(folder, { recursive: true, force: true }) })
 
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^GAPCAM_|^npm_|^VITEST|^NODE_ENV$/i.test(name)))

@@ -10,7 +10,7 @@ import { afterAll, afterEach, expect, it } from 'vitest'
 import { endAll, gapcam, type Running } from '../process.js'
 import { until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
-import { holdThread, startManager } from './manager.js'
+import { holdThread, startManager } from './service-manager.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-hang-'))
 afterEach(endAll)

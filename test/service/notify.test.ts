@@ -8,7 +8,7 @@ import { findServiceManager } from '../../src/service-manager.js'
 import { endAll, gapcam } from '../process.js'
 import { until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
-import { startManager } from './manager.js'
+import { startManager } from './service-manager.js'
 
 afterEach(endAll)
 const quick = ['--model', join(projectRoot, 'models/convnet-gap.onnx'), '--input-size', '32', '--threads', '1', '--broker', 'none', '--json', '--set', 'page.enabled=false']

@@ -1,7 +1,7 @@
 /** Stands where systemd would: a real datagram socket, read by another program. */
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { launch, type Running } from '../process.js'
 import { projectRoot } from '../shared.js'
 
@@ -17,6 +17,7 @@ let count = 0
 export async function startManager(kind: 'path' | 'abstract' = 'path'): Promise<Manager> {
   const socket = kind === 'path' ? join(mkdtempSync(join(tmpdir(), 'gapcam-notify-')), 'notify') : `@gapcam-test-${process.pid}-${count++}`
   const running = launch('python3', [join(projectRoot, 'test/service/notify-socket.py'), socket])
+  if (kind === 'path') void running.ended.finally(() => rmSync(dirname(socket), { recursive: true, force: true }))
   await running.until(/listening/)
   return { socket, running, told: () => running.stdout().split('\n').slice(1).filter((line) => line !== '').map((line) => JSON.parse(line) as string) }
 }
