@@ -6,12 +6,12 @@
 // Where a machine is never quiet, --fps N holds the camera at a rate that it can keep and counts the processor time that
 // gapcam itself takes (all its threads, from /proc): what visitors add to that, as a share of all processors, bounds what
 // they could take from the throughput.
-import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import WebSocket from 'ws'
+import { startPage } from './loopback.mjs'
 
 const { values } = parseArgs({ options: { visitors: { type: 'string', default: '20' }, seconds: { type: 'string', default: '2' }, rounds: { type: 'string', default: '15' }, side: { type: 'string', default: '640' }, fps: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } })
 if (values.help) {
@@ -19,19 +19,9 @@ if (values.help) {
   process.exit(0)
 }
 const [visitors, seconds, rounds, side, fps] = ['visitors', 'seconds', 'rounds', 'side', 'fps'].map((name) => Number(values[name]))
-const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 const photo = fileURLToPath(new URL('../models/photos/bird.jpg', import.meta.url))
 const camera = JSON.stringify([{ id: 'cam0', source: photo, loop: true, holdMs: 0, fps }])
-const run = spawn(process.execPath, [cli, 'run', '--set', `cameras=${camera}`, '--set', 'page.port=0', '--broker', 'none', '--json'], { stdio: ['ignore', 'ignore', 'pipe'] })
-const url = await new Promise((resolve, reject) => {
-  let text = ''
-  run.stderr.on('data', (chunk) => {
-    text += chunk
-    const match = /^page {5}(\S+)$/m.exec(text)
-    if (match) resolve(match[1])
-  })
-  run.on('close', () => reject(new Error(text)))
-})
+const { run, url } = await startPage(['--set', `cameras=${camera}`, '--set', 'page.port=0', '--broker', 'none', '--json'])
 const frames = async () => (await (await fetch(`${url}/api/state`)).json()).cameras[0].frames
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 

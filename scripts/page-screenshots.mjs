@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // Takes the screenshots of docs/page.md: runs gapcam on the photographs that come with it and opens its page in Debian's
 // Chromium, as on a phone in the dark and at a desk in the light.
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
+import { startPage } from './loopback.mjs'
 
 if (process.argv.includes('--help')) {
   console.log('node scripts/page-screenshots.mjs [FOLDER]: writes page-phone.png and page-desktop.png (default: into docs)')
@@ -17,16 +17,7 @@ const folder = process.argv[2] ?? join(root, 'docs')
 const state = mkdtempSync(join(tmpdir(), 'gapcam-shots-'))
 const camera = JSON.stringify([{ id: 'bench', source: join(root, 'models/photos'), loop: true, holdMs: 6000, fps: 10 }])
 const settings = { cameras: camera, 'page.port': 0, stateDir: state }
-const run = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'run', '--node', 'workshop', ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])], { stdio: ['ignore', 'ignore', 'pipe'] })
-const url = await new Promise((resolve, reject) => {
-  let text = ''
-  run.stderr.on('data', (chunk) => {
-    text += chunk
-    const match = /^page {5}(\S+)$/m.exec(text)
-    if (match) resolve(match[1])
-  })
-  run.on('close', () => reject(new Error(text)))
-})
+const { run, url } = await startPage(['--node', 'workshop', ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])])
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] })
 try {
   // Some history first, so that there is a timeline to see.

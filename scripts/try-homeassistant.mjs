@@ -7,12 +7,12 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connectAsync } from 'mqtt'
+import { freePort } from './loopback.mjs'
 
 const { values: options } = parseArgs({ options: { python: { type: 'string', default: 'python3.13' }, version: { type: 'string', default: '2025.4.0' }, picture: { type: 'string' } } })
 const project = fileURLToPath(new URL('../', import.meta.url))
@@ -37,15 +37,6 @@ async function end(child, signal = 'SIGTERM') {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.kill(signal)
   await once(child, 'exit')
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function until(condition, seconds = 60) {

@@ -4,14 +4,13 @@
 //
 // The first run fetches Node-RED from npm into .cache/node-red. Prints a line a check; status 1 if one failed.
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connectAsync } from 'mqtt'
+import { freePort } from './loopback.mjs'
 
 const { values: options } = parseArgs({ options: { version: { type: 'string', default: '4' } } })
 const project = fileURLToPath(new URL('../', import.meta.url))
@@ -26,15 +25,6 @@ function launch(program, args) {
   child.said = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => { child.said += chunk })
   return child
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function until(condition, seconds = 60) {

@@ -52,7 +52,7 @@ void* SessionMemory::Allocate(size_t bytes) {
   void* block = nullptr;
   if (posix_memalign(&block, 64, bytes ? bytes : 64) != 0) return nullptr;
   std::memset(block, 0, bytes ? bytes : 64);
-  blocks_.push_back({block, bytes, nullptr, nullptr});
+  blocks_.push_back({block, bytes, nullptr});
   bytes_ += bytes;
   return block;
 }
@@ -72,15 +72,15 @@ SessionMemory::~SessionMemory() {
 void* SessionMemory::Allocate(size_t bytes) {
   const size_t wanted = Align64(bytes ? bytes : 1);
   if (wanted < bytes) return nullptr;
-  const auto left = [](const Block& block) { return static_cast<size_t>(static_cast<uint8_t*>(block.begin) + block.size - block.last); };
+  const auto left = [](const Block& block) { return static_cast<size_t>(static_cast<uint8_t*>(block.begin) + block.size - block.end); };
   if (blocks_.empty() || wanted > left(blocks_.back())) {
     const size_t size = std::max(wanted, kBlockBytes);
     void* block = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (block == MAP_FAILED) return nullptr;
-    blocks_.push_back({block, size, static_cast<uint8_t*>(block), static_cast<uint8_t*>(block)});
+    blocks_.push_back({block, size, static_cast<uint8_t*>(block)});
   }
-  uint8_t* result = blocks_.back().last;
-  blocks_.back().last += wanted;
+  uint8_t* result = blocks_.back().end;
+  blocks_.back().end += wanted;
   bytes_ += bytes;
   const size_t before = reinterpret_cast<uintptr_t>(result) % static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   if (madvise(result - before, wanted + before, MADV_POPULATE_WRITE) != 0) std::memset(result, 0, wanted);
@@ -93,8 +93,8 @@ void SessionMemory::CollapsePages() {
     const sched_param lowest = {};
     pthread_setschedparam(pthread_self(), SCHED_IDLE, &lowest);
     for (const Block& block : blocks_) {
-      const auto first = (reinterpret_cast<uintptr_t>(block.first) + kHugePage - 1) / kHugePage * kHugePage;
-      for (uintptr_t page = first; page + kHugePage <= reinterpret_cast<uintptr_t>(block.last); page += kHugePage) {
+      const auto first = (reinterpret_cast<uintptr_t>(block.begin) + kHugePage - 1) / kHugePage * kHugePage;
+      for (uintptr_t page = first; page + kHugePage <= reinterpret_cast<uintptr_t>(block.end); page += kHugePage) {
         if (stopping_.load()) return;
         // A page that cannot be made now is left as it is; a kernel that makes none is not asked again.
         if (madvise(reinterpret_cast<void*>(page), kHugePage, MADV_COLLAPSE) != 0 && errno == EINVAL) return;

@@ -28,8 +28,7 @@ class SessionMemory final : public Allocator {
   struct Block {
     void* begin;
     size_t size;
-    uint8_t* first;  // what is in use, up to `last`
-    uint8_t* last;
+    uint8_t* end;  // of what is in use
   };
 
   std::vector<Block> blocks_;

@@ -3,13 +3,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect as connectTcp, createServer } from 'node:net'
+import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectMqtt } from 'mqtt'
 import { openOutbox } from '../../dist/publish/outbox/queue.js'
 import { createPublisher } from '../../dist/publish/publisher.js'
+import { freePort } from '../loopback.mjs'
 
+export { freePort }
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 export const quietLog = { info() {}, warn() {}, debug() {} }
 export const systemClock = { now: () => performance.now(), wall: () => Date.now() }
@@ -27,15 +29,6 @@ export async function reached(condition, timeoutMs) {
 export function temporaryFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'gapcam-faults-'))
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
-}
-
-export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** mosquitto without persistence: what it has acknowledged and not delivered dies with it. */
