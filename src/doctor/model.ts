@@ -28,7 +28,8 @@ export const examineModel: Examination = async (context) => {
     checks.push(ok('model', `${classifier.path}, ${classifier.labels.length} labels, sha256 ${classifier.sha256.slice(0, 12)}`))
     if (classifier.assumed.length > 0) checks.push(warn('manifest', `assumed: ${classifier.assumed.join('; ')}`, 'Write a manifest beside the model; docs/configuration.md has its fields.'))
     const served = `${engine} ${target}, ${threads} threads: ${reason}`
-    checks.push(engine === 'onnxruntime' && context.config.engine === 'auto' ? warn('engine', served, 'gapcam model info names what the native engine does not cover.') : ok('engine', [served, ...rejected.map(({ name, reason: why }) => `${name} no: ${why}`)].join('; ')))
+    const others = rejected.filter(({ reason: why }) => !reason.includes(why)) // what led to this engine is said already
+    checks.push(engine === 'onnxruntime' && context.config.engine === 'auto' ? warn('engine', served, 'gapcam model info names what the native engine does not cover.') : ok('engine', [served, ...others.map(({ name, reason: why }) => `${name} no: ${why}`)].join('; ')))
     checks.push(await golden(classifier, context))
   } catch (error) {
     checks.push(failureOf('model', 'golden answers', error))

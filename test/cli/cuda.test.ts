@@ -54,6 +54,14 @@ it('classify goes on with the CPU after a lost context, says so, and ends with 0
   expect(lost.stderr).toMatch(/^CUDA: cuStreamSynchronize failed .*; the CPU computes this frame and all others: CUDA is off until the program is started again$/m)
 }, 120_000)
 
+it('doctor says once why CUDA is not used', async () => {
+  const { stdout, stderr } = await gapcam('', 'doctor', '--json', '--model', join(projectRoot, 'models/convnet-gap.onnx'), '--input-size', '32', '--broker', 'none', join(photos, 'bird.jpg'))
+  const { checks } = JSON.parse(stdout) as { checks: { name: string; evidence: string }[] }
+  const evidence = checks.find(({ name }) => name === 'engine')?.evidence ?? stderr
+  expect(evidence).toMatch(/^native .*; cuda not used: slower here: cuda [\d.]+ ms, native [\d.]+ ms/)
+  expect(evidence.match(/slower here/g)).toHaveLength(1)
+}, 120_000)
+
 it('bench times it beside the others, and says that an emulated device means nothing', async () => {
   const { status, stdout, stderr } = await gapcam('', 'bench', '--json', '--engine', 'cuda,native,onnxruntime', '--seconds', '0.1', '--input-size', '32', join(projectRoot, 'models/convnet-gap.onnx'))
   expect(status, stderr).toBe(0)
