@@ -124,7 +124,7 @@ can help.
 | 4 | model or engine |
 | 5 | broker |
 | 70 | something hung; whoever supervises gapcam starts it again |
-| 75 | a command asked for a restart: a service manager that restarts on failure starts gapcam again |
+| 75 | a command asked for a restart, or CUDA was lost for the process: a service manager that restarts on failure starts gapcam again |
 | 130, 143 | ended by SIGINT, SIGTERM |
 
 ${table(['code', 'exit status', 'tries again', 'what to do'], rows)}

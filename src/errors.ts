@@ -6,8 +6,8 @@ import { redact } from './secrets.js'
 
 /**
  * Exit statuses of the command line. Signals end with 128 + number (130 SIGINT, 143 SIGTERM). With `hung`
- * (EX_SOFTWARE of sysexits.h) something did not get on, with `restart` (EX_TEMPFAIL) somebody asked for a restart; a
- * service manager that restarts on failure starts gapcam again.
+ * (EX_SOFTWARE of sysexits.h) something did not get on, with `restart` (EX_TEMPFAIL) somebody asked for a restart,
+ * or a lost GPU needs one; a service manager that restarts on failure starts gapcam again.
  */
 export const exitStatus = { done: 0, usage: 2, camera: 3, model: 4, broker: 5, hung: 70, restart: 75 } as const
 

@@ -10,6 +10,7 @@ import { createCommands, type Commands } from './commands.js'
 import { systemClock, type Clock } from './clock.js'
 import type { CameraConfig, Config } from './config/schema.js'
 import { announceSettings, createTarget } from './control.js'
+import { createCudaRestart, type CudaRestart } from './cuda-restart.js'
 import { GapcamError } from './errors.js'
 import { createBoardReader, type BoardReader } from './health.js'
 import type { Logger } from './log.js'
@@ -40,8 +41,10 @@ export interface RuntimeOptions {
   readonly stateFolder?: string
   /** Reads the configuration again, for `reload`; throws CONFIG_INVALID. */
   readonly readConfig?: () => Config
-  /** Somebody asked for a restart; the run then ends as if by `signal`. Absent: restarts are not available. */
+  /** A restart was asked for, or a lost GPU needs one; the run then ends as if by `signal`. Absent: restarts are not available. */
   readonly onRestart?: () => void
+  /** A service manager listens, which starts gapcam again after a failure; default false. */
+  readonly isSupervised?: boolean
   /** Called once, before the first camera is opened: the door for commands, and what they change. */
   readonly onReady?: (running: { readonly commands: Commands; readonly settings: Settings }) => void
   /** The recorder of a camera; default none. */
@@ -98,11 +101,22 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   }))
   publisher.info(infoOf(options))
   const stopAnnouncing = announceSettings({ config, cameras, settings, publisher, log })
-  const commands = commandsOf({ options, settings, pipelines, end })
+  const restart = options.onRestart && ((why: string): void => {
+    log.info({}, `restarting, ${why}`)
+    options.onRestart!()
+    end()
+  })
+  const commands = commandsOf({ options, settings, pipelines, restart })
   options.onReady?.({ commands, settings })
   const live: LiveRun = { cameras: cameras.map((config, i) => ({ config, pipeline: pipelines[i]!, description: null })), metrics, board, commands, settings }
-  const ticking = setInterval(() => { for (const pipeline of pipelines) pipeline.tick() }, tickEveryMs)
-  const health = startHealth({ ...options, board }, pipelines, metrics, clock)
+  const cudaRestart = restart && createCudaRestart({
+    mode: config.cudaRestart, isSupervised: options.isSupervised ?? false, folder: options.stateFolder ?? null, facts: () => classifier.engine.describe().cuda, restart, clock, startedMs: metrics.startedMs, log,
+  })
+  const ticking = setInterval(() => {
+    for (const pipeline of pipelines) pipeline.tick()
+    cudaRestart?.tick()
+  }, tickEveryMs)
+  const health = startHealth({ ...options, board, cudaRestart }, pipelines, metrics, clock)
   let detach: (() => Promise<void>) | undefined
   try {
     detach = await options.attach?.(live)
@@ -116,18 +130,21 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
     ending.abort()
     await detach?.()
     for (const pipeline of pipelines) pipeline.close()
+    await cudaRestart?.close()
     await settings.close()
   }
 }
 
-function commandsOf({ options, settings, pipelines, end }: { readonly options: RuntimeOptions; readonly settings: Settings; readonly pipelines: readonly Pipeline[]; readonly end: () => void }): Commands {
-  const { onRestart, readConfig, log } = options
-  const restart = onRestart && ((): void => {
-    log.info({}, 'restarting, as a command asked for')
-    onRestart()
-    end()
-  })
-  const target = createTarget({ ...options, ...(readConfig ? { readConfig } : {}), ...(restart ? { restart } : {}), settings, pipelines, info: () => infoOf(options) })
+interface Commanded {
+  readonly options: RuntimeOptions
+  readonly settings: Settings
+  readonly pipelines: readonly Pipeline[]
+  readonly restart: ((why: string) => void) | undefined
+}
+
+function commandsOf({ options, settings, pipelines, restart }: Commanded): Commands {
+  const { readConfig, log } = options
+  const target = createTarget({ ...options, ...(readConfig ? { readConfig } : {}), ...(restart ? { restart: () => restart('as a command asked for') } : {}), settings, pipelines, info: () => infoOf(options) })
   return createCommands({ target, settings, log })
 }
 
@@ -239,8 +256,8 @@ function infoOf({ config, cameras, classifier }: RuntimeOptions): Record<string,
 }
 
 /** Tells how the node is, for as long as it runs. */
-function startHealth(options: RuntimeOptions & { readonly board: BoardReader }, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
-  const { publisher, classifier, board } = options
+function startHealth(options: RuntimeOptions & { readonly board: BoardReader; readonly cudaRestart: CudaRestart | undefined }, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
+  const { publisher, classifier, board, cudaRestart } = options
   let last = { ms: metrics.startedMs, frames: 0 }
   let isStopped = false
   let { reason: told } = classifier.engine.describe()
@@ -248,7 +265,7 @@ function startHealth(options: RuntimeOptions & { readonly board: BoardReader }, 
     const boardHealth = await board.read()
     if (isStopped) return
     const now = { ms: clock.now(), frames: metrics.frames }
-    publisher.health({ ...healthOf(metrics, last, now), camera: cameraHealth(metrics, pipelines, now.ms), ...gpuHealth(classifier.engine.describe()), ...boardHealth })
+    publisher.health({ ...healthOf(metrics, last, now), camera: cameraHealth(metrics, pipelines, now.ms), ...gpuHealth(classifier.engine.describe(), cudaRestart), ...boardHealth })
     // The retained info says who computes, and that changes when a GPU is lost.
     const { reason } = classifier.engine.describe()
     if (reason !== told) publisher.info(infoOf(options))
@@ -289,10 +306,10 @@ function cameraHealth({ recoveries }: Metrics, pipelines: readonly Pipeline[], n
 }
 
 /** What the GPU did, where the engine runs on one. */
-function gpuHealth({ cuda }: ReturnType<Classifier['engine']['describe']>): Record<string, unknown> {
+function gpuHealth({ cuda }: ReturnType<Classifier['engine']['describe']>, cudaRestart: CudaRestart | undefined): Record<string, unknown> {
   if (!cuda) return {}
   const { state, faults, retries, framesOnCpu, lastFault, restartWanted } = cuda
-  return { gpu: { state, faults, retries, frames_on_cpu: framesOnCpu, restart_wanted: restartWanted, ...(lastFault === null ? {} : { last_fault: lastFault }) } }
+  return { gpu: { state, faults, retries, frames_on_cpu: framesOnCpu, restart_wanted: restartWanted, ...cudaRestart?.describe(), ...(lastFault === null ? {} : { last_fault: lastFault }) } }
 }
 
 function tenth(value: number): number {

@@ -20,7 +20,7 @@ const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'c
 /** What each part may use besides itself and what is common. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], secrets: [], tensor: [],
-  camera: [], config: ['policy', 'lens'], engine: ['model', 'layout'], model: [], policy: [], publish: ['state-file'],
+  camera: [], config: ['policy', 'lens'], 'cuda-restart': ['config', 'engine', 'state-file'], engine: ['model', 'layout'], model: [], policy: [], publish: ['state-file'],
   preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
   session: ['engine', 'layout'], functional: ['model', 'engine', 'session', 'layout'], index: ['session', 'functional', 'engine'],
   geometry: ['preprocess', 'preprocess-plain'], heat: ['engine', 'model', 'preprocess', 'geometry'],
@@ -30,7 +30,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   device: ['classifier', 'health', 'publish'], control: ['classifier', 'commands', 'config', 'heat', 'jpeg', 'picture', 'pipeline', 'publish', 'recording', 'settings'],
   pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'progress', 'publish', 'recording', 'settings', 'sight', 'supervisor'],
   eval: [], recording: ['classifier', 'engine', 'policy', 'preprocess'], lens: ['geometry', 'preprocess'], sight: ['classifier', 'config', 'geometry', 'heat', 'lens', 'picture', 'preprocess'],
-  runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'health', 'metrics', 'pipeline', 'policy', 'progress', 'publish', 'recording', 'settings', 'supervisor', 'switch'],
+  runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'cuda-restart', 'health', 'metrics', 'pipeline', 'policy', 'progress', 'publish', 'recording', 'settings', 'supervisor', 'switch'],
   doctor: ['camera', 'classifier', 'config', 'engine', 'health', 'preprocess', 'publish'],
   server: ['camera', 'classifier', 'commands', 'config', 'health', 'jpeg', 'metrics', 'picture', 'publish', 'runtime', 'settings'],
 }

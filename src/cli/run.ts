@@ -117,6 +117,7 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
     recorders, config, cameras, classifier, publisher, log, metrics, progress: watch.progress, board,
     stateFolder: stateDirectory(config), readConfig,
     onRestart: () => { process.exitCode = exitStatus.restart },
+    isSupervised: manager.isThere,
     onReady: ({ commands }) => {
       requests = createRequests({ topics, cameras: ids, kinds: commandKinds, execute: (command) => commands.execute(command, 'mqtt'), send: publisher.sendNow, log, clock: systemClock })
       listenForReload(commands, closers)

@@ -25,7 +25,7 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   'recorder.enabled': [true, true, true], 'recorder.folder': ['/a', '/b', '/c'], 'recorder.seconds': [1, 2, 3], 'recorder.memoryMegabytes': [1, 2, 3], 'recorder.diskMegabytes': [1, 2, 3],
   'recorder.onLowConfidence': [false, false, false], 'recorder.onLabelChange': [false, false, false],
   hungAfterMs: [2001, 2002, 2003], progressFile: ['/a', '7', '/c'], waitForCameras: [true, true, true],
-  cudaPrecision: ['fp16', 'fp32', 'fp16'], 'page.enabled': [false, false, false], 'page.host': ['a', 'b', 'c'], 'page.port': [3001, 3002, 3003], 'page.tokenFile': ['a', 'b', 'c'],
+  cudaPrecision: ['fp16', 'fp32', 'fp16'], cudaRestart: ['always', 'never', 'always'], 'page.enabled': [false, false, false], 'page.host': ['a', 'b', 'c'], 'page.port': [3001, 3002, 3003], 'page.tokenFile': ['a', 'b', 'c'],
   homeassistant: [false, false, false], homeassistantPrefix: ['a', 'b/b', 'c'], json: [true, true, true], logLevel: ['debug', 'warn', 'error'],
 }
 
