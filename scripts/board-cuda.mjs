@@ -1,6 +1,6 @@
 // Everything that a Jetson (or another machine with an NVIDIA GPU) can tell about the CUDA engine, in one file to send back:
-// what the machine is, whether results are right, how long they take beside the other engines, and power, clocks and
-// temperatures meanwhile (tegrastats). About five minutes.
+// what the machine is, whether results are right, how long they take beside the other engines and from a camera's frame,
+// power, clocks and temperatures meanwhile (tegrastats). About five minutes.
 //
 //   node scripts/board-cuda.mjs                      the models that come with gapcam
 //   node scripts/board-cuda.mjs MODEL.onnx …         these
@@ -14,6 +14,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { timeFrames } from './board/frames.mjs'
 import { startTegrastats } from './board/tegrastats.mjs'
 import { openModel } from '../dist/index.js'
 
@@ -149,12 +150,14 @@ async function main() {
     const board = startTegrastats()
     const bench = await gapcam('bench', '--json', '--engine', 'cuda,native,onnxruntime', '--seconds', values.seconds, ...sizeFlag, path)
     entry.benchmark = { status: bench.status, stderr: bench.stderr, results: bench.results, board: await board.stop() }
+    note(`${name}: frames`)
+    entry.frames = await timeFrames(path, inputSize, Number(values.seconds) / 2)
     note(`${name}: ${values.steady} s without a pause`)
     const warm = startTegrastats()
     entry.steady = { ...(await steady(path, inputSize, Number(values.steady))), board: await warm.stop() }
   }
   report.isEmulated = report.models.some(({ parity: p }) => /emulated/i.test(p?.fp16?.cuda?.device ?? p?.fp32?.cuda?.device ?? ''))
-  report.isRight = report.photographs.fp16.isRight && report.models.every(({ parity: p }) => Object.values(p).every(({ isRight }) => isRight))
+  report.isRight = report.photographs.fp16.isRight && report.models.every(({ parity: p, frames = [] }) => Object.values(p).every(({ isRight }) => isRight) && frames.every(({ isSame }) => isSame))
   const file = values.out ?? `gapcam-cuda-${report.when.slice(0, 19).replaceAll(':', '')}.json`
   writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`)
   note(report.isEmulated ? 'The device is emulated on the processor: the times in the report mean nothing.' : 'Please send this file back.')

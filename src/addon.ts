@@ -63,6 +63,15 @@ export interface CudaSession {
   readonly activationBytes: number
   /** Rejects with the driver's error; the outputs then hold anything, the inputs what they held. */
   run(): Promise<void>
+  /** A PixelPass of this spec that writes the session's one input, on the GPU. */
+  framePass(spec: Readonly<Record<string, unknown>>): CudaFramePass
+  close(): Promise<void>
+}
+
+export interface CudaFramePass {
+  /** Rejects with FRAME_INVALID, or with the driver's error; the input then holds anything. */
+  run(frame: FrameGeometry, pixels: Uint8Array | NativeFrame): Promise<void>
+  /** Rejects where the session was closed before. */
   close(): Promise<void>
 }
 

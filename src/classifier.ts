@@ -13,7 +13,7 @@ import { fitLabels, readLabels } from './model/labels.js'
 import { findManifest, torchvision, type Manifest } from './model/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx.js'
 import { createPredictor, type PredictorOptions, type Predictor } from './prediction.js'
-import type { PreprocessSpec, Region, ResizeMode } from './preprocess.js'
+import { createPreprocessor, type Preprocessor, type PreprocessSpec, type Region, type ResizeMode } from './preprocess.js'
 import { elementCount, imageLayout, type InputSize } from './tensor.js'
 
 export interface ClassifierOptions extends EngineOptions {
@@ -43,6 +43,8 @@ export interface Classifier {
   readonly assumed: readonly string[]
   /** How frames become the input; the region is in shares of the frame. */
   preprocessing(view?: { readonly roi?: Region; readonly rotate?: 0 | 90 | 180 | 270; readonly flipX?: boolean; readonly flipY?: boolean }): PreprocessSpec
+  /** The pass over frames into `input`, by the engine itself where it has one. To be closed before the classifier. */
+  preprocessor(spec: PreprocessSpec): Preprocessor
   predictor(topK: number): Predictor
   close(): Promise<void>
 }
@@ -90,6 +92,7 @@ async function assemble(model: LoadedModel, manifest: Manifest, origin: string |
     path: model.path, modelId, sha256: model.sha256, version: manifest.version ?? null, engine, input, output, labels,
     assumed: origin === null && !isQuantized ? [...assumed] : assumed,
     preprocessing: (view = {}) => ({ ...spec, ...view }),
+    preprocessor: (wanted) => engine.preprocessor?.(wanted) ?? createPreprocessor(wanted),
     predictor: (topK) => createPredictor(predictorOptions(topK)),
     close: () => engine.close(),
   }

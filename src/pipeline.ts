@@ -11,7 +11,7 @@ import type { Metrics } from './metrics.js'
 import { expire, initialPolicy, loseCamera, observe, type Decision, type PolicyState, type PolicyStep } from './policy.js'
 import type { Prediction, Predictor } from './prediction.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
-import { createPreprocessor, type Preprocessor, type PreprocessSpec, type Region } from './preprocess.js'
+import type { Preprocessor, PreprocessSpec, Region } from './preprocess.js'
 import { noProgress, type Loop } from './progress.js'
 import type { Publisher } from './publish/publisher.js'
 import type { CameraSettings } from './settings.js'
@@ -81,13 +81,13 @@ export class Pipeline {
     this.#options = options
     this.#roi = options.settings().roi
     this.#view = this.#spec()
-    this.#preprocessor = createPreprocessor(this.#view)
+    this.#preprocessor = classifier.preprocessor(this.#view)
     this.#sight = new Sight({ classifier, camera, spec: this.#view, ...(options.lens ? { lens: options.lens } : {}) })
     this.#predict = classifier.predictor(topK)
     this.#policy = initialPolicy(clock.now())
   }
 
-  /** Why pixels are not prepared natively, or null if they are. */
+  /** What prepares the pixels: 'native', 'cuda', or why neither. */
   get pixelPath(): string {
     return this.#preprocessor.path
   }
@@ -119,7 +119,7 @@ export class Pipeline {
     const before = this.#preprocessor
     this.#roi = roi
     this.#view = this.#spec()
-    this.#preprocessor = createPreprocessor(this.#view)
+    this.#preprocessor = this.#options.classifier.preprocessor(this.#view)
     this.#sight.follow(this.#view)
     before.close()
   }

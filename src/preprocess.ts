@@ -41,7 +41,7 @@ export interface PreprocessSpec {
 }
 
 export interface Preprocessor {
-  /** 'native', or why not. */
+  /** 'native', 'cuda', or why neither. */
   readonly path: string
   /** Writes width × height × 3 elements. Rejects with FRAME_INVALID. One run at a time; the frame is not released. */
   run(frame: Frame, target: Float32Array | Uint8Array): Promise<void>
@@ -55,7 +55,8 @@ export function createPreprocessor(spec: PreprocessSpec): Preprocessor {
   return 'addon' in loaded ? new NativePreprocessor(new loaded.addon.PixelPass(nativeSpec(spec))) : new PlainPass(spec, loaded.reason)
 }
 
-function nativeSpec(spec: PreprocessSpec): Record<string, unknown> {
+/** A spec as the addon's passes take it. */
+export function nativeSpec(spec: PreprocessSpec): Record<string, unknown> {
   const { roi = { x: 0, y: 0, width: 1, height: 1 } } = spec
   const isBytes = spec.type === 'uint8'
   return {

@@ -20,7 +20,7 @@ const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'c
 /** What each part may use besides itself and what is common. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], secrets: [], tensor: [],
-  camera: [], config: ['policy', 'lens'], 'cuda-restart': ['config', 'engine', 'state-file'], engine: ['model', 'layout'], model: [], policy: [], publish: ['state-file'],
+  camera: [], config: ['policy', 'lens'], 'cuda-restart': ['config', 'engine', 'state-file'], engine: ['model', 'layout', 'preprocess'], model: [], policy: [], publish: ['state-file'],
   preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
   session: ['engine', 'layout'], functional: ['model', 'engine', 'session', 'layout'], index: ['session', 'functional', 'engine'],
   geometry: ['preprocess', 'preprocess-plain'], heat: ['engine', 'model', 'preprocess', 'geometry'],

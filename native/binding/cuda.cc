@@ -1,13 +1,14 @@
 // CUDA in JavaScript: describeCuda() looks for a driver and a device, openCudaSession(plan, options) makes a session like
-// session.cc's, compileCuda(source, options) makes kernels with NVRTC, each on a thread of its own; cudaOff() says why CUDA
+// session.cc's, its framePass(spec) prepares frames on the GPU, compileCuda(source, options) makes kernels with NVRTC, each on a thread of its own; cudaOff() says why CUDA
 // is off for this process.
 #include <memory>
 #include <string>
 
-#include "../cuda/executor.h"
+#include "../cuda/frame.h"
 #include "../cuda/nvrtc.h"
 #include "constants.h"
 #include "init.h"
+#include "pixels.h"
 #include "ports.h"
 #include "thread.h"
 
@@ -64,15 +65,67 @@ class RunJob final : public Job {
   std::shared_ptr<cuda::CudaExecutor> executor_;
 };
 
+class FrameJob final : public Job {
+ public:
+  FrameJob(std::shared_ptr<cuda::FramePass> pass, GivenFrame frame) : pass_(std::move(pass)), frame_(std::move(frame)) {}
+  Status Work() override { return frame_.Outcome(pass_->Run(frame_.source)); }
+
+ private:
+  std::shared_ptr<cuda::FramePass> pass_;
+  GivenFrame frame_;
+};
+
+class ReleaseJob final : public Job {
+ public:
+  explicit ReleaseJob(std::shared_ptr<cuda::FramePass> pass) : pass_(std::move(pass)) {}
+  Status Work() override {
+    pass_->Release();
+    return Status::Ok();
+  }
+
+ private:
+  std::shared_ptr<cuda::FramePass> pass_;
+};
+
+// Works on its session's thread: one after the other with its runs, and not once it is closed.
+class CudaFramePass final : public Napi::ObjectWrap<CudaFramePass> {
+ public:
+  explicit CudaFramePass(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CudaFramePass>(info) {}
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "CudaFramePass", {InstanceMethod<&CudaFramePass::Run>("run"), InstanceMethod<&CudaFramePass::Close>("close")});
+  }
+
+  void Take(std::shared_ptr<cuda::FramePass> pass, std::shared_ptr<WorkerThread> thread) {
+    pass_ = std::move(pass);
+    thread_ = std::move(thread);
+  }
+
+ private:
+  Napi::Value Run(const Napi::CallbackInfo& info) {
+    GivenFrame frame;
+    if (pass_ && ReadFrame(info[0], info[1], &frame)) return thread_->Post(std::make_unique<FrameJob>(pass_, std::move(frame)));
+    Napi::TypeError::New(info.Env(), "Expected a frame and its pixels for CudaFramePass.run").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    return pass_ ? thread_->Post(std::make_unique<ReleaseJob>(pass_)) : info.Env().Undefined();
+  }
+
+  std::shared_ptr<cuda::FramePass> pass_;
+  std::shared_ptr<WorkerThread> thread_;
+};
+
 class CudaSession final : public Napi::ObjectWrap<CudaSession> {
  public:
   explicit CudaSession(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CudaSession>(info) {}
 
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "CudaSession", {InstanceMethod<&CudaSession::Run>("run"), InstanceMethod<&CudaSession::Close>("close")});
+    return DefineClass(env, "CudaSession", {InstanceMethod<&CudaSession::Run>("run"), InstanceMethod<&CudaSession::FramePass>("framePass"), InstanceMethod<&CudaSession::Close>("close")});
   }
 
-  void Take(Napi::Env env, std::shared_ptr<cuda::CudaExecutor> executor, std::unique_ptr<WorkerThread> thread) {
+  void Take(Napi::Env env, std::shared_ptr<cuda::CudaExecutor> executor, std::shared_ptr<WorkerThread> thread) {
     executor_ = std::move(executor);
     thread_ = std::move(thread);
     const Plan& plan = executor_->plan();
@@ -91,6 +144,20 @@ class CudaSession final : public Napi::ObjectWrap<CudaSession> {
     return info.Env().Undefined();
   }
 
+  Napi::Value FramePass(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    PixelSpec spec;
+    const bool fits = executor_ && ReadPixelSpec(info[0], &spec) && !spec.is_bytes && executor_->plan().inputs.size() == 1 &&
+                      executor_->plan().tensors[executor_->plan().inputs[0].tensor].elements == uint64_t{3} * spec.width * spec.height;
+    if (!fits) {
+      Napi::TypeError::New(env, "Expected a pixel spec of the session's one input for framePass").ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
+    Napi::Object object = env.GetInstanceData<AddonData>()->cuda_frame_pass.New({});
+    CudaFramePass::Unwrap(object)->Take(std::make_shared<cuda::FramePass>(executor_, spec), thread_);
+    return object;
+  }
+
   // Waits for the run in progress, then gives the device's memory back; typed arrays that somebody holds keep their own.
   Napi::Value Close(const Napi::CallbackInfo& info) {
     if (thread_) thread_->Stop();
@@ -102,7 +169,7 @@ class CudaSession final : public Napi::ObjectWrap<CudaSession> {
   }
 
   std::shared_ptr<cuda::CudaExecutor> executor_;
-  std::unique_ptr<WorkerThread> thread_;
+  std::shared_ptr<WorkerThread> thread_;
 };
 
 struct OpenArguments {
@@ -213,6 +280,7 @@ Napi::Value NvrtcVersion(const Napi::CallbackInfo& info) { return Napi::Number::
 
 void InitCuda(Napi::Env env, Napi::Object exports, AddonData* data) {
   data->cuda_session = Napi::Persistent(CudaSession::Define(env));
+  data->cuda_frame_pass = Napi::Persistent(CudaFramePass::Define(env));
   exports.Set("openCudaSession", Napi::Function::New(env, OpenCudaSession, "openCudaSession"));
   exports.Set("compileCuda", Napi::Function::New(env, CompileCuda, "compileCuda"));
   exports.Set("nvrtcVersion", Napi::Function::New(env, NvrtcVersion, "nvrtcVersion"));

@@ -12,6 +12,7 @@ namespace gapcam {
 struct AddonData {
   Napi::FunctionReference session;
   Napi::FunctionReference cuda_session;
+  Napi::FunctionReference cuda_frame_pass;
   Napi::FunctionReference captured_frame;
   std::shared_ptr<FileMaps> maps = std::make_shared<FileMaps>();
 };

@@ -71,27 +71,29 @@ Status CudaExecutor::LoadKernels(const void* image) {
   Status status = Check(api_.ModuleLoadData(&module_, image), "cuModuleLoadData", "loading the kernels");
   functions_.assign(kKernelCount, nullptr);
   for (const Launch& launch : program_.launches) {
-    if (!status.ok()) return status;
-    const uint32_t id = static_cast<uint32_t>(launch.kernel);
-    char doing[96];
-    std::snprintf(doing, sizeof(doing), "looking up the kernel %s", kKernels[id].name);
-    if (!functions_[id]) status = Check(api_.ModuleGetFunction(&functions_[id], module_, kKernels[id].name), "cuModuleGetFunction", doing);
+    if (status.ok()) status = FindKernel(launch.kernel);
     if (status.ok() && launch.shared_bytes > 48 * 1024) {
-      status = Check(api_.FuncSetAttribute(functions_[id], kFunctionMaxDynamicShared, static_cast<int>(launch.shared_bytes)), "cuFuncSetAttribute", doing);
+      const Function function = functions_[static_cast<uint32_t>(launch.kernel)];
+      status = Check(api_.FuncSetAttribute(function, kFunctionMaxDynamicShared, static_cast<int>(launch.shared_bytes)), "cuFuncSetAttribute", "making room in shared memory");
     }
   }
   return status;
+}
+
+Status CudaExecutor::FindKernel(KernelId id) {
+  Function* function = &functions_[static_cast<uint32_t>(id)];
+  if (*function) return Status::Ok();
+  const char* name = kKernels[static_cast<uint32_t>(id)].name;
+  char doing[96];
+  std::snprintf(doing, sizeof(doing), "looking up the kernel %s", name);
+  return Check(api_.ModuleGetFunction(function, module_, name), "cuModuleGetFunction", doing);
 }
 
 Status CudaExecutor::TakeMemory() {
   char doing[96];
   weight_bytes_ = program_.weights.size();
   std::snprintf(doing, sizeof(doing), "taking %.1f MB for the weights", static_cast<double>(weight_bytes_) / 1e6);
-  // A block of no bytes is an error to the driver.
-  Status status = Check(api_.MemAlloc(&weights_, weight_bytes_ + 256), "cuMemAlloc", doing);
-  if (status.ok()) status = Check(api_.MemcpyHtoD(weights_, program_.weights.data(), weight_bytes_), "cuMemcpyHtoD", "uploading the weights");
-  // From pageable memory the call may return while the copy is under way, and our stream does not wait for the one it is in.
-  if (status.ok()) status = Check(api_.CtxSynchronize(), "cuCtxSynchronize", "uploading the weights");
+  Status status = Upload(program_.weights.data(), weight_bytes_, doing, &weights_);
   if (!status.ok()) return status;
   program_.weights = {};
   std::snprintf(doing, sizeof(doing), "taking %.1f MB for the activations", static_cast<double>(program_.activation_bytes) / 1e6);
@@ -101,6 +103,17 @@ Status CudaExecutor::TakeMemory() {
   return status;
 }
 
+// Memory of the device with these bytes. The caller frees it, also where the copy failed.
+Status CudaExecutor::Upload(const void* bytes, uint64_t size, const char* doing, DevicePointer* device) {
+  // A block of no bytes is an error to the driver.
+  Status status = Check(api_.MemAlloc(device, size + 256), "cuMemAlloc", doing);
+  if (status.ok()) status = Check(api_.MemcpyHtoD(*device, bytes, size), "cuMemcpyHtoD", doing);
+  // From pageable memory the call may return while the copy is under way, and our stream does not wait for the one it is in.
+  if (status.ok()) status = Check(api_.CtxSynchronize(), "cuCtxSynchronize", doing);
+  return status;
+}
+
+// Host memory that the device sees too. The caller frees it, also where its device address cannot be had.
 Status CudaExecutor::Map(uint64_t bytes, const char* doing, Mapped* mapped) {
   const size_t size = bytes + 256;
   void* memory = nullptr;

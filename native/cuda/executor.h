@@ -48,6 +48,8 @@ class CudaExecutor {
   uint64_t weight_bytes() const { return weight_bytes_; }
 
  private:
+  friend class FramePass;  // works in the same context, on the same stream, with kernels of the same module
+
   struct Mapped {
     uint8_t* bytes = nullptr;
     DevicePointer device = 0;
@@ -57,7 +59,9 @@ class CudaExecutor {
   Status Prepare(const ExecutorOptions& options);
   Status TakeMemory();
   Status Map(uint64_t bytes, const char* doing, Mapped* mapped);
+  Status Upload(const void* bytes, uint64_t size, const char* doing, DevicePointer* device);
   Status LoadKernels(const void* image);
+  Status FindKernel(KernelId id);
   void BindLaunches();
   Result LaunchAll(size_t* failed);
   Status CheckLaunch(Result result, size_t index) const;
@@ -73,7 +77,7 @@ class CudaExecutor {
   Mapped host_[2];  // inputs, outputs
   DevicePointer activations_ = 0, weights_ = 0;
   Module module_ = nullptr;
-  std::vector<Function> functions_;           // by KernelId; null where the program does not use it
+  std::vector<Function> functions_;           // by KernelId; null where nothing used it yet
   std::vector<std::vector<uint8_t>> params_;  // of each launch, bound; dropped once captured
   Stream stream_ = nullptr;
   GraphExec graph_ = nullptr;

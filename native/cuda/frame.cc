@@ -1,5 +1,8 @@
 #include "frame.h"
 
+#include <cstring>
+#include <utility>
+
 #include "lower/lowering.h"
 
 namespace gapcam {
@@ -31,12 +34,11 @@ void SetPlaces(const PixelSpec& spec, int32_t left, int32_t top, PixelParams* p)
 
 }  // namespace
 
-Status FrameLaunch::Build(const PixelSpec& spec, const PixelSource& source, Precision precision, FrameLaunch* launch) {
+Status FrameLaunch::Build(const PixelSpec& spec, const PixelSource& source, FrameLaunch* launch) {
   PixelPass pass(spec);
   const Status status = pass.Check(source);
   if (!status.ok()) return status;
   pass.Configure(source);
-  const bool is_half = precision == Precision::kFloat16;
   launch->taps.clear();
   for (uint32_t u = 0; u < pass.inner_width_; ++u) {
     for (uint32_t value : {pass.first_[u] / 4, pass.second_[u] / 4, static_cast<uint32_t>(pass.column_weights_[size_t{4} * u]), 0u}) launch->taps.push_back(static_cast<int16_t>(value));
@@ -48,7 +50,7 @@ Status FrameLaunch::Build(const PixelSpec& spec, const PixelSource& source, Prec
   const uint32_t pixels = spec.width * spec.height;
   p.frame = {0, static_cast<uint32_t>(PixelBytes(source.format, source.stride, source.height)), 1};
   p.taps = {0, static_cast<uint32_t>(launch->taps.size()), 2};
-  p.y = {0, pixels * 3, is_half ? 2u : 4u};
+  p.y = {0, pixels * 3, 4};
   p.format = static_cast<uint32_t>(source.format), p.height = source.height, p.stride = source.stride;
   p.crop_x = pass.crop_.x, p.crop_y = pass.crop_.y, p.inner_width = pass.inner_width_, p.inner_height = pass.inner_height_;
   SetPlaces(spec, static_cast<int32_t>(pass.left_), static_cast<int32_t>(pass.top_), &p);
@@ -59,10 +61,57 @@ Status FrameLaunch::Build(const PixelSpec& spec, const PixelSource& source, Prec
     p.fill[channel] = (spec.fill[spec.is_bgr ? 2 - channel : channel] - spec.mean[channel]) / spec.std[channel];
   }
   launch->params = p;
-  launch->kernel = is_half ? KernelId::pixels_f16 : KernelId::pixels_f32;
+  launch->kernel = KernelId::pixels_f32;
   launch->threads = kKernels[static_cast<uint32_t>(launch->kernel)].threads;
   launch->blocks = CeilDiv(pixels, launch->threads);
   return Status::Ok();
+}
+
+bool FramePass::IsKnown(const PixelSource& frame) const {
+  return frame.format == known_.format && frame.width == known_.width && frame.height == known_.height && frame.stride == known_.stride;
+}
+
+Status FramePass::Run(const PixelSource& frame) {
+  Status status = PixelPass(spec_).Check(frame);
+  if (!status.ok()) return status;
+  const CudaExecutor& executor = *executor_;
+  const ContextScope scope(executor.api_, executor.context_);
+  status = executor.Check(scope.result(), "cuCtxPushCurrent", "making the context current");
+  if (status.ok() && !IsKnown(frame)) status = Adapt(frame);
+  if (!status.ok()) return status;
+  std::memcpy(frame_.bytes, frame.data, launch_.params.frame.elements);
+  void* arguments[] = {&launch_.params};
+  const Function function = executor.functions_[static_cast<uint32_t>(launch_.kernel)];
+  status = executor.Check(executor.api_.LaunchKernel(function, launch_.blocks, 1, 1, launch_.threads, 1, 1, 0, executor.stream_, arguments, nullptr), "cuLaunchKernel", "converting a frame");
+  if (status.ok()) status = executor.Check(executor.api_.StreamSynchronize(executor.stream_), "cuStreamSynchronize", "converting a frame");
+  return status;
+}
+
+Status FramePass::Adapt(const PixelSource& frame) {
+  Free();
+  Status status = FrameLaunch::Build(spec_, frame, &launch_);
+  PixelParams& p = launch_.params;
+  if (status.ok() && p.y.elements != executor_->plan_.tensors[executor_->program_.inputs[0].tensor].elements) status = Status::Error("ENGINE_FAILED", "a frame's pass is not of the network's input size");
+  if (status.ok()) status = executor_->FindKernel(launch_.kernel);
+  if (status.ok()) status = executor_->Map(p.frame.elements, "mapping memory for frames", &frame_);
+  if (status.ok()) status = executor_->Upload(launch_.taps.data(), launch_.taps.size() * sizeof(int16_t), "uploading a frame's taps", &taps_);
+  if (!status.ok()) return status;
+  p.frame.address = frame_.device, p.taps.address = taps_;
+  p.y.address = executor_->host_[0].device + executor_->program_.inputs[0].offset;
+  known_ = frame;
+  return status;
+}
+
+void FramePass::Release() {
+  const ContextScope scope(executor_->api_, executor_->context_);
+  Free();
+}
+
+// The errors of giving back are nobody's concern, as in CudaExecutor::Release.
+void FramePass::Free() {
+  known_ = PixelSource();
+  if (frame_.bytes) executor_->api_.MemFreeHost(std::exchange(frame_, {}).bytes);
+  if (taps_) executor_->api_.MemFree(std::exchange(taps_, 0));
 }
 
 }  // namespace cuda

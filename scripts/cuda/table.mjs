@@ -94,7 +94,7 @@ one without the fault. Tensor cores are emulated by the fragment layouts of the 
   with the same label and within 2e-2: small ones in \`npm test\`, every model of models/ and of the shared folder by
   \`node scripts/cuda-parity.mjs\`, which says how far each is off. Networks of random weights have ties: two scores
   within 0.2 % of the range may change places, which is said.
-- A camera's frame in every format, against the CPU's pixel pass.
+- A camera's frame in every format, size and turn: the bits of the CPU's pixel pass.
 
 What this cannot show: time, the order in which a GPU really runs threads of one warp, and races between blocks that the
 reversed order does not meet.

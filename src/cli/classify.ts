@@ -9,7 +9,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import { viewOf } from '../geometry.js'
 import { focusOf } from '../heat/focus.js'
 import type { Predictor, ScoredLabel } from '../prediction.js'
-import { createPreprocessor, type Preprocessor, type PreprocessSpec } from '../preprocess.js'
+import type { Preprocessor, PreprocessSpec } from '../preprocess.js'
 import { heatWanted, type HeatWanted } from './heat.js'
 import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
@@ -60,7 +60,7 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
     ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
   })
   const spec = classifier.preprocessing(roi ? { roi } : {})
-  const preprocessor = createPreprocessor(spec)
+  const preprocessor = classifier.preprocessor(spec)
   const { engine, reason } = classifier.engine.describe()
   if (engine !== config.engine && reason !== 'covers the whole model') process.stderr.write(`engine ${engine}: ${reason}\n`)
   for (const assumption of classifier.assumed) process.stderr.write(`assumed: ${assumption}\n`)

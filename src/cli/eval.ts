@@ -10,7 +10,6 @@ import { GapcamError, messageOf } from '../errors.js'
 import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from '../eval/metrics.js'
 import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { classOf } from '../heat/class.js'
-import { createPreprocessor } from '../preprocess.js'
 import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgress } from './progress.js'
@@ -82,7 +81,7 @@ async function findPictures(folder: string, labels: readonly string[]): Promise<
 
 async function answerAll({ pictures }: Found, classifier: Classifier): Promise<{ answers: Answer[]; broken: string[] }> {
   const [answers, broken]: [Answer[], string[]] = [[], []]
-  const preprocessor = createPreprocessor(classifier.preprocessing())
+  const preprocessor = classifier.preprocessor(classifier.preprocessing())
   const predict = classifier.predictor(1)
   const { engine, target } = classifier.engine.describe()
   const progress = startProgress('pictures', pictures.length)

@@ -6,7 +6,6 @@ import { decodeFile } from '../camera/decode.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { selfTest } from '../engine/self-test.js'
 import type { Frame } from '../frame.js'
-import { createPreprocessor } from '../preprocess.js'
 import { checksOf, failureOf, type Check, type DoctorContext, type Examination } from './check.js'
 
 const { ok, warn, fail, skip } = checksOf('model')
@@ -57,7 +56,7 @@ async function kernels(): Promise<Check> {
 async function golden(classifier: Classifier, { config }: DoctorContext): Promise<Check> {
   if (config.model !== '') return skip('golden answers', 'they are known of the model that comes with gapcam, not of this one')
   const list = JSON.parse(await readFile(new URL('photos.json', photos), 'utf8')) as readonly { readonly file: string; readonly index: number; readonly label: string }[]
-  const preprocessor = createPreprocessor(classifier.preprocessing())
+  const preprocessor = classifier.preprocessor(classifier.preprocessing())
   const predict = classifier.predictor(1)
   const wrong: string[] = []
   const start = performance.now()

@@ -9,6 +9,8 @@
 import type { Addon, CudaSession } from '../addon.js'
 import { systemClock, type Clock } from '../clock.js'
 import { GapcamError, messageOf } from '../errors.js'
+import { createPreprocessor, nativeSpec, type Preprocessor, type PreprocessSpec } from '../preprocess.js'
+import { CudaPreprocessor } from './cuda-frames.js'
 import type { CudaFacts, Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
 import { toEngineTensor } from './native.js'
 
@@ -70,6 +72,14 @@ export class CudaEngine implements Engine {
     return { engine, target, threads, reason: why, rejected: [{ name: 'cuda', reason: why }, ...rejected.filter(({ name }) => name !== engine)], cuda }
   }
 
+  preprocessor(spec: PreprocessSpec): Preprocessor {
+    return new CudaPreprocessor({
+      pass: this.#options.session.framePass(nativeSpec(spec)), cpu: createPreprocessor(spec), input: this.inputs[0]!,
+      isServing: () => !this.#isOff && this.#retryAt === null,
+      onFault: (sentence) => this.#note(sentence, 'prepares this frame and all others of its camera'),
+    })
+  }
+
   async close(): Promise<void> {
     await this.#options.session.close()
     await this.#options.cpu.close()
@@ -87,7 +97,9 @@ export class CudaEngine implements Engine {
       this.#waitMs = firstWaitMs
       return true
     }
-    this.#note(fault)
+    this.#retryAt = this.#clock.now() + this.#waitMs
+    this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
+    this.#note(fault, 'computes this frame')
     return false
   }
 
@@ -102,13 +114,12 @@ export class CudaEngine implements Engine {
     return this.outputs.every(isFinite) ? null : `an output in ${this.#options.facts.precision} is not finite`
   }
 
-  #note(sentence: string): void {
+  /** Counts a fault and tells of it, with what the CPU does `instead`. */
+  #note(sentence: string, instead: string): void {
     this.#faults++
     this.#lastFault = sentence
-    this.#retryAt = this.#clock.now() + this.#waitMs
-    this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
     this.#isOff = this.#options.addon.cudaOff() !== null
-    this.#options.onFault(`CUDA: ${sentence}; the CPU computes this frame${this.#isOff ? ' and all others: CUDA is off until the program is started again' : ''}`)
+    this.#options.onFault(`CUDA: ${sentence}; the CPU ${this.#isOff ? 'computes this frame and all others: CUDA is off until the program is started again' : instead}`)
   }
 }
 

@@ -4,6 +4,7 @@
  * `outputs` before the next `run`. One run at a time; `run` never blocks the event loop.
  */
 import type { EngineName } from '../prediction.js'
+import type { Preprocessor, PreprocessSpec } from '../preprocess.js'
 import type { InputSize, Tensor } from '../tensor.js'
 
 export interface EngineTensor extends Tensor {
@@ -66,6 +67,11 @@ export interface Engine {
   readonly inputs: readonly EngineTensor[]
   readonly outputs: readonly EngineTensor[]
   run(): Promise<void>
+  /**
+   * A pass of its own for frames into `inputs[0]`, the only input, where it has a better one than the CPU's. To be closed
+   * before the engine.
+   */
+  preprocessor?(spec: PreprocessSpec): Preprocessor
   describe(): EngineDescription
   /** Waits for a run in progress, then frees everything; the tensors must not be touched afterwards. */
   close(): Promise<void>

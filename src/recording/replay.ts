@@ -8,7 +8,7 @@ import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { initialPolicy, observe, type PolicyState } from '../policy.js'
 import type { Prediction } from '../prediction.js'
-import { createPreprocessor } from '../preprocess.js'
+import type { Preprocessor } from '../preprocess.js'
 import { digestOf } from './digest.js'
 import type { About, RecordedFrame, Recording } from './format.js'
 import { decodeState, sampleInput } from './frames.js'
@@ -68,7 +68,7 @@ export async function replay({ about, frames }: Recording, classifier: Classifie
   // The layout is the engine's: NHWC of native and NCHW of onnxruntime hold the same numbers.
   const { roi, rotate, flipX, flipY, fill, ...spec } = about.spec
   const view = { ...(roi ? { roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}), ...(fill ? { fill } : {}) }
-  const preprocessor = createPreprocessor({ ...spec, ...view, layout: own.layout })
+  const preprocessor = classifier.preprocessor({ ...spec, ...view, layout: own.layout })
   const isSameLayout = own.layout === about.spec.layout
   const predict = classifier.predictor(about.topK)
   let state: PolicyState | null = null
@@ -99,7 +99,7 @@ interface Again {
 
 interface Machine {
   readonly classifier: Classifier
-  readonly preprocessor: ReturnType<typeof createPreprocessor>
+  readonly preprocessor: Preprocessor
   readonly predict: ReturnType<Classifier['predictor']>
   /** As it was called then: a file that has another name now is no other model. */
   readonly modelId: string

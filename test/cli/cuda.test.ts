@@ -43,9 +43,11 @@ it('classify labels the photographs on CUDA as the CPU does', async () => {
   for (const result of results) expect(result).toMatchObject({ engine: 'cuda', target: 'sm_87-fp16' })
 }, 240_000)
 
-it('classify goes on with the CPU after a lost context, says so, and ends with 0', async () => {
-  const args = ['classify', '--json', '--input-size', '64', ...['bird', 'cat', 'parrot'].map((name) => join(photos, `${name}.jpg`))]
-  const [right, lost] = await Promise.all([gapcam('devices=0', ...args, '--engine', 'native'), gapcam('sm=72 fail=cuStreamSynchronize@4:719', ...args, '--engine', 'cuda')])
+const three = ['classify', '--json', '--input-size', '64', ...['bird', 'cat', 'parrot'].map((name) => join(photos, `${name}.jpg`))]
+
+// Opening waits twice; then each picture for its conversion and for its inference.
+it.each([['a conversion', 5], ['an inference', 6]])('classify goes on with the CPU after a context lost in %s, says so, and ends with 0', async (_, wait) => {
+  const [right, lost] = await Promise.all([gapcam('devices=0', ...three, '--engine', 'native'), gapcam(`sm=72 fail=cuStreamSynchronize@${wait}:719`, ...three, '--engine', 'cuda')])
   expect(lost.status, lost.stderr).toBe(0)
   const results = jsonLines<Classified>(lost.stdout)
   expect(results.map(({ top }) => top[0]!.label)).toEqual(jsonLines<Classified>(right.stdout).map(({ top }) => top[0]!.label))
@@ -60,6 +62,14 @@ it('doctor says once why CUDA is not used', async () => {
   const evidence = checks.find(({ name }) => name === 'engine')?.evidence ?? stderr
   expect(evidence).toMatch(/^native .*; cuda not used: slower here: cuda [\d.]+ ms, native [\d.]+ ms/)
   expect(evidence.match(/slower here/g)).toHaveLength(1)
+}, 120_000)
+
+it('a conversion that fails is the CPU\'s from then on, and the inferences stay on the GPU', async () => {
+  const [right, failed] = await Promise.all([gapcam('', ...three, '--engine', 'cuda'), gapcam('fail=cuMemHostAlloc@3:2', ...three, '--engine', 'cuda')])
+  expect(failed.status, failed.stderr).toBe(0)
+  const withoutMs = (stdout: string): unknown[] => jsonLines<{ ms: number }>(stdout).map(({ ms: _, ...rest }) => rest)
+  expect(withoutMs(failed.stdout)).toEqual(withoutMs(right.stdout))
+  expect(failed.stderr).toBe('CUDA: cuMemHostAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while mapping memory for frames; the CPU prepares this frame and all others of its camera\n')
 }, 120_000)
 
 it('bench times it beside the others, and says that an emulated device means nothing', async () => {
@@ -99,6 +109,7 @@ it('the program for boards writes one file with parity, times, power and clocks'
   expect(report.models).toMatchObject([{
     name: 'convnet-gap.onnx', parity: { fp16: { isRight: true }, fp32: { isRight: true } }, auto: { engine: 'native' },
     benchmark: { results: [{ engine: 'cuda', peakPercent: null }, { engine: 'native' }, { engine: 'onnxruntime' }] },
+    frames: [{ what: 'YUYV 640×480', isSame: true, byGpu: { path: 'cuda' } }, { what: 'NV12 1920×1080', isSame: true, byGpu: { path: 'cuda' } }],
     steady: { differentOutputs: 1, board: { numbers: { VDD_IN_mW: { mean: 6540 }, gpu_MHz: { max: 624 }, gpu_percent: { min: 99 }, gpu_C: { max: 48.1 } } } },
   }])
 }, 240_000)

@@ -148,7 +148,7 @@ Result Drain(StreamObject* stream) {
     size_t i = 0;
     for (auto& entry : state.allocations) {
       if (!entry.second.is_mapped) continue;
-      if (each_before[i] != each_after[i]) entry.second.is_written = true;
+      if (queued.graph && each_before[i] != each_after[i]) entry.second.is_written = true;
       ++i;
     }
     if (queued.graph) queued.graph->memo = after;

@@ -25,7 +25,7 @@ struct Allocation {
   uint8_t* begin;
   size_t bytes;
   bool is_mapped;  // host memory that the device sees
-  bool is_written = false;  // mapped, and a kernel has written there
+  bool is_written = false;  // mapped, and a graph has written there: a call that fails spoils it
 };
 
 struct Work {

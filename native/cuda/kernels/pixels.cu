@@ -55,17 +55,16 @@ __device__ __forceinline__ Levels ReadPixel(const PixelParams& p, const Global<c
 // a + weight (b - a), for a weight in 1/16384.
 __device__ __forceinline__ int32_t Mix(int32_t a, int32_t b, int32_t weight) { return a + MulHigh((b - a) * 4, weight); }
 
-template <typename T>
-__device__ __forceinline__ void PixelEach(const PixelParams& p) {
+KERNEL(pixels_f32, PixelParams, 256) {
   const uint32_t at = ThreadOfGrid();
   if (at >= p.pixels) return;
   uint32_t row = at;
   const auto x = static_cast<int32_t>(Split(&row, p.by_width)), y = static_cast<int32_t>(row);
   const auto u = static_cast<uint32_t>(p.u0 + x * p.u_x + y * p.u_y), v = static_cast<uint32_t>(p.v0 + x * p.v_x + y * p.v_y);
-  const Global<T> out(p.y);
+  const Global<float> out(p.y);
   if (u >= p.inner_width || v >= p.inner_height) {
 #pragma unroll
-    for (uint32_t channel = 0; channel < 3; ++channel) out[p.is_nchw ? channel * p.pixels + at : at * 3 + channel] = FromFloat<T>(p.fill[channel]);
+    for (uint32_t channel = 0; channel < 3; ++channel) out[p.is_nchw ? channel * p.pixels + at : at * 3 + channel] = p.fill[channel];
     return;
   }
   const Global<const int16_t> taps(p.taps);
@@ -79,13 +78,9 @@ __device__ __forceinline__ void PixelEach(const PixelParams& p) {
   for (uint32_t channel = 0; channel < 3; ++channel) {
     const uint32_t from = p.is_bgr ? 2 - channel : channel;
     const int32_t level = Mix(Mix(a.x[from], c.x[from], line[2]), Mix(b.x[from], d.x[from], line[2]), column[2]);
-    const float value = __fadd_rn(__fmul_rn(static_cast<float>(level), p.scale[channel]), p.offset[channel]);
-    out[p.is_nchw ? channel * p.pixels + at : at * 3 + channel] = FromFloat<T>(value);
+    out[p.is_nchw ? channel * p.pixels + at : at * 3 + channel] = __fadd_rn(__fmul_rn(static_cast<float>(level), p.scale[channel]), p.offset[channel]);
   }
 }
-
-KERNEL(pixels_f32, PixelParams, 256) { PixelEach<float>(p); }
-KERNEL(pixels_f16, PixelParams, 256) { PixelEach<half>(p); }
 
 }  // namespace cuda
 }  // namespace gapcam

@@ -56,6 +56,16 @@ CudaCase::CudaCase() {
   plan = builder.Build();
   picture = random.Floats(13 * 11 * 3);
 
+  view.width = 11, view.height = 13, view.rotate = 90;
+  std::fill(view.mean, view.mean + 3, 120.0f), std::fill(view.std, view.std + 3, 60.0f);
+  frame.format = gapcam::PixelFormat::kNv12, frame.width = 30, frame.height = 21, frame.stride = 32;
+  frame_bytes.resize(gapcam::PixelBytes(frame.format, frame.stride, frame.height));
+  for (uint8_t& byte : frame_bytes) byte = static_cast<uint8_t>(random.Next());
+  frame.data = frame_bytes.data(), frame.bytes = frame_bytes.size();
+  prepared.resize(picture.size());
+  const gapcam::Status passed = gapcam::PixelPass(view).Run(frame, prepared.data());
+  EXPECT(passed.ok(), "%s", passed.message());
+
   const char* reason = "";
   const gapcam::Target* target = gapcam::ChooseTarget("scalar", &reason);
   std::unique_ptr<gapcam::Executor> executor;
@@ -68,6 +78,10 @@ CudaCase::CudaCase() {
     const auto* values = static_cast<const float*>(executor->data(port.tensor));
     expected.emplace_back(values, values + executor->plan().tensors[port.tensor].elements);
   }
+}
+
+bool IsPrepared(const CudaCase& test, const gapcam::cuda::CudaExecutor& executor) {
+  return std::memcmp(executor.input(0), test.prepared.data(), test.prepared.size() * sizeof(float)) == 0;
 }
 
 std::vector<uint8_t> StubCubin(int sm) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "../../cuda/executor.h"
+#include "../../cuda/frame.h"
 
 namespace gapcam_test {
 
@@ -16,10 +16,19 @@ struct CudaCase {
   std::vector<uint8_t> plan;
   std::vector<float> picture;
   std::vector<std::vector<float>> expected;  // each output, by the plain CPU target
+
+  // A camera's frame for the same input, and what the CPU's pixel pass makes of it.
+  gapcam::PixelSpec view;
+  std::vector<uint8_t> frame_bytes;
+  gapcam::PixelSource frame;
+  std::vector<float> prepared;
 };
 
 // A cubin's header with nothing behind it, which is all that the tests' driver reads of one.
 std::vector<uint8_t> StubCubin(int sm);
+
+// Whether `input` holds the frame as the CPU prepares it, bit for bit.
+bool IsPrepared(const CudaCase& test, const gapcam::cuda::CudaExecutor& executor);
 
 // Opens the case's plan on the tests' driver.
 gapcam::Status OpenCuda(const CudaCase& test, int image_sm, gapcam::cuda::Precision precision, std::unique_ptr<gapcam::cuda::CudaExecutor>* executor);

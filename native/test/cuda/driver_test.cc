@@ -1,5 +1,5 @@
 // The CUDA executor on the tests' driver: right results in every generation and precision, a sentence for whatever is
-// missing, and the fault matrix: each driver call of opening, two runs and closing fails once, as an error that passes
+// missing, and the fault matrix: each driver call of opening, a frame, two runs and closing fails once, as an error that passes
 // and as one that loses the context.
 #include <algorithm>
 #include <cstdlib>
@@ -12,6 +12,7 @@ namespace {
 
 using gapcam::Status;
 using gapcam::cuda::CudaExecutor;
+using gapcam::cuda::FramePass;
 using gapcam::cuda::Precision;
 
 constexpr int kGenerations[] = {72, 87, 89, 90, 110};
@@ -30,13 +31,18 @@ bool IsClean(const std::string& report) {
   return report.find("\"leaks\":{\"contexts\":0,\"allocations\":0,\"modules\":0,\"streams\":0,\"graphs\":0},\"violations\":[]") != std::string::npos;
 }
 
-// Opens, runs twice and closes; "" if that went as it should.
+// Opens, prepares a frame, runs twice and closes; "" if that went as it should.
 std::string OpenRunClose(const std::string& settings, int image_sm, Precision precision) {
   ConfigureDriver(settings.c_str());
   {
-    std::unique_ptr<CudaExecutor> executor;
-    Status status = OpenCuda(TheCase(), image_sm, precision, &executor);
+    std::unique_ptr<CudaExecutor> opened;
+    Status status = OpenCuda(TheCase(), image_sm, precision, &opened);
     if (!status.ok()) return status.message();
+    const std::shared_ptr<CudaExecutor> executor = std::move(opened);
+    FramePass pass(executor, TheCase().view);
+    status = pass.Run(TheCase().frame);
+    if (!status.ok()) return status.message();
+    if (!IsPrepared(TheCase(), *executor)) return "the frame is not what the CPU makes of it";
     for (int run = 0; run < 2; ++run) {
       SetPicture(TheCase(), *executor);
       status = executor->Run();
@@ -78,9 +84,14 @@ std::string WithFault(const std::string& settings) {
   ConfigureDriver(settings.c_str());
   bool is_told = false;
   {
-    std::unique_ptr<CudaExecutor> executor;
-    const Status opened = OpenCuda(TheCase(), 87, Precision::kFloat16, &executor);
-    if (!opened.ok()) is_told = true;
+    std::unique_ptr<CudaExecutor> opened;
+    is_told = !OpenCuda(TheCase(), 87, Precision::kFloat16, &opened).ok();
+    const std::shared_ptr<CudaExecutor> executor = std::move(opened);
+    if (executor) {
+      const Status status = FramePass(executor, TheCase().view).Run(TheCase().frame);
+      is_told = is_told || !status.ok();
+      if (status.ok() && !IsPrepared(TheCase(), *executor)) return "a wrong frame";
+    }
     for (int run = 0; executor && run < 2; ++run) {
       SetPicture(TheCase(), *executor);
       const Status status = executor->Run();
@@ -90,7 +101,7 @@ std::string WithFault(const std::string& settings) {
       const bool is_intact = std::equal(TheCase().picture.begin(), TheCase().picture.end(), static_cast<float*>(executor->input(0)));
       if (!is_intact) return "the picture is gone, and the CPU cannot compute it";
     }
-    if (gapcam::cuda::PoisonedBy() && OpenCuda(TheCase(), 87, Precision::kFloat16, &executor).ok()) return "opened on a lost context";
+    if (gapcam::cuda::PoisonedBy() && OpenCuda(TheCase(), 87, Precision::kFloat16, &opened).ok()) return "opened on a lost context";
   }
   const std::string report = DriverReport();
   if (report.find("\"violations\":[]") == std::string::npos) return report;
@@ -98,7 +109,38 @@ std::string WithFault(const std::string& settings) {
   return is_told ? "told" : "";
 }
 
-TEST("cuda: each driver call of opening, two runs and closing fails once: no crash, no wrong result, no lost picture") {
+TEST("cuda: frames of changing sizes are each what the CPU makes of them, and one that the CPU refuses is refused") {
+  const std::string wrong = InChild([]() -> std::string {
+    ConfigureDriver("");
+    {
+      std::unique_ptr<CudaExecutor> opened;
+      Status status = OpenCuda(TheCase(), 87, Precision::kFloat16, &opened);
+      if (!status.ok()) return status.message();
+      const std::shared_ptr<CudaExecutor> executor = std::move(opened);
+      FramePass pass(executor, TheCase().view);
+      gapcam::PixelPass on_cpu(TheCase().view);
+      gapcam::PixelSource frame = TheCase().frame;
+      std::vector<float> right(TheCase().prepared.size());
+      for (const uint32_t width : {30u, 30u, 17u, 2u, 30u}) {
+        frame.width = width;
+        status = on_cpu.Run(frame, right.data());
+        if (status.ok()) status = pass.Run(frame);
+        if (!status.ok()) return status.message();
+        if (!std::equal(right.begin(), right.end(), static_cast<float*>(executor->input(0)))) return "wrong at width " + std::to_string(width);
+      }
+      frame.bytes = 1;
+      status = pass.Run(frame);
+      if (std::string(status.code()) != "FRAME_INVALID") return std::string("a frame that is too short: ") + status.message();
+      gapcam::PixelSpec other = TheCase().view;
+      other.width = 12;
+      if (FramePass(executor, other).Run(TheCase().frame).ok()) return "a pass of another size than the input's ran";
+    }
+    return IsClean(DriverReport()) ? "" : DriverReport();
+  });
+  EXPECT(wrong.empty(), "%s", wrong.c_str());
+}
+
+TEST("cuda: each driver call of opening, a frame, two runs and closing fails once: no crash, no wrong result, no lost picture") {
   const std::string report = InChild([] {
     OpenRunClose("", 87, Precision::kFloat16);
     return DriverReport();

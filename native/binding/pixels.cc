@@ -1,0 +1,76 @@
+#include "pixels.h"
+
+#include <string>
+
+namespace gapcam {
+namespace {
+
+constexpr const char* kFormatNames[] = {"yuyv", "uyvy", "nv12", "i420", "rgb24", "bgr24", "grey"};
+constexpr const char* kResizeNames[] = {"cover", "stretch", "contain"};
+
+template <size_t kCount>
+int IndexOf(const char* const (&names)[kCount], const Napi::Value& value) {
+  if (!value.IsString()) return -1;
+  const std::string text = value.As<Napi::String>().Utf8Value();
+  for (size_t i = 0; i < kCount; ++i) if (text == names[i]) return static_cast<int>(i);
+  return -1;
+}
+
+bool ReadTriple(const Napi::Value& value, double* to) {
+  if (!value.IsArray() || value.As<Napi::Array>().Length() != 3) return false;
+  for (uint32_t i = 0; i < 3; ++i) to[i] = value.As<Napi::Array>().Get(i).ToNumber().DoubleValue();
+  return true;
+}
+
+}  // namespace
+
+bool ReadPixelSpec(const Napi::Value& value, PixelSpec* spec) {
+  if (!value.IsObject()) return false;
+  const Napi::Object from = value.As<Napi::Object>();
+  const auto number = [&](const char* name) { return from.Get(name).ToNumber().DoubleValue(); };
+  double mean[3], deviation[3], fill[3];
+  const int resize = IndexOf(kResizeNames, from.Get("resize"));
+  if (resize < 0 || !ReadTriple(from.Get("mean"), mean) || !ReadTriple(from.Get("std"), deviation) || !ReadTriple(from.Get("fill"), fill)) return false;
+  if (!(number("width") >= 1 && number("width") <= 8192 && number("height") >= 1 && number("height") <= 8192)) return false;
+  spec->width = static_cast<uint32_t>(number("width")), spec->height = static_cast<uint32_t>(number("height"));
+  spec->is_nchw = from.Get("isNchw").ToBoolean(), spec->is_bytes = from.Get("isBytes").ToBoolean(), spec->is_bgr = from.Get("isBgr").ToBoolean();
+  spec->flip_x = from.Get("flipX").ToBoolean(), spec->flip_y = from.Get("flipY").ToBoolean();
+  spec->rotate = static_cast<uint32_t>(number("rotate"));
+  spec->resize = static_cast<ResizeMode>(resize);
+  for (int i = 0; i < 3; ++i) {
+    spec->mean[i] = static_cast<float>(mean[i]), spec->std[i] = static_cast<float>(deviation[i]), spec->fill[i] = static_cast<uint8_t>(fill[i]);
+  }
+  const Napi::Value roi = from.Get("roi");
+  if (!roi.IsArray() || roi.As<Napi::Array>().Length() != 4) return false;
+  for (uint32_t i = 0; i < 4; ++i) spec->roi[i] = roi.As<Napi::Array>().Get(i).ToNumber().DoubleValue();
+  return spec->rotate % 90 == 0 && spec->rotate < 360;
+}
+
+bool ReadFrame(const Napi::Value& frame, const Napi::Value& pixels, GivenFrame* given) {
+  if (!frame.IsObject()) return false;
+  const Napi::Object geometry = frame.As<Napi::Object>();
+  const int format = IndexOf(kFormatNames, geometry.Get("format"));
+  if (format < 0) return false;
+  PixelSource& source = given->source;
+  source.format = static_cast<PixelFormat>(format);
+  source.width = geometry.Get("width").ToNumber().Uint32Value();
+  source.height = geometry.Get("height").ToNumber().Uint32Value();
+  source.stride = geometry.Get("stride").ToNumber().Uint32Value();
+  if (pixels.IsTypedArray() && pixels.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
+    const Napi::Uint8Array bytes = pixels.As<Napi::Uint8Array>();
+    source.data = bytes.Data(), source.bytes = bytes.ByteLength();
+    given->pixels = Napi::Persistent(pixels.As<Napi::Object>());
+    return true;
+  }
+  given->captured = FrameOf(pixels);
+  if (!given->captured) return false;
+  source.data = given->captured->data(), source.bytes = given->captured->bytes();
+  return true;
+}
+
+Status GivenFrame::Outcome(const Status& pass) const {
+  if (captured && captured->is_reclaimed()) return Status::Error("FRAME_INVALID", "the frame was held too long and taken back");
+  return pass;
+}
+
+}  // namespace gapcam
