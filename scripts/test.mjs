@@ -92,7 +92,9 @@ async function main() {
   if (vitestArguments.length === 0) {
     results.push(await runNative('plain', []))
     results.push(await runNative('plain', [], {}, [], 'cuda_tests'))
-    results.push(await runNative('asan', ['-DGAPCAM_SANITIZE=address,undefined'], { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }))
+    const asan = [['-DGAPCAM_SANITIZE=address,undefined'], { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }]
+    results.push(await runNative('asan', ...asan))
+    results.push(await runNative('asan', ...asan, [], 'cuda_tests'))
     results.push(await runNative('tsan', ['-DGAPCAM_SANITIZE=thread'], { TSAN_OPTIONS: 'halt_on_error=1' }))
     const arm64 = ['-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64', '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++']
     results.push(await runNative('arm64-tests', arm64, {}, ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu']))

@@ -87,6 +87,8 @@ buffer or outside allocated memory, a misaligned vector, shared memory that is r
 two barriers by one thread and written by another, a copy that is read before its wait, and a barrier or a warp
 operation that not all threads reach. Each has a wrong kernel in \`native/test/cuda\` that must be found, and the same
 one without the fault. Tensor cores are emulated by the fragment layouts of the PTX manual, with sums in single precision.
+\`npm test\` runs all of it a second time under AddressSanitizer and UndefinedBehaviorSanitizer, which are told of each
+switch between fibers, so that an access outside a thread's own variables (registers, on a GPU) is found too.
 
 - Random odd shapes of every kind of step in each generation's code path, against the definition in double precision;
   every kernel must have run. Memory begins as NaN, and blocks in reverse order must give the same bits.

@@ -31,7 +31,7 @@ struct PendingCopy {
 };
 
 struct Thread {
-  void* place = nullptr;   // where it goes on
+  Fiber fiber;
   State state = State::kDone;
   WarpAct act = nullptr;   // what it waits for at its warp
   void* mine = nullptr;
@@ -47,7 +47,7 @@ struct SharedArray {
 
 Thread threads[kMaxThreads];
 uint32_t thread_count, running;
-void* scheduler;           // where the scheduler goes on
+Fiber scheduler;
 uint8_t* stacks;
 void (*kernel_of_block)(const void*);
 const void* params_of_block;
@@ -56,14 +56,13 @@ uint32_t array_count, shared_used;
 bool has_fault;
 char fault[200];
 
-uint8_t* StackEnd(uint32_t thread) { return stacks + (size_t{thread} + 1) * kFiberStackBytes; }
-
 void YieldAs(State state) {
   threads[running].state = state;
-  gapcam_cuda_switch_fiber(&threads[running].place, scheduler);
+  SwitchFiber(threads[running].fiber, scheduler);
 }
 
 [[noreturn]] void ThreadMain() {
+  EnterFiber(scheduler);
   kernel_of_block(params_of_block);
   YieldAs(State::kDone);
   __builtin_unreachable();
@@ -73,7 +72,7 @@ void Resume(uint32_t thread) {
   running = thread;
   threadIdx = threads[thread].index;
   thread_tag = thread + 1;
-  gapcam_cuda_switch_fiber(&scheduler, threads[thread].place);
+  SwitchFiber(scheduler, threads[thread].fiber);
 }
 
 void NoteFault(const char* what) {
@@ -201,7 +200,7 @@ bool RunBlock(void (*kernel)(const void*), const void* params, uint32_t count, c
   kernel_of_block = kernel, params_of_block = params, thread_count = count;
   array_count = shared_used = 0, epoch_bits = 1 << 12, has_fault = false;
   for (uint32_t t = 0; t < count; ++t) {
-    threads[t].place = PrepareFiber(StackEnd(t), ThreadMain);
+    threads[t].fiber = PrepareFiber(stacks + size_t{t} * kFiberStackBytes, ThreadMain);
     threads[t].state = State::kReady;
     threads[t].groups = 0;
     threads[t].copies.clear();

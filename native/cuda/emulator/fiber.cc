@@ -1,5 +1,10 @@
 #include "fiber.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 // Only what a callee must keep is saved: six registers by the System V ABI of x86-64, x19 to x30 and d8 to d15 by that of
 // arm64. Rounding modes are nobody's to change here.
 #if defined(__x86_64__)
@@ -33,8 +38,15 @@ namespace gapcam {
 namespace cuda {
 namespace emulator {
 
-void* PrepareFiber(void* stack_end, void (*entry)()) {
-  auto* top = static_cast<void**>(stack_end);
+// Saves where we are in *from and goes on at `to`.
+extern "C" void gapcam_cuda_switch_fiber(void** from, void* to);
+
+Fiber PrepareFiber(void* stack, void (*entry)()) {
+#if defined(__SANITIZE_ADDRESS__)
+  // Who was left in the middle has not taken the marks around its variables away.
+  __asan_unpoison_memory_region(stack, kFiberStackBytes);
+#endif
+  auto* top = reinterpret_cast<void**>(static_cast<uint8_t*>(stack) + kFiberStackBytes);
 #if defined(__x86_64__)
   // As after a call: the return address of `entry`, which it never uses, lies at a multiple of 16 plus 8.
   *--top = nullptr;
@@ -45,8 +57,23 @@ void* PrepareFiber(void* stack_end, void (*entry)()) {
   for (int i = 0; i < 20; ++i) top[i] = nullptr;
   top[11] = reinterpret_cast<void*>(entry);  // x30
 #endif
-  return top;
+  return {top, stack, kFiberStackBytes};
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+void EnterFiber(Fiber& from) { __sanitizer_finish_switch_fiber(nullptr, &from.stack, &from.stack_bytes); }
+
+void SwitchFiber(Fiber& from, const Fiber& to) {
+  void* variables = nullptr;  // of `from`, where AddressSanitizer keeps them off the stack
+  __sanitizer_start_switch_fiber(&variables, to.stack, to.stack_bytes);
+  gapcam_cuda_switch_fiber(&from.place, to.place);
+  __sanitizer_finish_switch_fiber(variables, nullptr, nullptr);
+}
+#else
+void EnterFiber(Fiber&) {}
+
+void SwitchFiber(Fiber& from, const Fiber& to) { gapcam_cuda_switch_fiber(&from.place, to.place); }
+#endif
 
 }  // namespace emulator
 }  // namespace cuda

@@ -10,12 +10,22 @@ namespace emulator {
 
 constexpr size_t kFiberStackBytes = 64 * 1024;
 
-// Prepares a fiber on the stack that ends at `stack_end` (16-byte aligned): the first switch to it calls `entry`, which
-// must never return. Returns what to switch to.
-void* PrepareFiber(void* stack_end, void (*entry)());
+// Where to go on: a place on a stack, and that stack from its lowest byte, which AddressSanitizer wants to know.
+struct Fiber {
+  void* place = nullptr;
+  const void* stack = nullptr;
+  size_t stack_bytes = 0;
+};
 
-// Saves where we are in *from and goes on at `to`.
-extern "C" void gapcam_cuda_switch_fiber(void** from, void* to);
+// A fiber on `stack` (kFiberStackBytes, 16-byte aligned): the first switch to it calls `entry`, which must call EnterFiber
+// first and never return. One that was left in the middle may be prepared anew.
+Fiber PrepareFiber(void* stack, void (*entry)());
+
+// Says where the first switch to a fiber came from: `from` gets its stack. For a thread's own stack it is the only way to know.
+void EnterFiber(Fiber& from);
+
+// Saves where we are in `from` and goes on at `to`.
+void SwitchFiber(Fiber& from, const Fiber& to);
 
 }  // namespace emulator
 }  // namespace cuda
