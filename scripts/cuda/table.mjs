@@ -19,15 +19,31 @@ const processors = {
 }
 
 /**
- * Boards by their vendor's data sheets: peak of dense float16 on tensor cores and of float32, in TFLOP/s, and the
- * memory's bandwidth in GB/s. Nobody measured these here.
+ * Boards: multiprocessors, float32 lanes and dense float16 tensor operations (a product and a sum are two) of each in a
+ * clock, the GPU's highest clock in MHz, the memory's bandwidth in GB/s. `claim` is what the vendor says of float16 in other
+ * words, in TFLOP/s: a check by another way. Nobody measured these here; `seen` says what of them was read where.
  */
 const boards = [
-  { name: 'Jetson AGX Xavier', sm: 72, half: 11.0, single: 1.41, bandwidth: 137 },
-  { name: 'Jetson Orin Nano 8 GB', sm: 87, half: 10.0, single: 1.28, bandwidth: 68 },
-  { name: 'Jetson AGX Orin 64 GB', sm: 87, half: 42.5, single: 5.3, bandwidth: 205 },
-  { name: 'Jetson AGX Thor', sm: 110, half: 258, single: 8.1, bandwidth: 273 },
+  {
+    name: 'Jetson AGX Xavier', sm: 72, processors: 8, lanes: 64, tensor: 1024, mhz: 1377, bandwidth: 137, claim: { words: '11 TFLOPS of FP16', half: 11 },
+    source: 'Jetson AGX Xavier Series System-on-Module Data Sheet (DS-09654-002)', seen: 'multiprocessors, lanes and the width of the memory in listings of deviceQuery on a board, the bandwidth in notes of others; the clock and the claim nowhere',
+  },
+  {
+    name: 'Jetson Orin Nano 8 GB', sm: 87, processors: 8, lanes: 128, tensor: 2048, mhz: 625, bandwidth: 68, claim: { words: '20 dense TOPS of INT8', half: 10 },
+    source: 'Jetson Orin Nano Series Data Sheet (DS-11105-001), before the "Super" modes of JetPack 6.1', seen: 'cores, tensor cores, clock and claim in a copy of the data sheet; the bandwidth in pages of others',
+  },
+  {
+    name: 'Jetson AGX Orin 64 GB', sm: 87, processors: 16, lanes: 128, tensor: 2048, mhz: 1300, bandwidth: 205, claim: { words: '171 sparse TOPS of INT8 on the GPU', half: 42.75 },
+    source: 'Jetson AGX Orin Series Data Sheet (DS-10662-001)', seen: 'the claim in NVIDIA\'s Deep-Learning-Accelerator-SW repository; clock and bandwidth nowhere',
+  },
+  {
+    name: 'Jetson AGX Thor', sm: 110, processors: 20, lanes: 128, tensor: 8192, mhz: 1575, bandwidth: 273, claim: { words: '2,070 sparse TFLOPS of FP4', half: 258.75 },
+    source: 'Jetson Thor Series Modules Data Sheet (2025)', seen: 'multiprocessors and lanes in NVIDIA\'s forum, by deviceQuery on a board; the claim, and a clock of 1,570 MHz, in pages of others; the bandwidth nowhere',
+  },
 ]
+
+/** TFLOP/s of a board. */
+const peak = ({ processors, lanes, tensor, mhz }, isHalf) => (processors * (isHalf ? tensor : 2 * lanes) * mhz) / 1e6
 
 /** Tiles of the product kernels: rows, columns, bytes of an element. */
 const tiles = { conv_f32_64x64: [64, 64, 4], conv_f32_32x32: [32, 32, 4], conv_f16_wmma_64x64: [64, 64, 2], conv_f16_wmma_32x32: [32, 32, 2], conv_f16_mma_64x64: [64, 64, 2], conv_f16_mma_32x32: [32, 32, 2] }
@@ -62,12 +78,18 @@ const intensity = ([m, n, bytes]) => (2 * m * n) / ((m + n) * bytes)
 function roofline() {
   const kernelsOf = ({ sm }) => kernelRows().filter(({ name, firstSm, lastSm }) => name in tiles && sm >= firstSm && sm <= lastSm).map(({ name }) => name)
   const rows = boards.flatMap((board) => kernelsOf(board).map((name) => {
-    const peak = name.includes('f32') ? board.single : board.half
-    const balance = (peak * 1000) / board.bandwidth
+    const balance = (peak(board, name.includes('f16')) * 1000) / board.bandwidth
     const reach = Math.min(1, intensity(tiles[name]) / balance)
     return [board.name, `\`${name}\``, intensity(tiles[name]).toFixed(0), balance.toFixed(0), `${Math.round(100 * reach)} %`]
   }))
   return table(['board', 'kernel', 'FLOP per byte of a tile', 'FLOP per byte of the board', 'of peak, if all came from memory'], rows)
+}
+
+function boardTable() {
+  const rows = boards.map((board) => [
+    board.name, `${board.processors} × ${board.mhz.toLocaleString('en')} MHz`, `${board.tensor.toLocaleString('en')}, ${peak(board, true).toFixed(1)}`, `${board.claim.words}: ${board.claim.half}`, `${2 * board.lanes}, ${peak(board, false).toFixed(2)}`, `${board.bandwidth} GB/s`,
+  ])
+  return table(['board', 'multiprocessors', 'float16: FLOP a clock and multiprocessor, TFLOP/s', 'as the vendor says it: TFLOP/s of float16', 'float32', 'memory'], rows)
 }
 
 function text() {
@@ -77,7 +99,8 @@ function text() {
 # The CUDA kernels in figures
 
 What is here was read from compilers or computed, none of it measured: nobody has run these kernels on these boards.
-How to do that is in [jetson.md](jetson.md). \`node scripts/build-cubins.mjs\` compiles the cubins and writes this page.
+How to do that is in [jetson.md](jetson.md). \`node scripts/build-cubins.mjs\` compiles the cubins and writes this page,
+\`node scripts/cuda/table.mjs\` writes it again from their manifest alone.
 
 ## What is proved on a processor
 
@@ -115,12 +138,23 @@ ${manifest.cubins.map(({ file, bytes, compiler }) => `| \`${file}\` | ${bytes.to
 
 ## Roofline: an estimate
 
-An upper bound by arithmetic, from the vendor's data sheets for the boards: a tile of m × n results does 2·m·n
-operations for each (m + n) elements that its block loads. Where that is less than what the board can compute in the
-time of loading them, memory bounds it, unless the second-level cache already has them: at batch 1 a layer's tensors
-mostly are there, since the layer before has just written them, and then the bound does not hold.
+An upper bound by arithmetic: a tile of m × n results does 2·m·n operations for each (m + n) elements that its block
+loads. Where that is less than what the board can compute in the time of loading them, memory bounds it, unless the
+second-level cache already has them: at batch 1 a layer's tensors mostly are there, since the layer before has just
+written them, and then the bound does not hold.
 
 ${roofline()}
+
+What a board can compute is multiplied out from its multiprocessors and their highest clock, without sparsity. What the
+vendor says of it in other words (dense INT8 is twice dense float16, sparse INT8 four times, sparse FP4 eight times) is
+within ${(100 * Math.max(...boards.map((board) => Math.abs(peak(board, true) / board.claim.half - 1)))).toFixed(1)} % of that:
+
+${boardTable()}
+
+The figures are typed into \`scripts/cuda/table.mjs\`. None could be held against NVIDIA's own document here: the data
+sheets are not at hand, and their titles and numbers are from memory.
+
+${boards.map(({ name, source, seen }) => `- ${name}: ${source}. Seen: ${seen}.`).join('\n')}
 
 Element-wise, pooling and depthwise kernels do a few operations for each byte, and are bound by memory on every board.
 At batch 1 the small layers at the end of a network have fewer tiles than a board has multiprocessors: there the depth
