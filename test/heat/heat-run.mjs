@@ -1,0 +1,20 @@
+// Heat maps of photographs as a program of its own, which finds the tests' CUDA driver where it has one. Argument: JSON
+// {options, files, classIndex}; one JSON line a picture.
+import { openClassifier } from '../../dist/classifier.js'
+import { decodeFile } from '../../dist/camera/decode.js'
+import { focusOf } from '../../dist/heat/focus.js'
+import { createPreprocessor } from '../../dist/preprocess.js'
+
+const { options, files, classIndex } = JSON.parse(process.argv[2])
+const classifier = await openClassifier({ ...options, heat: true })
+const preprocessor = createPreprocessor(classifier.preprocessing())
+for (const file of files) {
+  const { data, width, height } = await decodeFile(file)
+  await preprocessor.run({ seq: 1, capturedNs: 0n, wallTime: 0, width, height, format: 'rgb24', stride: width * 3, pixels: data, copyTo: () => undefined, release: () => undefined }, classifier.input.data)
+  await classifier.engine.run()
+  const { engine, target } = classifier.engine.describe()
+  const map = classifier.heat.heat(classIndex)
+  console.log(JSON.stringify({ engine, target, ...map, values: Array.from(map.values), focus: focusOf(map) }))
+}
+preprocessor.close()
+await classifier.close()
