@@ -8,7 +8,8 @@
 //                 scratch. Its contents before a run do not matter.
 //   weights       device, weights.size() bytes, uploaded once: every constant, packed as its kernel reads it
 //   input         mapped host memory, input_bytes: the plan's inputs as float32, each at its port's offset
-//   output        mapped host memory, output_bytes: the plan's outputs as float32, each at its port's offset
+//   output        mapped host memory, output_bytes: the plan's outputs as float32, each at its port's offset; kernels write it
+//                 once and never read it
 //
 // Binding: `params` of a launch holds offsets where addresses belong. Bind() adds the bases:
 //
@@ -77,7 +78,7 @@ struct Generation {
 
 struct Program {
   Generation generation;
-  std::vector<Launch> launches;              // inputs first, outputs last
+  std::vector<Launch> launches;              // inputs first; last the outputs that no step's own kernel wrote
   std::vector<Port> inputs, outputs;         // in the plan's order
   std::vector<uint8_t> weights;              // may be dropped once uploaded
   uint64_t activation_bytes = 0, input_bytes = 0, output_bytes = 0;

@@ -119,6 +119,8 @@ switch between fibers, so that an access outside a thread's own variables (regis
   with the same label and within 2e-2: small ones in \`npm test\`, every model of models/ and of the shared folder by
   \`node scripts/cuda-parity.mjs\`, which says how far each is off. Networks of random weights have ties: two scores
   within 0.2 % of the range may change places, which is said.
+- Outputs leave as float32 from the kernel that summed them, so that scores are not rounded once more: tests hold that to
+  single precision's accuracy, and what a later step reads as well to half's.
 - A camera's frame in every format, size and turn: the bits of the CPU's pixel pass.
 
 What this cannot show: time, the order in which a GPU really runs threads of one warp, and races between blocks that the

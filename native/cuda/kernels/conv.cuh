@@ -48,10 +48,6 @@ __device__ __forceinline__ bool Locate(const ConvParams& p, const Row& row, cons
   return tap.is_inside && static_cast<uint32_t>(y) < p.height && static_cast<uint32_t>(x) < p.width;
 }
 
-// Vectors of 16 bytes, where a tensor's rows allow them.
-template <typename T>
-constexpr int kVectorOf = 16 / static_cast<int>(sizeof(T));
-
 __device__ __forceinline__ const ConvParams& ConvOf(const ConvParams& p) { return p; }
 __device__ __forceinline__ const ConvParams& ConvOf(const SeparableParams& p) { return p.conv; }
 
@@ -133,12 +129,7 @@ __device__ __forceinline__ void Finish(const ConvParams& p, uint32_t feature, ui
   }
 #pragma unroll
   for (int i = 0; i < kCount; ++i) sum[i] = Activate(p.activation, sum[i]);
-  if (p.y.elements) {
-    Vector<T, kCount> result;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) result[i] = FromFloat<T>(sum[i]);
-    StoreVector(Global<T>(p.y), at, result);
-  }
+  if (p.y.elements) StoreResults<T>(p.y, at, sum);
 }
 
 // The tile's sums lie in shared memory, kN + 4 to a row. Writes them to y, or to their split's place; with a pooled output
@@ -172,8 +163,7 @@ __device__ __forceinline__ void FinishTile(const ConvParams& p, const Task& task
   if (threadIdx.x >= kN || feature >= p.features) return;
   float total = 0;
   for (uint32_t row = 0; row < p.pixels; ++row) total += sums[row * (kN + 4) + threadIdx.x];
-  const Global<T> pooled(p.pooled);
-  pooled[task.group * p.features + feature] = FromFloat<T>(total / static_cast<float>(p.pixels));
+  StoreResult<T>(p.pooled, task.group * p.features + feature, total / static_cast<float>(p.pixels));
 }
 
 template <typename T, int kM, int kN, int kThreads>

@@ -16,15 +16,14 @@ __device__ __forceinline__ void SplitSum(const SplitSumParams& p) {
   const uint32_t feature = Split(&pixel, p.by_features);
   if (p.bias.elements) sum += Global<const float>(p.bias)[feature];
   if (p.residual.elements) sum += ToFloat(Global<const T>(p.residual)[i]);
-  const Global<T> y(p.y);
-  y[i] = FromFloat<T>(Activate(p.activation, sum));
+  StoreResult<T>(p.y, i, Activate(p.activation, sum));
 }
 
 // A warp a result: its lanes walk along the row and the feature's weights, then add up. A classifier's last layer has one
 // row, for which a tile of the product kernels would mostly be empty; the weights are read once, at full width.
 template <typename T>
 __device__ __forceinline__ void DenseRow(const DenseRowParams& p) {
-  constexpr int kCount = 16 / static_cast<int>(sizeof(T));
+  constexpr int kCount = kVectorOf<T>;
   uint32_t row = WarpOfGrid();
   if (row >= p.rows * p.features) return;
   const uint32_t result = row, feature = Split(&row, p.by_features), lane = threadIdx.x % 32;
@@ -42,8 +41,7 @@ __device__ __forceinline__ void DenseRow(const DenseRowParams& p) {
   if (lane != 0) return;
   if (p.bias.elements) sum += Global<const float>(p.bias)[feature];
   if (p.residual.elements) sum += ToFloat(Global<const T>(p.residual)[result]);
-  const Global<T> y(p.y);
-  y[result] = FromFloat<T>(Activate(p.activation, sum));
+  StoreResult<T>(p.y, result, Activate(p.activation, sum));
 }
 
 KERNEL(split_sum_f32, SplitSumParams, 256) { SplitSum<float>(p); }

@@ -9,8 +9,7 @@ __device__ __forceinline__ void ElementwiseEach(const ElementwiseKernelParams& p
   const uint32_t i = ThreadOfGrid();
   if (i >= p.elements) return;
   const Global<const T> x(p.x);
-  const Global<T> y(p.y);  // may be x
-  y[i] = FromFloat<T>(Activate(p.activation, ToFloat(x[i])));
+  StoreResult<T>(p.y, i, Activate(p.activation, ToFloat(x[i])));  // y may be x
 }
 
 __device__ __forceinline__ float Combine(Binary op, float x, float z) {
@@ -39,9 +38,8 @@ __device__ __forceinline__ void BinaryEach(const BinaryKernelParams& p) {
     z_at += place * p.z_stride[axis];
   }
   const Global<const T> x(p.x), z(p.z);
-  const Global<T> y(p.y);  // may be x or z
   const float value = Combine(p.op, ToFloat(x[x_at + rest * p.x_stride[4]]), ToFloat(z[z_at + rest * p.z_stride[4]]));
-  y[i] = FromFloat<T>(Activate(p.activation, value));
+  StoreResult<T>(p.y, i, Activate(p.activation, value));  // y may be x or z
 }
 
 // Across channels: y = x / (bias + alpha / size · Σ x²)^beta over `size` neighbours.
@@ -58,8 +56,7 @@ __device__ __forceinline__ void LrnEach(const LrnKernelParams& p) {
     const float value = ToFloat(x[pixel * p.channels + j]);
     sum += value * value;
   }
-  const Global<T> y(p.y);
-  y[i] = FromFloat<T>(ToFloat(x[i]) / powf(p.lrn.bias + p.lrn.alpha / static_cast<float>(p.lrn.size) * sum, p.lrn.beta));
+  StoreResult<T>(p.y, i, ToFloat(x[i]) / powf(p.lrn.bias + p.lrn.alpha / static_cast<float>(p.lrn.size) * sum, p.lrn.beta));
 }
 
 KERNEL(elementwise_f32, ElementwiseKernelParams, 256) { ElementwiseEach<float>(p); }

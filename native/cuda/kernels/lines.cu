@@ -55,8 +55,7 @@ __device__ __forceinline__ float Along(const LineParams& p, const Line& line, Re
 template <typename T, typename Function>
 __device__ __forceinline__ void Map(const LineParams& p, const Line& line, const Global<const T>& x, const Function& f) {
   if (!line.is_there) return;
-  const Global<T> y(p.y);
-  for (uint32_t l = line.at; l < p.length; l += line.stride) y[line.first + l * line.step] = FromFloat<T>(f(ToFloat(x[line.first + l * line.step])));
+  for (uint32_t l = line.at; l < p.length; l += line.stride) StoreResult<T>(p.y, line.first + l * line.step, f(ToFloat(x[line.first + l * line.step])));
 }
 
 template <typename T>
@@ -72,9 +71,7 @@ __device__ __forceinline__ void ReduceLine(const LineParams& p) {
   });
   if (op == Reduce::kMean) value /= static_cast<float>(p.length);
   if (op == Reduce::kL2) value = sqrtf(value);
-  if (!line.is_there || line.at != 0) return;
-  const Global<T> y(p.y);
-  y[line.result] = FromFloat<T>(value);
+  if (line.is_there && line.at == 0) StoreResult<T>(p.y, line.result, value);
 }
 
 template <typename T>

@@ -67,8 +67,7 @@ __device__ __forceinline__ void ResampleEach(const ResampleKernelParams& p) {
   for (uint32_t tap = j * p.taps; tap < (j + 1) * p.taps; ++tap) {
     sum += weights[tap] * ToFloat(x[(outer * p.in_length + static_cast<uint32_t>(indices[tap])) * p.inner + inner]);
   }
-  const Global<T> y(p.y);
-  y[at] = FromFloat<T>(sum);
+  StoreResult<T>(p.y, at, sum);
 }
 
 template <typename From, typename To>

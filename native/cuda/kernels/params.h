@@ -13,7 +13,7 @@ namespace cuda {
 struct Buffer {
   uint64_t address;
   uint32_t elements;       // 0: the optional tensor is not there
-  uint32_t element_bytes;  // 4: float or int32, 2: half, 1: bytes of a camera's frame
+  uint32_t element_bytes;  // 4: float or int32, 2: half, 1: bytes of a camera's frame; of results in half precision 2 or 4
 };
 static_assert(sizeof(Buffer) == 16);
 
@@ -28,7 +28,7 @@ struct Divisor {
 };
 
 // A convolution as the product x' [pixels, depth] · weights [depth, features] of each group, where x' is never written
-// down: row (n, oy, ox), column (ky, kx, c). Weights are packed zero-padded for the kernel (../lower/weights.h). A matrix
+// down: row (n, oy, ox), column (ky, kx, c). Weights are packed zero-padded for the kernel (../lower/conv.cc). A matrix
 // product is the case of a 1×1 kernel over `pixels` rows.
 struct ConvParams {
   Buffer x, weights, bias, residual;  // residual has y's layout

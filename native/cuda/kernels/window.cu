@@ -36,16 +36,14 @@ __device__ __forceinline__ void Depthwise(const DepthwiseParams& p) {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) sum[i] += ToFloat(residual[i]);
   }
-  Vector<T, kCount> result;
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) result[i] = FromFloat<T>(Activate(p.activation, sum[i]));
-  StoreVector(Global<T>(p.y), at, result);
+  for (int i = 0; i < kCount; ++i) sum[i] = Activate(p.activation, sum[i]);
+  StoreResults<T>(p.y, at, sum);
 }
 
 template <typename T>
 __device__ __forceinline__ void DepthwiseAny(const DepthwiseParams& p) {
-  constexpr int kCount = 16 / static_cast<int>(sizeof(T));
-  if (p.channels % kCount == 0) Depthwise<T, kCount>(p);
+  if (p.channels % kVectorOf<T> == 0) Depthwise<T, kVectorOf<T>>(p);
   else Depthwise<T, 1>(p);
 }
 
@@ -77,20 +75,17 @@ __device__ __forceinline__ void Pooled(const PoolParams& p) {
     }
   }
   const uint32_t at = ((image * p.out_height + oy) * p.out_width + ox) * p.channels + channel;
-  Vector<T, kCount> out;
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {
-    float value = is_max ? result[i] : result[i] / static_cast<float>(counted);
-    if (p.residual.elements) value += ToFloat(Global<const T>(p.residual)[at + i]);
-    out[i] = FromFloat<T>(value);
+    if (!is_max) result[i] /= static_cast<float>(counted);
+    if (p.residual.elements) result[i] += ToFloat(Global<const T>(p.residual)[at + i]);
   }
-  StoreVector(Global<T>(p.y), at, out);
+  StoreResults<T>(p.y, at, result);
 }
 
 template <typename T>
 __device__ __forceinline__ void PooledAny(const PoolParams& p) {
-  constexpr int kCount = 16 / static_cast<int>(sizeof(T));
-  if (p.channels % kCount == 0) Pooled<T, kCount>(p);
+  if (p.channels % kVectorOf<T> == 0) Pooled<T, kVectorOf<T>>(p);
   else Pooled<T, 1>(p);
 }
 

@@ -15,7 +15,7 @@ Status Lowering::LowerChain(const PlanStep& step) {
   const auto& c = step.As<ChainParams>();
   const PlanTensor &x = *InputOf(step, 0), &y = *TensorOf(step.outputs[0]);
   const PlanTensor *expand = InputOf(step, 3), *project = InputOf(step, 5);
-  const Place residual = Of(step.inputs, 7), result = Of(step.outputs[0]), pooled = Of(step.outputs, 1);
+  const Place residual = Of(step.inputs, 7), result = ResultOf(step, 0), pooled = ResultOf(step, 1);
   ConvSpec at;  // grows along the chain: its x is what the next part reads
   at.batch = x.dims[0], at.height = x.dims[1], at.width = x.dims[2], at.channels = x.dims[3], at.x = Of(step.inputs[0]);
   if (expand) {

@@ -166,7 +166,7 @@ Status Lowering::LowerConv(const PlanStep& step) {
   spec.groups = c.groups, spec.batch = x.dims[0], spec.height = x.dims[1], spec.width = x.dims[2], spec.channels = x.dims[3], spec.features = spec.weights->dims[0];
   spec.out_height = (x.dims[1] + c.pad_top + c.pad_bottom - (c.kernel_h - 1) * c.dilation_h - 1) / c.stride_h + 1;
   spec.out_width = (x.dims[2] + c.pad_left + c.pad_right - (c.kernel_w - 1) * c.dilation_w - 1) / c.stride_w + 1;
-  spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = Of(step.outputs, 0), spec.pooled = Of(step.outputs, 1);
+  spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = ResultOf(step, 0), spec.pooled = ResultOf(step, 1);
   return Convolve(spec);
 }
 
@@ -193,7 +193,7 @@ Status Lowering::LowerDense(const PlanStep& step) {
   spec.is_transposed_matrix = !d.transposed;
   spec.batch = InputOf(step, 0)->elements / spec.channels;
   spec.activation = {d.activation, d.a, d.b};
-  spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = Of(step.outputs[0]);
+  spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = ResultOf(step, 0);
   if (spec.batch > kFewRows) return Multiply(spec);
   if (uint64_t{spec.batch} * spec.features * 32 >= uint64_t{1} << 31) return Refuse("has more results than a launch can have threads");
   DenseRows(spec);

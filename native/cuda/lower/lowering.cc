@@ -4,13 +4,6 @@
 
 namespace gapcam {
 namespace cuda {
-namespace {
-
-constexpr uint64_t kAlignment = 256;
-
-uint64_t AlignUp(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
-}  // namespace
 
 // Granlund and Montgomery, "Division by Invariant Integers": the multiplier is ⌈2^(31 + ⌈log2 d⌉) / d⌉, below 2^32, and the
 // quotient is right for numerators below 2^31.
@@ -29,13 +22,15 @@ Lowering::Lowering(const Plan& plan, const Generation& generation, Program* prog
 Status Lowering::Run() {
   program_.activation_bytes = AlignUp(plan_.arena_bytes / 4 * element_bytes());
   Status status = TakeInputs();
+  if (status.ok()) status = PlaceOutputs();
   const uint64_t arena_end = program_.activation_bytes;
   for (step_ = 0; status.ok() && step_ < plan_.steps.size(); ++step_) {
     scratch_at_ = arena_end;
     status = LowerStep(plan_.steps[step_]);
   }
   step_ = kAbsent;
-  return status.ok() ? GiveOutputs() : status;
+  if (status.ok()) GiveOutputs();
+  return status;
 }
 
 Status Lowering::Refuse(const char* why) const {
@@ -91,38 +86,6 @@ Place Lowering::PackIndices(const PlanTensor& tensor) {
 
 Place Lowering::PackBias(const PlanTensor* bias) {
   return bias ? PackFloats(bias->elements, [&](uint32_t i) { return ValueAt(*bias, i); }) : Place();
-}
-
-Status Lowering::TakeInputs() {
-  for (const PlanPort& port : plan_.inputs) {
-    const PlanTensor& tensor = plan_.tensors[port.tensor];
-    if (tensor.type != PlanType::kFloat32) return Status::Error("ENGINE_UNAVAILABLE", "input %.80s is not float32", port.name.c_str());
-    const Place from = {kInput, program_.input_bytes, tensor.elements, 4};
-    program_.inputs.push_back({port.tensor, from.offset, tensor.bytes});
-    program_.input_bytes = AlignUp(program_.input_bytes + tensor.bytes);
-    Draft<ConvertParams> draft;
-    draft.Put(&draft.p.x, from);
-    draft.Put(&draft.p.y, Of(port.tensor));
-    draft.p.elements = tensor.elements;
-    AddThreads(KernelId::take_input_f32, KernelId::take_input_f16, draft, tensor.elements);
-  }
-  return Status::Ok();
-}
-
-Status Lowering::GiveOutputs() {
-  for (const PlanPort& port : plan_.outputs) {
-    const PlanTensor& tensor = plan_.tensors[port.tensor];
-    if (tensor.type != PlanType::kFloat32) return Status::Error("ENGINE_UNAVAILABLE", "output %.80s is not float32", port.name.c_str());
-    const Place to = {kOutput, program_.output_bytes, tensor.elements, 4};
-    program_.outputs.push_back({port.tensor, to.offset, tensor.bytes});
-    program_.output_bytes = AlignUp(program_.output_bytes + tensor.bytes);
-    Draft<ConvertParams> draft;
-    draft.Put(&draft.p.x, Of(port.tensor));
-    draft.Put(&draft.p.y, to);
-    draft.p.elements = tensor.elements;
-    AddThreads(KernelId::give_output_f32, KernelId::give_output_f16, draft, tensor.elements);
-  }
-  return Status::Ok();
 }
 
 }  // namespace cuda

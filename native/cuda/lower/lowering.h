@@ -19,6 +19,7 @@ struct Place {
 
 inline uint32_t CeilDiv(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
 inline uint32_t RoundUp(uint32_t a, uint32_t b) { return CeilDiv(a, b) * b; }
+inline uint64_t AlignUp(uint64_t bytes) { return (bytes + 255) / 256 * 256; }  // where a block of memory may begin
 Divisor DivideBy(uint32_t value);
 
 // A convolution with all that is known of it: a step, a part of a chain, or a matrix product.
@@ -51,6 +52,8 @@ class Lowering {
   uint32_t element_bytes() const { return is_half_ ? 2 : 4; }
   Place Of(uint32_t tensor);
   Place Of(const std::vector<uint32_t>& tensors, size_t i) { return i < tensors.size() && tensors[i] != kAbsent ? Of(tensors[i]) : Place(); }
+  // Where a step's kernel is to write its `i`-th result.
+  Place ResultOf(const PlanStep& step, size_t i);
   const PlanTensor* TensorOf(uint32_t id) const { return id == kAbsent ? nullptr : &plan_.tensors[id]; }
   const PlanTensor* InputOf(const PlanStep& step, size_t i) const { return i < step.inputs.size() ? TensorOf(step.inputs[i]) : nullptr; }
   // Memory for one step's own use: its next step may have the same.
@@ -115,8 +118,15 @@ class Lowering {
   void AlongLines(KernelId single, KernelId half, uint32_t op, uint32_t outer, uint32_t length, uint32_t inner, const Place& x, const Place& y);
   Status Refuse(const char* why) const;
 
+  // --- ports
+  // A result of a step: kAbsent where there is none.
+  struct Result {
+    uint32_t step = kAbsent, index = 0;
+  };
   Status TakeInputs();
-  Status GiveOutputs();
+  Status PlaceOutputs();
+  Result FindWriter(uint32_t port) const;
+  void GiveOutputs();
 
   const Plan& plan_;
   Program& program_;
@@ -125,6 +135,7 @@ class Lowering {
   uint32_t step_ = kAbsent;
   uint64_t scratch_at_ = 0;               // where the running step's next scratch begins
   std::map<uint32_t, Place> constants_;   // those that are read as they are
+  std::vector<Result> writers_;           // of each output: whose kernel writes it to the host's memory itself
 };
 
 // The `i`-th value of a float constant, which may lie at any address.

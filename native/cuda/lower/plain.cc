@@ -25,7 +25,7 @@ void Lowering::LowerPool(const PlanStep& step) {
   sizes.window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
   sizes.op = c.op, sizes.count_padding = c.count_padding;
   sizes.height = x.dims[1], sizes.width = x.dims[2], sizes.channels = x.dims[3], sizes.out_height = y.dims[1], sizes.out_width = y.dims[2];
-  AddPool(sizes, x.dims[0], Of(step.inputs[0]), Place(), Of(step.outputs[0]));
+  AddPool(sizes, x.dims[0], Of(step.inputs[0]), Place(), ResultOf(step, 0));
 }
 
 // Neighbouring lines side by side where there are some, so that a warp's loads are contiguous; more lanes along a line
@@ -48,24 +48,24 @@ void Lowering::Mean(const Place& x, const Place& y, uint32_t outer, uint32_t len
 
 void Lowering::LowerReduce(const PlanStep& step) {
   const auto& p = step.As<ReduceParams>();
-  AlongLines(KernelId::reduce_f32, KernelId::reduce_f16, static_cast<uint32_t>(p.op), p.outer, p.length, p.inner, Of(step.inputs[0]), Of(step.outputs[0]));
+  AlongLines(KernelId::reduce_f32, KernelId::reduce_f16, static_cast<uint32_t>(p.op), p.outer, p.length, p.inner, Of(step.inputs[0]), ResultOf(step, 0));
 }
 
 void Lowering::LowerSoftmax(const PlanStep& step) {
   const auto& p = step.As<SoftmaxParams>();
-  AlongLines(KernelId::softmax_f32, KernelId::softmax_f16, p.logarithm, p.outer, p.length, p.inner, Of(step.inputs[0]), Of(step.outputs[0]));
+  AlongLines(KernelId::softmax_f32, KernelId::softmax_f16, p.logarithm, p.outer, p.length, p.inner, Of(step.inputs[0]), ResultOf(step, 0));
 }
 
 void Lowering::LowerLpNormalization(const PlanStep& step) {
   const auto& p = step.As<LpNormalizationParams>();
-  AlongLines(KernelId::lp_normalization_f32, KernelId::lp_normalization_f16, p.p, p.outer, p.length, p.inner, Of(step.inputs[0]), Of(step.outputs[0]));
+  AlongLines(KernelId::lp_normalization_f32, KernelId::lp_normalization_f16, p.p, p.outer, p.length, p.inner, Of(step.inputs[0]), ResultOf(step, 0));
 }
 
 void Lowering::LowerElementwise(const PlanStep& step) {
   const auto& c = step.As<ElementwiseParams>();
   Draft<ElementwiseKernelParams> draft;
   draft.Put(&draft.p.x, Of(step.inputs[0]));
-  draft.Put(&draft.p.y, Of(step.outputs[0]));
+  draft.Put(&draft.p.y, ResultOf(step, 0));
   draft.p.elements = draft.p.y.elements, draft.p.activation = {c.activation, c.a, c.b};
   AddThreads(KernelId::elementwise_f32, KernelId::elementwise_f16, draft, draft.p.elements);
 }
@@ -87,7 +87,7 @@ void Lowering::LowerBinary(const PlanStep& step) {
   BinaryKernelParams& p = draft.p;
   draft.Put(&p.x, Of(step.inputs[0]));
   draft.Put(&p.z, Of(step.inputs[1]));
-  draft.Put(&p.y, Of(step.outputs[0]));
+  draft.Put(&p.y, ResultOf(step, 0));
   p.op = c.op, p.elements = y.elements, p.activation = {c.activation, c.a, c.b};
   for (uint32_t i = 0; i < 4; ++i) p.dims[i] = DivideBy(i < y.rank ? y.dims[y.rank - 1 - i] : 1);
   AlignedStrides(*InputOf(step, 0), p.x_stride);
@@ -99,14 +99,14 @@ void Lowering::LowerLrn(const PlanStep& step) {
   const PlanTensor& x = *InputOf(step, 0);
   Draft<LrnKernelParams> draft;
   draft.Put(&draft.p.x, Of(step.inputs[0]));
-  draft.Put(&draft.p.y, Of(step.outputs[0]));
+  draft.Put(&draft.p.y, ResultOf(step, 0));
   draft.p.lrn = step.As<LrnParams>(), draft.p.elements = x.elements, draft.p.channels = x.dims[x.rank - 1], draft.p.by_channels = DivideBy(draft.p.channels);
   AddThreads(KernelId::lrn_f32, KernelId::lrn_f16, draft, x.elements);
 }
 
 void Lowering::LowerCopy(const PlanStep& step) {
   const auto& c = step.As<CopyParams>();
-  const Place y = Of(step.outputs[0]);
+  const Place y = ResultOf(step, 0);
   if (c.fill) {
     Draft<FillParams> fill;
     fill.Put(&fill.p.y, y);
@@ -165,7 +165,7 @@ void Lowering::LowerResample(const PlanStep& step) {
   draft.Put(&p.x, Of(step.inputs[0]));
   draft.Put(&p.indices, PackIndices(*InputOf(step, 1)));
   draft.Put(&p.weights, PackFloats(weights.elements, [&](uint32_t i) { return ValueAt(weights, i); }));
-  draft.Put(&p.y, Of(step.outputs[0]));
+  draft.Put(&p.y, ResultOf(step, 0));
   p.in_length = c.in_length, p.out_length = c.out_length, p.taps = c.taps, p.inner = c.inner, p.elements = p.y.elements;
   p.by_inner = DivideBy(c.inner), p.by_out_length = DivideBy(c.out_length);
   AddThreads(KernelId::resample_f32, KernelId::resample_f16, draft, p.elements);

@@ -29,25 +29,28 @@ void RoundToHalf(Case* c) {
   }
 }
 
-// Sums are single precision in any case; in half precision each tensor that is written is rounded once, and so are those
-// between the parts of a chain, and those that a mean is taken of.
-bool IsNear(const Case& c, size_t output, bool is_half, double got, double want, double magnitude) {
+// Sums are single precision in any case, and a step's own output leaves as such. In half precision what lies on the device
+// is rounded once: a result that is converted at the end, the tensors between the parts of a chain, and one that a mean is
+// taken of.
+bool IsNear(const Case& c, size_t output, bool is_half, bool is_converted, double got, double want, double magnitude) {
   if (std::isnan(want)) return std::isnan(got);
-  const double limit = is_half ? 65504 : std::numeric_limits<float>::max();
+  const bool is_rounded = is_half && is_converted;
+  const double limit = is_rounded ? 65504 : std::numeric_limits<float>::max();
   if (std::fabs(want) > limit * 1.0002) return std::isinf(got) && std::signbit(got) == std::signbit(want);
   if (std::fabs(want) > limit * 0.9998) return true;
   const double rounding = 1.0 / 2048;
   const double of_terms = !is_half ? 4e-6 : c.kind == StepKind::kChain ? 2.5 * rounding : output == 1 ? rounding : 4e-6;
-  return std::fabs(got - want) <= of_terms * (magnitude + std::fabs(want)) + 1e-6 + (is_half ? rounding * std::fabs(want) : 0);
+  return std::fabs(got - want) <= of_terms * (magnitude + std::fabs(want)) + 1e-6 + (is_rounded ? rounding * std::fabs(want) : 0);
 }
 
 void Compare(const Case& c, const NamedGeneration& g, const std::vector<Answer>& answers, Machine& machine) {
   size_t port = 0;
   for (size_t o = 0; o < c.outputs.size(); ++o) {
     if (!c.outputs[o].present()) continue;
+    const bool is_half = g.generation.precision == Precision::kFloat16, is_converted = IsConverted(machine.program(), port);
     const float* got = machine.output(port++);
     for (size_t i = 0; i < answers[o].values.size(); ++i) {
-      if (IsNear(c, o, g.generation.precision == Precision::kFloat16, got[i], answers[o].values[i], answers[o].magnitudes[i])) continue;
+      if (IsNear(c, o, is_half, is_converted, got[i], answers[o].values[i], answers[o].magnitudes[i])) continue;
       return Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", g.name, o, i, got[i], answers[o].values[i], c.Describe().c_str());
     }
   }

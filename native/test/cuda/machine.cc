@@ -37,4 +37,14 @@ gapcam::Status Machine::Run() {
   return gapcam::Status::Ok();
 }
 
+bool IsConverted(const Program& program, size_t port) {
+  for (const Launch& launch : program.launches) {
+    if (launch.kernel != KernelId::give_output_f32 && launch.kernel != KernelId::give_output_f16) continue;
+    ConvertParams p;
+    std::memcpy(&p, launch.params.data(), sizeof(p));
+    if (p.y.address == program.outputs[port].offset) return true;
+  }
+  return false;
+}
+
 }  // namespace gapcam_test

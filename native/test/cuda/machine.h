@@ -30,6 +30,9 @@ class Machine {
   uint64_t bases_[gapcam::cuda::kMemoryCount];
 };
 
+// Whether an output lies on the device in the network's elements, and is converted when all steps have run.
+bool IsConverted(const gapcam::cuda::Program& program, size_t port);
+
 // The generations whose code paths differ, with a small and a large number of multiprocessors, and their names.
 struct NamedGeneration {
   const char* name;
