@@ -4,6 +4,8 @@ namespace {
 
 // Scalar forms of the vector functions, for axes that are not contiguous.
 GAPCAM_INLINE float Exp1(float x) { return Exp(Set(x))[0]; }
+// The larger one; a NaN comes through.
+GAPCAM_INLINE float Larger(float a, float b) { return b > a || b != b ? b : a; }
 
 class SoftmaxOp final : public Op, public Placed {
  public:
@@ -17,15 +19,44 @@ class SoftmaxOp final : public Op, public Placed {
   void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
     for (uint32_t unit = first; unit < last; ++unit) {
       const size_t at = static_cast<size_t>(unit / p.inner) * p.length * p.inner + unit % p.inner;
-      RunLine(x + at, y + at);
+      p.inner == 1 ? RunRow(x + at, y + at) : RunLine(x + at, y + at);
     }
   }
 
  private:
+  // A line that is contiguous, a vector at a time; the exponentials wait in y for their sum.
+  void RunRow(const float* from, float* to) const {
+    V most = Set(-__builtin_inff()), sum = Zero();
+    const int rest = static_cast<int>(p.length % kLanes);
+    const uint32_t whole = p.length - rest;
+    for (uint32_t l = 0; l < whole; l += kLanes) most = Greater(most, Load(from + l));
+    float largest = most[0];
+    for (int i = 1; i < kLanes; ++i) largest = Larger(largest, most[i]);
+    for (uint32_t l = whole; l < p.length; ++l) largest = Larger(largest, from[l]);
+    const V shift = Set(largest);
+    for (uint32_t l = 0; l < whole; l += kLanes) {
+      const V e = Exp(Load(from + l) - shift);
+      sum += e;
+      Store(to + l, p.logarithm ? Load(from + l) - shift : e);
+    }
+    if (rest > 0) {
+      const V shifted = LoadN(from + whole, rest) - shift, e = Exp(shifted);
+      for (int i = 0; i < rest; ++i) sum[i] += e[i];
+      StoreN(to + whole, p.logarithm ? shifted : e, rest);
+    }
+    const float total = Sum(sum);
+    const V factor = Set(p.logarithm ? Log(Set(total))[0] : 1.0f / total);
+    for (uint32_t l = 0; l < p.length; l += kLanes) {
+      const int lanes = static_cast<int>(Least(kLanes, p.length - l));
+      const V v = LoadN(to + l, lanes);
+      StoreN(to + l, p.logarithm ? v - factor : v * factor, lanes);
+    }
+  }
+
   void RunLine(const float* from, float* to) const {
     const size_t stride = p.inner;
     float most = from[0];
-    for (uint32_t l = 1; l < p.length; ++l) most = from[l * stride] > most || from[l * stride] != from[l * stride] ? from[l * stride] : most;
+    for (uint32_t l = 1; l < p.length; ++l) most = Larger(most, from[l * stride]);
     double sum = 0;
     for (uint32_t l = 0; l < p.length; ++l) sum += Exp1(from[l * stride] - most);
     const float total = static_cast<float>(sum), log_total = Log(Set(total))[0];
