@@ -1,5 +1,5 @@
 /** More families, as small and as seeded as those of networks.ts: what came after the plain ones, with its branches and norms. */
-import { floats, type ModelSpec } from './onnx-builder.js'
+import { floats, int64, type ModelSpec } from './onnx-builder.js'
 import { Net } from './networks.js'
 import { Random } from './random.js'
 
@@ -81,4 +81,23 @@ function googlenet(): ModelSpec {
   return net.head(x)
 }
 
-export const modernNetworks: Readonly<Record<string, () => ModelSpec>> = { ghostnet, regnet, convnext, repvgg, googlenet }
+/** Convolutions, then attention over the places of the map: several heads, a residual, a layer norm. */
+function mobilevit(): ModelSpec {
+  const net = new Net(26, [1, 3, 42, 54])
+  const x = net.node('HardSwish', [net.norm(net.conv(net.relu(net.conv('input', 15, { strides: [2, 2] })), 24, { strides: [2, 2], bias: false }))])
+  const places = 11 * 14
+  const reshaped = (value: string, ...sizes: number[]): string => net.node('Reshape', [value, net.constant(int64(...sizes))])
+  const row = (mean: number): string => net.constant(floats([24], new Random(mean).normals(24, 0.1).map((v) => mean + v)))
+  const matrix = (seed: number): string => net.constant(floats([24, 24], new Random(seed).normals(24 * 24, Math.sqrt(1 / 24))))
+  const rows = net.node('Transpose', [reshaped(x, 1, 24, places)], { perm: [0, 2, 1] })
+  const normal = net.node('LayerNormalization', [rows, row(1), row(0)], { axis: -1 })
+  const [q, k, v] = [1, 2, 3].map((seed) => reshaped(net.node('MatMul', [normal, matrix(seed)]), 1, places, 3, 8)) as [string, string, string]
+  const scores = net.node('MatMul', [net.node('Transpose', [q], { perm: [0, 2, 1, 3] }), net.node('Transpose', [k], { perm: [0, 2, 3, 1] })])
+  const shares = net.node('Softmax', [net.node('Div', [scores, net.constant(floats([], [Math.sqrt(8)]))])], { axis: -1 })
+  const mixed = net.node('Transpose', [net.node('MatMul', [shares, net.node('Transpose', [v], { perm: [0, 2, 1, 3] })])], { perm: [0, 2, 1, 3] })
+  const sum = net.node('Add', [net.node('MatMul', [reshaped(mixed, 1, places, 24), matrix(4)]), rows])
+  const map = net.node('Reshape', [net.node('Transpose', [sum], { perm: [0, 2, 1] }), net.constant(int64(1, 24, 11, 14))], {}, 24)
+  return net.head(net.relu(net.conv(net.concat(map, x), 40, { kernel: 1 })))
+}
+
+export const modernNetworks: Readonly<Record<string, () => ModelSpec>> = { ghostnet, regnet, convnext, repvgg, googlenet, mobilevit }

@@ -79,6 +79,19 @@ static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32
   }
 }
 
+// The same for the panel that begins at n0, of a matrix whose rows are dense: a vector at a time, for what is packed in every frame.
+static void PackPanel(const float* w, uint32_t depth, uint32_t columns, uint32_t n0, float* packed) {
+  const uint32_t width = PanelWidth(columns, n0), filled = Least(width, columns - n0);
+  for (uint32_t k = 0; k < depth; ++k, packed += width) {
+    const float* from = w + static_cast<size_t>(k) * columns + n0;
+    for (uint32_t j = 0; j < width; j += kLanes) {
+      const int lanes = static_cast<int>(Least(kLanes, width - j));
+      const V v = j + kLanes <= filled ? Load(from + j) : j < filled ? LoadN(from + j, static_cast<int>(filled - j)) : Zero();
+      lanes == kLanes ? Store(packed + j, v) : StoreN(packed + j, v, lanes);
+    }
+  }
+}
+
 // Bias is in already: adds the residual, applies the activation and stores whole vectors, a row after the other.
 template <int kRows, int kVectors>
 GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, const Activation& act) {

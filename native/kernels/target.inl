@@ -15,6 +15,7 @@
 #include "conv.inl"
 #include "winograd.inl"
 #include "dense.inl"
+#include "product.inl"
 #include "window.inl"
 #include "chain.inl"
 #include "reference.inl"
@@ -60,6 +61,7 @@ static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** rea
     case StepKind::kConcat: return MakeConcat(step, memory, reason);
     case StepKind::kResample: return MakeResample(step, memory, reason);
     case StepKind::kChain: return MakeChain(step, memory, reason);
+    case StepKind::kProduct: return MakeProduct(step, memory, reason);
   }
   return Refuse(reason, "the target has no kernel for it");
 }

@@ -74,6 +74,7 @@ class StepCheck {
       case StepKind::kConcat: return CheckConcat();
       case StepKind::kResample: return CheckResample();
       case StepKind::kChain: return CheckChain();
+      case StepKind::kProduct: return CheckProduct();
     }
     return Refuse("is of no known kind");
   }
@@ -172,6 +173,17 @@ class StepCheck {
     const PlanTensor *bias = Input(2), *residual = Input(3);
     if (bias && (bias->elements != columns || !bias->is_constant)) return Refuse("has a bias of a wrong shape, or one that is not constant");
     return !residual || residual->elements == y.elements ? Status::Ok() : Refuse("has a residual of a wrong shape");
+  }
+
+  Status CheckProduct() const {
+    const auto& p = step_.As<ProductParams>();
+    for (uint32_t size : {p.batches, p.rows, p.depth, p.columns}) if (size < 1 || size >= 1u << 31) return Refuse("has a size of %u", size);
+    const auto holds = [&p](const PlanTensor& t, uint32_t height, uint32_t width, bool may_be_shared) {
+      const uint64_t matrix = uint64_t{height} * width;
+      return (matrix < 1u << 31 && matrix * p.batches == t.elements) || (may_be_shared && matrix == t.elements);
+    };
+    const bool multiplies = holds(*Input(0), p.rows, p.depth, true) && holds(*Input(1), p.depth, p.columns, true) && holds(*Output(0), p.rows, p.columns, false);
+    return multiplies ? Status::Ok() : Refuse("has tensors that do not multiply");
   }
 
   Status CheckPool() const {

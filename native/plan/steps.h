@@ -19,8 +19,9 @@ enum class StepKind : uint32_t {
   kConcat,
   kResample,
   kChain,
+  kProduct,
 };
-inline constexpr uint32_t kStepKindCount = 13;
+inline constexpr uint32_t kStepKindCount = 14;
 
 enum class Elementwise : uint32_t {
   kNone,
@@ -250,6 +251,18 @@ struct ChainParams {
 };
 static_assert(sizeof(ChainParams) == 120);
 
+// inputs: x, z; outputs: y
+struct ProductParams {
+  uint32_t batches;
+  uint32_t rows;
+  uint32_t depth;
+  uint32_t columns;
+  Elementwise activation;
+  float a;
+  float b;
+};
+static_assert(sizeof(ProductParams) == 28);
+
 // Bounds that every step of a kind keeps, by StepKind.
 struct StepShape {
   const char* name;
@@ -269,6 +282,7 @@ inline constexpr StepShape kStepShapes[] = {
     {"concat", 1, 255, 1, 255, 2},
     {"resample", 3, 3, 1, 1, 5},
     {"chain", 1, 8, 1, 2, 30},
+    {"product", 2, 2, 1, 1, 7},
 };
 
 #if !defined(__CUDACC__)  // the kernels' compiler takes no function of the host
@@ -301,6 +315,8 @@ static inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
       return true;
     case StepKind::kChain:
       return words[0] < kWindowOpCount && words[11] < kElementwiseCount && words[24] < kElementwiseCount && words[27] < kElementwiseCount;
+    case StepKind::kProduct:
+      return words[4] < kElementwiseCount;
   }
   return false;
 }

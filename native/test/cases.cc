@@ -183,6 +183,21 @@ Case DrawDense(Random& random) {
   return c;
 }
 
+Case DrawProduct(Random& random) {
+  gapcam::ProductParams p = {};
+  p.batches = random.Among({1, 1, 2, 3, 8});
+  p.rows = random.Among({1, 1, 2, 5, 13, 50, 131});
+  p.depth = random.Between(1, 70);
+  p.columns = random.Between(1, 100);
+  SetActivation(random, &p);
+  Case c = {StepKind::kProduct, {}, {}, {}};
+  c.Set(p);
+  c.inputs.push_back(Draw(random, {random.Chance(80) ? p.batches : 1, p.rows, p.depth}));
+  c.inputs.push_back(Draw(random, {random.Chance(80) ? p.batches : 1, p.depth, p.columns}));
+  c.outputs.push_back(Result({p.batches, p.rows, p.columns}));
+  return c;
+}
+
 Case DrawPool(Random& random) {
   gapcam::Pool2dParams p = {};
   SetWindow(random, &p);
@@ -363,6 +378,7 @@ Case DrawCase(StepKind kind, Random& random) {
     case StepKind::kConcat: return DrawConcat(random);
     case StepKind::kResample: return DrawResample(random);
     case StepKind::kChain: return DrawChain(random);
+    case StepKind::kProduct: return DrawProduct(random);
   }
   return {};
 }

@@ -156,6 +156,7 @@ TEST("lrn follows its definition") { CheckKind(StepKind::kLrn); }
 TEST("copy follows its definition") { CheckKind(StepKind::kCopy); }
 TEST("concat follows its definition") { CheckKind(StepKind::kConcat); }
 TEST("chain follows its definition") { CheckKind(StepKind::kChain); }
+TEST("product follows its definition") { CheckKind(StepKind::kProduct); }
 TEST("resample follows its definition") { CheckKind(StepKind::kResample); }
 
 TEST("element-wise functions are right at infinities, NaN, zeros and the ends of their range") {

@@ -82,6 +82,25 @@ std::vector<Answer> SolveDense(const Case& c) {
   return {y};
 }
 
+std::vector<Answer> SolveProduct(const Case& c) {
+  const auto& p = c.As<gapcam::ProductParams>();
+  const Operand &x = c.inputs[0], &z = c.inputs[1];
+  Answer y = Zeros(size_t{p.batches} * p.rows * p.columns);
+  size_t at = 0;
+  for (uint32_t b = 0; b < p.batches; ++b) for (uint32_t m = 0; m < p.rows; ++m) for (uint32_t n = 0; n < p.columns; ++n, ++at) {
+    const size_t row = (size_t{x.shape[0] > 1 ? b : 0} * p.rows + m) * p.depth, matrix = size_t{z.shape[0] > 1 ? b : 0} * p.depth * p.columns;
+    double size = 1;
+    for (uint32_t k = 0; k < p.depth; ++k) {
+      const double term = double{x.values[row + k]} * z.values[matrix + size_t{k} * p.columns + n];
+      y.values[at] += term;
+      size += std::fabs(term);
+    }
+    y.magnitudes[at] = size;
+  }
+  Activate(p, &y);
+  return {y};
+}
+
 std::vector<Answer> SolvePool(const Case& c) {
   const auto& p = c.As<gapcam::Pool2dParams>();
   const PlanBuilder::Shape &in = c.inputs[0].shape, &out = c.outputs[0].shape;
@@ -321,6 +340,7 @@ std::vector<Answer> Solve(const Case& c) {
     case StepKind::kConcat: return SolveConcat(c);
     case StepKind::kResample: return SolveResample(c);
     case StepKind::kChain: return SolveChain(c);
+    case StepKind::kProduct: return SolveProduct(c);
   }
   return {};
 }

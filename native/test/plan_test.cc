@@ -45,7 +45,7 @@ uint64_t WorkOf(const Plan& plan) {
     uint64_t reads = 1, writes = 0;
     for (uint32_t id : step.inputs) if (id != gapcam::kAbsent) reads = std::max<uint64_t>(reads, plan.tensors[id].elements);
     for (uint32_t id : step.outputs) if (id != gapcam::kAbsent) writes += plan.tensors[id].elements;
-    const bool multiplies = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense;
+    const bool multiplies = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense || step.kind == StepKind::kProduct;
     work += multiplies ? reads * writes : reads + writes * WindowOf(step);
   }
   return work;

@@ -144,6 +144,11 @@ export const stepTable = {
       projectActivation: 'e:elementwise', projectA: 'f', projectB: 'f',
     },
   },
+  /**
+   * y = activation(x · z) for each of `batches`, both computed at run time, as in attention. x [batches,rows,depth] ·
+   * z [batches,depth,columns] · y [batches,rows,columns]. An x or z of one batch serves all of them.
+   */
+  product: { inputs: ['x', 'z'], outputs: ['y'], parameters: { batches: 'u', rows: 'u', depth: 'u', columns: 'u', ...activation } },
 } as const satisfies Record<string, StepRow>
 
 export type StepKind = keyof typeof stepTable

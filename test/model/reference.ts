@@ -67,6 +67,15 @@ function compute(step: PlanStep, inputs: readonly (Floats | null)[], shapes: rea
         return Float32Array.from(rows.flatMap((row) => row.slice(start - length, start)))
       })
     }
+    case 'product': {
+      const { batches, rows, depth, columns, activation, a, b } = step.parameters
+      return [y.map((_, at) => {
+        const [batch, row, column] = [Math.floor(at / (rows * columns)) % batches, Math.floor(at / columns) % rows, at % columns]
+        let sum = 0
+        for (let k = 0; k < depth; k++) sum += x[((batch * rows + row) * depth + k) % x.length]! * inputs[1]![((batch * depth + k) * columns + column) % inputs[1]!.length]!
+        return elementwise(activation, sum, a, b)
+      })]
+    }
     case 'resample': {
       const { outer, inLength, outLength, taps, inner } = step.parameters
       for (let o = 0; o < outer; o++) for (let j = 0; j < outLength; j++) for (let i = 0; i < inner; i++) {

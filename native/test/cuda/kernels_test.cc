@@ -111,8 +111,20 @@ TEST("CUDA: concat follows its definition") { CheckKind(StepKind::kConcat); }
 TEST("CUDA: resample follows its definition") { CheckKind(StepKind::kResample); }
 TEST("CUDA: chain follows its definition") { CheckKind(StepKind::kChain); }
 
+TEST("CUDA: a product of two results is refused with a sentence, so that the CPU computes the plan") {
+  Random random(1);
+  std::vector<uint32_t> inputs, outputs;
+  const std::vector<uint8_t> bytes = BuildPlan(DrawCase(StepKind::kProduct, random), &inputs, &outputs).Build();
+  gapcam::Plan plan;
+  Program program;
+  EXPECT(gapcam::ReadPlan(bytes.data(), bytes.size(), &plan).ok(), "the plan is refused by its reader");
+  const gapcam::Status status = BuildProgram(plan, kGenerations[0].generation, &program);
+  EXPECT(!status.ok() && std::strstr(status.message(), "no CUDA kernel"), "it says \"%s\"", status.message());
+}
+
 TEST("CUDA: there is no kernel that the cases above did not run") {
-  if (kinds_drawn < static_cast<int>(gapcam::kStepKindCount)) return Skip("not every kind was drawn");
+  constexpr int kWithoutKernel = 1;  // the product
+  if (kinds_drawn < static_cast<int>(gapcam::kStepKindCount) - kWithoutKernel) return Skip("not every kind was drawn");
   for (uint32_t id = 0; id < kKernelCount; ++id) {
     const bool is_of_frames = std::strncmp(kKernels[id].name, "pixels_", 7) == 0;  // frame_test.cc
     EXPECT(has_run[id] || is_of_frames, "%s did not run", kKernels[id].name);

@@ -2,8 +2,9 @@
 import { elementCount } from '../../tensor.js'
 import { floatsOf } from '../graph.js'
 import { resolveWindow } from '../shapes/window.js'
-import { Unsupported, type NodeView } from '../view.js'
+import { broadcastShapes, stridesOf, Unsupported, type NodeView } from '../view.js'
 import type { LowerContext, Operator, TensorId } from './context.js'
+import { emitCopy } from './movement.js'
 
 /**
  * Conv, after the passes: inputs x, weights, bias?, residual?; outputs y ('' where only the mean is wanted), mean?.
@@ -101,7 +102,7 @@ function transposed(context: LowerContext, x: TensorId): TensorId {
 function lowerMatMul(context: LowerContext): void {
   const { view, activation } = context
   const b = view.input(1)
-  if (!b.constant) throw new Unsupported('its second operand is computed at run time')
+  if (!b.constant) return lowerProduct(context)
   const batches = elementCount(b.shape.slice(0, -2))
   if (batches > 1) return lowerBatchedMatMul(context, batches)
   const [k = 1, n = 1] = b.shape.length === 1 ? [b.shape[0]!, 1] : b.shape.slice(-2)
@@ -135,9 +136,34 @@ function lowerBatchedMatMul(context: LowerContext, batches: number): void {
   context.step('concat', products, [context.output(0, 'plain')], { outer: 1, groups: 1 })
 }
 
+/** Both operands computed at run time. Batches that broadcast are spread out, unless one matrix serves all of them. */
+function lowerProduct(context: LowerContext): void {
+  const { view, activation } = context
+  const left = view.shape(0).length === 1 ? [1, ...view.shape(0)] : view.shape(0)
+  const right = view.shape(1).length === 1 ? [...view.shape(1), 1] : view.shape(1)
+  const [rows, depth, columns] = [left.at(-2)!, left.at(-1)!, right.at(-1)!]
+  const all = broadcastShapes([left.slice(0, -2), right.slice(0, -2)])
+  const [x, z] = [left, right].map((shape, i) => {
+    const own = elementCount(shape.slice(0, -2))
+    return own === 1 || own === elementCount(all) ? context.input(i, 'plain') : spread(context, context.input(i, 'plain'), shape, [...all, ...shape.slice(-2)])
+  }) as [TensorId, TensorId]
+  // One matrix on the right is one product with all rows.
+  const batches = elementCount(right.slice(0, -2)) === 1 ? 1 : elementCount(all)
+  context.step('product', [x, z], [context.output(0, 'plain')], { batches, rows: (rows * elementCount(all)) / batches, depth, columns, ...activation })
+}
+
+/** A tensor of `shape` broadcast to `target`. */
+function spread(context: LowerContext, x: TensorId, shape: readonly number[], target: readonly number[]): TensorId {
+  const y = context.temporary(target)
+  const aligned = [...new Array<number>(target.length - shape.length).fill(1), ...shape]
+  const strides = stridesOf(aligned).map((stride, i) => (aligned[i] === 1 ? 0 : stride))
+  emitCopy(context, x, y, { size: target, inStride: strides, outStride: stridesOf(target) })
+  return y
+}
+
 export const linearOperators: readonly Operator[] = [
   { op: 'Conv', limits: '2-D; weights and bias constant', acceptsActivation: true, lower: lowerConv },
   { op: 'Gemm', limits: 'B constant', acceptsActivation: true, lower: lowerGemm },
-  { op: 'MatMul', limits: 'second operand constant; its batches equal to those of the first, or one side has none', acceptsActivation: true, lower: lowerMatMul },
+  { op: 'MatMul', limits: 'with a constant second operand: its batches equal to those of the first, or one side has none', acceptsActivation: true, lower: lowerMatMul },
 ]
 
