@@ -132,6 +132,25 @@ const reduceWith = (f: (values: Numbers) => number): Evaluator => ([x = []], vie
   return [outer.map((base) => f(inner.map((i) => x[base + i]!))).slice(0, elementCount(output!.shape))]
 }
 
+/** Running sums along an axis; `exclusive` leaves out the element itself, `reverse` begins at the end. */
+const cumSum: Evaluator = ([x = [], [axis = 0] = []], view) => {
+  const shape = view.shape(0)
+  const along = normalAxis(axis, shape.length)
+  const [length, stride] = [shape[along]!, stridesOf(shape)[along]!]
+  const isReversed = view.int('reverse', 0) === 1
+  const isExclusive = view.int('exclusive', 0) === 1
+  const result = new Array<number>(x.length)
+  walk(shape.map((size, i) => (i === along ? 1 : size)), stridesOf(shape), 0).forEach((start) => {
+    let total = 0
+    for (let i = 0; i < length; i++) {
+      const at = start + (isReversed ? length - 1 - i : i) * stride
+      result[at] = isExclusive ? total : total + x[at]!
+      total += x[at]!
+    }
+  })
+  return [result]
+}
+
 const sum = (values: Numbers): number => values.reduce((a, b) => a + b, 0)
 
 /** Standardized weights are a batch norm of constants, by given statistics or (of training) by those of its own input. */
@@ -209,6 +228,7 @@ const evaluators: ReadonlyMap<string, Evaluator> = new Map<string, Evaluator>([
   ['Sign', unary(Math.sign)], ['Sqrt', unary(Math.sqrt)], ['Exp', unary(Math.exp)], ['Log', unary(Math.log)], ['Reciprocal', unary((x) => 1 / x)],
   ['Relu', unary((x) => Math.max(x, 0))], ['Sigmoid', unary((x) => 1 / (1 + Math.exp(-x)))], ['Tanh', unary(Math.tanh)], ['Not', unary((x) => truth(x === 0))],
   ['Softplus', unary((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))))],
+  ['Sin', unary(Math.sin)], ['Cos', unary(Math.cos)], ['CumSum', cumSum],
   ['Clip', clip],
   ['Add', binary((a, b) => a + b)], ['Sum', binary((a, b) => a + b)], ['Sub', binary((a, b) => a - b)], ['Mul', binary((a, b) => a * b)],
   ['Div', binary((a, b, type) => (isInteger(type) ? Math.trunc(a / b) : a / b))], ['Pow', binary((a, b) => a ** b)],

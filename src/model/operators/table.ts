@@ -18,5 +18,5 @@ export const internalOperators: readonly string[] = ['ChannelShuffle', 'ChannelN
 /** Operators that disappear when all they read is known before the first frame. */
 export const foldedOperators: readonly string[] = [
   'Constant', 'Shape', 'Size', 'ConstantOfShape', 'Cast', 'CastLike', 'Range', 'Where', 'Equal', 'Less', 'Greater', 'LessOrEqual', 'GreaterOrEqual',
-  'And', 'Or', 'Xor', 'Not', 'Mod', 'Sign', 'Round', 'NonZero', 'ScatterND',
+  'And', 'Or', 'Xor', 'Not', 'Mod', 'Sign', 'Round', 'NonZero', 'ScatterND', 'Sin', 'Cos', 'CumSum',
 ]
