@@ -1,7 +1,7 @@
 /** The compiler: a prepared graph through the passes, lowered to steps, given memory. */
 import { groupChains } from './depth-first.js'
 import type { Constant, Graph } from './graph.js'
-import { lowerGraph, type Draft } from './lower.js'
+import { lowerGraph, planSizes, type Draft } from './lower.js'
 import { planMemory } from './memory.js'
 import { passes } from './passes/passes.js'
 import { align64, type Plan, type PlanTensor } from './plan.js'
@@ -55,7 +55,7 @@ function planOf(draft: Draft): Compiled {
   const tensors = draft.tensors.map((tensor, id): PlanTensor => {
     const { name, type, shape, bytes } = tensor
     const place = bytes ? { storage: 'constant' as const, offset: constants.add(bytes) } : { storage: 'arena' as const, offset: offsets.get(id) ?? 0 }
-    return { name, type, shape, ...place, scale: 1, zeroPoint: 0 }
+    return { name, type, shape: planSizes(shape), ...place, scale: 1, zeroPoint: 0 }
   })
   const { inputs, outputs, steps } = draft
   return { plan: { tensors, steps, inputs, outputs, arenaBytes, constants: constants.chunks, constantBytes: constants.bytes }, lowerBoundBytes }

@@ -15,6 +15,7 @@ import { NodeView, Unsupported, type Operand } from './view.js'
 export interface DraftTensor {
   readonly name: string
   readonly type: 'float32' | 'int32'
+  /** Of any rank; a plan has the sizes that `planSizes` makes of it. */
   readonly shape: readonly number[]
   readonly bytes: Uint8Array | null
   readonly root: TensorId
@@ -74,12 +75,19 @@ class Lowering {
     const readers = this.#graph.nodes.filter((node) => node.inputs.includes(name))
     const form: Form = shape.length === 4 && readers.every((node) => node.op !== 'Transpose' && node.op !== 'Reshape') ? 'nhwc' : 'plain'
     try {
+      this.#checkRank(name)
       const tensor = this.#newTensor(name, form === 'nhwc' ? nhwcShape(shape) : shape)
       this.#forms.set(name, { [form]: tensor })
       this.#inputs.push({ name, tensor, layout: form === 'nhwc' ? 'nhwc' : 'none' })
     } catch (error) {
       this.#refuse(name, 'input', error)
     }
+  }
+
+  /** What goes in or out keeps all of its sizes. */
+  #checkRank(name: string): void {
+    const rank = this.shape(name).length
+    if (rank > maxRank) throw new Unsupported(`${name} has ${rank} dimensions, a plan has at most ${maxRank}`)
   }
 
   #refuse(node: string, op: string, error: unknown): void {
@@ -108,6 +116,7 @@ class Lowering {
 
   #output(name: string): readonly DraftPort[] {
     try {
+      this.#checkRank(name)
       return [{ name, tensor: this.value(name, 'plain'), layout: 'none' }]
     } catch (error) {
       this.#refuse(name, 'output', error)
@@ -129,7 +138,6 @@ class Lowering {
   }
 
   #newTensor(name: string, shape: readonly number[], extra: Partial<DraftTensor> = {}): TensorId {
-    if (shape.length > maxRank) throw new Unsupported(`${name} has ${shape.length} dimensions, a plan has at most ${maxRank}`)
     if (shape.some((size) => size < 1)) throw new Unsupported(`${name} has the empty shape [${shape.join(', ')}]`)
     if (elementCount(shape) * 4 >= mostBytes) throw new Unsupported(`${name} is larger than a plan may be`)
     const id = this.#tensors.length
@@ -182,7 +190,16 @@ class Lowering {
   }
 
   step(step: PlanStep): void {
+    if (step.kind === 'binary') this.#checkBroadcast(step.inputs.map((id) => this.sizes(id!)), this.sizes(step.outputs[0]!))
     this.#steps.push(step)
+  }
+
+  /** An operand has all of the dimensions that become one in the plan, or none of them. */
+  #checkBroadcast(operands: readonly (readonly number[])[], result: readonly number[]): void {
+    const kept = maxRank - 1
+    const leading = (shape: readonly number[]): number => elementCount(shape.slice(0, Math.max(0, shape.length - kept)))
+    const splits = result.length > maxRank && operands.some((shape) => leading(shape) !== 1 && leading(shape) !== leading(result))
+    if (splits) throw new Unsupported(`it broadcasts among ${result.length} dimensions, a plan has at most ${maxRank}`)
   }
 
   /** A value in a form, made if it is not there yet. */
@@ -303,6 +320,12 @@ function fusedActivation(view: NodeView): Activation {
   const name = view.text('gapcam.activation', 'none')
   const activation = elementwiseOps.find((op): op is ElementwiseOp => op === name) ?? 'none'
   return activation === 'none' ? noActivation : { activation, a: view.float('gapcam.a', 0), b: view.float('gapcam.b', 0) }
+}
+
+/** Sizes as a plan holds them: where there are more than five, the first ones become one. */
+export function planSizes(shape: readonly number[]): readonly number[] {
+  const first = shape.length - maxRank + 1
+  return first < 2 ? shape : [elementCount(shape.slice(0, first)), ...shape.slice(first)]
 }
 
 /** Elements of a draft tensor. */

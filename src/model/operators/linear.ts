@@ -162,7 +162,7 @@ function spread(context: LowerContext, x: TensorId, shape: readonly number[], ta
 }
 
 export const linearOperators: readonly Operator[] = [
-  { op: 'Conv', limits: '2-D; weights and bias constant', acceptsActivation: true, lower: lowerConv },
+  { op: 'Conv', limits: '1-D and 2-D; weights and bias constant', acceptsActivation: true, lower: lowerConv },
   { op: 'Gemm', limits: 'B constant', acceptsActivation: true, lower: lowerGemm },
   { op: 'MatMul', limits: 'with a constant second operand: its batches equal to those of the first, or one side has none', acceptsActivation: true, lower: lowerMatMul },
 ]

@@ -73,8 +73,8 @@ function runsOf(axes: readonly number[]): { from: number; to: number }[] {
 }
 
 export const poolOperators: readonly Operator[] = [
-  { op: 'MaxPool', limits: '2-D; values only, no indices', acceptsActivation: false, lower: pool('max') },
-  { op: 'AveragePool', limits: '2-D', acceptsActivation: false, lower: pool('average') },
+  { op: 'MaxPool', limits: '1-D and 2-D; values only, no indices', acceptsActivation: false, lower: pool('max') },
+  { op: 'AveragePool', limits: '1-D and 2-D', acceptsActivation: false, lower: pool('average') },
   { op: 'GlobalAveragePool', limits: '2-D', acceptsActivation: false, lower: globalPool('mean') },
   { op: 'GlobalMaxPool', limits: '2-D', acceptsActivation: false, lower: globalPool('max') },
   ...(['Mean', 'Sum', 'Max', 'Min', 'L1', 'L2', 'SumSquare', 'Prod'] as const).map((name): Operator => {

@@ -12,6 +12,7 @@ import { recognizeMeans } from './mean.js'
 import { fusePads } from './pad.js'
 import { mergeParallel } from './parallel.js'
 import { recognizePatterns } from './patterns.js'
+import { makePlanar } from './planar.js'
 import { commutePools } from './pool.js'
 import { fuseResiduals } from './residual.js'
 import { joinShuffles, recognizeShuffles } from './shuffle.js'
@@ -21,6 +22,7 @@ import { sinkTransposes } from './transpose.js'
 export const passes: readonly { readonly name: string; readonly run: (graph: Graph) => Graph }[] = [
   { name: 'simplify', run: simplify },
   // What exporters write in a way of their own, in one way.
+  { name: 'planar', run: makePlanar },
   { name: 'shuffle', run: recognizeShuffles },
   { name: 'transpose', run: (graph) => joinShuffles(simplify(sinkTransposes(graph))) },
   { name: 'clip', run: mergeClips },

@@ -1,6 +1,7 @@
 /** Removes nodes that change nothing: identities, dropout, sums of one, windows of one pixel, movements to where the elements are already. */
 import type { Graph, Node } from '../graph.js'
 import { permutation, resolvePad, resolveSlice } from '../shapes/movement.js'
+import { broadcastShapes } from '../view.js'
 import { unlessUnsupported } from './attempt.js'
 import { applyChanges, GraphIndex } from './rewrite.js'
 
@@ -27,7 +28,8 @@ function isIdentity(index: GraphIndex, node: Node): boolean {
     case 'Identity': return true
     case 'Dropout': return !node.outputs.slice(1).some((output) => output !== '' && index.readers(output).length > 0)
     case 'Sum': case 'Max': case 'Min': case 'Mean': case 'Concat': return node.inputs.length === 1
-    case 'Reshape': case 'Flatten': case 'Squeeze': case 'Unsqueeze': case 'Expand': return sameShape
+    case 'Reshape': case 'Flatten': case 'Squeeze': case 'Unsqueeze': return sameShape
+    case 'Expand': return sameShape || index.readers(node.outputs[0]!).every((reader) => broadcastsAnyway(index, reader))
     case 'Cast': case 'CastLike': return index.graph.values.get(input)?.type === index.graph.values.get(node.outputs[0]!)?.type
     case 'Transpose': return permutation(index.view(node)).every((axis, i) => axis === i)
     case 'Slice': return sameShape && unlessUnsupported(() => resolveSlice(index.view(node)).steps.every((step) => step === 1)) === true
@@ -37,6 +39,13 @@ function isIdentity(index: GraphIndex, node: Node): boolean {
     case 'Mul': case 'Div': return sameShape && index.scalar(node.inputs[1]) === 1
     default: return false
   }
+}
+
+/** Whether a reader of two operands gives the same without any Expand before it. */
+function broadcastsAnyway(index: GraphIndex, reader: Node): boolean {
+  if (reader.domain !== '' || !['Add', 'Sub', 'Mul', 'Div'].includes(reader.op)) return false
+  const shapes = reader.inputs.map((name) => { const maker = index.maker(name); return index.shape(maker?.op === 'Expand' ? maker.inputs[0]! : name) })
+  return broadcastShapes(shapes).join() === index.shape(reader.outputs[0]!).join()
 }
 
 /** A window of one pixel, which an adaptive pool becomes where the map has the wanted size already. */

@@ -7,6 +7,7 @@ import { numbersOf } from '../graph.js'
 import { dataTypes } from '../onnx-tensor.js'
 import { broadcastShapes, normalAxis, Unsupported, type NodeView } from '../view.js'
 import { concatenated, flattened, gathered, permutation, reshaped, resolvePad, resolveSlice, splitParts, squeezed, unsqueezed } from './movement.js'
+import { planarView } from './planar.js'
 import { resolveReduce } from './reduce.js'
 import { resolveResize } from './resize.js'
 import { resolveWindow } from './window.js'
@@ -28,6 +29,12 @@ const image = (view: NodeView): readonly [number, number, number, number] => {
   const shape = view.shape(0)
   if (shape.length !== 4) throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes pictures (4)`)
   return [shape[0]!, shape[1]!, shape[2]!, shape[3]!]
+}
+
+/** The rule for pictures, for one row of a picture too. */
+const orOfRows = (rule: ShapeRule): ShapeRule => (view) => {
+  if (view.shape(0).length !== 3) return rule(view)
+  return rule(planarView(view)).map(({ type, shape }) => ({ type, shape: shape.filter((_, axis) => axis !== 2) }))
 }
 
 const conv: ShapeRule = (view) => {
@@ -118,7 +125,7 @@ const compared = ['Equal', 'Less', 'Greater', 'LessOrEqual', 'GreaterOrEqual'].m
 
 export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeRule>([
   ...samed, ...broadcasted, ...compared, ...reduced,
-  ['Conv', conv], ['MaxPool', pool], ['AveragePool', pool], ['LpPool', pool], ['GlobalAveragePool', globalPool], ['GlobalMaxPool', globalPool], ['GlobalLpPool', globalPool],
+  ['Conv', orOfRows(conv)], ['MaxPool', orOfRows(pool)], ['AveragePool', orOfRows(pool)], ['LpPool', pool], ['GlobalAveragePool', globalPool], ['GlobalMaxPool', globalPool], ['GlobalLpPool', globalPool],
   ['MatMul', matMul], ['Gemm', gemm],
   // Only the first output of these is computed; the others are of training.
   ['BatchNormalization', same],

@@ -15,6 +15,7 @@ import { mergeParallel } from '../../../src/model/passes/parallel.js'
 import { recognizePatterns } from '../../../src/model/passes/patterns.js'
 import { commutePools } from '../../../src/model/passes/pool.js'
 import { fuseResiduals } from '../../../src/model/passes/residual.js'
+import { simplify } from '../../../src/model/passes/simplify.js'
 import { sinkTransposes } from '../../../src/model/passes/transpose.js'
 import { floats, int64, type NodeSpec, type Weight } from '../../onnx-builder.js'
 import { constant, graphOf, node, ops, pointwise } from './graphs.js'
@@ -42,6 +43,21 @@ describe('clip', () => {
     expect(ops(mergeClips(graphOf([node('Max', 'input each', 'y')], weights)))).toBe('Max')
     expect(ops(mergeClips(graphOf([node('Relu', 'input', 'a'), node('Clip', 'a zero six', 'y')], weights, ['a', 'y'])))).toBe('Relu Clip')
     expect(ops(mergeClips(graphOf([node('Relu', 'input', 'a'), node('Clip', 'a six zero', 'y')], weights)))).toBe('Relu Clip')
+  })
+})
+
+describe('simplify', () => {
+  const target: Record<string, Weight> = { ...weights, sizes: int64(1, 2, 6, 6), column: floats([2, 1, 1], [3, 5]) }
+
+  it('takes out an Expand before a sum or product that broadcasts anyway', () => {
+    expect(ops(simplify(graphOf([node('GlobalAveragePool', 'input', 'g'), node('Expand', 'g sizes', 'e'), node('Mul', 'input e', 'y')], target)))).toBe('GlobalAveragePool Mul')
+  })
+
+  it('leaves an Expand that makes the result larger, and both where two of them do', () => {
+    const mean = node('GlobalAveragePool', 'input', 'g')
+    expect(ops(simplify(graphOf([mean, node('Expand', 'g sizes', 'e'), node('Mul', 'e column', 'y')], target)))).toBe('GlobalAveragePool Expand Mul')
+    expect(ops(simplify(graphOf([mean, node('Expand', 'g sizes', 'e'), node('Relu', 'g', 'r'), node('Expand', 'r sizes', 'f'), node('Add', 'e f', 'y')], target))))
+      .toBe('GlobalAveragePool Expand Relu Expand Add')
   })
 })
 

@@ -1,0 +1,31 @@
+/** A convolution or pool of one dimension is one of two whose pictures, kernels and pads have a single row. */
+import type { Attribute, Node } from '../graph.js'
+import { NodeView } from '../view.js'
+
+/** Operators with a window over the sizes behind N and C. */
+export const windowOps: readonly string[] = ['Conv', 'MaxPool', 'AveragePool']
+
+/** [N,C,L] as [N,C,1,L]. */
+export function planarShape(shape: readonly number[]): readonly number[] {
+  return [...shape.slice(0, 2), 1, ...shape.slice(2)]
+}
+
+/** The attributes of a node of one dimension, as those of the same node over pictures. */
+export function planarAttributes({ attributes }: Node): Readonly<Record<string, Attribute>> {
+  return Object.fromEntries(Object.entries(attributes).map(([name, attribute]) => {
+    if (attribute.kind !== 'ints') return [name, attribute]
+    const [first = 1, last = first] = attribute.value
+    const values = name === 'pads' ? [0, first, 0, last] : ['kernel_shape', 'strides', 'dilations'].includes(name) ? [1, ...attribute.value] : attribute.value
+    return [name, { kind: 'ints', value: values }]
+  }))
+}
+
+/** The node as one over pictures: its input, and the weights that a convolution has. */
+export function planarView(view: NodeView): NodeView {
+  const { node } = view
+  const operands = node.inputs.map((_, i) => {
+    const operand = view.optional(i)
+    return operand && operand.shape.length === 3 ? { ...operand, shape: planarShape(operand.shape) } : operand
+  })
+  return new NodeView({ ...node, attributes: planarAttributes(node) }, view.opset, operands)
+}
