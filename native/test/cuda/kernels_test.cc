@@ -122,6 +122,21 @@ TEST("CUDA: a product of two results is refused with a sentence, so that the CPU
   EXPECT(!status.ok() && std::strstr(status.message(), "no CUDA kernel"), "it says \"%s\"", status.message());
 }
 
+// A depth of 297 is split in two; the cases above have no group so deep.
+TEST("CUDA: a grouped conv2d whose depth is split follows its definition") {
+  constexpr uint32_t kGroups = 3, kGroupChannels = 33, kGroupFeatures = 5, kHeight = 3, kWidth = 7;
+  for (const uint32_t batch : {1u, 2u}) {
+    Random random(7);
+    const auto draw = [&](const PlanBuilder::Shape& shape, bool is_constant) { return Operand{shape, random.Floats(ElementsOf(shape)), {}, is_constant}; };
+    const PlanBuilder::Shape out = {batch, kHeight, kWidth, kGroups * kGroupFeatures};
+    Case c = {StepKind::kConv2d, {}, {}, {}};
+    c.Set(gapcam::Conv2dParams{3, 3, 1, 1, 1, 1, 1, 1, 1, 1, kGroups, gapcam::Elementwise::kRelu, 0, 0});
+    c.inputs = {draw({batch, kHeight, kWidth, kGroups * kGroupChannels}, false), draw({kGroups * kGroupFeatures, kGroupChannels, 3, 3}, true), draw({kGroups * kGroupFeatures}, true), draw(out, false)};
+    c.outputs = {Operand{out, {}, {}, false}, Operand{{batch, 1, 1, kGroups * kGroupFeatures}, {}, {}, false}};
+    for (const NamedGeneration& g : kGenerations) CheckCase(c, g, true);
+  }
+}
+
 TEST("CUDA: there is no kernel that the cases above did not run") {
   constexpr int kWithoutKernel = 1;  // the product
   if (kinds_drawn < static_cast<int>(gapcam::kStepKindCount) - kWithoutKernel) return Skip("not every kind was drawn");

@@ -114,6 +114,12 @@ TEST("CUDA outputs: a view of a result leaves from the kernel that computes the 
   CheckPlan(plan.builder, {false}, 1e-6f);
 }
 
+TEST("CUDA outputs: a part of a result is converted") {
+  DensePlan plan;
+  plan.builder.Output(plan.builder.Over(plan.logits, {kFeatures / 2}));
+  CheckPlan(plan.builder, {true});
+}
+
 TEST("CUDA outputs: two of the same bytes are converted") {
   DensePlan plan;
   plan.builder.Output(plan.logits);
