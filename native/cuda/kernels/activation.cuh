@@ -1,4 +1,4 @@
-// Element-wise functions, and the activation at the end of other kernels. All in single precision, whatever is stored.
+// Element-wise functions, and what follows a sum: bias, residual, activation. All in single precision, whatever is stored.
 #pragma once
 #include "device.h"
 
@@ -48,6 +48,30 @@ __device__ __forceinline__ float Activate(const Activation& act, float x) {
   if (act.op == Elementwise::kClip) return Lesser(Greater(x, act.a), act.b);
   if (act.op == Elementwise::kHardSwish) return x * Lesser(1.0f, Greater(0.0f, x * (1.0f / 6) + 0.5f));
   return ActivateRare(act, x);
+}
+
+// y = activation(sum + bias + residual), for the sums of neighbouring features from `feature` on, at element `at` of y and of
+// the residual. The results replace the sums: y may not be there, where only their mean is wanted.
+template <typename T, int kCount, typename Params>
+__device__ __forceinline__ void FinishSums(const Params& p, uint32_t feature, uint32_t at, float (&sums)[kCount]) {
+  if (p.bias.elements) {
+    const Global<const float> bias(p.bias);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) sums[i] += bias[feature + i];
+  }
+  if (p.residual.elements) {
+    const Vector<T, kCount> residual = LoadVector<kCount>(Global<const T>(p.residual), at);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) sums[i] += ToFloat(residual[i]);
+  }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) sums[i] = Activate(p.activation, sums[i]);
+  if (p.y.elements) StoreResults<T>(p.y, at, sums);
+}
+template <typename T, typename Params>
+__device__ __forceinline__ void FinishSum(const Params& p, uint32_t feature, uint32_t at, float sum) {
+  float sums[1] = {sum};
+  FinishSums<T>(p, feature, at, sums);
 }
 
 }  // namespace cuda

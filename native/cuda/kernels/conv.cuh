@@ -114,24 +114,6 @@ __device__ __forceinline__ Task FindTask(const ConvParams& p) {
   return {blockIdx.x * kM, blockIdx.y * kN, group, split, first, end < p.depth ? end : p.depth};
 }
 
-// bias + residual + sum, activated: `kCount` neighbouring features of one pixel, at `at` of y.
-template <typename T, int kCount>
-__device__ __forceinline__ void Finish(const ConvParams& p, uint32_t feature, uint32_t at, float (&sum)[kCount]) {
-  if (p.bias.elements) {
-    const Global<const float> bias(p.bias);
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) sum[i] += bias[feature + i];
-  }
-  if (p.residual.elements) {
-    const Vector<T, kCount> residual = LoadVector<kCount>(Global<const T>(p.residual), at);
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) sum[i] += ToFloat(residual[i]);
-  }
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) sum[i] = Activate(p.activation, sum[i]);
-  if (p.y.elements) StoreResults<T>(p.y, at, sum);
-}
-
 // The tile's sums lie in shared memory, kN + 4 to a row. Writes them to y, or to their split's place; with a pooled output
 // their results go back and are averaged by column.
 template <typename T, int kM, int kN, int kThreads, int kCount>
@@ -151,7 +133,7 @@ __device__ __forceinline__ void FinishTile(const ConvParams& p, const Task& task
       for (int i = 0; i < kCount; ++i) partial[task.split * p.pixels * all_features + at + i] = sum[i];
       continue;
     }
-    Finish<T, kCount>(p, place, at, sum);
+    FinishSums<T>(p, place, at, sum);
     if (p.pooled.elements) {
 #pragma unroll
       for (int i = 0; i < kCount; ++i) sums[row * (kN + 4) + column + i] = sum[i];

@@ -1,4 +1,4 @@
-// What is left of the products: the sums of a split depth put together, and a few rows times a matrix.
+// The products' companions that need no tile: the sums of a split depth put together, and a few rows times a matrix.
 #include "activation.cuh"
 
 namespace gapcam {
@@ -14,9 +14,7 @@ __device__ __forceinline__ void SplitSum(const SplitSumParams& p) {
   for (uint32_t split = 0; split < p.splits; ++split) sum += partial[split * p.elements + i];
   uint32_t pixel = i;
   const uint32_t feature = Split(&pixel, p.by_features);
-  if (p.bias.elements) sum += Global<const float>(p.bias)[feature];
-  if (p.residual.elements) sum += ToFloat(Global<const T>(p.residual)[i]);
-  StoreResult<T>(p.y, i, Activate(p.activation, sum));
+  FinishSum<T>(p, feature, i, sum);
 }
 
 // A warp a result: its lanes walk along the row and the feature's weights, then add up. A classifier's last layer has one
@@ -38,10 +36,7 @@ __device__ __forceinline__ void DenseRow(const DenseRowParams& p) {
   for (uint32_t k = vectors * kCount + lane; k < p.depth; k += 32) sum += ToFloat(x[row * p.depth + k]) * ToFloat(weights[feature * p.depth + k]);
 #pragma unroll
   for (int mask = 16; mask > 0; mask /= 2) sum += ShuffleXor(sum, mask);
-  if (lane != 0) return;
-  if (p.bias.elements) sum += Global<const float>(p.bias)[feature];
-  if (p.residual.elements) sum += ToFloat(Global<const T>(p.residual)[result]);
-  StoreResult<T>(p.y, result, Activate(p.activation, sum));
+  if (lane == 0) FinishSum<T>(p, feature, result, sum);
 }
 
 KERNEL(split_sum_f32, SplitSumParams, 256) { SplitSum<float>(p); }

@@ -34,8 +34,8 @@ __device__ __forceinline__ float CombineLanes(const LineParams& p, Reduce op, fl
   return value;
 }
 
-// What nothing at all combines to.
-__device__ __forceinline__ float Nothing(Reduce op) {
+// What leaves a value as it is when combined with it.
+__device__ __forceinline__ float Identity(Reduce op) {
   if (op == Reduce::kMax) return -Infinity();
   if (op == Reduce::kMin) return Infinity();
   return op == Reduce::kProd ? 1.0f : 0.0f;
@@ -44,7 +44,7 @@ __device__ __forceinline__ float Nothing(Reduce op) {
 // op over f(element) of the whole line.
 template <typename T, typename Function>
 __device__ __forceinline__ float Along(const LineParams& p, const Line& line, Reduce op, const Global<const T>& x, const Function& f) {
-  float value = Nothing(op);
+  float value = Identity(op);
   if (line.is_there) {
     for (uint32_t l = line.at; l < p.length; l += line.stride) value = Combine(op, value, f(ToFloat(x[line.first + l * line.step])));
   }

@@ -5,6 +5,7 @@
 namespace gapcam {
 namespace cuda {
 
+// Five nested loops, the innermost first. In x a stride may be 0 (elements are repeated) or negative (an axis is reversed).
 template <typename T>
 __device__ __forceinline__ void CopyEach(const CopyKernelParams& p) {
   uint32_t rest = ThreadOfGrid();
@@ -39,7 +40,9 @@ __device__ __forceinline__ int TensorAt(const uint32_t (&first)[kConcatTensors +
   return tensor;
 }
 
-// A thread an element of the inputs; those whose place lies in none of this launch's outputs are another launch's.
+// A thread an element of the inputs; those whose place lies in none of this launch's outputs are another launch's. The inputs'
+// rows together are one row [groups][length of a group], which leaves transposed: ShuffleNet's channel shuffle. With one
+// group it leaves as it is.
 template <typename T>
 __device__ __forceinline__ void ConcatEach(const ConcatKernelParams& p) {
   uint32_t outer = ThreadOfGrid();
@@ -55,6 +58,7 @@ __device__ __forceinline__ void ConcatEach(const ConcatKernelParams& p) {
   y[outer * out_row + to - p.out_first[output]] = x[outer * in_row + from - p.in_first[input]];
 }
 
+// y[outer][j][inner] = Σ over taps: weights[j][tap] · x[outer][indices[j][tap]][inner]
 template <typename T>
 __device__ __forceinline__ void ResampleEach(const ResampleKernelParams& p) {
   uint32_t outer = ThreadOfGrid();

@@ -73,24 +73,26 @@ struct WindowParams {
   uint32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, dilation_h, dilation_w;
 };
 
-// Depthwise: weights [kernel_h][kernel_w][channels].
-struct DepthwiseParams {
-  Buffer x, weights, bias, residual, y;
+// A window that slides over each channel of a picture: [image][height][width][channels] to the same with out_height, out_width.
+struct SlideParams {
   WindowParams window;
   uint32_t height, width, channels, out_height, out_width;
   uint32_t threads;                   // results, by vectors of channels
   Divisor by_vectors, by_out_width, by_out_height;
+};
+
+// Depthwise: weights [kernel_h][kernel_w][channels].
+struct DepthwiseParams {
+  Buffer x, weights, bias, residual, y;
+  SlideParams slide;
   Activation activation;
 };
 
 struct PoolParams {
   Buffer x, residual, y;
-  WindowParams window;
+  SlideParams slide;
   Pool op;
   uint32_t count_padding;
-  uint32_t height, width, channels, out_height, out_width;
-  uint32_t threads;
-  Divisor by_vectors, by_out_width, by_out_height;
 };
 
 // Lines of [outer, length, inner] along the middle: a warp has `inner_lanes` neighbouring lines, its other lanes share each.

@@ -5,11 +5,6 @@
 
 namespace gapcam {
 namespace cuda {
-namespace {
-
-uint32_t OutSize(uint32_t size, uint32_t pads, uint32_t kernel, uint32_t stride, uint32_t dilation) { return (size + pads - (kernel - 1) * dilation - 1) / stride + 1; }
-
-}  // namespace
 
 Status Lowering::LowerChain(const PlanStep& step) {
   const auto& c = step.As<ChainParams>();
@@ -20,12 +15,10 @@ Status Lowering::LowerChain(const PlanStep& step) {
   at.batch = x.dims[0], at.height = x.dims[1], at.width = x.dims[2], at.channels = x.dims[3], at.x = Of(step.inputs[0]);
   if (expand) {
     ConvSpec spec = at;
-    spec.window = {c.expand_kernel_h, c.expand_kernel_w, c.expand_stride_h, c.expand_stride_w, c.expand_pad_top, c.expand_pad_left, c.expand_pad_bottom, c.expand_pad_right,
-                   c.expand_dilation_h, c.expand_dilation_w};
+    spec.SetWindow({c.expand_kernel_h, c.expand_kernel_w, c.expand_stride_h, c.expand_stride_w, c.expand_pad_top, c.expand_pad_left, c.expand_pad_bottom, c.expand_pad_right,
+                    c.expand_dilation_h, c.expand_dilation_w});
     spec.activation = {c.expand_activation, c.expand_a, c.expand_b};
     spec.weights = expand, spec.bias = InputOf(step, 4), spec.features = expand->dims[0];
-    spec.out_height = OutSize(at.height, c.expand_pad_top + c.expand_pad_bottom, c.expand_kernel_h, c.expand_stride_h, c.expand_dilation_h);
-    spec.out_width = OutSize(at.width, c.expand_pad_left + c.expand_pad_right, c.expand_kernel_w, c.expand_stride_w, c.expand_dilation_w);
     spec.y = ScratchLike(uint64_t{spec.pixels()} * spec.features);
     const Status status = Convolve(spec);
     if (!status.ok()) return status;
@@ -54,10 +47,7 @@ Status Lowering::LowerChain(const PlanStep& step) {
 }
 
 Status Lowering::Maximum(const ConvSpec& spec) {
-  PoolParams sizes = {};
-  sizes.window = spec.window, sizes.op = Pool::kMax, sizes.height = spec.height, sizes.width = spec.width, sizes.channels = spec.channels;
-  sizes.out_height = spec.out_height, sizes.out_width = spec.out_width;
-  AddPool(sizes, spec.batch, spec.x, spec.residual, spec.y);
+  AddPool(spec, Pool::kMax, 0);
   if (spec.pooled) Mean(spec.y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.channels);
   return Status::Ok();
 }

@@ -64,7 +64,6 @@ void Lowering::SetProduct(const ConvSpec& spec, const Tiling& tiling, ConvParams
   p->stride_h = w.stride_h, p->stride_w = w.stride_w, p->pad_top = w.pad_top, p->pad_left = w.pad_left, p->dilation_h = w.dilation_h, p->dilation_w = w.dilation_w;
   p->by_channels = DivideBy(p->group_channels), p->by_kernel_w = DivideBy(spec.window.kernel_w);
   p->by_out_area = DivideBy(spec.out_height * spec.out_width), p->by_out_width = DivideBy(spec.out_width);
-  p->activation = spec.activation;
 }
 
 // The kernels of the plain products or of those with a window before them: single precision, WMMA, mma; the large tile first.
@@ -85,9 +84,7 @@ Status Lowering::MultiplyBy(const KernelId (&kernels)[3][2], const ConvSpec& spe
   draft.Put(&p.weights, PackProduct(spec, p.packed_depth, p.packed_features));
   draft.Put(&p.partial, partial);
   if (tiling.splits == 1) {
-    draft.Put(&p.bias, bias);
-    draft.Put(&p.residual, spec.residual);
-    draft.Put(&p.y, y);
+    draft.PutFinish(&p, spec, bias, y);
     if (is_pooled_here) draft.Put(&p.pooled, spec.pooled);
   }
   Add(kernels[is_half_ ? 1 + has_mma_ : 0][tiling.tile == 32], draft, CeilDiv(spec.pixels(), tiling.tile), CeilDiv(p.features, tiling.tile), spec.groups * tiling.splits);
@@ -99,11 +96,9 @@ Status Lowering::MultiplyBy(const KernelId (&kernels)[3][2], const ConvSpec& spe
 void Lowering::AddSplits(const ConvSpec& spec, const Place& partial, const Place& bias, const Place& y, uint32_t splits) {
   Draft<SplitSumParams> draft;
   draft.Put(&draft.p.partial, partial);
-  draft.Put(&draft.p.bias, bias);
-  draft.Put(&draft.p.residual, spec.residual);
-  draft.Put(&draft.p.y, y);
+  draft.PutFinish(&draft.p, spec, bias, y);
   draft.p.elements = spec.pixels() * spec.features, draft.p.features = spec.features, draft.p.splits = splits;
-  draft.p.by_features = DivideBy(spec.features), draft.p.activation = spec.activation;
+  draft.p.by_features = DivideBy(spec.features);
   AddThreads(KernelId::split_sum_f32, KernelId::split_sum_f16, draft, draft.p.elements);
 }
 
@@ -127,21 +122,20 @@ Place Lowering::PackWindow(const ConvSpec& spec) {
   return Pack(taps * spec.channels, [&](uint32_t i) { return ValueAt(*spec.weights, uint64_t{i % spec.channels} * taps + i / spec.channels); });
 }
 
+// Threads have 16 bytes of neighbouring channels, or one where channels do not come in so many.
+SlideParams Lowering::SlideOf(const ConvSpec& spec) const {
+  const uint32_t vector = 16 / element_bytes(), vectors = spec.channels % vector == 0 ? spec.channels / vector : spec.channels;
+  return {spec.window, spec.height, spec.width, spec.channels, spec.out_height, spec.out_width, spec.pixels() * vectors, DivideBy(vectors), DivideBy(spec.out_width), DivideBy(spec.out_height)};
+}
+
 void Lowering::Slide(const ConvSpec& spec) {
-  const WindowParams& w = spec.window;
-  const uint32_t vector = is_half_ ? 8 : 4, vectors = spec.channels % vector == 0 ? spec.channels / vector : spec.channels;
   const Place y = spec.y ? spec.y : ScratchLike(uint64_t{spec.pixels()} * spec.channels);
   Draft<DepthwiseParams> draft;
-  DepthwiseParams& p = draft.p;
-  draft.Put(&p.x, spec.x);
-  draft.Put(&p.weights, PackWindow(spec));
-  draft.Put(&p.bias, PackBias(spec.bias));
-  draft.Put(&p.residual, spec.residual);
-  draft.Put(&p.y, y);
-  p.window = w, p.height = spec.height, p.width = spec.width, p.channels = spec.channels, p.out_height = spec.out_height, p.out_width = spec.out_width;
-  p.threads = spec.pixels() * vectors, p.by_vectors = DivideBy(vectors), p.by_out_width = DivideBy(spec.out_width), p.by_out_height = DivideBy(spec.out_height);
-  p.activation = spec.activation;
-  AddThreads(KernelId::depthwise_f32, KernelId::depthwise_f16, draft, p.threads);
+  draft.Put(&draft.p.x, spec.x);
+  draft.Put(&draft.p.weights, PackWindow(spec));
+  draft.PutFinish(&draft.p, spec, PackBias(spec.bias), y);
+  draft.p.slide = SlideOf(spec);
+  AddThreads(KernelId::depthwise_f32, KernelId::depthwise_f16, draft, draft.p.slide.threads);
   if (spec.pooled) Mean(y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.features);
 }
 
@@ -160,12 +154,10 @@ Status Lowering::LowerConv(const PlanStep& step) {
   const auto& c = step.As<Conv2dParams>();
   const PlanTensor& x = *InputOf(step, 0);
   ConvSpec spec;
-  spec.window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
   spec.activation = {c.activation, c.a, c.b};
   spec.weights = InputOf(step, 1), spec.bias = InputOf(step, 2);
   spec.groups = c.groups, spec.batch = x.dims[0], spec.height = x.dims[1], spec.width = x.dims[2], spec.channels = x.dims[3], spec.features = spec.weights->dims[0];
-  spec.out_height = (x.dims[1] + c.pad_top + c.pad_bottom - (c.kernel_h - 1) * c.dilation_h - 1) / c.stride_h + 1;
-  spec.out_width = (x.dims[2] + c.pad_left + c.pad_right - (c.kernel_w - 1) * c.dilation_w - 1) / c.stride_w + 1;
+  spec.SetWindow({c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w});
   spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = ResultOf(step, 0), spec.pooled = ResultOf(step, 1);
   return Convolve(spec);
 }
@@ -178,10 +170,8 @@ void Lowering::DenseRows(const ConvSpec& spec) {
   draft.Put(&draft.p.weights, Pack(spec.features * depth, [&](uint32_t i) {
     return spec.is_transposed_matrix ? ValueAt(w, uint64_t{i % depth} * spec.features + i / depth) : ValueAt(w, i);
   }));
-  draft.Put(&draft.p.bias, PackBias(spec.bias));
-  draft.Put(&draft.p.residual, spec.residual);
-  draft.Put(&draft.p.y, spec.y);
-  draft.p.rows = spec.batch, draft.p.depth = depth, draft.p.features = spec.features, draft.p.by_features = DivideBy(spec.features), draft.p.activation = spec.activation;
+  draft.PutFinish(&draft.p, spec, PackBias(spec.bias), spec.y);
+  draft.p.rows = spec.batch, draft.p.depth = depth, draft.p.features = spec.features, draft.p.by_features = DivideBy(spec.features);
   AddThreads(KernelId::dense_row_f32, KernelId::dense_row_f16, draft, uint64_t{spec.batch} * spec.features * 32);
 }
 

@@ -22,7 +22,7 @@ inline uint32_t RoundUp(uint32_t a, uint32_t b) { return CeilDiv(a, b) * b; }
 inline uint64_t AlignUp(uint64_t bytes) { return (bytes + 255) / 256 * 256; }  // where a block of memory may begin
 Divisor DivideBy(uint32_t value);
 
-// A convolution with all that is known of it: a step, a part of a chain, or a matrix product.
+// A convolution with all that is known of it: a step, a part of a chain, or a matrix product. Pooling is one without weights.
 struct ConvSpec {
   WindowParams window = {1, 1, 1, 1, 0, 0, 0, 0, 1, 1};
   Activation activation = {Elementwise::kNone, 0, 0};
@@ -32,6 +32,12 @@ struct ConvSpec {
   Place x, residual, y, pooled;
   const ConvSpec* before = nullptr;   // a depthwise convolution whose results this one multiplies as they come
 
+  // The window, over the picture that is set, and the output's size that follows.
+  void SetWindow(const WindowParams& w) {
+    window = w;
+    out_height = (height + w.pad_top + w.pad_bottom - (w.kernel_h - 1) * w.dilation_h - 1) / w.stride_h + 1;
+    out_width = (width + w.pad_left + w.pad_right - (w.kernel_w - 1) * w.dilation_w - 1) / w.stride_w + 1;
+  }
   uint32_t depth() const { return window.kernel_h * window.kernel_w * (channels / groups); }
   uint32_t pixels() const { return batch * out_height * out_width; }
   bool IsDepthwise() const { return groups == channels && features == channels && channels > 1; }
@@ -78,6 +84,15 @@ class Lowering {
       *buffer = {place.offset, place.elements, place.element_bytes};
       patches.push_back({static_cast<uint32_t>(reinterpret_cast<uint8_t*>(buffer) - reinterpret_cast<uint8_t*>(&p)), place.memory});
     }
+
+    // What the kernels' FinishSums is told, in `part` of p.
+    template <typename Part>
+    void PutFinish(Part* part, const ConvSpec& spec, const Place& bias, const Place& y) {
+      Put(&part->bias, bias);
+      Put(&part->residual, spec.residual);
+      Put(&part->y, y);
+      part->activation = spec.activation;
+    }
   };
   template <typename Params>
   void Add(KernelId kernel, const Draft<Params>& draft, uint32_t x, uint32_t y = 1, uint32_t z = 1);
@@ -113,7 +128,8 @@ class Lowering {
   Place PackProduct(const ConvSpec& spec, uint32_t packed_depth, uint32_t packed_features);
   Place PackWindow(const ConvSpec& spec);
   void DenseRows(const ConvSpec& spec);
-  void AddPool(const PoolParams& sizes, uint32_t batch, const Place& x, const Place& residual, const Place& y);
+  void AddPool(const ConvSpec& spec, Pool op, uint32_t count_padding);
+  SlideParams SlideOf(const ConvSpec& spec) const;
   void Mean(const Place& x, const Place& y, uint32_t outer, uint32_t length, uint32_t inner);
   void AlongLines(KernelId single, KernelId half, uint32_t op, uint32_t outer, uint32_t length, uint32_t inner, const Place& x, const Place& y);
   Status Refuse(const char* why) const;

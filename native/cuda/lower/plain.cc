@@ -6,26 +6,24 @@
 namespace gapcam {
 namespace cuda {
 
-void Lowering::AddPool(const PoolParams& sizes, uint32_t batch, const Place& x, const Place& residual, const Place& y) {
+void Lowering::AddPool(const ConvSpec& spec, Pool op, uint32_t count_padding) {
   Draft<PoolParams> draft;
-  PoolParams& p = draft.p = sizes;
-  const uint32_t vector = is_half_ ? 8 : 4, vectors = p.channels % vector == 0 ? p.channels / vector : p.channels;
-  draft.Put(&p.x, x);
-  draft.Put(&p.residual, residual);
-  draft.Put(&p.y, y);
-  p.threads = batch * p.out_height * p.out_width * vectors;
-  p.by_vectors = DivideBy(vectors), p.by_out_width = DivideBy(p.out_width), p.by_out_height = DivideBy(p.out_height);
-  AddThreads(KernelId::pool_f32, KernelId::pool_f16, draft, p.threads);
+  draft.Put(&draft.p.x, spec.x);
+  draft.Put(&draft.p.residual, spec.residual);
+  draft.Put(&draft.p.y, spec.y);
+  draft.p.slide = SlideOf(spec), draft.p.op = op, draft.p.count_padding = count_padding;
+  AddThreads(KernelId::pool_f32, KernelId::pool_f16, draft, draft.p.slide.threads);
 }
 
 void Lowering::LowerPool(const PlanStep& step) {
   const auto& c = step.As<Pool2dParams>();
   const PlanTensor &x = *InputOf(step, 0), &y = *TensorOf(step.outputs[0]);
-  PoolParams sizes = {};
-  sizes.window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
-  sizes.op = c.op, sizes.count_padding = c.count_padding;
-  sizes.height = x.dims[1], sizes.width = x.dims[2], sizes.channels = x.dims[3], sizes.out_height = y.dims[1], sizes.out_width = y.dims[2];
-  AddPool(sizes, x.dims[0], Of(step.inputs[0]), Place(), ResultOf(step, 0));
+  ConvSpec spec;
+  spec.window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
+  spec.batch = x.dims[0], spec.height = x.dims[1], spec.width = x.dims[2], spec.channels = x.dims[3];
+  spec.out_height = y.dims[1], spec.out_width = y.dims[2];  // with ceil_mode more than the window says
+  spec.x = Of(step.inputs[0]), spec.y = ResultOf(step, 0);
+  AddPool(spec, c.op, c.count_padding);
 }
 
 // Neighbouring lines side by side where there are some, so that a warp's loads are contiguous; more lanes along a line
