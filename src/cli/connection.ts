@@ -2,28 +2,41 @@
 import { readFileSync } from 'node:fs'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
-import type { ConnectOptions } from '../publish/mqtt.js'
+import type { ConnectOptions, Credentials } from '../publish/mqtt.js'
+import { readSecret } from '../secrets.js'
 
 /** Where the broker is and how to get in; null for `none` and for the embedded one, which has its own address. */
 export function connectionOf({ mqtt }: Config): ConnectOptions | null {
   if (mqtt.broker === 'none') return null
   if (!/^(mqtts?|wss?):\/\//.test(mqtt.broker)) throw new GapcamError('CONFIG_INVALID', `mqtt.broker: ${mqtt.broker} is neither mqtt://, mqtts://, ws:// or wss://, nor embedded, nor none`)
-  const file = (path: string): string => {
-    try {
-      return readFileSync(path, 'utf8')
-    } catch (error) {
-      throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} cannot be read: ${messageOf(error)}`)
-    }
-  }
-  const password = mqtt.passwordFile === undefined ? mqtt.password : file(mqtt.passwordFile).trimEnd()
+  const renew = (): Credentials => credentialsOf(mqtt)
+  return { url: mqtt.broker, keepaliveSeconds: mqtt.keepaliveS, retain: mqtt.retain, ...renew(), renew }
+}
+
+/** As the files are now. Throws CONFIG_INVALID for one that cannot be read. */
+function credentialsOf(mqtt: Config['mqtt']): Credentials {
+  const password = mqtt.passwordFile === undefined ? mqtt.password : contentOf(mqtt.passwordFile, readSecret)
+  const text = (path: string): string => contentOf(path, (file) => readFileSync(file, 'utf8'))
   const tls = {
-    ...(mqtt.ca ? { ca: file(mqtt.ca) } : {}), ...(mqtt.cert ? { cert: file(mqtt.cert) } : {}), ...(mqtt.key ? { key: file(mqtt.key) } : {}),
+    ...(mqtt.ca ? { ca: text(mqtt.ca) } : {}), ...(mqtt.cert ? { cert: text(mqtt.cert) } : {}), ...(mqtt.key ? { key: text(mqtt.key) } : {}),
     ...(mqtt.servername ? { servername: mqtt.servername } : {}), ...(mqtt.insecure ? { insecure: true } : {}),
   }
   return {
-    url: mqtt.broker, keepaliveSeconds: mqtt.keepaliveS, retain: mqtt.retain, ...(mqtt.username === undefined ? {} : { user: mqtt.username }), ...(password === undefined ? {} : { password }),
+    ...(mqtt.username === undefined ? {} : { user: mqtt.username }), ...(password === undefined ? {} : { password }),
     ...(Object.keys(tls).length > 0 ? { tls } : {}),
   }
+}
+
+/** An empty file is one that somebody is about to write. */
+function contentOf(path: string, read: (path: string) => string): string {
+  let content: string
+  try {
+    content = read(path)
+  } catch (error) {
+    throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} cannot be read: ${messageOf(error)}`)
+  }
+  if (content === '') throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} is empty`)
+  return content
 }
 
 /** The broker that another process of this configuration uses: an embedded one listens on loopback. Throws where there is none. */

@@ -4,9 +4,9 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
-import { errorTable, GapcamError, type ErrorCode } from '../errors.js'
+import { errorTable, GapcamError, messageOf, type ErrorCode } from '../errors.js'
 import type { Logger } from '../log.js'
-import { connectOnce, type Attempt, type ConnectOptions, type Connection, type Incoming, type Loss, type Message, type ProtocolVersion, type Subscription } from './mqtt.js'
+import { connectOnce, type Attempt, type ConnectOptions, type Connection, type Credentials, type Incoming, type Loss, type Message, type ProtocolVersion, type Subscription } from './mqtt.js'
 
 export interface LinkOptions {
   readonly connect: ConnectOptions
@@ -51,10 +51,12 @@ const suspiciousBreaks = 4
 
 /** Throws CONFIG_INVALID for an address that is none. */
 export function createLink(options: LinkOptions): Link {
-  const { connect, clientId, will, log, clock, backoffMs = { first: 250, most: 30_000 } } = options
+  const { connect: { renew, ...connect }, clientId, will, log, clock, backoffMs = { first: 250, most: 30_000 } } = options
   const url = plainUrl(connect.url)
   const stopping = new AbortController()
   const abandoned = new AbortController()
+  let credentials: Credentials = {}
+  let lastRenewal: string | null = null
   let version: ProtocolVersion = connect.protocol === '3.1.1' ? 4 : 5
   let connection: Connection | null = null
   let attempt: Promise<Attempt> | null = null
@@ -68,8 +70,9 @@ export function createLink(options: LinkOptions): Link {
   const refusedFilters = new Set<string>()
 
   async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      attempt = connectOnce({ ...connect, clientId, will, version, signal: abandoned.signal, ...(options.onMessage ? { onMessage: options.onMessage } : {}) })
+    for (let isFirst = true; !stopping.signal.aborted; isFirst = false) {
+      if (!isFirst) renewCredentials()
+      attempt = connectOnce({ ...connect, ...credentials, clientId, will, version, signal: abandoned.signal, ...(options.onMessage ? { onMessage: options.onMessage } : {}) })
       const result = await attempt
       attempt = null
       const loss = result.ok ? await hold(result.connection) : result.loss
@@ -78,6 +81,18 @@ export function createLink(options: LinkOptions): Link {
       if (chooseVersion(loss)) continue
       await wait(nextWait(loss), undefined, { signal: stopping.signal }).catch(() => undefined)
     }
+  }
+
+  /** A file that is just being replaced is whole at the next attempt. */
+  function renewCredentials(): void {
+    let fault: string | null = null
+    try {
+      credentials = renew?.() ?? credentials
+    } catch (error) {
+      fault = messageOf(error)
+    }
+    if (fault !== null && fault !== lastRenewal) log.warn({ broker: url }, `broker ${url}: ${fault}; gapcam tries what it read before`)
+    lastRenewal = fault
   }
 
   async function hold(made: Connection): Promise<Loss> {

@@ -19,14 +19,23 @@ export interface TlsOptions {
   readonly insecure?: boolean
 }
 
-export interface ConnectOptions {
+/** What lets us in. */
+export interface Credentials {
+  readonly user?: string
+  readonly password?: string
+  readonly tls?: TlsOptions
+}
+
+export interface ConnectOptions extends Credentials {
   /** `mqtt://`, `mqtts://`, `ws://` or `wss://`, with user and password when wanted. */
   readonly url: string
   /** Default `gapcam-<node>`, so that the broker recognises this node. */
   readonly clientId?: string
-  readonly user?: string
-  readonly password?: string
-  readonly tls?: TlsOptions
+  /**
+   * Credentials as they are now, asked for before each further connection: passwords and certificates are replaced
+   * while gapcam runs. Where it throws, the last ones are tried again. Default: they never change.
+   */
+  readonly renew?: () => Credentials
   /** Default: 5, and 3.1.1 where a broker does not speak it. */
   readonly protocol?: '5' | '3.1.1'
   /** A silent peer is noticed after 1.5 times this; default 15. */
