@@ -12,7 +12,7 @@ import type { Loop, Stage } from './progress.js'
 export interface Supervision {
   /** A camera of the same source, not opened. */
   readonly make: () => Camera
-  /** It has worked before, so that it is tried for ever from the start. */
+  /** It has delivered frames before, so that it is tried for ever from the start. */
   readonly hasWorked?: boolean
   readonly clock: Clock
   /** A camera without a frame for so long is opened again. */
@@ -21,8 +21,9 @@ export interface Supervision {
   readonly loop: Loop
   /** How long `onFrame` may take before the program hangs. */
   readonly frameMs: number
-  /** Whether a camera that cannot be opened the first time is waited for, where waiting can help. */
+  /** Whether a camera that does not get as far as a frame the first time is waited for, where waiting can help. */
   readonly isPatient: boolean
+  /** A camera has opened and its first frame is there: a program may start well and never deliver one. */
   readonly onOpen: (description: CameraDescription, isRecovery: boolean) => void
   /** Takes the frame over. The next one is asked for when this resolves. */
   readonly onFrame: (frame: Frame) => Promise<void>
@@ -34,6 +35,8 @@ export interface Supervision {
 
 const firstPauseMs = 500
 const longestPauseMs = 30_000
+/** A camera that has delivered for so long was a good one: the next pause is short again. Opening costs memory of some drivers. */
+const stableMs = 10_000
 /** An RTSP camera that wakes up answers within this; ffprobe itself gives up after 15 s. */
 const openMs = 20_000
 /** A child that does not end is killed after 1 s; a device that does not let go for longer never will. */
@@ -42,10 +45,11 @@ const closeMs = 2500
 const stepMs = 1000
 
 /**
- * Runs until the source ends, or until `signal`. Rejects with a GapcamError when the camera cannot be opened the first
- * time, since nobody knows then that it ever will, unless it is patient.
+ * Runs until the source ends, or until `signal`. Rejects with a GapcamError when the camera does not deliver a frame the
+ * first time, since nobody knows then that it ever will, unless it is patient.
  */
 export async function superviseCamera(supervision: Supervision, signal: AbortSignal): Promise<void> {
+  const { clock } = supervision
   let pauseMs = firstPauseMs
   let hasWorked = supervision.hasWorked ?? false
   while (!signal.aborted) {
@@ -60,10 +64,13 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
     const stop = (): void => void camera.close()
     signal.addEventListener('abort', stop, { once: true })
     try {
-      supervision.onOpen(await openWithin(camera, supervision, signal), hasWorked)
-      hasWorked = true
+      const description = await openWithin(camera, supervision, signal)
+      let firstMs: number | null = null
       if (await stream(camera, supervision, signal, () => {
-        pauseMs = firstPauseMs
+        if (firstMs === null) supervision.onOpen(description, hasWorked)
+        firstMs ??= clock.now()
+        hasWorked = true
+        if (clock.now() - firstMs >= stableMs) pauseMs = firstPauseMs
         tellDropped()
       })) return
     } catch (error) {

@@ -175,7 +175,8 @@ class ChildCamera implements Camera {
     const uri = redact(this.#source?.uri ?? 'child')
     if (this.#end === 'closed') return new GapcamError('CAMERA_LOST', `camera ${uri} is closed`)
     const why = redact(this.#stderr.trim().split('\n').at(-1) ?? '')
-    return new GapcamError('CAMERA_LOST', `camera ${uri}: ${this.#source?.command} has ended${why === '' ? '' : `: ${why}`}`)
+    const hint = this.#seq === 0 ? { hint: `It ended before it delivered a picture. See gapcam doctor ${uri}` } : {}
+    return new GapcamError('CAMERA_LOST', `camera ${uri}: ${this.#source?.command} has ended${why === '' ? '' : `: ${why}`}`, hint)
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,9 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openCamera } from '../../src/camera/sources.js'
+import { systemClock } from '../../src/clock.js'
+import type { Stage } from '../../src/progress.js'
+import { superviseCamera } from '../../src/supervisor.js'
 import { endAll, gapcam, jsonLines, launch, type Running } from '../process.js'
 import { freePort, until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
@@ -141,6 +144,39 @@ it('a GStreamer pipeline is a camera', async () => {
   expect(await run.ended, run.stderr()).toBe(0)
   expect(run.stderr()).toMatch(/^8 frames classified/m)
 })
+
+it('a program that ends before its first picture is an error at the start; one that is waited for is never said to be back', async () => {
+  const source = 'gst:no-such-element'
+  const run = gapcam(['run', source, ...settings])
+  expect(await run.ended, run.stderr()).toBe(3)
+  expect(run.stderr()).toMatch(/no element "no-such-element"[^]*before it delivered a picture/)
+  const waiting = gapcam(['run', source, ...settings, '--set', 'waitForCameras=true'])
+  // The second attempt, so that there was one to be back from.
+  await waiting.until(/(trying again[^]*){2}/)
+  waiting.kill('SIGINT')
+  expect(await waiting.ended).toBe(130)
+  expect(waiting.stderr()).not.toMatch(/is back|^camera {3}/m)
+  expect(waiting.stderr()).toMatch(/ 0 camera recoveries/)
+})
+
+it('a camera that ends soon after every start is opened again ever more seldom', async () => {
+  const camera = join(folder, 'flapping.mkv')
+  execFileSync('ffmpeg', ['-v', 'error', '-i', video, '-frames:v', '1', '-c:v', 'rawvideo', camera])
+  const stages: Stage[] = []
+  let opened = 0
+  let lost = 0
+  const stopping = new AbortController()
+  await superviseCamera({
+    make: () => openCamera(`gst:filesrc location=${camera} ! matroskademux ! videoparse width=480 height=320 format=i420`, { width: 480, height: 320 }),
+    clock: systemClock, stallMs: 10_000, frameMs: 10_000, isPatient: false, loop: { enter: (stage) => { stages.push(stage) }, end: () => undefined },
+    onOpen: () => { opened++ }, onFrame: async (frame) => frame.release(), onLost: () => { if (++lost === 4) stopping.abort() },
+    onWarning: () => undefined, onDropped: () => undefined,
+  }, stopping.signal)
+  expect(opened).toBe(4)
+  // A pause is taken in steps of a second: the third is of two seconds, less a quarter at most.
+  const pauses = stages.join().split('opening the camera').map((between) => between.split('pausing').length - 1)
+  expect(Math.max(...pauses)).toBeGreaterThan(1)
+}, 60_000)
 
 it('test:// carries the true label of what it shows', async () => {
   const camera = openCamera('test://?fps=100', {})
