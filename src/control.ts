@@ -78,12 +78,13 @@ export function createTarget(options: ControlOptions): CommandTarget {
       return { ...publish('heat', camera, jpeg), ...pictureFields(camera, picture), label: name, score: Math.round(score * 1e4) / 1e4 }
     },
     async classifyNow(camera) {
+      // Only what was computed from the frame is wanted, so that one pixel of it will do.
       const picture = await capture(camera, 1)
       if (!picture.prediction) throw new GapcamError('FRAME_INVALID', `camera ${camera}: the model's outputs for this frame are not usable`)
       const { top, timings, engine, target } = picture.prediction
       const rounded = (value: number): number => Math.round(value * 1e4) / 1e4
       const best = top.map(({ label, score }) => ({ label, score: rounded(score) }))
-      return { ...pictureFields(camera, picture), ...best[0], top: best, settled: picture.decision.label, engine: `${engine}-${target}`, ms: { infer: rounded(timings.infer), total: rounded(timings.total) } }
+      return { ...frameFields(camera, picture), ...best[0], top: best, settled: picture.decision.label, engine: `${engine}-${target}`, ms: { infer: rounded(timings.infer), total: rounded(timings.total) } }
     },
     ...(recorders && recorders.size > 0 ? { record: async (camera) => ({ camera, file: await recorders.get(camera)!.request('asked for') }) } : {}),
     ...(restart ? { restart } : {}),
@@ -92,8 +93,13 @@ export function createTarget(options: ControlOptions): CommandTarget {
   }
 }
 
-function pictureFields(camera: string, { seq, wallTime, width, height }: Picture): Record<string, unknown> {
-  return { camera, frame: seq, ts: new Date(wallTime).toISOString(), width, height }
+function frameFields(camera: string, { seq, wallTime }: Picture): Record<string, unknown> {
+  return { camera, frame: seq, ts: new Date(wallTime).toISOString() }
+}
+
+/** Of a picture that is sent: its own size, not the frame's. */
+function pictureFields(camera: string, picture: Picture): Record<string, unknown> {
+  return { ...frameFields(camera, picture), width: picture.width, height: picture.height }
 }
 
 /** Takes over what may change while gapcam runs, and names what does not change before a restart. */

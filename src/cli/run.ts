@@ -13,7 +13,7 @@ import { stateDirectory } from '../config/state-directory.js'
 import { describeDevice } from '../device.js'
 import { exitStatus, GapcamError } from '../errors.js'
 import { createBoardReader } from '../health.js'
-import { createLogger } from '../log.js'
+import { createLogger, type Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
 import type { Decision } from '../policy.js'
 import type { Prediction } from '../prediction.js'
@@ -120,7 +120,7 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
     isSupervised: manager.isThere,
     onReady: ({ commands }) => {
       requests = createRequests({ topics, cameras: ids, kinds: commandKinds, execute: (command) => commands.execute(command, 'mqtt'), send: publisher.sendNow, log, clock: systemClock })
-      listenForReload(commands, closers)
+      listenForReload(commands, log, closers)
     },
     ...(serving ? { attach: async (live) => {
       try {
@@ -149,9 +149,13 @@ function pageUrlOf({ page: { enabled, host, port } }: Config): { readonly pageUr
 }
 
 /** SIGHUP reads the configuration again where a service manager sends it; on a terminal it still means that the terminal is gone. */
-function listenForReload(commands: Commands, closers: (() => Promise<void>)[]): void {
+function listenForReload(commands: Commands, log: Logger, closers: (() => Promise<void>)[]): void {
   if (process.stdin.isTTY || process.stderr.isTTY) return
-  const reload = (): void => void commands.execute({ kind: 'reload' }, 'signal')
+  const reload = async (): Promise<void> => {
+    const result = await commands.execute({ kind: 'reload' }, 'signal')
+    // Who asks by signal gets no answer but the log.
+    if (result.status === 'error') log.error({ code: 'CONFIG_INVALID' }, `the configuration is not read again, and stays as it was: ${result.error}`)
+  }
   process.on('SIGHUP', reload)
   closers.push(async () => void process.off('SIGHUP', reload))
 }

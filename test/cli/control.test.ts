@@ -166,6 +166,8 @@ describe('a running gapcam', () => {
     await client.sees(`${root}/cam0/threshold`, '0.4')
     write(0.5, 'nonsense: 1\n')
     expect(await client.ask(root, 'reload')).toMatchObject({ status: 'error', code: 'invalid', error: expect.stringContaining('nonsense') })
+    run.kill('SIGHUP')
+    await run.until(/"level":"error".*not read again, and stays as it was: .*nonsense/)
     expect(client.last(`${root}/cam0/threshold`)).toBe('0.4')
     write(0.6)
     run.kill('SIGHUP')
