@@ -1,6 +1,9 @@
 /** `gapcam config show|validate|schema`. */
 import type { Command } from 'commander'
+import { openCamera } from '../camera/sources.js'
 import { configJsonSchema, showConfig } from '../config/config.js'
+import type { Config } from '../config/schema.js'
+import { createTopics } from '../publish/topics.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 
@@ -14,9 +17,18 @@ export function configCommand(program: Command): void {
     })
   addFlags(config.command('validate').description('check flags, environment and file; exit status 2 if they are wrong'))
     .action((values: FlagValues) => {
-      configFrom(values)
+      checkNames(configFrom(values).config)
       process.stderr.write('the configuration is valid\n')
     })
   config.command('schema').description('JSON Schema of the configuration file')
     .action(() => { process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`) })
+}
+
+/** What a run would refuse whatever machine it is on: names that are no topics, sources of no known kind. Throws what it throws. */
+function checkNames({ mqtt, node, cameras }: Config): void {
+  const topics = createTopics(mqtt.base, node)
+  for (const { id, source } of cameras) {
+    topics.camera('state', id)
+    if (source !== '') openCamera(source, {})
+  }
 }

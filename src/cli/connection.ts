@@ -8,7 +8,6 @@ import { readSecret } from '../secrets.js'
 /** Where the broker is and how to get in; null for `none` and for the embedded one, which has its own address. */
 export function connectionOf({ mqtt }: Config): ConnectOptions | null {
   if (mqtt.broker === 'none') return null
-  if (!/^(mqtts?|wss?):\/\//.test(mqtt.broker)) throw new GapcamError('CONFIG_INVALID', `mqtt.broker: ${mqtt.broker} is neither mqtt://, mqtts://, ws:// or wss://, nor embedded, nor none`)
   const renew = (): Credentials => credentialsOf(mqtt)
   return { url: mqtt.broker, keepaliveSeconds: mqtt.keepaliveS, retain: mqtt.retain, ...renew(), renew }
 }

@@ -61,7 +61,7 @@ export function camerasFrom(configured: readonly CameraConfig[], source: string 
 /** What flags say of a camera, through the schema; its id only where --camera gives one. */
 function cameraOfFlags(values: FlagValues): Partial<CameraConfig> {
   const { camera: id, roi, fps, loop } = values
-  const given = { id: id ?? 'cam0', source: '', ...(roi === undefined ? {} : { roi }), ...(fps === undefined ? {} : { fps: Number(fps) }), ...(loop === true ? { loop } : {}) }
+  const given = { id: id ?? 'cam0', source: '', ...(roi === undefined ? {} : { roi }), ...(fps === undefined ? {} : { fps: scalar(String(fps), 'fps') }), ...(loop === true ? { loop } : {}) }
   const { id: _id, ...camera } = loadConfig({ flags: { cameras: [given] }, environment: {} }).config.cameras[0]!
   return id === undefined ? camera : { ...camera, id: String(id) }
 }

@@ -82,7 +82,8 @@ function readYaml(file: string): Record<string, unknown> {
   try {
     data = parse(readFileSync(file, 'utf8')) ?? {}
   } catch (error) {
-    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${messageOf(error).split('\n')[0]}`)
+    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error).split('\n')[0]!.replace(/:$/, '')
+    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${why}`)
   }
   if (typeof data !== 'object' || Array.isArray(data)) throw new GapcamError('CONFIG_INVALID', `configuration ${file}: it is not a table of keys`)
   return data as Record<string, unknown>
@@ -92,8 +93,9 @@ function mergeTree(target: Record<string, unknown>, tree: Record<string, unknown
   const groups = new Set(configKeys().flatMap(({ key }) => (key.includes('.') && !key.includes('[') ? [key.split('.')[0]!] : [])))
   for (const [name, value] of Object.entries(tree)) {
     const key = prefix + name
-    if (prefix === '' && groups.has(name) && typeof value === 'object' && value !== null) {
-      mergeTree(target, value as Record<string, unknown>, `${name}.`, origins, file)
+    if (prefix === '' && groups.has(name) && typeof value === 'object') {
+      // A group whose keys are all comments has none.
+      mergeTree(target, (value ?? {}) as Record<string, unknown>, `${name}.`, origins, file)
       continue
     }
     requireKey(key, `configuration ${file}`)
@@ -111,13 +113,18 @@ function assign(target: Record<string, unknown>, key: string, value: unknown, or
 function requireKey(key: string, where: string): void {
   const known = configKeys().map((entry) => entry.key).filter((name) => !name.includes('['))
   const groups = new Set(known.flatMap((name) => (name.includes('.') ? [name.split('.')[0]!] : [])))
+  if (groups.has(key)) throw new GapcamError('CONFIG_INVALID', `${whereOf(key, where)} is a group of keys, such as ${known.find((name) => name.startsWith(`${key}.`))}, and has no value of its own`)
   if (!known.includes(key)) throw unknownKey(key, where, [...known, ...groups])
 }
 
 function unknownKey(key: string, where: string, known: readonly string[]): GapcamError {
   const nearest = nearestOf(key, known)
-  const what = where.includes(key) ? where : `${where}: ${key}`
-  return new GapcamError('CONFIG_INVALID', `${what} is not a key of the configuration${nearest ? `; did you mean ${nearest}?` : ''}`)
+  return new GapcamError('CONFIG_INVALID', `${whereOf(key, where)} is not a key of the configuration${nearest ? `; did you mean ${nearest}?` : ''}`)
+}
+
+/** `--set key` and `environment variable KEY` name the key themselves. */
+function whereOf(key: string, where: string): string {
+  return where.endsWith(` ${key}`) ? where : `${where}: ${key}`
 }
 
 /** The known name with the least edits, if it is near enough to be meant. */
@@ -152,7 +159,7 @@ function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, Origin>): st
     const known = configKeys().filter((entry) => entry.key.startsWith(group)).map((entry) => entry.key.slice(group === '' ? 0 : group.length + 1))
     return `${[key, issue.keys[0]].filter(Boolean).join('.')} is not a key of the configuration; did you mean ${nearestOf(issue.keys[0] ?? '', known) ?? 'another'}?`
   }
-  const origin = origins.get(key)
+  const origin = origins.get(key) ?? origins.get(String(issue.path[0]))
   const detail = issue.code === 'invalid_union' ? (issue.errors.flat().at(-1)?.message ?? issue.message) : issue.message
   return `${key}${origin ? ` (from the ${origin})` : ''}: ${detail}`
 }

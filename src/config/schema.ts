@@ -7,7 +7,7 @@ import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
 import { policyDefaults } from '../policy.js'
 
-const id = z.string().regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
+const id = z.string().max(64).regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
 export const share = z.number().min(0).max(1)
 
 const threads = z.union([z.literal('auto'), z.int().min(1).max(64)])
@@ -50,6 +50,11 @@ const camera = z.strictObject({
   watchRegion: watchRegion.optional().describe('where the evidence for a label must lie; see docs/heat.md'),
 })
 
+const cameras = z.array(camera).superRefine((all, context) => {
+  const twice = all.find(({ id }, i) => all.findIndex((other) => other.id === id) < i)
+  if (twice) context.addIssue({ code: 'custom', message: `two have the id ${twice.id}: each needs topics of its own` })
+})
+
 const logLevel = z.enum(logLevels).default('info')
 
 const policy = z.strictObject({
@@ -61,10 +66,12 @@ const policy = z.strictObject({
   staleAfterMs: z.number().min(100).default(policyDefaults.staleAfterMs).describe('a camera silent for so long has no label'),
 })
 
+const isBroker = (text: string): boolean => text === 'embedded' || text === 'none' || (/^(mqtts?|wss?):\/\//.test(text) && URL.canParse(text) && new URL(text).hostname !== '')
+
 const mqtt = z.strictObject({
-  broker: z.string().default('embedded').describe('mqtt://, mqtts://, ws:// or wss:// URL, embedded, or none'),
+  broker: z.string().refine(isBroker, 'must be embedded, none, or a mqtt://, mqtts://, ws:// or wss:// address such as mqtt://192.168.1.10:1883').default('embedded').describe('mqtt://, mqtts://, ws:// or wss:// URL, embedded, or none'),
   port: z.int().min(0).max(65535).optional().describe('port of the embedded broker; default 1883 or the next free one'),
-  base: z.string().regex(/^[^#+\s]+$/, 'must be a topic without wildcards').default('gapcam').describe('first level of all topics'),
+  base: z.string().max(200).regex(/^[^#+\s\0$/][^#+\s\0]*$/, 'must be a topic without wildcards that begins with neither $ nor /').refine((text) => !text.endsWith('/'), 'must not end with /').default('gapcam').describe('first level of all topics'),
   username: z.string().optional().describe('user at the broker'),
   password: z.string().optional().describe('password at the broker'),
   passwordFile: z.string().optional().describe('file that holds the password'),
@@ -112,7 +119,7 @@ export const configSchema = z.strictObject({
   inputSize: inputSize.optional().describe('input of the network, 160 or HEIGHTxWIDTH, where the model allows it'),
   resize: z.enum(['cover', 'stretch', 'contain']).optional().describe('how a frame becomes the input; default the manifest says'),
   topK: z.int().min(1).max(100).default(5).describe('labels in results'),
-  cameras: z.array(camera).default([]).describe('cameras; default the first one that works'),
+  cameras: cameras.default([]).describe('cameras; default the first one that works'),
   waitForCameras: z.boolean().default(false).describe('a camera that is not there at the start is waited for; without, it is an error'),
   frames: z.int().min(0).default(0).describe('end after so many results; 0 for never'),
   policy: policy.prefault({}),
