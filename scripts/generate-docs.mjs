@@ -62,8 +62,9 @@ cameras:
 
 ## The model's manifest
 
-Beside \`model.onnx\` gapcam looks for \`model.yaml\`, \`model.yml\` or \`model.json\`. Every field is optional; what is missing
-is inferred where it can be, and said so in the banner as \`assumed\`.
+Beside \`model.onnx\` gapcam looks for \`model.yaml\`, \`model.yml\` or \`model.json\`. Every field is optional. What is missing
+is taken from the model file: an Ultralytics classifier holds its labels and size, and one that scales its own input, as
+most of Keras' do, shows by how much. What is assumed nevertheless, torchvision's mean and std, is said in the banner.
 
 ${table(['field', 'meaning'], manifestFields())}
 

@@ -10,7 +10,7 @@ import { GapcamError } from './errors.js'
 import { endingOf } from './model/ending.js'
 import { heatOf, planHeat, type Heat } from './heat/open.js'
 import { fitLabels, readLabels } from './model/labels.js'
-import { findManifest, torchvision, type Manifest } from './model/manifest.js'
+import { findManifest, torchvision, type FoundManifest, type Manifest } from './model/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx.js'
 import { createPredictor, type PredictorOptions, type Predictor } from './prediction.js'
 import { createPreprocessor, type Preprocessor, type PreprocessSpec, type Region, type ResizeMode } from './preprocess.js'
@@ -52,14 +52,15 @@ export interface Classifier {
 /** Opens a classifier. Rejects with MODEL_*, LABELS_MISMATCH, MANIFEST_INVALID or ENGINE_*. */
 export async function openClassifier(options: ClassifierOptions): Promise<Classifier> {
   const model = await loadModel(options.model)
-  const { manifest, origin } = await findManifest(options.model, model.sha256)
+  const found = await findManifest(model)
+  const { manifest } = found
   const inputSize = options.inputSize ?? freeSize(model, manifest)
   const { model: _path, engine: choice = 'auto', labels: _labels, resize: _resize, heat: wantsHeat = false, extraOutputs = [], ...engineOptions } = options
   const plan = wantsHeat ? planHeat(model, inputSize) : { reason: 'heat maps were not asked for when the model was opened' }
   const extra = [...extraOutputs, ...('head' in plan ? plan.extraOutputs : [])]
   const engine = await openEngine(model, choice, { ...engineOptions, ...(inputSize ? { inputSize } : {}), ...(extra.length > 0 ? { extraOutputs: extra } : {}) })
   try {
-    return { ...(await assemble(model, manifest, origin, engine, options)), heat: heatOf(plan, engine) }
+    return { ...(await assemble(model, found, engine, options)), heat: heatOf(plan, engine) }
   } catch (error) {
     await engine.close()
     throw error
@@ -74,13 +75,13 @@ function freeSize(model: LoadedModel, manifest: Manifest): InputSize | undefined
   return { height, width }
 }
 
-async function assemble(model: LoadedModel, manifest: Manifest, origin: string | null, engine: Engine, options: ClassifierOptions): Promise<Omit<Classifier, 'heat'>> {
+async function assemble(model: LoadedModel, { manifest, ownLabels, origin }: FoundManifest, engine: Engine, options: ClassifierOptions): Promise<Omit<Classifier, 'heat'>> {
   const input = imageInput(model, engine)
   const output = engine.outputs[0]
   if (!output) throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} has no output`)
   const isQuantized = input.type === 'uint8'
   const assumed = isQuantized || manifest.mean ? [] : ['mean and std of torchvision (no manifest says otherwise)']
-  const labels = fitLabels(await findLabels(options, manifest), elementCount(output.shape), options.labels ?? 'the label file')
+  const labels = fitLabels((await findLabels(options, manifest)) ?? fittingLabels(ownLabels, output), elementCount(output.shape), options.labels ?? 'the label file')
   const ending = endingOf(model.graph, output.name)
   const modelId = basename(model.path).replace(/\.onnx$/i, '')
   const predictorOptions = (topK: number): PredictorOptions => ({
@@ -123,6 +124,11 @@ function baseSpec(input: EngineTensor, manifest: Manifest, resize: ResizeMode | 
     height, width, layout, type: input.type === 'uint8' ? 'uint8' : 'float32', order: manifest.colorOrder ?? 'rgb',
     mean: manifest.mean ?? torchvision.mean, std: manifest.std ?? torchvision.std, resize: resize ?? manifest.resize ?? 'cover',
   }
+}
+
+/** Labels inside the file, where there is one for each output. */
+function fittingLabels(labels: readonly string[] | null, output: EngineTensor): readonly string[] | null {
+  return labels?.length === elementCount(output.shape) ? labels : null
 }
 
 async function findLabels(options: ClassifierOptions, manifest: Manifest): Promise<readonly string[] | null> {

@@ -25,6 +25,8 @@ export interface ModelSpec {
   readonly inputs: Readonly<Record<string, readonly (number | string)[]>>
   readonly outputs: Readonly<Record<string, readonly (number | string)[] | null>>
   readonly opset?: number
+  /** What the file says of itself. */
+  readonly metadata?: Readonly<Record<string, string>>
   /** Further opset imports, domain by version. */
   readonly imports?: Readonly<Record<string, number>>
 }
@@ -39,6 +41,9 @@ export function buildModel(spec: ModelSpec): Uint8Array {
   return message((model) => {
     model.writeVarintField(1, 10) // IR version
     model.writeBytesField(7, graph(spec))
+    for (const entry of Object.entries(spec.metadata ?? {})) {
+      model.writeBytesField(14, message((property) => entry.forEach((text, i) => property.writeStringField(i + 1, text))))
+    }
     for (const [domain, version] of [['', spec.opset ?? 17] as const, ...Object.entries(spec.imports ?? {})]) {
       model.writeBytesField(8, message((opset) => {
         opset.writeStringField(1, domain)

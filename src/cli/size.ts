@@ -7,6 +7,6 @@ import type { InputSize } from '../tensor.js'
 export async function sizeFor(model: LoadedModel, asked: InputSize | undefined): Promise<InputSize | undefined> {
   if (asked) return asked
   if (!model.graph.inputs.some(({ shape }) => shape?.some((size, axis) => axis > 0 && typeof size !== 'number'))) return undefined
-  const [height, width] = (await findManifest(model.path, model.sha256)).manifest.inputSize ?? [224, 224]
+  const [height, width] = (await findManifest(model)).manifest.inputSize ?? [224, 224]
   return { height, width }
 }

@@ -6,6 +6,8 @@ import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { GapcamError, messageOf } from '../errors.js'
+import type { LoadedModel } from './onnx.js'
+import { recipeOf } from './recipe.js'
 
 const perChannel = z.tuple([z.number(), z.number(), z.number()])
 
@@ -35,13 +37,22 @@ const knownModels: Readonly<Record<string, Manifest>> = {
 }
 
 export interface FoundManifest {
+  /** What the manifest says, and where it is silent the model file itself. */
   readonly manifest: Manifest
+  /** Labels inside the model file; they come after those of a file beside it. */
+  readonly ownLabels: readonly string[] | null
   /** The file, 'known model', or null where there is neither. */
   readonly origin: string | null
 }
 
-/** Finds and checks the manifest of a model file. Throws MANIFEST_INVALID, or MODEL_INVALID where the digest differs. */
-export async function findManifest(modelPath: string, sha256: string): Promise<FoundManifest> {
+/** Finds and checks the manifest of a model. Throws MANIFEST_INVALID, or MODEL_INVALID where the digest differs. */
+export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
+  const { labels, ...pixels } = recipeOf(model.graph, model.metadata)
+  const { manifest, origin } = await readManifest(model.path, model.sha256)
+  return { manifest: { ...pixels, ...manifest }, ownLabels: labels ?? null, origin }
+}
+
+async function readManifest(modelPath: string, sha256: string): Promise<Pick<FoundManifest, 'manifest' | 'origin'>> {
   const base = modelPath.replace(/\.onnx$/i, '')
   for (const file of [`${base}.yaml`, `${base}.yml`, `${base}.json`]) {
     const text = await readOptional(file)

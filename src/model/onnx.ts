@@ -23,6 +23,8 @@ export interface LoadedModel {
   /** Of the file and of every external data file, in the order in which the model names them. Computed when first asked for. */
   readonly sha256: string
   readonly producer: string
+  /** What the file says of itself: names and texts of its maker's choice. */
+  readonly metadata: ReadonlyMap<string, string>
   readonly externalFiles: readonly ExternalFile[]
 }
 
@@ -31,9 +33,9 @@ export async function loadModel(path: string): Promise<LoadedModel> {
   const bytes = await readModelFile(path)
   const external = openExternal(dirname(path))
   try {
-    const { graph, producer } = parseModel(bytes, external.read)
+    const { graph, producer, metadata } = parseModel(bytes, external.read)
     let sha256: string | undefined
-    return { path, graph, bytes, get sha256() { return (sha256 ??= digest(bytes, external.files)) }, producer, externalFiles: external.files }
+    return { path, graph, bytes, get sha256() { return (sha256 ??= digest(bytes, external.files)) }, producer, metadata, externalFiles: external.files }
   } catch (error) {
     if (!(error instanceof GapcamError)) throw error
     throw new GapcamError(error.code, `model ${path}: ${error.message}`, { cause: error })
@@ -66,15 +68,17 @@ const noExternal: ExternalReader = (location) => {
 }
 
 /** Parses the bytes of a ModelProto. Throws MODEL_INVALID or MODEL_UNSUPPORTED. */
-export function parseModel(bytes: Uint8Array, external: ExternalReader = noExternal): { graph: Graph; producer: string } {
+export function parseModel(bytes: Uint8Array, external: ExternalReader = noExternal): Pick<LoadedModel, 'graph' | 'producer' | 'metadata'> {
   let graphBytes: Uint8Array | null = null
   let opset: number | null = null
   let producer = ''
   let hasFunctions = false
+  const metadata = new Map<string, string>()
   readMessage(bytes, 'model', (field, reader) => {
     if (field === 7) graphBytes = bytesField(reader, 'graph')
     else if (field === 8) opset = readOpset(bytesField(reader, 'opset import')) ?? opset
     else if (field === 2) producer = stringField(reader, 'producer')
+    else if (field === 14) metadata.set(...readEntry(bytesField(reader, 'metadata')))
     else if (field === 25) hasFunctions = true
   })
   if (bytes.length === 0) throw new GapcamError('MODEL_INVALID', 'the file is empty')
@@ -84,7 +88,16 @@ export function parseModel(bytes: Uint8Array, external: ExternalReader = noExter
     throw new GapcamError('MODEL_UNSUPPORTED', `its opset is ${opset}; gapcam reads ${opsets.least} to ${opsets.most}`)
   }
   if (hasFunctions) throw new GapcamError('MODEL_UNSUPPORTED', 'it defines functions of its own, which gapcam does not read')
-  return { graph: readGraph(graphBytes, opset, external), producer }
+  return { graph: readGraph(graphBytes, opset, external), producer, metadata }
+}
+
+/** StringStringEntryProto. */
+function readEntry(bytes: Uint8Array): [string, string] {
+  const entry: [string, string] = ['', '']
+  readMessage(bytes, 'metadata', (field, reader) => {
+    if (field === 1 || field === 2) entry[field - 1] = stringField(reader, 'metadata')
+  })
+  return entry
 }
 
 /** OperatorSetIdProto: the version of the default domain, null for any other domain. */

@@ -66,7 +66,7 @@ function withConstants(graph: Graph, inputs: readonly Constant[]): Graph {
 }
 
 async function compute(graph: Graph, bytes: Uint8Array, inputs: readonly Constant[], outputs: readonly Constant[]): Promise<Outcome> {
-  const loaded = { path: 'case', graph, bytes, sha256: '', producer: '', externalFiles: [] }
+  const loaded = { path: 'case', graph, bytes, sha256: '', producer: '', metadata: new Map(), externalFiles: [] }
   try {
     const model = modelOf(await openEngine(loaded, 'native', { threads: 1 }))
     try {
