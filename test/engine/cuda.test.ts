@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openModel, type EngineDescription, type OpenModelOptions } from '../../src/index.js'
 import { buildFakeCuda, fakeCuda, fetchNvrtc, generations, readReport } from '../fake-cuda.js'
+import { modernNetworks } from '../networks-modern.js'
 import { networks } from '../networks.js'
 import { writeModel } from '../onnx-builder.js'
 import { endAll, jsonLines, launch } from '../process.js'
@@ -77,7 +78,7 @@ describe('each generation computes what the CPU does', () => {
   })
 
   it('small networks of every family', async () => {
-    for (const [name, build] of Object.entries(networks)) {
+    for (const [name, build] of Object.entries({ ...networks, mobilevit: modernNetworks['mobilevit']! })) {
       const path = writeModel(join(folder, `${name}.onnx`), build())
       const [right] = await onCpu(path, {}, 1)
       const { lines: [opened, ran], report } = await run('', { path, options: { engine: 'cuda', cudaPrecision: 'fp32' } })

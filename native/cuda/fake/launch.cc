@@ -15,6 +15,7 @@ template <typename Params> constexpr uint32_t kBuffers = 0;
 template <> constexpr uint32_t kBuffers<ConvParams> = offsetof(ConvParams, pixels) / sizeof(Buffer);
 template <> constexpr uint32_t kBuffers<SplitSumParams> = offsetof(SplitSumParams, elements) / sizeof(Buffer);
 template <> constexpr uint32_t kBuffers<DenseRowParams> = offsetof(DenseRowParams, rows) / sizeof(Buffer);
+template <> constexpr uint32_t kBuffers<ProductKernelParams> = offsetof(ProductKernelParams, rows) / sizeof(Buffer);
 template <> constexpr uint32_t kBuffers<DepthwiseParams> = offsetof(DepthwiseParams, slide) / sizeof(Buffer);
 template <> constexpr uint32_t kBuffers<PoolParams> = offsetof(PoolParams, slide) / sizeof(Buffer);
 template <> constexpr uint32_t kBuffers<LineParams> = offsetof(LineParams, op) / sizeof(Buffer);

@@ -3,6 +3,7 @@
 #include "conv_wmma.cu"
 #include "conv_mma.cu"
 #include "dense.cu"
+#include "product.cu"
 #include "window.cu"
 #include "lines.cu"
 #include "elementwise.cu"

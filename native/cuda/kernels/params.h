@@ -69,6 +69,16 @@ struct DenseRowParams {
   Activation activation;
 };
 
+// y[batch] = activation(x[batch] · z[batch]): matrices of rows · depth and of depth · columns, a block a tile of y.
+constexpr uint32_t kProductTile = 32;
+struct ProductKernelParams {
+  Buffer x, z, y;
+  uint32_t rows, depth, columns;
+  uint32_t x_step, z_step;            // elements from one batch to the next, 0 where all share one
+  Divisor by_row_tiles, by_column_tiles;
+  Activation activation;
+};
+
 struct WindowParams {
   uint32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, dilation_h, dilation_w;
 };

@@ -52,7 +52,7 @@ Status Lowering::LowerStep(const PlanStep& step) {
     case StepKind::kCopy: LowerCopy(step); break;
     case StepKind::kConcat: LowerConcat(step); break;
     case StepKind::kResample: LowerResample(step); break;
-    case StepKind::kProduct: return Refuse("multiplies two results of other steps, for which there is no CUDA kernel");
+    case StepKind::kProduct: LowerProduct(step); break;
   }
   return Status::Ok();
 }

@@ -109,6 +109,7 @@ class Lowering {
   void LowerReduce(const PlanStep& step);
   void LowerElementwise(const PlanStep& step);
   void LowerBinary(const PlanStep& step);
+  void LowerProduct(const PlanStep& step);
   void LowerSoftmax(const PlanStep& step);
   void LowerLpNormalization(const PlanStep& step);
   void LowerLrn(const PlanStep& step);

@@ -93,6 +93,21 @@ void Lowering::LowerBinary(const PlanStep& step) {
   AddThreads(KernelId::binary_f32, KernelId::binary_f16, draft, p.elements);
 }
 
+void Lowering::LowerProduct(const PlanStep& step) {
+  const auto& c = step.As<ProductParams>();
+  const uint32_t row_tiles = CeilDiv(c.rows, kProductTile), column_tiles = CeilDiv(c.columns, kProductTile);
+  Draft<ProductKernelParams> draft;
+  ProductKernelParams& p = draft.p;
+  draft.Put(&p.x, Of(step.inputs[0]));
+  draft.Put(&p.z, Of(step.inputs[1]));
+  draft.Put(&p.y, ResultOf(step, 0));
+  p.rows = c.rows, p.depth = c.depth, p.columns = c.columns;
+  p.x_step = p.x.elements == c.rows * c.depth ? 0 : c.rows * c.depth, p.z_step = p.z.elements == c.depth * c.columns ? 0 : c.depth * c.columns;
+  p.by_row_tiles = DivideBy(row_tiles), p.by_column_tiles = DivideBy(column_tiles);
+  p.activation = {c.activation, c.a, c.b};
+  Add(Choose(KernelId::product_f32, KernelId::product_f16), draft, c.batches * row_tiles * column_tiles);
+}
+
 void Lowering::LowerLrn(const PlanStep& step) {
   const PlanTensor& x = *InputOf(step, 0);
   Draft<LrnKernelParams> draft;
