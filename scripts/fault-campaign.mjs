@@ -1,6 +1,6 @@
 // The fault table of docs/outbox.md, row by row, with ledgers of the numbers sent and received. Needs mosquitto.
 //   node --expose-gc scripts/fault-campaign.mjs [--row NAME[,NAME]] [--size bounded|full|NUMBER] [--seed N] [--per-second N]
-// `bounded` is what `npm test` runs, a number multiplies it, `full` is the whole table and takes hours. A JSON object a
+// `bounded` is what `npm test` runs, a number multiplies it, `full` is the whole table and takes half an hour. A JSON object a
 // row on stdout, a line on stderr; --per-second paces the row `offline`, which else is as fast as the disk; the exit status is 1 when something was lost that must not be.
 import { parseArgs } from 'node:util'
 import { brokerKills } from './faults/broker.mjs'
