@@ -6,7 +6,8 @@ export type AttributeValue = number | string | readonly number[] | readonly stri
 
 export interface Weight {
   readonly shape: readonly number[]
-  readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array
+  /** Uint16Array holds halves as bits. */
+  readonly data: Float32Array | Float64Array | BigInt64Array | Int32Array | Uint16Array | Uint8Array
   /** Where the bytes lie instead, in a file beside the model. */
   readonly external?: { readonly location: string; readonly offset?: number; readonly length?: number }
 }
@@ -31,7 +32,7 @@ export interface ModelSpec {
   readonly imports?: Readonly<Record<string, number>>
 }
 
-const enum Type { float = 1, uint8 = 2, int32 = 6, int64 = 7 }
+const enum Type { float = 1, uint8 = 2, int32 = 6, int64 = 7, half = 10, double = 11 }
 
 export const floats = (shape: readonly number[], data: readonly number[] | Float32Array): Weight => ({ shape, data: Float32Array.from(data) })
 export const int64 = (...data: readonly number[]): Weight => ({ shape: [data.length], data: BigInt64Array.from(data, BigInt) })
@@ -118,6 +119,8 @@ function attribute(name: string, value: AttributeValue): Uint8Array {
 function typeOf(data: Weight['data']): Type {
   if (data instanceof Float32Array) return Type.float
   if (data instanceof BigInt64Array) return Type.int64
+  if (data instanceof Float64Array) return Type.double
+  if (data instanceof Uint16Array) return Type.half
   return data instanceof Int32Array ? Type.int32 : Type.uint8
 }
 

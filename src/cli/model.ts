@@ -8,7 +8,7 @@ import { compilePlan } from '../model/compile.js'
 import type { Graph } from '../model/graph.js'
 import { loadModel, type LoadedModel } from '../model/onnx.js'
 import { serializePlan } from '../model/plan.js'
-import { prepareGraph } from '../model/prepare.js'
+import { prepareNative } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
 import type { InputSize } from '../tensor.js'
 import { configFrom, type FlagValues } from './flags.js'
@@ -31,7 +31,7 @@ export function modelCommand(program: Command): void {
     .action(async (file: string, values: FlagValues) => {
       const loaded = await loadModel(file)
       const size = await sizeFor(loaded, askedSize(values))
-      const compiled = compilePlan(prepareGraph(loaded.graph, size ? { inputSize: size } : {}), { onPass: writeGraph })
+      const compiled = compilePlan(prepareNative(loaded.graph, size ? { inputSize: size } : {}), { onPass: writeGraph })
       if ('unsupported' in compiled) for (const { node, op, reason } of compiled.unsupported) process.stderr.write(`${op} ${node}: ${reason}\n`)
     })
   model.command('compile').description('write the plan that the native engine runs').argument('<file>')
@@ -39,7 +39,7 @@ export function modelCommand(program: Command): void {
     .action(async (file: string, values: FlagValues) => {
       const loaded = await loadModel(file)
       const size = await sizeFor(loaded, askedSize(values))
-      const compiled = compilePlan(prepareGraph(loaded.graph, size ? { inputSize: size } : {}))
+      const compiled = compilePlan(prepareNative(loaded.graph, size ? { inputSize: size } : {}))
       if ('unsupported' in compiled) {
         const [first] = compiled.unsupported
         throw new GapcamError('MODEL_UNSUPPORTED', `model ${file}: ${first?.op} (${first?.node}): ${first?.reason}`)

@@ -10,7 +10,7 @@ import { compilePlan } from '../model/compile.js'
 import { groupedNames } from '../model/depth-first.js'
 import type { LoadedModel } from '../model/onnx.js'
 import { serializePlan, type Plan } from '../model/plan.js'
-import { prepareGraph, type PreparedGraph } from '../model/prepare.js'
+import { prepareNative, type PreparedGraph } from '../model/prepare.js'
 import type { InputSize } from '../tensor.js'
 import { bestTarget } from './select.js'
 import { resolveThreads } from './threads.js'
@@ -58,7 +58,7 @@ class Bench {
 
   constructor(addon: Addon, model: LoadedModel, inputSize: InputSize | undefined, seconds: number, onProgress: ((seconds: number) => void) | undefined) {
     this.#addon = addon
-    this.#prepared = prepareGraph(model.graph, inputSize ? { inputSize } : {})
+    this.#prepared = prepareNative(model.graph, inputSize ? { inputSize } : {})
     this.inputs = inputSizes(this.#prepared)
     this.#seconds = seconds
     this.#onProgress = onProgress ?? (() => undefined)

@@ -33,8 +33,8 @@ export function foldNode(view: NodeView, outputs: readonly Inferred[]): readonly
 
 /** Nodes that only rename constant bytes keep them as a view. */
 export function foldView(view: NodeView, output: Inferred): Constant | null {
-  const isView = ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Dropout'].includes(view.node.op)
   const { constant } = view.input(0)
+  const isView = ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Dropout'].includes(view.node.op) || (view.node.op === 'Cast' && constant?.type === output.type)
   return isView && constant ? { type: constant.type, shape: output.shape, bytes: constant.bytes } : null
 }
 

@@ -6,6 +6,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import { elementCount } from '../tensor.js'
 import type { Constant, Graph, Node, Value } from './graph.js'
 import { foldNode, foldView } from './fold.js'
+import { inSinglePrecision } from './single.js'
 import { shapeRules, type Inferred } from './shapes/table.js'
 import { NodeView, Unsupported, type Operand } from './view.js'
 
@@ -42,6 +43,11 @@ export function prepareGraph(graph: Graph, options: PrepareOptions = {}): Prepar
   checkSize(graph, walk.unsupported, options)
   checkOutputs(graph, prepared, options)
   return { graph: prepared, unsupported: walk.unsupported }
+}
+
+/** The same for the native engine, which computes in single precision. */
+export function prepareNative(graph: Graph, options: PrepareOptions = {}): PreparedGraph {
+  return prepareGraph(inSinglePrecision(graph), options)
 }
 
 function sizedInput(input: Value, { inputSize }: PrepareOptions): Value {

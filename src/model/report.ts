@@ -5,7 +5,7 @@ import { groupedNames } from './depth-first.js'
 import type { Graph, Node } from './graph.js'
 import type { LoadedModel } from './onnx.js'
 import type { PlanStep } from './plan.js'
-import { prepareGraph, type PreparedGraph } from './prepare.js'
+import { prepareGraph, prepareNative, type PreparedGraph } from './prepare.js'
 import type { InputSize } from '../tensor.js'
 
 export interface Head {
@@ -46,7 +46,7 @@ export interface ModelReport {
 }
 
 export function reportModel(model: LoadedModel, inputSize: InputSize | undefined): ModelReport {
-  const prepared = prepareGraph(model.graph, inputSize ? { inputSize } : {})
+  const prepared = prepareNative(model.graph, inputSize ? { inputSize } : {})
   let fused = prepared.graph
   const compiled = compilePlan(prepared, { onPass: (_, after) => { fused = after } })
   const { graph } = prepared

@@ -3,7 +3,7 @@
  * value_info fields are written anew; nodes and weights are copied byte by byte. External data moves into the copy.
  */
 import { PbfReader, PbfWriter } from 'pbf'
-import type { TensorInfo } from '../tensor.js'
+import type { TensorInfo, TensorType } from '../tensor.js'
 import type { Constant } from './graph.js'
 import type { LoadedModel } from './onnx.js'
 import { dataTypes } from './onnx-tensor.js'
@@ -11,7 +11,8 @@ import { dataTypes } from './onnx-tensor.js'
 export interface Rewrite {
   /** The inputs with their new sizes. */
   readonly inputs: readonly TensorInfo[]
-  readonly extraOutputs: readonly string[]
+  /** Values that become outputs, with their types. */
+  readonly extraOutputs: readonly { readonly name: string; readonly type: TensorType }[]
 }
 
 const modelGraph = 7
@@ -46,7 +47,7 @@ function rewriteGraph(bytes: Uint8Array, { graph: { constants } }: LoadedModel, 
   })
   if (extraOutputs.length === 0) return graph
   const writer = new PbfWriter()
-  for (const name of extraOutputs) writer.writeBytesField(graphOutput, valueInfo(name, 1, null))
+  for (const { name, type } of extraOutputs) writer.writeBytesField(graphOutput, valueInfo(name, dataTypes.indexOf(type), null))
   return joined(graph, writer.finish())
 }
 
