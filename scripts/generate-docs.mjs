@@ -126,6 +126,7 @@ can help.
 | 4 | model or engine |
 | 5 | broker |
 | 70 | something hung; whoever supervises gapcam starts it again |
+| 74 | stdout did not take the results, such as a file on a full disk |
 | 75 | a command asked for a restart, or CUDA was lost for the process: a service manager that restarts on failure starts gapcam again |
 | 130, 143 | ended by SIGINT, SIGTERM |
 

@@ -6,10 +6,11 @@ import { redact } from './secrets.js'
 
 /**
  * Exit statuses of the command line. Signals end with 128 + number (130 SIGINT, 143 SIGTERM). With `hung`
- * (EX_SOFTWARE of sysexits.h) something did not get on, with `restart` (EX_TEMPFAIL) somebody asked for a restart,
- * or a lost GPU needs one; a service manager that restarts on failure starts gapcam again.
+ * (EX_SOFTWARE of sysexits.h) something did not get on, with `output` (EX_IOERR) stdout did not take the results, with
+ * `restart` (EX_TEMPFAIL) somebody asked for a restart, or a lost GPU needs one; a service manager that restarts on
+ * failure starts gapcam again.
  */
-export const exitStatus = { done: 0, usage: 2, camera: 3, model: 4, broker: 5, hung: 70, restart: 75 } as const
+export const exitStatus = { done: 0, usage: 2, camera: 3, model: 4, broker: 5, hung: 70, output: 74, restart: 75 } as const
 
 interface ErrorRow {
   readonly status: number
@@ -44,6 +45,7 @@ export const errorTable = {
   ENGINE_UNAVAILABLE: { status: 4, retryable: false, hint: 'gapcam model info says why; npm run build builds the native engine.' },
   TUNING_NOT_WRITTEN: { status: 4, retryable: true, hint: 'Make the folder of the model writable, or copy the model to one that is.' },
   ENGINE_FAILED: { status: 4, retryable: true, hint: 'Try --engine onnxruntime and report the model.' },
+  OUTPUT_NOT_WRITTEN: { status: 74, retryable: false, hint: 'Free space where stdout goes, or send it elsewhere.' },
   STAGE_HUNG: { status: 70, retryable: true, hint: 'gapcam ends, so that the service manager starts it again; hungAfterMs is the bound.' },
   REPLAY_DIFFERS: { status: 4, retryable: false, hint: 'The first stage that differs is where to look; docs/recording.md says what each means.' },
   BROKER_UNREACHABLE: { status: 5, retryable: true, hint: 'Check the address and that the broker runs; gapcam tries again for ever.' },

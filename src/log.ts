@@ -10,9 +10,14 @@ export type { Logger }
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+/** Lines that stderr does not take (a file on a full disk) wait for room, up to so many characters. */
+const maxWaiting = 1 << 20
+
 /** Writes to stderr synchronously, so that the last line before an exit is not lost. */
 export function createLogger(level: LogLevel): Logger {
-  const stderr = pino.destination({ fd: 2, sync: true })
+  const stderr = pino.destination({ fd: 2, sync: true, maxLength: maxWaiting })
+  // A log that cannot be written is no reason to end.
+  stderr.on('error', () => undefined)
   const shape = isJournal() ? journalLine : process.stderr.isTTY ? humanLine : (line: string): string => line
   const stream = { write: (line: string): void => { stderr.write(redact(shape(line))) } }
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, stream)

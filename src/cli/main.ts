@@ -15,6 +15,7 @@ import { doctorCommand } from './doctor.js'
 import { evalCommand } from './eval.js'
 import { modelCommand } from './model.js'
 import { mqttCommand } from './mqtt.js'
+import { onOutputFault } from './output.js'
 import { outboxCommand } from './outbox.js'
 import { profileCommand } from './profile.js'
 import { recordCommand } from './record.js'
@@ -37,12 +38,15 @@ function createProgram(): Command {
 
 /** Runs a command line (without node and script) and sets the exit status; never rejects. */
 export async function main(args: readonly string[]): Promise<void> {
-  // A reader that has gone (`| head -1`) is no error; `run` also takes it as its end.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => { if (error.code !== 'EPIPE') throw error })
+  onOutputFault((error) => {
+    const status = report(error)
+    process.exitCode ||= status
+  })
   try {
     await createProgram().parseAsync(args, { from: 'user' })
   } catch (error) {
-    process.exitCode = report(error)
+    const status = report(error)
+    if (status !== exitStatus.done) process.exitCode = status
   }
 }
 

@@ -1,5 +1,18 @@
 /** stdout of the commands: aligned columns on a terminal, one JSON object a line when piped or with --json. */
 
+import { GapcamError } from '../errors.js'
+
+/**
+ * Tells once of a stdout that takes no more, such as a file on a full disk: what is written from then on goes nowhere,
+ * and a run goes on. A reader that has gone (`| head -1`) is no fault. Of a stderr like that nobody is left to tell.
+ */
+export function onOutputFault(tell: (error: GapcamError) => void): void {
+  process.stderr.on('error', () => undefined)
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') tell(new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${error.message}`, { cause: error }))
+  })
+}
+
 /** Whether results are objects for programs. */
 export function wantsJson(json: boolean | undefined): boolean {
   return json === true || !process.stdout.isTTY

@@ -31,7 +31,7 @@ export async function untilSignal(work: (stop: Stop) => Promise<void>): Promise<
     controller.abort()
   }
   const onStdoutError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error
+    if (error.code !== 'EPIPE') return // the run goes on without; output.ts says so
     isStdoutClosed = true
     controller.abort()
   }
