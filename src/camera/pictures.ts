@@ -17,6 +17,20 @@ export function isPicture(path: string): boolean {
   return pictureEndings.test(path)
 }
 
+/**
+ * The pictures in a folder, in order of name. What is named like one and is none is left out: folders, and pipes, which
+ * would be waited for. A link that leads nowhere stays, for whoever reads it to say so. Rejects with what reading it says.
+ */
+export async function picturesIn(folder: string): Promise<string[]> {
+  const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => isPicture(name))
+  const isFile = await Promise.all(entries.map((entry) => (entry.isSymbolicLink() ? leadsToFile(join(folder, entry.name)) : entry.isFile())))
+  return entries.filter((_, i) => isFile[i]).map(({ name }) => join(folder, name)).sort()
+}
+
+function leadsToFile(link: string): Promise<boolean> {
+  return stat(link).then((target) => target.isFile(), () => true)
+}
+
 export function openPictures(path: string, options: CameraOptions): Camera {
   return new PictureCamera(path, options)
 }
@@ -55,7 +69,7 @@ class PictureCamera implements Camera {
   async #list(): Promise<string[]> {
     try {
       if (!(await stat(this.#path)).isDirectory()) return [this.#path]
-      const files = (await readdir(this.#path)).filter(isPicture).sort().map((name) => join(this.#path, name))
+      const files = await picturesIn(this.#path)
       if (files.length > 0) return files
     } catch (error) {
       const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)

@@ -1,8 +1,8 @@
 /** `gapcam classify FILE|DIR...`: what the model says of pictures. A picture that cannot be read is reported and the rest goes on. */
-import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { decodeFile } from '../camera/decode.js'
+import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
@@ -119,20 +119,17 @@ async function classifyFile(file: string, { classifier, preprocessor, spec, pred
 
 const rounded = (share: number): number => Math.round(share * 1e4) / 1e4
 
-const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i
-
 /** The files themselves, and the pictures in the folders, in order of name. */
 async function picturesOf(paths: readonly string[]): Promise<string[]> {
   const lists = await Promise.all(paths.map(async (path) => {
     try {
-      if (!(await stat(path)).isDirectory()) return [path]
-      return (await readdir(path)).filter((name) => pictureEndings.test(name)).sort().map((name) => join(path, name))
+      return (await stat(path)).isDirectory() ? await picturesIn(path) : [path]
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [path] // reported in its turn
       throw new GapcamError('PICTURE_INVALID', `${path}: ${messageOf(error)}`)
     }
   }))
   const files = lists.flat()
-  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `there are no pictures in ${paths.join(', ')}`, { hint: 'Name a file, or a folder with JPEG or PNG files.' })
+  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `there are no pictures in ${paths.join(', ')}`, { hint: 'Name a file, or a folder with pictures: JPEG, PNG, WebP, GIF, TIFF and AVIF are read.' })
   return files
 }

@@ -3,7 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { decodeFile } from '../camera/decode.js'
-import { isPicture } from '../camera/pictures.js'
+import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
@@ -56,26 +56,28 @@ async function evaluateFolder(folder: string, config: Config, wanted: number, pl
   }
 }
 
+const layout = 'One folder a label, named like it, with its pictures.'
+
 async function findPictures(folder: string, labels: readonly string[]): Promise<Found> {
   let names: string[]
   try {
     names = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name).sort()
   } catch (error) {
-    throw new GapcamError('PICTURE_INVALID', `${folder}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such folder' : messageOf(error)}`)
+    throw new GapcamError('PICTURE_INVALID', `${folder}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such folder' : messageOf(error)}`, { hint: layout })
   }
-  if (names.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no folders in it`, { hint: 'One folder a label, named like it, with its pictures.' })
+  if (names.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no folders in it`, { hint: layout })
   const [pictures, unknown, empty]: [{ file: string; truth: number }[], Found['unknown'][number][], string[]] = [[], [], []]
   for (const name of names) {
-    const files = (await readdir(join(folder, name))).filter(isPicture).sort()
+    const files = await picturesIn(join(folder, name))
     if (files.length === 0) empty.push(name)
     try {
       const truth = classOf(labels, name)
-      pictures.push(...files.map((file) => ({ file: join(folder, name, file), truth })))
+      pictures.push(...files.map((file) => ({ file, truth })))
     } catch (error) {
       unknown.push({ folder: name, pictures: files.length, why: messageOf(error) })
     }
   }
-  if (unknown.length === names.length) throw new GapcamError('USAGE', `${folder}: no folder is named by a label of the model; the first is ${unknown[0]!.why}`)
+  if (unknown.length === names.length) throw new GapcamError('USAGE', `${folder}: no folder is named by a label of the model: ${unknown[0]!.why}`, { hint: layout })
   return { pictures, unknown, empty }
 }
 

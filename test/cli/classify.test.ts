@@ -1,7 +1,8 @@
 /** `gapcam classify`: what is in pictures, by which engine, and what becomes of pictures that are none. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { floats, writeModel } from '../onnx-builder.js'
@@ -53,6 +54,20 @@ describe('the eight photographs get their labels', () => {
       expect(top.reduce((sum, { score }) => sum + score, 0)).toBeLessThanOrEqual(1.001)
     }
   })
+})
+
+it('leaves out what a folder holds that is only named like a picture, and waits for no pipe', async () => {
+  const mixed = join(folder, 'mixed')
+  mkdirSync(join(mixed, 'folder.jpg'), { recursive: true })
+  copyFileSync(join(photos, 'bird.jpg'), join(mixed, 'bird.jpg'))
+  execFileSync('mkfifo', [join(mixed, 'a.jpg')])
+  symlinkSync(join(mixed, 'a.jpg'), join(mixed, 'link-to-pipe.jpg'))
+  symlinkSync(join(mixed, 'bird.jpg'), join(mixed, 'link.jpg'))
+  symlinkSync(join(mixed, 'gone.jpg'), join(mixed, 'dangling.jpg'))
+  const { results, status, stderr } = await classify(mixed)
+  expect(results.map(({ file }) => basename(file))).toEqual(['bird.jpg', 'link.jpg'])
+  expect(stderr).toMatch(/^picture .*dangling\.jpg: there is no such file\n$/)
+  expect(status).toBe(3)
 })
 
 it('takes files and folders in their order, as many labels as wanted, another input size and a region', async () => {
