@@ -124,7 +124,7 @@ can help.
 | 2 | usage or configuration |
 | 3 | camera or picture |
 | 4 | model or engine |
-| 5 | broker |
+| 5 | broker, or an address or port to listen on that cannot be had now |
 | 70 | something hung; whoever supervises gapcam starts it again |
 | 74 | stdout did not take the results, such as a file on a full disk |
 | 75 | a command asked for a restart, or CUDA was lost for the process: a service manager that restarts on failure starts gapcam again |

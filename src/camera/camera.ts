@@ -1,6 +1,6 @@
 /**
  * What every camera is to the rest of the program: something that is opened, delivers frames until it ends or fails,
- * and is closed. Retry, backoff and the watchdog on frame age live above (`supervised.ts`), not in the sources.
+ * and is closed. Retry, backoff and the watchdog on frame age live above (`supervisor.ts`), not in the sources.
  */
 import type { Frame } from '../frame.js'
 

@@ -23,7 +23,7 @@ import { replayCommand } from './replay.js'
 import { runCommand } from './run.js'
 import { serviceCommand } from './service.js'
 import { tuneCommand } from './tune.js'
-import { watchCommand } from './watch-topics.js'
+import { watchCommand } from './watch.js'
 
 function createProgram(): Command {
   const program = new Command('gapcam')

@@ -33,7 +33,7 @@ import { outboxOptions } from './outbox.js'
 import { wantsJson, writeJson } from './output.js'
 import { flightRecorders } from './recorders.js'
 import { untilSignal, type Stop } from './signals.js'
-import { watchOver } from './watch.js'
+import { watchOver } from './watch-over.js'
 
 /** Home Assistant subscribes to a new device's events within a second of its discovery. */
 const holdEventsMs = 1500

@@ -1,47 +1,117 @@
-/** How `gapcam run` shows that it gets on: to the service manager, to a health check, and to itself. */
+/** `gapcam watch`: the live topics of a node; a table on a terminal, one JSON object a message when piped. */
+import type { Command } from 'commander'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Config } from '../config/schema.js'
-import type { Logger } from '../log.js'
-import type { Metrics } from '../metrics.js'
-import type { Progress } from '../progress.js'
-import type { ServiceManager } from '../service-manager.js'
-import { startWatchdog } from '../watchdog.js'
+import { GapcamError, printable } from '../errors.js'
+import type { Connection, Incoming } from '../publish/mqtt.js'
+import { createTopics } from '../publish/topics.js'
+import { otherConnection } from './connection.js'
+import { addFlags, configFrom, type FlagValues } from './flags.js'
+import { wantsJson, writeJson } from './output.js'
+import { openSession } from './session.js'
+import { untilSignal, type Stop } from './signals.js'
 
-export interface Watch {
-  readonly progress: Progress
-  /** The run ends: the manager is told, and nothing is expected any more. */
-  close(): void
+export function watchCommand(program: Command): void {
+  addFlags(program.command('watch').description('show a node\'s topics as they come'), ['mqtt.broker', 'node', 'json'])
+    .option('--all', 'of every node')
+    .action(async (values: FlagValues) => {
+      const { config } = configFrom(values)
+      await untilSignal((stop) => watch(config, values['all'] === true, stop))
+    })
 }
 
-export interface WatchOptions {
-  readonly config: Config
-  readonly metrics: Metrics
-  readonly manager: ServiceManager
-  readonly log: Logger
-}
+const drawEveryMs = 250
+const retryMs = 1000
 
-/** Ready is who has a first result, waits for a camera as it was told to, or looks at nothing by command: from then on the service manager's watchdog runs. */
-export function watchOver({ config, metrics, manager, log }: WatchOptions, signal: AbortSignal): Watch {
-  let last = { ms: metrics.startedMs, frames: 0 }
-
-  function status(): string {
-    const now = { ms: performance.now(), frames: metrics.frames }
-    const fps = (now.frames - last.frames) * 1000 / Math.max(1, now.ms - last.ms)
-    last = now
-    const recoveries = metrics.recoveries === 0 ? '' : `, ${metrics.recoveries} camera recoveries`
-    return now.frames === 0 ? 'waiting for the first result' : `${fps.toFixed(1)} results a second, ${now.frames} in all${recoveries}`
+async function watch(config: Config, isAll: boolean, stop: Stop): Promise<void> {
+  const filter = `${isAll ? config.mqtt.base : createTopics(config.mqtt.base, config.node).root}/#`
+  const view = wantsJson(config.json) ? lines() : table(filter)
+  const connect = (): Promise<Connection> => openSession({ connect: otherConnection(config), clientId: `gapcam-watch-${process.pid}`, onMessage: view.take, signal: stop.signal })
+  const drawing = setInterval(view.draw, drawEveryMs)
+  try {
+    // A broker that is not there at first is an error; one that goes and comes again is not.
+    for (let connection: Connection | null = await connect(); !stop.signal.aborted; connection = await connect().catch(() => null)) {
+      if (connection) await follow(connection, filter, stop)
+      if (!stop.signal.aborted) await wait(retryMs, undefined, { signal: stop.signal }).catch(() => undefined)
+    }
+  } finally {
+    clearInterval(drawing)
+    view.draw()
   }
+}
 
-  const watchdog = startWatchdog({
-    manager, log, mainThreadMs: config.hungAfterMs, progressFile: config.progressFile, isReady: (stage) => metrics.frames > 0 || stage === 'pausing' || stage === 'switched off', status,
-  })
-  const stopping = (): void => manager.stopping()
-  signal.addEventListener('abort', stopping, { once: true })
+async function follow(connection: Connection, filter: string, stop: Stop): Promise<void> {
+  const end = (): void => void connection.close(1000)
+  stop.signal.addEventListener('abort', end, { once: true })
+  if (stop.signal.aborted) end()
+  const [refusal] = await connection.subscribe([{ filter, qos: 1 }])
+  if (refusal) {
+    await connection.close(1000)
+    throw new GapcamError('BROKER_REFUSED', `the broker refuses the subscription to ${filter}: ${refusal.reason}`)
+  }
+  const { kind, message } = await connection.lost
+  stop.signal.removeEventListener('abort', end)
+  if (kind !== 'closed') process.stderr.write(`the connection is gone: ${message}; trying again\n`)
+}
+
+interface View {
+  readonly take: (message: Incoming) => void
+  readonly draw: () => void
+}
+
+function lines(): View {
   return {
-    progress: watchdog.progress,
-    close() {
-      signal.removeEventListener('abort', stopping)
-      if (!signal.aborted) manager.stopping()
-      watchdog.close()
+    take: ({ topic, payload, isRetained }) => writeJson({ ts: new Date().toISOString(), topic, retained: isRetained, ...contentOf(payload) }),
+    draw: () => undefined,
+  }
+}
+
+/** JSON as such, text as text, anything else by its length. */
+function contentOf(payload: Buffer): Record<string, unknown> {
+  const text = payload.toString('utf8')
+  if (!Buffer.from(text, 'utf8').equals(payload)) return { bytes: payload.length }
+  try {
+    return { payload: JSON.parse(text) as unknown }
+  } catch {
+    return { payload: text }
+  }
+}
+
+interface Row {
+  readonly text: string
+  readonly atMs: number
+}
+
+/** Rewrites its own lines; what does not fit the terminal is cut. */
+function table(filter: string): View {
+  const rows = new Map<string, Row>()
+  let drawn = 0
+  let drawnSecond = 0
+  let isChanged = true
+  return {
+    take({ topic, payload }) {
+      const content = contentOf(payload)
+      const text = 'bytes' in content ? `${payload.length} bytes` : printable(payload.toString('utf8'))
+      rows.set(topic, { text, atMs: performance.now() })
+      isChanged = true
+    },
+    draw() {
+      const second = Math.floor(performance.now() / 1000)
+      if (!isChanged && (second === drawnSecond || rows.size === 0)) return
+      ;[isChanged, drawnSecond] = [false, second]
+      // A terminal that does not tell its size says 0.
+      const [columns, height] = [process.stdout.columns || 80, process.stdout.rows || 24]
+      const width = Math.max(...[...rows.keys()].map((topic) => topic.length), 5)
+      const shown = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, height - 2)
+      const text = [`${'topic'.padEnd(width)}    age  value  (${filter})`, ...shown.map(([topic, { text, atMs }]) => `${topic.padEnd(width)}  ${ageOf(atMs).padStart(5)}  ${text}`)]
+      const clear = drawn > 0 ? `\u001b[${drawn}A\u001b[J` : ''
+      drawn = text.length
+      process.stdout.write(`${clear}${text.map((line) => line.slice(0, columns - 1)).join('\n')}\n`)
     },
   }
+}
+
+function ageOf(atMs: number): string {
+  const seconds = Math.floor((performance.now() - atMs) / 1000)
+  return seconds < 60 ? `${seconds} s` : seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`
 }

@@ -36,7 +36,7 @@ export interface Page {
   close(): Promise<void>
 }
 
-/** Starts to serve. Rejects with CONFIG_INVALID for an address without its token, or one that cannot be had. */
+/** Starts to serve. Rejects with CONFIG_INVALID for an address without its token, with PORT_IN_USE for one that cannot be had now. */
 export async function startPage({ config, live, classifier, publisher, log }: PageOptions): Promise<Page> {
   const { host, port } = config.page
   const token = tokenOf(config.page)

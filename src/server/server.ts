@@ -47,7 +47,7 @@ const pageFiles: Readonly<Record<string, readonly [file: string, media: string]>
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
 }
 
-/** Listens. Rejects with CONFIG_INVALID for an address that cannot be had. */
+/** Listens. Rejects with PORT_IN_USE for an address that cannot be had now. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const app = Fastify({
     logger: false, bodyLimit: bodyBytes, forceCloseConnections: true, connectionTimeout: 30_000, requestTimeout: 20_000, keepAliveTimeout: 10_000,
@@ -175,7 +175,8 @@ async function listen(app: FastifyInstance, { host, port }: ServerOptions): Prom
       const mayGoOn = port === undefined && (code === 'EADDRINUSE' || code === 'EACCES') && candidate + 1 < usualPort + portsToTry
       if (mayGoOn) continue
       const why = code === 'EADDRINUSE' ? `port ${candidate} is in use on ${host}` : `cannot listen on ${host}:${candidate}: ${messageOf(error)}`
-      throw new GapcamError('CONFIG_INVALID', `page: ${why}`, { cause: error, hint: 'Choose another page.port or page.host, or set page.enabled to false.' })
+      // No fault of the configuration, which nobody would start again: the port may be let go, the address may come.
+      throw new GapcamError('PORT_IN_USE', `page: ${why}`, { cause: error, hint: 'Choose another page.port or page.host, or set page.enabled to false.' })
     }
   }
 }

@@ -196,14 +196,18 @@ describe('where it listens', () => {
     await new Promise((resolve) => holder.close(resolve))
   })
 
-  it('a port that was asked for and is taken is an error that names it', async () => {
+  it('a port that was asked for and is taken, or an address that is not there yet, is an error that names it and that a service is started again for', async () => {
     const holder = createServer()
     await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve))
     const { port } = holder.address() as AddressInfo
     const run = gapcam(['run', 'test://', '--json', '--broker', 'none', '--set', `page.port=${port}`])
-    expect(await run.ended).toBe(2)
+    expect(await run.ended).toBe(5)
     expect(run.stderr()).toMatch(new RegExp(`page: port ${port} is in use`))
     await new Promise((resolve) => holder.close(resolve))
+    // TEST-NET-1 (RFC 5737): nobody's.
+    const early = gapcam(['run', 'test://', '--json', '--broker', 'none', '--set', 'page.host=192.0.2.1', '--set', 'page.token=sixteen-letters-16'])
+    expect(await early.ended).toBe(5)
+    expect(early.stderr()).toMatch(/page: cannot listen on 192\.0\.2\.1:8080/)
   })
 
   it('an address that others reach needs a token, and the token opens it', async () => {
