@@ -54,12 +54,13 @@ function sizedInput(input: Value, { inputSize }: PrepareOptions): Value {
   const { name, shape } = input
   if (!shape) throw new GapcamError('MODEL_INVALID', `its input ${name} has no shape`)
   const isNhwc = shape.length === 4 && isChannels(shape[3]) && !isChannels(shape[1])
-  const [heightAt, widthAt] = shape.length === 4 ? (isNhwc ? [1, 2] : [2, 3]) : [-1, -1]
+  const [channelsAt, heightAt, widthAt] = shape.length === 4 ? (isNhwc ? [3, 1, 2] : [1, 2, 3]) : [-1, -1, -1]
   const sizes = shape.map((size, i) => {
     if (i === heightAt && inputSize) return inputSize.height
     if (i === widthAt && inputSize) return inputSize.width
     if (typeof size === 'number') return size
     if (i === 0) return 1 // the batch
+    if (i === channelsAt && inputSize) return 3 // as Hugging Face leaves them open too
     throw new GapcamError('MODEL_INPUT_SIZE', `its input ${name} leaves ${size ?? `size ${i}`} open`, { hint: 'Give --input-size, or inputSize in the manifest.' })
   })
   if (elementCount(sizes) > mostElements) throw new GapcamError('MODEL_UNSUPPORTED', `its input ${name} of shape [${sizes.join(', ')}] is too large`)
