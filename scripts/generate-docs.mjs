@@ -63,8 +63,9 @@ cameras:
 ## The model's manifest
 
 Beside \`model.onnx\` gapcam looks for \`model.yaml\`, \`model.yml\` or \`model.json\`. Every field is optional. What is missing
-is taken from the model file: an Ultralytics classifier holds its labels and size, and one that scales its own input, as
-most of Keras' do, shows by how much. What is assumed nevertheless, torchvision's mean and std, is said in the banner.
+is taken from where exporters leave it: an Ultralytics classifier holds its labels and size, one that scales its own input,
+as most of Keras' do, shows by how much, and Hugging Face's have preprocessor_config.json and config.json beside them.
+What is assumed nevertheless, torchvision's mean and std, is said in the banner.
 
 ${table(['field', 'meaning'], manifestFields())}
 

@@ -126,7 +126,7 @@ function baseSpec(input: EngineTensor, manifest: Manifest, resize: ResizeMode | 
   }
 }
 
-/** Labels inside the file, where there is one for each output. */
+/** The exporter's labels, where there is one for each output. */
 function fittingLabels(labels: readonly string[] | null, output: EngineTensor): readonly string[] | null {
   return labels?.length === elementCount(output.shape) ? labels : null
 }

@@ -7,6 +7,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { GapcamError, messageOf } from '../errors.js'
 import type { LoadedModel } from './onnx.js'
+import { readHuggingFace } from './hugging-face.js'
 import { recipeOf } from './recipe.js'
 
 const perChannel = z.tuple([z.number(), z.number(), z.number()])
@@ -37,9 +38,9 @@ const knownModels: Readonly<Record<string, Manifest>> = {
 }
 
 export interface FoundManifest {
-  /** What the manifest says, and where it is silent the model file itself. */
+  /** What the manifest says, and where it is silent what its exporter wrote beside the model or into it. */
   readonly manifest: Manifest
-  /** Labels inside the model file; they come after those of a file beside it. */
+  /** Labels that the exporter wrote; they come after those of a label file. */
   readonly ownLabels: readonly string[] | null
   /** The file, 'known model', or null where there is neither. */
   readonly origin: string | null
@@ -47,7 +48,7 @@ export interface FoundManifest {
 
 /** Finds and checks the manifest of a model. Throws MANIFEST_INVALID, or MODEL_INVALID where the digest differs. */
 export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
-  const { labels, ...pixels } = recipeOf(model.graph, model.metadata)
+  const { labels, ...pixels } = { ...recipeOf(model.graph, model.metadata), ...await readHuggingFace(model.path) }
   const { manifest, origin } = await readManifest(model.path, model.sha256)
   return { manifest: { ...pixels, ...manifest }, ownLabels: labels ?? null, origin }
 }

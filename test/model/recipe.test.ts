@@ -1,10 +1,11 @@
-/** What a model file itself says about its pixels and labels, as trainers and exporters leave it there. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+/** What is known of a model's pixels and labels without a manifest, from what trainers and exporters leave in it and beside it. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openClassifier } from '../../src/classifier.js'
-import { parseModel } from '../../src/model/onnx.js'
+import { findManifest } from '../../src/model/manifest.js'
+import { loadModel, parseModel } from '../../src/model/onnx.js'
 import { recipeOf, type Recipe } from '../../src/model/recipe.js'
 import { buildModel, floats, int64, writeModel, type ModelSpec, type NodeSpec, type Weight } from '../onnx-builder.js'
 
@@ -74,5 +75,33 @@ describe('the metadata of Ultralytics', () => {
     const classifier = await openClassifier({ model: path, engine: 'native' })
     await classifier.close()
     expect(classifier.labels).toEqual(['class 0', 'class 1'])
+  })
+})
+
+describe('the files of Hugging Face beside a model', () => {
+  const write = (name: string, preprocessor: unknown, config: unknown = {}): string => {
+    const place = join(folder, name)
+    mkdirSync(place)
+    writeFileSync(join(place, 'preprocessor_config.json'), JSON.stringify(preprocessor))
+    writeFileSync(join(place, 'config.json'), JSON.stringify(config))
+    return writeModel(join(place, 'model.onnx'), { ...model([]), inputs: { input: ['batch_size', 'num_channels', 'height', 'width'] } })
+  }
+  const vit = { do_normalize: true, do_resize: true, image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.25], size: { height: 24, width: 20 } }
+
+  it('give size, scaling and labels', async () => {
+    const classifier = await openClassifier({ model: write('vit', vit, { id2label: { 0: 'cat', 1: 'dog' } }), engine: 'native' })
+    await classifier.close()
+    expect(classifier.assumed).toEqual([])
+    expect(classifier.labels).toEqual(['cat', 'dog'])
+    expect(classifier.preprocessing()).toMatchObject({ height: 24, width: 20, mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 63.75], resize: 'stretch' })
+  })
+
+  it('say where a picture is cropped, and where it is not normalized', async () => {
+    const path = write('mobilenet', { ...vit, do_normalize: false, do_center_crop: true, size: { shortest_edge: 28 }, crop_size: { height: 24, width: 24 } }, { id2label: { 1: 'dog' } })
+    expect(await findManifest(await loadModel(path))).toMatchObject({ manifest: { ...shares, inputSize: [24, 24] }, ownLabels: null })
+  })
+
+  it('are passed over where they are of something else', async () => {
+    expect(await findManifest(await loadModel(write('text', { image_mean: 'none' })))).toMatchObject({ manifest: {}, ownLabels: null })
   })
 })
