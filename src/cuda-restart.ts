@@ -33,6 +33,8 @@ export interface CudaRestartOptions {
   readonly mode: Config['cudaRestart']
   /** Whether a service manager listens, which starts gapcam again. */
   readonly isSupervised: boolean
+  /** CUDA was asked for by name: a start whose GPU has not come back serves nothing, where this run serves on the CPU. */
+  readonly isDemanded: boolean
   /** Where the count is kept; null: nowhere, and then no run ends. */
   readonly folder: string | null
   readonly facts: () => CudaFacts | undefined
@@ -53,7 +55,7 @@ export interface CudaRestart {
 
 const stateSchema = z.strictObject({ version: z.literal(1), restarts: z.int().min(0) })
 
-export function createCudaRestart({ mode, isSupervised, folder, facts, restart, clock, startedMs, log }: CudaRestartOptions): CudaRestart {
+export function createCudaRestart({ mode, isSupervised, isDemanded, folder, facts, restart, clock, startedMs, log }: CudaRestartOptions): CudaRestart {
   const file = openStateFile({ path: folder === null ? null : join(folder, 'cuda-restart.json'), schema: stateSchema, empty: { version: 1 as const, restarts: 0 }, log })
   const ranMs = (): number => clock.now() - startedMs
   /** How long the GPU has served; null while it does. */
@@ -61,11 +63,18 @@ export function createCudaRestart({ mode, isSupervised, folder, facts, restart, 
   /** Null: not planned. */
   let dueMs: number | null = null
 
+  /** Why no run ends for a lost GPU here, or null. */
+  function whyNot(): string | null {
+    if (mode === 'always') return null
+    if (mode === 'never') return 'cudaRestart is never'
+    if (!isSupervised) return 'no service manager is there to start it again'
+    return isDemanded ? 'with engine cuda a GPU that does not come back would leave nothing that serves (cudaRestart: always ends all the same)' : null
+  }
+
   function onLost(lostMs: number): void {
     servedMs = lostMs
-    if (mode === 'never' || (mode === 'auto' && !isSupervised)) {
-      return log.warn({}, `CUDA is lost until gapcam is restarted, and gapcam does not end for it: ${mode === 'never' ? 'cudaRestart is never' : 'no service manager is there to start it again'}`)
-    }
+    const why = whyNot()
+    if (why !== null) return log.warn({}, `CUDA is lost until gapcam is restarted, and gapcam does not end for it: ${why}`)
     const { restarts } = file.value
     dueMs = restartDueMs(restarts, lostMs)
     const waitMs = dueMs - lostMs

@@ -110,7 +110,7 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   options.onReady?.({ commands, settings })
   const live: LiveRun = { cameras: cameras.map((config, i) => ({ config, pipeline: pipelines[i]!, description: null })), metrics, board, commands, settings }
   const cudaRestart = restart && createCudaRestart({
-    mode: config.cudaRestart, isSupervised: options.isSupervised ?? false, folder: options.stateFolder ?? null, facts: () => classifier.engine.describe().cuda, restart, clock, startedMs: metrics.startedMs, log,
+    mode: config.cudaRestart, isSupervised: options.isSupervised ?? false, isDemanded: config.engine === 'cuda', folder: options.stateFolder ?? null, facts: () => classifier.engine.describe().cuda, restart, clock, startedMs: metrics.startedMs, log,
   })
   const ticking = setInterval(() => {
     for (const pipeline of pipelines) pipeline.tick()

@@ -57,7 +57,7 @@ describe('over a state folder', () => {
   function start(more: Partial<CudaRestartOptions> = {}): CudaRestart {
     nowMs = 1_000_000
     return createCudaRestart({
-      mode: 'auto', isSupervised: true, folder, facts: () => facts(true), restart: (why) => { ended.push(why) },
+      mode: 'auto', isSupervised: true, isDemanded: false, folder, facts: () => facts(true), restart: (why) => { ended.push(why) },
       clock: { now: () => nowMs, wall: () => 0 }, startedMs: nowMs, log: { warn: (_: unknown, text: string) => { warned.push(text) } } as CudaRestartOptions['log'], ...more,
     })
   }
@@ -94,6 +94,7 @@ describe('over a state folder', () => {
   it.each([
     [{ isSupervised: false }, 'no service manager is there to start it again'],
     [{ mode: 'never' }, 'cudaRestart is never'],
+    [{ isDemanded: true }, 'with engine cuda a GPU that does not come back would leave nothing that serves (cudaRestart: always ends all the same)'],
   ] as const)('with %j the CPU serves on, which is said once', (options, why) => {
     const run = start(options)
     for (let i = 0; i < 3; i++) run.tick()
@@ -102,7 +103,7 @@ describe('over a state folder', () => {
   })
 
   it('somebody whom gapcam cannot see may supervise it', async () => {
-    const run = start({ isSupervised: false, mode: 'always' })
+    const run = start({ isSupervised: false, isDemanded: true, mode: 'always' })
     run.tick()
     await until(() => ended.length > 0, 'the end')
     await run.close()

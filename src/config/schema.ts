@@ -114,7 +114,7 @@ export const configSchema = z.strictObject({
   labels: z.string().optional().describe('label file; default the one beside the model'),
   engine: z.enum(['auto', 'cuda', 'native', 'onnxruntime']).default('auto').describe('executor of the model'),
   cudaPrecision: z.enum(['auto', 'fp16', 'fp32']).default('auto').describe('what CUDA computes in; auto is fp16 where that passes the self-test, else fp32'),
-  cudaRestart: z.enum(['auto', 'always', 'never']).default('auto').describe('gapcam run ends with status 75 when CUDA is lost for the process, and is started again with it; auto: where a service manager listens, always: something else starts it again, such as a container’s restart policy'),
+  cudaRestart: z.enum(['auto', 'always', 'never']).default('auto').describe('gapcam run ends with status 75 when CUDA is lost for the process, and is started again with it; auto: where a service manager listens and the engine may be another one, always: something else starts it again, such as a container’s restart policy'),
   threads: threads.default('auto').describe('threads that compute; auto is one for each core of the fastest kind within the affinity mask and the cgroup\'s quota, less one where four or more are all alike, and at most 8'),
   inputSize: inputSize.optional().describe('input of the network, 160 or HEIGHTxWIDTH, where the model allows it'),
   resize: z.enum(['cover', 'stretch', 'contain']).optional().describe('how a frame becomes the input; default the manifest says'),

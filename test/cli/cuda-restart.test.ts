@@ -40,7 +40,7 @@ const health = (client: Client): { gpu?: object } => JSON.parse(client.last(`${r
 it.skipIf(!hasMosquitto)('below a service manager it ends with 75 when all is published; the next start, which loses it too, stays and serves on the CPU', async () => {
   const [broker, manager] = [await startMosquitto(), await startManager()]
   const client = await listen(broker.url)
-  const first = start(broker.url, state, { NOTIFY_SOCKET: manager.socket })
+  const first = start(broker.url, state, { NOTIFY_SOCKET: manager.socket, GAPCAM_CUDA_RESTART: 'always' })
   expect(await first.ended, first.stderr()).toBe(75)
   expect(first.stderr()).toMatch(/CUDA_ERROR_ILLEGAL_ADDRESS[^]*restarting, since CUDA is lost for this process: cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS/)
   const frames = Number(/^(\d+) frames classified by .*, 1 faults of CUDA/m.exec(first.stderr())?.[1])
@@ -54,7 +54,7 @@ it.skipIf(!hasMosquitto)('below a service manager it ends with 75 when all is pu
   expect(JSON.parse(readFileSync(join(state, 'gapcam/cuda-restart.json'), 'utf8'))).toEqual({ version: 1, restarts: 1 })
 
   client.heard.length = 0
-  const second = start(broker.url, state, { NOTIFY_SOCKET: manager.socket })
+  const second = start(broker.url, state, { NOTIFY_SOCKET: manager.socket, GAPCAM_CUDA_RESTART: 'always' })
   await second.until(/CUDA is lost again after 1 restart for it: the CPU serves, and gapcam ends in 10 min to be started with a GPU/, 60_000)
   await until(() => health(client).gpu !== undefined, 'the first health', 60_000)
   expect(health(client).gpu).toMatchObject({ state: 'off', restart_wanted: true, restarts: 1, restart_in_s: expect.closeTo(597, -1) })
