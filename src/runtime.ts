@@ -157,7 +157,7 @@ interface Running {
   readonly log: Logger
 }
 
-/** All cameras side by side. One that cannot be opened is said and left out; it is an error only when none can. */
+/** All cameras side by side. One that cannot be opened is said and left out of several; it is an error only when none can. */
 async function runCameras(cameras: readonly LiveCamera[], running: Running): Promise<void> {
   const faults: GapcamError[] = []
   await Promise.all(cameras.map(async (live) => {
@@ -170,7 +170,8 @@ async function runCameras(cameras: readonly LiveCamera[], running: Running): Pro
         throw error
       }
       faults.push(error)
-      running.log.error({ camera: camera.id, code: error.code }, error.message)
+      const fate = cameras.length > 1 ? '; it is left out until the next start (waitForCameras: true waits for it)' : ''
+      running.log.error({ camera: camera.id, code: error.code }, `${error.message}${fate}`)
       running.options.publisher.cameraStatus(camera.id, 'offline')
     }
   }))
@@ -216,6 +217,7 @@ function superviseOne(live: LiveCamera, { options, metrics, clock, ending, log }
   const { config: camera, pipeline } = live
   const { fps, width, height, loop, holdMs } = camera
   let isSwitchedOn = hasRun
+  let lastLoss: string | null = null
   const cameraOptions = { ...(fps ? { fps } : {}), ...(width ? { width } : {}), ...(height ? { height } : {}), ...(loop ? { loop } : {}), ...(holdMs ? { holdMs } : {}) }
   return superviseCamera({
     loop: watched, frameMs: config.hungAfterMs * options.cameras.length + turnSlackMs,
@@ -225,6 +227,7 @@ function superviseOne(live: LiveCamera, { options, metrics, clock, ending, log }
     stallMs: Math.max(config.policy.staleAfterMs, 2000),
     onOpen: (description, isRecovery) => {
       live.description = description
+      lastLoss = null
       publisher.cameraStatus(camera.id, 'online')
       if (isSwitchedOn) {
         isSwitchedOn = false
@@ -239,7 +242,9 @@ function superviseOne(live: LiveCamera, { options, metrics, clock, ending, log }
       if (config.frames > 0 && metrics.frames >= config.frames) ending.abort()
     },
     onLost: (error) => {
-      log.warn({ camera: camera.id, code: error.code }, `${error.message} (trying again)`)
+      // Once for each reason: a camera may be away for months.
+      log[error.message === lastLoss ? 'debug' : 'warn']({ camera: camera.id, code: error.code }, `${error.message} (trying again)`)
+      lastLoss = error.message
       pipeline.lose()
     },
     onWarning: (error) => log.warn({ camera: camera.id }, error.message),

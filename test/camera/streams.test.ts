@@ -150,11 +150,12 @@ it('a program that ends before its first picture is an error at the start; one t
   const run = gapcam(['run', source, ...settings])
   expect(await run.ended, run.stderr()).toBe(3)
   expect(run.stderr()).toMatch(/no element "no-such-element"[^]*before it delivered a picture/)
-  const waiting = gapcam(['run', source, ...settings, '--set', 'waitForCameras=true'])
+  const waiting = gapcam(['run', source, ...settings, '--set', 'waitForCameras=true', '--log-level', 'debug'])
   // The second attempt, so that there was one to be back from.
   await waiting.until(/(trying again[^]*){2}/)
   waiting.kill('SIGINT')
   expect(await waiting.ended).toBe(130)
+  expect(waiting.stderr().match(/"level":"warn".*trying again/g)).toHaveLength(1)
   expect(waiting.stderr()).not.toMatch(/is back|^camera {3}/m)
   expect(waiting.stderr()).toMatch(/ 0 camera recoveries/)
 })

@@ -98,6 +98,15 @@ describe('what it is given', () => {
     expect(Math.max(...counts)).toBeLessThanOrEqual(2 * Math.min(...counts))
   })
 
+  it('one of several cameras that cannot be opened is left out, and is said to be', async () => {
+    const file = join(folder, 'dead.yaml')
+    writeFileSync(file, `mqtt: { broker: none }\nframes: 12\ncameras:\n  - { id: porch, source: "${bird}", loop: true }\n  - { id: dead, source: /dev/video99 }\n`)
+    const run = gapcam(['run', '--config', file, '--json'])
+    expect(await run.ended, run.stderr()).toBe(0)
+    expect(run.stderr()).toMatch(/"camera":"dead".*video99.*it is left out until the next start \(waitForCameras/)
+    expect(run.stderr()).toMatch(/^12 frames classified/m)
+  })
+
   describe('flags say more of the cameras that a file has', () => {
     const file = join(folder, 'two.yaml')
     const settled = async (...flags: string[]): Promise<{ status: unknown; stderr: string; cameras: string[] }> => {
