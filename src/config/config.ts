@@ -160,8 +160,14 @@ function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, Origin>): st
     return `${[key, issue.keys[0]].filter(Boolean).join('.')} is not a key of the configuration; did you mean ${nearestOf(issue.keys[0] ?? '', known) ?? 'another'}?`
   }
   const origin = origins.get(key) ?? origins.get(String(issue.path[0]))
-  const detail = issue.code === 'invalid_union' ? (issue.errors.flat().at(-1)?.message ?? issue.message) : issue.message
-  return `${key}${origin ? ` (from the ${origin})` : ''}: ${detail}`
+  return `${key}${origin ? ` (from the ${origin})` : ''}: ${detailOf(issue)}`
+}
+
+/** Of a value that may be of several types: what the one says whose type it has. */
+function detailOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message
+  const all = issue.errors.flat()
+  return (all.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_value') ?? all.at(-1) ?? issue).message
 }
 
 /** The configuration as plain data with origins, secrets replaced. */

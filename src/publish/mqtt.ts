@@ -241,7 +241,7 @@ function watch(client: MqttClient, { version, signal }: AttemptOptions): End {
 function lossOf(error: Error, version: ProtocolVersion, isConnected: boolean): Loss {
   const code = 'code' in error ? error.code : undefined
   const message = messageOf(error) || String(code)
-  if (isConnected) return { kind: 'broken', message }
+  if (isConnected) return { kind: 'broken', message: `the connection broke: ${message}` }
   // OpenSSL's name for it; Node passes it on.
   if (code === 'CERT_NOT_YET_VALID') return { kind: 'not_yet_valid', message: 'its certificate is not valid yet, by the clock of this machine' }
   if (typeof code !== 'number') return { kind: 'unreachable', message: addressErrors(error) || message }

@@ -30,6 +30,8 @@ describe('a configuration is refused', () => {
     ['for a base that is the broker’s own', 'mqtt: { base: $SYS }', /^mqtt\.base .*neither \$ nor/],
     ['for a base with an empty last level', 'mqtt: { base: site/ }', /^mqtt\.base .*end with/],
     ['for a name longer than commands take', `node: ${'n'.repeat(65)}`, /^node /],
+    ['for a number out of range where text is taken too', 'inputSize: 7', /^inputSize \(from the file\): Too small/],
+    ['for text that is no size where a number is taken too', 'inputSize: big', /^inputSize \(from the file\): must be like 160 or 240x320/],
     ['for a key of a camera, with its place', 'cameras: [{ id: a, source: test://, fps: -1 }]', /^cameras\.0\.fps \(from the file\)/],
   ])('%s', (_, yaml, sentence) => {
     expect(() => load(yaml)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(sentence) }))
