@@ -2,8 +2,6 @@
 namespace gapcam {
 namespace {
 
-// Scalar forms of the vector functions, for axes that are not contiguous.
-GAPCAM_INLINE float Exp1(float x) { return Exp(Set(x))[0]; }
 // The larger one; a NaN comes through.
 GAPCAM_INLINE float Larger(float a, float b) { return b > a || b != b ? b : a; }
 
@@ -12,14 +10,16 @@ class SoftmaxOp final : public Op, public Placed {
   SoftmaxParams p;
   const float* x;
   float* y;
+  uint32_t blocks;  // of kLanes lines side by side; 1 where lines are contiguous
 
-  uint32_t Units(uint32_t) const override { return p.outer * p.inner; }
+  uint32_t Units(uint32_t) const override { return p.outer * blocks; }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_softmax"); }
 
   void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
     for (uint32_t unit = first; unit < last; ++unit) {
-      const size_t at = static_cast<size_t>(unit / p.inner) * p.length * p.inner + unit % p.inner;
-      p.inner == 1 ? RunRow(x + at, y + at) : RunLine(x + at, y + at);
+      const uint32_t i = unit % blocks * kLanes;
+      const size_t at = static_cast<size_t>(unit / blocks) * p.length * p.inner + i;
+      p.inner == 1 ? RunRow(x + at, y + at) : RunColumns(x + at, y + at, static_cast<int>(Least(kLanes, p.inner - i)));
     }
   }
 
@@ -53,16 +53,20 @@ class SoftmaxOp final : public Op, public Placed {
     }
   }
 
-  void RunLine(const float* from, float* to) const {
+  // `lanes` lines side by side; the exponentials wait in y for their sums.
+  void RunColumns(const float* from, float* to, int lanes) const {
     const size_t stride = p.inner;
-    float most = from[0];
-    for (uint32_t l = 1; l < p.length; ++l) most = Larger(most, from[l * stride]);
-    double sum = 0;
-    for (uint32_t l = 0; l < p.length; ++l) sum += Exp1(from[l * stride] - most);
-    const float total = static_cast<float>(sum), log_total = Log(Set(total))[0];
+    V most = Set(-__builtin_inff()), sum = Zero();
+    for (uint32_t l = 0; l < p.length; ++l) most = Greater(most, LoadN(from + l * stride, lanes));
     for (uint32_t l = 0; l < p.length; ++l) {
-      const float shifted = from[l * stride] - most;
-      to[l * stride] = p.logarithm ? shifted - log_total : Exp1(shifted) / total;
+      const V shifted = LoadN(from + l * stride, lanes) - most, e = Exp(shifted);
+      sum += e;
+      StoreN(to + l * stride, p.logarithm ? shifted : e, lanes);
+    }
+    const V factor = p.logarithm ? Log(sum) : Set(1.0f) / sum;
+    for (uint32_t l = 0; l < p.length; ++l) {
+      const V v = LoadN(to + l * stride, lanes);
+      StoreN(to + l * stride, p.logarithm ? v - factor : v * factor, lanes);
     }
   }
 };
@@ -72,6 +76,7 @@ static const Op* MakeSoftmax(const StepRef& step, Allocator& memory, const char*
   if (!place) return GAPCAM_NO_MEMORY;
   auto* op = new (place) SoftmaxOp();
   op->p = *static_cast<const SoftmaxParams*>(step.params);
+  op->blocks = CeilDiv(op->p.inner, kLanes);
   op->x = DataOf(step.inputs[0]);
   op->y = DataOf(step.outputs[0]);
   return op;
