@@ -47,3 +47,15 @@ export type StageName = (typeof stageNames)[number]
 export function createMetrics(nowMs: number): Metrics {
   return { frames: 0, dropped: 0, invalid: 0, recoveries: 0, infer: new Latency(), capture: new Latency(), preprocess: new Latency(), decide: new Latency(), startedMs: nowMs }
 }
+
+/**
+ * Resident memory of this process in bytes. Where the kernel does not tell, because /proc is hidden or no file
+ * descriptor is left, its peak: whoever looks at a process in need must not be what ends it.
+ */
+export function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return process.resourceUsage().maxRSS * 1024
+  }
+}

@@ -14,7 +14,7 @@ import { createCudaRestart, type CudaRestart } from './cuda-restart.js'
 import { GapcamError } from './errors.js'
 import { createBoardReader, type BoardReader } from './health.js'
 import type { Logger } from './log.js'
-import { createMetrics, type Metrics } from './metrics.js'
+import { createMetrics, residentBytes, type Metrics } from './metrics.js'
 import { Pipeline, Turns } from './pipeline.js'
 import type { Decision } from './policy.js'
 import type { Prediction } from './prediction.js'
@@ -300,7 +300,7 @@ function healthOf(metrics: Metrics, last: Moment, now: Moment): Parameters<Publi
   return {
     uptime_s: Math.round((now.ms - metrics.startedMs) / 1000), fps: tenth((now.frames - last.frames) * 1000 / Math.max(now.ms - last.ms, 1)),
     dropped: metrics.dropped, invalid: metrics.invalid, infer_ms: { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) },
-    rss_mb: Math.round(process.memoryUsage.rss() / 1e6),
+    rss_mb: Math.round(residentBytes() / 1e6),
   }
 }
 

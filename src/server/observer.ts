@@ -3,7 +3,7 @@
  * nothing while nobody looks; one sample every five seconds is kept, so that whoever comes after the fault sees it.
  */
 import type { Decision } from '../decision.js'
-import { stageNames, type Metrics } from '../metrics.js'
+import { residentBytes, stageNames, type Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { CameraState, LabelChange, LiveState, Region, Sample, StageLatency } from './messages.js'
 
@@ -91,7 +91,7 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
       const { connected, url, queued, dropped, reconnects, lastError } = publisher.stats()
       return {
         type: 'state', v: 1, node, atMs: Date.now(), uptimeS: Math.round((performance.now() - metrics.startedMs) / 1000), cameras: cameras.map(cameraState),
-        fps: fps(), dropped: metrics.dropped, invalid: metrics.invalid, recoveries: metrics.recoveries, stages: stages(), rssMb: Math.round(process.memoryUsage.rss() / 1e6),
+        fps: fps(), dropped: metrics.dropped, invalid: metrics.invalid, recoveries: metrics.recoveries, stages: stages(), rssMb: Math.round(residentBytes() / 1e6),
         mqtt: { url, isConnected: connected, queued, lost: dropped, reconnects, lastError: lastError ?? null }, soc: soc(),
       }
     },

@@ -3,7 +3,7 @@
  * value is read at that moment; frames pay nothing for it.
  */
 import type { Metrics } from '../metrics.js'
-import { stageNames } from '../metrics.js'
+import { residentBytes, stageNames } from '../metrics.js'
 import type { LiveState } from './messages.js'
 import type { Binary } from './route.js'
 
@@ -76,7 +76,7 @@ function rowsOf({ state, metrics, build }: ExpositionOptions): Row[] {
     { name: 'gapcam_soc_temperature_celsius', kind: 'gauge', help: 'The hottest of the processor’s sensors; absent where there is none', values: () => known(state().soc.temperatureC) },
     { name: 'gapcam_soc_throttled', kind: 'gauge', help: '1 while the clock is held down; absent where the board does not say', values: () => known(state().soc.isThrottled) },
     { name: 'gapcam_soc_undervoltage', kind: 'gauge', help: '1 while the supply is too weak; absent where the board does not say', values: () => known(state().soc.isUndervolted) },
-    { name: 'process_resident_memory_bytes', kind: 'gauge', help: 'Resident memory', values: () => [[process.memoryUsage.rss()]] },
+    { name: 'process_resident_memory_bytes', kind: 'gauge', help: 'Resident memory', values: () => [[residentBytes()]] },
     { name: 'process_cpu_seconds', kind: 'counter', help: 'Processor time, user and system', values: () => [[(process.cpuUsage().user + process.cpuUsage().system) / 1e6]] },
   ]
 }
