@@ -1,7 +1,8 @@
 /**
  * Pictures as a camera: one file, or all of a folder in order of name. Each stays for a while and is delivered again
  * and again, as a camera would that looks at it, so that smoothing settles. A picture that cannot be read is reported
- * and left out.
+ * and left out. With `loop` each round looks again at what is there, so that a folder or a file that another program
+ * writes to is a camera too.
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -44,7 +45,7 @@ class PictureCamera implements Camera {
   readonly #periodMs: number
   #files: readonly string[] = []
   #at = -1
-  #shown: { picture: Picture; file: string; untilMs: number } | null = null
+  #shown: { picture: Picture; file: string; version: string; untilMs: number } | null = null
   #nextMs = 0
   #seq = 0
   #goodInRound = 0
@@ -61,9 +62,13 @@ class PictureCamera implements Camera {
   async open(): Promise<CameraDescription> {
     this.#files = await this.#list()
     const first = await this.#advance()
-    if (!first) throw new GapcamError('PICTURE_INVALID', `none of the pictures in ${this.#path} can be read`)
+    if (!first) throw this.#nothingGood()
     const { width, height } = first
     return { uri: `file://${this.#path}`, name: `${this.#files.length === 1 ? 'picture' : `${this.#files.length} pictures in`} ${this.#path}`, width, height, format: 'rgb24' }
+  }
+
+  #nothingGood(): GapcamError {
+    return new GapcamError('PICTURE_INVALID', `none of the pictures in ${this.#path} can be read`)
   }
 
   async #list(): Promise<string[]> {
@@ -86,17 +91,20 @@ class PictureCamera implements Camera {
     return this.#shown ? this.#frameOf(this.#shown) : null
   }
 
-  /** Decodes the next picture that can be read; null at the end. */
+  /** Decodes the next picture that can be read; null at the end. Rejects with what a folder that is looped has become. */
   async #advance(): Promise<Picture | null> {
     for (;;) {
       if (++this.#at >= this.#files.length) {
+        if (!this.#loop) return (this.#shown = null)
         // A round without a single good picture would go on for ever.
-        if (!this.#loop || this.#goodInRound === 0) return (this.#shown = null)
+        if (this.#goodInRound === 0) throw this.#nothingGood()
         this.#at = 0
         this.#goodInRound = 0
+        this.#files = await this.#list()
       }
       const file = this.#files[this.#at]!
-      if (this.#shown?.file === file) {
+      const version = await versionOf(file)
+      if (this.#shown?.file === file && this.#shown.version === version) {
         this.#goodInRound++
         this.#shown = { ...this.#shown, untilMs: performance.now() + this.#holdMs }
         return this.#shown.picture
@@ -104,7 +112,7 @@ class PictureCamera implements Camera {
       try {
         const picture = await decodeFile(file)
         this.#goodInRound++
-        this.#shown = { picture, file, untilMs: performance.now() + this.#holdMs }
+        this.#shown = { picture, file, version, untilMs: performance.now() + this.#holdMs }
         return picture
       } catch (error) {
         this.onWarning?.(error instanceof Error ? error : new Error(messageOf(error)))
@@ -138,5 +146,15 @@ class PictureCamera implements Camera {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#wake?.()
+  }
+}
+
+/** Differs when the file was written to or replaced; '' for one that is not there, which whoever reads it says. */
+async function versionOf(file: string): Promise<string> {
+  try {
+    const { ino, mtimeNs, size } = await stat(file, { bigint: true })
+    return `${ino} ${mtimeNs} ${size}`
+  } catch {
+    return ''
   }
 }

@@ -1,6 +1,6 @@
 /** Cameras that are another program's: a video file, a real RTSP server, MJPEG over HTTP, GStreamer. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -75,6 +75,30 @@ describe('a video file', () => {
     }
   })
 })
+
+it('a folder that is looped is read again in each round: what came, what was replaced, what went', async () => {
+  const box = join(folder, 'box')
+  mkdirSync(box)
+  const put = (photo: string, name: string): void => {
+    // As a careful program does it, so that no half picture is seen.
+    copyFileSync(join(projectRoot, 'models/photos', photo), join(box, `${name}.part`))
+    renameSync(join(box, `${name}.part`), join(box, name))
+  }
+  put('bird.jpg', 'a.jpg')
+  const run = gapcam(['run', ...settings, '--set', 'policy.consecutive=1', '--set', 'policy.smoothingMs=0', '--set', `cameras=[{"id":"box","source":"${box}","loop":true,"holdMs":200}]`])
+  await run.until(/"label":"chickadee"/)
+  put('parrot.jpg', 'a.jpg')
+  await run.until(/"label":"macaw"/)
+  put('bird.jpg', 'b.jpg')
+  await run.until(/"label":"macaw"[^]*"label":"chickadee"/)
+  rmSync(join(box, 'a.jpg'))
+  rmSync(join(box, 'b.jpg'))
+  await run.until(/(the folder holds none|none of the pictures).*trying again/)
+  put('parrot.jpg', 'c.jpg')
+  await run.until(/the camera is back/)
+  run.kill('SIGINT')
+  expect(await run.ended).toBe(130)
+}, 60_000)
 
 describe('a real RTSP server', () => {
   const startServer = async (port: number): Promise<Running> => {
