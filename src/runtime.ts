@@ -8,6 +8,7 @@ import type { CameraDescription } from './camera/camera.js'
 import type { Classifier } from './classifier.js'
 import { createCommands, type Commands } from './commands.js'
 import { systemClock, type Clock } from './clock.js'
+import { sourceNow } from './config/credentials.js'
 import type { CameraConfig, Config } from './config/schema.js'
 import { announceSettings, createTarget } from './control.js'
 import { createCudaRestart, type CudaRestart } from './cuda-restart.js'
@@ -221,7 +222,7 @@ function superviseOne(live: LiveCamera, { options, metrics, clock, ending, log }
   const cameraOptions = { ...(fps ? { fps } : {}), ...(width ? { width } : {}), ...(height ? { height } : {}), ...(loop ? { loop } : {}), ...(holdMs ? { holdMs } : {}) }
   return superviseCamera({
     loop: watched, frameMs: config.hungAfterMs * options.cameras.length + turnSlackMs,
-    make: () => openCamera(camera.source, cameraOptions),
+    make: () => openCamera(sourceNow(camera), cameraOptions),
     hasWorked: hasRun, isPatient: config.waitForCameras,
     clock,
     stallMs: Math.max(config.policy.staleAfterMs, 2000),

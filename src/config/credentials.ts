@@ -58,7 +58,16 @@ function tryToKeep(file: string): void {
   }
 }
 
-/** The camera with its password in the URI, which is where its program wants it. */
+/** Where a camera is opened again: its source with the password that the file holds now; as it was, where that cannot be read. */
+export function sourceNow(camera: CameraConfig): string {
+  try {
+    return withPassword(camera, camera.passwordFile).source
+  } catch {
+    return camera.source
+  }
+}
+
+/** The camera with its password in the URI, which is where its program wants it, in place of one that is there. */
 function withPassword(camera: CameraConfig, file: string | undefined): CameraConfig {
   if (file === undefined) return camera
   let password: string
@@ -70,5 +79,5 @@ function withPassword(camera: CameraConfig, file: string | undefined): CameraCon
   const [, scheme, userInfo = '', rest] = /^([\w+.-]+:\/\/)(?:([^/?#\s]*)@)?(.*)$/.exec(camera.source) ?? []
   if (scheme === undefined) throw new GapcamError('CONFIG_INVALID', `camera ${camera.id} has a password, and ${camera.source} is no address that could take one`)
   const user = camera.username === undefined ? userInfo.split(':')[0]! : encodeURIComponent(camera.username)
-  return { ...camera, source: `${scheme}${user}:${encodeURIComponent(password)}@${rest}` }
+  return { ...camera, passwordFile: file, source: `${scheme}${user}:${encodeURIComponent(password)}@${rest}` }
 }

@@ -123,6 +123,30 @@ describe('a real RTSP server', () => {
   }, 90_000)
 })
 
+describe('an RTSP server that wants a password', () => {
+  it('is let in with a new one when the file of it was replaced meanwhile', async () => {
+    const port = await freePort()
+    const [password, file] = [join(folder, 'password'), join(folder, 'guarded.yaml')]
+    const start = async (secret: string): Promise<Running> => {
+      writeFileSync(password, `${secret}\n`, { mode: 0o600 })
+      const server = launch('/usr/bin/python3', [join(projectRoot, 'test/camera/rtsp-server.py'), String(port), still, 'viewer', secret])
+      await server.until(/ready/)
+      return server
+    }
+    writeFileSync(file, `cameras: [{ id: gate, source: 'rtsp://127.0.0.1:${port}/bird', username: viewer, passwordFile: ${password} }]\n`)
+    const before = await start('first-secret')
+    const run = gapcam(['run', '--config', file, ...settings])
+    await run.until(/"label":"chickadee"/)
+    before.kill('SIGKILL')
+    await before.ended
+    await start('other-secret')
+    await run.until(/the camera is back/, 60_000)
+    run.kill('SIGINT')
+    expect(await run.ended).toBe(130)
+    expect(`${run.stdout()}${run.stderr()}`).not.toMatch(/first-secret|other-secret/)
+  }, 90_000)
+})
+
 describe('MJPEG over HTTP', () => {
   let server: Server
   const open = new Set<ServerResponse>()
