@@ -21,7 +21,8 @@ async function start() {
     process.exitCode = status || 1
     return
   }
-  const { main } = await import('../dist/cli/main.js')
+  // The command's file too: main then has nothing to wait for before it listens to signals.
+  const [{ main }] = await Promise.all([import('../dist/cli/main.js'), import('../dist/cli/run.js')])
   if (status !== 0) {
     process.exitCode = status
     return

@@ -2,7 +2,6 @@
  * Composes the stages and owns their order: model, publisher, cameras come up in this order and go down in the other.
  * Nothing else in the program knows more than its neighbour.
  */
-import { createRequire } from 'node:module'
 import { openCamera } from './camera/sources.js'
 import type { CameraDescription } from './camera/camera.js'
 import type { Classifier } from './classifier.js'
@@ -25,8 +24,7 @@ import type { FrameRecorder } from './recording/recorder.js'
 import { openSettings, type Settings } from './settings.js'
 import { superviseCamera } from './supervisor.js'
 import { whileOn } from './switch.js'
-
-export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version
+import { version } from './version.js'
 
 export interface RuntimeOptions {
   readonly config: Config

@@ -15,11 +15,11 @@ const sources = filesOf('src', /\.ts$/)
 const part = (file: string): string => file.replace(/^src\//, '').replace(/\.ts$/, '').split('/')[0]!
 
 /** What everyone may use. */
-const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'clock', 'addon', 'secrets']
+const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'clock', 'addon', 'secrets', 'sharp', 'version']
 
 /** What each part may use besides itself and what is common. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], secrets: [], tensor: [],
+  addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], secrets: [], sharp: [], tensor: [], version: [],
   camera: [], config: ['policy', 'lens'], 'cuda-restart': ['config', 'engine', 'state-file'], engine: ['model', 'layout', 'preprocess'], model: [], policy: [], publish: ['state-file'],
   preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
   session: ['engine', 'layout'], functional: ['model', 'engine', 'session', 'layout'], index: ['session', 'functional', 'engine'],

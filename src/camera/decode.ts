@@ -3,12 +3,8 @@
  * reduced to 8. Nothing is resized here; that is the pixel path's work.
  */
 import { readFile } from 'node:fs/promises'
-import sharp from 'sharp'
 import { GapcamError, messageOf } from '../errors.js'
-
-// One picture at a time and none remembered: memory of a long run stays flat.
-sharp.cache(false)
-sharp.concurrency(1)
+import { loadSharp } from '../sharp.js'
 
 export interface Picture {
   /** RGB, rows without padding. */
@@ -36,6 +32,7 @@ export async function decodeFile(file: string): Promise<Picture> {
 /** Decodes the bytes of a picture; `name` is for the sentence when they are none. */
 export async function decodePicture(bytes: Uint8Array, name: string): Promise<Picture> {
   if (bytes.length === 0) throw new GapcamError('PICTURE_INVALID', `picture ${name}: the file is empty`)
+  const sharp = await loadSharp()
   try {
     const image = sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels, sequentialRead: true })
     const { data, info } = await image.rotate().flatten({ background: '#000' }).toColourspace('srgb').removeAlpha().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })

@@ -4,9 +4,9 @@
  */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import sharp from 'sharp'
 import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
+import { loadSharp } from '../sharp.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 
 interface Actor {
@@ -49,6 +49,7 @@ class SceneCamera implements Camera {
 
   async open(): Promise<CameraDescription> {
     const list = JSON.parse(await readFile(new URL('photos.json', folder), 'utf8')) as { file: string; label: string }[]
+    const sharp = await loadSharp()
     const side = Math.round(Math.min(this.#width, this.#height) * 0.85)
     this.#actors = await Promise.all(list.map(async ({ file, label }): Promise<Actor> => {
       const { data, info } = await sharp(fileURLToPath(new URL(file, folder))).resize(side, side, { fit: 'cover' }).removeAlpha().raw().toBuffer({ resolveWithObject: true })

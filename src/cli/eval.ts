@@ -12,6 +12,7 @@ import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { classOf } from '../heat/class.js'
 import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
+import { loadSharp } from '../sharp.js'
 import { startProgress } from './progress.js'
 
 export function evalCommand(program: Command): void {
@@ -112,7 +113,7 @@ async function answerAll({ pictures }: Found, classifier: Classifier): Promise<{
 }
 
 async function drawPlots(folder: string, evaluation: Evaluation, answers: readonly Answer[], wanted: number, labels: readonly string[]): Promise<void> {
-  const { default: sharp } = await import('sharp')
+  const sharp = await loadSharp()
   const plots = { confusion: confusionSvg(evaluation, labels), calibration: calibrationSvg(evaluation.bins, evaluation.ece), precision: precisionSvg(thresholds(answers), wanted) }
   try {
     await mkdir(folder, { recursive: true })

@@ -5,33 +5,41 @@ import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { exitStatus, GapcamError, messageOf } from '../errors.js'
 import { forJournal, isJournal } from '../log.js'
-import { version } from '../runtime.js'
 import { redact } from '../secrets.js'
-import { benchCommand } from './bench.js'
-import { camerasCommand } from './cameras.js'
-import { classifyCommand } from './classify.js'
-import { configCommand } from './config.js'
-import { doctorCommand } from './doctor.js'
-import { evalCommand } from './eval.js'
-import { modelCommand } from './model.js'
-import { mqttCommand } from './mqtt.js'
+import { version } from '../version.js'
 import { onOutputFault } from './output.js'
-import { outboxCommand } from './outbox.js'
-import { profileCommand } from './profile.js'
-import { recordCommand } from './record.js'
-import { replayCommand } from './replay.js'
-import { runCommand } from './run.js'
-import { serviceCommand } from './service.js'
-import { tuneCommand } from './tune.js'
-import { watchCommand } from './watch.js'
 
-function createProgram(): Command {
+type Register = (program: Command) => void
+
+/** Each command is a file of its own, in the order of the help. It is loaded when it is named: most need few of the packages that gapcam has. */
+const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  run: async () => (await import('./run.js')).runCommand,
+  classify: async () => (await import('./classify.js')).classifyCommand,
+  bench: async () => (await import('./bench.js')).benchCommand,
+  cameras: async () => (await import('./cameras.js')).camerasCommand,
+  eval: async () => (await import('./eval.js')).evalCommand,
+  model: async () => (await import('./model.js')).modelCommand,
+  record: async () => (await import('./record.js')).recordCommand,
+  replay: async () => (await import('./replay.js')).replayCommand,
+  tune: async () => (await import('./tune.js')).tuneCommand,
+  mqtt: async () => (await import('./mqtt.js')).mqttCommand,
+  watch: async () => (await import('./watch.js')).watchCommand,
+  config: async () => (await import('./config.js')).configCommand,
+  doctor: async () => (await import('./doctor.js')).doctorCommand,
+  profile: async () => (await import('./profile.js')).profileCommand,
+  outbox: async () => (await import('./outbox.js')).outboxCommand,
+  service: async () => (await import('./service.js')).serviceCommand,
+}
+
+/** The program with the command that is named, or with all where it is help or a mistake. */
+async function createProgram(named: string | undefined): Promise<Command> {
   const program = new Command('gapcam')
     .description('Turns a camera into an image classifier that speaks MQTT.')
     .version(version)
     .showSuggestionAfterError()
     .exitOverride()
-  for (const register of [runCommand, classifyCommand, benchCommand, camerasCommand, evalCommand, modelCommand, recordCommand, replayCommand, tuneCommand, mqttCommand, watchCommand, configCommand, doctorCommand, profileCommand, outboxCommand, serviceCommand]) register(program)
+  const known = named !== undefined && Object.hasOwn(commands, named) ? [commands[named]!] : Object.values(commands)
+  for (const register of await Promise.all(known.map((load) => load()))) register(program)
   for (const command of program.commands) command.exitOverride()
   return program
 }
@@ -43,7 +51,8 @@ export async function main(args: readonly string[]): Promise<void> {
     process.exitCode ||= status
   })
   try {
-    await createProgram().parseAsync(args, { from: 'user' })
+    const program = await createProgram(args[0])
+    await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     const status = report(error)
     if (status !== exitStatus.done) process.exitCode = status

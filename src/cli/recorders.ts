@@ -4,7 +4,7 @@ import type { Classifier } from '../classifier.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import type { Logger } from '../log.js'
-import { version } from '../runtime.js'
+import { version } from '../version.js'
 import type { FrameRecorder } from '../recording/recorder.js'
 
 export async function flightRecorders(config: Config, cameras: readonly CameraConfig[], classifier: Classifier, log: Logger): Promise<ReadonlyMap<string, FrameRecorder>> {

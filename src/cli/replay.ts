@@ -7,7 +7,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import { aboutOf } from '../recording/about.js'
 import { readRecording, type Recording } from '../recording/format.js'
 import { replay, tolerance, type Replay } from '../recording/replay.js'
-import { version } from '../runtime.js'
+import { version } from '../version.js'
 import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 

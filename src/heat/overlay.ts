@@ -2,7 +2,7 @@
  * A heat map drawn over its picture, with the box and a legend: for `gapcam classify --heat` and the `heat` topic. Text
  * is drawn by sharp from SVG, in whatever sans-serif font the system has.
  */
-import sharp from 'sharp'
+import { loadSharp } from '../sharp.js'
 import type { View } from '../geometry.js'
 import type { Region } from '../preprocess.js'
 import { focusOf, heatAt } from './focus.js'
@@ -41,6 +41,7 @@ export async function drawHeat(picture: OverlayPicture, overlay: Overlay, legend
   const focus = box && overlay.view.toFrame(box)
   if (focus) drawBox({ rgb, width, height }, focus)
   const bar = Math.max(28, Math.round(Math.min(width, height) * 0.08))
+  const sharp = await loadSharp()
   const canvas = sharp({ create: { width, height: height + bar, channels: 3, background: '#16161d' } })
     .composite([{ input: Buffer.from(rgb.buffer, rgb.byteOffset, rgb.byteLength), raw: { width, height, channels: 3 }, left: 0, top: 0 }, { input: Buffer.from(legendSvg(width, bar, legend)), left: 0, top: height }]).removeAlpha()
   return format === 'png' ? canvas.png().toBuffer() : canvas.jpeg({ quality: 85 }).toBuffer()

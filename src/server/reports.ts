@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import sharp from 'sharp'
+import { loadSharp } from '../sharp.js'
 import { messageOf } from '../errors.js'
 import type { Picture } from '../picture.js'
 import type { Report } from './messages.js'
@@ -72,7 +72,7 @@ export function createReports(folder: string, { reports: maxReports, bytes: maxB
       const computed = prediction && { ...prediction, labels: undefined, scores: undefined, logits: [...prediction.logits] }
       try {
         await mkdir(folder, { recursive: true })
-        await write(name, 'png', await sharp(rgb, { raw: { width, height, channels: 3 } }).png().toBuffer())
+        await write(name, 'png', await (await loadSharp())(rgb, { raw: { width, height, channels: 3 } }).png().toBuffer())
         await write(name, 'json', `${JSON.stringify({ v: 1, ...report, frame: { seq, capturedMs: wallTime, width, height, shown }, decision, prediction: computed, ...about }, null, 1)}\n`)
         await makeRoom()
       } catch (error) {
