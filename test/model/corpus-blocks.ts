@@ -174,8 +174,9 @@ add('timm ECA', 'channel attention by a convolution along the channels, and its 
 add('torch', 'convolutions and pools of one dimension', (g) => {
   const rows = g.node('Reshape', [g.conv('input', 4), g.sizes(1, 4, 100)])
   const x = g.relu(g.node('Conv', [rows, g.constant(floats([5, 4, 4], new Random(4).normals(80, 0.3))), g.constant(floats([5], [1, 2, 3, 4, 5]))], { strides: [3], pads: [2, 1], dilations: [2] }))
-  return g.with('AveragePool', { kernel_shape: [3], strides: [2], pads: [0, 1] }, g.with('MaxPool', { kernel_shape: [2], auto_pad: 'SAME_UPPER' }, x))
-}, ['conv2d 3x3 p1', 'copy', 'copy', 'conv2d 1x4 p0,2,0,1', 'copy', 'elementwise relu', 'copy', 'pool2d max 1x2 p0,0,0,1', 'copy', 'copy', 'pool2d average 1x3 p0,0,0,1', 'copy'])
+  const pooled = g.with('AveragePool', { kernel_shape: [3], strides: [2], pads: [0, 1] }, g.with('MaxPool', { kernel_shape: [2], auto_pad: 'SAME_UPPER' }, x))
+  return g.op('Sub', pooled, g.op('GlobalAveragePool', pooled))
+}, ['conv2d 3x3 p1', 'copy', 'copy', 'conv2d 1x4 p0,2,0,1', 'copy', 'elementwise relu', 'copy', 'pool2d max 1x2 p0,0,0,1', 'copy', 'copy', 'pool2d average 1x3 p0,0,0,1', 'copy', 'copy', 'reduce mean', 'binary sub'])
 
 add('timm Swin', 'windows of a map, cut out and put back', (g) => {
   const cut = g.node('Reshape', [g.toNhwc(map(g)), g.sizes(1, 2, 5, 5, 2, 5)])

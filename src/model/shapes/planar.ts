@@ -2,8 +2,8 @@
 import type { Attribute, Node } from '../graph.js'
 import { NodeView } from '../view.js'
 
-/** Operators with a window over the sizes behind N and C. */
-export const windowOps: readonly string[] = ['Conv', 'MaxPool', 'AveragePool']
+/** Operators with a window over the sizes behind N and C, or over all of them. */
+export const windowOps: readonly string[] = ['Conv', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool']
 
 /** [N,C,L] as [N,C,1,L]. */
 export function planarShape(shape: readonly number[]): readonly number[] {
