@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { openEngine, type EngineChoice } from './engine/select.js'
 import type { Engine, EngineOptions, EngineTensor } from './engine/engine.js'
 import { GapcamError } from './errors.js'
-import { endingOf } from './model/ending.js'
+import { endingOf, scoresOutput } from './model/ending.js'
 import { heatOf, planHeat, type Heat } from './heat/open.js'
 import { fitLabels, readLabels } from './model/labels.js'
 import { findManifest, torchvision, type FoundManifest, type Manifest } from './model/manifest.js'
@@ -58,7 +58,8 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const { model: _path, engine: choice = 'auto', labels: _labels, resize: _resize, heat: wantsHeat = false, extraOutputs = [], ...engineOptions } = options
   const plan = wantsHeat ? planHeat(model, inputSize) : { reason: 'heat maps were not asked for when the model was opened' }
   const extra = [...extraOutputs, ...('head' in plan ? plan.extraOutputs : [])]
-  const engine = await openEngine(model, choice, { ...engineOptions, ...(inputSize ? { inputSize } : {}), ...(extra.length > 0 ? { extraOutputs: extra } : {}) })
+  const scores = scoresOutput(model.graph)
+  const engine = await openEngine(model, choice, { ...engineOptions, ...(scores ? { outputs: [scores.name] } : {}), ...(inputSize ? { inputSize } : {}), ...(extra.length > 0 ? { extraOutputs: extra } : {}) })
   try {
     return { ...(await assemble(model, found, engine, options)), heat: heatOf(plan, engine) }
   } catch (error) {

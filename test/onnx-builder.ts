@@ -25,6 +25,8 @@ export interface ModelSpec {
   readonly weights?: Readonly<Record<string, Weight>>
   readonly inputs: Readonly<Record<string, readonly (number | string)[]>>
   readonly outputs: Readonly<Record<string, readonly (number | string)[] | null>>
+  /** Outputs that are int64; the others are float32. */
+  readonly integers?: readonly string[]
   readonly opset?: number
   /** What the file says of itself. */
   readonly metadata?: Readonly<Record<string, string>>
@@ -71,7 +73,7 @@ function graph(spec: ModelSpec): Uint8Array {
     writer.writeStringField(2, 'test')
     for (const [name, weight] of Object.entries(spec.weights ?? {})) writer.writeBytesField(5, tensor(weight, name))
     for (const [name, shape] of Object.entries(spec.inputs)) writer.writeBytesField(11, valueInfo(name, shape))
-    for (const [name, shape] of Object.entries(spec.outputs)) writer.writeBytesField(12, valueInfo(name, shape))
+    for (const [name, shape] of Object.entries(spec.outputs)) writer.writeBytesField(12, valueInfo(name, shape, spec.integers?.includes(name) ? Type.int64 : Type.float))
   })
 }
 
@@ -140,15 +142,15 @@ function tensor({ shape, data, external }: Weight, name: string): Uint8Array {
   })
 }
 
-/** A value of type float32; a null shape leaves it to the reader. */
-function valueInfo(name: string, shape: readonly (number | string)[] | null): Uint8Array {
+/** A null shape leaves it to the reader. */
+function valueInfo(name: string, shape: readonly (number | string)[] | null, valueType: Type = Type.float): Uint8Array {
   const dims = message((writer) => {
     for (const size of shape ?? []) {
       writer.writeBytesField(1, message((dimension) => (typeof size === 'number' ? dimension.writeVarintField(1, size) : dimension.writeStringField(2, size))))
     }
   })
   const type = message((writer) => {
-    writer.writeVarintField(1, Type.float)
+    writer.writeVarintField(1, valueType)
     if (shape) writer.writeBytesField(2, dims)
   })
   return message((writer) => {

@@ -88,6 +88,8 @@ export interface EngineOptions {
   readonly onFault?: (sentence: string) => void
   /** Height and width for models that leave them free, or that are size-agnostic up to GAP. */
   readonly inputSize?: InputSize
+  /** The outputs that are wanted, by name; all of the model's where this is not given. Nothing else is computed. */
+  readonly outputs?: readonly string[]
   /** Extra outputs by value name, such as the feature map before GAP. */
   readonly extraOutputs?: readonly string[]
 }

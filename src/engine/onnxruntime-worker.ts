@@ -10,7 +10,7 @@ import type { EngineTensor } from './engine.js'
 import { sharedTensor } from './shared-tensor.js'
 
 export type Request =
-  | { readonly kind: 'open'; readonly model: string | Uint8Array; readonly threads: number; readonly inputs: readonly EngineTensor[] }
+  | { readonly kind: 'open'; readonly model: string | Uint8Array; readonly threads: number; readonly inputs: readonly EngineTensor[]; readonly outputs?: readonly string[] }
   | { readonly kind: 'run' }
   | { readonly kind: 'close' }
 
@@ -38,8 +38,9 @@ async function open(request: Request & { kind: 'open' }): Promise<Reply> {
   const session = await (typeof model === 'string' ? ort.InferenceSession.create(model, options) : ort.InferenceSession.create(model, options))
   const feeds = Object.fromEntries(inputs.map((input) => [input.name, new ort.Tensor(input.type, privateCopy(input.data), input.shape)]))
   opened = { session, feeds: feeds as Record<string, OrtTensor>, inputs, outputs: [] }
-  const results = await session.run(opened.feeds)
-  opened.outputs = session.outputNames.map((name) => {
+  const names = request.outputs ?? session.outputNames
+  const results = await session.run(opened.feeds, names)
+  opened.outputs = names.map((name) => {
     const result = results[name]
     if (!result) throw new TypeError(`Expected a tensor for output ${name} but received nothing of type undefined`)
     return sharedTensor({ name, type: result.type as TensorType, layout: 'none', shape: result.dims })
@@ -50,7 +51,7 @@ async function open(request: Request & { kind: 'open' }): Promise<Reply> {
 async function run(): Promise<Reply> {
   if (!opened) throw new TypeError('Expected an open session for run but received none of type undefined')
   for (const input of opened.inputs) set(opened.feeds[input.name]?.data as TensorData, input.data)
-  const results = await opened.session.run(opened.feeds)
+  const results = await opened.session.run(opened.feeds, opened.outputs.map(({ name }) => name))
   for (const output of opened.outputs) set(output.data, results[output.name]?.data as TensorData)
   return { kind: 'done' }
 }

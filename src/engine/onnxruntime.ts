@@ -13,8 +13,10 @@ import { sharedTensor } from './shared-tensor.js'
 export interface OnnxruntimeOptions {
   /** The model: a file (external data lies beside it), or its bytes where a copy was written. */
   readonly model: string | Uint8Array
-  /** Inputs and outputs with the sizes to run at, in the file's order. */
+  /** Inputs with the sizes to run at, in the file's order. */
   readonly inputs: readonly TensorInfo[]
+  /** Outputs to compute; default all. */
+  readonly outputs?: readonly string[]
   readonly threads: number
   readonly reason: string
   readonly rejected: readonly Rejection[]
@@ -27,7 +29,7 @@ export async function openOnnxruntime(options: OnnxruntimeOptions): Promise<Engi
   const channel = new Channel(worker)
   const inputs = options.inputs.map(sharedTensor)
   try {
-    const opened = await channel.ask({ kind: 'open', model: options.model, threads: options.threads, inputs })
+    const opened = await channel.ask({ kind: 'open', model: options.model, threads: options.threads, inputs, ...(options.outputs ? { outputs: options.outputs } : {}) })
     if (opened.kind !== 'opened') throw new TypeError(`Expected opened for a reply but received ${opened.kind} of type string`)
     return new OnnxruntimeEngine(channel, inputs, opened.outputs, options)
   } catch (error) {

@@ -9,7 +9,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import { compilePlan } from '../model/compile.js'
 import { loadModel, type LoadedModel } from '../model/onnx.js'
 import type { Plan } from '../model/plan.js'
-import { prepareNative, type UnsupportedNode } from '../model/prepare.js'
+import { prepareNative, onlyOutputs, type UnsupportedNode } from '../model/prepare.js'
 import type { EngineName } from '../prediction.js'
 import { findCudaDevice, tryCuda } from './cuda-open.js'
 import type { Engine, EngineOptions, Rejection } from './engine.js'
@@ -86,7 +86,7 @@ async function tryNative(model: LoadedModel, options: EngineOptions, reason: str
 }
 
 function compile(model: LoadedModel, options: EngineOptions, target: string): { plan: Plan; found: TuningFound } | { why: string } {
-  const prepared = prepareNative(model.graph, options.inputSize ? { inputSize: options.inputSize } : {})
+  const prepared = prepareNative(onlyOutputs(model.graph, options.outputs), options.inputSize ? { inputSize: options.inputSize } : {})
   const found = readTuning(model.path, { modelBytes: model.bytes.length, target, inputs: inputSizes(prepared) })
   const compiled = compilePlan(prepared, { ...(options.extraOutputs ? { extraOutputs: options.extraOutputs } : {}), ...(found.tuning ? { separate: found.tuning.separate } : {}) })
   if ('plan' in compiled) return { plan: compiled.plan, found }

@@ -1,5 +1,6 @@
 /** From a model to its heat maps: which output to ask the engine for, and what it gives back. */
 import type { Engine } from '../engine/engine.js'
+import { scoresOutput } from '../model/ending.js'
 import { findHeatHead, type HeatHead } from '../model/heat-head.js'
 import type { LoadedModel } from '../model/onnx.js'
 import { prepareGraph } from '../model/prepare.js'
@@ -12,21 +13,21 @@ export type Heat = { readonly heat: HeatSource } | { readonly reason: string }
 export interface HeatPlan {
   readonly head: HeatHead
   readonly classes: number
-  /** To be asked for when the engine is opened; none where the model gives its map out itself. */
+  /** To be asked for when the engine is opened. */
   readonly extraOutputs: readonly string[]
 }
 
-/** Looks for the head of the model's first output. */
+/** Looks for the head of the model's scores. */
 export function planHeat(model: LoadedModel, inputSize: InputSize | undefined): HeatPlan | { readonly reason: string } {
   const { graph } = prepareGraph(model.graph, inputSize ? { inputSize } : {})
-  const [output] = graph.outputs
+  const output = scoresOutput(model.graph)
   const shape = output && (graph.values.get(output.name)?.shape ?? output.shape)
   if (!output || !shape?.every((size) => typeof size === 'number')) return { reason: 'the shape of its scores is not known' }
   const classes = elementCount(shape as readonly number[])
   const head = findHeatHead(graph, output.name, classes)
   if ('reason' in head) return head
   if (graph.inputs.some(({ name }) => name === head.map)) return { reason: 'the mean is taken over the picture itself, not over a feature map' }
-  return { head, classes, extraOutputs: graph.outputs.some(({ name }) => name === head.map) ? [] : [head.map] }
+  return { head, classes, extraOutputs: [head.map] }
 }
 
 /** The heat source of an engine that was opened with the plan's extra outputs. */

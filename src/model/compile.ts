@@ -45,7 +45,7 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
 }
 
 function withOutputs(graph: Graph, names: readonly string[]): Graph {
-  const extra = names.map((name) => graph.values.get(name)).filter((value) => value !== undefined)
+  const extra = names.filter((name) => !graph.outputs.some((output) => output.name === name)).map((name) => graph.values.get(name)).filter((value) => value !== undefined)
   return extra.length === 0 ? graph : { ...graph, outputs: [...graph.outputs, ...extra] }
 }
 

@@ -1,6 +1,16 @@
-/** How a classifier's graph ends: whether its outputs are scores already, and how integers mean numbers. */
-import { numbersOf, type Graph, type Node } from './graph.js'
+/** How a classifier's graph ends: which output has the scores, whether they are scores already, and how integers mean numbers. */
+import { numbersOf, type Graph, type Node, type Value } from './graph.js'
+import type { TensorType } from '../tensor.js'
 import type { Quantization, ScoreActivation } from '../prediction.js'
+
+/** Types in which a network gives scores; labels and counts come in others. */
+const scoreTypes: readonly (TensorType | undefined)[] = ['float32', 'float16', 'float64', 'uint8', 'int8']
+
+/** The output that holds one number a class: the first that may, a vector before a map; else the first of all. */
+export function scoresOutput({ outputs }: Graph): Value | undefined {
+  const scores = outputs.filter(({ type, shape }) => scoreTypes.includes(type) && !shape?.slice(1).every((size) => size === 1))
+  return scores.find(({ shape }) => shape?.length === 2) ?? scores[0] ?? outputs[0]
+}
 
 export interface Ending {
   /** 'none' where the graph ends in Softmax or Sigmoid itself. */

@@ -168,6 +168,11 @@ function numbers(type: 'float32' | 'int64', shape: readonly number[], values: re
   return { type, shape, bytes: new Uint8Array(array.buffer) }
 }
 
+/** The graph with some of its outputs only; all of them where none are named. */
+export function onlyOutputs(graph: Graph, names: readonly string[] | undefined): Graph {
+  return names ? withoutDeadNodes({ ...graph, outputs: graph.outputs.filter(({ name }) => names.includes(name)) }) : graph
+}
+
 /** Keeps the nodes that the outputs need, and the constants that those nodes read. */
 export function withoutDeadNodes(graph: Graph): Graph {
   const needed = new Set(graph.outputs.map(({ name }) => name))
