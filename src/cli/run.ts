@@ -70,6 +70,7 @@ async function runAll(read: RunConfig, stop: Stop): Promise<void> {
 
 async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
   const log = createLogger(config.logLevel)
+  const takeReloads = listenForReload(log, closers)
   for (const warning of warnings) log.warn(warning)
   const manager = findServiceManager(process.env, log)
   manager.status('opening the model')
@@ -121,7 +122,7 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
     isSupervised: manager.isThere,
     onReady: ({ commands }) => {
       requests = createRequests({ topics, cameras: ids, kinds: commandKinds, execute: (command) => commands.execute(command, 'mqtt'), send: publisher.sendNow, log, clock: systemClock })
-      listenForReload(commands, log, closers)
+      takeReloads(commands)
     },
     ...(serving ? { attach: async (live) => {
       try {
@@ -149,16 +150,22 @@ function pageUrlOf({ page: { enabled, host, port } }: Config): { readonly pageUr
   return { pageUrl: `http://${name.includes(':') ? `[${name}]` : name}:${port}` }
 }
 
-/** SIGHUP reads the configuration again where a service manager sends it; on a terminal it still means that the terminal is gone. */
-function listenForReload(commands: Commands, log: Logger, closers: (() => Promise<void>)[]): void {
-  if (process.stdin.isTTY || process.stderr.isTTY) return
+/**
+ * SIGHUP reads the configuration again where a service manager sends it; on a terminal it still means that the terminal is
+ * gone. One that comes while the run starts waits for what is given here, and does not end it.
+ */
+function listenForReload(log: Logger, closers: (() => Promise<void>)[]): (commands: Commands) => void {
+  if (process.stdin.isTTY || process.stderr.isTTY) return () => undefined
+  let take: (commands: Commands) => void = () => undefined
+  const ready = new Promise<Commands>((resolve) => { take = resolve })
   const reload = async (): Promise<void> => {
-    const result = await commands.execute({ kind: 'reload' }, 'signal')
+    const result = await (await ready).execute({ kind: 'reload' }, 'signal')
     // Who asks by signal gets no answer but the log.
     if (result.status === 'error') log.error({ code: 'CONFIG_INVALID' }, `the configuration is not read again, and stays as it was: ${result.error}`)
   }
   process.on('SIGHUP', reload)
   closers.push(async () => void process.off('SIGHUP', reload))
+  return take
 }
 
 /** The configured cameras; else the first that works; else the photographs that come with gapcam. */

@@ -98,6 +98,18 @@ describe('what it is given', () => {
     expect(Math.max(...counts)).toBeLessThanOrEqual(2 * Math.min(...counts))
   })
 
+  it('SIGHUP while it starts, before there is a model, is taken when it has', async () => {
+    const password = join(folder, 'open-password')
+    writeFileSync(password, 'a-password\n', { mode: 0o644 })
+    const run = gapcam(['run', bird, '--loop', '--json', '--broker', 'none', '--set', `mqtt.passwordFile=${password}`])
+    await run.until(/every user can read it/) // said before anything is opened
+    run.kill('SIGHUP')
+    await run.until(/configuration read again: nothing changed/)
+    await run.until(/"label":"chickadee"/)
+    run.kill('SIGTERM')
+    expect(await run.ended).toBe(143)
+  })
+
   it('one of several cameras that cannot be opened is left out, and is said to be', async () => {
     const file = join(folder, 'dead.yaml')
     writeFileSync(file, `mqtt: { broker: none }\nframes: 12\ncameras:\n  - { id: porch, source: "${bird}", loop: true }\n  - { id: dead, source: /dev/video99 }\n`)
