@@ -42,7 +42,6 @@ export interface Metrics {
 
 /** A frame's stages in the order of its way. */
 export const stageNames = ['capture', 'preprocess', 'infer', 'decide'] as const
-export type StageName = (typeof stageNames)[number]
 
 export function createMetrics(nowMs: number): Metrics {
   return { frames: 0, dropped: 0, invalid: 0, recoveries: 0, infer: new Latency(), capture: new Latency(), preprocess: new Latency(), decide: new Latency(), startedMs: nowMs }

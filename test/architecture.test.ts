@@ -50,6 +50,16 @@ it('imports go one way, cli to runtime to stages', () => {
   expect(sources.flatMap(strayImports)).toEqual([])
 })
 
+it('nothing is exported that nobody uses', () => {
+  const texts = new Map([...sources, ...filesOf('test', /\.ts$/), ...filesOf('scripts', /\.mjs$/)].map((file) => [file, readFileSync(join(projectRoot, file), 'utf8')]))
+  const words = new Map([...texts].map(([file, text]) => [file, text.match(/\w+/g) ?? []]))
+  const usesOf = new Map<string, number>()
+  for (const list of words.values()) for (const word of list) usesOf.set(word, (usesOf.get(word) ?? 0) + 1)
+  const unused = sources.flatMap((file) => [...texts.get(file)!.matchAll(/^export (?:async )?(?:function|const|class|interface|type) (\w+)/gm)]
+    .flatMap(([, name]) => (usesOf.get(name!) === 1 ? [`${file} exports ${name}`] : [])))
+  expect(unused).toEqual([])
+})
+
 it('kernels and targets need neither Node nor the standard containers', () => {
   const stray = [...filesOf('native/kernels', /./), ...filesOf('native/targets', /./)].flatMap((file) =>
     [...readFileSync(join(projectRoot, file), 'utf8').matchAll(/#include [<"]([^>"]+)[>"]/g)].map(([, name]) => `${file} includes ${name}`)

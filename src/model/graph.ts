@@ -59,19 +59,6 @@ export interface Graph {
   readonly values: ReadonlyMap<string, Value>
 }
 
-/** The shape of a value after shape inference; throws where it is not known (a programmer's mistake). */
-export function shapeOf(graph: Graph, name: string): readonly number[] {
-  const shape = graph.constants.get(name)?.shape ?? graph.values.get(name)?.shape
-  if (!shape || !shape.every((size): size is number => typeof size === 'number')) {
-    throw new TypeError(`Expected a known shape for value ${name} but received ${String(shape)} of type ${typeof shape}`)
-  }
-  return shape
-}
-
-export function isOp(node: Node, ...ops: readonly string[]): boolean {
-  return node.domain === '' && ops.includes(node.op)
-}
-
 export function floatAttribute(node: Node, name: string, fallback: number): number {
   const a = node.attributes[name]
   return a?.kind === 'float' || a?.kind === 'int' ? a.value : fallback

@@ -126,7 +126,6 @@ export type Info = z.infer<typeof info>
 export type LabelChange = z.infer<typeof labelChange>
 export type Sample = z.infer<typeof sample>
 export type PictureHeader = z.infer<typeof pictureHeader>
-export type PictureWanted = z.infer<typeof pictureWanted>
 export type PictureSide = (typeof pictureSides)[number]
 export type Control = z.infer<typeof control>
 export type Report = z.infer<typeof report>

@@ -3,7 +3,6 @@
  * 'nhwc' the channels-last permutation of a rank-4 value. Asking for a form that does not exist yet makes a `copy`
  * step, or costs nothing where the bytes are the same (one channel, or one pixel).
  */
-import type { PlanStep } from '../plan.js'
 import type { ElementwiseOp, StepKind, StepParameters } from '../steps.js'
 import type { NodeView } from '../view.js'
 
@@ -64,4 +63,3 @@ export interface Operator {
   readonly lower: (context: LowerContext) => void
 }
 
-export type StepOf<K extends StepKind> = Extract<PlanStep, { kind: K }>
