@@ -109,7 +109,8 @@ function output(program: string, args: readonly string[], { uri, input, signal }
     const child = execFile(...endingWithUs(program, args), { timeout: probeMs, signal, maxBuffer: 1 << 20 }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout)
       const why = redact(stderr.trim().split('\n').at(-1) ?? '').replace(/^pipe:0: /, '') || 'it does not answer'
-      reject(new GapcamError('CAMERA_NOT_FOUND', `camera ${redact(uri)} cannot be opened: ${why}`, { cause: error }))
+      const hint = /\b40[13]\b/.test(why) ? { hint: 'Check the user and the password of the camera.' } : {}
+      reject(new GapcamError('CAMERA_NOT_FOUND', `camera ${redact(uri)} cannot be opened: ${why}`, { cause: error, ...hint }))
     })
     child.stdin?.on('error', () => undefined).end(input)
   })

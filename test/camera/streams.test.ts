@@ -141,6 +141,9 @@ describe('an RTSP server that wants a password', () => {
     await before.ended
     await start('other-secret')
     await run.until(/the camera is back/, 60_000)
+    const stranger = gapcam(['run', `rtsp://viewer:first-secret@127.0.0.1:${port}/bird`, ...settings])
+    expect(await stranger.ended).toBe(3)
+    expect(stranger.stderr()).toMatch(/401[^]*\nCheck the user and the password of the camera\.\n/)
     run.kill('SIGINT')
     expect(await run.ended).toBe(130)
     expect(`${run.stdout()}${run.stderr()}`).not.toMatch(/first-secret|other-secret/)
