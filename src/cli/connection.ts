@@ -1,5 +1,7 @@
 /** From the configuration to a connection: files are read, and what cannot be is said before anything starts. */
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { ConnectOptions, Credentials } from '../publish/mqtt.js'
@@ -12,17 +14,31 @@ export function connectionOf({ mqtt }: Config): ConnectOptions | null {
   return { url: mqtt.broker, keepaliveSeconds: mqtt.keepaliveS, retain: mqtt.retain, ...renew(), renew }
 }
 
-/** As the files are now. Throws CONFIG_INVALID for one that cannot be read. */
+/** As the files are now. Throws CONFIG_INVALID for one that cannot be read, and for certificate and key that are no pair. */
 function credentialsOf(mqtt: Config['mqtt']): Credentials {
   const password = mqtt.passwordFile === undefined ? mqtt.password : contentOf(mqtt.passwordFile, readSecret)
   const text = (path: string): string => contentOf(path, (file) => readFileSync(file, 'utf8'))
+  const pair = { ...(mqtt.cert ? { cert: text(mqtt.cert) } : {}), ...(mqtt.key ? { key: text(mqtt.key) } : {}) }
+  usable([mqtt.cert, mqtt.key], () => createSecureContext(pair))
+  const ca = mqtt.ca ? text(mqtt.ca) : undefined
+  if (ca !== undefined) usable([mqtt.ca], () => new X509Certificate(ca))
   const tls = {
-    ...(mqtt.ca ? { ca: text(mqtt.ca) } : {}), ...(mqtt.cert ? { cert: text(mqtt.cert) } : {}), ...(mqtt.key ? { key: text(mqtt.key) } : {}),
+    ...(ca === undefined ? {} : { ca }), ...pair,
     ...(mqtt.servername ? { servername: mqtt.servername } : {}), ...(mqtt.insecure ? { insecure: true } : {}),
   }
   return {
     ...(mqtt.username === undefined ? {} : { user: mqtt.username }), ...(password === undefined ? {} : { password }),
     ...(Object.keys(tls).length > 0 ? { tls } : {}),
+  }
+}
+
+/** Throws CONFIG_INVALID in words where OpenSSL does not take what the files hold: it would say so at every connection, in numbers. */
+function usable(paths: readonly (string | undefined)[], take: () => unknown): void {
+  try {
+    take()
+  } catch (error) {
+    const why = messageOf(error).replace(/^error:[0-9A-F]+:[^:]*:[^:]*:/, '')
+    throw new GapcamError('CONFIG_INVALID', `mqtt: ${paths.filter((path) => path !== undefined).join(' with ')} cannot be used: ${why}`)
   }
 }
 

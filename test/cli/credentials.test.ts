@@ -65,3 +65,18 @@ it('a password file that is empty is an error before anything starts', () => {
   writeFileSync(passwordFile, '\n')
   expect(() => connectionOf(configSchema.parse({ mqtt: { broker: 'mqtt://broker', passwordFile } }))).toThrow(/password is empty/)
 })
+
+it('an authority that is no certificate, a key that is none and one of another certificate are errors before anything starts', () => {
+  const folder = temporaryFolder()
+  const [own, other] = [makeCertificates(), makeCertificates()]
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const [cert, key, foreign, none] = [file('cert.pem', own.client.cert), file('key.pem', own.client.key), file('foreign.pem', other.client.key), file('none.pem', 'nothing of the kind\n')]
+  const connect = (mqtt: object) => () => connectionOf(configSchema.parse({ mqtt: { broker: 'mqtts://broker', ...mqtt } }))
+  expect(connect({ ca: file('ca.pem', own.ca), cert, key })()).toMatchObject({ tls: own.client })
+  expect(connect({ ca: none })).toThrow(/^mqtt: .*none\.pem cannot be used: no start line$/)
+  expect(connect({ cert, key: none })).toThrow(/^mqtt: .*cert\.pem with .*none\.pem cannot be used: /)
+  expect(connect({ cert, key: foreign })).toThrow(/^mqtt: .*cert\.pem with .*foreign\.pem cannot be used: key values mismatch$/)
+})
