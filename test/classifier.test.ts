@@ -1,4 +1,4 @@
-/** Classifiers whose models have more outputs than the scores: labels, counts, feature maps. */
+/** Classifiers whose models have more outputs than the scores (labels, counts, feature maps), or work at one size only. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,4 +45,12 @@ it.each<[string, ModelSpec['outputs'], string]>([
     await classifier.close()
   }
   results[0]!.forEach((score, i) => expect(score).toBeCloseTo(results[1]![i]!, 5))
+})
+
+it('a model that works at another size than the one it was opened with says what each engine says, and the size', async () => {
+  const path = writeModel(join(folder, 'fixed.onnx'), {
+    nodes: [node('Reshape', 'input sizes', 'row'), node('MatMul', 'row matrix', 'y')],
+    weights: { sizes: int64(1, 192), matrix: floats([192, 2], new Random(1).normals(384)) }, inputs: { input: [1, 3, 'height', 'width'] }, outputs: { y: null },
+  })
+  await expect(openClassifier({ model: path })).rejects.toThrow(/^onnxruntime: .*; native engine not used with input size 224x224: Reshape not covered; Reshape_0: \[1, 3, 224, 224\] cannot be reshaped/)
 })

@@ -11,6 +11,7 @@ import { loadModel, type LoadedModel } from '../model/onnx.js'
 import type { Plan } from '../model/plan.js'
 import { prepareNative, onlyOutputs, type UnsupportedNode } from '../model/prepare.js'
 import type { EngineName } from '../prediction.js'
+import type { InputSize } from '../tensor.js'
 import { findCudaDevice, tryCuda } from './cuda-open.js'
 import type { Engine, EngineOptions, Rejection } from './engine.js'
 import { openNative, type NativeEngine } from './native.js'
@@ -38,7 +39,17 @@ export async function openEngine(model: string | LoadedModel, choice: EngineChoi
   }
   const native = rejected.find(({ name }) => name === 'native')
   const reason = native ? `native engine not used: ${native.reason}` : 'asked for'
-  return openFallback(loaded, options, { threads: resolveThreads(options.threads), reason, rejected })
+  try {
+    return await openFallback(loaded, options, { threads: resolveThreads(options.threads), reason, rejected })
+  } catch (error) {
+    throw native && error instanceof GapcamError ? neither(error, native.reason, options.inputSize) : error
+  }
+}
+
+/** No engine can serve: what each of them says, and at which size, since a model that was made for another one says it in its Reshapes. */
+function neither({ code, message, hint, cause }: GapcamError, reason: string, inputSize: InputSize | undefined): GapcamError {
+  const size = inputSize ? ` with input size ${inputSize.height}x${inputSize.width}` : ''
+  return new GapcamError(code, `${message}; native engine not used${size}: ${reason}`, { cause, hint })
 }
 
 function unavailable(name: 'cuda' | 'native', { why, cause }: { readonly why: string; readonly cause?: unknown }): GapcamError {
