@@ -5,6 +5,7 @@
 import { GapcamError, messageOf } from '../errors.js'
 import { elementCount } from '../tensor.js'
 import type { Constant, Graph, Node, Value } from './graph.js'
+import { expandContrib } from './contrib.js'
 import { foldNode, foldView } from './fold.js'
 import { inSinglePrecision } from './single.js'
 import { shapeRules, type Inferred } from './shapes/table.js'
@@ -45,9 +46,9 @@ export function prepareGraph(graph: Graph, options: PrepareOptions = {}): Prepar
   return { graph: prepared, unsupported: walk.unsupported }
 }
 
-/** The same for the native engine, which computes in single precision. */
+/** The same for the native engine, which computes ONNX's own operators in single precision. */
 export function prepareNative(graph: Graph, options: PrepareOptions = {}): PreparedGraph {
-  return prepareGraph(inSinglePrecision(graph), options)
+  return prepareGraph(inSinglePrecision(expandContrib(graph)), options)
 }
 
 function sizedInput(input: Value, { inputSize }: PrepareOptions): Value {
