@@ -97,9 +97,10 @@ What the native engine computes, in float32, for ONNX opsets 7 to 25 and picture
 A model with any other operator, or one used outside these limits, runs whole on onnxruntime; the reason is in the log,
 in \`describe()\` and in every JSON output. \`gapcam model info FILE\` names the operator and the node.
 
-Of the operators that onnxruntime's optimizer writes (com.microsoft), FusedConv, FusedMatMul, SkipLayerNormalization and the
-Gelus are spelled out in these. Models in half or double precision are computed in float32 too, from their inputs to their outputs. Quantised models
-(QuantizeLinear, DequantizeLinear and their kin) run on onnxruntime.
+Of the operators that onnxruntime's optimizer writes (com.microsoft), FusedConv, FusedMatMul, SkipLayerNormalization and
+the Gelus are spelled out in these. Models in half or double precision are computed in float32 too, from their inputs to
+their outputs. Quantised models (QuantizeLinear, DequantizeLinear and their kin) run on onnxruntime.
+[Networks](networks.md) lists families that were tried.
 
 ${table(['operator', 'limits', 'fuses an activation'], rows)}
 
