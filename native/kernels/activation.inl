@@ -22,6 +22,24 @@ GAPCAM_INLINE V Exp(V x) {
   return Select(x < Set(-88.0f), Zero(), bounded);
 }
 
+// The same for sums that begin at 1, in half the instructions: 2^-125 where it would be less, infinity from 88.4 on. A NaN comes
+// through.
+GAPCAM_INLINE V BoundedExp(V x) {
+  const V clamped = Min(Set(89.0f), Max(Set(-87.0f), x));
+  // The sum's lowest bits are the nearest whole number.
+  const V shifted = clamped * Set(1.44269504088896341f) + Set(12582912.0f);
+  const V n = shifted - Set(12582912.0f);
+  const V r = (clamped - n * Set(0.693359375f)) - n * Set(-2.12194440e-4f);
+  V p = Set(1.9875691500e-4f);
+  p = p * r + Set(1.3981999507e-3f);
+  p = p * r + Set(8.3334519073e-3f);
+  p = p * r + Set(4.1665795894e-2f);
+  p = p * r + Set(1.6666665459e-1f);
+  p = p * r + Set(5.0000001201e-1f);
+  p = p * (r * r) + r + Set(1.0f);
+  return p * FromBits((Bits(shifted) << 23) + 0x3f800000);
+}
+
 GAPCAM_INLINE V Log(V x) {
   const VI bits = Bits(x);
   const VI exponent = ((bits >> 23) & 255) - 126;
@@ -46,7 +64,7 @@ GAPCAM_INLINE V Log(V x) {
   return Select((x < Zero()) | (x != x), Set(__builtin_nanf("")), result);
 }
 
-GAPCAM_INLINE V Sigmoid(V x) { return Set(1.0f) / (Set(1.0f) + Exp(-x)); }
+GAPCAM_INLINE V Sigmoid(V x) { return Set(1.0f) / (Set(1.0f) + BoundedExp(-x)); }
 
 GAPCAM_INLINE V Tanh(V x) {
   const V z = x * x;
@@ -56,7 +74,7 @@ GAPCAM_INLINE V Tanh(V x) {
   p = p * z + Set(1.33314422036e-1f);
   p = p * z + Set(-3.33332819422e-1f);
   const V near = p * z * x + x;
-  const V far = Set(1.0f) - Set(2.0f) / (Exp(x + x) + Set(1.0f));
+  const V far = Set(1.0f) - Set(2.0f) / (BoundedExp(x + x) + Set(1.0f));
   return Select(Abs(x) < Set(0.625f), near, far);
 }
 

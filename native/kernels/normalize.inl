@@ -5,6 +5,9 @@ namespace {
 // The larger one; a NaN comes through.
 GAPCAM_INLINE float Larger(float a, float b) { return b > a || b != b ? b : a; }
 
+// exp(x) for x up to 0, beside a sum of at least 1: none where it would be lost there.
+GAPCAM_INLINE V Share(V x) { return Select(x < Set(-87.0f), Zero(), BoundedExp(x)); }
+
 class SoftmaxOp final : public Op, public Placed {
  public:
   SoftmaxParams p;
@@ -35,12 +38,12 @@ class SoftmaxOp final : public Op, public Placed {
     for (uint32_t l = whole; l < p.length; ++l) largest = Larger(largest, from[l]);
     const V shift = Set(largest);
     for (uint32_t l = 0; l < whole; l += kLanes) {
-      const V e = Exp(Load(from + l) - shift);
+      const V e = Share(Load(from + l) - shift);
       sum += e;
       Store(to + l, p.logarithm ? Load(from + l) - shift : e);
     }
     if (rest > 0) {
-      const V shifted = LoadN(from + whole, rest) - shift, e = Exp(shifted);
+      const V shifted = LoadN(from + whole, rest) - shift, e = Share(shifted);
       for (int i = 0; i < rest; ++i) sum[i] += e[i];
       StoreN(to + whole, p.logarithm ? shifted : e, rest);
     }
@@ -59,7 +62,7 @@ class SoftmaxOp final : public Op, public Placed {
     V most = Set(-__builtin_inff()), sum = Zero();
     for (uint32_t l = 0; l < p.length; ++l) most = Greater(most, LoadN(from + l * stride, lanes));
     for (uint32_t l = 0; l < p.length; ++l) {
-      const V shifted = LoadN(from + l * stride, lanes) - most, e = Exp(shifted);
+      const V shifted = LoadN(from + l * stride, lanes) - most, e = Share(shifted);
       sum += e;
       StoreN(to + l * stride, p.logarithm ? shifted : e, lanes);
     }
