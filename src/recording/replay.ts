@@ -55,9 +55,10 @@ export function changesSince(about: About, now: Omit<About, 'reason' | 'startedM
   return changes
 }
 
-/** Replays on a classifier that was opened for it. Throws RECORDING_INVALID for a recording of another model. */
-export async function replay({ about, frames }: Recording, classifier: Classifier, now: Omit<About, 'reason' | 'startedMs'>): Promise<Replay> {
+/** Replays on a classifier that was opened for it. Throws RECORDING_INVALID for a recording of another model, or without a frame. */
+export async function replay({ about, frames, cut }: Recording, classifier: Classifier, now: Omit<About, 'reason' | 'startedMs'>): Promise<Replay> {
   if (about.model.sha256 !== classifier.sha256) throw new GapcamError('RECORDING_INVALID', `it was made with model ${about.model.id} (sha256 ${about.model.sha256.slice(0, 12)}…), not with ${classifier.path} (${classifier.sha256.slice(0, 12)}…)`)
+  if (frames.length === 0) throw new GapcamError('RECORDING_INVALID', `it holds no whole frame${cut === null ? '' : ` (${cut})`}`)
   const { input } = classifier
   const own = classifier.preprocessing()
   if (about.model.classes !== classifier.labels.length || about.spec.width !== own.width || about.spec.height !== own.height || about.spec.type !== own.type) {
