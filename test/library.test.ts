@@ -82,6 +82,12 @@ describe('openModel', () => {
     await fallback.close()
   })
 
+  it.each([0, -1, 1.5, NaN, 65])('refuses %d threads, whichever engine would take them', async (threads) => {
+    for (const engine of ['auto', 'native', 'onnxruntime'] as const) {
+      await expect(openModel(`${projectRoot}models/convnet-flatten.onnx`, { engine, threads })).rejects.toThrow(`Expected 'auto' or a whole number from 1 to 64 for threads but received ${threads}`)
+    }
+  })
+
   it('refuses another input size where a flattened head fixes it', async () => {
     const opening = openModel(`${projectRoot}models/convnet-flatten.onnx`, { inputSize: { height: 48, width: 40 } })
     await expect(opening).rejects.toMatchObject({ code: 'MODEL_INPUT_SIZE' } satisfies Partial<GapcamError>)

@@ -230,11 +230,12 @@ bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
   }
   const Napi::Object given = info[1].As<Napi::Object>();
   const Napi::Value threads = given.Get("threads"), target = given.Get("target");
-  if (!threads.IsNumber() || threads.As<Napi::Number>().DoubleValue() < 1 || threads.As<Napi::Number>().DoubleValue() > 64) {
+  const double count = threads.IsNumber() ? threads.As<Napi::Number>().DoubleValue() : 0;
+  if (!(count >= 1 && count <= 64)) {
     Napi::TypeError::New(env, "Expected 1 to 64 for threads").ThrowAsJavaScriptException();
     return false;
   }
-  options->threads = threads.As<Napi::Number>().Uint32Value();
+  options->threads = static_cast<uint32_t>(count);
   if (!ReadConstants(env, given.Get("constants"), &options->constants)) return false;
   const std::string name = target.IsString() ? target.As<Napi::String>().Utf8Value() : "";
   const char* reason = "";

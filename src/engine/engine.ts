@@ -78,7 +78,7 @@ export interface Engine {
 }
 
 export interface EngineOptions {
-  /** Threads that compute; 'auto' leaves one core to Node where there are more than two. */
+  /** Threads that compute, 1 to 64; 'auto' (the default) is what `autoThreads` in threads.ts says of this machine, or a tuning found. */
   readonly threads?: number | 'auto'
   /** Forces a native target, as GAPCAM_TARGET does; an unsupported one is an error. */
   readonly target?: string
