@@ -25,7 +25,7 @@ export interface ServerOptions {
   readonly version: string
   readonly routes: readonly Route[]
   readonly sockets: LiveSockets
-  readonly log: Pick<Logger, 'debug'>
+  readonly log: Pick<Logger, 'error'>
 }
 
 export interface Server {
@@ -54,7 +54,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     routerOptions: { maxParamLength: 128, ignoreTrailingSlash: false },
   })
   const guard = createGuard(options)
-  protect(app, guard)
+  protect(app, guard, options.log)
   await app.register(rateLimit, { ...limits.read, errorResponseBuilder: (_, { after }) => new ApiError(429, 'TOO_MANY', `too many requests; again in ${after}`) })
   await app.register(websocket, { options: { maxPayload: socketBytes, handleProtocols: (offered: Set<string>) => (offered.has(socketProtocol) ? socketProtocol : false) } })
   addRoutes(app, options)
@@ -75,7 +75,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
-function protect(app: FastifyInstance, guard: Guard): void {
+function protect(app: FastifyInstance, guard: Guard, log: ServerOptions['log']): void {
   app.addHook('onRequest', async (request, reply) => {
     const { method, headers } = request
     const path = request.url.split('?')[0]!
@@ -90,7 +90,10 @@ function protect(app: FastifyInstance, guard: Guard): void {
     const { success, data: value, error } = schema.safeParse(data ?? {})
     return success ? { value } : { error: new ApiError(400, 'REQUEST_INVALID', sentenceOf(error)) }
   })
-  app.setErrorHandler((error, _request, reply) => { fail(reply, error) })
+  app.setErrorHandler((error, { url }, reply) => {
+    if (faultOf(error).status === 500) log.error({ url }, `page: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+    fail(reply, error)
+  })
   app.setNotFoundHandler((_request, reply) => { fail(reply, new ApiError(404, 'NOT_FOUND', 'there is nothing here')) })
 }
 
@@ -113,19 +116,14 @@ function faultOf(error: unknown): { status: number; code: string; hint: string }
   return typeof statusCode === 'number' && statusCode < 500 ? { status: statusCode, code: 'REQUEST_INVALID', hint: '' } : { status: 500, code: 'INTERNAL', hint: '' }
 }
 
-function addRoutes(app: FastifyInstance, { routes, sockets, version, log }: ServerOptions): void {
+function addRoutes(app: FastifyInstance, { routes, sockets, version }: ServerOptions): void {
   for (const { method, url, params, query, body, handle } of routes) {
     app.route({
       method, url, schema: { ...(params ? { params } : {}), ...(query ? { querystring: query } : {}), ...(body ? { body } : {}) },
       config: { rateLimit: method === 'GET' ? limits.read : limits.write },
       async handler(request, reply) {
         const signal = AbortSignal.any([goneSignal(reply), AbortSignal.timeout(handleMs)])
-        try {
-          return send(reply, await handle({ params: request.params, query: request.query, body: request.body, signal }))
-        } catch (error) {
-          if (faultOf(error).status === 500) log.debug({ url }, `page: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-          throw error
-        }
+        return send(reply, await handle({ params: request.params, query: request.query, body: request.body, signal }))
       },
     })
   }

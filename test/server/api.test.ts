@@ -8,6 +8,8 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import * as messages from '../../src/server/messages.js'
+import { route } from '../../src/server/route.js'
+import { startServer } from '../../src/server/server.js'
 import { endAll, gapcam } from '../process.js'
 import { projectRoot } from '../shared.js'
 import { rawRequest, startPage, type RunningPage } from './running.js'
@@ -166,6 +168,17 @@ describe('what it refuses, in one sentence', () => {
     const statuses = await Promise.all(Array.from({ length: 60 }, () => write('POST', '/api/cameras/none/reports', {}).then(({ status }) => status)))
     expect(statuses).toContain(429)
     expect((await get('/api/state')).status).toBe(200)
+  })
+
+  it('what nobody foresaw, without its inside, which the log has', async () => {
+    const lines: string[] = []
+    const routes = [route({ method: 'GET', url: '/api/broken', summary: '', reply: z.unknown(), handle: () => { throw new Error('the inside') } })]
+    const server = await startServer({ host: '127.0.0.1', port: 0, token: null, version: '0', routes, sockets: { size: 0, add: () => undefined, close: () => undefined }, log: { error: (_: unknown, text?: string) => void lines.push(text!) } })
+    const response = await fetch(`${server.url}/api/broken`)
+    expect(response.status).toBe(500)
+    expect(await response.json()).toEqual({ error: { code: 'INTERNAL', message: 'something went wrong inside; the log says what', hint: '' } })
+    expect(lines).toEqual([expect.stringContaining('page: Error: the inside\n    at ')])
+    await server.close()
   })
 
   it('says with every answer what a browser may do with it', async () => {
