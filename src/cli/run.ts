@@ -19,6 +19,7 @@ import type { Decision } from '../policy.js'
 import type { Prediction } from '../prediction.js'
 import { announce, birthSubscription, createBirthListener } from '../publish/announcement.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
+import { watchClockSync } from '../publish/clock-sync.js'
 import { openLedger } from '../publish/ledger.js'
 import { openDurableOutbox } from '../publish/outbox/durable.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
@@ -96,9 +97,12 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
   const first = await announce({ facts, model, topics, prefix, retainsImages: config.mqtt.retainImages, ledger })
   const birth = prefix === null ? null : createBirthListener(prefix, () => publisher.repeat())
   if (birth) closers.push(async () => birth.close())
-  const outbox = config.mqtt.broker === 'none' ? null : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock })
+  const clockSync = watchClockSync()
+  closers.push(async () => clockSync.close())
+  const isClockSynced = clockSync.isSynced
+  const outbox = config.mqtt.broker === 'none' ? null : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock, isClockSynced })
   const publisher = createPublisher({
-    ...(outbox ? { outbox } : {}), durableResults: config.outbox.results,
+    ...(outbox ? { outbox } : {}), durableResults: config.outbox.results, isClockSynced,
     first, ...(prefix === null ? {} : { holdEventsMs }),
     subscriptions: [...requestSubscriptions(topics, ids), ...(prefix === null ? [] : [birthSubscription(prefix)])],
     onMessage: (message) => { requests?.handle(message); birth?.handle(message) },

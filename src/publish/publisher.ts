@@ -8,7 +8,6 @@ import { isWithoutCamera, undecided, unknownLabel, type Decision, type PolicyEve
 import { expected } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Prediction } from '../prediction.js'
-import { watchClockSync, type ClockSync } from './clock-sync.js'
 import { createLink, type Link, type LinkOptions } from './link.js'
 import type { ConnectOptions, Incoming, Message, Subscription } from './mqtt.js'
 import { acknowledging, entryMessages } from './entries.js'
@@ -38,6 +37,8 @@ export interface PublisherOptions {
   readonly closeTimeoutMs?: number
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
   readonly clock?: Clock
+  /** Whether the wall clock has been set; default: it has not. */
+  readonly isClockSynced?: () => boolean
   /** Default: in memory, bounded. The publisher closes it. */
   readonly outbox?: Outbox
   /** Results go through the outbox too, numbered like events and acknowledged; default false. */
@@ -127,12 +128,11 @@ const resultExpirySeconds = 10
 
 /** Makes a publisher. Throws CONFIG_INVALID for an address, a base topic or an id that cannot be. */
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { broker, node, cameras, log, clock = systemClock } = options
+  const { broker, node, cameras, log, clock = systemClock, isClockSynced = () => false } = options
   const outbox = options.outbox ?? createMemoryOutbox({ boot: randomUUID(), clock, log })
   const { boot } = outbox
   const topics = createTopics(options.baseTopic ?? 'gapcam', node)
   const records = new Map<string, CameraRecord>()
-  let clockSync: ClockSync | null = null
   let droppedResults = 0
   let { stateEveryMs = usualStateEveryMs, resultEveryMs = -1 } = options
 
@@ -142,7 +142,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const nodeStatus = (status: NodeStatus): Message => ({ ...topics.node('nodeStatus'), payload: status })
   const link: Link | null = broker && createLink({
     connect: broker, clientId: broker.clientId ?? `gapcam-${node}`, will: nodeStatus('offline'), log, clock,
-    onUp: sender.attach, onDown: sender.detach, onMessage: take, isClockSynced: () => clockSync?.isSynced() ?? false,
+    onUp: sender.attach, onDown: sender.detach, onMessage: take, isClockSynced,
     subscriptions: [...acks.subscriptions, ...(options.subscriptions ?? [])], ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
   })
 
@@ -164,7 +164,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   function stamp(): Omit<Stamp, 'seq'> {
-    return { wallMs: clock.wall(), boot, isClockSynced: clockSync?.isSynced() ?? false }
+    return { wallMs: clock.wall(), boot, isClockSynced: isClockSynced() }
   }
 
   function recordOf(camera: string): CameraRecord {
@@ -222,7 +222,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
     start() {
       if (!link) return Promise.resolve()
-      clockSync ??= watchClockSync()
       if (isInsecure) log.warn({ broker: link.url }, `broker ${link.url}: its certificate is not checked (mqtt.insecure): anybody in between can read and change what is sent`)
       link.start()
       return Promise.resolve()
@@ -295,7 +294,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
 
     async close() {
-      clockSync?.close()
       await link?.close(async () => {
         await sender.drained()
         sender.keep(nodeStatus('offline'))

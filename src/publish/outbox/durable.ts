@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.js'
 import type { Logger } from '../../log.js'
-import { watchClockSync } from '../clock-sync.js'
 import { lockFolder, type Answer } from './lock.js'
 import type { AckMode, Outbox } from './outbox.js'
 import { openOutbox } from './queue.js'
@@ -14,6 +13,8 @@ export interface DurableOptions {
   readonly ack: AckMode
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
   readonly clock: Clock
+  /** Whether the wall clock has been set; default: it has not. */
+  readonly isClockSynced?: () => boolean
 }
 
 /** While the disk fails, so much waits in memory. */
@@ -21,21 +22,14 @@ const memory = { maxEvents: 10_000, maxBytes: 4 << 20 }
 const progressEveryMs = 500
 
 /** Never rejects: a folder that cannot be used, or that another process has, makes a degraded outbox that says so. */
-export async function openDurableOutbox({ folder, maxBytes, maxAgeMs, ack, log, clock }: DurableOptions): Promise<Outbox> {
-  const sync = watchClockSync()
+export async function openDurableOutbox({ folder, maxBytes, maxAgeMs, ack, log, clock, isClockSynced }: DurableOptions): Promise<Outbox> {
   let outbox: Outbox | null = null
   const answer: Answer = (question, write) => (outbox ? answerFor(outbox, question, write) : Promise.resolve())
   outbox = await openOutbox({
     boot: randomUUID(), clock, log, ack, memory,
-    disk: { folder, maxBytes, maxAgeMs, lock: () => lockFolder(folder, answer), isClockSynced: sync.isSynced },
+    disk: { folder, maxBytes, maxAgeMs, lock: () => lockFolder(folder, answer), ...(isClockSynced ? { isClockSynced } : {}) },
   })
-  const made = outbox
-  return Object.assign(Object.create(made) as Outbox, {
-    async close(timeoutMs?: number) {
-      sync.close()
-      await made.close(timeoutMs)
-    },
-  })
+  return outbox
 }
 
 async function answerFor(outbox: Outbox, question: unknown, write: (line: unknown) => void): Promise<void> {
