@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { decodeFile } from '../camera/decode.js'
 import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { viewOf } from '../geometry.js'
@@ -11,7 +12,7 @@ import { focusOf } from '../heat/focus.js'
 import type { Predictor, ScoredLabel } from '../prediction.js'
 import type { Preprocessor, PreprocessSpec } from '../preprocess.js'
 import { heatWanted, type HeatWanted } from './heat.js'
-import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
+import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgress } from './progress.js'
 
@@ -55,9 +56,9 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
   const roi = values['roi'] === undefined ? undefined : configFrom({}, { cameras: [{ id: 'cam0', source: 'file', roi: values['roi'] }] }).config.cameras[0]?.roi
   const isJson = wantsJson(config.json)
   const classifier = await openClassifier({
+    ...modelOptions(config), onFault: (sentence) => process.stderr.write(`${sentence}\n`),
     // A table has no room for a box.
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, onFault: (sentence) => process.stderr.write(`${sentence}\n`), heat: config.heat && (isJson || values['heat'] !== undefined),
-    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
+    heat: config.heat && (isJson || values['heat'] !== undefined),
   })
   const spec = classifier.preprocessing(roi ? { roi } : {})
   const preprocessor = classifier.preprocessor(spec)

@@ -5,12 +5,13 @@ import type { Command } from 'commander'
 import { decodeFile } from '../camera/decode.js'
 import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from '../eval/metrics.js'
 import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { classOf } from '../heat/class.js'
-import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
+import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { loadSharp } from '../sharp.js'
 import { startProgress } from './progress.js'
@@ -37,10 +38,7 @@ interface Found {
 }
 
 async function evaluateFolder(folder: string, config: Config, wanted: number, plots: string | undefined): Promise<void> {
-  const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads,
-    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
-  })
+  const classifier = await openClassifier(modelOptions(config))
   try {
     const found = await findPictures(folder, classifier.labels)
     const { answers, broken } = await answerAll(found, classifier)

@@ -1,5 +1,4 @@
 /** The flags that several commands share, and the way from them to a configuration. */
-import { fileURLToPath } from 'node:url'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { loadConfig, nearestOf, scalar, type LoadedConfig } from '../config/config.js'
 import { configKeys, type CameraConfig } from '../config/schema.js'
@@ -78,9 +77,4 @@ export function configFrom(values: FlagValues, extra: Readonly<Record<string, un
   }
   const file = values['config'] as string | undefined
   return loadConfig({ flags: { ...given, ...(values['set'] as object | undefined), ...extra }, environment: process.env, ...(file ? { file } : {}) })
-}
-
-/** The model that comes with the package. */
-export function modelPath(configured: string): string {
-  return configured === '' ? fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url)) : configured
 }

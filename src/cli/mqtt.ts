@@ -1,6 +1,7 @@
 /** `gapcam mqtt test|discover|clear`: a broker tried, what Home Assistant would be told, and everything taken back. */
 import type { Command } from 'commander'
 import { openClassifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { describeDevice } from '../device.js'
@@ -13,7 +14,7 @@ import type { Incoming } from '../publish/mqtt.js'
 import { createTopics, topicTable } from '../publish/topics.js'
 import { version } from '../version.js'
 import { otherConnection } from './connection.js'
-import { addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
+import { addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { testBroker } from './mqtt-test.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { openSession, untilQuiet } from './session.js'
@@ -46,7 +47,7 @@ function configOf(values: FlagValues): Config {
 
 async function discover(config: Config): Promise<void> {
   const log = createLogger(config.logLevel)
-  const classifier = await openClassifier({ model: modelPath(config.model), engine: config.engine, threads: 1, heat: config.heat, ...(config.labels ? { labels: config.labels } : {}) })
+  const classifier = await openClassifier({ ...modelOptions(config), threads: 1, heat: config.heat })
   try {
     const { facts, model } = await describeDevice({ node: config.node, cameras: config.cameras.map(({ id }) => id), version, classifier, board: createBoardReader() })
     // A ledger in memory: looking changes nothing, and what an earlier run said is none of it.

@@ -5,13 +5,14 @@
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { openClassifier, type Classifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { createLogger } from '../log.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
 import { run } from '../runtime.js'
 import { profileSteps, reportSteps, type StepsResult } from './bench-steps.js'
-import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
+import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { traceOf, type FrameTimes } from './profile-trace.js'
 import { camerasOf } from './run.js'
@@ -44,10 +45,7 @@ export function profileCommand(program: Command): void {
 async function profile(config: Config, values: FlagValues, signal: AbortSignal): Promise<void> {
   const seconds = Number(values['seconds'])
   if (!(seconds > 0)) throw new GapcamError('USAGE', `--seconds: ${String(values['seconds'])} is not a number above 0`)
-  const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, heat: config.heat,
-    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
-  })
+  const classifier = await openClassifier({ ...modelOptions(config), heat: config.heat })
   try {
     const frames = await timeFrames(config, classifier, signal)
     if (frames.length === 0) throw new GapcamError('CAMERA_NOT_FOUND', `the source gave no more than the ${warmUp} frames that warm up`, { hint: 'Give --loop, or a source with more frames.' })

@@ -1,6 +1,7 @@
 /** `gapcam record [SOURCE]`: every frame of a camera with all that was made of it into one file, for `gapcam replay`. */
 import type { Command } from 'commander'
 import { openClassifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
 import { createLogger } from '../log.js'
@@ -9,7 +10,7 @@ import { aboutOf } from '../recording/about.js'
 import { FileRecorder } from '../recording/file-recorder.js'
 import { run } from '../runtime.js'
 import { version } from '../version.js'
-import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
+import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { untilSignal, type Stop } from './signals.js'
 
 export function recordCommand(program: Command): void {
@@ -27,10 +28,7 @@ export function recordCommand(program: Command): void {
 async function record(config: Config, output: string, stop: Stop): Promise<void> {
   const log = createLogger(config.logLevel)
   const [camera] = config.cameras as [Config['cameras'][number]]
-  const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision,
-    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
-  })
+  const classifier = await openClassifier(modelOptions(config))
   const { roi, rotate, flipX, flipY } = camera
   const spec = classifier.preprocessing({ ...(roi ? { roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}) })
   const ending = new AbortController()

@@ -2,13 +2,14 @@
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { openClassifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { aboutOf } from '../recording/about.js'
 import { readRecording, type Recording } from '../recording/format.js'
 import { replay, tolerance, type Replay } from '../recording/replay.js'
 import { version } from '../version.js'
-import { addFlags, configFrom, modelPath, type FlagValues } from './flags.js'
+import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 
 export function replayCommand(program: Command): void {
@@ -23,9 +24,7 @@ async function replayFile(file: string, config: Config): Promise<void> {
   const recording = await read(file)
   const { about, cut } = recording
   const { width, height } = about.spec
-  const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, resize: about.spec.resize, inputSize: { height, width }, ...(config.labels ? { labels: config.labels } : {}),
-  })
+  const classifier = await openClassifier({ ...modelOptions(config), resize: about.spec.resize, inputSize: { height, width } })
   let result: Replay
   try {
     result = await replay(recording, classifier, aboutOf({ classifier, version, node: config.node, camera: about.camera, topK: about.topK }, classifier.preprocessing()))

@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import type { CameraDescription } from '../camera/camera.js'
 import { findFirstCamera } from '../camera/find.js'
 import { openClassifier, type Classifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import { systemClock } from '../clock.js'
 import { commandKinds, type Commands } from '../commands.js'
@@ -30,7 +31,7 @@ import { version } from '../version.js'
 import { findServiceManager } from '../service-manager.js'
 import type { Page } from '../server/page.js'
 import { connectionOf } from './connection.js'
-import { addCameraFlags, addFlags, camerasFrom, configFrom, modelPath, type FlagValues } from './flags.js'
+import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { outboxOptions } from './outbox.js'
 import { wantsJson, writeJson } from './output.js'
 import { flightRecorders } from './recorders.js'
@@ -79,8 +80,7 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
   const serving = config.page.enabled ? import('../server/page.js') : null
   serving?.catch(() => undefined) // told where it is awaited
   const classifier = await openClassifier({
-    model: modelPath(config.model), engine: config.engine, threads: config.threads, cudaPrecision: config.cudaPrecision, heat: config.heat, onFault: (sentence) => log.warn(sentence),
-    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
+    ...modelOptions(config), heat: config.heat, onFault: (sentence) => log.warn(sentence),
   })
   closers.push(() => classifier.close())
   const board = createBoardReader({ stateDirectory: stateDirectory(config) })

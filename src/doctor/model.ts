@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { loadAddon } from '../addon.js'
 import { decodeFile } from '../camera/decode.js'
 import { openClassifier, type Classifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
 import { selfTest } from '../engine/self-test.js'
 import type { Frame } from '../frame.js'
 import { checksOf, failureOf, type Check, type DoctorContext, type Examination } from './check.js'
 
 const { ok, warn, fail, skip } = checksOf('model')
 const photos = new URL('../../models/photos/', import.meta.url)
-export const shippedModel = fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url))
 /** Enough to notice kernels that are wrong, few enough for a minute on a Pi. */
 const goldenPhotos = 4
 
@@ -18,7 +18,7 @@ export const examineModel: Examination = async (context) => {
   const checks: Check[] = [await kernels()]
   let classifier: Classifier
   try {
-    classifier = await open(context)
+    classifier = await openClassifier(modelOptions(context.config))
   } catch (error) {
     return [...checks, failureOf('model', 'model', error)]
   }
@@ -36,13 +36,6 @@ export const examineModel: Examination = async (context) => {
     await classifier.close()
   }
   return checks
-}
-
-function open({ config }: DoctorContext): Promise<Classifier> {
-  return openClassifier({
-    model: config.model || shippedModel, engine: config.engine, threads: config.threads,
-    ...(config.labels ? { labels: config.labels } : {}), ...(config.inputSize ? { inputSize: config.inputSize } : {}), ...(config.resize ? { resize: config.resize } : {}),
-  })
 }
 
 async function kernels(): Promise<Check> {
