@@ -1,6 +1,6 @@
 /** `gapcam classify --heat`: which pictures are drawn, of which class, and where they go. */
-import { stat, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Picture } from '../camera/decode.js'
 import type { Classifier } from '../classifier.js'
 import { GapcamError, messageOf } from '../errors.js'
@@ -22,9 +22,9 @@ export async function heatWanted(values: FlagValues, classifier: Classifier, fil
   }
   const { heat: source, labels } = classifier
   if ('reason' in source) throw new GapcamError('NO_HEAT_MAP', `model ${classifier.path} has no heat map: ${source.reason}`)
-  const isFolder = (await stat(target).catch(() => null))?.isDirectory() ?? false
-  if (!isFolder && !/\.(png|jpe?g)$/i.test(target)) throw new GapcamError('USAGE', `--heat: ${target} is neither a folder nor named .png or .jpg`)
-  if (!isFolder && files.length > 1) throw new GapcamError('USAGE', `--heat: ${files.length} pictures need a folder that is there, and ${target} is one file`)
+  const isFolder = target.endsWith('/') || ((await stat(target).catch(() => null))?.isDirectory() ?? false)
+  if (!isFolder && !/\.(png|jpe?g)$/i.test(target)) throw new GapcamError('USAGE', `--heat: ${target} is neither a folder nor named .png or .jpg; a folder that is not there yet ends with /`)
+  if (!isFolder && files.length > 1) throw new GapcamError('USAGE', `--heat: ${files.length} pictures need a folder, and ${target} is one file`)
   const chosen = asked === undefined ? null : classOf(labels, asked)
   return {
     async draw({ file, picture, view, best, scores }) {
@@ -34,6 +34,7 @@ export async function heatWanted(values: FlagValues, classifier: Classifier, fil
       const { data: rgb, width, height } = picture
       const drawn = await drawHeat({ rgb, width, height }, { map: source.heat(classIndex), view }, { label: labels[classIndex]!, score: scores[classIndex]! }, /\.png$/i.test(path) ? 'png' : 'jpeg')
       try {
+        if (isFolder) await mkdir(dirname(path), { recursive: true })
         await writeFile(path, drawn)
       } catch (error) {
         throw new GapcamError('USAGE', `--heat: ${path} cannot be written: ${messageOf(error)}`)
