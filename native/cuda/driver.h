@@ -28,7 +28,6 @@ struct Api {
 // Values of the driver API's enumerations that the engine passes or meets.
 constexpr int kAttributeMultiprocessors = 16, kAttributeIntegrated = 18, kAttributeCanMapHostMemory = 19;
 constexpr int kAttributeMajor = 75, kAttributeMinor = 76;
-constexpr int kFunctionMaxDynamicShared = 8;
 constexpr unsigned kHostAllocDeviceMap = 2;
 constexpr unsigned kStreamNonBlocking = 1;
 constexpr int kCaptureThreadLocal = 1;

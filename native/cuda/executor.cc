@@ -72,10 +72,6 @@ Status CudaExecutor::LoadKernels(const void* image) {
   functions_.assign(kKernelCount, nullptr);
   for (const Launch& launch : program_.launches) {
     if (status.ok()) status = FindKernel(launch.kernel);
-    if (status.ok() && launch.shared_bytes > 48 * 1024) {
-      const Function function = functions_[static_cast<uint32_t>(launch.kernel)];
-      status = Check(api_.FuncSetAttribute(function, kFunctionMaxDynamicShared, static_cast<int>(launch.shared_bytes)), "cuFuncSetAttribute", "making room in shared memory");
-    }
   }
   return status;
 }
@@ -139,7 +135,7 @@ Result CudaExecutor::LaunchAll(size_t* failed) {
     void* arguments[] = {params_[i].data()};
     *failed = i;
     const Result result = api_.LaunchKernel(functions_[static_cast<uint32_t>(launch.kernel)], launch.grid[0], launch.grid[1], launch.grid[2], launch.block[0],
-                                            launch.block[1], launch.block[2], launch.shared_bytes, stream_, arguments, nullptr);
+                                            launch.block[1], launch.block[2], 0, stream_, arguments, nullptr);
     if (result != 0) return result;
   }
   return 0;

@@ -58,7 +58,6 @@ struct Patch {
 struct Launch {
   KernelId kernel;
   uint32_t grid[3], block[3];
-  uint32_t shared_bytes;  // dynamic shared memory; 0 for every kernel so far
   std::vector<uint8_t> params;
   std::vector<Patch> patches;
   uint32_t step;          // of the plan, for messages; kAbsent for inputs and outputs

@@ -60,7 +60,7 @@ bool IsRegistered(uint64_t begin, uint64_t bytes) {
   return true;
 }
 
-Status RunLaunch(KernelId kernel, const uint32_t (&grid)[3], const uint32_t (&block)[3], uint32_t shared_bytes, const void* params, uint32_t param_bytes) {
+Status RunLaunch(KernelId kernel, const uint32_t (&grid)[3], const uint32_t (&block)[3], const void* params, uint32_t param_bytes) {
   const auto id = static_cast<uint32_t>(kernel);
   if (id >= kKernelCount) return Status::Error("ENGINE_FAILED", "there is no kernel %u", id);
   const KernelRow& row = kKernels[id];
@@ -68,7 +68,6 @@ Status RunLaunch(KernelId kernel, const uint32_t (&grid)[3], const uint32_t (&bl
   if (param_bytes != row.param_bytes) return Status::Error("ENGINE_FAILED", "%s takes %u bytes of parameters and got %u", row.name, row.param_bytes, param_bytes);
   if (threads != row.threads) return Status::Error("ENGINE_FAILED", "%s has blocks of %u threads and got %llu", row.name, row.threads, static_cast<unsigned long long>(threads));
   if (!grid[0] || !grid[1] || !grid[2] || grid[0] > 0x7fffffff || grid[1] > 65535 || grid[2] > 65535) return Status::Error("ENGINE_FAILED", "%s has a grid of no valid size", row.name);
-  if (shared_bytes != 0) return Status::Error("ENGINE_FAILED", "%s takes no dynamic shared memory", row.name);
   return RunKernel(row.name, kRuns[id], grid, block, params);
 }
 

@@ -273,14 +273,6 @@ Result ModuleGetFunction(Function* function, Module module, const char* name) {
   return 0;
 }
 
-Result FuncSetAttribute(Function function, int attribute, int value) {
-  CALL("cuFuncSetAttribute", true);
-  auto* object = reinterpret_cast<FunctionObject*>(function);
-  if (!IsLive(TheState().functions, object, "cuFuncSetAttribute")) return kInvalidHandle;
-  if (attribute == kFunctionMaxDynamicShared) object->shared_limit = static_cast<uint32_t>(value);
-  return 0;
-}
-
 Result GetErrorName(Result result, const char** name) {
   CALL("cuGetErrorName", false);
   static constexpr struct { Result result; const char* name; } kNames[] = {

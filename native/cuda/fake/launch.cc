@@ -71,7 +71,7 @@ Result RunWork(const std::vector<Work>& list) {
   State& state = TheState();
   for (const Work& work : list) {
     ++state.launches;
-    const Status status = emulator::RunLaunch(work.kernel, work.grid, work.block, work.shared_bytes, work.params.data(), static_cast<uint32_t>(work.params.size()));
+    const Status status = emulator::RunLaunch(work.kernel, work.grid, work.block, work.params.data(), static_cast<uint32_t>(work.params.size()));
     if (status.ok()) continue;
     Violation("kernel %s: %s", kKernels[static_cast<uint32_t>(work.kernel)].name, status.message());
     return state.lost = kLaunchFailed;
@@ -89,9 +89,8 @@ Result CheckLaunch(const FunctionObject& function, const Work& work) {
     Violation("%s is launched with grid %u %u %u and block %u %u %u", row.name, work.grid[0], work.grid[1], work.grid[2], work.block[0], work.block[1], work.block[2]);
     return kInvalidValue;
   }
-  if (threads != row.threads || work.shared_bytes > function.shared_limit) {
-    Violation("%s is launched with %llu threads and %u bytes of shared memory, and has %u and %u", row.name, static_cast<unsigned long long>(threads), work.shared_bytes,
-              row.threads, function.shared_limit);
+  if (threads != row.threads) {
+    Violation("%s is launched with %llu threads, and has %u", row.name, static_cast<unsigned long long>(threads), row.threads);
     return kTooManyResources;
   }
   for (uint32_t i = 0; i < kBufferCounts[id]; ++i) {

@@ -30,13 +30,13 @@ struct Allocation {
 
 struct Work {
   KernelId kernel;
-  uint32_t grid[3], block[3], shared_bytes;
+  uint32_t grid[3], block[3];
   std::vector<uint8_t> params;
 };
 
 // What the handles point at.
 struct ModuleObject { std::set<uint32_t> kernels; };
-struct FunctionObject { ModuleObject* module; KernelId kernel; uint32_t shared_limit = 48 * 1024; };
+struct FunctionObject { ModuleObject* module; KernelId kernel; };
 struct GraphObject {
   std::vector<Work> work;
   uint64_t memo = 0;                     // of all mapped memory after its last run

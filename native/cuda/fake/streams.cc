@@ -88,8 +88,9 @@ Result LaunchKernel(Function function, unsigned grid_x, unsigned grid_y, unsigne
   auto* object = reinterpret_cast<FunctionObject*>(function);
   StreamObject* to = ToObject(stream, "cuLaunchKernel");
   if (!to || !IsLive(TheState().functions, object, "cuLaunchKernel")) return kInvalidHandle;
-  if (!params || !params[0] || extra) return kInvalidValue;
-  Work work = {object->kernel, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes, std::vector<uint8_t>(kKernels[static_cast<uint32_t>(object->kernel)].param_bytes)};
+  // No kernel has dynamic shared memory.
+  if (!params || !params[0] || extra || shared_bytes != 0) return kInvalidValue;
+  Work work = {object->kernel, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, std::vector<uint8_t>(kKernels[static_cast<uint32_t>(object->kernel)].param_bytes)};
   // A driver copies the arguments when it is called, for a recording too.
   std::memcpy(work.params.data(), params[0], work.params.size());
   const Result result = CheckLaunch(*object, work);

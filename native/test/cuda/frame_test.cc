@@ -50,7 +50,7 @@ void CheckFormat(PixelFormat format) {
     emulator::AddRegion(frame.data(), frame.size());
     emulator::AddRegion(launch.taps.data(), launch.taps.size() * 2);
     emulator::AddRegion(got.data(), got.size() * 4);
-    status = emulator::RunLaunch(launch.kernel, {launch.blocks, 1, 1}, {launch.threads, 1, 1}, 0, &launch.params, sizeof(launch.params));
+    status = emulator::RunLaunch(launch.kernel, {launch.blocks, 1, 1}, {launch.threads, 1, 1}, &launch.params, sizeof(launch.params));
     for (const void* region : {static_cast<const void*>(frame.data()), static_cast<const void*>(launch.taps.data()), static_cast<const void*>(got.data())}) emulator::RemoveRegion(region);
     EXPECT(status.ok(), "%s", status.message());
     for (size_t i = 0; i < want.size(); ++i) {

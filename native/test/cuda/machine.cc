@@ -31,7 +31,7 @@ gapcam::Status Machine::Run() {
   for (const Launch& launch : program_.launches) {
     std::vector<uint8_t> params = launch.params;
     Bind(launch, bases_, params.data());
-    const gapcam::Status status = emulator::RunLaunch(launch.kernel, launch.grid, launch.block, launch.shared_bytes, params.data(), static_cast<uint32_t>(params.size()));
+    const gapcam::Status status = emulator::RunLaunch(launch.kernel, launch.grid, launch.block, params.data(), static_cast<uint32_t>(params.size()));
     if (!status.ok()) return status;
   }
   return gapcam::Status::Ok();
