@@ -27,19 +27,18 @@ struct WorkerThread::State {
 
   // On the JavaScript thread, with a job that is done. Without an environment the process is ending: nobody listens.
   static void Settle(napi_env env, napi_value, void* context, void* data) {
-    std::unique_ptr<Job> job(static_cast<Job*>(data));
-    std::unique_ptr<Napi::Promise::Deferred> deferred(job->deferred_);
+    const std::unique_ptr<Job> job(static_cast<Job*>(data));
     if (!env) return;
     auto* state = static_cast<State*>(context);
     if (--state->pending == 0) napi_unref_threadsafe_function(env, state->tsfn);
     Napi::HandleScope scope(env);
     if (!job->status_.ok()) {
-      deferred->Reject(ToError(env, job->status_).Value());
+      job->deferred_->Reject(ToError(env, job->status_).Value());
       return;
     }
     const Napi::Value result = job->Result(env);
-    if (Napi::Env(env).IsExceptionPending()) deferred->Reject(Napi::Env(env).GetAndClearPendingException().Value());
-    else deferred->Resolve(result);
+    if (Napi::Env(env).IsExceptionPending()) job->deferred_->Reject(Napi::Env(env).GetAndClearPendingException().Value());
+    else job->deferred_->Resolve(result);
   }
 
   static void Finalize(napi_env, void* data, void*) { delete static_cast<std::shared_ptr<State>*>(data); }
@@ -62,11 +61,8 @@ struct WorkerThread::State {
       }
       job->status_ = job->Work();
       Job* done = job.release();
-      if (napi_call_threadsafe_function(tsfn, done, napi_tsfn_nonblocking) != napi_ok) {
-        // The environment is gone, and with it whoever awaited this.
-        delete done->deferred_;
-        delete done;
-      }
+      // Refused: the environment is gone, and with it whoever awaited this.
+      if (napi_call_threadsafe_function(tsfn, done, napi_tsfn_nonblocking) != napi_ok) delete done;
     }
   }
 };
@@ -95,13 +91,12 @@ WorkerThread::~WorkerThread() {
 }
 
 Napi::Promise WorkerThread::Post(std::unique_ptr<Job> job) {
-  job->deferred_ = new Napi::Promise::Deferred(state_->env);
+  job->deferred_ = std::make_unique<Napi::Promise::Deferred>(state_->env);
   const Napi::Promise promise = job->deferred_->Promise();
   {
     std::lock_guard<std::mutex> lock(state_->mutex);
     if (state_->stopping) {
       job->deferred_->Reject(ToError(state_->env, Status::Error("ENGINE_FAILED", "it is closed")).Value());
-      delete job->deferred_;
       return promise;
     }
     if (state_->pending++ == 0) napi_ref_threadsafe_function(state_->env, state_->tsfn);

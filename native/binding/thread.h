@@ -24,7 +24,7 @@ class Job {
  private:
   friend class WorkerThread;
   Status status_;
-  Napi::Promise::Deferred* deferred_ = nullptr;
+  std::unique_ptr<Napi::Promise::Deferred> deferred_;  // made and used on the JavaScript thread
 };
 
 // Makes a JavaScript Error with `code` set, for src/engine and src/camera to turn into a GapcamError.
@@ -35,13 +35,13 @@ class WorkerThread {
   // A thread that expects the next job soon after the last looks out for it during `patience` before it sleeps: waking
   // a sleeping thread takes tens of microseconds.
   WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds patience = std::chrono::microseconds(0));
-  ~WorkerThread();  // waits for the job in progress; jobs still queued are rejected
+  ~WorkerThread();  // as Stop()
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
   // Queues a job, takes it over, and returns its promise. The event loop stays alive while jobs are pending only.
   Napi::Promise Post(std::unique_ptr<Job> job);
-  // Refuses further jobs and joins the thread once the queue is empty. Safe to call twice.
+  // Refuses further jobs, works off those that are queued and joins the thread: the caller waits so long. Safe to call twice.
   void Stop();
 
  private:

@@ -11,8 +11,9 @@
 namespace gapcam {
 namespace {
 
-constexpr size_t kMost = 256;       // controls, and entries of a menu: a driver that never ends must not hold us
-constexpr int64_t kMostMenu = 64;
+// A driver that never ends must not hold us.
+constexpr size_t kMost = 256;        // controls
+constexpr int64_t kMostMenu = 64;    // entries of a menu
 
 class Descriptor {
  public:

@@ -1,6 +1,5 @@
 // Checks each step of a plan against its tensors: shapes, bounds of what is read and written, and memory that is
 // written while it is still read. What passes here may be run without a further look.
-#include <cmath>
 #include <cstring>
 
 #include "plan.h"

@@ -136,8 +136,8 @@ Status Executor::BindTensors() {
   return Status::Ok();
 }
 
-// Convolutions and dense layers pack their weights and biases; any other constant is read in place at run time, and
-// is copied here so that the plan's buffer need not stay.
+// Convolutions, dense layers and chains pack their weights and biases; any other constant is read in place at run time,
+// and is copied here so that the plan's buffer need not stay.
 Status Executor::KeepConstants() {
   is_packed_.assign(refs_.size(), true);
   for (const PlanStep& step : plan_.steps) {
