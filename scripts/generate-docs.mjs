@@ -124,6 +124,7 @@ can help.
 | exit status | meaning |
 | --- | --- |
 | 0 | done |
+| 1 | an error that gapcam did not foresee; with \`GAPCAM_LOG_LEVEL=debug\` it says where: please report it |
 | 2 | usage or configuration |
 | 3 | camera or picture |
 | 4 | model or engine |

@@ -5,12 +5,13 @@
 import { redact } from './secrets.js'
 
 /**
- * Exit statuses of the command line. Signals end with 128 + number (130 SIGINT, 143 SIGTERM). With `hung`
+ * Exit statuses of the command line. Signals end with 128 + number (130 SIGINT, 143 SIGTERM). `unforeseen` is an error
+ * without a row below: a mistake of ours. With `hung`
  * (EX_SOFTWARE of sysexits.h) something did not get on, with `output` (EX_IOERR) stdout did not take the results, with
  * `restart` (EX_TEMPFAIL) somebody asked for a restart, or a lost GPU needs one; a service manager that restarts on
  * failure starts gapcam again.
  */
-export const exitStatus = { done: 0, usage: 2, camera: 3, model: 4, broker: 5, hung: 70, output: 74, restart: 75 } as const
+export const exitStatus = { done: 0, unforeseen: 1, usage: 2, camera: 3, model: 4, broker: 5, hung: 70, output: 74, restart: 75 } as const
 
 interface ErrorRow {
   readonly status: number

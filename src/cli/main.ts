@@ -67,7 +67,7 @@ function report(error: unknown): number {
   }
   complain(`gapcam: ${messageOf(error)}\n`)
   if (process.env['GAPCAM_LOG_LEVEL'] === 'debug' && error instanceof Error) complain(`${error.stack ?? ''}\n`)
-  return 1
+  return exitStatus.unforeseen
 }
 
 function complain(text: string): void {
