@@ -76,7 +76,7 @@ function freeSize(model: LoadedModel, manifest: Manifest): InputSize | undefined
   return { height, width }
 }
 
-async function assemble(model: LoadedModel, { manifest, ownLabels, origin }: FoundManifest, engine: Engine, options: ClassifierOptions): Promise<Omit<Classifier, 'heat'>> {
+async function assemble(model: LoadedModel, { manifest, ownLabels }: FoundManifest, engine: Engine, options: ClassifierOptions): Promise<Omit<Classifier, 'heat'>> {
   const input = imageInput(model, engine)
   const output = engine.outputs[0]
   if (!output) throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} has no output`)
@@ -91,8 +91,7 @@ async function assemble(model: LoadedModel, { manifest, ownLabels, origin }: Fou
   })
   const spec = baseSpec(input, manifest, options.resize)
   return {
-    path: model.path, modelId, sha256: model.sha256, version: manifest.version ?? null, engine, input, output, labels,
-    assumed: origin === null && !isQuantized ? [...assumed] : assumed,
+    path: model.path, modelId, sha256: model.sha256, version: manifest.version ?? null, engine, input, output, labels, assumed,
     preprocessing: (view = {}) => ({ ...spec, ...view }),
     preprocessor: (wanted) => engine.preprocessor?.(wanted) ?? createPreprocessor(wanted),
     predictor: (topK) => createPredictor(predictorOptions(topK)),
@@ -107,7 +106,7 @@ function imageInput(model: LoadedModel, engine: Engine): EngineTensor {
   const channels = input?.shape[layoutOf(input) === 'nhwc' ? 3 : 1]
   if (!isImage || channels !== 3 || (input.type !== 'float32' && input.type !== 'uint8')) {
     const shapes = engine.inputs.map(({ name, type, shape }) => `${name} ${type} [${shape.join(', ')}]`).join('; ')
-    throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} does not take one picture with three channels, but ${shapes}`, { hint: 'A classifier takes one RGB picture; see docs/porting.md.' })
+    throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} does not take one picture with three channels, but ${shapes}`, { hint: 'A classifier takes one RGB picture; gapcam model info shows what this model takes.' })
   }
   return input
 }

@@ -115,15 +115,16 @@ class ChildCamera implements Camera {
   #nextBuffer(): Buffer {
     const free = this.#free.pop()
     if (free) return free
-    const { length } = this.#newest?.buffer ?? Buffer.alloc(0)
-    if (this.#newest && this.#source?.isLive) {
+    // Only a live source has one.
+    if (this.#newest) {
       const { buffer } = this.#newest
       this.#newest = null
       this.dropped++
       return buffer
     }
     // A reader that holds every buffer, or a file's frames in a row: one more.
-    return Buffer.allocUnsafeSlow(length || frameBytes(this.#source!.format, this.#source!.stride, this.#source!.height))
+    const { format, stride, height } = this.#source!
+    return Buffer.allocUnsafeSlow(frameBytes(format, stride, height))
   }
 
   readonly #queue: { buffer: Buffer; seq: number; capturedNs: bigint }[] = []

@@ -12,7 +12,7 @@ import { prepareNative } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
 import type { InputSize } from '../tensor.js'
 import { configFrom, type FlagValues } from './flags.js'
-import { writeJson, writeTable } from './output.js'
+import { wantsJson, writeJson, writeTable } from './output.js'
 import { sizeFor } from './size.js'
 
 export function modelCommand(program: Command): void {
@@ -23,7 +23,7 @@ export function modelCommand(program: Command): void {
       const loaded = await loadModel(file)
       const size = await sizeFor(loaded, askedSize(values))
       const report = { ...reportModel(loaded, size), engine: await engineFor(loaded, size) }
-      if (values['json'] === true || !process.stdout.isTTY) writeJson(report)
+      if (wantsJson(values['json'] === true)) writeJson(report)
       else writeReport(report)
     })
   model.command('passes').description('the graph after each pass of the compiler').argument('<file>')

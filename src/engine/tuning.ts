@@ -9,7 +9,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import type { PreparedGraph } from '../model/prepare.js'
 
 /** Raised when the compiler groups steps in another way, so that old names would say something else. */
-const formatVersion = 1
+export const tuningVersion = 1
 
 export interface Tuning {
   /** Of this format. */
@@ -36,7 +36,7 @@ const isTime = (value: unknown): boolean => typeof value === 'number' && value >
 
 // By hand: a library that opens a model should not have to load one that checks schemas.
 const checks: Readonly<Record<keyof Tuning, (value: unknown) => boolean>> = {
-  version: (value) => value === formatVersion, modelBytes: isCount(Number.MAX_SAFE_INTEGER), inputs: areTexts, target: isText, processor: isText,
+  version: (value) => value === tuningVersion, modelBytes: isCount(Number.MAX_SAFE_INTEGER), inputs: areTexts, target: isText, processor: isText,
   threads: isCount(64), separate: areTexts, defaultMs: isTime, tunedMs: isTime,
 }
 
@@ -120,5 +120,3 @@ export async function writeTuning(model: string, tuning: Tuning): Promise<string
   }
   return file
 }
-
-export const tuningVersion = formatVersion

@@ -105,15 +105,15 @@ async function claim(folder: string, directory: FileHandle, own: Holder): Promis
     for (let attempt = 0; attempt < 100; attempt++) {
       const [highest = 0] = await locksIn(folder)
       await requireAbandoned(folder, directory, highest)
-      const own = highest + 1
-      const isMade = await link(draft, join(folder, nameOf(own))).then(() => true, (error: NodeJS.ErrnoException) => {
+      const next = highest + 1
+      const isMade = await link(draft, join(folder, nameOf(next))).then(() => true, (error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error
         return false
       })
       if (!isMade) continue
       const [now, ...lower] = await locksIn(folder)
-      if (now === own) return await removeAll(folder, lower)
-      await unlink(join(folder, nameOf(own)))
+      if (now === next) return await removeAll(folder, lower)
+      await unlink(join(folder, nameOf(next)))
     }
     throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: its lock changes hands again and again`)
   } finally {
