@@ -23,7 +23,7 @@ function publish(mqtt: object): { readonly publisher: Publisher; readonly messag
   return { publisher, messages: () => lines.map(({ message }) => message) }
 }
 
-it.skipIf(!hasMosquitto)('a new password is taken from its file without a restart; until it can be read the old one is tried, and said to be', async () => {
+it.skipIf(!hasMosquitto)('a new password is taken from its file without a restart; until it can be read the old one is tried, and said to be (skipped where mosquitto is not installed)', async () => {
   const folder = temporaryFolder()
   const [users, passwordFile] = [join(folder, 'users'), join(folder, 'password')]
   const setPassword = (password: string): void => {
@@ -48,7 +48,7 @@ it.skipIf(!hasMosquitto)('a new password is taken from its file without a restar
   await until(() => publisher.stats().connected, 'a connection with the new password')
 }, 60_000)
 
-it.skipIf(!hasMosquitto)('an authority that is replaced in its file is believed without a restart', async () => {
+it.skipIf(!hasMosquitto)('an authority that is replaced in its file is believed without a restart (skipped where mosquitto is not installed)', async () => {
   const [now, later] = [makeCertificates(), makeCertificates()]
   const ca = join(temporaryFolder(), 'ca.pem')
   writeFileSync(ca, now.ca)

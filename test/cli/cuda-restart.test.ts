@@ -37,7 +37,7 @@ async function listen(url: string): Promise<Client> {
 
 const health = (client: Client): { gpu?: object } => JSON.parse(client.last(`${root}/health`) || '{}') as { gpu?: object }
 
-it.skipIf(!hasMosquitto)('below a service manager it ends with 75 when all is published; the next start, which loses it too, stays and serves on the CPU', async () => {
+it.skipIf(!hasMosquitto)('below a service manager it ends with 75 when all is published; the next start, which loses it too, stays and serves on the CPU (skipped where mosquitto is not installed)', async () => {
   const [broker, manager] = [await startMosquitto(), await startManager()]
   const client = await listen(broker.url)
   const first = start(broker.url, state, { NOTIFY_SOCKET: manager.socket, GAPCAM_CUDA_RESTART: 'always' })
@@ -63,7 +63,7 @@ it.skipIf(!hasMosquitto)('below a service manager it ends with 75 when all is pu
   expect(await second.ended).toBe(143)
 }, 240_000)
 
-it.skipIf(!hasMosquitto)('with nobody to start it again it stays, says so, and health asks for a restart', async () => {
+it.skipIf(!hasMosquitto)('with nobody to start it again it stays, says so, and health asks for a restart (skipped where mosquitto is not installed)', async () => {
   const broker = await startMosquitto()
   const client = await listen(broker.url)
   const run = start(broker.url, join(state, 'alone'), {})

@@ -49,7 +49,7 @@ describe('the embedded broker', () => {
     await start(port)
   })
 
-  it.skipIf(!hasMosquitto)('speaks 3.1.1 only: the publisher falls back at once and leaves its label retained', async () => {
+  it.skipIf(!hasMosquitto)('speaks 3.1.1 only: the publisher falls back at once and leaves its label retained (skipped where mosquitto is not installed)', async () => {
     const broker = await start(await freePort())
     const publisher = quickPublisher(broker.url)
     open.push(publisher)

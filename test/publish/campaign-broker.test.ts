@@ -5,7 +5,7 @@ import { hasMosquitto } from './mosquitto.js'
 
 afterEach(endAll)
 
-describe.skipIf(!hasMosquitto)('faults of brokers and links, by ledger', () => {
+describe.skipIf(!hasMosquitto)('faults of brokers and links, by ledger (skipped where mosquitto is not installed)', () => {
   itHolds('a broker is killed 20 times at 300 events a second: with application acknowledgements nothing is lost', 'broker-application', { lost: 0, kills: 20 })
   itHolds('the same with PUBACK: nothing is lost that the broker had not acknowledged', 'broker-puback', { lostUnacknowledged: 0, kills: 20 })
   itHolds('a half-open link is noticed by the keepalive, and nothing is lost', 'network-halfOpen', { lost: 0 })

@@ -48,7 +48,7 @@ const connack5 = Buffer.of(0x20, 3, 0, 0, 0)
 /** Level of an MQTT CONNECT: the byte after the protocol's name. */
 const levelOf = (connect: Buffer): number => connect[connect.indexOf('MQTT') + 4]!
 
-describe.skipIf(!hasMosquitto)('faults', { timeout: 60_000 }, () => {
+describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed)', { timeout: 60_000 }, () => {
   it('a process that is killed leaves its last will', async () => {
     const broker = await startMosquitto()
     const client = await subscribe(broker.port, 'gapcam/dock1/status')

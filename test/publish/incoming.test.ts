@@ -23,7 +23,7 @@ function listening(url: string, more: Parameters<typeof quickPublisher>[1] = {})
   return Object.assign(publisher, { messages })
 }
 
-describe.skipIf(!hasMosquitto)('incoming messages', { timeout: 60_000 }, () => {
+describe.skipIf(!hasMosquitto)('incoming messages (skipped where mosquitto is not installed)', { timeout: 60_000 }, () => {
   it.each(['5', '3.1.1'] as const)('come as bytes, with what a response needs, again after a broken link (MQTT %s)', async (protocol) => {
     const broker = await startMosquitto()
     const publish = (args: readonly string[]): void => { execFileSync('mosquitto_pub', ['-h', '127.0.0.1', '-p', String(broker.port), '-V', protocol === '5' ? 'mqttv5' : 'mqttv311', ...args]) }

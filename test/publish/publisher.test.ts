@@ -20,7 +20,7 @@ afterEach(async () => {
 
 const on = (messages: readonly Received[], topic: string): string[] => messages.filter((message) => message.topic === topic).map(({ payload }) => payload)
 
-describe.skipIf(!hasMosquitto)('with a real mosquitto', { timeout: 60_000 }, () => {
+describe.skipIf(!hasMosquitto)('with a real mosquitto (skipped where mosquitto is not installed)', { timeout: 60_000 }, () => {
   it('leaves label, state and status retained for a client that comes later', async () => {
     const broker = await startMosquitto()
     const publisher = track(quickPublisher(broker.url))
@@ -173,7 +173,7 @@ describe.skipIf(!hasMosquitto)('with a real mosquitto', { timeout: 60_000 }, () 
   })
 })
 
-describe.skipIf(!hasMosquitto)('results that are kept', () => {
+describe.skipIf(!hasMosquitto)('results that are kept (skipped where mosquitto is not installed)', () => {
   it('are numbered with the events, acknowledged, and replayed when nobody was there', async () => {
     const broker = await startMosquitto()
     const client = await subscribe(broker.port, 'gapcam/dock1/cam0/#')

@@ -18,7 +18,7 @@ afterEach(async () => {
   await cleanUp()
 })
 
-describe.skipIf(!hasMosquitto)('a session', { timeout: 60_000 }, () => {
+describe.skipIf(!hasMosquitto)('a session (skipped where mosquitto is not installed)', { timeout: 60_000 }, () => {
   it('TLS: an own authority is trusted, an unknown one and a wrong name are refused, and insecure is loud', async () => {
     const { ca, settings } = makeCertificates()
     const broker = await startMosquitto(['allow_anonymous true', ...settings])

@@ -34,7 +34,7 @@ async function sick(kind: string): Promise<Seen> {
   return JSON.parse(run.stdout()) as Seen
 }
 
-describe.skipIf(!canMount)('a real disk that fails', { timeout: 120_000 }, () => {
+describe.skipIf(!canMount)('a real disk that fails (skipped where no file system may be mounted)', { timeout: 120_000 }, () => {
   it.each([['full', /ENOSPC/], ['limit', /EFBIG/], ['readonly', /EROFS/]])('%s: events go on live, none is lost, and it heals by itself', async (kind, reason) => {
     const { added, live, backlog, degraded, liveWhileDegraded, nextSeq, lines } = await sick(kind)
     expect(degraded).toMatchObject({ state: 'degraded', reason: expect.stringMatching(reason), dropped: 0 })

@@ -114,7 +114,7 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     expect(await run(['drain'], env)).toMatchObject({ status: 2, stderr: expect.stringContaining('nobody to send to') })
   })
 
-  it.skipIf(!hasMosquitto)('drains without a gapcam that runs', async () => {
+  it.skipIf(!hasMosquitto)('drains without a gapcam that runs (skipped where mosquitto is not installed)', async () => {
     const { env, folder } = stateDir()
     mkdirSync(folder, { recursive: true })
     const outbox = await durable(folder)
