@@ -26,8 +26,8 @@ beforeAll(async () => {
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('holds the program, the addon, the model and its licence, and neither tests nor what was built on the way', () => {
-  for (const path of ['dist/cli/main.js', 'dist/index.d.ts', `prebuilds/${process.platform}-${process.arch}/gapcam.node`, 'models/efficientnet-lite0.onnx', 'LICENSE', 'README.md', 'CMakeLists.txt', 'scripts/build-native.mjs']) {
+it('holds the program, the page, the addon, the model and its licence, and neither tests nor what was built on the way', () => {
+  for (const path of ['dist/cli/main.js', 'dist/index.d.ts', 'dist/server/web/index.html', 'dist/server/web/page.js', `prebuilds/${process.platform}-${process.arch}/gapcam.node`, 'models/efficientnet-lite0.onnx', 'LICENSE', 'README.md', 'CMakeLists.txt', 'scripts/build-native.mjs']) {
     expect(files).toContain(path)
   }
   expect(files.filter((path) => /^(test|build|\.cache|node_modules)|\.test\./.test(path))).toEqual([])
