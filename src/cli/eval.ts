@@ -42,7 +42,7 @@ async function evaluateFolder(folder: string, config: Config, wanted: number, pl
   try {
     const found = await findPictures(folder, classifier.labels)
     const { answers, broken } = await answerAll(found, classifier)
-    for (const { folder: name, pictures, why } of found.unknown) process.stderr.write(`folder ${name}: ${why}; its ${pictures} pictures are left out\n`)
+    for (const { folder: name, pictures, why } of found.unknown) process.stderr.write(`folder ${name}: ${why}; ${pictures === 1 ? 'its picture is' : `its ${pictures} pictures are`} left out\n`)
     for (const name of found.empty) process.stderr.write(`folder ${name}: there are no pictures in it\n`)
     if (answers.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: none of its pictures could be used`)
     const evaluation = evaluate(answers)

@@ -44,7 +44,7 @@ async function read(file: string): Promise<Recording> {
     bytes = await readFile(file)
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error)
-    throw new GapcamError('RECORDING_INVALID', `recording ${file}: ${why}`)
+    throw new GapcamError('RECORDING_INVALID', `recording ${file}: ${why}`, { hint: 'gapcam record and the flight recorder write recordings; docs/recording.md says where.' })
   }
   try {
     return readRecording(bytes)

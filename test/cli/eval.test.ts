@@ -54,7 +54,7 @@ it('counts and names what cannot be used, and evaluates the rest', async () => {
   expect(status, stderr).toBe(3)
   expect(result).toMatchObject({ pictures: 9, top1: 8 / 9, broken: [join(root, 'chickadee', 'broken.jpg')], unknown: [{ folder: 'unicorn', pictures: 1 }], empty: ['tabby'] })
   expect(result!['confusion']).toContainEqual({ truth: 'macaw', predicted: 'chickadee', count: 1 })
-  for (const part of ['broken.jpg', 'folder unicorn: "unicorn" is no label of the model; its 1 pictures are left out', 'folder tabby: there are no pictures in it']) expect(stderr).toContain(part)
+  for (const part of ['broken.jpg', 'folder unicorn: "unicorn" is no label of the model; its picture is left out', 'folder tabby: there are no pictures in it']) expect(stderr).toContain(part)
 })
 
 it('says in one sentence that there is nothing to evaluate', async () => {
