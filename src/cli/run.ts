@@ -97,9 +97,9 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
   const first = await announce({ facts, model, topics, prefix, retainsImages: config.mqtt.retainImages, ledger })
   const birth = prefix === null ? null : createBirthListener(prefix, () => publisher.repeat())
   if (birth) closers.push(async () => birth.close())
-  const clockSync = watchClockSync()
-  closers.push(async () => clockSync.close())
-  const isClockSynced = clockSync.isSynced
+  const clockSync = config.mqtt.broker === 'none' ? null : watchClockSync()
+  closers.push(async () => clockSync?.close())
+  const isClockSynced = (): boolean => clockSync?.isSynced() ?? false
   const outbox = config.mqtt.broker === 'none' ? null : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock, isClockSynced })
   const publisher = createPublisher({
     ...(outbox ? { outbox } : {}), durableResults: config.outbox.results, isClockSynced,
