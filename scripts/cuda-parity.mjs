@@ -32,7 +32,7 @@ export function buildParity() {
 
 async function planOf(file, side) {
   const model = await loadModel(file)
-  const manifest = (await findManifest(file, model.sha256)).manifest
+  const manifest = (await findManifest(model)).manifest
   const isFree = model.graph.inputs.some(({ shape }) => shape?.some((size, i) => i > 0 && typeof size !== 'number'))
   const [height, width] = side ? [side, side] : (manifest.inputSize ?? [224, 224])
   const compiled = compilePlan(prepareGraph(model.graph, side || isFree ? { inputSize: { height, width } } : {}))

@@ -21,14 +21,14 @@ async function start() {
     process.exitCode = status || 1
     return
   }
-  // The command's file too: main then has nothing to wait for before it listens to signals.
-  const [{ main }] = await Promise.all([import('../dist/cli/main.js'), import('../dist/cli/run.js')])
+  const { load } = await import('../dist/cli/main.js')
+  const run = await load(['run', ...process.argv.slice(2)])
   if (status !== 0) {
     process.exitCode = status
     return
   }
-  // gapcam listens to signals from here on; it begins to before main returns its promise.
-  const ended = main(['run', ...process.argv.slice(2)])
+  // gapcam listens to signals from here on; it begins to before this returns its promise.
+  const ended = run()
   process.off('SIGINT', stop)
   process.off('SIGTERM', stop)
   await ended

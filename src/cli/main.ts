@@ -44,18 +44,23 @@ async function createProgram(named: string | undefined): Promise<Command> {
   return program
 }
 
-/** Runs a command line (without node and script) and sets the exit status; never rejects. */
-export async function main(args: readonly string[]): Promise<void> {
-  onOutputFault((error) => {
-    const status = report(error)
-    process.exitCode ||= status
-  })
-  try {
-    const program = await createProgram(args[0])
-    await program.parseAsync(args, { from: 'user' })
-  } catch (error) {
-    const status = report(error)
-    if (status !== exitStatus.done) process.exitCode = status
+/**
+ * Loads what a command line (without node and script) needs. What it resolves with runs the line and sets the exit status;
+ * it never rejects, and listens to signals before it returns its promise.
+ */
+export async function load(args: readonly string[]): Promise<() => Promise<void>> {
+  const program = await createProgram(args[0])
+  return async () => {
+    onOutputFault((error) => {
+      const status = report(error)
+      process.exitCode ||= status
+    })
+    try {
+      await program.parseAsync(args, { from: 'user' })
+    } catch (error) {
+      const status = report(error)
+      if (status !== exitStatus.done) process.exitCode = status
+    }
   }
 }
 
@@ -74,5 +79,5 @@ function complain(text: string): void {
   process.stderr.write(redact(isJournal() ? forJournal('error', text) : text))
 }
 
-// Run only as a program: scripts/start.mjs imports `main` instead.
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main(process.argv.slice(2))
+// Run only as a program: scripts/start.mjs imports `load` instead.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await (await load(process.argv.slice(2)))()
