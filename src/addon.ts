@@ -228,7 +228,7 @@ function load(): LoadedAddon {
     return { addon: createRequire(import.meta.url)(file) as Addon }
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
-    const why = isMissing ? 'it is not built (npm run build:native builds it)' : (messageOf(error).split('\n')[0] ?? '')
+    const why = isMissing ? `it is not built for ${process.platform}-${process.arch} (npm run build:native builds it in a checkout; docs/porting.md)` : (messageOf(error).split('\n')[0] ?? '')
     return { reason: `the native addon cannot be loaded: ${why}` }
   }
 }

@@ -42,18 +42,16 @@ export interface FoundManifest {
   readonly manifest: Manifest
   /** Labels that the exporter wrote; they come after those of a label file. */
   readonly ownLabels: readonly string[] | null
-  /** The file, 'known model', or null where there is neither. */
-  readonly origin: string | null
 }
 
 /** Finds and checks the manifest of a model. Throws MANIFEST_INVALID, or MODEL_INVALID where the digest differs. */
 export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
   const { labels, ...pixels } = { ...recipeOf(model.graph, model.metadata), ...await readHuggingFace(model.path) }
-  const { manifest, origin } = await readManifest(model.path, model.sha256)
-  return { manifest: { ...pixels, ...manifest }, ownLabels: labels ?? null, origin }
+  const manifest = await readManifest(model.path, model.sha256)
+  return { manifest: { ...pixels, ...manifest }, ownLabels: labels ?? null }
 }
 
-async function readManifest(modelPath: string, sha256: string): Promise<Pick<FoundManifest, 'manifest' | 'origin'>> {
+async function readManifest(modelPath: string, sha256: string): Promise<Manifest> {
   const base = modelPath.replace(/\.onnx$/i, '')
   for (const file of [`${base}.yaml`, `${base}.yml`, `${base}.json`]) {
     const text = await readOptional(file)
@@ -62,10 +60,9 @@ async function readManifest(modelPath: string, sha256: string): Promise<Pick<Fou
     if (manifest.sha256 !== undefined && manifest.sha256 !== sha256) {
       throw new GapcamError('MODEL_INVALID', `model ${modelPath}: its sha256 is ${sha256}, but ${file} says ${manifest.sha256}`)
     }
-    return { manifest, origin: file }
+    return manifest
   }
-  const known = knownModels[sha256]
-  return known ? { manifest: known, origin: 'known model' } : { manifest: {}, origin: null }
+  return knownModels[sha256] ?? {}
 }
 
 /** Parses a manifest's text; `file` is for the sentence when it is wrong. */
