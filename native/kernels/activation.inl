@@ -26,9 +26,9 @@ GAPCAM_INLINE V Exp(V x) {
 // through.
 GAPCAM_INLINE V BoundedExp(V x) {
   const V clamped = Min(Set(89.0f), Max(Set(-87.0f), x));
-  // The sum's lowest bits are the nearest whole number.
-  const V shifted = clamped * Set(1.44269504088896341f) + Set(12582912.0f);
-  const V n = shifted - Set(12582912.0f);
+  // 1.5 · 2^23 + 127: the sum's lowest bits are the nearest whole number as an exponent.
+  const V shifted = clamped * Set(1.44269504088896341f) + Set(12583039.0f);
+  const V n = shifted - Set(12583039.0f);
   const V r = (clamped - n * Set(0.693359375f)) - n * Set(-2.12194440e-4f);
   V p = Set(1.9875691500e-4f);
   p = p * r + Set(1.3981999507e-3f);
@@ -37,7 +37,7 @@ GAPCAM_INLINE V BoundedExp(V x) {
   p = p * r + Set(1.6666665459e-1f);
   p = p * r + Set(5.0000001201e-1f);
   p = p * (r * r) + r + Set(1.0f);
-  return p * FromBits((Bits(shifted) << 23) + 0x3f800000);
+  return p * FromBits(Bits(shifted) << 23);
 }
 
 GAPCAM_INLINE V Log(V x) {
