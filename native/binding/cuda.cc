@@ -1,6 +1,6 @@
 // CUDA in JavaScript: describeCuda() looks for a driver and a device, openCudaSession(plan, options) makes a session like
-// session.cc's, its framePass(spec) prepares frames on the GPU, compileCuda(source, options) makes kernels with NVRTC, each on a thread of its own; cudaOff() says why CUDA
-// is off for this process.
+// session.cc's, whose framePass(spec) prepares frames on the GPU, compileCuda(source, options) makes kernels with NVRTC, each
+// on a thread of its own; cudaOff() says why CUDA is off for this process.
 #include <memory>
 #include <string>
 

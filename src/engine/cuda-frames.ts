@@ -38,6 +38,7 @@ export class CudaPreprocessor implements Preprocessor {
     try {
       await pass.run(frame, frame.pixels)
     } catch (error) {
+      if (error instanceof TypeError) throw error
       if ((error as { code?: unknown }).code === 'FRAME_INVALID') throw new GapcamError('FRAME_INVALID', messageOf(error), { cause: error })
       this.#hasFailed = true
       onFault(messageOf(error))

@@ -4,9 +4,9 @@ import type { Graph, Node } from './graph.js'
 
 /** The graph with its nodes in topological order (files need not keep it). Throws MODEL_INVALID. */
 export function sortNodes(graph: Graph): Graph {
-  const makers = makersOf(graph)
-  const isGiven = (name: string): boolean => name === '' || graph.constants.has(name) || inputs.has(name)
   const inputs = new Set(graph.inputs.map((input) => input.name))
+  const makers = makersOf(graph, inputs)
+  const isGiven = (name: string): boolean => name === '' || graph.constants.has(name) || inputs.has(name)
   const sorted: Node[] = []
   const state = new Map<Node, 'open' | 'done'>()
 
@@ -42,12 +42,12 @@ export function sortNodes(graph: Graph): Graph {
   return { ...graph, nodes: sorted }
 }
 
-function makersOf(graph: Graph): Map<string, Node> {
+function makersOf(graph: Graph, inputs: ReadonlySet<string>): Map<string, Node> {
   const makers = new Map<string, Node>()
   for (const node of graph.nodes) {
     for (const output of node.outputs) {
       if (output === '') continue
-      if (makers.has(output) || graph.constants.has(output)) throw new GapcamError('MODEL_INVALID', `value ${output} is made twice, the second time by node ${node.name} (${node.op})`)
+      if (makers.has(output) || inputs.has(output) || graph.constants.has(output)) throw new GapcamError('MODEL_INVALID', `value ${output} is made twice, the second time by node ${node.name} (${node.op})`)
       makers.set(output, node)
     }
   }

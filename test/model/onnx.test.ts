@@ -95,6 +95,7 @@ describe('a graph', () => {
   it.each([
     ['reads a value that nothing makes', { nodes: [{ op: 'Relu', inputs: ['nothing'], outputs: ['y'] }] }, /reads nothing, which nothing makes/],
     ['makes a value twice', { nodes: [{ op: 'Relu', inputs: ['input'], outputs: ['y'] }, { op: 'Neg', inputs: ['input'], outputs: ['y'] }] }, /y is made twice/],
+    ['makes its own input', { nodes: [{ op: 'Relu', inputs: ['input'], outputs: ['y'] }, { op: 'Identity', inputs: ['y'], outputs: ['input'] }] }, /input is made twice/],
     ['has an output that nothing makes', { nodes: [{ op: 'Relu', inputs: ['input'], outputs: ['z'] }] }, /output y is made by nothing/],
   ])('that %s is refused', (_, part, sentence) => {
     expect(() => parseModel(buildModel({ inputs: { input: [1, 3, 4, 4] }, outputs: { y: null }, ...part }))).toThrow(sentence)
