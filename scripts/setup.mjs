@@ -113,7 +113,7 @@ function hasAllPackages() {
 }
 
 async function buildTypeScript() {
-  const wanted = digest(['src', 'tsconfig.json', 'scripts/build-page.mjs'])
+  const wanted = digest(['src', 'tsconfig.json', 'scripts/build/page.mjs'])
   const stamp = 'dist/.built'
   if (readStamp(stamp) === wanted) return
   console.error('gapcam: compiling TypeScript')
@@ -121,7 +121,7 @@ async function buildTypeScript() {
   const status = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'])
   if (status !== 0) throw new SetUpError('TypeScript could not be compiled; see the messages above')
   // Imported here: what it needs was installed a moment ago.
-  const { buildPage } = await import('./build-page.mjs')
+  const { buildPage } = await import('./build/page.mjs')
   await buildPage().catch((error) => { throw new SetUpError(`the page could not be bundled: ${error.message}`) })
   chmodSync(join(root, 'dist/cli/main.js'), 0o755)
   writeFileSync(join(root, stamp), wanted)

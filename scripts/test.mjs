@@ -3,8 +3,8 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { fetchOnnxTests } from './fetch-onnx-tests.mjs'
-import { fetchTestTools } from './fetch-test-tools.mjs'
+import { fetchOnnxTests } from './fetch/onnx-tests.mjs'
+import { fetchTestTools } from './fetch/test-tools.mjs'
 import { setUp } from './setup.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))

@@ -9,7 +9,7 @@ const documents = ['README.md', 'models/README.md', ...readdirSync(join(projectR
 const read = (name: string): string => readFileSync(join(projectRoot, name), 'utf8')
 afterEach(endAll)
 
-it.each(['generate-docs', 'generate-steps', 'measure-performance'])('scripts/%s.mjs would change nothing', async (script) => {
+it.each(['docs/generate', 'build/steps', 'bench/performance'])('scripts/%s.mjs would change nothing', async (script) => {
   const run = launch(process.execPath, [join(projectRoot, `scripts/${script}.mjs`), '--check'])
   expect(await run.ended, run.stderr()).toBe(0)
 })

@@ -9,7 +9,7 @@
 
 namespace gapcam {
 
-// The spec of src/preprocess.ts's nativeSpec(); false where it is none.
+// The spec of src/pixels/preprocess.ts's nativeSpec(); false where it is none.
 bool ReadPixelSpec(const Napi::Value& value, PixelSpec* spec);
 
 // A frame whose bytes are read on another thread, and what keeps them there: captured driver memory, or a Uint8Array.

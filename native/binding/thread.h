@@ -10,7 +10,7 @@
 #include <mutex>
 #include <thread>
 
-#include "../plan/status.h"
+#include "../status.h"
 
 namespace gapcam {
 

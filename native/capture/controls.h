@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "../plan/status.h"
+#include "../status.h"
 
 namespace gapcam {
 

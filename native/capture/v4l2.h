@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "../plan/status.h"
+#include "../status.h"
 
 namespace gapcam {
 

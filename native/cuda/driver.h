@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../plan/status.h"
+#include "../status.h"
 
 namespace gapcam::cuda {
 

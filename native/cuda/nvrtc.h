@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "../plan/status.h"
+#include "../status.h"
 
 namespace gapcam::cuda {
 

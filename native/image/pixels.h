@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../plan/status.h"
+#include "../status.h"
 
 namespace gapcam {
 

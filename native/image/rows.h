@@ -3,7 +3,7 @@
 //   R G B 0  R G B 0  …      (or B G R 0) in levels of 0 to 255, times 32
 //
 // Eight such numbers fit one register of any processor, and conversion, mixing and resampling stay within a quarter of
-// a level of the same in floating point (test/preprocess.test.ts demands half a level).
+// a level of the same in floating point (test/pixels/preprocess.test.ts demands half a level).
 #pragma once
 #include <cstdint>
 

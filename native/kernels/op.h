@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../plan/steps.h"
+#include "steps.h"
 
 namespace gapcam {
 

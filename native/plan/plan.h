@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "status.h"
-#include "steps.h"
+#include "../status.h"
+#include "../kernels/steps.h"
 
 namespace gapcam {
 

@@ -1,6 +1,6 @@
-// A camera's frame to the network's outputs, with the pixels prepared by the GPU and by the CPU: for scripts/board-cuda.mjs.
+// A camera's frame to the network's outputs, with the pixels prepared by the GPU and by the CPU: for scripts/board/cuda.mjs.
 import { openClassifier } from '../../dist/classifier.js'
-import { createPreprocessor } from '../../dist/preprocess.js'
+import { createPreprocessor } from '../../dist/pixels/preprocess.js'
 
 const cameras = [
   { what: 'YUYV 640×480', format: 'yuyv', width: 640, height: 480, stride: 1280, bytes: 1280 * 480 },

@@ -23,7 +23,7 @@ export function sourceDigest() {
   const folder = `${root}native/cuda/kernels`
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort()
   const hash = createHash('sha256')
-  for (const file of [...files, `${root}native/plan/steps.h`, `${root}scripts/cuda/nvrtc.py`]) hash.update(`${file.slice(root.length)}\n`).update(readFileSync(file))
+  for (const file of [...files, `${root}native/kernels/steps.h`, `${root}scripts/cuda/nvrtc.py`]) hash.update(`${file.slice(root.length)}\n`).update(readFileSync(file))
   return hash.digest('hex')
 }
 

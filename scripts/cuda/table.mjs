@@ -99,7 +99,7 @@ function text() {
 # The CUDA kernels in figures
 
 What is here was read from compilers or computed, none of it measured: nobody has run these kernels on these boards.
-How to do that is in [jetson.md](jetson.md). \`node scripts/build-cubins.mjs\` compiles the cubins and writes this page,
+How to do that is in [jetson.md](jetson.md). \`node scripts/cuda/build-cubins.mjs\` compiles the cubins and writes this page,
 \`node scripts/cuda/table.mjs\` writes it again from their manifest alone.
 
 ## What is proved on a processor
@@ -117,7 +117,7 @@ switch between fibers, so that an access outside a thread's own variables (regis
   every kernel must have run. Memory begins as NaN, and blocks in reverse order must give the same bits.
 - Whole networks against the scalar executor, in single precision within 1e-4 of the logits' range, in half precision
   with the same label and within 2e-2: small ones in \`npm test\`, every model of models/ and of the shared folder by
-  \`node scripts/cuda-parity.mjs\`, which says how far each is off.
+  \`node scripts/cuda/parity.mjs\`, which says how far each is off.
 - One label of that list differs: one photograph's of an EfficientNet-Lite0 with random weights, in every generation's half
   precision. Its first two scores are 5.1e-4 of the range apart, half precision is off by up to 4.8e-3 there, and rounding the picture
   alone, with all else in single precision, changes their places. The script calls a tie what is like that, and says it.

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { connect as connectMqtt } from 'mqtt'
 import { openOutbox } from '../../dist/publish/outbox/queue.js'
 import { createPublisher } from '../../dist/publish/publisher.js'
-import { freePort } from '../loopback.mjs'
+import { freePort } from '../bench/loopback.mjs'
 
 export { freePort }
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))

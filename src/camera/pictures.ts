@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
-import { decodeFile, type Picture } from './decode.js'
+import { decodeFile, type Picture } from '../pixels/decode.js'
 
 const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i
 const defaults = { holdMs: 1000, fps: 10 } as const

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
-import { loadSharp } from '../sharp.js'
+import { loadSharp } from '../pixels/sharp.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 
 interface Actor {

@@ -4,7 +4,7 @@ import { loadAddon, type CapturedFrame, type NativeCapture, type VideoDevice } f
 import { errorTable, GapcamError, messageOf, type ErrorCode } from '../errors.js'
 import type { Frame, PixelFormat } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
-import { decodePicture } from './decode.js'
+import { decodePicture } from '../pixels/decode.js'
 
 /** V4L2's four-character codes of the formats that the pixel path reads. */
 const formats: Readonly<Record<string, PixelFormat>> = { YUYV: 'yuyv', UYVY: 'uyvy', NV12: 'nv12', YU12: 'i420', RGB3: 'rgb24', BGR3: 'bgr24', GREY: 'grey' }

@@ -1,20 +1,20 @@
 /** `gapcam classify FILE|DIR...`: what the model says of pictures. A picture that cannot be read is reported and the rest goes on. */
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { decodeFile } from '../camera/decode.js'
+import { decodeFile } from '../pixels/decode.js'
 import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
-import { viewOf } from '../geometry.js'
+import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
-import type { Predictor, ScoredLabel } from '../prediction.js'
-import type { Preprocessor, PreprocessSpec } from '../preprocess.js'
-import { heatWanted, type HeatWanted } from './heat.js'
+import type { Predictor, ScoredLabel } from '../decision/prediction.js'
+import type { Preprocessor, PreprocessSpec } from '../pixels/preprocess.js'
+import { heatWanted, type HeatWanted } from './classify-heat.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
-import { startProgress } from './progress.js'
+import { startProgress } from './progress-bar.js'
 
 export function classifyCommand(program: Command): void {
   const command = program.command('classify').description('say what is in pictures').argument('<file|folder...>')

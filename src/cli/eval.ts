@@ -2,7 +2,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { decodeFile } from '../camera/decode.js'
+import { decodeFile } from '../pixels/decode.js'
 import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
@@ -13,8 +13,8 @@ import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { classOf } from '../heat/class.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
-import { loadSharp } from '../sharp.js'
-import { startProgress } from './progress.js'
+import { loadSharp } from '../pixels/sharp.js'
+import { startProgress } from './progress-bar.js'
 
 export function evalCommand(program: Command): void {
   const command = program.command('eval').description('how good a model is at pictures in folders named by label').argument('<dir>')

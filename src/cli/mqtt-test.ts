@@ -9,7 +9,7 @@ import { plainUrl } from '../publish/link.js'
 import type { ConnectOptions, Connection, Incoming } from '../publish/mqtt.js'
 import { requestSubscriptions } from '../publish/requests.js'
 import { createTopics, topicTable, type CameraTopic, type NodeTopic, type Topic } from '../publish/topics.js'
-import { openSession, untilQuiet } from './session.js'
+import { openSession, untilQuiet } from '../publish/visit.js'
 
 export interface Check {
   readonly check: string
@@ -108,7 +108,7 @@ async function roundTrip({ connection, heard, answerMs }: Bench, { topic, isReta
 /** Who shows pictures fails at an empty one: there it is a grey pixel. */
 async function emptyOf(topic: string): Promise<Buffer | string> {
   if (!topic.endsWith('/image') && !topic.endsWith('/heat')) return ''
-  const { encodeJpeg } = await import('../jpeg.js')
+  const { encodeJpeg } = await import('../pixels/jpeg.js')
   return encodeJpeg({ rgb: Uint8Array.of(128, 128, 128), width: 1, height: 1 })
 }
 

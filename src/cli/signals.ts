@@ -2,7 +2,7 @@
  * How a run ends: by itself, by SIGINT or SIGTERM, or because nobody reads stdout any more. npm may deliver a signal
  * twice within moments (once to the group, once itself), so a second one only counts after a second has passed.
  */
-import { exitNow } from '../watchdog.js'
+import { exitNow } from '../run/watchdog.js'
 
 export interface Stop {
   readonly signal: AbortSignal

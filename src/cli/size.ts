@@ -1,6 +1,6 @@
 /** The input size with which a command opens a model. */
-import { findManifest } from '../model/manifest.js'
-import type { LoadedModel } from '../model/onnx.js'
+import { findManifest } from '../model/metadata/manifest.js'
+import type { LoadedModel } from '../model/onnx/onnx.js'
 import type { InputSize } from '../tensor.js'
 
 /** What was asked for; else, where the model leaves it open, its manifest's or 224 by 224. */

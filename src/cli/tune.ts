@@ -3,10 +3,10 @@ import type { Command } from 'commander'
 import { tuneModel } from '../engine/tune.js'
 import { writeTuning } from '../engine/tuning.js'
 import { GapcamError } from '../errors.js'
-import { loadModel } from '../model/onnx.js'
+import { loadModel } from '../model/onnx/onnx.js'
 import { configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
-import { startProgress } from './progress.js'
+import { startProgress } from './progress-bar.js'
 import { sizeFor } from './size.js'
 
 export function tuneCommand(program: Command): void {

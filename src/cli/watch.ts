@@ -8,7 +8,7 @@ import { createTopics } from '../publish/topics.js'
 import { otherConnection } from './connection.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
-import { openSession } from './session.js'
+import { openSession } from '../publish/visit.js'
 import { untilSignal, type Stop } from './signals.js'
 
 export function watchCommand(program: Command): void {

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
-import { policyDefaults } from '../policy.js'
+import { policyDefaults } from '../decision/policy.js'
 
 const id = z.string().max(64).regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
 export const share = z.number().min(0).max(1)

@@ -1,5 +1,5 @@
 /** The board under load: temperature, throttling, supply; and what the kernel has complained of. */
-import { createBoardReader } from '../health.js'
+import { createBoardReader } from '../board.js'
 import { checksOf, type Check, type Examination } from './check.js'
 import { findFaults, readKernelLog } from './kernel-log.js'
 

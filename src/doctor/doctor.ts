@@ -23,7 +23,7 @@ export async function examine(context: DoctorContext, onChecks: (checks: readonl
   for (const [area, examination] of examinations) {
     if (context.signal.aborted) break
     const checks = await examination(context).catch((error: unknown) => [
-      checksOf(area).fail(area, `the check itself failed: ${messageOf(error)}`, 'That is a mistake of ours; please report it with scripts/board-report.'),
+      checksOf(area).fail(area, `the check itself failed: ${messageOf(error)}`, 'That is a mistake of ours; please report it with scripts/board/report.mjs.'),
     ])
     onChecks(checks)
     all.push(...checks)

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { loadAddon } from '../addon.js'
-import { decodeFile } from '../camera/decode.js'
+import { decodeFile } from '../pixels/decode.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import { selfTest } from '../engine/self-test.js'
@@ -42,7 +42,7 @@ async function kernels(): Promise<Check> {
   const loaded = loadAddon()
   if ('reason' in loaded) return skip('self-test', 'there is no native engine to test')
   const wrong = await selfTest(loaded.addon, process.env['GAPCAM_TARGET'])
-  return wrong === null ? ok('self-test', 'the kernels compute what plain loops compute') : fail('self-test', `the native kernels are wrong on this processor: ${wrong}`, 'Run with --engine onnxruntime, and report the processor (scripts/board-report).')
+  return wrong === null ? ok('self-test', 'the kernels compute what plain loops compute') : fail('self-test', `the native kernels are wrong on this processor: ${wrong}`, 'Run with --engine onnxruntime, and report the processor (scripts/board/report.mjs).')
 }
 
 /** Photographs whose label is known, through the whole way from pixels to label. Only the shipped model has them. */

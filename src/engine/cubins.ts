@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../errors.js'
 
-/** prebuilds/cuda/manifest.json, as scripts/build-cubins.mjs writes it. */
+/** prebuilds/cuda/manifest.json, as scripts/cuda/build-cubins.mjs writes it. */
 interface CubinManifest {
   readonly cubins: readonly { readonly sm: number; readonly file: string; readonly sha256: string }[]
 }

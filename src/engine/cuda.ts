@@ -9,7 +9,7 @@
 import type { Addon, CudaSession } from '../addon.js'
 import { systemClock, type Clock } from '../clock.js'
 import { GapcamError, messageOf } from '../errors.js'
-import { createPreprocessor, nativeSpec, type Preprocessor, type PreprocessSpec } from '../preprocess.js'
+import { createPreprocessor, nativeSpec, type Preprocessor, type PreprocessSpec } from '../pixels/preprocess.js'
 import { CudaPreprocessor } from './cuda-frames.js'
 import type { CudaFacts, Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
 import { toEngineTensor } from './native.js'

@@ -3,8 +3,8 @@
  * Its tensors are its own memory, the same from open to close: the caller writes `inputs`, calls `run`, and reads
  * `outputs` before the next `run`. One run at a time; `run` never blocks the event loop.
  */
-import type { EngineName } from '../prediction.js'
-import type { Preprocessor, PreprocessSpec } from '../preprocess.js'
+import type { EngineName } from '../decision/prediction.js'
+import type { Preprocessor, PreprocessSpec } from '../pixels/preprocess.js'
 import type { InputSize, Tensor } from '../tensor.js'
 
 export interface EngineTensor extends Tensor {

@@ -1,6 +1,6 @@
 /** Opens a model on onnxruntime: the file itself, or a copy with another input size or extra outputs. */
-import { rewriteModel } from '../model/rewrite.js'
-import type { LoadedModel } from '../model/onnx.js'
+import { rewriteModel } from '../model/onnx/write.js'
+import type { LoadedModel } from '../model/onnx/onnx.js'
 import { prepareGraph } from '../model/prepare.js'
 import { imageLayout, type TensorInfo } from '../tensor.js'
 import type { Engine, EngineOptions, Rejection } from './engine.js'

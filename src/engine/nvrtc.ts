@@ -14,7 +14,7 @@ import type { CubinFound } from './cubins.js'
 
 const kernels = fileURLToPath(new URL('../../native/cuda/kernels', import.meta.url))
 /** What params.h includes from outside its folder. */
-const steps = fileURLToPath(new URL('../../native/plan/steps.h', import.meta.url))
+const steps = fileURLToPath(new URL('../../native/kernels/steps.h', import.meta.url))
 
 /** Where CUDA's own headers (cuda_fp16.h) lie. */
 function toolkitHeaders(): string | null {

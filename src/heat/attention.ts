@@ -2,8 +2,8 @@
  * Where a camera's label has its evidence: the box in the frame, and how much of the heat lies in the region that is
  * to be watched. A label whose heat lies elsewhere is right for the wrong reason, or wrong.
  */
-import { viewOf, type View } from '../geometry.js'
-import type { PreprocessSpec, Region } from '../preprocess.js'
+import { viewOf, type View } from '../pixels/geometry.js'
+import type { PreprocessSpec, Region } from '../pixels/preprocess.js'
 import { focusOf, heatAt } from './focus.js'
 import type { HeatMap, HeatSource } from './map.js'
 

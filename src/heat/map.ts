@@ -4,7 +4,7 @@
  * a heat map costs; nothing is computed while nobody asks.
  */
 import { loadAddon } from '../addon.js'
-import type { HeatHead } from '../model/heat-head.js'
+import type { HeatHead } from '../model/metadata/heat-head.js'
 import { expected } from '../errors.js'
 
 /** Memory of its own. */

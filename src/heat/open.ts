@@ -1,8 +1,8 @@
 /** From a model to its heat maps: which output to ask the engine for, and what it gives back. */
 import type { Engine } from '../engine/engine.js'
-import { scoresOutput } from '../model/ending.js'
-import { findHeatHead, type HeatHead } from '../model/heat-head.js'
-import type { LoadedModel } from '../model/onnx.js'
+import { scoresOutput } from '../model/metadata/ending.js'
+import { findHeatHead, type HeatHead } from '../model/metadata/heat-head.js'
+import type { LoadedModel } from '../model/onnx/onnx.js'
 import { prepareGraph } from '../model/prepare.js'
 import { elementCount, type InputSize } from '../tensor.js'
 import { createHeatSource, type HeatSource } from './map.js'

@@ -2,9 +2,9 @@
  * A heat map drawn over its picture, with the box and a legend: for `gapcam classify --heat` and the `heat` topic. Text
  * is drawn by sharp from SVG, in whatever sans-serif font the system has.
  */
-import { loadSharp } from '../sharp.js'
-import type { View } from '../geometry.js'
-import type { Region } from '../preprocess.js'
+import { loadSharp } from '../pixels/sharp.js'
+import type { View } from '../pixels/geometry.js'
+import type { Region } from '../pixels/preprocess.js'
 import { focusOf, heatAt } from './focus.js'
 import type { HeatMap } from './map.js'
 

@@ -3,8 +3,8 @@
  * of it is black or white. One native pass over what the network is about to see anyway.
  */
 import { loadAddon, type LensLayout } from '../addon.js'
-import { viewOf } from '../geometry.js'
-import type { PreprocessSpec } from '../preprocess.js'
+import { viewOf } from '../pixels/geometry.js'
+import type { PreprocessSpec } from '../pixels/preprocess.js'
 
 /** Cells across and down; native/image/lens.h. */
 export const lensCells = 56

@@ -3,7 +3,7 @@
  * pictures against fixed bounds and against what this very camera showed while all was well, and says nothing until
  * the same has been seen several times in a row. docs/heat.md defines each word and says what it cannot tell.
  */
-import type { LensProblem } from '../prediction.js'
+import type { LensProblem } from '../decision/prediction.js'
 import { appearanceOf, blend, correlation, hasMoved, type Appearance } from './appearance.js'
 import type { LensStatistics } from './statistics.js'
 

@@ -4,7 +4,7 @@
  */
 import { elementCount, type TensorType } from '../tensor.js'
 import { numbersOf, type Constant } from './graph.js'
-import { encode } from './onnx-tensor.js'
+import { encode } from './onnx/tensor.js'
 import { concatenated, gathered, permutation, resolvePad, resolveSlice, splitParts } from './shapes/movement.js'
 import { resolveReduce } from './shapes/reduce.js'
 import { shapeSlice, type Inferred } from './shapes/table.js'

@@ -4,7 +4,7 @@
  */
 import { elementCount, type TensorType } from '../tensor.js'
 import { floatConstant, numbersOf, type Attribute, type Constant, type Graph, type Node, type Value } from './graph.js'
-import { dataTypes } from './onnx-tensor.js'
+import { dataTypes } from './onnx/tensor.js'
 
 const isOtherWidth = (type: TensorType | undefined): boolean => type === 'float16' || type === 'float64'
 

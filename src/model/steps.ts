@@ -1,6 +1,6 @@
 /**
  * The steps of a plan: one row a kind, with its tensors and its parameters in order. This table is the contract with
- * the native side; `scripts/generate-steps.mjs` writes native/plan/steps.h from it, and a test demands that the
+ * the native side; `scripts/build/steps.mjs` writes native/kernels/steps.h from it, and a test demands that the
  * two agree. Add at the end only: a kind's number is its place.
  *
  * Tensors are dense, row-major, float32 unless said otherwise, images in NHWC order. `?` marks an optional tensor.

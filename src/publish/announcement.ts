@@ -3,7 +3,7 @@
  * end of what an earlier run announced and this one has no more. And again when Home Assistant has just come.
  */
 import { discoveryOf, type DeviceFacts, type DiscoveryMessage } from './homeassistant.js'
-import type { Ledger, LedgerEntry } from './ledger.js'
+import type { Ledger, LedgerEntry } from './published.js'
 import type { Incoming, Message, Subscription } from './mqtt.js'
 import { modelPayload } from './payloads.js'
 import { topicTable, type CameraTopic, type NodeTopic, type Topics } from './topics.js'

@@ -2,7 +2,7 @@
  * The device as Home Assistant's MQTT discovery wants it: one retained message a device, pure data in and out. What is
  * said here was tried with a real Home Assistant (docs/home-assistant.md): one wrong key and it drops the whole device.
  */
-import { unknownLabel } from '../decision.js'
+import { unknownLabel } from '../decision/decision.js'
 import type { Topics } from './topics.js'
 
 /** What there is to announce; what a board or a build does not have is left out, never null. */

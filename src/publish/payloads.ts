@@ -2,9 +2,9 @@
  * What each message says: one function a message, plain values in, text out. Wall time appears here and nowhere
  * before. Every field that a consumer's template reads is always there and never null.
  */
-import type { Decision, PolicyEvent } from '../decision.js'
+import type { Decision, PolicyEvent } from '../decision/decision.js'
 import { GapcamError } from '../errors.js'
-import type { Prediction, ScoredLabel } from '../prediction.js'
+import type { Prediction, ScoredLabel } from '../decision/prediction.js'
 
 export type NodeStatus = 'online' | 'offline'
 export type CameraStatus = 'online' | 'offline' | 'disabled'

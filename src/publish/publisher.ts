@@ -4,10 +4,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import { systemClock, type Clock } from '../clock.js'
-import { isWithoutCamera, undecided, unknownLabel, type Decision, type PolicyEvent, type UnknownReason } from '../decision.js'
+import { isWithoutCamera, undecided, unknownLabel, type Decision, type PolicyEvent, type UnknownReason } from '../decision/decision.js'
 import { expected } from '../errors.js'
 import type { Logger } from '../log.js'
-import type { Prediction } from '../prediction.js'
+import type { Prediction } from '../decision/prediction.js'
 import { createLink, type Link, type LinkOptions } from './link.js'
 import type { ConnectOptions, Incoming, Message, Subscription } from './mqtt.js'
 import { acknowledging, entryMessages } from './entries.js'

@@ -2,7 +2,7 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { GapcamError } from '../errors.js'
 import { frameBytes, type Frame } from '../frame.js'
-import type { PolicyState } from '../policy.js'
+import type { PolicyState } from '../decision/policy.js'
 import type { TensorData } from '../tensor.js'
 import { encodeFrame, encodeStart, type About } from './format.js'
 import { factsOf, sampleInput, type KeptFrame, type Outcome } from './frames.js'

@@ -1,7 +1,7 @@
 /** What is kept of a frame while it goes through a pipeline, and how that becomes a record. */
 import type { Frame } from '../frame.js'
-import type { PolicyOptions, PolicyState } from '../policy.js'
-import type { Prediction } from '../prediction.js'
+import type { PolicyOptions, PolicyState } from '../decision/policy.js'
+import type { Prediction } from '../decision/prediction.js'
 import type { TensorData } from '../tensor.js'
 import { digestOf } from './digest.js'
 import type { FrameFacts } from './format.js'

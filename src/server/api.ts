@@ -1,9 +1,9 @@
 /** The routes of the API. Writes go through the one door for commands; everything else reads. */
 import { z } from 'zod'
 import type { Classifier } from '../classifier.js'
-import type { Picture } from '../picture.js'
-import type { Commands } from '../commands.js'
-import { encodeJpeg } from '../jpeg.js'
+import type { Picture } from '../run/picture.js'
+import type { Commands } from '../run/commands.js'
+import { encodeJpeg } from '../pixels/jpeg.js'
 import { readControls, setControl } from '../camera/controls.js'
 import { cameraState, control, info, labelChange, liveState, pictureSides, region, report, sample, type Info, type Region } from './messages.js'
 import type { Observer } from './observer.js'

@@ -2,7 +2,7 @@
  * What the page shows besides pictures: the state of the moment, and what it was in the last hour. Reading costs
  * nothing while nobody looks; one sample every five seconds is kept, so that whoever comes after the fault sees it.
  */
-import type { Decision } from '../decision.js'
+import type { Decision } from '../decision/decision.js'
 import { residentBytes, stageNames, type Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { CameraState, LabelChange, LiveState, Region, Sample, StageLatency } from './messages.js'

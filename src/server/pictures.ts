@@ -2,8 +2,8 @@
  * Live pictures for any number of visitors: one capture, encoded once, shared by all who wait for it. The pace is
  * bounded, so that visitors together cost a few pictures a second and no more, however many they are.
  */
-import { encodeJpeg } from '../jpeg.js'
-import type { CaptureOptions, Picture, PictureHeat } from '../picture.js'
+import { encodeJpeg } from '../pixels/jpeg.js'
+import type { CaptureOptions, Picture, PictureHeat } from '../run/picture.js'
 import type { PictureHeader, PictureSide, Region } from './messages.js'
 
 export interface LivePicture {

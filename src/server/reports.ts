@@ -4,9 +4,9 @@
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { loadSharp } from '../sharp.js'
+import { loadSharp } from '../pixels/sharp.js'
 import { messageOf } from '../errors.js'
-import type { Picture } from '../picture.js'
+import type { Picture } from '../run/picture.js'
 import type { Report } from './messages.js'
 import { ApiError } from './route.js'
 

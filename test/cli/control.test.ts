@@ -193,9 +193,9 @@ describe('a running gapcam', () => {
   })
 
   it('takes 10,000 malformed commands without a crash, a change or a flood', async () => {
-    const run = launch(process.execPath, [join(projectRoot, 'scripts/fuzz-commands.mjs'), '--count', '10000'])
+    const run = launch(process.execPath, [join(projectRoot, 'scripts/fuzz/commands.mjs'), '--count', '10000'])
     expect(await run.ended, run.stderr()).toBe(0)
     expect(JSON.parse(run.stdout())).toMatchObject({ sent: 10_000, changes: 0, isAlive: true })
-    expect(readFileSync(join(projectRoot, 'scripts/fuzz-commands.mjs'), 'utf8').length).toBeGreaterThan(0)
+    expect(readFileSync(join(projectRoot, 'scripts/fuzz/commands.mjs'), 'utf8').length).toBeGreaterThan(0)
   })
 })

@@ -101,7 +101,7 @@ it('the program for boards writes one file with parity, times, power and clocks'
   writeFileSync(join(folder, 'tegrastats'), `#!/bin/sh\nwhile echo '${line}'; do sleep 0.05; done\n`, { mode: 0o755 })
   const out = join(folder, 'report.json')
   const args = ['--seconds', '0.1', '--steady', '0.3', '--photos', '1', '--input-size', '32', '--out', out, join(projectRoot, 'models/convnet-gap.onnx')]
-  const child = launch(process.execPath, [join(projectRoot, 'scripts/board-cuda.mjs'), ...args], { env: { ...fakeCuda(''), PATH: `${folder}:${process.env['PATH']}` } })
+  const child = launch(process.execPath, [join(projectRoot, 'scripts/board/cuda.mjs'), ...args], { env: { ...fakeCuda(''), PATH: `${folder}:${process.env['PATH']}` } })
   expect(await child.ended, child.stderr()).toBe(0)
   const report = JSON.parse(readFileSync(out, 'utf8')) as { isRight: boolean; isEmulated: boolean; models: Record<string, unknown>[] }
   rmSync(folder, { recursive: true })
@@ -115,7 +115,7 @@ it('the program for boards writes one file with parity, times, power and clocks'
 }, 240_000)
 
 it('a sample of the fault matrix: whatever call fails, labels are right and the exit status as documented', () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda-faults.mjs'), '--sample', '24'], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda/faults.mjs'), '--sample', '24'], { encoding: 'utf8' })
   expect(status, stdout + stderr).toBe(0)
   const { cases, refused, finishedOnCpu, onGpuAfterAll, notReached } = JSON.parse(stdout) as Record<string, number>
   expect(cases).toBeGreaterThanOrEqual(24)

@@ -1,10 +1,10 @@
-/** Files as exporters write them (scripts/make-exporter-fixtures.py): whole on the native engine, with onnxruntime's results. */
+/** Files as exporters write them (scripts/networks/exporter-fixtures.py): whole on the native engine, with onnxruntime's results. */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openModel, type Model } from '../../src/index.js'
-import { loadModel } from '../../src/model/onnx.js'
-import type { OpenModelOptions } from '../../src/session.js'
+import { loadModel } from '../../src/model/onnx/onnx.js'
+import type { OpenModelOptions } from '../../src/library/model.js'
 import { Random } from '../random.js'
 import { projectRoot } from '../shared.js'
 

@@ -1,9 +1,9 @@
 // Heat maps of photographs as a program of its own, which finds the tests' CUDA driver where it has one. Argument: JSON
 // {options, files, classIndex}; one JSON line a picture.
 import { openClassifier } from '../../dist/classifier.js'
-import { decodeFile } from '../../dist/camera/decode.js'
+import { decodeFile } from '../../dist/pixels/decode.js'
 import { focusOf } from '../../dist/heat/focus.js'
-import { createPreprocessor } from '../../dist/preprocess.js'
+import { createPreprocessor } from '../../dist/pixels/preprocess.js'
 
 const { options, files, classIndex } = JSON.parse(process.argv[2])
 const classifier = await openClassifier({ ...options, heat: true })

@@ -1,10 +1,10 @@
 /** The drawn heat map: colours where the heat is, the picture below it, darkness where the network did not look, any label. */
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { viewOf } from '../../src/geometry.js'
+import { viewOf } from '../../src/pixels/geometry.js'
 import { classOf } from '../../src/heat/class.js'
 import { drawHeat, viridis } from '../../src/heat/overlay.js'
-import type { PreprocessSpec } from '../../src/preprocess.js'
+import type { PreprocessSpec } from '../../src/pixels/preprocess.js'
 
 const [width, height] = [160, 90]
 const spec: PreprocessSpec = { width: 70, height: 70, layout: 'nhwc', type: 'uint8', order: 'rgb', mean: [0, 0, 0], std: [1, 1, 1], resize: 'cover' }

@@ -1,7 +1,7 @@
 /** Composed scenes: an object whose place is known, pasted at a random place on a background of smooth light and noise. */
 import sharp from 'sharp'
 import type { Frame } from '../../src/frame.js'
-import type { Region } from '../../src/preprocess.js'
+import type { Region } from '../../src/pixels/preprocess.js'
 import type { Random } from '../random.js'
 
 export interface Scene {
@@ -29,7 +29,7 @@ const strokes: readonly string[] = [
   '..####...##..##..##..##...####...##..##..##..##..##..##...####..', '..####...##..##..##..##..##..##...#####......##.....##....###...',
 ]
 
-/** A digit of 32 by 32, enlarged from 8 by 8 as scripts/train-convnet.py enlarges. */
+/** A digit of 32 by 32, enlarged from 8 by 8 as scripts/networks/train-convnet.py enlarges. */
 export async function digit(value: number): Promise<Thing> {
   const small = Uint8Array.from(strokes[value]!.slice(0, 64), (c) => (c === '#' ? 255 : 0))
   const rgb = new Uint8Array(32 * 32 * 3)

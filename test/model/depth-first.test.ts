@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { compilePlan } from '../../src/model/compile.js'
-import { loadModel } from '../../src/model/onnx.js'
+import { loadModel } from '../../src/model/onnx/onnx.js'
 import type { Plan, PlanTensor } from '../../src/model/plan.js'
 import { prepareGraph } from '../../src/model/prepare.js'
 import { reportModel } from '../../src/model/report.js'

@@ -1,10 +1,10 @@
-/** Changed model files, the bounded form of scripts/fuzz-model.mjs; what longer runs found is in docs/robustness.md. */
+/** Changed model files, the bounded form of scripts/fuzz/model.mjs; what longer runs found is in docs/robustness.md. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
 import { GapcamError } from '../../src/errors.js'
-import { loadModel } from '../../src/model/onnx.js'
+import { loadModel } from '../../src/model/onnx/onnx.js'
 import { writeModel } from '../onnx-builder.js'
 import { cleanEnvironment, endAll, launch } from '../process.js'
 import { projectRoot } from '../shared.js'
@@ -14,7 +14,7 @@ afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('opens changed models or refuses them with a sentence, and the native engine takes what compiles', async () => {
-  const run = launch(process.execPath, [join(projectRoot, 'scripts/fuzz-model.mjs'), '--seconds', '10', '--seed', '1'], { cwd: folder, env: cleanEnvironment() })
+  const run = launch(process.execPath, [join(projectRoot, 'scripts/fuzz/model.mjs'), '--seconds', '10', '--seed', '1'], { cwd: folder, env: cleanEnvironment() })
   expect(await run.ended, run.stderr()).toBe(0)
   const counts = JSON.parse(run.stdout()) as Record<string, number>
   expect(counts['findings']).toBe(0)

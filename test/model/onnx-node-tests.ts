@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { openEngine } from '../../src/engine/select.js'
 import { GapcamError } from '../../src/errors.js'
 import { numbersOf, type Constant, type Graph } from '../../src/model/graph.js'
-import { readTensor } from '../../src/model/onnx-tensor.js'
-import { parseModel } from '../../src/model/onnx.js'
+import { readTensor } from '../../src/model/onnx/tensor.js'
+import { parseModel } from '../../src/model/onnx/onnx.js'
 import { foldedOperators, operatorTable } from '../../src/model/operators/table.js'
-import { modelOf } from '../../src/session.js'
+import { modelOf } from '../../src/library/model.js'
 import { projectRoot } from '../shared.js'
 
 export const folder = join(projectRoot, '.cache/onnx-node-tests')

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { operatorTable, internalOperators } from '../../src/model/operators/table.js'
-import { parseModel } from '../../src/model/onnx.js'
+import { parseModel } from '../../src/model/onnx/onnx.js'
 import { projectRoot } from '../shared.js'
 import { caseNames, folder, runCase } from './onnx-node-tests.js'
 

@@ -1,6 +1,6 @@
 /** Sizes that a file leaves open. */
 import { expect, it } from 'vitest'
-import { parseModel } from '../../src/model/onnx.js'
+import { parseModel } from '../../src/model/onnx/onnx.js'
 import { prepareGraph, type PrepareOptions } from '../../src/model/prepare.js'
 import { buildModel, floats, type ModelSpec } from '../onnx-builder.js'
 

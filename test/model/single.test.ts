@@ -6,7 +6,7 @@ import { afterAll, expect, it } from 'vitest'
 import { openClassifier } from '../../src/classifier.js'
 import { openModel } from '../../src/index.js'
 import { buildModel, floats, writeModel, type ModelSpec, type NodeSpec, type Weight } from '../onnx-builder.js'
-import { parseModel } from '../../src/model/onnx.js'
+import { parseModel } from '../../src/model/onnx/onnx.js'
 import { inSinglePrecision } from '../../src/model/single.js'
 import { Random } from '../random.js'
 

@@ -40,7 +40,7 @@ function kernelsOf(elf: Buffer): Map<string, number> {
 }
 
 describe('the cubins', () => {
-  it('were compiled from the sources as they are (else run node scripts/build-cubins.mjs)', () => {
+  it('were compiled from the sources as they are (else run node scripts/cuda/build-cubins.mjs)', () => {
     expect(manifest.source).toBe(sourceDigest())
     expect(manifest.cubins.map(({ sm }) => sm)).toEqual(generations)
     for (const { file, sha256 } of manifest.cubins) expect(createHash('sha256').update(readFileSync(join(cubinFolder, file))).digest('hex'), file).toBe(sha256)
@@ -75,7 +75,7 @@ describe('whole networks through the emulated kernels of every generation', () =
   const shared = sharedFolder()
 
   async function check(models: readonly string[]): Promise<void> {
-    const run = launch(process.execPath, [join(projectRoot, 'scripts/cuda-parity.mjs'), '--json', ...models])
+    const run = launch(process.execPath, [join(projectRoot, 'scripts/cuda/parity.mjs'), '--json', ...models])
     const status = await run.ended
     const rows = jsonLines<Row>(run.stdout())
     expect(rows.filter(({ passed, otherLabels }) => !passed || otherLabels > 0)).toEqual([])

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { announce, birthJitterMs, birthSubscription, createBirthListener } from '../../src/publish/announcement.js'
 import type { DeviceFacts } from '../../src/publish/homeassistant.js'
-import { openLedger, type Ledger } from '../../src/publish/ledger.js'
+import { openLedger, type Ledger } from '../../src/publish/published.js'
 import type { Publisher } from '../../src/publish/publisher.js'
 import { createTopics } from '../../src/publish/topics.js'
 import { connectClient, type Client } from './client.js'

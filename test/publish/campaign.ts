@@ -11,7 +11,7 @@ interface Report {
 /** One test: the row runs in a process of its own, and holds. */
 export function itHolds(title: string, row: string, more: Record<string, unknown> = {}): void {
   it(title, { timeout: 240_000 }, async () => {
-    const run = launch(process.execPath, ['--expose-gc', `${projectRoot}scripts/fault-campaign.mjs`, '--row', row])
+    const run = launch(process.execPath, ['--expose-gc', `${projectRoot}scripts/faults/campaign.mjs`, '--row', row])
     const status = await run.ended
     const report = JSON.parse(run.stdout() || '{}') as Report
     expect(report.failures ?? [], run.stderr()).toEqual([])

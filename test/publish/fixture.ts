@@ -1,6 +1,6 @@
 /** Decisions, predictions and a log to look into, for the publisher's tests. */
-import type { Decision } from '../../src/decision.js'
-import { createPredictor, type Prediction } from '../../src/prediction.js'
+import type { Decision } from '../../src/decision/decision.js'
+import { createPredictor, type Prediction } from '../../src/decision/prediction.js'
 import type { ConnectOptions } from '../../src/publish/mqtt.js'
 import { createPublisher, type Publisher, type PublisherOptions } from '../../src/publish/publisher.js'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Decision } from '../../src/decision.js'
+import type { Decision } from '../../src/decision/decision.js'
 import { eventPayload, gapPayload, healthPayload, labelPayload, resultPayload, statePayload } from '../../src/publish/payloads.js'
 import { createTopics, topicTable } from '../../src/publish/topics.js'
 import { decision, prediction } from './fixture.js'

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { memoryDefaults } from '../../src/publish/outbox/outbox.js'
 import { createPublisher } from '../../src/publish/publisher.js'
-import type { Decision } from '../../src/decision.js'
+import type { Decision } from '../../src/decision/decision.js'
 import { decision, prediction, quickPublisher, recordingLog } from './fixture.js'
 import { cleanUp, hasMosquitto, retained, startMosquitto, subscribe, until, type Received } from './mosquitto.js'
 

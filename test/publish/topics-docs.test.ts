@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { topicTable, type TopicRow } from '../../src/publish/topics.js'
-import { commandKinds } from '../../src/commands.js'
+import { commandKinds } from '../../src/run/commands.js'
 import { projectRoot } from '../shared.js'
 
 const rows = Object.values(topicTable) as readonly TopicRow[]

@@ -11,8 +11,8 @@ import { openClassifier, type Classifier } from '../../src/classifier.js'
 import { GapcamError } from '../../src/errors.js'
 import type { Frame } from '../../src/frame.js'
 import { createMetrics } from '../../src/metrics.js'
-import { Pipeline, Turns } from '../../src/pipeline.js'
-import { policyDefaults } from '../../src/policy.js'
+import { Pipeline, Turns } from '../../src/run/pipeline.js'
+import { policyDefaults } from '../../src/decision/policy.js'
 import type { Publisher } from '../../src/publish/publisher.js'
 import { aboutOf } from '../../src/recording/about.js'
 import { checksumOf, digestOf } from '../../src/recording/digest.js'
@@ -245,7 +245,7 @@ describe('the flight recorder', () => {
   })
 
   async function twoLabels(): Promise<[Frame, Frame]> {
-    const pass = (await import('../../src/preprocess.js')).createPreprocessor(classifier.preprocessing())
+    const pass = (await import('../../src/pixels/preprocess.js')).createPreprocessor(classifier.preprocessing())
     const seen = new Map<number, Frame>()
     for (let seed = 1; seen.size < 2 && seed < 200; seed++) {
       const level = (seed * 37) % 256

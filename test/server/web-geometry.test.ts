@@ -1,6 +1,6 @@
 /** The page's way between frame and view is the pixel path's: what is dragged on the picture is the region that is cut. */
 import { describe, expect, it } from 'vitest'
-import { PlainPass } from '../../src/preprocess-plain.js'
+import { PlainPass } from '../../src/pixels/plain.js'
 import type { Frame } from '../../src/frame.js'
 import { boxToFrame, boxToView, tidy, toFrame, toView, type View } from '../../src/server/web/geometry.js'
 import { Random } from '../random.js'

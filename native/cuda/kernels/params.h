@@ -5,7 +5,7 @@
 #pragma once
 #include <cstdint>
 
-#include "../../plan/steps.h"
+#include "../../kernels/steps.h"
 
 namespace gapcam {
 namespace cuda {

@@ -1,7 +1,7 @@
 /** Operators that only move elements: renamed bytes where they can be, strided copies where not. */
 import { elementCount } from '../../tensor.js'
 import { numbersOf } from '../graph.js'
-import { dataTypes } from '../onnx-tensor.js'
+import { dataTypes } from '../onnx/tensor.js'
 import { concatenated, gathered, permutation, resolvePad, resolveSlice, splitParts } from '../shapes/movement.js'
 import { normalAxis, stridesOf, Unsupported } from '../view.js'
 import { commonForm } from './elementwise.js'

@@ -4,7 +4,7 @@ import { activationOf } from '../operators/elementwise.js'
 import { operatorTable } from '../operators/table.js'
 import type { Activation } from '../operators/context.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex } from './rewrite.js'
+import { applyChanges, changed, GraphIndex } from './changes.js'
 
 /** Functions that kernels apply to their result before storing it. */
 const fusible = new Set<Activation['activation']>([

@@ -2,7 +2,7 @@
 import { floatsOf, type Node } from '../graph.js'
 import { batchNormAffine } from '../operators/elementwise.js'
 import { unlessUnsupported } from './attempt.js'
-import type { GraphIndex } from './rewrite.js'
+import type { GraphIndex } from './changes.js'
 
 export interface Affine {
   readonly factor: Float32Array

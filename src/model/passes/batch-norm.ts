@@ -8,7 +8,7 @@ import { floatConstant, floatsOf, type Constant, type Graph, type Node, type Val
 import { resolveWindow } from '../shapes/window.js'
 import { affineOf, affineOperand, type Affine } from './affine.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex, repeated } from './rewrite.js'
+import { applyChanges, changed, GraphIndex, repeated } from './changes.js'
 
 /** Repeats until nothing is left to take in. */
 export function foldBatchNorms(graph: Graph): Graph {

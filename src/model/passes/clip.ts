@@ -5,7 +5,7 @@
 import { activationOf } from '../operators/elementwise.js'
 import { floatConstant, type Constant, type Graph, type Node } from '../graph.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, GraphIndex } from './rewrite.js'
+import { applyChanges, GraphIndex } from './changes.js'
 
 interface Bounds {
   readonly low: number

@@ -8,7 +8,7 @@ import { fusibleActivation } from './activation.js'
 import { affineOf, affineOperand } from './affine.js'
 import { foldBatchNorms, isFoldable } from './batch-norm.js'
 import { mergeClips } from './clip.js'
-import { applyChanges, changed, GraphIndex, repeated } from './rewrite.js'
+import { applyChanges, changed, GraphIndex, repeated } from './changes.js'
 
 export function hoistAboveConcat(graph: Graph): Graph {
   return repeated(flattened(graph), (current) => {

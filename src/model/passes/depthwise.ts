@@ -4,7 +4,7 @@
  */
 import { floatConstant, type Constant, type Graph, type Node } from '../graph.js'
 import { affineOf, affineOperand, composed, type Affine } from './affine.js'
-import { applyChanges, GraphIndex } from './rewrite.js'
+import { applyChanges, GraphIndex } from './changes.js'
 
 export function convolveNorms(graph: Graph): Graph {
   const index = GraphIndex.of(graph)

@@ -5,7 +5,7 @@
  */
 import type { Graph, Node, Value } from '../graph.js'
 import { concatenated } from '../shapes/movement.js'
-import { applyChanges, changed, GraphIndex } from './rewrite.js'
+import { applyChanges, changed, GraphIndex } from './changes.js'
 
 /** Conv (1×1, stride 1, no padding) → GAP becomes GAP → Conv. */
 export function commuteGap(graph: Graph): Graph {

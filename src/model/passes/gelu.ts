@@ -1,6 +1,6 @@
 /** Gelu as exporters spell it out: by Erf, or by its approximation with Tanh. */
 import type { Node } from '../graph.js'
-import type { GraphIndex } from './rewrite.js'
+import type { GraphIndex } from './changes.js'
 import { isNear, productFactors, scaledBy, withScalar } from './scalar.js'
 
 /** x and the kind of x · (1 + f(x)) · 1/2 with the factors in any order that exporters use; null for anything else. */

@@ -7,7 +7,7 @@ import type { Attribute, Graph, Node, Value } from '../graph.js'
 import { resolveReduce } from '../shapes/reduce.js'
 import { normalAxis } from '../view.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex } from './rewrite.js'
+import { applyChanges, changed, GraphIndex } from './changes.js'
 import { withScalar } from './scalar.js'
 
 export function recognizeLayerNorms(graph: Graph): Graph {

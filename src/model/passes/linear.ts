@@ -5,7 +5,7 @@
 import { floatConstant, floatsOf, int64Constant, type Constant, type Graph, type Node, type Value } from '../graph.js'
 import { isFoldable } from './batch-norm.js'
 import { isPointwise } from './gap.js'
-import { applyChanges, GraphIndex } from './rewrite.js'
+import { applyChanges, GraphIndex } from './changes.js'
 import { transposedMatrix } from './transpose.js'
 
 /** Multiply-adds that the compiler spends on one product, a fraction of a second. */

@@ -7,7 +7,7 @@ import { int64Constant, type Constant, type Graph, type Node, type Value } from 
 import { resolveReduce } from '../shapes/reduce.js'
 import { resolveWindow } from '../shapes/window.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, GraphIndex } from './rewrite.js'
+import { applyChanges, GraphIndex } from './changes.js'
 
 /** The map that a node takes the mean of. */
 type Recognizer = (index: GraphIndex, node: Node) => string | null

@@ -8,7 +8,7 @@ import { resolvePad } from '../shapes/movement.js'
 import { resolveWindow } from '../shapes/window.js'
 import { affineOf, affineOperand } from './affine.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex } from './rewrite.js'
+import { applyChanges, changed, GraphIndex } from './changes.js'
 
 export function fusePads(graph: Graph): Graph {
   const index = GraphIndex.of(graph)

@@ -7,7 +7,7 @@ import { floatConstant, floatsOf, type Constant, type Graph, type Node } from '.
 import { resolveWindow, type Window } from '../shapes/window.js'
 import { foldBatchNorms, isFoldable } from './batch-norm.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex, repeated } from './rewrite.js'
+import { applyChanges, changed, GraphIndex, repeated } from './changes.js'
 
 /** Each sum may take part in the next; a scale behind one goes into its weights first. */
 export function mergeParallel(graph: Graph): Graph {

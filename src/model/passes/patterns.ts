@@ -6,7 +6,7 @@ import { activationOf } from '../operators/elementwise.js'
 import type { Attribute, Graph, Node } from '../graph.js'
 import { unlessUnsupported } from './attempt.js'
 import { geluOf } from './gelu.js'
-import { applyChanges, GraphIndex } from './rewrite.js'
+import { applyChanges, GraphIndex } from './changes.js'
 import { isNear, productFactors, scaledBy, withScalar } from './scalar.js'
 
 export function recognizePatterns(graph: Graph): Graph {

@@ -1,7 +1,7 @@
 /** Convolutions and pools of one dimension, as efficient channel attention has them, become ones of two between Reshapes. */
 import { int64Constant, type Constant, type Graph, type Node, type Value } from '../graph.js'
 import { planarAttributes, planarShape, windowOps } from '../shapes/planar.js'
-import { applyChanges, GraphIndex } from './rewrite.js'
+import { applyChanges, GraphIndex } from './changes.js'
 
 export function makePlanar(graph: Graph): Graph {
   const index = GraphIndex.of(graph)

@@ -6,7 +6,7 @@ import type { Graph, Node, Value } from '../graph.js'
 import { resolveWindow } from '../shapes/window.js'
 import { isFoldable } from './batch-norm.js'
 import { isPointwise } from './gap.js'
-import { applyChanges, changed, GraphIndex } from './rewrite.js'
+import { applyChanges, changed, GraphIndex } from './changes.js'
 
 export function commutePools(graph: Graph): Graph {
   const index = GraphIndex.of(graph)

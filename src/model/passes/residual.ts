@@ -1,7 +1,7 @@
 /** An Add of a convolution's or a matrix's result and another tensor of its sizes becomes its residual operand. */
 import type { Graph, Node } from '../graph.js'
 import { isFoldable } from './batch-norm.js'
-import { applyChanges, changed, GraphIndex } from './rewrite.js'
+import { applyChanges, changed, GraphIndex } from './changes.js'
 
 export function fuseResiduals(graph: Graph): Graph {
   const index = GraphIndex.of(graph)

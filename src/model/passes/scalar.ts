@@ -1,6 +1,6 @@
 /** Sums and products of a value and a number, which the chains of activation functions are made of. */
 import type { Node } from '../graph.js'
-import type { GraphIndex } from './rewrite.js'
+import type { GraphIndex } from './changes.js'
 
 export interface Scaled {
   readonly value: string

@@ -4,7 +4,7 @@
  */
 import type { Graph, Node, Value } from '../graph.js'
 import { concatenated, permutation, resolveSlice, splitParts } from '../shapes/movement.js'
-import { applyChanges, changed, GraphIndex } from './rewrite.js'
+import { applyChanges, changed, GraphIndex } from './changes.js'
 
 export function recognizeShuffles(graph: Graph): Graph {
   const index = GraphIndex.of(graph)

@@ -3,7 +3,7 @@ import type { Graph, Node } from '../graph.js'
 import { permutation, resolvePad, resolveSlice } from '../shapes/movement.js'
 import { broadcastShapes } from '../view.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, GraphIndex } from './rewrite.js'
+import { applyChanges, GraphIndex } from './changes.js'
 
 export function simplify(graph: Graph): Graph {
   const index = GraphIndex.of(graph)

@@ -11,7 +11,7 @@ import { resolveReduce } from '../shapes/reduce.js'
 import { softmaxSpan } from '../shapes/table.js'
 import { normalAxis } from '../view.js'
 import { unlessUnsupported } from './attempt.js'
-import { changed, GraphIndex } from './rewrite.js'
+import { changed, GraphIndex } from './changes.js'
 import { withoutDeadNodes } from '../prepare.js'
 
 const toNhwc = [0, 2, 3, 1]

@@ -4,7 +4,7 @@
  */
 import { elementCount, type TensorType } from '../../tensor.js'
 import { numbersOf } from '../graph.js'
-import { dataTypes } from '../onnx-tensor.js'
+import { dataTypes } from '../onnx/tensor.js'
 import { broadcastShapes, normalAxis, Unsupported, type NodeView } from '../view.js'
 import { concatenated, flattened, gathered, permutation, reshaped, resolvePad, resolveSlice, splitParts, squeezed, unsqueezed } from './movement.js'
 import { planarView } from './planar.js'

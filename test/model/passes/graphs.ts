@@ -1,7 +1,7 @@
 /** The smallest graphs for a pass: a chain or net of nodes from `input`, a picture [1,2,6,6], to `y`. */
 import { expect } from 'vitest'
 import { floatsOf, type Graph } from '../../../src/model/graph.js'
-import { parseModel } from '../../../src/model/onnx.js'
+import { parseModel } from '../../../src/model/onnx/onnx.js'
 import { prepareGraph } from '../../../src/model/prepare.js'
 import { buildModel, floats, type NodeSpec, type Weight } from '../../onnx-builder.js'
 

@@ -1,0 +1,90 @@
+// Counts what the arm64 addon, and onnxruntime, execute for one inference on one thread, under QEMU:
+//
+//   node scripts/arm/count.mjs [MODEL...] [--engines gapcam,onnxruntime] [--addon FILE]
+//
+// Prints a list of { model, engine, instructions, fmla, bytesLoaded, bytesStored } as JSON. Counts do not depend on the
+// machine's load and say nothing of milliseconds. FMLA are those on vectors of single precision; bytes are those that
+// instructions ask for, wherever they come from. The difference of one inference and five is divided by four: start and
+// opening fall out, and what Node does meanwhile leaves a percent or so. The addon is the one of `node scripts/build-native.mjs --arch arm64` unless told otherwise.
+// Needs qemu-user, gcc and g++-aarch64-linux-gnu, and the tools of scripts/fetch/test-tools.mjs.
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { compilePlan } from '../../dist/model/compile.js'
+import { loadModel } from '../../dist/model/onnx/onnx.js'
+import { serializePlan } from '../../dist/model/plan.js'
+import { prepareGraph } from '../../dist/model/prepare.js'
+import { Board } from './qemu.mjs'
+import { nameOf, sizeFor, zoo } from '../bench/performance/models.mjs'
+
+const inRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { engines: { type: 'string', default: 'gapcam,onnxruntime' }, addon: { type: 'string', default: inRoot('prebuilds/linux-arm64/gapcam.node') } },
+})
+const node = inRoot('.cache/tools/node_modules/node-arm64/bin/node')
+const inferencesCounted = 4
+const inferences = inRoot('scripts/arm/inferences.mjs')
+
+/** What the program is given for each engine. */
+const programs = {
+  gapcam: ({ plan }) => [options.addon, plan],
+  onnxruntime: ({ file }) => [createRequire(import.meta.url).resolve('onnxruntime-node'), file],
+}
+
+async function prepared(file, folder) {
+  const { graph } = await loadModel(file)
+  const result = prepareGraph(graph, sizeFor(graph))
+  const compiled = compilePlan(result, {})
+  if (!('plan' in compiled)) throw new Error(`${nameOf(file)}: ${compiled.unsupported[0].reason}`)
+  const plan = join(folder, `${nameOf(file)}.plan`)
+  writeFileSync(plan, serializePlan(compiled.plan))
+  const input = compiled.plan.tensors[compiled.plan.inputs[0].tensor]
+  const [n, h, w, c] = input.shape
+  return { file, plan, shape: compiled.plan.inputs[0].layout === 'nhwc' ? [n, c, h, w] : input.shape }
+}
+
+function countOne(board, engine, network) {
+  const run = (times) => board.count([inferences, ...programs[engine](network), String(times), JSON.stringify(network.shape)])
+  const once = run(1)
+  const more = run(1 + inferencesCounted)
+  return Object.fromEntries(Object.entries(more).map(([key, value]) => [key, Math.round((value - once[key]) / inferencesCounted)]))
+}
+
+function must(file, how) {
+  if (!existsSync(file)) throw new Error(`${file} is missing: ${how}`)
+}
+
+async function main() {
+  const engines = options.engines.split(',')
+  const unknown = engines.find((engine) => !(engine in programs))
+  if (unknown) throw new Error(`--engines: ${unknown} is none of ${Object.keys(programs).join(', ')}`)
+  must(node, 'node scripts/fetch/test-tools.mjs')
+  must(options.addon, 'node scripts/build-native.mjs --arch arm64')
+  const folder = mkdtempSync(join(tmpdir(), 'gapcam-plans-'))
+  const board = new Board(node)
+  try {
+    const rows = []
+    for (const file of positionals.length > 0 ? positionals : zoo()) {
+      const network = await prepared(file, folder)
+      for (const engine of engines) {
+        rows.push({ model: nameOf(file), engine, ...countOne(board, engine, network) })
+        const { model, instructions, fmla, bytesLoaded, bytesStored } = rows.at(-1)
+        const millions = (count) => (count / 1e6).toFixed(1).padStart(8)
+        console.error(`${model.padEnd(20)} ${engine.padEnd(12)} instructions${millions(instructions)} M  FMLA${millions(fmla)} M  loaded${millions(bytesLoaded)} MB  stored${millions(bytesStored)} MB`)
+      }
+    }
+    console.log(JSON.stringify(rows))
+  } finally {
+    board.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+main().catch((error) => {
+  console.error(`arm-count: ${error.message}`)
+  process.exitCode = 1
+})

@@ -1,0 +1,62 @@
+// The arm64 part of the page. It expects of scripts/arm/count.mjs a row for each network and engine,
+//   { model, engine: 'gapcam' | 'onnxruntime', instructions, fmla, bytesLoaded, bytesStored }
+// of one inference, and of scripts/arm/mca.mjs a row for each hot loop and core,
+//   { kernel, compiler, core, fmla, instructionsPerFmla, fmlaBoundPercent }
+// each as a list or as one object a line.
+
+/** What the best peer needs (ncnn, fp32), counted the same way; the project does not build it for arm64. */
+const wanted = {
+  mobilenet_v1: { instructions: 165e6 },
+  mobilenet_v2: { instructions: 95e6, bytesLoaded: 250e6, bytesStored: 30e6 },
+  resnet18: { instructions: 215e6 },
+}
+const words = { instructions: 'instructions, millions', bytesLoaded: 'loaded, MB', bytesStored: 'stored, MB' }
+
+const rowsOf = (part) => (part ? [part.data].flat() : [])
+
+/**
+ * The tiles of two and three vectors with as many rows as there are: those that do the work. Smaller ones end a map, and
+ * panels of one vector end a layer's channels.
+ */
+function wholeTiles(loops) {
+  const tiles = loops.flatMap((loop) => {
+    const [, rows, vectors] = /^Tile<(\d+), (\d+)/.exec(loop.kernel) ?? []
+    return rows ? [{ loop, rows: Number(rows), vectors: Number(vectors) }] : []
+  })
+  const most = Math.max(...tiles.map(({ rows }) => rows))
+  return tiles.filter(({ rows, vectors }) => rows === most && vectors > 1).map(({ loop }) => loop)
+}
+
+/** Rows of the targets' table; `row` makes one. */
+export function armRows(parts, row) {
+  const counts = rowsOf(parts.armCount).filter(({ engine }) => engine === 'gapcam').flatMap(({ model, ...counted }) =>
+    Object.entries(wanted[model] ?? {}).map(([key, atMost]) => row(`arm64, 1 thread, ${model}: ${words[key]}`, counted[key] / 1e6, { atMost: atMost / 1e6, digits: 1, kind: 'counted' })))
+  const loops = wholeTiles(rowsOf(parts.armMca))
+  const most = Math.max(...loops.map(({ instructionsPerFmla }) => instructionsPerFmla))
+  const least = Math.min(...loops.map(({ fmlaBoundPercent }) => fmlaBoundPercent))
+  const bounds = loops.length === 0 ? [] : [
+    row('arm64, whole tiles of the GEMM: instructions per FMLA, worst', most, { atMost: 1.3, kind: 'counted' }),
+    row('arm64, whole tiles of the GEMM: share of the FMLA issue bound, worst', least, { atLeast: 95, unit: ' %', digits: 0, kind: 'modelled' }),
+  ]
+  return [...counts, ...bounds]
+}
+
+/** The page's section, '' where nothing was counted. */
+export function armSection(parts, table) {
+  const counts = rowsOf(parts.armCount)
+  const loops = rowsOf(parts.armMca).filter(({ kernel }) => kernel.startsWith('Tile'))
+  if (counts.length + loops.length === 0) return ''
+  const millions = (value) => (value === undefined || value === null ? '' : (value / 1e6).toFixed(1))
+  const counted = counts.length === 0 ? '' : `
+
+Counted under qemu, which does not depend on load and says nothing of milliseconds: millions of one inference, one thread.
+
+${table(['network', 'engine', 'instructions', 'FMLA', 'bytes loaded', 'bytes stored'], counts.map((row) => [row.model, row.engine, millions(row.instructions), millions(row.fmla), millions(row.bytesLoaded), millions(row.bytesStored)]), ['---', '---'])}`
+  const modelled = loops.length === 0 ? '' : `
+
+Modelled by llvm-mca, which assumes that every load hits the first cache: instructions per FMLA of the loop of each tile, rows by
+vectors, as ${loops[0]?.compiler} makes it, and its share of the FMLA issue bound.
+
+${table(['kernel', 'core', 'instructions per FMLA', 'of the bound'], loops.map((row) => [`\`${row.kernel}\``, row.core, row.instructionsPerFmla.toFixed(2), `${row.fmlaBoundPercent.toFixed(0)} %`]), ['---', '---'])}`
+  return `## arm64${counted}${modelled}`
+}

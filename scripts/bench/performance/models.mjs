@@ -1,0 +1,20 @@
+// The networks that are measured when none is named: those beside the checkout (GAPCAM_SHARED), else the shipped ones.
+import { existsSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+
+/** Paths of the ONNX files, by name. */
+export function zoo() {
+  const folder = [process.env.GAPCAM_SHARED, join(root, '../shared'), join(root, 'shared')].filter(Boolean).map((shared) => join(shared, 'zoo')).find(existsSync) ?? join(root, 'models')
+  return readdirSync(folder).filter((name) => name.endsWith('.onnx')).sort().map((name) => join(folder, name))
+}
+
+/** What a model is called in results. */
+export const nameOf = (file) => basename(file, '.onnx')
+
+/** Options of opening a graph: 224 by 224 where its input leaves the size open. */
+export function sizeFor({ inputs: [input] }) {
+  return input.shape.some((size, axis) => axis > 0 && typeof size !== 'number') ? { inputSize: { height: 224, width: 224 } } : {}
+}

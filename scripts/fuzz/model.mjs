@@ -1,0 +1,133 @@
+// Fuzzes the reader and the compiler of ONNX files with changed real ones:
+//
+//   node scripts/fuzz/model.mjs [--seconds 60] [--seed 1] [FILE...]    FILE: small ONNX files, else ONNX's node tests and the fixtures
+//   node scripts/fuzz/model.mjs --case FILE:SEED                       one change alone, with its error's stack
+//
+// What must hold of each: it opens, or is refused with one sentence (a GapcamError); what compiles, the native engine
+// takes; nothing takes more than 2 s of the processor or grows the process beyond 1 GB. Ends with status 1 where something does not hold.
+import { fork } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { loadAddon } from '../../dist/addon.js'
+import { GapcamError } from '../../dist/errors.js'
+import { compilePlan } from '../../dist/model/compile.js'
+import { openExternal } from '../../dist/model/onnx/external.js'
+import { parseModel } from '../../dist/model/onnx/onnx.js'
+import { serializePlan } from '../../dist/model/plan.js'
+import { prepareGraph } from '../../dist/model/prepare.js'
+import { mutate } from './onnx-mutator.mjs'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const mostMs = 2000
+const mostArena = 2 ** 24
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' }, case: { type: 'string' } },
+})
+
+function files() {
+  if (positionals.length > 0) return positionals
+  const tests = join(root, '.cache/onnx-node-tests')
+  const exporters = join(root, 'test/fixtures/exporters')
+  return [
+    ...readdirSync(exporters).filter((name) => name.endsWith('.onnx')).map((name) => join(exporters, name)),
+    ...(existsSync(tests) ? readdirSync(tests).map((name) => join(tests, name, 'model.onnx')).filter(existsSync) : []),
+  ]
+}
+
+/** Opens changed bytes as the program would; gives what became of them, or throws what it should not have. */
+async function open(addon, bytes, folder) {
+  let plan
+  try {
+    const { graph } = parseModel(bytes, openExternal(folder).read)
+    const compiled = compilePlan(prepareGraph(graph, {}), {})
+    if (!('plan' in compiled)) return 'not covered'
+    plan = compiled.plan
+  } catch (error) {
+    if (error instanceof GapcamError && !/\n/.test(error.message)) return 'refused'
+    throw error
+  }
+  if (plan.arenaBytes > mostArena) return 'large'
+  await addon.openSessionSync(serializePlan(plan), { threads: 1 }).close()
+  return 'compiled'
+}
+
+async function one(file, seed) {
+  const { addon, reason } = loadAddon()
+  if (!addon) throw new Error(reason)
+  return open(addon, mutate(readFileSync(file), seed), dirname(file))
+}
+
+/** In a process of its own: the seeds of one round over all files, told one by one. */
+function child() {
+  process.on('message', async ({ list, seed }) => {
+    for (const file of list) {
+      process.send({ begins: file, seed })
+      const before = process.cpuUsage()
+      let outcome
+      try {
+        outcome = await one(file, seed)
+      } catch (error) {
+        process.send({ found: `${error.name}: ${error.message}`, file, seed })
+        continue
+      }
+      const { user, system } = process.cpuUsage(before)
+      const ms = (user + system) / 1000
+      const rssMb = process.memoryUsage.rss() / 1e6
+      if (ms > mostMs) process.send({ found: `took ${Math.round(ms)} ms of the processor`, file, seed })
+      if (rssMb > 1000) process.send({ found: `the process has grown to ${Math.round(rssMb)} MB`, file, seed })
+      process.send({ outcome })
+    }
+    process.send({ ended: seed })
+  })
+}
+
+/** Runs rounds until the time is over. A child that says nothing for 30 s is ended, and that is a finding. */
+async function parent() {
+  const list = files()
+  const until = Date.now() + Number(options.seconds) * 1000
+  const counts = {}
+  const findings = []
+  const note = (file, seed, what) => {
+    findings.push(`${basename(dirname(file))}/${basename(file)}:${seed}  ${what}`)
+    console.error(`found: ${file}:${seed}  ${what}`)
+  }
+  for (let seed = Number(options.seed); Date.now() < until; seed++) {
+    await new Promise((resolve) => {
+      let last = { file: list[0], seed }
+      let timer
+      const running = fork(fileURLToPath(import.meta.url), [], { env: { ...process.env, GAPCAM_FUZZ_CHILD: '1' }, execArgv: ['--max-old-space-size=768'] })
+      const watch = () => {
+        clearTimeout(timer)
+        timer = setTimeout(() => {
+          note(last.file, last.seed, 'does not end')
+          running.kill('SIGKILL')
+        }, 30_000)
+      }
+      running.on('message', (message) => {
+        watch()
+        if (message.begins) last = { file: message.begins, seed: message.seed }
+        if (message.found) note(message.file, message.seed, message.found)
+        if (message.outcome) counts[message.outcome] = (counts[message.outcome] ?? 0) + 1
+        if (message.ended !== undefined || Date.now() > until) running.kill()
+      })
+      running.on('exit', (code, signal) => {
+        clearTimeout(timer)
+        if (signal !== 'SIGTERM' && signal !== 'SIGKILL') note(last.file, last.seed, `ended with ${signal ?? code}`)
+        resolve()
+      })
+      watch()
+      running.send({ list, seed })
+    })
+  }
+  console.log(JSON.stringify({ seconds: Number(options.seconds), files: list.length, ...counts, findings: findings.length }))
+  process.exitCode = findings.length > 0 ? 1 : 0
+}
+
+if (process.env.GAPCAM_FUZZ_CHILD) child()
+else if (options.case) {
+  const cut = options.case.lastIndexOf(':')
+  console.log(await one(options.case.slice(0, cut), Number(options.case.slice(cut + 1))))
+} else await parent()

@@ -1,0 +1,172 @@
+/**
+ * What an engine said about one frame, and how its raw outputs become that: dequantise, activate, rank. Logits that
+ * are not finite give no prediction at all; a label is never made of them.
+ */
+import { expected } from '../errors.js'
+
+/** The executors of a model. */
+export type EngineName = 'cuda' | 'native' | 'onnxruntime'
+
+export interface ScoredLabel {
+  readonly index: number
+  readonly label: string
+  /** Probability, 0 to 1. */
+  readonly score: number
+}
+
+/** Milliseconds per stage of one frame. */
+export interface Timings {
+  readonly capture: number
+  readonly preprocess: number
+  readonly infer: number
+  readonly total: number
+}
+
+/** A rectangle in shares of the frame. */
+export interface FrameBox {
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  readonly height: number
+}
+
+/** What can be wrong with what a camera sees; src/lens/watch.ts finds it. */
+export const lensProblems = ['black', 'overexposed', 'covered', 'blurred', 'frozen', 'moved'] as const
+export type LensProblem = (typeof lensProblems)[number]
+
+export interface Prediction {
+  /** Best first; equal scores in order of index. Memory of this prediction's own. */
+  readonly top: readonly ScoredLabel[]
+  /** Raw outputs of every class, dequantised. The predictor's memory: valid until its next call. */
+  readonly logits: Float32Array
+  /** Probability of every class. The predictor's memory: valid until its next call. */
+  readonly scores: Float32Array
+  /** Names of every class, by index; shared and never written. */
+  readonly labels: readonly string[]
+  readonly modelId: string
+  readonly modelSha256?: string
+  /** The executor that computed this very result. */
+  readonly engine: EngineName
+  readonly target: string
+  readonly frameSeq: number
+  /** Wall time of the capture, milliseconds. */
+  readonly wallTime: number
+  readonly timings: Timings
+  /** Around what speaks for the settled label (the best class where there is none); absent without a heat map. */
+  readonly focus?: FrameBox
+  /** The label's heat lies outside the region that is to be watched. */
+  readonly isElsewhere?: boolean
+  /** What is wrong with the camera's view; null where nothing is, absent where nobody looks. */
+  readonly problem?: LensProblem | null
+}
+
+/**
+ * How outputs become probabilities: `softmax` over the classes, `sigmoid` of each (independent classes), or `none`
+ * where the model already ends in probabilities.
+ */
+export type ScoreActivation = 'softmax' | 'sigmoid' | 'none'
+
+/** real = scale * (stored - zeroPoint), as ONNX's DequantizeLinear. */
+export interface Quantization {
+  readonly scale: number
+  readonly zeroPoint: number
+}
+
+export interface PredictorOptions {
+  readonly labels: readonly string[]
+  /** Default `softmax`. */
+  readonly scoreActivation?: ScoreActivation
+  /** How many labels `top` has; default 5, never more than there are classes. */
+  readonly topK?: number
+  readonly modelId: string
+  readonly modelSha256?: string
+  /** For integer outputs: the graph's last scale and zero point. Default: the stored numbers themselves. */
+  readonly quantization?: Quantization
+}
+
+/** Raw outputs of a classifier, one a class, in the element types that models end in. */
+export type RawOutputs = Float32Array | Uint8Array | Int8Array
+
+/** What is known of the frame and the run behind the outputs. */
+export type PredictionContext = Pick<Prediction, 'engine' | 'target' | 'frameSeq' | 'wallTime' | 'timings'>
+
+/** A prediction, or why there is none. */
+export type Outcome = { readonly ok: true; readonly prediction: Prediction } | { readonly ok: false; readonly reason: PredictionFault }
+
+/** `nan` and `infinite`: at least one output is not a finite number. `all_zero`: ready-made probabilities that sum to 0. */
+export type PredictionFault = 'nan' | 'infinite' | 'all_zero'
+
+/** Turns one output row into a prediction. Throws TypeError when there are not as many outputs as labels. */
+export type Predictor = (outputs: RawOutputs, context: PredictionContext) => Outcome
+
+/** Makes a predictor that reuses its memory; one for each model and camera. */
+export function createPredictor(options: PredictorOptions): Predictor {
+  const { labels, scoreActivation = 'softmax', topK = 5, modelId, modelSha256, quantization } = options
+  if (labels.length === 0) throw expected('at least one label', 'labels', labels)
+  if (!Number.isInteger(topK) || topK < 1) throw expected('a whole number above 0', 'topK', topK)
+  if (quantization && !(quantization.scale > 0)) throw expected('a number above 0', 'quantization.scale', quantization.scale)
+  const logits = new Float32Array(labels.length)
+  const scores = new Float32Array(labels.length)
+  const ranked = new Int32Array(Math.min(topK, labels.length))
+  const model = modelSha256 === undefined ? { modelId } : { modelId, modelSha256 }
+
+  return (outputs, context) => {
+    if (outputs.length !== labels.length) throw expected(`${labels.length} outputs`, 'outputs', outputs.length)
+    dequantize(outputs, quantization, logits)
+    const fault = faultOf(logits) ?? activate(logits, scoreActivation, scores)
+    if (fault) return { ok: false, reason: fault }
+    rankTop(scores, ranked)
+    const top = Array.from(ranked, (index) => ({ index, label: labels[index]!, score: scores[index]! }))
+    return { ok: true, prediction: { top, logits, scores, labels, ...model, ...context } }
+  }
+}
+
+function dequantize(outputs: RawOutputs, quantization: Quantization | undefined, logits: Float32Array): void {
+  if (!quantization) return logits.set(outputs)
+  const { scale, zeroPoint } = quantization
+  for (let i = 0; i < logits.length; i++) logits[i] = scale * (outputs[i]! - zeroPoint)
+}
+
+function faultOf(logits: Float32Array): PredictionFault | null {
+  for (const value of logits) {
+    if (Number.isNaN(value)) return 'nan'
+    if (!Number.isFinite(value)) return 'infinite'
+  }
+  return null
+}
+
+function activate(logits: Float32Array, activation: ScoreActivation, scores: Float32Array): PredictionFault | null {
+  if (activation === 'softmax') softmax(logits, scores)
+  else if (activation === 'sigmoid') for (let i = 0; i < scores.length; i++) scores[i] = 1 / (1 + Math.exp(-logits[i]!))
+  else return copyProbabilities(logits, scores)
+  return null
+}
+
+/** The greatest logit is taken off first, so that no exponential overflows; sums in double precision. */
+function softmax(logits: Float32Array, scores: Float32Array): void {
+  let greatest = -Infinity
+  for (const value of logits) if (value > greatest) greatest = value
+  let sum = 0
+  for (const value of logits) sum += Math.exp(value - greatest)
+  for (let i = 0; i < scores.length; i++) scores[i] = Math.exp(logits[i]! - greatest) / sum
+}
+
+/** 8-bit probabilities are rounded (255/256 is the most that is stored), so they are clamped, not normalised. */
+function copyProbabilities(logits: Float32Array, scores: Float32Array): PredictionFault | null {
+  let sum = 0
+  for (let i = 0; i < scores.length; i++) sum += scores[i] = Math.min(1, Math.max(0, logits[i]!))
+  return sum === 0 ? 'all_zero' : null
+}
+
+/** Fills `ranked` with the indices of the greatest scores by insertion: O(classes) while few places change. */
+export function rankTop(scores: Float32Array, ranked: Int32Array): void {
+  let filled = 0
+  for (let index = 0; index < scores.length; index++) {
+    const score = scores[index]!
+    if (filled === ranked.length && score <= scores[ranked[filled - 1]!]!) continue
+    let place = filled < ranked.length ? filled++ : filled - 1
+    // Strictly greater: of equal scores the lower index, which came first, keeps its place.
+    for (; place > 0 && score > scores[ranked[place - 1]!]!; place--) ranked[place] = ranked[place - 1]!
+    ranked[place] = index
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The library's model session: tensors in, tensors out, in the order of the model file. It copies, so that callers
+ * own what they give and get; the camera's way to the engine does not go through here.
+ */
+import { openEngine, type EngineChoice } from '../engine/select.js'
+import type { Engine, EngineDescription, EngineOptions, EngineTensor } from '../engine/engine.js'
+import { expected } from '../errors.js'
+import { nchwToNhwc, nhwcToNchw } from './layout.js'
+import { elementCount, imageLayout, tensorArrays, elementBytes, type Tensor, type TensorData, type TensorInfo } from '../tensor.js'
+
+export interface OpenModelOptions extends EngineOptions {
+  /** 'auto' (the default) takes native where it covers the model (CUDA where that is faster), else onnxruntime; see `describe().reason`. */
+  readonly engine?: EngineChoice
+}
+
+/** Values of one input: a whole tensor, or its elements alone in row-major order. */
+export type Feed = TensorData | readonly number[] | Pick<Tensor, 'shape' | 'data'>
+
+export interface Model {
+  readonly inputs: readonly TensorInfo[]
+  readonly outputs: readonly TensorInfo[]
+  /**
+   * Runs the model once. `feeds` holds every input by name, or is the feed of the only input. Resolves with every
+   * output by name, in memory of the caller's. Calls queue up. Rejects with TypeError for a wrong feed and with a
+   * GapcamError for a fault of the engine.
+   */
+  run(feeds: Feed | Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>>
+  describe(): EngineDescription
+  /** Waits for runs in progress and frees the engine. */
+  close(): Promise<void>
+}
+
+/** Opens an ONNX file. Rejects with a GapcamError (MODEL_*, ENGINE_*). */
+export async function openModel(path: string, options: OpenModelOptions = {}): Promise<Model> {
+  if (typeof path !== 'string' || path === '') throw expected('a file name', 'path', path)
+  const { engine: choice = 'auto', ...engineOptions } = options
+  return modelOf(await openEngine(path, choice, engineOptions))
+}
+
+/** The session of an engine that is open; closing it closes the engine. */
+export function modelOf(engine: Engine): Model {
+  return new EngineModel(engine)
+}
+
+class EngineModel implements Model {
+  readonly inputs: readonly TensorInfo[]
+  readonly outputs: readonly TensorInfo[]
+  readonly #engine: Engine
+  #last: Promise<unknown> = Promise.resolve()
+  #isClosed = false
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+    this.inputs = engine.inputs.map(inFileOrder)
+    this.outputs = engine.outputs.map(inFileOrder)
+  }
+
+  run(feeds: Feed | Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>> {
+    const turn = this.#last.then(async () => {
+      if (this.#isClosed) throw expected('an open model', 'run', 'a closed one')
+      for (const input of this.#engine.inputs) write(input, feedOf(feeds, input.name, this.#engine.inputs.length))
+      await this.#engine.run()
+      return Object.fromEntries(this.#engine.outputs.map((output) => [output.name, read(output)]))
+    })
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+
+  describe(): EngineDescription {
+    return this.#engine.describe()
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    await this.#last
+    this.#isClosed = true
+    await this.#engine.close()
+  }
+}
+
+function inFileOrder(tensor: EngineTensor): TensorInfo {
+  const { name, type, shape, layout } = tensor
+  if (tensor.inFileOrder) return { name, type, shape, layout: layout === 'none' ? imageLayout(shape) : layout }
+  const [n = 1, h = 1, w = 1, c = 1] = shape
+  return { name, type, shape: [n, c, h, w], layout: 'nchw' }
+}
+
+function feedOf(feeds: Feed | Readonly<Record<string, Feed>>, name: string, count: number): Feed {
+  if (isFeed(feeds)) {
+    if (count === 1) return feeds
+    throw expected('an object with every input by name', 'feeds', feeds)
+  }
+  const feed = feeds?.[name]
+  if (!isFeed(feed)) throw expected('a tensor or its elements', `input ${name}`, feed)
+  return feed
+}
+
+function isFeed(value: unknown): value is Feed {
+  if (ArrayBuffer.isView(value) || Array.isArray(value)) return true
+  return typeof value === 'object' && value !== null && 'shape' in value && 'data' in value
+}
+
+function write(input: EngineTensor, feed: Feed): void {
+  const info = inFileOrder(input)
+  const data = 'shape' in feed ? feed.data : feed
+  if ('shape' in feed && feed.shape.join() !== info.shape.join()) {
+    throw expected(`shape [${info.shape.join(', ')}]`, `input ${input.name}`, feed.shape)
+  }
+  if (data.length !== elementCount(info.shape)) throw expected(`${elementCount(info.shape)} elements`, `input ${input.name}`, data.length)
+  if (typeof data[0] === 'bigint' || typeof input.data[0] === 'bigint') {
+    ;(input.data as BigInt64Array).set(Array.from(data as ArrayLike<number | bigint>, BigInt))
+  } else if (input.inFileOrder) (input.data as Float32Array).set(data as ArrayLike<number>)
+  else nchwToNhwc(data as ArrayLike<number>, info.shape, input.data as Float32Array)
+}
+
+function read(output: EngineTensor): Tensor {
+  const info = inFileOrder(output)
+  const data = new tensorArrays[info.type](new ArrayBuffer(elementCount(info.shape) * elementBytes[info.type]))
+  if (output.inFileOrder) (data as Float32Array).set(output.data as Float32Array)
+  else nhwcToNchw(output.data as Float32Array, output.shape, data as Float32Array)
+  return { ...info, data }
+}

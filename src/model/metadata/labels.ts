@@ -1,0 +1,24 @@
+/** Labels of a classifier's outputs: one a line, line number - 1 is the output's index. */
+import { readFile } from 'node:fs/promises'
+import { GapcamError, messageOf } from '../../errors.js'
+
+/** Reads a label file. Empty lines at its end do not count; an empty line before is an error. */
+export async function readLabels(file: string): Promise<string[]> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new GapcamError('LABELS_MISMATCH', `labels ${file} cannot be read: ${messageOf(error)}`, { hint: 'Check the path of the label file.' })
+  }
+  const labels = text.replace(/^\uFEFF/, '').trimEnd().split(/\r?\n/).map((line) => line.trim())
+  const empty = labels.indexOf('')
+  if (empty >= 0) throw new GapcamError('LABELS_MISMATCH', `labels ${file}: line ${empty + 1} is empty`)
+  return labels
+}
+
+/** The labels, checked against the model's outputs; without labels `class 0`, `class 1`, … */
+export function fitLabels(labels: readonly string[] | null, classes: number, origin: string): readonly string[] {
+  if (!labels) return Array.from({ length: classes }, (_, i) => `class ${i}`)
+  if (labels.length === classes) return labels
+  throw new GapcamError('LABELS_MISMATCH', `${origin} has ${labels.length} labels, but the model has ${classes} outputs`)
+}

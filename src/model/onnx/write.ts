@@ -1,0 +1,130 @@
+/**
+ * A copy of a model file with other input sizes or extra outputs, for onnxruntime. Only the graph's input, output and
+ * value_info fields are written anew; nodes and weights are copied byte by byte. External data moves into the copy.
+ */
+import { PbfReader, PbfWriter } from 'pbf'
+import type { TensorInfo, TensorType } from '../../tensor.js'
+import type { Constant } from '../graph.js'
+import type { LoadedModel } from './onnx.js'
+import { dataTypes } from './tensor.js'
+
+export interface Rewrite {
+  /** The inputs with their new sizes. */
+  readonly inputs: readonly TensorInfo[]
+  /** Values that become outputs, with their types. */
+  readonly extraOutputs: readonly { readonly name: string; readonly type: TensorType }[]
+}
+
+const modelGraph = 7
+const graphInitializer = 5
+const graphInput = 11
+const graphOutput = 12
+const graphValueInfo = 13
+
+export function rewriteModel(model: LoadedModel, rewrite: Rewrite): Uint8Array {
+  return rewriteFields(model.bytes, (field, bytes, writer) => {
+    if (field !== modelGraph) return false
+    writer.writeBytesField(modelGraph, rewriteGraph(bytes, model, rewrite))
+    return true
+  })
+}
+
+function rewriteGraph(bytes: Uint8Array, { graph: { constants } }: LoadedModel, { inputs, extraOutputs }: Rewrite): Uint8Array {
+  const graph = rewriteFields(bytes, (field, value, writer) => {
+    // Sizes of values in between belong to the old input size; onnxruntime infers them itself.
+    if (field === graphValueInfo) return true
+    if (field === graphInitializer) {
+      const { name, isExternal } = initializerOf(value)
+      const constant = isExternal ? constants.get(name) : undefined
+      if (constant) writer.writeBytesField(graphInitializer, tensor(name, constant))
+      return constant !== undefined
+    }
+    if (field !== graphInput) return false
+    const input = inputs.find(({ name }) => name === nameOf(value))
+    if (!input) return false
+    writer.writeBytesField(graphInput, valueInfo(input.name, dataTypes.indexOf(input.type), input.shape))
+    return true
+  })
+  if (extraOutputs.length === 0) return graph
+  const writer = new PbfWriter()
+  for (const { name, type } of extraOutputs) writer.writeBytesField(graphOutput, valueInfo(name, dataTypes.indexOf(type), null))
+  return joined(graph, writer.finish())
+}
+
+/** Copies a message field by field; `replace` writes something else and answers true. Only length-delimited fields can be replaced. */
+function rewriteFields(bytes: Uint8Array, replace: (field: number, value: Uint8Array, writer: PbfWriter) => boolean): Uint8Array {
+  const parts: Uint8Array[] = []
+  const reader = new PbfReader(bytes)
+  while (reader.pos < bytes.length) {
+    const start = reader.pos
+    const tag = reader.readVarint()
+    const [field, type] = [tag >>> 3, tag & 7]
+    if (type !== 2) {
+      reader.skip(type)
+      parts.push(bytes.subarray(start, reader.pos))
+      continue
+    }
+    const value = reader.readBytes()
+    const writer = new PbfWriter()
+    parts.push(replace(field, value, writer) ? writer.finish() : bytes.subarray(start, reader.pos))
+  }
+  return joined(...parts)
+}
+
+function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    result.set(part, at)
+    at += part.length
+  }
+  return result
+}
+
+/** The name of a ValueInfoProto. */
+function nameOf(bytes: Uint8Array): string {
+  let name = ''
+  new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => { if (field === 1) name = reader.readString() }, null)
+  return name
+}
+
+/** The name of a TensorProto, and whether its data lies in another file. */
+function initializerOf(bytes: Uint8Array): { name: string; isExternal: boolean } {
+  const found = { name: '', isExternal: false }
+  new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => {
+    if (field === 8) found.name = reader.readString()
+    if (field === 14) found.isExternal = reader.readVarint() === 1
+  }, null)
+  return found
+}
+
+/** TensorProto with its data inside. */
+function tensor(name: string, { type, shape, bytes }: Constant): Uint8Array {
+  const writer = new PbfWriter()
+  for (const size of shape) writer.writeVarintField(1, size)
+  writer.writeVarintField(2, dataTypes.indexOf(type))
+  writer.writeStringField(8, name)
+  writer.writeBytesField(9, bytes)
+  return writer.finish()
+}
+
+/** ValueInfoProto with a tensor type; without a shape where it is null. */
+function valueInfo(name: string, type: number, shape: readonly number[] | null): Uint8Array {
+  const tensor = new PbfWriter()
+  tensor.writeVarintField(1, type)
+  if (shape) {
+    const dims = new PbfWriter()
+    for (const size of shape) {
+      const dimension = new PbfWriter()
+      dimension.writeVarintField(1, size)
+      dims.writeBytesField(1, dimension.finish())
+    }
+    tensor.writeBytesField(2, dims.finish())
+  }
+  const typed = new PbfWriter()
+  typed.writeBytesField(1, tensor.finish())
+  const info = new PbfWriter()
+  info.writeStringField(1, name)
+  info.writeBytesField(2, typed.finish())
+  return info.finish()
+}

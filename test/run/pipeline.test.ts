@@ -1,0 +1,91 @@
+/** Commands take effect between two frames: the very next frame is judged by the new values, and none is lost or mixed. */
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { openClassifier, type Classifier } from '../../src/classifier.js'
+import { systemClock } from '../../src/clock.js'
+import { loadConfig } from '../../src/config/config.js'
+import type { Decision } from '../../src/decision/decision.js'
+import type { Frame } from '../../src/frame.js'
+import { createLogger } from '../../src/log.js'
+import { createMetrics } from '../../src/metrics.js'
+import { Pipeline, Turns } from '../../src/run/pipeline.js'
+import { createPublisher } from '../../src/publish/publisher.js'
+import { openSettings, type Settings } from '../../src/run/settings.js'
+import { projectRoot } from '../shared.js'
+
+let classifier: Classifier
+beforeAll(async () => { classifier = await openClassifier({ model: join(projectRoot, 'models/convnet-gap.onnx'), threads: 1 }) })
+afterAll(() => classifier.close())
+
+function setUp(): { pipeline: Pipeline; settings: Settings; settled: Decision[]; next: () => Promise<Decision> } {
+  const { config } = loadConfig({ environment: {}, flags: { cameras: [{ id: 'cam0', source: 'test://' }], 'policy.threshold': 0, 'policy.hysteresis': 0, 'policy.margin': 0, 'policy.consecutive': 1, 'policy.smoothingMs': 0 } })
+  const log = createLogger('silent')
+  const settings = openSettings({ config, cameras: config.cameras, folder: null, log })
+  const settled: Decision[] = []
+  const publisher = createPublisher({ broker: null, node: 'desk', cameras: ['cam0'], log })
+  const pipeline = new Pipeline({
+    camera: config.cameras[0]!, classifier, turns: new Turns(), topK: 3, settings: () => settings.camera('cam0'), publisher, metrics: createMetrics(0), clock: systemClock,
+    onSettled: (_camera, decision) => settled.push(decision),
+  })
+  let seq = 0
+  const next = async (): Promise<Decision> => {
+    const asked = pipeline.capture({ maxSide: 1 })
+    await pipeline.take(frameOf(++seq))
+    return (await asked).decision
+  }
+  return { pipeline, settings, settled, next }
+}
+
+function frameOf(seq: number): Frame {
+  const pixels = new Uint8Array(64 * 48 * 3).map((_, i) => (i % (64 * 3) < 32 * 3 ? 250 : i * 7 % 90))
+  return { seq, capturedNs: process.hrtime.bigint(), wallTime: 0, width: 64, height: 48, format: 'rgb24', stride: 64 * 3, pixels, copyTo: (target) => target.set(pixels), release: () => undefined }
+}
+
+it('a threshold judges the next frame', async () => {
+  const { pipeline, settings, next } = setUp()
+  expect((await next()).index).not.toBeNull()
+  void settings.change({ camera: 'cam0', threshold: 1 })
+  expect(await next()).toMatchObject({ label: 'unknown', reason: 'low_confidence' })
+  void settings.change({ camera: 'cam0', threshold: 0 })
+  expect((await next()).index).not.toBeNull()
+  pipeline.close()
+})
+
+it('a region is what the network sees of the next frame', async () => {
+  const { pipeline, settings, next } = setUp()
+  const scores: number[] = []
+  for (const roi of [{ x: 0, y: 0, width: 0.5, height: 1 }, { x: 0.5, y: 0, width: 0.5, height: 1 }, { x: 0, y: 0, width: 0.5, height: 1 }]) {
+    void settings.change({ camera: 'cam0', roi })
+    const asked = pipeline.capture({ maxSide: 1 })
+    const decision = await next()
+    expect((await asked).shown.x).toBeGreaterThanOrEqual(roi.x)
+    expect((await asked).shown.x + (await asked).shown.width).toBeLessThanOrEqual(roi.x + roi.width + 1e-6)
+    scores.push(decision.top[0]!.score)
+  }
+  expect(scores[0]).not.toBe(scores[1])
+  expect(scores[2]).toBeCloseTo(scores[0]!, 5)
+  pipeline.close()
+})
+
+it('a camera that is switched off while a frame is under way gets no label of that frame', async () => {
+  const { pipeline, settings, settled, next } = setUp()
+  await next()
+  const underWay = pipeline.take(frameOf(99))
+  void settings.change({ camera: 'cam0', enabled: false })
+  pipeline.disable()
+  await underWay
+  expect(settled.at(-1)).toMatchObject({ label: 'unknown', reason: 'camera_disabled' })
+  void settings.change({ camera: 'cam0', enabled: true })
+  pipeline.enable()
+  expect(settled.at(-1)).toMatchObject({ label: 'unknown', reason: 'starting' })
+  expect((await next()).index).not.toBeNull()
+  pipeline.close()
+})
+
+it('a picture that somebody waits for is refused when the camera is switched off', async () => {
+  const { pipeline } = setUp()
+  const asked = pipeline.capture()
+  pipeline.disable()
+  await expect(asked).rejects.toMatchObject({ code: 'CAMERA_LOST' })
+  pipeline.close()
+})
