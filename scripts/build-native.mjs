@@ -20,7 +20,9 @@ export function missingTools() {
   const missing = []
   if (!compilers.some(has)) missing.push('a C++ compiler (g++)')
   if (!has('cmake')) missing.push('cmake')
-  return missing.length === 0 ? null : `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} not installed (Debian: sudo apt-get install g++ cmake make)`
+  return missing.length === 0
+    ? null
+    : `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} not installed (Debian: sudo apt-get install g++ cmake make)`
 }
 
 /** Processors as CMake and the compilers call them. */
@@ -30,7 +32,11 @@ const processors = { arm64: 'aarch64', x64: 'x86_64' }
 function zigWrappers(folder, processor) {
   const python = process.env.PYTHON ?? 'python3'
   mkdirSync(folder, { recursive: true })
-  for (const [name, command] of [['c++', `c++ -target ${processor}-linux-gnu.2.28`], ['ar', 'ar'], ['ranlib', 'ranlib']]) {
+  for (const [name, command] of [
+    ['c++', `c++ -target ${processor}-linux-gnu.2.28`],
+    ['ar', 'ar'],
+    ['ranlib', 'ranlib'],
+  ]) {
     writeFileSync(`${folder}/${name}`, `#!/bin/sh\nexec '${python}' -m ziglang ${command} "$@"\n`)
     chmodSync(`${folder}/${name}`, 0o755)
   }
@@ -41,7 +47,10 @@ function crossOptions(arch, isZig) {
   const processor = processors[arch]
   if (!processor || (!isZig && arch !== 'arm64')) throw new Error(`there is no cross build for ${arch}`)
   const system = ['--CDCMAKE_SYSTEM_NAME=Linux', `--CDCMAKE_SYSTEM_PROCESSOR=${processor}`]
-  return [...system, ...(isZig ? zigWrappers(`${root}.cache/zig-${arch}`, processor) : ['--CDCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++'])]
+  return [
+    ...system,
+    ...(isZig ? zigWrappers(`${root}.cache/zig-${arch}`, processor) : ['--CDCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++']),
+  ]
 }
 
 /** Builds; true when the addon is in its place. Everything that the tools print goes to stderr. */
@@ -54,8 +63,13 @@ export function buildNative({ arch = process.arch, zig = false, out = `${root}pr
   const folder = `build-${arch}${zig ? '-zig' : ''}`
   const cross = arch === process.arch && !zig ? [] : crossOptions(arch, zig)
   const options = ['compile', '--out', folder, '--arch', arch, '--parallel', '2', '--prefer-make', ...cross]
-  const { status } = spawnSync(process.execPath, [`${root}node_modules/cmake-js/bin/cmake-js`, ...options], { cwd: root, stdio: ['ignore', 2, 2] })
-  const built = [`${root}${folder}/gapcam.node`, `${root}${folder}/Release/gapcam.node`].find((file) => existsSync(file))
+  const { status } = spawnSync(process.execPath, [`${root}node_modules/cmake-js/bin/cmake-js`, ...options], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
+  const built = [`${root}${folder}/gapcam.node`, `${root}${folder}/Release/gapcam.node`].find((file) =>
+    existsSync(file),
+  )
   if (status !== 0 || !built) {
     console.error('native engine: the build failed; see the messages above')
     return false
@@ -67,6 +81,12 @@ export function buildNative({ arch = process.arch, zig = false, out = `${root}pr
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const valueOf = (flag) => (process.argv.includes(flag) ? process.argv[process.argv.indexOf(flag) + 1] : undefined)
-  process.exitCode = buildNative({ arch: valueOf('--arch'), out: valueOf('--out'), zig: process.argv.includes('--zig') }) ? 0 : 1
+  const optionOf = (flag) => (process.argv.includes(flag) ? process.argv[process.argv.indexOf(flag) + 1] : undefined)
+  process.exitCode = buildNative({
+    arch: optionOf('--arch'),
+    out: optionOf('--out'),
+    zig: process.argv.includes('--zig'),
+  })
+    ? 0
+    : 1
 }

@@ -2,7 +2,17 @@
 // with node: imports only, since nothing is installed yet. Everything that it prints goes to stderr.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -86,7 +96,9 @@ function isWritable(folder) {
 function npm(args) {
   const script = process.env.npm_execpath
   const env = npmEnvironment()
-  return script && existsSync(script) && /\.c?js$/.test(script) ? run(process.execPath, [script, ...args], env) : run('npm', args, env)
+  return script && existsSync(script) && /\.c?js$/.test(script)
+    ? run(process.execPath, [script, ...args], env)
+    : run('npm', args, env)
 }
 
 class SetUpError extends Error {}
@@ -109,7 +121,9 @@ async function installPackages() {
 
 function hasAllPackages() {
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  return Object.keys({ ...dependencies, ...devDependencies }).every((name) => existsSync(join(root, 'node_modules', name)))
+  return Object.keys({ ...dependencies, ...devDependencies }).every((name) =>
+    existsSync(join(root, 'node_modules', name)),
+  )
 }
 
 async function buildTypeScript() {
@@ -122,7 +136,9 @@ async function buildTypeScript() {
   if (status !== 0) throw new SetUpError('TypeScript could not be compiled; see the messages above')
   // Imported here: what it needs was installed a moment ago.
   const { buildPage } = await import('./build/page.mjs')
-  await buildPage().catch((error) => { throw new SetUpError(`the page could not be bundled: ${error.message}`) })
+  await buildPage().catch((error) => {
+    throw new SetUpError(`the page could not be bundled: ${error.message}`)
+  })
   chmodSync(join(root, 'dist/cli/main.js'), 0o755)
   writeFileSync(join(root, stamp), wanted)
 }
@@ -138,7 +154,7 @@ async function buildAddon() {
     return
   }
   console.error('gapcam: building the native engine')
-  if (await run(process.execPath, [join(root, 'scripts/build-native.mjs'), '--quiet']) !== 0) {
+  if ((await run(process.execPath, [join(root, 'scripts/build-native.mjs'), '--quiet'])) !== 0) {
     console.error('gapcam: no native engine: it could not be built; see the messages above. Running on onnxruntime.')
     return
   }

@@ -9,14 +9,29 @@ import { setUp } from './setup.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const cache = `${root}.cache/`
-const isCi = process.env.CI === 'true'
 
 /** Debian packages by a file that each brings. */
 const systemPackages = {
-  'g++': '/usr/bin/g++', cmake: '/usr/bin/cmake', 'g++-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-g++', 'qemu-user': '/usr/bin/qemu-aarch64',
-  'qemu-system-x86': '/usr/bin/qemu-system-x86_64', 'busybox-static': '/bin/busybox', kmod: '/sbin/modprobe', cpio: '/usr/bin/cpio',
-  bsdutils: '/usr/bin/script', chromium: '/usr/bin/chromium', mosquitto: '/usr/sbin/mosquitto', 'v4l-utils': '/usr/bin/v4l2-ctl', 'mosquitto-clients': '/usr/bin/mosquitto_sub', ffmpeg: '/usr/bin/ffmpeg', systemd: '/usr/bin/systemd-analyze', procps: '/bin/ps', openssl: '/usr/bin/openssl',
-  'python3-pip': '/usr/lib/python3/dist-packages/pip/__init__.py', 'python3-gi': '/usr/lib/python3/dist-packages/gi/__init__.py', 'gstreamer1.0-tools': '/usr/bin/gst-launch-1.0',
+  'g++': '/usr/bin/g++',
+  cmake: '/usr/bin/cmake',
+  'g++-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-g++',
+  'qemu-user': '/usr/bin/qemu-aarch64',
+  'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
+  'busybox-static': '/bin/busybox',
+  kmod: '/sbin/modprobe',
+  cpio: '/usr/bin/cpio',
+  bsdutils: '/usr/bin/script',
+  chromium: '/usr/bin/chromium',
+  mosquitto: '/usr/sbin/mosquitto',
+  'v4l-utils': '/usr/bin/v4l2-ctl',
+  'mosquitto-clients': '/usr/bin/mosquitto_sub',
+  ffmpeg: '/usr/bin/ffmpeg',
+  systemd: '/usr/bin/systemd-analyze',
+  procps: '/bin/ps',
+  openssl: '/usr/bin/openssl',
+  'python3-pip': '/usr/lib/python3/dist-packages/pip/__init__.py',
+  'python3-gi': '/usr/lib/python3/dist-packages/gi/__init__.py',
+  'gstreamer1.0-tools': '/usr/bin/gst-launch-1.0',
   'gir1.2-gst-rtsp-server-1.0': '/usr/lib/x86_64-linux-gnu/girepository-1.0/GstRtspServer-1.0.typelib',
   'gstreamer1.0-plugins-base': '/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstvideotestsrc.so',
   'gstreamer1.0-plugins-good': '/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstrtp.so',
@@ -33,7 +48,8 @@ function installSystemPackages() {
     spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], options)
   }
   const still = missing.filter((name) => !existsSync(systemPackages[name]))
-  if (still.length > 0) console.error(`tests: these Debian packages are missing, and suites that need them will say so: ${still.join(' ')}`)
+  if (still.length > 0)
+    console.error(`tests: these Debian packages are missing, and suites that need them will say so: ${still.join(' ')}`)
 }
 
 /** Runs a command with its stdout on our stderr; resolves with its status and its last line of output. */
@@ -59,7 +75,10 @@ async function runNative(name, cmakeOptions, env, emulator = [], runner = 'nativ
   const folder = `${root}build-${name}`
   console.error(`\nnative tests, ${name}${runner === 'native_tests' ? '' : `, ${runner}`}`)
   const configured = await run('cmake', ['-S', root, '-B', folder, '-DGAPCAM_ADDON=OFF', ...cmakeOptions])
-  const built = configured.status === 0 ? await run('cmake', ['--build', folder, '-j2', ...(runner === 'native_tests' ? [] : ['--target', runner])]) : configured
+  const built =
+    configured.status === 0
+      ? await run('cmake', ['--build', folder, '-j2', ...(runner === 'native_tests' ? [] : ['--target', runner])])
+      : configured
   if (built.status !== 0) {
     console.error(`native tests, ${name}: the build failed`)
     return counts(0, 1, 0)
@@ -74,7 +93,14 @@ async function runNative(name, cmakeOptions, env, emulator = [], runner = 'nativ
 async function runVitest(args) {
   const report = `${cache}vitest.json`
   rmSync(report, { force: true })
-  const { status } = await run(process.execPath, [`${root}node_modules/vitest/vitest.mjs`, 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args])
+  const { status } = await run(process.execPath, [
+    `${root}node_modules/vitest/vitest.mjs`,
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...args,
+  ])
   if (!existsSync(report)) return counts(0, 1, 0)
   const result = JSON.parse(readFileSync(report, 'utf8'))
   const failed = result.numFailedTests || (status !== 0 ? 1 : 0)
@@ -86,18 +112,29 @@ async function main() {
   installSystemPackages()
   mkdirSync(cache, { recursive: true })
   await setUp()
-  if (!fetchOnnxTests()) console.error('tests: ONNX\'s node tests could not be fetched from PyPI; the suite that needs them fails')
-  if (!fetchTestTools()) console.error('tests: other Node versions could not be fetched; suites that need them will say so')
+  if (!fetchOnnxTests())
+    console.error("tests: ONNX's node tests could not be fetched from PyPI; the suite that needs them fails")
+  if (!fetchTestTools())
+    console.error('tests: other Node versions could not be fetched; suites that need them will say so')
   const results = []
   if (vitestArguments.length === 0) {
     results.push(await runNative('plain', []))
     results.push(await runNative('plain', [], {}, [], 'cuda_tests'))
-    const asan = [['-DGAPCAM_SANITIZE=address,undefined'], { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' }]
+    const asan = [
+      ['-DGAPCAM_SANITIZE=address,undefined'],
+      { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' },
+    ]
     results.push(await runNative('asan', ...asan))
     results.push(await runNative('asan', ...asan, [], 'cuda_tests'))
     results.push(await runNative('tsan', ['-DGAPCAM_SANITIZE=thread'], { TSAN_OPTIONS: 'halt_on_error=1' }))
-    const arm64 = ['-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64', '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++']
-    results.push(await runNative('arm64-tests', arm64, {}, ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu']))
+    const arm64 = [
+      '-DCMAKE_SYSTEM_NAME=Linux',
+      '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
+      '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
+    ]
+    results.push(
+      await runNative('arm64-tests', arm64, {}, ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu']),
+    )
   }
   results.push(await runVitest(vitestArguments))
   const sum = (key) => results.reduce((total, result) => total + result[key], 0)

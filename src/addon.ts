@@ -129,7 +129,14 @@ export interface NativeCapture {
   readonly dropped: number
   /** Frames that were held too long and taken back; what is read from them is refused. */
   readonly reclaimed: number
-  open(): Promise<{ readonly name: string; readonly fourcc: string; readonly width: number; readonly height: number; readonly stride: number; readonly fps: number }>
+  open(): Promise<{
+    readonly name: string
+    readonly fourcc: string
+    readonly width: number
+    readonly height: number
+    readonly stride: number
+    readonly fps: number
+  }>
   next(): Promise<CapturedFrame>
   /** Ends a next() that waits. */
   close(): void
@@ -148,7 +155,11 @@ export interface VideoDevice {
   readonly driver: string
   readonly bus: string
   readonly isCapture: boolean
-  readonly formats: readonly { readonly fourcc: string; readonly description: string; readonly sizes: readonly (readonly [number, number])[] }[]
+  readonly formats: readonly {
+    readonly fourcc: string
+    readonly description: string
+    readonly sizes: readonly (readonly [number, number])[]
+  }[]
 }
 
 /** native/binding/controls.cc */
@@ -172,7 +183,10 @@ export interface VideoControl {
 export interface Addon {
   /** A regular file's bytes, mapped: private to this process, gone when nobody holds them. Throws where it cannot be. */
   mapFile(path: string): Uint8Array
-  readonly Capture: new (path: string, options: { readonly width?: number; readonly height?: number; readonly fps?: number; readonly stallMs?: number }) => NativeCapture
+  readonly Capture: new (
+    path: string,
+    options: { readonly width?: number; readonly height?: number; readonly fps?: number; readonly stallMs?: number },
+  ) => NativeCapture
   /** Throws an Error with a CAMERA_* code. */
   describeVideoDevice(path: string): VideoDevice
   /** A V4L2 device's integer, boolean and menu controls. Throws an Error with a CAMERA_* code. */
@@ -223,12 +237,16 @@ export function loadAddon(): LoadedAddon {
 }
 
 function load(): LoadedAddon {
-  const file = process.env['GAPCAM_ADDON'] ?? fileURLToPath(new URL(`../prebuilds/${process.platform}-${process.arch}/gapcam.node`, import.meta.url))
+  const file =
+    process.env['GAPCAM_ADDON'] ??
+    fileURLToPath(new URL(`../prebuilds/${process.platform}-${process.arch}/gapcam.node`, import.meta.url))
   try {
     return { addon: createRequire(import.meta.url)(file) as Addon }
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
-    const why = isMissing ? `it is not built for ${process.platform}-${process.arch} (npm run build:native builds it in a checkout; docs/porting.md)` : (messageOf(error).split('\n')[0] ?? '')
+    const why = isMissing
+      ? `it is not built for ${process.platform}-${process.arch} (npm run build:native builds it in a checkout; docs/porting.md)`
+      : (messageOf(error).split('\n')[0] ?? '')
     return { reason: `the native addon cannot be loaded: ${why}` }
   }
 }

@@ -47,13 +47,23 @@ export interface BoardReader {
 type Source = () => Promise<BoardHealth>
 
 /** Makes a reader. It remembers counters between readings, so a program has one. */
-export function createBoardReader({ root = '/', stateDirectory, vcgencmd = 'vcgencmd', timeoutMs = 2000 }: BoardOptions = {}): BoardReader {
+export function createBoardReader({
+  root = '/',
+  stateDirectory,
+  vcgencmd = 'vcgencmd',
+  timeoutMs = 2000,
+}: BoardOptions = {}): BoardReader {
   const sysfs = createSysfs(root)
   const overcurrent = createOvercurrent(sysfs)
   // In this order: a later source says more of the same thing than an earlier one.
   const sources: Source[] = [
-    () => coolingDevices(sysfs), () => firmwareHwmon(sysfs), overcurrent, () => firmware(sysfs, vcgencmd, timeoutMs),
-    () => temperatures(sysfs), () => memory(sysfs), async () => ({ system_uptime_s: Math.round(uptime()) }),
+    () => coolingDevices(sysfs),
+    () => firmwareHwmon(sysfs),
+    overcurrent,
+    () => firmware(sysfs, vcgencmd, timeoutMs),
+    () => temperatures(sysfs),
+    () => memory(sysfs),
+    async () => ({ system_uptime_s: Math.round(uptime()) }),
     ...(stateDirectory === undefined ? [] : [() => disk(stateDirectory)]),
   ]
   // A sensor behind a bus that hangs would take one of libuv's four threads at every reading: it is asked one at a time.
@@ -62,16 +72,21 @@ export function createBoardReader({ root = '/', stateDirectory, vcgencmd = 'vcge
   function ask(source: Source): Promise<BoardHealth> {
     if (asking.has(source)) return Promise.resolve({})
     asking.add(source)
-    return within(source().catch(() => ({})).finally(() => asking.delete(source)), timeoutMs)
+    return within(
+      source()
+        .catch(() => ({}))
+        .finally(() => asking.delete(source)),
+      timeoutMs,
+    )
   }
 
   return {
     async read() {
-      return Object.assign({}, ...await Promise.all(sources.map(ask))) as BoardHealth
+      return Object.assign({}, ...(await Promise.all(sources.map(ask)))) as BoardHealth
     },
     async model() {
       // A device tree's string ends with NUL; a PC has its name in DMI.
-      const name = await sysfs.text('proc/device-tree/model') ?? await sysfs.text('sys/class/dmi/id/product_name')
+      const name = (await sysfs.text('proc/device-tree/model')) ?? (await sysfs.text('sys/class/dmi/id/product_name'))
       return name === undefined || name === '' ? undefined : name
     },
   }
@@ -79,7 +94,9 @@ export function createBoardReader({ root = '/', stateDirectory, vcgencmd = 'vcge
 
 async function within(reading: Promise<BoardHealth>, timeoutMs: number): Promise<BoardHealth> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<BoardHealth>((resolve) => { timer = setTimeout(() => resolve({}), timeoutMs).unref() })
+  const late = new Promise<BoardHealth>((resolve) => {
+    timer = setTimeout(() => resolve({}), timeoutMs).unref()
+  })
   return Promise.race([reading, late]).finally(() => clearTimeout(timer))
 }
 
@@ -102,14 +119,18 @@ function createSysfs(root: string): Sysfs {
     }
   }
   return {
-    root, text,
+    root,
+    text,
     async number(path) {
       const said = await text(path)
       return said === undefined || !/^-?\d+$/.test(said) ? undefined : Number(said)
     },
     async list(path, pattern) {
       const names = await readdir(join(root, path)).catch(() => [] as string[])
-      return names.filter((name) => pattern.test(name)).sort().map((name) => join(path, name))
+      return names
+        .filter((name) => pattern.test(name))
+        .sort()
+        .map((name) => join(path, name))
     },
   }
 }
@@ -134,7 +155,10 @@ async function temperatures(sysfs: Sysfs): Promise<BoardHealth> {
   if (Object.keys(zones).length === 0) {
     for (const chip of await sysfs.list('sys/class/hwmon', /^hwmon\d+$/)) {
       const name = await sysfs.text(`${chip}/name`)
-      const degrees = name !== undefined && processorSensors.test(name) ? plausible(await sysfs.number(`${chip}/temp1_input`)) : undefined
+      const degrees =
+        name !== undefined && processorSensors.test(name)
+          ? plausible(await sysfs.number(`${chip}/temp1_input`))
+          : undefined
       if (degrees !== undefined) zones[name!] = degrees
     }
   }
@@ -159,15 +183,17 @@ async function firmware(sysfs: Sysfs, vcgencmd: string, timeoutMs: number): Prom
   if (bits === undefined) return {}
   const past = bits >>> sinceBoot
   return {
-    undervoltage: (bits & undervoltageBit) !== 0, throttled: (bits & slowBits) !== 0,
-    undervoltage_since_boot: (past & undervoltageBit) !== 0, throttled_since_boot: (past & slowBits) !== 0,
+    undervoltage: (bits & undervoltageBit) !== 0,
+    throttled: (bits & slowBits) !== 0,
+    undervoltage_since_boot: (past & undervoltageBit) !== 0,
+    throttled_since_boot: (past & slowBits) !== 0,
   }
 }
 
 async function throttledBits(sysfs: Sysfs, vcgencmd: string, timeoutMs: number): Promise<number | undefined> {
   // Raspberry Pi's kernel has it in sysfs, below soc on a Pi 4 and below soc@107c000000 on a Pi 5; Debian's own kernel has not.
   for (const soc of await sysfs.list('sys/devices/platform', /^soc/)) {
-    for (const device of [soc, ...await sysfs.list(soc, /firmware$/)]) {
+    for (const device of [soc, ...(await sysfs.list(soc, /firmware$/))]) {
       const said = await sysfs.text(`${device}/get_throttled`)
       if (said !== undefined && /^(0x)?[0-9a-f]+$/i.test(said)) return parseInt(said, 16)
     }
@@ -184,7 +210,7 @@ async function throttledBits(sysfs: Sysfs, vcgencmd: string, timeoutMs: number):
 /** Linux's own driver for the Pi's supply (`rpi_volt`): the alarm is set while the voltage has been too low within two seconds. */
 async function firmwareHwmon(sysfs: Sysfs): Promise<BoardHealth> {
   for (const chip of await sysfs.list('sys/class/hwmon', /^hwmon\d+$/)) {
-    if (await sysfs.text(`${chip}/name`) !== 'rpi_volt') continue
+    if ((await sysfs.text(`${chip}/name`)) !== 'rpi_volt') continue
     const alarm = await sysfs.number(`${chip}/in0_lcrit_alarm`)
     if (alarm !== undefined) return { undervoltage: alarm !== 0 }
   }
@@ -197,7 +223,7 @@ function createOvercurrent(sysfs: Sysfs): Source {
   return async () => {
     const counts = new Map<string, number>()
     for (const chip of await sysfs.list('sys/class/hwmon', /^hwmon\d+$/)) {
-      if (await sysfs.text(`${chip}/name`) !== 'soctherm_oc') continue
+      if ((await sysfs.text(`${chip}/name`)) !== 'soctherm_oc') continue
       for (const file of await sysfs.list(chip, /^oc\d+_event_cnt$/)) {
         const count = await sysfs.number(file)
         if (count !== undefined) counts.set(/oc\d+/.exec(file)![0], count)
@@ -209,8 +235,10 @@ function createOvercurrent(sysfs: Sysfs): Source {
     const hasRisen = (name: string): boolean => counts.get(name)! > (last.get(name) ?? 0)
     const names = [...counts.keys()]
     return {
-      undervoltage: names.includes('oc1') && hasRisen('oc1'), undervoltage_since_boot: (counts.get('oc1') ?? 0) > 0,
-      ...(names.some(hasRisen) ? { throttled: true } : {}), throttled_since_boot: names.some((name) => counts.get(name)! > 0),
+      undervoltage: names.includes('oc1') && hasRisen('oc1'),
+      undervoltage_since_boot: (counts.get('oc1') ?? 0) > 0,
+      ...(names.some(hasRisen) ? { throttled: true } : {}),
+      throttled_since_boot: names.some((name) => counts.get(name)! > 0),
     }
   }
 }
@@ -219,7 +247,7 @@ function createOvercurrent(sysfs: Sysfs): Source {
 async function coolingDevices(sysfs: Sysfs): Promise<BoardHealth> {
   const states: number[] = []
   for (const device of await sysfs.list('sys/class/thermal', /^cooling_device\d+$/)) {
-    if (!/cpufreq|devfreq|throttle/i.test(await sysfs.text(`${device}/type`) ?? '')) continue
+    if (!/cpufreq|devfreq|throttle/i.test((await sysfs.text(`${device}/type`)) ?? '')) continue
     const state = await sysfs.number(`${device}/cur_state`)
     if (state !== undefined) states.push(state)
   }
@@ -227,11 +255,11 @@ async function coolingDevices(sysfs: Sysfs): Promise<BoardHealth> {
 }
 
 async function memory(sysfs: Sysfs): Promise<BoardHealth> {
-  const [, kilobytes] = /^MemAvailable:\s+(\d+) kB/m.exec(await sysfs.text('proc/meminfo') ?? '') ?? []
-  return kilobytes === undefined ? {} : { mem_available_mb: Math.round(Number(kilobytes) * 1024 / 1e6) }
+  const [, kilobytes] = /^MemAvailable:\s+(\d+) kB/m.exec((await sysfs.text('proc/meminfo')) ?? '') ?? []
+  return kilobytes === undefined ? {} : { mem_available_mb: Math.round((Number(kilobytes) * 1024) / 1e6) }
 }
 
 async function disk(folder: string): Promise<BoardHealth> {
   const { bavail, bsize } = await statfs(folder)
-  return { disk_free_mb: Math.round(bavail * bsize / 1e6) }
+  return { disk_free_mb: Math.round((bavail * bsize) / 1e6) }
 }

@@ -13,7 +13,13 @@ import { fitLabels, readLabels } from './model/metadata/labels.js'
 import { findManifest, torchvision, type FoundManifest, type Manifest } from './model/metadata/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx/onnx.js'
 import { createPredictor, type PredictorOptions, type Predictor } from './decision/prediction.js'
-import { createPreprocessor, type Preprocessor, type PreprocessSpec, type Region, type ResizeMode } from './pixels/preprocess.js'
+import {
+  createPreprocessor,
+  type Preprocessor,
+  type PreprocessSpec,
+  type Region,
+  type ResizeMode,
+} from './pixels/preprocess.js'
 import { elementCount, imageLayout, type InputSize } from './tensor.js'
 
 export interface ClassifierOptions extends EngineOptions {
@@ -42,7 +48,12 @@ export interface Classifier {
   /** What was assumed because no manifest and no known digest says it. */
   readonly assumed: readonly string[]
   /** How frames become the input; the region is in shares of the frame. */
-  preprocessing(view?: { readonly roi?: Region; readonly rotate?: 0 | 90 | 180 | 270; readonly flipX?: boolean; readonly flipY?: boolean }): PreprocessSpec
+  preprocessing(view?: {
+    readonly roi?: Region
+    readonly rotate?: 0 | 90 | 180 | 270
+    readonly flipX?: boolean
+    readonly flipY?: boolean
+  }): PreprocessSpec
   /** The pass over frames into `input`, by the engine itself where it has one. To be closed before the classifier. */
   preprocessor(spec: PreprocessSpec): Preprocessor
   predictor(topK: number): Predictor
@@ -55,11 +66,26 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const found = await findManifest(model)
   const { manifest } = found
   const inputSize = options.inputSize ?? freeSize(model, manifest)
-  const { model: _path, engine: choice = 'auto', labels: _labels, resize: _resize, heat: wantsHeat = false, extraOutputs = [], ...engineOptions } = options
-  const plan = wantsHeat ? planHeat(model, inputSize) : { reason: 'heat maps were not asked for when the model was opened' }
+  const {
+    model: _path,
+    engine: choice = 'auto',
+    labels: _labels,
+    resize: _resize,
+    heat: wantsHeat = false,
+    extraOutputs = [],
+    ...engineOptions
+  } = options
+  const plan = wantsHeat
+    ? planHeat(model, inputSize)
+    : { reason: 'heat maps were not asked for when the model was opened' }
   const extra = [...extraOutputs, ...('head' in plan ? plan.extraOutputs : [])]
   const scores = scoresOutput(model.graph)
-  const engine = await openEngine(model, choice, { ...engineOptions, ...(scores ? { outputs: [scores.name] } : {}), ...(inputSize ? { inputSize } : {}), ...(extra.length > 0 ? { extraOutputs: extra } : {}) })
+  const engine = await openEngine(model, choice, {
+    ...engineOptions,
+    ...(scores ? { outputs: [scores.name] } : {}),
+    ...(inputSize ? { inputSize } : {}),
+    ...(extra.length > 0 ? { extraOutputs: extra } : {}),
+  })
   try {
     return { ...(await assemble(model, found, engine, options)), heat: heatOf(plan, engine) }
   } catch (error) {
@@ -76,22 +102,43 @@ function freeSize(model: LoadedModel, manifest: Manifest): InputSize | undefined
   return { height, width }
 }
 
-async function assemble(model: LoadedModel, { manifest, ownLabels }: FoundManifest, engine: Engine, options: ClassifierOptions): Promise<Omit<Classifier, 'heat'>> {
+async function assemble(
+  model: LoadedModel,
+  { manifest, ownLabels }: FoundManifest,
+  engine: Engine,
+  options: ClassifierOptions,
+): Promise<Omit<Classifier, 'heat'>> {
   const input = imageInput(model, engine)
   const output = engine.outputs[0]
   if (!output) throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} has no output`)
   const isQuantized = input.type === 'uint8'
   const assumed = isQuantized || manifest.mean ? [] : ['mean and std of torchvision (no manifest says otherwise)']
-  const labels = fitLabels((await findLabels(options, manifest)) ?? fittingLabels(ownLabels, output), elementCount(output.shape), options.labels ?? 'the label file')
+  const labels = fitLabels(
+    (await findLabels(options, manifest)) ?? fittingLabels(ownLabels, output),
+    elementCount(output.shape),
+    options.labels ?? 'the label file',
+  )
   const ending = endingOf(model.graph, output.name)
   const modelId = basename(model.path).replace(/\.onnx$/i, '')
   const predictorOptions = (topK: number): PredictorOptions => ({
-    labels, topK, modelId, modelSha256: model.sha256, scoreActivation: manifest.scores ?? ending.scoreActivation,
+    labels,
+    topK,
+    modelId,
+    modelSha256: model.sha256,
+    scoreActivation: manifest.scores ?? ending.scoreActivation,
     ...(ending.quantization && output.type !== 'float32' ? { quantization: ending.quantization } : {}),
   })
   const spec = baseSpec(input, manifest, options.resize)
   return {
-    path: model.path, modelId, sha256: model.sha256, version: manifest.version ?? null, engine, input, output, labels, assumed,
+    path: model.path,
+    modelId,
+    sha256: model.sha256,
+    version: manifest.version ?? null,
+    engine,
+    input,
+    output,
+    labels,
+    assumed,
     preprocessing: (view = {}) => ({ ...spec, ...view }),
     preprocessor: (wanted) => engine.preprocessor?.(wanted) ?? createPreprocessor(wanted),
     predictor: (topK) => createPredictor(predictorOptions(topK)),
@@ -106,7 +153,11 @@ function imageInput(model: LoadedModel, engine: Engine): EngineTensor {
   const channels = input?.shape[layoutOf(input) === 'nhwc' ? 3 : 1]
   if (!isImage || channels !== 3 || (input.type !== 'float32' && input.type !== 'uint8')) {
     const shapes = engine.inputs.map(({ name, type, shape }) => `${name} ${type} [${shape.join(', ')}]`).join('; ')
-    throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} does not take one picture with three channels, but ${shapes}`, { hint: 'A classifier takes one RGB picture; gapcam model info shows what this model takes.' })
+    throw new GapcamError(
+      'MODEL_UNSUPPORTED',
+      `model ${model.path} does not take one picture with three channels, but ${shapes}`,
+      { hint: 'A classifier takes one RGB picture; gapcam model info shows what this model takes.' },
+    )
   }
   return input
 }
@@ -121,8 +172,14 @@ function baseSpec(input: EngineTensor, manifest: Manifest, resize: ResizeMode | 
   const [, a = 0, b = 0, c = 0] = input.shape
   const [height, width] = layout === 'nhwc' ? [a, b] : [b, c]
   return {
-    height, width, layout, type: input.type === 'uint8' ? 'uint8' : 'float32', order: manifest.colorOrder ?? 'rgb',
-    mean: manifest.mean ?? torchvision.mean, std: manifest.std ?? torchvision.std, resize: resize ?? manifest.resize ?? 'cover',
+    height,
+    width,
+    layout,
+    type: input.type === 'uint8' ? 'uint8' : 'float32',
+    order: manifest.colorOrder ?? 'rgb',
+    mean: manifest.mean ?? torchvision.mean,
+    std: manifest.std ?? torchvision.std,
+    resize: resize ?? manifest.resize ?? 'cover',
   }
 }
 

@@ -37,17 +37,25 @@ export interface Frame {
 /** Bytes that a frame of this size needs: the least length of `pixels`. */
 export function frameBytes(format: PixelFormat, stride: number, height: number): number {
   switch (format) {
-    case 'nv12': return stride * height + stride * ((height + 1) >> 1)
-    case 'i420': return stride * height + 2 * ((stride + 1) >> 1) * ((height + 1) >> 1)
-    default: return stride * height
+    case 'nv12':
+      return stride * height + stride * ((height + 1) >> 1)
+    case 'i420':
+      return stride * height + 2 * ((stride + 1) >> 1) * ((height + 1) >> 1)
+    default:
+      return stride * height
   }
 }
 
 /** Bytes of a row without padding. */
 export function rowBytes(format: PixelFormat, width: number): number {
   switch (format) {
-    case 'yuyv': case 'uyvy': return ((width + 1) >> 1) * 4
-    case 'rgb24': case 'bgr24': return width * 3
-    default: return width
+    case 'yuyv':
+    case 'uyvy':
+      return ((width + 1) >> 1) * 4
+    case 'rgb24':
+    case 'bgr24':
+      return width * 3
+    default:
+      return width
   }
 }

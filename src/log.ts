@@ -19,8 +19,20 @@ export function createLogger(level: LogLevel): Logger {
   // A log that cannot be written is no reason to end.
   stderr.on('error', () => undefined)
   const shape = isJournal() ? journalLine : process.stderr.isTTY ? humanLine : (line: string): string => line
-  const stream = { write: (line: string): void => { stderr.write(redact(shape(line))) } }
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, stream)
+  const stream = {
+    write: (line: string): void => {
+      stderr.write(redact(shape(line)))
+    },
+  }
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  )
 }
 
 /** Whether stderr goes to systemd's journal: it says so by device and inode of the stream (systemd.exec(5), $JOURNAL_STREAM). */
@@ -50,5 +62,7 @@ function humanLine(line: string): string {
 }
 
 function fieldsOf(rest: Readonly<Record<string, unknown>>): string {
-  return Object.entries(rest).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('')
+  return Object.entries(rest)
+    .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('')
 }

@@ -44,7 +44,17 @@ export interface Metrics {
 export const stageNames = ['capture', 'preprocess', 'infer', 'decide'] as const
 
 export function createMetrics(nowMs: number): Metrics {
-  return { frames: 0, dropped: 0, invalid: 0, recoveries: 0, infer: new Latency(), capture: new Latency(), preprocess: new Latency(), decide: new Latency(), startedMs: nowMs }
+  return {
+    frames: 0,
+    dropped: 0,
+    invalid: 0,
+    recoveries: 0,
+    infer: new Latency(),
+    capture: new Latency(),
+    preprocess: new Latency(),
+    decide: new Latency(),
+    startedMs: nowMs,
+  }
 }
 
 /**

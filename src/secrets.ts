@@ -12,7 +12,8 @@ const known = new Set<string>()
 /** Whatever holds this value will be shown without it, plain or as part of a URL or of JSON. */
 export function keepSecret(value: string | undefined): void {
   if (value === undefined || value.length < leastLength) return
-  for (const form of [value, encodeURIComponent(value), encodeURI(value), JSON.stringify(value).slice(1, -1)]) known.add(form)
+  for (const form of [value, encodeURIComponent(value), encodeURI(value), JSON.stringify(value).slice(1, -1)])
+    known.add(form)
 }
 
 /** Learns the secrets that a URL carries, in whatever form they are written there. */
@@ -50,8 +51,14 @@ export function redactDeep(value: unknown): unknown {
  * The file that a service manager has put a secret into: systemd's credentials ($CREDENTIALS_DIRECTORY), else a
  * container's (/run/secrets); null where there is none of this name.
  */
-export function credentialFile(name: string, environment: NodeJS.ProcessEnv, containerFolder = '/run/secrets'): string | null {
-  const folders = [environment['CREDENTIALS_DIRECTORY'], containerFolder].filter((folder) => folder !== undefined && folder !== '')
+export function credentialFile(
+  name: string,
+  environment: NodeJS.ProcessEnv,
+  containerFolder = '/run/secrets',
+): string | null {
+  const folders = [environment['CREDENTIALS_DIRECTORY'], containerFolder].filter(
+    (folder) => folder !== undefined && folder !== '',
+  )
   return folders.map((folder) => join(folder!, name)).find(isThere) ?? null
 }
 

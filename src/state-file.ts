@@ -54,7 +54,10 @@ export function openStateFile<T>({ path, schema, empty, log, everyMs = 1000 }: S
     if (left <= 0 || isClosing) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, left)
-      hurry = () => { clearTimeout(timer); resolve() }
+      hurry = () => {
+        clearTimeout(timer)
+        resolve()
+      }
     })
   }
 
@@ -65,18 +68,26 @@ export function openStateFile<T>({ path, schema, empty, log, everyMs = 1000 }: S
       hasFailed = false
       return true
     } catch (error) {
-      if (!hasFailed) log.warn({ file }, `${file} cannot be written: ${messageOf(error)}; what changes now is forgotten at the next start`)
+      if (!hasFailed)
+        log.warn(
+          { file },
+          `${file} cannot be written: ${messageOf(error)}; what changes now is forgotten at the next start`,
+        )
       hasFailed = true
       return false
     }
   }
 
   return {
-    get value() { return value },
+    get value() {
+      return value
+    },
     replace(next) {
       value = next
       if (path === null) return Promise.resolve(false)
-      const kept = new Promise<boolean>((resolve) => { waiting.push(resolve) })
+      const kept = new Promise<boolean>((resolve) => {
+        waiting.push(resolve)
+      })
       writing ??= writeAll(path)
       return kept
     },
@@ -93,7 +104,8 @@ function read<T>(file: string, schema: z.ZodType<T>, log: Pick<Logger, 'warn'>):
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn({ file }, `${file} cannot be read: ${messageOf(error)}; it counts as empty`)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      log.warn({ file }, `${file} cannot be read: ${messageOf(error)}; it counts as empty`)
     return null
   }
   let why: string

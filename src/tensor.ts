@@ -3,11 +3,31 @@
  * engines prefer 'nhwc' for images and say so in `TensorInfo`.
  */
 
-export type TensorType = 'float32' | 'float64' | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'bool' | 'float16'
+export type TensorType =
+  | 'float32'
+  | 'float64'
+  | 'int8'
+  | 'uint8'
+  | 'int16'
+  | 'uint16'
+  | 'int32'
+  | 'uint32'
+  | 'int64'
+  | 'uint64'
+  | 'bool'
+  | 'float16'
 
 export type TensorData =
-  | Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array
-  | Int32Array | Uint32Array | BigInt64Array | BigUint64Array
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
 
 /** Order of a rank-4 tensor's dimensions; 'none' where the tensor is not a batch of images. */
 export type Layout = 'nchw' | 'nhwc' | 'none'
@@ -26,7 +46,18 @@ export interface Tensor extends TensorInfo {
 
 /** Bytes of one element; float16 is stored as uint16 bit patterns, bool as one byte. */
 export const elementBytes: Readonly<Record<TensorType, number>> = {
-  float32: 4, float64: 8, int8: 1, uint8: 1, int16: 2, uint16: 2, int32: 4, uint32: 4, int64: 8, uint64: 8, bool: 1, float16: 2,
+  float32: 4,
+  float64: 8,
+  int8: 1,
+  uint8: 1,
+  int16: 2,
+  uint16: 2,
+  int32: 4,
+  uint32: 4,
+  int64: 8,
+  uint64: 8,
+  bool: 1,
+  float16: 2,
 }
 
 export function elementCount(shape: readonly number[]): number {
@@ -37,8 +68,18 @@ export function elementCount(shape: readonly number[]): number {
 
 /** The typed array of each type, over memory or of a length. */
 export const tensorArrays: Readonly<Record<TensorType, new (memory: ArrayBufferLike) => TensorData>> = {
-  float32: Float32Array, float64: Float64Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array, int16: Int16Array,
-  uint16: Uint16Array, float16: Uint16Array, int32: Int32Array, uint32: Uint32Array, int64: BigInt64Array, uint64: BigUint64Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  float16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
 }
 
 /** The order of a rank-4 tensor's dimensions, judged by where a picture's 1, 3 or 4 channels would be. */

@@ -1,82 +1,181 @@
-/** The house keeps its order: imports go one way, kernels stand alone, files are short enough to read. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** Each room imports only from rooms below it, kernels stand alone, files and functions are short enough to read. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect, it } from 'vitest'
 import { projectRoot } from './shared.js'
 
+/**
+ * The rooms of src/, from the ground up, and what each may import besides itself and the ground. A row may only name rooms
+ * above it in this table, so no import can run upward or in a circle. A room is a folder with all that it holds; of the
+ * files that lie directly in src/, `classifier` and `index` have rows of their own and the others are the ground.
+ */
+const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = [
+  ['ground', []],
+  ['decision', []],
+  ['pixels', []],
+  ['model', ['decision']],
+  ['engine', ['decision', 'model', 'pixels']],
+  ['heat', ['engine', 'model', 'pixels']],
+  ['lens', ['decision', 'pixels']],
+  ['eval', []],
+  ['camera', ['pixels']],
+  ['classifier', ['decision', 'engine', 'heat', 'model', 'pixels']],
+  ['library', ['engine', 'model']],
+  ['config', ['decision', 'lens']],
+  ['publish', ['decision']],
+  ['recording', ['classifier', 'config', 'decision', 'engine', 'pixels']],
+  ['service', ['config']],
+  [
+    'run',
+    [
+      'camera',
+      'classifier',
+      'config',
+      'decision',
+      'engine',
+      'heat',
+      'lens',
+      'pixels',
+      'publish',
+      'recording',
+      'service',
+    ],
+  ],
+  ['doctor', ['camera', 'classifier', 'config', 'engine', 'pixels', 'publish']],
+  ['server', ['camera', 'classifier', 'config', 'decision', 'pixels', 'publish', 'run']],
+  ['index', ['decision', 'engine', 'library']],
+]
+const grounds = [
+  'addon',
+  'board',
+  'clock',
+  'errors',
+  'frame',
+  'log',
+  'metrics',
+  'secrets',
+  'state-file',
+  'tensor',
+  'version',
+]
+
 function filesOf(folder: string, pattern: RegExp): string[] {
   return readdirSync(join(projectRoot, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && pattern.test(entry.name)).map((entry) => relative(projectRoot, join(entry.parentPath, entry.name)))
+    .filter((entry) => entry.isFile() && pattern.test(entry.name))
+    .map((entry) => relative(projectRoot, join(entry.parentPath, entry.name)))
 }
 
+const textOf = (file: string): string => readFileSync(join(projectRoot, file), 'utf8')
 const sources = filesOf('src', /\.ts$/)
 
-/** The stage or layer of a source file: its folder, or its name where it lies at the top. */
-const part = (file: string): string => file.replace(/^src\//, '').replace(/\.ts$/, '').split('/')[0]!
-
-/** What everyone may use. */
-const common = ['frame', 'tensor', 'prediction', 'decision', 'errors', 'log', 'clock', 'addon', 'secrets', 'sharp', 'version']
-
-/** What each part may use besides itself and what is common. */
-const allowed: Readonly<Record<string, readonly string[]>> = {
-  addon: [], clock: [], decision: [], errors: [], frame: [], health: [], layout: [], log: [], metrics: [], prediction: [], progress: [], secrets: [], sharp: [], tensor: [], version: [],
-  camera: [], config: ['policy', 'lens'], 'cuda-restart': ['config', 'engine', 'state-file'], engine: ['model', 'preprocess'], model: [], policy: [], publish: ['state-file'],
-  preprocess: ['preprocess-plain'], 'preprocess-plain': ['preprocess'],
-  session: ['engine', 'layout'], functional: ['model', 'layout'], index: ['session', 'functional', 'engine'],
-  geometry: ['preprocess', 'preprocess-plain'], heat: ['engine', 'model', 'preprocess', 'geometry'],
-  classifier: ['engine', 'heat', 'model', 'preprocess'], supervisor: ['camera', 'progress'], 'service-manager': [], service: ['config'], watchdog: ['progress', 'service-manager'],
-  picture: ['geometry', 'heat', 'preprocess'], jpeg: ['picture'],
-  'state-file': [], switch: [], settings: ['config', 'policy', 'preprocess', 'state-file'], commands: ['config', 'settings'],
-  device: ['classifier', 'health', 'publish'], control: ['classifier', 'commands', 'config', 'heat', 'jpeg', 'picture', 'pipeline', 'publish', 'recording', 'settings'],
-  pipeline: ['classifier', 'config', 'metrics', 'picture', 'policy', 'preprocess', 'progress', 'publish', 'recording', 'settings', 'sight'],
-  eval: [], recording: ['classifier', 'engine', 'policy', 'preprocess'], lens: ['geometry', 'preprocess'], sight: ['classifier', 'config', 'geometry', 'heat', 'lens', 'picture', 'preprocess'],
-  runtime: ['camera', 'classifier', 'commands', 'config', 'control', 'cuda-restart', 'health', 'metrics', 'pipeline', 'policy', 'progress', 'publish', 'recording', 'settings', 'supervisor', 'switch'],
-  doctor: ['camera', 'classifier', 'config', 'engine', 'health', 'preprocess', 'publish'],
-  server: ['camera', 'classifier', 'commands', 'config', 'health', 'jpeg', 'metrics', 'picture', 'publish', 'runtime', 'settings'],
+function roomOf(file: string): string {
+  const [first] = file
+    .replace(/^src\//, '')
+    .replace(/\.[jt]s$/, '')
+    .split('/')
+  return grounds.includes(first!) ? 'ground' : first!
 }
 
-/** The parts that a file imports, at once or when it needs them. */
+/** The rooms that a file imports from, at load time or later. */
 function importsOf(file: string): string[] {
-  const text = readFileSync(join(projectRoot, file), 'utf8')
-  return [...text.matchAll(/(?:from |import\()'(\.[^']+)'/g)].map(([, path]) => part(join(dirname(file), path!)).replace(/\.js$/, ''))
+  return [...textOf(file).matchAll(/(?:from |import\()\s*'(\.[^']+)'/g)].map(([, path]) =>
+    roomOf(join(dirname(file), path!)),
+  )
 }
 
-/** `file imports part` for each import that goes against the order. */
-function strayImports(file: string): string[] {
-  const own = part(file)
-  if (own === 'cli') return []
-  return importsOf(file).filter((other) => ![own, ...common, ...(allowed[own] ?? [])].includes(other)).map((other) => `${file} imports ${other}`)
-}
+/** `file imports room`, for each import from another room. The command line may import everything. */
+const arrows = sources
+  .filter((file) => roomOf(file) !== 'cli')
+  .flatMap((file) =>
+    importsOf(file)
+      .filter((other) => other !== roomOf(file))
+      .map((other) => ({ file, room: roomOf(file), other })),
+  )
 
-it('imports go one way, cli to runtime to stages', () => {
+it('every row of the table names only rooms above it', () => {
+  const names = rooms.map(([room]) => room)
+  const upward = rooms.flatMap(([room, imports]) =>
+    imports.filter((other) => !names.slice(0, names.indexOf(room)).includes(other)).map((other) => `${room} ${other}`),
+  )
+  expect(upward).toEqual([])
+})
+
+it('every import follows the table', () => {
   expect(sources.length).toBeGreaterThan(50)
-  expect(sources.map(part).filter((own) => own !== 'cli' && !(own in allowed)), 'parts that have no row above').toEqual([])
-  expect(sources.flatMap(strayImports)).toEqual([])
+  const allowed = new Map(rooms)
+  const stray = arrows.filter(({ room, other }) => !(other === 'ground' || allowed.get(room)?.includes(other)))
+  expect(stray.map(({ file, other }) => `${file} imports ${other}`)).toEqual([])
 })
 
-it('nothing is allowed that nobody does', () => {
-  const done = new Set(sources.flatMap((file) => importsOf(file).map((other) => `${part(file)} imports ${other}`)))
-  expect(Object.entries(allowed).flatMap(([own, others]) => others.map((other) => `${own} imports ${other}`)).filter((row) => !done.has(row))).toEqual([])
+it('every entry of the table is used', () => {
+  const used = new Set(arrows.map(({ room, other }) => `${room} ${other}`))
+  const rows = rooms.flatMap(([room, imports]) => imports.map((other) => `${room} ${other}`))
+  expect(rows.filter((row) => !used.has(row))).toEqual([])
 })
 
-it('nothing is exported that nobody uses', () => {
-  const texts = new Map([...sources, ...filesOf('test', /\.ts$/), ...filesOf('scripts', /\.mjs$/)].map((file) => [file, readFileSync(join(projectRoot, file), 'utf8')]))
-  const words = new Map([...texts].map(([file, text]) => [file, text.match(/\w+/g) ?? []]))
+it('every export is used', () => {
+  const files = [...sources, ...filesOf('test', /\.ts$/), ...filesOf('scripts', /\.mjs$/)]
+  const texts = new Map(files.map((file) => [file, textOf(file)]))
   const usesOf = new Map<string, number>()
-  for (const list of words.values()) for (const word of list) usesOf.set(word, (usesOf.get(word) ?? 0) + 1)
-  const unused = sources.flatMap((file) => [...texts.get(file)!.matchAll(/^export (?:async )?(?:function|const|class|interface|type) (\w+)/gm)]
-    .flatMap(([, name]) => (usesOf.get(name!) === 1 ? [`${file} exports ${name}`] : [])))
+  for (const text of texts.values())
+    for (const word of text.match(/\w+/g) ?? []) usesOf.set(word, (usesOf.get(word) ?? 0) + 1)
+  const unused = sources.flatMap((file) =>
+    [...texts.get(file)!.matchAll(/^export (?:async )?(?:function|const|class|interface|type) (\w+)/gm)].flatMap(
+      ([, name]) => (usesOf.get(name!) === 1 ? [`${file} exports ${name}`] : []),
+    ),
+  )
   expect(unused).toEqual([])
 })
 
 it('kernels and targets need neither Node nor the standard containers', () => {
   const stray = [...filesOf('native/kernels', /./), ...filesOf('native/targets', /./)].flatMap((file) =>
-    [...readFileSync(join(projectRoot, file), 'utf8').matchAll(/#include [<"]([^>"]+)[>"]/g)].map(([, name]) => `${file} includes ${name}`)
-      .filter((line) => /(napi|node_api| (vector|string|map|memory|functional|algorithm)$)/.test(line)))
+    [...textOf(file).matchAll(/#include [<"]([^>"]+)[>"]/g)]
+      .map(([, name]) => `${file} includes ${name}`)
+      .filter((line) => /(napi|node_api| (vector|string|map|memory|functional|algorithm)$)/.test(line)),
+  )
   expect(stray).toEqual([])
 })
 
-it('every file is read in a sitting: 400 lines at the most', () => {
-  const files = [...sources, ...filesOf('native', /\.(cc|h|inl|cu|cuh)$/), ...filesOf('scripts', /\.mjs$/), ...filesOf('test', /\.ts$/)]
-  expect(files.filter((file) => readFileSync(join(projectRoot, file), 'utf8').split('\n').length > 401)).toEqual([])
+/** Files that are one long table. */
+const tables: readonly string[] = []
+
+/** Files still to be split. */
+const unsplit: readonly string[] = [
+  'src/cli/run.ts',
+  'src/model/fold.ts',
+  'src/model/lower.ts',
+  'src/publish/mqtt.ts',
+  'src/publish/publisher.ts',
+  'src/run/runtime.ts',
+  'src/publish/outbox/queue.ts',
+  'native/kernels/chain.inl',
+  'native/kernels/gemm.inl',
+  'native/kernels/winograd.inl',
+  'native/plan/check.cc',
+  'native/test/cases.cc',
+  'native/test/naive.cc',
+  'native/test/cuda/emulator_test.cc',
+  'scripts/try/homeassistant.mjs',
+  'test/networks.ts',
+  'test/camera/streams.test.ts',
+  'test/decision/policy.test.ts',
+  'test/doctor/doctor.test.ts',
+  'test/model/corpus-blocks.ts',
+  'test/model/corpus.ts',
+  'test/model/reference.ts',
+  'test/recording/recording.test.ts',
+  'test/server/api.test.ts',
+  'test/model/passes/folding.test.ts',
+]
+
+it('every file is read in one sitting: 330 lines at most, tables excepted', () => {
+  const files = [
+    ...sources,
+    ...filesOf('native', /\.(cc|h|inl|cu|cuh)$/),
+    ...filesOf('scripts', /\.mjs$/),
+    ...filesOf('test', /\.ts$/),
+  ]
+  const long = files.filter((file) => textOf(file).split('\n').length > 331)
+  expect(long.filter((file) => !tables.includes(file) && !unsplit.includes(file))).toEqual([])
+  expect(tables.filter((file) => !existsSync(join(projectRoot, file)))).toEqual([])
 })

@@ -34,19 +34,37 @@ function program(name: string, script: string): string {
 const pi = {
   'proc/device-tree/model': 'Raspberry Pi 4 Model B Rev 1.4\0',
   'proc/meminfo': 'MemTotal:        3884380 kB\nMemFree:          301000 kB\nMemAvailable:    3000000 kB\n',
-  'sys/class/thermal/thermal_zone0/type': 'cpu-thermal\n', 'sys/class/thermal/thermal_zone0/temp': '61835\n',
-  'sys/class/thermal/cooling_device0/type': 'gpio-fan\n', 'sys/class/thermal/cooling_device0/cur_state': '1\n',
+  'sys/class/thermal/thermal_zone0/type': 'cpu-thermal\n',
+  'sys/class/thermal/thermal_zone0/temp': '61835\n',
+  'sys/class/thermal/cooling_device0/type': 'gpio-fan\n',
+  'sys/class/thermal/cooling_device0/cur_state': '1\n',
 }
 const jetson = {
   'proc/device-tree/model': 'NVIDIA Jetson Orin Nano Developer Kit\0',
-  ...zones({ 'cpu-thermal': '48250', 'gpu-thermal': '47000', 'cv0-thermal': '-256000', 'soc0-thermal': '46187', 'tj-thermal': '49500', 'PMIC-Die': '100000', 'Tboard_tegra': '99000' }),
+  ...zones({
+    'cpu-thermal': '48250',
+    'gpu-thermal': '47000',
+    'cv0-thermal': '-256000',
+    'soc0-thermal': '46187',
+    'tj-thermal': '49500',
+    'PMIC-Die': '100000',
+    Tboard_tegra: '99000',
+  }),
   'sys/class/hwmon/hwmon1/name': 'ina3221\n',
-  'sys/class/hwmon/hwmon3/name': 'soctherm_oc\n', 'sys/class/hwmon/hwmon3/oc1_event_cnt': '0\n', 'sys/class/hwmon/hwmon3/oc2_event_cnt': '2\n',
-  'sys/class/hwmon/hwmon3/oc3_event_cnt': '37\n', 'sys/class/hwmon/hwmon3/oc1_throt_en': '1\n',
+  'sys/class/hwmon/hwmon3/name': 'soctherm_oc\n',
+  'sys/class/hwmon/hwmon3/oc1_event_cnt': '0\n',
+  'sys/class/hwmon/hwmon3/oc2_event_cnt': '2\n',
+  'sys/class/hwmon/hwmon3/oc3_event_cnt': '37\n',
+  'sys/class/hwmon/hwmon3/oc1_throt_en': '1\n',
 }
 
 function zones(millidegrees: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(millidegrees).flatMap(([type, temp], i) => [[`sys/class/thermal/thermal_zone${i}/type`, `${type}\n`], [`sys/class/thermal/thermal_zone${i}/temp`, `${temp}\n`]]))
+  return Object.fromEntries(
+    Object.entries(millidegrees).flatMap(([type, temp], i) => [
+      [`sys/class/thermal/thermal_zone${i}/type`, `${type}\n`],
+      [`sys/class/thermal/thermal_zone${i}/temp`, `${temp}\n`],
+    ]),
+  )
 }
 
 describe('a Raspberry Pi', () => {
@@ -57,21 +75,37 @@ describe('a Raspberry Pi', () => {
   })
 
   it.each([
-    ['0', false, false, false, false], ['50000', false, false, true, true], ['50005', true, true, true, true], ['80008', false, true, false, true], ['0x1', true, false, false, false], ['20002', false, true, false, true],
-  ])('get_throttled %s from sysfs: undervoltage %s, throttled %s; since boot %s, %s', async (bits, undervoltage, throttled, undervoltage_since_boot, throttled_since_boot) => {
-    const said = { undervoltage, throttled, undervoltage_since_boot, throttled_since_boot }
-    for (const device of ['soc/soc:firmware', 'soc@107c000000/soc@107c000000:firmware']) {
-      expect(await createBoardReader({ root: tree({ ...pi, [`sys/devices/platform/${device}/get_throttled`]: `${bits}\n` }) }).read()).toMatchObject(said)
-    }
-  })
+    ['0', false, false, false, false],
+    ['50000', false, false, true, true],
+    ['50005', true, true, true, true],
+    ['80008', false, true, false, true],
+    ['0x1', true, false, false, false],
+    ['20002', false, true, false, true],
+  ])(
+    'get_throttled %s from sysfs: undervoltage %s, throttled %s; since boot %s, %s',
+    async (bits, undervoltage, throttled, undervoltage_since_boot, throttled_since_boot) => {
+      const said = { undervoltage, throttled, undervoltage_since_boot, throttled_since_boot }
+      for (const device of ['soc/soc:firmware', 'soc@107c000000/soc@107c000000:firmware']) {
+        expect(
+          await createBoardReader({
+            root: tree({ ...pi, [`sys/devices/platform/${device}/get_throttled`]: `${bits}\n` }),
+          }).read(),
+        ).toMatchObject(said)
+      }
+    },
+  )
 
   it('asks vcgencmd where sysfs has nothing, and only where there is a firmware to ask', async () => {
     const vcgencmd = program('vcgencmd', 'test "$1" = get_throttled && echo throttled=0x50001')
-    expect(await createBoardReader({ root: tree({ ...pi, 'dev/vcio': '' }), vcgencmd }).read()).toMatchObject({ undervoltage: true, throttled: false, throttled_since_boot: true })
+    expect(await createBoardReader({ root: tree({ ...pi, 'dev/vcio': '' }), vcgencmd }).read()).toMatchObject({
+      undervoltage: true,
+      throttled: false,
+      throttled_since_boot: true,
+    })
     expect(await createBoardReader({ root: tree(pi), vcgencmd }).read()).not.toHaveProperty('undervoltage')
   })
 
-  it('with Debian\'s own kernel has the supply alarm of rpi_volt', async () => {
+  it("with Debian's own kernel has the supply alarm of rpi_volt", async () => {
     const volt = { ...pi, 'sys/class/hwmon/hwmon0/name': 'rpi_volt\n', 'sys/class/hwmon/hwmon0/in0_lcrit_alarm': '1\n' }
     const health = await createBoardReader({ root: tree(volt) }).read()
     expect(health).toMatchObject({ undervoltage: true })
@@ -79,9 +113,17 @@ describe('a Raspberry Pi', () => {
   })
 
   it('whose kernel slows the clock down is throttled, whatever turns its fan', async () => {
-    const cpufreq = { ...pi, 'sys/class/thermal/cooling_device1/type': 'cpufreq-cpu0\n', 'sys/class/thermal/cooling_device1/cur_state': '0\n' }
+    const cpufreq = {
+      ...pi,
+      'sys/class/thermal/cooling_device1/type': 'cpufreq-cpu0\n',
+      'sys/class/thermal/cooling_device1/cur_state': '0\n',
+    }
     expect(await createBoardReader({ root: tree(cpufreq) }).read()).toMatchObject({ throttled: false })
-    expect(await createBoardReader({ root: tree({ ...cpufreq, 'sys/class/thermal/cooling_device1/cur_state': '3\n' }) }).read()).toMatchObject({ throttled: true })
+    expect(
+      await createBoardReader({
+        root: tree({ ...cpufreq, 'sys/class/thermal/cooling_device1/cur_state': '3\n' }),
+      }).read(),
+    ).toMatchObject({ throttled: true })
   })
 })
 
@@ -118,12 +160,23 @@ describe('any machine', () => {
   })
 
   it('with a state directory that is not there, or with rubbish in sysfs, says the rest', async () => {
-    const root = tree({ ...zones({ 'cpu-thermal': 'hot' }), 'proc/meminfo': 'rubbish', 'sys/devices/platform/soc/soc:firmware/get_throttled': 'no' })
-    expect(Object.keys(await createBoardReader({ root, stateDirectory: join(folder, 'nowhere') }).read())).toEqual(['system_uptime_s'])
+    const root = tree({
+      ...zones({ 'cpu-thermal': 'hot' }),
+      'proc/meminfo': 'rubbish',
+      'sys/devices/platform/soc/soc:firmware/get_throttled': 'no',
+    })
+    expect(Object.keys(await createBoardReader({ root, stateDirectory: join(folder, 'nowhere') }).read())).toEqual([
+      'system_uptime_s',
+    ])
   })
 
-  it('takes the processor\'s own sensor where there is no thermal zone', async () => {
-    const root = tree({ 'sys/class/hwmon/hwmon0/name': 'nvme\n', 'sys/class/hwmon/hwmon0/temp1_input': '71000\n', 'sys/class/hwmon/hwmon1/name': 'k10temp\n', 'sys/class/hwmon/hwmon1/temp1_input': '55500\n' })
+  it("takes the processor's own sensor where there is no thermal zone", async () => {
+    const root = tree({
+      'sys/class/hwmon/hwmon0/name': 'nvme\n',
+      'sys/class/hwmon/hwmon0/temp1_input': '71000\n',
+      'sys/class/hwmon/hwmon1/name': 'k10temp\n',
+      'sys/class/hwmon/hwmon1/temp1_input': '55500\n',
+    })
     expect(await createBoardReader({ root }).read()).toMatchObject({ soc_c: 55.5 })
   })
 

@@ -11,15 +11,31 @@ import { Random } from './random.js'
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-classifier-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const node = (op: string, inputs: string, outputs: string, attributes: NonNullable<NodeSpec['attributes']> = {}): NodeSpec => ({ op, inputs: inputs.split(' '), outputs: outputs.split(' '), attributes })
+const node = (
+  op: string,
+  inputs: string,
+  outputs: string,
+  attributes: NonNullable<NodeSpec['attributes']> = {},
+): NodeSpec => ({ op, inputs: inputs.split(' '), outputs: outputs.split(' '), attributes })
 const model = (outputs: ModelSpec['outputs']): ModelSpec => ({
   nodes: [
-    node('Conv', 'input kernel', 'map', { pads: [1, 1, 1, 1] }), node('GlobalAveragePool', 'map', 'pooled'), node('Flatten', 'pooled', 'flat'),
-    node('Gemm', 'flat matrix', 'logits'), node('Softmax', 'logits', 'scores', { axis: 1 }),
-    node('ArgMax', 'scores', 'label', { axis: 1, keepdims: 0 }), node('TopK', 'scores two', 'best places'), node('ReduceMax', 'scores', 'largest', { axes: [1], keepdims: 1 }),
+    node('Conv', 'input kernel', 'map', { pads: [1, 1, 1, 1] }),
+    node('GlobalAveragePool', 'map', 'pooled'),
+    node('Flatten', 'pooled', 'flat'),
+    node('Gemm', 'flat matrix', 'logits'),
+    node('Softmax', 'logits', 'scores', { axis: 1 }),
+    node('ArgMax', 'scores', 'label', { axis: 1, keepdims: 0 }),
+    node('TopK', 'scores two', 'best places'),
+    node('ReduceMax', 'scores', 'largest', { axes: [1], keepdims: 1 }),
   ],
-  weights: { kernel: floats([4, 3, 3, 3], new Random(1).normals(108, 0.3)), matrix: floats([4, 6], new Random(2).normals(24, 1)), two: int64(2) },
-  inputs: { input: [1, 3, 9, 8] }, outputs, integers: ['label', 'places'],
+  weights: {
+    kernel: floats([4, 3, 3, 3], new Random(1).normals(108, 0.3)),
+    matrix: floats([4, 6], new Random(2).normals(24, 1)),
+    two: int64(2),
+  },
+  inputs: { input: [1, 3, 9, 8] },
+  outputs,
+  integers: ['label', 'places'],
 })
 
 it.each<[string, ModelSpec['outputs'], string]>([
@@ -50,7 +66,11 @@ it.each<[string, ModelSpec['outputs'], string]>([
 it('a model that works at another size than the one it was opened with says what each engine says, and the size', async () => {
   const path = writeModel(join(folder, 'fixed.onnx'), {
     nodes: [node('Reshape', 'input sizes', 'row'), node('MatMul', 'row matrix', 'y')],
-    weights: { sizes: int64(1, 192), matrix: floats([192, 2], new Random(1).normals(384)) }, inputs: { input: [1, 3, 'height', 'width'] }, outputs: { y: null },
+    weights: { sizes: int64(1, 192), matrix: floats([192, 2], new Random(1).normals(384)) },
+    inputs: { input: [1, 3, 'height', 'width'] },
+    outputs: { y: null },
   })
-  await expect(openClassifier({ model: path })).rejects.toThrow(/^onnxruntime: .*; native engine not used with input size 224x224: Reshape not covered; Reshape_0: \[1, 3, 224, 224\] cannot be reshaped/)
+  await expect(openClassifier({ model: path })).rejects.toThrow(
+    /^onnxruntime: .*; native engine not used with input size 224x224: Reshape not covered; Reshape_0: \[1, 3, 224, 224\] cannot be reshaped/,
+  )
 })

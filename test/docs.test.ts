@@ -5,14 +5,23 @@ import { afterEach, expect, it } from 'vitest'
 import { endAll, launch } from './process.js'
 import { projectRoot } from './shared.js'
 
-const documents = ['README.md', 'models/README.md', ...readdirSync(join(projectRoot, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+const documents = [
+  'README.md',
+  'models/README.md',
+  ...readdirSync(join(projectRoot, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+]
 const read = (name: string): string => readFileSync(join(projectRoot, name), 'utf8')
 afterEach(endAll)
 
-it.each(['docs/generate', 'build/steps', 'bench/performance'])('scripts/%s.mjs would change nothing', async (script) => {
-  const run = launch(process.execPath, [join(projectRoot, `scripts/${script}.mjs`), '--check'])
-  expect(await run.ended, run.stderr()).toBe(0)
-})
+it.each(['docs/generate', 'build/steps', 'bench/performance'])(
+  'scripts/%s.mjs would change nothing',
+  async (script) => {
+    const run = launch(process.execPath, [join(projectRoot, `scripts/${script}.mjs`), '--check'])
+    expect(await run.ended, run.stderr()).toBe(0)
+  },
+)
 
 it('the README is at most 150 lines and leads with the two commands', () => {
   const lines = read('README.md').split('\n')
@@ -33,12 +42,18 @@ it.each(documents)('every relative link of %s leads to a file, and to a heading 
 
 /** Anchors as forges make them. */
 function headings(text: string): string[] {
-  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+    title!
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  )
 }
 
 it('the library example of the README runs and gives the numbers beside it', async () => {
   const [, example] = /```js\n([\s\S]*?)```/.exec(read('README.md'))!
-  const program = example!.replace("from 'gapcam'", `from '${join(projectRoot, 'dist/index.js')}'`)
+  const program = example!
+    .replace("from 'gapcam'", `from '${join(projectRoot, 'dist/index.js')}'`)
     .replace(/^(globalAveragePool|conv2d)\((.*)\)\.data \/\/ .*$/gm, 'console.log(...$1($2).data)')
     .replace('model.describe() //', 'console.log(...logits.shape, model.describe().engine) //')
   const run = launch(process.execPath, ['--input-type=module', '-e', program], { cwd: projectRoot })
@@ -47,7 +62,10 @@ it('the library example of the README runs and gives the numbers beside it', asy
 })
 
 it('docs/gap.md has the figures of models/convnet.json', () => {
-  const { gap, flatten } = JSON.parse(read('models/convnet.json')) as Record<'gap' | 'flatten', { parameters: number; headParameters: number; '32x32': { train: number; test: number } }>
+  const { gap, flatten } = JSON.parse(read('models/convnet.json')) as Record<
+    'gap' | 'flatten',
+    { parameters: number; headParameters: number; '32x32': { train: number; test: number } }
+  >
   const text = read('docs/gap.md')
   const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
   for (const net of [gap, flatten]) {

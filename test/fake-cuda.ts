@@ -8,20 +8,33 @@ import { projectRoot } from './shared.js'
 export const generations = [72, 87, 89, 90, 110] as const
 
 export function buildFakeCuda(): void {
-  const { status, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda/fake.mjs')], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda/fake.mjs')], {
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(stderr)
 }
 
 /** NVIDIA's real compiler of PyPI's wheels, and the environment in which a program finds it with its headers. */
 export async function fetchNvrtc(): Promise<NodeJS.ProcessEnv> {
-  const { compilers, fetchCompiler } = (await import(join(projectRoot, 'scripts/cuda/build-cubins.mjs'))) as { compilers: object[]; fetchCompiler: (compiler: object) => string }
+  const { compilers, fetchCompiler } = (await import(join(projectRoot, 'scripts/cuda/build-cubins.mjs'))) as {
+    compilers: object[]
+    fetchCompiler: (compiler: object) => string
+  }
   const folder = fetchCompiler(compilers[0]!)
-  return { LD_LIBRARY_PATH: `${join(projectRoot, 'build-plain/fake-cuda')}:${join(folder, 'nvidia/cuda_nvrtc/lib')}`, CUDA_HOME: join(folder, 'nvidia/cuda_runtime') }
+  return {
+    LD_LIBRARY_PATH: `${join(projectRoot, 'build-plain/fake-cuda')}:${join(folder, 'nvidia/cuda_nvrtc/lib')}`,
+    CUDA_HOME: join(folder, 'nvidia/cuda_runtime'),
+  }
 }
 
 /** The environment of a child with that driver; settings as native/cuda/fake/settings.cc has them. */
 export function fakeCuda(settings: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  return { ...cleanEnvironment(), LD_LIBRARY_PATH: join(projectRoot, 'build-plain/fake-cuda'), FAKE_CUDA: settings, ...more }
+  return {
+    ...cleanEnvironment(),
+    LD_LIBRARY_PATH: join(projectRoot, 'build-plain/fake-cuda'),
+    FAKE_CUDA: settings,
+    ...more,
+  }
 }
 
 export interface DriverReport {

@@ -15,7 +15,10 @@ async function stderrOf(name: string, stream: string): Promise<string> {
   const file = join(folder, name)
   const descriptor = openSync(file, 'w')
   const { dev, ino } = fstatSync(descriptor)
-  const run = gapcam(['run', 'v4l2:///dev/video99', '--broker', 'none', '--json', '--set', 'page.enabled=false'], { stdio: ['ignore', 'pipe', descriptor], env: { JOURNAL_STREAM: stream || `${dev}:${ino}` } })
+  const run = gapcam(['run', 'v4l2:///dev/video99', '--broker', 'none', '--json', '--set', 'page.enabled=false'], {
+    stdio: ['ignore', 'pipe', descriptor],
+    env: { JOURNAL_STREAM: stream || `${dev}:${ino}` },
+  })
   expect(await run.ended).toBe(3)
   closeSync(descriptor)
   return readFileSync(file, 'utf8')

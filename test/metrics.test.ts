@@ -14,12 +14,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 it('resident memory is the kernel’s number, also where no file descriptor is left to ask with', async () => {
   expect(residentBytes()).toBeGreaterThan(20e6)
   const script = join(folder, 'exhausted.mjs')
-  writeFileSync(script, `
+  writeFileSync(
+    script,
+    `
     import { openSync, writeSync } from 'node:fs'
     const { residentBytes } = await import('${projectRoot}dist/metrics.js')
     try { for (;;) openSync('/dev/null') } catch (error) { writeSync(1, error.code) }
     writeSync(1, ' ' + residentBytes())
-  `)
+  `,
+  )
   const run = launch('/bin/bash', ['-c', 'ulimit -n 64; exec "$0" "$1"', process.execPath, script])
   expect(await run.ended, run.stderr()).toBe(0)
   const [code, bytes] = run.stdout().split(' ')

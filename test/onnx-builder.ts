@@ -2,7 +2,14 @@
 import { writeFileSync } from 'node:fs'
 import { PbfWriter } from 'pbf'
 
-export type AttributeValue = number | string | readonly number[] | readonly string[] | Weight | { readonly float: number } | { readonly floats: readonly number[] }
+export type AttributeValue =
+  | number
+  | string
+  | readonly number[]
+  | readonly string[]
+  | Weight
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
 
 export interface Weight {
   readonly shape: readonly number[]
@@ -34,10 +41,23 @@ export interface ModelSpec {
   readonly imports?: Readonly<Record<string, number>>
 }
 
-const enum Type { float = 1, uint8 = 2, int32 = 6, int64 = 7, half = 10, double = 11 }
+const enum Type {
+  float = 1,
+  uint8 = 2,
+  int32 = 6,
+  int64 = 7,
+  half = 10,
+  double = 11,
+}
 
-export const floats = (shape: readonly number[], data: readonly number[] | Float32Array): Weight => ({ shape, data: Float32Array.from(data) })
-export const int64 = (...data: readonly number[]): Weight => ({ shape: [data.length], data: BigInt64Array.from(data, BigInt) })
+export const floats = (shape: readonly number[], data: readonly number[] | Float32Array): Weight => ({
+  shape,
+  data: Float32Array.from(data),
+})
+export const int64 = (...data: readonly number[]): Weight => ({
+  shape: [data.length],
+  data: BigInt64Array.from(data, BigInt),
+})
 
 /** The bytes of a model file. */
 export function buildModel(spec: ModelSpec): Uint8Array {
@@ -45,13 +65,19 @@ export function buildModel(spec: ModelSpec): Uint8Array {
     model.writeVarintField(1, 10) // IR version
     model.writeBytesField(7, graph(spec))
     for (const entry of Object.entries(spec.metadata ?? {})) {
-      model.writeBytesField(14, message((property) => entry.forEach((text, i) => property.writeStringField(i + 1, text))))
+      model.writeBytesField(
+        14,
+        message((property) => entry.forEach((text, i) => property.writeStringField(i + 1, text))),
+      )
     }
     for (const [domain, version] of [['', spec.opset ?? 17] as const, ...Object.entries(spec.imports ?? {})]) {
-      model.writeBytesField(8, message((opset) => {
-        opset.writeStringField(1, domain)
-        opset.writeVarintField(2, version)
-      }))
+      model.writeBytesField(
+        8,
+        message((opset) => {
+          opset.writeStringField(1, domain)
+          opset.writeVarintField(2, version)
+        }),
+      )
     }
   })
 }
@@ -73,7 +99,8 @@ function graph(spec: ModelSpec): Uint8Array {
     writer.writeStringField(2, 'test')
     for (const [name, weight] of Object.entries(spec.weights ?? {})) writer.writeBytesField(5, tensor(weight, name))
     for (const [name, shape] of Object.entries(spec.inputs)) writer.writeBytesField(11, valueInfo(name, shape))
-    for (const [name, shape] of Object.entries(spec.outputs)) writer.writeBytesField(12, valueInfo(name, shape, spec.integers?.includes(name) ? Type.int64 : Type.float))
+    for (const [name, shape] of Object.entries(spec.outputs))
+      writer.writeBytesField(12, valueInfo(name, shape, spec.integers?.includes(name) ? Type.int64 : Type.float))
   })
 }
 
@@ -133,10 +160,13 @@ function tensor({ shape, data, external }: Weight, name: string): Uint8Array {
     writer.writeStringField(8, name)
     if (!external) return writer.writeBytesField(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     for (const [key, value] of Object.entries(external)) {
-      writer.writeBytesField(13, message((entry) => {
-        entry.writeStringField(1, key)
-        entry.writeStringField(2, String(value))
-      }))
+      writer.writeBytesField(
+        13,
+        message((entry) => {
+          entry.writeStringField(1, key)
+          entry.writeStringField(2, String(value))
+        }),
+      )
     }
     writer.writeVarintField(14, 1)
   })
@@ -146,7 +176,12 @@ function tensor({ shape, data, external }: Weight, name: string): Uint8Array {
 function valueInfo(name: string, shape: readonly (number | string)[] | null, valueType: Type = Type.float): Uint8Array {
   const dims = message((writer) => {
     for (const size of shape ?? []) {
-      writer.writeBytesField(1, message((dimension) => (typeof size === 'number' ? dimension.writeVarintField(1, size) : dimension.writeStringField(2, size))))
+      writer.writeBytesField(
+        1,
+        message((dimension) =>
+          typeof size === 'number' ? dimension.writeVarintField(1, size) : dimension.writeStringField(2, size),
+        ),
+      )
     }
   })
   const type = message((writer) => {
@@ -155,6 +190,9 @@ function valueInfo(name: string, shape: readonly (number | string)[] | null, val
   })
   return message((writer) => {
     writer.writeStringField(1, name)
-    writer.writeBytesField(2, message((outer) => outer.writeBytesField(1, type)))
+    writer.writeBytesField(
+      2,
+      message((outer) => outer.writeBytesField(1, type)),
+    )
   })
 }

@@ -28,9 +28,17 @@ export function launch(command: string, args: readonly string[], options: SpawnO
   running.add(child)
   let [stdout, stderr] = ['', '']
   const waiting = new Set<() => void>()
-  const wake = (): void => { for (const look of [...waiting]) look() }
-  child.stdout?.on('data', (chunk: Buffer) => { stdout += chunk; wake() })
-  child.stderr?.on('data', (chunk: Buffer) => { stderr += chunk; wake() })
+  const wake = (): void => {
+    for (const look of [...waiting]) look()
+  }
+  child.stdout?.on('data', (chunk: Buffer) => {
+    stdout += chunk
+    wake()
+  })
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk
+    wake()
+  })
   let isOver = false
   const ended = new Promise<number | NodeJS.Signals>((resolve, reject) => {
     child.on('error', reject)
@@ -41,47 +49,72 @@ export function launch(command: string, args: readonly string[], options: SpawnO
       wake()
     })
   })
-  const until = (pattern: RegExp, timeoutMs = 30_000): Promise<RegExpMatchArray> => new Promise((resolve, reject) => {
-    const settle = (done: () => void): void => {
-      clearTimeout(timer)
-      waiting.delete(look)
-      done()
-    }
-    const fail = (why: string): void => settle(() => reject(new Error(`${command} ${why} before it printed ${pattern}\nstdout:\n${stdout}\nstderr:\n${stderr}`)))
-    const look = (): void => {
-      const match = pattern.exec(stdout) ?? pattern.exec(stderr)
-      if (match) settle(() => resolve(match))
-      else if (isOver) fail('ended')
-    }
-    const timer = setTimeout(() => fail(`took more than ${timeoutMs / 1000} s`), timeoutMs)
-    waiting.add(look)
-    look()
-  })
-  return { pid: child.pid ?? 0, stdout: () => stdout, stderr: () => stderr, until, kill: (signal) => void child.kill(signal), type: (text) => void child.stdin?.write(text), ended }
+  const until = (pattern: RegExp, timeoutMs = 30_000): Promise<RegExpMatchArray> =>
+    new Promise((resolve, reject) => {
+      const settle = (done: () => void): void => {
+        clearTimeout(timer)
+        waiting.delete(look)
+        done()
+      }
+      const fail = (why: string): void =>
+        settle(() =>
+          reject(new Error(`${command} ${why} before it printed ${pattern}\nstdout:\n${stdout}\nstderr:\n${stderr}`)),
+        )
+      const look = (): void => {
+        const match = pattern.exec(stdout) ?? pattern.exec(stderr)
+        if (match) settle(() => resolve(match))
+        else if (isOver) fail('ended')
+      }
+      const timer = setTimeout(() => fail(`took more than ${timeoutMs / 1000} s`), timeoutMs)
+      waiting.add(look)
+      look()
+    })
+  return {
+    pid: child.pid ?? 0,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    until,
+    kill: (signal) => void child.kill(signal),
+    type: (text) => void child.stdin?.write(text),
+    ended,
+  }
 }
 
 /** Runs `gapcam` with these arguments; the environment is ours without GAPCAM_* settings, with a new state directory, and what `env` adds. */
 export function gapcam(args: readonly string[], { env = {}, ...options }: SpawnOptions = {}): Running {
   const stateDir = mkdtempSync(join(tmpdir(), 'gapcam-state-'))
-  const running = launch(process.execPath, [cli, ...args], { env: { ...cleanEnvironment(), GAPCAM_STATE_DIR: stateDir, ...env }, ...options })
+  const running = launch(process.execPath, [cli, ...args], {
+    env: { ...cleanEnvironment(), GAPCAM_STATE_DIR: stateDir, ...env },
+    ...options,
+  })
   // With the program and not with the runner, whose processes are ended before they could.
   void running.ended.finally(() => rmSync(stateDir, { recursive: true, force: true }))
   return running
 }
 
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^GAPCAM_|^npm_|^VITEST|^NODE_ENV$/i.test(name)))
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^GAPCAM_|^npm_|^VITEST|^NODE_ENV$/i.test(name)),
+  )
 }
 
 /** Objects of an NDJSON stream. */
 export function jsonLines<T = Record<string, unknown>>(text: string): T[] {
-  return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as T)
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T)
 }
 
 /** For afterEach and afterAll: ends what a failed test has left. */
 export async function endAll(): Promise<void> {
-  await Promise.all([...running].map((child) => new Promise<void>((resolve) => {
-    child.once('close', () => resolve())
-    child.kill('SIGKILL')
-  })))
+  await Promise.all(
+    [...running].map(
+      (child) =>
+        new Promise<void>((resolve) => {
+          child.once('close', () => resolve())
+          child.kill('SIGKILL')
+        }),
+    ),
+  )
 }

@@ -25,7 +25,10 @@ describe('a text is shown without', () => {
     ['{"url":"http://u:p@h/"}', '{"url":"http://h/"}'],
     ['http://cam/video.cgi?user=admin&pwd=hunter2&x=1', 'http://cam/video.cgi?user=admin&pwd=(hidden)&x=1'],
     ['http://cam/?loginpass=hunter2', 'http://cam/?loginpass=(hidden)'],
-    ['gst:rtspsrc location=rtsp://cam/1 user-id=admin user-pw=hunter2 ! decodebin', 'gst:rtspsrc location=rtsp://cam/1 user-id=admin user-pw=(hidden) ! decodebin'],
+    [
+      'gst:rtspsrc location=rtsp://cam/1 user-id=admin user-pw=hunter2 ! decodebin',
+      'gst:rtspsrc location=rtsp://cam/1 user-id=admin user-pw=(hidden) ! decodebin',
+    ],
     ['rtsp://cam/stream@1 has no password', 'rtsp://cam/stream@1 has no password'],
     ['mail somebody@example.org', 'mail somebody@example.org'],
   ])('%s', (text, shown) => {
@@ -35,14 +38,26 @@ describe('a text is shown without', () => {
   it('what it was told to keep, in every form in which it may appear', () => {
     keepSecret('gr"eat & secret/1')
     keepSecretsOf('rtsp://u:p%20w0rd@h/x')
-    const forms = ['gr"eat & secret/1', encodeURIComponent('gr"eat & secret/1'), JSON.stringify('gr"eat & secret/1').slice(1, -1), 'p%20w0rd', 'p w0rd']
+    const forms = [
+      'gr"eat & secret/1',
+      encodeURIComponent('gr"eat & secret/1'),
+      JSON.stringify('gr"eat & secret/1').slice(1, -1),
+      'p%20w0rd',
+      'p w0rd',
+    ]
     for (const form of forms) expect(redact(`x ${form} y`)).toBe('x (hidden) y')
-    expect(redactDeep({ a: [{ b: 'gr"eat & secret/1' }], n: 1, nothing: null })).toEqual({ a: [{ b: '(hidden)' }], n: 1, nothing: null })
+    expect(redactDeep({ a: [{ b: 'gr"eat & secret/1' }], n: 1, nothing: null })).toEqual({
+      a: [{ b: '(hidden)' }],
+      n: 1,
+      nothing: null,
+    })
   })
 
   it('and so is every fault', () => {
     keepSecret('faulty-secret')
-    expect(new GapcamError('CAMERA_LOST', 'the camera said faulty-secret on rtsp://u:p@h/').message).toBe('the camera said (hidden) on rtsp://h/')
+    expect(new GapcamError('CAMERA_LOST', 'the camera said faulty-secret on rtsp://u:p@h/').message).toBe(
+      'the camera said (hidden) on rtsp://h/',
+    )
   })
 })
 
@@ -50,21 +65,32 @@ describe('the configuration', () => {
   const passwordFile = file('password', 'from-a-file\n')
 
   it('shows none of its secrets, wherever they stand', () => {
-    const config = file('all.yaml', `mqtt: { broker: 'mqtt://belt:in-the-url@broker', password: in-the-file, passwordFile: ${passwordFile} }
-cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard, source: 'rtsp://yard/1', username: bo, passwordFile: ${passwordFile} }]\n`)
+    const config = file(
+      'all.yaml',
+      `mqtt: { broker: 'mqtt://belt:in-the-url@broker', password: in-the-file, passwordFile: ${passwordFile} }
+cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard, source: 'rtsp://yard/1', username: bo, passwordFile: ${passwordFile} }]\n`,
+    )
     const loaded = loadConfig({ flags: {}, environment: {}, file: config })
     expect(loaded.config.cameras[1]!.source).toBe('rtsp://bo:from-a-file@yard/1')
     const shown = JSON.stringify(showConfig(loaded))
     expect(shown).toContain('rtsp://gate/1')
-    for (const secret of ['in-the-url', 'in-the-file', 'in-the-source', 'from-a-file']) expect(shown).not.toContain(secret)
+    for (const secret of ['in-the-url', 'in-the-file', 'in-the-source', 'from-a-file'])
+      expect(shown).not.toContain(secret)
   })
 
   it('takes a credential of the service manager in the place of a file, and says where it comes from', () => {
     const credentials = mkdtempSync(join(folder, 'credentials-'))
-    for (const name of ['mqtt-password', 'mqtt-key', 'camera-gate-password']) writeFileSync(join(credentials, name), `credential ${name}`)
-    const config = file('credentials.yaml', "mqtt: { broker: 'mqtt://broker', passwordFile: /root/closed, key: /root/key }\ncameras: [{ id: gate, source: 'rtsp://ann@gate/1', passwordFile: /root/closed }]\n")
+    for (const name of ['mqtt-password', 'mqtt-key', 'camera-gate-password'])
+      writeFileSync(join(credentials, name), `credential ${name}`)
+    const config = file(
+      'credentials.yaml',
+      "mqtt: { broker: 'mqtt://broker', passwordFile: /root/closed, key: /root/key }\ncameras: [{ id: gate, source: 'rtsp://ann@gate/1', passwordFile: /root/closed }]\n",
+    )
     const loaded = loadConfig({ flags: {}, environment: { CREDENTIALS_DIRECTORY: credentials }, file: config })
-    expect(loaded.config.mqtt).toMatchObject({ passwordFile: join(credentials, 'mqtt-password'), key: join(credentials, 'mqtt-key') })
+    expect(loaded.config.mqtt).toMatchObject({
+      passwordFile: join(credentials, 'mqtt-password'),
+      key: join(credentials, 'mqtt-key'),
+    })
     expect(loaded.config.cameras[0]!.source).toBe('rtsp://ann:credential%20camera-gate-password@gate/1')
     expect(loaded.origins.get('mqtt.passwordFile')).toBe('credential')
   })
@@ -72,33 +98,50 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
   it('leaves a password that was written down where one lies about', () => {
     const credentials = mkdtempSync(join(folder, 'credentials-'))
     writeFileSync(join(credentials, 'mqtt-password'), 'lies about')
-    const { config } = loadConfig({ flags: {}, environment: { CREDENTIALS_DIRECTORY: credentials, GAPCAM_MQTT_PASSWORD: 'written down' } })
+    const { config } = loadConfig({
+      flags: {},
+      environment: { CREDENTIALS_DIRECTORY: credentials, GAPCAM_MQTT_PASSWORD: 'written down' },
+    })
     expect(config.mqtt).toMatchObject({ password: 'written down' })
     expect(config.mqtt.passwordFile).toBeUndefined()
   })
 
-  it('finds a container\'s secrets behind those of a service manager', () => {
+  it("finds a container's secrets behind those of a service manager", () => {
     const [service, container] = [mkdtempSync(join(folder, 'service-')), mkdtempSync(join(folder, 'container-'))]
     writeFileSync(join(container, 'mqtt-password'), 'x')
     expect(credentialFile('mqtt-password', {}, container)).toBe(join(container, 'mqtt-password'))
     writeFileSync(join(service, 'mqtt-password'), 'y')
-    expect(credentialFile('mqtt-password', { CREDENTIALS_DIRECTORY: service }, container)).toBe(join(service, 'mqtt-password'))
+    expect(credentialFile('mqtt-password', { CREDENTIALS_DIRECTORY: service }, container)).toBe(
+      join(service, 'mqtt-password'),
+    )
     expect(credentialFile('mqtt-key', { CREDENTIALS_DIRECTORY: service }, container)).toBeNull()
   })
 
   it('says which secrets every user of the machine can read', () => {
     const open = file('open', 'open-secret', 0o644)
-    const config = file('open.yaml', `mqtt: { broker: 'mqtt://broker', password: in-an-open-file, passwordFile: ${open} }\n`, 0o644)
-    expect(loadConfig({ flags: {}, environment: {}, file: config }).warnings).toEqual([`${open} holds a secret and every user can read it: chmod o-r ${open}`, `${config} holds a secret and every user can read it: chmod o-r ${config}`])
+    const config = file(
+      'open.yaml',
+      `mqtt: { broker: 'mqtt://broker', password: in-an-open-file, passwordFile: ${open} }\n`,
+      0o644,
+    )
+    expect(loadConfig({ flags: {}, environment: {}, file: config }).warnings).toEqual([
+      `${open} holds a secret and every user can read it: chmod o-r ${open}`,
+      `${config} holds a secret and every user can read it: chmod o-r ${config}`,
+    ])
     chmodSync(open, 0o640)
     chmodSync(config, 0o640)
     expect(loadConfig({ flags: {}, environment: {}, file: config }).warnings).toEqual([])
   })
 
-  it('says which camera\'s password cannot be had', () => {
-    const config = (source: string, password: string): string => file('camera.yaml', `cameras: [{ id: gate, source: '${source}', passwordFile: ${password} }]\n`)
-    expect(() => loadConfig({ flags: {}, environment: {}, file: config('rtsp://gate/1', '/nowhere') })).toThrow(/camera gate: the password file \/nowhere cannot be read: ENOENT/)
-    expect(() => loadConfig({ flags: {}, environment: {}, file: config('/dev/video0', passwordFile) })).toThrow(/camera gate has a password, and \/dev\/video0 is no address/)
+  it("says which camera's password cannot be had", () => {
+    const config = (source: string, password: string): string =>
+      file('camera.yaml', `cameras: [{ id: gate, source: '${source}', passwordFile: ${password} }]\n`)
+    expect(() => loadConfig({ flags: {}, environment: {}, file: config('rtsp://gate/1', '/nowhere') })).toThrow(
+      /camera gate: the password file \/nowhere cannot be read: ENOENT/,
+    )
+    expect(() => loadConfig({ flags: {}, environment: {}, file: config('/dev/video0', passwordFile) })).toThrow(
+      /camera gate has a password, and \/dev\/video0 is no address/,
+    )
   })
 
   it('reads a secret without the line break behind it', () => {

@@ -80,15 +80,15 @@ bool TrapSystemCalls() {
   if (sigaction(SIGSYS, &action, nullptr) != 0) return false;
   constexpr uint32_t allowed[] = {SYS_futex, SYS_rt_sigreturn, SYS_write, SYS_exit_group};
   sock_filter code[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 0, 5),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[0], 4, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[1], 3, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[2], 2, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[3], 1, 0),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 0, 5),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[0], 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[1], 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[2], 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[3], 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
@@ -141,7 +141,8 @@ FrameCalls Count(const uint8_t* plan, size_t size, const gapcam::Target& target,
 
 }  // namespace
 
-FrameCalls CountFrameCalls(const uint8_t* plan, size_t size, const gapcam::Target& target, uint32_t threads, uint32_t frames) {
+FrameCalls CountFrameCalls(const uint8_t* plan, size_t size, const gapcam::Target& target, uint32_t threads,
+                           uint32_t frames) {
   FrameCalls calls;
   int ends[2];
   if (pipe(ends) != 0) return calls;

@@ -12,7 +12,8 @@ static std::vector<uint8_t> ReadFile(const char* path) {
   std::FILE* file = std::fopen(path, "rb");
   if (!file) return bytes;
   uint8_t block[1 << 16];
-  for (size_t count; (count = std::fread(block, 1, sizeof(block), file)) > 0;) bytes.insert(bytes.end(), block, block + count);
+  for (size_t count; (count = std::fread(block, 1, sizeof(block), file)) > 0;)
+    bytes.insert(bytes.end(), block, block + count);
   std::fclose(file);
   return bytes;
 }
@@ -23,7 +24,8 @@ int main(int count, char** arguments) {
     return 2;
   }
   const std::vector<uint8_t> plan = ReadFile(arguments[1]);
-  const auto threads = static_cast<uint32_t>(std::atoi(arguments[2])), frames = static_cast<uint32_t>(std::atoi(arguments[3]));
+  const auto threads = static_cast<uint32_t>(std::atoi(arguments[2])),
+             frames = static_cast<uint32_t>(std::atoi(arguments[3]));
   const char* reason = "";
   const gapcam::Target* target = gapcam::ChooseTarget(nullptr, &reason);
   if (!target) {
@@ -37,8 +39,10 @@ int main(int count, char** arguments) {
     for (uint32_t i = 0; status.ok() && i < frames; ++i) executor->Run();
     return status.ok() ? 0 : 1;
   }
-  const gapcam_bench::FrameCalls calls = gapcam_bench::CountFrameCalls(plan.data(), plan.size(), *target, threads, frames);
-  std::printf("{\"target\":\"%s\",\"threads\":%u,\"frames\":%u,\"allocations\":%lld,\"otherCalls\":%lld}\n", target->name, threads, frames,
-              static_cast<long long>(calls.allocations), static_cast<long long>(calls.system_calls));
+  const gapcam_bench::FrameCalls calls =
+      gapcam_bench::CountFrameCalls(plan.data(), plan.size(), *target, threads, frames);
+  std::printf("{\"target\":\"%s\",\"threads\":%u,\"frames\":%u,\"allocations\":%lld,\"otherCalls\":%lld}\n",
+              target->name, threads, frames, static_cast<long long>(calls.allocations),
+              static_cast<long long>(calls.system_calls));
   return calls.ok ? 0 : 1;
 }

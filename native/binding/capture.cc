@@ -26,7 +26,9 @@ class CapturedFrame final : public Napi::ObjectWrap<CapturedFrame> {
   }
 
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "CapturedFrame", {InstanceMethod<&CapturedFrame::CopyTo>("copyTo"), InstanceMethod<&CapturedFrame::Release>("release")});
+    return DefineClass(
+        env, "CapturedFrame",
+        {InstanceMethod<&CapturedFrame::CopyTo>("copyTo"), InstanceMethod<&CapturedFrame::Release>("release")});
   }
 
   void Take(Napi::Env env, std::unique_ptr<CaptureFrame> frame) {
@@ -42,12 +44,17 @@ class CapturedFrame final : public Napi::ObjectWrap<CapturedFrame> {
 
  private:
   Napi::Value CopyTo(const Napi::CallbackInfo& info) {
-    if (info.Length() < 1 || !info[0].IsTypedArray() || !frame_ || info[0].As<Napi::TypedArray>().ByteLength() < frame_->bytes()) {
-      Napi::TypeError::New(info.Env(), "Expected a Uint8Array that holds the whole frame for copyTo, and a frame that is not released").ThrowAsJavaScriptException();
+    if (info.Length() < 1 || !info[0].IsTypedArray() || !frame_ ||
+        info[0].As<Napi::TypedArray>().ByteLength() < frame_->bytes()) {
+      Napi::TypeError::New(
+          info.Env(), "Expected a Uint8Array that holds the whole frame for copyTo, and a frame that is not released")
+          .ThrowAsJavaScriptException();
       return info.Env().Undefined();
     }
     std::memcpy(info[0].As<Napi::Uint8Array>().Data(), frame_->data(), frame_->bytes());
-    if (frame_->is_reclaimed()) ToError(info.Env(), Status::Error("FRAME_INVALID", "the frame was held too long and taken back")).ThrowAsJavaScriptException();
+    if (frame_->is_reclaimed())
+      ToError(info.Env(), Status::Error("FRAME_INVALID", "the frame was held too long and taken back"))
+          .ThrowAsJavaScriptException();
     return info.Env().Undefined();
   }
 
@@ -61,7 +68,8 @@ class CapturedFrame final : public Napi::ObjectWrap<CapturedFrame> {
 
 class OpenCaptureJob final : public Job {
  public:
-  OpenCaptureJob(std::shared_ptr<Capture> capture, CaptureRequest request) : capture_(std::move(capture)), request_(std::move(request)) {}
+  OpenCaptureJob(std::shared_ptr<Capture> capture, CaptureRequest request)
+      : capture_(std::move(capture)), request_(std::move(request)) {}
   Status Work() override { return capture_->Open(request_); }
 
   Napi::Value Result(Napi::Env env) override {
@@ -119,18 +127,28 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
   }
 
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "Capture", {
-      InstanceMethod<&CaptureObject::Open>("open"), InstanceMethod<&CaptureObject::Next>("next"), InstanceMethod<&CaptureObject::Close>("close"),
-      InstanceAccessor<&CaptureObject::Dropped>("dropped"), InstanceAccessor<&CaptureObject::Reclaimed>("reclaimed"),
-    });
+    return DefineClass(env, "Capture",
+                       {
+                           InstanceMethod<&CaptureObject::Open>("open"),
+                           InstanceMethod<&CaptureObject::Next>("next"),
+                           InstanceMethod<&CaptureObject::Close>("close"),
+                           InstanceAccessor<&CaptureObject::Dropped>("dropped"),
+                           InstanceAccessor<&CaptureObject::Reclaimed>("reclaimed"),
+                       });
   }
 
  private:
-  Napi::Value Open(const Napi::CallbackInfo&) { return thread_->Post(std::make_unique<OpenCaptureJob>(capture_, request_)); }
+  Napi::Value Open(const Napi::CallbackInfo&) {
+    return thread_->Post(std::make_unique<OpenCaptureJob>(capture_, request_));
+  }
   Napi::Value Next(const Napi::CallbackInfo&) { return thread_->Post(std::make_unique<NextJob>(capture_)); }
-  Napi::Value Dropped(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(capture_->dropped())); }
+  Napi::Value Dropped(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(capture_->dropped()));
+  }
 
-  Napi::Value Reclaimed(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(capture_->reclaimed())); }
+  Napi::Value Reclaimed(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(capture_->reclaimed()));
+  }
 
   // Ends a waiting next() with CAMERA_LOST first, so that the thread can be joined.
   Napi::Value Close(const Napi::CallbackInfo& info) {

@@ -19,12 +19,15 @@ bool ReadConstants(Napi::Env env, const Napi::Value& given, GivenConstants* cons
     const Napi::Value chunk = chunks.Get(i);
     const Napi::Value offset = chunk.IsObject() ? chunk.As<Napi::Object>().Get("offset") : env.Undefined();
     const Napi::Value bytes = chunk.IsObject() ? chunk.As<Napi::Object>().Get("bytes") : env.Undefined();
-    if (!offset.IsNumber() || !bytes.IsTypedArray() || bytes.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array || !(offset.As<Napi::Number>().DoubleValue() >= end)) {
+    if (!offset.IsNumber() || !bytes.IsTypedArray() ||
+        bytes.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array ||
+        !(offset.As<Napi::Number>().DoubleValue() >= end)) {
       wrong = "Expected offsets that rise and a Uint8Array for each of the constants";
       break;
     }
     const Napi::Uint8Array array = bytes.As<Napi::Uint8Array>();
-    constants->constants.chunks.push_back({static_cast<uint64_t>(offset.As<Napi::Number>().Int64Value()), array.Data(), array.ByteLength()});
+    constants->constants.chunks.push_back(
+        {static_cast<uint64_t>(offset.As<Napi::Number>().Int64Value()), array.Data(), array.ByteLength()});
     end = offset.As<Napi::Number>().DoubleValue() + static_cast<double>(array.ByteLength());
   }
   if (wrong) {
@@ -33,7 +36,9 @@ bool ReadConstants(Napi::Env env, const Napi::Value& given, GivenConstants* cons
   }
   constants->is_given = true;
   constants->keep = std::make_shared<Napi::ObjectReference>(Napi::Persistent(given.As<Napi::Object>()));
-  constants->constants.release = [maps = env.GetInstanceData<AddonData>()->maps](const void* bytes, size_t size) { maps->Release(bytes, size); };
+  constants->constants.release = [maps = env.GetInstanceData<AddonData>()->maps](const void* bytes, size_t size) {
+    maps->Release(bytes, size);
+  };
   return true;
 }
 

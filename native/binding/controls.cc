@@ -52,10 +52,12 @@ Napi::Value VideoControls(const Napi::CallbackInfo& info) {
 Napi::Value SetVideoControl(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 3 || !info[0].IsString() || !info[1].IsNumber() || !info[2].IsNumber()) {
-    Napi::TypeError::New(env, "Expected a device path, a control's number and a value for setVideoControl").ThrowAsJavaScriptException();
+    Napi::TypeError::New(env, "Expected a device path, a control's number and a value for setVideoControl")
+        .ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  const Status status = SetControl(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Uint32Value(), info[2].As<Napi::Number>().Int32Value());
+  const Status status = SetControl(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Uint32Value(),
+                                   info[2].As<Napi::Number>().Int32Value());
   if (!status.ok()) ToError(env, status).ThrowAsJavaScriptException();
   return env.Undefined();
 }

@@ -22,7 +22,8 @@ class DescribeJob final : public Job {
   WorkerThread* thread() { return thread_.get(); }
 
   Status Work() override {
-    if (const char* sentence = cuda::PoisonedBy()) return Status::Error("ENGINE_UNAVAILABLE", "CUDA is off for this process: %.200s", sentence);
+    if (const char* sentence = cuda::PoisonedBy())
+      return Status::Error("ENGINE_UNAVAILABLE", "CUDA is off for this process: %.200s", sentence);
     const cuda::Api* api = nullptr;
     const Status status = cuda::LoadDriver(&api);
     return status.ok() ? cuda::FindDevice(*api, &info_) : status;
@@ -67,7 +68,8 @@ class RunJob final : public Job {
 
 class FrameJob final : public Job {
  public:
-  FrameJob(std::shared_ptr<cuda::FramePass> pass, GivenFrame frame) : pass_(std::move(pass)), frame_(std::move(frame)) {}
+  FrameJob(std::shared_ptr<cuda::FramePass> pass, GivenFrame frame)
+      : pass_(std::move(pass)), frame_(std::move(frame)) {}
   Status Work() override { return frame_.Outcome(pass_->Run(frame_.source)); }
 
  private:
@@ -93,7 +95,8 @@ class CudaFramePass final : public Napi::ObjectWrap<CudaFramePass> {
   explicit CudaFramePass(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CudaFramePass>(info) {}
 
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "CudaFramePass", {InstanceMethod<&CudaFramePass::Run>("run"), InstanceMethod<&CudaFramePass::Close>("close")});
+    return DefineClass(env, "CudaFramePass",
+                       {InstanceMethod<&CudaFramePass::Run>("run"), InstanceMethod<&CudaFramePass::Close>("close")});
   }
 
   void Take(std::shared_ptr<cuda::FramePass> pass, std::shared_ptr<WorkerThread> thread) {
@@ -104,8 +107,10 @@ class CudaFramePass final : public Napi::ObjectWrap<CudaFramePass> {
  private:
   Napi::Value Run(const Napi::CallbackInfo& info) {
     GivenFrame frame;
-    if (pass_ && ReadFrame(info[0], info[1], &frame)) return thread_->Post(std::make_unique<FrameJob>(pass_, std::move(frame)));
-    Napi::TypeError::New(info.Env(), "Expected a frame and its pixels for CudaFramePass.run").ThrowAsJavaScriptException();
+    if (pass_ && ReadFrame(info[0], info[1], &frame))
+      return thread_->Post(std::make_unique<FrameJob>(pass_, std::move(frame)));
+    Napi::TypeError::New(info.Env(), "Expected a frame and its pixels for CudaFramePass.run")
+        .ThrowAsJavaScriptException();
     return info.Env().Undefined();
   }
 
@@ -122,7 +127,9 @@ class CudaSession final : public Napi::ObjectWrap<CudaSession> {
   explicit CudaSession(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CudaSession>(info) {}
 
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "CudaSession", {InstanceMethod<&CudaSession::Run>("run"), InstanceMethod<&CudaSession::FramePass>("framePass"), InstanceMethod<&CudaSession::Close>("close")});
+    return DefineClass(env, "CudaSession",
+                       {InstanceMethod<&CudaSession::Run>("run"), InstanceMethod<&CudaSession::FramePass>("framePass"),
+                        InstanceMethod<&CudaSession::Close>("close")});
   }
 
   void Take(Napi::Env env, std::shared_ptr<cuda::CudaExecutor> executor, std::shared_ptr<WorkerThread> thread) {
@@ -130,8 +137,10 @@ class CudaSession final : public Napi::ObjectWrap<CudaSession> {
     thread_ = std::move(thread);
     const Plan& plan = executor_->plan();
     Napi::Object self = Value();
-    self.Set("inputs", PortsOf(env, plan, plan.inputs, [this](uint32_t port) { return executor_->input(port); }, executor_));
-    self.Set("outputs", PortsOf(env, plan, plan.outputs, [this](uint32_t port) { return executor_->output(port); }, executor_));
+    self.Set("inputs",
+             PortsOf(env, plan, plan.inputs, [this](uint32_t port) { return executor_->input(port); }, executor_));
+    self.Set("outputs",
+             PortsOf(env, plan, plan.outputs, [this](uint32_t port) { return executor_->output(port); }, executor_));
     self.Set("launches", static_cast<uint32_t>(executor_->program().launches.size()));
     self.Set("weightBytes", static_cast<double>(executor_->weight_bytes()));
     self.Set("activationBytes", static_cast<double>(executor_->program().activation_bytes));
@@ -147,10 +156,13 @@ class CudaSession final : public Napi::ObjectWrap<CudaSession> {
   Napi::Value FramePass(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     PixelSpec spec;
-    const bool fits = executor_ && ReadPixelSpec(info[0], &spec) && !spec.is_bytes && executor_->plan().inputs.size() == 1 &&
-                      executor_->plan().tensors[executor_->plan().inputs[0].tensor].elements == uint64_t{3} * spec.width * spec.height;
+    const bool fits = executor_ && ReadPixelSpec(info[0], &spec) && !spec.is_bytes &&
+                      executor_->plan().inputs.size() == 1 &&
+                      executor_->plan().tensors[executor_->plan().inputs[0].tensor].elements ==
+                          uint64_t{3} * spec.width * spec.height;
     if (!fits) {
-      Napi::TypeError::New(env, "Expected a pixel spec of the session's one input for framePass").ThrowAsJavaScriptException();
+      Napi::TypeError::New(env, "Expected a pixel spec of the session's one input for framePass")
+          .ThrowAsJavaScriptException();
       return env.Undefined();
     }
     Napi::Object object = env.GetInstanceData<AddonData>()->cuda_frame_pass.New({});
@@ -181,8 +193,13 @@ struct OpenArguments {
 class OpenJob final : public Job {
  public:
   OpenJob(OpenArguments arguments, std::unique_ptr<WorkerThread> thread)
-      : bytes_(arguments.plan.Data()), size_(arguments.plan.ByteLength()), options_(arguments.options), constants_(std::move(arguments.constants)),
-        plan_(Napi::Persistent(arguments.plan)), image_(Napi::Persistent(arguments.image)), thread_(std::move(thread)) {}
+      : bytes_(arguments.plan.Data()),
+        size_(arguments.plan.ByteLength()),
+        options_(arguments.options),
+        constants_(std::move(arguments.constants)),
+        plan_(Napi::Persistent(arguments.plan)),
+        image_(Napi::Persistent(arguments.image)),
+        thread_(std::move(thread)) {}
 
   WorkerThread* thread() { return thread_.get(); }
 
@@ -209,7 +226,9 @@ class OpenJob final : public Job {
   std::shared_ptr<cuda::CudaExecutor> executor_;
 };
 
-bool IsBytes(const Napi::Value& value) { return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array; }
+bool IsBytes(const Napi::Value& value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+}
 
 // Reads (plan, { image, precision, constants }) of openCudaSession; false with a pending exception when they are wrong.
 bool ReadArguments(const Napi::CallbackInfo& info, OpenArguments* arguments) {
@@ -228,7 +247,8 @@ bool ReadArguments(const Napi::CallbackInfo& info, OpenArguments* arguments) {
   }
   arguments->plan = info[0].As<Napi::Uint8Array>();
   arguments->image = image.As<Napi::Uint8Array>();
-  arguments->options = {name == "fp16" ? cuda::Precision::kFloat16 : cuda::Precision::kFloat32, arguments->image.Data()};
+  arguments->options = {name == "fp16" ? cuda::Precision::kFloat16 : cuda::Precision::kFloat32,
+                        arguments->image.Data()};
   return ReadConstants(env, given.Get("constants"), &arguments->constants);
 }
 
@@ -269,7 +289,8 @@ Napi::Value CompileCuda(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(env, "Expected a string and an array of strings for compileCuda").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  auto job = std::make_unique<CompileJob>(info[0].As<Napi::String>().Utf8Value(), std::move(options), std::make_unique<WorkerThread>(env, "gapcam nvrtc"));
+  auto job = std::make_unique<CompileJob>(info[0].As<Napi::String>().Utf8Value(), std::move(options),
+                                          std::make_unique<WorkerThread>(env, "gapcam nvrtc"));
   WorkerThread* thread = job->thread();
   return thread->Post(std::move(job));
 }

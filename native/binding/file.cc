@@ -29,12 +29,17 @@ int Map(const char* path, Mapping* mapping) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return errno;
   struct stat status;
-  int error = fstat(file, &status) != 0 ? errno : S_ISDIR(status.st_mode) ? EISDIR : !S_ISREG(status.st_mode) || status.st_size < 1 ? EINVAL : 0;
+  int error = fstat(file, &status) != 0                        ? errno
+              : S_ISDIR(status.st_mode)                        ? EISDIR
+              : !S_ISREG(status.st_mode) || status.st_size < 1 ? EINVAL
+                                                               : 0;
   if (error == 0) {
     mapping->size = static_cast<size_t>(status.st_size);
     void* bytes = mmap(nullptr, mapping->size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
-    if (bytes == MAP_FAILED) error = errno;
-    else mapping->bytes = static_cast<uint8_t*>(bytes);
+    if (bytes == MAP_FAILED)
+      error = errno;
+    else
+      mapping->bytes = static_cast<uint8_t*>(bytes);
   }
   close(file);
   // A card that cannot be read is an error here and not a signal later. Older kernels do not know the request.
@@ -95,6 +100,8 @@ void FileMaps::Release(const void* bytes, size_t size) {
   madvise(reinterpret_cast<void*>(first), begin + size - first, MADV_DONTNEED);
 }
 
-void InitFile(Napi::Env env, Napi::Object exports) { exports.Set("mapFile", Napi::Function::New(env, MapFile, "mapFile")); }
+void InitFile(Napi::Env env, Napi::Object exports) {
+  exports.Set("mapFile", Napi::Function::New(env, MapFile, "mapFile"));
+}
 
 }  // namespace gapcam

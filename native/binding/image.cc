@@ -12,7 +12,8 @@ namespace {
 
 class PassJob final : public Job {
  public:
-  PassJob(std::shared_ptr<PixelPass> pass, GivenFrame frame, Napi::TypedArray target) : pass_(std::move(pass)), frame_(std::move(frame)) {
+  PassJob(std::shared_ptr<PixelPass> pass, GivenFrame frame, Napi::TypedArray target)
+      : pass_(std::move(pass)), frame_(std::move(frame)) {
     // Not through ArrayBuffer(): the target may lie in memory that is shared with the onnxruntime worker.
     napi_get_typedarray_info(target.Env(), target, nullptr, nullptr, &target_data_, nullptr, nullptr);
     target_ = Napi::Persistent(target.As<Napi::Object>());
@@ -42,7 +43,9 @@ class Pass final : public Napi::ObjectWrap<Pass> {
   }
 
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "PixelPass", {InstanceMethod<&Pass::Run>("run"), InstanceMethod<&Pass::Shown>("shown"), InstanceMethod<&Pass::Close>("close")});
+    return DefineClass(env, "PixelPass",
+                       {InstanceMethod<&Pass::Run>("run"), InstanceMethod<&Pass::Shown>("shown"),
+                        InstanceMethod<&Pass::Close>("close")});
   }
 
  private:
@@ -51,13 +54,15 @@ class Pass final : public Napi::ObjectWrap<Pass> {
     Napi::Env env = info.Env();
     GivenFrame frame;
     if (!info[2].IsTypedArray() || !ReadFrame(info[0], info[1], &frame)) {
-      Napi::TypeError::New(env, "Expected a frame, its pixels and a target for PixelPass.run").ThrowAsJavaScriptException();
+      Napi::TypeError::New(env, "Expected a frame, its pixels and a target for PixelPass.run")
+          .ThrowAsJavaScriptException();
       return env.Undefined();
     }
     const Napi::TypedArray target = info[2].As<Napi::TypedArray>();
     const napi_typedarray_type wanted = is_bytes_ ? napi_uint8_array : napi_float32_array;
     if (target.TypedArrayType() != wanted || target.ElementLength() < elements_) {
-      Napi::TypeError::New(env, "Expected a target of the spec's type and size for PixelPass.run").ThrowAsJavaScriptException();
+      Napi::TypeError::New(env, "Expected a target of the spec's type and size for PixelPass.run")
+          .ThrowAsJavaScriptException();
       return env.Undefined();
     }
     return thread_->Post(std::make_unique<PassJob>(pass_, std::move(frame), target));

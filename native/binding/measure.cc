@@ -20,10 +20,13 @@ struct View {
 };
 
 bool ReadView(const Napi::Value& value, View* view) {
-  return value.IsTypedArray() && napi_get_typedarray_info(value.Env(), value, &view->type, &view->length, &view->data, nullptr, nullptr) == napi_ok;
+  return value.IsTypedArray() && napi_get_typedarray_info(value.Env(), value, &view->type, &view->length, &view->data,
+                                                          nullptr, nullptr) == napi_ok;
 }
 
-bool ReadFloats(const Napi::Value& value, View* view) { return ReadView(value, view) && view->type == napi_float32_array; }
+bool ReadFloats(const Napi::Value& value, View* view) {
+  return ReadView(value, view) && view->type == napi_float32_array;
+}
 
 Napi::Value Refuse(Napi::Env env, const char* sentence) {
   Napi::TypeError::New(env, sentence).ThrowAsJavaScriptException();
@@ -32,11 +35,16 @@ Napi::Value Refuse(Napi::Env env, const char* sentence) {
 
 Napi::Value Heat(const Napi::CallbackInfo& info) {
   View map, weights, heat;
-  const bool are_floats = info.Length() == 4 && ReadFloats(info[0], &map) && ReadFloats(info[1], &weights) && ReadFloats(info[3], &heat);
-  if (!are_floats || weights.length == 0 || heat.length == 0 || map.length / weights.length != heat.length || map.length % weights.length != 0 || map.length > UINT32_MAX) {
-    return Refuse(info.Env(), "Expected a map of places times channels, a weight a channel and room for a value a place for heatProduct");
+  const bool are_floats =
+      info.Length() == 4 && ReadFloats(info[0], &map) && ReadFloats(info[1], &weights) && ReadFloats(info[3], &heat);
+  if (!are_floats || weights.length == 0 || heat.length == 0 || map.length / weights.length != heat.length ||
+      map.length % weights.length != 0 || map.length > UINT32_MAX) {
+    return Refuse(
+        info.Env(),
+        "Expected a map of places times channels, a weight a channel and room for a value a place for heatProduct");
   }
-  const FeatureMap source = {static_cast<const float*>(map.data), static_cast<uint32_t>(heat.length), static_cast<uint32_t>(weights.length), info[2].ToBoolean()};
+  const FeatureMap source = {static_cast<const float*>(map.data), static_cast<uint32_t>(heat.length),
+                             static_cast<uint32_t>(weights.length), info[2].ToBoolean()};
   HeatProduct(source, static_cast<const float*>(weights.data), static_cast<float*>(heat.data));
   return info.Env().Undefined();
 }
@@ -51,8 +59,10 @@ bool ReadLensPixels(const Napi::Object& from, const View& data, LensPixels* to) 
   double rectangle[4], weights[3];
   const double width = from.Get("width").ToNumber().DoubleValue(), height = from.Get("height").ToNumber().DoubleValue();
   if (!ReadNumbers(from.Get("rectangle"), 4, rectangle) || !ReadNumbers(from.Get("weights"), 3, weights)) return false;
-  const bool is_inside = rectangle[0] >= 0 && rectangle[1] >= 0 && rectangle[2] >= 2 && rectangle[3] >= 2 && rectangle[0] + rectangle[2] <= width && rectangle[1] + rectangle[3] <= height;
-  if (!is_inside || !(width <= kLensWidest && height <= kLensWidest) || double(data.length) < width * height * 3) return false;
+  const bool is_inside = rectangle[0] >= 0 && rectangle[1] >= 0 && rectangle[2] >= 2 && rectangle[3] >= 2 &&
+                         rectangle[0] + rectangle[2] <= width && rectangle[1] + rectangle[3] <= height;
+  if (!is_inside || !(width <= kLensWidest && height <= kLensWidest) || double(data.length) < width * height * 3)
+    return false;
   to->data = data.data, to->is_bytes = data.type == napi_uint8_array, to->is_nchw = from.Get("isNchw").ToBoolean();
   to->width = static_cast<uint32_t>(width), to->height = static_cast<uint32_t>(height);
   to->x = static_cast<uint32_t>(rectangle[0]), to->y = static_cast<uint32_t>(rectangle[1]);
@@ -66,9 +76,13 @@ bool ReadLensPixels(const Napi::Object& from, const View& data, LensPixels* to) 
 Napi::Value Lens(const Napi::CallbackInfo& info) {
   View data, out;
   LensPixels pixels;
-  const bool are_views = info.Length() == 3 && ReadView(info[0], &data) && info[1].IsObject() && ReadFloats(info[2], &out);
-  const bool is_usable = are_views && (data.type == napi_float32_array || data.type == napi_uint8_array) && out.length == 3 + kLensCells * kLensCells;
-  if (!is_usable || !ReadLensPixels(info[1].As<Napi::Object>(), data, &pixels)) return Refuse(info.Env(), "Expected an input, where the picture lies in it and room for the statistics for measureLens");
+  const bool are_views =
+      info.Length() == 3 && ReadView(info[0], &data) && info[1].IsObject() && ReadFloats(info[2], &out);
+  const bool is_usable = are_views && (data.type == napi_float32_array || data.type == napi_uint8_array) &&
+                         out.length == 3 + kLensCells * kLensCells;
+  if (!is_usable || !ReadLensPixels(info[1].As<Napi::Object>(), data, &pixels))
+    return Refuse(info.Env(),
+                  "Expected an input, where the picture lies in it and room for the statistics for measureLens");
   LensStatistics measured;
   MeasureLens(pixels, &measured);
   auto* to = static_cast<float*>(out.data);

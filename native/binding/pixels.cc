@@ -12,7 +12,8 @@ template <size_t kCount>
 int IndexOf(const char* const (&names)[kCount], const Napi::Value& value) {
   if (!value.IsString()) return -1;
   const std::string text = value.As<Napi::String>().Utf8Value();
-  for (size_t i = 0; i < kCount; ++i) if (text == names[i]) return static_cast<int>(i);
+  for (size_t i = 0; i < kCount; ++i)
+    if (text == names[i]) return static_cast<int>(i);
   return -1;
 }
 
@@ -30,15 +31,20 @@ bool ReadPixelSpec(const Napi::Value& value, PixelSpec* spec) {
   const auto number = [&](const char* name) { return from.Get(name).ToNumber().DoubleValue(); };
   double mean[3], deviation[3], fill[3];
   const int resize = IndexOf(kResizeNames, from.Get("resize"));
-  if (resize < 0 || !ReadTriple(from.Get("mean"), mean) || !ReadTriple(from.Get("std"), deviation) || !ReadTriple(from.Get("fill"), fill)) return false;
-  if (!(number("width") >= 1 && number("width") <= 8192 && number("height") >= 1 && number("height") <= 8192)) return false;
+  if (resize < 0 || !ReadTriple(from.Get("mean"), mean) || !ReadTriple(from.Get("std"), deviation) ||
+      !ReadTriple(from.Get("fill"), fill))
+    return false;
+  if (!(number("width") >= 1 && number("width") <= 8192 && number("height") >= 1 && number("height") <= 8192))
+    return false;
   spec->width = static_cast<uint32_t>(number("width")), spec->height = static_cast<uint32_t>(number("height"));
-  spec->is_nchw = from.Get("isNchw").ToBoolean(), spec->is_bytes = from.Get("isBytes").ToBoolean(), spec->is_bgr = from.Get("isBgr").ToBoolean();
+  spec->is_nchw = from.Get("isNchw").ToBoolean(), spec->is_bytes = from.Get("isBytes").ToBoolean(),
+  spec->is_bgr = from.Get("isBgr").ToBoolean();
   spec->flip_x = from.Get("flipX").ToBoolean(), spec->flip_y = from.Get("flipY").ToBoolean();
   spec->rotate = static_cast<uint32_t>(number("rotate"));
   spec->resize = static_cast<ResizeMode>(resize);
   for (int i = 0; i < 3; ++i) {
-    spec->mean[i] = static_cast<float>(mean[i]), spec->std[i] = static_cast<float>(deviation[i]), spec->fill[i] = static_cast<uint8_t>(fill[i]);
+    spec->mean[i] = static_cast<float>(mean[i]), spec->std[i] = static_cast<float>(deviation[i]),
+    spec->fill[i] = static_cast<uint8_t>(fill[i]);
   }
   const Napi::Value roi = from.Get("roi");
   if (!roi.IsArray() || roi.As<Napi::Array>().Length() != 4) return false;
@@ -69,7 +75,8 @@ bool ReadFrame(const Napi::Value& frame, const Napi::Value& pixels, GivenFrame* 
 }
 
 Status GivenFrame::Outcome(const Status& pass) const {
-  if (captured && captured->is_reclaimed()) return Status::Error("FRAME_INVALID", "the frame was held too long and taken back");
+  if (captured && captured->is_reclaimed())
+    return Status::Error("FRAME_INVALID", "the frame was held too long and taken back");
   return pass;
 }
 

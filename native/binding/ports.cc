@@ -8,7 +8,8 @@ constexpr const char* kLayoutNames[] = {"none", "nchw", "nhwc"};
 
 Napi::TypedArray ArrayOver(Napi::Env env, const PlanTensor& tensor, void* data, const std::shared_ptr<void>& keep) {
   auto* kept = new std::shared_ptr<void>(keep);
-  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, data, tensor.bytes, [](Napi::Env, void*, std::shared_ptr<void>* held) { delete held; }, kept);
+  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(
+      env, data, tensor.bytes, [](Napi::Env, void*, std::shared_ptr<void>* held) { delete held; }, kept);
   switch (tensor.type) {
     case PlanType::kFloat32: return Napi::Float32Array::New(env, tensor.elements, memory, 0);
     case PlanType::kFloat16: return Napi::Uint16Array::New(env, tensor.elements, memory, 0);
@@ -21,7 +22,8 @@ Napi::TypedArray ArrayOver(Napi::Env env, const PlanTensor& tensor, void* data, 
 
 }  // namespace
 
-Napi::Array PortsOf(Napi::Env env, const Plan& plan, const std::vector<PlanPort>& ports, const std::function<void*(uint32_t port)>& data, const std::shared_ptr<void>& keep) {
+Napi::Array PortsOf(Napi::Env env, const Plan& plan, const std::vector<PlanPort>& ports,
+                    const std::function<void*(uint32_t port)>& data, const std::shared_ptr<void>& keep) {
   Napi::Array array = Napi::Array::New(env, ports.size());
   for (uint32_t i = 0; i < ports.size(); ++i) {
     const PlanTensor& tensor = plan.tensors[ports[i].tensor];

@@ -41,13 +41,20 @@ Napi::Value ExitNow(const Napi::CallbackInfo& info) {
 Napi::Value WatchMainThread(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 3 || !info[0].IsNumber() || !info[1].IsNumber() || !info[2].IsString()) {
-    Napi::TypeError::New(env, "Expected milliseconds, a status and last words for watchMainThread").ThrowAsJavaScriptException();
+    Napi::TypeError::New(env, "Expected milliseconds, a status and last words for watchMainThread")
+        .ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  const auto watch = std::make_shared<std::unique_ptr<MainWatch>>(std::make_unique<MainWatch>(
-      info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Int32Value(), info[2].As<Napi::String>().Utf8Value()));
+  const auto watch = std::make_shared<std::unique_ptr<MainWatch>>(
+      std::make_unique<MainWatch>(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Int32Value(),
+                                  info[2].As<Napi::String>().Utf8Value()));
   Napi::Object object = Napi::Object::New(env);
-  object.Set("beat", Napi::Function::New(env, [watch](const Napi::CallbackInfo&) { if (*watch) (*watch)->Beat(); }, "beat"));
+  object.Set("beat", Napi::Function::New(
+                         env,
+                         [watch](const Napi::CallbackInfo&) {
+                           if (*watch) (*watch)->Beat();
+                         },
+                         "beat"));
   object.Set("stop", Napi::Function::New(env, [watch](const Napi::CallbackInfo&) { watch->reset(); }, "stop"));
   return object;
 }

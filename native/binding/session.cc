@@ -31,7 +31,7 @@ struct SessionOptions {
 // An executor in use. All but the executor is the JavaScript thread's.
 struct Running {
   std::shared_ptr<Executor> executor;
-  uint32_t pending = 0;             // jobs posted and not yet settled
+  uint32_t pending = 0;  // jobs posted and not yet settled
   uint32_t runs = 0;
   int64_t nanoseconds = INT64_MAX;  // of the last run
 };
@@ -96,10 +96,13 @@ class Session final : public Napi::ObjectWrap<Session> {
   explicit Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info) {}
 
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "Session", {
-      InstanceMethod<&Session::Run>("run"), InstanceMethod<&Session::RunSync>("runSync"), InstanceMethod<&Session::Close>("close"),
-      InstanceMethod<&Session::Profile>("profile"),
-    });
+    return DefineClass(env, "Session",
+                       {
+                           InstanceMethod<&Session::Run>("run"),
+                           InstanceMethod<&Session::RunSync>("runSync"),
+                           InstanceMethod<&Session::Close>("close"),
+                           InstanceMethod<&Session::Profile>("profile"),
+                       });
   }
 
   void Take(Napi::Env env, std::shared_ptr<Executor> executor, std::unique_ptr<WorkerThread> thread) {
@@ -108,8 +111,12 @@ class Session final : public Napi::ObjectWrap<Session> {
     thread_ = std::move(thread);
     Napi::Object self = Value();
     const Plan& plan = executor->plan();
-    self.Set("inputs", PortsOf(env, plan, plan.inputs, [&](uint32_t port) { return executor->data(plan.inputs[port].tensor); }, executor));
-    self.Set("outputs", PortsOf(env, plan, plan.outputs, [&](uint32_t port) { return executor->data(plan.outputs[port].tensor); }, executor));
+    self.Set("inputs", PortsOf(
+                           env, plan, plan.inputs,
+                           [&](uint32_t port) { return executor->data(plan.inputs[port].tensor); }, executor));
+    self.Set("outputs", PortsOf(
+                            env, plan, plan.outputs,
+                            [&](uint32_t port) { return executor->data(plan.outputs[port].tensor); }, executor));
     self.Set("target", executor->target().name);
     self.Set("threads", executor->threads());
     self.Set("arenaBytes", static_cast<double>(plan.arena_bytes));
@@ -129,8 +136,10 @@ class Session final : public Napi::ObjectWrap<Session> {
       object.Set("kernel", executor.op(i).Kernel());
       object.Set("flops", static_cast<double>(executor.op(i).Flops()));
       uint64_t read = 0, weights = 0, written = 0;
-      for (uint32_t id : step.inputs) if (id != kAbsent) (plan.tensors[id].is_constant ? weights : read) += plan.tensors[id].bytes;
-      for (uint32_t id : step.outputs) if (id != kAbsent) written += plan.tensors[id].bytes;
+      for (uint32_t id : step.inputs)
+        if (id != kAbsent) (plan.tensors[id].is_constant ? weights : read) += plan.tensors[id].bytes;
+      for (uint32_t id : step.outputs)
+        if (id != kAbsent) written += plan.tensors[id].bytes;
       object.Set("inputBytes", static_cast<double>(read));
       object.Set("weightBytes", static_cast<double>(weights));
       object.Set("outputBytes", static_cast<double>(written));
@@ -148,7 +157,8 @@ class Session final : public Napi::ObjectWrap<Session> {
   Napi::Value Run(const Napi::CallbackInfo& info) {
     if (!running_) return Refuse(info.Env());
     if (++running_->runs == kManyRuns) running_->executor->CollapsePages();
-    if (running_->pending > 0 || running_->nanoseconds >= kShortNs) return Post(info.Env(), std::make_unique<RunJob>(running_));
+    if (running_->pending > 0 || running_->nanoseconds >= kShortNs)
+      return Post(info.Env(), std::make_unique<RunJob>(running_));
     running_->nanoseconds = TimedRun(*running_->executor);
     return Resolved(info.Env());
   }
@@ -194,14 +204,19 @@ class Session final : public Napi::ObjectWrap<Session> {
 class OpenJob final : public Job {
  public:
   OpenJob(Napi::Uint8Array plan, SessionOptions options, std::unique_ptr<WorkerThread> thread)
-      : bytes_(plan.Data()), size_(plan.ByteLength()), options_(std::move(options)), thread_(std::move(thread)), plan_(Napi::Persistent(plan)) {}
+      : bytes_(plan.Data()),
+        size_(plan.ByteLength()),
+        options_(std::move(options)),
+        thread_(std::move(thread)),
+        plan_(Napi::Persistent(plan)) {}
 
   WorkerThread* thread() { return thread_.get(); }
 
   Status Work() override {
     std::unique_ptr<Executor> executor;
     options_.constants.ReleaseAll();
-    const Status status = Executor::Open(bytes_, size_, *options_.target, options_.threads, &executor, options_.constants.get());
+    const Status status =
+        Executor::Open(bytes_, size_, *options_.target, options_.threads, &executor, options_.constants.get());
     executor_ = std::move(executor);
     return status;
   }
@@ -224,7 +239,8 @@ class OpenJob final : public Job {
 // Reads (plan, options) of openSession; false with a pending exception when they are wrong.
 bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
   Napi::Env env = info.Env();
-  if (info.Length() < 2 || !info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array || !info[1].IsObject()) {
+  if (info.Length() < 2 || !info[0].IsTypedArray() ||
+      info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array || !info[1].IsObject()) {
     Napi::TypeError::New(env, "Expected a Uint8Array and options for openSession").ThrowAsJavaScriptException();
     return false;
   }
@@ -247,7 +263,8 @@ bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
 Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   SessionOptions options;
   if (!ReadArguments(info, &options)) return info.Env().Undefined();
-  auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), std::move(options), std::make_unique<WorkerThread>(info.Env(), "gapcam session", kPatience));
+  auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), std::move(options),
+                                       std::make_unique<WorkerThread>(info.Env(), "gapcam session", kPatience));
   WorkerThread* thread = job->thread();
   return thread->Post(std::move(job));
 }

@@ -23,7 +23,7 @@ struct WorkerThread::State {
   bool stopping = false;                   // under mutex
   std::atomic<uint32_t> posted{0};         // counts what is queued, and stopping
   std::chrono::microseconds patience{0};
-  uint32_t pending = 0;                    // on the JavaScript thread only
+  uint32_t pending = 0;  // on the JavaScript thread only
 
   // On the JavaScript thread, with a job that is done. Without an environment the process is ending: nobody listens.
   static void Settle(napi_env env, napi_value, void* context, void* data) {
@@ -37,8 +37,10 @@ struct WorkerThread::State {
       return;
     }
     const Napi::Value result = job->Result(env);
-    if (Napi::Env(env).IsExceptionPending()) job->deferred_->Reject(Napi::Env(env).GetAndClearPendingException().Value());
-    else job->deferred_->Resolve(result);
+    if (Napi::Env(env).IsExceptionPending())
+      job->deferred_->Reject(Napi::Env(env).GetAndClearPendingException().Value());
+    else
+      job->deferred_->Resolve(result);
   }
 
   static void Finalize(napi_env, void* data, void*) { delete static_cast<std::shared_ptr<State>*>(data); }
@@ -74,11 +76,13 @@ void StopAtExit(void* self) { static_cast<WorkerThread*>(self)->Stop(); }
 
 }  // namespace
 
-WorkerThread::WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds patience) : state_(std::make_shared<State>()) {
+WorkerThread::WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds patience)
+    : state_(std::make_shared<State>()) {
   state_->env = env;
   state_->patience = patience;
   auto* kept = new std::shared_ptr<State>(state_);
-  napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1, kept, State::Finalize, state_.get(), State::Settle, &state_->tsfn);
+  napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1, kept, State::Finalize,
+                                  state_.get(), State::Settle, &state_->tsfn);
   napi_unref_threadsafe_function(env, state_->tsfn);
   napi_add_env_cleanup_hook(env, StopAtExit, this);
   thread_ = std::thread([state = state_] { state->Loop(); });

@@ -12,13 +12,15 @@ namespace gapcam {
 namespace {
 
 // A driver that never ends must not hold us.
-constexpr size_t kMost = 256;        // controls
-constexpr int64_t kMostMenu = 64;    // entries of a menu
+constexpr size_t kMost = 256;      // controls
+constexpr int64_t kMostMenu = 64;  // entries of a menu
 
 class Descriptor {
  public:
   explicit Descriptor(const std::string& path) : fd_(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC)) {}
-  ~Descriptor() { if (fd_ >= 0) close(fd_); }
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   bool is_open() const { return fd_ >= 0; }
@@ -90,7 +92,10 @@ Status SetControl(const std::string& path, uint32_t id, int32_t value) {
   v4l2_control control = {id, value};
   if (device.Call(VIDIOC_S_CTRL, &control) == 0) return Status::Ok();
   const int error = errno;
-  const char* why = error == EINVAL ? "there is no such control" : error == ERANGE ? "the value is out of its range" : error == EBUSY ? "another program holds it" : std::strerror(error);
+  const char* why = error == EINVAL   ? "there is no such control"
+                    : error == ERANGE ? "the value is out of its range"
+                    : error == EBUSY  ? "another program holds it"
+                                      : std::strerror(error);
   return Status::Error("CAMERA_FORMAT", "camera %.100s does not take the control: %s", path.c_str(), why);
 }
 

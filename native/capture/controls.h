@@ -21,7 +21,7 @@ struct VideoControl {
   std::string name;
   ControlKind kind = ControlKind::kInteger;
   int64_t minimum = 0, maximum = 0, step = 1, default_value = 0, value = 0;
-  bool is_active = true;     // false while another control decides, such as automatic exposure
+  bool is_active = true;  // false while another control decides, such as automatic exposure
   bool is_read_only = false;
   std::vector<ControlChoice> menu;
 };

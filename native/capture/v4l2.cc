@@ -15,8 +15,9 @@ namespace gapcam {
 namespace {
 
 // In order of what they cost: first those that the pixel path reads, MJPEG last, since it must be decoded.
-constexpr uint32_t kPreferred[] = {V4L2_PIX_FMT_YUYV, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_NV12, V4L2_PIX_FMT_YUV420,
-                                   V4L2_PIX_FMT_RGB24, V4L2_PIX_FMT_BGR24, V4L2_PIX_FMT_GREY, V4L2_PIX_FMT_MJPEG, V4L2_PIX_FMT_JPEG};
+constexpr uint32_t kPreferred[] = {V4L2_PIX_FMT_YUYV,   V4L2_PIX_FMT_UYVY,  V4L2_PIX_FMT_NV12,
+                                   V4L2_PIX_FMT_YUV420, V4L2_PIX_FMT_RGB24, V4L2_PIX_FMT_BGR24,
+                                   V4L2_PIX_FMT_GREY,   V4L2_PIX_FMT_MJPEG, V4L2_PIX_FMT_JPEG};
 constexpr uint32_t kBuffers = 4;
 constexpr uint64_t kHoldNs = 500000000;  // a frame held for longer, while the driver has no buffer, is taken back
 
@@ -51,7 +52,8 @@ uint64_t NowNs() {
 CaptureFrame::~CaptureFrame() { capture_->Release(this); }
 
 Status Capture::Fault(const char* code, const char* what, int error) const {
-  return Status::Error(code, "camera %.100s: %s%s%s", path_.c_str(), what, error ? ": " : "", error ? std::strerror(error) : "");
+  return Status::Error(code, "camera %.100s: %s%s%s", path_.c_str(), what, error ? ": " : "",
+                       error ? std::strerror(error) : "");
 }
 
 Status Capture::Open(const CaptureRequest& request) {
@@ -61,8 +63,10 @@ Status Capture::Open(const CaptureRequest& request) {
   if (fd_ < 0) return Fault(CodeOf(errno), "cannot be opened", errno);
   v4l2_capability capability = {};
   if (Ioctl(fd_, VIDIOC_QUERYCAP, &capability) < 0) return Fault("CAMERA_NOT_FOUND", "is not a V4L2 device", 0);
-  const uint32_t caps = capability.capabilities & V4L2_CAP_DEVICE_CAPS ? capability.device_caps : capability.capabilities;
-  if (!(caps & V4L2_CAP_VIDEO_CAPTURE) || !(caps & V4L2_CAP_STREAMING)) return Fault("CAMERA_FORMAT", "does not capture single-plane video by streaming", 0);
+  const uint32_t caps =
+      capability.capabilities & V4L2_CAP_DEVICE_CAPS ? capability.device_caps : capability.capabilities;
+  if (!(caps & V4L2_CAP_VIDEO_CAPTURE) || !(caps & V4L2_CAP_STREAMING))
+    return Fault("CAMERA_FORMAT", "does not capture single-plane video by streaming", 0);
   format_.card = reinterpret_cast<const char*>(capability.card);
   Status status = ChooseFormat(request);
   if (status.ok()) status = MapBuffers();
@@ -77,13 +81,16 @@ Status Capture::ChooseFormat(const CaptureRequest& request) {
   size_t rank = sizeof(kPreferred) / sizeof(kPreferred[0]);
   v4l2_fmtdesc offered = {};
   for (offered.type = V4L2_BUF_TYPE_VIDEO_CAPTURE; Ioctl(fd_, VIDIOC_ENUM_FMT, &offered) == 0; ++offered.index) {
-    for (size_t i = 0; i < rank; ++i) if (kPreferred[i] == offered.pixelformat) chosen = offered.pixelformat, rank = i;
+    for (size_t i = 0; i < rank; ++i)
+      if (kPreferred[i] == offered.pixelformat) chosen = offered.pixelformat, rank = i;
   }
   // A format that is set already and good enough stays: somebody chose it with v4l2-ctl.
   v4l2_format format = {};
   format.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
   if (Ioctl(fd_, VIDIOC_G_FMT, &format) == 0) {
-    for (uint32_t known : kPreferred) if (known == format.fmt.pix.pixelformat && known != V4L2_PIX_FMT_MJPEG && known != V4L2_PIX_FMT_JPEG) chosen = known;
+    for (uint32_t known : kPreferred)
+      if (known == format.fmt.pix.pixelformat && known != V4L2_PIX_FMT_MJPEG && known != V4L2_PIX_FMT_JPEG)
+        chosen = known;
   }
   if (!chosen) return Fault("CAMERA_FORMAT", "offers no pixel format that gapcam reads", 0);
   format.fmt.pix.pixelformat = chosen;
@@ -92,8 +99,10 @@ Status Capture::ChooseFormat(const CaptureRequest& request) {
   format.fmt.pix.bytesperline = 0;
   format.fmt.pix.field = V4L2_FIELD_ANY;
   if (Ioctl(fd_, VIDIOC_S_FMT, &format) < 0) return Fault(CodeOf(errno), "does not take a format", errno);
-  if (format.fmt.pix.pixelformat != chosen) return Fault("CAMERA_FORMAT", "answers with another pixel format than it offers", 0);
-  format_.fourcc = chosen, format_.width = format.fmt.pix.width, format_.height = format.fmt.pix.height, format_.stride = format.fmt.pix.bytesperline;
+  if (format.fmt.pix.pixelformat != chosen)
+    return Fault("CAMERA_FORMAT", "answers with another pixel format than it offers", 0);
+  format_.fourcc = chosen, format_.width = format.fmt.pix.width, format_.height = format.fmt.pix.height,
+  format_.stride = format.fmt.pix.bytesperline;
   v4l2_streamparm rate = {};
   rate.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
   if (request.fps > 0) {
@@ -112,7 +121,9 @@ Status Capture::MapBuffers() {
   request.count = kBuffers;
   request.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
   request.memory = V4L2_MEMORY_MMAP;
-  if (Ioctl(fd_, VIDIOC_REQBUFS, &request) < 0) return Fault(CodeOf(errno), errno == ENOMEM ? "has no memory for buffers (CMA exhausted?)" : "gives no buffers", errno);
+  if (Ioctl(fd_, VIDIOC_REQBUFS, &request) < 0)
+    return Fault(CodeOf(errno), errno == ENOMEM ? "has no memory for buffers (CMA exhausted?)" : "gives no buffers",
+                 errno);
   for (uint32_t i = 0; i < request.count; ++i) {
     v4l2_buffer buffer = {};
     buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE, buffer.memory = V4L2_MEMORY_MMAP, buffer.index = i;
@@ -153,7 +164,8 @@ void Capture::Loop() {
 Status Capture::Dequeue() {
   v4l2_buffer buffer = {};
   buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE, buffer.memory = V4L2_MEMORY_MMAP;
-  if (Ioctl(fd_, VIDIOC_DQBUF, &buffer) < 0) return errno == EAGAIN ? Status::Ok() : Fault("CAMERA_LOST", "gives no frame", errno);
+  if (Ioctl(fd_, VIDIOC_DQBUF, &buffer) < 0)
+    return errno == EAGAIN ? Status::Ok() : Fault("CAMERA_LOST", "gives no frame", errno);
   if (buffer.flags & V4L2_BUF_FLAG_ERROR || buffer.bytesused == 0) {
     Ioctl(fd_, VIDIOC_QBUF, &buffer);
     dropped_.fetch_add(1);
@@ -178,9 +190,12 @@ Status Capture::Take(std::unique_ptr<CaptureFrame>* frame) {
   if (!has_newest_) return fault_;
   has_newest_ = false;
   const bool is_monotonic = (newest_.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
-  const uint64_t ns = is_monotonic ? uint64_t(newest_.timestamp.tv_sec) * 1000000000u + uint64_t(newest_.timestamp.tv_usec) * 1000u : NowNs();
+  const uint64_t ns =
+      is_monotonic ? uint64_t(newest_.timestamp.tv_sec) * 1000000000u + uint64_t(newest_.timestamp.tv_usec) * 1000u
+                   : NowNs();
   const Buffer& buffer = buffers_[newest_.index];
-  frame->reset(new CaptureFrame(shared_from_this(), newest_.index, static_cast<const uint8_t*>(buffer.start), newest_.bytesused, ns, seq_));
+  frame->reset(new CaptureFrame(shared_from_this(), newest_.index, static_cast<const uint8_t*>(buffer.start),
+                                newest_.bytesused, ns, seq_));
   held_.push_back(frame->get());
   ++frames_;
   return Status::Ok();
@@ -244,21 +259,26 @@ Capture::~Capture() { Close(); }
 
 Status DescribeDevice(const std::string& path, DeviceDescription* description) {
   const int fd = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return Status::Error(CodeOf(errno), "camera %.100s cannot be opened: %s", path.c_str(), std::strerror(errno));
+  if (fd < 0)
+    return Status::Error(CodeOf(errno), "camera %.100s cannot be opened: %s", path.c_str(), std::strerror(errno));
   v4l2_capability capability = {};
   const bool is_device = Ioctl(fd, VIDIOC_QUERYCAP, &capability) == 0;
   if (is_device) {
-    const uint32_t caps = capability.capabilities & V4L2_CAP_DEVICE_CAPS ? capability.device_caps : capability.capabilities;
+    const uint32_t caps =
+        capability.capabilities & V4L2_CAP_DEVICE_CAPS ? capability.device_caps : capability.capabilities;
     description->card = reinterpret_cast<const char*>(capability.card);
     description->driver = reinterpret_cast<const char*>(capability.driver);
     description->bus = reinterpret_cast<const char*>(capability.bus_info);
     description->is_capture = (caps & V4L2_CAP_VIDEO_CAPTURE) && (caps & V4L2_CAP_STREAMING);
     v4l2_fmtdesc offered = {};
-    for (offered.type = V4L2_BUF_TYPE_VIDEO_CAPTURE; description->is_capture && Ioctl(fd, VIDIOC_ENUM_FMT, &offered) == 0; ++offered.index) {
+    for (offered.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+         description->is_capture && Ioctl(fd, VIDIOC_ENUM_FMT, &offered) == 0; ++offered.index) {
       DeviceFormat format = {offered.pixelformat, reinterpret_cast<const char*>(offered.description), {}};
       v4l2_frmsizeenum size = {};
-      for (size.pixel_format = offered.pixelformat; size.index < 64 && Ioctl(fd, VIDIOC_ENUM_FRAMESIZES, &size) == 0; ++size.index) {
-        if (size.type == V4L2_FRMSIZE_TYPE_DISCRETE) format.sizes.push_back({size.discrete.width, size.discrete.height});
+      for (size.pixel_format = offered.pixelformat; size.index < 64 && Ioctl(fd, VIDIOC_ENUM_FRAMESIZES, &size) == 0;
+           ++size.index) {
+        if (size.type == V4L2_FRMSIZE_TYPE_DISCRETE)
+          format.sizes.push_back({size.discrete.width, size.discrete.height});
         else {
           format.sizes.push_back({size.stepwise.max_width, size.stepwise.max_height});
           break;
@@ -268,7 +288,8 @@ Status DescribeDevice(const std::string& path, DeviceDescription* description) {
     }
   }
   close(fd);
-  return is_device ? Status::Ok() : Status::Error("CAMERA_NOT_FOUND", "camera %.100s is not a V4L2 device", path.c_str());
+  return is_device ? Status::Ok()
+                   : Status::Error("CAMERA_NOT_FOUND", "camera %.100s is not a V4L2 device", path.c_str());
 }
 
 }  // namespace gapcam

@@ -34,7 +34,8 @@ class Capture;
 // left, the capture takes the oldest back: the memory stays readable, but newer pictures are written into it.
 class CaptureFrame {
  public:
-  CaptureFrame(std::shared_ptr<Capture> capture, uint32_t index, const uint8_t* data, uint64_t bytes, uint64_t captured_ns, uint64_t seq)
+  CaptureFrame(std::shared_ptr<Capture> capture, uint32_t index, const uint8_t* data, uint64_t bytes,
+               uint64_t captured_ns, uint64_t seq)
       : capture_(std::move(capture)), index_(index), data_(data), bytes_(bytes), captured_ns_(captured_ns), seq_(seq) {}
   ~CaptureFrame();
   CaptureFrame(const CaptureFrame&) = delete;
@@ -97,7 +98,7 @@ class Capture : public std::enable_shared_from_this<Capture> {
   std::thread thread_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  v4l2_buffer newest_ = {};      // under mutex_, as all below
+  v4l2_buffer newest_ = {};  // under mutex_, as all below
   bool has_newest_ = false, is_closed_ = false;
   Status fault_;
   uint64_t seq_ = 0;

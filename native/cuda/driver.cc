@@ -35,7 +35,8 @@ constexpr Result kStickyErrors[] = {
 };
 
 bool IsSticky(Result result) {
-  for (const Result sticky : kStickyErrors) if (result == sticky) return true;
+  for (const Result sticky : kStickyErrors)
+    if (result == sticky) return true;
   return false;
 }
 
@@ -44,12 +45,14 @@ Status OpenLibrary(Api* api) {
   void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!library) return Status::Error("ENGINE_UNAVAILABLE", "there is no NVIDIA driver here (%.150s)", dlerror());
   const char* missing = nullptr;
-#define GAPCAM_CUDA_CALL(name, symbol, parameters)                                 \
-  *reinterpret_cast<void**>(&api->name) = dlsym(library, symbol);                  \
+#define GAPCAM_CUDA_CALL(name, symbol, parameters)                \
+  *reinterpret_cast<void**>(&api->name) = dlsym(library, symbol); \
   if (!api->name && !missing) missing = symbol;
 #include "driver.def"
 #undef GAPCAM_CUDA_CALL
-  if (missing) return Status::Error("ENGINE_UNAVAILABLE", "the NVIDIA driver lacks %s: it is older than CUDA 11.4 (JetPack 5)", missing);
+  if (missing)
+    return Status::Error("ENGINE_UNAVAILABLE", "the NVIDIA driver lacks %s: it is older than CUDA 11.4 (JetPack 5)",
+                         missing);
   return Status::Ok();
 }
 
@@ -58,9 +61,12 @@ Status Start(const Api& api) {
   Result result = api.Init(0);
   if (result != 0) return Failed(api, result, "ENGINE_UNAVAILABLE", "cuInit", "starting the NVIDIA driver");
   result = api.DriverGetVersion(&version);
-  if (result != 0) return Failed(api, result, "ENGINE_UNAVAILABLE", "cuDriverGetVersion", "asking the NVIDIA driver for its version");
+  if (result != 0)
+    return Failed(api, result, "ENGINE_UNAVAILABLE", "cuDriverGetVersion", "asking the NVIDIA driver for its version");
   if (version < kLeastVersion) {
-    return Status::Error("ENGINE_UNAVAILABLE", "the NVIDIA driver is too old: it speaks CUDA %d.%d, and 11.4 is needed (JetPack 5)", version / 1000, version % 1000 / 10);
+    return Status::Error("ENGINE_UNAVAILABLE",
+                         "the NVIDIA driver is too old: it speaks CUDA %d.%d, and 11.4 is needed (JetPack 5)",
+                         version / 1000, version % 1000 / 10);
   }
   return Status::Ok();
 }
@@ -89,9 +95,16 @@ Status FindDevice(const Api& api, DeviceInfo* info) {
   const char* call = "cuDeviceGet";
   result = api.DeviceGet(&info->device, 0);
   if (result == 0) result = api.DeviceGetName(info->name, sizeof(info->name), info->device), call = "cuDeviceGetName";
-  const struct { int attribute; int* value; } attributes[] = {{kAttributeMajor, &info->major}, {kAttributeMinor, &info->minor},
-    {kAttributeMultiprocessors, &info->multiprocessors}, {kAttributeIntegrated, &integrated}, {kAttributeCanMapHostMemory, &can_map}};
-  for (const auto& [attribute, value] : attributes) if (result == 0) result = api.DeviceGetAttribute(value, attribute, info->device), call = "cuDeviceGetAttribute";
+  const struct {
+    int attribute;
+    int* value;
+  } attributes[] = {{kAttributeMajor, &info->major},
+                    {kAttributeMinor, &info->minor},
+                    {kAttributeMultiprocessors, &info->multiprocessors},
+                    {kAttributeIntegrated, &integrated},
+                    {kAttributeCanMapHostMemory, &can_map}};
+  for (const auto& [attribute, value] : attributes)
+    if (result == 0) result = api.DeviceGetAttribute(value, attribute, info->device), call = "cuDeviceGetAttribute";
   if (result == 0) result = api.DeviceTotalMem(&bytes, info->device), call = "cuDeviceTotalMem";
   if (result == 0) result = api.DriverGetVersion(&info->driver_version), call = "cuDriverGetVersion";
   if (result != 0) return Failed(api, result, "ENGINE_UNAVAILABLE", call, "%s", doing);
@@ -115,7 +128,8 @@ Status Failed(const Api& api, Result result, const char* code, const char* call,
 Status FailedInContext(const Api& api, Result result, const char* call, const char* doing) {
   const Status status = Failed(api, result, "ENGINE_FAILED", call, "%s", doing);
   const Result probe = api.CtxSynchronize();
-  const bool is_at_rest = probe == 0 || probe == kErrorNotInitialized || probe == kErrorDeinitialized || probe == kErrorInvalidContext;
+  const bool is_at_rest =
+      probe == 0 || probe == kErrorNotInitialized || probe == kErrorDeinitialized || probe == kErrorInvalidContext;
   if (!IsSticky(result) && is_at_rest) return status;
   const std::lock_guard<std::mutex> lock(poison_mutex);
   if (!poisoned.load()) {

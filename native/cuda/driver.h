@@ -53,7 +53,8 @@ Status LoadDriver(const Api** api);
 Status FindDevice(const Api& api, DeviceInfo* info);
 
 // One sentence for a call that failed: the call, the driver's own name of the error, and what it was for.
-__attribute__((format(printf, 5, 6))) Status Failed(const Api& api, Result result, const char* code, const char* call, const char* doing, ...);
+__attribute__((format(printf, 5, 6))) Status Failed(const Api& api, Result result, const char* code, const char* call,
+                                                    const char* doing, ...);
 
 // The same for a call in a context. An error that leaves nothing which this process could still use (NVIDIA's answer to
 // those is to start the process anew) turns CUDA off for it. Waits until the device is at rest, so that nothing writes

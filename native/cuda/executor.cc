@@ -5,8 +5,10 @@
 
 namespace gapcam::cuda {
 
-Status CudaExecutor::Open(const uint8_t* bytes, size_t size, const ExecutorOptions& options, std::unique_ptr<CudaExecutor>* executor, const Constants* constants) {
-  if (const char* sentence = PoisonedBy()) return Status::Error("ENGINE_UNAVAILABLE", "CUDA is off for this process: %.200s", sentence);
+Status CudaExecutor::Open(const uint8_t* bytes, size_t size, const ExecutorOptions& options,
+                          std::unique_ptr<CudaExecutor>* executor, const Constants* constants) {
+  if (const char* sentence = PoisonedBy())
+    return Status::Error("ENGINE_UNAVAILABLE", "CUDA is off for this process: %.200s", sentence);
   const Api* api = nullptr;
   DeviceInfo device;
   Status status = LoadDriver(&api);
@@ -14,9 +16,11 @@ Status CudaExecutor::Open(const uint8_t* bytes, size_t size, const ExecutorOptio
   if (!status.ok()) return status;
   std::unique_ptr<CudaExecutor> made(new CudaExecutor(*api, device));
   status = ReadPlan(bytes, size, &made->plan_, constants ? &constants->chunks : nullptr);
-  const Generation generation = {static_cast<uint32_t>(device.major * 10 + device.minor), options.precision, static_cast<uint32_t>(device.multiprocessors)};
+  const Generation generation = {static_cast<uint32_t>(device.major * 10 + device.minor), options.precision,
+                                 static_cast<uint32_t>(device.multiprocessors)};
   if (status.ok()) status = BuildProgram(made->plan_, generation, &made->program_);
-  if (constants && constants->release) for (const ConstantChunk& chunk : constants->chunks) constants->release(chunk.bytes, chunk.size);
+  if (constants && constants->release)
+    for (const ConstantChunk& chunk : constants->chunks) constants->release(chunk.bytes, chunk.size);
   for (PlanTensor& tensor : made->plan_.tensors) tensor.constant = nullptr;
   if (status.ok()) status = made->Prepare(options);
   if (status.ok()) *executor = std::move(made);
@@ -28,7 +32,8 @@ CudaExecutor::~CudaExecutor() {
   Release();
   {
     const ContextScope scope(api_, context_);
-    for (const Mapped& mapped : host_) if (mapped.bytes) api_.MemFreeHost(mapped.bytes);
+    for (const Mapped& mapped : host_)
+      if (mapped.bytes) api_.MemFreeHost(mapped.bytes);
   }
   api_.PrimaryCtxRelease(device_.device);
 }
@@ -44,7 +49,8 @@ void CudaExecutor::Release() {
 }
 
 Status CudaExecutor::Prepare(const ExecutorOptions& options) {
-  Status status = Check(api_.PrimaryCtxRetain(&context_, device_.device), "cuDevicePrimaryCtxRetain", "making a context");
+  Status status =
+      Check(api_.PrimaryCtxRetain(&context_, device_.device), "cuDevicePrimaryCtxRetain", "making a context");
   if (!status.ok()) {
     context_ = nullptr;
     return status;
@@ -61,7 +67,8 @@ Status CudaExecutor::Prepare(const ExecutorOptions& options) {
   size_t index = 0;
   const Result launched = LaunchAll(&index);
   status = CheckLaunch(launched, index);
-  if (status.ok()) status = Check(api_.StreamSynchronize(stream_), "cuStreamSynchronize", "computing for the first time");
+  if (status.ok())
+    status = Check(api_.StreamSynchronize(stream_), "cuStreamSynchronize", "computing for the first time");
   if (status.ok()) status = Capture();
   params_ = {};
   return status;
@@ -92,7 +99,8 @@ Status CudaExecutor::TakeMemory() {
   Status status = Upload(program_.weights.data(), weight_bytes_, doing, &weights_);
   if (!status.ok()) return status;
   program_.weights = {};
-  std::snprintf(doing, sizeof(doing), "taking %.1f MB for the activations", static_cast<double>(program_.activation_bytes) / 1e6);
+  std::snprintf(doing, sizeof(doing), "taking %.1f MB for the activations",
+                static_cast<double>(program_.activation_bytes) / 1e6);
   status = Check(api_.MemAlloc(&activations_, program_.activation_bytes + 256), "cuMemAlloc", doing);
   if (status.ok()) status = Map(program_.input_bytes, "mapping memory for the inputs", &host_[0]);
   if (status.ok()) status = Map(program_.output_bytes, "mapping memory for the outputs", &host_[1]);
@@ -134,8 +142,9 @@ Result CudaExecutor::LaunchAll(size_t* failed) {
     const Launch& launch = program_.launches[i];
     void* arguments[] = {params_[i].data()};
     *failed = i;
-    const Result result = api_.LaunchKernel(functions_[static_cast<uint32_t>(launch.kernel)], launch.grid[0], launch.grid[1], launch.grid[2], launch.block[0],
-                                            launch.block[1], launch.block[2], 0, stream_, arguments, nullptr);
+    const Result result = api_.LaunchKernel(functions_[static_cast<uint32_t>(launch.kernel)], launch.grid[0],
+                                            launch.grid[1], launch.grid[2], launch.block[0], launch.block[1],
+                                            launch.block[2], 0, stream_, arguments, nullptr);
     if (result != 0) return result;
   }
   return 0;

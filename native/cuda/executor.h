@@ -27,7 +27,8 @@ class CudaExecutor {
   // Reads and validates the plan, lowers it for the first device, uploads, runs once and captures. `bytes`, the image and
   // what `constants` points at may go afterwards. ENGINE_UNAVAILABLE where CUDA cannot be had here, ENGINE_FAILED where
   // it was and a call failed.
-  static Status Open(const uint8_t* bytes, size_t size, const ExecutorOptions& options, std::unique_ptr<CudaExecutor>* executor, const Constants* constants = nullptr);
+  static Status Open(const uint8_t* bytes, size_t size, const ExecutorOptions& options,
+                     std::unique_ptr<CudaExecutor>* executor, const Constants* constants = nullptr);
   ~CudaExecutor();
   CudaExecutor(const CudaExecutor&) = delete;
   CudaExecutor& operator=(const CudaExecutor&) = delete;

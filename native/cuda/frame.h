@@ -14,8 +14,8 @@ namespace cuda {
 struct FrameLaunch {
   KernelId kernel;
   uint32_t blocks, threads;
-  PixelParams params;          // frame, taps and y are without addresses
-  std::vector<int16_t> taps;   // to be uploaded, at a multiple of 8
+  PixelParams params;         // frame, taps and y are without addresses
+  std::vector<int16_t> taps;  // to be uploaded, at a multiple of 8
 
   // `spec` gives float (is_bytes is not looked at). FRAME_INVALID as PixelPass::Run says it; the source's data is not read.
   static Status Build(const PixelSpec& spec, const PixelSource& source, FrameLaunch* launch);
@@ -29,7 +29,8 @@ struct FrameLaunch {
 class FramePass {
  public:
   // The executor must have one input, of spec.width · spec.height · 3 elements.
-  FramePass(std::shared_ptr<CudaExecutor> executor, const PixelSpec& spec) : executor_(std::move(executor)), spec_(spec) {}
+  FramePass(std::shared_ptr<CudaExecutor> executor, const PixelSpec& spec)
+      : executor_(std::move(executor)), spec_(spec) {}
   ~FramePass() { Release(); }
   FramePass(const FramePass&) = delete;
   FramePass& operator=(const FramePass&) = delete;

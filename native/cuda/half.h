@@ -26,7 +26,8 @@ inline uint16_t FloatToHalf(float value) {
   std::memcpy(&bits, &value, sizeof(bits));
   const uint32_t sign = bits >> 16 & 0x8000;
   bits &= 0x7fffffff;
-  if (bits >= 0x47800000) return static_cast<uint16_t>(sign | (bits > 0x7f800000 ? 0x7fff : 0x7c00));  // NaN, or 65536 and more
+  if (bits >= 0x47800000)
+    return static_cast<uint16_t>(sign | (bits > 0x7f800000 ? 0x7fff : 0x7c00));  // NaN, or 65536 and more
   if (bits < 0x38800000) {
     // A denormal result: adding 0.5 puts its bits, rounded, at the end of the mantissa.
     float magnitude;

@@ -37,9 +37,12 @@ const Nvrtc& Load() {
       return *function != nullptr;
     };
     // CUBIN: from NVRTC 11.1 on.
-    nvrtc.is_loaded = find(&nvrtc.Version, "nvrtcVersion") && find(&nvrtc.CreateProgram, "nvrtcCreateProgram") && find(&nvrtc.CompileProgram, "nvrtcCompileProgram") &&
-                      find(&nvrtc.DestroyProgram, "nvrtcDestroyProgram") && find(&nvrtc.GetCubinSize, "nvrtcGetCUBINSize") && find(&nvrtc.GetCubin, "nvrtcGetCUBIN") &&
-                      find(&nvrtc.GetLogSize, "nvrtcGetProgramLogSize") && find(&nvrtc.GetLog, "nvrtcGetProgramLog") && find(&nvrtc.GetErrorString, "nvrtcGetErrorString");
+    nvrtc.is_loaded = find(&nvrtc.Version, "nvrtcVersion") && find(&nvrtc.CreateProgram, "nvrtcCreateProgram") &&
+                      find(&nvrtc.CompileProgram, "nvrtcCompileProgram") &&
+                      find(&nvrtc.DestroyProgram, "nvrtcDestroyProgram") &&
+                      find(&nvrtc.GetCubinSize, "nvrtcGetCUBINSize") && find(&nvrtc.GetCubin, "nvrtcGetCUBIN") &&
+                      find(&nvrtc.GetLogSize, "nvrtcGetProgramLogSize") && find(&nvrtc.GetLog, "nvrtcGetProgramLog") &&
+                      find(&nvrtc.GetErrorString, "nvrtcGetErrorString");
   }
   return nvrtc;
 }
@@ -65,7 +68,8 @@ int NvrtcVersion() {
 
 Status CompileKernels(const std::string& source, const std::vector<std::string>& options, std::vector<uint8_t>* cubin) {
   const Nvrtc& nvrtc = Load();
-  if (!nvrtc.is_loaded) return Status::Error("ENGINE_UNAVAILABLE", "there is no NVRTC here to compile them (libnvrtc.so)");
+  if (!nvrtc.is_loaded)
+    return Status::Error("ENGINE_UNAVAILABLE", "there is no NVRTC here to compile them (libnvrtc.so)");
   Program program = nullptr;
   int result = nvrtc.CreateProgram(&program, source.c_str(), "kernels.cu", 0, nullptr, nullptr);
   if (result != 0) return Status::Error("ENGINE_UNAVAILABLE", "NVRTC failed: %s", nvrtc.GetErrorString(result));

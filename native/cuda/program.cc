@@ -8,7 +8,8 @@ namespace gapcam {
 namespace cuda {
 
 const KernelRow kKernels[] = {
-#define GAPCAM_CUDA_KERNEL(name, params, precision, threads, first_sm, last_sm) {#name, sizeof(params), Precision::precision, threads, first_sm, last_sm},
+#define GAPCAM_CUDA_KERNEL(name, params, precision, threads, first_sm, last_sm) \
+  {#name, sizeof(params), Precision::precision, threads, first_sm, last_sm},
 #include "kernels.def"
 #undef GAPCAM_CUDA_KERNEL
 };

@@ -37,10 +37,10 @@ enum class KernelId : uint32_t {
 };
 
 struct KernelRow {
-  const char* name;       // as in the cubin
-  uint32_t param_bytes;   // of its one argument
+  const char* name;      // as in the cubin
+  uint32_t param_bytes;  // of its one argument
   Precision precision;
-  uint32_t threads;       // of a block, and its __launch_bounds__
+  uint32_t threads;  // of a block, and its __launch_bounds__
   uint32_t first_sm, last_sm;
   bool IsIn(uint32_t sm) const { return sm >= first_sm && sm <= last_sm; }
 };
@@ -51,7 +51,7 @@ enum Memory : uint32_t { kActivations, kWeights, kInput, kOutput, kMemoryCount }
 
 // A Buffer within the parameters whose address is still an offset into a block of memory.
 struct Patch {
-  uint32_t at;            // byte in params where the Buffer lies
+  uint32_t at;  // byte in params where the Buffer lies
   Memory memory;
 };
 
@@ -60,26 +60,26 @@ struct Launch {
   uint32_t grid[3], block[3];
   std::vector<uint8_t> params;
   std::vector<Patch> patches;
-  uint32_t step;          // of the plan, for messages; kAbsent for inputs and outputs
+  uint32_t step;  // of the plan, for messages; kAbsent for inputs and outputs
 };
 
 struct Port {
-  uint32_t tensor;        // of the plan
-  uint64_t offset, bytes; // in the input or output block; float32 in the plan's own order
+  uint32_t tensor;         // of the plan
+  uint64_t offset, bytes;  // in the input or output block; float32 in the plan's own order
 };
 
 // What a program is made for.
 struct Generation {
-  uint32_t sm = 87;                          // compute capability: 72, 87, 89, 90, 110
+  uint32_t sm = 87;  // compute capability: 72, 87, 89, 90, 110
   Precision precision = Precision::kFloat16;
-  uint32_t multiprocessors = 8;              // of the device: how much is cut up to keep them busy
+  uint32_t multiprocessors = 8;  // of the device: how much is cut up to keep them busy
 };
 
 struct Program {
   Generation generation;
-  std::vector<Launch> launches;              // inputs first; last the outputs that no step's own kernel wrote
-  std::vector<Port> inputs, outputs;         // in the plan's order
-  std::vector<uint8_t> weights;              // may be dropped once uploaded
+  std::vector<Launch> launches;       // inputs first; last the outputs that no step's own kernel wrote
+  std::vector<Port> inputs, outputs;  // in the plan's order
+  std::vector<uint8_t> weights;       // may be dropped once uploaded
   uint64_t activation_bytes = 0, input_bytes = 0, output_bytes = 0;
 };
 

@@ -20,7 +20,9 @@ constexpr uint64_t kMostWork = uint64_t{1} << 24;   // output elements times inp
 
 // Bytes at a multiple of 16 that end where the allocation ends, so that the sanitizer sees a read beyond them.
 struct Buffer {
-  Buffer(const uint8_t* data, size_t size) : bytes(static_cast<uint8_t*>(std::malloc(size ? size : 1))) { std::memcpy(bytes, data, size); }
+  Buffer(const uint8_t* data, size_t size) : bytes(static_cast<uint8_t*>(std::malloc(size ? size : 1))) {
+    std::memcpy(bytes, data, size);
+  }
   ~Buffer() { std::free(bytes); }
   uint8_t* bytes;
 };
@@ -85,7 +87,9 @@ void ChangeWords(uint8_t* data, size_t size, Random& random) {
     uint32_t word = 0, other = 0;
     std::memcpy(&word, data + at, 4);
     std::memcpy(&other, data + random() % words * 4, 4);
-    const uint32_t likely[] = {0, 1, 2, 3, 5, 7, 64, 0x7fffffff, 0xffffffff, word + 1, word - 1, word * 2, word / 2, word + 64, other, word ^ (1u << random() % 32)};
+    const uint32_t likely[] = {
+        0,          1,        2,        3,        5,        7,         64,    0x7fffffff,
+        0xffffffff, word + 1, word - 1, word * 2, word / 2, word + 64, other, word ^ (1u << random() % 32)};
     word = likely[random() % (sizeof(likely) / sizeof(likely[0]))];
     std::memcpy(data + at, &word, 4);
   }

@@ -47,15 +47,22 @@ inline Fixed ZipHigh(Fixed a, Fixed b) { return (Fixed)_mm_unpackhi_epi16((__m12
 inline Fixed ZipPairsLow(Fixed a, Fixed b) { return (Fixed)_mm_unpacklo_epi32((__m128i)a, (__m128i)b); }
 inline Fixed ZipPairsHigh(Fixed a, Fixed b) { return (Fixed)_mm_unpackhi_epi32((__m128i)a, (__m128i)b); }
 // Eight bytes as numbers.
-inline Fixed WidenBytes(const uint8_t* from) { return (Fixed)_mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_setzero_si128()); }
+inline Fixed WidenBytes(const uint8_t* from) {
+  return (Fixed)_mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_setzero_si128());
+}
 // The lower and the upper four as floats.
-inline Floats FloatsLow(Fixed a) { return (Floats)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16((__m128i)a, (__m128i)a), 16)); }
-inline Floats FloatsHigh(Fixed a) { return (Floats)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpackhi_epi16((__m128i)a, (__m128i)a), 16)); }
+inline Floats FloatsLow(Fixed a) {
+  return (Floats)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16((__m128i)a, (__m128i)a), 16));
+}
+inline Floats FloatsHigh(Fixed a) {
+  return (Floats)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpackhi_epi16((__m128i)a, (__m128i)a), 16));
+}
 
 #elif defined(__aarch64__)
 
 inline Fixed MulHigh(Fixed a, Fixed b) {
-  const int32x4_t low = vmull_s16(vget_low_s16((int16x8_t)a), vget_low_s16((int16x8_t)b)), high = vmull_high_s16((int16x8_t)a, (int16x8_t)b);
+  const int32x4_t low = vmull_s16(vget_low_s16((int16x8_t)a), vget_low_s16((int16x8_t)b)),
+                  high = vmull_high_s16((int16x8_t)a, (int16x8_t)b);
   return (Fixed)vuzp2q_s16(vreinterpretq_s16_s32(low), vreinterpretq_s16_s32(high));
 }
 inline Fixed Min(Fixed a, Fixed b) { return (Fixed)vminq_s16((int16x8_t)a, (int16x8_t)b); }

@@ -30,16 +30,22 @@ uint64_t PixelBytes(PixelFormat format, uint32_t stride, uint32_t height) {
 }
 
 PixelPass::Box PixelPass::Crop(uint32_t width, uint32_t height) const {
-  const auto at = [](double share, uint32_t size) { return std::min<uint32_t>(size - 1, static_cast<uint32_t>(std::lround(share * size))); };
+  const auto at = [](double share, uint32_t size) {
+    return std::min<uint32_t>(size - 1, static_cast<uint32_t>(std::lround(share * size)));
+  };
   Box box = {at(spec_.roi[0], width), at(spec_.roi[1], height), 0, 0};
-  box.width = std::max<uint32_t>(1, std::min<uint32_t>(width - box.x, static_cast<uint32_t>(std::lround(spec_.roi[2] * width))));
-  box.height = std::max<uint32_t>(1, std::min<uint32_t>(height - box.y, static_cast<uint32_t>(std::lround(spec_.roi[3] * height))));
+  box.width = std::max<uint32_t>(
+      1, std::min<uint32_t>(width - box.x, static_cast<uint32_t>(std::lround(spec_.roi[2] * width))));
+  box.height = std::max<uint32_t>(
+      1, std::min<uint32_t>(height - box.y, static_cast<uint32_t>(std::lround(spec_.roi[3] * height))));
   if (spec_.resize != ResizeMode::kCover) return box;
   // The largest centred part with the output's proportions, seen in the source's orientation.
   const bool is_turned = spec_.rotate % 180 != 0;
   const double target = is_turned ? double(spec_.height) / spec_.width : double(spec_.width) / spec_.height;
-  const uint32_t wide = std::min<uint32_t>(box.width, std::max<uint32_t>(1, static_cast<uint32_t>(std::lround(box.height * target))));
-  const uint32_t high = std::min<uint32_t>(box.height, std::max<uint32_t>(1, static_cast<uint32_t>(std::lround(box.width / target))));
+  const uint32_t wide =
+      std::min<uint32_t>(box.width, std::max<uint32_t>(1, static_cast<uint32_t>(std::lround(box.height * target))));
+  const uint32_t high =
+      std::min<uint32_t>(box.height, std::max<uint32_t>(1, static_cast<uint32_t>(std::lround(box.width / target))));
   return {box.x + (box.width - wide) / 2, box.y + (box.height - high) / 2, wide, high};
 }
 
@@ -64,9 +70,12 @@ void PixelPass::Configure(const PixelSource& source) {
   // The output pixel of (u, v): rotated clockwise, then flipped.
   const auto output = [&](int64_t u, int64_t v) {
     int64_t x = u, y = v;
-    if (spec_.rotate == 90) x = int64_t{high} - 1 - v, y = u;
-    else if (spec_.rotate == 180) x = int64_t{wide} - 1 - u, y = int64_t{high} - 1 - v;
-    else if (spec_.rotate == 270) x = v, y = int64_t{wide} - 1 - u;
+    if (spec_.rotate == 90)
+      x = int64_t{high} - 1 - v, y = u;
+    else if (spec_.rotate == 180)
+      x = int64_t{wide} - 1 - u, y = int64_t{high} - 1 - v;
+    else if (spec_.rotate == 270)
+      x = v, y = int64_t{wide} - 1 - u;
     if (spec_.flip_x) x = int64_t{spec_.width} - 1 - x;
     if (spec_.flip_y) y = int64_t{spec_.height} - 1 - y;
     return y * spec_.width + x;
@@ -84,7 +93,9 @@ void PixelPass::Configure(const PixelSource& source) {
     }
   };
   upper_.resize(inner_height_), lower_.resize(inner_height_), row_weights_.resize(inner_height_);
-  tabulate(crop_.height, inner_height_, [this](uint32_t i, uint32_t low, uint32_t high, int16_t weight) { upper_[i] = low, lower_[i] = high, row_weights_[i] = weight; });
+  tabulate(crop_.height, inner_height_, [this](uint32_t i, uint32_t low, uint32_t high, int16_t weight) {
+    upper_[i] = low, lower_[i] = high, row_weights_[i] = weight;
+  });
   const uint32_t even = inner_width_ + inner_width_ % 2;  // pixels are resampled two at a time
   first_.assign(even, 0), second_.assign(even, 0), column_weights_.assign(size_t{4} * even, 0);
   tabulate(crop_.width, inner_width_, [this](uint32_t i, uint32_t low, uint32_t high, int16_t weight) {
@@ -97,12 +108,14 @@ void PixelPass::Configure(const PixelSource& source) {
 
 Status PixelPass::Check(const PixelSource& source) const {
   const auto refuse = [&](const char* why) {
-    return Status::Error("FRAME_INVALID", "a frame of %u x %u with stride %u in %llu bytes %s", source.width, source.height, source.stride,
-                         static_cast<unsigned long long>(source.bytes), why);
+    return Status::Error("FRAME_INVALID", "a frame of %u x %u with stride %u in %llu bytes %s", source.width,
+                         source.height, source.stride, static_cast<unsigned long long>(source.bytes), why);
   };
-  if (source.width < 1 || source.height < 1 || source.width > 32768 || source.height > 32768) return refuse("has no usable size");
+  if (source.width < 1 || source.height < 1 || source.width > 32768 || source.height > 32768)
+    return refuse("has no usable size");
   if (source.stride < PixelRowBytes(source.format, source.width)) return refuse("has rows shorter than its width");
-  if (source.bytes < PixelBytes(source.format, source.stride, source.height)) return refuse("is shorter than its size says");
+  if (source.bytes < PixelBytes(source.format, source.stride, source.height))
+    return refuse("is shorter than its size says");
   return Status::Ok();
 }
 
@@ -125,7 +138,8 @@ Status PixelPass::Run(const PixelSource& source, void* out) {
 
 // A row of the crop; the two last ones are kept, since the next output row wants one or both again.
 const int16_t* PixelPass::Line(const PixelSource& source, uint32_t y) {
-  for (int i = 0; i < 2; ++i) if (line_y_[i] == y) return line_at_[i];
+  for (int i = 0; i < 2; ++i)
+    if (line_y_[i] == y) return line_at_[i];
   const int slot = line_y_[0] <= line_y_[1] ? 0 : 1;
   line_y_[slot] = y;
   return line_at_[slot] = ReadLine(source, crop_.y + y, crop_.x, crop_.width, spec_.is_bgr, lines_[slot].data());
@@ -133,7 +147,13 @@ const int16_t* PixelPass::Line(const PixelSource& source, uint32_t y) {
 
 void PixelPass::WriteRow(uint32_t v, const int16_t* line, void* out) const {
   const int64_t area = int64_t{spec_.width} * spec_.height, pixel = spec_.is_nchw ? 1 : 3;
-  LineTarget target = {out, (origin_ + int64_t{v} * down_) * pixel, across_ * pixel, spec_.is_nchw ? area : 1, spec_.is_bytes, {1, 1, 1, 0}, {0, 0, 0, 0}};
+  LineTarget target = {out,
+                       (origin_ + int64_t{v} * down_) * pixel,
+                       across_ * pixel,
+                       spec_.is_nchw ? area : 1,
+                       spec_.is_bytes,
+                       {1, 1, 1, 0},
+                       {0, 0, 0, 0}};
   for (int channel = 0; channel < 3 && !spec_.is_bytes; ++channel) {
     target.scale[channel] = 1 / spec_.std[channel];
     target.offset[channel] = -spec_.mean[channel] * target.scale[channel];
@@ -147,8 +167,10 @@ void PixelPass::FillOutside(void* out) const {
     const uint8_t level = spec_.fill[spec_.is_bgr ? 2 - channel : channel];
     for (uint64_t i = 0; i < area; ++i) {
       const uint64_t at = spec_.is_nchw ? channel * area + i : i * 3 + channel;
-      if (spec_.is_bytes) static_cast<uint8_t*>(out)[at] = level;
-      else static_cast<float*>(out)[at] = (level - spec_.mean[channel]) / spec_.std[channel];
+      if (spec_.is_bytes)
+        static_cast<uint8_t*>(out)[at] = level;
+      else
+        static_cast<float*>(out)[at] = (level - spec_.mean[channel]) / spec_.std[channel];
     }
   }
 }

@@ -24,17 +24,17 @@ struct PixelSource {
 };
 
 struct PixelSpec {
-  uint32_t width = 0, height = 0;    // of the output
+  uint32_t width = 0, height = 0;  // of the output
   bool is_nchw = false;
-  bool is_bytes = false;             // uint8 levels instead of normalised float32
-  bool is_bgr = false;               // order of the output's channels
-  float mean[3] = {0, 0, 0};         // in levels, by output channel
+  bool is_bytes = false;      // uint8 levels instead of normalised float32
+  bool is_bgr = false;        // order of the output's channels
+  float mean[3] = {0, 0, 0};  // in levels, by output channel
   float std[3] = {1, 1, 1};
   ResizeMode resize = ResizeMode::kCover;
-  double roi[4] = {0, 0, 1, 1};      // x, y, width, height as shares of the frame
+  double roi[4] = {0, 0, 1, 1};         // x, y, width, height as shares of the frame
   bool flip_x = false, flip_y = false;  // after the rotation
-  uint32_t rotate = 0;               // degrees clockwise: 0, 90, 180, 270
-  uint8_t fill[3] = {0, 0, 0};       // RGB around a contained picture
+  uint32_t rotate = 0;                  // degrees clockwise: 0, 90, 180, 270
+  uint8_t fill[3] = {0, 0, 0};          // RGB around a contained picture
 };
 
 namespace cuda {
@@ -68,7 +68,7 @@ class PixelPass {
   void WriteRow(uint32_t v, const int16_t* line, void* out) const;
 
   PixelSpec spec_;
-  PixelSource known_;       // the geometry that the tables are for
+  PixelSource known_;  // the geometry that the tables are for
   Box crop_ = {};
   uint32_t inner_width_ = 0, inner_height_ = 0;  // of the resampled picture, in the source's orientation
   uint32_t left_ = 0, top_ = 0;                  // of it within the letterbox
@@ -77,7 +77,7 @@ class PixelPass {
   // times over).
   std::vector<uint32_t> upper_, lower_, first_, second_;
   std::vector<int16_t> row_weights_, column_weights_;
-  std::vector<int16_t> lines_[2], mixed_;        // of the crop's width
+  std::vector<int16_t> lines_[2], mixed_;  // of the crop's width
   const int16_t* line_at_[2] = {nullptr, nullptr};
   int64_t line_y_[2] = {-1, -1};
 };

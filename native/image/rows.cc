@@ -23,13 +23,15 @@ void WriteYuv(Fixed y, Fixed chroma, bool is_bgr, int16_t* line) {
   const Pairs pairs = (Pairs)chroma;
   const Fixed u = (Fixed)((pairs & 0xffff) | (pairs << 16)), v = (Fixed)((pairs >> 16) | (pairs & 0xffff0000));
   const Fixed above = y - All(16), cb = ShiftLeft(u - All(128), 8), cr = ShiftLeft(v - All(128), 8);
-  const Fixed luma = ShiftLeft(above, kLevelBits) + MulHigh(ShiftLeft(above, 7), All(2693)) + All(1);  // 1.164383562; 1 for what rounding down loses
+  const Fixed luma = ShiftLeft(above, kLevelBits) + MulHigh(ShiftLeft(above, 7), All(2693)) +
+                     All(1);  // 1.164383562; 1 for what rounding down loses
   const auto clamp = [](Fixed x) { return Max(Min(x, All(kWhite)), All(0)); };
-  const Fixed red = clamp(luma + MulHigh(cr, All(13075)));                             // 1.596026786
-  const Fixed green = clamp(luma - MulHigh(cb, All(3209)) - MulHigh(cr, All(6660)));   // 0.391762290, 0.812967647
-  const Fixed blue = clamp(luma + MulHigh(cb, All(16525)));                            // 2.017232143
+  const Fixed red = clamp(luma + MulHigh(cr, All(13075)));                            // 1.596026786
+  const Fixed green = clamp(luma - MulHigh(cb, All(3209)) - MulHigh(cr, All(6660)));  // 0.391762290, 0.812967647
+  const Fixed blue = clamp(luma + MulHigh(cb, All(16525)));                           // 2.017232143
   const Fixed first = is_bgr ? blue : red, third = is_bgr ? red : blue;
-  const Fixed one_low = ZipLow(first, green), one_high = ZipHigh(first, green), two_low = ZipLow(third, All(0)), two_high = ZipHigh(third, All(0));
+  const Fixed one_low = ZipLow(first, green), one_high = ZipHigh(first, green), two_low = ZipLow(third, All(0)),
+              two_high = ZipHigh(third, All(0));
   StoreFixed(line, ZipPairsLow(one_low, two_low));
   StoreFixed(line + 8, ZipPairsHigh(one_low, two_low));
   StoreFixed(line + 16, ZipPairsLow(one_high, two_high));
@@ -44,7 +46,8 @@ const uint8_t* Bytes(const uint8_t* row, uint64_t row_bytes, uint64_t at, uint64
   return copy;
 }
 
-void ReadPacked(const uint8_t* row, uint64_t row_bytes, uint32_t x, uint32_t count, bool is_luma_first, bool is_bgr, int16_t* line) {
+void ReadPacked(const uint8_t* row, uint64_t row_bytes, uint32_t x, uint32_t count, bool is_luma_first, bool is_bgr,
+                int16_t* line) {
   uint8_t copy[16];
   for (uint32_t i = 0; i < count; i += 8) {
     const Words words = (Words)LoadFixed(Bytes(row, row_bytes, uint64_t{2} * (x + i), 16, copy));
@@ -54,10 +57,12 @@ void ReadPacked(const uint8_t* row, uint64_t row_bytes, uint32_t x, uint32_t cou
 }
 
 void ReadNv12(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line) {
-  const uint8_t *row = s.data + uint64_t{y} * s.stride, *chroma = s.data + uint64_t{s.stride} * s.height + uint64_t{y / 2} * s.stride;
+  const uint8_t *row = s.data + uint64_t{y} * s.stride,
+                *chroma = s.data + uint64_t{s.stride} * s.height + uint64_t{y / 2} * s.stride;
   uint8_t copy[8], chroma_copy[8];
   for (uint32_t i = 0; i < count; i += 8) {
-    WriteYuv(WidenBytes(Bytes(row, s.width, x + i, 8, copy)), WidenBytes(Bytes(chroma, s.stride, x + i, 8, chroma_copy)), is_bgr, line + 4 * size_t{i});
+    WriteYuv(WidenBytes(Bytes(row, s.width, x + i, 8, copy)),
+             WidenBytes(Bytes(chroma, s.stride, x + i, 8, chroma_copy)), is_bgr, line + 4 * size_t{i});
   }
 }
 
@@ -68,7 +73,8 @@ void ReadI420(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool
   const uint8_t* v = u + uint64_t{half} * ((s.height + 1) / 2);
   uint8_t copy[8], u_copy[8], v_copy[8];
   for (uint32_t i = 0; i < count; i += 8) {
-    const Fixed us = WidenBytes(Bytes(u, half, (x + i) / 2, 8, u_copy)), vs = WidenBytes(Bytes(v, half, (x + i) / 2, 8, v_copy));
+    const Fixed us = WidenBytes(Bytes(u, half, (x + i) / 2, 8, u_copy)),
+                vs = WidenBytes(Bytes(v, half, (x + i) / 2, 8, v_copy));
     WriteYuv(WidenBytes(Bytes(row, s.width, x + i, 8, copy)), ZipLow(us, vs), is_bgr, line + 4 * size_t{i});
   }
 }
@@ -99,11 +105,15 @@ const int16_t* ReadLine(const PixelSource& s, uint32_t y, uint32_t x, uint32_t c
   const uint32_t odd = x % 2, even = x - odd, wide = count + odd;
   switch (s.format) {
     case PixelFormat::kYuyv:
-    case PixelFormat::kUyvy: ReadPacked(row, PixelRowBytes(s.format, s.width), even, wide, s.format == PixelFormat::kYuyv, is_bgr, line); return line + 4 * odd;
+    case PixelFormat::kUyvy:
+      ReadPacked(row, PixelRowBytes(s.format, s.width), even, wide, s.format == PixelFormat::kYuyv, is_bgr, line);
+      return line + 4 * odd;
     case PixelFormat::kNv12: ReadNv12(s, y, even, wide, is_bgr, line); return line + 4 * odd;
     case PixelFormat::kI420: ReadI420(s, y, even, wide, is_bgr, line); return line + 4 * odd;
     case PixelFormat::kRgb24:
-    case PixelFormat::kBgr24: ReadTriples(row, x, count, (s.format == PixelFormat::kBgr24) != is_bgr, line); return line;
+    case PixelFormat::kBgr24:
+      ReadTriples(row, x, count, (s.format == PixelFormat::kBgr24) != is_bgr, line);
+      return line;
     case PixelFormat::kGrey: ReadGrey(row, x, count, line); return line;
   }
   return line;
@@ -127,9 +137,11 @@ void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
   const auto store = [&](Floats value, bool is_followed) {
     if (t.is_bytes) {
       auto* to = static_cast<uint8_t*>(t.out) + at;
-      for (int channel = 0; channel < 3; ++channel) to[channel * t.channel_step] = static_cast<uint8_t>(value[channel] + 0.5f);
+      for (int channel = 0; channel < 3; ++channel)
+        to[channel * t.channel_step] = static_cast<uint8_t>(value[channel] + 0.5f);
     } else if (is_packed && is_followed) {
-      std::memcpy(static_cast<float*>(t.out) + at, &value, sizeof(value));  // the fourth is the next pixel's, written after it
+      std::memcpy(static_cast<float*>(t.out) + at, &value,
+                  sizeof(value));  // the fourth is the next pixel's, written after it
     } else {
       auto* to = static_cast<float*>(t.out) + at;
       for (int channel = 0; channel < 3; ++channel) to[channel * t.channel_step] = value[channel];
@@ -138,7 +150,8 @@ void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
   };
   for (uint32_t u = 0; u < taps.count; u += 2) {
     // The tables are even: an odd row's last pixel has a neighbour that is computed and left.
-    const Fixed from = LoadHalves(line + taps.first[u], line + taps.first[u + 1]), to = LoadHalves(line + taps.second[u], line + taps.second[u + 1]);
+    const Fixed from = LoadHalves(line + taps.first[u], line + taps.first[u + 1]),
+                to = LoadHalves(line + taps.second[u], line + taps.second[u + 1]);
     const Fixed levels = from + MulHigh(ShiftLeft(to - from, 2), LoadFixed(taps.weights + 4 * size_t{u}));
     store(FloatsLow(levels) * scale + offset, u + 1 < taps.count);
     if (u + 1 < taps.count) store(FloatsHigh(levels) * scale + offset, u + 2 < taps.count);

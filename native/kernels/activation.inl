@@ -119,10 +119,14 @@ struct Activation {
 
 GAPCAM_INLINE Activation MakeActivation(Elementwise op, float a, float b) {
   Activation act = {op, a, b, -__builtin_inff(), __builtin_inff(), ActivationForm::kBounds};
-  if (op == Elementwise::kRelu) act.low = 0;
-  else if (op == Elementwise::kClip) act.low = a, act.high = b;
-  else if (op == Elementwise::kHardSwish) act.form = ActivationForm::kHardSwish;
-  else act.form = op == Elementwise::kNone ? ActivationForm::kNone : ActivationForm::kFunction;
+  if (op == Elementwise::kRelu)
+    act.low = 0;
+  else if (op == Elementwise::kClip)
+    act.low = a, act.high = b;
+  else if (op == Elementwise::kHardSwish)
+    act.form = ActivationForm::kHardSwish;
+  else
+    act.form = op == Elementwise::kNone ? ActivationForm::kNone : ActivationForm::kFunction;
   return act;
 }
 

@@ -13,7 +13,7 @@ namespace {
 class Chain final : public Op, public Placed {
  public:
   Window window;
-  ConvShape s;                  // of the window
+  ConvShape s;  // of the window
   uint32_t stride_h, dilation_h, pad_top, pad_left;
   bool has_expand, has_project;
   ConvRows expand_rows;
@@ -21,14 +21,14 @@ class Chain final : public Op, public Placed {
   Activation expand_act, project_act;
   const float *x, *residual;
   float *y, *pooled;
-  float* row_sums;              // [batch][out_height][blocks][kBlock] where there is a mean
-  uint32_t picture_floats;      // of one picture of x
+  float* row_sums;          // [batch][out_height][blocks][kBlock] where there is a mean
+  uint32_t picture_floats;  // of one picture of x
   uint32_t features, blocks;
   uint32_t strip_rows, ring_rows, ring_width;
-  uint32_t ring_blocks;         // blocks, or 1 where a band is one strip: then a block's ring is of no use to the next strip
-  uint32_t bands, band_rows;    // rows of results of one unit
-  bool is_by_block;             // a unit is one block of a band
-  float* shared;                // [batch][block][out_height][out_width][kBlock] where blocks wait for their projection
+  uint32_t ring_blocks;  // blocks, or 1 where a band is one strip: then a block's ring is of no use to the next strip
+  uint32_t bands, band_rows;  // rows of results of one unit
+  bool is_by_block;           // a unit is one block of a band
+  float* shared;              // [batch][block][out_height][out_width][kBlock] where blocks wait for their projection
   uint32_t project_pixels, project_units;  // of a picture, where that is a phase
 
   uint32_t Phases() const override { return pooled || shared ? 2 : 1; }
@@ -50,22 +50,30 @@ class Chain final : public Op, public Placed {
     return of_window + ExpandFlops() + (has_project ? 2 * out * s.channels * features : 0);
   }
   uint64_t ExpandFlops() const {
-    const uint64_t depth = has_expand ? uint64_t{expand_rows.s.channels} * expand_rows.p.kernel_h * expand_rows.p.kernel_w : 0;
+    const uint64_t depth =
+        has_expand ? uint64_t{expand_rows.s.channels} * expand_rows.p.kernel_h * expand_rows.p.kernel_w : 0;
     return 2 * uint64_t{s.batch} * s.height * s.width * depth * s.channels;
   }
 
   void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const override {
     for (uint32_t unit = first; unit < last; ++unit) {
-      if (phase == 0 && is_by_block) RunBand(unit / blocks / bands, unit / blocks % bands, unit % blocks, unit % blocks + 1, static_cast<char*>(scratch));
-      else if (phase == 0) RunBand(unit / bands, unit % bands, 0, blocks, static_cast<char*>(scratch));
-      else if (shared) ProjectShared(unit / project_units, unit % project_units, static_cast<const float**>(scratch));
-      else RunMean(unit / blocks, unit % blocks);
+      if (phase == 0 && is_by_block)
+        RunBand(unit / blocks / bands, unit / blocks % bands, unit % blocks, unit % blocks + 1,
+                static_cast<char*>(scratch));
+      else if (phase == 0)
+        RunBand(unit / bands, unit % bands, 0, blocks, static_cast<char*>(scratch));
+      else if (shared)
+        ProjectShared(unit / project_units, unit % project_units, static_cast<const float**>(scratch));
+      else
+        RunMean(unit / blocks, unit % blocks);
     }
   }
 
   // Of one block, in floats.
   size_t RingFloats() const { return static_cast<size_t>(ring_rows) * ring_width * kBlock; }
-  size_t StripFloats() const { return has_project && !is_by_block ? static_cast<size_t>(strip_rows) * s.out_width * kBlock : 0; }
+  size_t StripFloats() const {
+    return has_project && !is_by_block ? static_cast<size_t>(strip_rows) * s.out_width * kBlock : 0;
+  }
   size_t SharedFloats() const { return static_cast<size_t>(s.out_height) * s.out_width * kBlock; }
   size_t CacheFloats() const { return ring_blocks * RingFloats() + blocks * StripFloats(); }
   // Rows of the padded input under `rows` rows of results.
@@ -97,7 +105,8 @@ class Chain final : public Op, public Placed {
       const uint32_t from = Most(filled, oy * stride_h), to = oy * stride_h + Reach(rows);
       filled = to;
       // Those of them that lie in the picture.
-      const uint32_t top = Least(from - Least(from, pad_top), s.height), bottom = Least(to - Least(to, pad_top), s.height);
+      const uint32_t top = Least(from - Least(from, pad_top), s.height),
+                     bottom = Least(to - Least(to, pad_top), s.height);
       GemmRows source = {};
       if (has_expand && top < bottom) source = expand_rows.Find(picture, top, bottom - top, rest);
       for (uint32_t block = first_block; block < last_block; ++block) {
@@ -105,27 +114,37 @@ class Chain final : public Op, public Placed {
         uint32_t slot = from % ring_rows;
         for (uint32_t row = from; row < to; ++row, slot = slot + 1 < ring_rows ? slot + 1 : 0) {
           float* place = rows_of_block + slot * row_floats + pad_left * kBlock;
-          if (row < pad_top || row - pad_top >= s.height) Fill(place, s.width);
-          else if (has_expand) ExpandRow(source, row - pad_top - top, block, place);
-          else CopyRow(picture + static_cast<size_t>(row - pad_top) * s.width * s.channels, block, place);
+          if (row < pad_top || row - pad_top >= s.height)
+            Fill(place, s.width);
+          else if (has_expand)
+            ExpandRow(source, row - pad_top - top, block, place);
+          else
+            CopyRow(picture + static_cast<size_t>(row - pad_top) * s.width * s.channels, block, place);
         }
-        float* results = shared ? shared + (static_cast<size_t>(image) * blocks + block) * SharedFloats() + static_cast<size_t>(oy) * s.out_width * kBlock
+        float* results = shared ? shared + (static_cast<size_t>(image) * blocks + block) * SharedFloats() +
+                                      static_cast<size_t>(oy) * s.out_width * kBlock
                                 : strip + block * StripFloats();
-        for (uint32_t r = 0; r < rows; ++r) SlideRow(image, oy + r, block, rows_of_block, under, results + static_cast<size_t>(r) * s.out_width * kBlock);
+        for (uint32_t r = 0; r < rows; ++r)
+          SlideRow(image, oy + r, block, rows_of_block, under, results + static_cast<size_t>(r) * s.out_width * kBlock);
       }
       if (!has_project || shared) continue;
       const size_t at = (static_cast<size_t>(image) * s.out_height + oy) * s.out_width * features;
       const GemmRows of_strip = {strips, blocks, kBlock, BlockColumns(blocks - 1), kBlock};
-      Multiply(project, of_strip, 1, rows * s.out_width, {y + at, residual ? residual + at : nullptr, nullptr, features}, 0, features, project_act);
+      Multiply(project, of_strip, 1, rows * s.out_width,
+               {y + at, residual ? residual + at : nullptr, nullptr, features}, 0, features, project_act);
     }
   }
 
   void ProjectShared(uint32_t image, uint32_t unit, const float** strips) const {
-    const uint32_t area = s.out_height * s.out_width, first = unit * project_pixels, count = Least(project_pixels, area - first);
-    for (uint32_t block = 0; block < blocks; ++block) strips[block] = shared + (static_cast<size_t>(image) * blocks + block) * SharedFloats() + static_cast<size_t>(first) * kBlock;
+    const uint32_t area = s.out_height * s.out_width, first = unit * project_pixels,
+                   count = Least(project_pixels, area - first);
+    for (uint32_t block = 0; block < blocks; ++block)
+      strips[block] =
+          shared + (static_cast<size_t>(image) * blocks + block) * SharedFloats() + static_cast<size_t>(first) * kBlock;
     const GemmRows pixels = {strips, blocks, kBlock, BlockColumns(blocks - 1), kBlock};
     const size_t at = (static_cast<size_t>(image) * area + first) * features;
-    Multiply(project, pixels, 1, count, {y + at, residual ? residual + at : nullptr, nullptr, features}, 0, features, project_act);
+    Multiply(project, pixels, 1, count, {y + at, residual ? residual + at : nullptr, nullptr, features}, 0, features,
+             project_act);
   }
 
   // What a window sees outside the picture.
@@ -140,7 +159,8 @@ class Chain final : public Op, public Placed {
     of_row.runs += static_cast<size_t>(row) * source.taps;
     const uint32_t first = block * kBlock;
     // The product counts columns from the first block on.
-    Multiply(expand, of_row, 1, s.width, {to - first, nullptr, nullptr, kBlock}, first, first + BlockColumns(block), expand_act);
+    Multiply(expand, of_row, 1, s.width, {to - first, nullptr, nullptr, kBlock}, first, first + BlockColumns(block),
+             expand_act);
   }
 
   void CopyRow(const float* row, uint32_t block, float* to) const {
@@ -151,13 +171,15 @@ class Chain final : public Op, public Placed {
 #pragma GCC unroll 8
         for (uint32_t c = 0; c < kBlock; c += kLanes) Store(to + c, Load(from + c));
       } else {
-        for (uint32_t c = 0; c < columns; c += kLanes) Store(to + c, LoadN(from + c, static_cast<int>(Least(kLanes, columns - c))));
+        for (uint32_t c = 0; c < columns; c += kLanes)
+          Store(to + c, LoadN(from + c, static_cast<int>(Least(kLanes, columns - c))));
       }
     }
   }
 
   // Row oy of the window's results, to `strip` or to y.
-  void SlideRow(uint32_t image, uint32_t oy, uint32_t block, const float* ring, const float** under, float* strip) const {
+  void SlideRow(uint32_t image, uint32_t oy, uint32_t block, const float* ring, const float** under,
+                float* strip) const {
     // dilation_h < ring_rows, so one step back is enough.
     uint32_t slot = oy * stride_h % ring_rows;
     for (uint32_t ky = 0; ky < window.kernel_h; ++ky) {
@@ -194,7 +216,8 @@ class Chain final : public Op, public Placed {
 
 // How much of the chain's work is done twice where each band has `rows` rows of results.
 static double SeamCost(const Chain& op, uint32_t rows) {
-  const double once = rows * op.stride_h, share = op.has_expand ? static_cast<double>(op.ExpandFlops()) / op.Flops() : 0.1;
+  const double once = rows * op.stride_h,
+               share = op.has_expand ? static_cast<double>(op.ExpandFlops()) / op.Flops() : 0.1;
   return rows >= op.s.out_height ? 0 : share * (op.Reach(rows) - once) / once;
 }
 
@@ -243,14 +266,28 @@ static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** 
   auto* op = new (place) Chain();
   const auto& p = *static_cast<const ChainParams*>(step.params);
   const TensorRef &x = *step.inputs[0], *y = OutputAt(step, 0), *pooled = OutputAt(step, 1);
-  const TensorRef *weights = InputAt(step, 1), *bias = InputAt(step, 2), *expand = InputAt(step, 3), *project = InputAt(step, 5);
+  const TensorRef *weights = InputAt(step, 1), *bias = InputAt(step, 2), *expand = InputAt(step, 3),
+                  *project = InputAt(step, 5);
   const uint32_t middle = expand ? expand->dims[0] : x.dims[3];
   op->has_expand = expand != nullptr;
   op->has_project = project != nullptr;
   ConvShape source = {x.dims[0], x.dims[1], x.dims[2], x.dims[3], x.dims[1], x.dims[2], middle};
-  const Conv2dParams e = {p.expand_kernel_h, p.expand_kernel_w, p.expand_stride_h, p.expand_stride_w, p.expand_pad_top, p.expand_pad_left,
-                          p.expand_pad_bottom, p.expand_pad_right, p.expand_dilation_h, p.expand_dilation_w, 1, p.expand_activation, p.expand_a, p.expand_b};
-  if (expand) source.out_height = OutSize(source.height, e.pad_top + e.pad_bottom, e.kernel_h, e.stride_h, e.dilation_h);
+  const Conv2dParams e = {p.expand_kernel_h,
+                          p.expand_kernel_w,
+                          p.expand_stride_h,
+                          p.expand_stride_w,
+                          p.expand_pad_top,
+                          p.expand_pad_left,
+                          p.expand_pad_bottom,
+                          p.expand_pad_right,
+                          p.expand_dilation_h,
+                          p.expand_dilation_w,
+                          1,
+                          p.expand_activation,
+                          p.expand_a,
+                          p.expand_b};
+  if (expand)
+    source.out_height = OutSize(source.height, e.pad_top + e.pad_bottom, e.kernel_h, e.stride_h, e.dilation_h);
   if (expand) source.out_width = OutSize(source.width, e.pad_left + e.pad_right, e.kernel_w, e.stride_w, e.dilation_w);
   op->s = {x.dims[0], source.out_height, source.out_width, middle, y->dims[1], y->dims[2], middle};
   op->picture_floats = x.elements / x.dims[0];
@@ -261,12 +298,21 @@ static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** 
   op->residual = DataOf(InputAt(step, 7));
   op->y = DataOf(y);
   op->pooled = DataOf(pooled);
-  op->window = {p.op == WindowOp::kMax, p.kernel_h, p.kernel_w, p.stride_w, p.dilation_w, op->s.out_width, nullptr, nullptr,
-                MakeActivation(p.activation, p.a, p.b), nullptr};
+  op->window = {p.op == WindowOp::kMax,
+                p.kernel_h,
+                p.kernel_w,
+                p.stride_w,
+                p.dilation_w,
+                op->s.out_width,
+                nullptr,
+                nullptr,
+                MakeActivation(p.activation, p.a, p.b),
+                nullptr};
   op->window.row = ChooseWindowRow(op->window);
   op->project_act = MakeActivation(p.project_activation, p.project_a, p.project_b);
   if (expand) op->expand_rows.SetUp(e, source);
-  op->ring_width = Most(op->pad_left + op->s.width, (op->s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1);
+  op->ring_width =
+      Most(op->pad_left + op->s.width, (op->s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1);
   ChooseUnits(op, step.threads, step.cache_bytes);
   ChooseStrips(op, step.cache_bytes);
   if (op->is_by_block && project) {
@@ -281,9 +327,12 @@ static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** 
   }
   if (expand) {
     op->expand_act = MakeActivation(p.expand_activation, p.expand_a, p.expand_b);
-    has_memory = has_memory && PackConvWeights(op->expand_rows, DataOf(expand), DataOf(InputAt(step, 4)), memory, &op->expand);
+    has_memory =
+        has_memory && PackConvWeights(op->expand_rows, DataOf(expand), DataOf(InputAt(step, 4)), memory, &op->expand);
   }
-  if (project) has_memory = has_memory && MakeGemmWeights(DataOf(project), 1, middle, middle, op->features, DataOf(InputAt(step, 6)), memory, &op->project);
+  if (project)
+    has_memory = has_memory && MakeGemmWeights(DataOf(project), 1, middle, middle, op->features,
+                                               DataOf(InputAt(step, 6)), memory, &op->project);
   return has_memory ? op : GAPCAM_NO_MEMORY;
 }
 
@@ -305,11 +354,14 @@ static const Op* MakeDepthwise(const StepRef& step, Allocator& memory, const cha
   // Where nobody asks for the map itself, it still needs a place.
   const ConvShape s = ShapeOf(step);
   TensorRef map = {nullptr, {s.batch, s.out_height, s.out_width, s.channels, 1}, 4, 0, false};
-  if (!OutputAt(step, 0)) map.data = memory.Allocate(static_cast<size_t>(s.batch) * s.out_height * s.out_width * s.channels * sizeof(float));
+  if (!OutputAt(step, 0))
+    map.data = memory.Allocate(static_cast<size_t>(s.batch) * s.out_height * s.out_width * s.channels * sizeof(float));
   if (!OutputAt(step, 0) && !map.data) return GAPCAM_NO_MEMORY;
-  const TensorRef* inputs[] = {step.inputs[0], step.inputs[1], InputAt(step, 2), nullptr, nullptr, nullptr, nullptr, InputAt(step, 3)};
+  const TensorRef* inputs[] = {step.inputs[0], step.inputs[1], InputAt(step, 2), nullptr,
+                               nullptr,        nullptr,        nullptr,          InputAt(step, 3)};
   const TensorRef* outputs[] = {OutputAt(step, 0) ? OutputAt(step, 0) : &map, OutputAt(step, 1)};
-  return MakeChain({StepKind::kChain, step.name, &p, inputs, 8, outputs, 2, step.threads, step.cache_bytes}, memory, reason);
+  return MakeChain({StepKind::kChain, step.name, &p, inputs, 8, outputs, 2, step.threads, step.cache_bytes}, memory,
+                   reason);
 }
 
 }  // namespace

@@ -24,8 +24,12 @@ GAPCAM_INLINE ConvShape ShapeOf(const StepRef& step) {
 
 GAPCAM_INLINE float* DataOf(const TensorRef* tensor) { return tensor ? static_cast<float*>(tensor->data) : nullptr; }
 
-GAPCAM_INLINE const TensorRef* InputAt(const StepRef& step, uint32_t i) { return i < step.input_count ? step.inputs[i] : nullptr; }
-GAPCAM_INLINE const TensorRef* OutputAt(const StepRef& step, uint32_t i) { return i < step.output_count ? step.outputs[i] : nullptr; }
+GAPCAM_INLINE const TensorRef* InputAt(const StepRef& step, uint32_t i) {
+  return i < step.input_count ? step.inputs[i] : nullptr;
+}
+GAPCAM_INLINE const TensorRef* OutputAt(const StepRef& step, uint32_t i) {
+  return i < step.output_count ? step.outputs[i] : nullptr;
+}
 
 // The left operand of a convolution's product.
 class ConvRows {
@@ -58,14 +62,16 @@ class ConvRows {
   // What Find needs for `count` output rows, or Spread for as many pixels.
   size_t ScratchBytes(uint32_t count) const {
     if (is_crowded) return static_cast<size_t>(count) * (run + kLanes) * sizeof(float);
-    const size_t copied = is_padded ? static_cast<size_t>(InputRows(count)) * PaddedWidth() * GroupChannels() * sizeof(float) : 0;
+    const size_t copied =
+        is_padded ? static_cast<size_t>(InputRows(count)) * PaddedWidth() * GroupChannels() * sizeof(float) : 0;
     return Align(static_cast<size_t>(count) * taps * sizeof(float*)) + Align(copied);
   }
 
   // `count` pixels copied a little further apart.
   const float* Spread(const float* from, uint32_t count, float* to) const {
     float* const start = to;
-    for (uint32_t i = 0; i < count; ++i, from += s.channels, to += run + kLanes) std::memcpy(to, from, run * sizeof(float));
+    for (uint32_t i = 0; i < count; ++i, from += s.channels, to += run + kLanes)
+      std::memcpy(to, from, run * sizeof(float));
     return start;
   }
 
@@ -76,7 +82,9 @@ class ConvRows {
     const uint32_t channels = is_padded ? GroupChannels() : s.channels;
     const size_t row_floats = static_cast<size_t>(is_padded ? PaddedWidth() : s.width) * channels;
     const float* rows = picture + static_cast<size_t>(first) * p.stride_h * s.width * s.channels;
-    if (is_padded) rows = CopyRows(picture, first, count, reinterpret_cast<float*>(scratch + Align(static_cast<size_t>(count) * taps * sizeof(float*))));
+    if (is_padded)
+      rows = CopyRows(picture, first, count,
+                      reinterpret_cast<float*>(scratch + Align(static_cast<size_t>(count) * taps * sizeof(float*))));
     const uint32_t across = taps / p.kernel_h;  // 1, or kernelW where runs cannot be joined
     for (uint32_t oy = 0; oy < count; ++oy) {
       for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
@@ -93,7 +101,8 @@ class ConvRows {
   // The input rows under `count` output rows from oy on, of this group's channels, with zeros where the picture ends.
   const float* CopyRows(const float* picture, uint32_t oy, uint32_t count, float* to) const {
     const uint32_t c = GroupChannels(), width = PaddedWidth();
-    const uint32_t left = Least(p.pad_left, width), inside = Least(s.width, width - left), right = width - left - inside;
+    const uint32_t left = Least(p.pad_left, width), inside = Least(s.width, width - left),
+                   right = width - left - inside;
     const float* const start = to;
     int64_t iy = static_cast<int64_t>(oy) * p.stride_h - p.pad_top;
     for (uint32_t r = 0; r < InputRows(count); ++r, ++iy, to += static_cast<size_t>(width) * c) {
@@ -103,8 +112,11 @@ class ConvRows {
       }
       const float* from = picture + static_cast<size_t>(iy) * s.width * s.channels;
       std::memset(to, 0, static_cast<size_t>(left) * c * sizeof(float));
-      if (p.groups == 1) std::memcpy(to + left * c, from, static_cast<size_t>(inside) * c * sizeof(float));
-      else for (uint32_t i = 0; i < inside; ++i) std::memcpy(to + (left + i) * c, from + static_cast<size_t>(i) * s.channels, c * sizeof(float));
+      if (p.groups == 1)
+        std::memcpy(to + left * c, from, static_cast<size_t>(inside) * c * sizeof(float));
+      else
+        for (uint32_t i = 0; i < inside; ++i)
+          std::memcpy(to + (left + i) * c, from + static_cast<size_t>(i) * s.channels, c * sizeof(float));
       std::memset(to + (left + inside) * c, 0, static_cast<size_t>(right) * c * sizeof(float));
     }
     return start;
@@ -118,18 +130,21 @@ class ConvGemm final : public Op, public Placed {
   const float* residual;
   float* y;
   float* pooled;
-  const GemmWeights* weights;    // one for each group
+  const GemmWeights* weights;  // one for each group
   Activation act;
-  uint32_t chunk, chunks;        // of one unit: output rows, or pixels where it is pointwise; units a picture
+  uint32_t chunk, chunks;  // of one unit: output rows, or pixels where it is pointwise; units a picture
   uint32_t chunk_columns, column_chunks;
 
   uint32_t Units(uint32_t) const override { return rows.s.batch * rows.p.groups * chunks * column_chunks; }
-  size_t ScratchBytes() const override { return SumBytes() + rows.ScratchBytes(rows.is_pointwise && !rows.is_crowded ? 1 : chunk); }
+  size_t ScratchBytes() const override {
+    return SumBytes() + rows.ScratchBytes(rows.is_pointwise && !rows.is_crowded ? 1 : chunk);
+  }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_conv_gemm"); }
 
   uint64_t Flops() const override {
     const ConvShape& s = rows.s;
-    return 2ull * s.batch * s.out_height * s.out_width * s.features * rows.GroupChannels() * rows.p.kernel_h * rows.p.kernel_w;
+    return 2ull * s.batch * s.out_height * s.out_width * s.features * rows.GroupChannels() * rows.p.kernel_h *
+           rows.p.kernel_w;
   }
 
   void Run(uint32_t, uint32_t first, uint32_t last, void* scratch) const override {
@@ -137,7 +152,9 @@ class ConvGemm final : public Op, public Placed {
   }
 
  private:
-  size_t SumBytes() const { return pooled ? ((rows.s.features / rows.p.groups + kPanel) * sizeof(float) + 63) / 64 * 64 : 0; }
+  size_t SumBytes() const {
+    return pooled ? ((rows.s.features / rows.p.groups + kPanel) * sizeof(float) + 63) / 64 * 64 : 0;
+  }
 
   void RunUnit(uint32_t unit, char* scratch) const {
     const ConvShape& s = rows.s;
@@ -154,19 +171,23 @@ class ConvGemm final : public Op, public Placed {
     // A pooled picture is one unit, so that its sum has one order whatever the threads.
     const uint32_t all = rows.is_pointwise ? area : s.out_height;
     const uint32_t first = index * chunk, end = pooled ? all : Least(first + chunk, all);
-    for (uint32_t at = first; at < end; at += chunk) RunRows(image, group, at, Least(chunk, end - at), n_first, n_last, sums, scratch + SumBytes());
+    for (uint32_t at = first; at < end; at += chunk)
+      RunRows(image, group, at, Least(chunk, end - at), n_first, n_last, sums, scratch + SumBytes());
     if (sums) {
       float* to = pooled + static_cast<size_t>(image) * s.features + group * columns;
       for (uint32_t n = n_first; n < n_last; ++n) to[n] = sums[n] / static_cast<float>(area);
     }
   }
 
-  void RunRows(uint32_t image, uint32_t group, uint32_t first, uint32_t count, uint32_t n_first, uint32_t n_last, float* sums, char* scratch) const {
+  void RunRows(uint32_t image, uint32_t group, uint32_t first, uint32_t count, uint32_t n_first, uint32_t n_last,
+               float* sums, char* scratch) const {
     const ConvShape& s = rows.s;
     const uint32_t pixel = rows.is_pointwise ? first : first * s.out_width;
-    const size_t at = (static_cast<size_t>(image) * s.out_height * s.out_width + pixel) * s.features + group * (s.features / rows.p.groups);
+    const size_t at = (static_cast<size_t>(image) * s.out_height * s.out_width + pixel) * s.features +
+                      group * (s.features / rows.p.groups);
     const GemmOut out = {y ? y + at : nullptr, residual ? residual + at : nullptr, sums, s.features};
-    const float* picture = x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * rows.GroupChannels();
+    const float* picture =
+        x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * rows.GroupChannels();
     if (rows.is_pointwise) {
       const float* from = picture + static_cast<size_t>(pixel) * s.channels;
       if (rows.is_crowded) from = rows.Spread(from, count, reinterpret_cast<float*>(scratch));
@@ -179,7 +200,8 @@ class ConvGemm final : public Op, public Placed {
 
 // Weights [O][C][kh][kw] of one group as [K][N] in the order of the runs: kernel row, kernel column, channel. `w` and
 // `bias` (or null) are those of the group.
-static bool PackConvWeights(const ConvRows& rows, const float* w, const float* bias, Allocator& memory, GemmWeights* result) {
+static bool PackConvWeights(const ConvRows& rows, const float* w, const float* bias, Allocator& memory,
+                            GemmWeights* result) {
   const uint32_t columns = rows.s.features / rows.p.groups, c = rows.GroupChannels();
   const uint32_t kernel = rows.p.kernel_h * rows.p.kernel_w, depth = kernel * c;
   if (kernel == 1) return MakeGemmWeights(w, 1, depth, depth, columns, bias, memory, result);
@@ -192,7 +214,8 @@ static bool PackConvWeights(const ConvRows& rows, const float* w, const float* b
     const uint32_t width = PanelWidth(columns, n0);
     for (uint32_t t = 0; t < kernel; ++t) {
       for (uint32_t i = 0; i < c; ++i) {
-        for (uint32_t j = 0; j < width; ++j) *packed++ = n0 + j < columns ? w[static_cast<size_t>(n0 + j) * depth + i * kernel + t] : 0.0f;
+        for (uint32_t j = 0; j < width; ++j)
+          *packed++ = n0 + j < columns ? w[static_cast<size_t>(n0 + j) * depth + i * kernel + t] : 0.0f;
       }
     }
   }
@@ -243,7 +266,8 @@ static const Op* MakeConvGemm(const StepRef& step, Allocator& memory, const char
   const float *w = DataOf(step.inputs[1]), *bias = DataOf(InputAt(step, 2));
   for (uint32_t group = 0; group < p.groups; ++group) {
     const size_t first = static_cast<size_t>(group) * columns;
-    if (!PackConvWeights(op->rows, w + first * depth, bias ? bias + first : nullptr, memory, &weights[group])) return GAPCAM_NO_MEMORY;
+    if (!PackConvWeights(op->rows, w + first * depth, bias ? bias + first : nullptr, memory, &weights[group]))
+      return GAPCAM_NO_MEMORY;
   }
   return op;
 }

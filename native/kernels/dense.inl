@@ -22,7 +22,8 @@ class Dense final : public Op, public Placed {
       const float* from = x + static_cast<size_t>(m) * weights.depth;
       const size_t at = static_cast<size_t>(m) * weights.columns;
       const GemmOut out = {y + at, residual ? residual + at : nullptr, nullptr, weights.columns};
-      Multiply(weights, {&from, 1, weights.depth, weights.depth, weights.depth}, 1, count, out, n, Least(n + chunk_columns, weights.columns), act);
+      Multiply(weights, {&from, 1, weights.depth, weights.depth, weights.depth}, 1, count, out, n,
+               Least(n + chunk_columns, weights.columns), act);
     }
   }
 };
@@ -46,7 +47,8 @@ static const Op* MakeDense(const StepRef& step, Allocator& memory, const char** 
   op->column_chunks = CeilDiv(columns, op->chunk_columns);
   const float* bias = DataOf(InputAt(step, 2));
   const size_t k_stride = p.transposed ? 1 : columns, n_stride = p.transposed ? depth : 1;
-  if (!MakeGemmWeights(DataOf(&w), k_stride, n_stride, depth, columns, bias, memory, &op->weights)) return GAPCAM_NO_MEMORY;
+  if (!MakeGemmWeights(DataOf(&w), k_stride, n_stride, depth, columns, bias, memory, &op->weights))
+    return GAPCAM_NO_MEMORY;
   return op;
 }
 

@@ -82,9 +82,9 @@ class BinaryOp final : public Op, public Placed {
  public:
   const float *x, *z;
   float* y;
-  uint32_t dims[5];               // of y, neighbours merged where both operands walk alike
+  uint32_t dims[5];  // of y, neighbours merged where both operands walk alike
   uint32_t x_stride[5], z_stride[5];
-  uint32_t rows, run;             // rows of the innermost dimension
+  uint32_t rows, run;  // rows of the innermost dimension
   uint32_t rows_per_unit;
   Activation act;
   void (*combine)(const Run1&, const Activation&);

@@ -67,10 +67,13 @@ GAPCAM_INLINE size_t PackedFloats(uint32_t depth, uint32_t columns) {
 }
 
 // Columns of the packed panel that begins at n0.
-GAPCAM_INLINE uint32_t PanelWidth(uint32_t columns, uint32_t n0) { return Least(kPanel, CeilDiv(columns - n0, kGrain) * kGrain); }
+GAPCAM_INLINE uint32_t PanelWidth(uint32_t columns, uint32_t n0) {
+  return Least(kPanel, CeilDiv(columns - n0, kGrain) * kGrain);
+}
 
 // Packs columns of a [K,N] matrix given by strides.
-static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32_t depth, uint32_t columns, float* packed) {
+static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32_t depth, uint32_t columns,
+                        float* packed) {
   for (uint32_t n0 = 0; n0 < columns; n0 += kPanel) {
     const uint32_t width = PanelWidth(columns, n0);
     for (uint32_t k = 0; k < depth; ++k) {
@@ -86,7 +89,9 @@ static void PackPanel(const float* w, uint32_t depth, uint32_t columns, uint32_t
     const float* from = w + static_cast<size_t>(k) * columns + n0;
     for (uint32_t j = 0; j < width; j += kLanes) {
       const int lanes = static_cast<int>(Least(kLanes, width - j));
-      const V v = j + kLanes <= filled ? Load(from + j) : j < filled ? LoadN(from + j, static_cast<int>(filled - j)) : Zero();
+      const V v = j + kLanes <= filled ? Load(from + j)
+                  : j < filled         ? LoadN(from + j, static_cast<int>(filled - j))
+                                       : Zero();
       lanes == kLanes ? Store(packed + j, v) : StoreN(packed + j, v, lanes);
     }
   }
@@ -114,8 +119,10 @@ GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, ui
 }
 
 template <int kRows, int kVectors>
-GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, uint32_t columns, const Activation& act) {
-  if (__builtin_expect(out.y && !out.sums && n0 + kVectors * kLanes <= columns, true)) return FinishWhole<kRows, kVectors>(acc, out, n0, act);
+GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, uint32_t columns,
+                          const Activation& act) {
+  if (__builtin_expect(out.y && !out.sums && n0 + kVectors * kLanes <= columns, true))
+    return FinishWhole<kRows, kVectors>(acc, out, n0, act);
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
     const uint32_t n = n0 + v * kLanes;
@@ -202,9 +209,11 @@ struct Sums {
     constexpr int kFirst = 2 * kPair, kSecond = kFirst + 1;
     const V first = Load(w + kFirst * kLanes), second = Load(w + kSecond * kLanes);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) whole[kFirst % kVectors][r] = vfmaq_laneq_f32(whole[kFirst % kVectors][r], first, x[r], kFirst / kVectors);
+    for (int r = 0; r < kRows; ++r)
+      whole[kFirst % kVectors][r] = vfmaq_laneq_f32(whole[kFirst % kVectors][r], first, x[r], kFirst / kVectors);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) whole[kSecond % kVectors][r] = vfmaq_laneq_f32(whole[kSecond % kVectors][r], second, x[r], kSecond / kVectors);
+    for (int r = 0; r < kRows; ++r)
+      whole[kSecond % kVectors][r] = vfmaq_laneq_f32(whole[kSecond % kVectors][r], second, x[r], kSecond / kVectors);
   }
 #else
   GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t step, size_t k, const float* w) {
@@ -218,8 +227,8 @@ struct Sums {
 
 // kRows rows, from `first` on, times one panel. Calls for kCalled floats at `ahead` in four steps of k.
 template <int kRows, int kVectors, bool kHalf, int kCalled>
-static void Tile(const GemmRows& rows, size_t first, const float* w, const float* bias, const GemmOut& out, uint32_t n0, uint32_t columns,
-                 const Activation& act, const float* ahead) {
+static void Tile(const GemmRows& rows, size_t first, const float* w, const float* bias, const GemmOut& out, uint32_t n0,
+                 uint32_t columns, const Activation& act, const float* ahead) {
   typedef Sums<kRows, kVectors, kHalf> TileSums;
   TileSums sums;
   sums.Start(bias);
@@ -252,7 +261,8 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
   if constexpr (!kHalf) Finish<kRows, kVectors>(sums.whole, out, n0, columns, act);
 }
 
-typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t, const Activation&, const float*);
+typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t,
+                             const Activation&, const float*);
 
 // The tiles of one panel width, by their number of rows less one.
 template <int kVectors, bool kHalf, int kCalled, int... kRows>
@@ -284,14 +294,15 @@ GAPCAM_INLINE const TileFunction* StreamingTilesFor(uint32_t width, uint32_t til
 struct EvenTiles {
   uint32_t tiles, size, larger;  // the first `larger` tiles have a row more than `size`
 
-  explicit EvenTiles(uint32_t rows) : tiles(CeilDiv(rows, kTileRows)), size(tiles ? rows / tiles : 0), larger(rows - tiles * size) {}
+  explicit EvenTiles(uint32_t rows)
+      : tiles(CeilDiv(rows, kTileRows)), size(tiles ? rows / tiles : 0), larger(rows - tiles * size) {}
   uint32_t operator[](uint32_t tile) const { return size + (tile < larger); }
 };
 
 // `count` rows times columns [n_first, n_last) (n_first a multiple of kPanel), for each of `segments` groups of rows
 // whose runs follow one another; out is that of the very first row, and the results of all rows lie one after the other.
-static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t segments, uint32_t count, const GemmOut& out, uint32_t n_first,
-                     uint32_t n_last, const Activation& act) {
+static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t segments, uint32_t count,
+                     const GemmOut& out, uint32_t n_first, uint32_t n_last, const Activation& act) {
   const EvenTiles even(count);
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kPanel) {
     const float* w = weights.packed + static_cast<size_t>(n0) * weights.depth;
@@ -314,8 +325,8 @@ static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t 
 }
 
 // Packs weights and bias into session memory. Null bias gives zeros. Returns false when memory is short.
-static bool MakeGemmWeights(const float* w, size_t k_stride, size_t n_stride, uint32_t depth, uint32_t columns, const float* bias, Allocator& memory,
-                            GemmWeights* result) {
+static bool MakeGemmWeights(const float* w, size_t k_stride, size_t n_stride, uint32_t depth, uint32_t columns,
+                            const float* bias, Allocator& memory, GemmWeights* result) {
   float* packed = static_cast<float*>(memory.Allocate(PackedFloats(depth, columns) * sizeof(float)));
   float* padded = static_cast<float*>(memory.Allocate((columns + kPanel) * sizeof(float)));
   if (!packed || !padded) return false;

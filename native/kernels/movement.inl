@@ -11,7 +11,9 @@ class CopyOp final : public Op, public Placed {
 
   // Filling must be done before any row is copied, so it is a phase of its own.
   uint32_t Phases() const override { return p.fill ? 2 : 1; }
-  uint32_t Units(uint32_t phase) const override { return IsFill(phase) ? CeilDiv(elements, 65536) : p.size[0] * p.size[1] * p.size[2]; }
+  uint32_t Units(uint32_t phase) const override {
+    return IsFill(phase) ? CeilDiv(elements, 65536) : p.size[0] * p.size[1] * p.size[2];
+  }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_copy"); }
 
   void Run(uint32_t phase, uint32_t first, uint32_t last, void*) const override {
@@ -22,8 +24,10 @@ class CopyOp final : public Op, public Placed {
     }
     for (uint32_t unit = first; unit < last; ++unit) {
       const uint32_t i2 = unit % p.size[2], i1 = unit / p.size[2] % p.size[1], i0 = unit / p.size[2] / p.size[1];
-      const int64_t from = p.in_offset + int64_t{i0} * p.in_stride[0] + int64_t{i1} * p.in_stride[1] + int64_t{i2} * p.in_stride[2];
-      const int64_t to = p.out_offset + int64_t{i0} * p.out_stride[0] + int64_t{i1} * p.out_stride[1] + int64_t{i2} * p.out_stride[2];
+      const int64_t from =
+          p.in_offset + int64_t{i0} * p.in_stride[0] + int64_t{i1} * p.in_stride[1] + int64_t{i2} * p.in_stride[2];
+      const int64_t to =
+          p.out_offset + int64_t{i0} * p.out_stride[0] + int64_t{i1} * p.out_stride[1] + int64_t{i2} * p.out_stride[2];
       CopyPlane(x + from, y + to);
     }
   }
@@ -113,9 +117,12 @@ class ConcatOp final : public Op, public Placed {
     const float *from = move.from + row * move.from_row, *other = move.other + row * move.other_row;
     float* to = move.to + row * move.to_row;
     for (uint32_t r = 0; r < rows; ++r, from += move.from_row, other += move.other_row, to += move.to_row) {
-      if (move.other) Interleave(from, other, move.length, to);
-      else if (move.length == 1) *to = *from;
-      else std::memcpy(to, from, move.length * sizeof(float));
+      if (move.other)
+        Interleave(from, other, move.length, to);
+      else if (move.length == 1)
+        *to = *from;
+      else
+        std::memcpy(to, from, move.length * sizeof(float));
     }
   }
 };
@@ -132,8 +139,13 @@ class ConcatRow {
   // The move that begins at element `at`, as long as it can be; *end is the first element after it.
   ConcatOp::Move MoveAt(uint32_t at, uint32_t* end) const {
     const Place to = OutOf(at), from = InOf(at);
-    ConcatOp::Move move = {DataOf(step_.inputs[from.tensor]) + from.offset, nullptr, DataOf(step_.outputs[to.tensor]) + to.offset,
-                           InRow(from.tensor), 0, OutRow(to.tensor), 1};
+    ConcatOp::Move move = {DataOf(step_.inputs[from.tensor]) + from.offset,
+                           nullptr,
+                           DataOf(step_.outputs[to.tensor]) + to.offset,
+                           InRow(from.tensor),
+                           0,
+                           OutRow(to.tensor),
+                           1};
     const uint32_t room = OutRow(to.tensor) - to.offset;
     while (move.length < room && Follows(at, move.length, move.length)) ++move.length;
     *end = at + move.length;
@@ -226,7 +238,8 @@ class ResampleOp final : public Op, public Placed {
     for (uint32_t i = 0; i < p.inner; i += kLanes) {
       const int lanes = static_cast<int>(Least(kLanes, p.inner - i));
       V sum = Zero();
-      for (uint32_t t = 0; t < p.taps; ++t) sum += Set(weight[t]) * LoadN(from + static_cast<size_t>(index[t]) * p.inner + i, lanes);
+      for (uint32_t t = 0; t < p.taps; ++t)
+        sum += Set(weight[t]) * LoadN(from + static_cast<size_t>(index[t]) * p.inner + i, lanes);
       StoreN(to + i, sum, lanes);
     }
   }

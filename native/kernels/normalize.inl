@@ -103,7 +103,8 @@ class LpNormalizationOp final : public Op, public Placed {
         sum += p.p == 1 ? __builtin_fabs(value) : value * value;
       }
       const double norm = p.p == 1 ? sum : __builtin_sqrt(sum);
-      for (uint32_t l = 0; l < p.length; ++l) y[at + l * stride] = norm == 0 ? 0.0f : static_cast<float>(x[at + l * stride] / norm);
+      for (uint32_t l = 0; l < p.length; ++l)
+        y[at + l * stride] = norm == 0 ? 0.0f : static_cast<float>(x[at + l * stride] / norm);
     }
   }
 };
@@ -134,7 +135,8 @@ class LrnOp final : public Op, public Placed {
       const float* from = x + static_cast<size_t>(pixel) * channels;
       for (uint32_t c = 0; c < channels; ++c) {
         double sum = 0;
-        for (uint32_t i = c > before ? c - before : 0; i < channels && i <= c + after; ++i) sum += static_cast<double>(from[i]) * from[i];
+        for (uint32_t i = c > before ? c - before : 0; i < channels && i <= c + after; ++i)
+          sum += static_cast<double>(from[i]) * from[i];
         const double base = p.bias + static_cast<double>(p.alpha) / p.size * sum;
         y[static_cast<size_t>(pixel) * channels + c] = static_cast<float>(from[c] / __builtin_pow(base, p.beta));
       }

@@ -5,7 +5,8 @@ namespace {
 static double MeasurePeak() {
   constexpr int kSteps = 20000, kWindows = 12, kChains = 12;
   // Twelve different chains: equal ones would be computed once. The sum is what changes, as in FMLA, which has no other form.
-  V a0 = Set(0.10f), a1 = Set(0.11f), a2 = Set(0.12f), a3 = Set(0.13f), a4 = Set(0.14f), a5 = Set(0.15f), a6 = Set(0.16f), a7 = Set(0.17f);
+  V a0 = Set(0.10f), a1 = Set(0.11f), a2 = Set(0.12f), a3 = Set(0.13f), a4 = Set(0.14f), a5 = Set(0.15f),
+    a6 = Set(0.16f), a7 = Set(0.17f);
   V a8 = Set(0.18f), a9 = Set(0.19f), a10 = Set(0.20f), a11 = Set(0.21f);
   V k = Set(0.999f), c = Set(0.001f);
   double best = 0;
@@ -22,7 +23,8 @@ static double MeasurePeak() {
 #endif
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    const double ns = static_cast<double>(end.tv_sec - start.tv_sec) * 1e9 + static_cast<double>(end.tv_nsec - start.tv_nsec);
+    const double ns =
+        static_cast<double>(end.tv_sec - start.tv_sec) * 1e9 + static_cast<double>(end.tv_nsec - start.tv_nsec);
     const double rate = 2.0 * kLanes * kChains * kSteps / ns;
     if (rate > best) best = rate;
   }

@@ -10,7 +10,9 @@ class Pool2d final : public Op, public Placed {
   float* y;
 
   uint32_t Units(uint32_t) const override { return batch * out_height; }
-  const char* Kernel() const override { return p.op == Pool::kMax ? GAPCAM_KERNEL("f32_maxpool") : GAPCAM_KERNEL("f32_avgpool"); }
+  const char* Kernel() const override {
+    return p.op == Pool::kMax ? GAPCAM_KERNEL("f32_maxpool") : GAPCAM_KERNEL("f32_avgpool");
+  }
 
   void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
     for (uint32_t row = first; row < last; ++row) RunRow(row / out_height, row % out_height);
@@ -22,9 +24,10 @@ class Pool2d final : public Op, public Placed {
     uint32_t first, last;  // inside the input
     uint32_t counted;      // inside the input and its padding: how many
   };
-  const Span* across;      // of each output column
+  const Span* across;  // of each output column
 
-  static Span SpanOf(uint32_t out, uint32_t stride, uint32_t before, uint32_t after, uint32_t dilation, uint32_t kernel, uint32_t size) {
+  static Span SpanOf(uint32_t out, uint32_t stride, uint32_t before, uint32_t after, uint32_t dilation, uint32_t kernel,
+                     uint32_t size) {
     Span span = {static_cast<int64_t>(out) * stride - before, 0, 0, 0};
     bool is_found = false;
     for (uint32_t k = 0; k < kernel; ++k) {
@@ -48,8 +51,10 @@ class Pool2d final : public Op, public Placed {
       const float* corner = top + (h.origin + static_cast<int64_t>(h.first) * p.dilation_w) * channels;
       const uint32_t rows = v.last - v.first, columns = h.last - h.first;
       const float scale = 1.0f / static_cast<float>(p.count_padding ? v.counted * h.counted : rows * columns);
-      if (p.op == Pool::kMax) Reduce<true>(corner, rows, columns, scale, to);
-      else Reduce<false>(corner, rows, columns, scale, to);
+      if (p.op == Pool::kMax)
+        Reduce<true>(corner, rows, columns, scale, to);
+      else
+        Reduce<false>(corner, rows, columns, scale, to);
     }
   }
 
@@ -62,7 +67,8 @@ class Pool2d final : public Op, public Placed {
       for (uint32_t ky = 0; ky < rows; ++ky) {
         const float* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
         for (uint32_t kx = 0; kx < columns; ++kx, from += static_cast<size_t>(p.dilation_w) * channels) {
-          for (int i = 0; i < 2; ++i) acc[i] = kIsMax ? Greater(acc[i], Load(from + i * kLanes)) : acc[i] + Load(from + i * kLanes);
+          for (int i = 0; i < 2; ++i)
+            acc[i] = kIsMax ? Greater(acc[i], Load(from + i * kLanes)) : acc[i] + Load(from + i * kLanes);
         }
       }
       for (int i = 0; i < 2; ++i) Store(to + c + i * kLanes, kIsMax ? acc[i] : acc[i] * Set(scale));
@@ -94,7 +100,8 @@ static const Op* MakePool2d(const StepRef& step, Allocator& memory, const char**
   auto* across = static_cast<Pool2d::Span*>(memory.Allocate(op->out_width * sizeof(Pool2d::Span)));
   if (!across) return GAPCAM_NO_MEMORY;
   const Pool2dParams& p = op->p;
-  for (uint32_t ox = 0; ox < op->out_width; ++ox) across[ox] = Pool2d::SpanOf(ox, p.stride_w, p.pad_left, p.pad_right, p.dilation_w, p.kernel_w, op->width);
+  for (uint32_t ox = 0; ox < op->out_width; ++ox)
+    across[ox] = Pool2d::SpanOf(ox, p.stride_w, p.pad_left, p.pad_right, p.dilation_w, p.kernel_w, op->width);
   op->across = across;
   return op;
 }

@@ -15,7 +15,9 @@ class Product final : public Op, public Placed {
   Activation act;
 
   uint32_t Phases() const override { return 2; }
-  uint32_t Units(uint32_t phase) const override { return phase == 0 ? matrices * panels : p.batches * row_chunks * column_chunks; }
+  uint32_t Units(uint32_t phase) const override {
+    return phase == 0 ? matrices * panels : p.batches * row_chunks * column_chunks;
+  }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_product_gemm"); }
   uint64_t Flops() const override { return 2ull * p.batches * p.rows * p.columns * p.depth; }
 
@@ -27,16 +29,19 @@ class Product final : public Op, public Placed {
   void Pack(uint32_t unit) const {
     const size_t matrix = unit / panels;
     const uint32_t n0 = unit % panels * kPanel;
-    PackPanel(z + matrix * p.depth * p.columns, p.depth, p.columns, n0, packed + matrix * PackedFloats(p.depth, p.columns) + static_cast<size_t>(n0) * p.depth);
+    PackPanel(z + matrix * p.depth * p.columns, p.depth, p.columns, n0,
+              packed + matrix * PackedFloats(p.depth, p.columns) + static_cast<size_t>(n0) * p.depth);
   }
 
   void MultiplyChunk(uint32_t unit) const {
     const size_t batch = unit / (row_chunks * column_chunks);
     const uint32_t m = unit / column_chunks % row_chunks * row_chunk, n = unit % column_chunks * chunk_columns;
     const float* from = x + batch * x_step + static_cast<size_t>(m) * p.depth;
-    const GemmWeights weights = {packed + (matrices > 1 ? batch : 0) * PackedFloats(p.depth, p.columns), zeros, p.columns, p.depth};
+    const GemmWeights weights = {packed + (matrices > 1 ? batch : 0) * PackedFloats(p.depth, p.columns), zeros,
+                                 p.columns, p.depth};
     const GemmOut out = {y + (batch * p.rows + m) * p.columns, nullptr, nullptr, p.columns};
-    Multiply(weights, {&from, 1, p.depth, p.depth, p.depth}, 1, Least(row_chunk, p.rows - m), out, n, Least(n + chunk_columns, p.columns), act);
+    Multiply(weights, {&from, 1, p.depth, p.depth, p.depth}, 1, Least(row_chunk, p.rows - m), out, n,
+             Least(n + chunk_columns, p.columns), act);
   }
 };
 
@@ -54,7 +59,8 @@ static const Op* MakeProduct(const StepRef& step, Allocator& memory, const char*
   op->row_chunk = 8 * kTileRows;
   op->row_chunks = CeilDiv(p.rows, op->row_chunk);
   op->panels = CeilDiv(p.columns, kPanel);
-  op->chunk_columns = CeilDiv(op->panels, Most(1, Least(op->panels, 16 / Least(16, p.batches * op->row_chunks)))) * kPanel;
+  op->chunk_columns =
+      CeilDiv(op->panels, Most(1, Least(op->panels, 16 / Least(16, p.batches * op->row_chunks)))) * kPanel;
   op->column_chunks = CeilDiv(p.columns, op->chunk_columns);
   op->packed = static_cast<float*>(memory.Allocate(op->matrices * PackedFloats(p.depth, p.columns) * sizeof(float)));
   op->zeros = static_cast<const float*>(memory.Allocate((p.columns + kPanel) * sizeof(float)));

@@ -16,7 +16,8 @@ class ReduceSpan final : public Op, public Placed {
     for (uint32_t unit = first; unit < last; ++unit) {
       const uint32_t outer = unit / blocks, i = unit % blocks * kLanes;
       const float* from = x + static_cast<size_t>(outer) * p.length * p.inner + i;
-      if (p.inner == 1) y[outer] = Row(from);
+      if (p.inner == 1)
+        y[outer] = Row(from);
       else {
         const int lanes = static_cast<int>(Least(kLanes, p.inner - i));
         StoreN(y + static_cast<size_t>(outer) * p.inner + i, Column(from, lanes), lanes);

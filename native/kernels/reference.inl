@@ -30,8 +30,10 @@ class ConvReference final : public Op, public Placed {
 
   void Run(uint32_t phase, uint32_t first, uint32_t last, void*) const override {
     for (uint32_t unit = first; unit < last; ++unit) {
-      if (phase == 1) pooled[unit] = Mean(unit / s.features, unit % s.features);
-      else for (uint32_t ox = 0; ox < s.out_width; ++ox) RunPixel(unit / s.out_height, unit % s.out_height, ox);
+      if (phase == 1)
+        pooled[unit] = Mean(unit / s.features, unit % s.features);
+      else
+        for (uint32_t ox = 0; ox < s.out_width; ++ox) RunPixel(unit / s.out_height, unit % s.out_height, ox);
     }
   }
 
@@ -55,7 +57,8 @@ class ConvReference final : public Op, public Placed {
         if (ix < 0 || ix >= s.width) continue;
         const float* pixel = x + ((static_cast<size_t>(image) * s.height + iy) * s.width + ix) * s.channels + first;
         const float* w = weights + (static_cast<size_t>(o) * c * p.kernel_h + ky) * p.kernel_w + kx;
-        for (uint32_t i = 0; i < c; ++i) sum += static_cast<double>(pixel[i]) * w[static_cast<size_t>(i) * p.kernel_h * p.kernel_w];
+        for (uint32_t i = 0; i < c; ++i)
+          sum += static_cast<double>(pixel[i]) * w[static_cast<size_t>(i) * p.kernel_h * p.kernel_w];
       }
     }
     return static_cast<float>(sum);
@@ -76,11 +79,13 @@ static const Op* MakeConvReference(const StepRef& step, Allocator& memory, const
   op->p = *static_cast<const Conv2dParams*>(step.params);
   op->s = ShapeOf(step);
   op->x = DataOf(step.inputs[0]);
-  if (!CopyFloats(step.inputs[1], memory, &op->weights) || !CopyFloats(InputAt(step, 2), memory, &op->bias)) return GAPCAM_NO_MEMORY;
+  if (!CopyFloats(step.inputs[1], memory, &op->weights) || !CopyFloats(InputAt(step, 2), memory, &op->bias))
+    return GAPCAM_NO_MEMORY;
   op->residual = DataOf(InputAt(step, 3));
   op->y = DataOf(OutputAt(step, 0));
   op->pooled = DataOf(OutputAt(step, 1));
-  const size_t bytes = static_cast<size_t>(op->s.batch) * op->s.out_height * op->s.out_width * op->s.features * sizeof(float);
+  const size_t bytes =
+      static_cast<size_t>(op->s.batch) * op->s.out_height * op->s.out_width * op->s.features * sizeof(float);
   if (!op->y) op->y = static_cast<float*>(memory.Allocate(bytes));
   if (!op->y) return GAPCAM_NO_MEMORY;
   op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);
@@ -125,7 +130,8 @@ static const Op* MakeDenseReference(const StepRef& step, Allocator& memory, cons
   op->columns = w.dims[op->p.transposed ? 0 : 1];
   op->rows = step.inputs[0]->elements / op->depth;
   op->x = DataOf(step.inputs[0]);
-  if (!CopyFloats(&w, memory, &op->weights) || !CopyFloats(InputAt(step, 2), memory, &op->bias)) return GAPCAM_NO_MEMORY;
+  if (!CopyFloats(&w, memory, &op->weights) || !CopyFloats(InputAt(step, 2), memory, &op->bias))
+    return GAPCAM_NO_MEMORY;
   op->residual = DataOf(InputAt(step, 3));
   op->y = DataOf(step.outputs[0]);
   op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);

@@ -49,7 +49,8 @@ static const Op* MakeConv2d(const StepRef& step, Allocator& memory, const char**
 static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** reason) {
   switch (step.kind) {
     case StepKind::kConv2d: return MakeConv2d(step, memory, reason);
-    case StepKind::kDense: return kIsReference ? MakeDenseReference(step, memory, reason) : MakeDense(step, memory, reason);
+    case StepKind::kDense:
+      return kIsReference ? MakeDenseReference(step, memory, reason) : MakeDense(step, memory, reason);
     case StepKind::kPool2d: return MakePool2d(step, memory, reason);
     case StepKind::kReduce: return MakeReduce(step, memory, reason);
     case StepKind::kElementwise: return MakeElementwise(step, memory, reason);

@@ -16,7 +16,7 @@ struct Window;
 struct WindowOut {
   float* y;
   const float* residual;
-  float* sums;       // kBlock floats, to which the results of the row are added
+  float* sums;  // kBlock floats, to which the results of the row are added
   size_t step;
   uint32_t columns;  // channels of the block that there are
 };
@@ -30,7 +30,7 @@ struct Window {
   const float* weights;  // null where is_max
   const float* bias;     // padded to whole blocks
   Activation act;
-  WindowRow row;         // computes one row of results from the kernel_h rows under it
+  WindowRow row;  // computes one row of results from the kernel_h rows under it
 };
 
 // What the results of one vector of channels have in common, held in registers from tile to tile.
@@ -45,9 +45,15 @@ struct WindowEnd {
   float* const sums;
 
   GAPCAM_MEMBER WindowEnd(const Window& window, const WindowOut& out, uint32_t c)
-      : act(window.act), bounded(act.form == ActivationForm::kBounds), low(Set(act.low)), high(Set(act.high)),
-        lanes(static_cast<int>(Least(kLanes, out.columns - c))), step(out.step), y(out.y + c),
-        residual(out.residual ? out.residual + c : nullptr), sums(out.sums ? out.sums + c : nullptr) {}
+      : act(window.act),
+        bounded(act.form == ActivationForm::kBounds),
+        low(Set(act.low)),
+        high(Set(act.high)),
+        lanes(static_cast<int>(Least(kLanes, out.columns - c))),
+        step(out.step),
+        y(out.y + c),
+        residual(out.residual ? out.residual + c : nullptr),
+        sums(out.sums ? out.sums + c : nullptr) {}
 
   // kOut results from pixel `at` on, those before `fresh` computed once already.
   template <int kOut>
@@ -56,8 +62,10 @@ struct WindowEnd {
 #pragma GCC unroll 8
       for (int j = 0; j < kOut; ++j) acc[j] += LoadN(residual + (at + j) * step, lanes);
     }
-    if (bounded) ForAll(acc, [&](V value) __attribute__((always_inline)) { return Min(high, Max(low, value)); });
-    else ActivateAll(act, acc);
+    if (bounded)
+      ForAll(acc, [&](V value) __attribute__((always_inline)) { return Min(high, Max(low, value)); });
+    else
+      ActivateAll(act, acc);
     if (sums) {
       V sum = LoadN(sums, lanes);
 #pragma GCC unroll 8
@@ -80,7 +88,8 @@ struct WindowEnd {
 template <bool kIsMax, int kSize, int kStride, int kOut>
 static void WindowRowOf(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
   constexpr int kAcross = (kOut - 1) * kStride + kSize;
-  constexpr bool kKeepWeights = kLanes == 4 && !kIsMax && kSize == 3;  // NEON: registers to spare, and no operands from memory
+  constexpr bool kKeepWeights =
+      kLanes == 4 && !kIsMax && kSize == 3;  // NEON: registers to spare, and no operands from memory
   const float* weights = kIsMax ? nullptr : window.weights + block * (kSize * kSize * kBlock);
   for (uint32_t c = 0; c < out.columns; c += kLanes) {
     const WindowEnd end(window, out, c);
@@ -114,7 +123,8 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
           const int k = ky * kSize + kx;
           const V weight = kIsMax ? Zero() : kKeepWeights ? kept[k] : Load(w + k * kBlock);
 #pragma GCC unroll 8
-          for (int j = 0; j < kOut; ++j) acc[j] = kIsMax ? Greater(acc[j], pixel[j * kStride + kx]) : pixel[j * kStride + kx] * weight + acc[j];
+          for (int j = 0; j < kOut; ++j)
+            acc[j] = kIsMax ? Greater(acc[j], pixel[j * kStride + kx]) : pixel[j * kStride + kx] * weight + acc[j];
         }
       }
       end.Finish<kOut>(acc, from, static_cast<int>(x - from));
@@ -131,9 +141,12 @@ static void WindowRowPlain(const Window& window, const float* const* rows, uint3
       V acc[1] = {window.is_max ? Set(-__builtin_inff()) : Load(window.bias + block * kBlock + c)};
       for (uint32_t ky = 0; ky < window.kernel_h; ++ky) {
         for (uint32_t kx = 0; kx < window.kernel_w; ++kx) {
-          const V pixel = Load(rows[ky] + static_cast<size_t>(x * window.stride_w + kx * window.dilation_w) * kBlock + c);
-          if (window.is_max) acc[0] = Greater(acc[0], pixel);
-          else acc[0] = pixel * Load(window.weights + of_block + (ky * window.kernel_w + kx) * kBlock + c) + acc[0];
+          const V pixel =
+              Load(rows[ky] + static_cast<size_t>(x * window.stride_w + kx * window.dilation_w) * kBlock + c);
+          if (window.is_max)
+            acc[0] = Greater(acc[0], pixel);
+          else
+            acc[0] = pixel * Load(window.weights + of_block + (ky * window.kernel_w + kx) * kBlock + c) + acc[0];
         }
       }
       end.Finish<1>(acc, x, 0);
@@ -153,7 +166,10 @@ GAPCAM_INLINE WindowRow ChooseTile(uint32_t width) {
 static WindowRow ChooseWindowRow(const Window& window) {
   if (window.kernel_h != window.kernel_w || window.dilation_w != 1) return WindowRowPlain;
   const uint32_t key = window.kernel_w * 10 + window.stride_w;
-  if (window.is_max) return key == 32 ? ChooseTile<true, 3, 2>(window.out_width) : key == 22 ? ChooseTile<true, 2, 2>(window.out_width) : WindowRowPlain;
+  if (window.is_max)
+    return key == 32   ? ChooseTile<true, 3, 2>(window.out_width)
+           : key == 22 ? ChooseTile<true, 2, 2>(window.out_width)
+                       : WindowRowPlain;
   switch (key) {
     case 31: return ChooseTile<false, 3, 1>(window.out_width);
     case 32: return ChooseTile<false, 3, 2>(window.out_width);
@@ -171,7 +187,8 @@ static bool PackWindow(const float* w, const float* bias, uint32_t channels, All
   auto* shift = static_cast<float*>(memory.Allocate(padded * sizeof(float)));
   if (!weights || !shift) return false;
   for (uint32_t c = 0; c < channels; ++c) {
-    for (uint32_t k = 0; k < kernel; ++k) weights[(static_cast<size_t>(c / kBlock) * kernel + k) * kBlock + c % kBlock] = w[c * kernel + k];
+    for (uint32_t k = 0; k < kernel; ++k)
+      weights[(static_cast<size_t>(c / kBlock) * kernel + k) * kBlock + c % kBlock] = w[c * kernel + k];
   }
   if (bias) std::memcpy(shift, bias, channels * sizeof(float));
   window->weights = weights;

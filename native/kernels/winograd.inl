@@ -72,28 +72,36 @@ class ConvWinograd final : public Op, public Placed {
   Conv2dParams p;
   ConvShape s;
   const float *x, *residual;
-  float *y, *pooled;              // either may be null; a pooled picture is one block, so that its sum has one order
-  const float* weights;           // per panel of columns: [position][channel][panel]
-  const float *bias, *zeros;      // padded to whole panels; zeros for a channel row or a panel
+  float *y, *pooled;          // either may be null; a pooled picture is one block, so that its sum has one order
+  const float* weights;       // per panel of columns: [position][channel][panel]
+  const float *bias, *zeros;  // padded to whole panels; zeros for a channel row or a panel
   Activation act;
   uint32_t tiles_x, tiles;        // of a picture
   uint32_t block, blocks;         // tiles that are transformed and multiplied together, and how many such a picture has
   uint32_t chunk_panels, chunks;  // panels of columns of one unit, units a block
   uint32_t row;                   // floats of one tile at one position: the channels, padded to whole vectors
-  float* shared;                  // where several units use the same block: V of all blocks, written in a phase of its own
+  float* shared;  // where several units use the same block: V of all blocks, written in a phase of its own
 
   uint32_t Phases() const override { return shared ? 2 : 1; }
-  uint32_t Units(uint32_t phase) const override { return shared && phase == 0 ? s.batch * tiles : s.batch * blocks * chunks; }
-  size_t ScratchBytes() const override { return ((shared ? 0 : BlockFloats()) + static_cast<size_t>(kPositions) * block * kPanel) * sizeof(float); }
+  uint32_t Units(uint32_t phase) const override {
+    return shared && phase == 0 ? s.batch * tiles : s.batch * blocks * chunks;
+  }
+  size_t ScratchBytes() const override {
+    return ((shared ? 0 : BlockFloats()) + static_cast<size_t>(kPositions) * block * kPanel) * sizeof(float);
+  }
   size_t BlockFloats() const { return static_cast<size_t>(kPositions) * block * row; }
-  const char* Kernel() const override { return kOut == 2 ? GAPCAM_KERNEL("f32_conv_winograd2") : GAPCAM_KERNEL("f32_conv_winograd4"); }
+  const char* Kernel() const override {
+    return kOut == 2 ? GAPCAM_KERNEL("f32_conv_winograd2") : GAPCAM_KERNEL("f32_conv_winograd4");
+  }
   uint64_t Flops() const override { return 18ull * s.batch * s.out_height * s.out_width * s.features * s.channels; }
 
   void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const override {
     for (uint32_t unit = first; unit < last; ++unit) {
       if (shared && phase == 0) {
         const uint32_t image = unit / tiles, tile = unit % tiles;
-        TransformInput(image, tile, shared + (static_cast<size_t>(image) * blocks + tile / block) * BlockFloats() + tile % block * row);
+        TransformInput(
+            image, tile,
+            shared + (static_cast<size_t>(image) * blocks + tile / block) * BlockFloats() + tile % block * row);
       } else {
         RunBlock(unit / chunks / blocks, unit / chunks % blocks, unit % chunks, static_cast<float*>(scratch));
       }
@@ -114,7 +122,8 @@ class ConvWinograd final : public Op, public Placed {
       MultiplyPanel(v, count, weights + static_cast<size_t>(n) * kPositions * s.channels, width, products);
       for (uint32_t lane = 0; lane < width && n + lane < s.features; lane += kLanes) {
         V sum = Zero();
-        for (uint32_t t = 0; t < count; ++t) sum += TransformOutput(image, first + t, products + t * kPanel + lane, n + lane);
+        for (uint32_t t = 0; t < count; ++t)
+          sum += TransformOutput(image, first + t, products + t * kPanel + lane, n + lane);
         const int lanes = static_cast<int>(Least(kLanes, s.features - n - lane));
         const float area = static_cast<float>(s.out_height * s.out_width);
         if (pooled) StoreN(pooled + static_cast<size_t>(image) * s.features + n + lane, sum / Set(area), lanes);
@@ -124,12 +133,15 @@ class ConvWinograd final : public Op, public Placed {
 
   // Writes one tile's row of every position; positions are block * row floats apart.
   void TransformInput(uint32_t image, uint32_t tile, float* v) const {
-    const int64_t top = static_cast<int64_t>(tile / tiles_x) * kOut - p.pad_top, left = static_cast<int64_t>(tile % tiles_x) * kOut - p.pad_left;
+    const int64_t top = static_cast<int64_t>(tile / tiles_x) * kOut - p.pad_top,
+                  left = static_cast<int64_t>(tile % tiles_x) * kOut - p.pad_left;
     const float* from[kPositions];
     for (int i = 0; i < kIn; ++i) {
       for (int j = 0; j < kIn; ++j) {
         const bool is_inside = top + i >= 0 && top + i < s.height && left + j >= 0 && left + j < s.width;
-        from[i * kIn + j] = is_inside ? x + ((static_cast<size_t>(image) * s.height + (top + i)) * s.width + (left + j)) * s.channels : zeros;
+        from[i * kIn + j] =
+            is_inside ? x + ((static_cast<size_t>(image) * s.height + (top + i)) * s.width + (left + j)) * s.channels
+                      : zeros;
       }
     }
     const size_t step = static_cast<size_t>(block) * row;
@@ -140,7 +152,8 @@ class ConvWinograd final : public Op, public Placed {
       for (int j = 0; j < kIn; ++j) {
         V d[kIn], t[kIn];
 #pragma GCC unroll 6
-        for (int i = 0; i < kIn; ++i) d[i] = count == kLanes ? Load(from[i * kIn + j] + c) : LoadN(from[i * kIn + j] + c, count);
+        for (int i = 0; i < kIn; ++i)
+          d[i] = count == kLanes ? Load(from[i * kIn + j] + c) : LoadN(from[i * kIn + j] + c, count);
         F::Input(d, t);
 #pragma GCC unroll 6
         for (int i = 0; i < kIn; ++i) half[i][j] = t[i];
@@ -164,8 +177,10 @@ class ConvWinograd final : public Op, public Placed {
     for (int position = 0; position < kPositions; ++position, w += floats) {
       const float* from = v + static_cast<size_t>(position) * block * row;
       for (uint32_t part = 0, first = 0; part < even.tiles; first += even[part++]) {
-        const GemmOut out = {products + (static_cast<size_t>(position) * block + first) * kPanel, nullptr, nullptr, kPanel};
-        function[even[part] - 1]({&from, 1, s.channels, s.channels, row}, first, w, zeros, out, 0, width, none, w + floats + part * share);
+        const GemmOut out = {products + (static_cast<size_t>(position) * block + first) * kPanel, nullptr, nullptr,
+                             kPanel};
+        function[even[part] - 1]({&from, 1, s.channels, s.channels, row}, first, w, zeros, out, 0, width, none,
+                                 w + floats + part * share);
       }
     }
   }
@@ -203,8 +218,10 @@ class ConvWinograd final : public Op, public Placed {
         sum += value;
         if (!y) continue;
         float* to = y + at + static_cast<size_t>(j) * s.features;
-        if (count == kLanes) Store(to, value);
-        else StoreN(to, value, count);
+        if (count == kLanes)
+          Store(to, value);
+        else
+          StoreN(to, value, count);
       }
     }
     return sum;
@@ -229,7 +246,8 @@ static void PackWinogradWeights(const float* w, const ConvShape& s, float* packe
           const double line[3] = {half[0][b], half[1][b], half[2][b]};
           double u[kIn];
           F::Kernel(line, u);
-          for (int a = 0; a < kIn; ++a) packed[(static_cast<size_t>(a * kIn + b) * s.channels + c) * width + j] = static_cast<float>(u[a]);
+          for (int a = 0; a < kIn; ++a)
+            packed[(static_cast<size_t>(a * kIn + b) * s.channels + c) * width + j] = static_cast<float>(u[a]);
         }
       }
     }
@@ -242,7 +260,8 @@ static void PackWinogradWeights(const float* w, const ConvShape& s, float* packe
 template <class F>
 static void ChooseWinogradUnits(ConvWinograd<F>* op, size_t cache_bytes) {
   constexpr uint32_t kWantedUnits = 8;
-  const uint32_t fitting = static_cast<uint32_t>(cache_bytes / 2 / sizeof(float)) / (ConvWinograd<F>::kPositions * op->row);
+  const uint32_t fitting =
+      static_cast<uint32_t>(cache_bytes / 2 / sizeof(float)) / (ConvWinograd<F>::kPositions * op->row);
   const uint32_t wanted = op->pooled ? op->tiles : Most(fitting / kTileRows, 2) * kTileRows;
   op->blocks = CeilDiv(op->tiles, wanted);
   op->block = CeilDiv(op->tiles, op->blocks);
@@ -268,10 +287,12 @@ static const Op* MakeConvWinograd(const StepRef& step, Allocator& memory, const 
   op->tiles = op->tiles_x * CeilDiv(op->s.out_height, F::kOut);
   ChooseWinogradUnits(op, step.cache_bytes);
   const uint32_t columns = CeilDiv(op->s.features, kLanes) * kLanes;
-  auto* weights = static_cast<float*>(memory.Allocate(static_cast<size_t>(F::kIn * F::kIn) * op->s.channels * columns * sizeof(float)));
+  auto* weights = static_cast<float*>(
+      memory.Allocate(static_cast<size_t>(F::kIn * F::kIn) * op->s.channels * columns * sizeof(float)));
   auto* bias = static_cast<float*>(memory.Allocate((columns + kPanel) * sizeof(float)));
   op->zeros = static_cast<const float*>(memory.Allocate((op->row + kPanel) * sizeof(float)));
-  if (op->chunks > 1) op->shared = static_cast<float*>(memory.Allocate(op->s.batch * op->blocks * op->BlockFloats() * sizeof(float)));
+  if (op->chunks > 1)
+    op->shared = static_cast<float*>(memory.Allocate(op->s.batch * op->blocks * op->BlockFloats() * sizeof(float)));
   if (!weights || !bias || !op->zeros || (op->chunks > 1 && !op->shared)) return GAPCAM_NO_MEMORY;
   PackWinogradWeights<F>(DataOf(step.inputs[1]), op->s, weights);
   if (const float* from = DataOf(InputAt(step, 2))) std::memcpy(bias, from, op->s.features * sizeof(float));
@@ -297,8 +318,8 @@ static double WinogradCost(const ConvShape& s) {
 static ConvAlgorithm ChooseConv(const StepRef& step) {
   const auto& p = *static_cast<const Conv2dParams*>(step.params);
   const ConvShape s = ShapeOf(step);
-  const bool fits = p.kernel_h == 3 && p.kernel_w == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 && p.dilation_w == 1 &&
-                    p.groups == 1;
+  const bool fits = p.kernel_h == 3 && p.kernel_w == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
+                    p.dilation_w == 1 && p.groups == 1;
   // The tiles of a pooled picture are one block, whose transformed input must stay small.
   constexpr uint32_t kMostPooled = 1024;
   if (!fits || (OutputAt(step, 1) && s.out_height * s.out_width > kMostPooled)) return ConvAlgorithm::kGemm;

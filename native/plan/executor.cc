@@ -72,7 +72,9 @@ SessionMemory::~SessionMemory() {
 void* SessionMemory::Allocate(size_t bytes) {
   const size_t wanted = Align64(bytes ? bytes : 1);
   if (wanted < bytes) return nullptr;
-  const auto left = [](const Block& block) { return static_cast<size_t>(static_cast<uint8_t*>(block.begin) + block.size - block.end); };
+  const auto left = [](const Block& block) {
+    return static_cast<size_t>(static_cast<uint8_t*>(block.begin) + block.size - block.end);
+  };
   if (blocks_.empty() || wanted > left(blocks_.back())) {
     const size_t size = std::max(wanted, kBlockBytes);
     void* block = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -105,7 +107,8 @@ void SessionMemory::CollapsePages() {
 
 #endif
 
-Status Executor::Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads, std::unique_ptr<Executor>* executor, const Constants* constants) {
+Status Executor::Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads,
+                      std::unique_ptr<Executor>* executor, const Constants* constants) {
   std::unique_ptr<Executor> made(new Executor(target, threads));
   Status status = ReadPlan(bytes, size, &made->plan_, constants ? &constants->chunks : nullptr);
   if (status.ok()) status = made->Prepare(constants);
@@ -121,15 +124,19 @@ Status Executor::Prepare(const Constants* constants) {
   size_t scratch = 0;
   for (const Op* op : ops_) scratch = std::max(scratch, op->ScratchBytes());
   pool_.reset(new ThreadPool(threads_, scratch));
-  return pool_->ok() ? Status::Ok() : Status::Error("ENGINE_FAILED", "there is not enough memory for %u threads", threads_);
+  return pool_->ok() ? Status::Ok()
+                     : Status::Error("ENGINE_FAILED", "there is not enough memory for %u threads", threads_);
 }
 
 Status Executor::BindTensors() {
   auto* arena = static_cast<uint8_t*>(memory_.Allocate(plan_.arena_bytes));
-  if (!arena) return Status::Error("ENGINE_FAILED", "there is not enough memory for an arena of %llu bytes", static_cast<unsigned long long>(plan_.arena_bytes));
+  if (!arena)
+    return Status::Error("ENGINE_FAILED", "there is not enough memory for an arena of %llu bytes",
+                         static_cast<unsigned long long>(plan_.arena_bytes));
   refs_.reserve(plan_.tensors.size());
   for (const PlanTensor& tensor : plan_.tensors) {
-    TensorRef ref = {tensor.is_constant ? nullptr : arena + tensor.offset, {}, tensor.rank, tensor.elements, tensor.is_constant};
+    TensorRef ref = {
+        tensor.is_constant ? nullptr : arena + tensor.offset, {}, tensor.rank, tensor.elements, tensor.is_constant};
     std::memcpy(ref.dims, tensor.dims, sizeof(ref.dims));
     refs_.push_back(ref);
   }
@@ -142,7 +149,9 @@ Status Executor::KeepConstants() {
   is_packed_.assign(refs_.size(), true);
   for (const PlanStep& step : plan_.steps) {
     // The packed ones are the weights and biases that follow the first input.
-    const size_t packed = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense ? 2 : step.kind == StepKind::kChain ? 6 : 0;
+    const size_t packed = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense ? 2
+                          : step.kind == StepKind::kChain                                 ? 6
+                                                                                          : 0;
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       if (step.inputs[i] != kAbsent && !(i >= 1 && i <= packed)) is_packed_[step.inputs[i]] = false;
     }
@@ -163,7 +172,8 @@ Status Executor::MakeOps(const Constants* constants) {
   size_t staging_bytes = 64;
   for (const PlanStep& step : plan_.steps) staging_bytes = std::max(staging_bytes, StagingBytes(step));
   void* block = nullptr;
-  if (posix_memalign(&block, 64, staging_bytes) != 0) return Status::Error("ENGINE_FAILED", "there is not enough memory to pack the constants");
+  if (posix_memalign(&block, 64, staging_bytes) != 0)
+    return Status::Error("ENGINE_FAILED", "there is not enough memory to pack the constants");
   const std::unique_ptr<void, void (*)(void*)> staging(block, std::free);
   const size_t cache_bytes = SecondLevelCache();
   std::vector<const TensorRef*> inputs, outputs;
@@ -180,13 +190,21 @@ Status Executor::MakeOps(const Constants* constants) {
     outputs.clear();
     for (uint32_t id : step.inputs) inputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
     for (uint32_t id : step.outputs) outputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
-    const StepRef ref = {step.kind, step.name.c_str(), step.params.data(), inputs.data(), static_cast<uint32_t>(inputs.size()), outputs.data(),
-                         static_cast<uint32_t>(outputs.size()), threads_, cache_bytes};
+    const StepRef ref = {step.kind,
+                         step.name.c_str(),
+                         step.params.data(),
+                         inputs.data(),
+                         static_cast<uint32_t>(inputs.size()),
+                         outputs.data(),
+                         static_cast<uint32_t>(outputs.size()),
+                         threads_,
+                         cache_bytes};
     const char* reason = "the target has no kernel for it";
     const Op* op = target_->make(ref, memory_, &reason);
     if (!op) return Status::Error("ENGINE_FAILED", "step %.80s: %s", step.name.c_str(), reason);
     ops_.push_back(op);
-    for (uint32_t id : step.inputs) if (id != kAbsent && refs_[id].constant && is_packed_[id]) refs_[id].data = nullptr;
+    for (uint32_t id : step.inputs)
+      if (id != kAbsent && refs_[id].constant && is_packed_[id]) refs_[id].data = nullptr;
   }
   for (PlanTensor& tensor : plan_.tensors) tensor.constant = nullptr;
   return Status::Ok();
@@ -194,7 +212,8 @@ Status Executor::MakeOps(const Constants* constants) {
 
 size_t Executor::StagingBytes(const PlanStep& step) const {
   size_t bytes = 0;
-  for (uint32_t id : step.inputs) if (id != kAbsent && refs_[id].constant && is_packed_[id]) bytes += Align64(plan_.tensors[id].bytes);
+  for (uint32_t id : step.inputs)
+    if (id != kAbsent && refs_[id].constant && is_packed_[id]) bytes += Align64(plan_.tensors[id].bytes);
   return bytes;
 }
 

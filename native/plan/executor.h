@@ -48,7 +48,8 @@ class Executor {
  public:
   // Reads and validates the plan, packs its constants and takes all memory that a run needs. `bytes` and what `constants`
   // points at may go afterwards.
-  static Status Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads, std::unique_ptr<Executor>* executor, const Constants* constants = nullptr);
+  static Status Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads,
+                     std::unique_ptr<Executor>* executor, const Constants* constants = nullptr);
 
   // Computes the outputs from the inputs. No allocation, no system call but futex. One call at a time.
   void Run();

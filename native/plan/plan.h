@@ -18,9 +18,9 @@ struct PlanTensor {
   PlanType type;
   bool is_constant;
   uint32_t rank;
-  uint32_t dims[5];   // unused ones are 1
+  uint32_t dims[5];  // unused ones are 1
   uint32_t elements;
-  uint64_t offset;    // into the arena or the constants
+  uint64_t offset;  // into the arena or the constants
   uint64_t bytes;
   const uint8_t* constant = nullptr;  // where a constant's values lie, at any address
 };
@@ -40,7 +40,9 @@ struct PlanStep {
   std::vector<uint32_t> params;           // the kind's parameter block, word by word
 
   template <typename Params>
-  const Params& As() const { return *reinterpret_cast<const Params*>(params.data()); }
+  const Params& As() const {
+    return *reinterpret_cast<const Params*>(params.data());
+  }
 };
 
 struct Plan {

@@ -16,8 +16,12 @@ namespace {
 // About 20 µs: longer than the gap between two steps, far shorter than a scheduler's time slice.
 constexpr int kSpins = 2000;
 
-void FutexWait(std::atomic<uint32_t>* word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0); }
-void FutexWake(std::atomic<uint32_t>* word, int count) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0); }
+void FutexWait(std::atomic<uint32_t>* word, uint32_t value) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+void FutexWake(std::atomic<uint32_t>* word, int count) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
+}
 
 }  // namespace
 
@@ -111,7 +115,8 @@ void ThreadPool::Work(uint32_t worker, uint64_t generation) {
     // Only a claim that is still of this generation succeeds, and it is closed before anything read above changes.
     if (!claim_.compare_exchange_weak(claim, (generation << 32) | last, std::memory_order_acq_rel)) continue;
     op->Run(phase, first, last, scratch_[worker]);
-    if (pending_.fetch_sub(last - first, std::memory_order_seq_cst) == last - first && worker != 0 && caller_waits_.load(std::memory_order_seq_cst)) {
+    if (pending_.fetch_sub(last - first, std::memory_order_seq_cst) == last - first && worker != 0 &&
+        caller_waits_.load(std::memory_order_seq_cst)) {
       FutexWake(&pending_, 1);
     }
   }
@@ -121,7 +126,10 @@ void ThreadPool::Loop(uint32_t worker) {
   const DenormalsOff denormals_off;
   uint32_t known = 0;
   for (;;) {
-    for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == known && !resting_.load(std::memory_order_relaxed); ++spin) Pause();
+    for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == known &&
+                       !resting_.load(std::memory_order_relaxed);
+         ++spin)
+      Pause();
     while (generation_.load(std::memory_order_seq_cst) == known) {
       waiting_.fetch_add(1, std::memory_order_seq_cst);
       FutexWait(&generation_, known);

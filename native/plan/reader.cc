@@ -29,7 +29,8 @@ struct Sections {
 
 class Reader {
  public:
-  Reader(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks) : bytes_(bytes), size_(size), plan_(*plan), chunks_(chunks) {}
+  Reader(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks)
+      : bytes_(bytes), size_(size), plan_(*plan), chunks_(chunks) {}
 
   Status Read() {
     Status status = ReadHeader();
@@ -43,10 +44,12 @@ class Reader {
   Status ReadHeader() {
     if (size_ < kHeaderBytes) return Status::Error(kInvalid, "the plan has %zu bytes, less than its header", size_);
     // Constants are packed from where they lie, as floats.
-    if (reinterpret_cast<uintptr_t>(bytes_) % alignof(float) != 0) return Status::Error(kInvalid, "the plan does not begin at a multiple of 4 bytes");
+    if (reinterpret_cast<uintptr_t>(bytes_) % alignof(float) != 0)
+      return Status::Error(kInvalid, "the plan does not begin at a multiple of 4 bytes");
     if (ReadAt<uint32_t>(bytes_, 0) != kMagic) return Status::Error(kInvalid, "these bytes are not a plan");
     const uint32_t version = ReadAt<uint32_t>(bytes_, 4);
-    if (version != kVersion) return Status::Error(kInvalid, "the plan has version %u, this build reads %u", version, kVersion);
+    if (version != kVersion)
+      return Status::Error(kInvalid, "the plan has version %u, this build reads %u", version, kVersion);
     uint32_t* const counts[] = {&s_.tensors, &s_.inputs, &s_.outputs, &s_.steps, &s_.words, &s_.string_bytes};
     for (int i = 0; i < 6; ++i) *counts[i] = ReadAt<uint32_t>(bytes_, 8 + 4 * i);
     s_.arena_bytes = ReadAt<uint64_t>(bytes_, 32);
@@ -59,18 +62,22 @@ class Reader {
     s_.words_at = s_.steps_at + s_.steps * kStepBytes;
     s_.strings_at = s_.words_at + uint64_t{s_.words} * 4;
     const uint64_t end = s_.strings_at + s_.string_bytes;
-    const bool is_whole = s_.constants_at >= end && s_.constants_at <= size_ && s_.constants_at % 64 == 0 && s_.constant_bytes == size_ - s_.constants_at;
+    const bool is_whole = s_.constants_at >= end && s_.constants_at <= size_ && s_.constants_at % 64 == 0 &&
+                          s_.constant_bytes == size_ - s_.constants_at;
     if (end > size_ || !(chunks_ ? s_.constants_at == 0 : is_whole)) {
       return Status::Error(kInvalid, "the plan's sections do not fit its %zu bytes", size_);
     }
-    if (s_.arena_bytes > kMaxMemory) return Status::Error(kInvalid, "the plan wants %llu bytes of memory", static_cast<unsigned long long>(s_.arena_bytes));
+    if (s_.arena_bytes > kMaxMemory)
+      return Status::Error(kInvalid, "the plan wants %llu bytes of memory",
+                           static_cast<unsigned long long>(s_.arena_bytes));
     plan_.arena_bytes = s_.arena_bytes;
     return Status::Ok();
   }
 
   Status ReadName(uint64_t at, std::string* name) {
     const uint32_t from = ReadAt<uint32_t>(bytes_, at), length = ReadAt<uint32_t>(bytes_, at + 4);
-    if (uint64_t{from} + length > s_.string_bytes) return Status::Error(kInvalid, "a name in the plan lies outside its strings");
+    if (uint64_t{from} + length > s_.string_bytes)
+      return Status::Error(kInvalid, "a name in the plan lies outside its strings");
     name->assign(reinterpret_cast<const char*>(bytes_ + s_.strings_at + from), length);
     return Status::Ok();
   }
@@ -82,7 +89,8 @@ class Reader {
     if (!status.ok()) return status;
     const uint8_t type = bytes_[at], storage = bytes_[at + 1];
     tensor.rank = bytes_[at + 2];
-    if (type >= sizeof(kTypeBytes) / sizeof(kTypeBytes[0]) || storage > 1 || tensor.rank > 5) return Refuse(index, tensor, "is of no known kind");
+    if (type >= sizeof(kTypeBytes) / sizeof(kTypeBytes[0]) || storage > 1 || tensor.rank > 5)
+      return Refuse(index, tensor, "is of no known kind");
     tensor.type = static_cast<PlanType>(type);
     tensor.is_constant = storage == 1;
     uint64_t elements = 1;
@@ -97,7 +105,8 @@ class Reader {
     tensor.bytes = ReadAt<uint64_t>(bytes_, at + 32);
     const uint64_t room = tensor.is_constant ? s_.constant_bytes : s_.arena_bytes;
     if (tensor.bytes != elements * kTypeBytes[type]) return Refuse(index, tensor, "says another length than its sizes");
-    if (tensor.offset % 64 != 0 || tensor.offset > room || tensor.bytes > room - tensor.offset) return Refuse(index, tensor, "leaves its memory");
+    if (tensor.offset % 64 != 0 || tensor.offset > room || tensor.bytes > room - tensor.offset)
+      return Refuse(index, tensor, "leaves its memory");
     if (tensor.is_constant) tensor.constant = FindConstant(tensor);
     if (tensor.is_constant && !tensor.constant) return Refuse(index, tensor, "has no values");
     plan_.tensors.push_back(static_cast<PlanTensor&&>(tensor));
@@ -107,7 +116,9 @@ class Reader {
   const uint8_t* FindConstant(const PlanTensor& tensor) const {
     if (!chunks_) return bytes_ + s_.constants_at + tensor.offset;
     // The last chunk that begins at or before it.
-    const auto after = std::upper_bound(chunks_->begin(), chunks_->end(), tensor.offset, [](uint64_t offset, const ConstantChunk& chunk) { return offset < chunk.offset; });
+    const auto after =
+        std::upper_bound(chunks_->begin(), chunks_->end(), tensor.offset,
+                         [](uint64_t offset, const ConstantChunk& chunk) { return offset < chunk.offset; });
     if (after == chunks_->begin()) return nullptr;
     const ConstantChunk& chunk = *(after - 1);
     const uint64_t at = tensor.offset - chunk.offset;
@@ -126,8 +137,10 @@ class Reader {
     port.tensor = ReadAt<uint32_t>(bytes_, at);
     const uint32_t layout = ReadAt<uint32_t>(bytes_, at + 12);
     const bool is_input = index < s_.inputs;
-    if (port.tensor >= plan_.tensors.size() || layout > 2) return Status::Error(kInvalid, "port %.60s of the plan names no tensor", port.name.c_str());
-    if (is_input && plan_.tensors[port.tensor].is_constant) return Status::Error(kInvalid, "input %.60s of the plan is a constant", port.name.c_str());
+    if (port.tensor >= plan_.tensors.size() || layout > 2)
+      return Status::Error(kInvalid, "port %.60s of the plan names no tensor", port.name.c_str());
+    if (is_input && plan_.tensors[port.tensor].is_constant)
+      return Status::Error(kInvalid, "input %.60s of the plan is a constant", port.name.c_str());
     port.layout = static_cast<PlanLayout>(layout);
     (is_input ? plan_.inputs : plan_.outputs).push_back(static_cast<PlanPort&&>(port));
     return Status::Ok();
@@ -138,28 +151,36 @@ class Reader {
     PlanStep step;
     Status status = ReadName(at + 20, &step.name);
     if (!status.ok()) return status;
-    const uint32_t kind = ReadAt<uint32_t>(bytes_, at), inputs = ReadAt<uint32_t>(bytes_, at + 4), outputs = ReadAt<uint32_t>(bytes_, at + 8);
+    const uint32_t kind = ReadAt<uint32_t>(bytes_, at), inputs = ReadAt<uint32_t>(bytes_, at + 4),
+                   outputs = ReadAt<uint32_t>(bytes_, at + 8);
     const uint32_t words_at = ReadAt<uint32_t>(bytes_, at + 12), words = ReadAt<uint32_t>(bytes_, at + 16);
     if (kind >= kStepKindCount) return Refuse(step, "is of no known kind");
     const StepShape& shape = kStepShapes[kind];
-    if (inputs < shape.min_inputs || inputs > shape.max_inputs || outputs < shape.min_outputs || outputs > shape.max_outputs) return Refuse(step, "has a wrong number of tensors");
-    if (uint64_t{words_at} + words > s_.words || words != inputs + outputs + shape.param_words) return Refuse(step, "has a wrong number of words");
+    if (inputs < shape.min_inputs || inputs > shape.max_inputs || outputs < shape.min_outputs ||
+        outputs > shape.max_outputs)
+      return Refuse(step, "has a wrong number of tensors");
+    if (uint64_t{words_at} + words > s_.words || words != inputs + outputs + shape.param_words)
+      return Refuse(step, "has a wrong number of words");
     step.kind = static_cast<StepKind>(kind);
     const uint64_t from = s_.words_at + uint64_t{words_at} * 4;
     for (uint32_t i = 0; i < words; ++i) {
       const uint32_t word = ReadAt<uint32_t>(bytes_, from + 4 * i);
       (i < inputs ? step.inputs : i < inputs + outputs ? step.outputs : step.params).push_back(word);
     }
-    for (uint32_t id : step.inputs) if (id != kAbsent && id >= plan_.tensors.size()) return Refuse(step, "reads a tensor that does not exist");
+    for (uint32_t id : step.inputs)
+      if (id != kAbsent && id >= plan_.tensors.size()) return Refuse(step, "reads a tensor that does not exist");
     for (uint32_t id : step.outputs) {
-      if (id != kAbsent && (id >= plan_.tensors.size() || plan_.tensors[id].is_constant)) return Refuse(step, "writes a tensor that does not exist, or a constant");
+      if (id != kAbsent && (id >= plan_.tensors.size() || plan_.tensors[id].is_constant))
+        return Refuse(step, "writes a tensor that does not exist, or a constant");
     }
     if (!EnumsInRange(step.kind, step.params.data())) return Refuse(step, "has a parameter of no known value");
     plan_.steps.push_back(static_cast<PlanStep&&>(step));
     return Status::Ok();
   }
 
-  Status Refuse(const PlanStep& step, const char* why) { return Status::Error(kInvalid, "step %.80s %s", step.name.c_str(), why); }
+  Status Refuse(const PlanStep& step, const char* why) {
+    return Status::Error(kInvalid, "step %.80s %s", step.name.c_str(), why);
+  }
 
   const uint8_t* bytes_;
   size_t size_;
@@ -170,6 +191,8 @@ class Reader {
 
 }  // namespace
 
-Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks) { return Reader(bytes, size, plan, chunks).Read(); }
+Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks) {
+  return Reader(bytes, size, plan, chunks).Read();
+}
 
 }  // namespace gapcam

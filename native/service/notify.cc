@@ -23,7 +23,8 @@ int SendNotification(const char* socket_name, const char* state, size_t length) 
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name_length + (is_abstract ? 0 : 1));
   const int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return errno;
-  const ssize_t sent = sendto(descriptor, state, length, MSG_NOSIGNAL | MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address), size);
+  const ssize_t sent =
+      sendto(descriptor, state, length, MSG_NOSIGNAL | MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address), size);
   const int error = sent < 0 ? errno : 0;
   close(descriptor);
   return error;

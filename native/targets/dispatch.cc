@@ -10,7 +10,8 @@ namespace {
 
 const Target* const kAllTargets[] = {
 #if defined(__x86_64__)
-    &kTargetAvx512, &kTargetAvx2,
+    &kTargetAvx512,
+    &kTargetAvx2,
 #elif defined(__aarch64__)
     &kTargetNeon,
 #endif
@@ -28,12 +29,14 @@ const char* AlwaysSupported() { return nullptr; }
 // The compiler's run-time support asks CPUID and, through XGETBV, whether the system saves the registers.
 const char* Avx2Unsupported() {
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? nullptr : "the processor has no AVX2 with FMA";
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? nullptr
+                                                                         : "the processor has no AVX2 with FMA";
 }
 
 const char* Avx512Unsupported() {
   __builtin_cpu_init();
-  const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   return has && !Avx2Unsupported() ? nullptr : "the processor has no AVX-512 (F, DQ, BW, VL)";
 }
 #endif

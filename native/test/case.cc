@@ -21,14 +21,21 @@ std::string Case::Describe() const {
 PlanBuilder BuildPlan(const Case& c, std::vector<uint32_t>* inputs, std::vector<uint32_t>* outputs) {
   PlanBuilder builder;
   for (const Operand& operand : c.inputs) {
-    if (!operand.present()) inputs->push_back(gapcam::kAbsent);
-    else if (!operand.is_constant) inputs->push_back(builder.Arena(operand.shape));
-    else if (!operand.indices.empty()) inputs->push_back(builder.Constant(operand.shape, operand.indices));
-    else inputs->push_back(builder.Constant(operand.shape, operand.values));
+    if (!operand.present())
+      inputs->push_back(gapcam::kAbsent);
+    else if (!operand.is_constant)
+      inputs->push_back(builder.Arena(operand.shape));
+    else if (!operand.indices.empty())
+      inputs->push_back(builder.Constant(operand.shape, operand.indices));
+    else
+      inputs->push_back(builder.Constant(operand.shape, operand.values));
   }
   for (const Operand& operand : c.outputs) {
-    if (!operand.present()) outputs->push_back(gapcam::kAbsent);
-    else outputs->push_back(c.is_in_place && outputs->empty() ? builder.Over(inputs->front(), operand.shape) : builder.Arena(operand.shape));
+    if (!operand.present())
+      outputs->push_back(gapcam::kAbsent);
+    else
+      outputs->push_back(c.is_in_place && outputs->empty() ? builder.Over(inputs->front(), operand.shape)
+                                                           : builder.Arena(operand.shape));
   }
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].present() && !c.inputs[i].is_constant) builder.Input((*inputs)[i]);

@@ -6,7 +6,8 @@ using gapcam::StepKind;
 
 namespace {
 
-Operand Draw(Random& random, const PlanBuilder::Shape& shape, bool is_constant = false, float scale = 1, float offset = 0) {
+Operand Draw(Random& random, const PlanBuilder::Shape& shape, bool is_constant = false, float scale = 1,
+             float offset = 0) {
   return {shape, random.Floats(ElementsOf(shape), scale, offset), {}, is_constant};
 }
 
@@ -21,10 +22,22 @@ struct DrawnActivation {
 DrawnActivation DrawActivation(Random& random) {
   using E = gapcam::Elementwise;
   static const DrawnActivation kChoices[] = {
-      {E::kNone, 0, 0}, {E::kRelu, 0, 0}, {E::kClip, 0, 6}, {E::kClip, -0.5f, 0.25f}, {E::kLeakyRelu, 0.1f, 0}, {E::kSigmoid, 0, 0},
-      {E::kHardSigmoid, 0.2f, 0.5f}, {E::kHardSwish, 0, 0}, {E::kTanh, 0, 0}, {E::kElu, 1, 0}, {E::kSilu, 0, 0}, {E::kGelu, 0, 0}, {E::kSoftplus, 0, 0},
+      {E::kNone, 0, 0},
+      {E::kRelu, 0, 0},
+      {E::kClip, 0, 6},
+      {E::kClip, -0.5f, 0.25f},
+      {E::kLeakyRelu, 0.1f, 0},
+      {E::kSigmoid, 0, 0},
+      {E::kHardSigmoid, 0.2f, 0.5f},
+      {E::kHardSwish, 0, 0},
+      {E::kTanh, 0, 0},
+      {E::kElu, 1, 0},
+      {E::kSilu, 0, 0},
+      {E::kGelu, 0, 0},
+      {E::kSoftplus, 0, 0},
   };
-  return kChoices[random.Chance(60) ? random.Between(0, 2) : random.Between(0, sizeof(kChoices) / sizeof(kChoices[0]) - 1)];
+  return kChoices[random.Chance(60) ? random.Between(0, 2)
+                                    : random.Between(0, sizeof(kChoices) / sizeof(kChoices[0]) - 1)];
 }
 
 template <typename P>
@@ -118,25 +131,36 @@ Case DrawChain(Random& random) {
   p.project_activation = random.Chance(70) ? gapcam::Elementwise::kNone : gapcam::Elementwise::kRelu;
   const bool has_expand = random.Chance(70), has_project = random.Chance(60);
   const uint32_t middle = random.Among({1, 7, 16, 24, 33, 48, 70});
-  const uint32_t channels = has_expand ? random.Among({1, 3, 8, 17, 24}) : middle, features = has_project ? random.Among({1, 5, 16, 24, 33, 40}) : middle;
+  const uint32_t channels = has_expand ? random.Among({1, 3, 8, 17, 24}) : middle,
+                 features = has_project ? random.Among({1, 5, 16, 24, 33, 40}) : middle;
   const uint32_t batch = random.Chance(85) ? 1 : 2;
   gapcam::Conv2dParams e = {1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, gapcam::Elementwise::kNone, 0, 0};
   if (has_expand && random.Chance(40)) SetWindow(random, &e);
-  p.expand_kernel_h = e.kernel_h, p.expand_kernel_w = e.kernel_w, p.expand_stride_h = e.stride_h, p.expand_stride_w = e.stride_w;
-  p.expand_pad_top = e.pad_top, p.expand_pad_left = e.pad_left, p.expand_pad_bottom = e.pad_bottom, p.expand_pad_right = e.pad_right;
+  p.expand_kernel_h = e.kernel_h, p.expand_kernel_w = e.kernel_w, p.expand_stride_h = e.stride_h,
+  p.expand_stride_w = e.stride_w;
+  p.expand_pad_top = e.pad_top, p.expand_pad_left = e.pad_left, p.expand_pad_bottom = e.pad_bottom,
+  p.expand_pad_right = e.pad_right;
   p.expand_dilation_h = e.dilation_h, p.expand_dilation_w = e.dilation_w;
   // The input that gives a picture of `side` before the window.
   const auto before = [](uint32_t side, uint32_t reach, uint32_t stride, uint32_t pads) {
     const uint32_t needed = (side - 1) * stride + reach;
     return needed > pads ? needed - pads : 1;
   };
-  const auto after = [](uint32_t size, uint32_t reach, uint32_t stride, uint32_t pads) { return (size + pads - reach) / stride + 1; };
-  const uint32_t height = before(DrawSide(random, Reach(p.kernel_h, p.dilation_h), p.pad_top + p.pad_bottom), Reach(e.kernel_h, e.dilation_h), e.stride_h, e.pad_top + e.pad_bottom);
-  const uint32_t width = before(DrawSide(random, Reach(p.kernel_w, p.dilation_w), p.pad_left + p.pad_right), Reach(e.kernel_w, e.dilation_w), e.stride_w, e.pad_left + e.pad_right);
+  const auto after = [](uint32_t size, uint32_t reach, uint32_t stride, uint32_t pads) {
+    return (size + pads - reach) / stride + 1;
+  };
+  const uint32_t height = before(DrawSide(random, Reach(p.kernel_h, p.dilation_h), p.pad_top + p.pad_bottom),
+                                 Reach(e.kernel_h, e.dilation_h), e.stride_h, e.pad_top + e.pad_bottom);
+  const uint32_t width = before(DrawSide(random, Reach(p.kernel_w, p.dilation_w), p.pad_left + p.pad_right),
+                                Reach(e.kernel_w, e.dilation_w), e.stride_w, e.pad_left + e.pad_right);
   const uint32_t middle_h = after(height, Reach(e.kernel_h, e.dilation_h), e.stride_h, e.pad_top + e.pad_bottom);
   const uint32_t middle_w = after(width, Reach(e.kernel_w, e.dilation_w), e.stride_w, e.pad_left + e.pad_right);
-  const uint32_t out_h = is_max ? PoolOutputs(random, middle_h, p.pad_top, p.pad_bottom, p.kernel_h, p.stride_h) : after(middle_h, Reach(p.kernel_h, p.dilation_h), p.stride_h, p.pad_top + p.pad_bottom);
-  const uint32_t out_w = is_max ? PoolOutputs(random, middle_w, p.pad_left, p.pad_right, p.kernel_w, p.stride_w) : after(middle_w, Reach(p.kernel_w, p.dilation_w), p.stride_w, p.pad_left + p.pad_right);
+  const uint32_t out_h = is_max
+                             ? PoolOutputs(random, middle_h, p.pad_top, p.pad_bottom, p.kernel_h, p.stride_h)
+                             : after(middle_h, Reach(p.kernel_h, p.dilation_h), p.stride_h, p.pad_top + p.pad_bottom);
+  const uint32_t out_w = is_max
+                             ? PoolOutputs(random, middle_w, p.pad_left, p.pad_right, p.kernel_w, p.stride_w)
+                             : after(middle_w, Reach(p.kernel_w, p.dilation_w), p.stride_w, p.pad_left + p.pad_right);
   Case c = {StepKind::kChain, {}, {}, {}};
   c.Set(p);
   c.inputs.push_back(Draw(random, {batch, height, width, channels}));
@@ -157,11 +181,13 @@ Case DrawDense(Random& random) {
   gapcam::DenseParams p = {};
   p.transposed = random.Between(0, 1);
   SetActivation(random, &p);
-  const uint32_t rows = random.Among({1, 1, 1, 2, 5, 13, 50, 131}), depth = random.Between(1, 90), columns = random.Between(1, 100);
+  const uint32_t rows = random.Among({1, 1, 1, 2, 5, 13, 50, 131}), depth = random.Between(1, 90),
+                 columns = random.Between(1, 100);
   Case c = {StepKind::kDense, {}, {}, {}};
   c.Set(p);
   c.inputs.push_back(Draw(random, {rows, depth}));
-  c.inputs.push_back(Draw(random, p.transposed ? PlanBuilder::Shape{columns, depth} : PlanBuilder::Shape{depth, columns}, true));
+  c.inputs.push_back(
+      Draw(random, p.transposed ? PlanBuilder::Shape{columns, depth} : PlanBuilder::Shape{depth, columns}, true));
   c.inputs.push_back(random.Chance(70) ? Draw(random, {columns}, true) : Operand());
   c.inputs.push_back(random.Chance(30) ? Draw(random, {rows, columns}) : Operand());
   c.outputs.push_back(Result({rows, columns}));
@@ -205,11 +231,14 @@ struct Span {
   uint32_t outer, length, inner;
 };
 
-Span DrawSpan(Random& random) { return {random.Between(1, 5), random.Between(1, 70), random.Chance(40) ? 1 : random.Between(1, 40)}; }
+Span DrawSpan(Random& random) {
+  return {random.Between(1, 5), random.Between(1, 70), random.Chance(40) ? 1 : random.Between(1, 40)};
+}
 
 Case DrawReduce(Random& random) {
   const Span s = DrawSpan(random);
-  gapcam::ReduceParams p = {static_cast<gapcam::Reduce>(random.Between(0, gapcam::kReduceCount - 1)), s.outer, s.length, s.inner};
+  gapcam::ReduceParams p = {static_cast<gapcam::Reduce>(random.Between(0, gapcam::kReduceCount - 1)), s.outer, s.length,
+                            s.inner};
   Case c = {StepKind::kReduce, {}, {}, {}};
   c.Set(p);
   c.inputs.push_back(Draw(random, {s.outer, s.length, s.inner}));
@@ -218,10 +247,12 @@ Case DrawReduce(Random& random) {
 }
 
 Case DrawElementwise(Random& random) {
-  gapcam::ElementwiseParams p = {static_cast<gapcam::Elementwise>(random.Between(0, gapcam::kElementwiseCount - 1)), random.Float(), 0};
+  gapcam::ElementwiseParams p = {static_cast<gapcam::Elementwise>(random.Between(0, gapcam::kElementwiseCount - 1)),
+                                 random.Float(), 0};
   p.b = p.a + 0.5f;
   const uint32_t count = random.Chance(80) ? random.Between(1, 90) : random.Between(16000, 40000);
-  const bool is_positive = p.activation == gapcam::Elementwise::kLog || p.activation == gapcam::Elementwise::kSqrt || p.activation == gapcam::Elementwise::kPower;
+  const bool is_positive = p.activation == gapcam::Elementwise::kLog || p.activation == gapcam::Elementwise::kSqrt ||
+                           p.activation == gapcam::Elementwise::kPower;
   Case c = {StepKind::kElementwise, {}, {}, {}};
   c.Set(p);
   c.inputs.push_back(Draw(random, {count}, false, 8, is_positive ? 8.01f : 0));
@@ -242,10 +273,12 @@ Case DrawBinary(Random& random) {
     PlanBuilder::Shape shape = out;
     if (random.Chance(60)) {
       for (uint32_t& size : shape) size = random.Chance(40) ? 1 : size;
-      if (random.Chance(40)) shape.erase(shape.begin(), shape.begin() + random.Between(0, static_cast<uint32_t>(shape.size()) - 1));
+      if (random.Chance(40))
+        shape.erase(shape.begin(), shape.begin() + random.Between(0, static_cast<uint32_t>(shape.size()) - 1));
     }
     // Divisors and bases stay away from zero, where the result has no error bound.
-    const bool is_positive = (p.op == gapcam::Binary::kDiv && operand == 1) || (p.op == gapcam::Binary::kPow && operand == 0);
+    const bool is_positive =
+        (p.op == gapcam::Binary::kDiv && operand == 1) || (p.op == gapcam::Binary::kPow && operand == 0);
     c.inputs.push_back(Draw(random, shape, operand == 1 && random.Chance(50), 1, is_positive ? 1.5f : 0));
   }
   c.outputs.push_back(Result(out));
@@ -266,7 +299,8 @@ Case DrawAlongSpan(Random& random, StepKind kind, uint32_t first_word, float sca
 
 Case DrawLrn(Random& random) {
   const gapcam::LrnParams p = {random.Between(1, 7), 0.5f + random.Float() * 0.4f, 0.75f, 1.0f + random.Float() * 0.5f};
-  const PlanBuilder::Shape shape = {random.Between(1, 2), random.Between(1, 5), random.Between(1, 5), random.Between(1, 20)};
+  const PlanBuilder::Shape shape = {random.Between(1, 2), random.Between(1, 5), random.Between(1, 5),
+                                    random.Between(1, 20)};
   Case c = {StepKind::kLrn, {}, {}, {}};
   c.Set(p);
   c.inputs.push_back(Draw(random, shape, false, 3));
@@ -284,7 +318,8 @@ Case DrawCopy(Random& random) {
     order[i] = order[j];
     order[j] = kept;
   }
-  if (random.Chance(40)) for (uint32_t i = 0; i < 5; ++i) order[i] = i;
+  if (random.Chance(40))
+    for (uint32_t i = 0; i < 5; ++i) order[i] = i;
   p.fill = random.Between(0, 1);
   p.value = random.Float();
   for (uint32_t& size : in) size = random.Among({1, 1, 2, 3, 5, 18});
@@ -334,13 +369,16 @@ Case DrawConcat(Random& random) {
 }
 
 Case DrawResample(Random& random) {
-  gapcam::ResampleParams p = {random.Between(1, 4), random.Between(1, 12), random.Between(1, 25), random.Between(1, 4), random.Between(1, 40)};
+  gapcam::ResampleParams p = {random.Between(1, 4), random.Between(1, 12), random.Between(1, 25), random.Between(1, 4),
+                              random.Between(1, 40)};
   Case c = {StepKind::kResample, {}, {}, {}};
   c.Set(p);
   Operand indices = {{p.out_length, p.taps}, {}, {}, true};
-  for (uint32_t i = 0; i < p.out_length * p.taps; ++i) indices.indices.push_back(static_cast<int32_t>(random.Between(0, p.in_length - 1)));
+  for (uint32_t i = 0; i < p.out_length * p.taps; ++i)
+    indices.indices.push_back(static_cast<int32_t>(random.Between(0, p.in_length - 1)));
   Operand weights = Draw(random, {p.out_length, p.taps}, true);
-  if (p.taps == 1) for (float& weight : weights.values) weight = random.Chance(70) ? 1.0f : weight;
+  if (p.taps == 1)
+    for (float& weight : weights.values) weight = random.Chance(70) ? 1.0f : weight;
   c.inputs = {Draw(random, {p.outer, p.in_length, p.inner}), indices, weights};
   c.outputs.push_back(Result({p.outer, p.out_length, p.inner}));
   return c;
@@ -357,7 +395,8 @@ Case DrawCase(StepKind kind, Random& random) {
     case StepKind::kElementwise: return DrawElementwise(random);
     case StepKind::kBinary: return DrawBinary(random);
     case StepKind::kSoftmax: return DrawAlongSpan<gapcam::SoftmaxParams>(random, kind, random.Between(0, 1), 10);
-    case StepKind::kLpNormalization: return DrawAlongSpan<gapcam::LpNormalizationParams>(random, kind, random.Between(1, 2), 2);
+    case StepKind::kLpNormalization:
+      return DrawAlongSpan<gapcam::LpNormalizationParams>(random, kind, random.Between(1, 2), 2);
     case StepKind::kLrn: return DrawLrn(random);
     case StepKind::kCopy: return DrawCopy(random);
     case StepKind::kConcat: return DrawConcat(random);

@@ -14,8 +14,8 @@ namespace gapcam_test {
 // A tensor of a case. An empty shape is an optional tensor that is absent.
 struct Operand {
   PlanBuilder::Shape shape;
-  std::vector<float> values;      // of an input
-  std::vector<int32_t> indices;   // of an int32 constant, instead of values
+  std::vector<float> values;     // of an input
+  std::vector<int32_t> indices;  // of an int32 constant, instead of values
   bool is_constant = false;
 
   bool present() const { return !shape.empty(); }
@@ -23,12 +23,14 @@ struct Operand {
 
 struct Case {
   gapcam::StepKind kind;
-  std::vector<uint32_t> params;   // words of the kind's parameter block
+  std::vector<uint32_t> params;  // words of the kind's parameter block
   std::vector<Operand> inputs, outputs;
-  bool is_in_place = false;       // the first output lies over the first input
+  bool is_in_place = false;  // the first output lies over the first input
 
   template <typename Params>
-  const Params& As() const { return *reinterpret_cast<const Params*>(params.data()); }
+  const Params& As() const {
+    return *reinterpret_cast<const Params*>(params.data());
+  }
   template <typename Params>
   void Set(const Params& p) {
     params.resize(sizeof(Params) / 4);

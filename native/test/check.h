@@ -23,9 +23,9 @@ void Skip(const char* reason);
 
 #define GAPCAM_JOIN2(a, b) a##b
 #define GAPCAM_JOIN(a, b) GAPCAM_JOIN2(a, b)
-#define TEST(title)                                                                                          \
-  static void GAPCAM_JOIN(Body, __LINE__)();                                                                 \
-  static gapcam_test::Test GAPCAM_JOIN(test, __LINE__)(__FILE__, title, GAPCAM_JOIN(Body, __LINE__));        \
+#define TEST(title)                                                                                   \
+  static void GAPCAM_JOIN(Body, __LINE__)();                                                          \
+  static gapcam_test::Test GAPCAM_JOIN(test, __LINE__)(__FILE__, title, GAPCAM_JOIN(Body, __LINE__)); \
   static void GAPCAM_JOIN(Body, __LINE__)()
 
 #define EXPECT(condition, ...)                                            \

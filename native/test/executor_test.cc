@@ -33,9 +33,12 @@ struct Network {
   explicit Network(bool has_map) {
     Random random(7);
     PlanBuilder plan;
-    const auto weights = [&](const PlanBuilder::Shape& shape) { return plan.Constant(shape, random.Floats(ElementsOf(shape), 0.3f)); };
+    const auto weights = [&](const PlanBuilder::Shape& shape) {
+      return plan.Constant(shape, random.Floats(ElementsOf(shape), 0.3f));
+    };
     input = plan.Arena({1, 33, 29, 3});
-    const uint32_t stem = plan.Arena({1, 17, 15, 24}), depth = plan.Arena({1, 17, 15, 24}), wide = plan.Arena({1, 17, 15, 40});
+    const uint32_t stem = plan.Arena({1, 17, 15, 24}), depth = plan.Arena({1, 17, 15, 24}),
+                   wide = plan.Arena({1, 17, 15, 40});
     const uint32_t map = has_map ? plan.Arena({1, 17, 15, 70}) : gapcam::kAbsent;
     pooled = plan.Arena({1, 1, 1, 70});
     const uint32_t dense = plan.Arena({1, 10});
@@ -45,7 +48,8 @@ struct Network {
     plan.Step(StepKind::kConv2d, {stem, weights({24, 1, 3, 3}), weights({24})}, {depth}, Convolution(3, 1, 24));
     plan.Step(StepKind::kConv2d, {depth, weights({40, 24, 3, 3}), weights({40})}, {wide}, Convolution(3, 1, 1));
     plan.Step(StepKind::kConv2d, {wide, weights({70, 40, 1, 1}), weights({70})}, {map, pooled}, Convolution(1, 1, 1));
-    plan.Step(StepKind::kDense, {pooled, weights({10, 70}), weights({10})}, {dense}, gapcam::DenseParams{1, Elementwise::kNone, 0, 0});
+    plan.Step(StepKind::kDense, {pooled, weights({10, 70}), weights({10})}, {dense},
+              gapcam::DenseParams{1, Elementwise::kNone, 0, 0});
     plan.Step(StepKind::kSoftmax, {dense}, {logits}, gapcam::SoftmaxParams{0, 1, 10, 1});
     plan.Output(logits);
     plan.Output(pooled);
@@ -83,13 +87,16 @@ std::vector<float> Results(const Network& network, const Target& target, uint32_
   return results;
 }
 
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) { return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * 4) == 0; }
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * 4) == 0;
+}
 
 template <typename Check>
 void ForEachUsableTarget(const Check& check) {
   uint32_t count = 0;
   const Target* const* targets = gapcam::Targets(&count);
-  for (uint32_t i = 0; i < count; ++i) if (!targets[i]->unsupported()) check(*targets[i]);
+  for (uint32_t i = 0; i < count; ++i)
+    if (!targets[i]->unsupported()) check(*targets[i]);
 }
 
 // Refused, and by which words.
@@ -97,7 +104,8 @@ void ExpectRefusal(const Bytes& bytes, const char* words) {
   gapcam::Plan plan;
   const gapcam::Status status = gapcam::ReadPlan(bytes.data(), bytes.size(), &plan);
   EXPECT(!status.ok(), "accepted, though it %s", words);
-  EXPECT(status.ok() || std::strstr(status.message(), words), "refused with \"%s\" instead of \"%s\"", status.message(), words);
+  EXPECT(status.ok() || std::strstr(status.message(), words), "refused with \"%s\" instead of \"%s\"", status.message(),
+         words);
 }
 
 template <typename T>
@@ -129,20 +137,23 @@ TEST("constants that lie apart, at any address, give the same bits, and each is 
   std::memcpy(first.data() + 1, network.bytes.data() + constants_at, cut);
   std::memcpy(second.data() + 3, network.bytes.data() + constants_at + cut, size - cut);
   size_t released = 0;
-  const gapcam::Constants constants = {{{0, first.data() + 1, cut}, {cut, second.data() + 3, size - cut}}, [&](const void*, size_t bytes) { released += bytes; }};
+  const gapcam::Constants constants = {{{0, first.data() + 1, cut}, {cut, second.data() + 3, size - cut}},
+                                       [&](const void*, size_t bytes) { released += bytes; }};
   ForEachUsableTarget([&](const Target& target) {
     std::unique_ptr<Executor> executor;
     released = 0;
     const gapcam::Status status = Executor::Open(outline.data(), outline.size(), target, 1, &executor, &constants);
     EXPECT(status.ok(), "%s: %s", target.name, status.message());
     if (!status.ok()) return;
-    EXPECT(released > 3 * size / 4 && released <= size, "%s: %zu bytes of %zu were let go", target.name, released, size);
+    EXPECT(released > 3 * size / 4 && released <= size, "%s: %zu bytes of %zu were let go", target.name, released,
+           size);
     const std::vector<float> picture = Random(11).Floats(33 * 29 * 3);
     std::memcpy(executor->data(network.input), picture.data(), picture.size() * 4);
     executor->Run();
     const auto* pooled = static_cast<const float*>(executor->data(network.pooled));
     const std::vector<float> results = Results(network, target, 1);
-    EXPECT(std::memcmp(pooled, results.data(), 70 * 4) == 0, "%s: other results than with the constants in the plan", target.name);
+    EXPECT(std::memcmp(pooled, results.data(), 70 * 4) == 0, "%s: other results than with the constants in the plan",
+           target.name);
   });
 }
 
@@ -153,10 +164,12 @@ TEST("a plan without its constants is refused unless every one is given") {
   const std::vector<gapcam::ConstantChunk> none, part = {{0, network.bytes.data() + constants_at, 24 * 27 * 4}};
   gapcam::Plan plan;
   EXPECT(!gapcam::ReadPlan(outline.data(), constants_at, &plan).ok(), "an outline was taken for a whole plan");
-  EXPECT(!gapcam::ReadPlan(network.bytes.data(), network.bytes.size(), &plan, &none).ok(), "a whole plan was taken for an outline");
+  EXPECT(!gapcam::ReadPlan(network.bytes.data(), network.bytes.size(), &plan, &none).ok(),
+         "a whole plan was taken for an outline");
   for (const auto* chunks : {&none, &part}) {
     const gapcam::Status status = gapcam::ReadPlan(outline.data(), constants_at, &plan, chunks);
-    EXPECT(!status.ok() && std::strstr(status.message(), "has no values"), "accepted, or refused with \"%s\"", status.message());
+    EXPECT(!status.ok() && std::strstr(status.message(), "has no values"), "accepted, or refused with \"%s\"",
+           status.message());
   }
 }
 
@@ -167,13 +180,16 @@ TEST("one to four threads give the same bits") {
     float sum = 0;
     for (size_t i = 70; i < one.size(); ++i) sum += one[i];
     EXPECT(sum > 0.9999f && sum < 1.0001f, "%s: the scores sum to %g", target.name, sum);
-    for (uint32_t threads = 2; threads <= 4; ++threads) EXPECT(SameBits(one, Results(network, target, threads)), "%s differs on %u threads", target.name, threads);
+    for (uint32_t threads = 2; threads <= 4; ++threads)
+      EXPECT(SameBits(one, Results(network, target, threads)), "%s differs on %u threads", target.name, threads);
   });
 }
 
 TEST("asking for the feature map does not change a bit of the scores") {
   const Network with(true), without(false);
-  ForEachUsableTarget([&](const Target& target) { EXPECT(SameBits(Results(with, target, 2), Results(without, target, 2)), "%s differs", target.name); });
+  ForEachUsableTarget([&](const Target& target) {
+    EXPECT(SameBits(Results(with, target, 2), Results(without, target, 2)), "%s differs", target.name);
+  });
 }
 
 TEST("pages that are put together while frames go on change no bit") {
@@ -182,7 +198,8 @@ TEST("pages that are put together while frames go on change no bit") {
   PlanBuilder plan;
   const uint32_t x = plan.Arena({1, kSize}), y = plan.Arena({1, kSize});
   plan.Input(x);
-  plan.Step(StepKind::kDense, {x, plan.Constant({kSize, kSize}, random.Floats(kSize * kSize)), gapcam::kAbsent}, {y}, gapcam::DenseParams{1, Elementwise::kNone, 0, 0});
+  plan.Step(StepKind::kDense, {x, plan.Constant({kSize, kSize}, random.Floats(kSize * kSize)), gapcam::kAbsent}, {y},
+            gapcam::DenseParams{1, Elementwise::kNone, 0, 0});
   plan.Output(y);
   const Bytes bytes = plan.Build();
   const std::vector<float> input = random.Floats(kSize);
@@ -209,7 +226,8 @@ TEST("a plan with a wrong header or tensor is refused by name") {
   const size_t tensor = 64;  // the first row: the input
   ExpectRefusal(With(good, 0, uint32_t{0}), "not a plan");
   ExpectRefusal(With(good, 4, uint32_t{2}), "version 2");
-  for (size_t count = 8; count < 32; count += 4) ExpectRefusal(With(good, count, uint32_t{0xffffffff}), "sections do not fit");
+  for (size_t count = 8; count < 32; count += 4)
+    ExpectRefusal(With(good, count, uint32_t{0xffffffff}), "sections do not fit");
   ExpectRefusal(With(good, 32, uint64_t{1} << 40), "bytes of memory");
   ExpectRefusal(With(good, 32, uint64_t{64}), "leaves its memory");
   ExpectRefusal(With(good, tensor, uint8_t{9}), "no known kind");
@@ -232,7 +250,8 @@ TEST("a plan at an odd address is refused") {
 }
 
 TEST("a step that does not fit its tensors is refused by name") {
-  const auto one_step = [](StepKind kind, const std::vector<uint32_t>& params, const PlanBuilder::Shape& in, const PlanBuilder::Shape& out) {
+  const auto one_step = [](StepKind kind, const std::vector<uint32_t>& params, const PlanBuilder::Shape& in,
+                           const PlanBuilder::Shape& out) {
     PlanBuilder plan;
     const uint32_t x = plan.Arena(in), y = plan.Arena(out);
     plan.Input(x);
@@ -241,12 +260,16 @@ TEST("a step that does not fit its tensors is refused by name") {
     return plan.Build();
   };
   ExpectRefusal(one_step(StepKind::kElementwise, {1, 0, 0}, {4}, {5}), "number of elements");
-  ExpectRefusal(one_step(StepKind::kElementwise, {gapcam::kElementwiseCount, 0, 0}, {4}, {4}), "parameter of no known value");
+  ExpectRefusal(one_step(StepKind::kElementwise, {gapcam::kElementwiseCount, 0, 0}, {4}, {4}),
+                "parameter of no known value");
   ExpectRefusal(one_step(StepKind::kElementwise, {1, 0}, {4}, {4}), "wrong number of words");
   ExpectRefusal(one_step(static_cast<StepKind>(gapcam::kStepKindCount), {}, {4}, {4}), "no known kind");
-  ExpectRefusal(one_step(StepKind::kConv2d, std::vector<uint32_t>(14, 1), {1, 4, 4, 1}, {1, 4, 4, 1}), "wrong number of tensors");
-  ExpectRefusal(one_step(StepKind::kPool2d, {0, 2, 2, 2, 2, 0, 0, 0, 0, 1, 1, 0}, {1, 4, 4, 1}, {1, 3, 2, 1}), "outside its input");
-  ExpectRefusal(one_step(StepKind::kPool2d, {0, 2, 2, 0, 2, 0, 0, 0, 0, 1, 1, 0}, {1, 4, 4, 1}, {1, 2, 2, 1}), "window size of 0");
+  ExpectRefusal(one_step(StepKind::kConv2d, std::vector<uint32_t>(14, 1), {1, 4, 4, 1}, {1, 4, 4, 1}),
+                "wrong number of tensors");
+  ExpectRefusal(one_step(StepKind::kPool2d, {0, 2, 2, 2, 2, 0, 0, 0, 0, 1, 1, 0}, {1, 4, 4, 1}, {1, 3, 2, 1}),
+                "outside its input");
+  ExpectRefusal(one_step(StepKind::kPool2d, {0, 2, 2, 0, 2, 0, 0, 0, 0, 1, 1, 0}, {1, 4, 4, 1}, {1, 2, 2, 1}),
+                "window size of 0");
   ExpectRefusal(one_step(StepKind::kReduce, {0, 1, 5, 1}, {4}, {1}), "other sizes than its tensors");
   ExpectRefusal(one_step(StepKind::kReduce, {0, 0x10000, 0x10000, 1}, {4}, {1}), "other sizes than its tensors");
   ExpectRefusal(one_step(StepKind::kSoftmax, {0, 0, 4, 1}, {4}, {4}), "empty span");
@@ -255,7 +278,8 @@ TEST("a step that does not fit its tensors is refused by name") {
   ExpectRefusal(one_step(StepKind::kConcat, {1, 0}, {4}, {4}), "0 groups");
   const uint32_t minus = 0xffffffff;
   const auto copy = [&](uint32_t size, uint32_t in_stride, uint32_t out_stride, uint32_t in_offset) {
-    return one_step(StepKind::kCopy, {1, 1, 1, 1, size, 0, 0, 0, 0, in_stride, 0, 0, 0, 0, out_stride, in_offset, 0, 0, 0}, {4}, {4});
+    return one_step(StepKind::kCopy,
+                    {1, 1, 1, 1, size, 0, 0, 0, 0, in_stride, 0, 0, 0, 0, out_stride, in_offset, 0, 0, 0}, {4}, {4});
   };
   ExpectRefusal(copy(4, 2, 1, 0), "reads outside");
   ExpectRefusal(copy(4, minus, 1, 0), "reads outside");
@@ -285,7 +309,8 @@ TEST("steps that write where they read, or onto constants, are refused") {
 
   PlanBuilder picks;
   const uint32_t row = picks.Arena({4}), picked = picks.Arena({2});
-  const uint32_t table = picks.Constant({2}, std::vector<int32_t>{0, 4}), weights = picks.Constant({2}, std::vector<float>{1, 1});
+  const uint32_t table = picks.Constant({2}, std::vector<int32_t>{0, 4}),
+                 weights = picks.Constant({2}, std::vector<float>{1, 1});
   picks.Step(StepKind::kResample, {row, table, weights}, {picked}, gapcam::ResampleParams{1, 4, 2, 1, 1});
   ExpectRefusal(picks.Build(), "picks element 4 of 4");
 }

@@ -22,7 +22,8 @@ void ForEachLoop(const Check& check) {
       std::vector<uint32_t> inputs, outputs;
       const std::vector<uint8_t> plan = BuildPlan(drawn, &inputs, &outputs).Build();
       for (uint32_t threads = 1; threads <= 2; ++threads) {
-        const gapcam_bench::FrameCalls calls = gapcam_bench::CountFrameCalls(plan.data(), plan.size(), *target, threads, kFrames);
+        const gapcam_bench::FrameCalls calls =
+            gapcam_bench::CountFrameCalls(plan.data(), plan.size(), *target, threads, kFrames);
         EXPECT(calls.ok, "%s did not run", drawn.Describe().c_str());
         check(drawn, threads, calls);
       }
@@ -37,7 +38,8 @@ TEST("an inference allocates nothing, whichever the step, on one thread and two"
   return Skip("a sanitizer has the allocator");
 #endif
   ForEachLoop([](const Case& drawn, uint32_t threads, const gapcam_bench::FrameCalls& calls) {
-    EXPECT(calls.allocations == 0, "%lld allocations on %u threads: %s", static_cast<long long>(calls.allocations), threads, drawn.Describe().c_str());
+    EXPECT(calls.allocations == 0, "%lld allocations on %u threads: %s", static_cast<long long>(calls.allocations),
+           threads, drawn.Describe().c_str());
   });
 }
 
@@ -47,7 +49,8 @@ TEST("an inference makes no system call but futex, whichever the step, on one th
 #endif
   ForEachLoop([](const Case& drawn, uint32_t threads, const gapcam_bench::FrameCalls& calls) {
     if (calls.system_calls < 0) return Skip("no seccomp filter can be had here, as under an emulator");
-    EXPECT(calls.system_calls == 0, "%lld system calls on %u threads: %s", static_cast<long long>(calls.system_calls), threads, drawn.Describe().c_str());
+    EXPECT(calls.system_calls == 0, "%lld system calls on %u threads: %s", static_cast<long long>(calls.system_calls),
+           threads, drawn.Describe().c_str());
   });
 }
 

@@ -28,7 +28,8 @@ TEST("the heat of a class is its weights' product with the map, in either order"
           const double term = double{map[is_nhwc ? size_t{p} * channels + c : size_t{c} * places + p]} * weights[c];
           sum += term, size += std::fabs(term);
         }
-        EXPECT(std::fabs(heat[p] - sum) <= 1e-6 * size + 1e-12, "place %u of %u with %u channels: %g for %g", p, places, channels, heat[p], sum);
+        EXPECT(std::fabs(heat[p] - sum) <= 1e-6 * size + 1e-12, "place %u of %u with %u channels: %g for %g", p, places,
+               channels, heat[p], sum);
       }
     }
   }
@@ -53,20 +54,24 @@ TEST("the lens statistics are those of the picture inside the letterbox") {
       return 0.25 * level(0) + 0.5 * level(1) + 0.25 * level(2);
     };
     double fine = 0, dark = 0;
-    for (uint32_t y = 0; y < p.inner_height; ++y) for (uint32_t x = 0; x < p.inner_width; ++x) {
-      if (x + 1 < p.inner_width) fine += std::fabs(luma(x, y) - luma(x + 1, y));
-      if (y + 1 < p.inner_height) fine += std::fabs(luma(x, y) - luma(x, y + 1));
-      dark += luma(x, y) < 16;
-    }
+    for (uint32_t y = 0; y < p.inner_height; ++y)
+      for (uint32_t x = 0; x < p.inner_width; ++x) {
+        if (x + 1 < p.inner_width) fine += std::fabs(luma(x, y) - luma(x + 1, y));
+        if (y + 1 < p.inner_height) fine += std::fabs(luma(x, y) - luma(x, y + 1));
+        dark += luma(x, y) < 16;
+      }
     const double count = double(p.inner_width) * p.inner_height;
-    EXPECT(std::fabs(measured->fine - fine / (2 * count - p.inner_width - p.inner_height)) < 1e-3, "fine %g", measured->fine);
+    EXPECT(std::fabs(measured->fine - fine / (2 * count - p.inner_width - p.inner_height)) < 1e-3, "fine %g",
+           measured->fine);
     EXPECT(std::fabs(measured->dark - dark / count) < 1e-6, "dark %g", measured->dark);
     const uint32_t last = gapcam::kLensCells - 1;
     const uint32_t left = last * p.inner_width / gapcam::kLensCells, top = last * p.inner_height / gapcam::kLensCells;
     double sum = 0;
-    for (uint32_t y = top; y < p.inner_height; ++y) for (uint32_t x = left; x < p.inner_width; ++x) sum += luma(x, y);
+    for (uint32_t y = top; y < p.inner_height; ++y)
+      for (uint32_t x = left; x < p.inner_width; ++x) sum += luma(x, y);
     sum /= double(p.inner_width - left) * (p.inner_height - top);
-    EXPECT(std::fabs(measured->cells[last * gapcam::kLensCells + last] - sum) < 1e-2, "last cell %g for %g", measured->cells[last * gapcam::kLensCells + last], sum);
+    EXPECT(std::fabs(measured->cells[last * gapcam::kLensCells + last] - sum) < 1e-2, "last cell %g for %g",
+           measured->cells[last * gapcam::kLensCells + last], sum);
   }
 }
 

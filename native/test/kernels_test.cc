@@ -80,7 +80,8 @@ class Run {
 
 bool IsNear(double got, double want, double magnitude) {
   if (std::isnan(want)) return std::isnan(got);
-  if (std::fabs(want) > std::numeric_limits<float>::max()) return std::isinf(got) && std::signbit(got) == std::signbit(want);
+  if (std::fabs(want) > std::numeric_limits<float>::max())
+    return std::isinf(got) && std::signbit(got) == std::signbit(want);
   return std::fabs(got - want) <= kTolerance * (magnitude + std::fabs(want)) + 1e-6;
 }
 
@@ -89,10 +90,12 @@ void CompareWithAnswer(const Case& c, const Target& target, const Run& run) {
   for (size_t o = 0; o < c.outputs.size(); ++o) {
     if (!c.outputs[o].present()) continue;
     const Answer& answer = answers[o];
-    EXPECT(answer.values.size() == ElementsOf(c.outputs[o].shape), "the naive answer has another size: %s", c.Describe().c_str());
+    EXPECT(answer.values.size() == ElementsOf(c.outputs[o].shape), "the naive answer has another size: %s",
+           c.Describe().c_str());
     for (size_t i = 0; i < answer.values.size(); ++i) {
       if (IsNear(run.output(o)[i], answer.values[i], answer.magnitudes[i])) continue;
-      Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", target.name, o, i, run.output(o)[i], answer.values[i], c.Describe().c_str());
+      Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", target.name, o, i, run.output(o)[i],
+           answer.values[i], c.Describe().c_str());
       return;
     }
   }
@@ -104,16 +107,19 @@ void CheckCase(const Case& c, const Target& target) {
   if (!one.status().ok()) return;
   one.Compute();
   CompareWithAnswer(c, target, one);
-  EXPECT(one.Trespass() < 0, "%s wrote outside its outputs, float %lld: %s", target.name, static_cast<long long>(one.Trespass()), c.Describe().c_str());
+  EXPECT(one.Trespass() < 0, "%s wrote outside its outputs, float %lld: %s", target.name,
+         static_cast<long long>(one.Trespass()), c.Describe().c_str());
 }
 
 // The same bits from any number of threads.
 void CheckThreads(const Case& c, const Target& target) {
   Run one(c, target, 1), three(c, target, 3);
-  if (!one.status().ok() || !three.status().ok()) return Fail(__FILE__, __LINE__, "%s does not open: %s", target.name, c.Describe().c_str());
+  if (!one.status().ok() || !three.status().ok())
+    return Fail(__FILE__, __LINE__, "%s does not open: %s", target.name, c.Describe().c_str());
   one.Compute();
   three.Compute();
-  EXPECT(std::memcmp(one.arena(), three.arena(), one.arena_bytes()) == 0, "%s gives other bits on three threads: %s", target.name, c.Describe().c_str());
+  EXPECT(std::memcmp(one.arena(), three.arena(), one.arena_bytes()) == 0, "%s gives other bits on three threads: %s",
+         target.name, c.Describe().c_str());
 }
 
 template <typename Check>
@@ -138,9 +144,36 @@ void CheckKind(StepKind kind) {
 }
 
 // Values at which functions break: infinities, NaN, both zeros, the ends of exp's range.
-const float kSpecials[] = {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, -0.5f, 0.625f, -0.625f, 6.0f, -6.0f, 87.9f, -87.9f, 88.7f, 88.8f, 89.5f, -100.0f, 100.0f, -3.0f, 3.0f,
-                           8388607.5f, -8388607.5f, 8388609.0f, 3e9f, -3e9f, 1e30f, -1e30f, 1e-30f, std::numeric_limits<float>::infinity(),
-                           -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+const float kSpecials[] = {0.0f,
+                           -0.0f,
+                           1.0f,
+                           -1.0f,
+                           0.5f,
+                           -0.5f,
+                           0.625f,
+                           -0.625f,
+                           6.0f,
+                           -6.0f,
+                           87.9f,
+                           -87.9f,
+                           88.7f,
+                           88.8f,
+                           89.5f,
+                           -100.0f,
+                           100.0f,
+                           -3.0f,
+                           3.0f,
+                           8388607.5f,
+                           -8388607.5f,
+                           8388609.0f,
+                           3e9f,
+                           -3e9f,
+                           1e30f,
+                           -1e30f,
+                           1e-30f,
+                           std::numeric_limits<float>::infinity(),
+                           -std::numeric_limits<float>::infinity(),
+                           std::numeric_limits<float>::quiet_NaN()};
 
 }  // namespace
 
@@ -176,7 +209,9 @@ TEST("element-wise functions are right at infinities, NaN, zeros and the ends of
 // A convolution by Winograd's filtering adds and subtracts before it multiplies, so that small sums come of large terms: its error
 // against double precision stays within the tolerance of every other kernel, at the channel counts where it is taken.
 TEST("Winograd convolutions are as near to their definition in double precision as direct ones") {
-  constexpr struct { uint32_t channels, features, height, width; } kShapes[] = {{64, 64, 14, 14}, {96, 80, 13, 17}, {32, 130, 20, 9}, {256, 48, 7, 7}, {48, 64, 24, 24}};
+  constexpr struct {
+    uint32_t channels, features, height, width;
+  } kShapes[] = {{64, 64, 14, 14}, {96, 80, 13, 17}, {32, 130, 20, 9}, {256, 48, 7, 7}, {48, 64, 24, 24}};
   ForEachTarget([&](const Target& target) {
     Random random(3);
     int filtered = 0;
@@ -187,7 +222,8 @@ TEST("Winograd convolutions are as near to their definition in double precision 
       p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = 1;
       Case c = {StepKind::kConv2d, {}, {}, {}};
       c.Set(p);
-      const PlanBuilder::Shape sizes[] = {{1, shape.height, shape.width, shape.channels}, {shape.features, shape.channels, 3, 3}};
+      const PlanBuilder::Shape sizes[] = {{1, shape.height, shape.width, shape.channels},
+                                          {shape.features, shape.channels, 3, 3}};
       for (const PlanBuilder::Shape& size : sizes) {
         std::vector<float> values(ElementsOf(size));
         for (float& value : values) value = random.Float();
@@ -226,7 +262,8 @@ TEST("values 1 to 48 as three 4 by 4 maps average to 8.5, 24.5, 40.5") {
     Case c = {StepKind::kReduce, {}, {}, {}};
     c.Set(gapcam::ReduceParams{gapcam::Reduce::kMean, 1, 16, 3});
     std::vector<float> values;
-    for (int pixel = 0; pixel < 16; ++pixel) for (int map = 0; map < 3; ++map) values.push_back(static_cast<float>(map * 16 + pixel + 1));
+    for (int pixel = 0; pixel < 16; ++pixel)
+      for (int map = 0; map < 3; ++map) values.push_back(static_cast<float>(map * 16 + pixel + 1));
     c.inputs.push_back({{1, 16, 3}, values, {}, false});
     c.outputs.push_back({{1, 1, 3}, {}, {}, false});
     Run run(c, target, 1);

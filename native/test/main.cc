@@ -10,7 +10,7 @@ namespace {
 
 Test* first = nullptr;
 Test** end = &first;
-int failures = 0;             // of the running test
+int failures = 0;               // of the running test
 const char* skipped = nullptr;  // why the running test was skipped
 
 }  // namespace
@@ -39,9 +39,15 @@ static int RunAll(const char* filter) {
     failures = 0;
     skipped = nullptr;
     test->body();
-    if (failures > 0) ++failed;
-    else ++(skipped ? left_out : passed);
-    std::printf("%s  %s%s%s\n", failures > 0 ? "FAILED" : skipped ? "skipped" : "ok", test->title, skipped ? ": " : "", skipped ? skipped : "");
+    if (failures > 0)
+      ++failed;
+    else
+      ++(skipped ? left_out : passed);
+    std::printf("%s  %s%s%s\n",
+                failures > 0 ? "FAILED"
+                : skipped    ? "skipped"
+                             : "ok",
+                test->title, skipped ? ": " : "", skipped ? skipped : "");
     std::fflush(stdout);
   }
   std::printf("%d passed, %d failed, %d skipped\n", passed, failed, left_out);

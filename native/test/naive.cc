@@ -30,28 +30,35 @@ void Activate(const P& p, Answer* answer) {
 std::vector<Answer> SolveConv(const Case& c) {
   const auto& p = c.As<gapcam::Conv2dParams>();
   const Operand &x = c.inputs[0], &w = c.inputs[1], &bias = c.inputs[2], &residual = c.inputs[3];
-  const uint32_t batch = x.shape[0], height = x.shape[1], width = x.shape[2], channels = x.shape[3], features = w.shape[0];
+  const uint32_t batch = x.shape[0], height = x.shape[1], width = x.shape[2], channels = x.shape[3],
+                 features = w.shape[0];
   const uint32_t out_h = (height + p.pad_top + p.pad_bottom - (p.kernel_h - 1) * p.dilation_h - 1) / p.stride_h + 1;
   const uint32_t out_w = (width + p.pad_left + p.pad_right - (p.kernel_w - 1) * p.dilation_w - 1) / p.stride_w + 1;
   const uint32_t per_group = channels / p.groups;
   Answer y = Zeros(size_t{batch} * out_h * out_w * features), pooled = Zeros(size_t{batch} * features);
   size_t at = 0;
-  for (uint32_t n = 0; n < batch; ++n) for (uint32_t oy = 0; oy < out_h; ++oy) for (uint32_t ox = 0; ox < out_w; ++ox) {
-    for (uint32_t o = 0; o < features; ++o, ++at) {
-      double sum = bias.present() ? bias.values[o] : 0, size = std::fabs(sum);
-      const uint32_t first = o / (features / p.groups) * per_group;
-      for (uint32_t i = 0; i < per_group; ++i) for (uint32_t ky = 0; ky < p.kernel_h; ++ky) for (uint32_t kx = 0; kx < p.kernel_w; ++kx) {
-        const int64_t iy = int64_t{oy} * p.stride_h + int64_t{ky} * p.dilation_h - p.pad_top, ix = int64_t{ox} * p.stride_w + int64_t{kx} * p.dilation_w - p.pad_left;
-        if (iy < 0 || ix < 0 || iy >= height || ix >= width) continue;
-        const double term = double{x.values[((n * height + iy) * width + ix) * channels + first + i]} * w.values[((o * per_group + i) * p.kernel_h + ky) * p.kernel_w + kx];
-        sum += term;
-        size += std::fabs(term);
+  for (uint32_t n = 0; n < batch; ++n)
+    for (uint32_t oy = 0; oy < out_h; ++oy)
+      for (uint32_t ox = 0; ox < out_w; ++ox) {
+        for (uint32_t o = 0; o < features; ++o, ++at) {
+          double sum = bias.present() ? bias.values[o] : 0, size = std::fabs(sum);
+          const uint32_t first = o / (features / p.groups) * per_group;
+          for (uint32_t i = 0; i < per_group; ++i)
+            for (uint32_t ky = 0; ky < p.kernel_h; ++ky)
+              for (uint32_t kx = 0; kx < p.kernel_w; ++kx) {
+                const int64_t iy = int64_t{oy} * p.stride_h + int64_t{ky} * p.dilation_h - p.pad_top,
+                              ix = int64_t{ox} * p.stride_w + int64_t{kx} * p.dilation_w - p.pad_left;
+                if (iy < 0 || ix < 0 || iy >= height || ix >= width) continue;
+                const double term = double{x.values[((n * height + iy) * width + ix) * channels + first + i]} *
+                                    w.values[((o * per_group + i) * p.kernel_h + ky) * p.kernel_w + kx];
+                sum += term;
+                size += std::fabs(term);
+              }
+          if (residual.present()) sum += residual.values[at], size += std::fabs(residual.values[at]);
+          y.values[at] = sum;
+          y.magnitudes[at] = size;
+        }
       }
-      if (residual.present()) sum += residual.values[at], size += std::fabs(residual.values[at]);
-      y.values[at] = sum;
-      y.magnitudes[at] = size;
-    }
-  }
   Activate(p, &y);
   const double area = double{1} * out_h * out_w;
   for (size_t i = 0; i < y.values.size(); ++i) {
@@ -67,17 +74,19 @@ std::vector<Answer> SolveDense(const Case& c) {
   const Operand &x = c.inputs[0], &w = c.inputs[1], &bias = c.inputs[2], &residual = c.inputs[3];
   const uint32_t rows = x.shape[0], depth = x.shape[1], columns = w.shape[p.transposed ? 0 : 1];
   Answer y = Zeros(size_t{rows} * columns);
-  for (uint32_t m = 0; m < rows; ++m) for (uint32_t n = 0; n < columns; ++n) {
-    const size_t at = size_t{m} * columns + n;
-    double sum = (bias.present() ? bias.values[n] : 0.0) + (residual.present() ? residual.values[at] : 0.0), size = std::fabs(sum) + 1;
-    for (uint32_t k = 0; k < depth; ++k) {
-      const double term = double{x.values[m * depth + k]} * w.values[p.transposed ? n * depth + k : k * columns + n];
-      sum += term;
-      size += std::fabs(term);
+  for (uint32_t m = 0; m < rows; ++m)
+    for (uint32_t n = 0; n < columns; ++n) {
+      const size_t at = size_t{m} * columns + n;
+      double sum = (bias.present() ? bias.values[n] : 0.0) + (residual.present() ? residual.values[at] : 0.0),
+             size = std::fabs(sum) + 1;
+      for (uint32_t k = 0; k < depth; ++k) {
+        const double term = double{x.values[m * depth + k]} * w.values[p.transposed ? n * depth + k : k * columns + n];
+        sum += term;
+        size += std::fabs(term);
+      }
+      y.values[at] = sum;
+      y.magnitudes[at] = size;
     }
-    y.values[at] = sum;
-    y.magnitudes[at] = size;
-  }
   Activate(p, &y);
   return {y};
 }
@@ -87,16 +96,19 @@ std::vector<Answer> SolveProduct(const Case& c) {
   const Operand &x = c.inputs[0], &z = c.inputs[1];
   Answer y = Zeros(size_t{p.batches} * p.rows * p.columns);
   size_t at = 0;
-  for (uint32_t b = 0; b < p.batches; ++b) for (uint32_t m = 0; m < p.rows; ++m) for (uint32_t n = 0; n < p.columns; ++n, ++at) {
-    const size_t row = (size_t{x.shape[0] > 1 ? b : 0} * p.rows + m) * p.depth, matrix = size_t{z.shape[0] > 1 ? b : 0} * p.depth * p.columns;
-    double size = 1;
-    for (uint32_t k = 0; k < p.depth; ++k) {
-      const double term = double{x.values[row + k]} * z.values[matrix + size_t{k} * p.columns + n];
-      y.values[at] += term;
-      size += std::fabs(term);
-    }
-    y.magnitudes[at] = size;
-  }
+  for (uint32_t b = 0; b < p.batches; ++b)
+    for (uint32_t m = 0; m < p.rows; ++m)
+      for (uint32_t n = 0; n < p.columns; ++n, ++at) {
+        const size_t row = (size_t{x.shape[0] > 1 ? b : 0} * p.rows + m) * p.depth,
+                     matrix = size_t{z.shape[0] > 1 ? b : 0} * p.depth * p.columns;
+        double size = 1;
+        for (uint32_t k = 0; k < p.depth; ++k) {
+          const double term = double{x.values[row + k]} * z.values[matrix + size_t{k} * p.columns + n];
+          y.values[at] += term;
+          size += std::fabs(term);
+        }
+        y.magnitudes[at] = size;
+      }
   Activate(p, &y);
   return {y};
 }
@@ -107,19 +119,26 @@ std::vector<Answer> SolvePool(const Case& c) {
   const bool is_max = p.op == gapcam::Pool::kMax;
   Answer y = Zeros(ElementsOf(out));
   size_t at = 0;
-  for (uint32_t n = 0; n < out[0]; ++n) for (uint32_t oy = 0; oy < out[1]; ++oy) for (uint32_t ox = 0; ox < out[2]; ++ox) for (uint32_t ch = 0; ch < out[3]; ++ch, ++at) {
-    double result = is_max ? -kInfinity : 0, counted = 0;
-    for (uint32_t ky = 0; ky < p.kernel_h; ++ky) for (uint32_t kx = 0; kx < p.kernel_w; ++kx) {
-      const int64_t iy = int64_t{oy} * p.stride_h + int64_t{ky} * p.dilation_h - p.pad_top, ix = int64_t{ox} * p.stride_w + int64_t{kx} * p.dilation_w - p.pad_left;
-      const bool is_inside = iy >= 0 && ix >= 0 && iy < in[1] && ix < in[2];
-      if (is_inside || (p.count_padding && iy < int64_t{in[1]} + p.pad_bottom && ix < int64_t{in[2]} + p.pad_right)) ++counted;
-      if (!is_inside) continue;
-      const double value = c.inputs[0].values[((n * in[1] + iy) * in[2] + ix) * in[3] + ch];
-      result = is_max ? Raise(result, value) : result + value;
-      y.magnitudes[at] += std::fabs(value);
-    }
-    y.values[at] = is_max ? result : result / counted;
-  }
+  for (uint32_t n = 0; n < out[0]; ++n)
+    for (uint32_t oy = 0; oy < out[1]; ++oy)
+      for (uint32_t ox = 0; ox < out[2]; ++ox)
+        for (uint32_t ch = 0; ch < out[3]; ++ch, ++at) {
+          double result = is_max ? -kInfinity : 0, counted = 0;
+          for (uint32_t ky = 0; ky < p.kernel_h; ++ky)
+            for (uint32_t kx = 0; kx < p.kernel_w; ++kx) {
+              const int64_t iy = int64_t{oy} * p.stride_h + int64_t{ky} * p.dilation_h - p.pad_top,
+                            ix = int64_t{ox} * p.stride_w + int64_t{kx} * p.dilation_w - p.pad_left;
+              const bool is_inside = iy >= 0 && ix >= 0 && iy < in[1] && ix < in[2];
+              if (is_inside ||
+                  (p.count_padding && iy < int64_t{in[1]} + p.pad_bottom && ix < int64_t{in[2]} + p.pad_right))
+                ++counted;
+              if (!is_inside) continue;
+              const double value = c.inputs[0].values[((n * in[1] + iy) * in[2] + ix) * in[3] + ch];
+              result = is_max ? Raise(result, value) : result + value;
+              y.magnitudes[at] += std::fabs(value);
+            }
+          y.values[at] = is_max ? result : result / counted;
+        }
   return {y};
 }
 
@@ -155,7 +174,8 @@ std::vector<Answer> SolveReduce(const Case& c) {
 
 std::vector<Answer> SolveElementwise(const Case& c) {
   Answer y = Zeros(c.inputs[0].values.size());
-  for (size_t i = 0; i < y.values.size(); ++i) y.values[i] = c.inputs[0].values[i], y.magnitudes[i] = std::fabs(y.values[i]);
+  for (size_t i = 0; i < y.values.size(); ++i)
+    y.values[i] = c.inputs[0].values[i], y.magnitudes[i] = std::fabs(y.values[i]);
   Activate(c.As<gapcam::ElementwiseParams>(), &y);
   return {y};
 }
@@ -253,12 +273,16 @@ std::vector<Answer> SolveCopy(const Case& c) {
   Answer y = Zeros(ElementsOf(c.outputs[0].shape));
   for (double& value : y.values) value = p.value;
   int64_t i[5];
-  for (i[0] = 0; i[0] < p.size[0]; ++i[0]) for (i[1] = 0; i[1] < p.size[1]; ++i[1]) for (i[2] = 0; i[2] < p.size[2]; ++i[2])
-    for (i[3] = 0; i[3] < p.size[3]; ++i[3]) for (i[4] = 0; i[4] < p.size[4]; ++i[4]) {
-      int64_t from = p.in_offset, to = p.out_offset;
-      for (int axis = 0; axis < 5; ++axis) from += i[axis] * p.in_stride[axis], to += i[axis] * p.out_stride[axis];
-      y.values.at(static_cast<size_t>(to)) = c.inputs[0].values.at(static_cast<size_t>(from));
-    }
+  for (i[0] = 0; i[0] < p.size[0]; ++i[0])
+    for (i[1] = 0; i[1] < p.size[1]; ++i[1])
+      for (i[2] = 0; i[2] < p.size[2]; ++i[2])
+        for (i[3] = 0; i[3] < p.size[3]; ++i[3])
+          for (i[4] = 0; i[4] < p.size[4]; ++i[4]) {
+            int64_t from = p.in_offset, to = p.out_offset;
+            for (int axis = 0; axis < 5; ++axis)
+              from += i[axis] * p.in_stride[axis], to += i[axis] * p.out_stride[axis];
+            y.values.at(static_cast<size_t>(to)) = c.inputs[0].values.at(static_cast<size_t>(from));
+          }
   return {y};
 }
 
@@ -271,9 +295,11 @@ std::vector<Answer> SolveConcat(const Case& c) {
       const size_t length = part.values.size() / p.outer;
       row.insert(row.end(), part.values.begin() + o * length, part.values.begin() + (o + 1) * length);
     }
-    for (size_t j = 0; j < row.size() / p.groups; ++j) for (uint32_t i = 0; i < p.groups; ++i) dealt.push_back(row[i * (row.size() / p.groups) + j]);
+    for (size_t j = 0; j < row.size() / p.groups; ++j)
+      for (uint32_t i = 0; i < p.groups; ++i) dealt.push_back(row[i * (row.size() / p.groups) + j]);
     size_t at = 0;
-    for (size_t i = 0; i < answers.size(); ++i) for (uint32_t j = 0; j < c.outputs[i].shape[1]; ++j) answers[i].values.push_back(dealt[at++]);
+    for (size_t i = 0; i < answers.size(); ++i)
+      for (uint32_t j = 0; j < c.outputs[i].shape[1]; ++j) answers[i].values.push_back(dealt[at++]);
   }
   for (Answer& answer : answers) answer.magnitudes.assign(answer.values.size(), 0);
   return answers;
@@ -282,12 +308,16 @@ std::vector<Answer> SolveConcat(const Case& c) {
 std::vector<Answer> SolveResample(const Case& c) {
   const auto& p = c.As<gapcam::ResampleParams>();
   Answer y = Zeros(size_t{p.outer} * p.out_length * p.inner);
-  for (uint32_t o = 0; o < p.outer; ++o) for (uint32_t j = 0; j < p.out_length; ++j) for (uint32_t i = 0; i < p.inner; ++i) for (uint32_t t = 0; t < p.taps; ++t) {
-    const size_t at = (size_t{o} * p.out_length + j) * p.inner + i, tap = size_t{j} * p.taps + t;
-    const double term = double{c.inputs[2].values[tap]} * c.inputs[0].values[(o * p.in_length + c.inputs[1].indices[tap]) * p.inner + i];
-    y.values[at] += term;
-    y.magnitudes[at] += std::fabs(term);
-  }
+  for (uint32_t o = 0; o < p.outer; ++o)
+    for (uint32_t j = 0; j < p.out_length; ++j)
+      for (uint32_t i = 0; i < p.inner; ++i)
+        for (uint32_t t = 0; t < p.taps; ++t) {
+          const size_t at = (size_t{o} * p.out_length + j) * p.inner + i, tap = size_t{j} * p.taps + t;
+          const double term = double{c.inputs[2].values[tap]} *
+                              c.inputs[0].values[(o * p.in_length + c.inputs[1].indices[tap]) * p.inner + i];
+          y.values[at] += term;
+          y.magnitudes[at] += std::fabs(term);
+        }
   return {y};
 }
 
@@ -306,7 +336,8 @@ double Apply(Elementwise op, double a, double b, double x) {
     case Elementwise::kElu: return x < 0 ? a * std::expm1(x) : x;
     case Elementwise::kSilu: return x / (1 + std::exp(-x));
     case Elementwise::kGelu: return x * (1 + std::erf(x / std::sqrt(2.0))) / 2;
-    case Elementwise::kGeluTanh: return x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x))) / 2;
+    case Elementwise::kGeluTanh:
+      return x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x))) / 2;
     case Elementwise::kSoftplus: return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
     case Elementwise::kExp: return std::exp(x);
     case Elementwise::kSqrt: return std::sqrt(x);

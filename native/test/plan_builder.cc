@@ -33,7 +33,8 @@ uint32_t PlanBuilder::Arena(const Shape& shape) {
 }
 
 uint32_t PlanBuilder::Over(uint32_t tensor, const Shape& shape) {
-  tensors_.push_back({gapcam::PlanType::kFloat32, false, shape, tensors_[tensor].offset, uint64_t{ElementsOf(shape)} * 4});
+  tensors_.push_back(
+      {gapcam::PlanType::kFloat32, false, shape, tensors_[tensor].offset, uint64_t{ElementsOf(shape)} * 4});
   return static_cast<uint32_t>(tensors_.size()) - 1;
 }
 
@@ -88,22 +89,26 @@ std::vector<uint8_t> PlanBuilder::Build() const {
       for (uint32_t word : *list) words.Add(word);
     }
     const auto count = static_cast<uint32_t>(words.bytes.size() / 4) - first;
-    for (uint32_t field : {static_cast<uint32_t>(s.kind), static_cast<uint32_t>(s.inputs.size()), static_cast<uint32_t>(s.outputs.size()), first, count}) {
+    for (uint32_t field : {static_cast<uint32_t>(s.kind), static_cast<uint32_t>(s.inputs.size()),
+                           static_cast<uint32_t>(s.outputs.size()), first, count}) {
       steps.Add(field);
     }
     add_name(steps, "step" + std::to_string(i));
     steps.Add(uint32_t{0});
   }
   Writer out;
-  const size_t sections = tensors.bytes.size() + ports.bytes.size() + steps.bytes.size() + words.bytes.size() + names.size();
+  const size_t sections =
+      tensors.bytes.size() + ports.bytes.size() + steps.bytes.size() + words.bytes.size() + names.size();
   const uint64_t constants_at = Align(64 + sections);
-  for (uint32_t field : {uint32_t{0x4e4c5047}, uint32_t{1}, static_cast<uint32_t>(tensors_.size()), static_cast<uint32_t>(inputs_.size()),
-                         static_cast<uint32_t>(outputs_.size()), static_cast<uint32_t>(steps_.size()), static_cast<uint32_t>(words.bytes.size() / 4),
+  for (uint32_t field : {uint32_t{0x4e4c5047}, uint32_t{1}, static_cast<uint32_t>(tensors_.size()),
+                         static_cast<uint32_t>(inputs_.size()), static_cast<uint32_t>(outputs_.size()),
+                         static_cast<uint32_t>(steps_.size()), static_cast<uint32_t>(words.bytes.size() / 4),
                          static_cast<uint32_t>(names.size())}) {
     out.Add(field);
   }
   for (uint64_t field : {arena_bytes_, uint64_t{constants_.size()}, constants_at, uint64_t{0}}) out.Add(field);
-  for (const Writer* section : {&tensors, &ports, &steps, &words}) out.bytes.insert(out.bytes.end(), section->bytes.begin(), section->bytes.end());
+  for (const Writer* section : {&tensors, &ports, &steps, &words})
+    out.bytes.insert(out.bytes.end(), section->bytes.begin(), section->bytes.end());
   out.bytes.insert(out.bytes.end(), names.begin(), names.end());
   out.bytes.resize(constants_at);
   out.bytes.insert(out.bytes.end(), constants_.begin(), constants_.end());

@@ -24,12 +24,14 @@ class PlanBuilder {
   void Output(uint32_t tensor) { outputs_.push_back(tensor); }
 
   template <typename Params>
-  void Step(gapcam::StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs, const Params& params) {
+  void Step(gapcam::StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
+            const Params& params) {
     std::vector<uint32_t> words(sizeof(Params) / 4);
     std::memcpy(words.data(), &params, sizeof(Params));
     StepWords(kind, inputs, outputs, words);
   }
-  void StepWords(gapcam::StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs, const std::vector<uint32_t>& params) {
+  void StepWords(gapcam::StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
+                 const std::vector<uint32_t>& params) {
     steps_.push_back({kind, inputs, outputs, params});
   }
 

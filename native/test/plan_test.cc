@@ -43,9 +43,12 @@ uint64_t WorkOf(const Plan& plan) {
   uint64_t work = 0;
   for (const PlanStep& step : plan.steps) {
     uint64_t reads = 1, writes = 0;
-    for (uint32_t id : step.inputs) if (id != gapcam::kAbsent) reads = std::max<uint64_t>(reads, plan.tensors[id].elements);
-    for (uint32_t id : step.outputs) if (id != gapcam::kAbsent) writes += plan.tensors[id].elements;
-    const bool multiplies = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense || step.kind == StepKind::kProduct;
+    for (uint32_t id : step.inputs)
+      if (id != gapcam::kAbsent) reads = std::max<uint64_t>(reads, plan.tensors[id].elements);
+    for (uint32_t id : step.outputs)
+      if (id != gapcam::kAbsent) writes += plan.tensors[id].elements;
+    const bool multiplies =
+        step.kind == StepKind::kConv2d || step.kind == StepKind::kDense || step.kind == StepKind::kProduct;
     work += multiplies ? reads * writes : reads + writes * WindowOf(step);
   }
   return work;
@@ -69,7 +72,8 @@ int64_t Trespass(Executor& executor) {
   if (!arena) return -1;
   std::memset(arena, 0x3f, plan.arena_bytes);  // every float is 0.747
   executor.Run();
-  for (uint64_t i = 0; i < plan.arena_bytes; ++i) if (!may_change[i] && arena[i] != 0x3f) return static_cast<int64_t>(i);
+  for (uint64_t i = 0; i < plan.arena_bytes; ++i)
+    if (!may_change[i] && arena[i] != 0x3f) return static_cast<int64_t>(i);
   return -1;
 }
 
@@ -80,14 +84,16 @@ Fate Feed(const Bytes& bytes, const Target& target) {
   Plan plan;
   const gapcam::Status status = gapcam::ReadPlan(block.get(), bytes.size(), &plan);
   if (!status.ok()) {
-    EXPECT(std::strcmp(status.code(), "MODEL_INVALID") == 0 && status.message()[0] != 0, "refused with %s and \"%s\"", status.code(), status.message());
+    EXPECT(std::strcmp(status.code(), "MODEL_INVALID") == 0 && status.message()[0] != 0, "refused with %s and \"%s\"",
+           status.code(), status.message());
     return Fate::kRefused;
   }
   if (plan.arena_bytes > kMaxArenaBytes || WorkOf(plan) > kMaxWork) return Fate::kTooLarge;
   std::unique_ptr<Executor> executor;
   if (!Executor::Open(block.get(), bytes.size(), target, 1, &executor).ok()) return Fate::kRefused;
   const int64_t at = Trespass(*executor);
-  EXPECT(at < 0, "%s: a mutated plan wrote outside its outputs, byte %lld of the arena", target.name, static_cast<long long>(at));
+  EXPECT(at < 0, "%s: a mutated plan wrote outside its outputs, byte %lld of the arena", target.name,
+         static_cast<long long>(at));
   return Fate::kRan;
 }
 
@@ -115,7 +121,9 @@ T Get(const Bytes& bytes, size_t at) {
 }
 
 template <typename T>
-void Put(Bytes* bytes, size_t at, T value) { std::memcpy(bytes->data() + at, &value, sizeof(value)); }
+void Put(Bytes* bytes, size_t at, T value) {
+  std::memcpy(bytes->data() + at, &value, sizeof(value));
+}
 
 // Where the constants begin: what lies before them decides where a run reads and writes.
 size_t ConstantsAt(const Bytes& plan) { return static_cast<size_t>(Get<uint64_t>(plan, 48)); }
@@ -123,14 +131,17 @@ size_t ConstantsAt(const Bytes& plan) { return static_cast<size_t>(Get<uint64_t>
 void MutateByte(Bytes* plan, size_t constants_at, Random& random) {
   const auto limit = static_cast<uint32_t>(random.Chance(85) ? constants_at : plan->size());
   const uint32_t at = random.Between(0, limit - 1);
-  (*plan)[at] = random.Chance(50) ? static_cast<uint8_t>(random.Next()) : static_cast<uint8_t>((*plan)[at] ^ (1u << random.Between(0, 7)));
+  (*plan)[at] = random.Chance(50) ? static_cast<uint8_t>(random.Next())
+                                  : static_cast<uint8_t>((*plan)[at] ^ (1u << random.Between(0, 7)));
 }
 
 // A 32-bit field becomes a number of the kind that breaks sums, products and comparisons.
 void MutateField(Bytes* plan, size_t constants_at, Random& random) {
-  const uint32_t at = 4 * random.Between(2, static_cast<uint32_t>(constants_at) / 4 - 1), old = Get<uint32_t>(*plan, at);
-  const std::vector<uint32_t> choices = {0, 1, 2, 3, 5, 64, 128, 4096, 65535, 65536, 0x3fffffff, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff,
-                                         old + 1, old - 1, old * 2, old + 64, old / 2};
+  const uint32_t at = 4 * random.Between(2, static_cast<uint32_t>(constants_at) / 4 - 1),
+                 old = Get<uint32_t>(*plan, at);
+  const std::vector<uint32_t> choices = {0,          1,       2,       3,          5,          64,         128,
+                                         4096,       65535,   65536,   0x3fffffff, 0x7fffffff, 0x80000000, 0xfffffffe,
+                                         0xffffffff, old + 1, old - 1, old * 2,    old + 64,   old / 2};
   Put(plan, at, random.Among(choices));
 }
 
@@ -141,7 +152,8 @@ TEST("a plan that is cut anywhere is refused") {
   const Target& scalar = *gapcam::Targets(&count)[count - 1];
   for (const Bytes& plan : SmallPlans()) {
     for (size_t size = 0; size < plan.size(); size += size < 512 ? 1 : 37) {
-      EXPECT(Feed(Bytes(plan.begin(), plan.begin() + static_cast<int64_t>(size)), scalar) == Fate::kRefused, "%zu of %zu bytes were accepted", size, plan.size());
+      EXPECT(Feed(Bytes(plan.begin(), plan.begin() + static_cast<int64_t>(size)), scalar) == Fate::kRefused,
+             "%zu of %zu bytes were accepted", size, plan.size());
     }
   }
 }
@@ -150,14 +162,16 @@ TEST("a plan with changed bytes and fields is refused or stays inside its memory
   uint32_t target_count = 0;
   const Target* const* targets = gapcam::Targets(&target_count);
   std::vector<const Target*> usable;
-  for (uint32_t i = 0; i < target_count; ++i) if (!targets[i]->unsupported()) usable.push_back(targets[i]);
+  for (uint32_t i = 0; i < target_count; ++i)
+    if (!targets[i]->unsupported()) usable.push_back(targets[i]);
   uint32_t fates[3] = {};
   Random random(2024);
   for (const Bytes& plan : SmallPlans()) {
     for (int i = 0; i < kMutantsPerPlan; ++i) {
       Bytes mutant = plan;
       for (uint32_t changes = random.Between(1, 3); changes > 0; --changes) {
-        random.Chance(40) ? MutateByte(&mutant, ConstantsAt(plan), random) : MutateField(&mutant, ConstantsAt(plan), random);
+        random.Chance(40) ? MutateByte(&mutant, ConstantsAt(plan), random)
+                          : MutateField(&mutant, ConstantsAt(plan), random);
       }
       ++fates[static_cast<int>(Feed(mutant, *usable[static_cast<size_t>(i) % usable.size()]))];
     }

@@ -22,8 +22,10 @@ class Counting final : public gapcam::Op {
   void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const override {
     *static_cast<uint32_t*>(scratch) = phase;  // its own: another thread here would be a race
     for (uint32_t unit = first; unit < last; ++unit) {
-      if (phase % 2 == 0) ++cells_[unit];
-      else sums_[unit] += cells_[(unit + 1) % cells_.size()];
+      if (phase % 2 == 0)
+        ++cells_[unit];
+      else
+        sums_[unit] += cells_[(unit + 1) % cells_.size()];
     }
   }
 
@@ -56,7 +58,9 @@ void Hammer(uint32_t threads, uint32_t rounds) {
     for (const Counting& op : ops) pool.Run(op);
     if (round % 16 == 0) pool.Rest();
   }
-  for (size_t i = 0; i < ops.size(); ++i) EXPECT(ops[i].Wrong(rounds) < 0, "%u threads: op %zu is wrong at unit %lld", threads, i, static_cast<long long>(ops[i].Wrong(rounds)));
+  for (size_t i = 0; i < ops.size(); ++i)
+    EXPECT(ops[i].Wrong(rounds) < 0, "%u threads: op %zu is wrong at unit %lld", threads, i,
+           static_cast<long long>(ops[i].Wrong(rounds)));
 }
 
 }  // namespace

@@ -17,9 +17,13 @@ class Random {
   }
 
   // A whole number in [low, high].
-  uint32_t Between(uint32_t low, uint32_t high) { return low + static_cast<uint32_t>(Next() % (uint64_t{high} - low + 1)); }
+  uint32_t Between(uint32_t low, uint32_t high) {
+    return low + static_cast<uint32_t>(Next() % (uint64_t{high} - low + 1));
+  }
   bool Chance(uint32_t percent) { return Between(1, 100) <= percent; }
-  uint32_t Among(const std::vector<uint32_t>& choices) { return choices[Between(0, static_cast<uint32_t>(choices.size()) - 1)]; }
+  uint32_t Among(const std::vector<uint32_t>& choices) {
+    return choices[Between(0, static_cast<uint32_t>(choices.size()) - 1)];
+  }
   // A number in [-1, 1).
   float Float() { return static_cast<float>(static_cast<double>(Next() >> 11) / 4503599627370496.0 - 1.0); }
 

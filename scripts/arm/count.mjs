@@ -23,7 +23,10 @@ import { nameOf, sizeFor, zoo } from '../bench/performance/models.mjs'
 const inRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { engines: { type: 'string', default: 'gapcam,onnxruntime' }, addon: { type: 'string', default: inRoot('prebuilds/linux-arm64/gapcam.node') } },
+  options: {
+    engines: { type: 'string', default: 'gapcam,onnxruntime' },
+    addon: { type: 'string', default: inRoot('prebuilds/linux-arm64/gapcam.node') },
+  },
 })
 const node = inRoot('.cache/tools/node_modules/node-arm64/bin/node')
 const inferencesCounted = 4
@@ -48,10 +51,13 @@ async function prepared(file, folder) {
 }
 
 function countOne(board, engine, network) {
-  const run = (times) => board.count([inferences, ...programs[engine](network), String(times), JSON.stringify(network.shape)])
+  const run = (times) =>
+    board.count([inferences, ...programs[engine](network), String(times), JSON.stringify(network.shape)])
   const once = run(1)
   const more = run(1 + inferencesCounted)
-  return Object.fromEntries(Object.entries(more).map(([key, value]) => [key, Math.round((value - once[key]) / inferencesCounted)]))
+  return Object.fromEntries(
+    Object.entries(more).map(([key, value]) => [key, Math.round((value - once[key]) / inferencesCounted)]),
+  )
 }
 
 function must(file, how) {
@@ -74,7 +80,9 @@ async function main() {
         rows.push({ model: nameOf(file), engine, ...countOne(board, engine, network) })
         const { model, instructions, fmla, bytesLoaded, bytesStored } = rows.at(-1)
         const millions = (count) => (count / 1e6).toFixed(1).padStart(8)
-        console.error(`${model.padEnd(20)} ${engine.padEnd(12)} instructions${millions(instructions)} M  FMLA${millions(fmla)} M  loaded${millions(bytesLoaded)} MB  stored${millions(bytesStored)} MB`)
+        console.error(
+          `${model.padEnd(20)} ${engine.padEnd(12)} instructions${millions(instructions)} M  FMLA${millions(fmla)} M  loaded${millions(bytesLoaded)} MB  stored${millions(bytesStored)} MB`,
+        )
       }
     }
     console.log(JSON.stringify(rows))

@@ -10,9 +10,17 @@ if (engine.endsWith('.node')) {
   const session = module.openSessionSync(readFileSync(file), { threads: 1 })
   for (let i = 0; i < Number(runs); i++) session.runSync()
 } else {
-  const session = await module.InferenceSession.create(file, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 })
+  const session = await module.InferenceSession.create(file, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  })
   const dims = JSON.parse(shape)
-  const tensor = new module.Tensor('float32', new Float32Array(dims.reduce((product, size) => product * size, 1)).fill(0.5), dims)
+  const tensor = new module.Tensor(
+    'float32',
+    new Float32Array(dims.reduce((product, size) => product * size, 1)).fill(0.5),
+    dims,
+  )
   for (let i = 0; i < Number(runs); i++) await session.run({ [session.inputNames[0]]: tensor })
 }
 process.exit(0)

@@ -6,13 +6,16 @@ const bit = (word, at) => (word >>> at) & 1
 
 /** FMLA on single precision vectors: by vector, or by one element of a vector. */
 export function isFmla(word) {
-  return ((word & 0xbfa0fc00) >>> 0) === 0x0e20cc00 || ((word & 0xbf80f400) >>> 0) === 0x0f801000
+  return (word & 0xbfa0fc00) >>> 0 === 0x0e20cc00 || (word & 0xbf80f400) >>> 0 === 0x0f801000
 }
 
 /** Bytes read and written: { loaded, stored }. An atomic operation counts as a load, a prefetch as nothing. */
 export function moved(word) {
   if (!(bit(word, 27) === 1 && bit(word, 25) === 0)) return nothing
-  const { bytes, isLoad } = kinds[field(word, 29, 28)](word, { size: field(word, 31, 30), isVector: bit(word, 26) === 1 })
+  const { bytes, isLoad } = kinds[field(word, 29, 28)](word, {
+    size: field(word, 31, 30),
+    isVector: bit(word, 26) === 1,
+  })
   return isLoad ? { loaded: bytes, stored: 0 } : { loaded: 0, stored: bytes }
 }
 

@@ -8,15 +8,25 @@ const heading = /^([0-9a-f]+) <(.*)>:$/
 
 /** Functions as { name, code: [{ address, mnemonic, operands }] }. */
 function functionsOf(library) {
-  const { stdout, error, status } = spawnSync('aarch64-linux-gnu-objdump', ['-d', '-C', '--no-show-raw-insn', library], { encoding: 'utf8', maxBuffer: 2 ** 30 })
-  if (error?.code === 'ENOENT') throw new Error('aarch64-linux-gnu-objdump is missing: apt-get install binutils-aarch64-linux-gnu')
+  const { stdout, error, status } = spawnSync(
+    'aarch64-linux-gnu-objdump',
+    ['-d', '-C', '--no-show-raw-insn', library],
+    { encoding: 'utf8', maxBuffer: 2 ** 30 },
+  )
+  if (error?.code === 'ENOENT')
+    throw new Error('aarch64-linux-gnu-objdump is missing: apt-get install binutils-aarch64-linux-gnu')
   if (status !== 0) throw new Error(`${library} cannot be disassembled`)
   const functions = []
   for (const text of stdout.split('\n')) {
     const head = heading.exec(text)
     if (head) functions.push({ name: head[2], code: [] })
     const instruction = head ? null : line.exec(text)
-    if (instruction) functions.at(-1)?.code.push({ address: parseInt(instruction[1], 16), mnemonic: instruction[2], operands: (instruction[3] ?? '').replace(/ *\/\/.*/, '') })
+    if (instruction)
+      functions.at(-1)?.code.push({
+        address: parseInt(instruction[1], 16),
+        mnemonic: instruction[2],
+        operands: (instruction[3] ?? '').replace(/ *\/\/.*/, ''),
+      })
   }
   return functions
 }
@@ -36,7 +46,8 @@ function plainLoops(code) {
     const first = at.get(target(instruction))
     if (first === undefined || first > last) continue
     const body = code.slice(first, last)
-    if (!body.some((inside) => target(inside) !== null || /^(bl|blr|br|ret)$/.test(inside.mnemonic))) loops.push([...body, instruction])
+    if (!body.some((inside) => target(inside) !== null || /^(bl|blr|br|ret)$/.test(inside.mnemonic)))
+      loops.push([...body, instruction])
   }
   return loops
 }
@@ -44,7 +55,13 @@ function plainLoops(code) {
 const isFmla = ({ mnemonic, operands }) => mnemonic === 'fmla' && /^v\d+\.4s/.test(operands)
 
 /** `Tile<7, 3, false, 0>` of the whole signature. */
-const short = (name) => name.replace(/\(anonymous namespace\)::/g, '').replace(/^(?:\w+ )*?gapcam::/, '').replace(/^void /, '').replace(/^gapcam::/, '').replace(/\(.*$/, '')
+const short = (name) =>
+  name
+    .replace(/\(anonymous namespace\)::/g, '')
+    .replace(/^(?:\w+ )*?gapcam::/, '')
+    .replace(/^void /, '')
+    .replace(/^gapcam::/, '')
+    .replace(/\(.*$/, '')
 
 /**
  * { kernel, instructions: [{ mnemonic, operands }], fmla } by name: of each function the loop with the most FMLA. The plain
@@ -53,7 +70,11 @@ const short = (name) => name.replace(/\(anonymous namespace\)::/g, '').replace(/
 export function hotLoops(library) {
   const found = new Map()
   for (const { name, code } of functionsOf(library)) {
-    const loops = plainLoops(code).map((instructions) => ({ kernel: short(name), instructions, fmla: instructions.filter(isFmla).length }))
+    const loops = plainLoops(code).map((instructions) => ({
+      kernel: short(name),
+      instructions,
+      fmla: instructions.filter(isFmla).length,
+    }))
     const hottest = loops.filter(({ fmla }) => fmla >= leastFmla).toSorted((a, b) => b.fmla - a.fmla)[0]
     const other = found.get(hottest?.kernel)
     if (hottest && !(other && density(other) >= density(hottest))) found.set(hottest.kernel, hottest)

@@ -15,7 +15,10 @@ import { compilerOf, hotLoops } from './loops.mjs'
 
 const { values: options } = parseArgs({
   options: {
-    addon: { type: 'string', default: fileURLToPath(new URL('../../prebuilds/linux-arm64/gapcam.node', import.meta.url)) },
+    addon: {
+      type: 'string',
+      default: fileURLToPath(new URL('../../prebuilds/linux-arm64/gapcam.node', import.meta.url)),
+    },
     'no-model': { type: 'boolean', default: false },
   },
 })
@@ -24,8 +27,14 @@ const cores = { 'Cortex-A76': 'neoverse-n1', 'Cortex-A72': 'cortex-a57' }
 /** Cycles of one round of a loop. */
 function cycles(instructions, cpu) {
   const rounds = 200
-  const text = instructions.map(({ mnemonic, operands }) => `${mnemonic} ${operands.replace(/[0-9a-f]+ <.*>$/, 'loop')}`)
-  const { stdout, stderr, error, status } = spawnSync('llvm-mca-19', ['-mtriple=aarch64', `-mcpu=${cpu}`, `-iterations=${rounds}`], { input: `loop:\n${text.join('\n')}\n`, encoding: 'utf8' })
+  const text = instructions.map(
+    ({ mnemonic, operands }) => `${mnemonic} ${operands.replace(/[0-9a-f]+ <.*>$/, 'loop')}`,
+  )
+  const { stdout, stderr, error, status } = spawnSync(
+    'llvm-mca-19',
+    ['-mtriple=aarch64', `-mcpu=${cpu}`, `-iterations=${rounds}`],
+    { input: `loop:\n${text.join('\n')}\n`, encoding: 'utf8' },
+  )
   if (error?.code === 'ENOENT') throw new Error('llvm-mca-19 is missing: apt-get install llvm-19, or give --no-model')
   const total = /Total Cycles: +(\d+)/.exec(stdout)
   if (status !== 0 || !total) throw new Error(`llvm-mca: ${stderr}`)
@@ -33,19 +42,32 @@ function cycles(instructions, cpu) {
 }
 
 function rowsOf({ kernel, instructions, fmla }, compiler) {
-  const counted = { kernel, compiler, fmla, instructionsPerFmla: Math.round((instructions.length / fmla) * 1000) / 1000 }
+  const counted = {
+    kernel,
+    compiler,
+    fmla,
+    instructionsPerFmla: Math.round((instructions.length / fmla) * 1000) / 1000,
+  }
   if (options['no-model']) return [counted]
   const alone = instructions.filter(({ mnemonic }) => mnemonic === 'fmla')
-  return Object.entries(cores).map(([core, cpu]) => ({ ...counted, core, fmlaBoundPercent: Math.round((cycles(alone, cpu) / cycles(instructions, cpu)) * 1000) / 10 }))
+  return Object.entries(cores).map(([core, cpu]) => ({
+    ...counted,
+    core,
+    fmlaBoundPercent: Math.round((cycles(alone, cpu) / cycles(instructions, cpu)) * 1000) / 10,
+  }))
 }
 
 try {
-  if (!existsSync(options.addon)) throw new Error(`${options.addon} is missing: node scripts/build-native.mjs --arch arm64`)
+  if (!existsSync(options.addon))
+    throw new Error(`${options.addon} is missing: node scripts/build-native.mjs --arch arm64`)
   const compiler = compilerOf(options.addon)
   const rows = hotLoops(options.addon).flatMap((loop) => rowsOf(loop, compiler))
   for (const { kernel, core = '', fmla, instructionsPerFmla, fmlaBoundPercent } of rows) {
-    const bound = fmlaBoundPercent === undefined ? '' : `  ${fmlaBoundPercent.toFixed(0).padStart(3)} % of the FMLA bound`
-    console.error(`${kernel.padEnd(36)} ${core.padEnd(11)} ${String(fmla).padStart(3)} FMLA  ${instructionsPerFmla.toFixed(2)} instructions each${bound}`)
+    const bound =
+      fmlaBoundPercent === undefined ? '' : `  ${fmlaBoundPercent.toFixed(0).padStart(3)} % of the FMLA bound`
+    console.error(
+      `${kernel.padEnd(36)} ${core.padEnd(11)} ${String(fmla).padStart(3)} FMLA  ${instructionsPerFmla.toFixed(2)} instructions each${bound}`,
+    )
   }
   console.log(JSON.stringify(rows))
 } catch (error) {

@@ -23,7 +23,8 @@ CPU revision\t: 1
 
 function must(command, args, options = {}) {
   const { status, error, stderr } = spawnSync(command, args, { encoding: 'utf8', ...options })
-  if (error?.code === 'ENOENT') throw new Error(`${command} is missing: apt-get install qemu-user gcc g++-aarch64-linux-gnu`)
+  if (error?.code === 'ENOENT')
+    throw new Error(`${command} is missing: apt-get install qemu-user gcc g++-aarch64-linux-gnu`)
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}:\n${stderr}`)
 }
 
@@ -50,12 +51,20 @@ export class Board {
     mkdirSync(devices, { recursive: true })
     mkdirSync(join(this.#folder, 'root/proc'))
     cpSync(libraries, join(this.#folder, 'root/lib'), { recursive: true })
-    writeFileSync(join(this.#folder, 'root/proc/cpuinfo'), Array.from({ length: cores }, (_, core) => cpuinfo(core)).join(''))
+    writeFileSync(
+      join(this.#folder, 'root/proc/cpuinfo'),
+      Array.from({ length: cores }, (_, core) => cpuinfo(core)).join(''),
+    )
     for (const name of ['possible', 'present', 'online']) writeFileSync(join(devices, name), `0-${cores - 1}\n`)
     for (let core = 0; core < cores; core++) {
       const topology = join(devices, `cpu${core}/topology`)
       mkdirSync(topology, { recursive: true })
-      const files = { physical_package_id: 0, core_id: core, thread_siblings_list: core, core_siblings_list: `0-${cores - 1}` }
+      const files = {
+        physical_package_id: 0,
+        core_id: core,
+        thread_siblings_list: core,
+        core_siblings_list: `0-${cores - 1}`,
+      }
       for (const [name, value] of Object.entries(files)) writeFileSync(join(topology, name), `${value}\n`)
     }
   }
@@ -65,9 +74,26 @@ export class Board {
     const list = join(this.#folder, 'blocks.txt')
     rmSync(list, { force: true })
     // Without its compilers Node executes the same instructions each time, or nearly.
-    must('qemu-aarch64', ['-cpu', 'cortex-a76', '-L', join(this.#folder, 'root'), '-plugin', join(this.#folder, 'blocks.so'), this.#node, '--jitless', '--single-threaded', ...args],
-      { env: { ...process.env, GAPCAM_BLOCKS: list } })
-    if (!existsSync(list)) throw new Error('qemu-aarch64 wrote no counts: it must be the one of qemu-user, which loads plugins (qemu-user-static does not)')
+    must(
+      'qemu-aarch64',
+      [
+        '-cpu',
+        'cortex-a76',
+        '-L',
+        join(this.#folder, 'root'),
+        '-plugin',
+        join(this.#folder, 'blocks.so'),
+        this.#node,
+        '--jitless',
+        '--single-threaded',
+        ...args,
+      ],
+      { env: { ...process.env, GAPCAM_BLOCKS: list } },
+    )
+    if (!existsSync(list))
+      throw new Error(
+        'qemu-aarch64 wrote no counts: it must be the one of qemu-user, which loads plugins (qemu-user-static does not)',
+      )
     return sum(readFileSync(list, 'utf8'))
   }
 

@@ -21,13 +21,20 @@ import { prepareGraph } from '../../dist/model/prepare.js'
 import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { seconds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } } })
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seconds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+})
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-frame-loop-'))
 const program = `${root}build-plain/frame_loop`
 
 function build() {
-  for (const args of [['-S', root, '-B', `${root}build-plain`, '-DGAPCAM_ADDON=OFF'], ['--build', `${root}build-plain`, '--target', 'frame_loop', '-j2']]) {
-    if (spawnSync('cmake', args, { stdio: ['ignore', 'ignore', 2] }).status !== 0) throw new Error('native/bench could not be built; see the messages above')
+  for (const args of [
+    ['-S', root, '-B', `${root}build-plain`, '-DGAPCAM_ADDON=OFF'],
+    ['--build', `${root}build-plain`, '--target', 'frame_loop', '-j2'],
+  ]) {
+    if (spawnSync('cmake', args, { stdio: ['ignore', 'ignore', 2] }).status !== 0)
+      throw new Error('native/bench could not be built; see the messages above')
   }
 }
 
@@ -42,7 +49,20 @@ function futexCalls(plan, threads) {
   if (spawnSync('strace', ['-V'], { stdio: 'ignore' }).status !== 0) return null
   const count = (frames) => {
     const summary = join(folder, 'strace')
-    run('strace', ['-f', '-qq', '-c', '-e', 'trace=futex', '-o', summary, program, plan, threads, String(frames), 'plain'])
+    run('strace', [
+      '-f',
+      '-qq',
+      '-c',
+      '-e',
+      'trace=futex',
+      '-o',
+      summary,
+      program,
+      plan,
+      threads,
+      String(frames),
+      'plain',
+    ])
     return Number(/(\d+)(?:\s+\d+)?\s+futex$/m.exec(readFileSync(summary, 'utf8'))?.[1] ?? 0)
   }
   const frames = 100
@@ -55,7 +75,11 @@ async function countCalls(file) {
   if (!('plan' in compiled)) return []
   const plan = join(folder, 'network.plan')
   writeFileSync(plan, serializePlan(compiled.plan))
-  return ['1', '2'].map((threads) => ({ model: nameOf(file), ...JSON.parse(run(program, [plan, threads, '50'])), futexCalls: futexCalls(plan, threads) }))
+  return ['1', '2'].map((threads) => ({
+    model: nameOf(file),
+    ...JSON.parse(run(program, [plan, threads, '50'])),
+    futexCalls: futexCalls(plan, threads),
+  }))
 }
 
 /** How late a timer of a millisecond is during some work. */
@@ -87,12 +111,16 @@ const files = positionals.length > 0 ? positionals : zoo()
 try {
   build()
   const models = []
-  for (const file of files) models.push(...await countCalls(file))
+  for (const file of files) models.push(...(await countCalls(file)))
   for (const { model, threads, allocations, otherCalls, futexCalls: futex } of models) {
-    console.error(`${model.padEnd(20)} ${threads} threads: ${allocations} allocations, ${otherCalls} system calls but futex in 50 inferences; ${futex === null ? 'futex calls not counted (strace is missing)' : `${futex} futex calls an inference`}`)
+    console.error(
+      `${model.padEnd(20)} ${threads} threads: ${allocations} allocations, ${otherCalls} system calls but futex in 50 inferences; ${futex === null ? 'futex calls not counted (strace is missing)' : `${futex} futex calls an inference`}`,
+    )
   }
   const loop = await eventLoop(files.find((file) => file.includes('mobilenet_v2')) ?? files[0], Number(options.seconds))
-  console.error(`event loop beside ${loop.model} at ${loop.inferencesPerSecond.toFixed(0)} a second: late by p50 ${loop.p50Ms.toFixed(2)} ms, p99 ${loop.p99Ms.toFixed(2)} ms, at most ${loop.maxMs.toFixed(2)} ms; p99 of an idle program ${loop.idleP99Ms.toFixed(2)} ms`)
+  console.error(
+    `event loop beside ${loop.model} at ${loop.inferencesPerSecond.toFixed(0)} a second: late by p50 ${loop.p50Ms.toFixed(2)} ms, p99 ${loop.p99Ms.toFixed(2)} ms, at most ${loop.maxMs.toFixed(2)} ms; p99 of an idle program ${loop.idleP99Ms.toFixed(2)} ms`,
+  )
   if (options.json) console.log(JSON.stringify({ models, eventLoop: loop }))
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -10,9 +10,16 @@ import { createLensMeter } from '../../dist/lens/statistics.js'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { engine: { type: 'string', default: 'native' }, threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '200' }, json: { type: 'boolean', default: false } },
+  options: {
+    engine: { type: 'string', default: 'native' },
+    threads: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '200' },
+    json: { type: 'boolean', default: false },
+  },
 })
-const shipped = ['efficientnet-lite0', 'convnet-gap'].map((name) => fileURLToPath(new URL(`../../models/${name}.onnx`, import.meta.url)))
+const shipped = ['efficientnet-lite0', 'convnet-gap'].map((name) =>
+  fileURLToPath(new URL(`../../models/${name}.onnx`, import.meta.url)),
+)
 const rounds = Number(options.rounds)
 
 function percentiles(times) {
@@ -36,11 +43,22 @@ async function measure(model) {
   const meter = createLensMeter(warm.preprocessing(), 640, 480)
   const times = { without: [], with: [], product: [], box: [], lens: [] }
   for (let i = 0; i < rounds + 20; i++) {
-    const order = i % 2 === 0 ? [['without', bare], ['with', warm]] : [['with', warm], ['without', bare]]
+    const order =
+      i % 2 === 0
+        ? [
+            ['without', bare],
+            ['with', warm],
+          ]
+        : [
+            ['with', warm],
+            ['without', bare],
+          ]
     const taken = {}
     for (const [name, { engine }] of order) taken[name] = await timed(() => engine.run())
     let map
-    taken.product = await timed(() => { map = heat(i % warm.labels.length) })
+    taken.product = await timed(() => {
+      map = heat(i % warm.labels.length)
+    })
     taken.box = await timed(() => focusOf(map))
     taken.lens = await timed(() => meter(warm.input.data))
     if (i >= 20) for (const [name, ms] of Object.entries(taken)) times[name].push(ms)
@@ -57,10 +75,17 @@ for (const model of positionals.length > 0 ? positionals : shipped) {
   models.push(await measure(model))
   const { model: name, engine, ...result } = models.at(-1)
   const base = result.without.medianUs
-  const row = (what, us) => `  ${what.padEnd(34)} ${us.toFixed(1).padStart(9)} µs  ${((us / base) * 100).toFixed(2).padStart(7)} %`
-  console.error([
-    `${name}, ${engine}, ${result.threads} thread(s), medians of ${rounds}`, row('inference without the map', base), row('the map as an output adds', result.with.medianUs - base),
-    row('product for one class', result.product.medianUs), row('box around the strongest region', result.box.medianUs), row('lens watch', result.lens.medianUs),
-  ].join('\n'))
+  const row = (what, us) =>
+    `  ${what.padEnd(34)} ${us.toFixed(1).padStart(9)} µs  ${((us / base) * 100).toFixed(2).padStart(7)} %`
+  console.error(
+    [
+      `${name}, ${engine}, ${result.threads} thread(s), medians of ${rounds}`,
+      row('inference without the map', base),
+      row('the map as an output adds', result.with.medianUs - base),
+      row('product for one class', result.product.medianUs),
+      row('box around the strongest region', result.box.medianUs),
+      row('lens watch', result.lens.medianUs),
+    ].join('\n'),
+  )
 }
 if (options.json) console.log(JSON.stringify({ models }))

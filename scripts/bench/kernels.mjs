@@ -15,7 +15,10 @@ import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    target: { type: 'string' }, threads: { type: 'string', default: '1' }, ms: { type: 'string', default: '60' }, kernel: { type: 'string', default: '' },
+    target: { type: 'string' },
+    threads: { type: 'string', default: '1' },
+    ms: { type: 'string', default: '60' },
+    kernel: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -44,19 +47,30 @@ function alone(plan, step) {
     arenaBytes += align64(bytesOf(tensor))
     return placed
   })
-  const chunks = plan.constants.filter(({ offset }) => tensors.some((tensor) => tensor.storage === 'constant' && tensor.offset === offset))
+  const chunks = plan.constants.filter(({ offset }) =>
+    tensors.some((tensor) => tensor.storage === 'constant' && tensor.offset === offset),
+  )
   const port = (id) => ({ name: `t${id}`, tensor: index(id), layout: 'none' })
   const isArena = (id) => id !== null && plan.tensors[id].storage === 'arena'
   return {
-    tensors, steps: [{ ...step, inputs: step.inputs.map(index), outputs: step.outputs.map(index) }], inputs: [...new Set(step.inputs.filter(isArena))].map(port),
-    outputs: step.outputs.filter(isArena).map(port), arenaBytes, constants: chunks, constantBytes: plan.constantBytes,
+    tensors,
+    steps: [{ ...step, inputs: step.inputs.map(index), outputs: step.outputs.map(index) }],
+    inputs: [...new Set(step.inputs.filter(isArena))].map(port),
+    outputs: step.outputs.filter(isArena).map(port),
+    arenaBytes,
+    constants: chunks,
+    constantBytes: plan.constantBytes,
   }
 }
 
 /** What a step is, in the words of its tensors: two steps of the same words are timed once. */
 function describe(plan, { kind, inputs, outputs, parameters }) {
   const shape = (id) => (id === null ? '-' : plan.tensors[id].shape.join('×'))
-  const told = Object.entries(parameters).filter(([name, value]) => !(value === 0 || value === 'none' || (value === 1 && /^(stride|dilation|groups)/.test(name)))).map(([name, value]) => `${name} ${value}`)
+  const told = Object.entries(parameters)
+    .filter(
+      ([name, value]) => !(value === 0 || value === 'none' || (value === 1 && /^(stride|dilation|groups)/.test(name))),
+    )
+    .map(([name, value]) => `${name} ${value}`)
   return `${kind} ${inputs.map(shape).join(' ')} → ${outputs.map(shape).join(' ')}${told.length > 0 ? `; ${told.join(', ')}` : ''}`
 }
 
@@ -79,7 +93,13 @@ async function measure(plan, step, peak) {
     for (const { data } of open.inputs) for (let i = 0; i < data.length; i++) data[i] = Math.sin(i * 0.37)
     const ms = await time(open)
     const gflops = flops > 0 ? flops / ms / 1e6 : null
-    return { kernel, ms, gflops, peakPercent: gflops === null ? null : (gflops / peak) * 100, bytes: inputBytes + outputBytes + weightBytes }
+    return {
+      kernel,
+      ms,
+      gflops,
+      peakPercent: gflops === null ? null : (gflops / peak) * 100,
+      bytes: inputBytes + outputBytes + weightBytes,
+    }
   } finally {
     await open.close()
   }
@@ -102,11 +122,20 @@ for (const file of positionals.length > 0 ? positionals : zoo()) {
       if (result === null) continue
       kernels.set(shape, { ...result, shape, models: new Set([nameOf(file)]) })
       const { kernel, ms, gflops, peakPercent } = result
-      console.error(`${kernel.padEnd(30)} ${ms.toFixed(4).padStart(9)} ms ${gflops === null ? ' '.repeat(22) : `${gflops.toFixed(1).padStart(7)} GFLOP/s ${peakPercent.toFixed(0).padStart(4)} %`}  ${shape}`)
+      console.error(
+        `${kernel.padEnd(30)} ${ms.toFixed(4).padStart(9)} ms ${gflops === null ? ' '.repeat(22) : `${gflops.toFixed(1).padStart(7)} GFLOP/s ${peakPercent.toFixed(0).padStart(4)} %`}  ${shape}`,
+      )
     }
   }
 }
 const short = (value) => (value === null ? null : Number(value.toPrecision(4)))
-const list = [...kernels.values()].map(({ models, ms, gflops, peakPercent, ...row }) => ({ ...row, ms: short(ms), gflops: short(gflops), peakPercent: short(peakPercent), models: [...models] }))
+const list = [...kernels.values()]
+  .map(({ models, ms, gflops, peakPercent, ...row }) => ({
+    ...row,
+    ms: short(ms),
+    gflops: short(gflops),
+    peakPercent: short(peakPercent),
+    models: [...models],
+  }))
   .sort((a, b) => a.kernel.localeCompare(b.kernel) || a.shape.localeCompare(b.shape))
 if (options.json) console.log(JSON.stringify({ ...session, peakGflops, kernels: list }))

@@ -16,7 +16,11 @@ export async function freePort() {
 
 /** `gapcam run` with these arguments, and the address of its page. Rejects with what it said where it ends instead. */
 export async function startPage(args) {
-  const run = spawn(process.execPath, [fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)), 'run', ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const run = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)), 'run', ...args],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
   const url = await new Promise((resolve, reject) => {
     let text = ''
     run.stderr.on('data', (chunk) => {

@@ -10,7 +10,9 @@ import { openLog } from '../../dist/publish/outbox/log.js'
 import { realFiles } from '../../dist/publish/outbox/files.js'
 import { freePort, reached, startBroker, startPublisher } from '../faults/parts.mjs'
 
-const { values } = parseArgs({ options: { events: { type: 'string', default: '3000' }, folder: { type: 'string', default: tmpdir() } } })
+const { values } = parseArgs({
+  options: { events: { type: 'string', default: '3000' }, folder: { type: 'string', default: tmpdir() } },
+})
 const count = Number(values.events)
 const folderFor = (name) => mkdtempSync(join(values.folder, `gapcam-bench-${name}-`))
 const payload = (seq) => JSON.stringify({ seq, filling: 'x'.repeat(600) })
@@ -27,7 +29,12 @@ async function appends(name, open) {
     const before = written()
     let seq = 0
     for (let i = 0; i < groups; i++) {
-      const events = Array.from({ length: group }, () => ({ kind: 'event', seq: ++seq, camera: 'cam0', payload: payload(seq) }))
+      const events = Array.from({ length: group }, () => ({
+        kind: 'event',
+        seq: ++seq,
+        camera: 'cam0',
+        payload: payload(seq),
+      }))
       const startMs = performance.now()
       await store.append(events)
       times.push(performance.now() - startMs)
@@ -37,7 +44,16 @@ async function appends(name, open) {
     rmSync(folder, { recursive: true })
     times.sort((a, b) => a - b)
     const at = (share) => Math.round(times[Math.floor(share * (times.length - 1))] * 100) / 100
-    print({ what: 'append', store: name, group, groups, p50_ms: at(0.5), p99_ms: at(0.99), written_per_event: Math.round(bytes / seq), payload_bytes: payload(seq).length })
+    print({
+      what: 'append',
+      store: name,
+      group,
+      groups,
+      p50_ms: at(0.5),
+      p99_ms: at(0.99),
+      written_per_event: Math.round(bytes / seq),
+      payload_bytes: payload(seq).length,
+    })
   }
 }
 
@@ -57,7 +73,14 @@ async function openLevel(folder) {
 const level = async (folder) => {
   const db = await openLevel(folder)
   const keyOf = (seq) => String(seq).padStart(12, '0')
-  return { append: (events) => db.batch(events.map((event) => ({ type: 'put', key: keyOf(event.seq), value: event.payload })), { sync: true }), close: () => db.close() }
+  return {
+    append: (events) =>
+      db.batch(
+        events.map((event) => ({ type: 'put', key: keyOf(event.seq), value: event.payload })),
+        { sync: true },
+      ),
+    close: () => db.close(),
+  }
 }
 
 const stores = [['gapcam', ours], ...(classicLevel ? [['classic-level', level]] : [])]
@@ -69,9 +92,15 @@ async function damage() {
     for (const [name, open] of stores) {
       const folder = folderFor('damage')
       const store = await open(folder)
-      for (let seq = 1; seq <= 100; seq++) await store.append([{ kind: 'event', seq, camera: 'cam0', payload: payload(seq) }])
+      for (let seq = 1; seq <= 100; seq++)
+        await store.append([{ kind: 'event', seq, camera: 'cam0', payload: payload(seq) }])
       await store.close()
-      const file = join(folder, readdirSync(folder).filter((entry) => /^\d+\.log$/.test(entry)).sort((a, b) => statSync(join(folder, b)).size - statSync(join(folder, a)).size)[0])
+      const file = join(
+        folder,
+        readdirSync(folder)
+          .filter((entry) => /^\d+\.log$/.test(entry))
+          .sort((a, b) => statSync(join(folder, b)).size - statSync(join(folder, a)).size)[0],
+      )
       const handle = openSync(file, 'r+')
       writeSync(handle, Buffer.alloc(8, 0xff), 0, 8, Math.floor(statSync(file).size * share))
       closeSync(handle)

@@ -22,20 +22,30 @@ const allPeers = ['gapcam', 'onnxruntime-node', 'onnxruntime', 'ncnn', 'mnn', 'l
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    peers: { type: 'string', default: allPeers.join(',') }, threads: { type: 'string', default: '1,2' }, rounds: { type: 'string', default: '8' },
-    'beside-load': { type: 'boolean', default: false }, offline: { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
+    peers: { type: 'string', default: allPeers.join(',') },
+    threads: { type: 'string', default: '1,2' },
+    rounds: { type: 'string', default: '8' },
+    'beside-load': { type: 'boolean', default: false },
+    offline: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
   },
 })
 const peers = options.peers.split(',')
 const unknown = peers.find((peer) => !allPeers.includes(peer))
 if (unknown) throw new Error(`--peers: ${unknown} is none of ${allPeers.join(', ')}`)
 const isPython = (peer) => peer !== 'gapcam' && peer !== 'onnxruntime-node'
-const environments = peers.some(isPython) ? installPeers({ isOffline: options.offline }) : { python: null, converter: null, missing: {} }
+const environments = peers.some(isPython)
+  ? installPeers({ isOffline: options.offline })
+  : { python: null, converter: null, missing: {} }
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-peers-'))
 
 /** Cores' worth of time that other programs take, while the peers wait for their turn. */
 async function busyCores() {
-  const ticks = () => cpus().reduce(([busy, idle], { times }) => [busy + times.user + times.sys + times.irq + times.nice, idle + times.idle], [0, 0])
+  const ticks = () =>
+    cpus().reduce(
+      ([busy, idle], { times }) => [busy + times.user + times.sys + times.irq + times.nice, idle + times.idle],
+      [0, 0],
+    )
   const before = ticks()
   await sleep(50)
   const [busy, idle] = ticks().map((now, i) => now - before[i])
@@ -83,7 +93,9 @@ async function takeTurns(open) {
 /** Largest difference from the judge's output, as a share of its range. */
 function errorOf(output, judge) {
   const range = Math.max(...judge) - Math.min(...judge)
-  return judge.length === output.length ? judge.reduce((most, value, i) => Math.max(most, Math.abs(value - output[i])), 0) / range : Infinity
+  return judge.length === output.length
+    ? judge.reduce((most, value, i) => Math.max(most, Math.abs(value - output[i])), 0) / range
+    : Infinity
 }
 
 async function measure(file, threads) {
@@ -92,7 +104,12 @@ async function measure(file, threads) {
   const { graph } = prepareGraph(model.graph, size)
   const { shape } = graph.inputs[0]
   const input = join(folder, 'input.f32')
-  writeFileSync(input, new Uint8Array(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 12.9898) * 2).buffer))
+  writeFileSync(
+    input,
+    new Uint8Array(
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 12.9898) * 2).buffer,
+    ),
+  )
   const { open, results } = await openAll({ model: file, threads, input, shape: shape.join(',') })
   try {
     const judge = open.find(({ peer }) => peer.startsWith('onnxruntime')) ?? open[0]
@@ -101,12 +118,22 @@ async function measure(file, threads) {
       const of = turns.get(peer)
       const error = errorOf(output, judge.output)
       results[peer] = {
-        minMs: round(Math.min(...of.flatMap(({ ms }) => ms))), medianMs: round(median(of.map(({ ms }) => median(ms)))),
-        cpuMs: round(Math.min(...of.flatMap(({ cpuMs }) => cpuMs))), error: error <= 1e-3 ? null : `its output is off by ${error.toPrecision(2)} of the range`,
+        minMs: round(Math.min(...of.flatMap(({ ms }) => ms))),
+        medianMs: round(median(of.map(({ ms }) => median(ms)))),
+        cpuMs: round(Math.min(...of.flatMap(({ cpuMs }) => cpuMs))),
+        error: error <= 1e-3 ? null : `its output is off by ${error.toPrecision(2)} of the range`,
         ...(target ? { target } : {}),
       }
     }
-    return { model: nameOf(file), threads, macs: macsOf(model, size.inputSize), shape, peakGflops: peakGflops && round(peakGflops), othersCores: others, peers: results }
+    return {
+      model: nameOf(file),
+      threads,
+      macs: macsOf(model, size.inputSize),
+      shape,
+      peakGflops: peakGflops && round(peakGflops),
+      othersCores: others,
+      peers: results,
+    }
   } finally {
     for (const one of open) await one.stop()
   }
@@ -115,8 +142,11 @@ async function measure(file, threads) {
 function print({ model, threads, macs, peakGflops, peers: results }) {
   console.error(`${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`)
   for (const [peer, { minMs, medianMs, error }] of Object.entries(results)) {
-    const share = peakGflops && minMs ? ` ${((2 * macs) / 1e4 / minMs / peakGflops / threads).toFixed(0).padStart(4)} %` : ''
-    console.error(`  ${peer.padEnd(18)}${minMs === undefined ? '' : ` min ${minMs.toFixed(3).padStart(8)} ms  median ${medianMs.toFixed(3).padStart(8)} ms${share}`}${error ? `  ${error}` : ''}`)
+    const share =
+      peakGflops && minMs ? ` ${((2 * macs) / 1e4 / minMs / peakGflops / threads).toFixed(0).padStart(4)} %` : ''
+    console.error(
+      `  ${peer.padEnd(18)}${minMs === undefined ? '' : ` min ${minMs.toFixed(3).padStart(8)} ms  median ${medianMs.toFixed(3).padStart(8)} ms${share}`}${error ? `  ${error}` : ''}`,
+    )
   }
 }
 
@@ -134,6 +164,9 @@ try {
   load?.kill('SIGKILL')
   rmSync(folder, { recursive: true, force: true })
 }
-const { version } = JSON.parse(readFileSync(new URL('../../node_modules/onnxruntime-node/package.json', import.meta.url), 'utf8'))
+const { version } = JSON.parse(
+  readFileSync(new URL('../../node_modules/onnxruntime-node/package.json', import.meta.url), 'utf8'),
+)
 const versions = { node: process.versions.node, 'onnxruntime-node': version, ...peerVersions(environments.python) }
-if (options.json) console.log(JSON.stringify({ isBesideLoad: options['beside-load'], missing: environments.missing, versions, models }))
+if (options.json)
+  console.log(JSON.stringify({ isBesideLoad: options['beside-load'], missing: environments.missing, versions, models }))

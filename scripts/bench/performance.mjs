@@ -23,8 +23,11 @@ import { parts } from './performance/parts.mjs'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const { values: options } = parseArgs({
   options: {
-    only: { type: 'string', default: Object.keys(parts).join(',') }, quick: { type: 'boolean', default: false }, models: { type: 'string' },
-    out: { type: 'string', default: `${root}docs` }, check: { type: 'boolean', default: false },
+    only: { type: 'string', default: Object.keys(parts).join(',') },
+    quick: { type: 'boolean', default: false },
+    models: { type: 'string' },
+    out: { type: 'string', default: `${root}docs` },
+    check: { type: 'boolean', default: false },
   },
 })
 
@@ -33,7 +36,9 @@ function run(args) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 2] })
     let text = ''
-    child.stdout.on('data', (chunk) => { text += chunk })
+    child.stdout.on('data', (chunk) => {
+      text += chunk
+    })
     child.on('close', (status) => {
       if (status !== 0) reject(new Error(`node ${args.join(' ')} ended with status ${status}`))
       else resolve(parse(text))
@@ -77,7 +82,9 @@ function withoutFolders(data) {
 
 /** A part a line. */
 function serialize(measured) {
-  return `{"parts":{\n${Object.entries(measured).map(([name, part]) => `${JSON.stringify(name)}:${JSON.stringify(part)}`).join(',\n')}\n}}\n`
+  return `{"parts":{\n${Object.entries(measured)
+    .map(([name, part]) => `${JSON.stringify(name)}:${JSON.stringify(part)}`)
+    .join(',\n')}\n}}\n`
 }
 
 const raw = `${options.out}/performance.json`
@@ -85,12 +92,17 @@ const results = existsSync(raw) ? JSON.parse(readFileSync(raw, 'utf8')).parts : 
 await measure(results)
 
 const notes = `${root}docs/performance-notes.md`
-const files = { 'performance.md': page(results, existsSync(notes) ? readFileSync(notes, 'utf8') : ''), ...(results.peers ? { 'performance.svg': bars(results.peers.data.models) } : {}) }
+const files = {
+  'performance.md': page(results, existsSync(notes) ? readFileSync(notes, 'utf8') : ''),
+  ...(results.peers ? { 'performance.svg': bars(results.peers.data.models) } : {}),
+}
 for (const [name, text] of Object.entries(files)) {
   const file = `${options.out}/${name}`
   if (!options.check) writeFileSync(file, text)
   else if (!existsSync(file) || readFileSync(file, 'utf8') !== text) {
-    console.error(`docs/${name} is not what docs/performance.json says: run node scripts/bench/performance.mjs --only none`)
+    console.error(
+      `docs/${name} is not what docs/performance.json says: run node scripts/bench/performance.mjs --only none`,
+    )
     process.exitCode = 1
   }
 }

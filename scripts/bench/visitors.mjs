@@ -13,15 +13,37 @@ import { parseArgs } from 'node:util'
 import WebSocket from 'ws'
 import { startPage } from './loopback.mjs'
 
-const { values } = parseArgs({ options: { visitors: { type: 'string', default: '20' }, seconds: { type: 'string', default: '2' }, rounds: { type: 'string', default: '15' }, side: { type: 'string', default: '640' }, fps: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } })
+const { values } = parseArgs({
+  options: {
+    visitors: { type: 'string', default: '20' },
+    seconds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '15' },
+    side: { type: 'string', default: '640' },
+    fps: { type: 'string', default: '1000' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
 if (values.help) {
-  console.log('node scripts/bench/visitors.mjs [--visitors 20] [--seconds 2] [--rounds 15] [--side 320|640|1280] [--fps N] [--json]')
+  console.log(
+    'node scripts/bench/visitors.mjs [--visitors 20] [--seconds 2] [--rounds 15] [--side 320|640|1280] [--fps N] [--json]',
+  )
   process.exit(0)
 }
-const [visitors, seconds, rounds, side, fps] = ['visitors', 'seconds', 'rounds', 'side', 'fps'].map((name) => Number(values[name]))
+const [visitors, seconds, rounds, side, fps] = ['visitors', 'seconds', 'rounds', 'side', 'fps'].map((name) =>
+  Number(values[name]),
+)
 const photo = fileURLToPath(new URL('../../models/photos/bird.jpg', import.meta.url))
 const camera = JSON.stringify([{ id: 'cam0', source: photo, loop: true, holdMs: 0, fps }])
-const { run, url } = await startPage(['--set', `cameras=${camera}`, '--set', 'page.port=0', '--broker', 'none', '--json'])
+const { run, url } = await startPage([
+  '--set',
+  `cameras=${camera}`,
+  '--set',
+  'page.port=0',
+  '--broker',
+  'none',
+  '--json',
+])
 const frames = async () => (await (await fetch(`${url}/api/state`)).json()).cameras[0].frames
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -64,16 +86,42 @@ for (let i = 0; i < rounds; i++) {
   await pause(300)
   const after = await rate()
   const alone = (before.fps + after.fps) / 2
-  turns.push({ alone, watched: watched.fps, pictures, cost: 1 - watched.fps / alone, cores: watched.cores - (before.cores + after.cores) / 2 })
+  turns.push({
+    alone,
+    watched: watched.fps,
+    pictures,
+    cost: 1 - watched.fps / alone,
+    cores: watched.cores - (before.cores + after.cores) / 2,
+  })
   before = after
 }
 run.kill('SIGINT')
 await new Promise((resolve) => run.once('close', resolve))
-const quantile = (share, of) => turns.map(of).sort((a, b) => a - b)[Math.min(turns.length - 1, Math.floor(share * turns.length))]
+const quantile = (share, of) =>
+  turns.map(of).sort((a, b) => a - b)[Math.min(turns.length - 1, Math.floor(share * turns.length))]
 const median = (of) => quantile(0.5, of)
-const result = { visitors, alone: median(({ alone }) => alone), watched: median(({ watched }) => watched), picturesEach: median(({ pictures }) => pictures) }
+const result = {
+  visitors,
+  alone: median(({ alone }) => alone),
+  watched: median(({ watched }) => watched),
+  picturesEach: median(({ pictures }) => pictures),
+}
 const processors = availableParallelism()
 const added = [0.25, 0.5, 0.75].map((share) => quantile(share, (turn) => turn.cores / processors))
 const [low, cost, high] = [0.25, 0.5, 0.75].map((share) => quantile(share, (turn) => turn.cost))
-if (values.json) console.log(JSON.stringify({ ...result, cost, quartiles: [low, high], processors, addedShare: added[1], addedQuartiles: [added[0], added[2]], turns }))
-else console.log(`alone ${result.alone.toFixed(1)} frames a second, with ${visitors} visitors ${result.watched.toFixed(1)}: ${(cost * 100).toFixed(1)} % less (quartiles ${(low * 100).toFixed(1)} to ${(high * 100).toFixed(1)} %); each saw ${result.picturesEach.toFixed(1)} pictures a second; gapcam took ${(added[1] * 100).toFixed(1)} % more of ${processors} processors (quartiles ${(added[0] * 100).toFixed(1)} to ${(added[2] * 100).toFixed(1)} %)`)
+if (values.json)
+  console.log(
+    JSON.stringify({
+      ...result,
+      cost,
+      quartiles: [low, high],
+      processors,
+      addedShare: added[1],
+      addedQuartiles: [added[0], added[2]],
+      turns,
+    }),
+  )
+else
+  console.log(
+    `alone ${result.alone.toFixed(1)} frames a second, with ${visitors} visitors ${result.watched.toFixed(1)}: ${(cost * 100).toFixed(1)} % less (quartiles ${(low * 100).toFixed(1)} to ${(high * 100).toFixed(1)} %); each saw ${result.picturesEach.toFixed(1)} pictures a second; gapcam took ${(added[1] * 100).toFixed(1)} % more of ${processors} processors (quartiles ${(added[0] * 100).toFixed(1)} to ${(added[2] * 100).toFixed(1)} %)`,
+  )

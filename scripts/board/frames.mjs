@@ -20,14 +20,17 @@ export async function timeFrames(model, inputSize, seconds) {
   try {
     const results = []
     for (const { what, bytes, ...geometry } of cameras) {
-      const frame = { ...geometry, pixels: Uint8Array.from({ length: bytes }, (_, i) => (i * 73 + (i >> 8) * 31) & 255) }
+      const frame = {
+        ...geometry,
+        pixels: Uint8Array.from({ length: bytes }, (_, i) => (i * 73 + (i >> 8) * 31) & 255),
+      }
       const times = passes.map(() => [])
       const prepared = []
       for (const pass of passes) {
         await pass.run(frame, classifier.input.data)
         prepared.push(Buffer.from(classifier.input.data.slice().buffer))
       }
-      for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
+      for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
         for (const [i, pass] of passes.entries()) {
           const start = performance.now()
           await pass.run(frame, classifier.input.data)
@@ -35,7 +38,12 @@ export async function timeFrames(model, inputSize, seconds) {
           times[i].push(performance.now() - start)
         }
       }
-      results.push({ what, isSame: prepared[0].equals(prepared[1]), byGpu: { path: passes[0].path, ...summary(times[0]) }, byCpu: summary(times[1]) })
+      results.push({
+        what,
+        isSame: prepared[0].equals(prepared[1]),
+        byGpu: { path: passes[0].path, ...summary(times[0]) },
+        byCpu: summary(times[1]),
+      })
     }
     return results
   } finally {

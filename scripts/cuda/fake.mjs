@@ -11,7 +11,10 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 export function buildPlain(target) {
   mkdirSync(join(root, '.cache'), { recursive: true })
   const commands = `(test -f build-plain/Makefile || cmake -S . -B build-plain -DGAPCAM_ADDON=OFF) && cmake --build build-plain --target ${target} -j2`
-  const { status, stdout, stderr } = spawnSync('flock', ['.cache/build-plain.lock', 'sh', '-c', commands], { cwd: root, encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync('flock', ['.cache/build-plain.lock', 'sh', '-c', commands], {
+    cwd: root,
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(`${target} could not be built:\n${stdout}\n${stderr}`)
 }
 

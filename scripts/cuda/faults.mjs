@@ -22,20 +22,43 @@ const errors = { 'out of memory': 2, 'illegal address': 700 }
 /** One `gapcam classify` on the small network; memo makes the emulated device the faster one, so that auto takes it. */
 function classify(env, engine, settings) {
   const report = join(folder, `${Math.random()}.json`)
-  const args = ['classify', '--json', '--engine', engine, '--threads', '1', '--model', join(root, 'models/convnet-gap.onnx'), '--input-size', engine === 'auto' ? '128' : '32', ...pictures]
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args], { env: { ...env, FAKE_CUDA: `memo=1 report=${report} ${settings}` }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const args = [
+    'classify',
+    '--json',
+    '--engine',
+    engine,
+    '--threads',
+    '1',
+    '--model',
+    join(root, 'models/convnet-gap.onnx'),
+    '--input-size',
+    engine === 'auto' ? '128' : '32',
+    ...pictures,
+  ]
+  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
+    env: { ...env, FAKE_CUDA: `memo=1 report=${report} ${settings}` },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const out = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr']) child[name].on('data', (chunk) => { out[name] += chunk })
-  return new Promise((resolve) => child.on('close', (status, signal) => {
-    const results = out.stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line))
-    let counted = null
-    try {
-      counted = JSON.parse(readFileSync(report, 'utf8'))
-    } catch {
-      // The program ended without its driver's report: a crash, which the status tells.
-    }
-    resolve({ status: status ?? signal, results, stderr: out.stderr, counted })
-  }))
+  for (const name of ['stdout', 'stderr'])
+    child[name].on('data', (chunk) => {
+      out[name] += chunk
+    })
+  return new Promise((resolve) =>
+    child.on('close', (status, signal) => {
+      const results = out.stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line))
+      let counted = null
+      try {
+        counted = JSON.parse(readFileSync(report, 'utf8'))
+      } catch {
+        // The program ended without its driver's report: a crash, which the status tells.
+      }
+      resolve({ status: status ?? signal, results, stderr: out.stderr, counted })
+    }),
+  )
 }
 
 const labelsOf = (results) => results.map(({ top }) => top[0].label).join()
@@ -43,7 +66,8 @@ const labelsOf = (results) => results.map(({ top }) => top[0].label).join()
 /** What is wrong with a run, or null. */
 function fault({ status, results, stderr, counted }, engine, labels) {
   if (status !== 0 && !(status === 4 && engine === 'cuda')) return `ended with ${status}: ${stderr}`
-  if (status === 4 && (results.length > 0 || !/^gapcam: cuda engine: .*\n.*\n$/.test(stderr))) return `status 4 with: ${stderr}`
+  if (status === 4 && (results.length > 0 || !/^gapcam: cuda engine: .*\n.*\n$/.test(stderr)))
+    return `status 4 with: ${stderr}`
   if (status === 0 && labelsOf(results) !== labels) return `labels ${labelsOf(results)} instead of ${labels}`
   if (counted === null) return 'the driver wrote no report'
   if (counted.violations.length > 0) return counted.violations.join('; ')
@@ -58,7 +82,9 @@ async function cleanRun(env, engine) {
     run = await classify(env, engine, '')
     if (run.status === 0 && run.results.every((result) => result.engine === 'cuda')) return run
   }
-  throw new Error(`without a fault it is ${run.status}: ${run.stderr}${JSON.stringify(run.results.map((result) => result.engineReason))}`)
+  throw new Error(
+    `without a fault it is ${run.status}: ${run.stderr}${JSON.stringify(run.results.map((result) => result.engineReason))}`,
+  )
 }
 
 async function matrix(sample) {

@@ -14,16 +14,27 @@ export const generations = [72, 87, 89, 90, 110]
 /** [{ name, precision, threads, firstSm, lastSm }] */
 export function kernelRows() {
   const text = readFileSync(`${root}native/cuda/kernels.def`, 'utf8')
-  return [...text.matchAll(/^GAPCAM_CUDA_KERNEL\((\w+), \w+, k(\w+), (\d+), (\d+), (\d+)\)$/gm)].map(([, name, precision, threads, firstSm, lastSm]) =>
-    ({ name, precision: precision.toLowerCase(), threads: Number(threads), firstSm: Number(firstSm), lastSm: Number(lastSm) }))
+  return [...text.matchAll(/^GAPCAM_CUDA_KERNEL\((\w+), \w+, k(\w+), (\d+), (\d+), (\d+)\)$/gm)].map(
+    ([, name, precision, threads, firstSm, lastSm]) => ({
+      name,
+      precision: precision.toLowerCase(),
+      threads: Number(threads),
+      firstSm: Number(firstSm),
+      lastSm: Number(lastSm),
+    }),
+  )
 }
 
 /** sha256 over every source that a cubin is made of, with its name. */
 export function sourceDigest() {
   const folder = `${root}native/cuda/kernels`
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort()
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
   const hash = createHash('sha256')
-  for (const file of [...files, `${root}native/kernels/steps.h`, `${root}scripts/cuda/nvrtc.py`]) hash.update(`${file.slice(root.length)}\n`).update(readFileSync(file))
+  for (const file of [...files, `${root}native/kernels/steps.h`, `${root}scripts/cuda/nvrtc.py`])
+    hash.update(`${file.slice(root.length)}\n`).update(readFileSync(file))
   return hash.digest('hex')
 }
 

@@ -54,15 +54,41 @@ function noise(length) {
 async function picturesFor({ plan, manifest }, count) {
   const shapes = plan.inputs.map(({ tensor }) => plan.tensors[tensor].shape)
   const [n, height, width, channels] = shapes[0]
-  if (shapes.length > 1 || n !== 1 || channels !== 3 || height < 64) return shapes.map((shape) => noise(shape.reduce((a, b) => a * b, 1)))
-  const spec = { height, width, layout: 'nhwc', type: 'float32', order: manifest.colorOrder ?? 'rgb', mean: manifest.mean ?? [123.675, 116.28, 103.53], std: manifest.std ?? [58.395, 57.12, 57.375], resize: 'cover' }
+  if (shapes.length > 1 || n !== 1 || channels !== 3 || height < 64)
+    return shapes.map((shape) => noise(shape.reduce((a, b) => a * b, 1)))
+  const spec = {
+    height,
+    width,
+    layout: 'nhwc',
+    type: 'float32',
+    order: manifest.colorOrder ?? 'rgb',
+    mean: manifest.mean ?? [123.675, 116.28, 103.53],
+    std: manifest.std ?? [58.395, 57.12, 57.375],
+    resize: 'cover',
+  }
   const pass = createPreprocessor(spec)
-  const files = readdirSync(`${root}models/photos`).filter((name) => name.endsWith('.jpg')).slice(0, count)
+  const files = readdirSync(`${root}models/photos`)
+    .filter((name) => name.endsWith('.jpg'))
+    .slice(0, count)
   const pictures = []
   for (const file of files) {
     const { data, width: wide, height: high } = await decodeFile(`${root}models/photos/${file}`)
     const target = new Float32Array(height * width * 3)
-    await pass.run({ seq: 1, capturedNs: 0n, wallTime: 0, format: 'rgb24', width: wide, height: high, stride: wide * 3, pixels: data, copyTo: (to) => to.set(data), release: () => undefined }, target)
+    await pass.run(
+      {
+        seq: 1,
+        capturedNs: 0n,
+        wallTime: 0,
+        format: 'rgb24',
+        width: wide,
+        height: high,
+        stride: wide * 3,
+        pixels: data,
+        copyTo: (to) => to.set(data),
+        release: () => undefined,
+      },
+      target,
+    )
     pictures.push(target)
   }
   pass.close()
@@ -74,19 +100,36 @@ async function checkModel(program, folder, request, count) {
   const [file, side] = request.split('@')
   const model = await planOf(file, side ? Number(side) : undefined)
   writeFileSync(join(folder, 'x.plan'), serializePlan(model.plan))
-  writeFileSync(join(folder, 'inputs'), Buffer.concat((await picturesFor(model, count)).map(({ buffer }) => new Uint8Array(buffer))))
-  const { status, stdout, stderr } = spawnSync(program, [join(folder, 'x.plan'), join(folder, 'inputs')], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${file}: ${stderr.trim()}`)
-  return stdout.trim().split('\n').map((line) => {
-    const row = JSON.parse(line)
-    return { model: basename(file), ...row, passed: row.share <= limits[row.generation.slice(-3)] && row.otherLabels === row.roundedLabels && row.lead < tie }
+  writeFileSync(
+    join(folder, 'inputs'),
+    Buffer.concat((await picturesFor(model, count)).map(({ buffer }) => new Uint8Array(buffer))),
+  )
+  const { status, stdout, stderr } = spawnSync(program, [join(folder, 'x.plan'), join(folder, 'inputs')], {
+    encoding: 'utf8',
   })
+  if (status !== 0) throw new Error(`${file}: ${stderr.trim()}`)
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const row = JSON.parse(line)
+      return {
+        model: basename(file),
+        ...row,
+        passed:
+          row.share <= limits[row.generation.slice(-3)] && row.otherLabels === row.roundedLabels && row.lead < tie,
+      }
+    })
 }
 
 function everyModel() {
   const shared = process.env.GAPCAM_SHARED ?? join(root, '../shared')
   const folders = [`${root}models`, ...(existsSync(shared) ? [`${shared}/zoo`, `${shared}/models`] : [])]
-  return folders.flatMap((folder) => readdirSync(folder).filter((name) => name.endsWith('.onnx') && !name.includes('int8')).map((name) => join(folder, name)))
+  return folders.flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.onnx') && !name.includes('int8'))
+      .map((name) => join(folder, name)),
+  )
 }
 
 async function main() {
@@ -99,7 +142,11 @@ async function main() {
     for (const request of asked.length > 0 ? asked : everyModel()) {
       for (const row of await checkModel(program, folder, request, asked.length > 0 ? 1 : 2)) {
         failed += row.passed ? 0 : 1
-        console.log(isJson ? JSON.stringify(row) : `${row.passed ? 'ok    ' : 'FAILED'} ${row.model.padEnd(28)} ${row.generation.padEnd(11)} ${row.share.toExponential(1)} of the range, ${row.otherLabels} other labels of ${row.pictures}${row.otherLabels > 0 ? ` (${row.roundedLabels} ${row.roundedLabels === 1 ? 'is' : 'are'} the rounded picture's; led by ${row.lead.toExponential(1)})` : ''}, ${row.launches} launches, ${row.seconds} s emulated`)
+        console.log(
+          isJson
+            ? JSON.stringify(row)
+            : `${row.passed ? 'ok    ' : 'FAILED'} ${row.model.padEnd(28)} ${row.generation.padEnd(11)} ${row.share.toExponential(1)} of the range, ${row.otherLabels} other labels of ${row.pictures}${row.otherLabels > 0 ? ` (${row.roundedLabels} ${row.roundedLabels === 1 ? 'is' : 'are'} the rounded picture's; led by ${row.lead.toExponential(1)})` : ''}, ${row.launches} launches, ${row.seconds} s emulated`,
+        )
       }
     }
   } finally {

@@ -25,20 +25,52 @@ const processors = {
  */
 const boards = [
   {
-    name: 'Jetson AGX Xavier', sm: 72, processors: 8, lanes: 64, tensor: 1024, mhz: 1377, bandwidth: 137, claim: { words: '11 TFLOPS of FP16', half: 11 },
-    source: 'Jetson AGX Xavier Series System-on-Module Data Sheet (DS-09654-002)', seen: 'multiprocessors, lanes and the width of the memory in listings of deviceQuery on a board, the bandwidth in notes of others; the clock and the claim nowhere',
+    name: 'Jetson AGX Xavier',
+    sm: 72,
+    processors: 8,
+    lanes: 64,
+    tensor: 1024,
+    mhz: 1377,
+    bandwidth: 137,
+    claim: { words: '11 TFLOPS of FP16', half: 11 },
+    source: 'Jetson AGX Xavier Series System-on-Module Data Sheet (DS-09654-002)',
+    seen: 'multiprocessors, lanes and the width of the memory in listings of deviceQuery on a board, the bandwidth in notes of others; the clock and the claim nowhere',
   },
   {
-    name: 'Jetson Orin Nano 8 GB', sm: 87, processors: 8, lanes: 128, tensor: 2048, mhz: 625, bandwidth: 68, claim: { words: '20 dense TOPS of INT8', half: 10 },
-    source: 'Jetson Orin Nano Series Data Sheet (DS-11105-001), before the "Super" modes of JetPack 6.1', seen: 'cores, tensor cores, clock and claim in a copy of the data sheet; the bandwidth in pages of others',
+    name: 'Jetson Orin Nano 8 GB',
+    sm: 87,
+    processors: 8,
+    lanes: 128,
+    tensor: 2048,
+    mhz: 625,
+    bandwidth: 68,
+    claim: { words: '20 dense TOPS of INT8', half: 10 },
+    source: 'Jetson Orin Nano Series Data Sheet (DS-11105-001), before the "Super" modes of JetPack 6.1',
+    seen: 'cores, tensor cores, clock and claim in a copy of the data sheet; the bandwidth in pages of others',
   },
   {
-    name: 'Jetson AGX Orin 64 GB', sm: 87, processors: 16, lanes: 128, tensor: 2048, mhz: 1300, bandwidth: 205, claim: { words: '171 sparse TOPS of INT8 on the GPU', half: 42.75 },
-    source: 'Jetson AGX Orin Series Data Sheet (DS-10662-001)', seen: 'the claim in NVIDIA\'s Deep-Learning-Accelerator-SW repository; clock and bandwidth nowhere',
+    name: 'Jetson AGX Orin 64 GB',
+    sm: 87,
+    processors: 16,
+    lanes: 128,
+    tensor: 2048,
+    mhz: 1300,
+    bandwidth: 205,
+    claim: { words: '171 sparse TOPS of INT8 on the GPU', half: 42.75 },
+    source: 'Jetson AGX Orin Series Data Sheet (DS-10662-001)',
+    seen: "the claim in NVIDIA's Deep-Learning-Accelerator-SW repository; clock and bandwidth nowhere",
   },
   {
-    name: 'Jetson AGX Thor', sm: 110, processors: 20, lanes: 128, tensor: 8192, mhz: 1575, bandwidth: 273, claim: { words: '2,070 sparse TFLOPS of FP4', half: 258.75 },
-    source: 'Jetson Thor Series Modules Data Sheet (2025)', seen: 'multiprocessors and lanes in NVIDIA\'s forum, by deviceQuery on a board; the claim, and a clock of 1,570 MHz, in pages of others; the bandwidth nowhere',
+    name: 'Jetson AGX Thor',
+    sm: 110,
+    processors: 20,
+    lanes: 128,
+    tensor: 8192,
+    mhz: 1575,
+    bandwidth: 273,
+    claim: { words: '2,070 sparse TFLOPS of FP4', half: 258.75 },
+    source: 'Jetson Thor Series Modules Data Sheet (2025)',
+    seen: "multiprocessors and lanes in NVIDIA's forum, by deviceQuery on a board; the claim, and a clock of 1,570 MHz, in pages of others; the bandwidth nowhere",
   },
 ]
 
@@ -46,7 +78,14 @@ const boards = [
 const peak = ({ processors, lanes, tensor, mhz }, isHalf) => (processors * (isHalf ? tensor : 2 * lanes) * mhz) / 1e6
 
 /** Tiles of the product kernels: rows, columns, bytes of an element. */
-const tiles = { conv_f32_64x64: [64, 64, 4], conv_f32_32x32: [32, 32, 4], conv_f16_wmma_64x64: [64, 64, 2], conv_f16_wmma_32x32: [32, 32, 2], conv_f16_mma_64x64: [64, 64, 2], conv_f16_mma_32x32: [32, 32, 2] }
+const tiles = {
+  conv_f32_64x64: [64, 64, 4],
+  conv_f32_32x32: [32, 32, 4],
+  conv_f16_wmma_64x64: [64, 64, 2],
+  conv_f16_wmma_32x32: [32, 32, 2],
+  conv_f16_mma_64x64: [64, 64, 2],
+  conv_f16_mma_32x32: [32, 32, 2],
+}
 
 const up = (value, step) => Math.ceil(value / step) * step
 
@@ -54,13 +93,14 @@ const up = (value, step) => Math.ceil(value / step) * step
 export function occupancy(sm, threads, { registers, sharedBytes }) {
   const p = processors[sm]
   const warps = threads / 32
-  const byRegisters = Math.floor(Math.floor(65536 / up(registers * 32, 256) / 4) * 4 / warps)
+  const byRegisters = Math.floor((Math.floor(65536 / up(registers * 32, 256) / 4) * 4) / warps)
   const byShared = Math.floor((p.sharedKiB * 1024) / (up(sharedBytes, 128) + p.reserved || 1))
   const blocks = Math.min(p.blocks, Math.floor(p.threads / threads), byRegisters, sharedBytes > 0 ? byShared : Infinity)
   return (blocks * threads) / p.threads
 }
 
-const table = (heading, rows) => [heading, heading.map((_, i) => (i === 0 ? '---' : '--:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+const table = (heading, rows) =>
+  [heading, heading.map((_, i) => (i === 0 ? '---' : '--:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 
 function figures(manifest) {
   const cell = (row, sm) => {
@@ -69,27 +109,59 @@ function figures(manifest) {
     const spills = found.spillBytes > 0 ? ` **${found.spillBytes} B spilled**` : ''
     return `${found.registers} · ${(found.sharedBytes / 1024).toFixed(found.sharedBytes > 0 ? 1 : 0)} · ${Math.round(100 * occupancy(sm, row.threads, found))} %${spills}`
   }
-  return table(['kernel', 'threads', ...generations.map((sm) => `sm_${sm}`)], kernelRows().map((row) => [`\`${row.name}\``, row.threads, ...generations.map((sm) => cell(row, sm))]))
+  return table(
+    ['kernel', 'threads', ...generations.map((sm) => `sm_${sm}`)],
+    kernelRows().map((row) => [`\`${row.name}\``, row.threads, ...generations.map((sm) => cell(row, sm))]),
+  )
 }
 
 /** FLOP per byte that a tile's block loads, from the second-level cache if not from memory. */
 const intensity = ([m, n, bytes]) => (2 * m * n) / ((m + n) * bytes)
 
 function roofline() {
-  const kernelsOf = ({ sm }) => kernelRows().filter(({ name, firstSm, lastSm }) => name in tiles && sm >= firstSm && sm <= lastSm).map(({ name }) => name)
-  const rows = boards.flatMap((board) => kernelsOf(board).map((name) => {
-    const balance = (peak(board, name.includes('f16')) * 1000) / board.bandwidth
-    const reach = Math.min(1, intensity(tiles[name]) / balance)
-    return [board.name, `\`${name}\``, intensity(tiles[name]).toFixed(0), balance.toFixed(0), `${Math.round(100 * reach)} %`]
-  }))
-  return table(['board', 'kernel', 'FLOP per byte of a tile', 'FLOP per byte of the board', 'of peak, if all came from memory'], rows)
+  const kernelsOf = ({ sm }) =>
+    kernelRows()
+      .filter(({ name, firstSm, lastSm }) => name in tiles && sm >= firstSm && sm <= lastSm)
+      .map(({ name }) => name)
+  const rows = boards.flatMap((board) =>
+    kernelsOf(board).map((name) => {
+      const balance = (peak(board, name.includes('f16')) * 1000) / board.bandwidth
+      const reach = Math.min(1, intensity(tiles[name]) / balance)
+      return [
+        board.name,
+        `\`${name}\``,
+        intensity(tiles[name]).toFixed(0),
+        balance.toFixed(0),
+        `${Math.round(100 * reach)} %`,
+      ]
+    }),
+  )
+  return table(
+    ['board', 'kernel', 'FLOP per byte of a tile', 'FLOP per byte of the board', 'of peak, if all came from memory'],
+    rows,
+  )
 }
 
 function boardTable() {
   const rows = boards.map((board) => [
-    board.name, `${board.processors} × ${board.mhz.toLocaleString('en')} MHz`, `${board.tensor.toLocaleString('en')}, ${peak(board, true).toFixed(1)}`, `${board.claim.words}: ${board.claim.half}`, `${2 * board.lanes}, ${peak(board, false).toFixed(2)}`, `${board.bandwidth} GB/s`,
+    board.name,
+    `${board.processors} × ${board.mhz.toLocaleString('en')} MHz`,
+    `${board.tensor.toLocaleString('en')}, ${peak(board, true).toFixed(1)}`,
+    `${board.claim.words}: ${board.claim.half}`,
+    `${2 * board.lanes}, ${peak(board, false).toFixed(2)}`,
+    `${board.bandwidth} GB/s`,
   ])
-  return table(['board', 'multiprocessors', 'float16: FLOP a clock and multiprocessor, TFLOP/s', 'as the vendor says it: TFLOP/s of float16', 'float32', 'memory'], rows)
+  return table(
+    [
+      'board',
+      'multiprocessors',
+      'float16: FLOP a clock and multiprocessor, TFLOP/s',
+      'as the vendor says it: TFLOP/s of float16',
+      'float32',
+      'memory',
+    ],
+    rows,
+  )
 }
 
 function text() {

@@ -9,7 +9,9 @@ import { chromium } from 'playwright-core'
 import { startPage } from '../bench/loopback.mjs'
 
 if (process.argv.includes('--help')) {
-  console.log('node scripts/docs/page-screenshots.mjs [FOLDER]: writes page-phone.png and page-desktop.png (default: into docs)')
+  console.log(
+    'node scripts/docs/page-screenshots.mjs [FOLDER]: writes page-phone.png and page-desktop.png (default: into docs)',
+  )
   process.exit(0)
 }
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -17,16 +19,46 @@ const folder = process.argv[2] ?? join(root, 'docs')
 const state = mkdtempSync(join(tmpdir(), 'gapcam-shots-'))
 const camera = JSON.stringify([{ id: 'bench', source: join(root, 'models/photos'), loop: true, holdMs: 6000, fps: 10 }])
 const settings = { cameras: camera, 'page.port': 0, stateDir: state }
-const { run, url } = await startPage(['--node', 'workshop', ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])])
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] })
+const { run, url } = await startPage([
+  '--node',
+  'workshop',
+  ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
+])
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium',
+  headless: true,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+})
 try {
   // Some history first, so that there is a timeline to see.
   await new Promise((resolve) => setTimeout(resolve, 60_000))
-  for (const [name, width, height, colorScheme, scale] of [['phone', 390, 844, 'dark', 2], ['desktop', 1360, 860, 'light', 1]]) {
-    const page = await (await browser.newContext({ viewport: { width, height }, deviceScaleFactor: scale, colorScheme, reducedMotion: 'reduce' })).newPage()
+  for (const [name, width, height, colorScheme, scale] of [
+    ['phone', 390, 844, 'dark', 2],
+    ['desktop', 1360, 860, 'light', 1],
+  ]) {
+    const page = await (
+      await browser.newContext({
+        viewport: { width, height },
+        deviceScaleFactor: scale,
+        colorScheme,
+        reducedMotion: 'reduce',
+      })
+    ).newPage()
     await page.goto(url)
     await page.getByRole('img', { name: /^Picture of bench: (?!unknown)/ }).waitFor()
-    await page.waitForFunction(() => document.querySelector('rect.focus:not([hidden])') && Number(document.querySelector('.score')?.textContent) > 0.6)
+    await page.waitForFunction(
+      () =>
+        document.querySelector('rect.focus:not([hidden])') &&
+        Number(document.querySelector('.score')?.textContent) > 0.6,
+    )
     await page.waitForTimeout(2500)
     await page.screenshot({ path: join(folder, `page-${name}.png`), fullPage: true })
   }

@@ -1,6 +1,16 @@
 // Row `broker`: the broker is killed and comes back empty, again and again, while events flow.
 import { randomOf } from './disk.mjs'
-import { compare, flow, freePort, pause, reached, startBroker, startConsumer, startPublisher, temporaryFolder } from './parts.mjs'
+import {
+  compare,
+  flow,
+  freePort,
+  pause,
+  reached,
+  startBroker,
+  startConsumer,
+  startPublisher,
+  temporaryFolder,
+} from './parts.mjs'
 
 export async function brokerKills({ kills = 20, perSecond = 300, ack = 'application', seed = 1 } = {}) {
   const { folder, remove } = temporaryFolder()
@@ -19,8 +29,14 @@ export async function brokerKills({ kills = 20, perSecond = 300, ack = 'applicat
   await pause(200)
   events.stop()
   const { sent, confirmed } = maker
-  const isDone = await reached(() => maker.publisher.stats().queued === 0 && (ack !== 'application' || consumer.received.size >= sent), 120_000)
-  await reached(() => [...Array(sent).keys()].every((i) => consumer.received.has(i + 1)), ack === 'application' ? 1000 : 3000)
+  const isDone = await reached(
+    () => maker.publisher.stats().queued === 0 && (ack !== 'application' || consumer.received.size >= sent),
+    120_000,
+  )
+  await reached(
+    () => [...Array(sent).keys()].every((i) => consumer.received.has(i + 1)),
+    ack === 'application' ? 1000 : 3000,
+  )
   const ledger = compare(sent, consumer)
   let lostUnacknowledged = 0
   for (let seq = 1; seq <= sent; seq++) if (!consumer.received.has(seq) && !confirmed.has(seq)) lostUnacknowledged++

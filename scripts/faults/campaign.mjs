@@ -9,24 +9,65 @@ import { network } from './network.mjs'
 import { clock, offline } from './offline.mjs'
 import { calls, power } from './storage.mjs'
 
-const { values } = parseArgs({ options: { row: { type: 'string' }, size: { type: 'string', default: 'bounded' }, seed: { type: 'string', default: '1' }, 'per-second': { type: 'string', default: 'Infinity' } } })
+const { values } = parseArgs({
+  options: {
+    row: { type: 'string' },
+    size: { type: 'string', default: 'bounded' },
+    seed: { type: 'string', default: '1' },
+    'per-second': { type: 'string', default: 'Infinity' },
+  },
+})
 const seed = Number(values.seed)
 const factor = values.size === 'bounded' ? 1 : Number(values.size)
 const size = (bounded, full) => (values.size === 'full' ? full : Math.round(bounded * factor))
 
 /** Each row: what runs, and what of its report must hold. */
 const rows = {
-  'broker-application': [() => brokerKills({ kills: size(20, 1000), ack: 'application', seed }), (r) => r.isDone && r.lost === 0 && r.unknown === 0 && r.gaps === 0],
-  'broker-puback': [() => brokerKills({ kills: size(20, 1000), ack: 'puback', seed }), (r) => r.isDone && r.lostUnacknowledged === 0 && r.unknown === 0 && r.gaps === 0],
-  kill: [() => ownKills({ kills: size(50, 1000), seed }), (r) => r.failures.length === 0 && r.lost === 0 && r.reused === 0 && r.confirmed > 0],
+  'broker-application': [
+    () => brokerKills({ kills: size(20, 1000), ack: 'application', seed }),
+    (r) => r.isDone && r.lost === 0 && r.unknown === 0 && r.gaps === 0,
+  ],
+  'broker-puback': [
+    () => brokerKills({ kills: size(20, 1000), ack: 'puback', seed }),
+    (r) => r.isDone && r.lostUnacknowledged === 0 && r.unknown === 0 && r.gaps === 0,
+  ],
+  kill: [
+    () => ownKills({ kills: size(50, 1000), seed }),
+    (r) => r.failures.length === 0 && r.lost === 0 && r.reused === 0 && r.confirmed > 0,
+  ],
   power: [() => power({ points: size(1500, 10_000), seed }), (r) => r.failures.length === 0 && r.confirmed > 0],
-  calls: [() => calls({ points: size(300, 10_000), seed }), (r) => r.failures.length === 0 && r.lost === 0 && r.duplicates === 0],
-  offline: [() => offline({ events: size(18_000, 2_600_000), perSecond: Number(values['per-second']) }), (r) => r.lost === 0 && r.repeated === 0 && r.isInOrder && (!globalThis.gc || (r.mostHeldGrowthMb <= 10 && r.rssGrowthMb <= 10))],
+  calls: [
+    () => calls({ points: size(300, 10_000), seed }),
+    (r) => r.failures.length === 0 && r.lost === 0 && r.duplicates === 0,
+  ],
+  offline: [
+    () => offline({ events: size(18_000, 2_600_000), perSecond: Number(values['per-second']) }),
+    (r) =>
+      r.lost === 0 &&
+      r.repeated === 0 &&
+      r.isInOrder &&
+      (!globalThis.gc || (r.mostHeldGrowthMb <= 10 && r.rssGrowthMb <= 10)),
+  ],
   clock: [() => clock(), (r) => r.lost === 0 && r.reconnects === 0 && r.dropped === 0],
-  ...Object.fromEntries(['halfOpen', 'slow', 'latency', 'resets', 'slicing'].map((scenario) => [
-    `network-${scenario}`,
-    [() => network({ scenario, seconds: size(5, 120), times: size(10, 100), keepaliveSeconds: values.size === 'bounded' ? 2 : 15 }), (r) => r.lost === 0 && r.unknown === 0 && (scenario !== 'slow' || (r.reconnects === 0 && r.receivedWhileSlow > 1)) && (scenario !== 'halfOpen' || r.isNoticed)],
-  ])),
+  ...Object.fromEntries(
+    ['halfOpen', 'slow', 'latency', 'resets', 'slicing'].map((scenario) => [
+      `network-${scenario}`,
+      [
+        () =>
+          network({
+            scenario,
+            seconds: size(5, 120),
+            times: size(10, 100),
+            keepaliveSeconds: values.size === 'bounded' ? 2 : 15,
+          }),
+        (r) =>
+          r.lost === 0 &&
+          r.unknown === 0 &&
+          (scenario !== 'slow' || (r.reconnects === 0 && r.receivedWhileSlow > 1)) &&
+          (scenario !== 'halfOpen' || r.isNoticed),
+      ],
+    ]),
+  ),
 }
 
 const chosen = values.row === undefined ? Object.keys(rows) : values.row.split(',')

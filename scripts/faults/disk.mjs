@@ -33,7 +33,7 @@ class Inode {
   survivor(random) {
     let content = Buffer.from(this.durable)
     for (const { data, position } of this.unsynced) {
-      for (let at = 0; at < data.length;) {
+      for (let at = 0; at < data.length; ) {
         const end = Math.min(data.length, at + sector - ((position + at) % sector))
         if (random() < 0.5) content = placed(content, data.subarray(at, end), position + at)
         at = end
@@ -114,40 +114,60 @@ export class PowerDisk {
 
   get files() {
     const fileOf = (inode) => ({
-      write: (data, position) => this.#call('write', () => inode.write(data, position), (part) => {
-        const some = data.subarray(0, Math.floor(data.length * part))
-        if (some.length > 0) inode.write(some, position)
-      }),
-      sync: () => this.#call('sync', () => {
-        inode.durable = Buffer.from(inode.cached)
-        inode.unsynced = []
-      }, (part) => {
-        // The kernel took the pages for written: no later sync brings them to the disk.
-        if (part > 0) inode.durable = inode.survivor(() => (part > 0.5 ? 0 : 1)).durable
-        inode.unsynced = []
-      }),
+      write: (data, position) =>
+        this.#call(
+          'write',
+          () => inode.write(data, position),
+          (part) => {
+            const some = data.subarray(0, Math.floor(data.length * part))
+            if (some.length > 0) inode.write(some, position)
+          },
+        ),
+      sync: () =>
+        this.#call(
+          'sync',
+          () => {
+            inode.durable = Buffer.from(inode.cached)
+            inode.unsynced = []
+          },
+          (part) => {
+            // The kernel took the pages for written: no later sync brings them to the disk.
+            if (part > 0) inode.durable = inode.survivor(() => (part > 0.5 ? 0 : 1)).durable
+            inode.unsynced = []
+          },
+        ),
       close: () => this.#call('close', () => undefined),
     })
     return {
       makeFolder: () => this.#call('makeFolder', () => undefined),
       list: () => this.#call('list', () => [...this.names.keys()]),
       size: (path) => this.#call('size', () => this.#inode(path).cached.length),
-      read: (path, start = 0, end = Infinity) => this.#call('read', () => Buffer.from(this.#inode(path).cached.subarray(start, end))),
-      create: (path) => this.#call('create', () => {
-        if (this.names.has(basename(path))) throw failure('EEXIST', path)
-        const inode = new Inode()
-        this.#setName(basename(path), inode)
-        return fileOf(inode)
-      }, (part) => { if (part > 0) this.#setName(basename(path), new Inode()) }),
+      read: (path, start = 0, end = Infinity) =>
+        this.#call('read', () => Buffer.from(this.#inode(path).cached.subarray(start, end))),
+      create: (path) =>
+        this.#call(
+          'create',
+          () => {
+            if (this.names.has(basename(path))) throw failure('EEXIST', path)
+            const inode = new Inode()
+            this.#setName(basename(path), inode)
+            return fileOf(inode)
+          },
+          (part) => {
+            if (part > 0) this.#setName(basename(path), new Inode())
+          },
+        ),
       resume: (path) => this.#call('resume', () => fileOf(this.#inode(path))),
-      remove: (path) => this.#call('remove', () => {
-        this.#inode(path)
-        this.#setName(basename(path), null)
-      }),
-      syncFolder: () => this.#call('syncFolder', () => {
-        this.durableNames = new Map(this.names)
-        this.nameChanges = []
-      }),
+      remove: (path) =>
+        this.#call('remove', () => {
+          this.#inode(path)
+          this.#setName(basename(path), null)
+        }),
+      syncFolder: () =>
+        this.#call('syncFolder', () => {
+          this.durableNames = new Map(this.names)
+          this.nameChanges = []
+        }),
     }
   }
 }

@@ -14,12 +14,26 @@ export async function ownKills({ kills = 50, seed = 1 } = {}) {
   const random = randomOf(seed)
   const confirmed = new Set()
   const given = new Set()
-  const report = { row: 'kill', kills, confirmed: 0, given: 0, found: 0, lost: 0, corrupted: 0, reused: 0, failures: [] }
+  const report = {
+    row: 'kill',
+    kills,
+    confirmed: 0,
+    given: 0,
+    found: 0,
+    lost: 0,
+    corrupted: 0,
+    reused: 0,
+    failures: [],
+  }
   let highest = 0
   for (let kill = 1; kill <= kills; kill++) {
-    const child = spawn(process.execPath, [victim, folder, String(seed * 1000 + kill)], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [victim, folder, String(seed * 1000 + kill)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     let output = ''
-    child.stdout.on('data', (chunk) => { output += chunk })
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
     const closed = once(child, 'close')
     while (!/^[=!]/.test(output) && child.exitCode === null) await pause(2)
     await pause(random() * 120)

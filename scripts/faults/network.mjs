@@ -2,7 +2,17 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { Transform } from 'node:stream'
-import { compare, flow, freePort, pause, reached, startBroker, startConsumer, startPublisher, temporaryFolder } from './parts.mjs'
+import {
+  compare,
+  flow,
+  freePort,
+  pause,
+  reached,
+  startBroker,
+  startConsumer,
+  startPublisher,
+  temporaryFolder,
+} from './parts.mjs'
 
 /** Passes bytes on; `shape(direction)` makes the stream in between, anew for each connection. */
 async function startProxy(target) {
@@ -16,7 +26,11 @@ async function startProxy(target) {
     for (const socket of pair) {
       socket.setNoDelay(true)
       socket.on('error', () => undefined)
-      socket.once('close', () => { pairs.delete(pair); near.destroy(); far.destroy() })
+      socket.once('close', () => {
+        pairs.delete(pair)
+        near.destroy()
+        far.destroy()
+      })
     }
     const [up, down] = [shape('up'), shape('down')]
     if (up) near.pipe(up).pipe(far)
@@ -27,13 +41,30 @@ async function startProxy(target) {
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   // Nothing is read, nothing is closed: a cable that was pulled behind a switch.
-  const freeze = (pair) => { for (const socket of pair) { socket.unpipe(); socket.pause() } }
+  const freeze = (pair) => {
+    for (const socket of pair) {
+      socket.unpipe()
+      socket.pause()
+    }
+  }
   return {
     url: `mqtt://127.0.0.1:${server.address().port}`,
-    setShape: (made) => { shape = made },
-    freeze: () => { isFrozen = true; for (const pair of pairs) freeze(pair) },
-    thaw: () => { isFrozen = false },
-    reset: () => { for (const [near, far] of pairs) { near.resetAndDestroy(); far.destroy() } },
+    setShape: (made) => {
+      shape = made
+    },
+    freeze: () => {
+      isFrozen = true
+      for (const pair of pairs) freeze(pair)
+    },
+    thaw: () => {
+      isFrozen = false
+    },
+    reset: () => {
+      for (const [near, far] of pairs) {
+        near.resetAndDestroy()
+        far.destroy()
+      }
+    },
     async close() {
       for (const pair of pairs) for (const socket of pair) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
@@ -41,27 +72,37 @@ async function startProxy(target) {
   }
 }
 
-const delayed = (ms) => () => new Transform({ transform(chunk, _encoding, done) { setTimeout(() => { this.push(chunk) }, ms); done() } })
+const delayed = (ms) => () =>
+  new Transform({
+    transform(chunk, _encoding, done) {
+      setTimeout(() => {
+        this.push(chunk)
+      }, ms)
+      done()
+    },
+  })
 /** At most so many bytes a second. */
-const throttled = (bytesPerSecond) => () => new Transform({
-  highWaterMark: 1024,
-  async transform(chunk, _encoding, done) {
-    for (let at = 0; at < chunk.length && !this.destroyed; at += 100) {
-      await pause(100_000 / bytesPerSecond)
-      this.push(chunk.subarray(at, at + 100))
-    }
-    done()
-  },
-})
-const sliced = () => new Transform({
-  async transform(chunk, _encoding, done) {
-    for (let at = 0; at < chunk.length; at += 3) {
-      this.push(chunk.subarray(at, at + 3))
-      if (at % 300 === 0) await new Promise(setImmediate)
-    }
-    done()
-  },
-})
+const throttled = (bytesPerSecond) => () =>
+  new Transform({
+    highWaterMark: 1024,
+    async transform(chunk, _encoding, done) {
+      for (let at = 0; at < chunk.length && !this.destroyed; at += 100) {
+        await pause(100_000 / bytesPerSecond)
+        this.push(chunk.subarray(at, at + 100))
+      }
+      done()
+    },
+  })
+const sliced = () =>
+  new Transform({
+    async transform(chunk, _encoding, done) {
+      for (let at = 0; at < chunk.length; at += 3) {
+        this.push(chunk.subarray(at, at + 3))
+        if (at % 300 === 0) await new Promise(setImmediate)
+      }
+      done()
+    },
+  })
 
 const scenarios = {
   /** Quiet: only the keepalive can notice. */
@@ -111,7 +152,11 @@ export async function network({ scenario, seconds = 5, times = 10, keepaliveSeco
   const proxy = await startProxy(broker.port)
   if (shapes[scenario]) proxy.setShape(shapes[scenario])
   const consumer = await startConsumer(broker.url)
-  const maker = await startPublisher({ url: proxy.url, folder, broker: scenario === 'halfOpen' ? { keepaliveSeconds } : {} })
+  const maker = await startPublisher({
+    url: proxy.url,
+    folder,
+    broker: scenario === 'halfOpen' ? { keepaliveSeconds } : {},
+  })
   await reached(() => maker.publisher.stats().connected, 30_000)
   maker.send()
   // At a kilobyte a second the first states alone take their time.
@@ -125,7 +170,11 @@ export async function network({ scenario, seconds = 5, times = 10, keepaliveSeco
     proxy.reset()
   }
   await reached(() => maker.publisher.stats().queued === 0 && consumer.received.size >= maker.sent, 60_000)
-  Object.assign(report, { reconnects: report.reconnects ?? maker.publisher.stats().reconnects, dropped: maker.publisher.stats().dropped }, compare(maker.sent, consumer))
+  Object.assign(
+    report,
+    { reconnects: report.reconnects ?? maker.publisher.stats().reconnects, dropped: maker.publisher.stats().dropped },
+    compare(maker.sent, consumer),
+  )
   await maker.publisher.close()
   await consumer.close()
   await proxy.close()

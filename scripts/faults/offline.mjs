@@ -1,5 +1,15 @@
 // Rows `offline` and `clock`: long without a broker, in little memory; and a wall clock that jumps.
-import { compare, flow, freePort, pause, reached, startBroker, startConsumer, startPublisher, temporaryFolder } from './parts.mjs'
+import {
+  compare,
+  flow,
+  freePort,
+  pause,
+  reached,
+  startBroker,
+  startConsumer,
+  startPublisher,
+  temporaryFolder,
+} from './parts.mjs'
 
 /** What is in use after everything that nobody needs has been given back. */
 const memory = async () => {
@@ -40,7 +50,10 @@ export async function offline({ events = 18_000, perSecond = Infinity, maxBytes 
   const broker = await startBroker(port)
   const consumer = await startConsumer(broker.url)
   const order = []
-  await reached(() => maker.publisher.stats().queued === 0 && consumer.received.size + consumer.gaps.length >= events - dropped, 600_000)
+  await reached(
+    () => maker.publisher.stats().queued === 0 && consumer.received.size + consumer.gaps.length >= events - dropped,
+    600_000,
+  )
   for (const seq of consumer.received.keys()) order.push(seq)
   for (const [seq, times] of first.received) consumer.received.set(seq, (consumer.received.get(seq) ?? 0) + times)
   const isInOrder = order.every((seq, i) => i === 0 || seq > order[i - 1])
@@ -50,8 +63,17 @@ export async function offline({ events = 18_000, perSecond = Infinity, maxBytes 
   await broker.close()
   remove()
   return {
-    row: 'offline', events, perSecond: perSecond < Infinity ? perSecond : 'all', queuedOffline: queued, diskMb: megabytes(bytes), heldGrowthMb: megabytes(after.held - before.held), mostHeldGrowthMb: megabytes(Math.max(0, mostHeld - before.held)),
-    rssGrowthMb: megabytes(after.rss - before.rss), dropped, isInOrder, ...ledger,
+    row: 'offline',
+    events,
+    perSecond: perSecond < Infinity ? perSecond : 'all',
+    queuedOffline: queued,
+    diskMb: megabytes(bytes),
+    heldGrowthMb: megabytes(after.held - before.held),
+    mostHeldGrowthMb: megabytes(Math.max(0, mostHeld - before.held)),
+    rssGrowthMb: megabytes(after.rss - before.rss),
+    dropped,
+    isInOrder,
+    ...ledger,
   }
 }
 
@@ -72,7 +94,13 @@ async function online(port, maker, events = 3000) {
 }
 
 const hour = 3_600_000
-export const clockSteps = { '+1 h': hour, '-1 h': -hour, '+1 day': 24 * hour, '-1 day': -24 * hour, '1970 to now': -Date.now() }
+export const clockSteps = {
+  '+1 h': hour,
+  '-1 h': -hour,
+  '+1 day': 24 * hour,
+  '-1 day': -24 * hour,
+  '1970 to now': -Date.now(),
+}
 
 /** The wall clock of the whole process jumps while events flow; monotonic time goes on. */
 export async function clock() {
@@ -83,7 +111,12 @@ export async function clock() {
   const report = { row: 'clock', steps: Object.keys(clockSteps).length }
   try {
     Date.now = () => realNow() + clockSteps['1970 to now']
-    const maker = await startPublisher({ url: broker.url, folder, broker: { keepaliveSeconds: 5 }, disk: { maxAgeMs: hour, isClockSynced: () => Date.now() > 1e12 } })
+    const maker = await startPublisher({
+      url: broker.url,
+      folder,
+      broker: { keepaliveSeconds: 5 },
+      disk: { maxAgeMs: hour, isClockSynced: () => Date.now() > 1e12 },
+    })
     await reached(() => maker.publisher.stats().connected, 30_000)
     const events = flow(maker.send, 100)
     await pause(300)

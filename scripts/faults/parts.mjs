@@ -35,11 +35,26 @@ export function temporaryFolder() {
 export async function startBroker(port) {
   const { folder, remove } = temporaryFolder()
   const file = join(folder, 'mosquitto.conf')
-  writeFileSync(file, [`listener ${port} 127.0.0.1`, 'persistence false', 'allow_anonymous true', 'max_queued_messages 0', 'set_tcp_nodelay true', ''].join('\n'))
+  writeFileSync(
+    file,
+    [
+      `listener ${port} 127.0.0.1`,
+      'persistence false',
+      'allow_anonymous true',
+      'max_queued_messages 0',
+      'set_tcp_nodelay true',
+      '',
+    ].join('\n'),
+  )
   let child = null
   const start = async () => {
-    child = spawn('mosquitto', ['-c', file], { stdio: 'ignore', env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } })
-    child.on('error', (error) => { throw error })
+    child = spawn('mosquitto', ['-c', file], {
+      stdio: 'ignore',
+      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+    })
+    child.on('error', (error) => {
+      throw error
+    })
     while (!(await answers(port))) await pause(5)
   }
   const kill = async () => {
@@ -48,12 +63,24 @@ export async function startBroker(port) {
     await ended
   }
   await start()
-  return { port, url: `mqtt://127.0.0.1:${port}`, start, kill, close: async () => { if (child.exitCode === null && child.signalCode === null) await kill(); remove() } }
+  return {
+    port,
+    url: `mqtt://127.0.0.1:${port}`,
+    start,
+    kill,
+    close: async () => {
+      if (child.exitCode === null && child.signalCode === null) await kill()
+      remove()
+    },
+  }
 }
 
 function answers(port) {
   return new Promise((resolve) => {
-    const socket = connectTcp(port, '127.0.0.1', () => { socket.destroy(); resolve(true) })
+    const socket = connectTcp(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve(true)
+    })
     socket.once('error', () => resolve(false))
   })
 }
@@ -61,9 +88,25 @@ function answers(port) {
 export const node = 'dock1'
 
 /** A publisher of one camera with an outbox on a real disk; `confirmed` has the numbers that the broker acknowledged. */
-export async function startPublisher({ url, folder, ack = 'puback', boot = 'boot-1', clock = systemClock, broker = {}, outbox = {}, disk = {}, log = quietLog }) {
+export async function startPublisher({
+  url,
+  folder,
+  ack = 'puback',
+  boot = 'boot-1',
+  clock = systemClock,
+  broker = {},
+  outbox = {},
+  disk = {},
+  log = quietLog,
+}) {
   const made = await openOutbox({
-    boot, clock, log, ack, memory: { maxEvents: 10_000, maxBytes: 4 << 20 }, resendMs: 2000, ...outbox,
+    boot,
+    clock,
+    log,
+    ack,
+    memory: { maxEvents: 10_000, maxBytes: 4 << 20 },
+    resendMs: 2000,
+    ...outbox,
     disk: { folder, maxBytes: 4 * 2 ** 30, maxAgeMs: 7 * 86_400_000, ...disk },
   })
   const confirmed = new Set()
@@ -74,16 +117,38 @@ export async function startPublisher({ url, folder, ack = 'puback', boot = 'boot
     },
   })
   const publisher = createPublisher({
-    broker: { url, willDelaySeconds: 0, ...broker }, node, cameras: ['cam0'], log, clock, outbox: watched, backoffMs: { first: 10, most: 100 }, stateEveryMs: 0,
+    broker: { url, willDelaySeconds: 0, ...broker },
+    node,
+    cameras: ['cam0'],
+    log,
+    clock,
+    outbox: watched,
+    backoffMs: { first: 10, most: 100 },
+    stateEveryMs: 0,
   })
   await publisher.start()
   let sent = 0
   const send = () => {
     sent++
-    const decision = { label: sent % 2 ? 'open' : 'closed', index: 0, score: 0.97, prev: 'unknown', sinceMs: clock.now(), top: [{ index: 0, label: 'open', score: 0.97 }] }
+    const decision = {
+      label: sent % 2 ? 'open' : 'closed',
+      index: 0,
+      score: 0.97,
+      prev: 'unknown',
+      sinceMs: clock.now(),
+      top: [{ index: 0, label: 'open', score: 0.97 }],
+    }
     publisher.event('cam0', 'label_changed', decision, null)
   }
-  return { publisher, outbox: made, confirmed, send, get sent() { return sent } }
+  return {
+    publisher,
+    outbox: made,
+    confirmed,
+    send,
+    get sent() {
+      return sent
+    },
+  }
 }
 
 /** Sends events at a rate, in steps of 10 ms; `stop` resolves with nothing. */
@@ -126,8 +191,18 @@ export async function startConsumer(url, { isAcknowledging = false } = {}) {
     client.on('connect', () => client.subscribe([`${root}/+/event`, `${root}/+/backlog`], { qos: 1 }, () => resolve()))
   })
   return {
-    received, gaps, get live() { return live }, get through() { return through },
-    close: () => { clearInterval(acking); return new Promise((resolve) => client.end(true, {}, resolve)) },
+    received,
+    gaps,
+    get live() {
+      return live
+    },
+    get through() {
+      return through
+    },
+    close: () => {
+      clearInterval(acking)
+      return new Promise((resolve) => client.end(true, {}, resolve))
+    },
   }
 }
 

@@ -1,7 +1,6 @@
 // A burn-in: runs gapcam for a long time as it will run in the field, looks at it every few seconds through the page's
 // API, and says at the end whether anything crept: memory, latency, lost frames or events, heat.
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -17,7 +16,13 @@ Example: node scripts/faults/soak.mjs --minutes 720 -- v4l2:///dev/video0 --brok
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: 'string', default: '60' }, every: { type: 'string', default: '10' }, growth: { type: 'string', default: '30' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  options: {
+    minutes: { type: 'string', default: '60' },
+    every: { type: 'string', default: '10' },
+    growth: { type: 'string', default: '30' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
 })
 if (values.help) {
   console.log(help)
@@ -31,10 +36,17 @@ if (![minutes, every, growth].every((value) => value > 0)) {
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const args = positionals.length > 0 ? positionals : ['test://', '--broker', 'embedded']
-const run = spawn(process.execPath, [cli, 'run', ...args, '--set', 'page.port=0', '--json'], { stdio: ['ignore', 'ignore', 'pipe'] })
+const run = spawn(process.execPath, [cli, 'run', ...args, '--set', 'page.port=0', '--json'], {
+  stdio: ['ignore', 'ignore', 'pipe'],
+})
 let ended = null
 let stderr = ''
-const over = new Promise((resolve) => run.on('close', (status, signal) => { ended = status ?? signal; resolve() }))
+const over = new Promise((resolve) =>
+  run.on('close', (status, signal) => {
+    ended = status ?? signal
+    resolve()
+  }),
+)
 process.on('SIGINT', () => run.kill('SIGINT'))
 const url = await new Promise((resolve) => {
   run.stderr.on('data', (chunk) => {
@@ -55,14 +67,33 @@ const pause = (ms) => Promise.race([new Promise((resolve) => setTimeout(resolve,
 while (Date.now() < endMs && ended === null) {
   await pause(Math.min(every * 1000, Math.max(0, endMs - Date.now())))
   if (ended !== null) break
-  const state = await fetch(`${url}/api/state`).then((response) => response.json(), () => null)
+  const state = await fetch(`${url}/api/state`).then(
+    (response) => response.json(),
+    () => null,
+  )
   if (!state) continue
   const { uptimeS, fps, dropped, invalid, recoveries, rssMb, mqtt, soc, stages } = state
   const infer = stages.find(({ stage }) => stage === 'infer')
-  const look = { uptimeS, fps, dropped, invalid, recoveries, rssMb, queued: mqtt.queued, lost: mqtt.lost, reconnects: mqtt.reconnects, temperatureC: soc.temperatureC, inferMs: infer.p50, inferP99Ms: infer.p99 }
+  const look = {
+    uptimeS,
+    fps,
+    dropped,
+    invalid,
+    recoveries,
+    rssMb,
+    queued: mqtt.queued,
+    lost: mqtt.lost,
+    reconnects: mqtt.reconnects,
+    temperatureC: soc.temperatureC,
+    inferMs: infer.p50,
+    inferP99Ms: infer.p99,
+  }
   looks.push(look)
   if (values.json) console.log(JSON.stringify(look))
-  else console.log(`${String(uptimeS).padStart(7)} s  ${fps.toFixed(1).padStart(6)} fps  infer ${infer.p50.toFixed(1)} ms (p99 ${infer.p99.toFixed(1)})  ${rssMb} MB  dropped ${dropped}  unusable ${invalid}  recoveries ${recoveries}  queue ${mqtt.queued}  lost ${mqtt.lost}${soc.temperatureC === null ? '' : `  ${soc.temperatureC} °C`}`)
+  else
+    console.log(
+      `${String(uptimeS).padStart(7)} s  ${fps.toFixed(1).padStart(6)} fps  infer ${infer.p50.toFixed(1)} ms (p99 ${infer.p99.toFixed(1)})  ${rssMb} MB  dropped ${dropped}  unusable ${invalid}  recoveries ${recoveries}  queue ${mqtt.queued}  lost ${mqtt.lost}${soc.temperatureC === null ? '' : `  ${soc.temperatureC} °C`}`,
+    )
 }
 if (ended === null) run.kill('SIGINT')
 const wasOurs = ended === null
@@ -75,7 +106,8 @@ const findings = []
 if (!wasOurs) findings.push(`gapcam ended by itself (${ended}): ${stderr.trimEnd().split('\n').at(-1)}`)
 if (looks.length === 0) findings.push('there was not one look')
 if (first && last.rssMb - first.rssMb > growth) findings.push(`memory grew by ${last.rssMb - first.rssMb} MB`)
-if (first && last.inferMs > first.inferMs * 1.5) findings.push(`the median inference went from ${first.inferMs} to ${last.inferMs} ms`)
+if (first && last.inferMs > first.inferMs * 1.5)
+  findings.push(`the median inference went from ${first.inferMs} to ${last.inferMs} ms`)
 if (last?.recoveries > 0) findings.push(`the camera was lost ${last.recoveries} times`)
 if (last?.lost > 0) findings.push(`${last.lost} events were lost`)
 if (settled.some(({ fps }) => fps === 0)) findings.push('frames stood still')

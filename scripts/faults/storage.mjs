@@ -5,7 +5,8 @@ import { PowerDisk, randomOf } from './disk.mjs'
 
 const folder = '/outbox'
 const stamp = () => ({ boot: 'boot', monoMs: 0, wallMs: 0, isClockSynced: false })
-const open = (disk) => openLog({ folder, files: disk.files, maxBytes: 1 << 30, maxAgeMs: Infinity, stamp, segmentBytes: 6 << 10 })
+const open = (disk) =>
+  openLog({ folder, files: disk.files, maxBytes: 1 << 30, maxAgeMs: Infinity, stamp, segmentBytes: 6 << 10 })
 /** Long enough to lie in several sectors, and to tell whether it is whole. */
 const payloadOf = (seq) => `${seq}:${String(seq % 10).repeat(200 + (seq % 7) * 150)}`
 const eventOf = (seq) => ({ kind: 'event', seq, camera: `cam${seq % 3}`, payload: payloadOf(seq) })
@@ -66,11 +67,25 @@ async function check(disk, told, report, point) {
   await log.close()
 }
 
-const survivals = [['nothing', () => () => 0.9], ['everything', () => () => 0.1], ['some', (seed) => randomOf(seed)], ['some others', (seed) => randomOf(seed + 7919)]]
+const survivals = [
+  ['nothing', () => () => 0.9],
+  ['everything', () => () => 0.1],
+  ['some', (seed) => randomOf(seed)],
+  ['some others', (seed) => randomOf(seed + 7919)],
+]
 
 /** The power is cut at each call of a run, before and behind it; of what was not synced nothing, all or some survives; then once more. */
 export async function power({ points = 1500, seed = 1 } = {}) {
-  const report = { row: 'power', points: 0, confirmed: 0, received: 0, repeated: 0, lost: 0, corrupted: 0, failures: [] }
+  const report = {
+    row: 'power',
+    points: 0,
+    confirmed: 0,
+    received: 0,
+    repeated: 0,
+    lost: 0,
+    corrupted: 0,
+    failures: [],
+  }
   for (let run = 0; report.points < points; run++) {
     const whole = new PowerDisk()
     const plan = { groups: 24, random: randomOf(seed + run) }
@@ -82,7 +97,13 @@ export async function power({ points = 1500, seed = 1 } = {}) {
           const told = newTold()
           const point = `seed ${seed + run}, call ${call} (${whole.callNames[call - 1]}), ${verdict}, ${name} survives`
           const first = await cutAt(new PowerDisk(), call, verdict, told, randomOf(seed + run))
-          const second = await cutAt(first.afterPowerCut(randomFor(call)), 1 + (call % 17), verdict, told, randomOf(seed + run + call))
+          const second = await cutAt(
+            first.afterPowerCut(randomFor(call)),
+            1 + (call % 17),
+            verdict,
+            told,
+            randomOf(seed + run + call),
+          )
           await check(second.afterPowerCut(randomFor(call + 1)), told, report, point)
           report.confirmed += told.confirmed.size
         }
@@ -96,12 +117,16 @@ const newTold = () => ({ tried: new Set(), confirmed: new Set(), done: new Set()
 
 async function cutAt(disk, call, verdict, told, random) {
   disk.decide = ({ number }) => (number === call ? verdict : null)
-  await work(disk, told, { groups: 24, random }).catch((error) => { if (!disk.isOff) throw error })
+  await work(disk, told, { groups: 24, random }).catch((error) => {
+    if (!disk.isOff) throw error
+  })
   return disk
 }
 
 const faults = [
-  ['fails', { code: 'EIO', part: 0 }], ['fails half done', { code: 'ENOSPC', part: 0.5 }], ['is done and says that it failed', { code: 'EIO', part: 1 }],
+  ['fails', { code: 'EIO', part: 0 }],
+  ['fails half done', { code: 'ENOSPC', part: 0.5 }],
+  ['is done and says that it failed', { code: 'EIO', part: 1 }],
 ]
 
 /** Each call of a run fails, once or for a while: the outbox goes on, heals, and has every event exactly once. */
@@ -116,7 +141,12 @@ export async function calls({ points = 400, seed = 1 } = {}) {
           report.points++
           const disk = new PowerDisk()
           disk.decide = ({ number }) => (number >= call && number < call + length ? fault : null)
-          await oneRun(disk, seed + run, report, `seed ${seed + run}, call ${call} (${whole.callNames[call - 1]}) ${name}, ${length} in a row`)
+          await oneRun(
+            disk,
+            seed + run,
+            report,
+            `seed ${seed + run}, call ${call} (${whole.callNames[call - 1]}) ${name}, ${length} in a row`,
+          )
         }
       }
     }
@@ -129,7 +159,17 @@ const clock = { now: () => performance.now(), wall: () => Date.now() }
 
 async function oneRun(disk, seed, report, point) {
   const random = randomOf(seed)
-  const options = { boot: 'one', clock, log: { ...quiet, warn: () => { report.degraded++ } }, disk: { folder, files: disk.files, maxBytes: 100 << 10, maxAgeMs: Infinity, retryMs: 1 } }
+  const options = {
+    boot: 'one',
+    clock,
+    log: {
+      ...quiet,
+      warn: () => {
+        report.degraded++
+      },
+    },
+    disk: { folder, files: disk.files, maxBytes: 100 << 10, maxAgeMs: Infinity, retryMs: 1 },
+  }
   const outbox = await openOutbox(options)
   const got = new Map()
   const take = (entry) => {
@@ -151,7 +191,8 @@ async function oneRun(disk, seed, report, point) {
     if (entry) take(entry)
     else await new Promise(setImmediate)
   }
-  while (outbox.stats().state !== 'ok' && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1))
+  while (outbox.stats().state !== 'ok' && performance.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 1))
   if (outbox.stats().state !== 'ok') report.failures.push(`${point}: it has not healed: ${outbox.stats().reason}`)
   await outbox.close()
   disk.decide = () => null

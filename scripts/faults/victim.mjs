@@ -1,6 +1,3 @@
-// A process to be killed at any moment: adds events to the outbox in the folder it is given and says on stdout what has
-// been confirmed (`+ seq`) and what it is about to give away (`- seq`), each before anybody can know more.
-import { randomUUID } from 'node:crypto'
 import { writeSync } from 'node:fs'
 import { openDurableOutbox } from '../../dist/publish/outbox/durable.js'
 
@@ -9,7 +6,7 @@ const clock = { now: () => performance.now(), wall: () => Date.now() }
 const [folder, seed] = process.argv.slice(2)
 const payloadOf = (seq) => JSON.stringify({ seq, filling: String(seq % 10).repeat(100 + (seq % 9) * 90) })
 let state = Number(seed)
-const random = () => ((state = (state * 1103515245 + 12345) % 2147483648) / 2147483648)
+const random = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648
 const outbox = await openDurableOutbox({ folder, maxBytes: 64 << 20, maxAgeMs: 1e12, ack: 'puback', log, clock })
 if (outbox.stats().state !== 'ok') {
   writeSync(1, `! ${outbox.stats().reason}\n`)

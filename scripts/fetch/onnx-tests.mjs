@@ -27,10 +27,27 @@ export function fetchOnnxTests() {
   mkdirSync(cache, { recursive: true })
   const folder = mkdtempSync(join(cache, 'onnx-'))
   try {
-    const platform = ['--only-binary=:all:', '--platform', 'manylinux_2_28_x86_64', '--platform', 'manylinux_2_27_x86_64', '--python-version', '3.12', '--implementation', 'cp', '--abi', 'cp312', '--abi', 'abi3']
-    if (!python(['-m', 'pip', 'download', '--quiet', '--no-deps', ...platform, '--dest', folder, `onnx==${version}`])) return false
+    const platform = [
+      '--only-binary=:all:',
+      '--platform',
+      'manylinux_2_28_x86_64',
+      '--platform',
+      'manylinux_2_27_x86_64',
+      '--python-version',
+      '3.12',
+      '--implementation',
+      'cp',
+      '--abi',
+      'cp312',
+      '--abi',
+      'abi3',
+    ]
+    if (!python(['-m', 'pip', 'download', '--quiet', '--no-deps', ...platform, '--dest', folder, `onnx==${version}`]))
+      return false
     const [wheel] = readdirSync(folder)
-    const found = createHash('sha256').update(readFileSync(join(folder, wheel))).digest('hex')
+    const found = createHash('sha256')
+      .update(readFileSync(join(folder, wheel)))
+      .digest('hex')
     if (found !== digest) {
       console.error(`tests: ${wheel} has the sha256 ${found}, not ${digest}`)
       return false

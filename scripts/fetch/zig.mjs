@@ -14,8 +14,18 @@ export function fetchZig() {
   try {
     mkdirSync(fresh, { recursive: true })
     writeFileSync(`${fresh}/requirements.txt`, requirement)
-    const options = ['--quiet', '--no-deps', '--require-hashes', '--only-binary=:all:', '--target', fresh, '-r', `${fresh}/requirements.txt`]
-    if (spawnSync('python3', ['-m', 'pip', 'install', ...options], { stdio: ['ignore', 2, 2] }).status !== 0) return null
+    const options = [
+      '--quiet',
+      '--no-deps',
+      '--require-hashes',
+      '--only-binary=:all:',
+      '--target',
+      fresh,
+      '-r',
+      `${fresh}/requirements.txt`,
+    ]
+    if (spawnSync('python3', ['-m', 'pip', 'install', ...options], { stdio: ['ignore', 2, 2] }).status !== 0)
+      return null
     renameSync(fresh, folder)
     return folder
   } finally {

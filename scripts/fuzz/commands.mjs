@@ -14,7 +14,9 @@ import { parseArgs } from 'node:util'
 import { connectAsync } from 'mqtt'
 import { freePort } from '../bench/loopback.mjs'
 
-const { values } = parseArgs({ options: { count: { type: 'string', default: '10000' }, seed: { type: 'string', default: '1' } } })
+const { values } = parseArgs({
+  options: { count: { type: 'string', default: '10000' }, seed: { type: 'string', default: '1' } },
+})
 const [count, seed] = [Number(values.count), Number(values.seed)]
 const project = fileURLToPath(new URL('../../', import.meta.url))
 const root = 'gapcam/fuzz'
@@ -23,7 +25,7 @@ const atOnce = 200
 const mostAnswers = (seconds) => 10 * (seconds + 2) + 10 + 2
 
 /** xorshift32: the same commands for the same seed. */
-let state = (seed * 2654435761 | 0) || 1
+let state = (seed * 2654435761) | 0 || 1
 function below(n) {
   state ^= state << 13
   state ^= state >>> 17
@@ -33,10 +35,69 @@ function below(n) {
 const pick = (list) => list[below(list.length)]
 const bytes = (n) => Buffer.from(Array.from({ length: n }, () => below(256)))
 
-const words = ['cam1', '../../etc/passwd', '$(reboot)', '`id`', "'; DROP TABLE labels", 'http://127.0.0.1/x', 'file:///etc/shadow', 'mqtt://evil', '\u0000', '\ud83d\ude00', 'x'.repeat(300), '%s%n', '-1', '1e999', 'NaN', 'O N', 'ON;OFF', 'yes', '0x1', '1,5', '--help']
-const scalars = [() => pick(words), () => -below(1000) - 2, () => 2 + below(1e9), () => [], () => ({}), () => [[[[below(9)]]]], () => ({ value: { value: 1 } })]
-const keys = ['model', 'mqtt.broker', 'mqtt.password', 'cameras', 'stateDir', 'policy', 'policy.thresholds', '__proto__', 'constructor', 'toString', 'kind', 'labels', 'threads', '', 'a.b.c', 'x'.repeat(200)]
-const commands = ['snapshot', 'heat', 'classify_now', 'restart', 'reload', 'info', 'set', 'model_install', 'enabled', 'threshold', 'roi']
+const words = [
+  'cam1',
+  '../../etc/passwd',
+  '$(reboot)',
+  '`id`',
+  "'; DROP TABLE labels",
+  'http://127.0.0.1/x',
+  'file:///etc/shadow',
+  'mqtt://evil',
+  '\u0000',
+  '\ud83d\ude00',
+  'x'.repeat(300),
+  '%s%n',
+  '-1',
+  '1e999',
+  'NaN',
+  'O N',
+  'ON;OFF',
+  'yes',
+  '0x1',
+  '1,5',
+  '--help',
+]
+const scalars = [
+  () => pick(words),
+  () => -below(1000) - 2,
+  () => 2 + below(1e9),
+  () => [],
+  () => ({}),
+  () => [[[[below(9)]]]],
+  () => ({ value: { value: 1 } }),
+]
+const keys = [
+  'model',
+  'mqtt.broker',
+  'mqtt.password',
+  'cameras',
+  'stateDir',
+  'policy',
+  'policy.thresholds',
+  '__proto__',
+  'constructor',
+  'toString',
+  'kind',
+  'labels',
+  'threads',
+  '',
+  'a.b.c',
+  'x'.repeat(200),
+]
+const commands = [
+  'snapshot',
+  'heat',
+  'classify_now',
+  'restart',
+  'reload',
+  'info',
+  'set',
+  'model_install',
+  'enabled',
+  'threshold',
+  'roi',
+]
 const object = () => Object.fromEntries(Array.from({ length: 1 + below(4) }, () => [pick(keys), pick(scalars)()]))
 
 /** Payloads none of which is a command; what each topic takes is left out. */
@@ -57,11 +118,18 @@ const payloads = [
 function command() {
   const payload = pick(payloads)()
   switch (below(6)) {
-    case 0: return [`${root}/cam0/enabled/set`, payload]
-    case 1: return [`${root}/cam0/threshold/set`, payload]
-    case 2: return [`${root}/request/${pick(['', 'Restart', 'reboot', 'toString', '__proto__', '%00', 'x'.repeat(200), 'restart '])}`, pick(['', 'PRESS', payload])]
+    case 0:
+      return [`${root}/cam0/enabled/set`, payload]
+    case 1:
+      return [`${root}/cam0/threshold/set`, payload]
+    case 2:
+      return [
+        `${root}/request/${pick(['', 'Restart', 'reboot', 'toString', '__proto__', '%00', 'x'.repeat(200), 'restart '])}`,
+        pick(['', 'PRESS', payload]),
+      ]
     // `info` with nothing more to it is a command.
-    default: return [`${root}/request/${pick(commands)}`, payload]
+    default:
+      return [`${root}/request/${pick(commands)}`, payload]
   }
 }
 
@@ -76,10 +144,15 @@ async function until(condition, what) {
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-fuzz-'))
 const children = []
 function launch(program, args) {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } })
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+  })
   children.push(child)
   child.said = ''
-  child.stderr.on('data', (chunk) => { child.said = (child.said + chunk).slice(-20_000) })
+  child.stderr.on('data', (chunk) => {
+    child.said = (child.said + chunk).slice(-20_000)
+  })
   return child
 }
 
@@ -89,7 +162,10 @@ async function main() {
   launch('mosquitto', ['-c', join(folder, 'mosquitto.conf')])
   const url = `mqtt://127.0.0.1:${port}`
   let client
-  await until(async () => (client = await connectAsync(url, { protocolVersion: 5 }, false).catch(() => null)), 'the broker')
+  await until(
+    async () => (client = await connectAsync(url, { protocolVersion: 5 }, false).catch(() => null)),
+    'the broker',
+  )
   const kept = new Map()
   let answers = 0
   client.on('message', (topic, payload) => {
@@ -97,26 +173,55 @@ async function main() {
     else kept.set(topic, payload.toString())
   })
   await client.subscribeAsync(`${root}/#`, { qos: 1 })
-  const gapcam = launch(process.execPath, [join(project, 'dist/cli/main.js'), 'run', join(project, 'models/photos/bird.jpg'), '--loop', '--fps', '5', '--broker', url, '--node', 'fuzz', '--set', `stateDir=${folder}`])
+  const gapcam = launch(process.execPath, [
+    join(project, 'dist/cli/main.js'),
+    'run',
+    join(project, 'models/photos/bird.jpg'),
+    '--loop',
+    '--fps',
+    '5',
+    '--broker',
+    url,
+    '--node',
+    'fuzz',
+    '--set',
+    `stateDir=${folder}`,
+  ])
   await until(() => kept.get(`${root}/cam0/label`) === 'chickadee', 'the label')
-  const settled = () => JSON.stringify(['cam0/label', 'cam0/status', 'cam0/enabled', 'cam0/threshold', 'status', 'info'].map((name) => kept.get(`${root}/${name}`)))
+  const settled = () =>
+    JSON.stringify(
+      ['cam0/label', 'cam0/status', 'cam0/enabled', 'cam0/threshold', 'status', 'info'].map((name) =>
+        kept.get(`${root}/${name}`),
+      ),
+    )
   const before = settled()
   const startMs = performance.now()
   for (let sent = 0; sent < count; sent += atOnce) {
-    await Promise.all(Array.from({ length: Math.min(atOnce, count - sent) }, () => {
-      const [topic, payload] = command()
-      return client.publishAsync(topic, payload, { qos: 1, retain: false })
-    }))
+    await Promise.all(
+      Array.from({ length: Math.min(atOnce, count - sent) }, () => {
+        const [topic, payload] = command()
+        return client.publishAsync(topic, payload, { qos: 1, retain: false })
+      }),
+    )
   }
   // What comes last goes through the same queue: it is answered when all before it has been read.
   let isAnswered = false
-  client.on('message', (topic, payload) => { isAnswered ||= topic === `${root}/response/info` && payload.includes('the-last') })
+  client.on('message', (topic, payload) => {
+    isAnswered ||= topic === `${root}/response/info` && payload.includes('the-last')
+  })
   await until(async () => {
     await client.publishAsync(`${root}/request/info`, '{"transaction":"the-last"}', { qos: 1 })
     return isAnswered
   }, 'an answer to a command afterwards')
   const seconds = (performance.now() - startMs) / 1000
-  const result = { sent: count, seconds: Math.round(seconds * 10) / 10, answers, mostAnswers: Math.ceil(mostAnswers(seconds)), changes: settled() === before ? 0 : 1, isAlive: gapcam.exitCode === null && gapcam.signalCode === null }
+  const result = {
+    sent: count,
+    seconds: Math.round(seconds * 10) / 10,
+    answers,
+    mostAnswers: Math.ceil(mostAnswers(seconds)),
+    changes: settled() === before ? 0 : 1,
+    isAlive: gapcam.exitCode === null && gapcam.signalCode === null,
+  }
   process.stdout.write(`${JSON.stringify(result)}\n`)
   await client.endAsync(true)
   if (result.changes > 0 || !result.isAlive || answers > result.mostAnswers) {
@@ -132,6 +237,8 @@ try {
   process.exitCode = 1
 } finally {
   for (const child of children) child.kill('SIGTERM')
-  await Promise.all(children.map((child) => child.exitCode === null && child.signalCode === null && once(child, 'exit')))
+  await Promise.all(
+    children.map((child) => child.exitCode === null && child.signalCode === null && once(child, 'exit')),
+  )
   rmSync(folder, { recursive: true, force: true })
 }

@@ -24,7 +24,11 @@ const mostMs = 2000
 const mostArena = 2 ** 24
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' }, case: { type: 'string' } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '1' },
+    case: { type: 'string' },
+  },
 })
 
 function files() {
@@ -32,8 +36,14 @@ function files() {
   const tests = join(root, '.cache/onnx-node-tests')
   const exporters = join(root, 'test/fixtures/exporters')
   return [
-    ...readdirSync(exporters).filter((name) => name.endsWith('.onnx')).map((name) => join(exporters, name)),
-    ...(existsSync(tests) ? readdirSync(tests).map((name) => join(tests, name, 'model.onnx')).filter(existsSync) : []),
+    ...readdirSync(exporters)
+      .filter((name) => name.endsWith('.onnx'))
+      .map((name) => join(exporters, name)),
+    ...(existsSync(tests)
+      ? readdirSync(tests)
+          .map((name) => join(tests, name, 'model.onnx'))
+          .filter(existsSync)
+      : []),
   ]
 }
 
@@ -98,7 +108,10 @@ async function parent() {
     await new Promise((resolve) => {
       let last = { file: list[0], seed }
       let timer
-      const running = fork(fileURLToPath(import.meta.url), [], { env: { ...process.env, GAPCAM_FUZZ_CHILD: '1' }, execArgv: ['--max-old-space-size=768'] })
+      const running = fork(fileURLToPath(import.meta.url), [], {
+        env: { ...process.env, GAPCAM_FUZZ_CHILD: '1' },
+        execArgv: ['--max-old-space-size=768'],
+      })
       const watch = () => {
         clearTimeout(timer)
         timer = setTimeout(() => {
@@ -122,7 +135,9 @@ async function parent() {
       running.send({ list, seed })
     })
   }
-  console.log(JSON.stringify({ seconds: Number(options.seconds), files: list.length, ...counts, findings: findings.length }))
+  console.log(
+    JSON.stringify({ seconds: Number(options.seconds), files: list.length, ...counts, findings: findings.length }),
+  )
   process.exitCode = findings.length > 0 ? 1 : 0
 }
 

@@ -51,7 +51,7 @@ function writeVarint(value, out) {
 /** Fields as { number, wire, value }: a bigint, bytes, or the fields of a message. */
 function parse(bytes, kind) {
   const fields = []
-  for (let at = 0; at < bytes.length;) {
+  for (let at = 0; at < bytes.length; ) {
     const key = readVarint(bytes, at)
     const number = Number(key.value >> 3n)
     const wire = Number(key.value & 7n)
@@ -95,7 +95,29 @@ function everyField(fields, into = []) {
   return into
 }
 
-const numbers = [0n, 1n, 2n, 3n, 4n, 5n, 7n, 8n, 10n, 16n, 224n, 1000n, 65536n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n, -1n, -2n, -(2n ** 63n)]
+const numbers = [
+  0n,
+  1n,
+  2n,
+  3n,
+  4n,
+  5n,
+  7n,
+  8n,
+  10n,
+  16n,
+  224n,
+  1000n,
+  65536n,
+  2n ** 31n - 1n,
+  2n ** 31n,
+  2n ** 32n,
+  2n ** 53n,
+  2n ** 63n - 1n,
+  -1n,
+  -2n,
+  -(2n ** 63n),
+]
 
 function change(all, random) {
   const { field, list } = all[random(all.length)]
@@ -103,12 +125,21 @@ function change(all, random) {
   const at = list.indexOf(field)
   if (at < 0) return
   switch (random(8)) {
-    case 0: list.splice(at, 1); return
-    case 1: list.splice(random(list.length), 0, field); return
-    case 2: list.splice(at, 1, list[random(list.length)]); return
-    case 3: field.number = 1 + random(26); return
+    case 0:
+      list.splice(at, 1)
+      return
+    case 1:
+      list.splice(random(list.length), 0, field)
+      return
+    case 2:
+      list.splice(at, 1, list[random(list.length)])
+      return
+    case 3:
+      field.number = 1 + random(26)
+      return
     default:
-      if (field.wire === 0) field.value = random(3) === 0 ? field.value + (random(2) ? 1n : -1n) : numbers[random(numbers.length)]
+      if (field.wire === 0)
+        field.value = random(3) === 0 ? field.value + (random(2) ? 1n : -1n) : numbers[random(numbers.length)]
       else if (Array.isArray(field.value)) field.value = field.value.slice(0, random(field.value.length + 1))
       else field.value = changeBytes(field.value, other, random)
   }
@@ -118,7 +149,8 @@ function changeBytes(bytes, other, random) {
   if (random(3) === 0 && other.value instanceof Uint8Array && other.value.length < 256) return other.value
   if (random(3) === 0) return bytes.subarray(0, random(bytes.length + 1))
   const copy = Uint8Array.from(bytes)
-  for (let i = 0; i < 1 + random(4); i++) if (copy.length > 0) copy[random(copy.length)] = [0, 1, 127, 128, 255, random(256)][random(6)]
+  for (let i = 0; i < 1 + random(4); i++)
+    if (copy.length > 0) copy[random(copy.length)] = [0, 1, 127, 128, 255, random(256)][random(6)]
   return copy
 }
 
@@ -128,6 +160,7 @@ export function mutate(bytes, seed) {
   const fields = parse(bytes, 'model')
   for (let changes = 1 + random(3); changes > 0; changes--) change(everyField(fields), random)
   const changed = encode(fields)
-  if (random(5) === 0) for (let i = 0; i < 1 + random(3); i++) if (changed.length > 0) changed[random(changed.length)] = random(256)
+  if (random(5) === 0)
+    for (let i = 0; i < 1 + random(3); i++) if (changed.length > 0) changed[random(changed.length)] = random(256)
   return random(20) === 0 ? changed.subarray(0, random(changed.length + 1)) : changed
 }

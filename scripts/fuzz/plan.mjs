@@ -25,11 +25,20 @@ const corpus = join(root, 'native/fuzz/corpus')
 const found = join(build, 'found')
 const mostBytes = 65536
 const { values: options } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' }, jobs: { type: 'string', default: '1' }, renew: { type: 'boolean', default: false } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '1' },
+    renew: { type: 'boolean', default: false },
+  },
 })
 
 function must(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: build, stdio: ['ignore', 2, 2], env: { ...process.env, UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' } })
+  const { status, error } = spawnSync(command, args, {
+    cwd: build,
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' },
+  })
   if (error) throw new Error(`${command} cannot be run: ${error.message}`)
   if (status !== 0) throw new Error(`${command} ended with status ${status}`)
 }
@@ -37,7 +46,16 @@ function must(command, args) {
 function buildFuzzer() {
   if (!existsSync('/usr/bin/clang++')) throw new Error('clang++ is missing: apt-get install clang libclang-rt-14-dev')
   mkdirSync(found, { recursive: true })
-  must('cmake', ['-S', root, '-B', build, '-DGAPCAM_ADDON=OFF', '-DCMAKE_CXX_COMPILER=clang++', '-DGAPCAM_FUZZ=ON', '-DGAPCAM_SANITIZE=address,undefined'])
+  must('cmake', [
+    '-S',
+    root,
+    '-B',
+    build,
+    '-DGAPCAM_ADDON=OFF',
+    '-DCMAKE_CXX_COMPILER=clang++',
+    '-DGAPCAM_FUZZ=ON',
+    '-DGAPCAM_SANITIZE=address,undefined',
+  ])
   must('cmake', ['--build', build, '--target', 'plan_fuzz', '-j2'])
 }
 
@@ -47,8 +65,12 @@ function models() {
   const tests = join(root, '.cache/onnx-node-tests')
   const exporters = join(root, 'test/fixtures/exporters')
   return [
-    ...readdirSync(tests).map((name) => join(tests, name, 'model.onnx')).filter((file) => existsSync(file)),
-    ...readdirSync(exporters).filter((name) => name.endsWith('.onnx')).map((name) => join(exporters, name)),
+    ...readdirSync(tests)
+      .map((name) => join(tests, name, 'model.onnx'))
+      .filter((file) => existsSync(file)),
+    ...readdirSync(exporters)
+      .filter((name) => name.endsWith('.onnx'))
+      .map((name) => join(exporters, name)),
     ...['convnet-gap', 'convnet-flatten'].map((name) => join(root, `models/${name}.onnx`)),
   ]
 }
@@ -75,7 +97,12 @@ async function renew() {
       if (plan && plan.byteLength <= mostBytes) writeFileSync(join(seeds, `${i}`), plan)
     }
     const kept = mkdtempSync(join(tmpdir(), 'gapcam-corpus-'))
-    must(join(build, 'plan_fuzz'), ['-merge=1', `-max_len=${mostBytes}`, kept, seeds, corpus, found].filter((folder) => !folder.startsWith('/') || existsSync(folder)))
+    must(
+      join(build, 'plan_fuzz'),
+      ['-merge=1', `-max_len=${mostBytes}`, kept, seeds, corpus, found].filter(
+        (folder) => !folder.startsWith('/') || existsSync(folder),
+      ),
+    )
     rmSync(corpus, { recursive: true, force: true })
     mkdirSync(corpus)
     for (const name of readdirSync(kept)) must('cp', [join(kept, name), join(corpus, name.slice(0, 12))])
@@ -90,7 +117,18 @@ async function renew() {
 try {
   buildFuzzer()
   if (options.renew) await renew()
-  else must(join(build, 'plan_fuzz'), [`-max_total_time=${options.seconds}`, `-seed=${options.seed}`, `-fork=${options.jobs}`, `-max_len=${mostBytes}`, '-timeout=10', '-rss_limit_mb=1024', '-print_final_stats=1', found, corpus])
+  else
+    must(join(build, 'plan_fuzz'), [
+      `-max_total_time=${options.seconds}`,
+      `-seed=${options.seed}`,
+      `-fork=${options.jobs}`,
+      `-max_len=${mostBytes}`,
+      '-timeout=10',
+      '-rss_limit_mb=1024',
+      '-print_final_stats=1',
+      found,
+      corpus,
+    ])
 } catch (error) {
   console.error(`fuzz-plan: ${error.message}`)
   process.exitCode = 1

@@ -71,7 +71,9 @@ class ChildCamera implements Camera {
   }
 
   #start({ command, args, input }: ChildSource): void {
-    const child = spawn(...endingWithUs(command, args), { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+    const child = spawn(...endingWithUs(command, args), {
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    })
     // A child that ends before it has read says so itself.
     child.stdin?.on('error', () => undefined).end(input)
     this.#child = child
@@ -87,7 +89,9 @@ class ChildCamera implements Camera {
       })
     })
     child.stdout!.on('data', (chunk: Buffer) => this.#take(chunk))
-    child.stderr!.on('data', (chunk: Buffer) => { this.#stderr = (this.#stderr + chunk.toString()).slice(-2000) })
+    child.stderr!.on('data', (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString()).slice(-2000)
+    })
   }
 
   #finish(how: 'finished' | 'failed'): void {
@@ -154,7 +158,9 @@ class ChildCamera implements Camera {
       if (this.#end === 'finished' && !this.#source?.isLive) return null
       if (this.#end !== null || signal.aborted) throw this.#lost()
       this.#child?.stdout?.resume()
-      await new Promise<void>((resolve) => { this.#wake = resolve })
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
       this.#wake = null
     }
   }
@@ -163,7 +169,14 @@ class ChildCamera implements Camera {
     const { width, height, format, stride } = this.#source!
     let isReleased = false
     return {
-      seq, capturedNs, wallTime: Date.now(), width, height, format, stride, pixels: buffer,
+      seq,
+      capturedNs,
+      wallTime: Date.now(),
+      width,
+      height,
+      format,
+      stride,
+      pixels: buffer,
       copyTo: (target) => target.set(buffer),
       release: () => {
         if (!isReleased) this.#free.push(buffer)
@@ -177,7 +190,11 @@ class ChildCamera implements Camera {
     if (this.#end === 'closed') return new GapcamError('CAMERA_LOST', `camera ${uri} is closed`)
     const why = redact(this.#stderr.trim().split('\n').at(-1) ?? '')
     const hint = this.#seq === 0 ? { hint: `It ended before it delivered a picture. See gapcam doctor ${uri}` } : {}
-    return new GapcamError('CAMERA_LOST', `camera ${uri}: ${this.#source?.command} has ended${why === '' ? '' : `: ${why}`}`, hint)
+    return new GapcamError(
+      'CAMERA_LOST',
+      `camera ${uri}: ${this.#source?.command} has ended${why === '' ? '' : `: ${why}`}`,
+      hint,
+    )
   }
 
   async close(): Promise<void> {
@@ -206,5 +223,7 @@ export function isInstalled(program: string): boolean {
 /** CAMERA_TOOL_MISSING where a program is not installed. */
 export function requireProgram(program: string, uri: string, debianPackage: string): void {
   if (isInstalled(program)) return
-  throw new GapcamError('CAMERA_TOOL_MISSING', `camera ${redact(uri)} needs ${program}, which is not installed`, { hint: `Debian: sudo apt-get install ${debianPackage}` })
+  throw new GapcamError('CAMERA_TOOL_MISSING', `camera ${redact(uri)} needs ${program}, which is not installed`, {
+    hint: `Debian: sudo apt-get install ${debianPackage}`,
+  })
 }

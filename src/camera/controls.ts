@@ -14,9 +14,24 @@ export interface CameraControl extends Omit<VideoControl, 'isReadOnly'> {
 /** By V4L2's numbers (linux/v4l2-controls.h): the base of a class and the place in it. */
 const [user, cameraClass] = [0x00980900, 0x009a0900]
 const groups: ReadonlyMap<number, ControlGroup> = new Map<number, ControlGroup>([
-  [user + 0, 'picture'], [user + 1, 'picture'], [user + 2, 'picture'], [user + 27, 'picture'], [user + 28, 'picture'],
-  [user + 12, 'white balance'], [user + 26, 'white balance'], [user + 17, 'exposure'], [user + 18, 'gain'], [user + 19, 'gain'], [user + 24, 'picture'],
-  [cameraClass + 1, 'exposure'], [cameraClass + 2, 'exposure'], [cameraClass + 3, 'exposure'], [cameraClass + 10, 'focus'], [cameraClass + 12, 'focus'], [cameraClass + 13, 'focus'], [cameraClass + 19, 'exposure'],
+  [user + 0, 'picture'],
+  [user + 1, 'picture'],
+  [user + 2, 'picture'],
+  [user + 27, 'picture'],
+  [user + 28, 'picture'],
+  [user + 12, 'white balance'],
+  [user + 26, 'white balance'],
+  [user + 17, 'exposure'],
+  [user + 18, 'gain'],
+  [user + 19, 'gain'],
+  [user + 24, 'picture'],
+  [cameraClass + 1, 'exposure'],
+  [cameraClass + 2, 'exposure'],
+  [cameraClass + 3, 'exposure'],
+  [cameraClass + 10, 'focus'],
+  [cameraClass + 12, 'focus'],
+  [cameraClass + 13, 'focus'],
+  [cameraClass + 19, 'exposure'],
 ])
 const order: readonly ControlGroup[] = ['exposure', 'gain', 'focus', 'white balance', 'picture']
 
@@ -32,7 +47,9 @@ export function readControls(source: string): CameraControl[] {
   if (device === null || 'reason' in loaded) return []
   try {
     const found = loaded.addon.videoControls(device).filter(({ id, isReadOnly }) => groups.has(id) && !isReadOnly)
-    return found.map(({ isReadOnly: _, ...control }) => ({ ...control, group: groups.get(control.id)! })).sort((a, b) => order.indexOf(a.group) - order.indexOf(b.group) || a.id - b.id)
+    return found
+      .map(({ isReadOnly: _, ...control }) => ({ ...control, group: groups.get(control.id)! }))
+      .sort((a, b) => order.indexOf(a.group) - order.indexOf(b.group) || a.id - b.id)
   } catch (error) {
     throw new GapcamError('CAMERA_LOST', messageOf(error), { cause: error })
   }
@@ -43,12 +60,21 @@ export function setControl(source: string, id: number, value: number): void {
   const control = readControls(source).find((candidate) => candidate.id === id)
   const loaded = loadAddon()
   const device = deviceOf(source)
-  if (!control || device === null || 'reason' in loaded) throw new GapcamError('USAGE', `this camera has no control ${id}`, { hint: 'The list of its controls says which there are.' })
+  if (!control || device === null || 'reason' in loaded)
+    throw new GapcamError('USAGE', `this camera has no control ${id}`, {
+      hint: 'The list of its controls says which there are.',
+    })
   const isChoice = control.kind !== 'menu' || control.menu.some((choice) => choice.value === value)
-  if (!Number.isInteger(value) || value < control.min || value > control.max || !isChoice) throw new GapcamError('USAGE', `${control.name}: ${value} is not from ${control.min} to ${control.max}`, { hint: 'Choose a value of its range.' })
+  if (!Number.isInteger(value) || value < control.min || value > control.max || !isChoice)
+    throw new GapcamError('USAGE', `${control.name}: ${value} is not from ${control.min} to ${control.max}`, {
+      hint: 'Choose a value of its range.',
+    })
   try {
     loaded.addon.setVideoControl(device, id, value)
   } catch (error) {
-    throw new GapcamError('CAMERA_FORMAT', `${control.name}: ${messageOf(error)}`, { cause: error, hint: 'Another control may decide it, such as automatic exposure.' })
+    throw new GapcamError('CAMERA_FORMAT', `${control.name}: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'Another control may decide it, such as automatic exposure.',
+    })
   }
 }

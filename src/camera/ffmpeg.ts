@@ -14,7 +14,7 @@ export function openFfmpeg(uri: string, options: CameraOptions): Camera {
     const isFile = !/^(rtsps?|https?|rtmp|udp):\/\//.test(uri)
     if (isFile && !existsSync(uri)) throw new GapcamError('CAMERA_NOT_FOUND', `video ${uri}: there is no such file`)
     const input = await inputOf(uri, isFile)
-    return sourceOf(uri, isFile, { ...input, ...await probe(uri, input, signal) }, options)
+    return sourceOf(uri, isFile, { ...input, ...(await probe(uri, input, signal)) }, options)
   })
 }
 
@@ -34,13 +34,42 @@ interface Probed {
 function sourceOf(uri: string, isFile: boolean, probed: Probed & Input, options: CameraOptions): ChildSource {
   const { width, height } = scaled(probed, options)
   const fps = options.fps && options.fps > 0 ? Math.min(options.fps, probed.fps || options.fps) : probed.fps
-  const filters = [...(options.fps && options.fps < probed.fps ? [`fps=${options.fps}`] : []), ...(width === probed.width && height === probed.height ? [] : [`scale=${width}:${height}`])]
+  const filters = [
+    ...(options.fps && options.fps < probed.fps ? [`fps=${options.fps}`] : []),
+    ...(width === probed.width && height === probed.height ? [] : [`scale=${width}:${height}`]),
+  ]
   const loop = options.loop ? ['-stream_loop', '-1'] : []
   const args = [
-    '-nostdin', '-hide_banner', '-loglevel', 'error', ...(isFile ? loop : ['-fflags', 'nobuffer', '-flags', 'low_delay']), ...probed.args, '-map', '0:v:0', '-an', '-sn',
-    ...(filters.length > 0 ? ['-vf', filters.join(',')] : []), '-f', 'rawvideo', '-pix_fmt', 'yuv420p', 'pipe:1',
+    '-nostdin',
+    '-hide_banner',
+    '-loglevel',
+    'error',
+    ...(isFile ? loop : ['-fflags', 'nobuffer', '-flags', 'low_delay']),
+    ...probed.args,
+    '-map',
+    '0:v:0',
+    '-an',
+    '-sn',
+    ...(filters.length > 0 ? ['-vf', filters.join(',')] : []),
+    '-f',
+    'rawvideo',
+    '-pix_fmt',
+    'yuv420p',
+    'pipe:1',
   ]
-  return { uri: redact(uri), name: redact(uri), command: 'ffmpeg', args, ...(probed.text === undefined ? {} : { input: probed.text }), width, height, format: 'i420', stride: width, fps, isLive: !isFile }
+  return {
+    uri: redact(uri),
+    name: redact(uri),
+    command: 'ffmpeg',
+    args,
+    ...(probed.text === undefined ? {} : { input: probed.text }),
+    width,
+    height,
+    format: 'i420',
+    stride: width,
+    fps,
+    isLive: !isFile,
+  }
 }
 
 /** A live source ends when the other side is silent. */
@@ -48,7 +77,7 @@ async function inputOf(uri: string, isFile: boolean): Promise<Input> {
   if (isFile) return { args: ['-i', uri] }
   const options = uri.startsWith('rtsp') ? { rtsp_transport: 'tcp', timeout: '10000000' } : { rw_timeout: '10000000' }
   const isSecret = redact(uri) !== uri
-  if (isSecret && await hasPlaylistOptions()) return playlist(uri, options)
+  if (isSecret && (await hasPlaylistOptions())) return playlist(uri, options)
   return { args: [...Object.entries(options).flatMap(([name, value]) => [`-${name}`, value]), '-i', uri] }
 }
 
@@ -58,9 +87,17 @@ async function inputOf(uri: string, isFile: boolean): Promise<Input> {
  */
 function playlist(uri: string, options: Readonly<Record<string, string>>): Input {
   const address = uri.replace(/['\\\s]/g, (character) => encodeURIComponent(character).replace("'", '%27'))
-  const lines = ['ffconcat version 1.0', `file '${address}'`, ...Object.entries(options).map(([name, value]) => `option ${name} ${value}`), '']
+  const lines = [
+    'ffconcat version 1.0',
+    `file '${address}'`,
+    ...Object.entries(options).map(([name, value]) => `option ${name} ${value}`),
+    '',
+  ]
   const protocols = 'pipe,fd,file,rtsp,rtp,rtmp,tcp,udp,tls,http,https,httpproxy,crypto'
-  return { args: ['-f', 'concat', '-safe', '0', '-protocol_whitelist', protocols, '-i', 'pipe:0'], text: lines.join('\n') }
+  return {
+    args: ['-f', 'concat', '-safe', '0', '-protocol_whitelist', protocols, '-i', 'pipe:0'],
+    text: lines.join('\n'),
+  }
 }
 
 let playlistOptions: Promise<boolean> | undefined
@@ -84,12 +121,31 @@ function scaled(probed: Probed, { width, height }: CameraOptions): { width: numb
 /** Asks ffprobe for the size of the picture, rotation applied. */
 async function probe(uri: string, input: Input, signal: AbortSignal): Promise<Probed> {
   const entries = 'stream=width,height,avg_frame_rate,r_frame_rate:stream_side_data=rotation'
-  const text = await output('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-show_entries', entries, '-of', 'json', ...input.args], { uri, signal, ...(input.text === undefined ? {} : { input: input.text }) })
-  const [stream] = (JSON.parse(text) as { streams?: { width?: number; height?: number; avg_frame_rate?: string; r_frame_rate?: string; side_data_list?: { rotation?: number }[] }[] }).streams ?? []
-  if (!stream?.width || !stream.height) throw new GapcamError('CAMERA_FORMAT', `camera ${redact(uri)}: there is no video in it`)
-  const isTurned = stream.side_data_list?.some(({ rotation }) => rotation !== undefined && rotation % 180 !== 0) ?? false
+  const text = await output(
+    'ffprobe',
+    ['-v', 'error', '-select_streams', 'v:0', '-show_entries', entries, '-of', 'json', ...input.args],
+    { uri, signal, ...(input.text === undefined ? {} : { input: input.text }) },
+  )
+  const [stream] =
+    (
+      JSON.parse(text) as {
+        streams?: {
+          width?: number
+          height?: number
+          avg_frame_rate?: string
+          r_frame_rate?: string
+          side_data_list?: { rotation?: number }[]
+        }[]
+      }
+    ).streams ?? []
+  if (!stream?.width || !stream.height)
+    throw new GapcamError('CAMERA_FORMAT', `camera ${redact(uri)}: there is no video in it`)
+  const isTurned =
+    stream.side_data_list?.some(({ rotation }) => rotation !== undefined && rotation % 180 !== 0) ?? false
   const fps = rate(stream.avg_frame_rate) || rate(stream.r_frame_rate)
-  return isTurned ? { width: stream.height, height: stream.width, fps } : { width: stream.width, height: stream.height, fps }
+  return isTurned
+    ? { width: stream.height, height: stream.width, fps }
+    : { width: stream.width, height: stream.height, fps }
 }
 
 function rate(text = ''): number {
@@ -106,12 +162,21 @@ interface Asking {
 
 function output(program: string, args: readonly string[], { uri, input, signal }: Asking): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile(...endingWithUs(program, args), { timeout: probeMs, signal, maxBuffer: 1 << 20 }, (error, stdout, stderr) => {
-      if (!error) return resolve(stdout)
-      const why = redact(stderr.trim().split('\n').at(-1) ?? '').replace(/^pipe:0: /, '') || 'it does not answer'
-      const hint = /\b40[13]\b/.test(why) ? { hint: 'Check the user and the password of the camera.' } : {}
-      reject(new GapcamError('CAMERA_NOT_FOUND', `camera ${redact(uri)} cannot be opened: ${why}`, { cause: error, ...hint }))
-    })
+    const child = execFile(
+      ...endingWithUs(program, args),
+      { timeout: probeMs, signal, maxBuffer: 1 << 20 },
+      (error, stdout, stderr) => {
+        if (!error) return resolve(stdout)
+        const why = redact(stderr.trim().split('\n').at(-1) ?? '').replace(/^pipe:0: /, '') || 'it does not answer'
+        const hint = /\b40[13]\b/.test(why) ? { hint: 'Check the user and the password of the camera.' } : {}
+        reject(
+          new GapcamError('CAMERA_NOT_FOUND', `camera ${redact(uri)} cannot be opened: ${why}`, {
+            cause: error,
+            ...hint,
+          }),
+        )
+      },
+    )
     child.stdin?.on('error', () => undefined).end(input)
   })
 }

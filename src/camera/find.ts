@@ -7,7 +7,9 @@ import { csiProgram } from './gstreamer.js'
 import { openCamera } from './sources.js'
 import { listV4l2Devices } from './v4l2.js'
 
-export type FoundCamera = { readonly uri: string; readonly description: CameraDescription } | { readonly reasons: readonly string[] }
+export type FoundCamera =
+  | { readonly uri: string; readonly description: CameraDescription }
+  | { readonly reasons: readonly string[] }
 
 const frameMs = 3000
 
@@ -26,7 +28,10 @@ export async function findFirstCamera(signal: AbortSignal): Promise<FoundCamera>
 async function candidates(reasons: string[]): Promise<string[]> {
   const devices = await listV4l2Devices()
   for (const { problem } of devices) if (problem !== null) reasons.push(problem)
-  return [...devices.filter(({ problem }) => problem === null).map(({ path }) => `v4l2://${path}`), ...(await listCsiCameras()).map(({ uri }) => uri)]
+  return [
+    ...devices.filter(({ problem }) => problem === null).map(({ path }) => `v4l2://${path}`),
+    ...(await listCsiCameras()).map(({ uri }) => uri),
+  ]
 }
 
 async function attempt(uri: string, signal: AbortSignal): Promise<CameraDescription | string> {
@@ -53,7 +58,14 @@ export async function listCsiCameras(): Promise<{ readonly uri: string; readonly
   if (program === null) return []
   if (program === 'argus') return [{ uri: 'csi://0', name: 'CSI camera through Argus' }]
   const text = await new Promise<string>((resolve) => {
-    execFile(...endingWithUs(program.replace('-vid', '-hello'), ['--list-cameras']), { timeout: 5000 }, (_error, stdout, stderr) => resolve(`${stdout}\n${stderr}`))
+    execFile(
+      ...endingWithUs(program.replace('-vid', '-hello'), ['--list-cameras']),
+      { timeout: 5000 },
+      (_error, stdout, stderr) => resolve(`${stdout}\n${stderr}`),
+    )
   })
-  return [...text.matchAll(/^(\d+) : (.+?)( \[|$)/gm)].map(([, index, name]) => ({ uri: `csi://${index}`, name: name ?? 'CSI camera' }))
+  return [...text.matchAll(/^(\d+) : (.+?)( \[|$)/gm)].map(([, index, name]) => ({
+    uri: `csi://${index}`,
+    name: name ?? 'CSI camera',
+  }))
 }

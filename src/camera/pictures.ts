@@ -24,12 +24,20 @@ export function isPicture(path: string): boolean {
  */
 export async function picturesIn(folder: string): Promise<string[]> {
   const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => isPicture(name))
-  const isFile = await Promise.all(entries.map((entry) => (entry.isSymbolicLink() ? leadsToFile(join(folder, entry.name)) : entry.isFile())))
-  return entries.filter((_, i) => isFile[i]).map(({ name }) => join(folder, name)).sort()
+  const isFile = await Promise.all(
+    entries.map((entry) => (entry.isSymbolicLink() ? leadsToFile(join(folder, entry.name)) : entry.isFile())),
+  )
+  return entries
+    .filter((_, i) => isFile[i])
+    .map(({ name }) => join(folder, name))
+    .sort()
 }
 
 function leadsToFile(link: string): Promise<boolean> {
-  return stat(link).then((target) => target.isFile(), () => true)
+  return stat(link).then(
+    (target) => target.isFile(),
+    () => true,
+  )
 }
 
 export function openPictures(path: string, options: CameraOptions): Camera {
@@ -64,7 +72,13 @@ class PictureCamera implements Camera {
     const first = await this.#advance()
     if (!first) throw this.#nothingGood()
     const { width, height } = first
-    return { uri: `file://${this.#path}`, name: `${this.#files.length === 1 ? 'picture' : `${this.#files.length} pictures in`} ${this.#path}`, width, height, format: 'rgb24' }
+    return {
+      uri: `file://${this.#path}`,
+      name: `${this.#files.length === 1 ? 'picture' : `${this.#files.length} pictures in`} ${this.#path}`,
+      width,
+      height,
+      format: 'rgb24',
+    }
   }
 
   #nothingGood(): GapcamError {
@@ -77,10 +91,13 @@ class PictureCamera implements Camera {
       const files = await picturesIn(this.#path)
       if (files.length > 0) return files
     } catch (error) {
-      const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
+      const why =
+        (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
       throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: ${why}`)
     }
-    throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: the folder holds none`, { hint: 'JPEG, PNG, WebP, GIF, TIFF and AVIF are read.' })
+    throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: the folder holds none`, {
+      hint: 'JPEG, PNG, WebP, GIF, TIFF and AVIF are read.',
+    })
   }
 
   async next(signal: AbortSignal): Promise<Frame | null> {
@@ -123,8 +140,17 @@ class PictureCamera implements Camera {
   #frameOf({ picture, file }: { picture: Picture; file: string }): Frame {
     const { data, width, height } = picture
     return {
-      seq: ++this.#seq, capturedNs: process.hrtime.bigint(), wallTime: Date.now(), width, height, format: 'rgb24', stride: width * 3, pixels: data, file,
-      copyTo: (target) => target.set(data), release: () => undefined,
+      seq: ++this.#seq,
+      capturedNs: process.hrtime.bigint(),
+      wallTime: Date.now(),
+      width,
+      height,
+      format: 'rgb24',
+      stride: width * 3,
+      pixels: data,
+      file,
+      copyTo: (target) => target.set(data),
+      release: () => undefined,
     }
   }
 

@@ -51,26 +51,40 @@ class SceneCamera implements Camera {
     const list = JSON.parse(await readFile(new URL('photos.json', folder), 'utf8')) as { file: string; label: string }[]
     const sharp = await loadSharp()
     const side = Math.round(Math.min(this.#width, this.#height) * 0.85)
-    this.#actors = await Promise.all(list.map(async ({ file, label }): Promise<Actor> => {
-      const { data, info } = await sharp(fileURLToPath(new URL(file, folder))).resize(side, side, { fit: 'cover' }).removeAlpha().raw().toBuffer({ resolveWithObject: true })
-      return { data, width: info.width, height: info.height, label, file }
-    }))
+    this.#actors = await Promise.all(
+      list.map(async ({ file, label }): Promise<Actor> => {
+        const { data, info } = await sharp(fileURLToPath(new URL(file, folder)))
+          .resize(side, side, { fit: 'cover' })
+          .removeAlpha()
+          .raw()
+          .toBuffer({ resolveWithObject: true })
+        return { data, width: info.width, height: info.height, label, file }
+      }),
+    )
     if (this.#actors.length === 0) throw new GapcamError('CAMERA_NOT_FOUND', 'the test scene has no photographs')
-    return { uri: this.#uri, name: 'test scene', width: this.#width, height: this.#height, format: 'rgb24', fps: 1000 / this.#periodMs }
+    return {
+      uri: this.#uri,
+      name: 'test scene',
+      width: this.#width,
+      height: this.#height,
+      format: 'rgb24',
+      fps: 1000 / this.#periodMs,
+    }
   }
 
   async next(signal: AbortSignal): Promise<Frame | null> {
     const ms = this.#nextMs - performance.now()
-    if (ms > 0) await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      const timer = setTimeout(wake, ms)
-      this.#wake = wake
-      signal.addEventListener('abort', wake, { once: true })
-    })
+    if (ms > 0)
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', wake)
+          resolve()
+        }
+        const timer = setTimeout(wake, ms)
+        this.#wake = wake
+        signal.addEventListener('abort', wake, { once: true })
+      })
     if (this.#isClosed || signal.aborted) return null
     this.#nextMs = Math.max(this.#nextMs + this.#periodMs, performance.now())
     return this.#paint(++this.#seq)
@@ -87,11 +101,24 @@ class SceneCamera implements Camera {
     const left = Math.round(((this.#width - actor.width) / 2) * (1 + Math.sin(time * 0.7)))
     const top = Math.round(((this.#height - actor.height) / 2) * (1 + Math.cos(time * 0.9)))
     for (let y = 0; y < actor.height; y++) {
-      pixels.set(actor.data.subarray(y * actor.width * 3, (y + 1) * actor.width * 3), ((top + y) * this.#width + left) * 3)
+      pixels.set(
+        actor.data.subarray(y * actor.width * 3, (y + 1) * actor.width * 3),
+        ((top + y) * this.#width + left) * 3,
+      )
     }
     return {
-      seq, capturedNs: process.hrtime.bigint(), wallTime: Date.now(), width: this.#width, height: this.#height, format: 'rgb24', stride: this.#width * 3, pixels,
-      truth: actor.label, file: actor.file, copyTo: (target) => target.set(pixels), release: () => undefined,
+      seq,
+      capturedNs: process.hrtime.bigint(),
+      wallTime: Date.now(),
+      width: this.#width,
+      height: this.#height,
+      format: 'rgb24',
+      stride: this.#width * 3,
+      pixels,
+      truth: actor.label,
+      file: actor.file,
+      copyTo: (target) => target.set(pixels),
+      release: () => undefined,
     }
   }
 

@@ -16,10 +16,18 @@ interface SourceRow {
 }
 
 export const sourceTable: readonly SourceRow[] = [
-  { pattern: /^v4l2:\/\/\/./, example: 'v4l2:///dev/video0', open: (uri, options) => openV4l2(uri.slice('v4l2://'.length), options) },
+  {
+    pattern: /^v4l2:\/\/\/./,
+    example: 'v4l2:///dev/video0',
+    open: (uri, options) => openV4l2(uri.slice('v4l2://'.length), options),
+  },
   { pattern: /^\/dev\//, example: '/dev/video0', open: openV4l2 },
   { pattern: /^csi:\/\//, example: 'csi://0', open: openCsi },
-  { pattern: /^gst:/, example: 'gst:videotestsrc', open: (uri, options) => openGstreamer(uri.slice('gst:'.length), options) },
+  {
+    pattern: /^gst:/,
+    example: 'gst:videotestsrc',
+    open: (uri, options) => openGstreamer(uri.slice('gst:'.length), options),
+  },
   { pattern: /^(rtsps?|https?|rtmp|udp):\/\//, example: 'rtsp://camera/stream', open: openFfmpeg },
   { pattern: /^test:\/\//, example: 'test://', open: openScene },
   { pattern: /^file:\/\//, example: 'file:///photos', open: (uri, options) => openPath(pathOf(uri), options) },
@@ -30,7 +38,10 @@ export const sourceTable: readonly SourceRow[] = [
 export function openCamera(uri: string, options: CameraOptions): Camera {
   const row = sourceTable.find(({ pattern }) => pattern.test(uri))
   if (!row || uri === '') {
-    throw new GapcamError('CONFIG_INVALID', `camera ${JSON.stringify(uri)} is of no known kind; known are ${sourceTable.map(({ example }) => example).join(', ')}`)
+    throw new GapcamError(
+      'CONFIG_INVALID',
+      `camera ${JSON.stringify(uri)} is of no known kind; known are ${sourceTable.map(({ example }) => example).join(', ')}`,
+    )
   }
   return row.open(uri, options)
 }

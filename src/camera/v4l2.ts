@@ -7,7 +7,15 @@ import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { decodePicture } from '../pixels/decode.js'
 
 /** V4L2's four-character codes of the formats that the pixel path reads. */
-const formats: Readonly<Record<string, PixelFormat>> = { YUYV: 'yuyv', UYVY: 'uyvy', NV12: 'nv12', YU12: 'i420', RGB3: 'rgb24', BGR3: 'bgr24', GREY: 'grey' }
+const formats: Readonly<Record<string, PixelFormat>> = {
+  YUYV: 'yuyv',
+  UYVY: 'uyvy',
+  NV12: 'nv12',
+  YU12: 'i420',
+  RGB3: 'rgb24',
+  BGR3: 'bgr24',
+  GREY: 'grey',
+}
 
 /** A camera by device path, such as /dev/video0 or /dev/v4l/by-id/…. */
 export function openV4l2(path: string, options: CameraOptions): Camera {
@@ -35,7 +43,11 @@ class V4l2Camera implements Camera {
 
   async open(): Promise<CameraDescription> {
     const loaded = loadAddon()
-    if ('reason' in loaded) throw new GapcamError('CAMERA_TOOL_MISSING', `camera ${this.#path}: V4L2 needs the native addon; ${loaded.reason}`)
+    if ('reason' in loaded)
+      throw new GapcamError(
+        'CAMERA_TOOL_MISSING',
+        `camera ${this.#path}: V4L2 needs the native addon; ${loaded.reason}`,
+      )
     const { width, height, fps } = this.#options
     const wanted = { ...(width ? { width } : {}), ...(height ? { height } : {}), ...(fps ? { fps } : {}) }
     const capture = new loaded.addon.Capture(this.#path, wanted)
@@ -44,7 +56,14 @@ class V4l2Camera implements Camera {
       this.#format = opened.fourcc === 'MJPG' || opened.fourcc === 'JPEG' ? 'jpeg' : (formats[opened.fourcc] ?? 'yuyv')
       this.#geometry = { width: opened.width, height: opened.height, stride: opened.stride }
       this.#capture = capture
-      return { uri: `v4l2://${this.#path}`, name: opened.name, width: opened.width, height: opened.height, format: this.#format, fps: opened.fps }
+      return {
+        uri: `v4l2://${this.#path}`,
+        name: opened.name,
+        width: opened.width,
+        height: opened.height,
+        format: this.#format,
+        fps: opened.fps,
+      }
     } catch (error) {
       capture.close()
       throw await explained(error, this.#path)
@@ -56,7 +75,9 @@ class V4l2Camera implements Camera {
     if (!capture || signal.aborted) throw new GapcamError('CAMERA_LOST', `camera ${this.#path} is closed`)
     this.#warnOfReclaimed(capture)
     try {
-      return this.#format === 'jpeg' ? await this.#nextDecoded(capture) : this.#frameOf(await capture.next(), this.#format)
+      return this.#format === 'jpeg'
+        ? await this.#nextDecoded(capture)
+        : this.#frameOf(await capture.next(), this.#format)
     } catch (error) {
       throw await explained(error, this.#path)
     }
@@ -67,15 +88,22 @@ class V4l2Camera implements Camera {
   }
 
   #warnOfReclaimed({ reclaimed }: NativeCapture): void {
-    if (reclaimed > this.#reclaimed) this.onWarning?.(new Error(`camera ${this.#path}: ${reclaimed} frames were not released in time and taken back`))
+    if (reclaimed > this.#reclaimed)
+      this.onWarning?.(new Error(`camera ${this.#path}: ${reclaimed} frames were not released in time and taken back`))
     this.#reclaimed = reclaimed
   }
 
   #frameOf(captured: CapturedFrame, format: PixelFormat): Frame {
     const { seq, capturedNs } = captured
     return {
-      seq, capturedNs, wallTime: Date.now(), format, ...this.#geometry, pixels: captured,
-      copyTo: (target) => captured.copyTo(target), release: () => captured.release(),
+      seq,
+      capturedNs,
+      wallTime: Date.now(),
+      format,
+      ...this.#geometry,
+      pixels: captured,
+      copyTo: (target) => captured.copyTo(target),
+      release: () => captured.release(),
     }
   }
 
@@ -102,8 +130,16 @@ class V4l2Camera implements Camera {
     captured.release()
     const { data, width, height } = await decodePicture(jpeg, `frame ${seq} of ${this.#path}`)
     return {
-      seq, capturedNs, wallTime: Date.now(), format: 'rgb24', width, height, stride: width * 3, pixels: data,
-      copyTo: (target) => target.set(data), release: () => undefined,
+      seq,
+      capturedNs,
+      wallTime: Date.now(),
+      format: 'rgb24',
+      width,
+      height,
+      stride: width * 3,
+      pixels: data,
+      copyTo: (target) => target.set(data),
+      release: () => undefined,
     }
   }
 }
@@ -116,12 +152,19 @@ async function explained(error: unknown, path: string): Promise<Error> {
   const message = messageOf(error)
   if (code === 'CAMERA_BUSY') {
     const holder = await holderOf(path)
-    return new GapcamError(code, holder ? `camera ${path}: held by another process (pid ${holder.pid}, ${holder.name})` : message, { cause: error })
+    return new GapcamError(
+      code,
+      holder ? `camera ${path}: held by another process (pid ${holder.pid}, ${holder.name})` : message,
+      { cause: error },
+    )
   }
   if (code === 'CAMERA_PERMISSION') {
     const group = await groupOf(path)
     const hint = `sudo usermod -aG ${group} $USER, then log in again.`
-    return new GapcamError(code, `camera ${path}: no permission; the device belongs to group ${group}`, { cause: error, hint })
+    return new GapcamError(code, `camera ${path}: no permission; the device belongs to group ${group}`, {
+      cause: error,
+      hint,
+    })
   }
   return new GapcamError(code, message, { cause: error })
 }
@@ -129,7 +172,9 @@ async function explained(error: unknown, path: string): Promise<Error> {
 /** The process that has a device open, as far as /proc shows it to us. */
 async function holderOf(path: string): Promise<{ pid: number; name: string } | null> {
   const device = await realpath(path).catch(() => path)
-  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+  const pids = (await readdir('/proc').catch(() => [])).filter(
+    (name) => /^\d+$/.test(name) && Number(name) !== process.pid,
+  )
   for (const pid of pids) {
     const fds = await readdir(`/proc/${pid}/fd`).catch(() => [])
     for (const fd of fds) {
@@ -142,7 +187,10 @@ async function holderOf(path: string): Promise<{ pid: number; name: string } | n
 }
 
 async function groupOf(path: string): Promise<string> {
-  const gid = await stat(path).then(({ gid: id }) => id, () => -1)
+  const gid = await stat(path).then(
+    ({ gid: id }) => id,
+    () => -1,
+  )
   const groups = await readFile('/etc/group', 'utf8').catch(() => '')
   const line = groups.split('\n').find((entry) => entry.split(':')[2] === String(gid))
   return line?.split(':')[0] ?? 'video'
@@ -158,22 +206,36 @@ export interface ListedDevice {
 
 /** Every capture device of this machine; metadata and output nodes are left out. */
 export async function listV4l2Devices(): Promise<ListedDevice[]> {
-  const names = (await readdir('/dev').catch(() => [])).filter((name) => /^video\d+$/.test(name)).sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)))
+  const names = (await readdir('/dev').catch(() => []))
+    .filter((name) => /^video\d+$/.test(name))
+    .sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)))
   const listed = await Promise.all(names.map((name) => describe(`/dev/${name}`)))
   return listed.filter((entry) => entry.device === null || entry.device.isCapture)
 }
 
 async function describe(path: string): Promise<ListedDevice> {
   const loaded = loadAddon()
-  if ('reason' in loaded) return { path, device: null, problem: loaded.reason, hint: 'npm run build builds the native addon.' }
+  if ('reason' in loaded)
+    return { path, device: null, problem: loaded.reason, hint: 'npm run build builds the native addon.' }
   try {
     const device = loaded.addon.describeVideoDevice(path)
     const holder = await holderOf(path)
     const readable = device.formats.some(({ fourcc }) => fourcc in formats || fourcc === 'MJPG' || fourcc === 'JPEG')
-    if (device.isCapture && !readable) return { path, device, problem: 'it offers no pixel format that gapcam reads', hint: null }
-    return { path, device, problem: null, hint: holder ? `open in another process (pid ${holder.pid}, ${holder.name}); it may be busy` : null }
+    if (device.isCapture && !readable)
+      return { path, device, problem: 'it offers no pixel format that gapcam reads', hint: null }
+    return {
+      path,
+      device,
+      problem: null,
+      hint: holder ? `open in another process (pid ${holder.pid}, ${holder.name}); it may be busy` : null,
+    }
   } catch (error) {
     const explanation = await explained(error, path)
-    return { path, device: null, problem: explanation.message, hint: explanation instanceof GapcamError ? explanation.hint : null }
+    return {
+      path,
+      device: null,
+      problem: explanation.message,
+      hint: explanation instanceof GapcamError ? explanation.hint : null,
+    }
   }
 }

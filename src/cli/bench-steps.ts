@@ -37,12 +37,20 @@ export interface StepsResult {
 /** Profiles an engine for about `seconds`. Throws ENGINE_UNAVAILABLE unless it is the native one. */
 export async function profileSteps(model: string, engine: Engine, seconds: number): Promise<StepsResult> {
   const loaded = loadAddon()
-  if (!(engine instanceof NativeEngine) || 'reason' in loaded) throw new GapcamError('ENGINE_UNAVAILABLE', `--steps: ${model} does not run on the native engine`)
+  if (!(engine instanceof NativeEngine) || 'reason' in loaded)
+    throw new GapcamError('ENGINE_UNAVAILABLE', `--steps: ${model} does not run on the native engine`)
   const { target, threads } = engine.describe()
   const least = await leastTimes(engine, seconds)
   const peakGflops = loaded.addon.measurePeak(target)
   const steps = least.map((step) => resultOf(step, peakGflops * threads))
-  return { model, target, threads, peakGflops: round(peakGflops), sumMs: round(steps.reduce((sum, { ms }) => sum + ms, 0)), steps }
+  return {
+    model,
+    target,
+    threads,
+    peakGflops: round(peakGflops),
+    sumMs: round(steps.reduce((sum, { ms }) => sum + ms, 0)),
+    steps,
+  }
 }
 
 /** The least of several turns of about a tenth of a second each. */
@@ -62,8 +70,15 @@ function resultOf({ nanoseconds, flops, ...step }: StepTime, peak: number): Step
   const gflops = flops > 0 ? flops / nanoseconds : null
   const { name, kind, kernel, inputBytes, outputBytes, weightBytes } = step
   return {
-    name, kind, kernel, ms: nanoseconds / 1e6, gflops: gflops === null ? null : round(gflops),
-    peakPercent: gflops === null ? null : round((gflops / peak) * 100), inputBytes, outputBytes, weightBytes,
+    name,
+    kind,
+    kernel,
+    ms: nanoseconds / 1e6,
+    gflops: gflops === null ? null : round(gflops),
+    peakPercent: gflops === null ? null : round((gflops / peak) * 100),
+    inputBytes,
+    outputBytes,
+    weightBytes,
   }
 }
 
@@ -78,10 +93,21 @@ export function reportSteps(results: readonly StepsResult[], isJson: boolean): v
     const { model, target, threads, peakGflops, sumMs, steps } = result
     const percent = (value: number | null): string => (value === null ? '' : value.toFixed(0)).padStart(5)
     const kib = (bytes: number): string => (bytes / 1024).toFixed(0).padStart(7)
-    process.stdout.write(`${model} on ${target}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, peak of a core ${peakGflops.toFixed(1)} GFLOP/s, sum ${sumMs.toFixed(3)} ms\n`)
+    process.stdout.write(
+      `${model} on ${target}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, peak of a core ${peakGflops.toFixed(1)} GFLOP/s, sum ${sumMs.toFixed(3)} ms\n`,
+    )
     writeTable([
       ['kernel', '     ms', 'GFLOP/s', '% of peak', ' KiB in', 'KiB out', 'KiB weights', 'step'],
-      ...steps.map((s) => [s.kernel, s.ms.toFixed(3).padStart(7), (s.gflops === null ? '' : s.gflops.toFixed(1)).padStart(7), percent(s.peakPercent).padStart(9), kib(s.inputBytes), kib(s.outputBytes), kib(s.weightBytes).padStart(11), s.name]),
+      ...steps.map((s) => [
+        s.kernel,
+        s.ms.toFixed(3).padStart(7),
+        (s.gflops === null ? '' : s.gflops.toFixed(1)).padStart(7),
+        percent(s.peakPercent).padStart(9),
+        kib(s.inputBytes),
+        kib(s.outputBytes),
+        kib(s.weightBytes).padStart(11),
+        s.name,
+      ]),
     ])
   }
 }

@@ -33,8 +33,14 @@ interface BenchResult {
 }
 
 export function benchCommand(program: Command): void {
-  program.command('bench').description('time engines on models, side by side').argument('[model...]')
-    .option('--engine <names>', 'engines to compare, separated by commas: cuda, native, onnxruntime (default: native,onnxruntime)')
+  program
+    .command('bench')
+    .description('time engines on models, side by side')
+    .argument('[model...]')
+    .option(
+      '--engine <names>',
+      'engines to compare, separated by commas: cuda, native, onnxruntime (default: native,onnxruntime)',
+    )
     .option('--compare <name>', 'the native engine beside this one: short for --engine native,NAME')
     .option('--steps', 'the time of each step of the native engine instead: kernel, ms, GFLOP/s, share of peak, bytes')
     .option('--threads <counts>', 'thread counts, separated by commas', '1')
@@ -46,7 +52,12 @@ export function benchCommand(program: Command): void {
       const threads = list(values['threads']).map((text) => positive(text, '--threads'))
       const { config } = configFrom(values['inputSize'] === undefined ? {} : { inputSize: values['inputSize'] })
       const files = models.length > 0 ? models : defaultModels()
-      const options = { engines, threads, seconds: positive(String(values['seconds']), '--seconds'), inputSize: config.inputSize }
+      const options = {
+        engines,
+        threads,
+        seconds: positive(String(values['seconds']), '--seconds'),
+        inputSize: config.inputSize,
+      }
       const isJson = wantsJson(values['json'] === true)
       if (values['steps'] === true) reportSteps(await profileAll(files, options), isJson)
       else report(await benchAll(files, options), isJson)
@@ -54,26 +65,38 @@ export function benchCommand(program: Command): void {
 }
 
 function enginesOf({ engine, compare, steps }: FlagValues): EngineName[] {
-  if (compare !== undefined && (engine !== undefined || steps === true)) throw new GapcamError('USAGE', '--compare goes with neither --engine nor --steps')
+  if (compare !== undefined && (engine !== undefined || steps === true))
+    throw new GapcamError('USAGE', '--compare goes with neither --engine nor --steps')
   const given = compare === undefined ? (engine ?? 'native,onnxruntime') : `native,${String(compare)}`
   const flag = compare === undefined ? '--engine' : '--compare'
   return list(given).map((name) => {
-    if (name !== 'cuda' && name !== 'native' && name !== 'onnxruntime') throw new GapcamError('USAGE', `${flag}: ${name} is none of cuda, native and onnxruntime`)
+    if (name !== 'cuda' && name !== 'native' && name !== 'onnxruntime')
+      throw new GapcamError('USAGE', `${flag}: ${name} is none of cuda, native and onnxruntime`)
     return name
   })
 }
 
-const list = (value: unknown): string[] => String(value).split(',').map((part) => part.trim()).filter((part) => part !== '')
+const list = (value: unknown): string[] =>
+  String(value)
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
 
 function positive(text: string, flag: string): number {
   const value = Number(text)
-  if (!(value > 0) || (flag === '--threads' && (!Number.isInteger(value) || value > 64))) throw new GapcamError('USAGE', `${flag}: ${text} is not a number above 0${flag === '--threads' ? ' and at most 64' : ''}`)
+  if (!(value > 0) || (flag === '--threads' && (!Number.isInteger(value) || value > 64)))
+    throw new GapcamError(
+      'USAGE',
+      `${flag}: ${text} is not a number above 0${flag === '--threads' ? ' and at most 64' : ''}`,
+    )
   return value
 }
 
 function defaultModels(): string[] {
   const folder = fileURLToPath(new URL('../../models/', import.meta.url))
-  return readdirSync(folder).filter((name) => name.endsWith('.onnx')).map((name) => folder + name)
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.onnx'))
+    .map((name) => folder + name)
 }
 
 interface BenchOptions {
@@ -92,7 +115,12 @@ async function benchAll(files: readonly string[], options: BenchOptions): Promis
     for (const file of files) {
       for (const threads of options.threads) {
         const before = done
-        results.push(...await benchOne(file, threads, options, { ...progress, update: (seconds) => progress.update(before + Math.min(seconds, secondsEach)) }))
+        results.push(
+          ...(await benchOne(file, threads, options, {
+            ...progress,
+            update: (seconds) => progress.update(before + Math.min(seconds, secondsEach)),
+          })),
+        )
         done += secondsEach
       }
     }
@@ -102,7 +130,10 @@ async function benchAll(files: readonly string[], options: BenchOptions): Promis
   return results
 }
 
-async function profileAll(files: readonly string[], { threads, seconds, inputSize: asked }: BenchOptions): Promise<StepsResult[]> {
+async function profileAll(
+  files: readonly string[],
+  { threads, seconds, inputSize: asked }: BenchOptions,
+): Promise<StepsResult[]> {
   const results: StepsResult[] = []
   const progress = startProgress('bench', files.length * threads.length)
   try {
@@ -125,9 +156,15 @@ async function profileAll(files: readonly string[], { threads, seconds, inputSiz
   return results
 }
 
-const engineOptions = (threads: number, inputSize: InputSize | undefined): EngineOptions => (inputSize ? { threads, inputSize } : { threads })
+const engineOptions = (threads: number, inputSize: InputSize | undefined): EngineOptions =>
+  inputSize ? { threads, inputSize } : { threads }
 
-async function benchOne(file: string, threads: number, { engines: names, seconds, inputSize: asked }: BenchOptions, progress: Progress): Promise<BenchResult[]> {
+async function benchOne(
+  file: string,
+  threads: number,
+  { engines: names, seconds, inputSize: asked }: BenchOptions,
+  progress: Progress,
+): Promise<BenchResult[]> {
   const model = await loadModel(file)
   const inputSize = await sizeFor(model, asked)
   const engines: Engine[] = []
@@ -145,11 +182,17 @@ async function benchOne(file: string, threads: number, { engines: names, seconds
 }
 
 /** An engine by name; where it cannot serve, another takes its place, visibly and with exit status 4. */
-async function open(model: LoadedModel, name: EngineName, threads: number, inputSize: InputSize | undefined): Promise<Engine> {
+async function open(
+  model: LoadedModel,
+  name: EngineName,
+  threads: number,
+  inputSize: InputSize | undefined,
+): Promise<Engine> {
   const options = engineOptions(threads, inputSize)
   try {
     const engine = await openEngine(model, name, options)
-    if (/emulated/i.test(engine.describe().cuda?.device ?? '')) process.stderr.write('the CUDA device is emulated on the processor: its times mean nothing\n')
+    if (/emulated/i.test(engine.describe().cuda?.device ?? ''))
+      process.stderr.write('the CUDA device is emulated on the processor: its times mean nothing\n')
     return engine
   } catch (error) {
     if (name === 'onnxruntime' || !(error instanceof GapcamError) || error.code !== 'ENGINE_UNAVAILABLE') throw error
@@ -192,13 +235,29 @@ async function takeTurns(engines: readonly Engine[], seconds: number, progress: 
   return times
 }
 
-function resultOf(file: string, engine: Engine, threads: number, times: readonly number[], { first, macs, peak }: { first: number; macs: number | null; peak: number | null }): BenchResult {
+function resultOf(
+  file: string,
+  engine: Engine,
+  threads: number,
+  times: readonly number[],
+  { first, macs, peak }: { first: number; macs: number | null; peak: number | null },
+): BenchResult {
   const sorted = [...times].sort((a, b) => a - b)
   const minMs = sorted[0]
   if (minMs === undefined) throw expected('at least one run', 'times', times)
   const { engine: name, target } = engine.describe()
-  const share = macs === null || peak === null || name === 'cuda' ? null : (2 * macs) / (minMs * 1e6) / (peak * threads) * 100
-  return { model: file, engine: name, target, threads, minMs: toNanoseconds(minMs), medianMs: toNanoseconds(sorted[sorted.length >> 1]!), ratio: round(minMs / first), peakPercent: share === null ? null : round(share) }
+  const share =
+    macs === null || peak === null || name === 'cuda' ? null : ((2 * macs) / (minMs * 1e6) / (peak * threads)) * 100
+  return {
+    model: file,
+    engine: name,
+    target,
+    threads,
+    minMs: toNanoseconds(minMs),
+    medianMs: toNanoseconds(sorted[sorted.length >> 1]!),
+    ratio: round(minMs / first),
+    peakPercent: share === null ? null : round(share),
+  }
 }
 
 const round = (value: number): number => Math.round(value * 1000) / 1000
@@ -210,7 +269,16 @@ function report(results: readonly BenchResult[], isJson: boolean): void {
   else {
     writeTable([
       ['model', 'engine', 'target', 'threads', 'min ms', 'median ms', 'ratio', '% of peak'],
-      ...results.map((r) => [r.model, r.engine, r.target, r.threads, r.minMs.toFixed(2), r.medianMs.toFixed(2), r.ratio.toFixed(3), r.peakPercent === null ? '' : r.peakPercent.toFixed(0)]),
+      ...results.map((r) => [
+        r.model,
+        r.engine,
+        r.target,
+        r.threads,
+        r.minMs.toFixed(2),
+        r.medianMs.toFixed(2),
+        r.ratio.toFixed(3),
+        r.peakPercent === null ? '' : r.peakPercent.toFixed(0),
+      ]),
     ])
   }
 }

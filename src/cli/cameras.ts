@@ -15,7 +15,10 @@ interface ListedCamera {
 }
 
 export function camerasCommand(program: Command): void {
-  program.command('cameras').description('list cameras with their formats, and why one cannot be used').option('--json', 'one JSON object a camera')
+  program
+    .command('cameras')
+    .description('list cameras with their formats, and why one cannot be used')
+    .option('--json', 'one JSON object a camera')
     .action(async ({ json }: { json?: boolean }) => {
       const cameras = await listCameras()
       if (wantsJson(json)) for (const camera of cameras) writeJson(camera)
@@ -25,12 +28,32 @@ export function camerasCommand(program: Command): void {
 }
 
 async function listCameras(): Promise<ListedCamera[]> {
-  const devices = (await listV4l2Devices()).map(({ path, device, problem, hint }): ListedCamera => ({
-    uri: `v4l2://${path}`, name: device?.name ?? path, driver: device?.driver ?? null,
-    formats: device?.formats.map(({ fourcc, sizes }) => ({ format: fourcc, sizes: sizes.map(([width, height]) => `${width}x${height}`) })) ?? [],
-    usable: problem === null, problem, hint,
-  }))
-  const csi = (await listCsiCameras()).map(({ uri, name }): ListedCamera => ({ uri, name, driver: 'libcamera', formats: [], usable: true, problem: null, hint: null }))
+  const devices = (await listV4l2Devices()).map(
+    ({ path, device, problem, hint }): ListedCamera => ({
+      uri: `v4l2://${path}`,
+      name: device?.name ?? path,
+      driver: device?.driver ?? null,
+      formats:
+        device?.formats.map(({ fourcc, sizes }) => ({
+          format: fourcc,
+          sizes: sizes.map(([width, height]) => `${width}x${height}`),
+        })) ?? [],
+      usable: problem === null,
+      problem,
+      hint,
+    }),
+  )
+  const csi = (await listCsiCameras()).map(
+    ({ uri, name }): ListedCamera => ({
+      uri,
+      name,
+      driver: 'libcamera',
+      formats: [],
+      usable: true,
+      problem: null,
+      hint: null,
+    }),
+  )
   return [...devices, ...csi]
 }
 

@@ -10,21 +10,38 @@ import type { FlagValues } from './flags.js'
 
 export interface HeatWanted {
   /** Draws the heat of the engine's last run; resolves with the file's name. */
-  draw(of: { readonly file: string; readonly picture: Picture; readonly view: View; readonly best: number; readonly scores: Float32Array }): Promise<string>
+  draw(of: {
+    readonly file: string
+    readonly picture: Picture
+    readonly view: View
+    readonly best: number
+    readonly scores: Float32Array
+  }): Promise<string>
 }
 
 /** Null where no heat was asked for. Throws NO_HEAT_MAP, or USAGE for a class or a file that cannot be. */
-export async function heatWanted(values: FlagValues, classifier: Classifier, files: readonly string[]): Promise<HeatWanted | null> {
+export async function heatWanted(
+  values: FlagValues,
+  classifier: Classifier,
+  files: readonly string[],
+): Promise<HeatWanted | null> {
   const [target, asked] = [values['heat'] as string | undefined, values['heatClass'] as string | undefined]
   if (target === undefined) {
-    if (asked !== undefined) throw new GapcamError('USAGE', '--heat-class wants --heat, which says where the picture goes')
+    if (asked !== undefined)
+      throw new GapcamError('USAGE', '--heat-class wants --heat, which says where the picture goes')
     return null
   }
   const { heat: source, labels } = classifier
-  if ('reason' in source) throw new GapcamError('NO_HEAT_MAP', `model ${classifier.path} has no heat map: ${source.reason}`)
+  if ('reason' in source)
+    throw new GapcamError('NO_HEAT_MAP', `model ${classifier.path} has no heat map: ${source.reason}`)
   const isFolder = target.endsWith('/') || ((await stat(target).catch(() => null))?.isDirectory() ?? false)
-  if (!isFolder && !/\.(png|jpe?g)$/i.test(target)) throw new GapcamError('USAGE', `--heat: ${target} is neither a folder nor named .png or .jpg; a folder that is not there yet ends with /`)
-  if (!isFolder && files.length > 1) throw new GapcamError('USAGE', `--heat: ${files.length} pictures need a folder, and ${target} is one file`)
+  if (!isFolder && !/\.(png|jpe?g)$/i.test(target))
+    throw new GapcamError(
+      'USAGE',
+      `--heat: ${target} is neither a folder nor named .png or .jpg; a folder that is not there yet ends with /`,
+    )
+  if (!isFolder && files.length > 1)
+    throw new GapcamError('USAGE', `--heat: ${files.length} pictures need a folder, and ${target} is one file`)
   const chosen = asked === undefined ? null : classOf(labels, asked)
   return {
     async draw({ file, picture, view, best, scores }) {
@@ -32,7 +49,12 @@ export async function heatWanted(values: FlagValues, classifier: Classifier, fil
       const classIndex = chosen ?? best
       const path = isFolder ? join(target, `${basename(file).replace(/\.[^.]+$/, '')}.heat.png`) : target
       const { data: rgb, width, height } = picture
-      const drawn = await drawHeat({ rgb, width, height }, { map: source.heat(classIndex), view }, { label: labels[classIndex]!, score: scores[classIndex]! }, /\.png$/i.test(path) ? 'png' : 'jpeg')
+      const drawn = await drawHeat(
+        { rgb, width, height },
+        { map: source.heat(classIndex), view },
+        { label: labels[classIndex]!, score: scores[classIndex]! },
+        /\.png$/i.test(path) ? 'png' : 'jpeg',
+      )
       try {
         if (isFolder) await mkdir(dirname(path), { recursive: true })
         await writeFile(path, drawn)

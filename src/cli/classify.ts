@@ -20,7 +20,10 @@ export function classifyCommand(program: Command): void {
   const command = program.command('classify').description('say what is in pictures').argument('<file|folder...>')
   addFlags(command, ['model', 'labels', 'engine', 'cudaPrecision', 'threads', 'inputSize', 'topK', 'json', 'logLevel'])
     .option('--roi <x,y,w,h>', 'part of the picture to look at, each from 0 to 1')
-    .option('--heat <file>', 'draw where the label has its evidence: a .png or .jpg, or a folder for one of each picture')
+    .option(
+      '--heat <file>',
+      'draw where the label has its evidence: a .png or .jpg, or a folder for one of each picture',
+    )
     .option('--heat-class <label|index>', 'the heat of this class instead of the best one')
     .action(async (paths: string[], values: FlagValues) => {
       const { config } = configFrom(values)
@@ -53,20 +56,35 @@ interface Bench {
 
 async function classify(paths: readonly string[], config: Config, values: FlagValues): Promise<void> {
   const files = await picturesOf(paths)
-  const roi = values['roi'] === undefined ? undefined : configFrom({}, { cameras: [{ id: 'cam0', source: 'file', roi: values['roi'] }] }).config.cameras[0]?.roi
+  const roi =
+    values['roi'] === undefined
+      ? undefined
+      : configFrom({}, { cameras: [{ id: 'cam0', source: 'file', roi: values['roi'] }] }).config.cameras[0]?.roi
   const isJson = wantsJson(config.json)
   const classifier = await openClassifier({
-    ...modelOptions(config), onFault: (sentence) => process.stderr.write(`${sentence}\n`),
+    ...modelOptions(config),
+    onFault: (sentence) => process.stderr.write(`${sentence}\n`),
     // A table has no room for a box.
     heat: config.heat && (isJson || values['heat'] !== undefined),
   })
   const spec = classifier.preprocessing(roi ? { roi } : {})
   const preprocessor = classifier.preprocessor(spec)
   const { engine, reason } = classifier.engine.describe()
-  if (engine !== config.engine && reason !== 'covers the whole model') process.stderr.write(`engine ${engine}: ${reason}\n`)
+  if (engine !== config.engine && reason !== 'covers the whole model')
+    process.stderr.write(`engine ${engine}: ${reason}\n`)
   for (const assumption of classifier.assumed) process.stderr.write(`assumed: ${assumption}\n`)
   try {
-    await classifyAll(files, { classifier, preprocessor, spec, predict: classifier.predictor(config.topK), heat: await heatWanted(values, classifier, files) }, isJson)
+    await classifyAll(
+      files,
+      {
+        classifier,
+        preprocessor,
+        spec,
+        predict: classifier.predictor(config.topK),
+        heat: await heatWanted(values, classifier, files),
+      },
+      isJson,
+    )
   } finally {
     preprocessor.close()
     await classifier.close()
@@ -80,9 +98,17 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
     try {
       const result = await classifyFile(file, bench)
       if (isJson) writeJson(result)
-      else rows.push([file, result.top[0]?.label ?? '', (result.top[0]?.score ?? 0).toFixed(3), result.ms.toFixed(1), `${result.engine} ${result.target}`])
+      else
+        rows.push([
+          file,
+          result.top[0]?.label ?? '',
+          (result.top[0]?.score ?? 0).toFixed(3),
+          result.ms.toFixed(1),
+          `${result.engine} ${result.target}`,
+        ])
     } catch (error) {
-      if (!(error instanceof GapcamError) || (error.code !== 'PICTURE_INVALID' && error.code !== 'FRAME_INVALID')) throw error
+      if (!(error instanceof GapcamError) || (error.code !== 'PICTURE_INVALID' && error.code !== 'FRAME_INVALID'))
+        throw error
       process.stderr.write(`${error.message}\n`)
       process.exitCode = error.exitStatus
     }
@@ -93,12 +119,26 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
 }
 
 /** One picture through the same path as a camera's frame; ms is from pixels to scores. */
-async function classifyFile(file: string, { classifier, preprocessor, spec, predict, heat }: Bench): Promise<Classified> {
+async function classifyFile(
+  file: string,
+  { classifier, preprocessor, spec, predict, heat }: Bench,
+): Promise<Classified> {
   const picture = await decodeFile(file)
   const { data, width, height } = picture
   const start = performance.now()
   await preprocessor.run(
-    { seq: 1, capturedNs: 0n, wallTime: 0, width, height, format: 'rgb24', stride: width * 3, pixels: data, copyTo: (target) => target.set(data), release: () => undefined },
+    {
+      seq: 1,
+      capturedNs: 0n,
+      wallTime: 0,
+      width,
+      height,
+      format: 'rgb24',
+      stride: width * 3,
+      pixels: data,
+      copyTo: (target) => target.set(data),
+      release: () => undefined,
+    },
     classifier.input.data as Float32Array,
   )
   await classifier.engine.run()
@@ -106,15 +146,24 @@ async function classifyFile(file: string, { classifier, preprocessor, spec, pred
   const { engine, target, reason: engineReason } = classifier.engine.describe()
   const timings = { capture: 0, preprocess: 0, infer: ms, total: ms }
   const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: 1, wallTime: 0, timings })
-  if (!outcome.ok) throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
+  if (!outcome.ok)
+    throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
   const { top, scores } = outcome.prediction
   const view = viewOf(spec, width, height)
   const box = 'heat' in classifier.heat ? focusOf(classifier.heat.heat(top[0]!.index)) : null
   const seen = box && view.toFrame(box)
-  const drawn = heat && await heat.draw({ file, picture, view, best: top[0]!.index, scores })
+  const drawn = heat && (await heat.draw({ file, picture, view, best: top[0]!.index, scores }))
   return {
-    file, top, ...(seen ? { focus: { x: rounded(seen.x), y: rounded(seen.y), w: rounded(seen.width), h: rounded(seen.height) } } : {}),
-    ms: Math.round(ms * 1000) / 1000, engine, target, engineReason, ...(drawn ? { heat: drawn } : {}),
+    file,
+    top,
+    ...(seen
+      ? { focus: { x: rounded(seen.x), y: rounded(seen.y), w: rounded(seen.width), h: rounded(seen.height) } }
+      : {}),
+    ms: Math.round(ms * 1000) / 1000,
+    engine,
+    target,
+    engineReason,
+    ...(drawn ? { heat: drawn } : {}),
   }
 }
 
@@ -122,15 +171,20 @@ const rounded = (share: number): number => Math.round(share * 1e4) / 1e4
 
 /** The files themselves, and the pictures in the folders, in order of name. */
 async function picturesOf(paths: readonly string[]): Promise<string[]> {
-  const lists = await Promise.all(paths.map(async (path) => {
-    try {
-      return (await stat(path)).isDirectory() ? await picturesIn(path) : [path]
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [path] // reported in its turn
-      throw new GapcamError('PICTURE_INVALID', `${path}: ${messageOf(error)}`)
-    }
-  }))
+  const lists = await Promise.all(
+    paths.map(async (path) => {
+      try {
+        return (await stat(path)).isDirectory() ? await picturesIn(path) : [path]
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [path] // reported in its turn
+        throw new GapcamError('PICTURE_INVALID', `${path}: ${messageOf(error)}`)
+      }
+    }),
+  )
   const files = lists.flat()
-  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `there are no pictures in ${paths.join(', ')}`, { hint: 'Name a file, or a folder with pictures: JPEG, PNG, WebP, GIF, TIFF and AVIF are read.' })
+  if (files.length === 0)
+    throw new GapcamError('PICTURE_INVALID', `there are no pictures in ${paths.join(', ')}`, {
+      hint: 'Name a file, or a folder with pictures: JPEG, PNG, WebP, GIF, TIFF and AVIF are read.',
+    })
   return files
 }

@@ -23,11 +23,14 @@ function credentialsOf(mqtt: Config['mqtt']): Credentials {
   const ca = mqtt.ca ? text(mqtt.ca) : undefined
   if (ca !== undefined) usable([mqtt.ca], () => new X509Certificate(ca))
   const tls = {
-    ...(ca === undefined ? {} : { ca }), ...pair,
-    ...(mqtt.servername ? { servername: mqtt.servername } : {}), ...(mqtt.insecure ? { insecure: true } : {}),
+    ...(ca === undefined ? {} : { ca }),
+    ...pair,
+    ...(mqtt.servername ? { servername: mqtt.servername } : {}),
+    ...(mqtt.insecure ? { insecure: true } : {}),
   }
   return {
-    ...(mqtt.username === undefined ? {} : { user: mqtt.username }), ...(password === undefined ? {} : { password }),
+    ...(mqtt.username === undefined ? {} : { user: mqtt.username }),
+    ...(password === undefined ? {} : { password }),
     ...(Object.keys(tls).length > 0 ? { tls } : {}),
   }
 }
@@ -38,7 +41,10 @@ function usable(paths: readonly (string | undefined)[], take: () => unknown): vo
     take()
   } catch (error) {
     const why = messageOf(error).replace(/^error:[0-9A-F]+:[^:]*:[^:]*:/, '')
-    throw new GapcamError('CONFIG_INVALID', `mqtt: ${paths.filter((path) => path !== undefined).join(' with ')} cannot be used: ${why}`)
+    throw new GapcamError(
+      'CONFIG_INVALID',
+      `mqtt: ${paths.filter((path) => path !== undefined).join(' with ')} cannot be used: ${why}`,
+    )
   }
 }
 
@@ -56,8 +62,12 @@ function contentOf(path: string, read: (path: string) => string): string {
 
 /** The broker that another process of this configuration uses: an embedded one listens on loopback. Throws where there is none. */
 export function otherConnection(config: Config): ConnectOptions {
-  if (config.mqtt.broker === 'embedded') return { url: `mqtt://127.0.0.1:${config.mqtt.port ?? 1883}`, protocol: '3.1.1' }
+  if (config.mqtt.broker === 'embedded')
+    return { url: `mqtt://127.0.0.1:${config.mqtt.port ?? 1883}`, protocol: '3.1.1' }
   const found = connectionOf(config)
-  if (!found) throw new GapcamError('CONFIG_INVALID', 'mqtt.broker is none: there is no broker to speak to', { hint: 'Give one with --broker.' })
+  if (!found)
+    throw new GapcamError('CONFIG_INVALID', 'mqtt.broker is none: there is no broker to speak to', {
+      hint: 'Give one with --broker.',
+    })
   return found
 }

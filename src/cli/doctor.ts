@@ -9,8 +9,13 @@ import { writeJson } from './output.js'
 import { untilSignal } from './signals.js'
 
 export function doctorCommand(program: Command): void {
-  const command = program.command('doctor').description('say what is wrong and how to mend it: program, board, model, cameras, disk, broker').argument('[source]', 'camera URI, picture, folder or video')
-  addCameraFlags(addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'mqtt.broker', 'node', 'json'])).action(async (source: string | undefined, values: FlagValues) => {
+  const command = program
+    .command('doctor')
+    .description('say what is wrong and how to mend it: program, board, model, cameras, disk, broker')
+    .argument('[source]', 'camera URI, picture, folder or video')
+  addCameraFlags(
+    addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'mqtt.broker', 'node', 'json']),
+  ).action(async (source: string | undefined, values: FlagValues) => {
     await untilSignal(({ signal }) => doctor(source, values, signal))
   })
 }
@@ -33,7 +38,11 @@ function contextOf(source: string | undefined, values: FlagValues, signal: Abort
     const config = { ...read, cameras: [...camerasFrom(read.cameras, source, values)] }
     const broker = brokerOf(() => (config.mqtt.broker === 'embedded' ? null : connectionOf(config)))
     return {
-      config, broker, stateFolder: stateDirectory(config), root: '/', signal,
+      config,
+      broker,
+      stateFolder: stateDirectory(config),
+      root: '/',
+      signal,
     }
   } catch (error) {
     if (!(error instanceof GapcamError)) throw error
@@ -54,7 +63,9 @@ function finish(checks: readonly Check[], isJson: boolean): void {
   if (isJson) writeJson({ status, checks })
   else {
     const count = (verdict: Verdict): number => checks.filter((check) => check.verdict === verdict).length
-    process.stdout.write(`\n${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} wrong, ${count('skip')} not looked at\n`)
+    process.stdout.write(
+      `\n${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} wrong, ${count('skip')} not looked at\n`,
+    )
   }
   if (status !== 0) process.exitCode = status
 }
@@ -63,13 +74,16 @@ function finish(checks: readonly Check[], isJson: boolean): void {
 function createWriter(): (checks: readonly Check[]) => void {
   const isColored = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
   const colors: Readonly<Record<Verdict, number>> = { ok: 32, warn: 33, fail: 31, skip: 90 }
-  const paint = (verdict: Verdict): string => (isColored ? `\u001b[${colors[verdict]}m${verdict.padEnd(4)}\u001b[0m` : verdict.padEnd(4))
+  const paint = (verdict: Verdict): string =>
+    isColored ? `\u001b[${colors[verdict]}m${verdict.padEnd(4)}\u001b[0m` : verdict.padEnd(4)
   let last = ''
   return (checks) => {
     for (const { area, name, verdict, evidence, fix } of checks) {
       if (area !== last) process.stdout.write(`${last === '' ? '' : '\n'}${area}\n`)
       last = area
-      process.stdout.write(`  ${paint(verdict)}  ${name}: ${evidence}\n${fix === undefined ? '' : `        -> ${fix}\n`}`)
+      process.stdout.write(
+        `  ${paint(verdict)}  ${name}: ${evidence}\n${fix === undefined ? '' : `        -> ${fix}\n`}`,
+      )
     }
   }
 }

@@ -17,14 +17,18 @@ import { loadSharp } from '../pixels/sharp.js'
 import { startProgress } from './progress-bar.js'
 
 export function evalCommand(program: Command): void {
-  const command = program.command('eval').description('how good a model is at pictures in folders named by label').argument('<dir>')
+  const command = program
+    .command('eval')
+    .description('how good a model is at pictures in folders named by label')
+    .argument('<dir>')
   addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel'])
     .option('--precision <share>', 'find the threshold that gives this precision', '0.95')
     .option('--plots <folder>', 'draw confusion.png, calibration.png and precision.png there')
     .action(async (folder: string, values: FlagValues) => {
       const { config } = configFrom(values)
       const precision = Number(values['precision'])
-      if (!(precision > 0 && precision <= 1)) throw new GapcamError('USAGE', `--precision: ${String(values['precision'])} is no share above 0 and up to 1`)
+      if (!(precision > 0 && precision <= 1))
+        throw new GapcamError('USAGE', `--precision: ${String(values['precision'])} is no share above 0 and up to 1`)
       await evaluateFolder(folder, config, precision, values['plots'] as string | undefined)
     })
 }
@@ -37,12 +41,20 @@ interface Found {
   readonly empty: readonly string[]
 }
 
-async function evaluateFolder(folder: string, config: Config, wanted: number, plots: string | undefined): Promise<void> {
+async function evaluateFolder(
+  folder: string,
+  config: Config,
+  wanted: number,
+  plots: string | undefined,
+): Promise<void> {
   const classifier = await openClassifier(modelOptions(config))
   try {
     const found = await findPictures(folder, classifier.labels)
     const { answers, broken } = await answerAll(found, classifier)
-    for (const { folder: name, pictures, why } of found.unknown) process.stderr.write(`folder ${name}: ${why}; ${pictures === 1 ? 'its picture is' : `its ${pictures} pictures are`} left out\n`)
+    for (const { folder: name, pictures, why } of found.unknown)
+      process.stderr.write(
+        `folder ${name}: ${why}; ${pictures === 1 ? 'its picture is' : `its ${pictures} pictures are`} left out\n`,
+      )
     for (const name of found.empty) process.stderr.write(`folder ${name}: there are no pictures in it\n`)
     if (answers.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: none of its pictures could be used`)
     const evaluation = evaluate(answers)
@@ -60,12 +72,24 @@ const layout = 'One folder a label, named like it, with its pictures.'
 async function findPictures(folder: string, labels: readonly string[]): Promise<Found> {
   let names: string[]
   try {
-    names = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name).sort()
+    names = (await readdir(folder, { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort()
   } catch (error) {
-    throw new GapcamError('PICTURE_INVALID', `${folder}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such folder' : messageOf(error)}`, { hint: layout })
+    throw new GapcamError(
+      'PICTURE_INVALID',
+      `${folder}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such folder' : messageOf(error)}`,
+      { hint: layout },
+    )
   }
-  if (names.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no folders in it`, { hint: layout })
-  const [pictures, unknown, empty]: [{ file: string; truth: number }[], Found['unknown'][number][], string[]] = [[], [], []]
+  if (names.length === 0)
+    throw new GapcamError('PICTURE_INVALID', `${folder}: there are no folders in it`, { hint: layout })
+  const [pictures, unknown, empty]: [{ file: string; truth: number }[], Found['unknown'][number][], string[]] = [
+    [],
+    [],
+    [],
+  ]
   for (const name of names) {
     const files = await picturesIn(join(folder, name))
     if (files.length === 0) empty.push(name)
@@ -76,11 +100,17 @@ async function findPictures(folder: string, labels: readonly string[]): Promise<
       unknown.push({ folder: name, pictures: files.length, why: messageOf(error) })
     }
   }
-  if (unknown.length === names.length) throw new GapcamError('USAGE', `${folder}: no folder is named by a label of the model: ${unknown[0]!.why}`, { hint: layout })
+  if (unknown.length === names.length)
+    throw new GapcamError('USAGE', `${folder}: no folder is named by a label of the model: ${unknown[0]!.why}`, {
+      hint: layout,
+    })
   return { pictures, unknown, empty }
 }
 
-async function answerAll({ pictures }: Found, classifier: Classifier): Promise<{ answers: Answer[]; broken: string[] }> {
+async function answerAll(
+  { pictures }: Found,
+  classifier: Classifier,
+): Promise<{ answers: Answer[]; broken: string[] }> {
   const [answers, broken]: [Answer[], string[]] = [[], []]
   const preprocessor = classifier.preprocessor(classifier.preprocessing())
   const predict = classifier.predictor(1)
@@ -90,14 +120,47 @@ async function answerAll({ pictures }: Found, classifier: Classifier): Promise<{
     for (const [i, { file, truth }] of pictures.entries()) {
       try {
         const { data, width, height } = await decodeFile(file)
-        await preprocessor.run({ seq: 1, capturedNs: 0n, wallTime: 0, width, height, format: 'rgb24', stride: width * 3, pixels: data, copyTo: (to) => to.set(data), release: () => undefined }, classifier.input.data as Float32Array)
+        await preprocessor.run(
+          {
+            seq: 1,
+            capturedNs: 0n,
+            wallTime: 0,
+            width,
+            height,
+            format: 'rgb24',
+            stride: width * 3,
+            pixels: data,
+            copyTo: (to) => to.set(data),
+            release: () => undefined,
+          },
+          classifier.input.data as Float32Array,
+        )
         await classifier.engine.run()
-        const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: 1, wallTime: 0, timings: { capture: 0, preprocess: 0, infer: 0, total: 0 } })
-        if (!outcome.ok) throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
+        const outcome = predict(classifier.output.data as Float32Array, {
+          engine,
+          target,
+          frameSeq: 1,
+          wallTime: 0,
+          timings: { capture: 0, preprocess: 0, infer: 0, total: 0 },
+        })
+        if (!outcome.ok)
+          throw new GapcamError(
+            'ENGINE_FAILED',
+            `picture ${file}: the model's outputs are not finite (${outcome.reason})`,
+          )
         const { top, scores } = outcome.prediction
-        answers.push({ truth, predicted: top[0]!.index, score: top[0]!.score, rank: scores.reduce((before, score, k) => before + (score > scores[truth]! || (score === scores[truth] && k < truth) ? 1 : 0), 0) })
+        answers.push({
+          truth,
+          predicted: top[0]!.index,
+          score: top[0]!.score,
+          rank: scores.reduce(
+            (before, score, k) => before + (score > scores[truth]! || (score === scores[truth] && k < truth) ? 1 : 0),
+            0,
+          ),
+        })
       } catch (error) {
-        if (!(error instanceof GapcamError) || (error.code !== 'PICTURE_INVALID' && error.code !== 'FRAME_INVALID')) throw error
+        if (!(error instanceof GapcamError) || (error.code !== 'PICTURE_INVALID' && error.code !== 'FRAME_INVALID'))
+          throw error
         broken.push(file)
         process.stderr.write(`${error.message}\n`)
       }
@@ -110,12 +173,23 @@ async function answerAll({ pictures }: Found, classifier: Classifier): Promise<{
   return { answers, broken }
 }
 
-async function drawPlots(folder: string, evaluation: Evaluation, answers: readonly Answer[], wanted: number, labels: readonly string[]): Promise<void> {
+async function drawPlots(
+  folder: string,
+  evaluation: Evaluation,
+  answers: readonly Answer[],
+  wanted: number,
+  labels: readonly string[],
+): Promise<void> {
   const sharp = await loadSharp()
-  const plots = { confusion: confusionSvg(evaluation, labels), calibration: calibrationSvg(evaluation.bins, evaluation.ece), precision: precisionSvg(thresholds(answers), wanted) }
+  const plots = {
+    confusion: confusionSvg(evaluation, labels),
+    calibration: calibrationSvg(evaluation.bins, evaluation.ece),
+    precision: precisionSvg(thresholds(answers), wanted),
+  }
   try {
     await mkdir(folder, { recursive: true })
-    for (const [name, svg] of Object.entries(plots)) await writeFile(join(folder, `${name}.png`), await sharp(Buffer.from(svg)).png().toBuffer())
+    for (const [name, svg] of Object.entries(plots))
+      await writeFile(join(folder, `${name}.png`), await sharp(Buffer.from(svg)).png().toBuffer())
   } catch (error) {
     throw new GapcamError('USAGE', `--plots: ${folder} cannot be written: ${messageOf(error)}`)
   }
@@ -132,27 +206,73 @@ interface Report {
   readonly isJson: boolean
 }
 
-function report({ folder, evaluation, answers, broken, found, wanted, classifier: { labels, modelId, engine }, isJson }: Report): void {
+function report({
+  folder,
+  evaluation,
+  answers,
+  broken,
+  found,
+  wanted,
+  classifier: { labels, modelId, engine },
+  isJson,
+}: Report): void {
   const threshold = thresholdFor(answers, wanted)
   const { classes, confusion, ...figures } = evaluation
   if (isJson) {
-    const named = ({ index, ...rest }: Evaluation['classes'][number]): unknown => ({ index, label: labels[index], ...rest })
+    const named = ({ index, ...rest }: Evaluation['classes'][number]): unknown => ({
+      index,
+      label: labels[index],
+      ...rest,
+    })
     writeJson({
-      folder, model: modelId, engine: `${engine.describe().engine} ${engine.describe().target}`, ...figures, wantedPrecision: wanted, threshold, classes: classes.map(named),
-      confusion: confusion.map(({ truth, predicted, count }) => ({ truth: labels[truth], predicted: labels[predicted], count })), broken, unknown: found.unknown, empty: found.empty,
+      folder,
+      model: modelId,
+      engine: `${engine.describe().engine} ${engine.describe().target}`,
+      ...figures,
+      wantedPrecision: wanted,
+      threshold,
+      classes: classes.map(named),
+      confusion: confusion.map(({ truth, predicted, count }) => ({
+        truth: labels[truth],
+        predicted: labels[predicted],
+        count,
+      })),
+      broken,
+      unknown: found.unknown,
+      empty: found.empty,
     })
     return
   }
   const percent = (share: number | null): string => (share === null ? '' : `${(share * 100).toFixed(1)} %`)
   writeTable([
-    ['pictures', String(figures.pictures)], ['top-1', percent(figures.top1)], ['top-5', percent(figures.top5)], ['mean recall of the classes', percent(figures.balanced)],
+    ['pictures', String(figures.pictures)],
+    ['top-1', percent(figures.top1)],
+    ['top-5', percent(figures.top5)],
+    ['mean recall of the classes', percent(figures.balanced)],
     ['expected calibration error', figures.ece.toFixed(3)],
-    [`threshold for ${percent(wanted)} precision`, threshold ? `${threshold.threshold.toFixed(4)}: ${percent(threshold.precision)} right, ${percent(threshold.coverage)} answered` : 'none gives it'],
-    ['pictures that cannot be read', String(broken.length)], ['folders that are no label', String(found.unknown.length)],
+    [
+      `threshold for ${percent(wanted)} precision`,
+      threshold
+        ? `${threshold.threshold.toFixed(4)}: ${percent(threshold.precision)} right, ${percent(threshold.coverage)} answered`
+        : 'none gives it',
+    ],
+    ['pictures that cannot be read', String(broken.length)],
+    ['folders that are no label', String(found.unknown.length)],
   ])
   process.stdout.write('\n')
-  writeTable([['label', 'shown', 'said', 'precision', 'recall', 'taken for'], ...classes.map(({ index, shown, said, precision, recall }) => [
-    labels[index]!, shown, said, percent(precision), percent(recall),
-    confusion.filter(({ truth, predicted }) => truth === index && predicted !== index).slice(0, 3).map(({ predicted, count }) => `${labels[predicted]} ${count}`).join('; '),
-  ])])
+  writeTable([
+    ['label', 'shown', 'said', 'precision', 'recall', 'taken for'],
+    ...classes.map(({ index, shown, said, precision, recall }) => [
+      labels[index]!,
+      shown,
+      said,
+      percent(precision),
+      percent(recall),
+      confusion
+        .filter(({ truth, predicted }) => truth === index && predicted !== index)
+        .slice(0, 3)
+        .map(({ predicted, count }) => `${labels[predicted]} ${count}`)
+        .join('; '),
+    ]),
+  ])
 }

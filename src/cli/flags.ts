@@ -7,9 +7,19 @@ import { keepSecretsOf } from '../secrets.js'
 
 /** Flags by the configuration key that they set. */
 const flags: Readonly<Record<string, string>> = {
-  model: '--model <file>', labels: '--labels <file>', engine: '--engine <auto|cuda|native|onnxruntime>', cudaPrecision: '--cuda-precision <auto|fp16|fp32>', threads: '--threads <n|auto>',
-  inputSize: '--input-size <side|HxW>', topK: '--top-k <n>', 'policy.threshold': '--threshold <score>', frames: '--frames <n>',
-  'mqtt.broker': '--broker <url|embedded|none>', node: '--node <id>', json: '--json', logLevel: '--log-level <level>',
+  model: '--model <file>',
+  labels: '--labels <file>',
+  engine: '--engine <auto|cuda|native|onnxruntime>',
+  cudaPrecision: '--cuda-precision <auto|fp16|fp32>',
+  threads: '--threads <n|auto>',
+  inputSize: '--input-size <side|HxW>',
+  topK: '--top-k <n>',
+  'policy.threshold': '--threshold <score>',
+  frames: '--frames <n>',
+  'mqtt.broker': '--broker <url|embedded|none>',
+  node: '--node <id>',
+  json: '--json',
+  logLevel: '--log-level <level>',
 }
 
 /** The flag that sets a configuration key, '' where there is none; for docs. */
@@ -44,15 +54,25 @@ export function addCameraFlags(command: Command): Command {
  * The cameras of a run: those of the configuration, with what the flags say of each. A SOURCE replaces them all. A
  * camera without a source (none was configured) has '' there.
  */
-export function camerasFrom(configured: readonly CameraConfig[], source: string | undefined, values: FlagValues): readonly CameraConfig[] {
+export function camerasFrom(
+  configured: readonly CameraConfig[],
+  source: string | undefined,
+  values: FlagValues,
+): readonly CameraConfig[] {
   const { id, source: _source, ...view } = cameraOfFlags(values)
   if (source !== undefined) keepSecretsOf(source)
   if (source !== undefined) return [{ ...view, id: id ?? 'cam0', source }]
   if (configured.length === 0) return [{ ...view, id: id ?? 'cam0', source: '' }]
   if (configured.length === 1) return [{ ...configured[0]!, ...view, ...(id === undefined ? {} : { id }) }]
   if (id !== undefined && !configured.some((camera) => camera.id === id)) {
-    const nearest = nearestOf(id, configured.map((camera) => camera.id))
-    throw new GapcamError('USAGE', `--camera: ${id} is none of the cameras ${configured.map((camera) => camera.id).join(', ')}${nearest === null ? '' : `; did you mean ${nearest}?`}`)
+    const nearest = nearestOf(
+      id,
+      configured.map((camera) => camera.id),
+    )
+    throw new GapcamError(
+      'USAGE',
+      `--camera: ${id} is none of the cameras ${configured.map((camera) => camera.id).join(', ')}${nearest === null ? '' : `; did you mean ${nearest}?`}`,
+    )
   }
   return configured.filter((camera) => id === undefined || camera.id === id).map((camera) => ({ ...camera, ...view }))
 }
@@ -60,7 +80,13 @@ export function camerasFrom(configured: readonly CameraConfig[], source: string 
 /** What flags say of a camera, through the schema; its id only where --camera gives one. */
 function cameraOfFlags(values: FlagValues): Partial<CameraConfig> {
   const { camera: id, roi, fps, loop } = values
-  const given = { id: id ?? 'cam0', source: '', ...(roi === undefined ? {} : { roi }), ...(fps === undefined ? {} : { fps: scalar(String(fps), 'fps') }), ...(loop === true ? { loop } : {}) }
+  const given = {
+    id: id ?? 'cam0',
+    source: '',
+    ...(roi === undefined ? {} : { roi }),
+    ...(fps === undefined ? {} : { fps: scalar(String(fps), 'fps') }),
+    ...(loop === true ? { loop } : {}),
+  }
   const { id: _id, ...camera } = loadConfig({ flags: { cameras: [given] }, environment: {} }).config.cameras[0]!
   return id === undefined ? camera : { ...camera, id: String(id) }
 }
@@ -71,10 +97,17 @@ export type FlagValues = Readonly<Record<string, unknown>>
 export function configFrom(values: FlagValues, extra: Readonly<Record<string, unknown>> = {}): LoadedConfig {
   const given: Record<string, unknown> = {}
   for (const [key, flag] of Object.entries(flags)) {
-    const name = flag.split(' ')[0]!.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+    const name = flag
+      .split(' ')[0]!
+      .slice(2)
+      .replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
     const value = values[name]
     if (value !== undefined) given[key] = typeof value === 'string' ? scalar(value, key) : value
   }
   const file = values['config'] as string | undefined
-  return loadConfig({ flags: { ...given, ...(values['set'] as object | undefined), ...extra }, environment: process.env, ...(file ? { file } : {}) })
+  return loadConfig({
+    flags: { ...given, ...(values['set'] as object | undefined), ...extra },
+    environment: process.env,
+    ...(file ? { file } : {}),
+  })
 }

@@ -80,4 +80,5 @@ function complain(text: string): void {
 }
 
 // Run only as a program: scripts/start.mjs imports `load` instead.
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await (await load(process.argv.slice(2)))()
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  await (await load(process.argv.slice(2)))()

@@ -38,10 +38,22 @@ export async function testBroker({ config, connect, signal, answerMs = 3000 }: B
   }
   const connection = await openSession({ connect, clientId: `gapcam-${config.node}-test`, onMessage, signal })
   try {
-    const bench: Bench = { connection, heard, answerMs, quiet: () => { lastMs = performance.now(); return untilQuiet(() => lastMs, quietMs, 10_000) } }
+    const bench: Bench = {
+      connection,
+      heard,
+      answerMs,
+      quiet: () => {
+        lastMs = performance.now()
+        return untilQuiet(() => lastMs, quietMs, 10_000)
+      },
+    }
     return [
-      { check: 'connect', result: 'ok', detail: `${plainUrl(connect.url)}, MQTT ${connection.protocol === 5 ? '5' : '3.1.1'}, as gapcam-${config.node}-test` },
-      ...await checkTopics(bench, config),
+      {
+        check: 'connect',
+        result: 'ok',
+        detail: `${plainUrl(connect.url)}, MQTT ${connection.protocol === 5 ? '5' : '3.1.1'}, as gapcam-${config.node}-test`,
+      },
+      ...(await checkTopics(bench, config)),
     ]
   } finally {
     await connection.close(1000)
@@ -60,14 +72,30 @@ async function checkTopics(bench: Bench, config: Config): Promise<Check[]> {
   const topics = createTopics(config.mqtt.base, config.node)
   const cameras = config.cameras.map(({ id }) => id)
   const checks: Check[] = []
-  const incoming = [...requestSubscriptions(topics, cameras), ...(config.homeassistant ? [{ filter: `${config.homeassistantPrefix}/status`, qos: 1 as const }] : [])]
+  const incoming = [
+    ...requestSubscriptions(topics, cameras),
+    ...(config.homeassistant ? [{ filter: `${config.homeassistantPrefix}/status`, qos: 1 as const }] : []),
+  ]
   const outgoing = outgoingTopics(config, cameras)
-  const refused = new Map((await bench.connection.subscribe([...incoming, ...outgoing.map(({ topic }) => ({ filter: topic, qos: 1 as const })), { filter: `${topics.node('response').topic}/+`, qos: 1 }])).map(({ filter, reason }) => [filter, reason]))
+  const refused = new Map(
+    (
+      await bench.connection.subscribe([
+        ...incoming,
+        ...outgoing.map(({ topic }) => ({ filter: topic, qos: 1 as const })),
+        { filter: `${topics.node('response').topic}/+`, qos: 1 },
+      ])
+    ).map(({ filter, reason }) => [filter, reason]),
+  )
   await bench.quiet()
   const kept = new Map(bench.heard.filter(({ isRetained }) => isRetained).map(({ topic, payload }) => [topic, payload]))
   for (const { filter } of incoming) {
     const reason = refused.get(filter)
-    checks.push({ check: `listen ${filter}`, result: reason === undefined ? 'ok' : 'failed', detail: reason === undefined ? 'the broker took the subscription' : `the broker refuses the subscription: ${reason}` })
+    checks.push({
+      check: `listen ${filter}`,
+      result: reason === undefined ? 'ok' : 'failed',
+      detail:
+        reason === undefined ? 'the broker took the subscription' : `the broker refuses the subscription: ${reason}`,
+    })
   }
   const isOnline = kept.get(topics.node('nodeStatus').topic)?.toString() === 'online'
   if (isOnline) {
@@ -75,8 +103,13 @@ async function checkTopics(bench: Bench, config: Config): Promise<Check[]> {
     for (const topic of outgoing) checks.push(readOnly(topic, kept.has(topic.topic)))
     return checks
   }
-  for (const topic of outgoing) checks.push(await roundTrip(bench, topic, kept.get(topic.topic), refused.get(topic.topic)))
-  checks.push(config.mqtt.retain ? await checkRetain(bench, topics.node('nodeStatus'), kept.has(topics.node('nodeStatus').topic)) : { check: 'retain', result: 'not tested', detail: 'mqtt.retain is off: nothing is retained' })
+  for (const topic of outgoing)
+    checks.push(await roundTrip(bench, topic, kept.get(topic.topic), refused.get(topic.topic)))
+  checks.push(
+    config.mqtt.retain
+      ? await checkRetain(bench, topics.node('nodeStatus'), kept.has(topics.node('nodeStatus').topic))
+      : { check: 'retain', result: 'not tested', detail: 'mqtt.retain is off: nothing is retained' },
+  )
   return checks
 }
 
@@ -86,23 +119,50 @@ function outgoingTopics(config: Config, cameras: readonly string[]): Topic[] {
   const rows = Object.entries(topicTable).flatMap(([name, row]): Topic[] => {
     if ('isIncoming' in row) return []
     if (name === 'response') return [{ ...topics.node('response'), topic: `${topics.node('response').topic}/info` }]
-    return row.of === 'node' ? [topics.node(name as NodeTopic)] : cameras.map((camera) => topics.camera(name as CameraTopic, camera))
+    return row.of === 'node'
+      ? [topics.node(name as NodeTopic)]
+      : cameras.map((camera) => topics.camera(name as CameraTopic, camera))
   })
-  return config.homeassistant ? [...rows, { topic: `${config.homeassistantPrefix}/device/gapcam_${config.node}/config`, qos: 1, isRetained: true }] : rows
+  return config.homeassistant
+    ? [
+        ...rows,
+        { topic: `${config.homeassistantPrefix}/device/gapcam_${config.node}/config`, qos: 1, isRetained: true },
+      ]
+    : rows
 }
 
 /** With QoS 1 on every topic: rights are the same, and MQTT 5 answers with a reason. */
-async function roundTrip({ connection, heard, answerMs }: Bench, { topic, isRetained }: Topic, kept: Buffer | undefined, unreadable: string | undefined): Promise<Check> {
+async function roundTrip(
+  { connection, heard, answerMs }: Bench,
+  { topic, isRetained }: Topic,
+  kept: Buffer | undefined,
+  unreadable: string | undefined,
+): Promise<Check> {
   const check = `send ${topic}`
   const from = heard.length
   const delivery = await connection.publish({ topic, payload: kept ?? (await emptyOf(topic)), qos: 1, isRetained })
   if (delivery === 'lost') throw new GapcamError('BROKER_UNREACHABLE', `the connection ended at a message on ${topic}`)
-  if (delivery === 'refused') return { check, result: 'failed', detail: 'the broker refuses it: this user may not publish there' }
-  if (unreadable !== undefined) return { check, result: 'ok', detail: `taken; reading it back is refused (${unreadable}), which gapcam does not need` }
+  if (delivery === 'refused')
+    return { check, result: 'failed', detail: 'the broker refuses it: this user may not publish there' }
+  if (unreadable !== undefined)
+    return {
+      check,
+      result: 'ok',
+      detail: `taken; reading it back is refused (${unreadable}), which gapcam does not need`,
+    }
   const isBack = await within(answerMs, () => heard.slice(from).some((message) => message.topic === topic))
   if (isBack) return { check, result: 'ok', detail: 'came back' }
-  if (connection.protocol === 5) return { check, result: 'ok', detail: 'taken; it did not come back: this user may not read it, which gapcam does not need' }
-  return { check, result: 'failed', detail: `did not come back within ${answerMs / 1000} s: this user may not publish there, or not read it (MQTT 3.1.1 does not say which)` }
+  if (connection.protocol === 5)
+    return {
+      check,
+      result: 'ok',
+      detail: 'taken; it did not come back: this user may not read it, which gapcam does not need',
+    }
+  return {
+    check,
+    result: 'failed',
+    detail: `did not come back within ${answerMs / 1000} s: this user may not publish there, or not read it (MQTT 3.1.1 does not say which)`,
+  }
 }
 
 /** Who shows pictures fails at an empty one: there it is a grey pixel. */
@@ -117,24 +177,52 @@ async function checkRetain({ connection, heard, answerMs }: Bench, { topic }: To
   await connection.publish({ topic, payload: 'offline', qos: 1, isRetained: true })
   const from = heard.length
   await connection.subscribe([{ filter: topic, qos: 1 }])
-  const isKept = await within(answerMs, () => heard.slice(from).some((message) => message.topic === topic && message.isRetained))
+  const isKept = await within(answerMs, () =>
+    heard.slice(from).some((message) => message.topic === topic && message.isRetained),
+  )
   if (!wasKept) await connection.publish({ topic, payload: '', qos: 1, isRetained: true })
-  return { check: 'retain', result: isKept ? 'ok' : 'failed', detail: isKept ? 'the broker keeps retained messages' : `what was retained on ${topic} does not come to a later subscriber: the broker does not keep it, or this user may not read it; Home Assistant would show everything as unavailable after a restart` }
+  return {
+    check: 'retain',
+    result: isKept ? 'ok' : 'failed',
+    detail: isKept
+      ? 'the broker keeps retained messages'
+      : `what was retained on ${topic} does not come to a later subscriber: the broker does not keep it, or this user may not read it; Home Assistant would show everything as unavailable after a restart`,
+  }
 }
 
 async function askTheOther({ connection, heard, answerMs }: Bench, request: string, response: string): Promise<Check> {
   const transaction = `test-${process.pid}`
-  const delivery = await connection.publish({ topic: `${request}/info`, payload: JSON.stringify({ transaction }), qos: 1, isRetained: false })
-  const isAnswered = delivery === 'sent' && await within(answerMs, () => heard.some(({ topic, payload }) => topic === `${response}/info` && payload.includes(transaction)))
-  if (isAnswered) return { check: `send ${request}/info`, result: 'ok', detail: 'a gapcam is online as this node, and answered' }
-  return { check: `send ${request}/info`, result: 'failed', detail: 'a gapcam is said to be online as this node, but did not answer: it may not read requests, this user may not send them, or it has just gone' }
+  const delivery = await connection.publish({
+    topic: `${request}/info`,
+    payload: JSON.stringify({ transaction }),
+    qos: 1,
+    isRetained: false,
+  })
+  const isAnswered =
+    delivery === 'sent' &&
+    (await within(answerMs, () =>
+      heard.some(({ topic, payload }) => topic === `${response}/info` && payload.includes(transaction)),
+    ))
+  if (isAnswered)
+    return { check: `send ${request}/info`, result: 'ok', detail: 'a gapcam is online as this node, and answered' }
+  return {
+    check: `send ${request}/info`,
+    result: 'failed',
+    detail:
+      'a gapcam is said to be online as this node, but did not answer: it may not read requests, this user may not send them, or it has just gone',
+  }
 }
 
 function readOnly({ topic, isRetained }: Topic, isKept: boolean): Check {
   const check = `read ${topic}`
-  if (!isRetained) return { check, result: 'not tested', detail: 'a gapcam is online as this node; stop it to test everything' }
+  if (!isRetained)
+    return { check, result: 'not tested', detail: 'a gapcam is online as this node; stop it to test everything' }
   if (isKept) return { check, result: 'ok', detail: 'the gapcam that is online has said it, and the broker keeps it' }
-  return { check, result: 'not tested', detail: 'nothing is retained there yet; stop the gapcam that is online to test everything' }
+  return {
+    check,
+    result: 'not tested',
+    detail: 'nothing is retained there yet; stop the gapcam that is online to test everything',
+  }
 }
 
 async function within(ms: number, condition: () => boolean): Promise<boolean> {

@@ -24,19 +24,38 @@ const brokerFlags = ['mqtt.broker', 'node', 'json', 'logLevel']
 
 export function mqttCommand(program: Command): void {
   const mqtt = program.command('mqtt').description('try a broker, see what is announced, take everything back')
-  addFlags(mqtt.command('test').description('connect, send a message on every topic and wait for it; exit status 5 says what failed'), brokerFlags)
-    .action((values: FlagValues) => untilSignal(async ({ signal }) => {
+  addFlags(
+    mqtt
+      .command('test')
+      .description('connect, send a message on every topic and wait for it; exit status 5 says what failed'),
+    brokerFlags,
+  ).action((values: FlagValues) =>
+    untilSignal(async ({ signal }) => {
       const config = configOf(values)
       const checks = await testBroker({ config, connect: otherConnection(config), signal })
       if (wantsJson(config.json)) for (const check of checks) writeJson(check)
-      else writeTable([['check', 'result', ''], ...checks.map(({ check, result, detail }) => [check, result === 'failed' ? 'FAILED' : result, detail])])
+      else
+        writeTable([
+          ['check', 'result', ''],
+          ...checks.map(({ check, result, detail }) => [check, result === 'failed' ? 'FAILED' : result, detail]),
+        ])
       if (checks.some(({ result }) => result === 'failed')) process.exitCode = exitStatus.broker
-    }))
-  addFlags(mqtt.command('discover').description('print what Home Assistant is told'), ['model', 'labels', 'engine', ...brokerFlags])
-    .action((values: FlagValues) => discover(configOf(values)))
-  addFlags(mqtt.command('clear').description('remove every retained message that this node ever left on the broker'), brokerFlags)
+    }),
+  )
+  addFlags(mqtt.command('discover').description('print what Home Assistant is told'), [
+    'model',
+    'labels',
+    'engine',
+    ...brokerFlags,
+  ]).action((values: FlagValues) => discover(configOf(values)))
+  addFlags(
+    mqtt.command('clear').description('remove every retained message that this node ever left on the broker'),
+    brokerFlags,
+  )
     .option('--force', 'also while a gapcam of this node is online')
-    .action((values: FlagValues) => untilSignal(({ signal }) => clear(configOf(values), values['force'] === true, signal)))
+    .action((values: FlagValues) =>
+      untilSignal(({ signal }) => clear(configOf(values), values['force'] === true, signal)),
+    )
 }
 
 /** As `gapcam run` would have it: cam0 where no camera is configured. */
@@ -49,11 +68,21 @@ async function discover(config: Config): Promise<void> {
   const log = createLogger(config.logLevel)
   const classifier = await openClassifier({ ...modelOptions(config), threads: 1, heat: config.heat })
   try {
-    const { facts, model } = await describeDevice({ node: config.node, cameras: config.cameras.map(({ id }) => id), version, classifier, board: createBoardReader() })
+    const { facts, model } = await describeDevice({
+      node: config.node,
+      cameras: config.cameras.map(({ id }) => id),
+      version,
+      classifier,
+      board: createBoardReader(),
+    })
     // A ledger in memory: looking changes nothing, and what an earlier run said is none of it.
     const messages = await announce({
-      facts, model, topics: createTopics(config.mqtt.base, config.node), prefix: config.homeassistant ? config.homeassistantPrefix : null,
-      retainsImages: config.mqtt.retainImages, ledger: openLedger(null, log),
+      facts,
+      model,
+      topics: createTopics(config.mqtt.base, config.node),
+      prefix: config.homeassistant ? config.homeassistantPrefix : null,
+      retainsImages: config.mqtt.retainImages,
+      ledger: openLedger(null, log),
     })
     for (const { topic, payload } of messages) {
       const content = JSON.parse(String(payload)) as unknown
@@ -79,27 +108,51 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
     kept.set(topic, payload.toString('utf8'))
     lastMs = performance.now()
   }
-  const connection = await openSession({ connect: otherConnection(config), clientId: `gapcam-clear-${process.pid}`, onMessage: take, signal })
+  const connection = await openSession({
+    connect: otherConnection(config),
+    clientId: `gapcam-clear-${process.pid}`,
+    onMessage: take,
+    signal,
+  })
   const ledger = openLedger(stateDirectory(config), createLogger(config.logLevel))
   try {
-    const refusals = await connection.subscribe([{ filter: `${topics.root}/#`, qos: 1 }, { filter: `${prefix}+/config`, qos: 1 }])
-    for (const { filter, reason } of refusals) process.stderr.write(`the broker refuses to show ${filter} (${reason}): only what this machine remembers is taken back there\n`)
+    const refusals = await connection.subscribe([
+      { filter: `${topics.root}/#`, qos: 1 },
+      { filter: `${prefix}+/config`, qos: 1 },
+    ])
+    for (const { filter, reason } of refusals)
+      process.stderr.write(
+        `the broker refuses to show ${filter} (${reason}): only what this machine remembers is taken back there\n`,
+      )
     lastMs = performance.now()
     await untilQuiet(() => lastMs, quietMs, mostMs)
     if (kept.get(topics.node('nodeStatus').topic) === 'online' && !isForced) {
-      throw new GapcamError('USAGE', `a gapcam is online as ${config.node} and would say all again: stop it first`, { hint: 'Or use --force.' })
+      throw new GapcamError('USAGE', `a gapcam is online as ${config.node} and would say all again: stop it first`, {
+        hint: 'Or use --force.',
+      })
     }
     const ours = new Set(ledger.entry.topics)
-    for (const [topic, payload] of kept) if (isOurTopic(topic, topics.root) || isOurDevice(topic, payload, prefix, config.node)) ours.add(topic)
-    for (const topic of retainedTopics(topics, config.cameras.map(({ id }) => id), true)) ours.add(topic)
+    for (const [topic, payload] of kept)
+      if (isOurTopic(topic, topics.root) || isOurDevice(topic, payload, prefix, config.node)) ours.add(topic)
+    for (const topic of retainedTopics(
+      topics,
+      config.cameras.map(({ id }) => id),
+      true,
+    ))
+      ours.add(topic)
     const refused: string[] = []
-    for (const topic of ours) if ((await connection.publish({ topic, payload: '', qos: 1, isRetained: true })) !== 'sent') refused.push(topic)
-    if (refused.length > 0) throw new GapcamError('BROKER_REFUSED', `the broker did not take an empty message on ${refused.join(', ')}`)
+    for (const topic of ours)
+      if ((await connection.publish({ topic, payload: '', qos: 1, isRetained: true })) !== 'sent') refused.push(topic)
+    if (refused.length > 0)
+      throw new GapcamError('BROKER_REFUSED', `the broker did not take an empty message on ${refused.join(', ')}`)
     await ledger.clear()
     const cleared = [...kept.keys()].filter((topic) => ours.has(topic)).sort()
     const others = [...kept.keys()].filter((topic) => topic.startsWith(`${topics.root}/`) && !ours.has(topic)).sort()
     if (wantsJson(config.json)) writeJson({ cleared, others })
-    else process.stdout.write(`${cleared.length === 0 ? 'nothing was retained' : cleared.map((topic) => `cleared  ${topic}`).join('\n')}\n${others.map((topic) => `left     ${topic} (not gapcam's)\n`).join('')}`)
+    else
+      process.stdout.write(
+        `${cleared.length === 0 ? 'nothing was retained' : cleared.map((topic) => `cleared  ${topic}`).join('\n')}\n${others.map((topic) => `left     ${topic} (not gapcam's)\n`).join('')}`,
+      )
   } finally {
     await ledger.close()
     await connection.close(1000)
@@ -109,7 +162,13 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
 /** A topic of the table below the node, of any camera that it may once have had. */
 function isOurTopic(topic: string, root: string): boolean {
   const rest = topic.startsWith(`${root}/`) ? topic.slice(root.length + 1) : ''
-  return Object.values(topicTable).some((row) => !('isIncoming' in row) && (row.of === 'node' ? rest === row.name : rest.endsWith(`/${row.name}`) && /^[a-z0-9-]+$/.test(rest.slice(0, -row.name.length - 1))))
+  return Object.values(topicTable).some(
+    (row) =>
+      !('isIncoming' in row) &&
+      (row.of === 'node'
+        ? rest === row.name
+        : rest.endsWith(`/${row.name}`) && /^[a-z0-9-]+$/.test(rest.slice(0, -row.name.length - 1))),
+  )
 }
 
 /** A discovery message of this node or of one of its cameras. */

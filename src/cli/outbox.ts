@@ -22,10 +22,19 @@ const sharedFlags = ['node', 'mqtt.broker', 'json', 'logLevel']
 
 export function outboxCommand(program: Command): void {
   const outbox = program.command('outbox').description('events that wait for the broker')
-  const add = (name: string, description: string, action: (config: Config, values: FlagValues) => Promise<void>): Command =>
-    addFlags(outbox.command(name).description(description), sharedFlags).action((values: FlagValues) => action(configFrom(values).config, values))
+  const add = (
+    name: string,
+    description: string,
+    action: (config: Config, values: FlagValues) => Promise<void>,
+  ): Command =>
+    addFlags(outbox.command(name).description(description), sharedFlags).action((values: FlagValues) =>
+      action(configFrom(values).config, values),
+    )
   add('status', 'how many events wait, how much they take, and who has them', status)
-  add('list', 'the events that wait, oldest first, one JSON object a line', list).option('--limit <n>', 'at most so many')
+  add('list', 'the events that wait, oldest first, one JSON object a line', list).option(
+    '--limit <n>',
+    'at most so many',
+  )
   add('drain', 'send all that waits, or wait until the gapcam that runs has', drain)
   add('clear', 'give up all that waits; numbers go on', clear)
 }
@@ -33,15 +42,31 @@ export function outboxCommand(program: Command): void {
 /** What a run and these commands open. */
 export function outboxOptions(config: Config): Pick<DurableOptions, 'folder' | 'maxBytes' | 'maxAgeMs' | 'ack'> {
   const { maxMb, maxAgeH } = config.outbox
-  return { folder: join(stateDirectory(config), 'outbox'), maxBytes: maxMb * 2 ** 20, maxAgeMs: maxAgeH * 3_600_000, ack: config.mqtt.ack }
+  return {
+    folder: join(stateDirectory(config), 'outbox'),
+    maxBytes: maxMb * 2 ** 20,
+    maxAgeMs: maxAgeH * 3_600_000,
+    ack: config.mqtt.ack,
+  }
 }
 
 async function status(config: Config): Promise<void> {
   const { folder } = outboxOptions(config)
   let shown: Record<string, unknown> | null = null
-  if (!(await ask(folder, { command: 'status' }, (line) => { shown = line as Record<string, unknown> }))) {
+  if (
+    !(await ask(folder, { command: 'status' }, (line) => {
+      shown = line as Record<string, unknown>
+    }))
+  ) {
     const glance = await peek(folder)
-    shown = glance && { state: 'ok', queued: glance.queued, bytes: glance.bytes, seq: glance.seq, lost: glance.ledger.lost, boots: glance.ledger.boots.length }
+    shown = glance && {
+      state: 'ok',
+      queued: glance.queued,
+      bytes: glance.bytes,
+      seq: glance.seq,
+      lost: glance.ledger.lost,
+      boots: glance.ledger.boots.length,
+    }
   }
   const fields = { folder, ...(shown ?? { state: 'none', queued: 0 }) }
   if (wantsJson(config.json)) writeJson(fields)
@@ -65,8 +90,16 @@ async function list(config: Config, values: FlagValues): Promise<void> {
 async function clear(config: Config): Promise<void> {
   const { folder } = outboxOptions(config)
   let cleared: number | null = null
-  if (!(await ask(folder, { command: 'clear' }, (line) => { ({ cleared } = line as { cleared: number }) }))) {
-    const outbox = await openDurableOutbox({ ...outboxOptions(config), log: createLogger(config.logLevel), clock: systemClock })
+  if (
+    !(await ask(folder, { command: 'clear' }, (line) => {
+      ;({ cleared } = line as { cleared: number })
+    }))
+  ) {
+    const outbox = await openDurableOutbox({
+      ...outboxOptions(config),
+      log: createLogger(config.logLevel),
+      clock: systemClock,
+    })
     try {
       requireDisk(outbox.stats())
       cleared = await outbox.clear()
@@ -82,7 +115,9 @@ function requireDisk({ state, reason }: { readonly state: string; readonly reaso
 }
 
 async function drain(config: Config): Promise<void> {
-  const tell = ({ queued }: { readonly queued: number }): void => { process.stderr.write(`${queued} events wait\n`) }
+  const tell = ({ queued }: { readonly queued: number }): void => {
+    process.stderr.write(`${queued} events wait\n`)
+  }
   if (await ask(outboxOptions(config).folder, { command: 'drain' }, (line) => tell(line as { queued: number }))) return
   await untilSignal((stop) => drainAlone(config, stop))
 }
@@ -90,17 +125,34 @@ async function drain(config: Config): Promise<void> {
 /** No gapcam runs: this process connects in its place, and sends the backlog alone. */
 async function drainAlone(config: Config, stop: Stop): Promise<void> {
   const connect = config.mqtt.broker === 'embedded' ? null : connectionOf(config)
-  if (!connect) throw new GapcamError('USAGE', `mqtt.broker is ${config.mqtt.broker}, and no gapcam runs: there is nobody to send to`, { hint: 'Name a broker with --broker.' })
+  if (!connect)
+    throw new GapcamError(
+      'USAGE',
+      `mqtt.broker is ${config.mqtt.broker}, and no gapcam runs: there is nobody to send to`,
+      { hint: 'Name a broker with --broker.' },
+    )
   const log = createLogger(config.logLevel)
   const outbox = await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock })
   const { node, mqtt } = config
   const topics = createTopics(mqtt.base, node)
   const stamp = { boot: outbox.boot, isClockSynced: false }
-  const sender = createSender({ outbox, log, clock: systemClock, messageOf: entryMessages(topics, config.cameras[0]?.id ?? 'cam0', () => ({ ...stamp, wallMs: systemClock.wall() })) })
+  const sender = createSender({
+    outbox,
+    log,
+    clock: systemClock,
+    messageOf: entryMessages(topics, config.cameras[0]?.id ?? 'cam0', () => ({ ...stamp, wallMs: systemClock.wall() })),
+  })
   const acks = acknowledging(topics, outbox, log)
   const link = createLink({
-    connect, clientId: connect.clientId ?? `gapcam-${node}`, will: { ...topics.node('nodeStatus'), payload: 'offline' }, log, clock: systemClock,
-    onUp: sender.attach, onDown: sender.detach, subscriptions: acks.subscriptions, onMessage: acks.take,
+    connect,
+    clientId: connect.clientId ?? `gapcam-${node}`,
+    will: { ...topics.node('nodeStatus'), payload: 'offline' },
+    log,
+    clock: systemClock,
+    onUp: sender.attach,
+    onDown: sender.detach,
+    subscriptions: acks.subscriptions,
+    onMessage: acks.take,
   })
   try {
     requireDisk(outbox.stats())

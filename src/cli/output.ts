@@ -9,7 +9,12 @@ import { GapcamError } from '../errors.js'
 export function onOutputFault(tell: (error: GapcamError) => void): void {
   process.stderr.on('error', () => undefined)
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') tell(new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${error.message}`, { cause: error }))
+    if (error.code !== 'EPIPE')
+      tell(
+        new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${error.message}`, {
+          cause: error,
+        }),
+      )
   })
 }
 
@@ -26,7 +31,9 @@ export function writeJson(value: unknown): void {
 export function writeTable(rows: readonly (readonly (string | number)[])[]): void {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => String(row[column] ?? '').length))) ?? []
   for (const row of rows) {
-    const cells = row.map((cell, column) => (typeof cell === 'number' ? String(cell).padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+    const cells = row.map((cell, column) =>
+      typeof cell === 'number' ? String(cell).padStart(widths[column]!) : cell.padEnd(widths[column]!),
+    )
     process.stdout.write(`${cells.join('  ').trimEnd()}\n`)
   }
 }

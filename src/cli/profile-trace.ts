@@ -32,16 +32,39 @@ interface TraceEvent {
 
 const [framesProcess, engineProcess] = [1, 2]
 
-export function traceOf(frames: readonly FrameTimes[], steps: StepsResult | null): { readonly traceEvents: readonly TraceEvent[]; readonly displayTimeUnit: 'ms' } {
+export function traceOf(
+  frames: readonly FrameTimes[],
+  steps: StepsResult | null,
+): { readonly traceEvents: readonly TraceEvent[]; readonly displayTimeUnit: 'ms' } {
   const cameras = [...new Set(frames.map(({ camera }) => camera))]
   const originMs = frames.reduce((least, { startMs }) => Math.min(least, startMs), Infinity)
-  const events: TraceEvent[] = [named('process_name', framesProcess, 0, 'frames'), ...cameras.map((camera, i) => named('thread_name', framesProcess, i + 1, camera))]
+  const events: TraceEvent[] = [
+    named('process_name', framesProcess, 0, 'frames'),
+    ...cameras.map((camera, i) => named('thread_name', framesProcess, i + 1, camera)),
+  ]
   for (const frame of frames) events.push(...eventsOf(frame, cameras.indexOf(frame.camera) + 1, originMs))
   if (steps) {
-    events.push(named('process_name', engineProcess, 0, `engine: ${steps.target}, ${steps.threads} threads, least time of each step`), named('thread_name', engineProcess, 1, 'steps'))
+    events.push(
+      named(
+        'process_name',
+        engineProcess,
+        0,
+        `engine: ${steps.target}, ${steps.threads} threads, least time of each step`,
+      ),
+      named('thread_name', engineProcess, 1, 'steps'),
+    )
     let atMs = 0
     for (const { name, kernel, ms, gflops, peakPercent, inputBytes, outputBytes, weightBytes } of steps.steps) {
-      events.push(complete(kernel, 'step', engineProcess, 1, atMs, ms, { step: name, gflops, peakPercent, inputBytes, outputBytes, weightBytes }))
+      events.push(
+        complete(kernel, 'step', engineProcess, 1, atMs, ms, {
+          step: name,
+          gflops,
+          peakPercent,
+          inputBytes,
+          outputBytes,
+          weightBytes,
+        }),
+      )
       atMs += ms
     }
   }
@@ -61,7 +84,15 @@ function eventsOf({ camera, seq, label, startMs, ...stages }: FrameTimes, tid: n
   return events
 }
 
-function complete(name: string, cat: string, pid: number, tid: number, atMs: number, ms: number, args: TraceEvent['args']): TraceEvent {
+function complete(
+  name: string,
+  cat: string,
+  pid: number,
+  tid: number,
+  atMs: number,
+  ms: number,
+  args: TraceEvent['args'],
+): TraceEvent {
   return { name, cat, ph: 'X', pid, tid, ts: atMs * 1000, dur: ms * 1000, args }
 }
 

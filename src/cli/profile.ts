@@ -31,14 +31,19 @@ export interface StageTimes {
 }
 
 export function profileCommand(program: Command): void {
-  const command = program.command('profile').description('time each stage from photon to label, and each step of the engine').argument('[source]', 'camera URI, picture, folder or video')
+  const command = program
+    .command('profile')
+    .description('time each stage from photon to label, and each step of the engine')
+    .argument('[source]', 'camera URI, picture, folder or video')
   addCameraFlags(addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'frames', 'json', 'logLevel']))
     .option('--trace <file>', 'write a Chrome trace for Perfetto (ui.perfetto.dev) as well')
     .option('--seconds <n>', 'how long the steps are timed', '2')
     .action(async (source: string | undefined, values: FlagValues) => {
       const { config } = configFrom(values)
       const cameras = [...camerasFrom(config.cameras, source, values)]
-      await untilSignal(({ signal }) => profile({ ...config, cameras, frames: config.frames || usualFrames }, values, signal))
+      await untilSignal(({ signal }) =>
+        profile({ ...config, cameras, frames: config.frames || usualFrames }, values, signal),
+      )
     })
 }
 
@@ -48,9 +53,13 @@ async function profile(config: Config, values: FlagValues, signal: AbortSignal):
   const classifier = await openClassifier({ ...modelOptions(config), heat: config.heat })
   try {
     const frames = await timeFrames(config, classifier, signal)
-    if (frames.length === 0) throw new GapcamError('CAMERA_NOT_FOUND', `the source gave no more than the ${warmUp} frames that warm up`, { hint: 'Give --loop, or a source with more frames.' })
+    if (frames.length === 0)
+      throw new GapcamError('CAMERA_NOT_FOUND', `the source gave no more than the ${warmUp} frames that warm up`, {
+        hint: 'Give --loop, or a source with more frames.',
+      })
     const { engine } = classifier.engine.describe()
-    const steps = engine === 'native' && !signal.aborted ? await profileSteps(classifier.modelId, classifier.engine, seconds) : null
+    const steps =
+      engine === 'native' && !signal.aborted ? await profileSteps(classifier.modelId, classifier.engine, seconds) : null
     report(frames, steps, engine, wantsJson(config.json))
     if (values['trace'] !== undefined) await writeTrace(String(values['trace']), frames, steps)
   } finally {
@@ -71,7 +80,15 @@ async function timeFrames(config: Config, classifier: Classifier, signal: AbortS
     result(camera, { frameSeq, top, timings }) {
       handedMs = performance.now()
       const { capture, preprocess, infer } = timings
-      coming = { camera, seq: frameSeq, label: top[0]?.label ?? '', startMs: handedMs - timings.total, capture, preprocess, infer }
+      coming = {
+        camera,
+        seq: frameSeq,
+        label: top[0]?.label ?? '',
+        startMs: handedMs - timings.total,
+        capture,
+        preprocess,
+        infer,
+      }
     },
     settled() {
       if (coming) frames.push({ ...coming, decide: performance.now() - handedMs })
@@ -79,7 +96,18 @@ async function timeFrames(config: Config, classifier: Classifier, signal: AbortS
     },
   }
   try {
-    await run({ config: { ...config, frames: config.frames + warmUp }, cameras, classifier, publisher, log, onSettled: () => undefined, onCamera: () => undefined }, signal)
+    await run(
+      {
+        config: { ...config, frames: config.frames + warmUp },
+        cameras,
+        classifier,
+        publisher,
+        log,
+        onSettled: () => undefined,
+        onCamera: () => undefined,
+      },
+      signal,
+    )
   } finally {
     await silent.close()
   }
@@ -89,17 +117,24 @@ async function timeFrames(config: Config, classifier: Classifier, signal: AbortS
 function stageTimes(frames: readonly FrameTimes[]): StageTimes[] {
   const row = (stage: StageTimes['stage'], of: (frame: FrameTimes) => number): StageTimes => {
     const sorted = Float64Array.from(frames, of).sort()
-    const at = (share: number): number => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]! * 1000) / 1000
+    const at = (share: number): number =>
+      Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]! * 1000) / 1000
     return { stage, p50: at(0.5), p95: at(0.95), p99: at(0.99) }
   }
-  return [...stages.map((stage) => row(stage, (frame) => frame[stage])), row('photon to label', ({ capture, preprocess, infer, decide }) => capture + preprocess + infer + decide)]
+  return [
+    ...stages.map((stage) => row(stage, (frame) => frame[stage])),
+    row('photon to label', ({ capture, preprocess, infer, decide }) => capture + preprocess + infer + decide),
+  ]
 }
 
 function report(frames: readonly FrameTimes[], steps: StepsResult | null, engine: string, isJson: boolean): void {
   const times = stageTimes(frames)
   if (isJson) return writeJson({ frames: frames.length, engine, stages: times, steps })
   process.stdout.write(`${frames.length} frames, after ${warmUp} that warmed up\n`)
-  writeTable([['stage', '  p50 ms', '  p95 ms', '  p99 ms'], ...times.map(({ stage, p50, p95, p99 }) => [stage, ...[p50, p95, p99].map((ms) => ms.toFixed(3).padStart(8))])])
+  writeTable([
+    ['stage', '  p50 ms', '  p95 ms', '  p99 ms'],
+    ...times.map(({ stage, p50, p95, p99 }) => [stage, ...[p50, p95, p99].map((ms) => ms.toFixed(3).padStart(8))]),
+  ])
   process.stdout.write('\n')
   if (steps) reportSteps([steps], false)
   else process.stdout.write(`the steps of ${engine} cannot be timed one by one; --engine native has them\n`)
@@ -109,7 +144,9 @@ async function writeTrace(file: string, frames: readonly FrameTimes[], steps: St
   try {
     await writeFile(file, JSON.stringify(traceOf(frames, steps)))
   } catch (error) {
-    throw new GapcamError('USAGE', `--trace: ${file} cannot be written: ${messageOf(error)}`, { hint: 'Name a file in a folder that can be written.' })
+    throw new GapcamError('USAGE', `--trace: ${file} cannot be written: ${messageOf(error)}`, {
+      hint: 'Name a file in a folder that can be written.',
+    })
   }
   process.stderr.write(`${file}: open it at ui.perfetto.dev\n`)
 }

@@ -14,7 +14,13 @@ export function startProgress(what: string, total: number): Progress {
   const started = performance.now()
   // The bar's own handler of signals would swallow the first Ctrl-C; without one, cursor and wrapping stay as they are.
   const bar = new cliProgress.SingleBar(
-    { format: `${what} {bar} {percentage}% | {eta} s left`, stream: process.stderr, clearOnComplete: true, linewrap: true, gracefulExit: false },
+    {
+      format: `${what} {bar} {percentage}% | {eta} s left`,
+      stream: process.stderr,
+      clearOnComplete: true,
+      linewrap: true,
+      gracefulExit: false,
+    },
     cliProgress.Presets.shades_classic,
   )
   let isShown = false

@@ -14,12 +14,28 @@ import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } fr
 import { untilSignal, type Stop } from './signals.js'
 
 export function recordCommand(program: Command): void {
-  const command = program.command('record').description('record what a camera sees and what is made of it, for replay').argument('[source]', 'camera URI, picture, folder or video')
+  const command = program
+    .command('record')
+    .description('record what a camera sees and what is made of it, for replay')
+    .argument('[source]', 'camera URI, picture, folder or video')
     .requiredOption('-o, --output <file>', 'where the recording goes')
-  addCameraFlags(addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'topK', 'policy.threshold', 'frames', 'logLevel'])).action(async (source: string | undefined, values: FlagValues) => {
+  addCameraFlags(
+    addFlags(command, [
+      'model',
+      'labels',
+      'engine',
+      'threads',
+      'inputSize',
+      'topK',
+      'policy.threshold',
+      'frames',
+      'logLevel',
+    ]),
+  ).action(async (source: string | undefined, values: FlagValues) => {
     const { config } = configFrom(values)
     const [camera, ...others] = camerasFrom(config.cameras, source, values)
-    if (!camera || camera.source === '') throw new GapcamError('USAGE', 'record: name a camera, a picture, a folder or a video')
+    if (!camera || camera.source === '')
+      throw new GapcamError('USAGE', 'record: name a camera, a picture, a folder or a video')
     if (others.length > 0) throw new GapcamError('USAGE', 'record: one camera at a time; --camera says which')
     await untilSignal((stop) => record({ ...config, cameras: [camera] }, String(values['output']), stop))
   })
@@ -30,24 +46,47 @@ async function record(config: Config, output: string, stop: Stop): Promise<void>
   const [camera] = config.cameras as [Config['cameras'][number]]
   const classifier = await openClassifier(modelOptions(config))
   const { roi, rotate, flipX, flipY } = camera
-  const spec = classifier.preprocessing({ ...(roi ? { roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}) })
+  const spec = classifier.preprocessing({
+    ...(roi ? { roi } : {}),
+    ...(rotate ? { rotate } : {}),
+    ...(flipX ? { flipX } : {}),
+    ...(flipY ? { flipY } : {}),
+  })
   const ending = new AbortController()
   stop.signal.addEventListener('abort', () => ending.abort(), { once: true })
   let fault: GapcamError | null = null
   try {
-    const about = { ...aboutOf({ classifier, version, node: config.node, camera: camera.id, topK: config.topK }, spec), reason: 'gapcam record', startedMs: Date.now() }
+    const about = {
+      ...aboutOf({ classifier, version, node: config.node, camera: camera.id, topK: config.topK }, spec),
+      reason: 'gapcam record',
+      startedMs: Date.now(),
+    }
     const recorder = await FileRecorder.open(output, about, (error) => {
       fault = error
       ending.abort()
     })
     try {
       const publisher = createPublisher({ broker: null, node: config.node, cameras: [camera.id], log })
-      await run({ config, cameras: [camera], classifier, publisher, log, recorders: new Map([[camera.id, recorder]]), onSettled: () => undefined, onCamera: () => undefined }, ending.signal)
+      await run(
+        {
+          config,
+          cameras: [camera],
+          classifier,
+          publisher,
+          log,
+          recorders: new Map([[camera.id, recorder]]),
+          onSettled: () => undefined,
+          onCamera: () => undefined,
+        },
+        ending.signal,
+      )
     } finally {
       await recorder.close()
     }
     const { written, dropped } = recorder
-    process.stderr.write(`${written} frames recorded to ${output}${dropped > 0 ? `; ${dropped} left out, since the disk was too slow` : ''}\n`)
+    process.stderr.write(
+      `${written} frames recorded to ${output}${dropped > 0 ? `; ${dropped} left out, since the disk was too slow` : ''}\n`,
+    )
   } finally {
     await classifier.close()
   }

@@ -13,29 +13,60 @@ import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 
 export function replayCommand(program: Command): void {
-  const command = program.command('replay').description('compute recordings again, and say which stage is the first to differ').argument('<file...>')
-  addFlags(command, ['model', 'labels', 'engine', 'threads', 'json', 'logLevel']).action(async (files: string[], values: FlagValues) => {
-    const { config } = configFrom(values)
-    for (const file of files) await replayFile(file, config)
-  })
+  const command = program
+    .command('replay')
+    .description('compute recordings again, and say which stage is the first to differ')
+    .argument('<file...>')
+  addFlags(command, ['model', 'labels', 'engine', 'threads', 'json', 'logLevel']).action(
+    async (files: string[], values: FlagValues) => {
+      const { config } = configFrom(values)
+      for (const file of files) await replayFile(file, config)
+    },
+  )
 }
 
 async function replayFile(file: string, config: Config): Promise<void> {
   const recording = await read(file)
   const { about, cut } = recording
   const { width, height } = about.spec
-  const classifier = await openClassifier({ ...modelOptions(config), resize: about.spec.resize, inputSize: { height, width } })
+  const classifier = await openClassifier({
+    ...modelOptions(config),
+    resize: about.spec.resize,
+    inputSize: { height, width },
+  })
   let result: Replay
   try {
-    result = await replay(recording, classifier, aboutOf({ classifier, version, node: config.node, camera: about.camera, topK: about.topK }, classifier.preprocessing()))
+    result = await replay(
+      recording,
+      classifier,
+      aboutOf(
+        { classifier, version, node: config.node, camera: about.camera, topK: about.topK },
+        classifier.preprocessing(),
+      ),
+    )
   } catch (error) {
-    throw error instanceof GapcamError && error.code === 'RECORDING_INVALID' ? new GapcamError('RECORDING_INVALID', `recording ${file}: ${error.message}`) : error
+    throw error instanceof GapcamError && error.code === 'RECORDING_INVALID'
+      ? new GapcamError('RECORDING_INVALID', `recording ${file}: ${error.message}`)
+      : error
   } finally {
     await classifier.close()
   }
-  if (wantsJson(config.json)) writeJson({ file, camera: about.camera, reason: about.reason, recorded: { version: about.version, platform: about.platform, engine: about.engine, target: about.target }, cut, tolerance, ...result })
+  if (wantsJson(config.json))
+    writeJson({
+      file,
+      camera: about.camera,
+      reason: about.reason,
+      recorded: { version: about.version, platform: about.platform, engine: about.engine, target: about.target },
+      cut,
+      tolerance,
+      ...result,
+    })
   else process.stdout.write(`${sentences(file, recording, result).join('\n')}\n`)
-  if (result.first) throw new GapcamError('REPLAY_DIFFERS', `recording ${file}: frame ${result.first.frame} differs first in ${result.first.stage}: ${result.first.what}`)
+  if (result.first)
+    throw new GapcamError(
+      'REPLAY_DIFFERS',
+      `recording ${file}: frame ${result.first.frame} differs first in ${result.first.stage}: ${result.first.what}`,
+    )
 }
 
 async function read(file: string): Promise<Recording> {
@@ -44,7 +75,9 @@ async function read(file: string): Promise<Recording> {
     bytes = await readFile(file)
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error)
-    throw new GapcamError('RECORDING_INVALID', `recording ${file}: ${why}`, { hint: 'gapcam record and the flight recorder write recordings; docs/recording.md says where.' })
+    throw new GapcamError('RECORDING_INVALID', `recording ${file}: ${why}`, {
+      hint: 'gapcam record and the flight recorder write recordings; docs/recording.md says where.',
+    })
   }
   try {
     return readRecording(bytes)
@@ -53,13 +86,22 @@ async function read(file: string): Promise<Recording> {
   }
 }
 
-function sentences(file: string, { about, cut }: Recording, { frames, demanded, because, sameBits, worst, first, differing }: Replay): string[] {
-  const demand = demanded === 'bits' ? 'every bit must be the same' : `numbers must agree within ${tolerance} of their range (${because.join('; ')})`
+function sentences(
+  file: string,
+  { about, cut }: Recording,
+  { frames, demanded, because, sameBits, worst, first, differing }: Replay,
+): string[] {
+  const demand =
+    demanded === 'bits'
+      ? 'every bit must be the same'
+      : `numbers must agree within ${tolerance} of their range (${because.join('; ')})`
   return [
     `${file}: ${frames} frames of ${about.camera}, recorded by gapcam ${about.version} on ${about.platform} with ${about.engine} ${about.target} (${about.reason})`,
     `demanded  ${demand}`,
     `bits      ${sameBits} of ${frames} frames have the same input and outputs; logits are off by ${worst.toPrecision(2)} of their range at most`,
     ...(cut === null ? [] : [`cut       ${cut}`]),
-    first === null ? 'result    reproduced' : `result    ${differing} frames differ; frame ${first.frame} first in ${first.stage}: ${first.what}`,
+    first === null
+      ? 'result    reproduced'
+      : `result    ${differing} frames differ; frame ${first.frame} first in ${first.stage}: ${first.what}`,
   ]
 }

@@ -42,7 +42,10 @@ import { watchOver } from '../run/liveness.js'
 const holdEventsMs = 1500
 
 export function runCommand(program: Command): void {
-  const command = program.command('run', { isDefault: false }).description('classify what cameras see and publish it').argument('[source]', 'camera URI, picture, folder or video')
+  const command = program
+    .command('run', { isDefault: false })
+    .description('classify what cameras see and publish it')
+    .argument('[source]', 'camera URI, picture, folder or video')
   addCameraFlags(addFlags(command)).action(async (source: string | undefined, values: FlagValues) => {
     const readConfig = (): Config => {
       const { config } = configFrom(values)
@@ -70,7 +73,11 @@ async function runAll(read: RunConfig, stop: Stop): Promise<void> {
   }
 }
 
-async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop, closers: (() => Promise<void>)[]): Promise<void> {
+async function runStages(
+  { config, readConfig, warnings }: RunConfig,
+  stop: Stop,
+  closers: (() => Promise<void>)[],
+): Promise<void> {
   const log = createLogger(config.logLevel)
   const takeReloads = listenForReload(log, closers)
   for (const warning of warnings) log.warn(warning)
@@ -80,12 +87,17 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
   const serving = config.page.enabled ? import('../server/page.js') : null
   serving?.catch(() => undefined) // told where it is awaited
   const classifier = await openClassifier({
-    ...modelOptions(config), heat: config.heat, onFault: (sentence) => log.warn(sentence),
+    ...modelOptions(config),
+    heat: config.heat,
+    onFault: (sentence) => log.warn(sentence),
   })
   closers.push(() => classifier.close())
   const board = createBoardReader({ stateDirectory: stateDirectory(config) })
   const cameras = await camerasOf(config, stop.signal)
-  const broker = config.mqtt.broker === 'embedded' ? await startEmbeddedBroker({ log, ...(config.mqtt.port === undefined ? {} : { port: config.mqtt.port }) }) : null
+  const broker =
+    config.mqtt.broker === 'embedded'
+      ? await startEmbeddedBroker({ log, ...(config.mqtt.port === undefined ? {} : { port: config.mqtt.port }) })
+      : null
   if (broker) closers.push(() => broker.close())
   const topics = createTopics(config.mqtt.base, config.node)
   const ids = cameras.map(({ id }) => id)
@@ -93,21 +105,42 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
   const prefix = config.homeassistant ? config.homeassistantPrefix : null
   const ledger = openLedger(stateDirectory(config), log)
   closers.push(() => ledger.close())
-  const { facts, model } = await describeDevice({ node: config.node, cameras: ids, version, classifier, board, ...pageUrlOf(config) })
+  const { facts, model } = await describeDevice({
+    node: config.node,
+    cameras: ids,
+    version,
+    classifier,
+    board,
+    ...pageUrlOf(config),
+  })
   const first = await announce({ facts, model, topics, prefix, retainsImages: config.mqtt.retainImages, ledger })
   const birth = prefix === null ? null : createBirthListener(prefix, () => publisher.repeat())
   if (birth) closers.push(async () => birth.close())
   const clockSync = config.mqtt.broker === 'none' ? null : watchClockSync()
   closers.push(async () => clockSync?.close())
   const isClockSynced = (): boolean => clockSync?.isSynced() ?? false
-  const outbox = config.mqtt.broker === 'none' ? null : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock, isClockSynced })
+  const outbox =
+    config.mqtt.broker === 'none'
+      ? null
+      : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock, isClockSynced })
   const publisher = createPublisher({
-    ...(outbox ? { outbox } : {}), durableResults: config.outbox.results, isClockSynced,
-    first, ...(prefix === null ? {} : { holdEventsMs }),
+    ...(outbox ? { outbox } : {}),
+    durableResults: config.outbox.results,
+    isClockSynced,
+    first,
+    ...(prefix === null ? {} : { holdEventsMs }),
     subscriptions: [...requestSubscriptions(topics, ids), ...(prefix === null ? [] : [birthSubscription(prefix)])],
-    onMessage: (message) => { requests?.handle(message); birth?.handle(message) },
-    broker: broker ? { url: broker.url, protocol: '3.1.1' } : connectionOf(config), node: config.node, cameras: ids,
-    baseTopic: config.mqtt.base, stateEveryMs: config.mqtt.stateEveryMs, ...(config.mqtt.resultEveryMs >= 0 ? { resultEveryMs: config.mqtt.resultEveryMs } : {}), log,
+    onMessage: (message) => {
+      requests?.handle(message)
+      birth?.handle(message)
+    },
+    broker: broker ? { url: broker.url, protocol: '3.1.1' } : connectionOf(config),
+    node: config.node,
+    cameras: ids,
+    baseTopic: config.mqtt.base,
+    stateEveryMs: config.mqtt.stateEveryMs,
+    ...(config.mqtt.resultEveryMs >= 0 ? { resultEveryMs: config.mqtt.resultEveryMs } : {}),
+    log,
   })
   closers.push(() => publisher.close())
   await publisher.start()
@@ -118,32 +151,67 @@ async function runStages({ config, readConfig, warnings }: RunConfig, stop: Stop
   const watch = watchOver({ config, metrics, manager, log }, stop.signal)
   closers.push(async () => watch.close())
   const recorders = await flightRecorders(config, cameras, classifier, log)
-  closers.push(async () => { for (const recorder of recorders.values()) await recorder.close() })
-  await run({
-    recorders, config, cameras, classifier, publisher, log, metrics, progress: watch.progress, board,
-    stateFolder: stateDirectory(config), readConfig,
-    onRestart: () => { process.exitCode = exitStatus.restart },
-    isSupervised: manager.isThere,
-    onReady: ({ commands }) => {
-      requests = createRequests({ topics, cameras: ids, kinds: commandKinds, execute: (command) => commands.execute(command, 'mqtt'), send: publisher.sendNow, log, clock: systemClock })
-      takeReloads(commands)
+  closers.push(async () => {
+    for (const recorder of recorders.values()) await recorder.close()
+  })
+  await run(
+    {
+      recorders,
+      config,
+      cameras,
+      classifier,
+      publisher,
+      log,
+      metrics,
+      progress: watch.progress,
+      board,
+      stateFolder: stateDirectory(config),
+      readConfig,
+      onRestart: () => {
+        process.exitCode = exitStatus.restart
+      },
+      isSupervised: manager.isThere,
+      onReady: ({ commands }) => {
+        requests = createRequests({
+          topics,
+          cameras: ids,
+          kinds: commandKinds,
+          execute: (command) => commands.execute(command, 'mqtt'),
+          send: publisher.sendNow,
+          log,
+          clock: systemClock,
+        })
+        takeReloads(commands)
+      },
+      ...(serving
+        ? {
+            attach: async (live) => {
+              try {
+                page = await (await serving).startPage({ config, live, classifier, publisher, log })
+              } catch (error) {
+                // Whoever asked for an address wants to know; else labels go out whether somebody can look on or not.
+                if (
+                  !(error instanceof GapcamError) ||
+                  config.page.port !== undefined ||
+                  config.page.host !== '127.0.0.1' ||
+                  config.page.tokenFile !== undefined
+                )
+                  throw error
+                log.warn({ code: error.code }, `${error.message}; running without it`)
+              }
+              return page?.close ?? (() => Promise.resolve())
+            },
+          }
+        : {}),
+      onCamera: (camera, description, pixelPath) => banner.show(camera, description, pixelPath),
+      onSettled: (camera, decision, prediction) => {
+        page?.settled(camera, decision)
+        if (!stop.isStdoutClosed())
+          writeSettled(isJson, camera, decision, prediction, classifier.engine.describe().reason)
+      },
     },
-    ...(serving ? { attach: async (live) => {
-      try {
-        page = await (await serving).startPage({ config, live, classifier, publisher, log })
-      } catch (error) {
-        // Whoever asked for an address wants to know; else labels go out whether somebody can look on or not.
-        if (!(error instanceof GapcamError) || config.page.port !== undefined || config.page.host !== '127.0.0.1' || config.page.tokenFile !== undefined) throw error
-        log.warn({ code: error.code }, `${error.message}; running without it`)
-      }
-      return page?.close ?? (() => Promise.resolve())
-    } } : {}),
-    onCamera: (camera, description, pixelPath) => banner.show(camera, description, pixelPath),
-    onSettled: (camera, decision, prediction) => {
-      page?.settled(camera, decision)
-      if (!stop.isStdoutClosed()) writeSettled(isJson, camera, decision, prediction, classifier.engine.describe().reason)
-    },
-  }, stop.signal)
+    stop.signal,
+  )
   writeSummary(metrics, classifier, publisher)
 }
 
@@ -161,11 +229,14 @@ function pageUrlOf({ page: { enabled, host, port } }: Config): { readonly pageUr
 function listenForReload(log: Logger, closers: (() => Promise<void>)[]): (commands: Commands) => void {
   if (process.stdin.isTTY || process.stderr.isTTY) return () => undefined
   let take: (commands: Commands) => void = () => undefined
-  const ready = new Promise<Commands>((resolve) => { take = resolve })
+  const ready = new Promise<Commands>((resolve) => {
+    take = resolve
+  })
   const reload = async (): Promise<void> => {
     const result = await (await ready).execute({ kind: 'reload' }, 'signal')
     // Who asks by signal gets no answer but the log.
-    if (result.status === 'error') log.error({ code: 'CONFIG_INVALID' }, `the configuration is not read again, and stays as it was: ${result.error}`)
+    if (result.status === 'error')
+      log.error({ code: 'CONFIG_INVALID' }, `the configuration is not read again, and stays as it was: ${result.error}`)
   }
   process.on('SIGHUP', reload)
   closers.push(async () => void process.off('SIGHUP', reload))
@@ -179,7 +250,8 @@ export async function camerasOf(config: Config, signal: AbortSignal): Promise<re
   const found = await findFirstCamera(signal)
   if ('uri' in found) return [{ ...given!, source: found.uri }]
   const folder = fileURLToPath(new URL('../../models/photos', import.meta.url))
-  if (!existsSync(folder)) throw new GapcamError('CAMERA_NOT_FOUND', `there is no camera that works: ${found.reasons.join('; ')}`)
+  if (!existsSync(folder))
+    throw new GapcamError('CAMERA_NOT_FOUND', `there is no camera that works: ${found.reasons.join('; ')}`)
   for (const reason of found.reasons) process.stderr.write(`no camera: ${reason}\n`)
   // Each photograph stays for three seconds, so that its label settles.
   return [{ holdMs: 3000, loop: true, ...given!, source: folder }]
@@ -194,7 +266,13 @@ class Banner {
   readonly #pageUrl: () => string | null
   #isShown = false
 
-  constructor(config: Config, classifier: Classifier, broker: EmbeddedBroker | null, publisher: Publisher, pageUrl: () => string | null) {
+  constructor(
+    config: Config,
+    classifier: Classifier,
+    broker: EmbeddedBroker | null,
+    publisher: Publisher,
+    pageUrl: () => string | null,
+  ) {
     this.#pageUrl = pageUrl
     this.#config = config
     this.#classifier = classifier
@@ -222,30 +300,56 @@ class Banner {
       ...(pixelPath === 'native' ? [] : [`pixels   ${pixelPath}`]),
       `broker   ${address ?? 'none'}${this.#broker ? ' (embedded)' : ''}`,
       ...(this.#pageUrl() === null ? [] : [`page     ${this.#pageUrl()}`]),
-      ...(address === null ? [] : [
-        `topics   ${root}/${camera.id}/label, ${root}/${camera.id}/state, ${root}/status`,
-        `listen   mosquitto_sub ${this.#broker ? `-h ${host} -p ${port} -t '${root}/#'` : `-L '${address}/${root}/#'`} -v`,
-      ]),
+      ...(address === null
+        ? []
+        : [
+            `topics   ${root}/${camera.id}/label, ${root}/${camera.id}/state, ${root}/status`,
+            `listen   mosquitto_sub ${this.#broker ? `-h ${host} -p ${port} -t '${root}/#'` : `-L '${address}/${root}/#'`} -v`,
+          ]),
     ]
   }
 }
 
-function writeSettled(isJson: boolean, camera: string, decision: Decision, prediction: Prediction | null, engineReason: string): void {
+function writeSettled(
+  isJson: boolean,
+  camera: string,
+  decision: Decision,
+  prediction: Prediction | null,
+  engineReason: string,
+): void {
   const { label, score, reason, prev, top } = decision
   if (reason === 'settling' || reason === 'starting') return // nothing has settled yet
   const ts = new Date().toISOString()
   if (isJson) {
     writeJson({
-      ts, camera, label, score: rounded(score), prev, ...(reason ? { reason } : {}), top: top.map((entry) => ({ ...entry, score: rounded(entry.score) })),
-      ...(prediction ? { engine: prediction.engine, target: prediction.target, engineReason, ms: mapValues(prediction.timings, (ms) => Math.round(ms * 1000) / 1000) } : {}),
+      ts,
+      camera,
+      label,
+      score: rounded(score),
+      prev,
+      ...(reason ? { reason } : {}),
+      top: top.map((entry) => ({ ...entry, score: rounded(entry.score) })),
+      ...(prediction
+        ? {
+            engine: prediction.engine,
+            target: prediction.target,
+            engineReason,
+            ms: mapValues(prediction.timings, (ms) => Math.round(ms * 1000) / 1000),
+          }
+        : {}),
     })
-  } else process.stdout.write(`${ts.slice(11, 19)}  ${camera.padEnd(8)} ${score.toFixed(3)}  ${label}${reason ? ` (${reason.replace(/_/g, ' ')})` : ''}\n`)
+  } else
+    process.stdout.write(
+      `${ts.slice(11, 19)}  ${camera.padEnd(8)} ${score.toFixed(3)}  ${label}${reason ? ` (${reason.replace(/_/g, ' ')})` : ''}\n`,
+    )
 }
 
 const rounded = (value: number): number => Math.round(value * 10_000) / 10_000
 
 function mapValues(values: object, change: (value: number) => number): Record<string, number> {
-  return Object.fromEntries(Object.entries(values as Record<string, number>).map(([key, value]) => [key, change(value)]))
+  return Object.fromEntries(
+    Object.entries(values as Record<string, number>).map(([key, value]) => [key, change(value)]),
+  )
 }
 
 function writeSummary(metrics: Metrics, classifier: Classifier, publisher: Publisher): void {
@@ -254,6 +358,6 @@ function writeSummary(metrics: Metrics, classifier: Classifier, publisher: Publi
   const { dropped, reconnects } = publisher.stats()
   process.stderr.write(
     `${metrics.frames} frames classified by ${engine} ${target} (${reason}), median ${p50.toFixed(1)} ms; ${metrics.dropped} dropped, ` +
-    `${metrics.invalid} unusable, ${metrics.recoveries} camera recoveries, ${reconnects} reconnects, ${dropped} events lost${cuda && cuda.faults > 0 ? `, ${cuda.faults} faults of CUDA, ${cuda.framesOnCpu} frames on the CPU` : ''}\n`,
+      `${metrics.invalid} unusable, ${metrics.recoveries} camera recoveries, ${reconnects} reconnects, ${dropped} events lost${cuda && cuda.faults > 0 ? `, ${cuda.faults} faults of CUDA, ${cuda.framesOnCpu} frames on the CPU` : ''}\n`,
   )
 }

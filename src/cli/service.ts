@@ -43,20 +43,33 @@ function named(command: Command): Command {
 }
 
 function checkedName(name: string): string {
-  if (!/^[A-Za-z0-9][\w.@-]{0,63}$/.test(name)) throw new GapcamError('USAGE', `--name: ${JSON.stringify(name)} is no name for a unit`)
+  if (!/^[A-Za-z0-9][\w.@-]{0,63}$/.test(name))
+    throw new GapcamError('USAGE', `--name: ${JSON.stringify(name)} is no name for a unit`)
   return name.replace(/\.service$/, '')
 }
 
 async function install({ name: given, config: file, memoryMax, start, print, dryRun }: InstallFlags): Promise<void> {
   const name = checkedName(given)
-  if (!/^(\d+[KMGT]?|\d{1,2}%|100%|infinity)$/.test(memoryMax)) throw new GapcamError('USAGE', `--memory-max: ${memoryMax} is no size such as 800M or 60%`)
+  if (!/^(\d+[KMGT]?|\d{1,2}%|100%|infinity)$/.test(memoryMax))
+    throw new GapcamError('USAGE', `--memory-max: ${memoryMax} is no size such as 800M or 60%`)
   const isPrinted = print === true || dryRun === true
   if (!isPrinted) requireSystemd('installed')
   const configFile = file !== undefined ? resolve(file) : existsSync(usualConfig) ? usualConfig : undefined
   // As the service will see it: the environment of whoever installs is not its own.
-  const { config } = loadConfig({ flags: {}, environment: {}, ...(configFile === undefined ? {} : { file: configFile }) })
+  const { config } = loadConfig({
+    flags: {},
+    environment: {},
+    ...(configFile === undefined ? {} : { file: configFile }),
+  })
   const loaded = loadAddon()
-  const { unit, warnings } = planService({ config, configFile, program, node: process.execPath, canNotify: 'addon' in loaded, memoryMax })
+  const { unit, warnings } = planService({
+    config,
+    configFile,
+    program,
+    node: process.execPath,
+    canNotify: 'addon' in loaded,
+    memoryMax,
+  })
   for (const warning of warnings) process.stderr.write(`warning  ${warning}\n`)
   if (!('addon' in loaded)) process.stderr.write(`warning  no watchdog: ${loaded.reason}\n`)
   if (isPrinted) {
@@ -64,7 +77,9 @@ async function install({ name: given, config: file, memoryMax, start, print, dry
     return
   }
   await installUnit(name, unitText(unit), start)
-  process.stderr.write(`installed  /etc/systemd/system/${name}.service${start ? ', and started' : ''}\nlook at it  gapcam service status${name === 'gapcam' ? '' : ` --name ${name}`}, journalctl -u ${name} -f\n`)
+  process.stderr.write(
+    `installed  /etc/systemd/system/${name}.service${start ? ', and started' : ''}\nlook at it  gapcam service status${name === 'gapcam' ? '' : ` --name ${name}`}, journalctl -u ${name} -f\n`,
+  )
 }
 
 async function uninstall({ name: given }: { readonly name: string }): Promise<void> {
@@ -86,9 +101,15 @@ function rowsOf(state: ServiceState): [string, string][] {
   const isRunning = state.MainPID !== '0' && state.MainPID !== ''
   const megabytes = /^\d+$/.test(state.MemoryCurrent) ? `${Math.round(Number(state.MemoryCurrent) / 1e6)} MB` : ''
   const rows: [string, string][] = [
-    ['state', state.LoadState === 'not-found' ? 'not installed' : `${state.ActiveState} (${state.SubState})`], ['starts with the machine', state.UnitFileState === 'enabled' ? 'yes' : 'no'],
-    ['since', state.ActiveEnterTimestamp], ['says', state.StatusText], ['pid', isRunning ? state.MainPID : ''], ['memory', megabytes], ['restarts', state.NRestarts],
-    ['last sign of progress', state.WatchdogTimestamp], ['last end', isRunning ? '' : `${state.Result}, status ${state.ExecMainStatus}`],
+    ['state', state.LoadState === 'not-found' ? 'not installed' : `${state.ActiveState} (${state.SubState})`],
+    ['starts with the machine', state.UnitFileState === 'enabled' ? 'yes' : 'no'],
+    ['since', state.ActiveEnterTimestamp],
+    ['says', state.StatusText],
+    ['pid', isRunning ? state.MainPID : ''],
+    ['memory', megabytes],
+    ['restarts', state.NRestarts],
+    ['last sign of progress', state.WatchdogTimestamp],
+    ['last end', isRunning ? '' : `${state.Result}, status ${state.ExecMainStatus}`],
   ]
   return rows.filter(([, value]) => value !== '')
 }

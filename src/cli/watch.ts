@@ -12,7 +12,7 @@ import { openSession } from '../publish/visit.js'
 import { untilSignal, type Stop } from './signals.js'
 
 export function watchCommand(program: Command): void {
-  addFlags(program.command('watch').description('show a node\'s topics as they come'), ['mqtt.broker', 'node', 'json'])
+  addFlags(program.command('watch').description("show a node's topics as they come"), ['mqtt.broker', 'node', 'json'])
     .option('--all', 'of every node')
     .action(async (values: FlagValues) => {
       const { config } = configFrom(values)
@@ -26,11 +26,21 @@ const retryMs = 1000
 async function watch(config: Config, isAll: boolean, stop: Stop): Promise<void> {
   const filter = `${isAll ? config.mqtt.base : createTopics(config.mqtt.base, config.node).root}/#`
   const view = wantsJson(config.json) ? lines() : table(filter)
-  const connect = (): Promise<Connection> => openSession({ connect: otherConnection(config), clientId: `gapcam-watch-${process.pid}`, onMessage: view.take, signal: stop.signal })
+  const connect = (): Promise<Connection> =>
+    openSession({
+      connect: otherConnection(config),
+      clientId: `gapcam-watch-${process.pid}`,
+      onMessage: view.take,
+      signal: stop.signal,
+    })
   const drawing = setInterval(view.draw, drawEveryMs)
   try {
     // A broker that is not there at first is an error; one that goes and comes again is not.
-    for (let connection: Connection | null = await connect(); !stop.signal.aborted; connection = await connect().catch(() => null)) {
+    for (
+      let connection: Connection | null = await connect();
+      !stop.signal.aborted;
+      connection = await connect().catch(() => null)
+    ) {
       if (connection) await follow(connection, filter, stop)
       if (!stop.signal.aborted) await wait(retryMs, undefined, { signal: stop.signal }).catch(() => undefined)
     }
@@ -61,7 +71,8 @@ interface View {
 
 function lines(): View {
   return {
-    take: ({ topic, payload, isRetained }) => writeJson({ ts: new Date().toISOString(), topic, retained: isRetained, ...contentOf(payload) }),
+    take: ({ topic, payload, isRetained }) =>
+      writeJson({ ts: new Date().toISOString(), topic, retained: isRetained, ...contentOf(payload) }),
     draw: () => undefined,
   }
 }
@@ -103,7 +114,10 @@ function table(filter: string): View {
       const [columns, height] = [process.stdout.columns || 80, process.stdout.rows || 24]
       const width = Math.max(...[...rows.keys()].map((topic) => topic.length), 5)
       const shown = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, height - 2)
-      const text = [`${'topic'.padEnd(width)}    age  value  (${filter})`, ...shown.map(([topic, { text, atMs }]) => `${topic.padEnd(width)}  ${ageOf(atMs).padStart(5)}  ${text}`)]
+      const text = [
+        `${'topic'.padEnd(width)}    age  value  (${filter})`,
+        ...shown.map(([topic, { text, atMs }]) => `${topic.padEnd(width)}  ${ageOf(atMs).padStart(5)}  ${text}`),
+      ]
       const clear = drawn > 0 ? `\u001b[${drawn}A\u001b[J` : ''
       drawn = text.length
       process.stdout.write(`${clear}${text.map((line) => line.slice(0, columns - 1)).join('\n')}\n`)
@@ -113,5 +127,9 @@ function table(filter: string): View {
 
 function ageOf(atMs: number): string {
   const seconds = Math.floor((performance.now() - atMs) / 1000)
-  return seconds < 60 ? `${seconds} s` : seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`
+  return seconds < 60
+    ? `${seconds} s`
+    : seconds < 3600
+      ? `${Math.floor(seconds / 60)} min`
+      : `${Math.floor(seconds / 3600)} h`
 }

@@ -18,20 +18,40 @@ const runtimeCameraKey = /^cameras\.[^.]+\.roi$/
 /** `before` is the configuration that runs, as it was read; `running` its cameras, whose source may have been found since. */
 export function changesOf(before: Config, running: readonly CameraConfig[], next: Config): ConfigChanges {
   const [old, fresh] = [flat(before), flat(next)]
-  const different = [...new Set([...old.keys(), ...fresh.keys()])].filter((key) => !isSame(old.get(key), fresh.get(key)))
-  const cameraKeys = before.cameras.flatMap((camera) => cameraChanges(camera, next.cameras.find(({ id }) => id === camera.id)))
-  const added = next.cameras.filter(({ id }) => !before.cameras.some((camera) => camera.id === id)).map(({ id }) => `cameras.${id}`)
+  const different = [...new Set([...old.keys(), ...fresh.keys()])].filter(
+    (key) => !isSame(old.get(key), fresh.get(key)),
+  )
+  const cameraKeys = before.cameras.flatMap((camera) =>
+    cameraChanges(
+      camera,
+      next.cameras.find(({ id }) => id === camera.id),
+    ),
+  )
+  const added = next.cameras
+    .filter(({ id }) => !before.cameras.some((camera) => camera.id === id))
+    .map(({ id }) => `cameras.${id}`)
   const keys = [...different, ...cameraKeys, ...added]
   const isRuntime = (key: string): boolean => runtimeKeys.has(key) || runtimeCameraKey.test(key)
-  const { policy, mqtt: { stateEveryMs, resultEveryMs }, logLevel } = next
+  const {
+    policy,
+    mqtt: { stateEveryMs, resultEveryMs },
+    logLevel,
+  } = next
   const withRegion = (camera: CameraConfig): CameraConfig => {
     const { roi, ...rest } = camera
     const other = next.cameras.find(({ id }) => id === camera.id)
     return !other ? camera : other.roi ? { ...rest, roi: isSame(roi, other.roi) ? roi! : other.roi } : rest
   }
   return {
-    changed: keys.filter(isRuntime), needsRestart: keys.filter((key) => !isRuntime(key)),
-    config: { ...before, policy, logLevel, mqtt: { ...before.mqtt, stateEveryMs, resultEveryMs }, cameras: before.cameras.map(withRegion) },
+    changed: keys.filter(isRuntime),
+    needsRestart: keys.filter((key) => !isRuntime(key)),
+    config: {
+      ...before,
+      policy,
+      logLevel,
+      mqtt: { ...before.mqtt, stateEveryMs, resultEveryMs },
+      cameras: before.cameras.map(withRegion),
+    },
     cameras: running.map(withRegion),
   }
 }
@@ -48,6 +68,11 @@ function isSame(a: unknown, b: unknown): boolean {
 
 /** Every key but the cameras by its dotted name. */
 function flat({ cameras: _cameras, ...config }: Config): Map<string, unknown> {
-  return new Map(Object.entries(config).flatMap(([key, value]): [string, unknown][] =>
-    (typeof value === 'object' && value !== null && !Array.isArray(value) && key !== 'inputSize' ? Object.entries(value).map(([name, inner]) => [`${key}.${name}`, inner]) : [[key, value]])))
+  return new Map(
+    Object.entries(config).flatMap(([key, value]): [string, unknown][] =>
+      typeof value === 'object' && value !== null && !Array.isArray(value) && key !== 'inputSize'
+        ? Object.entries(value).map(([name, inner]) => [`${key}.${name}`, inner])
+        : [[key, value]],
+    ),
+  )
 }

@@ -15,7 +15,11 @@ export interface WithSecrets {
 }
 
 /** The keys that name a secret's file, and the name under which systemd (LoadCredential) or Docker (secrets) hands it over. */
-export const credentialNames = { 'mqtt.passwordFile': 'mqtt-password', 'mqtt.key': 'mqtt-key', 'page.tokenFile': 'page-token' } as const
+export const credentialNames = {
+  'mqtt.passwordFile': 'mqtt-password',
+  'mqtt.key': 'mqtt-key',
+  'page.tokenFile': 'page-token',
+} as const
 type SecretFileKey = keyof typeof credentialNames
 
 export const cameraCredential = (camera: string): string => `camera-${camera}-password`
@@ -32,20 +36,40 @@ export function withSecrets(config: Config, environment: NodeJS.ProcessEnv): Wit
   for (const url of [mqtt.broker, ...cameras.map(({ source }) => source)]) keepSecretsOf(url)
   const named = secretFiles(config)
   // A secret that somebody wrote down wins over one that lies about.
-  const isWritten: Readonly<Record<SecretFileKey, boolean>> = { 'mqtt.passwordFile': mqtt.password !== undefined, 'mqtt.key': false, 'page.tokenFile': page.token !== undefined }
+  const isWritten: Readonly<Record<SecretFileKey, boolean>> = {
+    'mqtt.passwordFile': mqtt.password !== undefined,
+    'mqtt.key': false,
+    'page.tokenFile': page.token !== undefined,
+  }
   const keys = Object.keys(credentialNames) as SecretFileKey[]
-  const given = Object.fromEntries(keys.filter((key) => !isWritten[key] || named[key] !== undefined)
-    .flatMap((key) => { const file = credentialFile(credentialNames[key], environment); return file === null ? [] : [[key, file]] })) as Partial<Record<SecretFileKey, string>>
-  for (const file of [given['mqtt.passwordFile'] ?? mqtt.passwordFile, given['page.tokenFile'] ?? page.tokenFile]) if (file !== undefined) tryToKeep(file)
+  const given = Object.fromEntries(
+    keys
+      .filter((key) => !isWritten[key] || named[key] !== undefined)
+      .flatMap((key) => {
+        const file = credentialFile(credentialNames[key], environment)
+        return file === null ? [] : [[key, file]]
+      }),
+  ) as Partial<Record<SecretFileKey, string>>
+  for (const file of [given['mqtt.passwordFile'] ?? mqtt.passwordFile, given['page.tokenFile'] ?? page.tokenFile])
+    if (file !== undefined) tryToKeep(file)
   const { 'mqtt.passwordFile': passwordFile, 'mqtt.key': key, 'page.tokenFile': tokenFile } = given
-  const own = [...keys.filter((name) => given[name] === undefined).map((name) => named[name]), ...cameras.map((camera) => camera.passwordFile)]
+  const own = [
+    ...keys.filter((name) => given[name] === undefined).map((name) => named[name]),
+    ...cameras.map((camera) => camera.passwordFile),
+  ]
   return {
     config: {
-      ...config, cameras: cameras.map((camera) => withPassword(camera, credentialFile(cameraCredential(camera.id), environment) ?? camera.passwordFile)),
-      mqtt: { ...mqtt, ...(passwordFile === undefined ? {} : { passwordFile }), ...(key === undefined ? {} : { key }) }, page: { ...page, ...(tokenFile === undefined ? {} : { tokenFile }) },
+      ...config,
+      cameras: cameras.map((camera) =>
+        withPassword(camera, credentialFile(cameraCredential(camera.id), environment) ?? camera.passwordFile),
+      ),
+      mqtt: { ...mqtt, ...(passwordFile === undefined ? {} : { passwordFile }), ...(key === undefined ? {} : { key }) },
+      page: { ...page, ...(tokenFile === undefined ? {} : { tokenFile }) },
     },
     given: Object.keys(given),
-    warnings: own.flatMap((file) => (file === undefined ? [] : [openToAll(file)])).filter((warning) => warning !== null),
+    warnings: own
+      .flatMap((file) => (file === undefined ? [] : [openToAll(file)]))
+      .filter((warning) => warning !== null),
   }
 }
 
@@ -74,10 +98,17 @@ function withPassword(camera: CameraConfig, file: string | undefined): CameraCon
   try {
     password = readSecret(file)
   } catch (error) {
-    throw new GapcamError('CONFIG_INVALID', `camera ${camera.id}: the password file ${file} cannot be read: ${messageOf(error)}`)
+    throw new GapcamError(
+      'CONFIG_INVALID',
+      `camera ${camera.id}: the password file ${file} cannot be read: ${messageOf(error)}`,
+    )
   }
   const [, scheme, userInfo = '', rest] = /^([\w+.-]+:\/\/)(?:([^/?#\s]*)@)?(.*)$/.exec(camera.source) ?? []
-  if (scheme === undefined) throw new GapcamError('CONFIG_INVALID', `camera ${camera.id} has a password, and ${camera.source} is no address that could take one`)
+  if (scheme === undefined)
+    throw new GapcamError(
+      'CONFIG_INVALID',
+      `camera ${camera.id} has a password, and ${camera.source} is no address that could take one`,
+    )
   const user = camera.username === undefined ? userInfo.split(':')[0]! : encodeURIComponent(camera.username)
   return { ...camera, passwordFile: file, source: `${scheme}${user}:${encodeURIComponent(password)}@${rest}` }
 }

@@ -13,9 +13,22 @@ export interface ModelOptions extends Pick<Config, 'engine' | 'threads' | 'cudaP
 /** The model that comes with the package. */
 const shippedModel = fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url))
 
-export function modelOptions({ model, engine, threads, cudaPrecision, labels, inputSize, resize }: Config): ModelOptions {
+export function modelOptions({
+  model,
+  engine,
+  threads,
+  cudaPrecision,
+  labels,
+  inputSize,
+  resize,
+}: Config): ModelOptions {
   return {
-    model: model === '' ? shippedModel : model, engine, threads, cudaPrecision,
-    ...(labels ? { labels } : {}), ...(inputSize ? { inputSize } : {}), ...(resize ? { resize } : {}),
+    model: model === '' ? shippedModel : model,
+    engine,
+    threads,
+    cudaPrecision,
+    ...(labels ? { labels } : {}),
+    ...(inputSize ? { inputSize } : {}),
+    ...(resize ? { resize } : {}),
   }
 }

@@ -11,7 +11,13 @@ export type CameraReason = 'camera_lost' | 'camera_stale' | 'camera_disabled'
 export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason
 
 /** What happened in a step, as event types of the MQTT contract. */
-export type PolicyEvent = 'label_changed' | 'low_confidence' | 'camera_lost' | 'camera_recovered' | 'model_changed' | LensEvent
+export type PolicyEvent =
+  | 'label_changed'
+  | 'low_confidence'
+  | 'camera_lost'
+  | 'camera_recovered'
+  | 'model_changed'
+  | LensEvent
 
 /** A camera that sees nothing of use, or sees again. */
 export type LensEvent = 'lens_problem' | 'lens_cleared'

@@ -3,7 +3,15 @@
  * time: smooth the scores, demand a threshold, a lead and some frames in a row, and say `unknown` otherwise. It
  * promises that a settled label's smoothed score is never below the threshold, and that nothing outlives its camera.
  */
-import { isWithoutCamera, undecided, unknownLabel, type CameraReason, type Decision, type PolicyEvent, type UnknownReason } from './decision.js'
+import {
+  isWithoutCamera,
+  undecided,
+  unknownLabel,
+  type CameraReason,
+  type Decision,
+  type PolicyEvent,
+  type UnknownReason,
+} from './decision.js'
 import { rankTop, type Prediction } from './prediction.js'
 
 export { unknownLabel, type Decision, type PolicyEvent } from './decision.js'
@@ -31,7 +39,12 @@ export interface PolicyOptions {
  * of two classes wants 0.7 or so.
  */
 export const policyDefaults: PolicyOptions = {
-  smoothingMs: 300, threshold: 0.3, hysteresis: 0.05, consecutive: 3, margin: 0.05, staleAfterMs: 10_000,
+  smoothingMs: 300,
+  threshold: 0.3,
+  hysteresis: 0.05,
+  consecutive: 3,
+  margin: 0.05,
+  staleAfterMs: 10_000,
 }
 
 /** All that the policy remembers of one camera. Never changed in place. */
@@ -73,7 +86,18 @@ export function observe(state: PolicyState, prediction: Prediction, options: Pol
   const smoothed = smooth(before, prediction.scores, options, time)
   const next = decide(before, smoothed, prediction, { ...options, nowMs: time })
   if (next.event) events.push(next.event)
-  return step(state, { decision: next.decision, modelId: prediction.modelId, smoothed, lastFrameMs: time, candidate: next.candidate, run: next.run }, events)
+  return step(
+    state,
+    {
+      decision: next.decision,
+      modelId: prediction.modelId,
+      smoothed,
+      lastFrameMs: time,
+      candidate: next.candidate,
+      run: next.run,
+    },
+    events,
+  )
 }
 
 /** The camera is gone, silent or switched off: no label from now on, until its next frame. */
@@ -109,7 +133,8 @@ function forget(state: PolicyState, reason: UnknownReason, nowMs: number): Polic
 function smooth(state: PolicyState, scores: Float32Array, options: PolicyOptions, nowMs: number): Float32Array {
   const last = state.smoothed
   const dt = nowMs - (state.lastFrameMs ?? nowMs)
-  if (!last || options.smoothingMs <= 0 || dt > options.staleAfterMs || last.length !== scores.length) return scores.slice()
+  if (!last || options.smoothingMs <= 0 || dt > options.staleAfterMs || last.length !== scores.length)
+    return scores.slice()
   const weight = 1 - Math.exp(-dt / options.smoothingMs)
   return last.map((value, i) => value + weight * (scores[i]! - value))
 }
@@ -121,10 +146,19 @@ interface Choice {
   readonly event?: PolicyEvent
 }
 
-function decide(state: PolicyState, smoothed: Float32Array, prediction: Prediction, options: PolicyOptions & { nowMs: number }): Choice {
+function decide(
+  state: PolicyState,
+  smoothed: Float32Array,
+  prediction: Prediction,
+  options: PolicyOptions & { nowMs: number },
+): Choice {
   const ranked = new Int32Array(Math.min(smoothed.length, Math.max(2, prediction.top.length)))
   rankTop(smoothed, ranked)
-  const top = Array.from(ranked.subarray(0, prediction.top.length), (index) => ({ index, label: prediction.labels[index]!, score: smoothed[index]! }))
+  const top = Array.from(ranked.subarray(0, prediction.top.length), (index) => ({
+    index,
+    label: prediction.labels[index]!,
+    score: smoothed[index]!,
+  }))
   const best = ranked[0]!
   const bestScore = smoothed[best]!
   const lead = ranked.length > 1 ? bestScore - smoothed[ranked[1]!]! : bestScore
@@ -133,14 +167,23 @@ function decide(state: PolicyState, smoothed: Float32Array, prediction: Predicti
   const run = !qualifies || best === held ? 0 : state.candidate === best ? state.run + 1 : 1
 
   if (run >= options.consecutive && run > 0) {
-    const decision = { ...relabel(state.decision, best, prediction.labels[best]!, options.nowMs), score: bestScore, top }
+    const decision = {
+      ...relabel(state.decision, best, prediction.labels[best]!, options.nowMs),
+      score: bestScore,
+      top,
+    }
     return { decision, candidate: null, run: 0, event: 'label_changed' }
   }
   const candidate = run > 0 ? best : null
   if (held !== null && smoothed[held]! >= options.threshold) {
     return { decision: { ...state.decision, score: smoothed[held]!, top }, candidate, run }
   }
-  const decision = { ...relabel(state.decision, null, unknownLabel, options.nowMs), score: bestScore, top, reason: unsettled(state.decision, qualifies) }
+  const decision = {
+    ...relabel(state.decision, null, unknownLabel, options.nowMs),
+    score: bestScore,
+    top,
+    reason: unsettled(state.decision, qualifies),
+  }
   return held === null ? { decision, candidate, run } : { decision, candidate, run, event: 'low_confidence' }
 }
 

@@ -91,7 +91,9 @@ export type RawOutputs = Float32Array | Uint8Array | Int8Array
 export type PredictionContext = Pick<Prediction, 'engine' | 'target' | 'frameSeq' | 'wallTime' | 'timings'>
 
 /** A prediction, or why there is none. */
-export type Outcome = { readonly ok: true; readonly prediction: Prediction } | { readonly ok: false; readonly reason: PredictionFault }
+export type Outcome =
+  | { readonly ok: true; readonly prediction: Prediction }
+  | { readonly ok: false; readonly reason: PredictionFault }
 
 /** `nan` and `infinite`: at least one output is not a finite number. `all_zero`: ready-made probabilities that sum to 0. */
 export type PredictionFault = 'nan' | 'infinite' | 'all_zero'
@@ -104,7 +106,8 @@ export function createPredictor(options: PredictorOptions): Predictor {
   const { labels, scoreActivation = 'softmax', topK = 5, modelId, modelSha256, quantization } = options
   if (labels.length === 0) throw expected('at least one label', 'labels', labels)
   if (!Number.isInteger(topK) || topK < 1) throw expected('a whole number above 0', 'topK', topK)
-  if (quantization && !(quantization.scale > 0)) throw expected('a number above 0', 'quantization.scale', quantization.scale)
+  if (quantization && !(quantization.scale > 0))
+    throw expected('a number above 0', 'quantization.scale', quantization.scale)
   const logits = new Float32Array(labels.length)
   const scores = new Float32Array(labels.length)
   const ranked = new Int32Array(Math.min(topK, labels.length))

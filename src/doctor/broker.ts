@@ -11,7 +11,15 @@ const stepMs = 5000
 
 export const examineBroker: Examination = async (context) => {
   const { broker, config } = context
-  if (broker === null) return [skip('broker', config.mqtt.broker === 'none' ? 'the configuration says none' : 'the embedded broker starts with gapcam run; nothing outside this machine hears it')]
+  if (broker === null)
+    return [
+      skip(
+        'broker',
+        config.mqtt.broker === 'none'
+          ? 'the configuration says none'
+          : 'the embedded broker starts with gapcam run; nothing outside this machine hears it',
+      ),
+    ]
   if ('why' in broker) return [fail('broker', broker.why, 'See mqtt in docs/configuration.md.')]
   const url = new URL(broker.url)
   const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -22,8 +30,16 @@ export const examineBroker: Examination = async (context) => {
   if (!add(await name(host))) return checks
   if (!add(await tcp(host, port))) return checks
   if (isTls && !add(await tls(host, port, broker))) return checks
-  if (!isTls && broker.password !== undefined && !isLocal(host)) add(warn('encryption', 'user and password go over the network unencrypted', 'Use mqtts:// with mqtt.ca.'))
-  if (broker.tls?.insecure) add(warn('encryption', 'mqtt.insecure is set: nobody knows who answers', 'Give the authority’s certificate as mqtt.ca instead.'))
+  if (!isTls && broker.password !== undefined && !isLocal(host))
+    add(warn('encryption', 'user and password go over the network unencrypted', 'Use mqtts:// with mqtt.ca.'))
+  if (broker.tls?.insecure)
+    add(
+      warn(
+        'encryption',
+        'mqtt.insecure is set: nobody knows who answers',
+        'Give the authority’s certificate as mqtt.ca instead.',
+      ),
+    )
   return [...checks, ...(await login(broker, context))]
 }
 
@@ -36,14 +52,25 @@ async function name(host: string): Promise<Check> {
     return ok('name', `${host} is ${found.map(({ address }) => address).join(', ')}`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    const fix = host.endsWith('.local') ? 'Install avahi-daemon and libnss-mdns, or use the address in digits.' : 'Check the spelling and the name server (resolvectl status), or use the address in digits.'
-    return fail('name', code === 'ENOTFOUND' ? `no name server knows ${host}` : `${host} cannot be looked up: ${messageOf(error)}`, fix)
+    const fix = host.endsWith('.local')
+      ? 'Install avahi-daemon and libnss-mdns, or use the address in digits.'
+      : 'Check the spelling and the name server (resolvectl status), or use the address in digits.'
+    return fail(
+      'name',
+      code === 'ENOTFOUND' ? `no name server knows ${host}` : `${host} cannot be looked up: ${messageOf(error)}`,
+      fix,
+    )
   }
 }
 
 function withTimeout<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout
-  return Promise.race([work, new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(`no answer within ${stepMs / 1000} s`)), stepMs) })]).finally(() => clearTimeout(timer))
+  return Promise.race([
+    work,
+    new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${stepMs / 1000} s`)), stepMs)
+    }),
+  ]).finally(() => clearTimeout(timer))
 }
 
 function tcp(host: string, port: number): Promise<Check> {
@@ -54,21 +81,43 @@ function tcp(host: string, port: number): Promise<Check> {
       socket.destroy()
       resolve(check)
     }
-    socket.once('connect', () => end(ok('port', `${host}:${port} answers after ${Math.round(performance.now() - start)} ms`)))
-    socket.once('timeout', () => end(fail('port', `${host}:${port} does not answer within ${stepMs / 1000} s`, 'A firewall drops it, or the machine is off: try ping, and open the port.')))
+    socket.once('connect', () =>
+      end(ok('port', `${host}:${port} answers after ${Math.round(performance.now() - start)} ms`)),
+    )
+    socket.once('timeout', () =>
+      end(
+        fail(
+          'port',
+          `${host}:${port} does not answer within ${stepMs / 1000} s`,
+          'A firewall drops it, or the machine is off: try ping, and open the port.',
+        ),
+      ),
+    )
     socket.once('error', (error: NodeJS.ErrnoException) => {
       const inner = error instanceof AggregateError ? (error.errors[0] as NodeJS.ErrnoException) : error
       const refused = inner.code === 'ECONNREFUSED'
-      end(fail('port', refused ? `nothing listens on ${host}:${port}: connection refused` : `${host}:${port}: ${messageOf(inner)}`, refused ? 'Start the broker (sudo systemctl start mosquitto), check its port, and that it listens on more than loopback.' : 'Check the network: cable, Wi-Fi, route.'))
+      end(
+        fail(
+          'port',
+          refused ? `nothing listens on ${host}:${port}: connection refused` : `${host}:${port}: ${messageOf(inner)}`,
+          refused
+            ? 'Start the broker (sudo systemctl start mosquitto), check its port, and that it listens on more than loopback.'
+            : 'Check the network: cable, Wi-Fi, route.',
+        ),
+      )
     })
   })
 }
 
 /** OpenSSL's names of what is wrong with a certificate, and what mends it. */
 const certificateFixes: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'Renew the broker’s certificate.', CERT_NOT_YET_VALID: 'Set this machine’s clock: the certificate is from its future.',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'Give that certificate as mqtt.ca.', SELF_SIGNED_CERT_IN_CHAIN: 'Give the authority’s certificate as mqtt.ca.',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'Give the authority’s certificate as mqtt.ca, or let the broker send its whole chain.', UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'Give the authority’s certificate as mqtt.ca.',
+  CERT_HAS_EXPIRED: 'Renew the broker’s certificate.',
+  CERT_NOT_YET_VALID: 'Set this machine’s clock: the certificate is from its future.',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'Give that certificate as mqtt.ca.',
+  SELF_SIGNED_CERT_IN_CHAIN: 'Give the authority’s certificate as mqtt.ca.',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    'Give the authority’s certificate as mqtt.ca, or let the broker send its whole chain.',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'Give the authority’s certificate as mqtt.ca.',
   ERR_TLS_CERT_ALTNAME_INVALID: 'Use the name that is in the certificate, or set mqtt.servername to it.',
 }
 
@@ -76,7 +125,14 @@ function tls(host: string, port: number, { tls: own = {} }: ConnectOptions): Pro
   return new Promise((resolve) => {
     const { ca, cert, key, servername, insecure } = own
     const socket: TLSSocket = connectTls({
-      host, port, timeout: stepMs, rejectUnauthorized: insecure !== true, ...(servername ? { servername } : isIP(host) ? {} : { servername: host }), ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}),
+      host,
+      port,
+      timeout: stepMs,
+      rejectUnauthorized: insecure !== true,
+      ...(servername ? { servername } : isIP(host) ? {} : { servername: host }),
+      ...(ca ? { ca } : {}),
+      ...(cert ? { cert } : {}),
+      ...(key ? { key } : {}),
     })
     const end = (check: Check): void => {
       socket.destroy()
@@ -88,10 +144,27 @@ function tls(host: string, port: number, { tls: own = {} }: ConnectOptions): Pro
       const evidence = `${socket.getProtocol() ?? 'TLS'}, certificate of ${subject?.CN ?? 'nobody'}, valid for ${days} days`
       end(days < 14 ? warn('TLS', evidence, 'Renew the broker’s certificate before it ends.') : ok('TLS', evidence))
     })
-    socket.once('timeout', () => end(fail('TLS', 'the port answers, but no TLS comes back', 'That may be the unencrypted port: use 8883 with mqtts://.')))
+    socket.once('timeout', () =>
+      end(
+        fail(
+          'TLS',
+          'the port answers, but no TLS comes back',
+          'That may be the unencrypted port: use 8883 with mqtts://.',
+        ),
+      ),
+    )
     socket.once('error', (error: NodeJS.ErrnoException) => {
       const code = error.code ?? ''
-      end(fail('TLS', code === 'ECONNRESET' || code === 'EPROTO' ? `the broker ends the handshake: ${messageOf(error)}` : messageOf(error), certificateFixes[code] ?? 'Check that the port speaks TLS, and mqtt.cert and mqtt.key where the broker wants them.'))
+      end(
+        fail(
+          'TLS',
+          code === 'ECONNRESET' || code === 'EPROTO'
+            ? `the broker ends the handshake: ${messageOf(error)}`
+            : messageOf(error),
+          certificateFixes[code] ??
+            'Check that the port speaks TLS, and mqtt.cert and mqtt.key where the broker wants them.',
+        ),
+      )
     })
   })
 }
@@ -105,22 +178,55 @@ async function login(connect: ConnectOptions, { config, signal }: DoctorContext)
   let last: Loss = { kind: 'unreachable', message: 'not tried' }
   for (const version of versions) {
     const attempt = await connectOnce({ ...connect, clientId, version, will, signal, willDelaySeconds: 0 })
-    if (attempt.ok) return [ok('login', `the broker takes us with MQTT ${version === 5 ? '5' : '3.1.1'}${connect.user === undefined ? ', without a user' : ` as ${connect.user}`}`), ...(await rights(attempt.connection, root))]
+    if (attempt.ok)
+      return [
+        ok(
+          'login',
+          `the broker takes us with MQTT ${version === 5 ? '5' : '3.1.1'}${connect.user === undefined ? ', without a user' : ` as ${connect.user}`}`,
+        ),
+        ...(await rights(attempt.connection, root)),
+      ]
     last = attempt.loss
-    if (last.kind === 'refused') return [fail('login', `the broker refuses us: ${last.message}`, connect.user === undefined ? 'It wants a user: set mqtt.username and mqtt.passwordFile.' : 'Check mqtt.username and mqtt.passwordFile against the broker’s users.')]
+    if (last.kind === 'refused')
+      return [
+        fail(
+          'login',
+          `the broker refuses us: ${last.message}`,
+          connect.user === undefined
+            ? 'It wants a user: set mqtt.username and mqtt.passwordFile.'
+            : 'Check mqtt.username and mqtt.passwordFile against the broker’s users.',
+        ),
+      ]
   }
-  return [fail('login', `the broker answers no MQTT: ${last.message}`, 'Check that the port belongs to an MQTT broker; look into its log.')]
+  return [
+    fail(
+      'login',
+      `the broker answers no MQTT: ${last.message}`,
+      'Check that the port belongs to an MQTT broker; look into its log.',
+    ),
+  ]
 }
 
 async function rights(connection: Connection, root: string): Promise<Check[]> {
   const fix = `Let this user read and write below the base topic (in mosquitto's ACL file: topic readwrite ${root.split('/')[0]}/#).`
   const heard = `${root}/request/+`
   const said = `${root}/response/doctor`
-  const [refused, delivery] = [await connection.subscribe([{ filter: heard, qos: 1 }]), await connection.publish({ topic: said, payload: '{}', qos: 1, isRetained: false })]
+  const [refused, delivery] = [
+    await connection.subscribe([{ filter: heard, qos: 1 }]),
+    await connection.publish({ topic: said, payload: '{}', qos: 1, isRetained: false }),
+  ]
   const isBare = connection.protocol === 4
   await connection.close(1000)
   return [
-    refused.length > 0 ? fail('right to listen', `the broker refuses ${heard}: ${refused[0]!.reason}`, fix) : ok('right to listen', heard),
-    delivery === 'sent' ? ok('right to publish', `${said}${isBare ? ' (MQTT 3.1.1 does not say whether anybody may read it)' : ''}`) : fail('right to publish', `the broker ${delivery === 'refused' ? 'refuses' : 'does not acknowledge'} ${said}`, fix),
+    refused.length > 0
+      ? fail('right to listen', `the broker refuses ${heard}: ${refused[0]!.reason}`, fix)
+      : ok('right to listen', heard),
+    delivery === 'sent'
+      ? ok('right to publish', `${said}${isBare ? ' (MQTT 3.1.1 does not say whether anybody may read it)' : ''}`)
+      : fail(
+          'right to publish',
+          `the broker ${delivery === 'refused' ? 'refuses' : 'does not acknowledge'} ${said}`,
+          fix,
+        ),
   ]
 }

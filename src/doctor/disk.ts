@@ -16,7 +16,14 @@ export const examineDisk: Examination = async ({ stateFolder }) => {
 
 /** The folder, or the nearest one above it that is there. */
 async function existing(folder: string): Promise<string> {
-  return await stat(folder).then(() => true, () => false) ? folder : dirname(folder) === folder ? folder : existing(dirname(folder))
+  return (await stat(folder).then(
+    () => true,
+    () => false,
+  ))
+    ? folder
+    : dirname(folder) === folder
+      ? folder
+      : existing(dirname(folder))
 }
 
 async function room(place: string, stateFolder: string): Promise<Check> {
@@ -26,7 +33,12 @@ async function room(place: string, stateFolder: string): Promise<Check> {
     const evidence = `${megabytes(free)} of ${megabytes(bsize * blocks)} free for ${stateFolder}`
     const fix = `Free some space on that file system (df -h ${place}), or set stateDir to another one.`
     if (free < trialBytes * 4) return fail('space', `the disk is full: ${evidence}`, fix)
-    if (files > 0 && ffree < 100) return fail('space', `the file system has no inodes left (df -i ${place})`, 'Delete small files that nobody needs.')
+    if (files > 0 && ffree < 100)
+      return fail(
+        'space',
+        `the file system has no inodes left (df -i ${place})`,
+        'Delete small files that nobody needs.',
+      )
     return free < leastFree ? warn('space', evidence, fix) : ok('space', evidence)
   } catch (error) {
     return fail('space', messageOf(error), 'Set stateDir to a folder that exists or can be made.')
@@ -54,23 +66,42 @@ async function writable(place: string, stateFolder: string): Promise<Check> {
     }
     const ms = Math.round(performance.now() - start)
     const evidence = `${trialBytes >> 10} KiB written through to the disk in ${ms} ms`
-    return ms > 2000 ? warn('write', evidence, 'The card is slow or worn out; replace it, or set stateDir to another disk.') : ok('write', evidence)
+    return ms > 2000
+      ? warn('write', evidence, 'The card is slow or worn out; replace it, or set stateDir to another disk.')
+      : ok('write', evidence)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const fixes: Readonly<Record<string, string>> = {
-      ENOSPC: 'Free some space, or set stateDir to another disk.', EROFS: 'The file system is read-only, often after a fault: look into the kernel log, check the card, mount it writable.',
-      EACCES: `Let the user that runs gapcam write there: sudo chown -R $USER ${place}`, EPERM: `Let the user that runs gapcam write there: sudo chown -R $USER ${place}`, EIO: 'The disk is faulty; replace it.',
+      ENOSPC: 'Free some space, or set stateDir to another disk.',
+      EROFS:
+        'The file system is read-only, often after a fault: look into the kernel log, check the card, mount it writable.',
+      EACCES: `Let the user that runs gapcam write there: sudo chown -R $USER ${place}`,
+      EPERM: `Let the user that runs gapcam write there: sudo chown -R $USER ${place}`,
+      EIO: 'The disk is faulty; replace it.',
     }
     const why = code === 'ENOSPC' ? 'the disk is full' : messageOf(error)
-    return fail('write', `${place} cannot be written: ${why}`, fixes[code ?? ''] ?? 'Set stateDir to a folder that can be written.')
+    return fail(
+      'write',
+      `${place} cannot be written: ${why}`,
+      fixes[code ?? ''] ?? 'Set stateDir to a folder that can be written.',
+    )
   }
 }
 
 async function outbox(stateFolder: string): Promise<Check> {
   const folder = join(stateFolder, 'outbox')
   const names = await readdir(folder).catch(() => [] as string[])
-  const sizes = await Promise.all(names.map((name) => stat(join(folder, name)).then(({ size }) => size, () => 0)))
-  return names.length === 0 ? ok('outbox', 'nothing is kept yet') : ok('outbox', `${megabytes(sizes.reduce((a, b) => a + b, 0))} in ${folder}; gapcam outbox says what waits`)
+  const sizes = await Promise.all(
+    names.map((name) =>
+      stat(join(folder, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  )
+  return names.length === 0
+    ? ok('outbox', 'nothing is kept yet')
+    : ok('outbox', `${megabytes(sizes.reduce((a, b) => a + b, 0))} in ${folder}; gapcam outbox says what waits`)
 }
 
 function megabytes(bytes: number): string {

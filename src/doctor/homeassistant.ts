@@ -12,7 +12,15 @@ export const examineHomeAssistant: Examination = async ({ broker, config, signal
   const clientId = `gapcam-${config.node}-doctor`
   const will = { topic: `${config.mqtt.base}/${config.node}/doctor`, payload: '', qos: 0 as const, isRetained: false }
   for (const version of broker.protocol === '3.1.1' ? [4 as const] : [5 as const, 4 as const]) {
-    const attempt = await connectOnce({ ...broker, clientId, version, will, signal, willDelaySeconds: 0, onMessage: (message) => seen.push(message) })
+    const attempt = await connectOnce({
+      ...broker,
+      clientId,
+      version,
+      will,
+      signal,
+      willDelaySeconds: 0,
+      onMessage: (message) => seen.push(message),
+    })
     if (!attempt.ok) continue
     await attempt.connection.subscribe([{ filter: `${config.homeassistantPrefix}/#`, qos: 0 }])
     await new Promise((resolve) => setTimeout(resolve, waitMs))
@@ -26,8 +34,21 @@ function verdictOf(seen: readonly Incoming[], config: Config): Check {
   const status = seen.find(({ topic }) => topic === `${config.homeassistantPrefix}/status`)?.payload.toString()
   const devices = seen.filter(({ topic }) => topic.endsWith('/config'))
   const isOurs = devices.some(({ topic, payload }) => topic.includes(config.node) && payload.includes('gapcam'))
-  if (status === 'online') return ok('Home Assistant', `it is online on this broker${isOurs ? ', and this node is announced' : '; this node is not announced yet'}`)
-  if (status === 'offline') return warn('Home Assistant', 'it was on this broker and is offline now', 'Start Home Assistant, or reload its MQTT integration.')
-  if (devices.length > 0) return ok('Home Assistant', `${devices.length} devices are announced on this broker${isOurs ? ', this node among them' : ''}; Home Assistant says nothing of itself (its birth message is not retained)`)
+  if (status === 'online')
+    return ok(
+      'Home Assistant',
+      `it is online on this broker${isOurs ? ', and this node is announced' : '; this node is not announced yet'}`,
+    )
+  if (status === 'offline')
+    return warn(
+      'Home Assistant',
+      'it was on this broker and is offline now',
+      'Start Home Assistant, or reload its MQTT integration.',
+    )
+  if (devices.length > 0)
+    return ok(
+      'Home Assistant',
+      `${devices.length} devices are announced on this broker${isOurs ? ', this node among them' : ''}; Home Assistant says nothing of itself (its birth message is not retained)`,
+    )
   return skip('Home Assistant', 'nothing of it is on this broker; that is right where it is not used')
 }

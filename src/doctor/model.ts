@@ -24,11 +24,24 @@ export const examineModel: Examination = async (context) => {
   }
   try {
     const { engine, target, threads, reason, rejected } = classifier.engine.describe()
-    checks.push(ok('model', `${classifier.path}, ${classifier.labels.length} labels, sha256 ${classifier.sha256.slice(0, 12)}`))
-    if (classifier.assumed.length > 0) checks.push(warn('manifest', `assumed: ${classifier.assumed.join('; ')}`, 'Write a manifest beside the model; docs/configuration.md has its fields.'))
+    checks.push(
+      ok('model', `${classifier.path}, ${classifier.labels.length} labels, sha256 ${classifier.sha256.slice(0, 12)}`),
+    )
+    if (classifier.assumed.length > 0)
+      checks.push(
+        warn(
+          'manifest',
+          `assumed: ${classifier.assumed.join('; ')}`,
+          'Write a manifest beside the model; docs/configuration.md has its fields.',
+        ),
+      )
     const served = `${engine} ${target}, ${threads} threads: ${reason}`
     const others = rejected.filter(({ reason: why }) => !reason.includes(why)) // what led to this engine is said already
-    checks.push(engine === 'onnxruntime' && context.config.engine === 'auto' ? warn('engine', served, 'gapcam model info names what the native engine does not cover.') : ok('engine', [served, ...others.map(({ name, reason: why }) => `${name} no: ${why}`)].join('; ')))
+    checks.push(
+      engine === 'onnxruntime' && context.config.engine === 'auto'
+        ? warn('engine', served, 'gapcam model info names what the native engine does not cover.')
+        : ok('engine', [served, ...others.map(({ name, reason: why }) => `${name} no: ${why}`)].join('; ')),
+    )
     checks.push(await golden(classifier, context))
   } catch (error) {
     checks.push(failureOf('model', 'golden answers', error))
@@ -42,13 +55,24 @@ async function kernels(): Promise<Check> {
   const loaded = loadAddon()
   if ('reason' in loaded) return skip('self-test', 'there is no native engine to test')
   const wrong = await selfTest(loaded.addon, process.env['GAPCAM_TARGET'])
-  return wrong === null ? ok('self-test', 'the kernels compute what plain loops compute') : fail('self-test', `the native kernels are wrong on this processor: ${wrong}`, 'Run with --engine onnxruntime, and report the processor (scripts/board/report.mjs).')
+  return wrong === null
+    ? ok('self-test', 'the kernels compute what plain loops compute')
+    : fail(
+        'self-test',
+        `the native kernels are wrong on this processor: ${wrong}`,
+        'Run with --engine onnxruntime, and report the processor (scripts/board/report.mjs).',
+      )
 }
 
 /** Photographs whose label is known, through the whole way from pixels to label. Only the shipped model has them. */
 async function golden(classifier: Classifier, { config }: DoctorContext): Promise<Check> {
-  if (config.model !== '') return skip('golden answers', 'they are known of the model that comes with gapcam, not of this one')
-  const list = JSON.parse(await readFile(new URL('photos.json', photos), 'utf8')) as readonly { readonly file: string; readonly index: number; readonly label: string }[]
+  if (config.model !== '')
+    return skip('golden answers', 'they are known of the model that comes with gapcam, not of this one')
+  const list = JSON.parse(await readFile(new URL('photos.json', photos), 'utf8')) as readonly {
+    readonly file: string
+    readonly index: number
+    readonly label: string
+  }[]
   const preprocessor = classifier.preprocessor(classifier.preprocessing())
   const predict = classifier.predictor(1)
   const wrong: string[] = []
@@ -56,17 +80,42 @@ async function golden(classifier: Classifier, { config }: DoctorContext): Promis
   try {
     for (const { file, index, label } of list.slice(0, goldenPhotos)) {
       const { data, width, height } = await decodeFile(fileURLToPath(new URL(file, photos)))
-      const frame: Frame = { seq: 1, capturedNs: 0n, wallTime: 0, width, height, format: 'rgb24', stride: width * 3, pixels: data, copyTo: () => undefined, release: () => undefined }
+      const frame: Frame = {
+        seq: 1,
+        capturedNs: 0n,
+        wallTime: 0,
+        width,
+        height,
+        format: 'rgb24',
+        stride: width * 3,
+        pixels: data,
+        copyTo: () => undefined,
+        release: () => undefined,
+      }
       await preprocessor.run(frame, classifier.input.data as Float32Array)
       await classifier.engine.run()
       const { engine, target } = classifier.engine.describe()
-      const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: 1, wallTime: 0, timings: { capture: 0, preprocess: 0, infer: 0, total: 0 } })
+      const outcome = predict(classifier.output.data as Float32Array, {
+        engine,
+        target,
+        frameSeq: 1,
+        wallTime: 0,
+        timings: { capture: 0, preprocess: 0, infer: 0, total: 0 },
+      })
       const best = outcome.ok ? outcome.prediction.top[0] : undefined
       if (best?.index !== index) wrong.push(`${file} is ${label}, not ${best?.label ?? 'nothing'}`)
     }
   } finally {
     preprocessor.close()
   }
-  if (wrong.length > 0) return fail('golden answers', wrong.join('; '), 'Fetch the model again and compare its sha256 with models/README.md; if that is right, run with --engine onnxruntime and report it.')
-  return ok('golden answers', `${goldenPhotos} photographs have the labels they should, ${((performance.now() - start) / goldenPhotos).toFixed(0)} ms each with decoding`)
+  if (wrong.length > 0)
+    return fail(
+      'golden answers',
+      wrong.join('; '),
+      'Fetch the model again and compare its sha256 with models/README.md; if that is right, run with --engine onnxruntime and report it.',
+    )
+  return ok(
+    'golden answers',
+    `${goldenPhotos} photographs have the labels they should, ${((performance.now() - start) / goldenPhotos).toFixed(0)} ms each with decoding`,
+  )
 }

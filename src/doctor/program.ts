@@ -14,23 +14,57 @@ function node(): Check {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const isEnough = major > leastNode[0] || (major === leastNode[0] && minor >= leastNode[1])
   const evidence = `Node ${process.version} on ${process.platform}-${process.arch}`
-  return isEnough ? ok('node', evidence) : fail('node', `${evidence}; gapcam needs ${leastNode.join('.')}`, 'Install Node 20 or newer, for example from nodesource.com.')
+  return isEnough
+    ? ok('node', evidence)
+    : fail(
+        'node',
+        `${evidence}; gapcam needs ${leastNode.join('.')}`,
+        'Install Node 20 or newer, for example from nodesource.com.',
+      )
 }
 
 function addon(): Check[] {
   const loaded = loadAddon()
-  if ('reason' in loaded) return [warn('addon', `${loaded.reason}; onnxruntime serves, V4L2 cameras do not work`, 'Run npm run build (it needs g++ and cmake), or reinstall the package.')]
+  if ('reason' in loaded)
+    return [
+      warn(
+        'addon',
+        `${loaded.reason}; onnxruntime serves, V4L2 cameras do not work`,
+        'Run npm run build (it needs g++ and cmake), or reinstall the package.',
+      ),
+    ]
   const targets = loaded.addon.describeTargets()
   const [best] = targets.filter(({ supported }) => supported)
-  const others = targets.filter((target) => target !== best).map(({ name, reason, supported }) => `${name}${supported ? '' : ` no: ${reason}`}`)
+  const others = targets
+    .filter((target) => target !== best)
+    .map(({ name, reason, supported }) => `${name}${supported ? '' : ` no: ${reason}`}`)
   const forced = process.env['GAPCAM_TARGET']
   const processor = `${best?.name ?? 'none'} of this processor is used${others.length > 0 ? ` (${others.join('; ')})` : ''}`
-  if (forced !== undefined && forced !== best?.name) return [ok('addon', 'loads'), warn('processor', `GAPCAM_TARGET forces ${forced}, although ${best?.name ?? 'nothing'} is the best here`, 'Unset GAPCAM_TARGET.')]
-  return [ok('addon', 'loads'), best?.name === 'scalar' ? warn('processor', processor, 'Expect it to be many times slower; a processor with AVX2 or a 64-bit system on Arm helps.') : ok('processor', processor)]
+  if (forced !== undefined && forced !== best?.name)
+    return [
+      ok('addon', 'loads'),
+      warn(
+        'processor',
+        `GAPCAM_TARGET forces ${forced}, although ${best?.name ?? 'nothing'} is the best here`,
+        'Unset GAPCAM_TARGET.',
+      ),
+    ]
+  return [
+    ok('addon', 'loads'),
+    best?.name === 'scalar'
+      ? warn(
+          'processor',
+          processor,
+          'Expect it to be many times slower; a processor with AVX2 or a 64-bit system on Arm helps.',
+        )
+      : ok('processor', processor),
+  ]
 }
 
 function memory(): Check {
   const total = totalmem()
   const evidence = `${Math.round(total / 1e6)} MB of memory`
-  return total < leastMemory ? warn('memory', evidence, 'Use a smaller model, or --engine native, which needs the least.') : ok('memory', evidence)
+  return total < leastMemory
+    ? warn('memory', evidence, 'Use a smaller model, or --engine native, which needs the least.')
+    : ok('memory', evidence)
 }

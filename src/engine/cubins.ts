@@ -31,12 +31,17 @@ export async function findCubin(sm: number): Promise<CubinFound> {
     return { why: `the CUDA kernels are not built (${messageOf(error)})` }
   }
   const entry = manifest.cubins.find((cubin) => cubin.sm === sm)
-  if (!entry) return { why: `there are no kernels for sm_${sm}, only for ${manifest.cubins.map((cubin) => `sm_${cubin.sm}`).join(', ')}` }
+  if (!entry)
+    return {
+      why: `there are no kernels for sm_${sm}, only for ${manifest.cubins.map((cubin) => `sm_${cubin.sm}`).join(', ')}`,
+    }
   const file = join(folder, entry.file)
   try {
     const image = await readFile(file)
     const digest = createHash('sha256').update(image).digest('hex')
-    return digest === entry.sha256 ? { image, origin: entry.file } : { why: `the CUDA kernels in ${file} are damaged: their digest differs from the manifest's` }
+    return digest === entry.sha256
+      ? { image, origin: entry.file }
+      : { why: `the CUDA kernels in ${file} are damaged: their digest differs from the manifest's` }
   } catch (error) {
     return { why: `the CUDA kernels cannot be read: ${messageOf(error)}` }
   }

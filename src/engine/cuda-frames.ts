@@ -39,7 +39,8 @@ export class CudaPreprocessor implements Preprocessor {
       await pass.run(frame, frame.pixels)
     } catch (error) {
       if (error instanceof TypeError) throw error
-      if ((error as { code?: unknown }).code === 'FRAME_INVALID') throw new GapcamError('FRAME_INVALID', messageOf(error), { cause: error })
+      if ((error as { code?: unknown }).code === 'FRAME_INVALID')
+        throw new GapcamError('FRAME_INVALID', messageOf(error), { cause: error })
       this.#hasFailed = true
       onFault(messageOf(error))
       await cpu.run(frame, target)

@@ -69,7 +69,11 @@ async function tryKernels(request: CudaRequest, { image, origin }: Cubin): Promi
 /** The largest differences from the CPU engine that pass, as shares of an output's range. */
 const tolerance: Readonly<Record<CudaPrecision, number>> = { fp16: 2e-2, fp32: 1e-4 }
 
-async function openSession({ addon, plan, cpu }: CudaRequest, precision: CudaPrecision, image: Uint8Array): Promise<{ session: CudaSession; selfTest: number } | { why: string; cause: unknown }> {
+async function openSession(
+  { addon, plan, cpu }: CudaRequest,
+  precision: CudaPrecision,
+  image: Uint8Array,
+): Promise<{ session: CudaSession; selfTest: number } | { why: string; cause: unknown }> {
   let session: CudaSession | null = null
   try {
     session = await addon.openCudaSession(serializeOutline(plan), { image, precision, constants: plan.constants })
@@ -133,16 +137,32 @@ async function serve(request: CudaRequest, { session, selfTest, precision, origi
   }
   const { driverVersion, major, minor, name } = device
   const facts = {
-    device: name, generation: `sm_${major}${minor}`, precision, kernels: origin, selfTest, measured,
+    device: name,
+    generation: `sm_${major}${minor}`,
+    precision,
+    kernels: origin,
+    selfTest,
+    measured,
     driver: `${Math.floor(driverVersion / 1000)}.${Math.floor((driverVersion % 1000) / 10)}`,
   }
   const rejected = cpu.describe().rejected.filter(({ name }) => name !== 'cuda')
   const slower = measured ? [{ name: 'native', reason: `slower here: ${sentence(measured)}` }] : []
   const reason = measured ? `the faster one here (${sentence(measured)})` : 'asked for'
-  return { engine: new CudaEngine({ session, cpu, addon, facts, reason, rejected: [...slower, ...rejected], onFault: options.onFault ?? (() => undefined) }) }
+  return {
+    engine: new CudaEngine({
+      session,
+      cpu,
+      addon,
+      facts,
+      reason,
+      rejected: [...slower, ...rejected],
+      onFault: options.onFault ?? (() => undefined),
+    }),
+  }
 }
 
-const sentence = ({ cudaMs, nativeMs }: { cudaMs: number; nativeMs: number }): string => `cuda ${digits(cudaMs)} ms, native ${digits(nativeMs)} ms`
+const sentence = ({ cudaMs, nativeMs }: { cudaMs: number; nativeMs: number }): string =>
+  `cuda ${digits(cudaMs)} ms, native ${digits(nativeMs)} ms`
 
 const digits = (ms: number): string => (ms < 100 ? ms.toPrecision(3) : ms.toFixed(0))
 

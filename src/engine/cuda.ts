@@ -23,7 +23,10 @@ export interface CudaOptions {
   /** Closed with this engine. */
   readonly cpu: Engine
   readonly addon: Pick<Addon, 'cudaOff'>
-  readonly facts: Pick<CudaFacts, 'device' | 'generation' | 'precision' | 'driver' | 'kernels' | 'selfTest' | 'measured'>
+  readonly facts: Pick<
+    CudaFacts,
+    'device' | 'generation' | 'precision' | 'driver' | 'kernels' | 'selfTest' | 'measured'
+  >
   readonly reason: string
   readonly rejected: readonly Rejection[]
   readonly onFault: (sentence: string) => void
@@ -64,17 +67,33 @@ export class CudaEngine implements Engine {
     const { facts, cpu, reason, rejected } = this.#options
     const state = this.#isOff ? 'off' : this.#retryAt === null ? 'serving' : 'waiting'
     const cuda: CudaFacts = {
-      ...facts, state, faults: this.#faults, retries: this.#retries, framesOnCpu: this.#framesOnCpu, lastFault: this.#lastFault, restartWanted: this.#isOff,
+      ...facts,
+      state,
+      faults: this.#faults,
+      retries: this.#retries,
+      framesOnCpu: this.#framesOnCpu,
+      lastFault: this.#lastFault,
+      restartWanted: this.#isOff,
     }
-    if (!this.#isLastOnCpu) return { engine: 'cuda', target: `${facts.generation}-${facts.precision}`, threads: 1, reason, rejected, cuda }
+    if (!this.#isLastOnCpu)
+      return { engine: 'cuda', target: `${facts.generation}-${facts.precision}`, threads: 1, reason, rejected, cuda }
     const { engine, target, threads } = cpu.describe()
     const why = `${this.#isOff ? 'CUDA is off until a restart' : 'CUDA waits to be tried again'}: ${this.#lastFault ?? ''}`
-    return { engine, target, threads, reason: why, rejected: [{ name: 'cuda', reason: why }, ...rejected.filter(({ name }) => name !== engine)], cuda }
+    return {
+      engine,
+      target,
+      threads,
+      reason: why,
+      rejected: [{ name: 'cuda', reason: why }, ...rejected.filter(({ name }) => name !== engine)],
+      cuda,
+    }
   }
 
   preprocessor(spec: PreprocessSpec): Preprocessor {
     return new CudaPreprocessor({
-      pass: this.#options.session.framePass(nativeSpec(spec)), cpu: createPreprocessor(spec), input: this.inputs[0]!,
+      pass: this.#options.session.framePass(nativeSpec(spec)),
+      cpu: createPreprocessor(spec),
+      input: this.inputs[0]!,
       isServing: () => !this.#isOff && this.#retryAt === null,
       onFault: (sentence) => this.#note(sentence, 'prepares this frame and all others of its camera'),
     })
@@ -111,7 +130,7 @@ export class CudaEngine implements Engine {
       return messageOf(error)
     }
     // Half precision ends at 65504: the CPU says whether the picture or the precision is to blame.
-    return this.outputs.every(isFinite) ? null : `an output in ${this.#options.facts.precision} is not finite`
+    return this.outputs.every(isFiniteTensor) ? null : `an output in ${this.#options.facts.precision} is not finite`
   }
 
   /** Counts a fault and tells of it, with what the CPU does `instead`. */
@@ -119,11 +138,13 @@ export class CudaEngine implements Engine {
     this.#faults++
     this.#lastFault = sentence
     this.#isOff = this.#options.addon.cudaOff() !== null
-    this.#options.onFault(`CUDA: ${sentence}; the CPU ${this.#isOff ? 'computes this frame and all others: CUDA is off until the program is started again' : instead}`)
+    this.#options.onFault(
+      `CUDA: ${sentence}; the CPU ${this.#isOff ? 'computes this frame and all others: CUDA is off until the program is started again' : instead}`,
+    )
   }
 }
 
-function isFinite({ data }: EngineTensor): boolean {
+function isFiniteTensor({ data }: EngineTensor): boolean {
   if (!(data instanceof Float32Array)) return true
   // A sum of finite numbers may overflow, their products with 0 may not.
   let sum = 0
@@ -141,7 +162,8 @@ export async function runInstead(other: Engine, engine: Pick<Engine, 'inputs' | 
 function copyAll(from: readonly EngineTensor[], to: readonly EngineTensor[]): void {
   for (const [i, { data, name }] of from.entries()) {
     const target = to[i]?.data
-    if (target?.length !== data.length) throw new GapcamError('ENGINE_FAILED', `the engines of one plan differ in tensor ${name}`)
+    if (target?.length !== data.length)
+      throw new GapcamError('ENGINE_FAILED', `the engines of one plan differ in tensor ${name}`)
     ;(target as Float32Array).set(data as Float32Array)
   }
 }

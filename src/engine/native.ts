@@ -19,7 +19,11 @@ export interface NativeOptions {
 export async function openNative(addon: Addon, plan: Plan, options: NativeOptions): Promise<NativeEngine> {
   const { threads, target } = options
   const { constants } = plan
-  const session = await addon.openSession(serializeOutline(plan), { threads, constants, ...(target === undefined ? {} : { target }) })
+  const session = await addon.openSession(serializeOutline(plan), {
+    threads,
+    constants,
+    ...(target === undefined ? {} : { target }),
+  })
   return new NativeEngine(session, options)
 }
 
@@ -71,7 +75,11 @@ export class NativeEngine implements Engine {
   /** Another engine was tried over this one and was not taken: says so from now on. */
   rejectOther(name: string, why: string): void {
     const { reason, rejected } = this.#options
-    this.#options = { ...this.#options, reason: `${reason}; ${name} not used: ${why}`, rejected: [{ name, reason: why }, ...rejected] }
+    this.#options = {
+      ...this.#options,
+      reason: `${reason}; ${name} not used: ${why}`,
+      rejected: [{ name, reason: why }, ...rejected],
+    }
   }
 
   close(): Promise<void> {

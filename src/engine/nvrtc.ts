@@ -18,8 +18,18 @@ const steps = fileURLToPath(new URL('../../native/kernels/steps.h', import.meta.
 
 /** Where CUDA's own headers (cuda_fp16.h) lie. */
 function toolkitHeaders(): string | null {
-  const roots = [process.env['CUDA_HOME'], '/usr/local/cuda', '/usr/local/cuda/targets/aarch64-linux', '/usr/local/cuda/targets/sbsa-linux', '/usr']
-  return roots.map((root) => join(root ?? '/nonexistent', 'include')).find((folder) => existsSync(join(folder, 'cuda_fp16.h'))) ?? null
+  const roots = [
+    process.env['CUDA_HOME'],
+    '/usr/local/cuda',
+    '/usr/local/cuda/targets/aarch64-linux',
+    '/usr/local/cuda/targets/sbsa-linux',
+    '/usr',
+  ]
+  return (
+    roots
+      .map((root) => join(root ?? '/nonexistent', 'include'))
+      .find((folder) => existsSync(join(folder, 'cuda_fp16.h'))) ?? null
+  )
 }
 
 /** The kernels for a generation from the cache or from NVRTC; `before` is why they are not shipped. */
@@ -27,8 +37,18 @@ export async function compileCubin(addon: Addon, sm: number, before: string): Pr
   const version = addon.nvrtcVersion()
   if (version === 0) return { why: `${before}, and there is no NVRTC to compile them (libnvrtc.so)` }
   const headers = toolkitHeaders()
-  if (headers === null) return { why: `${before}, and CUDA's headers to compile them are missing (cuda_fp16.h; CUDA_HOME names their place)` }
-  const options = [`--gpu-architecture=sm_${sm}`, '--std=c++17', '--define-macro=__CUDACC_RTC__=1', `--include-path=${kernels}`, `--include-path=${join(kernels, 'nvrtc')}`, `--include-path=${headers}`]
+  if (headers === null)
+    return {
+      why: `${before}, and CUDA's headers to compile them are missing (cuda_fp16.h; CUDA_HOME names their place)`,
+    }
+  const options = [
+    `--gpu-architecture=sm_${sm}`,
+    '--std=c++17',
+    '--define-macro=__CUDACC_RTC__=1',
+    `--include-path=${kernels}`,
+    `--include-path=${join(kernels, 'nvrtc')}`,
+    `--include-path=${headers}`,
+  ]
   const origin = `compiled here by NVRTC ${Math.floor(version / 100)}.${version % 100}`
   try {
     const file = join(cacheFolder(), `${await digestOf([String(version), ...options])}-sm_${sm}.cubin`)
@@ -49,8 +69,15 @@ function cacheFolder(): string {
 /** Of the sources and of what they are compiled with. */
 async function digestOf(words: readonly string[]): Promise<string> {
   const hash = createHash('sha256').update(words.join('\n'))
-  for (const name of (await readdir(kernels, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort()) hash.update(await readFile(name))
-  return hash.update(await readFile(steps)).digest('hex').slice(0, 32)
+  for (const name of (await readdir(kernels, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort())
+    hash.update(await readFile(name))
+  return hash
+    .update(await readFile(steps))
+    .digest('hex')
+    .slice(0, 32)
 }
 
 /** A kept cubin: the sha256 of the rest, then the rest. Null where there is none, or it is damaged. */

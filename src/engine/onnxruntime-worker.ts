@@ -10,7 +10,13 @@ import type { EngineTensor } from './engine.js'
 import { sharedTensor } from './shared-tensor.js'
 
 export type Request =
-  | { readonly kind: 'open'; readonly model: string | Uint8Array; readonly threads: number; readonly inputs: readonly EngineTensor[]; readonly outputs?: readonly string[] }
+  | {
+      readonly kind: 'open'
+      readonly model: string | Uint8Array
+      readonly threads: number
+      readonly inputs: readonly EngineTensor[]
+      readonly outputs?: readonly string[]
+    }
   | { readonly kind: 'run' }
   | { readonly kind: 'close' }
 
@@ -33,10 +39,18 @@ let opened: Opened | null = null
 
 async function open(request: Request & { kind: 'open' }): Promise<Reply> {
   const ort = await importOnnxruntime()
-  const options: InferenceSession.SessionOptions = { intraOpNumThreads: request.threads, interOpNumThreads: 1, logSeverityLevel: 3 }
+  const options: InferenceSession.SessionOptions = {
+    intraOpNumThreads: request.threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  }
   const { model, inputs } = request
-  const session = await (typeof model === 'string' ? ort.InferenceSession.create(model, options) : ort.InferenceSession.create(model, options))
-  const feeds = Object.fromEntries(inputs.map((input) => [input.name, new ort.Tensor(input.type, privateCopy(input.data), input.shape)]))
+  const session = await (typeof model === 'string'
+    ? ort.InferenceSession.create(model, options)
+    : ort.InferenceSession.create(model, options))
+  const feeds = Object.fromEntries(
+    inputs.map((input) => [input.name, new ort.Tensor(input.type, privateCopy(input.data), input.shape)]),
+  )
   opened = { session, feeds: feeds as Record<string, OrtTensor>, inputs, outputs: [] }
   const names = request.outputs ?? session.outputNames
   const results = await session.run(opened.feeds, names)
@@ -51,7 +65,10 @@ async function open(request: Request & { kind: 'open' }): Promise<Reply> {
 async function run(): Promise<Reply> {
   if (!opened) throw new TypeError('Expected an open session for run but received none of type undefined')
   for (const input of opened.inputs) set(opened.feeds[input.name]?.data as TensorData, input.data)
-  const results = await opened.session.run(opened.feeds, opened.outputs.map(({ name }) => name))
+  const results = await opened.session.run(
+    opened.feeds,
+    opened.outputs.map(({ name }) => name),
+  )
   for (const output of opened.outputs) set(output.data, results[output.name]?.data as TensorData)
   return { kind: 'done' }
 }
@@ -62,8 +79,8 @@ function set(target: TensorData, source: TensorData): void {
 
 /** onnxruntime does not take shared memory, so the worker copies each input (some 30 µs for a 224-pixel picture). */
 function privateCopy(data: TensorData): TensorData {
-  const { constructor } = data as Float32Array
-  return new (constructor as Float32ArrayConstructor)(data.length)
+  const TypedArray = data.constructor as Float32ArrayConstructor
+  return new TypedArray(data.length)
 }
 
 async function importOnnxruntime(): Promise<Ort> {
@@ -82,7 +99,11 @@ async function answer(request: Request): Promise<void> {
     parentPort?.postMessage(await (request.kind === 'open' ? open(request) : run()))
   } catch (error) {
     const code: ErrorCode = request.kind === 'open' ? 'ENGINE_UNAVAILABLE' : 'ENGINE_FAILED'
-    parentPort?.postMessage({ kind: 'failed', code, message: messageOf(error).split('\n')[0] ?? 'unknown' } satisfies Reply)
+    parentPort?.postMessage({
+      kind: 'failed',
+      code,
+      message: messageOf(error).split('\n')[0] ?? 'unknown',
+    } satisfies Reply)
   }
 }
 

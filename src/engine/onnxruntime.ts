@@ -25,12 +25,22 @@ export interface OnnxruntimeOptions {
 /** Opens a model. Rejects with ENGINE_UNAVAILABLE where onnxruntime-node cannot be loaded or refuses the model. */
 export async function openOnnxruntime(options: OnnxruntimeOptions): Promise<Engine> {
   // Flags of the program that are not for a worker (--input-type, --eval) would keep it from starting.
-  const worker = new Worker(new URL('../../dist/engine/onnxruntime-worker.js', import.meta.url), { name: 'onnxruntime', execArgv: [] })
+  const worker = new Worker(new URL('../../dist/engine/onnxruntime-worker.js', import.meta.url), {
+    name: 'onnxruntime',
+    execArgv: [],
+  })
   const channel = new Channel(worker)
   const inputs = options.inputs.map(sharedTensor)
   try {
-    const opened = await channel.ask({ kind: 'open', model: options.model, threads: options.threads, inputs, ...(options.outputs ? { outputs: options.outputs } : {}) })
-    if (opened.kind !== 'opened') throw new TypeError(`Expected opened for a reply but received ${opened.kind} of type string`)
+    const opened = await channel.ask({
+      kind: 'open',
+      model: options.model,
+      threads: options.threads,
+      inputs,
+      ...(options.outputs ? { outputs: options.outputs } : {}),
+    })
+    if (opened.kind !== 'opened')
+      throw new TypeError(`Expected opened for a reply but received ${opened.kind} of type string`)
     return new OnnxruntimeEngine(channel, inputs, opened.outputs, options)
   } catch (error) {
     await channel.end()
@@ -45,7 +55,12 @@ class OnnxruntimeEngine implements Engine {
   readonly #options: OnnxruntimeOptions
   #running: Promise<unknown> = Promise.resolve()
 
-  constructor(channel: Channel, inputs: readonly EngineTensor[], outputs: readonly EngineTensor[], options: OnnxruntimeOptions) {
+  constructor(
+    channel: Channel,
+    inputs: readonly EngineTensor[],
+    outputs: readonly EngineTensor[],
+    options: OnnxruntimeOptions,
+  ) {
     this.#channel = channel
     this.inputs = inputs
     this.outputs = outputs
@@ -92,7 +107,10 @@ class Channel {
 
   ask(request: Request): Promise<Reply> {
     if (this.#ended) return Promise.reject(new GapcamError('ENGINE_FAILED', 'onnxruntime: the engine is closed'))
-    if (this.#waiting) return Promise.reject(new TypeError('Expected one run at a time for engine.run but received another of type call'))
+    if (this.#waiting)
+      return Promise.reject(
+        new TypeError('Expected one run at a time for engine.run but received another of type call'),
+      )
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject }
       this.#worker.ref()

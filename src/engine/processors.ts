@@ -39,13 +39,19 @@ function textOf(root: string, path: string): string | null {
 function numbersIn(list: string): number[] {
   return list.split(',').flatMap((part) => {
     const [first = NaN, last = first] = part.split('-').map(Number)
-    return Number.isInteger(first) && Number.isInteger(last) && last >= first && last < 4096 ? Array.from({ length: last - first + 1 }, (_, i) => first + i) : []
+    return Number.isInteger(first) && Number.isInteger(last) && last >= first && last < 4096
+      ? Array.from({ length: last - first + 1 }, (_, i) => first + i)
+      : []
   })
 }
 
 function fastest(root: string, allowed: readonly number[]): number {
-  const read = (file: string): number[] => allowed.map((cpu) => Number(textOf(root, `sys/devices/system/cpu/cpu${cpu}/${file}`) ?? NaN))
-  const kinds = [{ speeds: read('cpu_capacity'), least: leastCapacity }, { speeds: read('cpufreq/cpuinfo_max_freq'), least: leastFrequency }]
+  const read = (file: string): number[] =>
+    allowed.map((cpu) => Number(textOf(root, `sys/devices/system/cpu/cpu${cpu}/${file}`) ?? NaN))
+  const kinds = [
+    { speeds: read('cpu_capacity'), least: leastCapacity },
+    { speeds: read('cpufreq/cpuinfo_max_freq'), least: leastFrequency },
+  ]
   const known = kinds.find(({ speeds }) => speeds.every((speed) => speed > 0))
   if (!known) return allowed.length
   const best = Math.max(...known.speeds)
@@ -70,9 +76,15 @@ function shareOf(text: string | null): number {
 function quotaOfV1(root: string): number {
   const folder = namesIn(root, 'sys/fs/cgroup').find((name) => name.split(',').includes('cpu'))
   if (folder === undefined) return Infinity
-  const group = new RegExp(`^\\d+:[^:]*\\bcpu\\b[^:]*:(/.*)$`, 'm').exec(textOf(root, 'proc/self/cgroup') ?? '')?.[1] ?? '/'
+  const group = /^\d+:[^:]*\bcpu\b[^:]*:(\/.*)$/m.exec(textOf(root, 'proc/self/cgroup') ?? '')?.[1] ?? '/'
   const paths = [join('sys/fs/cgroup', folder), join('sys/fs/cgroup', folder, group)]
-  return Math.min(...paths.map((path) => shareOf(`${textOf(root, join(path, 'cpu.cfs_quota_us')) ?? ''} ${textOf(root, join(path, 'cpu.cfs_period_us')) ?? ''}`)))
+  return Math.min(
+    ...paths.map((path) =>
+      shareOf(
+        `${textOf(root, join(path, 'cpu.cfs_quota_us')) ?? ''} ${textOf(root, join(path, 'cpu.cfs_period_us')) ?? ''}`,
+      ),
+    ),
+  )
 }
 
 function namesIn(root: string, path: string): string[] {

@@ -23,7 +23,11 @@ import { inputSizes, readTuning, type TuningFound } from './tuning.js'
 export type EngineChoice = EngineName | 'auto'
 
 /** Opens a model file, or a model that was loaded before, on the engine of choice. Rejects with MODEL_* or ENGINE_*. */
-export async function openEngine(model: string | LoadedModel, choice: EngineChoice, options: EngineOptions = {}): Promise<Engine> {
+export async function openEngine(
+  model: string | LoadedModel,
+  choice: EngineChoice,
+  options: EngineOptions = {},
+): Promise<Engine> {
   const loaded = typeof model === 'string' ? await loadModel(model) : model
   const rejected: Rejection[] = []
   if (choice !== 'onnxruntime') {
@@ -32,7 +36,12 @@ export async function openEngine(model: string | LoadedModel, choice: EngineChoi
     const gpu = isForCpu ? { why: `${target ?? 'native'} was asked for` } : await findCudaDevice()
     if (choice === 'cuda' && 'why' in gpu) throw unavailable('cuda', gpu)
     if (choice === 'auto' && 'why' in gpu && 'addon' in loadAddon()) rejected.push({ name: 'cuda', reason: gpu.why })
-    const native = await tryNative(loaded, options, choice === 'native' ? 'asked for' : 'covers the whole model', rejected)
+    const native = await tryNative(
+      loaded,
+      options,
+      choice === 'native' ? 'asked for' : 'covers the whole model',
+      rejected,
+    )
     if ('engine' in native) return 'why' in gpu ? native.engine : openOnGpu(native, gpu, choice === 'cuda', options)
     if (choice !== 'auto') throw unavailable(choice, native)
     rejected.push({ name: 'native', reason: native.why })
@@ -47,18 +56,33 @@ export async function openEngine(model: string | LoadedModel, choice: EngineChoi
 }
 
 /** No engine can serve: what each of them says, and at which size, since a model that was made for another one says it in its Reshapes. */
-function neither({ code, message, hint, cause }: GapcamError, reason: string, inputSize: InputSize | undefined): GapcamError {
+function neither(
+  { code, message, hint, cause }: GapcamError,
+  reason: string,
+  inputSize: InputSize | undefined,
+): GapcamError {
   const size = inputSize ? ` with input size ${inputSize.height}x${inputSize.width}` : ''
   return new GapcamError(code, `${message}; native engine not used${size}: ${reason}`, { cause, hint })
 }
 
-function unavailable(name: 'cuda' | 'native', { why, cause }: { readonly why: string; readonly cause?: unknown }): GapcamError {
-  const hint = name === 'cuda' ? { hint: 'docs/jetson.md says what CUDA needs; --engine auto takes the best engine that is there.' } : {}
+function unavailable(
+  name: 'cuda' | 'native',
+  { why, cause }: { readonly why: string; readonly cause?: unknown },
+): GapcamError {
+  const hint =
+    name === 'cuda'
+      ? { hint: 'docs/jetson.md says what CUDA needs; --engine auto takes the best engine that is there.' }
+      : {}
   return new GapcamError('ENGINE_UNAVAILABLE', `${name} engine: ${why}`, { cause, ...hint })
 }
 
 /** The CUDA engine over a native one; where it cannot serve, the native one itself, or an error if it was asked for. */
-async function openOnGpu(native: NativeOpened, gpu: { addon: Addon; device: CudaDevice }, isAsked: boolean, options: EngineOptions): Promise<Engine> {
+async function openOnGpu(
+  native: NativeOpened,
+  gpu: { addon: Addon; device: CudaDevice },
+  isAsked: boolean,
+  options: EngineOptions,
+): Promise<Engine> {
   const cuda = await tryCuda({ ...gpu, plan: native.plan, cpu: native.engine, isAsked, options })
   if ('engine' in cuda) return cuda.engine
   if (isAsked) {
@@ -76,7 +100,12 @@ interface NativeOpened {
 
 type NativeAttempt = NativeOpened | { readonly why: string; readonly cause?: unknown }
 
-async function tryNative(model: LoadedModel, options: EngineOptions, reason: string, before: readonly Rejection[]): Promise<NativeAttempt> {
+async function tryNative(
+  model: LoadedModel,
+  options: EngineOptions,
+  reason: string,
+  before: readonly Rejection[],
+): Promise<NativeAttempt> {
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
   const target = options.target ?? process.env['GAPCAM_TARGET']
@@ -87,8 +116,15 @@ async function tryNative(model: LoadedModel, options: EngineOptions, reason: str
   const wrong = await tested
   if (wrong !== null) return { why: wrong }
   const rejected = [...before, ...rejectedTargets(loaded.addon, target)]
-  const threads = resolveThreads(options.threads === undefined || options.threads === 'auto' ? (found.tuning?.threads ?? 'auto') : options.threads)
-  const native = { threads, reason: found.sentence === '' ? reason : `${reason}; ${found.sentence}`, rejected, ...(target === undefined ? {} : { target }) }
+  const threads = resolveThreads(
+    options.threads === undefined || options.threads === 'auto' ? (found.tuning?.threads ?? 'auto') : options.threads,
+  )
+  const native = {
+    threads,
+    reason: found.sentence === '' ? reason : `${reason}; ${found.sentence}`,
+    rejected,
+    ...(target === undefined ? {} : { target }),
+  }
   try {
     return { engine: await openNative(loaded.addon, compiled.plan, native), plan: compiled.plan }
   } catch (error) {
@@ -96,10 +132,20 @@ async function tryNative(model: LoadedModel, options: EngineOptions, reason: str
   }
 }
 
-function compile(model: LoadedModel, options: EngineOptions, target: string): { plan: Plan; found: TuningFound } | { why: string } {
-  const prepared = prepareNative(onlyOutputs(model.graph, options.outputs), options.inputSize ? { inputSize: options.inputSize } : {})
+function compile(
+  model: LoadedModel,
+  options: EngineOptions,
+  target: string,
+): { plan: Plan; found: TuningFound } | { why: string } {
+  const prepared = prepareNative(
+    onlyOutputs(model.graph, options.outputs),
+    options.inputSize ? { inputSize: options.inputSize } : {},
+  )
   const found = readTuning(model.path, { modelBytes: model.bytes.length, target, inputs: inputSizes(prepared) })
-  const compiled = compilePlan(prepared, { ...(options.extraOutputs ? { extraOutputs: options.extraOutputs } : {}), ...(found.tuning ? { separate: found.tuning.separate } : {}) })
+  const compiled = compilePlan(prepared, {
+    ...(options.extraOutputs ? { extraOutputs: options.extraOutputs } : {}),
+    ...(found.tuning ? { separate: found.tuning.separate } : {}),
+  })
   if ('plan' in compiled) return { plan: compiled.plan, found }
   return { why: uncovered(compiled.unsupported) }
 }
@@ -108,7 +154,8 @@ function compile(model: LoadedModel, options: EngineOptions, target: string): { 
 function uncovered(nodes: readonly UnsupportedNode[]): string {
   const [first] = nodes
   const operators = [...new Set(nodes.map(({ op }) => op))].filter((op) => op !== 'input')
-  const which = operators.length > 0 ? `${operators.slice(0, 6).join(', ')}${operators.length > 6 ? ', …' : ''} not covered; ` : ''
+  const which =
+    operators.length > 0 ? `${operators.slice(0, 6).join(', ')}${operators.length > 6 ? ', …' : ''} not covered; ` : ''
   return `${which}${first?.node}: ${first?.reason}`
 }
 
@@ -123,7 +170,9 @@ function testedTarget(addon: Addon, target: string | undefined): Promise<string 
   const named = supported.find(({ name }) => name === target)
   if (target !== undefined && !named?.supported) {
     const why = named ? named.reason : `known targets are ${supported.map(({ name }) => name).join(', ')}`
-    throw new GapcamError('ENGINE_UNAVAILABLE', `target ${target} cannot be used: ${why}`, { hint: 'Leave GAPCAM_TARGET unset to take the best one.' })
+    throw new GapcamError('ENGINE_UNAVAILABLE', `target ${target} cannot be used: ${why}`, {
+      hint: 'Leave GAPCAM_TARGET unset to take the best one.',
+    })
   }
   const test = selfTest(addon, target).catch((error: unknown) => `its self-test failed: ${messageOf(error)}`)
   selfTests.set(key, test)
@@ -139,5 +188,7 @@ function rejectedTargets(addon: Addon, forced: string | undefined): Rejection[] 
   const targets = addon.describeTargets()
   const chosen = forced ?? bestTarget(addon)
   const why = forced === undefined ? 'a better target is there' : `${forced} was asked for`
-  return targets.filter(({ name }) => name !== chosen).map(({ name, supported, reason }) => ({ name, reason: supported ? why : reason }))
+  return targets
+    .filter(({ name }) => name !== chosen)
+    .map(({ name, supported, reason }) => ({ name, reason: supported ? why : reason }))
 }

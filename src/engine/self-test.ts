@@ -14,7 +14,10 @@ const features = 37
 export async function selfTest(addon: Addon, target: string | undefined): Promise<string | null> {
   const weights = ramp(features * channels * 9, 0.11)
   const pointwise = ramp(features * features, 0.07)
-  const session = await addon.openSession(serializePlan(testPlan(weights, pointwise)), target === undefined ? { threads: 1 } : { threads: 1, target })
+  const session = await addon.openSession(
+    serializePlan(testPlan(weights, pointwise)),
+    target === undefined ? { threads: 1 } : { threads: 1, target },
+  )
   try {
     const input = session.inputs[0]?.data as Float32Array
     input.set(ramp(input.length, 0.3))
@@ -46,17 +49,48 @@ function testPlan(weights: Float32Array, pointwise: Float32Array): Plan {
   const second = align64(weights.byteLength)
   const map = height * width * features * 4
   const image = align64(height * width * channels * 4)
-  const tensor = (name: string, storage: PlanTensor['storage'], shape: number[], offset: number): PlanTensor =>
-    ({ name, type: 'float32', shape, storage, offset, scale: 1, zeroPoint: 0 })
+  const tensor = (name: string, storage: PlanTensor['storage'], shape: number[], offset: number): PlanTensor => ({
+    name,
+    type: 'float32',
+    shape,
+    storage,
+    offset,
+    scale: 1,
+    zeroPoint: 0,
+  })
   const window = { strideH: 1, strideW: 1, dilationH: 1, dilationW: 1, groups: 1, a: 0, b: 0 }
   const steps: PlanStep[] = [
     {
-      kind: 'conv2d', name: 'self-test 3×3', inputs: [0, 1, null, null], outputs: [2, null],
-      parameters: { ...window, kernelH: 3, kernelW: 3, padTop: 1, padLeft: 1, padBottom: 1, padRight: 1, activation: 'relu' },
+      kind: 'conv2d',
+      name: 'self-test 3×3',
+      inputs: [0, 1, null, null],
+      outputs: [2, null],
+      parameters: {
+        ...window,
+        kernelH: 3,
+        kernelW: 3,
+        padTop: 1,
+        padLeft: 1,
+        padBottom: 1,
+        padRight: 1,
+        activation: 'relu',
+      },
     },
     {
-      kind: 'conv2d', name: 'self-test 1×1', inputs: [2, 3, null, null], outputs: [null, 4],
-      parameters: { ...window, kernelH: 1, kernelW: 1, padTop: 0, padLeft: 0, padBottom: 0, padRight: 0, activation: 'none' },
+      kind: 'conv2d',
+      name: 'self-test 1×1',
+      inputs: [2, 3, null, null],
+      outputs: [null, 4],
+      parameters: {
+        ...window,
+        kernelH: 1,
+        kernelW: 1,
+        padTop: 0,
+        padLeft: 0,
+        padBottom: 0,
+        padRight: 0,
+        activation: 'none',
+      },
     },
   ]
   return {
@@ -71,7 +105,10 @@ function testPlan(weights: Float32Array, pointwise: Float32Array): Plan {
     inputs: [{ name: 'image', tensor: 0, layout: 'nhwc' }],
     outputs: [{ name: 'pooled', tensor: 4, layout: 'nhwc' }],
     arenaBytes: image + align64(map) + align64(features * 4),
-    constants: [{ offset: 0, bytes: bytesOf(weights) }, { offset: second, bytes: bytesOf(pointwise) }],
+    constants: [
+      { offset: 0, bytes: bytesOf(weights) },
+      { offset: second, bytes: bytesOf(pointwise) },
+    ],
     constantBytes: second + align64(pointwise.byteLength),
   }
 }

@@ -9,7 +9,8 @@ const most = 8
 /** 'auto' looks at the machine; a number is taken as it is. Throws TypeError for one that no engine takes. */
 export function resolveThreads(threads: number | 'auto' = 'auto'): number {
   if (threads !== 'auto') {
-    if (!(Number.isInteger(threads) && threads >= 1 && threads <= 64)) throw expected("'auto' or a whole number from 1 to 64", 'threads', threads)
+    if (!(Number.isInteger(threads) && threads >= 1 && threads <= 64))
+      throw expected("'auto' or a whole number from 1 to 64", 'threads', threads)
     return threads
   }
   const cores = availableParallelism()

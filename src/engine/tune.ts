@@ -42,8 +42,15 @@ export async function tuneModel(model: LoadedModel, { seconds, inputSize, onProg
   const separate = groups.length > 0 ? await bench.fasterInPieces(plain, groups, threads) : []
   const { defaultMs, tunedMs, isKept } = await bench.compare(plain, separate, threads)
   return {
-    version: tuningVersion, modelBytes: model.bytes.length, inputs: bench.inputs, target: bench.target,
-    processor: processorName(), threads, separate: isKept ? separate : [], defaultMs: round(defaultMs), tunedMs: round(isKept ? tunedMs : defaultMs),
+    version: tuningVersion,
+    modelBytes: model.bytes.length,
+    inputs: bench.inputs,
+    target: bench.target,
+    processor: processorName(),
+    threads,
+    separate: isKept ? separate : [],
+    defaultMs: round(defaultMs),
+    tunedMs: round(isKept ? tunedMs : defaultMs),
   }
 }
 
@@ -56,7 +63,13 @@ class Bench {
   readonly #onProgress: (seconds: number) => void
   readonly #began = performance.now()
 
-  constructor(addon: Addon, model: LoadedModel, inputSize: InputSize | undefined, seconds: number, onProgress: ((seconds: number) => void) | undefined) {
+  constructor(
+    addon: Addon,
+    model: LoadedModel,
+    inputSize: InputSize | undefined,
+    seconds: number,
+    onProgress: ((seconds: number) => void) | undefined,
+  ) {
     this.#addon = addon
     this.#prepared = prepareNative(model.graph, inputSize ? { inputSize } : {})
     this.inputs = inputSizes(this.#prepared)
@@ -76,7 +89,10 @@ class Bench {
   async fastestThreads(plan: Plan, share: number): Promise<number> {
     const counts = Array.from({ length: resolveThreads('auto') }, (_, i) => i + 1)
     if (counts.length === 1) return 1
-    const medians = await this.#using(counts.map((threads) => ({ plan, threads })), (sessions) => this.#takeTurns(sessions, share))
+    const medians = await this.#using(
+      counts.map((threads) => ({ plan, threads })),
+      (sessions) => this.#takeTurns(sessions, share),
+    )
     let fastest = 0
     for (let i = 1; i < counts.length; i++) if (medians[i]! < medians[fastest]! * (1 - threadGain)) fastest = i
     return counts[fastest]!
@@ -85,33 +101,53 @@ class Bench {
   /** The groups whose parts together take less time than they do, step by step. */
   async fasterInPieces(plan: Plan, groups: readonly string[], threads: number): Promise<string[]> {
     const pieces = this.compile(groups)
-    return this.#using([{ plan, threads }, { plan: pieces, threads }], async ([whole, parts]) => {
-      const [grouped, single] = [new Map<string, number>(), new Map<string, number>()]
-      await this.#until(1 / 3, async () => {
-        await noteLeast(whole!, grouped)
-        await noteLeast(parts!, single)
-      })
-      return groups.filter((group) => {
-        const times = group.split(groupedNames).map((name) => single.get(name))
-        return times.every((time) => time !== undefined) && sum(times as number[]) < grouped.get(group)! * (1 - blockGain)
-      })
-    })
+    return this.#using(
+      [
+        { plan, threads },
+        { plan: pieces, threads },
+      ],
+      async ([whole, parts]) => {
+        const [grouped, single] = [new Map<string, number>(), new Map<string, number>()]
+        await this.#until(1 / 3, async () => {
+          await noteLeast(whole!, grouped)
+          await noteLeast(parts!, single)
+        })
+        return groups.filter((group) => {
+          const times = group.split(groupedNames).map((name) => single.get(name))
+          return (
+            times.every((time) => time !== undefined) && sum(times as number[]) < grouped.get(group)! * (1 - blockGain)
+          )
+        })
+      },
+    )
   }
 
   /** The whole network without and with the choices. They are kept where it gains and computes the same. */
-  async compare(plain: Plan, separate: readonly string[], threads: number): Promise<{ defaultMs: number; tunedMs: number; isKept: boolean }> {
-    const candidates = [{ plan: plain, threads }, ...(separate.length > 0 ? [{ plan: this.compile(separate), threads }] : [])]
+  async compare(
+    plain: Plan,
+    separate: readonly string[],
+    threads: number,
+  ): Promise<{ defaultMs: number; tunedMs: number; isKept: boolean }> {
+    const candidates = [
+      { plan: plain, threads },
+      ...(separate.length > 0 ? [{ plan: this.compile(separate), threads }] : []),
+    ]
     return this.#using(candidates, async (sessions) => {
       const [defaultMs = 0, tunedMs = defaultMs] = await this.#takeTurns(sessions, 1 / 3)
-      const isKept = sessions.length > 1 && tunedMs < defaultMs * (1 - networkGain) && isSame(sessions[0]!, sessions[1]!)
+      const isKept =
+        sessions.length > 1 && tunedMs < defaultMs * (1 - networkGain) && isSame(sessions[0]!, sessions[1]!)
       return { defaultMs, tunedMs, isKept }
     })
   }
 
-  async #using<T>(candidates: readonly { readonly plan: Plan; readonly threads: number }[], work: (sessions: NativeSession[]) => Promise<T>): Promise<T> {
+  async #using<T>(
+    candidates: readonly { readonly plan: Plan; readonly threads: number }[],
+    work: (sessions: NativeSession[]) => Promise<T>,
+  ): Promise<T> {
     const sessions: NativeSession[] = []
     try {
-      for (const { plan, threads } of candidates) sessions.push(await this.#addon.openSession(serializePlan(plan), { threads, target: this.target }))
+      for (const { plan, threads } of candidates)
+        sessions.push(await this.#addon.openSession(serializePlan(plan), { threads, target: this.target }))
       for (const session of sessions) fill(session)
       return await work(sessions)
     } finally {

@@ -29,15 +29,25 @@ export interface Tuning {
   readonly tunedMs: number
 }
 
-const isCount = (most: number) => (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most
+const isCount =
+  (most: number) =>
+  (value: unknown): boolean =>
+    Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most
 const isText = (value: unknown): boolean => typeof value === 'string'
 const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
 const isTime = (value: unknown): boolean => typeof value === 'number' && value >= 0
 
 // By hand: a library that opens a model should not have to load one that checks schemas.
 const checks: Readonly<Record<keyof Tuning, (value: unknown) => boolean>> = {
-  version: (value) => value === tuningVersion, modelBytes: isCount(Number.MAX_SAFE_INTEGER), inputs: areTexts, target: isText, processor: isText,
-  threads: isCount(64), separate: areTexts, defaultMs: isTime, tunedMs: isTime,
+  version: (value) => value === tuningVersion,
+  modelBytes: isCount(Number.MAX_SAFE_INTEGER),
+  inputs: areTexts,
+  target: isText,
+  processor: isText,
+  threads: isCount(64),
+  separate: areTexts,
+  defaultMs: isTime,
+  tunedMs: isTime,
 }
 
 /** A tuning that fits, and one sentence of it; null and '' where there is none. */
@@ -53,7 +63,8 @@ export interface TuningFacts {
 }
 
 /** The sizes of a prepared graph's inputs, as a tuning names them. */
-export const inputSizes = ({ graph }: PreparedGraph): string[] => graph.inputs.map(({ shape }) => shape?.join('x') ?? '')
+export const inputSizes = ({ graph }: PreparedGraph): string[] =>
+  graph.inputs.map(({ shape }) => shape?.join('x') ?? '')
 
 export const tuningFile = (model: string): string => `${model.replace(/\.onnx$/, '')}.tune.json`
 
@@ -87,7 +98,8 @@ function parse(text: string): Tuning | string {
 }
 
 function mismatch(tuning: Tuning, { modelBytes, target, inputs }: TuningFacts): string | null {
-  if (tuning.modelBytes !== modelBytes) return `it was made for a model of ${tuning.modelBytes} bytes, this one has ${modelBytes}`
+  if (tuning.modelBytes !== modelBytes)
+    return `it was made for a model of ${tuning.modelBytes} bytes, this one has ${modelBytes}`
   if (tuning.target !== target) return `it was made for target ${tuning.target}`
   const processor = processorName()
   if (tuning.processor !== processor) return `it was made on ${tuning.processor}, this is ${processor}`
@@ -104,7 +116,10 @@ export function processorName(file = '/proc/cpuinfo'): string {
   }
   const value = (key: string): string | undefined => new RegExp(`^${key}\\s*:\\s*(.+)$`, 'm').exec(text)?.[1]?.trim()
   const parts = [...new Set([...text.matchAll(/^CPU part\s*:\s*(\S+)/gm)].map(([, part]) => part!))].sort()
-  return value('model name') ?? (parts.length > 0 ? `implementer ${value('CPU implementer') ?? '?'} part ${parts.join(' and ')}` : 'unknown')
+  return (
+    value('model name') ??
+    (parts.length > 0 ? `implementer ${value('CPU implementer') ?? '?'} part ${parts.join(' and ')}` : 'unknown')
+  )
 }
 
 /** Whole or not at all. Rejects with TUNING_NOT_WRITTEN; gives the file's name. */

@@ -56,14 +56,24 @@ const binCount = 15
 
 /** Throws TypeError without an answer. */
 export function evaluate(answers: readonly Answer[]): Evaluation {
-  if (answers.length === 0) throw new TypeError('Expected at least one answer for evaluate but received none of type object')
+  if (answers.length === 0)
+    throw new TypeError('Expected at least one answer for evaluate but received none of type object')
   const classes = classFigures(answers)
   const recalls = classes.flatMap(({ recall }) => (recall === null ? [] : [recall]))
   const bins = calibrationBins(answers)
   return {
-    pictures: answers.length, top1: share(answers, ({ rank }) => rank === 0), top5: share(answers, ({ rank }) => rank < 5),
-    balanced: recalls.reduce((sum, recall) => sum + recall, 0) / recalls.length, classes, confusion: confusionOf(answers),
-    ece: bins.reduce((sum, { count, score, accuracy }) => sum + (count === 0 ? 0 : (count / answers.length) * Math.abs(accuracy! - score!)), 0), bins,
+    pictures: answers.length,
+    top1: share(answers, ({ rank }) => rank === 0),
+    top5: share(answers, ({ rank }) => rank < 5),
+    balanced: recalls.reduce((sum, recall) => sum + recall, 0) / recalls.length,
+    classes,
+    confusion: confusionOf(answers),
+    ece: bins.reduce(
+      (sum, { count, score, accuracy }) =>
+        sum + (count === 0 ? 0 : (count / answers.length) * Math.abs(accuracy! - score!)),
+      0,
+    ),
+    bins,
   }
 }
 
@@ -74,7 +84,8 @@ export function thresholds(answers: readonly Answer[]): Threshold[] {
   let right = 0
   sorted.forEach(({ truth, predicted, score }, i) => {
     if (truth === predicted) right++
-    if (sorted[i + 1]?.score !== score) result.push({ threshold: score, precision: right / (i + 1), coverage: (i + 1) / sorted.length })
+    if (sorted[i + 1]?.score !== score)
+      result.push({ threshold: score, precision: right / (i + 1), coverage: (i + 1) / sorted.length })
   })
   return result
 }
@@ -94,7 +105,13 @@ function classFigures(answers: readonly Answer[]): ClassFigures[] {
     const shown = answers.filter(({ truth }) => truth === index).length
     const said = answers.filter(({ predicted }) => predicted === index).length
     const right = answers.filter(({ truth, predicted }) => truth === index && predicted === index).length
-    return { index, shown, said, precision: said === 0 ? null : right / said, recall: shown === 0 ? null : right / shown }
+    return {
+      index,
+      shown,
+      said,
+      precision: said === 0 ? null : right / said,
+      recall: shown === 0 ? null : right / shown,
+    }
   })
 }
 
@@ -113,7 +130,14 @@ function calibrationBins(answers: readonly Answer[]): Bin[] {
     const [from, to] = [i / binCount, (i + 1) / binCount]
     const inside = answers.filter(({ score }) => (score > from || i === 0) && (score <= to || i === binCount - 1))
     const count = inside.length
-    const mean = (value: (answer: Answer) => number): number | null => (count === 0 ? null : inside.reduce((sum, answer) => sum + value(answer), 0) / count)
-    return { from, to, count, score: mean(({ score }) => score), accuracy: mean(({ truth, predicted }) => (truth === predicted ? 1 : 0)) }
+    const mean = (value: (answer: Answer) => number): number | null =>
+      count === 0 ? null : inside.reduce((sum, answer) => sum + value(answer), 0) / count
+    return {
+      from,
+      to,
+      count,
+      score: mean(({ score }) => score),
+      accuracy: mean(({ truth, predicted }) => (truth === predicted ? 1 : 0)),
+    }
   })
 }

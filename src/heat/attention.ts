@@ -37,7 +37,12 @@ export type Attend = (classIndex: number, frameWidth: number, frameHeight: numbe
 const samples = 48
 
 export function createAttention({ heat, spec, watchRegion }: AttentionOptions): Attend {
-  let known: { readonly width: number; readonly height: number; readonly view: View; readonly inside: Uint8Array | null } | null = null
+  let known: {
+    readonly width: number
+    readonly height: number
+    readonly view: View
+    readonly inside: Uint8Array | null
+  } | null = null
   return (classIndex, width, height) => {
     if (known?.width !== width || known.height !== height) {
       const view = viewOf(spec, width, height)
@@ -47,7 +52,11 @@ export function createAttention({ heat, spec, watchRegion }: AttentionOptions): 
     const box = focusOf(map)
     const focus = box && known.view.toFrame(box)
     const watched = known.inside && shareInside(map, known.inside)
-    return { ...(focus ? { focus } : {}), ...(watched === null ? {} : { watched }), isElsewhere: watched !== null && watched < watchRegion!.share }
+    return {
+      ...(focus ? { focus } : {}),
+      ...(watched === null ? {} : { watched }),
+      isElsewhere: watched !== null && watched < watchRegion!.share,
+    }
   }
 }
 
@@ -55,7 +64,12 @@ export function createAttention({ heat, spec, watchRegion }: AttentionOptions): 
 function insideOf(view: View, polygon: Polygon): Uint8Array {
   const inside = new Uint8Array(samples * samples)
   for (let i = 0; i < inside.length; i++) {
-    const part = view.toFrame({ x: (i % samples) / samples, y: Math.floor(i / samples) / samples, width: 1 / samples, height: 1 / samples })
+    const part = view.toFrame({
+      x: (i % samples) / samples,
+      y: Math.floor(i / samples) / samples,
+      width: 1 / samples,
+      height: 1 / samples,
+    })
     inside[i] = part === null ? 2 : isInside(polygon, part.x + part.width / 2, part.y + part.height / 2) ? 1 : 0
   }
   return inside

@@ -11,8 +11,12 @@ export function classOf(labels: readonly string[], asked: string): number {
     throw new GapcamError('USAGE', `class ${asked} is none of the model's ${labels.length}, which count from 0`)
   }
   const wanted = asked.trim().toLowerCase()
-  const named = labels.flatMap((label, index) => (label.split(',').some((name) => name.trim().toLowerCase() === wanted) ? [index] : []))
+  const named = labels.flatMap((label, index) =>
+    label.split(',').some((name) => name.trim().toLowerCase() === wanted) ? [index] : [],
+  )
   if (named.length === 1) return named[0]!
   const why = named.length === 0 ? 'is no label of the model' : `is the name of the classes ${named.join(', ')}`
-  throw new GapcamError('USAGE', `${JSON.stringify(asked)} ${why}`, { hint: 'Give a label as the label file has it, one of the names in it, or the class\'s index.' })
+  throw new GapcamError('USAGE', `${JSON.stringify(asked)} ${why}`, {
+    hint: "Give a label as the label file has it, one of the names in it, or the class's index.",
+  })
 }

@@ -33,7 +33,8 @@ export function createHeatSource(head: HeatHead, map: FeatureMap, classes: numbe
   const loaded = loadAddon()
   const product = 'addon' in loaded ? loaded.addon.heatProduct : plainProduct
   return (classIndex) => {
-    if (!Number.isInteger(classIndex) || classIndex < 0 || classIndex >= classes) throw expected(`a class from 0 to ${classes - 1}`, 'the heat map', classIndex)
+    if (!Number.isInteger(classIndex) || classIndex < 0 || classIndex >= classes)
+      throw expected(`a class from 0 to ${classes - 1}`, 'the heat map', classIndex)
     const values = new Float32Array(width * height)
     product(data, head.weights(classIndex), isNhwc, values)
     return { classIndex, width, height, values }

@@ -22,11 +22,13 @@ export function planHeat(model: LoadedModel, inputSize: InputSize | undefined): 
   const { graph } = prepareGraph(model.graph, inputSize ? { inputSize } : {})
   const output = scoresOutput(model.graph)
   const shape = output && (graph.values.get(output.name)?.shape ?? output.shape)
-  if (!output || !shape?.every((size) => typeof size === 'number')) return { reason: 'the shape of its scores is not known' }
+  if (!output || !shape?.every((size) => typeof size === 'number'))
+    return { reason: 'the shape of its scores is not known' }
   const classes = elementCount(shape as readonly number[])
   const head = findHeatHead(graph, output.name, classes)
   if ('reason' in head) return head
-  if (graph.inputs.some(({ name }) => name === head.map)) return { reason: 'the mean is taken over the picture itself, not over a feature map' }
+  if (graph.inputs.some(({ name }) => name === head.map))
+    return { reason: 'the mean is taken over the picture itself, not over a feature map' }
   return { head, classes, extraOutputs: [head.map] }
 }
 
@@ -35,11 +37,17 @@ export function heatOf(plan: HeatPlan | { readonly reason: string }, engine: Eng
   if ('reason' in plan) return plan
   const { head, classes } = plan
   const map = engine.outputs.find(({ name }) => name === head.map)
-  if (map?.type !== 'float32' || map.shape.length !== 4 || map.shape[0] !== 1) return { reason: `the engine does not give out the feature map ${head.map}` }
+  if (map?.type !== 'float32' || map.shape.length !== 4 || map.shape[0] !== 1)
+    return { reason: `the engine does not give out the feature map ${head.map}` }
   const isNhwc = !map.inFileOrder || head.layout === 'nhwc'
   const [, a = 0, b = 0, c = 0] = map.shape
   const [height, width, channels] = isNhwc ? [a, b, c] : [b, c, a]
-  if (width * height === 1) return { reason: 'its feature map is 1 by 1 at this input size: there are no places to tell apart; a larger --input-size gives more' }
-  if (head.weights(0).length !== channels) return { reason: `its feature map has ${channels} channels and its head ${head.weights(0).length}` }
+  if (width * height === 1)
+    return {
+      reason:
+        'its feature map is 1 by 1 at this input size: there are no places to tell apart; a larger --input-size gives more',
+    }
+  if (head.weights(0).length !== channels)
+    return { reason: `its feature map has ${channels} channels and its head ${head.weights(0).length}` }
   return { heat: createHeatSource(head, { data: map.data as Float32Array, width, height, channels, isNhwc }, classes) }
 }

@@ -34,7 +34,12 @@ const unseen = 0.35
 const line = 2
 
 /** PNG or JPEG of the picture under its heat. */
-export async function drawHeat(picture: OverlayPicture, overlay: Overlay, legend: OverlayLegend, format: 'png' | 'jpeg'): Promise<Buffer> {
+export async function drawHeat(
+  picture: OverlayPicture,
+  overlay: Overlay,
+  legend: OverlayLegend,
+  format: 'png' | 'jpeg',
+): Promise<Buffer> {
   const { width, height } = picture
   const rgb = coloured(picture, overlay)
   const box = focusOf(overlay.map)
@@ -43,7 +48,16 @@ export async function drawHeat(picture: OverlayPicture, overlay: Overlay, legend
   const bar = Math.max(28, Math.round(Math.min(width, height) * 0.08))
   const sharp = await loadSharp()
   const canvas = sharp({ create: { width, height: height + bar, channels: 3, background: '#16161d' } })
-    .composite([{ input: Buffer.from(rgb.buffer, rgb.byteOffset, rgb.byteLength), raw: { width, height, channels: 3 }, left: 0, top: 0 }, { input: Buffer.from(legendSvg(width, bar, legend)), left: 0, top: height }]).removeAlpha()
+    .composite([
+      {
+        input: Buffer.from(rgb.buffer, rgb.byteOffset, rgb.byteLength),
+        raw: { width, height, channels: 3 },
+        left: 0,
+        top: 0,
+      },
+      { input: Buffer.from(legendSvg(width, bar, legend)), left: 0, top: height },
+    ])
+    .removeAlpha()
   return format === 'png' ? canvas.png().toBuffer() : canvas.jpeg({ quality: 85 }).toBuffer()
 }
 
@@ -58,7 +72,8 @@ function coloured({ rgb, width, height }: OverlayPicture, { map, view }: Overlay
       const heat = isSeen && hottest > 0 ? Math.min(1, Math.max(0, heatAt(map, u, v) / hottest)) : 0
       const cover = leastCover + (mostCover - leastCover) * heat
       const [r, g, b] = viridis(heat)
-      for (let c = 0; c < 3; c++) result[at + c] = isSeen ? (1 - cover) * rgb[at + c]! + cover * [r, g, b][c]! : unseen * rgb[at + c]!
+      for (let c = 0; c < 3; c++)
+        result[at + c] = isSeen ? (1 - cover) * rgb[at + c]! + cover * [r, g, b][c]! : unseen * rgb[at + c]!
     }
   }
   return result
@@ -67,11 +82,16 @@ function coloured({ rgb, width, height }: OverlayPicture, { map, view }: Overlay
 /** White within black, so that it is seen on any picture. */
 function drawBox({ rgb, width, height }: OverlayPicture, box: Region): void {
   const [left, top] = [Math.round(box.x * (width - 1)), Math.round(box.y * (height - 1))]
-  const [right, bottom] = [Math.round((box.x + box.width) * (width - 1)), Math.round((box.y + box.height) * (height - 1))]
+  const [right, bottom] = [
+    Math.round((box.x + box.width) * (width - 1)),
+    Math.round((box.y + box.height) * (height - 1)),
+  ]
   for (let grow = line; grow >= -line; grow--) {
     const level = Math.abs(grow) === line ? 0 : 255
-    for (let x = left - grow; x <= right + grow; x++) for (const y of [top - grow, bottom + grow]) paint(rgb, width, height, x, y, level)
-    for (let y = top - grow; y <= bottom + grow; y++) for (const x of [left - grow, right + grow]) paint(rgb, width, height, x, y, level)
+    for (let x = left - grow; x <= right + grow; x++)
+      for (const y of [top - grow, bottom + grow]) paint(rgb, width, height, x, y, level)
+    for (let y = top - grow; y <= bottom + grow; y++)
+      for (const x of [left - grow, right + grow]) paint(rgb, width, height, x, y, level)
   }
 }
 
@@ -82,24 +102,44 @@ function paint(rgb: Uint8Array, width: number, height: number, x: number, y: num
 function legendSvg(width: number, height: number, { label, score }: OverlayLegend): string {
   const size = Math.round(height * 0.5)
   const scale = Math.round(Math.min(width * 0.3, 160))
-  const stops = Array.from({ length: 11 }, (_, i) => `<stop offset="${i * 10}%" stop-color="rgb(${viridis(i / 10).map(Math.round).join(',')})"/>`).join('')
+  const stops = Array.from(
+    { length: 11 },
+    (_, i) =>
+      `<stop offset="${i * 10}%" stop-color="rgb(${viridis(i / 10)
+        .map(Math.round)
+        .join(',')})"/>`,
+  ).join('')
   // About 0.6 em a letter: a label that would run into the scale is cut.
   const room = Math.max(4, Math.floor((width - scale - height) / (size * 0.6)) - 6)
   const shown = label.length > room ? `${label.slice(0, room - 1)}…` : label
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">`
-    + `<defs><linearGradient id="v">${stops}</linearGradient></defs>`
-    + `<text x="${size / 2}" y="${height * 0.68}" font-family="sans-serif" font-size="${size}" fill="#fff">${escaped(shown)} ${score.toFixed(3)}</text>`
-    + `<rect x="${width - scale - size / 2}" y="${height * 0.3}" width="${scale}" height="${height * 0.4}" fill="url(#v)"/></svg>`
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">` +
+    `<defs><linearGradient id="v">${stops}</linearGradient></defs>` +
+    `<text x="${size / 2}" y="${height * 0.68}" font-family="sans-serif" font-size="${size}" fill="#fff">${escaped(shown)} ${score.toFixed(3)}</text>` +
+    `<rect x="${width - scale - size / 2}" y="${height * 0.3}" width="${scale}" height="${height * 0.4}" fill="url(#v)"/></svg>`
+  )
 }
 
 /** Labels come from files: nothing in them is markup, and XML has no control characters. */
 function escaped(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/gu, ' ').replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
+  return text
+    .replace(/[\u0000-\u001f\u007f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/gu, ' ')
+    .replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 }
 
 /** Eleven colours of matplotlib's viridis (van der Walt and Smith; CC0), at even steps of lightness; linear between. */
 const anchors: readonly (readonly [number, number, number])[] = [
-  [68, 1, 84], [72, 35, 116], [64, 67, 135], [52, 94, 141], [41, 120, 142], [32, 144, 140], [34, 167, 132], [68, 190, 112], [121, 209, 81], [189, 222, 38], [253, 231, 36],
+  [68, 1, 84],
+  [72, 35, 116],
+  [64, 67, 135],
+  [52, 94, 141],
+  [41, 120, 142],
+  [32, 144, 140],
+  [34, 167, 132],
+  [68, 190, 112],
+  [121, 209, 81],
+  [189, 222, 38],
+  [253, 231, 36],
 ]
 
 /** The colour of a share, 0 to 1, in levels. */

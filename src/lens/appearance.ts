@@ -25,15 +25,24 @@ export function appearanceOf({ fine, cells }: LensStatistics): Appearance {
   const mean = average(coarse)
   const deviation = Math.sqrt(average(coarse.map((level) => (level - mean) ** 2)))
   const step = meanStep(cells, lensCells)
-  return { mean, deviation, contrast: deviation / Math.max(mean, 1), sharpness: step < 0.75 ? null : fine / step, structure: normalized(reduced(cells, lensCells)) }
+  return {
+    mean,
+    deviation,
+    contrast: deviation / Math.max(mean, 1),
+    sharpness: step < 0.75 ? null : fine / step,
+    structure: normalized(reduced(cells, lensCells)),
+  }
 }
 
 /** a with a share of b. */
 export function blend(a: Appearance, b: Appearance, share: number): Appearance {
   const mix = (x: number, y: number): number => x + share * (y - x)
   return {
-    mean: mix(a.mean, b.mean), deviation: mix(a.deviation, b.deviation), contrast: mix(a.contrast, b.contrast),
-    sharpness: a.sharpness === null || b.sharpness === null ? (a.sharpness ?? b.sharpness) : mix(a.sharpness, b.sharpness),
+    mean: mix(a.mean, b.mean),
+    deviation: mix(a.deviation, b.deviation),
+    contrast: mix(a.contrast, b.contrast),
+    sharpness:
+      a.sharpness === null || b.sharpness === null ? (a.sharpness ?? b.sharpness) : mix(a.sharpness, b.sharpness),
     structure: normalized(a.structure.map((value, i) => mix(value, b.structure[i]!))),
   }
 }
@@ -56,7 +65,9 @@ export function hasMoved(before: Float32Array, now: Float32Array): boolean {
 function bestShift(before: Float32Array, now: Float32Array): number {
   let best = -1
   for (let dy = -farthest; dy <= farthest; dy++) {
-    for (let dx = -farthest; dx <= farthest; dx++) if (dx !== 0 || dy !== 0) best = Math.max(best, overlap(before, now, { left: 0, top: 0, width: side, height: side }, dx, dy))
+    for (let dx = -farthest; dx <= farthest; dx++)
+      if (dx !== 0 || dy !== 0)
+        best = Math.max(best, overlap(before, now, { left: 0, top: 0, width: side, height: side }, dx, dy))
   }
   return best
 }
@@ -80,7 +91,13 @@ interface Part {
 }
 
 /** Pearson's correlation of before[x, y] and now[x + dx, y + dy] over the places of the part that both have. */
-function overlap(before: Float32Array, now: Float32Array, { left, top, width, height }: Part, dx: number, dy: number): number {
+function overlap(
+  before: Float32Array,
+  now: Float32Array,
+  { left, top, width, height }: Part,
+  dx: number,
+  dy: number,
+): number {
   let [n, a, b, aa, bb, ab] = [0, 0, 0, 0, 0, 0]
   for (let y = Math.max(top, -dy); y < Math.min(top + height, side - dy); y++) {
     for (let x = Math.max(left, -dx); x < Math.min(left + width, side - dx); x++) {
@@ -101,20 +118,22 @@ function overlap(before: Float32Array, now: Float32Array, { left, top, width, he
 function reduced(cells: Float32Array, width: number): Float32Array {
   const half = width / 2
   const result = new Float32Array(half * half)
-  for (let y = 0; y < half; y++) for (let x = 0; x < half; x++) {
-    const at = 2 * y * width + 2 * x
-    result[y * half + x] = (cells[at]! + cells[at + 1]! + cells[at + width]! + cells[at + width + 1]!) / 4
-  }
+  for (let y = 0; y < half; y++)
+    for (let x = 0; x < half; x++) {
+      const at = 2 * y * width + 2 * x
+      result[y * half + x] = (cells[at]! + cells[at + 1]! + cells[at + width]! + cells[at + width + 1]!) / 4
+    }
   return result
 }
 
 function meanStep(cells: Float32Array, width: number): number {
   let sum = 0
-  for (let y = 0; y < width; y++) for (let x = 0; x < width; x++) {
-    const level = cells[y * width + x]!
-    if (x + 1 < width) sum += Math.abs(level - cells[y * width + x + 1]!)
-    if (y + 1 < width) sum += Math.abs(level - cells[(y + 1) * width + x]!)
-  }
+  for (let y = 0; y < width; y++)
+    for (let x = 0; x < width; x++) {
+      const level = cells[y * width + x]!
+      if (x + 1 < width) sum += Math.abs(level - cells[y * width + x + 1]!)
+      if (y + 1 < width) sum += Math.abs(level - cells[(y + 1) * width + x]!)
+    }
   return sum / (2 * width * (width - 1))
 }
 

@@ -43,20 +43,32 @@ function layoutOf(spec: PreprocessSpec, frameWidth: number, frameHeight: number)
   const isLevels = type === 'uint8'
   const weight = (c: 0 | 1 | 2): number => luma[c]! * (isLevels ? 1 : std[c])
   return {
-    width, height, isNchw: layout === 'nchw', rectangle: [picture.x, picture.y, picture.width, picture.height],
-    weights: [weight(0), weight(1), weight(2)], offset: isLevels ? 0 : luma.reduce((sum, share, c) => sum + share * mean[c]!, 0),
+    width,
+    height,
+    isNchw: layout === 'nchw',
+    rectangle: [picture.x, picture.y, picture.width, picture.height],
+    weights: [weight(0), weight(1), weight(2)],
+    offset: isLevels ? 0 : luma.reduce((sum, share, c) => sum + share * mean[c]!, 0),
   }
 }
 
 /** The same in plain TypeScript: the native one's reference, and its place where the addon cannot be loaded. */
 export function measurePlainly(input: Float32Array | Uint8Array, layout: LensLayout, statistics: Float32Array): void {
-  const { width, height, isNchw, rectangle: [left, top, across, down], weights, offset } = layout
+  const {
+    width,
+    height,
+    isNchw,
+    rectangle: [left, top, across, down],
+    weights,
+    offset,
+  } = layout
   const luma = new Float64Array(across * down)
   const [pixel, channel] = isNchw ? [1, width * height] : [3, 1]
   for (let y = 0; y < down; y++) {
     for (let x = 0; x < across; x++) {
       const at = ((top + y) * width + left + x) * pixel
-      luma[y * across + x] = offset + weights[0] * input[at]! + weights[1] * input[at + channel]! + weights[2] * input[at + 2 * channel]!
+      luma[y * across + x] =
+        offset + weights[0] * input[at]! + weights[1] * input[at + channel]! + weights[2] * input[at + 2 * channel]!
     }
   }
   let [fine, dark, bright] = [0, 0, 0]
@@ -72,7 +84,9 @@ export function measurePlainly(input: Float32Array | Uint8Array, layout: LensLay
   statistics[0] = fine / (2 * across * down - across - down)
   statistics[1] = dark / (across * down)
   statistics[2] = bright / (across * down)
-  for (let i = 0; i < lensCells; i++) for (let j = 0; j < lensCells; j++) statistics[3 + i * lensCells + j] = cellMean(luma, across, boundsOf(i, down), boundsOf(j, across))
+  for (let i = 0; i < lensCells; i++)
+    for (let j = 0; j < lensCells; j++)
+      statistics[3 + i * lensCells + j] = cellMean(luma, across, boundsOf(i, down), boundsOf(j, across))
 }
 
 function boundsOf(cell: number, size: number): readonly [number, number] {
@@ -80,7 +94,12 @@ function boundsOf(cell: number, size: number): readonly [number, number] {
   return [start, Math.max(start + 1, Math.floor(((cell + 1) * size) / lensCells))]
 }
 
-function cellMean(luma: Float64Array, across: number, [top, bottom]: readonly [number, number], [left, right]: readonly [number, number]): number {
+function cellMean(
+  luma: Float64Array,
+  across: number,
+  [top, bottom]: readonly [number, number],
+  [left, right]: readonly [number, number],
+): number {
   let sum = 0
   for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) sum += luma[y * across + x]!
   return sum / ((bottom - top) * (right - left))

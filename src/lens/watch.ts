@@ -95,7 +95,12 @@ export class LensWatch {
     if (mean < 12 && deviation < 1.5 && !isNight) return 'black'
     if (statistics.bright > 0.85 || (mean > 235 && deviation < 6)) return 'overexposed'
     if (contrast < 0.06 && contrast < (known ? known.contrast * 0.35 : 0.015)) return 'covered'
-    if (context.isDetailed && sharpness !== null && sharpness < (known?.sharpness ? Math.min(0.33, known.sharpness * 0.75) : 0.29)) return 'blurred'
+    if (
+      context.isDetailed &&
+      sharpness !== null &&
+      sharpness < (known?.sharpness ? Math.min(0.33, known.sharpness * 0.75) : 0.29)
+    )
+      return 'blurred'
     if (isFrozen) return 'frozen'
     return known && !context.isStill && this.#isMoved(appearance, known) ? 'moved' : null
   }
@@ -103,7 +108,8 @@ export class LensWatch {
   /** The same picture in every cell. Sensors have noise: no two pictures of a camera that sees anything are alike. */
   #isFrozen({ cells, fine }: LensStatistics, { nowMs, isStill }: LensContext): boolean {
     const before = this.#last
-    const isSame = before !== null && before[cells.length] === Math.fround(fine) && cells.every((level, i) => level === before[i])
+    const isSame =
+      before !== null && before[cells.length] === Math.fround(fine) && cells.every((level, i) => level === before[i])
     if (!isSame) {
       this.#last ??= new Float32Array(cells.length + 1)
       this.#last.set(cells)
@@ -111,7 +117,9 @@ export class LensWatch {
       this.#lastChangeMs = nowMs
       this.#changes++
     }
-    return isSame && !isStill && this.#changes >= leastChanges && nowMs - this.#lastChangeMs >= this.#options.frozenAfterMs
+    return (
+      isSame && !isStill && this.#changes >= leastChanges && nowMs - this.#lastChangeMs >= this.#options.frozenAfterMs
+    )
   }
 
   /** Another view that stays: a passing crowd changes from picture to picture, a parked car covers a part. */
@@ -130,6 +138,8 @@ export class LensWatch {
     if (seen !== null || this.#problem !== null) return
     const { age } = this.#reference ?? { age: 0 }
     const share = 1 / Math.min(memory, age + 1)
-    this.#reference = this.#reference ? { ...blend(this.#reference, appearance, share), age: age + 1 } : { ...appearance, age: 1 }
+    this.#reference = this.#reference
+      ? { ...blend(this.#reference, appearance, share), age: age + 1 }
+      : { ...appearance, age: 1 }
   }
 }

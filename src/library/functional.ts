@@ -33,7 +33,11 @@ export interface Conv2dOptions {
 export function globalAveragePool(x: FloatTensorLike, options: { readonly target?: string } = {}): FloatTensor {
   const [n, c, h, w] = imageShape(x, 'x')
   const step: PlanStep = {
-    kind: 'reduce', name: 'globalAveragePool', inputs: [0], outputs: [1], parameters: { op: 'mean', outer: n, length: h * w, inner: c },
+    kind: 'reduce',
+    name: 'globalAveragePool',
+    inputs: [0],
+    outputs: [1],
+    parameters: { op: 'mean', outer: n, length: h * w, inner: c },
   }
   const y = runStep(step, x, [n, c, h, w], [], [n, c, 1, 1], options.target)
   return x.shape.length === 3 ? { shape: [c, 1, 1], data: y.data } : y
@@ -43,21 +47,44 @@ export function globalAveragePool(x: FloatTensorLike, options: { readonly target
  * ONNX Conv in two dimensions: x [N,C,H,W] (or [C,H,W]), weights [O,C/groups,kH,kW], bias [O] → [N,O,OH,OW].
  * Throws TypeError for shapes that do not fit, ENGINE_UNAVAILABLE without the native addon.
  */
-export function conv2d(x: FloatTensorLike, weights: FloatTensorLike, bias?: FloatTensorLike | null, options: Conv2dOptions = {}): FloatTensor {
+export function conv2d(
+  x: FloatTensorLike,
+  weights: FloatTensorLike,
+  bias?: FloatTensorLike | null,
+  options: Conv2dOptions = {},
+): FloatTensor {
   const [n, c, h, w] = imageShape(x, 'x')
   const [o = 0, perGroup = 0, kernelH = 0, kernelW = 0] = weights.shape
   const { strides: [strideH, strideW] = [1, 1], pads: [padTop, padLeft, padBottom, padRight] = [0, 0, 0, 0] } = options
   const { dilations: [dilationH, dilationW] = [1, 1], groups = 1, target } = options
   checkElements(weights, 4, 'weights')
-  if (perGroup * groups !== c || o % groups !== 0) throw expected(`weights for ${c} channels in ${groups} groups`, 'weights', weights.shape)
-  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== o || bias.data.length !== o)) throw expected(`shape [${o}]`, 'bias', bias.shape)
+  if (perGroup * groups !== c || o % groups !== 0)
+    throw expected(`weights for ${c} channels in ${groups} groups`, 'weights', weights.shape)
+  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== o || bias.data.length !== o))
+    throw expected(`shape [${o}]`, 'bias', bias.shape)
   const outH = Math.floor((h + padTop + padBottom - dilationH * (kernelH - 1) - 1) / strideH) + 1
   const outW = Math.floor((w + padLeft + padRight - dilationW * (kernelW - 1) - 1) / strideW) + 1
   if (!(outH >= 1 && outW >= 1)) throw expected('a kernel no larger than the padded input', 'weights', weights.shape)
   const step: PlanStep = {
-    kind: 'conv2d', name: 'conv2d', inputs: [0, 2, bias ? 3 : null, null], outputs: [1, null],
+    kind: 'conv2d',
+    name: 'conv2d',
+    inputs: [0, 2, bias ? 3 : null, null],
+    outputs: [1, null],
     parameters: {
-      kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW, groups, activation: 'none', a: 0, b: 0,
+      kernelH,
+      kernelW,
+      strideH,
+      strideW,
+      padTop,
+      padLeft,
+      padBottom,
+      padRight,
+      dilationH,
+      dilationW,
+      groups,
+      activation: 'none',
+      a: 0,
+      b: 0,
     },
   }
   const y = runStep(step, x, [n, c, h, w], bias ? [weights, bias] : [weights], [n, o, outH, outW], target)
@@ -75,17 +102,27 @@ function imageShape(x: FloatTensorLike, name: string): ImageShape {
 
 function checkElements(x: FloatTensorLike, rank: number, name: string): void {
   if (x?.shape?.length !== rank) throw expected(`a tensor with ${rank} dimensions`, name, x?.shape)
-  if (!x.shape.every((size) => Number.isInteger(size) && size > 0)) throw expected('positive whole sizes', `${name}.shape`, x.shape)
-  if (x.data?.length !== elementCount(x.shape)) throw expected(`${elementCount(x.shape)} elements`, `${name}.data`, x.data?.length)
+  if (!x.shape.every((size) => Number.isInteger(size) && size > 0))
+    throw expected('positive whole sizes', `${name}.shape`, x.shape)
+  if (x.data?.length !== elementCount(x.shape))
+    throw expected(`${elementCount(x.shape)} elements`, `${name}.data`, x.data?.length)
 }
 
 /** Runs a plan of one step: tensor 0 is x, 1 is y, the constants follow; shapes are NCHW here, NHWC in the plan. */
 function runStep(
-  step: PlanStep, x: FloatTensorLike, xShape: ImageShape, constants: readonly FloatTensorLike[], yShape: ImageShape, target: string | undefined,
+  step: PlanStep,
+  x: FloatTensorLike,
+  xShape: ImageShape,
+  constants: readonly FloatTensorLike[],
+  yShape: ImageShape,
+  target: string | undefined,
 ): FloatTensor {
   const loaded = loadAddon()
   if ('reason' in loaded) throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${loaded.reason}`)
-  const session = loaded.addon.openSessionSync(serializePlan(planOf(step, xShape, constants, yShape)), target === undefined ? { threads: 1 } : { threads: 1, target })
+  const session = loaded.addon.openSessionSync(
+    serializePlan(planOf(step, xShape, constants, yShape)),
+    target === undefined ? { threads: 1 } : { threads: 1, target },
+  )
   const [input, output] = [session.inputs[0]!, session.outputs[0]!]
   nchwToNhwc(x.data, xShape, input.data as Float32Array)
   session.runSync()
@@ -98,7 +135,12 @@ function nhwc([n, c, h, w]: ImageShape): ImageShape {
   return [n, h, w, c]
 }
 
-function planOf(step: PlanStep, xShape: ImageShape, constants: readonly FloatTensorLike[], yShape: ImageShape): Parameters<typeof serializePlan>[0] {
+function planOf(
+  step: PlanStep,
+  xShape: ImageShape,
+  constants: readonly FloatTensorLike[],
+  yShape: ImageShape,
+): Parameters<typeof serializePlan>[0] {
   const yAt = align64(elementCount(xShape) * 4)
   let constantBytes = 0
   const chunks = constants.map(({ data, shape }) => {
@@ -111,7 +153,13 @@ function planOf(step: PlanStep, xShape: ImageShape, constants: readonly FloatTen
     tensors: [
       { ...tensor, name: 'x', storage: 'arena', shape: nhwc(xShape), offset: 0 },
       { ...tensor, name: 'y', storage: 'arena', shape: nhwc(yShape), offset: yAt },
-      ...chunks.map(({ offset, shape }, i) => ({ ...tensor, name: `constant ${i}`, storage: 'constant' as const, shape, offset })),
+      ...chunks.map(({ offset, shape }, i) => ({
+        ...tensor,
+        name: `constant ${i}`,
+        storage: 'constant' as const,
+        shape,
+        offset,
+      })),
     ],
     steps: [step],
     inputs: [{ name: 'x', tensor: 0, layout: 'nhwc' }],

@@ -6,7 +6,15 @@ import { openEngine, type EngineChoice } from '../engine/select.js'
 import type { Engine, EngineDescription, EngineOptions, EngineTensor } from '../engine/engine.js'
 import { expected } from '../errors.js'
 import { nchwToNhwc, nhwcToNchw } from './layout.js'
-import { elementCount, imageLayout, tensorArrays, elementBytes, type Tensor, type TensorData, type TensorInfo } from '../tensor.js'
+import {
+  elementCount,
+  imageLayout,
+  tensorArrays,
+  elementBytes,
+  type Tensor,
+  type TensorData,
+  type TensorInfo,
+} from '../tensor.js'
 
 export interface OpenModelOptions extends EngineOptions {
   /** 'auto' (the default) takes native where it covers the model (CUDA where that is faster), else onnxruntime; see `describe().reason`. */
@@ -106,7 +114,8 @@ function write(input: EngineTensor, feed: Feed): void {
   if ('shape' in feed && feed.shape.join() !== info.shape.join()) {
     throw expected(`shape [${info.shape.join(', ')}]`, `input ${input.name}`, feed.shape)
   }
-  if (data.length !== elementCount(info.shape)) throw expected(`${elementCount(info.shape)} elements`, `input ${input.name}`, data.length)
+  if (data.length !== elementCount(info.shape))
+    throw expected(`${elementCount(info.shape)} elements`, `input ${input.name}`, data.length)
   if (typeof data[0] === 'bigint' || typeof input.data[0] === 'bigint') {
     ;(input.data as BigInt64Array).set(Array.from(data as ArrayLike<number | bigint>, BigInt))
   } else if (input.inFileOrder) (input.data as Float32Array).set(data as ArrayLike<number>)

@@ -45,7 +45,10 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
 }
 
 function withOutputs(graph: Graph, names: readonly string[]): Graph {
-  const extra = names.filter((name) => !graph.outputs.some((output) => output.name === name)).map((name) => graph.values.get(name)).filter((value) => value !== undefined)
+  const extra = names
+    .filter((name) => !graph.outputs.some((output) => output.name === name))
+    .map((name) => graph.values.get(name))
+    .filter((value) => value !== undefined)
   return extra.length === 0 ? graph : { ...graph, outputs: [...graph.outputs, ...extra] }
 }
 
@@ -54,11 +57,16 @@ function planOf(draft: Draft): Compiled {
   const constants = new ConstantPool()
   const tensors = draft.tensors.map((tensor, id): PlanTensor => {
     const { name, type, shape, bytes } = tensor
-    const place = bytes ? { storage: 'constant' as const, offset: constants.add(bytes) } : { storage: 'arena' as const, offset: offsets.get(id) ?? 0 }
+    const place = bytes
+      ? { storage: 'constant' as const, offset: constants.add(bytes) }
+      : { storage: 'arena' as const, offset: offsets.get(id) ?? 0 }
     return { name, type, shape: planSizes(shape), ...place, scale: 1, zeroPoint: 0 }
   })
   const { inputs, outputs, steps } = draft
-  return { plan: { tensors, steps, inputs, outputs, arenaBytes, constants: constants.chunks, constantBytes: constants.bytes }, lowerBoundBytes }
+  return {
+    plan: { tensors, steps, inputs, outputs, arenaBytes, constants: constants.chunks, constantBytes: constants.bytes },
+    lowerBoundBytes,
+  }
 }
 
 /** Constants one after the other; the same view of the file is stored once. */

@@ -24,7 +24,10 @@ export function groupChains(draft: Draft, separate: ReadonlySet<string> = new Se
   const taken = new Map<PlanStep, PlanStep | null>()
   // The group that saves the most first: a 1×1 convolution between two depthwise ones can only belong to one of them.
   for (;;) {
-    const groups = windows.filter((step) => !taken.has(step)).flatMap((step) => groupAround(draft, uses, taken, step) ?? []).filter(({ step }) => !separate.has(step.name))
+    const groups = windows
+      .filter((step) => !taken.has(step))
+      .flatMap((step) => groupAround(draft, uses, taken, step) ?? [])
+      .filter(({ step }) => !separate.has(step.name))
     const [best] = groups.sort((one, other) => other.savedBytes - one.savedBytes)
     if (!best) break
     for (const part of best.parts) taken.set(part, null)
@@ -45,7 +48,8 @@ interface Uses {
 function usesOf({ tensors, steps, outputs }: Draft): Uses {
   const maker = new Map<TensorId, PlanStep>()
   const readers = new Map<TensorId, (PlanStep | null)[]>()
-  const read = (id: TensorId, reader: PlanStep | null): void => void readers.set(tensors[id]!.root, [...(readers.get(tensors[id]!.root) ?? []), reader])
+  const read = (id: TensorId, reader: PlanStep | null): void =>
+    void readers.set(tensors[id]!.root, [...(readers.get(tensors[id]!.root) ?? []), reader])
   for (const step of steps) {
     for (const id of step.outputs) if (id !== null) maker.set(id, step)
     for (const id of step.inputs) if (id !== null) read(id, step)
@@ -70,13 +74,22 @@ function isMaxPool(step: PlanStep): step is MaxPool {
 /** A 1×1 convolution with stride 1 and no padding. */
 function isPointwise({ parameters }: Conv): boolean {
   const { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, groups } = parameters
-  return kernelH === 1 && kernelW === 1 && strideH === 1 && strideW === 1 && padTop + padLeft + padBottom + padRight === 0 && groups === 1
+  return (
+    kernelH === 1 &&
+    kernelW === 1 &&
+    strideH === 1 &&
+    strideW === 1 &&
+    padTop + padLeft + padBottom + padRight === 0 &&
+    groups === 1
+  )
 }
 
 /** May stand before the window: strip by strip it is computed directly, which suits 1×1 and strided kernels. */
 function mayExpand(step: PlanStep | null | undefined): step is Conv {
   if (!isConv(step) || step.outputs[0] === null || step.outputs[1] !== null || step.inputs[3] !== null) return false
-  return isPointwise(step) || (step.parameters.groups === 1 && step.parameters.strideH > 1 && step.parameters.strideW > 1)
+  return (
+    isPointwise(step) || (step.parameters.groups === 1 && step.parameters.strideH > 1 && step.parameters.strideW > 1)
+  )
 }
 
 function mayProject(step: PlanStep | null | undefined): step is Conv {
@@ -92,37 +105,81 @@ interface Group {
 }
 
 /** The step that takes the place of a window and its neighbours, or null where nothing between them is wide. */
-function groupAround(draft: Draft, { maker, readers }: Uses, taken: ReadonlyMap<PlanStep, unknown>, window: Conv | MaxPool): Group | null {
-  const onlyReader = (id: TensorId): PlanStep | null | undefined => (readers.get(draft.tensors[id]!.root)?.length === 1 ? readers.get(draft.tensors[id]!.root)![0] : undefined)
+function groupAround(
+  draft: Draft,
+  { maker, readers }: Uses,
+  taken: ReadonlyMap<PlanStep, unknown>,
+  window: Conv | MaxPool,
+): Group | null {
+  const onlyReader = (id: TensorId): PlanStep | null | undefined =>
+    readers.get(draft.tensors[id]!.root)?.length === 1 ? readers.get(draft.tensors[id]!.root)![0] : undefined
   const bytesOf = (id: TensorId): number => draft.tensors[id]!.shape.reduce((bytes, size) => bytes * size, 4)
   const [x, y] = [window.inputs[0]!, window.outputs[0]!]
   const pooled = isConv(window) ? window.outputs[1]! : null
   const [before, after] = [maker.get(x), onlyReader(y)]
-  const expand = mayExpand(before) && !taken.has(before) && onlyReader(x) === window && bytesOf(x) > wideBytes ? before : null
+  const expand =
+    mayExpand(before) && !taken.has(before) && onlyReader(x) === window && bytesOf(x) > wideBytes ? before : null
   const canProject = mayProject(after) && !taken.has(after) && after.inputs[0] === y && pooled === null
   const project = canProject && (expand !== null || (isConv(window) && bytesOf(y) > wideBytes)) ? after : null
   if (!expand && !project) return null
   const savedBytes = (expand ? bytesOf(x) : 0) + (project ? bytesOf(y) : 0)
   const part = (step: Conv | null, i: number): TensorId | null => step?.inputs[i] ?? null
   const depthwise = isConv(window) ? window : null
-  const inputs = [expand ? expand.inputs[0]! : x, part(depthwise, 1), part(depthwise, 2), part(expand, 1), part(expand, 2), part(project, 1), part(project, 2), part(project, 3)]
+  const inputs = [
+    expand ? expand.inputs[0]! : x,
+    part(depthwise, 1),
+    part(depthwise, 2),
+    part(expand, 1),
+    part(expand, 2),
+    part(project, 1),
+    part(project, 2),
+    part(project, 3),
+  ]
   const parts = [...(expand ? [expand] : []), window, ...(project ? [project] : [])]
   const name = parts.map((step) => step.name).join(groupedNames)
   const outputs = [(project ?? window).outputs[0]!, pooled]
-  return { step: { kind: 'chain', name, inputs, outputs, parameters: parametersOf(window, expand, project) }, parts, savedBytes }
+  return {
+    step: { kind: 'chain', name, inputs, outputs, parameters: parametersOf(window, expand, project) },
+    parts,
+    savedBytes,
+  }
 }
 
 function parametersOf(window: Conv | MaxPool, expand: Conv | null, project: Conv | null): StepParameters<'chain'> {
-  const { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW } = window.parameters
+  const { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW } =
+    window.parameters
   const e = expand?.parameters
   return {
-    op: isConv(window) ? 'depthwise' : 'max', kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW,
-    ...(isConv(window) ? { activation: window.parameters.activation, a: window.parameters.a, b: window.parameters.b } : { activation: 'none', a: 0, b: 0 }),
-    expandKernelH: e?.kernelH ?? 1, expandKernelW: e?.kernelW ?? 1, expandStrideH: e?.strideH ?? 1, expandStrideW: e?.strideW ?? 1,
-    expandPadTop: e?.padTop ?? 0, expandPadLeft: e?.padLeft ?? 0, expandPadBottom: e?.padBottom ?? 0, expandPadRight: e?.padRight ?? 0,
-    expandDilationH: e?.dilationH ?? 1, expandDilationW: e?.dilationW ?? 1,
-    expandActivation: e?.activation ?? 'none', expandA: e?.a ?? 0, expandB: e?.b ?? 0,
-    projectActivation: project?.parameters.activation ?? 'none', projectA: project?.parameters.a ?? 0, projectB: project?.parameters.b ?? 0,
+    op: isConv(window) ? 'depthwise' : 'max',
+    kernelH,
+    kernelW,
+    strideH,
+    strideW,
+    padTop,
+    padLeft,
+    padBottom,
+    padRight,
+    dilationH,
+    dilationW,
+    ...(isConv(window)
+      ? { activation: window.parameters.activation, a: window.parameters.a, b: window.parameters.b }
+      : { activation: 'none', a: 0, b: 0 }),
+    expandKernelH: e?.kernelH ?? 1,
+    expandKernelW: e?.kernelW ?? 1,
+    expandStrideH: e?.strideH ?? 1,
+    expandStrideW: e?.strideW ?? 1,
+    expandPadTop: e?.padTop ?? 0,
+    expandPadLeft: e?.padLeft ?? 0,
+    expandPadBottom: e?.padBottom ?? 0,
+    expandPadRight: e?.padRight ?? 0,
+    expandDilationH: e?.dilationH ?? 1,
+    expandDilationW: e?.dilationW ?? 1,
+    expandActivation: e?.activation ?? 'none',
+    expandA: e?.a ?? 0,
+    expandB: e?.b ?? 0,
+    projectActivation: project?.parameters.activation ?? 'none',
+    projectA: project?.parameters.a ?? 0,
+    projectB: project?.parameters.b ?? 0,
   }
 }
 
@@ -134,10 +191,18 @@ function withoutUnused({ tensors, steps, inputs, outputs }: Draft): Draft {
   const kept = [...used].sort((a, b) => a - b)
   const number = new Map(kept.map((id, i) => [id, i]))
   const renumbered = (id: TensorId | null): TensorId | null => (id === null ? null : number.get(id)!)
-  const port = <P extends { readonly tensor: TensorId }>(given: P): P => ({ ...given, tensor: number.get(given.tensor)! })
+  const port = <P extends { readonly tensor: TensorId }>(given: P): P => ({
+    ...given,
+    tensor: number.get(given.tensor)!,
+  })
   return {
     tensors: kept.map((id) => ({ ...tensors[id]!, root: number.get(tensors[id]!.root)! })),
-    steps: steps.map((step) => ({ ...step, inputs: step.inputs.map(renumbered), outputs: step.outputs.map(renumbered) })),
-    inputs: inputs.map(port), outputs: outputs.map(port),
+    steps: steps.map((step) => ({
+      ...step,
+      inputs: step.inputs.map(renumbered),
+      outputs: step.outputs.map(renumbered),
+    })),
+    inputs: inputs.map(port),
+    outputs: outputs.map(port),
   }
 }

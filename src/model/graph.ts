@@ -106,17 +106,29 @@ export function numbersOf(constant: Constant): number[] {
 
 function read(view: DataView, at: number, type: TensorType): number {
   switch (type) {
-    case 'float32': return view.getFloat32(at, true)
-    case 'float64': return view.getFloat64(at, true)
-    case 'int8': return view.getInt8(at)
-    case 'uint8': case 'bool': return view.getUint8(at)
-    case 'int16': return view.getInt16(at, true)
-    case 'uint16': return view.getUint16(at, true)
-    case 'int32': return view.getInt32(at, true)
-    case 'uint32': return view.getUint32(at, true)
-    case 'int64': return Number(view.getBigInt64(at, true))
-    case 'uint64': return Number(view.getBigUint64(at, true))
-    case 'float16': return halfToNumber(view.getUint16(at, true))
+    case 'float32':
+      return view.getFloat32(at, true)
+    case 'float64':
+      return view.getFloat64(at, true)
+    case 'int8':
+      return view.getInt8(at)
+    case 'uint8':
+    case 'bool':
+      return view.getUint8(at)
+    case 'int16':
+      return view.getInt16(at, true)
+    case 'uint16':
+      return view.getUint16(at, true)
+    case 'int32':
+      return view.getInt32(at, true)
+    case 'uint32':
+      return view.getUint32(at, true)
+    case 'int64':
+      return Number(view.getBigInt64(at, true))
+    case 'uint64':
+      return Number(view.getBigUint64(at, true))
+    case 'float16':
+      return halfToNumber(view.getUint16(at, true))
   }
 }
 

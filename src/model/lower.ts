@@ -4,7 +4,14 @@
  */
 import { elementCount } from '../tensor.js'
 import { floatsOf, type Graph, type Node } from './graph.js'
-import { noActivation, nhwcShape, type Activation, type Form, type LowerContext, type TensorId } from './operators/context.js'
+import {
+  noActivation,
+  nhwcShape,
+  type Activation,
+  type Form,
+  type LowerContext,
+  type TensorId,
+} from './operators/context.js'
 import { operatorTable } from './operators/table.js'
 import type { PlanStep } from './plan.js'
 import type { UnsupportedNode } from './prepare.js'
@@ -73,7 +80,8 @@ class Lowering {
     }
     const shape = value.shape as readonly number[]
     const readers = this.#graph.nodes.filter((node) => node.inputs.includes(name))
-    const form: Form = shape.length === 4 && readers.every((node) => node.op !== 'Transpose' && node.op !== 'Reshape') ? 'nhwc' : 'plain'
+    const form: Form =
+      shape.length === 4 && readers.every((node) => node.op !== 'Transpose' && node.op !== 'Reshape') ? 'nhwc' : 'plain'
     try {
       this.#checkRank(name)
       const tensor = this.#newTensor(name, form === 'nhwc' ? nhwcShape(shape) : shape)
@@ -190,7 +198,11 @@ class Lowering {
   }
 
   step(step: PlanStep): void {
-    if (step.kind === 'binary') this.#checkBroadcast(step.inputs.map((id) => this.sizes(id!)), this.sizes(step.outputs[0]!))
+    if (step.kind === 'binary')
+      this.#checkBroadcast(
+        step.inputs.map((id) => this.sizes(id!)),
+        this.sizes(step.outputs[0]!),
+      )
     this.#steps.push(step)
   }
 
@@ -198,7 +210,8 @@ class Lowering {
   #checkBroadcast(operands: readonly (readonly number[])[], result: readonly number[]): void {
     const kept = maxRank - 1
     const leading = (shape: readonly number[]): number => elementCount(shape.slice(0, Math.max(0, shape.length - kept)))
-    const splits = result.length > maxRank && operands.some((shape) => leading(shape) !== 1 && leading(shape) !== leading(result))
+    const splits =
+      result.length > maxRank && operands.some((shape) => leading(shape) !== 1 && leading(shape) !== leading(result))
     if (splits) throw new Unsupported(`it broadcasts among ${result.length} dimensions, a plan has at most ${maxRank}`)
   }
 
@@ -222,16 +235,26 @@ class Lowering {
   #converted(name: string, form: Form): TensorId {
     const from: Form = form === 'nhwc' ? 'plain' : 'nhwc'
     const source = this.#forms.get(name)?.[from]
-    if (source === undefined) throw new Unsupported(`nothing that the native engine computes makes ${name === '' ? 'it' : name}`)
+    if (source === undefined)
+      throw new Unsupported(`nothing that the native engine computes makes ${name === '' ? 'it' : name}`)
     const [n = 1, c = 1, h = 1, w = 1] = this.shape(name)
     const shape = form === 'nhwc' ? [n, h, w, c] : [n, c, h, w]
     if (c === 1 || h * w === 1) return this.#renamed(name, shape, source)
     const target = this.#newTensor(name, shape)
     const [rows, columns] = form === 'nhwc' ? [h * w, c] : [c, h * w]
     this.step({
-      kind: 'copy', name: `${name} to ${form === 'nhwc' ? 'NHWC' : 'NCHW'}`, inputs: [source], outputs: [target],
+      kind: 'copy',
+      name: `${name} to ${form === 'nhwc' ? 'NHWC' : 'NCHW'}`,
+      inputs: [source],
+      outputs: [target],
       parameters: {
-        size: [1, 1, n, rows, columns], inStride: [0, 0, c * h * w, 1, rows], outStride: [0, 0, c * h * w, columns, 1], inOffset: 0, outOffset: 0, fill: 0, value: 0,
+        size: [1, 1, n, rows, columns],
+        inStride: [0, 0, c * h * w, 1, rows],
+        outStride: [0, 0, c * h * w, columns, 1],
+        inOffset: 0,
+        outOffset: 0,
+        fill: 0,
+        value: 0,
       },
     })
     return target
@@ -250,8 +273,19 @@ class Lowering {
     if (c === 1 || h * w === 1) return this.#renamed(name, nhwcShape(aligned), plain)
     const target = this.#newTensor(name, nhwcShape(aligned))
     this.step({
-      kind: 'copy', name: `${name} to NHWC`, inputs: [plain], outputs: [target],
-      parameters: { size: [1, 1, 1, h * w, c], inStride: [0, 0, 0, 1, h * w], outStride: [0, 0, 0, c, 1], inOffset: 0, outOffset: 0, fill: 0, value: 0 },
+      kind: 'copy',
+      name: `${name} to NHWC`,
+      inputs: [plain],
+      outputs: [target],
+      parameters: {
+        size: [1, 1, 1, h * w, c],
+        inStride: [0, 0, 0, 1, h * w],
+        outStride: [0, 0, 0, c, 1],
+        inOffset: 0,
+        outOffset: 0,
+        fill: 0,
+        value: 0,
+      },
     })
     return target
   }
@@ -310,7 +344,12 @@ class NodeContext implements LowerContext {
     return this.#lowering.sizes(tensor)
   }
 
-  step<K extends StepKind>(kind: K, inputs: readonly (TensorId | null)[], outputs: readonly (TensorId | null)[], parameters: StepParameters<K>): void {
+  step<K extends StepKind>(
+    kind: K,
+    inputs: readonly (TensorId | null)[],
+    outputs: readonly (TensorId | null)[],
+    parameters: StepParameters<K>,
+  ): void {
     this.#lowering.step({ kind, name: this.view.node.name, inputs, outputs, parameters } as PlanStep)
   }
 }
@@ -319,7 +358,9 @@ class NodeContext implements LowerContext {
 function fusedActivation(view: NodeView): Activation {
   const name = view.text('gapcam.activation', 'none')
   const activation = elementwiseOps.find((op): op is ElementwiseOp => op === name) ?? 'none'
-  return activation === 'none' ? noActivation : { activation, a: view.float('gapcam.a', 0), b: view.float('gapcam.b', 0) }
+  return activation === 'none'
+    ? noActivation
+    : { activation, a: view.float('gapcam.a', 0), b: view.float('gapcam.b', 0) }
 }
 
 /** Sizes as a plan holds them: where there are more than five, the first ones become one. */

@@ -43,20 +43,31 @@ function blocksOf(draft: Draft): Map<TensorId, Block> {
   const { tensors, steps } = draft
   const root = (id: TensorId): TensorId => tensors[id]!.root
   const lastUse = new Map<TensorId, number>()
-  steps.forEach((step, at) => step.inputs.forEach((id) => { if (id !== null) lastUse.set(root(id), at) }))
+  steps.forEach((step, at) =>
+    step.inputs.forEach((id) => {
+      if (id !== null) lastUse.set(root(id), at)
+    }),
+  )
   // What the caller wrote stays as it is for the whole run, and what the caller reads stays until the end.
   const pinned = new Set([...draft.inputs, ...draft.outputs].map(({ tensor }) => root(tensor)))
   for (const id of pinned) lastUse.set(id, steps.length)
 
   const blocks = new Map<TensorId, Block>()
   const add = (id: TensorId, first: number): void => {
-    blocks.set(root(id), { bytes: align64(draftBytes(tensors[root(id)]!)), first, last: lastUse.get(root(id)) ?? first, offset: 0 })
+    blocks.set(root(id), {
+      bytes: align64(draftBytes(tensors[root(id)]!)),
+      first,
+      last: lastUse.get(root(id)) ?? first,
+      offset: 0,
+    })
   }
   for (const { tensor } of draft.inputs) add(tensor, -1)
   steps.forEach((step, at) => {
     for (const id of step.outputs) {
       if (id === null || blocks.has(root(id))) continue
-      const reused = inPlaceKinds.has(step.kind) ? step.inputs.find((input) => input !== null && canReuse(draft, blocks, pinned, input, id, at)) : undefined
+      const reused = inPlaceKinds.has(step.kind)
+        ? step.inputs.find((input) => input !== null && canReuse(draft, blocks, pinned, input, id, at))
+        : undefined
       if (reused === undefined || reused === null) add(id, at)
       else {
         const block = blocks.get(root(reused))!
@@ -69,11 +80,24 @@ function blocksOf(draft: Draft): Map<TensorId, Block> {
 }
 
 /** Whether an operand dies in this step and has the result's sizes. */
-function canReuse(draft: Draft, blocks: ReadonlyMap<TensorId, Block>, pinned: ReadonlySet<TensorId>, input: TensorId, output: TensorId, at: number): boolean {
+function canReuse(
+  draft: Draft,
+  blocks: ReadonlyMap<TensorId, Block>,
+  pinned: ReadonlySet<TensorId>,
+  input: TensorId,
+  output: TensorId,
+  at: number,
+): boolean {
   const { tensors } = draft
   const { root, shape } = tensors[input]!
   const block = blocks.get(root)
-  return block !== undefined && block.last === at && !pinned.has(root) && shape.join() === tensors[output]!.shape.join() && draftBytes(tensors[root]!) === draftBytes(tensors[output]!)
+  return (
+    block !== undefined &&
+    block.last === at &&
+    !pinned.has(root) &&
+    shape.join() === tensors[output]!.shape.join() &&
+    draftBytes(tensors[root]!) === draftBytes(tensors[output]!)
+  )
 }
 
 /** How many orders are tried before the best one is taken; each costs well under a millisecond. */
@@ -97,7 +121,9 @@ function place(blocks: readonly Block[], bound: number): number {
     // To the very front, or half the way, so that the orders differ.
     order = attempt % 4 < 2 ? movedTo(order, top, 0) : movedTo(order, top, Math.floor(order.indexOf(top) / 2))
   }
-  blocks.forEach((block, i) => { block.offset = best[i]! })
+  blocks.forEach((block, i) => {
+    block.offset = best[i]!
+  })
   return least
 }
 
@@ -112,7 +138,9 @@ const endOf = ({ offset, bytes }: Block): number => offset + bytes
 function placeInOrder(order: readonly Block[], gapFor: (neighbours: readonly Block[], bytes: number) => number): void {
   const placed: Block[] = []
   for (const block of order) {
-    const neighbours = placed.filter((other) => other.first <= block.last && block.first <= other.last).sort((a, b) => a.offset - b.offset)
+    const neighbours = placed
+      .filter((other) => other.first <= block.last && block.first <= other.last)
+      .sort((a, b) => a.offset - b.offset)
     block.offset = gapFor(neighbours, block.bytes)
     placed.push(block)
   }

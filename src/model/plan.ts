@@ -4,7 +4,18 @@
  */
 import { GapcamError } from '../errors.js'
 import type { Layout } from '../tensor.js'
-import { binaryOps, elementwiseOps, parameterWords, poolOps, reduceOps, stepKinds, stepTable, windowOps, type StepKind, type StepParameters } from './steps.js'
+import {
+  binaryOps,
+  elementwiseOps,
+  parameterWords,
+  poolOps,
+  reduceOps,
+  stepKinds,
+  stepTable,
+  windowOps,
+  type StepKind,
+  type StepParameters,
+} from './steps.js'
 
 export const planVersion = 1
 
@@ -104,7 +115,16 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
   const buffer = new Uint8Array(constantsAt + room)
   const view = new DataView(buffer.buffer)
 
-  const header = [magic, planVersion, plan.tensors.length, plan.inputs.length, plan.outputs.length, plan.steps.length, words.length, text.length]
+  const header = [
+    magic,
+    planVersion,
+    plan.tensors.length,
+    plan.inputs.length,
+    plan.outputs.length,
+    plan.steps.length,
+    words.length,
+    text.length,
+  ]
   header.forEach((word, i) => view.setUint32(i * 4, word, true))
   view.setBigUint64(32, BigInt(plan.arenaBytes), true)
   view.setBigUint64(40, BigInt(plan.constantBytes), true)
@@ -116,7 +136,16 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
     fields.forEach((word, j) => view.setUint32(portsAt + i * portBytes + j * 4, word, true))
   })
   steps.forEach(({ step, name, at, count }, i) => {
-    const fields = [stepKinds.indexOf(step.kind), step.inputs.length, step.outputs.length, at, count, name.at, name.length, 0]
+    const fields = [
+      stepKinds.indexOf(step.kind),
+      step.inputs.length,
+      step.outputs.length,
+      at,
+      count,
+      name.at,
+      name.length,
+      0,
+    ]
     fields.forEach((word, j) => view.setUint32(stepsAt + i * stepBytes + j * 4, word, true))
   })
   words.write(view, wordsAt)
@@ -130,7 +159,8 @@ export function align64(bytes: number): number {
 
 function writeTensor(view: DataView, at: number, tensor: PlanTensor, name: { at: number; length: number }): void {
   const rank = tensor.shape.length
-  if (rank > 5) throw new GapcamError('MODEL_UNSUPPORTED', `tensor ${tensor.name} has ${rank} dimensions, a plan has at most 5`)
+  if (rank > 5)
+    throw new GapcamError('MODEL_UNSUPPORTED', `tensor ${tensor.name} has ${rank} dimensions, a plan has at most 5`)
   view.setUint8(at, planTypes.indexOf(tensor.type))
   view.setUint8(at + 1, tensor.storage === 'constant' ? 1 : 0)
   view.setUint8(at + 2, rank)
@@ -187,7 +217,10 @@ class WordPool {
     for (const [name, type] of Object.entries(stepTable[step.kind].parameters)) {
       const value = parameters[name]
       const encoded = encodeParameter(type, value)
-      if (encoded.length !== parameterWords(type as never)) throw new TypeError(`Expected ${type} for ${step.kind}.${name} but received ${String(value)} of type ${typeof value}`)
+      if (encoded.length !== parameterWords(type as never))
+        throw new TypeError(
+          `Expected ${type} for ${step.kind}.${name} but received ${String(value)} of type ${typeof value}`,
+        )
       this.#words.push(...encoded)
     }
     return { at, count: this.#words.length - at }
@@ -203,12 +236,17 @@ class WordPool {
 }
 
 const enumerations: Readonly<Record<string, readonly string[]>> = {
-  'e:elementwise': elementwiseOps, 'e:binary': binaryOps, 'e:pool': poolOps, 'e:window': windowOps, 'e:reduce': reduceOps,
+  'e:elementwise': elementwiseOps,
+  'e:binary': binaryOps,
+  'e:pool': poolOps,
+  'e:window': windowOps,
+  'e:reduce': reduceOps,
 }
 
 function encodeParameter(type: string, value: number | string | readonly number[] | undefined): Word[] {
   const members = enumerations[type]
-  if (members) return typeof value === 'string' && members.includes(value) ? [{ type: 'u', value: members.indexOf(value) }] : []
+  if (members)
+    return typeof value === 'string' && members.includes(value) ? [{ type: 'u', value: members.indexOf(value) }] : []
   const letter = type[0] as Word['type']
   const values = typeof value === 'number' ? [value] : Array.isArray(value) ? (value as readonly number[]) : []
   return values.map((v) => ({ type: letter, value: v }))

@@ -40,7 +40,13 @@ export function prepareGraph(graph: Graph, options: PrepareOptions = {}): Prepar
   const inputs = graph.inputs.map((input) => sizedInput(input, options))
   const walk = new Walk(graph, inputs)
   for (const node of graph.nodes) walk.visit(node)
-  const prepared = withoutDeadNodes({ ...graph, inputs, nodes: walk.nodes, constants: walk.constants, values: walk.values })
+  const prepared = withoutDeadNodes({
+    ...graph,
+    inputs,
+    nodes: walk.nodes,
+    constants: walk.constants,
+    values: walk.values,
+  })
   checkSize(graph, walk.unsupported, options)
   checkOutputs(graph, prepared, options)
   return { graph: prepared, unsupported: walk.unsupported }
@@ -62,9 +68,12 @@ function sizedInput(input: Value, { inputSize }: PrepareOptions): Value {
     if (typeof size === 'number') return size
     if (i === 0) return 1 // the batch
     if (i === channelsAt && inputSize) return 3 // as Hugging Face leaves them open too
-    throw new GapcamError('MODEL_INPUT_SIZE', `its input ${name} leaves ${size ?? `size ${i}`} open`, { hint: 'Give --input-size, or inputSize in the manifest.' })
+    throw new GapcamError('MODEL_INPUT_SIZE', `its input ${name} leaves ${size ?? `size ${i}`} open`, {
+      hint: 'Give --input-size, or inputSize in the manifest.',
+    })
   })
-  if (elementCount(sizes) > mostElements) throw new GapcamError('MODEL_UNSUPPORTED', `its input ${name} of shape [${sizes.join(', ')}] is too large`)
+  if (elementCount(sizes) > mostElements)
+    throw new GapcamError('MODEL_UNSUPPORTED', `its input ${name} of shape [${sizes.join(', ')}] is too large`)
   return { ...input, shape: sizes }
 }
 
@@ -125,10 +134,16 @@ class Walk {
     const subgraph = Object.values(node.attributes).find((attribute) => attribute.kind === 'unsupported')
     if (subgraph?.kind === 'unsupported') throw new Unsupported(`it has ${subgraph.what} as an attribute`)
     const rule = node.domain === '' ? shapeRules.get(node.op) : undefined
-    if (!rule) throw new Unsupported(node.domain === '' ? 'gapcam does not know this operator' : `gapcam does not know operators of ${node.domain}`)
-    if (node.inputs.length > (ownInputs[node.op] ?? Infinity)) throw new Unsupported(`it has ${node.inputs.length} inputs`)
+    if (!rule)
+      throw new Unsupported(
+        node.domain === '' ? 'gapcam does not know this operator' : `gapcam does not know operators of ${node.domain}`,
+      )
+    if (node.inputs.length > (ownInputs[node.op] ?? Infinity))
+      throw new Unsupported(`it has ${node.inputs.length} inputs`)
     const outputs = rule(view)
-    const impossible = outputs.find(({ shape }) => shape.some((size) => size < 0 || (!Number.isNaN(size) && !Number.isInteger(size))))
+    const impossible = outputs.find(({ shape }) =>
+      shape.some((size) => size < 0 || (!Number.isNaN(size) && !Number.isInteger(size))),
+    )
     const large = outputs.find(({ shape }) => elementCount(shape) > mostElements)
     if (large) throw new Unsupported(`its result of shape [${large.shape.join(', ')}] is too large`)
     if (impossible) throw new Unsupported(`its result would have the shape [${impossible.shape.join(', ')}]`)
@@ -147,7 +162,11 @@ class Walk {
     const constant = constantOf(node)
     if (constant) this.constants.set(node.outputs[0]!, constant)
     else {
-      this.unsupported.push({ node: node.name, op: node.op, reason: 'its value is of a kind that gapcam does not read' })
+      this.unsupported.push({
+        node: node.name,
+        op: node.op,
+        reason: 'its value is of a kind that gapcam does not read',
+      })
       this.nodes.push(node)
     }
   }
@@ -165,23 +184,29 @@ function constantOf(node: Node): Constant | null {
 }
 
 function numbers(type: 'float32' | 'int64', shape: readonly number[], values: readonly number[]): Constant {
-  const array = type === 'float32' ? Float32Array.from(values) : BigInt64Array.from(values, (v) => BigInt(Math.trunc(v)))
+  const array =
+    type === 'float32' ? Float32Array.from(values) : BigInt64Array.from(values, (v) => BigInt(Math.trunc(v)))
   return { type, shape, bytes: new Uint8Array(array.buffer) }
 }
 
 /** The graph with some of its outputs only; all of them where none are named. */
 export function onlyOutputs(graph: Graph, names: readonly string[] | undefined): Graph {
-  return names ? withoutDeadNodes({ ...graph, outputs: graph.outputs.filter(({ name }) => names.includes(name)) }) : graph
+  return names
+    ? withoutDeadNodes({ ...graph, outputs: graph.outputs.filter(({ name }) => names.includes(name)) })
+    : graph
 }
 
 /** Keeps the nodes that the outputs need, and the constants that those nodes read. */
 export function withoutDeadNodes(graph: Graph): Graph {
   const needed = new Set(graph.outputs.map(({ name }) => name))
-  const nodes = graph.nodes.toReversed().filter((node) => {
-    if (!node.outputs.some((output) => needed.has(output))) return false
-    for (const input of node.inputs) needed.add(input)
-    return true
-  }).reverse()
+  const nodes = graph.nodes
+    .toReversed()
+    .filter((node) => {
+      if (!node.outputs.some((output) => needed.has(output))) return false
+      for (const input of node.inputs) needed.add(input)
+      return true
+    })
+    .reverse()
   const constants = new Map([...graph.constants].filter(([name]) => needed.has(name)))
   return { ...graph, nodes, constants }
 }
@@ -192,7 +217,11 @@ function checkSize(graph: Graph, unsupported: readonly UnsupportedNode[], { inpu
   if (!inputSize || unsupported.length === 0 || !isFixed) return
   const own = new Set(prepareGraph(graph).unsupported.map(({ node }) => node))
   const broken = unsupported.find(({ node }) => !own.has(node))
-  if (broken) throw new GapcamError('MODEL_INPUT_SIZE', `its node ${broken.node} does not work with input size ${inputSize.height}x${inputSize.width}: ${broken.reason}`)
+  if (broken)
+    throw new GapcamError(
+      'MODEL_INPUT_SIZE',
+      `its node ${broken.node} does not work with input size ${inputSize.height}x${inputSize.width}: ${broken.reason}`,
+    )
 }
 
 /** A size that was asked for must leave the outputs as the file declares them: else the head does not fit. */
@@ -201,7 +230,14 @@ function checkOutputs(original: Graph, prepared: Graph, { inputSize }: PrepareOp
   const asked = `${inputSize.height}x${inputSize.width}`
   for (const declared of original.outputs) {
     const shape = prepared.values.get(declared.name)?.shape
-    const differs = shape && declared.shape?.length === 2 && declared.shape.some((size, i) => i > 0 && typeof size === 'number' && size !== shape[i])
-    if (differs) throw new GapcamError('MODEL_INPUT_SIZE', `its output ${declared.name} does not keep its shape with input size ${asked}`)
+    const differs =
+      shape &&
+      declared.shape?.length === 2 &&
+      declared.shape.some((size, i) => i > 0 && typeof size === 'number' && size !== shape[i])
+    if (differs)
+      throw new GapcamError(
+        'MODEL_INPUT_SIZE',
+        `its output ${declared.name} does not keep its shape with input size ${asked}`,
+      )
   }
 }

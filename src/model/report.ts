@@ -48,17 +48,43 @@ export interface ModelReport {
 export function reportModel(model: LoadedModel, inputSize: InputSize | undefined): ModelReport {
   const prepared = prepareNative(model.graph, inputSize ? { inputSize } : {})
   let fused = prepared.graph
-  const compiled = compilePlan(prepared, { onPass: (_, after) => { fused = after } })
+  const compiled = compilePlan(prepared, {
+    onPass: (_, after) => {
+      fused = after
+    },
+  })
   const { graph } = prepared
   const isNative = 'plan' in compiled
-  const port = ({ name, type, shape }: { name: string; type?: string; shape?: readonly unknown[] }): { name: string; type: string; shape: readonly unknown[] } =>
-    ({ name, type: type ?? 'unknown', shape: shape ?? [] })
+  const port = ({
+    name,
+    type,
+    shape,
+  }: {
+    name: string
+    type?: string
+    shape?: readonly unknown[]
+  }): { name: string; type: string; shape: readonly unknown[] } => ({
+    name,
+    type: type ?? 'unknown',
+    shape: shape ?? [],
+  })
   return {
-    file: model.path, sha256: model.sha256, producer: model.producer, opset: graph.opset,
-    inputs: graph.inputs.map(port), outputs: graph.outputs.map(({ name }) => port(graph.values.get(name) ?? { name })),
-    operators: countOperators(model.graph), parameters: countParameters(graph), macs: macsOfGraph(graph), native: isNative,
-    steps: isNative ? compiled.plan.steps.length : null, stepKinds: isNative ? counted(compiled.plan.steps.map(kindOf)) : null, arenaBytes: isNative ? compiled.plan.arenaBytes : null,
-    arenaLowerBoundBytes: isNative ? compiled.lowerBoundBytes : null, head: headOf(graph), nodes: nodeReports(prepared, compiled, fused),
+    file: model.path,
+    sha256: model.sha256,
+    producer: model.producer,
+    opset: graph.opset,
+    inputs: graph.inputs.map(port),
+    outputs: graph.outputs.map(({ name }) => port(graph.values.get(name) ?? { name })),
+    operators: countOperators(model.graph),
+    parameters: countParameters(graph),
+    macs: macsOfGraph(graph),
+    native: isNative,
+    steps: isNative ? compiled.plan.steps.length : null,
+    stepKinds: isNative ? counted(compiled.plan.steps.map(kindOf)) : null,
+    arenaBytes: isNative ? compiled.plan.arenaBytes : null,
+    arenaLowerBoundBytes: isNative ? compiled.lowerBoundBytes : null,
+    head: headOf(graph),
+    nodes: nodeReports(prepared, compiled, fused),
   }
 }
 
@@ -83,7 +109,7 @@ function macsOfGraph(graph: Graph): number | null {
 
 function shapeIn(graph: Graph, name: string | undefined): readonly number[] | null {
   const shape = name === undefined ? undefined : (graph.constants.get(name)?.shape ?? graph.values.get(name)?.shape)
-  return shape && shape.every((size): size is number => typeof size === 'number') ? shape : null
+  return shape?.every((size): size is number => typeof size === 'number') ? shape : null
 }
 
 const countOperators = (graph: Graph): Record<string, number> => counted(graph.nodes.map(({ op }) => op))
@@ -98,9 +124,14 @@ function counted(names: readonly string[]): Record<string, number> {
 /** A step's kind, with its function where the kind alone says little. */
 function kindOf(step: PlanStep): string {
   switch (step.kind) {
-    case 'binary': case 'pool2d': case 'reduce': return `${step.kind} ${step.parameters.op}`
-    case 'elementwise': return `${step.kind} ${step.parameters.activation}`
-    default: return step.kind
+    case 'binary':
+    case 'pool2d':
+    case 'reduce':
+      return `${step.kind} ${step.parameters.op}`
+    case 'elementwise':
+      return `${step.kind} ${step.parameters.activation}`
+    default:
+      return step.kind
   }
 }
 
@@ -116,7 +147,9 @@ function headOf(graph: Graph): Head {
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
   const classifier = graph.nodes.findLast(({ op }) => op === 'Gemm' || op === 'MatMul' || op === 'Conv')
   if (!classifier) return { kind: 'other', parameters: null, otherKindParameters: null }
-  const parameters = classifier.inputs.slice(1).reduce((sum, name) => sum + elementCount(shapeIn(graph, name) ?? [0]), 0)
+  const parameters = classifier.inputs
+    .slice(1)
+    .reduce((sum, name) => sum + elementCount(shapeIn(graph, name) ?? [0]), 0)
   const classes = shapeIn(graph, classifier.outputs[0])?.[1] ?? 0
   const source = mapBefore(graph, makers, classifier)
   if (!source) return { kind: 'other', parameters, otherKindParameters: null }
@@ -126,7 +159,11 @@ function headOf(graph: Graph): Head {
 }
 
 /** The feature map that the classifier's input was pooled or flattened from. */
-function mapBefore(graph: Graph, makers: ReadonlyMap<string, Node>, classifier: Node): { kind: 'gap' | 'flatten'; shape: readonly number[] } | null {
+function mapBefore(
+  graph: Graph,
+  makers: ReadonlyMap<string, Node>,
+  classifier: Node,
+): { kind: 'gap' | 'flatten'; shape: readonly number[] } | null {
   // SqueezeNet's order: a convolution makes the classes, and GAP comes after it.
   const after = graph.nodes.find((node) => isGap(node) && reaches(makers, node.inputs[0]!, classifier))
   if (after) return { kind: 'gap', shape: shapeIn(graph, classifier.inputs[0]) ?? [] }
@@ -136,7 +173,12 @@ function mapBefore(graph: Graph, makers: ReadonlyMap<string, Node>, classifier: 
     if (isGap(node)) return { kind: 'gap', shape: shape ?? [] }
     const flattens = ['Flatten', 'Reshape'].includes(node.op) && shape?.length === 4
     if (flattens && shape[2]! * shape[3]! > 1) return { kind: 'flatten', shape }
-    if (!['Flatten', 'Reshape', 'Squeeze', 'Dropout', 'Identity', 'Relu', 'HardSwish', 'Clip', 'Gemm', 'Conv'].includes(node.op)) return null
+    if (
+      !['Flatten', 'Reshape', 'Squeeze', 'Dropout', 'Identity', 'Relu', 'HardSwish', 'Clip', 'Gemm', 'Conv'].includes(
+        node.op,
+      )
+    )
+      return null
     name = node.inputs[0]!
   }
   return null
@@ -154,9 +196,15 @@ function reaches(makers: ReadonlyMap<string, Node>, value: string, target: Node)
 
 /** A node's own step; else that of the node which makes its result after the passes, or which reads it. */
 function nodeReports({ graph, unsupported }: PreparedGraph, compiled: Compiled, fused: Graph): NodeReport[] {
-  const reasons = new Map([...unsupported, ...('unsupported' in compiled ? compiled.unsupported : [])].map(({ node, reason }) => [node, reason]))
+  const reasons = new Map(
+    [...unsupported, ...('unsupported' in compiled ? compiled.unsupported : [])].map(({ node, reason }) => [
+      node,
+      reason,
+    ]),
+  )
   const steps = 'plan' in compiled ? compiled.plan.steps : []
-  const kindsOf = (name: string): string[] => steps.filter((step) => step.name.split(groupedNames).includes(name)).map(({ kind }) => kind)
+  const kindsOf = (name: string): string[] =>
+    steps.filter((step) => step.name.split(groupedNames).includes(name)).map(({ kind }) => kind)
   const makers = new Map(fused.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
   const takenIn = (node: Node): readonly string[] => {
     const maker = node.outputs.map((output) => makers.get(output)).find((found) => found !== undefined)
@@ -167,5 +215,10 @@ function nodeReports({ graph, unsupported }: PreparedGraph, compiled: Compiled, 
     const own = kindsOf(node.name)
     return own.length > 0 ? own : takenIn(node)
   }
-  return graph.nodes.map((node) => ({ node: node.name, op: node.op, steps: stepsOf(node), reason: reasons.get(node.name) ?? null }))
+  return graph.nodes.map((node) => ({
+    node: node.name,
+    op: node.op,
+    steps: stepsOf(node),
+    reason: reasons.get(node.name) ?? null,
+  }))
 }

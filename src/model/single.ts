@@ -10,11 +10,15 @@ const isOtherWidth = (type: TensorType | undefined): boolean => type === 'float1
 
 /** The same graph where all of it is in single precision already. */
 export function inSinglePrecision(graph: Graph): Graph {
-  const hasOther = [...graph.inputs, ...graph.constants.values()].some(({ type }) => isOtherWidth(type)) || graph.nodes.some(hasOtherAttribute)
+  const hasOther =
+    [...graph.inputs, ...graph.constants.values()].some(({ type }) => isOtherWidth(type)) ||
+    graph.nodes.some(hasOtherAttribute)
   if (!hasOther) return graph
   return {
     ...graph,
-    inputs: graph.inputs.map(single), outputs: graph.outputs.map(single), nodes: graph.nodes.map(singleNode),
+    inputs: graph.inputs.map(single),
+    outputs: graph.outputs.map(single),
+    nodes: graph.nodes.map(singleNode),
     constants: new Map([...graph.constants].map(([name, constant]) => [name, singleConstant(constant)])),
     values: new Map([...graph.values].map(([name, value]) => [name, single(value)])),
   }
@@ -33,12 +37,17 @@ const hasOtherAttribute = (node: Node): boolean => Object.keys(node.attributes).
 
 function singleNode(node: Node): Node {
   if (!hasOtherAttribute(node)) return node
-  const attributes = Object.entries(node.attributes).map(([name, attribute]) => [name, namesOther(node, name) ? singleAttribute(attribute) : attribute])
+  const attributes = Object.entries(node.attributes).map(([name, attribute]) => [
+    name,
+    namesOther(node, name) ? singleAttribute(attribute) : attribute,
+  ])
   return { ...node, attributes: Object.fromEntries(attributes) as Node['attributes'] }
 }
 
 function singleAttribute(attribute: Attribute): Attribute {
-  return attribute.kind === 'tensor' ? { kind: 'tensor', value: singleConstant(attribute.value) } : { kind: 'int', value: dataTypes.indexOf('float32') }
+  return attribute.kind === 'tensor'
+    ? { kind: 'tensor', value: singleConstant(attribute.value) }
+    : { kind: 'int', value: dataTypes.indexOf('float32') }
 }
 
 function singleConstant(constant: Constant): Constant {
@@ -47,7 +56,10 @@ function singleConstant(constant: Constant): Constant {
   const { bytes, shape } = constant
   const halves = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const values = valuesOfHalves()
-  return floatConstant(shape, Float32Array.from({ length: elementCount(shape) }, (_, i) => values[halves.getUint16(2 * i, true)]!))
+  return floatConstant(
+    shape,
+    Float32Array.from({ length: elementCount(shape) }, (_, i) => values[halves.getUint16(2 * i, true)]!),
+  )
 }
 
 let table: Float32Array | undefined

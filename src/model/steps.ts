@@ -61,8 +61,16 @@ interface StepRow {
 
 const activation = { activation: 'e:elementwise', a: 'f', b: 'f' } as const
 const window = {
-  kernelH: 'u', kernelW: 'u', strideH: 'u', strideW: 'u',
-  padTop: 'u', padLeft: 'u', padBottom: 'u', padRight: 'u', dilationH: 'u', dilationW: 'u',
+  kernelH: 'u',
+  kernelW: 'u',
+  strideH: 'u',
+  strideW: 'u',
+  padTop: 'u',
+  padLeft: 'u',
+  padBottom: 'u',
+  padRight: 'u',
+  dilationH: 'u',
+  dilationW: 'u',
 } as const
 
 export const stepTable = {
@@ -138,29 +146,54 @@ export const stepTable = {
     inputs: ['x', 'weights?', 'bias?', 'expandWeights?', 'expandBias?', 'projectWeights?', 'projectBias?', 'residual?'],
     outputs: ['y', 'pooled?'],
     parameters: {
-      op: 'e:window', ...window, ...activation,
-      expandKernelH: 'u', expandKernelW: 'u', expandStrideH: 'u', expandStrideW: 'u', expandPadTop: 'u', expandPadLeft: 'u', expandPadBottom: 'u', expandPadRight: 'u',
-      expandDilationH: 'u', expandDilationW: 'u', expandActivation: 'e:elementwise', expandA: 'f', expandB: 'f',
-      projectActivation: 'e:elementwise', projectA: 'f', projectB: 'f',
+      op: 'e:window',
+      ...window,
+      ...activation,
+      expandKernelH: 'u',
+      expandKernelW: 'u',
+      expandStrideH: 'u',
+      expandStrideW: 'u',
+      expandPadTop: 'u',
+      expandPadLeft: 'u',
+      expandPadBottom: 'u',
+      expandPadRight: 'u',
+      expandDilationH: 'u',
+      expandDilationW: 'u',
+      expandActivation: 'e:elementwise',
+      expandA: 'f',
+      expandB: 'f',
+      projectActivation: 'e:elementwise',
+      projectA: 'f',
+      projectB: 'f',
     },
   },
   /**
    * y = activation(x · z) for each of `batches`, both computed at run time, as in attention. x [batches,rows,depth] ·
    * z [batches,depth,columns] · y [batches,rows,columns]. An x or z of one batch serves all of them.
    */
-  product: { inputs: ['x', 'z'], outputs: ['y'], parameters: { batches: 'u', rows: 'u', depth: 'u', columns: 'u', ...activation } },
+  product: {
+    inputs: ['x', 'z'],
+    outputs: ['y'],
+    parameters: { batches: 'u', rows: 'u', depth: 'u', columns: 'u', ...activation },
+  },
 } as const satisfies Record<string, StepRow>
 
 export type StepKind = keyof typeof stepTable
 export const stepKinds = Object.keys(stepTable) as readonly StepKind[]
 
-type ValueOf<T extends ParameterType> = T extends 'e:elementwise' ? ElementwiseOp
-  : T extends 'e:binary' ? BinaryOp
-  : T extends 'e:pool' ? PoolOp
-  : T extends 'e:window' ? WindowOp
-  : T extends 'e:reduce' ? ReduceOp
-  : T extends 'i5' | 'u5' ? readonly [number, number, number, number, number]
-  : number
+type ValueOf<T extends ParameterType> = T extends 'e:elementwise'
+  ? ElementwiseOp
+  : T extends 'e:binary'
+    ? BinaryOp
+    : T extends 'e:pool'
+      ? PoolOp
+      : T extends 'e:window'
+        ? WindowOp
+        : T extends 'e:reduce'
+          ? ReduceOp
+          : T extends 'i5' | 'u5'
+            ? readonly [number, number, number, number, number]
+            : number
 
 /** The parameters of a kind, by name. */
 export type StepParameters<K extends StepKind> = {

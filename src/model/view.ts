@@ -3,7 +3,16 @@
  * attributes with ONNX's defaults. What the standard allows and gapcam does not is an `Unsupported`, with a reason.
  */
 import type { TensorType } from '../tensor.js'
-import { floatAttribute, intAttribute, intsAttribute, numbersOf, stringAttribute, Unsupported, type Constant, type Node } from './graph.js'
+import {
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+  numbersOf,
+  stringAttribute,
+  Unsupported,
+  type Constant,
+  type Node,
+} from './graph.js'
 
 export { Unsupported }
 
@@ -81,7 +90,8 @@ export class NodeView {
 /** An axis counted from the end if negative; Unsupported if out of range. */
 export function normalAxis(axis: number, rank: number): number {
   const normal = axis < 0 ? axis + rank : axis
-  if (!Number.isInteger(normal) || normal < 0 || normal >= Math.max(rank, 1)) throw new Unsupported(`its axis ${axis} is outside rank ${rank}`)
+  if (!Number.isInteger(normal) || normal < 0 || normal >= Math.max(rank, 1))
+    throw new Unsupported(`its axis ${axis} is outside rank ${rank}`)
   return normal
 }
 
@@ -92,7 +102,8 @@ export function broadcastShapes(shapes: readonly (readonly number[])[]): number[
     let size = 1
     for (const shape of shapes) {
       const own = shape[shape.length - rank + i] ?? 1
-      if (own !== 1 && size !== 1 && own !== size) throw new Unsupported(`its inputs do not broadcast: ${shapes.map((s) => `[${s.join(', ')}]`).join(' and ')}`)
+      if (own !== 1 && size !== 1 && own !== size)
+        throw new Unsupported(`its inputs do not broadcast: ${shapes.map((s) => `[${s.join(', ')}]`).join(' and ')}`)
       if (own !== 1) size = own
     }
     return size

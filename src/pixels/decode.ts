@@ -35,7 +35,13 @@ export async function decodePicture(bytes: Uint8Array, name: string): Promise<Pi
   const sharp = await loadSharp()
   try {
     const image = sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels, sequentialRead: true })
-    const { data, info } = await image.rotate().flatten({ background: '#000' }).toColourspace('srgb').removeAlpha().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+    const { data, info } = await image
+      .rotate()
+      .flatten({ background: '#000' })
+      .toColourspace('srgb')
+      .removeAlpha()
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true })
     return { data: info.channels === 3 ? data : spread(data, info.channels), width: info.width, height: info.height }
   } catch (error) {
     throw new GapcamError('PICTURE_INVALID', `picture ${name}: ${messageOf(error).split('\n')[0]}`, { cause: error })

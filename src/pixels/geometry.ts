@@ -28,7 +28,10 @@ export function viewOf(spec: PreprocessSpec, frameWidth: number, frameHeight: nu
     const down = clamp((v - place.top) / place.height)
     return [(crop.x + across * crop.width) / frameWidth, (crop.y + down * crop.height) / frameHeight]
   }
-  const corners = [turned(spec, place.left, place.top), turned(spec, place.left + place.width, place.top + place.height)] as const
+  const corners = [
+    turned(spec, place.left, place.top),
+    turned(spec, place.left + place.width, place.top + place.height),
+  ] as const
   const [left, top, right, bottom] = bounds(corners[0], corners[1])
   return {
     toFrame({ x, y, width, height }) {
@@ -48,13 +51,26 @@ export function viewOf(spec: PreprocessSpec, frameWidth: number, frameHeight: nu
 
 /** From the source's orientation to the input's: rotated clockwise, then flipped. */
 function turned({ width, height, rotate = 0, flipX, flipY }: PreprocessSpec, u: number, v: number): Point {
-  const [x, y] = rotate === 90 ? [width - v, u] : rotate === 180 ? [width - u, height - v] : rotate === 270 ? [v, height - u] : [u, v]
+  const [x, y] =
+    rotate === 90
+      ? [width - v, u]
+      : rotate === 180
+        ? [width - u, height - v]
+        : rotate === 270
+          ? [v, height - u]
+          : [u, v]
   return [flipX ? width - x : x, flipY ? height - y : y]
 }
 
 function turnedBack({ width, height, rotate = 0, flipX, flipY }: PreprocessSpec, x: number, y: number): Point {
   const [ox, oy] = [flipX ? width - x : x, flipY ? height - y : y]
-  return rotate === 90 ? [oy, width - ox] : rotate === 180 ? [width - ox, height - oy] : rotate === 270 ? [height - oy, ox] : [ox, oy]
+  return rotate === 90
+    ? [oy, width - ox]
+    : rotate === 180
+      ? [width - ox, height - oy]
+      : rotate === 270
+        ? [height - oy, ox]
+        : [ox, oy]
 }
 
 function bounds([ax, ay]: Point, [bx, by]: Point): readonly [number, number, number, number] {

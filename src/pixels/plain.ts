@@ -24,9 +24,13 @@ export class PlainPass implements Preprocessor {
 
   async run(frame: Frame, target: Float32Array | Uint8Array): Promise<void> {
     const { format, width, height, stride, pixels } = frame
-    if (!(pixels instanceof Uint8Array)) throw new GapcamError('FRAME_INVALID', 'a captured frame needs the native addon')
+    if (!(pixels instanceof Uint8Array))
+      throw new GapcamError('FRAME_INVALID', 'a captured frame needs the native addon')
     if (stride < rowBytes(format, width) || pixels.length < frameBytes(format, stride, height)) {
-      throw new GapcamError('FRAME_INVALID', `a frame of ${width} x ${height} with stride ${stride} in ${pixels.length} bytes is shorter than its size says`)
+      throw new GapcamError(
+        'FRAME_INVALID',
+        `a frame of ${width} x ${height} with stride ${stride} in ${pixels.length} bytes is shorter than its size says`,
+      )
     }
     this.#fill(frame, pixels, target)
   }
@@ -48,7 +52,15 @@ export class PlainPass implements Preprocessor {
         const [u, v] = unrotated(spec, x, y)
         const [iu, iv] = [u - place.left, v - place.top]
         const isInside = iu >= 0 && iu < place.width && iv >= 0 && iv < place.height
-        const rgb = isInside ? sample(frame, pixels, crop, ((iu + 0.5) * crop.width) / place.width - 0.5, ((iv + 0.5) * crop.height) / place.height - 0.5) : fill
+        const rgb = isInside
+          ? sample(
+              frame,
+              pixels,
+              crop,
+              ((iu + 0.5) * crop.width) / place.width - 0.5,
+              ((iv + 0.5) * crop.height) / place.height - 0.5,
+            )
+          : fill
         write(spec, target, x, y, rgb)
       }
     }
@@ -70,7 +82,10 @@ export function cropBox(spec: PreprocessSpec, width: number, height: number): Bo
 }
 
 /** Size and corner of the resampled picture in the source's orientation. */
-export function placement({ width, height, resize, rotate = 0 }: PreprocessSpec, crop: Box): { width: number; height: number; left: number; top: number } {
+export function placement(
+  { width, height, resize, rotate = 0 }: PreprocessSpec,
+  crop: Box,
+): { width: number; height: number; left: number; top: number } {
   const [wide, high] = rotate % 180 === 0 ? [width, height] : [height, width]
   if (resize !== 'contain') return { width: wide, height: high, left: 0, top: 0 }
   const scale = Math.min(wide / crop.width, high / crop.height)
@@ -80,13 +95,21 @@ export function placement({ width, height, resize, rotate = 0 }: PreprocessSpec,
 }
 
 /** The place in the source's orientation of an output pixel. */
-function unrotated({ width, height, rotate = 0, flipX, flipY }: PreprocessSpec, x: number, y: number): readonly [number, number] {
+function unrotated(
+  { width, height, rotate = 0, flipX, flipY }: PreprocessSpec,
+  x: number,
+  y: number,
+): readonly [number, number] {
   const [ox, oy] = [flipX ? width - 1 - x : x, flipY ? height - 1 - y : y]
   switch (rotate) {
-    case 90: return [oy, width - 1 - ox]
-    case 180: return [width - 1 - ox, height - 1 - oy]
-    case 270: return [height - 1 - oy, ox]
-    default: return [ox, oy]
+    case 90:
+      return [oy, width - 1 - ox]
+    case 180:
+      return [width - 1 - ox, height - 1 - oy]
+    case 270:
+      return [height - 1 - oy, ox]
+    default:
+      return [ox, oy]
   }
 }
 
@@ -102,14 +125,24 @@ function sample(frame: Frame, pixels: Uint8Array, crop: Box, u: number, v: numbe
 }
 
 /** RGB levels of one source pixel. */
-export function pixelAt({ format, stride, height }: Frame, pixels: Uint8Array, x: number, y: number): readonly number[] {
+export function pixelAt(
+  { format, stride, height }: Frame,
+  pixels: Uint8Array,
+  x: number,
+  y: number,
+): readonly number[] {
   const row = y * stride
   switch (format) {
-    case 'rgb24': return [pixels[row + 3 * x]!, pixels[row + 3 * x + 1]!, pixels[row + 3 * x + 2]!]
-    case 'bgr24': return [pixels[row + 3 * x + 2]!, pixels[row + 3 * x + 1]!, pixels[row + 3 * x]!]
-    case 'grey': return [pixels[row + x]!, pixels[row + x]!, pixels[row + x]!]
-    case 'yuyv': return fromYuv(pixels[row + 2 * x]!, pixels[row + (x >> 1) * 4 + 1]!, pixels[row + (x >> 1) * 4 + 3]!)
-    case 'uyvy': return fromYuv(pixels[row + 2 * x + 1]!, pixels[row + (x >> 1) * 4]!, pixels[row + (x >> 1) * 4 + 2]!)
+    case 'rgb24':
+      return [pixels[row + 3 * x]!, pixels[row + 3 * x + 1]!, pixels[row + 3 * x + 2]!]
+    case 'bgr24':
+      return [pixels[row + 3 * x + 2]!, pixels[row + 3 * x + 1]!, pixels[row + 3 * x]!]
+    case 'grey':
+      return [pixels[row + x]!, pixels[row + x]!, pixels[row + x]!]
+    case 'yuyv':
+      return fromYuv(pixels[row + 2 * x]!, pixels[row + (x >> 1) * 4 + 1]!, pixels[row + (x >> 1) * 4 + 3]!)
+    case 'uyvy':
+      return fromYuv(pixels[row + 2 * x + 1]!, pixels[row + (x >> 1) * 4]!, pixels[row + (x >> 1) * 4 + 2]!)
     case 'nv12': {
       const chroma = stride * height + (y >> 1) * stride + (x >> 1) * 2
       return fromYuv(pixels[row + x]!, pixels[chroma]!, pixels[chroma + 1]!)
@@ -127,10 +160,20 @@ function fromYuv(y: number, u: number, v: number): readonly number[] {
   const luma = (255 / 219) * (y - 16)
   const [cb, cr] = [u - 128, v - 128]
   const clamp = (level: number): number => Math.min(Math.max(level, 0), 255)
-  return [clamp(luma + 1.596026786 * cr), clamp(luma - 0.39176229 * cb - 0.812967647 * cr), clamp(luma + 2.017232143 * cb)]
+  return [
+    clamp(luma + 1.596026786 * cr),
+    clamp(luma - 0.39176229 * cb - 0.812967647 * cr),
+    clamp(luma + 2.017232143 * cb),
+  ]
 }
 
-function write(spec: PreprocessSpec, target: Float32Array | Uint8Array, x: number, y: number, rgb: readonly number[]): void {
+function write(
+  spec: PreprocessSpec,
+  target: Float32Array | Uint8Array,
+  x: number,
+  y: number,
+  rgb: readonly number[],
+): void {
   const { width, height, layout, order, type, mean, std } = spec
   for (let channel = 0; channel < 3; channel++) {
     const level = rgb[order === 'bgr' ? 2 - channel : channel]!

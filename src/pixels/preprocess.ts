@@ -52,7 +52,9 @@ export interface Preprocessor {
 
 export function createPreprocessor(spec: PreprocessSpec): Preprocessor {
   const loaded = loadAddon()
-  return 'addon' in loaded ? new NativePreprocessor(new loaded.addon.PixelPass(nativeSpec(spec))) : new PlainPass(spec, loaded.reason)
+  return 'addon' in loaded
+    ? new NativePreprocessor(new loaded.addon.PixelPass(nativeSpec(spec)))
+    : new PlainPass(spec, loaded.reason)
 }
 
 /** A spec as the addon's passes take it. */
@@ -60,9 +62,19 @@ export function nativeSpec(spec: PreprocessSpec): Record<string, unknown> {
   const { roi = { x: 0, y: 0, width: 1, height: 1 } } = spec
   const isBytes = spec.type === 'uint8'
   return {
-    width: spec.width, height: spec.height, isNchw: spec.layout === 'nchw', isBytes, isBgr: spec.order === 'bgr',
-    mean: spec.mean, std: spec.std, resize: spec.resize, roi: [roi.x, roi.y, roi.width, roi.height],
-    rotate: spec.rotate ?? 0, flipX: spec.flipX ?? false, flipY: spec.flipY ?? false, fill: spec.fill ?? [0, 0, 0],
+    width: spec.width,
+    height: spec.height,
+    isNchw: spec.layout === 'nchw',
+    isBytes,
+    isBgr: spec.order === 'bgr',
+    mean: spec.mean,
+    std: spec.std,
+    resize: spec.resize,
+    roi: [roi.x, roi.y, roi.width, roi.height],
+    rotate: spec.rotate ?? 0,
+    flipX: spec.flipX ?? false,
+    flipY: spec.flipY ?? false,
+    fill: spec.fill ?? [0, 0, 0],
   }
 }
 

@@ -23,16 +23,35 @@ export interface AnnouncementOptions {
  * The messages in the order in which they must go, once the ledger has them. What is taken back goes first: an entity
  * that moves to another device must have left the old one.
  */
-export async function announce({ facts, model, topics, prefix, retainsImages, ledger }: AnnouncementOptions): Promise<Message[]> {
+export async function announce({
+  facts,
+  model,
+  topics,
+  prefix,
+  retainsImages,
+  ledger,
+}: AnnouncementOptions): Promise<Message[]> {
   const devices = prefix === null ? [] : discoveryOf(facts, topics, prefix)
   const before = ledger.entry
   const own = retainedTopics(topics, facts.cameras, retainsImages)
-  await ledger.add([...own, ...devices.map(({ topic }) => topic)], Object.fromEntries(devices.map(({ topic, payload }) => [topic, platformsOf(payload.components)])))
+  await ledger.add(
+    [...own, ...devices.map(({ topic }) => topic)],
+    Object.fromEntries(devices.map(({ topic, payload }) => [topic, platformsOf(payload.components)])),
+  )
   const announced = new Set([...own, ...devices.map(({ topic }) => topic)])
   const gone = [...new Set([...Object.keys(before.devices), ...before.topics])].filter((topic) => !announced.has(topic))
   return [
-    ...gone.map((topic): Message => ({ topic, payload: '', qos: 1, isRetained: true, onSettled: () => ledger.remove(topic) })),
-    ...devices.map(({ topic, payload }): Message => ({ topic, qos: 1, isRetained: true, payload: JSON.stringify(withRemovals(payload, before.devices[topic] ?? {})) })),
+    ...gone.map(
+      (topic): Message => ({ topic, payload: '', qos: 1, isRetained: true, onSettled: () => ledger.remove(topic) }),
+    ),
+    ...devices.map(
+      ({ topic, payload }): Message => ({
+        topic,
+        qos: 1,
+        isRetained: true,
+        payload: JSON.stringify(withRemovals(payload, before.devices[topic] ?? {})),
+      }),
+    ),
     { ...topics.node('model'), payload: modelPayload(model) },
   ]
 }
@@ -41,13 +60,20 @@ export async function announce({ facts, model, topics, prefix, retainsImages, le
 export function retainedTopics(topics: Topics, cameras: readonly string[], retainsImages: boolean): string[] {
   return Object.entries(topicTable).flatMap(([name, { of, isRetained }]) => {
     if (!isRetained && !(retainsImages && (name === 'image' || name === 'heat'))) return []
-    return of === 'node' ? [topics.node(name as NodeTopic).topic] : cameras.map((camera) => topics.camera(name as CameraTopic, camera).topic)
+    return of === 'node'
+      ? [topics.node(name as NodeTopic).topic]
+      : cameras.map((camera) => topics.camera(name as CameraTopic, camera).topic)
   })
 }
 
 /** A component that there was and is no more is named with its platform alone, for ever: Home Assistant may have been away. */
-function withRemovals(payload: DiscoveryMessage['payload'], before: LedgerEntry['devices'][string]): DiscoveryMessage['payload'] {
-  const removed = Object.entries(before).filter(([key]) => !(key in payload.components)).map(([key, platform]) => [key, { platform }])
+function withRemovals(
+  payload: DiscoveryMessage['payload'],
+  before: LedgerEntry['devices'][string],
+): DiscoveryMessage['payload'] {
+  const removed = Object.entries(before)
+    .filter(([key]) => !(key in payload.components))
+    .map(([key, platform]) => [key, { platform }])
   return { ...payload, components: { ...payload.components, ...Object.fromEntries(removed) } }
 }
 
@@ -67,7 +93,11 @@ export const birthJitterMs = (): number => Math.random() * 10_000
  * Calls `repeat` a while after each birth message. A retained one is no news: it comes with every connection, on which
  * all has been said already.
  */
-export function createBirthListener(prefix: string, repeat: () => void, jitterMs = birthJitterMs): { handle(message: Incoming): void; close(): void } {
+export function createBirthListener(
+  prefix: string,
+  repeat: () => void,
+  jitterMs = birthJitterMs,
+): { handle(message: Incoming): void; close(): void } {
   let timer: NodeJS.Timeout | null = null
   return {
     handle({ topic, payload, isRetained }) {

@@ -27,7 +27,11 @@ const usualPort = 1883
 const portsToTry = 64
 
 /** Starts to listen. Rejects with PORT_IN_USE when the port that was asked for, or every one that was tried, is taken. */
-export async function startEmbeddedBroker({ host = '127.0.0.1', port, log }: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
+export async function startEmbeddedBroker({
+  host = '127.0.0.1',
+  port,
+  log,
+}: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
   // Loaded only here: whoever has a broker of their own need not carry this one in memory.
   const { Aedes } = await import('aedes')
   const aedes = new Aedes()
@@ -66,13 +70,19 @@ async function listen(server: Server, host: string, asked: number | undefined): 
     const fault = await tryPort(server, host, asked)
     if (!fault) return
     if (fault.code === 'EADDRINUSE') throw inUse(host, `port ${asked} is`)
-    throw new GapcamError('PORT_IN_USE', `embedded broker: cannot listen on ${host}:${asked}: ${messageOf(fault)}`, { cause: fault, hint: 'Choose another address or port.' })
+    throw new GapcamError('PORT_IN_USE', `embedded broker: cannot listen on ${host}:${asked}: ${messageOf(fault)}`, {
+      cause: fault,
+      hint: 'Choose another address or port.',
+    })
   }
   for (let port = usualPort; port < usualPort + portsToTry; port++) {
     const fault = await tryPort(server, host, port)
     if (!fault) return
     if (fault.code !== 'EADDRINUSE' && fault.code !== 'EACCES') {
-      throw new GapcamError('PORT_IN_USE', `embedded broker: cannot listen on ${host}: ${messageOf(fault)}`, { cause: fault, hint: 'Choose another address.' })
+      throw new GapcamError('PORT_IN_USE', `embedded broker: cannot listen on ${host}: ${messageOf(fault)}`, {
+        cause: fault,
+        hint: 'Choose another address.',
+      })
     }
   }
   throw inUse(host, `ports ${usualPort} to ${usualPort + portsToTry - 1} are`)

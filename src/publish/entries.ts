@@ -10,12 +10,17 @@ import type { Topics } from './topics.js'
  * The message of an entry, on the topic of its camera, also when that has left the configuration meanwhile. Of a gap
  * in damaged bytes nobody knows the camera: `unknownCamera` stands in.
  */
-export function entryMessages(topics: Topics, unknownCamera: string, stamp: () => Omit<Stamp, 'seq'>): (entry: OutboxEntry) => Message {
+export function entryMessages(
+  topics: Topics,
+  unknownCamera: string,
+  stamp: () => Omit<Stamp, 'seq'>,
+): (entry: OutboxEntry) => Message {
   return (entry) => {
     const camera = entry.camera === '' ? unknownCamera : entry.camera
     const { topic } = topics.camera(entry.kind === 'event' && entry.isLive ? entry.topic : 'backlog', camera)
     const { kind } = entry
-    const payload = kind === 'event' ? entry.payload : gapPayload(stamp(), { from: entry.from, to: entry.to, missing: entry.missing })
+    const payload =
+      kind === 'event' ? entry.payload : gapPayload(stamp(), { from: entry.from, to: entry.to, missing: entry.missing })
     return { topic, payload, qos: 1, isRetained: false }
   }
 }
@@ -34,7 +39,8 @@ export function acknowledging(topics: Topics, outbox: Outbox, log: Pick<Logger, 
       if (message.topic !== topic) return false
       const acknowledgement = message.isRetained ? null : acknowledgementOf(message.payload)
       if (!acknowledgement) log.debug({ topic }, 'an acknowledgement that is none')
-      else if (!outbox.acknowledge(acknowledgement.boot, acknowledgement.through)) log.debug({ ...acknowledgement }, 'an acknowledgement of a start that nobody knows')
+      else if (!outbox.acknowledge(acknowledgement.boot, acknowledgement.through))
+        log.debug({ ...acknowledgement }, 'an acknowledgement of a start that nobody knows')
       return true
     },
   }

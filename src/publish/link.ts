@@ -6,7 +6,18 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import { errorTable, GapcamError, messageOf, type ErrorCode } from '../errors.js'
 import type { Logger } from '../log.js'
-import { connectOnce, type Attempt, type ConnectOptions, type Connection, type Credentials, type Incoming, type Loss, type Message, type ProtocolVersion, type Subscription } from './mqtt.js'
+import {
+  connectOnce,
+  type Attempt,
+  type ConnectOptions,
+  type Connection,
+  type Credentials,
+  type Incoming,
+  type Loss,
+  type Message,
+  type ProtocolVersion,
+  type Subscription,
+} from './mqtt.js'
 
 export interface LinkOptions {
   readonly connect: ConnectOptions
@@ -51,7 +62,14 @@ const suspiciousBreaks = 4
 
 /** Throws CONFIG_INVALID for an address that is none. */
 export function createLink(options: LinkOptions): Link {
-  const { connect: { renew, ...connect }, clientId, will, log, clock, backoffMs = { first: 250, most: 30_000 } } = options
+  const {
+    connect: { renew, ...connect },
+    clientId,
+    will,
+    log,
+    clock,
+    backoffMs = { first: 250, most: 30_000 },
+  } = options
   const url = plainUrl(connect.url)
   const stopping = new AbortController()
   const abandoned = new AbortController()
@@ -72,7 +90,15 @@ export function createLink(options: LinkOptions): Link {
   async function run(): Promise<void> {
     for (let isFirst = true; !stopping.signal.aborted; isFirst = false) {
       if (!isFirst) renewCredentials()
-      attempt = connectOnce({ ...connect, ...credentials, clientId, will, version, signal: abandoned.signal, ...(options.onMessage ? { onMessage: options.onMessage } : {}) })
+      attempt = connectOnce({
+        ...connect,
+        ...credentials,
+        clientId,
+        will,
+        version,
+        signal: abandoned.signal,
+        ...(options.onMessage ? { onMessage: options.onMessage } : {}),
+      })
       const result = await attempt
       attempt = null
       const loss = result.ok ? await hold(result.connection) : result.loss
@@ -91,7 +117,8 @@ export function createLink(options: LinkOptions): Link {
     } catch (error) {
       fault = messageOf(error)
     }
-    if (fault !== null && fault !== lastRenewal) log.warn({ broker: url }, `broker ${url}: ${fault}; gapcam tries what it read before`)
+    if (fault !== null && fault !== lastRenewal)
+      log.warn({ broker: url }, `broker ${url}: ${fault}; gapcam tries what it read before`)
     lastRenewal = fault
   }
 
@@ -122,7 +149,10 @@ export function createLink(options: LinkOptions): Link {
   /** Half to the whole of a wait that doubles: many nodes must not come back to a broker at the same moment. */
   function nextWait(loss: Loss): number {
     if (isBeforeItsTime(loss)) return clockWaitMs
-    const full = loss.kind === 'taken_over' ? backoffMs.most : Math.min(backoffMs.most, backoffMs.first * 2 ** Math.min(failures++, 20))
+    const full =
+      loss.kind === 'taken_over'
+        ? backoffMs.most
+        : Math.min(backoffMs.most, backoffMs.first * 2 ** Math.min(failures++, 20))
     return full * (0.5 + Math.random() / 2)
   }
 
@@ -139,7 +169,8 @@ export function createLink(options: LinkOptions): Link {
       lastReport = line
       log.info({ broker: url }, `broker ${url}: ${loss.message}, which has not been set yet: gapcam waits for it`)
     }
-    if (line === lastReport || loss.kind === 'protocol') return log.debug({ broker: url, failures }, `broker ${url}: ${loss.message}`)
+    if (line === lastReport || loss.kind === 'protocol')
+      return log.debug({ broker: url, failures }, `broker ${url}: ${loss.message}`)
     lastReport = line
     const code: ErrorCode = loss.kind === 'refused' ? 'BROKER_REFUSED' : 'BROKER_UNREACHABLE'
     log.warn({ broker: url, code, hint: errorTable[code].hint }, `broker ${url}: ${loss.message}; gapcam tries again`)
@@ -149,23 +180,40 @@ export function createLink(options: LinkOptions): Link {
     for (const { filter, reason } of refusals) {
       if (refusedFilters.has(filter)) continue
       refusedFilters.add(filter)
-      log.warn({ broker: url, filter, code: 'BROKER_REFUSED' }, `broker ${url}: it refuses the subscription to ${filter} (${reason}): check its access rules`)
+      log.warn(
+        { broker: url, filter, code: 'BROKER_REFUSED' },
+        `broker ${url}: it refuses the subscription to ${filter} (${reason}): check its access rules`,
+      )
     }
   }
 
   function explainRival({ kind }: Loss): void {
     if (hasExplainedRival) return
     hasExplainedRival = true
-    const what = kind === 'taken_over' ? 'another client took over the session' : 'the connection is accepted and broken again and again'
-    log.warn({ broker: url, clientId }, `broker ${url}: ${what}: is a second gapcam running as ${clientId}? Give each a --node of its own`)
+    const what =
+      kind === 'taken_over'
+        ? 'another client took over the session'
+        : 'the connection is accepted and broken again and again'
+    log.warn(
+      { broker: url, clientId },
+      `broker ${url}: ${what}: is a second gapcam running as ${clientId}? Give each a --node of its own`,
+    )
   }
 
   return {
     url,
-    get protocol() { return nameOf(connection?.protocol ?? version) },
-    get isConnected() { return connection !== null },
-    get reconnects() { return Math.max(0, connects - 1) },
-    get lastError() { return lastError },
+    get protocol() {
+      return nameOf(connection?.protocol ?? version)
+    },
+    get isConnected() {
+      return connection !== null
+    },
+    get reconnects() {
+      return Math.max(0, connects - 1)
+    },
+    get lastError() {
+      return lastError
+    },
     start() {
       loop ??= run()
     },
@@ -202,10 +250,14 @@ export function plainUrl(url: string): string {
   try {
     parsed = new URL(url)
   } catch {
-    throw new GapcamError('CONFIG_INVALID', `broker ${url} is not an address`, { hint: 'An address looks like mqtt://192.168.1.10:1883.' })
+    throw new GapcamError('CONFIG_INVALID', `broker ${url} is not an address`, {
+      hint: 'An address looks like mqtt://192.168.1.10:1883.',
+    })
   }
   if (!['mqtt:', 'mqtts:', 'tcp:', 'ssl:', 'ws:', 'wss:'].includes(parsed.protocol) || parsed.hostname === '') {
-    throw new GapcamError('CONFIG_INVALID', `broker address of kind ${parsed.protocol}// is not known`, { hint: 'mqtt://, mqtts://, ws:// and wss:// are.' })
+    throw new GapcamError('CONFIG_INVALID', `broker address of kind ${parsed.protocol}// is not known`, {
+      hint: 'mqtt://, mqtts://, ws:// and wss:// are.',
+    })
   }
   return `${parsed.protocol}//${parsed.host}${parsed.pathname === '/' ? '' : parsed.pathname}`
 }

@@ -124,14 +124,18 @@ export interface Connection {
    * Asks for these topics; resolves with those filters that the broker refused and why, in words, when it has answered
    * or the connection is over. What comes goes to `onMessage` of the attempt.
    */
-  subscribe(subscriptions: readonly Subscription[]): Promise<readonly { readonly filter: string; readonly reason: string }[]>
+  subscribe(
+    subscriptions: readonly Subscription[],
+  ): Promise<readonly { readonly filter: string; readonly reason: string }[]>
   /** Resolves once, when the connection is over. Never rejects. */
   readonly lost: Promise<Loss>
   /** DISCONNECT, so that the broker forgets the will; the socket is gone when it resolves, at the latest after `timeoutMs`. */
   close(timeoutMs: number): Promise<void>
 }
 
-export type Attempt = { readonly ok: true; readonly connection: Connection } | { readonly ok: false; readonly loss: Loss }
+export type Attempt =
+  | { readonly ok: true; readonly connection: Connection }
+  | { readonly ok: false; readonly loss: Loss }
 
 export interface AttemptOptions extends ConnectOptions {
   readonly clientId: string
@@ -156,15 +160,31 @@ export function connectOnce(options: AttemptOptions): Promise<Attempt> {
     return Promise.resolve({ ok: false, loss: { kind: 'unreachable', message: messageOf(error) } })
   }
   const end = watch(client, options)
-  client.on('message', (topic, payload, { retain, properties }) => options.onMessage?.({ topic, payload, isRetained: retain, properties: incomingProperties(properties) }))
-  const abort = (): void => { client.end(true) }
+  client.on('message', (topic, payload, { retain, properties }) =>
+    options.onMessage?.({ topic, payload, isRetained: retain, properties: incomingProperties(properties) }),
+  )
+  const abort = (): void => {
+    client.end(true)
+  }
   options.signal.addEventListener('abort', abort, { once: true })
   if (options.signal.aborted) abort()
   return new Promise<Attempt>((resolve) => {
     void end.lost.then((loss) => resolve({ ok: false, loss }))
     client.once('connect', ({ properties = {} }) => {
-      const { receiveMaximum = 65_535, maximumPacketSize: maxPacketBytes = Infinity, retainAvailable = true } = properties
-      resolve({ ok: true, connection: wrap(client, end, { ...options, receiveMaximum, maxPacketBytes, canRetain: retainAvailable && options.retain !== false }) })
+      const {
+        receiveMaximum = 65_535,
+        maximumPacketSize: maxPacketBytes = Infinity,
+        retainAvailable = true,
+      } = properties
+      resolve({
+        ok: true,
+        connection: wrap(client, end, {
+          ...options,
+          receiveMaximum,
+          maxPacketBytes,
+          canRetain: retainAvailable && options.retain !== false,
+        }),
+      })
     })
   }).finally(() => options.signal.removeEventListener('abort', abort))
 }
@@ -178,12 +198,17 @@ function clientOptions(options: AttemptOptions): IClientOptions {
     // A clean start would end the old session, and with it send the delayed will [MQTT-3.1.2-8]; 3.1.1 has no delay.
     clean: !is5,
     ...(is5 ? { properties: { sessionExpiryInterval: willDelaySeconds, maximumPacketSize } } : {}),
-    ...(will ? {
-      will: {
-        topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.isRetained && options.retain !== false,
-        ...(is5 ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
-      },
-    } : {}),
+    ...(will
+      ? {
+          will: {
+            topic: will.topic,
+            payload: Buffer.from(will.payload),
+            qos: will.qos,
+            retain: will.isRetained && options.retain !== false,
+            ...(is5 ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
+          },
+        }
+      : {}),
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,
@@ -195,7 +220,9 @@ function clientOptions(options: AttemptOptions): IClientOptions {
     ...(tls?.cert === undefined ? {} : { cert: tls.cert as string }),
     ...(tls?.key === undefined ? {} : { key: tls.key as string }),
     // MQTT.js hands the other TLS options on to a wss:// socket by itself, but not this one.
-    ...(tls?.servername === undefined ? {} : { servername: tls.servername, wsOptions: { servername: tls.servername } as object }),
+    ...(tls?.servername === undefined
+      ? {}
+      : { servername: tls.servername, wsOptions: { servername: tls.servername } as object }),
     rejectUnauthorized: tls?.insecure !== true,
   }
 }
@@ -210,12 +237,17 @@ interface End {
 function watch(client: MqttClient, { version, signal }: AttemptOptions): End {
   let cause: Loss | null = null
   let isConnected = false
-  client.on('connect', () => { isConnected = true })
-  client.on('error', (error) => { cause ??= lossOf(error, version, isConnected) })
+  client.on('connect', () => {
+    isConnected = true
+  })
+  client.on('error', (error) => {
+    cause ??= lossOf(error, version, isConnected)
+  })
   client.on('disconnect', ({ reasonCode = 0 }) => {
-    cause ??= reasonCode === 0x8e
-      ? { kind: 'taken_over', message: 'another client connected with the same client id' }
-      : { kind: 'broken', message: `the broker ended the connection: ${reasonOf(reasonCode)}` }
+    cause ??=
+      reasonCode === 0x8e
+        ? { kind: 'taken_over', message: 'another client connected with the same client id' }
+        : { kind: 'broken', message: `the broker ended the connection: ${reasonOf(reasonCode)}` }
   })
   const lost = new Promise<Loss>((resolve) => {
     client.once('close', () => {
@@ -243,7 +275,8 @@ function lossOf(error: Error, version: ProtocolVersion, isConnected: boolean): L
   const message = messageOf(error) || String(code)
   if (isConnected) return { kind: 'broken', message: `the connection broke: ${message}` }
   // OpenSSL's name for it; Node passes it on.
-  if (code === 'CERT_NOT_YET_VALID') return { kind: 'not_yet_valid', message: 'its certificate is not valid yet, by the clock of this machine' }
+  if (code === 'CERT_NOT_YET_VALID')
+    return { kind: 'not_yet_valid', message: 'its certificate is not valid yet, by the clock of this machine' }
   if (typeof code !== 'number') return { kind: 'unreachable', message: addressErrors(error) || message }
   const isProtocol = version === 5 && (code === 0x01 || code === 0x84)
   return { kind: isProtocol ? 'protocol' : 'refused', message: message.replace(/^Connection refused: /, '') }
@@ -254,8 +287,17 @@ function reasonOf(code: number): string {
   return ReasonCodes[code as keyof typeof ReasonCodes] ?? `reason code 0x${code.toString(16)}`
 }
 
-function incomingProperties({ responseTopic, correlationData }: { readonly responseTopic?: string; readonly correlationData?: Buffer } = {}): Incoming['properties'] {
-  return { ...(responseTopic === undefined ? {} : { responseTopic }), ...(correlationData === undefined ? {} : { correlationData }) }
+function incomingProperties({
+  responseTopic,
+  correlationData,
+}: {
+  readonly responseTopic?: string
+  readonly correlationData?: Buffer
+} = {}): Incoming['properties'] {
+  return {
+    ...(responseTopic === undefined ? {} : { responseTopic }),
+    ...(correlationData === undefined ? {} : { correlationData }),
+  }
 }
 
 /** A name with two addresses (localhost) fails with one error each, inside an error without a message. */
@@ -295,7 +337,8 @@ function wrap(client: MqttClient, end: End, options: AttemptOptions & Limits): C
     const [oldest] = underWay.values()
     if (!oldest) return
     const nowMs = performance.now()
-    const leftMs = Math.min(Math.max(progressMs, oldest.sinceMs) + ackTimeoutMs, oldest.sinceMs + patience * ackTimeoutMs) - nowMs
+    const leftMs =
+      Math.min(Math.max(progressMs, oldest.sinceMs) + ackTimeoutMs, oldest.sinceMs + patience * ackTimeoutMs) - nowMs
     if (leftMs > 0) watch = setTimeout(look, leftMs)
     else end.fail({ kind: 'silent', message: `no acknowledgement of ${oldest.topic} within ${ackTimeoutMs} ms` })
   }
@@ -303,15 +346,22 @@ function wrap(client: MqttClient, end: End, options: AttemptOptions & Limits): C
   return {
     protocol: version,
     receiveMaximum,
-    get unsentBytes() { return client.stream.writableLength },
+    get unsentBytes() {
+      return client.stream.writableLength
+    },
     lost: end.lost,
     publish({ topic, payload, qos, isRetained, expirySeconds, correlationData }) {
       if (isLost || !client.connected) return Promise.resolve('lost')
       // The broker would end the connection over it [MQTT-3.1.2-24].
-      if (Buffer.byteLength(payload) + Buffer.byteLength(topic) + packetOverhead > maxPacketBytes) return Promise.resolve('refused')
-      const properties = version !== 5 ? {} : {
-        ...(expirySeconds === undefined ? {} : { messageExpiryInterval: expirySeconds }), ...(correlationData === undefined ? {} : { correlationData }),
-      }
+      if (Buffer.byteLength(payload) + Buffer.byteLength(topic) + packetOverhead > maxPacketBytes)
+        return Promise.resolve('refused')
+      const properties =
+        version !== 5
+          ? {}
+          : {
+              ...(expirySeconds === undefined ? {} : { messageExpiryInterval: expirySeconds }),
+              ...(correlationData === undefined ? {} : { correlationData }),
+            }
       return new Promise((resolve) => {
         const settle = (delivery: Delivery): void => {
           progressMs = performance.now()
@@ -332,15 +382,24 @@ function wrap(client: MqttClient, end: End, options: AttemptOptions & Limits): C
     subscribe(subscriptions) {
       if (isLost || !client.connected || subscriptions.length === 0) return Promise.resolve([])
       const answered = new Promise<readonly { filter: string; reason: string }[]>((resolve) => {
-        client.subscribe(Object.fromEntries(subscriptions.map(({ filter, qos }) => [filter, { qos }])), (_error, _granted, packet) => {
-          const codes = packet && 'granted' in packet ? packet.granted as number[] : []
-          resolve(subscriptions.flatMap(({ filter }, i) => ((codes[i] ?? 0) >= 0x80 ? [{ filter, reason: reasonOf(codes[i]!) }] : [])))
-        })
+        client.subscribe(
+          Object.fromEntries(subscriptions.map(({ filter, qos }) => [filter, { qos }])),
+          (_error, _granted, packet) => {
+            const codes = packet && 'granted' in packet ? (packet.granted as number[]) : []
+            resolve(
+              subscriptions.flatMap(({ filter }, i) =>
+                (codes[i] ?? 0) >= 0x80 ? [{ filter, reason: reasonOf(codes[i]!) }] : [],
+              ),
+            )
+          },
+        )
       })
       return Promise.race([answered, end.lost.then(() => [])])
     },
     close(timeoutMs) {
-      const deadline = setTimeout(() => { client.stream.destroy() }, timeoutMs)
+      const deadline = setTimeout(() => {
+        client.stream.destroy()
+      }, timeoutMs)
       client.end(false)
       return end.lost.then(() => clearTimeout(deadline))
     },

@@ -46,17 +46,36 @@ export function eventPayload(stamp: Stamp, fields: StateFields, type: PolicyEven
 }
 
 /** Stands in the backlog for `missing` events (numbers `from` to `to`) that the bounded outbox could not keep. */
-export function gapPayload(stamp: Omit<Stamp, 'seq'>, gap: { readonly from: number; readonly to: number; readonly missing: number }): string {
+export function gapPayload(
+  stamp: Omit<Stamp, 'seq'>,
+  gap: { readonly from: number; readonly to: number; readonly missing: number },
+): string {
   const { wallMs, boot, isClockSynced } = stamp
-  return JSON.stringify({ v: 1, ts: iso(wallMs), boot, seq: gap.to, event_type: 'gap', ...gap, clockSynced: isClockSynced })
+  return JSON.stringify({
+    v: 1,
+    ts: iso(wallMs),
+    boot,
+    seq: gap.to,
+    event_type: 'gap',
+    ...gap,
+    clockSynced: isClockSynced,
+  })
 }
 
 /** A result has a number only where results are kept like events. */
 export function resultPayload(stamp: Omit<Stamp, 'seq'> & Partial<Pick<Stamp, 'seq'>>, prediction: Prediction): string {
   const { wallMs, boot, seq, isClockSynced } = stamp
   return JSON.stringify({
-    v: 1, ts: iso(wallMs), boot, ...(seq === undefined ? {} : { seq }), frame: prediction.frameSeq, label: prediction.top[0]?.label ?? '', score: round(prediction.top[0]?.score ?? 0),
-    top: rounded(prediction.top), ...predictionFields(prediction), clockSynced: isClockSynced,
+    v: 1,
+    ts: iso(wallMs),
+    boot,
+    ...(seq === undefined ? {} : { seq }),
+    frame: prediction.frameSeq,
+    label: prediction.top[0]?.label ?? '',
+    score: round(prediction.top[0]?.score ?? 0),
+    top: rounded(prediction.top),
+    ...predictionFields(prediction),
+    clockSynced: isClockSynced,
   })
 }
 
@@ -96,10 +115,20 @@ export function healthPayload(stamp: Omit<Stamp, 'seq'>, fields: HealthFields, m
 
 function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateFields): Record<string, unknown> {
   return {
-    v: 1, ts: iso(stamp.wallMs), boot: stamp.boot, seq: stamp.seq, frame: prediction?.frameSeq ?? 0,
-    label: decision.label, score: round(decision.score), prev: decision.prev, since: iso(sinceWallMs),
+    v: 1,
+    ts: iso(stamp.wallMs),
+    boot: stamp.boot,
+    seq: stamp.seq,
+    frame: prediction?.frameSeq ?? 0,
+    label: decision.label,
+    score: round(decision.score),
+    prev: decision.prev,
+    since: iso(sinceWallMs),
     ...(decision.reason === undefined ? {} : { reason: decision.reason }),
-    top: rounded(decision.top), ...(prediction ? predictionFields(prediction) : {}), ...viewFields(prediction), clockSynced: stamp.isClockSynced,
+    top: rounded(decision.top),
+    ...(prediction ? predictionFields(prediction) : {}),
+    ...viewFields(prediction),
+    clockSynced: stamp.isClockSynced,
   }
 }
 
@@ -107,8 +136,11 @@ function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateF
 function viewFields(prediction: Prediction | null): Record<string, unknown> {
   const { focus, isElsewhere, problem } = prediction ?? {}
   return {
-    ...(focus ? { focus: { x: round(focus.x), y: round(focus.y), w: round(focus.width), h: round(focus.height) } } : {}),
-    ...(isElsewhere ? { looking_elsewhere: true } : {}), problem: problem ?? 'none',
+    ...(focus
+      ? { focus: { x: round(focus.x), y: round(focus.y), w: round(focus.width), h: round(focus.height) } }
+      : {}),
+    ...(isElsewhere ? { looking_elsewhere: true } : {}),
+    problem: problem ?? 'none',
   }
 }
 

@@ -35,20 +35,33 @@ const empty: LedgerEntry = { version: 1, topics: [], devices: {} }
 
 /** Opens the ledger in a node's state folder; null remembers nothing. */
 export function openLedger(folder: string | null, log: Pick<Logger, 'warn'>): Ledger {
-  const file = openStateFile<LedgerEntry>({ path: folder === null ? null : join(folder, 'published.json'), schema: ledgerSchema, empty, log })
+  const file = openStateFile<LedgerEntry>({
+    path: folder === null ? null : join(folder, 'published.json'),
+    schema: ledgerSchema,
+    empty,
+    log,
+  })
   return {
-    get entry() { return file.value },
+    get entry() {
+      return file.value
+    },
     async add(topics, devices) {
       const merged = { ...file.value.devices }
       for (const [topic, components] of Object.entries(devices)) merged[topic] = { ...merged[topic], ...components }
-      const next = { version: 1 as const, topics: [...new Set([...file.value.topics, ...topics])].slice(-maxTopics), devices: merged }
+      const next = {
+        version: 1 as const,
+        topics: [...new Set([...file.value.topics, ...topics])].slice(-maxTopics),
+        devices: merged,
+      }
       if (JSON.stringify(next) !== JSON.stringify(file.value)) await file.replace(next)
     },
     remove(topic) {
       const { [topic]: _removed, ...devices } = file.value.devices
       void file.replace({ version: 1, topics: file.value.topics.filter((other) => other !== topic), devices })
     },
-    async clear() { await file.replace(empty) },
+    async clear() {
+      await file.replace(empty)
+    },
     close: file.close,
   }
 }

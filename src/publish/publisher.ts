@@ -4,7 +4,14 @@
  */
 import { randomUUID } from 'node:crypto'
 import { systemClock, type Clock } from '../clock.js'
-import { isWithoutCamera, undecided, unknownLabel, type Decision, type PolicyEvent, type UnknownReason } from '../decision/decision.js'
+import {
+  isWithoutCamera,
+  undecided,
+  unknownLabel,
+  type Decision,
+  type PolicyEvent,
+  type UnknownReason,
+} from '../decision/decision.js'
 import { expected } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Prediction } from '../decision/prediction.js'
@@ -14,8 +21,18 @@ import { acknowledging, entryMessages } from './entries.js'
 import type { Outbox, OutboxStats } from './outbox/outbox.js'
 import { createMemoryOutbox } from './outbox/queue.js'
 import {
-  eventPayload, healthPayload, infoPayload, labelPayload, resultPayload, statePayload,
-  type CameraStatus, type HealthFields, type InfoFields, type NodeStatus, type Stamp, type StateFields,
+  eventPayload,
+  healthPayload,
+  infoPayload,
+  labelPayload,
+  resultPayload,
+  statePayload,
+  type CameraStatus,
+  type HealthFields,
+  type InfoFields,
+  type NodeStatus,
+  type Stamp,
+  type StateFields,
 } from './payloads.js'
 import { createSender } from './sender.js'
 import { createTopics, type Topic } from './topics.js'
@@ -136,22 +153,49 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let droppedResults = 0
   let { stateEveryMs = usualStateEveryMs, resultEveryMs = -1 } = options
 
-  const sender = createSender({ outbox, log, clock, messageOf: entryMessages(topics, cameras[0] ?? 'cam0', stamp), ...(options.holdEventsMs === undefined ? {} : { holdEventsMs: options.holdEventsMs }) })
+  const sender = createSender({
+    outbox,
+    log,
+    clock,
+    messageOf: entryMessages(topics, cameras[0] ?? 'cam0', stamp),
+    ...(options.holdEventsMs === undefined ? {} : { holdEventsMs: options.holdEventsMs }),
+  })
   const isInsecure = broker?.tls?.insecure === true
   const acks = acknowledging(topics, outbox, log)
   const nodeStatus = (status: NodeStatus): Message => ({ ...topics.node('nodeStatus'), payload: status })
-  const link: Link | null = broker && createLink({
-    connect: broker, clientId: broker.clientId ?? `gapcam-${node}`, will: nodeStatus('offline'), log, clock,
-    onUp: sender.attach, onDown: sender.detach, onMessage: take, isClockSynced,
-    subscriptions: [...acks.subscriptions, ...(options.subscriptions ?? [])], ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
-  })
+  const link: Link | null =
+    broker &&
+    createLink({
+      connect: broker,
+      clientId: broker.clientId ?? `gapcam-${node}`,
+      will: nodeStatus('offline'),
+      log,
+      clock,
+      onUp: sender.attach,
+      onDown: sender.detach,
+      onMessage: take,
+      isClockSynced,
+      subscriptions: [...acks.subscriptions, ...(options.subscriptions ?? [])],
+      ...(options.backoffMs ? { backoffMs: options.backoffMs } : {}),
+    })
 
-  outbox.listen({ onReady: sender.pump, onNumbered: (camera) => { if (records.has(camera)) sayState(camera) } })
+  outbox.listen({
+    onReady: sender.pump,
+    onNumbered: (camera) => {
+      if (records.has(camera)) sayState(camera)
+    },
+  })
   for (const message of options.first ?? []) sender.keep(message)
   for (const camera of cameras) {
     // What a broker kept from the last run is no answer of this one.
     records.set(camera, {
-      status: 'offline', decision: undecided(clock.now()), saidLabel: null, sinceWallMs: clock.wall(), prediction: null, stateMs: -Infinity, resultMs: -Infinity,
+      status: 'offline',
+      decision: undecided(clock.now()),
+      saidLabel: null,
+      sinceWallMs: clock.wall(),
+      prediction: null,
+      stateMs: -Infinity,
+      resultMs: -Infinity,
     })
     say(camera, 'cameraStatus', 'offline')
     sayState(camera)
@@ -191,10 +235,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   /** Takes a decision over. Wall time is read when it changes, so that `since` stays what it was when the clock is set. */
-  function note(camera: string, decision: Decision, prediction: Prediction | null): { record: CameraRecord; hasChanged: boolean } {
+  function note(
+    camera: string,
+    decision: Decision,
+    prediction: Prediction | null,
+  ): { record: CameraRecord; hasChanged: boolean } {
     const record = recordOf(camera)
     const { decision: before } = record
-    if (decision.sinceMs !== before.sinceMs) record.sinceWallMs = clock.wall() - Math.max(0, clock.now() - decision.sinceMs)
+    if (decision.sinceMs !== before.sinceMs)
+      record.sinceWallMs = clock.wall() - Math.max(0, clock.now() - decision.sinceMs)
     record.decision = decision
     record.prediction = prediction ?? record.prediction
     if (isWithoutCamera(decision)) sayStatus(camera, decision.reason === 'camera_disabled' ? 'disabled' : 'offline')
@@ -222,7 +271,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
     start() {
       if (!link) return Promise.resolve()
-      if (isInsecure) log.warn({ broker: link.url }, `broker ${link.url}: its certificate is not checked (mqtt.insecure): anybody in between can read and change what is sent`)
+      if (isInsecure)
+        log.warn(
+          { broker: link.url },
+          `broker ${link.url}: its certificate is not checked (mqtt.insecure): anybody in between can read and change what is sent`,
+        )
       link.start()
       return Promise.resolve()
     },
@@ -246,9 +299,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const nowMs = clock.now()
       if (nowMs - record.resultMs < resultEveryMs) return
       record.resultMs = nowMs
-      if (options.durableResults) return outbox.add(camera, 'result', link.isConnected, (seq) => resultPayload({ ...stamp(), seq }, prediction))
+      if (options.durableResults)
+        return outbox.add(camera, 'result', link.isConnected, (seq) => resultPayload({ ...stamp(), seq }, prediction))
       const topic: Topic = topics.camera('result', camera)
-      const isTaken = link.isConnected && sender.tryNow({ ...topic, payload: resultPayload(stamp(), prediction), expirySeconds: resultExpirySeconds })
+      const isTaken =
+        link.isConnected &&
+        sender.tryNow({ ...topic, payload: resultPayload(stamp(), prediction), expirySeconds: resultExpirySeconds })
       if (!isTaken) droppedResults++
     },
 
@@ -272,7 +328,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     repeat: sender.repeat,
 
     pace(pace) {
-      ({ stateEveryMs, resultEveryMs } = pace)
+      ;({ stateEveryMs, resultEveryMs } = pace)
     },
 
     health(fields) {
@@ -280,7 +336,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const { isConnected: connected, reconnects } = link
       const { queued, bytes, dropped, state, reason } = outbox.stats()
       const mqtt = {
-        connected, reconnects, queued, spooled_bytes: bytes, dropped, outbox: state, ...(reason === undefined ? {} : { outbox_reason: reason }),
+        connected,
+        reconnects,
+        queued,
+        spooled_bytes: bytes,
+        dropped,
+        outbox: state,
+        ...(reason === undefined ? {} : { outbox_reason: reason }),
         ...(isInsecure ? { insecure: true } : {}),
       }
       sender.keep({ ...topics.node('health'), payload: healthPayload(stamp(), fields, mqtt) })
@@ -290,7 +352,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const { isConnected = false, url = null, protocol = '5', reconnects = 0, lastError } = link ?? {}
       const stats = outbox.stats()
       const counts = { queued: stats.queued, dropped: stats.dropped, droppedResults, reconnects, insecure: isInsecure }
-      return { connected: isConnected, url, protocol, ...counts, outbox: stats, ...(lastError === undefined ? {} : { lastError }) }
+      return {
+        connected: isConnected,
+        url,
+        protocol,
+        ...counts,
+        outbox: stats,
+        ...(lastError === undefined ? {} : { lastError }),
+      }
     },
 
     async close() {

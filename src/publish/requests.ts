@@ -40,7 +40,10 @@ const rate = { perSecond: 10, burst: 10 } as const
 /** What to listen to: one filter for requests, and each camera's own, so that access rules can be narrow. */
 export function requestSubscriptions(topics: Topics, cameras: readonly string[]): Subscription[] {
   const sets = cameras.flatMap((camera) => [topics.camera('enabledSet', camera), topics.camera('thresholdSet', camera)])
-  return [{ filter: `${topics.node('request').topic}/+`, qos: 1 }, ...sets.map(({ topic }) => ({ filter: topic, qos: 1 as const }))]
+  return [
+    { filter: `${topics.node('request').topic}/+`, qos: 1 },
+    ...sets.map(({ topic }) => ({ filter: topic, qos: 1 as const })),
+  ]
 }
 
 export function createRequests({ topics, cameras, kinds, execute, send, log, clock }: RequestsOptions): Requests {
@@ -48,41 +51,66 @@ export function createRequests({ topics, cameras, kinds, execute, send, log, clo
   const refused = createBucket(clock)
   const explained = new Set<string>()
   const requestRoot = `${topics.node('request').topic}/`
-  const settable = new Map(cameras.flatMap((camera) => [
-    [topics.camera('enabledSet', camera).topic, { kind: 'enabled', camera }], [topics.camera('thresholdSet', camera).topic, { kind: 'threshold', camera }],
-  ]))
+  const settable = new Map(
+    cameras.flatMap((camera) => [
+      [topics.camera('enabledSet', camera).topic, { kind: 'enabled', camera }],
+      [topics.camera('thresholdSet', camera).topic, { kind: 'threshold', camera }],
+    ]),
+  )
   let unanswered = 0
 
-  function respond(kind: string, outcome: RequestOutcome, request: Pick<Parsed, 'transaction'>, { properties }: Incoming): void {
+  function respond(
+    kind: string,
+    outcome: RequestOutcome,
+    request: Pick<Parsed, 'transaction'>,
+    { properties }: Incoming,
+  ): void {
     const { correlationData } = properties
     send({
-      ...topics.node('response'), topic: `${topics.node('response').topic}/${kind}`, payload: JSON.stringify({ ...outcome, ...request }),
+      ...topics.node('response'),
+      topic: `${topics.node('response').topic}/${kind}`,
+      payload: JSON.stringify({ ...outcome, ...request }),
       // A topic that the sender names is not followed: it would make this device write where the sender itself may not.
       ...(correlationData === undefined ? {} : { correlationData }),
     })
   }
 
-  function refuse(kind: string, error: string, message: Incoming, code = 'invalid', transaction: Pick<Parsed, 'transaction'> = {}): void {
+  function refuse(
+    kind: string,
+    error: string,
+    message: Incoming,
+    code = 'invalid',
+    transaction: Pick<Parsed, 'transaction'> = {},
+  ): void {
     if (refused.take()) return respond(kind, { status: 'error', code, error }, transaction, message)
-    if (unanswered++ === 0) log.warn({ topic: message.topic }, 'commands that cannot be taken come faster than they are answered; the rest is ignored')
+    if (unanswered++ === 0)
+      log.warn(
+        { topic: message.topic },
+        'commands that cannot be taken come faster than they are answered; the rest is ignored',
+      )
   }
 
   function refuseRetained(kind: string, message: Incoming): void {
     if (!explained.has(message.topic) && explained.size < 100) {
       explained.add(message.topic)
-      log.warn({ topic: message.topic }, `a command on ${message.topic} is retained, and not acted on: it would be again at every start. Publish commands without the retain flag, and clear this one with an empty retained message`)
+      log.warn(
+        { topic: message.topic },
+        `a command on ${message.topic} is retained, and not acted on: it would be again at every start. Publish commands without the retain flag, and clear this one with an empty retained message`,
+      )
     }
     refuse(kind, 'a retained command is not acted on', message)
   }
 
   function handle(message: Incoming): void {
     const { topic, payload, isRetained } = message
-    const given = settable.get(topic) ?? (topic.startsWith(requestRoot) ? { kind: topic.slice(requestRoot.length) } : null)
+    const given =
+      settable.get(topic) ?? (topic.startsWith(requestRoot) ? { kind: topic.slice(requestRoot.length) } : null)
     if (!given) return
     // A name that is none of ours is not repeated in a topic.
     if (!kinds.includes(given.kind)) return refuse('unknown', `not a command; there are ${kinds.join(', ')}`, message)
     if (isRetained) return refuseRetained(given.kind, message)
-    if (payload.length > maxRequestBytes) return refuse(given.kind, `${payload.length} bytes are more than ${maxRequestBytes}`, message)
+    if (payload.length > maxRequestBytes)
+      return refuse(given.kind, `${payload.length} bytes are more than ${maxRequestBytes}`, message)
     const parsed = parse(given.kind, payload)
     if ('error' in parsed) return refuse(given.kind, parsed.error, message)
     const { transaction, fields } = parsed
@@ -94,7 +122,12 @@ export function createRequests({ topics, cameras, kinds, execute, send, log, clo
     })
   }
 
-  return { handle, get unanswered() { return unanswered } }
+  return {
+    handle,
+    get unanswered() {
+      return unanswered
+    },
+  }
 }
 
 interface Parsed {
@@ -112,18 +145,32 @@ function parse(kind: string, payload: Buffer): Parsed | { readonly error: string
   } catch {
     return { error: 'not UTF-8 text' }
   }
-  const value = valueOf(text)
+  const value = parsedOrText(text)
   if (typeof value !== 'object' || value === null) return { fields: bareFields(kind, value) }
   if (Array.isArray(value)) return { error: 'an object or plain text is needed, not a list' }
   const { transaction, ...fields } = value as Record<string, unknown>
-  if (transaction !== undefined && !(typeof transaction === 'number' || (typeof transaction === 'string' && transaction.length <= maxTransactionLength))) {
+  if (
+    transaction !== undefined &&
+    !(
+      typeof transaction === 'number' ||
+      (typeof transaction === 'string' && transaction.length <= maxTransactionLength)
+    )
+  ) {
     return { error: `transaction: must be a number or text of at most ${maxTransactionLength} characters` }
   }
-  return { ...(transaction === undefined ? {} : { transaction }), fields: kind === 'set' ? { values: fields } : kind === 'enabled' ? { ...fields, value: switchOf(fields['value']) } : fields }
+  return {
+    ...(transaction === undefined ? {} : { transaction }),
+    fields:
+      kind === 'set'
+        ? { values: fields }
+        : kind === 'enabled'
+          ? { ...fields, value: switchOf(fields['value']) }
+          : fields,
+  }
 }
 
 /** JSON where it is some, else the text itself: an unfinished object is then refused as what it is not. */
-function valueOf(text: string): unknown {
+function parsedOrText(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -154,7 +201,7 @@ function createBucket(clock: Clock): { take(): boolean } {
   return {
     take() {
       const nowMs = clock.now()
-      tokens = Math.min(rate.burst, tokens + Math.max(0, nowMs - lastMs) * rate.perSecond / 1000)
+      tokens = Math.min(rate.burst, tokens + (Math.max(0, nowMs - lastMs) * rate.perSecond) / 1000)
       lastMs = nowMs
       if (tokens < 1) return false
       tokens--

@@ -59,7 +59,11 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
   let hold: NodeJS.Timeout | null = null
 
   function pump(): void {
-    while (connection && unacknowledged < Math.min(size, connection.receiveMaximum) && (sendRetained(connection) || sendEvent(connection)));
+    while (
+      connection &&
+      unacknowledged < Math.min(size, connection.receiveMaximum) &&
+      (sendRetained(connection) || sendEvent(connection))
+    );
     if (connection && (unacknowledged > 0 || outbox.isBusy)) return
     for (const resolve of waiters) resolve()
     waiters = []
@@ -136,7 +140,10 @@ export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }
   function explainRefusal(topic: string): void {
     if (refused.has(topic)) return
     refused.add(topic)
-    log.warn({ topic, code: 'BROKER_REFUSED' }, `the broker refuses messages on ${topic}: check its access rules and its limit of size`)
+    log.warn(
+      { topic, code: 'BROKER_REFUSED' },
+      `the broker refuses messages on ${topic}: check its access rules and its limit of size`,
+    )
   }
 
   return {

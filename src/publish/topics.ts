@@ -61,7 +61,8 @@ const nodeNames: ReadonlySet<string> = new Set(['status', 'info', 'health', 'ack
 /** The topics of one node. Throws CONFIG_INVALID for a base topic or an id that MQTT or Home Assistant would not take. */
 export function createTopics(base: string, node: string): Topics {
   // A wildcard or NUL in a topic name ends the connection [MQTT-3.3.2-2], [MQTT-4.7.3-2]; $ is the broker's own.
-  if (!/^[^#+\0$/][^#+\0]*$/.test(base) || base.endsWith('/')) throw invalid(`base topic ${JSON.stringify(base)} has #, + or NUL in it, $ at its start or / at an end`)
+  if (!/^[^#+\0$/][^#+\0]*$/.test(base) || base.endsWith('/'))
+    throw invalid(`base topic ${JSON.stringify(base)} has #, + or NUL in it, $ at its start or / at an end`)
   const root = `${base}/${checkedId(node, 'node')}`
   return {
     root,
@@ -79,7 +80,8 @@ function flagsOf(name: TopicName): Pick<Topic, 'qos' | 'isRetained'> {
 }
 
 function checkedId(id: string, name: string): string {
-  if (!/^[a-z0-9-]+$/.test(id)) throw invalid(`${name} id ${JSON.stringify(id)} has other characters than a-z, 0-9 and -`)
+  if (!/^[a-z0-9-]+$/.test(id))
+    throw invalid(`${name} id ${JSON.stringify(id)} has other characters than a-z, 0-9 and -`)
   return id
 }
 

@@ -13,7 +13,8 @@ export interface SessionOptions {
 /** Connects with MQTT 5, else 3.1.1. Rejects with BROKER_UNREACHABLE or BROKER_REFUSED, why in words. */
 export async function openSession({ connect, clientId, onMessage, signal }: SessionOptions): Promise<Connection> {
   const url = plainUrl(connect.url)
-  const versions = connect.protocol === '3.1.1' ? [4 as const] : connect.protocol === '5' ? [5 as const] : [5 as const, 4 as const]
+  const versions =
+    connect.protocol === '3.1.1' ? [4 as const] : connect.protocol === '5' ? [5 as const] : [5 as const, 4 as const]
   let last = ''
   for (const version of versions) {
     // Nothing of the session is to be kept for this command.
@@ -30,5 +31,6 @@ export async function openSession({ connect, clientId, onMessage, signal }: Sess
 /** Waits until nothing has come for a while: what a broker keeps comes at once after a subscription. */
 export async function untilQuiet(lastMs: () => number, quietMs: number, mostMs: number): Promise<void> {
   const endMs = performance.now() + mostMs
-  while (performance.now() < endMs && performance.now() - lastMs() < quietMs) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (performance.now() < endMs && performance.now() - lastMs() < quietMs)
+    await new Promise((resolve) => setTimeout(resolve, 20))
 }

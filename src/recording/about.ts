@@ -15,12 +15,30 @@ export interface AboutOptions {
   readonly topK: number
 }
 
-export function aboutOf({ classifier, version, node, camera, topK }: AboutOptions, spec: PreprocessSpec): Omit<About, 'reason' | 'startedMs'> {
+export function aboutOf(
+  { classifier, version, node, camera, topK }: AboutOptions,
+  spec: PreprocessSpec,
+): Omit<About, 'reason' | 'startedMs'> {
   const { engine, target, threads } = classifier.engine.describe()
   const { modelId: id, sha256, path, labels } = classifier
   return {
-    version, node, platform: `${process.platform}-${process.arch}`, camera, model: { id, sha256, file: shortened(path), classes: labels.length },
-    engine, target, threads, pixelPath: pixelPath(spec), tuning: tuningDigest(path), spec: { ...spec, mean: [...spec.mean], std: [...spec.std], ...(spec.fill ? { fill: [...spec.fill] } : {}) } as About['spec'], topK,
+    version,
+    node,
+    platform: `${process.platform}-${process.arch}`,
+    camera,
+    model: { id, sha256, file: shortened(path), classes: labels.length },
+    engine,
+    target,
+    threads,
+    pixelPath: pixelPath(spec),
+    tuning: tuningDigest(path),
+    spec: {
+      ...spec,
+      mean: [...spec.mean],
+      std: [...spec.std],
+      ...(spec.fill ? { fill: [...spec.fill] } : {}),
+    } as About['spec'],
+    topK,
   }
 }
 
@@ -38,7 +56,9 @@ function pixelPath(spec: PreprocessSpec): string {
 
 function tuningDigest(model: string): string | null {
   try {
-    return createHash('sha256').update(readFileSync(tuningFile(model))).digest('hex')
+    return createHash('sha256')
+      .update(readFileSync(tuningFile(model)))
+      .digest('hex')
   } catch {
     return null
   }

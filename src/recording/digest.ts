@@ -21,7 +21,9 @@ function lanesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint32Arr
   const isAligned = byteOffset % 4 === 0
   const bytes = new Uint8Array(buffer, byteOffset, byteLength)
   // An unaligned view is copied: typed arrays of words cannot start anywhere.
-  const words = isAligned ? new Int32Array(buffer, byteOffset, byteLength >> 2) : new Int32Array(bytes.slice(0, byteLength & ~3).buffer)
+  const words = isAligned
+    ? new Int32Array(buffer, byteOffset, byteLength >> 2)
+    : new Int32Array(bytes.slice(0, byteLength & ~3).buffer)
   const whole = words.length & ~3
   for (let i = 0; i < whole; i += 4) {
     a = Math.imul(rotated(a + Math.imul(words[i]!, add), 13), multiply)

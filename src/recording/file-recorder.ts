@@ -41,7 +41,8 @@ export class FileRecorder implements FrameRecorder {
   }
 
   begin(frame: Frame): void {
-    const bytes = frame.pixels instanceof Uint8Array ? frame.pixels.length : frameBytes(frame.format, frame.stride, frame.height)
+    const bytes =
+      frame.pixels instanceof Uint8Array ? frame.pixels.length : frameBytes(frame.format, frame.stride, frame.height)
     this.#current = null
     if (this.#fault) return
     if (this.#waiting + bytes > mostWaiting) {
@@ -51,7 +52,14 @@ export class FileRecorder implements FrameRecorder {
     const pixels = new Uint8Array(bytes)
     frame.copyTo(pixels)
     const { seq, wallTime, width, height, format, stride, file } = frame
-    this.#current = { seq, wallTime, facts: { width, height, format, stride, ...(file === undefined ? {} : { file }) }, pixels, input: null, outcome: null }
+    this.#current = {
+      seq,
+      wallTime,
+      facts: { width, height, format, stride, ...(file === undefined ? {} : { file }) },
+      pixels,
+      input: null,
+      outcome: null,
+    }
   }
 
   input(data: TensorData): void {
@@ -69,7 +77,9 @@ export class FileRecorder implements FrameRecorder {
     const bytes = frame.pixels.length
     this.#waiting += bytes
     this.#last = this.#last.then(async () => {
-      await this.#append(encodeFrame(facts, frame.pixels, facts.digests.logits === null ? new Float32Array(0) : outcome.logits))
+      await this.#append(
+        encodeFrame(facts, frame.pixels, facts.digests.logits === null ? new Float32Array(0) : outcome.logits),
+      )
       this.#waiting -= bytes
       if (!this.#fault) this.written++
     })
@@ -91,7 +101,9 @@ export class FileRecorder implements FrameRecorder {
     try {
       for (const part of parts) await this.#file.appendFile(part)
     } catch (error) {
-      this.#fault = new GapcamError('RECORDING_NOT_WRITTEN', `recording ${this.#path}: ${sentenceOf(error)}`, { cause: error })
+      this.#fault = new GapcamError('RECORDING_NOT_WRITTEN', `recording ${this.#path}: ${sentenceOf(error)}`, {
+        cause: error,
+      })
       this.#onFault(this.#fault)
     }
   }

@@ -23,42 +23,105 @@ const size = z.int().min(1).max(8192)
 const text = z.string().max(4096)
 
 const specSchema = z.strictObject({
-  width: size, height: size, layout: z.enum(['nchw', 'nhwc']), type: z.enum(['float32', 'uint8']), order: z.enum(['rgb', 'bgr']), mean: triple, std: triple.refine((std) => std.every((v) => v !== 0)),
-  resize: z.enum(['cover', 'stretch', 'contain']), roi: z.strictObject({ x: share, y: share, width: share, height: share }).optional(), rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]).optional(),
-  flipX: z.boolean().optional(), flipY: z.boolean().optional(), fill: triple.optional(),
+  width: size,
+  height: size,
+  layout: z.enum(['nchw', 'nhwc']),
+  type: z.enum(['float32', 'uint8']),
+  order: z.enum(['rgb', 'bgr']),
+  mean: triple,
+  std: triple.refine((std) => std.every((v) => v !== 0)),
+  resize: z.enum(['cover', 'stretch', 'contain']),
+  roi: z.strictObject({ x: share, y: share, width: share, height: share }).optional(),
+  rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]).optional(),
+  flipX: z.boolean().optional(),
+  flipY: z.boolean().optional(),
+  fill: triple.optional(),
 })
 
 /** What computed the frames. */
 export const aboutSchema = z.strictObject({
-  version: text, node: text, platform: text, camera: text, startedMs: z.number(),
-  model: z.strictObject({ id: text, sha256: text, file: text, classes: z.int().min(1).max(2 ** 24) }),
-  engine: text, target: text, threads: z.int(), pixelPath: text,
+  version: text,
+  node: text,
+  platform: text,
+  camera: text,
+  startedMs: z.number(),
+  model: z.strictObject({
+    id: text,
+    sha256: text,
+    file: text,
+    classes: z
+      .int()
+      .min(1)
+      .max(2 ** 24),
+  }),
+  engine: text,
+  target: text,
+  threads: z.int(),
+  pixelPath: text,
   /** Digest of the model's tuning file; null without one. */
   tuning: text.nullable(),
-  spec: specSchema, topK: z.int().min(1).max(2 ** 16),
+  spec: specSchema,
+  topK: z
+    .int()
+    .min(1)
+    .max(2 ** 16),
   /** Why it was written. */
   reason: text,
 })
 export type About = z.infer<typeof aboutSchema>
 
-const index = z.int().min(0).max(2 ** 24)
+const index = z
+  .int()
+  .min(0)
+  .max(2 ** 24)
 const scored = z.strictObject({ index, label: text, score: z.number() })
-const decisionSchema = z.strictObject({ label: text, index: index.nullable(), score: z.number(), prev: text, sinceMs: z.number(), reason: text.optional(), top: z.array(scored).max(2 ** 10) })
+const decisionSchema = z.strictObject({
+  label: text,
+  index: index.nullable(),
+  score: z.number(),
+  prev: text,
+  sinceMs: z.number(),
+  reason: text.optional(),
+  top: z.array(scored).max(2 ** 10),
+})
 const policySchema = z.strictObject({
-  smoothingMs: z.number().min(0), threshold: share, hysteresis: share, consecutive: z.int().min(1), margin: share, staleAfterMs: z.number(),
+  smoothingMs: z.number().min(0),
+  threshold: share,
+  hysteresis: share,
+  consecutive: z.int().min(1),
+  margin: share,
+  staleAfterMs: z.number(),
 })
 /** A policy's memory; the smoothed scores in base64. */
-const stateSchema = z.strictObject({ decision: decisionSchema, modelId: text.nullable(), smoothed: z.string().nullable(), lastFrameMs: z.number().nullable(), candidate: index.nullable(), run: z.int().min(0) })
+const stateSchema = z.strictObject({
+  decision: decisionSchema,
+  modelId: text.nullable(),
+  smoothed: z.string().nullable(),
+  lastFrameMs: z.number().nullable(),
+  candidate: index.nullable(),
+  run: z.int().min(0),
+})
 
 export const frameSchema = z.strictObject({
-  seq: z.int().min(0), wallTime: z.number(), nowMs: z.number(), width: z.int().min(1).max(32768), height: z.int().min(1).max(32768),
-  format: z.enum(['yuyv', 'uyvy', 'nv12', 'i420', 'rgb24', 'bgr24', 'grey']), stride: z.int().min(1).max(2 ** 20), file: text.optional(),
+  seq: z.int().min(0),
+  wallTime: z.number(),
+  nowMs: z.number(),
+  width: z.int().min(1).max(32768),
+  height: z.int().min(1).max(32768),
+  format: z.enum(['yuyv', 'uyvy', 'nv12', 'i420', 'rgb24', 'bgr24', 'grey']),
+  stride: z
+    .int()
+    .min(1)
+    .max(2 ** 20),
+  file: text.optional(),
   pixelBytes: z.int().min(1).max(mostData),
   /** Of the pixels, the network's input and its outputs; the last is null where the outputs were not finite. */
   digests: z.strictObject({ pixels: text, input: text, logits: text.nullable() }),
   /** Every so many-th number of the network's input, to see how far another machine's is from it. */
   samples: z.array(z.number()).max(256),
-  top: z.array(scored).max(2 ** 16), decision: decisionSchema, policy: policySchema,
+  top: z.array(scored).max(2 ** 16),
+  decision: decisionSchema,
+  policy: policySchema,
   /** What the policy knew before this frame, where that is not what the frame before left. */
   before: stateSchema.optional(),
 })
@@ -108,7 +171,8 @@ export function readRecording(bytes: Buffer): Recording {
   const first = readRecord(bytes, magic.length)
   if ('why' in first) throw invalid(first.why)
   const about = aboutSchema.safeParse(first.json)
-  if (first.kind !== kinds.about || !about.success) throw invalid('its first record does not say what computed the frames')
+  if (first.kind !== kinds.about || !about.success)
+    throw invalid('its first record does not say what computed the frames')
   const frames: RecordedFrame[] = []
   let at = first.end
   while (at < bytes.length) {
@@ -134,13 +198,19 @@ interface Unreadable {
 
 function readRecord(bytes: Buffer, at: number): Read | Unreadable {
   if (bytes.length - at < headBytes) return { why: 'the recording ends within a record' }
-  const [kind, jsonBytes, dataBytes, checksum] = [0, 4, 8, 12].map((offset) => bytes.readUInt32LE(at + offset)) as [number, number, number, number]
+  const [kind, jsonBytes, dataBytes, checksum] = [0, 4, 8, 12].map((offset) => bytes.readUInt32LE(at + offset)) as [
+    number,
+    number,
+    number,
+    number,
+  ]
   if (jsonBytes > mostJson || dataBytes > mostData) return { why: 'a record says that it is larger than any can be' }
   const [jsonAt, dataAt] = [at + headBytes, at + headBytes + jsonBytes]
   const end = dataAt + dataBytes
   if (end > bytes.length) return { why: 'the recording ends within a record' }
   const [json, data] = [bytes.subarray(jsonAt, dataAt), bytes.subarray(dataAt, end)]
-  if (checksumOfAll([bytes.subarray(at, at + 12), json, data]) !== checksum) return { why: 'a record is not what was written' }
+  if (checksumOfAll([bytes.subarray(at, at + 12), json, data]) !== checksum)
+    return { why: 'a record is not what was written' }
   try {
     return { kind, json: JSON.parse(json.toString('utf8')), data, end }
   } catch {
@@ -154,7 +224,8 @@ function frameOf({ kind, json, data }: Read, about: About): RecordedFrame | Unre
   if (kind !== kinds.frame || !parsed.success) return { why: 'a record is no frame' }
   const facts = parsed.data
   const { format, width, height, stride, pixelBytes } = facts
-  if (stride < rowBytes(format, width) || pixelBytes < frameBytes(format, stride, height)) return { why: 'a frame has fewer pixels than its size says' }
+  if (stride < rowBytes(format, width) || pixelBytes < frameBytes(format, stride, height))
+    return { why: 'a frame has fewer pixels than its size says' }
   const logitsAt = pixelBytes + paddingOf(pixelBytes)
   const classes = facts.digests.logits === null ? 0 : about.model.classes
   if (data.length !== logitsAt + 4 * classes) return { why: 'a frame has not the pixels and logits that it says' }

@@ -32,7 +32,10 @@ const samples = 64
 
 export function sampleInput(input: TensorData): NonNullable<KeptFrame['input']> {
   const step = Math.max(1, Math.floor(input.length / samples))
-  return { digest: digestOf(input as Float32Array), samples: Array.from({ length: Math.min(samples, input.length) }, (_, i) => Number(input[i * step])) }
+  return {
+    digest: digestOf(input as Float32Array),
+    samples: Array.from({ length: Math.min(samples, input.length) }, (_, i) => Number(input[i * step])),
+  }
 }
 
 /** The record of a frame; `previous` is the policy's state that the record before it ended with. */
@@ -42,9 +45,18 @@ export function factsOf(frame: KeptFrame, previous: PolicyState | null): FrameFa
   const { prediction, logits, before, after, policy, nowMs } = outcome
   const { file, ...geometry } = facts
   return {
-    seq, wallTime, nowMs, ...geometry, ...(file === undefined ? {} : { file }), pixelBytes: pixels.length,
-    digests: { pixels: digestOf(pixels), input: input.digest, logits: prediction ? digestOf(logits) : null }, samples: [...input.samples],
-    top: prediction ? [...prediction.top] : [], decision: decisionOf(after), policy: { ...policy }, ...(before === previous ? {} : { before: encodeState(before) }),
+    seq,
+    wallTime,
+    nowMs,
+    ...geometry,
+    ...(file === undefined ? {} : { file }),
+    pixelBytes: pixels.length,
+    digests: { pixels: digestOf(pixels), input: input.digest, logits: prediction ? digestOf(logits) : null },
+    samples: [...input.samples],
+    top: prediction ? [...prediction.top] : [],
+    decision: decisionOf(after),
+    policy: { ...policy },
+    ...(before === previous ? {} : { before: encodeState(before) }),
   }
 }
 
@@ -54,7 +66,11 @@ function decisionOf({ decision }: PolicyState): FrameFacts['decision'] {
 
 function encodeState(state: PolicyState): NonNullable<FrameFacts['before']> {
   const { smoothed, ...rest } = state
-  return { ...rest, decision: decisionOf(state), smoothed: smoothed && Buffer.from(smoothed.buffer, smoothed.byteOffset, smoothed.byteLength).toString('base64') }
+  return {
+    ...rest,
+    decision: decisionOf(state),
+    smoothed: smoothed && Buffer.from(smoothed.buffer, smoothed.byteOffset, smoothed.byteLength).toString('base64'),
+  }
 }
 
 /** The state that a record holds, for a model of so many classes; null where it cannot be one. */
@@ -62,5 +78,9 @@ export function decodeState(state: NonNullable<FrameFacts['before']>, classes: n
   const bytes = state.smoothed === null ? null : new Uint8Array(Buffer.from(state.smoothed, 'base64'))
   if (bytes && bytes.length !== classes * 4) return null
   if ([state.candidate, state.decision.index].some((index) => index !== null && index >= classes)) return null
-  return { ...state, decision: state.decision as PolicyState['decision'], smoothed: bytes && new Float32Array(bytes.buffer) }
+  return {
+    ...state,
+    decision: state.decision as PolicyState['decision'],
+    smoothed: bytes && new Float32Array(bytes.buffer),
+  }
 }

@@ -62,11 +62,19 @@ export class FlightRecorder implements FrameRecorder {
       this.#bytes = 0
       this.#spec = spec
     }
-    const bytes = frame.pixels instanceof Uint8Array ? frame.pixels.length : frameBytes(frame.format, frame.stride, frame.height)
+    const bytes =
+      frame.pixels instanceof Uint8Array ? frame.pixels.length : frameBytes(frame.format, frame.stride, frame.height)
     const pixels = this.#room(bytes)
     frame.copyTo(pixels)
     const { seq, wallTime, width, height, format, stride, file } = frame
-    this.#current = { seq, wallTime, facts: { width, height, format, stride, ...(file === undefined ? {} : { file }) }, pixels, input: null, outcome: null }
+    this.#current = {
+      seq,
+      wallTime,
+      facts: { width, height, format, stride, ...(file === undefined ? {} : { file }) },
+      pixels,
+      input: null,
+      outcome: null,
+    }
   }
 
   input(data: TensorData): void {
@@ -93,11 +101,21 @@ export class FlightRecorder implements FrameRecorder {
     this.#ring = []
     this.#bytes = 0
     this.#waiting = null
-    if (frames.length === 0) return Promise.reject(new GapcamError('RECORDING_NOT_WRITTEN', 'there is nothing to record: no frame has come since the last recording'))
+    if (frames.length === 0)
+      return Promise.reject(
+        new GapcamError(
+          'RECORDING_NOT_WRITTEN',
+          'there is nothing to record: no frame has come since the last recording',
+        ),
+      )
     const facts = this.#options.about(this.#spec!)
     const written = this.#writing.then(() => this.#write(frames, { ...facts, reason, startedMs: frames[0]!.wallTime }))
     this.#isWriting = true
-    this.#writing = written.catch(() => undefined).finally(() => { this.#isWriting = false })
+    this.#writing = written
+      .catch(() => undefined)
+      .finally(() => {
+        this.#isWriting = false
+      })
     return written
   }
 
@@ -129,9 +147,19 @@ export class FlightRecorder implements FrameRecorder {
   async #write(frames: readonly KeptFrame[], about: About): Promise<string> {
     const { folder, diskBytes, log } = this.#options
     const { camera, startedMs, reason } = about
-    const path = join(folder, `${camera}-${new Date(startedMs).toISOString().replace(/[:.]/g, '-')}-${frames[0]!.seq}${recordingEnding}`)
-    const need = frames.reduce((sum, { pixels, outcome }) => sum + pixels.length + (outcome?.logits.byteLength ?? 0) + 4096, 0)
-    if (need > diskBytes) throw new GapcamError('RECORDING_NOT_WRITTEN', `a recording of ${megabytes(need)} MB is more than the ${megabytes(diskBytes)} MB that recordings may take`)
+    const path = join(
+      folder,
+      `${camera}-${new Date(startedMs).toISOString().replace(/[:.]/g, '-')}-${frames[0]!.seq}${recordingEnding}`,
+    )
+    const need = frames.reduce(
+      (sum, { pixels, outcome }) => sum + pixels.length + (outcome?.logits.byteLength ?? 0) + 4096,
+      0,
+    )
+    if (need > diskBytes)
+      throw new GapcamError(
+        'RECORDING_NOT_WRITTEN',
+        `a recording of ${megabytes(need)} MB is more than the ${megabytes(diskBytes)} MB that recordings may take`,
+      )
     try {
       await mkdir(folder, { recursive: true })
       await makeRoom(folder, diskBytes - need)
@@ -161,7 +189,12 @@ async function writeAll(path: string, about: About, frames: readonly KeptFrame[]
     for (const frame of frames) {
       const facts = factsOf(frame, previous)
       if (!facts) continue
-      for (const part of encodeFrame(facts, frame.pixels, facts.digests.logits === null ? new Float32Array(0) : frame.outcome!.logits)) await file.appendFile(part)
+      for (const part of encodeFrame(
+        facts,
+        frame.pixels,
+        facts.digests.logits === null ? new Float32Array(0) : frame.outcome!.logits,
+      ))
+        await file.appendFile(part)
       previous = frame.outcome!.after
     }
     await file.sync()
@@ -173,8 +206,16 @@ async function writeAll(path: string, about: About, frames: readonly KeptFrame[]
 
 /** Deletes the oldest recordings until the rest take no more than so many bytes; and what a crash left half-written. */
 async function makeRoom(folder: string, mostBytes: number): Promise<void> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith(recordingEnding) || name.endsWith(`${recordingEnding}.part`))
-  const files = await Promise.all(names.map(async (name) => ({ path: join(folder, name), isPart: name.endsWith('.part'), ...(await sizeOf(join(folder, name))) })))
+  const names = (await readdir(folder)).filter(
+    (name) => name.endsWith(recordingEnding) || name.endsWith(`${recordingEnding}.part`),
+  )
+  const files = await Promise.all(
+    names.map(async (name) => ({
+      path: join(folder, name),
+      isPart: name.endsWith('.part'),
+      ...(await sizeOf(join(folder, name))),
+    })),
+  )
   files.sort((a, b) => a.modifiedMs - b.modifiedMs)
   let total = files.reduce((sum, { bytes }) => sum + bytes, 0)
   for (const { path, bytes, isPart } of files) {

@@ -7,13 +7,28 @@ import type { Logger } from '../log.js'
 import { version } from '../version.js'
 import type { FrameRecorder } from './recorder.js'
 
-export async function flightRecorders(config: Config, cameras: readonly CameraConfig[], classifier: Classifier, log: Logger): Promise<ReadonlyMap<string, FrameRecorder>> {
+export async function flightRecorders(
+  config: Config,
+  cameras: readonly CameraConfig[],
+  classifier: Classifier,
+  log: Logger,
+): Promise<ReadonlyMap<string, FrameRecorder>> {
   const { enabled, folder, seconds, memoryMegabytes, diskMegabytes, onLowConfidence, onLabelChange } = config.recorder
   if (!enabled) return new Map()
   const [{ FlightRecorder }, { aboutOf }] = await Promise.all([import('./recorder.js'), import('./about.js')])
   const on = [...(onLowConfidence ? ['low_confidence'] : []), ...(onLabelChange ? ['label_changed'] : [])]
-  return new Map(cameras.map(({ id }) => [id, new FlightRecorder({
-    folder: folder ?? join(stateDirectory(config), 'recordings'), seconds, memoryBytes: memoryMegabytes * 1e6, diskBytes: diskMegabytes * 1e6, on, log,
-    about: (spec) => aboutOf({ classifier, version, node: config.node, camera: id, topK: config.topK }, spec),
-  })]))
+  return new Map(
+    cameras.map(({ id }) => [
+      id,
+      new FlightRecorder({
+        folder: folder ?? join(stateDirectory(config), 'recordings'),
+        seconds,
+        memoryBytes: memoryMegabytes * 1e6,
+        diskBytes: diskMegabytes * 1e6,
+        on,
+        log,
+        about: (spec) => aboutOf({ classifier, version, node: config.node, camera: id, topK: config.topK }, spec),
+      }),
+    ]),
+  )
 }

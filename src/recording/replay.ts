@@ -44,7 +44,9 @@ export interface Replay {
 /** What is not as it was when the recording was made, in phrases; empty where every bit must be the same. */
 export function changesSince(about: About, now: Omit<About, 'reason' | 'startedMs'>): string[] {
   const changes: string[] = []
-  const compare = (what: string, before: unknown, after: unknown): void => { if (before !== after) changes.push(`${what} ${String(before)} then, ${String(after)} now`) }
+  const compare = (what: string, before: unknown, after: unknown): void => {
+    if (before !== after) changes.push(`${what} ${String(before)} then, ${String(after)} now`)
+  }
   compare('gapcam', about.version, now.version)
   compare('engine', about.engine, now.engine)
   compare('target', about.target, now.target)
@@ -56,19 +58,42 @@ export function changesSince(about: About, now: Omit<About, 'reason' | 'startedM
 }
 
 /** Replays on a classifier that was opened for it. Throws RECORDING_INVALID for a recording of another model, or without a frame. */
-export async function replay({ about, frames, cut }: Recording, classifier: Classifier, now: Omit<About, 'reason' | 'startedMs'>): Promise<Replay> {
-  if (about.model.sha256 !== classifier.sha256) throw new GapcamError('RECORDING_INVALID', `it was made with model ${about.model.id} (sha256 ${about.model.sha256.slice(0, 12)}…), not with ${classifier.path} (${classifier.sha256.slice(0, 12)}…)`)
-  if (frames.length === 0) throw new GapcamError('RECORDING_INVALID', `it holds no whole frame${cut === null ? '' : ` (${cut})`}`)
+export async function replay(
+  { about, frames, cut }: Recording,
+  classifier: Classifier,
+  now: Omit<About, 'reason' | 'startedMs'>,
+): Promise<Replay> {
+  if (about.model.sha256 !== classifier.sha256)
+    throw new GapcamError(
+      'RECORDING_INVALID',
+      `it was made with model ${about.model.id} (sha256 ${about.model.sha256.slice(0, 12)}…), not with ${classifier.path} (${classifier.sha256.slice(0, 12)}…)`,
+    )
+  if (frames.length === 0)
+    throw new GapcamError('RECORDING_INVALID', `it holds no whole frame${cut === null ? '' : ` (${cut})`}`)
   const { input } = classifier
   const own = classifier.preprocessing()
-  if (about.model.classes !== classifier.labels.length || about.spec.width !== own.width || about.spec.height !== own.height || about.spec.type !== own.type) {
-    throw new GapcamError('RECORDING_INVALID', `it was made at input size ${about.spec.height}x${about.spec.width}, and the model is open at ${own.height}x${own.width}`)
+  if (
+    about.model.classes !== classifier.labels.length ||
+    about.spec.width !== own.width ||
+    about.spec.height !== own.height ||
+    about.spec.type !== own.type
+  ) {
+    throw new GapcamError(
+      'RECORDING_INVALID',
+      `it was made at input size ${about.spec.height}x${about.spec.width}, and the model is open at ${own.height}x${own.width}`,
+    )
   }
   const because = changesSince(about, now)
   const isExact = because.length === 0
   // The layout is the engine's: NHWC of native and NCHW of onnxruntime hold the same numbers.
   const { roi, rotate, flipX, flipY, fill, ...spec } = about.spec
-  const view = { ...(roi ? { roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}), ...(fill ? { fill } : {}) }
+  const view = {
+    ...(roi ? { roi } : {}),
+    ...(rotate ? { rotate } : {}),
+    ...(flipX ? { flipX } : {}),
+    ...(flipY ? { flipY } : {}),
+    ...(fill ? { fill } : {}),
+  }
   const preprocessor = classifier.preprocessor({ ...spec, ...view, layout: own.layout })
   const isSameLayout = own.layout === about.spec.layout
   const predict = classifier.predictor(about.topK)
@@ -77,8 +102,15 @@ export async function replay({ about, frames, cut }: Recording, classifier: Clas
   let first: Difference | null = null
   try {
     for (const frame of frames) {
-      const seen = await computeAgain(frame, { classifier, preprocessor, predict, modelId: about.model.id, input: input.data as Float32Array })
-      const before: PolicyState = (frame.before && decodeState(frame.before, about.model.classes)) ?? state ?? initialPolicy(frame.nowMs)
+      const seen = await computeAgain(frame, {
+        classifier,
+        preprocessor,
+        predict,
+        modelId: about.model.id,
+        input: input.data as Float32Array,
+      })
+      const before: PolicyState =
+        (frame.before && decodeState(frame.before, about.model.classes)) ?? state ?? initialPolicy(frame.nowMs)
       state = seen.prediction ? observe(before, seen.prediction, frame.policy, frame.nowMs).state : before
       const compared = compare(frame, { ...seen, state }, isExact, isSameLayout)
       if (compared.isSame) sameBits++
@@ -107,14 +139,34 @@ interface Machine {
   readonly input: Float32Array
 }
 
-async function computeAgain(recorded: RecordedFrame, { classifier, preprocessor, predict, modelId, input }: Machine): Promise<Again> {
+async function computeAgain(
+  recorded: RecordedFrame,
+  { classifier, preprocessor, predict, modelId, input }: Machine,
+): Promise<Again> {
   const { seq, wallTime, width, height, format, stride, pixels } = recorded
-  const frame: Frame = { seq, capturedNs: 0n, wallTime, width, height, format, stride, pixels, copyTo: (target) => target.set(pixels), release: () => undefined }
+  const frame: Frame = {
+    seq,
+    capturedNs: 0n,
+    wallTime,
+    width,
+    height,
+    format,
+    stride,
+    pixels,
+    copyTo: (target) => target.set(pixels),
+    release: () => undefined,
+  }
   await preprocessor.run(frame, input)
   const sampled = sampleInput(input)
   await classifier.engine.run()
   const { engine, target } = classifier.engine.describe()
-  const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: seq, wallTime, timings: { capture: 0, preprocess: 0, infer: 0, total: 0 } })
+  const outcome = predict(classifier.output.data as Float32Array, {
+    engine,
+    target,
+    frameSeq: seq,
+    wallTime,
+    timings: { capture: 0, preprocess: 0, infer: 0, total: 0 },
+  })
   return { input: sampled, prediction: outcome.ok ? { ...outcome.prediction, modelId } : null }
 }
 
@@ -124,21 +176,50 @@ interface Compared {
   readonly difference: Difference | null
 }
 
-function compare(recorded: RecordedFrame, { input, prediction, state }: Again & { readonly state: PolicyState }, isExact: boolean, isSameLayout: boolean): Compared {
+function compare(
+  recorded: RecordedFrame,
+  { input, prediction, state }: Again & { readonly state: PolicyState },
+  isExact: boolean,
+  isSameLayout: boolean,
+): Compared {
   const { seq, digests, logits, samples, top, decision } = recorded
   const isSameInput = isSameLayout && digests.input === input.digest
   const isSameOutput = prediction === null ? digests.logits === null : digests.logits === digestOf(prediction.logits)
   const worst = prediction && digests.logits !== null ? worstOf(logits, prediction.logits) : 0
-  const differs = (stage: Stage, what: string): Compared => ({ isSame: false, worst, difference: { frame: seq, stage, what } })
-  if (digestOf(recorded.pixels) !== digests.pixels) return differs('pixels', 'the stored pixels are not those that were seen')
-  if (isExact && !isSameInput) return differs('preprocess', `the network's input has other bits (the largest sampled difference is ${largest(samples, input.samples).toPrecision(3)})`)
-  if (!isExact && isSameLayout && !(largest(samples, input.samples) <= tolerance * rangeOf(samples))) return differs('preprocess', `the network's input is off by ${largest(samples, input.samples).toPrecision(3)}`)
-  if ((prediction === null) !== (digests.logits === null)) return differs('inference', prediction === null ? 'the outputs are not finite now' : 'the outputs were not finite then')
-  if (isExact ? !isSameOutput : !(worst <= tolerance)) return differs('inference', `the logits are off by ${worst.toPrecision(3)} of their range`)
-  if (prediction && !isSameTop(top, prediction.top, isExact)) return differs('prediction', `${top[0]?.label} ${top[0]?.score.toFixed(4)} then, ${prediction.top[0]?.label} ${prediction.top[0]?.score.toFixed(4)} now`)
+  const differs = (stage: Stage, what: string): Compared => ({
+    isSame: false,
+    worst,
+    difference: { frame: seq, stage, what },
+  })
+  if (digestOf(recorded.pixels) !== digests.pixels)
+    return differs('pixels', 'the stored pixels are not those that were seen')
+  if (isExact && !isSameInput)
+    return differs(
+      'preprocess',
+      `the network's input has other bits (the largest sampled difference is ${largest(samples, input.samples).toPrecision(3)})`,
+    )
+  if (!isExact && isSameLayout && !(largest(samples, input.samples) <= tolerance * rangeOf(samples)))
+    return differs('preprocess', `the network's input is off by ${largest(samples, input.samples).toPrecision(3)}`)
+  if ((prediction === null) !== (digests.logits === null))
+    return differs(
+      'inference',
+      prediction === null ? 'the outputs are not finite now' : 'the outputs were not finite then',
+    )
+  if (isExact ? !isSameOutput : !(worst <= tolerance))
+    return differs('inference', `the logits are off by ${worst.toPrecision(3)} of their range`)
+  if (prediction && !isSameTop(top, prediction.top, isExact))
+    return differs(
+      'prediction',
+      `${top[0]?.label} ${top[0]?.score.toFixed(4)} then, ${prediction.top[0]?.label} ${prediction.top[0]?.score.toFixed(4)} now`,
+    )
   const { label, index, reason, score } = state.decision
-  const isSameDecision = label === decision.label && index === decision.index && reason === decision.reason && near(score, decision.score, isExact)
-  if (!isSameDecision) return differs('decision', `${decision.label} ${decision.score.toFixed(4)} then, ${label} ${score.toFixed(4)} now`)
+  const isSameDecision =
+    label === decision.label &&
+    index === decision.index &&
+    reason === decision.reason &&
+    near(score, decision.score, isExact)
+  if (!isSameDecision)
+    return differs('decision', `${decision.label} ${decision.score.toFixed(4)} then, ${label} ${score.toFixed(4)} now`)
   return { isSame: isSameInput && isSameOutput, worst, difference: null }
 }
 
@@ -146,11 +227,16 @@ const near = (a: number, b: number, isExact: boolean): boolean => (isExact ? a =
 
 /** The same classes in the same order; without the same bits, near ties may have changed places. */
 function isSameTop(before: Prediction['top'], now: Prediction['top'], isExact: boolean): boolean {
-  return before.length === now.length && before.every(({ index, score }, i) => near(score, now[i]!.score, isExact) && (!isExact || index === now[i]!.index))
+  return (
+    before.length === now.length &&
+    before.every(({ index, score }, i) => near(score, now[i]!.score, isExact) && (!isExact || index === now[i]!.index))
+  )
 }
 
 function largest(before: readonly number[], now: readonly number[]): number {
-  return before.length === now.length ? before.reduce((most, value, i) => Math.max(most, Math.abs(value - now[i]!)), 0) : Infinity
+  return before.length === now.length
+    ? before.reduce((most, value, i) => Math.max(most, Math.abs(value - now[i]!)), 0)
+    : Infinity
 }
 
 function rangeOf(values: ArrayLike<number>): number {

@@ -12,8 +12,14 @@ import type { Settings, SettingsChange } from './settings.js'
 export type CommandOrigin = 'mqtt' | 'page' | 'signal'
 
 /** Of a camera; it may be left out where there is only one. */
-const camera = z.string().max(64).regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -').optional()
-const nullable = Object.fromEntries(Object.entries(runtimeSchema.shape).map(([key, schema]) => [key, schema.nullable().optional()]))
+const camera = z
+  .string()
+  .max(64)
+  .regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
+  .optional()
+const nullable = Object.fromEntries(
+  Object.entries(runtimeSchema.shape).map(([key, schema]) => [key, schema.nullable().optional()]),
+)
 
 /** Every command with what it takes. Null clears a value: the configuration's holds again. */
 export const commandSchemas = {
@@ -27,7 +33,10 @@ export const commandSchemas = {
   restart: z.strictObject({ kind: z.literal('restart') }),
   reload: z.strictObject({ kind: z.literal('reload') }),
   info: z.strictObject({ kind: z.literal('info') }),
-  set: z.strictObject({ kind: z.literal('set'), values: z.strictObject(nullable).refine((values) => Object.keys(values).length > 0, 'names no key') }),
+  set: z.strictObject({
+    kind: z.literal('set'),
+    values: z.strictObject(nullable).refine((values) => Object.keys(values).length > 0, 'names no key'),
+  }),
   model_install: z.strictObject({ kind: z.literal('model_install') }),
 } as const
 
@@ -68,7 +77,15 @@ export interface Commands {
 /** So many at work at once; they hold memory, and a camera that is away answers late. */
 const maxAtWork = 8
 
-export function createCommands({ target, settings, log }: { readonly target: CommandTarget; readonly settings: Settings; readonly log: Pick<Logger, 'info'> }): Commands {
+export function createCommands({
+  target,
+  settings,
+  log,
+}: {
+  readonly target: CommandTarget
+  readonly settings: Settings
+  readonly log: Pick<Logger, 'info'>
+}): Commands {
   let atWork = 0
 
   function cameraOf(id: string | undefined): string {
@@ -79,34 +96,52 @@ export function createCommands({ target, settings, log }: { readonly target: Com
     return chosen
   }
 
-  async function change(asked: SettingsChange, answer: () => Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>> {
+  async function change(
+    asked: SettingsChange,
+    answer: () => Readonly<Record<string, unknown>>,
+  ): Promise<Readonly<Record<string, unknown>>> {
     const isKept = await settings.change(asked)
     return isKept ? answer() : { ...answer(), kept: false }
   }
 
-  function perform(command: z.output<(typeof commandSchemas)[CommandKind]>): Promise<Readonly<Record<string, unknown>>> | Readonly<Record<string, unknown>> {
+  function perform(
+    command: z.output<(typeof commandSchemas)[CommandKind]>,
+  ): Promise<Readonly<Record<string, unknown>>> | Readonly<Record<string, unknown>> {
     switch (command.kind) {
-      case 'enabled': case 'threshold': case 'roi': {
+      case 'enabled':
+      case 'threshold':
+      case 'roi': {
         const id = cameraOf(command.camera)
         return change({ camera: id, [command.kind]: command.value }, () => {
           const { isEnabled, policy, roi } = settings.camera(id)
           return { camera: id, value: { enabled: isEnabled, threshold: policy.threshold, roi }[command.kind] }
         })
       }
-      case 'set': return change({ values: command.values }, () => ({ values: settings.overrides.values, cameras: settings.overrides.cameras }))
-      case 'snapshot': return available(target.snapshot)(enabledCamera(command.camera))
-      case 'heat': return available(target.heat)(enabledCamera(command.camera), command.label)
-      case 'record': return available(target.record)(cameraOf(command.camera))
-      case 'classify_now': return available(target.classifyNow)(enabledCamera(command.camera))
+      case 'set':
+        return change({ values: command.values }, () => ({
+          values: settings.overrides.values,
+          cameras: settings.overrides.cameras,
+        }))
+      case 'snapshot':
+        return available(target.snapshot)(enabledCamera(command.camera))
+      case 'heat':
+        return available(target.heat)(enabledCamera(command.camera), command.label)
+      case 'record':
+        return available(target.record)(cameraOf(command.camera))
+      case 'classify_now':
+        return available(target.classifyNow)(enabledCamera(command.camera))
       case 'restart': {
         const restart = available(target.restart)
         // The answer goes first: who asked must not take our end for a crash.
         setImmediate(restart)
         return {}
       }
-      case 'reload': return available(target.reload)()
-      case 'info': return target.info()
-      case 'model_install': throw new Refusal('not_available', 'not available')
+      case 'reload':
+        return available(target.reload)()
+      case 'info':
+        return target.info()
+      case 'model_install':
+        throw new Refusal('not_available', 'not available')
     }
   }
 
@@ -121,7 +156,8 @@ export function createCommands({ target, settings, log }: { readonly target: Com
     async execute(command, origin) {
       const checked = check(command)
       if ('error' in checked) return { status: 'error', code: 'invalid', error: checked.error }
-      if (atWork >= maxAtWork) return { status: 'error', code: 'busy', error: `${maxAtWork} commands are at work already` }
+      if (atWork >= maxAtWork)
+        return { status: 'error', code: 'busy', error: `${maxAtWork} commands are at work already` }
       atWork++
       try {
         const data = await perform(checked.command)
@@ -157,8 +193,10 @@ function available<T>(part: T | undefined): T {
 type Checked = { readonly command: z.output<(typeof commandSchemas)[CommandKind]> } | { readonly error: string }
 
 function check(command: unknown): Checked {
-  const kind: unknown = typeof command === 'object' && command !== null ? (command as { kind?: unknown }).kind : undefined
-  if (typeof kind !== 'string' || !Object.hasOwn(commandSchemas, kind)) return { error: `not a command; there are ${commandKinds.join(', ')}` }
+  const kind: unknown =
+    typeof command === 'object' && command !== null ? (command as { kind?: unknown }).kind : undefined
+  if (typeof kind !== 'string' || !Object.hasOwn(commandSchemas, kind))
+    return { error: `not a command; there are ${commandKinds.join(', ')}` }
   const result = commandSchemas[kind as CommandKind].safeParse(command)
   if (result.success) return { command: result.data }
   const { path, message } = result.error.issues[0]!

@@ -46,17 +46,29 @@ export function createTarget(options: ControlOptions): CommandTarget {
 
   async function capture(camera: string, maxSide: number, heat?: number | 'label'): Promise<Picture> {
     try {
-      return await byId.get(camera)!.capture({ maxSide, signal: AbortSignal.timeout(nextFrameMs), ...(heat === undefined ? {} : { heat }) })
+      return await byId
+        .get(camera)!
+        .capture({ maxSide, signal: AbortSignal.timeout(nextFrameMs), ...(heat === undefined ? {} : { heat }) })
     } catch (error) {
-      if (error instanceof Error && error.name === 'TimeoutError') throw new GapcamError('CAMERA_STALLED', `camera ${camera}: no frame within ${nextFrameMs / 1000} s`)
+      if (error instanceof Error && error.name === 'TimeoutError')
+        throw new GapcamError('CAMERA_STALLED', `camera ${camera}: no frame within ${nextFrameMs / 1000} s`)
       throw error
     }
   }
 
-  function publish(name: 'image' | 'heat', camera: string, picture: Buffer): { readonly topic: string; readonly bytes: number } {
-    const message = { ...topics.camera(name, camera), isRetained: config.mqtt.retainImages, payload: imagePayload(picture) }
+  function publish(
+    name: 'image' | 'heat',
+    camera: string,
+    picture: Buffer,
+  ): { readonly topic: string; readonly bytes: number } {
+    const message = {
+      ...topics.camera(name, camera),
+      isRetained: config.mqtt.retainImages,
+      payload: imagePayload(picture),
+    }
     if (config.mqtt.retainImages) publisher.keep(message)
-    else if (!publisher.sendNow(message)) throw new GapcamError('BROKER_UNREACHABLE', `the picture could not be published on ${message.topic}`)
+    else if (!publisher.sendNow(message))
+      throw new GapcamError('BROKER_UNREACHABLE', `the picture could not be published on ${message.topic}`)
     return { topic: message.topic, bytes: message.payload.length }
   }
 
@@ -70,23 +82,39 @@ export function createTarget(options: ControlOptions): CommandTarget {
     async heat(camera, label) {
       const picture = await capture(camera, heatSide, label === undefined ? 'label' : classOf(classifier.labels, label))
       const { heat, prediction } = picture
-      if (!heat || !prediction) throw new GapcamError('FRAME_INVALID', `camera ${camera}: the model's outputs for this frame are not usable`)
+      if (!heat || !prediction)
+        throw new GapcamError('FRAME_INVALID', `camera ${camera}: the model's outputs for this frame are not usable`)
       const { drawHeat } = await import('../heat/overlay.js')
       const { classIndex } = heat.map
       const [name, score] = [classifier.labels[classIndex]!, prediction.scores[classIndex]!]
       const jpeg = await drawHeat(picture, heat, { label: name, score }, 'jpeg')
-      return { ...publish('heat', camera, jpeg), ...pictureFields(camera, picture), label: name, score: Math.round(score * 1e4) / 1e4 }
+      return {
+        ...publish('heat', camera, jpeg),
+        ...pictureFields(camera, picture),
+        label: name,
+        score: Math.round(score * 1e4) / 1e4,
+      }
     },
     async classifyNow(camera) {
       // Only what was computed from the frame is wanted, so that one pixel of it will do.
       const picture = await capture(camera, 1)
-      if (!picture.prediction) throw new GapcamError('FRAME_INVALID', `camera ${camera}: the model's outputs for this frame are not usable`)
+      if (!picture.prediction)
+        throw new GapcamError('FRAME_INVALID', `camera ${camera}: the model's outputs for this frame are not usable`)
       const { top, timings, engine, target } = picture.prediction
       const rounded = (value: number): number => Math.round(value * 1e4) / 1e4
       const best = top.map(({ label, score }) => ({ label, score: rounded(score) }))
-      return { ...frameFields(camera, picture), ...best[0], top: best, settled: picture.decision.label, engine: `${engine}-${target}`, ms: { infer: rounded(timings.infer), total: rounded(timings.total) } }
+      return {
+        ...frameFields(camera, picture),
+        ...best[0],
+        top: best,
+        settled: picture.decision.label,
+        engine: `${engine}-${target}`,
+        ms: { infer: rounded(timings.infer), total: rounded(timings.total) },
+      }
     },
-    ...(recorders && recorders.size > 0 ? { record: async (camera) => ({ camera, file: await recorders.get(camera)!.request('asked for') }) } : {}),
+    ...(recorders && recorders.size > 0
+      ? { record: async (camera) => ({ camera, file: await recorders.get(camera)!.request('asked for') }) }
+      : {}),
     ...(restart ? { restart } : {}),
     ...(readConfig ? { reload: createReload(readConfig, options) } : {}),
     info,
@@ -103,7 +131,10 @@ function pictureFields(camera: string, picture: Picture): Record<string, unknown
 }
 
 /** Takes over what may change while gapcam runs, and names what does not change before a restart. */
-function createReload(readConfig: () => Config, { settings, log, ...options }: ControlOptions): () => Readonly<Record<string, unknown>> {
+function createReload(
+  readConfig: () => Config,
+  { settings, log, ...options }: ControlOptions,
+): () => Readonly<Record<string, unknown>> {
   let { config, cameras } = options
   return () => {
     const changes = changesOf(config, cameras, readConfig())
@@ -118,7 +149,13 @@ function createReload(readConfig: () => Config, { settings, log, ...options }: C
 }
 
 /** Keeps C/enabled, C/threshold and the log's level as the settings say. Returns how to stop that. */
-export function announceSettings({ config, cameras, settings, publisher, log }: Pick<ControlOptions, 'config' | 'cameras' | 'settings' | 'publisher' | 'log'>): () => void {
+export function announceSettings({
+  config,
+  cameras,
+  settings,
+  publisher,
+  log,
+}: Pick<ControlOptions, 'config' | 'cameras' | 'settings' | 'publisher' | 'log'>): () => void {
   const topics = createTopics(config.mqtt.base, config.node)
   const said = new Map<string, string>()
   function say(name: 'enabled' | 'threshold', camera: string, payload: string): void {

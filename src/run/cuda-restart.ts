@@ -55,8 +55,23 @@ export interface CudaRestart {
 
 const stateSchema = z.strictObject({ version: z.literal(1), restarts: z.int().min(0) })
 
-export function createCudaRestart({ mode, isSupervised, isDemanded, folder, facts, restart, clock, startedMs, log }: CudaRestartOptions): CudaRestart {
-  const file = openStateFile({ path: folder === null ? null : join(folder, 'cuda-restart.json'), schema: stateSchema, empty: { version: 1 as const, restarts: 0 }, log })
+export function createCudaRestart({
+  mode,
+  isSupervised,
+  isDemanded,
+  folder,
+  facts,
+  restart,
+  clock,
+  startedMs,
+  log,
+}: CudaRestartOptions): CudaRestart {
+  const file = openStateFile({
+    path: folder === null ? null : join(folder, 'cuda-restart.json'),
+    schema: stateSchema,
+    empty: { version: 1 as const, restarts: 0 },
+    log,
+  })
   const ranMs = (): number => clock.now() - startedMs
   /** How long the GPU has served; null while it does. */
   let servedMs: number | null = null
@@ -68,25 +83,37 @@ export function createCudaRestart({ mode, isSupervised, isDemanded, folder, fact
     if (mode === 'always') return null
     if (mode === 'never') return 'cudaRestart is never'
     if (!isSupervised) return 'no service manager is there to start it again'
-    return isDemanded ? 'with engine cuda a GPU that does not come back would leave nothing that serves (cudaRestart: always ends all the same)' : null
+    return isDemanded
+      ? 'with engine cuda a GPU that does not come back would leave nothing that serves (cudaRestart: always ends all the same)'
+      : null
   }
 
   function onLost(lostMs: number): void {
     servedMs = lostMs
     const why = whyNot()
-    if (why !== null) return log.warn({}, `CUDA is lost until gapcam is restarted, and gapcam does not end for it: ${why}`)
+    if (why !== null)
+      return log.warn({}, `CUDA is lost until gapcam is restarted, and gapcam does not end for it: ${why}`)
     const { restarts } = file.value
     dueMs = restartDueMs(restarts, lostMs)
     const waitMs = dueMs - lostMs
-    if (waitMs > 0) log.warn({}, `CUDA is lost again after ${restarts} ${restarts === 1 ? 'restart' : 'restarts'} for it: the CPU serves, and gapcam ends in ${words(waitMs)} to be started with a GPU`)
+    if (waitMs > 0)
+      log.warn(
+        {},
+        `CUDA is lost again after ${restarts} ${restarts === 1 ? 'restart' : 'restarts'} for it: the CPU serves, and gapcam ends in ${words(waitMs)} to be started with a GPU`,
+      )
   }
 
   async function end(lost: number): Promise<void> {
     dueMs = null
     const restarts = restartsInARow(file.value.restarts, lost) + 1
     // Without the count the next start would know nothing of this one, and the node might flap for ever.
-    if (await file.replace({ version: 1, restarts })) restart(`since CUDA is lost for this process: ${facts()?.lastFault ?? ''}`)
-    else log.warn({}, 'gapcam does not end for the lost CUDA, since it could not write down that it did: the CPU serves until a restart')
+    if (await file.replace({ version: 1, restarts }))
+      restart(`since CUDA is lost for this process: ${facts()?.lastFault ?? ''}`)
+    else
+      log.warn(
+        {},
+        'gapcam does not end for the lost CUDA, since it could not write down that it did: the CPU serves until a restart',
+      )
   }
 
   return {

@@ -19,13 +19,30 @@ export interface Device {
 }
 
 /** Asks the board once; resolves within its time limit. */
-export async function describeDevice({ node, cameras, version, classifier, board, pageUrl }: DeviceParts): Promise<Device> {
+export async function describeDevice({
+  node,
+  cameras,
+  version,
+  classifier,
+  board,
+  pageUrl,
+}: DeviceParts): Promise<Device> {
   const [name, health] = await Promise.all([board.model(), board.read()])
   const { labels, modelId, sha256 } = classifier
   return {
     facts: {
-      node, cameras, version, labels, hasHeat: 'heat' in classifier.heat, ...(name === undefined ? {} : { board: name }), ...(pageUrl === undefined ? {} : { pageUrl }),
-      health: { hasTemperature: health.soc_c !== undefined, hasUndervoltage: health.undervoltage !== undefined, hasThrottling: health.throttled !== undefined },
+      node,
+      cameras,
+      version,
+      labels,
+      hasHeat: 'heat' in classifier.heat,
+      ...(name === undefined ? {} : { board: name }),
+      ...(pageUrl === undefined ? {} : { pageUrl }),
+      health: {
+        hasTemperature: health.soc_c !== undefined,
+        hasUndervoltage: health.undervoltage !== undefined,
+        hasThrottling: health.throttled !== undefined,
+      },
     },
     model: { id: modelId, version: classifier.version ?? sha256.slice(0, 12) },
   }

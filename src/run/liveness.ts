@@ -25,14 +25,21 @@ export function watchOver({ config, metrics, manager, log }: WatchOptions, signa
 
   function status(): string {
     const now = { ms: performance.now(), frames: metrics.frames }
-    const fps = (now.frames - last.frames) * 1000 / Math.max(1, now.ms - last.ms)
+    const fps = ((now.frames - last.frames) * 1000) / Math.max(1, now.ms - last.ms)
     last = now
     const recoveries = metrics.recoveries === 0 ? '' : `, ${metrics.recoveries} camera recoveries`
-    return now.frames === 0 ? 'waiting for the first result' : `${fps.toFixed(1)} results a second, ${now.frames} in all${recoveries}`
+    return now.frames === 0
+      ? 'waiting for the first result'
+      : `${fps.toFixed(1)} results a second, ${now.frames} in all${recoveries}`
   }
 
   const watchdog = startWatchdog({
-    manager, log, mainThreadMs: config.hungAfterMs, progressFile: config.progressFile, isReady: (stage) => metrics.frames > 0 || stage === 'pausing' || stage === 'switched off', status,
+    manager,
+    log,
+    mainThreadMs: config.hungAfterMs,
+    progressFile: config.progressFile,
+    isReady: (stage) => metrics.frames > 0 || stage === 'pausing' || stage === 'switched off',
+    status,
   })
   const stopping = (): void => manager.stopping()
   signal.addEventListener('abort', stopping, { once: true })

@@ -56,7 +56,12 @@ type Pixels = Pick<Picture, 'rgb' | 'width' | 'height'>
 
 /** The pictures of one frame, drawn and not yet handed out. */
 export interface DrawnPictures {
-  deliver(shown: Region, frame: Pick<Frame, 'seq' | 'wallTime'>, prediction: Prediction | null, decision: Decision): void
+  deliver(
+    shown: Region,
+    frame: Pick<Frame, 'seq' | 'wallTime'>,
+    prediction: Prediction | null,
+    decision: Decision,
+  ): void
 }
 
 /** Passes that are kept for the sizes that were last asked for: the page's, a snapshot's, one more. */
@@ -75,7 +80,8 @@ export class PictureRequests {
 
   /** Resolves with the next frame. Rejects with CAMERA_LOST when there will be none, or with the signal's reason. */
   request({ maxSide = 8192, heat, signal }: CaptureOptions = {}): Promise<Picture> {
-    if (!Number.isInteger(maxSide) || maxSide < 1) return Promise.reject(expected('a whole number above 0', 'maxSide', maxSide))
+    if (!Number.isInteger(maxSide) || maxSide < 1)
+      return Promise.reject(expected('a whole number above 0', 'maxSide', maxSide))
     if (this.#isClosed) return Promise.reject(new GapcamError('CAMERA_LOST', 'the camera is closed'))
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
@@ -84,9 +90,17 @@ export class PictureRequests {
         reject(signal!.reason)
       }
       const request: Request = {
-        maxSide, heat, heatMap: null,
-        resolve: (picture) => { signal?.removeEventListener('abort', giveUp); resolve(picture) },
-        reject: (error) => { signal?.removeEventListener('abort', giveUp); reject(error) },
+        maxSide,
+        heat,
+        heatMap: null,
+        resolve: (picture) => {
+          signal?.removeEventListener('abort', giveUp)
+          resolve(picture)
+        },
+        reject: (error) => {
+          signal?.removeEventListener('abort', giveUp)
+          reject(error)
+        },
       }
       signal?.addEventListener('abort', giveUp, { once: true })
       this.#waiting.push(request)
@@ -105,15 +119,28 @@ export class PictureRequests {
         if (!sizes.has(`${width}x${height}`)) sizes.set(`${width}x${height}`, await this.#pixels(frame, width, height))
       }
     } catch (error) {
-      if (error instanceof GapcamError && error.code === 'FRAME_INVALID' && !this.#isClosed) this.#waiting.unshift(...requests)
+      if (error instanceof GapcamError && error.code === 'FRAME_INVALID' && !this.#isClosed)
+        this.#waiting.unshift(...requests)
       else for (const { reject } of requests) reject(error)
       return null
     }
     return {
       deliver: (shown, { seq, wallTime }, prediction, decision) => {
-        const own = prediction && { ...prediction, logits: prediction.logits.slice(), scores: prediction.scores.slice() }
+        const own = prediction && {
+          ...prediction,
+          logits: prediction.logits.slice(),
+          scores: prediction.scores.slice(),
+        }
         for (const { maxSide, heatMap, resolve } of requests) {
-          resolve({ ...sizes.get(sizeWithin(frame, maxSide).join('x'))!, seq, wallTime, shown, prediction: own, decision, ...(heatMap ? { heat: heatMap } : {}) })
+          resolve({
+            ...sizes.get(sizeWithin(frame, maxSide).join('x'))!,
+            seq,
+            wallTime,
+            shown,
+            prediction: own,
+            decision,
+            ...(heatMap ? { heat: heatMap } : {}),
+          })
         }
       },
     }
@@ -121,12 +148,14 @@ export class PictureRequests {
 
   /** Takes the heat maps that are asked for of the frame under way, while the engine still has its feature map. */
   warm(heatOf: (classIndex: number | null) => PictureHeat | null): void {
-    for (const request of this.#drawing) if (request.heat !== undefined) request.heatMap = heatOf(request.heat === 'label' ? null : request.heat)
+    for (const request of this.#drawing)
+      if (request.heat !== undefined) request.heatMap = heatOf(request.heat === 'label' ? null : request.heat)
   }
 
   /** The camera is gone: nobody waits for it. */
   fail(): void {
-    for (const { reject } of [...this.#drawing, ...this.#waiting.splice(0)]) reject(new GapcamError('CAMERA_LOST', 'the camera was lost before the next frame came'))
+    for (const { reject } of [...this.#drawing, ...this.#waiting.splice(0)])
+      reject(new GapcamError('CAMERA_LOST', 'the camera was lost before the next frame came'))
   }
 
   close(): void {
@@ -145,7 +174,18 @@ export class PictureRequests {
   /** The pass of a size; the one that was not asked for the longest makes room. */
   #passOf(width: number, height: number): Preprocessor {
     const key = `${width}x${height}`
-    const pass = this.#passes.get(key) ?? createPreprocessor({ width, height, layout: 'nhwc', type: 'uint8', order: 'rgb', mean: [0, 0, 0], std: [1, 1, 1], resize: 'stretch' })
+    const pass =
+      this.#passes.get(key) ??
+      createPreprocessor({
+        width,
+        height,
+        layout: 'nhwc',
+        type: 'uint8',
+        order: 'rgb',
+        mean: [0, 0, 0],
+        std: [1, 1, 1],
+        resize: 'stretch',
+      })
     this.#passes.delete(key)
     this.#passes.set(key, pass)
     for (const [oldest, unused] of this.#passes) {

@@ -8,7 +8,15 @@ import type { CameraConfig, Config } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { Metrics } from '../metrics.js'
-import { expire, initialPolicy, loseCamera, observe, type Decision, type PolicyState, type PolicyStep } from '../decision/policy.js'
+import {
+  expire,
+  initialPolicy,
+  loseCamera,
+  observe,
+  type Decision,
+  type PolicyState,
+  type PolicyStep,
+} from '../decision/policy.js'
 import type { Prediction, Predictor } from '../decision/prediction.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
 import type { Preprocessor, PreprocessSpec, Region } from '../pixels/preprocess.js'
@@ -109,7 +117,12 @@ export class Pipeline {
   #spec(): PreprocessSpec {
     const { camera, classifier } = this.#options
     const { rotate, flipX, flipY } = camera
-    return classifier.preprocessing({ ...(this.#roi ? { roi: this.#roi } : {}), ...(rotate ? { rotate } : {}), ...(flipX ? { flipX } : {}), ...(flipY ? { flipY } : {}) })
+    return classifier.preprocessing({
+      ...(this.#roi ? { roi: this.#roi } : {}),
+      ...(rotate ? { rotate } : {}),
+      ...(flipX ? { flipX } : {}),
+      ...(flipY ? { flipY } : {}),
+    })
   }
 
   /** Between two frames: another region is another pass over the pixels. */
@@ -133,10 +146,17 @@ export class Pipeline {
       // Somebody may have switched the camera off meanwhile: its label must not come back.
       if (!classified.prediction || !this.#options.settings().isEnabled) return classified
       const prediction = this.#observe(classified.prediction, frame)
-      if (classified.drawn) this.#pictures.warm((asked) => this.#sight.heatOf(asked ?? this.#shownClass(prediction), frame))
+      if (classified.drawn)
+        this.#pictures.warm((asked) => this.#sight.heatOf(asked ?? this.#shownClass(prediction), frame))
       return { ...classified, prediction }
     })
-    if (drawn) (await drawn)?.deliver(this.#preprocessor.shown(frame.width, frame.height), frame, prediction, this.#policy.decision)
+    if (drawn)
+      (await drawn)?.deliver(
+        this.#preprocessor.shown(frame.width, frame.height),
+        frame,
+        prediction,
+        this.#policy.decision,
+      )
   }
 
   /**
@@ -216,12 +236,33 @@ export class Pipeline {
     metrics.preprocess.record(prepared - start)
     metrics.infer.record(done - prepared)
     const { engine, target } = classifier.engine.describe()
-    const timings = { capture: captureMs, preprocess: prepared - start, infer: done - prepared, total: captureMs + done - start }
-    const outcome = this.#predict(classifier.output.data as Float32Array, { engine, target, frameSeq: seq, wallTime, timings })
+    const timings = {
+      capture: captureMs,
+      preprocess: prepared - start,
+      infer: done - prepared,
+      total: captureMs + done - start,
+    }
+    const outcome = this.#predict(classifier.output.data as Float32Array, {
+      engine,
+      target,
+      frameSeq: seq,
+      wallTime,
+      timings,
+    })
     if (!outcome.ok) {
       metrics.invalid++
       const state = this.#policy
-      this.#options.recorder?.finish({ prediction: null, logits: new Float32Array(0), before: state, after: state, policy: this.#options.settings().policy, nowMs: done }, [])
+      this.#options.recorder?.finish(
+        {
+          prediction: null,
+          logits: new Float32Array(0),
+          before: state,
+          after: state,
+          policy: this.#options.settings().policy,
+          nowMs: done,
+        },
+        [],
+      )
       return null
     }
     metrics.frames++
@@ -235,13 +276,17 @@ export class Pipeline {
     const start = clock.now()
     const [before, rules] = [this.#policy, settings().policy]
     const step = observe(before, bare, rules, start)
-    this.#options.recorder?.finish({ prediction: bare, logits: bare.logits.slice(), before, after: step.state, policy: rules, nowMs: start }, step.events)
+    this.#options.recorder?.finish(
+      { prediction: bare, logits: bare.logits.slice(), before, after: step.state, policy: rules, nowMs: start },
+      step.events,
+    )
     const prediction = this.#sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
     this.#last = prediction
     publisher.result(camera.id, prediction)
     this.#apply(step, prediction)
     const problem = this.#sight.takeChange()
-    if (problem !== undefined) publisher.event(camera.id, problem === null ? 'lens_cleared' : 'lens_problem', step.state.decision, prediction)
+    if (problem !== undefined)
+      publisher.event(camera.id, problem === null ? 'lens_cleared' : 'lens_problem', step.state.decision, prediction)
     metrics.decide.record(clock.now() - start)
     return prediction
   }

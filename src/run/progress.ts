@@ -3,7 +3,15 @@
  * stage that takes longer hangs. Coming to a stage is what counts as progress, and nothing else: the service manager's
  * watchdog hears of the pipeline, not of a timer.
  */
-export type Stage = 'opening the camera' | 'waiting for a frame' | 'closing the camera' | 'pausing' | 'switched off' | 'in an inference' | 'waiting for its frame' | 'idle'
+export type Stage =
+  | 'opening the camera'
+  | 'waiting for a frame'
+  | 'closing the camera'
+  | 'pausing'
+  | 'switched off'
+  | 'in an inference'
+  | 'waiting for its frame'
+  | 'idle'
 
 export interface Loop {
   /** The loop has come to `stage`, which may take `deadlineMs`; Infinity for one that has no deadline. */

@@ -95,22 +95,53 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
   const settings = openSettings({ config, cameras, folder: options.stateFolder ?? null, log })
-  const pipelines = cameras.map((camera) => new Pipeline({
-    camera, classifier, turns, topK: config.topK, settings: () => settings.camera(camera.id), lens: config.lens, ...(options.recorders?.has(camera.id) ? { recorder: options.recorders.get(camera.id)! } : {}), publisher, metrics, clock, onSettled: options.onSettled,
-  }))
+  const pipelines = cameras.map(
+    (camera) =>
+      new Pipeline({
+        camera,
+        classifier,
+        turns,
+        topK: config.topK,
+        settings: () => settings.camera(camera.id),
+        lens: config.lens,
+        ...(options.recorders?.has(camera.id) ? { recorder: options.recorders.get(camera.id)! } : {}),
+        publisher,
+        metrics,
+        clock,
+        onSettled: options.onSettled,
+      }),
+  )
   publisher.info(infoOf(options))
   const stopAnnouncing = announceSettings({ config, cameras, settings, publisher, log })
-  const restart = options.onRestart && ((why: string): void => {
-    log.info({}, `restarting, ${why}`)
-    options.onRestart!()
-    end()
-  })
+  const restart =
+    options.onRestart &&
+    ((why: string): void => {
+      log.info({}, `restarting, ${why}`)
+      options.onRestart!()
+      end()
+    })
   const commands = commandsOf({ options, settings, pipelines, restart })
   options.onReady?.({ commands, settings })
-  const live: LiveRun = { cameras: cameras.map((config, i) => ({ config, pipeline: pipelines[i]!, description: null })), metrics, board, commands, settings }
-  const cudaRestart = restart && createCudaRestart({
-    mode: config.cudaRestart, isSupervised: options.isSupervised ?? false, isDemanded: config.engine === 'cuda', folder: options.stateFolder ?? null, facts: () => classifier.engine.describe().cuda, restart, clock, startedMs: metrics.startedMs, log,
-  })
+  const live: LiveRun = {
+    cameras: cameras.map((config, i) => ({ config, pipeline: pipelines[i]!, description: null })),
+    metrics,
+    board,
+    commands,
+    settings,
+  }
+  const cudaRestart =
+    restart &&
+    createCudaRestart({
+      mode: config.cudaRestart,
+      isSupervised: options.isSupervised ?? false,
+      isDemanded: config.engine === 'cuda',
+      folder: options.stateFolder ?? null,
+      facts: () => classifier.engine.describe().cuda,
+      restart,
+      clock,
+      startedMs: metrics.startedMs,
+      log,
+    })
   const ticking = setInterval(() => {
     for (const pipeline of pipelines) pipeline.tick()
     cudaRestart?.tick()
@@ -143,7 +174,14 @@ interface Commanded {
 
 function commandsOf({ options, settings, pipelines, restart }: Commanded): Commands {
   const { readConfig, log } = options
-  const target = createTarget({ ...options, ...(readConfig ? { readConfig } : {}), ...(restart ? { restart: () => restart('as a command asked for') } : {}), settings, pipelines, info: () => infoOf(options) })
+  const target = createTarget({
+    ...options,
+    ...(readConfig ? { readConfig } : {}),
+    ...(restart ? { restart: () => restart('as a command asked for') } : {}),
+    settings,
+    pipelines,
+    info: () => infoOf(options),
+  })
   return createCommands({ target, settings, log })
 }
 
@@ -159,21 +197,24 @@ interface Running {
 /** All cameras side by side. One that cannot be opened is said and left out of several; it is an error only when none can. */
 async function runCameras(cameras: readonly LiveCamera[], running: Running): Promise<void> {
   const faults: GapcamError[] = []
-  await Promise.all(cameras.map(async (live) => {
-    const camera = live.config
-    try {
-      await runCamera(live, running)
-    } catch (error) {
-      if (!(error instanceof GapcamError) || error.exitStatus !== 3) {
-        running.ending.abort()
-        throw error
+  await Promise.all(
+    cameras.map(async (live) => {
+      const camera = live.config
+      try {
+        await runCamera(live, running)
+      } catch (error) {
+        if (!(error instanceof GapcamError) || error.exitStatus !== 3) {
+          running.ending.abort()
+          throw error
+        }
+        faults.push(error)
+        const fate =
+          cameras.length > 1 ? '; it is left out until the next start (waitForCameras: true waits for it)' : ''
+        running.log.error({ camera: camera.id, code: error.code }, `${error.message}${fate}`)
+        running.options.publisher.cameraStatus(camera.id, 'offline')
       }
-      faults.push(error)
-      const fate = cameras.length > 1 ? '; it is left out until the next start (waitForCameras: true waits for it)' : ''
-      running.log.error({ camera: camera.id, code: error.code }, `${error.message}${fate}`)
-      running.options.publisher.cameraStatus(camera.id, 'offline')
-    }
-  }))
+    }),
+  )
   const [first] = faults
   if (first && faults.length === cameras.length) throw first
 }
@@ -188,79 +229,123 @@ function runCamera(live: LiveCamera, running: Running): Promise<void> {
   const loop = (options.progress ?? noProgress).loop(`camera ${camera.id}`)
   let idling: NodeJS.Timeout | undefined
   let isAtWork = false
-  return whileOn({
-    isOn: () => settings.camera(camera.id).isEnabled,
-    onMove: settings.onChange,
-    onOff: () => {
-      log.info({ camera: camera.id }, 'the camera is disabled, until a command enables it')
-      pipeline.disable()
-      // Nothing is expected of it but that it could be switched on.
-      idling = setInterval(() => { if (!isAtWork) loop.enter('switched off', Infinity) }, idleStepMs)
+  return whileOn(
+    {
+      isOn: () => settings.camera(camera.id).isEnabled,
+      onMove: settings.onChange,
+      onOff: () => {
+        log.info({ camera: camera.id }, 'the camera is disabled, until a command enables it')
+        pipeline.disable()
+        // Nothing is expected of it but that it could be switched on.
+        idling = setInterval(() => {
+          if (!isAtWork) loop.enter('switched off', Infinity)
+        }, idleStepMs)
+      },
+      onOn: () => {
+        clearInterval(idling)
+        pipeline.enable()
+      },
+      work: (signal, hasRun) => {
+        isAtWork = true
+        return superviseOne(live, running, { signal, hasRun, loop }).finally(() => {
+          isAtWork = false
+        })
+      },
     },
-    onOn: () => {
-      clearInterval(idling)
-      pipeline.enable()
-    },
-    work: (signal, hasRun) => {
-      isAtWork = true
-      return superviseOne(live, running, { signal, hasRun, loop }).finally(() => { isAtWork = false })
-    },
-  }, ending.signal).finally(() => {
+    ending.signal,
+  ).finally(() => {
     clearInterval(idling)
     loop.end()
   })
 }
 
-function superviseOne(live: LiveCamera, { options, metrics, clock, ending, log }: Running, { signal, hasRun, loop: watched }: { readonly signal: AbortSignal; readonly hasRun: boolean; readonly loop: Loop }): Promise<void> {
+function superviseOne(
+  live: LiveCamera,
+  { options, metrics, clock, ending, log }: Running,
+  { signal, hasRun, loop: watched }: { readonly signal: AbortSignal; readonly hasRun: boolean; readonly loop: Loop },
+): Promise<void> {
   const { config, publisher } = options
   const { config: camera, pipeline } = live
   const { fps, width, height, loop, holdMs } = camera
   let isSwitchedOn = hasRun
   let lastLoss: string | null = null
-  const cameraOptions = { ...(fps ? { fps } : {}), ...(width ? { width } : {}), ...(height ? { height } : {}), ...(loop ? { loop } : {}), ...(holdMs ? { holdMs } : {}) }
-  return superviseCamera({
-    loop: watched, frameMs: config.hungAfterMs * options.cameras.length + turnSlackMs,
-    make: () => openCamera(sourceNow(camera), cameraOptions),
-    hasWorked: hasRun, isPatient: config.waitForCameras,
-    clock,
-    stallMs: Math.max(config.policy.staleAfterMs, 2000),
-    onOpen: (description, isRecovery) => {
-      live.description = description
-      lastLoss = null
-      publisher.cameraStatus(camera.id, 'online')
-      if (isSwitchedOn) {
-        isSwitchedOn = false
-        log.info({ camera: camera.id }, 'the camera is enabled again')
-      } else if (isRecovery) {
-        metrics.recoveries++
-        log.info({ camera: camera.id }, 'the camera is back')
-      } else options.onCamera(camera, description, pipeline.pixelPath)
+  const cameraOptions = {
+    ...(fps ? { fps } : {}),
+    ...(width ? { width } : {}),
+    ...(height ? { height } : {}),
+    ...(loop ? { loop } : {}),
+    ...(holdMs ? { holdMs } : {}),
+  }
+  return superviseCamera(
+    {
+      loop: watched,
+      frameMs: config.hungAfterMs * options.cameras.length + turnSlackMs,
+      make: () => openCamera(sourceNow(camera), cameraOptions),
+      hasWorked: hasRun,
+      isPatient: config.waitForCameras,
+      clock,
+      stallMs: Math.max(config.policy.staleAfterMs, 2000),
+      onOpen: (description, isRecovery) => {
+        live.description = description
+        lastLoss = null
+        publisher.cameraStatus(camera.id, 'online')
+        if (isSwitchedOn) {
+          isSwitchedOn = false
+          log.info({ camera: camera.id }, 'the camera is enabled again')
+        } else if (isRecovery) {
+          metrics.recoveries++
+          log.info({ camera: camera.id }, 'the camera is back')
+        } else options.onCamera(camera, description, pipeline.pixelPath)
+      },
+      onFrame: async (frame) => {
+        await pipeline.take(frame)
+        if (config.frames > 0 && metrics.frames >= config.frames) ending.abort()
+      },
+      onLost: (error) => {
+        // Once for each reason: a camera may be away for months.
+        log[error.message === lastLoss ? 'debug' : 'warn'](
+          { camera: camera.id, code: error.code },
+          `${error.message} (trying again)`,
+        )
+        lastLoss = error.message
+        pipeline.lose()
+      },
+      onWarning: (error) => log.warn({ camera: camera.id }, error.message),
+      onDropped: (frames) => {
+        metrics.dropped += frames
+      },
     },
-    onFrame: async (frame) => {
-      await pipeline.take(frame)
-      if (config.frames > 0 && metrics.frames >= config.frames) ending.abort()
-    },
-    onLost: (error) => {
-      // Once for each reason: a camera may be away for months.
-      log[error.message === lastLoss ? 'debug' : 'warn']({ camera: camera.id, code: error.code }, `${error.message} (trying again)`)
-      lastLoss = error.message
-      pipeline.lose()
-    },
-    onWarning: (error) => log.warn({ camera: camera.id }, error.message),
-    onDropped: (frames) => { metrics.dropped += frames },
-  }, signal)
+    signal,
+  )
 }
 
 function infoOf({ config, cameras, classifier }: RuntimeOptions): Record<string, unknown> {
   const { engine, target, threads, reason, rejected, cuda } = classifier.engine.describe()
   return {
-    version, node: config.node, cameras: cameras.map(({ id }) => id), model: { id: classifier.modelId, sha256: classifier.sha256, version: classifier.version },
-    engine, target, threads, reason, rejected, ...(cuda ? { gpu: { device: cuda.device, driver: cuda.driver, kernels: cuda.kernels, self_test: cuda.selfTest } } : {}), platform: `${process.platform}-${process.arch}`, runtime: `node ${process.version}`,
+    version,
+    node: config.node,
+    cameras: cameras.map(({ id }) => id),
+    model: { id: classifier.modelId, sha256: classifier.sha256, version: classifier.version },
+    engine,
+    target,
+    threads,
+    reason,
+    rejected,
+    ...(cuda
+      ? { gpu: { device: cuda.device, driver: cuda.driver, kernels: cuda.kernels, self_test: cuda.selfTest } }
+      : {}),
+    platform: `${process.platform}-${process.arch}`,
+    runtime: `node ${process.version}`,
   }
 }
 
 /** Tells how the node is, for as long as it runs. */
-function startHealth(options: RuntimeOptions & { readonly board: BoardReader; readonly cudaRestart: CudaRestart | undefined }, pipelines: readonly Pipeline[], metrics: Metrics, clock: Clock): { stop(): void } {
+function startHealth(
+  options: RuntimeOptions & { readonly board: BoardReader; readonly cudaRestart: CudaRestart | undefined },
+  pipelines: readonly Pipeline[],
+  metrics: Metrics,
+  clock: Clock,
+): { stop(): void } {
   const { publisher, classifier, board, cudaRestart } = options
   let last = { ms: metrics.startedMs, frames: 0 }
   let isStopped = false
@@ -269,7 +354,12 @@ function startHealth(options: RuntimeOptions & { readonly board: BoardReader; re
     const boardHealth = await board.read()
     if (isStopped) return
     const now = { ms: clock.now(), frames: metrics.frames }
-    publisher.health({ ...healthOf(metrics, last, now), camera: cameraHealth(metrics, pipelines, now.ms), ...gpuHealth(classifier.engine.describe(), cudaRestart), ...boardHealth })
+    publisher.health({
+      ...healthOf(metrics, last, now),
+      camera: cameraHealth(metrics, pipelines, now.ms),
+      ...gpuHealth(classifier.engine.describe(), cudaRestart),
+      ...boardHealth,
+    })
     // The retained info says who computes, and that changes when a GPU is lost.
     const { reason } = classifier.engine.describe()
     if (reason !== told) publisher.info(infoOf(options))
@@ -297,8 +387,11 @@ interface Moment {
 function healthOf(metrics: Metrics, last: Moment, now: Moment): Parameters<Publisher['health']>[0] {
   const { p50, p95, p99 } = metrics.infer.percentiles()
   return {
-    uptime_s: Math.round((now.ms - metrics.startedMs) / 1000), fps: tenth((now.frames - last.frames) * 1000 / Math.max(now.ms - last.ms, 1)),
-    dropped: metrics.dropped, invalid: metrics.invalid, infer_ms: { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) },
+    uptime_s: Math.round((now.ms - metrics.startedMs) / 1000),
+    fps: tenth(((now.frames - last.frames) * 1000) / Math.max(now.ms - last.ms, 1)),
+    dropped: metrics.dropped,
+    invalid: metrics.invalid,
+    infer_ms: { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) },
     rss_mb: Math.round(residentBytes() / 1e6),
   }
 }
@@ -310,10 +403,23 @@ function cameraHealth({ recoveries }: Metrics, pipelines: readonly Pipeline[], n
 }
 
 /** What the GPU did, where the engine runs on one. */
-function gpuHealth({ cuda }: ReturnType<Classifier['engine']['describe']>, cudaRestart: CudaRestart | undefined): Record<string, unknown> {
+function gpuHealth(
+  { cuda }: ReturnType<Classifier['engine']['describe']>,
+  cudaRestart: CudaRestart | undefined,
+): Record<string, unknown> {
   if (!cuda) return {}
   const { state, faults, retries, framesOnCpu, lastFault, restartWanted } = cuda
-  return { gpu: { state, faults, retries, frames_on_cpu: framesOnCpu, restart_wanted: restartWanted, ...cudaRestart?.describe(), ...(lastFault === null ? {} : { last_fault: lastFault }) } }
+  return {
+    gpu: {
+      state,
+      faults,
+      retries,
+      frames_on_cpu: framesOnCpu,
+      restart_wanted: restartWanted,
+      ...cudaRestart?.describe(),
+      ...(lastFault === null ? {} : { last_fault: lastFault }),
+    },
+  }
 }
 
 function tenth(value: number): number {

@@ -5,7 +5,15 @@
  */
 import { join } from 'node:path'
 import { z } from 'zod'
-import { region, runtimeSchema, share, type CameraConfig, type Config, type RuntimeKey, type RuntimeValues } from '../config/schema.js'
+import {
+  region,
+  runtimeSchema,
+  share,
+  type CameraConfig,
+  type Config,
+  type RuntimeKey,
+  type RuntimeValues,
+} from '../config/schema.js'
 import type { Logger } from '../log.js'
 import type { PolicyOptions } from '../decision/policy.js'
 import type { Region } from '../pixels/preprocess.js'
@@ -66,7 +74,13 @@ export interface SettingsOptions {
 
 export function openSettings(options: SettingsOptions): Settings {
   const path = options.folder === null ? null : join(options.folder, 'settings.json')
-  const file = openStateFile<Overrides>({ path, schema: overridesSchema, empty: { version: 1, cameras: {}, values: {} }, log: options.log, ...(options.everyMs === undefined ? {} : { everyMs: options.everyMs }) })
+  const file = openStateFile<Overrides>({
+    path,
+    schema: overridesSchema,
+    empty: { version: 1, cameras: {}, values: {} },
+    log: options.log,
+    ...(options.everyMs === undefined ? {} : { everyMs: options.everyMs }),
+  })
   const listeners = new Set<() => void>()
   let { config, cameras } = options
   let effective = effectiveOf(config, cameras, file.value)
@@ -79,11 +93,18 @@ export function openSettings(options: SettingsOptions): Settings {
   return {
     camera(id) {
       const settings = effective.cameras.get(id)
-      if (!settings) throw new TypeError(`Expected one of ${[...effective.cameras.keys()].join(', ')} for camera but received ${JSON.stringify(id)}`)
+      if (!settings)
+        throw new TypeError(
+          `Expected one of ${[...effective.cameras.keys()].join(', ')} for camera but received ${JSON.stringify(id)}`,
+        )
       return settings
     },
-    get node() { return effective.node },
-    get overrides() { return file.value },
+    get node() {
+      return effective.node
+    },
+    get overrides() {
+      return file.value
+    },
     change(change) {
       const next = changed(file.value, change, cameras)
       // The same again costs the card no write.
@@ -106,7 +127,11 @@ export function openSettings(options: SettingsOptions): Settings {
 }
 
 /** A threshold for all cameras is a threshold for each: it has one place, so that the last who writes wins. */
-function changed(before: Overrides, { camera, values = {}, ...own }: SettingsChange, cameras: readonly CameraConfig[]): Overrides {
+function changed(
+  before: Overrides,
+  { camera, values = {}, ...own }: SettingsChange,
+  cameras: readonly CameraConfig[],
+): Overrides {
   const { 'policy.threshold': threshold, ...others } = values
   const next = { ...before, cameras: { ...before.cameras }, values: { ...before.values } }
   for (const { id } of cameras) {
@@ -120,7 +145,9 @@ function changed(before: Overrides, { camera, values = {}, ...own }: SettingsCha
 }
 
 function withoutNulls<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], null> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined)) as { [K in keyof T]?: Exclude<T[K], null> }
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], null>
+  }
 }
 
 interface Effective {
@@ -130,15 +157,20 @@ interface Effective {
 
 function effectiveOf(config: Config, cameras: readonly CameraConfig[], { cameras: own, values }: Overrides): Effective {
   const names = ['hysteresis', 'consecutive', 'margin', 'smoothingMs', 'staleAfterMs'] as const
-  const given = Object.fromEntries(names.flatMap((name) => (values[`policy.${name}`] === undefined ? [] : [[name, values[`policy.${name}`]]])))
+  const given = Object.fromEntries(
+    names.flatMap((name) => (values[`policy.${name}`] === undefined ? [] : [[name, values[`policy.${name}`]]])),
+  )
   const policy: PolicyOptions = { ...config.policy, ...given }
   return {
-    cameras: new Map(cameras.map(({ id, roi }) => {
-      const { enabled = true, threshold = policy.threshold, roi: chosen = roi ?? null } = own[id] ?? {}
-      return [id, { isEnabled: enabled, policy: { ...policy, threshold }, roi: chosen }]
-    })),
+    cameras: new Map(
+      cameras.map(({ id, roi }) => {
+        const { enabled = true, threshold = policy.threshold, roi: chosen = roi ?? null } = own[id] ?? {}
+        return [id, { isEnabled: enabled, policy: { ...policy, threshold }, roi: chosen }]
+      }),
+    ),
     node: {
-      'mqtt.stateEveryMs': values['mqtt.stateEveryMs'] ?? config.mqtt.stateEveryMs, 'mqtt.resultEveryMs': values['mqtt.resultEveryMs'] ?? config.mqtt.resultEveryMs,
+      'mqtt.stateEveryMs': values['mqtt.stateEveryMs'] ?? config.mqtt.stateEveryMs,
+      'mqtt.resultEveryMs': values['mqtt.resultEveryMs'] ?? config.mqtt.resultEveryMs,
       logLevel: values.logLevel ?? config.logLevel,
     },
   }

@@ -58,8 +58,13 @@ export class Sight {
   }
 
   #attention(): Attend | null {
-    const { classifier: { heat }, camera: { watchRegion } } = this.#options
-    return 'heat' in heat ? createAttention({ heat: heat.heat, spec: this.#spec, ...(watchRegion ? { watchRegion } : {}) }) : null
+    const {
+      classifier: { heat },
+      camera: { watchRegion },
+    } = this.#options
+    return 'heat' in heat
+      ? createAttention({ heat: heat.heat, spec: this.#spec, ...(watchRegion ? { watchRegion } : {}) })
+      : null
   }
 
   #lensWatch(): LensWatch | null {
@@ -73,14 +78,20 @@ export class Sight {
     this.#nextCheckMs = nowMs + this.#everyMs
     const { measure, isDetailed } = this.#meterOf(frame)
     const statistics = measure(this.#options.classifier.input.data as Float32Array)
-    if (this.#watch.observe(statistics, { nowMs, isStill: frame.file !== undefined, isDetailed })) this.#hasChanged = true
+    if (this.#watch.observe(statistics, { nowMs, isStill: frame.file !== undefined, isDetailed }))
+      this.#hasChanged = true
   }
 
   /** The prediction with its focus for a class, and the problem that stands. */
   complete(prediction: Prediction, classIndex: number, frame: Pick<Frame, 'width' | 'height'>): Prediction {
     const attention = this.#attend?.(classIndex, frame.width, frame.height)
     const { focus, isElsewhere } = attention ?? {}
-    return { ...prediction, ...(focus ? { focus } : {}), ...(isElsewhere ? { isElsewhere } : {}), ...(this.#watch ? { problem: this.#watch.problem } : {}) }
+    return {
+      ...prediction,
+      ...(focus ? { focus } : {}),
+      ...(isElsewhere ? { isElsewhere } : {}),
+      ...(this.#watch ? { problem: this.#watch.problem } : {}),
+    }
   }
 
   /** The heat map of a class and the view that it lies in; null where the model has none. */
@@ -112,7 +123,12 @@ export class Sight {
   #meterOf({ width, height }: Pick<Frame, 'width' | 'height'>): Meter {
     if (this.#meter?.width !== width || this.#meter.height !== height) {
       const spec = this.#spec
-      this.#meter = { width, height, measure: createLensMeter(spec, width, height), isDetailed: viewOf(spec, width, height).magnification <= 1.05 }
+      this.#meter = {
+        width,
+        height,
+        measure: createLensMeter(spec, width, height),
+        isDetailed: viewOf(spec, width, height).magnification <= 1.05,
+      }
     }
     return this.#meter
   }

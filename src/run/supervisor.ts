@@ -66,13 +66,16 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
     try {
       const description = await openWithin(camera, supervision, signal)
       let firstMs: number | null = null
-      if (await stream(camera, supervision, signal, () => {
-        if (firstMs === null) supervision.onOpen(description, hasWorked)
-        firstMs ??= clock.now()
-        hasWorked = true
-        if (clock.now() - firstMs >= stableMs) pauseMs = firstPauseMs
-        tellDropped()
-      })) return
+      if (
+        await stream(camera, supervision, signal, () => {
+          if (firstMs === null) supervision.onOpen(description, hasWorked)
+          firstMs ??= clock.now()
+          hasWorked = true
+          if (clock.now() - firstMs >= stableMs) pauseMs = firstPauseMs
+          tellDropped()
+        })
+      )
+        return
     } catch (error) {
       if (signal.aborted) return
       const fault = asFault(error)
@@ -90,7 +93,12 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
 }
 
 /** Frames until the source ends (true) or the signal comes (true as well); throws when the camera is lost. */
-async function stream(camera: Camera, supervision: Supervision, signal: AbortSignal, onGood: () => void): Promise<boolean> {
+async function stream(
+  camera: Camera,
+  supervision: Supervision,
+  signal: AbortSignal,
+  onGood: () => void,
+): Promise<boolean> {
   for (;;) {
     const frame = await beforeStall(camera, supervision, signal)
     if (frame === null || signal.aborted) {
@@ -106,12 +114,14 @@ async function stream(camera: Camera, supervision: Supervision, signal: AbortSig
 
 /** The next frame, or CAMERA_STALLED: a source may be silent without saying so, as RTSP cameras are. */
 function beforeStall(camera: Camera, { stallMs, loop }: Supervision, signal: AbortSignal): Promise<Frame | null> {
-  const stalled = (): GapcamError => new GapcamError('CAMERA_STALLED', `the camera has delivered no frame for ${stallMs / 1000} s`)
+  const stalled = (): GapcamError =>
+    new GapcamError('CAMERA_STALLED', `the camera has delivered no frame for ${stallMs / 1000} s`)
   return within(camera.next(signal), { limitMs: stallMs, stage: 'waiting for a frame', loop, fault: stalled })
 }
 
 function openWithin(camera: Camera, { loop }: Supervision, signal: AbortSignal): Promise<CameraDescription> {
-  const silent = (): GapcamError => new GapcamError('CAMERA_STALLED', `the camera has not opened within ${openMs / 1000} s`)
+  const silent = (): GapcamError =>
+    new GapcamError('CAMERA_STALLED', `the camera has not opened within ${openMs / 1000} s`)
   return within(camera.open(signal), { limitMs: openMs, stage: 'opening the camera', loop, fault: silent })
 }
 

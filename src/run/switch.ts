@@ -51,7 +51,9 @@ function nextMove(onMove: Switched['onMove'], isOn: () => boolean, signal: Abort
       signal.removeEventListener('abort', done)
       resolve()
     }
-    const unlisten = onMove(() => { if (isOn()) done() })
+    const unlisten = onMove(() => {
+      if (isOn()) done()
+    })
     signal.addEventListener('abort', done, { once: true })
   })
 }

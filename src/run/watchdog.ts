@@ -33,7 +33,14 @@ const sayEveryMs = 1000
 const statusEveryMs = 5000
 const beatEveryMs = 250
 
-export function startWatchdog({ manager, log, mainThreadMs, progressFile, isReady, status }: WatchdogOptions): Watchdog {
+export function startWatchdog({
+  manager,
+  log,
+  mainThreadMs,
+  progressFile,
+  isReady,
+  status,
+}: WatchdogOptions): Watchdog {
   let hasBeenReady = false
   let saidMs = -Infinity
   let statusMs = -Infinity
@@ -112,7 +119,8 @@ function toucher(file: string, log: Pick<Logger, 'warn'>): () => void {
     try {
       await utimes(file, now, now).catch(() => writeFile(file, '', { mode: 0o644 }))
     } catch (error) {
-      if (!hasFailed) log.warn({ file }, `the progress file cannot be written, so health checks fail: ${messageOf(error)}`)
+      if (!hasFailed)
+        log.warn({ file }, `the progress file cannot be written, so health checks fail: ${messageOf(error)}`)
       hasFailed = true
     }
     isUnderWay = false

@@ -22,7 +22,12 @@ export interface GuardOptions {
 
 export interface Guard {
   /** Why a request is refused, or null. `isPublic`: the page's own files, which hold nothing secret. */
-  refusal(request: { readonly method: string; readonly headers: IncomingHttpHeaders; readonly isPublic: boolean; readonly isSocket: boolean }): Refusal | null
+  refusal(request: {
+    readonly method: string
+    readonly headers: IncomingHttpHeaders
+    readonly isPublic: boolean
+    readonly isSocket: boolean
+  }): Refusal | null
 }
 
 /** Header by which a program without a token shows that no form or picture of another page makes it write. */
@@ -31,20 +36,47 @@ export const writeHeader = 'x-gapcam'
 export const socketProtocol = 'gapcam.v1'
 
 export function createGuard({ host, token }: GuardOptions): Guard {
-  const names = new Set(['localhost', host.toLowerCase(), hostname().toLowerCase(), `${hostname().toLowerCase()}.local`])
+  const names = new Set([
+    'localhost',
+    host.toLowerCase(),
+    hostname().toLowerCase(),
+    `${hostname().toLowerCase()}.local`,
+  ])
   const digest = token === null ? null : sha256(token)
 
   return {
     refusal({ method, headers, isPublic, isSocket }) {
       if (!isOurName(headers.host, names)) {
-        return refuse(421, 'HOST_UNKNOWN', 'this address is not known by that name', 'Use the address in the banner, or the IP address of this machine.')
+        return refuse(
+          421,
+          'HOST_UNKNOWN',
+          'this address is not known by that name',
+          'Use the address in the banner, or the IP address of this machine.',
+        )
       }
-      if (!isPublic && isForeign(headers)) return refuse(403, 'ORIGIN_FOREIGN', 'another page asked for this', 'Open the page itself; other origins are refused.')
+      if (!isPublic && isForeign(headers))
+        return refuse(
+          403,
+          'ORIGIN_FOREIGN',
+          'another page asked for this',
+          'Open the page itself; other origins are refused.',
+        )
       const isTokenRight = digest !== null && hasToken(headers, digest, isSocket)
-      if (digest !== null && !isPublic && !isTokenRight) return refuse(401, 'TOKEN_WRONG', 'the token is missing or wrong', 'Give it as Authorization: Bearer …; it is the configuration’s page.token.')
+      if (digest !== null && !isPublic && !isTokenRight)
+        return refuse(
+          401,
+          'TOKEN_WRONG',
+          'the token is missing or wrong',
+          'Give it as Authorization: Bearer …; it is the configuration’s page.token.',
+        )
       const isWrite = method !== 'GET' && method !== 'HEAD'
       if (isWrite && !isTokenRight && headers[writeHeader] === undefined) {
-        return refuse(403, 'HEADER_MISSING', `a request that changes something needs the header ${writeHeader}`, `Add the header ${writeHeader}: 1.`)
+        return refuse(
+          403,
+          'HEADER_MISSING',
+          `a request that changes something needs the header ${writeHeader}`,
+          `Add the header ${writeHeader}: 1.`,
+        )
       }
       return null
     },
@@ -59,7 +91,10 @@ function refuse(status: Refusal['status'], code: string, message: string, hint: 
 function isOurName(header: string | undefined, names: ReadonlySet<string>): boolean {
   const match = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$/i.exec(header ?? '')
   if (!match) return false
-  const name = match[1]!.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '')
+  const name = match[1]!
+    .toLowerCase()
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '')
   return isIP(name) !== 0 || names.has(name) || name.endsWith('.localhost')
 }
 
@@ -71,7 +106,8 @@ function isForeign({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders
 
 function hasToken(headers: IncomingHttpHeaders, digest: Buffer, isSocket: boolean): boolean {
   const [, bearer] = /^Bearer (\S+)$/i.exec(headers.authorization ?? '') ?? []
-  const [, encoded] = (isSocket && /(?:^|,)\s*token\.([\w-]+)\s*(?:,|$)/.exec(headers['sec-websocket-protocol'] ?? '')) || []
+  const [, encoded] =
+    (isSocket && /(?:^|,)\s*token\.([\w-]+)\s*(?:,|$)/.exec(headers['sec-websocket-protocol'] ?? '')) || []
   const given = bearer ?? (encoded === undefined ? undefined : Buffer.from(encoded, 'base64url').toString())
   return given !== undefined && timingSafeEqual(sha256(given), digest)
 }
@@ -81,13 +117,27 @@ const sha256 = (text: string): Buffer => createHash('sha256').update(text).diges
 /** Headers of every answer. The page runs its own files and nothing else; nobody frames it. */
 export function securityHeaders(host: string): Readonly<Record<string, string>> {
   const policy = {
-    'default-src': "'none'", 'script-src': "'self'", 'style-src': "'self'", 'img-src': "'self' blob:",
+    'default-src': "'none'",
+    'script-src': "'self'",
+    'style-src': "'self'",
+    'img-src': "'self' blob:",
     // The sockets by name too: Safari before 15.4 does not count them to 'self'.
-    'connect-src': `'self' ws://${host} wss://${host}`, 'base-uri': "'none'", 'form-action': "'none'", 'frame-ancestors': "'none'", 'require-trusted-types-for': "'script'",
+    'connect-src': `'self' ws://${host} wss://${host}`,
+    'base-uri': "'none'",
+    'form-action': "'none'",
+    'frame-ancestors': "'none'",
+    'require-trusted-types-for': "'script'",
   }
   return {
-    'content-security-policy': Object.entries(policy).map(([name, value]) => `${name} ${value}`).join('; '),
-    'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'referrer-policy': 'no-referrer', 'cross-origin-resource-policy': 'same-origin',
-    'cross-origin-opener-policy': 'same-origin', 'permissions-policy': 'camera=(), microphone=(), geolocation=()', 'cache-control': 'no-store',
+    'content-security-policy': Object.entries(policy)
+      .map(([name, value]) => `${name} ${value}`)
+      .join('; '),
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+    'referrer-policy': 'no-referrer',
+    'cross-origin-resource-policy': 'same-origin',
+    'cross-origin-opener-policy': 'same-origin',
+    'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+    'cache-control': 'no-store',
   }
 }

@@ -6,9 +6,12 @@ import { z } from 'zod'
 
 const share = z.number().min(0).max(1)
 
-export const region = z.strictObject({ x: share, y: share, width: z.number().gt(0).max(1), height: z.number().gt(0).max(1) })
+export const region = z
+  .strictObject({ x: share, y: share, width: z.number().gt(0).max(1), height: z.number().gt(0).max(1) })
   .refine(({ x, y, width, height }) => x + width <= 1.000001 && y + height <= 1.000001, 'must lie inside the frame')
-  .describe('A part of the frame, in shares of its width and height, as the camera sees it: before turning and mirroring.')
+  .describe(
+    'A part of the frame, in shares of its width and height, as the camera sees it: before turning and mirroring.',
+  )
 
 export const scoredLabel = z.object({ index: z.int(), label: z.string(), score: z.number() })
 
@@ -28,16 +31,29 @@ export const cameraState = z.object({
   threshold: share,
   isEnabled: z.boolean(),
   roi: region.nullable().describe('null: the whole frame'),
-  view: z.object({ rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]), flipX: z.boolean(), flipY: z.boolean() }),
+  view: z.object({
+    rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]),
+    flipX: z.boolean(),
+    flipY: z.boolean(),
+  }),
 })
 
-export const stageLatency = z.object({ stage: z.enum(['capture', 'preprocess', 'infer', 'decide']), p50: z.number(), p95: z.number(), p99: z.number() }).describe('milliseconds')
+export const stageLatency = z
+  .object({
+    stage: z.enum(['capture', 'preprocess', 'infer', 'decide']),
+    p50: z.number(),
+    p95: z.number(),
+    p99: z.number(),
+  })
+  .describe('milliseconds')
 
-export const soc = z.object({
-  temperatureC: z.number().nullable(),
-  isThrottled: z.boolean().nullable(),
-  isUndervolted: z.boolean().nullable(),
-}).describe('what the board says of itself; null where it does not')
+export const soc = z
+  .object({
+    temperatureC: z.number().nullable(),
+    isThrottled: z.boolean().nullable(),
+    isUndervolted: z.boolean().nullable(),
+  })
+  .describe('what the board says of itself; null where it does not')
 
 export const liveState = z.object({
   type: z.literal('state'),
@@ -52,7 +68,14 @@ export const liveState = z.object({
   recoveries: z.int(),
   stages: z.array(stageLatency),
   rssMb: z.number(),
-  mqtt: z.object({ url: z.string().nullable(), isConnected: z.boolean(), queued: z.int(), lost: z.int(), reconnects: z.int(), lastError: z.string().nullable() }),
+  mqtt: z.object({
+    url: z.string().nullable(),
+    isConnected: z.boolean(),
+    queued: z.int(),
+    lost: z.int(),
+    reconnects: z.int(),
+    lastError: z.string().nullable(),
+  }),
   soc,
 })
 
@@ -61,15 +84,31 @@ export const info = z.object({
   node: z.string(),
   platform: z.string(),
   runtime: z.string(),
-  model: z.object({ id: z.string(), sha256: z.string(), version: z.string().nullable(), labels: z.int(), assumed: z.array(z.string()) }),
+  model: z.object({
+    id: z.string(),
+    sha256: z.string(),
+    version: z.string().nullable(),
+    labels: z.int(),
+    assumed: z.array(z.string()),
+  }),
   engine: z.object({ name: z.string(), target: z.string(), threads: z.int(), reason: z.string() }),
   topics: z.string().describe('common part of the MQTT topics'),
 })
 
-export const labelChange = z.object({ atMs: z.number(), label: z.string(), score: z.number(), reason: z.string().nullable() })
+export const labelChange = z.object({
+  atMs: z.number(),
+  label: z.string(),
+  score: z.number(),
+  reason: z.string().nullable(),
+})
 
 export const sample = z.object({
-  atMs: z.number(), fps: z.number(), dropped: z.int(), queued: z.int(), temperatureC: z.number().nullable(), stages: z.array(stageLatency),
+  atMs: z.number(),
+  fps: z.number(),
+  dropped: z.int(),
+  queued: z.int(),
+  temperatureC: z.number().nullable(),
+  stages: z.array(stageLatency),
 })
 
 /** What stands before the JPEG in a picture message of the live socket, as JSON. */
@@ -80,17 +119,31 @@ export const pictureHeader = z.object({
   atMs: z.number(),
   width: z.int(),
   height: z.int(),
-  shown: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).describe('what the network saw'),
+  shown: z
+    .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
+    .describe('what the network saw'),
   label: z.string(),
   score: z.number(),
   top: z.array(scoredLabel).describe('scores of this very frame'),
-  focus: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).nullable().describe('the box around what speaks most for the label'),
+  focus: z
+    .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
+    .nullable()
+    .describe('the box around what speaks most for the label'),
   isElsewhere: z.boolean().describe('the evidence lies outside the watched region'),
   problem: z.string().nullable().describe('what is wrong with the camera’s view'),
-  heat: z.object({
-    width: z.int(), height: z.int(), values: z.string().describe('base64 of width × height bytes, row by row, 255 where it is hottest'),
-    inside: z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() }).describe('the part of the map that lies over `shown`, in shares of the map; the rest is letterbox'),
-  }).nullable().describe('how much each place of the network’s input, turned and mirrored as it is, speaks for the label; null where the model has no heat map'),
+  heat: z
+    .object({
+      width: z.int(),
+      height: z.int(),
+      values: z.string().describe('base64 of width × height bytes, row by row, 255 where it is hottest'),
+      inside: z
+        .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
+        .describe('the part of the map that lies over `shown`, in shares of the map; the rest is letterbox'),
+    })
+    .nullable()
+    .describe(
+      'how much each place of the network’s input, turned and mirrored as it is, speaks for the label; null where the model has no heat map',
+    ),
 })
 
 /** The longer side of a picture: a few sizes, so that visitors share what is encoded. */
@@ -105,14 +158,26 @@ export const pictureWanted = z.strictObject({
 })
 
 export const control = z.object({
-  id: z.int(), name: z.string(), group: z.enum(['exposure', 'gain', 'focus', 'white balance', 'picture']),
-  kind: z.enum(['integer', 'boolean', 'menu']), min: z.number(), max: z.number(), step: z.number(), default: z.number(), value: z.number(),
+  id: z.int(),
+  name: z.string(),
+  group: z.enum(['exposure', 'gain', 'focus', 'white balance', 'picture']),
+  kind: z.enum(['integer', 'boolean', 'menu']),
+  min: z.number(),
+  max: z.number(),
+  step: z.number(),
+  default: z.number(),
+  value: z.number(),
   isActive: z.boolean().describe('false while another control (such as automatic exposure) decides'),
   menu: z.array(z.object({ value: z.int(), name: z.string() })),
 })
 
 export const report = z.object({
-  name: z.string(), camera: z.string(), atMs: z.number(), label: z.string(), score: z.number(), note: z.string(),
+  name: z.string(),
+  camera: z.string(),
+  atMs: z.number(),
+  label: z.string(),
+  score: z.number(),
+  note: z.string(),
   isExact: z.boolean().describe('whether it is the picture that the visitor saw, and not the next one'),
 })
 

@@ -12,7 +12,12 @@ export interface ObservedCamera {
   readonly id: string
   readonly frames: number
   readonly decision: Decision
-  readonly description: { readonly name: string; readonly width: number; readonly height: number; readonly format: string } | null
+  readonly description: {
+    readonly name: string
+    readonly width: number
+    readonly height: number
+    readonly format: string
+  } | null
   readonly threshold: number
   readonly isEnabled: boolean
   readonly roi: Region | null
@@ -65,10 +70,18 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
   }
 
   const fps = (): number => tenth(cameras.reduce((sum, _, i) => sum + rateOf(i), 0))
-  const stages = (): StageLatency[] => stageNames.map((stage) => ({ stage, ...mapValues(metrics[stage].percentiles(), hundredth) }))
+  const stages = (): StageLatency[] =>
+    stageNames.map((stage) => ({ stage, ...mapValues(metrics[stage].percentiles(), hundredth) }))
 
   function sample(): void {
-    samples.push({ atMs: Date.now(), fps: fps(), dropped: metrics.dropped, queued: publisher.stats().queued, temperatureC: soc().temperatureC, stages: stages() })
+    samples.push({
+      atMs: Date.now(),
+      fps: fps(),
+      dropped: metrics.dropped,
+      queued: publisher.stats().queued,
+      temperatureC: soc().temperatureC,
+      stages: stages(),
+    })
     if (samples.length > samplesKept) samples.shift()
   }
 
@@ -81,8 +94,22 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
     const { label, score, reason, sinceMs, top } = decision
     const { name = null, width = null, height = null, format = null } = description ?? {}
     return {
-      id, name, width, height, format, label, reason: reason ?? null, score, sinceMs: wallOf(sinceMs), top: [...top], frames, fps: rateOf(i),
-      threshold, isEnabled, roi, view,
+      id,
+      name,
+      width,
+      height,
+      format,
+      label,
+      reason: reason ?? null,
+      score,
+      sinceMs: wallOf(sinceMs),
+      top: [...top],
+      frames,
+      fps: rateOf(i),
+      threshold,
+      isEnabled,
+      roi,
+      view,
     }
   }
 
@@ -90,9 +117,20 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
     state() {
       const { connected, url, queued, dropped, reconnects, lastError } = publisher.stats()
       return {
-        type: 'state', v: 1, node, atMs: Date.now(), uptimeS: Math.round((performance.now() - metrics.startedMs) / 1000), cameras: cameras.map(cameraState),
-        fps: fps(), dropped: metrics.dropped, invalid: metrics.invalid, recoveries: metrics.recoveries, stages: stages(), rssMb: Math.round(residentBytes() / 1e6),
-        mqtt: { url, isConnected: connected, queued, lost: dropped, reconnects, lastError: lastError ?? null }, soc: soc(),
+        type: 'state',
+        v: 1,
+        node,
+        atMs: Date.now(),
+        uptimeS: Math.round((performance.now() - metrics.startedMs) / 1000),
+        cameras: cameras.map(cameraState),
+        fps: fps(),
+        dropped: metrics.dropped,
+        invalid: metrics.invalid,
+        recoveries: metrics.recoveries,
+        stages: stages(),
+        rssMb: Math.round(residentBytes() / 1e6),
+        mqtt: { url, isConnected: connected, queued, lost: dropped, reconnects, lastError: lastError ?? null },
+        soc: soc(),
       }
     },
     history: (camera) => histories.get(camera) ?? [],
@@ -113,6 +151,12 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
 const tenth = (value: number): number => Math.round(value * 10) / 10
 const hundredth = (value: number): number => Math.round(value * 100) / 100
 
-function mapValues<K extends string>(values: Readonly<Record<K, number>>, change: (value: number) => number): Record<K, number> {
-  return Object.fromEntries(Object.entries<number>(values).map(([key, value]) => [key, change(value)])) as Record<K, number>
+function mapValues<K extends string>(
+  values: Readonly<Record<K, number>>,
+  change: (value: number) => number,
+): Record<K, number> {
+  return Object.fromEntries(Object.entries<number>(values).map(([key, value]) => [key, change(value)])) as Record<
+    K,
+    number
+  >
 }

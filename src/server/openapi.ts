@@ -12,25 +12,53 @@ export function openApi(routes: readonly Route[], version: string): unknown {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'gapcam', version, description: 'The local page’s API. The live socket at /api/live is described in docs/page.md.', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    info: {
+      title: 'gapcam',
+      version,
+      description: 'The local page’s API. The live socket at /api/live is described in docs/page.md.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
     servers: [{ url: 'http://127.0.0.1:8080' }],
     security: [{}, { token: [] }],
     paths,
-    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'page.token, where one is configured' } }, schemas: { Failure: schemaOf(failure) } },
+    components: {
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'page.token, where one is configured' },
+      },
+      schemas: { Failure: schemaOf(failure) },
+    },
   }
 }
 
 function operation({ method, url, summary, params, query, body, reply }: Route): unknown {
-  const media = 'media' in reply ? { [reply.media]: { schema: { type: 'string', description: reply.description } } } : { 'application/json': { schema: schemaOf(reply) } }
-  const write = method === 'GET' ? [] : [{ name: 'x-gapcam', in: 'header', required: false, schema: { type: 'string' }, description: 'Any value; needed where no token is given.' }]
+  const media =
+    'media' in reply
+      ? { [reply.media]: { schema: { type: 'string', description: reply.description } } }
+      : { 'application/json': { schema: schemaOf(reply) } }
+  const write =
+    method === 'GET'
+      ? []
+      : [
+          {
+            name: 'x-gapcam',
+            in: 'header',
+            required: false,
+            schema: { type: 'string' },
+            description: 'Any value; needed where no token is given.',
+          },
+        ]
   const parameters = [...parametersOf(params, 'path'), ...parametersOf(query, 'query'), ...write]
   return {
-    summary, operationId: `${method.toLowerCase()}${url.replace(/[/:.](\w)/g, (_, letter: string) => letter.toUpperCase()).replace(/\W/g, '')}`,
+    summary,
+    operationId: `${method.toLowerCase()}${url.replace(/[/:.](\w)/g, (_, letter: string) => letter.toUpperCase()).replace(/\W/g, '')}`,
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body) } } } } : {}),
     responses: {
       200: { description: 'done', content: media },
-      default: { description: 'what went wrong, and what to do', content: { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } } },
+      default: {
+        description: 'what went wrong, and what to do',
+        content: { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } },
+      },
     },
   }
 }
@@ -43,9 +71,13 @@ interface ObjectSchema {
 function parametersOf(schema: z.ZodType | undefined, place: 'path' | 'query'): unknown[] {
   if (!schema) return []
   const { properties = {}, required = [] } = schemaOf(schema, 'input') as ObjectSchema
-  return Object.entries(properties).map(([name, { description, ...own }]) => (
-    { name, in: place, required: place === 'path' || required.includes(name), schema: own, ...(description ? { description } : {}) }
-  ))
+  return Object.entries(properties).map(([name, { description, ...own }]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: own,
+    ...(description ? { description } : {}),
+  }))
 }
 
 function schemaOf(schema: z.ZodType, io: 'input' | 'output' = 'output'): unknown {

@@ -42,25 +42,70 @@ export async function startPage({ config, live, classifier, publisher, log }: Pa
   const { host, port } = config.page
   const token = tokenOf(config.page)
   if (token === null && !isLoopback(host)) {
-    throw new GapcamError('CONFIG_INVALID', `page.host: ${host} is open to others, and there is no page.token`, { hint: 'Set page.tokenFile (at least 16 characters), or leave page.host at 127.0.0.1 and use an ssh tunnel.' })
+    throw new GapcamError('CONFIG_INVALID', `page.host: ${host} is open to others, and there is no page.token`, {
+      hint: 'Set page.tokenFile (at least 16 characters), or leave page.host at 127.0.0.1 and use an ssh tunnel.',
+    })
   }
-  const hubs = new Map(live.cameras.map(({ config: { id }, pipeline }) => [id, new PictureHub({ id, hasHeat: 'heat' in classifier.heat, capture: (options) => pipeline.capture(options) })]))
+  const hubs = new Map(
+    live.cameras.map(({ config: { id }, pipeline }) => [
+      id,
+      new PictureHub({ id, hasHeat: 'heat' in classifier.heat, capture: (options) => pipeline.capture(options) }),
+    ]),
+  )
   const soc = watchSoc(live.board, () => sockets.size > 0)
-  const observer = createObserver({ node: config.node, cameras: live.cameras.map((camera) => observed(camera, live.settings)), metrics: live.metrics, publisher, soc: soc.last })
+  const observer = createObserver({
+    node: config.node,
+    cameras: live.cameras.map((camera) => observed(camera, live.settings)),
+    metrics: live.metrics,
+    publisher,
+    soc: soc.last,
+  })
   const sockets = createLiveSockets({ hubs, state: () => observer.state() })
   const { engine, target } = classifier.engine.describe()
-  const exposition = createExposition({ state: () => observer.state(), metrics: live.metrics, build: { version, model: classifier.modelId, engine, target } })
+  const exposition = createExposition({
+    state: () => observer.state(),
+    metrics: live.metrics,
+    build: { version, model: classifier.modelId, engine, target },
+  })
   const routes = apiRoutes({
     exposition,
-    version, node: config.node, topics: publisher.root, classifier, commands: live.commands, hubs, observer, reports: createReports(join(stateDirectory(config), 'reports')),
-    cameras: live.cameras.map(({ config: { id, source }, pipeline }) => ({ id, source, get isEnabled() { return live.settings.camera(id).isEnabled }, capture: (options) => pipeline.capture(options) })),
-    about: () => ({ gapcam: version, model: { id: classifier.modelId, sha256: classifier.sha256 }, engine: classifier.engine.describe(), settings: live.settings.overrides, policy: config.policy }),
+    version,
+    node: config.node,
+    topics: publisher.root,
+    classifier,
+    commands: live.commands,
+    hubs,
+    observer,
+    reports: createReports(join(stateDirectory(config), 'reports')),
+    cameras: live.cameras.map(({ config: { id, source }, pipeline }) => ({
+      id,
+      source,
+      get isEnabled() {
+        return live.settings.camera(id).isEnabled
+      },
+      capture: (options) => pipeline.capture(options),
+    })),
+    about: () => ({
+      gapcam: version,
+      model: { id: classifier.modelId, sha256: classifier.sha256 },
+      engine: classifier.engine.describe(),
+      settings: live.settings.overrides,
+      policy: config.policy,
+    }),
   })
   const stop = (): void => {
     observer.close()
     soc.close()
   }
-  const server = await startServer({ host, ...(port === undefined ? {} : { port }), token, version, routes, sockets, log }).catch((error: unknown) => {
+  const server = await startServer({
+    host,
+    ...(port === undefined ? {} : { port }),
+    token,
+    version,
+    routes,
+    sockets,
+    log,
+  }).catch((error: unknown) => {
     stop()
     throw error
   })
@@ -86,21 +131,39 @@ function watchSoc(board: BoardReader, isWatched: () => boolean): { last(): Soc; 
     const { soc_c, throttled, undervoltage } = await board.read()
     last = { temperatureC: soc_c ?? null, isThrottled: throttled ?? null, isUndervolted: undervoltage ?? null }
   }
-  const timer = setInterval(() => { if (isWatched() || ++turn % socSeldom === 0) void ask() }, socEveryMs)
+  const timer = setInterval(() => {
+    if (isWatched() || ++turn % socSeldom === 0) void ask()
+  }, socEveryMs)
   void ask()
   return { last: () => last, close: () => clearInterval(timer) }
 }
 
 function observed(live: LiveCamera, settings: Settings): ObservedCamera {
-  const { config: { id, rotate = 0, flipX = false, flipY = false }, pipeline } = live
+  const {
+    config: { id, rotate = 0, flipX = false, flipY = false },
+    pipeline,
+  } = live
   return {
-    id, view: { rotate, flipX, flipY },
-    get isEnabled() { return settings.camera(id).isEnabled },
-    get threshold() { return settings.camera(id).policy.threshold },
-    get roi() { return settings.camera(id).roi },
-    get frames() { return pipeline.frames },
-    get decision() { return pipeline.decision },
-    get description() { return live.description },
+    id,
+    view: { rotate, flipX, flipY },
+    get isEnabled() {
+      return settings.camera(id).isEnabled
+    },
+    get threshold() {
+      return settings.camera(id).policy.threshold
+    },
+    get roi() {
+      return settings.camera(id).roi
+    },
+    get frames() {
+      return pipeline.frames
+    },
+    get decision() {
+      return pipeline.decision
+    },
+    get description() {
+      return live.description
+    },
   }
 }
 

@@ -39,7 +39,7 @@ export class PictureHub {
   /** A picture newer than the one numbered `after`. Rejects as Pipeline.capture does. */
   next(side: PictureSide, after: number): Promise<LivePicture> {
     let size = this.#sizes.get(side)
-    if (!size) this.#sizes.set(side, size = new SharedSize(this.#source, side))
+    if (!size) this.#sizes.set(side, (size = new SharedSize(this.#source, side)))
     return size.next(after)
   }
 
@@ -66,14 +66,19 @@ class SharedSize {
   next(after: number): Promise<LivePicture> {
     const last = this.#last
     if (last && last.picture.seq !== after && performance.now() - this.#lastMs < freshMs) return Promise.resolve(last)
-    this.#coming ??= this.#make().finally(() => { this.#coming = null })
+    this.#coming ??= this.#make().finally(() => {
+      this.#coming = null
+    })
     return this.#coming
   }
 
   async #make(): Promise<LivePicture> {
     const waitMs = this.#lastMs + leastMsBetween - performance.now()
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-    const picture = await this.#source.capture({ maxSide: this.#side, ...(this.#source.hasHeat ? { heat: 'label' } : {}) })
+    const picture = await this.#source.capture({
+      maxSide: this.#side,
+      ...(this.#source.hasHeat ? { heat: 'label' } : {}),
+    })
     this.#lastMs = performance.now()
     const jpeg = await encodeJpeg(picture, quality)
     this.#last = { picture, jpeg, message: messageOf(this.#source.id, picture, jpeg) }
@@ -85,17 +90,34 @@ class SharedSize {
 /** One byte a place: what speaks against the label is as cold as what says nothing. */
 function heatHeader({ map: { width, height, values }, view }: PictureHeat, shown: Region): PictureHeader['heat'] {
   const hottest = values.reduce((most, value) => Math.max(most, value), 0)
-  const bytes = Buffer.from(Array.from(values, (value) => (hottest > 0 ? Math.max(0, Math.round((value / hottest) * 255)) : 0)))
+  const bytes = Buffer.from(
+    Array.from(values, (value) => (hottest > 0 ? Math.max(0, Math.round((value / hottest) * 255)) : 0)),
+  )
   const [ax, ay] = view.toInput(shown.x, shown.y)
   const [bx, by] = view.toInput(shown.x + shown.width, shown.y + shown.height)
   const inside = { x: Math.min(ax, bx), y: Math.min(ay, by), width: Math.abs(bx - ax), height: Math.abs(by - ay) }
   return { width, height, values: bytes.toString('base64'), inside }
 }
 
-function messageOf(camera: string, { seq, wallTime, width, height, shown, prediction, decision, heat }: Picture, jpeg: Buffer): Buffer {
+function messageOf(
+  camera: string,
+  { seq, wallTime, width, height, shown, prediction, decision, heat }: Picture,
+  jpeg: Buffer,
+): Buffer {
   const header: PictureHeader = {
-    type: 'picture', camera, seq, atMs: wallTime, width, height, shown, label: decision.label, score: decision.score,
-    top: [...(prediction?.top ?? [])], focus: prediction?.focus ?? null, isElsewhere: prediction?.isElsewhere ?? false, problem: prediction?.problem ?? null,
+    type: 'picture',
+    camera,
+    seq,
+    atMs: wallTime,
+    width,
+    height,
+    shown,
+    label: decision.label,
+    score: decision.score,
+    top: [...(prediction?.top ?? [])],
+    focus: prediction?.focus ?? null,
+    isElsewhere: prediction?.isElsewhere ?? false,
+    problem: prediction?.problem ?? null,
     heat: heat && prediction ? heatHeader(heat, shown) : null,
   }
   const json = Buffer.from(JSON.stringify(header))

@@ -33,8 +33,18 @@ export interface Route {
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
 
 /** A route whose handler has the types of its schemas. */
-export function route<P extends z.ZodType | undefined = undefined, Q extends z.ZodType | undefined = undefined, B extends z.ZodType | undefined = undefined>(definition: {
-  method: Route['method']; url: string; summary: string; params?: P; query?: Q; body?: B; reply: Route['reply']
+export function route<
+  P extends z.ZodType | undefined = undefined,
+  Q extends z.ZodType | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+>(definition: {
+  method: Route['method']
+  url: string
+  summary: string
+  params?: P
+  query?: Q
+  body?: B
+  reply: Route['reply']
   handle: (request: RouteRequest<Parsed<P>, Parsed<Q>, Parsed<B>>) => unknown
 }): Route {
   return definition as unknown as Route

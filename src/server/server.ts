@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import rateLimit from '@fastify/rate-limit'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
 import { createGuard, securityHeaders, socketProtocol, type Guard } from './guard.js'
@@ -43,20 +43,35 @@ const limits = { read: { max: 300, timeWindow: 10_000 }, write: { max: 40, timeW
 
 /** The page's files by path: what is not in this table is not there, so no path leads anywhere else. */
 const pageFiles: Readonly<Record<string, readonly [file: string, media: string]>> = {
-  '/': ['index.html', 'text/html; charset=utf-8'], '/page.js': ['page.js', 'text/javascript; charset=utf-8'], '/page.css': ['page.css', 'text/css; charset=utf-8'],
+  '/': ['index.html', 'text/html; charset=utf-8'],
+  '/page.js': ['page.js', 'text/javascript; charset=utf-8'],
+  '/page.css': ['page.css', 'text/css; charset=utf-8'],
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
 }
 
 /** Listens. Rejects with PORT_IN_USE for an address that cannot be had now. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const app = Fastify({
-    logger: false, bodyLimit: bodyBytes, forceCloseConnections: true, connectionTimeout: 30_000, requestTimeout: 20_000, keepAliveTimeout: 10_000,
+    logger: false,
+    bodyLimit: bodyBytes,
+    forceCloseConnections: true,
+    connectionTimeout: 30_000,
+    requestTimeout: 20_000,
+    keepAliveTimeout: 10_000,
     routerOptions: { maxParamLength: 128, ignoreTrailingSlash: false },
   })
   const guard = createGuard(options)
   protect(app, guard, options.log)
-  await app.register(rateLimit, { ...limits.read, errorResponseBuilder: (_, { after }) => new ApiError(429, 'TOO_MANY', `too many requests; again in ${after}`) })
-  await app.register(websocket, { options: { maxPayload: socketBytes, handleProtocols: (offered: Set<string>) => (offered.has(socketProtocol) ? socketProtocol : false) } })
+  await app.register(rateLimit, {
+    ...limits.read,
+    errorResponseBuilder: (_, { after }) => new ApiError(429, 'TOO_MANY', `too many requests; again in ${after}`),
+  })
+  await app.register(websocket, {
+    options: {
+      maxPayload: socketBytes,
+      handleProtocols: (offered: Set<string>) => (offered.has(socketProtocol) ? socketProtocol : false),
+    },
+  })
   addRoutes(app, options)
   try {
     await listen(app, options)
@@ -91,10 +106,13 @@ function protect(app: FastifyInstance, guard: Guard, log: ServerOptions['log']):
     return success ? { value } : { error: new ApiError(400, 'REQUEST_INVALID', sentenceOf(error)) }
   })
   app.setErrorHandler((error, { url }, reply) => {
-    if (faultOf(error).status === 500) log.error({ url }, `page: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+    if (faultOf(error).status === 500)
+      log.error({ url }, `page: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
     fail(reply, error)
   })
-  app.setNotFoundHandler((_request, reply) => { fail(reply, new ApiError(404, 'NOT_FOUND', 'there is nothing here')) })
+  app.setNotFoundHandler((_request, reply) => {
+    fail(reply, new ApiError(404, 'NOT_FOUND', 'there is nothing here'))
+  })
 }
 
 function sentenceOf({ issues: [issue] }: z.ZodError): string {
@@ -110,16 +128,22 @@ function fail(reply: FastifyReply, error: unknown): void {
 
 function faultOf(error: unknown): { status: number; code: string; hint: string } {
   if (error instanceof ApiError) return error
-  if (error instanceof GapcamError) return { status: error.exitStatus === 2 ? 400 : 503, code: error.code, hint: error.hint }
+  if (error instanceof GapcamError)
+    return { status: error.exitStatus === 2 ? 400 : 503, code: error.code, hint: error.hint }
   const { statusCode, name } = error as { statusCode?: number; name?: string }
-  if (name === 'AbortError' || name === 'TimeoutError') return { status: 503, code: 'NO_FRAME', hint: 'The camera delivers no frames; see gapcam doctor.' }
-  return typeof statusCode === 'number' && statusCode < 500 ? { status: statusCode, code: 'REQUEST_INVALID', hint: '' } : { status: 500, code: 'INTERNAL', hint: '' }
+  if (name === 'AbortError' || name === 'TimeoutError')
+    return { status: 503, code: 'NO_FRAME', hint: 'The camera delivers no frames; see gapcam doctor.' }
+  return typeof statusCode === 'number' && statusCode < 500
+    ? { status: statusCode, code: 'REQUEST_INVALID', hint: '' }
+    : { status: 500, code: 'INTERNAL', hint: '' }
 }
 
 function addRoutes(app: FastifyInstance, { routes, sockets, version }: ServerOptions): void {
   for (const { method, url, params, query, body, handle } of routes) {
     app.route({
-      method, url, schema: { ...(params ? { params } : {}), ...(query ? { querystring: query } : {}), ...(body ? { body } : {}) },
+      method,
+      url,
+      schema: { ...(params ? { params } : {}), ...(query ? { querystring: query } : {}), ...(body ? { body } : {}) },
       config: { rateLimit: method === 'GET' ? limits.read : limits.write },
       async handler(request, reply) {
         const signal = AbortSignal.any([goneSignal(reply), AbortSignal.timeout(handleMs)])
@@ -129,11 +153,19 @@ function addRoutes(app: FastifyInstance, { routes, sockets, version }: ServerOpt
   }
   const document = JSON.stringify(openApi(routes, version), null, 1)
   app.get('/api/openapi.json', (_request, reply) => reply.type('application/json').send(document))
-  app.get('/api/live', { websocket: true }, (socket) => { sockets.add(socket) })
+  app.get('/api/live', { websocket: true }, (socket) => {
+    sockets.add(socket)
+  })
   for (const [path, [file, media]] of Object.entries(pageFiles)) {
     const bytes = pageFile(file)
     app.get(path, { config: { rateLimit: false } }, (_request, reply) => {
-      if (!bytes) throw new ApiError(404, 'PAGE_NOT_BUILT', 'the page is not built', 'npm run build builds it; the API works without it.')
+      if (!bytes)
+        throw new ApiError(
+          404,
+          'PAGE_NOT_BUILT',
+          'the page is not built',
+          'npm run build builds it; the API works without it.',
+        )
       return reply.type(media).send(bytes)
     })
   }
@@ -156,7 +188,9 @@ function goneSignal(reply: FastifyReply): AbortSignal {
 function send(reply: FastifyReply, answer: unknown): FastifyReply {
   if (!isBinary(answer)) return reply.type('application/json; charset=utf-8').send(JSON.stringify(answer ?? {}))
   const { media, bytes, fileName } = answer
-  return (fileName ? reply.header('content-disposition', `inline; filename="${fileName}"`) : reply).type(media).send(bytes)
+  return (fileName ? reply.header('content-disposition', `inline; filename="${fileName}"`) : reply)
+    .type(media)
+    .send(bytes)
 }
 
 function isBinary(answer: unknown): answer is Binary {
@@ -170,11 +204,18 @@ async function listen(app: FastifyInstance, { host, port }: ServerOptions): Prom
       return
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      const mayGoOn = port === undefined && (code === 'EADDRINUSE' || code === 'EACCES') && candidate + 1 < usualPort + portsToTry
+      const mayGoOn =
+        port === undefined && (code === 'EADDRINUSE' || code === 'EACCES') && candidate + 1 < usualPort + portsToTry
       if (mayGoOn) continue
-      const why = code === 'EADDRINUSE' ? `port ${candidate} is in use on ${host}` : `cannot listen on ${host}:${candidate}: ${messageOf(error)}`
+      const why =
+        code === 'EADDRINUSE'
+          ? `port ${candidate} is in use on ${host}`
+          : `cannot listen on ${host}:${candidate}: ${messageOf(error)}`
       // No fault of the configuration, which nobody would start again: the port may be let go, the address may come.
-      throw new GapcamError('PORT_IN_USE', `page: ${why}`, { cause: error, hint: 'Choose another page.port or page.host, or set page.enabled to false.' })
+      throw new GapcamError('PORT_IN_USE', `page: ${why}`, {
+        cause: error,
+        hint: 'Choose another page.port or page.host, or set page.enabled to false.',
+      })
     }
   }
 }

@@ -44,7 +44,9 @@ export function createLiveSockets({ hubs, state }: SocketOptions): LiveSockets {
 
   function start(): void {
     ticking ??= setInterval(tick, stateEveryMs)
-    pinging ??= setInterval(() => { for (const visitor of visitors) visitor.ping() }, pingEveryMs)
+    pinging ??= setInterval(() => {
+      for (const visitor of visitors) visitor.ping()
+    }, pingEveryMs)
   }
 
   function stop(): void {
@@ -88,8 +90,12 @@ class Visitor {
     this.#hubs = hubs
     // Faults of the connection end it; 'close' follows.
     socket.on('error', () => socket.terminate())
-    socket.on('pong', () => { this.#isAlive = true })
-    socket.on('message', (data: Buffer, isBinary: boolean) => { this.#hear(data, isBinary) })
+    socket.on('pong', () => {
+      this.#isAlive = true
+    })
+    socket.on('message', (data: Buffer, isBinary: boolean) => {
+      this.#hear(data, isBinary)
+    })
   }
 
   tell(text: string): void {
@@ -119,10 +125,17 @@ class Visitor {
     if (this.#isWaiting) return this.hangUp(closeCodes.wrong, 'one picture at a time')
     if (this.#socket.bufferedAmount > stuckBytes) return this.hangUp(closeCodes.wrong, 'pictures are not read')
     this.#isWaiting = true
-    hub.next(side, after).then(
-      ({ message }) => { if (this.#socket.readyState === 1) this.#socket.send(message) },
-      (error: unknown) => this.tell(JSON.stringify({ type: 'nopicture', camera, why: messageOf(error) })),
-    ).finally(() => { this.#isWaiting = false })
+    hub
+      .next(side, after)
+      .then(
+        ({ message }) => {
+          if (this.#socket.readyState === 1) this.#socket.send(message)
+        },
+        (error: unknown) => this.tell(JSON.stringify({ type: 'nopicture', camera, why: messageOf(error) })),
+      )
+      .finally(() => {
+        this.#isWaiting = false
+      })
   }
 
   #isFlood(): boolean {

@@ -22,7 +22,11 @@ export interface ServiceManager {
  * Takes NOTIFY_SOCKET and WATCHDOG_* out of `environment`, so that no child speaks in our name. `pid` is ours: a
  * watchdog meant for another process (WATCHDOG_PID) is none of our business.
  */
-export function findServiceManager(environment: NodeJS.ProcessEnv, log: Pick<Logger, 'warn'>, pid = process.pid): ServiceManager {
+export function findServiceManager(
+  environment: NodeJS.ProcessEnv,
+  log: Pick<Logger, 'warn'>,
+  pid = process.pid,
+): ServiceManager {
   const { NOTIFY_SOCKET: socket = '', WATCHDOG_USEC: usec = '', WATCHDOG_PID: watched = '' } = environment
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete environment[name]
   const send = socket === '' ? null : sender(socket, log)
@@ -33,7 +37,9 @@ export function findServiceManager(environment: NodeJS.ProcessEnv, log: Pick<Log
     ready: () => send?.('READY=1'),
     // A line break would begin another assignment.
     status: (text) => send?.(`STATUS=${text.replace(/[\r\n]+/g, ' ')}`),
-    alive: () => { if (isForUs) send?.('WATCHDOG=1') },
+    alive: () => {
+      if (isForUs) send?.('WATCHDOG=1')
+    },
     stopping: () => send?.('STOPPING=1'),
   }
 }
@@ -41,7 +47,10 @@ export function findServiceManager(environment: NodeJS.ProcessEnv, log: Pick<Log
 function sender(socket: string, log: Pick<Logger, 'warn'>): ((state: string) => void) | null {
   const loaded = loadAddon()
   if (!('addon' in loaded)) {
-    log.warn({}, `the service manager cannot be told anything: ${loaded.reason}; gapcam service install writes a unit for that`)
+    log.warn(
+      {},
+      `the service manager cannot be told anything: ${loaded.reason}; gapcam service install writes a unit for that`,
+    )
     return null
   }
   let hasFailed = false

@@ -27,19 +27,51 @@ export interface PlanOptions {
 }
 
 /** Plans a service. Throws CONFIG_INVALID or USAGE where no service can come of it. */
-export function planService({ config, configFile, program: link, node: runtime, canNotify, memoryMax }: PlanOptions): ServicePlan {
+export function planService({
+  config,
+  configFile,
+  program: link,
+  node: runtime,
+  canNotify,
+  memoryMax,
+}: PlanOptions): ServicePlan {
   const [program, node] = [realpathSync(link), realpathSync(runtime)]
-  if (program.includes('/_npx/')) throw new GapcamError('USAGE', 'this gapcam lies in the cache of npx, which npm empties', { hint: 'Install it first: sudo npm install -g gapcam.' })
+  if (program.includes('/_npx/'))
+    throw new GapcamError('USAGE', 'this gapcam lies in the cache of npx, which npm empties', {
+      hint: 'Install it first: sudo npm install -g gapcam.',
+    })
   const credentials = secretsOf(config).map(({ name, file }) => ({ name, file: resolve(file) }))
   const hidesConfig = configFile !== undefined && !isWorldReadable(configFile)
   if (hidesConfig) credentials.push({ name: 'config', file: configFile })
-  const files = [...(configFile === undefined || hidesConfig ? [] : [configFile]), ...filesOf(config)].map((file) => resolve(file))
+  const files = [...(configFile === undefined || hidesConfig ? [] : [configFile]), ...filesOf(config)].map((file) =>
+    resolve(file),
+  )
   const readable = [node, packageRoot(program), ...files].filter(isHidden)
-  const args = ['run', ...(configFile === undefined ? [] : ['--config', hidesConfig ? `${credentialPrefix}config` : configFile])]
+  const args = [
+    'run',
+    ...(configFile === undefined ? [] : ['--config', hidesConfig ? `${credentialPrefix}config` : configFile]),
+  ]
   const watchdogS = Math.ceil(config.hungAfterMs / 1000) + watchdogSlackS
   return {
-    unit: { node, program, args, credentials, readable: [...new Set(readable)], groups: existingGroups(), canNotify, watchdogS, memoryMax },
-    warnings: [...warningsOf(config), ...(hidesConfig ? [`${configFile} is not readable by all, so systemd hands the service a copy at each start: systemctl restart, not reload, after a change`] : [])],
+    unit: {
+      node,
+      program,
+      args,
+      credentials,
+      readable: [...new Set(readable)],
+      groups: existingGroups(),
+      canNotify,
+      watchdogS,
+      memoryMax,
+    },
+    warnings: [
+      ...warningsOf(config),
+      ...(hidesConfig
+        ? [
+            `${configFile} is not readable by all, so systemd hands the service a copy at each start: systemctl restart, not reload, after a change`,
+          ]
+        : []),
+    ],
   }
 }
 
@@ -56,8 +88,15 @@ function secretsOf(config: Config): { name: string; file: string }[] {
 
 /** Files that are no secrets: the service's user reads them where they lie. A model brings the folder it lies in, with labels, manifest and external data. */
 function filesOf({ model, labels, mqtt, cameras }: Config): string[] {
-  const sources = cameras.map(({ source }) => source.replace(/^file:\/\//, '')).filter((source) => source.startsWith('/') && !source.startsWith('/dev/'))
-  return [...(model === '' ? [] : [dirname(model)]), ...(labels === undefined ? [] : [labels]), ...[mqtt.ca, mqtt.cert].filter((file) => file !== undefined), ...sources]
+  const sources = cameras
+    .map(({ source }) => source.replace(/^file:\/\//, ''))
+    .filter((source) => source.startsWith('/') && !source.startsWith('/dev/'))
+  return [
+    ...(model === '' ? [] : [dirname(model)]),
+    ...(labels === undefined ? [] : [labels]),
+    ...[mqtt.ca, mqtt.cert].filter((file) => file !== undefined),
+    ...sources,
+  ]
 }
 
 /** The folder with gapcam and all that it imports: the outermost node_modules, or the checkout. */
@@ -83,15 +122,24 @@ function existingGroups(): string[] {
 function warningsOf(config: Config): string[] {
   const { mqtt, cameras } = config
   const named = [...filesOf(config), ...secretsOf(config).map(({ file }) => file)]
-  const relative = [...named, ...cameras.map(({ source }) => source).filter((source) => source !== '' && !/^[a-z0-9+]+:/i.test(source))].filter((file) => !file.startsWith('/'))
+  const relative = [
+    ...named,
+    ...cameras.map(({ source }) => source).filter((source) => source !== '' && !/^[a-z0-9+]+:/i.test(source)),
+  ].filter((file) => !file.startsWith('/'))
   return [
     ...relative.map((file) => `${file} is a path from a folder in which the service will not be; give it from /`),
     ...named.filter((file) => !existsSync(file)).map((file) => `${file} is not there`),
-    ...filesOf(config).filter((file) => file.startsWith('/') && existsSync(file)).flatMap((file) => {
-      const closed = firstClosed(file)
-      return closed === null ? [] : [`the service's user cannot read ${file}: ${closed} is closed to others (chmod o+rX ${closed})`]
-    }),
-    ...(mqtt.broker === 'embedded' ? ['no mqtt.broker is configured: the service keeps a broker of its own on loopback'] : []),
+    ...filesOf(config)
+      .filter((file) => file.startsWith('/') && existsSync(file))
+      .flatMap((file) => {
+        const closed = firstClosed(file)
+        return closed === null
+          ? []
+          : [`the service's user cannot read ${file}: ${closed} is closed to others (chmod o+rX ${closed})`]
+      }),
+    ...(mqtt.broker === 'embedded'
+      ? ['no mqtt.broker is configured: the service keeps a broker of its own on loopback']
+      : []),
   ]
 }
 

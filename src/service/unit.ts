@@ -35,8 +35,19 @@ export const unitHeader = '# Written by gapcam service install. For changes of y
  * camera stack, and a Jetson's. What a board does not have, systemd passes over.
  */
 const devices = [
-  'char-video4linux', 'char-media', 'char-dma_heap', 'char-vcio', 'char-vchiq', 'char-drm', '/dev/udmabuf', '/dev/vchiq', '/dev/vcio',
-  'char-nv*', '/dev/nvmap', '/dev/nvidiactl', '/dev/nvidia0',
+  'char-video4linux',
+  'char-media',
+  'char-dma_heap',
+  'char-vcio',
+  'char-vchiq',
+  'char-drm',
+  '/dev/udmabuf',
+  '/dev/vchiq',
+  '/dev/vcio',
+  'char-nv*',
+  '/dev/nvmap',
+  '/dev/nvidiactl',
+  '/dev/nvidia0',
 ]
 
 export function unitText(options: UnitOptions): string {
@@ -81,7 +92,7 @@ export function unitText(options: UnitOptions): string {
     ...(readable.length === 0 ? [] : [`BindReadOnlyPaths=${readable.map(word).join(' ')}`]),
     'PrivateTmp=yes',
     'PrivateMounts=yes',
-    '# A Jetson\'s CSI cameras: /tmp is our own, and the socket of Argus is in the other one',
+    "# A Jetson's CSI cameras: /tmp is our own, and the socket of Argus is in the other one",
     'BindPaths=-/tmp/argus_socket',
     '',
     '# What it may use',

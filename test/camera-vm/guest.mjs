@@ -5,20 +5,42 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const device = '/dev/video0'
-const run = ['run', `v4l2://${device}`, '--model', `${root}models/convnet-gap.onnx`, '--input-size', '32', '--broker', 'none', '--json', '--threads', '1', '--set', 'page.enabled=false']
+const run = [
+  'run',
+  `v4l2://${device}`,
+  '--model',
+  `${root}models/convnet-gap.onnx`,
+  '--input-size',
+  '32',
+  '--broker',
+  'none',
+  '--json',
+  '--threads',
+  '1',
+  '--set',
+  'page.enabled=false',
+]
 const control = (...args) => execFileSync('v4l2-ctl', ['-d', device, ...args], { encoding: 'utf8' })
 const tell = (scene, facts) => console.log(JSON.stringify({ scene, ...facts }))
 
 /** Starts gapcam, as `user` where one is given. */
 function gapcam(args, user) {
-  const program = spawn(process.execPath, [`${root}dist/cli/main.js`, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...(user ? { uid: user, gid: user } : {}) })
+  const program = spawn(process.execPath, [`${root}dist/cli/main.js`, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(user ? { uid: user, gid: user } : {}),
+  })
   const state = { stdout: '', stderr: '' }
-  program.stdout.on('data', (data) => { state.stdout += data })
-  program.stderr.on('data', (data) => { state.stderr += data })
+  program.stdout.on('data', (data) => {
+    state.stdout += data
+  })
+  program.stderr.on('data', (data) => {
+    state.stderr += data
+  })
   state.kill = (signal) => program.kill(signal)
   state.ended = new Promise((resolve) => program.on('close', (status, signal) => resolve(status ?? signal)))
   state.until = async (pattern) => {
-    for (let i = 0; i < 600 && !pattern.test(state.stderr); i++) await new Promise((resolve) => setTimeout(resolve, 100))
+    for (let i = 0; i < 600 && !pattern.test(state.stderr); i++)
+      await new Promise((resolve) => setTimeout(resolve, 100))
   }
   return state
 }
@@ -33,7 +55,11 @@ chmodSync(device, 0o660)
 chownSync(device, 0, 44) // video
 
 await toTheEnd('list', ['cameras', '--json'])
-for (const [name, fourcc] of [['yuyv', 'YUYV'], ['nv12', 'NV12'], ['rgb24', 'RGB3']]) {
+for (const [name, fourcc] of [
+  ['yuyv', 'YUYV'],
+  ['nv12', 'NV12'],
+  ['rgb24', 'RGB3'],
+]) {
   control(`--set-fmt-video=width=640,height=480,pixelformat=${fourcc}`)
   await toTheEnd(name, [...run, '--frames', '5'])
 }
@@ -44,11 +70,21 @@ await page.until(/^page {5}(\S+)$/m)
 const url = /^page {5}(\S+)$/m.exec(page.stderr)?.[1]
 const controlsUrl = `${url}/api/cameras/cam0/controls`
 const before = await (await fetch(controlsUrl)).json()
-const put = (id, value) => fetch(`${controlsUrl}/${id}`, { method: 'PUT', headers: { 'x-gapcam': '1', 'content-type': 'application/json' }, body: JSON.stringify({ value }) })
+const put = (id, value) =>
+  fetch(`${controlsUrl}/${id}`, {
+    method: 'PUT',
+    headers: { 'x-gapcam': '1', 'content-type': 'application/json' },
+    body: JSON.stringify({ value }),
+  })
 const brightness = before.find(({ name }) => name === 'Brightness')
 const answer = await put(brightness.id, brightness.max - 1)
 const set = { status: answer.status, controls: await answer.json(), driver: control('--get-ctrl=brightness') }
-const refused = await Promise.all([put(brightness.id, brightness.max + 1), put(12345, 1)].map(async (response) => ({ status: (await response).status, ...(await (await response).json()) })))
+const refused = await Promise.all(
+  [put(brightness.id, brightness.max + 1), put(12345, 1)].map(async (response) => ({
+    status: (await response).status,
+    ...(await (await response).json()),
+  })),
+)
 const frames = (await (await fetch(`${url}/api/state`)).json()).cameras[0].frames
 await put(brightness.id, brightness.default)
 page.kill('SIGINT')
@@ -77,7 +113,9 @@ await toTheEnd('no permission list', ['cameras'], 65534)
 const { openV4l2 } = await import(`${root}dist/camera/v4l2.js`)
 const camera = openV4l2(device, {})
 let warning = ''
-camera.onWarning = (error) => { warning = error.message }
+camera.onWarning = (error) => {
+  warning = error.message
+}
 const signal = new AbortController().signal
 await camera.open(signal)
 const held = []

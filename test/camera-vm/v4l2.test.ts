@@ -17,15 +17,31 @@ const scene = (name: string): Scene => scenes.get(name)!
 const here = join(projectRoot, 'test/camera-vm')
 
 beforeAll(async () => {
-  const vm = launch(join(here, 'camera-vm'), [join(projectRoot, '.cache/camera-vm'), '280', process.execPath, join(here, 'guest.mjs')], { cwd: projectRoot })
+  const vm = launch(
+    join(here, 'camera-vm'),
+    [join(projectRoot, '.cache/camera-vm'), '280', process.execPath, join(here, 'guest.mjs')],
+    { cwd: projectRoot },
+  )
   const status = await vm.ended
-  for (const line of jsonLines<Scene>(vm.stdout().split('\n').filter((text) => text.startsWith('{')).join('\n'))) scenes.set(line.scene, line)
+  for (const line of jsonLines<Scene>(
+    vm
+      .stdout()
+      .split('\n')
+      .filter((text) => text.startsWith('{'))
+      .join('\n'),
+  ))
+    scenes.set(line.scene, line)
   expect(status, `${vm.stdout()}\n${vm.stderr()}`).toBe(0)
 }, 300_000)
 afterAll(endAll)
 
 it('gapcam cameras lists the device with its formats', () => {
-  const [camera] = jsonLines<{ uri: string; usable: boolean; driver: string; formats: { format: string; sizes: string[] }[] }>(scene('list').stdout)
+  const [camera] = jsonLines<{
+    uri: string
+    usable: boolean
+    driver: string
+    formats: { format: string; sizes: string[] }[]
+  }>(scene('list').stdout)
   expect(camera).toMatchObject({ uri: 'v4l2:///dev/video0', usable: true, driver: 'vivid' })
   expect(camera!.formats.map(({ format }) => format)).toEqual(expect.arrayContaining(['YUYV', 'NV12', 'RGB3', 'GREY']))
 })
@@ -66,7 +82,7 @@ it('a camera that is unplugged is reported, and taken up again by itself when it
   expect(stderr).toMatch(/[1-9]\d* camera recoveries/)
 })
 
-it('a camera that another program holds: status 3, with that program\'s name and number', () => {
+it("a camera that another program holds: status 3, with that program's name and number", () => {
   expect(scene('busy').status).toBe(3)
   expect(scene('busy').stderr).toMatch(/camera \/dev\/video0: held by another process \(pid \d+, v4l2-ctl\)/)
   expect(scene('busy list').stdout).toMatch(/open in another process \(pid \d+, v4l2-ctl\)/)

@@ -1,6 +1,15 @@
 /** Cameras that are another program's: a video file, a real RTSP server, MJPEG over HTTP, GStreamer. */
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -24,17 +33,33 @@ const settings = ['--json', '--broker', 'none']
 beforeAll(async () => {
   // Even sizes, as H.264 wants them.
   await sharp(bird).resize(480, 320, { fit: 'cover' }).jpeg().toFile(still)
-  execFileSync('ffmpeg', ['-v', 'error', '-loop', '1', '-framerate', '10', '-t', '3', '-i', still, '-pix_fmt', 'yuv420p', video])
+  execFileSync('ffmpeg', [
+    '-v',
+    'error',
+    '-loop',
+    '1',
+    '-framerate',
+    '10',
+    '-t',
+    '3',
+    '-i',
+    still,
+    '-pix_fmt',
+    'yuv420p',
+    video,
+  ])
 })
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The processes below one of ours. */
 function childrenOf(parent: number): { pid: number; name: string }[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    const { name, parent: itsParent } = statOf(Number(pid))
-    return itsParent === parent ? [{ pid: Number(pid), name }] : []
-  })
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const { name, parent: itsParent } = statOf(Number(pid))
+      return itsParent === parent ? [{ pid: Number(pid), name }] : []
+    })
 }
 
 /** Gone, or only waiting for its parent to look. */
@@ -42,7 +67,8 @@ const hasEnded = (pid: number): boolean => ['', 'Z', 'X'].includes(statOf(pid).s
 
 function statOf(pid: number): { name: string; state: string; parent: number } {
   try {
-    const [, name = '', state = '', parent] = /^\d+ \((.*)\) (\S) (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+    const [, name = '', state = '', parent] =
+      /^\d+ \((.*)\) (\S) (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
     return { name, state, parent: Number(parent) }
   } catch {
     return { name: '', state: '', parent: 0 } // it has ended
@@ -85,7 +111,16 @@ it('a folder that is looped is read again in each round: what came, what was rep
     renameSync(join(box, `${name}.part`), join(box, name))
   }
   put('bird.jpg', 'a.jpg')
-  const run = gapcam(['run', ...settings, '--set', 'policy.consecutive=1', '--set', 'policy.smoothingMs=0', '--set', `cameras=[{"id":"box","source":"${box}","loop":true,"holdMs":200}]`])
+  const run = gapcam([
+    'run',
+    ...settings,
+    '--set',
+    'policy.consecutive=1',
+    '--set',
+    'policy.smoothingMs=0',
+    '--set',
+    `cameras=[{"id":"box","source":"${box}","loop":true,"holdMs":200}]`,
+  ])
   await run.until(/"label":"chickadee"/)
   put('parrot.jpg', 'a.jpg')
   await run.until(/"label":"macaw"/)
@@ -129,11 +164,20 @@ describe('an RTSP server that wants a password', () => {
     const [password, file] = [join(folder, 'password'), join(folder, 'guarded.yaml')]
     const start = async (secret: string): Promise<Running> => {
       writeFileSync(password, `${secret}\n`, { mode: 0o600 })
-      const server = launch('/usr/bin/python3', [join(projectRoot, 'test/camera/rtsp-server.py'), String(port), still, 'viewer', secret])
+      const server = launch('/usr/bin/python3', [
+        join(projectRoot, 'test/camera/rtsp-server.py'),
+        String(port),
+        still,
+        'viewer',
+        secret,
+      ])
       await server.until(/ready/)
       return server
     }
-    writeFileSync(file, `cameras: [{ id: gate, source: 'rtsp://127.0.0.1:${port}/bird', username: viewer, passwordFile: ${password} }]\n`)
+    writeFileSync(
+      file,
+      `cameras: [{ id: gate, source: 'rtsp://127.0.0.1:${port}/bird', username: viewer, passwordFile: ${password} }]\n`,
+    )
     const before = await start('first-secret')
     const run = gapcam(['run', '--config', file, ...settings])
     await run.until(/"label":"chickadee"/)
@@ -155,26 +199,28 @@ describe('MJPEG over HTTP', () => {
   const open = new Set<ServerResponse>()
   let port = 0
 
-  const serve = (): Promise<void> => new Promise((resolve) => {
-    server = createServer((_, response) => {
-      open.add(response)
-      response.writeHead(200, { 'content-type': 'multipart/x-mixed-replace; boundary=frame' })
-      const jpeg = readFileSync(still)
-      const timer = setInterval(() => {
-        response.write(`--frame\r\ncontent-type: image/jpeg\r\ncontent-length: ${jpeg.length}\r\n\r\n`)
-        response.write(jpeg)
-        response.write('\r\n')
-      }, 50)
-      response.on('close', () => clearInterval(timer))
-    }).listen(port, '127.0.0.1', () => {
-      port = (server.address() as AddressInfo).port
-      resolve()
+  const serve = (): Promise<void> =>
+    new Promise((resolve) => {
+      server = createServer((_, response) => {
+        open.add(response)
+        response.writeHead(200, { 'content-type': 'multipart/x-mixed-replace; boundary=frame' })
+        const jpeg = readFileSync(still)
+        const timer = setInterval(() => {
+          response.write(`--frame\r\ncontent-type: image/jpeg\r\ncontent-length: ${jpeg.length}\r\n\r\n`)
+          response.write(jpeg)
+          response.write('\r\n')
+        }, 50)
+        response.on('close', () => clearInterval(timer))
+      }).listen(port, '127.0.0.1', () => {
+        port = (server.address() as AddressInfo).port
+        resolve()
+      })
     })
-  })
-  const stop = (): Promise<void> => new Promise((resolve) => {
-    for (const response of open) response.destroy()
-    server.close(() => resolve())
-  })
+  const stop = (): Promise<void> =>
+    new Promise((resolve) => {
+      for (const response of open) response.destroy()
+      server.close(() => resolve())
+    })
 
   it('gives labels, and recovers when the server comes back', async () => {
     await serve()
@@ -218,15 +264,41 @@ it('a camera that ends soon after every start is opened again ever more seldom',
   let opened = 0
   let lost = 0
   const stopping = new AbortController()
-  await superviseCamera({
-    make: () => openCamera(`gst:filesrc location=${camera} ! matroskademux ! videoparse width=480 height=320 format=i420`, { width: 480, height: 320 }),
-    clock: systemClock, stallMs: 10_000, frameMs: 10_000, isPatient: false, loop: { enter: (stage) => { stages.push(stage) }, end: () => undefined },
-    onOpen: () => { opened++ }, onFrame: async (frame) => frame.release(), onLost: () => { if (++lost === 4) stopping.abort() },
-    onWarning: () => undefined, onDropped: () => undefined,
-  }, stopping.signal)
+  await superviseCamera(
+    {
+      make: () =>
+        openCamera(`gst:filesrc location=${camera} ! matroskademux ! videoparse width=480 height=320 format=i420`, {
+          width: 480,
+          height: 320,
+        }),
+      clock: systemClock,
+      stallMs: 10_000,
+      frameMs: 10_000,
+      isPatient: false,
+      loop: {
+        enter: (stage) => {
+          stages.push(stage)
+        },
+        end: () => undefined,
+      },
+      onOpen: () => {
+        opened++
+      },
+      onFrame: async (frame) => frame.release(),
+      onLost: () => {
+        if (++lost === 4) stopping.abort()
+      },
+      onWarning: () => undefined,
+      onDropped: () => undefined,
+    },
+    stopping.signal,
+  )
   expect(opened).toBe(4)
   // A pause is taken in steps of a second: the third is of two seconds, less a quarter at most.
-  const pauses = stages.join().split('opening the camera').map((between) => between.split('pausing').length - 1)
+  const pauses = stages
+    .join()
+    .split('opening the camera')
+    .map((between) => between.split('pausing').length - 1)
   expect(Math.max(...pauses)).toBeGreaterThan(1)
 }, 60_000)
 

@@ -21,8 +21,18 @@ class PlayedCapture implements NativeCapture {
 
   async next(): Promise<CapturedFrame> {
     const bytes = played[this.#seq++]
-    if (!bytes) throw Object.assign(new Error('camera /dev/video9: gives no frame: No such device'), { code: 'CAMERA_LOST' })
-    return { native: true, seq: this.#seq, capturedNs: 5n, bytes: bytes.length, copyTo: (target) => target.set(bytes), release: () => { released++ } }
+    if (!bytes)
+      throw Object.assign(new Error('camera /dev/video9: gives no frame: No such device'), { code: 'CAMERA_LOST' })
+    return {
+      native: true,
+      seq: this.#seq,
+      capturedNs: 5n,
+      bytes: bytes.length,
+      copyTo: (target) => target.set(bytes),
+      release: () => {
+        released++
+      },
+    }
   }
 
   close(): void {}
@@ -44,23 +54,39 @@ function withoutTables(jpeg: Buffer): Buffer {
 
 it('damaged pictures are skipped and counted, told once in a row, and the camera is not lost for them', async () => {
   const noise = { type: 'gaussian', mean: 128, sigma: 40 } as const
-  const jpeg = await sharp({ create: { width: 64, height: 48, channels: 3, background: '#fff', noise } }).jpeg({ optimiseCoding: false }).toBuffer()
+  const jpeg = await sharp({ create: { width: 64, height: 48, channels: 3, background: '#fff', noise } })
+    .jpeg({ optimiseCoding: false })
+    .toBuffer()
   const cut = jpeg.subarray(0, jpeg.length / 2)
-  played.push(cut, new Uint8Array(0), Buffer.from('no picture'), jpeg, withoutTables(jpeg), cut, Buffer.concat([jpeg, Buffer.alloc(300)]))
+  played.push(
+    cut,
+    new Uint8Array(0),
+    Buffer.from('no picture'),
+    jpeg,
+    withoutTables(jpeg),
+    cut,
+    Buffer.concat([jpeg, Buffer.alloc(300)]),
+  )
   const camera = openV4l2('/dev/video9', {})
   const warnings: string[] = []
-  camera.onWarning = (error) => { warnings.push(error.message) }
+  camera.onWarning = (error) => {
+    warnings.push(error.message)
+  }
   const { signal } = new AbortController()
   expect(await camera.open(signal)).toMatchObject({ format: 'jpeg', width: 64, height: 48 })
 
   const frames = [await camera.next(signal), await camera.next(signal), await camera.next(signal)]
   expect(frames.map((frame) => frame?.seq)).toEqual([4, 5, 7])
-  for (const frame of frames) expect(frame).toMatchObject({ format: 'rgb24', width: 64, height: 48, stride: 192, capturedNs: 5n })
+  for (const frame of frames)
+    expect(frame).toMatchObject({ format: 'rgb24', width: 64, height: 48, stride: 192, capturedNs: 5n })
   // The standard tables are what was left out: the same picture.
   expect(Buffer.compare(frames[1]!.pixels as Uint8Array, frames[0]!.pixels as Uint8Array)).toBe(0)
   expect(camera.dropped).toBe(4)
   expect(released).toBe(7)
-  expect(warnings).toEqual([expect.stringMatching(/frame 1 of \/dev\/video9/), expect.stringMatching(/frame 6 of \/dev\/video9/)])
+  expect(warnings).toEqual([
+    expect.stringMatching(/frame 1 of \/dev\/video9/),
+    expect.stringMatching(/frame 6 of \/dev\/video9/),
+  ])
 
   await expect(camera.next(signal)).rejects.toMatchObject({ code: 'CAMERA_LOST' })
   await camera.close()

@@ -19,7 +19,11 @@ interface Classified {
 }
 
 const photos = join(projectRoot, 'models/photos')
-const known = JSON.parse(readFileSync(join(photos, 'photos.json'), 'utf8')) as { file: string; label: string; index: number }[]
+const known = JSON.parse(readFileSync(join(photos, 'photos.json'), 'utf8')) as {
+  file: string
+  label: string
+  index: number
+}[]
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-classify-'))
 const shared = sharedFolder()
 afterEach(endAll)
@@ -35,25 +39,36 @@ describe('the eight photographs get their labels', () => {
   it.each(['native', 'onnxruntime'])('from the float model on %s', async (engine) => {
     const { results, status } = await classify('--engine', engine, photos)
     expect(status).toBe(0)
-    expect(results.map(({ file, top }) => [file.split('/').at(-1), top[0]?.label, top[0]?.index])).toEqual(known.map(({ file, label, index }) => [file, label, index]))
+    expect(results.map(({ file, top }) => [file.split('/').at(-1), top[0]?.label, top[0]?.index])).toEqual(
+      known.map(({ file, label, index }) => [file, label, index]),
+    )
     for (const result of results) {
       expect(result).toMatchObject({ engine, ms: expect.any(Number) })
       expect(result.top).toHaveLength(5)
     }
   })
 
-  it.skipIf(shared === null).each(['efficientnet-lite0-int8.onnx', 'mobilenet-v2-int8.onnx'])('from %s, which runs on onnxruntime (skipped without the shared folder)', async (name) => {
-    const model = join(shared!, 'models', name)
-    const isUint8 = name.startsWith('mobilenet')
-    const { results, status, stderr } = await classify('--model', model, '--labels', join(shared!, 'models', isUint8 ? 'imagenet-1001.txt' : 'imagenet-1000.txt'), photos)
-    expect(status, stderr).toBe(0)
-    expect(results.map(({ top }) => top[0]?.label)).toEqual(known.map(({ label }) => label))
-    for (const { engine, top } of results) {
-      expect(engine).toBe('onnxruntime')
-      expect(top[0]!.score).toBeGreaterThan(0.2)
-      expect(top.reduce((sum, { score }) => sum + score, 0)).toBeLessThanOrEqual(1.001)
-    }
-  })
+  it.skipIf(shared === null).each(['efficientnet-lite0-int8.onnx', 'mobilenet-v2-int8.onnx'])(
+    'from %s, which runs on onnxruntime (skipped without the shared folder)',
+    async (name) => {
+      const model = join(shared!, 'models', name)
+      const isUint8 = name.startsWith('mobilenet')
+      const { results, status, stderr } = await classify(
+        '--model',
+        model,
+        '--labels',
+        join(shared!, 'models', isUint8 ? 'imagenet-1001.txt' : 'imagenet-1000.txt'),
+        photos,
+      )
+      expect(status, stderr).toBe(0)
+      expect(results.map(({ top }) => top[0]?.label)).toEqual(known.map(({ label }) => label))
+      for (const { engine, top } of results) {
+        expect(engine).toBe('onnxruntime')
+        expect(top[0]!.score).toBeGreaterThan(0.2)
+        expect(top.reduce((sum, { score }) => sum + score, 0)).toBeLessThanOrEqual(1.001)
+      }
+    },
+  )
 })
 
 it('leaves out what a folder holds that is only named like a picture, and waits for no pipe', async () => {
@@ -71,7 +86,16 @@ it('leaves out what a folder holds that is only named like a picture, and waits 
 })
 
 it('takes files and folders in their order, as many labels as wanted, another input size and a region', async () => {
-  const { results, status } = await classify('--top-k', '2', '--input-size', '192', '--roi', '0.1,0.1,0.8,0.8', join(photos, 'parrot.jpg'), join(photos, 'bird.jpg'))
+  const { results, status } = await classify(
+    '--top-k',
+    '2',
+    '--input-size',
+    '192',
+    '--roi',
+    '0.1,0.1,0.8,0.8',
+    join(photos, 'parrot.jpg'),
+    join(photos, 'bird.jpg'),
+  )
   expect(status).toBe(0)
   expect(results.map(({ top }) => top.map(({ label }) => label)[0])).toEqual(['macaw', 'chickadee'])
   expect(results.every(({ top }) => top.length === 2)).toBe(true)
@@ -91,7 +115,8 @@ it('reads photographs as cameras and phones store them: turned, CMYK, grey, with
   for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes)
   const { results, status } = await classify(...Object.keys(files).map((name) => join(folder, name)))
   expect(status).toBe(0)
-  for (const { file, top } of results) expect([file.split('/').at(-1), top[0]?.label]).toEqual([file.split('/').at(-1), 'chickadee'])
+  for (const { file, top } of results)
+    expect([file.split('/').at(-1), top[0]?.label]).toEqual([file.split('/').at(-1), 'chickadee'])
 })
 
 it('reports a corrupt, a cut and an empty picture in a folder, goes on with the rest, and ends with 3', async () => {
@@ -111,12 +136,27 @@ describe('says in one sentence, with the right status, that', () => {
   const cases: [string, string[], number, RegExp][] = [
     ['there is no such picture', [join(folder, 'none.jpg')], 3, /none\.jpg: there is no such file/],
     ['there is no such model', ['--model', join(folder, 'none.onnx'), photos], 4, /none\.onnx: there is no such file/],
-    ['a label file has another number of lines than the model has outputs', ['--labels', join(projectRoot, 'package.json'), photos], 4, /label/],
+    [
+      'a label file has another number of lines than the model has outputs',
+      ['--labels', join(projectRoot, 'package.json'), photos],
+      4,
+      /label/,
+    ],
     ['a flag does not exist, and which one is meant', ['--treads', '2', photos], 2, /--threads/],
     ['a key does not exist, and which one is meant', ['--set', 'policy.treshold=0.5', photos], 2, /policy\.threshold/],
     ['a value is wrong', ['--threads', 'many', photos], 2, /threads/],
-    ['a size does not fit a flattened head', ['--model', join(projectRoot, 'models/convnet-flatten.onnx'), '--input-size', '48x40', photos], 4, /does not work with input size 48x40/],
-    ['a target is not of this machine', ['--engine', 'native', '--set', 'threads=1', photos], 4, /target vax cannot be used/],
+    [
+      'a size does not fit a flattened head',
+      ['--model', join(projectRoot, 'models/convnet-flatten.onnx'), '--input-size', '48x40', photos],
+      4,
+      /does not work with input size 48x40/,
+    ],
+    [
+      'a target is not of this machine',
+      ['--engine', 'native', '--set', 'threads=1', photos],
+      4,
+      /target vax cannot be used/,
+    ],
   ]
   it.each(cases)('%s', async (title, args, expected, sentence) => {
     const run = gapcam(['classify', ...args], title.startsWith('a target') ? { env: { GAPCAM_TARGET: 'vax' } } : {})
@@ -130,10 +170,13 @@ describe('says in one sentence, with the right status, that', () => {
 it('publishes no label for logits that are not numbers', async () => {
   const model = writeModel(join(folder, 'nan.onnx'), {
     nodes: [
-      { op: 'GlobalAveragePool', inputs: ['input'], outputs: ['p'] }, { op: 'Flatten', inputs: ['p'], outputs: ['f'] },
+      { op: 'GlobalAveragePool', inputs: ['input'], outputs: ['p'] },
+      { op: 'Flatten', inputs: ['p'], outputs: ['f'] },
       { op: 'Mul', inputs: ['f', 'nan'], outputs: ['y'] },
     ],
-    weights: { nan: floats([3], [NaN, 1, Infinity]) }, inputs: { input: [1, 3, 32, 32] }, outputs: { y: [1, 3] },
+    weights: { nan: floats([3], [NaN, 1, Infinity]) },
+    inputs: { input: [1, 3, 32, 32] },
+    outputs: { y: [1, 3] },
   })
   const { results, status } = await classify('--model', model, join(photos, 'bird.jpg'))
   expect(results.filter(({ top }) => top && top.length > 0)).toEqual([])
@@ -147,7 +190,13 @@ describe('engine says who computed the result', () => {
   it('when the addon cannot be loaded: onnxruntime, with the reason', async () => {
     const run = gapcam(['classify', '--json', bird], { env: { GAPCAM_ADDON: none } })
     expect(await run.ended).toBe(0)
-    expect(jsonLines(run.stdout())).toMatchObject([{ engine: 'onnxruntime', engineReason: expect.stringMatching(/native addon cannot be loaded/), top: [{ label: 'chickadee' }, {}, {}, {}, {}] }])
+    expect(jsonLines(run.stdout())).toMatchObject([
+      {
+        engine: 'onnxruntime',
+        engineReason: expect.stringMatching(/native addon cannot be loaded/),
+        top: [{ label: 'chickadee' }, {}, {}, {}, {}],
+      },
+    ])
   })
 
   it('when onnxruntime cannot be loaded: native', async () => {

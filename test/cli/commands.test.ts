@@ -14,7 +14,10 @@ const flatten = join(projectRoot, 'models/convnet-flatten.onnx')
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<{ status: unknown; stdout: string; stderr: string }> {
+async function run(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ status: unknown; stdout: string; stderr: string }> {
   const program = gapcam(args, { env })
   const status = await program.ended
   return { status, stdout: program.stdout(), stderr: program.stderr() }
@@ -22,19 +25,53 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promis
 
 describe('gapcam bench', () => {
   it('times engines and thread counts side by side, one JSON object each', async () => {
-    const { status, stdout, stderr } = await run(['bench', '--engine', 'native,onnxruntime', '--threads', '1,2', '--seconds', '0.3', '--input-size', '32', '--json', gap])
+    const { status, stdout, stderr } = await run([
+      'bench',
+      '--engine',
+      'native,onnxruntime',
+      '--threads',
+      '1,2',
+      '--seconds',
+      '0.3',
+      '--input-size',
+      '32',
+      '--json',
+      gap,
+    ])
     expect(status, stderr).toBe(0)
     const results = jsonLines<Record<string, unknown>>(stdout)
-    expect(results.map(({ engine, threads }) => [engine, threads])).toEqual([['native', 1], ['onnxruntime', 1], ['native', 2], ['onnxruntime', 2]])
+    expect(results.map(({ engine, threads }) => [engine, threads])).toEqual([
+      ['native', 1],
+      ['onnxruntime', 1],
+      ['native', 2],
+      ['onnxruntime', 2],
+    ])
     for (const result of results) {
-      expect(result).toMatchObject({ model: expect.stringContaining('convnet-gap'), target: expect.any(String), minMs: expect.any(Number), medianMs: expect.any(Number), ratio: expect.any(Number), peakPercent: expect.any(Number) })
+      expect(result).toMatchObject({
+        model: expect.stringContaining('convnet-gap'),
+        target: expect.any(String),
+        minMs: expect.any(Number),
+        medianMs: expect.any(Number),
+        ratio: expect.any(Number),
+        peakPercent: expect.any(Number),
+      })
       expect(result['minMs']).toBeLessThanOrEqual(result['medianMs'] as number)
       expect(result['peakPercent']).toBeLessThan(400) // Winograd may pass 100; a wrong peak would be far off
     }
   })
 
   it('--compare puts the native engine beside another', async () => {
-    const { status, stdout, stderr } = await run(['bench', '--compare', 'onnxruntime', '--seconds', '0.1', '--input-size', '32', '--json', gap])
+    const { status, stdout, stderr } = await run([
+      'bench',
+      '--compare',
+      'onnxruntime',
+      '--seconds',
+      '0.1',
+      '--input-size',
+      '32',
+      '--json',
+      gap,
+    ])
     expect(status, stderr).toBe(0)
     const [native, other] = jsonLines<Record<string, number>>(stdout)
     expect([native, other]).toMatchObject([{ engine: 'native', ratio: 1 }, { engine: 'onnxruntime' }])
@@ -44,9 +81,24 @@ describe('gapcam bench', () => {
   })
 
   it('--steps gives kernel, time, rate and bytes of each step', async () => {
-    const { status, stdout, stderr } = await run(['bench', '--steps', '--seconds', '0.2', '--input-size', '32', '--json', gap])
+    const { status, stdout, stderr } = await run([
+      'bench',
+      '--steps',
+      '--seconds',
+      '0.2',
+      '--input-size',
+      '32',
+      '--json',
+      gap,
+    ])
     expect(status, stderr).toBe(0)
-    const [result] = jsonLines<{ target: string; threads: number; peakGflops: number; sumMs: number; steps: Record<string, number | string>[] }>(stdout)
+    const [result] = jsonLines<{
+      target: string
+      threads: number
+      peakGflops: number
+      sumMs: number
+      steps: Record<string, number | string>[]
+    }>(stdout)
     const { target, threads, peakGflops, sumMs, steps } = result!
     expect(threads).toBe(1)
     expect(steps.length).toBeGreaterThan(3)
@@ -61,7 +113,9 @@ describe('gapcam bench', () => {
 
   it('ends with 4 when an engine that was asked for had to fall back', async () => {
     const model = writeModel(join(folder, 'det.onnx'), {
-      nodes: [{ op: 'Det', inputs: ['input'], outputs: ['y'] }], inputs: { input: [1, 3, 4, 4] }, outputs: { y: [1, 3] },
+      nodes: [{ op: 'Det', inputs: ['input'], outputs: ['y'] }],
+      inputs: { input: [1, 3, 4, 4] },
+      outputs: { y: [1, 3] },
     })
     const { status, stderr } = await run(['bench', '--engine', 'native', '--seconds', '0.1', '--json', model])
     expect(status).toBe(4)
@@ -70,7 +124,8 @@ describe('gapcam bench', () => {
 })
 
 describe('gapcam model info', () => {
-  const info = async (file: string): Promise<Record<string, unknown>> => jsonLines((await run(['model', 'info', '--json', '--input-size', '32', file])).stdout)[0]!
+  const info = async (file: string): Promise<Record<string, unknown>> =>
+    jsonLines((await run(['model', 'info', '--json', '--input-size', '32', file])).stdout)[0]!
 
   it('counts parameters and tells a GAP head from a flattened one, and what the other would cost', async () => {
     expect(await info(gap)).toMatchObject({ parameters: 24_234, head: { kind: 'gap', parameters: 650 } })
@@ -79,7 +134,11 @@ describe('gapcam model info', () => {
 
   it('gives inputs, operators, multiply-accumulates, arena bytes and what each node became', async () => {
     const described = await info(gap)
-    expect(described).toMatchObject({ inputs: [{ name: 'input', shape: [1, 3, 32, 32] }], operators: expect.objectContaining({ Conv: 3, Gemm: 1 }), macs: expect.any(Number) })
+    expect(described).toMatchObject({
+      inputs: [{ name: 'input', shape: [1, 3, 32, 32] }],
+      operators: expect.objectContaining({ Conv: 3, Gemm: 1 }),
+      macs: expect.any(Number),
+    })
     // 3→16 at 32², 16→32 at 16², 32→64 at 8², and the head
     expect(described['macs']).toBe(27 * 16 * 1024 + 144 * 32 * 256 + 288 * 64 * 64 + 640)
     expect(JSON.stringify(described)).toContain('conv2d')
@@ -87,7 +146,12 @@ describe('gapcam model info', () => {
 
   it('names the node that the native engine cannot compute, and why', async () => {
     const model = writeModel(join(folder, 'mixed.onnx'), {
-      nodes: [{ op: 'Relu', inputs: ['input'], outputs: ['r'] }, { op: 'Det', inputs: ['r'], outputs: ['y'] }], inputs: { input: [1, 3, 4, 4] }, outputs: { y: [1, 3] },
+      nodes: [
+        { op: 'Relu', inputs: ['input'], outputs: ['r'] },
+        { op: 'Det', inputs: ['r'], outputs: ['y'] },
+      ],
+      inputs: { input: [1, 3, 4, 4] },
+      outputs: { y: [1, 3] },
     })
     const { stdout, status } = await run(['model', 'info', model])
     expect(status).toBe(0)
@@ -112,16 +176,24 @@ it('gapcam model passes prints the graph after each pass', async () => {
 })
 
 describe('gapcam config', () => {
-  const show = async (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Map<string, { value: unknown; origin: string }>> => {
+  const show = async (
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<Map<string, { value: unknown; origin: string }>> => {
     const { stdout, stderr } = await run(['config', 'show', '--json', ...args], env)
     expect(stdout, stderr).not.toBe('')
-    return new Map(jsonLines<{ key: string; value: unknown; origin: string }>(stdout).map(({ key, ...row }) => [key, row]))
+    return new Map(
+      jsonLines<{ key: string; value: unknown; origin: string }>(stdout).map(({ key, ...row }) => [key, row]),
+    )
   }
 
   it('takes flags before the environment before the file before defaults', async () => {
     const file = join(folder, 'config.yaml')
     writeFileSync(file, 'topK: 2\nengine: onnxruntime\npolicy:\n  threshold: 0.1\n  margin: 0.2\n')
-    const shown = await show(['--config', file, '--threshold', '0.7', '--set', 'mqtt.keepaliveS=30'], { GAPCAM_POLICY_THRESHOLD: '0.5', GAPCAM_TOP_K: '3' })
+    const shown = await show(['--config', file, '--threshold', '0.7', '--set', 'mqtt.keepaliveS=30'], {
+      GAPCAM_POLICY_THRESHOLD: '0.5',
+      GAPCAM_TOP_K: '3',
+    })
     expect(shown.get('policy.threshold')).toEqual({ value: 0.7, origin: 'flag' })
     expect(shown.get('mqtt.keepaliveS')).toEqual({ value: 30, origin: 'flag' })
     expect(shown.get('topK')).toEqual({ value: 3, origin: 'environment' })
@@ -131,7 +203,14 @@ describe('gapcam config', () => {
   })
 
   it('shows no secret', async () => {
-    const { stdout } = await run(['config', 'show', '--set', 'mqtt.password=hunter2', '--broker', 'mqtt://me:tricky@example/'])
+    const { stdout } = await run([
+      'config',
+      'show',
+      '--set',
+      'mqtt.password=hunter2',
+      '--broker',
+      'mqtt://me:tricky@example/',
+    ])
     expect(stdout).not.toMatch(/hunter2|tricky/)
   })
 
@@ -140,7 +219,11 @@ describe('gapcam config', () => {
     ['an unknown key of a camera', 'cameras:\n  - id: a\n    source: x\n    rio: 0,0,1,1\n', /roi/],
     ['a wrong value', 'topK: 0\n', /topK/],
     ['a file that is no YAML', 'a: [1, 2\n', /configuration/],
-    ['a region outside the frame', 'cameras:\n  - id: a\n    source: x\n    roi: 0.5,0,0.6,1\n', /roi.*inside the frame/],
+    [
+      'a region outside the frame',
+      'cameras:\n  - id: a\n    source: x\n    roi: 0.5,0,0.6,1\n',
+      /roi.*inside the frame/,
+    ],
   ])('validate refuses %s', async (_, text, sentence) => {
     const file = join(folder, 'wrong.yaml')
     writeFileSync(file, text)

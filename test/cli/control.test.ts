@@ -26,7 +26,19 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const freshState = (): string => join(folder, `state${++states}`)
 function start(url: string, stateDir: string, more: readonly string[] = []): Running {
-  return gapcam(['run', bird, '--loop', '--json', '--fps', '20', '--broker', url, '--set', `stateDir=${stateDir}`, ...more])
+  return gapcam([
+    'run',
+    bird,
+    '--loop',
+    '--json',
+    '--fps',
+    '20',
+    '--broker',
+    url,
+    '--set',
+    `stateDir=${stateDir}`,
+    ...more,
+  ])
 }
 async function listen(url: string): Promise<Client> {
   const client = await connectClient(url)
@@ -46,7 +58,13 @@ describe('a running gapcam', () => {
     await client.sees(`${root}/cam0/enabled`, 'OFF')
     await client.sees(`${root}/cam0/status`, 'disabled')
     await client.sees(`${root}/cam0/label`, 'unknown')
-    expect(JSON.parse(client.last(`${root}/cam0/state`))).toMatchObject({ label: 'unknown', reason: 'camera_disabled', prev: 'chickadee', score: 0, top: [] })
+    expect(JSON.parse(client.last(`${root}/cam0/state`))).toMatchObject({
+      label: 'unknown',
+      reason: 'camera_disabled',
+      prev: 'chickadee',
+      score: 0,
+      top: [],
+    })
     await client.sees(`${root}/response/enabled`, /"ok"/)
     expect(await client.ask(root, 'snapshot')).toMatchObject({ status: 'error', error: 'camera cam0 is disabled' })
     first.kill('SIGKILL')
@@ -60,7 +78,12 @@ describe('a running gapcam', () => {
     await client.say(`${root}/cam0/enabled/set`, '{"value":true}')
     await client.sees(`${root}/cam0/label`, 'chickadee')
     await client.sees(`${root}/cam0/status`, 'online')
-    expect(client.heard.filter(({ topic, payload }) => topic === `${root}/cam0/event` && /camera_lost|camera_recovered/.test(payload.toString()))).toEqual([])
+    expect(
+      client.heard.filter(
+        ({ topic, payload }) =>
+          topic === `${root}/cam0/event` && /camera_lost|camera_recovered/.test(payload.toString()),
+      ),
+    ).toEqual([])
     second.kill('SIGINT')
     expect(await second.ended).toBe(130)
   })
@@ -73,12 +96,26 @@ describe('a running gapcam', () => {
     await client.say(`${root}/cam0/threshold/set`, '1')
     await client.sees(`${root}/cam0/threshold`, '1')
     await client.sees(`${root}/cam0/label`, 'unknown')
-    expect(await client.ask(root, 'set', { 'policy.threshold': 0.2, 'policy.consecutive': 1 })).toMatchObject({ status: 'ok', data: { values: { 'policy.consecutive': 1 }, cameras: { cam0: { threshold: 0.2 } } } })
+    expect(await client.ask(root, 'set', { 'policy.threshold': 0.2, 'policy.consecutive': 1 })).toMatchObject({
+      status: 'ok',
+      data: { values: { 'policy.consecutive': 1 }, cameras: { cam0: { threshold: 0.2 } } },
+    })
     await client.sees(`${root}/cam0/threshold`, '0.2')
     await client.sees(`${root}/cam0/label`, 'chickadee')
-    expect(await client.ask(root, 'set', { model: '/etc/passwd' })).toMatchObject({ status: 'error', code: 'invalid', error: expect.stringContaining('model') })
-    expect(await client.ask(root, 'model_install')).toMatchObject({ status: 'error', code: 'not_available', error: 'not available' })
-    expect(await client.ask(root, 'info')).toMatchObject({ status: 'ok', data: { version: expect.any(String), model: { id: 'efficientnet-lite0' } } })
+    expect(await client.ask(root, 'set', { model: '/etc/passwd' })).toMatchObject({
+      status: 'error',
+      code: 'invalid',
+      error: expect.stringContaining('model'),
+    })
+    expect(await client.ask(root, 'model_install')).toMatchObject({
+      status: 'error',
+      code: 'not_available',
+      error: 'not available',
+    })
+    expect(await client.ask(root, 'info')).toMatchObject({
+      status: 'ok',
+      data: { version: expect.any(String), model: { id: 'efficientnet-lite0' } },
+    })
     const before = client.heard.length
     await client.say(`${root}/cam0/threshold/set`, 'wide open')
     await client.ask(root, 'info')
@@ -97,9 +134,19 @@ describe('a running gapcam', () => {
     await until(() => client.heard.some(({ topic }) => topic === `${root}/cam0/image`), 'the picture')
     const image = client.heard.find(({ topic }) => topic === `${root}/cam0/image`)!
     const { format, width, height } = await sharp(image.payload).metadata()
-    expect(data).toMatchObject({ camera: 'cam0', topic: `${root}/cam0/image`, width, height, bytes: image.payload.length, frame: expect.any(Number) })
+    expect(data).toMatchObject({
+      camera: 'cam0',
+      topic: `${root}/cam0/image`,
+      width,
+      height,
+      bytes: image.payload.length,
+      frame: expect.any(Number),
+    })
     expect([format, image.isRetained]).toEqual(['jpeg', false])
-    expect(await client.ask(root, 'classify_now', { camera: 'cam0' })).toMatchObject({ status: 'ok', data: { camera: 'cam0', label: 'chickadee', settled: 'chickadee', top: expect.any(Array) } })
+    expect(await client.ask(root, 'classify_now', { camera: 'cam0' })).toMatchObject({
+      status: 'ok',
+      data: { camera: 'cam0', label: 'chickadee', settled: 'chickadee', top: expect.any(Array) },
+    })
     run.kill('SIGTERM')
     await run.ended
   })
@@ -109,16 +156,33 @@ describe('a running gapcam', () => {
     const client = await listen(broker.url)
     const run = start(broker.url, freshState())
     await client.sees(`${root}/cam0/label`, 'chickadee')
-    const state = JSON.parse(client.last(`${root}/cam0/state`)) as { focus: { x: number; y: number; w: number; h: number }; problem: string }
-    expect(state).toMatchObject({ problem: 'none', focus: { x: expect.any(Number), y: expect.any(Number), w: expect.any(Number), h: expect.any(Number) } })
+    const state = JSON.parse(client.last(`${root}/cam0/state`)) as {
+      focus: { x: number; y: number; w: number; h: number }
+      problem: string
+    }
+    expect(state).toMatchObject({
+      problem: 'none',
+      focus: { x: expect.any(Number), y: expect.any(Number), w: expect.any(Number), h: expect.any(Number) },
+    })
     const { data } = await client.ask(root, 'heat')
     await until(() => client.heard.some(({ topic }) => topic === `${root}/cam0/heat`), 'the heat')
     const image = client.heard.find(({ topic }) => topic === `${root}/cam0/heat`)!
-    expect(data).toMatchObject({ camera: 'cam0', topic: `${root}/cam0/heat`, label: 'chickadee', bytes: image.payload.length })
+    expect(data).toMatchObject({
+      camera: 'cam0',
+      topic: `${root}/cam0/heat`,
+      label: 'chickadee',
+      bytes: image.payload.length,
+    })
     expect(await sharp(image.payload).metadata()).toMatchObject({ format: 'jpeg', width: 512 })
     expect(await client.ask(root, 'heat', { label: 'macaw' })).toMatchObject({ status: 'ok', data: { label: 'macaw' } })
-    expect(await client.ask(root, 'heat', { label: 'unicorn' })).toMatchObject({ status: 'error', error: '"unicorn" is no label of the model' })
-    expect(await client.ask(root, 'heat', { label: '1000' })).toMatchObject({ status: 'error', error: "class 1000 is none of the model's 1000, which count from 0" })
+    expect(await client.ask(root, 'heat', { label: 'unicorn' })).toMatchObject({
+      status: 'error',
+      error: '"unicorn" is no label of the model',
+    })
+    expect(await client.ask(root, 'heat', { label: '1000' })).toMatchObject({
+      status: 'error',
+      error: "class 1000 is none of the model's 1000, which count from 0",
+    })
     run.kill('SIGTERM')
     await run.ended
   })
@@ -126,15 +190,33 @@ describe('a running gapcam', () => {
   it('writes its flight recorder when asked, and what it wrote is replayed bit for bit', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
-    const run = start(broker.url, freshState(), ['--set', 'recorder.enabled=true', '--set', `recorder.folder=${join(folder, 'flight')}`, '--set', 'recorder.seconds=1', '--set', 'recorder.onLabelChange=false'])
+    const run = start(broker.url, freshState(), [
+      '--set',
+      'recorder.enabled=true',
+      '--set',
+      `recorder.folder=${join(folder, 'flight')}`,
+      '--set',
+      'recorder.seconds=1',
+      '--set',
+      'recorder.onLabelChange=false',
+    ])
     await client.sees(`${root}/cam0/label`, 'chickadee')
     const answer = await client.ask(root, 'record')
-    expect(answer).toMatchObject({ status: 'ok', data: { camera: 'cam0', file: expect.stringMatching(/flight\/cam0-.*\.gcrec$/) } })
+    expect(answer).toMatchObject({
+      status: 'ok',
+      data: { camera: 'cam0', file: expect.stringMatching(/flight\/cam0-.*\.gcrec$/) },
+    })
     run.kill('SIGTERM')
     await run.ended
     const replay = gapcam(['replay', '--json', (answer as { data: { file: string } }).data.file])
     expect(await replay.ended, replay.stderr()).toBe(0)
-    const result = JSON.parse(replay.stdout()) as { frames: number; sameBits: number; reason: string; demanded: string; first: unknown }
+    const result = JSON.parse(replay.stdout()) as {
+      frames: number
+      sameBits: number
+      reason: string
+      demanded: string
+      first: unknown
+    }
     expect(result).toMatchObject({ reason: 'asked for', demanded: 'bits', first: null, sameBits: result.frames })
     expect(result.frames).toBeGreaterThan(2)
   })
@@ -145,7 +227,11 @@ describe('a running gapcam', () => {
     await client.say(`${root}/request/restart`, 'PRESS', true)
     const run = start(broker.url, freshState())
     await client.sees(`${root}/cam0/label`, 'chickadee')
-    expect(JSON.parse(client.last(`${root}/response/restart`))).toEqual({ status: 'error', code: 'invalid', error: 'a retained command is not acted on' })
+    expect(JSON.parse(client.last(`${root}/response/restart`))).toEqual({
+      status: 'error',
+      code: 'invalid',
+      error: 'a retained command is not acted on',
+    })
     expect(run.stderr()).toMatch(/is retained, and not acted on/)
     await client.say(`${root}/request/restart`, 'PRESS')
     expect(await run.ended).toBe(75)
@@ -157,15 +243,26 @@ describe('a running gapcam', () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     const file = join(folder, 'gapcam.yaml')
-    const write = (threshold: number, more = ''): void => writeFileSync(file, `policy:\n  threshold: ${threshold}\nmqtt:\n  broker: ${broker.url}\n  username: gapcam\n  password: not-told\nstateDir: ${folder}/reload\ncameras:\n  - id: cam0\n    source: ${bird}\n    loop: true\n    fps: 20\n${more}`)
+    const write = (threshold: number, more = ''): void =>
+      writeFileSync(
+        file,
+        `policy:\n  threshold: ${threshold}\nmqtt:\n  broker: ${broker.url}\n  username: gapcam\n  password: not-told\nstateDir: ${folder}/reload\ncameras:\n  - id: cam0\n    source: ${bird}\n    loop: true\n    fps: 20\n${more}`,
+      )
     write(0.3)
     const run = gapcam(['run', '--json', '--config', file])
     await client.sees(`${root}/cam0/label`, 'chickadee')
     write(0.4, '    roi: 0,0,1,0.9\ntopK: 3\n')
-    expect(await client.ask(root, 'reload')).toMatchObject({ status: 'ok', data: { changed: ['policy.threshold', 'cameras.cam0.roi'], needsRestart: ['topK'] } })
+    expect(await client.ask(root, 'reload')).toMatchObject({
+      status: 'ok',
+      data: { changed: ['policy.threshold', 'cameras.cam0.roi'], needsRestart: ['topK'] },
+    })
     await client.sees(`${root}/cam0/threshold`, '0.4')
     write(0.5, 'nonsense: 1\n')
-    expect(await client.ask(root, 'reload')).toMatchObject({ status: 'error', code: 'invalid', error: expect.stringContaining('nonsense') })
+    expect(await client.ask(root, 'reload')).toMatchObject({
+      status: 'error',
+      code: 'invalid',
+      error: expect.stringContaining('nonsense'),
+    })
     run.kill('SIGHUP')
     await run.until(/"level":"error".*not read again, and stays as it was: .*nonsense/)
     expect(client.last(`${root}/cam0/threshold`)).toBe('0.4')
@@ -179,7 +276,18 @@ describe('a running gapcam', () => {
 
   it('takes commands over the embedded broker too, and its device is announced there', async () => {
     const port = await freePort()
-    const run = gapcam(['run', bird, '--loop', '--json', '--fps', '10', '--set', `mqtt.port=${port}`, '--set', `stateDir=${freshState()}`])
+    const run = gapcam([
+      'run',
+      bird,
+      '--loop',
+      '--json',
+      '--fps',
+      '10',
+      '--set',
+      `mqtt.port=${port}`,
+      '--set',
+      `stateDir=${freshState()}`,
+    ])
     await run.until(/"label":"chickadee"/)
     const client = await connectClient(`mqtt://127.0.0.1:${port}`, ['#'], 4)
     clients.push(client)

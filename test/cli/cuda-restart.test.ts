@@ -24,9 +24,32 @@ afterAll(() => rmSync(state, { recursive: true, force: true }))
 
 /** A run on the tests' driver, whose context is lost in its third frame or so. */
 function start(broker: string, stateDir: string, env: NodeJS.ProcessEnv): Running {
-  const args = ['run', join(projectRoot, 'models/photos'), '--loop', '--engine', 'cuda', '--model', join(projectRoot, 'models/convnet-gap.onnx'), '--input-size', '32', '--broker', broker]
-  const settings = ['page.enabled=false', 'homeassistant=false', 'mqtt.resultEveryMs=0', 'policy.threshold=0', 'policy.consecutive=1', 'policy.margin=0', 'policy.hysteresis=0', 'policy.smoothingMs=0']
-  return launch(process.execPath, [cli, ...args, ...settings.flatMap((setting) => ['--set', setting])], { env: { ...fakeCuda('fail=cuStreamSynchronize@5:700'), GAPCAM_STATE_DIR: stateDir, ...env } })
+  const args = [
+    'run',
+    join(projectRoot, 'models/photos'),
+    '--loop',
+    '--engine',
+    'cuda',
+    '--model',
+    join(projectRoot, 'models/convnet-gap.onnx'),
+    '--input-size',
+    '32',
+    '--broker',
+    broker,
+  ]
+  const settings = [
+    'page.enabled=false',
+    'homeassistant=false',
+    'mqtt.resultEveryMs=0',
+    'policy.threshold=0',
+    'policy.consecutive=1',
+    'policy.margin=0',
+    'policy.hysteresis=0',
+    'policy.smoothingMs=0',
+  ]
+  return launch(process.execPath, [cli, ...args, ...settings.flatMap((setting) => ['--set', setting])], {
+    env: { ...fakeCuda('fail=cuStreamSynchronize@5:700'), GAPCAM_STATE_DIR: stateDir, ...env },
+  })
 }
 
 async function listen(url: string): Promise<Client> {
@@ -35,42 +58,74 @@ async function listen(url: string): Promise<Client> {
   return client
 }
 
-const health = (client: Client): { gpu?: object } => JSON.parse(client.last(`${root}/health`) || '{}') as { gpu?: object }
+const health = (client: Client): { gpu?: object } =>
+  JSON.parse(client.last(`${root}/health`) || '{}') as { gpu?: object }
 
-it.skipIf(!hasMosquitto)('below a service manager it ends with 75 when all is published; the next start, which loses it too, stays and serves on the CPU (skipped where mosquitto is not installed)', async () => {
-  const [broker, manager] = [await startMosquitto(), await startManager()]
-  const client = await listen(broker.url)
-  const first = start(broker.url, state, { NOTIFY_SOCKET: manager.socket, GAPCAM_CUDA_RESTART: 'always' })
-  expect(await first.ended, first.stderr()).toBe(75)
-  expect(first.stderr()).toMatch(/CUDA_ERROR_ILLEGAL_ADDRESS[^]*restarting, since CUDA is lost for this process: cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS/)
-  const frames = Number(/^(\d+) frames classified by .*, 1 faults of CUDA/m.exec(first.stderr())?.[1])
-  expect(frames).toBeGreaterThan(1)
-  await client.sees(`${root}/status`, 'offline')
-  const results = client.heard.filter(({ topic }) => topic === `${root}/cam0/result`).map(({ payload }) => JSON.parse(payload.toString()) as { engine: string })
-  expect(results).toHaveLength(frames)
-  expect([results[0]!.engine, results.at(-1)!.engine]).toEqual(['cuda-sm_87-fp16', expect.stringMatching(/^native-/)])
-  expect(client.heard.some(({ topic }) => topic === `${root}/cam0/event`)).toBe(true)
-  await until(() => manager.told().includes('STOPPING=1'), 'the manager to be told')
-  expect(JSON.parse(readFileSync(join(state, 'gapcam/cuda-restart.json'), 'utf8'))).toEqual({ version: 1, restarts: 1 })
+it.skipIf(!hasMosquitto)(
+  'below a service manager it ends with 75 when all is published; the next start, which loses it too, stays and serves on the CPU (skipped where mosquitto is not installed)',
+  async () => {
+    const [broker, manager] = [await startMosquitto(), await startManager()]
+    const client = await listen(broker.url)
+    const first = start(broker.url, state, { NOTIFY_SOCKET: manager.socket, GAPCAM_CUDA_RESTART: 'always' })
+    expect(await first.ended, first.stderr()).toBe(75)
+    expect(first.stderr()).toMatch(
+      /CUDA_ERROR_ILLEGAL_ADDRESS[^]*restarting, since CUDA is lost for this process: cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS/,
+    )
+    const frames = Number(/^(\d+) frames classified by .*, 1 faults of CUDA/m.exec(first.stderr())?.[1])
+    expect(frames).toBeGreaterThan(1)
+    await client.sees(`${root}/status`, 'offline')
+    const results = client.heard
+      .filter(({ topic }) => topic === `${root}/cam0/result`)
+      .map(({ payload }) => JSON.parse(payload.toString()) as { engine: string })
+    expect(results).toHaveLength(frames)
+    expect([results[0]!.engine, results.at(-1)!.engine]).toEqual(['cuda-sm_87-fp16', expect.stringMatching(/^native-/)])
+    expect(client.heard.some(({ topic }) => topic === `${root}/cam0/event`)).toBe(true)
+    await until(() => manager.told().includes('STOPPING=1'), 'the manager to be told')
+    expect(JSON.parse(readFileSync(join(state, 'gapcam/cuda-restart.json'), 'utf8'))).toEqual({
+      version: 1,
+      restarts: 1,
+    })
 
-  client.heard.length = 0
-  const second = start(broker.url, state, { NOTIFY_SOCKET: manager.socket, GAPCAM_CUDA_RESTART: 'always' })
-  await second.until(/CUDA is lost again after 1 restart for it: the CPU serves, and gapcam ends in 10 min to be started with a GPU/, 60_000)
-  await until(() => health(client).gpu !== undefined, 'the first health', 60_000)
-  expect(health(client).gpu).toMatchObject({ state: 'off', restart_wanted: true, restarts: 1, restart_in_s: expect.closeTo(597, -1) })
-  await until(() => client.heard.filter(({ topic, payload }) => topic === `${root}/cam0/result` && payload.includes('native-')).length > 5, 'results of the CPU')
-  second.kill('SIGTERM')
-  expect(await second.ended).toBe(143)
-}, 240_000)
+    client.heard.length = 0
+    const second = start(broker.url, state, { NOTIFY_SOCKET: manager.socket, GAPCAM_CUDA_RESTART: 'always' })
+    await second.until(
+      /CUDA is lost again after 1 restart for it: the CPU serves, and gapcam ends in 10 min to be started with a GPU/,
+      60_000,
+    )
+    await until(() => health(client).gpu !== undefined, 'the first health', 60_000)
+    expect(health(client).gpu).toMatchObject({
+      state: 'off',
+      restart_wanted: true,
+      restarts: 1,
+      restart_in_s: expect.closeTo(597, -1),
+    })
+    await until(
+      () =>
+        client.heard.filter(({ topic, payload }) => topic === `${root}/cam0/result` && payload.includes('native-'))
+          .length > 5,
+      'results of the CPU',
+    )
+    second.kill('SIGTERM')
+    expect(await second.ended).toBe(143)
+  },
+  240_000,
+)
 
-it.skipIf(!hasMosquitto)('with nobody to start it again it stays, says so, and health asks for a restart (skipped where mosquitto is not installed)', async () => {
-  const broker = await startMosquitto()
-  const client = await listen(broker.url)
-  const run = start(broker.url, join(state, 'alone'), {})
-  await run.until(/CUDA is lost until gapcam is restarted, and gapcam does not end for it: no service manager is there to start it again/, 60_000)
-  await until(() => health(client).gpu !== undefined, 'the first health', 60_000)
-  expect(health(client).gpu).toMatchObject({ restart_wanted: true, restarts: 0 })
-  expect(health(client).gpu).not.toHaveProperty('restart_in_s')
-  run.kill('SIGTERM')
-  expect(await run.ended).toBe(143)
-}, 240_000)
+it.skipIf(!hasMosquitto)(
+  'with nobody to start it again it stays, says so, and health asks for a restart (skipped where mosquitto is not installed)',
+  async () => {
+    const broker = await startMosquitto()
+    const client = await listen(broker.url)
+    const run = start(broker.url, join(state, 'alone'), {})
+    await run.until(
+      /CUDA is lost until gapcam is restarted, and gapcam does not end for it: no service manager is there to start it again/,
+      60_000,
+    )
+    await until(() => health(client).gpu !== undefined, 'the first health', 60_000)
+    expect(health(client).gpu).toMatchObject({ restart_wanted: true, restarts: 0 })
+    expect(health(client).gpu).not.toHaveProperty('restart_in_s')
+    run.kill('SIGTERM')
+    expect(await run.ended).toBe(143)
+  },
+  240_000,
+)

@@ -29,7 +29,10 @@ afterEach(async () => {
 })
 afterAll(() => rmSync(state, { recursive: true, force: true }))
 
-async function gapcam(settings: string, ...args: string[]): Promise<{ status: unknown; stdout: string; stderr: string }> {
+async function gapcam(
+  settings: string,
+  ...args: string[]
+): Promise<{ status: unknown; stdout: string; stderr: string }> {
   const child = launch(process.execPath, [cli, ...args], { env: fakeCuda(settings) })
   const status = await child.ended
   return { status, stdout: child.stdout(), stderr: child.stderr() }
@@ -39,56 +42,139 @@ it('classify labels the photographs on CUDA as the CPU does', async () => {
   const { status, stdout, stderr } = await gapcam('', 'classify', '--json', '--engine', 'cuda', photos)
   expect(status, stderr).toBe(0)
   const results = jsonLines<Classified>(stdout)
-  expect(results.map(({ file, top }) => [file.split('/').at(-1), top[0]?.label])).toEqual(known.map(({ file, label }) => [file, label]))
+  expect(results.map(({ file, top }) => [file.split('/').at(-1), top[0]?.label])).toEqual(
+    known.map(({ file, label }) => [file, label]),
+  )
   for (const result of results) expect(result).toMatchObject({ engine: 'cuda', target: 'sm_87-fp16' })
 }, 240_000)
 
-const three = ['classify', '--json', '--input-size', '64', ...['bird', 'cat', 'parrot'].map((name) => join(photos, `${name}.jpg`))]
+const three = [
+  'classify',
+  '--json',
+  '--input-size',
+  '64',
+  ...['bird', 'cat', 'parrot'].map((name) => join(photos, `${name}.jpg`)),
+]
 
 // Opening waits twice; then each picture for its conversion and for its inference.
-it.each([['a conversion', 5], ['an inference', 6]])('classify goes on with the CPU after a context lost in %s, says so, and ends with 0', async (_, wait) => {
-  const [right, lost] = await Promise.all([gapcam('devices=0', ...three, '--engine', 'native'), gapcam(`sm=72 fail=cuStreamSynchronize@${wait}:719`, ...three, '--engine', 'cuda')])
-  expect(lost.status, lost.stderr).toBe(0)
-  const results = jsonLines<Classified>(lost.stdout)
-  expect(results.map(({ top }) => top[0]!.label)).toEqual(jsonLines<Classified>(right.stdout).map(({ top }) => top[0]!.label))
-  expect(results.map(({ engine }) => engine)).toEqual(['cuda', 'native', 'native'])
-  expect(results[2]!.engineReason).toMatch(/^CUDA is off until a restart: cuStreamSynchronize failed with CUDA_ERROR_LAUNCH_FAILED/)
-  expect(lost.stderr).toMatch(/^CUDA: cuStreamSynchronize failed .*; the CPU computes this frame and all others: CUDA is off until the program is started again$/m)
-}, 120_000)
+it.each([
+  ['a conversion', 5],
+  ['an inference', 6],
+])(
+  'classify goes on with the CPU after a context lost in %s, says so, and ends with 0',
+  async (_, wait) => {
+    const [right, lost] = await Promise.all([
+      gapcam('devices=0', ...three, '--engine', 'native'),
+      gapcam(`sm=72 fail=cuStreamSynchronize@${wait}:719`, ...three, '--engine', 'cuda'),
+    ])
+    expect(lost.status, lost.stderr).toBe(0)
+    const results = jsonLines<Classified>(lost.stdout)
+    expect(results.map(({ top }) => top[0]!.label)).toEqual(
+      jsonLines<Classified>(right.stdout).map(({ top }) => top[0]!.label),
+    )
+    expect(results.map(({ engine }) => engine)).toEqual(['cuda', 'native', 'native'])
+    expect(results[2]!.engineReason).toMatch(
+      /^CUDA is off until a restart: cuStreamSynchronize failed with CUDA_ERROR_LAUNCH_FAILED/,
+    )
+    expect(lost.stderr).toMatch(
+      /^CUDA: cuStreamSynchronize failed .*; the CPU computes this frame and all others: CUDA is off until the program is started again$/m,
+    )
+  },
+  120_000,
+)
 
 it('doctor says once why CUDA is not used', async () => {
-  const { stdout, stderr } = await gapcam('', 'doctor', '--json', '--model', join(projectRoot, 'models/convnet-gap.onnx'), '--input-size', '32', '--broker', 'none', join(photos, 'bird.jpg'))
+  const { stdout, stderr } = await gapcam(
+    '',
+    'doctor',
+    '--json',
+    '--model',
+    join(projectRoot, 'models/convnet-gap.onnx'),
+    '--input-size',
+    '32',
+    '--broker',
+    'none',
+    join(photos, 'bird.jpg'),
+  )
   const { checks } = JSON.parse(stdout) as { checks: { name: string; evidence: string }[] }
   const evidence = checks.find(({ name }) => name === 'engine')?.evidence ?? stderr
   expect(evidence).toMatch(/^native .*; cuda not used: slower here: cuda [\d.]+ ms, native [\d.]+ ms/)
   expect(evidence.match(/slower here/g)).toHaveLength(1)
 }, 120_000)
 
-it('a conversion that fails is the CPU\'s from then on, and the inferences stay on the GPU', async () => {
-  const [right, failed] = await Promise.all([gapcam('', ...three, '--engine', 'cuda'), gapcam('fail=cuMemHostAlloc@3:2', ...three, '--engine', 'cuda')])
+it("a conversion that fails is the CPU's from then on, and the inferences stay on the GPU", async () => {
+  const [right, failed] = await Promise.all([
+    gapcam('', ...three, '--engine', 'cuda'),
+    gapcam('fail=cuMemHostAlloc@3:2', ...three, '--engine', 'cuda'),
+  ])
   expect(failed.status, failed.stderr).toBe(0)
   const withoutMs = (stdout: string): unknown[] => jsonLines<{ ms: number }>(stdout).map(({ ms: _, ...rest }) => rest)
   expect(withoutMs(failed.stdout)).toEqual(withoutMs(right.stdout))
-  expect(failed.stderr).toBe('CUDA: cuMemHostAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while mapping memory for frames; the CPU prepares this frame and all others of its camera\n')
+  expect(failed.stderr).toBe(
+    'CUDA: cuMemHostAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while mapping memory for frames; the CPU prepares this frame and all others of its camera\n',
+  )
 }, 120_000)
 
 it('bench times it beside the others, and says that an emulated device means nothing', async () => {
-  const { status, stdout, stderr } = await gapcam('', 'bench', '--json', '--engine', 'cuda,native,onnxruntime', '--seconds', '0.1', '--input-size', '32', join(projectRoot, 'models/convnet-gap.onnx'))
+  const { status, stdout, stderr } = await gapcam(
+    '',
+    'bench',
+    '--json',
+    '--engine',
+    'cuda,native,onnxruntime',
+    '--seconds',
+    '0.1',
+    '--input-size',
+    '32',
+    join(projectRoot, 'models/convnet-gap.onnx'),
+  )
   expect(status, stderr).toBe(0)
-  expect(jsonLines(stdout).map(({ engine, target }) => `${String(engine)} ${String(target)}`)).toEqual([expect.stringMatching('cuda sm_87-fp16'), expect.stringMatching(/^native /), 'onnxruntime cpu'])
+  expect(jsonLines(stdout).map(({ engine, target }) => `${String(engine)} ${String(target)}`)).toEqual([
+    expect.stringMatching('cuda sm_87-fp16'),
+    expect.stringMatching(/^native /),
+    'onnxruntime cpu',
+  ])
   expect(stderr).toContain('the CUDA device is emulated on the processor: its times mean nothing')
 }, 120_000)
 
 it('run goes on after a lost context: banner, warning, health and info say so, and the summary counts it', async () => {
   const port = await freePort()
-  const args = ['run', photos, '--loop', '--engine', 'cuda', '--model', join(projectRoot, 'models/convnet-gap.onnx'), '--set', 'inputSize=32', '--set', `mqtt.port=${port}`, '--set', 'page.enabled=false']
-  const run = launch(process.execPath, [cli, ...args], { env: { ...fakeCuda('fail=cuStreamSynchronize@5:700'), XDG_STATE_HOME: state } })
+  const args = [
+    'run',
+    photos,
+    '--loop',
+    '--engine',
+    'cuda',
+    '--model',
+    join(projectRoot, 'models/convnet-gap.onnx'),
+    '--set',
+    'inputSize=32',
+    '--set',
+    `mqtt.port=${port}`,
+    '--set',
+    'page.enabled=false',
+  ]
+  const run = launch(process.execPath, [cli, ...args], {
+    env: { ...fakeCuda('fail=cuStreamSynchronize@5:700'), XDG_STATE_HOME: state },
+  })
   await run.until(/^engine +cuda sm_87-fp16, Orin, emulated: asked for$/m)
   await run.until(/CUDA: cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS/)
   let health = ''
   await until(async () => (health = await retained(port, 'gapcam/gapcam/health')) !== '', 'the first health', 60_000)
-  expect(JSON.parse(health)).toMatchObject({ gpu: { state: 'off', faults: 1, retries: 0, restart_wanted: true, last_fault: expect.stringMatching(/ILLEGAL_ADDRESS/) } })
-  await until(async () => /"engine":"native".*CUDA is off until a restart/.test(await retained(port, 'gapcam/gapcam/info')), 'the info to say who computes', 60_000)
+  expect(JSON.parse(health)).toMatchObject({
+    gpu: {
+      state: 'off',
+      faults: 1,
+      retries: 0,
+      restart_wanted: true,
+      last_fault: expect.stringMatching(/ILLEGAL_ADDRESS/),
+    },
+  })
+  await until(
+    async () => /"engine":"native".*CUDA is off until a restart/.test(await retained(port, 'gapcam/gapcam/info')),
+    'the info to say who computes',
+    60_000,
+  )
   run.kill('SIGTERM')
   expect(await run.ended).toBe(143)
   expect(run.stderr()).toMatch(/1 faults of CUDA, \d+ frames on the CPU$/m)
@@ -97,25 +183,64 @@ it('run goes on after a lost context: banner, warning, health and info say so, a
 it('the program for boards writes one file with parity, times, power and clocks', async () => {
   // A stand-in for Jetson's tegrastats: a line of an Orin's, again and again.
   const folder = mkdtempSync(join(tmpdir(), 'gapcam-board-'))
-  const line = 'RAM 2800/7620MB (lfb 4x4MB) SWAP 0/3810MB (cached 0MB) CPU [12%@1510,5%@1510] EMC_FREQ 0%@2133 GR3D_FREQ 99%@[624] cpu@48.5C gpu@48.1C VDD_IN 6540mW/6120mW VDD_CPU_GPU_CV 2310mW/1900mW'
+  const line =
+    'RAM 2800/7620MB (lfb 4x4MB) SWAP 0/3810MB (cached 0MB) CPU [12%@1510,5%@1510] EMC_FREQ 0%@2133 GR3D_FREQ 99%@[624] cpu@48.5C gpu@48.1C VDD_IN 6540mW/6120mW VDD_CPU_GPU_CV 2310mW/1900mW'
   writeFileSync(join(folder, 'tegrastats'), `#!/bin/sh\nwhile echo '${line}'; do sleep 0.05; done\n`, { mode: 0o755 })
   const out = join(folder, 'report.json')
-  const args = ['--seconds', '0.1', '--steady', '0.3', '--photos', '1', '--input-size', '32', '--out', out, join(projectRoot, 'models/convnet-gap.onnx')]
-  const child = launch(process.execPath, [join(projectRoot, 'scripts/board/cuda.mjs'), ...args], { env: { ...fakeCuda(''), PATH: `${folder}:${process.env['PATH']}` } })
+  const args = [
+    '--seconds',
+    '0.1',
+    '--steady',
+    '0.3',
+    '--photos',
+    '1',
+    '--input-size',
+    '32',
+    '--out',
+    out,
+    join(projectRoot, 'models/convnet-gap.onnx'),
+  ]
+  const child = launch(process.execPath, [join(projectRoot, 'scripts/board/cuda.mjs'), ...args], {
+    env: { ...fakeCuda(''), PATH: `${folder}:${process.env['PATH']}` },
+  })
   expect(await child.ended, child.stderr()).toBe(0)
-  const report = JSON.parse(readFileSync(out, 'utf8')) as { isRight: boolean; isEmulated: boolean; models: Record<string, unknown>[] }
+  const report = JSON.parse(readFileSync(out, 'utf8')) as {
+    isRight: boolean
+    isEmulated: boolean
+    models: Record<string, unknown>[]
+  }
   rmSync(folder, { recursive: true })
-  expect(report).toMatchObject({ isRight: true, isEmulated: true, photographs: { fp16: { isRight: true }, fp32: { isRight: true } } })
-  expect(report.models).toMatchObject([{
-    name: 'convnet-gap.onnx', parity: { fp16: { isRight: true }, fp32: { isRight: true } }, auto: { engine: 'native' },
-    benchmark: { results: [{ engine: 'cuda', peakPercent: null }, { engine: 'native' }, { engine: 'onnxruntime' }] },
-    frames: [{ what: 'YUYV 640×480', isSame: true, byGpu: { path: 'cuda' } }, { what: 'NV12 1920×1080', isSame: true, byGpu: { path: 'cuda' } }],
-    steady: { differentOutputs: 1, board: { numbers: { VDD_IN_mW: { mean: 6540 }, gpu_MHz: { max: 624 }, gpu_percent: { min: 99 }, gpu_C: { max: 48.1 } } } },
-  }])
+  expect(report).toMatchObject({
+    isRight: true,
+    isEmulated: true,
+    photographs: { fp16: { isRight: true }, fp32: { isRight: true } },
+  })
+  expect(report.models).toMatchObject([
+    {
+      name: 'convnet-gap.onnx',
+      parity: { fp16: { isRight: true }, fp32: { isRight: true } },
+      auto: { engine: 'native' },
+      benchmark: { results: [{ engine: 'cuda', peakPercent: null }, { engine: 'native' }, { engine: 'onnxruntime' }] },
+      frames: [
+        { what: 'YUYV 640×480', isSame: true, byGpu: { path: 'cuda' } },
+        { what: 'NV12 1920×1080', isSame: true, byGpu: { path: 'cuda' } },
+      ],
+      steady: {
+        differentOutputs: 1,
+        board: {
+          numbers: { VDD_IN_mW: { mean: 6540 }, gpu_MHz: { max: 624 }, gpu_percent: { min: 99 }, gpu_C: { max: 48.1 } },
+        },
+      },
+    },
+  ])
 }, 240_000)
 
 it('a sample of the fault matrix: whatever call fails, labels are right and the exit status as documented', () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda/faults.mjs'), '--sample', '24'], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(projectRoot, 'scripts/cuda/faults.mjs'), '--sample', '24'],
+    { encoding: 'utf8' },
+  )
   expect(status, stdout + stderr).toBe(0)
   const { cases, refused, finishedOnCpu, onGpuAfterAll, notReached } = JSON.parse(stdout) as Record<string, number>
   expect(cases).toBeGreaterThanOrEqual(24)

@@ -9,7 +9,11 @@ import { projectRoot } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-eval-'))
 const photos = join(projectRoot, 'models/photos')
-const known = JSON.parse(readFileSync(join(photos, 'photos.json'), 'utf8')) as { file: string; label: string; index: number }[]
+const known = JSON.parse(readFileSync(join(photos, 'photos.json'), 'utf8')) as {
+  file: string
+  label: string
+  index: number
+}[]
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -24,7 +28,9 @@ function sorted(name: string): string {
   return root
 }
 
-async function run(...args: string[]): Promise<{ status: unknown; result: Record<string, unknown> | undefined; stderr: string }> {
+async function run(
+  ...args: string[]
+): Promise<{ status: unknown; result: Record<string, unknown> | undefined; stderr: string }> {
   const running = gapcam(['eval', '--json', ...args])
   const status = await running.ended
   return { status, result: jsonLines(running.stdout())[0], stderr: running.stderr() }
@@ -34,10 +40,21 @@ it('the photographs under their labels: all right, and plots of it', async () =>
   const plots = join(folder, 'plots')
   const { status, result, stderr } = await run(sorted('good'), '--plots', plots, '--precision', '0.9')
   expect(status, stderr).toBe(0)
-  expect(result).toMatchObject({ pictures: 8, top1: 1, top5: 1, balanced: 1, broken: [], unknown: [], threshold: { precision: 1, coverage: 1 } })
+  expect(result).toMatchObject({
+    pictures: 8,
+    top1: 1,
+    top5: 1,
+    balanced: 1,
+    broken: [],
+    unknown: [],
+    threshold: { precision: 1, coverage: 1 },
+  })
   expect((result!['confusion'] as unknown[]).length).toBe(new Set(known.map(({ label }) => label)).size)
   for (const name of ['confusion', 'calibration', 'precision']) {
-    const { data, info } = await sharp(join(plots, `${name}.png`)).removeAlpha().raw().toBuffer({ resolveWithObject: true })
+    const { data, info } = await sharp(join(plots, `${name}.png`))
+      .removeAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true })
     expect(info.width).toBeGreaterThan(300)
     expect(new Set(data).size, `${name} is not blank`).toBeGreaterThan(20)
   }
@@ -52,16 +69,32 @@ it('counts and names what cannot be used, and evaluates the rest', async () => {
   mkdirSync(join(root, 'tabby'))
   const { status, result, stderr } = await run(root)
   expect(status, stderr).toBe(3)
-  expect(result).toMatchObject({ pictures: 9, top1: 8 / 9, broken: [join(root, 'chickadee', 'broken.jpg')], unknown: [{ folder: 'unicorn', pictures: 1 }], empty: ['tabby'] })
+  expect(result).toMatchObject({
+    pictures: 9,
+    top1: 8 / 9,
+    broken: [join(root, 'chickadee', 'broken.jpg')],
+    unknown: [{ folder: 'unicorn', pictures: 1 }],
+    empty: ['tabby'],
+  })
   expect(result!['confusion']).toContainEqual({ truth: 'macaw', predicted: 'chickadee', count: 1 })
-  for (const part of ['broken.jpg', 'folder unicorn: "unicorn" is no label of the model; its picture is left out', 'folder tabby: there are no pictures in it']) expect(stderr).toContain(part)
+  for (const part of [
+    'broken.jpg',
+    'folder unicorn: "unicorn" is no label of the model; its picture is left out',
+    'folder tabby: there are no pictures in it',
+  ])
+    expect(stderr).toContain(part)
 })
 
 it('says in one sentence that there is nothing to evaluate', async () => {
   const [none, empty, strangers] = [join(folder, 'none'), join(folder, 'empty'), join(folder, 'strangers')]
   mkdirSync(join(empty, 'macaw'), { recursive: true })
   mkdirSync(join(strangers, 'unicorn'), { recursive: true })
-  for (const [root, status, sentence] of [[none, 3, /there is no such folder/], [photos, 3, /there are no folders in it/], [empty, 3, /none of its pictures could be used/], [strangers, 2, /no folder is named by a label/]] as const) {
+  for (const [root, status, sentence] of [
+    [none, 3, /there is no such folder/],
+    [photos, 3, /there are no folders in it/],
+    [empty, 3, /none of its pictures could be used/],
+    [strangers, 2, /no folder is named by a label/],
+  ] as const) {
     const { status: ended, stderr } = await run(root)
     expect([ended, stderr], root).toEqual([status, expect.stringMatching(sentence)])
   }

@@ -26,7 +26,10 @@ async function classify(...args: string[]): Promise<{ results: Classified[]; sta
 
 it.each(['native', 'onnxruntime'])('one picture, one file, and the box around the cat on %s', async (engine) => {
   const out = join(folder, `${engine}.png`)
-  const { results: [result], status } = await classify('--engine', engine, '--heat', out, join(photos, 'cat-720p.jpg'))
+  const {
+    results: [result],
+    status,
+  } = await classify('--engine', engine, '--heat', out, join(photos, 'cat-720p.jpg'))
   expect(status).toBe(0)
   expect(result!.heat).toBe(out)
   expect(await sharp(out).metadata()).toMatchObject({ format: 'png', width: 1280 })
@@ -40,19 +43,49 @@ it.each(['out', 'new/'])('a folder of pictures into a folder, of a class that is
   if (!name.endsWith('/')) mkdirSync(out)
   const { results, status } = await classify('--heat', out, '--heat-class', 'tabby', '--input-size', '128', photos)
   expect(status).toBe(0)
-  expect(readdirSync(out).sort()).toEqual(readdirSync(photos).filter((name) => name.endsWith('.jpg')).map((name) => name.replace('.jpg', '.heat.png')).sort())
+  expect(readdirSync(out).sort()).toEqual(
+    readdirSync(photos)
+      .filter((name) => name.endsWith('.jpg'))
+      .map((name) => name.replace('.jpg', '.heat.png'))
+      .sort(),
+  )
   expect(results.every(({ focus }) => focus !== undefined)).toBe(true)
 })
 
 describe('says in one sentence, with the right status, that', () => {
   const bird = join(photos, 'bird.jpg')
   const cases: [string, string[], number, RegExp][] = [
-    ['the model has no GAP head', ['--model', join(projectRoot, 'models/convnet-flatten.onnx'), '--heat', join(folder, 'a.png'), bird], 4, /has no heat map: its head flattens a feature map/],
-    ['the feature map has one place', ['--input-size', '32', '--heat', join(folder, 'a.png'), bird], 4, /its feature map is 1 by 1 at this input size/],
-    ['the class does not exist', ['--heat', join(folder, 'a.png'), '--heat-class', '1000', bird], 2, /class 1000 is none of the model's 1000, which count from 0/],
+    [
+      'the model has no GAP head',
+      ['--model', join(projectRoot, 'models/convnet-flatten.onnx'), '--heat', join(folder, 'a.png'), bird],
+      4,
+      /has no heat map: its head flattens a feature map/,
+    ],
+    [
+      'the feature map has one place',
+      ['--input-size', '32', '--heat', join(folder, 'a.png'), bird],
+      4,
+      /its feature map is 1 by 1 at this input size/,
+    ],
+    [
+      'the class does not exist',
+      ['--heat', join(folder, 'a.png'), '--heat-class', '1000', bird],
+      2,
+      /class 1000 is none of the model's 1000, which count from 0/,
+    ],
     ['a class is of no use without a file', ['--heat-class', 'tabby', bird], 2, /--heat-class wants --heat/],
-    ['the file is of no known kind', ['--heat', join(folder, 'a.gif'), bird], 2, /neither a folder nor named \.png or \.jpg/],
-    ['several pictures want a folder', ['--heat', join(folder, 'a.png'), photos], 2, /8 pictures need a folder, and .*a\.png is one file/],
+    [
+      'the file is of no known kind',
+      ['--heat', join(folder, 'a.gif'), bird],
+      2,
+      /neither a folder nor named \.png or \.jpg/,
+    ],
+    [
+      'several pictures want a folder',
+      ['--heat', join(folder, 'a.png'), photos],
+      2,
+      /8 pictures need a folder, and .*a\.png is one file/,
+    ],
     ['the file cannot be written', ['--heat', join(folder, 'none/a.png'), bird], 2, /a\.png cannot be written: ENOENT/],
   ]
   it.each(cases)('%s', async (_, args, expected, sentence) => {
@@ -63,7 +96,10 @@ describe('says in one sentence, with the right status, that', () => {
 })
 
 it('a model without a heat map still classifies, without a box', async () => {
-  const { results: [result], status } = await classify('--model', join(projectRoot, 'models/convnet-flatten.onnx'), join(photos, 'bird.jpg'))
+  const {
+    results: [result],
+    status,
+  } = await classify('--model', join(projectRoot, 'models/convnet-flatten.onnx'), join(photos, 'bird.jpg'))
   expect(status).toBe(0)
   expect(result).not.toHaveProperty('focus')
 })

@@ -8,17 +8,23 @@ import { projectRoot } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-loading-'))
 const hook = join(folder, 'hook.mjs')
-writeFileSync(hook, `import Module from 'node:module'
+writeFileSync(
+  hook,
+  `import Module from 'node:module'
 process.on('exit', () => {
   const packages = new Set(Object.keys(Module._cache).flatMap((file) => /node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(file)?.[1] ?? []))
   process.stderr.write('loaded: ' + [...packages].join(' ') + '\\n')
 })
-`)
+`,
+)
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true }))
 
 async function loadedBy(...args: string[]): Promise<string[]> {
-  const child = launch(process.execPath, ['--import', hook, cli, ...args], { env: cleanEnvironment(), cwd: projectRoot })
+  const child = launch(process.execPath, ['--import', hook, cli, ...args], {
+    env: cleanEnvironment(),
+    cwd: projectRoot,
+  })
   expect(await child.ended, child.stderr()).toBe(0)
   return /^loaded: (.*)$/m.exec(child.stderr())![1]!.split(' ')
 }
@@ -29,8 +35,14 @@ it.each([
   [['cameras', '--help'], []],
   [['config', 'show'], ['yaml']],
   [['model', 'info', 'models/convnet-gap.onnx'], ['yaml']],
-  [['mqtt', '--help'], ['mqtt', 'yaml']],
-  [['classify', 'models/photos/cat.jpg'], ['sharp', 'yaml']],
+  [
+    ['mqtt', '--help'],
+    ['mqtt', 'yaml'],
+  ],
+  [
+    ['classify', 'models/photos/cat.jpg'],
+    ['sharp', 'yaml'],
+  ],
 ])('%j loads of the large packages only %j', async (args, packages) => {
   expect((await loadedBy(...args)).filter((name) => heavy.includes(name)).sort()).toEqual(packages)
 })

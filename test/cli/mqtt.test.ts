@@ -22,7 +22,11 @@ afterEach(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Check { check: string; result: string; detail: string }
+interface Check {
+  check: string
+  result: string
+  detail: string
+}
 
 async function run(args: readonly string[]): Promise<{ status: unknown; stdout: string; stderr: string }> {
   const program = gapcam(args)
@@ -47,37 +51,89 @@ describe('gapcam mqtt test', () => {
     expect(status, stdout + stderr).toBe(0)
     const checks = jsonLines<Check>(stdout)
     expect(checks.filter(({ result }) => result !== 'ok')).toEqual([])
-    expect(checks.map(({ check }) => check)).toEqual(expect.arrayContaining(['connect', 'listen gapcam/gapcam/request/+', 'send gapcam/gapcam/cam0/event', 'send gapcam/gapcam/cam0/image', 'send homeassistant/device/gapcam_gapcam/config', 'retain']))
-    expect((await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${folder}`])).stdout).toBe('{"cleared":[],"others":[]}\n')
+    expect(checks.map(({ check }) => check)).toEqual(
+      expect.arrayContaining([
+        'connect',
+        'listen gapcam/gapcam/request/+',
+        'send gapcam/gapcam/cam0/event',
+        'send gapcam/gapcam/cam0/image',
+        'send homeassistant/device/gapcam_gapcam/config',
+        'retain',
+      ]),
+    )
+    expect((await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${folder}`])).stdout).toBe(
+      '{"cleared":[],"others":[]}\n',
+    )
   })
 
   it('names each topic that access rules forbid, with MQTT 5 and with 3.1.1', async () => {
-    const rules = accessRules(['topic readwrite gapcam/gapcam/#', 'topic deny gapcam/gapcam/cam0/event', 'topic read homeassistant/status'])
+    const rules = accessRules([
+      'topic readwrite gapcam/gapcam/#',
+      'topic deny gapcam/gapcam/cam0/event',
+      'topic read homeassistant/status',
+    ])
     const broker = await startMosquitto(['allow_anonymous true', rules, ...asWhoWeAre])
     const { status, stdout } = await run(['mqtt', 'test', '--broker', broker.url])
     expect(status).toBe(5)
-    expect(jsonLines<Check>(stdout).filter(({ result }) => result !== 'ok')).toEqual(['gapcam/gapcam/cam0/event', 'homeassistant/device/gapcam_gapcam/config'].map((topic) => (
-      { check: `send ${topic}`, result: 'failed', detail: expect.stringMatching(/may not publish there/) })))
+    expect(jsonLines<Check>(stdout).filter(({ result }) => result !== 'ok')).toEqual(
+      ['gapcam/gapcam/cam0/event', 'homeassistant/device/gapcam_gapcam/config'].map((topic) => ({
+        check: `send ${topic}`,
+        result: 'failed',
+        detail: expect.stringMatching(/may not publish there/),
+      })),
+    )
     // 3.1.1 cannot say no: what does not come back may be either.
     const { config } = loadConfig({ environment: {}, flags: { cameras: [{ id: 'cam0', source: 'test://' }] } })
-    const checks = await testBroker({ config, connect: { url: broker.url, protocol: '3.1.1' }, signal: new AbortController().signal, answerMs: 1000 })
-    expect(checks.filter(({ result }) => result !== 'ok')).toMatchObject(['gapcam/gapcam/cam0/event', 'homeassistant/device/gapcam_gapcam/config'].map((topic) => (
-      { check: `send ${topic}`, result: 'failed', detail: expect.stringMatching(/did not come back.*3\.1\.1 does not say/) })))
-    const terminal = launch('script', ['-qec', `${process.execPath} ${cli} mqtt test --broker ${broker.url}`, '/dev/null'])
+    const checks = await testBroker({
+      config,
+      connect: { url: broker.url, protocol: '3.1.1' },
+      signal: new AbortController().signal,
+      answerMs: 1000,
+    })
+    expect(checks.filter(({ result }) => result !== 'ok')).toMatchObject(
+      ['gapcam/gapcam/cam0/event', 'homeassistant/device/gapcam_gapcam/config'].map((topic) => ({
+        check: `send ${topic}`,
+        result: 'failed',
+        detail: expect.stringMatching(/did not come back.*3\.1\.1 does not say/),
+      })),
+    )
+    const terminal = launch('script', [
+      '-qec',
+      `${process.execPath} ${cli} mqtt test --broker ${broker.url}`,
+      '/dev/null',
+    ])
     await terminal.ended
-    expect(terminal.stdout()).toMatch(/send gapcam\/gapcam\/cam0\/event +FAILED +the broker refuses it: this user may not publish there/)
+    expect(terminal.stdout()).toMatch(
+      /send gapcam\/gapcam\/cam0\/event +FAILED +the broker refuses it: this user may not publish there/,
+    )
   })
 
   it('only reads where a gapcam of this node is online', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
-    gapcam(['run', bird, '--loop', '--fps', '10', '--json', '--broker', broker.url, '--set', `stateDir=${folder}/online`])
+    gapcam([
+      'run',
+      bird,
+      '--loop',
+      '--fps',
+      '10',
+      '--json',
+      '--broker',
+      broker.url,
+      '--set',
+      `stateDir=${folder}/online`,
+    ])
     await client.sees('gapcam/gapcam/cam0/label', 'chickadee')
     const { status, stdout } = await run(['mqtt', 'test', '--broker', broker.url])
     expect(status, stdout).toBe(0)
     const checks = jsonLines<Check>(stdout)
-    expect(checks.find(({ check }) => check === 'send gapcam/gapcam/request/info')).toMatchObject({ result: 'ok', detail: 'a gapcam is online as this node, and answered' })
-    expect(checks.find(({ check }) => check === 'read gapcam/gapcam/cam0/event')).toMatchObject({ result: 'not tested' })
+    expect(checks.find(({ check }) => check === 'send gapcam/gapcam/request/info')).toMatchObject({
+      result: 'ok',
+      detail: 'a gapcam is online as this node, and answered',
+    })
+    expect(checks.find(({ check }) => check === 'read gapcam/gapcam/cam0/event')).toMatchObject({
+      result: 'not tested',
+    })
     expect(checks.find(({ check }) => check === 'read gapcam/gapcam/cam0/label')).toMatchObject({ result: 'ok' })
     expect(client.last('gapcam/gapcam/cam0/label')).toBe('chickadee')
     expect(client.last('gapcam/gapcam/status')).toBe('online')
@@ -87,9 +143,18 @@ describe('gapcam mqtt test', () => {
     const passwords = join(folder, 'passwords')
     writeFileSync(passwords, '')
     const closed = await startMosquitto(['allow_anonymous false', `password_file ${passwords}`, ...asWhoWeAre])
-    expect(await run(['mqtt', 'test', '--broker', closed.url])).toMatchObject({ status: 5, stderr: expect.stringMatching(/Not authorized/i) })
-    expect(await run(['mqtt', 'test', '--broker', `mqtt://127.0.0.1:${await freePort()}`])).toMatchObject({ status: 5, stderr: expect.stringMatching(/ECONNREFUSED/) })
-    expect(await run(['mqtt', 'test', '--broker', 'none'])).toMatchObject({ status: 2, stderr: expect.stringMatching(/there is no broker/) })
+    expect(await run(['mqtt', 'test', '--broker', closed.url])).toMatchObject({
+      status: 5,
+      stderr: expect.stringMatching(/Not authorized/i),
+    })
+    expect(await run(['mqtt', 'test', '--broker', `mqtt://127.0.0.1:${await freePort()}`])).toMatchObject({
+      status: 5,
+      stderr: expect.stringMatching(/ECONNREFUSED/),
+    })
+    expect(await run(['mqtt', 'test', '--broker', 'none'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/there is no broker/),
+    })
   })
 })
 
@@ -108,25 +173,62 @@ describe('gapcam mqtt discover', () => {
 })
 
 describe('gapcam mqtt clear', () => {
-  it('leaves none of what several runs retained, of cameras that are gone too, and nothing of others\' is touched', async () => {
+  it("leaves none of what several runs retained, of cameras that are gone too, and nothing of others' is touched", async () => {
     const broker = await startMosquitto()
     const stateDir = join(folder, 'clear')
     const client = await listen(broker.url)
     for (const camera of ['old', 'cam0']) {
-      const running = gapcam(['run', bird, '--loop', '--fps', '10', '--json', '--camera', camera, '--broker', broker.url, '--set', `stateDir=${stateDir}`, '--set', 'mqtt.retainImages=true'])
+      const running = gapcam([
+        'run',
+        bird,
+        '--loop',
+        '--fps',
+        '10',
+        '--json',
+        '--camera',
+        camera,
+        '--broker',
+        broker.url,
+        '--set',
+        `stateDir=${stateDir}`,
+        '--set',
+        'mqtt.retainImages=true',
+      ])
       await client.sees(`gapcam/gapcam/${camera}/label`, 'chickadee')
       await client.ask('gapcam/gapcam', 'snapshot')
-      expect(await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${stateDir}`])).toMatchObject({ status: 2, stderr: expect.stringMatching(/stop it first/) })
+      expect(await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${stateDir}`])).toMatchObject({
+        status: 2,
+        stderr: expect.stringMatching(/stop it first/),
+      })
       running.kill('SIGKILL')
       await running.ended
       await client.sees('gapcam/gapcam/status', 'offline')
     }
-    const others = [['gapcam/gapcam/request/restart', 'PRESS'], ['gapcam/other/status', 'online'], ['homeassistant/device/gapcam_other/config', '{"origin":{"name":"gapcam"}}'], ['homeassistant/device/gapcam_gapcam_x/config', '{"origin":{"name":"somebody"}}']] as const
+    const others = [
+      ['gapcam/gapcam/request/restart', 'PRESS'],
+      ['gapcam/other/status', 'online'],
+      ['homeassistant/device/gapcam_other/config', '{"origin":{"name":"gapcam"}}'],
+      ['homeassistant/device/gapcam_gapcam_x/config', '{"origin":{"name":"somebody"}}'],
+    ] as const
     for (const [topic, payload] of others) await client.say(topic, payload, true)
-    const { status, stdout, stderr } = await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${stateDir}`])
+    const { status, stdout, stderr } = await run([
+      'mqtt',
+      'clear',
+      '--broker',
+      broker.url,
+      '--set',
+      `stateDir=${stateDir}`,
+    ])
     expect(status, stderr).toBe(0)
     const { cleared, others: left } = JSON.parse(stdout) as { cleared: string[]; others: string[] }
-    expect(cleared).toEqual(expect.arrayContaining(['gapcam/gapcam/cam0/label', 'gapcam/gapcam/cam0/image', 'gapcam/gapcam/status', 'homeassistant/device/gapcam_gapcam/config']))
+    expect(cleared).toEqual(
+      expect.arrayContaining([
+        'gapcam/gapcam/cam0/label',
+        'gapcam/gapcam/cam0/image',
+        'gapcam/gapcam/status',
+        'homeassistant/device/gapcam_gapcam/config',
+      ]),
+    )
     expect(left).toEqual(['gapcam/gapcam/request/restart'])
     const late = await listen(broker.url)
     await until(() => late.heard.length >= others.length, 'what is retained')
@@ -148,11 +250,18 @@ describe('gapcam watch', () => {
     await broker.kill()
     await watching.until(/the connection is gone/)
     await broker.restart()
-    await until(() => client.say('gapcam/gapcam/cam0/label', 'shut').then(() => /shut/.test(watching.stdout())), 'a message after the restart')
+    await until(
+      () => client.say('gapcam/gapcam/cam0/label', 'shut').then(() => /shut/.test(watching.stdout())),
+      'a message after the restart',
+    )
     watching.kill('SIGINT')
     expect(await watching.ended).toBe(130)
-    expect(jsonLines<{ topic: string; payload: unknown; bytes: number; retained: boolean }>(watching.stdout()).slice(0, 3)).toMatchObject([
-      { topic: 'gapcam/gapcam/cam0/label', payload: 'open', retained: true }, { topic: 'gapcam/gapcam/cam0/image', bytes: 3, retained: false }, { topic: 'gapcam/gapcam/cam0/state', payload: { label: 'open' } },
+    expect(
+      jsonLines<{ topic: string; payload: unknown; bytes: number; retained: boolean }>(watching.stdout()).slice(0, 3),
+    ).toMatchObject([
+      { topic: 'gapcam/gapcam/cam0/label', payload: 'open', retained: true },
+      { topic: 'gapcam/gapcam/cam0/image', bytes: 3, retained: false },
+      { topic: 'gapcam/gapcam/cam0/state', payload: { label: 'open' } },
     ])
   })
 

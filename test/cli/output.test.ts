@@ -8,7 +8,10 @@ import { projectRoot } from '../shared.js'
 afterEach(endAll)
 
 describe('a full disk', () => {
-  const withFull = async (args: readonly string[], stream: 1 | 2): Promise<{ status: number | NodeJS.Signals; text: string }> => {
+  const withFull = async (
+    args: readonly string[],
+    stream: 1 | 2,
+  ): Promise<{ status: number | NodeJS.Signals; text: string }> => {
     const full = openSync('/dev/full', 'w')
     try {
       const child = gapcam(args, { stdio: ['ignore', stream === 1 ? full : 'pipe', stream === 2 ? full : 'pipe'] })
@@ -17,7 +20,19 @@ describe('a full disk', () => {
       closeSync(full)
     }
   }
-  const scene = ['run', 'test://', '--json', '--frames', '20', '--broker', 'none', '--set', 'page.enabled=false', '--set', 'policy.consecutive=1']
+  const scene = [
+    'run',
+    'test://',
+    '--json',
+    '--frames',
+    '20',
+    '--broker',
+    'none',
+    '--set',
+    'page.enabled=false',
+    '--set',
+    'policy.consecutive=1',
+  ]
 
   it('behind stdout is one sentence and a status of its own', async () => {
     for (const args of [['classify', join(projectRoot, 'models/photos/cat.jpg')], ['config', 'schema'], ['--help']]) {

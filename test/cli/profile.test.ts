@@ -12,12 +12,36 @@ interface Profile {
   stages: { stage: string; p50: number; p95: number; p99: number }[]
   steps: { steps: { ms: number; gflops: number | null; inputBytes: number; kernel: string }[] } | null
 }
-interface Event { name: string; ph: string; pid: number; tid: number; ts?: number; dur?: number; cat?: string; args: Record<string, unknown> }
+interface Event {
+  name: string
+  ph: string
+  pid: number
+  tid: number
+  ts?: number
+  dur?: number
+  cat?: string
+  args: Record<string, unknown>
+}
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-profile-'))
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const common = ['profile', join(projectRoot, 'models/photos/bird.jpg'), '--loop', '--fps', '200', '--frames', '30', '--threads', '1', '--model', join(projectRoot, 'models/convnet-gap.onnx'), '--json', '--seconds', '0.2']
+const common = [
+  'profile',
+  join(projectRoot, 'models/photos/bird.jpg'),
+  '--loop',
+  '--fps',
+  '200',
+  '--frames',
+  '30',
+  '--threads',
+  '1',
+  '--model',
+  join(projectRoot, 'models/convnet-gap.onnx'),
+  '--json',
+  '--seconds',
+  '0.2',
+]
 
 it('has percentiles of each stage, and time, rate and bytes of each step', async () => {
   const run = gapcam(common)
@@ -47,7 +71,9 @@ it('writes a trace: complete events with times, whose stages fill their frame, o
   const frames = traceEvents.filter(({ cat }) => cat === 'frame')
   expect(frames).toHaveLength(30)
   for (const frame of frames) {
-    const parts = traceEvents.filter(({ cat, ts, dur }) => cat === 'stage' && ts! >= frame.ts! - 0.01 && ts! + dur! <= frame.ts! + frame.dur! + 0.01)
+    const parts = traceEvents.filter(
+      ({ cat, ts, dur }) => cat === 'stage' && ts! >= frame.ts! - 0.01 && ts! + dur! <= frame.ts! + frame.dur! + 0.01,
+    )
     expect(parts.reduce((sum, { dur }) => sum + dur!, 0)).toBeCloseTo(frame.dur!, 1)
   }
   expect(traceEvents.filter(({ cat }) => cat === 'step').length).toBeGreaterThan(3)

@@ -11,7 +11,10 @@ const model = join(projectRoot, 'models/convnet-gap.onnx')
 /** `gapcam bench` for some seconds with all its streams on a terminal. */
 function benchOnTerminal(seconds: number): Running {
   const command = `exec '${process.execPath}' '${cli}' bench --engine native --input-size 32 --seconds ${seconds} '${model}'`
-  return launch('script', ['--quiet', '--return', '--command', command, '/dev/null'], { env: { ...cleanEnvironment(), TERM: 'xterm' }, stdio: ['pipe', 'pipe', 'pipe'] })
+  return launch('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    env: { ...cleanEnvironment(), TERM: 'xterm' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
 }
 
 it('what takes more than two seconds shows how far it is, and then its table', async () => {

@@ -11,7 +11,10 @@ const photos = join(projectRoot, 'models/photos')
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ status: unknown; stdout: string; stderr: string }> {
+async function run(
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ status: unknown; stdout: string; stderr: string }> {
   const running = gapcam(args, { env })
   const status = await running.ended
   return { status, stdout: running.stdout(), stderr: running.stderr() }
@@ -21,13 +24,20 @@ const file = join(folder, 'photos.gcrec')
 
 it('a recording of photographs is reproduced bit for bit, and on another target within the tolerance', async () => {
   const recorded = await run(['record', photos, '-o', file, '--frames', '12', '--loop'])
-  expect([recorded.status, recorded.stderr], recorded.stderr).toEqual([0, expect.stringMatching(/12 frames recorded to/)])
+  expect([recorded.status, recorded.stderr], recorded.stderr).toEqual([
+    0,
+    expect.stringMatching(/12 frames recorded to/),
+  ])
   const same = await run(['replay', '--json', file])
   expect(same.status, same.stderr).toBe(0)
-  expect(jsonLines(same.stdout)).toMatchObject([{ frames: 12, demanded: 'bits', sameBits: 12, worst: 0, first: null, cut: null }])
+  expect(jsonLines(same.stdout)).toMatchObject([
+    { frames: 12, demanded: 'bits', sameBits: 12, worst: 0, first: null, cut: null },
+  ])
   const other = await run(['replay', '--json', file], { GAPCAM_TARGET: 'scalar' })
   expect(other.status, other.stderr).toBe(0)
-  expect(jsonLines(other.stdout)).toMatchObject([{ demanded: 'tolerance', because: [expect.stringMatching(/^target .* then, scalar now$/)], first: null }])
+  expect(jsonLines(other.stdout)).toMatchObject([
+    { demanded: 'tolerance', because: [expect.stringMatching(/^target .* then, scalar now$/)], first: null },
+  ])
 })
 
 it('what was cut in the middle is replayed up to the cut; what is no recording is refused', async () => {
@@ -36,17 +46,30 @@ it('what was cut in the middle is replayed up to the cut; what is no recording i
   writeFileSync(cut, bytes.subarray(0, Math.round(bytes.length * 0.7)))
   const replayed = await run(['replay', '--json', cut])
   expect(replayed.status, replayed.stderr).toBe(0)
-  expect(jsonLines(replayed.stdout)).toMatchObject([{ first: null, cut: expect.stringMatching(/^byte \d+ of \d+: the recording ends within a record$/) }])
+  expect(jsonLines(replayed.stdout)).toMatchObject([
+    { first: null, cut: expect.stringMatching(/^byte \d+ of \d+: the recording ends within a record$/) },
+  ])
   writeFileSync(cut, bytes.subarray(0, 2000))
   const none = await run(['replay', cut])
-  expect([none.status, none.stderr]).toEqual([3, expect.stringMatching(/cut\.gcrec: it holds no whole frame \(byte \d+ of 2000: the recording ends within a record\)/)])
+  expect([none.status, none.stderr]).toEqual([
+    3,
+    expect.stringMatching(
+      /cut\.gcrec: it holds no whole frame \(byte \d+ of 2000: the recording ends within a record\)/,
+    ),
+  ])
   const picture = await run(['replay', join(photos, 'bird.jpg')])
-  expect([picture.status, picture.stderr]).toEqual([3, expect.stringMatching(/bird\.jpg: it does not begin as a recording does/)])
+  expect([picture.status, picture.stderr]).toEqual([
+    3,
+    expect.stringMatching(/bird\.jpg: it does not begin as a recording does/),
+  ])
 })
 
 it('another model is refused, and so is a disk without room', async () => {
   const other = await run(['replay', '--model', join(projectRoot, 'models/convnet-gap.onnx'), file])
-  expect([other.status, other.stderr]).toEqual([3, expect.stringMatching(/it was made with model efficientnet-lite0 .*, not with .*convnet-gap\.onnx/)])
+  expect([other.status, other.stderr]).toEqual([
+    3,
+    expect.stringMatching(/it was made with model efficientnet-lite0 .*, not with .*convnet-gap\.onnx/),
+  ])
   const full = await run(['record', 'test://', '-o', '/dev/full', '--frames', '5'])
   expect([full.status, full.stderr]).toEqual([3, expect.stringMatching(/recording \/dev\/full: the disk is full/)])
 })

@@ -31,7 +31,11 @@ describe('with the embedded broker', () => {
     const run = gapcam(['run', bird, '--loop', '--json', '--set', `mqtt.port=${port}`])
     await run.until(/"label":"chickadee"/)
     expect(await retained(port, 'gapcam/gapcam/cam0/label')).toBe('chickadee')
-    expect(JSON.parse(await retained(port, 'gapcam/gapcam/cam0/state'))).toMatchObject({ v: 1, label: 'chickadee', engine: expect.stringMatching(/^native-/) })
+    expect(JSON.parse(await retained(port, 'gapcam/gapcam/cam0/state'))).toMatchObject({
+      v: 1,
+      label: 'chickadee',
+      engine: expect.stringMatching(/^native-/),
+    })
     expect(await retained(port, 'gapcam/gapcam/status')).toBe('online')
     run.kill('SIGINT')
     expect(await run.ended).toBe(130)
@@ -41,7 +45,20 @@ describe('with the embedded broker', () => {
 describe('with mosquitto', () => {
   it('SIGINT leaves offline retained, and ends with 130 even if it comes twice at once', async () => {
     const broker = await startMosquitto()
-    const run = gapcam(['run', photos, '--loop', '--json', '--broker', broker.url, '--node', 'desk', '--camera', 'bench', '--set', 'mqtt.base=site/hall'])
+    const run = gapcam([
+      'run',
+      photos,
+      '--loop',
+      '--json',
+      '--broker',
+      broker.url,
+      '--node',
+      'desk',
+      '--camera',
+      'bench',
+      '--set',
+      'mqtt.base=site/hall',
+    ])
     await run.until(/"camera":"bench","label":"chickadee"/)
     run.kill('SIGINT')
     run.kill('SIGINT')
@@ -53,7 +70,10 @@ describe('with mosquitto', () => {
     const broker = await startMosquitto()
     const run = gapcam(['run', bird, '--loop', '--json', '--broker', broker.url, '--fps', '30'])
     await run.until(/"label":"chickadee"/)
-    await until(async () => (await retained(broker.port, 'gapcam/gapcam/cam0/label')) === 'chickadee', 'the label to be retained')
+    await until(
+      async () => (await retained(broker.port, 'gapcam/gapcam/cam0/label')) === 'chickadee',
+      'the label to be retained',
+    )
     await broker.kill()
     await run.until(/connection broke/)
     await new Promise((resolve) => setTimeout(resolve, 1000)) // frames go on meanwhile
@@ -67,7 +87,18 @@ describe('with mosquitto', () => {
 
   it('runs on without a broker, and says once what is wrong', async () => {
     const port = await freePort()
-    const run = gapcam(['run', bird, '--loop', '--json', '--broker', `mqtt://127.0.0.1:${port}`, '--frames', '40', '--fps', '30'])
+    const run = gapcam([
+      'run',
+      bird,
+      '--loop',
+      '--json',
+      '--broker',
+      `mqtt://127.0.0.1:${port}`,
+      '--frames',
+      '40',
+      '--fps',
+      '30',
+    ])
     expect(await run.ended, run.stderr()).toBe(0)
     expect(run.stderr()).toMatch(/refused|ECONNREFUSED|unreachable/i)
   })
@@ -78,7 +109,13 @@ describe('with mosquitto', () => {
     const first = gapcam(args)
     await first.until(/connected/)
     const second = gapcam(args)
-    await Promise.race([first, second].map((run) => run.until(/is a second gapcam running as gapcam-gapcam\? Give each a --node of its own/, 50_000).catch(() => new Promise(() => undefined))))
+    await Promise.race(
+      [first, second].map((run) =>
+        run
+          .until(/is a second gapcam running as gapcam-gapcam\? Give each a --node of its own/, 50_000)
+          .catch(() => new Promise(() => undefined)),
+      ),
+    )
     for (const run of [first, second]) run.kill('SIGINT')
     expect(await first.ended).toBe(130)
     expect(await second.ended).toBe(130)
@@ -88,7 +125,16 @@ describe('with mosquitto', () => {
 describe('what it is given', () => {
   it('several cameras of a YAML file share the engine fairly', async () => {
     const file = join(folder, 'three.yaml')
-    writeFileSync(file, ['mqtt: { broker: none }', 'frames: 150', 'cameras:', ...['a', 'b', 'c'].map((id, i) => `  - { id: ${id}, source: "${[bird, 'test://', photos][i]}", loop: true }`), ''].join('\n'))
+    writeFileSync(
+      file,
+      [
+        'mqtt: { broker: none }',
+        'frames: 150',
+        'cameras:',
+        ...['a', 'b', 'c'].map((id, i) => `  - { id: ${id}, source: "${[bird, 'test://', photos][i]}", loop: true }`),
+        '',
+      ].join('\n'),
+    )
     const broker = await startMosquitto()
     const run = gapcam(['run', '--config', file, '--json', '--broker', broker.url, '--set', 'mqtt.resultEveryMs=0'])
     const { messages } = await subscribe(broker.port, 'gapcam/gapcam/+/result')
@@ -112,7 +158,10 @@ describe('what it is given', () => {
 
   it('one of several cameras that cannot be opened is left out, and is said to be', async () => {
     const file = join(folder, 'dead.yaml')
-    writeFileSync(file, `mqtt: { broker: none }\nframes: 12\ncameras:\n  - { id: porch, source: "${bird}", loop: true }\n  - { id: dead, source: /dev/video99 }\n`)
+    writeFileSync(
+      file,
+      `mqtt: { broker: none }\nframes: 12\ncameras:\n  - { id: porch, source: "${bird}", loop: true }\n  - { id: dead, source: /dev/video99 }\n`,
+    )
     const run = gapcam(['run', '--config', file, '--json'])
     expect(await run.ended, run.stderr()).toBe(0)
     expect(run.stderr()).toMatch(/"camera":"dead".*video99.*it is left out until the next start \(waitForCameras/)
@@ -122,14 +171,24 @@ describe('what it is given', () => {
   describe('flags say more of the cameras that a file has', () => {
     const file = join(folder, 'two.yaml')
     const settled = async (...flags: string[]): Promise<{ status: unknown; stderr: string; cameras: string[] }> => {
-      writeFileSync(file, `mqtt: { broker: none }\nframes: 24\ncameras:\n  - { id: porch, source: "${bird}", loop: true }\n  - { id: hall, source: "${bird}", loop: true }\n`)
+      writeFileSync(
+        file,
+        `mqtt: { broker: none }\nframes: 24\ncameras:\n  - { id: porch, source: "${bird}", loop: true }\n  - { id: hall, source: "${bird}", loop: true }\n`,
+      )
       const run = gapcam(['run', '--config', file, '--json', ...flags])
       const status = await run.ended
-      return { status, stderr: run.stderr(), cameras: [...new Set(jsonLines<{ camera: string }>(run.stdout()).map(({ camera }) => camera))].sort() }
+      return {
+        status,
+        stderr: run.stderr(),
+        cameras: [...new Set(jsonLines<{ camera: string }>(run.stdout()).map(({ camera }) => camera))].sort(),
+      }
     }
 
     it('none is lost to --fps, --roi or --loop', async () => {
-      expect(await settled('--fps', '20', '--roi', '0.1,0.1,0.8,0.8')).toMatchObject({ status: 0, cameras: ['hall', 'porch'] })
+      expect(await settled('--fps', '20', '--roi', '0.1,0.1,0.8,0.8')).toMatchObject({
+        status: 0,
+        cameras: ['hall', 'porch'],
+      })
     })
 
     it('--camera takes one, SOURCE takes their place', async () => {
@@ -157,8 +216,14 @@ describe('what it is given', () => {
 
   it('a model whose outputs are not numbers gives no label, and the frames are counted', async () => {
     const model = writeModel(join(folder, 'nan.onnx'), {
-      nodes: [{ op: 'GlobalAveragePool', inputs: ['input'], outputs: ['p'] }, { op: 'Flatten', inputs: ['p'], outputs: ['f'] }, { op: 'Mul', inputs: ['f', 'nan'], outputs: ['y'] }],
-      weights: { nan: floats([3], [NaN, 1, 2]) }, inputs: { input: [1, 3, 32, 32] }, outputs: { y: [1, 3] },
+      nodes: [
+        { op: 'GlobalAveragePool', inputs: ['input'], outputs: ['p'] },
+        { op: 'Flatten', inputs: ['p'], outputs: ['f'] },
+        { op: 'Mul', inputs: ['f', 'nan'], outputs: ['y'] },
+      ],
+      weights: { nan: floats([3], [NaN, 1, 2]) },
+      inputs: { input: [1, 3, 32, 32] },
+      outputs: { y: [1, 3] },
     })
     const broker = await startMosquitto()
     const run = gapcam(['run', bird, '--loop', '--model', model, '--broker', broker.url, '--json', '--fps', '50'])
@@ -185,7 +250,7 @@ describe('what it is given', () => {
     expect(run.stderr()).not.toMatch(/ {4}at /)
   })
 
-  it('a port that another program holds: status 5 and the port\'s number', async () => {
+  it("a port that another program holds: status 5 and the port's number", async () => {
     const broker = await startMosquitto()
     const run = gapcam(['run', bird, '--set', `mqtt.port=${broker.port}`])
     expect(await run.ended).toBe(5)
@@ -219,7 +284,10 @@ describe('how it ends', () => {
   })
 
   it('quietly when its reader has gone', async () => {
-    const run = launch('sh', ['-c', `'${process.execPath}' '${join(projectRoot, 'dist/cli/main.js')}' run '${photos}' --loop --json --broker none 2>/dev/null | head -1`])
+    const run = launch('sh', [
+      '-c',
+      `'${process.execPath}' '${join(projectRoot, 'dist/cli/main.js')}' run '${photos}' --loop --json --broker none 2>/dev/null | head -1`,
+    ])
     expect(await run.ended).toBe(0)
     expect(jsonLines<Line>(run.stdout())).toHaveLength(1)
   })

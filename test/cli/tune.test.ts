@@ -23,7 +23,8 @@ async function gapcam(...args: string[]): Promise<{ status: unknown; stdout: str
 }
 
 const tuning = (): Tuning => JSON.parse(readFileSync(file, 'utf8')) as Tuning
-const change = (changes: Partial<Record<keyof Tuning, unknown>>): void => writeFileSync(file, JSON.stringify({ ...tuning(), ...changes }))
+const change = (changes: Partial<Record<keyof Tuning, unknown>>): void =>
+  writeFileSync(file, JSON.stringify({ ...tuning(), ...changes }))
 
 async function outputs(threads: number | 'auto'): Promise<{ values: Float32Array; reason: string; threads: number }> {
   const opened = await openModel(model, { engine: 'native', threads, inputSize: { height: 224, width: 224 } })
@@ -42,7 +43,12 @@ describe('gapcam tune', () => {
   }, 60_000)
 
   it('keeps what it measured beside the model, and nothing else', () => {
-    expect(tuning()).toMatchObject({ version: 1, inputs: ['1x3x224x224'], threads: expect.any(Number), separate: expect.any(Array) })
+    expect(tuning()).toMatchObject({
+      version: 1,
+      inputs: ['1x3x224x224'],
+      threads: expect.any(Number),
+      separate: expect.any(Array),
+    })
     expect(tuning().tunedMs).toBeLessThanOrEqual(tuning().defaultMs)
     expect(readdirSync(folder).sort()).toEqual(['lite0.onnx', 'lite0.tune.json'])
   })
@@ -52,13 +58,19 @@ describe('gapcam tune', () => {
     rmSync(file)
     const before = await outputs(1)
     const { stdout } = await gapcam('bench', model, '--steps', '--seconds', '0.1', '--json')
-    const blocks = (JSON.parse(stdout) as { steps: { name: string }[] }).steps.map(({ name }) => name).filter((name) => name.includes(' + '))
+    const blocks = (JSON.parse(stdout) as { steps: { name: string }[] }).steps
+      .map(({ name }) => name)
+      .filter((name) => name.includes(' + '))
     expect(blocks.length).toBeGreaterThan(3)
     writeFileSync(file, JSON.stringify({ ...kept, threads: 2, separate: blocks.slice(0, 3) }))
     const after = await outputs('auto')
     expect(after).toMatchObject({ reason: 'asked for; tuned by lite0.tune.json', threads: 2 })
     expect((await outputs(1)).threads).toBe(1)
-    const steps = (JSON.parse((await gapcam('bench', model, '--steps', '--seconds', '0.1', '--json')).stdout) as { steps: { name: string }[] }).steps.map(({ name }) => name)
+    const steps = (
+      JSON.parse((await gapcam('bench', model, '--steps', '--seconds', '0.1', '--json')).stdout) as {
+        steps: { name: string }[]
+      }
+    ).steps.map(({ name }) => name)
     for (const part of blocks[0]!.split(' + ')) expect(steps).toContain(part)
     const range = Math.max(...before.values) - Math.min(...before.values)
     const worst = before.values.reduce((most, value, i) => Math.max(most, Math.abs(value - after.values[i]!)), 0)
@@ -67,8 +79,12 @@ describe('gapcam tune', () => {
   })
 
   it.each([
-    [{ target: 'mips' }, 'it was made for target mips'], [{ processor: 'Z80' }, /it was made on Z80, this is ./], [{ modelBytes: 5 }, /it was made for a model of 5 bytes, this one has \d+/],
-    [{ inputs: ['1x3x32x32'] }, 'it was made for inputs of 1x3x32x32'], [{ threads: 0 }, 'its threads is not as it should be'], [{ version: 2 }, 'its version is not as it should be'],
+    [{ target: 'mips' }, 'it was made for target mips'],
+    [{ processor: 'Z80' }, /it was made on Z80, this is ./],
+    [{ modelBytes: 5 }, /it was made for a model of 5 bytes, this one has \d+/],
+    [{ inputs: ['1x3x32x32'] }, 'it was made for inputs of 1x3x32x32'],
+    [{ threads: 0 }, 'its threads is not as it should be'],
+    [{ version: 2 }, 'its version is not as it should be'],
   ])('is left aside where it does not fit: %j', async (changes, why) => {
     const kept = tuning()
     change(changes)
@@ -81,14 +97,20 @@ describe('gapcam tune', () => {
   it('is left aside where it is damaged', () => {
     const facts = { modelBytes: 1, target: 'avx2', inputs: [] }
     writeFileSync(join(folder, 'cut.tune.json'), '{"version":')
-    expect(readTuning(join(folder, 'cut.onnx'), facts)).toEqual({ tuning: null, sentence: 'cut.tune.json left aside: it is not JSON' })
+    expect(readTuning(join(folder, 'cut.onnx'), facts)).toEqual({
+      tuning: null,
+      sentence: 'cut.tune.json left aside: it is not JSON',
+    })
     expect(readTuning(join(folder, 'none.onnx'), facts)).toEqual({ tuning: null, sentence: '' })
     rmSync(join(folder, 'cut.tune.json'))
   })
 })
 
 it.each([['0'], ['61'], ['soon']])('--seconds %s is refused', async (seconds) => {
-  expect(await gapcam('tune', model, '--seconds', seconds)).toMatchObject({ status: 2, stderr: expect.stringContaining(`--seconds: ${seconds} is not a number above 0 and at most 60`) })
+  expect(await gapcam('tune', model, '--seconds', seconds)).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining(`--seconds: ${seconds} is not a number above 0 and at most 60`),
+  })
 })
 
 it('says what cannot be written, and leaves no part of it', async () => {
@@ -101,7 +123,11 @@ it('says what cannot be written, and leaves no part of it', async () => {
 })
 
 it('says which operator keeps the native engine from a model', async () => {
-  const path = writeModel(join(folder, 'sine.onnx'), { nodes: [{ op: 'Sin', inputs: ['input'], outputs: ['output'] }], inputs: { input: [1, 4] }, outputs: { output: [1, 4] } })
+  const path = writeModel(join(folder, 'sine.onnx'), {
+    nodes: [{ op: 'Sin', inputs: ['input'], outputs: ['output'] }],
+    inputs: { input: [1, 4] },
+    outputs: { output: [1, 4] },
+  })
   const { status, stderr } = await gapcam('tune', path)
   expect(status).toBe(4)
   expect(stderr).toMatch(/^gapcam: native engine: .*Sin/)

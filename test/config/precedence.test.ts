@@ -12,21 +12,65 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Three valid values of each key other than its default: for the flag, the variable and the file. */
 const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
-  node: ['a', 'b', 'c'], stateDir: ['/a', '7', '/c'], model: ['a.onnx', 'b.onnx', 'c.onnx'], labels: ['a.txt', 'b.txt', 'c.txt'], engine: ['native', 'onnxruntime', 'native'],
-  threads: [1, 2, 3], resize: ['cover', 'stretch', 'contain'], topK: [1, 2, 3], frames: [1, 2, 3],
-  'policy.threshold': [0.11, 0.12, 0.13], 'policy.hysteresis': [0.11, 0.12, 0.13], 'policy.consecutive': [7, 8, 9], 'policy.margin': [0.11, 0.12, 0.13],
-  'policy.smoothingMs': [101, 102, 103], 'policy.staleAfterMs': [501, 502, 503],
-  'mqtt.broker': ['mqtt://a', 'mqtt://b', 'none'], 'mqtt.port': [2001, 2002, 2003], 'mqtt.base': ['a', 'b/b', 'c'], 'mqtt.username': ['a', '007', 'c'],
-  'mqtt.passwordFile': ['a', 'b', 'c'], 'mqtt.ca': ['a', 'b', 'c'], 'mqtt.cert': ['a', 'b', 'c'], 'mqtt.key': ['a', 'b', 'c'], 'mqtt.servername': ['a', 'b', 'c'],
-  'mqtt.ack': ['application', 'application', 'application'], 'mqtt.retain': [false, false, false],
-  'outbox.maxMb': [1, 2, 3], 'outbox.maxAgeH': [1, 2, 3], 'outbox.results': [true, true, true],
-  'mqtt.insecure': [true, true, true], 'mqtt.keepaliveS': [21, 22, 23], 'mqtt.stateEveryMs': [1, 2, 3], 'mqtt.resultEveryMs': [1, 2, 3], 'mqtt.retainImages': [true, true, true],
-  heat: [false, false, false], 'lens.watch': [false, false, false], 'lens.checks': [2, 3, 4], 'lens.everyMs': [1, 2, 3], 'lens.frozenAfterMs': [1001, 1002, 1003],
-  'recorder.enabled': [true, true, true], 'recorder.folder': ['/a', '/b', '/c'], 'recorder.seconds': [1, 2, 3], 'recorder.memoryMegabytes': [1, 2, 3], 'recorder.diskMegabytes': [1, 2, 3],
-  'recorder.onLowConfidence': [false, false, false], 'recorder.onLabelChange': [false, false, false],
-  hungAfterMs: [2001, 2002, 2003], progressFile: ['/a', '7', '/c'], waitForCameras: [true, true, true],
-  cudaPrecision: ['fp16', 'fp32', 'fp16'], cudaRestart: ['always', 'never', 'always'], 'page.enabled': [false, false, false], 'page.host': ['a', 'b', 'c'], 'page.port': [3001, 3002, 3003], 'page.tokenFile': ['a', 'b', 'c'],
-  homeassistant: [false, false, false], homeassistantPrefix: ['a', 'b/b', 'c'], json: [true, true, true], logLevel: ['debug', 'warn', 'error'],
+  node: ['a', 'b', 'c'],
+  stateDir: ['/a', '7', '/c'],
+  model: ['a.onnx', 'b.onnx', 'c.onnx'],
+  labels: ['a.txt', 'b.txt', 'c.txt'],
+  engine: ['native', 'onnxruntime', 'native'],
+  threads: [1, 2, 3],
+  resize: ['cover', 'stretch', 'contain'],
+  topK: [1, 2, 3],
+  frames: [1, 2, 3],
+  'policy.threshold': [0.11, 0.12, 0.13],
+  'policy.hysteresis': [0.11, 0.12, 0.13],
+  'policy.consecutive': [7, 8, 9],
+  'policy.margin': [0.11, 0.12, 0.13],
+  'policy.smoothingMs': [101, 102, 103],
+  'policy.staleAfterMs': [501, 502, 503],
+  'mqtt.broker': ['mqtt://a', 'mqtt://b', 'none'],
+  'mqtt.port': [2001, 2002, 2003],
+  'mqtt.base': ['a', 'b/b', 'c'],
+  'mqtt.username': ['a', '007', 'c'],
+  'mqtt.passwordFile': ['a', 'b', 'c'],
+  'mqtt.ca': ['a', 'b', 'c'],
+  'mqtt.cert': ['a', 'b', 'c'],
+  'mqtt.key': ['a', 'b', 'c'],
+  'mqtt.servername': ['a', 'b', 'c'],
+  'mqtt.ack': ['application', 'application', 'application'],
+  'mqtt.retain': [false, false, false],
+  'outbox.maxMb': [1, 2, 3],
+  'outbox.maxAgeH': [1, 2, 3],
+  'outbox.results': [true, true, true],
+  'mqtt.insecure': [true, true, true],
+  'mqtt.keepaliveS': [21, 22, 23],
+  'mqtt.stateEveryMs': [1, 2, 3],
+  'mqtt.resultEveryMs': [1, 2, 3],
+  'mqtt.retainImages': [true, true, true],
+  heat: [false, false, false],
+  'lens.watch': [false, false, false],
+  'lens.checks': [2, 3, 4],
+  'lens.everyMs': [1, 2, 3],
+  'lens.frozenAfterMs': [1001, 1002, 1003],
+  'recorder.enabled': [true, true, true],
+  'recorder.folder': ['/a', '/b', '/c'],
+  'recorder.seconds': [1, 2, 3],
+  'recorder.memoryMegabytes': [1, 2, 3],
+  'recorder.diskMegabytes': [1, 2, 3],
+  'recorder.onLowConfidence': [false, false, false],
+  'recorder.onLabelChange': [false, false, false],
+  hungAfterMs: [2001, 2002, 2003],
+  progressFile: ['/a', '7', '/c'],
+  waitForCameras: [true, true, true],
+  cudaPrecision: ['fp16', 'fp32', 'fp16'],
+  cudaRestart: ['always', 'never', 'always'],
+  'page.enabled': [false, false, false],
+  'page.host': ['a', 'b', 'c'],
+  'page.port': [3001, 3002, 3003],
+  'page.tokenFile': ['a', 'b', 'c'],
+  homeassistant: [false, false, false],
+  homeassistantPrefix: ['a', 'b/b', 'c'],
+  json: [true, true, true],
+  logLevel: ['debug', 'warn', 'error'],
 }
 
 /** `a.b` as a YAML tree. */
@@ -49,24 +93,44 @@ it.each(Object.keys(values))('%s comes from the first place that has it', (key) 
   writeFileSync(file, stringify(tree(key, inFile)))
   for (let places = 0; places < 8; places++) {
     const loaded = loadConfig({
-      flags: (places & 4) !== 0 ? { [key]: flag } : {}, environment: (places & 2) !== 0 ? { [variableOf(key)]: String(variable) } : {},
+      flags: (places & 4) !== 0 ? { [key]: flag } : {},
+      environment: (places & 2) !== 0 ? { [variableOf(key)]: String(variable) } : {},
       ...((places & 1) !== 0 ? { file } : {}),
     })
-    const [value, origin] = expectedOf(key, places) ?? [configKeys().find((entry) => entry.key === key)?.default, 'default']
-    expect(showConfig(loaded).find((entry) => entry.key === key), `places ${places}`).toEqual({ key, value, origin })
+    const [value, origin] = expectedOf(key, places) ?? [
+      configKeys().find((entry) => entry.key === key)?.default,
+      'default',
+    ]
+    expect(
+      showConfig(loaded).find((entry) => entry.key === key),
+      `places ${places}`,
+    ).toEqual({ key, value, origin })
   }
 })
 
 it('the table above leaves out only what is a list, a size or a secret', () => {
-  const left = configKeys().map(({ key }) => key).filter((key) => !key.includes('[') && !(key in values))
+  const left = configKeys()
+    .map(({ key }) => key)
+    .filter((key) => !key.includes('[') && !(key in values))
   expect(left.sort()).toEqual(['cameras', 'inputSize', 'mqtt.password', 'page.token'])
 })
 
 it('a letter too many, too few, exchanged or swapped in any key names that key', () => {
-  const known = configKeys().map(({ key }) => key).filter((key) => !key.includes('['))
+  const known = configKeys()
+    .map(({ key }) => key)
+    .filter((key) => !key.includes('['))
   for (const key of known.filter((name) => name.length > 5)) {
     const at = Math.floor(key.length / 2)
-    const wrong = [key.slice(0, at) + key.slice(at + 1), `${key.slice(0, at)}q${key.slice(at)}`, `${key.slice(0, at)}q${key.slice(at + 1)}`, key.slice(0, at - 1) + key[at]! + key[at - 1]! + key.slice(at + 1)]
-    for (const name of wrong) expect(known.includes(name) || nearestOf(name, known) === key, `${name} for ${key}: ${nearestOf(name, known)}`).toBe(true)
+    const wrong = [
+      key.slice(0, at) + key.slice(at + 1),
+      `${key.slice(0, at)}q${key.slice(at)}`,
+      `${key.slice(0, at)}q${key.slice(at + 1)}`,
+      key.slice(0, at - 1) + key[at]! + key[at - 1]! + key.slice(at + 1),
+    ]
+    for (const name of wrong)
+      expect(
+        known.includes(name) || nearestOf(name, known) === key,
+        `${name} for ${key}: ${nearestOf(name, known)}`,
+      ).toBe(true)
   }
 })

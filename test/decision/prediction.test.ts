@@ -1,9 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createPredictor, type PredictionContext, type PredictorOptions, type RawOutputs } from '../../src/decision/prediction.js'
+import {
+  createPredictor,
+  type PredictionContext,
+  type PredictorOptions,
+  type RawOutputs,
+} from '../../src/decision/prediction.js'
 
 const context: PredictionContext = {
-  engine: 'native', target: 'scalar', frameSeq: 7, wallTime: 1_700_000_000_000,
+  engine: 'native',
+  target: 'scalar',
+  frameSeq: 7,
+  wallTime: 1_700_000_000_000,
   timings: { capture: 1, preprocess: 2, infer: 3, total: 6 },
 }
 const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `class ${i}`)
@@ -18,7 +26,9 @@ function predicted(outputs: RawOutputs, options: Partial<PredictorOptions> = {})
   return outcome.prediction
 }
 
-const logitRow = fc.array(fc.float({ min: -80, max: 80, noNaN: true }), { minLength: 1, maxLength: 40 }).map((row) => Float32Array.from(row))
+const logitRow = fc
+  .array(fc.float({ min: -80, max: 80, noNaN: true }), { minLength: 1, maxLength: 40 })
+  .map((row) => Float32Array.from(row))
 
 describe('softmax', () => {
   it('gives the closed form for three logits', () => {
@@ -32,31 +42,39 @@ describe('softmax', () => {
   })
 
   it('sums to one and does not change when every logit shifts', () => {
-    fc.assert(fc.property(logitRow, fc.integer({ min: -64, max: 64 }), (row, shift) => {
-      const scores = Float32Array.from(predicted(row).scores)
-      expect(scores.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 4)
-      const shifted = predicted(row.map((x) => x + shift)).scores
-      scores.forEach((score, i) => expect(shifted[i]).toBeCloseTo(score, 3))
-    }))
+    fc.assert(
+      fc.property(logitRow, fc.integer({ min: -64, max: 64 }), (row, shift) => {
+        const scores = Float32Array.from(predicted(row).scores)
+        expect(scores.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 4)
+        const shifted = predicted(row.map((x) => x + shift)).scores
+        scores.forEach((score, i) => expect(shifted[i]).toBeCloseTo(score, 3))
+      }),
+    )
   })
 })
 
 describe('ranking', () => {
   it('equals a stable sort of all scores, ties in order of index', () => {
     const fewValues = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 30 })
-    fc.assert(fc.property(fewValues, fc.integer({ min: 1, max: 8 }), (values, topK) => {
-      const { top, scores } = predicted(Float32Array.from(values), { topK })
-      const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]! || a - b).slice(0, topK)
-      expect(top.map(({ index }) => index)).toEqual(order)
-      for (const { index, label, score } of top) {
-        expect(label).toBe(`class ${index}`)
-        expect(score).toBe(scores[index])
-      }
-    }))
+    fc.assert(
+      fc.property(fewValues, fc.integer({ min: 1, max: 8 }), (values, topK) => {
+        const { top, scores } = predicted(Float32Array.from(values), { topK })
+        const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]! || a - b).slice(0, topK)
+        expect(top.map(({ index }) => index)).toEqual(order)
+        for (const { index, label, score } of top) {
+          expect(label).toBe(`class ${index}`)
+          expect(score).toBe(scores[index])
+        }
+      }),
+    )
   })
 
   it('carries frame, model and executor of this very result', () => {
-    expect(predicted(Float32Array.of(0, 1), { modelId: 'dock-7', modelSha256: 'ab' })).toMatchObject({ ...context, modelId: 'dock-7', modelSha256: 'ab' })
+    expect(predicted(Float32Array.of(0, 1), { modelId: 'dock-7', modelSha256: 'ab' })).toMatchObject({
+      ...context,
+      modelId: 'dock-7',
+      modelSha256: 'ab',
+    })
   })
 })
 
@@ -66,10 +84,16 @@ describe('outputs that already are probabilities', () => {
   })
 
   it('are dequantised with the scale and zero point of the graph', () => {
-    const { top, logits } = predicted(Uint8Array.of(0, 64, 192), { scoreActivation: 'none', quantization: { scale: 1 / 256, zeroPoint: 0 } })
+    const { top, logits } = predicted(Uint8Array.of(0, 64, 192), {
+      scoreActivation: 'none',
+      quantization: { scale: 1 / 256, zeroPoint: 0 },
+    })
     expect([...logits]).toEqual([0, 0.25, 0.75])
     expect(top[0]).toEqual({ index: 2, label: 'class 2', score: 0.75 })
-    const signed = predicted(Int8Array.of(-128, 0), { scoreActivation: 'none', quantization: { scale: 1 / 256, zeroPoint: -128 } })
+    const signed = predicted(Int8Array.of(-128, 0), {
+      scoreActivation: 'none',
+      quantization: { scale: 1 / 256, zeroPoint: -128 },
+    })
     expect([...signed.scores]).toEqual([0, 0.5])
   })
 
@@ -85,13 +109,19 @@ describe('sigmoid', () => {
 })
 
 describe('logits that are not finite', () => {
-  it.each([[NaN, 'nan'], [Infinity, 'infinite'], [-Infinity, 'infinite']] as const)('%s anywhere gives no prediction', (bad, reason) => {
-    fc.assert(fc.property(logitRow, fc.nat(), (row, place) => {
-      row[place % row.length] = bad
-      for (const scoreActivation of ['softmax', 'sigmoid', 'none'] as const) {
-        expect(predict(row, { scoreActivation })).toEqual({ ok: false, reason })
-      }
-    }))
+  it.each([
+    [NaN, 'nan'],
+    [Infinity, 'infinite'],
+    [-Infinity, 'infinite'],
+  ] as const)('%s anywhere gives no prediction', (bad, reason) => {
+    fc.assert(
+      fc.property(logitRow, fc.nat(), (row, place) => {
+        row[place % row.length] = bad
+        for (const scoreActivation of ['softmax', 'sigmoid', 'none'] as const) {
+          expect(predict(row, { scoreActivation })).toEqual({ ok: false, reason })
+        }
+      }),
+    )
   })
 
   it('do not spoil the next frame', () => {
@@ -102,7 +132,9 @@ describe('logits that are not finite', () => {
   })
 })
 
-it('a row of another length is the programmer\'s mistake', () => {
-  expect(() => createPredictor({ labels: names(3), modelId: 'm' })(new Float32Array(2), context)).toThrow(/Expected 3 outputs/)
+it("a row of another length is the programmer's mistake", () => {
+  expect(() => createPredictor({ labels: names(3), modelId: 'm' })(new Float32Array(2), context)).toThrow(
+    /Expected 3 outputs/,
+  )
   expect(() => createPredictor({ labels: names(3), modelId: 'm', topK: 0 })).toThrow(TypeError)
 })

@@ -20,7 +20,13 @@ describe.each(['native', 'onnxruntime'] as const)('the engine %s', (engine) => {
     await withModel(async (model) => {
       expect(model.inputs).toEqual([{ name: 'input', type: 'float32', layout: 'nchw', shape: [1, 3, 33, 29] }])
       expect(model.outputs).toMatchObject([{ type: 'float32', layout: 'none', shape: [1, 11] }])
-      expect(model.describe()).toMatchObject({ engine, threads: 1, reason: 'asked for', rejected: expect.any(Array), target: expect.stringMatching(/./) })
+      expect(model.describe()).toMatchObject({
+        engine,
+        threads: 1,
+        reason: 'asked for',
+        rejected: expect.any(Array),
+        target: expect.stringMatching(/./),
+      })
     })
   })
 
@@ -37,7 +43,9 @@ describe.each(['native', 'onnxruntime'] as const)('the engine %s', (engine) => {
 
   it('refuses a feed of another shape, length, name or kind, and goes on', async () => {
     await withModel(async (model) => {
-      await expect(model.run({ shape: [1, 3, 29, 33], data: picture(1) })).rejects.toThrow('Expected shape [1, 3, 33, 29]')
+      await expect(model.run({ shape: [1, 3, 29, 33], data: picture(1) })).rejects.toThrow(
+        'Expected shape [1, 3, 33, 29]',
+      )
       await expect(model.run(new Float32Array(7))).rejects.toThrow('Expected 2871 elements')
       await expect(model.run({ image: picture(1) })).rejects.toThrow(TypeError)
       await expect(model.run('picture' as never)).rejects.toThrow(TypeError)
@@ -55,7 +63,9 @@ describe.each(['native', 'onnxruntime'] as const)('the engine %s', (engine) => {
   })
 
   it('gives an inner value as a further output', async () => {
-    const names = networks['vgg']!().nodes.filter(({ op }) => op === 'GlobalAveragePool').map(({ outputs }) => outputs[0]!)
+    const names = networks['vgg']!()
+      .nodes.filter(({ op }) => op === 'GlobalAveragePool')
+      .map(({ outputs }) => outputs[0]!)
     const asked = await openModel(vgg, { engine, threads: 1, extraOutputs: names })
     expect((await asked.run(picture(1)))[names[0]!]?.shape).toEqual([1, 40, 1, 1])
     await asked.close()
@@ -81,10 +91,13 @@ it('a quantised model runs on the fallback, which says which operators made it s
   const q = { scale: floats([], [0.05]), zero: { shape: [], data: new Uint8Array([128]) }, shape: int64(1, 12) }
   const path = writeModel(join(folder, 'qdq.onnx'), {
     nodes: [
-      { op: 'QuantizeLinear', inputs: ['input', 'scale', 'zero'], outputs: ['a'] }, { op: 'DequantizeLinear', inputs: ['a', 'scale', 'zero'], outputs: ['b'] },
+      { op: 'QuantizeLinear', inputs: ['input', 'scale', 'zero'], outputs: ['a'] },
+      { op: 'DequantizeLinear', inputs: ['a', 'scale', 'zero'], outputs: ['b'] },
       { op: 'Reshape', inputs: ['b', 'shape'], outputs: ['y'] },
     ],
-    weights: q, inputs: { input: [1, 3, 2, 2] }, outputs: { y: [1, 12] },
+    weights: q,
+    inputs: { input: [1, 3, 2, 2] },
+    outputs: { y: [1, 12] },
   })
   const model = await openModel(path)
   expect(model.describe()).toMatchObject({ engine: 'onnxruntime', reason: expect.stringContaining('QuantizeLinear') })
@@ -93,21 +106,27 @@ it('a quantised model runs on the fallback, which says which operators made it s
   await model.close()
 })
 
-it.skipIf(sharedFolder() === null)('the int8 MobileNetV2 of the shared folder takes bytes, channels last, on the fallback (skipped where it is not at hand)', async () => {
-  const model = await openModel(join(sharedFolder()!, 'models/mobilenet-v2-int8.onnx'))
-  const [input] = model.inputs
-  expect(input).toMatchObject({ type: 'uint8', layout: 'nhwc' })
-  const outputs = await model.run(new Uint8Array(input!.shape.reduce((a, b) => a * b, 1)).fill(90))
-  const scores = Array.from(Object.values(outputs)[0]!.data, Number)
-  expect(scores.every((score) => score >= 0)).toBe(true)
-  expect(scores.reduce((a, b) => a + b, 0)).toBeGreaterThan(0)
-  expect(model.describe().engine).toBe('onnxruntime')
-  await model.close()
-})
+it.skipIf(sharedFolder() === null)(
+  'the int8 MobileNetV2 of the shared folder takes bytes, channels last, on the fallback (skipped where it is not at hand)',
+  async () => {
+    const model = await openModel(join(sharedFolder()!, 'models/mobilenet-v2-int8.onnx'))
+    const [input] = model.inputs
+    expect(input).toMatchObject({ type: 'uint8', layout: 'nhwc' })
+    const outputs = await model.run(new Uint8Array(input!.shape.reduce((a, b) => a * b, 1)).fill(90))
+    const scores = Array.from(Object.values(outputs)[0]!.data, Number)
+    expect(scores.every((score) => score >= 0)).toBe(true)
+    expect(scores.reduce((a, b) => a + b, 0)).toBeGreaterThan(0)
+    expect(model.describe().engine).toBe('onnxruntime')
+    await model.close()
+  },
+)
 
 describe('gapcam classify', () => {
   const photo = join(projectRoot, 'models/photos/cat.jpg')
-  async function classify(env: NodeJS.ProcessEnv, ...args: string[]): Promise<{ status: number | string; stdout: string; stderr: string }> {
+  async function classify(
+    env: NodeJS.ProcessEnv,
+    ...args: string[]
+  ): Promise<{ status: number | string; stdout: string; stderr: string }> {
     const run = gapcam(['classify', photo, '--json', ...args], { env })
     const status = await run.ended
     return { status, stdout: run.stdout(), stderr: run.stderr() }
@@ -116,7 +135,10 @@ describe('gapcam classify', () => {
 
   it('names the engine that computed the result: native, and onnxruntime once the addon cannot be loaded', async () => {
     const [native, fallback] = await Promise.all([classify({}), classify({ GAPCAM_ADDON: gone })])
-    expect(JSON.parse(native.stdout)).toMatchObject({ engine: 'native', top: [{ label: expect.stringContaining('cat') }, {}, {}, {}, {}] })
+    expect(JSON.parse(native.stdout)).toMatchObject({
+      engine: 'native',
+      top: [{ label: expect.stringContaining('cat') }, {}, {}, {}, {}],
+    })
     expect(JSON.parse(fallback.stdout)).toMatchObject({ engine: 'onnxruntime' })
     expect(JSON.parse(fallback.stdout).top[0].index).toBe(JSON.parse(native.stdout).top[0].index)
     expect(fallback.stdout + fallback.stderr).toContain('the native addon cannot be loaded')

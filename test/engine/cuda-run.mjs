@@ -5,10 +5,19 @@ import { openModel } from '../../dist/index.js'
 const { path, options, runs = 1, untilServing = false, openAgain } = JSON.parse(process.argv[2])
 
 const say = (line) => console.log(JSON.stringify(line))
-const picture = (length, frame) => Float32Array.from({ length }, (_, i) => Math.sin(i * 0.11 + frame) + Math.cos(i * 0.017))
+const picture = (length, frame) =>
+  Float32Array.from({ length }, (_, i) => Math.sin(i * 0.11 + frame) + Math.cos(i * 0.017))
 
 async function runOnce(model, frame) {
-  const feeds = Object.fromEntries(model.inputs.map(({ name, shape }) => [name, picture(shape.reduce((a, b) => a * b, 1), frame)]))
+  const feeds = Object.fromEntries(
+    model.inputs.map(({ name, shape }) => [
+      name,
+      picture(
+        shape.reduce((a, b) => a * b, 1),
+        frame,
+      ),
+    ]),
+  )
   const outputs = await model.run(feeds)
   const values = Object.values(outputs).flatMap(({ data }) => Array.from(data))
   say({ step: 'run', values, ...model.describe() })

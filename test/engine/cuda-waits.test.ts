@@ -5,23 +5,44 @@ import { CudaEngine } from '../../src/engine/cuda.js'
 import type { Engine, EngineTensor } from '../../src/engine/engine.js'
 
 function tensor(values: number[]): EngineTensor & { readonly data: Float32Array } {
-  return { name: 'x', type: 'float32', layout: 'none', shape: [values.length], data: Float32Array.from(values), inFileOrder: true }
+  return {
+    name: 'x',
+    type: 'float32',
+    layout: 'none',
+    shape: [values.length],
+    data: Float32Array.from(values),
+    inFileOrder: true,
+  }
 }
 
 /** An engine whose GPU doubles its input unless it is told what to do instead, and whose CPU doubles it always. */
-function engine(): { cuda: CudaEngine; gpu: { tries: number; next: 'right' | 'fails' | 'infinite' }; clock: { ms: number }; faults: string[]; off: { why: string | null } } {
-  const [gpu, clock, off] = [{ tries: 0, next: 'right' as 'right' | 'fails' | 'infinite' }, { ms: 0 }, { why: null as string | null }]
+function engine(): {
+  cuda: CudaEngine
+  gpu: { tries: number; next: 'right' | 'fails' | 'infinite' }
+  clock: { ms: number }
+  faults: string[]
+  off: { why: string | null }
+} {
+  const [gpu, clock, off] = [
+    { tries: 0, next: 'right' as 'right' | 'fails' | 'infinite' },
+    { ms: 0 },
+    { why: null as string | null },
+  ]
   const faults: string[] = []
   const [input, output] = [tensor([1, 2]), tensor([0, 0])]
   const cpuInput = tensor([0, 0])
   const cpuOutput = tensor([0, 0])
   const cpu = {
-    inputs: [cpuInput], outputs: [cpuOutput], close: async () => undefined,
+    inputs: [cpuInput],
+    outputs: [cpuOutput],
+    close: async () => undefined,
     run: async () => cpuOutput.data.set(cpuInput.data.map((value) => value * 2)),
     describe: () => ({ engine: 'native', target: 'neon', threads: 4, reason: 'covers the whole model', rejected: [] }),
   } as unknown as Engine
   const session = {
-    inputs: [input], outputs: [output], close: async () => undefined,
+    inputs: [input],
+    outputs: [output],
+    close: async () => undefined,
     run: async () => {
       gpu.tries++
       output.data.fill(gpu.next === 'infinite' ? Infinity : 99)
@@ -29,9 +50,23 @@ function engine(): { cuda: CudaEngine; gpu: { tries: number; next: 'right' | 'fa
       if (gpu.next === 'right') output.data.set(input.data.map((value) => value * 2))
     },
   } as unknown as CudaSession
-  const facts = { device: 'none', generation: 'sm_87', precision: 'fp16', driver: '12.6', kernels: 'sm_87.cubin', selfTest: 0, measured: null } as const
+  const facts = {
+    device: 'none',
+    generation: 'sm_87',
+    precision: 'fp16',
+    driver: '12.6',
+    kernels: 'sm_87.cubin',
+    selfTest: 0,
+    measured: null,
+  } as const
   const cuda = new CudaEngine({
-    session, cpu, addon: { cudaOff: () => off.why }, facts, reason: 'asked for', rejected: [], onFault: (sentence) => faults.push(sentence),
+    session,
+    cpu,
+    addon: { cudaOff: () => off.why },
+    facts,
+    reason: 'asked for',
+    rejected: [],
+    onFault: (sentence) => faults.push(sentence),
     clock: { now: () => clock.ms, wall: () => clock.ms },
   })
   return { cuda, gpu, clock, faults, off }
@@ -60,7 +95,11 @@ it('waits 0.1 s after the first fault and doubles up to a minute; a success begi
   expect(faults).toHaveLength(12)
   gpu.next = 'right'
   await cuda.run()
-  expect(cuda.describe()).toMatchObject({ engine: 'cuda', target: 'sm_87-fp16', cuda: { state: 'serving', faults: 12, retries: 12, restartWanted: false } })
+  expect(cuda.describe()).toMatchObject({
+    engine: 'cuda',
+    target: 'sm_87-fp16',
+    cuda: { state: 'serving', faults: 12, retries: 12, restartWanted: false },
+  })
   gpu.next = 'fails'
   await cuda.run()
   clock.ms += 100
@@ -73,7 +112,10 @@ it('an output that is not finite is a fault, and the CPU computes the frame', as
   gpu.next = 'infinite'
   await cuda.run()
   expect([...(cuda.outputs[0]!.data as Float32Array)]).toEqual([2, 4])
-  expect(cuda.describe()).toMatchObject({ engine: 'native', cuda: { faults: 1, framesOnCpu: 1, lastFault: 'an output in fp16 is not finite' } })
+  expect(cuda.describe()).toMatchObject({
+    engine: 'native',
+    cuda: { faults: 1, framesOnCpu: 1, lastFault: 'an output in fp16 is not finite' },
+  })
   expect(faults).toEqual(['CUDA: an output in fp16 is not finite; the CPU computes this frame'])
 })
 
@@ -86,5 +128,9 @@ it('is never tried again once it is off', async () => {
   clock.ms += 1e9
   await cuda.run()
   expect(gpu.tries).toBe(1)
-  expect(cuda.describe()).toMatchObject({ engine: 'native', reason: expect.stringMatching(/^CUDA is off until a restart/), cuda: { state: 'off', restartWanted: true, framesOnCpu: 2 } })
+  expect(cuda.describe()).toMatchObject({
+    engine: 'native',
+    reason: expect.stringMatching(/^CUDA is off until a restart/),
+    cuda: { state: 'off', restartWanted: true, framesOnCpu: 2 },
+  })
 })

@@ -39,10 +39,16 @@ afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Runs test/engine/cuda-run.mjs on the tests' driver; its lines, and what the driver counted. */
-async function run(settings: string, program: Program, more: NodeJS.ProcessEnv = {}): Promise<{ lines: Line[]; stderr: string; report: ReturnType<typeof readReport> }> {
+async function run(
+  settings: string,
+  program: Program,
+  more: NodeJS.ProcessEnv = {},
+): Promise<{ lines: Line[]; stderr: string; report: ReturnType<typeof readReport> }> {
   const report = join(folder, `report-${Math.random()}.json`)
   const given = { path: digits, options: { engine: 'cuda', inputSize, threads: 1 }, ...program }
-  const child = launch(process.execPath, [join(projectRoot, 'test/engine/cuda-run.mjs'), JSON.stringify(given)], { env: fakeCuda(`${settings} report=${report}`, more) })
+  const child = launch(process.execPath, [join(projectRoot, 'test/engine/cuda-run.mjs'), JSON.stringify(given)], {
+    env: fakeCuda(`${settings} report=${report}`, more),
+  })
   expect(await child.ended, child.stderr()).toBe(0)
   return { lines: jsonLines<Line>(child.stdout()), stderr: child.stderr(), report: readReport(report) }
 }
@@ -52,7 +58,15 @@ async function onCpu(path: string, options: OpenModelOptions, runs: number): Pro
   const model = await openModel(path, { ...options, engine: 'native', threads: 1 })
   const results: number[][] = []
   for (let frame = 0; frame < runs; frame++) {
-    const feeds = Object.fromEntries(model.inputs.map(({ name, shape }) => [name, Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 0.11 + frame) + Math.cos(i * 0.017))]))
+    const feeds = Object.fromEntries(
+      model.inputs.map(({ name, shape }) => [
+        name,
+        Float32Array.from(
+          { length: shape.reduce((a, b) => a * b, 1) },
+          (_, i) => Math.sin(i * 0.11 + frame) + Math.cos(i * 0.017),
+        ),
+      ]),
+    )
     results.push(Object.values(await model.run(feeds)).flatMap(({ data }) => Array.from(data as Float32Array)))
   }
   await model.close()
@@ -61,19 +75,37 @@ async function onCpu(path: string, options: OpenModelOptions, runs: number): Pro
 
 function expectNear(values: readonly number[], right: readonly number[], tolerance: number): void {
   const range = Math.max(...right) - Math.min(...right)
-  const worst = right.reduce((most, value, i) => (Math.abs(value - values[i]!) <= most ? most : Math.abs(value - values[i]!)), 0)
+  const worst = right.reduce(
+    (most, value, i) => (Math.abs(value - values[i]!) <= most ? most : Math.abs(value - values[i]!)),
+    0,
+  )
   expect(worst / range).toBeLessThanOrEqual(tolerance)
 }
 
 describe('each generation computes what the CPU does', () => {
   it.each(generations)('sm_%i, in half and in single precision', async (sm) => {
     const [right] = await onCpu(digits, { inputSize }, 1)
-    for (const [cudaPrecision, tolerance] of [['fp16', 2e-2], ['fp32', 1e-4]] as const) {
-      const { lines: [opened, ran], report } = await run(`sm=${sm}`, { options: { engine: 'cuda', inputSize, cudaPrecision } })
-      expect(opened).toMatchObject({ step: 'open', engine: 'cuda', target: `sm_${sm}-${cudaPrecision}`, reason: 'asked for', cuda: { device: expect.stringContaining('emulated'), state: 'serving', faults: 0, restartWanted: false } })
+    for (const [cudaPrecision, tolerance] of [
+      ['fp16', 2e-2],
+      ['fp32', 1e-4],
+    ] as const) {
+      const {
+        lines: [opened, ran],
+        report,
+      } = await run(`sm=${sm}`, { options: { engine: 'cuda', inputSize, cudaPrecision } })
+      expect(opened).toMatchObject({
+        step: 'open',
+        engine: 'cuda',
+        target: `sm_${sm}-${cudaPrecision}`,
+        reason: 'asked for',
+        cuda: { device: expect.stringContaining('emulated'), state: 'serving', faults: 0, restartWanted: false },
+      })
       expect(opened!.cuda!.selfTest).toBeLessThanOrEqual(tolerance)
       expectNear(ran!.values, right!, tolerance)
-      expect(report).toMatchObject({ violations: [], leaks: { contexts: 0, allocations: 0, modules: 0, streams: 0, graphs: 0 } })
+      expect(report).toMatchObject({
+        violations: [],
+        leaks: { contexts: 0, allocations: 0, modules: 0, streams: 0, graphs: 0 },
+      })
     }
   })
 
@@ -81,7 +113,10 @@ describe('each generation computes what the CPU does', () => {
     for (const [name, build] of Object.entries({ ...networks, mobilevit: modernNetworks['mobilevit']! })) {
       const path = writeModel(join(folder, `${name}.onnx`), build())
       const [right] = await onCpu(path, {}, 1)
-      const { lines: [opened, ran], report } = await run('', { path, options: { engine: 'cuda', cudaPrecision: 'fp32' } })
+      const {
+        lines: [opened, ran],
+        report,
+      } = await run('', { path, options: { engine: 'cuda', cudaPrecision: 'fp32' } })
       expect(opened, name).toMatchObject({ step: 'open', engine: 'cuda' })
       expectNear(ran!.values, right!, 1e-4)
       expect(report.violations, name).toEqual([])
@@ -94,31 +129,66 @@ describe('auto', () => {
 
   it('takes CUDA where it is right and measured to be the faster one', async () => {
     // memo: the driver does not compute again what has not changed, which makes it the faster one.
-    const { lines: [opened] } = await run('memo=1', { options: { ...options, inputSize: { height: 192, width: 192 } } })
-    expect(opened).toMatchObject({ engine: 'cuda', reason: expect.stringMatching(/^the faster one here \(cuda .* ms, native .* ms\)$/), rejected: [{ name: 'native', reason: expect.stringMatching(/^slower here/) }, {}, {}] })
+    const {
+      lines: [opened],
+    } = await run('memo=1', { options: { ...options, inputSize: { height: 192, width: 192 } } })
+    expect(opened).toMatchObject({
+      engine: 'cuda',
+      reason: expect.stringMatching(/^the faster one here \(cuda .* ms, native .* ms\)$/),
+      rejected: [{ name: 'native', reason: expect.stringMatching(/^slower here/) }, {}, {}],
+    })
     expect(opened!.cuda!.measured!.cudaMs).toBeLessThan(opened!.cuda!.measured!.nativeMs)
   })
 
   it('stays on the CPU where CUDA is slower', async () => {
-    const { lines: [opened], report } = await run('', { options })
-    expect(opened).toMatchObject({ engine: 'native', reason: expect.stringMatching(/cuda not used: slower here/), rejected: expect.arrayContaining([{ name: 'cuda', reason: expect.stringMatching(/slower here/) }]) })
+    const {
+      lines: [opened],
+      report,
+    } = await run('', { options })
+    expect(opened).toMatchObject({
+      engine: 'native',
+      reason: expect.stringMatching(/cuda not used: slower here/),
+      rejected: expect.arrayContaining([{ name: 'cuda', reason: expect.stringMatching(/slower here/) }]),
+    })
     expect(report).toMatchObject({ violations: [], leaks: { contexts: 0, allocations: 0 } })
   })
 
   it.each([
     ['its self-test fails', 'wrong=1', undefined, /its self-test in fp32 is off by .* of the output's range/],
-    ['the device has too little memory', 'memory=20000', undefined, /cuMemAlloc failed with CUDA_ERROR_OUT_OF_MEMORY \(2\) while taking/],
-    ['the driver is too old', 'version=10020', undefined, /the NVIDIA driver is too old: it speaks CUDA 10\.2, and 11\.4 is needed/],
+    [
+      'the device has too little memory',
+      'memory=20000',
+      undefined,
+      /cuMemAlloc failed with CUDA_ERROR_OUT_OF_MEMORY \(2\) while taking/,
+    ],
+    [
+      'the driver is too old',
+      'version=10020',
+      undefined,
+      /the NVIDIA driver is too old: it speaks CUDA 10\.2, and 11\.4 is needed/,
+    ],
     ['there is no device', 'devices=0', undefined, /CUDA_ERROR_NO_DEVICE/],
     ['the context is lost while it opens', 'fail=cuModuleLoadData:719', undefined, /CUDA_ERROR_LAUNCH_FAILED/],
-    ['there are no kernels for the generation', 'sm=86', undefined, /no kernels for sm_86, only for sm_72, sm_87, sm_89, sm_90, sm_110/],
+    [
+      'there are no kernels for the generation',
+      'sm=86',
+      undefined,
+      /no kernels for sm_86, only for sm_72, sm_87, sm_89, sm_90, sm_110/,
+    ],
     ['no kernels are built', '', '/nonexistent', /the CUDA kernels are not built/],
   ])('falls back with the reason where %s; by name it is an error', async (_, settings, folder, reason) => {
     const more = folder === undefined ? {} : { GAPCAM_CUBINS: folder }
-    const { lines: [opened, ran] } = await run(settings, { options }, more)
-    expect(opened).toMatchObject({ engine: 'native', rejected: expect.arrayContaining([{ name: 'cuda', reason: expect.stringMatching(reason) }]) })
+    const {
+      lines: [opened, ran],
+    } = await run(settings, { options }, more)
+    expect(opened).toMatchObject({
+      engine: 'native',
+      rejected: expect.arrayContaining([{ name: 'cuda', reason: expect.stringMatching(reason) }]),
+    })
     expectNear(ran!.values, (await onCpu(digits, { inputSize }, 1))[0]!, 1e-6)
-    const { lines: [failed] } = await run(settings, {}, more)
+    const {
+      lines: [failed],
+    } = await run(settings, {}, more)
     expect(failed).toMatchObject({ step: 'failed', code: 'ENGINE_UNAVAILABLE', message: expect.stringMatching(reason) })
   })
 
@@ -126,8 +196,13 @@ describe('auto', () => {
     const damaged = join(folder, 'damaged')
     cpSync(join(projectRoot, 'prebuilds/cuda'), damaged, { recursive: true })
     writeFileSync(join(damaged, 'sm_87.cubin'), Buffer.alloc(64, 1))
-    const { lines: [failed] } = await run('', {}, { GAPCAM_CUBINS: damaged })
-    expect(failed).toMatchObject({ step: 'failed', message: expect.stringMatching(/sm_87\.cubin are damaged: their digest differs/) })
+    const {
+      lines: [failed],
+    } = await run('', {}, { GAPCAM_CUBINS: damaged })
+    expect(failed).toMatchObject({
+      step: 'failed',
+      message: expect.stringMatching(/sm_87\.cubin are damaged: their digest differs/),
+    })
   })
 })
 
@@ -135,8 +210,14 @@ it('a generation without shipped kernels has them compiled by NVRTC, once', asyn
   const more = { ...(await fetchNvrtc()), XDG_CACHE_HOME: join(folder, 'cache') }
   const [right] = await onCpu(digits, { inputSize }, 1)
   for (let start = 0; start < 2; start++) {
-    const { lines: [opened, ran] } = await run('sm=86', {}, more)
-    expect(opened).toMatchObject({ engine: 'cuda', target: 'sm_86-fp16', cuda: { kernels: 'compiled here by NVRTC 11.8' } })
+    const {
+      lines: [opened, ran],
+    } = await run('sm=86', {}, more)
+    expect(opened).toMatchObject({
+      engine: 'cuda',
+      target: 'sm_86-fp16',
+      cuda: { kernels: 'compiled here by NVRTC 11.8' },
+    })
     expectNear(ran!.values, right!, 2e-2)
   }
   const [kept, ...others] = readdirSync(join(folder, 'cache/gapcam/cuda'))
@@ -154,11 +235,26 @@ describe('a fault in the middle', () => {
     const runs = lines.filter(({ step }) => step === 'run')
     for (const [i, values] of right.entries()) expectNear(runs[i]!.values, values, 2e-2)
     expect(runs[0]).toMatchObject({ engine: 'cuda', cuda: { faults: 0 } })
-    expect(runs[1]).toMatchObject({ engine: 'native', reason: expect.stringMatching(/^CUDA waits to be tried again: cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY/), cuda: { state: 'waiting', faults: 1, restartWanted: false } })
+    expect(runs[1]).toMatchObject({
+      engine: 'native',
+      reason: expect.stringMatching(
+        /^CUDA waits to be tried again: cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY/,
+      ),
+      cuda: { state: 'waiting', faults: 1, restartWanted: false },
+    })
     expectNear(runs[1]!.values, right[1]!, 1e-6)
-    expect(runs.at(-1)).toMatchObject({ engine: 'cuda', cuda: { state: 'serving', faults: 1, retries: 1, lastFault: expect.stringMatching(/OUT_OF_MEMORY/) } })
-    expect(lines.at(-1)).toMatchObject({ step: 'closed', faults: [expect.stringMatching(/^CUDA: cuGraphLaunch failed .*; the CPU computes this frame$/)] })
-    expect(report).toMatchObject({ violations: [], leaks: { contexts: 0, allocations: 0, modules: 0, streams: 0, graphs: 0 } })
+    expect(runs.at(-1)).toMatchObject({
+      engine: 'cuda',
+      cuda: { state: 'serving', faults: 1, retries: 1, lastFault: expect.stringMatching(/OUT_OF_MEMORY/) },
+    })
+    expect(lines.at(-1)).toMatchObject({
+      step: 'closed',
+      faults: [expect.stringMatching(/^CUDA: cuGraphLaunch failed .*; the CPU computes this frame$/)],
+    })
+    expect(report).toMatchObject({
+      violations: [],
+      leaks: { contexts: 0, allocations: 0, modules: 0, streams: 0, graphs: 0 },
+    })
   })
 
   it('that loses the context: the CPU serves from then on, and a restart is asked for', async () => {
@@ -167,7 +263,14 @@ describe('a fault in the middle', () => {
     const runs = lines.filter(({ step }) => step === 'run')
     for (const [i, values] of right.entries()) expectNear(runs[i]!.values, values, 2e-2)
     expect(runs.map(({ engine }) => engine)).toEqual(['cuda', 'native', 'native', 'native'])
-    expect(runs[3]).toMatchObject({ reason: expect.stringMatching(/^CUDA is off until a restart: .*CUDA_ERROR_ILLEGAL_ADDRESS/), cuda: { state: 'off', faults: 1, framesOnCpu: 3, restartWanted: true } })
-    expect(lines.at(-1)).toMatchObject({ step: 'failed', code: 'ENGINE_UNAVAILABLE', message: expect.stringMatching(/CUDA is off for this process: cuStreamSynchronize failed/) })
+    expect(runs[3]).toMatchObject({
+      reason: expect.stringMatching(/^CUDA is off until a restart: .*CUDA_ERROR_ILLEGAL_ADDRESS/),
+      cuda: { state: 'off', faults: 1, framesOnCpu: 3, restartWanted: true },
+    })
+    expect(lines.at(-1)).toMatchObject({
+      step: 'failed',
+      code: 'ENGINE_UNAVAILABLE',
+      message: expect.stringMatching(/CUDA is off for this process: cuStreamSynchronize failed/),
+    })
   })
 })

@@ -11,7 +11,9 @@ const shared = sharedFolder()
 const resnet = shared === null ? '' : join(shared, 'zoo/resnet18.onnx')
 
 /** Without the shared folder, the default model at four times its pixels takes as long as a ResNet18. */
-const model = existsSync(resnet) ? { path: resnet, side: 224 } : { path: join(projectRoot, 'models/efficientnet-lite0.onnx'), side: 448 }
+const model = existsSync(resnet)
+  ? { path: resnet, side: 224 }
+  : { path: join(projectRoot, 'models/efficientnet-lite0.onnx'), side: 448 }
 
 /** The delay in ms that 99 of 100 timers stay under while `work` is done. */
 async function delayDuring(work: () => Promise<void>): Promise<number> {
@@ -35,12 +37,14 @@ it.each(['native', 'onnxruntime'] as const)('stays under 20 ms with a ResNet on 
     // Another program's turn on the processor can only lengthen a delay: the best of three rounds is ours.
     const rounds: number[] = []
     for (let round = 0; round < 3 && Math.min(Infinity, ...rounds) >= 20; round++) {
-      rounds.push(await delayDuring(async () => {
-        for (let i = 0; i < runs; i++) {
-          await network.run(image)
-          await delay(1)
-        }
-      }))
+      rounds.push(
+        await delayDuring(async () => {
+          for (let i = 0; i < runs; i++) {
+            await network.run(image)
+            await delay(1)
+          }
+        }),
+      )
     }
     expect(Math.min(...rounds), `a run takes ${runMs.toFixed(0)} ms`).toBeLessThan(20)
   } finally {
@@ -53,7 +57,9 @@ it('turns while a network of a few microseconds is awaited again and again', asy
   try {
     const image = new Float32Array(network.inputs[0]!.shape.reduce((count, size) => count * size, 1)).fill(0.5)
     let turns = 0
-    const timer = setInterval(() => { turns++ }, 1)
+    const timer = setInterval(() => {
+      turns++
+    }, 1)
     for (let i = 0; i < 5000 && turns < 10; i++) await network.run(image)
     clearInterval(timer)
     expect(turns).toBeGreaterThanOrEqual(10)

@@ -31,20 +31,26 @@ async function expectParity(name: string, options: OpenModelOptions = {}): Promi
 }
 
 it('there is a file of each exporter', () => {
-  expect(files).toEqual(['tf2onnx.onnx', 'timm-default.onnx', 'timm-script.onnx', 'torch-default.onnx', 'torch-script.onnx'])
+  expect(files).toEqual([
+    'tf2onnx.onnx',
+    'timm-default.onnx',
+    'timm-script.onnx',
+    'torch-default.onnx',
+    'torch-script.onnx',
+  ])
 })
 
 describe.each(files)('%s', (name) => {
   it('runs whole on the native engine and gives what onnxruntime gives', () => expectParity(name))
 })
 
-it('torch\'s default exporter keeps its weights in a file of their own, which makes the digest with it', async () => {
+it("torch's default exporter keeps its weights in a file of their own, which makes the digest with it", async () => {
   for (const name of ['torch-default.onnx', 'timm-default.onnx']) {
     expect(existsSync(join(folder, `${name}.data`))).toBe(true)
     expect((await loadModel(join(folder, name))).sha256).toMatch(/^[0-9a-f]{64}$/)
   }
 })
 
-it('a timm network of torch\'s script exporter, whose pads follow from the size, takes another input size on both engines', async () => {
+it("a timm network of torch's script exporter, whose pads follow from the size, takes another input size on both engines", async () => {
   await expectParity('timm-script.onnx', { inputSize: { height: 51, width: 33 } })
 })

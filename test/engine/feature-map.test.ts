@@ -17,10 +17,16 @@ const pooling = Object.entries({ ...networks, ...modernNetworks }).filter(([, bu
 
 type Outputs = Readonly<Record<string, { readonly data: Float32Array; readonly shape: readonly number[] }>>
 
-async function outputsOf(path: string, engine: 'native' | 'onnxruntime', extraOutputs: readonly string[]): Promise<Outputs> {
+async function outputsOf(
+  path: string,
+  engine: 'native' | 'onnxruntime',
+  extraOutputs: readonly string[],
+): Promise<Outputs> {
   const model = await openModel(path, { engine, threads: 1, extraOutputs })
   try {
-    return await model.run(new Random(3).normals(model.inputs[0]!.shape.reduce((a, b) => a * b, 1))) as unknown as Outputs
+    return (await model.run(
+      new Random(3).normals(model.inputs[0]!.shape.reduce((a, b) => a * b, 1)),
+    )) as unknown as Outputs
   } finally {
     await model.close()
   }

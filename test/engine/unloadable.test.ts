@@ -24,14 +24,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 /** The real addon behind sessions whose first output is off by one: a processor on which the kernels are wrong. */
 const wrongAddon = join(folder, 'wrong.cjs')
 const realAddon = join(projectRoot, `prebuilds/${process.platform}-${process.arch}/gapcam.node`)
-writeFileSync(wrongAddon, `const real = require(${JSON.stringify(realAddon)})
+writeFileSync(
+  wrongAddon,
+  `const real = require(${JSON.stringify(realAddon)})
 module.exports = { ...real, openSession: async (...args) => {
   const session = await real.openSession(...args)
   return {
     inputs: session.inputs, outputs: session.outputs, target: session.target, close: () => session.close(),
     run: async () => { await session.run(); session.outputs[0].data[0] += 1 },
   }
-} }`)
+} }`,
+)
 const notAnAddon = join(folder, 'text.node')
 writeFileSync(notAnAddon, 'no shared object')
 const missing = join(folder, 'none.node')
@@ -44,7 +47,9 @@ async function described(env: NodeJS.ProcessEnv): Promise<EngineDescription & { 
     const [output] = Object.values(await model.run(new Float32Array(3 * 32 * 32).fill(1)))
     console.log(JSON.stringify({ ...model.describe(), output: [...output.data] }))
     await model.close()`
-  const run = launch(process.execPath, ['--input-type=module', '-e', program], { env: { ...cleanEnvironment(), ...env } })
+  const run = launch(process.execPath, ['--input-type=module', '-e', program], {
+    env: { ...cleanEnvironment(), ...env },
+  })
   expect(await run.ended, run.stderr()).toBe(0)
   return jsonLines<EngineDescription & { output: number[] }>(run.stdout())[0]!
 }
@@ -58,7 +63,11 @@ describe('describe() of a model session', () => {
     const right = await described({})
     expect(right).toMatchObject({ engine: 'native', reason: 'covers the whole model' })
     const fallback = await described({ GAPCAM_ADDON: addon })
-    expect(fallback).toMatchObject({ engine: 'onnxruntime', reason: expect.stringMatching(reason), rejected: expect.arrayContaining([{ name: 'native', reason: expect.stringMatching(reason) }]) })
+    expect(fallback).toMatchObject({
+      engine: 'onnxruntime',
+      reason: expect.stringMatching(reason),
+      rejected: expect.arrayContaining([{ name: 'native', reason: expect.stringMatching(reason) }]),
+    })
     expect(fallback.output).toHaveLength(10)
     fallback.output.forEach((value, i) => expect(value).toBeCloseTo(right.output[i]!, 4))
   })
@@ -71,13 +80,24 @@ describe('describe() of a model session', () => {
 describe('gapcam run without the addon', () => {
   it('says onnxruntime and why in banner, lines, topic and summary', async () => {
     const broker = await startMosquitto()
-    const run = gapcam(['run', bird, '--loop', '--json', '--fps', '20', '--broker', broker.url], { env: { GAPCAM_ADDON: missing } })
+    const run = gapcam(['run', bird, '--loop', '--json', '--fps', '20', '--broker', broker.url], {
+      env: { GAPCAM_ADDON: missing },
+    })
     await run.until(/"label":"chickadee"/)
-    await until(async () => (await retained(broker.port, 'gapcam/gapcam/cam0/label')) === 'chickadee', 'the label to be retained')
-    expect(JSON.parse(await retained(broker.port, 'gapcam/gapcam/cam0/state'))).toMatchObject({ label: 'chickadee', engine: expect.stringMatching(/^onnxruntime-/) })
+    await until(
+      async () => (await retained(broker.port, 'gapcam/gapcam/cam0/label')) === 'chickadee',
+      'the label to be retained',
+    )
+    expect(JSON.parse(await retained(broker.port, 'gapcam/gapcam/cam0/state'))).toMatchObject({
+      label: 'chickadee',
+      engine: expect.stringMatching(/^onnxruntime-/),
+    })
     run.kill('SIGINT')
     expect(await run.ended).toBe(130)
-    expect(jsonLines(run.stdout())[0]).toMatchObject({ engine: 'onnxruntime', engineReason: expect.stringContaining('native addon cannot be loaded') })
+    expect(jsonLines(run.stdout())[0]).toMatchObject({
+      engine: 'onnxruntime',
+      engineReason: expect.stringContaining('native addon cannot be loaded'),
+    })
     expect(run.stderr()).toMatch(/^engine {3}onnxruntime cpu, .*native addon cannot be loaded/m)
     expect(run.stderr()).toMatch(/frames classified by onnxruntime cpu \(native engine not used: .*cannot be loaded/)
   })
@@ -90,7 +110,9 @@ describe('gapcam run without the addon', () => {
 })
 
 it('gapcam bench ends with 4 without the addon, and names who ran instead', async () => {
-  const run = gapcam(['bench', '--engine', 'native', '--seconds', '0.1', '--input-size', '32', '--json', convnet], { env: { GAPCAM_ADDON: missing } })
+  const run = gapcam(['bench', '--engine', 'native', '--seconds', '0.1', '--input-size', '32', '--json', convnet], {
+    env: { GAPCAM_ADDON: missing },
+  })
   expect(await run.ended).toBe(4)
   expect(jsonLines(run.stdout())).toMatchObject([{ engine: 'onnxruntime' }])
   expect(run.stderr()).toMatch(/native addon cannot be loaded.*onnxruntime takes its place/)

@@ -11,17 +11,33 @@ import { projectRoot, sharedFolder } from '../shared.js'
 import { compose, digit, thingOf, type Scene, type Thing } from './scenes.js'
 
 describe('by hand', () => {
-  const map = (width: number, values: number[]) => ({ classIndex: 0, width, height: values.length / width, values: Float32Array.from(values) })
+  const map = (width: number, values: number[]) => ({
+    classIndex: 0,
+    width,
+    height: values.length / width,
+    values: Float32Array.from(values),
+  })
   it('is around the strongest of two regions, not both', () => {
     const values = new Array<number>(28 * 28).fill(0)
-    for (const [x, y] of [[3, 4], [4, 4], [4, 5]]) values[y! * 28 + x!] = 9
+    for (const [x, y] of [
+      [3, 4],
+      [4, 4],
+      [4, 5],
+    ])
+      values[y! * 28 + x!] = 9
     for (let x = 15; x < 25; x++) values[20 * 28 + x] = 6
     const { x, y, width, height } = focusOf(map(28, values))!
     expect([x * 28, y * 28, width * 28, height * 28].map((v) => Math.round(v * 1e9) / 1e9)).toEqual([3, 4, 2, 2])
   })
   it('is the whole map where all is alike, and nothing where nothing speaks for the class', () => {
     expect(focusOf(map(2, [1, 1, 1, 1]))).toEqual({ x: 0, y: 0, width: 1, height: 1 })
-    for (const values of [[0, 0, 0, 0], [-1, -2, -3, -4], [NaN, NaN, NaN, NaN], [Infinity, 1, 1, 1]]) expect(focusOf(map(2, values))).toBeNull()
+    for (const values of [
+      [0, 0, 0, 0],
+      [-1, -2, -3, -4],
+      [NaN, NaN, NaN, NaN],
+      [Infinity, 1, 1, 1],
+    ])
+      expect(focusOf(map(2, values))).toBeNull()
   })
   it('interpolation keeps the value in the middle of a cell and is linear between two', () => {
     const { values } = interpolated(map(2, [0, 8, 0, 8]), 4)
@@ -32,10 +48,17 @@ describe('by hand', () => {
 type Turn = Pick<CameraConfig, 'rotate' | 'flipX' | 'flipY'>
 
 /** The share of scenes in which the box's centre is on the object. */
-async function share(classifier: Classifier, scenes: readonly { scene: Scene; classIndex: number | null; turn: Turn }[]): Promise<number> {
+async function share(
+  classifier: Classifier,
+  scenes: readonly { scene: Scene; classIndex: number | null; turn: Turn }[],
+): Promise<number> {
   if (!('heat' in classifier.heat)) throw new Error(classifier.heat.reason)
   let hits = 0
-  for (const { scene: { frame, object }, classIndex, turn } of scenes) {
+  for (const {
+    scene: { frame, object },
+    classIndex,
+    turn,
+  } of scenes) {
     const spec = classifier.preprocessing(turn as object)
     const preprocessor = createPreprocessor(spec)
     await preprocessor.run(frame, classifier.input.data as Float32Array)
@@ -56,40 +79,90 @@ function isOn(box: Region, object: Region): boolean {
 
 const square = { x: 0.125, y: 0, width: 0.75, height: 1 } // what cover shows of 4:3
 const folder = sharedFolder()
-const pictures = folder === null
-  ? ['bird', 'cat', 'dragonfly', 'hot-dog', 'hot-dog-2', 'parrot', 'sunflower'].map((name) => join(projectRoot, `models/photos/${name}.jpg`))
-  : ['bird', 'cat', 'cat-2', 'dog', 'dog-2', 'dragonfly', 'hot-dog', 'hot-dog-2', 'owl', 'parrot', 'sunflower'].map((name) => join(folder, `images/${name}.jpg`))
+const pictures =
+  folder === null
+    ? ['bird', 'cat', 'dragonfly', 'hot-dog', 'hot-dog-2', 'parrot', 'sunflower'].map((name) =>
+        join(projectRoot, `models/photos/${name}.jpg`),
+      )
+    : ['bird', 'cat', 'cat-2', 'dog', 'dog-2', 'dragonfly', 'hot-dog', 'hot-dog-2', 'owl', 'parrot', 'sunflower'].map(
+        (name) => join(folder, `images/${name}.jpg`),
+      )
 
-it.each(['native', 'onnxruntime'] as const)('EfficientNet-Lite0 on %s looks at the pasted photograph in at least nine scenes of ten', async (engine) => {
-  const classifier = await openClassifier({ model: join(projectRoot, 'models/efficientnet-lite0.onnx'), engine, heat: true })
-  const random = new Random(17)
-  const scenes: { scene: Scene; classIndex: null; turn: Turn }[] = []
-  for (const side of [140, 180, 220]) {
-    for (const file of engine === 'native' ? pictures : pictures.slice(0, 4)) {
-      scenes.push({ scene: compose(random, await thingOf(file, side), { width: 640, height: 480, within: square, level: 120, swing: 50, noise: 10 }), classIndex: null, turn: {} })
+it.each(['native', 'onnxruntime'] as const)(
+  'EfficientNet-Lite0 on %s looks at the pasted photograph in at least nine scenes of ten',
+  async (engine) => {
+    const classifier = await openClassifier({
+      model: join(projectRoot, 'models/efficientnet-lite0.onnx'),
+      engine,
+      heat: true,
+    })
+    const random = new Random(17)
+    const scenes: { scene: Scene; classIndex: null; turn: Turn }[] = []
+    for (const side of [140, 180, 220]) {
+      for (const file of engine === 'native' ? pictures : pictures.slice(0, 4)) {
+        scenes.push({
+          scene: compose(random, await thingOf(file, side), {
+            width: 640,
+            height: 480,
+            within: square,
+            level: 120,
+            swing: 50,
+            noise: 10,
+          }),
+          classIndex: null,
+          turn: {},
+        })
+      }
     }
-  }
-  expect(await share(classifier, scenes)).toBeGreaterThanOrEqual(0.9)
-  await classifier.close()
-})
+    expect(await share(classifier, scenes)).toBeGreaterThanOrEqual(0.9)
+    await classifier.close()
+  },
+)
 
 it('and finds it with a camera that hangs upside down or sees a mirror image', async () => {
   const classifier = await openClassifier({ model: join(projectRoot, 'models/efficientnet-lite0.onnx'), heat: true })
   const random = new Random(23)
   const turns: Turn[] = [{ rotate: 90 }, { rotate: 180, flipX: true }, { rotate: 270, flipY: true }, { flipX: true }]
-  const scenes = await Promise.all(turns.flatMap((turn) => pictures.slice(0, 5).map(async (file) =>
-    ({ scene: compose(random, await thingOf(file, 200), { width: 640, height: 480, within: square, level: 120, swing: 50, noise: 10 }), classIndex: null, turn }))))
+  const scenes = await Promise.all(
+    turns.flatMap((turn) =>
+      pictures.slice(0, 5).map(async (file) => ({
+        scene: compose(random, await thingOf(file, 200), {
+          width: 640,
+          height: 480,
+          within: square,
+          level: 120,
+          swing: 50,
+          noise: 10,
+        }),
+        classIndex: null,
+        turn,
+      })),
+    ),
+  )
   expect(await share(classifier, scenes)).toBeGreaterThanOrEqual(0.9)
   await classifier.close()
 })
 
 it.each([64, 96])('the ConvNet with GAP, at %s pixels, sees a digit of 32 pixels where it is', async (side) => {
   // It has never seen a digit smaller than its picture, so what it names is often wrong; the map is that of the digit's class.
-  const classifier = await openClassifier({ model: join(projectRoot, 'models/convnet-gap.onnx'), inputSize: { height: side, width: side }, heat: true })
+  const classifier = await openClassifier({
+    model: join(projectRoot, 'models/convnet-gap.onnx'),
+    inputSize: { height: side, width: side },
+    heat: true,
+  })
   const random = new Random(side)
   const things: Thing[] = await Promise.all(Array.from({ length: 10 }, (_, value) => digit(value)))
   const scenes = Array.from({ length: 60 }, (_, i) => ({
-    scene: compose(random, things[i % 10]!, { width: side, height: side, within: { x: 0, y: 0, width: 1, height: 1 }, level: 0, swing: 0, noise: 0 }), classIndex: i % 10, turn: {},
+    scene: compose(random, things[i % 10]!, {
+      width: side,
+      height: side,
+      within: { x: 0, y: 0, width: 1, height: 1 },
+      level: 0,
+      swing: 0,
+      noise: 0,
+    }),
+    classIndex: i % 10,
+    turn: {},
   }))
   expect(await share(classifier, scenes)).toBeGreaterThanOrEqual(0.9)
   await classifier.close()

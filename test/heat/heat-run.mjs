@@ -10,7 +10,21 @@ const classifier = await openClassifier({ ...options, heat: true })
 const preprocessor = createPreprocessor(classifier.preprocessing())
 for (const file of files) {
   const { data, width, height } = await decodeFile(file)
-  await preprocessor.run({ seq: 1, capturedNs: 0n, wallTime: 0, width, height, format: 'rgb24', stride: width * 3, pixels: data, copyTo: () => undefined, release: () => undefined }, classifier.input.data)
+  await preprocessor.run(
+    {
+      seq: 1,
+      capturedNs: 0n,
+      wallTime: 0,
+      width,
+      height,
+      format: 'rgb24',
+      stride: width * 3,
+      pixels: data,
+      copyTo: () => undefined,
+      release: () => undefined,
+    },
+    classifier.input.data,
+  )
   await classifier.engine.run()
   const { engine, target } = classifier.engine.describe()
   const map = classifier.heat.heat(classIndex)

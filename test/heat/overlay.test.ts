@@ -7,17 +7,37 @@ import { drawHeat, viridis } from '../../src/heat/overlay.js'
 import type { PreprocessSpec } from '../../src/pixels/preprocess.js'
 
 const [width, height] = [160, 90]
-const spec: PreprocessSpec = { width: 70, height: 70, layout: 'nhwc', type: 'uint8', order: 'rgb', mean: [0, 0, 0], std: [1, 1, 1], resize: 'cover' }
+const spec: PreprocessSpec = {
+  width: 70,
+  height: 70,
+  layout: 'nhwc',
+  type: 'uint8',
+  order: 'rgb',
+  mean: [0, 0, 0],
+  std: [1, 1, 1],
+  resize: 'cover',
+}
 const rgb = new Uint8Array(width * height * 3).fill(120)
 /** Hot in the upper left ninth of what the network saw. */
 const map = { classIndex: 3, width: 3, height: 3, values: Float32Array.from([9, 0, 0, 0, 0, 0, 0, 0, -4]) }
 
-async function drawn(label: string, format: 'png' | 'jpeg' = 'png', view = spec): Promise<{ data: Buffer; info: { width: number; height: number } }> {
-  const bytes = await drawHeat({ rgb, width, height }, { map, view: viewOf(view, width, height) }, { label, score: 0.9731 }, format)
+async function drawn(
+  label: string,
+  format: 'png' | 'jpeg' = 'png',
+  view = spec,
+): Promise<{ data: Buffer; info: { width: number; height: number } }> {
+  const bytes = await drawHeat(
+    { rgb, width, height },
+    { map, view: viewOf(view, width, height) },
+    { label, score: 0.9731 },
+    format,
+  )
   return sharp(bytes).raw().toBuffer({ resolveWithObject: true })
 }
 
-const at = (data: Buffer, x: number, y: number): number[] => [...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)]
+const at = (data: Buffer, x: number, y: number): number[] => [
+  ...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3),
+]
 
 it('is yellow over the heat, dark blue over none, and dark beside what the network saw', async () => {
   const { data, info } = await drawn('macaw')
@@ -37,21 +57,42 @@ it('follows a camera that hangs upside down and sees a mirror image', async () =
 it('takes any label and writes it, in PNG and JPEG', async () => {
   for (const label of ['<b>&"\'</b>', '\u0000\u001b[2J\ud800', 'x'.repeat(4000), '猫', '']) {
     const { data, info } = await drawn(label)
-    if (label.trim() !== '' && !label.startsWith('\u0000')) expect(Math.max(...data.subarray(height * width * 3, height * width * 3 + (info.height - height) * width * 3)), label).toBeGreaterThan(150)
+    if (label.trim() !== '' && !label.startsWith('\u0000'))
+      expect(
+        Math.max(...data.subarray(height * width * 3, height * width * 3 + (info.height - height) * width * 3)),
+        label,
+      ).toBeGreaterThan(150)
   }
   expect((await drawn('cat', 'jpeg')).info.width).toBe(width)
 })
 
 it('viridis is darker the colder, all the way', () => {
-  const lightness = Array.from({ length: 101 }, (_, i) => viridis(i / 100)).map(([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b)
+  const lightness = Array.from({ length: 101 }, (_, i) => viridis(i / 100)).map(
+    ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b,
+  )
   lightness.slice(1).forEach((value, i) => expect(value).toBeGreaterThan(lightness[i]!))
-  expect([viridis(-1), viridis(2)]).toEqual([[68, 1, 84], [253, 231, 36]])
+  expect([viridis(-1), viridis(2)]).toEqual([
+    [68, 1, 84],
+    [253, 231, 36],
+  ])
 })
 
 describe('a class may be named', () => {
   const labels = ['tabby, tabby cat', 'Egyptian cat', 'crane', 'crane', '7']
-  it.each([['Egyptian cat', 1], ['tabby cat', 0], ['TABBY', 0], ['2', 2], ['7', 4], ['tabby, tabby cat', 0]])('%s', (asked, index) => expect(classOf(labels, asked)).toBe(index))
-  it.each([['5', /^class 5 is none of the model's 5, which count from 0$/], ['dog', /^"dog" is no label of the model$/], ['Crane', /^"Crane" is the name of the classes 2, 3$/], ['-1', /is no label/]])('but not %s', (asked, sentence) => {
+  it.each([
+    ['Egyptian cat', 1],
+    ['tabby cat', 0],
+    ['TABBY', 0],
+    ['2', 2],
+    ['7', 4],
+    ['tabby, tabby cat', 0],
+  ])('%s', (asked, index) => expect(classOf(labels, asked)).toBe(index))
+  it.each([
+    ['5', /^class 5 is none of the model's 5, which count from 0$/],
+    ['dog', /^"dog" is no label of the model$/],
+    ['Crane', /^"Crane" is the name of the classes 2, 3$/],
+    ['-1', /is no label/],
+  ])('but not %s', (asked, sentence) => {
     expect(() => classOf(labels, asked)).toThrow(sentence)
   })
 })

@@ -3,7 +3,7 @@
  * things that pass; and what happens to lenses.
  */
 import sharp from 'sharp'
-import { Random } from '../random.js'
+import type { Random } from '../random.js'
 
 export const side = 224
 
@@ -15,8 +15,14 @@ export async function photograph(file: string, size = side): Promise<Pixels> {
 }
 
 /** A camera's picture of a scene: stray light (lift), gain, a colour of light, gamma, and noise that a weak light has more of. */
-export function seen(random: Random, scene: Pixels, { gain = 1, warmth = 0, gamma = 1, noise = 2, lift = 0 } = {}): Pixels {
-  const table = [1 + warmth, 1, 1 - warmth].map((tint) => Float32Array.from({ length: 256 }, (_, v) => (lift + 255 * Math.pow(v / 255, gamma)) * gain * tint))
+export function seen(
+  random: Random,
+  scene: Pixels,
+  { gain = 1, warmth = 0, gamma = 1, noise = 2, lift = 0 } = {},
+): Pixels {
+  const table = [1 + warmth, 1, 1 - warmth].map((tint) =>
+    Float32Array.from({ length: 256 }, (_, v) => (lift + 255 * (v / 255) ** gamma) * gain * tint),
+  )
   const pixels = new Uint8Array(scene.length)
   // A cheap draw a pixel: the noise needs no exact shape.
   for (let i = 0; i < scene.length; i++) {
@@ -27,13 +33,19 @@ export function seen(random: Random, scene: Pixels, { gain = 1, warmth = 0, gamm
 }
 
 export async function blurred(pixels: Pixels, sigma: number): Promise<Pixels> {
-  return new Uint8Array(await sharp(pixels, { raw: { width: side, height: side, channels: 3 } }).blur(sigma).raw().toBuffer())
+  return new Uint8Array(
+    await sharp(pixels, { raw: { width: side, height: side, channels: 3 } })
+      .blur(sigma)
+      .raw()
+      .toBuffer(),
+  )
 }
 
 /** Another part of a larger picture: the camera was pushed. `x` and `y` in pixels. */
 export function windowOf(large: Pixels, size: number, x: number, y: number): Pixels {
   const pixels = new Uint8Array(side * side * 3)
-  for (let row = 0; row < side; row++) pixels.set(large.subarray(((y + row) * size + x) * 3, ((y + row) * size + x + side) * 3), row * side * 3)
+  for (let row = 0; row < side; row++)
+    pixels.set(large.subarray(((y + row) * size + x) * 3, ((y + row) * size + x + side) * 3), row * side * 3)
   return pixels
 }
 
@@ -41,10 +53,11 @@ export function windowOf(large: Pixels, size: number, x: number, y: number): Pix
 export function cloth(random: Random, level: number): Pixels {
   const pixels = new Uint8Array(side * side * 3)
   const phase = random.next() * 6
-  for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
-    const value = level * (1 + 0.03 * Math.sin(x / 60 + phase)) + 3 * Math.sin(x * 1.3) * Math.sin(y * 1.1)
-    for (let c = 0; c < 3; c++) pixels[(y * side + x) * 3 + c] = Math.min(255, Math.max(0, value * (1 - 0.15 * c)))
-  }
+  for (let y = 0; y < side; y++)
+    for (let x = 0; x < side; x++) {
+      const value = level * (1 + 0.03 * Math.sin(x / 60 + phase)) + 3 * Math.sin(x * 1.3) * Math.sin(y * 1.1)
+      for (let c = 0; c < 3; c++) pixels[(y * side + x) * 3 + c] = Math.min(255, Math.max(0, value * (1 - 0.15 * c)))
+    }
   return pixels
 }
 
@@ -53,6 +66,8 @@ export function passing(scene: Pixels, at: number, share: number, level: number)
   const pixels = scene.slice()
   const wide = Math.round(side * share)
   const left = Math.round(-wide + at * (side + wide))
-  for (let y = Math.round(side * 0.2); y < side; y++) for (let x = Math.max(0, left); x < Math.min(side, left + wide); x++) pixels.fill(level, (y * side + x) * 3, (y * side + x) * 3 + 3)
+  for (let y = Math.round(side * 0.2); y < side; y++)
+    for (let x = Math.max(0, left); x < Math.min(side, left + wide); x++)
+      pixels.fill(level, (y * side + x) * 3, (y * side + x) * 3 + 3)
   return pixels
 }

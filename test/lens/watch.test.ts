@@ -14,10 +14,22 @@ import { Random } from '../random.js'
 import { projectRoot, sharedFolder } from '../shared.js'
 import { blurred, cloth, passing, photograph, seen, side, windowOf, type Pixels } from './sequences.js'
 
-const spec: PreprocessSpec = { width: side, height: side, layout: 'nhwc', type: 'uint8', order: 'rgb', mean: [0, 0, 0], std: [1, 1, 1], resize: 'stretch' }
+const spec: PreprocessSpec = {
+  width: side,
+  height: side,
+  layout: 'nhwc',
+  type: 'uint8',
+  order: 'rgb',
+  mean: [0, 0, 0],
+  std: [1, 1, 1],
+  resize: 'stretch',
+}
 // The shared folder has these photographs and some more.
 const folder = sharedFolder() === null ? join(projectRoot, 'models/photos') : join(sharedFolder()!, 'images')
-const files = readdirSync(folder).filter((name) => name.endsWith('.jpg')).sort().map((name) => join(folder, name))
+const files = readdirSync(folder)
+  .filter((name) => name.endsWith('.jpg'))
+  .sort()
+  .map((name) => join(folder, name))
 
 /** A camera that is looked at five times a second. */
 class Camera {
@@ -33,7 +45,15 @@ class Camera {
 
   show(pixels: Pixels, stepMs = 200): void {
     this.nowMs += stepMs
-    if (this.watch.observe(this.#measure(pixels), { nowMs: this.nowMs, isStill: false, isDetailed: true, ...this.#context })) this.raised.push(this.watch.problem)
+    if (
+      this.watch.observe(this.#measure(pixels), {
+        nowMs: this.nowMs,
+        isStill: false,
+        isDetailed: true,
+        ...this.#context,
+      })
+    )
+      this.raised.push(this.watch.problem)
   }
 
   /** Checks until something is raised or cleared; `most` and one where nothing is. */
@@ -49,53 +69,65 @@ class Camera {
 
 const healthy = 60
 
-describe.each(files.map((file) => [file.split('/').slice(-2).join('/'), file]))('a camera that sees %s', (_name, file) => {
-  it('is found black, white, covered, blurred and moved, each within 40 checks, and well again within 40', async () => {
-    const random = new Random(file.length * 31)
-    const large = await photograph(file, 300)
-    const scene = windowOf(large, 300, 20, 20)
-    const soft = await blurred(scene, 4)
-    const pushed = windowOf(large, 300, 72, 60)
-    const ruin: [LensProblem, () => Pixels][] = [
-      ['black', () => seen(random, scene, { gain: 0, noise: 1 })],
-      ['overexposed', () => seen(random, scene, { gain: 12, lift: 25 })],
-      ['covered', () => seen(random, cloth(random, 90))],
-      ['covered', () => seen(random, cloth(random, 30))],
-      ['blurred', () => seen(random, soft, { noise: 0.7 })],
-      ['moved', () => seen(random, pushed)],
-    ]
-    const camera = new Camera()
-    for (let i = 0; i < healthy; i++) camera.show(seen(random, scene))
-    expect(camera.raised).toEqual([])
-    for (const [problem, picture] of ruin) {
-      const found = await camera.until(picture, 40)
-      expect([problem, camera.raised.at(-1), found <= 40]).toEqual([problem, problem, true])
-      const cleared = await camera.until(() => seen(random, scene), 40)
-      expect([problem, camera.raised.at(-1), cleared <= 40]).toEqual([problem, null, true])
-    }
-  })
+describe.each(files.map((file) => [file.split('/').slice(-2).join('/'), file]))(
+  'a camera that sees %s',
+  (_name, file) => {
+    it('is found black, white, covered, blurred and moved, each within 40 checks, and well again within 40', async () => {
+      const random = new Random(file.length * 31)
+      const large = await photograph(file, 300)
+      const scene = windowOf(large, 300, 20, 20)
+      const soft = await blurred(scene, 4)
+      const pushed = windowOf(large, 300, 72, 60)
+      const ruin: [LensProblem, () => Pixels][] = [
+        ['black', () => seen(random, scene, { gain: 0, noise: 1 })],
+        ['overexposed', () => seen(random, scene, { gain: 12, lift: 25 })],
+        ['covered', () => seen(random, cloth(random, 90))],
+        ['covered', () => seen(random, cloth(random, 30))],
+        ['blurred', () => seen(random, soft, { noise: 0.7 })],
+        ['moved', () => seen(random, pushed)],
+      ]
+      const camera = new Camera()
+      for (let i = 0; i < healthy; i++) camera.show(seen(random, scene))
+      expect(camera.raised).toEqual([])
+      for (const [problem, picture] of ruin) {
+        const found = await camera.until(picture, 40)
+        expect([problem, camera.raised.at(-1), found <= 40]).toEqual([problem, problem, true])
+        const cleared = await camera.until(() => seen(random, scene), 40)
+        expect([problem, camera.raised.at(-1), cleared <= 40]).toEqual([problem, null, true])
+      }
+    })
 
-  it('raises nothing from day to night and back, in cloud and lamp light, with people passing', async () => {
-    const random = new Random(file.length * 17)
-    const scene = await photograph(file)
-    const camera = new Camera()
-    for (let i = 0; i < 160; i++) {
-      const day = 0.5 + 0.5 * Math.cos((i / 160) * 4 * Math.PI) // two nights
-      const cloud = i % 40 < 8 ? 0.75 : 1
-      const gain = (0.045 + 0.955 * day * day) * cloud
-      const view = i % 50 < 12 ? passing(scene, (i % 50) / 12, 0.4, 40 + (i % 7) * 25) : scene
-      camera.show(seen(random, view, { gain, warmth: 0.25 * (1 - day), gamma: 1 + 0.25 * (1 - day), noise: 1.5 + 2 * (1 - day) }))
-    }
-    expect(camera.raised).toEqual([])
-  })
-})
+    it('raises nothing from day to night and back, in cloud and lamp light, with people passing', async () => {
+      const random = new Random(file.length * 17)
+      const scene = await photograph(file)
+      const camera = new Camera()
+      for (let i = 0; i < 160; i++) {
+        const day = 0.5 + 0.5 * Math.cos((i / 160) * 4 * Math.PI) // two nights
+        const cloud = i % 40 < 8 ? 0.75 : 1
+        const gain = (0.045 + 0.955 * day * day) * cloud
+        const view = i % 50 < 12 ? passing(scene, (i % 50) / 12, 0.4, 40 + (i % 7) * 25) : scene
+        camera.show(
+          seen(random, view, {
+            gain,
+            warmth: 0.25 * (1 - day),
+            gamma: 1 + 0.25 * (1 - day),
+            noise: 1.5 + 2 * (1 - day),
+          }),
+        )
+      }
+      expect(camera.raised).toEqual([])
+    })
+  },
+)
 
 it('a camera that begins blind is found so, without anything to compare with', async () => {
   const random = new Random(3)
   const scene = await photograph(files[0]!)
   const soft = await blurred(scene, 5)
   const pictures: [LensProblem, () => Pixels][] = [
-    ['black', () => seen(random, scene, { gain: 0, noise: 1 })], ['overexposed', () => seen(random, scene, { gain: 12, lift: 25 })], ['blurred', () => seen(random, soft, { noise: 0.7 })],
+    ['black', () => seen(random, scene, { gain: 0, noise: 1 })],
+    ['overexposed', () => seen(random, scene, { gain: 12, lift: 25 })],
+    ['blurred', () => seen(random, soft, { noise: 0.7 })],
   ]
   for (const [problem, picture] of pictures) {
     const camera = new Camera()
@@ -149,7 +181,18 @@ it('a parked van and a crowd are not a moved camera', async () => {
   const camera = new Camera()
   for (let i = 0; i < healthy; i++) camera.show(seen(random, scene))
   for (let i = 0; i < 60; i++) camera.show(seen(random, passing(scene, 0.55, 0.5, 200)))
-  for (let i = 0; i < 60; i++) camera.show(seen(random, passing(passing(scene, random.next(), 0.5, random.between(20, 220)), random.next(), 0.5, random.between(20, 220))))
+  for (let i = 0; i < 60; i++)
+    camera.show(
+      seen(
+        random,
+        passing(
+          passing(scene, random.next(), 0.5, random.between(20, 220)),
+          random.next(),
+          0.5,
+          random.between(20, 220),
+        ),
+      ),
+    )
   expect(camera.raised).toEqual([])
 })
 
@@ -162,24 +205,45 @@ describe('the measurement', () => {
       const [width, height] = [random.between(2, 150), random.between(2, 150)]
       const [x, y] = [random.between(0, width - 2), random.between(0, height - 2)]
       const layout: LensLayout = {
-        width, height, isNchw: random.next() < 0.5, rectangle: [x, y, random.between(2, width - x), random.between(2, height - y)],
-        weights: [0.299, 0.587, 0.114], offset: random.next() * 10,
+        width,
+        height,
+        isNchw: random.next() < 0.5,
+        rectangle: [x, y, random.between(2, width - x), random.between(2, height - y)],
+        weights: [0.299, 0.587, 0.114],
+        offset: random.next() * 10,
       }
       const isBytes = random.next() < 0.5
-      const input = isBytes ? Uint8Array.from({ length: width * height * 3 }, () => random.between(0, 255)) : Float32Array.from({ length: width * height * 3 }, () => random.next() * 255)
+      const input = isBytes
+        ? Uint8Array.from({ length: width * height * 3 }, () => random.between(0, 255))
+        : Float32Array.from({ length: width * height * 3 }, () => random.next() * 255)
       const [fast, plain] = [new Float32Array(3 + lensCells ** 2), new Float32Array(3 + lensCells ** 2)]
       loaded.addon.measureLens(input, layout, fast)
       measurePlainly(input, layout, plain)
-      for (let at = 0; at < plain.length; at++) expect(Math.abs(fast[at]! - plain[at]!), `${at} of ${JSON.stringify(layout)}`).toBeLessThan(at === 1 || at === 2 ? 1e-3 : 2e-2)
+      for (let at = 0; at < plain.length; at++)
+        expect(Math.abs(fast[at]! - plain[at]!), `${at} of ${JSON.stringify(layout)}`).toBeLessThan(
+          at === 1 || at === 2 ? 1e-3 : 2e-2,
+        )
     }
   })
   it('refuses a rectangle outside of the input, and an input that is too short', () => {
-    const layout: LensLayout = { width: 8, height: 8, isNchw: false, rectangle: [0, 0, 8, 8], weights: [1, 1, 1], offset: 0 }
+    const layout: LensLayout = {
+      width: 8,
+      height: 8,
+      isNchw: false,
+      rectangle: [0, 0, 8, 8],
+      weights: [1, 1, 1],
+      offset: 0,
+    }
     const out = new Float32Array(3 + lensCells ** 2)
     const refused: [Float32Array, LensLayout, Float32Array][] = [
-      [new Float32Array(191), layout, out], [new Float32Array(192), { ...layout, rectangle: [1, 0, 8, 8] }, out], [new Float32Array(192), { ...layout, rectangle: [-1, 0, 8, 8] }, out],
-      [new Float32Array(192), { ...layout, rectangle: [0, 0, 1, 8] }, out], [new Float32Array(192), { ...layout, width: NaN }, out], [new Float32Array(192), layout, out.subarray(1)],
+      [new Float32Array(191), layout, out],
+      [new Float32Array(192), { ...layout, rectangle: [1, 0, 8, 8] }, out],
+      [new Float32Array(192), { ...layout, rectangle: [-1, 0, 8, 8] }, out],
+      [new Float32Array(192), { ...layout, rectangle: [0, 0, 1, 8] }, out],
+      [new Float32Array(192), { ...layout, width: NaN }, out],
+      [new Float32Array(192), layout, out.subarray(1)],
     ]
-    for (const [input, where, to] of refused) expect(() => loaded.addon.measureLens(input, where, to)).toThrow(/^Expected an input/)
+    for (const [input, where, to] of refused)
+      expect(() => loaded.addon.measureLens(input, where, to)).toThrow(/^Expected an input/)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { loadAddon } from '../../src/addon.js'
-import { conv2d, globalAveragePool, GapcamError, openModel } from '../../src/index.js'
+import { conv2d, globalAveragePool, type GapcamError, openModel } from '../../src/index.js'
 import { projectRoot } from '../shared.js'
 
 /** 1, 2, 3, … */
@@ -10,7 +10,10 @@ const counting = (length: number): Float32Array => Float32Array.from({ length },
 function targets(): string[] {
   const loaded = loadAddon()
   if ('reason' in loaded) throw new Error(`the native addon is needed: ${loaded.reason}`)
-  return loaded.addon.describeTargets().filter(({ supported }) => supported).map(({ name }) => name)
+  return loaded.addon
+    .describeTargets()
+    .filter(({ supported }) => supported)
+    .map(({ name }) => name)
 }
 
 describe.each(targets())('the two operators on target %s', (target) => {
@@ -36,14 +39,19 @@ describe.each(targets())('the two operators on target %s', (target) => {
   })
 
   it('convolves groups apart', () => {
-    const y = conv2d({ shape: [2, 1, 2], data: [1, 2, 3, 4] }, { shape: [2, 1, 1, 1], data: [10, 100] }, null, { groups: 2, target })
+    const y = conv2d({ shape: [2, 1, 2], data: [1, 2, 3, 4] }, { shape: [2, 1, 1, 1], data: [10, 100] }, null, {
+      groups: 2,
+      target,
+    })
     expect(y).toEqual({ shape: [2, 1, 2], data: Float32Array.of(10, 20, 300, 400) })
   })
 })
 
 describe('the operators refuse', () => {
   it('a tensor whose elements do not fit its shape', () => {
-    expect(() => globalAveragePool({ shape: [3, 4, 4], data: counting(47) })).toThrow('Expected 48 elements for x.data but received 47')
+    expect(() => globalAveragePool({ shape: [3, 4, 4], data: counting(47) })).toThrow(
+      'Expected 48 elements for x.data but received 47',
+    )
   })
 
   it('weights for other channels', () => {
@@ -58,7 +66,10 @@ describe('the operators refuse', () => {
 
 describe('openModel', () => {
   it('runs the little ConvNet at 32 by 32 and at 48 by 40 with the same weights', async () => {
-    for (const [height, width] of [[32, 32], [48, 40]] as const) {
+    for (const [height, width] of [
+      [32, 32],
+      [48, 40],
+    ] as const) {
       const model = await openModel(`${projectRoot}models/convnet-gap.onnx`, { inputSize: { height, width } })
       expect(model.inputs[0]).toMatchObject({ name: 'input', layout: 'nchw', shape: [1, 3, height, width] })
       const { logits } = await model.run(new Float32Array(3 * height * width))
@@ -76,15 +87,19 @@ describe('openModel', () => {
     expect([native.describe().engine, fallback.describe().engine]).toEqual(['native', 'onnxruntime'])
     const input = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => Math.sin(i / 7))
     const [a, b] = [await native.run({ input }), await fallback.run({ input })]
-    const range = Math.max(...(b['logits']?.data as Float32Array)) - Math.min(...(b['logits']?.data as Float32Array))
-    ;(a['logits']?.data as Float32Array).forEach((value, i) => expect(Math.abs(value - Number(b['logits']?.data[i]))).toBeLessThan(1e-4 * range))
+    const range = Math.max(...(b['logits']!.data as Float32Array)) - Math.min(...(b['logits']!.data as Float32Array))
+    ;(a['logits']!.data as Float32Array).forEach((value, i) =>
+      expect(Math.abs(value - Number(b['logits']!.data[i]))).toBeLessThan(1e-4 * range),
+    )
     await native.close()
     await fallback.close()
   })
 
   it.each([0, -1, 1.5, NaN, 65])('refuses %d threads, whichever engine would take them', async (threads) => {
     for (const engine of ['auto', 'native', 'onnxruntime'] as const) {
-      await expect(openModel(`${projectRoot}models/convnet-flatten.onnx`, { engine, threads })).rejects.toThrow(`Expected 'auto' or a whole number from 1 to 64 for threads but received ${threads}`)
+      await expect(openModel(`${projectRoot}models/convnet-flatten.onnx`, { engine, threads })).rejects.toThrow(
+        `Expected 'auto' or a whole number from 1 to 64 for threads but received ${threads}`,
+      )
     }
   })
 
@@ -95,8 +110,12 @@ describe('openModel', () => {
 
   it('refuses a feed of another length or shape with one sentence', async () => {
     const model = await openModel(`${projectRoot}models/convnet-flatten.onnx`)
-    await expect(model.run(new Float32Array(5))).rejects.toThrow('Expected 3072 elements for input input but received 5')
-    await expect(model.run({ shape: [3, 32, 32], data: new Float32Array(3072) })).rejects.toThrow('Expected shape [1, 3, 32, 32]')
+    await expect(model.run(new Float32Array(5))).rejects.toThrow(
+      'Expected 3072 elements for input input but received 5',
+    )
+    await expect(model.run({ shape: [3, 32, 32], data: new Float32Array(3072) })).rejects.toThrow(
+      'Expected shape [1, 3, 32, 32]',
+    )
     await model.close()
   })
 })

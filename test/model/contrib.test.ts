@@ -11,16 +11,36 @@ const folder = mkdtempSync(join(tmpdir(), 'gapcam-contrib-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 type Attributes = NonNullable<NodeSpec['attributes']>
-const own = (op: string, inputs: string, outputs: string, attributes: Attributes = {}): NodeSpec =>
-  ({ op, inputs: inputs.split(' ').map((name) => (name === '-' ? '' : name)), outputs: outputs.split(' ').map((name) => (name === '-' ? '' : name)), attributes, domain: 'com.microsoft' })
+const own = (op: string, inputs: string, outputs: string, attributes: Attributes = {}): NodeSpec => ({
+  op,
+  inputs: inputs.split(' ').map((name) => (name === '-' ? '' : name)),
+  outputs: outputs.split(' ').map((name) => (name === '-' ? '' : name)),
+  attributes,
+  domain: 'com.microsoft',
+})
 const conv = (activation: string, params: readonly number[] = [], inputs = 'input kernel bias'): NodeSpec =>
-  own('FusedConv', inputs, 'y', { pads: [1, 1, 1, 1], activation, ...(params.length > 0 ? { activation_params: { floats: params } } : {}) })
+  own('FusedConv', inputs, 'y', {
+    pads: [1, 1, 1, 1],
+    activation,
+    ...(params.length > 0 ? { activation_params: { floats: params } } : {}),
+  })
 const rows: NodeSpec = { op: 'Reshape', inputs: ['input', 'sizes'], outputs: ['rows'] }
 const weights = {
-  kernel: floats([5, 4, 3, 3], new Random(1).normals(180, 0.3)), bias: floats([5], new Random(2).normals(5)), same: floats([4, 4, 3, 3], new Random(3).normals(144, 0.3)),
-  four: floats([4], new Random(4).normals(4)), sizes: int64(1, 12, 12), row: floats([12], new Random(5).normals(12)), other: floats([12], new Random(6).normals(12)),
+  kernel: floats([5, 4, 3, 3], new Random(1).normals(180, 0.3)),
+  bias: floats([5], new Random(2).normals(5)),
+  same: floats([4, 4, 3, 3], new Random(3).normals(144, 0.3)),
+  four: floats([4], new Random(4).normals(4)),
+  sizes: int64(1, 12, 12),
+  row: floats([12], new Random(5).normals(12)),
+  other: floats([12], new Random(6).normals(12)),
 }
-const model = (nodes: readonly NodeSpec[]): ModelSpec => ({ nodes, weights, inputs: { input: [1, 4, 6, 6] }, outputs: { y: null }, imports: { 'com.microsoft': 1 } })
+const model = (nodes: readonly NodeSpec[]): ModelSpec => ({
+  nodes,
+  weights,
+  inputs: { input: [1, 4, 6, 6] },
+  outputs: { y: null },
+  imports: { 'com.microsoft': 1 },
+})
 
 async function outputOf(path: string, engine: 'native' | 'onnxruntime'): Promise<number[]> {
   const session = await openModel(path, { engine, threads: 1 })
@@ -30,13 +50,30 @@ async function outputOf(path: string, engine: 'native' | 'onnxruntime'): Promise
 }
 
 it.each<[string, readonly NodeSpec[]]>([
-  ['FusedConv with Relu', [conv('Relu')]], ['FusedConv with LeakyRelu', [conv('LeakyRelu', [0.2])]], ['FusedConv with Clip', [conv('Clip', [-0.1, 0.6])]],
-  ['FusedConv with HardSigmoid', [conv('HardSigmoid', [0.3, 0.4])]], ['FusedConv with Tanh', [conv('Tanh')]],
-  ['FusedConv with Relu behind a sum', [conv('Relu', [], 'input same four input')]], ['FusedConv without bias', [conv('Sigmoid', [], 'input kernel')]],
-  ['Gelu', [own('Gelu', 'input', 'y')]], ['BiasGelu', [rows, own('BiasGelu', 'rows row', 'y')]], ['FastGelu', [own('FastGelu', 'input', 'y')]],
-  ['FastGelu with a bias', [rows, own('FastGelu', 'rows row', 'y')]], ['QuickGelu', [own('QuickGelu', 'input', 'y', { alpha: { float: 1.5 } })]],
-  ['SkipLayerNormalization', [rows, own('SkipLayerNormalization', 'rows rows row other', 'y', { epsilon: { float: 1e-5 } })]],
-  ['SkipLayerNormalization with its sum', [rows, own('SkipLayerNormalization', 'rows rows row - other', 'n - - sum', { epsilon: { float: 1e-5 } }), { op: 'Mul', inputs: ['n', 'sum'], outputs: ['y'] }]],
+  ['FusedConv with Relu', [conv('Relu')]],
+  ['FusedConv with LeakyRelu', [conv('LeakyRelu', [0.2])]],
+  ['FusedConv with Clip', [conv('Clip', [-0.1, 0.6])]],
+  ['FusedConv with HardSigmoid', [conv('HardSigmoid', [0.3, 0.4])]],
+  ['FusedConv with Tanh', [conv('Tanh')]],
+  ['FusedConv with Relu behind a sum', [conv('Relu', [], 'input same four input')]],
+  ['FusedConv without bias', [conv('Sigmoid', [], 'input kernel')]],
+  ['Gelu', [own('Gelu', 'input', 'y')]],
+  ['BiasGelu', [rows, own('BiasGelu', 'rows row', 'y')]],
+  ['FastGelu', [own('FastGelu', 'input', 'y')]],
+  ['FastGelu with a bias', [rows, own('FastGelu', 'rows row', 'y')]],
+  ['QuickGelu', [own('QuickGelu', 'input', 'y', { alpha: { float: 1.5 } })]],
+  [
+    'SkipLayerNormalization',
+    [rows, own('SkipLayerNormalization', 'rows rows row other', 'y', { epsilon: { float: 1e-5 } })],
+  ],
+  [
+    'SkipLayerNormalization with its sum',
+    [
+      rows,
+      own('SkipLayerNormalization', 'rows rows row - other', 'n - - sum', { epsilon: { float: 1e-5 } }),
+      { op: 'Mul', inputs: ['n', 'sum'], outputs: ['y'] },
+    ],
+  ],
   ['FusedMatMul', [rows, own('FusedMatMul', 'rows rows', 'y', { alpha: { float: 0.25 } })]],
 ])('%s', async (name, nodes) => {
   const path = writeModel(join(folder, `${name.replace(/\W/g, '')}.onnx`), model(nodes))
@@ -48,6 +85,11 @@ it.each<[string, readonly NodeSpec[]]>([
 })
 
 it('what is not covered of them is a reason against the native engine', async () => {
-  const path = writeModel(join(folder, 'turned.onnx'), model([rows, own('FusedMatMul', 'rows rows', 'y', { transB: 1 })]))
-  await expect(openModel(path, { engine: 'native' })).rejects.toThrow('FusedMatMul not covered; FusedMatMul_1: gapcam does not know operators of com.microsoft')
+  const path = writeModel(
+    join(folder, 'turned.onnx'),
+    model([rows, own('FusedMatMul', 'rows rows', 'y', { transB: 1 })]),
+  )
+  await expect(openModel(path, { engine: 'native' })).rejects.toThrow(
+    'FusedMatMul not covered; FusedMatMul_1: gapcam does not know operators of com.microsoft',
+  )
 })

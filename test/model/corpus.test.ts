@@ -23,12 +23,26 @@ function stepText(step: PlanStep): string {
     const { kernelH, kernelW, strideH, padTop, padLeft, padBottom, padRight } = parameters
     const pads = [padTop, padLeft, padBottom, padRight]
     const isEven = pads.every((pad) => pad === padTop)
-    words.push('op' in parameters && parameters.op, `${kernelH}x${kernelW}`, strideH > 1 && `s${strideH}`, pads.some((pad) => pad > 0) && `p${isEven ? padTop : pads.join()}`)
+    words.push(
+      'op' in parameters && parameters.op,
+      `${kernelH}x${kernelW}`,
+      strideH > 1 && `s${strideH}`,
+      pads.some((pad) => pad > 0) && `p${isEven ? padTop : pads.join()}`,
+    )
   } else if ('op' in parameters) words.push(parameters.op)
   if (step.kind === 'conv2d') words.push(step.parameters.groups > 1 && `g${step.parameters.groups}`)
-  if ('activation' in parameters) words.push(parameters.activation !== 'none' && parameters.activation, parameters.activation === 'clip' && `${parameters.a}..${parameters.b}`)
-  if (step.kind === 'concat') words.push(step.parameters.groups > 1 && `of ${step.parameters.groups} groups`, step.outputs.length > 1 && `in ${step.outputs.length} parts`)
-  if (step.kind === 'conv2d' && step.outputs[1] !== null) words.push(step.outputs[0] === null ? '-> mean' : '-> map, mean')
+  if ('activation' in parameters)
+    words.push(
+      parameters.activation !== 'none' && parameters.activation,
+      parameters.activation === 'clip' && `${parameters.a}..${parameters.b}`,
+    )
+  if (step.kind === 'concat')
+    words.push(
+      step.parameters.groups > 1 && `of ${step.parameters.groups} groups`,
+      step.outputs.length > 1 && `in ${step.outputs.length} parts`,
+    )
+  if (step.kind === 'conv2d' && step.outputs[1] !== null)
+    words.push(step.outputs[0] === null ? '-> mean' : '-> map, mean')
   if (step.kind === 'conv2d' || step.kind === 'dense') words.push(step.inputs[3] !== null && '+ residual')
   return words.filter((word) => word !== false).join(' ')
 }

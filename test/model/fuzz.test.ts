@@ -14,7 +14,11 @@ afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('opens changed models or refuses them with a sentence, and the native engine takes what compiles', async () => {
-  const run = launch(process.execPath, [join(projectRoot, 'scripts/fuzz/model.mjs'), '--seconds', '10', '--seed', '1'], { cwd: folder, env: cleanEnvironment() })
+  const run = launch(
+    process.execPath,
+    [join(projectRoot, 'scripts/fuzz/model.mjs'), '--seconds', '10', '--seed', '1'],
+    { cwd: folder, env: cleanEnvironment() },
+  )
   expect(await run.ended, run.stderr()).toBe(0)
   const counts = JSON.parse(run.stdout()) as Record<string, number>
   expect(counts['findings']).toBe(0)
@@ -25,9 +29,13 @@ it('opens changed models or refuses them with a sentence, and the native engine 
 it('names from a file move no cursor: control characters are written out', async () => {
   const file = writeModel(join(folder, 'names.onnx'), {
     nodes: [{ op: 'Relu', inputs: ['nothing\n\u001b[2J'], outputs: ['output'] }],
-    inputs: { input: [1, 2] }, outputs: { output: [1, 2] },
+    inputs: { input: [1, 2] },
+    outputs: { output: [1, 2] },
   })
-  const error = await loadModel(file).then(() => null, (reason: unknown) => reason)
+  const error = await loadModel(file).then(
+    () => null,
+    (reason: unknown) => reason,
+  )
   expect(error).toBeInstanceOf(GapcamError)
   expect((error as GapcamError).message).toContain('nothing\\u000a\\u001b[2J')
 })

@@ -18,7 +18,12 @@ function compiled(spec: ModelSpec): { plan: Plan; lowerBoundBytes: number } {
 }
 
 /** [first byte, end, first step, last step] of everything in the arena, views of the same bytes as one. */
-function lives({ tensors, steps, inputs, outputs }: Plan): { id: number; start: number; end: number; born: number; dies: number }[] {
+function lives({
+  tensors,
+  steps,
+  inputs,
+  outputs,
+}: Plan): { id: number; start: number; end: number; born: number; dies: number }[] {
   const ports = (list: Plan['inputs']): Set<number> => new Set(list.map(({ tensor }) => tensor))
   const [given, wanted] = [ports(inputs), ports(outputs)]
   return tensors.flatMap(({ storage, offset, shape }, id) => {
@@ -34,39 +39,56 @@ function lives({ tensors, steps, inputs, outputs }: Plan): { id: number; start: 
 /** Pairs that live and lie together, apart from a step's result in the place of the operand that ends there. */
 function collisions(plan: Plan): string[] {
   const all = lives(plan)
-  return all.flatMap((a) => all.filter((b) => a.id < b.id && a.start < b.end && b.start < a.end && a.born <= b.dies && b.born <= a.dies)
-    .filter((b) => {
-      const [older, younger] = a.born < b.born ? [a, b] : [b, a]
-      const isInPlace = older.dies === younger.born && older.start === younger.start && older.end === younger.end && ['elementwise', 'binary'].includes(plan.steps[younger.born]?.kind ?? '')
-      return !isInPlace
-    })
-    .map((b) => `${plan.tensors[a.id]!.name} and ${plan.tensors[b.id]!.name}`))
+  return all.flatMap((a) =>
+    all
+      .filter((b) => a.id < b.id && a.start < b.end && b.start < a.end && a.born <= b.dies && b.born <= a.dies)
+      .filter((b) => {
+        const [older, younger] = a.born < b.born ? [a, b] : [b, a]
+        const isInPlace =
+          older.dies === younger.born &&
+          older.start === younger.start &&
+          older.end === younger.end &&
+          ['elementwise', 'binary'].includes(plan.steps[younger.born]?.kind ?? '')
+        return !isInPlace
+      })
+      .map((b) => `${plan.tensors[a.id]!.name} and ${plan.tensors[b.id]!.name}`),
+  )
 }
 
 /** A net of sums and products in which each node reads any two earlier values. */
-const nets = fc.array(fc.record({ op: fc.constantFrom('Add', 'Mul', 'Relu', 'Concat', 'MaxPool'), a: fc.nat(), b: fc.nat() }), { minLength: 1, maxLength: 25 }).map((choices): ModelSpec => {
-  const channels = [2]
-  const nodes = choices.map(({ op, a, b }, i): NodeSpec => {
-    const first = a % channels.length
-    const same = channels.flatMap((c, at) => (c === channels[first] ? [at] : []))
-    const second = op === 'Concat' ? b % channels.length : same[b % same.length]!
-    channels.push(op === 'Concat' ? Math.min(channels[first]! + channels[second]!, 1e9) : channels[first]!)
-    const inputs = (op === 'Relu' || op === 'MaxPool' ? [first] : [first, second]).map((at) => `v${at}`)
-    const attributes: NonNullable<NodeSpec['attributes']> = op === 'Concat' ? { axis: 1 } : op === 'MaxPool' ? { kernel_shape: [3, 3], pads: [1, 1, 1, 1] } : {}
-    return { op, inputs, outputs: [`v${i + 1}`], attributes }
+const nets = fc
+  .array(fc.record({ op: fc.constantFrom('Add', 'Mul', 'Relu', 'Concat', 'MaxPool'), a: fc.nat(), b: fc.nat() }), {
+    minLength: 1,
+    maxLength: 25,
   })
-  const middle = `v${Math.ceil(nodes.length / 2)}`
-  const outputs = Object.fromEntries([middle, `v${nodes.length}`].map((name) => [name, null]))
-  return { nodes, inputs: { v0: [1, 2, 5, 7] }, outputs }
-}).filter(({ nodes }) => nodes.filter(({ op }) => op === 'Concat').length < 8)
+  .map((choices): ModelSpec => {
+    const channels = [2]
+    const nodes = choices.map(({ op, a, b }, i): NodeSpec => {
+      const first = a % channels.length
+      const same = channels.flatMap((c, at) => (c === channels[first] ? [at] : []))
+      const second = op === 'Concat' ? b % channels.length : same[b % same.length]!
+      channels.push(op === 'Concat' ? Math.min(channels[first]! + channels[second]!, 1e9) : channels[first]!)
+      const inputs = (op === 'Relu' || op === 'MaxPool' ? [first] : [first, second]).map((at) => `v${at}`)
+      const attributes: NonNullable<NodeSpec['attributes']> =
+        op === 'Concat' ? { axis: 1 } : op === 'MaxPool' ? { kernel_shape: [3, 3], pads: [1, 1, 1, 1] } : {}
+      return { op, inputs, outputs: [`v${i + 1}`], attributes }
+    })
+    const middle = `v${Math.ceil(nodes.length / 2)}`
+    const outputs = Object.fromEntries([middle, `v${nodes.length}`].map((name) => [name, null]))
+    return { nodes, inputs: { v0: [1, 2, 5, 7] }, outputs }
+  })
+  .filter(({ nodes }) => nodes.filter(({ op }) => op === 'Concat').length < 8)
 
 describe('the arena', () => {
   it('of any net holds no two tensors that live at once in the same bytes', () => {
-    fc.assert(fc.property(nets, (spec) => {
-      const { plan } = compiled(spec)
-      expect(collisions(plan)).toEqual([])
-      for (const { end } of lives(plan)) expect(end).toBeLessThanOrEqual(plan.arenaBytes)
-    }), { numRuns: 150, seed: 3 })
+    fc.assert(
+      fc.property(nets, (spec) => {
+        const { plan } = compiled(spec)
+        expect(collisions(plan)).toEqual([])
+        for (const { end } of lives(plan)) expect(end).toBeLessThanOrEqual(plan.arenaBytes)
+      }),
+      { numRuns: 150, seed: 3 },
+    )
   })
 
   it.each(Object.entries(networks))('of %s is at most a tenth larger than what must live at once', (_, build) => {
@@ -81,10 +103,13 @@ it('EfficientNet-Lite0 needs no Pad at run time: its 17 computed ones fold into 
   const { graph } = await loadModel(join(projectRoot, 'models/efficientnet-lite0.onnx'))
   expect(graph.nodes.filter(({ op }) => op === 'Pad')).toHaveLength(17)
   const after: string[][] = []
-  compilePlan(prepareGraph(graph, { inputSize: { height: 224, width: 224 } }), { onPass: (_, { nodes }) => after.push(nodes.map(({ op }) => op)) })
+  compilePlan(prepareGraph(graph, { inputSize: { height: 224, width: 224 } }), {
+    onPass: (_, { nodes }) => after.push(nodes.map(({ op }) => op)),
+  })
   const operators = new Set(after.at(-1))
   expect(operators).not.toContain('Pad')
-  for (const arithmetic of ['Shape', 'Cast', 'Gather', 'Slice', 'Sub', 'ConstantOfShape']) expect(after[0]).not.toContain(arithmetic)
+  for (const arithmetic of ['Shape', 'Cast', 'Gather', 'Slice', 'Sub', 'ConstantOfShape'])
+    expect(after[0]).not.toContain(arithmetic)
 })
 
 describe('a plan as bytes', () => {
@@ -96,7 +121,9 @@ describe('a plan as bytes', () => {
   it('is the same each time, and what the native reader takes', async () => {
     expect(serializePlan(compiled(networks['resnet']!()).plan)).toEqual(bytes)
     const session = await addon.openSession(bytes, { threads: 1 })
-    expect(session.inputs.map(({ name, layout, shape }) => [name, layout, shape])).toEqual([['input', 'nhwc', [1, 41, 35, 3]]])
+    expect(session.inputs.map(({ name, layout, shape }) => [name, layout, shape])).toEqual([
+      ['input', 'nhwc', [1, 41, 35, 3]],
+    ])
     expect(session.outputs.map(({ shape }) => shape)).toEqual([[1, 11]])
     await session.close()
   })

@@ -14,7 +14,10 @@ import { modelOf } from '../../src/library/model.js'
 import { projectRoot } from '../shared.js'
 
 export const folder = join(projectRoot, '.cache/onnx-node-tests')
-export const caseNames = (): string[] => readdirSync(folder).filter((name) => name.startsWith('test_')).sort()
+export const caseNames = (): string[] =>
+  readdirSync(folder)
+    .filter((name) => name.startsWith('test_'))
+    .sort()
 
 export type Outcome = { readonly passed: true } | { readonly leftOut: string } | { readonly failed: string }
 
@@ -36,8 +39,14 @@ export async function runCase(name: string): Promise<Outcome> {
 }
 
 /** Why gapcam makes no promise about a case: types, ranks, operators. */
-function unpromised(graph: Graph, inputs: readonly (Constant | null)[], outputs: readonly (Constant | null)[]): string | null {
-  const strange = graph.nodes.find(({ op, domain }) => domain !== '' || !(operatorTable.has(op) || foldedOperators.includes(op)))
+function unpromised(
+  graph: Graph,
+  inputs: readonly (Constant | null)[],
+  outputs: readonly (Constant | null)[],
+): string | null {
+  const strange = graph.nodes.find(
+    ({ op, domain }) => domain !== '' || !(operatorTable.has(op) || foldedOperators.includes(op)),
+  )
   if (strange) return `operator ${strange.domain === '' ? '' : `${strange.domain}.`}${strange.op}`
   if (!graph.nodes.some(({ op }) => operatorTable.has(op))) return 'only operators that are folded'
   if ([...inputs, ...outputs].includes(null)) return 'tensors of a type that gapcam does not read, or sequences'
@@ -52,7 +61,9 @@ const dataInput = (inputs: readonly Constant[]): number => inputs.findIndex((ten
 
 function tensorOf(name: string, file: string): Constant | null {
   try {
-    return readTensor(readFileSync(join(folder, name, 'test_data_set_0', file)), () => { throw new Error('external data') }).constant
+    return readTensor(readFileSync(join(folder, name, 'test_data_set_0', file)), () => {
+      throw new Error('external data')
+    }).constant
   } catch {
     return null
   }
@@ -61,17 +72,27 @@ function tensorOf(name: string, file: string): Constant | null {
 function withConstants(graph: Graph, inputs: readonly Constant[]): Graph {
   const data = dataInput(inputs)
   const constants = new Map(graph.constants)
-  graph.inputs.forEach(({ name }, i) => { if (i !== data) constants.set(name, inputs[i]!) })
+  graph.inputs.forEach(({ name }, i) => {
+    if (i !== data) constants.set(name, inputs[i]!)
+  })
   return { ...graph, constants, inputs: [{ ...graph.inputs[data]!, shape: inputs[data]!.shape }] }
 }
 
-async function compute(graph: Graph, bytes: Uint8Array, inputs: readonly Constant[], outputs: readonly Constant[]): Promise<Outcome> {
+async function compute(
+  graph: Graph,
+  bytes: Uint8Array,
+  inputs: readonly Constant[],
+  outputs: readonly Constant[],
+): Promise<Outcome> {
   const loaded = { path: 'case', graph, bytes, sha256: '', producer: '', metadata: new Map(), externalFiles: [] }
   try {
     const model = modelOf(await openEngine(loaded, 'native', { threads: 1 }))
     try {
       const { shape } = inputs[dataInput(inputs)]!
-      const results = await model.run({ shape: [...shape], data: Float32Array.from(numbersOf(inputs[dataInput(inputs)]!)) })
+      const results = await model.run({
+        shape: [...shape],
+        data: Float32Array.from(numbersOf(inputs[dataInput(inputs)]!)),
+      })
       const wrong = graph.outputs.flatMap(({ name }, i) => difference(results[name]!, outputs[i]!, name))
       return wrong.length === 0 ? { passed: true } : { failed: wrong.join('; ') }
     } finally {
@@ -84,12 +105,22 @@ async function compute(graph: Graph, bytes: Uint8Array, inputs: readonly Constan
 }
 
 /** As ONNX's own runner: a relative 1e-3; here with an absolute 1e-5, since some results are written with four digits. */
-function difference(result: { shape: readonly number[]; data: ArrayLike<number | bigint> }, expected: Constant, name: string): string[] {
-  if (result.shape.join() !== expected.shape.join()) return [`${name} has shape [${result.shape.join(', ')}] instead of [${expected.shape.join(', ')}]`]
+function difference(
+  result: { shape: readonly number[]; data: ArrayLike<number | bigint> },
+  expected: Constant,
+  name: string,
+): string[] {
+  if (result.shape.join() !== expected.shape.join())
+    return [`${name} has shape [${result.shape.join(', ')}] instead of [${expected.shape.join(', ')}]`]
   const right = numbersOf(expected)
   const at = right.findIndex((value, i) => {
     const got = Number(result.data[i])
-    return !(Object.is(got, value) || got === value || (Number.isNaN(got) && Number.isNaN(value)) || Math.abs(got - value) <= 1e-5 + 1e-3 * Math.abs(value))
+    return !(
+      Object.is(got, value) ||
+      got === value ||
+      (Number.isNaN(got) && Number.isNaN(value)) ||
+      Math.abs(got - value) <= 1e-5 + 1e-3 * Math.abs(value)
+    )
   })
   return at < 0 ? [] : [`${name}[${at}] is ${Number(result.data[at])} instead of ${right[at]}`]
 }

@@ -23,7 +23,12 @@ const file = join(projectRoot, 'test/model/onnx-node-tests.json')
 const list = JSON.parse(readFileSync(file, 'utf8')) as List
 
 it('every case of the list and of the folder has the outcome that the list says', async () => {
-  const found: List = { count: { passed: 0, leftOut: 0, disputed: Object.keys(list.disputed).length }, passed: [], leftOut: {}, disputed: list.disputed }
+  const found: List = {
+    count: { passed: 0, leftOut: 0, disputed: Object.keys(list.disputed).length },
+    passed: [],
+    leftOut: {},
+    disputed: list.disputed,
+  }
   const failed: string[] = []
   for (const name of caseNames()) {
     const outcome = await runCase(name)
@@ -39,7 +44,8 @@ it('every case of the list and of the folder has the outcome that the list says'
 
 describe('the cases that passed', () => {
   it('hold every operator of the table that ONNX has tests for', () => {
-    const opsOf = (name: string): string[] => parseModel(readFileSync(join(folder, name, 'model.onnx'))).graph.nodes.map(({ op }) => op)
+    const opsOf = (name: string): string[] =>
+      parseModel(readFileSync(join(folder, name, 'model.onnx'))).graph.nodes.map(({ op }) => op)
     const covered = new Set(list.passed.flatMap(opsOf))
     const missing = [...operatorTable.keys()].filter((op) => !covered.has(op) && !internalOperators.includes(op))
     expect(missing).toEqual([])

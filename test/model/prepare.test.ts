@@ -5,10 +5,16 @@ import { prepareGraph, type PrepareOptions } from '../../src/model/prepare.js'
 import { buildModel, floats, type ModelSpec } from '../onnx-builder.js'
 
 const model = (input: readonly (number | string)[]): ModelSpec => ({
-  nodes: [{ op: 'Conv', inputs: ['input', 'kernel'], outputs: ['map'] }, { op: 'GlobalAveragePool', inputs: ['map'], outputs: ['y'] }],
-  weights: { kernel: floats([2, 3, 1, 1], [1, 2, 3, 4, 5, 6]) }, inputs: { input }, outputs: { y: null },
+  nodes: [
+    { op: 'Conv', inputs: ['input', 'kernel'], outputs: ['map'] },
+    { op: 'GlobalAveragePool', inputs: ['map'], outputs: ['y'] },
+  ],
+  weights: { kernel: floats([2, 3, 1, 1], [1, 2, 3, 4, 5, 6]) },
+  inputs: { input },
+  outputs: { y: null },
 })
-const inputOf = (input: readonly (number | string)[], options: PrepareOptions = {}): unknown => prepareGraph(parseModel(buildModel(model(input))).graph, options).graph.inputs[0]?.shape
+const inputOf = (input: readonly (number | string)[], options: PrepareOptions = {}): unknown =>
+  prepareGraph(parseModel(buildModel(model(input))).graph, options).graph.inputs[0]?.shape
 const inputSize = { height: 20, width: 16 }
 
 it('an open batch is one picture, open channels are three, height and width are those asked for', () => {
@@ -18,5 +24,11 @@ it('an open batch is one picture, open channels are three, height and width are 
 })
 
 it('an open height is an error that says how to close it', () => {
-  expect(() => inputOf(['batch', 3, 'height', 'width'])).toThrow(expect.objectContaining({ code: 'MODEL_INPUT_SIZE', message: 'its input input leaves height open', hint: expect.stringContaining('--input-size') }))
+  expect(() => inputOf(['batch', 3, 'height', 'width'])).toThrow(
+    expect.objectContaining({
+      code: 'MODEL_INPUT_SIZE',
+      message: 'its input input leaves height open',
+      hint: expect.stringContaining('--input-size'),
+    }),
+  )
 })

@@ -22,17 +22,21 @@ async function outputsOf(path: string, engine: 'native' | 'onnxruntime'): Promis
   }
 }
 
-it(`${count} random graphs compute what onnxruntime computes`, async () => {
-  const wrong: string[] = []
-  for (let seed = 1; seed <= count; seed++) {
-    const path = writeModel(join(folder, 'random.onnx'), randomGraph(seed))
-    const [found, right] = [await outputsOf(path, 'native'), await outputsOf(path, 'onnxruntime')]
-    expect(found.map(({ length }) => length)).toEqual(right.map(({ length }) => length))
-    right.forEach((values, i) => {
-      const range = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3)
-      const worst = values.reduce((most, value, j) => Math.max(most, Math.abs(value - found[i]![j]!)), 0)
-      if (!(worst <= 1e-4 * range)) wrong.push(`seed ${seed}, output ${i}: ${worst} of ${range}`)
-    })
-  }
-  expect(wrong).toEqual([])
-}, 60_000 + 200 * count)
+it(
+  `${count} random graphs compute what onnxruntime computes`,
+  async () => {
+    const wrong: string[] = []
+    for (let seed = 1; seed <= count; seed++) {
+      const path = writeModel(join(folder, 'random.onnx'), randomGraph(seed))
+      const [found, right] = [await outputsOf(path, 'native'), await outputsOf(path, 'onnxruntime')]
+      expect(found.map(({ length }) => length)).toEqual(right.map(({ length }) => length))
+      right.forEach((values, i) => {
+        const range = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3)
+        const worst = values.reduce((most, value, j) => Math.max(most, Math.abs(value - found[i]![j]!)), 0)
+        if (!(worst <= 1e-4 * range)) wrong.push(`seed ${seed}, output ${i}: ${worst} of ${range}`)
+      })
+    }
+    expect(wrong).toEqual([])
+  },
+  60_000 + 200 * count,
+)

@@ -28,13 +28,23 @@ export function randomGraph(seed: number, length = 14): ModelSpec {
     if (made) pictures.push(made)
   }
   const outputs = [pictures.at(-1)!, random.pick(pictures.slice(1))]
-  return { nodes: g.nodes, weights: g.weights, inputs: { input: [1, 4, 9, 8] }, outputs: Object.fromEntries(outputs.map(({ name }) => [name, null])) }
+  return {
+    nodes: g.nodes,
+    weights: g.weights,
+    inputs: { input: [1, 4, 9, 8] },
+    outputs: Object.fromEntries(outputs.map(({ name }) => [name, null])),
+  }
 }
 
 type Maker = (g: Graph, random: Random, x: Picture, pictures: readonly Picture[]) => Picture | null
 
-const nchw = (make: Maker): Maker => (g, random, x, pictures) => (x.isNhwc ? null : make(g, random, x, pictures))
-const unary = (make: (g: Graph, random: Random, name: string) => string): Maker => (g, random, { c, h, w, isNhwc, name }) => ({ c, h, w, isNhwc, name: make(g, random, name) })
+const nchw =
+  (make: Maker): Maker =>
+  (g, random, x, pictures) =>
+    x.isNhwc ? null : make(g, random, x, pictures)
+const unary =
+  (make: (g: Graph, random: Random, name: string) => string): Maker =>
+  (g, random, { c, h, w, isNhwc, name }) => ({ c, h, w, isNhwc, name: make(g, random, name) })
 
 const conv: Maker = nchw((g, random, { name, c, h, w }) => {
   const features = random.pick([c, c, 2 * c > 16 ? 4 : 2 * c])
@@ -44,13 +54,24 @@ const conv: Maker = nchw((g, random, { name, c, h, w }) => {
   const stride = random.pick([1, 1, 1, 2])
   const size = (length: number): number => Math.floor((length + 2 * pad - kernel) / stride) + 1
   if (size(h) < 1 || size(w) < 1) return null
-  const made = g.conv(name, features, { kernel, groups, pads: [pad, pad, pad, pad], strides: [stride, stride], bias: random.next() < 0.5 })
+  const made = g.conv(name, features, {
+    kernel,
+    groups,
+    pads: [pad, pad, pad, pad],
+    strides: [stride, stride],
+    bias: random.next() < 0.5,
+  })
   return { name: made, c: features, h: size(h), w: size(w), isNhwc: false }
 })
 
 /** A product, sum, difference or quotient by a constant: a number, one a channel, or one a column. */
 const affine: Maker = (g, random, x) => {
-  const shape = random.pick([[], x.isNhwc ? [x.c] : [x.c, 1, 1], x.isNhwc ? [1, 1, 1, x.c] : [1, x.c, 1, 1], [x.isNhwc ? x.c : x.w]])
+  const shape = random.pick([
+    [],
+    x.isNhwc ? [x.c] : [x.c, 1, 1],
+    x.isNhwc ? [1, 1, 1, x.c] : [1, x.c, 1, 1],
+    [x.isNhwc ? x.c : x.w],
+  ])
   const op = random.pick(['Mul', 'Mul', 'Add', 'Add', 'Sub', 'Div'])
   const constant = g.perChannel(shape, random.pick([1, 1, -1]), 0.1)
   const inputs = op !== 'Div' && random.next() < 0.3 ? [constant, x.name] : [x.name, constant]
@@ -59,9 +80,18 @@ const affine: Maker = (g, random, x) => {
 
 const pool: Maker = nchw((g, random, { name, c, h, w, isPadded }) => {
   if (h < 3 || w < 3) return null
-  const [kernel, stride, pad] = random.pick([[2, 2, 0], [3, 1, 1], [3, 2, 0], [3, 2, 1]])
+  const [kernel, stride, pad] = random.pick([
+    [2, 2, 0],
+    [3, 1, 1],
+    [3, 2, 0],
+    [3, 2, 1],
+  ])
   const size = (length: number): number => Math.floor((length + 2 * pad! - kernel!) / stride!) + 1
-  const made = g.with(isPadded ? 'AveragePool' : random.pick(['MaxPool', 'AveragePool']), { kernel_shape: [kernel!, kernel!], strides: [stride!, stride!], pads: [pad!, pad!, pad!, pad!] }, name)
+  const made = g.with(
+    isPadded ? 'AveragePool' : random.pick(['MaxPool', 'AveragePool']),
+    { kernel_shape: [kernel!, kernel!], strides: [stride!, stride!], pads: [pad!, pad!, pad!, pad!] },
+    name,
+  )
   return { name: made, c, h: size(h), w: size(w), isNhwc: false }
 })
 
@@ -69,14 +99,27 @@ const pad: Maker = (g, random, x) => {
   const [top, left, bottom, right] = [0, 0, 0, 0].map(() => random.between(0, 1)) as [number, number, number, number]
   const value = random.pick([0, 0, 0, 0.5])
   const sizes = x.isNhwc ? g.sizes(0, top, left, 0, 0, bottom, right, 0) : g.sizes(0, 0, top, left, 0, 0, bottom, right)
-  return { ...x, name: g.node('Pad', [x.name, sizes, g.scalar(value)]), h: x.h + top + bottom, w: x.w + left + right, isPadded: true }
+  return {
+    ...x,
+    name: g.node('Pad', [x.name, sizes, g.scalar(value)]),
+    h: x.h + top + bottom,
+    w: x.w + left + right,
+    isPadded: true,
+  }
 }
 
 /** Two pictures of the same sizes, as a sum, difference or product, or one behind the other. */
 const joined: Maker = (g, random, x, pictures) => {
   const others = pictures.filter(({ h, w, isNhwc }) => h === x.h && w === x.w && isNhwc === x.isNhwc)
   const other = random.pick(others)
-  if (other.c !== x.c || random.next() < 0.3) return x.c + other.c > 24 ? null : { ...x, name: g.node('Concat', [x.name, other.name], { axis: x.isNhwc ? 3 : 1 }, x.c + other.c), c: x.c + other.c }
+  if (other.c !== x.c || random.next() < 0.3)
+    return x.c + other.c > 24
+      ? null
+      : {
+          ...x,
+          name: g.node('Concat', [x.name, other.name], { axis: x.isNhwc ? 3 : 1 }, x.c + other.c),
+          c: x.c + other.c,
+        }
   return { ...x, name: g.op(random.pick(['Add', 'Add', 'Add', 'Sub', 'Mul']), x.name, other.name) }
 }
 
@@ -88,10 +131,23 @@ const gated: Maker = (g, _, x) => {
   return { ...x, name: g.op('Mul', x.name, g.op('Sigmoid', x.isNhwc ? mean : g.point(mean, x.c))) }
 }
 
-const matrix: Maker = (g, random, x) => (x.isNhwc ? { ...x, name: g.node('MatMul', [x.name, g.matrix(x.c, x.c)]), c: x.c } : conv(g, random, x, []))
+const matrix: Maker = (g, random, x) =>
+  x.isNhwc ? { ...x, name: g.node('MatMul', [x.name, g.matrix(x.c, x.c)]), c: x.c } : conv(g, random, x, [])
 
 const makers: readonly Maker[] = [
-  conv, conv, conv, affine, affine, affine, pool, pad, joined, joined, turned, gated, matrix,
+  conv,
+  conv,
+  conv,
+  affine,
+  affine,
+  affine,
+  pool,
+  pad,
+  joined,
+  joined,
+  turned,
+  gated,
+  matrix,
   nchw(unary((g, _, name) => g.norm(name))),
   unary((g, _, name) => g.relu(name)),
   unary((g, _, name) => g.relu6(name)),

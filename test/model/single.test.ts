@@ -18,31 +18,66 @@ function halves(seed: number, shape: readonly number[]): { readonly half: Weight
   const random = new Random(seed)
   const count = shape.reduce((product, size) => product * size, 1)
   const drawn = Array.from({ length: count }, (_, i) => {
-    const [sign, exponent, fraction] = [random.between(0, 1), i === 1 ? 0 : random.between(10, 14), i === 0 ? 0 : random.between(0, 1023)]
+    const [sign, exponent, fraction] = [
+      random.between(0, 1),
+      i === 1 ? 0 : random.between(10, 14),
+      i === 0 ? 0 : random.between(0, 1023),
+    ]
     const size = exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15)
     return { bits: (sign << 15) | (exponent << 10) | fraction, value: sign === 1 ? -size : size }
   })
-  return { half: { shape, data: Uint16Array.from(drawn, ({ bits }) => bits) }, single: floats(shape, drawn.map(({ value }) => value)) }
+  return {
+    half: { shape, data: Uint16Array.from(drawn, ({ bits }) => bits) },
+    single: floats(
+      shape,
+      drawn.map(({ value }) => value),
+    ),
+  }
 }
 
-const node = (op: string, inputs: string, output: string, attributes: NonNullable<NodeSpec['attributes']> = {}): NodeSpec => ({ op, inputs: inputs.split(' '), outputs: [output], attributes })
+const node = (
+  op: string,
+  inputs: string,
+  output: string,
+  attributes: NonNullable<NodeSpec['attributes']> = {},
+): NodeSpec => ({ op, inputs: inputs.split(' '), outputs: [output], attributes })
 const layers = [
-  node('Conv', 'x kernel bias', 'a', { pads: [1, 1, 1, 1] }), node('Relu', 'a', 'map'), node('GlobalAveragePool', 'map', 'pooled'), node('Flatten', 'pooled', 'flat'),
+  node('Conv', 'x kernel bias', 'a', { pads: [1, 1, 1, 1] }),
+  node('Relu', 'a', 'map'),
+  node('GlobalAveragePool', 'map', 'pooled'),
+  node('Flatten', 'pooled', 'flat'),
   node('Gemm', 'flat matrix', 'scores'),
 ]
 const drawn = { kernel: halves(1, [8, 3, 3, 3]), bias: halves(2, [8]), matrix: halves(3, [8, 5]) }
-const weightsOf = (kind: 'half' | 'single'): Record<string, Weight> => Object.fromEntries(Object.entries(drawn).map(([name, weight]) => [name, weight[kind]]))
+const weightsOf = (kind: 'half' | 'single'): Record<string, Weight> =>
+  Object.fromEntries(Object.entries(drawn).map(([name, weight]) => [name, weight[kind]]))
 const ports = { inputs: { input: [1, 3, 12, 10] }, outputs: { y: [1, 5] } }
-const inSingle: ModelSpec = { ...ports, nodes: [node('Identity', 'input', 'x'), ...layers, node('Identity', 'scores', 'y')], weights: weightsOf('single') }
-const inHalf: ModelSpec = { ...ports, nodes: [node('Cast', 'input', 'x', { to: 10 }), ...layers, node('Cast', 'scores', 'y', { to: 1 })], weights: weightsOf('half') }
+const inSingle: ModelSpec = {
+  ...ports,
+  nodes: [node('Identity', 'input', 'x'), ...layers, node('Identity', 'scores', 'y')],
+  weights: weightsOf('single'),
+}
+const inHalf: ModelSpec = {
+  ...ports,
+  nodes: [node('Cast', 'input', 'x', { to: 10 }), ...layers, node('Cast', 'scores', 'y', { to: 1 })],
+  weights: weightsOf('half'),
+}
 /** Weights that are stored as halves alone. */
 const stored: ModelSpec = {
-  ...inSingle, weights: Object.fromEntries(Object.entries(weightsOf('half')).map(([name, weight]) => [`${name}16`, weight])),
+  ...inSingle,
+  weights: Object.fromEntries(Object.entries(weightsOf('half')).map(([name, weight]) => [`${name}16`, weight])),
   nodes: [...Object.keys(drawn).map((name) => node('Cast', `${name}16`, name, { to: 1 })), ...inSingle.nodes],
 }
 const endsInDouble: ModelSpec = {
-  ...inSingle, weights: { ...inSingle.weights!, half: { shape: [], data: Float64Array.of(0.5) } },
-  nodes: [...inSingle.nodes.slice(0, -1), node('Cast', 'scores', 'd', { to: 11 }), node('Mul', 'd half', 'e'), node('Softmax', 'e', 'f', { axis: 1 }), node('Cast', 'f', 'y', { to: 1 })],
+  ...inSingle,
+  weights: { ...inSingle.weights!, half: { shape: [], data: Float64Array.of(0.5) } },
+  nodes: [
+    ...inSingle.nodes.slice(0, -1),
+    node('Cast', 'scores', 'd', { to: 11 }),
+    node('Mul', 'd half', 'e'),
+    node('Softmax', 'e', 'f', { axis: 1 }),
+    node('Cast', 'f', 'y', { to: 1 }),
+  ],
 }
 
 async function outputOf(name: string, spec: ModelSpec, engine: 'native' | 'onnxruntime'): Promise<number[]> {
@@ -58,7 +93,10 @@ function expectNear(found: readonly number[], right: readonly number[], toleranc
   right.forEach((value, i) => expect(Math.abs(found[i]! - value)).toBeLessThanOrEqual(tolerance * range))
 }
 
-it.each([['halves throughout', inHalf], ['weights stored as halves', stored]])('%s give to the bit what their values give in single precision', async (name, spec) => {
+it.each([
+  ['halves throughout', inHalf],
+  ['weights stored as halves', stored],
+])('%s give to the bit what their values give in single precision', async (name, spec) => {
   expect(await outputOf(name, spec, 'native')).toEqual(await outputOf('single', inSingle, 'native'))
 })
 
@@ -67,7 +105,11 @@ it('halves are within their rounding of what onnxruntime gives', async () => {
 })
 
 it('a head in double precision gives what onnxruntime gives', async () => {
-  expectNear(await outputOf('double', endsInDouble, 'native'), await outputOf('double', endsInDouble, 'onnxruntime'), 1e-5)
+  expectNear(
+    await outputOf('double', endsInDouble, 'native'),
+    await outputOf('double', endsInDouble, 'onnxruntime'),
+    1e-5,
+  )
 })
 
 it('a graph in single precision is left as it is', () => {
@@ -76,7 +118,11 @@ it('a graph in single precision is left as it is', () => {
 })
 
 it('a classifier in halves that is asked for heat maps opens on onnxruntime too, without them', async () => {
-  const classifier = await openClassifier({ model: writeModel(join(folder, 'heat.onnx'), inHalf), engine: 'onnxruntime', heat: true })
+  const classifier = await openClassifier({
+    model: writeModel(join(folder, 'heat.onnx'), inHalf),
+    engine: 'onnxruntime',
+    heat: true,
+  })
   await classifier.engine.run()
   await classifier.close()
   expect(classifier.heat).toEqual({ reason: 'the engine does not give out the feature map map' })

@@ -27,8 +27,18 @@ const westmere = ['qemu-x86_64', '-cpu', 'Westmere', process.execPath]
 const environment = { ...cleanEnvironment(), NODE_PATH: tools }
 const shared = sharedFolder()
 const photo = join(projectRoot, 'models/photos/bird.jpg')
-const small: Case[] = Object.entries(networks).map(([name, build], i) => ({ path: writeModel(join(folder, `${name}.onnx`), build()), seed: i + 1 }))
-const shipped: Case[] = [[32, 32], [48, 40]].map(([height, width]) => ({ path: join(projectRoot, 'models/convnet-gap.onnx'), inputSize: { height: height!, width: width! }, seed: 3 }))
+const small: Case[] = Object.entries(networks).map(([name, build], i) => ({
+  path: writeModel(join(folder, `${name}.onnx`), build()),
+  seed: i + 1,
+}))
+const shipped: Case[] = [
+  [32, 32],
+  [48, 40],
+].map(([height, width]) => ({
+  path: join(projectRoot, 'models/convnet-gap.onnx'),
+  inputSize: { height: height!, width: width! },
+  seed: 3,
+}))
 
 async function run(program: readonly string[], args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
   const [command, ...first] = program
@@ -39,17 +49,27 @@ async function run(program: readonly string[], args: readonly string[], env: Nod
 
 /** Every case on the emulated processor, against onnxruntime on this one. */
 async function compare(program: readonly string[], cases: readonly Case[], target: string): Promise<void> {
-  const results = jsonLines<{ path: string; target: string; values: number[] }>(await run(program, [join(projectRoot, 'test/native/outputs.mjs'), JSON.stringify(cases)]))
+  const results = jsonLines<{ path: string; target: string; values: number[] }>(
+    await run(program, [join(projectRoot, 'test/native/outputs.mjs'), JSON.stringify(cases)]),
+  )
   expect(results).toHaveLength(cases.length)
   for (const [i, { path, inputSize, seed }] of cases.entries()) {
     const model = await openModel(path, { engine: 'onnxruntime', ...(inputSize ? { inputSize } : {}) })
-    const feeds = Object.fromEntries(model.inputs.map(({ name, shape }, at) => [name, new Random(seed + at).normals(shape.reduce((a, b) => a * b, 1))]))
+    const feeds = Object.fromEntries(
+      model.inputs.map(({ name, shape }, at) => [
+        name,
+        new Random(seed + at).normals(shape.reduce((a, b) => a * b, 1)),
+      ]),
+    )
     const right = Object.values(await model.run(feeds)).flatMap(({ data }) => Array.from(data as Float32Array))
     await model.close()
     const { values, target: taken } = results[i]!
     expect(taken).toBe(target)
     const range = Math.max(...right) - Math.min(...right)
-    const worst = right.reduce((most, value, at) => (Math.abs(value - values[at]!) <= most ? most : Math.abs(value - values[at]!)), 0)
+    const worst = right.reduce(
+      (most, value, at) => (Math.abs(value - values[at]!) <= most ? most : Math.abs(value - values[at]!)),
+      0,
+    )
     expect(worst / range, basename(path)).toBeLessThanOrEqual(1e-4)
   }
 }
@@ -59,7 +79,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('arm64 on a Cortex-A72', () => {
   beforeAll(() => {
-    const { status } = spawnSync(process.execPath, [join(projectRoot, 'scripts/build-native.mjs'), '--arch', 'arm64'], { stdio: ['ignore', 'ignore', 2] })
+    const { status } = spawnSync(process.execPath, [join(projectRoot, 'scripts/build-native.mjs'), '--arch', 'arm64'], {
+      stdio: ['ignore', 'ignore', 2],
+    })
     expect(status).toBe(0)
     expect(existsSync(join(projectRoot, 'prebuilds/linux-arm64/gapcam.node'))).toBe(true)
   }, 240_000)
@@ -75,23 +97,51 @@ describe('arm64 on a Cortex-A72', () => {
     expect(await run(arm64, ['--input-type=module', '-e', program])).toBe('arm64 8.5 24.5 40.5\n')
   }, 60_000)
 
-  it('small networks of every family, and the digits ConvNet at two sizes, agree with onnxruntime', () => compare(arm64, [...small, ...shipped], 'neon'), 120_000)
+  it(
+    'small networks of every family, and the digits ConvNet at two sizes, agree with onnxruntime',
+    () => compare(arm64, [...small, ...shipped], 'neon'),
+    120_000,
+  )
 
   it('what the plain target recorded here is replayed there bit for bit: pixels, input, logits, decisions', async () => {
     const file = join(folder, 'plain.gcrec')
     const model = ['--model', join(projectRoot, 'models/convnet-gap.onnx')]
     const plain = { GAPCAM_TARGET: 'scalar' }
-    await run([process.execPath], [cli, 'record', join(projectRoot, 'models/photos'), '-o', file, '--frames', '4', '--loop', '--input-size', '48x40', ...model], plain)
+    await run(
+      [process.execPath],
+      [
+        cli,
+        'record',
+        join(projectRoot, 'models/photos'),
+        '-o',
+        file,
+        '--frames',
+        '4',
+        '--loop',
+        '--input-size',
+        '48x40',
+        ...model,
+      ],
+      plain,
+    )
     const [same] = jsonLines(await run(arm64, [cli, 'replay', '--json', file, ...model], plain))
     expect(same).toMatchObject({ frames: 4, demanded: 'bits', sameBits: 4, worst: 0, first: null })
   }, 240_000)
 
-  it.skipIf(shared === null)('every network of the shared folder agrees with onnxruntime (skipped where that is not at hand)', () => {
-    const zoo = readdirSync(join(shared!, 'zoo')).filter((name) => name.endsWith('.onnx')).map((name): Case => ({ path: join(shared!, 'zoo', name), seed: 5 }))
-    const inputSize = { height: 224, width: 224 }
-    const trained = ['mobilenet-v2.onnx', 'efficientnet-lite0.onnx'].map((name): Case => ({ path: join(shared!, 'models', name), seed: 6, inputSize }))
-    return compare(arm64, [...zoo, ...trained], 'neon')
-  }, 240_000)
+  it.skipIf(shared === null)(
+    'every network of the shared folder agrees with onnxruntime (skipped where that is not at hand)',
+    () => {
+      const zoo = readdirSync(join(shared!, 'zoo'))
+        .filter((name) => name.endsWith('.onnx'))
+        .map((name): Case => ({ path: join(shared!, 'zoo', name), seed: 5 }))
+      const inputSize = { height: 224, width: 224 }
+      const trained = ['mobilenet-v2.onnx', 'efficientnet-lite0.onnx'].map(
+        (name): Case => ({ path: join(shared!, 'models', name), seed: 6, inputSize }),
+      )
+      return compare(arm64, [...zoo, ...trained], 'neon')
+    },
+    240_000,
+  )
 })
 
 describe('x86-64 on a Westmere, without AVX', () => {
@@ -105,7 +155,9 @@ describe('x86-64 on a Westmere, without AVX', () => {
       const model = await openModel('models/convnet-flatten.onnx', { engine: 'native' })
       console.log(JSON.stringify(model.describe()))
       await model.close()`
-    const [described] = jsonLines<{ rejected: { name: string; reason: string }[] }>(await run(westmere, ['--input-type=module', '-e', program]))
+    const [described] = jsonLines<{ rejected: { name: string; reason: string }[] }>(
+      await run(westmere, ['--input-type=module', '-e', program]),
+    )
     expect(described!.rejected.map(({ name }) => name)).toEqual(['avx512', 'avx2'])
     for (const { reason } of described!.rejected) expect(reason).toMatch(/AVX/i)
   }, 60_000)

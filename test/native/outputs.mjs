@@ -21,9 +21,24 @@ function normals(seed, length) {
 
 for (const { path, inputSize, seed } of JSON.parse(process.argv[2])) {
   const model = await openModel(path, { engine: 'native', threads: 1, ...(inputSize ? { inputSize } : {}) })
-  const feeds = Object.fromEntries(model.inputs.map(({ name, shape }, i) => [name, normals(seed + i, shape.reduce((a, b) => a * b, 1))]))
+  const feeds = Object.fromEntries(
+    model.inputs.map(({ name, shape }, i) => [
+      name,
+      normals(
+        seed + i,
+        shape.reduce((a, b) => a * b, 1),
+      ),
+    ]),
+  )
   const outputs = await model.run(feeds)
   const { target } = model.describe()
-  console.log(JSON.stringify({ path, target, arch: process.arch, values: Object.values(outputs).flatMap(({ data }) => Array.from(data)) }))
+  console.log(
+    JSON.stringify({
+      path,
+      target,
+      arch: process.arch,
+      values: Object.values(outputs).flatMap(({ data }) => Array.from(data)),
+    }),
+  )
   await model.close()
 }

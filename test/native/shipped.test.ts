@@ -10,12 +10,17 @@ import { projectRoot } from '../shared.js'
 const out = mkdtempSync(join(tmpdir(), 'gapcam-shipped-'))
 const addon = join(out, 'linux-arm64/gapcam.node')
 async function script(name: string, args: readonly string[] = []): Promise<string> {
-  const env = { ...cleanEnvironment(), PYTHONPATH: join(projectRoot, '.cache/zig'), ZIG_GLOBAL_CACHE_DIR: join(projectRoot, '.cache/zig-cache') }
+  const env = {
+    ...cleanEnvironment(),
+    PYTHONPATH: join(projectRoot, '.cache/zig'),
+    ZIG_GLOBAL_CACHE_DIR: join(projectRoot, '.cache/zig-cache'),
+  }
   const running = launch(process.execPath, [join(projectRoot, 'scripts', name), ...args], { env, cwd: projectRoot })
   expect(await running.ended, running.stderr()).toBe(0)
   return running.stdout()
 }
-const read = (...args: string[]): string => execFileSync('readelf', [...args, addon], { encoding: 'utf8', maxBuffer: 1 << 26 })
+const read = (...args: string[]): string =>
+  execFileSync('readelf', [...args, addon], { encoding: 'utf8', maxBuffer: 1 << 26 })
 
 afterAll(async () => {
   await endAll()
@@ -45,8 +50,19 @@ describe('the arm64 addon that is shipped', () => {
 
   // Neither count depends on how busy the machine is. A bound is what the build had when it was written, and a hundredth.
   it('spends no more instructions on its hot loops than it did', async () => {
-    const loops = JSON.parse(await script('arm/mca.mjs', ['--no-model', '--addon', addon])) as { kernel: string; compiler: string; instructionsPerFmla: number }[]
-    const bounds = { 'Tile<7, 3, false, 0>': 1.215, 'Tile<7, 2, false, 0>': 1.28, 'Tile<7, 1, false, 0>': 1.475, 'Tile<6, 3, false, 0>': 1.235, 'Tile<5, 3, false, 0>': 1.265, 'Tile<4, 3, false, 0>': 1.305 }
+    const loops = JSON.parse(await script('arm/mca.mjs', ['--no-model', '--addon', addon])) as {
+      kernel: string
+      compiler: string
+      instructionsPerFmla: number
+    }[]
+    const bounds = {
+      'Tile<7, 3, false, 0>': 1.215,
+      'Tile<7, 2, false, 0>': 1.28,
+      'Tile<7, 1, false, 0>': 1.475,
+      'Tile<6, 3, false, 0>': 1.235,
+      'Tile<5, 3, false, 0>': 1.265,
+      'Tile<4, 3, false, 0>': 1.305,
+    }
     for (const [kernel, most] of Object.entries(bounds)) {
       const loop = loops.find((row) => row.kernel === kernel)
       expect(loop?.compiler).toMatch(/clang/)
@@ -55,7 +71,15 @@ describe('the arm64 addon that is shipped', () => {
   })
 
   it('spends no more instructions on an inference than it did', async () => {
-    const [row] = JSON.parse(await script('arm/count.mjs', ['--engines', 'gapcam', '--addon', addon, join(projectRoot, 'models/convnet-gap.onnx')])) as Record<string, number>[]
+    const [row] = JSON.parse(
+      await script('arm/count.mjs', [
+        '--engines',
+        'gapcam',
+        '--addon',
+        addon,
+        join(projectRoot, 'models/convnet-gap.onnx'),
+      ]),
+    ) as Record<string, number>[]
     expect(row!['fmla']).toBeLessThanOrEqual(24_047_040)
     expect(row!['instructions']).toBeLessThanOrEqual(48e6)
     expect(row!['bytesLoaded']).toBeLessThanOrEqual(136e6)

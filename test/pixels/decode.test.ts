@@ -13,9 +13,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const [fieldWidth, fieldHeight] = [16, 12]
 const [width, height] = [2 * fieldWidth, 2 * fieldHeight]
 const colours = { red: [230, 20, 20], green: [20, 200, 20], blue: [20, 20, 220], white: [240, 240, 240] } as const
-const upright = [['red', 'green'], ['blue', 'white']] as const
+const upright = [
+  ['red', 'green'],
+  ['blue', 'white'],
+] as const
 
-const colourAt = (x: number, y: number): readonly number[] => colours[upright[y < fieldHeight ? 0 : 1][x < fieldWidth ? 0 : 1]]
+const colourAt = (x: number, y: number): readonly number[] =>
+  colours[upright[y < fieldHeight ? 0 : 1][x < fieldWidth ? 0 : 1]]
 
 function draw(): Sharp {
   const pixels = Buffer.alloc(width * height * 3)
@@ -29,9 +33,16 @@ const jpeg = { quality: 100, chromaSubsampling: '4:4:4' } as const
 
 /** The colours in the middle of each quarter, left to right and down. */
 function quarters(picture: Picture): (string | undefined)[] {
-  return [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]].map(([x, y]) => {
+  return [
+    [0.25, 0.25],
+    [0.75, 0.25],
+    [0.25, 0.75],
+    [0.75, 0.75],
+  ].map(([x, y]) => {
     const at = (Math.floor(picture.height * y!) * picture.width + Math.floor(picture.width * x!)) * 3
-    const near = Object.entries(colours).find(([, levels]) => levels.every((level, i) => Math.abs(level - picture.data[at + i]!) < 25))
+    const near = Object.entries(colours).find(([, levels]) =>
+      levels.every((level, i) => Math.abs(level - picture.data[at + i]!) < 25),
+    )
     return near?.[0] ?? [...picture.data.subarray(at, at + 3)].join()
   })
 }
@@ -45,16 +56,26 @@ describe('the orientation that a phone writes is applied', () => {
   // EXIF 2.3, tag 0x0112: the place in the upright picture of what the file stores in column x of row y.
   const [right, bottom] = [width - 1, height - 1]
   const places: Record<number, (x: number, y: number) => readonly [number, number]> = {
-    1: (x, y) => [x, y], 2: (x, y) => [right - x, y], 3: (x, y) => [right - x, bottom - y], 4: (x, y) => [x, bottom - y],
-    5: (x, y) => [y, x], 6: (x, y) => [right - y, x], 7: (x, y) => [right - y, bottom - x], 8: (x, y) => [y, bottom - x],
+    1: (x, y) => [x, y],
+    2: (x, y) => [right - x, y],
+    3: (x, y) => [right - x, bottom - y],
+    4: (x, y) => [x, bottom - y],
+    5: (x, y) => [y, x],
+    6: (x, y) => [right - y, x],
+    7: (x, y) => [right - y, bottom - x],
+    8: (x, y) => [y, bottom - x],
   }
   it.each(Object.keys(places).map(Number))('orientation %d', async (orientation) => {
     const stored = orientation > 4 ? { width: height, height: width } : { width, height }
     const pixels = Buffer.alloc(width * height * 3)
     for (let y = 0; y < stored.height; y++) {
-      for (let x = 0; x < stored.width; x++) pixels.set(colourAt(...places[orientation]!(x, y)), (y * stored.width + x) * 3)
+      for (let x = 0; x < stored.width; x++)
+        pixels.set(colourAt(...places[orientation]!(x, y)), (y * stored.width + x) * 3)
     }
-    const bytes = await sharp(pixels, { raw: { ...stored, channels: 3 } }).withMetadata({ orientation }).jpeg(jpeg).toBuffer()
+    const bytes = await sharp(pixels, { raw: { ...stored, channels: 3 } })
+      .withMetadata({ orientation })
+      .jpeg(jpeg)
+      .toBuffer()
     expect(await sharp(bytes).metadata()).toMatchObject({ ...stored, orientation })
     expectUpright(await decodePicture(bytes, 'turned.jpg'))
   })
@@ -63,7 +84,13 @@ describe('the orientation that a phone writes is applied', () => {
 describe('becomes RGB of 8 bits', () => {
   it.each<[string, () => Promise<Buffer>]>([
     ['a baseline JPEG', () => draw().jpeg(jpeg).toBuffer()],
-    ['a progressive JPEG', () => draw().jpeg({ ...jpeg, progressive: true }).toBuffer()],
+    [
+      'a progressive JPEG',
+      () =>
+        draw()
+          .jpeg({ ...jpeg, progressive: true })
+          .toBuffer(),
+    ],
     ['a PNG of 16 bits', () => draw().toColourspace('rgb16').png().toBuffer()],
     ['a PNG with a palette', () => draw().png({ palette: true }).toBuffer()],
     ['a PNG with an opaque alpha channel', () => draw().ensureAlpha(1).png().toBuffer()],
@@ -77,7 +104,9 @@ describe('becomes RGB of 8 bits', () => {
     expect(await sharp(bytes).metadata()).toMatchObject({ space: 'cmyk', channels: 4 })
     const picture = await decodePicture(bytes, 'cmyk.jpg')
     expect([picture.width, picture.height, picture.data.length]).toEqual([width, height, width * height * 3])
-    const at = (x: number, y: number): number[] => [...picture.data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)]
+    const at = (x: number, y: number): number[] => [
+      ...picture.data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3),
+    ]
     const strongest = (levels: number[]): number => levels.indexOf(Math.max(...levels))
     expect([at(8, 6), at(24, 6), at(8, 18)].map(strongest)).toEqual([0, 1, 2])
     expect(Math.min(...at(24, 18))).toBeGreaterThan(200)
@@ -98,30 +127,56 @@ describe('becomes RGB of 8 bits', () => {
   it('what is transparent: laid on black', async () => {
     const { data } = await decodePicture(await draw().ensureAlpha(0.5).png().toBuffer(), 'half.png')
     expect(Math.abs(data[(18 * width + 24) * 3]! - 120)).toBeLessThanOrEqual(2)
-    expect((await decodePicture(await draw().ensureAlpha(0).png().toBuffer(), 'none.png')).data.every((level) => level === 0)).toBe(true)
+    expect(
+      (await decodePicture(await draw().ensureAlpha(0).png().toBuffer(), 'none.png')).data.every(
+        (level) => level === 0,
+      ),
+    ).toBe(true)
   })
 })
 
 describe('is refused in one sentence with the name of the file', () => {
-  const noisy = (): Promise<Buffer> => sharp({ create: { width: 200, height: 200, channels: 3, background: '#888', noise: { type: 'gaussian', mean: 128, sigma: 40 } } }).jpeg().toBuffer()
+  const noisy = (): Promise<Buffer> =>
+    sharp({
+      create: {
+        width: 200,
+        height: 200,
+        channels: 3,
+        background: '#888',
+        noise: { type: 'gaussian', mean: 128, sigma: 40 },
+      },
+    })
+      .jpeg()
+      .toBuffer()
   it.each<[string, () => Promise<Uint8Array>, RegExp]>([
     ['an empty file', async () => new Uint8Array(0), /the file is empty/],
     ['text', async () => Buffer.from('this is no picture'), /./],
     ['a JPEG without its second half', async () => (await noisy()).subarray(0, 8000), /./],
     ['a PNG without its end', async () => (await draw().png().toBuffer()).subarray(0, 120), /./],
-    ['a PNG with a byte changed', async () => {
-      const bytes = await draw().png().toBuffer()
-      bytes[60]! ^= 0xff
-      return bytes
-    }, /./],
-    ['a PNG that claims 50,000 x 50,000 pixels', async () => {
-      const bytes = await draw().png().toBuffer()
-      bytes.writeUInt32BE(50_000, 16)
-      bytes.writeUInt32BE(50_000, 20)
-      return bytes
-    }, /./],
+    [
+      'a PNG with a byte changed',
+      async () => {
+        const bytes = await draw().png().toBuffer()
+        bytes[60]! ^= 0xff
+        return bytes
+      },
+      /./,
+    ],
+    [
+      'a PNG that claims 50,000 x 50,000 pixels',
+      async () => {
+        const bytes = await draw().png().toBuffer()
+        bytes.writeUInt32BE(50_000, 16)
+        bytes.writeUInt32BE(50_000, 20)
+        return bytes
+      },
+      /./,
+    ],
   ])('%s', async (_, make, why) => {
-    const error = await decodePicture(await make(), 'yard.jpg').then(() => null, (fault: unknown) => fault as Error)
+    const error = await decodePicture(await make(), 'yard.jpg').then(
+      () => null,
+      (fault: unknown) => fault as Error,
+    )
     expect(error).toMatchObject({ code: 'PICTURE_INVALID' })
     expect(error!.message).toMatch(/^picture yard\.jpg: ./)
     expect(error!.message).not.toContain('\n')
@@ -129,7 +184,13 @@ describe('is refused in one sentence with the name of the file', () => {
   })
 
   it('a file that is not there, and a folder', async () => {
-    await expect(decodeFile(join(folder, 'none.jpg'))).rejects.toMatchObject({ code: 'PICTURE_INVALID', message: expect.stringMatching(/none\.jpg: there is no such file/) })
-    await expect(decodeFile(folder)).rejects.toMatchObject({ code: 'PICTURE_INVALID', message: expect.stringMatching(/it is a folder/) })
+    await expect(decodeFile(join(folder, 'none.jpg'))).rejects.toMatchObject({
+      code: 'PICTURE_INVALID',
+      message: expect.stringMatching(/none\.jpg: there is no such file/),
+    })
+    await expect(decodeFile(folder)).rejects.toMatchObject({
+      code: 'PICTURE_INVALID',
+      message: expect.stringMatching(/it is a folder/),
+    })
   })
 })

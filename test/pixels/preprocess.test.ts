@@ -8,7 +8,18 @@ import { Random } from '../random.js'
 const formats: readonly PixelFormat[] = ['yuyv', 'uyvy', 'nv12', 'i420', 'rgb24', 'bgr24', 'grey']
 
 function frameOf(format: PixelFormat, width: number, height: number, stride: number, pixels: Uint8Array): Frame {
-  return { seq: 1, capturedNs: 0n, wallTime: 0, format, width, height, stride, pixels, copyTo: (target) => target.set(pixels), release: () => undefined }
+  return {
+    seq: 1,
+    capturedNs: 0n,
+    wallTime: 0,
+    format,
+    width,
+    height,
+    stride,
+    pixels,
+    copyTo: (target) => target.set(pixels),
+    release: () => undefined,
+  }
 }
 
 /** A smooth picture with noise on it, since noise alone would hide a wrong place and smoothness alone a wrong pixel. */
@@ -19,22 +30,53 @@ function drawFrame(random: Random, format: PixelFormat): Frame {
   const stride = rowBytes(format, width) + 2 * random.between(0, 16)
   const pixels = new Uint8Array(frameBytes(format, stride, height))
   const [a, b] = [random.next() / 20, random.next() / 30]
-  for (let i = 0; i < pixels.length; i++) pixels[i] = Math.max(0, Math.min(255, 128 + 90 * Math.sin((i % stride) * a) * Math.cos(Math.floor(i / stride) * b) + random.between(-30, 30)))
+  for (let i = 0; i < pixels.length; i++)
+    pixels[i] = Math.max(
+      0,
+      Math.min(
+        255,
+        128 + 90 * Math.sin((i % stride) * a) * Math.cos(Math.floor(i / stride) * b) + random.between(-30, 30),
+      ),
+    )
   return frameOf(format, width, height, stride, pixels)
 }
 
 function drawSpec(random: Random, type: PreprocessSpec['type']): PreprocessSpec {
-  const roi = random.next() < 0.5 ? undefined : { x: random.next() * 0.5, y: random.next() * 0.5, width: 0.1 + random.next() * 0.4, height: 0.1 + random.next() * 0.4 }
+  const roi =
+    random.next() < 0.5
+      ? undefined
+      : {
+          x: random.next() * 0.5,
+          y: random.next() * 0.5,
+          width: 0.1 + random.next() * 0.4,
+          height: 0.1 + random.next() * 0.4,
+        }
   return {
-    width: random.between(1, 97), height: random.between(1, 97), layout: random.pick(['nchw', 'nhwc']), type, order: random.pick(['rgb', 'bgr']),
-    mean: [0, 0, 0], std: [1, 1, 1], resize: random.pick(['cover', 'stretch', 'contain']), rotate: random.pick([0, 90, 180, 270]),
-    flipX: random.next() < 0.3, flipY: random.next() < 0.3, fill: [114, 20, 250], ...(roi ? { roi } : {}),
+    width: random.between(1, 97),
+    height: random.between(1, 97),
+    layout: random.pick(['nchw', 'nhwc']),
+    type,
+    order: random.pick(['rgb', 'bgr']),
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    resize: random.pick(['cover', 'stretch', 'contain']),
+    rotate: random.pick([0, 90, 180, 270]),
+    flipX: random.next() < 0.3,
+    flipY: random.next() < 0.3,
+    fill: [114, 20, 250],
+    ...(roi ? { roi } : {}),
   }
 }
 
-async function both(spec: PreprocessSpec, frame: Frame): Promise<{ native: ArrayLike<number>; plain: ArrayLike<number> }> {
+async function both(
+  spec: PreprocessSpec,
+  frame: Frame,
+): Promise<{ native: ArrayLike<number>; plain: ArrayLike<number> }> {
   const outputs = [createPreprocessor(spec), new PlainPass(spec, 'the reference')].map(async (pass) => {
-    const target = spec.type === 'uint8' ? new Uint8Array(spec.width * spec.height * 3) : new Float32Array(spec.width * spec.height * 3)
+    const target =
+      spec.type === 'uint8'
+        ? new Uint8Array(spec.width * spec.height * 3)
+        : new Float32Array(spec.width * spec.height * 3)
     await pass.run(frame, target)
     pass.close()
     return target
@@ -51,7 +93,10 @@ describe.each(formats)('%s', (format) => {
       const { native, plain } = await both(spec, frame)
       let worst = 0
       for (let at = 0; at < plain.length; at++) worst = Math.max(worst, Math.abs(native[at]! - plain[at]!))
-      expect(worst, JSON.stringify({ spec, width: frame.width, height: frame.height, stride: frame.stride })).toBeLessThanOrEqual(0.5)
+      expect(
+        worst,
+        JSON.stringify({ spec, width: frame.width, height: frame.height, stride: frame.stride }),
+      ).toBeLessThanOrEqual(0.5)
     }
   })
 
@@ -68,18 +113,37 @@ describe.each(formats)('%s', (format) => {
   it('refuses a frame that is shorter than its size says', async () => {
     const pass = createPreprocessor(drawSpec(new Random(3), 'float32'))
     const whole = drawFrame(new Random(5), format)
-    const short = { ...whole, pixels: (whole.pixels as Uint8Array).subarray(0, (whole.pixels as Uint8Array).length - 1) }
+    const short = {
+      ...whole,
+      pixels: (whole.pixels as Uint8Array).subarray(0, (whole.pixels as Uint8Array).length - 1),
+    }
     await expect(pass.run(short, new Float32Array(97 * 97 * 3))).rejects.toMatchObject({ code: 'FRAME_INVALID' })
-    await expect(pass.run({ ...whole, stride: rowBytes(format, whole.width) - 1 }, new Float32Array(97 * 97 * 3))).rejects.toMatchObject({ code: 'FRAME_INVALID' })
+    await expect(
+      pass.run({ ...whole, stride: rowBytes(format, whole.width) - 1 }, new Float32Array(97 * 97 * 3)),
+    ).rejects.toMatchObject({ code: 'FRAME_INVALID' })
     pass.close()
   })
 })
 
 describe('by hand', () => {
-  const base: PreprocessSpec = { width: 2, height: 2, layout: 'nhwc', type: 'float32', order: 'rgb', mean: [0, 0, 0], std: [1, 1, 1], resize: 'stretch' }
+  const base: PreprocessSpec = {
+    width: 2,
+    height: 2,
+    layout: 'nhwc',
+    type: 'float32',
+    order: 'rgb',
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    resize: 'stretch',
+  }
   // red green / blue white
   const rgb = frameOf('rgb24', 2, 2, 6, Uint8Array.of(255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255))
-  const names = new Map([['255,0,0', 'red'], ['0,255,0', 'green'], ['0,0,255', 'blue'], ['255,255,255', 'white']])
+  const names = new Map([
+    ['255,0,0', 'red'],
+    ['0,255,0', 'green'],
+    ['0,0,255', 'blue'],
+    ['255,255,255', 'white'],
+  ])
   const run = async (spec: Partial<PreprocessSpec>, frame = rgb): Promise<number[]> => {
     const full = { ...base, ...spec }
     const pass = createPreprocessor(full)
@@ -106,7 +170,16 @@ describe('by hand', () => {
   })
 
   it('normalises and orders channels as told', async () => {
-    expect(await run({ width: 1, height: 1, roi: { x: 0, y: 0, width: 0.5, height: 0.5 }, order: 'bgr', mean: [1, 2, 3], std: [2, 4, 8] })).toEqual([-0.5, -0.5, 31.5])
+    expect(
+      await run({
+        width: 1,
+        height: 1,
+        roi: { x: 0, y: 0, width: 0.5, height: 0.5 },
+        order: 'bgr',
+        mean: [1, 2, 3],
+        std: [2, 4, 8],
+      }),
+    ).toEqual([-0.5, -0.5, 31.5])
     expect((await run({ layout: 'nchw' })).slice(0, 4)).toEqual([255, 0, 0, 255])
   })
 
@@ -116,7 +189,8 @@ describe('by hand', () => {
 
   it('reads video levels of BT.601: 16 is black, 235 is white, 81/90/240 is red', async () => {
     const yuyv = (y: number, u: number, v: number): Frame => frameOf('yuyv', 2, 1, 4, Uint8Array.of(y, u, y, v))
-    const one = async (y: number, u: number, v: number): Promise<number[]> => (await run({ width: 1, height: 1 }, yuyv(y, u, v))).map(Math.round)
+    const one = async (y: number, u: number, v: number): Promise<number[]> =>
+      (await run({ width: 1, height: 1 }, yuyv(y, u, v))).map(Math.round)
     expect(await one(16, 128, 128)).toEqual([0, 0, 0])
     expect(await one(235, 128, 128)).toEqual([255, 255, 255])
     expect(await one(81, 90, 240)).toEqual([254, 0, 0])

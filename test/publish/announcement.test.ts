@@ -14,14 +14,25 @@ afterEach(async () => {
   for (const thing of open.splice(0).reverse()) await thing.close()
   await cleanUp()
 })
-const track = <T extends { close(): Promise<void> }>(thing: T): T => { open.push(thing); return thing }
+const track = <T extends { close(): Promise<void> }>(thing: T): T => {
+  open.push(thing)
+  return thing
+}
 
 const topics = createTopics('gapcam', 'dock1')
 const device = 'homeassistant/device/gapcam_dock1/config'
 const ledgerIn = (folder: string | null): Ledger => track(openLedger(folder, recordingLog().log))
 
 function first(ledger: Ledger, more: Partial<DeviceFacts> = {}, prefix: string | null = 'homeassistant') {
-  const facts = { node: 'dock1', cameras: ['cam0'], version: '1', labels: ['open', 'closed'], hasHeat: false, health: { hasTemperature: false, hasUndervoltage: false, hasThrottling: false }, ...more }
+  const facts = {
+    node: 'dock1',
+    cameras: ['cam0'],
+    version: '1',
+    labels: ['open', 'closed'],
+    hasHeat: false,
+    health: { hasTemperature: false, hasUndervoltage: false, hasThrottling: false },
+    ...more,
+  }
   return announce({ facts, model: { id: 'dock-7', version: '3' }, topics, prefix, retainsImages: false, ledger })
 }
 
@@ -47,8 +58,14 @@ describe('on every connection', () => {
     client.heard.length = 0
     await broker.restart()
     await client.sees('gapcam/dock1/cam0/label', 'closed')
-    expect(JSON.parse(await retained(broker.port, device)).components.label.options).toEqual(['open', 'closed', 'unknown'])
-    expect(await retained(broker.port, 'gapcam/dock1/model')).toBe('{"installed_version":"3","latest_version":"3","title":"dock-7"}')
+    expect(JSON.parse(await retained(broker.port, device)).components.label.options).toEqual([
+      'open',
+      'closed',
+      'unknown',
+    ])
+    expect(await retained(broker.port, 'gapcam/dock1/model')).toBe(
+      '{"installed_version":"3","latest_version":"3","title":"dock-7"}',
+    )
   })
 
   it('the order on the wire is device, model, each camera, and online last, so that no label of an earlier model meets the new options', async () => {
@@ -60,7 +77,14 @@ describe('on every connection', () => {
     await client.sees('gapcam/dock1/cam0/label', 'open')
     await client.sees('gapcam/dock1/cam0/state', /open/)
     await client.sees('gapcam/dock1/status', 'online')
-    const order = [device, 'gapcam/dock1/model', 'gapcam/dock1/cam0/status', 'gapcam/dock1/cam0/label', 'gapcam/dock1/cam0/state', 'gapcam/dock1/status']
+    const order = [
+      device,
+      'gapcam/dock1/model',
+      'gapcam/dock1/cam0/status',
+      'gapcam/dock1/cam0/label',
+      'gapcam/dock1/cam0/state',
+      'gapcam/dock1/status',
+    ]
     expect(client.heard.slice(0, 6).map(({ topic }) => topic)).toEqual(order)
     const before = client.heard.length
     publisher.repeat()
@@ -100,11 +124,22 @@ describe('on every connection', () => {
 describe('birth', () => {
   it('of Home Assistant makes the node say all again within ten seconds, once, and not for a retained one', async () => {
     const broker = await startMosquitto()
-    const publisher = track(quickPublisher(broker.url, {
-      first: await first(ledgerIn(null)), subscriptions: [birthSubscription('homeassistant')], onMessage: (message) => birth.handle(message),
-    }))
+    const publisher = track(
+      quickPublisher(broker.url, {
+        first: await first(ledgerIn(null)),
+        subscriptions: [birthSubscription('homeassistant')],
+        onMessage: (message) => birth.handle(message),
+      }),
+    )
     const waits: number[] = []
-    const birth = createBirthListener('homeassistant', () => publisher.repeat(), () => { waits.push(0); return 200 })
+    const birth = createBirthListener(
+      'homeassistant',
+      () => publisher.repeat(),
+      () => {
+        waits.push(0)
+        return 200
+      },
+    )
     await connected(publisher)
     const client = track(await connectClient(broker.url))
     await client.sees(device, /cam0_label/)
@@ -128,7 +163,10 @@ describe('taken back', () => {
   it('a camera that left the configuration: its device, its entities and its retained values', async () => {
     const broker = await startMosquitto()
     const folder = temporaryFolder()
-    const two = quickPublisher(broker.url, { cameras: ['cam0', 'gate'], first: await first(ledgerIn(folder), { cameras: ['cam0', 'gate'] }) })
+    const two = quickPublisher(broker.url, {
+      cameras: ['cam0', 'gate'],
+      first: await first(ledgerIn(folder), { cameras: ['cam0', 'gate'] }),
+    })
     await connected(two)
     await two.close()
     expect(await retained(broker.port, 'gapcam/dock1/gate/label')).toBe('unknown')
@@ -142,7 +180,11 @@ describe('taken back', () => {
     await one.close()
     const late = track(await connectClient(broker.url))
     await late.sees('gapcam/dock1/status', 'offline')
-    expect(late.heard.map(({ topic }) => topic).filter((topic) => topic.includes('gate') || topic.includes('gapcam_dock1_cam0'))).toEqual([])
+    expect(
+      late.heard
+        .map(({ topic }) => topic)
+        .filter((topic) => topic.includes('gate') || topic.includes('gapcam_dock1_cam0')),
+    ).toEqual([])
     // Cameras that had devices of their own are components of the node's now.
     expect(Object.keys(JSON.parse(late.last(device)).components)).toContain('label')
 
@@ -172,6 +214,8 @@ describe('taken back', () => {
     const folder = temporaryFolder()
     const messages = await first(ledgerIn(folder))
     // The process is gone here; the next one finds what may be on the broker.
-    expect(openLedger(folder, recordingLog().log).entry.topics).toEqual(expect.arrayContaining(messages.map(({ topic }) => topic)))
+    expect(openLedger(folder, recordingLog().log).entry.topics).toEqual(
+      expect.arrayContaining(messages.map(({ topic }) => topic)),
+    )
   })
 })

@@ -21,7 +21,12 @@ async function start(port?: number): Promise<EmbeddedBroker> {
 async function occupy(port: number): Promise<void> {
   const server = createServer().listen(port, '127.0.0.1')
   await once(server, 'listening').catch((error: NodeJS.ErrnoException) => expect(error.code).toBe('EADDRINUSE'))
-  open.push({ close: () => new Promise((resolve) => { server.close(() => resolve()) }) })
+  open.push({
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+      }),
+  })
 }
 
 describe('the embedded broker', () => {
@@ -35,7 +40,11 @@ describe('the embedded broker', () => {
   it('takes the port it was given and no other', async () => {
     const port = await freePort()
     expect((await start(port)).port).toBe(port)
-    await expect(start(port)).rejects.toMatchObject({ code: 'PORT_IN_USE', exitStatus: 5, message: expect.stringContaining(`port ${port} is in use`) })
+    await expect(start(port)).rejects.toMatchObject({
+      code: 'PORT_IN_USE',
+      exitStatus: 5,
+      message: expect.stringContaining(`port ${port} is in use`),
+    })
   })
 
   it('gives its port back', async () => {
@@ -49,19 +58,22 @@ describe('the embedded broker', () => {
     await start(port)
   })
 
-  it.skipIf(!hasMosquitto)('speaks 3.1.1 only: the publisher falls back at once and leaves its label retained (skipped where mosquitto is not installed)', async () => {
-    const broker = await start(await freePort())
-    const publisher = quickPublisher(broker.url)
-    open.push(publisher)
-    await publisher.start()
-    publisher.settled('cam0', decision('open'), prediction())
-    await until(() => publisher.stats().connected, 'the connection')
-    expect(publisher.stats().protocol).toBe('3.1.1')
-    expect(publisher.lines.filter(({ level }) => level === 'warn')).toEqual([])
-    await until(async () => (await retained(broker.port, 'gapcam/dock1/cam0/label')) === 'open', 'the label')
-    await publisher.close()
-    expect(await retained(broker.port, 'gapcam/dock1/status')).toBe('offline')
-  })
+  it.skipIf(!hasMosquitto)(
+    'speaks 3.1.1 only: the publisher falls back at once and leaves its label retained (skipped where mosquitto is not installed)',
+    async () => {
+      const broker = await start(await freePort())
+      const publisher = quickPublisher(broker.url)
+      open.push(publisher)
+      await publisher.start()
+      publisher.settled('cam0', decision('open'), prediction())
+      await until(() => publisher.stats().connected, 'the connection')
+      expect(publisher.stats().protocol).toBe('3.1.1')
+      expect(publisher.lines.filter(({ level }) => level === 'warn')).toEqual([])
+      await until(async () => (await retained(broker.port, 'gapcam/dock1/cam0/label')) === 'open', 'the label')
+      await publisher.close()
+      expect(await retained(broker.port, 'gapcam/dock1/status')).toBe('offline')
+    },
+  )
 
   it('outlives a client that speaks nonsense', async () => {
     const broker = await start(await freePort())

@@ -2,6 +2,10 @@
 import { connectAsync, type MqttClient } from 'mqtt'
 import { until } from './mosquitto.js'
 
+/** A parsed answer. A test reads any field of it and compares it. */
+// biome-ignore lint/suspicious/noExplicitAny: the answers' fields differ from command to command
+type JsonObject = Record<string, any>
+
 export interface Heard {
   readonly topic: string
   readonly payload: Buffer
@@ -15,7 +19,7 @@ export interface Client {
   last(topic: string): string
   say(topic: string, payload: string | Buffer, isRetained?: boolean): Promise<void>
   /** Sends a request below `root` and resolves with the response to it. */
-  ask(root: string, command: string, fields?: Readonly<Record<string, unknown>>): Promise<Record<string, any>>
+  ask(root: string, command: string, fields?: Readonly<Record<string, unknown>>): Promise<JsonObject>
   /** Waits until a topic has this text. */
   sees(topic: string, text: string | RegExp, timeoutMs?: number): Promise<void>
   close(): Promise<void>
@@ -25,24 +29,44 @@ export interface Client {
 const patienceMs = 45_000
 let transactions = 0
 
-export async function connectClient(url: string, filters: readonly string[] = ['#'], protocolVersion: 4 | 5 = 5): Promise<Client> {
+export async function connectClient(
+  url: string,
+  filters: readonly string[] = ['#'],
+  protocolVersion: 4 | 5 = 5,
+): Promise<Client> {
   const client: MqttClient = await connectAsync(url, { protocolVersion, reconnectPeriod: 100 })
   const heard: Heard[] = []
-  client.on('message', (topic, payload, { retain }) => { heard.push({ topic, payload, isRetained: retain }) })
+  client.on('message', (topic, payload, { retain }) => {
+    heard.push({ topic, payload, isRetained: retain })
+  })
   await client.subscribeAsync([...filters], { qos: 1 })
   const last = (topic: string): string => heard.findLast((message) => message.topic === topic)?.payload.toString() ?? ''
-  const say = async (topic: string, payload: string | Buffer, isRetained = false): Promise<void> => { await client.publishAsync(topic, payload, { qos: 1, retain: isRetained }) }
+  const say = async (topic: string, payload: string | Buffer, isRetained = false): Promise<void> => {
+    await client.publishAsync(topic, payload, { qos: 1, retain: isRetained })
+  }
   return {
-    heard, last, say,
+    heard,
+    last,
+    say,
     async ask(root, command, fields = {}) {
       const transaction = `t${++transactions}`
       const from = heard.length
-      const answer = (): Heard | undefined => heard.slice(from).find(({ topic, payload }) => topic === `${root}/response/${command}` && payload.includes(`"${transaction}"`))
+      const answer = (): Heard | undefined =>
+        heard
+          .slice(from)
+          .find(({ topic, payload }) => topic === `${root}/response/${command}` && payload.includes(`"${transaction}"`))
       await say(`${root}/request/${command}`, JSON.stringify({ ...fields, transaction }))
       await until(() => answer() !== undefined, `the response to ${command}`, patienceMs)
-      return JSON.parse(answer()!.payload.toString()) as Record<string, any>
+      return JSON.parse(answer()!.payload.toString()) as JsonObject
     },
-    sees: (topic, text, timeoutMs = patienceMs) => until(() => (typeof text === 'string' ? last(topic) === text : text.test(last(topic))), `${topic} to be ${text}`, timeoutMs),
-    async close() { await client.endAsync(true) },
+    sees: (topic, text, timeoutMs = patienceMs) =>
+      until(
+        () => (typeof text === 'string' ? last(topic) === text : text.test(last(topic))),
+        `${topic} to be ${text}`,
+        timeoutMs,
+      ),
+    async close() {
+      await client.endAsync(true)
+    },
   }
 }

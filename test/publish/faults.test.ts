@@ -9,7 +9,18 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { decision, prediction, quickPublisher } from './fixture.js'
-import { asWhoWeAre, cleanUp, freePort, hasMosquitto, retained, startChild, startMosquitto, subscribe, temporaryFolder, until } from './mosquitto.js'
+import {
+  asWhoWeAre,
+  cleanUp,
+  freePort,
+  hasMosquitto,
+  retained,
+  startChild,
+  startMosquitto,
+  subscribe,
+  temporaryFolder,
+  until,
+} from './mosquitto.js'
 
 const open: { close(): Promise<unknown> }[] = []
 
@@ -24,7 +35,10 @@ afterEach(async () => {
 })
 
 /** A TCP server in a broker's place; `answer` gets the bytes of each packet group and the socket. */
-async function standIn(port: number, answer: (socket: Socket, data: Buffer) => void): Promise<{ readonly connects: () => number; close(): Promise<void> }> {
+async function standIn(
+  port: number,
+  answer: (socket: Socket, data: Buffer) => void,
+): Promise<{ readonly connects: () => number; close(): Promise<void> }> {
   let connects = 0
   const sockets = new Set<Socket>()
   const server: Server = createServer((socket) => {
@@ -88,7 +102,8 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
     const publisher = track(quickPublisher(broker.url, { broker: { user: 'cam', password: 'late' } }))
     await publisher.start()
     publisher.settled('cam0', decision('open'), prediction())
-    const refusals = (level: string): number => publisher.lines.filter((line) => line.level === level && /not authorized/i.test(line.message)).length
+    const refusals = (level: string): number =>
+      publisher.lines.filter((line) => line.level === level && /not authorized/i.test(line.message)).length
     await until(() => refusals('debug') >= 3, 'three more attempts')
     expect(refusals('warn')).toBe(1)
     expect(JSON.stringify(publisher.lines)).not.toContain('late')
@@ -99,7 +114,10 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
     execFileSync('mosquitto_passwd', ['-b', passwords, 'cam', 'late'])
     await broker.restart()
     await until(() => publisher.stats().connected && publisher.stats().protocol === '5', 'the connection')
-    await until(async () => (await retained(broker.port, 'gapcam/dock1/cam0/label', ['-u', 'cam', '-P', 'late'])) === 'open', 'the label')
+    await until(
+      async () => (await retained(broker.port, 'gapcam/dock1/cam0/label', ['-u', 'cam', '-P', 'late'])) === 'open',
+      'the label',
+    )
   })
 
   it('a broker that hangs up on CONNECT (a stand-in) is asked in both versions, until a real one is there', async () => {
@@ -122,7 +140,9 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
   it('an event without an acknowledgement goes to the backlog of the next connection, and only there', async () => {
     const port = await freePort()
     // Stands in for a broker that hangs: it accepts the connection and acknowledges nothing.
-    const mute = await standIn(port, (socket, data) => { if (data[0] === 0x10) socket.write(connack5) })
+    const mute = await standIn(port, (socket, data) => {
+      if (data[0] === 0x10) socket.write(connack5)
+    })
     const publisher = track(quickPublisher(`mqtt://127.0.0.1:${port}`, { broker: { ackTimeoutMs: 300 } }))
     await publisher.start()
     await until(() => publisher.stats().connected, 'the connection')
@@ -142,11 +162,15 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
     const broker = await startMosquitto()
     const both = [0, 1].map(() => track(quickPublisher(broker.url, { broker: { protocol } })))
     await Promise.all(both.map((publisher) => publisher.start()))
-    const explained = (): number => both.flatMap(({ lines }) => lines).filter(({ message }) => /a second gapcam running as gapcam-dock1/.test(message)).length
+    const explained = (): number =>
+      both
+        .flatMap(({ lines }) => lines)
+        .filter(({ message }) => /a second gapcam running as gapcam-dock1/.test(message)).length
     await until(() => explained() >= 1, 'the explanation')
     const reconnects = both[0]!.stats().reconnects
     await until(() => both[0]!.stats().reconnects >= reconnects + 3, 'three more rounds')
-    for (const { lines } of both) expect(lines.filter(({ message }) => /a second gapcam/.test(message)).length).toBeLessThanOrEqual(1)
+    for (const { lines } of both)
+      expect(lines.filter(({ message }) => /a second gapcam/.test(message)).length).toBeLessThanOrEqual(1)
   })
 
   it('events beyond the bound are replaced by a marker that says how many', async () => {
@@ -154,7 +178,8 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
     const client = await subscribe(broker.port, 'gapcam/+/+/backlog')
     const publisher = track(quickPublisher(broker.url))
     const one = prediction()
-    for (let i = 1; i <= 5000; i++) publisher.event('cam0', 'label_changed', decision(i % 2 ? 'open' : 'closed', i), one)
+    for (let i = 1; i <= 5000; i++)
+      publisher.event('cam0', 'label_changed', decision(i % 2 ? 'open' : 'closed', i), one)
     const { dropped } = publisher.stats()
     expect(dropped).toBeGreaterThan(3999)
     await publisher.start()
@@ -178,7 +203,9 @@ describe('closing', () => {
 
   it('ends while a broker acknowledges nothing (a stand-in)', async () => {
     const port = await freePort()
-    await standIn(port, (socket, data) => { if (data[0] === 0x10) socket.write(connack5) })
+    await standIn(port, (socket, data) => {
+      if (data[0] === 0x10) socket.write(connack5)
+    })
     const publisher = quickPublisher(`mqtt://127.0.0.1:${port}`, { closeTimeoutMs: 100 })
     await publisher.start()
     await until(() => publisher.stats().connected, 'the connection')

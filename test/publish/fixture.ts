@@ -5,9 +5,20 @@ import type { ConnectOptions } from '../../src/publish/mqtt.js'
 import { createPublisher, type Publisher, type PublisherOptions } from '../../src/publish/publisher.js'
 
 export function prediction(frameSeq = 1): Prediction {
-  const predictor = createPredictor({ labels: ['open', 'closed'], scoreActivation: 'none', modelId: 'dock-7', modelSha256: '9f2c' })
+  const predictor = createPredictor({
+    labels: ['open', 'closed'],
+    scoreActivation: 'none',
+    modelId: 'dock-7',
+    modelSha256: '9f2c',
+  })
   const timings = { capture: 8.123, preprocess: 0.3, infer: 11.2, total: 34 }
-  const outcome = predictor(Float32Array.of(0.97, 0.03), { engine: 'native', target: 'neon', frameSeq, wallTime: 1_767_608_553_412, timings })
+  const outcome = predictor(Float32Array.of(0.97, 0.03), {
+    engine: 'native',
+    target: 'neon',
+    frameSeq,
+    wallTime: 1_767_608_553_412,
+    timings,
+  })
   if (!outcome.ok) throw new Error(outcome.reason)
   return outcome.prediction
 }
@@ -26,16 +37,28 @@ export interface LogLine {
 
 export function recordingLog(): { readonly lines: LogLine[]; readonly log: PublisherOptions['log'] } {
   const lines: LogLine[] = []
-  const write = (level: LogLine['level']) => (fields: Record<string, unknown>, message: string): void => { lines.push({ level, fields, message }) }
+  const write =
+    (level: LogLine['level']) =>
+    (fields: Record<string, unknown>, message: string): void => {
+      lines.push({ level, fields, message })
+    }
   return { lines, log: { debug: write('debug'), info: write('info'), warn: write('warn') } as PublisherOptions['log'] }
 }
 
 /** A publisher that tries again within milliseconds. */
-export function quickPublisher(url: string, more: Partial<Omit<PublisherOptions, 'broker'>> & { readonly broker?: Partial<ConnectOptions> } = {}): Publisher & { readonly lines: LogLine[] } {
+export function quickPublisher(
+  url: string,
+  more: Partial<Omit<PublisherOptions, 'broker'>> & { readonly broker?: Partial<ConnectOptions> } = {},
+): Publisher & { readonly lines: LogLine[] } {
   const { lines, log } = recordingLog()
   const { broker, ...rest } = more
   const publisher = createPublisher({
-    node: 'dock1', cameras: ['cam0'], log, backoffMs: { first: 20, most: 200 }, ...rest, broker: { url, willDelaySeconds: 0, ...broker },
+    node: 'dock1',
+    cameras: ['cam0'],
+    log,
+    backoffMs: { first: 20, most: 200 },
+    ...rest,
+    broker: { url, willDelaySeconds: 0, ...broker },
   })
   return Object.assign(publisher, { lines })
 }

@@ -6,7 +6,13 @@ import { createTopics } from '../../src/publish/topics.js'
 
 const topics = createTopics('gapcam', 'dock-1')
 const facts = (more: Partial<DeviceFacts> = {}): DeviceFacts => ({
-  node: 'dock-1', cameras: ['cam0'], version: '0.1.0', labels: ['open', 'closed'], hasHeat: false, health: { hasTemperature: true, hasUndervoltage: true, hasThrottling: true }, ...more,
+  node: 'dock-1',
+  cameras: ['cam0'],
+  version: '0.1.0',
+  labels: ['open', 'closed'],
+  hasHeat: false,
+  health: { hasTemperature: true, hasUndervoltage: true, hasThrottling: true },
+  ...more,
 })
 const messages = (more: Partial<DeviceFacts> = {}) => discoveryOf(facts(more), topics, 'homeassistant')
 
@@ -22,15 +28,24 @@ const keysOf: Readonly<Record<string, readonly string[]>> = {
   origin: ['name', 'sw_version'],
 }
 
-describe.each([['one camera', ['cam0']], ['three cameras', ['belt', 'gate', 'door-2']]])('with %s', (_, cameras) => {
-  const all = messages({ cameras, board: 'Raspberry Pi 5 Model B Rev 1.0', pageUrl: 'http://dock-1.local:8080', hasHeat: true })
+describe.each([
+  ['one camera', ['cam0']],
+  ['three cameras', ['belt', 'gate', 'door-2']],
+])('with %s', (_, cameras) => {
+  const all = messages({
+    cameras,
+    board: 'Raspberry Pi 5 Model B Rev 1.0',
+    pageUrl: 'http://dock-1.local:8080',
+    hasHeat: true,
+  })
 
   it('no key that Home Assistant does not know, no null, no empty text', () => {
     for (const { payload } of all) {
       expect(Object.keys(payload).filter((key) => !keysOf['root']!.includes(key))).toEqual([])
       expect(Object.keys(payload.device).filter((key) => !keysOf['device']!.includes(key))).toEqual([])
       expect(Object.keys(payload['origin'] as object).filter((key) => !keysOf['origin']!.includes(key))).toEqual([])
-      for (const [path, value] of leaves(payload)) expect(value === null || value === undefined || value === '', path).toBe(false)
+      for (const [path, value] of leaves(payload))
+        expect(value === null || value === undefined || value === '', path).toBe(false)
     }
   })
 
@@ -42,35 +57,62 @@ describe.each([['one camera', ['cam0']], ['three cameras', ['belt', 'gate', 'doo
       expect(component['object_id']).toMatch(/^[a-z0-9_]+$/)
       expect('availability' in component && 'availability_topic' in component).toBe(false)
       if (component.platform === 'sensor') expect(component['entity_category']).not.toBe('config')
-      if (['switch', 'number', 'button'].includes(component.platform)) expect(component['command_topic']).toMatch(/\/(set|restart|snapshot|heat)$/)
+      if (['switch', 'number', 'button'].includes(component.platform))
+        expect(component['command_topic']).toMatch(/\/(set|restart|snapshot|heat)$/)
     }
-    for (const field of ['unique_id', 'object_id']) expect(new Set(components.map(([, component]) => component[field])).size).toBe(components.length)
+    for (const field of ['unique_id', 'object_id'])
+      expect(new Set(components.map(([, component]) => component[field])).size).toBe(components.length)
   })
 })
 
 it('one camera is one device; several are one each, behind the node', () => {
-  expect(messages().map(({ topic, payload }) => [topic, payload.device['name']])).toEqual([['homeassistant/device/gapcam_dock-1/config', 'Dock 1']])
+  expect(messages().map(({ topic, payload }) => [topic, payload.device['name']])).toEqual([
+    ['homeassistant/device/gapcam_dock-1/config', 'Dock 1'],
+  ])
   const several = messages({ cameras: ['belt', 'gate'] })
   expect(several.map(({ topic, payload }) => [topic, payload.device['name'], payload.device['via_device']])).toEqual([
-    ['homeassistant/device/gapcam_dock-1/config', 'Dock 1', undefined], ['homeassistant/device/gapcam_dock-1_belt/config', 'Dock 1 Belt', 'gapcam_dock-1'], ['homeassistant/device/gapcam_dock-1_gate/config', 'Dock 1 Gate', 'gapcam_dock-1'],
+    ['homeassistant/device/gapcam_dock-1/config', 'Dock 1', undefined],
+    ['homeassistant/device/gapcam_dock-1_belt/config', 'Dock 1 Belt', 'gapcam_dock-1'],
+    ['homeassistant/device/gapcam_dock-1_gate/config', 'Dock 1 Gate', 'gapcam_dock-1'],
   ])
 })
 
 it('an entity has the same id for ever, whether its camera is alone or not', () => {
-  const ids = (cameras: string[]) => messages({ cameras }).flatMap(({ payload }) => Object.values(payload.components).map((component) => component['unique_id']))
+  const ids = (cameras: string[]) =>
+    messages({ cameras }).flatMap(({ payload }) =>
+      Object.values(payload.components).map((component) => component['unique_id']),
+    )
   expect(ids(['cam0', 'gate'])).toEqual(expect.arrayContaining(ids(['cam0'])))
 })
 
 it('what needs a picture is away with the camera; switch, threshold, events and restart are there with the node', () => {
   const { components } = messages({ hasHeat: true })[0]!.payload
-  const withCamera = Object.entries(components).filter(([, component]) => 'availability' in component).map(([key]) => key)
+  const withCamera = Object.entries(components)
+    .filter(([, component]) => 'availability' in component)
+    .map(([key]) => key)
   expect(withCamera).toEqual(['label', 'score', 'problem', 'snapshot', 'take_snapshot', 'heat', 'take_heat'])
   expect(components['label']!['availability']).toHaveLength(2)
 })
 
 it('a board without a sensor has no entity for it', () => {
-  const { components } = messages({ health: { hasTemperature: false, hasUndervoltage: false, hasThrottling: false } })[0]!.payload
-  expect(Object.keys(components)).toEqual(['label', 'score', 'camera_ok', 'problem', 'snapshot', 'take_snapshot', 'event', 'enabled', 'threshold', 'model', 'fps', 'infer', 'restart'])
+  const { components } = messages({
+    health: { hasTemperature: false, hasUndervoltage: false, hasThrottling: false },
+  })[0]!.payload
+  expect(Object.keys(components)).toEqual([
+    'label',
+    'score',
+    'camera_ok',
+    'problem',
+    'snapshot',
+    'take_snapshot',
+    'event',
+    'enabled',
+    'threshold',
+    'model',
+    'fps',
+    'infer',
+    'restart',
+  ])
 })
 
 describe('labels', () => {
@@ -82,8 +124,16 @@ describe('labels', () => {
   })
 
   it.each([
-    ['Müller’s Käse ☕', 'Müller’s Käse ☕'], ['{{ 7*7 }}', '{{ 7*7 }}'], ['a "b" \\ c', 'a "b" \\ c'], ['  open  ', 'open'], ['open\u00a0', 'open'], ['None', 'none'], [' None ', 'none'],
-    ['x'.repeat(300), 'x'.repeat(255)], ['🦆'.repeat(300), '🦆'.repeat(255)], [`${'x'.repeat(254)}  y`, 'x'.repeat(254)],
+    ['Müller’s Käse ☕', 'Müller’s Käse ☕'],
+    ['{{ 7*7 }}', '{{ 7*7 }}'],
+    ['a "b" \\ c', 'a "b" \\ c'],
+    ['  open  ', 'open'],
+    ['open\u00a0', 'open'],
+    ['None', 'none'],
+    [' None ', 'none'],
+    ['x'.repeat(300), 'x'.repeat(255)],
+    ['🦆'.repeat(300), '🦆'.repeat(255)],
+    [`${'x'.repeat(254)}  y`, 'x'.repeat(254)],
   ])('%.20j is the state %.20j, as the template makes it', (text, state) => {
     expect(stateOf(text)).toBe(state)
     expect(label([text])['options']).toEqual([state, 'unknown'])
@@ -94,7 +144,10 @@ describe('labels', () => {
   })
 
   it('that are a thousand, or long, make a plain text sensor and a payload that any broker takes', () => {
-    for (const labels of [Array.from({ length: 1000 }, (_, i) => `class ${i}, with a name`), Array.from({ length: 100 }, (_, i) => `${i} `.repeat(100))]) {
+    for (const labels of [
+      Array.from({ length: 1000 }, (_, i) => `class ${i}, with a name`),
+      Array.from({ length: 100 }, (_, i) => `${i} `.repeat(100)),
+    ]) {
       const [message] = messages({ labels })
       expect(message!.payload.components['label']).not.toHaveProperty('options')
       expect(message!.payload.components['label']).not.toHaveProperty('device_class')
@@ -105,5 +158,9 @@ describe('labels', () => {
 })
 
 it('the model is installed and the latest, with nothing empty', () => {
-  expect(JSON.parse(modelPayload({ id: 'dock-7', version: '3' }))).toEqual({ installed_version: '3', latest_version: '3', title: 'dock-7' })
+  expect(JSON.parse(modelPayload({ id: 'dock-7', version: '3' }))).toEqual({
+    installed_version: '3',
+    latest_version: '3',
+    title: 'dock-7',
+  })
 })

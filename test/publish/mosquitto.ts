@@ -65,7 +65,10 @@ export function startChild(command: string, args: readonly string[]): ChildProce
   return child
 }
 
-export async function startMosquitto(settings: readonly string[] = ['allow_anonymous true'], port?: number): Promise<Mosquitto> {
+export async function startMosquitto(
+  settings: readonly string[] = ['allow_anonymous true'],
+  port?: number,
+): Promise<Mosquitto> {
   const chosen = port ?? (await freePort())
   const file = join(temporaryFolder(), 'mosquitto.conf')
   writeFileSync(file, [`listener ${chosen} 127.0.0.1`, 'persistence false', ...settings, ''].join('\n'))
@@ -88,9 +91,27 @@ export interface Received {
 }
 
 /** mosquitto_sub on these topics; `messages` grows as they come. */
-export async function subscribe(port: number, topic: string, more: readonly string[] = []): Promise<{ readonly messages: Received[]; stop(): Promise<void> }> {
+export async function subscribe(
+  port: number,
+  topic: string,
+  more: readonly string[] = [],
+): Promise<{ readonly messages: Received[]; stop(): Promise<void> }> {
   const marker = `subscribed/${Math.random().toString(36).slice(2)}`
-  const child = startChild('mosquitto_sub', ['-h', '127.0.0.1', '-p', String(port), '-q', '1', '-F', '%j', '-t', topic, '-t', marker, ...more])
+  const child = startChild('mosquitto_sub', [
+    '-h',
+    '127.0.0.1',
+    '-p',
+    String(port),
+    '-q',
+    '1',
+    '-F',
+    '%j',
+    '-t',
+    topic,
+    '-t',
+    marker,
+    ...more,
+  ])
   const messages: Received[] = []
   let isReady = false
   createInterface({ input: child.stdout! }).on('line', (line) => {
@@ -100,7 +121,8 @@ export async function subscribe(port: number, topic: string, more: readonly stri
   })
   await until(async () => {
     // Not every version says when its subscription stands, so a message of our own must come through it first.
-    if (!isReady) await runToEnd('mosquitto_pub', ['-h', '127.0.0.1', '-p', String(port), '-t', marker, '-m', 'x', ...more])
+    if (!isReady)
+      await runToEnd('mosquitto_pub', ['-h', '127.0.0.1', '-p', String(port), '-t', marker, '-m', 'x', ...more])
     return isReady
   }, 'the subscription to stand')
   return { messages, stop: () => end(child) }
@@ -108,13 +130,29 @@ export async function subscribe(port: number, topic: string, more: readonly stri
 
 /** What a client that comes now finds retained on one topic. */
 export async function retained(port: number, topic: string, more: readonly string[] = []): Promise<string> {
-  return (await runToEnd('mosquitto_sub', ['-h', '127.0.0.1', '-p', String(port), '-C', '1', '-W', '10', '-t', topic, ...more])).trimEnd()
+  return (
+    await runToEnd('mosquitto_sub', [
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(port),
+      '-C',
+      '1',
+      '-W',
+      '10',
+      '-t',
+      topic,
+      ...more,
+    ])
+  ).trimEnd()
 }
 
 async function runToEnd(command: string, args: readonly string[]): Promise<string> {
   const child = startChild(command, args)
   let output = ''
-  child.stdout?.on('data', (data: Buffer) => { output += data.toString() })
+  child.stdout?.on('data', (data: Buffer) => {
+    output += data.toString()
+  })
   child.stderr?.resume()
   await once(child, 'close')
   children.delete(child)
@@ -139,7 +177,11 @@ function answers(port: number): Promise<boolean> {
 }
 
 /** Waits for a condition; the wait between two looks is not what is tested. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 45_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = 45_000,
+): Promise<void> {
   const endMs = performance.now() + timeoutMs
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`waited ${timeoutMs} ms for ${what}`)

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { Decision } from '../../src/decision/decision.js'
-import { eventPayload, gapPayload, healthPayload, labelPayload, resultPayload, statePayload } from '../../src/publish/payloads.js'
+import {
+  eventPayload,
+  gapPayload,
+  healthPayload,
+  labelPayload,
+  resultPayload,
+  statePayload,
+} from '../../src/publish/payloads.js'
 import { createTopics, topicTable } from '../../src/publish/topics.js'
 import { decision, prediction } from './fixture.js'
 
@@ -10,17 +17,36 @@ const settled: Decision = { ...decision('open', 0, 'closed'), score: 0.97321 }
 const fields = { decision: settled, sinceWallMs: wallMs - 1512, prediction: prediction(912344) }
 
 describe('payloads', () => {
-  it('state is the contract\'s, field by field', () => {
+  it("state is the contract's, field by field", () => {
     expect(JSON.parse(statePayload(stamp, fields))).toEqual({
-      v: 1, ts: '2026-01-05T10:22:33.412Z', boot: '5f0c', seq: 18231, frame: 912344, label: 'open', score: 0.9732,
-      prev: 'closed', since: '2026-01-05T10:22:31.900Z', top: [{ label: 'open', score: 0.97 }],
+      v: 1,
+      ts: '2026-01-05T10:22:33.412Z',
+      boot: '5f0c',
+      seq: 18231,
+      frame: 912344,
+      label: 'open',
+      score: 0.9732,
+      prev: 'closed',
+      since: '2026-01-05T10:22:31.900Z',
+      top: [{ label: 'open', score: 0.97 }],
       ms: { capture: 8.1, preprocess: 0.3, infer: 11.2, total: 34 },
-      model: { id: 'dock-7', sha256: '9f2c' }, engine: 'native-neon', problem: 'none', clockSynced: true,
+      model: { id: 'dock-7', sha256: '9f2c' },
+      engine: 'native-neon',
+      problem: 'none',
+      clockSynced: true,
     })
   })
 
   it('state without a camera has a reason, a score and no null', () => {
-    const lost: Decision = { label: 'unknown', index: null, score: 0, prev: 'open', sinceMs: 0, reason: 'camera_lost', top: [] }
+    const lost: Decision = {
+      label: 'unknown',
+      index: null,
+      score: 0,
+      prev: 'open',
+      sinceMs: 0,
+      reason: 'camera_lost',
+      top: [],
+    }
     const text = statePayload(stamp, { decision: lost, sinceWallMs: wallMs, prediction: null })
     expect(JSON.parse(text)).toMatchObject({ label: 'unknown', reason: 'camera_lost', score: 0, top: [] })
     expect(text).not.toContain('null')
@@ -28,18 +54,39 @@ describe('payloads', () => {
 
   it('event is the state with its type and an id', () => {
     expect(JSON.parse(eventPayload(stamp, fields, 'label_changed'))).toEqual({
-      ...JSON.parse(statePayload(stamp, fields)), event_type: 'label_changed', id: '5f0c-18231',
+      ...JSON.parse(statePayload(stamp, fields)),
+      event_type: 'label_changed',
+      id: '5f0c-18231',
     })
   })
 
-  it('result is the frame\'s own best label, not the settled one', () => {
-    expect(JSON.parse(resultPayload(stamp, prediction(4)))).toMatchObject({ frame: 4, label: 'open', score: 0.97, engine: 'native-neon' })
+  it("result is the frame's own best label, not the settled one", () => {
+    expect(JSON.parse(resultPayload(stamp, prediction(4)))).toMatchObject({
+      frame: 4,
+      label: 'open',
+      score: 0.97,
+      engine: 'native-neon',
+    })
   })
 
   it('health carries the connection, gap the numbers that are missing', () => {
     const mqtt = { connected: true, queued: 1, spooled_bytes: 2, dropped: 3, reconnects: 4, outbox: 'ok' }
-    expect(JSON.parse(healthPayload(stamp, { uptime_s: 1, fps: 2, dropped: 0, infer_ms: { p50: 1, p95: 2, p99: 3 }, rss_mb: 5 }, mqtt))).toMatchObject({ mqtt, ts: '2026-01-05T10:22:33.412Z' })
-    expect(JSON.parse(gapPayload(stamp, { from: 3, to: 9, missing: 5 }))).toMatchObject({ event_type: 'gap', from: 3, to: 9, missing: 5, seq: 9 })
+    expect(
+      JSON.parse(
+        healthPayload(
+          stamp,
+          { uptime_s: 1, fps: 2, dropped: 0, infer_ms: { p50: 1, p95: 2, p99: 3 }, rss_mb: 5 },
+          mqtt,
+        ),
+      ),
+    ).toMatchObject({ mqtt, ts: '2026-01-05T10:22:33.412Z' })
+    expect(JSON.parse(gapPayload(stamp, { from: 3, to: 9, missing: 5 }))).toMatchObject({
+      event_type: 'gap',
+      from: 3,
+      to: 9,
+      missing: 5,
+      seq: 9,
+    })
   })
 
   it('a label is cut to what Home Assistant takes', () => {
@@ -51,12 +98,20 @@ describe('payloads', () => {
 describe('topics', () => {
   const topics = createTopics('site/gapcam', 'dock1')
 
-  it('are the contract\'s, with QoS and retention', () => {
+  it("are the contract's, with QoS and retention", () => {
     expect(topics.node('nodeStatus')).toEqual({ topic: 'site/gapcam/dock1/status', qos: 1, isRetained: true })
     expect(topics.camera('label', 'cam0')).toEqual({ topic: 'site/gapcam/dock1/cam0/label', qos: 1, isRetained: true })
     expect(topics.camera('event', 'cam0')).toEqual({ topic: 'site/gapcam/dock1/cam0/event', qos: 1, isRetained: false })
-    expect(topics.camera('result', 'cam0')).toEqual({ topic: 'site/gapcam/dock1/cam0/result', qos: 0, isRetained: false })
-    expect(Object.entries(topicTable).filter(([, row]) => row.isRetained).map(([name]) => name)).toEqual(['nodeStatus', 'info', 'health', 'model', 'cameraStatus', 'label', 'state', 'enabled', 'threshold'])
+    expect(topics.camera('result', 'cam0')).toEqual({
+      topic: 'site/gapcam/dock1/cam0/result',
+      qos: 0,
+      isRetained: false,
+    })
+    expect(
+      Object.entries(topicTable)
+        .filter(([, row]) => row.isRetained)
+        .map(([name]) => name),
+    ).toEqual(['nodeStatus', 'info', 'health', 'model', 'cameraStatus', 'label', 'state', 'enabled', 'threshold'])
   })
 
   it.each(['', 'a/#', '+', '/a', 'a/', '$SYS/x'])('refuse the base %j', (base) => {
@@ -68,7 +123,7 @@ describe('topics', () => {
     expect(() => topics.camera('label', id)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
 
-  it('a camera cannot take the place of the node\'s own topics', () => {
+  it("a camera cannot take the place of the node's own topics", () => {
     expect(() => topics.camera('label', 'status')).toThrow(/topic of the node/)
   })
 })

@@ -14,15 +14,32 @@ function setUp(outcome: RequestOutcome = { status: 'ok', data: {} }) {
   const { lines, log } = recordingLog()
   const clock = { ms: 0, now: () => clock.ms, wall: () => 0 }
   const requests = createRequests({
-    topics, cameras: ['cam0'], kinds, log, clock,
-    execute: async (command) => { commands.push(command); return outcome },
-    send: (message) => { sent.push(message); return true },
+    topics,
+    cameras: ['cam0'],
+    kinds,
+    log,
+    clock,
+    execute: async (command) => {
+      commands.push(command)
+      return outcome
+    },
+    send: (message) => {
+      sent.push(message)
+      return true
+    },
   })
   const say = async (topic: string, payload: string | Buffer, more: Partial<Incoming> = {}): Promise<void> => {
-    requests.handle({ topic: `gapcam/dock1/${topic}`, payload: Buffer.from(payload), isRetained: false, properties: {}, ...more })
+    requests.handle({
+      topic: `gapcam/dock1/${topic}`,
+      payload: Buffer.from(payload),
+      isRetained: false,
+      properties: {},
+      ...more,
+    })
     await new Promise(setImmediate)
   }
-  const responses = (): { topic: string; [key: string]: unknown }[] => sent.map(({ topic, payload }) => ({ topic: topic.slice('gapcam/dock1/'.length), ...JSON.parse(String(payload)) }))
+  const responses = (): { topic: string; [key: string]: unknown }[] =>
+    sent.map(({ topic, payload }) => ({ topic: topic.slice('gapcam/dock1/'.length), ...JSON.parse(String(payload)) }))
   return { requests, commands, sent, lines, clock, say, responses }
 }
 
@@ -32,7 +49,11 @@ it.each<[string, string, unknown]>([
   ['cam0/enabled/set', '1', { kind: 'enabled', camera: 'cam0', value: true }],
   ['cam0/enabled/set', 'false', { kind: 'enabled', camera: 'cam0', value: false }],
   ['cam0/enabled/set', '{"value":"ON"}', { kind: 'enabled', camera: 'cam0', value: true }],
-  ['cam0/enabled/set', '{"value":true,"camera":"other","kind":"restart"}', { kind: 'enabled', camera: 'cam0', value: true }],
+  [
+    'cam0/enabled/set',
+    '{"value":true,"camera":"other","kind":"restart"}',
+    { kind: 'enabled', camera: 'cam0', value: true },
+  ],
   ['cam0/threshold/set', '0.5', { kind: 'threshold', camera: 'cam0', value: 0.5 }],
   ['cam0/threshold/set', ' 1 ', { kind: 'threshold', camera: 'cam0', value: 1 }],
   ['cam0/threshold/set', '{"value":0.25}', { kind: 'threshold', camera: 'cam0', value: 0.25 }],
@@ -49,23 +70,41 @@ it.each<[string, string, unknown]>([
   expect(commands).toEqual([command])
 })
 
-it('an answer goes to the command\'s own topic, once, with the transaction and what MQTT 5 correlates by', async () => {
+it("an answer goes to the command's own topic, once, with the transaction and what MQTT 5 correlates by", async () => {
   const { say, sent, responses } = setUp({ status: 'ok', data: { a: 1 } })
-  await say('request/info', '{"transaction":"t-1"}', { properties: { correlationData: Buffer.from('x'), responseTopic: 'somebody/else/set' } })
+  await say('request/info', '{"transaction":"t-1"}', {
+    properties: { correlationData: Buffer.from('x'), responseTopic: 'somebody/else/set' },
+  })
   await say('request/info', '{"transaction":7}')
-  expect(responses()).toEqual([{ topic: 'response/info', status: 'ok', data: { a: 1 }, transaction: 't-1' }, { topic: 'response/info', status: 'ok', data: { a: 1 }, transaction: 7 }])
+  expect(responses()).toEqual([
+    { topic: 'response/info', status: 'ok', data: { a: 1 }, transaction: 't-1' },
+    { topic: 'response/info', status: 'ok', data: { a: 1 }, transaction: 7 },
+  ])
   expect(sent[0]).toMatchObject({ qos: 1, isRetained: false, correlationData: Buffer.from('x') })
 })
 
 it.each<[string, string | Buffer, RegExp]>([
-  ['request/format_disk', '', /not a command/], ['request/toString', '', /not a command/], ['request/restart/now', '', /not a command/],
-  ['request/set', '[1]', /not a list/], ['request/info', Buffer.from([0xff, 0xfe]), /not UTF-8/],
-  ['request/info', '{"transaction":{}}', /transaction/], ['request/info', `{"transaction":"${'x'.repeat(65)}"}`, /transaction/], ['request/info', 'x'.repeat(4097), /4097 bytes are more than 4096/],
+  ['request/format_disk', '', /not a command/],
+  ['request/toString', '', /not a command/],
+  ['request/restart/now', '', /not a command/],
+  ['request/set', '[1]', /not a list/],
+  ['request/info', Buffer.from([0xff, 0xfe]), /not UTF-8/],
+  ['request/info', '{"transaction":{}}', /transaction/],
+  ['request/info', `{"transaction":"${'x'.repeat(65)}"}`, /transaction/],
+  ['request/info', 'x'.repeat(4097), /4097 bytes are more than 4096/],
 ])('%s %.20j is refused before the door, with one error', async (topic, payload, error) => {
   const { say, commands, responses } = setUp()
   await say(topic, payload)
   expect(commands).toEqual([])
-  expect(responses()).toEqual([{ topic: topic.startsWith('request/info') || topic === 'request/set' ? `response/${topic.slice(8)}` : 'response/unknown', status: 'error', code: 'invalid', error: expect.stringMatching(error) }])
+  expect(responses()).toEqual([
+    {
+      topic:
+        topic.startsWith('request/info') || topic === 'request/set' ? `response/${topic.slice(8)}` : 'response/unknown',
+      status: 'error',
+      code: 'invalid',
+      error: expect.stringMatching(error),
+    },
+  ])
 })
 
 it('a retained command is never acted on, answered with an error, and logged once', async () => {
@@ -73,8 +112,13 @@ it('a retained command is never acted on, answered with an error, and logged onc
   for (let i = 0; i < 3; i++) await say('request/restart', 'PRESS', { isRetained: true })
   await say('cam0/enabled/set', 'OFF', { isRetained: true })
   expect(commands).toEqual([])
-  expect(responses().map(({ error }) => error)).toEqual(Array.from({ length: 4 }, () => 'a retained command is not acted on'))
-  expect(lines.map(({ fields }) => fields['topic'])).toEqual(['gapcam/dock1/request/restart', 'gapcam/dock1/cam0/enabled/set'])
+  expect(responses().map(({ error }) => error)).toEqual(
+    Array.from({ length: 4 }, () => 'a retained command is not acted on'),
+  )
+  expect(lines.map(({ fields }) => fields['topic'])).toEqual([
+    'gapcam/dock1/request/restart',
+    'gapcam/dock1/cam0/enabled/set',
+  ])
 })
 
 it('nonsense is answered at a bounded rate, does not keep commands out, and is answered again when it is quiet', async () => {
@@ -94,15 +138,27 @@ it('commands beyond the rate are not acted on', async () => {
   const { say, commands, responses } = setUp()
   for (let i = 0; i < 100; i++) await say('request/restart', '')
   expect(commands).toHaveLength(10)
-  expect(responses().slice(10)).toEqual(Array.from({ length: 10 }, () => ({ topic: 'response/restart', status: 'error', code: 'busy', error: 'too many commands' })))
+  expect(responses().slice(10)).toEqual(
+    Array.from({ length: 10 }, () => ({
+      topic: 'response/restart',
+      status: 'error',
+      code: 'busy',
+      error: 'too many commands',
+    })),
+  )
 })
 
-it('messages on other topics are nobody\'s command', async () => {
+it("messages on other topics are nobody's command", async () => {
   const { say, sent } = setUp()
-  for (const topic of ['cam0/label', 'cam1/enabled/set', 'request', 'response/info', 'cam0/enabled/set/x']) await say(topic, 'ON')
+  for (const topic of ['cam0/label', 'cam1/enabled/set', 'request', 'response/info', 'cam0/enabled/set/x'])
+    await say(topic, 'ON')
   expect(sent).toEqual([])
 })
 
 it('the subscriptions are the command topics alone', () => {
-  expect(requestSubscriptions(topics, ['cam0']).map(({ filter }) => filter)).toEqual(['gapcam/dock1/request/+', 'gapcam/dock1/cam0/enabled/set', 'gapcam/dock1/cam0/threshold/set'])
+  expect(requestSubscriptions(topics, ['cam0']).map(({ filter }) => filter)).toEqual([
+    'gapcam/dock1/request/+',
+    'gapcam/dock1/cam0/enabled/set',
+    'gapcam/dock1/cam0/threshold/set',
+  ])
 })

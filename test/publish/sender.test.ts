@@ -19,16 +19,32 @@ function standIn(): StandIn {
   const outbox = memoryOutbox()
   const sent: { message: Message; answer(delivery: Delivery): void }[] = []
   const clock = { now: () => nowMs, wall: () => 0 }
-  const messageOf: Parameters<typeof createSender>[0]['messageOf'] = (entry) => ({ topic: entry.kind === 'event' && entry.isLive ? 'event' : 'backlog', payload: '', qos: 1, isRetained: false })
+  const messageOf: Parameters<typeof createSender>[0]['messageOf'] = (entry) => ({
+    topic: entry.kind === 'event' && entry.isLive ? 'event' : 'backlog',
+    payload: '',
+    qos: 1,
+    isRetained: false,
+  })
   const sender = createSender({ outbox, log: recordingLog().log, clock, messageOf })
   outbox.listen({ onReady: sender.pump, onNumbered: () => undefined })
   const connection: Connection = {
-    protocol: 5, receiveMaximum: 65_535, unsentBytes: 0, lost: new Promise(() => undefined),
-    publish: (message) => new Promise((answer) => { sent.push({ message, answer }) }), subscribe: async () => [], close: async () => undefined,
+    protocol: 5,
+    receiveMaximum: 65_535,
+    unsentBytes: 0,
+    lost: new Promise(() => undefined),
+    publish: (message) =>
+      new Promise((answer) => {
+        sent.push({ message, answer })
+      }),
+    subscribe: async () => [],
+    close: async () => undefined,
   }
   let answered = 0
   return {
-    sender, outbox, sent, connection,
+    sender,
+    outbox,
+    sent,
+    connection,
     async answerAll(afterMs, delivery = 'sent') {
       nowMs += afterMs
       const open = sent.slice(answered)
@@ -50,7 +66,7 @@ it('a backlog and live events take turns', () => {
   expect(topics.filter((topic) => topic === 'backlog')).toHaveLength(5)
 })
 
-it('the window grows to 50 while answers are quick, shrinks while they are slow, and keeps the broker\'s bound', async () => {
+it("the window grows to 50 while answers are quick, shrinks while they are slow, and keeps the broker's bound", async () => {
   const { sender, outbox, sent, connection, answerAll } = standIn()
   for (let i = 0; i < 900; i++) add(outbox)
   sender.attach(connection)

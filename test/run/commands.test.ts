@@ -4,30 +4,62 @@ import { commandKinds, createCommands, type CommandTarget, type Commands } from 
 import { loadConfig } from '../../src/config/config.js'
 import { openSettings, type Settings } from '../../src/run/settings.js'
 
-const log = { info: () => undefined, warn: () => undefined } as unknown as Parameters<typeof createCommands>[0]['log'] & Parameters<typeof openSettings>[0]['log']
+const log = { info: () => undefined, warn: () => undefined } as unknown as Parameters<typeof createCommands>[0]['log'] &
+  Parameters<typeof openSettings>[0]['log']
 
 function door(target: Partial<CommandTarget> = {}, cameras = ['cam0']): { commands: Commands; settings: Settings } {
-  const { config } = loadConfig({ environment: {}, flags: { cameras: cameras.map((id) => ({ id, source: 'test://' })) } })
+  const { config } = loadConfig({
+    environment: {},
+    flags: { cameras: cameras.map((id) => ({ id, source: 'test://' })) },
+  })
   const settings = openSettings({ config, cameras: config.cameras, folder: null, log })
-  return { settings, commands: createCommands({ target: { cameras, info: () => ({ version: '1' }), ...target }, settings, log }) }
+  return {
+    settings,
+    commands: createCommands({ target: { cameras, info: () => ({ version: '1' }), ...target }, settings, log }),
+  }
 }
 
 describe('commands', () => {
   it('change a value, and say what holds now', async () => {
     const { commands, settings } = door()
-    expect(await commands.execute({ kind: 'threshold', value: 0.6 }, 'mqtt')).toEqual({ status: 'ok', data: { camera: 'cam0', value: 0.6, kept: false } })
-    expect(await commands.execute({ kind: 'enabled', camera: 'cam0', value: false }, 'page')).toMatchObject({ status: 'ok', data: { value: false } })
-    expect(await commands.execute({ kind: 'roi', value: '0.1,0.1,0.5,0.5' }, 'page')).toMatchObject({ status: 'ok', data: { value: { x: 0.1, width: 0.5 } } })
-    expect(await commands.execute({ kind: 'roi', value: { x: 0, y: 0, width: 1, height: 0.5 } }, 'page')).toMatchObject({ status: 'ok' })
-    expect(await commands.execute({ kind: 'set', values: { 'policy.margin': 0.1, logLevel: 'warn' } }, 'mqtt')).toMatchObject({ status: 'ok' })
-    expect(settings.camera('cam0')).toEqual({ isEnabled: false, roi: { x: 0, y: 0, width: 1, height: 0.5 }, policy: expect.objectContaining({ threshold: 0.6, margin: 0.1 }) })
+    expect(await commands.execute({ kind: 'threshold', value: 0.6 }, 'mqtt')).toEqual({
+      status: 'ok',
+      data: { camera: 'cam0', value: 0.6, kept: false },
+    })
+    expect(await commands.execute({ kind: 'enabled', camera: 'cam0', value: false }, 'page')).toMatchObject({
+      status: 'ok',
+      data: { value: false },
+    })
+    expect(await commands.execute({ kind: 'roi', value: '0.1,0.1,0.5,0.5' }, 'page')).toMatchObject({
+      status: 'ok',
+      data: { value: { x: 0.1, width: 0.5 } },
+    })
+    expect(await commands.execute({ kind: 'roi', value: { x: 0, y: 0, width: 1, height: 0.5 } }, 'page')).toMatchObject(
+      { status: 'ok' },
+    )
+    expect(
+      await commands.execute({ kind: 'set', values: { 'policy.margin': 0.1, logLevel: 'warn' } }, 'mqtt'),
+    ).toMatchObject({ status: 'ok' })
+    expect(settings.camera('cam0')).toEqual({
+      isEnabled: false,
+      roi: { x: 0, y: 0, width: 1, height: 0.5 },
+      policy: expect.objectContaining({ threshold: 0.6, margin: 0.1 }),
+    })
   })
 
   it('need a camera where there are several, and know it', async () => {
     const { commands } = door({}, ['belt', 'gate'])
-    expect(await commands.execute({ kind: 'threshold', value: 0.6 }, 'mqtt')).toMatchObject({ code: 'invalid', error: 'camera: one of belt, gate is needed' })
-    expect(await commands.execute({ kind: 'threshold', camera: 'door', value: 0.6 }, 'mqtt')).toMatchObject({ code: 'invalid', error: 'camera: door is none of belt, gate' })
-    expect(await commands.execute({ kind: 'threshold', camera: 'gate', value: 0.6 }, 'mqtt')).toMatchObject({ status: 'ok' })
+    expect(await commands.execute({ kind: 'threshold', value: 0.6 }, 'mqtt')).toMatchObject({
+      code: 'invalid',
+      error: 'camera: one of belt, gate is needed',
+    })
+    expect(await commands.execute({ kind: 'threshold', camera: 'door', value: 0.6 }, 'mqtt')).toMatchObject({
+      code: 'invalid',
+      error: 'camera: door is none of belt, gate',
+    })
+    expect(await commands.execute({ kind: 'threshold', camera: 'gate', value: 0.6 }, 'mqtt')).toMatchObject({
+      status: 'ok',
+    })
   })
 
   it('answer before a restart, and say what is not available', async () => {
@@ -36,14 +68,26 @@ describe('commands', () => {
     await commands.execute({ kind: 'restart' }, 'mqtt').then(() => order.push('answer'))
     await new Promise(setImmediate)
     expect(order).toEqual(['answer', 'restart'])
-    for (const kind of ['model_install', 'heat', 'snapshot', 'reload']) expect(await commands.execute({ kind }, 'mqtt')).toEqual({ status: 'error', code: 'not_available', error: 'not available' })
+    for (const kind of ['model_install', 'heat', 'snapshot', 'reload'])
+      expect(await commands.execute({ kind }, 'mqtt')).toEqual({
+        status: 'error',
+        code: 'not_available',
+        error: 'not available',
+      })
   })
 
   it('say so when a camera is disabled, and when what was tried failed', async () => {
     const { commands } = door({ snapshot: () => Promise.reject(new Error('no frame\nwithin 10 s')) })
-    expect(await commands.execute({ kind: 'snapshot' }, 'mqtt')).toEqual({ status: 'error', code: 'failed', error: 'no frame\\u000awithin 10 s' })
+    expect(await commands.execute({ kind: 'snapshot' }, 'mqtt')).toEqual({
+      status: 'error',
+      code: 'failed',
+      error: 'no frame\\u000awithin 10 s',
+    })
     await commands.execute({ kind: 'enabled', value: false }, 'mqtt')
-    expect(await commands.execute({ kind: 'snapshot' }, 'mqtt')).toMatchObject({ code: 'failed', error: 'camera cam0 is disabled' })
+    expect(await commands.execute({ kind: 'snapshot' }, 'mqtt')).toMatchObject({
+      code: 'failed',
+      error: 'camera cam0 is disabled',
+    })
   })
 
   it('are refused beyond eight at work', async () => {
@@ -53,14 +97,39 @@ describe('commands', () => {
   })
 
   it.each([
-    null, undefined, 7, 'restart', [], {}, { kind: 'toString' }, { kind: '__proto__' }, { kind: 'shell' },
-    { kind: 'threshold' }, { kind: 'threshold', value: '0.5' }, { kind: 'threshold', value: 1.5 }, { kind: 'threshold', value: Number.NaN },
-    { kind: 'threshold', value: 0.5, also: 1 }, { kind: 'threshold', camera: '../cam0', value: 0.5 }, { kind: 'enabled', value: 'maybe' }, { kind: 'roi', value: '0,0,2,1' },
-    { kind: 'roi', value: '0.6,0,0.6,1' }, { kind: 'set', values: {} }, { kind: 'set', values: { model: '/etc/passwd' } }, { kind: 'set', values: { 'mqtt.broker': 'mqtt://evil' } },
-    { kind: 'set', values: { 'policy.margin': 9 } }, { kind: 'set', values: JSON.parse('{"__proto__":{"polluted":true}}') }, { kind: 'set', values: 'policy.margin=1' },
-    { kind: 'restart', args: ['--all'] }, { kind: 'snapshot', path: '/tmp/x.jpg' }, { kind: 'reload', file: '/tmp/x.yaml' },
+    null,
+    undefined,
+    7,
+    'restart',
+    [],
+    {},
+    { kind: 'toString' },
+    { kind: '__proto__' },
+    { kind: 'shell' },
+    { kind: 'threshold' },
+    { kind: 'threshold', value: '0.5' },
+    { kind: 'threshold', value: 1.5 },
+    { kind: 'threshold', value: Number.NaN },
+    { kind: 'threshold', value: 0.5, also: 1 },
+    { kind: 'threshold', camera: '../cam0', value: 0.5 },
+    { kind: 'enabled', value: 'maybe' },
+    { kind: 'roi', value: '0,0,2,1' },
+    { kind: 'roi', value: '0.6,0,0.6,1' },
+    { kind: 'set', values: {} },
+    { kind: 'set', values: { model: '/etc/passwd' } },
+    { kind: 'set', values: { 'mqtt.broker': 'mqtt://evil' } },
+    { kind: 'set', values: { 'policy.margin': 9 } },
+    { kind: 'set', values: JSON.parse('{"__proto__":{"polluted":true}}') },
+    { kind: 'set', values: 'policy.margin=1' },
+    { kind: 'restart', args: ['--all'] },
+    { kind: 'snapshot', path: '/tmp/x.jpg' },
+    { kind: 'reload', file: '/tmp/x.yaml' },
   ])('refuse %j and change nothing', async (command) => {
-    const { commands, settings } = door({ restart: () => { throw new Error('it restarted') } })
+    const { commands, settings } = door({
+      restart: () => {
+        throw new Error('it restarted')
+      },
+    })
     const before = JSON.stringify([settings.camera('cam0'), settings.node])
     const result = await commands.execute(command, 'mqtt')
     expect(result).toMatchObject({ status: 'error', code: 'invalid', error: expect.stringMatching(/^.{3,200}$/) })
@@ -69,11 +138,24 @@ describe('commands', () => {
     expect({}).not.toHaveProperty('polluted')
   })
 
-  it('that set something take no text but the log level\'s name', async () => {
+  it("that set something take no text but the log level's name", async () => {
     // A key that took text could one day be a path, an address or a word for a shell.
     const { commands } = door()
-    const keys = ['policy.threshold', 'policy.hysteresis', 'policy.consecutive', 'policy.margin', 'policy.smoothingMs', 'policy.staleAfterMs', 'mqtt.stateEveryMs', 'mqtt.resultEveryMs', 'logLevel']
-    for (const key of keys) expect(await commands.execute({ kind: 'set', values: { [key]: '/etc/passwd' } }, 'mqtt'), key).toMatchObject({ code: 'invalid' })
+    const keys = [
+      'policy.threshold',
+      'policy.hysteresis',
+      'policy.consecutive',
+      'policy.margin',
+      'policy.smoothingMs',
+      'policy.staleAfterMs',
+      'mqtt.stateEveryMs',
+      'mqtt.resultEveryMs',
+      'logLevel',
+    ]
+    for (const key of keys)
+      expect(await commands.execute({ kind: 'set', values: { [key]: '/etc/passwd' } }, 'mqtt'), key).toMatchObject({
+        code: 'invalid',
+      })
     expect(commandKinds).toHaveLength(12)
   })
 })

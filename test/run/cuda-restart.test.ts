@@ -3,7 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createCudaRestart, restartDueMs, restartsInARow, type CudaRestart, type CudaRestartOptions } from '../../src/run/cuda-restart.js'
+import {
+  createCudaRestart,
+  restartDueMs,
+  restartsInARow,
+  type CudaRestart,
+  type CudaRestartOptions,
+} from '../../src/run/cuda-restart.js'
 import type { CudaFacts } from '../../src/engine/engine.js'
 import { until } from '../publish/mosquitto.js'
 
@@ -49,16 +55,41 @@ describe('over a state folder', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   const facts = (restartWanted: boolean): CudaFacts => ({
-    device: 'Orin', generation: 'sm_87', precision: 'fp16', driver: '12.6', kernels: '', selfTest: 0, measured: null,
-    state: restartWanted ? 'off' : 'serving', faults: 1, retries: 0, framesOnCpu: 0, lastFault: 'ILLEGAL_ADDRESS', restartWanted,
+    device: 'Orin',
+    generation: 'sm_87',
+    precision: 'fp16',
+    driver: '12.6',
+    kernels: '',
+    selfTest: 0,
+    measured: null,
+    state: restartWanted ? 'off' : 'serving',
+    faults: 1,
+    retries: 0,
+    framesOnCpu: 0,
+    lastFault: 'ILLEGAL_ADDRESS',
+    restartWanted,
   })
 
   /** A run whose GPU is lost at its first look; the clock begins at 1000 s, the run with it. */
   function start(more: Partial<CudaRestartOptions> = {}): CudaRestart {
     nowMs = 1_000_000
     return createCudaRestart({
-      mode: 'auto', isSupervised: true, isDemanded: false, folder, facts: () => facts(true), restart: (why) => { ended.push(why) },
-      clock: { now: () => nowMs, wall: () => 0 }, startedMs: nowMs, log: { warn: (_: unknown, text: string) => { warned.push(text) } } as CudaRestartOptions['log'], ...more,
+      mode: 'auto',
+      isSupervised: true,
+      isDemanded: false,
+      folder,
+      facts: () => facts(true),
+      restart: (why) => {
+        ended.push(why)
+      },
+      clock: { now: () => nowMs, wall: () => 0 },
+      startedMs: nowMs,
+      log: {
+        warn: (_: unknown, text: string) => {
+          warned.push(text)
+        },
+      } as CudaRestartOptions['log'],
+      ...more,
     })
   }
 
@@ -75,7 +106,9 @@ describe('over a state folder', () => {
     nowMs += 4 * minute
     second.tick()
     expect(second.describe()).toEqual({ restarts: 1, restart_in_s: 360 })
-    expect(warned).toEqual(['CUDA is lost again after 1 restart for it: the CPU serves, and gapcam ends in 10 min to be started with a GPU'])
+    expect(warned).toEqual([
+      'CUDA is lost again after 1 restart for it: the CPU serves, and gapcam ends in 10 min to be started with a GPU',
+    ])
     nowMs += 6 * minute
     for (let i = 0; i < 3; i++) second.tick()
     await until(() => ended.length > 1, 'the second end')
@@ -94,7 +127,10 @@ describe('over a state folder', () => {
   it.each([
     [{ isSupervised: false }, 'no service manager is there to start it again'],
     [{ mode: 'never' }, 'cudaRestart is never'],
-    [{ isDemanded: true }, 'with engine cuda a GPU that does not come back would leave nothing that serves (cudaRestart: always ends all the same)'],
+    [
+      { isDemanded: true },
+      'with engine cuda a GPU that does not come back would leave nothing that serves (cudaRestart: always ends all the same)',
+    ],
   ] as const)('with %j the CPU serves on, which is said once', (options, why) => {
     const run = start(options)
     for (let i = 0; i < 3; i++) run.tick()

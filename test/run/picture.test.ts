@@ -16,42 +16,78 @@ import { Random } from '../random.js'
 import { projectRoot } from '../shared.js'
 
 let classifier: Classifier
-beforeAll(async () => { classifier = await openClassifier({ model: join(projectRoot, 'models/convnet-gap.onnx'), threads: 1 }) })
+beforeAll(async () => {
+  classifier = await openClassifier({ model: join(projectRoot, 'models/convnet-gap.onnx'), threads: 1 })
+})
 afterAll(() => classifier.close())
 
 function pipelineOf(roi?: { x: number; y: number; width: number; height: number }): Pipeline {
-  const settings = { isEnabled: true, roi: roi ?? null, policy: { ...policyDefaults, threshold: 0, hysteresis: 0, consecutive: 1, margin: 0 } }
+  const settings = {
+    isEnabled: true,
+    roi: roi ?? null,
+    policy: { ...policyDefaults, threshold: 0, hysteresis: 0, consecutive: 1, margin: 0 },
+  }
   return new Pipeline({
-    camera: { id: 'cam0', source: 'test', ...(roi ? { roi } : {}) }, classifier, turns: new Turns(), topK: 3,
+    camera: { id: 'cam0', source: 'test', ...(roi ? { roi } : {}) },
+    classifier,
+    turns: new Turns(),
+    topK: 3,
     settings: () => settings,
-    publisher: createPublisher({ broker: null, node: 'desk', cameras: ['cam0'], log: createLogger('silent') }), metrics: createMetrics(0), clock: systemClock, onSettled: () => undefined,
+    publisher: createPublisher({ broker: null, node: 'desk', cameras: ['cam0'], log: createLogger('silent') }),
+    metrics: createMetrics(0),
+    clock: systemClock,
+    onSettled: () => undefined,
   })
 }
 
 function frameOf(seq: number, format: PixelFormat = 'rgb24', width = 62, height = 46): Frame & { releases: number } {
   const random = new Random(seq)
   const stride = rowBytes(format, width) + 10
-  const pixels = new Uint8Array(frameBytes(format, stride, height)).map((_, i) => 128 + 80 * Math.sin(i / 9) + random.between(-40, 40))
+  const pixels = new Uint8Array(frameBytes(format, stride, height)).map(
+    (_, i) => 128 + 80 * Math.sin(i / 9) + random.between(-40, 40),
+  )
   const frame = {
-    seq, capturedNs: process.hrtime.bigint(), wallTime: 1000 + seq, width, height, format, stride, pixels, releases: 0,
-    copyTo: (target: Uint8Array) => target.set(pixels), release: () => { frame.releases++ },
+    seq,
+    capturedNs: process.hrtime.bigint(),
+    wallTime: 1000 + seq,
+    width,
+    height,
+    format,
+    stride,
+    pixels,
+    releases: 0,
+    copyTo: (target: Uint8Array) => target.set(pixels),
+    release: () => {
+      frame.releases++
+    },
   }
   return frame
 }
 
 describe('capture', () => {
-  it.each(['yuyv', 'nv12', 'i420', 'rgb24', 'grey'] as const)('gives a %s frame at its own size, every pixel within a level of the frame\'s', async (format) => {
-    const pipeline = pipelineOf()
-    const [asked, frame] = [pipeline.capture(), frameOf(7, format)]
-    await pipeline.take(frame)
-    const { rgb, width, height, seq, wallTime } = await asked
-    expect({ width, height, seq, wallTime, releases: frame.releases }).toEqual({ width: 62, height: 46, seq: 7, wallTime: 1007, releases: 1 })
-    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-      const wanted = pixelAt(frame, frame.pixels as Uint8Array, x, y)
-      for (let c = 0; c < 3; c++) expect(Math.abs(rgb[(y * width + x) * 3 + c]! - wanted[c]!)).toBeLessThanOrEqual(1)
-    }
-    pipeline.close()
-  })
+  it.each(['yuyv', 'nv12', 'i420', 'rgb24', 'grey'] as const)(
+    "gives a %s frame at its own size, every pixel within a level of the frame's",
+    async (format) => {
+      const pipeline = pipelineOf()
+      const [asked, frame] = [pipeline.capture(), frameOf(7, format)]
+      await pipeline.take(frame)
+      const { rgb, width, height, seq, wallTime } = await asked
+      expect({ width, height, seq, wallTime, releases: frame.releases }).toEqual({
+        width: 62,
+        height: 46,
+        seq: 7,
+        wallTime: 1007,
+        releases: 1,
+      })
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const wanted = pixelAt(frame, frame.pixels as Uint8Array, x, y)
+          for (let c = 0; c < 3; c++)
+            expect(Math.abs(rgb[(y * width + x) * 3 + c]! - wanted[c]!)).toBeLessThanOrEqual(1)
+        }
+      pipeline.close()
+    },
+  )
 
   it('comes with what the network saw of it and made of it, in memory that later frames leave alone', async () => {
     const roi = { x: 0.25, y: 0, width: 0.5, height: 1 }
@@ -71,10 +107,20 @@ describe('capture', () => {
 
   it('is within maxSide, whichever side is longer, and never larger than the frame', async () => {
     const pipeline = pipelineOf()
-    const asked = [pipeline.capture({ maxSide: 31 }), pipeline.capture({ maxSide: 31 }), pipeline.capture({ maxSide: 4000 }), pipeline.capture({ maxSide: 1 })]
+    const asked = [
+      pipeline.capture({ maxSide: 31 }),
+      pipeline.capture({ maxSide: 31 }),
+      pipeline.capture({ maxSide: 4000 }),
+      pipeline.capture({ maxSide: 1 }),
+    ]
     await pipeline.take(frameOf(3, 'rgb24', 46, 62))
     const pictures = await Promise.all(asked)
-    expect(pictures.map(({ width, height }) => [width, height])).toEqual([[23, 31], [23, 31], [46, 62], [1, 1]])
+    expect(pictures.map(({ width, height }) => [width, height])).toEqual([
+      [23, 31],
+      [23, 31],
+      [46, 62],
+      [1, 1],
+    ])
     expect(pictures[0]!.rgb, 'two who ask for one size share it').toBe(pictures[1]!.rgb)
     pipeline.close()
   })
@@ -112,7 +158,9 @@ describe('capture', () => {
 
 it('encodeJpeg keeps size and colours', async () => {
   const rgb = new Uint8Array(40 * 24 * 3).map((_, i) => [200, 40, 90][i % 3]!)
-  const { data, info } = await sharp(await encodeJpeg({ rgb, width: 40, height: 24 })).raw().toBuffer({ resolveWithObject: true })
+  const { data, info } = await sharp(await encodeJpeg({ rgb, width: 40, height: 24 }))
+    .raw()
+    .toBuffer({ resolveWithObject: true })
   expect([info.width, info.height]).toEqual([40, 24])
   for (const [c, level] of [200, 40, 90].entries()) expect(Math.abs(data[300 + c]! - level)).toBeLessThan(6)
 })

@@ -14,17 +14,36 @@ import { openSettings, type Settings } from '../../src/run/settings.js'
 import { projectRoot } from '../shared.js'
 
 let classifier: Classifier
-beforeAll(async () => { classifier = await openClassifier({ model: join(projectRoot, 'models/convnet-gap.onnx'), threads: 1 }) })
+beforeAll(async () => {
+  classifier = await openClassifier({ model: join(projectRoot, 'models/convnet-gap.onnx'), threads: 1 })
+})
 afterAll(() => classifier.close())
 
 function setUp(): { pipeline: Pipeline; settings: Settings; settled: Decision[]; next: () => Promise<Decision> } {
-  const { config } = loadConfig({ environment: {}, flags: { cameras: [{ id: 'cam0', source: 'test://' }], 'policy.threshold': 0, 'policy.hysteresis': 0, 'policy.margin': 0, 'policy.consecutive': 1, 'policy.smoothingMs': 0 } })
+  const { config } = loadConfig({
+    environment: {},
+    flags: {
+      cameras: [{ id: 'cam0', source: 'test://' }],
+      'policy.threshold': 0,
+      'policy.hysteresis': 0,
+      'policy.margin': 0,
+      'policy.consecutive': 1,
+      'policy.smoothingMs': 0,
+    },
+  })
   const log = createLogger('silent')
   const settings = openSettings({ config, cameras: config.cameras, folder: null, log })
   const settled: Decision[] = []
   const publisher = createPublisher({ broker: null, node: 'desk', cameras: ['cam0'], log })
   const pipeline = new Pipeline({
-    camera: config.cameras[0]!, classifier, turns: new Turns(), topK: 3, settings: () => settings.camera('cam0'), publisher, metrics: createMetrics(0), clock: systemClock,
+    camera: config.cameras[0]!,
+    classifier,
+    turns: new Turns(),
+    topK: 3,
+    settings: () => settings.camera('cam0'),
+    publisher,
+    metrics: createMetrics(0),
+    clock: systemClock,
     onSettled: (_camera, decision) => settled.push(decision),
   })
   let seq = 0
@@ -37,8 +56,19 @@ function setUp(): { pipeline: Pipeline; settings: Settings; settled: Decision[];
 }
 
 function frameOf(seq: number): Frame {
-  const pixels = new Uint8Array(64 * 48 * 3).map((_, i) => (i % (64 * 3) < 32 * 3 ? 250 : i * 7 % 90))
-  return { seq, capturedNs: process.hrtime.bigint(), wallTime: 0, width: 64, height: 48, format: 'rgb24', stride: 64 * 3, pixels, copyTo: (target) => target.set(pixels), release: () => undefined }
+  const pixels = new Uint8Array(64 * 48 * 3).map((_, i) => (i % (64 * 3) < 32 * 3 ? 250 : (i * 7) % 90))
+  return {
+    seq,
+    capturedNs: process.hrtime.bigint(),
+    wallTime: 0,
+    width: 64,
+    height: 48,
+    format: 'rgb24',
+    stride: 64 * 3,
+    pixels,
+    copyTo: (target) => target.set(pixels),
+    release: () => undefined,
+  }
 }
 
 it('a threshold judges the next frame', async () => {
@@ -54,7 +84,11 @@ it('a threshold judges the next frame', async () => {
 it('a region is what the network sees of the next frame', async () => {
   const { pipeline, settings, next } = setUp()
   const scores: number[] = []
-  for (const roi of [{ x: 0, y: 0, width: 0.5, height: 1 }, { x: 0.5, y: 0, width: 0.5, height: 1 }, { x: 0, y: 0, width: 0.5, height: 1 }]) {
+  for (const roi of [
+    { x: 0, y: 0, width: 0.5, height: 1 },
+    { x: 0.5, y: 0, width: 0.5, height: 1 },
+    { x: 0, y: 0, width: 0.5, height: 1 },
+  ]) {
     void settings.change({ camera: 'cam0', roi })
     const asked = pipeline.capture({ maxSide: 1 })
     const decision = await next()

@@ -1,7 +1,16 @@
 /** Run-time values: what wins, who hears, and what of them outlives a crash. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -15,10 +24,21 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 let folders = 0
 const freshFolder = (): string => join(root, String(++folders), 'node')
 const warnings: string[] = []
-const log = { warn: (_fields: unknown, message: string): void => void warnings.push(message) } as unknown as Parameters<typeof openSettings>[0]['log']
+const log = { warn: (_fields: unknown, message: string): void => void warnings.push(message) } as unknown as Parameters<
+  typeof openSettings
+>[0]['log']
 
 function open(folder: string | null, more: Record<string, unknown> = {}): Settings {
-  const { config } = loadConfig({ environment: {}, flags: { cameras: [{ id: 'cam0', source: 'test://' }, { id: 'cam1', source: 'test://', roi: '0,0,0.5,1' }], ...more } })
+  const { config } = loadConfig({
+    environment: {},
+    flags: {
+      cameras: [
+        { id: 'cam0', source: 'test://' },
+        { id: 'cam1', source: 'test://', roi: '0,0,0.5,1' },
+      ],
+      ...more,
+    },
+  })
   return openSettings({ config, cameras: config.cameras, folder, log })
 }
 
@@ -27,14 +47,27 @@ describe('run-time values', () => {
     const settings = open(null, { 'policy.threshold': 0.4 })
     expect(settings.camera('cam0')).toMatchObject({ isEnabled: true, roi: null, policy: { threshold: 0.4 } })
     expect(settings.camera('cam1').roi).toEqual({ x: 0, y: 0, width: 0.5, height: 1 })
-    await settings.change({ camera: 'cam1', enabled: false, threshold: 0.9, roi: { x: 0.5, y: 0, width: 0.5, height: 1 } })
+    await settings.change({
+      camera: 'cam1',
+      enabled: false,
+      threshold: 0.9,
+      roi: { x: 0.5, y: 0, width: 0.5, height: 1 },
+    })
     await settings.change({ values: { 'policy.margin': 0.2, 'mqtt.stateEveryMs': 500, logLevel: 'warn' } })
     expect(settings.camera('cam0').policy).toMatchObject({ threshold: 0.4, margin: 0.2 })
-    expect(settings.camera('cam1')).toMatchObject({ isEnabled: false, policy: { threshold: 0.9, margin: 0.2 }, roi: { x: 0.5 } })
+    expect(settings.camera('cam1')).toMatchObject({
+      isEnabled: false,
+      policy: { threshold: 0.9, margin: 0.2 },
+      roi: { x: 0.5 },
+    })
     expect(settings.node).toMatchObject({ 'mqtt.stateEveryMs': 500, logLevel: 'warn' })
     await settings.change({ camera: 'cam1', enabled: null, threshold: null, roi: null })
     await settings.change({ values: { 'policy.margin': null, 'mqtt.stateEveryMs': null, logLevel: null } })
-    expect(settings.camera('cam1')).toMatchObject({ isEnabled: true, policy: { threshold: 0.4, margin: 0.05 }, roi: { x: 0, width: 0.5 } })
+    expect(settings.camera('cam1')).toMatchObject({
+      isEnabled: true,
+      policy: { threshold: 0.4, margin: 0.05 },
+      roi: { x: 0, width: 0.5 },
+    })
     expect(settings.overrides).toEqual({ version: 1, cameras: {}, values: {} })
   })
 
@@ -66,13 +99,26 @@ describe('kept on disk', () => {
   it('are there at the next start, in a file that only we can read', async () => {
     const folder = freshFolder()
     const settings = open(folder)
-    expect(await settings.change({ camera: 'cam0', enabled: false, roi: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 } })).toBe(true)
+    expect(
+      await settings.change({ camera: 'cam0', enabled: false, roi: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 } }),
+    ).toBe(true)
     await settings.close()
-    expect(open(folder).camera('cam0')).toMatchObject({ isEnabled: false, roi: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 } })
+    expect(open(folder).camera('cam0')).toMatchObject({
+      isEnabled: false,
+      roi: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 },
+    })
     expect(execFileSync('stat', ['-c', '%a', join(folder, 'settings.json')], { encoding: 'utf8' }).trim()).toBe('600')
   })
 
-  it.each(['', '{', '[]', '{"version":2}', '{"version":1,"cameras":{"cam0":{"threshold":7}},"values":{}}', '{"version":1,"cameras":{},"values":{"model":"/etc/passwd"}}', '\u0000\u0000'])('a damaged file (%j) is set aside with a warning', async (text) => {
+  it.each([
+    '',
+    '{',
+    '[]',
+    '{"version":2}',
+    '{"version":1,"cameras":{"cam0":{"threshold":7}},"values":{}}',
+    '{"version":1,"cameras":{},"values":{"model":"/etc/passwd"}}',
+    '\u0000\u0000',
+  ])('a damaged file (%j) is set aside with a warning', async (text) => {
     const folder = freshFolder()
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'settings.json'), text)
@@ -110,8 +156,13 @@ describe('kept on disk', () => {
   it('two who write one file leave a whole one, of the last', async () => {
     const folder = freshFolder()
     const [one, other] = [open(folder), open(folder)]
-    await Promise.all([one.change({ camera: 'cam0', threshold: 0.1 }), other.change({ camera: 'cam1', threshold: 0.2 })])
-    expect([{ cam0: { threshold: 0.1 } }, { cam1: { threshold: 0.2 } }]).toContainEqual(JSON.parse(readFileSync(join(folder, 'settings.json'), 'utf8')).cameras)
+    await Promise.all([
+      one.change({ camera: 'cam0', threshold: 0.1 }),
+      other.change({ camera: 'cam1', threshold: 0.2 }),
+    ])
+    expect([{ cam0: { threshold: 0.1 } }, { cam1: { threshold: 0.2 } }]).toContainEqual(
+      JSON.parse(readFileSync(join(folder, 'settings.json'), 'utf8')).cameras,
+    )
   })
 
   it('what was confirmed survives SIGKILL at any moment, and nothing is left behind', async () => {
@@ -126,7 +177,9 @@ describe('kept on disk', () => {
       }`
     let next = 1
     for (let round = 0; round < 10; round++) {
-      const child = spawn(process.execPath, ['--input-type=module', '-e', program, String(next)], { stdio: ['ignore', 'pipe', 'inherit'] })
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program, String(next)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
       let printed = ''
       child.stdout.on('data', (chunk: Buffer) => {
         printed += chunk

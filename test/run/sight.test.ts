@@ -19,7 +19,14 @@ let classifier: Classifier
 let scene: Scene
 beforeAll(async () => {
   classifier = await openClassifier({ model: join(projectRoot, 'models/efficientnet-lite0.onnx'), heat: true })
-  scene = compose(new Random(41), await thingOf(join(projectRoot, 'models/photos/parrot.jpg'), 200), { width: 640, height: 480, within: { x: 0.5, y: 0, width: 0.375, height: 1 }, level: 120, swing: 50, noise: 10 })
+  scene = compose(new Random(41), await thingOf(join(projectRoot, 'models/photos/parrot.jpg'), 200), {
+    width: 640,
+    height: 480,
+    within: { x: 0.5, y: 0, width: 0.375, height: 1 },
+    level: 120,
+    swing: 50,
+    noise: 10,
+  })
 })
 afterAll(() => classifier.close())
 
@@ -32,33 +39,81 @@ interface Told {
 function listening(camera: Partial<CameraConfig> = {}, watch = false): { pipeline: Pipeline; told: Told } {
   const told: Told = { predictions: [], events: [] }
   const publisher = {
-    settled: (_: string, __: Decision, prediction: Prediction | null) => void told.predictions.push(prediction), result: () => undefined, cameraStatus: () => undefined,
-    event: (_: string, type: string, decision: Decision, prediction: Prediction | null) => void told.events.push({ type, decision, prediction }),
+    settled: (_: string, __: Decision, prediction: Prediction | null) => void told.predictions.push(prediction),
+    result: () => undefined,
+    cameraStatus: () => undefined,
+    event: (_: string, type: string, decision: Decision, prediction: Prediction | null) =>
+      void told.events.push({ type, decision, prediction }),
   } as unknown as Publisher
-  const settings = { isEnabled: true, roi: null, policy: { ...policyDefaults, threshold: 0.05, hysteresis: 0, margin: 0, consecutive: 1, smoothingMs: 0 } }
+  const settings = {
+    isEnabled: true,
+    roi: null,
+    policy: { ...policyDefaults, threshold: 0.05, hysteresis: 0, margin: 0, consecutive: 1, smoothingMs: 0 },
+  }
   const pipeline = new Pipeline({
-    camera: { id: 'cam0', source: 'test', ...camera }, classifier, turns: new Turns(), topK: 3, settings: () => settings, publisher, metrics: createMetrics(0), clock: systemClock,
-    lens: { watch, checks: 3, everyMs: 0, frozenAfterMs: 30_000 }, onSettled: () => undefined,
+    camera: { id: 'cam0', source: 'test', ...camera },
+    classifier,
+    turns: new Turns(),
+    topK: 3,
+    settings: () => settings,
+    publisher,
+    metrics: createMetrics(0),
+    clock: systemClock,
+    lens: { watch, checks: 3, everyMs: 0, frozenAfterMs: 30_000 },
+    onSettled: () => undefined,
   })
   return { pipeline, told }
 }
 
-const centre = (box: { x: number; y: number; width: number; height: number }): [number, number] => [box.x + box.width / 2, box.y + box.height / 2]
+const centre = (box: { x: number; y: number; width: number; height: number }): [number, number] => [
+  box.x + box.width / 2,
+  box.y + box.height / 2,
+]
 
 it('a settled label has its focus on the object', async () => {
   const { pipeline, told } = listening()
   await pipeline.take(scene.frame)
   const [x, y] = centre(told.predictions[0]!.focus!)
   const { object } = scene
-  expect(isInside([[object.x, object.y], [object.x + object.width, object.y], [object.x + object.width, object.y + object.height], [object.x, object.y + object.height]], x, y)).toBe(true)
+  expect(
+    isInside(
+      [
+        [object.x, object.y],
+        [object.x + object.width, object.y],
+        [object.x + object.width, object.y + object.height],
+        [object.x, object.y + object.height],
+      ],
+      x,
+      y,
+    ),
+  ).toBe(true)
   expect(told.predictions[0]).not.toHaveProperty('problem')
   pipeline.close()
 })
 
 describe('a watched region', () => {
-  const left: CameraConfig['watchRegion'] = { polygon: [[0, 0], [0.4, 0], [0.4, 1], [0, 1]], share: 0.5 }
-  const right: CameraConfig['watchRegion'] = { polygon: [[0.45, 0], [1, 0], [1, 1], [0.45, 1]], share: 0.5 }
-  it.each([['without the object', left, true], ['around the object', right, undefined]] as const)('%s', async (_, watchRegion, isElsewhere) => {
+  const left: CameraConfig['watchRegion'] = {
+    polygon: [
+      [0, 0],
+      [0.4, 0],
+      [0.4, 1],
+      [0, 1],
+    ],
+    share: 0.5,
+  }
+  const right: CameraConfig['watchRegion'] = {
+    polygon: [
+      [0.45, 0],
+      [1, 0],
+      [1, 1],
+      [0.45, 1],
+    ],
+    share: 0.5,
+  }
+  it.each([
+    ['without the object', left, true],
+    ['around the object', right, undefined],
+  ] as const)('%s', async (_, watchRegion, isElsewhere) => {
     const { pipeline, told } = listening({ watchRegion })
     await pipeline.take(scene.frame)
     expect(told.events[0]).toMatchObject({ type: 'label_changed' })
@@ -74,17 +129,40 @@ describe('a watched region', () => {
     }
   })
   it('may have any shape: the even-odd rule', () => {
-    const horseshoe = [[0, 0], [1, 0], [1, 1], [0.7, 1], [0.7, 0.3], [0.3, 0.3], [0.3, 1], [0, 1]] as const
-    expect([isInside(horseshoe, 0.5, 0.1), isInside(horseshoe, 0.5, 0.6), isInside(horseshoe, 0.1, 0.9), isInside(horseshoe, 0.9, 0.9), isInside(horseshoe, 1.1, 0.5)]).toEqual([true, false, true, true, false])
+    const horseshoe = [
+      [0, 0],
+      [1, 0],
+      [1, 1],
+      [0.7, 1],
+      [0.7, 0.3],
+      [0.3, 0.3],
+      [0.3, 1],
+      [0, 1],
+    ] as const
+    expect([
+      isInside(horseshoe, 0.5, 0.1),
+      isInside(horseshoe, 0.5, 0.6),
+      isInside(horseshoe, 0.1, 0.9),
+      isInside(horseshoe, 0.9, 0.9),
+      isInside(horseshoe, 1.1, 0.5),
+    ]).toEqual([true, false, true, true, false])
   })
 })
 
 it('a lens that goes black and sees again is an event each, with the problem in between', async () => {
   const { pipeline, told } = listening({}, true)
   const black: Frame = { ...scene.frame, pixels: new Uint8Array((scene.frame.pixels as Uint8Array).length) }
-  for (const frame of [...Array<Frame>(4).fill(scene.frame), ...Array<Frame>(4).fill(black), ...Array<Frame>(4).fill(scene.frame)]) await pipeline.take(frame)
+  for (const frame of [
+    ...Array<Frame>(4).fill(scene.frame),
+    ...Array<Frame>(4).fill(black),
+    ...Array<Frame>(4).fill(scene.frame),
+  ])
+    await pipeline.take(frame)
   const lens = told.events.filter(({ type }) => type.startsWith('lens_'))
-  expect(lens.map(({ type, prediction }) => [type, prediction!.problem])).toEqual([['lens_problem', 'black'], ['lens_cleared', null]])
+  expect(lens.map(({ type, prediction }) => [type, prediction!.problem])).toEqual([
+    ['lens_problem', 'black'],
+    ['lens_cleared', null],
+  ])
   expect(told.predictions.map((prediction) => prediction!.problem)).toContain('black')
   pipeline.close()
 })
@@ -92,7 +170,11 @@ it('a lens that goes black and sees again is an event each, with the problem in 
 describe('a picture with its heat', () => {
   it('is that of the settled label, or of the class that is asked for', async () => {
     const { pipeline, told } = listening()
-    const asked = [pipeline.capture({ heat: 'label', maxSide: 64 }), pipeline.capture({ heat: 3, maxSide: 64 }), pipeline.capture({ maxSide: 64 })]
+    const asked = [
+      pipeline.capture({ heat: 'label', maxSide: 64 }),
+      pipeline.capture({ heat: 3, maxSide: 64 }),
+      pipeline.capture({ maxSide: 64 }),
+    ]
     await pipeline.take(scene.frame)
     const [own, third, bare] = await Promise.all(asked)
     expect(own!.heat!.map).toMatchObject({ classIndex: told.predictions[0]!.top[0]!.index, width: 7, height: 7 })
@@ -103,11 +185,28 @@ describe('a picture with its heat', () => {
   })
   it('is refused for a class that the model does not have, and by a model that was opened without', async () => {
     const { pipeline } = listening()
-    for (const heat of [1000, -1, 1.5]) await expect(pipeline.capture({ heat })).rejects.toMatchObject({ code: 'USAGE', message: `class ${heat} is none of the model's 1000, which count from 0` })
+    for (const heat of [1000, -1, 1.5])
+      await expect(pipeline.capture({ heat })).rejects.toMatchObject({
+        code: 'USAGE',
+        message: `class ${heat} is none of the model's 1000, which count from 0`,
+      })
     pipeline.close()
     const without = await openClassifier({ model: join(projectRoot, 'models/convnet-flatten.onnx'), heat: true })
-    const flat = new Pipeline({ camera: { id: 'cam0', source: 'test' }, classifier: without, turns: new Turns(), topK: 3, settings: () => ({ isEnabled: true, roi: null, policy: policyDefaults }), publisher: {} as Publisher, metrics: createMetrics(0), clock: systemClock, onSettled: () => undefined })
-    await expect(flat.capture({ heat: 'label' })).rejects.toMatchObject({ code: 'NO_HEAT_MAP', message: expect.stringMatching(/^this model has no heat map: its head flattens/) })
+    const flat = new Pipeline({
+      camera: { id: 'cam0', source: 'test' },
+      classifier: without,
+      turns: new Turns(),
+      topK: 3,
+      settings: () => ({ isEnabled: true, roi: null, policy: policyDefaults }),
+      publisher: {} as Publisher,
+      metrics: createMetrics(0),
+      clock: systemClock,
+      onSettled: () => undefined,
+    })
+    await expect(flat.capture({ heat: 'label' })).rejects.toMatchObject({
+      code: 'NO_HEAT_MAP',
+      message: expect.stringMatching(/^this model has no heat map: its head flattens/),
+    })
     flat.close()
     await without.close()
   })

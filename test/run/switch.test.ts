@@ -7,20 +7,36 @@ function bench() {
   const ending = new AbortController()
   const log: string[] = []
   const bench = {
-    log, ending, isOn: true, atWork: 0, mostAtWork: 0, stopMs: 0,
-    move(isOn: boolean) { bench.isOn = isOn; for (const listener of [...listeners]) listener() },
+    log,
+    ending,
+    isOn: true,
+    atWork: 0,
+    mostAtWork: 0,
+    stopMs: 0,
+    move(isOn: boolean) {
+      bench.isOn = isOn
+      for (const listener of [...listeners]) listener()
+    },
     listeners: () => listeners.size,
-    run: () => whileOn({
-      isOn: () => bench.isOn,
-      onMove: (listener) => { listeners.add(listener); return () => void listeners.delete(listener) },
-      onOff: () => log.push('off'), onOn: () => log.push('on'),
-      work: async (signal, hasRun) => {
-        log.push(hasRun ? 'work again' : 'work')
-        bench.mostAtWork = Math.max(bench.mostAtWork, ++bench.atWork)
-        await new Promise<void>((resolve) => signal.addEventListener('abort', () => setTimeout(resolve, 5)))
-        bench.atWork--
-      },
-    }, ending.signal),
+    run: () =>
+      whileOn(
+        {
+          isOn: () => bench.isOn,
+          onMove: (listener) => {
+            listeners.add(listener)
+            return () => void listeners.delete(listener)
+          },
+          onOff: () => log.push('off'),
+          onOn: () => log.push('on'),
+          work: async (signal, hasRun) => {
+            log.push(hasRun ? 'work again' : 'work')
+            bench.mostAtWork = Math.max(bench.mostAtWork, ++bench.atWork)
+            await new Promise<void>((resolve) => signal.addEventListener('abort', () => setTimeout(resolve, 5)))
+            bench.atWork--
+          },
+        },
+        ending.signal,
+      ),
   }
   return bench
 }
@@ -62,6 +78,26 @@ it('off and on within a moment are never two at work', async () => {
 })
 
 it('work that ends by itself is the end', async () => {
-  await whileOn({ isOn: () => true, onMove: () => () => undefined, onOff: () => undefined, onOn: () => undefined, work: async () => undefined }, new AbortController().signal)
-  await expect(whileOn({ isOn: () => true, onMove: () => () => undefined, onOff: () => undefined, onOn: () => undefined, work: () => Promise.reject(new Error('lost')) }, new AbortController().signal)).rejects.toThrow('lost')
+  await whileOn(
+    {
+      isOn: () => true,
+      onMove: () => () => undefined,
+      onOff: () => undefined,
+      onOn: () => undefined,
+      work: async () => undefined,
+    },
+    new AbortController().signal,
+  )
+  await expect(
+    whileOn(
+      {
+        isOn: () => true,
+        onMove: () => () => undefined,
+        onOff: () => undefined,
+        onOn: () => undefined,
+        work: () => Promise.reject(new Error('lost')),
+      },
+      new AbortController().signal,
+    ),
+  ).rejects.toThrow('lost')
 })

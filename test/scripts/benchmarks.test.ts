@@ -13,8 +13,14 @@ const frameLoopBuilt = existsSync(join(projectRoot, 'build-plain/frame_loop'))
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function script(name: string, args: readonly string[]): Promise<{ status: unknown; stdout: string; stderr: string }> {
-  const run = launch(process.execPath, [join(projectRoot, `scripts/${name}.mjs`), ...args], { cwd: folder, env: cleanEnvironment() })
+async function script(
+  name: string,
+  args: readonly string[],
+): Promise<{ status: unknown; stdout: string; stderr: string }> {
+  const run = launch(process.execPath, [join(projectRoot, `scripts/${name}.mjs`), ...args], {
+    cwd: folder,
+    env: cleanEnvironment(),
+  })
   const status = await run.ended
   return { status, stdout: run.stdout(), stderr: run.stderr() }
 }
@@ -25,12 +31,32 @@ async function json<T>(name: string, ...args: readonly string[]): Promise<T> {
   return JSON.parse(stdout) as T
 }
 
-interface PeerResult { readonly minMs?: number; readonly medianMs?: number; readonly error: string | null }
-interface Peers { readonly models: readonly { readonly model: string; readonly macs: number; readonly peakGflops: number; readonly peers: Readonly<Record<string, PeerResult>> }[] }
+interface PeerResult {
+  readonly minMs?: number
+  readonly medianMs?: number
+  readonly error: string | null
+}
+interface Peers {
+  readonly models: readonly {
+    readonly model: string
+    readonly macs: number
+    readonly peakGflops: number
+    readonly peers: Readonly<Record<string, PeerResult>>
+  }[]
+}
 
 describe('bench/peers', () => {
   it('times gapcam and onnxruntime-node in turns, with outputs that agree', async () => {
-    const { models } = await json<Peers>('bench/peers', '--peers', 'gapcam,onnxruntime-node', '--threads', '1', '--rounds', '1', model)
+    const { models } = await json<Peers>(
+      'bench/peers',
+      '--peers',
+      'gapcam,onnxruntime-node',
+      '--threads',
+      '1',
+      '--rounds',
+      '1',
+      model,
+    )
     expect(models).toMatchObject([{ model: 'convnet-gap', macs: expect.any(Number), peakGflops: expect.any(Number) }])
     for (const peer of ['gapcam', 'onnxruntime-node']) {
       const { minMs, medianMs, error } = models[0]!.peers[peer]!
@@ -40,20 +66,50 @@ describe('bench/peers', () => {
     }
   })
 
-  it.skipIf(!peersInstalled)('times the Python peers too (skipped where scripts/bench/peers.mjs has not installed them)', async () => {
-    const { models } = await json<Peers>('bench/peers', '--offline', '--peers', 'gapcam,onnxruntime,openvino', '--threads', '1', '--rounds', '1', model)
-    expect(Object.keys(models[0]!.peers).sort()).toEqual(['gapcam', 'onnxruntime', 'openvino'])
-  })
+  it.skipIf(!peersInstalled)(
+    'times the Python peers too (skipped where scripts/bench/peers.mjs has not installed them)',
+    async () => {
+      const { models } = await json<Peers>(
+        'bench/peers',
+        '--offline',
+        '--peers',
+        'gapcam,onnxruntime,openvino',
+        '--threads',
+        '1',
+        '--rounds',
+        '1',
+        model,
+      )
+      expect(Object.keys(models[0]!.peers).sort()).toEqual(['gapcam', 'onnxruntime', 'openvino'])
+    },
+  )
 
   it('names a peer that cannot be had, with the reason, and goes on without it', async () => {
-    const { models } = await json<Peers>('bench/peers', '--offline', '--peers', 'gapcam,ncnn', '--threads', '1', '--rounds', '1', join(projectRoot, 'models/convnet-flatten.onnx'))
+    const { models } = await json<Peers>(
+      'bench/peers',
+      '--offline',
+      '--peers',
+      'gapcam,ncnn',
+      '--threads',
+      '1',
+      '--rounds',
+      '1',
+      join(projectRoot, 'models/convnet-flatten.onnx'),
+    )
     expect(models[0]!.peers['gapcam']!.error).toBeNull()
     if (!peersInstalled) expect(models[0]!.peers['ncnn']!.error).toContain('not installed')
   })
 })
 
 it('bench-open gives time and memory of a fresh process', async () => {
-  const { models } = await json<{ models: { engines: Record<string, Record<string, number>> }[] }>('bench/open', '--rounds', '1', '--engines', 'gapcam,gapcam-onnxruntime', join(projectRoot, 'models/efficientnet-lite0.onnx'))
+  const { models } = await json<{ models: { engines: Record<string, Record<string, number>> }[] }>(
+    'bench/open',
+    '--rounds',
+    '1',
+    '--engines',
+    'gapcam,gapcam-onnxruntime',
+    join(projectRoot, 'models/efficientnet-lite0.onnx'),
+  )
   for (const engine of ['gapcam', 'gapcam-onnxruntime']) {
     // Node alone has some 40 MB, the weights 18.
     expect(models[0]!.engines[engine]!['peakRssMb']).toBeGreaterThan(50)
@@ -68,7 +124,9 @@ it('bench-arena counts bytes, of which none is below the lower bound', async () 
 })
 
 it('bench-kernels times each different step of the networks once', async () => {
-  const { kernels } = await json<{ kernels: { kernel: string; shape: string; ms: number; gflops: number | null; models: string[] }[] }>('bench/kernels', '--ms', '1', model, model)
+  const { kernels } = await json<{
+    kernels: { kernel: string; shape: string; ms: number; gflops: number | null; models: string[] }[]
+  }>('bench/kernels', '--ms', '1', model, model)
   expect(new Set(kernels.map(({ shape }) => shape)).size).toBe(kernels.length)
   const first = kernels.find(({ shape }) => shape.includes('16×3×3×3'))!
   expect(first.kernel).toMatch(/^f32_conv/)
@@ -76,30 +134,47 @@ it('bench-kernels times each different step of the networks once', async () => {
 })
 
 it('bench-preprocess times the pixel path beside a memcpy', async () => {
-  const { passes } = await json<{ passes: { what: string; path: string; isTarget: boolean; minMs: number; memcpyMs: number }[] }>('bench/preprocess', '--seconds', '0.1')
-  expect(passes.filter(({ isTarget }) => isTarget)).toMatchObject([{ what: expect.stringContaining('YUYV 640×480'), path: 'native' }])
+  const { passes } = await json<{
+    passes: { what: string; path: string; isTarget: boolean; minMs: number; memcpyMs: number }[]
+  }>('bench/preprocess', '--seconds', '0.1')
+  expect(passes.filter(({ isTarget }) => isTarget)).toMatchObject([
+    { what: expect.stringContaining('YUYV 640×480'), path: 'native' },
+  ])
   for (const { minMs, memcpyMs } of passes) expect(minMs).toBeGreaterThan(memcpyMs)
 })
 
-it.skipIf(!frameLoopBuilt)('bench-frame-loop counts no allocation and no call (skipped where npm test has not built native/bench)', async () => {
-  const { models, eventLoop } = await json<{ models: object[]; eventLoop: object }>('bench/frame-loop', '--seconds', '0.3', model)
-  expect(models).toMatchObject([1, 2].map((threads) => ({ threads, allocations: 0, otherCalls: 0 })))
-  expect(eventLoop).toMatchObject({ p99Ms: expect.any(Number), inferencesPerSecond: expect.any(Number) })
-})
+it.skipIf(!frameLoopBuilt)(
+  'bench-frame-loop counts no allocation and no call (skipped where npm test has not built native/bench)',
+  async () => {
+    const { models, eventLoop } = await json<{ models: object[]; eventLoop: object }>(
+      'bench/frame-loop',
+      '--seconds',
+      '0.3',
+      model,
+    )
+    expect(models).toMatchObject([1, 2].map((threads) => ({ threads, allocations: 0, otherCalls: 0 })))
+    expect(eventLoop).toMatchObject({ p99Ms: expect.any(Number), inferencesPerSecond: expect.any(Number) })
+  },
+)
 
 describe('measure-performance', () => {
   it('measures parts, keeps the others, and writes the page from them', async () => {
     const options = ['--quick', '--out', folder, '--models', model]
     expect(await script('bench/performance', ['--only', 'arena', ...options])).toMatchObject({ status: 0 })
     expect(await script('bench/performance', ['--only', 'steps', ...options])).toMatchObject({ status: 0 })
-    const { parts } = JSON.parse(readFileSync(join(folder, 'performance.json'), 'utf8')) as { parts: Record<string, { date: string; data: unknown }> }
+    const { parts } = JSON.parse(readFileSync(join(folder, 'performance.json'), 'utf8')) as {
+      parts: Record<string, { date: string; data: unknown }>
+    }
     expect(Object.keys(parts)).toEqual(['arena', 'steps'])
     const page = readFileSync(join(folder, 'performance.md'), 'utf8')
     expect(page).toMatch(/\| convnet-gap \| `f32_conv/)
     expect(page + JSON.stringify(parts), 'paths of the machine').not.toContain(projectRoot)
     expect(await script('bench/performance', ['--check', '--out', folder])).toMatchObject({ status: 0 })
     writeFileSync(join(folder, 'performance.md'), page.replace(/\d/, '7.5'))
-    expect(await script('bench/performance', ['--check', '--out', folder])).toMatchObject({ status: 1, stderr: expect.stringContaining('is not what') })
+    expect(await script('bench/performance', ['--check', '--out', folder])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('is not what'),
+    })
   })
 })
 
@@ -107,6 +182,8 @@ describe('bench/heat', () => {
   it('times an inference with and without the feature map, the product, the box and the lens watch', async () => {
     const { models } = await json<{ models: Record<string, unknown>[] }>('bench/heat', '--rounds', '3', model)
     const time = { medianUs: expect.any(Number), leastUs: expect.any(Number) }
-    expect(models).toMatchObject([{ model: 'convnet-gap', rounds: 3, without: time, with: time, product: time, box: time, lens: time }])
+    expect(models).toMatchObject([
+      { model: 'convnet-gap', rounds: 3, without: time, with: time, product: time, box: time, lens: time },
+    ])
   })
 })

@@ -14,12 +14,14 @@ let state: string
 const contexts: BrowserContext[] = []
 const faults: string[] = []
 
-describe.skipIf(!hasChromium)('in Chromium (skipped where Debian\'s chromium is not installed)', () => {
+describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is not installed)", () => {
   beforeAll(async () => {
     state = mkdtempSync(join(tmpdir(), 'gapcam-browser-'))
     ;[server, browser] = await Promise.all([startPage(['test://'], { GAPCAM_STATE_DIR: state }), launchChromium()])
   })
-  afterEach(async () => { for (const context of contexts.splice(0)) await context.close() })
+  afterEach(async () => {
+    for (const context of contexts.splice(0)) await context.close()
+  })
   afterAll(async () => {
     await browser.close()
     await endAll()
@@ -31,14 +33,20 @@ describe.skipIf(!hasChromium)('in Chromium (skipped where Debian\'s chromium is 
     contexts.push(context)
     const page = await context.newPage()
     page.on('pageerror', (error) => faults.push(error.message))
-    page.on('console', (message) => { if (/Content Security Policy|Trusted/i.test(message.text())) faults.push(message.text()) })
+    page.on('console', (message) => {
+      if (/Content Security Policy|Trusted/i.test(message.text())) faults.push(message.text())
+    })
     await page.goto(server.url)
     return page
   }
   const picture = (page: Page): ReturnType<Page['getByRole']> => page.getByRole('img', { name: /^Picture of cam0: / })
   const seq = async (page: Page): Promise<number> => Number(await picture(page).getAttribute('data-seq'))
-  const camera = async (): Promise<{ threshold: number; roi: { x: number; y: number; width: number; height: number } | null }> =>
-    ((await (await fetch(`${server.url}/api/state`)).json()) as { cameras: [{ threshold: number; roi: null }] }).cameras[0]
+  const camera = async (): Promise<{
+    threshold: number
+    roi: { x: number; y: number; width: number; height: number } | null
+  }> =>
+    ((await (await fetch(`${server.url}/api/state`)).json()) as { cameras: [{ threshold: number; roi: null }] })
+      .cameras[0]
   const patient = { timeout: 20_000 }
 
   it('shows a picture that moves, its label, and the heat over it', async () => {
@@ -46,7 +54,8 @@ describe.skipIf(!hasChromium)('in Chromium (skipped where Debian\'s chromium is 
     await picture(page).waitFor(patient)
     const first = await seq(page)
     await expect.poll(() => seq(page), patient).toBeGreaterThan(first + 2)
-    const pixels = (): Promise<string> => page.locator('canvas.picture').evaluate((canvas) => (canvas as unknown as { toDataURL(): string }).toDataURL())
+    const pixels = (): Promise<string> =>
+      page.locator('canvas.picture').evaluate((canvas) => (canvas as unknown as { toDataURL(): string }).toDataURL())
     const before = await pixels()
     expect(before.length).toBeGreaterThan(10_000)
     await expect.poll(async () => (await pixels()) !== before, patient).toBe(true)
@@ -81,7 +90,14 @@ describe.skipIf(!hasChromium)('in Chromium (skipped where Debian\'s chromium is 
     await page.mouse.move(box.x + box.width * 0.6, box.y + box.height * 0.5, { steps: 4 })
     await page.mouse.move(box.x + box.width * 0.75, box.y + box.height * 0.8, { steps: 4 })
     await page.mouse.up()
-    await expect.poll(async () => (await camera()).roi, patient).toMatchObject({ x: expect.closeTo(0.25, 1), y: expect.closeTo(0.2, 1), width: expect.closeTo(0.5, 1), height: expect.closeTo(0.6, 1) })
+    await expect
+      .poll(async () => (await camera()).roi, patient)
+      .toMatchObject({
+        x: expect.closeTo(0.25, 1),
+        y: expect.closeTo(0.2, 1),
+        width: expect.closeTo(0.5, 1),
+        height: expect.closeTo(0.6, 1),
+      })
     await expect.poll(() => page.locator('rect.roi').isVisible(), patient).toBe(true)
     // By keyboard, in numbers.
     const left = page.getByRole('spinbutton', { name: 'Left' })
@@ -116,28 +132,58 @@ describe.skipIf(!hasChromium)('in Chromium (skipped where Debian\'s chromium is 
     await page.getByText('Kept on the device').waitFor(patient)
     const reports = (await (await fetch(`${server.url}/api/reports`)).json()) as { note: string; isExact: boolean }[]
     expect(reports).toMatchObject([{ note: 'a robin', isExact: true }])
-    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Snapshot' }).click()])
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Snapshot' }).click(),
+    ])
     expect(download.suggestedFilename()).toMatch(/^cam0-.*\.jpg$/)
   })
 
-  it.each(['dark', 'light'] as const)('%s: everything that can be used has a name, nothing is wider than the phone', async (colorScheme) => {
-    const page = await open({ colorScheme })
-    await picture(page).waitFor(patient)
-    await page.getByText('Camera controls').click()
-    await page.getByText('About', { exact: true }).click()
-    const nameless = await page.evaluate(() => {
-      const document = (globalThis as unknown as { document: { querySelectorAll(selector: string): Iterable<{ outerHTML: string; textContent: string; labels?: { length: number }; getAttribute(name: string): string | null; hasAttribute(name: string): boolean }> } }).document
-      return [...document.querySelectorAll('button, input, select, summary, [role=img], section')]
-        .filter((element) => !element.hasAttribute('aria-label') && !element.hasAttribute('aria-labelledby') && !element.labels?.length && element.textContent.trim() === '').map(({ outerHTML }) => outerHTML.slice(0, 120))
-    })
-    expect(nameless.filter((html) => !html.includes('class="plot"'))).toEqual([])
-    expect(await page.evaluate(() => {
-      const { documentElement: { scrollWidth, clientWidth } } = (globalThis as unknown as { document: { documentElement: { scrollWidth: number; clientWidth: number } } }).document
-      return scrollWidth - clientWidth
-    })).toBe(0)
-    expect(await page.locator('[aria-live=polite]').count()).toBeGreaterThan(0)
-    expect(await page.locator('html').getAttribute('lang')).toBe('en')
-  })
+  it.each(['dark', 'light'] as const)(
+    '%s: everything that can be used has a name, nothing is wider than the phone',
+    async (colorScheme) => {
+      const page = await open({ colorScheme })
+      await picture(page).waitFor(patient)
+      await page.getByText('Camera controls').click()
+      await page.getByText('About', { exact: true }).click()
+      const nameless = await page.evaluate(() => {
+        const document = (
+          globalThis as unknown as {
+            document: {
+              querySelectorAll(selector: string): Iterable<{
+                outerHTML: string
+                textContent: string
+                labels?: { length: number }
+                getAttribute(name: string): string | null
+                hasAttribute(name: string): boolean
+              }>
+            }
+          }
+        ).document
+        return [...document.querySelectorAll('button, input, select, summary, [role=img], section')]
+          .filter(
+            (element) =>
+              !element.hasAttribute('aria-label') &&
+              !element.hasAttribute('aria-labelledby') &&
+              !element.labels?.length &&
+              element.textContent.trim() === '',
+          )
+          .map(({ outerHTML }) => outerHTML.slice(0, 120))
+      })
+      expect(nameless.filter((html) => !html.includes('class="plot"'))).toEqual([])
+      expect(
+        await page.evaluate(() => {
+          const {
+            documentElement: { scrollWidth, clientWidth },
+          } = (globalThis as unknown as { document: { documentElement: { scrollWidth: number; clientWidth: number } } })
+            .document
+          return scrollWidth - clientWidth
+        }),
+      ).toBe(0)
+      expect(await page.locator('[aria-live=polite]').count()).toBeGreaterThan(0)
+      expect(await page.locator('html').getAttribute('lang')).toBe('en')
+    },
+  )
 
   it('lives through a restart of gapcam', async () => {
     const { run, port } = await startPage(['test://'])
@@ -169,5 +215,7 @@ describe.skipIf(!hasChromium)('in Chromium (skipped where Debian\'s chromium is 
     expect(other.url()).not.toContain('token')
   })
 
-  it('and nothing broke its policies or threw', () => { expect(faults).toEqual([]) })
+  it('and nothing broke its policies or threw', () => {
+    expect(faults).toEqual([])
+  })
 })

@@ -5,7 +5,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { endAll, gapcam } from '../process.js'
 import { projectRoot } from '../shared.js'
 
-interface Panel { readonly targets?: readonly { readonly expr: string }[] }
+interface Panel {
+  readonly targets?: readonly { readonly expr: string }[]
+}
 
 let text: string
 let type: string | null
@@ -19,8 +21,10 @@ beforeAll(async () => {
 })
 afterAll(endAll)
 
-const families = (): Map<string, string> => new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, kind]) => [name!, kind!]))
-const series = (): Set<string> => new Set([...text.matchAll(/^([a-z_]+)(?:\{[^}]*\})? -?[\d.e+-]+$/gm)].map(([, name]) => name!))
+const families = (): Map<string, string> =>
+  new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, kind]) => [name!, kind!]))
+const series = (): Set<string> =>
+  new Set([...text.matchAll(/^([a-z_]+)(?:\{[^}]*\})? -?[\d.e+-]+$/gm)].map(([, name]) => name!))
 
 it('is OpenMetrics: typed families, counters that end in _total, and an end', () => {
   expect(type).toMatch(/^application\/openmetrics-text; version=1\.0\.0/)
@@ -29,7 +33,10 @@ it('is OpenMetrics: typed families, counters that end in _total, and an end', ()
     expect(['gauge', 'counter'], name).toContain(kind)
     if (kind === 'counter') expect(name.endsWith('_total'), `${name}: its family has no suffix`).toBe(false)
   }
-  for (const line of text.trimEnd().split('\n')) expect(line).toMatch(/^(# (TYPE|HELP|UNIT|EOF).*|[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[\d.]+(e[+-]?\d+)?)$/)
+  for (const line of text.trimEnd().split('\n'))
+    expect(line).toMatch(
+      /^(# (TYPE|HELP|UNIT|EOF).*|[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[\d.]+(e[+-]?\d+)?)$/,
+    )
 })
 
 it('counts the frames, by camera', () => {
@@ -39,8 +46,14 @@ it('counts the frames, by camera', () => {
 })
 
 it('has every metric that the dashboard asks for', () => {
-  const { panels, templating } = JSON.parse(readFileSync(join(projectRoot, 'docs/grafana-dashboard.json'), 'utf8')) as { panels: Panel[]; templating: { list: { query: string }[] } }
-  const queries = [...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)), ...templating.list.map(({ query }) => query)]
+  const { panels, templating } = JSON.parse(readFileSync(join(projectRoot, 'docs/grafana-dashboard.json'), 'utf8')) as {
+    panels: Panel[]
+    templating: { list: { query: string }[] }
+  }
+  const queries = [
+    ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+    ...templating.list.map(({ query }) => query),
+  ]
   const names = new Set(queries.flatMap((query) => query.match(/\b(gapcam|process)_[a-z_]+/g) ?? []))
   expect(names.size).toBeGreaterThan(12)
   // A machine without these sensors leaves their values out; their families are there.

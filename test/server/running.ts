@@ -9,7 +9,10 @@ export interface RunningPage {
 }
 
 /** Starts on a free port, without a broker. */
-export async function startPage(args: readonly string[] = ['test://'], env: NodeJS.ProcessEnv = {}): Promise<RunningPage> {
+export async function startPage(
+  args: readonly string[] = ['test://'],
+  env: NodeJS.ProcessEnv = {},
+): Promise<RunningPage> {
   const run = gapcam(['run', ...args, '--json', '--broker', 'none', '--set', 'page.port=0'], { env })
   const [, url = '', port = ''] = await run.until(/^page {5}(http:\/\/\S+?:(\d+))$/m)
   return { run, url, port: Number(port) }
@@ -26,20 +29,34 @@ export function raw(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.end(text))
     let answer = ''
-    socket.on('data', (chunk: Buffer) => { answer += chunk.toString('latin1') })
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString('latin1')
+    })
     socket.on('error', reject)
     socket.on('close', () => resolve(answer))
   })
 }
 
 /** One request with exactly these headers. */
-export async function rawRequest(port: number, line: string, headers: Readonly<Record<string, string>>, body = ''): Promise<RawAnswer> {
-  const lines = Object.entries({ connection: 'close', ...headers, ...(body === '' ? {} : { 'content-length': String(Buffer.byteLength(body)) }) }).map(([name, value]) => `${name}: ${value}`)
+export async function rawRequest(
+  port: number,
+  line: string,
+  headers: Readonly<Record<string, string>>,
+  body = '',
+): Promise<RawAnswer> {
+  const lines = Object.entries({
+    connection: 'close',
+    ...headers,
+    ...(body === '' ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+  }).map(([name, value]) => `${name}: ${value}`)
   const answer = await raw(port, [`${line} HTTP/1.1`, ...lines, '', body].join('\r\n'))
   const [head = '', ...rest] = answer.split('\r\n\r\n')
   const [status = '', ...fields] = head.split('\r\n')
   return {
-    status: Number(status.split(' ')[1] ?? 0), body: rest.join('\r\n\r\n'),
-    headers: Object.fromEntries(fields.map((field) => [field.slice(0, field.indexOf(':')).toLowerCase(), field.slice(field.indexOf(':') + 2)])),
+    status: Number(status.split(' ')[1] ?? 0),
+    body: rest.join('\r\n\r\n'),
+    headers: Object.fromEntries(
+      fields.map((field) => [field.slice(0, field.indexOf(':')).toLowerCase(), field.slice(field.indexOf(':') + 2)]),
+    ),
   }
 }

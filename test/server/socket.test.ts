@@ -7,9 +7,13 @@ import { endAll } from '../process.js'
 import { startPage, type RunningPage } from './running.js'
 
 let page: RunningPage
-beforeAll(async () => { page = await startPage() })
+beforeAll(async () => {
+  page = await startPage()
+})
 const visitors: WebSocket[] = []
-afterEach(() => { for (const socket of visitors.splice(0)) socket.terminate() })
+afterEach(() => {
+  for (const socket of visitors.splice(0)) socket.terminate()
+})
 afterAll(endAll)
 
 interface Heard {
@@ -30,18 +34,29 @@ function visit(headers: Record<string, string> = {}, protocols: string[] = ['gap
     if (!isBinary) states.push(liveState.parse(JSON.parse(data.toString())))
     else {
       const length = data.readUInt32BE(0)
-      pictures.push({ header: pictureHeader.parse(JSON.parse(data.subarray(4, 4 + length).toString())), jpeg: data.subarray(4 + length) })
+      pictures.push({
+        header: pictureHeader.parse(JSON.parse(data.subarray(4, 4 + length).toString())),
+        jpeg: data.subarray(4 + length),
+      })
     }
   })
   return {
-    socket, states, pictures,
-    opened: new Promise((resolve, reject) => { socket.once('open', resolve); socket.once('unexpected-response', (_, { statusCode }) => reject(new Error(String(statusCode)))) }),
-    closed: new Promise((resolve) => socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }))),
+    socket,
+    states,
+    pictures,
+    opened: new Promise((resolve, reject) => {
+      socket.once('open', resolve)
+      socket.once('unexpected-response', (_, { statusCode }) => reject(new Error(String(statusCode))))
+    }),
+    closed: new Promise((resolve) =>
+      socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() })),
+    ),
     ask: (after = 0) => socket.send(JSON.stringify({ type: 'picture', camera: 'cam0', after, side: 320 })),
   }
 }
 
-const frames = async (): Promise<number> => liveState.parse(await (await fetch(`${page.url}/api/state`)).json()).cameras[0]!.frames
+const frames = async (): Promise<number> =>
+  liveState.parse(await (await fetch(`${page.url}/api/state`)).json()).cameras[0]!.frames
 
 it('tells the state by itself, and gives a picture for each that is asked for', async () => {
   const visitor = visit()
@@ -95,9 +110,19 @@ it('one who does not read costs frames of its own only', async () => {
 
 describe('hangs up, with the reason, on one who', () => {
   it.each([
-    ['sends what is no JSON', '{"type":', 1008, /protocol/], ['sends another message', '{"type":"state"}', 1008, /protocol/], ['adds a field', '{"type":"picture","camera":"cam0","after":0,"side":320,"path":"/etc"}', 1008, /protocol/],
-    ['asks for a size that is none', '{"type":"picture","camera":"cam0","after":0,"side":99999}', 1008, /protocol/], ['counts from below 0', '{"type":"picture","camera":"cam0","after":-1,"side":320}', 1008, /protocol/],
-    ['names a camera that is not there', '{"type":"picture","camera":"cam9","after":0,"side":320}', 1008, /no such camera/], ['sends too much', JSON.stringify({ type: 'x'.repeat(5000) }), 1009, /./], ['sends bytes', Buffer.from([1, 2, 3]), 1003, /JSON/],
+    ['sends what is no JSON', '{"type":', 1008, /protocol/],
+    ['sends another message', '{"type":"state"}', 1008, /protocol/],
+    ['adds a field', '{"type":"picture","camera":"cam0","after":0,"side":320,"path":"/etc"}', 1008, /protocol/],
+    ['asks for a size that is none', '{"type":"picture","camera":"cam0","after":0,"side":99999}', 1008, /protocol/],
+    ['counts from below 0', '{"type":"picture","camera":"cam0","after":-1,"side":320}', 1008, /protocol/],
+    [
+      'names a camera that is not there',
+      '{"type":"picture","camera":"cam9","after":0,"side":320}',
+      1008,
+      /no such camera/,
+    ],
+    ['sends too much', JSON.stringify({ type: 'x'.repeat(5000) }), 1009, /./],
+    ['sends bytes', Buffer.from([1, 2, 3]), 1003, /JSON/],
   ])('%s', async (_, message, code, reason) => {
     const visitor = visit()
     await visitor.opened
@@ -128,7 +153,9 @@ describe('hangs up, with the reason, on one who', () => {
     const visitor = visit()
     await visitor.opened
     // A reserved bit, an unknown opcode, a length that never comes, no mask: RFC 6455, 5.2.
-    ;(visitor.socket as unknown as { _socket: { write(data: Buffer): void } })._socket.write(Buffer.from([0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1]))
+    ;(visitor.socket as unknown as { _socket: { write(data: Buffer): void } })._socket.write(
+      Buffer.from([0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1]),
+    )
     expect((await visitor.closed).code).toBeGreaterThanOrEqual(1002)
   })
 

@@ -5,7 +5,9 @@ import type { Frame } from '../../src/frame.js'
 import { boxToFrame, boxToView, tidy, toFrame, toView, type View } from '../../src/server/web/geometry.js'
 import { Random } from '../random.js'
 
-const views: View[] = ([0, 90, 180, 270] as const).flatMap((rotate) => [false, true].flatMap((flipX) => [false, true].map((flipY) => ({ rotate, flipX, flipY }))))
+const views: View[] = ([0, 90, 180, 270] as const).flatMap((rotate) =>
+  [false, true].flatMap((flipX) => [false, true].map((flipY) => ({ rotate, flipX, flipY }))),
+)
 
 describe.each(views)('rotate $rotate, flipX $flipX, flipY $flipY', (view) => {
   it('a white pixel is where the pixel path puts it', async () => {
@@ -13,11 +15,35 @@ describe.each(views)('rotate $rotate, flipX $flipX, flipY $flipY', (view) => {
     const pixels = new Uint8Array(width * height * 3)
     pixels.fill(255, (y * width + x) * 3, (y * width + x) * 3 + 3)
     const [w, h] = view.rotate % 180 === 0 ? [width, height] : [height, width]
-    const pass = new PlainPass({ width: w, height: h, layout: 'nhwc', type: 'uint8', order: 'rgb', mean: [0, 0, 0], std: [1, 1, 1], resize: 'stretch', ...view }, 'the reference')
+    const pass = new PlainPass(
+      {
+        width: w,
+        height: h,
+        layout: 'nhwc',
+        type: 'uint8',
+        order: 'rgb',
+        mean: [0, 0, 0],
+        std: [1, 1, 1],
+        resize: 'stretch',
+        ...view,
+      },
+      'the reference',
+    )
     const target = new Uint8Array(w * h * 3)
-    const frame: Frame = { seq: 1, capturedNs: 0n, wallTime: 0, format: 'rgb24', width, height, stride: width * 3, pixels, copyTo: () => undefined, release: () => undefined }
+    const frame: Frame = {
+      seq: 1,
+      capturedNs: 0n,
+      wallTime: 0,
+      format: 'rgb24',
+      width,
+      height,
+      stride: width * 3,
+      pixels,
+      copyTo: () => undefined,
+      release: () => undefined,
+    }
     await pass.run(frame, target)
-    const at = target.findIndex((level) => level === 255) / 3
+    const at = target.indexOf(255) / 3
     const [u, v] = toView([(x + 0.5) / width, (y + 0.5) / height], view)
     expect([Math.floor(u * w), Math.floor(v * h)]).toEqual([at % w, Math.floor(at / w)])
   })
@@ -25,10 +51,20 @@ describe.each(views)('rotate $rotate, flipX $flipX, flipY $flipY', (view) => {
   it('back is the way there, for points and boxes', () => {
     const random = new Random(view.rotate + 3)
     for (let i = 0; i < 50; i++) {
-      const box = { x: random.next() * 0.5, y: random.next() * 0.5, width: random.next() * 0.5, height: random.next() * 0.5 }
+      const box = {
+        x: random.next() * 0.5,
+        y: random.next() * 0.5,
+        width: random.next() * 0.5,
+        height: random.next() * 0.5,
+      }
       const [bx, by] = toFrame(toView([box.x, box.y], view), view)
       expect([bx, by]).toEqual([expect.closeTo(box.x), expect.closeTo(box.y)])
-      expect(boxToFrame(boxToView(box, view), view)).toEqual({ x: expect.closeTo(box.x), y: expect.closeTo(box.y), width: expect.closeTo(box.width), height: expect.closeTo(box.height) })
+      expect(boxToFrame(boxToView(box, view), view)).toEqual({
+        x: expect.closeTo(box.x),
+        y: expect.closeTo(box.y),
+        width: expect.closeTo(box.width),
+        height: expect.closeTo(box.height),
+      })
     }
   })
 })

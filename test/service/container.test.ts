@@ -13,20 +13,33 @@ import { projectRoot } from '../shared.js'
 afterEach(endAll)
 
 /** Instructions in order, with continued lines joined and comments gone. */
-const instructions = readFileSync(join(projectRoot, 'Dockerfile'), 'utf8').replace(/^\s*#.*\n/gm, '').replace(/\\\n\s*/g, '').split('\n').filter((line) => line.trim() !== '')
+const instructions = readFileSync(join(projectRoot, 'Dockerfile'), 'utf8')
+  .replace(/^\s*#.*\n/gm, '')
+  .replace(/\\\n\s*/g, '')
+  .split('\n')
+  .filter((line) => line.trim() !== '')
   .map((line) => ({ name: line.slice(0, line.indexOf(' ')), rest: line.slice(line.indexOf(' ') + 1).trim() }))
-const of = (name: string): string[] => instructions.filter((instruction) => instruction.name === name).map(({ rest }) => rest)
+const of = (name: string): string[] =>
+  instructions.filter((instruction) => instruction.name === name).map(({ rest }) => rest)
 
 describe('the Dockerfile', () => {
   it('knows only instructions that there are, and copies only what there is and .dockerignore lets through', () => {
     const known = ['FROM', 'RUN', 'WORKDIR', 'COPY', 'USER', 'ENV', 'VOLUME', 'HEALTHCHECK', 'ENTRYPOINT', 'CMD']
     expect(instructions.map(({ name }) => name).filter((name) => !known.includes(name))).toEqual([])
-    const sources = of('COPY').filter((rest) => !rest.startsWith('--from')).flatMap((rest) => rest.split(' ').slice(0, -1))
+    const sources = of('COPY')
+      .filter((rest) => !rest.startsWith('--from'))
+      .flatMap((rest) => rest.split(' ').slice(0, -1))
     expect(sources.length).toBeGreaterThan(8)
-    const passes = readFileSync(join(projectRoot, '.dockerignore'), 'utf8').split('\n').filter((line) => line.startsWith('!')).map((line) => line.slice(1))
+    const passes = readFileSync(join(projectRoot, '.dockerignore'), 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('!'))
+      .map((line) => line.slice(1))
     for (const source of sources) {
       expect(existsSync(join(projectRoot, source)), source).toBe(true)
-      expect(passes.some((path) => path === source || path.startsWith(`${source}/`)), `${source} in .dockerignore`).toBe(true)
+      expect(
+        passes.some((path) => path === source || path.startsWith(`${source}/`)),
+        `${source} in .dockerignore`,
+      ).toBe(true)
     }
   })
 
@@ -38,11 +51,13 @@ describe('the Dockerfile', () => {
 
 const canUnshare = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0
 
-it.runIf(canUnshare)('on a root file system that cannot be written the health check follows the progress (needs root, for namespaces)', async () => {
-  const check = JSON.parse(/CMD (\[.*\])$/.exec(of('HEALTHCHECK')[0]!)![1]!) as string[]
-  const quoted = check.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
-  // A mount namespace: everything read-only but two tmpfs, as `docker run --read-only --tmpfs` makes them.
-  const script = `
+it.runIf(canUnshare)(
+  'on a root file system that cannot be written the health check follows the progress (needs root, for namespaces)',
+  async () => {
+    const check = JSON.parse(/CMD (\[.*\])$/.exec(of('HEALTHCHECK')[0]!)![1]!) as string[]
+    const quoted = check.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+    // A mount namespace: everything read-only but two tmpfs, as `docker run --read-only --tmpfs` makes them.
+    const script = `
     set -e
     mount --make-rprivate / && mount -t tmpfs -o mode=1777 none /run && mount -t tmpfs -o mode=1777 none /var/lib
     mkdir /run/gapcam /var/lib/gapcam && chown 65534:65534 /run/gapcam /var/lib/gapcam
@@ -56,20 +71,29 @@ it.runIf(canUnshare)('on a root file system that cannot be written the health ch
     while read -r line; do
       case $line in check) check;; stop) kill -STOP $pid;; age) touch -d '30 seconds ago' /run/gapcam/progress; check;; go) kill -CONT $pid;; end) kill -TERM $pid; wait $pid || exit $?;; esac
     done`
-  const environment = Object.fromEntries(of('ENV')[0]!.split(' ').map((assignment) => assignment.split('=')))
-  const run = launch('unshare', ['-m', 'bash', '-c', script], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...cleanEnvironment(), ...environment, HOME: '/var/lib/gapcam' } })
-  await run.until(/^unhealthy\n/m) // before it has got anywhere
-  await run.until(/"label"/)
-  run.type('check\n')
-  await run.until(/^healthy\n/m)
-  expect(run.stdout()).not.toContain('writable')
-  // Stopped, and half a minute later: the file's time is set back instead of waiting.
-  run.type('stop\nage\n')
-  await run.until(/unhealthy\n[^]*unhealthy\n/)
-  run.type('go\n')
-  await run.until(/"label"[^]*"label"/)
-  run.type('check\nend\n')
-  await run.until(/healthy\n[^]*healthy\n[^]*healthy\n[^]*healthy\n/)
-  expect(await run.ended, run.stderr()).toBe(143)
-  expect(run.stderr()).not.toMatch(/EROFS|EACCES|read-only/i)
-}, 120_000)
+    const environment = Object.fromEntries(
+      of('ENV')[0]!
+        .split(' ')
+        .map((assignment) => assignment.split('=')),
+    )
+    const run = launch('unshare', ['-m', 'bash', '-c', script], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...cleanEnvironment(), ...environment, HOME: '/var/lib/gapcam' },
+    })
+    await run.until(/^unhealthy\n/m) // before it has got anywhere
+    await run.until(/"label"/)
+    run.type('check\n')
+    await run.until(/^healthy\n/m)
+    expect(run.stdout()).not.toContain('writable')
+    // Stopped, and half a minute later: the file's time is set back instead of waiting.
+    run.type('stop\nage\n')
+    await run.until(/unhealthy\n[^]*unhealthy\n/)
+    run.type('go\n')
+    await run.until(/"label"[^]*"label"/)
+    run.type('check\nend\n')
+    await run.until(/healthy\n[^]*healthy\n[^]*healthy\n[^]*healthy\n/)
+    expect(await run.ended, run.stderr()).toBe(143)
+    expect(run.stderr()).not.toMatch(/EROFS|EACCES|read-only/i)
+  },
+  120_000,
+)

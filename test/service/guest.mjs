@@ -11,13 +11,22 @@ const seconds = () => Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0])
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 function gapcam(...args) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [`${root}dist/cli/main.js`, ...args], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`${root}dist/cli/main.js`, ...args], {
+    encoding: 'utf8',
+  })
   return { status, stdout, stderr }
 }
 
 function show(...names) {
-  const text = execFileSync('systemctl', ['show', 'gapcam.service', `--property=${names.join(',')}`], { encoding: 'utf8' })
-  return Object.fromEntries(text.trim().split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
+  const text = execFileSync('systemctl', ['show', 'gapcam.service', `--property=${names.join(',')}`], {
+    encoding: 'utf8',
+  })
+  return Object.fromEntries(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  )
 }
 
 /** Waits until systemd says so; how long it took, in seconds of the machine. */
@@ -28,12 +37,26 @@ async function until(holds, limitS = 300) {
     if (holds(state)) return { tookS: Math.round((seconds() - start) * 10) / 10, ...state }
     await sleep(200)
   }
-  return { tookS: null, ...show('ActiveState', 'SubState', 'MainPID', 'NRestarts', 'StatusText', 'Result', 'ExecMainStatus') }
+  return {
+    tookS: null,
+    ...show('ActiveState', 'SubState', 'MainPID', 'NRestarts', 'StatusText', 'Result', 'ExecMainStatus'),
+  }
 }
 
-const isUp = (restarts) => ({ SubState, NRestarts, StatusText }) => SubState === 'running' && Number(NRestarts) >= restarts && /results a second/.test(StatusText)
-const journal = (pattern) => execFileSync('journalctl', ['-u', 'gapcam', '-o', 'cat', '--no-pager'], { encoding: 'utf8' }).split('\n').filter((line) => pattern.test(line))
-const listen = (topic) => spawnSync('mosquitto_sub', ['-p', '1884', '-u', 'belt', '-P', 'not-in-the-journal', '-t', topic, '-C', '1', '-W', '100'], { encoding: 'utf8' }).stdout.trim()
+const isUp =
+  (restarts) =>
+  ({ SubState, NRestarts, StatusText }) =>
+    SubState === 'running' && Number(NRestarts) >= restarts && /results a second/.test(StatusText)
+const journal = (pattern) =>
+  execFileSync('journalctl', ['-u', 'gapcam', '-o', 'cat', '--no-pager'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => pattern.test(line))
+const listen = (topic) =>
+  spawnSync(
+    'mosquitto_sub',
+    ['-p', '1884', '-u', 'belt', '-P', 'not-in-the-journal', '-t', topic, '-C', '1', '-W', '100'],
+    { encoding: 'utf8' },
+  ).stdout.trim()
 
 /** The broker keeps what it was told before; a new run says what holds now once it is connected. */
 async function heard(topic, payload) {
@@ -59,7 +82,10 @@ mqtt: { broker: 'mqtt://127.0.0.1:1884', username: belt, passwordFile: /etc/gapc
 
 execFileSync('mosquitto_passwd', ['-b', '-c', '/etc/mosquitto-users', 'belt', 'not-in-the-journal'])
 chmodSync('/etc/mosquitto-users', 0o644)
-writeFileSync('/etc/mosquitto-vm.conf', 'listener 1884 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto-users\nuser root\n')
+writeFileSync(
+  '/etc/mosquitto-vm.conf',
+  'listener 1884 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto-users\nuser root\n',
+)
 const broker = spawn('mosquitto', ['-c', '/etc/mosquitto-vm.conf'], { stdio: 'ignore' })
 await sleep(1000)
 
@@ -69,29 +95,48 @@ tell('install', installed)
 const up = installed.status === 0 ? await until(isUp(0), 60) : { tookS: null }
 tell('up', { ...up, ...(up.tookS === null ? { journal: journal(/./).slice(-25) } : {}) })
 if (up.tookS === null) process.exit(1)
-tell('label', { status: await heard('gapcam/belt/status', 'online'), camera: await heard('gapcam/belt/cam0/status', 'online'), health: listen('gapcam/belt/health') })
+tell('label', {
+  status: await heard('gapcam/belt/status', 'online'),
+  camera: await heard('gapcam/belt/cam0/status', 'online'),
+  health: listen('gapcam/belt/health'),
+})
 tell('status', gapcam('service', 'status'))
-tell('exposure', { line: execFileSync('systemd-analyze', ['security', '--no-pager', 'gapcam.service'], { encoding: 'utf8' }).trim().split('\n').at(-1) })
+tell('exposure', {
+  line: execFileSync('systemd-analyze', ['security', '--no-pager', 'gapcam.service'], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .at(-1),
+})
 
 const { MainPID: pid } = show('MainPID')
 const processStatus = readFileSync(`/proc/${pid}/status`, 'utf8')
 tell('process', {
-  uid: Number(/^Uid:\s+(\d+)/m.exec(processStatus)[1]), noNewPrivileges: /^NoNewPrivs:\s+1/m.test(processStatus), seccomp: /^Seccomp:\s+2/m.test(processStatus), capabilities: /^CapEff:\s+(\w+)/m.exec(processStatus)[1],
-  stateDirectory: readdirSync('/var/lib/private/gapcam'), password: readFileSync(`/proc/${pid}/environ`, 'utf8').includes('not-in-the-journal'),
+  uid: Number(/^Uid:\s+(\d+)/m.exec(processStatus)[1]),
+  noNewPrivileges: /^NoNewPrivs:\s+1/m.test(processStatus),
+  seccomp: /^Seccomp:\s+2/m.test(processStatus),
+  capabilities: /^CapEff:\s+(\w+)/m.exec(processStatus)[1],
+  stateDirectory: readdirSync('/var/lib/private/gapcam'),
+  password: readFileSync(`/proc/${pid}/environ`, 'utf8').includes('not-in-the-journal'),
 })
 
 spawnSync('systemctl', ['reload', 'gapcam'])
 for (let i = 0; i < 100 && journal(/configuration/i).length === 0; i++) await sleep(100)
-tell('reload', { ...await until(isUp(0)), journal: journal(/reload|configuration/i) })
+tell('reload', { ...(await until(isUp(0))), journal: journal(/reload|configuration/i) })
 
 const holder = spawn('python3', [`${root}test/service/hold-thread.py`, pid], { stdio: ['ignore', 'pipe', 'inherit'] })
 await new Promise((resolve) => holder.stdout.once('data', resolve))
-tell('main thread held', { ...await until(({ MainPID }) => MainPID !== pid, 90), journal: journal(/main thread has hung/) })
+tell('main thread held', {
+  ...(await until(({ MainPID }) => MainPID !== pid, 90)),
+  journal: journal(/main thread has hung/),
+})
 tell('up again', await until(isUp(1)))
 
 const stopped = show('MainPID').MainPID
 process.kill(Number(stopped), 'SIGSTOP')
-tell('process stopped', { ...await until(({ MainPID }) => MainPID !== stopped, 90), journal: journal(/Watchdog timeout|watchdog/i) })
+tell('process stopped', {
+  ...(await until(({ MainPID }) => MainPID !== stopped, 90)),
+  journal: journal(/Watchdog timeout|watchdog/i),
+})
 tell('up after that', await until(isUp(2)))
 
 configure(usual.replace('threads', 'threds'))
@@ -103,10 +148,27 @@ tell('status of what does not run', gapcam('service', 'status'))
 
 configure(usual.replace('test://?fps=5', 'v4l2:///dev/video77'))
 spawnSync('systemctl', ['restart', 'gapcam'])
-tell('camera not there', { ...await until(({ SubState, StatusText }) => SubState === 'running' && StatusText !== ''), camera: await heard('gapcam/belt/cam0/status', 'offline') })
+tell('camera not there', {
+  ...(await until(({ SubState, StatusText }) => SubState === 'running' && StatusText !== '')),
+  camera: await heard('gapcam/belt/cam0/status', 'offline'),
+})
 const restarts = show('NRestarts').NRestarts
-execFileSync('mosquitto_pub', ['-p', '1884', '-u', 'belt', '-P', 'not-in-the-journal', '-t', 'gapcam/belt/request/restart', '-m', '{"transaction":"1"}'])
-tell('restarted by command', await until(({ ActiveState, NRestarts }) => Number(NRestarts) > Number(restarts) && ActiveState === 'active'))
+execFileSync('mosquitto_pub', [
+  '-p',
+  '1884',
+  '-u',
+  'belt',
+  '-P',
+  'not-in-the-journal',
+  '-t',
+  'gapcam/belt/request/restart',
+  '-m',
+  '{"transaction":"1"}',
+])
+tell(
+  'restarted by command',
+  await until(({ ActiveState, NRestarts }) => Number(NRestarts) > Number(restarts) && ActiveState === 'active'),
+)
 
 tell('uninstall', gapcam('service', 'uninstall'))
 tell('gone', show('LoadState', 'ActiveState'))

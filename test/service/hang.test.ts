@@ -23,7 +23,10 @@ const soon = (condition: () => boolean, what: string): Promise<void> => until(co
 const alive = (told: readonly string[]): number => told.filter((state) => state === 'WATCHDOG=1').length
 
 function childOf(run: Running, name: string): number {
-  const [pid] = execFileSync('ps', ['-o', 'pid=,comm=', '--ppid', String(run.pid)], { encoding: 'utf8' }).split('\n').filter((line) => line.includes(name)).map((line) => parseInt(line, 10))
+  const [pid] = execFileSync('ps', ['-o', 'pid=,comm=', '--ppid', String(run.pid)], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line.includes(name))
+    .map((line) => parseInt(line, 10))
   if (!pid) throw new Error(`there is no child ${name}`)
   return pid
 }
@@ -32,7 +35,19 @@ it('the program ends with status 70 when an inference or its main thread hangs, 
   const hang = async (thread: 'main' | 'gapcam session', sentence: RegExp): Promise<void> => {
     const manager = await startManager()
     // Runs of the small network are too short to be handed to a thread: they are computed at once.
-    const args = ['test://?fps=5', '--threads', '1', '--broker', 'none', '--set', `stateDir=${join(folder, thread)}`, '--set', 'hungAfterMs=4000', '--set', 'page.enabled=false']
+    const args = [
+      'test://?fps=5',
+      '--threads',
+      '1',
+      '--broker',
+      'none',
+      '--set',
+      `stateDir=${join(folder, thread)}`,
+      '--set',
+      'hungAfterMs=4000',
+      '--set',
+      'page.enabled=false',
+    ]
     const run = gapcam(['run', ...args], { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' } })
     await soon(() => alive(manager.told()) > 1, 'signs of life')
     await holdThread(run.pid, thread)
@@ -42,12 +57,17 @@ it('the program ends with status 70 when an inference or its main thread hangs, 
     // One a second would be four; what was under way when the thread was held may still come.
     expect(alive(manager.told()) - before, 'signs of life while it hung').toBeLessThanOrEqual(2)
   }
-  await Promise.all([hang('gapcam session', /"the engine has been in an inference for more than 4 s/), hang('main', /the main thread has hung for more than 4 s/)])
+  await Promise.all([
+    hang('gapcam session', /"the engine has been in an inference for more than 4 s/),
+    hang('main', /the main thread has hung for more than 4 s/),
+  ])
 }, 120_000)
 
 it('time in which the whole program was stopped is no hang', async () => {
   const manager = await startManager()
-  const run = gapcam(['run', 'test://', ...quick, '--set', 'hungAfterMs=1000'], { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' } })
+  const run = gapcam(['run', 'test://', ...quick, '--set', 'hungAfterMs=1000'], {
+    env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' },
+  })
   await soon(() => alive(manager.told()) > 1, 'signs of life')
   run.kill('SIGSTOP')
   await new Promise((resolve) => setTimeout(resolve, 2500)) // longer than any deadline of this run
@@ -61,7 +81,18 @@ it('time in which the whole program was stopped is no hang', async () => {
 it('a camera whose program stalls is opened again, alone, while the watchdog hears of the supervising loop', async () => {
   const manager = await startManager()
   const progress = join(folder, 'progress')
-  const run = gapcam(['run', 'gst:videotestsrc is-live=true', ...quick, '--set', 'policy.staleAfterMs=2000', '--set', `progressFile=${progress}`], { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' } })
+  const run = gapcam(
+    [
+      'run',
+      'gst:videotestsrc is-live=true',
+      ...quick,
+      '--set',
+      'policy.staleAfterMs=2000',
+      '--set',
+      `progressFile=${progress}`,
+    ],
+    { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' } },
+  )
   await soon(() => alive(manager.told()) > 1, 'signs of life')
   const stalled = childOf(run, 'gst-launch')
   const before = alive(manager.told())

@@ -11,7 +11,19 @@ import { projectRoot } from '../shared.js'
 import { startManager } from './service-manager.js'
 
 afterEach(endAll)
-const quick = ['--model', join(projectRoot, 'models/convnet-gap.onnx'), '--input-size', '32', '--threads', '1', '--broker', 'none', '--json', '--set', 'page.enabled=false']
+const quick = [
+  '--model',
+  join(projectRoot, 'models/convnet-gap.onnx'),
+  '--input-size',
+  '32',
+  '--threads',
+  '1',
+  '--broker',
+  'none',
+  '--json',
+  '--set',
+  'page.enabled=false',
+]
 const silent = { warn: (): void => undefined }
 
 describe('the addon', () => {
@@ -51,7 +63,11 @@ describe('a service manager', () => {
 
   it('that does not listen is said once and stops nothing', () => {
     const warnings: string[] = []
-    const manager = findServiceManager({ NOTIFY_SOCKET: '/nowhere/notify' }, { warn: (_: unknown, text: string) => { warnings.push(text) } } as Parameters<typeof findServiceManager>[1])
+    const manager = findServiceManager({ NOTIFY_SOCKET: '/nowhere/notify' }, {
+      warn: (_: unknown, text: string) => {
+        warnings.push(text)
+      },
+    } as Parameters<typeof findServiceManager>[1])
     manager.ready()
     manager.status('x')
     expect(warnings).toEqual(['the service manager does not listen on /nowhere/notify: No such file or directory'])
@@ -61,9 +77,18 @@ describe('a service manager', () => {
 describe('gapcam run', () => {
   it('is ready with its first result, tells how it goes, and that it stops; its children do not speak for it', async () => {
     const manager = await startManager()
-    const run = gapcam(['run', 'gst:videotestsrc is-live=true', ...quick], { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' } })
-    await until(() => manager.told().some((state) => /results a second/.test(state)) && manager.told().includes('WATCHDOG=1'), 'status and a sign of life', 60_000)
-    const child = execFileSync('ps', ['-o', 'pid=', '--ppid', String(run.pid)], { encoding: 'utf8' }).trim().split('\n')[0]!.trim()
+    const run = gapcam(['run', 'gst:videotestsrc is-live=true', ...quick], {
+      env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' },
+    })
+    await until(
+      () => manager.told().some((state) => /results a second/.test(state)) && manager.told().includes('WATCHDOG=1'),
+      'status and a sign of life',
+      60_000,
+    )
+    const child = execFileSync('ps', ['-o', 'pid=', '--ppid', String(run.pid)], { encoding: 'utf8' })
+      .trim()
+      .split('\n')[0]!
+      .trim()
     expect(readFileSync(`/proc/${child}/environ`, 'utf8')).not.toMatch(/NOTIFY_SOCKET|WATCHDOG_/)
     run.kill('SIGTERM')
     expect(await run.ended).toBe(143)

@@ -21,7 +21,13 @@ afterEach(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const secrets = {
-  broker: 'broker-s3cret "&/', camera: 'camera s3cret@1', url: 'url-s3cret', lost: 'lost-s3cret', query: 'query-s3cret', pipeline: 'pipeline-s3cret', environment: 'environment-s3cret',
+  broker: 'broker-s3cret "&/',
+  camera: 'camera s3cret@1',
+  url: 'url-s3cret',
+  lost: 'lost-s3cret',
+  query: 'query-s3cret',
+  pipeline: 'pipeline-s3cret',
+  environment: 'environment-s3cret',
 } as const
 /** Any of them, in any form: each holds this. */
 const planted = /s3cret/i
@@ -35,7 +41,11 @@ function put(name: string, text: string): string {
 
 /** The command lines of a process and everything below it. */
 function commandLines(pid: number): string {
-  const children = read(`/proc/${pid}/task/${pid}/children`).trim().split(' ').filter((child) => child !== '').map(Number)
+  const children = read(`/proc/${pid}/task/${pid}/children`)
+    .trim()
+    .split(' ')
+    .filter((child) => child !== '')
+    .map(Number)
   return [read(`/proc/${pid}/cmdline`).replaceAll('\0', ' '), ...children.map(commandLines)].join('\n')
 }
 
@@ -49,13 +59,23 @@ function read(path: string): string {
 
 function filesBelow(path: string): string {
   if (!existsSync(path)) return ''
-  return readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => join(path, name)).filter((file) => statSync(file).isFile()).map((file) => `${file}\n${read(file)}`).join('\n')
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(path, name))
+    .filter((file) => statSync(file).isFile())
+    .map((file) => `${file}\n${read(file)}`)
+    .join('\n')
 }
 
 async function startRtspServer(port: number): Promise<void> {
   const still = join(folder, 'bird.jpg')
   await sharp(join(projectRoot, 'models/photos/bird.jpg')).resize(320, 240, { fit: 'cover' }).jpeg().toFile(still) // even sizes, as H.264 wants them
-  const server = launch('/usr/bin/python3', [join(projectRoot, 'test/camera/rtsp-server.py'), String(port), still, 'viewer', secrets.camera])
+  const server = launch('/usr/bin/python3', [
+    join(projectRoot, 'test/camera/rtsp-server.py'),
+    String(port),
+    still,
+    'viewer',
+    secrets.camera,
+  ])
   await server.until(/ready/)
 }
 
@@ -66,7 +86,9 @@ it('nothing that gapcam writes, sends or starts holds a secret', async () => {
   const [rtsp, silent] = [await freePort(), await freePort()]
   await startRtspServer(rtsp)
   const passwordFile = put('camera-password', `${secrets.camera}\n`)
-  const config = put('gapcam.yaml', `node: belt
+  const config = put(
+    'gapcam.yaml',
+    `node: belt
 model: ${join(projectRoot, 'models/convnet-gap.onnx')}
 inputSize: 32
 threads: 1
@@ -82,34 +104,72 @@ cameras:
 mqtt:
   broker: 'mqtt://belt:${encodeURIComponent(secrets.broker)}@127.0.0.1:${broker.port}'
   resultEveryMs: 0
-`)
-  const watcher = launch('mosquitto_sub', ['-p', String(broker.port), '-u', 'belt', '-P', secrets.broker, '-t', '#', '-v'])
-  const run = gapcam(['run', '--config', config], { env: { GAPCAM_MQTT_USERNAME: 'belt', GAPCAM_MQTT_PASSWORD: secrets.broker } })
+`,
+  )
+  const watcher = launch('mosquitto_sub', [
+    '-p',
+    String(broker.port),
+    '-u',
+    'belt',
+    '-P',
+    secrets.broker,
+    '-t',
+    '#',
+    '-v',
+  ])
+  const run = gapcam(['run', '--config', config], {
+    env: { GAPCAM_MQTT_USERNAME: 'belt', GAPCAM_MQTT_PASSWORD: secrets.broker },
+  })
   let seen = ''
   const isComplete = (): boolean => {
     seen += commandLines(run.pid)
-    return /belt\/good\/result/.test(watcher.stdout()) && /gst-launch/.test(seen) && /ffprobe/.test(seen) && ['lost', 'query', 'pipe'].every((id) => run.stderr().includes(`"camera":"${id}"`))
+    return (
+      /belt\/good\/result/.test(watcher.stdout()) &&
+      /gst-launch/.test(seen) &&
+      /ffprobe/.test(seen) &&
+      ['lost', 'query', 'pipe'].every((id) => run.stderr().includes(`"camera":"${id}"`))
+    )
   }
   for (let i = 0; i < 600 && !isComplete(); i++) await new Promise((resolve) => setTimeout(resolve, 100)) // a look at /proc now and then
-  expect(isComplete(), `results of the camera that needs its password, and word of the others:\n${run.stderr()}`).toBe(true)
+  expect(isComplete(), `results of the camera that needs its password, and word of the others:\n${run.stderr()}`).toBe(
+    true,
+  )
   // Requests are answered with what gapcam knows of itself.
-  for (const request of ['info', 'reload', 'snapshot']) execFileSync('mosquitto_pub', ['-p', String(broker.port), '-u', 'belt', '-P', secrets.broker, '-t', `gapcam/belt/request/${request}`, '-m', '{"transaction":"1"}'])
+  for (const request of ['info', 'reload', 'snapshot'])
+    execFileSync('mosquitto_pub', [
+      '-p',
+      String(broker.port),
+      '-u',
+      'belt',
+      '-P',
+      secrets.broker,
+      '-t',
+      `gapcam/belt/request/${request}`,
+      '-m',
+      '{"transaction":"1"}',
+    ])
   await until(() => /belt\/response\/info/.test(watcher.stdout()), 'an answer', 60_000)
   seen += commandLines(run.pid)
   run.kill('SIGTERM')
   expect(await run.ended).toBe(143)
   // The words of a pipeline are gst-launch's arguments, as they were written: docs/service.md says so.
   const inArguments = seen.replaceAll(secrets.pipeline, '')
-  for (const written of [run.stdout(), run.stderr(), watcher.stdout(), filesBelow(join(folder, 'state')), inArguments]) expect(written).not.toMatch(planted)
+  for (const written of [run.stdout(), run.stderr(), watcher.stdout(), filesBelow(join(folder, 'state')), inArguments])
+    expect(written).not.toMatch(planted)
   expect(run.stderr()).toMatch(/127\.0\.0\.1/) // addresses are told, without what they carry
 }, 150_000)
 
 it.each([
-  ['config show', ['config', 'show'], 0], ['a broker\'s address that is none', ['run', 'test://', '--broker', `mqtt//u:${secrets.url}@h`], 2],
-  ['a camera of no known kind', ['run', `gopher://u:${secrets.url}@h/`, '--broker', 'none'], 2], ['a camera that does not answer', ['run', `rtsp://u:${secrets.url}@127.0.0.1:9/1`, '--broker', 'none'], 3],
+  ['config show', ['config', 'show'], 0],
+  ["a broker's address that is none", ['run', 'test://', '--broker', `mqtt//u:${secrets.url}@h`], 2],
+  ['a camera of no known kind', ['run', `gopher://u:${secrets.url}@h/`, '--broker', 'none'], 2],
+  ['a camera that does not answer', ['run', `rtsp://u:${secrets.url}@127.0.0.1:9/1`, '--broker', 'none'], 3],
   ['a value of the wrong kind', ['config', 'validate', '--set', `mqtt.port=${secrets.url}`], 2],
 ] as const)('%s is said without it', async (_, args, status) => {
-  const config = put('shown.yaml', `mqtt: { password: ${secrets.environment}, broker: 'mqtt://u:${secrets.url}@h' }\ncameras: [{ id: a, source: 'rtsp://u:${secrets.url}@h/1' }]\n`)
+  const config = put(
+    'shown.yaml',
+    `mqtt: { password: ${secrets.environment}, broker: 'mqtt://u:${secrets.url}@h' }\ncameras: [{ id: a, source: 'rtsp://u:${secrets.url}@h/1' }]\n`,
+  )
   const run = gapcam([...args, '--config', config], { env: { GAPCAM_MQTT_PASSWORD: secrets.environment } })
   expect(await run.ended, run.stderr()).toBe(status)
   expect(run.stdout() + run.stderr()).not.toBe('')

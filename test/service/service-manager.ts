@@ -15,11 +15,24 @@ export interface Manager {
 let count = 0
 
 export async function startManager(kind: 'path' | 'abstract' = 'path'): Promise<Manager> {
-  const socket = kind === 'path' ? join(mkdtempSync(join(tmpdir(), 'gapcam-notify-')), 'notify') : `@gapcam-test-${process.pid}-${count++}`
+  const socket =
+    kind === 'path'
+      ? join(mkdtempSync(join(tmpdir(), 'gapcam-notify-')), 'notify')
+      : `@gapcam-test-${process.pid}-${count++}`
   const running = launch('python3', [join(projectRoot, 'test/service/notify-socket.py'), socket])
   if (kind === 'path') void running.ended.finally(() => rmSync(dirname(socket), { recursive: true, force: true }))
   await running.until(/listening/)
-  return { socket, running, told: () => running.stdout().split('\n').slice(1).filter((line) => line !== '').map((line) => JSON.parse(line) as string) }
+  return {
+    socket,
+    running,
+    told: () =>
+      running
+        .stdout()
+        .split('\n')
+        .slice(1)
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as string),
+  }
 }
 
 /** Stops one thread of a process: its main thread, or the one of this name. Resolves with how to let it go on. */

@@ -11,13 +11,22 @@ import { cleanEnvironment, endAll, jsonLines, launch } from '../process.js'
 import { projectRoot } from '../shared.js'
 
 const has = (file: string, pattern: RegExp): boolean => existsSync(file) && pattern.test(readFileSync(file, 'utf8'))
-const canRun = process.getuid?.() === 0 && has('/proc/filesystems', /\toverlay$/m) && has('/proc/mounts', / cgroup2 rw/) && existsSync('/lib/systemd/systemd') && spawnSync('unshare', ['-m', '-p', '-C', '--fork', 'true']).status === 0
+const canRun =
+  process.getuid?.() === 0 &&
+  has('/proc/filesystems', /\toverlay$/m) &&
+  has('/proc/mounts', / cgroup2 rw/) &&
+  existsSync('/lib/systemd/systemd') &&
+  spawnSync('unshare', ['-m', '-p', '-C', '--fork', 'true']).status === 0
 
 describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', () => {
   const out = mkdtempSync(join(tmpdir(), 'gapcam-systemd-'))
   let output = ''
   beforeAll(async () => {
-    const run = launch(join(projectRoot, 'test/service/with-systemd'), [out, process.execPath, join(projectRoot, 'test/service/guest.mjs')], { cwd: projectRoot, env: cleanEnvironment() })
+    const run = launch(
+      join(projectRoot, 'test/service/with-systemd'),
+      [out, process.execPath, join(projectRoot, 'test/service/guest.mjs')],
+      { cwd: projectRoot, env: cleanEnvironment() },
+    )
     await run.ended
     output = (existsSync(join(out, 'output')) ? readFileSync(join(out, 'output'), 'utf8') : '') + run.stderr()
   }, 300_000)
@@ -26,7 +35,12 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
     rmSync(out, { recursive: true, force: true })
   })
   const scene = (name: string): Record<string, unknown> => {
-    const found = jsonLines(output.split('\n').filter((line) => line.startsWith('{"scene"')).join('\n')).find((line) => line['scene'] === name)
+    const found = jsonLines(
+      output
+        .split('\n')
+        .filter((line) => line.startsWith('{"scene"'))
+        .join('\n'),
+    ).find((line) => line['scene'] === name)
     expect(found, `scene ${name} of\n${output}`).toBeDefined()
     return found!
   }
@@ -34,7 +48,10 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
   it('it is installed, and ready with its first result', () => {
     expect(scene('install')).toMatchObject({ status: 0, stderr: expect.stringContaining('and started') })
     expect(scene('up')).toMatchObject({ ActiveState: 'active', SubState: 'running', NRestarts: '0' })
-    expect(scene('status')).toMatchObject({ status: 0, stdout: expect.stringMatching(/"state":"active \(running\)".*results a second/) })
+    expect(scene('status')).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/"state":"active \(running\)".*results a second/),
+    })
   })
 
   it('the broker lets it in with a password from a file that only root can read, and its journal holds no secret', () => {
@@ -45,24 +62,41 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
   })
 
   it('it is confined: a user of its own, no capability, no new privileges, filtered system calls', () => {
-    expect(scene('process')).toMatchObject({ noNewPrivileges: true, seccomp: true, capabilities: '0000000000000000', stateDirectory: ['belt'], password: false })
+    expect(scene('process')).toMatchObject({
+      noNewPrivileges: true,
+      seccomp: true,
+      capabilities: '0000000000000000',
+      stateDirectory: ['belt'],
+      password: false,
+    })
     expect(Number(scene('process')['uid'])).toBeGreaterThan(60_000) // of DynamicUser's range
     expect(Number(/: ([\d.]+) /.exec(String(scene('exposure')['line']))?.[1])).toBeLessThanOrEqual(2.5)
   })
 
   it('SIGHUP reads the configuration again', () => {
-    expect(scene('reload')).toMatchObject({ NRestarts: '0', journal: expect.arrayContaining([expect.stringContaining('configuration read again')]) })
+    expect(scene('reload')).toMatchObject({
+      NRestarts: '0',
+      journal: expect.arrayContaining([expect.stringContaining('configuration read again')]),
+    })
   })
 
-  it('a hung main thread ends it with 70, a stopped process is found by systemd\'s watchdog; both times it comes back', () => {
-    expect(scene('main thread held')).toMatchObject({ ExecMainStatus: '70', journal: [expect.stringContaining('the main thread has hung')] })
+  it("a hung main thread ends it with 70, a stopped process is found by systemd's watchdog; both times it comes back", () => {
+    expect(scene('main thread held')).toMatchObject({
+      ExecMainStatus: '70',
+      journal: [expect.stringContaining('the main thread has hung')],
+    })
     expect(scene('up again')).toMatchObject({ SubState: 'running' })
     expect(scene('process stopped')).toMatchObject({ Result: 'watchdog' })
     expect(scene('up after that')).toMatchObject({ SubState: 'running' })
   })
 
   it('a wrong configuration stays down, with status 2 and its sentence', () => {
-    expect(scene('bad configuration')).toMatchObject({ ActiveState: 'failed', ExecMainStatus: '2', later: 'failed', journal: [expect.stringContaining('did you mean threads?')] })
+    expect(scene('bad configuration')).toMatchObject({
+      ActiveState: 'failed',
+      ExecMainStatus: '2',
+      later: 'failed',
+      journal: [expect.stringContaining('did you mean threads?')],
+    })
     expect(scene('status of what does not run')).toMatchObject({ status: 1 })
   })
 

@@ -22,8 +22,20 @@ function put(name: string, text: string, mode = 0o644): string {
 
 const configOf = (given: object): Config => configSchema.parse(given)
 const plan = (config: Config, more: Partial<Parameters<typeof planService>[0]> = {}): ReturnType<typeof planService> =>
-  planService({ config, configFile: undefined, program: cli, node: process.execPath, canNotify: true, memoryMax: '60%', ...more })
-const lineOf = (unit: string, key: string): string | undefined => unit.split('\n').find((line) => line.startsWith(`${key}=`))?.slice(key.length + 1)
+  planService({
+    config,
+    configFile: undefined,
+    program: cli,
+    node: process.execPath,
+    canNotify: true,
+    memoryMax: '60%',
+    ...more,
+  })
+const lineOf = (unit: string, key: string): string | undefined =>
+  unit
+    .split('\n')
+    .find((line) => line.startsWith(`${key}=`))
+    ?.slice(key.length + 1)
 
 describe('the unit', () => {
   const passwordFile = put('mqtt password', 'secret', 0o600)
@@ -35,22 +47,35 @@ describe('the unit', () => {
     const unit = put('gapcam.service', run.stdout())
     const verified = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' })
     expect(verified.stderr.split('\n').filter((line) => line.includes('gapcam'))).toEqual([])
-    const judged = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=25', '--no-pager', unit], { encoding: 'utf8' })
+    const judged = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=25', '--no-pager', unit], {
+      encoding: 'utf8',
+    })
     expect(judged.status, judged.stdout).toBe(0)
     expect(Number(/exposure level for .*: ([\d.]+)/.exec(judged.stdout)?.[1])).toBeLessThanOrEqual(2.5)
   })
 
   it('runs this program with its configuration, whatever characters are in the path', () => {
     const unit = unitText(plan(configOf({}), { configFile: file }).unit)
-    expect(lineOf(unit, 'ExecStart')).toBe(`${process.execPath} ${cli} run --config "${file.replaceAll('%', '%%').replaceAll('$', '$$$$').replaceAll('"', '\\"')}"`)
+    expect(lineOf(unit, 'ExecStart')).toBe(
+      `${process.execPath} ${cli} run --config "${file.replaceAll('%', '%%').replaceAll('$', '$$$$').replaceAll('"', '\\"')}"`,
+    )
   })
 
-  it('has a secret\'s file as a credential, and so has a configuration that not everybody may read', () => {
+  it("has a secret's file as a credential, and so has a configuration that not everybody may read", () => {
     const closed = put('closed.yaml', '', 0o600)
-    const { unit, warnings } = plan(configOf({ mqtt: { passwordFile, key: '/etc/gapcam/key' }, cameras: [{ id: 'gate', source: 'rtsp://gate/1', passwordFile }] }), { configFile: closed })
+    const { unit, warnings } = plan(
+      configOf({
+        mqtt: { passwordFile, key: '/etc/gapcam/key' },
+        cameras: [{ id: 'gate', source: 'rtsp://gate/1', passwordFile }],
+      }),
+      { configFile: closed },
+    )
     const text = unitText(unit)
     expect(text.split('\n').filter((line) => line.startsWith('LoadCredential='))).toEqual([
-      `LoadCredential=mqtt-password:${passwordFile}`, 'LoadCredential=mqtt-key:/etc/gapcam/key', `LoadCredential=camera-gate-password:${passwordFile}`, `LoadCredential=config:${closed}`,
+      `LoadCredential=mqtt-password:${passwordFile}`,
+      'LoadCredential=mqtt-key:/etc/gapcam/key',
+      `LoadCredential=camera-gate-password:${passwordFile}`,
+      `LoadCredential=config:${closed}`,
     ])
     expect(lineOf(text, 'ExecStart')).toMatch(/run --config %d\/config$/)
     expect(warnings.join('\n')).toMatch(/closed\.yaml is not readable by all/)
@@ -58,7 +83,13 @@ describe('the unit', () => {
 
   it('restarts after failures, hangs and commands, and not after a stop or a wrong configuration', () => {
     const unit = unitText(plan(configOf({ hungAfterMs: 5500 })).unit)
-    expect([lineOf(unit, 'Restart'), lineOf(unit, 'SuccessExitStatus'), lineOf(unit, 'RestartPreventExitStatus'), lineOf(unit, 'WatchdogSec'), lineOf(unit, 'Type')]).toEqual(['on-failure', '130 143', '2', '8', 'notify'])
+    expect([
+      lineOf(unit, 'Restart'),
+      lineOf(unit, 'SuccessExitStatus'),
+      lineOf(unit, 'RestartPreventExitStatus'),
+      lineOf(unit, 'WatchdogSec'),
+      lineOf(unit, 'Type'),
+    ]).toEqual(['on-failure', '130 143', '2', '8', 'notify'])
   })
 
   it('without the native addon promises no watchdog', () => {
@@ -71,11 +102,15 @@ describe('the unit', () => {
 describe('where gapcam lies', () => {
   const home = join('/root', `gapcam-test-${process.pid}`)
   const isRoot = process.getuid?.() === 0
-  afterAll(() => { if (isRoot) rmSync(home, { recursive: true, force: true }) })
+  afterAll(() => {
+    if (isRoot) rmSync(home, { recursive: true, force: true })
+  })
 
   it.runIf(isRoot)('a checkout in a home is bound into the service, and only it (needs root, for a home)', () => {
     cpSync(cli, join(home, 'checkout/dist/cli/main.js'))
-    const { unit } = plan(configOf({ model: `${home}/models/m.onnx` }), { program: join(home, 'checkout/dist/cli/main.js') })
+    const { unit } = plan(configOf({ model: `${home}/models/m.onnx` }), {
+      program: join(home, 'checkout/dist/cli/main.js'),
+    })
     expect(unit.readable).toEqual([join(home, 'checkout'), join(home, 'models')])
     expect(lineOf(unitText(unit), 'BindReadOnlyPaths')).toBe(`${join(home, 'checkout')} ${join(home, 'models')}`)
     expect(lineOf(unitText(unit), 'ProtectHome')).toBe('tmpfs')
@@ -100,10 +135,20 @@ describe('where gapcam lies', () => {
 
 it('what the service could not read is said before it fails', () => {
   const [open, closed] = [put('open/model.onnx', ''), put('closed/labels.txt', '', 0o600)]
-  const { warnings } = plan(configOf({ model: open, labels: closed, mqtt: { broker: 'mqtt://b', ca: '/nowhere/ca.pem' }, cameras: [{ id: 'a', source: 'pictures/' }] }))
+  const { warnings } = plan(
+    configOf({
+      model: open,
+      labels: closed,
+      mqtt: { broker: 'mqtt://b', ca: '/nowhere/ca.pem' },
+      cameras: [{ id: 'a', source: 'pictures/' }],
+    }),
+  )
   expect(warnings.filter((warning) => !warning.includes(`${folder} is closed`))).toEqual([
-    'pictures/ is a path from a folder in which the service will not be; give it from /', '/nowhere/ca.pem is not there',
-    ...(warnings.some((warning) => warning.includes(`${folder} is closed`)) ? [] : [`the service's user cannot read ${closed}: ${closed} is closed to others (chmod o+rX ${closed})`]),
+    'pictures/ is a path from a folder in which the service will not be; give it from /',
+    '/nowhere/ca.pem is not there',
+    ...(warnings.some((warning) => warning.includes(`${folder} is closed`))
+      ? []
+      : [`the service's user cannot read ${closed}: ${closed} is closed to others (chmod o+rX ${closed})`]),
   ])
 })
 
@@ -114,21 +159,28 @@ describe('it cannot be installed, in one sentence and with status 2', () => {
     for (const action of ['install', 'uninstall']) {
       const run = gapcam(['service', action])
       expect(await run.ended).toBe(2)
-      expect(run.stderr()).toMatch(/^gapcam: a service cannot be (un)?installed: systemd does not run on this machine\n.*--print/)
+      expect(run.stderr()).toMatch(
+        /^gapcam: a service cannot be (un)?installed: systemd does not run on this machine\n.*--print/,
+      )
     }
   })
 
-  it.runIf(process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0)('by a user who is not root (needs root, to become another)', async () => {
-    // A mount namespace in which systemd seems to run: /run is our own, and the user nobody.
-    const script = `mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec setpriv --reuid 65534 --regid 65534 --clear-groups '${process.execPath}' '${cli}' service install`
-    const run = launch('unshare', ['-m', 'sh', '-c', script], { env: { ...cleanEnvironment(), HOME: '/' } })
-    expect(await run.ended, run.stderr()).toBe(2)
-    expect(run.stderr()).toMatch(/a service cannot be installed by this user: it needs root\nRun it with sudo/)
-  })
+  it.runIf(process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0)(
+    'by a user who is not root (needs root, to become another)',
+    async () => {
+      // A mount namespace in which systemd seems to run: /run is our own, and the user nobody.
+      const script = `mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec setpriv --reuid 65534 --regid 65534 --clear-groups '${process.execPath}' '${cli}' service install`
+      const run = launch('unshare', ['-m', 'sh', '-c', script], { env: { ...cleanEnvironment(), HOME: '/' } })
+      expect(await run.ended, run.stderr()).toBe(2)
+      expect(run.stderr()).toMatch(/a service cannot be installed by this user: it needs root\nRun it with sudo/)
+    },
+  )
 
   it.each([
-    ['a configuration with a mistake', ['--config', put('wrong.yaml', 'inputSise: 3\n')], /inputSise/], ['a configuration that is not there', ['--config', '/nowhere.yaml'], /nowhere\.yaml/],
-    ['a name that is none', ['--name', '../../etc/passwd'], /no name for a unit/], ['a size that is none', ['--memory-max', 'much'], /no size/],
+    ['a configuration with a mistake', ['--config', put('wrong.yaml', 'inputSise: 3\n')], /inputSise/],
+    ['a configuration that is not there', ['--config', '/nowhere.yaml'], /nowhere\.yaml/],
+    ['a name that is none', ['--name', '../../etc/passwd'], /no name for a unit/],
+    ['a size that is none', ['--memory-max', 'much'], /no size/],
   ])('%s', async (_, args, sentence) => {
     const run = gapcam(['service', 'install', '--print', ...args])
     expect(await run.ended).toBe(2)
@@ -136,4 +188,3 @@ describe('it cannot be installed, in one sentence and with status 2', () => {
     expect(run.stdout()).toBe('')
   })
 })
-

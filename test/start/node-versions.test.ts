@@ -12,7 +12,11 @@ it.each([22, 24, 26])('Node %i says what is in a picture, on the native engine a
   expect(await version.ended).toBe(0)
   expect(version.stdout()).toMatch(new RegExp(`^v${major}\\.`))
   for (const engine of ['native', 'onnxruntime']) {
-    const run = launch(node, [cli, 'classify', '--json', '--engine', engine, join(projectRoot, 'models/photos/parrot.jpg')], { env: cleanEnvironment() })
+    const run = launch(
+      node,
+      [cli, 'classify', '--json', '--engine', engine, join(projectRoot, 'models/photos/parrot.jpg')],
+      { env: cleanEnvironment() },
+    )
     expect(await run.ended, run.stderr()).toBe(0)
     expect(jsonLines(run.stdout())).toMatchObject([{ engine, top: [{ label: 'macaw' }, {}, {}, {}, {}] }])
     expect(run.stderr()).not.toMatch(/Warning/)

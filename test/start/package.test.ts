@@ -11,14 +11,19 @@ const npm = join(projectRoot, '.cache/tools/node_modules/npm-11/bin/npm-cli.js')
 const photo = join(projectRoot, 'models/photos/bird.jpg')
 
 async function run(args: readonly string[], cwd = folder): Promise<string> {
-  const program = launch(process.execPath, args, { cwd, env: { ...cleanEnvironment(), HOME: folder, npm_config_update_notifier: 'false' } })
+  const program = launch(process.execPath, args, {
+    cwd,
+    env: { ...cleanEnvironment(), HOME: folder, npm_config_update_notifier: 'false' },
+  })
   expect(await program.ended, program.stderr()).toBe(0)
   return program.stdout()
 }
 
 let files: string[]
 beforeAll(async () => {
-  const [packed] = JSON.parse(await run([npm, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder], projectRoot)) as { filename: string; files: { path: string }[] }[]
+  const [packed] = JSON.parse(
+    await run([npm, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder], projectRoot),
+  ) as { filename: string; files: { path: string }[] }[]
   files = packed!.files.map(({ path }) => path)
   writeFileSync(join(folder, 'package.json'), '{"private":true}')
   await run([npm, 'install', '--ignore-scripts', '--no-audit', '--no-fund', join(folder, packed!.filename)])
@@ -27,14 +32,27 @@ afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('holds the program, the page, the addon, the model and its licence, and neither tests nor what was built on the way', () => {
-  for (const path of ['dist/cli/main.js', 'dist/index.d.ts', 'dist/server/web/index.html', 'dist/server/web/page.js', `prebuilds/${process.platform}-${process.arch}/gapcam.node`, 'models/efficientnet-lite0.onnx', 'LICENSE', 'README.md', 'CMakeLists.txt', 'scripts/build-native.mjs']) {
+  for (const path of [
+    'dist/cli/main.js',
+    'dist/index.d.ts',
+    'dist/server/web/index.html',
+    'dist/server/web/page.js',
+    `prebuilds/${process.platform}-${process.arch}/gapcam.node`,
+    'models/efficientnet-lite0.onnx',
+    'LICENSE',
+    'README.md',
+    'CMakeLists.txt',
+    'scripts/build-native.mjs',
+  ]) {
     expect(files).toContain(path)
   }
   expect(files.filter((path) => /^(test|build|\.cache|node_modules)|\.test\./.test(path))).toEqual([])
 })
 
 it('says what is in a picture by npx gapcam classify', async () => {
-  const [result] = jsonLines<{ engine: string; top: { label: string }[] }>(await run([npm, 'exec', '--offline', '--', 'gapcam', 'classify', '--json', photo]))
+  const [result] = jsonLines<{ engine: string; top: { label: string }[] }>(
+    await run([npm, 'exec', '--offline', '--', 'gapcam', 'classify', '--json', photo]),
+  )
   expect(result).toMatchObject({ engine: 'native', top: [{ label: 'chickadee' }, {}, {}, {}, {}] })
 })
 

@@ -1,6 +1,18 @@
 /** `npm start` in a copy of the checkout, under the conditions that newcomers have. One copy is set up once. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +43,10 @@ interface StartOptions {
 
 function start({ npmMajor = 10, env = {}, args = ['--frames', '40'], isGroup = false }: StartOptions = {}): Running {
   return launch(process.execPath, [npm(npmMajor), 'start', '--', ...args], {
-    cwd: checkout, detached: isGroup, env: { ...cleanEnvironment(), HOME: home, npm_config_update_notifier: 'false', ...env }, ...(user === undefined ? {} : { uid: user, gid: user }),
+    cwd: checkout,
+    detached: isGroup,
+    env: { ...cleanEnvironment(), HOME: home, npm_config_update_notifier: 'false', ...env },
+    ...(user === undefined ? {} : { uid: user, gid: user }),
   })
 }
 
@@ -40,7 +55,8 @@ beforeAll(() => {
   mkdirSync(home)
   const leftOut = new Set(['node_modules', 'dist', 'prebuilds', 'coverage', '.git', '.cache'])
   for (const name of readdirSync(projectRoot)) {
-    if (!leftOut.has(name) && !name.startsWith('build')) cpSync(join(projectRoot, name), join(checkout, name), { recursive: true })
+    if (!leftOut.has(name) && !name.startsWith('build'))
+      cpSync(join(projectRoot, name), join(checkout, name), { recursive: true })
   }
   if (user !== undefined) spawnSync('chown', ['-R', `${user}:${user}`, base])
 })
@@ -64,10 +80,14 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     expect(await run.ended, run.stderr()).toBe(0)
     expect(run.stderr()).not.toMatch(/installing|compiling|building/)
     for (const line of [
-      /^camera {3}cam0: 8 pictures in .*models\/photos/m, /^model {4}efficientnet-lite0, 1000 labels$/m,
-      /^engine {3}native (avx512|avx2|scalar|neon), \d threads?: covers the whole model$/m, /^broker {3}127\.0\.0\.1:\d+ \(embedded\)$/m,
-      /^topics {3}gapcam\/gapcam\/cam0\/label, /m, /^listen {3}mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t 'gapcam\/gapcam\/#' -v$/m,
-    ]) expect(run.stderr()).toMatch(line)
+      /^camera {3}cam0: 8 pictures in .*models\/photos/m,
+      /^model {4}efficientnet-lite0, 1000 labels$/m,
+      /^engine {3}native (avx512|avx2|scalar|neon), \d threads?: covers the whole model$/m,
+      /^broker {3}127\.0\.0\.1:\d+ \(embedded\)$/m,
+      /^topics {3}gapcam\/gapcam\/cam0\/label, /m,
+      /^listen {3}mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t 'gapcam\/gapcam\/#' -v$/m,
+    ])
+      expect(run.stderr()).toMatch(line)
   }, 60_000)
 
   it('builds again what a change has made stale, and only that', async () => {
@@ -87,7 +107,9 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
   it('runs offline once installed, in a folder that cannot be written', async () => {
     chmodSync(checkout, 0o555)
     try {
-      const run = start({ env: { HOME: '/nonexistent', npm_config_offline: 'true', npm_config_cache: join(base, 'no cache') } })
+      const run = start({
+        env: { HOME: '/nonexistent', npm_config_offline: 'true', npm_config_cache: join(base, 'no cache') },
+      })
       expect(await run.ended, run.stderr()).toBe(0)
       expect(jsonLines(withoutNpm(run.stdout()))[0]).toMatchObject({ label: 'chickadee' })
     } finally {
@@ -97,12 +119,17 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
 
   it('runs as root', async () => {
     if (user === undefined) return expect(process.getuid?.()).not.toBe(0) // nobody to become
-    const run = launch(process.execPath, [npm(10), 'start', '--', '--frames', '20'], { cwd: checkout, env: { ...cleanEnvironment(), HOME: home } })
+    const run = launch(process.execPath, [npm(10), 'start', '--', '--frames', '20'], {
+      cwd: checkout,
+      env: { ...cleanEnvironment(), HOME: home },
+    })
     expect(await run.ended, run.stderr()).toBe(0)
   }, 60_000)
 
   it('takes the next free port where 1883 is taken', async () => {
-    const holder = createServer().on('error', () => undefined).listen(1883, '127.0.0.1') // taken already: as good
+    const holder = createServer()
+      .on('error', () => undefined)
+      .listen(1883, '127.0.0.1') // taken already: as good
     try {
       const run = start({ args: ['--frames', '20'] })
       expect(await run.ended, run.stderr()).toBe(0)
@@ -123,7 +150,9 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     try {
       const run = start({ env: { PATH: bin } })
       expect(await run.ended, run.stderr()).toBe(0)
-      expect(run.stderr()).toMatch(/no native engine: a C\+\+ compiler \(g\+\+\) and cmake are not installed .*apt-get install/)
+      expect(run.stderr()).toMatch(
+        /no native engine: a C\+\+ compiler \(g\+\+\) and cmake are not installed .*apt-get install/,
+      )
       expect(jsonLines(withoutNpm(run.stdout()))[0]).toMatchObject({ label: 'chickadee', engine: 'onnxruntime' })
     } finally {
       rmSync(join(checkout, 'prebuilds'), { recursive: true, force: true })
@@ -165,9 +194,16 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
 
   it('npm run build leaves a command line that node runs', async () => {
     rmSync(join(checkout, 'dist'), { recursive: true, force: true })
-    const build = launch(process.execPath, [npm(11), 'run', 'build'], { cwd: checkout, env: { ...cleanEnvironment(), HOME: home }, ...(user === undefined ? {} : { uid: user, gid: user }) })
+    const build = launch(process.execPath, [npm(11), 'run', 'build'], {
+      cwd: checkout,
+      env: { ...cleanEnvironment(), HOME: home },
+      ...(user === undefined ? {} : { uid: user, gid: user }),
+    })
     expect(await build.ended, build.stderr()).toBe(0)
-    const run = launch(process.execPath, ['dist/cli/main.js', 'classify', '--json', 'models/photos/cat.jpg'], { cwd: checkout, env: cleanEnvironment() })
+    const run = launch(process.execPath, ['dist/cli/main.js', 'classify', '--json', 'models/photos/cat.jpg'], {
+      cwd: checkout,
+      env: cleanEnvironment(),
+    })
     expect(await run.ended, run.stderr()).toBe(0)
     expect(jsonLines(run.stdout())).toMatchObject([{ engine: 'native' }])
   }, 120_000)
@@ -190,5 +226,8 @@ it('one sentence on a Node that is too old', async () => {
 
 /** npm prints what it runs on stdout, each such line beginning with `>`. */
 function withoutNpm(text: string): string {
-  return text.split('\n').filter((line) => line.startsWith('{')).join('\n')
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .join('\n')
 }

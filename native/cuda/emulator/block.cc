@@ -33,11 +33,11 @@ struct PendingCopy {
 struct Thread {
   Fiber fiber;
   State state = State::kDone;
-  WarpAct act = nullptr;   // what it waits for at its warp
+  WarpAct act = nullptr;  // what it waits for at its warp
   void* mine = nullptr;
   Index3 index = {};
-  uint32_t barrier = 0;    // the line of the one that it waits at
-  uint32_t groups = 0;     // of copies, committed so far
+  uint32_t barrier = 0;  // the line of the one that it waits at
+  uint32_t groups = 0;   // of copies, committed so far
   std::vector<PendingCopy> copies;
 };
 
@@ -88,8 +88,10 @@ struct Census {
 Census CountWarp(uint32_t first, uint32_t last) {
   Census census = {};
   for (uint32_t t = first; t < last; ++t) {
-    if (threads[t].state == State::kAtWarp) ++census.at_warp;
-    else ++(threads[t].state == State::kAtBarrier ? census.at_barrier : census.done);
+    if (threads[t].state == State::kAtWarp)
+      ++census.at_warp;
+    else
+      ++(threads[t].state == State::kAtBarrier ? census.at_barrier : census.done);
   }
   return census;
 }
@@ -106,7 +108,8 @@ void RunWarp(uint32_t first, uint32_t last) {
     if (census.at_warp < kWarpThreads) return NoteFault("not all lanes of a warp reach a warp operation");
     void* lanes[kWarpThreads];
     for (uint32_t lane = 0; lane < kWarpThreads; ++lane) {
-      if (threads[first + lane].act != threads[first].act) return NoteFault("the lanes of a warp reach different warp operations");
+      if (threads[first + lane].act != threads[first].act)
+        return NoteFault("the lanes of a warp reach different warp operations");
       lanes[lane] = threads[first + lane].mine;
       threads[first + lane].state = State::kReady;
     }
@@ -132,10 +135,12 @@ void Fault(const char* format, ...) {
 
 void SharedFault(const char* what, const void* at, const Granule& granule) {
   const auto byte = static_cast<unsigned>(static_cast<const uint8_t*>(at) - shared_memory);
-  if (granule.written == kInFlight) Fault("%s shared byte %u while an asynchronous copy to it is under way", what, byte);
+  if (granule.written == kInFlight)
+    Fault("%s shared byte %u while an asynchronous copy to it is under way", what, byte);
   if (granule.written == 0) Fault("%s shared byte %u, which nobody has written", what, byte);
   if (granule.written > epoch_bits && granule.written != (epoch_bits | thread_tag)) {
-    Fault("%s shared byte %u, which thread %u wrote with no barrier between", what, byte, (granule.written & 0xfff) - 1);
+    Fault("%s shared byte %u, which thread %u wrote with no barrier between", what, byte,
+          (granule.written & 0xfff) - 1);
   }
   Fault("%s shared byte %u, which another thread read with no barrier between", what, byte);
 }
@@ -144,7 +149,8 @@ uint8_t* DeclareShared(uint32_t line, uint32_t bytes) {
   for (uint32_t i = 0; i < array_count; ++i) {
     if (arrays[i].line == line && arrays[i].bytes == bytes) return shared_memory + arrays[i].at;
   }
-  if (array_count == sizeof(arrays) / sizeof(arrays[0]) || shared_used + bytes > kSharedBytes) Fault("needs more than %u bytes of shared memory", kSharedBytes);
+  if (array_count == sizeof(arrays) / sizeof(arrays[0]) || shared_used + bytes > kSharedBytes)
+    Fault("needs more than %u bytes of shared memory", kSharedBytes);
   arrays[array_count++] = {line, bytes, shared_used};
   uint8_t* const place = shared_memory + shared_used;
   std::memset(place, 0xff, bytes);  // NaN as float and as half
@@ -181,8 +187,10 @@ void WaitForCopies(uint32_t pending) {
       thread.copies[kept++] = copy;
       continue;
     }
-    if (copy.from) std::memcpy(copy.to, copy.from, 16);
-    else std::memset(copy.to, 0, 16);
+    if (copy.from)
+      std::memcpy(copy.to, copy.from, 16);
+    else
+      std::memset(copy.to, 0, 16);
     for (uint32_t i = 0; i < 8; ++i) GranuleOf(copy.to)[i].written = epoch_bits | thread_tag;
   }
   thread.copies.resize(kept);
@@ -190,7 +198,8 @@ void WaitForCopies(uint32_t pending) {
 
 bool RunBlock(void (*kernel)(const void*), const void* params, uint32_t count, char (&message)[200]) {
   if (!stacks) {
-    void* memory = mmap(nullptr, kMaxThreads * kFiberStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory = mmap(nullptr, kMaxThreads * kFiberStackBytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
       std::snprintf(message, sizeof(message), "there is not enough memory for the emulated threads");
       return false;
@@ -216,7 +225,8 @@ bool RunBlock(void (*kernel)(const void*), const void* params, uint32_t count, c
       at_barrier += census.at_barrier, done += census.done;
     }
     if (has_fault) break;
-    if (at_barrier > 0 && done > 0) NoteFault("a barrier is reached by some threads of the block while others have ended");
+    if (at_barrier > 0 && done > 0)
+      NoteFault("a barrier is reached by some threads of the block while others have ended");
     for (uint32_t t = 0; t < count && at_barrier > 0; ++t) {
       if (threads[t].barrier != threads[0].barrier) NoteFault("the threads of a block wait at different barriers");
       threads[t].state = State::kReady;

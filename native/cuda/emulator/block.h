@@ -37,8 +37,8 @@ struct Granule {
 constexpr uint32_t kInFlight = 0xffffffff, kManyReaders = 0xfff;
 extern uint8_t shared_memory[];
 extern Granule granules[];
-extern uint32_t epoch_bits;    // the current epoch << 12
-extern uint32_t thread_tag;    // the running thread's number + 1
+extern uint32_t epoch_bits;  // the current epoch << 12
+extern uint32_t thread_tag;  // the running thread's number + 1
 
 [[noreturn]] void SharedFault(const char* what, const void* at, const Granule& granule);
 

@@ -31,14 +31,27 @@ struct alignas(sizeof(T) * kCount) Vector {
   const T& operator[](int i) const { return v[i]; }
 };
 
-template <typename T> struct Plain { using Type = T; };
-template <typename T> struct Plain<const T> { using Type = T; };
+template <typename T>
+struct Plain {
+  using Type = T;
+};
+template <typename T>
+struct Plain<const T> {
+  using Type = T;
+};
 
 inline float ToFloat(float x) { return x; }
 inline float ToFloat(half x) { return HalfToFloat(x.bits); }
-template <typename T> T FromFloat(float x);
-template <> inline float FromFloat<float>(float x) { return x; }
-template <> inline half FromFloat<half>(float x) { return {FloatToHalf(x)}; }
+template <typename T>
+T FromFloat(float x);
+template <>
+inline float FromFloat<float>(float x) {
+  return x;
+}
+template <>
+inline half FromFloat<half>(float x) {
+  return {FloatToHalf(x)};
+}
 
 inline uint32_t __umulhi(uint32_t a, uint32_t b) { return static_cast<uint32_t>(uint64_t{a} * b >> 32); }
 inline float __int_as_float(int bits) {
@@ -53,17 +66,22 @@ inline float __fadd_rn(float a, float b) { return a + b; }
 template <typename T>
 class Global {
  public:
-  explicit Global(const Buffer& buffer) : data_(reinterpret_cast<uint8_t*>(buffer.address)), elements_(buffer.elements) {
+  explicit Global(const Buffer& buffer)
+      : data_(reinterpret_cast<uint8_t*>(buffer.address)), elements_(buffer.elements) {
     if (elements_ == 0) return;
-    if (buffer.element_bytes != sizeof(T)) emulator::Fault("takes a buffer of elements of %u bytes for one of %zu", buffer.element_bytes, sizeof(T));
-    if (!emulator::IsRegistered(buffer.address, uint64_t{elements_} * sizeof(T))) emulator::Fault("has a buffer of %u elements that is not all device memory", elements_);
+    if (buffer.element_bytes != sizeof(T))
+      emulator::Fault("takes a buffer of elements of %u bytes for one of %zu", buffer.element_bytes, sizeof(T));
+    if (!emulator::IsRegistered(buffer.address, uint64_t{elements_} * sizeof(T)))
+      emulator::Fault("has a buffer of %u elements that is not all device memory", elements_);
   }
 
   // The place of `count` elements from `i` on.
   uint8_t* At(uint32_t i, uint32_t count = 1) const {
-    if (__builtin_expect(i >= elements_ || count > elements_ - i, false)) emulator::Fault("accesses elements %u to %u of a buffer of %u", i, i + count - 1, elements_);
+    if (__builtin_expect(i >= elements_ || count > elements_ - i, false))
+      emulator::Fault("accesses elements %u to %u of a buffer of %u", i, i + count - 1, elements_);
     uint8_t* const place = data_ + size_t{i} * sizeof(T);
-    if (__builtin_expect(reinterpret_cast<uintptr_t>(place) % (count * sizeof(T)) != 0, false)) emulator::Fault("accesses %u elements from %u on, which is not aligned", count, i);
+    if (__builtin_expect(reinterpret_cast<uintptr_t>(place) % (count * sizeof(T)) != 0, false))
+      emulator::Fault("accesses %u elements from %u on, which is not aligned", count, i);
     return place;
   }
   bool Holds(uint32_t i, uint32_t count) const { return i < elements_ && count <= elements_ - i; }
@@ -82,9 +100,11 @@ class Shared {
   Shared(uint8_t* data, uint32_t elements) : data_(data), elements_(elements) {}
 
   uint8_t* At(uint32_t i, uint32_t count = 1) const {
-    if (__builtin_expect(i >= elements_ || count > elements_ - i, false)) emulator::Fault("accesses elements %u to %u of %u in shared memory", i, i + count - 1, elements_);
+    if (__builtin_expect(i >= elements_ || count > elements_ - i, false))
+      emulator::Fault("accesses elements %u to %u of %u in shared memory", i, i + count - 1, elements_);
     uint8_t* const place = data_ + size_t{i} * sizeof(T);
-    if (__builtin_expect(reinterpret_cast<uintptr_t>(place) % (count * sizeof(T)) != 0, false)) emulator::Fault("accesses %u elements from %u on of shared memory, which is not aligned", count, i);
+    if (__builtin_expect(reinterpret_cast<uintptr_t>(place) % (count * sizeof(T)) != 0, false))
+      emulator::Fault("accesses %u elements from %u on of shared memory, which is not aligned", count, i);
     return place;
   }
 
@@ -134,7 +154,9 @@ Vector<T, kCount> LoadVector(const Shared<T>& from, uint32_t i) {
   return value;
 }
 template <int kCount, typename T>
-void StoreVector(const Global<T>& to, uint32_t i, const Vector<T, kCount>& value) { std::memcpy(to.At(i, kCount), &value, sizeof(value)); }
+void StoreVector(const Global<T>& to, uint32_t i, const Vector<T, kCount>& value) {
+  std::memcpy(to.At(i, kCount), &value, sizeof(value));
+}
 template <int kCount, typename T>
 void StoreVector(const Shared<T>& to, uint32_t i, const Vector<T, kCount>& value) {
   uint8_t* const place = to.At(i, kCount);
@@ -157,7 +179,9 @@ void CopyAsync(const Shared<T>& to, uint32_t i, const Global<const T>& from, uin
 }
 inline void CommitCopies() { emulator::CommitCopyGroup(); }
 template <int kPending>
-void WaitCopies() { emulator::WaitForCopies(kPending); }
+void WaitCopies() {
+  emulator::WaitForCopies(kPending);
+}
 
 float ShuffleXor(float value, int mask);
 bool WarpAny(bool value);
@@ -191,7 +215,8 @@ void WmmaLoad(Fragment& tile, const Shared<half>& from, uint32_t i, uint32_t str
 inline void WmmaStore(const Shared<float>& to, uint32_t i, const WmmaSums& sums, uint32_t stride) {
   if (i % 8 != 0 || stride % 4 != 0) emulator::Fault("stores a WMMA tile that is not aligned");
   for (int part = 0; part < 8; part += 4) {
-    StoreVector<4>(to, WmmaPlace(i, stride) + part, Vector<float, 4>{{sums.x[part], sums.x[part + 1], sums.x[part + 2], sums.x[part + 3]}});
+    StoreVector<4>(to, WmmaPlace(i, stride) + part,
+                   Vector<float, 4>{{sums.x[part], sums.x[part + 1], sums.x[part + 2], sums.x[part + 3]}});
   }
 }
 

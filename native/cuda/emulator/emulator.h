@@ -18,10 +18,12 @@ void RemoveRegion(const void* begin);
 
 // Runs one launch to its end. `params` are bound, param_bytes long. An error has the first fault in one sentence, and the
 // launch then stopped there. One launch at a time in a process: others wait.
-Status RunLaunch(KernelId kernel, const uint32_t (&grid)[3], const uint32_t (&block)[3], const void* params, uint32_t param_bytes);
+Status RunLaunch(KernelId kernel, const uint32_t (&grid)[3], const uint32_t (&block)[3], const void* params,
+                 uint32_t param_bytes);
 
 // The same for any function written as a kernel: tests have wrong ones.
-Status RunKernel(const char* name, void (*kernel)(const void* params), const uint32_t (&grid)[3], const uint32_t (&block)[3], const void* params);
+Status RunKernel(const char* name, void (*kernel)(const void* params), const uint32_t (&grid)[3],
+                 const uint32_t (&block)[3], const void* params);
 
 // Blocks from the last to the first: results must not change.
 void ReverseBlocks(bool is_reversed);

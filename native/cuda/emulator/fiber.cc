@@ -9,7 +9,8 @@
 // arm64. Rounding modes are nobody's to change here.
 #if defined(__x86_64__)
 __asm__(
-    ".text\n.globl gapcam_cuda_switch_fiber\n.hidden gapcam_cuda_switch_fiber\n.type gapcam_cuda_switch_fiber,@function\n"
+    ".text\n.globl gapcam_cuda_switch_fiber\n.hidden gapcam_cuda_switch_fiber\n.type "
+    "gapcam_cuda_switch_fiber,@function\n"
     "gapcam_cuda_switch_fiber:\n"
     "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n  pushq %r15\n"
     "  movq %rsp, (%rdi)\n"
@@ -18,7 +19,8 @@ __asm__(
     "  ret\n.size gapcam_cuda_switch_fiber,.-gapcam_cuda_switch_fiber\n");
 #elif defined(__aarch64__)
 __asm__(
-    ".text\n.globl gapcam_cuda_switch_fiber\n.hidden gapcam_cuda_switch_fiber\n.type gapcam_cuda_switch_fiber,%function\n"
+    ".text\n.globl gapcam_cuda_switch_fiber\n.hidden gapcam_cuda_switch_fiber\n.type "
+    "gapcam_cuda_switch_fiber,%function\n"
     "gapcam_cuda_switch_fiber:\n"
     "  sub sp, sp, #160\n"
     "  stp x19, x20, [sp, #0]\n  stp x21, x22, [sp, #16]\n  stp x23, x24, [sp, #32]\n  stp x25, x26, [sp, #48]\n"

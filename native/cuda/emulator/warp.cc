@@ -54,7 +54,8 @@ void ActMma(void* const (&lanes)[kWarpThreads]) {
       const uint32_t row = group + i % 2 * 8, column = pair + i / 2 * 8;
       a[row][column] = Low(mine.a[i]), a[row][column + 1] = High(mine.a[i]);
     }
-    for (uint32_t i = 0; i < 2; ++i) b[pair + i * 8][group] = Low(mine.b[i]), b[pair + i * 8 + 1][group] = High(mine.b[i]);
+    for (uint32_t i = 0; i < 2; ++i)
+      b[pair + i * 8][group] = Low(mine.b[i]), b[pair + i * 8 + 1][group] = High(mine.b[i]);
     for (uint32_t i = 0; i < 4; ++i) d[group + i / 2 * 8][pair + i % 2] = mine.d[i];
   }
   Multiply(a, b, d);

@@ -136,7 +136,8 @@ Result PrimaryCtxRelease(Device) {
   }
   if (--state.retained > 0) return 0;
   // What a context still has goes with it. Nothing can be given back to one that is lost.
-  if (!state.lost && state.injected == 0 && !state.allocations.empty()) Violation("the context goes with %zu allocations in it", state.allocations.size());
+  if (!state.lost && state.injected == 0 && !state.allocations.empty())
+    Violation("the context goes with %zu allocations in it", state.allocations.size());
   for (const auto& entry : state.allocations) emulator::RemoveRegion(entry.second.begin);
   state.uploads.clear();
   state.allocations.clear();
@@ -196,7 +197,8 @@ Result MemFree(DevicePointer pointer) {
 Result MemHostAlloc(void** pointer, size_t bytes, unsigned flags) {
   CALL("cuMemHostAlloc", true);
   FORBIDDEN_IN_CAPTURE();
-  if (!(flags & kHostAllocDeviceMap)) Violation("cuMemHostAlloc without DEVICEMAP: the device would not see the memory");
+  if (!(flags & kHostAllocDeviceMap))
+    Violation("cuMemHostAlloc without DEVICEMAP: the device would not see the memory");
   uint8_t* begin = nullptr;
   const Result result = Allocate(bytes, true, &begin);
   if (result == 0) *pointer = begin;
@@ -239,7 +241,8 @@ Result ModuleLoadData(Module* module, const void* image) {
   const Result result = CheckImage(static_cast<const uint8_t*>(image));
   if (result != 0) return result;
   auto* made = new ModuleObject();
-  for (uint32_t id = 0; id < kKernelCount; ++id) if (HasKernel(static_cast<const uint8_t*>(image), kKernels[id])) made->kernels.insert(id);
+  for (uint32_t id = 0; id < kKernelCount; ++id)
+    if (HasKernel(static_cast<const uint8_t*>(image), kKernels[id])) made->kernels.insert(id);
   TheState().modules.insert(made);
   *module = reinterpret_cast<Module>(made);
   return 0;
@@ -252,7 +255,8 @@ Result ModuleUnload(Module module) {
   if (!IsLive(TheState().modules, object, "cuModuleUnload")) return kInvalidHandle;
   if (IsBusy()) Violation("cuModuleUnload while work waits in a stream");
   auto& functions = TheState().functions;
-  for (auto at = functions.begin(); at != functions.end();) at = at->second->module == object ? functions.erase(at) : std::next(at);
+  for (auto at = functions.begin(); at != functions.end();)
+    at = at->second->module == object ? functions.erase(at) : std::next(at);
   TheState().modules.erase(object);
   delete object;
   return 0;
@@ -263,8 +267,11 @@ Result ModuleGetFunction(Function* function, Module module, const char* name) {
   auto* object = reinterpret_cast<ModuleObject*>(module);
   if (!IsLive(TheState().modules, object, "cuModuleGetFunction")) return kInvalidHandle;
   const int sm = TheState().sm;
-  const KernelRow* row = std::find_if(kKernels, kKernels + kKernelCount, [&](const KernelRow& kernel) { return std::strcmp(kernel.name, name) == 0; });
-  if (row == kKernels + kKernelCount || !row->IsIn(static_cast<uint32_t>(sm)) || object->kernels.count(static_cast<uint32_t>(row - kKernels)) == 0) return kNotFound;
+  const KernelRow* row = std::find_if(kKernels, kKernels + kKernelCount,
+                                      [&](const KernelRow& kernel) { return std::strcmp(kernel.name, name) == 0; });
+  if (row == kKernels + kKernelCount || !row->IsIn(static_cast<uint32_t>(sm)) ||
+      object->kernels.count(static_cast<uint32_t>(row - kKernels)) == 0)
+    return kNotFound;
   auto made = std::make_unique<FunctionObject>();
   made->module = object;
   made->kernel = static_cast<KernelId>(row - kKernels);
@@ -275,13 +282,29 @@ Result ModuleGetFunction(Function* function, Module module, const char* name) {
 
 Result GetErrorName(Result result, const char** name) {
   CALL("cuGetErrorName", false);
-  static constexpr struct { Result result; const char* name; } kNames[] = {
-    {1, "CUDA_ERROR_INVALID_VALUE"}, {2, "CUDA_ERROR_OUT_OF_MEMORY"}, {3, "CUDA_ERROR_NOT_INITIALIZED"}, {100, "CUDA_ERROR_NO_DEVICE"}, {200, "CUDA_ERROR_INVALID_IMAGE"},
-    {201, "CUDA_ERROR_INVALID_CONTEXT"}, {209, "CUDA_ERROR_NO_BINARY_FOR_GPU"}, {214, "CUDA_ERROR_ECC_UNCORRECTABLE"}, {400, "CUDA_ERROR_INVALID_HANDLE"},
-    {500, "CUDA_ERROR_NOT_FOUND"}, {700, "CUDA_ERROR_ILLEGAL_ADDRESS"}, {701, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"}, {702, "CUDA_ERROR_LAUNCH_TIMEOUT"},
-    {716, "CUDA_ERROR_MISALIGNED_ADDRESS"}, {719, "CUDA_ERROR_LAUNCH_FAILED"}, {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"}, {901, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"},
-    {999, "CUDA_ERROR_UNKNOWN"}};
-  for (const auto& row : kNames) if (row.result == result) return *name = row.name, 0;
+  static constexpr struct {
+    Result result;
+    const char* name;
+  } kNames[] = {{1, "CUDA_ERROR_INVALID_VALUE"},
+                {2, "CUDA_ERROR_OUT_OF_MEMORY"},
+                {3, "CUDA_ERROR_NOT_INITIALIZED"},
+                {100, "CUDA_ERROR_NO_DEVICE"},
+                {200, "CUDA_ERROR_INVALID_IMAGE"},
+                {201, "CUDA_ERROR_INVALID_CONTEXT"},
+                {209, "CUDA_ERROR_NO_BINARY_FOR_GPU"},
+                {214, "CUDA_ERROR_ECC_UNCORRECTABLE"},
+                {400, "CUDA_ERROR_INVALID_HANDLE"},
+                {500, "CUDA_ERROR_NOT_FOUND"},
+                {700, "CUDA_ERROR_ILLEGAL_ADDRESS"},
+                {701, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"},
+                {702, "CUDA_ERROR_LAUNCH_TIMEOUT"},
+                {716, "CUDA_ERROR_MISALIGNED_ADDRESS"},
+                {719, "CUDA_ERROR_LAUNCH_FAILED"},
+                {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
+                {901, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"},
+                {999, "CUDA_ERROR_UNKNOWN"}};
+  for (const auto& row : kNames)
+    if (row.result == result) return *name = row.name, 0;
   return kInvalidValue;
 }
 

@@ -19,14 +19,15 @@ bool IsLive(const Live& live, Object* object, const char* call) {
 
 namespace gapcam::cuda::fake::api {
 
-#define GAPCAM_CUDA_CALL(name, symbol, parameters) __attribute__((visibility("default"))) Result name parameters __asm__(symbol);
+#define GAPCAM_CUDA_CALL(name, symbol, parameters) \
+  __attribute__((visibility("default"))) Result name parameters __asm__(symbol);
 #include "../driver.def"
 #undef GAPCAM_CUDA_CALL
 
 }  // namespace gapcam::cuda::fake::api
 
-#define CALL(symbol, needs_context)                                             \
-  const std::lock_guard<std::mutex> lock(TheState().mutex);                     \
+#define CALL(symbol, needs_context)                         \
+  const std::lock_guard<std::mutex> lock(TheState().mutex); \
   if (const Result refused = Begin(symbol, needs_context)) return refused
 
 #define FORBIDDEN_IN_CAPTURE() \

@@ -28,7 +28,8 @@ Section FindSection(const uint8_t* image, const std::string& name) {
   const uint8_t* text = image + Read<uint64_t>(table + uint64_t{names} * 64 + 24);
   for (uint16_t i = 0; i < count; ++i) {
     const uint8_t* section = table + uint64_t{i} * 64;
-    if (name == reinterpret_cast<const char*>(text + Read<uint32_t>(section))) return {image + Read<uint64_t>(section + 24), Read<uint64_t>(section + 32)};
+    if (name == reinterpret_cast<const char*>(text + Read<uint32_t>(section)))
+      return {image + Read<uint64_t>(section + 24), Read<uint64_t>(section + 32)};
   }
   return {};
 }
@@ -60,7 +61,8 @@ bool HasKernel(const uint8_t* image, const KernelRow& row) {
   if (is_stub) return true;
   if (!FindSection(image, std::string(".text.") + row.name).bytes) return false;
   const uint32_t bytes = ParameterBytes(FindSection(image, std::string(".nv.info.") + row.name));
-  if (bytes != row.param_bytes) Violation("%s takes %u bytes of parameters, and kernels.def has %u", row.name, bytes, row.param_bytes);
+  if (bytes != row.param_bytes)
+    Violation("%s takes %u bytes of parameters, and kernels.def has %u", row.name, bytes, row.param_bytes);
   return true;
 }
 

@@ -11,23 +11,40 @@ namespace gapcam::cuda::fake {
 namespace {
 
 // How many Buffers a kernel's parameters begin with.
-template <typename Params> constexpr uint32_t kBuffers = 0;
-template <> constexpr uint32_t kBuffers<ConvParams> = offsetof(ConvParams, pixels) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<SplitSumParams> = offsetof(SplitSumParams, elements) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<DenseRowParams> = offsetof(DenseRowParams, rows) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<ProductKernelParams> = offsetof(ProductKernelParams, rows) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<DepthwiseParams> = offsetof(DepthwiseParams, slide) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<PoolParams> = offsetof(PoolParams, slide) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<LineParams> = offsetof(LineParams, op) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<LrnKernelParams> = offsetof(LrnKernelParams, lrn) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<ElementwiseKernelParams> = offsetof(ElementwiseKernelParams, elements) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<BinaryKernelParams> = offsetof(BinaryKernelParams, op) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<CopyKernelParams> = offsetof(CopyKernelParams, dims) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<FillParams> = offsetof(FillParams, value) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<ConcatKernelParams> = offsetof(ConcatKernelParams, in_first) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<ResampleKernelParams> = offsetof(ResampleKernelParams, in_length) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<ConvertParams> = offsetof(ConvertParams, elements) / sizeof(Buffer);
-template <> constexpr uint32_t kBuffers<PixelParams> = offsetof(PixelParams, format) / sizeof(Buffer);
+template <typename Params>
+constexpr uint32_t kBuffers = 0;
+template <>
+constexpr uint32_t kBuffers<ConvParams> = offsetof(ConvParams, pixels) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<SplitSumParams> = offsetof(SplitSumParams, elements) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<DenseRowParams> = offsetof(DenseRowParams, rows) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<ProductKernelParams> = offsetof(ProductKernelParams, rows) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<DepthwiseParams> = offsetof(DepthwiseParams, slide) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<PoolParams> = offsetof(PoolParams, slide) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<LineParams> = offsetof(LineParams, op) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<LrnKernelParams> = offsetof(LrnKernelParams, lrn) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<ElementwiseKernelParams> = offsetof(ElementwiseKernelParams, elements) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<BinaryKernelParams> = offsetof(BinaryKernelParams, op) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<CopyKernelParams> = offsetof(CopyKernelParams, dims) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<FillParams> = offsetof(FillParams, value) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<ConcatKernelParams> = offsetof(ConcatKernelParams, in_first) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<ResampleKernelParams> = offsetof(ResampleKernelParams, in_length) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<ConvertParams> = offsetof(ConvertParams, elements) / sizeof(Buffer);
+template <>
+constexpr uint32_t kBuffers<PixelParams> = offsetof(PixelParams, format) / sizeof(Buffer);
 
 constexpr uint32_t kBufferCounts[] = {
 #define GAPCAM_CUDA_KERNEL(name, params, precision, threads, first_sm, last_sm) kBuffers<params>,
@@ -71,7 +88,8 @@ Result RunWork(const std::vector<Work>& list) {
   State& state = TheState();
   for (const Work& work : list) {
     ++state.launches;
-    const Status status = emulator::RunLaunch(work.kernel, work.grid, work.block, work.params.data(), static_cast<uint32_t>(work.params.size()));
+    const Status status = emulator::RunLaunch(work.kernel, work.grid, work.block, work.params.data(),
+                                              static_cast<uint32_t>(work.params.size()));
     if (status.ok()) continue;
     Violation("kernel %s: %s", kKernels[static_cast<uint32_t>(work.kernel)].name, status.message());
     return state.lost = kLaunchFailed;
@@ -86,11 +104,13 @@ Result CheckLaunch(const FunctionObject& function, const Work& work) {
   const KernelRow& row = kKernels[id];
   const uint64_t threads = uint64_t{work.block[0]} * work.block[1] * work.block[2];
   if (threads == 0 || !work.grid[0] || !work.grid[1] || !work.grid[2] || work.grid[1] > 65535 || work.grid[2] > 65535) {
-    Violation("%s is launched with grid %u %u %u and block %u %u %u", row.name, work.grid[0], work.grid[1], work.grid[2], work.block[0], work.block[1], work.block[2]);
+    Violation("%s is launched with grid %u %u %u and block %u %u %u", row.name, work.grid[0], work.grid[1],
+              work.grid[2], work.block[0], work.block[1], work.block[2]);
     return kInvalidValue;
   }
   if (threads != row.threads) {
-    Violation("%s is launched with %llu threads, and has %u", row.name, static_cast<unsigned long long>(threads), row.threads);
+    Violation("%s is launched with %llu threads, and has %u", row.name, static_cast<unsigned long long>(threads),
+              row.threads);
     return kTooManyResources;
   }
   for (uint32_t i = 0; i < kBufferCounts[id]; ++i) {
@@ -98,7 +118,8 @@ Result CheckLaunch(const FunctionObject& function, const Work& work) {
     std::memcpy(&buffer, work.params.data() + i * sizeof(Buffer), sizeof(buffer));
     if (buffer.elements == 0 || IsAllocated(buffer)) continue;
     // A real driver would take it, and the kernel would fail.
-    Violation("%s: its buffer %u (%u elements of %u bytes) lies outside of what is allocated", row.name, i, buffer.elements, buffer.element_bytes);
+    Violation("%s: its buffer %u (%u elements of %u bytes) lies outside of what is allocated", row.name, i,
+              buffer.elements, buffer.element_bytes);
   }
   return 0;
 }
@@ -126,7 +147,8 @@ void FinishUploads() {
 
 // Only kernels reach device memory, and the host only what is mapped.
 void Protect(const Allocation& allocation, bool is_device_running) {
-  if (!allocation.is_mapped) mprotect(allocation.begin, allocation.bytes, is_device_running ? PROT_READ | PROT_WRITE : PROT_NONE);
+  if (!allocation.is_mapped)
+    mprotect(allocation.begin, allocation.bytes, is_device_running ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
 Result Drain(StreamObject* stream) {

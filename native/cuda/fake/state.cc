@@ -28,7 +28,9 @@ State* MakeState() {
   return new State();
 }
 
-bool IsContextLoss(Result result) { return result == 214 || (result >= 700 && result <= 719 && result != kTooManyResources) || result == 999; }
+bool IsContextLoss(Result result) {
+  return result == 214 || (result >= 700 && result <= 719 && result != kTooManyResources) || result == 999;
+}
 
 const Injection* Injected(const State& state, const char* symbol) {
   for (const Injection& injection : state.injections) {
@@ -69,7 +71,8 @@ void Violation(const char* format, ...) {
 }
 
 bool IsBusy() {
-  for (const StreamObject* stream : TheState().streams) if (!stream->queue.empty()) return true;
+  for (const StreamObject* stream : TheState().streams)
+    if (!stream->queue.empty()) return true;
   return false;
 }
 
@@ -85,7 +88,9 @@ Result Begin(const char* symbol, bool needs_context) {
     if (IsContextLoss(injection->result)) state.lost = injection->result;
     return injection->result;
   }
-  if (!state.is_initialized && std::strcmp(symbol, "cuInit") != 0 && std::strcmp(symbol, "cuGetErrorName") != 0 && std::strcmp(symbol, "cuDriverGetVersion") != 0) return kNotInitialized;
+  if (!state.is_initialized && std::strcmp(symbol, "cuInit") != 0 && std::strcmp(symbol, "cuGetErrorName") != 0 &&
+      std::strcmp(symbol, "cuDriverGetVersion") != 0)
+    return kNotInitialized;
   if (!needs_context) return 0;
   if (state.lost) return state.lost;
   return Current().empty() ? kInvalidContext : 0;

@@ -18,13 +18,14 @@
 
 namespace gapcam::cuda::fake {
 
-constexpr Result kInvalidValue = 1, kInvalidContext = 201, kInvalidImage = 200, kNoBinary = 209, kInvalidHandle = 400, kNotFound = 500, kTooManyResources = 701,
-                 kLaunchFailed = 719, kCaptureUnsupported = 900, kCaptureInvalidated = 901, kNotInitialized = 3, kOutOfMemory = 2, kNoDevice = 100;
+constexpr Result kInvalidValue = 1, kInvalidContext = 201, kInvalidImage = 200, kNoBinary = 209, kInvalidHandle = 400,
+                 kNotFound = 500, kTooManyResources = 701, kLaunchFailed = 719, kCaptureUnsupported = 900,
+                 kCaptureInvalidated = 901, kNotInitialized = 3, kOutOfMemory = 2, kNoDevice = 100;
 
 struct Allocation {
   uint8_t* begin;
   size_t bytes;
-  bool is_mapped;  // host memory that the device sees
+  bool is_mapped;           // host memory that the device sees
   bool is_written = false;  // mapped, and a graph has written there: a call that fails spoils it
 };
 
@@ -35,26 +36,31 @@ struct Work {
 };
 
 // What the handles point at.
-struct ModuleObject { std::set<uint32_t> kernels; };
-struct FunctionObject { ModuleObject* module; KernelId kernel; };
+struct ModuleObject {
+  std::set<uint32_t> kernels;
+};
+struct FunctionObject {
+  ModuleObject* module;
+  KernelId kernel;
+};
 struct GraphObject {
   std::vector<Work> work;
-  uint64_t memo = 0;                     // of all mapped memory after its last run
+  uint64_t memo = 0;  // of all mapped memory after its last run
 };
 struct Queued {
   std::vector<Work> work;
-  GraphObject* graph;                    // null for a single launch
+  GraphObject* graph;  // null for a single launch
 };
 struct StreamObject {
   std::vector<Queued> queue;
   std::unique_ptr<GraphObject> capture;
-  bool is_invalidated = false;           // the capture met a call that it forbids
+  bool is_invalidated = false;  // the capture met a call that it forbids
 };
 
 // One failure to be injected: at the n-th call of all, or of one name, once; or at every call of a name.
 struct Injection {
-  std::string name;   // "" for any
-  uint64_t at = 0;    // 0 for every
+  std::string name;  // "" for any
+  uint64_t at = 0;   // 0 for every
   Result result = 0;
 };
 
@@ -79,8 +85,8 @@ struct State {
 
   // What it does.
   bool is_initialized = false;
-  int retained = 0;               // of the primary context
-  Result lost = 0;                // a sticky error happened: every call in the context fails with it
+  int retained = 0;  // of the primary context
+  Result lost = 0;   // a sticky error happened: every call in the context fails with it
   uint64_t calls = 0, injected = 0, launches = 0, graph_launches = 0, memo_hits = 0;
   std::map<std::string, uint64_t> calls_by_name;
   std::vector<std::string> call_names;  // in order, where logged

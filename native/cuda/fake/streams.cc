@@ -82,21 +82,27 @@ Result StreamEndCapture(Stream stream, Graph* graph) {
   return 0;
 }
 
-Result LaunchKernel(Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
-                    Stream stream, void** params, void** extra) {
+Result LaunchKernel(Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                    unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream stream, void** params,
+                    void** extra) {
   CALL("cuLaunchKernel", true);
   auto* object = reinterpret_cast<FunctionObject*>(function);
   StreamObject* to = ToObject(stream, "cuLaunchKernel");
   if (!to || !IsLive(TheState().functions, object, "cuLaunchKernel")) return kInvalidHandle;
   // No kernel has dynamic shared memory.
   if (!params || !params[0] || extra || shared_bytes != 0) return kInvalidValue;
-  Work work = {object->kernel, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, std::vector<uint8_t>(kKernels[static_cast<uint32_t>(object->kernel)].param_bytes)};
+  Work work = {object->kernel,
+               {grid_x, grid_y, grid_z},
+               {block_x, block_y, block_z},
+               std::vector<uint8_t>(kKernels[static_cast<uint32_t>(object->kernel)].param_bytes)};
   // A driver copies the arguments when it is called, for a recording too.
   std::memcpy(work.params.data(), params[0], work.params.size());
   const Result result = CheckLaunch(*object, work);
   if (result != 0) return result;
-  if (to->capture) to->capture->work.push_back(std::move(work));
-  else to->queue.push_back({{std::move(work)}, nullptr});
+  if (to->capture)
+    to->capture->work.push_back(std::move(work));
+  else
+    to->queue.push_back({{std::move(work)}, nullptr});
   return 0;
 }
 

@@ -15,8 +15,8 @@ namespace cuda {
 
 // An output pixel as its window sees the picture.
 struct Row {
-  int32_t y, x;       // of the window's first element; far outside for rows behind the last pixel
-  uint32_t image;     // the image's first pixel
+  int32_t y, x;    // of the window's first element; far outside for rows behind the last pixel
+  uint32_t image;  // the image's first pixel
 };
 
 __device__ __forceinline__ Row FindRow(const ConvParams& p, uint32_t pixel) {
@@ -24,21 +24,22 @@ __device__ __forceinline__ Row FindRow(const ConvParams& p, uint32_t pixel) {
   uint32_t image = pixel;
   uint32_t oy = Split(&image, p.by_out_area);
   const uint32_t ox = Split(&oy, p.by_out_width);
-  return {static_cast<int32_t>(oy * p.stride_h) - static_cast<int32_t>(p.pad_top), static_cast<int32_t>(ox * p.stride_w) - static_cast<int32_t>(p.pad_left),
-          image * p.height * p.width};
+  return {static_cast<int32_t>(oy * p.stride_h) - static_cast<int32_t>(p.pad_top),
+          static_cast<int32_t>(ox * p.stride_w) - static_cast<int32_t>(p.pad_left), image * p.height * p.width};
 }
 
 // A column: an element of the window.
 struct Tap {
-  int32_t y, x;       // from the window's first element
+  int32_t y, x;  // from the window's first element
   uint32_t channel;
-  bool is_inside;     // of the depth
+  bool is_inside;  // of the depth
 };
 
 __device__ __forceinline__ Tap FindTap(const ConvParams& p, uint32_t k, uint32_t group) {
   uint32_t ky = k;
   const uint32_t channel = Split(&ky, p.by_channels), kx = Split(&ky, p.by_kernel_w);
-  return {static_cast<int32_t>(ky * p.dilation_h), static_cast<int32_t>(kx * p.dilation_w), group * p.group_channels + channel, k < p.depth};
+  return {static_cast<int32_t>(ky * p.dilation_h), static_cast<int32_t>(kx * p.dilation_w),
+          group * p.group_channels + channel, k < p.depth};
 }
 
 // Whether the element lies in the picture; *index is its place in x.
@@ -53,13 +54,15 @@ __device__ __forceinline__ const ConvParams& ConvOf(const SeparableParams& p) { 
 
 // Elements k … of a thread's rows, for their way through registers. Channels that are not in vectors come one by one.
 template <typename T, int kLoads>
-__device__ __forceinline__ void FetchRows(const ConvParams& p, uint32_t group, const Row (&rows)[kLoads], uint32_t k, Vector<T, kVectorOf<T>> (&values)[kLoads]) {
+__device__ __forceinline__ void FetchRows(const ConvParams& p, uint32_t group, const Row (&rows)[kLoads], uint32_t k,
+                                          Vector<T, kVectorOf<T>> (&values)[kLoads]) {
   const Global<const T> x(p.x);
   uint32_t index;
   if (p.group_channels % kVectorOf<T> == 0) {
     const Tap tap = FindTap(p, k, group);
 #pragma unroll
-    for (int i = 0; i < kLoads; ++i) values[i] = Locate(p, rows[i], tap, &index) ? LoadVector<kVectorOf<T>>(x, index) : Vector<T, kVectorOf<T>>{};
+    for (int i = 0; i < kLoads; ++i)
+      values[i] = Locate(p, rows[i], tap, &index) ? LoadVector<kVectorOf<T>>(x, index) : Vector<T, kVectorOf<T>>{};
     return;
   }
 #pragma unroll
@@ -72,7 +75,8 @@ __device__ __forceinline__ void FetchRows(const ConvParams& p, uint32_t group, c
 
 // The same of a window's results, computed here: channels k … of the pixels that the rows stand for.
 template <typename T, int kLoads>
-__device__ __forceinline__ void FetchRows(const SeparableParams& p, uint32_t, const Row (&rows)[kLoads], uint32_t k, Vector<T, kVectorOf<T>> (&values)[kLoads]) {
+__device__ __forceinline__ void FetchRows(const SeparableParams& p, uint32_t, const Row (&rows)[kLoads], uint32_t k,
+                                          Vector<T, kVectorOf<T>> (&values)[kLoads]) {
   constexpr int kCount = kVectorOf<T>;
   const ConvParams& c = p.conv;
   const Global<const T> x(c.x), weights(p.window_weights);
@@ -150,8 +154,10 @@ __device__ __forceinline__ void FinishTile(const ConvParams& p, const Task& task
 
 template <typename T, int kM, int kN, int kThreads>
 __device__ __forceinline__ void FinishConv(const ConvParams& p, const Task& task, const Shared<float>& sums) {
-  if (p.features % kVectorOf<T> == 0) FinishTile<T, kM, kN, kThreads, kVectorOf<T>>(p, task, sums);
-  else FinishTile<T, kM, kN, kThreads, 1>(p, task, sums);
+  if (p.features % kVectorOf<T> == 0)
+    FinishTile<T, kM, kN, kThreads, kVectorOf<T>>(p, task, sums);
+  else
+    FinishTile<T, kM, kN, kThreads, 1>(p, task, sums);
 }
 
 }  // namespace cuda

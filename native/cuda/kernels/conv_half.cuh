@@ -9,12 +9,12 @@ namespace cuda {
 template <int kM, int kN, int kThreads>
 struct HalfTile {
   static constexpr int kK = 32, kStride = kK + 8;
-  static constexpr int kStage = (kM + kN) * kStride;                       // halves of one stage
-  static constexpr int kRows = kThreads / (kK / 8);                        // that one pass of 16-byte loads covers
+  static constexpr int kStage = (kM + kN) * kStride;  // halves of one stage
+  static constexpr int kRows = kThreads / (kK / 8);   // that one pass of 16-byte loads covers
   static constexpr int kLoadsA = kM / kRows, kLoadsB = kN / kRows;
-  static constexpr int kSums = kM * (kN + 4) * 2;                          // floats, as halves
-  template <int kCount>  // stages
-  static constexpr int kShared = kCount * kStage > kSums ? kCount * kStage : kSums;
+  static constexpr int kSums = kM * (kN + 4) * 2;  // floats, as halves
+  template <int kCount>                            // stages
+  static constexpr int kShared = kCount * kStage > kSums ? kCount* kStage : kSums;
   static_assert(kM % kRows == 0 && kN % kRows == 0);
 };
 

@@ -10,7 +10,8 @@ constexpr uint32_t kStages = 3;
 
 // A thread's rows of a stage, from row `at` of it on: copied behind the threads' backs where channels are in eights.
 template <typename Tile>
-__device__ __forceinline__ void BeginRows(const ConvParams& p, uint32_t group, const Row (&rows)[Tile::kLoadsA], uint32_t k, const Shared<half>& stage, uint32_t at) {
+__device__ __forceinline__ void BeginRows(const ConvParams& p, uint32_t group, const Row (&rows)[Tile::kLoadsA],
+                                          uint32_t k, const Shared<half>& stage, uint32_t at) {
   if (p.group_channels % 8 == 0) {
     const Global<const half> x(p.x);
     const Tap tap = FindTap(p, k, group);
@@ -28,7 +29,8 @@ __device__ __forceinline__ void BeginRows(const ConvParams& p, uint32_t group, c
   for (int i = 0; i < Tile::kLoadsA; ++i) StoreVector(stage, at + i * Tile::kRows * Tile::kStride, values[i]);
 }
 template <typename Tile>
-__device__ __forceinline__ void BeginRows(const SeparableParams& p, uint32_t group, const Row (&rows)[Tile::kLoadsA], uint32_t k, const Shared<half>& stage, uint32_t at) {
+__device__ __forceinline__ void BeginRows(const SeparableParams& p, uint32_t group, const Row (&rows)[Tile::kLoadsA],
+                                          uint32_t k, const Shared<half>& stage, uint32_t at) {
   Vector<half, 8> values[Tile::kLoadsA];
   FetchRows<half>(p, group, rows, k, values);
 #pragma unroll
@@ -36,20 +38,23 @@ __device__ __forceinline__ void BeginRows(const SeparableParams& p, uint32_t gro
 }
 
 template <typename Tile, typename Params>
-__device__ __forceinline__ void BeginStage(const Params& params, const Task& task, const Row (&rows)[Tile::kLoadsA], uint32_t k0, int rows_a, const Shared<half>& stage) {
+__device__ __forceinline__ void BeginStage(const Params& params, const Task& task, const Row (&rows)[Tile::kLoadsA],
+                                           uint32_t k0, int rows_a, const Shared<half>& stage) {
   const ConvParams& p = ConvOf(params);
   const Global<const half> weights(p.weights);
   const uint32_t k = k0 + threadIdx.x % 4 * 8, at = threadIdx.x / 4 * Tile::kStride + threadIdx.x % 4 * 8;
 #pragma unroll
   for (int i = 0; i < Tile::kLoadsB; ++i) {
-    CopyAsync(stage, (rows_a + i * Tile::kRows) * Tile::kStride + at, weights, WeightAt(p, task, threadIdx.x / 4 + i * Tile::kRows, k), true);
+    CopyAsync(stage, (rows_a + i * Tile::kRows) * Tile::kStride + at, weights,
+              WeightAt(p, task, threadIdx.x / 4 + i * Tile::kRows, k), true);
   }
   BeginRows<Tile>(params, task.group, rows, k, stage, at);
 }
 
 // kTilesM × kTilesN products of 16×8 over one stage.
 template <int kStride, int kTilesM, int kTilesN>
-__device__ __forceinline__ void MultiplyStage(const Shared<half>& a, const Shared<half>& b, float (&sums)[kTilesM][kTilesN][4]) {
+__device__ __forceinline__ void MultiplyStage(const Shared<half>& a, const Shared<half>& b,
+                                              float (&sums)[kTilesM][kTilesN][4]) {
   const uint32_t group = threadIdx.x % 32 / 4, pair = threadIdx.x % 4 * 2;
 #pragma unroll
   for (int k = 0; k < 32; k += 16) {
@@ -62,7 +67,8 @@ __device__ __forceinline__ void MultiplyStage(const Shared<half>& a, const Share
 #pragma unroll
     for (int i = 0; i < kTilesM; ++i) {
       const uint32_t at = (i * 16 + group) * kStride + k + pair;
-      const uint32_t left[4] = {LoadPair(a, at), LoadPair(a, at + 8 * kStride), LoadPair(a, at + 8), LoadPair(a, at + 8 * kStride + 8)};
+      const uint32_t left[4] = {LoadPair(a, at), LoadPair(a, at + 8 * kStride), LoadPair(a, at + 8),
+                                LoadPair(a, at + 8 * kStride + 8)};
 #pragma unroll
       for (int j = 0; j < kTilesN; ++j) MmaHalf(sums[i][j], left, right[j]);
     }
@@ -92,12 +98,15 @@ __device__ __forceinline__ void ConvMma(const Params& params) {
       WaitCopies<kStages - 2>();
       __syncthreads();  // the stage is there for all, and all have left the one that is filled next
     }
-    if (step < steps) BeginStage<Tile>(params, task, rows, task.first + step * Tile::kK, kM, memory.template As<half>(filled * Tile::kStage));
+    if (step < steps)
+      BeginStage<Tile>(params, task, rows, task.first + step * Tile::kK, kM,
+                       memory.template As<half>(filled * Tile::kStage));
     CommitCopies();
     filled = filled + 1 == kStages ? 0 : filled + 1;
     if (!is_begun) continue;
     const Shared<half> a = memory.template As<half>(ready * Tile::kStage);
-    MultiplyStage<Tile::kStride>(a.template As<half>(row * Tile::kStride), a.template As<half>((kM + column) * Tile::kStride), sums);
+    MultiplyStage<Tile::kStride>(a.template As<half>(row * Tile::kStride),
+                                 a.template As<half>((kM + column) * Tile::kStride), sums);
     ready = ready + 1 == kStages ? 0 : ready + 1;
   }
   __syncthreads();

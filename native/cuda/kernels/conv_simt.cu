@@ -8,23 +8,25 @@ namespace cuda {
 template <int kM, int kN>
 struct SimtTile {
   static constexpr int kK = 16, kThreads = kM * kN / 16;
-  static constexpr int kStrideA = kM + 4, kStrideB = kN + 4;          // A is kept transposed: [k][row]
-  static constexpr int kHalf = kK * (kStrideA + kStrideB);            // floats of one of two stages
+  static constexpr int kStrideA = kM + 4, kStrideB = kN + 4;  // A is kept transposed: [k][row]
+  static constexpr int kHalf = kK * (kStrideA + kStrideB);    // floats of one of two stages
   static constexpr int kSums = kM * (kN + 4);
   static constexpr int kShared = 2 * kHalf > kSums ? 2 * kHalf : kSums;
   static constexpr int kLoadsA = kM * kK / 4 / kThreads, kLoadsB = kK * kN / 4 / kThreads;
 
-  Vector<float, 4> a[kLoadsA], b[kLoadsB];                            // on their way
+  Vector<float, 4> a[kLoadsA], b[kLoadsB];  // on their way
 
   template <typename Params>
-  __device__ __forceinline__ void Fetch(const Params& params, const Task& task, const Row (&rows)[kLoadsA], uint32_t k0) {
+  __device__ __forceinline__ void Fetch(const Params& params, const Task& task, const Row (&rows)[kLoadsA],
+                                        uint32_t k0) {
     const ConvParams& p = ConvOf(params);
     const Global<const float> weights(p.weights);
     FetchRows<float>(params, task.group, rows, k0 + threadIdx.x % (kK / 4) * 4, a);
 #pragma unroll
     for (int i = 0; i < kLoadsB; ++i) {
       const uint32_t e = threadIdx.x + i * kThreads, row = e / (kN / 4), column = e % (kN / 4) * 4;
-      b[i] = LoadVector<4>(weights, (task.group * p.packed_depth + k0 + row) * p.packed_features + task.feature + column);
+      b[i] =
+          LoadVector<4>(weights, (task.group * p.packed_depth + k0 + row) * p.packed_features + task.feature + column);
     }
   }
 
@@ -33,7 +35,8 @@ struct SimtTile {
 #pragma unroll
     for (int i = 0; i < kLoadsA; ++i) {
 #pragma unroll
-      for (int j = 0; j < 4; ++j) stage[(k + j) * kStrideA + threadIdx.x / (kK / 4) + i * (kThreads / (kK / 4))] = a[i][j];
+      for (int j = 0; j < 4; ++j)
+        stage[(k + j) * kStrideA + threadIdx.x / (kK / 4) + i * (kThreads / (kK / 4))] = a[i][j];
     }
 #pragma unroll
     for (int i = 0; i < kLoadsB; ++i) {
@@ -51,7 +54,8 @@ __device__ __forceinline__ void ConvSimt(const Params& params) {
   const Task task = FindTask<kM, kN>(p);
   Row rows[Tile::kLoadsA];
 #pragma unroll
-  for (int i = 0; i < Tile::kLoadsA; ++i) rows[i] = FindRow(p, task.pixel + threadIdx.x / (Tile::kK / 4) + i * (Tile::kThreads / (Tile::kK / 4)));
+  for (int i = 0; i < Tile::kLoadsA; ++i)
+    rows[i] = FindRow(p, task.pixel + threadIdx.x / (Tile::kK / 4) + i * (Tile::kThreads / (Tile::kK / 4)));
   const uint32_t row = threadIdx.x / (kN / 4) * 4, column = threadIdx.x % (kN / 4) * 4;
   float sums[4][4] = {};
   Tile next;
@@ -61,10 +65,12 @@ __device__ __forceinline__ void ConvSimt(const Params& params) {
   for (uint32_t k0 = task.first, stage = 0; k0 < task.last; k0 += Tile::kK, stage ^= 1) {
     const bool has_next = k0 + Tile::kK < task.last;
     if (has_next) next.Fetch(params, task, rows, k0 + Tile::kK);
-    const Shared<float> a = memory.template As<float>(stage * Tile::kHalf), b = a.template As<float>(Tile::kK * Tile::kStrideA);
+    const Shared<float> a = memory.template As<float>(stage * Tile::kHalf),
+                        b = a.template As<float>(Tile::kK * Tile::kStrideA);
 #pragma unroll
     for (int k = 0; k < Tile::kK; ++k) {
-      const Vector<float, 4> left = LoadVector<4>(a, k * Tile::kStrideA + row), right = LoadVector<4>(b, k * Tile::kStrideB + column);
+      const Vector<float, 4> left = LoadVector<4>(a, k * Tile::kStrideA + row),
+                             right = LoadVector<4>(b, k * Tile::kStrideB + column);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
 #pragma unroll
@@ -75,7 +81,9 @@ __device__ __forceinline__ void ConvSimt(const Params& params) {
     __syncthreads();
   }
 #pragma unroll
-  for (int i = 0; i < 4; ++i) StoreVector(memory, (row + i) * (kN + 4) + column, Vector<float, 4>{{sums[i][0], sums[i][1], sums[i][2], sums[i][3]}});
+  for (int i = 0; i < 4; ++i)
+    StoreVector(memory, (row + i) * (kN + 4) + column,
+                Vector<float, 4>{{sums[i][0], sums[i][1], sums[i][2], sums[i][3]}});
   __syncthreads();
   FinishConv<float, kM, kN, Tile::kThreads>(p, task, memory);
 }

@@ -12,13 +12,15 @@ struct WmmaStage {
   Vector<half, 8> a[Tile::kLoadsA], b[Tile::kLoadsB];  // on their way
 
   template <typename Params>
-  __device__ __forceinline__ void Fetch(const Params& params, const Task& task, const Row (&rows)[Tile::kLoadsA], uint32_t k0) {
+  __device__ __forceinline__ void Fetch(const Params& params, const Task& task, const Row (&rows)[Tile::kLoadsA],
+                                        uint32_t k0) {
     const ConvParams& p = ConvOf(params);
     const Global<const half> weights(p.weights);
     const uint32_t k = k0 + threadIdx.x % 4 * 8;
     FetchRows<half>(params, task.group, rows, k, a);
 #pragma unroll
-    for (int i = 0; i < Tile::kLoadsB; ++i) b[i] = LoadVector<8>(weights, WeightAt(p, task, threadIdx.x / 4 + i * Tile::kRows, k));
+    for (int i = 0; i < Tile::kLoadsB; ++i)
+      b[i] = LoadVector<8>(weights, WeightAt(p, task, threadIdx.x / 4 + i * Tile::kRows, k));
   }
 
   __device__ __forceinline__ void Keep(const Shared<half>& stage) const {
@@ -59,7 +61,8 @@ __device__ __forceinline__ void ConvWmma(const Params& params) {
     for (int k = 0; k < Tile::kK; k += 16) {
       WmmaB right[kWarpN / 16];
 #pragma unroll
-      for (int j = 0; j < kWarpN / 16; ++j) WmmaLoad(right[j], a, (kM + column + j * 16) * Tile::kStride + k, Tile::kStride);
+      for (int j = 0; j < kWarpN / 16; ++j)
+        WmmaLoad(right[j], a, (kM + column + j * 16) * Tile::kStride + k, Tile::kStride);
 #pragma unroll
       for (int i = 0; i < kWarpM / 16; ++i) {
         WmmaA left;
@@ -75,7 +78,8 @@ __device__ __forceinline__ void ConvWmma(const Params& params) {
 #pragma unroll
   for (int i = 0; i < kWarpM / 16; ++i) {
 #pragma unroll
-    for (int j = 0; j < kWarpN / 16; ++j) WmmaStore(results, (row + i * 16) * (kN + 4) + column + j * 16, sums[i][j], kN + 4);
+    for (int j = 0; j < kWarpN / 16; ++j)
+      WmmaStore(results, (row + i * 16) * (kN + 4) + column + j * 16, sums[i][j], kN + 4);
   }
   __syncthreads();
   FinishConv<half, kM, kN, kThreads>(p, task, results);

@@ -29,11 +29,13 @@ __device__ __forceinline__ void DenseRow(const DenseRowParams& p) {
   float sum = 0;
   const uint32_t vectors = p.depth % kCount == 0 ? p.depth / kCount : 0;
   for (uint32_t i = lane; i < vectors; i += 32) {
-    const Vector<T, kCount> left = LoadVector<kCount>(x, row * p.depth + i * kCount), right = LoadVector<kCount>(weights, feature * p.depth + i * kCount);
+    const Vector<T, kCount> left = LoadVector<kCount>(x, row * p.depth + i * kCount),
+                            right = LoadVector<kCount>(weights, feature * p.depth + i * kCount);
 #pragma unroll
     for (int j = 0; j < kCount; ++j) sum += ToFloat(left[j]) * ToFloat(right[j]);
   }
-  for (uint32_t k = vectors * kCount + lane; k < p.depth; k += 32) sum += ToFloat(x[row * p.depth + k]) * ToFloat(weights[feature * p.depth + k]);
+  for (uint32_t k = vectors * kCount + lane; k < p.depth; k += 32)
+    sum += ToFloat(x[row * p.depth + k]) * ToFloat(weights[feature * p.depth + k]);
 #pragma unroll
   for (int mask = 16; mask > 0; mask /= 2) sum += ShuffleXor(sum, mask);
   if (lane == 0) FinishSum<T>(p, feature, result, sum);

@@ -23,7 +23,9 @@ namespace gapcam {
 namespace cuda {
 
 // n / d.value
-__device__ __forceinline__ uint32_t Divide(uint32_t n, const Divisor& d) { return d.multiplier ? __umulhi(n, d.multiplier) >> d.shift : n; }
+__device__ __forceinline__ uint32_t Divide(uint32_t n, const Divisor& d) {
+  return d.multiplier ? __umulhi(n, d.multiplier) >> d.shift : n;
+}
 
 // n split into a quotient and what remains of it.
 __device__ __forceinline__ uint32_t Split(uint32_t* n, const Divisor& d) {

@@ -5,9 +5,10 @@
 #define NOINLINE __noinline__
 #define KERNEL(name, Params, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Params p)
 // 512 threads on a multiprocessor at the least: up to 128 registers for each, so that no sum is spilled for the sake of more.
-#define TILE_KERNEL(name, Params, threads) extern "C" __global__ void __launch_bounds__(threads, 512 / threads) name(const Params p)
-#define SHARED(T, name, count)                         \
-  __shared__ __align__(16) T name##_memory[count];     \
+#define TILE_KERNEL(name, Params, threads) \
+  extern "C" __global__ void __launch_bounds__(threads, 512 / threads) name(const Params p)
+#define SHARED(T, name, count)                     \
+  __shared__ __align__(16) T name##_memory[count]; \
   const Shared<T> name = {name##_memory}
 
 namespace gapcam {
@@ -35,11 +36,19 @@ struct Shared {
   __device__ __forceinline__ T& operator[](uint32_t i) const { return data[i]; }
   // The same bytes as other elements, from an element of the old kind on.
   template <typename Other>
-  __device__ __forceinline__ Shared<Other> As(uint32_t from = 0) const { return {reinterpret_cast<Other*>(data + from)}; }
+  __device__ __forceinline__ Shared<Other> As(uint32_t from = 0) const {
+    return {reinterpret_cast<Other*>(data + from)};
+  }
 };
 
-template <typename T> struct Plain { using Type = T; };
-template <typename T> struct Plain<const T> { using Type = T; };
+template <typename T>
+struct Plain {
+  using Type = T;
+};
+template <typename T>
+struct Plain<const T> {
+  using Type = T;
+};
 
 template <int kCount, template <typename> class Memory, typename T>
 __device__ __forceinline__ Vector<typename Plain<T>::Type, kCount> LoadVector(const Memory<T>& from, uint32_t i) {
@@ -52,27 +61,41 @@ __device__ __forceinline__ void StoreVector(const Memory<T>& to, uint32_t i, con
 
 __device__ __forceinline__ float ToFloat(float x) { return x; }
 __device__ __forceinline__ float ToFloat(half x) { return __half2float(x); }
-template <typename T> __device__ __forceinline__ T FromFloat(float x);
-template <> __device__ __forceinline__ float FromFloat<float>(float x) { return x; }
-template <> __device__ __forceinline__ half FromFloat<half>(float x) { return __float2half_rn(x); }
+template <typename T>
+__device__ __forceinline__ T FromFloat(float x);
+template <>
+__device__ __forceinline__ float FromFloat<float>(float x) {
+  return x;
+}
+template <>
+__device__ __forceinline__ half FromFloat<half>(float x) {
+  return __float2half_rn(x);
+}
 
 // The value of the lane whose number differs in the bits of `mask`; all lanes of the warp take part.
 __device__ __forceinline__ float ShuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 __device__ __forceinline__ bool WarpAny(bool value) { return __any_sync(0xffffffffu, value); }
 
 // Two halves as the tensor cores take them.
-__device__ __forceinline__ uint32_t LoadPair(const Shared<half>& from, uint32_t i) { return *reinterpret_cast<const uint32_t*>(from.data + i); }
+__device__ __forceinline__ uint32_t LoadPair(const Shared<half>& from, uint32_t i) {
+  return *reinterpret_cast<const uint32_t*>(from.data + i);
+}
 
 #if __CUDA_ARCH__ >= 800
 
 template <typename T>
-__device__ __forceinline__ void CopyAsync(const Shared<T>& to, uint32_t i, const Global<const T>& from, uint32_t j, bool is_inside) {
+__device__ __forceinline__ void CopyAsync(const Shared<T>& to, uint32_t i, const Global<const T>& from, uint32_t j,
+                                          bool is_inside) {
   const uint32_t place = static_cast<uint32_t>(__cvta_generic_to_shared(to.data + i));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from.data + (is_inside ? j : 0)), "r"(is_inside ? 16 : 0) : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from.data + (is_inside ? j : 0)),
+               "r"(is_inside ? 16 : 0)
+               : "memory");
 }
 __device__ __forceinline__ void CommitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int kPending>
-__device__ __forceinline__ void WaitCopies() { asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory"); }
+__device__ __forceinline__ void WaitCopies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+}
 
 // d += a · b. Row g = lane / 4, t = lane % 4: a has rows g, g + 8 of columns 2t…, 2t + 8…; b rows 2t…, 2t + 8… of column g;
 // d rows g, g + 8 of columns 2t, 2t + 1.
@@ -98,28 +121,41 @@ struct WmmaSums {
   float x[8];
 };
 
-#define GAPCAM_EIGHT(constraint, x) constraint((x)[0]), constraint((x)[1]), constraint((x)[2]), constraint((x)[3]), constraint((x)[4]), constraint((x)[5]), constraint((x)[6]), constraint((x)[7])
+#define GAPCAM_EIGHT(constraint, x)                                                                   \
+  constraint((x)[0]), constraint((x)[1]), constraint((x)[2]), constraint((x)[3]), constraint((x)[4]), \
+      constraint((x)[5]), constraint((x)[6]), constraint((x)[7])
 
 __device__ __forceinline__ void WmmaLoad(WmmaA& tile, const Shared<half>& from, uint32_t i, uint32_t stride) {
   const uint32_t place = static_cast<uint32_t>(__cvta_generic_to_shared(from.data + i));
-  asm volatile("wmma.load.a.sync.aligned.row.m16n16k16.shared.f16 {%0,%1,%2,%3,%4,%5,%6,%7}, [%8], %9;" : GAPCAM_EIGHT("=r", tile.x) : "r"(place), "r"(stride) : "memory");
+  asm volatile("wmma.load.a.sync.aligned.row.m16n16k16.shared.f16 {%0,%1,%2,%3,%4,%5,%6,%7}, [%8], %9;"
+               : GAPCAM_EIGHT("=r", tile.x)
+               : "r"(place), "r"(stride)
+               : "memory");
 }
 __device__ __forceinline__ void WmmaLoad(WmmaB& tile, const Shared<half>& from, uint32_t i, uint32_t stride) {
   const uint32_t place = static_cast<uint32_t>(__cvta_generic_to_shared(from.data + i));
-  asm volatile("wmma.load.b.sync.aligned.col.m16n16k16.shared.f16 {%0,%1,%2,%3,%4,%5,%6,%7}, [%8], %9;" : GAPCAM_EIGHT("=r", tile.x) : "r"(place), "r"(stride) : "memory");
+  asm volatile("wmma.load.b.sync.aligned.col.m16n16k16.shared.f16 {%0,%1,%2,%3,%4,%5,%6,%7}, [%8], %9;"
+               : GAPCAM_EIGHT("=r", tile.x)
+               : "r"(place), "r"(stride)
+               : "memory");
 }
 __device__ __forceinline__ void WmmaClear(WmmaSums& sums) {
 #pragma unroll
   for (int i = 0; i < 8; ++i) sums.x[i] = 0.0f;
 }
 __device__ __forceinline__ void WmmaMultiply(WmmaSums& sums, const WmmaA& a, const WmmaB& b) {
-  asm volatile("wmma.mma.sync.aligned.row.col.m16n16k16.f32.f32 {%0,%1,%2,%3,%4,%5,%6,%7}, {%8,%9,%10,%11,%12,%13,%14,%15}, "
-               "{%16,%17,%18,%19,%20,%21,%22,%23}, {%0,%1,%2,%3,%4,%5,%6,%7};"
-               : GAPCAM_EIGHT("+f", sums.x) : GAPCAM_EIGHT("r", a.x), GAPCAM_EIGHT("r", b.x));
+  asm volatile(
+      "wmma.mma.sync.aligned.row.col.m16n16k16.f32.f32 {%0,%1,%2,%3,%4,%5,%6,%7}, {%8,%9,%10,%11,%12,%13,%14,%15}, "
+      "{%16,%17,%18,%19,%20,%21,%22,%23}, {%0,%1,%2,%3,%4,%5,%6,%7};"
+      : GAPCAM_EIGHT("+f", sums.x)
+      : GAPCAM_EIGHT("r", a.x), GAPCAM_EIGHT("r", b.x));
 }
 __device__ __forceinline__ void WmmaStore(const Shared<float>& to, uint32_t i, const WmmaSums& sums, uint32_t stride) {
   const uint32_t place = static_cast<uint32_t>(__cvta_generic_to_shared(to.data + i));
-  asm volatile("wmma.store.d.sync.aligned.row.m16n16k16.shared.f32 [%8], {%0,%1,%2,%3,%4,%5,%6,%7}, %9;" ::GAPCAM_EIGHT("f", sums.x), "r"(place), "r"(stride) : "memory");
+  asm volatile("wmma.store.d.sync.aligned.row.m16n16k16.shared.f32 [%8], {%0,%1,%2,%3,%4,%5,%6,%7}, %9;" ::GAPCAM_EIGHT(
+                   "f", sums.x),
+               "r"(place), "r"(stride)
+               : "memory");
 }
 
 #undef GAPCAM_EIGHT

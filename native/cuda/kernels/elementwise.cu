@@ -49,14 +49,16 @@ __device__ __forceinline__ void LrnEach(const LrnKernelParams& p) {
   if (i >= p.elements) return;
   uint32_t pixel = i;
   const uint32_t channel = Split(&pixel, p.by_channels), before = (p.lrn.size - 1) / 2;
-  const uint32_t first = channel > before ? channel - before : 0, end = channel - before + p.lrn.size;  // both from the picture's start
+  const uint32_t first = channel > before ? channel - before : 0,
+                 end = channel - before + p.lrn.size;  // both from the picture's start
   const Global<const T> x(p.x);
   float sum = 0;
   for (uint32_t j = first; j < end && j < p.channels; ++j) {
     const float value = ToFloat(x[pixel * p.channels + j]);
     sum += value * value;
   }
-  StoreResult<T>(p.y, i, ToFloat(x[i]) / powf(p.lrn.bias + p.lrn.alpha / static_cast<float>(p.lrn.size) * sum, p.lrn.beta));
+  StoreResult<T>(p.y, i,
+                 ToFloat(x[i]) / powf(p.lrn.bias + p.lrn.alpha / static_cast<float>(p.lrn.size) * sum, p.lrn.beta));
 }
 
 KERNEL(elementwise_f32, ElementwiseKernelParams, 256) { ElementwiseEach<float>(p); }

@@ -19,7 +19,12 @@ __device__ __forceinline__ Line FindLine(const LineParams& p, uint32_t warp) {
   const uint32_t lane = threadIdx.x % 32;
   uint32_t outer = warp;
   const uint32_t inner = Split(&outer, p.by_inner_groups) * p.inner_lanes + lane % p.inner_lanes;
-  return {outer * p.length * p.inner + inner, p.inner, lane / p.inner_lanes, 32 / p.inner_lanes, outer * p.inner + inner, inner < p.inner};
+  return {outer * p.length * p.inner + inner,
+          p.inner,
+          lane / p.inner_lanes,
+          32 / p.inner_lanes,
+          outer * p.inner + inner,
+          inner < p.inner};
 }
 
 __device__ __forceinline__ float Combine(Reduce op, float a, float b) {
@@ -30,7 +35,8 @@ __device__ __forceinline__ float Combine(Reduce op, float a, float b) {
 
 // The line's lanes' values, combined; every lane gets the result.
 __device__ __forceinline__ float CombineLanes(const LineParams& p, Reduce op, float value) {
-  for (uint32_t mask = p.inner_lanes; mask < 32; mask *= 2) value = Combine(op, value, ShuffleXor(value, static_cast<int>(mask)));
+  for (uint32_t mask = p.inner_lanes; mask < 32; mask *= 2)
+    value = Combine(op, value, ShuffleXor(value, static_cast<int>(mask)));
   return value;
 }
 
@@ -43,19 +49,23 @@ __device__ __forceinline__ float Identity(Reduce op) {
 
 // op over f(element) of the whole line.
 template <typename T, typename Function>
-__device__ __forceinline__ float Along(const LineParams& p, const Line& line, Reduce op, const Global<const T>& x, const Function& f) {
+__device__ __forceinline__ float Along(const LineParams& p, const Line& line, Reduce op, const Global<const T>& x,
+                                       const Function& f) {
   float value = Identity(op);
   if (line.is_there) {
-    for (uint32_t l = line.at; l < p.length; l += line.stride) value = Combine(op, value, f(ToFloat(x[line.first + l * line.step])));
+    for (uint32_t l = line.at; l < p.length; l += line.stride)
+      value = Combine(op, value, f(ToFloat(x[line.first + l * line.step])));
   }
   return CombineLanes(p, op, value);
 }
 
 // y = f(x) along the line.
 template <typename T, typename Function>
-__device__ __forceinline__ void Map(const LineParams& p, const Line& line, const Global<const T>& x, const Function& f) {
+__device__ __forceinline__ void Map(const LineParams& p, const Line& line, const Global<const T>& x,
+                                    const Function& f) {
   if (!line.is_there) return;
-  for (uint32_t l = line.at; l < p.length; l += line.stride) StoreResult<T>(p.y, line.first + l * line.step, f(ToFloat(x[line.first + l * line.step])));
+  for (uint32_t l = line.at; l < p.length; l += line.stride)
+    StoreResult<T>(p.y, line.first + l * line.step, f(ToFloat(x[line.first + l * line.step])));
 }
 
 template <typename T>

@@ -52,7 +52,8 @@ __device__ __forceinline__ void ConcatEach(const ConcatKernelParams& p) {
   const uint32_t to = Split(&group, p.by_group_length) * p.groups + group;
   if (to < p.out_first[0] || to >= p.out_first[kConcatTensors]) return;
   const int input = TensorAt(p.in_first, from), output = TensorAt(p.out_first, to);
-  const uint32_t in_row = p.in_first[input + 1] - p.in_first[input], out_row = p.out_first[output + 1] - p.out_first[output];
+  const uint32_t in_row = p.in_first[input + 1] - p.in_first[input],
+                 out_row = p.out_first[output + 1] - p.out_first[output];
   const Global<const T> x(p.inputs[input]);
   const Global<T> y(p.outputs[output]);
   y[outer * out_row + to - p.out_first[output]] = x[outer * in_row + from - p.in_first[input]];

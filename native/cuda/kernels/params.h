@@ -12,8 +12,9 @@ namespace cuda {
 
 struct Buffer {
   uint64_t address;
-  uint32_t elements;       // 0: the optional tensor is not there
-  uint32_t element_bytes;  // 4: float or int32, 2: half, 1: bytes of a camera's frame; of results in half precision 2 or 4
+  uint32_t elements;  // 0: the optional tensor is not there
+  uint32_t
+      element_bytes;  // 4: float or int32, 2: half, 1: bytes of a camera's frame; of results in half precision 2 or 4
 };
 static_assert(sizeof(Buffer) == 16);
 
@@ -33,11 +34,11 @@ struct Divisor {
 struct ConvParams {
   Buffer x, weights, bias, residual;  // residual has y's layout
   Buffer y;                           // [pixels][groups · features]
-  Buffer partial;                     // float sums [split][pixels][groups · features] where splits > 1; y is then not written
-  Buffer pooled;                      // [groups · features]: means over the pixels of one image that a single tile covers
-  uint32_t pixels, depth, features;   // of a group
+  Buffer partial;  // float sums [split][pixels][groups · features] where splits > 1; y is then not written
+  Buffer pooled;   // [groups · features]: means over the pixels of one image that a single tile covers
+  uint32_t pixels, depth, features;  // of a group
   uint32_t packed_depth, packed_features;
-  uint32_t groups, splits, depth_per_split;  // the latter a multiple of the tile's depth
+  uint32_t groups, splits, depth_per_split;          // the latter a multiple of the tile's depth
   uint32_t height, width, channels, group_channels;  // of x; channels of a pixel, and those of a group
   uint32_t stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
   Divisor by_channels, by_kernel_w, by_out_area, by_out_width;
@@ -74,7 +75,7 @@ constexpr uint32_t kProductTile = 32;
 struct ProductKernelParams {
   Buffer x, z, y;
   uint32_t rows, depth, columns;
-  uint32_t x_step, z_step;            // elements from one batch to the next, 0 where all share one
+  uint32_t x_step, z_step;  // elements from one batch to the next, 0 where all share one
   Divisor by_row_tiles, by_column_tiles;
   Activation activation;
 };
@@ -87,7 +88,7 @@ struct WindowParams {
 struct SlideParams {
   WindowParams window;
   uint32_t height, width, channels, out_height, out_width;
-  uint32_t threads;                   // results, by vectors of channels
+  uint32_t threads;  // results, by vectors of channels
   Divisor by_vectors, by_out_width, by_out_height;
 };
 
@@ -108,9 +109,9 @@ struct PoolParams {
 // Lines of [outer, length, inner] along the middle: a warp has `inner_lanes` neighbouring lines, its other lanes share each.
 struct LineParams {
   Buffer x, y;
-  uint32_t op;                        // Reduce, or the step's own word: logarithm, p
+  uint32_t op;  // Reduce, or the step's own word: logarithm, p
   uint32_t outer, length, inner, inner_lanes;
-  uint32_t groups_of_lines;           // warps
+  uint32_t groups_of_lines;  // warps
   Divisor by_inner_groups;
 };
 
@@ -138,7 +139,7 @@ struct BinaryKernelParams {
 
 struct CopyKernelParams {
   Buffer x, y;
-  Divisor dims[4];                    // loops, the innermost first
+  Divisor dims[4];  // loops, the innermost first
   int32_t in_stride[5], out_stride[5];
   uint32_t in_offset, out_offset, elements;
 };
@@ -153,12 +154,12 @@ constexpr uint32_t kConcatTensors = 4;
 struct ConcatKernelParams {
   Buffer inputs[kConcatTensors], outputs[kConcatTensors];
   uint32_t in_first[kConcatTensors + 1], out_first[kConcatTensors + 1];  // places in the whole row
-  uint32_t groups, elements;          // elements: outer · (in_first[last] - in_first[0])
+  uint32_t groups, elements;  // elements: outer · (in_first[last] - in_first[0])
   Divisor by_span, by_group_length;
 };
 
 struct ResampleKernelParams {
-  Buffer x, indices, weights, y;      // indices int32, weights float
+  Buffer x, indices, weights, y;  // indices int32, weights float
   uint32_t in_length, out_length, taps, inner, elements;
   Divisor by_inner, by_out_length;
 };
@@ -172,14 +173,14 @@ struct ConvertParams {
 // A camera's frame to the network's input: the arithmetic of native/image/rows.cc, bit for bit. Output pixel (x, y) shows
 // place (u, v) of the resized picture, which is turned, mirrored and moved: u = u0 + x · u_x + y · u_y, and v alike.
 struct PixelParams {
-  Buffer frame, taps, y;              // taps: 4 int16 each (low, high, weight, 0), those of columns and then those of rows
-  uint32_t format;                    // PixelFormat of native/image/pixels.h
-  uint32_t height, stride;            // of the frame
+  Buffer frame, taps, y;    // taps: 4 int16 each (low, high, weight, 0), those of columns and then those of rows
+  uint32_t format;          // PixelFormat of native/image/pixels.h
+  uint32_t height, stride;  // of the frame
   uint32_t crop_x, crop_y, inner_width, inner_height;
   int32_t u0, u_x, u_y, v0, v_x, v_y;
-  uint32_t is_nchw, is_bgr, pixels;   // of the output
-  Divisor by_width;                   // of the output
-  float scale[3], offset[3], fill[3]; // by channel of the output; fill is what lies around a contained picture
+  uint32_t is_nchw, is_bgr, pixels;    // of the output
+  Divisor by_width;                    // of the output
+  float scale[3], offset[3], fill[3];  // by channel of the output; fill is what lies around a contained picture
 };
 
 }  // namespace cuda

@@ -46,7 +46,8 @@ __device__ __forceinline__ void Product(const ProductKernelParams& p) {
 #pragma unroll
     for (uint32_t j = 0; j < 4; ++j) {
       const uint32_t m = m0 + row + i, n = n0 + column + j;
-      if (m < p.rows && n < p.columns) StoreResult<T>(p.y, (batch * p.rows + m) * p.columns + n, Activate(p.activation, sums[i][j]));
+      if (m < p.rows && n < p.columns)
+        StoreResult<T>(p.y, (batch * p.rows + m) * p.columns + n, Activate(p.activation, sums[i][j]));
     }
   }
 }

@@ -9,17 +9,19 @@ namespace cuda {
 struct WindowTask {
   uint32_t channel, y, x;  // the window's first element; y and x wrap around above and left of the picture
   uint32_t image;
-  uint32_t at;             // the result's first element
+  uint32_t at;  // the result's first element
 };
 
 // Where its channels lie in a pixel of the picture.
-__device__ __forceinline__ uint32_t ElementAt(const SlideParams& s, const WindowTask& task, uint32_t row, uint32_t column) {
+__device__ __forceinline__ uint32_t ElementAt(const SlideParams& s, const WindowTask& task, uint32_t row,
+                                              uint32_t column) {
   return ((task.image * s.height + row) * s.width + column) * s.channels + task.channel;
 }
 
 template <int kCount>
 __device__ __forceinline__ WindowTask FindWindowTask(const SlideParams& s, uint32_t thread) {
-  const uint32_t channel = Split(&thread, s.by_vectors) * kCount, x = Split(&thread, s.by_out_width), y = Split(&thread, s.by_out_height);
+  const uint32_t channel = Split(&thread, s.by_vectors) * kCount, x = Split(&thread, s.by_out_width),
+                 y = Split(&thread, s.by_out_height);
   const uint32_t at = ((thread * s.out_height + y) * s.out_width + x) * s.channels + channel;
   return {channel, y * s.window.stride_h - s.window.pad_top, x * s.window.stride_w - s.window.pad_left, thread, at};
 }
@@ -65,13 +67,15 @@ __device__ __forceinline__ void Pooled(const PoolParams& p) {
       const uint32_t column = task.x + kx * w.dilation_w;
       const bool is_inside = row < s.height && column < s.width;
       // Padding counts up to the pads' own end, not where a window hangs over it.
-      const bool is_padding = p.count_padding && static_cast<int32_t>(row) < static_cast<int32_t>(s.height + w.pad_bottom) &&
+      const bool is_padding = p.count_padding &&
+                              static_cast<int32_t>(row) < static_cast<int32_t>(s.height + w.pad_bottom) &&
                               static_cast<int32_t>(column) < static_cast<int32_t>(s.width + w.pad_right);
       counted += is_inside || is_padding;
       if (!is_inside) continue;
       const Vector<T, kCount> value = LoadVector<kCount>(x, ElementAt(s, task, row, column));
 #pragma unroll
-      for (int i = 0; i < kCount; ++i) results[i] = is_max ? Greater(results[i], ToFloat(value[i])) : results[i] + ToFloat(value[i]);
+      for (int i = 0; i < kCount; ++i)
+        results[i] = is_max ? Greater(results[i], ToFloat(value[i])) : results[i] + ToFloat(value[i]);
     }
   }
 #pragma unroll
@@ -84,14 +88,18 @@ __device__ __forceinline__ void Pooled(const PoolParams& p) {
 
 template <typename T>
 __device__ __forceinline__ void DepthwiseAny(const DepthwiseParams& p) {
-  if (p.slide.channels % kVectorOf<T> == 0) Depthwise<T, kVectorOf<T>>(p);
-  else Depthwise<T, 1>(p);
+  if (p.slide.channels % kVectorOf<T> == 0)
+    Depthwise<T, kVectorOf<T>>(p);
+  else
+    Depthwise<T, 1>(p);
 }
 
 template <typename T>
 __device__ __forceinline__ void PooledAny(const PoolParams& p) {
-  if (p.slide.channels % kVectorOf<T> == 0) Pooled<T, kVectorOf<T>>(p);
-  else Pooled<T, 1>(p);
+  if (p.slide.channels % kVectorOf<T> == 0)
+    Pooled<T, kVectorOf<T>>(p);
+  else
+    Pooled<T, 1>(p);
 }
 
 KERNEL(depthwise_f32, DepthwiseParams, 128) { DepthwiseAny<float>(p); }

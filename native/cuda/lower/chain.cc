@@ -15,8 +15,9 @@ Status Lowering::LowerChain(const PlanStep& step) {
   at.batch = x.dims[0], at.height = x.dims[1], at.width = x.dims[2], at.channels = x.dims[3], at.x = Of(step.inputs[0]);
   if (expand) {
     ConvSpec spec = at;
-    spec.SetWindow({c.expand_kernel_h, c.expand_kernel_w, c.expand_stride_h, c.expand_stride_w, c.expand_pad_top, c.expand_pad_left, c.expand_pad_bottom, c.expand_pad_right,
-                    c.expand_dilation_h, c.expand_dilation_w});
+    spec.SetWindow({c.expand_kernel_h, c.expand_kernel_w, c.expand_stride_h, c.expand_stride_w, c.expand_pad_top,
+                    c.expand_pad_left, c.expand_pad_bottom, c.expand_pad_right, c.expand_dilation_h,
+                    c.expand_dilation_w});
     spec.activation = {c.expand_activation, c.expand_a, c.expand_b};
     spec.weights = expand, spec.bias = InputOf(step, 4), spec.features = expand->dims[0];
     spec.y = ScratchLike(uint64_t{spec.pixels()} * spec.features);
@@ -26,7 +27,8 @@ Status Lowering::LowerChain(const PlanStep& step) {
   }
   at.out_height = y.dims[1], at.out_width = y.dims[2];
   ConvSpec window = at, last = at;
-  window.window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
+  window.window = {c.kernel_h, c.kernel_w,   c.stride_h,  c.stride_w,   c.pad_top,
+                   c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
   window.activation = {c.activation, c.a, c.b}, window.weights = InputOf(step, 1), window.bias = InputOf(step, 2);
   window.groups = window.features = at.channels, window.pooled = pooled;
   if (project) {

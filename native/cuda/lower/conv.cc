@@ -12,7 +12,9 @@ constexpr uint32_t kFewRows = 4;
 // Less depth than this is not worth a block of its own, with its way through memory.
 constexpr uint32_t kLeastSplit = 128, kMostSplits = 16;
 
-uint32_t Blocks(const ConvSpec& spec, uint32_t tile) { return CeilDiv(spec.pixels(), tile) * CeilDiv(spec.features / spec.groups, tile) * spec.groups; }
+uint32_t Blocks(const ConvSpec& spec, uint32_t tile) {
+  return CeilDiv(spec.pixels(), tile) * CeilDiv(spec.features / spec.groups, tile) * spec.groups;
+}
 
 // Blocks of one tile size, and where they are too few to keep the multiprocessors busy, a part of the depth for each.
 Tiling SplitDepth(const ConvSpec& spec, uint32_t tile, uint32_t depth, uint32_t step, uint32_t wanted_blocks) {
@@ -49,7 +51,8 @@ Place Lowering::PackProduct(const ConvSpec& spec, uint32_t packed_depth, uint32_
   const uint32_t of_group = packed_depth * packed_features;
   return Pack(spec.groups * of_group, [&](uint32_t i) {
     const uint32_t group = i / of_group, rest = i % of_group;
-    return is_half_ ? value(group, rest / packed_depth, rest % packed_depth) : value(group, rest % packed_features, rest / packed_features);
+    return is_half_ ? value(group, rest / packed_depth, rest % packed_depth)
+                    : value(group, rest % packed_features, rest / packed_features);
   });
 }
 
@@ -57,11 +60,14 @@ Place Lowering::PackProduct(const ConvSpec& spec, uint32_t packed_depth, uint32_
 void Lowering::SetProduct(const ConvSpec& spec, const Tiling& tiling, ConvParams* p) const {
   const ConvSpec& picture = spec.before ? *spec.before : spec;  // whose window is slid
   const WindowParams& w = picture.window;
-  p->pixels = spec.pixels(), p->depth = spec.depth(), p->features = spec.features / spec.groups, p->groups = spec.groups;
+  p->pixels = spec.pixels(), p->depth = spec.depth(), p->features = spec.features / spec.groups,
+  p->groups = spec.groups;
   p->packed_depth = RoundUp(p->depth, is_half_ ? 32 : 16), p->packed_features = RoundUp(p->features, tiling.tile);
   p->splits = tiling.splits, p->depth_per_split = tiling.depth_per_split;
-  p->height = picture.height, p->width = picture.width, p->channels = picture.channels, p->group_channels = spec.channels / spec.groups;
-  p->stride_h = w.stride_h, p->stride_w = w.stride_w, p->pad_top = w.pad_top, p->pad_left = w.pad_left, p->dilation_h = w.dilation_h, p->dilation_w = w.dilation_w;
+  p->height = picture.height, p->width = picture.width, p->channels = picture.channels,
+  p->group_channels = spec.channels / spec.groups;
+  p->stride_h = w.stride_h, p->stride_w = w.stride_w, p->pad_top = w.pad_top, p->pad_left = w.pad_left,
+  p->dilation_h = w.dilation_h, p->dilation_w = w.dilation_w;
   p->by_channels = DivideBy(p->group_channels), p->by_kernel_w = DivideBy(spec.window.kernel_w);
   p->by_out_area = DivideBy(spec.out_height * spec.out_width), p->by_out_width = DivideBy(spec.out_width);
 }
@@ -73,8 +79,10 @@ Status Lowering::MultiplyBy(const KernelId (&kernels)[3][2], const ConvSpec& spe
   const Tiling tiling = ChooseTiling(spec, spec.depth(), is_half_ ? 32 : 16, wanted_blocks_, is_pooled_here);
   ConvParams& p = ConvOf(draft.p);
   SetProduct(spec, tiling, &p);
-  if (uint64_t{spec.groups} * p.packed_depth * p.packed_features >= uint64_t{1} << 31) return Refuse("has weights too large for the GPU's kernels");
-  if (uint64_t{spec.groups} * tiling.splits > 65535 || CeilDiv(p.features, tiling.tile) > 65535) return Refuse("has more groups or features than a launch can have blocks");
+  if (uint64_t{spec.groups} * p.packed_depth * p.packed_features >= uint64_t{1} << 31)
+    return Refuse("has weights too large for the GPU's kernels");
+  if (uint64_t{spec.groups} * tiling.splits > 65535 || CeilDiv(p.features, tiling.tile) > 65535)
+    return Refuse("has more groups or features than a launch can have blocks");
   const uint64_t results = uint64_t{spec.pixels()} * spec.features;
   // A mean over more pixels than a tile has is a launch of its own.
   const Place y = spec.y || is_pooled_here ? spec.y : ScratchLike(results);
@@ -87,13 +95,15 @@ Status Lowering::MultiplyBy(const KernelId (&kernels)[3][2], const ConvSpec& spe
     draft.PutFinish(&p, spec, bias, y);
     if (is_pooled_here) draft.Put(&p.pooled, spec.pooled);
   }
-  Add(kernels[is_half_ ? 1 + has_mma_ : 0][tiling.tile == 32], draft, CeilDiv(spec.pixels(), tiling.tile), CeilDiv(p.features, tiling.tile), spec.groups * tiling.splits);
+  Add(kernels[is_half_ ? 1 + has_mma_ : 0][tiling.tile == 32], draft, CeilDiv(spec.pixels(), tiling.tile),
+      CeilDiv(p.features, tiling.tile), spec.groups * tiling.splits);
   if (tiling.splits > 1) AddSplits(spec, partial, bias, y, tiling.splits);
   if (spec.pooled && !is_pooled_here) Mean(y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.features);
   return Status::Ok();
 }
 
-void Lowering::AddSplits(const ConvSpec& spec, const Place& partial, const Place& bias, const Place& y, uint32_t splits) {
+void Lowering::AddSplits(const ConvSpec& spec, const Place& partial, const Place& bias, const Place& y,
+                         uint32_t splits) {
   Draft<SplitSumParams> draft;
   draft.Put(&draft.p.partial, partial);
   draft.PutFinish(&draft.p, spec, bias, y);
@@ -105,27 +115,44 @@ void Lowering::AddSplits(const ConvSpec& spec, const Place& partial, const Place
 Status Lowering::Multiply(const ConvSpec& spec) {
   using Id = KernelId;
   if (!spec.before) {
-    static const Id kKernels[3][2] = {{Id::conv_f32_64x64, Id::conv_f32_32x32}, {Id::conv_f16_wmma_64x64, Id::conv_f16_wmma_32x32}, {Id::conv_f16_mma_64x64, Id::conv_f16_mma_32x32}};
+    static const Id kKernels[3][2] = {{Id::conv_f32_64x64, Id::conv_f32_32x32},
+                                      {Id::conv_f16_wmma_64x64, Id::conv_f16_wmma_32x32},
+                                      {Id::conv_f16_mma_64x64, Id::conv_f16_mma_32x32}};
     return MultiplyBy(kKernels, spec, Draft<ConvParams>());
   }
-  static const Id kKernels[3][2] = {{Id::separable_f32_64x64, Id::separable_f32_32x32}, {Id::separable_f16_wmma_64x64, Id::separable_f16_wmma_32x32}, {Id::separable_f16_mma_64x64, Id::separable_f16_mma_32x32}};
+  static const Id kKernels[3][2] = {{Id::separable_f32_64x64, Id::separable_f32_32x32},
+                                    {Id::separable_f16_wmma_64x64, Id::separable_f16_wmma_32x32},
+                                    {Id::separable_f16_mma_64x64, Id::separable_f16_mma_32x32}};
   Draft<SeparableParams> draft;
   draft.Put(&draft.p.window_weights, PackWindow(*spec.before));
   draft.Put(&draft.p.window_bias, PackBias(spec.before->bias));
-  draft.p.kernel_h = spec.before->window.kernel_h, draft.p.kernel_w = spec.before->window.kernel_w, draft.p.window_activation = spec.before->activation;
+  draft.p.kernel_h = spec.before->window.kernel_h, draft.p.kernel_w = spec.before->window.kernel_w,
+  draft.p.window_activation = spec.before->activation;
   return MultiplyBy(kKernels, spec, draft);
 }
 
 // A weight for each tap and channel, channels innermost.
 Place Lowering::PackWindow(const ConvSpec& spec) {
   const uint32_t taps = spec.window.kernel_h * spec.window.kernel_w;
-  return Pack(taps * spec.channels, [&](uint32_t i) { return ValueAt(*spec.weights, uint64_t{i % spec.channels} * taps + i / spec.channels); });
+  return Pack(taps * spec.channels, [&](uint32_t i) {
+    return ValueAt(*spec.weights, uint64_t{i % spec.channels} * taps + i / spec.channels);
+  });
 }
 
 // Threads have 16 bytes of neighbouring channels, or one where channels do not come in so many.
 SlideParams Lowering::SlideOf(const ConvSpec& spec) const {
-  const uint32_t vector = 16 / element_bytes(), vectors = spec.channels % vector == 0 ? spec.channels / vector : spec.channels;
-  return {spec.window, spec.height, spec.width, spec.channels, spec.out_height, spec.out_width, spec.pixels() * vectors, DivideBy(vectors), DivideBy(spec.out_width), DivideBy(spec.out_height)};
+  const uint32_t vector = 16 / element_bytes(),
+                 vectors = spec.channels % vector == 0 ? spec.channels / vector : spec.channels;
+  return {spec.window,
+          spec.height,
+          spec.width,
+          spec.channels,
+          spec.out_height,
+          spec.out_width,
+          spec.pixels() * vectors,
+          DivideBy(vectors),
+          DivideBy(spec.out_width),
+          DivideBy(spec.out_height)};
 }
 
 void Lowering::Slide(const ConvSpec& spec) {
@@ -141,7 +168,8 @@ void Lowering::Slide(const ConvSpec& spec) {
 
 // Whether a depthwise convolution pays as a part of the 1×1 one behind it: where one tile has all of its features.
 bool Lowering::MayJoin(const ConvSpec& window, const ConvSpec& project) const {
-  return window.IsDepthwise() && window.channels % (is_half_ ? 8 : 4) == 0 && project.features <= 64 && window.window.kernel_h * window.window.kernel_w <= 25;
+  return window.IsDepthwise() && window.channels % (is_half_ ? 8 : 4) == 0 && project.features <= 64 &&
+         window.window.kernel_h * window.window.kernel_w <= 25;
 }
 
 Status Lowering::Convolve(const ConvSpec& spec) {
@@ -156,9 +184,12 @@ Status Lowering::LowerConv(const PlanStep& step) {
   ConvSpec spec;
   spec.activation = {c.activation, c.a, c.b};
   spec.weights = InputOf(step, 1), spec.bias = InputOf(step, 2);
-  spec.groups = c.groups, spec.batch = x.dims[0], spec.height = x.dims[1], spec.width = x.dims[2], spec.channels = x.dims[3], spec.features = spec.weights->dims[0];
-  spec.SetWindow({c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w});
-  spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = ResultOf(step, 0), spec.pooled = ResultOf(step, 1);
+  spec.groups = c.groups, spec.batch = x.dims[0], spec.height = x.dims[1], spec.width = x.dims[2],
+  spec.channels = x.dims[3], spec.features = spec.weights->dims[0];
+  spec.SetWindow({c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right,
+                  c.dilation_h, c.dilation_w});
+  spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = ResultOf(step, 0),
+  spec.pooled = ResultOf(step, 1);
   return Convolve(spec);
 }
 
@@ -171,7 +202,8 @@ void Lowering::DenseRows(const ConvSpec& spec) {
     return spec.is_transposed_matrix ? ValueAt(w, uint64_t{i % depth} * spec.features + i / depth) : ValueAt(w, i);
   }));
   draft.PutFinish(&draft.p, spec, PackBias(spec.bias), spec.y);
-  draft.p.rows = spec.batch, draft.p.depth = depth, draft.p.features = spec.features, draft.p.by_features = DivideBy(spec.features);
+  draft.p.rows = spec.batch, draft.p.depth = depth, draft.p.features = spec.features,
+  draft.p.by_features = DivideBy(spec.features);
   AddThreads(KernelId::dense_row_f32, KernelId::dense_row_f16, draft, uint64_t{spec.batch} * spec.features * 32);
 }
 
@@ -185,7 +217,8 @@ Status Lowering::LowerDense(const PlanStep& step) {
   spec.activation = {d.activation, d.a, d.b};
   spec.x = Of(step.inputs[0]), spec.residual = Of(step.inputs, 3), spec.y = ResultOf(step, 0);
   if (spec.batch > kFewRows) return Multiply(spec);
-  if (uint64_t{spec.batch} * spec.features * 32 >= uint64_t{1} << 31) return Refuse("has more results than a launch can have threads");
+  if (uint64_t{spec.batch} * spec.features * 32 >= uint64_t{1} << 31)
+    return Refuse("has more results than a launch can have threads");
   DenseRows(spec);
   return Status::Ok();
 }

@@ -16,7 +16,10 @@ Divisor DivideBy(uint32_t value) {
 }
 
 Lowering::Lowering(const Plan& plan, const Generation& generation, Program* program)
-    : plan_(plan), program_(*program), is_half_(generation.precision == Precision::kFloat16), has_mma_(generation.sm >= 80),
+    : plan_(plan),
+      program_(*program),
+      is_half_(generation.precision == Precision::kFloat16),
+      has_mma_(generation.sm >= 80),
       wanted_blocks_(2 * std::max<uint32_t>(1, generation.multiprocessors)) {}
 
 Status Lowering::Run() {
@@ -34,7 +37,8 @@ Status Lowering::Run() {
 }
 
 Status Lowering::Refuse(const char* why) const {
-  return Status::Error("ENGINE_UNAVAILABLE", "step %.80s (%s) %s", plan_.steps[step_].name.c_str(), kStepShapes[static_cast<uint32_t>(plan_.steps[step_].kind)].name, why);
+  return Status::Error("ENGINE_UNAVAILABLE", "step %.80s (%s) %s", plan_.steps[step_].name.c_str(),
+                       kStepShapes[static_cast<uint32_t>(plan_.steps[step_].kind)].name, why);
 }
 
 Status Lowering::LowerStep(const PlanStep& step) {

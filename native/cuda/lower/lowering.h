@@ -30,7 +30,7 @@ struct ConvSpec {
   const PlanTensor *weights = nullptr, *bias = nullptr;
   bool is_transposed_matrix = false;  // weights are [depth][features], not [features][…]
   Place x, residual, y, pooled;
-  const ConvSpec* before = nullptr;   // a depthwise convolution whose results this one multiplies as they come
+  const ConvSpec* before = nullptr;  // a depthwise convolution whose results this one multiplies as they come
 
   // The window, over the picture that is set, and the output's size that follows.
   void SetWindow(const WindowParams& w) {
@@ -57,17 +57,23 @@ class Lowering {
   // --- memory
   uint32_t element_bytes() const { return is_half_ ? 2 : 4; }
   Place Of(uint32_t tensor);
-  Place Of(const std::vector<uint32_t>& tensors, size_t i) { return i < tensors.size() && tensors[i] != kAbsent ? Of(tensors[i]) : Place(); }
+  Place Of(const std::vector<uint32_t>& tensors, size_t i) {
+    return i < tensors.size() && tensors[i] != kAbsent ? Of(tensors[i]) : Place();
+  }
   // Where a step's kernel is to write its `i`-th result.
   Place ResultOf(const PlanStep& step, size_t i);
   const PlanTensor* TensorOf(uint32_t id) const { return id == kAbsent ? nullptr : &plan_.tensors[id]; }
-  const PlanTensor* InputOf(const PlanStep& step, size_t i) const { return i < step.inputs.size() ? TensorOf(step.inputs[i]) : nullptr; }
+  const PlanTensor* InputOf(const PlanStep& step, size_t i) const {
+    return i < step.inputs.size() ? TensorOf(step.inputs[i]) : nullptr;
+  }
   // Memory for one step's own use: its next step may have the same.
   Place Scratch(uint64_t elements, uint32_t bytes);
   Place ScratchLike(uint64_t elements) { return Scratch(elements, element_bytes()); }
   // Constants: elements 0 … count by a function, as the network's elements, floats, or integers.
-  template <typename Value> Place Pack(uint32_t count, const Value& value);
-  template <typename Value> Place PackFloats(uint32_t count, const Value& value);
+  template <typename Value>
+  Place Pack(uint32_t count, const Value& value);
+  template <typename Value>
+  Place PackFloats(uint32_t count, const Value& value);
   Place PackIndices(const PlanTensor& tensor);
   Place PackBias(const PlanTensor* bias);
   uint8_t* Grow(uint32_t count, uint32_t bytes, Place* place);
@@ -82,7 +88,8 @@ class Lowering {
     void Put(Buffer* buffer, const Place& place) {
       if (!place) return;
       *buffer = {place.offset, place.elements, place.element_bytes};
-      patches.push_back({static_cast<uint32_t>(reinterpret_cast<uint8_t*>(buffer) - reinterpret_cast<uint8_t*>(&p)), place.memory});
+      patches.push_back(
+          {static_cast<uint32_t>(reinterpret_cast<uint8_t*>(buffer) - reinterpret_cast<uint8_t*>(&p)), place.memory});
     }
 
     // What the kernels' FinishSums is told, in `part` of p.
@@ -132,7 +139,8 @@ class Lowering {
   void AddPool(const ConvSpec& spec, Pool op, uint32_t count_padding);
   SlideParams SlideOf(const ConvSpec& spec) const;
   void Mean(const Place& x, const Place& y, uint32_t outer, uint32_t length, uint32_t inner);
-  void AlongLines(KernelId single, KernelId half, uint32_t op, uint32_t outer, uint32_t length, uint32_t inner, const Place& x, const Place& y);
+  void AlongLines(KernelId single, KernelId half, uint32_t op, uint32_t outer, uint32_t length, uint32_t inner,
+                  const Place& x, const Place& y);
   Status Refuse(const char* why) const;
 
   // --- ports
@@ -150,9 +158,9 @@ class Lowering {
   bool is_half_, has_mma_;
   uint32_t wanted_blocks_;
   uint32_t step_ = kAbsent;
-  uint64_t scratch_at_ = 0;               // where the running step's next scratch begins
-  std::map<uint32_t, Place> constants_;   // those that are read as they are
-  std::vector<Result> writers_;           // of each output: whose kernel writes it to the host's memory itself
+  uint64_t scratch_at_ = 0;              // where the running step's next scratch begins
+  std::map<uint32_t, Place> constants_;  // those that are read as they are
+  std::vector<Result> writers_;          // of each output: whose kernel writes it to the host's memory itself
 };
 
 // The `i`-th value of a float constant, which may lie at any address.

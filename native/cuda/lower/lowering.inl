@@ -30,7 +30,12 @@ Place Lowering::PackFloats(uint32_t count, const Value& value) {
 template <typename Params>
 void Lowering::Add(KernelId kernel, const Draft<Params>& draft, uint32_t x, uint32_t y, uint32_t z) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(&draft.p);
-  program_.launches.push_back({kernel, {x, y, z}, {kKernels[static_cast<uint32_t>(kernel)].threads, 1, 1}, std::vector<uint8_t>(bytes, bytes + sizeof(Params)), draft.patches, step_});
+  program_.launches.push_back({kernel,
+                               {x, y, z},
+                               {kKernels[static_cast<uint32_t>(kernel)].threads, 1, 1},
+                               std::vector<uint8_t>(bytes, bytes + sizeof(Params)),
+                               draft.patches,
+                               step_});
 }
 
 template <typename Params>

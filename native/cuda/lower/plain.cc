@@ -19,7 +19,8 @@ void Lowering::LowerPool(const PlanStep& step) {
   const auto& c = step.As<Pool2dParams>();
   const PlanTensor &x = *InputOf(step, 0), &y = *TensorOf(step.outputs[0]);
   ConvSpec spec;
-  spec.window = {c.kernel_h, c.kernel_w, c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
+  spec.window = {c.kernel_h, c.kernel_w,   c.stride_h,  c.stride_w,   c.pad_top,
+                 c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
   spec.batch = x.dims[0], spec.height = x.dims[1], spec.width = x.dims[2], spec.channels = x.dims[3];
   spec.out_height = y.dims[1], spec.out_width = y.dims[2];  // with ceil_mode more than the window says
   spec.x = Of(step.inputs[0]), spec.y = ResultOf(step, 0);
@@ -28,7 +29,8 @@ void Lowering::LowerPool(const PlanStep& step) {
 
 // Neighbouring lines side by side where there are some, so that a warp's loads are contiguous; more lanes along a line
 // where it is long.
-void Lowering::AlongLines(KernelId single, KernelId half, uint32_t op, uint32_t outer, uint32_t length, uint32_t inner, const Place& x, const Place& y) {
+void Lowering::AlongLines(KernelId single, KernelId half, uint32_t op, uint32_t outer, uint32_t length, uint32_t inner,
+                          const Place& x, const Place& y) {
   uint32_t lanes = 1;
   while (lanes < inner && lanes < (length >= 16 ? 8u : 32u)) lanes *= 2;
   const uint32_t groups = CeilDiv(inner, lanes);
@@ -41,22 +43,26 @@ void Lowering::AlongLines(KernelId single, KernelId half, uint32_t op, uint32_t 
 }
 
 void Lowering::Mean(const Place& x, const Place& y, uint32_t outer, uint32_t length, uint32_t inner) {
-  AlongLines(KernelId::reduce_f32, KernelId::reduce_f16, static_cast<uint32_t>(Reduce::kMean), outer, length, inner, x, y);
+  AlongLines(KernelId::reduce_f32, KernelId::reduce_f16, static_cast<uint32_t>(Reduce::kMean), outer, length, inner, x,
+             y);
 }
 
 void Lowering::LowerReduce(const PlanStep& step) {
   const auto& p = step.As<ReduceParams>();
-  AlongLines(KernelId::reduce_f32, KernelId::reduce_f16, static_cast<uint32_t>(p.op), p.outer, p.length, p.inner, Of(step.inputs[0]), ResultOf(step, 0));
+  AlongLines(KernelId::reduce_f32, KernelId::reduce_f16, static_cast<uint32_t>(p.op), p.outer, p.length, p.inner,
+             Of(step.inputs[0]), ResultOf(step, 0));
 }
 
 void Lowering::LowerSoftmax(const PlanStep& step) {
   const auto& p = step.As<SoftmaxParams>();
-  AlongLines(KernelId::softmax_f32, KernelId::softmax_f16, p.logarithm, p.outer, p.length, p.inner, Of(step.inputs[0]), ResultOf(step, 0));
+  AlongLines(KernelId::softmax_f32, KernelId::softmax_f16, p.logarithm, p.outer, p.length, p.inner, Of(step.inputs[0]),
+             ResultOf(step, 0));
 }
 
 void Lowering::LowerLpNormalization(const PlanStep& step) {
   const auto& p = step.As<LpNormalizationParams>();
-  AlongLines(KernelId::lp_normalization_f32, KernelId::lp_normalization_f16, p.p, p.outer, p.length, p.inner, Of(step.inputs[0]), ResultOf(step, 0));
+  AlongLines(KernelId::lp_normalization_f32, KernelId::lp_normalization_f16, p.p, p.outer, p.length, p.inner,
+             Of(step.inputs[0]), ResultOf(step, 0));
 }
 
 void Lowering::LowerElementwise(const PlanStep& step) {
@@ -102,7 +108,8 @@ void Lowering::LowerProduct(const PlanStep& step) {
   draft.Put(&p.z, Of(step.inputs[1]));
   draft.Put(&p.y, ResultOf(step, 0));
   p.rows = c.rows, p.depth = c.depth, p.columns = c.columns;
-  p.x_step = p.x.elements == c.rows * c.depth ? 0 : c.rows * c.depth, p.z_step = p.z.elements == c.depth * c.columns ? 0 : c.depth * c.columns;
+  p.x_step = p.x.elements == c.rows * c.depth ? 0 : c.rows * c.depth,
+  p.z_step = p.z.elements == c.depth * c.columns ? 0 : c.depth * c.columns;
   p.by_row_tiles = DivideBy(row_tiles), p.by_column_tiles = DivideBy(column_tiles);
   p.activation = {c.activation, c.a, c.b};
   Add(Choose(KernelId::product_f32, KernelId::product_f16), draft, c.batches * row_tiles * column_tiles);
@@ -113,7 +120,8 @@ void Lowering::LowerLrn(const PlanStep& step) {
   Draft<LrnKernelParams> draft;
   draft.Put(&draft.p.x, Of(step.inputs[0]));
   draft.Put(&draft.p.y, ResultOf(step, 0));
-  draft.p.lrn = step.As<LrnParams>(), draft.p.elements = x.elements, draft.p.channels = x.dims[x.rank - 1], draft.p.by_channels = DivideBy(draft.p.channels);
+  draft.p.lrn = step.As<LrnParams>(), draft.p.elements = x.elements, draft.p.channels = x.dims[x.rank - 1],
+  draft.p.by_channels = DivideBy(draft.p.channels);
   AddThreads(KernelId::lrn_f32, KernelId::lrn_f16, draft, x.elements);
 }
 
@@ -143,7 +151,8 @@ void Lowering::LowerCopy(const PlanStep& step) {
 void Lowering::LowerConcat(const PlanStep& step) {
   const auto& c = step.As<ConcatParams>();
   const auto row_of = [&](uint32_t id) { return plan_.tensors[id].elements / c.outer; };
-  const auto window = [&](const std::vector<uint32_t>& ids, size_t from, uint32_t first, Draft<ConcatKernelParams>* draft, Buffer* buffers, uint32_t (&places)[kConcatTensors + 1]) {
+  const auto window = [&](const std::vector<uint32_t>& ids, size_t from, uint32_t first,
+                          Draft<ConcatKernelParams>* draft, Buffer* buffers, uint32_t (&places)[kConcatTensors + 1]) {
     places[0] = first;
     for (uint32_t i = 0; i < kConcatTensors; ++i) {
       const bool is_there = from + i < ids.size();
@@ -163,7 +172,8 @@ void Lowering::LowerConcat(const PlanStep& step) {
       window(step.outputs, o, out_first, &draft, p.outputs, p.out_first);
       in_end = p.in_first[kConcatTensors], out_first = p.out_first[kConcatTensors];
       const uint32_t span = in_end - in_first;
-      p.groups = c.groups, p.elements = c.outer * span, p.by_span = DivideBy(span), p.by_group_length = DivideBy(length / c.groups);
+      p.groups = c.groups, p.elements = c.outer * span, p.by_span = DivideBy(span),
+      p.by_group_length = DivideBy(length / c.groups);
       AddThreads(KernelId::concat_f32, KernelId::concat_f16, draft, p.elements);
     }
     in_first = in_end;

@@ -9,7 +9,9 @@ namespace gapcam {
 namespace cuda {
 namespace {
 
-bool Overlap(const PlanTensor& a, const PlanTensor& b) { return !a.is_constant && !b.is_constant && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes; }
+bool Overlap(const PlanTensor& a, const PlanTensor& b) {
+  return !a.is_constant && !b.is_constant && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+}
 
 bool IsMovement(StepKind kind) { return kind == StepKind::kCopy || kind == StepKind::kConcat; }
 
@@ -18,7 +20,8 @@ bool IsMovement(StepKind kind) { return kind == StepKind::kCopy || kind == StepK
 Status Lowering::TakeInputs() {
   for (const PlanPort& port : plan_.inputs) {
     const PlanTensor& tensor = plan_.tensors[port.tensor];
-    if (tensor.type != PlanType::kFloat32) return Status::Error("ENGINE_UNAVAILABLE", "input %.80s is not float32", port.name.c_str());
+    if (tensor.type != PlanType::kFloat32)
+      return Status::Error("ENGINE_UNAVAILABLE", "input %.80s is not float32", port.name.c_str());
     const Place from = {kInput, program_.input_bytes, tensor.elements, 4};
     program_.inputs.push_back({port.tensor, from.offset, tensor.bytes});
     program_.input_bytes = AlignUp(program_.input_bytes + tensor.bytes);
@@ -34,7 +37,8 @@ Status Lowering::TakeInputs() {
 Status Lowering::PlaceOutputs() {
   for (uint32_t port = 0; port < plan_.outputs.size(); ++port) {
     const PlanTensor& tensor = plan_.tensors[plan_.outputs[port].tensor];
-    if (tensor.type != PlanType::kFloat32) return Status::Error("ENGINE_UNAVAILABLE", "output %.80s is not float32", plan_.outputs[port].name.c_str());
+    if (tensor.type != PlanType::kFloat32)
+      return Status::Error("ENGINE_UNAVAILABLE", "output %.80s is not float32", plan_.outputs[port].name.c_str());
     program_.outputs.push_back({plan_.outputs[port].tensor, program_.output_bytes, tensor.bytes});
     program_.output_bytes = AlignUp(program_.output_bytes + tensor.bytes);
     writers_.push_back(FindWriter(port));
@@ -58,7 +62,8 @@ Lowering::Result Lowering::FindWriter(uint32_t port) const {
       const bool is_last = i + 1 == step.outputs.size() || step.outputs[i + 1] == kAbsent;
       return is_all && is_last && !IsMovement(step.kind) ? Result{at, i} : Result();
     }
-    for (uint32_t input : step.inputs) if (input != kAbsent && Overlap(plan_.tensors[input], tensor)) return {};
+    for (uint32_t input : step.inputs)
+      if (input != kAbsent && Overlap(plan_.tensors[input], tensor)) return {};
   }
   return {};
 }

@@ -41,15 +41,20 @@ void* DriverSymbol(const char* name) {
 CudaCase::CudaCase() {
   Random random(5);
   PlanBuilder builder;
-  const auto weights = [&](const PlanBuilder::Shape& shape) { return builder.Constant(shape, random.Floats(ElementsOf(shape), 0.3f)); };
-  const uint32_t input = builder.Arena({1, 13, 11, 3}), stem = builder.Arena({1, 7, 6, 24}), depth = builder.Arena({1, 7, 6, 24}), sum = builder.Arena({1, 7, 6, 24});
+  const auto weights = [&](const PlanBuilder::Shape& shape) {
+    return builder.Constant(shape, random.Floats(ElementsOf(shape), 0.3f));
+  };
+  const uint32_t input = builder.Arena({1, 13, 11, 3}), stem = builder.Arena({1, 7, 6, 24}),
+                 depth = builder.Arena({1, 7, 6, 24}), sum = builder.Arena({1, 7, 6, 24});
   const uint32_t pooled = builder.Arena({1, 1, 1, 40}), dense = builder.Arena({1, 10}), scores = builder.Arena({1, 10});
   builder.Input(input);
   builder.Step(StepKind::kConv2d, {input, weights({24, 3, 3, 3}), weights({24})}, {stem}, Convolution(3, 2, 1));
   builder.Step(StepKind::kConv2d, {stem, weights({24, 1, 3, 3}), weights({24})}, {depth}, Convolution(3, 1, 24));
   builder.Step(StepKind::kConv2d, {depth, weights({24, 24, 1, 1}), weights({24}), stem}, {sum}, Convolution(1, 1, 1));
-  builder.Step(StepKind::kConv2d, {sum, weights({40, 24, 1, 1}), weights({40})}, {gapcam::kAbsent, pooled}, Convolution(1, 1, 1));
-  builder.Step(StepKind::kDense, {pooled, weights({10, 40}), weights({10})}, {dense}, gapcam::DenseParams{1, Elementwise::kNone, 0, 0});
+  builder.Step(StepKind::kConv2d, {sum, weights({40, 24, 1, 1}), weights({40})}, {gapcam::kAbsent, pooled},
+               Convolution(1, 1, 1));
+  builder.Step(StepKind::kDense, {pooled, weights({10, 40}), weights({10})}, {dense},
+               gapcam::DenseParams{1, Elementwise::kNone, 0, 0});
   builder.Step(StepKind::kSoftmax, {dense}, {scores}, gapcam::SoftmaxParams{0, 1, 10, 1});
   builder.Output(scores);
   builder.Output(pooled);
@@ -92,7 +97,8 @@ std::vector<uint8_t> StubCubin(int sm) {
   return image;
 }
 
-gapcam::Status OpenCuda(const CudaCase& test, int image_sm, gapcam::cuda::Precision precision, std::unique_ptr<gapcam::cuda::CudaExecutor>* executor) {
+gapcam::Status OpenCuda(const CudaCase& test, int image_sm, gapcam::cuda::Precision precision,
+                        std::unique_ptr<gapcam::cuda::CudaExecutor>* executor) {
   const std::vector<uint8_t> image = StubCubin(image_sm);
   return gapcam::cuda::CudaExecutor::Open(test.plan.data(), test.plan.size(), {precision, image.data()}, executor);
 }
@@ -112,13 +118,16 @@ float WorstDifference(const CudaCase& test, const gapcam::cuda::CudaExecutor& ex
 }
 
 void ConfigureDriver(const char* settings) {
-  if (auto* configure = reinterpret_cast<void (*)(const char*)>(DriverSymbol("fake_cuda_configure"))) configure(settings);
-  else Fail(__FILE__, __LINE__, "the tests' libcuda.so.1 is not there: %s", dlerror());
+  if (auto* configure = reinterpret_cast<void (*)(const char*)>(DriverSymbol("fake_cuda_configure")))
+    configure(settings);
+  else
+    Fail(__FILE__, __LINE__, "the tests' libcuda.so.1 is not there: %s", dlerror());
 }
 
 std::string DriverReport() {
   char text[8192] = "";
-  if (auto* report = reinterpret_cast<void (*)(char*, size_t)>(DriverSymbol("fake_cuda_report"))) report(text, sizeof(text));
+  if (auto* report = reinterpret_cast<void (*)(char*, size_t)>(DriverSymbol("fake_cuda_report")))
+    report(text, sizeof(text));
   return text;
 }
 
@@ -142,7 +151,8 @@ std::string EndChild(int child, int pipe_from_child) {
   if (child < 0) return "no process could be made";
   std::string answer;
   char block[4096];
-  for (ssize_t count; (count = read(pipe_from_child, block, sizeof(block))) > 0;) answer.append(block, static_cast<size_t>(count));
+  for (ssize_t count; (count = read(pipe_from_child, block, sizeof(block))) > 0;)
+    answer.append(block, static_cast<size_t>(count));
   close(pipe_from_child);
   int status = 0;
   waitpid(child, &status, 0);

@@ -31,7 +31,8 @@ std::vector<uint8_t> StubCubin(int sm);
 bool IsPrepared(const CudaCase& test, const gapcam::cuda::CudaExecutor& executor);
 
 // Opens the case's plan on the tests' driver.
-gapcam::Status OpenCuda(const CudaCase& test, int image_sm, gapcam::cuda::Precision precision, std::unique_ptr<gapcam::cuda::CudaExecutor>* executor);
+gapcam::Status OpenCuda(const CudaCase& test, int image_sm, gapcam::cuda::Precision precision,
+                        std::unique_ptr<gapcam::cuda::CudaExecutor>* executor);
 
 // The outputs' largest difference from what is expected, as a share of an output's range.
 float WorstDifference(const CudaCase& test, const gapcam::cuda::CudaExecutor& executor);

@@ -25,10 +25,14 @@ const CudaCase& TheCase() {
   return test;
 }
 
-void SetPicture(const CudaCase& test, const CudaExecutor& executor) { std::copy(test.picture.begin(), test.picture.end(), static_cast<float*>(executor.input(0))); }
+void SetPicture(const CudaCase& test, const CudaExecutor& executor) {
+  std::copy(test.picture.begin(), test.picture.end(), static_cast<float*>(executor.input(0)));
+}
 
 bool IsClean(const std::string& report) {
-  return report.find("\"leaks\":{\"contexts\":0,\"allocations\":0,\"modules\":0,\"streams\":0,\"graphs\":0},\"violations\":[]") != std::string::npos;
+  return report.find(
+             "\"leaks\":{\"contexts\":0,\"allocations\":0,\"modules\":0,\"streams\":0,\"graphs\":0},\"violations\":["
+             "]") != std::string::npos;
 }
 
 // Opens, prepares a frame, runs twice and closes; "" if that went as it should.
@@ -65,19 +69,26 @@ TEST("cuda: every generation computes what the CPU does, in both precisions, and
 }
 
 TEST("cuda: what is missing is one sentence") {
-  const struct { const char* settings; int image_sm; const char* sentence; } cases[] = {
-    {"devices=0", 87, "cuInit failed with CUDA_ERROR_NO_DEVICE (100) while starting the NVIDIA driver"},
-    {"version=10020", 87, "the NVIDIA driver is too old: it speaks CUDA 10.2, and 11.4 is needed (JetPack 5)"},
-    {"sm=72", 87, "cuModuleLoadData failed with CUDA_ERROR_NO_BINARY_FOR_GPU (209) while loading the kernels"},
-    {"memory=1000", 87, "cuMemAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while taking"},
+  const struct {
+    const char* settings;
+    int image_sm;
+    const char* sentence;
+  } cases[] = {
+      {"devices=0", 87, "cuInit failed with CUDA_ERROR_NO_DEVICE (100) while starting the NVIDIA driver"},
+      {"version=10020", 87, "the NVIDIA driver is too old: it speaks CUDA 10.2, and 11.4 is needed (JetPack 5)"},
+      {"sm=72", 87, "cuModuleLoadData failed with CUDA_ERROR_NO_BINARY_FOR_GPU (209) while loading the kernels"},
+      {"memory=1000", 87, "cuMemAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while taking"},
   };
   for (const auto& wanted : cases) {
-    const std::string said = InChild([&] { return OpenRunClose(wanted.settings, wanted.image_sm, Precision::kFloat16); });
+    const std::string said =
+        InChild([&] { return OpenRunClose(wanted.settings, wanted.image_sm, Precision::kFloat16); });
     EXPECT(said.rfind(wanted.sentence, 0) == 0, "%s: %s", wanted.settings, said.c_str());
   }
 }
 
-uint64_t CallsOfReport(const std::string& report) { return std::strtoull(report.c_str() + report.find("\"calls\":") + 8, nullptr, 10); }
+uint64_t CallsOfReport(const std::string& report) {
+  return std::strtoull(report.c_str() + report.find("\"calls\":") + 8, nullptr, 10);
+}
 
 // What the engine above does where calls fail: whatever fails is told, whatever succeeds is right.
 std::string WithFault(const std::string& settings) {
@@ -97,11 +108,14 @@ std::string WithFault(const std::string& settings) {
       const Status status = executor->Run();
       is_told = is_told || !status.ok();
       const float worst = WorstDifference(TheCase(), *executor);
-      if (status.ok() && !(worst <= Tolerance(Precision::kFloat16))) return "a wrong result: off by " + std::to_string(worst);
-      const bool is_intact = std::equal(TheCase().picture.begin(), TheCase().picture.end(), static_cast<float*>(executor->input(0)));
+      if (status.ok() && !(worst <= Tolerance(Precision::kFloat16)))
+        return "a wrong result: off by " + std::to_string(worst);
+      const bool is_intact =
+          std::equal(TheCase().picture.begin(), TheCase().picture.end(), static_cast<float*>(executor->input(0)));
       if (!is_intact) return "the picture is gone, and the CPU cannot compute it";
     }
-    if (gapcam::cuda::PoisonedBy() && OpenCuda(TheCase(), 87, Precision::kFloat16, &opened).ok()) return "opened on a lost context";
+    if (gapcam::cuda::PoisonedBy() && OpenCuda(TheCase(), 87, Precision::kFloat16, &opened).ok())
+      return "opened on a lost context";
   }
   const std::string report = DriverReport();
   if (report.find("\"violations\":[]") == std::string::npos) return report;
@@ -126,11 +140,13 @@ TEST("cuda: frames of changing sizes are each what the CPU makes of them, and on
         status = on_cpu.Run(frame, right.data());
         if (status.ok()) status = pass.Run(frame);
         if (!status.ok()) return status.message();
-        if (!std::equal(right.begin(), right.end(), static_cast<float*>(executor->input(0)))) return "wrong at width " + std::to_string(width);
+        if (!std::equal(right.begin(), right.end(), static_cast<float*>(executor->input(0))))
+          return "wrong at width " + std::to_string(width);
       }
       frame.bytes = 1;
       status = pass.Run(frame);
-      if (std::string(status.code()) != "FRAME_INVALID") return std::string("a frame that is too short: ") + status.message();
+      if (std::string(status.code()) != "FRAME_INVALID")
+        return std::string("a frame that is too short: ") + status.message();
       gapcam::PixelSpec other = TheCase().view;
       other.width = 12;
       if (FramePass(executor, other).Run(TheCase().frame).ok()) return "a pass of another size than the input's ran";
@@ -140,7 +156,9 @@ TEST("cuda: frames of changing sizes are each what the CPU makes of them, and on
   EXPECT(wrong.empty(), "%s", wrong.c_str());
 }
 
-TEST("cuda: each driver call of opening, a frame, two runs and closing fails once: no crash, no wrong result, no lost picture") {
+TEST(
+    "cuda: each driver call of opening, a frame, two runs and closing fails once: no crash, no wrong result, no lost "
+    "picture") {
   const std::string report = InChild([] {
     OpenRunClose("", 87, Precision::kFloat16);
     return DriverReport();
@@ -150,13 +168,16 @@ TEST("cuda: each driver call of opening, a frame, two runs and closing fails onc
   uint64_t told = 0, cases = 0;
   for (const int error : {2, 700}) {
     for (uint64_t n = 1; n <= calls; ++n, ++cases) {
-      const std::string answer = InChild([&] { return WithFault("fail=" + std::to_string(n) + ":" + std::to_string(error)); });
-      EXPECT(answer.empty() || answer == "told", "call %llu failing with %d: %s", static_cast<unsigned long long>(n), error, answer.c_str());
+      const std::string answer =
+          InChild([&] { return WithFault("fail=" + std::to_string(n) + ":" + std::to_string(error)); });
+      EXPECT(answer.empty() || answer == "told", "call %llu failing with %d: %s", static_cast<unsigned long long>(n),
+             error, answer.c_str());
       told += answer == "told";
     }
   }
   // Only what gives back and what restores a thread's context fails without anybody's notice.
-  EXPECT(told >= cases * 3 / 4, "%llu of %llu faults were told", static_cast<unsigned long long>(told), static_cast<unsigned long long>(cases));
+  EXPECT(told >= cases * 3 / 4, "%llu of %llu faults were told", static_cast<unsigned long long>(told),
+         static_cast<unsigned long long>(cases));
 }
 
 TEST("cuda: each driver call fails whenever it is made: no crash, no wrong result, no lost picture") {
@@ -187,15 +208,20 @@ TEST("cuda: a lost context turns CUDA off for the process, an error that passes 
       if (first.ok()) return "the run did not fail";
       const Status second = executor->Run();
       const char* sentence = gapcam::cuda::PoisonedBy();
-      return std::string(first.message()) + (second.ok() ? "; then right" : "; then failed") + (sentence ? "; off" : "; on");
+      return std::string(first.message()) + (second.ok() ? "; then right" : "; then failed") +
+             (sentence ? "; off" : "; on");
     });
   };
   const std::string lost = after("fail=cuStreamSynchronize@2:719");
-  EXPECT(lost == "cuStreamSynchronize failed with CUDA_ERROR_LAUNCH_FAILED (719) while computing; then failed; off", "%s", lost.c_str());
+  EXPECT(lost == "cuStreamSynchronize failed with CUDA_ERROR_LAUNCH_FAILED (719) while computing; then failed; off",
+         "%s", lost.c_str());
   const std::string restless = after("fail=cuGraphLaunch@1:2 fail=cuCtxSynchronize:2");
-  EXPECT(restless == "cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY (2) while starting the network; then right; off", "%s", restless.c_str());
+  EXPECT(
+      restless == "cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY (2) while starting the network; then right; off",
+      "%s", restless.c_str());
   const std::string passed = after("fail=cuGraphLaunch@1:2");
-  EXPECT(passed == "cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY (2) while starting the network; then right; on", "%s", passed.c_str());
+  EXPECT(passed == "cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY (2) while starting the network; then right; on",
+         "%s", passed.c_str());
 }
 
 }  // namespace

@@ -19,9 +19,12 @@ gapcam::PixelSpec DrawSpec(Random& random) {
   spec.is_nchw = random.Chance(50), spec.is_bgr = random.Chance(50);
   spec.resize = static_cast<gapcam::ResizeMode>(random.Between(0, 2));
   spec.rotate = 90 * random.Between(0, 3), spec.flip_x = random.Chance(30), spec.flip_y = random.Chance(30);
-  for (int i = 0; i < 3; ++i) spec.mean[i] = 120 + 20 * random.Float(), spec.std[i] = 60 + 5 * random.Float(), spec.fill[i] = static_cast<uint8_t>(random.Between(0, 255));
+  for (int i = 0; i < 3; ++i)
+    spec.mean[i] = 120 + 20 * random.Float(), spec.std[i] = 60 + 5 * random.Float(),
+    spec.fill[i] = static_cast<uint8_t>(random.Between(0, 255));
   if (random.Chance(50)) {
-    const double roi[] = {0.25 + 0.2 * random.Float(), 0.25 + 0.2 * random.Float(), 0.3 + 0.2 * random.Float(), 0.3 + 0.2 * random.Float()};
+    const double roi[] = {0.25 + 0.2 * random.Float(), 0.25 + 0.2 * random.Float(), 0.3 + 0.2 * random.Float(),
+                          0.3 + 0.2 * random.Float()};
     std::memcpy(spec.roi, roi, sizeof(roi));
   }
   return spec;
@@ -50,12 +53,16 @@ void CheckFormat(PixelFormat format) {
     emulator::AddRegion(frame.data(), frame.size());
     emulator::AddRegion(launch.taps.data(), launch.taps.size() * 2);
     emulator::AddRegion(got.data(), got.size() * 4);
-    status = emulator::RunLaunch(launch.kernel, {launch.blocks, 1, 1}, {launch.threads, 1, 1}, &launch.params, sizeof(launch.params));
-    for (const void* region : {static_cast<const void*>(frame.data()), static_cast<const void*>(launch.taps.data()), static_cast<const void*>(got.data())}) emulator::RemoveRegion(region);
+    status = emulator::RunLaunch(launch.kernel, {launch.blocks, 1, 1}, {launch.threads, 1, 1}, &launch.params,
+                                 sizeof(launch.params));
+    for (const void* region : {static_cast<const void*>(frame.data()), static_cast<const void*>(launch.taps.data()),
+                               static_cast<const void*>(got.data())})
+      emulator::RemoveRegion(region);
     EXPECT(status.ok(), "%s", status.message());
     for (size_t i = 0; i < want.size(); ++i) {
       if (got[i] == want[i]) continue;
-      Fail(__FILE__, __LINE__, "round %d, %u x %u from %u x %u: element %zu is %.9g, not %.9g", round, spec.width, spec.height, source.width, source.height, i, got[i], want[i]);
+      Fail(__FILE__, __LINE__, "round %d, %u x %u from %u x %u: element %zu is %.9g, not %.9g", round, spec.width,
+           spec.height, source.width, source.height, i, got[i], want[i]);
       return;
     }
   }
@@ -63,9 +70,15 @@ void CheckFormat(PixelFormat format) {
 
 }  // namespace
 
-TEST("CUDA: a frame of YUYV or UYVY becomes what the CPU makes of it") { CheckFormat(PixelFormat::kYuyv), CheckFormat(PixelFormat::kUyvy); }
-TEST("CUDA: a frame of NV12 or I420 becomes what the CPU makes of it") { CheckFormat(PixelFormat::kNv12), CheckFormat(PixelFormat::kI420); }
-TEST("CUDA: a frame of RGB, BGR or grey becomes what the CPU makes of it") { CheckFormat(PixelFormat::kRgb24), CheckFormat(PixelFormat::kBgr24), CheckFormat(PixelFormat::kGrey); }
+TEST("CUDA: a frame of YUYV or UYVY becomes what the CPU makes of it") {
+  CheckFormat(PixelFormat::kYuyv), CheckFormat(PixelFormat::kUyvy);
+}
+TEST("CUDA: a frame of NV12 or I420 becomes what the CPU makes of it") {
+  CheckFormat(PixelFormat::kNv12), CheckFormat(PixelFormat::kI420);
+}
+TEST("CUDA: a frame of RGB, BGR or grey becomes what the CPU makes of it") {
+  CheckFormat(PixelFormat::kRgb24), CheckFormat(PixelFormat::kBgr24), CheckFormat(PixelFormat::kGrey);
+}
 
 TEST("CUDA: a frame that the CPU refuses is refused") {
   gapcam::PixelSpec spec;

@@ -25,7 +25,8 @@ constexpr int kCasesPerKind = 60, kCasesOfConv = 150;
 void RoundToHalf(Case* c) {
   for (Operand& operand : c->inputs) {
     const bool is_table = c->kind == StepKind::kResample && operand.is_constant;  // those stay float
-    for (float& value : operand.values) if (!is_table) value = HalfToFloat(FloatToHalf(value));
+    for (float& value : operand.values)
+      if (!is_table) value = HalfToFloat(FloatToHalf(value));
   }
 }
 
@@ -40,18 +41,21 @@ bool IsNear(const Case& c, size_t output, bool is_half, bool is_converted, doubl
   if (std::fabs(want) > limit * 0.9998) return true;
   const double rounding = 1.0 / 2048;
   const double of_terms = !is_half ? 4e-6 : c.kind == StepKind::kChain ? 2.5 * rounding : output == 1 ? rounding : 4e-6;
-  return std::fabs(got - want) <= of_terms * (magnitude + std::fabs(want)) + 1e-6 + (is_rounded ? rounding * std::fabs(want) : 0);
+  return std::fabs(got - want) <=
+         of_terms * (magnitude + std::fabs(want)) + 1e-6 + (is_rounded ? rounding * std::fabs(want) : 0);
 }
 
 void Compare(const Case& c, const NamedGeneration& g, const std::vector<Answer>& answers, Machine& machine) {
   size_t port = 0;
   for (size_t o = 0; o < c.outputs.size(); ++o) {
     if (!c.outputs[o].present()) continue;
-    const bool is_half = g.generation.precision == Precision::kFloat16, is_converted = IsConverted(machine.program(), port);
+    const bool is_half = g.generation.precision == Precision::kFloat16,
+               is_converted = IsConverted(machine.program(), port);
     const float* got = machine.output(port++);
     for (size_t i = 0; i < answers[o].values.size(); ++i) {
       if (IsNear(c, o, is_half, is_converted, got[i], answers[o].values[i], answers[o].magnitudes[i])) continue;
-      return Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", g.name, o, i, got[i], answers[o].values[i], c.Describe().c_str());
+      return Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", g.name, o, i, got[i],
+                  answers[o].values[i], c.Describe().c_str());
     }
   }
 }
@@ -69,20 +73,23 @@ void CheckCase(Case c, const NamedGeneration& g, bool is_reversed_too) {
   Machine machine(program);
   size_t port = 0;
   for (const Operand& operand : c.inputs) {
-    if (operand.present() && !operand.is_constant) std::memcpy(machine.input(port++), operand.values.data(), operand.values.size() * 4);
+    if (operand.present() && !operand.is_constant)
+      std::memcpy(machine.input(port++), operand.values.data(), operand.values.size() * 4);
   }
   status = machine.Run();
   if (!status.ok()) return Fail(__FILE__, __LINE__, "%s: %s: %s", g.name, status.message(), c.Describe().c_str());
   Compare(c, g, Solve(c), machine);
   if (!is_reversed_too) return;
   std::vector<float> first;
-  for (size_t o = 0; o < program.outputs.size(); ++o) first.insert(first.end(), machine.output(o), machine.output(o) + program.outputs[o].bytes / 4);
+  for (size_t o = 0; o < program.outputs.size(); ++o)
+    first.insert(first.end(), machine.output(o), machine.output(o) + program.outputs[o].bytes / 4);
   emulator::ReverseBlocks(true);
   status = machine.Run();
   emulator::ReverseBlocks(false);
   size_t at = 0;
   for (size_t o = 0; o < program.outputs.size(); at += program.outputs[o++].bytes / 4) {
-    EXPECT(status.ok() && std::memcmp(machine.output(o), first.data() + at, program.outputs[o].bytes) == 0, "%s: blocks in reverse order give other bits: %s", g.name, c.Describe().c_str());
+    EXPECT(status.ok() && std::memcmp(machine.output(o), first.data() + at, program.outputs[o].bytes) == 0,
+           "%s: blocks in reverse order give other bits: %s", g.name, c.Describe().c_str());
   }
 }
 
@@ -117,11 +124,15 @@ TEST("CUDA: a grouped conv2d whose depth is split follows its definition") {
   constexpr uint32_t kGroups = 3, kGroupChannels = 33, kGroupFeatures = 5, kHeight = 3, kWidth = 7;
   for (const uint32_t batch : {1u, 2u}) {
     Random random(7);
-    const auto draw = [&](const PlanBuilder::Shape& shape, bool is_constant) { return Operand{shape, random.Floats(ElementsOf(shape)), {}, is_constant}; };
+    const auto draw = [&](const PlanBuilder::Shape& shape, bool is_constant) {
+      return Operand{shape, random.Floats(ElementsOf(shape)), {}, is_constant};
+    };
     const PlanBuilder::Shape out = {batch, kHeight, kWidth, kGroups * kGroupFeatures};
     Case c = {StepKind::kConv2d, {}, {}, {}};
     c.Set(gapcam::Conv2dParams{3, 3, 1, 1, 1, 1, 1, 1, 1, 1, kGroups, gapcam::Elementwise::kRelu, 0, 0});
-    c.inputs = {draw({batch, kHeight, kWidth, kGroups * kGroupChannels}, false), draw({kGroups * kGroupFeatures, kGroupChannels, 3, 3}, true), draw({kGroups * kGroupFeatures}, true), draw(out, false)};
+    c.inputs = {draw({batch, kHeight, kWidth, kGroups * kGroupChannels}, false),
+                draw({kGroups * kGroupFeatures, kGroupChannels, 3, 3}, true), draw({kGroups * kGroupFeatures}, true),
+                draw(out, false)};
     c.outputs = {Operand{out, {}, {}, false}, Operand{{batch, 1, 1, kGroups * kGroupFeatures}, {}, {}, false}};
     for (const NamedGeneration& g : kGenerations) CheckCase(c, g, true);
   }

@@ -15,8 +15,12 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  float* input(size_t port) { return reinterpret_cast<float*>(base(gapcam::cuda::kInput) + program_.inputs[port].offset); }
-  const float* output(size_t port) { return reinterpret_cast<const float*>(base(gapcam::cuda::kOutput) + program_.outputs[port].offset); }
+  float* input(size_t port) {
+    return reinterpret_cast<float*>(base(gapcam::cuda::kInput) + program_.inputs[port].offset);
+  }
+  const float* output(size_t port) {
+    return reinterpret_cast<const float*>(base(gapcam::cuda::kOutput) + program_.outputs[port].offset);
+  }
   const gapcam::cuda::Program& program() const { return program_; }
 
   // Poisons whatever a run must write itself, and runs.

@@ -23,7 +23,6 @@ constexpr gapcam::DenseParams kDense = {1, Elementwise::kNone, 0, 0};
 constexpr gapcam::SoftmaxParams kSoftmax = {0, kRows, kFeatures, 1};
 constexpr gapcam::ElementwiseParams kRelu = {Elementwise::kRelu, 0, 0};
 
-
 // Values that half precision has, so that only results differ by its rounding.
 std::vector<float> HalfFloats(Random& random, size_t count, float scale) {
   std::vector<float> values = random.Floats(count, scale);
@@ -39,7 +38,9 @@ struct DensePlan {
 
   explicit DensePlan(float scale = 0.5f) {
     builder.Input(x);
-    builder.Step(StepKind::kDense, {x, builder.Constant({kFeatures, kDepth}, HalfFloats(random, kFeatures * kDepth, scale))}, {logits}, kDense);
+    builder.Step(StepKind::kDense,
+                 {x, builder.Constant({kFeatures, kDepth}, HalfFloats(random, kFeatures * kDepth, scale))}, {logits},
+                 kDense);
   }
 };
 
@@ -50,7 +51,8 @@ void CheckPlan(const PlanBuilder& builder, const std::vector<bool>& is_converted
   const char* reason = "";
   std::unique_ptr<gapcam::Executor> right;
   gapcam::Plan plan;
-  gapcam::Status status = gapcam::Executor::Open(bytes.data(), bytes.size(), *gapcam::ChooseTarget("scalar", &reason), 1, &right);
+  gapcam::Status status =
+      gapcam::Executor::Open(bytes.data(), bytes.size(), *gapcam::ChooseTarget("scalar", &reason), 1, &right);
   if (status.ok()) status = gapcam::ReadPlan(bytes.data(), bytes.size(), &plan);
   if (!status.ok()) return Fail(__FILE__, __LINE__, "%s", status.message());
   Random random(29);
@@ -67,13 +69,16 @@ void CheckPlan(const PlanBuilder& builder, const std::vector<bool>& is_converted
     status = machine.Run();
     if (!status.ok()) return Fail(__FILE__, __LINE__, "%s: %s", g.name, status.message());
     for (size_t port = 0; port < program.outputs.size(); ++port) {
-      EXPECT(IsConverted(program, port) == is_converted[port], "%s: output %zu is %sconverted", g.name, port, is_converted[port] ? "not " : "");
+      EXPECT(IsConverted(program, port) == is_converted[port], "%s: output %zu is %sconverted", g.name, port,
+             is_converted[port] ? "not " : "");
       const auto* want = static_cast<const float*>(right->data(program.outputs[port].tensor));
       const float* got = machine.output(port);
       const size_t count = program.outputs[port].bytes / 4;
       const auto [least, most] = std::minmax_element(want, want + count);
       const float limit = (g.generation.precision == Precision::kFloat16 ? half_limit : 1e-5f) * (*most - *least);
-      for (size_t i = 0; i < count; ++i) EXPECT(std::fabs(got[i] - want[i]) <= limit, "%s: output %zu, element %zu is %.9g, not %.9g", g.name, port, i, got[i], want[i]);
+      for (size_t i = 0; i < count; ++i)
+        EXPECT(std::fabs(got[i] - want[i]) <= limit, "%s: output %zu, element %zu is %.9g, not %.9g", g.name, port, i,
+               got[i], want[i]);
     }
   }
 }
@@ -101,7 +106,8 @@ TEST("CUDA outputs: one that a later step reads lies on the device too") {
 
 TEST("CUDA outputs: so does one that a later step reads as another shape") {
   DensePlan plan;
-  const uint32_t view = plan.builder.Over(plan.logits, {1, 1, 1, kFeatures}), scores = plan.builder.Arena({1, 1, 1, kFeatures});
+  const uint32_t view = plan.builder.Over(plan.logits, {1, 1, 1, kFeatures}),
+                 scores = plan.builder.Arena({1, 1, 1, kFeatures});
   plan.builder.Step(StepKind::kSoftmax, {view}, {scores}, kSoftmax);
   plan.builder.Output(plan.logits);
   plan.builder.Output(scores);
@@ -139,11 +145,14 @@ TEST("CUDA outputs: a result that its step's mean is taken of is converted, the 
   for (const uint32_t side : {5u, 11u}) {  // one tile of pixels, and several
     Random random(31);
     PlanBuilder builder;
-    const uint32_t x = builder.Arena({1, side, side, 7}), y = builder.Arena({1, side, side, 19}), mean = builder.Arena({1, 1, 1, 19});
+    const uint32_t x = builder.Arena({1, side, side, 7}), y = builder.Arena({1, side, side, 19}),
+                   mean = builder.Arena({1, 1, 1, 19});
     gapcam::Conv2dParams p = {};
     p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = p.dilation_h = p.dilation_w = p.groups = 1;
     builder.Input(x);
-    builder.Step(StepKind::kConv2d, {x, builder.Constant({19, 7, 1, 1}, HalfFloats(random, 19 * 7, 1)), gapcam::kAbsent, gapcam::kAbsent}, {y, mean}, p);
+    builder.Step(StepKind::kConv2d,
+                 {x, builder.Constant({19, 7, 1, 1}, HalfFloats(random, 19 * 7, 1)), gapcam::kAbsent, gapcam::kAbsent},
+                 {y, mean}, p);
     builder.Output(y);
     builder.Output(mean);
     CheckPlan(builder, {true, false});
@@ -153,7 +162,9 @@ TEST("CUDA outputs: a result that its step's mean is taken of is converted, the 
 TEST("CUDA outputs: what a copy moves, and an input that is an output, are converted") {
   DensePlan plan;
   const uint32_t reversed = plan.builder.Arena({kRows, kFeatures});
-  plan.builder.Step(StepKind::kCopy, {plan.logits}, {reversed}, gapcam::CopyParams{{1, 1, 1, 1, kFeatures}, {0, 0, 0, 0, -1}, {0, 0, 0, 0, 1}, kFeatures - 1, 0, 0, 0});
+  plan.builder.Step(
+      StepKind::kCopy, {plan.logits}, {reversed},
+      gapcam::CopyParams{{1, 1, 1, 1, kFeatures}, {0, 0, 0, 0, -1}, {0, 0, 0, 0, 1}, kFeatures - 1, 0, 0, 0});
   plan.builder.Output(reversed);
   plan.builder.Output(plan.x);
   CheckPlan(plan.builder, {true, true});

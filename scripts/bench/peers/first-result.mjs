@@ -6,22 +6,33 @@ import { readFileSync } from 'node:fs'
 const [engine, file, threadsText, side] = process.argv.slice(2)
 const threads = Number(threadsText)
 const start = performance.now()
-const module = engine === 'onnxruntime-node' ? (await import('onnxruntime-node')).default : await import('../../../dist/index.js')
+const module =
+  engine === 'onnxruntime-node' ? (await import('onnxruntime-node')).default : await import('../../../dist/index.js')
 const imported = performance.now()
 
 const filled = (shape) => new Float32Array(shape.reduce((count, size) => count * size, 1)).fill(0.5)
 
 async function withGapcam() {
-  const model = await module.openModel(file, { engine: engine === 'gapcam' ? 'native' : 'onnxruntime', threads, ...(side ? { inputSize: { height: Number(side), width: Number(side) } } : {}) })
+  const model = await module.openModel(file, {
+    engine: engine === 'gapcam' ? 'native' : 'onnxruntime',
+    threads,
+    ...(side ? { inputSize: { height: Number(side), width: Number(side) } } : {}),
+  })
   const opened = performance.now()
   const outputs = await model.run(filled(model.inputs[0].shape))
   return { opened, first: Object.values(outputs)[0].data[0] }
 }
 
 async function withOnnxruntime() {
-  const session = await module.InferenceSession.create(file, { intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3 })
+  const session = await module.InferenceSession.create(file, {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  })
   const opened = performance.now()
-  const shape = session.inputMetadata[0].shape.map((size, axis) => (size > 0 ? Number(size) : axis > 1 ? Number(side) : 1))
+  const shape = session.inputMetadata[0].shape.map((size, axis) =>
+    size > 0 ? Number(size) : axis > 1 ? Number(side) : 1,
+  )
   const outputs = await session.run({ [session.inputNames[0]]: new module.Tensor('float32', filled(shape), shape) })
   return { opened, first: outputs[session.outputNames[0]].data[0] }
 }
@@ -29,4 +40,7 @@ async function withOnnxruntime() {
 const { opened, first } = await (engine === 'onnxruntime-node' ? withOnnxruntime() : withGapcam())
 const done = performance.now()
 const peakRssKb = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1])
-process.stdout.write(`${JSON.stringify({ importMs: imported - start, openMs: opened - imported, firstRunMs: done - opened, peakRssKb, first })}\n`, () => process.exit(0))
+process.stdout.write(
+  `${JSON.stringify({ importMs: imported - start, openMs: opened - imported, firstRunMs: done - opened, peakRssKb, first })}\n`,
+  () => process.exit(0),
+)

@@ -6,23 +6,41 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 export const folder = fileURLToPath(new URL('../../../.cache/peers/', import.meta.url))
-const requirements = (name) => readFileSync(new URL(name, import.meta.url), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+const requirements = (name) =>
+  readFileSync(new URL(name, import.meta.url), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
 
 /** What pip calls each peer. */
-const packages = { onnxruntime: ['onnxruntime'], ncnn: ['ncnn', 'pnnx'], mnn: ['MNN'], litert: ['ai-edge-litert', 'onnx2tf'], openvino: ['openvino'] }
+const packages = {
+  onnxruntime: ['onnxruntime'],
+  ncnn: ['ncnn', 'pnnx'],
+  mnn: ['MNN'],
+  litert: ['ai-edge-litert', 'onnx2tf'],
+  openvino: ['openvino'],
+}
 
 /**
  * Installs what is missing (unless `isOffline`). Returns the interpreter of each environment, null where there is none,
  * and for each Python peer that cannot run the reason.
  */
 export function installPeers({ isOffline = false } = {}) {
-  const runtimes = environment('venv', [[requirements('requirements.txt'), []], [requirements('requirements-nodeps.txt'), ['--no-deps']]], isOffline)
+  const runtimes = environment(
+    'venv',
+    [
+      [requirements('requirements.txt'), []],
+      [requirements('requirements-nodeps.txt'), ['--no-deps']],
+    ],
+    isOffline,
+  )
   const converter = environment('converter', [[requirements('requirements-litert.txt'), []]], isOffline)
   const failed = { ...runtimes.failed, ...converter.failed }
-  const missing = Object.fromEntries(Object.entries(packages).flatMap(([peer, names]) => {
-    const name = names.find((one) => failed[one])
-    return name ? [[peer, `${name}: ${failed[name]}`]] : []
-  }))
+  const missing = Object.fromEntries(
+    Object.entries(packages).flatMap(([peer, names]) => {
+      const name = names.find((one) => failed[one])
+      return name ? [[peer, `${name}: ${failed[name]}`]] : []
+    }),
+  )
   return { python: runtimes.python, converter: converter.python, missing }
 }
 
@@ -49,7 +67,11 @@ function environment(name, groups, isOffline) {
 
 /** All at once, and one after the other where that fails; names with reasons of those that cannot be had. */
 function pip(python, lines, options) {
-  const install = (some) => spawnSync(python, ['-m', 'pip', 'install', '--quiet', ...options, ...some], { stdio: ['ignore', 2, 'pipe'], encoding: 'utf8' })
+  const install = (some) =>
+    spawnSync(python, ['-m', 'pip', 'install', '--quiet', ...options, ...some], {
+      stdio: ['ignore', 2, 'pipe'],
+      encoding: 'utf8',
+    })
   if (install(lines).status === 0) return {}
   const failed = lines.map((line) => [line, install([line])]).filter(([, result]) => result.status !== 0)
   return Object.fromEntries(failed.map(([line, result]) => [nameOf(line), lastLine(result)]))

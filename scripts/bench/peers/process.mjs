@@ -12,12 +12,19 @@ const files = { ncnn: 'model', mnn: 'model.mnn', litert: 'model.tflite' }
 /** The file that a peer opens: the model itself, or a conversion of it, kept by content. Throws with the converter's last words. */
 export function modelFor(peer, model, { python, converter }) {
   if (!(peer in files)) return model
-  const key = createHash('sha256').update(readFileSync(model)).update(readFileSync(script('convert.py'))).digest('hex').slice(0, 16)
+  const key = createHash('sha256')
+    .update(readFileSync(model))
+    .update(readFileSync(script('convert.py')))
+    .digest('hex')
+    .slice(0, 16)
   const target = `${folder}models/${key}-${peer}`
   if (!existsSync(target)) {
     mkdirSync(`${folder}models`, { recursive: true })
     const making = mkdtempSync(`${folder}models/making-`)
-    const done = spawnSync(peer === 'litert' ? converter : python, [script('convert.py'), peer, model, making], { encoding: 'utf8', maxBuffer: 2 ** 28 })
+    const done = spawnSync(peer === 'litert' ? converter : python, [script('convert.py'), peer, model, making], {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+    })
     if (done.status !== 0) throw new Error(`its converter: ${done.stderr.trim().split('\n').pop()}`)
     renameSync(making, target)
   }
@@ -28,10 +35,14 @@ export function modelFor(peer, model, { python, converter }) {
 export async function startPeer(peer, { model, threads, input, shape, environments }) {
   const args = [modelFor(peer, model, environments), threads, input, shape].map(String)
   const isNode = peer === 'gapcam' || peer === 'onnxruntime-node'
-  const command = isNode ? [process.execPath, script('worker.mjs'), peer] : [environments.python, script('worker.py'), peer]
+  const command = isNode
+    ? [process.execPath, script('worker.mjs'), peer]
+    : [environments.python, script('worker.py'), peer]
   const child = spawn(command[0], [...command.slice(1), ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
   let errors = ''
-  child.stderr.on('data', (chunk) => { errors = (errors + chunk).slice(-4000) })
+  child.stderr.on('data', (chunk) => {
+    errors = (errors + chunk).slice(-4000)
+  })
   child.stdin.on('error', () => undefined)
   const closed = new Promise((resolve) => child.on('close', resolve))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -11,7 +11,11 @@ const shape = shapeText.split(',').map(Number)
 
 async function openOnnxruntime() {
   const { InferenceSession, Tensor } = (await import('onnxruntime-node')).default
-  const session = await InferenceSession.create(model, { intraOpNumThreads: Number(threads), interOpNumThreads: 1, logSeverityLevel: 3 })
+  const session = await InferenceSession.create(model, {
+    intraOpNumThreads: Number(threads),
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  })
   const feeds = { [session.inputNames[0]]: new Tensor('float32', picture, shape) }
   return { run: async () => (await session.run(feeds))[session.outputNames[0]].data }
 }
@@ -21,7 +25,10 @@ async function openGapcam() {
   const { openEngine } = await import('../../../dist/engine/select.js')
   const { nchwToNhwc } = await import('../../../dist/library/layout.js')
   const { loadAddon } = await import('../../../dist/addon.js')
-  const engine = await openEngine(model, 'native', { threads: Number(threads), inputSize: { height: shape[2], width: shape[3] } })
+  const engine = await openEngine(model, 'native', {
+    threads: Number(threads),
+    inputSize: { height: shape[2], width: shape[3] },
+  })
   const [input] = engine.inputs
   if (input.inFileOrder) input.data.set(picture)
   else nchwToNhwc(picture, shape, input.data)

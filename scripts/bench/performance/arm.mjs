@@ -29,15 +29,32 @@ function wholeTiles(loops) {
 
 /** Rows of the targets' table; `row` makes one. */
 export function armRows(parts, row) {
-  const counts = rowsOf(parts.armCount).filter(({ engine }) => engine === 'gapcam').flatMap(({ model, ...counted }) =>
-    Object.entries(wanted[model] ?? {}).map(([key, atMost]) => row(`arm64, 1 thread, ${model}: ${words[key]}`, counted[key] / 1e6, { atMost: atMost / 1e6, digits: 1, kind: 'counted' })))
+  const counts = rowsOf(parts.armCount)
+    .filter(({ engine }) => engine === 'gapcam')
+    .flatMap(({ model, ...counted }) =>
+      Object.entries(wanted[model] ?? {}).map(([key, atMost]) =>
+        row(`arm64, 1 thread, ${model}: ${words[key]}`, counted[key] / 1e6, {
+          atMost: atMost / 1e6,
+          digits: 1,
+          kind: 'counted',
+        }),
+      ),
+    )
   const loops = wholeTiles(rowsOf(parts.armMca))
   const most = Math.max(...loops.map(({ instructionsPerFmla }) => instructionsPerFmla))
   const least = Math.min(...loops.map(({ fmlaBoundPercent }) => fmlaBoundPercent))
-  const bounds = loops.length === 0 ? [] : [
-    row('arm64, whole tiles of the GEMM: instructions per FMLA, worst', most, { atMost: 1.3, kind: 'counted' }),
-    row('arm64, whole tiles of the GEMM: share of the FMLA issue bound, worst', least, { atLeast: 95, unit: ' %', digits: 0, kind: 'modelled' }),
-  ]
+  const bounds =
+    loops.length === 0
+      ? []
+      : [
+          row('arm64, whole tiles of the GEMM: instructions per FMLA, worst', most, { atMost: 1.3, kind: 'counted' }),
+          row('arm64, whole tiles of the GEMM: share of the FMLA issue bound, worst', least, {
+            atLeast: 95,
+            unit: ' %',
+            digits: 0,
+            kind: 'modelled',
+          }),
+        ]
   return [...counts, ...bounds]
 }
 
@@ -47,16 +64,42 @@ export function armSection(parts, table) {
   const loops = rowsOf(parts.armMca).filter(({ kernel }) => kernel.startsWith('Tile'))
   if (counts.length + loops.length === 0) return ''
   const millions = (value) => (value === undefined || value === null ? '' : (value / 1e6).toFixed(1))
-  const counted = counts.length === 0 ? '' : `
+  const counted =
+    counts.length === 0
+      ? ''
+      : `
 
 Counted under qemu, which does not depend on load and says nothing of milliseconds: millions of one inference, one thread.
 
-${table(['network', 'engine', 'instructions', 'FMLA', 'bytes loaded', 'bytes stored'], counts.map((row) => [row.model, row.engine, millions(row.instructions), millions(row.fmla), millions(row.bytesLoaded), millions(row.bytesStored)]), ['---', '---'])}`
-  const modelled = loops.length === 0 ? '' : `
+${table(
+  ['network', 'engine', 'instructions', 'FMLA', 'bytes loaded', 'bytes stored'],
+  counts.map((row) => [
+    row.model,
+    row.engine,
+    millions(row.instructions),
+    millions(row.fmla),
+    millions(row.bytesLoaded),
+    millions(row.bytesStored),
+  ]),
+  ['---', '---'],
+)}`
+  const modelled =
+    loops.length === 0
+      ? ''
+      : `
 
 Modelled by llvm-mca, which assumes that every load hits the first cache: instructions per FMLA of the loop of each tile, rows by
 vectors, as ${loops[0]?.compiler} makes it, and its share of the FMLA issue bound.
 
-${table(['kernel', 'core', 'instructions per FMLA', 'of the bound'], loops.map((row) => [`\`${row.kernel}\``, row.core, row.instructionsPerFmla.toFixed(2), `${row.fmlaBoundPercent.toFixed(0)} %`]), ['---', '---'])}`
+${table(
+  ['kernel', 'core', 'instructions per FMLA', 'of the bound'],
+  loops.map((row) => [
+    `\`${row.kernel}\``,
+    row.core,
+    row.instructionsPerFmla.toFixed(2),
+    `${row.fmlaBoundPercent.toFixed(0)} %`,
+  ]),
+  ['---', '---'],
+)}`
   return `## arm64${counted}${modelled}`
 }

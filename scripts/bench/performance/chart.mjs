@@ -1,7 +1,21 @@
 // A bar chart for each network, drawn as SVG: least time of each runtime, gapcam's bar in colour.
 
-const names = { gapcam: 'gapcam', 'onnxruntime-node': 'onnxruntime-node', onnxruntime: 'onnxruntime', ncnn: 'ncnn', mnn: 'MNN', litert: 'LiteRT', openvino: 'OpenVINO' }
-const width = 880, columns = 2, gap = 24, labelWidth = 118, barHeight = 13, rowHeight = 17, titleHeight = 22
+const names = {
+  gapcam: 'gapcam',
+  'onnxruntime-node': 'onnxruntime-node',
+  onnxruntime: 'onnxruntime',
+  ncnn: 'ncnn',
+  mnn: 'MNN',
+  litert: 'LiteRT',
+  openvino: 'OpenVINO',
+}
+const width = 880,
+  columns = 2,
+  gap = 24,
+  labelWidth = 118,
+  barHeight = 13,
+  rowHeight = 17,
+  titleHeight = 22
 
 /** Charts of the results on one thread, two in a row. */
 export function bars(models) {
@@ -9,7 +23,10 @@ export function bars(models) {
   const columnWidth = (width - gap * (columns - 1)) / columns
   const rows = Math.max(1, ...charts.map(({ peers }) => ranked(peers).length))
   const height = titleHeight + rows * rowHeight + 14
-  const cells = charts.map((chart, i) => `<g transform="translate(${(i % columns) * (columnWidth + gap)},${Math.floor(i / columns) * height + 6})">${cell(chart, columnWidth)}</g>`)
+  const cells = charts.map(
+    (chart, i) =>
+      `<g transform="translate(${(i % columns) * (columnWidth + gap)},${Math.floor(i / columns) * height + 6})">${cell(chart, columnWidth)}</g>`,
+  )
   const total = Math.ceil(charts.length / columns) * height + 6
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${total}" font-family="sans-serif" font-size="11" role="img" aria-label="Least milliseconds of an inference on one thread, by network and runtime">
 <rect width="${width}" height="${total}" fill="#fff"/>
@@ -18,7 +35,10 @@ ${cells.join('\n')}
 `
 }
 
-const ranked = (peers) => Object.entries(peers).filter(([, { minMs, error }]) => minMs !== undefined && !error).sort((a, b) => a[1].minMs - b[1].minMs)
+const ranked = (peers) =>
+  Object.entries(peers)
+    .filter(([, { minMs, error }]) => minMs !== undefined && !error)
+    .sort((a, b) => a[1].minMs - b[1].minMs)
 
 function cell({ model, peers }, columnWidth) {
   const results = ranked(peers)

@@ -7,8 +7,15 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 
 /** Paths of the ONNX files, by name. */
 export function zoo() {
-  const folder = [process.env.GAPCAM_SHARED, join(root, '../shared'), join(root, 'shared')].filter(Boolean).map((shared) => join(shared, 'zoo')).find(existsSync) ?? join(root, 'models')
-  return readdirSync(folder).filter((name) => name.endsWith('.onnx')).sort().map((name) => join(folder, name))
+  const folder =
+    [process.env.GAPCAM_SHARED, join(root, '../shared'), join(root, 'shared')]
+      .filter(Boolean)
+      .map((shared) => join(shared, 'zoo'))
+      .find(existsSync) ?? join(root, 'models')
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.onnx'))
+    .sort()
+    .map((name) => join(folder, name))
 }
 
 /** What a model is called in results. */
@@ -16,5 +23,7 @@ export const nameOf = (file) => basename(file, '.onnx')
 
 /** Options of opening a graph: 224 by 224 where its input leaves the size open. */
 export function sizeFor({ inputs: [input] }) {
-  return input.shape.some((size, axis) => axis > 0 && typeof size !== 'number') ? { inputSize: { height: 224, width: 224 } } : {}
+  return input.shape.some((size, axis) => axis > 0 && typeof size !== 'number')
+    ? { inputSize: { height: 224, width: 224 } }
+    : {}
 }

@@ -2,15 +2,38 @@
 import { armSection } from './arm.mjs'
 import { peakShare, targets } from './targets.mjs'
 
-const table = (heading, rows, align = []) => [heading, heading.map((_, i) => (align[i] ?? (i > 0 ? '--:' : '---'))), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+const table = (heading, rows, align = []) =>
+  [heading, heading.map((_, i) => align[i] ?? (i > 0 ? '--:' : '---')), ...rows]
+    .map((row) => `| ${row.join(' | ')} |`)
+    .join('\n')
 const ms = (value) => (value < 1 ? value.toFixed(3) : value < 100 ? value.toFixed(2) : value.toFixed(1))
-const names = { gapcam: 'gapcam', 'onnxruntime-node': 'onnxruntime-node', onnxruntime: 'onnxruntime', ncnn: 'ncnn', mnn: 'MNN', litert: 'LiteRT', openvino: 'OpenVINO' }
+const names = {
+  gapcam: 'gapcam',
+  'onnxruntime-node': 'onnxruntime-node',
+  onnxruntime: 'onnxruntime',
+  ncnn: 'ncnn',
+  mnn: 'MNN',
+  litert: 'LiteRT',
+  openvino: 'OpenVINO',
+}
 
 const titles = { gapcam: 'gapcam', 'gapcam-onnxruntime': 'fallback', 'onnxruntime-node': 'onnxruntime-node' }
 
 /** The page; `notes` is the hand-written end. */
 export function page(parts, notes) {
-  const sections = [introduction(parts), targetTable(parts), peers(parts), underLoad(parts), memory(parts), arena(parts), camera(parts), frameLoop(parts), steps(parts), kernels(parts), armSection(parts, table)]
+  const sections = [
+    introduction(parts),
+    targetTable(parts),
+    peers(parts),
+    underLoad(parts),
+    memory(parts),
+    arena(parts),
+    camera(parts),
+    frameLoop(parts),
+    steps(parts),
+    kernels(parts),
+    armSection(parts, table),
+  ]
   return `${[...sections.filter(Boolean), notes.trim()].filter(Boolean).join('\n\n')}\n`
 }
 
@@ -38,7 +61,9 @@ function provenance(parts) {
     machines.set(text, [...(machines.get(text) ?? []), name])
   }
   const lines = [...machines].map(([text, of]) => `- ${of.join(', ')}: ${text}`)
-  const versions = Object.entries(parts.peers?.data.versions ?? {}).map(([name, version]) => `${name} ${version}`).join(', ')
+  const versions = Object.entries(parts.peers?.data.versions ?? {})
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ')
   return lines.join('\n') + (versions ? `\n- versions: ${versions}` : '')
 }
 
@@ -50,14 +75,34 @@ function targetTable(parts) {
 
 ${met} of ${rows.length} met.
 
-${table(['', 'wanted', 'reached', '', 'kind'], rows.map(({ what, wanted, measured, isMet, missedBy, kind, note }) => [what, wanted, `${measured}${note ? ` (${note})` : ''}`, isMet ? 'met' : `missed by ${missedBy}`, kind]), ['---', '--:', '--:', '---', '---'])}`
+${table(
+  ['', 'wanted', 'reached', '', 'kind'],
+  rows.map(({ what, wanted, measured, isMet, missedBy, kind, note }) => [
+    what,
+    wanted,
+    `${measured}${note ? ` (${note})` : ''}`,
+    isMet ? 'met' : `missed by ${missedBy}`,
+    kind,
+  ]),
+  ['---', '--:', '--:', '---', '---'],
+)}`
 }
 
 function peers(parts) {
   if (!parts.peers) return ''
   const { models, missing } = parts.peers.data
-  const tables = [...new Set(models.map(({ threads }) => threads))].map((threads) => `### ${threads} ${threads === 1 ? 'thread' : 'threads'}\n\n${peerTable(models.filter((row) => row.threads === threads))}`)
-  const failed = models.flatMap(({ model, threads, peers: results }) => Object.entries(results).filter(([peer, { error }]) => error && !missing[peer]).map(([peer, { error }]) => `- ${names[peer]}, ${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${error}`))
+  const tables = [...new Set(models.map(({ threads }) => threads))].map(
+    (threads) =>
+      `### ${threads} ${threads === 1 ? 'thread' : 'threads'}\n\n${peerTable(models.filter((row) => row.threads === threads))}`,
+  )
+  const failed = models.flatMap(({ model, threads, peers: results }) =>
+    Object.entries(results)
+      .filter(([peer, { error }]) => error && !missing[peer])
+      .map(
+        ([peer, { error }]) =>
+          `- ${names[peer]}, ${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${error}`,
+      ),
+  )
   const without = [...Object.entries(missing).map(([peer, why]) => `- ${names[peer]}: ${why}`), ...failed]
   return `## Other runtimes
 
@@ -73,7 +118,11 @@ ${tables.join('\n\n')}${without.length > 0 ? `\n\nNot measured:\n\n${without.joi
 function peerTable(models) {
   const all = [...new Set(models.flatMap(({ peers: results }) => Object.keys(results)))]
   const rows = models.map((row) => {
-    const best = Math.min(...Object.values(row.peers).filter(({ minMs, error }) => minMs !== undefined && !error).map(({ minMs }) => minMs))
+    const best = Math.min(
+      ...Object.values(row.peers)
+        .filter(({ minMs, error }) => minMs !== undefined && !error)
+        .map(({ minMs }) => minMs),
+    )
     return [row.model, ...all.map((peer) => cell(row, row.peers[peer], best))]
   })
   return table(['network', ...all.map((peer) => names[peer])], rows)
@@ -100,7 +149,12 @@ function memory(parts) {
   if (!parts.memory) return ''
   const { models, rounds, bareNodeMb } = parts.memory.data
   const engines = Object.keys(models[0].engines)
-  const rows = models.map((row) => [row.model, ...['openToResultMs', 'importMs', 'peakRssMb'].flatMap((key) => engines.map((engine) => row.engines[engine][key].toFixed(0)))])
+  const rows = models.map((row) => [
+    row.model,
+    ...['openToResultMs', 'importMs', 'peakRssMb'].flatMap((key) =>
+      engines.map((engine) => row.engines[engine][key].toFixed(0)),
+    ),
+  ])
   const heading = ['ms', 'import, ms', 'MB'].flatMap((unit) => engines.map((engine) => `${titles[engine]}, ${unit}`))
   return `## Opening a model, and memory
 
@@ -118,7 +172,16 @@ function arena(parts) {
 
 Counted: megabytes of activations, the lower bound that the tensors' lifetimes allow, and the constants.
 
-${table(['network', 'arena', 'lower bound', 'ratio', 'constants'], parts.arena.data.models.map((row) => [row.model, mb(row.arenaBytes), mb(row.lowerBoundBytes), row.ratio.toFixed(3), mb(row.constantBytes)]))}`
+${table(
+  ['network', 'arena', 'lower bound', 'ratio', 'constants'],
+  parts.arena.data.models.map((row) => [
+    row.model,
+    mb(row.arenaBytes),
+    mb(row.lowerBoundBytes),
+    row.ratio.toFixed(3),
+    mb(row.constantBytes),
+  ]),
+)}`
 }
 
 function camera(parts) {
@@ -127,13 +190,28 @@ function camera(parts) {
 
 Measured: from a frame in memory to the network's normalised input, one thread.
 
-${table(['frame', 'least ms', 'median ms', 'a memcpy of the frame, ms', 'ratio'], parts.preprocess.data.passes.map((row) => [row.what, row.minMs.toFixed(3), row.medianMs.toFixed(3), row.memcpyMs.toFixed(4), row.overMemcpy.toFixed(1)]))}`
+${table(
+  ['frame', 'least ms', 'median ms', 'a memcpy of the frame, ms', 'ratio'],
+  parts.preprocess.data.passes.map((row) => [
+    row.what,
+    row.minMs.toFixed(3),
+    row.medianMs.toFixed(3),
+    row.memcpyMs.toFixed(4),
+    row.overMemcpy.toFixed(1),
+  ]),
+)}`
 }
 
 function frameLoop(parts) {
   if (!parts.frameLoop) return ''
   const { models, eventLoop } = parts.frameLoop.data
-  const rows = models.map((row) => [row.model, row.threads, row.allocations, row.otherCalls, row.futexCalls?.toFixed(1) ?? 'not counted'])
+  const rows = models.map((row) => [
+    row.model,
+    row.threads,
+    row.allocations,
+    row.otherCalls,
+    row.futexCalls?.toFixed(1) ?? 'not counted',
+  ])
   return `## The frame loop
 
 Counted: calls of the allocator and of the kernel per inference, as the difference between a short and a long run. Measured: the
@@ -146,18 +224,38 @@ ${table(['network', 'threads', 'allocations', 'system calls but futex', 'futex c
 
 function steps(parts) {
   if (!parts.steps) return ''
-  const rows = [parts.steps.data].flat().flatMap(({ model, steps: list, sumMs, peakGflops, threads }) => [...grouped(list, 'kernel')].map(([kernel, some]) => {
-    const time = sum(some, 'ms')
-    const flops = some.reduce((total, { gflops, ms: own }) => total + (gflops ?? 0) * own, 0)
-    const megabytes = (sum(some, 'inputBytes') + sum(some, 'outputBytes') + sum(some, 'weightBytes')) / 1e6
-    return { share: time / sumMs, cells: [model, `\`${kernel}\``, some.length, ms(time), `${((time / sumMs) * 100).toFixed(0)} %`, flops ? `${((flops / time / peakGflops / threads) * 100).toFixed(0)} %` : '', megabytes.toFixed(2)] }
-  }).filter(({ share }) => share >= 0.02).sort((a, b) => b.share - a.share))
+  const rows = [parts.steps.data].flat().flatMap(({ model, steps: list, sumMs, peakGflops, threads }) =>
+    [...grouped(list, 'kernel')]
+      .map(([kernel, some]) => {
+        const time = sum(some, 'ms')
+        const flops = some.reduce((total, { gflops, ms: own }) => total + (gflops ?? 0) * own, 0)
+        const megabytes = (sum(some, 'inputBytes') + sum(some, 'outputBytes') + sum(some, 'weightBytes')) / 1e6
+        return {
+          share: time / sumMs,
+          cells: [
+            model,
+            `\`${kernel}\``,
+            some.length,
+            ms(time),
+            `${((time / sumMs) * 100).toFixed(0)} %`,
+            flops ? `${((flops / time / peakGflops / threads) * 100).toFixed(0)} %` : '',
+            megabytes.toFixed(2),
+          ],
+        }
+      })
+      .filter(({ share }) => share >= 0.02)
+      .sort((a, b) => b.share - a.share),
+  )
   return `## Where the time goes
 
 Measured on one thread: kernels that take at least 2 % of a network's time, the sum of their steps' least times and their share
 of the core's peak. Counted: bytes of the tensors and weights that they read and write.
 
-${table(['network', 'kernel', 'steps', 'ms', 'of the network', 'of peak', 'MB'], rows.map(({ cells }) => cells), ['---', '---'])}`
+${table(
+  ['network', 'kernel', 'steps', 'ms', 'of the network', 'of peak', 'MB'],
+  rows.map(({ cells }) => cells),
+  ['---', '---'],
+)}`
 }
 
 const sum = (list, key) => list.reduce((total, entry) => total + entry[key], 0)
@@ -171,7 +269,10 @@ function grouped(list, key) {
 function kernels(parts) {
   if (!parts.kernels) return ''
   const rows = [...grouped(parts.kernels.data.kernels, 'kernel')].map(([kernel, some]) => {
-    const shares = some.map(({ peakPercent }) => peakPercent).filter((share) => share !== null).sort((a, b) => a - b)
+    const shares = some
+      .map(({ peakPercent }) => peakPercent)
+      .filter((share) => share !== null)
+      .sort((a, b) => a - b)
     const share = (at) => (shares.length > 0 ? `${shares[at].toFixed(0)} %` : '')
     return [`\`${kernel}\``, some.length, share(0), share(shares.length >> 1), share(shares.length - 1)]
   })

@@ -4,26 +4,57 @@ const zooOf = (models, ...names) => models.filter((file) => names.some((name) =>
 
 export const parts = {
   /** gapcam and other runtimes taking turns, on one and two threads. */
-  peers: { script: 'scripts/bench/peers.mjs', args: ({ models, isQuick }) => ['--json', '--threads', '1,2', '--rounds', isQuick ? '2' : '4', ...models] },
+  peers: {
+    script: 'scripts/bench/peers.mjs',
+    args: ({ models, isQuick }) => ['--json', '--threads', '1,2', '--rounds', isQuick ? '2' : '4', ...models],
+  },
   /** The same on two threads, while another program keeps one core busy. */
   load: {
     script: 'scripts/bench/peers.mjs',
-    args: ({ models, isQuick }) => ['--json', '--threads', '2', '--beside-load', '--rounds', isQuick ? '2' : '5', ...(zooOf(models, 'mobilenet_v2', 'resnet18').length > 0 ? zooOf(models, 'mobilenet_v2', 'resnet18') : models.slice(0, 1))],
+    args: ({ models, isQuick }) => [
+      '--json',
+      '--threads',
+      '2',
+      '--beside-load',
+      '--rounds',
+      isQuick ? '2' : '5',
+      ...(zooOf(models, 'mobilenet_v2', 'resnet18').length > 0
+        ? zooOf(models, 'mobilenet_v2', 'resnet18')
+        : models.slice(0, 1)),
+    ],
   },
   /** Fresh processes: from opening a model to the first result, and the most memory ever held. */
-  memory: { script: 'scripts/bench/open.mjs', args: ({ models, isQuick }) => ['--json', '--rounds', isQuick ? '1' : '7', ...models] },
+  memory: {
+    script: 'scripts/bench/open.mjs',
+    args: ({ models, isQuick }) => ['--json', '--rounds', isQuick ? '1' : '7', ...models],
+  },
   /** Where the time goes: each step of each network. */
-  steps: { script: 'dist/cli/main.js', args: ({ models, isQuick }) => ['bench', '--steps', '--json', '--seconds', isQuick ? '0.2' : '3', ...models] },
+  steps: {
+    script: 'dist/cli/main.js',
+    args: ({ models, isQuick }) => ['bench', '--steps', '--json', '--seconds', isQuick ? '0.2' : '3', ...models],
+  },
   /** Bytes of each network's tensors in memory. */
   arena: { script: 'scripts/bench/arena.mjs', args: ({ models }) => ['--json', ...models] },
   /** Camera to tensor. */
-  preprocess: { script: 'scripts/bench/preprocess.mjs', args: ({ isQuick }) => ['--json', '--seconds', isQuick ? '0.2' : '5'] },
+  preprocess: {
+    script: 'scripts/bench/preprocess.mjs',
+    args: ({ isQuick }) => ['--json', '--seconds', isQuick ? '0.2' : '5'],
+  },
   /** Allocations and system calls of an inference, and the event loop beside it. */
-  frameLoop: { script: 'scripts/bench/frame-loop.mjs', args: ({ models, isQuick }) => ['--json', '--seconds', isQuick ? '0.5' : '5', ...models] },
+  frameLoop: {
+    script: 'scripts/bench/frame-loop.mjs',
+    args: ({ models, isQuick }) => ['--json', '--seconds', isQuick ? '0.5' : '5', ...models],
+  },
   /** Every kernel alone, on the shapes of the networks. */
-  kernels: { script: 'scripts/bench/kernels.mjs', args: ({ models, isQuick }) => ['--json', '--ms', isQuick ? '2' : '60', ...models] },
+  kernels: {
+    script: 'scripts/bench/kernels.mjs',
+    args: ({ models, isQuick }) => ['--json', '--ms', isQuick ? '2' : '60', ...models],
+  },
   /** Instructions of the arm64 addon, counted under qemu. */
-  armCount: { script: 'scripts/arm/count.mjs', args: ({ models }) => [...zooOf(models, 'mobilenet_v1', 'mobilenet_v2', 'resnet18')] },
+  armCount: {
+    script: 'scripts/arm/count.mjs',
+    args: ({ models }) => [...zooOf(models, 'mobilenet_v1', 'mobilenet_v2', 'resnet18')],
+  },
   /** Bounds of the arm64 hot loops, by llvm-mca. */
   armMca: { script: 'scripts/arm/mca.mjs', args: () => [] },
 }

@@ -9,7 +9,9 @@ const usable = (result) => result && result.minMs !== undefined && !result.error
 function speedups(models, threads, peer) {
   const rows = models.filter((row) => row.threads === threads && usable(row.peers.gapcam))
   return rows.flatMap(({ model, peers }) => {
-    const others = Object.entries(peers).filter(([name, result]) => name !== 'gapcam' && usable(result) && (!peer || name === peer)).map(([name, { minMs }]) => ({ name, minMs }))
+    const others = Object.entries(peers)
+      .filter(([name, result]) => name !== 'gapcam' && usable(result) && (!peer || name === peer))
+      .map(([name, { minMs }]) => ({ name, minMs }))
     if (others.length === 0) return []
     const best = others.reduce((a, b) => (b.minMs < a.minMs ? b : a))
     return [{ model, peer: best.name, ratio: best.minMs / peers.gapcam.minMs }]
@@ -22,8 +24,19 @@ function row(what, measured, { atLeast, atMost, unit = '', digits = 2, kind = 'm
   const wanted = atLeast ?? atMost
   const isMet = isMissing ? null : atLeast !== undefined ? measured >= atLeast : measured <= atMost
   // A share of what is wanted, or the difference where that would mean nothing.
-  const missedBy = wanted > 0 ? `${(Math.abs(measured / wanted - 1) * 100).toFixed(1)} %` : `${Math.abs(measured - wanted).toFixed(1)}${unit}`
-  return { what, wanted: `${atLeast !== undefined ? '≥' : '≤'} ${wanted}${unit}`, measured: isMissing ? null : `${measured.toFixed(digits)}${unit}`, isMet, missedBy: isMet === false ? missedBy : '', kind, note }
+  const missedBy =
+    wanted > 0
+      ? `${(Math.abs(measured / wanted - 1) * 100).toFixed(1)} %`
+      : `${Math.abs(measured - wanted).toFixed(1)}${unit}`
+  return {
+    what,
+    wanted: `${atLeast !== undefined ? '≥' : '≤'} ${wanted}${unit}`,
+    measured: isMissing ? null : `${measured.toFixed(digits)}${unit}`,
+    isMet,
+    missedBy: isMet === false ? missedBy : '',
+    kind,
+    note,
+  }
 }
 
 function peerRows(models) {
@@ -33,28 +46,54 @@ function peerRows(models) {
   const of = (list, model) => list.find((entry) => entry.model === model)?.ratio
   const worst = fastest.length > 0 ? fastest.reduce((a, b) => (b.ratio < a.ratio ? b : a)) : undefined
   const mean = (list) => (list.length > 0 ? geometricMean(list.map(({ ratio }) => ratio)) : undefined)
-  const time = (model, threads) => models.find((entry) => entry.model === model && entry.threads === threads)?.peers.gapcam?.minMs
+  const time = (model, threads) =>
+    models.find((entry) => entry.model === model && entry.threads === threads)?.peers.gapcam?.minMs
   return [
     row('1 thread, the fastest peer of each network: geometric mean', mean(fastest), { atLeast: 1.15, unit: '×' }),
-    row('1 thread, the fastest peer of each network: worst network', worst?.ratio, { atLeast: 1, unit: '×', note: worst ? `${worst.model}, ${worst.peer}` : '' }),
+    row('1 thread, the fastest peer of each network: worst network', worst?.ratio, {
+      atLeast: 1,
+      unit: '×',
+      note: worst ? `${worst.model}, ${worst.peer}` : '',
+    }),
     row('1 thread, onnxruntime-node: geometric mean', mean(node), { atLeast: 1.3, unit: '×' }),
-    ...[['resnet18', 1.6], ['shufflenet_v2_x1_0', 1.5], ['mobilenet_v3_large', 1.35]].map(([model, atLeast]) => row(`1 thread, onnxruntime-node: ${model}`, of(node, model), { atLeast, unit: '×' })),
-    ...[['resnet18', 1.85], ['mobilenet_v2', 1.75]].map(([model, atLeast]) => row(`2 threads over 1: ${model}`, time(model, 1) / time(model, 2), { atLeast, unit: '×' })),
+    ...[
+      ['resnet18', 1.6],
+      ['shufflenet_v2_x1_0', 1.5],
+      ['mobilenet_v3_large', 1.35],
+    ].map(([model, atLeast]) => row(`1 thread, onnxruntime-node: ${model}`, of(node, model), { atLeast, unit: '×' })),
+    ...[
+      ['resnet18', 1.85],
+      ['mobilenet_v2', 1.75],
+    ].map(([model, atLeast]) =>
+      row(`2 threads over 1: ${model}`, time(model, 1) / time(model, 2), { atLeast, unit: '×' }),
+    ),
     row('2 threads, the fastest peer of each network: geometric mean', mean(two), { atLeast: 1.2, unit: '×' }),
   ]
 }
 
-const peakShares = { mobilenet_v1: 93, mobilenet_v2: 85, efficientnet_lite0: 85, mobilenet_v3_large: 80, shufflenet_v2_x1_0: 85, squeezenet1_1: 115, resnet18: 150 }
+const peakShares = {
+  mobilenet_v1: 93,
+  mobilenet_v2: 85,
+  efficientnet_lite0: 85,
+  mobilenet_v3_large: 80,
+  shufflenet_v2_x1_0: 85,
+  squeezenet1_1: 115,
+  resnet18: 150,
+}
 
 /** 2 · MACs of the direct algorithm over what a core's FMA units could do in the least time. */
 export function peakShare({ macs, threads, peakGflops }, minMs) {
-  return (2 * macs) / (minMs * 1e6) / (peakGflops * threads) * 100
+  return ((2 * macs) / (minMs * 1e6) / (peakGflops * threads)) * 100
 }
 
 function shareRows(models) {
   return Object.entries(peakShares).map(([model, atLeast]) => {
     const found = models.find((entry) => entry.model === model && entry.threads === 1)
-    return row(`share of the core's FMA peak: ${model}`, usable(found?.peers.gapcam) ? peakShare(found, found.peers.gapcam.minMs) : undefined, { atLeast, unit: ' %', digits: 0 })
+    return row(
+      `share of the core's FMA peak: ${model}`,
+      usable(found?.peers.gapcam) ? peakShare(found, found.peers.gapcam.minMs) : undefined,
+      { atLeast, unit: ' %', digits: 0 },
+    )
   })
 }
 
@@ -62,18 +101,37 @@ function shareRows(models) {
 function loadRows(load, models) {
   return load.map(({ model, peers }) => {
     const quiet = models.find((entry) => entry.model === model && entry.threads === 2)?.peers.gapcam?.medianMs
-    return row(`2 threads beside a busy program, median over the quiet one: ${model}`, peers.gapcam?.medianMs / quiet, { atMost: 3, unit: '×', note: peers.ncnn?.medianMs ? `ncnn ${(peers.ncnn.medianMs / models.find((entry) => entry.model === model && entry.threads === 2)?.peers.ncnn?.medianMs).toFixed(1)}×` : '' })
+    return row(`2 threads beside a busy program, median over the quiet one: ${model}`, peers.gapcam?.medianMs / quiet, {
+      atMost: 3,
+      unit: '×',
+      note: peers.ncnn?.medianMs
+        ? `ncnn ${(peers.ncnn.medianMs / models.find((entry) => entry.model === model && entry.threads === 2)?.peers.ncnn?.medianMs).toFixed(1)}×`
+        : '',
+    })
   })
 }
 
 function memoryRows({ models }) {
   const rows = models.filter(({ engines }) => engines.gapcam && engines['onnxruntime-node'])
   const lite = rows.find(({ model }) => model === 'efficientnet_lite0')?.engines
-  const differences = rows.map(({ model, engines }) => ({ model, mb: engines.gapcam.peakRssMb - engines['onnxruntime-node'].peakRssMb }))
+  const differences = rows.map(({ model, engines }) => ({
+    model,
+    mb: engines.gapcam.peakRssMb - engines['onnxruntime-node'].peakRssMb,
+  }))
   return [
-    row('open to first result, efficientnet_lite0', lite?.gapcam.openToResultMs, { atMost: 120, unit: ' ms', digits: 0 }),
-    row('open to first result over onnxruntime-node\'s, efficientnet_lite0', lite && lite.gapcam.openToResultMs / lite['onnxruntime-node'].openToResultMs, { atMost: 0.5, unit: '×' }),
-    ...differences.map(({ model, mb }) => row(`peak resident set, against onnxruntime-node's: ${model}`, mb, { atMost: -40, unit: ' MB', digits: 0 })),
+    row('open to first result, efficientnet_lite0', lite?.gapcam.openToResultMs, {
+      atMost: 120,
+      unit: ' ms',
+      digits: 0,
+    }),
+    row(
+      "open to first result over onnxruntime-node's, efficientnet_lite0",
+      lite && lite.gapcam.openToResultMs / lite['onnxruntime-node'].openToResultMs,
+      { atMost: 0.5, unit: '×' },
+    ),
+    ...differences.map(({ model, mb }) =>
+      row(`peak resident set, against onnxruntime-node's: ${model}`, mb, { atMost: -40, unit: ' MB', digits: 0 }),
+    ),
   ]
 }
 
@@ -82,10 +140,27 @@ function otherRows({ arena, preprocess, frameLoop }) {
   const yuyv = preprocess?.data.passes.find(({ isTarget }) => isTarget)
   const loops = frameLoop?.data.models ?? []
   return [
-    row('arena over the lower bound of the lifetimes, worst network', worst?.ratio, { atMost: 1.1, unit: '×', note: worst?.model ?? '', kind: 'counted' }),
-    row('camera to tensor, YUYV 640×480 → 224×224', yuyv?.minMs, { atMost: 0.25, unit: ' ms', note: yuyv ? `${yuyv.overMemcpy.toFixed(1)} × a memcpy of the frame` : '' }),
-    row('frame loop, allocations per inference', frameLoop && Math.max(...loops.map(({ allocations }) => allocations)), { atMost: 0, digits: 0, kind: 'counted' }),
-    row('frame loop, system calls but futex per inference', frameLoop && Math.max(...loops.map(({ otherCalls }) => otherCalls)), { atMost: 0, digits: 0, kind: 'counted' }),
+    row('arena over the lower bound of the lifetimes, worst network', worst?.ratio, {
+      atMost: 1.1,
+      unit: '×',
+      note: worst?.model ?? '',
+      kind: 'counted',
+    }),
+    row('camera to tensor, YUYV 640×480 → 224×224', yuyv?.minMs, {
+      atMost: 0.25,
+      unit: ' ms',
+      note: yuyv ? `${yuyv.overMemcpy.toFixed(1)} × a memcpy of the frame` : '',
+    }),
+    row(
+      'frame loop, allocations per inference',
+      frameLoop && Math.max(...loops.map(({ allocations }) => allocations)),
+      { atMost: 0, digits: 0, kind: 'counted' },
+    ),
+    row(
+      'frame loop, system calls but futex per inference',
+      frameLoop && Math.max(...loops.map(({ otherCalls }) => otherCalls)),
+      { atMost: 0, digits: 0, kind: 'counted' },
+    ),
     row('event loop delay while inferring, p99', frameLoop?.data.eventLoop.p99Ms, { atMost: 2, unit: ' ms' }),
   ]
 }
@@ -94,7 +169,9 @@ function otherRows({ arena, preprocess, frameLoop }) {
 export function targets(parts) {
   const models = parts.peers?.data.models ?? []
   return [
-    ...(parts.peers ? [...peerRows(models), ...loadRows(parts.load?.data.models ?? [], models), ...shareRows(models)] : []),
+    ...(parts.peers
+      ? [...peerRows(models), ...loadRows(parts.load?.data.models ?? [], models), ...shareRows(models)]
+      : []),
     ...(parts.memory ? memoryRows(parts.memory.data) : []),
     ...otherRows(parts),
     ...armRows(parts, row),

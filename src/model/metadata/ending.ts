@@ -8,7 +8,9 @@ const scoreTypes: readonly (TensorType | undefined)[] = ['float32', 'float16', '
 
 /** The output that holds one number a class: the first that may, a vector before a map; else the first of all. */
 export function scoresOutput({ outputs }: Graph): Value | undefined {
-  const scores = outputs.filter(({ type, shape }) => scoreTypes.includes(type) && !shape?.slice(1).every((size) => size === 1))
+  const scores = outputs.filter(
+    ({ type, shape }) => scoreTypes.includes(type) && !shape?.slice(1).every((size) => size === 1),
+  )
   return scores.find(({ shape }) => shape?.length === 2) ?? scores[0] ?? outputs[0]
 }
 
@@ -23,7 +25,12 @@ export function endingOf(graph: Graph, output: string): Ending {
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
   let node = makers.get(output)
   const quantization = node?.op === 'QuantizeLinear' ? quantizationOf(graph, node) : null
-  while (node && ['QuantizeLinear', 'DequantizeLinear', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Cast'].includes(node.op)) {
+  while (
+    node &&
+    ['QuantizeLinear', 'DequantizeLinear', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Cast'].includes(
+      node.op,
+    )
+  ) {
     node = makers.get(node.inputs[0]!)
   }
   return { scoreActivation: node?.op === 'Softmax' || node?.op === 'Sigmoid' ? 'none' : 'softmax', quantization }

@@ -25,7 +25,18 @@ type Floats = Float32Array<ArrayBuffer>
 type Transposed = (coefficients: Floats) => Floats
 
 /** Steps that keep the vector and its order; quantisation keeps it up to its rounding. */
-const keepers = new Set(['Identity', 'Dropout', 'Cast', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'QuantizeLinear', 'DequantizeLinear'])
+const keepers = new Set([
+  'Identity',
+  'Dropout',
+  'Cast',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Transpose',
+  'QuantizeLinear',
+  'DequantizeLinear',
+])
 /** What may follow the logits. */
 const scorings = new Set(['Softmax', 'LogSoftmax', 'Sigmoid'])
 
@@ -42,7 +53,10 @@ export function findHeatHead(graph: Graph, output: string, classes: number): Hea
     if (pooled !== null) return headOf(index, { ...pooled, layers, classes, gap: node })
     if (layers.length === 0 && scorings.has(node.op)) value = source
     else if (keepers.has(node.op)) {
-      if (!isVector(index.shape(source))) return { reason: `its head flattens a feature map (${node.op} ${node.name}); only a mean over the places can be traced back to them` }
+      if (!isVector(index.shape(source)))
+        return {
+          reason: `its head flattens a feature map (${node.op} ${node.name}); only a mean over the places can be traced back to them`,
+        }
       value = source
     } else {
       const layer = unlessUnsupported(() => linearLayer(index, node))
@@ -54,7 +68,8 @@ export function findHeatHead(graph: Graph, output: string, classes: number): Hea
 }
 
 function refusal({ op, name, inputs }: Node): string {
-  const what = inputs.length > 1 ? `${op} ${name}, which is not linear in one value` : `${op} ${name}, which is not linear`
+  const what =
+    inputs.length > 1 ? `${op} ${name}, which is not linear in one value` : `${op} ${name}, which is not linear`
   return `between the mean over the feature map and the scores stands ${what}, so that a score is no sum over places`
 }
 
@@ -80,7 +95,10 @@ function headOf(index: GraphIndex, { map, layout, layers, classes, gap }: Found)
   // is the map that is there anyway.
   let [at, reader] = [map, gap]
   for (let conv = index.soleMaker(at, reader); layout === 'nchw' && conv; conv = index.soleMaker(at, reader)) {
-    const layer = conv.op === 'Conv' ? unlessUnsupported(() => (isPointwise(index, conv!) ? linearLayer(index, conv!) : null)) : null
+    const layer =
+      conv.op === 'Conv'
+        ? unlessUnsupported(() => (isPointwise(index, conv!) ? linearLayer(index, conv!) : null))
+        : null
     if (!layer) break
     layers.push(layer.transposed)
     at = layer.input
@@ -88,7 +106,8 @@ function headOf(index: GraphIndex, { map, layout, layers, classes, gap }: Found)
   }
   let known: { index: number; weights: Float32Array } | null = null
   return {
-    map: at, layout,
+    map: at,
+    layout,
     weights(classIndex) {
       if (known?.index === classIndex) return known.weights
       const oneHot = new Float32Array(classes)
@@ -110,19 +129,37 @@ function linearLayer(index: GraphIndex, node: Node): LinearLayer | null {
   const [a = '', b = ''] = node.inputs
   const [left, right] = [constantOf(index, a), constantOf(index, b)]
   switch (node.op) {
-    case 'Gemm': return right && !left && index.view(node).int('transA', 0) === 0 ? gemm(index, node, right) : null
-    case 'MatMul': return right?.shape.length === 2 ? { input: a, transposed: product(numbers(right), right.shape[0]!, right.shape[1]!, false, 1) } : null
+    case 'Gemm':
+      return right && !left && index.view(node).int('transA', 0) === 0 ? gemm(index, node, right) : null
+    case 'MatMul':
+      return right?.shape.length === 2
+        ? { input: a, transposed: product(numbers(right), right.shape[0]!, right.shape[1]!, false, 1) }
+        : null
     case 'Conv': {
       const [features = 0, channels = 0, kh, kw] = right?.shape ?? []
       const isPlain = right && kh === 1 && kw === 1 && index.view(node).int('group', 1) === 1
       return isPlain ? { input: a, transposed: product(numbers(right), channels, features, true, 1) } : null
     }
-    case 'Add': case 'Sub': // Behind x − c lies x; c − x would turn the sign.
-      return left && node.op === 'Add' ? { input: b, transposed: (c) => c } : right ? { input: a, transposed: (c) => c } : null
-    case 'Mul': return left ? scaled(b, numbers(left)) : right ? scaled(a, numbers(right)) : null
-    case 'Div': return right ? scaled(a, numbers(right).map((v) => 1 / v)) : null
-    case 'BatchNormalization': return batchNorm(index, node)
-    default: return null
+    case 'Add':
+    case 'Sub': // Behind x − c lies x; c − x would turn the sign.
+      return left && node.op === 'Add'
+        ? { input: b, transposed: (c) => c }
+        : right
+          ? { input: a, transposed: (c) => c }
+          : null
+    case 'Mul':
+      return left ? scaled(b, numbers(left)) : right ? scaled(a, numbers(right)) : null
+    case 'Div':
+      return right
+        ? scaled(
+            a,
+            numbers(right).map((v) => 1 / v),
+          )
+        : null
+    case 'BatchNormalization':
+      return batchNorm(index, node)
+    default:
+      return null
   }
 }
 
@@ -130,7 +167,10 @@ function gemm(index: GraphIndex, node: Node, weights: Constant): LinearLayer {
   const isTransposed = index.view(node).int('transB', 0) === 1
   const [rows = 0, columns = 0] = weights.shape
   const [inputs, outputs] = isTransposed ? [columns, rows] : [rows, columns]
-  return { input: node.inputs[0]!, transposed: product(numbers(weights), inputs, outputs, isTransposed, index.view(node).float('alpha', 1)) }
+  return {
+    input: node.inputs[0]!,
+    transposed: product(numbers(weights), inputs, outputs, isTransposed, index.view(node).float('alpha', 1)),
+  }
 }
 
 /** y = scale · W x with W as [outputs, inputs] (`isOutputFirst`) or [inputs, outputs]. */
@@ -157,7 +197,10 @@ function batchNorm(index: GraphIndex, node: Node): LinearLayer | null {
   if (!scale || !variance) return null
   const epsilon = index.view(node).float('epsilon', 1e-5)
   const [factors, variances] = [numbers(scale), numbers(variance)]
-  return scaled(input, factors.map((factor, i) => factor / Math.sqrt(variances[i]! + epsilon)))
+  return scaled(
+    input,
+    factors.map((factor, i) => factor / Math.sqrt(variances[i]! + epsilon)),
+  )
 }
 
 /** A constant, or one that is dequantised where it is read. */

@@ -12,9 +12,16 @@ const side = z.int().min(1)
 const size = z.union([z.object({ height: side, width: side }), z.object({ shortest_edge: side }), side])
 
 const preprocessorSchema = z.object({
-  image_mean: perChannel, image_std: perChannel.refine((std) => std.every((v) => v !== 0)),
-  rescale_factor: z.number().positive().default(1 / 255), do_normalize: z.boolean().default(true),
-  do_center_crop: z.boolean().default(false), size: size.optional(), crop_size: size.optional(),
+  image_mean: perChannel,
+  image_std: perChannel.refine((std) => std.every((v) => v !== 0)),
+  rescale_factor: z
+    .number()
+    .positive()
+    .default(1 / 255),
+  do_normalize: z.boolean().default(true),
+  do_center_crop: z.boolean().default(false),
+  size: size.optional(),
+  crop_size: size.optional(),
 })
 const configSchema = z.object({ id2label: z.record(z.string().regex(/^\d+$/), z.string().min(1)) })
 
@@ -24,14 +31,20 @@ export async function readHuggingFace(modelPath: string): Promise<Recipe & { rea
   const found = preprocessorSchema.safeParse(await readJson(join(folder, 'preprocessor_config.json')))
   if (!found.success) return {}
   const { image_mean, image_std, rescale_factor, do_normalize, do_center_crop, size, crop_size } = found.data
-  const inBytes = ([a, b, c]: z.infer<typeof perChannel>): [number, number, number] => [a / rescale_factor, b / rescale_factor, c / rescale_factor]
+  const inBytes = ([a, b, c]: z.infer<typeof perChannel>): [number, number, number] => [
+    a / rescale_factor,
+    b / rescale_factor,
+    c / rescale_factor,
+  ]
   const inputSize = sidesOf((do_center_crop ? crop_size : undefined) ?? size)
   const labels = await labelsIn(join(folder, 'config.json'))
   return {
-    mean: do_normalize ? inBytes(image_mean) : [0, 0, 0], std: do_normalize ? inBytes(image_std) : inBytes([1, 1, 1]),
-    ...(inputSize ? { inputSize } : {}), ...(labels ? { labels } : {}),
+    mean: do_normalize ? inBytes(image_mean) : [0, 0, 0],
+    std: do_normalize ? inBytes(image_std) : inBytes([1, 1, 1]),
+    ...(inputSize ? { inputSize } : {}),
+    ...(labels ? { labels } : {}),
     // Without a crop both sides are brought to the size, whatever the picture's proportions.
-    ...(!do_center_crop && typeof size === 'object' && 'height' in size ? { resize: 'stretch' } as const : {}),
+    ...(!do_center_crop && typeof size === 'object' && 'height' in size ? ({ resize: 'stretch' } as const) : {}),
   }
 }
 

@@ -8,9 +8,15 @@ export async function readLabels(file: string): Promise<string[]> {
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    throw new GapcamError('LABELS_MISMATCH', `labels ${file} cannot be read: ${messageOf(error)}`, { hint: 'Check the path of the label file.' })
+    throw new GapcamError('LABELS_MISMATCH', `labels ${file} cannot be read: ${messageOf(error)}`, {
+      hint: 'Check the path of the label file.',
+    })
   }
-  const labels = text.replace(/^\uFEFF/, '').trimEnd().split(/\r?\n/).map((line) => line.trim())
+  const labels = text
+    .replace(/^\uFEFF/, '')
+    .trimEnd()
+    .split(/\r?\n/)
+    .map((line) => line.trim())
   const empty = labels.indexOf('')
   if (empty >= 0) throw new GapcamError('LABELS_MISMATCH', `labels ${file}: line ${empty + 1} is empty`)
   return labels
@@ -20,5 +26,8 @@ export async function readLabels(file: string): Promise<string[]> {
 export function fitLabels(labels: readonly string[] | null, classes: number, origin: string): readonly string[] {
   if (!labels) return Array.from({ length: classes }, (_, i) => `class ${i}`)
   if (labels.length === classes) return labels
-  throw new GapcamError('LABELS_MISMATCH', `${origin} has ${labels.length} labels, but the model has ${classes} outputs`)
+  throw new GapcamError(
+    'LABELS_MISMATCH',
+    `${origin} has ${labels.length} labels, but the model has ${classes} outputs`,
+  )
 }

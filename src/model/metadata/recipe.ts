@@ -27,11 +27,24 @@ function ultralytics(metadata: ReadonlyMap<string, string>): Recipe {
 function namesOf(text: string): string[] | null {
   const entries = [...text.matchAll(/(\d+): ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/g)]
   const counts = entries.every(([, index], i) => Number(index) === i)
-  return entries.length > 0 && counts ? entries.map(([, , quoted = '']) => quoted.slice(1, -1).replace(/\\(.)/g, '$1')) : null
+  return entries.length > 0 && counts
+    ? entries.map(([, , quoted = '']) => quoted.slice(1, -1).replace(/\\(.)/g, '$1'))
+    : null
 }
 
 /** Operators in front of a network that leave each value of a pixel what it is. */
-const movers = new Set(['Cast', 'Clip', 'Gather', 'Identity', 'Reshape', 'Resize', 'Slice', 'Squeeze', 'Transpose', 'Unsqueeze'])
+const movers = new Set([
+  'Cast',
+  'Clip',
+  'Gather',
+  'Identity',
+  'Reshape',
+  'Resize',
+  'Slice',
+  'Squeeze',
+  'Transpose',
+  'Unsqueeze',
+])
 /** y = factor x + offset after each of these, by a constant. */
 const affines: Readonly<Record<string, (line: Line, value: number) => Line>> = {
   Mul: ({ factor, offset }, v) => ({ factor: factor * v, offset: offset * v }),
@@ -49,7 +62,11 @@ interface Line {
 function scalingOf(graph: Graph): Recipe {
   const lines = graph.inputs.length === 1 ? linesInFront(graph, graph.inputs[0]!.name) : []
   if (lines.length === 0) return {}
-  if (lines.every(({ factor }) => isOne(255 * factor)) || lines.every(({ factor, offset }) => factor === 1 && Math.abs(offset) > 10)) return bytes
+  if (
+    lines.every(({ factor }) => isOne(255 * factor)) ||
+    lines.every(({ factor, offset }) => factor === 1 && Math.abs(offset) > 10)
+  )
+    return bytes
   return lines.every(({ factor, offset }) => isOne(factor) && Math.abs(offset) < 10) ? shares : {}
 }
 
@@ -58,9 +75,11 @@ const isOne = (width: number): boolean => width > 0.9 && width < 6
 
 /** The map of each channel, or one for all; none where something else than a scaling comes first. */
 function linesInFront(graph: Graph, input: string): readonly Line[] {
-  const made = new Map(graph.nodes.filter(({ op }) => op === 'Constant').map((node) => [node.outputs[0]!, constantOf(node)]))
+  const made = new Map(
+    graph.nodes.filter(({ op }) => op === 'Constant').map((node) => [node.outputs[0]!, constantOf(node)]),
+  )
   let lines: readonly Line[] = []
-  for (let value = input; ;) {
+  for (let value = input; ; ) {
     const [node, ...others] = graph.nodes.filter(({ op, inputs }) => op !== 'Shape' && inputs.includes(value))
     if (!node || others.length > 0 || node.domain !== '') return []
     const apply = affines[node.op]
@@ -75,13 +94,20 @@ function linesInFront(graph: Graph, input: string): readonly Line[] {
   }
 }
 
-function combined(lines: readonly Line[], values: readonly number[], apply: (line: Line, value: number) => Line): readonly Line[] {
+function combined(
+  lines: readonly Line[],
+  values: readonly number[],
+  apply: (line: Line, value: number) => Line,
+): readonly Line[] {
   const before = lines.length > 0 ? lines : [{ factor: 1, offset: 0 }]
   const count = Math.max(before.length, values.length)
-  return count > 4 ? [] : Array.from({ length: count }, (_, i) => apply(before[i % before.length]!, values[i % values.length]!))
+  return count > 4
+    ? []
+    : Array.from({ length: count }, (_, i) => apply(before[i % before.length]!, values[i % values.length]!))
 }
 
 function constantOf({ attributes: { value, value_float } }: Node): Constant | undefined {
-  if (value_float?.kind === 'float') return { type: 'float32', shape: [], bytes: new Uint8Array(Float32Array.of(value_float.value).buffer) }
+  if (value_float?.kind === 'float')
+    return { type: 'float32', shape: [], bytes: new Uint8Array(Float32Array.of(value_float.value).buffer) }
   return value?.kind === 'tensor' ? value.value : undefined
 }

@@ -35,7 +35,17 @@ export async function loadModel(path: string): Promise<LoadedModel> {
   try {
     const { graph, producer, metadata } = parseModel(bytes, external.read)
     let sha256: string | undefined
-    return { path, graph, bytes, get sha256() { return (sha256 ??= digest(bytes, external.files)) }, producer, metadata, externalFiles: external.files }
+    return {
+      path,
+      graph,
+      bytes,
+      get sha256() {
+        return (sha256 ??= digest(bytes, external.files))
+      },
+      producer,
+      metadata,
+      externalFiles: external.files,
+    }
   } catch (error) {
     if (!(error instanceof GapcamError)) throw error
     throw new GapcamError(error.code, `model ${path}: ${error.message}`, { cause: error })
@@ -53,7 +63,8 @@ const mostBytes = 2 ** 31 // protobuf's own limit
 async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     const { size } = await stat(path)
-    if (size > mostBytes) throw new GapcamError('MODEL_INVALID', `model ${path}: ${size} bytes are more than an ONNX file can have`)
+    if (size > mostBytes)
+      throw new GapcamError('MODEL_INVALID', `model ${path}: ${size} bytes are more than an ONNX file can have`)
     return await readBytes(path)
   } catch (error) {
     if (error instanceof GapcamError) throw error
@@ -64,11 +75,17 @@ async function readModelFile(path: string): Promise<Uint8Array> {
 }
 
 const noExternal: ExternalReader = (location) => {
-  throw new GapcamError('MODEL_INVALID', `its weights lie in ${location}, which only a model loaded from a file can have`)
+  throw new GapcamError(
+    'MODEL_INVALID',
+    `its weights lie in ${location}, which only a model loaded from a file can have`,
+  )
 }
 
 /** Parses the bytes of a ModelProto. Throws MODEL_INVALID or MODEL_UNSUPPORTED. */
-export function parseModel(bytes: Uint8Array, external: ExternalReader = noExternal): Pick<LoadedModel, 'graph' | 'producer' | 'metadata'> {
+export function parseModel(
+  bytes: Uint8Array,
+  external: ExternalReader = noExternal,
+): Pick<LoadedModel, 'graph' | 'producer' | 'metadata'> {
   let graphBytes: Uint8Array | null = null
   let opset: number | null = null
   let producer = ''
@@ -87,7 +104,8 @@ export function parseModel(bytes: Uint8Array, external: ExternalReader = noExter
   if (opset < opsets.least || opset > opsets.most) {
     throw new GapcamError('MODEL_UNSUPPORTED', `its opset is ${opset}; gapcam reads ${opsets.least} to ${opsets.most}`)
   }
-  if (hasFunctions) throw new GapcamError('MODEL_UNSUPPORTED', 'it defines functions of its own, which gapcam does not read')
+  if (hasFunctions)
+    throw new GapcamError('MODEL_UNSUPPORTED', 'it defines functions of its own, which gapcam does not read')
   return { graph: readGraph(graphBytes, opset, external), producer, metadata }
 }
 
@@ -120,13 +138,26 @@ function readGraph(bytes: Uint8Array, opset: number, external: ExternalReader): 
   const infos: Value[] = []
   readMessage(bytes, 'graph', (field, reader) => {
     switch (field) {
-      case 1: nodes.push(readNode(bytesField(reader, 'node'), external)); return
-      case 2: name = stringField(reader, 'graph'); return
-      case 5: addConstant(constants, bytesField(reader, 'initializer'), external); return
-      case 11: inputs.push(readValueInfo(bytesField(reader, 'input'))); return
-      case 12: outputs.push(readValueInfo(bytesField(reader, 'output'))); return
-      case 13: infos.push(readValueInfo(bytesField(reader, 'value'))); return
-      case 15: throw new GapcamError('MODEL_UNSUPPORTED', 'it has sparse initializers, which gapcam does not read')
+      case 1:
+        nodes.push(readNode(bytesField(reader, 'node'), external))
+        return
+      case 2:
+        name = stringField(reader, 'graph')
+        return
+      case 5:
+        addConstant(constants, bytesField(reader, 'initializer'), external)
+        return
+      case 11:
+        inputs.push(readValueInfo(bytesField(reader, 'input')))
+        return
+      case 12:
+        outputs.push(readValueInfo(bytesField(reader, 'output')))
+        return
+      case 13:
+        infos.push(readValueInfo(bytesField(reader, 'value')))
+        return
+      case 15:
+        throw new GapcamError('MODEL_UNSUPPORTED', 'it has sparse initializers, which gapcam does not read')
       default:
     }
   })
@@ -162,17 +193,27 @@ function readNode(bytes: Uint8Array, external: ExternalReader): Node {
   let domain = ''
   readMessage(bytes, 'node', (field, reader) => {
     switch (field) {
-      case 1: inputs.push(stringField(reader, 'node')); return
-      case 2: outputs.push(stringField(reader, 'node')); return
-      case 3: name = stringField(reader, 'node'); return
-      case 4: op = stringField(reader, 'node'); return
+      case 1:
+        inputs.push(stringField(reader, 'node'))
+        return
+      case 2:
+        outputs.push(stringField(reader, 'node'))
+        return
+      case 3:
+        name = stringField(reader, 'node')
+        return
+      case 4:
+        op = stringField(reader, 'node')
+        return
       case 5: {
         const [key, value] = readAttribute(bytesField(reader, 'attribute'), external)
         // Those are the passes' own.
         if (!key.startsWith('gapcam.')) attributes[key] = value
         return
       }
-      case 7: domain = stringField(reader, 'node'); return
+      case 7:
+        domain = stringField(reader, 'node')
+        return
       default:
     }
   })
@@ -180,7 +221,19 @@ function readNode(bytes: Uint8Array, external: ExternalReader): Node {
 }
 
 /** onnx.AttributeProto.AttributeType, by number. */
-const attributeKinds = ['', 'float', 'int', 'string', 'tensor', 'graph', 'floats', 'ints', 'strings', 'tensors', 'graphs'] as const
+const attributeKinds = [
+  '',
+  'float',
+  'int',
+  'string',
+  'tensor',
+  'graph',
+  'floats',
+  'ints',
+  'strings',
+  'tensors',
+  'graphs',
+] as const
 
 function readAttribute(bytes: Uint8Array, external: ExternalReader): [string, Attribute] {
   let name = ''
@@ -194,27 +247,51 @@ function readAttribute(bytes: Uint8Array, external: ExternalReader): [string, At
   const strings: string[] = []
   readMessage(bytes, 'attribute', (field, reader) => {
     switch (field) {
-      case 1: name = stringField(reader, 'attribute'); return
-      case 2: float = floatField(reader, 'attribute'); return
-      case 3: int = intField(reader, 'attribute'); return
-      case 4: text = stringField(reader, 'attribute'); return
-      case 5: tensor = readTensor(bytesField(reader, 'attribute'), external).constant; return
-      case 7: return repeatedField(reader, 'attribute', 'float', floats)
-      case 8: return repeatedField(reader, 'attribute', 'int', ints)
-      case 9: strings.push(stringField(reader, 'attribute')); return
-      case 20: type = intField(reader, 'attribute'); return
+      case 1:
+        name = stringField(reader, 'attribute')
+        return
+      case 2:
+        float = floatField(reader, 'attribute')
+        return
+      case 3:
+        int = intField(reader, 'attribute')
+        return
+      case 4:
+        text = stringField(reader, 'attribute')
+        return
+      case 5:
+        tensor = readTensor(bytesField(reader, 'attribute'), external).constant
+        return
+      case 7:
+        return repeatedField(reader, 'attribute', 'float', floats)
+      case 8:
+        return repeatedField(reader, 'attribute', 'int', ints)
+      case 9:
+        strings.push(stringField(reader, 'attribute'))
+        return
+      case 20:
+        type = intField(reader, 'attribute')
+        return
       default:
     }
   })
   const kind = attributeKinds[type]
   switch (kind) {
-    case 'float': return [name, { kind, value: float }]
-    case 'int': return [name, { kind, value: int }]
-    case 'string': return [name, { kind, value: text }]
-    case 'floats': return [name, { kind, value: floats }]
-    case 'ints': return [name, { kind, value: ints }]
-    case 'strings': return [name, { kind, value: strings }]
-    case 'tensor': return [name, tensor ? { kind, value: tensor } : { kind: 'unsupported', what: 'an empty tensor' }]
-    default: return [name, { kind: 'unsupported', what: kind ?? `attribute type ${type}` }]
+    case 'float':
+      return [name, { kind, value: float }]
+    case 'int':
+      return [name, { kind, value: int }]
+    case 'string':
+      return [name, { kind, value: text }]
+    case 'floats':
+      return [name, { kind, value: floats }]
+    case 'ints':
+      return [name, { kind, value: ints }]
+    case 'strings':
+      return [name, { kind, value: strings }]
+    case 'tensor':
+      return [name, tensor ? { kind, value: tensor } : { kind: 'unsupported', what: 'an empty tensor' }]
+    default:
+      return [name, { kind: 'unsupported', what: kind ?? `attribute type ${type}` }]
   }
 }

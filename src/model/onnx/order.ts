@@ -30,14 +30,20 @@ export function sortNodes(graph: Graph): Graph {
         stack.pop()
       } else if (!isGiven(input)) {
         const maker = makers.get(input)
-        if (!maker) throw new GapcamError('MODEL_INVALID', `node ${node.name} (${node.op}) reads ${input}, which nothing makes`)
-        if (state.get(maker) === 'open') throw new GapcamError('MODEL_INVALID', `its graph is cyclic: node ${maker.name} (${maker.op}) waits for itself`)
+        if (!maker)
+          throw new GapcamError('MODEL_INVALID', `node ${node.name} (${node.op}) reads ${input}, which nothing makes`)
+        if (state.get(maker) === 'open')
+          throw new GapcamError(
+            'MODEL_INVALID',
+            `its graph is cyclic: node ${maker.name} (${maker.op}) waits for itself`,
+          )
         if (state.get(maker) !== 'done') stack.push({ node: maker, next: 0 })
       }
     }
   }
   for (const { name } of graph.outputs) {
-    if (!isGiven(name) && !makers.has(name)) throw new GapcamError('MODEL_INVALID', `its output ${name} is made by nothing`)
+    if (!isGiven(name) && !makers.has(name))
+      throw new GapcamError('MODEL_INVALID', `its output ${name} is made by nothing`)
   }
   return { ...graph, nodes: sorted }
 }
@@ -47,7 +53,11 @@ function makersOf(graph: Graph, inputs: ReadonlySet<string>): Map<string, Node> 
   for (const node of graph.nodes) {
     for (const output of node.outputs) {
       if (output === '') continue
-      if (makers.has(output) || inputs.has(output) || graph.constants.has(output)) throw new GapcamError('MODEL_INVALID', `value ${output} is made twice, the second time by node ${node.name} (${node.op})`)
+      if (makers.has(output) || inputs.has(output) || graph.constants.has(output))
+        throw new GapcamError(
+          'MODEL_INVALID',
+          `value ${output} is made twice, the second time by node ${node.name} (${node.op})`,
+        )
       makers.set(output, node)
     }
   }

@@ -6,7 +6,20 @@ import { bytesField, intField, readMessage, repeatedField, stringField } from '.
 
 /** onnx.TensorProto.DataType, by number. */
 export const dataTypes: readonly (TensorType | undefined)[] = [
-  undefined, 'float32', 'uint8', 'int8', 'uint16', 'int16', 'int32', 'int64', undefined, 'bool', 'float16', 'float64', 'uint32', 'uint64',
+  undefined,
+  'float32',
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'int32',
+  'int64',
+  undefined,
+  'bool',
+  'float16',
+  'float64',
+  'uint32',
+  'uint64',
 ]
 
 /** Reads bytes of an external data file; throws MODEL_INVALID where the file or the range is not acceptable. */
@@ -36,38 +49,77 @@ export function readTensor(bytes: Uint8Array, external: ExternalReader): NamedCo
   const { name, dims } = fields
   const what = name === '' ? 'a tensor' : `tensor ${name}`
   const type = dataTypes[fields.type]
-  if (type === undefined || fields.hasStrings) throw new GapcamError('MODEL_UNSUPPORTED', `${what} has data type ${fields.type}, which gapcam does not read`)
+  if (type === undefined || fields.hasStrings)
+    throw new GapcamError('MODEL_UNSUPPORTED', `${what} has data type ${fields.type}, which gapcam does not read`)
   if (dims.some((d) => !Number.isInteger(d) || d < 0) || elementCount(dims) > maxElements) {
     throw new GapcamError('MODEL_INVALID', `${what} claims the shape [${dims.join(', ')}]`)
   }
   const wanted = elementCount(dims) * elementBytes[type]
   const data = dataOf(fields, type, wanted, what, external)
-  if (data.length !== wanted) throw new GapcamError('MODEL_INVALID', `${what} holds ${data.length} bytes, but its shape [${dims.join(', ')}] needs ${wanted}`)
+  if (data.length !== wanted)
+    throw new GapcamError(
+      'MODEL_INVALID',
+      `${what} holds ${data.length} bytes, but its shape [${dims.join(', ')}] needs ${wanted}`,
+    )
   return { name, constant: { type, shape: dims, bytes: data } }
 }
 
-function dataOf(fields: TensorFields, type: TensorType, wanted: number, what: string, external: ExternalReader): Uint8Array {
+function dataOf(
+  fields: TensorFields,
+  type: TensorType,
+  wanted: number,
+  what: string,
+  external: ExternalReader,
+): Uint8Array {
   if (fields.isExternal) return readExternalData(fields.external, wanted, what, external)
   if (fields.raw) return fields.raw
   const values = fields.floats.length > 0 ? fields.floats : fields.ints
-  if (values.length * elementBytes[type] !== wanted) return new Uint8Array(values.length * elementBytes[type] || (wanted === 0 ? 0 : 1))
+  if (values.length * elementBytes[type] !== wanted)
+    return new Uint8Array(values.length * elementBytes[type] || (wanted === 0 ? 0 : 1))
   return encode(values, type)
 }
 
 function readFields(bytes: Uint8Array): TensorFields {
-  const fields: TensorFields = { name: '', type: 0, raw: null, isExternal: false, hasStrings: false, dims: [], floats: [], ints: [], external: new Map() }
+  const fields: TensorFields = {
+    name: '',
+    type: 0,
+    raw: null,
+    isExternal: false,
+    hasStrings: false,
+    dims: [],
+    floats: [],
+    ints: [],
+    external: new Map(),
+  }
   readMessage(bytes, 'tensor', (field, reader) => {
     switch (field) {
-      case 1: return repeatedField(reader, 'tensor', 'int', fields.dims)
-      case 2: fields.type = intField(reader, 'tensor'); return
-      case 4: return repeatedField(reader, 'tensor', 'float', fields.floats)
-      case 10: return repeatedField(reader, 'tensor', 'double', fields.floats)
-      case 5: case 7: case 11: return repeatedField(reader, 'tensor', 'int', fields.ints)
-      case 6: fields.hasStrings = true; return
-      case 8: fields.name = stringField(reader, 'tensor'); return
-      case 9: fields.raw = bytesField(reader, 'tensor'); return
-      case 13: return readEntry(bytesField(reader, 'tensor'), fields.external)
-      case 14: fields.isExternal = intField(reader, 'tensor') === 1; return
+      case 1:
+        return repeatedField(reader, 'tensor', 'int', fields.dims)
+      case 2:
+        fields.type = intField(reader, 'tensor')
+        return
+      case 4:
+        return repeatedField(reader, 'tensor', 'float', fields.floats)
+      case 10:
+        return repeatedField(reader, 'tensor', 'double', fields.floats)
+      case 5:
+      case 7:
+      case 11:
+        return repeatedField(reader, 'tensor', 'int', fields.ints)
+      case 6:
+        fields.hasStrings = true
+        return
+      case 8:
+        fields.name = stringField(reader, 'tensor')
+        return
+      case 9:
+        fields.raw = bytesField(reader, 'tensor')
+        return
+      case 13:
+        return readEntry(bytesField(reader, 'tensor'), fields.external)
+      case 14:
+        fields.isExternal = intField(reader, 'tensor') === 1
+        return
       default:
     }
   })
@@ -85,13 +137,21 @@ function readEntry(bytes: Uint8Array, entries: Map<string, string>): void {
   entries.set(key, value)
 }
 
-function readExternalData(entries: ReadonlyMap<string, string>, wanted: number, what: string, external: ExternalReader): Uint8Array {
+function readExternalData(
+  entries: ReadonlyMap<string, string>,
+  wanted: number,
+  what: string,
+  external: ExternalReader,
+): Uint8Array {
   const location = entries.get('location')
   if (location === undefined) throw new GapcamError('MODEL_INVALID', `${what} has external data without a location`)
   const offset = Number(entries.get('offset') ?? 0)
   const length = Number(entries.get('length') ?? wanted)
   if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length !== wanted) {
-    throw new GapcamError('MODEL_INVALID', `${what} has external data of ${entries.get('length')} bytes at ${entries.get('offset')}, but needs ${wanted}`)
+    throw new GapcamError(
+      'MODEL_INVALID',
+      `${what} has external data of ${entries.get('length')} bytes at ${entries.get('offset')}, but needs ${wanted}`,
+    )
   }
   return external(location, offset, length)
 }
@@ -103,7 +163,9 @@ export function encode(values: readonly number[], type: TensorType): Uint8Array 
   const memory = new ArrayBuffer(values.length * elementBytes[type])
   const array = new tensorArrays[type](memory)
   if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
-    values.forEach((value, i) => { array[i] = BigInt(Math.trunc(Math.max(-largestInt64, Math.min(value, largestInt64)))) })
+    values.forEach((value, i) => {
+      array[i] = BigInt(Math.trunc(Math.max(-largestInt64, Math.min(value, largestInt64))))
+    })
   } else array.set(values)
   return new Uint8Array(memory)
 }

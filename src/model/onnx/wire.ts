@@ -10,7 +10,11 @@ export type FieldReader = PbfReader
 const wireBytes = 2
 
 /** Calls `onField` for each field of a message; what it does not read is skipped. */
-export function readMessage(bytes: Uint8Array, what: string, onField: (field: number, reader: FieldReader) => void): void {
+export function readMessage(
+  bytes: Uint8Array,
+  what: string,
+  onField: (field: number, reader: FieldReader) => void,
+): void {
   const reader = new PbfReader(bytes)
   try {
     for (let field = next(reader, what); field !== 0; field = next(reader, what)) {
@@ -65,7 +69,12 @@ export function floatField(reader: FieldReader, what: string): number {
 }
 
 /** Adds one field of a repeated scalar, packed or not, to `target`. */
-export function repeatedField(reader: FieldReader, what: string, kind: 'int' | 'float' | 'double', target: number[]): void {
+export function repeatedField(
+  reader: FieldReader,
+  what: string,
+  kind: 'int' | 'float' | 'double',
+  target: number[],
+): void {
   if (reader.type !== wireBytes) {
     target.push(scalar(reader, kind))
     return

@@ -29,7 +29,11 @@ export function rewriteModel(model: LoadedModel, rewrite: Rewrite): Uint8Array {
   })
 }
 
-function rewriteGraph(bytes: Uint8Array, { graph: { constants } }: LoadedModel, { inputs, extraOutputs }: Rewrite): Uint8Array {
+function rewriteGraph(
+  bytes: Uint8Array,
+  { graph: { constants } }: LoadedModel,
+  { inputs, extraOutputs }: Rewrite,
+): Uint8Array {
   const graph = rewriteFields(bytes, (field, value, writer) => {
     // Sizes of values in between belong to the old input size; onnxruntime infers them itself.
     if (field === graphValueInfo) return true
@@ -47,12 +51,16 @@ function rewriteGraph(bytes: Uint8Array, { graph: { constants } }: LoadedModel, 
   })
   if (extraOutputs.length === 0) return graph
   const writer = new PbfWriter()
-  for (const { name, type } of extraOutputs) writer.writeBytesField(graphOutput, valueInfo(name, dataTypes.indexOf(type), null))
+  for (const { name, type } of extraOutputs)
+    writer.writeBytesField(graphOutput, valueInfo(name, dataTypes.indexOf(type), null))
   return joined(graph, writer.finish())
 }
 
 /** Copies a message field by field; `replace` writes something else and answers true. Only length-delimited fields can be replaced. */
-function rewriteFields(bytes: Uint8Array, replace: (field: number, value: Uint8Array, writer: PbfWriter) => boolean): Uint8Array {
+function rewriteFields(
+  bytes: Uint8Array,
+  replace: (field: number, value: Uint8Array, writer: PbfWriter) => boolean,
+): Uint8Array {
   const parts: Uint8Array[] = []
   const reader = new PbfReader(bytes)
   while (reader.pos < bytes.length) {
@@ -84,7 +92,9 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
 /** The name of a ValueInfoProto. */
 function nameOf(bytes: Uint8Array): string {
   let name = ''
-  new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => { if (field === 1) name = reader.readString() }, null)
+  new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => {
+    if (field === 1) name = reader.readString()
+  }, null)
   return name
 }
 

@@ -37,7 +37,12 @@ export interface LowerContext {
   temporary(shape: readonly number[]): TensorId
   /** Declares that output `i` in a form is the same bytes as another tensor. */
   alias(i: number, form: Form, tensor: TensorId): void
-  step<K extends StepKind>(kind: K, inputs: readonly (TensorId | null)[], outputs: readonly (TensorId | null)[], parameters: StepParameters<K>): void
+  step<K extends StepKind>(
+    kind: K,
+    inputs: readonly (TensorId | null)[],
+    outputs: readonly (TensorId | null)[],
+    parameters: StepParameters<K>,
+  ): void
   /** Sizes of a tensor as they lie in memory. */
   sizes(tensor: TensorId): readonly number[]
 }
@@ -62,4 +67,3 @@ export interface Operator {
   /** Emits steps, or throws `Unsupported` with the reason. */
   readonly lower: (context: LowerContext) => void
 }
-

@@ -10,25 +10,51 @@ export function activationOf(view: NodeView): Activation | null {
   const plain = plainFunctions[view.node.op]
   if (plain) return { activation: plain, a: 0, b: 0 }
   switch (view.node.op) {
-    case 'Clip': return clip(view)
-    case 'LeakyRelu': return { activation: 'leakyRelu', a: view.float('alpha', 0.01), b: 0 }
-    case 'Elu': return { activation: 'elu', a: view.float('alpha', 1), b: 0 }
-    case 'Selu': return { activation: 'selu', a: view.float('alpha', 1.67326319217681884765625), b: view.float('gamma', 1.05070102214813232421875) }
-    case 'HardSigmoid': return { activation: 'hardSigmoid', a: view.float('alpha', 0.2), b: view.float('beta', 0.5) }
-    case 'Gelu': return { activation: view.text('approximate', 'none') === 'tanh' ? 'geluTanh' : 'gelu', a: 0, b: 0 }
-    case 'Swish': return view.float('alpha', 1) === 1 ? { activation: 'silu', a: 0, b: 0 } : null
-    default: return null
+    case 'Clip':
+      return clip(view)
+    case 'LeakyRelu':
+      return { activation: 'leakyRelu', a: view.float('alpha', 0.01), b: 0 }
+    case 'Elu':
+      return { activation: 'elu', a: view.float('alpha', 1), b: 0 }
+    case 'Selu':
+      return {
+        activation: 'selu',
+        a: view.float('alpha', 1.67326319217681884765625),
+        b: view.float('gamma', 1.05070102214813232421875),
+      }
+    case 'HardSigmoid':
+      return { activation: 'hardSigmoid', a: view.float('alpha', 0.2), b: view.float('beta', 0.5) }
+    case 'Gelu':
+      return { activation: view.text('approximate', 'none') === 'tanh' ? 'geluTanh' : 'gelu', a: 0, b: 0 }
+    case 'Swish':
+      return view.float('alpha', 1) === 1 ? { activation: 'silu', a: 0, b: 0 } : null
+    default:
+      return null
   }
 }
 
 const plainFunctions: Readonly<Record<string, Activation['activation']>> = {
-  Relu: 'relu', Sigmoid: 'sigmoid', HardSwish: 'hardSwish', Tanh: 'tanh', Softplus: 'softplus', Softsign: 'softsign', Exp: 'exp', Sqrt: 'sqrt', Erf: 'erf',
-  Log: 'log', Abs: 'abs', Neg: 'neg', Reciprocal: 'reciprocal', Floor: 'floor', Ceil: 'ceil', SiLU: 'silu',
+  Relu: 'relu',
+  Sigmoid: 'sigmoid',
+  HardSwish: 'hardSwish',
+  Tanh: 'tanh',
+  Softplus: 'softplus',
+  Softsign: 'softsign',
+  Exp: 'exp',
+  Sqrt: 'sqrt',
+  Erf: 'erf',
+  Log: 'log',
+  Abs: 'abs',
+  Neg: 'neg',
+  Reciprocal: 'reciprocal',
+  Floor: 'floor',
+  Ceil: 'ceil',
+  SiLU: 'silu',
 }
 
 function clip(view: NodeView): Activation {
   const bound = (i: number, name: string, fallback: number): number =>
-    (view.optional(i) ? (view.numbers(i, 'bounds')[0] ?? fallback) : view.float(name, fallback))
+    view.optional(i) ? (view.numbers(i, 'bounds')[0] ?? fallback) : view.float(name, fallback)
   return { activation: 'clip', a: bound(1, 'min', -Infinity), b: bound(2, 'max', Infinity) }
 }
 
@@ -54,28 +80,32 @@ function lowerMish(context: LowerContext): void {
 export function commonForm(context: LowerContext, indices: readonly number[]): Form {
   const { view } = context
   const rank = Math.max(...indices.map((i) => view.shape(i).length))
-  const isNhwc = rank === 4 && indices.some((i) => !view.input(i).constant && view.shape(i).length === 4 && context.formOf(i) === 'nhwc')
+  const isNhwc =
+    rank === 4 &&
+    indices.some((i) => !view.input(i).constant && view.shape(i).length === 4 && context.formOf(i) === 'nhwc')
   return isNhwc ? 'nhwc' : 'plain'
 }
 
-const binary = (op: BinaryOp) => (context: LowerContext): void => {
-  const { view, activation } = context
-  const count = view.inputCount
-  const indices = Array.from({ length: count }, (_, i) => i)
-  const form = commonForm(context, indices)
-  const rank = broadcastShapes(indices.map((i) => view.shape(i))).length
-  if (count === 1) return context.step('elementwise', [context.input(0, form)], [context.output(0, form)], activation)
-  let sum = context.operand(0, form, rank)
-  let sizes = context.sizes(sum)
-  for (let i = 1; i < count; i++) {
-    const operand = context.operand(i, form, rank)
-    sizes = broadcastShapes([sizes, context.sizes(operand)])
-    const isLast = i === count - 1
-    const target: TensorId = isLast ? context.output(0, form) : context.temporary(sizes)
-    context.step('binary', [sum, operand], [target], { op, ...(isLast ? activation : noActivation) })
-    sum = target
+const binary =
+  (op: BinaryOp) =>
+  (context: LowerContext): void => {
+    const { view, activation } = context
+    const count = view.inputCount
+    const indices = Array.from({ length: count }, (_, i) => i)
+    const form = commonForm(context, indices)
+    const rank = broadcastShapes(indices.map((i) => view.shape(i))).length
+    if (count === 1) return context.step('elementwise', [context.input(0, form)], [context.output(0, form)], activation)
+    let sum = context.operand(0, form, rank)
+    let sizes = context.sizes(sum)
+    for (let i = 1; i < count; i++) {
+      const operand = context.operand(i, form, rank)
+      sizes = broadcastShapes([sizes, context.sizes(operand)])
+      const isLast = i === count - 1
+      const target: TensorId = isLast ? context.output(0, form) : context.temporary(sizes)
+      context.step('binary', [sum, operand], [target], { op, ...(isLast ? activation : noActivation) })
+      sum = target
+    }
   }
-}
 
 /** Mean of several tensors: their sum, scaled. */
 function lowerMean(context: LowerContext): void {
@@ -86,10 +116,16 @@ function lowerMean(context: LowerContext): void {
 
 function contextWith(context: LowerContext, activation: Activation): LowerContext {
   return {
-    view: context.view, activation, formOf: (i) => context.formOf(i), input: (i, form) => context.input(i, form),
-    operand: (i, form, rank) => context.operand(i, form, rank), constant: (shape, data) => context.constant(shape, data),
-    output: (i, form) => context.output(i, form), temporary: (shape) => context.temporary(shape),
-    alias: (i, form, tensor) => context.alias(i, form, tensor), sizes: (tensor) => context.sizes(tensor),
+    view: context.view,
+    activation,
+    formOf: (i) => context.formOf(i),
+    input: (i, form) => context.input(i, form),
+    operand: (i, form, rank) => context.operand(i, form, rank),
+    constant: (shape, data) => context.constant(shape, data),
+    output: (i, form) => context.output(i, form),
+    temporary: (shape) => context.temporary(shape),
+    alias: (i, form, tensor) => context.alias(i, form, tensor),
+    sizes: (tensor) => context.sizes(tensor),
     step: (kind, inputs, outputs, parameters) => context.step(kind, inputs, outputs, parameters),
   }
 }
@@ -104,12 +140,16 @@ function lowerBatchNorm(context: LowerContext): void {
   const x = context.input(0, form)
   const product = context.temporary(context.sizes(x))
   context.step('binary', [x, context.constant(shape, factor)], [product], { op: 'mul', ...noActivation })
-  context.step('binary', [product, context.constant(shape, offset)], [context.output(0, form)], { op: 'add', ...activation })
+  context.step('binary', [product, context.constant(shape, offset)], [context.output(0, form)], {
+    op: 'add',
+    ...activation,
+  })
 }
 
 /** The per-channel factor and offset of an inference batch norm. Throws Unsupported for training. */
 export function batchNormAffine(view: NodeView): { factor: Float32Array; offset: Float32Array } {
-  if (view.int('training_mode', 0) === 1 || view.node.outputs.slice(1).some((name) => name !== '')) throw new Unsupported('it is of training')
+  if (view.int('training_mode', 0) === 1 || view.node.outputs.slice(1).some((name) => name !== ''))
+    throw new Unsupported('it is of training')
   if (view.int('spatial', 1) === 0) throw new Unsupported('it is not spatial')
   const [scale, bias, mean, variance] = [1, 2, 3, 4].map((i) => {
     const { constant } = view.input(i)
@@ -125,20 +165,57 @@ export function batchNormAffine(view: NodeView): { factor: Float32Array; offset:
 function lowerPow(context: LowerContext): void {
   const { view } = context
   const { constant } = view.input(1)
-  if (constant?.type !== 'float32' || elementCount(constant.shape) !== 1 || view.shape(1).length > view.shape(0).length) return binary('pow')(context)
+  if (constant?.type !== 'float32' || elementCount(constant.shape) !== 1 || view.shape(1).length > view.shape(0).length)
+    return binary('pow')(context)
   const form = context.formOf(0)
-  context.step('elementwise', [context.input(0, form)], [context.output(0, form)], { activation: 'power', a: floatsOf(constant)[0]!, b: 0 })
+  context.step('elementwise', [context.input(0, form)], [context.output(0, form)], {
+    activation: 'power',
+    a: floatsOf(constant)[0]!,
+    b: 0,
+  })
 }
 
 /** Operators of one operand (and constants) whose every result depends on its own element alone. */
-export const unaryOps = [...Object.keys(plainFunctions), 'Clip', 'LeakyRelu', 'Elu', 'Selu', 'HardSigmoid', 'Gelu', 'Swish']
-const binaries: Readonly<Record<string, BinaryOp>> = { Add: 'add', Sub: 'sub', Mul: 'mul', Div: 'div', Sum: 'add', Max: 'max', Min: 'min', PRelu: 'prelu' }
+export const unaryOps = [
+  ...Object.keys(plainFunctions),
+  'Clip',
+  'LeakyRelu',
+  'Elu',
+  'Selu',
+  'HardSigmoid',
+  'Gelu',
+  'Swish',
+]
+const binaries: Readonly<Record<string, BinaryOp>> = {
+  Add: 'add',
+  Sub: 'sub',
+  Mul: 'mul',
+  Div: 'div',
+  Sum: 'add',
+  Max: 'max',
+  Min: 'min',
+  PRelu: 'prelu',
+}
 
 export const elementwiseOperators: readonly Operator[] = [
-  ...unaryOps.map((op): Operator => ({ op, limits: op === 'Clip' ? 'bounds constant' : op === 'Swish' ? 'alpha 1' : '', acceptsActivation: false, lower: lowerUnary })),
-  ...Object.entries(binaries).map(([op, kind]): Operator => ({ op, limits: '', acceptsActivation: true, lower: binary(kind) })),
+  ...unaryOps.map(
+    (op): Operator => ({
+      op,
+      limits: op === 'Clip' ? 'bounds constant' : op === 'Swish' ? 'alpha 1' : '',
+      acceptsActivation: false,
+      lower: lowerUnary,
+    }),
+  ),
+  ...Object.entries(binaries).map(
+    ([op, kind]): Operator => ({ op, limits: '', acceptsActivation: true, lower: binary(kind) }),
+  ),
   { op: 'Mean', limits: '', acceptsActivation: false, lower: lowerMean },
   { op: 'Mish', limits: '', acceptsActivation: false, lower: lowerMish },
   { op: 'Pow', limits: '', acceptsActivation: false, lower: lowerPow },
-  { op: 'BatchNormalization', limits: 'inference; parameters constant', acceptsActivation: true, lower: lowerBatchNorm },
+  {
+    op: 'BatchNormalization',
+    limits: 'inference; parameters constant',
+    acceptsActivation: true,
+    lower: lowerBatchNorm,
+  },
 ]

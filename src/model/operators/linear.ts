@@ -17,9 +17,13 @@ function lowerConv(context: LowerContext): void {
   if (view.optional(2) && !view.input(2).constant) throw new Unsupported('its bias is computed at run time')
   const window = resolveWindow(view, [h, w], [kh, kw])
   const [padTop, padLeft, padBottom, padRight] = window.pads
-  const isPixel = [h, w, kh, kw, ...window.output, view.int('group', 1)].every((size) => size === 1) && view.node.outputs.length === 1
+  const isPixel =
+    [h, w, kh, kw, ...window.output, view.int('group', 1)].every((size) => size === 1) && view.node.outputs.length === 1
   const inputs = [
-    context.input(0, 'nhwc'), isPixel ? matrixOf(context) : context.input(1, 'plain'), view.optional(2) ? context.input(2, 'plain') : null, view.optional(3) ? context.input(3, 'nhwc') : null,
+    context.input(0, 'nhwc'),
+    isPixel ? matrixOf(context) : context.input(1, 'plain'),
+    view.optional(2) ? context.input(2, 'plain') : null,
+    view.optional(3) ? context.input(3, 'nhwc') : null,
   ]
   const { outputs } = view.node
   if (isPixel) {
@@ -29,8 +33,18 @@ function lowerConv(context: LowerContext): void {
   const y = outputs[0] === '' ? null : context.output(0, 'nhwc')
   const pooled = outputs[1] === undefined ? null : context.output(1, 'nhwc')
   context.step('conv2d', inputs, [y, pooled], {
-    kernelH: kh, kernelW: kw, strideH: window.strides[0], strideW: window.strides[1], padTop, padLeft, padBottom, padRight,
-    dilationH: window.dilations[0], dilationW: window.dilations[1], groups: view.int('group', 1), ...activation,
+    kernelH: kh,
+    kernelW: kw,
+    strideH: window.strides[0],
+    strideW: window.strides[1],
+    padTop,
+    padLeft,
+    padBottom,
+    padRight,
+    dilationH: window.dilations[0],
+    dilationW: window.dilations[1],
+    groups: view.int('group', 1),
+    ...activation,
   })
 }
 
@@ -53,11 +67,19 @@ function lowerGemm(context: LowerContext): void {
   const transposedWeights = view.int('transB', 0)
   if (!c || bias !== null) {
     const residual = view.optional(3) ? context.input(3, 'plain') : null
-    context.step('dense', [x, weights, bias, residual], [context.output(0, 'plain')], { transposed: transposedWeights, ...activation })
+    context.step('dense', [x, weights, bias, residual], [context.output(0, 'plain')], {
+      transposed: transposedWeights,
+      ...activation,
+    })
     return
   }
   const product = context.temporary([m, n])
-  context.step('dense', [x, weights, null, null], [product], { transposed: transposedWeights, activation: 'none', a: 0, b: 0 })
+  context.step('dense', [x, weights, null, null], [product], {
+    transposed: transposedWeights,
+    activation: 'none',
+    a: 0,
+    b: 0,
+  })
   let addend = context.operand(2, 'plain', 2)
   if (view.float('beta', 1) !== 1) {
     const scaledAddend = context.temporary(context.sizes(addend))
@@ -80,21 +102,33 @@ function isBias(shape: readonly number[], n: number): boolean {
 
 function biasOf(context: LowerContext, n: number, beta: number): TensorId {
   const values = floatsOf(context.view.input(2).constant!)
-  return context.constant([n], Float32Array.from({ length: n }, (_, i) => beta * values[values.length === 1 ? 0 : i]!))
+  return context.constant(
+    [n],
+    Float32Array.from({ length: n }, (_, i) => beta * values[values.length === 1 ? 0 : i]!),
+  )
 }
 
 /** A constant input, multiplied by a factor where it is not 1. */
 function scaled(context: LowerContext, i: number, factor: number): TensorId {
   if (factor === 1) return context.input(i, 'plain')
   const { constant, shape } = context.view.input(i)
-  return context.constant(shape, floatsOf(constant!).map((value) => value * factor))
+  return context.constant(
+    shape,
+    floatsOf(constant!).map((value) => value * factor),
+  )
 }
 
 function transposed(context: LowerContext, x: TensorId): TensorId {
   const [rows = 1, columns = 1] = context.sizes(x)
   const y = context.temporary([columns, rows])
   context.step('copy', [x], [y], {
-    size: [1, 1, 1, columns, rows], inStride: [0, 0, 0, 1, columns], outStride: [0, 0, 0, rows, 1], inOffset: 0, outOffset: 0, fill: 0, value: 0,
+    size: [1, 1, 1, columns, rows],
+    inStride: [0, 0, 0, 1, columns],
+    outStride: [0, 0, 0, rows, 1],
+    inOffset: 0,
+    outOffset: 0,
+    fill: 0,
+    value: 0,
   })
   return y
 }
@@ -109,7 +143,10 @@ function lowerMatMul(context: LowerContext): void {
   const weights = context.constant([k, n], floatsOf(b.constant))
   const bias = view.optional(2) ? context.input(2, 'plain') : null
   const residual = view.optional(3) ? context.input(3, 'plain') : null
-  context.step('dense', [context.input(0, 'plain'), weights, bias, residual], [context.output(0, 'plain')], { transposed: 0, ...activation })
+  context.step('dense', [context.input(0, 'plain'), weights, bias, residual], [context.output(0, 'plain')], {
+    transposed: 0,
+    ...activation,
+  })
 }
 
 /** One product a batch, each on a slice of x, one after the other in y. */
@@ -125,7 +162,13 @@ function lowerBatchedMatMul(context: LowerContext, batches: number): void {
     const part = isShared ? x : context.temporary([m, k])
     if (!isShared) {
       context.step('copy', [x], [part], {
-        size: [1, 1, 1, m, k], inStride: [0, 0, 0, k, 1], outStride: [0, 0, 0, k, 1], inOffset: i * m * k, outOffset: 0, fill: 0, value: 0,
+        size: [1, 1, 1, m, k],
+        inStride: [0, 0, 0, k, 1],
+        outStride: [0, 0, 0, k, 1],
+        inOffset: i * m * k,
+        outOffset: 0,
+        fill: 0,
+        value: 0,
       })
     }
     const product = context.temporary([m, n])
@@ -145,11 +188,19 @@ function lowerProduct(context: LowerContext): void {
   const all = broadcastShapes([left.slice(0, -2), right.slice(0, -2)])
   const [x, z] = [left, right].map((shape, i) => {
     const own = elementCount(shape.slice(0, -2))
-    return own === 1 || own === elementCount(all) ? context.input(i, 'plain') : spread(context, context.input(i, 'plain'), shape, [...all, ...shape.slice(-2)])
+    return own === 1 || own === elementCount(all)
+      ? context.input(i, 'plain')
+      : spread(context, context.input(i, 'plain'), shape, [...all, ...shape.slice(-2)])
   }) as [TensorId, TensorId]
   // One matrix on the right is one product with all rows.
   const batches = elementCount(right.slice(0, -2)) === 1 ? 1 : elementCount(all)
-  context.step('product', [x, z], [context.output(0, 'plain')], { batches, rows: (rows * elementCount(all)) / batches, depth, columns, ...activation })
+  context.step('product', [x, z], [context.output(0, 'plain')], {
+    batches,
+    rows: (rows * elementCount(all)) / batches,
+    depth,
+    columns,
+    ...activation,
+  })
 }
 
 /** A tensor of `shape` broadcast to `target`. */
@@ -164,6 +215,10 @@ function spread(context: LowerContext, x: TensorId, shape: readonly number[], ta
 export const linearOperators: readonly Operator[] = [
   { op: 'Conv', limits: '1-D and 2-D; weights and bias constant', acceptsActivation: true, lower: lowerConv },
   { op: 'Gemm', limits: 'B constant', acceptsActivation: true, lower: lowerGemm },
-  { op: 'MatMul', limits: 'with a constant second operand: its batches equal to those of the first, or one side has none', acceptsActivation: true, lower: lowerMatMul },
+  {
+    op: 'MatMul',
+    limits: 'with a constant second operand: its batches equal to those of the first, or one side has none',
+    acceptsActivation: true,
+    lower: lowerMatMul,
+  },
 ]
-

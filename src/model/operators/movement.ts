@@ -15,14 +15,26 @@ interface Loops {
 }
 
 /** Emits a copy. Neighbouring loops that walk both sides without a gap become one. */
-export function emitCopy(context: LowerContext, x: TensorId, y: TensorId, loops: Loops, offsets: { in?: number; out?: number } = {}, fill?: number): void {
+export function emitCopy(
+  context: LowerContext,
+  x: TensorId,
+  y: TensorId,
+  loops: Loops,
+  offsets: { in?: number; out?: number } = {},
+  fill?: number,
+): void {
   const merged = mergeLoops(loops)
   if (merged.size.length > 5) throw new Unsupported('it moves more than five dimensions')
   const pad = (values: readonly number[], value: number): [number, number, number, number, number] =>
     [...new Array<number>(5 - values.length).fill(value), ...values] as [number, number, number, number, number]
   context.step('copy', [x], [y], {
-    size: pad(merged.size, 1), inStride: pad(merged.inStride, 0), outStride: pad(merged.outStride, 0),
-    inOffset: offsets.in ?? 0, outOffset: offsets.out ?? 0, fill: fill === undefined ? 0 : 1, value: fill ?? 0,
+    size: pad(merged.size, 1),
+    inStride: pad(merged.inStride, 0),
+    outStride: pad(merged.outStride, 0),
+    inOffset: offsets.in ?? 0,
+    outOffset: offsets.out ?? 0,
+    fill: fill === undefined ? 0 : 1,
+    value: fill ?? 0,
   })
 }
 
@@ -31,7 +43,10 @@ function mergeLoops({ size, inStride, outStride }: Loops): Loops {
   for (let i = size.length - 1; i >= 0; i--) {
     if (size[i] === 1) continue
     const inner = merged.size[0]
-    const follows = inner !== undefined && inStride[i] === merged.inStride[0]! * inner && outStride[i] === merged.outStride[0]! * inner
+    const follows =
+      inner !== undefined &&
+      inStride[i] === merged.inStride[0]! * inner &&
+      outStride[i] === merged.outStride[0]! * inner
     if (follows) merged.size[0] = inner * size[i]!
     else {
       merged.size.unshift(size[i]!)
@@ -72,7 +87,9 @@ function lowerTranspose(context: LowerContext): void {
   const strides = stridesOf(context.sizes(x))
   const y = context.output(0, 'plain')
   emitCopy(context, x, y, {
-    size: context.sizes(y), inStride: perm.map((axis) => strides[form === 'nhwc' ? nhwcAxis(axis) : axis]!), outStride: stridesOf(context.sizes(y)),
+    size: context.sizes(y),
+    inStride: perm.map((axis) => strides[form === 'nhwc' ? nhwcAxis(axis) : axis]!),
+    outStride: stridesOf(context.sizes(y)),
   })
 }
 
@@ -102,7 +119,13 @@ function lowerSplit(context: LowerContext): void {
   sizes.forEach((size, i) => {
     if (context.view.node.outputs[i] !== '') {
       const y = context.output(i, form)
-      emitCopy(context, x, y, { size: context.sizes(y), inStride: strides, outStride: stridesOf(context.sizes(y)) }, { in: start * stride })
+      emitCopy(
+        context,
+        x,
+        y,
+        { size: context.sizes(y), inStride: strides, outStride: stridesOf(context.sizes(y)) },
+        { in: start * stride },
+      )
     }
     start += size
   })
@@ -124,7 +147,10 @@ function lowerExpand(context: LowerContext): void {
   const y = context.output(0, 'plain')
   const [from, to] = [context.sizes(x), context.sizes(y)]
   const strides = stridesOf(from)
-  const inStride = to.map((_, i) => { const j = i - to.length + from.length; return j < 0 || from[j] === 1 ? 0 : strides[j]! })
+  const inStride = to.map((_, i) => {
+    const j = i - to.length + from.length
+    return j < 0 || from[j] === 1 ? 0 : strides[j]!
+  })
   emitCopy(context, x, y, { size: to, inStride, outStride: stridesOf(to) })
 }
 
@@ -141,7 +167,11 @@ function lowerTile(context: LowerContext): void {
     const [outer, run] = [elementCount(sizes.slice(0, axis)), elementCount(sizes.slice(axis))]
     const tiled = sizes.map((size, j) => (j === axis ? size * times : size))
     const y = i === axes.length - 1 ? context.output(0, 'plain') : context.temporary(tiled)
-    emitCopy(context, current, y, { size: [outer, times, run], inStride: [run, 0, 1], outStride: [run * times, run, 1] })
+    emitCopy(context, current, y, {
+      size: [outer, times, run],
+      inStride: [run, 0, 1],
+      outStride: [run * times, run, 1],
+    })
     current = y
   })
 }
@@ -176,15 +206,22 @@ function lowerMirrorPad(context: LowerContext, mode: string): void {
     return folded < size ? folded : period - folded
   }
   const form = context.formOf(0)
-  const axes = ordered(before, form).map((b, axis) => ({ axis, lead: b, trail: ordered(after, form)[axis]! })).filter(({ lead, trail }) => lead !== 0 || trail !== 0)
+  const axes = ordered(before, form)
+    .map((b, axis) => ({ axis, lead: b, trail: ordered(after, form)[axis]! }))
+    .filter(({ lead, trail }) => lead !== 0 || trail !== 0)
   const picks = axes.map(({ axis, lead, trail }) => ({
-    axis, indices: (size: number) => Array.from({ length: size + lead + trail }, (_, i) => pick(i - lead, size)),
+    axis,
+    indices: (size: number) => Array.from({ length: size + lead + trail }, (_, i) => pick(i - lead, size)),
   }))
   pickAlong(context, form, picks)
 }
 
 /** Picks indices along one axis after the other, as `resample` steps with one tap. */
-function pickAlong(context: LowerContext, form: Form, picks: readonly { axis: number; indices: (size: number) => readonly number[] }[]): void {
+function pickAlong(
+  context: LowerContext,
+  form: Form,
+  picks: readonly { axis: number; indices: (size: number) => readonly number[] }[],
+): void {
   let current = context.input(0, form)
   if (picks.length === 0) return context.alias(0, form, current)
   picks.forEach(({ axis, indices }, i) => {
@@ -195,7 +232,11 @@ function pickAlong(context: LowerContext, form: Form, picks: readonly { axis: nu
     const table = context.constant([chosen.length, 1], Int32Array.from(chosen))
     const ones = context.constant([chosen.length, 1], new Float32Array(chosen.length).fill(1))
     context.step('resample', [current, table, ones], [y], {
-      outer: elementCount(sizes.slice(0, axis)), inLength: sizes[axis]!, outLength: chosen.length, taps: 1, inner: elementCount(sizes.slice(axis + 1)),
+      outer: elementCount(sizes.slice(0, axis)),
+      inLength: sizes[axis]!,
+      outLength: chosen.length,
+      taps: 1,
+      inner: elementCount(sizes.slice(axis + 1)),
     })
     current = y
   })
@@ -211,7 +252,11 @@ function lowerGather(context: LowerContext): void {
   const table = context.constant([chosen.length, 1], Int32Array.from(chosen))
   const ones = context.constant([chosen.length, 1], new Float32Array(chosen.length).fill(1))
   context.step('resample', [context.input(0, 'plain'), table, ones], [context.output(0, 'plain')], {
-    outer: elementCount(sizes.slice(0, axis)), inLength: sizes[axis]!, outLength: chosen.length, taps: 1, inner: elementCount(sizes.slice(axis + 1)),
+    outer: elementCount(sizes.slice(0, axis)),
+    inLength: sizes[axis]!,
+    outLength: chosen.length,
+    taps: 1,
+    inner: elementCount(sizes.slice(axis + 1)),
   })
 }
 
@@ -232,7 +277,9 @@ function lowerDepthToSpace(context: LowerContext): void {
   const depth = c / (b * b)
   const [byBlock, byColumn, byDepth] = view.text('mode', 'DCR') === 'DCR' ? [b * depth, depth, 1] : [b, 1, b * b]
   emitCopy(context, context.input(0, 'nhwc'), context.output(0, 'nhwc'), {
-    size: [n * h, b, w, b, depth], inStride: [w * c, byBlock, c, byColumn, byDepth], outStride: [b * w * b * depth, w * b * depth, b * depth, depth, 1],
+    size: [n * h, b, w, b, depth],
+    inStride: [w * c, byBlock, c, byColumn, byDepth],
+    outStride: [b * w * b * depth, w * b * depth, b * depth, depth, 1],
   })
 }
 
@@ -240,18 +287,35 @@ function lowerSpaceToDepth(context: LowerContext): void {
   const [n, c, h, w] = context.view.shape(0) as [number, number, number, number]
   const b = context.view.int('blocksize', 1)
   emitCopy(context, context.input(0, 'nhwc'), context.output(0, 'nhwc'), {
-    size: [(n * h) / b, b, w / b, b, c], inStride: [b * w * c, w * c, b * c, c, 1], outStride: [w * b * c, b * c, b * b * c, c, 1],
+    size: [(n * h) / b, b, w / b, b, c],
+    inStride: [b * w * c, w * c, b * c, c, 1],
+    outStride: [w * b * c, b * c, b * b * c, c, 1],
   })
 }
 
-const entry = (op: string, lower: Operator['lower'], limits = ''): Operator => ({ op, limits, acceptsActivation: false, lower })
+const entry = (op: string, lower: Operator['lower'], limits = ''): Operator => ({
+  op,
+  limits,
+  acceptsActivation: false,
+  lower,
+})
 
 export const movementOperators: readonly Operator[] = [
-  ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].map((op) => entry(op, lowerReshape, op === 'Reshape' ? 'target sizes constant' : '')),
-  entry('Identity', lowerIdentity), entry('Dropout', lowerIdentity),
+  ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].map((op) =>
+    entry(op, lowerReshape, op === 'Reshape' ? 'target sizes constant' : ''),
+  ),
+  entry('Identity', lowerIdentity),
+  entry('Dropout', lowerIdentity),
   ...['Cast', 'CastLike'].map((op) => entry(op, lowerCast, 'from float32 to float32')),
-  entry('Transpose', lowerTranspose), entry('Slice', lowerSlice, 'bounds constant'), entry('Split', lowerSplit, 'sizes constant'),
-  entry('Concat', lowerConcat), entry('Expand', lowerExpand, 'target sizes constant'), entry('Tile', lowerTile, 'repeats constant'), entry('Pad', lowerPad, 'pads constant'),
-  entry('Gather', lowerGather, 'indices constant'), entry('ChannelShuffle', lowerChannelShuffle),
-  entry('DepthToSpace', lowerDepthToSpace), entry('SpaceToDepth', lowerSpaceToDepth),
+  entry('Transpose', lowerTranspose),
+  entry('Slice', lowerSlice, 'bounds constant'),
+  entry('Split', lowerSplit, 'sizes constant'),
+  entry('Concat', lowerConcat),
+  entry('Expand', lowerExpand, 'target sizes constant'),
+  entry('Tile', lowerTile, 'repeats constant'),
+  entry('Pad', lowerPad, 'pads constant'),
+  entry('Gather', lowerGather, 'indices constant'),
+  entry('ChannelShuffle', lowerChannelShuffle),
+  entry('DepthToSpace', lowerDepthToSpace),
+  entry('SpaceToDepth', lowerSpaceToDepth),
 ]

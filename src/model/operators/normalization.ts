@@ -13,15 +13,24 @@ interface Span {
 
 function spanAlong(sizes: readonly number[], axis: number, isFlattened = false): Span {
   const end = isFlattened ? sizes.length : axis + 1
-  return { outer: elementCount(sizes.slice(0, axis)), length: elementCount(sizes.slice(axis, end)), inner: elementCount(sizes.slice(end)) }
+  return {
+    outer: elementCount(sizes.slice(0, axis)),
+    length: elementCount(sizes.slice(axis, end)),
+    inner: elementCount(sizes.slice(end)),
+  }
 }
 
-const softmax = (logarithm: number) => (context: LowerContext): void => {
-  const { axis, isFlattened } = softmaxSpan(context.view)
-  const form: Form = isFlattened ? 'plain' : context.formOf(0)
-  const x = context.input(0, form)
-  context.step('softmax', [x], [context.output(0, form)], { logarithm, ...spanAlong(context.sizes(x), form === 'nhwc' ? nhwcAxis(axis) : axis, isFlattened) })
-}
+const softmax =
+  (logarithm: number) =>
+  (context: LowerContext): void => {
+    const { axis, isFlattened } = softmaxSpan(context.view)
+    const form: Form = isFlattened ? 'plain' : context.formOf(0)
+    const x = context.input(0, form)
+    context.step('softmax', [x], [context.output(0, form)], {
+      logarithm,
+      ...spanAlong(context.sizes(x), form === 'nhwc' ? nhwcAxis(axis) : axis, isFlattened),
+    })
+  }
 
 function lowerLpNormalization(context: LowerContext): void {
   const { view } = context
@@ -30,15 +39,22 @@ function lowerLpNormalization(context: LowerContext): void {
   const axis = normalAxis(view.int('axis', -1), view.shape(0).length)
   const form = context.formOf(0)
   const x = context.input(0, form)
-  context.step('lpNormalization', [x], [context.output(0, form)], { p, ...spanAlong(context.sizes(x), form === 'nhwc' ? nhwcAxis(axis) : axis) })
+  context.step('lpNormalization', [x], [context.output(0, form)], {
+    p,
+    ...spanAlong(context.sizes(x), form === 'nhwc' ? nhwcAxis(axis) : axis),
+  })
 }
 
 function lowerLrn(context: LowerContext): void {
   const { view } = context
   if (view.shape(0).length !== 4) throw new Unsupported('its input is not a picture')
-  if (view.int('size', 1) < 1 || view.int('size', 1) > 65535) throw new Unsupported(`its size is ${view.int('size', 1)}`)
+  if (view.int('size', 1) < 1 || view.int('size', 1) > 65535)
+    throw new Unsupported(`its size is ${view.int('size', 1)}`)
   context.step('lrn', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
-    size: view.int('size', 1), alpha: view.float('alpha', 1e-4), beta: view.float('beta', 0.75), bias: view.float('bias', 1),
+    size: view.int('size', 1),
+    alpha: view.float('alpha', 1e-4),
+    beta: view.float('beta', 0.75),
+    bias: view.float('bias', 1),
   })
 }
 
@@ -47,7 +63,8 @@ function lowerLayerNormalization(context: LowerContext): void {
   const { view } = context
   for (const i of [1, 2]) {
     const shape = view.optional(i)?.shape
-    if (shape && broadcastShapes([view.shape(0), shape]).join() !== view.shape(0).join()) throw new Unsupported(`its input ${i} has the shape [${shape.join(', ')}]`)
+    if (shape && broadcastShapes([view.shape(0), shape]).join() !== view.shape(0).join())
+      throw new Unsupported(`its input ${i} has the shape [${shape.join(', ')}]`)
   }
   const factors = [1, 2].map((i) => (view.optional(i) ? context.input(i, 'plain') : null))
   normalize(context, 'plain', normalAxis(view.int('axis', -1), view.shape(0).length), factors)
@@ -55,13 +72,24 @@ function lowerLayerNormalization(context: LowerContext): void {
 
 /** The same over the channels of a picture, which lie side by side in NHWC. */
 function lowerChannelNormalization(context: LowerContext): void {
-  normalize(context, 'nhwc', 3, [1, 2].map((i) => (context.view.optional(i) ? context.input(i, 'plain') : null)))
+  normalize(
+    context,
+    'nhwc',
+    3,
+    [1, 2].map((i) => (context.view.optional(i) ? context.input(i, 'plain') : null)),
+  )
 }
 
 /** The same over the places of each channel; exporters write group norm as one over reshaped groups, with neutral factors. */
 function lowerInstanceNormalization(context: LowerContext): void {
   const { view } = context
-  const perChannel = [view.shape(1)[0]!, ...view.shape(0).slice(2).map(() => 1)]
+  const perChannel = [
+    view.shape(1)[0]!,
+    ...view
+      .shape(0)
+      .slice(2)
+      .map(() => 1),
+  ]
   const factors = [1, 2].map((i) => {
     const { constant } = view.input(i)
     if (!constant) throw new Unsupported('its parameters are computed at run time')
@@ -87,11 +115,19 @@ function normalize(context: LowerContext, form: Form, axis: number, factors: rea
   context.step('reduce', [x], [mean], { op: 'mean', ...over })
   context.step('binary', [x, mean], [centred], { op: 'sub', ...noActivation })
   context.step('reduce', [centred], [sum], { op: 'sumSquare', ...over })
-  context.step('elementwise', [sum], [variance], { activation: 'affine', a: 1 / length, b: view.float('epsilon', 1e-5) })
+  context.step('elementwise', [sum], [variance], {
+    activation: 'affine',
+    a: 1 / length,
+    b: view.float('epsilon', 1e-5),
+  })
   context.step('elementwise', [variance], [root], { activation: 'sqrt', a: 0, b: 0 })
-  if (isTaken(2)) context.step('elementwise', [root], [context.output(2, form)], { activation: 'reciprocal', a: 0, b: 0 })
-  const last = [{ op: 'div', operand: root } as const, { op: 'mul', operand: factors[0] ?? null } as const, { op: 'add', operand: factors[1] ?? null } as const]
-    .filter((act): act is typeof act & { operand: TensorId } => act.operand !== null)
+  if (isTaken(2))
+    context.step('elementwise', [root], [context.output(2, form)], { activation: 'reciprocal', a: 0, b: 0 })
+  const last = [
+    { op: 'div', operand: root } as const,
+    { op: 'mul', operand: factors[0] ?? null } as const,
+    { op: 'add', operand: factors[1] ?? null } as const,
+  ].filter((act): act is typeof act & { operand: TensorId } => act.operand !== null)
   last.reduce((current, { op, operand }, i) => {
     const result = i === last.length - 1 ? context.output(0, form) : context.temporary(sizes)
     context.step('binary', [current, operand], [result], { op, ...noActivation })
@@ -104,7 +140,12 @@ export const normalizationOperators: readonly Operator[] = [
   { op: 'LogSoftmax', limits: '', acceptsActivation: false, lower: softmax(1) },
   { op: 'LpNormalization', limits: '', acceptsActivation: false, lower: lowerLpNormalization },
   { op: 'LayerNormalization', limits: '', acceptsActivation: false, lower: lowerLayerNormalization },
-  { op: 'InstanceNormalization', limits: 'parameters constant', acceptsActivation: false, lower: lowerInstanceNormalization },
+  {
+    op: 'InstanceNormalization',
+    limits: 'parameters constant',
+    acceptsActivation: false,
+    lower: lowerInstanceNormalization,
+  },
   { op: 'ChannelNormalization', limits: '', acceptsActivation: false, lower: lowerChannelNormalization },
   { op: 'LRN', limits: '2-D', acceptsActivation: false, lower: lowerLrn },
 ]

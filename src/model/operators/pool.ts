@@ -6,56 +6,85 @@ import { Unsupported } from '../view.js'
 import type { PoolOp, ReduceOp } from '../steps.js'
 import { nhwcAxis, type LowerContext, type Operator, type TensorId } from './context.js'
 
-const pool = (op: PoolOp) => (context: LowerContext): void => {
-  const { view } = context
-  const [, , h = 0, w = 0] = view.shape(0)
-  const window = resolveWindow(view, [h, w])
-  const [padTop, padLeft, padBottom, padRight] = window.pads
-  if (![0, 1].every((axis) => windowsHitInput(window, axis, [h, w][axis]!))) throw new Unsupported('it has windows that lie in the padding alone')
-  context.step('pool2d', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
-    op, kernelH: window.kernel[0], kernelW: window.kernel[1], strideH: window.strides[0], strideW: window.strides[1], padTop, padLeft, padBottom, padRight,
-    dilationH: window.dilations[0], dilationW: window.dilations[1], countPadding: view.int('count_include_pad', 0),
-  })
-}
+const pool =
+  (op: PoolOp) =>
+  (context: LowerContext): void => {
+    const { view } = context
+    const [, , h = 0, w = 0] = view.shape(0)
+    const window = resolveWindow(view, [h, w])
+    const [padTop, padLeft, padBottom, padRight] = window.pads
+    if (![0, 1].every((axis) => windowsHitInput(window, axis, [h, w][axis]!)))
+      throw new Unsupported('it has windows that lie in the padding alone')
+    context.step('pool2d', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
+      op,
+      kernelH: window.kernel[0],
+      kernelW: window.kernel[1],
+      strideH: window.strides[0],
+      strideW: window.strides[1],
+      padTop,
+      padLeft,
+      padBottom,
+      padRight,
+      dilationH: window.dilations[0],
+      dilationW: window.dilations[1],
+      countPadding: view.int('count_include_pad', 0),
+    })
+  }
 
 /** Whether the first and the last window along an axis have a place inside the input; those between then have one too. */
 function windowsHitInput({ kernel, strides, dilations, pads, output }: Window, axis: number, size: number): boolean {
   return [0, output[axis]! - 1].every((i) => {
     const from = i * strides[axis]! - pads[axis]!
-    return Array.from({ length: kernel[axis]! }, (_, k) => from + k * dilations[axis]!).some((at) => at >= 0 && at < size)
+    return Array.from({ length: kernel[axis]! }, (_, k) => from + k * dilations[axis]!).some(
+      (at) => at >= 0 && at < size,
+    )
   })
 }
 
-const globalPool = (op: ReduceOp) => (context: LowerContext): void => {
-  const shape = context.view.shape(0)
-  if (shape.length !== 4) throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes pictures (4)`)
-  const [n, c, h, w] = shape as [number, number, number, number]
-  context.step('reduce', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], { op, outer: n, length: h * w, inner: c })
-}
+const globalPool =
+  (op: ReduceOp) =>
+  (context: LowerContext): void => {
+    const shape = context.view.shape(0)
+    if (shape.length !== 4)
+      throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes pictures (4)`)
+    const [n, c, h, w] = shape as [number, number, number, number]
+    context.step('reduce', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
+      op,
+      outer: n,
+      length: h * w,
+      inner: c,
+    })
+  }
 
 /** Reduces runs of adjacent axes, one step a run; in NHWC the picture's H and W are one run. */
-const reduce = (op: ReduceOp) => (context: LowerContext): void => {
-  const { view } = context
-  const { axes, keepsDims } = resolveReduce(view)
-  const rank = view.shape(0).length
-  const form = rank === 4 && context.formOf(0) === 'nhwc' && (keepsDims || isPlainAfter(axes)) ? 'nhwc' : 'plain'
-  const physical = form === 'nhwc' ? axes.map(nhwcAxis).sort((a, b) => a - b) : axes
-  let current = context.input(0, form)
-  const runs = runsOf(physical)
-  if (runs.length === 0) {
-    context.alias(0, form, current)
-    return
+const reduce =
+  (op: ReduceOp) =>
+  (context: LowerContext): void => {
+    const { view } = context
+    const { axes, keepsDims } = resolveReduce(view)
+    const rank = view.shape(0).length
+    const form = rank === 4 && context.formOf(0) === 'nhwc' && (keepsDims || isPlainAfter(axes)) ? 'nhwc' : 'plain'
+    const physical = form === 'nhwc' ? axes.map(nhwcAxis).sort((a, b) => a - b) : axes
+    let current = context.input(0, form)
+    const runs = runsOf(physical)
+    if (runs.length === 0) {
+      context.alias(0, form, current)
+      return
+    }
+    runs.forEach((run, i) => {
+      const sizes = context.sizes(current)
+      const kept = sizes.map((size, axis) => (axis >= run.from && axis < run.to ? 1 : size))
+      const isLast = i === runs.length - 1
+      const target: TensorId = isLast ? context.output(0, keepsDims ? form : 'plain') : context.temporary(kept)
+      const [outer, length, inner] = [
+        elementCount(sizes.slice(0, run.from)),
+        elementCount(sizes.slice(run.from, run.to)),
+        elementCount(sizes.slice(run.to)),
+      ]
+      context.step('reduce', [current], [target], { op, outer, length, inner })
+      current = target
+    })
   }
-  runs.forEach((run, i) => {
-    const sizes = context.sizes(current)
-    const kept = sizes.map((size, axis) => (axis >= run.from && axis < run.to ? 1 : size))
-    const isLast = i === runs.length - 1
-    const target: TensorId = isLast ? context.output(0, keepsDims ? form : 'plain') : context.temporary(kept)
-    const [outer, length, inner] = [elementCount(sizes.slice(0, run.from)), elementCount(sizes.slice(run.from, run.to)), elementCount(sizes.slice(run.to))]
-    context.step('reduce', [current], [target], { op, outer, length, inner })
-    current = target
-  })
-}
 
 /** Whether what NHWC leaves of these axes without keepdims is in ONNX's order: not where C stays with H or W. */
 function isPlainAfter(axes: readonly number[]): boolean {
@@ -80,7 +109,12 @@ export const poolOperators: readonly Operator[] = [
   ...(['Mean', 'Sum', 'Max', 'Min', 'L1', 'L2', 'SumSquare', 'Prod'] as const).map((name): Operator => {
     const op = (name === 'SumSquare' ? 'sumSquare' : name.toLowerCase()) as ReduceOp
     const isSingle = op === 'l2' || op === 'l1' || op === 'sumSquare'
-    return { op: `Reduce${name}`, limits: isSingle ? 'axes side by side' : '', acceptsActivation: false, lower: isSingle ? single(op) : reduce(op) }
+    return {
+      op: `Reduce${name}`,
+      limits: isSingle ? 'axes side by side' : '',
+      acceptsActivation: false,
+      lower: isSingle ? single(op) : reduce(op),
+    }
   }),
 ]
 
@@ -88,7 +122,10 @@ export const poolOperators: readonly Operator[] = [
 function single(op: ReduceOp) {
   return (context: LowerContext): void => {
     const { axes } = resolveReduce(context.view)
-    const physical = context.view.shape(0).length === 4 && context.formOf(0) === 'nhwc' ? axes.map(nhwcAxis).sort((a, b) => a - b) : axes
+    const physical =
+      context.view.shape(0).length === 4 && context.formOf(0) === 'nhwc'
+        ? axes.map(nhwcAxis).sort((a, b) => a - b)
+        : axes
     if (runsOf(physical).length > 1) throw new Unsupported('it reduces axes that are not side by side')
     if (axes.length === 0) throw new Unsupported('it reduces no axes')
     reduce(op)(context)

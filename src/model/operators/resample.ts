@@ -24,9 +24,18 @@ function lowerResize(context: LowerContext): void {
     const resized = from.map((size, j) => (j === axis ? shape[logical]! : size))
     const y = i === axes.length - 1 ? context.output(0, form) : context.temporary(resized)
     const { indices, weights, taps } = tableOf(tapsAlong(view, from[axis]!, shape[logical]!, scales[logical]!))
-    context.step('resample', [current, context.constant([resized[axis]!, taps], indices), context.constant([resized[axis]!, taps], weights)], [y], {
-      outer: elementCount(from.slice(0, axis)), inLength: from[axis]!, outLength: resized[axis]!, taps, inner: elementCount(from.slice(axis + 1)),
-    })
+    context.step(
+      'resample',
+      [current, context.constant([resized[axis]!, taps], indices), context.constant([resized[axis]!, taps], weights)],
+      [y],
+      {
+        outer: elementCount(from.slice(0, axis)),
+        inLength: from[axis]!,
+        outLength: resized[axis]!,
+        taps,
+        inner: elementCount(from.slice(axis + 1)),
+      },
+    )
     current = y
   })
 }
@@ -48,7 +57,12 @@ function tableOf(rows: Taps): { indices: Int32Array; weights: Float32Array; taps
 function tapsAlong(view: NodeView, size: number, target: number, scale: number): Taps {
   const isOld = view.node.op === 'Upsample' || view.opset < 11
   const mode = view.text('mode', 'nearest')
-  const place = placeOf(isOld ? 'asymmetric' : view.text('coordinate_transformation_mode', 'half_pixel'), size, target, scale)
+  const place = placeOf(
+    isOld ? 'asymmetric' : view.text('coordinate_transformation_mode', 'half_pixel'),
+    size,
+    target,
+    scale,
+  )
   const places = Array.from({ length: target }, (_, i) => place(i))
   if (mode === 'nearest') {
     const round = roundingOf(isOld ? 'floor' : view.text('nearest_mode', 'round_prefer_floor'))
@@ -56,41 +70,61 @@ function tapsAlong(view: NodeView, size: number, target: number, scale: number):
   }
   const stretch = view.int('antialias', 0) === 1 && scale < 1 ? 1 / scale : 1
   const isExclusive = view.int('exclude_outside', 0) === 1
-  if (mode === 'linear' || mode === 'bilinear') return places.map((x) => filtered(x, size, 1, stretch, isExclusive, (d) => Math.max(0, 1 - d)))
-  if (mode === 'cubic') return places.map((x) => filtered(x, size, 2, stretch, isExclusive, cubic(view.float('cubic_coeff_a', -0.75))))
+  if (mode === 'linear' || mode === 'bilinear')
+    return places.map((x) => filtered(x, size, 1, stretch, isExclusive, (d) => Math.max(0, 1 - d)))
+  if (mode === 'cubic')
+    return places.map((x) => filtered(x, size, 2, stretch, isExclusive, cubic(view.float('cubic_coeff_a', -0.75))))
   throw new Unsupported(`its mode is ${mode}`)
 }
 
 /** The input coordinate of an output sample (coordinate_transformation_mode). */
 function placeOf(mode: string, size: number, target: number, scale: number): (i: number) => number {
   switch (mode) {
-    case 'half_pixel': return (i) => (i + 0.5) / scale - 0.5
-    case 'pytorch_half_pixel': return (i) => (target > 1 ? (i + 0.5) / scale - 0.5 : 0)
+    case 'half_pixel':
+      return (i) => (i + 0.5) / scale - 0.5
+    case 'pytorch_half_pixel':
+      return (i) => (target > 1 ? (i + 0.5) / scale - 0.5 : 0)
     case 'half_pixel_symmetric': {
       const adjusted = target / (scale * size)
       return (i) => (size / 2) * (1 - adjusted) + (i + 0.5) / scale - 0.5
     }
-    case 'align_corners': return (i) => (target > 1 ? (i * (size - 1)) / (target - 1) : 0)
-    case 'asymmetric': return (i) => i / scale
-    case 'tf_half_pixel_for_nn': return (i) => (i + 0.5) / scale
-    default: throw new Unsupported(`its coordinate_transformation_mode is ${mode}`)
+    case 'align_corners':
+      return (i) => (target > 1 ? (i * (size - 1)) / (target - 1) : 0)
+    case 'asymmetric':
+      return (i) => i / scale
+    case 'tf_half_pixel_for_nn':
+      return (i) => (i + 0.5) / scale
+    default:
+      throw new Unsupported(`its coordinate_transformation_mode is ${mode}`)
   }
 }
 
 function roundingOf(mode: string): (x: number) => number {
   switch (mode) {
-    case 'round_prefer_floor': return (x) => Math.ceil(x - 0.5)
-    case 'round_prefer_ceil': return (x) => Math.floor(x + 0.5)
-    case 'floor': return Math.floor
-    case 'ceil': return Math.ceil
-    default: throw new Unsupported(`its nearest_mode is ${mode}`)
+    case 'round_prefer_floor':
+      return (x) => Math.ceil(x - 0.5)
+    case 'round_prefer_ceil':
+      return (x) => Math.floor(x + 0.5)
+    case 'floor':
+      return Math.floor
+    case 'ceil':
+      return Math.ceil
+    default:
+      throw new Unsupported(`its nearest_mode is ${mode}`)
   }
 }
 
 const clamp = (index: number, size: number): number => Math.min(Math.max(index, 0), size - 1)
 
 /** Samples within `radius` of x (stretched for antialiasing, and rescaled), the edge repeated, or left out and the rest rescaled. */
-function filtered(x: number, size: number, radius: number, stretch: number, isExclusive: boolean, kernel: (distance: number) => number): Taps[number] {
+function filtered(
+  x: number,
+  size: number,
+  radius: number,
+  stretch: number,
+  isExclusive: boolean,
+  kernel: (distance: number) => number,
+): Taps[number] {
   const reach = radius * stretch
   const taps = []
   for (let index = Math.floor(x - reach) + 1; index < x + reach; index++) {
@@ -108,6 +142,11 @@ function cubic(a: number): (d: number) => number {
 }
 
 export const resampleOperators: readonly Operator[] = [
-  { op: 'Resize', limits: 'scales or sizes constant; not tf_crop_and_resize', acceptsActivation: false, lower: lowerResize },
+  {
+    op: 'Resize',
+    limits: 'scales or sizes constant; not tf_crop_and_resize',
+    acceptsActivation: false,
+    lower: lowerResize,
+  },
   { op: 'Upsample', limits: 'scales constant', acceptsActivation: false, lower: lowerResize },
 ]

@@ -9,7 +9,8 @@ import { resampleOperators } from './resample.js'
 
 export const operatorTable: ReadonlyMap<string, Operator> = new Map(
   [linearOperators, poolOperators, elementwiseOperators, movementOperators, resampleOperators, normalizationOperators]
-    .flat().map((operator) => [operator.op, operator]),
+    .flat()
+    .map((operator) => [operator.op, operator]),
 )
 
 /** Operators that only passes make; no file holds them. */
@@ -17,6 +18,29 @@ export const internalOperators: readonly string[] = ['ChannelShuffle', 'ChannelN
 
 /** Operators that disappear when all they read is known before the first frame. */
 export const foldedOperators: readonly string[] = [
-  'Constant', 'Shape', 'Size', 'ConstantOfShape', 'Cast', 'CastLike', 'Range', 'Where', 'Equal', 'Less', 'Greater', 'LessOrEqual', 'GreaterOrEqual',
-  'And', 'Or', 'Xor', 'Not', 'Mod', 'Sign', 'Round', 'NonZero', 'ScatterND', 'Sin', 'Cos', 'CumSum',
+  'Constant',
+  'Shape',
+  'Size',
+  'ConstantOfShape',
+  'Cast',
+  'CastLike',
+  'Range',
+  'Where',
+  'Equal',
+  'Less',
+  'Greater',
+  'LessOrEqual',
+  'GreaterOrEqual',
+  'And',
+  'Or',
+  'Xor',
+  'Not',
+  'Mod',
+  'Sign',
+  'Round',
+  'NonZero',
+  'ScatterND',
+  'Sin',
+  'Cos',
+  'CumSum',
 ]

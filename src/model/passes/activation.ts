@@ -8,7 +8,18 @@ import { applyChanges, changed, GraphIndex } from './changes.js'
 
 /** Functions that kernels apply to their result before storing it. */
 const fusible = new Set<Activation['activation']>([
-  'relu', 'clip', 'leakyRelu', 'sigmoid', 'hardSigmoid', 'hardSwish', 'tanh', 'elu', 'silu', 'gelu', 'geluTanh', 'softplus',
+  'relu',
+  'clip',
+  'leakyRelu',
+  'sigmoid',
+  'hardSigmoid',
+  'hardSwish',
+  'tanh',
+  'elu',
+  'silu',
+  'gelu',
+  'geluTanh',
+  'softplus',
 ])
 
 export function fuseActivations(graph: Graph): Graph {
@@ -20,14 +31,16 @@ export function fuseActivations(graph: Graph): Graph {
     const activation = reader ? fusibleActivation(index, reader, output!) : null
     if (!reader || !activation) continue
     replaced.set(reader, [])
-    replaced.set(node, [changed(node, {
-      outputs: [reader.outputs[0]!, ...node.outputs.slice(1)],
-      attributes: {
-        'gapcam.activation': { kind: 'string', value: activation.activation },
-        'gapcam.a': { kind: 'float', value: activation.a },
-        'gapcam.b': { kind: 'float', value: activation.b },
-      },
-    })])
+    replaced.set(node, [
+      changed(node, {
+        outputs: [reader.outputs[0]!, ...node.outputs.slice(1)],
+        attributes: {
+          'gapcam.activation': { kind: 'string', value: activation.activation },
+          'gapcam.a': { kind: 'float', value: activation.a },
+          'gapcam.b': { kind: 'float', value: activation.b },
+        },
+      }),
+    ])
   }
   return applyChanges(graph, { replaced })
 }

@@ -23,7 +23,8 @@ export function affineOperand(index: GraphIndex, node: Node): string | null {
 export function affineOf(index: GraphIndex, node: Node, axis: number): Affine | null {
   const value = affineOperand(index, node)
   if (value === null || index.shape(node.outputs[0]!).join() !== index.shape(value).join()) return null
-  if (node.op === 'BatchNormalization') return axis === 1 ? unlessUnsupported(() => batchNormAffine(index.view(node))) : null
+  if (node.op === 'BatchNormalization')
+    return axis === 1 ? unlessUnsupported(() => batchNormAffine(index.view(node))) : null
   const shape = index.shape(value)
   const channels = shape[axis] ?? 1
   const isFirst = node.inputs[0] === value
@@ -32,11 +33,16 @@ export function affineOf(index: GraphIndex, node: Node, axis: number): Affine | 
   if (!spread) return null
   const constant = (number: number): Float32Array => new Float32Array(channels).fill(number)
   switch (node.op) {
-    case 'Mul': return { factor: spread, offset: constant(0) }
-    case 'Add': return { factor: constant(1), offset: spread }
-    case 'Div': return isFirst ? { factor: spread.map((v) => 1 / v), offset: constant(0) } : null
-    case 'Sub': return isFirst ? { factor: constant(1), offset: spread.map((v) => -v) } : { factor: constant(-1), offset: spread }
-    default: return null
+    case 'Mul':
+      return { factor: spread, offset: constant(0) }
+    case 'Add':
+      return { factor: constant(1), offset: spread }
+    case 'Div':
+      return isFirst ? { factor: spread.map((v) => 1 / v), offset: constant(0) } : null
+    case 'Sub':
+      return isFirst ? { factor: constant(1), offset: spread.map((v) => -v) } : { factor: constant(-1), offset: spread }
+    default:
+      return null
   }
 }
 
@@ -49,10 +55,18 @@ export function composed(first: Affine, second: Affine): Affine {
 }
 
 /** A constant as one value a channel, where it broadcasts along nothing but the channels. */
-function perChannel(values: Float32Array, shape: readonly number[], target: readonly number[], axis: number): Float32Array | null {
+function perChannel(
+  values: Float32Array,
+  shape: readonly number[],
+  target: readonly number[],
+  axis: number,
+): Float32Array | null {
   const channels = target[axis] ?? 1
   if (values.length === 1) return new Float32Array(channels).fill(values[0]!)
   const aligned = [...new Array<number>(Math.max(0, target.length - shape.length)).fill(1), ...shape]
-  const isChannelOnly = values.length === channels && aligned.length === target.length && aligned.every((size, i) => (i === axis ? size === channels : size === 1))
+  const isChannelOnly =
+    values.length === channels &&
+    aligned.length === target.length &&
+    aligned.every((size, i) => (i === axis ? size === channels : size === 1))
   return isChannelOnly ? values : null
 }

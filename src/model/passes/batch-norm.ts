@@ -24,11 +24,19 @@ function scaledBeforeRelu(graph: Graph): Graph {
     const relu = node.op === 'Mul' ? index.soleMaker(affineOperand(index, node) ?? '', node) : undefined
     if (relu?.op !== 'Relu' && relu?.op !== 'LeakyRelu') continue
     const linear = index.soleMaker(relu.inputs[0]!, relu)
-    const affine = linear && isFoldable(index, linear) ? affineOf(index, node, linear.op === 'Conv' ? 1 : index.shape(relu.inputs[0]!).length - 1) : null
+    const affine =
+      linear && isFoldable(index, linear)
+        ? affineOf(index, node, linear.op === 'Conv' ? 1 : index.shape(relu.inputs[0]!).length - 1)
+        : null
     if (!affine?.factor.every((factor) => factor > 0)) continue
     const [value, between] = [relu.outputs[0]!, `${node.outputs[0]!}.scaled`]
     values.push({ name: between, type: 'float32', shape: index.shape(value) })
-    replaced.set(relu, [changed(node, { inputs: node.inputs.map((input) => (input === value ? relu.inputs[0]! : input)), outputs: [between] })])
+    replaced.set(relu, [
+      changed(node, {
+        inputs: node.inputs.map((input) => (input === value ? relu.inputs[0]! : input)),
+        outputs: [between],
+      }),
+    ])
     replaced.set(node, [changed(relu, { inputs: [between], outputs: node.outputs })])
   }
   return applyChanges(graph, { replaced, values })
@@ -57,12 +65,24 @@ function foldIntoPrevious(graph: Graph): Graph {
 /** A convolution, or a product with a matrix, whose weights and bias are constant and which nothing is fused with. */
 export function isFoldable(index: GraphIndex, node: Node): boolean {
   const weights = index.constant(node.inputs[1])
-  const hasConstants = weights?.type === 'float32' && (!node.inputs[2] || index.constant(node.inputs[2])?.type === 'float32')
-  if (!hasConstants || node.inputs.length > 3 || node.outputs.length > 1 || node.attributes['gapcam.activation'] !== undefined) return false
+  const hasConstants =
+    weights?.type === 'float32' && (!node.inputs[2] || index.constant(node.inputs[2])?.type === 'float32')
+  if (
+    !hasConstants ||
+    node.inputs.length > 3 ||
+    node.outputs.length > 1 ||
+    node.attributes['gapcam.activation'] !== undefined
+  )
+    return false
   if (node.op === 'Conv') return true
   if (node.op === 'MatMul') return weights.shape.length === 2 && index.shape(node.inputs[0]!).length >= 2
   const view = index.view(node)
-  return node.op === 'Gemm' && view.float('alpha', 1) === 1 && view.float('beta', 1) === 1 && (!node.inputs[2] || isRow(index, node))
+  return (
+    node.op === 'Gemm' &&
+    view.float('alpha', 1) === 1 &&
+    view.float('beta', 1) === 1 &&
+    (!node.inputs[2] || isRow(index, node))
+  )
 }
 
 /** Whether a Gemm's C is the same for every row. */
@@ -81,18 +101,23 @@ function scaledWeights(index: GraphIndex, linear: Node, factor: Float32Array): C
   const values = floatsOf(weights)
   const result = new Float32Array(values.length)
   if (!isByOutput(index, linear)) {
-    for (let i = 0; i < values.length; i += factor.length) for (let n = 0; n < factor.length; n++) result[i + n] = values[i + n]! * factor[n]!
+    for (let i = 0; i < values.length; i += factor.length)
+      for (let n = 0; n < factor.length; n++) result[i + n] = values[i + n]! * factor[n]!
     return floatConstant(weights.shape, result)
   }
   const run = elementCount(weights.shape.slice(1))
-  for (let n = 0, i = 0; n < factor.length; n++) for (const end = i + run; i < end; i++) result[i] = values[i]! * factor[n]!
+  for (let n = 0, i = 0; n < factor.length; n++)
+    for (const end = i + run; i < end; i++) result[i] = values[i]! * factor[n]!
   return floatConstant(weights.shape, result)
 }
 
 function scaledBias(index: GraphIndex, linear: Node, { factor, offset }: Affine): Constant {
   const bias = linear.inputs[2] ? floatsOf(index.constant(linear.inputs[2])!) : null
   const at = (i: number): number => (bias ? bias[bias.length === 1 ? 0 : i]! : 0)
-  return floatConstant([factor.length], Float32Array.from(factor, (f, i) => at(i) * f + offset[i]!))
+  return floatConstant(
+    [factor.length],
+    Float32Array.from(factor, (f, i) => at(i) * f + offset[i]!),
+  )
 }
 
 /** An affine map whose only readers are convolutions that can take it in. */
@@ -124,11 +149,18 @@ function takesIn(index: GraphIndex, reader: Node, value: string, { offset }: Aff
   if (reader.op !== 'Conv') return index.shape(value).length >= 2 && index.view(reader).int('transA', 0) === 0
   const [, , h = 0, w = 0] = index.shape(value)
   const [, , kh = 0, kw = 0] = index.shape(reader.inputs[1]!)
-  return offset.every((o) => o === 0) || unlessUnsupported(() => resolveWindow(index.view(reader), [h, w], [kh, kw]).pads.every((pad) => pad === 0)) === true
+  return (
+    offset.every((o) => o === 0) ||
+    unlessUnsupported(() => resolveWindow(index.view(reader), [h, w], [kh, kw]).pads.every((pad) => pad === 0)) === true
+  )
 }
 
 /** Weights and bias that give for x what the old ones give for factor x + offset. */
-function weightsBehind(index: GraphIndex, linear: Node, { factor, offset }: Affine): { weights: Constant; bias: Constant } {
+function weightsBehind(
+  index: GraphIndex,
+  linear: Node,
+  { factor, offset }: Affine,
+): { weights: Constant; bias: Constant } {
   const weights = index.constant(linear.inputs[1])!
   const values = floatsOf(weights)
   const result = new Float32Array(values.length)

@@ -63,7 +63,7 @@ export class GraphIndex {
   /** The one number of a float constant with one element. */
   scalar(value: string | undefined): number | undefined {
     const constant = this.constant(value)
-    if (!constant || constant.type !== 'float32' || constant.bytes.byteLength !== 4) return undefined
+    if (constant?.type !== 'float32' || constant.bytes.byteLength !== 4) return undefined
     return new DataView(constant.bytes.buffer, constant.bytes.byteOffset).getFloat32(0, true)
   }
 
@@ -100,10 +100,14 @@ export function applyChanges(graph: Graph, changes: Changes): Graph {
     for (let next = renamed?.get(current); next !== undefined; next = renamed?.get(current)) current = next
     return current
   }
-  const nodes = graph.nodes.flatMap((node) => replaced.get(node) ?? [node])
-    .map((node) => (renamed && node.inputs.some((input) => renamed.has(input)) ? { ...node, inputs: node.inputs.map(follow) } : node))
+  const nodes = graph.nodes
+    .flatMap((node) => replaced.get(node) ?? [node])
+    .map((node) =>
+      renamed && node.inputs.some((input) => renamed.has(input)) ? { ...node, inputs: node.inputs.map(follow) } : node,
+    )
   return withoutDeadNodes({
-    ...graph, nodes,
+    ...graph,
+    nodes,
     constants: constants ? new Map([...graph.constants, ...constants]) : graph.constants,
     values: values ? new Map([...graph.values, ...values.map((value) => [value.name, value] as const)]) : graph.values,
   })
@@ -111,7 +115,7 @@ export function applyChanges(graph: Graph, changes: Changes): Graph {
 
 /** A pass again and again, until it changes nothing. */
 export function repeated(graph: Graph, pass: (graph: Graph) => Graph): Graph {
-  for (let current = graph; ;) {
+  for (let current = graph; ; ) {
     const next = pass(current)
     if (next === current) return current
     current = next
@@ -119,6 +123,11 @@ export function repeated(graph: Graph, pass: (graph: Graph) => Graph): Graph {
 }
 
 /** A node with other inputs, outputs or attributes. */
-export function changed(node: Node, change: Partial<Pick<Node, 'op' | 'domain' | 'inputs' | 'outputs'>> & { attributes?: Readonly<Record<string, Attribute>> }): Node {
+export function changed(
+  node: Node,
+  change: Partial<Pick<Node, 'op' | 'domain' | 'inputs' | 'outputs'>> & {
+    attributes?: Readonly<Record<string, Attribute>>
+  },
+): Node {
   return { ...node, ...change, attributes: { ...node.attributes, ...change.attributes } }
 }

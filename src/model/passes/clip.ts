@@ -57,7 +57,12 @@ function boundsOf(index: GraphIndex, node: Node): { source: string; bounds: Boun
   return { source, bounds: node.op === 'Min' ? { low: -Infinity, high: bound } : { low: bound, high: Infinity } }
 }
 
-function clipNode({ name, outputs }: Node, source: string, { low, high }: Bounds, constants: Map<string, Constant>): Node {
+function clipNode(
+  { name, outputs }: Node,
+  source: string,
+  { low, high }: Bounds,
+  constants: Map<string, Constant>,
+): Node {
   const base = { name, domain: '', attributes: {}, outputs }
   if (low === 0 && high === Infinity) return { ...base, op: 'Relu', inputs: [source] }
   const bound = (what: string, value: number): string => {

@@ -13,16 +13,29 @@ export function convolveNorms(graph: Graph): Graph {
   for (const node of graph.nodes) {
     const chain = chainBefore(index, node)
     if (!chain || continues(index, node)) continue
-    const { affine: { factor, offset }, source } = chain
+    const {
+      affine: { factor, offset },
+      source,
+    } = chain
     const [weights, bias] = [`${node.name}.factor`, `${node.name}.offset`]
     constants.set(weights, floatConstant([factor.length, 1, 1, 1], factor))
     constants.set(bias, floatConstant([offset.length], offset))
-    replaced.set(node, [{ name: node.name, op: 'Conv', domain: '', attributes: { group: { kind: 'int', value: factor.length } }, inputs: [source, weights, bias], outputs: node.outputs.slice(0, 1) }])
+    replaced.set(node, [
+      {
+        name: node.name,
+        op: 'Conv',
+        domain: '',
+        attributes: { group: { kind: 'int', value: factor.length } },
+        inputs: [source, weights, bias],
+        outputs: node.outputs.slice(0, 1),
+      },
+    ])
   }
   return applyChanges(graph, { replaced, constants })
 }
 
-const mapOf = (index: GraphIndex, node: Node): Affine | null => (index.shape(node.outputs[0]!).length === 4 ? affineOf(index, node, 1) : null)
+const mapOf = (index: GraphIndex, node: Node): Affine | null =>
+  index.shape(node.outputs[0]!).length === 4 ? affineOf(index, node, 1) : null
 
 /** Whether an affine map follows that will take this one in. */
 function continues(index: GraphIndex, node: Node): boolean {
@@ -36,7 +49,7 @@ function chainBefore(index: GraphIndex, last: Node): { affine: Affine; source: s
   let source = affineOperand(index, last)
   if (!affine || source === null) return null
   let isChain = last.op === 'BatchNormalization'
-  for (let node = last; ;) {
+  for (let node = last; ; ) {
     const before = index.soleMaker(source, node)
     const first = before ? mapOf(index, before) : null
     if (!before || !first) return isChain ? { affine, source } : null

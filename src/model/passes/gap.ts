@@ -31,7 +31,9 @@ export function isPointwise(index: GraphIndex, conv: Node): boolean {
   const [, , kh, kw] = view.shape(1)
   const strides = view.ints('strides') ?? [1, 1]
   const pads = view.ints('pads') ?? []
-  const isUnpadded = pads.every((p) => p === 0) && ['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'].includes(view.text('auto_pad', 'NOTSET'))
+  const isUnpadded =
+    pads.every((p) => p === 0) &&
+    ['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'].includes(view.text('auto_pad', 'NOTSET'))
   return kh === 1 && kw === 1 && strides.every((s) => s === 1) && isUnpadded && conv.inputs.length < 4
 }
 
@@ -63,11 +65,18 @@ function splitGaps(graph: Graph): Graph {
   for (const gap of graph.nodes) {
     const concat = gap.op === 'GlobalAveragePool' ? index.maker(gap.inputs[0]!) : undefined
     if (concat?.op !== 'Concat' || concatenated(index.view(concat)).axis !== 1) continue
-    if (!concat.inputs.every((input) => index.maker(input)?.op === 'Conv' && index.maker(input)!.outputs.length === 1)) continue
-    const means = concat.inputs.map((input, i): Value & { shape: readonly number[] } => ({ name: `${gap.outputs[0]!}.${i}`, type: 'float32', shape: [...index.shape(input).slice(0, 2), 1, 1] }))
+    if (!concat.inputs.every((input) => index.maker(input)?.op === 'Conv' && index.maker(input)!.outputs.length === 1))
+      continue
+    const means = concat.inputs.map((input, i): Value & { shape: readonly number[] } => ({
+      name: `${gap.outputs[0]!}.${i}`,
+      type: 'float32',
+      shape: [...index.shape(input).slice(0, 2), 1, 1],
+    }))
     values.push(...means)
     replaced.set(gap, [
-      ...means.map(({ name }, i) => changed({ ...gap, name: `${gap.name}.${i}` }, { inputs: [concat.inputs[i]!], outputs: [name] })),
+      ...means.map(({ name }, i) =>
+        changed({ ...gap, name: `${gap.name}.${i}` }, { inputs: [concat.inputs[i]!], outputs: [name] }),
+      ),
       { ...concat, name: gap.name, inputs: means.map(({ name }) => name), outputs: gap.outputs },
     ])
   }

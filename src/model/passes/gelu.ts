@@ -4,11 +4,17 @@ import type { GraphIndex } from './changes.js'
 import { isNear, productFactors, scaledBy, withScalar } from './scalar.js'
 
 /** x and the kind of x · (1 + f(x)) · 1/2 with the factors in any order that exporters use; null for anything else. */
-export function geluOf(index: GraphIndex, node: Node): { readonly x: string; readonly approximate: 'none' | 'tanh' } | null {
+export function geluOf(
+  index: GraphIndex,
+  node: Node,
+): { readonly x: string; readonly approximate: 'none' | 'tanh' } | null {
   if (node.op !== 'Mul') return null
   const { values, scalar } = productFactors(index, node, 3)
   if (values.length !== 2 || !isNear(scalar, 0.5)) return null
-  for (const [x, gate] of [[values[0]!, values[1]!], [values[1]!, values[0]!]] as const) {
+  for (const [x, gate] of [
+    [values[0]!, values[1]!],
+    [values[1]!, values[0]!],
+  ] as const) {
     const shifted = withScalar(index, index.maker(gate), 'Add')
     const inner = shifted?.scalar === 1 ? index.maker(shifted.value) : undefined
     if (inner?.op === 'Erf' && isRootHalf(index, inner.inputs[0]!, x)) return { x, approximate: 'none' }
@@ -39,11 +45,16 @@ function isCube(index: GraphIndex, value: string, x: string): boolean {
   const power = withScalar(index, maker, 'Pow')
   if (power) return power.value === x && power.scalar === 3
   if (maker?.op !== 'Mul') return false
-  return [[0, 1], [1, 0]].some(([a, b]) => maker.inputs[a!] === x && isSquare(index, maker.inputs[b!]!, x))
+  return [
+    [0, 1],
+    [1, 0],
+  ].some(([a, b]) => maker.inputs[a!] === x && isSquare(index, maker.inputs[b!]!, x))
 }
 
 function isSquare(index: GraphIndex, value: string, x: string): boolean {
   const maker = index.maker(value)
   const power = withScalar(index, maker, 'Pow')
-  return power ? power.value === x && power.scalar === 2 : maker?.op === 'Mul' && maker.inputs.every((input) => input === x)
+  return power
+    ? power.value === x && power.scalar === 2
+    : maker?.op === 'Mul' && maker.inputs.every((input) => input === x)
 }

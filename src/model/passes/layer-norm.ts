@@ -24,8 +24,20 @@ function spelledOut(graph: Graph): Graph {
     const { x, axis, epsilon } = found
     const isPicture = axis === 1 && index.shape(x).length === 4
     if (!isPicture && axis !== index.shape(x).length - 1) continue
-    const attributes: Readonly<Record<string, Attribute>> = { epsilon: { kind: 'float', value: epsilon }, ...(isPicture ? {} : { axis: { kind: 'int', value: -1 } as const }) }
-    replaced.set(node, [{ name: node.name, op: isPicture ? 'ChannelNormalization' : 'LayerNormalization', domain: isPicture ? 'gapcam' : '', attributes, inputs: [x], outputs: node.outputs }])
+    const attributes: Readonly<Record<string, Attribute>> = {
+      epsilon: { kind: 'float', value: epsilon },
+      ...(isPicture ? {} : { axis: { kind: 'int', value: -1 } as const }),
+    }
+    replaced.set(node, [
+      {
+        name: node.name,
+        op: isPicture ? 'ChannelNormalization' : 'LayerNormalization',
+        domain: isPicture ? 'gapcam' : '',
+        attributes,
+        inputs: [x],
+        outputs: node.outputs,
+      },
+    ])
   }
   return applyChanges(graph, { replaced })
 }
@@ -33,12 +45,16 @@ function spelledOut(graph: Graph): Graph {
 function normOf(index: GraphIndex, div: Node): { x: string; axis: number; epsilon: number } | null {
   const [difference = '', root = ''] = div.inputs
   const sqrt = index.maker(root)
-  const sum = sqrt?.op === 'Sqrt' || (withScalar(index, sqrt, 'Pow')?.scalar === 0.5) ? withScalar(index, index.maker(sqrt!.inputs[0]!), 'Add') : null
+  const sum =
+    sqrt?.op === 'Sqrt' || withScalar(index, sqrt, 'Pow')?.scalar === 0.5
+      ? withScalar(index, index.maker(sqrt!.inputs[0]!), 'Add')
+      : null
   const mean = sum ? meanOf(index, sum.value) : null
   if (!sum || !mean || squareRoot(index, mean.x) === null) return null
   const centred = centre(index, difference)
   const squared = centre(index, squareRoot(index, mean.x)!)
-  const isSame = centred && squared && centred.x === squared.x && centred.axis === squared.axis && centred.axis === mean.axis
+  const isSame =
+    centred && squared && centred.x === squared.x && centred.axis === squared.axis && centred.axis === mean.axis
   return isSame ? { ...centred, epsilon: sum.scalar } : null
 }
 
@@ -77,7 +93,11 @@ function withoutAffine(graph: Graph): Graph {
     const shape = index.shape(node.inputs[0]!)
     const axis = isPicture ? 1 : normalAxis(index.view(node).int('axis', -1), shape.length)
     const factors = node.inputs.slice(1).map((input) => index.constant(input))
-    if ((!isPicture && axis !== shape.length - 1) || !factors.every((factor) => factor?.type === 'float32' && factor.shape.length === 1)) continue
+    if (
+      (!isPicture && axis !== shape.length - 1) ||
+      !factors.every((factor) => factor?.type === 'float32' && factor.shape.length === 1)
+    )
+      continue
     let current = `${node.outputs[0]!}.plain`
     const nodes: Node[] = [changed(node, { inputs: node.inputs.slice(0, 1), outputs: [current] })]
     values.push({ name: current, type: 'float32', shape })
@@ -86,7 +106,14 @@ function withoutAffine(graph: Graph): Graph {
       const [constant, result] = [`${node.name}.${op}`, isLast ? node.outputs[0]! : `${node.outputs[0]!}.scaled`]
       constants.set(constant, isPicture ? { ...factor!, shape: [...factor!.shape, 1, 1] } : factor!)
       if (!isLast) values.push({ name: result, type: 'float32', shape })
-      nodes.push({ name: `${node.name} ${op}`, op, domain: '', attributes: {}, inputs: [current, constant], outputs: [result] })
+      nodes.push({
+        name: `${node.name} ${op}`,
+        op,
+        domain: '',
+        attributes: {},
+        inputs: [current, constant],
+        outputs: [result],
+      })
       current = result
     })
     replaced.set(node, nodes)

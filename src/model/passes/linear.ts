@@ -32,15 +32,31 @@ export function foldMatrices(graph: Graph): Graph {
     const folded = product(matrixOf(index, before), matrixOf(index, node))
     const { name } = node
     const isConv = node.op === 'Conv'
-    const [weights, bias, vector, sizes] = ['weights', 'bias', 'vector', 'sizes'].map((what) => `${name}.folded ${what}`) as [string, string, string, string]
+    const [weights, bias, vector, sizes] = ['weights', 'bias', 'vector', 'sizes'].map(
+      (what) => `${name}.folded ${what}`,
+    ) as [string, string, string, string]
     const shape = [index.shape(before.inputs[0]!)[0]!, folded.inputs, ...(isConv ? [1, 1] : [])]
     constants.set(weights, floatConstant([folded.outputs, folded.inputs, ...(isConv ? [1, 1] : [])], folded.weights))
     constants.set(bias, floatConstant([folded.outputs], folded.bias))
     constants.set(sizes, int64Constant([shape.length], shape))
     values.push({ name: vector, type: 'float32', shape })
     replaced.set(node, [
-      { name: vector, op: 'Reshape', domain: '', attributes: {}, inputs: [before.inputs[0]!, sizes], outputs: [vector] },
-      { name, op: isConv ? 'Conv' : 'Gemm', domain: '', attributes: isConv ? {} : { transB: { kind: 'int', value: 1 } }, inputs: [vector, weights, bias], outputs: node.outputs },
+      {
+        name: vector,
+        op: 'Reshape',
+        domain: '',
+        attributes: {},
+        inputs: [before.inputs[0]!, sizes],
+        outputs: [vector],
+      },
+      {
+        name,
+        op: isConv ? 'Conv' : 'Gemm',
+        domain: '',
+        attributes: isConv ? {} : { transB: { kind: 'int', value: 1 } },
+        inputs: [vector, weights, bias],
+        outputs: node.outputs,
+      },
     ])
   }
   return applyChanges(graph, { replaced, constants, values })
@@ -56,11 +72,13 @@ function isMatrix(index: GraphIndex, node: Node): boolean {
 
 /** The matrix whose result, perhaps in another shape, only this node reads. */
 function matrixBefore(index: GraphIndex, node: Node): Node | null {
-  for (let reader = node; ;) {
+  for (let reader = node; ; ) {
     const maker = index.soleMaker(reader.inputs[0]!, reader)
     if (!maker) return null
     if (isMatrix(index, maker)) return maker
-    const isSameVector = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].includes(maker.op) && index.shape(maker.inputs[0]!)[0] === index.shape(maker.outputs[0]!)[0]
+    const isSameVector =
+      ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].includes(maker.op) &&
+      index.shape(maker.inputs[0]!)[0] === index.shape(maker.outputs[0]!)[0]
     if (!isSameVector) return null
     reader = maker
   }

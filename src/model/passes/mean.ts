@@ -18,11 +18,23 @@ export function recognizeMeans(graph: Graph): Graph {
   const values: Value[] = []
   const constants = new Map<string, Constant>()
   for (const node of graph.nodes) {
-    const map = node.domain === '' ? recognizers.map((recognize) => unlessUnsupported(() => recognize(index, node))).find((found) => found !== null) : undefined
+    const map =
+      node.domain === ''
+        ? recognizers
+            .map((recognize) => unlessUnsupported(() => recognize(index, node)))
+            .find((found) => found !== null)
+        : undefined
     if (map === undefined || map === null) continue
     const [output = ''] = node.outputs
     const [n = 1, c = 1] = index.shape(map)
-    const gap: Node = { name: node.name, op: 'GlobalAveragePool', domain: '', attributes: {}, inputs: [map], outputs: [output] }
+    const gap: Node = {
+      name: node.name,
+      op: 'GlobalAveragePool',
+      domain: '',
+      attributes: {},
+      inputs: [map],
+      outputs: [output],
+    }
     const shape = index.shape(output)
     if (shape.join() === [n, c, 1, 1].join()) {
       replaced.set(node, [gap])
@@ -31,7 +43,17 @@ export function recognizeMeans(graph: Graph): Graph {
     const [pooled, sizes] = [`${output}.mean`, `${output}.sizes`]
     values.push({ name: pooled, type: 'float32', shape: [n, c, 1, 1] })
     constants.set(sizes, int64Constant([shape.length], shape))
-    replaced.set(node, [{ ...gap, outputs: [pooled] }, { name: `${node.name} sizes`, op: 'Reshape', domain: '', attributes: {}, inputs: [pooled, sizes], outputs: [output] }])
+    replaced.set(node, [
+      { ...gap, outputs: [pooled] },
+      {
+        name: `${node.name} sizes`,
+        op: 'Reshape',
+        domain: '',
+        attributes: {},
+        inputs: [pooled, sizes],
+        outputs: [output],
+      },
+    ])
   }
   return applyChanges(graph, { replaced, values, constants })
 }
@@ -66,7 +88,11 @@ const wholeWindow: Recognizer = (index, node) => {
   const [, , h = 0, w = 0] = index.shape(x)
   if (node.op !== 'AveragePool') return null
   const { kernel, pads, dilations } = resolveWindow(index.view(node), [h, w])
-  return [...pads, kernel[0] - h, kernel[1] - w, dilations[0] - 1, dilations[1] - 1].every((difference) => difference === 0) ? x : null
+  return [...pads, kernel[0] - h, kernel[1] - w, dilations[0] - 1, dilations[1] - 1].every(
+    (difference) => difference === 0,
+  )
+    ? x
+    : null
 }
 
 const recognizers: readonly Recognizer[] = [spatialMean, flattenedMean, scaledSum, wholeWindow]

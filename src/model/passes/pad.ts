@@ -18,17 +18,28 @@ export function fusePads(graph: Graph): Graph {
     const amounts = pad?.op === 'Pad' ? spatialPads(index, pad, (value) => isNeutral(index, node, pad, value)) : null
     if (!pad || !amounts) continue
     const own = ownPads(index, node)
-    if (node.op === 'MaxPool' && !reachesInput(index, node, own.map((p, i) => p + amounts[i]!))) continue
+    if (
+      node.op === 'MaxPool' &&
+      !reachesInput(
+        index,
+        node,
+        own.map((p, i) => p + amounts[i]!),
+      )
+    )
+      continue
     // An average over padding of its own that does not count cannot take in zeros that do.
     if (node.op === 'AveragePool' && (own.some((p) => p > 0) || index.view(node).int('ceil_mode', 0) === 1)) continue
     const pads = own.map((p, i) => p + amounts[i]!)
-    replaced.set(node, [changed(node, {
-      inputs: [pad.inputs[0]!, ...node.inputs.slice(1)],
-      attributes: {
-        pads: { kind: 'ints', value: pads }, auto_pad: { kind: 'string', value: 'NOTSET' },
-        ...(node.op === 'AveragePool' ? { count_include_pad: { kind: 'int', value: 1 } } : {}),
-      },
-    })])
+    replaced.set(node, [
+      changed(node, {
+        inputs: [pad.inputs[0]!, ...node.inputs.slice(1)],
+        attributes: {
+          pads: { kind: 'ints', value: pads },
+          auto_pad: { kind: 'string', value: 'NOTSET' },
+          ...(node.op === 'AveragePool' ? { count_include_pad: { kind: 'int', value: 1 } } : {}),
+        },
+      }),
+    ])
   }
   return applyChanges(graph, { replaced })
 }
@@ -44,28 +55,46 @@ function isNonNegative(index: GraphIndex, value: string): boolean {
   const maker = index.maker(value)
   if (maker?.op === 'Relu' || maker?.op === 'Sigmoid' || maker?.op === 'HardSigmoid') return true
   if (maker?.op === 'Clip') return (unlessUnsupported(() => activationOf(index.view(maker)))?.a ?? -1) >= 0
-  if (maker?.op === 'MaxPool' || maker?.op === 'Concat') return maker.inputs.every((input) => isNonNegative(index, input))
+  if (maker?.op === 'MaxPool' || maker?.op === 'Concat')
+    return maker.inputs.every((input) => isNonNegative(index, input))
   const affine = maker ? affineOf(index, maker, 1) : null
-  return affine !== null && [...affine.factor, ...affine.offset].every((number) => number >= 0) && isNonNegative(index, affineOperand(index, maker!)!)
+  return (
+    affine !== null &&
+    [...affine.factor, ...affine.offset].every((number) => number >= 0) &&
+    isNonNegative(index, affineOperand(index, maker!)!)
+  )
 }
 
 /** Whether each window with these pads has a place inside the input, so that no maximum is that of padding alone. */
-function reachesInput(index: GraphIndex, node: Node, [top = 0, left = 0, bottom = 0, right = 0]: readonly number[]): boolean {
-  const { kernel: [kh, kw], dilations, strides } = resolveWindow(index.view(node), index.shape(node.inputs[0]!).slice(2) as [number, number])
+function reachesInput(
+  index: GraphIndex,
+  node: Node,
+  [top = 0, left = 0, bottom = 0, right = 0]: readonly number[],
+): boolean {
+  const {
+    kernel: [kh, kw],
+    dilations,
+    strides,
+  } = resolveWindow(index.view(node), index.shape(node.inputs[0]!).slice(2) as [number, number])
   const isDense = dilations.every((dilation) => dilation === 1)
   const isExact = index.view(node).int('ceil_mode', 0) === 0 || strides.every((stride) => stride === 1)
   return isDense && isExact && top < kh && bottom < kh && left < kw && right < kw
 }
 
 /** [top, left, bottom, right] of a Pad of H and W only, with a value that is neutral; null for any other. */
-function spatialPads(index: GraphIndex, pad: Node, isNeutralValue: (value: number | undefined) => boolean): readonly number[] | null {
+function spatialPads(
+  index: GraphIndex,
+  pad: Node,
+  isNeutralValue: (value: number | undefined) => boolean,
+): readonly number[] | null {
   const view = index.view(pad)
   if (view.text('mode', 'constant') !== 'constant' || view.shape(0).length !== 4) return null
   const value = view.optional(2) ? index.scalar(pad.inputs[2]) : view.float('value', 0)
   const areConstant = !view.optional(1) || view.input(1).constant !== null
   if (!isNeutralValue(value) || !areConstant || (view.optional(3) && !view.input(3).constant)) return null
   const { before, after } = resolvePad(view)
-  const isSpatial = [before[0], before[1], after[0], after[1]].every((p) => p === 0) && [...before, ...after].every((p) => p >= 0)
+  const isSpatial =
+    [before[0], before[1], after[0], after[1]].every((p) => p === 0) && [...before, ...after].every((p) => p >= 0)
   return isSpatial ? [before[2]!, before[3]!, after[2]!, after[3]!] : null
 }
 

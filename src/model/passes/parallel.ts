@@ -32,7 +32,11 @@ function mergeOnce(graph: Graph): Graph {
     if ((sum.op !== 'Add' && sum.op !== 'Sub') || sum.domain !== '' || sum.inputs.length !== 2) continue
     const [first, second] = sum.inputs.map((input) => branchOf(index, sum, input))
     if (!first || !second || replaced.has(first.node) || replaced.has(second.node)) continue
-    const order = fits(second, first) ? [first, second] as const : fits(first, second) ? [second, first] as const : null
+    const order = fits(second, first)
+      ? ([first, second] as const)
+      : fits(first, second)
+        ? ([second, first] as const)
+        : null
     if (!order) continue
     const [outer, inner] = order
     const sign = (branch: Branch): number => (sum.op === 'Sub' && branch === second ? -1 : 1)
@@ -58,11 +62,22 @@ function branchOf(index: GraphIndex, sum: Node, value: string): Branch | null {
 /** Whether `inner` can be laid into the kernel of `outer`: the same places, and no more of them; no wider groups. */
 function fits(inner: Branch, outer: Branch): boolean {
   const [a, b] = [inner.window, outer.window]
-  if (inner.node.inputs[0] !== outer.node.inputs[0] || inner.weights.shape[0] !== outer.weights.shape[0] || inner.groups % outer.groups !== 0) return false
+  if (
+    inner.node.inputs[0] !== outer.node.inputs[0] ||
+    inner.weights.shape[0] !== outer.weights.shape[0] ||
+    inner.groups % outer.groups !== 0
+  )
+    return false
   const isNested = [0, 1].every((axis) => {
     const shift = b.pads[axis]! - a.pads[axis]!
-    return a.strides[axis] === b.strides[axis] && a.output[axis] === b.output[axis] && a.dilations[axis] === 1 && b.dilations[axis] === 1
-      && shift >= 0 && shift + a.kernel[axis]! <= b.kernel[axis]!
+    return (
+      a.strides[axis] === b.strides[axis] &&
+      a.output[axis] === b.output[axis] &&
+      a.dilations[axis] === 1 &&
+      b.dilations[axis] === 1 &&
+      shift >= 0 &&
+      shift + a.kernel[axis]! <= b.kernel[axis]!
+    )
   })
   return isNested
 }
@@ -89,7 +104,14 @@ function mergedWeights(outer: Branch, inner: Branch, outerSign: number, innerSig
 }
 
 function mergedBias(index: GraphIndex, outer: Branch, inner: Branch, outerSign: number, innerSign: number): Constant {
-  const of = ({ node }: Branch): Float32Array | null => (node.inputs[2] ? floatsOf(index.constant(node.inputs[2])!) : null)
+  const of = ({ node }: Branch): Float32Array | null =>
+    node.inputs[2] ? floatsOf(index.constant(node.inputs[2])!) : null
   const [a, b] = [of(outer), of(inner)]
-  return floatConstant([outer.weights.shape[0]!], Float32Array.from({ length: outer.weights.shape[0]! }, (_, i) => outerSign * (a?.[i] ?? 0) + innerSign * (b?.[i] ?? 0)))
+  return floatConstant(
+    [outer.weights.shape[0]!],
+    Float32Array.from(
+      { length: outer.weights.shape[0]! },
+      (_, i) => outerSign * (a?.[i] ?? 0) + innerSign * (b?.[i] ?? 0),
+    ),
+  )
 }

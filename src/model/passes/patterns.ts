@@ -11,7 +11,10 @@ import { isNear, productFactors, scaledBy, withScalar } from './scalar.js'
 
 export function recognizePatterns(graph: Graph): Graph {
   // Gelu's chain holds factors that the others would take for theirs; HardSwish needs HardSigmoid, and SiLU Sigmoid, first.
-  return [sigmoidOf, hardSigmoidOf, productOf, gelu].reduce((current, recognize) => rewriteEach(current, recognize), graph)
+  return [sigmoidOf, hardSigmoidOf, productOf, gelu].reduce(
+    (current, recognize) => rewriteEach(current, recognize),
+    graph,
+  )
 }
 
 type Recognizer = (index: GraphIndex, node: Node) => Node | null
@@ -27,7 +30,14 @@ function rewriteEach(graph: Graph, recognize: Recognizer): Graph {
 }
 
 function madeOf(node: Node, op: string, input: string, attributes: Readonly<Record<string, Attribute>> = {}): Node {
-  return { name: node.name, op, domain: op === 'SiLU' ? 'gapcam' : '', attributes, inputs: [input], outputs: node.outputs }
+  return {
+    name: node.name,
+    op,
+    domain: op === 'SiLU' ? 'gapcam' : '',
+    attributes,
+    inputs: [input],
+    outputs: node.outputs,
+  }
 }
 
 /** 1 / (1 + exp(-x)) is Sigmoid, x / (1 + exp(-x)) is SiLU. */
@@ -77,7 +87,10 @@ function isClip(index: GraphIndex, node: Node, low: number, high: number): boole
 function productOf(index: GraphIndex, node: Node): Node | null {
   const { values, scalar } = node.op === 'Mul' || node.op === 'Div' ? factorsOf(index, node) : { values: [], scalar: 1 }
   if (values.length !== 2) return null
-  for (const [x, value] of [[values[0]!, values[1]!], [values[1]!, values[0]!]] as const) {
+  for (const [x, value] of [
+    [values[0]!, values[1]!],
+    [values[1]!, values[0]!],
+  ] as const) {
     const gate = index.readers(value).length === 1 && !index.isOutput(value) ? index.maker(value) : undefined
     if (!gate) continue
     if (isNear(scalar, 1 / 6) && shiftedClip(index, gate) === x) return madeOf(node, 'HardSwish', x)

@@ -12,7 +12,13 @@ export function makePlanar(graph: Graph): Graph {
     const [x = '', weights = '', ...rest] = node.inputs
     const [y = ''] = node.outputs
     const kernels = index.constant(weights)
-    if (node.domain !== '' || !windowOps.includes(node.op) || index.shape(x).length !== 3 || (node.op === 'Conv' && !kernels)) continue
+    if (
+      node.domain !== '' ||
+      !windowOps.includes(node.op) ||
+      index.shape(x).length !== 3 ||
+      (node.op === 'Conv' && !kernels)
+    )
+      continue
     const [row, result, sizes, planarWeights] = [`${node.name}.row`, `${y}.row`, `${y}.sizes`, `${weights}.planar`]
     const [from, to] = [planarShape(index.shape(x)), index.shape(y)]
     values.push({ name: row, type: 'float32', shape: from }, { name: result, type: 'float32', shape: planarShape(to) })
@@ -20,7 +26,12 @@ export function makePlanar(graph: Graph): Graph {
     if (kernels) constants.set(planarWeights, { ...kernels, shape: planarShape(kernels.shape) })
     replaced.set(node, [
       { name: row, op: 'Reshape', domain: '', attributes: {}, inputs: [x, `${node.name}.sizes`], outputs: [row] },
-      { ...node, attributes: planarAttributes(node), inputs: kernels ? [row, planarWeights, ...rest] : [row], outputs: [result, ...node.outputs.slice(1)] },
+      {
+        ...node,
+        attributes: planarAttributes(node),
+        inputs: kernels ? [row, planarWeights, ...rest] : [row],
+        outputs: [result, ...node.outputs.slice(1)],
+      },
       { name: sizes, op: 'Reshape', domain: '', attributes: {}, inputs: [result, sizes], outputs: [y] },
     ])
   }

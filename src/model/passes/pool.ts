@@ -14,13 +14,21 @@ export function commutePools(graph: Graph): Graph {
   const values: Value[] = []
   for (const second of graph.nodes) {
     const first = second.domain === '' ? index.soleMaker(second.inputs[0] ?? '', second) : undefined
-    if (!first || replaced.has(first) || second.outputs.length > 1 || !(isAverage(index, second, first) || isBound(index, second, first))) continue
+    if (
+      !first ||
+      replaced.has(first) ||
+      second.outputs.length > 1 ||
+      !(isAverage(index, second, first) || isBound(index, second, first))
+    )
+      continue
     // The order changes, and the value between them has the sizes of what the new first one makes.
     const between = `${second.outputs[0]!}.first`
     const [n = 1, c = 1] = index.shape(first.inputs[0]!)
     const [, , h = 1, w = 1] = index.shape(isClip(second) ? first.inputs[0]! : second.outputs[0]!)
     values.push({ name: between, type: 'float32', shape: [n, c, h, w] })
-    replaced.set(first, [changed(second, { inputs: [first.inputs[0]!, ...second.inputs.slice(1)], outputs: [between] })])
+    replaced.set(first, [
+      changed(second, { inputs: [first.inputs[0]!, ...second.inputs.slice(1)], outputs: [between] }),
+    ])
     replaced.set(second, [changed(first, { inputs: [between, ...first.inputs.slice(1)], outputs: second.outputs })])
   }
   return applyChanges(graph, { replaced, values })
@@ -36,7 +44,8 @@ function isBound(index: GraphIndex, clip: Node, pool: Node): boolean {
 
 /** An average without padding over fewer places, behind a 1×1 convolution. */
 function isAverage(index: GraphIndex, pool: Node, conv: Node): boolean {
-  if (pool.op !== 'AveragePool' || conv.op !== 'Conv' || !isFoldable(index, conv) || !isPointwise(index, conv)) return false
+  if (pool.op !== 'AveragePool' || conv.op !== 'Conv' || !isFoldable(index, conv) || !isPointwise(index, conv))
+    return false
   const view = index.view(pool)
   const [, , h = 0, w = 0] = view.shape(0)
   const { pads, output } = resolveWindow(view, [h, w])

@@ -11,7 +11,8 @@ export function fuseResiduals(graph: Graph): Graph {
     if ((add.op !== 'Add' && add.op !== 'Sum') || add.domain !== '' || add.inputs.length !== 2) continue
     // The later of two convolutions takes the earlier one's result, which exists by then.
     const candidates = [0, 1].map((i) => ({ linear: linearOf(index, add, add.inputs[i]!), other: add.inputs[1 - i]! }))
-    const best = candidates.filter(({ linear }) => linear !== undefined && !replaced.has(linear))
+    const best = candidates
+      .filter(({ linear }) => linear !== undefined && !replaced.has(linear))
       .sort((a, b) => position.get(b.linear!)! - position.get(a.linear!)!)[0]
     if (!best?.linear || index.constant(best.other)) continue
     const { linear, other } = best
@@ -29,7 +30,9 @@ export function fuseResiduals(graph: Graph): Graph {
 /** The linear map without residual whose result only this Add reads. */
 function linearOf(index: GraphIndex, add: Node, value: string): Node | undefined {
   const maker = index.soleMaker(value, add)
-  return maker && (maker.op === 'Conv' ? maker.inputs.length < 4 : maker.inputs.length < 4 && isFoldable(index, maker)) ? maker : undefined
+  return maker && (maker.op === 'Conv' ? maker.inputs.length < 4 : maker.inputs.length < 4 && isFoldable(index, maker))
+    ? maker
+    : undefined
 }
 
 /** Whether a value is made before a node runs. */

@@ -13,7 +13,8 @@ export function withScalar(index: GraphIndex, node: Node | undefined, op: string
   const [a = '', b = ''] = node.inputs
   const right = index.scalar(b)
   const left = right !== undefined || op === 'Div' || op === 'Sub' || op === 'Pow' ? undefined : index.scalar(a)
-  const found = right !== undefined ? { value: a, scalar: right } : left !== undefined ? { value: b, scalar: left } : null
+  const found =
+    right !== undefined ? { value: a, scalar: right } : left !== undefined ? { value: b, scalar: left } : null
   // A constant of more dimensions would change the shape.
   return found && index.shape(found.value).join() === index.shape(node.outputs[0]!).join() ? found : null
 }
@@ -24,10 +25,15 @@ export function scaledBy(index: GraphIndex, node: Node | undefined): Scaled | nu
   return quotient ? { value: quotient.value, scalar: 1 / quotient.scalar } : withScalar(index, node, 'Mul')
 }
 
-export const isNear = (value: number, wanted: number): boolean => Math.abs(value - wanted) <= 1e-5 * Math.max(1, Math.abs(wanted))
+export const isNear = (value: number, wanted: number): boolean =>
+  Math.abs(value - wanted) <= 1e-5 * Math.max(1, Math.abs(wanted))
 
 /** A tree of Muls with single readers, as its values and the product of its constant scalars. */
-export function productFactors(index: GraphIndex, node: Node, depth: number): { readonly values: readonly string[]; readonly scalar: number } {
+export function productFactors(
+  index: GraphIndex,
+  node: Node,
+  depth: number,
+): { readonly values: readonly string[]; readonly scalar: number } {
   const values: string[] = []
   let scalar = 1
   for (const input of node.inputs) {
@@ -36,7 +42,9 @@ export function productFactors(index: GraphIndex, node: Node, depth: number): { 
     if (constant !== undefined) scalar *= constant
     else if (depth > 1 && (maker?.op === 'Mul' || withScalar(index, maker, 'Div'))) {
       const quotient = withScalar(index, maker, 'Div')
-      const inner = quotient ? { values: [quotient.value], scalar: 1 / quotient.scalar } : productFactors(index, maker!, depth - 1)
+      const inner = quotient
+        ? { values: [quotient.value], scalar: 1 / quotient.scalar }
+        : productFactors(index, maker!, depth - 1)
       values.push(...inner.values)
       scalar *= inner.scalar
     } else values.push(input)

@@ -16,16 +16,32 @@ export function recognizeShuffles(graph: Graph): Graph {
     const { source, groups, isNhwc } = found
     const [output = ''] = last.outputs
     const [from, to] = isNhwc ? [`${output}.from`, `${output}.to`] : [source, output]
-    const shuffle: Node = { name: last.name, op: 'ChannelShuffle', domain: 'gapcam', attributes: { groups: { kind: 'int', value: groups } }, inputs: [from], outputs: [to] }
+    const shuffle: Node = {
+      name: last.name,
+      op: 'ChannelShuffle',
+      domain: 'gapcam',
+      attributes: { groups: { kind: 'int', value: groups } },
+      inputs: [from],
+      outputs: [to],
+    }
     const [n = 1, h = 1, w = 1, c = 1] = index.shape(source)
     if (isNhwc) for (const name of [from, to]) values.push({ name, type: 'float32', shape: [n, c, h, w] })
-    replaced.set(last, isNhwc ? [transpose(source, from, [0, 3, 1, 2]), shuffle, transpose(to, output, [0, 2, 3, 1])] : [shuffle])
+    replaced.set(
+      last,
+      isNhwc ? [transpose(source, from, [0, 3, 1, 2]), shuffle, transpose(to, output, [0, 2, 3, 1])] : [shuffle],
+    )
   }
   return applyChanges(graph, { replaced, values })
 }
 
-const transpose = (from: string, to: string, perm: readonly number[]): Node =>
-  ({ name: `${from} to ${to}`, op: 'Transpose', domain: '', attributes: { perm: { kind: 'ints', value: perm } }, inputs: [from], outputs: [to] })
+const transpose = (from: string, to: string, perm: readonly number[]): Node => ({
+  name: `${from} to ${to}`,
+  op: 'Transpose',
+  domain: '',
+  attributes: { perm: { kind: 'ints', value: perm } },
+  inputs: [from],
+  outputs: [to],
+})
 
 /** What a shuffle that ends in `last` mixes, in how many groups; null where it is none. */
 function shuffleBefore(index: GraphIndex, last: Node): { source: string; groups: number; isNhwc: boolean } | null {
@@ -34,7 +50,11 @@ function shuffleBefore(index: GraphIndex, last: Node): { source: string; groups:
   const first = index.soleMaker(transposed.inputs[0]!, transposed)
   if (first?.op !== 'Reshape') return null
   const source = first.inputs[0]!
-  const [shape, split, order] = [index.shape(source), index.shape(transposed.inputs[0]!), permutation(index.view(transposed)).join()]
+  const [shape, split, order] = [
+    index.shape(source),
+    index.shape(transposed.inputs[0]!),
+    permutation(index.view(transposed)).join(),
+  ]
   if (shape.length !== 4 || split.length !== 5 || index.shape(last.outputs[0]!).join() !== shape.join()) return null
   // The channels apart as [groups, channels of one], at their place among the axes.
   const isSplitAt = (axis: number): boolean =>
@@ -50,7 +70,10 @@ export function joinShuffles(graph: Graph): Graph {
   for (const node of graph.nodes) {
     if (node.op !== 'ChannelShuffle') continue
     const concat = index.soleMaker(node.inputs[0]!, node)
-    const isJoined = concat?.op === 'Concat' && concatenated(index.view(concat)).axis === 1 && concat.inputs.every((input) => !index.constant(input))
+    const isJoined =
+      concat?.op === 'Concat' &&
+      concatenated(index.view(concat)).axis === 1 &&
+      concat.inputs.every((input) => !index.constant(input))
     const { names, readers } = partsOf(index, node.outputs[0]!)
     for (const reader of readers) replaced.set(reader, [])
     replaced.set(node, [changed(node, { inputs: isJoined ? concat.inputs : node.inputs, outputs: names })])
@@ -69,7 +92,9 @@ function partsOf(index: GraphIndex, value: string): { names: readonly string[]; 
     return isWhole ? { names: split!.outputs, readers } : whole
   }
   if (!readers.every(({ op }) => op === 'Slice')) return whole
-  const cuts = readers.map((reader) => ({ reader, start: channelStart(index, reader), size: index.shape(reader.outputs[0]!)[1]! })).sort((a, b) => a.start - b.start)
+  const cuts = readers
+    .map((reader) => ({ reader, start: channelStart(index, reader), size: index.shape(reader.outputs[0]!)[1]! }))
+    .sort((a, b) => a.start - b.start)
   let end = 0
   for (const { start, size } of cuts) {
     if (start !== end) return whole

@@ -22,29 +22,63 @@ export function simplify(graph: Graph): Graph {
 }
 
 function isIdentity(index: GraphIndex, node: Node): boolean {
-  const [input = '', ] = node.inputs
+  const [input = ''] = node.inputs
   const sameShape = index.shape(input).join() === index.shape(node.outputs[0]!).join()
   switch (node.op) {
-    case 'Identity': return true
-    case 'Dropout': return !node.outputs.slice(1).some((output) => output !== '' && index.readers(output).length > 0)
-    case 'Sum': case 'Max': case 'Min': case 'Mean': case 'Concat': return node.inputs.length === 1
-    case 'Reshape': case 'Flatten': case 'Squeeze': case 'Unsqueeze': return sameShape
-    case 'Expand': return sameShape || index.readers(node.outputs[0]!).every((reader) => broadcastsAnyway(index, reader))
-    case 'Cast': case 'CastLike': return index.graph.values.get(input)?.type === index.graph.values.get(node.outputs[0]!)?.type
-    case 'Transpose': return permutation(index.view(node)).every((axis, i) => axis === i)
-    case 'Slice': return sameShape && unlessUnsupported(() => resolveSlice(index.view(node)).steps.every((step) => step === 1)) === true
-    case 'Pad': return unlessUnsupported(() => { const { before, after } = resolvePad(index.view(node)); return [...before, ...after].every((pad) => pad === 0) }) === true
-    case 'AveragePool': case 'MaxPool': return sameShape && isOnePixel(index, node)
-    case 'Add': case 'Sub': return sameShape && index.scalar(node.inputs[1]) === 0
-    case 'Mul': case 'Div': return sameShape && index.scalar(node.inputs[1]) === 1
-    default: return false
+    case 'Identity':
+      return true
+    case 'Dropout':
+      return !node.outputs.slice(1).some((output) => output !== '' && index.readers(output).length > 0)
+    case 'Sum':
+    case 'Max':
+    case 'Min':
+    case 'Mean':
+    case 'Concat':
+      return node.inputs.length === 1
+    case 'Reshape':
+    case 'Flatten':
+    case 'Squeeze':
+    case 'Unsqueeze':
+      return sameShape
+    case 'Expand':
+      return sameShape || index.readers(node.outputs[0]!).every((reader) => broadcastsAnyway(index, reader))
+    case 'Cast':
+    case 'CastLike':
+      return index.graph.values.get(input)?.type === index.graph.values.get(node.outputs[0]!)?.type
+    case 'Transpose':
+      return permutation(index.view(node)).every((axis, i) => axis === i)
+    case 'Slice':
+      return (
+        sameShape && unlessUnsupported(() => resolveSlice(index.view(node)).steps.every((step) => step === 1)) === true
+      )
+    case 'Pad':
+      return (
+        unlessUnsupported(() => {
+          const { before, after } = resolvePad(index.view(node))
+          return [...before, ...after].every((pad) => pad === 0)
+        }) === true
+      )
+    case 'AveragePool':
+    case 'MaxPool':
+      return sameShape && isOnePixel(index, node)
+    case 'Add':
+    case 'Sub':
+      return sameShape && index.scalar(node.inputs[1]) === 0
+    case 'Mul':
+    case 'Div':
+      return sameShape && index.scalar(node.inputs[1]) === 1
+    default:
+      return false
   }
 }
 
 /** Whether a reader of two operands gives the same without any Expand before it. */
 function broadcastsAnyway(index: GraphIndex, reader: Node): boolean {
   if (reader.domain !== '' || !['Add', 'Sub', 'Mul', 'Div'].includes(reader.op)) return false
-  const shapes = reader.inputs.map((name) => { const maker = index.maker(name); return index.shape(maker?.op === 'Expand' ? maker.inputs[0]! : name) })
+  const shapes = reader.inputs.map((name) => {
+    const maker = index.maker(name)
+    return index.shape(maker?.op === 'Expand' ? maker.inputs[0]! : name)
+  })
   return broadcastShapes(shapes).join() === index.shape(reader.outputs[0]!).join()
 }
 

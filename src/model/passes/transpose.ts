@@ -4,7 +4,16 @@
  * then works on ONNX's own order, where the other passes know it. A product with a matrix becomes a 1×1 convolution.
  */
 import { elementCount } from '../../tensor.js'
-import { floatConstant, floatsOf, int64Constant, type Attribute, type Constant, type Graph, type Node, type Value } from '../graph.js'
+import {
+  floatConstant,
+  floatsOf,
+  int64Constant,
+  type Attribute,
+  type Constant,
+  type Graph,
+  type Node,
+  type Value,
+} from '../graph.js'
 import { unaryOps } from '../operators/elementwise.js'
 import { concatenated, permutation, resolvePad, resolveSlice, splitParts } from '../shapes/movement.js'
 import { resolveReduce } from '../shapes/reduce.js'
@@ -56,7 +65,14 @@ class Walk {
 
   /** A picture in NHWC counts as the transposition of one in NCHW, which is free to make. */
   #addTransposedInput(name: string): void {
-    this.#push({ name: `${name} to NCHW`, op: 'Transpose', domain: '', attributes: perm(fromNhwc), inputs: [name], outputs: [this.#addValue(name)] })
+    this.#push({
+      name: `${name} to NCHW`,
+      op: 'Transpose',
+      domain: '',
+      attributes: perm(fromNhwc),
+      inputs: [name],
+      outputs: [this.#addValue(name)],
+    })
   }
 
   /** Declares the NCHW value of an NHWC one. */
@@ -73,14 +89,26 @@ class Walk {
   }
 
   visit(given: Node): void {
-    const node = given.inputs.some((input) => this.#renamed.has(input)) ? { ...given, inputs: given.inputs.map((input) => this.#renamed.get(input) ?? input) } : given
+    const node = given.inputs.some((input) => this.#renamed.has(input))
+      ? { ...given, inputs: given.inputs.map((input) => this.#renamed.get(input) ?? input) }
+      : given
     if (node.op === 'Transpose' && node.domain === '') return this.#visitTranspose(given, node)
-    const moved = given.inputs.some((input) => this.#sources.has(input)) ? unlessUnsupported(() => this.#moved(given)) : null
+    const moved = given.inputs.some((input) => this.#sources.has(input))
+      ? unlessUnsupported(() => this.#moved(given))
+      : null
     if (!moved) return this.#push(node)
     if (!moved.isPicture) return this.#push(moved.node)
     this.#push({ ...moved.node, outputs: given.outputs.map((output) => (output === '' ? '' : this.#addValue(output))) })
     for (const output of given.outputs) {
-      if (output !== '') this.#push({ name: `${output} to NHWC`, op: 'Transpose', domain: '', attributes: perm(toNhwc), inputs: [this.#sources.get(output)!], outputs: [output] })
+      if (output !== '')
+        this.#push({
+          name: `${output} to NHWC`,
+          op: 'Transpose',
+          domain: '',
+          attributes: perm(toNhwc),
+          inputs: [this.#sources.get(output)!],
+          outputs: [output],
+        })
     }
   }
 
@@ -96,41 +124,69 @@ class Walk {
   }
 
   finish(): Graph {
-    return withoutDeadNodes({ ...this.#index.graph, nodes: this.#nodes, constants: this.#constants, values: this.#values })
+    return withoutDeadNodes({
+      ...this.#index.graph,
+      nodes: this.#nodes,
+      constants: this.#constants,
+      values: this.#values,
+    })
   }
 
   #moved(node: Node): Moved | null {
     if (node.domain !== '') return null
     const { op } = node
     if (sameOrder.has(op)) return this.#withInputs(node, [0])
-    if (broadcasting.has(op)) return this.#withInputs(node, node.inputs.map((_, i) => i))
+    if (broadcasting.has(op))
+      return this.#withInputs(
+        node,
+        node.inputs.map((_, i) => i),
+      )
     const view = this.#index.view(node)
     if (reductions.has(op)) return this.#reduced(node)
     switch (op) {
-      case 'MatMul': return this.#product(node)
+      case 'MatMul':
+        return this.#product(node)
       case 'Pad': {
         const { before, after } = resolvePad(view)
         const value = view.optional(2) ? view.numbers(2, 'fill value')[0]! : view.float('value', 0)
-        return this.#withInputs({ ...node, inputs: node.inputs.slice(0, 1) }, [0], { pads: { kind: 'ints', value: [...reordered(before), ...reordered(after)] }, value: { kind: 'float', value } })
+        return this.#withInputs({ ...node, inputs: node.inputs.slice(0, 1) }, [0], {
+          pads: { kind: 'ints', value: [...reordered(before), ...reordered(after)] },
+          value: { kind: 'float', value },
+        })
       }
-      case 'Concat': return this.#withInputs(node, node.inputs.map((_, i) => i), { axis: int(nchwAxis(concatenated(view).axis)) })
-      case 'Split': return this.#withInputs(node, [0], { axis: int(nchwAxis(splitParts(view).axis)) })
-      case 'Slice': return this.#sliced(node)
-      case 'Softmax': case 'LogSoftmax': {
+      case 'Concat':
+        return this.#withInputs(
+          node,
+          node.inputs.map((_, i) => i),
+          { axis: int(nchwAxis(concatenated(view).axis)) },
+        )
+      case 'Split':
+        return this.#withInputs(node, [0], { axis: int(nchwAxis(splitParts(view).axis)) })
+      case 'Slice':
+        return this.#sliced(node)
+      case 'Softmax':
+      case 'LogSoftmax': {
         const { axis, isFlattened } = softmaxSpan(view)
         return isFlattened ? null : this.#withInputs(node, [0], { axis: int(nchwAxis(axis)) })
       }
       case 'LayerNormalization':
         if (normalAxis(view.int('axis', -1), 4) !== 3 || node.outputs.length > 1) return null
         return this.#withInputs({ ...node, op: 'ChannelNormalization', domain: 'gapcam' }, [0])
-      default: return null
+      default:
+        return null
     }
   }
 
   /** The node with its pictures (and the constants beside them) at these places in NCHW; null where one is not to be had. */
-  #withInputs(node: Node, places: readonly number[], attributes: Readonly<Record<string, Attribute>> = {}): Moved | null {
+  #withInputs(
+    node: Node,
+    places: readonly number[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): Moved | null {
     const inputs = node.inputs.map((input, i) => (places.includes(i) ? this.#inNchw(input) : input))
-    return inputs.includes(null) ? null : { node: changed(node, { inputs: inputs as string[], attributes }), isPicture: true }
+    return inputs.includes(null)
+      ? null
+      : { node: changed(node, { inputs: inputs as string[], attributes }), isPicture: true }
   }
 
   #inNchw(input: string): string | null {
@@ -148,7 +204,14 @@ class Walk {
     const [n, h, w, c, ...rest] = this.#index.shape(input)
     if (n === undefined || c === undefined || rest.length > 0 || (h! * w! > 1 && c > 1)) return null
     const source = this.#addValue(input)
-    this.#push({ name: `${input} to NCHW`, op: 'Transpose', domain: '', attributes: perm(fromNhwc), inputs: [input], outputs: [source] })
+    this.#push({
+      name: `${input} to NCHW`,
+      op: 'Transpose',
+      domain: '',
+      attributes: perm(fromNhwc),
+      inputs: [input],
+      outputs: [source],
+    })
     return source
   }
 
@@ -162,7 +225,10 @@ class Walk {
     const { axes, keepsDims } = resolveReduce(this.#index.view(node))
     // Without H and W, what is left is in the same order in both forms.
     if (source === undefined || (!keepsDims && !(axes.includes(1) && axes.includes(2)))) return null
-    const kept = changed(node, { inputs: [source], attributes: { axes: { kind: 'ints', value: axes.map(nchwAxis).sort((a, b) => a - b) } } })
+    const kept = changed(node, {
+      inputs: [source],
+      attributes: { axes: { kind: 'ints', value: axes.map(nchwAxis).sort((a, b) => a - b) } },
+    })
     return { node: kept, isPicture: keepsDims }
   }
 
@@ -170,9 +236,16 @@ class Walk {
     const source = this.#sources.get(node.inputs[0]!)
     const { starts, steps, shape } = resolveSlice(this.#index.view(node))
     if (source === undefined || steps.some((step) => step < 1)) return null
-    const list = (what: string, values: readonly number[]): string => this.#addConstant(`${node.name}.${what}`, int64Constant([4], reordered(values)))
+    const list = (what: string, values: readonly number[]): string =>
+      this.#addConstant(`${node.name}.${what}`, int64Constant([4], reordered(values)))
     const ends = starts.map((start, axis) => start + (shape[axis]! - 1) * steps[axis]! + 1)
-    const inputs = [source, list('starts', starts), list('ends', ends), this.#addConstant(`${node.name}.axes`, int64Constant([4], [0, 1, 2, 3])), list('steps', steps)]
+    const inputs = [
+      source,
+      list('starts', starts),
+      list('ends', ends),
+      this.#addConstant(`${node.name}.axes`, int64Constant([4], [0, 1, 2, 3])),
+      list('steps', steps),
+    ]
     return { node: { ...node, attributes: {}, inputs }, isPicture: true }
   }
 
@@ -183,7 +256,10 @@ class Walk {
     const weights = this.#constants.get(matrix)
     if (source === undefined || weights?.type !== 'float32' || weights.shape.length !== 2) return null
     const [k = 0, m = 0] = weights.shape
-    const name = this.#addConstant(`${matrix}.nchw`, floatConstant([m, k, 1, 1], transposedMatrix(floatsOf(weights), k, m)))
+    const name = this.#addConstant(
+      `${matrix}.nchw`,
+      floatConstant([m, k, 1, 1], transposedMatrix(floatsOf(weights), k, m)),
+    )
     return { node: { ...node, op: 'Conv', attributes: {}, inputs: [source, name] }, isPicture: true }
   }
 }
@@ -202,7 +278,8 @@ function transposedConstant(constant: Constant): Constant {
   const values = floatsOf(constant)
   if (h * w === 1 || c === 1) return floatConstant([n, c, h, w], values)
   const moved = new Float32Array(values.length)
-  for (let i = 0; i < n; i++) moved.set(transposedMatrix(values.subarray(i * h * w * c, (i + 1) * h * w * c), h * w, c), i * h * w * c)
+  for (let i = 0; i < n; i++)
+    moved.set(transposedMatrix(values.subarray(i * h * w * c, (i + 1) * h * w * c), h * w, c), i * h * w * c)
   return floatConstant([n, c, h, w], moved)
 }
 

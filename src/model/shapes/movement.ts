@@ -53,7 +53,8 @@ export function concatenated(view: NodeView): { axis: number; shape: number[] } 
   const first = shapes[0] ?? []
   const axis = normalAxis(view.int('axis', 1), first.length)
   const shape = first.map((size, i) => (i === axis ? shapes.reduce((sum, s) => sum + (s[i] ?? NaN), 0) : size))
-  if (shapes.some((s) => s.length !== first.length || s.some((size, i) => i !== axis && size !== first[i]))) throw new Unsupported('its inputs do not fit together')
+  if (shapes.some((s) => s.length !== first.length || s.some((size, i) => i !== axis && size !== first[i])))
+    throw new Unsupported('its inputs do not fit together')
   return { axis, shape }
 }
 
@@ -67,7 +68,8 @@ export function splitParts(view: NodeView): { axis: number; sizes: readonly numb
   if (!given && (count < 1 || count > size)) throw new Unsupported(`it splits ${size} into ${count} parts`)
   const part = Math.ceil(size / count)
   const sizes = given ?? Array.from({ length: count }, (_, i) => Math.min(part, size - i * part))
-  if (sizes.reduce((a, b) => a + b, 0) !== size || sizes.some((s) => s < 0)) throw new Unsupported(`it splits ${size} into [${sizes.join(', ')}]`)
+  if (sizes.reduce((a, b) => a + b, 0) !== size || sizes.some((s) => s < 0))
+    throw new Unsupported(`it splits ${size} into [${sizes.join(', ')}]`)
   return { axis, sizes }
 }
 
@@ -90,7 +92,8 @@ export function resolveSlice(view: NodeView): Slices {
     const size = shape[axis]!
     const step = steps[i] ?? 1
     if (step === 0) throw new Unsupported('it steps by 0')
-    const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value < 0 ? value + size : value, low), high)
+    const clamp = (value: number, low: number, high: number): number =>
+      Math.min(Math.max(value < 0 ? value + size : value, low), high)
     const start = step > 0 ? clamp(starts[i] ?? 0, 0, size) : clamp(starts[i] ?? 0, 0, size - 1)
     const end = step > 0 ? clamp(ends[i] ?? size, 0, size) : clamp(ends[i] ?? -size - 1, -1, size - 1)
     result.starts[axis] = start
@@ -101,10 +104,16 @@ export function resolveSlice(view: NodeView): Slices {
 }
 
 /** Pad amounts per axis; negative ones crop. Only the axes given since opset 18. */
-export function resolvePad(view: NodeView): { before: readonly number[]; after: readonly number[]; shape: readonly number[] } {
+export function resolvePad(view: NodeView): {
+  before: readonly number[]
+  after: readonly number[]
+  shape: readonly number[]
+} {
   const shape = view.shape(0)
   const pads = view.intsOrInput('pads', 1) ?? view.ints('paddings') ?? []
-  const axes = (view.optional(3) ? view.numbers(3, 'axes') : shape.map((_, i) => i)).map((axis) => normalAxis(axis, shape.length))
+  const axes = (view.optional(3) ? view.numbers(3, 'axes') : shape.map((_, i) => i)).map((axis) =>
+    normalAxis(axis, shape.length),
+  )
   if (pads.length !== axes.length * 2) throw new Unsupported(`it has ${pads.length} pads for ${axes.length} axes`)
   const before = shape.map(() => 0)
   const after = shape.map(() => 0)

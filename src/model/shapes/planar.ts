@@ -12,12 +12,19 @@ export function planarShape(shape: readonly number[]): readonly number[] {
 
 /** The attributes of a node of one dimension, as those of the same node over pictures. */
 export function planarAttributes({ attributes }: Node): Readonly<Record<string, Attribute>> {
-  return Object.fromEntries(Object.entries(attributes).map(([name, attribute]) => {
-    if (attribute.kind !== 'ints') return [name, attribute]
-    const [first = 1, last = first] = attribute.value
-    const values = name === 'pads' ? [0, first, 0, last] : ['kernel_shape', 'strides', 'dilations'].includes(name) ? [1, ...attribute.value] : attribute.value
-    return [name, { kind: 'ints', value: values }]
-  }))
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, attribute]) => {
+      if (attribute.kind !== 'ints') return [name, attribute]
+      const [first = 1, last = first] = attribute.value
+      const values =
+        name === 'pads'
+          ? [0, first, 0, last]
+          : ['kernel_shape', 'strides', 'dilations'].includes(name)
+            ? [1, ...attribute.value]
+            : attribute.value
+      return [name, { kind: 'ints', value: values }]
+    }),
+  )
 }
 
 /** The node as one over pictures: its input, and the weights that a convolution has. */

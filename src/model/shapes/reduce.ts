@@ -13,7 +13,9 @@ export function resolveReduce(view: NodeView): Reduced {
   const given = isArg ? [view.int('axis', 0)] : (view.intsOrInput('axes', 1) ?? [])
   const isNone = given.length === 0
   if (isNone && view.int('noop_with_empty_axes', 0) === 1) return { axes: [], keepsDims: true, shape }
-  const axes = (isNone ? shape.map((_, i) => i) : given.map((axis) => normalAxis(axis, shape.length))).sort((a, b) => a - b)
+  const axes = (isNone ? shape.map((_, i) => i) : given.map((axis) => normalAxis(axis, shape.length))).sort(
+    (a, b) => a - b,
+  )
   if (new Set(axes).size !== axes.length) throw new Unsupported(`it reduces the axes [${given.join(', ')}]`)
   const keepsDims = view.int('keepdims', 1) === 1
   const kept = shape.map((size, i) => (axes.includes(i) ? 1 : size))

@@ -16,11 +16,20 @@ export function resolveResize(view: NodeView): Resized {
   const axes = view.ints('axes') ?? shape.map((_, i) => i)
   const spread = (values: readonly number[], rest: readonly number[]): number[] => {
     const full = [...rest]
-    axes.forEach((axis, i) => { full[axis < 0 ? axis + shape.length : axis] = values[i]! })
+    axes.forEach((axis, i) => {
+      full[axis < 0 ? axis + shape.length : axis] = values[i]!
+    })
     return full
   }
   const scales = view.optional(2)
-  if (scales && scales.shape[0] !== 0) return fromScales(shape, spread(view.numbers(2, 'scales'), shape.map(() => 1)))
+  if (scales && scales.shape[0] !== 0)
+    return fromScales(
+      shape,
+      spread(
+        view.numbers(2, 'scales'),
+        shape.map(() => 1),
+      ),
+    )
   if (!view.optional(3)) throw new Unsupported('it has neither scales nor sizes')
   return fromSizes(view, shape, spread(view.numbers(3, 'sizes'), shape), axes)
 }
@@ -32,11 +41,17 @@ function attributeScales(view: NodeView): readonly number[] {
 }
 
 function fromScales(shape: readonly number[], scales: readonly number[]): Resized {
-  if (scales.length !== shape.length || scales.some((s) => !(s > 0))) throw new Unsupported(`its scales are [${scales.join(', ')}]`)
+  if (scales.length !== shape.length || scales.some((s) => !(s > 0)))
+    throw new Unsupported(`its scales are [${scales.join(', ')}]`)
   return { shape: shape.map((size, i) => Math.floor(size * scales[i]!)), scales }
 }
 
-function fromSizes(view: NodeView, shape: readonly number[], sizes: readonly number[], axes: readonly number[]): Resized {
+function fromSizes(
+  view: NodeView,
+  shape: readonly number[],
+  sizes: readonly number[],
+  axes: readonly number[],
+): Resized {
   const policy = view.text('keep_aspect_ratio_policy', 'stretch')
   if (policy === 'stretch') return { shape: sizes, scales: sizes.map((size, i) => size / shape[i]!) }
   const ratios = axes.map((axis) => sizes[axis]! / shape[axis]!)

@@ -6,7 +6,18 @@ import { elementCount, type TensorType } from '../../tensor.js'
 import { numbersOf } from '../graph.js'
 import { dataTypes } from '../onnx/tensor.js'
 import { broadcastShapes, normalAxis, Unsupported, type NodeView } from '../view.js'
-import { concatenated, flattened, gathered, permutation, reshaped, resolvePad, resolveSlice, splitParts, squeezed, unsqueezed } from './movement.js'
+import {
+  concatenated,
+  flattened,
+  gathered,
+  permutation,
+  reshaped,
+  resolvePad,
+  resolveSlice,
+  splitParts,
+  squeezed,
+  unsqueezed,
+} from './movement.js'
 import { planarView } from './planar.js'
 import { resolveReduce } from './reduce.js'
 import { resolveResize } from './resize.js'
@@ -19,7 +30,9 @@ export interface Inferred {
 
 export type ShapeRule = (view: NodeView) => readonly Inferred[]
 
-const like = (view: NodeView, shape: readonly number[], type: TensorType = view.input(0).type): Inferred[] => [{ type, shape }]
+const like = (view: NodeView, shape: readonly number[], type: TensorType = view.input(0).type): Inferred[] => [
+  { type, shape },
+]
 const same: ShapeRule = (view) => like(view, view.shape(0))
 const broadcast: ShapeRule = (view) => like(view, broadcastShapes(view.inputs.map(({ shape }) => shape)))
 const compare: ShapeRule = (view) => like(view, broadcastShapes(view.inputs.map(({ shape }) => shape)), 'bool')
@@ -27,22 +40,26 @@ const reduce: ShapeRule = (view) => like(view, resolveReduce(view).shape)
 
 const image = (view: NodeView): readonly [number, number, number, number] => {
   const shape = view.shape(0)
-  if (shape.length !== 4) throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes pictures (4)`)
+  if (shape.length !== 4)
+    throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes pictures (4)`)
   return [shape[0]!, shape[1]!, shape[2]!, shape[3]!]
 }
 
 /** The rule for pictures, for one row of a picture too. */
-const orOfRows = (rule: ShapeRule): ShapeRule => (view) => {
-  if (view.shape(0).length !== 3) return rule(view)
-  return rule(planarView(view)).map(({ type, shape }) => ({ type, shape: shape.filter((_, axis) => axis !== 2) }))
-}
+const orOfRows =
+  (rule: ShapeRule): ShapeRule =>
+  (view) => {
+    if (view.shape(0).length !== 3) return rule(view)
+    return rule(planarView(view)).map(({ type, shape }) => ({ type, shape: shape.filter((_, axis) => axis !== 2) }))
+  }
 
 const conv: ShapeRule = (view) => {
   const [n, c, h, w] = image(view)
   const [o = 0, perGroup = 0, kh = 0, kw = 0] = view.shape(1)
   const groups = view.int('group', 1)
   if (view.shape(1).length !== 4) throw new Unsupported(`its weights have ${view.shape(1).length} dimensions`)
-  if (perGroup * groups !== c || o % groups !== 0) throw new Unsupported(`its weights [${view.shape(1).join(', ')}] do not fit ${c} channels in ${groups} groups`)
+  if (perGroup * groups !== c || o % groups !== 0)
+    throw new Unsupported(`its weights [${view.shape(1).join(', ')}] do not fit ${c} channels in ${groups} groups`)
   return like(view, [n, o, ...resolveWindow(view, [h, w], [kh, kw]).output])
 }
 
@@ -52,7 +69,11 @@ const pool: ShapeRule = (view) => {
   return like(view, [n, c, ...resolveWindow(view, [h, w]).output])
 }
 
-const globalPool: ShapeRule = (view) => like(view, view.shape(0).map((size, i) => (i < 2 ? size : 1)))
+const globalPool: ShapeRule = (view) =>
+  like(
+    view,
+    view.shape(0).map((size, i) => (i < 2 ? size : 1)),
+  )
 
 const matMul: ShapeRule = (view) => {
   const [a, b] = [view.shape(0), view.shape(1)]
@@ -80,7 +101,10 @@ const castTo = (view: NodeView): TensorType => {
 
 const split: ShapeRule = (view) => {
   const { axis, sizes } = splitParts(view)
-  return sizes.map((size) => ({ type: view.input(0).type, shape: view.shape(0).map((s, i) => (i === axis ? size : s)) }))
+  return sizes.map((size) => ({
+    type: view.input(0).type,
+    shape: view.shape(0).map((s, i) => (i === axis ? size : s)),
+  }))
 }
 
 const expand: ShapeRule = (view) => like(view, broadcastShapes([view.shape(0), view.numbers(1, 'target sizes')]))
@@ -100,12 +124,16 @@ const quantizeType = (view: NodeView): TensorType => {
   return view.optional(2)?.type ?? given ?? 'uint8'
 }
 
-const reduced = ['Sum', 'Mean', 'Max', 'Min', 'L1', 'L2', 'SumSquare', 'Prod', 'LogSum', 'LogSumExp'].map((name) => [`Reduce${name}`, reduce] as const)
+const reduced = ['Sum', 'Mean', 'Max', 'Min', 'L1', 'L2', 'SumSquare', 'Prod', 'LogSum', 'LogSumExp'].map(
+  (name) => [`Reduce${name}`, reduce] as const,
+)
 /** Nothing at inference. A training_mode that is set, or not known, drops values at random. */
 function dropout(view: NodeView): readonly Inferred[] {
   const mode = view.optional(2)
   if (mode && !(mode.constant && numbersOf(mode.constant)[0] === 0)) throw new Unsupported('it is of training')
-  return view.node.outputs.length > 1 ? [...like(view, view.shape(0)), ...like(view, view.shape(0), 'bool')] : same(view)
+  return view.node.outputs.length > 1
+    ? [...like(view, view.shape(0)), ...like(view, view.shape(0), 'bool')]
+    : same(view)
 }
 
 /** The normalized tensor, and the mean and inverse deviation of each row. */
@@ -116,25 +144,95 @@ function layerNormalization(view: NodeView): readonly Inferred[] {
 }
 
 const samed = [
-  'Relu', 'Clip', 'LeakyRelu', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Swish', 'Tanh', 'Elu', 'Selu', 'Celu', 'Softplus', 'Softsign', 'ThresholdedRelu',
-  'Mish', 'Erf', 'Gelu', 'Exp', 'Log', 'Sqrt', 'Abs', 'Neg', 'Reciprocal', 'Floor', 'Ceil', 'Round', 'Sign', 'Not', 'Sin', 'Cos',
-  'LRN', 'Softmax', 'LogSoftmax', 'LpNormalization', 'Identity', 'InstanceNormalization', 'ScatterND', 'ScatterElements', 'CumSum', 'Trilu',
+  'Relu',
+  'Clip',
+  'LeakyRelu',
+  'Sigmoid',
+  'HardSigmoid',
+  'HardSwish',
+  'Swish',
+  'Tanh',
+  'Elu',
+  'Selu',
+  'Celu',
+  'Softplus',
+  'Softsign',
+  'ThresholdedRelu',
+  'Mish',
+  'Erf',
+  'Gelu',
+  'Exp',
+  'Log',
+  'Sqrt',
+  'Abs',
+  'Neg',
+  'Reciprocal',
+  'Floor',
+  'Ceil',
+  'Round',
+  'Sign',
+  'Not',
+  'Sin',
+  'Cos',
+  'LRN',
+  'Softmax',
+  'LogSoftmax',
+  'LpNormalization',
+  'Identity',
+  'InstanceNormalization',
+  'ScatterND',
+  'ScatterElements',
+  'CumSum',
+  'Trilu',
 ].map((name) => [name, same] as const)
-const broadcasted = ['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Mod', 'Sum', 'Mean', 'Max', 'Min', 'PRelu', 'And', 'Or', 'Xor'].map((name) => [name, broadcast] as const)
+const broadcasted = [
+  'Add',
+  'Sub',
+  'Mul',
+  'Div',
+  'Pow',
+  'Mod',
+  'Sum',
+  'Mean',
+  'Max',
+  'Min',
+  'PRelu',
+  'And',
+  'Or',
+  'Xor',
+].map((name) => [name, broadcast] as const)
 const compared = ['Equal', 'Less', 'Greater', 'LessOrEqual', 'GreaterOrEqual'].map((name) => [name, compare] as const)
 
 export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeRule>([
-  ...samed, ...broadcasted, ...compared, ...reduced,
-  ['Conv', orOfRows(conv)], ['MaxPool', orOfRows(pool)], ['AveragePool', orOfRows(pool)], ['LpPool', pool], ['GlobalAveragePool', globalPool], ['GlobalMaxPool', globalPool], ['GlobalLpPool', globalPool],
-  ['MatMul', matMul], ['Gemm', gemm],
+  ...samed,
+  ...broadcasted,
+  ...compared,
+  ...reduced,
+  ['Conv', orOfRows(conv)],
+  ['MaxPool', orOfRows(pool)],
+  ['AveragePool', orOfRows(pool)],
+  ['LpPool', pool],
+  ['GlobalAveragePool', globalPool],
+  ['GlobalMaxPool', globalPool],
+  ['GlobalLpPool', globalPool],
+  ['MatMul', matMul],
+  ['Gemm', gemm],
   // Only the first output of these is computed; the others are of training.
   ['BatchNormalization', same],
-  ['Dropout', dropout], ['LayerNormalization', layerNormalization],
+  ['Dropout', dropout],
+  ['LayerNormalization', layerNormalization],
   ['Reshape', (view) => like(view, reshaped(view))],
   ['Flatten', (view) => like(view, flattened(view))],
   ['Squeeze', (view) => like(view, squeezed(view))],
   ['Unsqueeze', (view) => like(view, unsqueezed(view))],
-  ['Transpose', (view) => like(view, permutation(view).map((axis) => view.shape(0)[axis]!))],
+  [
+    'Transpose',
+    (view) =>
+      like(
+        view,
+        permutation(view).map((axis) => view.shape(0)[axis]!),
+      ),
+  ],
   ['Concat', (view) => like(view, concatenated(view).shape)],
   ['Split', split],
   ['Slice', (view) => like(view, resolveSlice(view).shape)],
@@ -142,11 +240,34 @@ export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeR
   ['Gather', (view) => like(view, gathered(view).shape)],
   ['GatherElements', (view) => like(view, view.shape(1))],
   ['Expand', expand],
-  ['Tile', (view) => { const repeats = view.numbers(1, 'repeats'); return like(view, view.shape(0).map((size, i) => size * repeats[i]!)) }],
+  [
+    'Tile',
+    (view) => {
+      const repeats = view.numbers(1, 'repeats')
+      return like(
+        view,
+        view.shape(0).map((size, i) => size * repeats[i]!),
+      )
+    },
+  ],
   ['Resize', (view) => like(view, resolveResize(view).shape)],
   ['Upsample', (view) => like(view, resolveResize(view).shape)],
-  ['DepthToSpace', (view) => { const [n, c, h, w] = image(view); const b = view.int('blocksize', 1); return like(view, [n, c / (b * b), h * b, w * b]) }],
-  ['SpaceToDepth', (view) => { const [n, c, h, w] = image(view); const b = view.int('blocksize', 1); return like(view, [n, c * b * b, h / b, w / b]) }],
+  [
+    'DepthToSpace',
+    (view) => {
+      const [n, c, h, w] = image(view)
+      const b = view.int('blocksize', 1)
+      return like(view, [n, c / (b * b), h * b, w * b])
+    },
+  ],
+  [
+    'SpaceToDepth',
+    (view) => {
+      const [n, c, h, w] = image(view)
+      const b = view.int('blocksize', 1)
+      return like(view, [n, c * b * b, h / b, w / b])
+    },
+  ],
   ['Shape', (view) => [{ type: 'int64', shape: [shapeSlice(view).length] }]],
   ['Size', () => [{ type: 'int64', shape: [] }]],
   ['ConstantOfShape', constantOfShape],
@@ -158,7 +279,15 @@ export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeR
   ['ArgMin', (view) => like(view, resolveReduce(view).shape, 'int64')],
   ['QuantizeLinear', (view) => like(view, view.shape(0), quantizeType(view))],
   ['DequantizeLinear', (view) => like(view, view.shape(0), view.input(1).type)],
-  ['NonZero', (view) => [{ type: 'int64', shape: [Math.max(1, view.shape(0).length), view.input(0).constant ? elementCount(view.shape(0)) : NaN] }]],
+  [
+    'NonZero',
+    (view) => [
+      {
+        type: 'int64',
+        shape: [Math.max(1, view.shape(0).length), view.input(0).constant ? elementCount(view.shape(0)) : NaN],
+      },
+    ],
+  ],
 ])
 
 /** Shape-15's start and end. */

@@ -18,5 +18,7 @@ export function acknowledgementOf(payload: Buffer): Acknowledgement | null {
   }
   if (typeof value !== 'object' || value === null) return null
   const { boot, through } = value as Partial<Record<keyof Acknowledgement, unknown>>
-  return typeof boot === 'string' && Number.isSafeInteger(through) && (through as number) >= 0 ? { boot, through: through as number } : null
+  return typeof boot === 'string' && Number.isSafeInteger(through) && (through as number) >= 0
+    ? { boot, through: through as number }
+    : null
 }

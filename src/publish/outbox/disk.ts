@@ -49,7 +49,16 @@ const stateEveryMs = 1000
 const idleStateMs = 5000
 
 export function createDisk({ clock, log: logger, boot }: OutboxOptions, options: DiskOptions, hooks: DiskHooks): Disk {
-  const { folder, maxBytes, maxAgeMs, files = realFiles, lock, isClockSynced = () => false, retryMs = 1000, slowMs = 2000 } = options
+  const {
+    folder,
+    maxBytes,
+    maxAgeMs,
+    files = realFiles,
+    lock,
+    isClockSynced = () => false,
+    retryMs = 1000,
+    slowMs = 2000,
+  } = options
   const stamp = (): Stamp => ({ boot, monoMs: clock.now(), wallMs: clock.wall(), isClockSynced: isClockSynced() })
   let log: Log | null = null
   let unlock: (() => Promise<void>) | null = null
@@ -65,7 +74,11 @@ export function createDisk({ clock, log: logger, boot }: OutboxOptions, options:
 
   function run(): Promise<void> {
     if (running) return running
-    running = work().catch(setFault).finally(() => { running = null })
+    running = work()
+      .catch(setFault)
+      .finally(() => {
+        running = null
+      })
     return running
   }
 
@@ -116,12 +129,17 @@ export function createDisk({ clock, log: logger, boot }: OutboxOptions, options:
   function setFault(error: unknown): void {
     setReason(messageOf(error))
     // A lock or a file system that comes back is tried again; the log itself goes on with a new file.
-    if (!isClosed) retry ??= setTimeout(() => { retry = null; void run() }, pauseMs).unref()
+    if (!isClosed)
+      retry ??= setTimeout(() => {
+        retry = null
+        void run()
+      }, pauseMs).unref()
     pauseMs = Math.min(pauseMs * 2, retryMs * 30)
   }
 
   function setReason(reason: string): void {
-    if (fault === null) logger.warn({ folder }, `outbox degraded: ${reason}; events wait in memory until it can be written`)
+    if (fault === null)
+      logger.warn({ folder }, `outbox degraded: ${reason}; events wait in memory until it can be written`)
     isStateDue = true
     fault = reason
     hooks.changed()
@@ -136,14 +154,20 @@ export function createDisk({ clock, log: logger, boot }: OutboxOptions, options:
   }
 
   function demandState(): void {
-    [isStateDue, mustSync, stateMs] = [true, true, -Infinity]
+    ;[isStateDue, mustSync, stateMs] = [true, true, -Infinity]
   }
 
   const firstAttempt = run()
   return {
-    get log() { return log },
-    get fault() { return fault },
-    get isBusy() { return running !== null },
+    get log() {
+      return log
+    },
+    get fault() {
+      return fault
+    },
+    get isBusy() {
+      return running !== null
+    },
     write() {
       // While a fault lasts the next attempt has its time.
       if (!isClosed && !retry) void run()
@@ -169,7 +193,12 @@ export function createDisk({ clock, log: logger, boot }: OutboxOptions, options:
       retry = null
       if (isStateDue) demandState()
       let timer: NodeJS.Timeout | undefined
-      await Promise.race([(running ?? Promise.resolve()).then(run), new Promise((resolve) => { timer = setTimeout(resolve, timeoutMs) })])
+      await Promise.race([
+        (running ?? Promise.resolve()).then(run),
+        new Promise((resolve) => {
+          timer = setTimeout(resolve, timeoutMs)
+        }),
+      ])
       clearTimeout(timer)
       isClosed = true
       if (idle) clearTimeout(idle)

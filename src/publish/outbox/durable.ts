@@ -22,19 +22,38 @@ const memory = { maxEvents: 10_000, maxBytes: 4 << 20 }
 const progressEveryMs = 500
 
 /** Never rejects: a folder that cannot be used, or that another process has, makes a degraded outbox that says so. */
-export async function openDurableOutbox({ folder, maxBytes, maxAgeMs, ack, log, clock, isClockSynced }: DurableOptions): Promise<Outbox> {
+export async function openDurableOutbox({
+  folder,
+  maxBytes,
+  maxAgeMs,
+  ack,
+  log,
+  clock,
+  isClockSynced,
+}: DurableOptions): Promise<Outbox> {
   let outbox: Outbox | null = null
   const answer: Answer = (question, write) => (outbox ? answerFor(outbox, question, write) : Promise.resolve())
   outbox = await openOutbox({
-    boot: randomUUID(), clock, log, ack, memory,
-    disk: { folder, maxBytes, maxAgeMs, lock: () => lockFolder(folder, answer), ...(isClockSynced ? { isClockSynced } : {}) },
+    boot: randomUUID(),
+    clock,
+    log,
+    ack,
+    memory,
+    disk: {
+      folder,
+      maxBytes,
+      maxAgeMs,
+      lock: () => lockFolder(folder, answer),
+      ...(isClockSynced ? { isClockSynced } : {}),
+    },
   })
   return outbox
 }
 
 async function answerFor(outbox: Outbox, question: unknown, write: (line: unknown) => void): Promise<void> {
   const { command } = (typeof question === 'object' && question !== null ? question : {}) as { command?: unknown }
-  if (command === 'status') write({ pid: process.pid, boot: outbox.boot, seq: outbox.seq, ack: outbox.ack, ...outbox.stats() })
+  if (command === 'status')
+    write({ pid: process.pid, boot: outbox.boot, seq: outbox.seq, ack: outbox.ack, ...outbox.stats() })
   else if (command === 'clear') write({ cleared: await outbox.clear() })
   else if (command === 'save') await outbox.save()
   else if (command === 'drain') {

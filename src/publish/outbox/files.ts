@@ -28,19 +28,22 @@ export interface OutboxFiles {
 }
 
 export const realFiles: OutboxFiles = {
-  makeFolder: async (folder) => { await mkdir(folder, { recursive: true, mode: 0o750 }) },
+  makeFolder: async (folder) => {
+    await mkdir(folder, { recursive: true, mode: 0o750 })
+  },
   list: (folder) => readdir(folder),
-  read: (path, start = 0, end = Infinity) => using(open(path, 'r'), async (handle) => {
-    const { size } = await handle.stat()
-    const data = Buffer.alloc(Math.max(0, Math.min(size, end) - start))
-    let at = 0
-    while (at < data.length) {
-      const { bytesRead } = await handle.read(data, at, data.length - at, start + at)
-      if (bytesRead === 0) break
-      at += bytesRead
-    }
-    return data.subarray(0, at)
-  }),
+  read: (path, start = 0, end = Infinity) =>
+    using(open(path, 'r'), async (handle) => {
+      const { size } = await handle.stat()
+      const data = Buffer.alloc(Math.max(0, Math.min(size, end) - start))
+      let at = 0
+      while (at < data.length) {
+        const { bytesRead } = await handle.read(data, at, data.length - at, start + at)
+        if (bytesRead === 0) break
+        at += bytesRead
+      }
+      return data.subarray(0, at)
+    }),
   size: async (path) => (await stat(path)).size,
   create: async (path) => fileOf(await open(path, 'wx', 0o640)),
   resume: async (path) => fileOf(await open(path, 'r+')),

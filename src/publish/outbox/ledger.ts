@@ -47,13 +47,33 @@ export class Ledger {
   /** The payload of a state record. */
   toJson(stamp: Stamp): string {
     const { done, gaps, boots, lost } = this
-    return JSON.stringify({ stamp, lost, done: done.runs, boots, gaps: gaps.map(({ camera, from, to, missing }) => ({ camera, from, to, missing })) })
+    return JSON.stringify({
+      stamp,
+      lost,
+      done: done.runs,
+      boots,
+      gaps: gaps.map(({ camera, from, to, missing }) => ({ camera, from, to, missing })),
+    })
   }
 
   /** Throws for text that is no state. */
   static fromJson(text: string): { readonly ledger: Ledger; readonly stamp: Stamp } {
-    const { stamp, lost, done, boots, gaps } = JSON.parse(text) as { stamp: Stamp; lost: number; done: unknown; boots: Boot[]; gaps: Omit<OutboxGap, 'kind'>[] }
-    return { ledger: new Ledger(Ranges.from(done), gaps.map((gap) => ({ ...gap, kind: 'gap' })), boots, lost), stamp }
+    const { stamp, lost, done, boots, gaps } = JSON.parse(text) as {
+      stamp: Stamp
+      lost: number
+      done: unknown
+      boots: Boot[]
+      gaps: Omit<OutboxGap, 'kind'>[]
+    }
+    return {
+      ledger: new Ledger(
+        Ranges.from(done),
+        gaps.map((gap) => ({ ...gap, kind: 'gap' })),
+        boots,
+        lost,
+      ),
+      stamp,
+    }
   }
 
   /**

@@ -76,7 +76,11 @@ export async function ask(folder: string, question: unknown, read: (line: unknow
       if (line.end === true) isWhole = true
       else read(line)
     }
-    if (!isWhole) throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: process ${holder.pid}, which has it, ended before it had answered`)
+    if (!isWhole)
+      throw new GapcamError(
+        'OUTBOX_LOCKED',
+        `outbox ${folder}: process ${holder.pid}, which has it, ended before it had answered`,
+      )
     return true
   } finally {
     await directory.close()
@@ -91,10 +95,18 @@ function socketPath(directory: FileHandle, name: string): string {
 function reach(path: string): Promise<Socket | null> {
   return new Promise((resolve) => {
     const socket = connect({ path })
-    const timer = setTimeout(() => { socket.destroy() }, connectTimeoutMs)
+    const timer = setTimeout(() => {
+      socket.destroy()
+    }, connectTimeoutMs)
     socket.on('error', () => undefined)
-    socket.once('connect', () => { clearTimeout(timer); resolve(socket) })
-    socket.once('close', () => { clearTimeout(timer); resolve(null) })
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      resolve(socket)
+    })
+    socket.once('close', () => {
+      clearTimeout(timer)
+      resolve(null)
+    })
   })
 }
 
@@ -106,10 +118,13 @@ async function claim(folder: string, directory: FileHandle, own: Holder): Promis
       const [highest = 0] = await locksIn(folder)
       await requireAbandoned(folder, directory, highest)
       const next = highest + 1
-      const isMade = await link(draft, join(folder, nameOf(next))).then(() => true, (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error
-        return false
-      })
+      const isMade = await link(draft, join(folder, nameOf(next))).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'EEXIST') throw error
+          return false
+        },
+      )
       if (!isMade) continue
       const [now, ...lower] = await locksIn(folder)
       if (now === next) return await removeAll(folder, lower)
@@ -132,7 +147,7 @@ async function locksIn(folder: string): Promise<number[]> {
 
 async function requireAbandoned(folder: string, directory: FileHandle, number: number): Promise<void> {
   const holder = await readLock(folder, number)
-  const socket = holder && await reach(socketPath(directory, holder.socket))
+  const socket = holder && (await reach(socketPath(directory, holder.socket)))
   socket?.destroy()
   if (socket) throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: process ${holder.pid} has it`)
 }
@@ -166,9 +181,19 @@ async function listen(path: string, answer: Answer): Promise<Server> {
     socket.on('error', () => undefined)
     // Half a question is none; a question is short.
     createInterface({ input: socket, crlfDelay: Infinity }).once('line', (text) => {
-      const write = (line: unknown): void => { if (!socket.destroyed) socket.write(`${JSON.stringify(line)}\n`) }
+      const write = (line: unknown): void => {
+        if (!socket.destroyed) socket.write(`${JSON.stringify(line)}\n`)
+      }
       const question = text.length > 4096 ? null : parsed(text)
-      answer(question, write).then(() => { write({ end: true }); socket.end() }, () => { socket.destroy() })
+      answer(question, write).then(
+        () => {
+          write({ end: true })
+          socket.end()
+        },
+        () => {
+          socket.destroy()
+        },
+      )
     })
   })
   await new Promise<void>((resolve, reject) => {

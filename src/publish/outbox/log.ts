@@ -75,21 +75,24 @@ export async function openLog(options: LogOptions): Promise<Log> {
   /** Segments that are not there any more, though nobody had their events. */
   function loseWhatIsMissing(): void {
     const first = segments[0]?.firstSeq ?? lastSeq + 1
-    for (let seq = ledger.done.nextMissing(1); seq < first; seq = ledger.done.nextMissing(seq)) ledger.lose('', seq, isOpen)
+    for (let seq = ledger.done.nextMissing(1); seq < first; seq = ledger.done.nextMissing(seq))
+      ledger.lose('', seq, isOpen)
   }
 
   function pathOf({ index }: { readonly index: number }): string {
     return join(folder, nameOf(index))
   }
 
-  const encode = (events: readonly EventRecord[], index: number, state: number | null): Buffer => Buffer.concat([
-    ...events.map((event) => encodeRecord(event, index)),
-    ...(state === null ? [] : [encodeRecord({ kind: 'state', seq: state, payload: ledger.toJson(stamp()) }, index)]),
-  ])
+  const encode = (events: readonly EventRecord[], index: number, state: number | null): Buffer =>
+    Buffer.concat([
+      ...events.map((event) => encodeRecord(event, index)),
+      ...(state === null ? [] : [encodeRecord({ kind: 'state', seq: state, payload: ledger.toJson(stamp()) }, index)]),
+    ])
 
   async function append(events: readonly EventRecord[], through: number | null, isSynced = true): Promise<void> {
     const last = Math.max(lastSeq, events.at(-1)?.seq ?? 0, through ?? 0)
-    if (!active || active.segment.bytes >= segmentBytes || isDue(active.segment)) await begin(events, through === null ? null : last)
+    if (!active || active.segment.bytes >= segmentBytes || isDue(active.segment))
+      await begin(events, through === null ? null : last)
     else await write(active, encode(events, active.segment.index, through === null ? null : last), isSynced)
     segments.at(-1)!.lastSeq = lastSeq = last
   }
@@ -105,7 +108,11 @@ export async function openLog(options: LogOptions): Promise<Log> {
     const file = await files.create(pathOf(segment))
     try {
       // The state comes first: it says where the numbers stand when all older segments are gone.
-      await write({ file, segment }, Buffer.concat([encodeHead(), encode([], segment.index, lastSeq), encode(events, segment.index, state)]), true)
+      await write(
+        { file, segment },
+        Buffer.concat([encodeHead(), encode([], segment.index, lastSeq), encode(events, segment.index, state)]),
+        true,
+      )
       await files.syncFolder(folder)
     } catch (error) {
       await file.close().catch(() => undefined)
@@ -116,7 +123,11 @@ export async function openLog(options: LogOptions): Promise<Log> {
     active = { file, segment }
   }
 
-  async function write({ file, segment }: { readonly file: OutboxFile; readonly segment: Segment }, data: Buffer, isSynced: boolean): Promise<void> {
+  async function write(
+    { file, segment }: { readonly file: OutboxFile; readonly segment: Segment },
+    data: Buffer,
+    isSynced: boolean,
+  ): Promise<void> {
     try {
       await file.write(data, segment.bytes)
       if (isSynced) await file.sync()
@@ -151,7 +162,9 @@ export async function openLog(options: LogOptions): Promise<Log> {
         await loseEventsOf(oldest)
         await append([], lastSeq)
       }
-      await files.remove(pathOf(oldest)).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'ENOENT') throw error })
+      await files.remove(pathOf(oldest)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error
+      })
       segments.shift()
       total -= oldest.bytes
     }
@@ -159,23 +172,31 @@ export async function openLog(options: LogOptions): Promise<Log> {
 
   async function loseEventsOf(segment: Segment): Promise<void> {
     const data = await files.read(pathOf(segment), 0, segment.bytes).catch(() => Buffer.alloc(0))
-    for (const { seq, camera } of eventsIn(data, headBytes, segment)) if (!ledger.done.has(seq)) ledger.lose(camera, seq, isOpen)
+    for (const { seq, camera } of eventsIn(data, headBytes, segment))
+      if (!ledger.done.has(seq)) ledger.lose(camera, seq, isOpen)
     loseDamaged([], segment.firstSeq, segment.lastSeq)
   }
 
   /** Numbers follow each other: what is neither here nor done was damaged. Nobody knows its camera. */
   function loseDamaged(events: readonly EventRecord[], from: number, through: number): void {
     const here = new Set(events.map(({ seq }) => seq))
-    for (let seq = ledger.done.nextMissing(from); seq <= through; seq = ledger.done.nextMissing(seq + 1)) if (!here.has(seq)) ledger.lose('', seq, isOpen)
+    for (let seq = ledger.done.nextMissing(from); seq <= through; seq = ledger.done.nextMissing(seq + 1))
+      if (!here.has(seq)) ledger.lose('', seq, isOpen)
   }
 
   const bytes = (): number => segments.reduce((sum, segment) => sum + segment.bytes, 0)
 
   return {
     ledger,
-    get lastSeq() { return lastSeq },
-    get bytes() { return bytes() },
-    get segments() { return segments.length },
+    get lastSeq() {
+      return lastSeq
+    },
+    get bytes() {
+      return bytes()
+    },
+    get segments() {
+      return segments.length
+    },
     append,
 
     async read(seq) {

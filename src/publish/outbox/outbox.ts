@@ -111,4 +111,3 @@ export const memoryDefaults: MemoryLimits = { maxEvents: 1000, maxBytes: 1 << 20
 export const maxLive = 50
 /** Backlog entries that a consumer has not acknowledged. */
 export const maxUnacknowledged = 50
-

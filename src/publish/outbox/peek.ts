@@ -25,9 +25,12 @@ export async function peek(folder: string, files: OutboxFiles = realFiles): Prom
   if (!found) return null
   const { segments, ledger, lastSeq } = found
   return {
-    ledger, seq: lastSeq, queued: lastSeq - ledger.done.count, segments: segments.length,
+    ledger,
+    seq: lastSeq,
+    queued: lastSeq - ledger.done.count,
+    segments: segments.length,
     bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
-    async* events() {
+    async *events() {
       for (const segment of segments) {
         // Gone in the meantime: somebody has its events.
         const data = await files.read(join(folder, nameOf(segment.index))).catch(() => Buffer.alloc(0))

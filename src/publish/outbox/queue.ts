@@ -11,7 +11,16 @@
 import { createDisk, type Disk } from './disk.js'
 import { Ledger, type OutboxGap } from './ledger.js'
 import type { Log } from './log.js'
-import { maxLive, maxUnacknowledged, memoryDefaults, type Outbox, type OutboxEntry, type OutboxEvent, type OutboxListener, type OutboxOptions } from './outbox.js'
+import {
+  maxLive,
+  maxUnacknowledged,
+  memoryDefaults,
+  type Outbox,
+  type OutboxEntry,
+  type OutboxEvent,
+  type OutboxListener,
+  type OutboxOptions,
+} from './outbox.js'
 import { Ranges } from './ranges.js'
 import type { EventRecord } from './record.js'
 import { createSent } from './sent.js'
@@ -30,7 +39,12 @@ interface Item extends OutboxEvent {
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { outbox, opened } = createOutbox(options)
   let timer: NodeJS.Timeout | undefined
-  await Promise.race([opened, new Promise((resolve) => { timer = setTimeout(resolve, openTimeoutMs) })])
+  await Promise.race([
+    opened,
+    new Promise((resolve) => {
+      timer = setTimeout(resolve, openTimeoutMs)
+    }),
+  ])
   clearTimeout(timer)
   return outbox
 }
@@ -48,7 +62,7 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
   const { boot, clock, ack = 'puback', memory = memoryDefaults, resendMs = 30_000 } = options
   let ledger = new Ledger()
   let lostBefore = 0
-  let waiting: Item[] = []
+  const waiting: Item[] = []
   let waitingBytes = 0
   let live: Item[] = []
   let backlog: Item[] = []
@@ -62,14 +76,17 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
   let listener: OutboxListener = { onReady: () => undefined, onNumbered: () => undefined }
 
   const isOpen = (gap: OutboxGap): boolean => !underWay.has(gap) && !sent.gaps.has(gap)
-  const disk: Disk | null = options.disk ? createDisk(options, options.disk, { opened, glimpsed, batch, written, unwritten, isOpen, changed }) : null
+  const disk: Disk | null = options.disk
+    ? createDisk(options, options.disk, { opened, glimpsed, batch, written, unwritten, isOpen, changed })
+    : null
   ledger.addBoot(boot, 1)
   const isDurable = (): boolean => disk?.log != null && disk.fault === null
 
   function opened(log: Log): void {
     const before = ledger
     const isOurs = log.lastSeq <= base
-    if (isOurs) for (const [from, to] of before.done.runs) if (to > base) log.ledger.done.add(Math.max(from, base + 1), to)
+    if (isOurs)
+      for (const [from, to] of before.done.runs) if (to > base) log.ledger.done.add(Math.max(from, base + 1), to)
     if (!isOurs) {
       for (const item of waiting) item.isVolatile = true
       if (seq > log.lastSeq) log.ledger.done.add(log.lastSeq + 1, seq)
@@ -93,7 +110,18 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
   }
 
   function add(camera: string, topic: OutboxEvent['topic'], isLive: boolean, payload: string): void {
-    const item: Item = { kind: 'event', topic, seq, camera, payload, isLive, place: 'memory', isOffered: false, isDone: false, isVolatile: false }
+    const item: Item = {
+      kind: 'event',
+      topic,
+      seq,
+      camera,
+      payload,
+      isLive,
+      place: 'memory',
+      isOffered: false,
+      isDone: false,
+      isVolatile: false,
+    }
     waiting.push(item)
     waitingBytes += sizeOf(item)
     makeRoom()
@@ -178,7 +206,7 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
 
   /** The least number on disk that is neither done nor offered; beyond the last when there is none. */
   function nextWanted(): number {
-    for (let n = 1; ;) {
+    for (let n = 1; ; ) {
       const next = offered.nextMissing(ledger.done.nextMissing(n))
       if (next === n) return n
       n = next
@@ -198,16 +226,33 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
 
   function read(log: Log, wanted: number): 'reading' {
     isReading = true
-    log.read(wanted).then((events) => {
-      backlog = events.map((event): Item => ({ ...event, kind: 'event', topic: event.kind, isLive: false, place: 'disk', isOffered: false, isDone: false, isVolatile: false }))
-      // What is in no file would be asked for again and again.
-      if (backlog.length === 0 && nextWanted() === wanted) ledger.lose('', wanted, isOpen)
-      isReading = false
-      listener.onReady()
-    }, (error: unknown) => {
-      disk?.fail(error)
-      setTimeout(() => { isReading = false; listener.onReady() }, options.disk?.retryMs ?? 1000).unref()
-    })
+    log.read(wanted).then(
+      (events) => {
+        backlog = events.map(
+          (event): Item => ({
+            ...event,
+            kind: 'event',
+            topic: event.kind,
+            isLive: false,
+            place: 'disk',
+            isOffered: false,
+            isDone: false,
+            isVolatile: false,
+          }),
+        )
+        // What is in no file would be asked for again and again.
+        if (backlog.length === 0 && nextWanted() === wanted) ledger.lose('', wanted, isOpen)
+        isReading = false
+        listener.onReady()
+      },
+      (error: unknown) => {
+        disk?.fail(error)
+        setTimeout(() => {
+          isReading = false
+          listener.onReady()
+        }, options.disk?.retryMs ?? 1000).unref()
+      },
+    )
     return 'reading'
   }
 
@@ -222,7 +267,8 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
   function reoffer(): void {
     backlog = []
     offered.clear()
-    for (const item of [...underWay, ...live]) if (item.kind === 'event' && (item as Item).place === 'disk') offered.add(item.seq)
+    for (const item of [...underWay, ...live])
+      if (item.kind === 'event' && (item as Item).place === 'disk') offered.add(item.seq)
     for (const [from, to] of sent.runs) offered.add(from, to)
   }
 
@@ -238,23 +284,39 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
     }
   }
 
-  const resend = ack === 'application' ? setInterval(() => {
-    if (!sent.isOverdue(clock.now(), resendMs)) return
-    offerAgain()
-    listener.onReady()
-  }, Math.min(resendMs, 1000)).unref() : null
+  const resend =
+    ack === 'application'
+      ? setInterval(
+          () => {
+            if (!sent.isOverdue(clock.now(), resendMs)) return
+            offerAgain()
+            listener.onReady()
+          },
+          Math.min(resendMs, 1000),
+        ).unref()
+      : null
 
   const outbox: Outbox = {
     boot,
     ack,
-    get seq() { return numbered },
-    get isBusy() { return isReading || (disk?.isBusy ?? false) },
+    get seq() {
+      return numbered
+    },
+    get isBusy() {
+      return isReading || (disk?.isBusy ?? false)
+    },
 
     stats() {
       const volatile = waiting.reduce((count, item) => count + (item.isVolatile ? 1 : 0), 0)
       const state = !disk ? 'memory' : isDurable() ? 'ok' : 'degraded'
       const reason = state === 'degraded' ? { reason: disk?.fault ?? 'the disk has not been read yet' } : {}
-      return { state, ...reason, queued: seq - ledger.done.count + volatile, bytes: (disk?.log?.bytes ?? 0) + waitingBytes, dropped: ledger.lost - lostBefore }
+      return {
+        state,
+        ...reason,
+        queued: seq - ledger.done.count + volatile,
+        bytes: (disk?.log?.bytes ?? 0) + waitingBytes,
+        dropped: ledger.lost - lostBefore,
+      }
     },
 
     add(camera, topic, isLive, payloadOf) {
@@ -310,7 +372,8 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
       const { runs, gaps } = sent.takeThrough(n, clock.now())
       for (const [from, to] of runs) ledger.done.add(from, to)
       // A consumer may be faster than the broker's own acknowledgement.
-      for (const entry of underWay) if (entry.kind === 'event' && entry.seq <= n && !(entry as Item).isVolatile) finish(entry as Item)
+      for (const entry of underWay)
+        if (entry.kind === 'event' && entry.seq <= n && !(entry as Item).isVolatile) finish(entry as Item)
       for (const item of [...waiting]) if (!item.isVolatile && ledger.done.has(item.seq)) finish(item)
       for (const gap of gaps) removeGap(gap)
       if (runs.length > 0) disk?.noteDone()
@@ -326,7 +389,9 @@ function createOutbox(options: OutboxOptions): { readonly outbox: Outbox; readon
       ledger.mergeGaps()
     },
 
-    listen(made) { listener = made },
+    listen(made) {
+      listener = made
+    },
     save: () => disk?.writeState() ?? Promise.resolve(),
 
     async clear() {

@@ -9,8 +9,9 @@ export class Ranges {
     const made = new Ranges()
     if (!Array.isArray(runs)) throw new TypeError('Expected a list of runs')
     for (const run of runs as unknown[]) {
-      const [from, to] = Array.isArray(run) ? run as unknown[] : []
-      if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || (from as number) > (to as number)) throw new TypeError('Expected a run of two numbers')
+      const [from, to] = Array.isArray(run) ? (run as unknown[]) : []
+      if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || (from as number) > (to as number))
+        throw new TypeError('Expected a run of two numbers')
       made.add(from as number, to as number)
     }
     return made
@@ -22,7 +23,10 @@ export class Ranges {
   }
 
   get runs(): readonly (readonly [number, number])[] {
-    return Array.from({ length: this.#runs.length / 2 }, (_, i) => [this.#runs[2 * i]!, this.#runs[2 * i + 1]!] as const)
+    return Array.from(
+      { length: this.#runs.length / 2 },
+      (_, i) => [this.#runs[2 * i]!, this.#runs[2 * i + 1]!] as const,
+    )
   }
 
   has(n: number): boolean {

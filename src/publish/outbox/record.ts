@@ -61,14 +61,20 @@ export function encodeHead(version = formatVersion): Buffer {
 
 /** The version in a head, null where it is damaged. */
 export function decodeHead(data: Buffer): number | null {
-  if (data.length < headBytes || !data.subarray(0, 8).equals(signature) || data.readUInt32LE(12) !== crc32(data.subarray(0, 12))) return null
+  if (
+    data.length < headBytes ||
+    !data.subarray(0, 8).equals(signature) ||
+    data.readUInt32LE(12) !== crc32(data.subarray(0, 12))
+  )
+    return null
   return data.readUInt32LE(8)
 }
 
 export function encodeRecord(record: LogRecord, segment: number): Buffer {
   const camera = Buffer.from(record.kind === 'state' ? '' : record.camera)
   const payload = Buffer.from(record.payload)
-  if (camera.length > 255 || payload.length > maxPayloadBytes) throw new RangeError(`an event of ${payload.length} bytes is too large for the outbox`)
+  if (camera.length > 255 || payload.length > maxPayloadBytes)
+    throw new RangeError(`an event of ${payload.length} bytes is too large for the outbox`)
   const data = Buffer.allocUnsafe(fixedBytes + camera.length + payload.length)
   data.writeUInt16LE(magic, 0)
   data.writeUInt8(kinds.indexOf(record.kind), 2)
@@ -112,5 +118,11 @@ function decodeAt(data: Buffer, at: number, segment: number): Omit<Decoded, 'isA
   if (!kind || length > maxPayloadBytes || end > data.length || !Number.isSafeInteger(seq)) return null
   if (data.readUInt32LE(at + 8) !== checksum(data.subarray(at, end), segment)) return null
   const payload = data.toString('utf8', cameraEnd, end)
-  return { record: kind === 'state' ? { kind, seq, payload } : { kind, seq, payload, camera: data.toString('utf8', at + fixedBytes, cameraEnd) }, end }
+  return {
+    record:
+      kind === 'state'
+        ? { kind, seq, payload }
+        : { kind, seq, payload, camera: data.toString('utf8', at + fixedBytes, cameraEnd) },
+    end,
+  }
 }

@@ -56,7 +56,10 @@ interface Walk {
 
 /** Rejects with OUTBOX_NEWER, or with a fault of the file system. */
 export async function scan(folder: string, files: OutboxFiles): Promise<Found> {
-  const indices = (await files.list(folder)).map(indexOf).filter((index) => index !== null).sort((a, b) => b - a)
+  const indices = (await files.list(folder))
+    .map(indexOf)
+    .filter((index) => index !== null)
+    .sort((a, b) => b - a)
   const parts: Part[] = []
   // From the newest back: where a segment ends is said by the state of the next one, or by a walk through it.
   for (const index of indices) {
@@ -71,14 +74,21 @@ export async function scan(folder: string, files: OutboxFiles): Promise<Found> {
   })
   const newest = parts.at(-1)
   const ledger = newest?.walk?.ledger ?? parts.findLast(({ state }) => state)?.state?.ledger ?? new Ledger()
-  return { segments, ledger, lastSeq, lastIndex: indices[0] ?? 0, canResume: newest?.state != null && newest.walk?.isClean === true && newest.index === indices[0] }
+  return {
+    segments,
+    ledger,
+    lastSeq,
+    lastIndex: indices[0] ?? 0,
+    canResume: newest?.state != null && newest.walk?.isClean === true && newest.index === indices[0],
+  }
 }
 
 /** Null for a file in which nothing is whole: it was begun and never confirmed. */
 async function readPart(path: string, index: number, needsWalk: boolean, files: OutboxFiles): Promise<Part | null> {
   const beginning = await files.read(path, 0, beginningBytes)
   const version = decodeHead(beginning)
-  if (version !== null && version > formatVersion) throw new GapcamError('OUTBOX_NEWER', `outbox ${path} is of format ${version}; this gapcam knows ${formatVersion}`)
+  if (version !== null && version > formatVersion)
+    throw new GapcamError('OUTBOX_NEWER', `outbox ${path} is of format ${version}; this gapcam knows ${formatVersion}`)
   const state = stateIn(beginning, index)
   if (state && !needsWalk) return { index, bytes: await files.size(path), state, walk: null }
   const data = await files.read(path)
@@ -108,7 +118,11 @@ function walkThrough(data: Buffer, index: number): Walk {
 }
 
 /** The events of a segment's bytes whose numbers are the segment's, ascending. */
-export function eventsIn(data: Buffer, start: number, { index, firstSeq, lastSeq }: Pick<Segment, 'index' | 'firstSeq' | 'lastSeq'>): EventRecord[] {
+export function eventsIn(
+  data: Buffer,
+  start: number,
+  { index, firstSeq, lastSeq }: Pick<Segment, 'index' | 'firstSeq' | 'lastSeq'>,
+): EventRecord[] {
   const events: EventRecord[] = []
   let before = firstSeq - 1
   for (let decoded = decodeRecord(data, start, index); decoded; decoded = decodeRecord(data, decoded.end, index)) {

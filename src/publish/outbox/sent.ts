@@ -10,7 +10,10 @@ export interface Sent {
   readonly backlogCount: number
   add(entry: OutboxEntry, nowMs: number): void
   /** Takes out what a consumer has up to this number. */
-  takeThrough(seq: number, nowMs: number): { readonly runs: readonly (readonly [number, number])[]; readonly gaps: readonly OutboxGap[] }
+  takeThrough(
+    seq: number,
+    nowMs: number,
+  ): { readonly runs: readonly (readonly [number, number])[]; readonly gaps: readonly OutboxGap[] }
   /** Whether the consumer has been silent for too long; each time in a row it may take twice as long, up to ten times. */
   isOverdue(nowMs: number, resendMs: number): boolean
   clear(): void
@@ -26,8 +29,12 @@ export function createSent(): Sent {
 
   return {
     gaps,
-    get runs() { return [...live.runs, ...backlog.runs] },
-    get backlogCount() { return backlog.count + gaps.size },
+    get runs() {
+      return [...live.runs, ...backlog.runs]
+    },
+    get backlogCount() {
+      return backlog.count + gaps.size
+    },
     add(entry, nowMs) {
       if (count() === 0) progressMs = nowMs
       if (entry.kind === 'gap') gaps.add(entry)

@@ -28,7 +28,10 @@ export function createAbout(): AboutPanel {
     element,
     update({ model, engine, topics, version, platform, runtime }) {
       const words = text.about
-      set(words.model, `${model.id}${model.version ? ` ${model.version}` : ''}, ${words.labels(model.labels)}, ${model.sha256.slice(0, 12)}${model.assumed.length > 0 ? `; assumed: ${model.assumed.join(', ')}` : ''}`)
+      set(
+        words.model,
+        `${model.id}${model.version ? ` ${model.version}` : ''}, ${words.labels(model.labels)}, ${model.sha256.slice(0, 12)}${model.assumed.length > 0 ? `; assumed: ${model.assumed.join(', ')}` : ''}`,
+      )
       set(words.engine, `${engine.name} ${engine.target}, ${words.threads(engine.threads)}`)
       set(words.why, engine.reason)
       set(words.topics, `${topics}/…`)

@@ -29,7 +29,12 @@ export class RequestError extends Error {
 export async function request(method: string, path: string, body?: unknown): Promise<Response> {
   const token = readToken()
   const response = await fetch(path, {
-    method, headers: { 'x-gapcam': '1', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    method,
+    headers: {
+      'x-gapcam': '1',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   if (response.ok) return response

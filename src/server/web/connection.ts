@@ -48,8 +48,16 @@ export function connect(listener: Listener): Connection {
   function open(): void {
     if (isClosed) return
     const token = readToken()
-    const encoded = token && btoa(String.fromCharCode(...new TextEncoder().encode(token))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')
-    const mine = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/live`, ['gapcam.v1', ...(encoded ? [`token.${encoded}`] : [])])
+    const encoded =
+      token &&
+      btoa(String.fromCharCode(...new TextEncoder().encode(token)))
+        .replace(/\+/g, '-')
+        .replace(/\//g, '_')
+        .replace(/=+$/, '')
+    const mine = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/live`, [
+      'gapcam.v1',
+      ...(encoded ? [`token.${encoded}`] : []),
+    ])
     let wasOpen = false
     socket = mine
     mine.binaryType = 'arraybuffer'
@@ -77,14 +85,20 @@ export function connect(listener: Listener): Connection {
   function hear(message: LiveState | { type: 'nopicture' }): void {
     if (message.type === 'state') return listener.onState(message)
     listener.onNoPicture()
-    setTimeout(() => { isAsked = false; ask() }, 1000)
+    setTimeout(() => {
+      isAsked = false
+      ask()
+    }, 1000)
   }
 
   async function show(data: ArrayBuffer): Promise<void> {
     const length = new DataView(data).getUint32(0)
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length))) as PictureHeader
     after = header.seq
-    if (wanted?.camera === header.camera) await listener.onPicture({ header, jpeg: new Blob([new Uint8Array(data, 4 + length)], { type: 'image/jpeg' }) }).catch(() => undefined)
+    if (wanted?.camera === header.camera)
+      await listener
+        .onPicture({ header, jpeg: new Blob([new Uint8Array(data, 4 + length)], { type: 'image/jpeg' }) })
+        .catch(() => undefined)
     isAsked = false
     ask()
   }

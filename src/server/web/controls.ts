@@ -12,13 +12,26 @@ export interface ControlsPanel {
   enabled(isEnabled: boolean): void
 }
 
-export function createControls({ onFault, onEnabled }: { onFault: (error: unknown) => void; onEnabled: (isEnabled: boolean) => void }): ControlsPanel {
+export function createControls({
+  onFault,
+  onEnabled,
+}: {
+  onFault: (error: unknown) => void
+  onEnabled: (isEnabled: boolean) => void
+}): ControlsPanel {
   const list = el('div', { class: 'controls' })
   let isEnabled = true
   const pause = el('button', { type: 'button' }, text.tools.pause)
   pause.addEventListener('click', () => onEnabled(!isEnabled))
   const empty = el('p', { class: 'note' }, text.controls.none)
-  const element = el('details', { class: 'panel' }, el('summary', {}, el('h2', {}, text.controls.title)), pause, empty, list)
+  const element = el(
+    'details',
+    { class: 'panel' },
+    el('summary', {}, el('h2', {}, text.controls.title)),
+    pause,
+    empty,
+    list,
+  )
   let camera = ''
 
   async function set(control: Control, value: number): Promise<void> {
@@ -42,9 +55,12 @@ export function createControls({ onFault, onEnabled }: { onFault: (error: unknow
     camera = next
     show(await getJson<Control[]>(`/api/cameras/${camera}/controls`).catch(() => []))
   }
-  element.addEventListener('toggle', () => { if (element.open && camera) void load(camera) })
+  element.addEventListener('toggle', () => {
+    if (element.open && camera) void load(camera)
+  })
   return {
-    element, load,
+    element,
+    load,
     enabled(next) {
       isEnabled = next
       say(pause, next ? text.tools.pause : text.tools.resume)
@@ -56,16 +72,37 @@ function row(control: Control, onValue: (value: number) => void): HTMLElement {
   const id = `control-${control.id}`
   const input = inputOf(control, id)
   const output = el('output', { for: id }, control.kind === 'integer' ? String(control.value) : '')
-  input.addEventListener('input', () => { if (control.kind === 'integer') say(output, input.value) })
-  input.addEventListener('change', () => onValue(input instanceof HTMLInputElement && input.type === 'checkbox' ? Number(input.checked) : Number(input.value)))
+  input.addEventListener('input', () => {
+    if (control.kind === 'integer') say(output, input.value)
+  })
+  input.addEventListener('change', () =>
+    onValue(
+      input instanceof HTMLInputElement && input.type === 'checkbox' ? Number(input.checked) : Number(input.value),
+    ),
+  )
   const noteId = freshId()
   if (!control.isActive) input.setAttribute('aria-describedby', noteId)
-  return el('div', { class: 'control' }, el('label', { for: id }, control.name), input, output, ...(control.isActive ? [] : [el('p', { class: 'note', id: noteId }, text.controls.auto)]))
+  return el(
+    'div',
+    { class: 'control' },
+    el('label', { for: id }, control.name),
+    input,
+    output,
+    ...(control.isActive ? [] : [el('p', { class: 'note', id: noteId }, text.controls.auto)]),
+  )
 }
 
-function inputOf({ kind, min, max, step, value, menu, isActive }: Control, id: string): HTMLInputElement | HTMLSelectElement {
+function inputOf(
+  { kind, min, max, step, value, menu, isActive }: Control,
+  id: string,
+): HTMLInputElement | HTMLSelectElement {
   const disabled = !isActive
   if (kind === 'boolean') return el('input', { type: 'checkbox', id, checked: value !== 0, disabled })
-  if (kind === 'menu') return el('select', { id, disabled }, ...menu.map((entry) => el('option', { value: entry.value, selected: entry.value === value }, entry.name)))
+  if (kind === 'menu')
+    return el(
+      'select',
+      { id, disabled },
+      ...menu.map((entry) => el('option', { value: entry.value, selected: entry.value === value }, entry.name)),
+    )
   return el('input', { type: 'range', id, min, max, step: Math.max(step, 1), value, disabled })
 }

@@ -13,12 +13,37 @@ export function askToken(isSecond: boolean): Promise<string | null> {
   return ask({ title, hint: isSecond ? wrong : hint, field, yes: open, no: null, type: 'password' })
 }
 
-function ask({ title, hint, field, yes, no, type }: { title: string; hint: string; field: string; yes: string; no: string | null; type: string }): Promise<string | null> {
+function ask({
+  title,
+  hint,
+  field,
+  yes,
+  no,
+  type,
+}: {
+  title: string
+  hint: string
+  field: string
+  yes: string
+  no: string | null
+  type: string
+}): Promise<string | null> {
   const [titleId, hintId, inputId] = [freshId(), freshId(), freshId()]
   const input = el('input', { type, id: inputId, maxlength: 500, autocomplete: 'off', autofocus: true })
-  const form = el('form', { method: 'dialog' },
-    el('h2', { id: titleId }, title), el('p', { class: 'note', id: hintId }, hint), el('label', { for: inputId }, field), input,
-    el('div', { class: 'row' }, ...(no === null ? [] : [el('button', { type: 'submit', value: 'no', class: 'quiet', formnovalidate: true }, no)]), el('button', { type: 'submit', value: 'yes', class: 'primary' }, yes)))
+  const form = el(
+    'form',
+    { method: 'dialog' },
+    el('h2', { id: titleId }, title),
+    el('p', { class: 'note', id: hintId }, hint),
+    el('label', { for: inputId }, field),
+    input,
+    el(
+      'div',
+      { class: 'row' },
+      ...(no === null ? [] : [el('button', { type: 'submit', value: 'no', class: 'quiet', formnovalidate: true }, no)]),
+      el('button', { type: 'submit', value: 'yes', class: 'primary' }, yes),
+    ),
+  )
   const dialog = el('dialog', { 'aria-labelledby': titleId, 'aria-describedby': hintId }, form)
   document.body.append(dialog)
   // Enter in the field means yes, although the first button says no.
@@ -28,10 +53,12 @@ function ask({ title, hint, field, yes, no, type }: { title: string; hint: strin
     dialog.close('yes')
   })
   dialog.showModal()
-  return new Promise((resolve) => dialog.addEventListener('close', () => {
-    dialog.remove()
-    resolve(dialog.returnValue === 'yes' ? input.value : null)
-  }))
+  return new Promise((resolve) =>
+    dialog.addEventListener('close', () => {
+      dialog.remove()
+      resolve(dialog.returnValue === 'yes' ? input.value : null)
+    }),
+  )
 }
 
 export interface Toasts {
@@ -49,10 +76,13 @@ export function createToasts(): Toasts {
       say(element, message)
       element.dataset['level'] = isFault ? 'bad' : 'ok'
       element.classList.add('is-shown')
-      timer = window.setTimeout(() => {
-        element.classList.remove('is-shown')
-        say(element, '')
-      }, isFault ? 8000 : 4000)
+      timer = window.setTimeout(
+        () => {
+          element.classList.remove('is-shown')
+          say(element, '')
+        },
+        isFault ? 8000 : 4000,
+      )
     },
   }
 }

@@ -2,7 +2,11 @@
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
 type Child = Node | string
 
-export function el<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: readonly Child[]): HTMLElementTagNameMap[K] {
+export function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag)
   apply(element, attributes)
   element.append(...children)
@@ -11,7 +15,11 @@ export function el<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: At
 
 const svgSpace = 'http://www.w3.org/2000/svg'
 
-export function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: readonly Child[]): SVGElementTagNameMap[K] {
+export function svg<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): SVGElementTagNameMap[K] {
   const element = document.createElementNS(svgSpace, tag)
   apply(element, attributes)
   element.append(...children)
@@ -37,5 +45,10 @@ export const freshId = (): string => `id${++ids}`
 export function panel(title: string, note: string, ...children: readonly Child[]): HTMLElement {
   const id = freshId()
   const heading = el('h2', { id }, title)
-  return el('section', { class: 'panel', 'aria-labelledby': id }, el('div', { class: 'panel-head' }, heading, ...(note ? [el('span', { class: 'note' }, note)] : [])), ...children)
+  return el(
+    'section',
+    { class: 'panel', 'aria-labelledby': id },
+    el('div', { class: 'panel-head' }, heading, ...(note ? [el('span', { class: 'note' }, note)] : [])),
+    ...children,
+  )
 }

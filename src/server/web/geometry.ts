@@ -16,7 +16,8 @@ export interface View {
 type Point = readonly [x: number, y: number]
 
 export function toView([x, y]: Point, { rotate, flipX, flipY }: View): Point {
-  const turned: Point = rotate === 90 ? [1 - y, x] : rotate === 180 ? [1 - x, 1 - y] : rotate === 270 ? [y, 1 - x] : [x, y]
+  const turned: Point =
+    rotate === 90 ? [1 - y, x] : rotate === 180 ? [1 - x, 1 - y] : rotate === 270 ? [y, 1 - x] : [x, y]
   return [flipX ? 1 - turned[0] : turned[0], flipY ? 1 - turned[1] : turned[1]]
 }
 

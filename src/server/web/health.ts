@@ -36,11 +36,26 @@ export function createHealth(): HealthPanel {
       set(words.invalid, String(invalid), invalid > 0 ? 'warn' : 'ok')
       set(words.recoveries, String(recoveries), recoveries > 0 ? 'warn' : 'ok')
       if (soc.temperatureC !== null) {
-        const faults = [...(soc.isThrottled ? [words.throttled] : []), ...(soc.isUndervolted ? [words.undervolted] : [])]
-        set(words.temperature, [`${soc.temperatureC.toFixed(0)} °C`, ...faults].join(', '), faults.length > 0 || soc.temperatureC >= 85 ? 'bad' : soc.temperatureC >= 75 ? 'warn' : 'ok')
+        const faults = [
+          ...(soc.isThrottled ? [words.throttled] : []),
+          ...(soc.isUndervolted ? [words.undervolted] : []),
+        ]
+        set(
+          words.temperature,
+          [`${soc.temperatureC.toFixed(0)} °C`, ...faults].join(', '),
+          faults.length > 0 || soc.temperatureC >= 85 ? 'bad' : soc.temperatureC >= 75 ? 'warn' : 'ok',
+        )
       }
-      set(words.broker, mqtt.url === null ? words.noBroker : mqtt.isConnected ? words.connected : words.away, mqtt.url !== null && !mqtt.isConnected ? 'bad' : 'ok')
-      set(words.queue, mqtt.lost > 0 ? `${mqtt.queued}, ${words.lost(mqtt.lost)}` : String(mqtt.queued), mqtt.lost > 0 ? 'bad' : mqtt.queued > 0 ? 'warn' : 'ok')
+      set(
+        words.broker,
+        mqtt.url === null ? words.noBroker : mqtt.isConnected ? words.connected : words.away,
+        mqtt.url !== null && !mqtt.isConnected ? 'bad' : 'ok',
+      )
+      set(
+        words.queue,
+        mqtt.lost > 0 ? `${mqtt.queued}, ${words.lost(mqtt.lost)}` : String(mqtt.queued),
+        mqtt.lost > 0 ? 'bad' : mqtt.queued > 0 ? 'warn' : 'ok',
+      )
       set(words.memory, `${rssMb} MB`)
       set(words.uptime, duration(uptimeS * 1000))
     },

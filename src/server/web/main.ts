@@ -1,5 +1,15 @@
 /** The page: parts in their places, the live socket behind them, and what buttons do. */
-import type { CameraState, Info, LabelChange, LiveState, PictureHeader, PictureSide, Region, Report, Sample } from '../messages.js'
+import type {
+  CameraState,
+  Info,
+  LabelChange,
+  LiveState,
+  PictureHeader,
+  PictureSide,
+  Region,
+  Report,
+  Sample,
+} from '../messages.js'
 import { createAbout } from './about.js'
 import { getJson, keepToken, readToken, request, RequestError, send } from './api.js'
 import { connect, type Connection } from './connection.js'
@@ -29,29 +39,53 @@ const toasts = createToasts()
 const stage = createStage((region) => void setRegion(region))
 const verdict = createVerdict((value, isFinal) => setThreshold(value, isFinal))
 const [timeline, latency, health, about] = [createTimeline(), createLatency(), createHealth(), createAbout()]
-const controls = createControls({ onFault: fault, onEnabled: (isEnabled) => void send('PUT', `/api/cameras/${camera}/enabled`, { value: isEnabled }).catch(fault) })
-const regionForm = createRegionForm((region) => void setRegion(region), () => tools.region(false))
+const controls = createControls({
+  onFault: fault,
+  onEnabled: (isEnabled) => void send('PUT', `/api/cameras/${camera}/enabled`, { value: isEnabled }).catch(fault),
+})
+const regionForm = createRegionForm(
+  (region) => void setRegion(region),
+  () => tools.region(false),
+)
 const tools = createTools({
   onFreeze: freeze,
   onRegion: (isOn) => {
     stage.drawing(isOn)
     regionForm.show(isOn)
   },
-  onLayers: (visible) => { stage.layers(visible) },
+  onLayers: (visible) => {
+    stage.layers(visible)
+  },
   onSnapshot: () => void snapshot().catch(fault),
   onWrong: () => void reportWrong().catch(fault),
 })
 
 document.body.append(
   el('header', { class: 'top' }, el('h1', {}, text.brand), node, chooser, link),
-  el('main', {},
-    el('div', { class: 'seen' }, el('section', { class: 'view', 'aria-label': text.picture.label }, stage.element, tools.element, regionForm.element), latency.element),
+  el(
+    'main',
+    {},
+    el(
+      'div',
+      { class: 'seen' },
+      el(
+        'section',
+        { class: 'view', 'aria-label': text.picture.label },
+        stage.element,
+        tools.element,
+        regionForm.element,
+      ),
+      latency.element,
+    ),
     el('div', { class: 'said' }, verdict.headline, verdict.scores, timeline.element, health.element),
-    el('div', { class: 'rest' }, controls.element, about.element)),
+    el('div', { class: 'rest' }, controls.element, about.element),
+  ),
   toasts.element,
 )
 
-chooser.addEventListener('change', () => { choose(chooser.value) })
+chooser.addEventListener('change', () => {
+  choose(chooser.value)
+})
 
 function cameraState(): CameraState | null {
   return state?.cameras.find(({ id }) => id === camera) ?? null
@@ -76,7 +110,8 @@ function onState(next: LiveState): void {
   state = next
   say(node, next.node)
   chooser.toggleAttribute('hidden', next.cameras.length < 2)
-  if (chooser.options.length !== next.cameras.length) chooser.replaceChildren(...next.cameras.map(({ id }) => el('option', { value: id }, id)))
+  if (chooser.options.length !== next.cameras.length)
+    chooser.replaceChildren(...next.cameras.map(({ id }) => el('option', { value: id }, id)))
   if (camera === '' && next.cameras[0]) choose(next.cameras[0].id)
   latency.now(next.stages, next.atMs)
   health.update(next)
@@ -96,7 +131,13 @@ async function onPicture({ header, jpeg }: { header: PictureHeader; jpeg: Blob }
   if (isFrozen) return
   shown = header
   await stage.show(header, jpeg, cameraState()?.view ?? { rotate: 0, flipX: false, flipY: false })
-  stage.note(header.problem ? text.picture.problems[header.problem] ?? header.problem : header.isElsewhere ? text.picture.elsewhere : '')
+  stage.note(
+    header.problem
+      ? (text.picture.problems[header.problem] ?? header.problem)
+      : header.isElsewhere
+        ? text.picture.elsewhere
+        : '',
+  )
 }
 
 function freeze(isOn: boolean): void {
@@ -132,7 +173,9 @@ async function snapshot(): Promise<void> {
   const [, name] = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '') ?? []
   const url = URL.createObjectURL(await response.blob())
   el('a', { href: url, download: name ?? `${camera}.jpg` }).click()
-  setTimeout(() => { URL.revokeObjectURL(url) }, 10_000)
+  setTimeout(() => {
+    URL.revokeObjectURL(url)
+  }, 10_000)
 }
 
 async function reportWrong(): Promise<void> {
@@ -148,7 +191,10 @@ async function reportWrong(): Promise<void> {
 
 function fault(error: unknown): void {
   if (error instanceof RequestError && error.status === 401) return
-  toasts.tell(error instanceof RequestError ? [error.message, error.hint].filter(Boolean).join('. ') : String(error), true)
+  toasts.tell(
+    error instanceof RequestError ? [error.message, error.hint].filter(Boolean).join('. ') : String(error),
+    true,
+  )
 }
 
 function onLink(isUp: boolean): void {
@@ -187,8 +233,12 @@ async function onRefused(): Promise<void> {
 }
 
 connection = connect({
-  onState, onPicture, onLink,
+  onState,
+  onPicture,
+  onLink,
   onNoPicture: () => stage.note(text.picture.noFrames),
   onRefused: () => void onRefused(),
 })
-new ResizeObserver(() => { if (!isFrozen && camera !== '') connection?.want({ camera, side: side() }) }).observe(stage.element)
+new ResizeObserver(() => {
+  if (!isFrozen && camera !== '') connection?.want({ camera, side: side() })
+}).observe(stage.element)

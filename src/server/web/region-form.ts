@@ -16,19 +16,36 @@ const labels = { x: text.region.left, y: text.region.top, width: text.region.wid
 const whole: Region = { x: 0, y: 0, width: 1, height: 1 }
 
 export function createRegionForm(onRegion: (region: Region | null) => void, onDone: () => void): RegionForm {
-  const inputs = names.map((name) => [name, el('input', { type: 'number', min: 0, max: 100, step: 0.1, inputmode: 'decimal', id: freshId() })] as const)
+  const inputs = names.map(
+    (name) =>
+      [
+        name,
+        el('input', { type: 'number', min: 0, max: 100, step: 0.1, inputmode: 'decimal', id: freshId() }),
+      ] as const,
+  )
   const clear = el('button', { type: 'button', class: 'quiet' }, text.region.whole)
   const done = el('button', { type: 'button' }, text.region.done)
-  const element = el('form', { class: 'region-form', hidden: true, 'aria-label': text.region.title },
+  const element = el(
+    'form',
+    { class: 'region-form', hidden: true, 'aria-label': text.region.title },
     el('p', { class: 'note' }, text.region.hint),
-    el('div', { class: 'fields' }, ...inputs.map(([name, input]) => el('label', { for: input.id }, labels[name], input))),
-    el('div', { class: 'row' }, clear, done))
+    el(
+      'div',
+      { class: 'fields' },
+      ...inputs.map(([name, input]) => el('label', { for: input.id }, labels[name], input)),
+    ),
+    el('div', { class: 'row' }, clear, done),
+  )
   element.addEventListener('submit', (event) => event.preventDefault())
   element.addEventListener('change', () => {
-    const values = Object.fromEntries(inputs.map(([name, input]) => [name, (input.valueAsNumber || 0) / 100])) as unknown as Region
+    const values = Object.fromEntries(
+      inputs.map(([name, input]) => [name, (input.valueAsNumber || 0) / 100]),
+    ) as unknown as Region
     onRegion(tidy(values))
   })
-  element.addEventListener('keydown', (event) => { if (event.key === 'Escape') onDone() })
+  element.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') onDone()
+  })
   clear.addEventListener('click', () => onRegion(null))
   done.addEventListener('click', onDone)
   return {

@@ -16,7 +16,17 @@ export interface Stage {
 }
 
 /** Viridis (S. van der Walt and N. Smith, 2015) at nine places; between them it is straight enough for the eye. */
-const viridis = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]] as const
+const viridis = [
+  [68, 1, 84],
+  [71, 44, 122],
+  [59, 81, 139],
+  [44, 113, 142],
+  [33, 144, 141],
+  [39, 173, 129],
+  [92, 200, 99],
+  [170, 220, 50],
+  [253, 231, 37],
+] as const
 
 function colorOf(heat: number): readonly [number, number, number] {
   const place = Math.min(heat, 0.9999) * (viridis.length - 1)
@@ -25,13 +35,26 @@ function colorOf(heat: number): readonly [number, number, number] {
 }
 
 export function createStage(onRegion: (region: Region) => void): Stage {
-  const picture = el('canvas', { class: 'picture', role: 'img', 'aria-label': text.picture.none, width: 640, height: 480 })
+  const picture = el('canvas', {
+    class: 'picture',
+    role: 'img',
+    'aria-label': text.picture.none,
+    width: 640,
+    height: 480,
+  })
   const heat = el('canvas', { class: 'heat', 'aria-hidden': 'true', hidden: true })
   const mask = svg('path', { class: 'unseen', 'fill-rule': 'evenodd' })
   const roiBox = svg('rect', { class: 'roi', hidden: true })
   const focusBox = svg('rect', { class: 'focus', rx: 0.008, hidden: true })
   const draft = svg('rect', { class: 'draft', hidden: true })
-  const overlay = svg('svg', { class: 'overlay', viewBox: '0 0 1 1', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, mask, roiBox, focusBox, draft)
+  const overlay = svg(
+    'svg',
+    { class: 'overlay', viewBox: '0 0 1 1', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
+    mask,
+    roiBox,
+    focusBox,
+    draft,
+  )
   const note = el('p', { class: 'stage-note', role: 'status' }, text.picture.none)
   const element = el('div', { class: 'stage' }, picture, heat, overlay, note)
   let view: View = { rotate: 0, flipX: false, flipY: false }
@@ -52,7 +75,14 @@ export function createStage(onRegion: (region: Region) => void): Stage {
     if (picture.width !== width || picture.height !== height) [picture.width, picture.height] = [width, height]
     element.style.setProperty('--ratio', String(width / height))
     const context = picture.getContext('2d')!
-    context.setTransform(view.flipX ? -1 : 1, 0, 0, view.flipY ? -1 : 1, view.flipX ? width : 0, view.flipY ? height : 0)
+    context.setTransform(
+      view.flipX ? -1 : 1,
+      0,
+      0,
+      view.flipY ? -1 : 1,
+      view.flipX ? width : 0,
+      view.flipY ? height : 0,
+    )
     context.translate(width / 2, height / 2)
     context.rotate((view.rotate * Math.PI) / 180)
     context.drawImage(bitmap, -bitmap.width / 2, -bitmap.height / 2)
@@ -66,7 +96,12 @@ export function createStage(onRegion: (region: Region) => void): Stage {
     const { inside } = map
     const [width, height] = [shown.width / inside.width, shown.height / inside.height]
     const [left, top] = [shown.x - inside.x * width, shown.y - inside.y * height]
-    Object.assign(heat.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` })
+    Object.assign(heat.style, {
+      left: `${left * 100}%`,
+      top: `${top * 100}%`,
+      width: `${width * 100}%`,
+      height: `${height * 100}%`,
+    })
     if (heat.width !== map.width || heat.height !== map.height) [heat.width, heat.height] = [map.width, map.height]
     const context = heat.getContext('2d')!
     const image = context.createImageData(map.width, map.height)
@@ -89,7 +124,9 @@ export function createStage(onRegion: (region: Region) => void): Stage {
     overlay.setPointerCapture(event.pointerId)
     from = pointOf(event)
   })
-  overlay.addEventListener('pointermove', (event) => { if (from) place(draft, boxOf(from, pointOf(event))) })
+  overlay.addEventListener('pointermove', (event) => {
+    if (from) place(draft, boxOf(from, pointOf(event)))
+  })
   overlay.addEventListener('pointerup', (event) => {
     if (!from) return
     const box = boxOf(from, pointOf(event))

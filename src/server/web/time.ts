@@ -14,4 +14,5 @@ export const clockTime = (ms: number): string => new Date(ms).toTimeString().sli
 export const score = (value: number): string => value.toFixed(2)
 
 /** Three significant digits at the most. */
-export const milliseconds = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))
+export const milliseconds = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)

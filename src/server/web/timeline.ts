@@ -24,7 +24,13 @@ function hueOf(label: string): number {
 
 export function createTimeline(): Timeline {
   const band = el('div', { class: 'band', 'aria-hidden': 'true' })
-  const ticks = el('div', { class: 'ticks', 'aria-hidden': 'true' }, el('span', {}, `-10 ${text.units.min}`), el('span', {}, `-5 ${text.units.min}`), el('span', {}, clockNow()))
+  const ticks = el(
+    'div',
+    { class: 'ticks', 'aria-hidden': 'true' },
+    el('span', {}, `-10 ${text.units.min}`),
+    el('span', {}, `-5 ${text.units.min}`),
+    el('span', {}, clockNow()),
+  )
   const list = el('ol', { class: 'changes', 'aria-label': text.history.list })
   const empty = el('p', { class: 'note' }, text.history.empty)
   const element = panel(text.history.title, text.history.window, band, ticks, empty, list)
@@ -34,20 +40,42 @@ export function createTimeline(): Timeline {
   function draw(): void {
     const now = Date.now()
     drawnMs = now
-    const segments = changes.map((change, i) => ({ ...change, endMs: changes[i + 1]?.atMs ?? now })).filter(({ endMs }) => endMs > now - windowMs)
-    band.replaceChildren(...segments.map(({ label, reason, atMs, endMs }) => {
-      const start = Math.max(atMs, now - windowMs)
-      const segment = el('span', { class: reason ? 'none' : `hue${hueOf(label)}`, title: `${label}, ${clockTime(atMs)}` })
-      segment.style.left = `${((start - now + windowMs) / windowMs) * 100}%`
-      segment.style.width = `${Math.max(((endMs - start) / windowMs) * 100, 0.25)}%`
-      return segment
-    }))
+    const segments = changes
+      .map((change, i) => ({ ...change, endMs: changes[i + 1]?.atMs ?? now }))
+      .filter(({ endMs }) => endMs > now - windowMs)
+    band.replaceChildren(
+      ...segments.map(({ label, reason, atMs, endMs }) => {
+        const start = Math.max(atMs, now - windowMs)
+        const segment = el('span', {
+          class: reason ? 'none' : `hue${hueOf(label)}`,
+          title: `${label}, ${clockTime(atMs)}`,
+        })
+        segment.style.left = `${((start - now + windowMs) / windowMs) * 100}%`
+        segment.style.width = `${Math.max(((endMs - start) / windowMs) * 100, 0.25)}%`
+        return segment
+      }),
+    )
     say(ticks.lastElementChild!, clockNow())
     empty.toggleAttribute('hidden', changes.length > 0)
-    list.replaceChildren(...changes.slice(-listed).reverse().map(({ label, reason, score: value, atMs }) => el('li', {},
-      el('span', { class: `dot ${reason ? 'none' : `hue${hueOf(label)}`}`, 'aria-hidden': 'true' }), el('span', { class: 'name' }, label),
-      el('span', { class: 'value' }, reason ? (text.verdict.reasons[reason] ?? reason) : score(value)),
-      el('time', { datetime: new Date(atMs).toISOString(), title: text.history.ago(duration(now - atMs)) }, clockTime(atMs)))))
+    list.replaceChildren(
+      ...changes
+        .slice(-listed)
+        .reverse()
+        .map(({ label, reason, score: value, atMs }) =>
+          el(
+            'li',
+            {},
+            el('span', { class: `dot ${reason ? 'none' : `hue${hueOf(label)}`}`, 'aria-hidden': 'true' }),
+            el('span', { class: 'name' }, label),
+            el('span', { class: 'value' }, reason ? (text.verdict.reasons[reason] ?? reason) : score(value)),
+            el(
+              'time',
+              { datetime: new Date(atMs).toISOString(), title: text.history.ago(duration(now - atMs)) },
+              clockTime(atMs),
+            ),
+          ),
+        ),
+    )
   }
 
   return {

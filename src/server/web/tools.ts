@@ -17,9 +17,15 @@ export interface Tools {
 }
 
 export function createTools(actions: ToolActions): Tools {
-  const toggle = (words: string, isOn: boolean, onChange: (isOn: boolean) => void): { button: HTMLButtonElement; set: (isOn: boolean) => void } => {
+  const toggle = (
+    words: string,
+    isOn: boolean,
+    onChange: (isOn: boolean) => void,
+  ): { button: HTMLButtonElement; set: (isOn: boolean) => void } => {
     const button = el('button', { type: 'button', 'aria-pressed': String(isOn) }, words)
-    const set = (next: boolean): void => { button.setAttribute('aria-pressed', String(next)) }
+    const set = (next: boolean): void => {
+      button.setAttribute('aria-pressed', String(next))
+    }
     button.addEventListener('click', () => {
       const next = button.getAttribute('aria-pressed') !== 'true'
       set(next)
@@ -35,11 +41,24 @@ export function createTools(actions: ToolActions): Tools {
   const visible = { heat: true, focus: true }
   const freeze = toggle(text.tools.freeze, false, actions.onFreeze)
   const region = toggle(text.tools.region, false, actions.onRegion)
-  const heat = toggle(text.tools.heat, true, (isOn) => { actions.onLayers(Object.assign(visible, { heat: isOn })) })
-  const focus = toggle(text.tools.focus, true, (isOn) => { actions.onLayers(Object.assign(visible, { focus: isOn })) })
+  const heat = toggle(text.tools.heat, true, (isOn) => {
+    actions.onLayers(Object.assign(visible, { heat: isOn }))
+  })
+  const focus = toggle(text.tools.focus, true, (isOn) => {
+    actions.onLayers(Object.assign(visible, { focus: isOn }))
+  })
   const wrong = plain(text.tools.wrong, actions.onWrong, 'primary')
   return {
-    element: el('div', { class: 'tools', role: 'toolbar', 'aria-label': text.tools.label }, wrong, freeze.button, plain(text.tools.snapshot, actions.onSnapshot), region.button, heat.button, focus.button),
+    element: el(
+      'div',
+      { class: 'tools', role: 'toolbar', 'aria-label': text.tools.label },
+      wrong,
+      freeze.button,
+      plain(text.tools.snapshot, actions.onSnapshot),
+      region.button,
+      heat.button,
+      focus.button,
+    ),
     frozen: freeze.set,
     region(isOn) {
       region.set(isOn)

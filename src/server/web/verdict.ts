@@ -12,7 +12,12 @@ export interface Verdict {
   update(camera: CameraState): void
 }
 
-type Row = { readonly item: HTMLElement; readonly name: HTMLElement; readonly value: HTMLElement; readonly bar: HTMLElement }
+type Row = {
+  readonly item: HTMLElement
+  readonly name: HTMLElement
+  readonly value: HTMLElement
+  readonly bar: HTMLElement
+}
 
 /** `onThreshold` is called while the slider moves and when it is let go. */
 export function createVerdict(onThreshold: (value: number, isFinal: boolean) => void): Verdict {
@@ -27,8 +32,22 @@ export function createVerdict(onThreshold: (value: number, isFinal: boolean) => 
   const bars = el('ol', { class: 'bars', 'aria-label': text.verdict.best })
   const slider = el('input', { type: 'range', min: 0, max: 1, step: 0.01, id: freshId(), 'aria-describedby': helpId })
   const output = el('output', { for: slider.id })
-  const threshold = el('div', { class: 'threshold' }, el('label', { for: slider.id }, text.verdict.threshold), slider, output, el('p', { class: 'note', id: helpId }, text.verdict.thresholdHelp))
-  const headline = el('section', { class: 'panel verdict', 'aria-labelledby': headingId }, el('div', { class: 'headline' }, label, score), synonyms, detail, settled)
+  const threshold = el(
+    'div',
+    { class: 'threshold' },
+    el('label', { for: slider.id }, text.verdict.threshold),
+    slider,
+    output,
+    el('p', { class: 'note', id: helpId }, text.verdict.thresholdHelp),
+  )
+  const headline = el(
+    'section',
+    { class: 'panel verdict', 'aria-labelledby': headingId },
+    el('div', { class: 'headline' }, label, score),
+    synonyms,
+    detail,
+    settled,
+  )
   const scores = panel(text.verdict.best, '', bars, threshold)
   scores.classList.add('scores')
   const rows: Row[] = []
@@ -48,14 +67,24 @@ export function createVerdict(onThreshold: (value: number, isFinal: boolean) => 
   function rowOf(i: number): Row {
     const made = rows[i]
     if (made) return made
-    const [name, value, bar] = [el('span', { class: 'name' }), el('span', { class: 'value' }), el('span', { class: 'bar', 'aria-hidden': 'true' })]
-    const item = el('li', {}, el('span', { class: 'words' }, name, value), el('span', { class: 'track', 'aria-hidden': 'true' }, bar))
+    const [name, value, bar] = [
+      el('span', { class: 'name' }),
+      el('span', { class: 'value' }),
+      el('span', { class: 'bar', 'aria-hidden': 'true' }),
+    ]
+    const item = el(
+      'li',
+      {},
+      el('span', { class: 'words' }, name, value),
+      el('span', { class: 'track', 'aria-hidden': 'true' }, bar),
+    )
     bars.append(item)
     return (rows[i] = { item, name, value, bar })
   }
 
   return {
-    headline, scores,
+    headline,
+    scores,
     update({ label: name, score: value, reason, sinceMs, top, threshold: level }) {
       const isUnknown = reason !== null
       const [first = name, ...others] = isUnknown ? [text.verdict.unknown] : name.split(', ')
@@ -65,7 +94,10 @@ export function createVerdict(onThreshold: (value: number, isFinal: boolean) => 
       headline.classList.toggle('is-unknown', isUnknown)
       say(settled, isUnknown ? `${text.verdict.unknown}: ${text.verdict.reasons[reason] ?? reason}` : name)
       say(score, isUnknown ? '' : scoreText(value))
-      say(detail, isUnknown ? (text.verdict.reasons[reason] ?? reason) : text.verdict.since(duration(Date.now() - sinceMs)))
+      say(
+        detail,
+        isUnknown ? (text.verdict.reasons[reason] ?? reason) : text.verdict.since(duration(Date.now() - sinceMs)),
+      )
       for (const [i, entry] of top.entries()) {
         const row = rowOf(i)
         say(row.name, entry.label)

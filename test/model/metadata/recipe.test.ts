@@ -7,7 +7,15 @@ import { openClassifier } from '../../../src/classifier.js'
 import { findManifest } from '../../../src/model/metadata/manifest.js'
 import { loadModel, parseModel } from '../../../src/model/onnx/onnx.js'
 import { recipeOf, type Recipe } from '../../../src/model/metadata/recipe.js'
-import { buildModel, floats, int64, writeModel, type ModelSpec, type NodeSpec, type Weight } from '../../onnx-builder.js'
+import {
+  buildModel,
+  floats,
+  int64,
+  writeModel,
+  type ModelSpec,
+  type NodeSpec,
+  type Weight,
+} from '../../onnx-builder.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-recipe-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -15,15 +23,32 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const bytes = { mean: [0, 0, 0], std: [1, 1, 1] } satisfies Recipe
 const shares = { mean: [0, 0, 0], std: [255, 255, 255] } satisfies Recipe
 const weights: Record<string, Weight> = {
-  byte: floats([], [1 / 255]), half: floats([], [127.5]), one: floats([], [1]), two: floats([], [2]), large: floats([], [1000]), swap: int64(2, 1, 0),
-  mean: floats([1, 3, 1, 1], [0.485, 0.456, 0.406]), deviation: floats([1, 3, 1, 1], [0.229, 0.224, 0.225]), caffe: floats([3, 1, 1], [103.9, 116.8, 123.7]),
+  byte: floats([], [1 / 255]),
+  half: floats([], [127.5]),
+  one: floats([], [1]),
+  two: floats([], [2]),
+  large: floats([], [1000]),
+  swap: int64(2, 1, 0),
+  mean: floats([1, 3, 1, 1], [0.485, 0.456, 0.406]),
+  deviation: floats([1, 3, 1, 1], [0.229, 0.224, 0.225]),
+  caffe: floats([3, 1, 1], [103.9, 116.8, 123.7]),
   kernel: floats([2, 3, 1, 1], [1, 2, 3, 4, 5, 6]),
 }
-const node = (op: string, inputs: string, output: string, attributes: NonNullable<NodeSpec['attributes']> = {}): NodeSpec => ({ op, inputs: inputs.split(' '), outputs: [output], attributes })
+const node = (
+  op: string,
+  inputs: string,
+  output: string,
+  attributes: NonNullable<NodeSpec['attributes']> = {},
+): NodeSpec => ({ op, inputs: inputs.split(' '), outputs: [output], attributes })
 
 /** Nodes from `input` to `x`, then a convolution and the mean over its places. */
 function model(front: readonly NodeSpec[], metadata: Readonly<Record<string, string>> = {}): ModelSpec {
-  const nodes = [...front, node('Conv', `${front.length > 0 ? 'x' : 'input'} kernel`, 'map'), node('GlobalAveragePool', 'map', 'pooled'), node('Flatten', 'pooled', 'y')]
+  const nodes = [
+    ...front,
+    node('Conv', `${front.length > 0 ? 'x' : 'input'} kernel`, 'map'),
+    node('GlobalAveragePool', 'map', 'pooled'),
+    node('Flatten', 'pooled', 'y'),
+  ]
   return { nodes, weights, metadata, inputs: { input: [1, 3, 8, 8] }, outputs: { y: [1, 2] } }
 }
 
@@ -35,11 +60,23 @@ function recipe(front: readonly NodeSpec[], names: Readonly<Record<string, strin
 describe('the scaling before the first layer', () => {
   it.each<[string, NodeSpec[], Recipe]>([
     ['bytes divided by 255', [node('Mul', 'input byte', 'x')], bytes],
-    ['bytes, as Keras brings them to between -1 and 1', [node('Div', 'input half', 'a'), node('Sub', 'a one', 'x')], bytes],
-    ['bytes, divided and normalized', [node('Mul', 'input byte', 'a'), node('Sub', 'a mean', 'b'), node('Div', 'b deviation', 'x')], bytes],
+    [
+      'bytes, as Keras brings them to between -1 and 1',
+      [node('Div', 'input half', 'a'), node('Sub', 'a one', 'x')],
+      bytes,
+    ],
+    [
+      'bytes, divided and normalized',
+      [node('Mul', 'input byte', 'a'), node('Sub', 'a mean', 'b'), node('Div', 'b deviation', 'x')],
+      bytes,
+    ],
     ['bytes less the mean of each channel', [node('Sub', 'input caffe', 'x')], bytes],
     ['shares of one, normalized', [node('Sub', 'input mean', 'a'), node('Div', 'a deviation', 'x')], shares],
-    ['shares of one in another order of the channels', [node('Gather', 'input swap', 'a', { axis: 1 }), node('Mul', 'two a', 'b'), node('Sub', 'b one', 'x')], shares],
+    [
+      'shares of one in another order of the channels',
+      [node('Gather', 'input swap', 'a', { axis: 1 }), node('Mul', 'two a', 'b'), node('Sub', 'b one', 'x')],
+      shares,
+    ],
     ['nothing where a layer comes first', [], {}],
     ['nothing of a factor that no network is trained with', [node('Mul', 'input large', 'x')], {}],
     ['nothing where the picture goes two ways', [node('Mul', 'input byte', 'a'), node('Add', 'a input', 'x')], {}],
@@ -51,8 +88,16 @@ const ultralytics = { author: 'Ultralytics', task: 'classify', imgsz: '[96, 64]'
 
 describe('the metadata of Ultralytics', () => {
   it.each<[string, Record<string, string>, Recipe]>([
-    ['says names, size and that pixels are shares of one', { ...ultralytics, names: `{0: 'tench', 1: "chef's \\"hat\\""}` }, { ...shares, inputSize: [96, 64], labels: ['tench', 'chef\'s "hat"'] }],
-    ['says no labels where its names do not count from 0', { ...ultralytics, names: "{1: 'tench', 2: 'shark'}" }, { ...shares, inputSize: [96, 64] }],
+    [
+      'says names, size and that pixels are shares of one',
+      { ...ultralytics, names: `{0: 'tench', 1: "chef's \\"hat\\""}` },
+      { ...shares, inputSize: [96, 64], labels: ['tench', 'chef\'s "hat"'] },
+    ],
+    [
+      'says no labels where its names do not count from 0',
+      { ...ultralytics, names: "{1: 'tench', 2: 'shark'}" },
+      { ...shares, inputSize: [96, 64] },
+    ],
     ['says nothing of a detector', { ...ultralytics, task: 'detect', names: "{0: 'person'}" }, {}],
   ])('%s', (_, metadata, expected) => expect(recipe([], metadata)).toEqual(expected))
 
@@ -71,7 +116,10 @@ describe('the metadata of Ultralytics', () => {
   })
 
   it('leaves its names where the model has another number of outputs', async () => {
-    const path = writeModel(join(folder, 'three.onnx'), model([], { ...ultralytics, names: "{0: 'cat', 1: 'dog', 2: 'bird'}" }))
+    const path = writeModel(
+      join(folder, 'three.onnx'),
+      model([], { ...ultralytics, names: "{0: 'cat', 1: 'dog', 2: 'bird'}" }),
+    )
     const classifier = await openClassifier({ model: path, engine: 'native' })
     await classifier.close()
     expect(classifier.labels).toEqual(['class 0', 'class 1'])
@@ -84,24 +132,58 @@ describe('the files of Hugging Face beside a model', () => {
     mkdirSync(place)
     writeFileSync(join(place, 'preprocessor_config.json'), JSON.stringify(preprocessor))
     writeFileSync(join(place, 'config.json'), JSON.stringify(config))
-    return writeModel(join(place, 'model.onnx'), { ...model([]), inputs: { input: ['batch_size', 'num_channels', 'height', 'width'] } })
+    return writeModel(join(place, 'model.onnx'), {
+      ...model([]),
+      inputs: { input: ['batch_size', 'num_channels', 'height', 'width'] },
+    })
   }
-  const vit = { do_normalize: true, do_resize: true, image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.25], size: { height: 24, width: 20 } }
+  const vit = {
+    do_normalize: true,
+    do_resize: true,
+    image_mean: [0.5, 0.5, 0.5],
+    image_std: [0.5, 0.5, 0.25],
+    size: { height: 24, width: 20 },
+  }
 
   it('give size, scaling and labels', async () => {
-    const classifier = await openClassifier({ model: write('vit', vit, { id2label: { 0: 'cat', 1: 'dog' } }), engine: 'native' })
+    const classifier = await openClassifier({
+      model: write('vit', vit, { id2label: { 0: 'cat', 1: 'dog' } }),
+      engine: 'native',
+    })
     await classifier.close()
     expect(classifier.assumed).toEqual([])
     expect(classifier.labels).toEqual(['cat', 'dog'])
-    expect(classifier.preprocessing()).toMatchObject({ height: 24, width: 20, mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 63.75], resize: 'stretch' })
+    expect(classifier.preprocessing()).toMatchObject({
+      height: 24,
+      width: 20,
+      mean: [127.5, 127.5, 127.5],
+      std: [127.5, 127.5, 63.75],
+      resize: 'stretch',
+    })
   })
 
   it('say where a picture is cropped, and where it is not normalized', async () => {
-    const path = write('mobilenet', { ...vit, do_normalize: false, do_center_crop: true, size: { shortest_edge: 28 }, crop_size: { height: 24, width: 24 } }, { id2label: { 1: 'dog' } })
-    expect(await findManifest(await loadModel(path))).toMatchObject({ manifest: { ...shares, inputSize: [24, 24] }, ownLabels: null })
+    const path = write(
+      'mobilenet',
+      {
+        ...vit,
+        do_normalize: false,
+        do_center_crop: true,
+        size: { shortest_edge: 28 },
+        crop_size: { height: 24, width: 24 },
+      },
+      { id2label: { 1: 'dog' } },
+    )
+    expect(await findManifest(await loadModel(path))).toMatchObject({
+      manifest: { ...shares, inputSize: [24, 24] },
+      ownLabels: null,
+    })
   })
 
   it('are passed over where they are of something else', async () => {
-    expect(await findManifest(await loadModel(write('text', { image_mean: 'none' })))).toMatchObject({ manifest: {}, ownLabels: null })
+    expect(await findManifest(await loadModel(write('text', { image_mean: 'none' })))).toMatchObject({
+      manifest: {},
+      ownLabels: null,
+    })
   })
 })

@@ -37,7 +37,15 @@ function compileBytes(bytes: Uint8Array): void {
 describe('a damaged file', () => {
   it('that is cut anywhere is refused or opens, and nothing else', () => {
     const random = new Random(1)
-    const cuts = [0, 1, 2, 3, 7, convnet.length - 1, ...Array.from({ length: 400 }, () => random.between(0, convnet.length - 1))]
+    const cuts = [
+      0,
+      1,
+      2,
+      3,
+      7,
+      convnet.length - 1,
+      ...Array.from({ length: 400 }, () => random.between(0, convnet.length - 1)),
+    ]
     const outcomes = cuts.map((cut) => outcome(() => compileBytes(convnet.subarray(0, cut))))
     expect(new Set(outcomes)).toEqual(new Set(['MODEL_INVALID']))
   })
@@ -49,7 +57,9 @@ describe('a damaged file', () => {
     for (let round = 0; round < 250; round++) {
       const bytes = whole.slice()
       // Most bytes are weights; the structure lies in the first kilobytes.
-      for (let i = random.between(1, 4); i > 0; i--) bytes[random.between(0, round % 2 === 0 ? Math.min(bytes.length, 4096) - 1 : bytes.length - 1)] = random.between(0, 255)
+      for (let i = random.between(1, 4); i > 0; i--)
+        bytes[random.between(0, round % 2 === 0 ? Math.min(bytes.length, 4096) - 1 : bytes.length - 1)] =
+          random.between(0, 255)
       codes.add(outcome(() => compileBytes(bytes)))
     }
     codes.delete('opens')
@@ -58,7 +68,9 @@ describe('a damaged file', () => {
 
   it('that is empty, or no model at all, says so', () => {
     expect(() => parseModel(new Uint8Array(0))).toThrow('the file is empty')
-    expect(outcome(() => parseModel(new TextEncoder().encode('<!doctype html><title>404</title>')))).toBe('MODEL_INVALID')
+    expect(outcome(() => parseModel(new TextEncoder().encode('<!doctype html><title>404</title>')))).toBe(
+      'MODEL_INVALID',
+    )
   })
 
   it('whose weights claim 2 GB is refused without taking them', () => {
@@ -71,37 +83,80 @@ describe('a damaged file', () => {
 function oneConv(): ModelSpec {
   return {
     nodes: [{ op: 'Conv', inputs: ['input', 'w'], outputs: ['y'] }],
-    weights: { w: floats([4, 3, 1, 1], new Random(3).normals(12)) }, inputs: { input: [1, 3, 8, 8] }, outputs: { y: [1, 4, 8, 8] },
+    weights: { w: floats([4, 3, 1, 1], new Random(3).normals(12)) },
+    inputs: { input: [1, 3, 8, 8] },
+    outputs: { y: [1, 4, 8, 8] },
   }
 }
 
 describe('a graph', () => {
   it('that waits for itself is refused by the name of a node', () => {
     const spec: ModelSpec = {
-      nodes: [{ op: 'Add', inputs: ['input', 'b'], outputs: ['a'] }, { op: 'Relu', inputs: ['a'], outputs: ['b'] }],
-      inputs: { input: [1, 3, 4, 4] }, outputs: { b: [1, 3, 4, 4] },
+      nodes: [
+        { op: 'Add', inputs: ['input', 'b'], outputs: ['a'] },
+        { op: 'Relu', inputs: ['a'], outputs: ['b'] },
+      ],
+      inputs: { input: [1, 3, 4, 4] },
+      outputs: { b: [1, 3, 4, 4] },
     }
     expect(() => parseModel(buildModel(spec))).toThrow(/cyclic: node (Add_0|Relu_1)/)
   })
 
   it('whose nodes come in any order opens', () => {
     const spec: ModelSpec = {
-      nodes: [{ op: 'Relu', inputs: ['a'], outputs: ['b'] }, { op: 'Neg', inputs: ['input'], outputs: ['a'] }],
-      inputs: { input: [1, 3, 4, 4] }, outputs: { b: [1, 3, 4, 4] },
+      nodes: [
+        { op: 'Relu', inputs: ['a'], outputs: ['b'] },
+        { op: 'Neg', inputs: ['input'], outputs: ['a'] },
+      ],
+      inputs: { input: [1, 3, 4, 4] },
+      outputs: { b: [1, 3, 4, 4] },
     }
     expect(parseModel(buildModel(spec)).graph.nodes.map(({ op }) => op)).toEqual(['Neg', 'Relu'])
   })
 
   it.each([
-    ['reads a value that nothing makes', { nodes: [{ op: 'Relu', inputs: ['nothing'], outputs: ['y'] }] }, /reads nothing, which nothing makes/],
-    ['makes a value twice', { nodes: [{ op: 'Relu', inputs: ['input'], outputs: ['y'] }, { op: 'Neg', inputs: ['input'], outputs: ['y'] }] }, /y is made twice/],
-    ['makes its own input', { nodes: [{ op: 'Relu', inputs: ['input'], outputs: ['y'] }, { op: 'Identity', inputs: ['y'], outputs: ['input'] }] }, /input is made twice/],
-    ['has an output that nothing makes', { nodes: [{ op: 'Relu', inputs: ['input'], outputs: ['z'] }] }, /output y is made by nothing/],
+    [
+      'reads a value that nothing makes',
+      { nodes: [{ op: 'Relu', inputs: ['nothing'], outputs: ['y'] }] },
+      /reads nothing, which nothing makes/,
+    ],
+    [
+      'makes a value twice',
+      {
+        nodes: [
+          { op: 'Relu', inputs: ['input'], outputs: ['y'] },
+          { op: 'Neg', inputs: ['input'], outputs: ['y'] },
+        ],
+      },
+      /y is made twice/,
+    ],
+    [
+      'makes its own input',
+      {
+        nodes: [
+          { op: 'Relu', inputs: ['input'], outputs: ['y'] },
+          { op: 'Identity', inputs: ['y'], outputs: ['input'] },
+        ],
+      },
+      /input is made twice/,
+    ],
+    [
+      'has an output that nothing makes',
+      { nodes: [{ op: 'Relu', inputs: ['input'], outputs: ['z'] }] },
+      /output y is made by nothing/,
+    ],
   ])('that %s is refused', (_, part, sentence) => {
-    expect(() => parseModel(buildModel({ inputs: { input: [1, 3, 4, 4] }, outputs: { y: null }, ...part }))).toThrow(sentence)
+    expect(() => parseModel(buildModel({ inputs: { input: [1, 3, 4, 4] }, outputs: { y: null }, ...part }))).toThrow(
+      sentence,
+    )
   })
 
-  it.each([[6, 'MODEL_UNSUPPORTED'], [7, 'opens'], [25, 'opens'], [26, 'MODEL_UNSUPPORTED']])('of opset %i: %s', (opset, result) => {
+  it.each([
+    [6, 'MODEL_UNSUPPORTED'],
+    [7, 'opens'],
+    [25, 'opens'],
+    [26, 'MODEL_UNSUPPORTED'],
+  ])('of opset %i: %s', (opset, result) => {
     expect(outcome(() => compileBytes(buildModel({ ...oneConv(), opset })))).toBe(result)
   })
 
@@ -112,7 +167,9 @@ describe('a graph', () => {
 
   it('with an operator that nobody knows is named, and falls back', async () => {
     const spec: ModelSpec = {
-      nodes: [{ op: 'Det', inputs: ['input'], outputs: ['y'] }], inputs: { input: [1, 3, 4, 4] }, outputs: { y: [1, 3] },
+      nodes: [{ op: 'Det', inputs: ['input'], outputs: ['y'] }],
+      inputs: { input: [1, 3, 4, 4] },
+      outputs: { y: [1, 3] },
     }
     const model = await openModel(writeModel(join(folder, 'det.onnx'), spec))
     expect(model.describe()).toMatchObject({ engine: 'onnxruntime', reason: expect.stringContaining('Det') })
@@ -122,16 +179,20 @@ describe('a graph', () => {
 
 describe('external data', () => {
   const weights = new Random(3).normals(12)
-  const withExternal = (external: { location: string; offset?: number; length?: number }): ModelSpec => ({ ...oneConv(), weights: { w: { shape: [4, 3, 1, 1], data: weights, external } } })
+  const withExternal = (external: { location: string; offset?: number; length?: number }): ModelSpec => ({
+    ...oneConv(),
+    weights: { w: { shape: [4, 3, 1, 1], data: weights, external } },
+  })
   const inside = join(folder, 'model')
   mkdirSync(inside)
   const data = Buffer.concat([Buffer.alloc(64), Buffer.from(weights.buffer)])
   writeFileSync(join(inside, 'w.data'), data)
   writeFileSync(join(folder, 'outside.data'), data)
   symlinkSync('../outside.data', join(inside, 'link.data'))
-  const open = (external: { location: string; offset?: number; length?: number }) => loadModel(writeModel(join(inside, 'model.onnx'), withExternal(external)))
+  const open = (external: { location: string; offset?: number; length?: number }) =>
+    loadModel(writeModel(join(inside, 'model.onnx'), withExternal(external)))
 
-  it('in the model\'s folder is read at its offset, and both files make the digest', async () => {
+  it("in the model's folder is read at its offset, and both files make the digest", async () => {
     const model = await open({ location: 'w.data', offset: 64, length: 48 })
     const whole = await openModel(writeModel(join(folder, 'whole.onnx'), oneConv()), { engine: 'native' })
     const parted = await openModel(model.path, { engine: 'native' })
@@ -145,7 +206,10 @@ describe('external data', () => {
 
   it('goes along when onnxruntime is asked for another input size', async () => {
     await open({ location: 'w.data', offset: 64, length: 48 })
-    const model = await openModel(join(inside, 'model.onnx'), { engine: 'onnxruntime', inputSize: { height: 6, width: 10 } })
+    const model = await openModel(join(inside, 'model.onnx'), {
+      engine: 'onnxruntime',
+      inputSize: { height: 6, width: 10 },
+    })
     expect((await model.run(new Float32Array(3 * 60)))['y']?.shape).toEqual([1, 4, 6, 10])
     await model.close()
   })
@@ -156,10 +220,17 @@ describe('external data', () => {
     ['at an absolute path', { location: '/etc/passwd' }, /not a plain name/],
     ['behind a link', { location: 'link.data' }, /a link is not followed/],
     ['the folder itself', { location: '..' }, /not a plain name/],
-    ['too short for its offset', { location: 'w.data', offset: 100, length: 48 }, /has 112 bytes, but a tensor claims 100 to 148/],
+    [
+      'too short for its offset',
+      { location: 'w.data', offset: 100, length: 48 },
+      /has 112 bytes, but a tensor claims 100 to 148/,
+    ],
     ['of another length than its shape', { location: 'w.data', offset: 64, length: 44 }, /w.*44/],
   ])('that is %s is refused', async (_, external, sentence) => {
-    await expect(open(external)).rejects.toMatchObject({ code: 'MODEL_INVALID', message: expect.stringMatching(sentence) })
+    await expect(open(external)).rejects.toMatchObject({
+      code: 'MODEL_INVALID',
+      message: expect.stringMatching(sentence),
+    })
   })
 })
 

@@ -7,10 +7,12 @@ import { add, diskOutbox, memoryOutbox, numbers, settled, takeAll } from './fixt
 
 afterEach(cleanUp)
 
-const confirmAll = (outbox: { confirm(entry: OutboxEntry): void }, entries: readonly OutboxEntry[]): void => { for (const entry of entries) outbox.confirm(entry) }
+const confirmAll = (outbox: { confirm(entry: OutboxEntry): void }, entries: readonly OutboxEntry[]): void => {
+  for (const entry of entries) outbox.confirm(entry)
+}
 
 describe('application acknowledgements', () => {
-  it('the broker\'s word alone removes nothing: after a restart all is there', async () => {
+  it("the broker's word alone removes nothing: after a restart all is there", async () => {
     const folder = temporaryFolder()
     const outbox = await diskOutbox({ folder }, { ack: 'application' })
     for (let i = 0; i < 10; i++) add(outbox)
@@ -60,7 +62,7 @@ describe('application acknowledgements', () => {
     expect(numbers(await takeAll(outbox))).toEqual(Array.from({ length: 20 }, (_, i) => 51 + i))
   })
 
-  it('a consumer that is faster than the broker\'s PUBACK is believed', async () => {
+  it("a consumer that is faster than the broker's PUBACK is believed", async () => {
     const outbox = memoryOutbox({ ack: 'application' })
     add(outbox, 'a', true)
     const event = outbox.takeLive()!
@@ -87,7 +89,18 @@ describe('application acknowledgements', () => {
 
   it('are plain, or are none', () => {
     expect(acknowledgementOf(Buffer.from('{"boot":"b","through":7,"more":1}'))).toEqual({ boot: 'b', through: 7 })
-    for (const text of ['', 'x', 'null', '7', '{}', '{"boot":"b"}', '{"boot":1,"through":1}', '{"boot":"b","through":1.5}', '{"boot":"b","through":-1}', `{"boot":"${'b'.repeat(2000)}","through":1}`]) {
+    for (const text of [
+      '',
+      'x',
+      'null',
+      '7',
+      '{}',
+      '{"boot":"b"}',
+      '{"boot":1,"through":1}',
+      '{"boot":"b","through":1.5}',
+      '{"boot":"b","through":-1}',
+      `{"boot":"${'b'.repeat(2000)}","through":1}`,
+    ]) {
       expect(acknowledgementOf(Buffer.from(text)), text.slice(0, 30)).toBeNull()
     }
   })

@@ -34,17 +34,25 @@ async function sick(kind: string): Promise<Seen> {
   return JSON.parse(run.stdout()) as Seen
 }
 
-describe.skipIf(!canMount)('a real disk that fails (skipped where no file system may be mounted)', { timeout: 120_000 }, () => {
-  it.each([['full', /ENOSPC/], ['limit', /EFBIG/], ['readonly', /EROFS/]])('%s: events go on live, none is lost, and it heals by itself', async (kind, reason) => {
-    const { added, live, backlog, degraded, liveWhileDegraded, nextSeq, lines } = await sick(kind)
-    expect(degraded).toMatchObject({ state: 'degraded', reason: expect.stringMatching(reason), dropped: 0 })
-    expect(liveWhileDegraded).toBeGreaterThanOrEqual(1)
-    expect(lines.filter((line) => /^warn: outbox degraded: /.test(line))).toHaveLength(1)
-    expect(lines).toContain('info: outbox: events are written to disk again')
-    expect(backlog).not.toContain('gap')
-    const all = [...live, ...(backlog as number[])].sort((a, b) => a - b)
-    expect(all).toEqual(Array.from({ length: added }, (_, i) => i + 1))
-    expect(backlog).toEqual([...backlog].sort((a, b) => Number(a) - Number(b)))
-    expect(nextSeq).toBe(added + 1)
-  })
-})
+describe.skipIf(!canMount)(
+  'a real disk that fails (skipped where no file system may be mounted)',
+  { timeout: 120_000 },
+  () => {
+    it.each([
+      ['full', /ENOSPC/],
+      ['limit', /EFBIG/],
+      ['readonly', /EROFS/],
+    ])('%s: events go on live, none is lost, and it heals by itself', async (kind, reason) => {
+      const { added, live, backlog, degraded, liveWhileDegraded, nextSeq, lines } = await sick(kind)
+      expect(degraded).toMatchObject({ state: 'degraded', reason: expect.stringMatching(reason), dropped: 0 })
+      expect(liveWhileDegraded).toBeGreaterThanOrEqual(1)
+      expect(lines.filter((line) => /^warn: outbox degraded: /.test(line))).toHaveLength(1)
+      expect(lines).toContain('info: outbox: events are written to disk again')
+      expect(backlog).not.toContain('gap')
+      const all = [...live, ...(backlog as number[])].sort((a, b) => a - b)
+      expect(all).toEqual(Array.from({ length: added }, (_, i) => i + 1))
+      expect(backlog).toEqual([...backlog].sort((a, b) => Number(a) - Number(b)))
+      expect(nextSeq).toBe(added + 1)
+    })
+  },
+)

@@ -7,19 +7,28 @@ import { recordingLog, type LogLine } from '../fixture.js'
 export type Tested = Outbox & { readonly lines: LogLine[] }
 
 let boots = 0
-const options = (more: Partial<OutboxOptions>): OutboxOptions & { lines: LogLine[] } => ({ boot: `boot-${++boots}`, clock: systemClock, ...recordingLog(), ...more })
+const options = (more: Partial<OutboxOptions>): OutboxOptions & { lines: LogLine[] } => ({
+  boot: `boot-${++boots}`,
+  clock: systemClock,
+  ...recordingLog(),
+  ...more,
+})
 
 export function memoryOutbox(more: Partial<Omit<OutboxOptions, 'disk'>> = {}): Tested {
   const all = options(more)
   return Object.assign(createMemoryOutbox(all), { lines: all.lines })
 }
 
-export async function diskOutbox(disk: Partial<DiskOptions> & { readonly folder: string }, more: Partial<OutboxOptions> = {}): Promise<Tested> {
+export async function diskOutbox(
+  disk: Partial<DiskOptions> & { readonly folder: string },
+  more: Partial<OutboxOptions> = {},
+): Promise<Tested> {
   const all = options({ ...more, disk: { maxBytes: 64 << 20, maxAgeMs: 7 * 86_400_000, retryMs: 20, ...disk } })
   return Object.assign(await openOutbox(all), { lines: all.lines })
 }
 
-export const add = (outbox: Outbox, camera = 'a', isLive = false): void => outbox.add(camera, 'event', isLive, (seq) => JSON.stringify({ seq, camera }))
+export const add = (outbox: Outbox, camera = 'a', isLive = false): void =>
+  outbox.add(camera, 'event', isLive, (seq) => JSON.stringify({ seq, camera }))
 
 /** Takes all of the backlog that there is, without confirming it. */
 export async function takeAll(outbox: Outbox): Promise<OutboxEntry[]> {
@@ -33,7 +42,8 @@ export async function takeAll(outbox: Outbox): Promise<OutboxEntry[]> {
 }
 
 /** Numbers of events, `[from, to, missing]` of gaps. */
-export const numbers = (entries: readonly OutboxEntry[]): unknown[] => entries.map((entry) => (entry.kind === 'event' ? entry.seq : [entry.from, entry.to, entry.missing]))
+export const numbers = (entries: readonly OutboxEntry[]): unknown[] =>
+  entries.map((entry) => (entry.kind === 'event' ? entry.seq : [entry.from, entry.to, entry.missing]))
 
 export async function settled(outbox: Outbox): Promise<void> {
   while (outbox.isBusy) await new Promise(setImmediate)

@@ -21,7 +21,14 @@ afterEach(async () => {
 })
 
 const durable = async (folder: string): Promise<Awaited<ReturnType<typeof openDurableOutbox>>> => {
-  const outbox = await openDurableOutbox({ folder, maxBytes: 1 << 20, maxAgeMs: 1e12, ack: 'puback', log: recordingLog().log, clock: systemClock })
+  const outbox = await openDurableOutbox({
+    folder,
+    maxBytes: 1 << 20,
+    maxAgeMs: 1e12,
+    ack: 'puback',
+    log: recordingLog().log,
+    clock: systemClock,
+  })
   open.push(outbox)
   return outbox
 }
@@ -29,9 +36,14 @@ const durable = async (folder: string): Promise<Awaited<ReturnType<typeof openDu
 describe('the lock', () => {
   it('is had by one, says who, and is given back', async () => {
     const folder = join(temporaryFolder(), `${'long-name-'.repeat(15)}/outbox`)
-    const release = await lockFolder(folder, async (question, write) => { write({ question }) })
+    const release = await lockFolder(folder, async (question, write) => {
+      write({ question })
+    })
     expect(await holderOf(folder)).toMatchObject({ pid: process.pid })
-    await expect(lockFolder(folder, async () => undefined)).rejects.toMatchObject({ code: 'OUTBOX_LOCKED', message: expect.stringContaining(`process ${process.pid} has it`) })
+    await expect(lockFolder(folder, async () => undefined)).rejects.toMatchObject({
+      code: 'OUTBOX_LOCKED',
+      message: expect.stringContaining(`process ${process.pid} has it`),
+    })
     const lines: unknown[] = []
     expect(await ask(folder, { a: 1 }, (line) => lines.push(line))).toBe(true)
     expect(lines).toEqual([{ question: { a: 1 } }])
@@ -45,11 +57,19 @@ describe('the lock', () => {
 
   it('of a process that was killed is taken over, by one of many that try', async () => {
     const folder = temporaryFolder()
-    const child = spawn(process.execPath, ['--input-type=module', '-e', `
+    const child = spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `
       import { lockFolder } from ${JSON.stringify(`${projectRoot}dist/publish/outbox/lock.js`)}
       await lockFolder(${JSON.stringify(folder)}, async () => {})
       console.log('locked')
-      setInterval(() => {}, 1000)`], { stdio: ['ignore', 'pipe', 'inherit'] })
+      setInterval(() => {}, 1000)`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
     await once(child.stdout, 'data')
     expect(await holderOf(folder)).toMatchObject({ pid: child.pid })
     const ended = once(child, 'exit')
@@ -79,7 +99,10 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     return { env: { GAPCAM_STATE_DIR: folder }, folder: join(folder, 'gapcam', 'outbox') }
   }
 
-  const run = async (args: readonly string[], env: NodeJS.ProcessEnv): Promise<{ status: unknown; lines: Record<string, unknown>[]; stderr: string }> => {
+  const run = async (
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+  ): Promise<{ status: unknown; lines: Record<string, unknown>[]; stderr: string }> => {
     const command = gapcam(['outbox', ...args], { env })
     const status = await command.ended
     return { status, lines: jsonLines(command.stdout()), stderr: command.stderr() }
@@ -90,8 +113,15 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     const outbox = await durable(folder)
     for (let i = 0; i < 3; i++) add(outbox, 'cam0')
     await settled(outbox)
-    expect((await run(['status'], env)).lines).toMatchObject([{ state: 'ok', queued: 3, seq: 3, pid: process.pid, boot: outbox.boot, ack: 'puback' }])
-    expect((await run(['list', '--limit', '2'], env)).lines).toEqual([{ camera: 'cam0', seq: 1 }, { camera: 'cam0', seq: 2 }].map((line) => expect.objectContaining(line)))
+    expect((await run(['status'], env)).lines).toMatchObject([
+      { state: 'ok', queued: 3, seq: 3, pid: process.pid, boot: outbox.boot, ack: 'puback' },
+    ])
+    expect((await run(['list', '--limit', '2'], env)).lines).toEqual(
+      [
+        { camera: 'cam0', seq: 1 },
+        { camera: 'cam0', seq: 2 },
+      ].map((line) => expect.objectContaining(line)),
+    )
     expect(await run(['clear'], env)).toMatchObject({ status: 0, stderr: '3 events given up\n' })
     expect(outbox.stats().queued).toBe(0)
     expect((await run(['list'], env)).lines).toEqual([])
@@ -101,7 +131,10 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     const { folder } = stateDir()
     await durable(folder)
     const second = await durable(folder)
-    expect(second.stats()).toMatchObject({ state: 'degraded', reason: expect.stringContaining(`process ${process.pid} has it`) })
+    expect(second.stats()).toMatchObject({
+      state: 'degraded',
+      reason: expect.stringContaining(`process ${process.pid} has it`),
+    })
     add(second, 'cam0', true)
     expect(second.takeLive()).toMatchObject({ seq: 1 })
   })
@@ -123,10 +156,19 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     await open.pop()!.close()
     const broker = await startMosquitto()
     const client = await subscribe(broker.port, 'gapcam/#')
-    expect(await run(['drain', '--broker', broker.url], env)).toMatchObject({ status: 0, stderr: expect.stringContaining('30 events sent, 0 wait') })
+    expect(await run(['drain', '--broker', broker.url], env)).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('30 events sent, 0 wait'),
+    })
     await until(() => client.messages.length === 30, 'the events')
-    expect(client.messages.map(({ topic, payload }) => [topic, (JSON.parse(payload) as { seq: number }).seq])).toEqual(Array.from({ length: 30 }, (_, i) => ['gapcam/gapcam/cam0/backlog', i + 1]))
+    expect(client.messages.map(({ topic, payload }) => [topic, (JSON.parse(payload) as { seq: number }).seq])).toEqual(
+      Array.from({ length: 30 }, (_, i) => ['gapcam/gapcam/cam0/backlog', i + 1]),
+    )
     expect((await run(['status'], env)).lines).toMatchObject([{ queued: 0, seq: 30 }])
-    expect(readFileSync(join(folder, readdirSync(folder).find((name) => name.endsWith('.log'))!)).subarray(0, 8).toString()).toBe('GAPCAMOB')
+    expect(
+      readFileSync(join(folder, readdirSync(folder).find((name) => name.endsWith('.log'))!))
+        .subarray(0, 8)
+        .toString(),
+    ).toBe('GAPCAMOB')
   })
 })

@@ -14,14 +14,24 @@ import { add, diskOutbox, numbers, settled, takeAll } from './fixture.js'
 afterEach(cleanUp)
 
 const stamp: Stamp = { boot: 'b', monoMs: 0, wallMs: 0, isClockSynced: false }
-const open = (folder: string, more: Partial<LogOptions> = {}): Promise<Log> => openLog({ folder, files: realFiles, maxBytes: 1 << 20, maxAgeMs: 1e12, stamp: () => stamp, ...more })
+const open = (folder: string, more: Partial<LogOptions> = {}): Promise<Log> =>
+  openLog({ folder, files: realFiles, maxBytes: 1 << 20, maxAgeMs: 1e12, stamp: () => stamp, ...more })
 const events = (from: number, to: number, size = 20): EventRecord[] =>
-  Array.from({ length: to - from + 1 }, (_, i) => ({ kind: 'event', seq: from + i, camera: (from + i) % 2 ? 'a' : 'b', payload: `${from + i}`.padEnd(size, '.') }))
-const segmentsOf = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith('.log')).sort().map((name) => join(folder, name))
+  Array.from({ length: to - from + 1 }, (_, i) => ({
+    kind: 'event',
+    seq: from + i,
+    camera: (from + i) % 2 ? 'a' : 'b',
+    payload: `${from + i}`.padEnd(size, '.'),
+  }))
+const segmentsOf = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.log'))
+    .sort()
+    .map((name) => join(folder, name))
 
 async function readAll(log: Log): Promise<number[]> {
   const found: number[] = []
-  for (let seq = log.ledger.done.nextMissing(1); seq <= log.lastSeq;) {
+  for (let seq = log.ledger.done.nextMissing(1); seq <= log.lastSeq; ) {
     const read = (await log.read(seq)).map((event) => event.seq)
     found.push(...read)
     seq = log.ledger.done.nextMissing((read.at(-1) ?? seq) + 1)
@@ -35,39 +45,63 @@ describe('records', () => {
   })
 
   it('come back as they were, and from any damage only whole ones do', () => {
-    fc.assert(fc.property(fc.array(fc.record({ camera: fc.stringMatching(/^[a-z0-9-]{1,40}$/), payload: fc.string({ unit: 'grapheme', maxLength: 200 }) }), { minLength: 1, maxLength: 8 }), fc.nat(), fc.nat(255), (list, at, value) => {
-      const records = list.map(({ camera, payload }, i): EventRecord => ({ kind: i % 2 ? 'event' : 'result', seq: i + 1, camera, payload }))
-      const data = Buffer.concat(records.map((record) => encodeRecord(record, 7)))
-      data[at % data.length] = value
-      const found = []
-      for (let decoded = decodeRecord(data, 0, 7); decoded; decoded = decodeRecord(data, decoded.end, 7)) found.push(decoded.record)
-      expect(found.length).toBeGreaterThanOrEqual(records.length - 1)
-      for (const record of found) expect(records).toContainEqual(record)
-      expect(decodeRecord(data, 0, 8)).toBeNull()
-    }), { numRuns: 300 })
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({
+            camera: fc.stringMatching(/^[a-z0-9-]{1,40}$/),
+            payload: fc.string({ unit: 'grapheme', maxLength: 200 }),
+          }),
+          { minLength: 1, maxLength: 8 },
+        ),
+        fc.nat(),
+        fc.nat(255),
+        (list, at, value) => {
+          const records = list.map(
+            ({ camera, payload }, i): EventRecord => ({
+              kind: i % 2 ? 'event' : 'result',
+              seq: i + 1,
+              camera,
+              payload,
+            }),
+          )
+          const data = Buffer.concat(records.map((record) => encodeRecord(record, 7)))
+          data[at % data.length] = value
+          const found = []
+          for (let decoded = decodeRecord(data, 0, 7); decoded; decoded = decodeRecord(data, decoded.end, 7))
+            found.push(decoded.record)
+          expect(found.length).toBeGreaterThanOrEqual(records.length - 1)
+          for (const record of found) expect(records).toContainEqual(record)
+          expect(decodeRecord(data, 0, 8)).toBeNull()
+        },
+      ),
+      { numRuns: 300 },
+    )
   })
 })
 
 describe('ranges', () => {
   it('are a set', () => {
     const runs = fc.array(fc.tuple(fc.nat(40), fc.nat(6)), { maxLength: 30 })
-    fc.assert(fc.property(runs, fc.nat(45), (list, through) => {
-      const ranges = new Ranges()
-      const set = new Set<number>()
-      for (const [from, length] of list) {
-        ranges.add(from, from + length)
-        for (let n = from; n <= from + length; n++) set.add(n)
-      }
-      expect(ranges.count).toBe(set.size)
-      for (let n = 0; n < 50; n++) expect(ranges.has(n)).toBe(set.has(n))
-      let missing = 0
-      while (set.has(missing)) missing++
-      expect(ranges.nextMissing(0)).toBe(missing)
-      expect(Ranges.from(JSON.parse(JSON.stringify(ranges.runs))).runs).toEqual(ranges.runs)
-      const taken = ranges.takeThrough(through).reduce((sum, [from, to]) => sum + to - from + 1, 0)
-      expect(taken).toBe([...set].filter((n) => n <= through).length)
-      expect(ranges.count).toBe(set.size - taken)
-    }))
+    fc.assert(
+      fc.property(runs, fc.nat(45), (list, through) => {
+        const ranges = new Ranges()
+        const set = new Set<number>()
+        for (const [from, length] of list) {
+          ranges.add(from, from + length)
+          for (let n = from; n <= from + length; n++) set.add(n)
+        }
+        expect(ranges.count).toBe(set.size)
+        for (let n = 0; n < 50; n++) expect(ranges.has(n)).toBe(set.has(n))
+        let missing = 0
+        while (set.has(missing)) missing++
+        expect(ranges.nextMissing(0)).toBe(missing)
+        expect(Ranges.from(JSON.parse(JSON.stringify(ranges.runs))).runs).toEqual(ranges.runs)
+        const taken = ranges.takeThrough(through).reduce((sum, [from, to]) => sum + to - from + 1, 0)
+        expect(taken).toBe([...set].filter((n) => n <= through).length)
+        expect(ranges.count).toBe(set.size - taken)
+      }),
+    )
   })
 })
 
@@ -117,7 +151,10 @@ describe('the log', () => {
     const found = await readAll(log)
     const lost = log.ledger.gaps.reduce((sum, { missing }) => sum + missing, 0)
     expect(lost).toBe(200 - found.length)
-    expect(log.ledger.gaps.map(({ camera, from }) => [camera, from])).toEqual([['a', 1], ['b', 2]])
+    expect(log.ledger.gaps.map(({ camera, from }) => [camera, from])).toEqual([
+      ['a', 1],
+      ['b', 2],
+    ])
     await log.close()
     const again = await open(folder, { maxBytes: 32 << 10 })
     expect(again.ledger.lost).toBe(lost)
@@ -143,14 +180,17 @@ describe('the log', () => {
     await log.close()
   })
 
-  it('leaves a later version\'s files alone', async () => {
+  it("leaves a later version's files alone", async () => {
     const folder = temporaryFolder()
     const log = await open(folder)
     await log.append(events(1, 3), null)
     await log.close()
     const later = join(folder, '0000000009.log')
     writeFileSync(later, encodeHead(2))
-    await expect(open(folder)).rejects.toMatchObject({ code: 'OUTBOX_NEWER', message: expect.stringContaining('format 2') })
+    await expect(open(folder)).rejects.toMatchObject({
+      code: 'OUTBOX_NEWER',
+      message: expect.stringContaining('format 2'),
+    })
     const outbox = await diskOutbox({ folder })
     expect(outbox.stats()).toMatchObject({ state: 'degraded', reason: expect.stringContaining('format 2') })
     add(outbox, 'a', true)

@@ -35,42 +35,58 @@ describe('the outbox in memory', () => {
   })
 
   it('stays within its bound and accounts for every event, whatever the link does', async () => {
-    type Step = { readonly kind: 'add'; readonly camera: string; readonly isLive: boolean } | { readonly kind: 'live' | 'backlog' | 'confirm' | 'lose' }
+    type Step =
+      | { readonly kind: 'add'; readonly camera: string; readonly isLive: boolean }
+      | { readonly kind: 'live' | 'backlog' | 'confirm' | 'lose' }
     const steps: fc.Arbitrary<Step> = fc.oneof(
-      { weight: 6, arbitrary: fc.tuple(fc.constantFrom('a', 'b'), fc.boolean()).map(([camera, isLive]) => ({ kind: 'add', camera, isLive }) as const) },
-      { weight: 4, arbitrary: fc.constantFrom({ kind: 'live' } as const, { kind: 'backlog' } as const, { kind: 'confirm' } as const) },
+      {
+        weight: 6,
+        arbitrary: fc
+          .tuple(fc.constantFrom('a', 'b'), fc.boolean())
+          .map(([camera, isLive]) => ({ kind: 'add', camera, isLive }) as const),
+      },
+      {
+        weight: 4,
+        arbitrary: fc.constantFrom(
+          { kind: 'live' } as const,
+          { kind: 'backlog' } as const,
+          { kind: 'confirm' } as const,
+        ),
+      },
       { weight: 1, arbitrary: fc.constant({ kind: 'lose' } as const) },
     )
-    await fc.assert(fc.asyncProperty(fc.array(steps, { maxLength: 200 }), async (plan) => {
-      const outbox = memoryOutbox({ memory: limits })
-      let underWay: OutboxEntry[] = []
-      const confirmed: OutboxEntry[] = []
-      let added = 0
-      for (const step of plan) {
-        if (step.kind === 'add') {
-          add(outbox, step.camera, step.isLive)
-          added++
-        } else if (step.kind === 'lose') {
-          outbox.takeBack()
-          underWay = []
-        } else if (step.kind === 'confirm') {
-          const entry = underWay.shift()
-          if (entry) {
-            outbox.confirm(entry)
-            confirmed.push(entry)
+    await fc.assert(
+      fc.asyncProperty(fc.array(steps, { maxLength: 200 }), async (plan) => {
+        const outbox = memoryOutbox({ memory: limits })
+        let underWay: OutboxEntry[] = []
+        const confirmed: OutboxEntry[] = []
+        let added = 0
+        for (const step of plan) {
+          if (step.kind === 'add') {
+            add(outbox, step.camera, step.isLive)
+            added++
+          } else if (step.kind === 'lose') {
+            outbox.takeBack()
+            underWay = []
+          } else if (step.kind === 'confirm') {
+            const entry = underWay.shift()
+            if (entry) {
+              outbox.confirm(entry)
+              confirmed.push(entry)
+            }
+          } else if (underWay.length < 3) {
+            const entry = step.kind === 'live' ? outbox.takeLive() : outbox.takeBacklog()
+            if (entry) underWay.push(entry)
           }
-        } else if (underWay.length < 3) {
-          const entry = step.kind === 'live' ? outbox.takeLive() : outbox.takeBacklog()
-          if (entry) underWay.push(entry)
+          expect(outbox.stats().queued).toBeLessThanOrEqual(limits.maxEvents)
         }
-        expect(outbox.stats().queued).toBeLessThanOrEqual(limits.maxEvents)
-      }
-      outbox.takeBack()
-      const all = [...confirmed, ...(await takeAll(outbox))]
-      const sum = all.reduce((total, entry) => total + (entry.kind === 'event' ? 1 : entry.missing), 0)
-      expect(sum).toBe(added)
-      const seqs = all.flatMap((entry) => (entry.kind === 'event' ? [entry.seq] : []))
-      expect(new Set(seqs).size).toBe(seqs.length)
-    }))
+        outbox.takeBack()
+        const all = [...confirmed, ...(await takeAll(outbox))]
+        const sum = all.reduce((total, entry) => total + (entry.kind === 'event' ? 1 : entry.missing), 0)
+        expect(sum).toBe(added)
+        const seqs = all.flatMap((entry) => (entry.kind === 'event' ? [entry.seq] : []))
+        expect(new Set(seqs).size).toBe(seqs.length)
+      }),
+    )
   })
 })

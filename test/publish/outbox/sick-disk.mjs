@@ -8,8 +8,17 @@ const [kind, mount] = process.argv.slice(2)
 const folder = join(mount, 'outbox')
 const filler = join(mount, 'filler')
 const lines = []
-const note = (level) => (_fields, message) => { lines.push(`${level}: ${message}`) }
-const options = { folder, maxBytes: 64 << 20, maxAgeMs: 1e12, ack: 'puback', log: { info: note('info'), warn: note('warn'), debug() {} }, clock: { now: () => performance.now(), wall: () => Date.now() } }
+const note = (level) => (_fields, message) => {
+  lines.push(`${level}: ${message}`)
+}
+const options = {
+  folder,
+  maxBytes: 64 << 20,
+  maxAgeMs: 1e12,
+  ack: 'puback',
+  log: { info: note('info'), warn: note('warn'), debug() {} },
+  clock: { now: () => performance.now(), wall: () => Date.now() },
+}
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const until = async (condition, what) => {
   const endMs = performance.now() + 60_000
@@ -21,15 +30,21 @@ const until = async (condition, what) => {
 const shell = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] })
 const faults = {
   /** The disk is full: somebody else's file. */
-  full: [() => {
-    try {
-      for (;;) appendFileSync(filler, Buffer.alloc(1024))
-    } catch (error) {
-      if (error.code !== 'ENOSPC') throw error
-    }
-  }, () => rmSync(filler)],
+  full: [
+    () => {
+      try {
+        for (;;) appendFileSync(filler, Buffer.alloc(1024))
+      } catch (error) {
+        if (error.code !== 'ENOSPC') throw error
+      }
+    },
+    () => rmSync(filler),
+  ],
   /** No file may grow beyond 6 KiB (RLIMIT_FSIZE): writes end half done with EFBIG. */
-  limit: [() => shell('prlimit', '--pid', String(process.pid), '--fsize=6144:'), () => shell('prlimit', '--pid', String(process.pid), '--fsize=unlimited:')],
+  limit: [
+    () => shell('prlimit', '--pid', String(process.pid), '--fsize=6144:'),
+    () => shell('prlimit', '--pid', String(process.pid), '--fsize=unlimited:'),
+  ],
   /** Mounted read-only when it starts. */
   readonly: [() => shell('mount', '-o', 'remount,ro', mount), () => shell('mount', '-o', 'remount,rw', mount)],
 }

@@ -13,13 +13,21 @@ it('a disk that does not answer holds no event up, and has them all once it does
     ...realFiles,
     async create(path) {
       const file = await realFiles.create(path)
-      return { ...file, sync: async () => { await hanging; await file.sync() } }
+      return {
+        ...file,
+        sync: async () => {
+          await hanging
+          await file.sync()
+        },
+      }
     },
   }
   const outbox = await diskOutbox({ folder, files, slowMs: 20 })
   add(outbox)
   await settled(outbox)
-  hanging = new Promise((resolve) => { release = resolve })
+  hanging = new Promise((resolve) => {
+    release = resolve
+  })
   for (let i = 0; i < 3; i++) add(outbox, 'a', true)
   expect(outbox.takeLive(), 'not before it is on disk').toBeNull()
   await until(() => outbox.stats().state === 'degraded', 'the disk to be given up for now')

@@ -26,19 +26,22 @@ bool ReadFile(const char* path, Bytes* bytes) {
   FILE* file = std::fopen(path, "rb");
   if (!file) return false;
   uint8_t block[65536];
-  for (size_t count; (count = std::fread(block, 1, sizeof(block), file)) > 0;) bytes->insert(bytes->end(), block, block + count);
+  for (size_t count; (count = std::fread(block, 1, sizeof(block), file)) > 0;)
+    bytes->insert(bytes->end(), block, block + count);
   std::fclose(file);
   return true;
 }
 
 struct Difference {
-  double share = 0;      // of the outputs' range
+  double share = 0;  // of the outputs' range
   int other_labels = 0;
   int rounded_labels = 0;  // of these, labels that the scalar executor gives the rounded inputs too
-  double lead = 0;       // of the right label over the one that was given
+  double lead = 0;         // of the right label over the one that was given
 };
 
-size_t Greatest(const float* values, size_t count) { return static_cast<size_t>(std::max_element(values, values + count) - values); }
+size_t Greatest(const float* values, size_t count) {
+  return static_cast<size_t>(std::max_element(values, values + count) - values);
+}
 
 // Whether the label is the same.
 bool Compare(const gapcam::Executor& right, Machine& machine, Difference* difference) {
@@ -49,7 +52,8 @@ bool Compare(const gapcam::Executor& right, Machine& machine, Difference* differ
     const float* got = machine.output(port);
     const size_t count = outputs[port].bytes / 4;
     double worst = 0;
-    for (size_t i = 0; i < count; ++i) worst = std::isfinite(got[i]) ? std::max<double>(worst, std::fabs(got[i] - want[i])) : INFINITY;
+    for (size_t i = 0; i < count; ++i)
+      worst = std::isfinite(got[i]) ? std::max<double>(worst, std::fabs(got[i] - want[i])) : INFINITY;
     const double range = *std::max_element(want, want + count) - *std::min_element(want, want + count);
     difference->share = std::max(difference->share, worst == 0 ? 0 : worst / range);
     if (port > 0 || Greatest(got, count) == Greatest(want, count)) continue;
@@ -64,14 +68,17 @@ bool Compare(const gapcam::Executor& right, Machine& machine, Difference* differ
 bool IsLabelOfRounded(gapcam::Executor& right, const gapcam::Plan& plan, Machine& machine) {
   for (const auto& port : plan.inputs) {
     auto* values = static_cast<float*>(right.data(port.tensor));
-    for (uint32_t i = 0; i < plan.tensors[port.tensor].elements; ++i) values[i] = gapcam::cuda::HalfToFloat(gapcam::cuda::FloatToHalf(values[i]));
+    for (uint32_t i = 0; i < plan.tensors[port.tensor].elements; ++i)
+      values[i] = gapcam::cuda::HalfToFloat(gapcam::cuda::FloatToHalf(values[i]));
   }
   right.Run();
   const auto& port = machine.program().outputs[0];
-  return Greatest(static_cast<const float*>(right.data(port.tensor)), port.bytes / 4) == Greatest(machine.output(0), port.bytes / 4);
+  return Greatest(static_cast<const float*>(right.data(port.tensor)), port.bytes / 4) ==
+         Greatest(machine.output(0), port.bytes / 4);
 }
 
-bool CheckGeneration(const NamedGeneration& g, gapcam::Executor& right, const gapcam::Plan& plan, const Bytes& inputs, size_t picture_bytes) {
+bool CheckGeneration(const NamedGeneration& g, gapcam::Executor& right, const gapcam::Plan& plan, const Bytes& inputs,
+                     size_t picture_bytes) {
   gapcam::cuda::Program program;
   gapcam::Status status = gapcam::cuda::BuildProgram(plan, g.generation, &program);
   if (!status.ok()) return std::fprintf(stderr, "%s: %s\n", g.name, status.message()), false;
@@ -90,20 +97,25 @@ bool CheckGeneration(const NamedGeneration& g, gapcam::Executor& right, const ga
     status = machine.Run();
     if (!status.ok()) return std::fprintf(stderr, "%s: %s\n", g.name, status.message()), false;
     const bool is_half = g.generation.precision == gapcam::cuda::Precision::kFloat16;
-    if (!Compare(right, machine, &difference) && is_half && IsLabelOfRounded(right, plan, machine)) ++difference.rounded_labels;
+    if (!Compare(right, machine, &difference) && is_half && IsLabelOfRounded(right, plan, machine))
+      ++difference.rounded_labels;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto& made = machine.program();
-  std::printf("{\"generation\":\"%s\",\"launches\":%zu,\"pictures\":%zu,\"share\":%.3g,\"otherLabels\":%d,\"roundedLabels\":%d,\"lead\":%.3g,\"weightBytes\":%zu,\"activationBytes\":%llu,\"seconds\":%.2f}\n", g.name,
-              made.launches.size(), inputs.size() / picture_bytes, difference.share, difference.other_labels, difference.rounded_labels, difference.lead, made.weights.size(),
-              static_cast<unsigned long long>(made.activation_bytes), seconds);
+  std::printf(
+      "{\"generation\":\"%s\",\"launches\":%zu,\"pictures\":%zu,\"share\":%.3g,\"otherLabels\":%d,\"roundedLabels\":%d,"
+      "\"lead\":%.3g,\"weightBytes\":%zu,\"activationBytes\":%llu,\"seconds\":%.2f}\n",
+      g.name, made.launches.size(), inputs.size() / picture_bytes, difference.share, difference.other_labels,
+      difference.rounded_labels, difference.lead, made.weights.size(),
+      static_cast<unsigned long long>(made.activation_bytes), seconds);
   std::fflush(stdout);
   return true;
 }
 
 int CheckAll(const char* plan_file, const char* inputs_file, const char* filter) {
   Bytes bytes, inputs;
-  if (!ReadFile(plan_file, &bytes) || !ReadFile(inputs_file, &inputs)) return std::fprintf(stderr, "cannot read %s or %s\n", plan_file, inputs_file), 2;
+  if (!ReadFile(plan_file, &bytes) || !ReadFile(inputs_file, &inputs))
+    return std::fprintf(stderr, "cannot read %s or %s\n", plan_file, inputs_file), 2;
   const char* reason = "";
   const gapcam::Target* scalar = gapcam::ChooseTarget("scalar", &reason);
   std::unique_ptr<gapcam::Executor> right;
@@ -113,7 +125,8 @@ int CheckAll(const char* plan_file, const char* inputs_file, const char* filter)
   if (!status.ok()) return std::fprintf(stderr, "%s: %s\n", plan_file, status.message()), 1;
   size_t picture_bytes = 0;
   for (const auto& port : plan.inputs) picture_bytes += plan.tensors[port.tensor].bytes;
-  if (inputs.empty() || inputs.size() % picture_bytes != 0) return std::fprintf(stderr, "%s is not whole pictures of %zu bytes\n", inputs_file, picture_bytes), 2;
+  if (inputs.empty() || inputs.size() % picture_bytes != 0)
+    return std::fprintf(stderr, "%s is not whole pictures of %zu bytes\n", inputs_file, picture_bytes), 2;
   bool all = true;
   for (const NamedGeneration& g : kGenerations) {
     if (!filter || std::strstr(g.name, filter)) all = CheckGeneration(g, *right, plan, inputs, picture_bytes) && all;
