@@ -1,5 +1,5 @@
-// Bytes that each network's plan needs:  node scripts/bench/arena.mjs [MODEL...] [--json]
-// The arena beside the lower bound that its tensors' lifetimes allow, and the constants. Nothing is timed or run.
+// Prints the bytes that each network's plan needs:  node scripts/bench/arena.mjs [MODEL...] [--json]
+// It shows the arena, the lower bound that the tensors' lifetimes allow, and the constants. It runs and times nothing.
 import { parseArgs } from 'node:util'
 import { compilePlan } from '../../dist/model/compile.js'
 import { loadModel } from '../../dist/model/onnx/onnx.js'

@@ -2,7 +2,7 @@
 //
 //   node scripts/bench/compare-networks.mjs FOLDER > docs/networks.md
 //
-// FOLDER is what scripts/networks/export.py made. Processor time is compared, of one thread each, the engines taking turns.
+// scripts/networks/export.py makes FOLDER. Each engine has one thread; the engines take turns, and processor time is compared.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openModel } from '../../dist/index.js'
@@ -13,7 +13,7 @@ const targets = new Set()
 const folder = process.argv[2]
 if (folder === undefined) throw new Error('Expected the folder of scripts/networks/export.py as an argument')
 
-/** Seeded noise, near enough to a picture that was normalized. */
+/** Seeded noise with about the range of a normalized picture. */
 function noise(length) {
   let state = 1
   const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
@@ -22,7 +22,7 @@ function noise(length) {
 
 const valuesOf = (outputs) => Object.values(outputs).flatMap(({ data }) => [...data])
 
-/** The largest difference between two results over the range of the right one. */
+/** The largest difference between two results, as a share of the reference's range. */
 function difference(found, right) {
   let [low, high, worst] = [Infinity, -Infinity, 0]
   right.forEach((value, i) => {
@@ -33,7 +33,7 @@ function difference(found, right) {
   return worst / (high - low)
 }
 
-/** Processor time of a run, the mean over a while: the system counts that of other threads a few milliseconds late. */
+/** Mean processor time of a run. One run is too short to measure: the system counts other threads a few milliseconds late. */
 async function processorMs(model, feed) {
   const before = process.cpuUsage()
   let runs = 0

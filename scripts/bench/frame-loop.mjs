@@ -1,5 +1,5 @@
-// The frame loop: what an inference asks of the allocator and of the kernel, and how late the event loop's timers are
-// while a program infers without a pause.
+// Counts the allocations and system calls of an inference, and measures how late timers of the event loop are while a
+// program infers without a pause.
 //
 //   node scripts/bench/frame-loop.mjs [MODEL...] [--seconds 5] [--json]
 //
@@ -82,7 +82,7 @@ async function countCalls(file) {
   }))
 }
 
-/** How late a timer of a millisecond is during some work. */
+/** How late a one-millisecond timer fires while `work` runs. */
 async function lateness(work) {
   const resolution = 1
   const delay = monitorEventLoopDelay({ resolution })
@@ -93,7 +93,7 @@ async function lateness(work) {
   return { p50Ms: late(delay.percentile(50)), p99Ms: late(delay.percentile(99)), maxMs: late(delay.max) }
 }
 
-/** While the native engine infers without a pause; and while nothing happens, which is the machine's own part. */
+/** Timer delays during continuous native inference, and on an idle process: the difference is ours. */
 async function eventLoop(file, seconds) {
   const { graph } = await loadModel(file)
   const engine = await openEngine(file, 'native', { threads: 1, ...sizeFor(graph) })

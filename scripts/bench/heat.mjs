@@ -1,5 +1,5 @@
-// What heat maps cost: the feature map as a further output of the network, the product for one class, the box, and the
-// lens watch's pass over the input. With and without are run in turns, so that the machine's mood meets both.
+// Measures the cost of heat maps: the feature map as an extra output, the product for one class, the box, and the lens
+// watch's pass over the input. Runs with and without them alternate, so a change of the machine's speed affects both.
 //
 //   node scripts/bench/heat.mjs [MODEL...] [--engine native|onnxruntime] [--threads 1] [--rounds 200] [--json]
 import { parseArgs } from 'node:util'

@@ -1,9 +1,9 @@
-// Times every kernel by itself on the shapes of real networks: one plan for each different step, data in the cache where it
-// fits, one thread unless --threads says otherwise.
+// Times every kernel alone on the shapes of real networks: one plan for each different step, on one thread unless --threads
+// says otherwise. Data that fits stays in the cache.
 //
 //   node scripts/bench/kernels.mjs [MODEL...] [--target avx2] [--threads 1] [--ms 60] [--kernel TEXT] [--json]
 //
-// --ms is the time for each step, --kernel takes only kernels whose name contains TEXT.
+// --ms: time for each step. --kernel: only kernels with TEXT in their name.
 import { parseArgs } from 'node:util'
 import { loadAddon } from '../../dist/addon.js'
 import { compilePlan } from '../../dist/model/compile.js'
@@ -35,7 +35,7 @@ async function planOf(file) {
 
 const bytesOf = ({ shape, type }) => shape.reduce((count, size) => count * size, planTypeBytes[type])
 
-/** One step of a plan as a plan of its own: each of its tensors in a place of its own, constants as they were. */
+/** Makes a plan of one step: its tensors do not overlap, its constants are unchanged. */
 function alone(plan, step) {
   const used = [...new Set([...step.inputs, ...step.outputs].filter((id) => id !== null))]
   const index = (id) => (id === null ? null : used.indexOf(id))
@@ -63,7 +63,7 @@ function alone(plan, step) {
   }
 }
 
-/** What a step is, in the words of its tensors: two steps of the same words are timed once. */
+/** A key from a step's kind and tensor shapes. Steps with the same key are timed once. */
 function describe(plan, { kind, inputs, outputs, parameters }) {
   const shape = (id) => (id === null ? '-' : plan.tensors[id].shape.join('×'))
   const told = Object.entries(parameters)
@@ -74,7 +74,7 @@ function describe(plan, { kind, inputs, outputs, parameters }) {
   return `${kind} ${inputs.map(shape).join(' ')} → ${outputs.map(shape).join(' ')}${told.length > 0 ? `; ${told.join(', ')}` : ''}`
 }
 
-/** Least time in milliseconds, over rounds of about 10 ms. */
+/** The minimum time in milliseconds over rounds of about 10 ms. */
 async function time(open) {
   let [least] = await open.profile(3)
   const rounds = Math.max(1, Math.min(100_000, Math.round(1e7 / least)))

@@ -1,4 +1,4 @@
-// What programs that try gapcam against others share: a port that nobody has, and a running gapcam's page.
+// Shared by programs that run gapcam beside other servers: a free port, and a running gapcam with its page.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -14,7 +14,7 @@ export async function freePort() {
   return port
 }
 
-/** `gapcam run` with these arguments, and the address of its page. Rejects with what it said where it ends instead. */
+/** Starts `gapcam run` with these arguments. Resolves with the address of its page; rejects with its stderr if it ends first. */
 export async function startPage(args) {
   const run = spawn(
     process.execPath,

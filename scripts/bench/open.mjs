@@ -1,9 +1,9 @@
-// How long an engine takes from nothing to its first result, and how much memory it ever holds: each time in a fresh
-// process, engines in turns.
+// Measures the time from opening a model to its first result, and the peak memory. Each run is a fresh process, and the
+// engines take turns.
 //
 //   node scripts/bench/open.mjs [MODEL...] [--engines a,b] [--rounds 9] [--threads 1] [--json]
 //
-// openToResultMs counts from the call that opens the model to the first scores; importing the package comes before it.
+// openToResultMs runs from the call that opens the model to the first scores. It does not include importing the package.
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +29,7 @@ function once(engine, file, side) {
   return JSON.parse(stdout)
 }
 
-/** What Node itself holds when it has started. */
+/** The memory of a bare Node process. */
 function bareNode() {
   const code =
     'process.stdout.write(/VmHWM:\\s+(\\d+)/.exec(require("fs").readFileSync("/proc/self/status", "utf8"))[1])'

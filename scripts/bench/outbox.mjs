@@ -1,6 +1,6 @@
-// Times the outbox: appends confirmed by the disk, and draining to a local mosquitto; beside classic-level (LevelDB) with
-// synced batches where that is installed (npm install --no-save classic-level). Bytes written are those the kernel counts
-// for this process.
+// Times the outbox: appends that the disk confirms, and draining to a local mosquitto. Compares it with classic-level
+// (LevelDB) and synced batches where that is installed (npm install --no-save classic-level). The kernel's counters for
+// this process give the bytes written.
 //   node scripts/bench/outbox.mjs [--events N] [--folder DIR]
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,7 @@ const payload = (seq) => JSON.stringify({ seq, filling: 'x'.repeat(600) })
 const written = () => Number(/^write_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))[1])
 const stamp = () => ({ boot: 'b', monoMs: 0, wallMs: 0, isClockSynced: false })
 
-/** What 1 event, and 30 in a group, take until the disk has them. */
+/** The time until the disk confirms 1 event, and a group of 30. */
 async function appends(name, open) {
   for (const group of [1, 30]) {
     const folder = folderFor(name)
@@ -85,7 +85,7 @@ const level = async (folder) => {
 
 const stores = [['gapcam', ours], ...(classicLevel ? [['classic-level', level]] : [])]
 
-/** 100 confirmed events, then eight bytes of the log file are gone, early and late in it: how many are still found? */
+/** Writes 100 confirmed events, damages eight bytes near the start or the end of the log, and counts the events still found. */
 async function damage() {
   for (const share of [0.1, 0.5, 0.9]) {
     const found = {}
@@ -119,7 +119,7 @@ async function damage() {
   }
 }
 
-/** Events that waited on disk, to a mosquitto on this machine and on to a subscriber. */
+/** Times events from the disk through a local mosquitto to a subscriber. */
 async function draining() {
   const folder = folderFor('drain')
   const port = await freePort()

@@ -1,10 +1,10 @@
-// Times gapcam against other runtimes on the same ONNX files: batch 1, float32, each in a process of its own, taking
-// turns in one run, so that a machine that slows down slows all of them.
+// Times gapcam and other runtimes on the same ONNX files: batch 1, float32, one process each. They take turns within one
+// run, so a machine that slows down slows all of them.
 //
 //   node scripts/bench/peers.mjs [MODEL...] [--peers a,b] [--threads 1,2] [--rounds 8] [--beside-load] [--offline] [--json]
 //
-// The runtimes are installed from PyPI into .cache/peers on first use; --offline takes what is there. --beside-load
-// keeps one core busy with another program meanwhile. Every result is compared with onnxruntime's.
+// The first run installs the runtimes from PyPI into .cache/peers; --offline uses those already there. --beside-load keeps
+// one core busy with another program. Every result is compared with onnxruntime's.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
@@ -39,7 +39,7 @@ const environments = peers.some(isPython)
   : { python: null, converter: null, missing: {} }
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-peers-'))
 
-/** Cores' worth of time that other programs take, while the peers wait for their turn. */
+/** Processor time of other programs, in cores, measured while the peers wait. */
 async function busyCores() {
   const ticks = () =>
     cpus().reduce(
@@ -55,7 +55,7 @@ async function busyCores() {
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
 const round = (value) => Math.round(value * 1e4) / 1e4
 
-/** Opens every peer; those that cannot be had are results already. */
+/** Opens every peer. A peer that cannot be opened becomes a result with the reason. */
 async function openAll(request) {
   const open = []
   const results = {}
@@ -71,7 +71,7 @@ async function openAll(request) {
   return { open, results }
 }
 
-/** Rounds in which each open peer has a turn of at least ten runs and 60 ms; another one begins each round. */
+/** In each round every open peer has a turn of at least ten runs and 60 ms. Each round starts with another peer. */
 async function takeTurns(open) {
   const gapcam = open.find(({ peer }) => peer === 'gapcam')
   const turns = new Map(open.map(({ peer }) => [peer, []]))
@@ -90,7 +90,7 @@ async function takeTurns(open) {
   return { turns, others, peakGflops }
 }
 
-/** Largest difference from the judge's output, as a share of its range. */
+/** The largest difference from the reference output, as a share of its range. */
 function errorOf(output, judge) {
   const range = Math.max(...judge) - Math.min(...judge)
   return judge.length === output.length

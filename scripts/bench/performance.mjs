@@ -8,8 +8,8 @@
 //   --out FOLDER   instead of docs/
 //   --check        compares the page with what docs/performance.json says, and changes nothing
 //
-// Raw results lie in docs/performance.json, each part with its date and machine. docs/performance-notes.md is written
-// by hand and becomes the page's end.
+// docs/performance.json holds the raw results; each part has its date and machine. docs/performance-notes.md is written by
+// hand and ends the page.
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
   },
 })
 
-/** Runs a part's program; resolves with its JSON. Its stderr is ours. */
+/** Runs a part's program and resolves with its JSON. The program writes to our stderr. */
 function run(args) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 2] })
@@ -46,7 +46,7 @@ function run(args) {
   })
 }
 
-/** One object, or a list of them, one a line. */
+/** Reads one JSON object, or one object per line. */
 function parse(text) {
   const lines = text.trim().split('\n')
   try {
@@ -74,13 +74,13 @@ async function measure(results) {
   }
 }
 
-/** Models by name: where they lay is nobody's business. */
+/** Replaces paths of models by their names, so results do not show folders of the machine. */
 function withoutFolders(data) {
   if (Array.isArray(data)) return data.map(withoutFolders)
   return 'model' in data ? { ...data, model: nameOf(data.model) } : data
 }
 
-/** A part a line. */
+/** JSON with one part per line. */
 function serialize(measured) {
   return `{"parts":{\n${Object.entries(measured)
     .map(([name, part]) => `${JSON.stringify(name)}:${JSON.stringify(part)}`)

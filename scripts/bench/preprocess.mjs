@@ -1,6 +1,6 @@
-// From a camera's frame in memory to the network's normalised input:  node scripts/bench/preprocess.mjs [--seconds 5] [--json]
-// Timed from JavaScript's call to its promise, the way to the pixel path's thread and back included, beside a memcpy of
-// the same frame.
+// Times the way from a frame in memory to the network's normalised input:  node scripts/bench/preprocess.mjs [--seconds 5] [--json]
+// The time runs from JavaScript's call to the resolved promise, with the way to the pixel thread and back. A memcpy of the
+// same frame is timed beside it.
 import { parseArgs } from 'node:util'
 import { createPreprocessor } from '../../dist/pixels/preprocess.js'
 
@@ -18,7 +18,7 @@ const spec = {
   resize: 'cover',
 }
 
-/** Frames of the usual cameras; the first is the target's. */
+/** Frames of common cameras. The performance target is about the first. */
 const frames = [
   {
     what: 'YUYV 640×480 → 224×224',

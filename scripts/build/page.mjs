@@ -1,4 +1,4 @@
-// Bundles the local page into dist/server/web: one script, one style sheet, no other file at run time.
+// Bundles the local page into dist/server/web: one script and one style sheet.
 import { build } from 'esbuild'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

@@ -1,4 +1,4 @@
-// Writes native/kernels/steps.h from the table in src/model/steps.ts (compiled to dist). With --check it only compares.
+// Writes native/kernels/steps.h from the table in src/model/steps.ts, which it reads from dist. --check only compares.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { binaryOps, elementwiseOps, parameterWords, poolOps, reduceOps, stepTable, windowOps } from '../../dist/model/steps.js'
 

@@ -1,5 +1,5 @@
-// Fetches ONNX's backend node tests, which PyPI's onnx 1.22.0 carries, into .cache/onnx-node-tests. The wheel is pinned
-// by its digest; only models and data are taken from it.
+// Fetches ONNX's backend node tests from PyPI's onnx 1.22.0 into .cache/onnx-node-tests. The wheel is pinned by digest, and
+// only models and data are taken from it.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
@@ -21,7 +21,7 @@ with zipfile.ZipFile(sys.argv[1]) as wheel:
             wheel.extract(entry, sys.argv[2])
 `
 
-/** True when the tests are there, fetched now or before. */
+/** Fetches the tests unless they are cached. Returns whether they are there. */
 export function fetchOnnxTests() {
   if (existsSync(target)) return true
   mkdirSync(cache, { recursive: true })

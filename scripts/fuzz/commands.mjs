@@ -1,5 +1,5 @@
-// Sends malformed commands to a running gapcam over a real broker, and looks at what becomes of it: it must go on, no
-// retained topic may change, and its answers are bounded in rate.
+// Sends malformed commands to a running gapcam over a real broker. gapcam must keep running, must not change a retained
+// topic, and must limit the rate of its answers.
 //
 //   node scripts/fuzz/commands.mjs [--count 1000000] [--seed 1]
 //
@@ -21,7 +21,7 @@ const [count, seed] = [Number(values.count), Number(values.seed)]
 const project = fileURLToPath(new URL('../../', import.meta.url))
 const root = 'gapcam/fuzz'
 const atOnce = 200
-/** The rate of refusals (requests.ts) over the time it took, with what may go out at once, and the answer that ends it. */
+/** The largest allowed number of answers: the rate of refusals (requests.ts) times the duration, one burst, and the last answer. */
 const mostAnswers = (seconds) => 10 * (seconds + 2) + 10 + 2
 
 /** xorshift32: the same commands for the same seed. */
@@ -100,7 +100,7 @@ const commands = [
 ]
 const object = () => Object.fromEntries(Array.from({ length: 1 + below(4) }, () => [pick(keys), pick(scalars)()]))
 
-/** Payloads none of which is a command; what each topic takes is left out. */
+/** Payloads that are no command for a topic. */
 const payloads = [
   () => `{${pick(words)}`,
   () => JSON.stringify(object()).slice(0, -1),
@@ -127,7 +127,7 @@ function command() {
         `${root}/request/${pick(['', 'Restart', 'reboot', 'toString', '__proto__', '%00', 'x'.repeat(200), 'restart '])}`,
         pick(['', 'PRESS', payload]),
       ]
-    // `info` with nothing more to it is a command.
+    // A bare `info` is a valid command.
     default:
       return [`${root}/request/${pick(commands)}`, payload]
   }
@@ -204,7 +204,7 @@ async function main() {
       }),
     )
   }
-  // What comes last goes through the same queue: it is answered when all before it has been read.
+  // The last request uses the same queue, so its answer means that all earlier ones were read.
   let isAnswered = false
   client.on('message', (topic, payload) => {
     isAnswered ||= topic === `${root}/response/info` && payload.includes('the-last')

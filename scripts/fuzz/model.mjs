@@ -1,10 +1,10 @@
-// Fuzzes the reader and the compiler of ONNX files with changed real ones:
+// Fuzzes the ONNX reader and the compiler with mutations of real files:
 //
 //   node scripts/fuzz/model.mjs [--seconds 60] [--seed 1] [FILE...]    FILE: small ONNX files, else ONNX's node tests and the fixtures
 //   node scripts/fuzz/model.mjs --case FILE:SEED                       one change alone, with its error's stack
 //
-// What must hold of each: it opens, or is refused with one sentence (a GapcamError); what compiles, the native engine
-// takes; nothing takes more than 2 s of the processor or grows the process beyond 1 GB. Ends with status 1 where something does not hold.
+// Each mutation must open or be refused with one sentence (a GapcamError). The native engine must accept each compiled plan.
+// Nothing may take more than 2 s of processor time or 1 GB of memory. The exit status is 1 if something does not hold.
 import { fork } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -47,7 +47,7 @@ function files() {
   ]
 }
 
-/** Opens changed bytes as the program would; gives what became of them, or throws what it should not have. */
+/** Opens mutated bytes as the program does. Returns the outcome; throws for an outcome that is a fault. */
 async function open(addon, bytes, folder) {
   let plan
   try {
@@ -70,7 +70,7 @@ async function one(file, seed) {
   return open(addon, mutate(readFileSync(file), seed), dirname(file))
 }
 
-/** In a process of its own: the seeds of one round over all files, told one by one. */
+/** Child process: runs the seeds of one round over all files, and reports each one first. */
 function child() {
   process.on('message', async ({ list, seed }) => {
     for (const file of list) {
@@ -94,7 +94,7 @@ function child() {
   })
 }
 
-/** Runs rounds until the time is over. A child that says nothing for 30 s is ended, and that is a finding. */
+/** Runs rounds until the time is over. A child that is silent for 30 s is ended and counts as a finding. */
 async function parent() {
   const list = files()
   const until = Date.now() + Number(options.seconds) * 1000

@@ -1,7 +1,7 @@
-// Changes ONNX files along their structure: a field is dropped, doubled, moved, cut, or given another value, and the
-// lengths around it are written anew, so that most changes reach beyond the parser.
+// Mutates ONNX files along their structure: it drops, doubles, moves, cuts or changes a field and rewrites the lengths
+// around it, so most mutations get past the parser.
 
-/** Which fields of which messages are messages themselves (onnx.proto). */
+/** The fields that are messages, by message (onnx.proto). */
 const messages = {
   model: { 7: 'graph', 8: 'opset' },
   opset: {},
@@ -86,7 +86,7 @@ function encode(fields) {
   return Buffer.concat(parts)
 }
 
-/** Every field with the list it is in; bodies of weights are one field each. */
+/** Every field with the list that holds it. Weight data counts as one field. */
 function everyField(fields, into = []) {
   for (const field of fields) {
     into.push({ field, list: fields })
@@ -154,7 +154,7 @@ function changeBytes(bytes, other, random) {
   return copy
 }
 
-/** A changed copy of an ONNX file; the same for the same seed. */
+/** A mutated copy of an ONNX file, determined by the seed. */
 export function mutate(bytes, seed) {
   const random = randomOf(seed)
   const fields = parse(bytes, 'model')

@@ -1,11 +1,11 @@
-// Fuzzes the reader of plans and what runs them: libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
+// Fuzzes the plan reader and executor with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
 //
 //   node scripts/fuzz/plan.mjs [--seconds 60] [--seed 1] [--jobs 1]   from the kept corpus, native/fuzz/corpus
 //   node scripts/fuzz/plan.mjs --renew                                makes the kept corpus anew: plans of ONNX's node tests, of the
 //                                                                     fixtures and of what was found in build-fuzz/found, the fewest
 //                                                                     and smallest that cover what all of them cover
 //
-// Ends with status 1 where something was found; the input then lies in build-fuzz. Needs clang with its libFuzzer (Debian:
+// The exit status is 1 after a finding; build-fuzz then holds the input. Needs clang with libFuzzer (Debian:
 // apt-get install clang libclang-rt-14-dev). npm test runs the kept corpus and changes of it without clang, in the native runners.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -59,7 +59,7 @@ function buildFuzzer() {
   must('cmake', ['--build', build, '--target', 'plan_fuzz', '-j2'])
 }
 
-/** Model files that are small and of many kinds. */
+/** Small model files of many kinds. */
 function models() {
   if (!fetchOnnxTests()) throw new Error("ONNX's node tests could not be fetched")
   const tests = join(root, '.cache/onnx-node-tests')
@@ -75,7 +75,7 @@ function models() {
   ]
 }
 
-/** The plan of a model as bytes, or null where the native engine does not cover it. */
+/** A model's plan as bytes, or null if the native engine does not cover it. */
 async function planOf(file) {
   try {
     const { graph } = await loadModel(file)
@@ -84,7 +84,7 @@ async function planOf(file) {
       if ('plan' in compiled) return serializePlan(compiled.plan)
     }
   } catch {
-    // What cannot be read is not a seed.
+    // Unreadable files are no seeds.
   }
   return null
 }

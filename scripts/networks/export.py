@@ -30,14 +30,14 @@ TIMM = {
     256: 'fastvit_t8 edgenext_xx_small mobilevit_xxs mobilevitv2_050 maxvit_rmlp_pico_rw_256',
     299: 'inception_v3 inception_v4',
 }
-# The default exporter takes ten times as long: one network of each kind.
+# The default exporter takes ten times as long, so it exports one network of each kind.
 BOTH = set('''mobilenetv2_100 mobilenetv3_small_100 mobilenetv4_conv_small efficientnet_lite0 tf_efficientnetv2_b0 resnet18 regnety_002 ecaresnet26t
     ghostnet_100 lcnet_050 repvgg_a0 convnext_atto fastvit_t8 mobilevit_xxs deit_tiny_patch16_224 swin_tiny_patch4_window7_224 shufflenet_v2_x1_0'''.split())
 TORCHVISION = {160: 'shufflenet_v2_x1_0 squeezenet1_1 mnasnet0_5 googlenet efficientnet_v2_s alexnet swin_t'}
 
 
 def settle(model, size):
-    """Calibrates batch norms on noise, and moves what is constant over a tensor."""
+    """Calibrates batch norms on noise, and perturbs parameters that are constant over a tensor."""
     generator = torch.Generator().manual_seed(1)
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes small networks through the exporters that people use, as test/fixtures/exporters holds them.
+"""Writes the small networks of test/fixtures/exporters through common exporters.
 
     python3 -m venv venv && venv/bin/pip install torch==2.9.1 onnx==1.19.1 onnxscript timm
     venv/bin/python scripts/networks/exporter-fixtures.py torch test/fixtures/exporters
@@ -13,7 +13,7 @@ import sys
 
 
 def settle(model):
-    """Statistics and factors as training would leave them: none at its neutral value."""
+    """Gives statistics and factors values as after training: none is neutral."""
     import torch
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -52,7 +52,7 @@ def torch_network():
 
 
 def timm_network():
-    """An EfficientNet of timm's own builder with TensorFlow's padding, as its tf_* models have it."""
+    """An EfficientNet from timm's builder with TensorFlow padding, like the tf_* models."""
     import torch
     from timm.models._efficientnet_builder import decode_arch_def
     from timm.models.efficientnet import EfficientNet
@@ -75,7 +75,7 @@ def write_torch(folder):
 
 
 def without_traces(path):
-    """Takes out the stack traces that the default exporter notes: they name files of the machine that exported."""
+    """Removes the stack traces of the default exporter, which name files of the exporting machine."""
     import onnx
     model = onnx.load(str(path), load_external_data=False)
     for node in model.graph.node:

@@ -1,4 +1,4 @@
-// From nothing to a first result in a process of its own:  node first-result.mjs gapcam|gapcam-onnxruntime|onnxruntime-node MODEL THREADS [SIDE]
+// Opens a model and runs it once in a fresh process:  node first-result.mjs gapcam|gapcam-onnxruntime|onnxruntime-node MODEL THREADS [SIDE]
 // Prints one JSON line: milliseconds to import the package, to open the model and to run it once with a picture given
 // in the file's order (SIDE by SIDE pixels where the model leaves that open), and the process's peak resident set (VmHWM) in KiB.
 import { readFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// The Python environments of the peers, in .cache/peers: one with the runtimes, one with LiteRT's converter. A peer that
-// cannot be installed is left out with pip's reason.
+// Installs the Python environments of the peers in .cache/peers: one for the runtimes, one for LiteRT's converter. A peer
+// that cannot be installed is left out, with pip's reason.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ const requirements = (name) =>
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
 
-/** What pip calls each peer. */
+/** pip's name of each peer. */
 const packages = {
   onnxruntime: ['onnxruntime'],
   ncnn: ['ncnn', 'pnnx'],
@@ -65,7 +65,7 @@ function environment(name, groups, isOffline) {
   return { python, failed }
 }
 
-/** All at once, and one after the other where that fails; names with reasons of those that cannot be had. */
+/** Installs all at once, and one by one where that fails. Returns name and reason of each that failed. */
 function pip(python, lines, options) {
   const install = (some) =>
     spawnSync(python, ['-m', 'pip', 'install', '--quiet', ...options, ...some], {

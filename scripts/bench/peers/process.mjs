@@ -1,4 +1,4 @@
-// A peer as a child process that is told over stdin how often to run, and answers on stdout: see worker.py.
+// Runs a peer as a child process. stdin tells it how often to run, stdout carries its answers (see worker.py).
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { folder } from './install.mjs'
 const script = (name) => fileURLToPath(new URL(name, import.meta.url))
 const files = { ncnn: 'model', mnn: 'model.mnn', litert: 'model.tflite' }
 
-/** The file that a peer opens: the model itself, or a conversion of it, kept by content. Throws with the converter's last words. */
+/** The file that a peer opens: the model, or a conversion cached by content. Throws with the converter's last line. */
 export function modelFor(peer, model, { python, converter }) {
   if (!(peer in files)) return model
   const key = createHash('sha256')

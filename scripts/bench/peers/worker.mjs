@@ -1,4 +1,4 @@
-// One Node peer in a process of its own, gapcam or onnxruntime-node, with worker.py's arguments and protocol:
+// Runs one Node peer (gapcam or onnxruntime-node) with the arguments and the protocol of worker.py:
 //   node worker.mjs PEER MODEL THREADS INPUT SHAPE
 // Besides {"warm", "runs"} gapcam answers {"peak": true} with the FMA peak of a core, in GFLOP/s.
 import { readFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ async function openOnnxruntime() {
   return { run: async () => (await session.run(feeds))[session.outputNames[0]].data }
 }
 
-/** The picture lies in the network's input, where the pixel pass writes it. */
+/** The picture is already in the network's input, where the pixel pass writes it. */
 async function openGapcam() {
   const { openEngine } = await import('../../../dist/engine/select.js')
   const { nchwToNhwc } = await import('../../../dist/library/layout.js')

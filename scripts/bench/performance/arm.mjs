@@ -1,10 +1,10 @@
-// The arm64 part of the page. It expects of scripts/arm/count.mjs a row for each network and engine,
+// Writes the arm64 part of the page. scripts/arm/count.mjs gives one row for each network and engine,
 //   { model, engine: 'gapcam' | 'onnxruntime', instructions, fmla, bytesLoaded, bytesStored }
-// of one inference, and of scripts/arm/mca.mjs a row for each hot loop and core,
+// for one inference, and scripts/arm/mca.mjs one row for each hot loop and core,
 //   { kernel, compiler, core, fmla, instructionsPerFmla, fmlaBoundPercent }
-// each as a list or as one object a line.
+// as a list or as one object per line.
 
-/** What the best peer needs (ncnn, fp32), counted the same way; the project does not build it for arm64. */
+/** The best peer's count (ncnn, fp32), taken the same way elsewhere: the project does not build it for arm64. */
 const wanted = {
   mobilenet_v1: { instructions: 165e6 },
   mobilenet_v2: { instructions: 95e6, bytesLoaded: 250e6, bytesStored: 30e6 },
@@ -15,8 +15,8 @@ const words = { instructions: 'instructions, millions', bytesLoaded: 'loaded, MB
 const rowsOf = (part) => (part ? [part.data].flat() : [])
 
 /**
- * The tiles of two and three vectors with as many rows as there are: those that do the work. Smaller ones end a map, and
- * panels of one vector end a layer's channels.
+ * The tiles that do most of the work: two and three vectors wide, with the largest number of rows. Smaller tiles finish a
+ * map, and panels of one vector finish a layer's channels.
  */
 function wholeTiles(loops) {
   const tiles = loops.flatMap((loop) => {
@@ -27,7 +27,7 @@ function wholeTiles(loops) {
   return tiles.filter(({ rows, vectors }) => rows === most && vectors > 1).map(({ loop }) => loop)
 }
 
-/** Rows of the targets' table; `row` makes one. */
+/** Rows for the table of targets. `row` makes one row. */
 export function armRows(parts, row) {
   const counts = rowsOf(parts.armCount)
     .filter(({ engine }) => engine === 'gapcam')
@@ -58,7 +58,7 @@ export function armRows(parts, row) {
   return [...counts, ...bounds]
 }
 
-/** The page's section, '' where nothing was counted. */
+/** The section of the page, or '' without counts. */
 export function armSection(parts, table) {
   const counts = rowsOf(parts.armCount)
   const loops = rowsOf(parts.armMca).filter(({ kernel }) => kernel.startsWith('Tile'))

@@ -1,4 +1,4 @@
-// A bar chart for each network, drawn as SVG: least time of each runtime, gapcam's bar in colour.
+// Draws a bar chart for each network as SVG: the minimum time of each runtime, gapcam's bar in colour.
 
 const names = {
   gapcam: 'gapcam',

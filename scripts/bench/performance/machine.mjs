@@ -1,4 +1,4 @@
-// The machine that something was measured on, in a few words that do not name it.
+// Describes the machine of a measurement in a few words, without its name.
 import { readFileSync } from 'node:fs'
 import { arch, availableParallelism, cpus, release, totalmem } from 'node:os'
 

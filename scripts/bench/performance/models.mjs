@@ -1,4 +1,4 @@
-// The networks that are measured when none is named: those beside the checkout (GAPCAM_SHARED), else the shipped ones.
+// The networks that are measured by default: those of GAPCAM_SHARED, else the shipped ones.
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,10 +18,10 @@ export function zoo() {
     .map((name) => join(folder, name))
 }
 
-/** What a model is called in results. */
+/** The name of a model in results. */
 export const nameOf = (file) => basename(file, '.onnx')
 
-/** Options of opening a graph: 224 by 224 where its input leaves the size open. */
+/** Options for opening a graph: 224 by 224 where its input size is free. */
 export function sizeFor({ inputs: [input] }) {
   return input.shape.some((size, axis) => axis > 0 && typeof size !== 'number')
     ? { inputSize: { height: 224, width: 224 } }

@@ -1,4 +1,4 @@
-// docs/performance.md from the results: tables only, no number that is not in docs/performance.json.
+// Makes docs/performance.md from the results. Every number of the page is in docs/performance.json.
 import { armSection } from './arm.mjs'
 import { peakShare, targets } from './targets.mjs'
 
@@ -19,7 +19,7 @@ const names = {
 
 const titles = { gapcam: 'gapcam', 'gapcam-onnxruntime': 'fallback', 'onnxruntime-node': 'onnxruntime-node' }
 
-/** The page; `notes` is the hand-written end. */
+/** The page. `notes` is the part written by hand that ends it. */
 export function page(parts, notes) {
   const sections = [
     introduction(parts),

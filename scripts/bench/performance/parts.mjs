@@ -1,9 +1,9 @@
-// What is measured, by name: the program that prints it as JSON, and its arguments.
+// The parts of a measurement by name: the program that prints the JSON, and its arguments.
 
 const zooOf = (models, ...names) => models.filter((file) => names.some((name) => file.endsWith(`${name}.onnx`)))
 
 export const parts = {
-  /** gapcam and other runtimes taking turns, on one and two threads. */
+  /** gapcam and other runtimes in turns, on one and two threads. */
   peers: {
     script: 'scripts/bench/peers.mjs',
     args: ({ models, isQuick }) => ['--json', '--threads', '1,2', '--rounds', isQuick ? '2' : '4', ...models],
@@ -23,24 +23,24 @@ export const parts = {
         : models.slice(0, 1)),
     ],
   },
-  /** Fresh processes: from opening a model to the first result, and the most memory ever held. */
+  /** Fresh processes: time from opening a model to the first result, and peak memory. */
   memory: {
     script: 'scripts/bench/open.mjs',
     args: ({ models, isQuick }) => ['--json', '--rounds', isQuick ? '1' : '7', ...models],
   },
-  /** Where the time goes: each step of each network. */
+  /** The time of each step of each network. */
   steps: {
     script: 'dist/cli/main.js',
     args: ({ models, isQuick }) => ['bench', '--steps', '--json', '--seconds', isQuick ? '0.2' : '3', ...models],
   },
   /** Bytes of each network's tensors in memory. */
   arena: { script: 'scripts/bench/arena.mjs', args: ({ models }) => ['--json', ...models] },
-  /** Camera to tensor. */
+  /** The pixel path: from a frame to the input tensor. */
   preprocess: {
     script: 'scripts/bench/preprocess.mjs',
     args: ({ isQuick }) => ['--json', '--seconds', isQuick ? '0.2' : '5'],
   },
-  /** Allocations and system calls of an inference, and the event loop beside it. */
+  /** Allocations and system calls of an inference, and delays of the event loop. */
   frameLoop: {
     script: 'scripts/bench/frame-loop.mjs',
     args: ({ models, isQuick }) => ['--json', '--seconds', isQuick ? '0.5' : '5', ...models],

@@ -1,11 +1,11 @@
-// What the engine is to reach, beside what was measured: one row a target, with by how much it is met or missed.
+// The engine's targets beside the measured values: one row per target, with the margin.
 
 import { armRows } from './arm.mjs'
 
 const geometricMean = (values) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
 const usable = (result) => result && result.minMs !== undefined && !result.error
 
-/** Times of the fastest peer over gapcam's, by network, at a number of threads; peers may be limited to one. */
+/** For each network the fastest peer's time divided by gapcam's, for a number of threads. `peers` may name one peer. */
 function speedups(models, threads, peer) {
   const rows = models.filter((row) => row.threads === threads && usable(row.peers.gapcam))
   return rows.flatMap(({ model, peers }) => {
@@ -18,12 +18,12 @@ function speedups(models, threads, peer) {
   })
 }
 
-/** A target that wants at least, or at most, a number. `digits` and `unit` are for the page. */
+/** A target with a lower or an upper bound. `digits` and `unit` are for the page. */
 function row(what, measured, { atLeast, atMost, unit = '', digits = 2, kind = 'measured', note = '' }) {
   const isMissing = measured === undefined || Number.isNaN(measured)
   const wanted = atLeast ?? atMost
   const isMet = isMissing ? null : atLeast !== undefined ? measured >= atLeast : measured <= atMost
-  // A share of what is wanted, or the difference where that would mean nothing.
+  // The margin as a share of the target, or as a difference for targets of zero.
   const missedBy =
     wanted > 0
       ? `${(Math.abs(measured / wanted - 1) * 100).toFixed(1)} %`
@@ -81,7 +81,7 @@ const peakShares = {
   resnet18: 150,
 }
 
-/** 2 · MACs of the direct algorithm over what a core's FMA units could do in the least time. */
+/** Share of the peak: 2 · MACs of the direct algorithm, divided by a core's FMA peak times the minimum time. */
 export function peakShare({ macs, threads, peakGflops }, minMs) {
   return ((2 * macs) / (minMs * 1e6) / (peakGflops * threads)) * 100
 }
@@ -97,7 +97,7 @@ function shareRows(models) {
   })
 }
 
-/** Beside another program on one of two cores, the median must stay near what one core can do. */
+/** With another program on one of two cores, the median must stay near the time of one thread. */
 function loadRows(load, models) {
   return load.map(({ model, peers }) => {
     const quiet = models.find((entry) => entry.model === model && entry.threads === 2)?.peers.gapcam?.medianMs
@@ -165,7 +165,7 @@ function otherRows({ arena, preprocess, frameLoop }) {
   ]
 }
 
-/** Every target of which something was measured. */
+/** All targets with a measurement. */
 export function targets(parts) {
   const models = parts.peers?.data.models ?? []
   return [
