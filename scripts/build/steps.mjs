@@ -1,6 +1,14 @@
 // Writes native/kernels/steps.h from the table in src/model/steps.ts, which it reads from dist. --check only compares.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { binaryOps, elementwiseOps, parameterWords, poolOps, reduceOps, stepTable, windowOps } from '../../dist/model/steps.js'
+import {
+  binaryOps,
+  elementwiseOps,
+  parameterWords,
+  poolOps,
+  reduceOps,
+  stepTable,
+  windowOps,
+} from '../../dist/model/steps.js'
 
 const target = new URL('../../native/kernels/steps.h', import.meta.url)
 const pascal = (name) => name[0].toUpperCase() + name.slice(1)
@@ -16,7 +24,9 @@ const fieldOf = (name, type) => {
 const structOf = ([kind, row]) => {
   const words = Object.values(row.parameters).reduce((sum, type) => sum + parameterWords(type), 0)
   const name = `${pascal(kind)}Params`
-  const fields = Object.entries(row.parameters).map(([n, t]) => fieldOf(n, t)).join('\n')
+  const fields = Object.entries(row.parameters)
+    .map(([n, t]) => fieldOf(n, t))
+    .join('\n')
   return `// inputs: ${row.inputs.join(', ')}; outputs: ${row.outputs.join(', ')}\nstruct ${name} {\n${fields}\n};\nstatic_assert(sizeof(${name}) == ${words * 4});\n`
 }
 const checksOf = ([kind, row]) => {
@@ -46,22 +56,30 @@ struct StepShape {
   uint32_t min_inputs, max_inputs, min_outputs, max_outputs, param_words;
 };
 inline constexpr StepShape kStepShapes[] = {
-${Object.entries(stepTable).map(([kind, row]) => `    {"${kind}", ${min(row.inputs)}, ${max(row.inputs)}, ${Math.min(1, row.outputs.length)}, ${max(row.outputs)}, ${Object.values(row.parameters).reduce((s, t) => s + parameterWords(t), 0)}},`).join('\n')}
+${Object.entries(stepTable)
+  .map(
+    ([kind, row]) =>
+      `    {"${kind}", ${min(row.inputs)}, ${max(row.inputs)}, ${Math.min(1, row.outputs.length)}, ${max(row.outputs)}, ${Object.values(row.parameters).reduce((s, t) => s + parameterWords(t), 0)}},`,
+  )
+  .join('\n')}
 };
 
 #if !defined(__CUDACC__)  // the kernels' compiler takes no function of the host
 // Whether every enumeration in a parameter block is one of its members. \`words\` has the kind's param_words words.
 static inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
   switch (kind) {
-${Object.entries(stepTable).map(checksOf).map(({ kind, enumFields }) => {
-  let conditions = []
-  let at = 0
-  for (const [name, type] of Object.entries(stepTable[kind].parameters)) {
-    if (enumFields.some(([n]) => n === name)) conditions.push(`words[${at}] < k${enums[type.slice(2)]}Count`)
-    at += parameterWords(type)
-  }
-  return `    case StepKind::k${pascal(kind)}:\n      return ${conditions.join(' && ') || 'true'};`
-}).join('\n')}
+${Object.entries(stepTable)
+  .map(checksOf)
+  .map(({ kind, enumFields }) => {
+    const conditions = []
+    let at = 0
+    for (const [name, type] of Object.entries(stepTable[kind].parameters)) {
+      if (enumFields.some(([n]) => n === name)) conditions.push(`words[${at}] < k${enums[type.slice(2)]}Count`)
+      at += parameterWords(type)
+    }
+    return `    case StepKind::k${pascal(kind)}:\n      return ${conditions.join(' && ') || 'true'};`
+  })
+  .join('\n')}
   }
   return false;
 }
