@@ -9,7 +9,7 @@ import { plainUrl } from '../publish/link.js'
 import type { ConnectOptions, Connection, Incoming } from '../publish/mqtt.js'
 import { requestSubscriptions } from '../publish/requests.js'
 import { createTopics, topicTable, type CameraTopic, type NodeTopic, type Topic } from '../publish/topics.js'
-import { openSession, untilQuiet } from '../publish/visit.js'
+import { visitBroker, untilQuiet } from '../publish/visit.js'
 
 export interface Check {
   readonly check: string
@@ -36,7 +36,7 @@ export async function testBroker({ config, connect, signal, answerMs = 3000 }: B
     heard.push(message)
     lastMs = performance.now()
   }
-  const connection = await openSession({ connect, clientId: `gapcam-${config.node}-test`, onMessage, signal })
+  const connection = await visitBroker({ connect, clientId: `gapcam-${config.node}-test`, onMessage, signal })
   try {
     const bench: Bench = {
       connection,

@@ -9,7 +9,7 @@ import { exitStatus, GapcamError } from '../errors.js'
 import { createBoardReader } from '../board.js'
 import { createLogger } from '../log.js'
 import { announce, retainedTopics } from '../publish/announcement.js'
-import { openLedger } from '../publish/published.js'
+import { openPublishedTopics } from '../publish/published.js'
 import type { Incoming } from '../publish/mqtt.js'
 import { createTopics, topicTable } from '../publish/topics.js'
 import { version } from '../version.js'
@@ -17,7 +17,7 @@ import { otherConnection } from './connection.js'
 import { addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { testBroker } from './mqtt-test.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
-import { openSession, untilQuiet } from '../publish/visit.js'
+import { visitBroker, untilQuiet } from '../publish/visit.js'
 import { untilSignal } from './signals.js'
 
 const brokerFlags = ['mqtt.broker', 'node', 'json', 'logLevel']
@@ -75,14 +75,14 @@ async function discover(config: Config): Promise<void> {
       classifier,
       board: createBoardReader(),
     })
-    // A ledger in memory: looking changes nothing, and what an earlier run said is none of it.
+    // In memory only: this command changes nothing, and earlier runs do not matter.
     const messages = await announce({
       facts,
       model,
       topics: createTopics(config.mqtt.base, config.node),
       prefix: config.homeassistant ? config.homeassistantPrefix : null,
       retainsImages: config.mqtt.retainImages,
-      ledger: openLedger(null, log),
+      published: openPublishedTopics(null, log),
     })
     for (const { topic, payload } of messages) {
       const content = JSON.parse(String(payload)) as unknown
@@ -108,13 +108,13 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
     kept.set(topic, payload.toString('utf8'))
     lastMs = performance.now()
   }
-  const connection = await openSession({
+  const connection = await visitBroker({
     connect: otherConnection(config),
     clientId: `gapcam-clear-${process.pid}`,
     onMessage: take,
     signal,
   })
-  const ledger = openLedger(stateDirectory(config), createLogger(config.logLevel))
+  const published = openPublishedTopics(stateDirectory(config), createLogger(config.logLevel))
   try {
     const refusals = await connection.subscribe([
       { filter: `${topics.root}/#`, qos: 1 },
@@ -131,7 +131,7 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
         hint: 'Or use --force.',
       })
     }
-    const ours = new Set(ledger.entry.topics)
+    const ours = new Set(published.entry.topics)
     for (const [topic, payload] of kept)
       if (isOurTopic(topic, topics.root) || isOurDevice(topic, payload, prefix, config.node)) ours.add(topic)
     for (const topic of retainedTopics(
@@ -145,7 +145,7 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
       if ((await connection.publish({ topic, payload: '', qos: 1, isRetained: true })) !== 'sent') refused.push(topic)
     if (refused.length > 0)
       throw new GapcamError('BROKER_REFUSED', `the broker did not take an empty message on ${refused.join(', ')}`)
-    await ledger.clear()
+    await published.clear()
     const cleared = [...kept.keys()].filter((topic) => ours.has(topic)).sort()
     const others = [...kept.keys()].filter((topic) => topic.startsWith(`${topics.root}/`) && !ours.has(topic)).sort()
     if (wantsJson(config.json)) writeJson({ cleared, others })
@@ -154,7 +154,7 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
         `${cleared.length === 0 ? 'nothing was retained' : cleared.map((topic) => `cleared  ${topic}`).join('\n')}\n${others.map((topic) => `left     ${topic} (not gapcam's)\n`).join('')}`,
       )
   } finally {
-    await ledger.close()
+    await published.close()
     await connection.close(1000)
   }
 }

@@ -1,14 +1,13 @@
 /** `gapcam outbox status|list|drain|clear`: what waits for the broker, also while gapcam runs. */
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import { systemClock } from '../clock.js'
+import { outboxOptions } from '../config/outbox.js'
 import type { Config } from '../config/schema.js'
-import { stateDirectory } from '../config/state-directory.js'
 import { GapcamError } from '../errors.js'
 import { createLogger } from '../log.js'
 import { acknowledging, entryMessages } from '../publish/entries.js'
 import { createLink } from '../publish/link.js'
-import { openDurableOutbox, type DurableOptions } from '../publish/outbox/durable.js'
+import { openDurableOutbox } from '../publish/outbox/durable.js'
 import { ask } from '../publish/outbox/lock.js'
 import { peek } from '../publish/outbox/peek.js'
 import { createSender } from '../publish/sender.js'
@@ -37,17 +36,6 @@ export function outboxCommand(program: Command): void {
   )
   add('drain', 'send all that waits, or wait until the gapcam that runs has', drain)
   add('clear', 'give up all that waits; numbers go on', clear)
-}
-
-/** What a run and these commands open. */
-export function outboxOptions(config: Config): Pick<DurableOptions, 'folder' | 'maxBytes' | 'maxAgeMs' | 'ack'> {
-  const { maxMb, maxAgeH } = config.outbox
-  return {
-    folder: join(stateDirectory(config), 'outbox'),
-    maxBytes: maxMb * 2 ** 20,
-    maxAgeMs: maxAgeH * 3_600_000,
-    ack: config.mqtt.ack,
-  }
 }
 
 async function status(config: Config): Promise<void> {

@@ -7,6 +7,7 @@ import type { CameraDescription } from '../camera/camera.js'
 import { findFirstCamera } from '../camera/find.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
+import { outboxOptions } from '../config/outbox.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import { systemClock } from '../clock.js'
 import { commandKinds, type Commands } from '../run/commands.js'
@@ -21,7 +22,7 @@ import type { Prediction } from '../decision/prediction.js'
 import { announce, birthSubscription, createBirthListener } from '../publish/announcement.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
 import { watchClockSync } from '../publish/clock-sync.js'
-import { openLedger } from '../publish/published.js'
+import { openPublishedTopics } from '../publish/published.js'
 import { openDurableOutbox } from '../publish/outbox/durable.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
 import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
@@ -32,7 +33,6 @@ import { findServiceManager } from '../service/manager.js'
 import type { Page } from '../server/page.js'
 import { connectionOf } from './connection.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
-import { outboxOptions } from './outbox.js'
 import { wantsJson, writeJson } from './output.js'
 import { flightRecorders } from '../recording/recorders.js'
 import { untilSignal, type Stop } from './signals.js'
@@ -103,8 +103,8 @@ async function runStages(
   const ids = cameras.map(({ id }) => id)
   let requests: Requests | null = null
   const prefix = config.homeassistant ? config.homeassistantPrefix : null
-  const ledger = openLedger(stateDirectory(config), log)
-  closers.push(() => ledger.close())
+  const published = openPublishedTopics(stateDirectory(config), log)
+  closers.push(() => published.close())
   const { facts, model } = await describeDevice({
     node: config.node,
     cameras: ids,
@@ -113,7 +113,7 @@ async function runStages(
     board,
     ...pageUrlOf(config),
   })
-  const first = await announce({ facts, model, topics, prefix, retainsImages: config.mqtt.retainImages, ledger })
+  const first = await announce({ facts, model, topics, prefix, retainsImages: config.mqtt.retainImages, published })
   const birth = prefix === null ? null : createBirthListener(prefix, () => publisher.repeat())
   if (birth) closers.push(async () => birth.close())
   const clockSync = config.mqtt.broker === 'none' ? null : watchClockSync()

@@ -8,7 +8,7 @@ import { createTopics } from '../publish/topics.js'
 import { otherConnection } from './connection.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
-import { openSession } from '../publish/visit.js'
+import { visitBroker } from '../publish/visit.js'
 import { untilSignal, type Stop } from './signals.js'
 
 export function watchCommand(program: Command): void {
@@ -27,7 +27,7 @@ async function watch(config: Config, isAll: boolean, stop: Stop): Promise<void> 
   const filter = `${isAll ? config.mqtt.base : createTopics(config.mqtt.base, config.node).root}/#`
   const view = wantsJson(config.json) ? lines() : table(filter)
   const connect = (): Promise<Connection> =>
-    openSession({
+    visitBroker({
       connect: otherConnection(config),
       clientId: `gapcam-watch-${process.pid}`,
       onMessage: view.take,

@@ -3,7 +3,7 @@
  * end of what an earlier run announced and this one has no more. And again when Home Assistant has just come.
  */
 import { discoveryOf, type DeviceFacts, type DiscoveryMessage } from './homeassistant.js'
-import type { Ledger, LedgerEntry } from './published.js'
+import type { PublishedTopics, PublishedEntry } from './published.js'
 import type { Incoming, Message, Subscription } from './mqtt.js'
 import { modelPayload } from './payloads.js'
 import { topicTable, type CameraTopic, type NodeTopic, type Topics } from './topics.js'
@@ -16,11 +16,11 @@ export interface AnnouncementOptions {
   readonly prefix: string | null
   /** Whether C/image is retained. */
   readonly retainsImages: boolean
-  readonly ledger: Ledger
+  readonly published: PublishedTopics
 }
 
 /**
- * The messages in the order in which they must go, once the ledger has them. What is taken back goes first: an entity
+ * The messages in the order in which they must go, once `published` has recorded them. What is taken back goes first: an entity
  * that moves to another device must have left the old one.
  */
 export async function announce({
@@ -29,12 +29,12 @@ export async function announce({
   topics,
   prefix,
   retainsImages,
-  ledger,
+  published,
 }: AnnouncementOptions): Promise<Message[]> {
   const devices = prefix === null ? [] : discoveryOf(facts, topics, prefix)
-  const before = ledger.entry
+  const before = published.entry
   const own = retainedTopics(topics, facts.cameras, retainsImages)
-  await ledger.add(
+  await published.add(
     [...own, ...devices.map(({ topic }) => topic)],
     Object.fromEntries(devices.map(({ topic, payload }) => [topic, platformsOf(payload.components)])),
   )
@@ -42,7 +42,7 @@ export async function announce({
   const gone = [...new Set([...Object.keys(before.devices), ...before.topics])].filter((topic) => !announced.has(topic))
   return [
     ...gone.map(
-      (topic): Message => ({ topic, payload: '', qos: 1, isRetained: true, onSettled: () => ledger.remove(topic) }),
+      (topic): Message => ({ topic, payload: '', qos: 1, isRetained: true, onSettled: () => published.remove(topic) }),
     ),
     ...devices.map(
       ({ topic, payload }): Message => ({
@@ -69,7 +69,7 @@ export function retainedTopics(topics: Topics, cameras: readonly string[], retai
 /** A component that there was and is no more is named with its platform alone, for ever: Home Assistant may have been away. */
 function withRemovals(
   payload: DiscoveryMessage['payload'],
-  before: LedgerEntry['devices'][string],
+  before: PublishedEntry['devices'][string],
 ): DiscoveryMessage['payload'] {
   const removed = Object.entries(before)
     .filter(([key]) => !(key in payload.components))

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import type { Logger } from '../log.js'
 import { openStateFile } from '../state-file.js'
 
-const ledgerSchema = z.strictObject({
+const publishedSchema = z.strictObject({
   version: z.literal(1),
   /** Retained topics, oldest first. */
   topics: z.array(z.string()),
@@ -16,12 +16,12 @@ const ledgerSchema = z.strictObject({
   devices: z.record(z.string(), z.record(z.string(), z.string())),
 })
 
-export type LedgerEntry = z.output<typeof ledgerSchema>
+export type PublishedEntry = z.output<typeof publishedSchema>
 
-export interface Ledger {
-  readonly entry: LedgerEntry
+export interface PublishedTopics {
+  readonly entry: PublishedEntry
   /** Adds to what is known; resolves when it is on the disk, or cannot be. */
-  add(topics: readonly string[], devices: LedgerEntry['devices']): Promise<void>
+  add(topics: readonly string[], devices: PublishedEntry['devices']): Promise<void>
   /** After a topic was taken back. */
   remove(topic: string): void
   /** After everything was taken back. */
@@ -31,13 +31,13 @@ export interface Ledger {
 
 /** Cameras come and go; nobody has this many. */
 const maxTopics = 2000
-const empty: LedgerEntry = { version: 1, topics: [], devices: {} }
+const empty: PublishedEntry = { version: 1, topics: [], devices: {} }
 
-/** Opens the ledger in a node's state folder; null remembers nothing. */
-export function openLedger(folder: string | null, log: Pick<Logger, 'warn'>): Ledger {
-  const file = openStateFile<LedgerEntry>({
+/** Opens the record in a node's state folder; null keeps it in memory only. */
+export function openPublishedTopics(folder: string | null, log: Pick<Logger, 'warn'>): PublishedTopics {
+  const file = openStateFile<PublishedEntry>({
     path: folder === null ? null : join(folder, 'published.json'),
-    schema: ledgerSchema,
+    schema: publishedSchema,
     empty,
     log,
   })

@@ -3,7 +3,7 @@ import { GapcamError } from '../errors.js'
 import { plainUrl } from './link.js'
 import { connectOnce, type ConnectOptions, type Connection, type Incoming } from './mqtt.js'
 
-export interface SessionOptions {
+export interface VisitOptions {
   readonly connect: ConnectOptions
   readonly clientId: string
   readonly onMessage: (message: Incoming) => void
@@ -11,7 +11,7 @@ export interface SessionOptions {
 }
 
 /** Connects with MQTT 5, else 3.1.1. Rejects with BROKER_UNREACHABLE or BROKER_REFUSED, why in words. */
-export async function openSession({ connect, clientId, onMessage, signal }: SessionOptions): Promise<Connection> {
+export async function visitBroker({ connect, clientId, onMessage, signal }: VisitOptions): Promise<Connection> {
   const url = plainUrl(connect.url)
   const versions =
     connect.protocol === '3.1.1' ? [4 as const] : connect.protocol === '5' ? [5 as const] : [5 as const, 4 as const]

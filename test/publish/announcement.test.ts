@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { announce, birthJitterMs, birthSubscription, createBirthListener } from '../../src/publish/announcement.js'
 import type { DeviceFacts } from '../../src/publish/homeassistant.js'
-import { openLedger, type Ledger } from '../../src/publish/published.js'
+import { openPublishedTopics, type PublishedTopics } from '../../src/publish/published.js'
 import type { Publisher } from '../../src/publish/publisher.js'
 import { createTopics } from '../../src/publish/topics.js'
 import { connectClient, type Client } from './client.js'
@@ -21,9 +21,9 @@ const track = <T extends { close(): Promise<void> }>(thing: T): T => {
 
 const topics = createTopics('gapcam', 'dock1')
 const device = 'homeassistant/device/gapcam_dock1/config'
-const ledgerIn = (folder: string | null): Ledger => track(openLedger(folder, recordingLog().log))
+const publishedIn = (folder: string | null): PublishedTopics => track(openPublishedTopics(folder, recordingLog().log))
 
-function first(ledger: Ledger, more: Partial<DeviceFacts> = {}, prefix: string | null = 'homeassistant') {
+function first(published: PublishedTopics, more: Partial<DeviceFacts> = {}, prefix: string | null = 'homeassistant') {
   const facts = {
     node: 'dock1',
     cameras: ['cam0'],
@@ -33,7 +33,7 @@ function first(ledger: Ledger, more: Partial<DeviceFacts> = {}, prefix: string |
     health: { hasTemperature: false, hasUndervoltage: false, hasThrottling: false },
     ...more,
   }
-  return announce({ facts, model: { id: 'dock-7', version: '3' }, topics, prefix, retainsImages: false, ledger })
+  return announce({ facts, model: { id: 'dock-7', version: '3' }, topics, prefix, retainsImages: false, published })
 }
 
 async function connected(publisher: Publisher): Promise<void> {
@@ -45,7 +45,7 @@ describe('on every connection', () => {
   it('the device goes before the first state that may have a new label, however late the broker comes', async () => {
     const broker = await startMosquitto()
     await broker.kill()
-    const publisher = track(quickPublisher(broker.url, { first: await first(ledgerIn(null)) }))
+    const publisher = track(quickPublisher(broker.url, { first: await first(publishedIn(null)) }))
     await publisher.start()
     publisher.settled('cam0', decision('open'), prediction())
     await broker.restart()
@@ -71,7 +71,7 @@ describe('on every connection', () => {
   it('the order on the wire is device, model, each camera, and online last, so that no label of an earlier model meets the new options', async () => {
     const broker = await startMosquitto()
     const client = track(await connectClient(broker.url))
-    const publisher = track(quickPublisher(broker.url, { first: await first(ledgerIn(null)) }))
+    const publisher = track(quickPublisher(broker.url, { first: await first(publishedIn(null)) }))
     publisher.settled('cam0', decision('open'), prediction())
     await connected(publisher)
     await client.sees('gapcam/dock1/cam0/label', 'open')
@@ -95,7 +95,7 @@ describe('on every connection', () => {
   it('an event waits for those who subscribe because of the device, and is still live then', async () => {
     const broker = await startMosquitto()
     const client = track(await connectClient(broker.url))
-    const publisher = track(quickPublisher(broker.url, { first: await first(ledgerIn(null)), holdEventsMs: 3000 }))
+    const publisher = track(quickPublisher(broker.url, { first: await first(publishedIn(null)), holdEventsMs: 3000 }))
     await publisher.start()
     await client.sees(device, /cam0_label/)
     publisher.event('cam0', 'label_changed', decision('open'), prediction())
@@ -112,7 +112,7 @@ describe('on every connection', () => {
   it('an end within the wait loses no event', async () => {
     const broker = await startMosquitto()
     const client = track(await connectClient(broker.url))
-    const publisher = quickPublisher(broker.url, { first: await first(ledgerIn(null)), holdEventsMs: 60_000 })
+    const publisher = quickPublisher(broker.url, { first: await first(publishedIn(null)), holdEventsMs: 60_000 })
     await publisher.start()
     await client.sees(device, /cam0_label/)
     publisher.event('cam0', 'label_changed', decision('open'), prediction())
@@ -126,7 +126,7 @@ describe('birth', () => {
     const broker = await startMosquitto()
     const publisher = track(
       quickPublisher(broker.url, {
-        first: await first(ledgerIn(null)),
+        first: await first(publishedIn(null)),
         subscriptions: [birthSubscription('homeassistant')],
         onMessage: (message) => birth.handle(message),
       }),
@@ -165,18 +165,18 @@ describe('taken back', () => {
     const folder = temporaryFolder()
     const two = quickPublisher(broker.url, {
       cameras: ['cam0', 'gate'],
-      first: await first(ledgerIn(folder), { cameras: ['cam0', 'gate'] }),
+      first: await first(publishedIn(folder), { cameras: ['cam0', 'gate'] }),
     })
     await connected(two)
     await two.close()
     expect(await retained(broker.port, 'gapcam/dock1/gate/label')).toBe('unknown')
 
-    const ledger = ledgerIn(folder)
-    const one = quickPublisher(broker.url, { first: await first(ledger) })
+    const published = publishedIn(folder)
+    const one = quickPublisher(broker.url, { first: await first(published) })
     await connected(one)
     const client = track(await connectClient(broker.url))
     await client.sees(device, /"label"/)
-    await until(() => !ledger.entry.topics.some((topic) => topic.includes('gate')), 'the broker to have taken it')
+    await until(() => !published.entry.topics.some((topic) => topic.includes('gate')), 'the broker to have taken it')
     await one.close()
     const late = track(await connectClient(broker.url))
     await late.sees('gapcam/dock1/status', 'offline')
@@ -189,7 +189,7 @@ describe('taken back', () => {
     expect(Object.keys(JSON.parse(late.last(device)).components)).toContain('label')
 
     // And the other way: what was a component is named with its platform alone.
-    const again = await first(ledgerIn(folder), { cameras: ['cam0', 'gate'] })
+    const again = await first(publishedIn(folder), { cameras: ['cam0', 'gate'] })
     const node = JSON.parse(String(again.find(({ topic }) => topic === device)!.payload)).components
     expect(node.label).toEqual({ platform: 'sensor' })
     expect(node.threshold).toEqual({ platform: 'number' })
@@ -199,10 +199,10 @@ describe('taken back', () => {
   it('the whole device, where Home Assistant is not wanted any more, and only that', async () => {
     const broker = await startMosquitto()
     const folder = temporaryFolder()
-    const before = quickPublisher(broker.url, { first: await first(ledgerIn(folder)) })
+    const before = quickPublisher(broker.url, { first: await first(publishedIn(folder)) })
     await connected(before)
     await before.close()
-    const after = track(quickPublisher(broker.url, { first: await first(ledgerIn(folder), {}, null) }))
+    const after = track(quickPublisher(broker.url, { first: await first(publishedIn(folder), {}, null) }))
     await connected(after)
     const client = track(await connectClient(broker.url))
     await client.sees('gapcam/dock1/status', 'online')
@@ -210,11 +210,11 @@ describe('taken back', () => {
     expect(client.heard.some(({ topic }) => topic.startsWith('homeassistant/'))).toBe(false)
   })
 
-  it('also after SIGKILL before anything was sent: the ledger knows first', async () => {
+  it('SIGKILL before anything was sent: the topics are already recorded', async () => {
     const folder = temporaryFolder()
-    const messages = await first(ledgerIn(folder))
+    const messages = await first(publishedIn(folder))
     // The process is gone here; the next one finds what may be on the broker.
-    expect(openLedger(folder, recordingLog().log).entry.topics).toEqual(
+    expect(openPublishedTopics(folder, recordingLog().log).entry.topics).toEqual(
       expect.arrayContaining(messages.map(({ topic }) => topic)),
     )
   })

@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../../errors.js'
 import { realFiles } from './files.js'
-import type { OutboxGap, Stamp } from './ledger.js'
+import type { OutboxGap, WriteTime } from './ledger.js'
 import { openLog, type Log } from './log.js'
 import type { DiskOptions, OutboxOptions } from './outbox.js'
 import { peek } from './peek.js'
@@ -59,7 +59,7 @@ export function createDisk({ clock, log: logger, boot }: OutboxOptions, options:
     retryMs = 1000,
     slowMs = 2000,
   } = options
-  const stamp = (): Stamp => ({ boot, monoMs: clock.now(), wallMs: clock.wall(), isClockSynced: isClockSynced() })
+  const stamp = (): WriteTime => ({ boot, monoMs: clock.now(), wallMs: clock.wall(), isClockSynced: isClockSynced() })
   let log: Log | null = null
   let unlock: (() => Promise<void>) | null = null
   let fault: string | null = null

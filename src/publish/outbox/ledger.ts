@@ -17,7 +17,7 @@ export interface Boot {
 }
 
 /** When something was written, as far as a clock can be believed. */
-export interface Stamp {
+export interface WriteTime {
   readonly boot: string
   readonly monoMs: number
   readonly wallMs: number
@@ -45,7 +45,7 @@ export class Ledger {
   }
 
   /** The payload of a state record. */
-  toJson(stamp: Stamp): string {
+  toJson(stamp: WriteTime): string {
     const { done, gaps, boots, lost } = this
     return JSON.stringify({
       stamp,
@@ -57,9 +57,9 @@ export class Ledger {
   }
 
   /** Throws for text that is no state. */
-  static fromJson(text: string): { readonly ledger: Ledger; readonly stamp: Stamp } {
+  static fromJson(text: string): { readonly ledger: Ledger; readonly stamp: WriteTime } {
     const { stamp, lost, done, boots, gaps } = JSON.parse(text) as {
-      stamp: Stamp
+      stamp: WriteTime
       lost: number
       done: unknown
       boots: Boot[]

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import type { OutboxFile, OutboxFiles } from './files.js'
-import type { Ledger, OutboxGap, Stamp } from './ledger.js'
+import type { Ledger, OutboxGap, WriteTime } from './ledger.js'
 import { encodeHead, encodeRecord, headBytes, type EventRecord } from './record.js'
 import { eventsIn, nameOf, scan, type Segment } from './scan.js'
 
@@ -16,7 +16,7 @@ export interface LogOptions {
   readonly maxBytes: number
   /** Segments older than this are dropped. */
   readonly maxAgeMs: number
-  readonly stamp: () => Stamp
+  readonly stamp: () => WriteTime
   /** Whether a gap may still grow. */
   readonly isOpen?: (gap: OutboxGap) => boolean
   /** When a segment is full; default a sixteenth of the whole, between 16 KiB and 1 MiB. */
@@ -145,7 +145,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
   }
 
   /** At least so old: running time where no clock can be believed. */
-  function ageOf(begun: Stamp): number {
+  function ageOf(begun: WriteTime): number {
     const now = stamp()
     const running = now.monoMs - (begun.boot === now.boot ? begun.monoMs : startedMs)
     return begun.isClockSynced && now.isClockSynced ? Math.max(running, now.wallMs - begun.wallMs) : running

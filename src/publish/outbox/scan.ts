@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { GapcamError } from '../../errors.js'
 import type { OutboxFiles } from './files.js'
-import { Ledger, type Stamp } from './ledger.js'
+import { Ledger, type WriteTime } from './ledger.js'
 import { decodeHead, decodeRecord, formatVersion, headBytes, type EventRecord } from './record.js'
 
 export interface Segment {
@@ -13,7 +13,7 @@ export interface Segment {
   /** Bytes that are confirmed. */
   bytes: number
   /** When it was begun. */
-  readonly stamp: Stamp | null
+  readonly stamp: WriteTime | null
 }
 
 export interface Found {
@@ -37,17 +37,18 @@ interface Part {
   readonly index: number
   readonly bytes: number
   readonly state: State | null
-  readonly walk: Walk | null
+  readonly contents: Contents | null
 }
 
 interface State {
   /** The last number before the segment. */
   readonly seq: number
   readonly ledger: Ledger
-  readonly stamp: Stamp
+  readonly stamp: WriteTime
 }
 
-interface Walk {
+/** What reading a whole segment found. */
+interface Contents {
   readonly lastSeq: number
   /** Of the last state in it. */
   readonly ledger: Ledger | null
@@ -67,33 +68,33 @@ export async function scan(folder: string, files: OutboxFiles): Promise<Found> {
     if (part) parts.unshift(part)
   }
   let lastSeq = 0
-  const segments = parts.map(({ index, bytes, state, walk }, i): Segment => {
+  const segments = parts.map(({ index, bytes, state, contents }, i): Segment => {
     const firstSeq = (state?.seq ?? lastSeq) + 1
-    lastSeq = Math.max(firstSeq - 1, parts[i + 1]?.state?.seq ?? walk?.lastSeq ?? 0)
+    lastSeq = Math.max(firstSeq - 1, parts[i + 1]?.state?.seq ?? contents?.lastSeq ?? 0)
     return { index, firstSeq, lastSeq, bytes, stamp: state?.stamp ?? null }
   })
   const newest = parts.at(-1)
-  const ledger = newest?.walk?.ledger ?? parts.findLast(({ state }) => state)?.state?.ledger ?? new Ledger()
+  const ledger = newest?.contents?.ledger ?? parts.findLast(({ state }) => state)?.state?.ledger ?? new Ledger()
   return {
     segments,
     ledger,
     lastSeq,
     lastIndex: indices[0] ?? 0,
-    canResume: newest?.state != null && newest.walk?.isClean === true && newest.index === indices[0],
+    canResume: newest?.state != null && newest.contents?.isClean === true && newest.index === indices[0],
   }
 }
 
 /** Null for a file in which nothing is whole: it was begun and never confirmed. */
-async function readPart(path: string, index: number, needsWalk: boolean, files: OutboxFiles): Promise<Part | null> {
+async function readPart(path: string, index: number, needsContents: boolean, files: OutboxFiles): Promise<Part | null> {
   const beginning = await files.read(path, 0, beginningBytes)
   const version = decodeHead(beginning)
   if (version !== null && version > formatVersion)
     throw new GapcamError('OUTBOX_NEWER', `outbox ${path} is of format ${version}; this gapcam knows ${formatVersion}`)
   const state = stateIn(beginning, index)
-  if (state && !needsWalk) return { index, bytes: await files.size(path), state, walk: null }
+  if (state && !needsContents) return { index, bytes: await files.size(path), state, contents: null }
   const data = await files.read(path)
-  const walk = walkThrough(data, index)
-  return state || walk.lastSeq > 0 || walk.ledger ? { index, bytes: data.length, state, walk } : null
+  const contents = contentsOf(data, index)
+  return state || contents.lastSeq > 0 || contents.ledger ? { index, bytes: data.length, state, contents } : null
 }
 
 function stateIn(beginning: Buffer, index: number): State | null {
@@ -103,7 +104,7 @@ function stateIn(beginning: Buffer, index: number): State | null {
   return { seq, ...Ledger.fromJson(payload) }
 }
 
-function walkThrough(data: Buffer, index: number): Walk {
+function contentsOf(data: Buffer, index: number): Contents {
   let [lastSeq, at] = [0, headBytes]
   let ledger: Ledger | null = null
   let isWhole = decodeHead(data) !== null

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { realFiles } from '../../../src/publish/outbox/files.js'
-import type { Stamp } from '../../../src/publish/outbox/ledger.js'
+import type { WriteTime } from '../../../src/publish/outbox/ledger.js'
 import { openLog, type Log, type LogOptions } from '../../../src/publish/outbox/log.js'
 import { Ranges } from '../../../src/publish/outbox/ranges.js'
 import { crc32, decodeRecord, encodeHead, encodeRecord, type EventRecord } from '../../../src/publish/outbox/record.js'
@@ -13,7 +13,7 @@ import { add, diskOutbox, numbers, settled, takeAll } from './fixture.js'
 
 afterEach(cleanUp)
 
-const stamp: Stamp = { boot: 'b', monoMs: 0, wallMs: 0, isClockSynced: false }
+const stamp: WriteTime = { boot: 'b', monoMs: 0, wallMs: 0, isClockSynced: false }
 const open = (folder: string, more: Partial<LogOptions> = {}): Promise<Log> =>
   openLog({ folder, files: realFiles, maxBytes: 1 << 20, maxAgeMs: 1e12, stamp: () => stamp, ...more })
 const events = (from: number, to: number, size = 20): EventRecord[] =>
@@ -164,9 +164,9 @@ describe('the log', () => {
 
   it('grows old by running time and by a clock that is known to be right, never by one that is not', async () => {
     const folder = temporaryFolder()
-    let now: Stamp = { boot: 'one', monoMs: 0, wallMs: 0, isClockSynced: false }
+    let now: WriteTime = { boot: 'one', monoMs: 0, wallMs: 0, isClockSynced: false }
     const log = await open(folder, { maxAgeMs: 1000, segmentBytes: 1 << 10, stamp: () => now })
-    const step = async (from: number, change: Partial<Stamp>): Promise<number> => {
+    const step = async (from: number, change: Partial<WriteTime>): Promise<number> => {
       now = { ...now, ...change }
       await log.append(events(from, from + 9, 500), null)
       await log.tidy()
