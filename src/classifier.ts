@@ -5,21 +5,17 @@
 import { dirname, resolve, basename } from 'node:path'
 import { existsSync } from 'node:fs'
 import { openEngine, type EngineChoice } from './engine/select.js'
+import { createView, type Classification, type ClassifierView } from './engine/classify.js'
 import type { Engine, EngineOptions, EngineTensor } from './engine/engine.js'
 import { GapcamError } from './errors.js'
+import type { Frame } from './frame.js'
 import { endingOf, scoresOutput } from './model/metadata/ending.js'
 import { heatOf, planHeat, type Heat } from './heat/open.js'
 import { fitLabels, readLabels } from './model/metadata/labels.js'
 import { findManifest, torchvision, type FoundManifest, type Manifest } from './model/metadata/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx/onnx.js'
-import { createPredictor, type PredictorOptions, type Predictor } from './decision/prediction.js'
-import {
-  createPreprocessor,
-  type Preprocessor,
-  type PreprocessSpec,
-  type Region,
-  type ResizeMode,
-} from './pixels/preprocess.js'
+import { createPredictor, type PredictorOptions } from './decision/prediction.js'
+import { createPreprocessor, type Preprocessor, type PreprocessSpec, type ResizeMode } from './pixels/preprocess.js'
 import { elementCount, imageLayout, type InputSize } from './tensor.js'
 
 export interface ClassifierOptions extends EngineOptions {
@@ -47,16 +43,22 @@ export interface Classifier {
   readonly heat: Heat
   /** What was assumed because no manifest and no known digest says it. */
   readonly assumed: readonly string[]
-  /** How frames become the input; the region is in shares of the frame. */
-  preprocessing(view?: {
-    readonly roi?: Region
-    readonly rotate?: 0 | 90 | 180 | 270
-    readonly flipX?: boolean
-    readonly flipY?: boolean
-  }): PreprocessSpec
-  /** The pass over frames into `input`, by the engine itself where it has one. To be closed before the classifier. */
+  /** How frames become the input: what the model was trained with, and what `view` changes of it. */
+  preprocessing(view?: Partial<PreprocessSpec>): PreprocessSpec
+  /**
+   * A way to look at frames; `view` as for `preprocessing`, `topK` labels in each prediction (default 5). Close it
+   * before the classifier.
+   */
+  view(view?: Partial<PreprocessSpec>, topK?: number): ClassifierView
+  /**
+   * Classifies one whole frame with the five best labels. The rules of `ClassifierView.classify` hold.
+   *
+   *     const outcome = await classifier.classify(frameOf(await decodeFile('cat.jpg')))
+   *     if (outcome.ok) console.log(outcome.prediction.top[0].label)
+   */
+  classify(frame: Frame): Promise<Classification>
+  /** The pass over frames into `input`, by the engine itself where it has one. Close it before the classifier. */
   preprocessor(spec: PreprocessSpec): Preprocessor
-  predictor(topK: number): Predictor
   close(): Promise<void>
 }
 
@@ -129,6 +131,15 @@ async function assemble(
     ...(ending.quantization && output.type !== 'float32' ? { quantization: ending.quantization } : {}),
   })
   const spec = baseSpec(input, manifest, options.resize)
+  const preprocessing: Classifier['preprocessing'] = (view = {}) => ({ ...spec, ...view })
+  const preprocessor: Classifier['preprocessor'] = (wanted) =>
+    engine.preprocessor?.(wanted) ?? createPreprocessor(wanted)
+  const view: Classifier['view'] = (wanted, topK = 5) => {
+    const own = preprocessing(wanted)
+    const predict = createPredictor(predictorOptions(topK))
+    return createView({ engine, input, output, spec: own, preprocessor: preprocessor(own), predict })
+  }
+  let whole: ClassifierView | null = null
   return {
     path: model.path,
     modelId,
@@ -139,10 +150,14 @@ async function assemble(
     output,
     labels,
     assumed,
-    preprocessing: (view = {}) => ({ ...spec, ...view }),
-    preprocessor: (wanted) => engine.preprocessor?.(wanted) ?? createPreprocessor(wanted),
-    predictor: (topK) => createPredictor(predictorOptions(topK)),
-    close: () => engine.close(),
+    preprocessing,
+    preprocessor,
+    view,
+    classify: (frame) => (whole ??= view()).classify(frame),
+    close() {
+      whole?.close()
+      return engine.close()
+    },
   }
 }
 

@@ -59,3 +59,28 @@ export function rowBytes(format: PixelFormat, width: number): number {
       return width
   }
 }
+
+/**
+ * Decoded pixels as a frame: RGB without padding, owned by the caller and read until the frame was used. It was captured
+ * now, with `seq` 1, unless `facts` say otherwise.
+ *
+ *     const frame = frameOf(await decodeFile('cat.jpg'))
+ */
+export function frameOf(
+  { data, width, height }: { readonly data: Uint8Array; readonly width: number; readonly height: number },
+  facts: Partial<Pick<Frame, 'seq' | 'wallTime' | 'file'>> = {},
+): Frame {
+  return {
+    seq: 1,
+    capturedNs: process.hrtime.bigint(),
+    wallTime: Date.now(),
+    width,
+    height,
+    format: 'rgb24',
+    stride: width * 3,
+    pixels: data,
+    copyTo: (target) => target.set(data),
+    release: () => undefined,
+    ...facts,
+  }
+}

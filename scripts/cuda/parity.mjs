@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { decodeFile } from '../../dist/pixels/decode.js'
+import { frameOf } from '../../dist/frame.js'
 import { compilePlan } from '../../dist/model/compile.js'
 import { findManifest } from '../../dist/model/metadata/manifest.js'
 import { loadModel } from '../../dist/model/onnx/onnx.js'
@@ -72,23 +73,8 @@ async function picturesFor({ plan, manifest }, count) {
     .slice(0, count)
   const pictures = []
   for (const file of files) {
-    const { data, width: wide, height: high } = await decodeFile(`${root}models/photos/${file}`)
     const target = new Float32Array(height * width * 3)
-    await pass.run(
-      {
-        seq: 1,
-        capturedNs: 0n,
-        wallTime: 0,
-        format: 'rgb24',
-        width: wide,
-        height: high,
-        stride: wide * 3,
-        pixels: data,
-        copyTo: (to) => to.set(data),
-        release: () => undefined,
-      },
-      target,
-    )
+    await pass.run(frameOf(await decodeFile(`${root}models/photos/${file}`)), target)
     pictures.push(target)
   }
   pass.close()

@@ -7,7 +7,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GapcamError, messageOf } from '../errors.js'
-import type { Frame } from '../frame.js'
+import { frameOf, type Frame } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { decodeFile, type Picture } from '../pixels/decode.js'
 
@@ -138,20 +138,7 @@ class PictureCamera implements Camera {
   }
 
   #frameOf({ picture, file }: { picture: Picture; file: string }): Frame {
-    const { data, width, height } = picture
-    return {
-      seq: ++this.#seq,
-      capturedNs: process.hrtime.bigint(),
-      wallTime: Date.now(),
-      width,
-      height,
-      format: 'rgb24',
-      stride: width * 3,
-      pixels: data,
-      file,
-      copyTo: (target) => target.set(data),
-      release: () => undefined,
-    }
+    return frameOf(picture, { seq: ++this.#seq, file })
   }
 
   #wait(ms: number, signal: AbortSignal): Promise<void> {

@@ -6,11 +6,12 @@ import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
+import type { ClassifierView } from '../engine/classify.js'
 import { GapcamError, messageOf } from '../errors.js'
+import { frameOf } from '../frame.js'
 import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
-import type { Predictor, ScoredLabel } from '../decision/prediction.js'
-import type { Preprocessor, PreprocessSpec } from '../pixels/preprocess.js'
+import type { ScoredLabel } from '../decision/prediction.js'
 import { heatWanted, type HeatWanted } from './classify-heat.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
@@ -48,9 +49,7 @@ interface Classified {
 /** What all pictures of a call share. */
 interface Bench {
   readonly classifier: Classifier
-  readonly preprocessor: Preprocessor
-  readonly spec: PreprocessSpec
-  readonly predict: Predictor
+  readonly view: ClassifierView
   readonly heat: HeatWanted | null
 }
 
@@ -67,26 +66,15 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
     // A table has no room for a box.
     heat: config.heat && (isJson || values['heat'] !== undefined),
   })
-  const spec = classifier.preprocessing(roi ? { roi } : {})
-  const preprocessor = classifier.preprocessor(spec)
+  const view = classifier.view({ roi }, config.topK)
   const { engine, reason } = classifier.engine.describe()
   if (engine !== config.engine && reason !== 'covers the whole model')
     process.stderr.write(`engine ${engine}: ${reason}\n`)
   for (const assumption of classifier.assumed) process.stderr.write(`assumed: ${assumption}\n`)
   try {
-    await classifyAll(
-      files,
-      {
-        classifier,
-        preprocessor,
-        spec,
-        predict: classifier.predictor(config.topK),
-        heat: await heatWanted(values, classifier, files),
-      },
-      isJson,
-    )
+    await classifyAll(files, { classifier, view, heat: await heatWanted(values, classifier, files) }, isJson)
   } finally {
-    preprocessor.close()
+    view.close()
     await classifier.close()
   }
 }
@@ -119,40 +107,20 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
 }
 
 /** One picture through the same path as a camera's frame; ms is from pixels to scores. */
-async function classifyFile(
-  file: string,
-  { classifier, preprocessor, spec, predict, heat }: Bench,
-): Promise<Classified> {
+async function classifyFile(file: string, { classifier, view, heat }: Bench): Promise<Classified> {
   const picture = await decodeFile(file)
-  const { data, width, height } = picture
-  const start = performance.now()
-  await preprocessor.run(
-    {
-      seq: 1,
-      capturedNs: 0n,
-      wallTime: 0,
-      width,
-      height,
-      format: 'rgb24',
-      stride: width * 3,
-      pixels: data,
-      copyTo: (target) => target.set(data),
-      release: () => undefined,
-    },
-    classifier.input.data as Float32Array,
-  )
-  await classifier.engine.run()
-  const ms = performance.now() - start
+  const outcome = await view.classify(frameOf(picture))
   const { engine, target, reason: engineReason } = classifier.engine.describe()
-  const timings = { capture: 0, preprocess: 0, infer: ms, total: ms }
-  const outcome = predict(classifier.output.data as Float32Array, { engine, target, frameSeq: 1, wallTime: 0, timings })
-  if (!outcome.ok)
+  if (!outcome.ok) {
+    if (outcome.reason === 'frame_invalid') throw outcome.error
     throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
-  const { top, scores } = outcome.prediction
-  const view = viewOf(spec, width, height)
+  }
+  const { top, scores, timings } = outcome.prediction
+  const ms = timings.preprocess + timings.infer
+  const geometry = viewOf(view.spec, picture.width, picture.height)
   const box = 'heat' in classifier.heat ? focusOf(classifier.heat.heat(top[0]!.index)) : null
-  const seen = box && view.toFrame(box)
-  const drawn = heat && (await heat.draw({ file, picture, view, best: top[0]!.index, scores }))
+  const seen = box && geometry.toFrame(box)
+  const drawn = heat && (await heat.draw({ file, picture, view: geometry, best: top[0]!.index, scores }))
   return {
     file,
     top,

@@ -10,6 +10,7 @@ import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from '../eval/metrics.js'
 import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
+import { frameOf } from '../frame.js'
 import { classOf } from '../heat/class.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
@@ -112,42 +113,19 @@ async function answerAll(
   classifier: Classifier,
 ): Promise<{ answers: Answer[]; broken: string[] }> {
   const [answers, broken]: [Answer[], string[]] = [[], []]
-  const preprocessor = classifier.preprocessor(classifier.preprocessing())
-  const predict = classifier.predictor(1)
-  const { engine, target } = classifier.engine.describe()
+  const view = classifier.view({}, 1)
   const progress = startProgress('pictures', pictures.length)
   try {
     for (const [i, { file, truth }] of pictures.entries()) {
       try {
-        const { data, width, height } = await decodeFile(file)
-        await preprocessor.run(
-          {
-            seq: 1,
-            capturedNs: 0n,
-            wallTime: 0,
-            width,
-            height,
-            format: 'rgb24',
-            stride: width * 3,
-            pixels: data,
-            copyTo: (to) => to.set(data),
-            release: () => undefined,
-          },
-          classifier.input.data as Float32Array,
-        )
-        await classifier.engine.run()
-        const outcome = predict(classifier.output.data as Float32Array, {
-          engine,
-          target,
-          frameSeq: 1,
-          wallTime: 0,
-          timings: { capture: 0, preprocess: 0, infer: 0, total: 0 },
-        })
-        if (!outcome.ok)
+        const outcome = await view.classify(frameOf(await decodeFile(file)))
+        if (!outcome.ok) {
+          if (outcome.reason === 'frame_invalid') throw outcome.error
           throw new GapcamError(
             'ENGINE_FAILED',
             `picture ${file}: the model's outputs are not finite (${outcome.reason})`,
           )
+        }
         const { top, scores } = outcome.prediction
         answers.push({
           truth,
@@ -168,7 +146,7 @@ async function answerAll(
     }
   } finally {
     progress.stop()
-    preprocessor.close()
+    view.close()
   }
   return { answers, broken }
 }

@@ -46,12 +46,7 @@ async function record(config: Config, output: string, stop: Stop): Promise<void>
   const [camera] = config.cameras as [Config['cameras'][number]]
   const classifier = await openClassifier(modelOptions(config))
   const { roi, rotate, flipX, flipY } = camera
-  const spec = classifier.preprocessing({
-    ...(roi ? { roi } : {}),
-    ...(rotate ? { rotate } : {}),
-    ...(flipX ? { flipX } : {}),
-    ...(flipY ? { flipY } : {}),
-  })
+  const spec = classifier.preprocessing({ roi, rotate, flipX, flipY })
   const ending = new AbortController()
   stop.signal.addEventListener('abort', () => ending.abort(), { once: true })
   let fault: GapcamError | null = null

@@ -6,7 +6,7 @@ import { decodeFile } from '../pixels/decode.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import { selfTest } from '../engine/self-test.js'
-import type { Frame } from '../frame.js'
+import { frameOf } from '../frame.js'
 import { checksOf, failureOf, type Check, type DoctorContext, type Examination } from './check.js'
 
 const { ok, warn, fail, skip } = checksOf('model')
@@ -73,40 +73,12 @@ async function golden(classifier: Classifier, { config }: DoctorContext): Promis
     readonly index: number
     readonly label: string
   }[]
-  const preprocessor = classifier.preprocessor(classifier.preprocessing())
-  const predict = classifier.predictor(1)
   const wrong: string[] = []
   const start = performance.now()
-  try {
-    for (const { file, index, label } of list.slice(0, goldenPhotos)) {
-      const { data, width, height } = await decodeFile(fileURLToPath(new URL(file, photos)))
-      const frame: Frame = {
-        seq: 1,
-        capturedNs: 0n,
-        wallTime: 0,
-        width,
-        height,
-        format: 'rgb24',
-        stride: width * 3,
-        pixels: data,
-        copyTo: () => undefined,
-        release: () => undefined,
-      }
-      await preprocessor.run(frame, classifier.input.data as Float32Array)
-      await classifier.engine.run()
-      const { engine, target } = classifier.engine.describe()
-      const outcome = predict(classifier.output.data as Float32Array, {
-        engine,
-        target,
-        frameSeq: 1,
-        wallTime: 0,
-        timings: { capture: 0, preprocess: 0, infer: 0, total: 0 },
-      })
-      const best = outcome.ok ? outcome.prediction.top[0] : undefined
-      if (best?.index !== index) wrong.push(`${file} is ${label}, not ${best?.label ?? 'nothing'}`)
-    }
-  } finally {
-    preprocessor.close()
+  for (const { file, index, label } of list.slice(0, goldenPhotos)) {
+    const outcome = await classifier.classify(frameOf(await decodeFile(fileURLToPath(new URL(file, photos)))))
+    const best = outcome.ok ? outcome.prediction.top[0] : undefined
+    if (best?.index !== index) wrong.push(`${file} is ${label}, not ${best?.label ?? 'nothing'}`)
   }
   if (wrong.length > 0)
     return fail(

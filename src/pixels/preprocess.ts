@@ -30,14 +30,14 @@ export interface PreprocessSpec {
   readonly std: Triple
   readonly resize: ResizeMode
   /** Cropped before everything else; default the whole frame. */
-  readonly roi?: Region
+  readonly roi?: Region | undefined
   /** Clockwise, after the crop. */
-  readonly rotate?: 0 | 90 | 180 | 270
+  readonly rotate?: 0 | 90 | 180 | 270 | undefined
   /** Mirrored after the rotation. */
-  readonly flipX?: boolean
-  readonly flipY?: boolean
+  readonly flipX?: boolean | undefined
+  readonly flipY?: boolean | undefined
   /** RGB levels around a contained picture; default black. */
-  readonly fill?: Triple
+  readonly fill?: Triple | undefined
 }
 
 export interface Preprocessor {

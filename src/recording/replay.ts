@@ -4,11 +4,11 @@
  * numbers must agree within a tolerance, and the result says which of the two was demanded.
  */
 import type { Classifier } from '../classifier.js'
+import type { ClassifierView } from '../engine/classify.js'
 import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { initialPolicy, observe, type PolicyState } from '../decision/policy.js'
 import type { Prediction } from '../decision/prediction.js'
-import type { Preprocessor } from '../pixels/preprocess.js'
 import { digestOf } from './digest.js'
 import type { About, RecordedFrame, Recording } from './format.js'
 import { decodeState, sampleInput } from './frames.js'
@@ -57,62 +57,33 @@ export function changesSince(about: About, now: Omit<About, 'reason' | 'startedM
   return changes
 }
 
-/** Replays on a classifier that was opened for it. Throws RECORDING_INVALID for a recording of another model, or without a frame. */
+/**
+ * Computes a recording again on a classifier that was opened for it. Throws RECORDING_INVALID for a recording of another
+ * model or input size, or without a whole frame.
+ */
 export async function replay(
-  { about, frames, cut }: Recording,
+  recording: Recording,
   classifier: Classifier,
   now: Omit<About, 'reason' | 'startedMs'>,
 ): Promise<Replay> {
-  if (about.model.sha256 !== classifier.sha256)
-    throw new GapcamError(
-      'RECORDING_INVALID',
-      `it was made with model ${about.model.id} (sha256 ${about.model.sha256.slice(0, 12)}…), not with ${classifier.path} (${classifier.sha256.slice(0, 12)}…)`,
-    )
-  if (frames.length === 0)
-    throw new GapcamError('RECORDING_INVALID', `it holds no whole frame${cut === null ? '' : ` (${cut})`}`)
-  const { input } = classifier
-  const own = classifier.preprocessing()
-  if (
-    about.model.classes !== classifier.labels.length ||
-    about.spec.width !== own.width ||
-    about.spec.height !== own.height ||
-    about.spec.type !== own.type
-  ) {
-    throw new GapcamError(
-      'RECORDING_INVALID',
-      `it was made at input size ${about.spec.height}x${about.spec.width}, and the model is open at ${own.height}x${own.width}`,
-    )
-  }
+  checkFits(recording, classifier)
+  const { about, frames } = recording
   const because = changesSince(about, now)
   const isExact = because.length === 0
-  // The layout is the engine's: NHWC of native and NCHW of onnxruntime hold the same numbers.
-  const { roi, rotate, flipX, flipY, fill, ...spec } = about.spec
-  const view = {
-    ...(roi ? { roi } : {}),
-    ...(rotate ? { rotate } : {}),
-    ...(flipX ? { flipX } : {}),
-    ...(flipY ? { flipY } : {}),
-    ...(fill ? { fill } : {}),
-  }
-  const preprocessor = classifier.preprocessor({ ...spec, ...view, layout: own.layout })
-  const isSameLayout = own.layout === about.spec.layout
-  const predict = classifier.predictor(about.topK)
+  const own = classifier.preprocessing()
+  // Each engine has a layout of its own. NHWC of native and NCHW of onnxruntime hold the same numbers.
+  const view = classifier.view({ ...about.spec, layout: own.layout }, about.topK)
+  const comparison = { isExact, isSameLayout: own.layout === about.spec.layout }
   let state: PolicyState | null = null
   let [sameBits, worst, differing] = [0, 0, 0]
   let first: Difference | null = null
   try {
     for (const frame of frames) {
-      const seen = await computeAgain(frame, {
-        classifier,
-        preprocessor,
-        predict,
-        modelId: about.model.id,
-        input: input.data as Float32Array,
-      })
+      const seen = await computeAgain(frame, view, about.model.id)
       const before: PolicyState =
         (frame.before && decodeState(frame.before, about.model.classes)) ?? state ?? initialPolicy(frame.nowMs)
       state = seen.prediction ? observe(before, seen.prediction, frame.policy, frame.nowMs).state : before
-      const compared = compare(frame, { ...seen, state }, isExact, isSameLayout)
+      const compared = compare(frame, { ...seen, state }, comparison)
       if (compared.isSame) sameBits++
       worst = Math.max(worst, compared.worst)
       if (!compared.difference) continue
@@ -120,9 +91,31 @@ export async function replay(
       first ??= compared.difference
     }
   } finally {
-    preprocessor.close()
+    view.close()
   }
   return { frames: frames.length, demanded: isExact ? 'bits' : 'tolerance', because, sameBits, worst, first, differing }
+}
+
+/** Throws RECORDING_INVALID unless the recording has a frame and was made with this model at this input size. */
+function checkFits({ about, frames, cut }: Recording, classifier: Classifier): void {
+  if (about.model.sha256 !== classifier.sha256)
+    throw new GapcamError(
+      'RECORDING_INVALID',
+      `it was made with model ${about.model.id} (sha256 ${about.model.sha256.slice(0, 12)}…), not with ${classifier.path} (${classifier.sha256.slice(0, 12)}…)`,
+    )
+  if (frames.length === 0)
+    throw new GapcamError('RECORDING_INVALID', `it holds no whole frame${cut === null ? '' : ` (${cut})`}`)
+  const own = classifier.preprocessing()
+  if (
+    about.model.classes !== classifier.labels.length ||
+    about.spec.width !== own.width ||
+    about.spec.height !== own.height ||
+    about.spec.type !== own.type
+  )
+    throw new GapcamError(
+      'RECORDING_INVALID',
+      `it was made at input size ${about.spec.height}x${about.spec.width}, and the model is open at ${own.height}x${own.width}`,
+    )
 }
 
 interface Again {
@@ -130,44 +123,23 @@ interface Again {
   readonly prediction: Prediction | null
 }
 
-interface Machine {
-  readonly classifier: Classifier
-  readonly preprocessor: Preprocessor
-  readonly predict: ReturnType<Classifier['predictor']>
-  /** As it was called then: a file that has another name now is no other model. */
-  readonly modelId: string
-  readonly input: Float32Array
-}
-
-async function computeAgain(
-  recorded: RecordedFrame,
-  { classifier, preprocessor, predict, modelId, input }: Machine,
-): Promise<Again> {
+/** `modelId` is the model's name in the recording: a file that was renamed since is still the same model. */
+async function computeAgain(recorded: RecordedFrame, view: ClassifierView, modelId: string): Promise<Again> {
   const { seq, wallTime, width, height, format, stride, pixels } = recorded
   const frame: Frame = {
-    seq,
+    ...{ seq, wallTime, width, height, format, stride, pixels },
     capturedNs: 0n,
-    wallTime,
-    width,
-    height,
-    format,
-    stride,
-    pixels,
     copyTo: (target) => target.set(pixels),
     release: () => undefined,
   }
-  await preprocessor.run(frame, input)
-  const sampled = sampleInput(input)
-  await classifier.engine.run()
-  const { engine, target } = classifier.engine.describe()
-  const outcome = predict(classifier.output.data as Float32Array, {
-    engine,
-    target,
-    frameSeq: seq,
-    wallTime,
-    timings: { capture: 0, preprocess: 0, infer: 0, total: 0 },
+  let input: Again['input'] | undefined
+  const outcome = await view.classify(frame, {
+    onInput: (data) => {
+      input = sampleInput(data)
+    },
   })
-  return { input: sampled, prediction: outcome.ok ? { ...outcome.prediction, modelId } : null }
+  if (input === undefined) throw 'error' in outcome ? outcome.error : new Error('the view gave no input')
+  return { input, prediction: outcome.ok ? { ...outcome.prediction, modelId } : null }
 }
 
 interface Compared {
@@ -179,8 +151,7 @@ interface Compared {
 function compare(
   recorded: RecordedFrame,
   { input, prediction, state }: Again & { readonly state: PolicyState },
-  isExact: boolean,
-  isSameLayout: boolean,
+  { isExact, isSameLayout }: { readonly isExact: boolean; readonly isSameLayout: boolean },
 ): Compared {
   const { seq, digests, logits, samples, top, decision } = recorded
   const isSameInput = isSameLayout && digests.input === input.digest

@@ -5,7 +5,7 @@
 import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'
 import type { CameraConfig, Config } from '../config/schema.js'
-import { GapcamError } from '../errors.js'
+import type { ClassifierView, ClassifyHooks } from '../engine/classify.js'
 import type { Frame } from '../frame.js'
 import type { Metrics } from '../metrics.js'
 import {
@@ -17,9 +17,9 @@ import {
   type PolicyState,
   type PolicyStep,
 } from '../decision/policy.js'
-import type { Prediction, Predictor } from '../decision/prediction.js'
+import type { Prediction, Timings } from '../decision/prediction.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
-import type { Preprocessor, PreprocessSpec, Region } from '../pixels/preprocess.js'
+import type { Region } from '../pixels/preprocess.js'
 import { noProgress, type Loop } from './progress.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { CameraSettings } from './settings.js'
@@ -73,10 +73,11 @@ interface Classified {
 
 export class Pipeline {
   readonly #options: PipelineOptions
-  #preprocessor: Preprocessor
-  #view: PreprocessSpec
+  #view: ClassifierView
   #roi: Region | null
-  readonly #predict: Predictor
+  readonly #hooks: ClassifyHooks
+  /** Of the frame under way: what draws it as a picture, on a thread beside the preprocessing. */
+  #drawing: Promise<DrawnPictures | null> | null = null
   readonly #sight: Sight
   readonly #pictures = new PictureRequests()
   #policy: PolicyState
@@ -85,19 +86,18 @@ export class Pipeline {
   #frames = 0
 
   constructor(options: PipelineOptions) {
-    const { camera, classifier, topK, clock } = options
+    const { camera, classifier, lens, clock } = options
     this.#options = options
     this.#roi = options.settings().roi
-    this.#view = this.#spec()
-    this.#preprocessor = classifier.preprocessor(this.#view)
-    this.#sight = new Sight({ classifier, camera, spec: this.#view, ...(options.lens ? { lens: options.lens } : {}) })
-    this.#predict = classifier.predictor(topK)
+    this.#view = this.#openView()
+    this.#hooks = this.#hooksOf(options)
+    this.#sight = new Sight({ classifier, camera, spec: this.#view.spec, ...(lens ? { lens } : {}) })
     this.#policy = initialPolicy(clock.now())
   }
 
   /** What prepares the pixels: 'native', 'cuda', or why neither. */
   get pixelPath(): string {
-    return this.#preprocessor.path
+    return this.#view.pixelPath
   }
 
   /** When the newest frame came, by the clock; null before the first. */
@@ -114,26 +114,34 @@ export class Pipeline {
     return this.#policy.decision
   }
 
-  #spec(): PreprocessSpec {
-    const { camera, classifier } = this.#options
+  #openView(): ClassifierView {
+    const { camera, classifier, topK } = this.#options
     const { rotate, flipX, flipY } = camera
-    return classifier.preprocessing({
-      ...(this.#roi ? { roi: this.#roi } : {}),
-      ...(rotate ? { rotate } : {}),
-      ...(flipX ? { flipX } : {}),
-      ...(flipY ? { flipY } : {}),
-    })
+    return classifier.view({ roi: this.#roi ?? undefined, rotate, flipX, flipY }, topK)
+  }
+
+  #hooksOf({ recorder, clock }: PipelineOptions): ClassifyHooks {
+    return {
+      onFrame: (frame) => recorder?.begin(frame, this.#view.spec),
+      onPixelsRead: (frame) => {
+        if (this.#drawing) void this.#drawing.finally(() => frame.release())
+        else frame.release()
+      },
+      onInput: (input, frame) => {
+        recorder?.input(input)
+        this.#sight.look(frame, clock.now())
+      },
+    }
   }
 
   /** Between two frames: another region is another pass over the pixels. */
   #followRegion(): void {
     const { roi } = this.#options.settings()
     if (roi === this.#roi) return
-    const before = this.#preprocessor
+    const before = this.#view
     this.#roi = roi
-    this.#view = this.#spec()
-    this.#preprocessor = this.#options.classifier.preprocessor(this.#view)
-    this.#sight.follow(this.#view)
+    this.#view = this.#openView()
+    this.#sight.follow(this.#view.spec)
     before.close()
   }
 
@@ -151,12 +159,7 @@ export class Pipeline {
       return { ...classified, prediction }
     })
     if (drawn)
-      (await drawn)?.deliver(
-        this.#preprocessor.shown(frame.width, frame.height),
-        frame,
-        prediction,
-        this.#policy.decision,
-      )
+      (await drawn)?.deliver(this.#view.shown(frame.width, frame.height), frame, prediction, this.#policy.decision)
   }
 
   /**
@@ -201,73 +204,46 @@ export class Pipeline {
 
   close(): void {
     this.#pictures.close()
-    this.#preprocessor.close()
+    this.#view.close()
   }
 
   async #classify(frame: Frame): Promise<Classified> {
-    const { clock, metrics } = this.#options
+    const { metrics } = this.#options
     this.#followRegion()
-    const start = clock.now()
-    const captureMs = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
     // Drawn beside the preprocessing, on a thread of its own; the inference does not wait for it.
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
-    try {
-      this.#options.recorder?.begin(frame, this.#view)
-      await this.#preprocessor.run(frame, this.#options.classifier.input.data as Float32Array)
-    } catch (error) {
-      if (!(error instanceof GapcamError) || error.code !== 'FRAME_INVALID') throw error
-      metrics.invalid++
-      return { prediction: null, drawn }
-    } finally {
-      if (drawn) void drawn.finally(() => frame.release())
-      else frame.release()
+    this.#drawing = drawn
+    const outcome = await this.#view.classify(frame, this.#hooks)
+    if (outcome.ok) {
+      this.#count(outcome.prediction.timings)
+      metrics.frames++
+      this.#frames++
+      return { prediction: outcome.prediction, drawn }
     }
-    this.#options.recorder?.input(this.#options.classifier.input.data)
-    this.#sight.look(frame, clock.now())
-    return { prediction: await this.#infer(frame, start, captureMs), drawn }
+    metrics.invalid++
+    if (outcome.reason !== 'frame_invalid') {
+      this.#count(outcome.timings)
+      this.#recordFault()
+    }
+    return { prediction: null, drawn }
   }
 
-  async #infer({ seq, wallTime }: Frame, start: number, captureMs: number): Promise<Prediction | null> {
-    const { classifier, clock, metrics } = this.#options
-    const prepared = clock.now()
-    await classifier.engine.run()
-    const done = clock.now()
-    metrics.capture.record(captureMs)
-    metrics.preprocess.record(prepared - start)
-    metrics.infer.record(done - prepared)
-    const { engine, target } = classifier.engine.describe()
-    const timings = {
-      capture: captureMs,
-      preprocess: prepared - start,
-      infer: done - prepared,
-      total: captureMs + done - start,
-    }
-    const outcome = this.#predict(classifier.output.data as Float32Array, {
-      engine,
-      target,
-      frameSeq: seq,
-      wallTime,
-      timings,
-    })
-    if (!outcome.ok) {
-      metrics.invalid++
-      const state = this.#policy
-      this.#options.recorder?.finish(
-        {
-          prediction: null,
-          logits: new Float32Array(0),
-          before: state,
-          after: state,
-          policy: this.#options.settings().policy,
-          nowMs: done,
-        },
-        [],
-      )
-      return null
-    }
-    metrics.frames++
-    this.#frames++
-    return outcome.prediction
+  #count({ capture, preprocess, infer }: Timings): void {
+    const { metrics } = this.#options
+    metrics.capture.record(capture)
+    metrics.preprocess.record(preprocess)
+    metrics.infer.record(infer)
+  }
+
+  /** A frame whose outputs are not usable is in the recording too. */
+  #recordFault(): void {
+    const { recorder, settings, clock } = this.#options
+    const state = this.#policy
+    const logits = new Float32Array(0)
+    recorder?.finish(
+      { prediction: null, logits, before: state, after: state, policy: settings().policy, nowMs: clock.now() },
+      [],
+    )
   }
 
   /** Lets the policy judge, adds where the label's evidence lies, and tells the world. Gives the prediction with all that. */

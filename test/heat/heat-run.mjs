@@ -2,6 +2,7 @@
 // {options, files, classIndex}; one JSON line a picture.
 import { openClassifier } from '../../dist/classifier.js'
 import { decodeFile } from '../../dist/pixels/decode.js'
+import { frameOf } from '../../dist/frame.js'
 import { focusOf } from '../../dist/heat/focus.js'
 import { createPreprocessor } from '../../dist/pixels/preprocess.js'
 
@@ -9,22 +10,7 @@ const { options, files, classIndex } = JSON.parse(process.argv[2])
 const classifier = await openClassifier({ ...options, heat: true })
 const preprocessor = createPreprocessor(classifier.preprocessing())
 for (const file of files) {
-  const { data, width, height } = await decodeFile(file)
-  await preprocessor.run(
-    {
-      seq: 1,
-      capturedNs: 0n,
-      wallTime: 0,
-      width,
-      height,
-      format: 'rgb24',
-      stride: width * 3,
-      pixels: data,
-      copyTo: () => undefined,
-      release: () => undefined,
-    },
-    classifier.input.data,
-  )
+  await preprocessor.run(frameOf(await decodeFile(file)), classifier.input.data)
   await classifier.engine.run()
   const { engine, target } = classifier.engine.describe()
   const map = classifier.heat.heat(classIndex)

@@ -1,0 +1,122 @@
+/**
+ * The one way from a frame to a prediction: pixels into the network's input, a run of the engine, outputs to scores.
+ * `gapcam run`, `classify`, `eval`, `replay` and `doctor` all take it, so they cannot disagree about a picture. A frame
+ * that cannot be used gives an outcome that says so; only a fault of the engine rejects.
+ */
+import type { Outcome, PredictionFault, Predictor, RawOutputs, Timings } from '../decision/prediction.js'
+import { GapcamError, messageOf } from '../errors.js'
+import type { Frame } from '../frame.js'
+import type { Preprocessor, PreprocessSpec, Region } from '../pixels/preprocess.js'
+import type { TensorData } from '../tensor.js'
+import type { Engine, EngineTensor } from './engine.js'
+
+/** Callbacks between the stages. Make them once, not for each frame. */
+export interface ClassifyHooks {
+  /** Before the pixels are read. */
+  readonly onFrame?: (frame: Frame) => void
+  /** The pixels were read, or could not be: the frame may be released. Called exactly once for each frame. */
+  readonly onPixelsRead?: (frame: Frame) => void
+  /** The network's input is complete. It is the engine's memory: valid until this returns. */
+  readonly onInput?: (input: TensorData, frame: Frame) => void
+}
+
+/**
+ * What became of a frame. `frame_invalid`: its pixels could not be read, `error` says why, and the engine did not run.
+ * The other reasons are faults of the outputs.
+ */
+export type Classification =
+  | Extract<Outcome, { readonly ok: true }>
+  | { readonly ok: false; readonly reason: PredictionFault; readonly timings: Timings }
+  | { readonly ok: false; readonly reason: 'frame_invalid'; readonly error: GapcamError }
+
+/**
+ * A classifier that looks at frames in one fixed way: region, turn, flip, resize.
+ *
+ *     const view = classifier.view({ roi: { x: 0.5, y: 0, width: 0.5, height: 1 } })
+ *     const outcome = await view.classify(frame) // one call at a time; view.close() in the end
+ */
+export interface ClassifierView {
+  /** How frames become the network's input. */
+  readonly spec: PreprocessSpec
+  /** What prepares the pixels: 'native', 'cuda', or why neither. */
+  readonly pixelPath: string
+  /** The part of a frame of this size that the network sees, before rotation and flips. */
+  shown(width: number, height: number): Region
+  /**
+   * Classifies one frame, which it does not release. All views of a classifier share the memory of its engine: one call
+   * at a time over all of them, and a prediction's logits and scores are valid until the view's next call.
+   * Rejects with ENGINE_FAILED.
+   */
+  classify(frame: Frame, hooks?: ClassifyHooks): Promise<Classification>
+  close(): void
+}
+
+export interface ViewParts {
+  readonly engine: Pick<Engine, 'run' | 'describe'>
+  /** The engine's image input and its output with one number for each class. */
+  readonly input: EngineTensor
+  readonly output: EngineTensor
+  readonly spec: PreprocessSpec
+  /** Closed with the view. */
+  readonly preprocessor: Preprocessor
+  readonly predict: Predictor
+}
+
+const noHooks: ClassifyHooks = {}
+
+/** Puts a view together; `Classifier.view` is the door to it. */
+export function createView({ engine, input, output, spec, preprocessor, predict }: ViewParts): ClassifierView {
+  async function infer(frame: Frame, captureMs: number, preprocessMs: number): Promise<Classification> {
+    const start = performance.now()
+    await engine.run()
+    const inferMs = performance.now() - start
+    const { engine: name, target } = engine.describe()
+    const timings = {
+      capture: captureMs,
+      preprocess: preprocessMs,
+      infer: inferMs,
+      total: captureMs + preprocessMs + inferMs,
+    }
+    const outcome = predict(output.data as RawOutputs, {
+      engine: name,
+      target,
+      frameSeq: frame.seq,
+      wallTime: frame.wallTime,
+      timings,
+    })
+    return outcome.ok ? outcome : { ok: false, reason: outcome.reason, timings }
+  }
+
+  return {
+    spec,
+    pixelPath: preprocessor.path,
+    shown: (width, height) => preprocessor.shown(width, height),
+    async classify(frame, hooks = noHooks) {
+      const start = performance.now()
+      const captureMs = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
+      try {
+        hooks.onFrame?.(frame)
+        await preprocessor.run(frame, input.data as Float32Array | Uint8Array)
+      } catch (error) {
+        if (!(error instanceof GapcamError) || error.code !== 'FRAME_INVALID') throw error
+        return { ok: false, reason: 'frame_invalid', error }
+      } finally {
+        hooks.onPixelsRead?.(frame)
+      }
+      const preprocessMs = performance.now() - start
+      hooks.onInput?.(input.data, frame)
+      try {
+        return await infer(frame, captureMs, preprocessMs)
+      } catch (error) {
+        throw asEngineFault(error)
+      }
+    },
+    close: () => preprocessor.close(),
+  }
+}
+
+/** An engine that rejects, and outputs that do not fit the labels, are faults of the model and never of a camera. */
+function asEngineFault(error: unknown): GapcamError {
+  if (error instanceof GapcamError) return error
+  return new GapcamError('ENGINE_FAILED', `the model could not be run: ${messageOf(error)}`, { cause: error })
+}
