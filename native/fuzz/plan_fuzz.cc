@@ -1,4 +1,4 @@
-// libFuzzer over plans; scripts/fuzz/plan.mjs builds it with clang under AddressSanitizer and UndefinedBehaviorSanitizer.
+// The libFuzzer entry points for plans. scripts/fuzz/plan.mjs builds them with clang and AddressSanitizer and UBSan.
 #include "plan_property.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);

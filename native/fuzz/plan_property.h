@@ -1,5 +1,5 @@
-// What must hold of any bytes that are taken for a plan, and a way of changing the bytes of a real one. Shared by the
-// fuzzer (plan_fuzz.cc) and by the native tests, which run the kept corpus and some changes of it under each sanitizer.
+// The property that fuzzing checks of any bytes given to the plan reader, and a mutator for real plans. The fuzzer
+// (plan_fuzz.cc) and the native tests share both; the tests run the kept corpus under each sanitizer.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -15,10 +15,11 @@ namespace gapcam_fuzz {
 
 using namespace gapcam;
 
-constexpr uint64_t kMostBytes = uint64_t{1} << 22;  // of arena and constants: more is slow and finds nothing new
-constexpr uint64_t kMostWork = uint64_t{1} << 24;   // output elements times input elements, of all steps
+constexpr uint64_t kMostBytes = uint64_t{1}
+                                << 22;             // of arena and constants; larger plans are slow and find nothing new
+constexpr uint64_t kMostWork = uint64_t{1} << 24;  // output elements times input elements, summed over the steps
 
-// Bytes at a multiple of 16 that end where the allocation ends, so that the sanitizer sees a read beyond them.
+// A copy of the bytes, aligned to 16, that ends where its allocation ends: a sanitizer sees any read beyond it.
 struct Buffer {
   Buffer(const uint8_t* data, size_t size) : bytes(static_cast<uint8_t*>(std::malloc(size ? size : 1))) {
     std::memcpy(bytes, data, size);
@@ -27,6 +28,7 @@ struct Buffer {
   uint8_t* bytes;
 };
 
+// Whether a plan is small enough to run in a fuzzing loop.
 inline bool IsSmall(const Plan& plan) {
   uint64_t bytes = plan.arena_bytes, work = 0;
   for (const PlanTensor& tensor : plan.tensors) bytes += tensor.is_constant ? tensor.bytes : 0;
@@ -39,10 +41,30 @@ inline bool IsSmall(const Plan& plan) {
   return bytes <= kMostBytes && work <= kMostWork;
 }
 
+// A refusal must carry a message.
 inline void Refused(const Status& status) {
   if (status.message()[0] == '\0') std::abort();
 }
 
+// No kind of step computes with a scale, a zero point or a packing, so an accepted plan has none. Reads the raw bytes.
+inline void ExpectNothingIgnored(const uint8_t* bytes, const Plan& plan) {
+  constexpr size_t kHeader = 64, kTensor = 64, kPort = 16, kStep = 32;
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    float scale;
+    int32_t zero_point;
+    std::memcpy(&scale, bytes + kHeader + i * kTensor + 40, sizeof(scale));
+    std::memcpy(&zero_point, bytes + kHeader + i * kTensor + 44, sizeof(zero_point));
+    if (scale != 1.0f || zero_point != 0) std::abort();
+  }
+  const size_t steps = kHeader + plan.tensors.size() * kTensor + (plan.inputs.size() + plan.outputs.size()) * kPort;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    uint32_t packing;
+    std::memcpy(&packing, bytes + steps + i * kStep + 28, sizeof(packing));
+    if (packing != 0) std::abort();
+  }
+}
+
+// Opens the plan on one target, fills its inputs and runs it once.
 inline void OpenAndRun(const Buffer& buffer, size_t size, const Target& target) {
   std::unique_ptr<Executor> executor;
   const Status status = Executor::Open(buffer.bytes, size, target, 1, &executor);
@@ -54,8 +76,9 @@ inline void OpenAndRun(const Buffer& buffer, size_t size, const Target& target) 
   executor->Run();
 }
 
-// What the reader refuses must be refused with a sentence; what it accepts must open and run, on the plain target and on
-// this machine's best, within its own memory. True when it ran.
+// The property: refused bytes are refused with a message. Accepted bytes hold nothing that a run would ignore, and open
+// and run inside their memory on the scalar target and on this machine's best one. Aborts when it does not hold.
+// Returns true when the plan ran.
 inline bool CheckPlanBytes(const uint8_t* data, size_t size) {
   const Buffer buffer(data, size);
   Plan plan;
@@ -64,18 +87,19 @@ inline bool CheckPlanBytes(const uint8_t* data, size_t size) {
     Refused(status);
     return false;
   }
+  ExpectNothingIgnored(buffer.bytes, plan);
   if (!IsSmall(plan)) return false;
   uint32_t count = 0;
   const Target* const* targets = Targets(&count);
   uint32_t best = 0;
-  while (targets[best]->unsupported()) ++best;  // the last, the plain one, is always there
+  while (targets[best]->unsupported()) ++best;  // ends at the last one, scalar, at the latest
   OpenAndRun(buffer, size, *targets[count - 1]);
   if (best != count - 1) OpenAndRun(buffer, size, *targets[best]);
   return true;
 }
 
-// One to three words of the header, the tensors, the steps or their parameters become others that are likely to be taken.
-// Constants, which may be anything, stay.
+// Replaces one to three words of the header, the tensors, the steps or their parameters by values that the reader is
+// likely to accept. Constants stay as they are, because any value is valid there.
 template <typename Random>
 void ChangeWords(uint8_t* data, size_t size, Random& random) {
   uint64_t end = 0;

@@ -340,7 +340,7 @@ class StepCheck {
       int32_t index;
       std::memcpy(&index, indices.constant + uint64_t{i} * 4, 4);
       if (index < 0 || static_cast<uint32_t>(index) >= p.in_length)
-        return Refuse("picks element %d of %u", index, p.in_length);
+        return Refuse("has an index that picks element %d of %u", index, p.in_length);
     }
     return Status::Ok();
   }

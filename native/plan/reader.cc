@@ -1,5 +1,6 @@
-// From bytes to a Plan. The buffer is hostile until proved otherwise: every count is compared with the bytes that are
-// there before anything is read, and every product is made in 64 bits with its operands bounded first.
+// Reads a plan's buffer (docs/plan-format.md) into a Plan. The buffer may come from an attacker: the reader compares
+// every count with the bytes that exist before it reads them, and bounds the factors of every product first.
+// It refuses fields that no step computes with, so that a plan never means more than this build does with it.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -22,11 +23,13 @@ T ReadAt(const uint8_t* bytes, uint64_t at) {
   return value;
 }
 
+// Counts and byte positions of the buffer's sections, from its header.
 struct Sections {
   uint32_t tensors, inputs, outputs, steps, words, string_bytes;
   uint64_t tensors_at, ports_at, steps_at, words_at, strings_at, constants_at, constant_bytes, arena_bytes;
 };
 
+// Reads one buffer. Each method reads one record and returns the first error; `plan` is incomplete after an error.
 class Reader {
  public:
   Reader(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks)
@@ -42,10 +45,10 @@ class Reader {
 
  private:
   Status ReadHeader() {
-    if (size_ < kHeaderBytes) return Status::Error(kInvalid, "the plan has %zu bytes, less than its header", size_);
-    // Constants are packed from where they lie, as floats.
+    if (size_ < kHeaderBytes) return Status::Error(kInvalid, "the plan has %zu bytes, fewer than its header", size_);
+    // Constants are read in place as floats, so the buffer must be aligned for them.
     if (reinterpret_cast<uintptr_t>(bytes_) % alignof(float) != 0)
-      return Status::Error(kInvalid, "the plan does not begin at a multiple of 4 bytes");
+      return Status::Error(kInvalid, "the plan's address is not a multiple of 4 bytes");
     if (ReadAt<uint32_t>(bytes_, 0) != kMagic) return Status::Error(kInvalid, "these bytes are not a plan");
     const uint32_t version = ReadAt<uint32_t>(bytes_, 4);
     if (version != kVersion)
@@ -55,7 +58,7 @@ class Reader {
     s_.arena_bytes = ReadAt<uint64_t>(bytes_, 32);
     s_.constant_bytes = ReadAt<uint64_t>(bytes_, 40);
     s_.constants_at = ReadAt<uint64_t>(bytes_, 48);
-    // Every count is below 2^32, so these sums stay below 2^40.
+    // Every count is below 2^32, so these sums stay below 2^40 and cannot overflow.
     s_.tensors_at = kHeaderBytes;
     s_.ports_at = s_.tensors_at + s_.tensors * kTensorBytes;
     s_.steps_at = s_.ports_at + (uint64_t{s_.inputs} + s_.outputs) * kPortBytes;
@@ -65,11 +68,12 @@ class Reader {
     const bool is_whole = s_.constants_at >= end && s_.constants_at <= size_ && s_.constants_at % 64 == 0 &&
                           s_.constant_bytes == size_ - s_.constants_at;
     if (end > size_ || !(chunks_ ? s_.constants_at == 0 : is_whole)) {
-      return Status::Error(kInvalid, "the plan's sections do not fit its %zu bytes", size_);
+      return Status::Error(kInvalid, "the plan's sections do not fit into its %zu bytes", size_);
     }
     if (s_.arena_bytes > kMaxMemory)
-      return Status::Error(kInvalid, "the plan wants %llu bytes of memory",
+      return Status::Error(kInvalid, "the plan needs %llu bytes of memory, more than 2 GiB",
                            static_cast<unsigned long long>(s_.arena_bytes));
+    if (ReadAt<uint64_t>(bytes_, 56) != 0) return Status::Error(kInvalid, "the plan's header has reserved bytes set");
     plan_.arena_bytes = s_.arena_bytes;
     return Status::Ok();
   }
@@ -90,13 +94,14 @@ class Reader {
     const uint8_t type = bytes_[at], storage = bytes_[at + 1];
     tensor.rank = bytes_[at + 2];
     if (type >= sizeof(kTypeBytes) / sizeof(kTypeBytes[0]) || storage > 1 || tensor.rank > 5)
-      return Refuse(index, tensor, "is of no known kind");
+      return Refuse(index, tensor, "has an unknown type, storage or rank");
     tensor.type = static_cast<PlanType>(type);
     tensor.is_constant = storage == 1;
     uint64_t elements = 1;
     for (uint32_t i = 0; i < 5; ++i) {
       const uint32_t size = tensor.dims[i] = ReadAt<uint32_t>(bytes_, at + 4 + 4 * i);
-      if (size == 0 || (i >= tensor.rank && size != 1)) return Refuse(index, tensor, "has a size that is not allowed");
+      if (size == 0 || (i >= tensor.rank && size != 1))
+        return Refuse(index, tensor, "has a size of 0, or a size beyond its rank");
       elements *= size;
       if (elements >= kMaxMemory) return Refuse(index, tensor, "is too large");
     }
@@ -104,18 +109,35 @@ class Reader {
     tensor.offset = ReadAt<uint64_t>(bytes_, at + 24);
     tensor.bytes = ReadAt<uint64_t>(bytes_, at + 32);
     const uint64_t room = tensor.is_constant ? s_.constant_bytes : s_.arena_bytes;
-    if (tensor.bytes != elements * kTypeBytes[type]) return Refuse(index, tensor, "says another length than its sizes");
+    if (tensor.bytes != elements * kTypeBytes[type])
+      return Refuse(index, tensor, "has a byte length that does not match its sizes");
     if (tensor.offset % 64 != 0 || tensor.offset > room || tensor.bytes > room - tensor.offset)
-      return Refuse(index, tensor, "leaves its memory");
+      return Refuse(index, tensor, "does not lie inside its memory");
+    status = CheckUnused(index, at, tensor);
+    if (!status.ok()) return status;
     if (tensor.is_constant) tensor.constant = FindConstant(tensor);
     if (tensor.is_constant && !tensor.constant) return Refuse(index, tensor, "has no values");
     plan_.tensors.push_back(static_cast<PlanTensor&&>(tensor));
     return Status::Ok();
   }
 
+  // No step computes with a scale or a zero point yet. A plan that carries one would be computed as if it had none.
+  Status CheckUnused(uint32_t index, uint64_t at, const PlanTensor& tensor) {
+    const auto scale = ReadAt<float>(bytes_, at + 40);
+    const auto zero_point = ReadAt<int32_t>(bytes_, at + 44);
+    if (!(scale == 1.0f) || zero_point != 0)
+      return Status::Error(kInvalid,
+                           "tensor %u (%.60s) has scale %g and zero point %d; this build supports only 1 and 0", index,
+                           tensor.name.c_str(), static_cast<double>(scale), zero_point);
+    if (bytes_[at + 3] != 0 || ReadAt<uint64_t>(bytes_, at + 56) != 0)
+      return Refuse(index, tensor, "has reserved bytes set");
+    return Status::Ok();
+  }
+
+  // The address of a constant's values: in the buffer, or in the chunk that holds all of them. Null if no chunk does.
   const uint8_t* FindConstant(const PlanTensor& tensor) const {
     if (!chunks_) return bytes_ + s_.constants_at + tensor.offset;
-    // The last chunk that begins at or before it.
+    // The last chunk that begins at or before the constant.
     const auto after =
         std::upper_bound(chunks_->begin(), chunks_->end(), tensor.offset,
                          [](uint64_t offset, const ConstantChunk& chunk) { return offset < chunk.offset; });
@@ -138,7 +160,7 @@ class Reader {
     const uint32_t layout = ReadAt<uint32_t>(bytes_, at + 12);
     const bool is_input = index < s_.inputs;
     if (port.tensor >= plan_.tensors.size() || layout > 2)
-      return Status::Error(kInvalid, "port %.60s of the plan names no tensor", port.name.c_str());
+      return Status::Error(kInvalid, "port %.60s of the plan has an unknown tensor or layout", port.name.c_str());
     if (is_input && plan_.tensors[port.tensor].is_constant)
       return Status::Error(kInvalid, "input %.60s of the plan is a constant", port.name.c_str());
     port.layout = static_cast<PlanLayout>(layout);
@@ -154,13 +176,15 @@ class Reader {
     const uint32_t kind = ReadAt<uint32_t>(bytes_, at), inputs = ReadAt<uint32_t>(bytes_, at + 4),
                    outputs = ReadAt<uint32_t>(bytes_, at + 8);
     const uint32_t words_at = ReadAt<uint32_t>(bytes_, at + 12), words = ReadAt<uint32_t>(bytes_, at + 16);
-    if (kind >= kStepKindCount) return Refuse(step, "is of no known kind");
+    if (kind >= kStepKindCount) return Refuse(step, "has an unknown kind");
+    if (ReadAt<uint32_t>(bytes_, at + 28) != 0)
+      return Refuse(step, "has a packing of its weights; this build supports only 0, the order of the model");
     const StepShape& shape = kStepShapes[kind];
     if (inputs < shape.min_inputs || inputs > shape.max_inputs || outputs < shape.min_outputs ||
         outputs > shape.max_outputs)
-      return Refuse(step, "has a wrong number of tensors");
+      return Refuse(step, "has the wrong number of tensors");
     if (uint64_t{words_at} + words > s_.words || words != inputs + outputs + shape.param_words)
-      return Refuse(step, "has a wrong number of words");
+      return Refuse(step, "has the wrong number of parameter words");
     step.kind = static_cast<StepKind>(kind);
     const uint64_t from = s_.words_at + uint64_t{words_at} * 4;
     for (uint32_t i = 0; i < words; ++i) {
@@ -173,7 +197,7 @@ class Reader {
       if (id != kAbsent && (id >= plan_.tensors.size() || plan_.tensors[id].is_constant))
         return Refuse(step, "writes a tensor that does not exist, or a constant");
     }
-    if (!EnumsInRange(step.kind, step.params.data())) return Refuse(step, "has a parameter of no known value");
+    if (!EnumsInRange(step.kind, step.params.data())) return Refuse(step, "has a parameter with an unknown value");
     plan_.steps.push_back(static_cast<PlanStep&&>(step));
     return Status::Ok();
   }

@@ -1,5 +1,5 @@
-// The fuzzer's kept corpus, and a fixed number of seeded changes of each of its plans. The fuzzer itself, which looks at
-// what it covers, is native/fuzz/plan_fuzz.cc.
+// The fuzzer's kept corpus and a fixed number of seeded changes of each of its plans. The coverage-guided fuzzer itself is
+// native/fuzz/plan_fuzz.cc.
 #include <dirent.h>
 
 #include <algorithm>
@@ -34,7 +34,7 @@ std::vector<uint8_t> Read(const std::string& file) {
   return bytes;
 }
 
-TEST("plans of the fuzzer's corpus, and changes of each, are refused with a sentence or run in their own memory") {
+TEST("the plans of the fuzzer's corpus and changes of them are refused with a message or run inside their memory") {
   const std::vector<std::string> files = Corpus();
   EXPECT(files.size() > 20, "%zu plans in the corpus", files.size());
   int ran = 0, changed_ran = 0;
@@ -48,7 +48,7 @@ TEST("plans of the fuzzer's corpus, and changes of each, are refused with a sent
       changed_ran += gapcam_fuzz::CheckPlanBytes(other.data(), other.size());
     }
   }
-  // A corpus that is refused as a whole would find nothing.
+  // A corpus whose plans are all refused would test nothing.
   EXPECT(ran > 20, "only %d plans of the corpus ran", ran);
   EXPECT(changed_ran > 1000, "only %d changed plans ran", changed_ran);
 }

@@ -136,6 +136,6 @@ describe('a plan as bytes', () => {
   ])('with %s is refused in a sentence', async (_, damage) => {
     const damaged = bytes.slice()
     damage(new DataView(damaged.buffer))
-    await expect(addon.openSession(damaged, { threads: 1 })).rejects.toThrow(/plan|leaves its memory/i)
+    await expect(addon.openSession(damaged, { threads: 1 })).rejects.toThrow(/plan|inside its memory/i)
   })
 })
