@@ -15,7 +15,8 @@ import { fitLabels, readLabels } from './model/metadata/labels.js'
 import { findManifest, torchvision, type FoundManifest, type Manifest } from './model/metadata/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx/onnx.js'
 import { createPredictor, type PredictorOptions } from './decision/prediction.js'
-import { createPreprocessor, type Preprocessor, type PreprocessSpec, type ResizeMode } from './pixels/preprocess.js'
+import { createPreprocessor } from './pixels/preprocess.js'
+import type { Preprocessor, PreprocessSpec, ResizeMode } from './pixels/spec.js'
 import { elementCount, imageLayout, type InputSize } from './tensor.js'
 
 export interface ClassifierOptions extends EngineOptions {

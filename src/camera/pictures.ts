@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { GapcamError, messageOf } from '../errors.js'
 import { frameOf, type Frame } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
-import { decodeFile, type Picture } from '../pixels/decode.js'
+import { decodeFile, type RgbImage } from '../pixels/decode.js'
 
 const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i
 const defaults = { holdMs: 1000, fps: 10 } as const
@@ -53,7 +53,7 @@ class PictureCamera implements Camera {
   readonly #periodMs: number
   #files: readonly string[] = []
   #at = -1
-  #shown: { picture: Picture; file: string; version: string; untilMs: number } | null = null
+  #shown: { picture: RgbImage; file: string; version: string; untilMs: number } | null = null
   #nextMs = 0
   #seq = 0
   #goodInRound = 0
@@ -109,7 +109,7 @@ class PictureCamera implements Camera {
   }
 
   /** Decodes the next picture that can be read; null at the end. Rejects with what a folder that is looped has become. */
-  async #advance(): Promise<Picture | null> {
+  async #advance(): Promise<RgbImage | null> {
     for (;;) {
       if (++this.#at >= this.#files.length) {
         if (!this.#loop) return (this.#shown = null)
@@ -137,7 +137,7 @@ class PictureCamera implements Camera {
     }
   }
 
-  #frameOf({ picture, file }: { picture: Picture; file: string }): Frame {
+  #frameOf({ picture, file }: { picture: RgbImage; file: string }): Frame {
     return frameOf(picture, { seq: ++this.#seq, file })
   }
 

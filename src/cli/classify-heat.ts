@@ -1,7 +1,7 @@
 /** `gapcam classify --heat`: which pictures are drawn, of which class, and where they go. */
 import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { Picture } from '../pixels/decode.js'
+import type { RgbImage } from '../pixels/decode.js'
 import type { Classifier } from '../classifier.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { View } from '../pixels/geometry.js'
@@ -12,7 +12,7 @@ export interface HeatWanted {
   /** Draws the heat of the engine's last run; resolves with the file's name. */
   draw(of: {
     readonly file: string
-    readonly picture: Picture
+    readonly picture: RgbImage
     readonly view: View
     readonly best: number
     readonly scores: Float32Array

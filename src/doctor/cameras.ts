@@ -7,7 +7,8 @@ import { openCamera } from '../camera/sources.js'
 import { listV4l2Devices } from '../camera/v4l2.js'
 import type { CameraConfig } from '../config/schema.js'
 import type { Frame } from '../frame.js'
-import { createPreprocessor, type Preprocessor } from '../pixels/preprocess.js'
+import { createPreprocessor } from '../pixels/preprocess.js'
+import type { Preprocessor } from '../pixels/spec.js'
 import { checksOf, failureOf, type Check, type DoctorContext, type Examination } from './check.js'
 
 const { ok, warn, fail, skip } = checksOf('camera')

@@ -6,7 +6,7 @@
 import type { Outcome, PredictionFault, Predictor, RawOutputs, Timings } from '../decision/prediction.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
-import type { Preprocessor, PreprocessSpec, Region } from '../pixels/preprocess.js'
+import type { Preprocessor, PreprocessSpec, Region } from '../pixels/spec.js'
 import type { TensorData } from '../tensor.js'
 import type { Engine, EngineTensor } from './engine.js'
 

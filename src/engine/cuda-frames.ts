@@ -5,7 +5,7 @@
 import type { CudaFramePass } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
-import type { Preprocessor, Region } from '../pixels/preprocess.js'
+import type { Preprocessor, Region } from '../pixels/spec.js'
 import type { EngineTensor } from './engine.js'
 
 export interface CudaFramesOptions {

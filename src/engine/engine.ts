@@ -4,7 +4,7 @@
  * `outputs` before the next `run`. One run at a time; `run` never blocks the event loop.
  */
 import type { EngineName } from '../decision/prediction.js'
-import type { Preprocessor, PreprocessSpec } from '../pixels/preprocess.js'
+import type { Preprocessor, PreprocessSpec } from '../pixels/spec.js'
 import type { InputSize, Tensor } from '../tensor.js'
 
 export interface EngineTensor extends Tensor {

@@ -3,7 +3,7 @@
  * to be watched. A label whose heat lies elsewhere is right for the wrong reason, or wrong.
  */
 import { viewOf, type View } from '../pixels/geometry.js'
-import type { PreprocessSpec, Region } from '../pixels/preprocess.js'
+import type { PreprocessSpec, Region } from '../pixels/spec.js'
 import { focusOf, heatAt } from './focus.js'
 import type { HeatMap, HeatSource } from './map.js'
 

@@ -2,7 +2,7 @@
  * From a heat map to the box behind a label: the region around the hottest place that stays above a share of its heat.
  * A network's map is coarse (7 by 7 for a picture of 224), so it is interpolated first, as the picture over it would be.
  */
-import type { Region } from '../pixels/preprocess.js'
+import type { Region } from '../pixels/spec.js'
 import type { HeatMap } from './map.js'
 
 /**

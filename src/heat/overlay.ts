@@ -4,7 +4,7 @@
  */
 import { loadSharp } from '../pixels/sharp.js'
 import type { View } from '../pixels/geometry.js'
-import type { Region } from '../pixels/preprocess.js'
+import type { Region } from '../pixels/spec.js'
 import { focusOf, heatAt } from './focus.js'
 import type { HeatMap } from './map.js'
 

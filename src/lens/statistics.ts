@@ -4,7 +4,7 @@
  */
 import { loadAddon, type LensLayout } from '../addon.js'
 import { viewOf } from '../pixels/geometry.js'
-import type { PreprocessSpec } from '../pixels/preprocess.js'
+import type { PreprocessSpec } from '../pixels/spec.js'
 
 /** Cells across and down; native/image/lens.h. */
 export const lensCells = 56

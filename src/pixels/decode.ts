@@ -6,7 +6,8 @@ import { readFile } from 'node:fs/promises'
 import { GapcamError, messageOf } from '../errors.js'
 import { loadSharp } from './sharp.js'
 
-export interface Picture {
+/** Decoded pixels of a picture file. */
+export interface RgbImage {
   /** RGB, rows without padding. */
   readonly data: Uint8Array
   readonly width: number
@@ -17,7 +18,7 @@ export interface Picture {
 const maxPixels = 100_000_000
 
 /** Decodes a file. Rejects with PICTURE_INVALID, the file in the sentence. */
-export async function decodeFile(file: string): Promise<Picture> {
+export async function decodeFile(file: string): Promise<RgbImage> {
   let bytes: Uint8Array
   try {
     bytes = await readFile(file)
@@ -30,7 +31,7 @@ export async function decodeFile(file: string): Promise<Picture> {
 }
 
 /** Decodes the bytes of a picture; `name` is for the sentence when they are none. */
-export async function decodePicture(bytes: Uint8Array, name: string): Promise<Picture> {
+export async function decodePicture(bytes: Uint8Array, name: string): Promise<RgbImage> {
   if (bytes.length === 0) throw new GapcamError('PICTURE_INVALID', `picture ${name}: the file is empty`)
   const sharp = await loadSharp()
   try {

@@ -3,14 +3,15 @@
  * and flips as one exact map between two rectangles. Places are continuous: pixel i covers i to i + 1.
  */
 import { cropBox, placement } from './plain.js'
-import type { PreprocessSpec, Region } from './preprocess.js'
+import type { PreprocessSpec, Region } from './spec.js'
 
 type Point = readonly [x: number, y: number]
 
+/** The map between frames of one size and the network's input. */
 export interface View {
   /** The part of the frame under a rectangle of the input (both in shares); null where it shows nothing but the letterbox. */
   toFrame(inInput: Region): Region | null
-  /** The place in the input of a place in the frame, in shares; outside 0 to 1 where the network does not see it. */
+  /** The place in the input of a place in the frame, in shares; outside 0 to 1 where the network does not see that place. */
   toInput(x: number, y: number): Point
   /** Pixels of the input for each of the frame, the greater of both directions: above 1 the picture is enlarged. */
   readonly magnification: number
@@ -18,7 +19,12 @@ export interface View {
   readonly picture: { readonly x: number; readonly y: number; readonly width: number; readonly height: number }
 }
 
-/** The view of frames of one size. */
+/**
+ * The view of frames of one size.
+ *
+ *     const view = viewOf(spec, 640, 480)
+ *     view.toFrame({ x: 0, y: 0, width: 0.5, height: 0.5 }) // the frame's part under the input's left upper quarter
+ */
 export function viewOf(spec: PreprocessSpec, frameWidth: number, frameHeight: number): View {
   const crop = cropBox(spec, frameWidth, frameHeight)
   const place = placement(spec, crop)

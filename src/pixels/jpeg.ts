@@ -1,7 +1,7 @@
-/** JPEG of a picture, by sharp on a thread of libuv's: for snapshots and the page. */
+/** Encodes pictures as JPEG for snapshots and the page; sharp does it on a thread of libuv's pool. */
 import { loadSharp } from './sharp.js'
 
-/** Encodes RGB pixels. Good enough at 80 to judge focus and light by. */
+/** Encodes RGB pixels (rows without padding). Quality 80 is enough to judge focus and light by. */
 export async function encodeJpeg(
   { rgb, width, height }: { readonly rgb: Uint8Array; readonly width: number; readonly height: number },
   quality = 80,

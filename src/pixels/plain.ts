@@ -1,11 +1,12 @@
 /**
- * The pixel path in plain TypeScript: what the native one is tested against, and what serves where the addon cannot be
- * loaded. It samples each output pixel on its own, in double precision.
+ * The pixel path in plain TypeScript: the reference for the native pass, and its replacement where the addon cannot be
+ * loaded. It samples each output pixel separately, in double precision.
  */
 import { GapcamError } from '../errors.js'
 import { frameBytes, rowBytes, type Frame } from '../frame.js'
-import type { PreprocessSpec, Preprocessor, Region } from './preprocess.js'
+import type { PreprocessSpec, Preprocessor, Region } from './spec.js'
 
+/** A rectangle in pixels of the frame. */
 interface Box {
   readonly x: number
   readonly y: number
@@ -13,6 +14,7 @@ interface Box {
   readonly height: number
 }
 
+/** The reference pass. Reads frames whose pixels are bytes; frames of the capture ring need the addon. */
 export class PlainPass implements Preprocessor {
   readonly path: string
   readonly #spec: PreprocessSpec
@@ -67,7 +69,7 @@ export class PlainPass implements Preprocessor {
   }
 }
 
-/** The pixels of the frame that are shown, in its own orientation. */
+/** The rectangle of the frame that the output shows, in the frame's orientation. */
 export function cropBox(spec: PreprocessSpec, width: number, height: number): Box {
   const { roi = { x: 0, y: 0, width: 1, height: 1 }, resize, rotate = 0 } = spec
   const x = Math.min(width - 1, Math.round(roi.x * width))

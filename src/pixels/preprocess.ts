@@ -1,55 +1,19 @@
 /**
- * From a frame to the network's input in one pass: crop, rotate, flip, resize, colour order, normalisation. The native
- * pixel path does it on a thread of its own; without the addon the same in plain TypeScript serves, slowly.
+ * Turns a frame into the network's input in one pass: crop, rotate, flip, resize, colour order, normalisation. The
+ * addon's pixel pass runs on a thread pool; without the addon the plain TypeScript pass does the same, slowly.
  */
 import { loadAddon, type NativePixelPass } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { PlainPass } from './plain.js'
+import type { PreprocessSpec, Preprocessor, Region } from './spec.js'
 
-export type ResizeMode = 'cover' | 'stretch' | 'contain'
-export type Triple = readonly [number, number, number]
-
-/** A part of the frame, as shares of its width and height (0 to 1). */
-export interface Region {
-  readonly x: number
-  readonly y: number
-  readonly width: number
-  readonly height: number
-}
-
-export interface PreprocessSpec {
-  readonly width: number
-  readonly height: number
-  readonly layout: 'nchw' | 'nhwc'
-  /** uint8 gives the levels themselves; mean and std are not applied. */
-  readonly type: 'float32' | 'uint8'
-  readonly order: 'rgb' | 'bgr'
-  /** value = (level - mean) / std, in levels (0 to 255), by channel of the output. */
-  readonly mean: Triple
-  readonly std: Triple
-  readonly resize: ResizeMode
-  /** Cropped before everything else; default the whole frame. */
-  readonly roi?: Region | undefined
-  /** Clockwise, after the crop. */
-  readonly rotate?: 0 | 90 | 180 | 270 | undefined
-  /** Mirrored after the rotation. */
-  readonly flipX?: boolean | undefined
-  readonly flipY?: boolean | undefined
-  /** RGB levels around a contained picture; default black. */
-  readonly fill?: Triple | undefined
-}
-
-export interface Preprocessor {
-  /** 'native', 'cuda', or why neither. */
-  readonly path: string
-  /** Writes width × height × 3 elements. Rejects with FRAME_INVALID. One run at a time; the frame is not released. */
-  run(frame: Frame, target: Float32Array | Uint8Array): Promise<void>
-  /** The part of a frame of this size that the output shows, before rotation and flips. */
-  shown(width: number, height: number): Region
-  close(): void
-}
-
+/**
+ * A preprocessor of this spec: native where the addon loads, else plain TypeScript.
+ *
+ *     const pass = createPreprocessor(spec)
+ *     await pass.run(frame, new Float32Array(spec.width * spec.height * 3))
+ */
 export function createPreprocessor(spec: PreprocessSpec): Preprocessor {
   const loaded = loadAddon()
   return 'addon' in loaded
@@ -57,7 +21,7 @@ export function createPreprocessor(spec: PreprocessSpec): Preprocessor {
     : new PlainPass(spec, loaded.reason)
 }
 
-/** A spec as the addon's passes take it. */
+/** A spec in the form that the addon's passes take, native and CUDA. */
 export function nativeSpec(spec: PreprocessSpec): Record<string, unknown> {
   const { roi = { x: 0, y: 0, width: 1, height: 1 } } = spec
   const isBytes = spec.type === 'uint8'

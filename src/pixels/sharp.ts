@@ -1,11 +1,12 @@
 /**
- * sharp, which decodes and encodes pictures: loaded for the first of them, since its native library is a large part of
- * what a short command would else take. One picture at a time and none remembered: memory of a long run stays flat.
+ * Loads sharp, which decodes and encodes pictures, at the first use: its native library is a large part of the start-up
+ * time of a short command. sharp's cache is off and it works on one thread, so memory stays flat in a long run.
  */
 import type sharp from 'sharp'
 
 let loading: Promise<typeof sharp> | undefined
 
+/** sharp, loaded once. */
 export function loadSharp(): Promise<typeof sharp> {
   return (loading ??= load())
 }

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
 import type { Classifier } from '../classifier.js'
 import { tuningFile } from '../engine/tuning.js'
-import { createPreprocessor, type PreprocessSpec } from '../pixels/preprocess.js'
+import { createPreprocessor } from '../pixels/preprocess.js'
+import type { PreprocessSpec } from '../pixels/spec.js'
 import type { About } from './format.js'
 
 export interface AboutOptions {

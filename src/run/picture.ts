@@ -8,7 +8,8 @@ import type { Frame } from '../frame.js'
 import type { Prediction } from '../decision/prediction.js'
 import type { View } from '../pixels/geometry.js'
 import type { HeatMap } from '../heat/map.js'
-import { createPreprocessor, type Preprocessor, type Region } from '../pixels/preprocess.js'
+import { createPreprocessor } from '../pixels/preprocess.js'
+import type { Preprocessor, Region } from '../pixels/spec.js'
 
 /** A heat map and where its places lie in the frame. */
 export interface PictureHeat {

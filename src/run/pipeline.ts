@@ -19,7 +19,7 @@ import {
 } from '../decision/policy.js'
 import type { Prediction, Timings } from '../decision/prediction.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
-import type { Region } from '../pixels/preprocess.js'
+import type { Region } from '../pixels/spec.js'
 import { noProgress, type Loop } from './progress.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { CameraSettings } from './settings.js'

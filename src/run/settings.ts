@@ -16,7 +16,7 @@ import {
 } from '../config/schema.js'
 import type { Logger } from '../log.js'
 import type { PolicyOptions } from '../decision/policy.js'
-import type { Region } from '../pixels/preprocess.js'
+import type { Region } from '../pixels/spec.js'
 import { openStateFile } from '../state-file.js'
 
 /** What holds for one camera now. */

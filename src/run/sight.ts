@@ -13,7 +13,7 @@ import { createLensMeter, type LensMeter } from '../lens/statistics.js'
 import { LensWatch } from '../lens/watch.js'
 import type { PictureHeat } from './picture.js'
 import type { LensProblem, Prediction } from '../decision/prediction.js'
-import type { PreprocessSpec } from '../pixels/preprocess.js'
+import type { PreprocessSpec } from '../pixels/spec.js'
 
 export interface SightOptions {
   readonly classifier: Pick<Classifier, 'heat' | 'input' | 'labels'>

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { viewOf } from '../../src/pixels/geometry.js'
 import { classOf } from '../../src/heat/class.js'
 import { drawHeat, viridis } from '../../src/heat/overlay.js'
-import type { PreprocessSpec } from '../../src/pixels/preprocess.js'
+import type { PreprocessSpec } from '../../src/pixels/spec.js'
 
 const [width, height] = [160, 90]
 const spec: PreprocessSpec = {

@@ -1,7 +1,7 @@
 /** Composed scenes: an object whose place is known, pasted at a random place on a background of smooth light and noise. */
 import sharp from 'sharp'
 import type { Frame } from '../../src/frame.js'
-import type { Region } from '../../src/pixels/preprocess.js'
+import type { Region } from '../../src/pixels/spec.js'
 import type { Random } from '../random.js'
 
 export interface Scene {

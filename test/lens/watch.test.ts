@@ -9,7 +9,7 @@ import { createLensMeter, measurePlainly, lensCells } from '../../src/lens/stati
 import { lensDefaults, LensWatch, type LensContext } from '../../src/lens/watch.js'
 import { loadAddon, type LensLayout } from '../../src/addon.js'
 import type { LensProblem } from '../../src/decision/prediction.js'
-import type { PreprocessSpec } from '../../src/pixels/preprocess.js'
+import type { PreprocessSpec } from '../../src/pixels/spec.js'
 import { Random } from '../random.js'
 import { projectRoot, sharedFolder } from '../shared.js'
 import { blurred, cloth, passing, photograph, seen, side, windowOf, type Pixels } from './sequences.js'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
-import { decodeFile, decodePicture, type Picture } from '../../src/pixels/decode.js'
+import { decodeFile, decodePicture, type RgbImage } from '../../src/pixels/decode.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-decode-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -32,7 +32,7 @@ function draw(): Sharp {
 const jpeg = { quality: 100, chromaSubsampling: '4:4:4' } as const
 
 /** The colours in the middle of each quarter, left to right and down. */
-function quarters(picture: Picture): (string | undefined)[] {
+function quarters(picture: RgbImage): (string | undefined)[] {
   return [
     [0.25, 0.25],
     [0.75, 0.25],
@@ -47,7 +47,7 @@ function quarters(picture: Picture): (string | undefined)[] {
   })
 }
 
-function expectUpright(picture: Picture): void {
+function expectUpright(picture: RgbImage): void {
   expect([picture.width, picture.height, picture.data.length]).toEqual([width, height, width * height * 3])
   expect(quarters(picture)).toEqual(upright.flat())
 }

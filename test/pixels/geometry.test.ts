@@ -2,7 +2,8 @@
 import { expect, it } from 'vitest'
 import type { Frame } from '../../src/frame.js'
 import { viewOf } from '../../src/pixels/geometry.js'
-import { createPreprocessor, type PreprocessSpec } from '../../src/pixels/preprocess.js'
+import { createPreprocessor } from '../../src/pixels/preprocess.js'
+import type { PreprocessSpec } from '../../src/pixels/spec.js'
 import { Random } from '../random.js'
 
 function drawSpec(random: Random): PreprocessSpec {

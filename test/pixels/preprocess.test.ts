@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { frameBytes, rowBytes, type Frame, type PixelFormat } from '../../src/frame.js'
 import { PlainPass } from '../../src/pixels/plain.js'
-import { createPreprocessor, type PreprocessSpec } from '../../src/pixels/preprocess.js'
+import { createPreprocessor } from '../../src/pixels/preprocess.js'
+import type { PreprocessSpec } from '../../src/pixels/spec.js'
 import { Random } from '../random.js'
 
 const formats: readonly PixelFormat[] = ['yuyv', 'uyvy', 'nv12', 'i420', 'rgb24', 'bgr24', 'grey']

@@ -1,0 +1,55 @@
+/**
+ * What the pixel path is asked for: the network's input size and layout, and how a frame becomes it. `preprocess.ts`
+ * (native) and `plain.ts` (reference) both implement `Preprocessor`; the GPU's pass in `engine/` does too.
+ */
+import type { Frame } from '../frame.js'
+
+/** How a frame's rectangle becomes the input's: cropped to fill it, distorted to fill it, or letterboxed inside it. */
+export type ResizeMode = 'cover' | 'stretch' | 'contain'
+
+/** One number for each of three channels. */
+export type Triple = readonly [number, number, number]
+
+/** A part of the frame, as shares of its width and height (0 to 1). */
+export interface Region {
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  readonly height: number
+}
+
+/** Everything that turns a frame into a network's input of `width` × `height` pixels and three channels. */
+export interface PreprocessSpec {
+  readonly width: number
+  readonly height: number
+  readonly layout: 'nchw' | 'nhwc'
+  /** uint8 gives the levels themselves; mean and std are not applied. */
+  readonly type: 'float32' | 'uint8'
+  readonly order: 'rgb' | 'bgr'
+  /** value = (level - mean) / std, in levels (0 to 255), by channel of the output. */
+  readonly mean: Triple
+  readonly std: Triple
+  readonly resize: ResizeMode
+  /** Cropped before everything else; default the whole frame. */
+  readonly roi?: Region | undefined
+  /** Degrees clockwise, after the crop. */
+  readonly rotate?: 0 | 90 | 180 | 270 | undefined
+  /** Mirrored left to right, after the rotation. */
+  readonly flipX?: boolean | undefined
+  /** Mirrored top to bottom, after the rotation. */
+  readonly flipY?: boolean | undefined
+  /** RGB levels around a contained picture; default black. */
+  readonly fill?: Triple | undefined
+}
+
+/** Turns frames into inputs of one spec. Owned by its creator, who closes it. */
+export interface Preprocessor {
+  /** 'native', 'cuda', or the reason why neither serves. */
+  readonly path: string
+  /** Writes width × height × 3 elements. Rejects with FRAME_INVALID. One run at a time; the frame is not released. */
+  run(frame: Frame, target: Float32Array | Uint8Array): Promise<void>
+  /** The part of a frame of this size (pixels) that the output shows, before rotation and flips. */
+  shown(width: number, height: number): Region
+  /** Frees the pass's memory. */
+  close(): void
+}
