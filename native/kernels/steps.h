@@ -5,6 +5,17 @@
 
 namespace gapcam {
 
+// Element type of a plan's tensor, and the bytes of one element.
+enum class PlanType : uint8_t {
+  kFloat32,
+  kFloat16,
+  kInt8,
+  kUint8,
+  kInt32,
+};
+inline constexpr uint32_t kPlanTypeCount = 5;
+inline constexpr uint32_t kPlanTypeBytes[] = {4, 2, 1, 1, 4};
+
 enum class StepKind : uint32_t {
   kConv2d,
   kDense,
@@ -262,64 +273,5 @@ struct ProductParams {
   float b;
 };
 static_assert(sizeof(ProductParams) == 28);
-
-// Bounds that every step of a kind keeps, by StepKind.
-struct StepShape {
-  const char* name;
-  uint32_t min_inputs, max_inputs, min_outputs, max_outputs, param_words;
-};
-inline constexpr StepShape kStepShapes[] = {
-    {"conv2d", 2, 4, 1, 2, 14},
-    {"dense", 2, 4, 1, 1, 4},
-    {"pool2d", 1, 1, 1, 1, 12},
-    {"reduce", 1, 1, 1, 1, 4},
-    {"elementwise", 1, 1, 1, 1, 3},
-    {"binary", 2, 2, 1, 1, 4},
-    {"softmax", 1, 1, 1, 1, 4},
-    {"lpNormalization", 1, 1, 1, 1, 4},
-    {"lrn", 1, 1, 1, 1, 4},
-    {"copy", 1, 1, 1, 1, 19},
-    {"concat", 1, 255, 1, 255, 2},
-    {"resample", 3, 3, 1, 1, 5},
-    {"chain", 1, 8, 1, 2, 30},
-    {"product", 2, 2, 1, 1, 7},
-};
-
-#if !defined(__CUDACC__)  // the kernels' compiler takes no function of the host
-// Whether every enumeration in a parameter block is one of its members. `words` has the kind's param_words words.
-static inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
-  switch (kind) {
-    case StepKind::kConv2d:
-      return words[11] < kElementwiseCount;
-    case StepKind::kDense:
-      return words[1] < kElementwiseCount;
-    case StepKind::kPool2d:
-      return words[0] < kPoolCount;
-    case StepKind::kReduce:
-      return words[0] < kReduceCount;
-    case StepKind::kElementwise:
-      return words[0] < kElementwiseCount;
-    case StepKind::kBinary:
-      return words[0] < kBinaryCount && words[1] < kElementwiseCount;
-    case StepKind::kSoftmax:
-      return true;
-    case StepKind::kLpNormalization:
-      return true;
-    case StepKind::kLrn:
-      return true;
-    case StepKind::kCopy:
-      return true;
-    case StepKind::kConcat:
-      return true;
-    case StepKind::kResample:
-      return true;
-    case StepKind::kChain:
-      return words[0] < kWindowOpCount && words[11] < kElementwiseCount && words[24] < kElementwiseCount && words[27] < kElementwiseCount;
-    case StepKind::kProduct:
-      return words[4] < kElementwiseCount;
-  }
-  return false;
-}
-#endif
 
 }  // namespace gapcam

@@ -6,11 +6,10 @@
 #include <vector>
 
 #include "../status.h"
-#include "../kernels/steps.h"
+#include "step_table.h"
 
 namespace gapcam {
 
-enum class PlanType : uint8_t { kFloat32, kFloat16, kInt8, kUint8, kInt32 };
 enum class PlanLayout : uint32_t { kNone, kNchw, kNhwc };
 
 struct PlanTensor {

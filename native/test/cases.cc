@@ -18,26 +18,24 @@ struct DrawnActivation {
   float a, b;
 };
 
-// An activation that a graph pass would fuse, with its parameters.
-DrawnActivation DrawActivation(Random& random) {
+// The same function with parameters that models have.
+DrawnActivation WithParameters(gapcam::Elementwise op, Random& random) {
   using E = gapcam::Elementwise;
-  static const DrawnActivation kChoices[] = {
-      {E::kNone, 0, 0},
-      {E::kRelu, 0, 0},
-      {E::kClip, 0, 6},
-      {E::kClip, -0.5f, 0.25f},
-      {E::kLeakyRelu, 0.1f, 0},
-      {E::kSigmoid, 0, 0},
-      {E::kHardSigmoid, 0.2f, 0.5f},
-      {E::kHardSwish, 0, 0},
-      {E::kTanh, 0, 0},
-      {E::kElu, 1, 0},
-      {E::kSilu, 0, 0},
-      {E::kGelu, 0, 0},
-      {E::kSoftplus, 0, 0},
-  };
-  return kChoices[random.Chance(60) ? random.Between(0, 2)
-                                    : random.Between(0, sizeof(kChoices) / sizeof(kChoices[0]) - 1)];
+  switch (op) {
+    case E::kClip: return random.Chance(50) ? DrawnActivation{op, 0, 6} : DrawnActivation{op, -0.5f, 0.25f};
+    case E::kLeakyRelu: return {op, 0.1f, 0};
+    case E::kHardSigmoid: return {op, 0.2f, 0.5f};
+    case E::kElu: return {op, 1, 0};
+    default: return {op, 0, 0};
+  }
+}
+
+// None, or an activation that a graph pass fuses. The first two of the table (Relu and Clip) are the most common.
+DrawnActivation DrawActivation(Random& random) {
+  constexpr uint32_t kCount = sizeof(gapcam::kFusibleActivations) / sizeof(gapcam::kFusibleActivations[0]);
+  const uint32_t at = random.Chance(60) ? random.Between(0, 2) : random.Between(0, kCount);
+  return at == 0 ? DrawnActivation{gapcam::Elementwise::kNone, 0, 0}
+                 : WithParameters(gapcam::kFusibleActivations[at - 1], random);
 }
 
 template <typename P>

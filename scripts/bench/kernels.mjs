@@ -8,7 +8,8 @@ import { parseArgs } from 'node:util'
 import { loadAddon } from '../../dist/addon.js'
 import { compilePlan } from '../../dist/model/compile.js'
 import { loadModel } from '../../dist/model/onnx/onnx.js'
-import { align64, planTypeBytes, serializeOutline } from '../../dist/model/plan.js'
+import { align64, serializeOutline } from '../../dist/model/plan.js'
+import { tensorBytes } from '../../dist/model/steps.js'
 import { prepareGraph } from '../../dist/model/prepare.js'
 import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 
@@ -33,8 +34,6 @@ async function planOf(file) {
   return 'plan' in compiled ? compiled.plan : null
 }
 
-const bytesOf = ({ shape, type }) => shape.reduce((count, size) => count * size, planTypeBytes[type])
-
 /** Makes a plan of one step: its tensors do not overlap, its constants are unchanged. */
 function alone(plan, step) {
   const used = [...new Set([...step.inputs, ...step.outputs].filter((id) => id !== null))]
@@ -44,7 +43,7 @@ function alone(plan, step) {
     const tensor = plan.tensors[id]
     if (tensor.storage === 'constant') return tensor
     const placed = { ...tensor, offset: arenaBytes }
-    arenaBytes += align64(bytesOf(tensor))
+    arenaBytes += align64(tensorBytes(tensor))
     return placed
   })
   const chunks = plan.constants.filter(({ offset }) =>

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const generated = ['kernels/steps.h']
+const generated = ['kernels/steps.h', 'plan/step_table.h']
 
 /** The binary for this machine. Its package marks it executable in an install script, which we do not run. */
 function clangFormat() {

@@ -6,7 +6,7 @@
 import type { Draft } from './lower.js'
 import type { TensorId } from './operators/context.js'
 import type { PlanStep } from './plan.js'
-import type { StepParameters } from './steps.js'
+import { tensorBytes, type StepParameters } from './steps.js'
 
 /** Between the names of the nodes that a grouped step computes. */
 export const groupedNames = ' + '
@@ -113,7 +113,7 @@ function groupAround(
 ): Group | null {
   const onlyReader = (id: TensorId): PlanStep | null | undefined =>
     readers.get(draft.tensors[id]!.root)?.length === 1 ? readers.get(draft.tensors[id]!.root)![0] : undefined
-  const bytesOf = (id: TensorId): number => draft.tensors[id]!.shape.reduce((bytes, size) => bytes * size, 4)
+  const bytesOf = (id: TensorId): number => tensorBytes(draft.tensors[id]!)
   const [x, y] = [window.inputs[0]!, window.outputs[0]!]
   const pooled = isConv(window) ? window.outputs[1]! : null
   const [before, after] = [maker.get(x), onlyReader(y)]

@@ -15,13 +15,20 @@ import {
 import { operatorTable } from './operators/table.js'
 import type { PlanStep } from './plan.js'
 import type { UnsupportedNode } from './prepare.js'
-import { elementwiseOps, type ElementwiseOp, type StepKind, type StepParameters } from './steps.js'
+import {
+  elementwiseOps,
+  tensorBytes,
+  type ElementwiseOp,
+  type PlanType,
+  type StepKind,
+  type StepParameters,
+} from './steps.js'
 import { NodeView, Unsupported, type Operand } from './view.js'
 
 /** A tensor before it has a place. `root` is itself, or the tensor whose bytes it shares. */
 export interface DraftTensor {
   readonly name: string
-  readonly type: 'float32' | 'int32'
+  readonly type: PlanType
   /** Of any rank; a plan has the sizes that `planSizes` makes of it. */
   readonly shape: readonly number[]
   readonly bytes: Uint8Array | null
@@ -147,9 +154,10 @@ class Lowering {
 
   #newTensor(name: string, shape: readonly number[], extra: Partial<DraftTensor> = {}): TensorId {
     if (shape.some((size) => size < 1)) throw new Unsupported(`${name} has the empty shape [${shape.join(', ')}]`)
-    if (elementCount(shape) * 4 >= mostBytes) throw new Unsupported(`${name} is larger than a plan may be`)
     const id = this.#tensors.length
-    this.#tensors.push({ name, type: 'float32', shape, bytes: null, root: id, ...extra })
+    const tensor: DraftTensor = { name, type: 'float32', shape, bytes: null, root: id, ...extra }
+    if (tensorBytes(tensor) >= mostBytes) throw new Unsupported(`${name} is larger than a plan may be`)
+    this.#tensors.push(tensor)
     return id
   }
 
@@ -189,8 +197,8 @@ class Lowering {
   }
 
   #renamed(name: string, shape: readonly number[], tensor: TensorId): TensorId {
-    const { root, bytes } = this.#tensors[tensor]!
-    return this.#newTensor(name, shape, { root, bytes })
+    const { type, root, bytes } = this.#tensors[tensor]!
+    return this.#newTensor(name, shape, { type, root, bytes })
   }
 
   #set(name: string, form: Form, tensor: TensorId): void {
@@ -367,9 +375,4 @@ function fusedActivation(view: NodeView): Activation {
 export function planSizes(shape: readonly number[]): readonly number[] {
   const first = shape.length - maxRank + 1
   return first < 2 ? shape : [elementCount(shape.slice(0, first)), ...shape.slice(first)]
-}
-
-/** Elements of a draft tensor. */
-export function draftBytes(tensor: DraftTensor): number {
-  return elementCount(tensor.shape) * 4
 }

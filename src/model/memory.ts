@@ -2,9 +2,10 @@
  * The lifetime memory plan: where each tensor of a run lies in one arena. Tensors that are never alive together may
  * share bytes; an element-wise step may write over an operand that nobody reads again.
  */
-import { draftBytes, type Draft } from './lower.js'
+import type { Draft } from './lower.js'
 import type { TensorId } from './operators/context.js'
 import { align64 } from './plan.js'
+import { stepTable, tensorBytes, type StepKind } from './steps.js'
 
 export interface MemoryPlan {
   /** Byte offset of every arena tensor, by number; constants have none. */
@@ -22,8 +23,7 @@ interface Block {
   offset: number
 }
 
-/** Kinds whose output may be the memory of an operand of the same size. */
-const inPlaceKinds = new Set(['elementwise', 'binary'])
+const mayWriteInPlace = (kind: StepKind): boolean => 'inPlace' in stepTable[kind]
 
 export function planMemory(draft: Draft): MemoryPlan {
   const blocks = blocksOf(draft)
@@ -55,7 +55,7 @@ function blocksOf(draft: Draft): Map<TensorId, Block> {
   const blocks = new Map<TensorId, Block>()
   const add = (id: TensorId, first: number): void => {
     blocks.set(root(id), {
-      bytes: align64(draftBytes(tensors[root(id)]!)),
+      bytes: align64(tensorBytes(tensors[root(id)]!)),
       first,
       last: lastUse.get(root(id)) ?? first,
       offset: 0,
@@ -65,7 +65,7 @@ function blocksOf(draft: Draft): Map<TensorId, Block> {
   steps.forEach((step, at) => {
     for (const id of step.outputs) {
       if (id === null || blocks.has(root(id))) continue
-      const reused = inPlaceKinds.has(step.kind)
+      const reused = mayWriteInPlace(step.kind)
         ? step.inputs.find((input) => input !== null && canReuse(draft, blocks, pinned, input, id, at))
         : undefined
       if (reused === undefined || reused === null) add(id, at)
@@ -96,7 +96,7 @@ function canReuse(
     block.last === at &&
     !pinned.has(root) &&
     shape.join() === tensors[output]!.shape.join() &&
-    draftBytes(tensors[root]!) === draftBytes(tensors[output]!)
+    tensorBytes(tensors[root]!) === tensorBytes(tensors[output]!)
   )
 }
 

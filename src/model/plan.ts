@@ -8,21 +8,19 @@ import {
   binaryOps,
   elementwiseOps,
   parameterWords,
+  planTypes,
   poolOps,
   reduceOps,
   stepKinds,
   stepTable,
+  tensorBytes,
   windowOps,
+  type PlanType,
   type StepKind,
   type StepParameters,
 } from './steps.js'
 
 export const planVersion = 1
-
-/** Types a plan's tensor can have; the number in the buffer is the place in this list. */
-export const planTypes = ['float32', 'float16', 'int8', 'uint8', 'int32'] as const
-export type PlanType = (typeof planTypes)[number]
-export const planTypeBytes: Readonly<Record<PlanType, number>> = { float32: 4, float16: 2, int8: 1, uint8: 1, int32: 4 }
 
 export interface PlanTensor {
   readonly name: string
@@ -68,9 +66,9 @@ export interface Plan {
 
 const magic = 0x4e4c5047 // "GPLN"
 const headerBytes = 64
-const tensorBytes = 64
-const stepBytes = 32
-const portBytes = 16
+const tensorRecord = 64
+const stepRecord = 32
+const portRecord = 16
 const absent = 0xffffffff
 const layouts: readonly Layout[] = ['none', 'nchw', 'nhwc']
 
@@ -107,9 +105,9 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
   const text = strings.bytes()
 
   const tensorsAt = headerBytes
-  const portsAt = tensorsAt + plan.tensors.length * tensorBytes
-  const stepsAt = portsAt + ports.length * portBytes
-  const wordsAt = stepsAt + plan.steps.length * stepBytes
+  const portsAt = tensorsAt + plan.tensors.length * tensorRecord
+  const stepsAt = portsAt + ports.length * portRecord
+  const wordsAt = stepsAt + plan.steps.length * stepRecord
   const stringsAt = wordsAt + words.length * 4
   const constantsAt = align64(stringsAt + text.length)
   const buffer = new Uint8Array(constantsAt + room)
@@ -129,11 +127,11 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
   view.setBigUint64(32, BigInt(plan.arenaBytes), true)
   view.setBigUint64(40, BigInt(plan.constantBytes), true)
 
-  plan.tensors.forEach((tensor, i) => writeTensor(view, tensorsAt + i * tensorBytes, tensor, tensorNames[i]!))
+  plan.tensors.forEach((tensor, i) => writeTensor(view, tensorsAt + i * tensorRecord, tensor, tensorNames[i]!))
   ports.forEach((port, i) => {
     const name = portNames[i]!
     const fields = [port.tensor, name.at, name.length, layouts.indexOf(port.layout)]
-    fields.forEach((word, j) => view.setUint32(portsAt + i * portBytes + j * 4, word, true))
+    fields.forEach((word, j) => view.setUint32(portsAt + i * portRecord + j * 4, word, true))
   })
   steps.forEach(({ step, name, at, count }, i) => {
     const fields = [
@@ -146,7 +144,7 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
       name.length,
       0,
     ]
-    fields.forEach((word, j) => view.setUint32(stepsAt + i * stepBytes + j * 4, word, true))
+    fields.forEach((word, j) => view.setUint32(stepsAt + i * stepRecord + j * 4, word, true))
   })
   words.write(view, wordsAt)
   buffer.set(text, stringsAt)
@@ -164,14 +162,9 @@ function writeTensor(view: DataView, at: number, tensor: PlanTensor, name: { at:
   view.setUint8(at, planTypes.indexOf(tensor.type))
   view.setUint8(at + 1, tensor.storage === 'constant' ? 1 : 0)
   view.setUint8(at + 2, rank)
-  let bytes = planTypeBytes[tensor.type]
-  for (let i = 0; i < 5; i++) {
-    const size = tensor.shape[i] ?? 1
-    view.setUint32(at + 4 + i * 4, size, true)
-    bytes *= size
-  }
+  for (let i = 0; i < 5; i++) view.setUint32(at + 4 + i * 4, tensor.shape[i] ?? 1, true)
   view.setBigUint64(at + 24, BigInt(tensor.offset), true)
-  view.setBigUint64(at + 32, BigInt(bytes), true)
+  view.setBigUint64(at + 32, BigInt(tensorBytes(tensor)), true)
   view.setFloat32(at + 40, tensor.scale, true)
   view.setInt32(at + 44, tensor.zeroPoint, true)
   view.setUint32(at + 48, name.at, true)

@@ -1,12 +1,24 @@
 /**
- * The steps of a plan: one row a kind, with its tensors and its parameters in order. This table is the contract with
- * the native side; `scripts/build/steps.mjs` writes native/kernels/steps.h from it, and a test demands that the
- * two agree. Add at the end only: a kind's number is its place.
+ * The table of plan steps: one row per kind, with its tensors and its parameters in order. It also lists the element
+ * types, their sizes, and how a step uses each input. The native side relies on the same table: `scripts/build/steps.mjs`
+ * generates native/kernels/steps.h and native/plan/step_table.h from it, and a test requires that they agree.
+ * Append only: the number of a kind, a type or an operation in the buffer is its position here.
  *
- * Tensors are dense, row-major, float32 unless said otherwise, images in NHWC order. `?` marks an optional tensor.
+ * Tensors are dense and row-major. Images are in NHWC order.
  */
+import { elementCount } from '../tensor.js'
 
-/** Element-wise functions, as a step of their own and as the activation at the end of others. a, b are parameters. */
+/** Element types of a plan's tensors, with the bytes of one element. */
+export const planTypeBytes = { float32: 4, float16: 2, int8: 1, uint8: 1, int32: 4 } as const
+export type PlanType = keyof typeof planTypeBytes
+export const planTypes = Object.keys(planTypeBytes) as readonly PlanType[]
+
+/** Bytes of a dense tensor. */
+export function tensorBytes({ type, shape }: { readonly type: PlanType; readonly shape: readonly number[] }): number {
+  return elementCount(shape) * planTypeBytes[type]
+}
+
+/** Functions of one element. They are a step on their own, or the activation of another step. a, b are parameters. */
 export const elementwiseOps = [
   'none', // x
   'relu', // max(x, 0)
@@ -37,7 +49,23 @@ export const elementwiseOps = [
 ] as const
 export type ElementwiseOp = (typeof elementwiseOps)[number]
 
-/** Two operands with ONNX's (numpy's) multidirectional broadcasting. */
+/** Activations that every kernel with an `activation` parameter applies to its result. A pass fuses only these. */
+export const fusibleActivations = [
+  'relu',
+  'clip',
+  'leakyRelu',
+  'sigmoid',
+  'hardSigmoid',
+  'hardSwish',
+  'tanh',
+  'elu',
+  'silu',
+  'gelu',
+  'geluTanh',
+  'softplus',
+] as const satisfies readonly ElementwiseOp[]
+
+/** Functions of two operands, with the multidirectional broadcasting of ONNX and numpy. */
 export const binaryOps = ['add', 'sub', 'mul', 'div', 'max', 'min', 'pow', 'prelu'] as const
 export type BinaryOp = (typeof binaryOps)[number]
 
@@ -50,14 +78,46 @@ export type WindowOp = (typeof windowOps)[number]
 export const reduceOps = ['mean', 'sum', 'max', 'min', 'l1', 'l2', 'sumSquare', 'prod'] as const
 export type ReduceOp = (typeof reduceOps)[number]
 
-/** How a parameter travels: 'i' a signed and 'u' an unsigned 32-bit word, 'f' a float32, 'i5' five words, 'e:…' the index in that list. */
+/**
+ * How a parameter is stored: 'i' is a signed and 'u' an unsigned 32-bit word, 'f' a float32, 'i5' and 'u5' five words,
+ * 'e:…' the index in that list of operations.
+ */
 type ParameterType = 'i' | 'u' | 'f' | 'i5' | 'u5' | 'e:elementwise' | 'e:binary' | 'e:pool' | 'e:window' | 'e:reduce'
 
-interface StepRow {
-  readonly inputs: readonly string[]
-  readonly outputs: readonly string[]
-  readonly parameters: Readonly<Record<string, ParameterType>>
+/**
+ * How a step uses a tensor. A `value` is read or written at run time. A `constant` is read at run time and must be a
+ * constant of the plan. A `packed` tensor is a constant that the executor rearranges for its target when it opens the
+ * plan; the plan's own copy is not needed after that.
+ */
+export type TensorUse = 'value' | 'constant' | 'packed'
+
+/** One tensor of a row. */
+export interface StepTensor {
+  readonly name: string
+  /** `repeated`: the row stands for 1 to 255 tensors. */
+  readonly presence: 'required' | 'optional' | 'repeated'
+  readonly use: TensorUse
+  /** Element types that the step accepts. */
+  readonly types: readonly PlanType[]
 }
+
+interface StepRow {
+  readonly inputs: readonly StepTensor[]
+  readonly outputs: readonly StepTensor[]
+  readonly parameters: Readonly<Record<string, ParameterType>>
+  /** The output may be the memory of an input of the same size. */
+  readonly inPlace?: true
+}
+
+/** A tensor from its name: `name?` is optional, `name...` is repeated. */
+function tensor(name: string, use: TensorUse, ...types: readonly PlanType[]): StepTensor {
+  const presence = name.endsWith('?') ? 'optional' : name.endsWith('...') ? 'repeated' : 'required'
+  return { name: name.replace(/(\?|\.\.\.)$/, ''), presence, use, types }
+}
+
+const value = (name: string): StepTensor => tensor(name, 'value', 'float32')
+const constant = (name: string, type: PlanType): StepTensor => tensor(name, 'constant', type)
+const packed = (name: string): StepTensor => tensor(name, 'packed', 'float32')
 
 const activation = { activation: 'e:elementwise', a: 'f', b: 'f' } as const
 const window = {
@@ -77,12 +137,12 @@ export const stepTable = {
   /**
    * y = activation(conv(x, weights) + bias + residual); pooled = mean of y over H and W.
    * x [N,H,W,C] · weights constant [O,C/groups,kernelH,kernelW] as ONNX stores them · bias constant [O] ·
-   * residual and y [N,OH,OW,O] · pooled [N,1,1,O]. At least one of y and pooled is there. OH, OW are those of y or,
-   * without y, floor((H + pads - dilated kernel) / stride) + 1; padBottom and padRight may exceed what is read.
+   * residual and y [N,OH,OW,O] · pooled [N,1,1,O]. At least one of y and pooled is present. OH and OW are those of y.
+   * Without y they are floor((H + pads - dilated kernel) / stride) + 1. padBottom and padRight may exceed what is read.
    */
   conv2d: {
-    inputs: ['x', 'weights', 'bias?', 'residual?'],
-    outputs: ['y?', 'pooled?'],
+    inputs: [value('x'), packed('weights'), packed('bias?'), value('residual?')],
+    outputs: [value('y?'), value('pooled?')],
     parameters: { ...window, groups: 'u', ...activation },
   },
   /**
@@ -90,61 +150,87 @@ export const stepTable = {
    * weights constant [K,N], or [N,K] with transposed = 1 · bias constant [N] · residual, y [M,N] (any rank).
    */
   dense: {
-    inputs: ['x', 'weights', 'bias?', 'residual?'],
-    outputs: ['y'],
+    inputs: [value('x'), packed('weights'), packed('bias?'), value('residual?')],
+    outputs: [value('y')],
     parameters: { transposed: 'u', ...activation },
   },
-  /** x [N,H,W,C], y [N,OH,OW,C]; the sizes of y are the truth (ceil_mode). Averages count padding if countPadding. */
-  pool2d: { inputs: ['x'], outputs: ['y'], parameters: { op: 'e:pool', ...window, countPadding: 'u' } },
-  /** x [outer,length,inner] → y [outer,1,inner], over the middle. GAP is mean with outer = N, length = H·W, inner = C. */
-  reduce: { inputs: ['x'], outputs: ['y'], parameters: { op: 'e:reduce', outer: 'u', length: 'u', inner: 'u' } },
-  /** y = op(x), as many elements. y may be the same memory as x. */
-  elementwise: { inputs: ['x'], outputs: ['y'], parameters: { ...activation } },
-  /** y = activation(op(x, z)) with broadcasting of both to y's shape. y may be the memory of x or z where they have y's shape. */
-  binary: { inputs: ['x', 'z'], outputs: ['y'], parameters: { op: 'e:binary', ...activation } },
-  /** Softmax, or its logarithm, over the middle of [outer,length,inner]. */
-  softmax: { inputs: ['x'], outputs: ['y'], parameters: { logarithm: 'u', outer: 'u', length: 'u', inner: 'u' } },
-  /** y = x / ‖x‖ₚ over the middle of [outer,length,inner]; p is 1 or 2; a zero norm gives zeros. */
-  lpNormalization: { inputs: ['x'], outputs: ['y'], parameters: { p: 'u', outer: 'u', length: 'u', inner: 'u' } },
-  /** Across channels, the last dimension: y = x / (bias + alpha/size · Σ x²)^beta over size neighbours (ONNX LRN). */
-  lrn: { inputs: ['x'], outputs: ['y'], parameters: { size: 'u', alpha: 'f', beta: 'f', bias: 'f' } },
+  /** x [N,H,W,C], y [N,OH,OW,C]. The sizes of y decide (ceil_mode). Averages include padding if countPadding is 1. */
+  pool2d: { inputs: [value('x')], outputs: [value('y')], parameters: { op: 'e:pool', ...window, countPadding: 'u' } },
+  /** x [outer,length,inner] → y [outer,1,inner], over the middle axis. GAP is a mean: outer = N, length = H·W, inner = C. */
+  reduce: {
+    inputs: [value('x')],
+    outputs: [value('y')],
+    parameters: { op: 'e:reduce', outer: 'u', length: 'u', inner: 'u' },
+  },
+  /** y = op(x), element by element. */
+  elementwise: { inputs: [value('x')], outputs: [value('y')], parameters: { ...activation }, inPlace: true },
+  /** y = activation(op(x, z)). Both operands are broadcast to y's shape. */
+  binary: {
+    inputs: [value('x'), value('z')],
+    outputs: [value('y')],
+    parameters: { op: 'e:binary', ...activation },
+    inPlace: true,
+  },
+  /** Softmax, or its logarithm, over the middle axis of [outer,length,inner]. */
+  softmax: {
+    inputs: [value('x')],
+    outputs: [value('y')],
+    parameters: { logarithm: 'u', outer: 'u', length: 'u', inner: 'u' },
+  },
+  /** y = x / ‖x‖ₚ over the middle axis of [outer,length,inner]. p is 1 or 2. A zero norm gives zeros. */
+  lpNormalization: {
+    inputs: [value('x')],
+    outputs: [value('y')],
+    parameters: { p: 'u', outer: 'u', length: 'u', inner: 'u' },
+  },
+  /** ONNX LRN over channels, the last axis: y = x / (bias + alpha/size · Σ x²)^beta over `size` neighbours. */
+  lrn: { inputs: [value('x')], outputs: [value('y')], parameters: { size: 'u', alpha: 'f', beta: 'f', bias: 'f' } },
   /**
-   * Any transpose, slice, pad or expand: for each index i of `size` (5 loops, unused ones 1),
-   * y[outOffset + Σ i·outStride] = x[inOffset + Σ i·inStride], strides and offsets in elements, input strides of any
-   * sign or 0. With fill = 1 all of y is first set to `value`; with 0 the loops must cover all of y.
+   * Any transpose, slice, pad or expand. For each index i of `size` (5 loops, unused ones 1),
+   * y[outOffset + Σ i·outStride] = x[inOffset + Σ i·inStride]. Strides and offsets are in elements. Input strides have
+   * any sign or are 0. With fill = 1 all of y is first set to `value`. With fill = 0 the loops must cover all of y.
    */
   copy: {
-    inputs: ['x'],
-    outputs: ['y'],
+    inputs: [value('x')],
+    outputs: [value('y')],
     parameters: { size: 'u5', inStride: 'i5', outStride: 'i5', inOffset: 'u', outOffset: 'u', fill: 'u', value: 'f' },
   },
   /**
-   * Inputs [outer, length_i] one after the other in each row, dealt out by `groups` as a channel shuffle does (element
-   * i·L/groups + j goes to j·groups + i; 1 leaves the order), and cut into outputs [outer, length_o] in their order;
-   * 1 to 255 of each.
+   * Joins inputs [outer, length_i] row by row, shuffles each row of length L in `groups` as a channel shuffle does
+   * (element i·L/groups + j moves to j·groups + i; 1 group keeps the order), and splits it into outputs
+   * [outer, length_o].
    */
-  concat: { inputs: ['x...'], outputs: ['y...'], parameters: { outer: 'u', groups: 'u' } },
+  concat: { inputs: [value('x...')], outputs: [value('y...')], parameters: { outer: 'u', groups: 'u' } },
   /**
    * A sparse linear map along one axis: y[o,j,i] = Σ_t weights[j·taps+t] · x[o, indices[j·taps+t], i].
    * x [outer,inLength,inner], y [outer,outLength,inner], indices constant int32, weights constant float32, both
-   * [outLength,taps]. A nearest resize, a gather, an edge or reflect pad have one tap; a linear resize has two.
+   * [outLength,taps]. A nearest resize, a gather, an edge pad or a reflect pad has one tap. A linear resize has two.
    */
   resample: {
-    inputs: ['x', 'indices', 'weights'],
-    outputs: ['y'],
+    inputs: [value('x'), constant('indices', 'int32'), constant('weights', 'float32')],
+    outputs: [value('y')],
     parameters: { outer: 'u', inLength: 'u', outLength: 'u', taps: 'u', inner: 'u' },
   },
   /**
-   * A window with the convolutions around it, computed strip by strip so that what lies between them never exists as a
-   * whole: y = project(window(expand(x))) + residual, each with its activation; a residual comes before the last one.
-   * x [N,H,W,C] · weights constant [M,1,kernelH,kernelW] and bias [M] of a depthwise window, absent with a maximum, which
-   * has no activation · expandWeights constant [M,C,expandKernelH,expandKernelW], absent where M = C · projectWeights
-   * constant [O,M,1,1], absent where O = M · residual, y [N,OH,OW,O] · pooled [N,1,1,O], the mean of y over H and W, only
-   * without a projection.
+   * y = project(window(expand(x))) + residual, each with its activation. The residual is added before the last
+   * activation. The step runs strip by strip, so the tensors in the middle never exist as a whole.
+   * x [N,H,W,C] · weights constant [M,1,kernelH,kernelW] and bias [M] of a depthwise window; a maximum has neither, and
+   * no activation · expandWeights constant [M,C,expandKernelH,expandKernelW]; without them M = C · projectWeights
+   * constant [O,M,1,1]; without them O = M · residual, y [N,OH,OW,O] · pooled [N,1,1,O], the mean of y over H and W,
+   * allowed only without a projection.
    */
   chain: {
-    inputs: ['x', 'weights?', 'bias?', 'expandWeights?', 'expandBias?', 'projectWeights?', 'projectBias?', 'residual?'],
-    outputs: ['y', 'pooled?'],
+    inputs: [
+      value('x'),
+      packed('weights?'),
+      packed('bias?'),
+      packed('expandWeights?'),
+      packed('expandBias?'),
+      packed('projectWeights?'),
+      packed('projectBias?'),
+      value('residual?'),
+    ],
+    outputs: [value('y'), value('pooled?')],
     parameters: {
       op: 'e:window',
       ...window,
@@ -168,12 +254,12 @@ export const stepTable = {
     },
   },
   /**
-   * y = activation(x · z) for each of `batches`, both computed at run time, as in attention. x [batches,rows,depth] ·
-   * z [batches,depth,columns] · y [batches,rows,columns]. An x or z of one batch serves all of them.
+   * y = activation(x · z) for each of `batches`; both operands are computed at run time, as in attention.
+   * x [batches,rows,depth] · z [batches,depth,columns] · y [batches,rows,columns]. An x or z of one batch is shared.
    */
   product: {
-    inputs: ['x', 'z'],
-    outputs: ['y'],
+    inputs: [value('x'), value('z')],
+    outputs: [value('y')],
     parameters: { batches: 'u', rows: 'u', depth: 'u', columns: 'u', ...activation },
   },
 } as const satisfies Record<string, StepRow>
@@ -195,14 +281,14 @@ type ValueOf<T extends ParameterType> = T extends 'e:elementwise'
             ? readonly [number, number, number, number, number]
             : number
 
-/** The parameters of a kind, by name. */
+/** The parameters of a step of kind `K`, by name. */
 export type StepParameters<K extends StepKind> = {
   readonly [P in keyof (typeof stepTable)[K]['parameters']]: (typeof stepTable)[K]['parameters'][P] extends ParameterType
     ? ValueOf<(typeof stepTable)[K]['parameters'][P]>
     : never
 }
 
-/** Words (32 bits) of one parameter in a plan. */
+/** 32-bit words that one parameter takes in a plan. */
 export function parameterWords(type: ParameterType): number {
   return type === 'i5' || type === 'u5' ? 5 : 1
 }

@@ -3,24 +3,11 @@ import type { Graph, Node } from '../graph.js'
 import { activationOf } from '../operators/elementwise.js'
 import { operatorTable } from '../operators/table.js'
 import type { Activation } from '../operators/context.js'
+import { fusibleActivations, type ElementwiseOp } from '../steps.js'
 import { unlessUnsupported } from './attempt.js'
 import { applyChanges, changed, GraphIndex } from './changes.js'
 
-/** Functions that kernels apply to their result before storing it. */
-const fusible = new Set<Activation['activation']>([
-  'relu',
-  'clip',
-  'leakyRelu',
-  'sigmoid',
-  'hardSigmoid',
-  'hardSwish',
-  'tanh',
-  'elu',
-  'silu',
-  'gelu',
-  'geluTanh',
-  'softplus',
-])
+const fusible: ReadonlySet<ElementwiseOp> = new Set(fusibleActivations)
 
 export function fuseActivations(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
