@@ -147,7 +147,6 @@ const unsplit: readonly string[] = [
   'src/publish/mqtt.ts',
   'src/publish/publisher.ts',
   'src/run/runtime.ts',
-  'src/publish/outbox/queue.ts',
   'native/kernels/chain.inl',
   'native/kernels/gemm.inl',
   'native/kernels/winograd.inl',

@@ -17,7 +17,7 @@ const count = Number(values.events)
 const folderFor = (name) => mkdtempSync(join(values.folder, `gapcam-bench-${name}-`))
 const payload = (seq) => JSON.stringify({ seq, filling: 'x'.repeat(600) })
 const written = () => Number(/^write_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))[1])
-const stamp = () => ({ boot: 'b', monoMs: 0, wallMs: 0, isClockSynced: false })
+const writeTime = () => ({ boot: 'b', monoMs: 0, wallMs: 0, isClockSynced: false })
 
 /** The time until the disk confirms 1 event, and a group of 30. */
 async function appends(name, open) {
@@ -58,7 +58,7 @@ async function appends(name, open) {
 }
 
 const ours = async (folder) => {
-  const log = await openLog({ folder, files: realFiles, maxBytes: 64 << 20, maxAgeMs: Infinity, stamp })
+  const log = await openLog({ folder, files: realFiles, maxBytes: 64 << 20, maxAgeMs: Infinity, writeTime })
   return { append: (events) => log.append(events, null), close: () => log.close() }
 }
 
@@ -105,7 +105,7 @@ async function damage() {
       writeSync(handle, Buffer.alloc(8, 0xff), 0, 8, Math.floor(statSync(file).size * share))
       closeSync(handle)
       if (name === 'gapcam') {
-        const log = await openLog({ folder, files: realFiles, maxBytes: 64 << 20, maxAgeMs: Infinity, stamp })
+        const log = await openLog({ folder, files: realFiles, maxBytes: 64 << 20, maxAgeMs: Infinity, writeTime })
         found[name] = (await log.read(1)).length
         await log.close()
       } else {

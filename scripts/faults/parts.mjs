@@ -110,19 +110,18 @@ export async function startPublisher({
     disk: { folder, maxBytes: 4 * 2 ** 30, maxAgeMs: 7 * 86_400_000, ...disk },
   })
   const confirmed = new Set()
-  const watched = Object.assign(Object.create(made), {
-    confirm(entry) {
-      if (entry.kind === 'event') confirmed.add(entry.seq)
-      made.confirm(entry)
-    },
-  })
+  const confirm = made.confirm.bind(made)
+  made.confirm = (entry) => {
+    if (entry.kind === 'event') confirmed.add(entry.seq)
+    confirm(entry)
+  }
   const publisher = createPublisher({
     broker: { url, willDelaySeconds: 0, ...broker },
     node,
     cameras: ['cam0'],
     log,
     clock,
-    outbox: watched,
+    outbox: made,
     backoffMs: { first: 10, most: 100 },
     stateEveryMs: 0,
   })

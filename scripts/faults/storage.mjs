@@ -4,9 +4,9 @@ import { openOutbox } from '../../dist/publish/outbox/queue.js'
 import { PowerDisk, randomOf } from './disk.mjs'
 
 const folder = '/outbox'
-const stamp = () => ({ boot: 'boot', monoMs: 0, wallMs: 0, isClockSynced: false })
+const writeTime = () => ({ boot: 'boot', monoMs: 0, wallMs: 0, isClockSynced: false })
 const open = (disk) =>
-  openLog({ folder, files: disk.files, maxBytes: 1 << 30, maxAgeMs: Infinity, stamp, segmentBytes: 6 << 10 })
+  openLog({ folder, files: disk.files, maxBytes: 1 << 30, maxAgeMs: Infinity, writeTime, segmentBytes: 6 << 10 })
 /** Long enough to lie in several sectors, and to tell whether it is whole. */
 const payloadOf = (seq) => `${seq}:${String(seq % 10).repeat(200 + (seq % 7) * 150)}`
 const eventOf = (seq) => ({ kind: 'event', seq, camera: `cam${seq % 3}`, payload: payloadOf(seq) })

@@ -98,7 +98,7 @@ async function clear(config: Config): Promise<void> {
   process.stderr.write(`${cleared ?? 0} events given up\n`)
 }
 
-function requireDisk({ state, reason }: { readonly state: string; readonly reason?: string }): void {
+function requireDisk({ state, reason }: { readonly state: string; readonly reason?: string | undefined }): void {
   if (state !== 'ok') throw new GapcamError('OUTBOX_LOCKED', `the outbox cannot be used: ${reason ?? state}`)
 }
 

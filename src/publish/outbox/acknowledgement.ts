@@ -1,4 +1,4 @@
-/** What a consumer says on `R/ack`: `{"boot": "…", "through": 18231}`, it has all events of the node up to this one. */
+/** A consumer's message on `R/ack`: `{"boot": "…", "through": 18231}` says that it has all events up to this number. */
 
 export interface Acknowledgement {
   readonly boot: string
@@ -7,7 +7,7 @@ export interface Acknowledgement {
 
 const maxBytes = 1024
 
-/** Null for anything else. */
+/** Null for any other payload. */
 export function acknowledgementOf(payload: Buffer): Acknowledgement | null {
   if (payload.length > maxBytes) return null
   let value: unknown

@@ -1,210 +1,171 @@
 /**
- * The outbox's writer: one write at a time, with all that has come meanwhile (a group commit), off everybody's way. A
- * fault is told once and tried again for ever; a disk that does not answer counts as one until it does.
+ * Writes the waiting events to the log, in the background: one write at a time, with all events that have arrived since
+ * the last one (a group commit). After a fault it tries again without end (attempts.ts). The ledger is written together
+ * with events, or some seconds after the last change.
  */
-import { messageOf } from '../../errors.js'
+import { Attempts } from './attempts.js'
 import { realFiles } from './files.js'
-import type { OutboxGap, WriteTime } from './ledger.js'
+import { recordOf, type Item } from './item.js'
+import type { WriteTime } from './ledger.js'
 import { openLog, type Log } from './log.js'
+import type { Numbers } from './numbers.js'
 import type { DiskOptions, OutboxOptions } from './outbox.js'
 import { peek } from './peek.js'
-import type { EventRecord } from './record.js'
+import type { Waiting } from './waiting.js'
 
-export interface DiskHooks {
-  /** The log is there for the first time: its numbers and ledger are taken over. */
-  opened(log: Log): void
-  /** The folder cannot be had, but its last number can be read. */
-  glimpsed(lastSeq: number): void
-  /** What is to be written next, and up to which number all is then written or done. */
-  batch(): { readonly events: readonly EventRecord[]; readonly through: number }
-  written(events: readonly EventRecord[]): void
-  /** What was under way to the disk is not there. */
-  unwritten(events: readonly EventRecord[]): void
-  /** A fault has come or gone. */
-  changed(): void
-  /** Whether a gap may still grow. */
-  isOpen(gap: OutboxGap): boolean
+export interface DiskUser {
+  readonly waiting: Waiting
+  readonly numbers: Numbers
+  /** These events are on disk; they are no longer in `waiting`. */
+  readonly onWritten: (events: readonly Item[]) => void
+  /** A fault has begun or ended. */
+  readonly onChange: () => void
 }
 
-export interface Disk {
-  readonly log: Log | null
-  /** Why events are not written, in words; null: they are. */
-  readonly fault: string | null
-  readonly isBusy: boolean
-  /** To be called when there is something to write. */
-  write(): void
-  /** What is done has changed: written with the next events, or after a while. */
-  noteDone(): void
-  /** A fault of reading. */
-  fail(error: unknown): void
-  /** Writes what is done now, and waits for the device. */
-  writeState(): Promise<void>
-  /** Resolves after the first attempt to open. */
+/** Least time between two writes of the ledger. */
+const ledgerEveryMs = 1000
+/** A ledger that no event follows is written after this time. */
+const idleLedgerMs = 5000
+
+export class Disk {
+  readonly #options: OutboxOptions
+  readonly #disk: DiskOptions
+  readonly #user: DiskUser
+  readonly #attempts: Attempts
+  #log: Log | null = null
+  #unlock: (() => Promise<void>) | null = null
+  #isLedgerDue = true
+  /** The next ledger waits for the device. */
+  #mustSync = false
+  #ledgerMs = -Infinity
+  #idle: NodeJS.Timeout | null = null
+  /** Resolves after the first attempt to open the log. */
   readonly firstAttempt: Promise<void>
-  close(timeoutMs: number): Promise<void>
-}
 
-/** What is done is written at most so often beside events, and so long after the last of them. */
-const stateEveryMs = 1000
-const idleStateMs = 5000
-
-export function createDisk({ clock, log: logger, boot }: OutboxOptions, options: DiskOptions, hooks: DiskHooks): Disk {
-  const {
-    folder,
-    maxBytes,
-    maxAgeMs,
-    files = realFiles,
-    lock,
-    isClockSynced = () => false,
-    retryMs = 1000,
-    slowMs = 2000,
-  } = options
-  const stamp = (): WriteTime => ({ boot, monoMs: clock.now(), wallMs: clock.wall(), isClockSynced: isClockSynced() })
-  let log: Log | null = null
-  let unlock: (() => Promise<void>) | null = null
-  let fault: string | null = null
-  let running: Promise<void> | null = null
-  let retry: NodeJS.Timeout | null = null
-  let idle: NodeJS.Timeout | null = null
-  let pauseMs = retryMs
-  let isClosed = false
-  let isStateDue = true
-  let mustSync = false
-  let stateMs = -Infinity
-
-  function run(): Promise<void> {
-    if (running) return running
-    running = work()
-      .catch(setFault)
-      .finally(() => {
-        running = null
-      })
-    return running
+  constructor(options: OutboxOptions, disk: DiskOptions, user: DiskUser) {
+    this.#options = options
+    this.#disk = disk
+    this.#user = user
+    this.#attempts = new Attempts({
+      work: () => this.#work(),
+      onChange: user.onChange,
+      log: options.log,
+      folder: disk.folder,
+      retryMs: disk.retryMs ?? 1000,
+      slowMs: disk.slowMs ?? 2000,
+    })
+    this.firstAttempt = this.#attempts.run()
   }
 
-  async function work(): Promise<void> {
-    log ??= await open()
-    for (;;) {
-      const { events, through } = hooks.batch()
-      const withState = isStateDue && (fault !== null || clock.now() - stateMs >= stateEveryMs)
-      if (events.length === 0 && !withState) break
-      try {
-        await watched(log.append(events, withState ? through : null, events.length > 0 || fault !== null || mustSync))
-      } catch (error) {
-        hooks.unwritten(events)
-        throw error
-      }
-      if (withState) [isStateDue, mustSync, stateMs] = [false, false, clock.now()]
-      hooks.written(events)
-      await watched(log.tidy())
-      clearFault()
+  /** Null until it has been opened. */
+  get log(): Log | null {
+    return this.#log
+  }
+
+  /** Why events are not written, in words; null: they are. */
+  get fault(): string | null {
+    return this.#attempts.fault
+  }
+
+  get isBusy(): boolean {
+    return this.#attempts.isRunning
+  }
+
+  /** To be called after an event was added. */
+  write(): void {
+    this.#attempts.start()
+  }
+
+  /** To be called after the ledger changed. */
+  noteDone(): void {
+    this.#isLedgerDue = true
+    this.#idle ??= setTimeout(() => {
+      this.#idle = null
+      this.#ledgerMs = -Infinity
+      this.#attempts.start()
+    }, idleLedgerMs).unref()
+  }
+
+  /** Reading the log has failed. */
+  fail(error: unknown): void {
+    this.#attempts.fail(error)
+  }
+
+  /** Writes events and ledger now, and waits for the device. */
+  async save(): Promise<void> {
+    this.#demandLedger()
+    await this.#attempts.runAnew()
+  }
+
+  async close(timeoutMs: number): Promise<void> {
+    if (this.#attempts.isEnded) return
+    if (this.#isLedgerDue) this.#demandLedger()
+    const isIdle = await this.#attempts.end(timeoutMs)
+    if (this.#idle) clearTimeout(this.#idle)
+    if (isIdle) await this.#log?.close()
+    await this.#unlock?.()
+    this.#unlock = null
+  }
+
+  async #work(): Promise<void> {
+    const { waiting, onWritten } = this.#user
+    this.#log ??= await this.#open()
+    for (let batch = waiting.nextBatch(); batch.length > 0 || this.#isLedgerWanted(); batch = waiting.nextBatch()) {
+      await this.#append(this.#log, batch)
+      waiting.written(batch)
+      onWritten(batch)
+      await this.#attempts.watch(this.#log.tidy())
+      this.#attempts.succeed()
     }
-    if (fault !== null) clearFault()
   }
 
-  async function open(): Promise<Log> {
+  async #open(): Promise<Log> {
+    const { folder, files = realFiles, lock, maxBytes, maxAgeMs } = this.#disk
+    const { waiting, numbers } = this.#user
     try {
-      unlock ??= lock ? await lock() : null
-      const opened = await watched(openLog({ folder, files, maxBytes, maxAgeMs, stamp, isOpen: hooks.isOpen }))
-      hooks.opened(opened)
-      return opened
+      this.#unlock ??= lock ? await lock() : null
+      const log = await this.#attempts.watch(
+        openLog({ folder, files, maxBytes, maxAgeMs, writeTime: () => this.#writeTime() }),
+      )
+      if (!numbers.adopt(log)) waiting.makeMemoryOnly()
+      return log
     } catch (error) {
-      // A disk that can only be read still says where the numbers stand.
+      // A disk that can only be read still says which numbers are taken.
       const glance = await peek(folder, files).catch(() => null)
-      if (glance) hooks.glimpsed(glance.seq)
+      if (glance) numbers.continueAfter(glance.seq)
       throw error
     }
   }
 
-  /** A disk that hangs holds nobody else up. */
-  async function watched<T>(operation: Promise<T>): Promise<T> {
-    const timer = setTimeout(() => setReason(`the disk has not answered for ${slowMs} ms`), slowMs).unref()
+  async #append(log: Log, batch: readonly Item[]): Promise<void> {
+    const { waiting, numbers } = this.#user
+    const rest = waiting.firstUnwritten()
+    const through = this.#isLedgerWanted() ? (rest ? rest.seq - 1 : numbers.last) : null
+    const isSynced = batch.length > 0 || this.fault !== null || this.#mustSync
     try {
-      return await operation
-    } finally {
-      clearTimeout(timer)
+      await this.#attempts.watch(log.append(batch.map(recordOf), through, isSynced))
+    } catch (error) {
+      waiting.unwritten(batch)
+      throw error
     }
+    if (through === null) return
+    this.#isLedgerDue = this.#mustSync = false
+    this.#ledgerMs = this.#options.clock.now()
   }
 
-  function setFault(error: unknown): void {
-    setReason(messageOf(error))
-    // A lock or a file system that comes back is tried again; the log itself goes on with a new file.
-    if (!isClosed)
-      retry ??= setTimeout(() => {
-        retry = null
-        void run()
-      }, pauseMs).unref()
-    pauseMs = Math.min(pauseMs * 2, retryMs * 30)
+  /** While there is a fault, writing the ledger shows whether it is over. */
+  #isLedgerWanted(): boolean {
+    return this.fault !== null || (this.#isLedgerDue && this.#options.clock.now() - this.#ledgerMs >= ledgerEveryMs)
   }
 
-  function setReason(reason: string): void {
-    if (fault === null)
-      logger.warn({ folder }, `outbox degraded: ${reason}; events wait in memory until it can be written`)
-    isStateDue = true
-    fault = reason
-    hooks.changed()
+  #demandLedger(): void {
+    this.#isLedgerDue = this.#mustSync = true
+    this.#ledgerMs = -Infinity
   }
 
-  function clearFault(): void {
-    pauseMs = retryMs
-    if (fault === null) return
-    fault = null
-    logger.info({ folder }, 'outbox: events are written to disk again')
-    hooks.changed()
-  }
-
-  function demandState(): void {
-    ;[isStateDue, mustSync, stateMs] = [true, true, -Infinity]
-  }
-
-  const firstAttempt = run()
-  return {
-    get log() {
-      return log
-    },
-    get fault() {
-      return fault
-    },
-    get isBusy() {
-      return running !== null
-    },
-    write() {
-      // While a fault lasts the next attempt has its time.
-      if (!isClosed && !retry) void run()
-    },
-    noteDone() {
-      isStateDue = true
-      idle ??= setTimeout(() => {
-        idle = null
-        stateMs = -Infinity
-        if (!retry) void run()
-      }, idleStateMs).unref()
-    },
-    fail: setFault,
-    async writeState() {
-      demandState()
-      if (running) await running
-      await run()
-    },
-    firstAttempt,
-    async close(timeoutMs) {
-      if (isClosed) return
-      if (retry) clearTimeout(retry)
-      retry = null
-      if (isStateDue) demandState()
-      let timer: NodeJS.Timeout | undefined
-      await Promise.race([
-        (running ?? Promise.resolve()).then(run),
-        new Promise((resolve) => {
-          timer = setTimeout(resolve, timeoutMs)
-        }),
-      ])
-      clearTimeout(timer)
-      isClosed = true
-      if (idle) clearTimeout(idle)
-      if (retry) clearTimeout(retry)
-      if (!running) await log?.close()
-      await unlock?.()
-    },
+  #writeTime(): WriteTime {
+    const { boot, clock } = this.#options
+    const isClockSynced = this.#disk.isClockSynced?.() ?? false
+    return { boot, monoMs: clock.now(), wallMs: clock.wall(), isClockSynced }
   }
 }

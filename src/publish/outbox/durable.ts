@@ -1,4 +1,4 @@
-/** The outbox of a running gapcam: on disk, its folder locked, answering `gapcam outbox`. */
+/** The outbox of a running gapcam: on disk, with its folder locked; it answers the questions of `gapcam outbox`. */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.js'
 import type { Logger } from '../../log.js'
@@ -14,14 +14,20 @@ export interface DurableOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
   readonly clock: Clock
   /** Whether the wall clock has been set; default: it has not. */
-  readonly isClockSynced?: () => boolean
+  readonly isClockSynced?: (() => boolean) | undefined
 }
 
-/** While the disk fails, so much waits in memory. */
+/** Limits of the events that wait in memory while the disk fails. */
 const memory = { maxEvents: 10_000, maxBytes: 4 << 20 }
 const progressEveryMs = 500
 
-/** Never rejects: a folder that cannot be used, or that another process has, makes a degraded outbox that says so. */
+/**
+ * Opens it. Never rejects: a folder that cannot be used, or that another process has locked, gives a degraded outbox, whose
+ * `stats()` say why.
+ *
+ *     const outbox = await openDurableOutbox({ folder, maxBytes: 64 << 20, maxAgeMs: 7 * 86_400_000, ack: 'puback', log, clock })
+ *     const publisher = createPublisher({ broker, node: 'dock1', cameras: ['cam0'], log, outbox })
+ */
 export async function openDurableOutbox({
   folder,
   maxBytes,
@@ -33,20 +39,9 @@ export async function openDurableOutbox({
 }: DurableOptions): Promise<Outbox> {
   let outbox: Outbox | null = null
   const answer: Answer = (question, write) => (outbox ? answerFor(outbox, question, write) : Promise.resolve())
-  outbox = await openOutbox({
-    boot: randomUUID(),
-    clock,
-    log,
-    ack,
-    memory,
-    disk: {
-      folder,
-      maxBytes,
-      maxAgeMs,
-      lock: () => lockFolder(folder, answer),
-      ...(isClockSynced ? { isClockSynced } : {}),
-    },
-  })
+  const lock = (): Promise<() => Promise<void>> => lockFolder(folder, answer)
+  const disk = { folder, maxBytes, maxAgeMs, lock, isClockSynced }
+  outbox = await openOutbox({ boot: randomUUID(), clock, log, ack, memory, disk })
   return outbox
 }
 

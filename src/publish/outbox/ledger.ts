@@ -1,13 +1,19 @@
-/** What is known of all events at once: who has which, what was lost, and which numbers were given since which start. */
+/**
+ * What the outbox knows about all its events: which numbers are done, which are lost, and which start of the program gave
+ * which numbers. It is kept in memory and written to the log as JSON.
+ */
 import { Ranges } from './ranges.js'
 
-/** A hole in a camera's events, in place of those that were dropped or damaged. */
+/** Events of one camera that were dropped or damaged. It is sent in their place. */
 export interface OutboxGap {
   readonly kind: 'gap'
+  /** Empty where it is not known. */
   readonly camera: string
   readonly from: number
   to: number
   missing: number
+  /** It is being sent, or sent and not acknowledged: it must not change. */
+  isOffered: boolean
 }
 
 /** One start of the program: its id, and the first number that it gave. */
@@ -16,7 +22,7 @@ export interface Boot {
   readonly from: number
 }
 
-/** When something was written, as far as a clock can be believed. */
+/** When a segment was begun, by the running time of one boot and by the wall clock. */
 export interface WriteTime {
   readonly boot: string
   readonly monoMs: number
@@ -24,17 +30,25 @@ export interface WriteTime {
   readonly isClockSynced: boolean
 }
 
-/** More starts than this while nobody takes events: the oldest that gave fewest numbers are forgotten first. */
+/** Limit of the starts that are remembered; the oldest are forgotten first. */
 const maxBoots = 256
-
+/** Beyond this, the gaps of each camera become one. */
 const maxGaps = 64
 
+interface LedgerJson {
+  readonly stamp: WriteTime
+  readonly lost: number
+  readonly done: unknown
+  readonly boots: Boot[]
+  readonly gaps: Omit<OutboxGap, 'kind' | 'isOffered'>[]
+}
+
 export class Ledger {
-  /** Numbers that need not be sent any more: somebody has them, or they are lost and told as a gap. */
+  /** Numbers that need not be sent any more: delivered, or lost and recorded as a gap. */
   readonly done: Ranges
   readonly gaps: OutboxGap[]
   readonly boots: Boot[]
-  /** Events lost, ever. */
+  /** Events lost over the life of the folder. */
   lost: number
 
   constructor(done = new Ranges(), gaps: OutboxGap[] = [], boots: Boot[] = [], lost = 0) {
@@ -44,54 +58,41 @@ export class Ledger {
     this.lost = lost
   }
 
-  /** The payload of a state record. */
+  /** The payload of a `state` record. */
   toJson(stamp: WriteTime): string {
-    const { done, gaps, boots, lost } = this
-    return JSON.stringify({
-      stamp,
-      lost,
-      done: done.runs,
-      boots,
-      gaps: gaps.map(({ camera, from, to, missing }) => ({ camera, from, to, missing })),
-    })
+    const { done, boots, lost } = this
+    const gaps = this.gaps.map(({ camera, from, to, missing }) => ({ camera, from, to, missing }))
+    return JSON.stringify({ stamp, lost, done: done.runs, boots, gaps })
   }
 
-  /** Throws for text that is no state. */
-  static fromJson(text: string): { readonly ledger: Ledger; readonly stamp: WriteTime } {
-    const { stamp, lost, done, boots, gaps } = JSON.parse(text) as {
-      stamp: WriteTime
-      lost: number
-      done: unknown
-      boots: Boot[]
-      gaps: Omit<OutboxGap, 'kind'>[]
-    }
-    return {
-      ledger: new Ledger(
-        Ranges.from(done),
-        gaps.map((gap) => ({ ...gap, kind: 'gap' })),
-        boots,
-        lost,
-      ),
-      stamp,
-    }
+  /** Reads such a payload. Throws for any other text. */
+  static fromJson(text: string): { readonly ledger: Ledger; readonly writtenAt: WriteTime } {
+    const { stamp, lost, done, boots, gaps } = JSON.parse(text) as LedgerJson
+    const read = gaps.map((gap): OutboxGap => ({ ...gap, kind: 'gap', isOffered: false }))
+    return { ledger: new Ledger(Ranges.from(done), read, boots, lost), writtenAt: stamp }
   }
 
   /**
-   * An event of a camera is lost: its hole grows, or begins. `isOpen` says whether a hole may still grow: one under way
-   * may not. `isOwn`: its number is no other event's.
+   * An event of a camera is lost: the camera's gap grows, or a new one begins. `isOwn` is false for an event whose number
+   * belongs to another event on disk.
    */
-  lose(camera: string, seq: number, isOpen: (gap: OutboxGap) => boolean, isOwn = true): void {
+  lose(camera: string, seq: number, isOwn = true): void {
     this.lost++
     if (isOwn) this.done.add(seq)
-    const gap = this.gaps.findLast((candidate) => candidate.camera === camera && isOpen(candidate))
-    if (!gap) this.gaps.push({ kind: 'gap', camera, from: seq, to: seq, missing: 1 })
+    const gap = this.gaps.findLast((candidate) => candidate.camera === camera && !candidate.isOffered)
+    if (!gap) this.gaps.push({ kind: 'gap', camera, from: seq, to: seq, missing: 1, isOffered: false })
     else {
       gap.to = Math.max(gap.to, seq)
       gap.missing++
     }
   }
 
-  /** Links that come and go while events are lost would otherwise leave a hole more each time. */
+  removeGap(gap: OutboxGap): void {
+    const place = this.gaps.indexOf(gap)
+    if (place >= 0) this.gaps.splice(place, 1)
+  }
+
+  /** Bounds the number of gaps, which grows when a link breaks often while events are lost. */
   mergeGaps(): void {
     if (this.gaps.length <= maxGaps) return
     const first = new Map<string, OutboxGap>()
@@ -106,19 +107,19 @@ export class Ledger {
     this.gaps.push(...first.values())
   }
 
-  /** A new start of the program, which will number from here. */
+  /** A new start of the program, whose first number is `from`. Starts of which everything is done are forgotten. */
   addBoot(id: string, from: number): void {
     const through = this.done.nextMissing(1)
     for (let i = this.boots.length - 2; i >= 0; i--) {
-      // All that it gave is done, or it gave nothing.
-      if (this.boots[i + 1]!.from <= through || this.boots[i + 1]!.from === this.boots[i]!.from) this.boots.splice(i, 1)
+      const next = this.boots[i + 1]!.from
+      if (next <= through || next === this.boots[i]!.from) this.boots.splice(i, 1)
     }
     if (this.boots.at(-1)?.from === from) this.boots.pop()
     this.boots.push({ id, from })
     if (this.boots.length > maxBoots) this.boots.splice(0, this.boots.length - maxBoots)
   }
 
-  /** The last number that a start of the program gave, `last` for the present one; null for one that is not known. */
+  /** The last number that a start of the program gave, `last` for the present one; null for an unknown start. */
   lastOf(boot: string, last: number): number | null {
     const i = this.boots.findIndex(({ id }) => id === boot)
     if (i < 0) return null

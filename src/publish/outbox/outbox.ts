@@ -1,4 +1,4 @@
-/** What the publisher asks of an outbox, and what an outbox is made with. queue.ts makes one. */
+/** What the publisher asks of an outbox, and the options of one. queue.ts makes one. */
 import type { Clock } from '../../clock.js'
 import type { Logger } from '../../log.js'
 import type { OutboxFiles } from './files.js'
@@ -7,28 +7,28 @@ import type { EventTopic } from './record.js'
 
 export type { OutboxGap } from './ledger.js'
 
-/** An event, ready to be sent. */
+/** An event that is ready to be sent. */
 export interface OutboxEvent {
   readonly kind: 'event'
   readonly topic: EventTopic
   readonly seq: number
   readonly camera: string
   readonly payload: string
-  /** True while it can still arrive as it happens; false once it goes to the backlog. */
-  isLive: boolean
+  /** True while it can still arrive as it happens; false once it belongs to the backlog. */
+  readonly isLive: boolean
 }
 
 export type OutboxEntry = OutboxEvent | OutboxGap
 
-/** Whose word removes an event: the broker's (PUBACK), or a consumer's on `R/ack`. */
+/** What removes an event: the broker's acknowledgement (PUBACK), or a consumer's on `R/ack`. */
 export type AckMode = 'puback' | 'application'
 
 export interface OutboxStats {
-  /** `memory`: no disk was wanted. */
+  /** `memory`: no disk was configured. */
   readonly state: 'ok' | 'degraded' | 'memory'
   /** Why it is degraded. */
-  readonly reason?: string
-  /** Events that nobody has yet. */
+  readonly reason?: string | undefined
+  /** Events that are not done. */
   readonly queued: number
   /** On disk and in memory. */
   readonly bytes: number
@@ -43,34 +43,36 @@ export interface Outbox {
   /** The number of the last event that keeps it whatever happens; 0 before the first. */
   readonly seq: number
   stats(): OutboxStats
-  /** Numbers an event and keeps it. `payloadOf` writes the message around its number. Returns at once. */
+  /** Numbers an event and keeps it. `payloadOf` makes the message, given its number. Returns at once. */
   add(camera: string, topic: EventTopic, isLive: boolean, payloadOf: (seq: number) => string): void
-  /** The next event that can still arrive as it happens; null when there is none. It is under way then. */
+  /** Takes the next event of the live queue; null when it is empty. Answer with `confirm` or `reject`. */
   takeLive(): OutboxEvent | null
-  /** The oldest entry of the backlog that is not under way; null when there is none, or it is still being read. */
+  /** Takes the oldest entry of the backlog; null when there is none, or while it is read from disk. Answer likewise. */
   takeBacklog(): OutboxEntry | null
   /** The broker has it. */
   confirm(entry: OutboxEntry): void
-  /** The broker will not have it: a live event is tried as backlog, others are lost, and counted. */
+  /** The broker refuses it: a live event is tried again as backlog, any other entry is lost and counted. */
   reject(entry: OutboxEntry): void
-  /** A consumer has all events that were sent, up to this one. False for a start of the program that nobody knows. */
+  /** A consumer has all events that were sent, up to this number. False for an unknown start of the program. */
   acknowledge(boot: string, through: number): boolean
-  /** The link is gone: all that is unconfirmed waits again, in order, and is no longer live. */
+  /** The link is lost: everything unconfirmed returns to the backlog, in order. */
   takeBack(): void
-  /** Whether it writes or reads: there may be more to take soon. */
+  /** It is writing or reading: there may be more to take soon. */
   readonly isBusy: boolean
-  /** Called when there may be something to take, and when an event has its number for good. */
+  /** Sets the one listener. */
   listen(listener: OutboxListener): void
-  /** Writes what is done now, for somebody who looks into the folder. */
+  /** Writes the ledger now, for another process that reads the folder. */
   save(): Promise<void>
-  /** Gives up all that waits, without counting it as lost; resolves with their number. */
+  /** Gives up all that waits, without counting it as lost; resolves with the number of events. */
   clear(): Promise<number>
-  /** Writes what is not on disk yet, within this time, and lets go of the files. */
+  /** Writes what is not on disk yet, for at most `timeoutMs` (default 1,000), and closes the files. */
   close(timeoutMs?: number): Promise<void>
 }
 
 export interface OutboxListener {
+  /** There may be something to take. */
   readonly onReady: () => void
+  /** An event of this camera has its number for certain. */
   readonly onNumbered: (camera: string) => void
 }
 
@@ -78,13 +80,13 @@ export interface OutboxOptions {
   readonly boot: string
   readonly clock: Clock
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
-  readonly ack?: AckMode
-  /** What memory may hold of events that are on no disk. */
-  readonly memory?: MemoryLimits
-  /** Where events are kept; none: in memory. */
-  readonly disk?: DiskOptions
-  /** A consumer that says nothing for so long gets all again (application acknowledgements); default 30,000. */
-  readonly resendMs?: number
+  readonly ack?: AckMode | undefined
+  /** Limits of the events in memory. */
+  readonly memory?: MemoryLimits | undefined
+  /** Where events are kept; default: in memory only. */
+  readonly disk?: DiskOptions | undefined
+  /** A consumer that acknowledges nothing for this time gets everything again (application acknowledgements); default 30,000. */
+  readonly resendMs?: number | undefined
 }
 
 export interface MemoryLimits {
@@ -96,18 +98,15 @@ export interface DiskOptions {
   readonly folder: string
   readonly maxBytes: number
   readonly maxAgeMs: number
-  readonly files?: OutboxFiles
-  /** Takes the folder for this process, before anything in it is touched; resolves with what gives it back. */
-  readonly lock?: () => Promise<() => Promise<void>>
-  readonly isClockSynced?: () => boolean
+  readonly files?: OutboxFiles | undefined
+  /** Locks the folder for this process, before anything in it is touched; resolves with the function that unlocks it. */
+  readonly lock?: (() => Promise<() => Promise<void>>) | undefined
+  /** Whether the wall clock has been set; default: it has not. */
+  readonly isClockSynced?: (() => boolean) | undefined
   /** Pause before the first new attempt after a fault; default 1,000. It doubles, to 30 times. */
-  readonly retryMs?: number
-  /** A disk that does not answer for so long is as good as none until it does; default 2,000. */
-  readonly slowMs?: number
+  readonly retryMs?: number | undefined
+  /** A disk that does not answer for this time counts as failed until it does; default 2,000. */
+  readonly slowMs?: number | undefined
 }
 
 export const memoryDefaults: MemoryLimits = { maxEvents: 1000, maxBytes: 1 << 20 }
-/** More that is live than this does not get through as it happens: it goes to the backlog. */
-export const maxLive = 50
-/** Backlog entries that a consumer has not acknowledged. */
-export const maxUnacknowledged = 50

@@ -1,4 +1,4 @@
-/** Looks into an outbox's folder without touching it, whoever has it. */
+/** Reads an outbox's folder without changing it, also while another process uses it. */
 import { join } from 'node:path'
 import { realFiles, type OutboxFiles } from './files.js'
 import type { Ledger } from './ledger.js'
@@ -9,14 +9,15 @@ export interface Glance {
   readonly ledger: Ledger
   /** The last number given. */
   readonly seq: number
+  /** Events that are not done. */
   readonly queued: number
   readonly bytes: number
   readonly segments: number
-  /** Those that nobody has, in order. */
+  /** The events that are not done, in order. */
   events(): AsyncGenerator<EventRecord>
 }
 
-/** Null where no outbox is. Rejects with OUTBOX_NEWER, or with a fault of the file system. */
+/** Null where there is no outbox. Rejects with OUTBOX_NEWER, or with the file system's error. */
 export async function peek(folder: string, files: OutboxFiles = realFiles): Promise<Glance | null> {
   const found = await scan(folder, files).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
@@ -32,7 +33,7 @@ export async function peek(folder: string, files: OutboxFiles = realFiles): Prom
     bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
     async *events() {
       for (const segment of segments) {
-        // Gone in the meantime: somebody has its events.
+        // A segment that is gone by now is done.
         const data = await files.read(join(folder, nameOf(segment.index))).catch(() => Buffer.alloc(0))
         for (const event of eventsIn(data, headBytes, segment)) if (!ledger.done.has(event.seq)) yield event
       }

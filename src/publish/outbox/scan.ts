@@ -1,4 +1,7 @@
-/** Reads an outbox's folder as a power cut may have left it: what is whole counts, wherever it lies. */
+/**
+ * Reads an outbox's folder in whatever condition a power cut left it: every whole record counts, wherever it lies in its
+ * file. It changes nothing.
+ */
 import { join } from 'node:path'
 import { GapcamError } from '../../errors.js'
 import type { OutboxFiles } from './files.js'
@@ -7,98 +10,109 @@ import { decodeHead, decodeRecord, formatVersion, headBytes, type EventRecord } 
 
 export interface Segment {
   readonly index: number
-  /** Number of its first event; it has one if `lastSeq` is not below. */
+  /** Number of its first event. It holds no event if `lastSeq` is lower. */
   readonly firstSeq: number
   lastSeq: number
-  /** Bytes that are confirmed. */
+  /** Confirmed bytes. */
   bytes: number
-  /** When it was begun. */
-  readonly stamp: WriteTime | null
+  /** Null where that is not known. */
+  readonly begun: WriteTime | null
 }
 
 export interface Found {
   readonly segments: Segment[]
   readonly ledger: Ledger
   readonly lastSeq: number
-  /** The highest number of a segment, of damaged ones too. */
+  /** The highest number of a segment, damaged ones included. */
   readonly lastIndex: number
-  /** Whether the last segment ends with a whole record, so that it can be gone on with. */
+  /** The last segment ends with a whole record, so that writing can continue there. */
   readonly canResume: boolean
 }
 
 export const nameOf = (index: number): string => `${String(index).padStart(10, '0')}.log`
 const indexOf = (name: string): number | null => (/^\d{10}\.log$/.test(name) ? Number.parseInt(name, 10) : null)
 
-/** Enough for a head and the state behind it. */
+/** Enough for the head and the ledger that follows it. */
 const beginningBytes = 64 << 10
 
-/** The state that a segment begins with, and what a walk through all of it finds where that was needed. */
 interface Part {
   readonly index: number
   readonly bytes: number
-  readonly state: State | null
+  readonly beginning: Beginning | null
+  /** Null where the segment was not read as a whole. */
   readonly contents: Contents | null
 }
 
-interface State {
+/** The ledger that a segment begins with. */
+interface Beginning {
   /** The last number before the segment. */
   readonly seq: number
   readonly ledger: Ledger
-  readonly stamp: WriteTime
+  readonly writtenAt: WriteTime
 }
 
 /** What reading a whole segment found. */
 interface Contents {
   readonly lastSeq: number
-  /** Of the last state in it. */
+  /** The last one in it. */
   readonly ledger: Ledger | null
+  /** Every byte belongs to a whole record. */
   readonly isClean: boolean
 }
 
-/** Rejects with OUTBOX_NEWER, or with a fault of the file system. */
+/** Rejects with OUTBOX_NEWER, or with the file system's error. */
 export async function scan(folder: string, files: OutboxFiles): Promise<Found> {
   const indices = (await files.list(folder))
     .map(indexOf)
     .filter((index) => index !== null)
     .sort((a, b) => b - a)
   const parts: Part[] = []
-  // From the newest back: where a segment ends is said by the state of the next one, or by a walk through it.
+  // From the newest to the oldest: the next segment's beginning tells where a segment ends; without it, the segment is read.
   for (const index of indices) {
-    const part = await readPart(join(folder, nameOf(index)), index, parts[0]?.state == null, files)
+    const part = await readPart(join(folder, nameOf(index)), index, parts[0]?.beginning == null, files)
     if (part) parts.unshift(part)
   }
-  let lastSeq = 0
-  const segments = parts.map(({ index, bytes, state, contents }, i): Segment => {
-    const firstSeq = (state?.seq ?? lastSeq) + 1
-    lastSeq = Math.max(firstSeq - 1, parts[i + 1]?.state?.seq ?? contents?.lastSeq ?? 0)
-    return { index, firstSeq, lastSeq, bytes, stamp: state?.stamp ?? null }
-  })
+  const segments = segmentsOf(parts)
   const newest = parts.at(-1)
-  const ledger = newest?.contents?.ledger ?? parts.findLast(({ state }) => state)?.state?.ledger ?? new Ledger()
+  const known = newest?.contents?.ledger ?? parts.findLast(({ beginning }) => beginning)?.beginning?.ledger
   return {
     segments,
-    ledger,
-    lastSeq,
+    ledger: known ?? new Ledger(),
+    lastSeq: segments.at(-1)?.lastSeq ?? 0,
     lastIndex: indices[0] ?? 0,
-    canResume: newest?.state != null && newest.contents?.isClean === true && newest.index === indices[0],
+    canResume: newest?.beginning != null && newest.contents?.isClean === true && newest.index === indices[0],
   }
 }
 
-/** Null for a file in which nothing is whole: it was begun and never confirmed. */
-async function readPart(path: string, index: number, needsContents: boolean, files: OutboxFiles): Promise<Part | null> {
-  const beginning = await files.read(path, 0, beginningBytes)
-  const version = decodeHead(beginning)
-  if (version !== null && version > formatVersion)
-    throw new GapcamError('OUTBOX_NEWER', `outbox ${path} is of format ${version}; this gapcam knows ${formatVersion}`)
-  const state = stateIn(beginning, index)
-  if (state && !needsContents) return { index, bytes: await files.size(path), state, contents: null }
-  const data = await files.read(path)
-  const contents = contentsOf(data, index)
-  return state || contents.lastSeq > 0 || contents.ledger ? { index, bytes: data.length, state, contents } : null
+function segmentsOf(parts: readonly Part[]): Segment[] {
+  let lastSeq = 0
+  return parts.map(({ index, bytes, beginning, contents }, i) => {
+    const firstSeq = (beginning?.seq ?? lastSeq) + 1
+    lastSeq = Math.max(firstSeq - 1, parts[i + 1]?.beginning?.seq ?? contents?.lastSeq ?? 0)
+    return { index, firstSeq, lastSeq, bytes, begun: beginning?.writtenAt ?? null }
+  })
 }
 
-function stateIn(beginning: Buffer, index: number): State | null {
-  const decoded = decodeRecord(beginning, headBytes, index)
+/** Null for a file without a whole record: it was begun and never confirmed. */
+async function readPart(path: string, index: number, needsContents: boolean, files: OutboxFiles): Promise<Part | null> {
+  const start = await files.read(path, 0, beginningBytes)
+  const version = decodeHead(start)
+  if (version !== null && version > formatVersion)
+    throw new GapcamError(
+      'OUTBOX_NEWER',
+      `outbox ${path} has format ${version}, and this gapcam reads up to ${formatVersion}`,
+    )
+  const beginning = beginningOf(start, index)
+  if (beginning && !needsContents) return { index, bytes: await files.size(path), beginning, contents: null }
+  const data = await files.read(path)
+  const contents = contentsOf(data, index)
+  return beginning || contents.lastSeq > 0 || contents.ledger
+    ? { index, bytes: data.length, beginning, contents }
+    : null
+}
+
+function beginningOf(start: Buffer, index: number): Beginning | null {
+  const decoded = decodeRecord(start, headBytes, index)
   if (decoded?.record.kind !== 'state' || decoded.isAfterDamage) return null
   const { seq, payload } = decoded.record
   return { seq, ...Ledger.fromJson(payload) }
@@ -118,7 +132,7 @@ function contentsOf(data: Buffer, index: number): Contents {
   return { lastSeq, ledger, isClean: isWhole && at === data.length }
 }
 
-/** The events of a segment's bytes whose numbers are the segment's, ascending. */
+/** The events in a segment's bytes from `start` on, ascending; records with numbers of other segments are left out. */
 export function eventsIn(
   data: Buffer,
   start: number,

@@ -15,7 +15,7 @@ afterEach(cleanUp)
 
 const stamp: WriteTime = { boot: 'b', monoMs: 0, wallMs: 0, isClockSynced: false }
 const open = (folder: string, more: Partial<LogOptions> = {}): Promise<Log> =>
-  openLog({ folder, files: realFiles, maxBytes: 1 << 20, maxAgeMs: 1e12, stamp: () => stamp, ...more })
+  openLog({ folder, files: realFiles, maxBytes: 1 << 20, maxAgeMs: 1e12, writeTime: () => stamp, ...more })
 const events = (from: number, to: number, size = 20): EventRecord[] =>
   Array.from({ length: to - from + 1 }, (_, i) => ({
     kind: 'event',
@@ -165,7 +165,7 @@ describe('the log', () => {
   it('grows old by running time and by a clock that is known to be right, never by one that is not', async () => {
     const folder = temporaryFolder()
     let now: WriteTime = { boot: 'one', monoMs: 0, wallMs: 0, isClockSynced: false }
-    const log = await open(folder, { maxAgeMs: 1000, segmentBytes: 1 << 10, stamp: () => now })
+    const log = await open(folder, { maxAgeMs: 1000, segmentBytes: 1 << 10, writeTime: () => now })
     const step = async (from: number, change: Partial<WriteTime>): Promise<number> => {
       now = { ...now, ...change }
       await log.append(events(from, from + 9, 500), null)

@@ -47,3 +47,35 @@ it('a disk that does not answer holds no event up, and has them all once it does
   expect(numbers(await takeAll(next))).toEqual([1, 3, 4])
   await next.close()
 })
+
+it('events that came before the disk could be read are sent from memory, and no event on disk is hidden by their numbers', async () => {
+  const folder = temporaryFolder()
+  const earlier = await diskOutbox({ folder })
+  for (let i = 0; i < 3; i++) add(earlier)
+  await settled(earlier)
+  await earlier.close()
+  let answer = (): void => undefined
+  const hanging = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  const files: OutboxFiles = { ...realFiles, list: async (path) => (await hanging, realFiles.list(path)) }
+  const outbox = await diskOutbox({ folder, files, slowMs: 20 })
+  for (let i = 0; i < 2; i++) add(outbox, 'late')
+  answer()
+  await until(() => outbox.stats().state === 'ok', 'the disk to be read')
+  add(outbox)
+  await settled(outbox)
+  expect(outbox.stats().queued).toBe(6)
+  const all = await takeAll(outbox)
+  expect(all.map((entry) => [entry.camera, entry.kind === 'event' && entry.seq])).toEqual([
+    ['a', 1],
+    ['a', 2],
+    ['a', 3],
+    ['a', 4],
+    ['late', 1],
+    ['late', 2],
+  ])
+  for (const entry of all) outbox.confirm(entry)
+  expect(outbox.stats().queued).toBe(0)
+  await outbox.close()
+})
