@@ -1,8 +1,9 @@
-// Element-wise functions on vectors, and the activation at the end of other kernels.
-// exp, log and the rest are polynomials in single precision after Cephes (S. Moshier): about 2 ulp over their range.
+// Element-wise functions on vectors, and the activation at the end of other kernels. exp, log and the others are polynomials
+// in single precision after Cephes (S. Moshier), accurate to about 2 ulp over their range.
 namespace gapcam {
 namespace {
 
+// exp(x): 0 below -88, infinity above 88.72284.
 GAPCAM_INLINE V Exp(V x) {
   const V clamped = Min(Set(88.72284f), Max(Set(-88.0f), x));
   const V n = Floor(clamped * Set(1.44269504088896341f) + Set(0.5f));
@@ -14,7 +15,7 @@ GAPCAM_INLINE V Exp(V x) {
   p = p * r + Set(1.6666665459e-1f);
   p = p * r + Set(5.0000001201e-1f);
   p = p * (r * r) + r + Set(1.0f);
-  // Two factors, so that neither exponent leaves its range where n is 128.
+  // Two factors, because one exponent would overflow at n = 128.
   const VI whole = ToInt(n);
   const VI half = whole >> 1;
   const V scaled = p * FromBits((half + 127) << 23) * FromBits((whole - half + 127) << 23);
@@ -22,11 +23,11 @@ GAPCAM_INLINE V Exp(V x) {
   return Select(x < Set(-88.0f), Zero(), bounded);
 }
 
-// The same for sums that begin at 1, in half the instructions: 2^-125 where it would be less, infinity from 88.4 on. A NaN comes
-// through.
+// exp(x) for a term that is added to at least 1, in half the instructions: never less than 2^-125, infinity from 88.4 on.
+// A NaN propagates.
 GAPCAM_INLINE V BoundedExp(V x) {
   const V clamped = Min(Set(89.0f), Max(Set(-87.0f), x));
-  // 1.5 · 2^23 + 127: the sum's lowest bits are the nearest whole number as an exponent.
+  // 1.5 · 2^23 + 127: the lowest bits of the sum are the nearest whole number as a biased exponent.
   const V shifted = clamped * Set(1.44269504088896341f) + Set(12583039.0f);
   const V n = shifted - Set(12583039.0f);
   const V r = (clamped - n * Set(0.693359375f)) - n * Set(-2.12194440e-4f);
@@ -40,6 +41,7 @@ GAPCAM_INLINE V BoundedExp(V x) {
   return p * FromBits(Bits(shifted) << 23);
 }
 
+// The natural logarithm: -infinity at 0, NaN below.
 GAPCAM_INLINE V Log(V x) {
   const VI bits = Bits(x);
   const VI exponent = ((bits >> 23) & 255) - 126;
@@ -78,7 +80,7 @@ GAPCAM_INLINE V Tanh(V x) {
   return Select(Abs(x) < Set(0.625f), near, far);
 }
 
-// Abramowitz and Stegun 7.1.26 away from zero, the Maclaurin series near it.
+// Abramowitz and Stegun 7.1.26 for |x| >= 0.5, the Maclaurin series below.
 GAPCAM_INLINE V Erf(V x) {
   const V z = x * x;
   V p = Set(-0.00075757576f);
@@ -107,9 +109,10 @@ GAPCAM_INLINE V Power(V x, float exponent) {
   return y;
 }
 
-// An activation ready for use: relu and clip are bounds, hard swish is frequent enough for code of its own.
+// How an activation is computed. relu and clip are bounds; hard swish is frequent enough for its own inlined code.
 enum class ActivationForm { kNone, kBounds, kHardSwish, kFunction };
 
+// An activation with its parameters, ready for the kernels.
 struct Activation {
   Elementwise op;
   float a, b;
@@ -132,6 +135,7 @@ GAPCAM_INLINE Activation MakeActivation(Elementwise op, float a, float b) {
 
 GAPCAM_INLINE V HardSwish(V x) { return x * Min(Set(1.0f), Max(Zero(), x * Set(1.0f / 6) + Set(0.5f))); }
 
+// Any function, one vector at a time; the formulas are those of elementwiseOps in src/model/steps.ts.
 static __attribute__((noinline)) V ApplyFunction(const Activation& act, V x) {
   const V a = Set(act.a), b = Set(act.b);
   switch (act.op) {
@@ -166,6 +170,7 @@ static __attribute__((noinline)) V ApplyFunction(const Activation& act, V x) {
   return x;
 }
 
+// Applies an activation to one vector.
 GAPCAM_INLINE V Activate(const Activation& act, V x) {
   switch (act.form) {
     case ActivationForm::kNone: return x;
@@ -176,6 +181,7 @@ GAPCAM_INLINE V Activate(const Activation& act, V x) {
   return ApplyFunction(act, x);
 }
 
+// Applies `function` to every vector of an array of one or two dimensions.
 template <class Function, int kCount>
 GAPCAM_INLINE void ForAll(V (&x)[kCount], Function function) {
 #pragma GCC unroll 16
@@ -188,7 +194,7 @@ GAPCAM_INLINE void ForAll(V (&x)[kRows][kCount], Function function) {
   for (int i = 0; i < kRows; ++i) ForAll(x[i], function);
 }
 
-// The same for vectors that are all in registers, an array of one or two dimensions: the form is looked at once.
+// Applies an activation to an array of vectors in registers. The form is tested once for all of them.
 template <class Vectors>
 GAPCAM_INLINE void ActivateAll(const Activation& act, Vectors& x) {
   if (act.form == ActivationForm::kNone) return;

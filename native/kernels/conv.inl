@@ -1,17 +1,21 @@
-// Convolution as a product: each output pixel is a row whose runs lie in the input itself. Where the kernel reaches
-// over the border, the input rows that a unit needs are first copied, with their padding, into the worker's scratch.
+// Convolution as a matrix product. Each output pixel is a row of the left operand, whose runs lie in the input itself, so no
+// im2col buffer is written. Where the kernel reaches over the border, the input rows of one unit are first copied, with
+// their padding, into the worker's scratch memory.
 namespace gapcam {
 namespace {
 
+// Sizes of a convolution: x is [batch,height,width,channels], y is [batch,out_height,out_width,features].
 struct ConvShape {
   uint32_t batch, height, width, channels;
   uint32_t out_height, out_width, features;
 };
 
+// Outputs along one axis. The dilated kernel fits into the padded size; the plan's check has made sure.
 GAPCAM_INLINE uint32_t OutSize(uint32_t size, uint32_t pads, uint32_t kernel, uint32_t stride, uint32_t dilation) {
   return (size + pads - dilation * (kernel - 1) - 1) / stride + 1;
 }
 
+// The shape of a conv2d step. Its output may be absent (only the pooled mean is wanted); the sizes then follow from x.
 GAPCAM_INLINE ConvShape ShapeOf(const StepRef& step) {
   const auto& p = *static_cast<const Conv2dParams*>(step.params);
   const TensorRef& x = *step.inputs[0];
@@ -22,8 +26,10 @@ GAPCAM_INLINE ConvShape ShapeOf(const StepRef& step) {
   return s;
 }
 
+// A tensor's floats, or null for an absent tensor.
 GAPCAM_INLINE float* DataOf(const TensorRef* tensor) { return tensor ? static_cast<float*>(tensor->data) : nullptr; }
 
+// Input or output i of a step; null if it is absent or beyond the list.
 GAPCAM_INLINE const TensorRef* InputAt(const StepRef& step, uint32_t i) {
   return i < step.input_count ? step.inputs[i] : nullptr;
 }
@@ -31,15 +37,15 @@ GAPCAM_INLINE const TensorRef* OutputAt(const StepRef& step, uint32_t i) {
   return i < step.output_count ? step.outputs[i] : nullptr;
 }
 
-// The left operand of a convolution's product.
+// The left operand of a convolution's product: finds the runs of input floats under each output pixel.
 class ConvRows {
  public:
   Conv2dParams p;
   ConvShape s;
-  bool is_pointwise;  // 1×1, stride 1, no padding: rows follow one another through the whole picture
-  bool is_padded;     // input rows are copied
-  bool is_crowded;    // pointwise, and pixels lie so that a tile's would drive one another from the first-level cache
-  uint32_t taps, run;
+  bool is_pointwise;   // 1×1, stride 1, no padding: output pixel i reads input pixel i, through the whole picture
+  bool is_padded;      // input rows are copied into scratch memory, with their padding
+  bool is_crowded;     // pointwise, and the pixels of a tile evict one another from the first-level cache
+  uint32_t taps, run;  // runs of an output pixel, and floats in each
 
   void SetUp(const Conv2dParams& params, const ConvShape& shape) {
     p = params, s = shape;
@@ -47,19 +53,20 @@ class ConvRows {
     const bool reaches_out = p.pad_top || p.pad_left || p.pad_bottom || p.pad_right;
     is_pointwise = is_point && p.stride_h == 1 && p.stride_w == 1 && !reaches_out;
     is_padded = reaches_out || (p.groups > 1 && !is_point);
-    // Lines 4096 bytes apart share a set of eight or fewer.
+    // Cache lines that are 4096 bytes apart share a set, which has eight ways or fewer.
     is_crowded = is_pointwise && s.channels * sizeof(float) % 4096 == 0;
-    // Where neighbouring pixels lie side by side, a kernel row is one run.
+    // Where the pixels of a kernel row are adjacent in memory, the whole row is one run.
     const bool is_joined = p.dilation_w == 1 && (is_padded || p.groups == 1);
     taps = is_joined ? p.kernel_h : p.kernel_h * p.kernel_w;
     run = is_joined ? p.kernel_w * GroupChannels() : GroupChannels();
   }
 
   uint32_t GroupChannels() const { return s.channels / p.groups; }
-  // Input rows under `rows` output rows, and the width of one with its padding.
+  // The number of input rows under `rows` output rows.
   uint32_t InputRows(uint32_t rows) const { return (rows - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1; }
+  // Pixels of an input row with its padding.
   uint32_t PaddedWidth() const { return (s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1; }
-  // What Find needs for `count` output rows, or Spread for as many pixels.
+  // Scratch bytes that Find needs for `count` output rows, or Spread for `count` pixels.
   size_t ScratchBytes(uint32_t count) const {
     if (is_crowded) return static_cast<size_t>(count) * (run + kLanes) * sizeof(float);
     const size_t copied =
@@ -67,7 +74,7 @@ class ConvRows {
     return Align(static_cast<size_t>(count) * taps * sizeof(float*)) + Align(copied);
   }
 
-  // `count` pixels copied a little further apart.
+  // Copies `count` pixels to `to`, kLanes floats further apart. Returns `to`.
   const float* Spread(const float* from, uint32_t count, float* to) const {
     float* const start = to;
     for (uint32_t i = 0; i < count; ++i, from += s.channels, to += run + kLanes)
@@ -75,8 +82,8 @@ class ConvRows {
     return start;
   }
 
-  // The runs of the first pixel of each of `count` output rows from `first` on, row by row; `picture` is the input's
-  // first pixel in this group.
+  // Finds the runs of the first pixel of each of `count` output rows, starting at row `first`. `picture` points at the
+  // input's first pixel in this group. The result points into `scratch` and, unless rows are copied, into the picture.
   GemmRows Find(const float* picture, uint32_t first, uint32_t count, char* scratch) const {
     const float** runs = reinterpret_cast<const float**>(scratch);
     const uint32_t channels = is_padded ? GroupChannels() : s.channels;
@@ -85,7 +92,7 @@ class ConvRows {
     if (is_padded)
       rows = CopyRows(picture, first, count,
                       reinterpret_cast<float*>(scratch + Align(static_cast<size_t>(count) * taps * sizeof(float*))));
-    const uint32_t across = taps / p.kernel_h;  // 1, or kernelW where runs cannot be joined
+    const uint32_t across = taps / p.kernel_h;  // 1, or kernel_w where the pixels of a kernel row are not adjacent
     for (uint32_t oy = 0; oy < count; ++oy) {
       for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
         const float* row = rows + (oy * p.stride_h + ky * p.dilation_h) * row_floats;
@@ -98,7 +105,7 @@ class ConvRows {
  private:
   static size_t Align(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-  // The input rows under `count` output rows from oy on, of this group's channels, with zeros where the picture ends.
+  // Copies the input rows under `count` output rows from oy on: this group's channels, with zeros outside the picture.
   const float* CopyRows(const float* picture, uint32_t oy, uint32_t count, float* to) const {
     const uint32_t c = GroupChannels(), width = PaddedWidth();
     const uint32_t left = Least(p.pad_left, width), inside = Least(s.width, width - left),
@@ -123,6 +130,7 @@ class ConvRows {
   }
 };
 
+// conv2d as a product. A unit is a chunk of one picture's rows times a chunk of one group's columns.
 class ConvGemm final : public Op, public Placed {
  public:
   ConvRows rows;
@@ -130,10 +138,10 @@ class ConvGemm final : public Op, public Placed {
   const float* residual;
   float* y;
   float* pooled;
-  const GemmWeights* weights;  // one for each group
+  const GemmWeights* weights;  // one per group
   Activation act;
-  uint32_t chunk, chunks;  // of one unit: output rows, or pixels where it is pointwise; units a picture
-  uint32_t chunk_columns, column_chunks;
+  uint32_t chunk, chunks;                 // output rows (pixels if pointwise) of one unit, and such units of a picture
+  uint32_t chunk_columns, column_chunks;  // output channels of one unit, and such units of a group
 
   uint32_t Units(uint32_t) const override { return rows.s.batch * rows.p.groups * chunks * column_chunks; }
   size_t ScratchBytes() const override {
@@ -168,7 +176,7 @@ class ConvGemm final : public Op, public Placed {
     const uint32_t n_first = column_chunk * chunk_columns, n_last = Least(n_first + chunk_columns, columns);
     float* sums = pooled ? reinterpret_cast<float*>(scratch) : nullptr;
     if (sums) std::memset(sums, 0, SumBytes());
-    // A pooled picture is one unit, so that its sum has one order whatever the threads.
+    // A pooled picture is one unit, so the order of its sum does not depend on the number of threads.
     const uint32_t all = rows.is_pointwise ? area : s.out_height;
     const uint32_t first = index * chunk, end = pooled ? all : Least(first + chunk, all);
     for (uint32_t at = first; at < end; at += chunk)
@@ -198,14 +206,14 @@ class ConvGemm final : public Op, public Placed {
   }
 };
 
-// Weights [O][C][kh][kw] of one group as [K][N] in the order of the runs: kernel row, kernel column, channel. `w` and
-// `bias` (or null) are those of the group.
+// Packs the weights [O][C][kh][kw] of one group as [K][N], with K in the order of the runs: kernel row, kernel column,
+// channel. `w` and `bias` (or null) are those of the group. Returns false when memory is short.
 static bool PackConvWeights(const ConvRows& rows, const float* w, const float* bias, Allocator& memory,
                             GemmWeights* result) {
   const uint32_t columns = rows.s.features / rows.p.groups, c = rows.GroupChannels();
   const uint32_t kernel = rows.p.kernel_h * rows.p.kernel_w, depth = kernel * c;
   if (kernel == 1) return MakeGemmWeights(w, 1, depth, depth, columns, bias, memory, result);
-  // Packed kernel position by kernel position: within one, channels are `kernel` floats apart.
+  // One kernel position after the other. The channels of a position lie `kernel` floats apart in w.
   float* packed = static_cast<float*>(memory.Allocate(PackedFloats(depth, columns) * sizeof(float)));
   float* padded = static_cast<float*>(memory.Allocate((columns + kPanel) * sizeof(float)));
   if (!packed || !padded) return false;
@@ -223,8 +231,8 @@ static bool PackConvWeights(const ConvRows& rows, const float* w, const float* b
   return true;
 }
 
-// How much of the picture and how many columns make one unit: rows that stay in the second-level cache beside a panel
-// of weights, and about as many units as keep eight threads evenly busy.
+// Chooses the rows and columns of one unit: its rows stay in the second-level cache beside a panel of weights, and there are
+// about as many units as keep eight threads evenly busy.
 static void ChooseUnits(ConvGemm* op, size_t cache_bytes) {
   constexpr uint32_t kWantedUnits = 24;
   const uint32_t quarter = static_cast<uint32_t>(cache_bytes / 4);

@@ -1,7 +1,8 @@
-// Dense layers: rows of x times packed weights.
+// Dense layers: the rows of x times packed weights.
 namespace gapcam {
 namespace {
 
+// A dense step. A unit is a chunk of rows times a chunk of columns.
 class Dense final : public Op, public Placed {
  public:
   const float* x;

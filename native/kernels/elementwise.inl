@@ -1,9 +1,11 @@
-// Functions of one operand, and of two with broadcasting.
+// Element-wise functions of one operand, and of two operands with broadcasting.
 namespace gapcam {
 namespace {
 
+// Elements of a unit: enough work for a claim, few enough to stay in the first-level cache.
 constexpr uint32_t kElementsPerUnit = 16384;
 
+// y = op(x), element by element.
 class ElementwiseOp final : public Op, public Placed {
  public:
   const float* x;
@@ -39,6 +41,7 @@ GAPCAM_INLINE V PowerOf(V x, V z) {
   return x;
 }
 
+// One vector of a binary function.
 template <Binary kOp>
 GAPCAM_INLINE V Combine(V x, V z) {
   switch (kOp) {
@@ -54,7 +57,7 @@ GAPCAM_INLINE V Combine(V x, V z) {
   return x;
 }
 
-// One run of the innermost dimension; a step of 0 repeats the operand's first element.
+// One run of the innermost dimension. An operand that does not move repeats its first element.
 struct Run1 {
   const float *x, *z;
   float* y;
@@ -62,6 +65,7 @@ struct Run1 {
   bool x_moves, z_moves;
 };
 
+// Computes one run.
 template <Binary kOp>
 static void CombineRun(const Run1& run, const Activation& act) {
   const V x0 = Set(run.x[0]), z0 = Set(run.z[0]);
@@ -78,13 +82,14 @@ static void CombineRun(const Run1& run, const Activation& act) {
   StoreN(run.y + i, Activate(act, Combine<kOp>(x, z)), rest);
 }
 
+// y = activation(op(x, z)), a run of the innermost dimension after the other.
 class BinaryOp final : public Op, public Placed {
  public:
   const float *x, *z;
   float* y;
-  uint32_t dims[5];  // of y, neighbours merged where both operands walk alike
-  uint32_t x_stride[5], z_stride[5];
-  uint32_t rows, run;  // rows of the innermost dimension
+  uint32_t dims[5];                   // of y, with dimensions merged where both operands advance in the same way
+  uint32_t x_stride[5], z_stride[5];  // in elements, 0 where the operand is broadcast
+  uint32_t rows, run;                 // the number of runs, and the elements of one
   uint32_t rows_per_unit;
   Activation act;
   void (*combine)(const Run1&, const Activation&);
@@ -108,7 +113,7 @@ class BinaryOp final : public Op, public Placed {
   }
 };
 
-// Strides of an operand along y's five right-aligned dimensions, 0 where it is broadcast.
+// The strides of an operand along y's five right-aligned dimensions, 0 where it is broadcast.
 static void AlignedStrides(const TensorRef& tensor, uint32_t* strides) {
   uint32_t stride = 1;
   for (int i = 0; i < 5; ++i) {
@@ -118,7 +123,7 @@ static void AlignedStrides(const TensorRef& tensor, uint32_t* strides) {
   }
 }
 
-// Moves dimensions into the innermost one while both operands go through them without a gap or not at all.
+// Merges dimensions into the innermost one while each operand is either contiguous over them or constant.
 static void MergeInner(BinaryOp* op) {
   for (int axis = 3; axis >= 0; --axis) {
     const uint32_t inner = op->dims[4], size = op->dims[axis];

@@ -1,13 +1,10 @@
-// The product at the heart of convolution and dense layers: rows of activations, given by pointers, times panels of
-// packed weights, with bias, residual and activation applied before the result is stored.
+// The matrix product behind convolutions and dense layers: rows of activations times panels of packed weights
+// (gemm_weights.inl). Bias, residual and activation are applied before a result is stored.
 //
-//   weights, packed:  panel 0                        panel 1 …        a panel has kPanel columns; the last one has as
-//                     k=0: w[0][0…kPanel)             k=0: …           many as are left, in whole grains
-//                     k=1: w[1][0…kPanel)
+//   left operand:  row r = runs[0] + r·step, runs[1] + r·step, …     each of `run` floats, the last one of `last`
 //
-// The rows of the left operand lie one step after the other in memory, and each is `taps` runs of `run` floats: for
-// 1×1 one run of C, for k×k one run of kernelW·C a kernel row, so that no im2col buffer is written; for channels that lie
-// in blocks one run a block.
+// A 1×1 convolution has one run of C floats, a k×k convolution one run of kernelW·C floats per kernel row (so no im2col
+// buffer is written), and channels that are stored in blocks have one run per block.
 namespace gapcam {
 namespace {
 
@@ -18,43 +15,25 @@ constexpr int kTileRows = 6;  // 6×2 + 2 + 1 of 16
 #else
 constexpr int kTileRows = 7;  // NEON: 7×3 + 7 + 3 of 32; the maps of most networks are 7 · 2ⁿ wide
 #endif
-#if defined(GAPCAM_TARGET_NEON)
-constexpr int kPanel = 3 * kLanes;
-#else
-constexpr int kPanel = 2 * kLanes;
-#endif
-#if defined(GAPCAM_TARGET_AVX512)
-constexpr int kGrain = kHalfLanes;
-#else
-constexpr int kGrain = kLanes;
-#endif
-
-// A base address serves this many rows of the left operand, so that few registers hold addresses.
+// Rows of the left operand that share one base address, so that few registers hold addresses.
 #if defined(GAPCAM_TARGET_NEON)
 constexpr int kRowsPerBase = 1;
 #else
 constexpr int kRowsPerBase = 3;
 #endif
-// Floats of weights further on that a tile calls for in four steps of k: the next panel's, of which each of a panel's tiles
-// calls for a share. Where a panel serves few tiles only, each calls for more.
+// Floats of the next panel's weights that a tile prefetches per four steps of k. Every tile of a panel prefetches a share
+// of the next panel. Where a panel serves only a few tiles, each of them prefetches kFarAhead instead.
 constexpr int kAhead = kLanes == 4 ? 0 : 32;
 constexpr int kFarAhead = 2 * kAhead;
 
-struct GemmWeights {
-  const float* packed;
-  const float* bias;  // padded to whole panels; zeros where the step has none
-  uint32_t columns;   // N
-  uint32_t depth;     // K = (taps - 1) · run + last
-};
-
-// The left operand. The runs of row r begin at runs[t] + r * step; the last one may be shorter than the others.
+// The left operand: row r consists of the runs that begin at runs[t] + r * step. The last run may be shorter.
 struct GemmRows {
   const float* const* runs;
   uint32_t taps, run, last;
   size_t step;
 };
 
-// Where the results of row 0 go: y and residual, either null; sums of a pooled output, padded to panels.
+// Where the results of row 0 go. Each pointer may be null; `sums` are those of a pooled output, padded to whole panels.
 struct GemmOut {
   float* y;
   const float* residual;
@@ -62,42 +41,7 @@ struct GemmOut {
   uint32_t stride;  // floats from one row of y (and residual) to the next
 };
 
-GAPCAM_INLINE size_t PackedFloats(uint32_t depth, uint32_t columns) {
-  return static_cast<size_t>(depth) * CeilDiv(columns, kGrain) * kGrain;
-}
-
-// Columns of the packed panel that begins at n0.
-GAPCAM_INLINE uint32_t PanelWidth(uint32_t columns, uint32_t n0) {
-  return Least(kPanel, CeilDiv(columns - n0, kGrain) * kGrain);
-}
-
-// Packs columns of a [K,N] matrix given by strides.
-static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32_t depth, uint32_t columns,
-                        float* packed) {
-  for (uint32_t n0 = 0; n0 < columns; n0 += kPanel) {
-    const uint32_t width = PanelWidth(columns, n0);
-    for (uint32_t k = 0; k < depth; ++k) {
-      for (uint32_t j = 0; j < width; ++j) *packed++ = n0 + j < columns ? w[k * k_stride + (n0 + j) * n_stride] : 0.0f;
-    }
-  }
-}
-
-// The same for the panel that begins at n0, of a matrix whose rows are dense: a vector at a time, for what is packed in every frame.
-static void PackPanel(const float* w, uint32_t depth, uint32_t columns, uint32_t n0, float* packed) {
-  const uint32_t width = PanelWidth(columns, n0), filled = Least(width, columns - n0);
-  for (uint32_t k = 0; k < depth; ++k, packed += width) {
-    const float* from = w + static_cast<size_t>(k) * columns + n0;
-    for (uint32_t j = 0; j < width; j += kLanes) {
-      const int lanes = static_cast<int>(Least(kLanes, width - j));
-      const V v = j + kLanes <= filled ? Load(from + j)
-                  : j < filled         ? LoadN(from + j, static_cast<int>(filled - j))
-                                       : Zero();
-      lanes == kLanes ? Store(packed + j, v) : StoreN(packed + j, v, lanes);
-    }
-  }
-}
-
-// Bias is in already: adds the residual, applies the activation and stores whole vectors, a row after the other.
+// Ends a tile of whole vectors, whose sums contain the bias already: adds the residual, applies the activation and stores.
 template <int kRows, int kVectors>
 GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, const Activation& act) {
   const size_t stride = out.stride;
@@ -118,6 +62,7 @@ GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, ui
   }
 }
 
+// Ends any tile: columns at or beyond `columns` are dropped, and pooled sums are added up where they are wanted.
 template <int kRows, int kVectors>
 GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, uint32_t columns,
                           const Activation& act) {
@@ -145,7 +90,7 @@ GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_
   }
 }
 
-// The accumulators of a tile: kRows rows of kVectors whole vectors and, on AVX-512, perhaps half a one.
+// The accumulators of a tile: kRows rows of kVectors vectors and, with kHalf on AVX-512, half a vector more.
 template <int kRows, int kVectors, bool kHalf>
 struct Sums {
   V whole[kVectors > 0 ? kVectors : 1][kRows];
@@ -154,6 +99,7 @@ struct Sums {
 #endif
   static constexpr int kWidth = kVectors * kLanes + (kHalf ? kLanes / 2 : 0);
 
+  // Sets every row to the bias.
   GAPCAM_MEMBER void Start(const float* bias) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
@@ -169,7 +115,7 @@ struct Sums {
 
   static constexpr int kBases = CeilDiv(kRows, kRowsPerBase);
 
-  // One step of k for every row, the left operand as scalars.
+  // Adds one step of k to every row; the left operand is read as scalars.
   GAPCAM_MEMBER void Add(const float* const (&base)[kBases], size_t step, size_t k, const float* w) {
     V b[kVectors > 0 ? kVectors : 1];
 #pragma GCC unroll 4
@@ -189,9 +135,9 @@ struct Sums {
     }
   }
 
-  // Four steps of k.
+  // Adds four steps of k to every row.
 #if defined(GAPCAM_TARGET_NEON)
-  // The left operand comes as vectors, whose lanes multiply the vectors of weights; those come in pairs.
+  // The left operand is read as vectors of four k, whose lanes multiply the vectors of weights. Weights are read in pairs.
   GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t, size_t k, const float* w) {
     V x[kRows];
 #pragma GCC unroll 16
@@ -225,7 +171,7 @@ struct Sums {
 #endif
 };
 
-// kRows rows, from `first` on, times one panel. Calls for kCalled floats at `ahead` in four steps of k.
+// Computes kRows rows from row `first` on, times one panel. Prefetches kCalled floats at `ahead` per four steps of k.
 template <int kRows, int kVectors, bool kHalf, int kCalled>
 static void Tile(const GemmRows& rows, size_t first, const float* w, const float* bias, const GemmOut& out, uint32_t n0,
                  uint32_t columns, const Activation& act, const float* ahead) {
@@ -264,7 +210,7 @@ static void Tile(const GemmRows& rows, size_t first, const float* w, const float
 typedef void (*TileFunction)(const GemmRows&, size_t, const float*, const float*, const GemmOut&, uint32_t, uint32_t,
                              const Activation&, const float*);
 
-// The tiles of one panel width, by their number of rows less one.
+// The tile functions of one panel width; the index is the number of rows minus one.
 template <int kVectors, bool kHalf, int kCalled, int... kRows>
 GAPCAM_INLINE const TileFunction* TilesOf(std::integer_sequence<int, kRows...>) {
   static constexpr TileFunction kTiles[] = {Tile<kRows + 1, kVectors, kHalf, kCalled>...};
@@ -273,6 +219,7 @@ GAPCAM_INLINE const TileFunction* TilesOf(std::integer_sequence<int, kRows...>) 
 
 typedef std::make_integer_sequence<int, kTileRows> AllRows;
 
+// The tile functions for a panel of `width` columns.
 GAPCAM_INLINE const TileFunction* TilesFor(uint32_t width) {
 #if defined(GAPCAM_TARGET_AVX512)
   if (width == kHalfLanes) return TilesOf<0, true, kAhead>(AllRows());
@@ -284,23 +231,25 @@ GAPCAM_INLINE const TileFunction* TilesFor(uint32_t width) {
   return width == kLanes ? TilesOf<1, false, kAhead>(AllRows()) : TilesOf<2, false, kAhead>(AllRows());
 }
 
-// The same for a panel that serves `tiles` tiles and is read from memory: with one or two the processor would wait for it.
+// The same for a panel that is read from memory and serves `tiles` tiles. With one or two tiles the processor would wait
+// for memory, so they prefetch twice as much.
 GAPCAM_INLINE const TileFunction* StreamingTilesFor(uint32_t width, uint32_t tiles) {
   if (kLanes == 16 && width == kPanel && tiles <= 2) return TilesOf<2, false, kFarAhead>(AllRows());
   return TilesFor(width);
 }
 
-// Divides rows into the fewest tiles, of almost even size, so that the last is not left with a few.
+// Divides rows into the fewest tiles, of nearly equal size, so that the last tile is not much smaller than the others.
 struct EvenTiles {
-  uint32_t tiles, size, larger;  // the first `larger` tiles have a row more than `size`
+  uint32_t tiles, size, larger;  // the first `larger` tiles have one row more than `size`
 
   explicit EvenTiles(uint32_t rows)
       : tiles(CeilDiv(rows, kTileRows)), size(tiles ? rows / tiles : 0), larger(rows - tiles * size) {}
   uint32_t operator[](uint32_t tile) const { return size + (tile < larger); }
 };
 
-// `count` rows times columns [n_first, n_last) (n_first a multiple of kPanel), for each of `segments` groups of rows
-// whose runs follow one another; out is that of the very first row, and the results of all rows lie one after the other.
+// Multiplies `count` rows by columns [n_first, n_last), for each of `segments` groups of rows. n_first is a multiple of
+// kPanel. The runs of one group follow those of the group before. `out` is the place of the very first row; the results of
+// all rows follow one another there.
 static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t segments, uint32_t count,
                      const GemmOut& out, uint32_t n_first, uint32_t n_last, const Activation& act) {
   const EvenTiles even(count);
@@ -322,18 +271,6 @@ static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t 
       }
     }
   }
-}
-
-// Packs weights and bias into session memory. Null bias gives zeros. Returns false when memory is short.
-static bool MakeGemmWeights(const float* w, size_t k_stride, size_t n_stride, uint32_t depth, uint32_t columns,
-                            const float* bias, Allocator& memory, GemmWeights* result) {
-  float* packed = static_cast<float*>(memory.Allocate(PackedFloats(depth, columns) * sizeof(float)));
-  float* padded = static_cast<float*>(memory.Allocate((columns + kPanel) * sizeof(float)));
-  if (!packed || !padded) return false;
-  PackWeights(w, k_stride, n_stride, depth, columns, packed);
-  if (bias) std::memcpy(padded, bias, columns * sizeof(float));
-  *result = {packed, padded, columns, depth};
-  return true;
 }
 
 }  // namespace

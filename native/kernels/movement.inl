@@ -2,6 +2,7 @@
 namespace gapcam {
 namespace {
 
+// Copies a strided block of five loops; the inner two are a plane.
 class CopyOp final : public Op, public Placed {
  public:
   CopyParams p;
@@ -9,7 +10,7 @@ class CopyOp final : public Op, public Placed {
   float* y;
   uint32_t elements;  // of y
 
-  // Filling must be done before any row is copied, so it is a phase of its own.
+  // The fill must end before any element is copied, so it is a phase of its own.
   uint32_t Phases() const override { return p.fill ? 2 : 1; }
   uint32_t Units(uint32_t phase) const override {
     return IsFill(phase) ? CeilDiv(elements, 65536) : p.size[0] * p.size[1] * p.size[2];
@@ -41,7 +42,7 @@ class CopyOp final : public Op, public Placed {
       for (uint32_t i = 0; i < p.size[3]; ++i) std::memcpy(to + i * out3, from + i * in3, p.size[4] * sizeof(float));
       return;
     }
-    // Blocks of 16 × 16, so that a transposition keeps its cache lines until they are used up.
+    // Blocks of 16 × 16 elements, so that a transposition uses each cache line completely while it is in the cache.
     for (uint32_t i0 = 0; i0 < p.size[3]; i0 += 16) {
       for (uint32_t j0 = 0; j0 < p.size[4]; j0 += 16) {
         const uint32_t i1 = Least(i0 + 16, p.size[3]), j1 = Least(j0 + 16, p.size[4]);
@@ -64,7 +65,7 @@ static const Op* MakeCopy(const StepRef& step, Allocator& memory, const char** r
   return op;
 }
 
-// The lanes of two vectors by turns: those from lane `kFirst` of each on.
+// Interleaves the lanes of two vectors, starting at lane kFirst of each.
 template <int kFirst, int... kLane>
 GAPCAM_INLINE V Alternate(V a, V b, std::integer_sequence<int, kLane...>) {
 #if defined(__clang__)
@@ -74,7 +75,7 @@ GAPCAM_INLINE V Alternate(V a, V b, std::integer_sequence<int, kLane...>) {
 #endif
 }
 
-// y[2i] = a[i], y[2i + 1] = b[i] for i < n. The last vector moves back over elements that are done.
+// y[2i] = a[i], y[2i + 1] = b[i] for i < n. The last vector moves back over elements that are done already.
 GAPCAM_INLINE void Interleave(const float* a, const float* b, uint32_t n, float* y) {
   typedef std::make_integer_sequence<int, kLanes> All;
   if (n < kLanes) {
@@ -89,11 +90,13 @@ GAPCAM_INLINE void Interleave(const float* a, const float* b, uint32_t n, float*
   }
 }
 
+// Concatenation, with a channel shuffle and a split, as a list of moves for each row.
 class ConcatOp final : public Op, public Placed {
  public:
-  // Neighbouring elements of an output's row: `length` of an input's row, or alternately as many of two inputs' rows.
+  // Adjacent elements of an output's row: `length` elements of one input's row, or `length` of each of two inputs' rows
+  // interleaved.
   struct Move {
-    const float *from, *other;  // other: null, or the input of every second element
+    const float *from, *other;  // other: the input of every second element, or null
     float* to;
     uint32_t from_row, other_row, to_row, length;
   };
@@ -105,7 +108,7 @@ class ConcatOp final : public Op, public Placed {
 
   void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
     const uint32_t end = Least(last * rows_per_unit, outer);
-    // A few rows at a time, so that they stay in the first-level cache while every move passes over them.
+    // 16 rows at a time: they stay in the first-level cache while every move passes over them.
     for (uint32_t row = first * rows_per_unit; row < end; row += 16) {
       const uint32_t rows = Least(16, end - row);
       for (uint32_t i = 0; i < count; ++i) CopyRows(moves[i], row, rows);
@@ -127,7 +130,7 @@ class ConcatOp final : public Op, public Placed {
   }
 };
 
-// A row of the outputs, element by element: where each comes from and goes to.
+// One row of all outputs: finds where each element comes from and goes to, and joins elements into moves.
 class ConcatRow {
  public:
   ConcatRow(const StepRef& step, const ConcatParams& p) : step_(step), p_(p), length_(0) {
@@ -136,7 +139,7 @@ class ConcatRow {
 
   uint32_t length() const { return length_; }
 
-  // The move that begins at element `at`, as long as it can be; *end is the first element after it.
+  // The longest move that begins at element `at`. *end becomes the first element after it.
   ConcatOp::Move MoveAt(uint32_t at, uint32_t* end) const {
     const Place to = OutOf(at), from = InOf(at);
     ConcatOp::Move move = {DataOf(step_.inputs[from.tensor]) + from.offset,
@@ -181,7 +184,7 @@ class ConcatRow {
     return place;
   }
 
-  // Whether the element `ahead` of one comes from `by` behind it in the same input.
+  // Whether the element at + ahead comes from the same input as the element `at`, `by` elements further on.
   bool Follows(uint32_t at, uint32_t ahead, uint32_t by) const {
     const Place first = InOf(at), next = InOf(at + ahead);
     return next.tensor == first.tensor && next.offset == first.offset + by;
@@ -210,6 +213,7 @@ static const Op* MakeConcat(const StepRef& step, Allocator& memory, const char**
   return op;
 }
 
+// A sparse linear map along one axis.
 class ResampleOp final : public Op, public Placed {
  public:
   ResampleParams p;

@@ -1,19 +1,20 @@
-// Softmax, norms and local response: each output depends on its neighbours along one axis.
+// Softmax, p-norms and local response normalization: each output depends on its neighbours along one axis.
 namespace gapcam {
 namespace {
 
-// The larger one; a NaN comes through.
+// The larger of two floats. A NaN propagates.
 GAPCAM_INLINE float Larger(float a, float b) { return b > a || b != b ? b : a; }
 
-// exp(x) for x up to 0, beside a sum of at least 1: none where it would be lost there.
+// exp(x) for x <= 0 as a term of a sum of at least 1: 0 below -87, where the term would not change the sum.
 GAPCAM_INLINE V Share(V x) { return Select(x < Set(-87.0f), Zero(), BoundedExp(x)); }
 
+// Softmax, or its logarithm, of each line.
 class SoftmaxOp final : public Op, public Placed {
  public:
   SoftmaxParams p;
   const float* x;
   float* y;
-  uint32_t blocks;  // of kLanes lines side by side; 1 where lines are contiguous
+  uint32_t blocks;  // groups of kLanes adjacent lines; 1 if lines are contiguous
 
   uint32_t Units(uint32_t) const override { return p.outer * blocks; }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_softmax"); }
@@ -27,7 +28,7 @@ class SoftmaxOp final : public Op, public Placed {
   }
 
  private:
-  // A line that is contiguous, a vector at a time; the exponentials wait in y for their sum.
+  // One contiguous line, a vector at a time. y holds the exponentials until their sum is known.
   void RunRow(const float* from, float* to) const {
     V most = Set(-__builtin_inff()), sum = Zero();
     const int rest = static_cast<int>(p.length % kLanes);
@@ -56,7 +57,7 @@ class SoftmaxOp final : public Op, public Placed {
     }
   }
 
-  // `lanes` lines side by side; the exponentials wait in y for their sums.
+  // `lanes` adjacent lines at once. y holds the exponentials until their sums are known.
   void RunColumns(const float* from, float* to, int lanes) const {
     const size_t stride = p.inner;
     V most = Set(-__builtin_inff()), sum = Zero();
@@ -85,6 +86,7 @@ static const Op* MakeSoftmax(const StepRef& step, Allocator& memory, const char*
   return op;
 }
 
+// x divided by its p-norm along each line.
 class LpNormalizationOp final : public Op, public Placed {
  public:
   LpNormalizationParams p;
@@ -119,6 +121,7 @@ static const Op* MakeLpNormalization(const StepRef& step, Allocator& memory, con
   return op;
 }
 
+// Local response normalization across channels.
 class LrnOp final : public Op, public Placed {
  public:
   LrnParams p;

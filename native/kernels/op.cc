@@ -1,3 +1,4 @@
+// The functions of Op and Allocator, compiled for the baseline instruction set; see op.h.
 #include "op.h"
 
 namespace gapcam {

@@ -1,10 +1,12 @@
-// The best rate of fused multiply-adds that one core reaches now: what a kernel's share of peak is measured against.
+// Measures the best rate of fused multiply-adds that one core reaches now. Kernels are judged by their share of it.
 namespace gapcam {
 namespace {
 
+// The rate in GFLOP/s: the best of kWindows measurements, about 10 ms in all.
 static double MeasurePeak() {
   constexpr int kSteps = 20000, kWindows = 12, kChains = 12;
-  // Twelve different chains: equal ones would be computed once. The sum is what changes, as in FMLA, which has no other form.
+  // Twelve different dependency chains; the compiler would compute equal ones only once. The accumulator is the operand that
+  // changes, because FMLA has no other form.
   V a0 = Set(0.10f), a1 = Set(0.11f), a2 = Set(0.12f), a3 = Set(0.13f), a4 = Set(0.14f), a5 = Set(0.15f),
     a6 = Set(0.16f), a7 = Set(0.17f);
   V a8 = Set(0.18f), a9 = Set(0.19f), a10 = Set(0.20f), a11 = Set(0.21f);
@@ -19,7 +21,7 @@ static double MeasurePeak() {
 #if defined(__aarch64__)
       __asm__ volatile("" : "+w"(k), "+w"(c));
 #else
-      __asm__ volatile("" : "+x"(k), "+x"(c));  // one step at a time, as written
+      __asm__ volatile("" : "+x"(k), "+x"(c));  // keeps the steps apart, as written
 #endif
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
@@ -29,7 +31,7 @@ static double MeasurePeak() {
     if (rate > best) best = rate;
   }
   const V sum = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + a10 + a11;
-  return Sum(sum) == 12345.0f ? 0.0 : best;  // the sums must be made
+  return Sum(sum) == 12345.0f ? 0.0 : best;  // uses the sums, so that they are computed
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// Maximum and average over windows of a picture, a row of outputs a unit.
+// Maximum and average over windows of a picture. A unit is one row of outputs.
 namespace gapcam {
 namespace {
 
+// A pool2d step.
 class Pool2d final : public Op, public Placed {
  public:
   Pool2dParams p;
@@ -18,13 +19,13 @@ class Pool2d final : public Op, public Placed {
     for (uint32_t row = first; row < last; ++row) RunRow(row / out_height, row % out_height);
   }
 
-  // Kernel positions of one output along one axis.
+  // The kernel positions of one output along one axis.
   struct Span {
-    int64_t origin;        // of the window, in the input
-    uint32_t first, last;  // inside the input
-    uint32_t counted;      // inside the input and its padding: how many
+    int64_t origin;        // input position of the window's first element; may be negative
+    uint32_t first, last;  // kernel positions [first, last) that lie inside the input
+    uint32_t counted;      // kernel positions inside the input and its padding
   };
-  const Span* across;  // of each output column
+  const Span* across;  // one for each output column
 
   static Span SpanOf(uint32_t out, uint32_t stride, uint32_t before, uint32_t after, uint32_t dilation, uint32_t kernel,
                      uint32_t size) {

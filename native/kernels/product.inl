@@ -1,16 +1,18 @@
-// Products of two operands that are both computed at run time: z is packed anew in every frame, then multiplied as weights are.
+// Products of two operands that are both computed at run time. The first phase packs z anew in every frame; the second
+// multiplies as with constant weights.
 namespace gapcam {
 namespace {
 
+// A product step.
 class Product final : public Op, public Placed {
  public:
   ProductParams p;
   const float *x, *z;
   float* y;
-  float* packed;  // a matrix of PackedFloats for each of `matrices`
+  float* packed;  // PackedFloats(depth, columns) floats for each matrix of z
   const float* zeros;
-  uint32_t matrices;  // of z
-  size_t x_step;      // from one batch of x to the next, 0 where all share one
+  uint32_t matrices;  // matrices of z: batches, or 1 if all batches share one
+  size_t x_step;      // floats from one batch of x to the next, 0 if all batches share one
   uint32_t panels, row_chunk, row_chunks, chunk_columns, column_chunks;
   Activation act;
 

@@ -1,13 +1,14 @@
-// Reductions of the middle of [outer, length, inner]; global average pooling is the mean with inner = channels.
+// Reductions over the middle of [outer, length, inner]. Global average pooling is the mean with inner = channels.
 namespace gapcam {
 namespace {
 
+// A reduce step.
 class ReduceSpan final : public Op, public Placed {
  public:
   ReduceParams p;
   const float* x;
   float* y;
-  uint32_t blocks;  // of kLanes inner elements; units are outer · blocks, or outer alone where inner is 1
+  uint32_t blocks;  // groups of kLanes inner elements; 1 if inner is 1
 
   uint32_t Units(uint32_t) const override { return p.outer * blocks; }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_reduce"); }
@@ -52,13 +53,14 @@ class ReduceSpan final : public Op, public Placed {
     return p.op == Reduce::kL2 ? Sqrt(acc) : acc;
   }
 
+  // Reduces `lanes` adjacent columns.
   V Column(const float* from, int lanes) const {
     V acc = First();
     for (uint32_t l = 0; l < p.length; ++l) acc = Step(acc, LoadN(from + static_cast<size_t>(l) * p.inner, lanes));
     return Last(acc);
   }
 
-  // Contiguous elements: kLanes partial results, then one.
+  // Reduces contiguous elements to kLanes partial results, and those to one.
   float Row(const float* from) const {
     V acc = First();
     uint32_t l = 0;

@@ -1,9 +1,10 @@
-// Convolution and dense layers by the definition, one output after the other: what every other kernel is compared
-// with, and what runs on a processor that no other target fits.
+// Convolution and dense layers by their definition, one output after the other in double precision. Every other kernel is
+// compared with them, and they run on processors that no other target supports.
 namespace gapcam {
 namespace {
 
-// Weights and biases are copied, as by every kernel of these two kinds: the plan's buffer does not outlive the opening.
+// Copies weights or a bias (or null) into session memory, because the plan's buffer does not outlive the opening. Returns
+// false when memory is short.
 static bool CopyFloats(const TensorRef* tensor, Allocator& memory, const float** copy) {
   *copy = nullptr;
   if (!tensor) return true;
@@ -13,6 +14,7 @@ static bool CopyFloats(const TensorRef* tensor, Allocator& memory, const float**
   return floats != nullptr;
 }
 
+// A conv2d step by its definition.
 class ConvReference final : public Op, public Placed {
  public:
   Conv2dParams p;
@@ -92,6 +94,7 @@ static const Op* MakeConvReference(const StepRef& step, Allocator& memory, const
   return op;
 }
 
+// A dense step by its definition.
 class DenseReference final : public Op, public Placed {
  public:
   DenseParams p;

@@ -1,5 +1,5 @@
-// The vector layer of the kernels: one type V of kLanes floats, over the compiler's vector extensions, with
-// intrinsics where those do not reach. Included once by each target's translation unit, inside its own namespace.
+// The vector layer of the kernels: one type V of kLanes floats over the compiler's vector extensions, with intrinsics where
+// those are not enough. Every target's translation unit includes it once, inside its own namespace.
 //
 // Arithmetic is written with operators; a * b + c becomes a fused multiply-add where the target has one.
 #include <cstdint>
@@ -20,17 +20,18 @@ constexpr int kLanes = 16;
 #elif defined(GAPCAM_TARGET_AVX2)
 constexpr int kLanes = 8;
 #else
-constexpr int kLanes = 4;  // NEON, and what every x86-64 has
+constexpr int kLanes = 4;  // NEON, and SSE on every x86-64
 #endif
 
 typedef float V __attribute__((vector_size(kLanes * 4)));
 typedef int32_t VI __attribute__((vector_size(kLanes * 4)));
 typedef float UnalignedV __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
+// Free functions and members that are always inlined.
 #define GAPCAM_INLINE static inline __attribute__((always_inline))
 #define GAPCAM_MEMBER inline __attribute__((always_inline))
 
-// Half a vector, where arithmetic on it takes half the time: on AVX-512, whose lower halves are AVX's registers.
+// Half a vector. Only AVX-512 has it, where the lower half of a register is an AVX register and takes half the time.
 #if defined(GAPCAM_TARGET_AVX512)
 constexpr int kHalfLanes = kLanes / 2;
 typedef float H __attribute__((vector_size(kHalfLanes * 4)));
@@ -41,7 +42,8 @@ GAPCAM_INLINE H Lower(V a) { return _mm512_castps512_ps256(a); }
 GAPCAM_INLINE V Widen(H a) { return _mm512_zextps256_ps512(a); }
 #endif
 
-// An address whose origin the compiler does not see, so that it counts on from it instead of keeping a register for each.
+// Hides the origin of an address from the compiler, which then derives neighbouring addresses from it instead of keeping
+// each in a register.
 template <class T>
 GAPCAM_INLINE T* Pinned(T* p) {
   asm("" : "+r"(p));
@@ -49,8 +51,8 @@ GAPCAM_INLINE T* Pinned(T* p) {
 }
 
 GAPCAM_INLINE V Load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
-// The same for a value of several uses. Compilers like to read memory again for each of them; with 32 registers and one
-// load of 64 bytes a cycle, AVX-512 wants it kept.
+// Loads a value that is used several times. Compilers tend to read memory again for each use; AVX-512, with 32 registers
+// and one 64-byte load per cycle, is faster if the value stays in a register.
 GAPCAM_INLINE V LoadOnce(const float* p) {
 #if defined(GAPCAM_TARGET_AVX512)
   return *reinterpret_cast<const volatile UnalignedV*>(p);
@@ -72,7 +74,7 @@ GAPCAM_INLINE V Set(float x) {
 
 GAPCAM_INLINE V Zero() { return Set(0.0f); }
 
-// The first n lanes (0 < n <= kLanes), zeros in the others; memory beyond them is not touched.
+// Loads the first n lanes (0 < n <= kLanes), with zeros in the others. Memory beyond them is not read.
 GAPCAM_INLINE V LoadN(const float* p, int n) {
 #if defined(GAPCAM_TARGET_AVX512)
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
@@ -87,6 +89,7 @@ GAPCAM_INLINE V LoadN(const float* p, int n) {
 #endif
 }
 
+// Stores the first n lanes. Memory beyond them is not written.
 GAPCAM_INLINE void StoreN(float* p, V v, int n) {
 #if defined(GAPCAM_TARGET_AVX512)
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
@@ -99,7 +102,7 @@ GAPCAM_INLINE void StoreN(float* p, V v, int n) {
 #endif
 }
 
-// NaN in b comes through: x86 gives its second operand when either is NaN, NEON gives NaN.
+// A NaN in b propagates. x86 returns the second operand if either is NaN; NEON returns NaN.
 GAPCAM_INLINE V Max(V a, V b) {
 #if defined(GAPCAM_TARGET_AVX512)
   return _mm512_max_ps(a, b);
@@ -142,11 +145,11 @@ GAPCAM_INLINE V ToFloat(VI a) { return __builtin_convertvector(a, V); }
 GAPCAM_INLINE VI Bits(V a) { return reinterpret_cast<VI>(a); }
 GAPCAM_INLINE V FromBits(VI a) { return reinterpret_cast<V>(a); }
 GAPCAM_INLINE VI SetInt(int32_t x) { return VI{} + x; }
-// mask lanes are all ones or all zeros, as comparisons give them.
+// a where the mask is set, b elsewhere. Mask lanes are all ones or all zeros, as comparisons return them.
 GAPCAM_INLINE V Select(VI mask, V a, V b) { return FromBits((mask & Bits(a)) | (~mask & Bits(b))); }
 GAPCAM_INLINE V Abs(V a) { return FromBits(Bits(a) & 0x7fffffff); }
 
-// The extremes by which values are reduced: a NaN in either comes through.
+// Maximum and minimum for reductions: a NaN in either operand propagates.
 #if defined(GAPCAM_TARGET_NEON)
 GAPCAM_INLINE V Greater(V a, V b) { return Max(a, b); }
 GAPCAM_INLINE V Lesser(V a, V b) { return Min(a, b); }
@@ -155,13 +158,15 @@ GAPCAM_INLINE V Greater(V a, V b) { return Select(a != a, a, Max(a, b)); }
 GAPCAM_INLINE V Lesser(V a, V b) { return Select(a != a, a, Min(a, b)); }
 #endif
 
-// Towards minus infinity, for |a| < 2^31; larger values are whole already and come through, as do NaNs.
+// Rounds towards minus infinity. Values of 2^23 or more in magnitude are whole numbers already and, like NaNs, are returned
+// unchanged.
 GAPCAM_INLINE V Floor(V a) {
   const V whole = ToFloat(ToInt(a));
   const V floor = whole - Select(whole > a, Set(1.0f), Zero());
   return Select(Abs(a) < Set(8388608.0f), floor, a);
 }
 
+// The sum of all lanes, in their order.
 GAPCAM_INLINE float Sum(V a) {
   float sum = 0;
   for (int i = 0; i < kLanes; ++i) sum += a[i];

@@ -1,5 +1,5 @@
-// All of a target: every kernel family compiled for it, and the switch from a step to its op. A file in targets/
-// defines GAPCAM_TARGET_NAME (and one of GAPCAM_TARGET_AVX512, _AVX2, _NEON) and includes this.
+// Everything of a target: all kernel families compiled for it, and the choice of the op for a step. A file in targets/
+// defines GAPCAM_TARGET_NAME and one of GAPCAM_TARGET_AVX512, _AVX2, _NEON or _REFERENCE, and includes this file.
 #include <cstddef>
 #include <ctime>
 
@@ -11,13 +11,16 @@
 #include "simd.h"
 #include "placed.inl"
 #include "activation.inl"
+#include "gemm_weights.inl"
 #include "gemm.inl"
 #include "conv.inl"
+#include "winograd_transform.inl"
 #include "winograd.inl"
 #include "dense.inl"
 #include "product.inl"
 #include "window.inl"
 #include "chain.inl"
+#include "chain_make.inl"
 #include "reference.inl"
 #include "pool.inl"
 #include "reduce.inl"
@@ -35,6 +38,7 @@ constexpr bool kIsReference = true;
 constexpr bool kIsReference = false;
 #endif
 
+// Chooses the algorithm of a convolution. The reference target has only the direct one.
 static const Op* MakeConv2d(const StepRef& step, Allocator& memory, const char** reason) {
   if (kIsReference) return MakeConvReference(step, memory, reason);
   if (IsDepthwise(step)) return MakeDepthwise(step, memory, reason);
@@ -46,6 +50,7 @@ static const Op* MakeConv2d(const StepRef& step, Allocator& memory, const char**
   return MakeConvGemm(step, memory, reason);
 }
 
+// Makes the op of any step: see Target::make in op.h.
 static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** reason) {
   switch (step.kind) {
     case StepKind::kConv2d: return MakeConv2d(step, memory, reason);

@@ -1,4 +1,4 @@
-// The targets that are compiled in. Each is one translation unit in targets/, built with its own instruction set.
+// The compiled-in targets. Each is one translation unit in targets/, built for its own instruction set.
 #pragma once
 #include "op.h"
 
@@ -12,7 +12,7 @@ extern const Target kTargetAvx512;
 extern const Target kTargetNeon;
 #endif
 
-// Why this machine cannot run a target, or null if it can. In dispatch.cc, compiled for the baseline.
+// Why this machine cannot run a target, or null if it can. Defined in dispatch.cc, which is compiled for the baseline.
 const char* AlwaysSupported();
 const char* Avx2Unsupported();
 const char* Avx512Unsupported();

@@ -1,39 +1,41 @@
-// Windows that slide over each channel by itself: the depthwise convolution and the maximum. They run over blocks of
-// kBlock channels whose rows have their padding written out,
+// Windows that slide over each channel separately: depthwise convolution and maximum. They work on blocks of kBlock
+// channels whose rows have their padding written out:
 //
-//   a row of a block: [pixel][kBlock]
+//   one row of a block:  [pixel][kBlock]         weights, packed:  [block][kernel row][kernel column][kBlock]
 //
-// so that every pixel under a window lies at a constant distance from the first, and a few rows of a block stay in the
-// first-level cache. Weights, packed: [block][kernel row][kernel column][kBlock].
+// Every pixel under a window then lies at a constant distance from the first one, and a few rows of a block stay in the
+// first-level cache.
 namespace gapcam {
 namespace {
 
-constexpr uint32_t kBlock = kLanes == 4 ? 48 : 32;  // whole panels
+constexpr uint32_t kBlock = kLanes == 4 ? 48 : 32;  // channels of a block: a multiple of kPanel
 
 struct Window;
 
-// Where a row of results goes: pixels `step` floats apart; residual and sums may be null.
+// Where a row of results goes: pixels are `step` floats apart. residual and sums may be null.
 struct WindowOut {
   float* y;
   const float* residual;
-  float* sums;  // kBlock floats, to which the results of the row are added
+  float* sums;  // kBlock floats, to which the row's results are added
   size_t step;
-  uint32_t columns;  // channels of the block that there are
+  uint32_t columns;  // channels of this block; the last block may have fewer than kBlock
 };
 
+// Computes one row of results of one block from the kernel_h rows under it.
 typedef void (*WindowRow)(const Window&, const float* const* rows, uint32_t block, const WindowOut& out);
 
+// A window and its packed weights.
 struct Window {
   bool is_max;
   uint32_t kernel_h, kernel_w, stride_w, dilation_w;
   uint32_t out_width;
-  const float* weights;  // null where is_max
+  const float* weights;  // null if is_max
   const float* bias;     // padded to whole blocks
   Activation act;
-  WindowRow row;  // computes one row of results from the kernel_h rows under it
+  WindowRow row;  // the function for this kernel size, stride and width
 };
 
-// What the results of one vector of channels have in common, held in registers from tile to tile.
+// What all results of one vector of channels share, held in registers from tile to tile.
 struct WindowEnd {
   const Activation& act;
   const bool bounded;
@@ -55,7 +57,7 @@ struct WindowEnd {
         residual(out.residual ? out.residual + c : nullptr),
         sums(out.sums ? out.sums + c : nullptr) {}
 
-  // kOut results from pixel `at` on, those before `fresh` computed once already.
+  // Ends kOut results from pixel `at` on. Results before index `fresh` are in the sums already.
   template <int kOut>
   GAPCAM_MEMBER void Finish(V (&acc)[kOut], uint32_t at, int fresh) const {
     if (residual) {
@@ -83,13 +85,13 @@ struct WindowEnd {
   }
 };
 
-// A kernel kSize × kSize, dilation 1, kOut results at a time. The last tile moves back over pixels that are done: the same
-// results, and no loop for what is left over.
+// A row for a kSize × kSize kernel with dilation 1, kOut results at a time. The last tile moves back over pixels that are
+// done: it computes the same results again and needs no loop for a remainder.
 template <bool kIsMax, int kSize, int kStride, int kOut>
 static void WindowRowOf(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
   constexpr int kAcross = (kOut - 1) * kStride + kSize;
   constexpr bool kKeepWeights =
-      kLanes == 4 && !kIsMax && kSize == 3;  // NEON: registers to spare, and no operands from memory
+      kLanes == 4 && !kIsMax && kSize == 3;  // NEON has registers to spare and no operands in memory
   const float* weights = kIsMax ? nullptr : window.weights + block * (kSize * kSize * kBlock);
   for (uint32_t c = 0; c < out.columns; c += kLanes) {
     const WindowEnd end(window, out, c);
@@ -132,7 +134,7 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
   }
 }
 
-// Any window, one result at a time.
+// A row for any window, one result at a time.
 static void WindowRowPlain(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
   const size_t of_block = static_cast<size_t>(block) * window.kernel_h * window.kernel_w * kBlock;
   for (uint32_t c = 0; c < out.columns; c += kLanes) {
@@ -154,7 +156,7 @@ static void WindowRowPlain(const Window& window, const float* const* rows, uint3
   }
 }
 
-// The widest tile that fits, or the one that computes the fewest pixels twice.
+// Chooses among tiles of 8, 7 and 4 results by the cost of all tiles of a row, pixels computed twice included.
 template <bool kIsMax, int kSize, int kStride>
 GAPCAM_INLINE WindowRow ChooseTile(uint32_t width) {
   const uint32_t eights = CeilDiv(width, 8) * 9, sevens = CeilDiv(width, 7) * 8, fours = CeilDiv(width, 4) * 5;
@@ -163,6 +165,7 @@ GAPCAM_INLINE WindowRow ChooseTile(uint32_t width) {
   return width >= 4 ? WindowRowOf<kIsMax, kSize, kStride, 4> : WindowRowPlain;
 }
 
+// The row function of a window.
 static WindowRow ChooseWindowRow(const Window& window) {
   if (window.kernel_h != window.kernel_w || window.dilation_w != 1) return WindowRowPlain;
   const uint32_t key = window.kernel_w * 10 + window.stride_w;
@@ -180,7 +183,8 @@ static WindowRow ChooseWindowRow(const Window& window) {
   }
 }
 
-// Weights [channels][1][kernel_h][kernel_w] and bias of a depthwise convolution. False when memory is short.
+// Packs the weights [channels][1][kernel_h][kernel_w] and the bias (or null) of a depthwise convolution. Returns false when
+// memory is short.
 static bool PackWindow(const float* w, const float* bias, uint32_t channels, Allocator& memory, Window* window) {
   const uint32_t kernel = window->kernel_h * window->kernel_w, padded = CeilDiv(channels, kBlock) * kBlock;
   auto* weights = static_cast<float*>(memory.Allocate(static_cast<size_t>(padded) * kernel * sizeof(float)));

@@ -1,70 +1,14 @@
-// 3×3 convolution with stride 1 by Winograd's minimal filtering F(m×m, 3×3): a tile of m×m outputs costs (m+2)²
-// products instead of 9m², a quarter for m = 4, for some additions before and after.
+// 3×3 convolution with stride 1 by Winograd's minimal filtering F(m×m, 3×3): a tile of m×m outputs costs (m+2)² products
+// instead of 9m² (a quarter for m = 4), plus additions before and after.
 //
-//   input tile d ─ Bᵀ d B ─▶ V        per position of the (m+2)² tile: V [tiles, C] × U [C, N] = M [tiles, N]
-//   kernel g ── G g Gᵀ (at open) ─▶ U                              M ─ Aᵀ M A ─▶ m×m outputs + bias …
+//   input tile d ─ Bᵀ d B ─▶ V        for each position of the (m+2)² tile: V [tiles, C] × U [C, N] = M [tiles, N]
+//   kernel g ── G g Gᵀ (at open) ─▶ U                                        M ─ Aᵀ M A ─▶ m×m outputs + bias …
 //
 // After S. Winograd (1980) and A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
 namespace gapcam {
 namespace {
 
-// F(2×2): points 0, 1, -1 and infinity. Exact but for rounding.
-struct Winograd2 {
-  static constexpr int kOut = 2, kIn = 4;
-  GAPCAM_INLINE void Input(const V* d, V* v) {
-    v[0] = d[0] - d[2];
-    v[1] = d[1] + d[2];
-    v[2] = d[2] - d[1];
-    v[3] = d[1] - d[3];
-  }
-  GAPCAM_INLINE void Output(const V* m, V* y) {
-    y[0] = m[0] + m[1] + m[2];
-    y[1] = m[1] - m[2] - m[3];
-  }
-  static void Kernel(const double* g, double* u) {
-    u[0] = g[0];
-    u[1] = (g[0] + g[1] + g[2]) / 2;
-    u[2] = (g[0] - g[1] + g[2]) / 2;
-    u[3] = g[2];
-  }
-};
-
-// F(4×4): points 0, ±1/√2, ±√2 and infinity, whose error is smaller than that of 0, ±1, ±2; kernels_test.cc bounds it.
-struct Winograd4 {
-  static constexpr int kOut = 4, kIn = 6;
-  static constexpr float kRoot = 1.41421356237309505f;
-  GAPCAM_INLINE void Input(const V* d, V* v) {
-    // The polynomial of the points is x (x² - 1/2)(x² - 2) = x (x⁴ - 5/2 x² + 1).
-    const V a = d[4] - Set(2.0f) * d[2], b = d[3] - Set(2.0f) * d[1];
-    const V c = d[4] - Set(0.5f) * d[2], e = d[3] - Set(0.5f) * d[1];
-    v[0] = d[0] - Set(2.5f) * d[2] + d[4];
-    v[1] = a + Set(kRoot / 2) * b;
-    v[2] = a - Set(kRoot / 2) * b;
-    v[3] = c + Set(kRoot) * e;
-    v[4] = c - Set(kRoot) * e;
-    v[5] = d[1] - Set(2.5f) * d[3] + d[5];
-  }
-  GAPCAM_INLINE void Output(const V* m, V* y) {
-    const V a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], e = m[3] - m[4];
-    y[0] = m[0] + a + c;
-    y[1] = Set(kRoot / 2) * b + Set(kRoot) * e;
-    y[2] = Set(0.5f) * a + Set(2.0f) * c;
-    y[3] = Set(kRoot / 4) * b + Set(2 * kRoot) * e + m[5];
-  }
-  static void Kernel(const double* g, double* u) {
-    constexpr double root = 1.41421356237309505;
-    const double even = g[0] + g[2] / 2, odd = g[1] * root / 2, far = g[0] + 2 * g[2], far_odd = g[1] * root;
-    // 1 / (p_i · derivative of the polynomial at p_i): -2/3 at ±1/√2, 1/6 at ±√2, 1 at 0.
-    u[0] = g[0];
-    u[1] = (even + odd) * (-2.0 / 3);
-    u[2] = (even - odd) * (-2.0 / 3);
-    u[3] = (far + far_odd) / 6;
-    u[4] = (far - far_odd) / 6;
-    u[5] = g[2];
-  }
-};
-
-// F is Winograd2 or Winograd4.
+// conv2d by filtering. F is Winograd2 or Winograd4. A unit is a block of tiles times a chunk of output channels.
 template <class F>
 class ConvWinograd final : public Op, public Placed {
  public:
@@ -72,15 +16,15 @@ class ConvWinograd final : public Op, public Placed {
   Conv2dParams p;
   ConvShape s;
   const float *x, *residual;
-  float *y, *pooled;          // either may be null; a pooled picture is one block, so that its sum has one order
-  const float* weights;       // per panel of columns: [position][channel][panel]
-  const float *bias, *zeros;  // padded to whole panels; zeros for a channel row or a panel
+  float *y, *pooled;          // either may be null; a pooled picture is one block, so its sum has one order
+  const float* weights;       // see winograd_transform.inl
+  const float *bias, *zeros;  // bias padded to whole panels; zeros: a row of channels, and the bias of a panel
   Activation act;
   uint32_t tiles_x, tiles;        // of a picture
-  uint32_t block, blocks;         // tiles that are transformed and multiplied together, and how many such a picture has
-  uint32_t chunk_panels, chunks;  // panels of columns of one unit, units a block
-  uint32_t row;                   // floats of one tile at one position: the channels, padded to whole vectors
-  float* shared;  // where several units use the same block: V of all blocks, written in a phase of its own
+  uint32_t block, blocks;         // tiles that are transformed and multiplied together, and such blocks of a picture
+  uint32_t chunk_panels, chunks;  // panels of output channels of one unit, and such units of a block
+  uint32_t row;                   // floats of one tile at one position: the input channels, padded to whole vectors
+  float* shared;  // V of all blocks, written in the first of two phases; null if each block has only one unit
 
   uint32_t Phases() const override { return shared ? 2 : 1; }
   uint32_t Units(uint32_t phase) const override {
@@ -131,7 +75,7 @@ class ConvWinograd final : public Op, public Placed {
     }
   }
 
-  // Writes one tile's row of every position; positions are block * row floats apart.
+  // Writes V of one tile: one row per position, positions block * row floats apart.
   void TransformInput(uint32_t image, uint32_t tile, float* v) const {
     const int64_t top = static_cast<int64_t>(tile / tiles_x) * kOut - p.pad_top,
                   left = static_cast<int64_t>(tile % tiles_x) * kOut - p.pad_left;
@@ -168,7 +112,7 @@ class ConvWinograd final : public Op, public Placed {
     }
   }
 
-  // products [position][tile][kPanel] of `width` columns.
+  // Multiplies V of `count` tiles by one panel of `width` columns. products: [position][tile][kPanel].
   void MultiplyPanel(const float* v, uint32_t count, const float* w, uint32_t width, float* products) const {
     const Activation none = MakeActivation(Elementwise::kNone, 0, 0);
     const EvenTiles even(count);
@@ -185,8 +129,8 @@ class ConvWinograd final : public Op, public Placed {
     }
   }
 
-  // One vector of output channels of one tile, from feature n on; positions are block * kPanel floats apart. Gives the sum
-  // over the tile's pixels.
+  // Writes one vector of output channels of one tile, from feature n on. Positions of `products` are block * kPanel floats
+  // apart. Returns the sum over the tile's pixels.
   V TransformOutput(uint32_t image, uint32_t tile, const float* products, uint32_t n) const {
     const size_t step = static_cast<size_t>(block) * kPanel;
     V half[kOut][kIn];
@@ -228,35 +172,8 @@ class ConvWinograd final : public Op, public Placed {
   }
 };
 
-// U = G g Gᵀ in double precision, packed as the product reads it.
-template <class F>
-static void PackWinogradWeights(const float* w, const ConvShape& s, float* packed) {
-  constexpr int kIn = F::kIn;
-  for (uint32_t n = 0; n < s.features; n += kPanel) {
-    const uint32_t width = PanelWidth(s.features, n);
-    for (uint32_t j = 0; j < width && n + j < s.features; ++j) {
-      for (uint32_t c = 0; c < s.channels; ++c) {
-        const float* g = w + (static_cast<size_t>(n + j) * s.channels + c) * 9;
-        double half[3][kIn];
-        for (int i = 0; i < 3; ++i) {
-          const double line[3] = {g[i * 3], g[i * 3 + 1], g[i * 3 + 2]};
-          F::Kernel(line, half[i]);
-        }
-        for (int b = 0; b < kIn; ++b) {
-          const double line[3] = {half[0][b], half[1][b], half[2][b]};
-          double u[kIn];
-          F::Kernel(line, u);
-          for (int a = 0; a < kIn; ++a)
-            packed[(static_cast<size_t>(a * kIn + b) * s.channels + c) * width + j] = static_cast<float>(u[a]);
-        }
-      }
-    }
-    packed += static_cast<size_t>(kIn * kIn) * s.channels * width;
-  }
-}
-
-// How many tiles go together: as many as keep V in the second-level cache, but enough to use each weight that is read
-// several times. Columns are divided among units where a picture has too few blocks for the threads.
+// Chooses the size of a block: V of its tiles stays in the second-level cache, but a weight that is read is used several
+// times. Where a picture has too few blocks to keep the threads busy, its columns are divided among units too.
 template <class F>
 static void ChooseWinogradUnits(ConvWinograd<F>* op, size_t cache_bytes) {
   constexpr uint32_t kWantedUnits = 8;
@@ -301,11 +218,11 @@ static const Op* MakeConvWinograd(const StepRef& step, Allocator& memory, const 
   return op;
 }
 
-// Which algorithm computes a convolution.
+// The algorithm of a convolution that is not depthwise.
 enum class ConvAlgorithm { kGemm, kWinograd2, kWinograd4 };
 
-// The cost of a filtering in vector multiply-adds: the products, bounded from below by the weights' way from memory
-// (a vector of weights takes as long as kStream multiply-adds), and the transforms.
+// The cost of filtering in vector multiply-adds: the products and the transforms. Few tiles are bound by reading the
+// weights: a vector of weights takes as long to read as kStream multiply-adds.
 template <class F>
 static double WinogradCost(const ConvShape& s) {
   constexpr uint32_t kStream = kLanes == 4 ? 6 : 8;
@@ -315,12 +232,13 @@ static double WinogradCost(const ConvShape& s) {
   return positions * (s.channels * outputs * Most(tiles, kStream) + kTransform * tiles * (inputs + outputs));
 }
 
+// The algorithm with the lowest estimated cost.
 static ConvAlgorithm ChooseConv(const StepRef& step) {
   const auto& p = *static_cast<const Conv2dParams*>(step.params);
   const ConvShape s = ShapeOf(step);
   const bool fits = p.kernel_h == 3 && p.kernel_w == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
                     p.dilation_w == 1 && p.groups == 1;
-  // The tiles of a pooled picture are one block, whose transformed input must stay small.
+  // A pooled picture is one block, whose transformed input must stay small.
   constexpr uint32_t kMostPooled = 1024;
   if (!fits || (OutputAt(step, 1) && s.out_height * s.out_width > kMostPooled)) return ConvAlgorithm::kGemm;
   const double direct = 9.0 * s.channels * CeilDiv(s.features, kLanes) * s.out_height * s.out_width;

@@ -1,3 +1,4 @@
+// AVX2 with FMA: 16 registers of 8 floats.
 #define GAPCAM_TARGET_AVX2
 #define GAPCAM_TARGET_NAME "avx2"
 #include "../kernels/target.inl"

@@ -1,4 +1,4 @@
-// Which targets there are, which of them this machine can run, and which one is taken.
+// Lists the compiled-in targets, finds those that this machine supports, and chooses one.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -26,7 +26,7 @@ thread_local char refusal[160];
 const char* AlwaysSupported() { return nullptr; }
 
 #if defined(__x86_64__)
-// The compiler's run-time support asks CPUID and, through XGETBV, whether the system saves the registers.
+// The compiler's run-time support reads CPUID, and XGETBV for whether the operating system saves the registers.
 const char* Avx2Unsupported() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? nullptr

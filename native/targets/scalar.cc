@@ -1,3 +1,4 @@
+// The reference target: baseline instructions only, with convolutions and dense layers by their definition.
 #define GAPCAM_TARGET_REFERENCE
 #define GAPCAM_TARGET_NAME "scalar"
 #include "../kernels/target.inl"
