@@ -15,6 +15,7 @@ namespace gapcam {
 // A tensor as an op sees it. `data` is fixed when the op is made, because arena and constants do not move.
 struct TensorRef {
   void* data;        // not owned; ops must not write constants
+  PlanType type;     // of the elements at `data`
   uint32_t dims[5];  // row-major and dense; unused ones follow and are 1
   uint32_t rank;
   uint32_t elements;

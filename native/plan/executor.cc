@@ -1,3 +1,4 @@
+// Opens a plan: memory, constants, ops and threads; and runs it.
 #include "executor.h"
 
 #include <pthread.h>
@@ -23,13 +24,13 @@
 namespace gapcam {
 namespace {
 
-// Of address space, of which only what is allocated takes memory.
+// Address space of a block. Only the part that is allocated takes memory.
 constexpr size_t kBlockBytes = size_t{16} << 20;
-constexpr size_t kHugePage = size_t{2} << 20;  // with small ones of 4 KiB; the kernel refuses where they are not
+constexpr size_t kHugePage = size_t{2} << 20;  // if small pages have 4 KiB; the kernel refuses other sizes
 
 size_t Align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-// Of a core's second-level cache, as the kernel tells it; 512 KiB where it does not, the least of the boards.
+// The size of a core's second-level cache as the kernel reports it. Otherwise 512 KiB, the smallest of the known boards.
 size_t SecondLevelCache() {
   size_t kilobytes = 0;
   if (FILE* file = std::fopen("/sys/devices/system/cpu/cpu0/cache/index2/size", "re")) {
@@ -43,7 +44,7 @@ size_t SecondLevelCache() {
 
 #if defined(__SANITIZE_ADDRESS__)
 
-// Each in a block of its own, so that the sanitizer sees whoever leaves it.
+// Under AddressSanitizer every allocation is a separate block, so that any access outside it is found.
 SessionMemory::~SessionMemory() {
   for (const Block& block : blocks_) std::free(block.begin);
 }
@@ -67,8 +68,8 @@ SessionMemory::~SessionMemory() {
   for (const Block& block : blocks_) munmap(block.begin, block.size);
 }
 
-// Fresh pages are zero. They are asked for all at once, here and not in the first frame: a fault for each would cost twice
-// the time (EfficientNet-Lite0: 5.5 ms of 37 until its first result).
+// Fresh pages are zero. They are populated here, all at once, rather than by page faults in the first frame, which take
+// twice as long (EfficientNet-Lite0: 5.5 ms of the 37 ms to its first result).
 void* SessionMemory::Allocate(size_t bytes) {
   const size_t wanted = Align64(bytes ? bytes : 1);
   if (wanted < bytes) return nullptr;
@@ -98,7 +99,7 @@ void SessionMemory::CollapsePages() {
       const auto first = (reinterpret_cast<uintptr_t>(block.begin) + kHugePage - 1) / kHugePage * kHugePage;
       for (uintptr_t page = first; page + kHugePage <= reinterpret_cast<uintptr_t>(block.end); page += kHugePage) {
         if (stopping_.load()) return;
-        // A page that cannot be made now is left as it is; a kernel that makes none is not asked again.
+        // A page that cannot be collapsed now stays small. EINVAL means that this kernel collapses none.
         if (madvise(reinterpret_cast<void*>(page), kHugePage, MADV_COLLAPSE) != 0 && errno == EINVAL) return;
       }
     }
@@ -135,28 +136,34 @@ Status Executor::BindTensors() {
                          static_cast<unsigned long long>(plan_.arena_bytes));
   refs_.reserve(plan_.tensors.size());
   for (const PlanTensor& tensor : plan_.tensors) {
-    TensorRef ref = {
-        tensor.is_constant ? nullptr : arena + tensor.offset, {}, tensor.rank, tensor.elements, tensor.is_constant};
+    TensorRef ref = {};
+    ref.data = tensor.is_constant ? nullptr : arena + tensor.offset;
+    ref.type = tensor.type;
     std::memcpy(ref.dims, tensor.dims, sizeof(ref.dims));
+    ref.rank = tensor.rank;
+    ref.elements = tensor.elements;
+    ref.constant = tensor.is_constant;
     refs_.push_back(ref);
   }
   return Status::Ok();
 }
 
-// Convolutions, dense layers and chains pack their weights and biases; any other constant is read in place at run time,
-// and is copied here so that the plan's buffer need not stay.
-Status Executor::KeepConstants() {
+// A tensor is packed if every step that uses it rearranges it when its op is made, as the step table says, and it is not an
+// output of the plan.
+void Executor::FindPackedConstants() {
   is_packed_.assign(refs_.size(), true);
   for (const PlanStep& step : plan_.steps) {
-    // The packed ones are the weights and biases that follow the first input.
-    const size_t packed = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense ? 2
-                          : step.kind == StepKind::kChain                                 ? 6
-                                                                                          : 0;
-    for (size_t i = 0; i < step.inputs.size(); ++i) {
-      if (step.inputs[i] != kAbsent && !(i >= 1 && i <= packed)) is_packed_[step.inputs[i]] = false;
+    for (uint32_t i = 0; i < step.inputs.size(); ++i) {
+      if (step.inputs[i] != kAbsent && step.shape().Input(i).use != TensorUse::kPacked)
+        is_packed_[step.inputs[i]] = false;
     }
   }
   for (const PlanPort& port : plan_.outputs) is_packed_[port.tensor] = false;
+}
+
+// Copies the constants that ops read in place at run time, so that the plan's buffer can be freed.
+Status Executor::KeepConstants() {
+  FindPackedConstants();
   for (size_t id = 0; id < refs_.size(); ++id) {
     const PlanTensor& tensor = plan_.tensors[id];
     if (!tensor.is_constant || is_packed_[id]) continue;
@@ -167,7 +174,8 @@ Status Executor::KeepConstants() {
   return Status::Ok();
 }
 
-// A model file's weights begin at any byte; ops pack them from an aligned copy that holds one step's at a time.
+// The weights of a model file begin at any byte. Ops pack them from an aligned staging buffer that holds those of one step
+// at a time.
 Status Executor::MakeOps(const Constants* constants) {
   size_t staging_bytes = 64;
   for (const PlanStep& step : plan_.steps) staging_bytes = std::max(staging_bytes, StagingBytes(step));
@@ -176,44 +184,53 @@ Status Executor::MakeOps(const Constants* constants) {
     return Status::Error("ENGINE_FAILED", "there is not enough memory to pack the constants");
   const std::unique_ptr<void, void (*)(void*)> staging(block, std::free);
   const size_t cache_bytes = SecondLevelCache();
-  std::vector<const TensorRef*> inputs, outputs;
   for (const PlanStep& step : plan_.steps) {
-    auto* to = static_cast<uint8_t*>(block);
-    for (uint32_t id : step.inputs) {
-      if (id == kAbsent || !refs_[id].constant || !is_packed_[id]) continue;
-      std::memcpy(to, plan_.tensors[id].constant, plan_.tensors[id].bytes);
-      if (constants && constants->release) constants->release(plan_.tensors[id].constant, plan_.tensors[id].bytes);
-      refs_[id].data = to;
-      to += Align64(plan_.tensors[id].bytes);
-    }
-    inputs.clear();
-    outputs.clear();
-    for (uint32_t id : step.inputs) inputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
-    for (uint32_t id : step.outputs) outputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
-    const StepRef ref = {step.kind,
-                         step.name.c_str(),
-                         step.params.data(),
-                         inputs.data(),
-                         static_cast<uint32_t>(inputs.size()),
-                         outputs.data(),
-                         static_cast<uint32_t>(outputs.size()),
-                         threads_,
-                         cache_bytes};
-    const char* reason = "the target has no kernel for it";
-    const Op* op = target_->make(ref, memory_, &reason);
-    if (!op) return Status::Error("ENGINE_FAILED", "step %.80s: %s", step.name.c_str(), reason);
-    ops_.push_back(op);
+    StageConstants(step, static_cast<uint8_t*>(block), constants);
+    Status status = MakeOp(step, cache_bytes);
+    if (!status.ok()) return status;
     for (uint32_t id : step.inputs)
-      if (id != kAbsent && refs_[id].constant && is_packed_[id]) refs_[id].data = nullptr;
+      if (IsStaged(id)) refs_[id].data = nullptr;
   }
   for (PlanTensor& tensor : plan_.tensors) tensor.constant = nullptr;
+  return Status::Ok();
+}
+
+// Copies the constants that a step packs into the staging buffer, and releases them.
+void Executor::StageConstants(const PlanStep& step, uint8_t* staging, const Constants* constants) {
+  for (uint32_t id : step.inputs) {
+    if (!IsStaged(id)) continue;
+    const PlanTensor& tensor = plan_.tensors[id];
+    std::memcpy(staging, tensor.constant, tensor.bytes);
+    if (constants && constants->release) constants->release(tensor.constant, tensor.bytes);
+    refs_[id].data = staging;
+    staging += Align64(tensor.bytes);
+  }
+}
+
+Status Executor::MakeOp(const PlanStep& step, size_t cache_bytes) {
+  std::vector<const TensorRef*> inputs, outputs;
+  for (uint32_t id : step.inputs) inputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
+  for (uint32_t id : step.outputs) outputs.push_back(id == kAbsent ? nullptr : &refs_[id]);
+  const StepRef ref = {step.kind,
+                       step.name.c_str(),
+                       step.params.data(),
+                       inputs.data(),
+                       static_cast<uint32_t>(inputs.size()),
+                       outputs.data(),
+                       static_cast<uint32_t>(outputs.size()),
+                       threads_,
+                       cache_bytes};
+  const char* reason = "the target has no kernel for it";
+  const Op* op = target_->make(ref, memory_, &reason);
+  if (!op) return Status::Error("ENGINE_FAILED", "step %.80s: %s", step.name.c_str(), reason);
+  ops_.push_back(op);
   return Status::Ok();
 }
 
 size_t Executor::StagingBytes(const PlanStep& step) const {
   size_t bytes = 0;
   for (uint32_t id : step.inputs)
-    if (id != kAbsent && refs_[id].constant && is_packed_[id]) bytes += Align64(plan_.tensors[id].bytes);
+    if (IsStaged(id)) bytes += Align64(plan_.tensors[id].bytes);
   return bytes;
 }
 

@@ -1,3 +1,4 @@
+// Claims, futexes and denormals; see pool.h.
 #include "pool.h"
 
 #include <linux/futex.h>
@@ -13,7 +14,7 @@
 namespace gapcam {
 namespace {
 
-// About 20 µs: longer than the gap between two steps, far shorter than a scheduler's time slice.
+// About 20 µs: longer than the gap between two steps, much shorter than a time slice of the scheduler.
 constexpr int kSpins = 2000;
 
 void FutexWait(std::atomic<uint32_t>* word, uint32_t value) {
@@ -77,10 +78,10 @@ void ThreadPool::RunPhase(const Op& op, uint32_t phase) {
     op.Run(phase, 0, units, scratch_[0]);
     return;
   }
-  // A quarter of a fair share at a time: few claims, and little to wait for at the end.
+  // A claim takes a quarter of a thread's equal share: claims are few, and the last one is short.
   const uint32_t chunk = units / (4 * static_cast<uint32_t>(scratch_.size()));
   const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
-  // Closed first: a late thread that reads what follows (each with acquire) can then no longer claim for the last phase.
+  // Close the previous phase first. A late thread that reads any of the new values below can then no longer claim.
   claim_.store(uint64_t{generation} << 32 | UINT32_MAX, std::memory_order_relaxed);
   op_.store(&op, std::memory_order_release);
   phase_.store(phase, std::memory_order_release);
@@ -112,7 +113,7 @@ void ThreadPool::Work(uint32_t worker, uint64_t generation) {
     const uint32_t first = static_cast<uint32_t>(claim), chunk = chunk_.load(std::memory_order_acquire);
     if (first >= units) return;
     const uint32_t last = units - first > chunk ? first + chunk : units;
-    // Only a claim that is still of this generation succeeds, and it is closed before anything read above changes.
+    // This succeeds only while the claim is of this generation. RunPhase closes it before it changes the values read above.
     if (!claim_.compare_exchange_weak(claim, (generation << 32) | last, std::memory_order_acq_rel)) continue;
     op->Run(phase, first, last, scratch_[worker]);
     if (pending_.fetch_sub(last - first, std::memory_order_seq_cst) == last - first && worker != 0 &&

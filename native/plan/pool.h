@@ -1,7 +1,7 @@
-// ThreadPool: the threads that compute one session's steps. The caller is one of them; the others wait between
-// phases, spinning for a short while and then on a futex.
+// ThreadPool: the threads that compute one session's steps. The calling thread is one of them. The others wait between
+// phases: they spin for a short time and then sleep on a futex.
 //
-// A phase is cut into units that any thread may claim, so a thread that lost its core delays only the unit it holds.
+// A phase is divided into units that any thread may claim, so a thread that loses its core delays only the units it holds.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -12,11 +12,11 @@
 
 namespace gapcam {
 
-// What a thread does while it looks out for another one: nothing, and that cheaply.
+// One pause of a spinning thread, cheap for the other thread of its core.
 void Pause();
 
-// Denormal numbers cost a hundredfold on some processors and mean nothing in a network: they are zero on the threads
-// that compute. The caller's own setting comes back at the end of the scope.
+// Treats denormal numbers as zero on this thread for the life of the scope, then restores the caller's setting. They make
+// arithmetic a hundred times slower on some processors and have no effect on a network's result.
 class DenormalsOff {
  public:
   DenormalsOff();
@@ -28,16 +28,16 @@ class DenormalsOff {
 
 class ThreadPool {
  public:
-  // threads >= 1 counts the caller. scratch_bytes is what each thread gets for an op's scratch.
+  // `threads` is at least 1 and includes the caller. Each thread gets scratch_bytes of scratch memory, aligned to 64.
   ThreadPool(uint32_t threads, size_t scratch_bytes);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  bool ok() const { return ok_; }
-  // Runs every phase of an op; returns when all of it is done. Called by one thread at a time.
+  bool ok() const { return ok_; }  // false if memory was short; the pool must not run then
+  // Runs every phase of an op and returns when it is done. One call at a time.
   void Run(const Op& op);
-  // Between frames: threads that wait for the next one stop spinning.
+  // Tells waiting threads to sleep at once: there is no further op until the next frame.
   void Rest() { resting_.store(true, std::memory_order_relaxed); }
 
  private:
@@ -45,15 +45,15 @@ class ThreadPool {
   void Work(uint32_t worker, uint64_t ticket);
   void Loop(uint32_t worker);
 
-  // A claim is (generation << 32) | next unit, so that a late thread cannot take units of a phase it does not know.
+  // (generation << 32) | next unit. A late thread fails to claim units of a phase that began after it last looked.
   std::atomic<uint64_t> claim_{0};
-  std::atomic<uint32_t> generation_{0};  // futex word: a new phase, or the end
-  std::atomic<uint32_t> pending_{0};     // futex word: units not finished yet
-  std::atomic<uint32_t> waiting_{0};     // threads asleep on generation_
+  std::atomic<uint32_t> generation_{0};  // futex word: increases for every phase, and when the pool ends
+  std::atomic<uint32_t> pending_{0};     // futex word: units that are not finished
+  std::atomic<uint32_t> waiting_{0};     // threads that sleep on generation_
   std::atomic<bool> caller_waits_{false};
   std::atomic<bool> resting_{true};
   std::atomic<bool> stopping_{false};
-  // What the current generation runs; written before the generation is published.
+  // The current phase. Written before its generation is published.
   std::atomic<const Op*> op_{nullptr};
   std::atomic<uint32_t> phase_{0}, units_{0}, chunk_{1};
 

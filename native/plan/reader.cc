@@ -14,7 +14,6 @@ constexpr char kInvalid[] = "MODEL_INVALID";
 constexpr uint32_t kMagic = 0x4e4c5047, kVersion = 1;
 constexpr uint64_t kHeaderBytes = 64, kTensorBytes = 64, kPortBytes = 16, kStepBytes = 32;
 constexpr uint64_t kMaxMemory = uint64_t{1} << 31;
-constexpr uint32_t kTypeBytes[] = {4, 2, 1, 1, 4};
 
 template <typename T>
 T ReadAt(const uint8_t* bytes, uint64_t at) {
@@ -93,7 +92,7 @@ class Reader {
     if (!status.ok()) return status;
     const uint8_t type = bytes_[at], storage = bytes_[at + 1];
     tensor.rank = bytes_[at + 2];
-    if (type >= sizeof(kTypeBytes) / sizeof(kTypeBytes[0]) || storage > 1 || tensor.rank > 5)
+    if (type >= kPlanTypeCount || storage > 1 || tensor.rank > 5)
       return Refuse(index, tensor, "has an unknown type, storage or rank");
     tensor.type = static_cast<PlanType>(type);
     tensor.is_constant = storage == 1;
@@ -109,7 +108,7 @@ class Reader {
     tensor.offset = ReadAt<uint64_t>(bytes_, at + 24);
     tensor.bytes = ReadAt<uint64_t>(bytes_, at + 32);
     const uint64_t room = tensor.is_constant ? s_.constant_bytes : s_.arena_bytes;
-    if (tensor.bytes != elements * kTypeBytes[type])
+    if (tensor.bytes != elements * kPlanTypeBytes[type])
       return Refuse(index, tensor, "has a byte length that does not match its sizes");
     if (tensor.offset % 64 != 0 || tensor.offset > room || tensor.bytes > room - tensor.offset)
       return Refuse(index, tensor, "does not lie inside its memory");

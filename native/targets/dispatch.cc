@@ -57,7 +57,10 @@ const Target* ChooseTarget(const char* name, const char** reason) {
     *reason = refusal;
     return nullptr;
   }
-  std::snprintf(refusal, sizeof(refusal), "there is no target named %.40s", name ? name : "");
+  int length =
+      std::snprintf(refusal, sizeof(refusal), "there is no target named %.40s; this build has", name ? name : "");
+  for (const Target* target : kAllTargets)
+    length += std::snprintf(refusal + length, sizeof(refusal) - static_cast<size_t>(length), " %s", target->name);
   *reason = refusal;
   return nullptr;
 }

@@ -85,6 +85,32 @@ TEST("constants in separate chunks at odd addresses give the same bits, and each
   });
 }
 
+TEST("a constant that one step packs and another reads in place keeps its values for both") {
+  const std::vector<float> values = {1, 2, 3, 4};
+  PlanBuilder plan;
+  const uint32_t x = plan.Arena({1, 2}), product = plan.Arena({1, 2}), copy = plan.Arena({2, 2});
+  const uint32_t weights = plan.Constant({2, 2}, values);
+  plan.Input(x);
+  plan.Step(gapcam::StepKind::kDense, {x, weights}, {product},
+            gapcam::DenseParams{0, gapcam::Elementwise::kNone, 0, 0});
+  plan.Step(gapcam::StepKind::kElementwise, {weights}, {copy},
+            gapcam::ElementwiseParams{gapcam::Elementwise::kNeg, 0, 0});
+  plan.Output(product);
+  plan.Output(copy);
+  const Bytes bytes = plan.Build();
+  ForEachUsableTarget([&](const Target& target) {
+    const std::unique_ptr<Executor> executor = Open(bytes, target, 1);
+    if (!executor) return;
+    Feed(*executor, x, {10, 1});
+    executor->Run();
+    const auto* y = static_cast<const float*>(executor->data(product));
+    const auto* z = static_cast<const float*>(executor->data(copy));
+    EXPECT(y[0] == 13 && y[1] == 24, "%s: the product is %g, %g", target.name, y[0], y[1]);
+    for (size_t i = 0; i < values.size(); ++i)
+      EXPECT(z[i] == -values[i], "%s: element %zu is %g", target.name, i, z[i]);
+  });
+}
+
 TEST("one to four threads give the same bits") {
   const SmallNetwork network(true);
   ForEachUsableTarget([&](const Target& target) {

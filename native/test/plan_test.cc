@@ -113,6 +113,33 @@ TEST("a step with a wrong kind, word count or tensor count is refused") {
                 "wrong number of tensors");
 }
 
+TEST("a step with an absent, mistyped or variable tensor where the step table forbids it is refused") {
+  const auto dense = [](bool has_weights, bool is_constant, bool is_float) {
+    PlanBuilder plan;
+    const uint32_t x = plan.Arena({1, 4}), y = plan.Arena({1, 2});
+    const uint32_t weights = !has_weights  ? gapcam::kAbsent
+                             : !is_float   ? plan.Constant({4, 2}, std::vector<int32_t>(8))
+                             : is_constant ? plan.Constant({4, 2}, std::vector<float>(8))
+                                           : plan.Arena({4, 2});
+    plan.Input(x);
+    plan.Output(y);
+    plan.Step(StepKind::kDense, {x, weights}, {y}, gapcam::DenseParams{0, Elementwise::kNone, 0, 0});
+    return plan.Build();
+  };
+  const Bytes good = dense(true, true, true);
+  gapcam::Plan plan;
+  EXPECT(gapcam::ReadPlan(good.data(), good.size(), &plan).ok(), "the unchanged plan is refused");
+  ExpectRefusal(dense(false, true, true), "step step0 (dense) lacks its tensor weights");
+  ExpectRefusal(dense(true, true, false), "cannot use tensor weights with its element type");
+  ExpectRefusal(dense(true, false, true), "needs a constant as its tensor weights");
+
+  PlanBuilder without_output;
+  const uint32_t x = without_output.Arena({1, 2, 2, 1}), weights = without_output.Constant({1, 1, 1, 1}, {1.0f});
+  without_output.Step(StepKind::kConv2d, {x, weights}, {gapcam::kAbsent, gapcam::kAbsent},
+                      gapcam::Conv2dParams{1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, Elementwise::kNone, 0, 0});
+  ExpectRefusal(without_output.Build(), "has no output");
+}
+
 TEST("a step whose parameters do not fit its tensors is refused") {
   ExpectRefusal(OneStep(StepKind::kElementwise, {1, 0, 0}, {4}, {5}), "number of elements");
   ExpectRefusal(OneStep(StepKind::kPool2d, {0, 2, 2, 2, 2, 0, 0, 0, 0, 1, 1, 0}, {1, 4, 4, 1}, {1, 3, 2, 1}),
