@@ -134,7 +134,8 @@ TEST("a step with an absent, mistyped or variable tensor where the step table fo
   ExpectRefusal(dense(true, false, true), "needs a constant as its tensor weights");
 
   PlanBuilder without_output;
-  const uint32_t x = without_output.Arena({1, 2, 2, 1}), weights = without_output.Constant({1, 1, 1, 1}, {1.0f});
+  const uint32_t x = without_output.Arena({1, 2, 2, 1}),
+                 weights = without_output.Constant({1, 1, 1, 1}, std::vector<float>{1});
   without_output.Step(StepKind::kConv2d, {x, weights}, {gapcam::kAbsent, gapcam::kAbsent},
                       gapcam::Conv2dParams{1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, Elementwise::kNone, 0, 0});
   ExpectRefusal(without_output.Build(), "has no output");
