@@ -42,7 +42,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
     ],
   ],
   ['doctor', ['camera', 'classifier', 'config', 'engine', 'pixels', 'publish']],
-  ['server', ['camera', 'classifier', 'config', 'decision', 'pixels', 'publish', 'run']],
+  ['server', ['camera', 'classifier', 'config', 'decision', 'heat', 'pixels', 'publish', 'run']],
   ['index', ['decision', 'engine', 'library']],
 ]
 const grounds = [
@@ -159,7 +159,6 @@ const unsplit: readonly string[] = [
   'test/model/corpus.ts',
   'test/model/reference.ts',
   'test/recording/recording.test.ts',
-  'test/server/api.test.ts',
   'test/model/passes/folding.test.ts',
 ]
 

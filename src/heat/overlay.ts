@@ -7,6 +7,7 @@ import type { View } from '../pixels/geometry.js'
 import type { Region } from '../pixels/spec.js'
 import { focusOf, heatAt } from './focus.js'
 import type { HeatMap } from './map.js'
+import { viridis } from './viridis.js'
 
 export interface OverlayPicture {
   /** RGB, rows without padding. Not written to. */
@@ -125,28 +126,4 @@ function escaped(text: string): string {
   return text
     .replace(/[\u0000-\u001f\u007f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/gu, ' ')
     .replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
-}
-
-/** Eleven colours of matplotlib's viridis (van der Walt and Smith; CC0), at even steps of lightness; linear between. */
-const anchors: readonly (readonly [number, number, number])[] = [
-  [68, 1, 84],
-  [72, 35, 116],
-  [64, 67, 135],
-  [52, 94, 141],
-  [41, 120, 142],
-  [32, 144, 140],
-  [34, 167, 132],
-  [68, 190, 112],
-  [121, 209, 81],
-  [189, 222, 38],
-  [253, 231, 36],
-]
-
-/** The colour of a share, 0 to 1, in levels. */
-export function viridis(share: number): readonly [number, number, number] {
-  const place = Math.min(Math.max(share, 0), 1) * (anchors.length - 1)
-  const low = Math.min(Math.floor(place), anchors.length - 2)
-  const [a, b] = [anchors[low]!, anchors[low + 1]!]
-  const mix = (i: 0 | 1 | 2): number => a[i] + (place - low) * (b[i] - a[i])
-  return [mix(0), mix(1), mix(2)]
 }

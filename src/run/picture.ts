@@ -40,7 +40,7 @@ export interface CaptureOptions {
   /** The longer side in pixels, at most; default the frame's own. */
   readonly maxSide?: number
   /** The heat map too: of the settled label (of the best class while there is none), or of a class by its index. */
-  readonly heat?: number | 'label'
+  readonly heat?: number | 'label' | undefined
   /** Gives the request up. */
   readonly signal?: AbortSignal
 }

@@ -1,4 +1,7 @@
-/** The routes of the API. Writes go through the one door for commands; everything else reads. */
+/**
+ * The routes of the HTTP API, as data. Every change goes through `Commands`, the same as for MQTT; all other routes only
+ * read. The server adds validation, access control and rate limits (server.ts, guard.ts).
+ */
 import { z } from 'zod'
 import type { Classifier } from '../classifier.js'
 import type { Picture } from '../run/picture.js'
@@ -23,62 +26,113 @@ import type { PictureHub } from './pictures.js'
 import { reportName, type Reports } from './reports.js'
 import { ApiError, route, type Binary, type Route } from './route.js'
 
-/** A camera as the API reaches it. */
+/** One camera, as far as the API needs it. */
 export interface ApiCamera {
   readonly id: string
   readonly isEnabled: boolean
   readonly source: string
+  /** The next frame as a picture. Rejects when the signal aborts first. */
   capture(options: { readonly maxSide?: number; readonly signal: AbortSignal }): Promise<Picture>
 }
 
+/** What the routes read and change. Nothing here is owned by the API. */
 export interface ApiOptions {
   readonly version: string
   readonly node: string
+  /** Common prefix of the MQTT topics. */
   readonly topics: string
   readonly cameras: readonly ApiCamera[]
   readonly classifier: Classifier
-  /** The one door for what changes the run. */
+  /** Executes every change of the run. */
   readonly commands: Pick<Commands, 'execute'>
+  /** Live pictures by camera id. */
   readonly hubs: ReadonlyMap<string, PictureHub>
   readonly observer: Observer
   readonly reports: Reports
   /** The answer of /metrics. */
   readonly exposition: () => Promise<Binary>
-  /** Belongs to every report: what judged the picture. */
+  /** Model, engine and settings, for the reports. */
   readonly about: () => Readonly<Record<string, unknown>>
 }
 
-const ofCamera = z.object({ camera: z.string().max(64) })
+type FindCamera = (id: string) => ApiCamera
 
+const ofCamera = z.object({ camera: z.string().max(64) })
+const downloadQuality = 92
+
+/**
+ * All routes. They are also the source of the OpenAPI document.
+ *
+ *     const routes = apiRoutes({ version, node, topics, cameras, classifier, commands, hubs, observer, … })
+ *     await startServer({ host: '127.0.0.1', token: null, version, routes, sockets, log })
+ */
 export function apiRoutes(options: ApiOptions): Route[] {
-  const { observer } = options
-  const cameraOf = (id: string): ApiCamera => {
+  const cameraOf: FindCamera = (id) => {
     const camera = options.cameras.find((other) => other.id === id)
-    if (!camera)
-      throw new ApiError(
-        404,
-        'CAMERA_UNKNOWN',
-        `there is no camera ${id}`,
-        `Cameras are ${options.cameras.map((other) => other.id).join(', ')}.`,
-      )
-    return camera
+    if (camera) return camera
+    const known = options.cameras.map((other) => other.id).join(', ')
+    throw new ApiError(404, 'CAMERA_UNKNOWN', `there is no camera ${id}`, `Use one of these cameras: ${known}.`)
   }
   return [
-    route({ method: 'GET', url: '/api/info', summary: 'What runs here', reply: info, handle: () => infoOf(options) }),
+    ...nodeRoutes(options),
+    ...cameraRoutes(options, cameraOf),
+    ...settingRoutes(options, cameraOf),
+    ...controlRoutes(cameraOf),
+    ...reportRoutes(options, cameraOf),
+  ]
+}
+
+function nodeRoutes(options: ApiOptions): Route[] {
+  const { observer, exposition } = options
+  return [
+    route({
+      method: 'GET',
+      url: '/api/info',
+      summary: 'Version, model and engine of this node',
+      reply: info,
+      handle: () => infoOf(options),
+    }),
     route({
       method: 'GET',
       url: '/api/state',
-      summary: 'The state of the moment',
+      summary: 'The current state',
       reply: liveState,
       handle: () => observer.state(),
     }),
     route({
       method: 'GET',
       url: '/api/samples',
-      summary: 'Rates and latencies of the last hour, one every five seconds',
+      summary: 'Rates and latencies of the last hour, one sample every five seconds',
       reply: z.array(sample),
       handle: () => observer.samples(),
     }),
+    route({
+      method: 'GET',
+      url: '/metrics',
+      summary: 'Counters and gauges for Prometheus',
+      reply: { media: 'application/openmetrics-text', description: 'OpenMetrics 1.0' },
+      handle: exposition,
+    }),
+  ]
+}
+
+function infoOf({ version, node, topics, classifier }: ApiOptions): Info {
+  const { engine, target, threads, reason } = classifier.engine.describe()
+  const { modelId, sha256, version: modelVersion, labels, assumed } = classifier
+  return {
+    version,
+    node,
+    topics,
+    platform: `${process.platform}-${process.arch}`,
+    runtime: `node ${process.version}`,
+    model: { id: modelId, sha256, version: modelVersion, labels: labels.length, assumed: [...assumed] },
+    engine: { name: engine, target, threads, reason },
+  }
+}
+
+function cameraRoutes({ hubs, observer }: ApiOptions, cameraOf: FindCamera): Route[] {
+  const side = z.coerce.number().pipe(z.union(pictureSides.map((value) => z.literal(value))))
+  return [
     route({
       method: 'GET',
       url: '/api/cameras',
@@ -97,58 +151,32 @@ export function apiRoutes(options: ApiOptions): Route[] {
     route({
       method: 'GET',
       url: '/api/cameras/:camera/picture.jpg',
-      summary: 'The next frame; at the camera’s own size, or within a side',
+      summary: 'The next frame as JPEG, at full size or with the given longer side',
       params: ofCamera,
-      query: z.strictObject({
-        side: z.coerce
-          .number()
-          .pipe(z.union(pictureSides.map((side) => z.literal(side))))
-          .optional(),
-      }),
+      query: z.strictObject({ side: side.optional() }),
       reply: { media: 'image/jpeg', description: 'JPEG' },
       async handle({ params, query, signal }): Promise<Binary> {
-        const { id, isEnabled, capture } = cameraOf(params.camera)
-        if (!isEnabled) throw new ApiError(409, 'CAMERA_DISABLED', `camera ${id} is paused`, 'Let it go on first.')
-        const jpeg =
+        const camera = cameraOf(params.camera)
+        requireEnabled(camera)
+        const bytes =
           query.side === undefined
-            ? await encodeJpeg(await capture({ signal }), 92)
-            : (await options.hubs.get(id)!.next(query.side, 0)).jpeg
-        return {
-          media: 'image/jpeg',
-          bytes: jpeg,
-          fileName: `${id}-${new Date().toISOString().replace(/[:.]/g, '-')}.jpg`,
-        }
+            ? await encodeJpeg(await camera.capture({ signal }), downloadQuality)
+            : (await hubs.get(camera.id)!.next(query.side, 0)).jpeg
+        const time = new Date().toISOString().replace(/[:.]/g, '-')
+        return { media: 'image/jpeg', bytes, fileName: `${camera.id}-${time}.jpg` }
       },
     }),
-    route({
-      method: 'GET',
-      url: '/metrics',
-      summary: 'Counters and gauges for Prometheus',
-      reply: { media: 'application/openmetrics-text', description: 'OpenMetrics 1.0' },
-      handle: () => options.exposition(),
-    }),
-    ...settingRoutes(options, cameraOf),
-    ...controlRoutes(cameraOf),
-    ...reportRoutes(options, cameraOf),
   ]
 }
 
-function infoOf({ version, node, topics, classifier }: ApiOptions): Info {
-  const { engine, target, threads, reason } = classifier.engine.describe()
-  const { modelId, sha256, version: modelVersion, labels, assumed } = classifier
-  return {
-    version,
-    node,
-    topics,
-    platform: `${process.platform}-${process.arch}`,
-    runtime: `node ${process.version}`,
-    model: { id: modelId, sha256, version: modelVersion, labels: labels.length, assumed: [...assumed] },
-    engine: { name: engine, target, threads, reason },
-  }
+/** A paused camera delivers no frames: refuse at once instead of waiting for the timeout. */
+function requireEnabled({ id, isEnabled }: ApiCamera): void {
+  if (!isEnabled)
+    throw new ApiError(409, 'CAMERA_DISABLED', `camera ${id} is paused`, 'Resume the camera, then try again.')
 }
 
-/** Each is a command; the answer is the camera as it is then. Null goes back to what the configuration says. */
-function settingRoutes({ commands, observer }: ApiOptions, cameraOf: (id: string) => ApiCamera): Route[] {
+/** Each route executes one command and answers with the camera's new state. Null restores the configured value. */
+function settingRoutes({ commands, observer }: ApiOptions, cameraOf: FindCamera): Route[] {
   const setting = (kind: 'threshold' | 'roi' | 'enabled', summary: string, value: z.ZodType): Route =>
     route({
       method: 'PUT',
@@ -159,32 +187,32 @@ function settingRoutes({ commands, observer }: ApiOptions, cameraOf: (id: string
       reply: cameraState,
       async handle({ params, body }) {
         const { id } = cameraOf(params.camera)
-        // A region is a list where it is configured and commanded.
-        const value = kind === 'roi' && body.value !== null ? listOf(body.value as Region) : body.value
-        const result = await commands.execute({ kind, camera: id, value }, 'page')
-        if (result.status === 'error')
-          throw new ApiError(
-            { invalid: 400, not_available: 501, busy: 503, failed: 500 }[result.code],
-            result.code.toUpperCase(),
-            result.error,
-          )
+        // Commands and configuration write a region as a list.
+        const commanded = kind === 'roi' && body.value !== null ? listOf(body.value as Region) : body.value
+        const result = await commands.execute({ kind, camera: id, value: commanded }, 'page')
+        if (result.status === 'error') {
+          const status = { invalid: 400, not_available: 501, busy: 503, failed: 500 }[result.code]
+          throw new ApiError(status, result.code.toUpperCase(), result.error)
+        }
         return observer.state().cameras.find((camera) => camera.id === id)
       },
     })
   return [
-    setting('threshold', 'Set the least score of a label', z.number().min(0).max(1)),
+    setting('threshold', 'Set the lowest score that a label needs', z.number().min(0).max(1)),
     setting('roi', 'Set the part of the frame that the camera looks at', region),
-    setting('enabled', 'Pause the camera, or let it go on', z.boolean()),
+    setting('enabled', 'Pause or resume the camera', z.boolean()),
   ]
 }
 
-/** The driver keeps these, not gapcam: they are gone when the camera is unplugged. */
-function controlRoutes(cameraOf: (id: string) => ApiCamera): Route[] {
+const listOf = ({ x, y, width, height }: Region): number[] => [x, y, width, height]
+
+/** The driver stores these values, not gapcam. They are lost when the camera is unplugged. */
+function controlRoutes(cameraOf: FindCamera): Route[] {
   return [
     route({
       method: 'GET',
       url: '/api/cameras/:camera/controls',
-      summary: 'Exposure, gain, focus and their like, where V4L2 has them',
+      summary: 'V4L2 controls such as exposure, gain and focus; empty for other sources',
       params: ofCamera,
       reply: z.array(control),
       handle: ({ params }) => readControls(cameraOf(params.camera).source),
@@ -192,7 +220,7 @@ function controlRoutes(cameraOf: (id: string) => ApiCamera): Route[] {
     route({
       method: 'PUT',
       url: '/api/cameras/:camera/controls/:id',
-      summary: 'Set a control of the camera',
+      summary: 'Set a V4L2 control',
       params: ofCamera.extend({ id: z.coerce.number().pipe(z.int().min(0).max(0xffffffff)) }),
       body: z.strictObject({ value: z.int() }),
       reply: z.array(control),
@@ -205,33 +233,30 @@ function controlRoutes(cameraOf: (id: string) => ApiCamera): Route[] {
   ]
 }
 
-const listOf = ({ x, y, width, height }: Region): number[] => [x, y, width, height]
-
-function reportRoutes({ hubs, reports, about }: ApiOptions, cameraOf: (id: string) => ApiCamera): Route[] {
+function reportRoutes({ hubs, reports, about }: ApiOptions, cameraOf: FindCamera): Route[] {
   const ofReport = z.object({ name: z.string().regex(reportName), kind: z.enum(['png', 'json']) })
   return [
     route({
       method: 'GET',
       url: '/api/reports',
-      summary: 'Pictures that were kept as judged wrongly, newest first',
+      summary: 'Pictures that a person reported as misjudged, newest first',
       reply: z.array(report),
       handle: () => reports.list(),
     }),
     route({
       method: 'POST',
       url: '/api/cameras/:camera/reports',
-      summary: 'Keep a picture with what was computed: this is wrong',
+      summary: 'Report a misjudged picture: keep it with everything that was computed from it',
       params: ofCamera,
       body: z.strictObject({
-        seq: z.int().min(0).default(0).describe('number of the picture that was looked at; 0 for the next one'),
+        seq: z.int().min(0).default(0).describe('number of the picture that the person saw; 0 for the next one'),
         note: z.string().max(500).default(''),
       }),
       reply: report,
       async handle({ params, body, signal }) {
         const camera = cameraOf(params.camera)
         const seen = hubs.get(camera.id)!.find(body.seq)
-        if (!seen && !camera.isEnabled)
-          throw new ApiError(409, 'CAMERA_DISABLED', `camera ${camera.id} is paused`, 'Let it go on first.')
+        if (!seen) requireEnabled(camera)
         const picture = seen ?? (await camera.capture({ signal }))
         return reports.keep(picture, { camera: camera.id, note: body.note, isExact: seen !== null, about: about() })
       },
@@ -239,12 +264,13 @@ function reportRoutes({ hubs, reports, about }: ApiOptions, cameraOf: (id: strin
     route({
       method: 'GET',
       url: '/api/reports/:name/:kind',
-      summary: 'A kept picture, or what was computed from it',
+      summary: 'A reported picture, or what was computed from it',
       params: ofReport,
       reply: { media: 'application/octet-stream', description: 'PNG or JSON' },
       async handle({ params: { name, kind } }): Promise<Binary> {
         const bytes = await reports.file(name, kind)
-        if (!bytes) throw new ApiError(404, 'REPORT_UNKNOWN', `there is no report ${name}`)
+        if (!bytes)
+          throw new ApiError(404, 'REPORT_UNKNOWN', `there is no report ${name}`, 'GET /api/reports lists the reports.')
         return { media: kind === 'png' ? 'image/png' : 'application/json', bytes, fileName: `${name}.${kind}` }
       },
     }),

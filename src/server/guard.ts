@@ -1,12 +1,13 @@
 /**
- * Who may ask for what. The page shows what a camera sees and changes how it is judged, so a name that was rebound to
- * this address, a page of another origin and a visitor without the token are all refused, before anything is read.
+ * Access control of the page and its API. A request is refused before anything is read when its Host header names another
+ * machine (DNS rebinding), when another origin sends it (CSRF), or when it lacks the configured token.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 
+/** Why a request is refused, and what its sender can do. */
 export interface Refusal {
   readonly status: 401 | 403 | 421
   readonly code: string
@@ -17,11 +18,12 @@ export interface Refusal {
 export interface GuardOptions {
   /** The address that the server listens on, as configured. */
   readonly host: string
+  /** Null: no token is needed. */
   readonly token: string | null
 }
 
 export interface Guard {
-  /** Why a request is refused, or null. `isPublic`: the page's own files, which hold nothing secret. */
+  /** Null when the request is allowed. `isPublic`: it asks for one of the page's own files, which hold no secret. */
   refusal(request: {
     readonly method: string
     readonly headers: IncomingHttpHeaders
@@ -30,11 +32,20 @@ export interface Guard {
   }): Refusal | null
 }
 
-/** Header by which a program without a token shows that no form or picture of another page makes it write. */
+/** A write without a token needs this header. Forms and images of other pages cannot send it (CSRF). */
 export const writeHeader = 'x-gapcam'
-/** First subprotocol of the live socket; a second one, `token.` and the token in base64url, is the browser's Authorization. */
+/**
+ * First subprotocol of the live socket. A second one, `token.` and the token in base64url, carries the token: browsers
+ * cannot set the Authorization header of a WebSocket.
+ */
 export const socketProtocol = 'gapcam.v1'
 
+/**
+ * A guard for one server.
+ *
+ *     const refusal = createGuard({ host: '127.0.0.1', token }).refusal({ method, headers, isPublic: false, isSocket: false })
+ *     if (refusal) reply.code(refusal.status)
+ */
 export function createGuard({ host, token }: GuardOptions): Guard {
   const names = new Set([
     'localhost',
@@ -50,16 +61,16 @@ export function createGuard({ host, token }: GuardOptions): Guard {
         return refuse(
           421,
           'HOST_UNKNOWN',
-          'this address is not known by that name',
-          'Use the address in the banner, or the IP address of this machine.',
+          'this server does not answer under that host name',
+          'Use the address that gapcam prints at its start, or the IP address of this machine.',
         )
       }
       if (!isPublic && isForeign(headers))
         return refuse(
           403,
           'ORIGIN_FOREIGN',
-          'another page asked for this',
-          'Open the page itself; other origins are refused.',
+          'the request comes from another web page',
+          'Open the page of gapcam itself: requests from other origins are refused.',
         )
       const isTokenRight = digest !== null && hasToken(headers, digest, isSocket)
       if (digest !== null && !isPublic && !isTokenRight)
@@ -67,7 +78,7 @@ export function createGuard({ host, token }: GuardOptions): Guard {
           401,
           'TOKEN_WRONG',
           'the token is missing or wrong',
-          'Give it as Authorization: Bearer …; it is the configuration’s page.token.',
+          'Send the configured page.token as “Authorization: Bearer TOKEN”.',
         )
       const isWrite = method !== 'GET' && method !== 'HEAD'
       if (isWrite && !isTokenRight && headers[writeHeader] === undefined) {
@@ -87,7 +98,10 @@ function refuse(status: Refusal['status'], code: string, message: string, hint: 
   return { status, code, message, hint }
 }
 
-/** A name that an attacker's DNS points here arrives in Host; an address in digits cannot be rebound. Any port: tunnels change it. */
+/**
+ * Whether a Host header names this machine. A DNS name of an attacker can point to this address; a numeric address
+ * cannot be rebound. Any port is accepted, because tunnels change it.
+ */
 function isOurName(header: string | undefined, names: ReadonlySet<string>): boolean {
   const match = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$/i.exec(header ?? '')
   if (!match) return false
@@ -98,7 +112,7 @@ function isOurName(header: string | undefined, names: ReadonlySet<string>): bool
   return isIP(name) !== 0 || names.has(name) || name.endsWith('.localhost')
 }
 
-/** Fetch metadata where the browser sends it, the Origin where it does. Programs send neither. */
+/** Whether another origin sent it, by fetch metadata and Origin. Programs other than browsers send neither. */
 function isForeign({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return true
   return origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`
@@ -114,14 +128,14 @@ function hasToken(headers: IncomingHttpHeaders, digest: Buffer, isSocket: boolea
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-/** Headers of every answer. The page runs its own files and nothing else; nobody frames it. */
+/** Headers of every answer: the page runs only its own files, and no other page may embed it. */
 export function securityHeaders(host: string): Readonly<Record<string, string>> {
   const policy = {
     'default-src': "'none'",
     'script-src': "'self'",
     'style-src': "'self'",
     'img-src': "'self' blob:",
-    // The sockets by name too: Safari before 15.4 does not count them to 'self'.
+    // The sockets are listed too: Safari before 15.4 does not include them in 'self'.
     'connect-src': `'self' ws://${host} wss://${host}`,
     'base-uri': "'none'",
     'form-action': "'none'",

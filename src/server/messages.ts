@@ -1,23 +1,24 @@
 /**
- * What the page's API says, as schemas: the one source of its validation, its OpenAPI description and the types that
- * the page itself is compiled with. Times that end in `Ms` are Unix milliseconds; durations say so.
+ * The messages of the page's API, as schemas. They validate requests, make the OpenAPI document (openapi.ts) and give
+ * the page's scripts their types. Names that end in `Ms` are points in time, in Unix milliseconds.
  */
 import { z } from 'zod'
 
 const share = z.number().min(0).max(1)
 
+/** A part of the frame. */
 export const region = z
   .strictObject({ x: share, y: share, width: z.number().gt(0).max(1), height: z.number().gt(0).max(1) })
   .refine(({ x, y, width, height }) => x + width <= 1.000001 && y + height <= 1.000001, 'must lie inside the frame')
-  .describe(
-    'A part of the frame, in shares of its width and height, as the camera sees it: before turning and mirroring.',
-  )
+  .describe('A part of the frame, in shares of its width and height, before rotation and flipping.')
 
+/** A label with its class index and score. */
 export const scoredLabel = z.object({ index: z.int(), label: z.string(), score: z.number() })
 
+/** The state of one camera. */
 export const cameraState = z.object({
   id: z.string(),
-  name: z.string().nullable().describe('what the camera calls itself; null before it has opened'),
+  name: z.string().nullable().describe('the name that the camera reports; null before it has opened'),
   width: z.int().nullable(),
   height: z.int().nullable(),
   format: z.string().nullable(),
@@ -38,6 +39,7 @@ export const cameraState = z.object({
   }),
 })
 
+/** Latency percentiles of one stage of a frame's way. */
 export const stageLatency = z
   .object({
     stage: z.enum(['capture', 'preprocess', 'infer', 'decide']),
@@ -47,14 +49,16 @@ export const stageLatency = z
   })
   .describe('milliseconds')
 
+/** Temperature and supply of the board. */
 export const soc = z
   .object({
     temperatureC: z.number().nullable(),
     isThrottled: z.boolean().nullable(),
     isUndervolted: z.boolean().nullable(),
   })
-  .describe('what the board says of itself; null where it does not')
+  .describe('null where the board does not report a value')
 
+/** The state of the node, as the live socket sends it four times a second. */
 export const liveState = z.object({
   type: z.literal('state'),
   v: z.literal(1),
@@ -79,6 +83,7 @@ export const liveState = z.object({
   soc,
 })
 
+/** What does not change while the node runs. */
 export const info = z.object({
   version: z.string(),
   node: z.string(),
@@ -92,9 +97,10 @@ export const info = z.object({
     assumed: z.array(z.string()),
   }),
   engine: z.object({ name: z.string(), target: z.string(), threads: z.int(), reason: z.string() }),
-  topics: z.string().describe('common part of the MQTT topics'),
+  topics: z.string().describe('common prefix of the MQTT topics'),
 })
 
+/** One change of a camera's label. */
 export const labelChange = z.object({
   atMs: z.number(),
   label: z.string(),
@@ -102,6 +108,7 @@ export const labelChange = z.object({
   reason: z.string().nullable(),
 })
 
+/** Rates and latencies at one time. */
 export const sample = z.object({
   atMs: z.number(),
   fps: z.number(),
@@ -111,7 +118,7 @@ export const sample = z.object({
   stages: z.array(stageLatency),
 })
 
-/** What stands before the JPEG in a picture message of the live socket, as JSON. */
+/** The JSON header before the JPEG in a picture message of the live socket. */
 export const pictureHeader = z.object({
   type: z.literal('picture'),
   camera: z.string(),
@@ -121,16 +128,16 @@ export const pictureHeader = z.object({
   height: z.int(),
   shown: z
     .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
-    .describe('what the network saw'),
+    .describe('the part of the frame that the network saw'),
   label: z.string(),
   score: z.number(),
-  top: z.array(scoredLabel).describe('scores of this very frame'),
+  top: z.array(scoredLabel).describe('scores of this frame, not smoothed'),
   focus: z
     .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
     .nullable()
-    .describe('the box around what speaks most for the label'),
+    .describe('the box around the strongest evidence for the label'),
   isElsewhere: z.boolean().describe('the evidence lies outside the watched region'),
-  problem: z.string().nullable().describe('what is wrong with the camera’s view'),
+  problem: z.string().nullable().describe('a problem of the lens or the view, such as blurred or covered'),
   heat: z
     .object({
       width: z.int(),
@@ -142,21 +149,22 @@ export const pictureHeader = z.object({
     })
     .nullable()
     .describe(
-      'how much each place of the network’s input, turned and mirrored as it is, speaks for the label; null where the model has no heat map',
+      'evidence for the label at each place of the network’s input, after rotation and flipping; null where the model has no heat map',
     ),
 })
 
-/** The longer side of a picture: a few sizes, so that visitors share what is encoded. */
+/** The longer side of a picture in pixels. Few sizes, because visitors share the encoded pictures. */
 export const pictureSides = [320, 640, 1280] as const
 
-/** The one message that a visitor sends on the live socket: a picture newer than the last one, please. */
-export const pictureWanted = z.strictObject({
+/** The only message that a visitor sends on the live socket: it asks for a picture newer than `after`. */
+export const pictureRequest = z.strictObject({
   type: z.literal('picture'),
   camera: z.string().max(64),
   after: z.int().min(0).describe('number of the last picture; 0 for none'),
   side: z.union(pictureSides.map((side) => z.literal(side))),
 })
 
+/** A V4L2 control of a camera. */
 export const control = z.object({
   id: z.int(),
   name: z.string(),
@@ -167,10 +175,11 @@ export const control = z.object({
   step: z.number(),
   default: z.number(),
   value: z.number(),
-  isActive: z.boolean().describe('false while another control (such as automatic exposure) decides'),
+  isActive: z.boolean().describe('false while another control, such as automatic exposure, sets the value'),
   menu: z.array(z.object({ value: z.int(), name: z.string() })),
 })
 
+/** A picture that a person reported as misjudged. */
 export const report = z.object({
   name: z.string(),
   camera: z.string(),
@@ -178,9 +187,10 @@ export const report = z.object({
   label: z.string(),
   score: z.number(),
   note: z.string(),
-  isExact: z.boolean().describe('whether it is the picture that the visitor saw, and not the next one'),
+  isExact: z.boolean().describe('whether this is the picture that the person saw; otherwise it is the next one'),
 })
 
+/** The answer to every request that failed: what happened, and what to do. */
 export const failure = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) })
 
 export type Region = z.infer<typeof region>

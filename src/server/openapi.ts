@@ -1,9 +1,9 @@
-/** The API as OpenAPI 3.1, from the very schemas that validate it. */
+/** The API as an OpenAPI 3.1 document, made from the schemas that validate its requests. */
 import { z } from 'zod'
 import { failure } from './messages.js'
 import type { Route } from './route.js'
 
-/** The document; `version` is gapcam's. */
+/** The document as plain data. `version` is the version of gapcam. */
 export function openApi(routes: readonly Route[], version: string): unknown {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {
@@ -23,7 +23,7 @@ export function openApi(routes: readonly Route[], version: string): unknown {
     paths,
     components: {
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer', description: 'page.token, where one is configured' },
+        token: { type: 'http', scheme: 'bearer', description: 'the configured page.token' },
       },
       schemas: { Failure: schemaOf(failure) },
     },
@@ -44,7 +44,7 @@ function operation({ method, url, summary, params, query, body, reply }: Route):
             in: 'header',
             required: false,
             schema: { type: 'string' },
-            description: 'Any value; needed where no token is given.',
+            description: 'Any value. Required when no token is sent.',
           },
         ]
   const parameters = [...parametersOf(params, 'path'), ...parametersOf(query, 'query'), ...write]
@@ -56,7 +56,7 @@ function operation({ method, url, summary, params, query, body, reply }: Route):
     responses: {
       200: { description: 'done', content: media },
       default: {
-        description: 'what went wrong, and what to do',
+        description: 'what happened, and what to do',
         content: { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } },
       },
     },

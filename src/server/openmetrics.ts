@@ -1,6 +1,6 @@
 /**
- * What a run counts, for Prometheus: OpenMetrics text by prom-client, which is loaded when somebody first asks. Every
- * value is read at that moment; frames pay nothing for it.
+ * The metrics of a node for Prometheus, as OpenMetrics text. prom-client writes it and is loaded at the first request.
+ * Every value is read when it is asked for: frames pay nothing for it.
  */
 import type { Metrics } from '../metrics.js'
 import { residentBytes, stageNames } from '../metrics.js'
@@ -16,6 +16,7 @@ export interface ExpositionOptions {
 type Labels = Readonly<Record<string, string>>
 type Values = readonly (readonly [value: number, labels?: Labels])[]
 
+/** One metric. A counter's name gets the suffix `_total`. */
 interface Row {
   readonly name: string
   readonly kind: 'gauge' | 'counter'
@@ -24,20 +25,22 @@ interface Row {
   readonly values: () => Values
 }
 
+interface Exposition {
+  readonly contentType: string
+  metrics(): Promise<string>
+}
+
 /** Makes the answer of /metrics. */
 export function createExposition(options: ExpositionOptions): () => Promise<Binary> {
-  let registry: Promise<{ metrics(): Promise<string>; contentType: string }> | null = null
+  let registry: Promise<Exposition> | null = null
   return async () => {
     registry ??= createRegistry(rowsOf(options))
-    const { contentType, metrics } = await registry.then((made) => ({
-      contentType: made.contentType,
-      metrics: () => made.metrics(),
-    }))
-    return { media: contentType, bytes: await metrics() }
+    const exposition = await registry
+    return { media: exposition.contentType, bytes: await exposition.metrics() }
   }
 }
 
-async function createRegistry(rows: readonly Row[]): Promise<{ metrics(): Promise<string>; contentType: string }> {
+async function createRegistry(rows: readonly Row[]): Promise<Exposition> {
   const { Registry, Gauge, Counter } = await import('prom-client')
   const registry = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>()
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
@@ -51,7 +54,7 @@ async function createRegistry(rows: readonly Row[]): Promise<{ metrics(): Promis
           for (const [value, of = {}] of values()) this.set(of, value)
         },
       })
-    // What was counted since the start, as a whole: prom-client would count increments itself.
+    // The value is the count since the start; prom-client expects increments, so it starts from zero each time.
     else
       new Counter({
         ...common,
@@ -61,62 +64,52 @@ async function createRegistry(rows: readonly Row[]): Promise<{ metrics(): Promis
         },
       })
   }
-  return registry as unknown as { metrics(): Promise<string>; contentType: string }
+  return registry as unknown as Exposition
 }
 
 function rowsOf({ state, metrics, build }: ExpositionOptions): Row[] {
-  const cameras = (of: (camera: LiveState['cameras'][number]) => number): Values =>
-    state().cameras.map((camera) => [of(camera), { camera: camera.id }])
-  const known = (value: number | boolean | null): Values => (value === null ? [] : [[Number(value)]])
-  const isLost = (reason: string | null): boolean =>
-    reason === 'camera_lost' || reason === 'camera_stale' || reason === 'camera_disabled' || reason === 'starting'
   return [
     {
       name: 'gapcam_build_info',
       kind: 'gauge',
-      help: 'Always 1; what runs',
+      help: 'Always 1; the labels say what runs',
       labels: Object.keys(build),
       values: () => [[1, { ...build }]],
     },
-    { name: 'gapcam_uptime_seconds', kind: 'gauge', help: 'Since the run began', values: () => [[state().uptimeS]] },
+    ...cameraRows(state),
+    ...frameRows(metrics),
+    ...mqttRows(state),
+    ...boardRows(state),
+    ...processRows(state),
+  ]
+}
+
+type ReadState = ExpositionOptions['state']
+
+function cameraRows(state: ReadState): Row[] {
+  const byCamera = (of: (camera: LiveState['cameras'][number]) => number): Values =>
+    state().cameras.map((camera) => [of(camera), { camera: camera.id }])
+  return [
     {
       name: 'gapcam_frames',
       kind: 'counter',
       help: 'Frames that became a prediction',
       labels: ['camera'],
-      values: () => cameras(({ frames }) => frames),
+      values: () => byCamera(({ frames }) => frames),
     },
     {
       name: 'gapcam_frames_per_second',
       kind: 'gauge',
-      help: 'Of the last five seconds',
+      help: 'Predictions a second over the last five seconds',
       labels: ['camera'],
-      values: () => cameras(({ fps }) => fps),
-    },
-    {
-      name: 'gapcam_frames_dropped',
-      kind: 'counter',
-      help: 'Frames that cameras delivered and nobody took',
-      values: () => [[metrics.dropped]],
-    },
-    {
-      name: 'gapcam_frames_invalid',
-      kind: 'counter',
-      help: 'Frames whose pixels or outputs were not usable',
-      values: () => [[metrics.invalid]],
-    },
-    {
-      name: 'gapcam_camera_recoveries',
-      kind: 'counter',
-      help: 'Times a camera came back',
-      values: () => [[metrics.recoveries]],
+      values: () => byCamera(({ fps }) => fps),
     },
     {
       name: 'gapcam_camera_up',
       kind: 'gauge',
       help: '1 while a camera delivers frames',
       labels: ['camera'],
-      values: () => cameras(({ reason }) => (isLost(reason) ? 0 : 1)),
+      values: () => byCamera(({ reason }) => (hasNoFrames(reason) ? 0 : 1)),
     },
     {
       name: 'gapcam_label_score',
@@ -128,9 +121,36 @@ function rowsOf({ state, metrics, build }: ExpositionOptions): Row[] {
     {
       name: 'gapcam_threshold',
       kind: 'gauge',
-      help: 'Least score of a label',
+      help: 'Lowest score that a label needs',
       labels: ['camera'],
-      values: () => cameras(({ threshold }) => threshold),
+      values: () => byCamera(({ threshold }) => threshold),
+    },
+  ]
+}
+
+function hasNoFrames(reason: string | null): boolean {
+  return reason === 'camera_lost' || reason === 'camera_stale' || reason === 'camera_disabled' || reason === 'starting'
+}
+
+function frameRows(metrics: Metrics): Row[] {
+  return [
+    {
+      name: 'gapcam_frames_dropped',
+      kind: 'counter',
+      help: 'Frames that cameras delivered and that a newer frame replaced before its turn',
+      values: () => [[metrics.dropped]],
+    },
+    {
+      name: 'gapcam_frames_invalid',
+      kind: 'counter',
+      help: 'Frames whose pixels or outputs were unusable',
+      values: () => [[metrics.invalid]],
+    },
+    {
+      name: 'gapcam_camera_recoveries',
+      kind: 'counter',
+      help: 'Times that a lost camera came back',
+      values: () => [[metrics.recoveries]],
     },
     {
       name: 'gapcam_stage_seconds',
@@ -140,23 +160,26 @@ function rowsOf({ state, metrics, build }: ExpositionOptions): Row[] {
       values: () =>
         stageNames.flatMap((stage) => {
           const { p50, p95, p99 } = metrics[stage].percentiles()
-          return [
-            ['0.5', p50],
-            ['0.95', p95],
-            ['0.99', p99],
-          ].map(([quantile, ms]) => [Number(ms) / 1000, { stage, quantile: String(quantile) }] as const)
+          return Object.entries({ '0.5': p50, '0.95': p95, '0.99': p99 }).map(
+            ([quantile, ms]) => [ms / 1000, { stage, quantile }] as const,
+          )
         }),
     },
+  ]
+}
+
+function mqttRows(state: ReadState): Row[] {
+  return [
     {
       name: 'gapcam_mqtt_connected',
       kind: 'gauge',
-      help: '1 while the broker is there',
+      help: '1 while the broker is connected; absent without a broker',
       values: () => (state().mqtt.url === null ? [] : [[Number(state().mqtt.isConnected)]]),
     },
     {
       name: 'gapcam_mqtt_queued_events',
       kind: 'gauge',
-      help: 'Events that wait or are unacknowledged',
+      help: 'Events that wait for the broker or for its acknowledgement',
       values: () => [[state().mqtt.queued]],
     },
     {
@@ -168,26 +191,48 @@ function rowsOf({ state, metrics, build }: ExpositionOptions): Row[] {
     {
       name: 'gapcam_mqtt_reconnects',
       kind: 'counter',
-      help: 'Times the connection came back',
+      help: 'Times that the connection to the broker came back',
       values: () => [[state().mqtt.reconnects]],
     },
+  ]
+}
+
+/** Absent values: the board does not report them. */
+function boardRows(state: ReadState): Row[] {
+  const known = (value: number | boolean | null): Values => (value === null ? [] : [[Number(value)]])
+  return [
     {
       name: 'gapcam_soc_temperature_celsius',
       kind: 'gauge',
-      help: 'The hottest of the processor’s sensors; absent where there is none',
+      help: 'The hottest sensor of the processor; absent without a sensor',
       values: () => known(state().soc.temperatureC),
     },
     {
       name: 'gapcam_soc_throttled',
       kind: 'gauge',
-      help: '1 while the clock is held down; absent where the board does not say',
+      help: '1 while the board limits its clock; absent where the board does not report it',
       values: () => known(state().soc.isThrottled),
     },
     {
       name: 'gapcam_soc_undervoltage',
       kind: 'gauge',
-      help: '1 while the supply is too weak; absent where the board does not say',
+      help: '1 while the supply voltage is too low; absent where the board does not report it',
       values: () => known(state().soc.isUndervolted),
+    },
+  ]
+}
+
+function processRows(state: ReadState): Row[] {
+  const processorSeconds = (): number => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  }
+  return [
+    {
+      name: 'gapcam_uptime_seconds',
+      kind: 'gauge',
+      help: 'Time since the start',
+      values: () => [[state().uptimeS]],
     },
     {
       name: 'process_resident_memory_bytes',
@@ -199,7 +244,7 @@ function rowsOf({ state, metrics, build }: ExpositionOptions): Row[] {
       name: 'process_cpu_seconds',
       kind: 'counter',
       help: 'Processor time, user and system',
-      values: () => [[(process.cpuUsage().user + process.cpuUsage().system) / 1e6]],
+      values: () => [[processorSeconds()]],
     },
   ]
 }

@@ -1,18 +1,20 @@
 /**
- * Live pictures for any number of visitors: one capture, encoded once, shared by all who wait for it. The pace is
- * bounded, so that visitors together cost a few pictures a second and no more, however many they are.
+ * Live pictures for any number of visitors. Each picture is captured and encoded once and shared by all requests that
+ * wait for it. The rate is bounded: the cost does not grow with the number of visitors.
  */
 import { encodeJpeg } from '../pixels/jpeg.js'
 import type { CaptureOptions, Picture, PictureHeat } from '../run/picture.js'
 import type { PictureHeader, PictureSide, Region } from './messages.js'
 
+/** A picture with its encoded forms. Shared: do not write to it. */
 export interface LivePicture {
   readonly picture: Picture
   readonly jpeg: Buffer
-  /** The live socket's message: length of the header (uint32, big endian), header as JSON, JPEG. */
+  /** The binary message of the live socket: length of the header (uint32, big endian), header as JSON, JPEG. */
   readonly message: Buffer
 }
 
+/** A camera, as far as live pictures need it. */
 export interface PictureSource {
   readonly id: string
   /** Whether the model has heat maps. */
@@ -20,14 +22,15 @@ export interface PictureSource {
   capture(options: CaptureOptions): Promise<Picture>
 }
 
-/** Ten pictures a second look like a moving picture, and take a few percent of one small core to encode. */
+/** At most ten pictures a second: they look like a moving picture and cost a few percent of one small core. */
 const leastMsBetween = 100
-/** A picture so young is as good as the next one. */
+/** A picture that is at most this old is handed out instead of a new one. */
 const freshMs = 100
 const quality = 75
-/** Pictures that a visitor may still be looking at when saying that it is wrong. */
+/** Pictures that are kept after they were sent, for a visitor who reports one as misjudged. */
 const kept = 8
 
+/** The live pictures of one camera, in a few sizes. */
 export class PictureHub {
   readonly #source: PictureSource
   readonly #sizes = new Map<PictureSide, SharedSize>()
@@ -36,24 +39,25 @@ export class PictureHub {
     this.#source = source
   }
 
-  /** A picture newer than the one numbered `after`. Rejects as Pipeline.capture does. */
+  /** A picture other than frame number `after`. Rejects for the same reasons as the source's `capture`. */
   next(side: PictureSide, after: number): Promise<LivePicture> {
     let size = this.#sizes.get(side)
     if (!size) this.#sizes.set(side, (size = new SharedSize(this.#source, side)))
     return size.next(after)
   }
 
-  /** A picture that was handed out and is still here, the largest of its number. */
+  /** The largest picture of frame `seq` among those that were handed out lately; null where there is none. */
   find(seq: number): Picture | null {
     const found = [...this.#sizes.values()].flatMap((size) => size.recent).filter((picture) => picture.seq === seq)
     return found.sort((a, b) => b.width - a.width)[0] ?? null
   }
 }
 
+/** The pictures of one size. At most one of them is being made at any time. */
 class SharedSize {
   readonly #source: PictureSource
   readonly #side: PictureSide
-  #coming: Promise<LivePicture> | null = null
+  #pending: Promise<LivePicture> | null = null
   #last: LivePicture | null = null
   #lastMs = -Infinity
   recent: readonly Picture[] = []
@@ -66,19 +70,17 @@ class SharedSize {
   next(after: number): Promise<LivePicture> {
     const last = this.#last
     if (last && last.picture.seq !== after && performance.now() - this.#lastMs < freshMs) return Promise.resolve(last)
-    this.#coming ??= this.#make().finally(() => {
-      this.#coming = null
+    this.#pending ??= this.#make().finally(() => {
+      this.#pending = null
     })
-    return this.#coming
+    return this.#pending
   }
 
   async #make(): Promise<LivePicture> {
     const waitMs = this.#lastMs + leastMsBetween - performance.now()
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-    const picture = await this.#source.capture({
-      maxSide: this.#side,
-      ...(this.#source.hasHeat ? { heat: 'label' } : {}),
-    })
+    const heat = this.#source.hasHeat ? 'label' : undefined
+    const picture = await this.#source.capture({ maxSide: this.#side, heat })
     this.#lastMs = performance.now()
     const jpeg = await encodeJpeg(picture, quality)
     this.#last = { picture, jpeg, message: messageOf(this.#source.id, picture, jpeg) }
@@ -87,7 +89,7 @@ class SharedSize {
   }
 }
 
-/** One byte a place: what speaks against the label is as cold as what says nothing. */
+/** The map as one byte a place, 255 at the hottest. Negative evidence is 0, the same as no evidence. */
 function heatHeader({ map: { width, height, values }, view }: PictureHeat, shown: Region): PictureHeader['heat'] {
   const hottest = values.reduce((most, value) => Math.max(most, value), 0)
   const bytes = Buffer.from(
@@ -99,6 +101,7 @@ function heatHeader({ map: { width, height, values }, view }: PictureHeat, shown
   return { width, height, values: bytes.toString('base64'), inside }
 }
 
+/** The binary message of the live socket, ready to send. */
 function messageOf(
   camera: string,
   { seq, wallTime, width, height, shown, prediction, decision, heat }: Picture,

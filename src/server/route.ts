@@ -1,38 +1,48 @@
-/** A route of the API as data: what it takes and gives as schemas, from which validation and OpenAPI both come. */
+/**
+ * A route of the API as data: method, address and schemas of request and reply. Validation (server.ts) and the OpenAPI
+ * document (openapi.ts) both come from these schemas.
+ */
 import type { z } from 'zod'
 
 /** An answer that is not JSON. */
 export interface Binary {
   readonly media: string
   readonly bytes: Buffer | string
-  /** A name under which a browser saves it. */
+  /** The name under which a browser saves it. */
   readonly fileName?: string
 }
 
+/** A request after validation. */
 export interface RouteRequest<P, Q, B> {
   readonly params: P
   readonly query: Q
   readonly body: B
-  /** Aborts when the visitor has gone or waited too long. */
+  /** Aborts when the client disconnects, or after the time limit of requests. */
   readonly signal: AbortSignal
 }
 
+/** A route with its types erased; `route` makes it. */
 export interface Route {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
-  /** With `:name` for parameters. */
+  /** Parameters are written as `:name`. */
   readonly url: string
   readonly summary: string
   readonly params?: z.ZodType
   readonly query?: z.ZodType
   readonly body?: z.ZodType
-  /** A schema of JSON, or what else comes. */
+  /** The schema of a JSON reply, or the media type of another one. */
   readonly reply: z.ZodType | { readonly media: string; readonly description: string }
   handle(request: RouteRequest<unknown, unknown, unknown>): unknown
 }
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
 
-/** A route whose handler has the types of its schemas. */
+/**
+ * Makes a route whose handler gets the types of its schemas.
+ *
+ *     route({ method: 'GET', url: '/api/state', summary: 'The current state', reply: liveState,
+ *       handle: () => observer.state() })
+ */
 export function route<
   P extends z.ZodType | undefined = undefined,
   Q extends z.ZodType | undefined = undefined,
@@ -50,7 +60,7 @@ export function route<
   return definition as unknown as Route
 }
 
-/** What a visitor asked wrongly, or what is not there: becomes an answer with this status. */
+/** An error of a request: it becomes an answer with this status, code, message and hint. */
 export class ApiError extends Error {
   readonly status: number
   readonly code: string

@@ -1,6 +1,6 @@
 /**
- * The local page and its API: fastify on loopback, or elsewhere with a token. It reads the run through its observer and
- * its pictures on demand, and is in nobody's way: no visitor's fault, slowness or number reaches a frame.
+ * The HTTP server of the page and its API (fastify): access control, validation, rate limits and static files around the
+ * routes. It listens on loopback, or on another address with a token. Clients cannot slow down the frames.
  */
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -19,8 +19,9 @@ import type { LiveSockets } from './socket.js'
 
 export interface ServerOptions {
   readonly host: string
-  /** This port and no other; default 8080, or the next one that is free. */
-  readonly port?: number
+  /** Exactly this port; default: the first free one from 8080 on. */
+  readonly port?: number | undefined
+  /** Null: no token is needed. */
   readonly token: string | null
   readonly version: string
   readonly routes: readonly Route[]
@@ -29,19 +30,22 @@ export interface ServerOptions {
 }
 
 export interface Server {
+  /** With the actual port. */
   readonly url: string
+  /** Disconnects all clients. */
   close(): Promise<void>
 }
 
-const usualPort = 8080
+const defaultPort = 8080
 const portsToTry = 64
 const bodyBytes = 16 << 10
 const socketBytes = 1 << 10
-/** A request that waits for a frame gives up after this. */
+/** Time limit of a request that waits for a frame. */
 const handleMs = 15_000
+/** Requests of one client within a time window in milliseconds. */
 const limits = { read: { max: 300, timeWindow: 10_000 }, write: { max: 40, timeWindow: 10_000 } }
 
-/** The page's files by path: what is not in this table is not there, so no path leads anywhere else. */
+/** The page's files by path. No other file is served, so no path can lead out of the folder. */
 const pageFiles: Readonly<Record<string, readonly [file: string, media: string]>> = {
   '/': ['index.html', 'text/html; charset=utf-8'],
   '/page.js': ['page.js', 'text/javascript; charset=utf-8'],
@@ -49,7 +53,12 @@ const pageFiles: Readonly<Record<string, readonly [file: string, media: string]>
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
 }
 
-/** Listens. Rejects with PORT_IN_USE for an address that cannot be had now. */
+/**
+ * Starts to listen. Rejects with PORT_IN_USE for an address that cannot be used now.
+ *
+ *     const server = await startServer({ host: '127.0.0.1', token: null, version, routes, sockets, log })
+ *     await server.close()
+ */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const app = Fastify({
     logger: false,
@@ -64,7 +73,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   protect(app, guard, options.log)
   await app.register(rateLimit, {
     ...limits.read,
-    errorResponseBuilder: (_, { after }) => new ApiError(429, 'TOO_MANY', `too many requests; again in ${after}`),
+    errorResponseBuilder: (_, { after }) => new ApiError(429, 'TOO_MANY', `too many requests; try again in ${after}`),
   })
   await app.register(websocket, {
     options: {
@@ -90,6 +99,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
+/** Installs access control, validation and the answers to errors. */
 function protect(app: FastifyInstance, guard: Guard, log: ServerOptions['log']): void {
   app.addHook('onRequest', async (request, reply) => {
     const { method, headers } = request
@@ -99,7 +109,7 @@ function protect(app: FastifyInstance, guard: Guard, log: ServerOptions['log']):
     const refusal = guard.refusal({ method, headers, isPublic: method === 'GET' && path in pageFiles, isSocket })
     if (refusal) throw new ApiError(refusal.status, refusal.code, refusal.message, refusal.hint)
   })
-  // JSON and nothing else: a form of another page cannot send it without asking first.
+  // Only JSON bodies: a form of another page cannot send JSON without a preflight request, which is refused.
   app.removeContentTypeParser(['text/plain'])
   app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
     const { success, data: value, error } = schema.safeParse(data ?? {})
@@ -111,7 +121,7 @@ function protect(app: FastifyInstance, guard: Guard, log: ServerOptions['log']):
     fail(reply, error)
   })
   app.setNotFoundHandler((_request, reply) => {
-    fail(reply, new ApiError(404, 'NOT_FOUND', 'there is nothing here'))
+    fail(reply, new ApiError(404, 'NOT_FOUND', 'there is nothing here', '/api/openapi.json lists all addresses.'))
   })
 }
 
@@ -121,8 +131,8 @@ function sentenceOf({ issues: [issue] }: z.ZodError): string {
 
 function fail(reply: FastifyReply, error: unknown): void {
   const { status, code, hint } = faultOf(error)
-  // What we did not foresee is said without its inside.
-  const message = status === 500 ? 'something went wrong inside; the log says what' : messageOf(error)
+  // An unexpected error may hold paths or secrets: clients get no details of it.
+  const message = status === 500 ? 'internal error; the log of gapcam has the details' : messageOf(error)
   void reply.code(status).send({ error: { code, message, hint } })
 }
 
@@ -132,7 +142,7 @@ function faultOf(error: unknown): { status: number; code: string; hint: string }
     return { status: error.exitStatus === 2 ? 400 : 503, code: error.code, hint: error.hint }
   const { statusCode, name } = error as { statusCode?: number; name?: string }
   if (name === 'AbortError' || name === 'TimeoutError')
-    return { status: 503, code: 'NO_FRAME', hint: 'The camera delivers no frames; see gapcam doctor.' }
+    return { status: 503, code: 'NO_FRAME', hint: 'The camera delivers no frames: run gapcam doctor.' }
   return typeof statusCode === 'number' && statusCode < 500
     ? { status: statusCode, code: 'REQUEST_INVALID', hint: '' }
     : { status: 500, code: 'INTERNAL', hint: '' }
@@ -164,7 +174,7 @@ function addRoutes(app: FastifyInstance, { routes, sockets, version }: ServerOpt
           404,
           'PAGE_NOT_BUILT',
           'the page is not built',
-          'npm run build builds it; the API works without it.',
+          'Run npm run build. The API works without it.',
         )
       return reply.type(media).send(bytes)
     })
@@ -179,6 +189,7 @@ function pageFile(name: string): Buffer | null {
   }
 }
 
+/** Aborts when the client disconnects. */
 function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController()
   reply.raw.once('close', () => gone.abort())
@@ -197,21 +208,21 @@ function isBinary(answer: unknown): answer is Binary {
   return typeof answer === 'object' && answer !== null && 'media' in answer && 'bytes' in answer
 }
 
+/** Listens on `port`, or without one on the first free port from 8080 on. */
 async function listen(app: FastifyInstance, { host, port }: ServerOptions): Promise<void> {
-  for (let candidate = port ?? usualPort; ; candidate++) {
+  for (let candidate = port ?? defaultPort; ; candidate++) {
     try {
       await app.listen({ host, port: candidate, exclusive: true })
       return
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      const mayGoOn =
-        port === undefined && (code === 'EADDRINUSE' || code === 'EACCES') && candidate + 1 < usualPort + portsToTry
-      if (mayGoOn) continue
+      const isTaken = code === 'EADDRINUSE' || code === 'EACCES'
+      if (port === undefined && isTaken && candidate + 1 < defaultPort + portsToTry) continue
       const why =
         code === 'EADDRINUSE'
           ? `port ${candidate} is in use on ${host}`
           : `cannot listen on ${host}:${candidate}: ${messageOf(error)}`
-      // No fault of the configuration, which nobody would start again: the port may be let go, the address may come.
+      // Not CONFIG_INVALID, which stops a service for good: the port may become free, and the address may appear.
       throw new GapcamError('PORT_IN_USE', `page: ${why}`, {
         cause: error,
         hint: 'Choose another page.port or page.host, or set page.enabled to false.',

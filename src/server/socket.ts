@@ -1,49 +1,59 @@
 /**
- * The live socket: the state a few times a second, and pictures as fast as the visitor asks for them. One picture is
- * under way at a time, which is the visitor's back-pressure: a slow one gets fewer, and nobody else notices. A visitor
- * who breaks the protocol, or does not read what was asked for, is hung up on with the reason.
+ * The live socket: sends the state four times a second, and one picture for each request. A visitor may have one picture
+ * request open at a time. This is the back-pressure: a slow visitor gets fewer pictures and does not affect others. A
+ * visitor that breaks the protocol, or does not read what it asked for, is disconnected with a reason.
  */
 import type { WebSocket } from '@fastify/websocket'
 import { messageOf } from '../errors.js'
-import { pictureWanted, type LiveState } from './messages.js'
+import { pictureRequest, type LiveState } from './messages.js'
 import type { PictureHub } from './pictures.js'
 
 export interface SocketOptions {
+  /** Live pictures by camera id. */
   readonly hubs: ReadonlyMap<string, PictureHub>
   readonly state: () => LiveState
 }
 
 export interface LiveSockets {
+  /** Connected visitors. */
   readonly size: number
+  /** Takes over a socket that has passed access control. */
   add(socket: WebSocket): void
+  /** Disconnects all visitors. */
   close(): void
 }
 
 const stateEveryMs = 250
 const pingEveryMs = 15_000
 const maxVisitors = 64
-/** Unread bytes beyond which states are left out, and beyond which a visitor who asks for more is hung up on. */
+/** Unsent bytes above which a visitor gets no states, and above which it is disconnected when it asks for a picture. */
 const busyBytes = 64 << 10
 const stuckBytes = 4 << 20
-/** Messages a second, far above what a page sends. */
+/** Messages a second from one visitor. The page sends at most ten. */
 const maxMessages = 60
 
 /** RFC 6455, 7.4.1. */
-const closeCodes = { goingAway: 1001, notText: 1003, wrong: 1008, full: 1013 } as const
+const closeCodes = { goingAway: 1001, notText: 1003, violation: 1008, tryAgainLater: 1013 } as const
 
+/**
+ * The live sockets of one page. The timers run only while a visitor is connected.
+ *
+ *     const sockets = createLiveSockets({ hubs, state: () => observer.state() })
+ *     app.get('/api/live', { websocket: true }, (socket) => sockets.add(socket))
+ */
 export function createLiveSockets({ hubs, state }: SocketOptions): LiveSockets {
   const visitors = new Set<Visitor>()
   let ticking: NodeJS.Timeout | null = null
   let pinging: NodeJS.Timeout | null = null
 
-  function tick(): void {
-    // Written once for all.
+  /** The state is serialized once for all visitors. */
+  function sendState(): void {
     const text = JSON.stringify(state())
-    for (const visitor of visitors) visitor.tell(text)
+    for (const visitor of visitors) visitor.sendText(text)
   }
 
   function start(): void {
-    ticking ??= setInterval(tick, stateEveryMs)
+    ticking ??= setInterval(sendState, stateEveryMs)
     pinging ??= setInterval(() => {
       for (const visitor of visitors) visitor.ping()
     }, pingEveryMs)
@@ -60,26 +70,29 @@ export function createLiveSockets({ hubs, state }: SocketOptions): LiveSockets {
       return visitors.size
     },
     add(socket) {
-      if (visitors.size >= maxVisitors) return socket.close(closeCodes.full, `${maxVisitors} visitors are here already`)
+      if (visitors.size >= maxVisitors)
+        return socket.close(closeCodes.tryAgainLater, `limit of ${maxVisitors} visitors reached; close another page`)
       const visitor = new Visitor(socket, hubs)
       visitors.add(visitor)
       socket.on('close', () => {
         visitors.delete(visitor)
         if (visitors.size === 0) stop()
       })
-      visitor.tell(JSON.stringify(state()))
+      visitor.sendText(JSON.stringify(state()))
       start()
     },
     close() {
       stop()
-      for (const visitor of visitors) visitor.hangUp(closeCodes.goingAway, 'gapcam ends')
+      for (const visitor of visitors) visitor.disconnect(closeCodes.goingAway, 'gapcam stops')
     },
   }
 }
 
+/** One connected page. */
 class Visitor {
   readonly #socket: WebSocket
   readonly #hubs: ReadonlyMap<string, PictureHub>
+  /** A picture request is open. */
   #isWaiting = false
   #isAlive = true
   #messages = 0
@@ -88,42 +101,41 @@ class Visitor {
   constructor(socket: WebSocket, hubs: ReadonlyMap<string, PictureHub>) {
     this.#socket = socket
     this.#hubs = hubs
-    // Faults of the connection end it; 'close' follows.
+    // 'close' follows.
     socket.on('error', () => socket.terminate())
     socket.on('pong', () => {
       this.#isAlive = true
     })
     socket.on('message', (data: Buffer, isBinary: boolean) => {
-      this.#hear(data, isBinary)
+      this.#receive(data, isBinary)
     })
   }
 
-  tell(text: string): void {
+  /** Drops the text when the visitor is slow: the next state replaces it. */
+  sendText(text: string): void {
     if (this.#socket.readyState === 1 && this.#socket.bufferedAmount < busyBytes) this.#socket.send(text)
   }
 
-  /** One that did not answer the last ping is gone without a word. */
+  /** Ends the connection when the last ping was not answered. */
   ping(): void {
     if (!this.#isAlive) return this.#socket.terminate()
     this.#isAlive = false
     this.#socket.ping()
   }
 
-  hangUp(code: number, reason: string): void {
+  disconnect(code: number, reason: string): void {
     this.#socket.close(code, reason)
   }
 
-  #hear(data: Buffer, isBinary: boolean): void {
+  #receive(data: Buffer, isBinary: boolean): void {
     if (this.#socket.readyState !== 1) return
-    if (isBinary) return this.hangUp(closeCodes.notText, 'messages are JSON as text')
-    if (this.#isFlood()) return this.hangUp(closeCodes.wrong, 'too many messages')
-    const wanted = pictureWanted.safeParse(parsed(data))
-    if (!wanted.success) return this.hangUp(closeCodes.wrong, 'not a message of this protocol')
-    const { camera, after, side } = wanted.data
+    if (isBinary) return this.disconnect(closeCodes.notText, 'messages must be JSON as text')
+    const request = pictureRequest.safeParse(parsed(data))
+    const violation = this.#violation(request.success)
+    if (violation !== null) return this.disconnect(closeCodes.violation, violation)
+    const { camera, after, side } = request.data!
     const hub = this.#hubs.get(camera)
-    if (!hub) return this.hangUp(closeCodes.wrong, 'there is no such camera')
-    if (this.#isWaiting) return this.hangUp(closeCodes.wrong, 'one picture at a time')
-    if (this.#socket.bufferedAmount > stuckBytes) return this.hangUp(closeCodes.wrong, 'pictures are not read')
+    if (!hub) return this.disconnect(closeCodes.violation, 'there is no such camera')
     this.#isWaiting = true
     hub
       .next(side, after)
@@ -131,11 +143,19 @@ class Visitor {
         ({ message }) => {
           if (this.#socket.readyState === 1) this.#socket.send(message)
         },
-        (error: unknown) => this.tell(JSON.stringify({ type: 'nopicture', camera, why: messageOf(error) })),
+        (error: unknown) => this.sendText(JSON.stringify({ type: 'nopicture', camera, why: messageOf(error) })),
       )
       .finally(() => {
         this.#isWaiting = false
       })
+  }
+
+  /** Why the visitor must be disconnected; null while it keeps to the protocol. */
+  #violation(isValid: boolean): string | null {
+    if (this.#isFlood()) return 'too many messages'
+    if (!isValid) return 'not a message of this protocol'
+    if (this.#isWaiting) return 'one picture at a time'
+    return this.#socket.bufferedAmount > stuckBytes ? 'pictures are not read' : null
   }
 
   #isFlood(): boolean {

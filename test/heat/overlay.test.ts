@@ -3,7 +3,8 @@ import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { viewOf } from '../../src/pixels/geometry.js'
 import { classOf } from '../../src/heat/class.js'
-import { drawHeat, viridis } from '../../src/heat/overlay.js'
+import { drawHeat } from '../../src/heat/overlay.js'
+import { viridis } from '../../src/heat/viridis.js'
 import type { PreprocessSpec } from '../../src/pixels/spec.js'
 
 const [width, height] = [160, 90]

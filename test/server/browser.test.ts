@@ -1,4 +1,4 @@
-/** The page in a real Chromium, as a person uses it on a phone and at a desk. */
+/** The page in a real Chromium, used as on a phone and on a desktop. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,7 +49,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
       .cameras[0]
   const patient = { timeout: 20_000 }
 
-  it('shows a picture that moves, its label, and the heat over it', async () => {
+  it('the picture moves, with its label and the heat map over it', async () => {
     const page = await open()
     await picture(page).waitFor(patient)
     const first = await seq(page)
@@ -65,13 +65,13 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await expect.poll(() => page.getByRole('img', { name: /milliseconds now/ }).count(), patient).toBe(1)
   })
 
-  it('freezes, and goes on', async () => {
+  it('a frozen picture stays, and continues when it is unfrozen', async () => {
     const page = await open()
     await picture(page).waitFor(patient)
     await page.getByRole('button', { name: 'Freeze' }).click()
     await page.getByText(/^Frozen at/).waitFor(patient)
     const frozen = await seq(page)
-    // Two states come in half a second: it is alive, and the picture stays.
+    // New states still arrive, and the picture stays.
     const uptime = (): Promise<string | null> => page.locator('dl.tiles div:last-child dd').textContent()
     const before = await uptime()
     await expect.poll(uptime, patient).not.toBe(before)
@@ -80,11 +80,11 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await expect.poll(() => seq(page), patient).toBeGreaterThan(frozen)
   })
 
-  it('a region that is dragged on the picture is what the network sees from then on', async () => {
+  it('a region drawn on the picture becomes the region of the camera', async () => {
     const page = await open({ viewport: { width: 1280, height: 900 } })
     await picture(page).waitFor(patient)
     await page.getByRole('button', { name: 'Region' }).click()
-    const box = (await page.locator('.stage').boundingBox())!
+    const box = (await page.locator('.live-view').boundingBox())!
     await page.mouse.move(box.x + box.width * 0.25, box.y + box.height * 0.2)
     await page.mouse.down()
     await page.mouse.move(box.x + box.width * 0.6, box.y + box.height * 0.5, { steps: 4 })
@@ -110,7 +110,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     expect(await page.getByRole('form', { name: 'Region' }).isVisible()).toBe(false)
   })
 
-  it('two editors of one threshold both see the last value', async () => {
+  it('two pages that set one threshold both show the last value', async () => {
     const [one, two] = [await open(), await open({ viewport: { width: 1280, height: 900 } })]
     const slider = (page: Page): ReturnType<Page['getByRole']> => page.getByRole('slider', { name: 'Threshold' })
     await slider(one).fill('0.6')
@@ -122,14 +122,14 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await expect.poll(() => slider(two).inputValue(), patient).toBe('0.46')
   })
 
-  it('"this is wrong" keeps the picture that was looked at', async () => {
+  it('"This is wrong" keeps the picture that the person saw', async () => {
     const page = await open()
     await picture(page).waitFor(patient)
     await page.getByRole('button', { name: 'This is wrong' }).click()
     const dialog = page.getByRole('dialog', { name: 'This is wrong' })
     await dialog.getByRole('textbox').fill('a robin')
     await dialog.getByRole('textbox').press('Enter')
-    await page.getByText('Kept on the device').waitFor(patient)
+    await page.getByText('Saved on the device').waitFor(patient)
     const reports = (await (await fetch(`${server.url}/api/reports`)).json()) as { note: string; isExact: boolean }[]
     expect(reports).toMatchObject([{ note: 'a robin', isExact: true }])
     const [download] = await Promise.all([
@@ -140,7 +140,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
   })
 
   it.each(['dark', 'light'] as const)(
-    '%s: everything that can be used has a name, nothing is wider than the phone',
+    'every control has a name, and nothing is wider than a phone: %s',
     async (colorScheme) => {
       const page = await open({ colorScheme })
       await picture(page).waitFor(patient)
@@ -185,14 +185,14 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     },
   )
 
-  it('lives through a restart of gapcam', async () => {
+  it('the page reconnects after a restart of gapcam', async () => {
     const { run, port } = await startPage(['test://'])
     const page = await open()
     await page.goto(`http://127.0.0.1:${port}`)
     await picture(page).waitFor(patient)
     run.kill('SIGINT')
     await run.ended
-    await page.getByText('Connection lost, trying again').waitFor(patient)
+    await page.getByText('Connection lost, reconnecting').waitFor(patient)
     const again = gapcam(['run', 'test://', '--json', '--broker', 'none', '--set', `page.port=${port}`])
     await again.until(/^page {5}/m)
     await page.getByText('Live', { exact: true }).waitFor(patient)
@@ -200,7 +200,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await expect.poll(() => seq(page), patient).not.toBe(first)
   })
 
-  it('asks for the token where there is one, and takes it from the address', async () => {
+  it('the page asks for the token, or takes it from the address', async () => {
     const token = 'a-token-of-24-characters'
     const { port } = await startPage(['test://', '--set', `page.token=${token}`])
     const page = await open()
@@ -215,7 +215,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     expect(other.url()).not.toContain('token')
   })
 
-  it('and nothing broke its policies or threw', () => {
+  it('no page threw an error or violated its security policy', () => {
     expect(faults).toEqual([])
   })
 })

@@ -1,4 +1,4 @@
-/** A real Chromium, started bare: a new profile, nothing in the background. */
+/** A real Chromium with a new profile and no background work. */
 import { existsSync } from 'node:fs'
 import { chromium, type Browser } from 'playwright-core'
 
@@ -6,7 +6,7 @@ const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/
   existsSync(path),
 )
 
-/** Where CI=true it must be there. */
+/** With CI=true it must exist: the tests then fail instead of being skipped. */
 export const hasChromium = executablePath !== undefined || process.env['CI'] === 'true'
 
 export function launchChromium(): Promise<Browser> {

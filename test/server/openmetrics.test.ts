@@ -1,4 +1,4 @@
-/** /metrics of a real run: valid OpenMetrics, and all that the Grafana dashboard in docs asks for. */
+/** /metrics of a real run: valid OpenMetrics, with every metric that the Grafana dashboard in docs uses. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -26,7 +26,7 @@ const families = (): Map<string, string> =>
 const series = (): Set<string> =>
   new Set([...text.matchAll(/^([a-z_]+)(?:\{[^}]*\})? -?[\d.e+-]+$/gm)].map(([, name]) => name!))
 
-it('is OpenMetrics: typed families, counters that end in _total, and an end', () => {
+it('the text is valid OpenMetrics: typed families, counters that end in _total, and the end mark', () => {
   expect(type).toMatch(/^application\/openmetrics-text; version=1\.0\.0/)
   expect(text.endsWith('# EOF\n')).toBe(true)
   for (const [name, kind] of families()) {
@@ -39,13 +39,13 @@ it('is OpenMetrics: typed families, counters that end in _total, and an end', ()
     )
 })
 
-it('counts the frames, by camera', () => {
+it('frames are counted by camera', () => {
   expect(Number(/^gapcam_frames_total\{camera="cam0"\} (\d+)$/m.exec(text)?.[1])).toBeGreaterThan(0)
   expect(text).toMatch(/^gapcam_camera_up\{camera="cam0"\} 1$/m)
   expect(text).toMatch(/^gapcam_stage_seconds\{stage="infer",quantile="0\.95"\} 0\.\d+/m)
 })
 
-it('has every metric that the dashboard asks for', () => {
+it('every metric of the dashboard exists', () => {
   const { panels, templating } = JSON.parse(readFileSync(join(projectRoot, 'docs/grafana-dashboard.json'), 'utf8')) as {
     panels: Panel[]
     templating: { list: { query: string }[] }
@@ -56,7 +56,7 @@ it('has every metric that the dashboard asks for', () => {
   ]
   const names = new Set(queries.flatMap((query) => query.match(/\b(gapcam|process)_[a-z_]+/g) ?? []))
   expect(names.size).toBeGreaterThan(12)
-  // A machine without these sensors leaves their values out; their families are there.
+  // A machine without sensors has no values of these families; the families themselves exist.
   const sensors = new Set([...families().keys()].filter((name) => name.startsWith('gapcam_soc_')))
   expect([...names].filter((name) => !series().has(name) && !sensors.has(name))).toEqual([])
 })

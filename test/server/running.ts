@@ -1,4 +1,4 @@
-/** A real `gapcam run` with its page, and a raw client for what browsers and fetch would not send. */
+/** A real `gapcam run` with its page, a client for it, and a raw client for requests that fetch refuses to send. */
 import { connect } from 'node:net'
 import { gapcam, type Running } from '../process.js'
 
@@ -6,16 +6,30 @@ export interface RunningPage {
   readonly run: Running
   readonly url: string
   readonly port: number
+  get(path: string): Promise<Response>
+  /** Sends JSON, by default with the header that a write needs. */
+  write(method: string, path: string, body: unknown, headers?: Record<string, string>): Promise<Response>
 }
 
-/** Starts on a free port, without a broker. */
+/** Starts gapcam on a free port, without a broker. */
 export async function startPage(
   args: readonly string[] = ['test://'],
   env: NodeJS.ProcessEnv = {},
 ): Promise<RunningPage> {
   const run = gapcam(['run', ...args, '--json', '--broker', 'none', '--set', 'page.port=0'], { env })
   const [, url = '', port = ''] = await run.until(/^page {5}(http:\/\/\S+?:(\d+))$/m)
-  return { run, url, port: Number(port) }
+  return {
+    run,
+    url,
+    port: Number(port),
+    get: (path) => fetch(url + path),
+    write: (method, path, body, headers = { 'x-gapcam': '1' }) =>
+      fetch(url + path, {
+        method,
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+  }
 }
 
 export interface RawAnswer {
@@ -24,7 +38,7 @@ export interface RawAnswer {
   readonly body: string
 }
 
-/** Sends bytes and reads until the server hangs up. */
+/** Sends text and reads until the server closes the connection. */
 export function raw(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.end(text))
@@ -37,7 +51,7 @@ export function raw(port: number, text: string): Promise<string> {
   })
 }
 
-/** One request with exactly these headers. */
+/** One request with exactly these headers, and `connection: close`. */
 export async function rawRequest(
   port: number,
   line: string,

@@ -1,4 +1,4 @@
-/** The live socket on a real `gapcam run`: states and pictures, slow visitors, and visitors who lie. */
+/** The live socket on a real `gapcam run`: states and pictures, slow visitors, and visitors that break the protocol. */
 import WebSocket from 'ws'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -58,7 +58,7 @@ function visit(headers: Record<string, string> = {}, protocols: string[] = ['gap
 const frames = async (): Promise<number> =>
   liveState.parse(await (await fetch(`${page.url}/api/state`)).json()).cameras[0]!.frames
 
-it('tells the state by itself, and gives a picture for each that is asked for', async () => {
+it('the state comes unasked, and each request gets one picture', async () => {
   const visitor = visit()
   await visitor.opened
   expect(visitor.socket.protocol).toBe('gapcam.v1')
@@ -74,7 +74,7 @@ it('tells the state by itself, and gives a picture for each that is asked for', 
   expect(header).toMatchObject({ width: 320, height: 240, shown: { x: 0.125, y: 0, width: 0.75, height: 1 } })
 })
 
-it('the heat map comes with each picture, hottest at 255, and the focus box lies in the frame', async () => {
+it('each picture has a heat map with its maximum at 255, and a focus box inside the frame', async () => {
   const visitor = visit()
   await visitor.opened
   visitor.ask()
@@ -86,7 +86,7 @@ it('the heat map comes with each picture, hottest at 255, and the focus box lies
   expect(focus!.x + focus!.width).toBeLessThanOrEqual(1)
 })
 
-it('visitors who ask at once share one picture', async () => {
+it('simultaneous requests of several visitors share one picture', async () => {
   const many = Array.from({ length: 10 }, () => visit())
   await Promise.all(many.map(({ opened }) => opened))
   for (const visitor of many) visitor.ask()
@@ -94,7 +94,7 @@ it('visitors who ask at once share one picture', async () => {
   expect(new Set(many.map(({ pictures }) => pictures[0]!.header.seq)).size).toBeLessThanOrEqual(2)
 })
 
-it('one who does not read costs frames of its own only', async () => {
+it('a visitor that does not read slows down neither the frames nor another visitor', async () => {
   const slow = visit()
   await slow.opened
   slow.socket.pause()
@@ -108,21 +108,16 @@ it('one who does not read costs frames of its own only', async () => {
   expect(await frames()).toBeGreaterThan(before)
 })
 
-describe('hangs up, with the reason, on one who', () => {
+describe('a visitor is disconnected with a reason when it', () => {
   it.each([
-    ['sends what is no JSON', '{"type":', 1008, /protocol/],
-    ['sends another message', '{"type":"state"}', 1008, /protocol/],
+    ['sends invalid JSON', '{"type":', 1008, /protocol/],
+    ['sends an unknown message', '{"type":"state"}', 1008, /protocol/],
     ['adds a field', '{"type":"picture","camera":"cam0","after":0,"side":320,"path":"/etc"}', 1008, /protocol/],
-    ['asks for a size that is none', '{"type":"picture","camera":"cam0","after":0,"side":99999}', 1008, /protocol/],
-    ['counts from below 0', '{"type":"picture","camera":"cam0","after":-1,"side":320}', 1008, /protocol/],
-    [
-      'names a camera that is not there',
-      '{"type":"picture","camera":"cam9","after":0,"side":320}',
-      1008,
-      /no such camera/,
-    ],
-    ['sends too much', JSON.stringify({ type: 'x'.repeat(5000) }), 1009, /./],
-    ['sends bytes', Buffer.from([1, 2, 3]), 1003, /JSON/],
+    ['asks for an unknown size', '{"type":"picture","camera":"cam0","after":0,"side":99999}', 1008, /protocol/],
+    ['sends a negative frame number', '{"type":"picture","camera":"cam0","after":-1,"side":320}', 1008, /protocol/],
+    ['names an unknown camera', '{"type":"picture","camera":"cam9","after":0,"side":320}', 1008, /no such camera/],
+    ['sends a message that is too long', JSON.stringify({ type: 'x'.repeat(5000) }), 1009, /./],
+    ['sends a binary message', Buffer.from([1, 2, 3]), 1003, /JSON/],
   ])('%s', async (_, message, code, reason) => {
     const visitor = visit()
     await visitor.opened
@@ -132,24 +127,24 @@ describe('hangs up, with the reason, on one who', () => {
     expect(closed.reason || 'x').toMatch(reason)
   })
 
-  it('asks again before the picture has come', async () => {
+  it('asks for a second picture before the first has come', async () => {
     const visitor = visit()
     await visitor.opened
     visitor.ask()
     await expect.poll(() => visitor.pictures.length, { timeout: 10_000 }).toBe(1)
-    // A young picture is handed out at once to whoever has not seen it; this visitor has.
+    // `after` is the last picture, so that the hub cannot answer at once with that one.
     for (let i = 0; i < 3; i++) visitor.ask(visitor.pictures[0]!.header.seq)
     expect(await visitor.closed).toEqual({ code: 1008, reason: 'one picture at a time' })
   })
 
-  it('sends without end', async () => {
+  it('floods the socket with messages', async () => {
     const visitor = visit()
     await visitor.opened
     for (let i = 0; i < 500; i++) visitor.ask()
     expect((await visitor.closed).code).toBe(1008)
   })
 
-  it('breaks the framing itself', async () => {
+  it('breaks the WebSocket framing', async () => {
     const visitor = visit()
     await visitor.opened
     // A reserved bit, an unknown opcode, a length that never comes, no mask: RFC 6455, 5.2.
@@ -159,7 +154,7 @@ describe('hangs up, with the reason, on one who', () => {
     expect((await visitor.closed).code).toBeGreaterThanOrEqual(1002)
   })
 
-  it('comes from another page, by another name, or is one too many', async () => {
+  it('comes from another origin, under another host name, or above the limit of visitors', async () => {
     await expect(visit({ origin: 'http://evil.example' }).opened).rejects.toThrow('403')
     await expect(visit({ host: 'evil.example' }).opened).rejects.toThrow('421')
     const many = Array.from({ length: 70 }, () => visit())
@@ -169,7 +164,7 @@ describe('hangs up, with the reason, on one who', () => {
   })
 })
 
-it('and through all of it frames went on', async () => {
+it('the frames continue after all of this', async () => {
   const before = await frames()
   await expect.poll(frames).toBeGreaterThan(before)
 })

@@ -1,4 +1,4 @@
-/** The page's way between frame and view is the pixel path's: what is dragged on the picture is the region that is cut. */
+/** The page converts between frame and view as the pixel path does: a box drawn on the picture is the region that is cut. */
 import { describe, expect, it } from 'vitest'
 import { PlainPass } from '../../src/pixels/plain.js'
 import type { Frame } from '../../src/frame.js'
@@ -10,7 +10,7 @@ const views: View[] = ([0, 90, 180, 270] as const).flatMap((rotate) =>
 )
 
 describe.each(views)('rotate $rotate, flipX $flipX, flipY $flipY', (view) => {
-  it('a white pixel is where the pixel path puts it', async () => {
+  it('a white pixel lands where the pixel path puts it', async () => {
     const [width, height, x, y] = [7, 5, 5, 1]
     const pixels = new Uint8Array(width * height * 3)
     pixels.fill(255, (y * width + x) * 3, (y * width + x) * 3 + 3)
@@ -48,7 +48,7 @@ describe.each(views)('rotate $rotate, flipX $flipX, flipY $flipY', (view) => {
     expect([Math.floor(u * w), Math.floor(v * h)]).toEqual([at % w, Math.floor(at / w)])
   })
 
-  it('back is the way there, for points and boxes', () => {
+  it('points and boxes survive the way to the view and back', () => {
     const random = new Random(view.rotate + 3)
     for (let i = 0; i < 50; i++) {
       const box = {
@@ -69,7 +69,7 @@ describe.each(views)('rotate $rotate, flipX $flipX, flipY $flipY', (view) => {
   })
 })
 
-it('a region is inside the frame and never empty, whatever was dragged or typed', () => {
+it('a region is inside the frame and never empty, for any drawn or typed numbers', () => {
   const random = new Random(11)
   for (let i = 0; i < 500; i++) {
     const draw = (): number => random.next() * 4 - 1.5

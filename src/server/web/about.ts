@@ -1,4 +1,4 @@
-/** What runs here: model, engine and why, topics. */
+/** The panel "About": model, engine and the reason for it, topics, version. */
 import type { CameraState, Info } from '../messages.js'
 import { el, say } from './dom.js'
 import { text } from './text.js'
@@ -6,6 +6,7 @@ import { text } from './text.js'
 export interface AboutPanel {
   readonly element: HTMLElement
   update(info: Info): void
+  /** The chosen camera. */
   camera(camera: CameraState): void
 }
 
@@ -28,10 +29,7 @@ export function createAbout(): AboutPanel {
     element,
     update({ model, engine, topics, version, platform, runtime }) {
       const words = text.about
-      set(
-        words.model,
-        `${model.id}${model.version ? ` ${model.version}` : ''}, ${words.labels(model.labels)}, ${model.sha256.slice(0, 12)}${model.assumed.length > 0 ? `; assumed: ${model.assumed.join(', ')}` : ''}`,
-      )
+      set(words.model, modelText(model))
       set(words.engine, `${engine.name} ${engine.target}, ${words.threads(engine.threads)}`)
       set(words.why, engine.reason)
       set(words.topics, `${topics}/…`)
@@ -41,4 +39,10 @@ export function createAbout(): AboutPanel {
       set(text.about.camera, name === null ? id : `${id}: ${name}, ${width} × ${height} ${format}`)
     },
   }
+}
+
+function modelText({ id, version, labels, sha256, assumed }: Info['model']): string {
+  const name = version ? `${id} ${version}` : id
+  const facts = [name, text.about.labels(labels), sha256.slice(0, 12)].join(', ')
+  return assumed.length > 0 ? `${facts}; ${text.about.assumed(assumed.join(', '))}` : facts
 }

@@ -1,7 +1,7 @@
-/** Requests to the API, with the token where there is one. */
+/** Requests to the API, with the token of the page. The token is kept for this browser tab only. */
 const key = 'gapcam-token'
 
-/** The token: from the address (#token=…, taken off it at once), else what was typed in this tab. */
+/** The token from the address (#token=…, which is removed from it at once), or the one typed in this tab; null without. */
 export function readToken(): string | null {
   const [, given] = /(?:^#|&)token=([^&]+)/.exec(location.hash) ?? []
   if (given !== undefined) {
@@ -15,6 +15,7 @@ export function keepToken(token: string): void {
   sessionStorage.setItem(key, token)
 }
 
+/** A request that the API refused. `hint` says what to do; it may be empty. */
 export class RequestError extends Error {
   readonly status: number
   readonly hint: string
@@ -26,6 +27,7 @@ export class RequestError extends Error {
   }
 }
 
+/** Sends a request, `body` as JSON. Rejects with RequestError for any status but 2xx. */
 export async function request(method: string, path: string, body?: unknown): Promise<Response> {
   const token = readToken()
   const response = await fetch(path, {

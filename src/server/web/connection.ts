@@ -1,124 +1,101 @@
 /**
- * The live socket, for as long as the page is open: connects again by itself, and asks for the next picture only when
- * the last one has been shown.
+ * The messages of the live socket: states as they come, and pictures one at a time. The next picture is asked for only
+ * after the last one was shown, and only while the page is visible.
  */
 import type { LiveState, PictureHeader, PictureSide } from '../messages.js'
-import { readToken } from './api.js'
+import { openReconnecting } from './reconnecting.js'
 
-export interface Shot {
+/** A picture as it arrives. */
+export interface ReceivedPicture {
   readonly header: PictureHeader
   readonly jpeg: Blob
 }
 
 export interface Listener {
   onState(state: LiveState): void
-  /** Resolves when it is shown. */
-  onPicture(shot: Shot): Promise<void>
+  /** Resolves when the picture is shown. */
+  onPicture(picture: ReceivedPicture): Promise<void>
+  /** The server could not make a picture. */
   onNoPicture(): void
+  /** The connection was opened or lost. */
   onLink(isUp: boolean): void
-  /** Why there is no connection may be the token. */
+  /** An attempt to connect failed. The token may be wrong. */
   onRefused(): void
 }
 
+export interface WantedPicture {
+  readonly camera: string
+  readonly side: PictureSide
+}
+
 export interface Connection {
-  /** Which camera, how large; null asks for no pictures. */
-  want(wanted: { readonly camera: string; readonly side: PictureSide } | null): void
+  /** Which pictures to ask for from now on; null stops them. */
+  want(wanted: WantedPicture | null): void
   close(): void
 }
 
-const pausesMs = [250, 500, 1000, 2000, 4000]
-/** A server that says nothing for so long has gone without a word. */
-const silentMs = 5000
+type TextMessage = LiveState | { readonly type: 'nopicture' }
+
+/** Pause after a picture could not be made. */
+const noPicturePauseMs = 1000
 
 export function connect(listener: Listener): Connection {
-  let socket: WebSocket | null = null
-  let wanted: { readonly camera: string; readonly side: PictureSide } | null = null
-  let isAsked = false
+  let wanted: WantedPicture | null = null
+  let isWaiting = false
   let after = 0
-  let failures = 0
-  let heardMs = 0
-  let isClosed = false
 
-  function ask(): void {
-    if (isAsked || !wanted || document.hidden || socket?.readyState !== WebSocket.OPEN) return
-    isAsked = true
-    socket.send(JSON.stringify({ type: 'picture', camera: wanted.camera, after, side: wanted.side }))
-  }
-
-  function open(): void {
-    if (isClosed) return
-    const token = readToken()
-    const encoded =
-      token &&
-      btoa(String.fromCharCode(...new TextEncoder().encode(token)))
-        .replace(/\+/g, '-')
-        .replace(/\//g, '_')
-        .replace(/=+$/, '')
-    const mine = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/live`, [
-      'gapcam.v1',
-      ...(encoded ? [`token.${encoded}`] : []),
-    ])
-    let wasOpen = false
-    socket = mine
-    mine.binaryType = 'arraybuffer'
-    mine.onopen = () => {
-      wasOpen = true
-      failures = 0
-      isAsked = false
+  const socket = openReconnecting({
+    onOpen() {
       after = 0
-      heardMs = performance.now()
       listener.onLink(true)
-      ask()
-    }
-    mine.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
-      heardMs = performance.now()
-      if (typeof data === 'string') hear(JSON.parse(data) as LiveState | { type: 'nopicture' })
-      else void show(data)
-    }
-    mine.onclose = () => {
+      askAgain()
+    },
+    onText: (text) => receiveText(JSON.parse(text) as TextMessage),
+    onBinary: (data) => void receivePicture(decodePicture(data)),
+    onClose(wasOpen) {
       listener.onLink(false)
       if (!wasOpen) listener.onRefused()
-      setTimeout(open, pausesMs[Math.min(failures++, pausesMs.length - 1)])
-    }
+    },
+  })
+
+  function askForPicture(): void {
+    if (isWaiting || !wanted || document.hidden) return
+    const { camera, side } = wanted
+    isWaiting = socket.send(JSON.stringify({ type: 'picture', camera, after, side }))
   }
 
-  function hear(message: LiveState | { type: 'nopicture' }): void {
+  function askAgain(): void {
+    isWaiting = false
+    askForPicture()
+  }
+
+  function receiveText(message: TextMessage): void {
     if (message.type === 'state') return listener.onState(message)
     listener.onNoPicture()
-    setTimeout(() => {
-      isAsked = false
-      ask()
-    }, 1000)
+    setTimeout(askAgain, noPicturePauseMs)
   }
 
-  async function show(data: ArrayBuffer): Promise<void> {
-    const length = new DataView(data).getUint32(0)
-    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length))) as PictureHeader
-    after = header.seq
-    if (wanted?.camera === header.camera)
-      await listener
-        .onPicture({ header, jpeg: new Blob([new Uint8Array(data, 4 + length)], { type: 'image/jpeg' }) })
-        .catch(() => undefined)
-    isAsked = false
-    ask()
+  async function receivePicture(picture: ReceivedPicture): Promise<void> {
+    after = picture.header.seq
+    if (wanted?.camera === picture.header.camera) await listener.onPicture(picture).catch(() => undefined)
+    askAgain()
   }
 
-  const watching = setInterval(() => {
-    if (socket?.readyState === WebSocket.OPEN && performance.now() - heardMs > silentMs) socket.close()
-  }, 1000)
-  document.addEventListener('visibilitychange', ask)
-  open()
+  document.addEventListener('visibilitychange', askForPicture)
 
   return {
     want(next) {
       if (next?.camera !== wanted?.camera) after = 0
       wanted = next
-      ask()
+      askForPicture()
     },
-    close() {
-      isClosed = true
-      clearInterval(watching)
-      socket?.close()
-    },
+    close: () => socket.close(),
   }
+}
+
+/** Length of the header (uint32, big endian), the header as JSON, the JPEG. */
+function decodePicture(data: ArrayBuffer): ReceivedPicture {
+  const length = new DataView(data).getUint32(0)
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length))) as PictureHeader
+  return { header, jpeg: new Blob([new Uint8Array(data, 4 + length)], { type: 'image/jpeg' }) }
 }

@@ -1,4 +1,4 @@
-/** The camera's own controls, as V4L2 names them: exposure, gain, focus and their like. */
+/** The panel of the camera's V4L2 controls, such as exposure, gain and focus, with the pause button. */
 import type { Control } from '../messages.js'
 import { getJson, send } from './api.js'
 import { el, freshId, say } from './dom.js'
@@ -6,9 +6,9 @@ import { text } from './text.js'
 
 export interface ControlsPanel {
   readonly element: HTMLElement
-  /** Of this camera from now on. */
+  /** Shows the controls of this camera. */
   load(camera: string): Promise<void>
-  /** Whether the camera is looked at. */
+  /** Whether the camera is running or paused. */
   enabled(isEnabled: boolean): void
 }
 
@@ -47,7 +47,7 @@ export function createControls({
     empty.toggleAttribute('hidden', controls.length > 0)
     const focused = document.activeElement?.id
     list.replaceChildren(...controls.map((control) => row(control, (value) => void set(control, value))))
-    // Setting one may switch others on or off, so all are drawn again: the one in use keeps the focus.
+    // Setting a control may activate others, so all are drawn again. The focused one keeps the focus.
     if (focused) document.getElementById(focused)?.focus()
   }
 

@@ -1,33 +1,30 @@
-/** What asks for an answer: the token, and a note on a picture that is judged wrongly. And what is said in passing. */
+/** Dialogs for the token and for the note of a report, and the short messages at the bottom of the page. */
 import { el, freshId, say } from './dom.js'
 import { text } from './text.js'
 
-/** Resolves with the note, or null when it was cancelled. */
+/** Asks for the note of a report. Resolves with null when it was cancelled. */
 export function askNote(): Promise<string | null> {
   const { title, hint, note, keep, cancel } = text.wrong
   return ask({ title, hint, field: note, yes: keep, no: cancel, type: 'text' })
 }
 
+/** Asks for the token. `isSecond`: the last one was wrong. Resolves with null when it was cancelled. */
 export function askToken(isSecond: boolean): Promise<string | null> {
   const { title, hint, wrong, field, open } = text.token
   return ask({ title, hint: isSecond ? wrong : hint, field, yes: open, no: null, type: 'password' })
 }
 
-function ask({
-  title,
-  hint,
-  field,
-  yes,
-  no,
-  type,
-}: {
-  title: string
-  hint: string
-  field: string
-  yes: string
-  no: string | null
-  type: string
-}): Promise<string | null> {
+interface Question {
+  readonly title: string
+  readonly hint: string
+  readonly field: string
+  readonly yes: string
+  /** Null: it cannot be cancelled by a button. */
+  readonly no: string | null
+  readonly type: 'text' | 'password'
+}
+
+function ask({ title, hint, field, yes, no, type }: Question): Promise<string | null> {
   const [titleId, hintId, inputId] = [freshId(), freshId(), freshId()]
   const input = el('input', { type, id: inputId, maxlength: 500, autocomplete: 'off', autofocus: true })
   const form = el(
@@ -46,7 +43,7 @@ function ask({
   )
   const dialog = el('dialog', { 'aria-labelledby': titleId, 'aria-describedby': hintId }, form)
   document.body.append(dialog)
-  // Enter in the field means yes, although the first button says no.
+  // Enter in the field would press the first button, which cancels.
   input.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter') return
     event.preventDefault()
@@ -63,6 +60,7 @@ function ask({
 
 export interface Toasts {
   readonly element: HTMLElement
+  /** Shows a message for 4 seconds, a fault for 8. */
   tell(message: string, isFault?: boolean): void
 }
 

@@ -1,7 +1,12 @@
-/** Elements in one expression. Text is set as text: nothing here reads HTML. */
+/** Elements in one expression. Strings become text nodes: nothing here parses HTML. */
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
 type Child = Node | string
 
+/**
+ * An HTML element. An attribute that is undefined or false is left out.
+ *
+ *     el('p', { class: 'note' }, 'text')
+ */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -15,6 +20,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(
 
 const svgSpace = 'http://www.w3.org/2000/svg'
 
+/** An SVG element; see `el`. */
 export function svg<K extends keyof SVGElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -33,15 +39,16 @@ function apply(element: Element, attributes: Attributes): void {
   }
 }
 
-/** Changes text only where it differs, so that a screen reader is not told the same again. */
+/** Sets the text if it differs. A screen reader would read the same text again. */
 export function say(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text
 }
 
 let ids = 0
+/** An id that no other element has. */
 export const freshId = (): string => `id${++ids}`
 
-/** A titled part of the page. */
+/** A part of the page with a title and a note beside it; an empty note is left out. */
 export function panel(title: string, note: string, ...children: readonly Child[]): HTMLElement {
   const id = freshId()
   const heading = el('h2', { id }, title)

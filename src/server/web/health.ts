@@ -1,4 +1,4 @@
-/** How the device is, in a few numbers. */
+/** The panel of the node's health: frame rate, faults, board and broker in a few numbers. */
 import type { LiveState } from '../messages.js'
 import { el, panel, say } from './dom.js'
 import { text } from './text.js'
@@ -35,17 +35,7 @@ export function createHealth(): HealthPanel {
       set(words.dropped, String(dropped))
       set(words.invalid, String(invalid), invalid > 0 ? 'warn' : 'ok')
       set(words.recoveries, String(recoveries), recoveries > 0 ? 'warn' : 'ok')
-      if (soc.temperatureC !== null) {
-        const faults = [
-          ...(soc.isThrottled ? [words.throttled] : []),
-          ...(soc.isUndervolted ? [words.undervolted] : []),
-        ]
-        set(
-          words.temperature,
-          [`${soc.temperatureC.toFixed(0)} °C`, ...faults].join(', '),
-          faults.length > 0 || soc.temperatureC >= 85 ? 'bad' : soc.temperatureC >= 75 ? 'warn' : 'ok',
-        )
-      }
+      if (soc.temperatureC !== null) set(words.temperature, ...temperatureOf(soc.temperatureC, soc))
       set(
         words.broker,
         mqtt.url === null ? words.noBroker : mqtt.isConnected ? words.connected : words.away,
@@ -60,4 +50,13 @@ export function createHealth(): HealthPanel {
       set(words.uptime, duration(uptimeS * 1000))
     },
   }
+}
+
+/** The temperature with the faults of the board, and how bad they are. */
+function temperatureOf(celsius: number, { isThrottled, isUndervolted }: LiveState['soc']): readonly [string, Level] {
+  const words = [`${celsius.toFixed(0)} °C`]
+  if (isThrottled) words.push(text.health.throttled)
+  if (isUndervolted) words.push(text.health.undervolted)
+  const isFault = words.length > 1
+  return [words.join(', '), isFault || celsius >= 85 ? 'bad' : celsius >= 75 ? 'warn' : 'ok']
 }

@@ -1,4 +1,4 @@
-/** The page: parts in their places, the live socket behind them, and what buttons do. */
+/** The page: lays out its parts, connects them with the live socket, and executes what the buttons ask for. */
 import type {
   CameraState,
   Info,
@@ -12,22 +12,24 @@ import type {
 } from '../messages.js'
 import { createAbout } from './about.js'
 import { getJson, keepToken, readToken, request, RequestError, send } from './api.js'
-import { connect, type Connection } from './connection.js'
+import { connect, type Connection, type ReceivedPicture } from './connection.js'
 import { createControls } from './controls.js'
 import { askNote, askToken, createToasts } from './dialogs.js'
 import { el, say } from './dom.js'
 import { createHealth } from './health.js'
 import { createLatency } from './latency.js'
+import { createLiveView } from './live-view.js'
 import { createRegionForm } from './region-form.js'
-import { createStage } from './stage.js'
 import { text } from './text.js'
 import { clockTime } from './time.js'
 import { createTimeline } from './timeline.js'
 import { createTools } from './tools.js'
 import { createVerdict } from './verdict.js'
 
+/** The id of the chosen camera; empty before the first state. */
 let camera = ''
 let state: LiveState | null = null
+/** The picture on the screen. */
 let shown: PictureHeader | null = null
 let isFrozen = false
 let connection: Connection | null = null
@@ -36,7 +38,7 @@ const node = el('span', { class: 'node' })
 const link = el('span', { class: 'link', role: 'status', 'data-link': 'connecting' }, text.link.connecting)
 const chooser = el('select', { class: 'chooser', 'aria-label': text.camera, hidden: true })
 const toasts = createToasts()
-const stage = createStage((region) => void setRegion(region))
+const liveView = createLiveView((region) => void setRegion(region))
 const verdict = createVerdict((value, isFinal) => setThreshold(value, isFinal))
 const [timeline, latency, health, about] = [createTimeline(), createLatency(), createHealth(), createAbout()]
 const controls = createControls({
@@ -50,35 +52,31 @@ const regionForm = createRegionForm(
 const tools = createTools({
   onFreeze: freeze,
   onRegion: (isOn) => {
-    stage.drawing(isOn)
+    liveView.drawing(isOn)
     regionForm.show(isOn)
   },
   onLayers: (visible) => {
-    stage.layers(visible)
+    liveView.layers(visible)
   },
   onSnapshot: () => void snapshot().catch(fault),
   onWrong: () => void reportWrong().catch(fault),
 })
 
+const picture = el(
+  'section',
+  { class: 'view', 'aria-label': text.picture.label },
+  liveView.element,
+  tools.element,
+  regionForm.element,
+)
 document.body.append(
   el('header', { class: 'top' }, el('h1', {}, text.brand), node, chooser, link),
   el(
     'main',
     {},
-    el(
-      'div',
-      { class: 'seen' },
-      el(
-        'section',
-        { class: 'view', 'aria-label': text.picture.label },
-        stage.element,
-        tools.element,
-        regionForm.element,
-      ),
-      latency.element,
-    ),
-    el('div', { class: 'said' }, verdict.headline, verdict.scores, timeline.element, health.element),
-    el('div', { class: 'rest' }, controls.element, about.element),
+    el('div', { class: 'picture-column' }, picture, latency.element),
+    el('div', { class: 'label-column' }, verdict.headline, verdict.scores, timeline.element, health.element),
+    el('div', { class: 'bottom' }, controls.element, about.element),
   ),
   toasts.element,
 )
@@ -94,15 +92,15 @@ function cameraState(): CameraState | null {
 function choose(id: string): void {
   camera = id
   shown = null
-  stage.note(text.picture.none)
+  liveView.note(text.picture.none)
   freeze(false)
   void getJson<LabelChange[]>(`/api/cameras/${camera}/history`).then((changes) => timeline.set(changes), fault)
   void controls.load(camera)
 }
 
-/** As sharp as the place where it is shown, no more. */
+/** The smallest size that is sharp on this screen. */
 function side(): PictureSide {
-  const pixels = stage.element.clientWidth * Math.min(devicePixelRatio, 2)
+  const pixels = liveView.element.clientWidth * Math.min(devicePixelRatio, 2)
   return pixels <= 360 ? 320 : pixels <= 1400 ? 640 : 1280
 }
 
@@ -121,41 +119,44 @@ function onState(next: LiveState): void {
   controls.enabled(mine.isEnabled)
   verdict.update(mine)
   timeline.now(mine.label, mine.score, mine.reason)
-  stage.roi(mine.roi && (mine.roi.width < 1 || mine.roi.height < 1) ? mine.roi : null)
+  liveView.roi(mine.roi && (mine.roi.width < 1 || mine.roi.height < 1) ? mine.roi : null)
   regionForm.set(mine.roi)
-  const isSilent = mine.reason === 'camera_lost' || mine.reason === 'camera_stale' || mine.reason === 'camera_disabled'
-  if (isSilent) stage.note(text.verdict.reasons[mine.reason!] ?? text.picture.noFrames)
+  if (mine.reason !== null && pictureless.has(mine.reason))
+    liveView.note(text.verdict.reasons[mine.reason] ?? text.picture.noFrames)
 }
 
-async function onPicture({ header, jpeg }: { header: PictureHeader; jpeg: Blob }): Promise<void> {
+/** Reasons of an unknown label for which there is no picture. */
+const pictureless: ReadonlySet<string> = new Set(['camera_lost', 'camera_stale', 'camera_disabled'])
+
+async function onPicture({ header, jpeg }: ReceivedPicture): Promise<void> {
   if (isFrozen) return
   shown = header
-  await stage.show(header, jpeg, cameraState()?.view ?? { rotate: 0, flipX: false, flipY: false })
-  stage.note(
-    header.problem
-      ? (text.picture.problems[header.problem] ?? header.problem)
-      : header.isElsewhere
-        ? text.picture.elsewhere
-        : '',
-  )
+  await liveView.show(header, jpeg, cameraState()?.view ?? { rotate: 0, flipX: false, flipY: false })
+  liveView.note(noteOf(header))
+}
+
+function noteOf({ problem, isElsewhere }: PictureHeader): string {
+  if (problem) return text.picture.problems[problem] ?? problem
+  return isElsewhere ? text.picture.elsewhere : ''
 }
 
 function freeze(isOn: boolean): void {
   isFrozen = isOn
   tools.frozen(isOn)
-  stage.note(isOn && shown ? text.picture.frozen(clockTime(shown.atMs)) : '')
+  liveView.note(isOn && shown ? text.picture.frozen(clockTime(shown.atMs)) : '')
   connection?.want(isOn || camera === '' ? null : { camera, side: side() })
 }
 
-/** Said as a region: null would go back to what the configuration says. */
+/** The whole frame is sent as a region: null would restore the configured region. */
 const whole: Region = { x: 0, y: 0, width: 1, height: 1 }
 
-let sendingThreshold = 0
-/** While the slider moves the value goes out now and then, so that its effect is seen at once. */
+const thresholdEveryMs = 150
+let thresholdSentMs = 0
+/** While the slider moves, its value is sent at this interval, so that the user sees the effect. */
 function setThreshold(value: number, isFinal: boolean): void {
   const nowMs = performance.now()
-  if (!isFinal && nowMs - sendingThreshold < 150) return
-  sendingThreshold = nowMs
+  if (!isFinal && nowMs - thresholdSentMs < thresholdEveryMs) return
+  thresholdSentMs = nowMs
   void send('PUT', `/api/cameras/${camera}/threshold`, { value }).catch(fault)
 }
 
@@ -189,22 +190,21 @@ async function reportWrong(): Promise<void> {
   freeze(wasFrozen)
 }
 
+/** Shows an error. A missing token is left out: its dialog is open. */
 function fault(error: unknown): void {
-  if (error instanceof RequestError && error.status === 401) return
-  toasts.tell(
-    error instanceof RequestError ? [error.message, error.hint].filter(Boolean).join('. ') : String(error),
-    true,
-  )
+  if (!(error instanceof RequestError)) return toasts.tell(String(error), true)
+  if (error.status === 401) return
+  toasts.tell([error.message, error.hint].filter(Boolean).join('. '), true)
 }
 
 function onLink(isUp: boolean): void {
   link.dataset['link'] = isUp ? 'live' : 'lost'
   say(link, isUp ? text.link.live : text.link.lost)
-  stage.element.classList.toggle('is-old', !isUp)
+  liveView.element.classList.toggle('is-old', !isUp)
   if (isUp) void loadPast()
 }
 
-/** What was before the page was opened, or while there was no connection. */
+/** Loads the history from before the page was opened, or while there was no connection. */
 async function loadPast(): Promise<void> {
   try {
     about.update(await getJson<Info>('/api/info'))
@@ -216,7 +216,7 @@ async function loadPast(): Promise<void> {
 }
 
 let isAsking = false
-/** A refused socket says nothing; a plain request says whether it is the token. */
+/** A refused socket gives no reason. A plain request does: with status 401 the page asks for the token. */
 async function onRefused(): Promise<void> {
   if (isAsking) return
   isAsking = true
@@ -236,9 +236,9 @@ connection = connect({
   onState,
   onPicture,
   onLink,
-  onNoPicture: () => stage.note(text.picture.noFrames),
+  onNoPicture: () => liveView.note(text.picture.noFrames),
   onRefused: () => void onRefused(),
 })
 new ResizeObserver(() => {
   if (!isFrozen && camera !== '') connection?.want({ camera, side: side() })
-}).observe(stage.element)
+}).observe(liveView.element)

@@ -1,4 +1,4 @@
-/** The region in numbers: what dragging does, for keyboards and for exactness. */
+/** The region as numbers, for keyboards and for exact values. Dragging on the picture does the same. */
 import type { Region } from '../messages.js'
 import { el, freshId } from './dom.js'
 import { tidy } from './geometry.js'
@@ -6,7 +6,7 @@ import { text } from './text.js'
 
 export interface RegionForm {
   readonly element: HTMLElement
-  /** The region that is set; null: the whole frame. */
+  /** The configured region; null: the whole frame. */
   set(region: Region | null): void
   show(isShown: boolean): void
 }
@@ -51,7 +51,7 @@ export function createRegionForm(onRegion: (region: Region | null) => void, onDo
   return {
     element,
     set(region) {
-      // Not under the cursor of somebody who is typing.
+      // Do not change a field while the user types into it.
       if (element.contains(document.activeElement) && document.activeElement instanceof HTMLInputElement) return
       for (const [name, input] of inputs) {
         const value = String(Math.round((region ?? whole)[name] * 1000) / 10)

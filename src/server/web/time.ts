@@ -1,6 +1,7 @@
-/** Times and numbers as people read them. */
+/** Times and numbers as text for people. */
 import { text } from './text.js'
 
+/** For example `42 s`, `3 min 12 s`, `2 h 5 min` or `3 d 4 h`. */
 export function duration(ms: number): string {
   const { s, min, h, d } = text.units
   const seconds = Math.max(0, Math.round(ms / 1000))
@@ -10,9 +11,11 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 86_400)} ${d} ${Math.floor((seconds % 86_400) / 3600)} ${h}`
 }
 
+/** Local time as HH:MM:SS. */
 export const clockTime = (ms: number): string => new Date(ms).toTimeString().slice(0, 8)
+/** A score with two decimals. */
 export const score = (value: number): string => value.toFixed(2)
 
-/** Three significant digits at the most. */
+/** At most three significant digits. */
 export const milliseconds = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)

@@ -1,4 +1,4 @@
-/** The labels of the last ten minutes as a band of colours, and the last changes in words. */
+/** The labels of the last ten minutes as a band of colours, and the last changes as a list. */
 import type { LabelChange } from '../messages.js'
 import { el, panel, say } from './dom.js'
 import { text } from './text.js'
@@ -6,8 +6,9 @@ import { clockTime, duration, score } from './time.js'
 
 export interface Timeline {
   readonly element: HTMLElement
+  /** Replaces the history. */
   set(changes: readonly LabelChange[]): void
-  /** The label of the moment; a change is added. */
+  /** The current label. A change is added to the history. */
   now(label: string, score: number, reason: string | null): void
 }
 
@@ -15,7 +16,7 @@ const windowMs = 600_000
 const listed = 6
 const hues = 8
 
-/** One of a few hues, the same for a label every time. */
+/** The hue of a label: one of a few, always the same for the same label. */
 function hueOf(label: string): number {
   let hash = 0
   for (const letter of label) hash = (hash * 31 + letter.codePointAt(0)!) >>> 0

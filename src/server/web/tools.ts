@@ -2,6 +2,7 @@
 import { el } from './dom.js'
 import { text } from './text.js'
 
+/** What the buttons do. */
 export interface ToolActions {
   onFreeze(isOn: boolean): void
   onRegion(isOn: boolean): void
