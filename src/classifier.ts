@@ -12,12 +12,13 @@ import type { Frame } from './frame.js'
 import { endingOf, scoresOutput } from './model/metadata/ending.js'
 import { heatOf, planHeat, type Heat } from './heat/open.js'
 import { fitLabels, readLabels } from './model/metadata/labels.js'
-import { findManifest, torchvision, type FoundManifest, type Manifest } from './model/metadata/manifest.js'
+import { findManifest, hasFreeSize, sizeIn, type FoundManifest } from './model/metadata/manifest.js'
+import { torchvision, type Manifest } from './model/metadata/schema.js'
 import { loadModel, type LoadedModel } from './model/onnx/onnx.js'
 import { createPredictor, type PredictorOptions } from './decision/prediction.js'
 import { createPreprocessor } from './pixels/preprocess.js'
 import type { Preprocessor, PreprocessSpec, ResizeMode } from './pixels/spec.js'
-import { elementCount, imageLayout, type InputSize } from './tensor.js'
+import { elementCount, imageLayout } from './tensor.js'
 
 export interface ClassifierOptions extends EngineOptions {
   readonly model: string
@@ -68,7 +69,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const model = await loadModel(options.model)
   const found = await findManifest(model)
   const { manifest } = found
-  const inputSize = options.inputSize ?? freeSize(model, manifest)
+  const inputSize = options.inputSize ?? (hasFreeSize(model) ? sizeIn(manifest) : undefined)
   const {
     model: _path,
     engine: choice = 'auto',
@@ -95,14 +96,6 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
     await engine.close()
     throw error
   }
-}
-
-/** The manifest's size where the file leaves sizes open, and 224 by 224 where nobody says. */
-function freeSize(model: LoadedModel, manifest: Manifest): InputSize | undefined {
-  const isFree = model.graph.inputs.some(({ shape }) => shape?.some((size, i) => i > 0 && typeof size !== 'number'))
-  if (!isFree) return undefined
-  const [height, width] = manifest.inputSize ?? [224, 224]
-  return { height, width }
 }
 
 async function assemble(

@@ -13,7 +13,7 @@ import { reportModel, type ModelReport } from '../model/report.js'
 import type { InputSize } from '../tensor.js'
 import { configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
-import { sizeFor } from './size.js'
+import { sizeFor } from '../model/metadata/manifest.js'
 
 export function modelCommand(program: Command): void {
   const model = program.command('model').description('look into an ONNX model')

@@ -7,7 +7,7 @@ import { loadModel } from '../model/onnx/onnx.js'
 import { configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 import { startProgress } from './progress-bar.js'
-import { sizeFor } from './size.js'
+import { sizeFor } from '../model/metadata/manifest.js'
 
 export function tuneCommand(program: Command): void {
   program

@@ -15,44 +15,44 @@ export interface EngineTensor extends Tensor {
   readonly inFileOrder: boolean
 }
 
-/** Why an executor was taken or not; every field ends up in logs, JSON output and health. */
+/** Which executor was chosen and why. Every field appears in logs, JSON output and health. */
 export interface EngineDescription {
   readonly engine: EngineName
-  /** The kernels' target for native ('avx2', 'neon', …), generation and precision for cuda ('sm_87-fp16'), the execution provider for onnxruntime ('cpu'). */
+  /** native: the kernels' target ('avx2', 'neon', …). cuda: generation and precision ('sm_87-fp16'). onnxruntime: 'cpu'. */
   readonly target: string
   readonly threads: number
-  /** One sentence: why this engine. */
+  /** One sentence: why this engine was chosen. */
   readonly reason: string
-  /** The executors and targets that were not taken, each with its reason. */
+  /** The executors and targets that were not chosen, each with its reason. */
   readonly rejected: readonly Rejection[]
-  /** How the GPU is, where the engine was opened on one; `engine` says who computed the last result. */
+  /** The state of the GPU if the engine was opened on one; `engine` names the executor of the last result. */
   readonly cuda?: CudaFacts
 }
 
 export interface CudaFacts {
   /** The driver's name of the device. */
   readonly device: string
-  /** Compute capability as in the names of cubins: 'sm_87'. */
+  /** Compute capability, spelled as in cubin names: 'sm_87'. */
   readonly generation: string
   readonly precision: CudaPrecision
-  /** The newest CUDA that the driver speaks: '12.6'. */
+  /** The newest CUDA version that the driver supports: '12.6'. */
   readonly driver: string
-  /** Where the kernels come from. */
+  /** The origin of the kernels: shipped cubins or NVRTC. */
   readonly kernels: string
-  /** The self-test's largest difference from the CPU engine, as a share of the output's range. */
+  /** The largest difference from the CPU engine in the self-test, as a share of the output's range. */
   readonly selfTest: number
-  /** The least times of a run that `auto` compared; null where nobody asked. */
+  /** The shortest run times that `auto` compared; null if CUDA was requested by name. */
   readonly measured: { readonly cudaMs: number; readonly nativeMs: number } | null
-  /** `serving`; `waiting` after a fault until it is tried again; `off` for the rest of this process. */
+  /** `serving`; `waiting` after a fault until the next attempt; `off` for the rest of this process. */
   readonly state: 'serving' | 'waiting' | 'off'
-  /** Runs that failed; each of these frames was computed by the CPU engine. */
+  /** Failed runs; the CPU engine computed each of these frames instead. */
   readonly faults: number
-  /** Runs that were tried after a wait. */
+  /** Attempts after a wait. */
   readonly retries: number
-  /** Frames that the CPU engine computed. */
+  /** Frames computed by the CPU engine. */
   readonly framesOnCpu: number
   readonly lastFault: string | null
-  /** Only a new process can use CUDA again. */
+  /** True if only a new process can use CUDA again. */
   readonly restartWanted: boolean
 }
 
@@ -68,28 +68,28 @@ export interface Engine {
   readonly outputs: readonly EngineTensor[]
   run(): Promise<void>
   /**
-   * A pass of its own for frames into `inputs[0]`, the only input, where it has a better one than the CPU's. To be closed
+   * A pixel pass that writes `inputs[0]`, the only input; present only if it is faster than the CPU's pass. Close it
    * before the engine.
    */
   preprocessor?(spec: PreprocessSpec): Preprocessor
   describe(): EngineDescription
-  /** Waits for a run in progress, then frees everything; the tensors must not be touched afterwards. */
+  /** Waits for a run in progress, then frees everything. The tensors are invalid afterwards. */
   close(): Promise<void>
 }
 
 export interface EngineOptions {
-  /** Threads that compute, 1 to 64; 'auto' (the default) is what `autoThreads` in threads.ts says of this machine, or a tuning found. */
+  /** Compute threads, 1 to 64; 'auto' (the default) takes the tuning's count, else `autoThreads` in threads.ts. */
   readonly threads?: number | 'auto'
-  /** Forces a native target, as GAPCAM_TARGET does; an unsupported one is an error. */
+  /** Forces a native target, as GAPCAM_TARGET does. An unsupported target is an error. */
   readonly target?: string
-  /** What CUDA computes in; 'auto' (the default) is fp16 where that passes the self-test, else fp32. */
+  /** Precision of CUDA; 'auto' (the default) is fp16 if that passes the self-test, else fp32. */
   readonly cudaPrecision?: CudaPrecision | 'auto'
-  /** Is told, in a sentence, of each fault after which the engine went on by itself. */
+  /** Receives one sentence for each fault that the engine recovered from. */
   readonly onFault?: (sentence: string) => void
-  /** Height and width for models that leave them free, or that are size-agnostic up to GAP. */
+  /** Height and width for models with free input sizes, and for models that work at any size up to GAP. */
   readonly inputSize?: InputSize
-  /** The outputs that are wanted, by name; all of the model's where this is not given. Nothing else is computed. */
+  /** Names of the values to compute, outputs or inner values; default all outputs. Nothing else is computed. */
   readonly outputs?: readonly string[]
-  /** Extra outputs by value name, such as the feature map before GAP. */
+  /** Inner values to return in addition, for example the feature map before GAP. */
   readonly extraOutputs?: readonly string[]
 }

@@ -1,4 +1,7 @@
-/** Opens a model on onnxruntime: the file itself, or a copy with another input size or extra outputs. */
+/**
+ * Opens a model on onnxruntime: the file itself, or a copy in memory if the input size or the outputs differ from the
+ * file's. onnxruntime reads every file that gapcam only partly understands.
+ */
 import { rewriteModel } from '../model/onnx/write.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { prepareGraph } from '../model/prepare.js'

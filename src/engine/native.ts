@@ -15,7 +15,7 @@ export interface NativeOptions {
   readonly rejected: readonly Rejection[]
 }
 
-/** Opens a plan. Rejects with the addon's own error: a target that cannot be had, memory that is short, a plan that its reader refuses. */
+/** Opens a plan. Rejects with the addon's error: unsupported target, too little memory, or a plan that its reader refuses. */
 export async function openNative(addon: Addon, plan: Plan, options: NativeOptions): Promise<NativeEngine> {
   const { threads, target } = options
   const { constants } = plan
@@ -27,14 +27,14 @@ export async function openNative(addon: Addon, plan: Plan, options: NativeOption
   return new NativeEngine(session, options)
 }
 
-/** A step and its least time. */
+/** A step and its shortest time. */
 export interface StepTime extends NativeStep {
   readonly nanoseconds: number
 }
 
 /**
- * A short run is computed at once, and a caller that awaits one after the other would leave the event loop no room: after
- * so many it turns for certain.
+ * Yields to the event loop after this many runs. Short runs resolve without a turn of the loop, so a caller that awaits
+ * one after the other would starve timers and sockets.
  */
 const runsATurn = 16
 
@@ -61,7 +61,7 @@ export class NativeEngine implements Engine {
     }
   }
 
-  /** Runs the network `rounds` times with each step timed for itself: for `gapcam bench --steps`, not for frames. */
+  /** Runs the network `rounds` times and times each step, for `gapcam bench --steps`. */
   async profile(rounds: number): Promise<StepTime[]> {
     const times = await this.#session.profile(rounds)
     return this.#session.steps.map((step, i) => ({ ...step, nanoseconds: times[i]! }))
@@ -72,7 +72,7 @@ export class NativeEngine implements Engine {
     return { engine: 'native', target: this.#session.target, threads, reason, rejected }
   }
 
-  /** Another engine was tried over this one and was not taken: says so from now on. */
+  /** Records in the description that another engine was tried on top of this one and rejected. */
   rejectOther(name: string, why: string): void {
     const { reason, rejected } = this.#options
     this.#options = {
@@ -87,8 +87,8 @@ export class NativeEngine implements Engine {
   }
 }
 
-/** A session's tensor as an engine's. */
+/** Turns a tensor of an addon session into an engine's tensor, without a copy. */
 export function toEngineTensor(tensor: NativeTensor): EngineTensor {
-  // A plan says 'nhwc' only where the file says NCHW; see PlanPort.
+  // A plan marks a port 'nhwc' only if the file has it as NCHW; see PlanPort.
   return { ...tensor, inFileOrder: tensor.layout !== 'nhwc' }
 }

@@ -1,6 +1,6 @@
 /**
- * The worker thread that owns an onnxruntime session. It imports onnxruntime-node itself, so that a missing package
- * is an answer and not a crash of the program.
+ * The worker thread that owns an onnxruntime session. It imports onnxruntime-node itself: a missing package becomes an
+ * error reply instead of a crash of the program.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { parentPort } from 'node:worker_threads'
@@ -27,7 +27,7 @@ export type Reply =
 
 type Ort = typeof import('onnxruntime-node')
 
-/** A session with its feeds bound once; outputs are made by the first run, which also settles their shapes. */
+/** A session whose feeds are bound once. The first run creates the outputs, because only a run tells their shapes. */
 interface Opened {
   readonly session: InferenceSession
   readonly feeds: Record<string, OrtTensor>
@@ -77,7 +77,7 @@ function set(target: TensorData, source: TensorData): void {
   ;(target as Float32Array).set(source as Float32Array)
 }
 
-/** onnxruntime does not take shared memory, so the worker copies each input (some 30 µs for a 224-pixel picture). */
+/** Private memory for a feed: onnxruntime does not accept shared memory, so each run copies the input (about 30 µs at 224 pixels). */
 function privateCopy(data: TensorData): TensorData {
   const TypedArray = data.constructor as Float32ArrayConstructor
   return new TypedArray(data.length)

@@ -1,7 +1,6 @@
 /**
- * The fallback executor: onnxruntime-node in one worker thread of its own, since its `create` and `run` block the
- * event loop that they are called on, and since ending the process in the middle of a run aborts it. Tensors lie in
- * memory shared with the worker.
+ * The fallback executor: onnxruntime-node in a worker thread. Its `create` and `run` block the event loop that calls
+ * them, and a process that exits in the middle of a run aborts. Tensors lie in memory shared with the worker.
  */
 import { Worker } from 'node:worker_threads'
 import { GapcamError } from '../errors.js'
@@ -11,20 +10,20 @@ import type { Reply, Request } from './onnxruntime-worker.js'
 import { sharedTensor } from './shared-tensor.js'
 
 export interface OnnxruntimeOptions {
-  /** The model: a file (external data lies beside it), or its bytes where a copy was written. */
+  /** A file name (external data lies beside the file), or the bytes of a rewritten copy. */
   readonly model: string | Uint8Array
-  /** Inputs with the sizes to run at, in the file's order. */
+  /** Inputs with fixed sizes, in the file's order. */
   readonly inputs: readonly TensorInfo[]
-  /** Outputs to compute; default all. */
+  /** Names of the outputs to compute; default all. */
   readonly outputs?: readonly string[]
   readonly threads: number
   readonly reason: string
   readonly rejected: readonly Rejection[]
 }
 
-/** Opens a model. Rejects with ENGINE_UNAVAILABLE where onnxruntime-node cannot be loaded or refuses the model. */
+/** Opens a model. Rejects with ENGINE_UNAVAILABLE if onnxruntime-node cannot be loaded or refuses the model. */
 export async function openOnnxruntime(options: OnnxruntimeOptions): Promise<Engine> {
-  // Flags of the program that are not for a worker (--input-type, --eval) would keep it from starting.
+  // A worker does not start if it inherits flags such as --input-type or --eval.
   const worker = new Worker(new URL('../../dist/engine/onnxruntime-worker.js', import.meta.url), {
     name: 'onnxruntime',
     execArgv: [],
@@ -89,7 +88,7 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-/** One request at a time to the worker; the worker keeps the process alive only while an answer is due. */
+/** Sends one request at a time to the worker. The worker keeps the process alive only while a reply is pending. */
 class Channel {
   readonly #worker: Worker
   readonly #exited: Promise<void>
@@ -118,7 +117,7 @@ class Channel {
     })
   }
 
-  /** Asks the worker to finish and waits until its thread is gone. */
+  /** Asks the worker to finish and waits until its thread has ended. */
   async end(): Promise<void> {
     if (!this.#ended) {
       this.#ended = true

@@ -1,25 +1,25 @@
 /**
- * What the process may compute on, read from the kernel's files: the processors of its affinity mask, how fast each is
- * (cpu_capacity on Arm, the highest frequency elsewhere), and the share of them that its cgroups allow.
+ * The processors that this process may use, read from the kernel's files: the affinity mask, the speed of each processor
+ * (cpu_capacity on Arm, the highest frequency elsewhere), and the quota of its cgroups.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface Processors {
-  /** Of the affinity mask. */
+  /** Processors in the affinity mask. */
   readonly allowed: number
-  /** Those of them that are about as fast as the fastest; on a big.LITTLE chip the big ones. */
+  /** Processors of the mask that are about as fast as the fastest one: the big cores of a big.LITTLE chip. */
   readonly fast: number
-  /** Processors' worth of time that cgroups allow in each period; Infinity where they set no limit. */
+  /** CPU time that the cgroups allow, in processors; Infinity without a limit. */
   readonly quota: number
 }
 
-/** A slower processor has less than this share of the fastest one's capacity. Turbo bins and middle clusters are above it. */
+/** A processor below this share of the highest capacity is slow. Turbo bins and middle clusters lie above it. */
 const leastCapacity = 0.6
-/** The same by frequency, which tells less: an A55 at 1.8 GHz is far slower than an A76 at 2.4. */
+/** The same by frequency, which is a weaker sign: an A55 at 1.8 GHz is far slower than an A76 at 2.4 GHz. */
 const leastFrequency = 0.8
 
-/** Reads the files below `root` ('/' on a real system); null where the kernel does not tell the affinity mask. */
+/** Reads the files below `root` ('/' on a real system). Returns null if the kernel does not report the affinity mask. */
 export function readProcessors(root = '/'): Processors | null {
   const mask = /^Cpus_allowed_list:\s*(\S+)$/m.exec(textOf(root, 'proc/self/status') ?? '')?.[1]
   const allowed = mask === undefined ? [] : numbersIn(mask)
@@ -35,7 +35,7 @@ function textOf(root: string, path: string): string | null {
   }
 }
 
-/** '0-3,6' as numbers. */
+/** Parses a list such as '0-3,6'. */
 function numbersIn(list: string): number[] {
   return list.split(',').flatMap((part) => {
     const [first = NaN, last = first] = part.split('-').map(Number)
@@ -58,11 +58,11 @@ function fastest(root: string, allowed: readonly number[]): number {
   return known.speeds.filter((speed) => speed >= known.least * best).length
 }
 
-/** cgroup v2: `cpu.max` is "quota period" or "max period", in the process's group and in each above it. */
+/** cgroup v2: `cpu.max` holds "quota period" or "max period"; the limits of all parent groups apply as well. */
 function quotaOfV2(root: string): number {
   const group = /^0::(\/.*)$/m.exec(textOf(root, 'proc/self/cgroup') ?? '')?.[1] ?? '/'
   const parts = group.split('/').filter((part) => part !== '' && part !== '..')
-  // In a container the group's own path may lie outside of what is mounted; then its root is the group.
+  // In a container the group's path may lie outside the mounted tree; the mounted root is then the group itself.
   const paths = parts.map((_, i) => parts.slice(0, i + 1).join('/'))
   return Math.min(...['', ...paths].map((path) => shareOf(textOf(root, join('sys/fs/cgroup', path, 'cpu.max')))))
 }
@@ -72,7 +72,7 @@ function shareOf(text: string | null): number {
   return quota > 0 && period > 0 ? quota / period : Infinity
 }
 
-/** cgroup v1: the controller's folder is named after it, or after all that share it. */
+/** cgroup v1: the folder is named after the controller, or after all controllers that share it. */
 function quotaOfV1(root: string): number {
   const folder = namesIn(root, 'sys/fs/cgroup').find((name) => name.split(',').includes('cpu'))
   if (folder === undefined) return Infinity

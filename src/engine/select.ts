@@ -1,8 +1,7 @@
 /**
- * Chooses the executor of a model and says why. 'auto' takes the native engine where the addon loads, passes its
- * self-test, covers the whole model and opens; else onnxruntime serves the whole model. Over the native engine it takes
- * CUDA where a device is there, its results are right and it is the faster one. A named engine that cannot serve is an
- * error, never a silent substitute.
+ * Chooses the executor of a model and says why. 'auto' takes the native engine if the addon loads, passes its self-test,
+ * covers the whole model and opens; otherwise onnxruntime runs the whole model. On top of the native engine, 'auto' takes
+ * CUDA if there is a device, its results are right and it is faster. A named engine that cannot serve is an error.
  */
 import { loadAddon, type Addon, type CudaDevice } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
@@ -22,7 +21,12 @@ import { inputSizes, readTuning, type TuningFound } from './tuning.js'
 
 export type EngineChoice = EngineName | 'auto'
 
-/** Opens a model file, or a model that was loaded before, on the engine of choice. Rejects with MODEL_* or ENGINE_*. */
+/**
+ * Opens a model file, or a loaded model, on the chosen engine. Rejects with MODEL_* or ENGINE_*.
+ *
+ *     const engine = await openEngine('model.onnx', 'auto', { threads: 2 })
+ *     await engine.run() // reads engine.inputs, writes engine.outputs; engine.close() in the end
+ */
 export async function openEngine(
   model: string | LoadedModel,
   choice: EngineChoice,
@@ -55,7 +59,7 @@ export async function openEngine(
   }
 }
 
-/** No engine can serve: what each of them says, and at which size, since a model that was made for another one says it in its Reshapes. */
+/** The error if no engine can serve: each engine's reason, and the input size, because a wrong size often causes it. */
 function neither(
   { code, message, hint, cause }: GapcamError,
   reason: string,
@@ -76,7 +80,7 @@ function unavailable(
   return new GapcamError('ENGINE_UNAVAILABLE', `${name} engine: ${why}`, { cause, ...hint })
 }
 
-/** The CUDA engine over a native one; where it cannot serve, the native one itself, or an error if it was asked for. */
+/** The CUDA engine on top of a native one. If CUDA cannot serve: the native one, or an error if CUDA was requested. */
 async function openOnGpu(
   native: NativeOpened,
   gpu: { addon: Addon; device: CudaDevice },
@@ -109,7 +113,7 @@ async function tryNative(
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
   const target = options.target ?? process.env['GAPCAM_TARGET']
-  const tested = testedTarget(loaded.addon, target) // computes while the plan is made
+  const tested = testedTarget(loaded.addon, target) // runs while the plan is compiled
   const compiled = compile(model, options, target ?? bestTarget(loaded.addon))
   if ('why' in compiled) return compiled
   const { found } = compiled
@@ -150,7 +154,7 @@ function compile(
   return { why: uncovered(compiled.unsupported) }
 }
 
-/** One sentence for the nodes that the native engine does not cover: the operators, and the first one's reason. */
+/** One sentence about the nodes that the native engine does not cover: the operators, and the reason of the first. */
 function uncovered(nodes: readonly UnsupportedNode[]): string {
   const [first] = nodes
   const operators = [...new Set(nodes.map(({ op }) => op))].filter((op) => op !== 'input')
@@ -161,7 +165,7 @@ function uncovered(nodes: readonly UnsupportedNode[]): string {
 
 const selfTests = new Map<string, Promise<string | null>>()
 
-/** The self-test of a target, run once per process. A forced target that this machine lacks is an error, not a reason. */
+/** The self-test of a target, run once per process. Throws ENGINE_UNAVAILABLE if a forced target is not supported here. */
 function testedTarget(addon: Addon, target: string | undefined): Promise<string | null> {
   const key = target ?? ''
   const known = selfTests.get(key)
@@ -183,7 +187,7 @@ export function bestTarget(addon: Addon): string {
   return addon.describeTargets().find(({ supported }) => supported)?.name ?? 'scalar'
 }
 
-/** The targets that were not taken: those before the chosen one, or all others when one was forced. */
+/** All targets but the chosen one, each with the reason. */
 function rejectedTargets(addon: Addon, forced: string | undefined): Rejection[] {
   const targets = addon.describeTargets()
   const chosen = forced ?? bestTarget(addon)

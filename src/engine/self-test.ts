@@ -1,6 +1,6 @@
 /**
  * The native engine's self-test: a small network with known weights, computed by the chosen target and by plain loops
- * here. A processor on which the kernels are wrong is found before a label is published, not after.
+ * here. It finds wrong kernels on a processor before a label is published.
  */
 import type { Addon } from '../addon.js'
 import { align64, serializePlan, type Plan, type PlanStep, type PlanTensor } from '../model/plan.js'
@@ -10,7 +10,7 @@ const width = 4
 const channels = 3
 const features = 37
 
-/** Why the target must not be used, or null when its results are right. */
+/** Returns the reason why the target must not be used, or null if its results are right. */
 export async function selfTest(addon: Addon, target: string | undefined): Promise<string | null> {
   const weights = ramp(features * channels * 9, 0.11)
   const pointwise = ramp(features * features, 0.07)
@@ -30,21 +30,21 @@ export async function selfTest(addon: Addon, target: string | undefined): Promis
   }
 }
 
-/** NaN where a value is not a number, which is not below any bound. */
+/** The largest absolute difference. It is NaN if a value is NaN, and NaN is not below any bound. */
 function largestDifference(output: Float32Array, wanted: Float32Array): number {
   let worst = 0
   for (let i = 0; i < wanted.length; i++) worst = Math.max(worst, Math.abs(wanted[i]! - output[i]!))
   return worst
 }
 
-/** A deterministic wave without symmetry: equal neither under transposition nor under a shifted index. */
+/** A deterministic sequence without symmetry: transposed or shifted reads give different values. */
 function ramp(length: number, step: number): Float32Array {
   const values = new Float32Array(length)
   for (let i = 0; i < length; i++) values[i] = Math.sin(i * step) + ((i * 7) % 5) / 10
   return values
 }
 
-/** 3×3 convolution with ReLU, then 1×1 convolution whose mean over the map is the output. */
+/** A 3×3 convolution with ReLU, then a 1×1 convolution and the mean over its map. */
 function testPlan(weights: Float32Array, pointwise: Float32Array): Plan {
   const second = align64(weights.byteLength)
   const map = height * width * features * 4
@@ -117,7 +117,7 @@ function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }
 
-// Loops over numbers alone: this runs once in each process, before anything has been optimised.
+// Plain loops over numbers: this runs once per process, before the JIT has optimised anything.
 
 function plainNetwork(image: Float32Array, weights: Float32Array, pointwise: Float32Array): Float32Array {
   const pooled = new Float64Array(features)

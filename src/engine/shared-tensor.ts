@@ -1,8 +1,8 @@
-/** Tensors in memory that the program and the onnxruntime worker both see. */
+/** Tensors in memory that the main thread and the onnxruntime worker share. */
 import { elementBytes, elementCount, tensorArrays, type TensorInfo } from '../tensor.js'
 import type { EngineTensor } from './engine.js'
 
-/** A zeroed tensor in shared memory, in the model file's own order. */
+/** Allocates a zeroed tensor in shared memory, in the model file's order. */
 export function sharedTensor(info: TensorInfo): EngineTensor {
   const memory = new SharedArrayBuffer(elementCount(info.shape) * elementBytes[info.type])
   return {

@@ -1,12 +1,12 @@
-/** How many threads an engine computes on. */
+/** The number of compute threads of an engine. */
 import { availableParallelism } from 'node:os'
 import { expected } from '../errors.js'
 import { readProcessors, type Processors } from './processors.js'
 
-/** More threads than this share too little work at one picture at a time. */
+/** Above this count, the work of one picture is too little to share. */
 const most = 8
 
-/** 'auto' looks at the machine; a number is taken as it is. Throws TypeError for one that no engine takes. */
+/** Resolves 'auto' from the machine's processors and checks a given number. Throws TypeError outside 1 to 64. */
 export function resolveThreads(threads: number | 'auto' = 'auto'): number {
   if (threads !== 'auto') {
     if (!(Number.isInteger(threads) && threads >= 1 && threads <= 64))
@@ -18,8 +18,8 @@ export function resolveThreads(threads: number | 'auto' = 'auto'): number {
 }
 
 /**
- * One thread for each processor of the fastest kind, within the cgroups' share. Of four and more that are all alike, one
- * is left for Node, capture and the broker; slower ones beside them are room enough.
+ * One thread per processor of the fastest kind, within the cgroup quota. With four or more equal processors, one stays
+ * free for Node, capture and the broker; slow processors beside the fast ones serve the same purpose.
  */
 export function autoThreads({ allowed, fast, quota }: Processors): number {
   const cores = Math.max(1, Math.min(fast, Math.floor(quota)))

@@ -1,8 +1,8 @@
 /**
- * Measures what the compiler can only guess, on the machine itself: how many threads are fastest, and which of the grouped
- * blocks (expansion, window and projection strip by strip, see depth-first.ts) would be faster as steps of their own. Candidates take turns, so
- * that a machine that slows down slows all of them; a choice is kept where it wins by more than noise and its results are
- * those of the default within the tolerance of all engines.
+ * Measures on the machine what the compiler can only estimate: the fastest number of threads, and which grouped blocks
+ * (expansion, window and projection strip by strip, see depth-first.ts) are faster as separate steps. Candidates run in
+ * turn, so thermal throttling slows all of them alike. A choice is kept only if it gains more than noise and its results
+ * equal the default's within the tolerance of all engines.
  */
 import { loadAddon, type Addon, type NativeSession } from '../addon.js'
 import { GapcamError } from '../errors.js'
@@ -19,19 +19,19 @@ import { inputSizes, processorName, tuningVersion, type Tuning } from './tuning.
 export interface TuneOptions {
   readonly seconds: number
   readonly inputSize?: InputSize
-  /** Is told how many of the seconds are over. */
+  /** Called with the seconds that have passed. */
   readonly onProgress?: (seconds: number) => void
 }
 
-/** A block must be this much faster in pieces, the whole network this much faster with all such choices. */
+/** Minimum gain of a block as separate steps, and of the whole network with all these choices. */
 const blockGain = 0.03
 const networkGain = 0.01
-/** A thread more must save this share of the time. */
+/** One more thread must save this share of the time. */
 const threadGain = 0.03
-/** Of the range of the outputs. */
+/** Largest accepted difference, as a share of the outputs' range. */
 const tolerance = 1e-4
 
-/** Rejects with ENGINE_UNAVAILABLE where the native engine does not cover the model. */
+/** Tunes one model on this machine. Rejects with ENGINE_UNAVAILABLE if the native engine does not cover the model. */
 export async function tuneModel(model: LoadedModel, { seconds, inputSize, onProgress }: TuneOptions): Promise<Tuning> {
   const loaded = loadAddon()
   if ('reason' in loaded) throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${loaded.reason}`)
@@ -85,7 +85,7 @@ class Bench {
     throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${first?.node}: ${first?.reason}`)
   }
 
-  /** The smallest count that is not much slower than the best, of one up to what `--threads auto` would take. */
+  /** The smallest count whose time is close to the best, from 1 to the count of `--threads auto`. */
   async fastestThreads(plan: Plan, share: number): Promise<number> {
     const counts = Array.from({ length: resolveThreads('auto') }, (_, i) => i + 1)
     if (counts.length === 1) return 1
@@ -98,7 +98,7 @@ class Bench {
     return counts[fastest]!
   }
 
-  /** The groups whose parts together take less time than they do, step by step. */
+  /** The groups whose separate steps together take less time than the group. */
   async fasterInPieces(plan: Plan, groups: readonly string[], threads: number): Promise<string[]> {
     const pieces = this.compile(groups)
     return this.#using(
@@ -122,7 +122,7 @@ class Bench {
     )
   }
 
-  /** The whole network without and with the choices. They are kept where it gains and computes the same. */
+  /** Times the whole network without and with the choices; keeps them if they gain and the results are equal. */
   async compare(
     plain: Plan,
     separate: readonly string[],
@@ -155,7 +155,7 @@ class Bench {
     }
   }
 
-  /** The median milliseconds of a run, by session. */
+  /** The median milliseconds of a run of each session. */
   async #takeTurns(sessions: readonly NativeSession[], share: number): Promise<number[]> {
     const times = sessions.map((): number[] => [])
     await this.#until(share, async () => {
@@ -169,7 +169,7 @@ class Bench {
     return times.map((all) => all.sort((a, b) => a - b)[all.length >> 1]!)
   }
 
-  /** Rounds for a share of the time, at least three. */
+  /** Repeats `round` for a share of the time, at least three times. */
   async #until(share: number, round: () => Promise<void>): Promise<void> {
     const end = performance.now() + share * this.#seconds * 1000
     for (let i = 0; i < 3 || performance.now() < end; i++) {
@@ -184,7 +184,7 @@ async function noteLeast(session: NativeSession, least: Map<string, number>): Pr
   session.steps.forEach(({ name }, i) => least.set(name, Math.min(least.get(name) ?? Infinity, times[i]!)))
 }
 
-/** Numbers without a pattern that a kernel could profit from, the same for every candidate. */
+/** Fills the inputs with the same irregular numbers for every candidate: no kernel profits from zeros. */
 function fill(session: NativeSession): void {
   for (const { data } of session.inputs) for (let i = 0; i < data.length; i++) data[i] = Math.sin(i * 0.37)
 }

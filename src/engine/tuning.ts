@@ -1,6 +1,6 @@
 /**
- * What `gapcam tune` found out about one model on one machine, in a small file beside the model. The native engine
- * follows it wherever the model is opened; one that was made for something else is left aside, with a sentence.
+ * The result of `gapcam tune` for one model on one machine: a small file beside the model. The native engine applies it
+ * each time it opens the model. A file made for another model, size or machine is ignored, and one sentence says so.
  */
 import { readFileSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
@@ -8,23 +8,23 @@ import { basename } from 'node:path'
 import { GapcamError, messageOf } from '../errors.js'
 import type { PreparedGraph } from '../model/prepare.js'
 
-/** Raised when the compiler groups steps in another way, so that old names would say something else. */
+/** Raised when the compiler groups steps differently, because step names then mean something else. */
 export const tuningVersion = 1
 
 export interface Tuning {
-  /** Of this format. */
+  /** Format version. */
   readonly version: number
-  /** Length of the model file. */
+  /** Length of the model file in bytes. */
   readonly modelBytes: number
-  /** Sizes of each input, such as 1x3x224x224. */
+  /** The shape of each input, for example 1x3x224x224. */
   readonly inputs: readonly string[]
   readonly target: string
   readonly processor: string
-  /** The fastest count; `--threads auto` takes it. */
+  /** The fastest number of threads; `--threads auto` uses it. */
   readonly threads: number
-  /** Groups of steps that are faster one by one. */
+  /** Names of step groups that are faster as separate steps. */
   readonly separate: readonly string[]
-  /** Median of an inference before, and with these choices in the same run. */
+  /** Median milliseconds of an inference without and with these choices, measured in the same run. */
   readonly defaultMs: number
   readonly tunedMs: number
 }
@@ -37,7 +37,7 @@ const isText = (value: unknown): boolean => typeof value === 'string'
 const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
 const isTime = (value: unknown): boolean => typeof value === 'number' && value >= 0
 
-// By hand: a library that opens a model should not have to load one that checks schemas.
+// Checked by hand: opening a model must not load a schema library.
 const checks: Readonly<Record<keyof Tuning, (value: unknown) => boolean>> = {
   version: (value) => value === tuningVersion,
   modelBytes: isCount(Number.MAX_SAFE_INTEGER),
@@ -50,7 +50,7 @@ const checks: Readonly<Record<keyof Tuning, (value: unknown) => boolean>> = {
   tunedMs: isTime,
 }
 
-/** A tuning that fits, and one sentence of it; null and '' where there is none. */
+/** The tuning that applies and one sentence about it; null and '' if there is no file. */
 export interface TuningFound {
   readonly tuning: Tuning | null
   readonly sentence: string
@@ -62,13 +62,13 @@ export interface TuningFacts {
   readonly inputs: readonly string[]
 }
 
-/** The sizes of a prepared graph's inputs, as a tuning names them. */
+/** The shapes of a prepared graph's inputs, in the form that a tuning stores. */
 export const inputSizes = ({ graph }: PreparedGraph): string[] =>
   graph.inputs.map(({ shape }) => shape?.join('x') ?? '')
 
 export const tuningFile = (model: string): string => `${model.replace(/\.onnx$/, '')}.tune.json`
 
-/** Never throws: a file that cannot be used is left aside. */
+/** Reads the tuning beside a model. Never throws: an unusable file is ignored, and the sentence says why. */
 export function readTuning(model: string, facts: TuningFacts): TuningFound {
   const file = tuningFile(model)
   let text: string
@@ -79,9 +79,9 @@ export function readTuning(model: string, facts: TuningFacts): TuningFound {
   }
   const name = basename(file)
   const parsed = parse(text)
-  if (typeof parsed === 'string') return { tuning: null, sentence: `${name} left aside: ${parsed}` }
+  if (typeof parsed === 'string') return { tuning: null, sentence: `${name} ignored: ${parsed}` }
   const other = mismatch(parsed, facts)
-  if (other !== null) return { tuning: null, sentence: `${name} left aside: ${other}` }
+  if (other !== null) return { tuning: null, sentence: `${name} ignored: ${other}` }
   return { tuning: parsed, sentence: `tuned by ${name}` }
 }
 
@@ -106,7 +106,7 @@ function mismatch(tuning: Tuning, { modelBytes, target, inputs }: TuningFacts): 
   return tuning.inputs.join() === inputs.join() ? null : `it was made for inputs of ${tuning.inputs.join(' and ')}`
 }
 
-/** What the kernel calls the processor: its name, or implementer and part on Arm. */
+/** The processor's name as the kernel reports it; on Arm the implementer and part numbers. */
 export function processorName(file = '/proc/cpuinfo'): string {
   let text: string
   try {
@@ -122,7 +122,7 @@ export function processorName(file = '/proc/cpuinfo'): string {
   )
 }
 
-/** Whole or not at all. Rejects with TUNING_NOT_WRITTEN; gives the file's name. */
+/** Writes the tuning atomically and resolves with the file's name. Rejects with TUNING_NOT_WRITTEN. */
 export async function writeTuning(model: string, tuning: Tuning): Promise<string> {
   const file = tuningFile(model)
   const part = `${file}.${process.pid}`

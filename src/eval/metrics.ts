@@ -1,31 +1,34 @@
-/** What a classifier's answers to pictures with known labels say about it. Pure functions of the answers. */
+/**
+ * Metrics of a classifier on pictures with known labels: accuracy, precision and recall, confusion, calibration,
+ * thresholds. Pure functions of the answers.
+ */
 
-/** One picture's answer. */
+/** The classifier's answer to one picture. */
 export interface Answer {
   readonly truth: number
   readonly predicted: number
-  /** Of the predicted class, 0 to 1. */
+  /** Score of the predicted class, 0 to 1. */
   readonly score: number
-  /** The truth's place in the ranking, from 0. */
+  /** Place of the true class in the ranking, from 0. */
   readonly rank: number
 }
 
 export interface ClassFigures {
   readonly index: number
-  /** Pictures that show it, and pictures of which it was said. */
+  /** Pictures of this class, and pictures that were predicted as this class. */
   readonly shown: number
   readonly said: number
-  /** Null where there is nothing to divide by. */
+  /** Null if the divisor is 0. */
   readonly precision: number | null
   readonly recall: number | null
 }
 
 export interface Bin {
-  /** Bounds of the score, the upper one included. */
+  /** Bounds of the score; the upper bound is included. */
   readonly from: number
   readonly to: number
   readonly count: number
-  /** Means over the bin; null in an empty one. */
+  /** Means over the bin; null if it is empty. */
   readonly score: number | null
   readonly accuracy: number | null
 }
@@ -33,7 +36,7 @@ export interface Bin {
 export interface Threshold {
   readonly threshold: number
   readonly precision: number
-  /** Share of all pictures that still get an answer. */
+  /** Share of all pictures whose score reaches the threshold. */
   readonly coverage: number
 }
 
@@ -41,20 +44,20 @@ export interface Evaluation {
   readonly pictures: number
   readonly top1: number
   readonly top5: number
-  /** Mean of the classes' recalls: each class counts alike, however many pictures it has. */
+  /** Mean recall over the classes: each class has the same weight, independent of its number of pictures. */
   readonly balanced: number
-  /** Of every class that is shown or said, in order of index. */
+  /** Every class that occurs as truth or as answer, by index. */
   readonly classes: readonly ClassFigures[]
-  /** Pictures by truth and answer; only what occurs. */
+  /** Pictures by truth and answer; pairs that occur. */
   readonly confusion: readonly { readonly truth: number; readonly predicted: number; readonly count: number }[]
-  /** Expected calibration error (Naeini et al. 2015; Guo et al. 2017): bins' |accuracy − score|, weighed by their pictures. */
+  /** Expected calibration error (Naeini et al. 2015; Guo et al. 2017): |accuracy − score| of each bin, weighted by its pictures. */
   readonly ece: number
   readonly bins: readonly Bin[]
 }
 
 const binCount = 15
 
-/** Throws TypeError without an answer. */
+/** Computes all metrics. Throws TypeError for an empty list. */
 export function evaluate(answers: readonly Answer[]): Evaluation {
   if (answers.length === 0)
     throw new TypeError('Expected at least one answer for evaluate but received none of type object')
@@ -77,7 +80,7 @@ export function evaluate(answers: readonly Answer[]): Evaluation {
   }
 }
 
-/** Precision and coverage at every score that occurs, the greatest first: answers of one score are given or kept back together. */
+/** Precision and coverage at every score that occurs, highest first. Answers with equal scores pass a threshold together. */
 export function thresholds(answers: readonly Answer[]): Threshold[] {
   const sorted = answers.toSorted((a, b) => b.score - a.score)
   const result: Threshold[] = []
@@ -90,7 +93,7 @@ export function thresholds(answers: readonly Answer[]): Threshold[] {
   return result
 }
 
-/** The threshold with the most answers whose precision is at least `wanted`; null where none has it. */
+/** The threshold with the highest coverage whose precision is at least `wanted`; null if there is none. */
 export function thresholdFor(answers: readonly Answer[], wanted: number): Threshold | null {
   return thresholds(answers).findLast(({ precision }) => precision >= wanted) ?? null
 }

@@ -1,12 +1,13 @@
-/** Plots of an evaluation as SVG: the confusion matrix, calibration, and precision against coverage. */
+/** SVG plots of an evaluation: confusion matrix, calibration, precision against coverage. */
 import type { Bin, Evaluation, Threshold } from './metrics.js'
 
-/** Classes that a confusion matrix has at most; those with the most pictures are drawn. */
+/** Most classes of a confusion matrix; the ones with the most pictures are drawn. */
 const mostClasses = 40
 const ink = '#1a1a2e'
 const paper = '#ffffff'
 const [blue, red] = ['#2a6f97', '#c44536']
 
+/** The confusion matrix: truth down, prediction across; the opacity of a cell is its share of the row. */
 export function confusionSvg({ confusion, classes }: Evaluation, labels: readonly string[]): string {
   const drawn = classes
     .toSorted((a, b) => b.shown + b.said - a.shown - a.said)
@@ -39,10 +40,10 @@ export function confusionSvg({ confusion, classes }: Evaluation, labels: readonl
     )
   })
   const frame = `<rect x="${margin}" y="${margin}" width="${cell * drawn.length}" height="${cell * drawn.length}" fill="none" stroke="${ink}"/>`
-  return svg(side, side, [...cells, ...names, frame, text(8, 20, 'said across, shown down', { size: 13 })])
+  return svg(side, side, [...cells, ...names, frame, text(8, 20, 'predicted across, true down', { size: 13 })])
 }
 
-/** Bars: accuracy of each bin; the diagonal: what a score promises. */
+/** The reliability diagram: bars are each bin's accuracy, the diagonal is perfect calibration. */
 export function calibrationSvg(bins: readonly Bin[], ece: number): string {
   const { at, frame } = axes('score', 'accuracy')
   const bars = bins.flatMap(({ from, to, count, accuracy }) => {
@@ -65,6 +66,7 @@ export function calibrationSvg(bins: readonly Bin[], ece: number): string {
   ])
 }
 
+/** Precision and coverage over the threshold, with the wanted precision as a dashed line. */
 export function precisionSvg(steps: readonly Threshold[], wanted: number): string {
   const { at, frame } = axes('threshold', 'share')
   const precision = polyline(
@@ -126,7 +128,7 @@ function clipped(words: string, most: number): string {
   return words.length > most ? `${words.slice(0, most - 1)}…` : words
 }
 
-/** Labels come from files: nothing in them is markup, and XML has no control characters. */
+/** Escapes a label for XML. Labels come from files and may hold markup or control characters. */
 function escaped(words: string): string {
   return words
     .replace(/[\u0000-\u001f\u007f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/gu, ' ')

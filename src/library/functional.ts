@@ -1,6 +1,6 @@
 /**
- * The two operators of the name, on plain tensors in ONNX's order. Each call makes and runs a plan of one step on
- * the native kernels: meant for learning, tests and small work, not for a frame loop.
+ * Convolution and global average pooling on plain tensors in ONNX's order. Each call compiles and runs a plan of one step
+ * on the native kernels. It suits learning, tests and small work; a frame loop uses a model session instead.
  */
 import { loadAddon } from '../addon.js'
 import { GapcamError, expected } from '../errors.js'
@@ -8,7 +8,7 @@ import { nchwToNhwc, nhwcToNchw } from './layout.js'
 import { align64, serializePlan, type PlanStep } from '../model/plan.js'
 import { elementCount } from '../tensor.js'
 
-/** A dense float32 tensor; `data` may also be given as plain numbers. */
+/** A dense float32 tensor in row-major order. `FloatTensorLike` also accepts plain numbers. */
 export interface FloatTensor {
   readonly shape: readonly number[]
   readonly data: Float32Array
@@ -29,6 +29,9 @@ export interface Conv2dOptions {
 /**
  * The mean of each feature map: [N,C,H,W] → [N,C,1,1], or [C,H,W] → [C,1,1] (ONNX GlobalAveragePool).
  * Throws TypeError for a wrong shape, ENGINE_UNAVAILABLE without the native addon.
+ *
+ *     const mean = globalAveragePool({ shape: [1, 2, 2, 2], data: [1, 2, 3, 4, 5, 6, 7, 8] })
+ *     // mean.shape is [1, 2, 1, 1], mean.data is [2.5, 6.5]
  */
 export function globalAveragePool(x: FloatTensorLike, options: { readonly target?: string } = {}): FloatTensor {
   const [n, c, h, w] = imageShape(x, 'x')
@@ -46,6 +49,9 @@ export function globalAveragePool(x: FloatTensorLike, options: { readonly target
 /**
  * ONNX Conv in two dimensions: x [N,C,H,W] (or [C,H,W]), weights [O,C/groups,kH,kW], bias [O] → [N,O,OH,OW].
  * Throws TypeError for shapes that do not fit, ENGINE_UNAVAILABLE without the native addon.
+ *
+ *     const x = { shape: [1, 1, 3, 3], data: [1, 2, 3, 4, 5, 6, 7, 8, 9] }
+ *     conv2d(x, { shape: [1, 1, 2, 2], data: [1, 0, 0, 1] }) // data [6, 8, 12, 14]
  */
 export function conv2d(
   x: FloatTensorLike,
@@ -108,7 +114,7 @@ function checkElements(x: FloatTensorLike, rank: number, name: string): void {
     throw expected(`${elementCount(x.shape)} elements`, `${name}.data`, x.data?.length)
 }
 
-/** Runs a plan of one step: tensor 0 is x, 1 is y, the constants follow; shapes are NCHW here, NHWC in the plan. */
+/** Runs a plan of one step: tensor 0 is x, 1 is y, constants follow. Shapes are NCHW here and NHWC in the plan. */
 function runStep(
   step: PlanStep,
   x: FloatTensorLike,

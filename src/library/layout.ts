@@ -1,6 +1,6 @@
-/** Moving a picture batch between ONNX's order (NCHW) and the kernels' (NHWC). */
+/** Copies between ONNX's order (NCHW) and the kernels' order (NHWC). */
 
-/** Copies [N,C,H,W] into [N,H,W,C]. `shape` is that of the source. */
+/** Copies [N,C,H,W] into [N,H,W,C]. `shape` is the source's. */
 export function nchwToNhwc(
   source: ArrayLike<number>,
   shape: readonly number[],
@@ -10,7 +10,7 @@ export function nchwToNhwc(
   permute(source, target, n, c, h * w)
 }
 
-/** Copies [N,H,W,C] into [N,C,H,W]. `shape` is that of the source. */
+/** Copies [N,H,W,C] into [N,C,H,W]. `shape` is the source's. */
 export function nhwcToNchw(
   source: ArrayLike<number>,
   shape: readonly number[],
@@ -20,7 +20,7 @@ export function nhwcToNchw(
   permute(source, target, n, h * w, c)
 }
 
-/** [outer, rows, columns] into [outer, columns, rows]. */
+/** Copies [outer, rows, columns] into [outer, columns, rows]. */
 function permute(
   source: ArrayLike<number>,
   target: { [index: number]: number },

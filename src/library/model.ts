@@ -1,6 +1,6 @@
 /**
- * The library's model session: tensors in, tensors out, in the order of the model file. It copies, so that callers
- * own what they give and get; the camera's way to the engine does not go through here.
+ * The library's model session: tensors in, tensors out, in the order of the model file. It copies all data, so callers
+ * own what they pass and receive. Frames of a camera do not take this path.
  */
 import { openEngine, type EngineChoice } from '../engine/select.js'
 import type { Engine, EngineDescription, EngineOptions, EngineTensor } from '../engine/engine.js'
@@ -17,11 +17,11 @@ import {
 } from '../tensor.js'
 
 export interface OpenModelOptions extends EngineOptions {
-  /** 'auto' (the default) takes native where it covers the model (CUDA where that is faster), else onnxruntime; see `describe().reason`. */
+  /** 'auto' (the default): native if it covers the model (CUDA if that is faster), else onnxruntime; see `describe()`. */
   readonly engine?: EngineChoice
 }
 
-/** Values of one input: a whole tensor, or its elements alone in row-major order. */
+/** Values of one input: a tensor, or only its elements in row-major order. */
 export type Feed = TensorData | readonly number[] | Pick<Tensor, 'shape' | 'data'>
 
 export interface Model {
@@ -29,7 +29,7 @@ export interface Model {
   readonly outputs: readonly TensorInfo[]
   /**
    * Runs the model once. `feeds` holds every input by name, or is the feed of the only input. Resolves with every
-   * output by name, in memory of the caller's. Calls queue up. Rejects with TypeError for a wrong feed and with a
+   * output by name; the caller owns that memory. Calls queue up. Rejects with TypeError for a wrong feed and with a
    * GapcamError for a fault of the engine.
    */
   run(feeds: Feed | Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>>
@@ -38,14 +38,19 @@ export interface Model {
   close(): Promise<void>
 }
 
-/** Opens an ONNX file. Rejects with a GapcamError (MODEL_*, ENGINE_*). */
+/**
+ * Opens an ONNX file. Rejects with a GapcamError (MODEL_*, ENGINE_*).
+ *
+ *     const model = await openModel('model.onnx')
+ *     const { logits } = await model.run(new Float32Array(3 * 224 * 224)) // model.close() in the end
+ */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<Model> {
   if (typeof path !== 'string' || path === '') throw expected('a file name', 'path', path)
   const { engine: choice = 'auto', ...engineOptions } = options
   return modelOf(await openEngine(path, choice, engineOptions))
 }
 
-/** The session of an engine that is open; closing it closes the engine. */
+/** A model session on an open engine. Closing the session closes the engine. */
 export function modelOf(engine: Engine): Model {
   return new EngineModel(engine)
 }

@@ -85,21 +85,21 @@ describe('gapcam tune', () => {
     [{ inputs: ['1x3x32x32'] }, 'it was made for inputs of 1x3x32x32'],
     [{ threads: 0 }, 'its threads is not as it should be'],
     [{ version: 2 }, 'its version is not as it should be'],
-  ])('is left aside where it does not fit: %j', async (changes, why) => {
+  ])('is ignored where it does not fit: %j', async (changes, why) => {
     const kept = tuning()
     change(changes)
     const { reason } = await outputs(1)
     writeFileSync(file, JSON.stringify(kept))
-    expect(reason).toMatch(/^asked for; lite0\.tune\.json left aside: /)
+    expect(reason).toMatch(/^asked for; lite0\.tune\.json ignored: /)
     expect(reason).toMatch(why)
   })
 
-  it('is left aside where it is damaged', () => {
+  it('is ignored where it is damaged', () => {
     const facts = { modelBytes: 1, target: 'avx2', inputs: [] }
     writeFileSync(join(folder, 'cut.tune.json'), '{"version":')
     expect(readTuning(join(folder, 'cut.onnx'), facts)).toEqual({
       tuning: null,
-      sentence: 'cut.tune.json left aside: it is not JSON',
+      sentence: 'cut.tune.json ignored: it is not JSON',
     })
     expect(readTuning(join(folder, 'none.onnx'), facts)).toEqual({ tuning: null, sentence: '' })
     rmSync(join(folder, 'cut.tune.json'))

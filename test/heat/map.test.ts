@@ -229,13 +229,13 @@ describe('no heat map, and why:', () => {
     'MobileNetV3, which has an activation behind the mean (skipped without the shared folder)',
     async () => {
       expect(await check(join(shared!, 'zoo/mobilenet_v3_large.onnx'), 'native')).toMatch(
-        /^between the mean over the feature map and the scores stands HardSwish .*, which is not linear, so that a score is no sum over places$/,
+        /^between the mean over the feature map and the scores is HardSwish .*, which is not linear; a score is then not a sum over positions$/,
       )
     },
   )
   it('a flattened head', async () => {
     expect(await check(join(projectRoot, 'models/convnet-flatten.onnx'), 'native')).toMatch(
-      /^its head flattens a feature map \(Flatten .*\); only a mean over the places can be traced back to them$/,
+      /^its head flattens a feature map \(Flatten .*\); only a mean over the positions can be traced back to them$/,
     )
   })
   it('a feature map of one place', async () => {

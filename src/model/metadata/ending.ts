@@ -1,4 +1,4 @@
-/** How a classifier's graph ends: which output has the scores, whether they are scores already, and how integers mean numbers. */
+/** Reads from the end of a graph which output holds the scores, whether they are probabilities, and how to dequantise them. */
 import { numbersOf, type Graph, type Node, type Value } from '../graph.js'
 import type { TensorType } from '../../tensor.js'
 import type { Quantization, ScoreActivation } from '../../decision/prediction.js'

@@ -1,8 +1,8 @@
 /**
  * Finds the head from which a class activation map can be read (Zhou et al. 2016, "Learning Deep Features for
- * Discriminative Localization"): a mean over the places of a feature map, and nothing but linear steps from there to the
- * scores. Then a class's logit is itself a mean over places, and what each place adds to it is one product with the map.
- * The graph decides, not the names in it; where there is no such head the reason is a sentence.
+ * Discriminative Localization"): a mean over the positions of a feature map, then only linear steps up to the scores. The
+ * logit of a class is then itself a mean over positions, and the share of each position is a product with the map. The
+ * search follows the graph's structure, not its names. Without such a head it returns the reason as a sentence.
  */
 import { floatsOf, numbersOf, type Constant, type Graph, type Node } from '../graph.js'
 import { unlessUnsupported } from '../passes/attempt.js'
@@ -12,19 +12,19 @@ import { GraphIndex } from '../passes/changes.js'
 import { resolveReduce } from '../shapes/reduce.js'
 
 export interface HeatHead {
-  /** The feature map's name in the file. */
+  /** Name of the feature map in the file. */
   readonly map: string
-  /** Where the file has the map's channels. */
+  /** Position of the map's channels in the file. */
   readonly layout: 'nchw' | 'nhwc'
-  /** What each channel of the map weighs in a class's logit: logit = mean over places of weights · channels, plus a bias. */
+  /** The weight of each channel in a class's logit: logit = mean over positions of weights · channels, plus a bias. */
   weights(classIndex: number): Float32Array
 }
 
-/** A linear step of the head, as its transpose: what the outputs' coefficients are for the inputs. Owns its numbers. */
+/** The transpose of a linear step: maps coefficients of its outputs to coefficients of its inputs. Owns its numbers. */
 type Floats = Float32Array<ArrayBuffer>
 type Transposed = (coefficients: Floats) => Floats
 
-/** Steps that keep the vector and its order; quantisation keeps it up to its rounding. */
+/** Operators that keep the vector and its order; quantisation keeps it up to rounding. */
 const keepers = new Set([
   'Identity',
   'Dropout',
@@ -37,17 +37,17 @@ const keepers = new Set([
   'QuantizeLinear',
   'DequantizeLinear',
 ])
-/** What may follow the logits. */
+/** Operators that may follow the logits. */
 const scorings = new Set(['Softmax', 'LogSoftmax', 'Sigmoid'])
 
-/** `graph` is prepared: shapes inferred, constant arithmetic folded. */
+/** Searches backwards from `output`. `graph` is prepared: shapes inferred, constant arithmetic folded. */
 export function findHeatHead(graph: Graph, output: string, classes: number): HeatHead | { readonly reason: string } {
   const index = GraphIndex.of(recognizeMeans(graph))
   const layers: Transposed[] = []
   let value = output
   for (;;) {
     const node = index.maker(value)
-    if (!node) return { reason: 'its scores are not made from a feature map by a mean and linear layers' }
+    if (!node) return { reason: 'its scores do not come from a feature map by a mean and linear layers' }
     const [source = ''] = node.inputs
     const pooled = pooledMap(index, node)
     if (pooled !== null) return headOf(index, { ...pooled, layers, classes, gap: node })
@@ -55,7 +55,7 @@ export function findHeatHead(graph: Graph, output: string, classes: number): Hea
     else if (keepers.has(node.op)) {
       if (!isVector(index.shape(source)))
         return {
-          reason: `its head flattens a feature map (${node.op} ${node.name}); only a mean over the places can be traced back to them`,
+          reason: `its head flattens a feature map (${node.op} ${node.name}); only a mean over the positions can be traced back to them`,
         }
       value = source
     } else {
@@ -70,10 +70,10 @@ export function findHeatHead(graph: Graph, output: string, classes: number): Hea
 function refusal({ op, name, inputs }: Node): string {
   const what =
     inputs.length > 1 ? `${op} ${name}, which is not linear in one value` : `${op} ${name}, which is not linear`
-  return `between the mean over the feature map and the scores stands ${what}, so that a score is no sum over places`
+  return `between the mean over the feature map and the scores is ${what}; a score is then not a sum over positions`
 }
 
-/** The map that a node takes the mean of, and where its channels are; null for any other node. */
+/** The map that a node averages, and the position of its channels; null for other nodes. */
 function pooledMap(index: GraphIndex, node: Node): { map: string; layout: 'nchw' | 'nhwc' } | null {
   const [map = ''] = node.inputs
   if (node.op === 'GlobalAveragePool') return { map, layout: 'nchw' }
@@ -91,8 +91,8 @@ interface Found {
 }
 
 function headOf(index: GraphIndex, { map, layout, layers, classes, gap }: Found): HeatHead {
-  // A 1×1 convolution with nothing behind it commutes with the mean, and the plan computes it after the mean: its input
-  // is the map that is there anyway.
+  // A 1×1 convolution without an activation commutes with the mean. The plan computes it after the mean, so its input is
+  // the map that exists at run time.
   let [at, reader] = [map, gap]
   for (let conv = index.soleMaker(at, reader); layout === 'nchw' && conv; conv = index.soleMaker(at, reader)) {
     const layer =
@@ -141,7 +141,7 @@ function linearLayer(index: GraphIndex, node: Node): LinearLayer | null {
       return isPlain ? { input: a, transposed: product(numbers(right), channels, features, true, 1) } : null
     }
     case 'Add':
-    case 'Sub': // Behind x − c lies x; c − x would turn the sign.
+    case 'Sub': // x − c only: c − x would change the sign.
       return left && node.op === 'Add'
         ? { input: b, transposed: (c) => c }
         : right
@@ -180,7 +180,7 @@ function product(weights: Floats, inputs: number, outputs: number, isOutputFirst
     const result = new Float32Array(inputs)
     for (let o = 0; o < outputs; o++) {
       const factor = scale * coefficients[o]!
-      if (factor === 0) continue // all but one, in the last layer
+      if (factor === 0) continue // in the last layer, all coefficients but one are 0
       for (let i = 0; i < inputs; i++) result[i]! += factor * weights[o * outputStride + i * inputStride]!
     }
     return result
@@ -203,7 +203,7 @@ function batchNorm(index: GraphIndex, node: Node): LinearLayer | null {
   )
 }
 
-/** A constant, or one that is dequantised where it is read. */
+/** A constant, or a constant behind a DequantizeLinear. */
 function constantOf(index: GraphIndex, name: string): Constant | null {
   const constant = index.constant(name)
   if (constant) return constant
@@ -221,7 +221,7 @@ function constantOf(index: GraphIndex, name: string): Constant | null {
   return { type: 'float32', shape: stored.shape, bytes: new Uint8Array(data.buffer) }
 }
 
-/** A copy: the model's file may change or go once its weights are packed. */
+/** Copies a constant as floats: the model's file may change once its weights are packed. */
 function numbers(constant: Constant): Floats {
   return constant.type === 'float32' ? Float32Array.from(floatsOf(constant)) : Float32Array.from(numbersOf(constant))
 }

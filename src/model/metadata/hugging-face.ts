@@ -1,13 +1,12 @@
 /**
- * The files that Hugging Face puts beside an exported image classifier: preprocessor_config.json with the scaling and
- * size of its pictures, config.json with its labels. Anything in them of another form is passed over.
+ * Reads the files that Hugging Face puts beside an exported image classifier: preprocessor_config.json holds scaling and
+ * size of the pictures, config.json the labels. Files of another form are ignored.
  */
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import type { Recipe } from './recipe.js'
+import { perChannel, type Recipe } from './schema.js'
 
-const perChannel = z.tuple([z.number(), z.number(), z.number()])
 const side = z.int().min(1)
 const size = z.union([z.object({ height: side, width: side }), z.object({ shortest_edge: side }), side])
 
@@ -25,7 +24,7 @@ const preprocessorSchema = z.object({
 })
 const configSchema = z.object({ id2label: z.record(z.string().regex(/^\d+$/), z.string().min(1)) })
 
-/** What lies beside a model; empty where preprocessor_config.json is not there or is none of an image classifier. */
+/** Reads the files beside a model; empty if preprocessor_config.json is missing or does not describe an image classifier. */
 export async function readHuggingFace(modelPath: string): Promise<Recipe & { readonly resize?: 'stretch' }> {
   const folder = dirname(modelPath)
   const found = preprocessorSchema.safeParse(await readJson(join(folder, 'preprocessor_config.json')))
@@ -43,7 +42,7 @@ export async function readHuggingFace(modelPath: string): Promise<Recipe & { rea
     std: do_normalize ? inBytes(image_std) : inBytes([1, 1, 1]),
     ...(inputSize ? { inputSize } : {}),
     ...(labels ? { labels } : {}),
-    // Without a crop both sides are brought to the size, whatever the picture's proportions.
+    // Without a crop both sides are resized to the given size, and proportions are not kept.
     ...(!do_center_crop && typeof size === 'object' && 'height' in size ? ({ resize: 'stretch' } as const) : {}),
   }
 }
@@ -54,7 +53,7 @@ function sidesOf(given: z.infer<typeof size> | undefined): [number, number] | nu
   return 'height' in given ? [given.height, given.width] : [given.shortest_edge, given.shortest_edge]
 }
 
-/** The labels by their numbers from 0 on; null where one is missing. */
+/** The labels in the order of their numbers; null if a number is missing. */
 async function labelsIn(file: string): Promise<string[] | null> {
   const config = configSchema.safeParse(await readJson(file))
   if (!config.success) return null

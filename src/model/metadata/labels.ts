@@ -1,8 +1,8 @@
-/** Labels of a classifier's outputs: one a line, line number - 1 is the output's index. */
+/** Reads label files: one label per line; the line number minus 1 is the class index. */
 import { readFile } from 'node:fs/promises'
 import { GapcamError, messageOf } from '../../errors.js'
 
-/** Reads a label file. Empty lines at its end do not count; an empty line before is an error. */
+/** Reads a label file. Empty lines at the end are ignored; an empty line in between is an error (LABELS_MISMATCH). */
 export async function readLabels(file: string): Promise<string[]> {
   let text: string
   try {
@@ -22,7 +22,7 @@ export async function readLabels(file: string): Promise<string[]> {
   return labels
 }
 
-/** The labels, checked against the model's outputs; without labels `class 0`, `class 1`, … */
+/** Checks the labels against the number of classes; without labels returns `class 0`, `class 1`, … */
 export function fitLabels(labels: readonly string[] | null, classes: number, origin: string): readonly string[] {
   if (!labels) return Array.from({ length: classes }, (_, i) => `class ${i}`)
   if (labels.length === classes) return labels

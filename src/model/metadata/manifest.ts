@@ -1,54 +1,18 @@
 /**
- * The manifest beside a model (`NAME.yaml`, `.yml` or `.json` for `NAME.onnx`): what an ONNX file cannot say about
- * its input and its labels. Every field is optional; what is missing is inferred, or assumed and reported as such.
+ * Finds the manifest beside a model (`NAME.yaml`, `.yml` or `.json` for `NAME.onnx`), which says what an ONNX file cannot:
+ * pixels and labels. Missing fields come from known digests, from the exporter's files beside the model, and from the
+ * model's own metadata, in this order.
  */
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
-import { z } from 'zod'
 import { GapcamError, messageOf } from '../../errors.js'
+import type { InputSize } from '../../tensor.js'
 import type { LoadedModel } from '../onnx/onnx.js'
 import { readHuggingFace } from './hugging-face.js'
 import { recipeOf } from './recipe.js'
+import { manifestSchema, type Manifest } from './schema.js'
 
-const perChannel = z.tuple([z.number(), z.number(), z.number()])
-
-export const manifestSchema = z.strictObject({
-  version: z.coerce.string().optional().describe('version of the model, as its maker counts'),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional()
-    .describe('digest of the model file and its external data; a difference is an error'),
-  labels: z
-    .union([z.string(), z.array(z.string())])
-    .optional()
-    .describe('a label file beside the model, or the labels themselves'),
-  inputSize: z
-    .tuple([z.int().min(1), z.int().min(1)])
-    .optional()
-    .describe('[height, width] where the model leaves them free'),
-  layout: z.enum(['nchw', 'nhwc']).optional().describe('order of the input dimensions'),
-  colorOrder: z.enum(['rgb', 'bgr']).optional().describe('order of the channels'),
-  mean: perChannel.optional().describe('subtracted from each byte (0 to 255), per channel'),
-  std: perChannel
-    .refine((std) => std.every((v) => v !== 0), 'must not be 0')
-    .optional()
-    .describe('divides the difference, per channel'),
-  resize: z
-    .enum(['cover', 'stretch', 'contain'])
-    .optional()
-    .describe('centre square, whole frame squeezed, or whole frame with bars'),
-  scores: z
-    .enum(['softmax', 'sigmoid', 'none'])
-    .optional()
-    .describe('what turns the outputs into scores; none where the model already ends in one'),
-})
-export type Manifest = z.infer<typeof manifestSchema>
-
-/** torchvision's means and deviations, in bytes: the commonest training recipe, used when nothing else is known. */
-export const torchvision = { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] } as const
-
-/** Preprocessing of well-known files by digest, so that they work without a manifest. */
+/** Preprocessing of well-known files by digest: they work without a manifest. */
 const knownModels: Readonly<Record<string, Manifest>> = {
   // efficientnet-lite0.onnx and its QDQ twin, mobilenet-v2.onnx: as published with their weights
   '6767f5e4de88f48403b19d86c2d1092e24d0d1e059603a1ddb0d543938af33c3': {
@@ -61,13 +25,17 @@ const knownModels: Readonly<Record<string, Manifest>> = {
 }
 
 export interface FoundManifest {
-  /** What the manifest says, and where it is silent what its exporter wrote beside the model or into it. */
+  /** The manifest, completed by what the exporter wrote beside the model or into it. */
   readonly manifest: Manifest
-  /** Labels that the exporter wrote; they come after those of a label file. */
+  /** Labels that the exporter wrote. A label file has precedence. */
   readonly ownLabels: readonly string[] | null
 }
 
-/** Finds and checks the manifest of a model. Throws MANIFEST_INVALID, or MODEL_INVALID where the digest differs. */
+/**
+ * Finds and checks the manifest of a model. Rejects with MANIFEST_INVALID, or MODEL_INVALID if the digest differs.
+ *
+ *     const { manifest, ownLabels } = await findManifest(await loadModel('model.onnx'))
+ */
 export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
   const { labels, ...pixels } = { ...recipeOf(model.graph, model.metadata), ...(await readHuggingFace(model.path)) }
   const manifest = await readManifest(model.path, model.sha256)
@@ -91,7 +59,7 @@ async function readManifest(modelPath: string, sha256: string): Promise<Manifest
   return knownModels[sha256] ?? {}
 }
 
-/** Parses a manifest's text; `file` is for the sentence when it is wrong. */
+/** Parses a manifest's text; errors name `file`. Throws MANIFEST_INVALID. */
 export function parseManifest(text: string, file: string): Manifest {
   let data: unknown
   try {
@@ -116,4 +84,20 @@ async function readOptional(file: string): Promise<string | null> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw new GapcamError('MANIFEST_INVALID', `manifest ${file} cannot be read: ${messageOf(error)}`)
   }
+}
+
+/** The input size to open a model with: `asked`, else, if the model leaves its size free, the manifest's or 224 by 224. */
+export async function sizeFor(model: LoadedModel, asked: InputSize | undefined): Promise<InputSize | undefined> {
+  if (asked || !hasFreeSize(model)) return asked
+  return sizeIn((await findManifest(model)).manifest)
+}
+
+/** Whether an input leaves a size other than the batch open. */
+export function hasFreeSize({ graph }: LoadedModel): boolean {
+  return graph.inputs.some(({ shape }) => shape?.some((size, axis) => axis > 0 && typeof size !== 'number'))
+}
+
+/** The manifest's input size, else 224 by 224. */
+export function sizeIn({ inputSize: [height, width] = [224, 224] }: Manifest): InputSize {
+  return { height, width }
 }

@@ -1,13 +1,11 @@
 /**
- * What a model file itself says about its pixels and labels: metadata that a trainer leaves, and the scaling that stands
- * before the first layer. It fills what no manifest says; nothing in it is needed.
+ * Reads from the model file how it expects its pixels: the scaling in front of the first layer, and the metadata of
+ * trainers, which also hold labels. Everything here is optional and has lower precedence than a manifest.
  */
 import { numbersOf, type Constant, type Graph, type Node } from '../graph.js'
-import type { Manifest } from './manifest.js'
+import type { Recipe } from './schema.js'
 
-export type Recipe = Pick<Manifest, 'mean' | 'std' | 'inputSize'> & { readonly labels?: readonly string[] }
-
-/** Pixels as bytes, and as shares of one. */
+/** Pixels as bytes (0 to 255), and as shares (0 to 1). */
 const bytes = { mean: [0, 0, 0], std: [1, 1, 1] } satisfies Recipe
 const shares = { mean: [0, 0, 0], std: [255, 255, 255] } satisfies Recipe
 
@@ -15,7 +13,7 @@ export function recipeOf(graph: Graph, metadata: ReadonlyMap<string, string>): R
   return { ...scalingOf(graph), ...ultralytics(metadata) }
 }
 
-/** Ultralytics' classifiers take shares of one, and their files hold names and size as Python writes them. */
+/** Ultralytics' classifiers take shares (0 to 1); their files hold names and size as Python literals. */
 function ultralytics(metadata: ReadonlyMap<string, string>): Recipe {
   if (metadata.get('author') !== 'Ultralytics' || metadata.get('task') !== 'classify') return {}
   const [height, width] = [...(metadata.get('imgsz') ?? '').matchAll(/\d+/g)].map(([digits]) => Number(digits))
@@ -23,7 +21,7 @@ function ultralytics(metadata: ReadonlyMap<string, string>): Recipe {
   return { ...shares, ...(height && width ? { inputSize: [height, width] } : {}), ...(labels ? { labels } : {}) }
 }
 
-/** The strings of a Python dictionary whose keys count from 0: {0: 'cat', 1: "dog's"}; null for any other. */
+/** The strings of a Python dictionary whose keys count from 0, for example {0: 'cat', 1: "dog's"}; null for other texts. */
 function namesOf(text: string): string[] | null {
   const entries = [...text.matchAll(/(\d+): ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/g)]
   const counts = entries.every(([, index], i) => Number(index) === i)
@@ -32,7 +30,7 @@ function namesOf(text: string): string[] | null {
     : null
 }
 
-/** Operators in front of a network that leave each value of a pixel what it is. */
+/** Operators in front of a network that do not change the values of pixels. */
 const movers = new Set([
   'Cast',
   'Clip',
@@ -45,7 +43,7 @@ const movers = new Set([
   'Transpose',
   'Unsqueeze',
 ])
-/** y = factor x + offset after each of these, by a constant. */
+/** Arithmetic with a constant, applied to y = factor · x + offset. */
 const affines: Readonly<Record<string, (line: Line, value: number) => Line>> = {
   Mul: ({ factor, offset }, v) => ({ factor: factor * v, offset: offset * v }),
   Div: ({ factor, offset }, v) => ({ factor: factor / v, offset: offset / v }),
@@ -58,7 +56,7 @@ interface Line {
   readonly offset: number
 }
 
-/** What the products and sums by constants between the picture and the first layer expect; nothing where there are none. */
+/** The pixel range that the arithmetic with constants in front of the first layer expects; empty if there is none. */
 function scalingOf(graph: Graph): Recipe {
   const lines = graph.inputs.length === 1 ? linesInFront(graph, graph.inputs[0]!.name) : []
   if (lines.length === 0) return {}
@@ -70,10 +68,10 @@ function scalingOf(graph: Graph): Recipe {
   return lines.every(({ factor, offset }) => isOne(factor) && Math.abs(offset) < 10) ? shares : {}
 }
 
-/** Whether a range of this width is what networks are trained on: 1 or 2, or 1 over a deviation. */
+/** Whether networks are trained on a range of this width: 1, 2, or 1 divided by a standard deviation. */
 const isOne = (width: number): boolean => width > 0.9 && width < 6
 
-/** The map of each channel, or one for all; none where something else than a scaling comes first. */
+/** The scaling of each channel, or one for all; empty if something other than a scaling comes first. */
 function linesInFront(graph: Graph, input: string): readonly Line[] {
   const made = new Map(
     graph.nodes.filter(({ op }) => op === 'Constant').map((node) => [node.outputs[0]!, constantOf(node)]),

@@ -1,18 +1,18 @@
 /**
- * A file's bytes for a reader that takes views of them: mapped where the addon is there, so that a large model is in
- * memory only while its weights are packed; else read whole.
+ * Reads a file as bytes. With the addon the file is memory-mapped: a large model then occupies memory only while its
+ * weights are packed. Without the addon the file is read whole.
  */
 import { readFile } from 'node:fs/promises'
 import { loadAddon } from '../../addon.js'
 
-/** Rejects with Node's own error where the file cannot be read. */
+/** Resolves with the bytes of the file. Rejects with Node's error if the file cannot be read. */
 export async function readBytes(path: string): Promise<Uint8Array> {
   const loaded = loadAddon()
   if ('addon' in loaded) {
     try {
       return loaded.addon.mapFile(path)
     } catch {
-      // Read below: an empty file cannot be mapped, and Node's error says what is wrong with any other.
+      // An empty file cannot be mapped; for any other fault, Node's error below names the cause.
     }
   }
   return readFile(path)

@@ -1,6 +1,6 @@
 /**
- * Reads an ONNX file into a Graph: opsets 7 to 25 of the default domain, weights as views of the file's bytes. What
- * the file claims is checked before it is believed; a damaged one is a MODEL_INVALID with one sentence.
+ * Reads an ONNX file into a Graph: opsets 7 to 25 of the default domain, weights as views of the file's bytes. Every claim
+ * of the file is checked before it is used; a damaged file is a MODEL_INVALID with one sentence.
  */
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
@@ -18,17 +18,21 @@ export const opsets = { least: 7, most: 25 } as const
 export interface LoadedModel {
   readonly path: string
   readonly graph: Graph
-  /** Views of the file itself where the addon can map it: who truncates it while it is being opened ends the program. */
+  /** The file's bytes, memory-mapped with the addon: truncating the file while it is being opened kills the process. */
   readonly bytes: Uint8Array
-  /** Of the file and of every external data file, in the order in which the model names them. Computed when first asked for. */
+  /** Digest of the file and its external data files, in the order in which the model names them. Computed on first use. */
   readonly sha256: string
   readonly producer: string
-  /** What the file says of itself: names and texts of its maker's choice. */
+  /** The file's metadata properties: free-form keys and texts of its maker. */
   readonly metadata: ReadonlyMap<string, string>
   readonly externalFiles: readonly ExternalFile[]
 }
 
-/** Reads a model file. Rejects with MODEL_NOT_FOUND, MODEL_INVALID or MODEL_UNSUPPORTED, the path in the sentence. */
+/**
+ * Reads a model file. Rejects with MODEL_NOT_FOUND, MODEL_INVALID or MODEL_UNSUPPORTED; the sentence holds the path.
+ *
+ *     const { graph, metadata } = await loadModel('model.onnx')
+ */
 export async function loadModel(path: string): Promise<LoadedModel> {
   const bytes = await readModelFile(path)
   const external = openExternal(dirname(path))
@@ -118,7 +122,7 @@ function readEntry(bytes: Uint8Array): [string, string] {
   return entry
 }
 
-/** OperatorSetIdProto: the version of the default domain, null for any other domain. */
+/** OperatorSetIdProto: the version of the default domain; null for other domains. */
 function readOpset(bytes: Uint8Array): number | null {
   let domain = ''
   let version = 0
@@ -162,7 +166,7 @@ function readGraph(bytes: Uint8Array, opset: number, external: ExternalReader): 
     }
   })
   if (outputs.length === 0) throw new GapcamError('MODEL_INVALID', 'its graph has no outputs')
-  // IR 3 lists initializers among the inputs; they are constants all the same.
+  // IR 3 lists initializers among the inputs; they are constants nevertheless.
   const realInputs = inputs.filter((input) => !constants.has(input.name))
   const values = new Map([...infos, ...outputs, ...realInputs].map((value) => [value.name, value]))
   return sortNodes({ opset, name, inputs: realInputs, outputs, nodes: uniquelyNamed(nodes), constants, values })
@@ -207,7 +211,7 @@ function readNode(bytes: Uint8Array, external: ExternalReader): Node {
         return
       case 5: {
         const [key, value] = readAttribute(bytesField(reader, 'attribute'), external)
-        // Those are the passes' own.
+        // Attributes with this prefix belong to the passes.
         if (!key.startsWith('gapcam.')) attributes[key] = value
         return
       }

@@ -1,8 +1,8 @@
-/** Topological order of a graph's nodes, and the checks that make it a graph: each value has one maker, none waits for itself. */
+/** Sorts a graph's nodes topologically and checks the graph: each value has one producer, and there are no cycles. */
 import { GapcamError } from '../../errors.js'
 import type { Graph, Node } from '../graph.js'
 
-/** The graph with its nodes in topological order (files need not keep it). Throws MODEL_INVALID. */
+/** Returns the graph with its nodes in topological order, which files need not have. Throws MODEL_INVALID. */
 export function sortNodes(graph: Graph): Graph {
   const inputs = new Set(graph.inputs.map((input) => input.name))
   const makers = makersOf(graph, inputs)

@@ -1,4 +1,4 @@
-/** TensorProto and ValueInfoProto: constants as views of the file's bytes where the file holds raw data. */
+/** Reads TensorProto and ValueInfoProto. A constant is a view of the file's bytes if the file holds raw data. */
 import { GapcamError } from '../../errors.js'
 import { elementBytes, elementCount, tensorArrays, type TensorType } from '../../tensor.js'
 import type { Constant, Dimension, Value } from '../graph.js'
@@ -22,7 +22,7 @@ export const dataTypes: readonly (TensorType | undefined)[] = [
   'uint64',
 ]
 
-/** Reads bytes of an external data file; throws MODEL_INVALID where the file or the range is not acceptable. */
+/** Reads bytes of an external data file. Throws MODEL_INVALID if the file or the range is not acceptable. */
 export type ExternalReader = (location: string, offset: number, length: number | undefined) => Uint8Array
 
 export interface NamedConstant {
@@ -158,7 +158,7 @@ function readExternalData(
 
 const largestInt64 = 9223372036854774784 // the largest double below 2^63
 
-/** Values of the typed fields (float_data, int32_data, …) as little-endian bytes. float16 and bfloat16 come as bit patterns. */
+/** Encodes values of the typed fields (float_data, int32_data, …) as little-endian bytes. float16 values are bit patterns. */
 export function encode(values: readonly number[], type: TensorType): Uint8Array {
   const memory = new ArrayBuffer(values.length * elementBytes[type])
   const array = new tensorArrays[type](memory)
@@ -170,7 +170,7 @@ export function encode(values: readonly number[], type: TensorType): Uint8Array 
   return new Uint8Array(memory)
 }
 
-/** ValueInfoProto: a name, and a type and shape where the file tells them. */
+/** Reads a ValueInfoProto: a name, and the type and shape if the file states them. */
 export function readValueInfo(bytes: Uint8Array): Value {
   let name = ''
   let type: TensorType | undefined

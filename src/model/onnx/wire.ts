@@ -1,6 +1,6 @@
 /**
- * Protobuf messages, read with bounds checked. `pbf` decodes the wire format but trusts its input; here every message
- * is a reader over exactly its own bytes, and a field that would leave them is an error.
+ * Reads protobuf messages with bounds checks. `pbf` decodes the wire format but trusts its input; here a reader covers
+ * exactly the bytes of one message, and a field that exceeds them is an error (MODEL_INVALID).
  */
 import { PbfReader } from 'pbf'
 import { GapcamError } from '../../errors.js'
@@ -9,7 +9,7 @@ export type FieldReader = PbfReader
 
 const wireBytes = 2
 
-/** Calls `onField` for each field of a message; what it does not read is skipped. */
+/** Calls `onField` for each field of a message; fields that it does not read are skipped. */
 export function readMessage(
   bytes: Uint8Array,
   what: string,
@@ -41,7 +41,7 @@ function damaged(what: string): GapcamError {
   return new GapcamError('MODEL_INVALID', `not an ONNX model: the ${what} is cut off or damaged`)
 }
 
-/** A length-delimited field: a view of the message's bytes. */
+/** Reads a length-delimited field as a view of the message's bytes. */
 export function bytesField(reader: FieldReader, what: string): Uint8Array {
   if (reader.type !== wireBytes) throw damaged(what)
   const length = reader.readVarint()
@@ -53,22 +53,24 @@ export function bytesField(reader: FieldReader, what: string): Uint8Array {
 
 const decoder = new TextDecoder()
 
+/** Reads a UTF-8 string field. */
 export function stringField(reader: FieldReader, what: string): string {
   return decoder.decode(bytesField(reader, what))
 }
 
-/** An int64 or enumeration; beyond 2^53 it is the nearest number. */
+/** Reads an int64 or an enumeration; beyond 2^53 the nearest double. */
 export function intField(reader: FieldReader, what: string): number {
   if (reader.type !== 0) throw damaged(what)
   return reader.readVarint(true)
 }
 
+/** Reads a 32-bit float field. */
 export function floatField(reader: FieldReader, what: string): number {
   if (reader.type !== 5) throw damaged(what)
   return reader.readFloat()
 }
 
-/** Adds one field of a repeated scalar, packed or not, to `target`. */
+/** Appends one field of a repeated scalar, packed or not, to `target`. */
 export function repeatedField(
   reader: FieldReader,
   what: string,

@@ -1,6 +1,6 @@
 /**
- * A copy of a model file with other input sizes or extra outputs, for onnxruntime. Only the graph's input, output and
- * value_info fields are written anew; nodes and weights are copied byte by byte. External data moves into the copy.
+ * Writes a copy of a model file with other input sizes or outputs, for onnxruntime. Only the graph's input, output and
+ * value_info fields are rewritten; nodes and weights are copied byte by byte. External data moves into the copy.
  */
 import { PbfReader, PbfWriter } from 'pbf'
 import type { TensorInfo, TensorType } from '../../tensor.js'
@@ -11,7 +11,7 @@ import { dataTypes } from './tensor.js'
 export interface Rewrite {
   /** The inputs with their new sizes. */
   readonly inputs: readonly TensorInfo[]
-  /** Values that become outputs, with their types. */
+  /** Inner values that become outputs, with their types. */
   readonly extraOutputs: readonly { readonly name: string; readonly type: TensorType }[]
 }
 
@@ -35,7 +35,7 @@ function rewriteGraph(
   { inputs, extraOutputs }: Rewrite,
 ): Uint8Array {
   const graph = rewriteFields(bytes, (field, value, writer) => {
-    // Sizes of values in between belong to the old input size; onnxruntime infers them itself.
+    // Shapes of inner values belong to the old input size; onnxruntime infers new ones.
     if (field === graphValueInfo) return true
     if (field === graphInitializer) {
       const { name, isExternal } = initializerOf(value)
@@ -56,7 +56,7 @@ function rewriteGraph(
   return joined(graph, writer.finish())
 }
 
-/** Copies a message field by field; `replace` writes something else and answers true. Only length-delimited fields can be replaced. */
+/** Copies a message field by field. `replace` writes a substitute and returns true; it sees length-delimited fields only. */
 function rewriteFields(
   bytes: Uint8Array,
   replace: (field: number, value: Uint8Array, writer: PbfWriter) => boolean,
@@ -98,7 +98,7 @@ function nameOf(bytes: Uint8Array): string {
   return name
 }
 
-/** The name of a TensorProto, and whether its data lies in another file. */
+/** The name of a TensorProto, and whether its data lies in an external file. */
 function initializerOf(bytes: Uint8Array): { name: string; isExternal: boolean } {
   const found = { name: '', isExternal: false }
   new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => {
@@ -108,7 +108,7 @@ function initializerOf(bytes: Uint8Array): { name: string; isExternal: boolean }
   return found
 }
 
-/** TensorProto with its data inside. */
+/** Writes a TensorProto that holds its data. */
 function tensor(name: string, { type, shape, bytes }: Constant): Uint8Array {
   const writer = new PbfWriter()
   for (const size of shape) writer.writeVarintField(1, size)
@@ -118,7 +118,7 @@ function tensor(name: string, { type, shape, bytes }: Constant): Uint8Array {
   return writer.finish()
 }
 
-/** ValueInfoProto with a tensor type; without a shape where it is null. */
+/** Writes a ValueInfoProto with a tensor type, and a shape unless it is null. */
 function valueInfo(name: string, type: number, shape: readonly number[] | null): Uint8Array {
   const tensor = new PbfWriter()
   tensor.writeVarintField(1, type)

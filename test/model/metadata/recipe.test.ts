@@ -6,7 +6,8 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { openClassifier } from '../../../src/classifier.js'
 import { findManifest } from '../../../src/model/metadata/manifest.js'
 import { loadModel, parseModel } from '../../../src/model/onnx/onnx.js'
-import { recipeOf, type Recipe } from '../../../src/model/metadata/recipe.js'
+import { recipeOf } from '../../../src/model/metadata/recipe.js'
+import type { Recipe } from '../../../src/model/metadata/schema.js'
 import {
   buildModel,
   floats,

@@ -1,0 +1,55 @@
+/**
+ * The form of a model's manifest: which fields it has and what values they take. Every field is optional. Readers of
+ * manifests and of exporters' metadata share these types; nothing here reads a file.
+ */
+import { z } from 'zod'
+
+/** One number for each of the three channels. */
+export const perChannel = z.tuple([z.number(), z.number(), z.number()])
+
+/** Checks a parsed manifest. An unknown field is an error, because it is most likely a misspelled one. */
+export const manifestSchema = z.strictObject({
+  version: z.coerce.string().optional().describe("version of the model, in the maker's own counting"),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional()
+    .describe('digest of the model file and its external data; a difference is an error'),
+  labels: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .describe('a label file beside the model, or the labels themselves'),
+  inputSize: z
+    .tuple([z.int().min(1), z.int().min(1)])
+    .optional()
+    .describe('[height, width] if the model leaves them free'),
+  layout: z.enum(['nchw', 'nhwc']).optional().describe('order of the input dimensions'),
+  colorOrder: z.enum(['rgb', 'bgr']).optional().describe('order of the channels'),
+  mean: perChannel.optional().describe('subtracted from each byte (0 to 255), per channel'),
+  std: perChannel
+    .refine((std) => std.every((v) => v !== 0), 'must not be 0')
+    .optional()
+    .describe('divides the difference, per channel'),
+  resize: z
+    .enum(['cover', 'stretch', 'contain'])
+    .optional()
+    .describe('centre square, whole frame squeezed, or whole frame with bars'),
+  scores: z
+    .enum(['softmax', 'sigmoid', 'none'])
+    .optional()
+    .describe('what turns the outputs into scores; none if the model already ends in scores'),
+})
+
+/** What a manifest says about its model. */
+export type Manifest = z.infer<typeof manifestSchema>
+
+/** torchvision's means and deviations in bytes: the most common training recipe, used if nothing else is known. */
+export const torchvision = { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] } as const
+
+/** What a model file or its exporter's files say about pixels and labels. It fills the gaps of a manifest. */
+export interface Recipe {
+  readonly mean?: Manifest['mean']
+  readonly std?: Manifest['std']
+  readonly inputSize?: Manifest['inputSize']
+  readonly labels?: readonly string[] | undefined
+}
