@@ -47,6 +47,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
 ]
 const grounds = [
   'addon',
+  'address',
   'board',
   'clock',
   'errors',
@@ -144,7 +145,6 @@ const unsplit: readonly string[] = [
   'src/cli/run.ts',
   'src/model/fold.ts',
   'src/model/lower.ts',
-  'src/publish/mqtt.ts',
   'src/publish/publisher.ts',
   'src/run/runtime.ts',
   'native/test/cases.cc',

@@ -5,7 +5,7 @@
  */
 import type { Config } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
-import { plainUrl } from '../publish/link.js'
+import { plainUrl } from '../publish/target.js'
 import type { ConnectOptions, Connection, Incoming } from '../publish/mqtt.js'
 import { requestSubscriptions } from '../publish/requests.js'
 import { createTopics, topicTable, type CameraTopic, type NodeTopic, type Topic } from '../publish/topics.js'

@@ -3,7 +3,10 @@ import { lookup } from 'node:dns/promises'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { messageOf } from '../errors.js'
-import { connectOnce, type Connection, type ConnectOptions, type Loss } from '../publish/mqtt.js'
+import { tlsFix } from '../publish/certificate.js'
+import { versionName, type Connection, type ConnectOptions } from '../publish/mqtt.js'
+import { targetOf, type Target } from '../publish/target.js'
+import { tryBroker } from '../publish/visit.js'
 import { checksOf, type Check, type DoctorContext, type Examination } from './check.js'
 
 const { ok, warn, fail, skip } = checksOf('broker')
@@ -21,16 +24,19 @@ export const examineBroker: Examination = async (context) => {
       ),
     ]
   if ('why' in broker) return [fail('broker', broker.why, 'See mqtt in docs/configuration.md.')]
-  const url = new URL(broker.url)
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const isTls = url.protocol === 'mqtts:' || url.protocol === 'wss:'
-  const port = Number(url.port) || { 'mqtt:': 1883, 'mqtts:': 8883, 'ws:': 80, 'wss:': 443 }[url.protocol] || 1883
+  let target: Target
+  try {
+    target = targetOf(broker)
+  } catch (error) {
+    return [fail('broker', messageOf(error), 'See mqtt in docs/configuration.md.')]
+  }
+  const { host, port, isEncrypted: isTls } = target
   const checks: Check[] = []
   const add = (check: Check): boolean => checks.push(check) > 0 && check.verdict !== 'fail'
   if (!add(await name(host))) return checks
   if (!add(await tcp(host, port))) return checks
   if (isTls && !add(await tls(host, port, broker))) return checks
-  if (!isTls && broker.password !== undefined && !isLocal(host))
+  if (!isTls && target.password !== undefined && !isLocal(host))
     add(warn('encryption', 'user and password go over the network unencrypted', 'Use mqtts:// with mqtt.ca.'))
   if (broker.tls?.insecure)
     add(
@@ -109,18 +115,6 @@ function tcp(host: string, port: number): Promise<Check> {
   })
 }
 
-/** OpenSSL's names of what is wrong with a certificate, and what mends it. */
-const certificateFixes: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'Renew the broker’s certificate.',
-  CERT_NOT_YET_VALID: 'Set this machine’s clock: the certificate is from its future.',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'Give that certificate as mqtt.ca.',
-  SELF_SIGNED_CERT_IN_CHAIN: 'Give the authority’s certificate as mqtt.ca.',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    'Give the authority’s certificate as mqtt.ca, or let the broker send its whole chain.',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'Give the authority’s certificate as mqtt.ca.',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'Use the name that is in the certificate, or set mqtt.servername to it.',
-}
-
 function tls(host: string, port: number, { tls: own = {} }: ConnectOptions): Promise<Check> {
   return new Promise((resolve) => {
     const { ca, cert, key, servername, insecure } = own
@@ -161,8 +155,7 @@ function tls(host: string, port: number, { tls: own = {} }: ConnectOptions): Pro
           code === 'ECONNRESET' || code === 'EPROTO'
             ? `the broker ends the handshake: ${messageOf(error)}`
             : messageOf(error),
-          certificateFixes[code] ??
-            'Check that the port speaks TLS, and mqtt.cert and mqtt.key where the broker wants them.',
+          tlsFix(code) ?? 'Check that the port speaks TLS, and mqtt.cert and mqtt.key where the broker wants them.',
         ),
       )
     })
@@ -174,34 +167,31 @@ async function login(connect: ConnectOptions, { config, signal }: DoctorContext)
   const root = `${config.mqtt.base}/${config.node}`
   const clientId = `gapcam-${config.node}-doctor`
   const will = { topic: `${root}/response/doctor`, payload: '{}', qos: 0 as const, isRetained: false }
-  const versions = connect.protocol === '3.1.1' ? [4 as const] : [5 as const, 4 as const]
-  let last: Loss = { kind: 'unreachable', message: 'not tried' }
-  for (const version of versions) {
-    const attempt = await connectOnce({ ...connect, clientId, version, will, signal, willDelaySeconds: 0 })
-    if (attempt.ok)
-      return [
-        ok(
-          'login',
-          `the broker takes us with MQTT ${version === 5 ? '5' : '3.1.1'}${connect.user === undefined ? ', without a user' : ` as ${connect.user}`}`,
-        ),
-        ...(await rights(attempt.connection, root)),
-      ]
-    last = attempt.loss
-    if (last.kind === 'refused')
-      return [
-        fail(
-          'login',
-          `the broker refuses us: ${last.message}`,
-          connect.user === undefined
-            ? 'It wants a user: set mqtt.username and mqtt.passwordFile.'
-            : 'Check mqtt.username and mqtt.passwordFile against the broker’s users.',
-        ),
-      ]
-  }
+  const attempt = await tryBroker({ connect, clientId, will, signal })
+  const { user } = targetOf(connect)
+  if (attempt.ok)
+    return [
+      ok(
+        'login',
+        `the broker takes us with MQTT ${versionName(attempt.connection.protocol)}${user === undefined ? ', without a user' : ` as ${user}`}`,
+      ),
+      ...(await rights(attempt.connection, root)),
+    ]
+  const { kind, message } = attempt.loss
+  if (kind === 'refused')
+    return [
+      fail(
+        'login',
+        `the broker refuses us: ${message}`,
+        user === undefined
+          ? 'It wants a user: set mqtt.username and mqtt.passwordFile.'
+          : 'Check mqtt.username and mqtt.passwordFile against the broker’s users.',
+      ),
+    ]
   return [
     fail(
       'login',
-      `the broker answers no MQTT: ${last.message}`,
+      `the broker answers no MQTT: ${message}`,
       'Check that the port belongs to an MQTT broker; look into its log.',
     ),
   ]

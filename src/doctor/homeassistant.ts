@@ -1,6 +1,7 @@
 /** Whether Home Assistant listens to the same broker: it retains `online` on its status topic, or its discovery topics are there. */
 import type { Config } from '../config/schema.js'
-import { connectOnce, type Incoming } from '../publish/mqtt.js'
+import type { Incoming } from '../publish/mqtt.js'
+import { tryBroker } from '../publish/visit.js'
 import { checksOf, type Check, type Examination } from './check.js'
 
 const { ok, warn, skip } = checksOf('home assistant')
@@ -11,17 +12,14 @@ export const examineHomeAssistant: Examination = async ({ broker, config, signal
   const seen: Incoming[] = []
   const clientId = `gapcam-${config.node}-doctor`
   const will = { topic: `${config.mqtt.base}/${config.node}/doctor`, payload: '', qos: 0 as const, isRetained: false }
-  for (const version of broker.protocol === '3.1.1' ? [4 as const] : [5 as const, 4 as const]) {
-    const attempt = await connectOnce({
-      ...broker,
-      clientId,
-      version,
-      will,
-      signal,
-      willDelaySeconds: 0,
-      onMessage: (message) => seen.push(message),
-    })
-    if (!attempt.ok) continue
+  const attempt = await tryBroker({
+    connect: broker,
+    clientId,
+    will,
+    signal,
+    onMessage: (message) => seen.push(message),
+  })
+  if (attempt.ok) {
     await attempt.connection.subscribe([{ filter: `${config.homeassistantPrefix}/#`, qos: 0 }])
     await new Promise((resolve) => setTimeout(resolve, waitMs))
     await attempt.connection.close(1000)

@@ -1,34 +1,35 @@
-/** One connection for a command that looks at a broker: no will, no retries, and what comes is handed on. */
+/** One connection for a command that looks at a broker: no reconnecting, and no session that the broker would keep. */
 import { GapcamError } from '../errors.js'
-import { plainUrl } from './link.js'
-import { connectOnce, type ConnectOptions, type Connection, type Incoming } from './mqtt.js'
+import { connectOnce, type AttemptOptions } from './mqtt-client.js'
+import { firstVersion, otherVersion, type Attempt, type Connection } from './mqtt.js'
+import { targetOf } from './target.js'
 
-export interface VisitOptions {
-  readonly connect: ConnectOptions
-  readonly clientId: string
-  readonly onMessage: (message: Incoming) => void
-  readonly signal: AbortSignal
+export type VisitOptions = Omit<AttemptOptions, 'version'>
+
+/** Connects once: with MQTT 5, and with 3.1.1 where the broker does not speak it. Never rejects. */
+export async function tryBroker(options: VisitOptions): Promise<Attempt> {
+  // A session that ends with the connection.
+  const connect = { ...options.connect, willDelaySeconds: options.connect.willDelaySeconds ?? 0 }
+  const version = firstVersion(connect.protocol)
+  const attempt = await connectOnce({ ...options, connect, version })
+  const other = attempt.ok ? null : otherVersion(connect.protocol, version, attempt.loss.kind)
+  return other === null ? attempt : connectOnce({ ...options, connect, version: other })
 }
 
-/** Connects with MQTT 5, else 3.1.1. Rejects with BROKER_UNREACHABLE or BROKER_REFUSED, why in words. */
-export async function visitBroker({ connect, clientId, onMessage, signal }: VisitOptions): Promise<Connection> {
-  const url = plainUrl(connect.url)
-  const versions =
-    connect.protocol === '3.1.1' ? [4 as const] : connect.protocol === '5' ? [5 as const] : [5 as const, 4 as const]
-  let last = ''
-  for (const version of versions) {
-    // Nothing of the session is to be kept for this command.
-    const attempt = await connectOnce({ willDelaySeconds: 0, ...connect, clientId, version, signal, onMessage })
-    if (attempt.ok) return attempt.connection
-    const { kind, message } = attempt.loss
-    if (kind === 'refused') throw new GapcamError('BROKER_REFUSED', `broker ${url}: ${message}`)
-    last = message
-    if (kind !== 'protocol' && kind !== 'unanswered') break
-  }
-  throw new GapcamError('BROKER_UNREACHABLE', `broker ${url}: ${last}`)
+/**
+ * As `tryBroker`, for the open connection alone. Rejects with BROKER_UNREACHABLE or BROKER_REFUSED, with the reason in
+ * words and what to do about it; throws CONFIG_INVALID for an address that cannot be used.
+ */
+export async function visitBroker(options: VisitOptions): Promise<Connection> {
+  const { url } = targetOf(options.connect)
+  const attempt = await tryBroker(options)
+  if (attempt.ok) return attempt.connection
+  const { kind, message, hint } = attempt.loss
+  const code = kind === 'refused' ? 'BROKER_REFUSED' : 'BROKER_UNREACHABLE'
+  throw new GapcamError(code, `broker ${url}: ${message}`, hint === undefined ? {} : { hint })
 }
 
-/** Waits until nothing has come for a while: what a broker keeps comes at once after a subscription. */
+/** Resolves when no message has come for `quietMs`, at the latest after `mostMs`. A broker sends retained messages right after a subscription. */
 export async function untilQuiet(lastMs: () => number, quietMs: number, mostMs: number): Promise<void> {
   const endMs = performance.now() + mostMs
   while (performance.now() < endMs && performance.now() - lastMs() < quietMs)
