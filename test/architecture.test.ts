@@ -25,6 +25,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['publish', ['decision']],
   ['recording', ['classifier', 'config', 'decision', 'engine', 'pixels']],
   ['service', ['config']],
+  ['zone', ['classifier', 'config', 'decision', 'engine', 'heat', 'lens', 'pixels', 'publish', 'recording']],
   [
     'run',
     [
@@ -34,15 +35,15 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
       'decision',
       'engine',
       'heat',
-      'lens',
       'pixels',
       'publish',
       'recording',
       'service',
+      'zone',
     ],
   ],
   ['doctor', ['camera', 'classifier', 'config', 'engine', 'pixels', 'publish']],
-  ['server', ['camera', 'classifier', 'config', 'decision', 'heat', 'pixels', 'publish', 'run']],
+  ['server', ['camera', 'classifier', 'config', 'decision', 'heat', 'pixels', 'publish', 'run', 'zone']],
   ['index', ['decision', 'engine', 'library']],
 ]
 const grounds = [
@@ -142,11 +143,9 @@ const tables: readonly string[] = []
 
 /** Files still to be split. */
 const unsplit: readonly string[] = [
-  'src/cli/run.ts',
   'src/model/fold.ts',
   'src/model/lower.ts',
   'src/publish/publisher.ts',
-  'src/run/runtime.ts',
   'native/test/cases.cc',
   'native/test/naive.cc',
   'native/test/cuda/emulator_test.cc',

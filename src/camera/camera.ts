@@ -6,14 +6,14 @@ import type { Frame } from '../frame.js'
 
 export interface CameraOptions {
   /** Wanted size in pixels; a source takes the nearest that it has. */
-  readonly width?: number
-  readonly height?: number
+  readonly width?: number | undefined
+  readonly height?: number | undefined
   /** Upper bound of frames a second; 0 or absent: as fast as the source is. */
-  readonly fps?: number
+  readonly fps?: number | undefined
   /** Start again at the end of a file or folder. */
-  readonly loop?: boolean
+  readonly loop?: boolean | undefined
   /** How long each picture of a folder stays, in milliseconds (default: as fast as frames are taken). */
-  readonly holdMs?: number
+  readonly holdMs?: number | undefined
 }
 
 /** What an open camera turned out to be; for the banner, `gapcam cameras` and health. */

@@ -15,7 +15,7 @@ import { profileSteps, reportSteps, type StepsResult } from './bench-steps.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { traceOf, type FrameTimes } from './profile-trace.js'
-import { camerasOf } from './run.js'
+import { camerasOf } from '../run/cameras.js'
 import { untilSignal } from './signals.js'
 
 const usualFrames = 200
@@ -70,7 +70,7 @@ async function profile(config: Config, values: FlagValues, signal: AbortSignal):
 /** Frames through the runtime; a publisher that listens instead of publishing sees each result as it is handed over. */
 async function timeFrames(config: Config, classifier: Classifier, signal: AbortSignal): Promise<readonly FrameTimes[]> {
   const log = createLogger(config.logLevel)
-  const cameras = await camerasOf(config, signal)
+  const cameras = await camerasOf(config, signal, (reason) => process.stderr.write(`no camera: ${reason}\n`))
   const silent = createPublisher({ broker: null, node: config.node, cameras: cameras.map(({ id }) => id), log })
   const frames: FrameTimes[] = []
   let coming: Omit<FrameTimes, 'decide'> | null = null
@@ -103,8 +103,6 @@ async function timeFrames(config: Config, classifier: Classifier, signal: AbortS
         classifier,
         publisher,
         log,
-        onSettled: () => undefined,
-        onCamera: () => undefined,
       },
       signal,
     )

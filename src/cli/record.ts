@@ -70,8 +70,6 @@ async function record(config: Config, output: string, stop: Stop): Promise<void>
           publisher,
           log,
           recorders: new Map([[camera.id, recorder]]),
-          onSettled: () => undefined,
-          onCamera: () => undefined,
         },
         ending.signal,
       )

@@ -11,7 +11,7 @@ export interface EmbeddedBrokerOptions {
   /** Default 127.0.0.1: nobody outside this machine. */
   readonly host?: string
   /** This port and no other. Default: 1883, or the next one that is free. */
-  readonly port?: number
+  readonly port?: number | undefined
   readonly log: Pick<Logger, 'debug'>
 }
 

@@ -51,25 +51,26 @@ export type CommandResult =
   | { readonly status: 'ok'; readonly data: Readonly<Record<string, unknown>> }
   | { readonly status: 'error'; readonly code: CommandFault; readonly error: string }
 
+type Fields = Readonly<Record<string, unknown>>
+
 /** What the runtime can do; what it leaves out is answered with `not available`. */
 export interface CommandTarget {
-  /** Ids of all cameras. */
-  readonly cameras: readonly string[]
+  /** Keys of all zones. A camera's own zone has the camera's id, so commands name it as `camera`. */
+  readonly zones: readonly string[]
   /** Takes a picture of the next frame, publishes it, and says what it is. */
-  readonly snapshot?: (camera: string) => Promise<Readonly<Record<string, unknown>>>
-  readonly heat?: (camera: string, label: string | undefined) => Promise<Readonly<Record<string, unknown>>>
+  readonly snapshot?: ((zone: string) => Promise<Fields>) | undefined
+  readonly heat?: ((zone: string, label: string | undefined) => Promise<Fields>) | undefined
   /** Writes the last seconds to a file, and says where. */
-  readonly record?: (camera: string) => Promise<Readonly<Record<string, unknown>>>
+  readonly record?: ((zone: string) => Promise<Fields>) | undefined
   /** What the next frame shows. */
-  readonly classifyNow?: (camera: string) => Promise<Readonly<Record<string, unknown>>>
+  readonly classifyNow?: ((zone: string) => Promise<Fields>) | undefined
   /** Ends the process so that whoever supervises it starts it again; called after the answer is on its way. */
-  readonly restart?: () => void
-  readonly reload?: () => Readonly<Record<string, unknown>>
-  readonly info: () => Readonly<Record<string, unknown>>
+  readonly restart?: (() => void) | undefined
+  readonly reload?: (() => Fields) | undefined
+  readonly info: () => Fields
 }
 
 export interface Commands {
-  readonly cameras: readonly string[]
   /** Resolves when the command has taken effect, or with why not. Never rejects. */
   execute(command: unknown, origin: CommandOrigin): Promise<CommandResult>
 }
@@ -88,11 +89,11 @@ export function createCommands({
 }): Commands {
   let atWork = 0
 
-  function cameraOf(id: string | undefined): string {
-    const { cameras } = target
-    const chosen = id ?? (cameras.length === 1 ? cameras[0] : undefined)
-    if (chosen === undefined) throw new Refusal('invalid', `camera: one of ${cameras.join(', ')} is needed`)
-    if (!cameras.includes(chosen)) throw new Refusal('invalid', `camera: ${chosen} is none of ${cameras.join(', ')}`)
+  function zoneOf(id: string | undefined): string {
+    const { zones } = target
+    const chosen = id ?? (zones.length === 1 ? zones[0] : undefined)
+    if (chosen === undefined) throw new Refusal('invalid', `camera: one of ${zones.join(', ')} is needed`)
+    if (!zones.includes(chosen)) throw new Refusal('invalid', `camera: ${chosen} is none of ${zones.join(', ')}`)
     return chosen
   }
 
@@ -111,9 +112,9 @@ export function createCommands({
       case 'enabled':
       case 'threshold':
       case 'roi': {
-        const id = cameraOf(command.camera)
-        return change({ camera: id, [command.kind]: command.value }, () => {
-          const { isEnabled, policy, roi } = settings.camera(id)
+        const id = zoneOf(command.camera)
+        return change({ zone: id, [command.kind]: command.value }, () => {
+          const { isEnabled, policy, roi } = settings.zone(id)
           return { camera: id, value: { enabled: isEnabled, threshold: policy.threshold, roi }[command.kind] }
         })
       }
@@ -123,13 +124,13 @@ export function createCommands({
           cameras: settings.overrides.cameras,
         }))
       case 'snapshot':
-        return available(target.snapshot)(enabledCamera(command.camera))
+        return available(target.snapshot)(enabledZone(command.camera))
       case 'heat':
-        return available(target.heat)(enabledCamera(command.camera), command.label)
+        return available(target.heat)(enabledZone(command.camera), command.label)
       case 'record':
-        return available(target.record)(cameraOf(command.camera))
+        return available(target.record)(zoneOf(command.camera))
       case 'classify_now':
-        return available(target.classifyNow)(enabledCamera(command.camera))
+        return available(target.classifyNow)(enabledZone(command.camera))
       case 'restart': {
         const restart = available(target.restart)
         // The answer goes first: who asked must not take our end for a crash.
@@ -145,14 +146,13 @@ export function createCommands({
     }
   }
 
-  function enabledCamera(given: string | undefined): string {
-    const id = cameraOf(given)
-    if (!settings.camera(id).isEnabled) throw new Refusal('failed', `camera ${id} is disabled`)
+  function enabledZone(given: string | undefined): string {
+    const id = zoneOf(given)
+    if (!settings.zone(id).isEnabled) throw new Refusal('failed', `camera ${id} is disabled`)
     return id
   }
 
   return {
-    cameras: target.cameras,
     async execute(command, origin) {
       const checked = check(command)
       if ('error' in checked) return { status: 'error', code: 'invalid', error: checked.error }

@@ -1,7 +1,8 @@
-/** What is known of this device before it says a word: for its announcement, in a run and in `gapcam mqtt discover`. */
-import type { Classifier } from '../classifier.js'
+/** What a node knows of itself and its device: the facts for Home Assistant's discovery, and the retained info message. */
 import type { BoardReader } from '../board.js'
+import type { Classifier } from '../classifier.js'
 import type { DeviceFacts } from '../publish/homeassistant.js'
+import { version } from '../version.js'
 
 export interface DeviceParts {
   readonly node: string
@@ -9,41 +10,56 @@ export interface DeviceParts {
   readonly version: string
   readonly classifier: Pick<Classifier, 'heat' | 'labels' | 'modelId' | 'version' | 'sha256'>
   readonly board: BoardReader
-  readonly pageUrl?: string
+  readonly pageUrl?: string | undefined
 }
 
 export interface Device {
   readonly facts: DeviceFacts
-  /** The model's name and its maker's version, else the start of its digest. */
+  /** The model's name, and its maker's version or the start of its digest. */
   readonly model: { readonly id: string; readonly version: string }
 }
 
-/** Asks the board once; resolves within its time limit. */
-export async function describeDevice({
-  node,
-  cameras,
-  version,
-  classifier,
-  board,
-  pageUrl,
-}: DeviceParts): Promise<Device> {
-  const [name, health] = await Promise.all([board.model(), board.read()])
+/** Asks the board once; resolves within the board reader's time limit. */
+export async function describeDevice(parts: DeviceParts): Promise<Device> {
+  const { node, cameras, version: ownVersion, classifier, board, pageUrl } = parts
+  const [name, readings] = await Promise.all([board.model(), board.read()])
   const { labels, modelId, sha256 } = classifier
   return {
     facts: {
       node,
       cameras,
-      version,
+      version: ownVersion,
       labels,
       hasHeat: 'heat' in classifier.heat,
       ...(name === undefined ? {} : { board: name }),
       ...(pageUrl === undefined ? {} : { pageUrl }),
       health: {
-        hasTemperature: health.soc_c !== undefined,
-        hasUndervoltage: health.undervoltage !== undefined,
-        hasThrottling: health.throttled !== undefined,
+        hasTemperature: readings.soc_c !== undefined,
+        hasUndervoltage: readings.undervoltage !== undefined,
+        hasThrottling: readings.throttled !== undefined,
       },
     },
     model: { id: modelId, version: classifier.version ?? sha256.slice(0, 12) },
+  }
+}
+
+/** The fields of R/info and of the `info` command: versions, model, engine and why it was chosen. */
+export function infoOf(node: string, cameras: readonly string[], classifier: Classifier): Record<string, unknown> {
+  const { engine, target, threads, reason, rejected, cuda } = classifier.engine.describe()
+  return {
+    version,
+    node,
+    cameras,
+    model: { id: classifier.modelId, sha256: classifier.sha256, version: classifier.version },
+    engine,
+    target,
+    threads,
+    reason,
+    rejected,
+    ...(cuda
+      ? { gpu: { device: cuda.device, driver: cuda.driver, kernels: cuda.kernels, self_test: cuda.selfTest } }
+      : {}),
+    platform: `${process.platform}-${process.arch}`,
+    runtime: `node ${process.version}`,
   }
 }

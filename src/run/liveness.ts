@@ -1,26 +1,29 @@
-/** How `gapcam run` shows that it gets on: to the service manager, to a health check, and to itself. */
+/** Shows that `gapcam run` makes progress: to the service manager, to a health check file, and to its own watchdog. */
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
-import type { Progress } from './progress.js'
+import type { Deadlines } from './deadlines.js'
 import type { ServiceManager } from '../service/manager.js'
 import { startWatchdog } from './watchdog.js'
 
-export interface Watch {
-  readonly progress: Progress
-  /** The run ends: the manager is told, and nothing is expected any more. */
+export interface Liveness {
+  readonly deadlines: Deadlines
+  /** The node ends: tells the service manager and stops watching. */
   close(): void
 }
 
-export interface WatchOptions {
+export interface LivenessOptions {
   readonly config: Config
   readonly metrics: Metrics
   readonly manager: ServiceManager
   readonly log: Logger
 }
 
-/** Ready is who has a first result, waits for a camera as it was told to, or looks at nothing by command: from then on the service manager's watchdog runs. */
-export function watchOver({ config, metrics, manager, log }: WatchOptions, signal: AbortSignal): Watch {
+/**
+ * Starts the watchdog. Ready means: a first result exists, we are waiting for a missing camera, or the camera is disabled.
+ * The service manager's watchdog runs from then on.
+ */
+export function startLiveness({ config, metrics, manager, log }: LivenessOptions, signal: AbortSignal): Liveness {
   let last = { ms: metrics.startedMs, frames: 0 }
 
   function status(): string {
@@ -38,13 +41,13 @@ export function watchOver({ config, metrics, manager, log }: WatchOptions, signa
     log,
     mainThreadMs: config.hungAfterMs,
     progressFile: config.progressFile,
-    isReady: (stage) => metrics.frames > 0 || stage === 'pausing' || stage === 'switched off',
+    isReady: (activity) => metrics.frames > 0 || activity === 'pausing' || activity === 'switched off',
     status,
   })
   const stopping = (): void => manager.stopping()
   signal.addEventListener('abort', stopping, { once: true })
   return {
-    progress: watchdog.progress,
+    deadlines: watchdog.deadlines,
     close() {
       signal.removeEventListener('abort', stopping)
       if (!signal.aborted) manager.stopping()

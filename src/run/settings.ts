@@ -1,7 +1,7 @@
 /**
- * What people change while gapcam runs: camera on or off, threshold, region, and the keys of `runtimeSchema`. Values
- * win over the configuration until they are cleared (null), are kept across restarts, and everybody who listens hears
- * the new one; of two who write the last wins. Read once a frame: the same object until something changes.
+ * The values that commands change while gapcam runs: camera on or off, threshold, region, and the keys of
+ * `runtimeSchema`. They override the configuration until they are cleared (null), survive restarts, and every listener
+ * hears a change; the last write wins. Reading is cheap: the same object until something changes.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -14,25 +14,26 @@ import {
   type RuntimeKey,
   type RuntimeValues,
 } from '../config/schema.js'
+import { expected } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { PolicyOptions } from '../decision/policy.js'
 import type { Region } from '../pixels/spec.js'
 import { openStateFile } from '../state-file.js'
+import { zonesOf } from '../zone/definition.js'
+import type { ZoneSettings } from '../zone/zone.js'
 
-/** What holds for one camera now. */
+/** The values of one camera. */
 export interface CameraSettings {
   readonly isEnabled: boolean
-  readonly policy: PolicyOptions
-  /** Null: the whole frame. */
-  readonly roi: Region | null
 }
 
-/** What holds for the node now. */
+/** The values of the node. */
 export type NodeSettings = Pick<RuntimeValues, 'mqtt.stateEveryMs' | 'mqtt.resultEveryMs' | 'logLevel'>
 
-/** New values; null goes back to the configuration's. */
+/** New values; null restores the configuration's. */
 export interface SettingsChange {
-  readonly camera?: string
+  /** Key of the zone (for `enabled` the camera's id, which is the key of its zone) that the next three belong to. */
+  readonly zone?: string
   readonly enabled?: boolean | null
   readonly threshold?: number | null
   readonly roi?: Region | null
@@ -40,24 +41,27 @@ export interface SettingsChange {
 }
 
 export interface Settings {
-  /** Throws TypeError for a camera that there is not. */
+  /** Throws TypeError for an id of no camera. */
   camera(id: string): CameraSettings
+  /** Throws TypeError for a key of no zone. */
+  zone(key: string): ZoneSettings
   readonly node: NodeSettings
-  /** What differs from the configuration, as it is stored. */
+  /** The values that differ from the configuration, as they are stored. */
   readonly overrides: Overrides
-  /** Takes effect at once; resolves when it is on the disk: false where it could not be kept. */
+  /** Takes effect at once. Resolves when the change is on disk: false where it could not be kept. */
   change(change: SettingsChange): Promise<boolean>
-  /** Another configuration below the same overrides. */
+  /** Replaces the configuration below the same overrides. */
   rebase(config: Config, cameras: readonly CameraConfig[]): void
-  /** Calls back after every change; returns how to stop that. */
+  /** Calls back after every change; returns a function that removes the listener. */
   onChange(listener: () => void): () => void
   close(): Promise<void>
 }
 
-const cameraOverrides = z.strictObject({ enabled: z.boolean(), threshold: share, roi: region }).partial()
+const zoneOverrides = z.strictObject({ enabled: z.boolean(), threshold: share, roi: region }).partial()
 const overridesSchema = z.strictObject({
   version: z.literal(1),
-  cameras: z.record(z.string().regex(/^[a-z0-9-]+$/), cameraOverrides),
+  /** By key of the zone. A camera's own zone has the camera's id, hence the name. */
+  cameras: z.record(z.string().regex(/^[a-z0-9-]+$/), zoneOverrides),
   values: runtimeSchema.partial(),
 })
 export type Overrides = z.output<typeof overridesSchema>
@@ -65,13 +69,19 @@ export type Overrides = z.output<typeof overridesSchema>
 export interface SettingsOptions {
   readonly config: Config
   readonly cameras: readonly CameraConfig[]
-  /** Where settings.json lies; null keeps nothing. */
+  /** Where settings.json is; null keeps nothing. */
   readonly folder: string | null
   readonly log: Pick<Logger, 'warn'>
   /** Least time between two writes; see state-file.ts. */
   readonly everyMs?: number
 }
 
+/**
+ * Opens the settings of a node. A file that is damaged or from a newer version is put aside with a warning.
+ *
+ *     const settings = openSettings({ config, cameras: config.cameras, folder, log })
+ *     await settings.change({ zone: 'cam0', threshold: 0.7 })
+ */
 export function openSettings(options: SettingsOptions): Settings {
   const path = options.folder === null ? null : join(options.folder, 'settings.json')
   const file = openStateFile<Overrides>({
@@ -91,14 +101,8 @@ export function openSettings(options: SettingsOptions): Settings {
   }
 
   return {
-    camera(id) {
-      const settings = effective.cameras.get(id)
-      if (!settings)
-        throw new TypeError(
-          `Expected one of ${[...effective.cameras.keys()].join(', ')} for camera but received ${JSON.stringify(id)}`,
-        )
-      return settings
-    },
+    camera: (id) => entryOf(effective.cameras, 'camera', id),
+    zone: (key) => entryOf(effective.zones, 'zone', key),
     get node() {
       return effective.node
     },
@@ -107,7 +111,7 @@ export function openSettings(options: SettingsOptions): Settings {
     },
     change(change) {
       const next = changed(file.value, change, cameras)
-      // The same again costs the card no write.
+      // An SD card is not written for a value that is already there.
       if (JSON.stringify(next) === JSON.stringify(file.value)) return Promise.resolve(path !== null)
       const kept = file.replace(next)
       refresh()
@@ -126,19 +130,25 @@ export function openSettings(options: SettingsOptions): Settings {
   }
 }
 
-/** A threshold for all cameras is a threshold for each: it has one place, so that the last who writes wins. */
+function entryOf<T>(entries: ReadonlyMap<string, T>, name: string, key: string): T {
+  const entry = entries.get(key)
+  if (entry === undefined) throw expected(`one of ${[...entries.keys()].join(', ')}`, name, key)
+  return entry
+}
+
+/** A threshold for all zones is stored as one for each: with one place for a value, the last write wins. */
 function changed(
   before: Overrides,
-  { camera, values = {}, ...own }: SettingsChange,
+  { zone, values = {}, ...own }: SettingsChange,
   cameras: readonly CameraConfig[],
 ): Overrides {
   const { 'policy.threshold': threshold, ...others } = values
   const next = { ...before, cameras: { ...before.cameras }, values: { ...before.values } }
-  for (const { id } of cameras) {
-    const change = { ...(id === camera ? own : {}), ...(threshold === undefined ? {} : { threshold }) }
-    const merged = withoutNulls({ ...next.cameras[id], ...change })
-    if (Object.keys(merged).length > 0) next.cameras[id] = merged
-    else delete next.cameras[id]
+  for (const { key } of cameras.flatMap(zonesOf)) {
+    const change = { ...(key === zone ? own : {}), ...(threshold === undefined ? {} : { threshold }) }
+    const merged = withoutNulls({ ...next.cameras[key], ...change })
+    if (Object.keys(merged).length > 0) next.cameras[key] = merged
+    else delete next.cameras[key]
   }
   next.values = withoutNulls({ ...next.values, ...others })
   return next
@@ -152,6 +162,7 @@ function withoutNulls<T extends object>(values: T): { [K in keyof T]?: Exclude<T
 
 interface Effective {
   readonly cameras: ReadonlyMap<string, CameraSettings>
+  readonly zones: ReadonlyMap<string, ZoneSettings>
   readonly node: NodeSettings
 }
 
@@ -161,11 +172,13 @@ function effectiveOf(config: Config, cameras: readonly CameraConfig[], { cameras
     names.flatMap((name) => (values[`policy.${name}`] === undefined ? [] : [[name, values[`policy.${name}`]]])),
   )
   const policy: PolicyOptions = { ...config.policy, ...given }
+  const isEnabled = (camera: string): boolean => own[camera]?.enabled ?? true
   return {
-    cameras: new Map(
-      cameras.map(({ id, roi }) => {
-        const { enabled = true, threshold = policy.threshold, roi: chosen = roi ?? null } = own[id] ?? {}
-        return [id, { isEnabled: enabled, policy: { ...policy, threshold }, roi: chosen }]
+    cameras: new Map(cameras.map(({ id }) => [id, { isEnabled: isEnabled(id) }])),
+    zones: new Map(
+      cameras.flatMap(zonesOf).map(({ key, camera, roi }) => {
+        const { threshold = policy.threshold, roi: chosen = roi } = own[key] ?? {}
+        return [key, { isEnabled: isEnabled(camera), policy: { ...policy, threshold }, roi: chosen }]
       }),
     ),
     node: {

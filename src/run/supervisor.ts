@@ -1,52 +1,53 @@
 /**
  * Keeps one camera running: opens it, hands on its frames, and when it is lost or silent closes it and opens it again,
- * for ever, with growing pauses. What it cannot mend is said once and tried again.
+ * without end, with growing pauses. A reason is reported once and retried. A fault in
+ * `onFrame`, such as the engine's, is not the camera's: it ends the supervision.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Camera, CameraDescription } from '../camera/camera.js'
 import type { Clock } from '../clock.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
-import type { Loop, Stage } from './progress.js'
+import type { Activity, Loop } from './deadlines.js'
 
 export interface Supervision {
-  /** A camera of the same source, not opened. */
+  /** Makes a camera of the same source, not opened. */
   readonly make: () => Camera
-  /** It has delivered frames before, so that it is tried for ever from the start. */
+  /** The camera has delivered frames before, so it is retried without end from the start. */
   readonly hasWorked?: boolean
   readonly clock: Clock
-  /** A camera without a frame for so long is opened again. */
+  /** A camera that delivers no frame for this long is opened again. */
   readonly stallMs: number
-  /** Hears where this loop is. */
+  /** Reports what this loop does. */
   readonly loop: Loop
-  /** How long `onFrame` may take before the program hangs. */
+  /** Deadline of `onFrame`. */
   readonly frameMs: number
-  /** Whether a camera that does not get as far as a frame the first time is waited for, where waiting can help. */
+  /** Wait for a camera that is not there at the start, where waiting can help. */
   readonly isPatient: boolean
-  /** A camera has opened and its first frame is there: a program may start well and never deliver one. */
+  /** The first frame since opening has come. Opening alone proves nothing: some programs start and never deliver. */
   readonly onOpen: (description: CameraDescription, isRecovery: boolean) => void
-  /** Takes the frame over. The next one is asked for when this resolves. */
+  /** Takes the frame over. The next frame is requested when this resolves; a rejection ends the supervision. */
   readonly onFrame: (frame: Frame) => Promise<void>
   readonly onLost: (error: GapcamError) => void
   readonly onWarning: (error: Error) => void
-  /** Frames that a camera dropped since the last time, told with each frame and when it is closed. */
+  /** Frames dropped since the last call. Called with each frame and when the camera is closed. */
   readonly onDropped: (frames: number) => void
 }
 
 const firstPauseMs = 500
 const longestPauseMs = 30_000
-/** A camera that has delivered for so long was a good one: the next pause is short again. Opening costs memory of some drivers. */
+/** After this long with frames the pauses start short again. Earlier they keep growing: each opening costs memory in some drivers. */
 const stableMs = 10_000
-/** An RTSP camera that wakes up answers within this; ffprobe itself gives up after 15 s. */
+/** Long enough for an RTSP camera that wakes up; ffprobe itself gives up after 15 s. */
 const openMs = 20_000
-/** A child that does not end is killed after 1 s; a device that does not let go for longer never will. */
+/** A child that does not end is killed after 1 s. A device that needs longer than this never closes. */
 const closeMs = 2500
-/** What this loop can give up by itself it waits for in steps; each is a sign that the loop lives. */
+/** Waits that this loop can abandon are made in steps; each step shows that the loop lives. */
 const stepMs = 1000
 
 /**
- * Runs until the source ends, or until `signal`. Rejects with a GapcamError when the camera does not deliver a frame the
- * first time, since nobody knows then that it ever will, unless it is patient.
+ * Runs until the source ends or `signal` comes. Rejects with the camera's GapcamError when no frame ever came (a wrong
+ * address would be retried without end) unless `isPatient`, and with the error of `onFrame`.
  */
 export async function superviseCamera(supervision: Supervision, signal: AbortSignal): Promise<void> {
   const { clock } = supervision
@@ -66,18 +67,17 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
     try {
       const description = await openWithin(camera, supervision, signal)
       let firstMs: number | null = null
-      if (
-        await stream(camera, supervision, signal, () => {
-          if (firstMs === null) supervision.onOpen(description, hasWorked)
-          firstMs ??= clock.now()
-          hasWorked = true
-          if (clock.now() - firstMs >= stableMs) pauseMs = firstPauseMs
-          tellDropped()
-        })
-      )
-        return
+      await stream(camera, supervision, signal, () => {
+        if (firstMs === null) supervision.onOpen(description, hasWorked)
+        firstMs ??= clock.now()
+        hasWorked = true
+        if (clock.now() - firstMs >= stableMs) pauseMs = firstPauseMs
+        tellDropped()
+      })
+      return
     } catch (error) {
       if (signal.aborted) return
+      if (error instanceof FrameFault) throw error.cause
       const fault = asFault(error)
       if (!hasWorked && !(supervision.isPatient && fault.retryable)) throw fault
       supervision.onLost(fault)
@@ -92,55 +92,64 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
   }
 }
 
-/** Frames until the source ends (true) or the signal comes (true as well); throws when the camera is lost. */
+/** Marks an error of `onFrame` on its way past the handling of camera faults. */
+class FrameFault extends Error {
+  constructor(cause: unknown) {
+    super('', { cause })
+  }
+}
+
+/** Hands on frames until the source ends or the signal comes. Throws when the camera is lost. */
 async function stream(
   camera: Camera,
   supervision: Supervision,
   signal: AbortSignal,
   onGood: () => void,
-): Promise<boolean> {
+): Promise<void> {
   for (;;) {
     const frame = await beforeStall(camera, supervision, signal)
     if (frame === null || signal.aborted) {
       frame?.release()
-      return true
+      return
     }
     onGood()
     supervision.loop.enter('waiting for its frame', supervision.frameMs)
-    await supervision.onFrame(frame)
-    if (signal.aborted) return true
+    await supervision.onFrame(frame).catch((cause: unknown) => {
+      throw new FrameFault(cause)
+    })
+    if (signal.aborted) return
   }
 }
 
-/** The next frame, or CAMERA_STALLED: a source may be silent without saying so, as RTSP cameras are. */
+/** The next frame, or CAMERA_STALLED: an RTSP camera may fall silent without an error. */
 function beforeStall(camera: Camera, { stallMs, loop }: Supervision, signal: AbortSignal): Promise<Frame | null> {
   const stalled = (): GapcamError =>
     new GapcamError('CAMERA_STALLED', `the camera has delivered no frame for ${stallMs / 1000} s`)
-  return within(camera.next(signal), { limitMs: stallMs, stage: 'waiting for a frame', loop, fault: stalled })
+  return within(camera.next(signal), { limitMs: stallMs, activity: 'waiting for a frame', loop, fault: stalled })
 }
 
 function openWithin(camera: Camera, { loop }: Supervision, signal: AbortSignal): Promise<CameraDescription> {
   const silent = (): GapcamError =>
     new GapcamError('CAMERA_STALLED', `the camera has not opened within ${openMs / 1000} s`)
-  return within(camera.open(signal), { limitMs: openMs, stage: 'opening the camera', loop, fault: silent })
+  return within(camera.open(signal), { limitMs: openMs, activity: 'opening the camera', loop, fault: silent })
 }
 
-interface Patience {
+interface Wait {
   readonly limitMs: number
-  readonly stage: Stage
+  readonly activity: Activity
   readonly loop: Loop
   readonly fault: () => GapcamError
 }
 
-/** The work's outcome, or the fault once the limit has passed. Steps are counted, so time in which we were stopped is not. */
-function within<T>(work: Promise<T>, { limitMs, stage, loop, fault }: Patience): Promise<T> {
-  loop.enter(stage, 3 * stepMs)
+/** The work's outcome, or the fault once the limit has passed. Steps are counted, so time while the process was stopped is not. */
+function within<T>(work: Promise<T>, { limitMs, activity, loop, fault }: Wait): Promise<T> {
+  loop.enter(activity, 3 * stepMs)
   return new Promise((resolve, reject) => {
     const everyMs = Math.min(stepMs, limitMs)
     let waitedMs = 0
     const timer = setInterval(() => {
       waitedMs += everyMs
-      loop.enter(stage, 3 * stepMs)
+      loop.enter(activity, 3 * stepMs)
       if (waitedMs >= limitMs) reject(fault())
     }, everyMs)
     work.then(resolve, reject).finally(() => clearInterval(timer))

@@ -1,17 +1,17 @@
-/** Work that goes on while a switch is on: one camera's supervision, and what happens when somebody turns it off. */
+/** Work that runs while a switch is on: the capture of a camera that commands can disable. */
 
 export interface Switched {
   readonly isOn: () => boolean
-  /** Calls back when the switch may have moved; returns how to stop that. */
+  /** Calls back when the switch may have moved; returns a function that removes the listener. */
   readonly onMove: (listener: () => void) => () => void
-  /** `hasRun`: it ran before, and was stopped by the switch. Ends early when its signal comes. */
+  /** Must end when its signal comes. `hasRun`: the switch has stopped it before. */
   readonly work: (signal: AbortSignal, hasRun: boolean) => Promise<void>
-  /** Called at once, before the work has ended, and at the start where the switch is off. */
+  /** Called immediately, before the work has ended, and at the start where the switch is off. */
   readonly onOff: () => void
   readonly onOn: () => void
 }
 
-/** Resolves when the work ends by itself or `signal` comes; rejects when the work does. Off, on again: never two at work. */
+/** Resolves when the work ends by itself or `signal` comes; rejects when the work does. Quick switching never runs the work twice at once. */
 export async function whileOn({ isOn, onMove, work, onOff, onOn }: Switched, signal: AbortSignal): Promise<void> {
   let hasRun = false
   if (!isOn()) onOff()

@@ -1,38 +1,39 @@
 /**
- * Ends a program that hangs, so that whoever supervises it starts it again. Three nets, each for what the one before
- * cannot see: deadlines of stages (progress.ts), a native thread that looks whether the main thread still comes by, and
- * the service manager's own watchdog, which hears from us only when the pipeline has really got on.
+ * Ends a program that hangs, so that its service manager starts it again. Three nets, each for what the one before
+ * cannot see: the deadlines of our loops (deadlines.ts), a native thread that checks that the main thread still runs,
+ * and the service manager's own watchdog, which we feed only when a loop has made progress.
  */
 import { utimes, writeFile } from 'node:fs/promises'
 import { url as inspectorUrl } from 'node:inspector'
 import { loadAddon } from '../addon.js'
 import { exitStatus, GapcamError, messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
-import { createProgress, type Hang, type Progress, type Stage } from './progress.js'
+import { createDeadlines, type Activity, type Deadlines, type Hang } from './deadlines.js'
 import type { ServiceManager } from '../service/manager.js'
 
 export interface WatchdogOptions {
   readonly manager: ServiceManager
   readonly log: Pick<Logger, 'warn' | 'fatal'>
-  /** The main thread may be away for so long. */
+  /** The main thread may be blocked for this long. */
   readonly mainThreadMs: number
-  /** A file whose time is that of the last progress, for health checks; '' for none. */
+  /** A file that is touched with each progress, for health checks; '' for none. */
   readonly progressFile: string
-  /** Whether the run has got so far that it is up. */
-  readonly isReady: (stage: Stage) => boolean
-  /** One line that says what the run does, asked for now and then. */
+  /** Whether the node counts as started when a loop begins this activity. */
+  readonly isReady: (activity: Activity) => boolean
+  /** One line for the service manager's status display. */
   readonly status: () => string
 }
 
 export interface Watchdog {
-  readonly progress: Progress
+  readonly deadlines: Deadlines
   close(): void
 }
 
-const sayEveryMs = 1000
+const reportEveryMs = 1000
 const statusEveryMs = 5000
 const beatEveryMs = 250
 
+/** Starts all three nets. Only for programs of our own: a hang ends the process. */
 export function startWatchdog({
   manager,
   log,
@@ -42,20 +43,20 @@ export function startWatchdog({
   status,
 }: WatchdogOptions): Watchdog {
   let hasBeenReady = false
-  let saidMs = -Infinity
+  let reportedMs = -Infinity
   let statusMs = -Infinity
   const touch = toucher(progressFile, log)
   const stopWatch = watchMainThread(mainThreadMs)
 
-  function onProgress(stage: Stage): void {
-    if (!hasBeenReady && isReady(stage)) {
+  function onProgress(activity: Activity): void {
+    if (!hasBeenReady && isReady(activity)) {
       hasBeenReady = true
       manager.ready()
-      saidMs = statusMs = -Infinity
+      reportedMs = statusMs = -Infinity
     }
     const nowMs = performance.now()
-    if (nowMs - saidMs < sayEveryMs) return
-    saidMs = nowMs
+    if (nowMs - reportedMs < reportEveryMs) return
+    reportedMs = nowMs
     manager.alive()
     touch()
     if (!manager.isThere || nowMs - statusMs < statusEveryMs) return
@@ -63,7 +64,7 @@ export function startWatchdog({
     manager.status(status())
   }
 
-  const progress = createProgress({
+  const deadlines = createDeadlines({
     onProgress,
     onHang: (hang) => {
       const error = hangError(hang)
@@ -73,35 +74,35 @@ export function startWatchdog({
     },
   })
   return {
-    progress,
+    deadlines,
     close() {
-      progress.close()
+      deadlines.close()
       stopWatch()
     },
   }
 }
 
-function hangError({ loop, stage, deadlineMs }: Hang): GapcamError {
-  return new GapcamError('STAGE_HUNG', `${loop} has been ${stage} for more than ${deadlineMs / 1000} s`)
+function hangError({ loop, activity, deadlineMs }: Hang): GapcamError {
+  return new GapcamError('STAGE_HUNG', `${loop} has been ${activity} for more than ${deadlineMs / 1000} s`)
 }
 
 /**
- * Ends the process though a thread of it hangs: process.exit() would wait for that thread. A status is kept where the
- * addon can give it; else SIGKILL ends us, which a service manager takes for a failure too.
+ * Ends the process although one of its threads hangs; process.exit() would wait for that thread. The addon ends with
+ * `status`; without the addon it is SIGKILL, which a service manager counts as a failure too.
  */
 export function exitNow(status: number): never {
   const loaded = loadAddon()
   if ('addon' in loaded) loaded.addon.exitNow(status)
   process.kill(process.pid, 'SIGKILL')
-  for (;;); // not reached: SIGKILL to oneself is delivered before the call returns
+  for (;;); // not reached: a SIGKILL to oneself is delivered before the call returns
 }
 
-/** Nobody watches while a debugger may hold the main thread. */
+/** Not while a debugger is attached: it may stop the main thread. */
 function watchMainThread(limitMs: number): () => void {
   const loaded = loadAddon()
   if (!('addon' in loaded) || inspectorUrl() !== undefined) return () => undefined
-  const words = `gapcam: the main thread has hung for more than ${limitMs / 1000} s; ending, so that the service manager starts gapcam again\n`
-  const watch = loaded.addon.watchMainThread(limitMs, exitStatus.hung, words)
+  const sentence = `gapcam: the main thread has hung for more than ${limitMs / 1000} s; ending, so that the service manager starts gapcam again\n`
+  const watch = loaded.addon.watchMainThread(limitMs, exitStatus.hung, sentence)
   const timer = setInterval(() => watch.beat(), beatEveryMs).unref()
   return () => {
     clearInterval(timer)
@@ -109,7 +110,7 @@ function watchMainThread(limitMs: number): () => void {
   }
 }
 
-/** Sets the file's time, and makes the file where it is missing. What goes wrong is said once, and tried again. */
+/** Sets the file's time and creates the file where it is missing. A failure is logged once and retried. */
 function toucher(file: string, log: Pick<Logger, 'warn'>): () => void {
   if (file === '') return () => undefined
   let isUnderWay = false

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import type { Classifier } from '../classifier.js'
-import type { Picture } from '../run/picture.js'
+import type { Picture } from '../zone/picture.js'
 import type { Commands } from '../run/commands.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import { readControls, setControl } from '../camera/controls.js'

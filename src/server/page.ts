@@ -9,7 +9,8 @@ import { stateDirectory } from '../config/state-directory.js'
 import type { Decision } from '../decision/decision.js'
 import type { Logger } from '../log.js'
 import type { Publisher } from '../publish/publisher.js'
-import type { LiveCamera, LiveRun } from '../run/runtime.js'
+import type { NodeCamera } from '../run/camera.js'
+import type { LiveRun } from '../run/runtime.js'
 import type { Settings } from '../run/settings.js'
 import { version } from '../version.js'
 import { apiRoutes, type ApiCamera } from './api.js'
@@ -19,6 +20,7 @@ import { createExposition } from './openmetrics.js'
 import { PictureHub } from './pictures.js'
 import { createReports } from './reports.js'
 import type { Route } from './route.js'
+import type { Zone } from '../zone/zone.js'
 import { startServer } from './server.js'
 import { createLiveSockets } from './socket.js'
 import { pageToken } from './token.js'
@@ -54,7 +56,7 @@ export async function startPage(options: PageOptions): Promise<Page> {
   const board = watchBoard(live.board, () => sockets.size > 0)
   const observer = createObserver({
     node: config.node,
-    cameras: live.cameras.map((camera) => observed(camera, live.settings)),
+    cameras: zonesOf(live).map((seen) => observed(seen, live.settings)),
     metrics: live.metrics,
     publisher,
     soc: board.last,
@@ -83,9 +85,9 @@ export async function startPage(options: PageOptions): Promise<Page> {
 function hubsOf({ live, classifier }: PageOptions): Map<string, PictureHub> {
   const hasHeat = 'heat' in classifier.heat
   return new Map(
-    live.cameras.map(({ config: { id }, pipeline }) => [
-      id,
-      new PictureHub({ id, hasHeat, capture: (options) => pipeline.capture(options) }),
+    live.zones.map((zone) => [
+      zone.key,
+      new PictureHub({ id: zone.key, hasHeat, capture: (options) => zone.capture(options) }),
     ]),
   )
 }
@@ -100,7 +102,7 @@ function routesOf(
     version,
     node: config.node,
     topics: publisher.root,
-    cameras: live.cameras.map((camera) => apiCameraOf(camera, live.settings)),
+    cameras: zonesOf(live).map((seen) => apiCameraOf(seen, live.settings)),
     classifier,
     commands: live.commands,
     hubs,
@@ -121,42 +123,50 @@ function routesOf(
   })
 }
 
-function apiCameraOf({ config: { id, source }, pipeline }: LiveCamera, settings: Settings): ApiCamera {
+function apiCameraOf({ zone, camera }: ObservedZone, settings: Settings): ApiCamera {
   return {
-    id,
-    source,
+    id: zone.key,
+    source: camera.config.source,
     get isEnabled() {
-      return settings.camera(id).isEnabled
+      return settings.zone(zone.key).isEnabled
     },
-    capture: (options) => pipeline.capture(options),
+    capture: (options) => zone.capture(options),
   }
 }
 
-function observed(live: LiveCamera, settings: Settings): ObservedCamera {
-  const {
-    config: { id, rotate = 0, flipX = false, flipY = false },
-    pipeline,
-  } = live
+interface ObservedZone {
+  readonly zone: Zone
+  /** The camera that delivers its frames. */
+  readonly camera: NodeCamera
+}
+
+/** The zones with their cameras. A camera's own zone has the camera's id, so the API calls zones cameras. */
+function zonesOf({ cameras }: LiveRun): ObservedZone[] {
+  return cameras.flatMap((camera) => camera.zones.map((zone) => ({ zone, camera })))
+}
+
+function observed({ zone, camera }: ObservedZone, settings: Settings): ObservedCamera {
+  const { rotate = 0, flipX = false, flipY = false } = camera.config
   return {
-    id,
+    id: zone.key,
     view: { rotate, flipX, flipY },
     get isEnabled() {
-      return settings.camera(id).isEnabled
+      return settings.zone(zone.key).isEnabled
     },
     get threshold() {
-      return settings.camera(id).policy.threshold
+      return settings.zone(zone.key).policy.threshold
     },
     get roi() {
-      return settings.camera(id).roi
+      return settings.zone(zone.key).roi
     },
     get frames() {
-      return pipeline.frames
+      return zone.frames
     },
     get decision() {
-      return pipeline.decision
+      return zone.decision
     },
     get description() {
-      return live.description
+      return camera.description
     },
   }
 }

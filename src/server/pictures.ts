@@ -3,7 +3,7 @@
  * wait for it. The rate is bounded: the cost does not grow with the number of visitors.
  */
 import { encodeJpeg } from '../pixels/jpeg.js'
-import type { CaptureOptions, Picture, PictureHeat } from '../run/picture.js'
+import type { CaptureOptions, Picture, PictureHeat } from '../zone/picture.js'
 import type { PictureHeader, PictureSide, Region } from './messages.js'
 
 /** A picture with its encoded forms. Shared: do not write to it. */

@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import { loadSharp } from '../pixels/sharp.js'
 import { messageOf } from '../errors.js'
-import type { Picture } from '../run/picture.js'
+import type { Picture } from '../zone/picture.js'
 import type { Report } from './messages.js'
 import { ApiError } from './route.js'
 

@@ -18,7 +18,7 @@ import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openCamera } from '../../src/camera/sources.js'
 import { systemClock } from '../../src/clock.js'
-import type { Stage } from '../../src/run/progress.js'
+import type { Activity } from '../../src/run/deadlines.js'
 import { superviseCamera } from '../../src/run/supervisor.js'
 import { endAll, gapcam, jsonLines, launch, type Running } from '../process.js'
 import { freePort, until } from '../publish/mosquitto.js'
@@ -260,7 +260,7 @@ it('a program that ends before its first picture is an error at the start; one t
 it('a camera that ends soon after every start is opened again ever more seldom', async () => {
   const camera = join(folder, 'flapping.mkv')
   execFileSync('ffmpeg', ['-v', 'error', '-i', video, '-frames:v', '1', '-c:v', 'rawvideo', camera])
-  const stages: Stage[] = []
+  const stages: Activity[] = []
   let opened = 0
   let lost = 0
   const stopping = new AbortController()

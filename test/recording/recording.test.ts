@@ -11,7 +11,9 @@ import { openClassifier, type Classifier } from '../../src/classifier.js'
 import { GapcamError } from '../../src/errors.js'
 import type { Frame } from '../../src/frame.js'
 import { createMetrics } from '../../src/metrics.js'
-import { Pipeline, Turns } from '../../src/run/pipeline.js'
+import { Turns } from '../../src/run/turns.js'
+import { zonesOf } from '../../src/zone/definition.js'
+import { Zone } from '../../src/zone/zone.js'
 import { policyDefaults } from '../../src/decision/policy.js'
 import type { Publisher } from '../../src/publish/publisher.js'
 import { aboutOf } from '../../src/recording/about.js'
@@ -97,8 +99,8 @@ function rig(name: string, options: Partial<RecorderOptions> = {}): Rig {
     roi: null,
     policy: { ...policyDefaults, threshold: 0.05, consecutive: 1, margin: 0, smoothingMs: 100 },
   }
-  const pipeline = new Pipeline({
-    camera: { id: 'cam0', source: 'test' },
+  const zone = new Zone({
+    definition: zonesOf({ id: 'cam0', source: 'test' })[0]!,
     classifier,
     turns: new Turns(),
     topK: 3,
@@ -114,11 +116,11 @@ function rig(name: string, options: Partial<RecorderOptions> = {}): Rig {
     warnings,
     async take(frame, stepMs = 100) {
       nowMs += stepMs
-      await pipeline.take(frame)
+      await zone.take(frame)
     },
     async close() {
       await recorder.close()
-      pipeline.close()
+      zone.close()
     },
   }
 }

@@ -15,7 +15,7 @@ function door(target: Partial<CommandTarget> = {}, cameras = ['cam0']): { comman
   const settings = openSettings({ config, cameras: config.cameras, folder: null, log })
   return {
     settings,
-    commands: createCommands({ target: { cameras, info: () => ({ version: '1' }), ...target }, settings, log }),
+    commands: createCommands({ target: { zones: cameras, info: () => ({ version: '1' }), ...target }, settings, log }),
   }
 }
 
@@ -40,7 +40,7 @@ describe('commands', () => {
     expect(
       await commands.execute({ kind: 'set', values: { 'policy.margin': 0.1, logLevel: 'warn' } }, 'mqtt'),
     ).toMatchObject({ status: 'ok' })
-    expect(settings.camera('cam0')).toEqual({
+    expect(settings.zone('cam0')).toEqual({
       isEnabled: false,
       roi: { x: 0, y: 0, width: 1, height: 0.5 },
       policy: expect.objectContaining({ threshold: 0.6, margin: 0.1 }),
@@ -130,11 +130,11 @@ describe('commands', () => {
         throw new Error('it restarted')
       },
     })
-    const before = JSON.stringify([settings.camera('cam0'), settings.node])
+    const before = JSON.stringify([settings.zone('cam0'), settings.node])
     const result = await commands.execute(command, 'mqtt')
     expect(result).toMatchObject({ status: 'error', code: 'invalid', error: expect.stringMatching(/^.{3,200}$/) })
     await new Promise(setImmediate)
-    expect(JSON.stringify([settings.camera('cam0'), settings.node])).toBe(before)
+    expect(JSON.stringify([settings.zone('cam0'), settings.node])).toBe(before)
     expect({}).not.toHaveProperty('polluted')
   })
 

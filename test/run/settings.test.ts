@@ -45,25 +45,25 @@ function open(folder: string | null, more: Record<string, unknown> = {}): Settin
 describe('run-time values', () => {
   it('win over the configuration until they are cleared', async () => {
     const settings = open(null, { 'policy.threshold': 0.4 })
-    expect(settings.camera('cam0')).toMatchObject({ isEnabled: true, roi: null, policy: { threshold: 0.4 } })
-    expect(settings.camera('cam1').roi).toEqual({ x: 0, y: 0, width: 0.5, height: 1 })
+    expect(settings.zone('cam0')).toMatchObject({ isEnabled: true, roi: null, policy: { threshold: 0.4 } })
+    expect(settings.zone('cam1').roi).toEqual({ x: 0, y: 0, width: 0.5, height: 1 })
     await settings.change({
-      camera: 'cam1',
+      zone: 'cam1',
       enabled: false,
       threshold: 0.9,
       roi: { x: 0.5, y: 0, width: 0.5, height: 1 },
     })
     await settings.change({ values: { 'policy.margin': 0.2, 'mqtt.stateEveryMs': 500, logLevel: 'warn' } })
-    expect(settings.camera('cam0').policy).toMatchObject({ threshold: 0.4, margin: 0.2 })
-    expect(settings.camera('cam1')).toMatchObject({
+    expect(settings.zone('cam0').policy).toMatchObject({ threshold: 0.4, margin: 0.2 })
+    expect(settings.zone('cam1')).toMatchObject({
       isEnabled: false,
       policy: { threshold: 0.9, margin: 0.2 },
       roi: { x: 0.5 },
     })
     expect(settings.node).toMatchObject({ 'mqtt.stateEveryMs': 500, logLevel: 'warn' })
-    await settings.change({ camera: 'cam1', enabled: null, threshold: null, roi: null })
+    await settings.change({ zone: 'cam1', enabled: null, threshold: null, roi: null })
     await settings.change({ values: { 'policy.margin': null, 'mqtt.stateEveryMs': null, logLevel: null } })
-    expect(settings.camera('cam1')).toMatchObject({
+    expect(settings.zone('cam1')).toMatchObject({
       isEnabled: true,
       policy: { threshold: 0.4, margin: 0.05 },
       roi: { x: 0, width: 0.5 },
@@ -73,24 +73,24 @@ describe('run-time values', () => {
 
   it('the last who writes wins, for one camera and for all', async () => {
     const settings = open(null)
-    await settings.change({ camera: 'cam0', threshold: 0.6 })
+    await settings.change({ zone: 'cam0', threshold: 0.6 })
     await settings.change({ values: { 'policy.threshold': 0.7 } })
-    expect(['cam0', 'cam1'].map((id) => settings.camera(id).policy.threshold)).toEqual([0.7, 0.7])
-    await settings.change({ camera: 'cam0', threshold: 0.8 })
-    expect(['cam0', 'cam1'].map((id) => settings.camera(id).policy.threshold)).toEqual([0.8, 0.7])
+    expect(['cam0', 'cam1'].map((id) => settings.zone(id).policy.threshold)).toEqual([0.7, 0.7])
+    await settings.change({ zone: 'cam0', threshold: 0.8 })
+    expect(['cam0', 'cam1'].map((id) => settings.zone(id).policy.threshold)).toEqual([0.8, 0.7])
   })
 
   it('every listener hears, and the same object is read until something changes', () => {
     const settings = open(null)
     const heard: number[] = []
-    const stop = settings.onChange(() => heard.push(settings.camera('cam0').policy.threshold))
+    const stop = settings.onChange(() => heard.push(settings.zone('cam0').policy.threshold))
     settings.onChange(() => heard.push(-1))
-    const before = settings.camera('cam0')
-    expect(settings.camera('cam0')).toBe(before)
-    void settings.change({ camera: 'cam0', threshold: 0.6 })
-    void settings.change({ camera: 'cam0', threshold: 0.6 }) // no change
+    const before = settings.zone('cam0')
+    expect(settings.zone('cam0')).toBe(before)
+    void settings.change({ zone: 'cam0', threshold: 0.6 })
+    void settings.change({ zone: 'cam0', threshold: 0.6 }) // no change
     stop()
-    void settings.change({ camera: 'cam0', threshold: 0.5 })
+    void settings.change({ zone: 'cam0', threshold: 0.5 })
     expect(heard).toEqual([0.6, -1, -1])
   })
 })
@@ -100,10 +100,10 @@ describe('kept on disk', () => {
     const folder = freshFolder()
     const settings = open(folder)
     expect(
-      await settings.change({ camera: 'cam0', enabled: false, roi: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 } }),
+      await settings.change({ zone: 'cam0', enabled: false, roi: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 } }),
     ).toBe(true)
     await settings.close()
-    expect(open(folder).camera('cam0')).toMatchObject({
+    expect(open(folder).zone('cam0')).toMatchObject({
       isEnabled: false,
       roi: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 },
     })
@@ -127,8 +127,8 @@ describe('kept on disk', () => {
     expect(settings.overrides.cameras).toEqual({})
     expect(warnings.join()).toMatch(/damaged/)
     expect(readFileSync(join(folder, 'settings.json.damaged'), 'utf8')).toBe(text)
-    expect(await settings.change({ camera: 'cam0', threshold: 0.5 })).toBe(true)
-    expect(open(folder).camera('cam0').policy.threshold).toBe(0.5)
+    expect(await settings.change({ zone: 'cam0', threshold: 0.5 })).toBe(true)
+    expect(open(folder).zone('cam0').policy.threshold).toBe(0.5)
   })
 
   it('a folder that cannot be written costs the memory of a value, not the value', async () => {
@@ -137,9 +137,9 @@ describe('kept on disk', () => {
     writeFileSync(folder, 'a file where the folder should be')
     warnings.length = 0
     const settings = open(folder)
-    expect(await settings.change({ camera: 'cam0', threshold: 0.5 })).toBe(false)
-    expect(await settings.change({ camera: 'cam0', threshold: 0.6 })).toBe(false)
-    expect(settings.camera('cam0').policy.threshold).toBe(0.6)
+    expect(await settings.change({ zone: 'cam0', threshold: 0.5 })).toBe(false)
+    expect(await settings.change({ zone: 'cam0', threshold: 0.6 })).toBe(false)
+    expect(settings.zone('cam0').policy.threshold).toBe(0.6)
     expect(warnings.filter((line) => line.includes('cannot be written'))).toHaveLength(1)
     chmodSync(folder, 0o600)
   })
@@ -147,19 +147,16 @@ describe('kept on disk', () => {
   it('a hundred changes at once are few writes, and the last is what is kept', async () => {
     const folder = freshFolder()
     const settings = open(folder)
-    const kept = Array.from({ length: 100 }, (_, i) => settings.change({ camera: 'cam0', threshold: i / 100 }))
+    const kept = Array.from({ length: 100 }, (_, i) => settings.change({ zone: 'cam0', threshold: i / 100 }))
     void settings.close()
     expect(await Promise.all(kept)).toEqual(Array.from({ length: 100 }, () => true))
-    expect(open(folder).camera('cam0').policy.threshold).toBe(0.99)
+    expect(open(folder).zone('cam0').policy.threshold).toBe(0.99)
   })
 
   it('two who write one file leave a whole one, of the last', async () => {
     const folder = freshFolder()
     const [one, other] = [open(folder), open(folder)]
-    await Promise.all([
-      one.change({ camera: 'cam0', threshold: 0.1 }),
-      other.change({ camera: 'cam1', threshold: 0.2 }),
-    ])
+    await Promise.all([one.change({ zone: 'cam0', threshold: 0.1 }), other.change({ zone: 'cam1', threshold: 0.2 })])
     expect([{ cam0: { threshold: 0.1 } }, { cam1: { threshold: 0.2 } }]).toContainEqual(
       JSON.parse(readFileSync(join(folder, 'settings.json'), 'utf8')).cameras,
     )
@@ -173,7 +170,7 @@ describe('kept on disk', () => {
       const { config } = loadConfig({ environment: {}, flags: { cameras: [{ id: 'cam0', source: 'test://' }] } })
       const settings = openSettings({ config, cameras: config.cameras, folder: ${JSON.stringify(folder)}, log: { warn: (_, text) => console.log(text) }, everyMs: 0 })
       for (let i = Number(process.argv[1]); ; i++) {
-        if (await settings.change({ camera: 'cam0', threshold: (i % 1000) / 1000 })) process.stdout.write(i + '\\n')
+        if (await settings.change({ zone: 'cam0', threshold: (i % 1000) / 1000 })) process.stdout.write(i + '\\n')
       }`
     let next = 1
     for (let round = 0; round < 10; round++) {
@@ -190,11 +187,11 @@ describe('kept on disk', () => {
       const last = confirmed.at(-1)!
       expect(printed).toMatch(/^[\d\n]+$/)
       // The value after it may have been renamed into place and not yet told.
-      expect([last, last + 1].map((i) => (i % 1000) / 1000)).toContain(open(folder).camera('cam0').policy.threshold)
+      expect([last, last + 1].map((i) => (i % 1000) / 1000)).toContain(open(folder).zone('cam0').policy.threshold)
       next = last + 1
     }
     const settings = open(folder)
-    await settings.change({ camera: 'cam0', threshold: 0.77 })
+    await settings.change({ zone: 'cam0', threshold: 0.77 })
     expect(readdirSync(folder)).toEqual(['settings.json'])
     expect(existsSync(join(folder, 'settings.json.damaged'))).toBe(false)
   })

@@ -1,7 +1,7 @@
 /**
- * What a camera's view adds to a prediction: where the label has its evidence, whether that is where one should look,
- * and whether the camera sees anything at all. Part of a pipeline; to be asked within its turn on the engine, while the
- * network's input and feature map are those of its frame.
+ * What a zone adds to a prediction: where the label's evidence lies, whether that is inside the watched region, and
+ * whether the camera sees anything at all. Call it within the zone's turn on the engine: it reads the network's input
+ * and feature map of the current frame.
  */
 import type { Classifier } from '../classifier.js'
 import type { CameraConfig, Config } from '../config/schema.js'
@@ -17,12 +17,13 @@ import type { PreprocessSpec } from '../pixels/spec.js'
 
 export interface SightOptions {
   readonly classifier: Pick<Classifier, 'heat' | 'input' | 'labels'>
-  readonly camera: Pick<CameraConfig, 'watchRegion'>
+  readonly watchRegion: CameraConfig['watchRegion'] | undefined
   readonly spec: PreprocessSpec
-  readonly lens?: Config['lens']
+  /** Default: no lens checks. */
+  readonly lens?: Config['lens'] | undefined
 }
 
-/** For frames of one size. */
+/** The lens meter for frames of one size. */
 interface Meter {
   readonly width: number
   readonly height: number
@@ -30,6 +31,7 @@ interface Meter {
   readonly isDetailed: boolean
 }
 
+/** Belongs to one zone. */
 export class Sight {
   readonly #options: SightOptions
   #spec: PreprocessSpec
@@ -48,8 +50,8 @@ export class Sight {
     this.#watch = this.#lensWatch()
   }
 
-  /** The camera's region was changed: what was learned of the other view is forgotten. */
-  follow(spec: PreprocessSpec): void {
+  /** The region has changed: what was learned of the other view is forgotten. */
+  changeView(spec: PreprocessSpec): void {
     this.#spec = spec
     this.#attend = this.#attention()
     this.#meter = null
@@ -58,10 +60,8 @@ export class Sight {
   }
 
   #attention(): Attend | null {
-    const {
-      classifier: { heat },
-      camera: { watchRegion },
-    } = this.#options
+    const { classifier, watchRegion } = this.#options
+    const { heat } = classifier
     return 'heat' in heat
       ? createAttention({ heat: heat.heat, spec: this.#spec, ...(watchRegion ? { watchRegion } : {}) })
       : null
@@ -72,7 +72,7 @@ export class Sight {
     return lens?.watch ? new LensWatch(lens) : null
   }
 
-  /** Looks at the network's input, at most every `lens.everyMs`. */
+  /** Checks the lens by the network's input, at most every `lens.everyMs`. */
   look(frame: Pick<Frame, 'width' | 'height' | 'file'>, nowMs: number): void {
     if (!this.#watch || nowMs < this.#nextCheckMs) return
     this.#nextCheckMs = nowMs + this.#everyMs
@@ -82,7 +82,7 @@ export class Sight {
       this.#hasChanged = true
   }
 
-  /** The prediction with its focus for a class, and the problem that stands. */
+  /** The prediction with the focus of a class and the lens problem that stands. */
   complete(prediction: Prediction, classIndex: number, frame: Pick<Frame, 'width' | 'height'>): Prediction {
     const attention = this.#attend?.(classIndex, frame.width, frame.height)
     const { focus, isElsewhere } = attention ?? {}
@@ -94,13 +94,13 @@ export class Sight {
     }
   }
 
-  /** The heat map of a class and the view that it lies in; null where the model has none. */
+  /** The heat map of a class with its place in the frame; null where the model has none. */
   heatOf(classIndex: number, { width, height }: Pick<Frame, 'width' | 'height'>): PictureHeat | null {
     const { heat } = this.#options.classifier
     return 'heat' in heat ? { map: heat.heat(classIndex), view: viewOf(this.#spec, width, height) } : null
   }
 
-  /** Why the heat of a class (or 'label', the settled one) cannot be had; null where it can. */
+  /** Why the heat map of a class (or of 'label', the settled one) does not exist; null where it does. */
   refusal(asked: number | 'label'): GapcamError | null {
     const { heat, labels } = this.#options.classifier
     if ('reason' in heat) return new GapcamError('NO_HEAT_MAP', `this model has no heat map: ${heat.reason}`)
@@ -108,14 +108,14 @@ export class Sight {
     return new GapcamError('USAGE', `class ${asked} is none of the model's ${labels.length}, which count from 0`)
   }
 
-  /** What stands now, where that has changed since the last call: a problem, or null for none; else undefined. */
+  /** The lens problem, or null for none, where that has changed since the last call; else undefined. */
   takeChange(): LensProblem | null | undefined {
     if (!this.#hasChanged) return undefined
     this.#hasChanged = false
     return this.#watch?.problem ?? null
   }
 
-  /** The camera was lost: the next frame may be from another place and time. */
+  /** The camera was lost: its next frame may show another place at another time. */
   reset(): void {
     this.#watch?.reset()
   }

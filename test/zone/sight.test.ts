@@ -7,7 +7,9 @@ import type { CameraConfig } from '../../src/config/schema.js'
 import type { Frame } from '../../src/frame.js'
 import { isInside } from '../../src/heat/attention.js'
 import { createMetrics } from '../../src/metrics.js'
-import { Pipeline, Turns } from '../../src/run/pipeline.js'
+import { Turns } from '../../src/run/turns.js'
+import { zonesOf } from '../../src/zone/definition.js'
+import { Zone } from '../../src/zone/zone.js'
 import { policyDefaults, type Decision } from '../../src/decision/policy.js'
 import type { Prediction } from '../../src/decision/prediction.js'
 import type { Publisher } from '../../src/publish/publisher.js'
@@ -35,8 +37,8 @@ interface Told {
   readonly events: { readonly type: string; readonly decision: Decision; readonly prediction: Prediction | null }[]
 }
 
-/** A pipeline whose publisher only listens. */
-function listening(camera: Partial<CameraConfig> = {}, watch = false): { pipeline: Pipeline; told: Told } {
+/** A zone whose publisher only listens. */
+function listening(camera: Partial<CameraConfig> = {}, watch = false): { zone: Zone; told: Told } {
   const told: Told = { predictions: [], events: [] }
   const publisher = {
     settled: (_: string, __: Decision, prediction: Prediction | null) => void told.predictions.push(prediction),
@@ -50,8 +52,8 @@ function listening(camera: Partial<CameraConfig> = {}, watch = false): { pipelin
     roi: null,
     policy: { ...policyDefaults, threshold: 0.05, hysteresis: 0, margin: 0, consecutive: 1, smoothingMs: 0 },
   }
-  const pipeline = new Pipeline({
-    camera: { id: 'cam0', source: 'test', ...camera },
+  const zone = new Zone({
+    definition: zonesOf({ id: 'cam0', source: 'test', ...camera })[0]!,
     classifier,
     turns: new Turns(),
     topK: 3,
@@ -62,7 +64,7 @@ function listening(camera: Partial<CameraConfig> = {}, watch = false): { pipelin
     lens: { watch, checks: 3, everyMs: 0, frozenAfterMs: 30_000 },
     onSettled: () => undefined,
   })
-  return { pipeline, told }
+  return { zone, told }
 }
 
 const centre = (box: { x: number; y: number; width: number; height: number }): [number, number] => [
@@ -71,8 +73,8 @@ const centre = (box: { x: number; y: number; width: number; height: number }): [
 ]
 
 it('a settled label has its focus on the object', async () => {
-  const { pipeline, told } = listening()
-  await pipeline.take(scene.frame)
+  const { zone, told } = listening()
+  await zone.take(scene.frame)
   const [x, y] = centre(told.predictions[0]!.focus!)
   const { object } = scene
   expect(
@@ -88,7 +90,7 @@ it('a settled label has its focus on the object', async () => {
     ),
   ).toBe(true)
   expect(told.predictions[0]).not.toHaveProperty('problem')
-  pipeline.close()
+  zone.close()
 })
 
 describe('a watched region', () => {
@@ -114,18 +116,18 @@ describe('a watched region', () => {
     ['without the object', left, true],
     ['around the object', right, undefined],
   ] as const)('%s', async (_, watchRegion, isElsewhere) => {
-    const { pipeline, told } = listening({ watchRegion })
-    await pipeline.take(scene.frame)
+    const { zone, told } = listening({ watchRegion })
+    await zone.take(scene.frame)
     expect(told.events[0]).toMatchObject({ type: 'label_changed' })
     expect(told.events[0]!.prediction!.isElsewhere).toBe(isElsewhere)
-    pipeline.close()
+    zone.close()
   })
   it('is where the frame is, though the camera hangs on its side and sees a mirror image', async () => {
     for (const view of [{ rotate: 90 as const }, { flipX: true }, { rotate: 270 as const, flipY: true }]) {
-      const { pipeline, told } = listening({ watchRegion: right, ...view })
-      await pipeline.take(scene.frame)
+      const { zone, told } = listening({ watchRegion: right, ...view })
+      await zone.take(scene.frame)
       expect(told.predictions[0]!.isElsewhere, JSON.stringify(view)).toBeUndefined()
-      pipeline.close()
+      zone.close()
     }
   })
   it('may have any shape: the even-odd rule', () => {
@@ -150,50 +152,50 @@ describe('a watched region', () => {
 })
 
 it('a lens that goes black and sees again is an event each, with the problem in between', async () => {
-  const { pipeline, told } = listening({}, true)
+  const { zone, told } = listening({}, true)
   const black: Frame = { ...scene.frame, pixels: new Uint8Array((scene.frame.pixels as Uint8Array).length) }
   for (const frame of [
     ...Array<Frame>(4).fill(scene.frame),
     ...Array<Frame>(4).fill(black),
     ...Array<Frame>(4).fill(scene.frame),
   ])
-    await pipeline.take(frame)
+    await zone.take(frame)
   const lens = told.events.filter(({ type }) => type.startsWith('lens_'))
   expect(lens.map(({ type, prediction }) => [type, prediction!.problem])).toEqual([
     ['lens_problem', 'black'],
     ['lens_cleared', null],
   ])
   expect(told.predictions.map((prediction) => prediction!.problem)).toContain('black')
-  pipeline.close()
+  zone.close()
 })
 
 describe('a picture with its heat', () => {
   it('is that of the settled label, or of the class that is asked for', async () => {
-    const { pipeline, told } = listening()
+    const { zone, told } = listening()
     const asked = [
-      pipeline.capture({ heat: 'label', maxSide: 64 }),
-      pipeline.capture({ heat: 3, maxSide: 64 }),
-      pipeline.capture({ maxSide: 64 }),
+      zone.capture({ heat: 'label', maxSide: 64 }),
+      zone.capture({ heat: 3, maxSide: 64 }),
+      zone.capture({ maxSide: 64 }),
     ]
-    await pipeline.take(scene.frame)
+    await zone.take(scene.frame)
     const [own, third, bare] = await Promise.all(asked)
     expect(own!.heat!.map).toMatchObject({ classIndex: told.predictions[0]!.top[0]!.index, width: 7, height: 7 })
     expect(third!.heat!.map.classIndex).toBe(3)
     expect(own!.heat!.map.values).not.toEqual(third!.heat!.map.values)
-    expect(bare).not.toHaveProperty('heat')
-    pipeline.close()
+    expect(bare!.heat).toBeUndefined()
+    zone.close()
   })
   it('is refused for a class that the model does not have, and by a model that was opened without', async () => {
-    const { pipeline } = listening()
+    const { zone } = listening()
     for (const heat of [1000, -1, 1.5])
-      await expect(pipeline.capture({ heat })).rejects.toMatchObject({
+      await expect(zone.capture({ heat })).rejects.toMatchObject({
         code: 'USAGE',
         message: `class ${heat} is none of the model's 1000, which count from 0`,
       })
-    pipeline.close()
+    zone.close()
     const without = await openClassifier({ model: join(projectRoot, 'models/convnet-flatten.onnx'), heat: true })
-    const flat = new Pipeline({
-      camera: { id: 'cam0', source: 'test' },
+    const flat = new Zone({
+      definition: zonesOf({ id: 'cam0', source: 'test' })[0]!,
       classifier: without,
       turns: new Turns(),
       topK: 3,

@@ -8,7 +8,9 @@ import type { Decision } from '../../src/decision/decision.js'
 import type { Frame } from '../../src/frame.js'
 import { createLogger } from '../../src/log.js'
 import { createMetrics } from '../../src/metrics.js'
-import { Pipeline, Turns } from '../../src/run/pipeline.js'
+import { Turns } from '../../src/run/turns.js'
+import { zonesOf } from '../../src/zone/definition.js'
+import { Zone } from '../../src/zone/zone.js'
 import { createPublisher } from '../../src/publish/publisher.js'
 import { openSettings, type Settings } from '../../src/run/settings.js'
 import { projectRoot } from '../shared.js'
@@ -19,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => classifier.close())
 
-function setUp(): { pipeline: Pipeline; settings: Settings; settled: Decision[]; next: () => Promise<Decision> } {
+function setUp(): { zone: Zone; settings: Settings; settled: Decision[]; next: () => Promise<Decision> } {
   const { config } = loadConfig({
     environment: {},
     flags: {
@@ -35,12 +37,12 @@ function setUp(): { pipeline: Pipeline; settings: Settings; settled: Decision[];
   const settings = openSettings({ config, cameras: config.cameras, folder: null, log })
   const settled: Decision[] = []
   const publisher = createPublisher({ broker: null, node: 'desk', cameras: ['cam0'], log })
-  const pipeline = new Pipeline({
-    camera: config.cameras[0]!,
+  const zone = new Zone({
+    definition: zonesOf(config.cameras[0]!)[0]!,
     classifier,
     turns: new Turns(),
     topK: 3,
-    settings: () => settings.camera('cam0'),
+    settings: () => settings.zone('cam0'),
     publisher,
     metrics: createMetrics(0),
     clock: systemClock,
@@ -48,11 +50,11 @@ function setUp(): { pipeline: Pipeline; settings: Settings; settled: Decision[];
   })
   let seq = 0
   const next = async (): Promise<Decision> => {
-    const asked = pipeline.capture({ maxSide: 1 })
-    await pipeline.take(frameOf(++seq))
+    const asked = zone.capture({ maxSide: 1 })
+    await zone.take(frameOf(++seq))
     return (await asked).decision
   }
-  return { pipeline, settings, settled, next }
+  return { zone, settings, settled, next }
 }
 
 function frameOf(seq: number): Frame {
@@ -72,25 +74,25 @@ function frameOf(seq: number): Frame {
 }
 
 it('a threshold judges the next frame', async () => {
-  const { pipeline, settings, next } = setUp()
+  const { zone, settings, next } = setUp()
   expect((await next()).index).not.toBeNull()
-  void settings.change({ camera: 'cam0', threshold: 1 })
+  void settings.change({ zone: 'cam0', threshold: 1 })
   expect(await next()).toMatchObject({ label: 'unknown', reason: 'low_confidence' })
-  void settings.change({ camera: 'cam0', threshold: 0 })
+  void settings.change({ zone: 'cam0', threshold: 0 })
   expect((await next()).index).not.toBeNull()
-  pipeline.close()
+  zone.close()
 })
 
 it('a region is what the network sees of the next frame', async () => {
-  const { pipeline, settings, next } = setUp()
+  const { zone, settings, next } = setUp()
   const scores: number[] = []
   for (const roi of [
     { x: 0, y: 0, width: 0.5, height: 1 },
     { x: 0.5, y: 0, width: 0.5, height: 1 },
     { x: 0, y: 0, width: 0.5, height: 1 },
   ]) {
-    void settings.change({ camera: 'cam0', roi })
-    const asked = pipeline.capture({ maxSide: 1 })
+    void settings.change({ zone: 'cam0', roi })
+    const asked = zone.capture({ maxSide: 1 })
     const decision = await next()
     expect((await asked).shown.x).toBeGreaterThanOrEqual(roi.x)
     expect((await asked).shown.x + (await asked).shown.width).toBeLessThanOrEqual(roi.x + roi.width + 1e-6)
@@ -98,28 +100,28 @@ it('a region is what the network sees of the next frame', async () => {
   }
   expect(scores[0]).not.toBe(scores[1])
   expect(scores[2]).toBeCloseTo(scores[0]!, 5)
-  pipeline.close()
+  zone.close()
 })
 
 it('a camera that is switched off while a frame is under way gets no label of that frame', async () => {
-  const { pipeline, settings, settled, next } = setUp()
+  const { zone, settings, settled, next } = setUp()
   await next()
-  const underWay = pipeline.take(frameOf(99))
-  void settings.change({ camera: 'cam0', enabled: false })
-  pipeline.disable()
+  const underWay = zone.take(frameOf(99))
+  void settings.change({ zone: 'cam0', enabled: false })
+  zone.disable()
   await underWay
   expect(settled.at(-1)).toMatchObject({ label: 'unknown', reason: 'camera_disabled' })
-  void settings.change({ camera: 'cam0', enabled: true })
-  pipeline.enable()
+  void settings.change({ zone: 'cam0', enabled: true })
+  zone.enable()
   expect(settled.at(-1)).toMatchObject({ label: 'unknown', reason: 'starting' })
   expect((await next()).index).not.toBeNull()
-  pipeline.close()
+  zone.close()
 })
 
 it('a picture that somebody waits for is refused when the camera is switched off', async () => {
-  const { pipeline } = setUp()
-  const asked = pipeline.capture()
-  pipeline.disable()
+  const { zone } = setUp()
+  const asked = zone.capture()
+  zone.disable()
   await expect(asked).rejects.toMatchObject({ code: 'CAMERA_LOST' })
-  pipeline.close()
+  zone.close()
 })

@@ -1,4 +1,4 @@
-/** Pictures on demand: a pipeline's next frame, whole and true to the camera, for whoever asks and for nobody else. */
+/** Pictures on demand: a zone's next frame, whole and true to the camera, for whoever asks and for nobody else. */
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,7 +8,9 @@ import { frameBytes, rowBytes, type Frame, type PixelFormat } from '../../src/fr
 import { encodeJpeg } from '../../src/pixels/jpeg.js'
 import { createLogger } from '../../src/log.js'
 import { createMetrics } from '../../src/metrics.js'
-import { Pipeline, Turns } from '../../src/run/pipeline.js'
+import { Turns } from '../../src/run/turns.js'
+import { zonesOf } from '../../src/zone/definition.js'
+import { Zone } from '../../src/zone/zone.js'
 import { policyDefaults } from '../../src/decision/policy.js'
 import { PlainPass, pixelAt } from '../../src/pixels/plain.js'
 import { createPublisher } from '../../src/publish/publisher.js'
@@ -21,14 +23,14 @@ beforeAll(async () => {
 })
 afterAll(() => classifier.close())
 
-function pipelineOf(roi?: { x: number; y: number; width: number; height: number }): Pipeline {
+function zoneOf(roi?: { x: number; y: number; width: number; height: number }): Zone {
   const settings = {
     isEnabled: true,
     roi: roi ?? null,
     policy: { ...policyDefaults, threshold: 0, hysteresis: 0, consecutive: 1, margin: 0 },
   }
-  return new Pipeline({
-    camera: { id: 'cam0', source: 'test', ...(roi ? { roi } : {}) },
+  return new Zone({
+    definition: zonesOf({ id: 'cam0', source: 'test', ...(roi ? { roi } : {}) })[0]!,
     classifier,
     turns: new Turns(),
     topK: 3,
@@ -68,9 +70,9 @@ describe('capture', () => {
   it.each(['yuyv', 'nv12', 'i420', 'rgb24', 'grey'] as const)(
     "gives a %s frame at its own size, every pixel within a level of the frame's",
     async (format) => {
-      const pipeline = pipelineOf()
-      const [asked, frame] = [pipeline.capture(), frameOf(7, format)]
-      await pipeline.take(frame)
+      const zone = zoneOf()
+      const [asked, frame] = [zone.capture(), frameOf(7, format)]
+      await zone.take(frame)
       const { rgb, width, height, seq, wallTime } = await asked
       expect({ width, height, seq, wallTime, releases: frame.releases }).toEqual({
         width: 62,
@@ -85,35 +87,35 @@ describe('capture', () => {
           for (let c = 0; c < 3; c++)
             expect(Math.abs(rgb[(y * width + x) * 3 + c]! - wanted[c]!)).toBeLessThanOrEqual(1)
         }
-      pipeline.close()
+      zone.close()
     },
   )
 
   it('comes with what the network saw of it and made of it, in memory that later frames leave alone', async () => {
     const roi = { x: 0.25, y: 0, width: 0.5, height: 1 }
-    const pipeline = pipelineOf(roi)
-    const asked = pipeline.capture()
-    await pipeline.take(frameOf(1))
+    const zone = zoneOf(roi)
+    const asked = zone.capture()
+    await zone.take(frameOf(1))
     const { prediction, decision, shown } = await asked
     expect(decision.label).toBe(prediction!.top[0]!.label)
     expect(prediction).toMatchObject({ frameSeq: 1, engine: 'native' })
     const logits = [...prediction!.logits]
-    await pipeline.take(frameOf(2))
+    await zone.take(frameOf(2))
     expect([...prediction!.logits]).toEqual(logits)
     const pass = new PlainPass(classifier.preprocessing({ roi }), 'the reference')
     expect(shown).toEqual(pass.shown(62, 46))
-    pipeline.close()
+    zone.close()
   })
 
   it('is within maxSide, whichever side is longer, and never larger than the frame', async () => {
-    const pipeline = pipelineOf()
+    const zone = zoneOf()
     const asked = [
-      pipeline.capture({ maxSide: 31 }),
-      pipeline.capture({ maxSide: 31 }),
-      pipeline.capture({ maxSide: 4000 }),
-      pipeline.capture({ maxSide: 1 }),
+      zone.capture({ maxSide: 31 }),
+      zone.capture({ maxSide: 31 }),
+      zone.capture({ maxSide: 4000 }),
+      zone.capture({ maxSide: 1 }),
     ]
-    await pipeline.take(frameOf(3, 'rgb24', 46, 62))
+    await zone.take(frameOf(3, 'rgb24', 46, 62))
     const pictures = await Promise.all(asked)
     expect(pictures.map(({ width, height }) => [width, height])).toEqual([
       [23, 31],
@@ -122,37 +124,37 @@ describe('capture', () => {
       [1, 1],
     ])
     expect(pictures[0]!.rgb, 'two who ask for one size share it').toBe(pictures[1]!.rgb)
-    pipeline.close()
+    zone.close()
   })
 
   it('waits for the next frame that can be read, and goes to nobody twice', async () => {
-    const pipeline = pipelineOf()
-    const asked = pipeline.capture()
+    const zone = zoneOf()
+    const asked = zone.capture()
     const short = frameOf(1)
-    await pipeline.take({ ...short, pixels: (short.pixels as Uint8Array).subarray(100) })
+    await zone.take({ ...short, pixels: (short.pixels as Uint8Array).subarray(100) })
     expect(short.releases).toBe(1)
-    await pipeline.take(frameOf(2))
+    await zone.take(frameOf(2))
     expect((await asked).seq).toBe(2)
-    const next = pipeline.capture()
-    await pipeline.take(frameOf(3))
+    const next = zone.capture()
+    await zone.take(frameOf(3))
     expect((await next).seq).toBe(3)
-    pipeline.close()
+    zone.close()
   })
 
   it('is given up with its signal, and rejects when the camera is lost or closed', async () => {
-    const pipeline = pipelineOf()
+    const zone = zoneOf()
     const giving = new AbortController()
-    const given = pipeline.capture({ signal: giving.signal })
+    const given = zone.capture({ signal: giving.signal })
     giving.abort(new Error('enough'))
     await expect(given).rejects.toThrow('enough')
-    const waiting = pipeline.capture()
-    pipeline.lose()
+    const waiting = zone.capture()
+    zone.lose()
     await expect(waiting).rejects.toMatchObject({ code: 'CAMERA_LOST' })
-    const last = pipeline.capture()
-    pipeline.close()
+    const last = zone.capture()
+    zone.close()
     await expect(last).rejects.toMatchObject({ code: 'CAMERA_LOST' })
-    await expect(pipeline.capture()).rejects.toMatchObject({ code: 'CAMERA_LOST' })
-    await expect(pipelineOf().capture({ maxSide: 0 })).rejects.toBeInstanceOf(TypeError)
+    await expect(zone.capture()).rejects.toMatchObject({ code: 'CAMERA_LOST' })
+    await expect(zoneOf().capture({ maxSide: 0 })).rejects.toBeInstanceOf(TypeError)
   })
 })
 

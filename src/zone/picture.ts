@@ -1,6 +1,7 @@
 /**
- * Pictures on demand: the next frame of a camera as RGB, for the page, snapshots and heat maps. While nobody asks it
- * costs one comparison a frame. Who asks again when a picture has come gets as many as it can take, and no queue grows.
+ * Pictures on demand: the next frame of a zone as RGB, for the page, snapshots and heat maps. While there is no request
+ * this costs one comparison a frame. No queue grows: a request is answered by one frame, and a stream is a caller that
+ * asks again.
  */
 import type { Decision } from '../decision/decision.js'
 import { expected, GapcamError } from '../errors.js'
@@ -11,15 +12,15 @@ import type { HeatMap } from '../heat/map.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
 import type { Preprocessor, Region } from '../pixels/spec.js'
 
-/** A heat map and where its places lie in the frame. */
+/** A heat map and where its cells lie in the frame. */
 export interface PictureHeat {
   readonly map: HeatMap
   readonly view: View
 }
 
-/** One frame and what was computed from it. Everything in it is shared among those who asked; nobody writes to it. */
+/** One frame as RGB and what was computed from it. Shared by all requests for the same size: read only. */
 export interface Picture {
-  /** RGB levels, rows without padding, as the camera sees it: neither cropped nor turned. */
+  /** `width * height * 3` levels, rows without padding, as the camera sees it: neither cropped nor turned. */
   readonly rgb: Uint8Array
   readonly width: number
   readonly height: number
@@ -28,21 +29,21 @@ export interface Picture {
   readonly wallTime: number
   /** The part of the frame that the network saw, in shares of the frame. */
   readonly shown: Region
-  /** With logits and scores of its own; null where the model's outputs were not usable. */
+  /** Owns its logits and scores; null where the model's outputs could not be used. */
   readonly prediction: Prediction | null
-  /** What the policy made of this frame and those before. */
+  /** The policy's decision after this frame. */
   readonly decision: Decision
-  /** Where it was asked for. */
-  readonly heat?: PictureHeat
+  /** Absent where it was not requested. */
+  readonly heat?: PictureHeat | undefined
 }
 
 export interface CaptureOptions {
-  /** The longer side in pixels, at most; default the frame's own. */
-  readonly maxSide?: number
-  /** The heat map too: of the settled label (of the best class while there is none), or of a class by its index. */
+  /** Upper bound of the longer side, pixels; default the frame's own. */
+  readonly maxSide?: number | undefined
+  /** A heat map too: of the settled label (of the best class while there is none), or of a class by its index. */
   readonly heat?: number | 'label' | undefined
-  /** Gives the request up. */
-  readonly signal?: AbortSignal
+  /** Withdraws the request. */
+  readonly signal?: AbortSignal | undefined
 }
 
 interface Request {
@@ -55,7 +56,7 @@ interface Request {
 
 type Pixels = Pick<Picture, 'rgb' | 'width' | 'height'>
 
-/** The pictures of one frame, drawn and not yet handed out. */
+/** The pictures of one frame, drawn but not yet handed out. */
 export interface DrawnPictures {
   deliver(
     shown: Region,
@@ -65,12 +66,12 @@ export interface DrawnPictures {
   ): void
 }
 
-/** Passes that are kept for the sizes that were last asked for: the page's, a snapshot's, one more. */
+/** Passes kept for recent sizes: the page's, a snapshot's, one more. */
 const keptPasses = 3
 
 export class PictureRequests {
   #waiting: Request[] = []
-  /** Of the frame that is under way: its inference may fail. */
+  /** Requests that the frame in progress answers, unless its inference fails. */
   #drawing: readonly Request[] = []
   readonly #passes = new Map<string, Preprocessor>()
   #isClosed = false
@@ -108,7 +109,10 @@ export class PictureRequests {
     })
   }
 
-  /** Draws what is asked for. The frame must live until this resolves. A frame that cannot be read leaves the requests to the next. */
+  /**
+   * Draws the requested sizes. Do not release the frame before this resolves. A frame that cannot be read (null) leaves
+   * the requests to the next one.
+   */
   async draw(frame: Frame): Promise<DrawnPictures | null> {
     const requests = this.#waiting
     this.#drawing = requests
@@ -140,23 +144,23 @@ export class PictureRequests {
             shown,
             prediction: own,
             decision,
-            ...(heatMap ? { heat: heatMap } : {}),
+            heat: heatMap ?? undefined,
           })
         }
       },
     }
   }
 
-  /** Takes the heat maps that are asked for of the frame under way, while the engine still has its feature map. */
-  warm(heatOf: (classIndex: number | null) => PictureHeat | null): void {
+  /** Stores the requested heat maps of the frame in progress. Call it while the engine still holds that frame's feature map. */
+  takeHeat(heatOf: (classIndex: number | null) => PictureHeat | null): void {
     for (const request of this.#drawing)
       if (request.heat !== undefined) request.heatMap = heatOf(request.heat === 'label' ? null : request.heat)
   }
 
-  /** The camera is gone: nobody waits for it. */
+  /** Rejects all requests: the camera is lost. */
   fail(): void {
     for (const { reject } of [...this.#drawing, ...this.#waiting.splice(0)])
-      reject(new GapcamError('CAMERA_LOST', 'the camera was lost before the next frame came'))
+      reject(new GapcamError('CAMERA_LOST', 'the camera was lost before its next frame'))
   }
 
   close(): void {
@@ -172,7 +176,7 @@ export class PictureRequests {
     return { rgb, width, height }
   }
 
-  /** The pass of a size; the one that was not asked for the longest makes room. */
+  /** The pass of a size. The least recently used one is closed to make room. */
   #passOf(width: number, height: number): Preprocessor {
     const key = `${width}x${height}`
     const pass =

@@ -1,0 +1,190 @@
+/**
+ * One camera of a running node: capture, supervision, the switch that turns it off, and its status on MQTT. It hands
+ * each frame to its zones and knows nothing of models. A camera that is switched off is closed, not just ignored: its
+ * light goes out, it needs no power and no bus, and other programs can use it. Switching it on costs what a start costs.
+ */
+import type { CameraDescription, CameraOptions } from '../camera/camera.js'
+import { openCamera } from '../camera/sources.js'
+import type { Clock } from '../clock.js'
+import { sourceNow } from '../config/credentials.js'
+import type { CameraConfig, Config } from '../config/schema.js'
+import type { GapcamError } from '../errors.js'
+import type { Frame } from '../frame.js'
+import type { Logger } from '../log.js'
+import type { Metrics } from '../metrics.js'
+import type { Publisher } from '../publish/publisher.js'
+import { sharedFrame } from '../zone/shared-frame.js'
+import type { Zone } from '../zone/zone.js'
+import type { Loop } from './deadlines.js'
+import type { Settings } from './settings.js'
+import { superviseCamera } from './supervisor.js'
+import { whileOn } from './switch.js'
+
+/** While a camera is off, its loop reports in this often. */
+const idleStepMs = 1000
+/** Margin so that the engine's own deadline, which names the inference, fires before the frame's. */
+const turnSlackMs = 2000
+
+export interface NodeCameraOptions {
+  readonly config: CameraConfig
+  readonly zones: readonly Zone[]
+  readonly publisher: Publisher
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly settings: Settings
+  readonly log: Logger
+  readonly limits: Pick<Config, 'hungAfterMs' | 'waitForCameras' | 'policy'>
+  /** Zones of all cameras: a frame may wait for as many turns on the engine. */
+  readonly zoneCount: number
+  /** The camera delivered its first frame since the start. */
+  readonly onFirstOpen: (camera: NodeCamera, description: CameraDescription) => void
+  /** A frame was taken by all zones. */
+  readonly onTaken: () => void
+}
+
+export class NodeCamera {
+  readonly config: CameraConfig
+  readonly zones: readonly Zone[]
+  readonly #options: NodeCameraOptions
+  #description: CameraDescription | null = null
+  #lastFrameMs: number | null = null
+  #lastLoss: string | null = null
+
+  constructor(options: NodeCameraOptions) {
+    this.#options = options
+    this.config = options.config
+    this.zones = options.zones
+  }
+
+  /** What the source turned out to be when it opened; null before. */
+  get description(): CameraDescription | null {
+    return this.#description
+  }
+
+  /** When the newest frame came, by the clock; null before the first. */
+  get lastFrameMs(): number | null {
+    return this.#lastFrameMs
+  }
+
+  /**
+   * Captures until the source ends or `signal` comes. Rejects with CAMERA_* when the camera never delivers a frame and
+   * waiting is not configured or cannot help, and with ENGINE_FAILED.
+   */
+  async run(loop: Loop, signal: AbortSignal): Promise<void> {
+    const { settings, log } = this.#options
+    const { id } = this.config
+    let idling: NodeJS.Timeout | undefined
+    let isCapturing = false
+    try {
+      await whileOn(
+        {
+          isOn: () => settings.camera(id).isEnabled,
+          onMove: settings.onChange,
+          onOff: () => {
+            log.info({ camera: id }, 'the camera is disabled, until a command enables it')
+            this.#disable()
+            // The loop only has to show that it could react to the switch.
+            idling = setInterval(() => {
+              if (!isCapturing) loop.enter('switched off', Infinity)
+            }, idleStepMs)
+          },
+          onOn: () => {
+            clearInterval(idling)
+            this.#enable()
+          },
+          work: (capturing, hasRun) => {
+            isCapturing = true
+            return this.#capture(loop, hasRun, capturing).finally(() => {
+              isCapturing = false
+            })
+          },
+        },
+        signal,
+      )
+    } finally {
+      clearInterval(idling)
+      loop.end()
+    }
+  }
+
+  #capture(loop: Loop, hasRun: boolean, signal: AbortSignal): Promise<void> {
+    const { metrics, clock, log, limits, zoneCount } = this.#options
+    let isSwitchedOn = hasRun
+    return superviseCamera(
+      {
+        loop,
+        frameMs: limits.hungAfterMs * zoneCount + turnSlackMs,
+        make: () => openCamera(sourceNow(this.config), cameraOptions(this.config)),
+        hasWorked: hasRun,
+        isPatient: limits.waitForCameras,
+        clock,
+        stallMs: Math.max(limits.policy.staleAfterMs, 2000),
+        onOpen: (description, isRecovery) => {
+          this.#opened(description, isSwitchedOn ? 'enabled' : isRecovery ? 'recovered' : 'first')
+          isSwitchedOn = false
+        },
+        onFrame: (frame) => this.#take(frame),
+        onLost: (error) => this.#lost(error),
+        onWarning: (error) => log.warn({ camera: this.config.id }, error.message),
+        onDropped: (frames) => {
+          metrics.dropped += frames
+        },
+      },
+      signal,
+    )
+  }
+
+  async #take(frame: Frame): Promise<void> {
+    this.#lastFrameMs = this.#options.clock.now()
+    const [first] = this.zones
+    if (this.zones.length === 1) await first!.take(frame)
+    else {
+      const shared = sharedFrame(frame, this.zones.length)
+      await Promise.all(this.zones.map((zone) => zone.take(shared)))
+    }
+    this.#options.onTaken()
+  }
+
+  #opened(description: CameraDescription, why: 'first' | 'recovered' | 'enabled'): void {
+    const { publisher, metrics, log, onFirstOpen } = this.#options
+    const { id } = this.config
+    this.#description = description
+    this.#lastLoss = null
+    publisher.cameraStatus(id, 'online')
+    if (why === 'first') return onFirstOpen(this, description)
+    if (why === 'recovered') metrics.recoveries++
+    log.info({ camera: id }, why === 'recovered' ? 'the camera is back' : 'the camera is enabled again')
+  }
+
+  #lost(error: GapcamError): void {
+    const { publisher, log } = this.#options
+    const { id } = this.config
+    // Warn once for each reason: a camera may be away for months.
+    const level = error.message === this.#lastLoss ? 'debug' : 'warn'
+    log[level]({ camera: id, code: error.code }, `${error.message} (trying again)`)
+    this.#lastLoss = error.message
+    for (const zone of this.zones) zone.lose()
+    publisher.cameraStatus(id, 'offline')
+  }
+
+  #disable(): void {
+    for (const zone of this.zones) zone.disable()
+    this.#options.publisher.cameraStatus(this.config.id, 'disabled')
+  }
+
+  #enable(): void {
+    for (const zone of this.zones) zone.enable()
+    this.#options.publisher.cameraStatus(this.config.id, 'offline')
+  }
+}
+
+/** Zero means the same as absent: the source's own. */
+function cameraOptions({ fps, width, height, loop, holdMs }: CameraConfig): CameraOptions {
+  return {
+    fps: fps || undefined,
+    width: width || undefined,
+    height: height || undefined,
+    loop: loop || undefined,
+    holdMs: holdMs || undefined,
+  }
+}

@@ -1,0 +1,110 @@
+/** The node's health message: counters, camera, GPU and board, soon after the start and then once a minute. */
+import type { BoardReader } from '../board.js'
+import type { Classifier } from '../classifier.js'
+import type { Clock } from '../clock.js'
+import { residentBytes, type Metrics } from '../metrics.js'
+import type { Publisher } from '../publish/publisher.js'
+import type { CudaRestart } from './cuda-restart.js'
+
+export interface HealthOptions {
+  readonly publisher: Pick<Publisher, 'health' | 'info'>
+  readonly classifier: Pick<Classifier, 'engine'>
+  readonly board: BoardReader
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly cudaRestart: CudaRestart | undefined
+  /** The age of each camera's newest frame is part of health. */
+  readonly cameras: readonly { readonly lastFrameMs: number | null }[]
+  /** The node's info, said again when another engine takes over. */
+  readonly info: () => Readonly<Record<string, unknown>>
+}
+
+/** The first message comes early, so that a board's temperature is known soon. */
+const firstHealthMs = 5000
+const healthEveryMs = 60_000
+
+/** Publishes health until `stop` is called. */
+export function startHealth(options: HealthOptions): { stop(): void } {
+  const { publisher, classifier, board, metrics, clock, cudaRestart, cameras, info } = options
+  let last: Moment = { ms: metrics.startedMs, frames: 0 }
+  let isStopped = false
+  let { reason: told } = classifier.engine.describe()
+  const say = async (): Promise<void> => {
+    const boardReadings = await board.read()
+    if (isStopped) return
+    const now = { ms: clock.now(), frames: metrics.frames }
+    publisher.health({
+      ...countersOf(metrics, last, now),
+      camera: cameraHealth(metrics, cameras, now.ms),
+      ...gpuHealth(classifier.engine.describe(), cudaRestart),
+      ...boardReadings,
+    })
+    // The retained info says which engine computes, and that changes when a GPU is lost.
+    const { reason } = classifier.engine.describe()
+    if (reason !== told) publisher.info(info())
+    told = reason
+    last = now
+  }
+  let timer = setTimeout(() => {
+    void say()
+    timer = setInterval(() => void say(), healthEveryMs)
+  }, firstHealthMs)
+  return {
+    stop() {
+      isStopped = true
+      clearInterval(timer)
+    },
+  }
+}
+
+interface Moment {
+  readonly ms: number
+  readonly frames: number
+}
+
+/** Counters since the start; frames per second since the last message. */
+function countersOf(metrics: Metrics, last: Moment, now: Moment): Parameters<Publisher['health']>[0] {
+  const { p50, p95, p99 } = metrics.infer.percentiles()
+  return {
+    uptime_s: Math.round((now.ms - metrics.startedMs) / 1000),
+    fps: tenth(((now.frames - last.frames) * 1000) / Math.max(now.ms - last.ms, 1)),
+    dropped: metrics.dropped,
+    invalid: metrics.invalid,
+    infer_ms: { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) },
+    rss_mb: Math.round(residentBytes() / 1e6),
+  }
+}
+
+/** Of all cameras: the age is that of the camera that has been silent longest, absent before the first frame. */
+function cameraHealth(
+  { recoveries }: Metrics,
+  cameras: HealthOptions['cameras'],
+  nowMs: number,
+): Record<string, number> {
+  const ages = cameras.flatMap(({ lastFrameMs }) => (lastFrameMs === null ? [] : [nowMs - lastFrameMs]))
+  return { restarts: recoveries, ...(ages.length === 0 ? {} : { last_frame_age_ms: Math.round(Math.max(...ages)) }) }
+}
+
+/** Empty where the engine does not run on a GPU. */
+function gpuHealth(
+  { cuda }: ReturnType<Classifier['engine']['describe']>,
+  cudaRestart: CudaRestart | undefined,
+): Record<string, unknown> {
+  if (!cuda) return {}
+  const { state, faults, retries, framesOnCpu, lastFault, restartWanted } = cuda
+  return {
+    gpu: {
+      state,
+      faults,
+      retries,
+      frames_on_cpu: framesOnCpu,
+      restart_wanted: restartWanted,
+      ...cudaRestart?.describe(),
+      ...(lastFault === null ? {} : { last_fault: lastFault }),
+    },
+  }
+}
+
+function tenth(value: number): number {
+  return Math.round(value * 10) / 10
+}

@@ -1,0 +1,305 @@
+/**
+ * The composition root: opens everything a node consists of, runs it, and closes it in reverse order. The list
+ * `partsOf` below is that order; read it to learn what depends on what. `gapcam run` and `startNode` of the library
+ * both come through here.
+ */
+import { hostname } from 'node:os'
+import { createBoardReader, type BoardReader } from '../board.js'
+import type { CameraDescription } from '../camera/camera.js'
+import { openClassifier, type Classifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
+import type { CameraConfig, Config } from '../config/schema.js'
+import { stateDirectory } from '../config/state-directory.js'
+import type { Decision } from '../decision/decision.js'
+import { GapcamError } from '../errors.js'
+import type { Logger } from '../log.js'
+import { createMetrics, type Metrics } from '../metrics.js'
+import { announce, createBirthListener } from '../publish/announcement.js'
+import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
+import { watchClockSync, type ClockSync } from '../publish/clock-sync.js'
+import type { Message } from '../publish/mqtt.js'
+import { openPublishedTopics, type PublishedTopics } from '../publish/published.js'
+import type { Publisher } from '../publish/publisher.js'
+import type { Requests } from '../publish/requests.js'
+import { createTopics, type Topics } from '../publish/topics.js'
+import type { FrameRecorder } from '../recording/recorder.js'
+import { flightRecorders } from '../recording/recorders.js'
+import type { ServiceManager } from '../service/manager.js'
+import { version } from '../version.js'
+import { camerasOf } from './cameras.js'
+import type { Commands } from './commands.js'
+import { describeDevice } from './device.js'
+import { startLiveness, type Liveness } from './liveness.js'
+import { openParts, rowsOf, type PartRow } from './parts.js'
+import { discoveryPrefix, openPublisher, openRequests, type Inbox } from './publishing.js'
+import { openRuntime, type LiveRun, type RunEnd, type Runtime, type SettledListener } from './runtime.js'
+
+/** The local page as a node sees it. The server room is above this one, so a function that starts it is handed in. */
+export interface NodePage {
+  /** Such as http://127.0.0.1:8080. */
+  readonly url: string
+  /** A label was settled or withdrawn. */
+  settled(zone: string, decision: Decision): void
+  close(): Promise<void>
+}
+
+export interface PageParts {
+  readonly config: Config
+  readonly live: LiveRun
+  readonly classifier: Classifier
+  readonly publisher: Publisher
+  readonly log: Logger
+}
+
+export interface NodeOptions {
+  readonly config: Config
+  readonly log: Logger
+  /** Reads the configuration again, for the command `reload`; throws CONFIG_INVALID. Absent: not available. */
+  readonly readConfig?: (() => Config) | undefined
+  /**
+   * What supervises this process. With it comes the watchdog, which ends the process when something hangs; absent in a
+   * process that is not ours to end.
+   */
+  readonly manager?: ServiceManager | undefined
+  /** Starts the page where the configuration enables it; absent: no page. */
+  readonly startPage?: ((parts: PageParts) => Promise<NodePage>) | undefined
+  /** Whether the caller acts on a `run` that ends with 'restart'; default false: the command is not available. */
+  readonly canRestart?: boolean | undefined
+  readonly onSettled?: SettledListener | undefined
+  /** A camera delivered its first frame. */
+  readonly onCamera?: ((camera: CameraConfig, description: CameraDescription, pixelPath: string) => void) | undefined
+  /** A device that was found cannot be used as a camera. */
+  readonly onMissingCamera?: ((reason: string) => void) | undefined
+}
+
+/** An open node. */
+export interface Node {
+  readonly classifier: Classifier
+  /** The node's own broker; null where it uses another one, or none. */
+  readonly broker: EmbeddedBroker | null
+  readonly publisher: Publisher
+  readonly metrics: Metrics
+  readonly commands: Commands
+  readonly pageUrl: string | null
+  /**
+   * Runs the cameras until each has ended, `config.frames` results exist or the signal of `openNode` comes ('ended'), or
+   * until a restart is needed. Rejects when no camera could be opened, and with ENGINE_FAILED.
+   */
+  run(): Promise<RunEnd>
+  /** Says goodbye to the broker and closes everything, in reverse order of opening. */
+  close(): Promise<void>
+}
+
+interface Parts {
+  readonly classifier: Classifier
+  readonly board: BoardReader
+  readonly cameras: readonly CameraConfig[]
+  readonly broker: EmbeddedBroker | null
+  readonly topics: Topics
+  readonly published: PublishedTopics
+  readonly announcement: readonly Message[]
+  readonly clockSync: ClockSync | null
+  readonly inbox: Inbox
+  readonly publisher: Publisher
+  readonly birth: { close(): void } | null
+  readonly metrics: Metrics
+  readonly liveness: Liveness | null
+  readonly recorders: ReadonlyMap<string, FrameRecorder>
+  readonly runtime: Runtime
+  readonly requests: Requests
+  readonly page: NodePage | null
+}
+
+/**
+ * Opens a node: model, broker, publisher, recorders, zones, page. No camera is opened before `run`. Rejects with the
+ * GapcamError of the part that could not be opened, after closing the others. `signal` ends the run, and the search for
+ * a camera.
+ *
+ *     const node = await openNode({ config, log, onSettled: (zone, { label }) => console.log(zone, label) }, signal)
+ *     await node.run().finally(() => node.close())
+ */
+export async function openNode(options: NodeOptions, signal: AbortSignal): Promise<Node> {
+  const { parts, close } = await openParts<Parts>(partsOf(options, signal), options.log)
+  const { classifier, broker, publisher, metrics, runtime, page } = parts
+  return {
+    classifier,
+    broker,
+    publisher,
+    metrics,
+    commands: runtime.commands,
+    pageUrl: page?.url ?? null,
+    run: () => runtime.run(signal),
+    close,
+  }
+}
+
+const part = rowsOf<Parts>()
+
+/** Every part of a node in the order of opening. */
+function partsOf(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
+  return [...deviceParts(options, signal), ...brokerParts(options), ...runParts(options, signal)]
+}
+
+/** What the node consists of: its model, its board, its cameras. */
+function deviceParts({ config, manager, log, onMissingCamera }: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
+  return [
+    part({
+      opens: 'classifier',
+      needs: [],
+      open() {
+        manager?.status('opening the model')
+        return openClassifier({
+          ...modelOptions(config),
+          heat: config.heat,
+          onFault: (sentence) => log.warn(sentence),
+        })
+      },
+      close: (classifier) => classifier.close(),
+    }),
+    part({
+      opens: 'board',
+      needs: [],
+      open: () => createBoardReader({ stateDirectory: stateDirectory(config) }),
+    }),
+    part({
+      opens: 'cameras',
+      needs: [],
+      open: () => camerasOf(config, signal, (reason) => onMissingCamera?.(reason)),
+    }),
+  ]
+}
+
+/** What the node says to the world: broker, announcement, outbox, publisher. */
+function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
+  const { mqtt } = config
+  const prefix = discoveryPrefix(config)
+  return [
+    part({
+      opens: 'broker',
+      needs: [],
+      open: () => (mqtt.broker === 'embedded' ? startEmbeddedBroker({ log, port: mqtt.port }) : null),
+      close: (broker) => broker?.close(),
+    }),
+    part({ opens: 'topics', needs: [], open: () => createTopics(mqtt.base, config.node) }),
+    part({
+      opens: 'published',
+      needs: [],
+      open: () => openPublishedTopics(stateDirectory(config), log),
+      close: (published) => published.close(),
+    }),
+    part({
+      opens: 'announcement',
+      needs: ['classifier', 'board', 'cameras', 'topics', 'published'],
+      async open({ classifier, board, cameras, topics, published }) {
+        const ids = cameras.map(({ id }) => id)
+        const pageUrl = knownPageUrl(config)
+        const device = await describeDevice({ node: config.node, cameras: ids, version, classifier, board, pageUrl })
+        return announce({ ...device, topics, prefix, retainsImages: mqtt.retainImages, published })
+      },
+    }),
+    part({
+      opens: 'clockSync',
+      needs: [],
+      open: () => (mqtt.broker === 'none' ? null : watchClockSync()),
+      close: (clockSync) => clockSync?.close(),
+    }),
+    part({ opens: 'inbox', needs: [], open: () => ({ listeners: [] }) }),
+    part({
+      opens: 'publisher',
+      needs: ['cameras', 'broker', 'topics', 'clockSync', 'announcement', 'inbox'],
+      open: (parts) => openPublisher({ ...parts, config, log }),
+      close: (publisher) => publisher.close(),
+    }),
+    part({
+      opens: 'birth',
+      needs: ['inbox', 'publisher'],
+      open({ inbox, publisher }) {
+        if (prefix === null) return null
+        const birth = createBirthListener(prefix, () => publisher.repeat())
+        inbox.listeners.push((message) => birth.handle(message))
+        return birth
+      },
+      close: (birth) => birth?.close(),
+    }),
+  ]
+}
+
+/** What goes on while the node runs: watchdog, recorders, zones, commands, page. */
+function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
+  const { config, log, manager } = options
+  return [
+    part({ opens: 'metrics', needs: [], open: () => createMetrics(performance.now()) }),
+    part({
+      opens: 'liveness',
+      needs: ['metrics'],
+      open: ({ metrics }) => (manager ? startLiveness({ config, metrics, manager, log }, signal) : null),
+      close: (liveness) => liveness?.close(),
+    }),
+    part({
+      opens: 'recorders',
+      needs: ['cameras', 'classifier'],
+      open: ({ cameras, classifier }) => flightRecorders(config, cameras, classifier, log),
+      async close(recorders) {
+        for (const recorder of recorders.values()) await recorder.close()
+      },
+    }),
+    part({
+      opens: 'runtime',
+      needs: ['classifier', 'board', 'cameras', 'publisher', 'metrics', 'liveness', 'recorders'],
+      open: ({ liveness, ...parts }) =>
+        openRuntime({
+          ...parts,
+          config,
+          log,
+          deadlines: liveness?.deadlines,
+          stateFolder: stateDirectory(config),
+          readConfig: options.readConfig,
+          canRestart: options.canRestart,
+          isSupervised: manager?.isThere,
+          onCamera: options.onCamera,
+          onSettled: options.onSettled,
+        }),
+      close: (runtime) => runtime.close(),
+    }),
+    part({
+      opens: 'requests',
+      needs: ['cameras', 'topics', 'publisher', 'inbox', 'runtime'],
+      open({ inbox, runtime: { commands }, ...parts }) {
+        const requests = openRequests({ ...parts, commands, log })
+        inbox.listeners.push((message) => requests.handle(message))
+        return requests
+      },
+    }),
+    part({
+      opens: 'page',
+      needs: ['classifier', 'publisher', 'runtime'],
+      async open({ classifier, publisher, runtime: live }) {
+        const page = await startPage(options, { config, live, classifier, publisher, log })
+        live.listen((zone, decision) => page?.settled(zone, decision))
+        return page
+      },
+      close: (page) => page?.close(),
+    }),
+  ]
+}
+
+/** A page that cannot be served is an error only where its address was configured; otherwise the node runs without it. */
+async function startPage({ startPage: start }: NodeOptions, parts: PageParts): Promise<NodePage | null> {
+  const { enabled, host, port, tokenFile } = parts.config.page
+  if (!enabled || !start) return null
+  try {
+    return await start(parts)
+  } catch (error) {
+    const isConfigured = port !== undefined || host !== '127.0.0.1' || tokenFile !== undefined
+    if (!(error instanceof GapcamError) || isConfigured) throw error
+    parts.log.warn({ code: error.code }, `${error.message}; running without it`)
+    return null
+  }
+}
+
+/** The page's address as others reach it: known before it is open only where its port is configured, never on loopback. */
+function knownPageUrl({ page: { enabled, host, port } }: Config): string | undefined {
+  if (!enabled || port === undefined || port === 0 || /^(127\.|::1$|localhost$)/.test(host)) return undefined
+  const name = /^(0\.0\.0\.0|::)$/.test(host) ? hostname() : host
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+}

@@ -1,0 +1,96 @@
+/** The MQTT half of a node: what it announces, the outbox and the publisher, and where incoming messages go. */
+import { systemClock } from '../clock.js'
+import { outboxOptions } from '../config/outbox.js'
+import type { CameraConfig, Config } from '../config/schema.js'
+import type { Logger } from '../log.js'
+import { birthSubscription } from '../publish/announcement.js'
+import type { EmbeddedBroker } from '../publish/broker.js'
+import type { ClockSync } from '../publish/clock-sync.js'
+import type { Incoming, Message } from '../publish/mqtt.js'
+import { openDurableOutbox } from '../publish/outbox/durable.js'
+import { createPublisher, type Publisher } from '../publish/publisher.js'
+import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
+import type { Topics } from '../publish/topics.js'
+import type { Commands } from './commands.js'
+import { commandKinds } from './commands.js'
+import { connectionOf } from './connection.js'
+
+/** Home Assistant subscribes to a new device's events within a second of its discovery. */
+const holdEventsMs = 1500
+
+/** Hands incoming messages to whoever takes them. The publisher exists before its listeners do. */
+export interface Inbox {
+  readonly listeners: ((message: Incoming) => void)[]
+}
+
+export interface PublishingParts {
+  readonly config: Config
+  readonly cameras: readonly CameraConfig[]
+  readonly broker: EmbeddedBroker | null
+  readonly topics: Topics
+  readonly clockSync: ClockSync | null
+  /** Retained messages that go first on every connection. */
+  readonly announcement: readonly Message[]
+  readonly inbox: Inbox
+  readonly log: Logger
+}
+
+/** Home Assistant's discovery prefix; null where the node is not announced. */
+export function discoveryPrefix({ homeassistant, homeassistantPrefix }: Config): string | null {
+  return homeassistant ? homeassistantPrefix : null
+}
+
+/** Opens the outbox and a publisher that owns it, and starts to connect. Rejects with CONFIG_INVALID. */
+export async function openPublisher(parts: PublishingParts): Promise<Publisher> {
+  const { config, cameras, broker, topics, clockSync, announcement, inbox, log } = parts
+  const { mqtt, outbox: outboxConfig, node } = config
+  const ids = cameras.map(({ id }) => id)
+  const prefix = discoveryPrefix(config)
+  const connection = broker ? { url: broker.url, protocol: '3.1.1' as const } : connectionOf(config)
+  const isClockSynced = (): boolean => clockSync?.isSynced() ?? false
+  const outbox =
+    mqtt.broker === 'none'
+      ? null
+      : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock, isClockSynced })
+  const publisher = createPublisher({
+    ...(outbox ? { outbox } : {}),
+    durableResults: outboxConfig.results,
+    isClockSynced,
+    first: announcement,
+    ...(prefix === null ? {} : { holdEventsMs }),
+    subscriptions: [...requestSubscriptions(topics, ids), ...(prefix === null ? [] : [birthSubscription(prefix)])],
+    onMessage: (message) => {
+      for (const listen of inbox.listeners) listen(message)
+    },
+    broker: connection,
+    node,
+    cameras: ids,
+    baseTopic: mqtt.base,
+    stateEveryMs: mqtt.stateEveryMs,
+    ...(mqtt.resultEveryMs >= 0 ? { resultEveryMs: mqtt.resultEveryMs } : {}),
+    log,
+  })
+  await publisher.start()
+  return publisher
+}
+
+export interface RequestParts {
+  readonly cameras: readonly CameraConfig[]
+  readonly topics: Topics
+  readonly commands: Commands
+  readonly publisher: Publisher
+  readonly log: Logger
+}
+
+/** The way of commands from MQTT to the one door for commands. */
+export function openRequests({ cameras, topics, commands, publisher, log }: RequestParts): Requests {
+  return createRequests({
+    topics,
+    cameras: cameras.map(({ id }) => id),
+    kinds: commandKinds,
+    execute: (command) => commands.execute(command, 'mqtt'),
+    send: publisher.sendNow,
+    log,
+    clock: systemClock,
+  })
+}
