@@ -146,8 +146,6 @@ const unsplit: readonly string[] = [
   'src/model/fold.ts',
   'src/model/lower.ts',
   'src/publish/publisher.ts',
-  'native/test/cases.cc',
-  'native/test/naive.cc',
   'native/test/cuda/emulator_test.cc',
   'scripts/try/homeassistant.mjs',
   'test/networks.ts',

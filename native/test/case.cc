@@ -1,4 +1,4 @@
-// A case as words, to find it again when it fails, and as a plan of one step.
+// A case as text, to find it again when it fails, and as a plan of one step.
 #include "cases.h"
 
 namespace gapcam_test {

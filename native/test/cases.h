@@ -1,5 +1,5 @@
-// Cases: one step with its tensors and values, drawn from a seeded generator that likes odd sizes, borders and
-// optional tensors; the naive answer to each; and the plan that asks a target the same.
+// Cases for kernels: one step with its tensors and values, drawn from a seeded generator that prefers odd sizes, borders
+// and optional tensors; the naive answer to a case; and the plan with which a target computes it.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -11,22 +11,24 @@
 
 namespace gapcam_test {
 
-// A tensor of a case. An empty shape is an optional tensor that is absent.
+// A tensor of a case. An absent optional tensor has an empty shape.
 struct Operand {
   PlanBuilder::Shape shape;
   std::vector<float> values;     // of an input
-  std::vector<int32_t> indices;  // of an int32 constant, instead of values
+  std::vector<int32_t> indices;  // of an int32 constant, which has no values
   bool is_constant = false;
 
   bool present() const { return !shape.empty(); }
 };
 
+// One step.
 struct Case {
   gapcam::StepKind kind;
   std::vector<uint32_t> params;  // words of the kind's parameter block
   std::vector<Operand> inputs, outputs;
-  bool is_in_place = false;  // the first output lies over the first input
+  bool is_in_place = false;  // the first output is the memory of the first input
 
+  // The parameters as the struct of the kind.
   template <typename Params>
   const Params& As() const {
     return *reinterpret_cast<const Params*>(params.data());
@@ -37,25 +39,27 @@ struct Case {
     std::memcpy(params.data(), &p, sizeof(Params));
   }
 
-  // The kind, shapes and parameters, to find a failing case again.
+  // The kind, shapes and parameters as text, to find a failing case again.
   std::string Describe() const;
 };
 
 // A random case of a kind. The same generator state gives the same case on every machine.
 Case DrawCase(gapcam::StepKind kind, Random& random);
 
-// The result of a step in double precision by its definition in src/model/steps.ts, and for each element how large
-// the terms were that it was summed from: rounding errors are proportional to that.
+// An output in double precision, and for each element the sum of the magnitudes of its terms. Rounding errors are
+// proportional to the magnitudes.
 struct Answer {
   std::vector<double> values, magnitudes;
 };
+
+// The outputs of a step by its definition in src/model/steps.ts. conv2d and chain also return a pooled answer if the case
+// has none.
 std::vector<Answer> Solve(const Case& c);
-std::vector<Answer> SolveChain(const Case& c);
 
 // One element-wise function in double precision.
 double Apply(gapcam::Elementwise op, double a, double b, double x);
 
-// A plan of one step. `inputs` and `outputs` receive the tensors' indices (kAbsent for those that are not there).
+// A plan of one step. `inputs` and `outputs` receive the indices of its tensors, or kAbsent.
 PlanBuilder BuildPlan(const Case& c, std::vector<uint32_t>* inputs, std::vector<uint32_t>* outputs);
 
 }  // namespace gapcam_test

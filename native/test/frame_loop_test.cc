@@ -1,4 +1,4 @@
-// The frame loop: once a session is open, an inference neither allocates nor calls the kernel, but for a futex.
+// The frame loop: once a session is open, an inference allocates nothing and makes no system call except futex.
 #include "../bench/frame_calls.h"
 #include "../plan/executor.h"
 #include "cases.h"
@@ -10,7 +10,7 @@ namespace {
 constexpr int kCasesPerKind = 4;
 constexpr uint32_t kFrames = 3;
 
-// Each kind of step in a few shapes, on one thread and two.
+// Counts the calls of each kind of step in a few shapes, on one thread and on two.
 template <typename Check>
 void ForEachLoop(const Check& check) {
   const char* reason = "";
@@ -33,9 +33,9 @@ void ForEachLoop(const Check& check) {
 
 }  // namespace
 
-TEST("an inference allocates nothing, whichever the step, on one thread and two") {
+TEST("an inference of any step allocates nothing, on one thread and on two") {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return Skip("a sanitizer has the allocator");
+  return Skip("a sanitizer replaces the allocator");
 #endif
   ForEachLoop([](const Case& drawn, uint32_t threads, const gapcam_bench::FrameCalls& calls) {
     EXPECT(calls.allocations == 0, "%lld allocations on %u threads: %s", static_cast<long long>(calls.allocations),
@@ -43,12 +43,12 @@ TEST("an inference allocates nothing, whichever the step, on one thread and two"
   });
 }
 
-TEST("an inference makes no system call but futex, whichever the step, on one thread and two") {
+TEST("an inference of any step makes no system call except futex, on one thread and on two") {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return Skip("a sanitizer makes system calls of its own");
+  return Skip("a sanitizer makes system calls itself");
 #endif
   ForEachLoop([](const Case& drawn, uint32_t threads, const gapcam_bench::FrameCalls& calls) {
-    if (calls.system_calls < 0) return Skip("no seccomp filter can be had here, as under an emulator");
+    if (calls.system_calls < 0) return Skip("this system has no seccomp filter, for example under an emulator");
     EXPECT(calls.system_calls == 0, "%lld system calls on %u threads: %s", static_cast<long long>(calls.system_calls),
            threads, drawn.Describe().c_str());
   });

@@ -1,5 +1,5 @@
-// Heat products and lens statistics against plain loops in double precision, over odd shapes; under sanitizers nothing
-// is read or written beside them.
+// Heat products and lens statistics compared with plain loops in double precision, over odd shapes. Sanitizers watch for
+// accesses beside the pixels.
 #include "../image/heat.h"
 #include "../image/lens.h"
 
@@ -13,7 +13,7 @@
 
 namespace gapcam_test {
 
-TEST("the heat of a class is its weights' product with the map, in either order") {
+TEST("the heat of a class is the product of its weights and the map, in NHWC and NCHW order") {
   Random random(5);
   for (int i = 0; i < 200; ++i) {
     const uint32_t places = random.Between(1, 80), channels = random.Between(1, 400);
@@ -35,7 +35,7 @@ TEST("the heat of a class is its weights' product with the map, in either order"
   }
 }
 
-TEST("the lens statistics are those of the picture inside the letterbox") {
+TEST("the lens statistics count only the picture inside the letterbox") {
   Random random(9);
   auto measured = std::make_unique<gapcam::LensStatistics>();
   for (int i = 0; i < 60; ++i) {

@@ -1,4 +1,4 @@
-// Runs every native test, or those whose title contains the first argument.
+// Runs all native tests, or those whose title contains the first argument.
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>

@@ -1,9 +1,7 @@
-// Every step by its definition in src/model/steps.ts, in double precision and without a thought for speed. It shares
-// nothing with the kernels.
-#include <cmath>
-#include <limits>
+// Solves a case of any kind of step by its definition; see naive.h.
+#include "naive.h"
 
-#include "cases.h"
+#include <limits>
 
 namespace gapcam_test {
 namespace {
@@ -12,106 +10,6 @@ using gapcam::Elementwise;
 using gapcam::StepKind;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-Answer Zeros(size_t count) { return {std::vector<double>(count, 0), std::vector<double>(count, 0)}; }
-
-// As min and max of the standard, but a NaN in either stays one.
-double Lower(double x, double bound) { return x > bound || std::isnan(bound) ? bound : x; }
-double Raise(double x, double bound) { return x < bound || std::isnan(bound) ? bound : x; }
-
-template <typename P>
-void Activate(const P& p, Answer* answer) {
-  for (size_t i = 0; i < answer->values.size(); ++i) {
-    answer->values[i] = Apply(p.activation, p.a, p.b, answer->values[i]);
-    answer->magnitudes[i] += std::fabs(answer->values[i]);
-  }
-}
-
-std::vector<Answer> SolveConv(const Case& c) {
-  const auto& p = c.As<gapcam::Conv2dParams>();
-  const Operand &x = c.inputs[0], &w = c.inputs[1], &bias = c.inputs[2], &residual = c.inputs[3];
-  const uint32_t batch = x.shape[0], height = x.shape[1], width = x.shape[2], channels = x.shape[3],
-                 features = w.shape[0];
-  const uint32_t out_h = (height + p.pad_top + p.pad_bottom - (p.kernel_h - 1) * p.dilation_h - 1) / p.stride_h + 1;
-  const uint32_t out_w = (width + p.pad_left + p.pad_right - (p.kernel_w - 1) * p.dilation_w - 1) / p.stride_w + 1;
-  const uint32_t per_group = channels / p.groups;
-  Answer y = Zeros(size_t{batch} * out_h * out_w * features), pooled = Zeros(size_t{batch} * features);
-  size_t at = 0;
-  for (uint32_t n = 0; n < batch; ++n)
-    for (uint32_t oy = 0; oy < out_h; ++oy)
-      for (uint32_t ox = 0; ox < out_w; ++ox) {
-        for (uint32_t o = 0; o < features; ++o, ++at) {
-          double sum = bias.present() ? bias.values[o] : 0, size = std::fabs(sum);
-          const uint32_t first = o / (features / p.groups) * per_group;
-          for (uint32_t i = 0; i < per_group; ++i)
-            for (uint32_t ky = 0; ky < p.kernel_h; ++ky)
-              for (uint32_t kx = 0; kx < p.kernel_w; ++kx) {
-                const int64_t iy = int64_t{oy} * p.stride_h + int64_t{ky} * p.dilation_h - p.pad_top,
-                              ix = int64_t{ox} * p.stride_w + int64_t{kx} * p.dilation_w - p.pad_left;
-                if (iy < 0 || ix < 0 || iy >= height || ix >= width) continue;
-                const double term = double{x.values[((n * height + iy) * width + ix) * channels + first + i]} *
-                                    w.values[((o * per_group + i) * p.kernel_h + ky) * p.kernel_w + kx];
-                sum += term;
-                size += std::fabs(term);
-              }
-          if (residual.present()) sum += residual.values[at], size += std::fabs(residual.values[at]);
-          y.values[at] = sum;
-          y.magnitudes[at] = size;
-        }
-      }
-  Activate(p, &y);
-  const double area = double{1} * out_h * out_w;
-  for (size_t i = 0; i < y.values.size(); ++i) {
-    const size_t to = i / (size_t{out_h} * out_w * features) * features + i % features;
-    pooled.values[to] += y.values[i] / area;
-    pooled.magnitudes[to] += y.magnitudes[i] / area;
-  }
-  return {y, pooled};
-}
-
-std::vector<Answer> SolveDense(const Case& c) {
-  const auto& p = c.As<gapcam::DenseParams>();
-  const Operand &x = c.inputs[0], &w = c.inputs[1], &bias = c.inputs[2], &residual = c.inputs[3];
-  const uint32_t rows = x.shape[0], depth = x.shape[1], columns = w.shape[p.transposed ? 0 : 1];
-  Answer y = Zeros(size_t{rows} * columns);
-  for (uint32_t m = 0; m < rows; ++m)
-    for (uint32_t n = 0; n < columns; ++n) {
-      const size_t at = size_t{m} * columns + n;
-      double sum = (bias.present() ? bias.values[n] : 0.0) + (residual.present() ? residual.values[at] : 0.0),
-             size = std::fabs(sum) + 1;
-      for (uint32_t k = 0; k < depth; ++k) {
-        const double term = double{x.values[m * depth + k]} * w.values[p.transposed ? n * depth + k : k * columns + n];
-        sum += term;
-        size += std::fabs(term);
-      }
-      y.values[at] = sum;
-      y.magnitudes[at] = size;
-    }
-  Activate(p, &y);
-  return {y};
-}
-
-std::vector<Answer> SolveProduct(const Case& c) {
-  const auto& p = c.As<gapcam::ProductParams>();
-  const Operand &x = c.inputs[0], &z = c.inputs[1];
-  Answer y = Zeros(size_t{p.batches} * p.rows * p.columns);
-  size_t at = 0;
-  for (uint32_t b = 0; b < p.batches; ++b)
-    for (uint32_t m = 0; m < p.rows; ++m)
-      for (uint32_t n = 0; n < p.columns; ++n, ++at) {
-        const size_t row = (size_t{x.shape[0] > 1 ? b : 0} * p.rows + m) * p.depth,
-                     matrix = size_t{z.shape[0] > 1 ? b : 0} * p.depth * p.columns;
-        double size = 1;
-        for (uint32_t k = 0; k < p.depth; ++k) {
-          const double term = double{x.values[row + k]} * z.values[matrix + size_t{k} * p.columns + n];
-          y.values[at] += term;
-          size += std::fabs(term);
-        }
-        y.magnitudes[at] = size;
-      }
-  Activate(p, &y);
-  return {y};
-}
 
 std::vector<Answer> SolvePool(const Case& c) {
   const auto& p = c.As<gapcam::Pool2dParams>();
@@ -142,6 +40,7 @@ std::vector<Answer> SolvePool(const Case& c) {
   return {y};
 }
 
+// One step of a reduction.
 double Combine(gapcam::Reduce op, double acc, double value) {
   switch (op) {
     case gapcam::Reduce::kMean:
@@ -180,7 +79,7 @@ std::vector<Answer> SolveElementwise(const Case& c) {
   return {y};
 }
 
-// The element of an operand that numpy's broadcasting puts at `at` of the output.
+// The element of an operand that broadcasting puts at element `at` of the output.
 double Broadcast(const Operand& operand, const PlanBuilder::Shape& out, size_t at) {
   size_t index = 0, stride = 1;
   for (size_t i = 1; i <= out.size(); ++i) {
@@ -221,7 +120,7 @@ std::vector<Answer> SolveBinary(const Case& c) {
   return {y};
 }
 
-// Softmax and LpNormalization: each line of the middle axis by itself.
+// Softmax and LpNormalization: applies `line` to each line of the middle axis.
 template <typename P, typename Line>
 std::vector<Answer> SolveLines(const Case& c, const Line& line) {
   const auto& p = c.As<P>();
@@ -265,59 +164,6 @@ std::vector<Answer> SolveLrn(const Case& c) {
     y.values[i] = c.inputs[0].values[i] / std::pow(p.bias + double{p.alpha} / p.size * sum, double{p.beta});
     y.magnitudes[i] = std::fabs(y.values[i]);
   }
-  return {y};
-}
-
-std::vector<Answer> SolveCopy(const Case& c) {
-  const auto& p = c.As<gapcam::CopyParams>();
-  Answer y = Zeros(ElementsOf(c.outputs[0].shape));
-  for (double& value : y.values) value = p.value;
-  int64_t i[5];
-  for (i[0] = 0; i[0] < p.size[0]; ++i[0])
-    for (i[1] = 0; i[1] < p.size[1]; ++i[1])
-      for (i[2] = 0; i[2] < p.size[2]; ++i[2])
-        for (i[3] = 0; i[3] < p.size[3]; ++i[3])
-          for (i[4] = 0; i[4] < p.size[4]; ++i[4]) {
-            int64_t from = p.in_offset, to = p.out_offset;
-            for (int axis = 0; axis < 5; ++axis)
-              from += i[axis] * p.in_stride[axis], to += i[axis] * p.out_stride[axis];
-            y.values.at(static_cast<size_t>(to)) = c.inputs[0].values.at(static_cast<size_t>(from));
-          }
-  return {y};
-}
-
-std::vector<Answer> SolveConcat(const Case& c) {
-  const auto& p = c.As<gapcam::ConcatParams>();
-  std::vector<Answer> answers(c.outputs.size(), Zeros(0));
-  for (uint32_t o = 0; o < p.outer; ++o) {
-    std::vector<double> row, dealt;
-    for (const Operand& part : c.inputs) {
-      const size_t length = part.values.size() / p.outer;
-      row.insert(row.end(), part.values.begin() + o * length, part.values.begin() + (o + 1) * length);
-    }
-    for (size_t j = 0; j < row.size() / p.groups; ++j)
-      for (uint32_t i = 0; i < p.groups; ++i) dealt.push_back(row[i * (row.size() / p.groups) + j]);
-    size_t at = 0;
-    for (size_t i = 0; i < answers.size(); ++i)
-      for (uint32_t j = 0; j < c.outputs[i].shape[1]; ++j) answers[i].values.push_back(dealt[at++]);
-  }
-  for (Answer& answer : answers) answer.magnitudes.assign(answer.values.size(), 0);
-  return answers;
-}
-
-std::vector<Answer> SolveResample(const Case& c) {
-  const auto& p = c.As<gapcam::ResampleParams>();
-  Answer y = Zeros(size_t{p.outer} * p.out_length * p.inner);
-  for (uint32_t o = 0; o < p.outer; ++o)
-    for (uint32_t j = 0; j < p.out_length; ++j)
-      for (uint32_t i = 0; i < p.inner; ++i)
-        for (uint32_t t = 0; t < p.taps; ++t) {
-          const size_t at = (size_t{o} * p.out_length + j) * p.inner + i, tap = size_t{j} * p.taps + t;
-          const double term = double{c.inputs[2].values[tap]} *
-                              c.inputs[0].values[(o * p.in_length + c.inputs[1].indices[tap]) * p.inner + i];
-          y.values[at] += term;
-          y.magnitudes[at] += std::fabs(term);
-        }
   return {y};
 }
 

@@ -1,7 +1,5 @@
-// A chain by its definition: each of its parts as a case of its own.
-#include <cmath>
-
-#include "cases.h"
+// Naive solution of chain: each of its parts is solved as a case of a simpler step.
+#include "naive.h"
 
 namespace gapcam_test {
 namespace {
@@ -12,7 +10,7 @@ Operand AsOperand(const PlanBuilder::Shape& shape, const Answer& answer) {
   return {shape, std::vector<float>(answer.values.begin(), answer.values.end()), {}, false};
 }
 
-// The maximum over each window of another step's results, with a residual, and its mean over height and width.
+// The maximum over each window of another step's result, plus a residual, and its mean over height and width.
 std::vector<Answer> SolveMax(const gapcam::ChainParams& p, const PlanBuilder::Shape& in, const Answer& x,
                              const PlanBuilder::Shape& out, const Operand& residual) {
   Case c = {StepKind::kPool2d, {}, {}, {}};
@@ -35,7 +33,7 @@ std::vector<Answer> SolveMax(const gapcam::ChainParams& p, const PlanBuilder::Sh
   return {y, mean};
 }
 
-// A convolution of another step's results, whose own terms count for the size of these.
+// A convolution of another step's result. The magnitudes of that result count towards those of this one.
 std::vector<Answer> ConvolveAnswer(const gapcam::Conv2dParams& p, const PlanBuilder::Shape& shape, const Answer& x,
                                    const Operand& w, const Operand& bias, const Operand& residual) {
   Case c = {StepKind::kConv2d, {}, {}, {}};

@@ -5,7 +5,7 @@ namespace {
 
 uint64_t Align(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-// Appends little-endian fields; every machine that the tests run on is one.
+// Appends fields in the byte order of the machine, which is little-endian on every machine that runs the tests.
 class Writer {
  public:
   template <typename T>
@@ -26,7 +26,7 @@ uint32_t ElementsOf(const PlanBuilder::Shape& shape) {
 }
 
 uint32_t PlanBuilder::Arena(const Shape& shape) {
-  const uint64_t bytes = uint64_t{ElementsOf(shape)} * 4;
+  const uint64_t bytes = uint64_t{ElementsOf(shape)} * sizeof(float);
   tensors_.push_back({gapcam::PlanType::kFloat32, false, shape, arena_bytes_, bytes});
   arena_bytes_ += Align(bytes) + 64;
   return static_cast<uint32_t>(tensors_.size()) - 1;
@@ -34,16 +34,16 @@ uint32_t PlanBuilder::Arena(const Shape& shape) {
 
 uint32_t PlanBuilder::Over(uint32_t tensor, const Shape& shape) {
   tensors_.push_back(
-      {gapcam::PlanType::kFloat32, false, shape, tensors_[tensor].offset, uint64_t{ElementsOf(shape)} * 4});
+      {gapcam::PlanType::kFloat32, false, shape, tensors_[tensor].offset, uint64_t{ElementsOf(shape)} * sizeof(float)});
   return static_cast<uint32_t>(tensors_.size()) - 1;
 }
 
 uint32_t PlanBuilder::Constant(const Shape& shape, const std::vector<float>& values) {
-  return AddConstant(gapcam::PlanType::kFloat32, shape, values.data(), values.size() * 4);
+  return AddConstant(gapcam::PlanType::kFloat32, shape, values.data(), values.size() * sizeof(values[0]));
 }
 
 uint32_t PlanBuilder::Constant(const Shape& shape, const std::vector<int32_t>& values) {
-  return AddConstant(gapcam::PlanType::kInt32, shape, values.data(), values.size() * 4);
+  return AddConstant(gapcam::PlanType::kInt32, shape, values.data(), values.size() * sizeof(values[0]));
 }
 
 uint32_t PlanBuilder::AddConstant(gapcam::PlanType type, const Shape& shape, const void* values, size_t bytes) {

@@ -1,4 +1,4 @@
-// PlanBuilder: writes the buffer of a plan as src/model/plan.ts does, so that native tests need no Node.
+// PlanBuilder writes the buffer of a plan as src/model/plan.ts does, so that native tests do not need Node.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -9,20 +9,24 @@
 
 namespace gapcam_test {
 
+// Collects tensors and steps. Methods that add a tensor return its index.
 class PlanBuilder {
  public:
   using Shape = std::vector<uint32_t>;
 
-  // A float32 tensor of its own place in the arena, 64 unused bytes behind it. Returns its index.
+  // Adds a float32 tensor in the arena, followed by 64 unused bytes.
   uint32_t Arena(const Shape& shape);
-  // A float32 tensor over the arena bytes of another one.
+  // Adds a float32 tensor at the arena offset of another one.
   uint32_t Over(uint32_t tensor, const Shape& shape);
+  // Adds a float32 or int32 constant.
   uint32_t Constant(const Shape& shape, const std::vector<float>& values);
   uint32_t Constant(const Shape& shape, const std::vector<int32_t>& values);
 
+  // Makes a tensor an input or an output of the plan.
   void Input(uint32_t tensor) { inputs_.push_back(tensor); }
   void Output(uint32_t tensor) { outputs_.push_back(tensor); }
 
+  // Adds a step, with its parameters as the struct of its kind or as words.
   template <typename Params>
   void Step(gapcam::StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
             const Params& params) {
@@ -35,6 +39,7 @@ class PlanBuilder {
     steps_.push_back({kind, inputs, outputs, params});
   }
 
+  // The plan's buffer.
   std::vector<uint8_t> Build() const;
 
  private:
@@ -58,7 +63,7 @@ class PlanBuilder {
   uint64_t arena_bytes_ = 64;
 };
 
-// Elements of a shape.
+// The number of elements of a shape.
 uint32_t ElementsOf(const PlanBuilder::Shape& shape);
 
 }  // namespace gapcam_test

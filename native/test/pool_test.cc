@@ -1,5 +1,5 @@
-// The thread pool: every unit of every phase is computed exactly once, whatever the number of threads and however
-// the phases differ in size. ThreadSanitizer watches the same tests in a build of its own.
+// The thread pool computes every unit of every phase exactly once, for any number of threads and phases of any size.
+// ThreadSanitizer watches the same tests in a build of its own.
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -11,7 +11,8 @@
 namespace gapcam_test {
 namespace {
 
-// An op that counts. Phase n + 1 of a unit reads what its neighbours wrote in phase n, as a fused pooling does.
+// An op that counts its runs. Odd phases read what the neighbouring unit wrote in the even phase before, as a fused mean
+// does.
 class Counting final : public gapcam::Op {
  public:
   Counting(uint32_t phases, uint32_t units) : phases_(phases), cells_(units, 0), sums_(units, 0) {}
@@ -20,7 +21,7 @@ class Counting final : public gapcam::Op {
   uint32_t Units(uint32_t) const override { return static_cast<uint32_t>(cells_.size()); }
   const char* Kernel() const override { return "counting"; }
   void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const override {
-    *static_cast<uint32_t*>(scratch) = phase;  // its own: another thread here would be a race
+    *static_cast<uint32_t*>(scratch) = phase;  // ThreadSanitizer reports a race if two threads share it
     for (uint32_t unit = first; unit < last; ++unit) {
       if (phase % 2 == 0)
         ++cells_[unit];
@@ -29,7 +30,7 @@ class Counting final : public gapcam::Op {
     }
   }
 
-  // The first cell that does not hold `rounds` runs; -1 if all do.
+  // The first cell that was not computed exactly once per phase and round, or -1.
   int64_t Wrong(uint32_t rounds) const {
     const uint32_t even = (phases_ + 1) / 2, odd = phases_ / 2;
     uint32_t sum = 0;
@@ -44,10 +45,10 @@ class Counting final : public gapcam::Op {
 
  private:
   uint32_t phases_;
-  mutable std::vector<uint32_t> cells_, sums_;  // plain memory: a unit claimed twice is a race
+  mutable std::vector<uint32_t> cells_, sums_;  // plain memory, so a unit that two threads claim is a race
 };
 
-// As many rounds of short ops of changing sizes as find a late thread that claims units of the next phase.
+// Runs short ops of changing sizes, many times: this finds a late thread that claims units of the next phase.
 void Hammer(uint32_t threads, uint32_t rounds) {
   Random random(threads);
   std::vector<Counting> ops;
@@ -69,22 +70,22 @@ TEST("one thread computes every unit once") { Hammer(1, 50); }
 TEST("two threads compute every unit once") { Hammer(2, 3000); }
 TEST("three threads compute every unit once") { Hammer(3, 1000); }
 TEST("four threads compute every unit once") { Hammer(4, 1000); }
-TEST("eight threads compute every unit once, on however few cores") { Hammer(8, 300); }
+TEST("eight threads compute every unit once, with fewer cores than threads too") { Hammer(8, 300); }
 
-TEST("a pool that never ran ends") {
+TEST("a pool that never ran ends without delay") {
   for (uint32_t threads = 1; threads <= 8; ++threads) {
     const gapcam::ThreadPool pool(threads, 0);
     EXPECT(pool.ok(), "no pool of %u threads", threads);
   }
 }
 
-TEST("two pools work side by side") {
+TEST("two pools run at the same time without disturbing each other") {
   std::thread other([] { Hammer(3, 300); });
   Hammer(2, 300);
   other.join();
 }
 
-TEST("denormal numbers are zero while a frame is computed, and come back afterwards") {
+TEST("denormal numbers are zero inside a DenormalsOff scope and return to normal after it") {
   volatile float tiny = 1e-38f;
   {
     const gapcam::DenormalsOff off;

@@ -1,10 +1,11 @@
-// Seeded random numbers, the same on every machine: splitmix64 (S. Vigna).
+// Seeded random numbers that are the same on every machine: splitmix64 (S. Vigna).
 #pragma once
 #include <cstdint>
 #include <vector>
 
 namespace gapcam_test {
 
+// A generator. The same seed and calls give the same numbers.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
