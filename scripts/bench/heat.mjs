@@ -35,39 +35,39 @@ async function timed(work) {
 
 async function measure(model) {
   const common = { model, engine: options.engine, threads: Number(options.threads) }
-  const bare = await openClassifier(common)
-  const warm = await openClassifier({ ...common, heat: true })
-  if (!('heat' in warm.heat)) throw new Error(`${model}: ${warm.heat.reason}`)
-  const { heat } = warm.heat
-  for (const { input } of [bare, warm]) for (let i = 0; i < input.data.length; i++) input.data[i] = Math.sin(i)
-  const meter = createLensMeter(warm.preprocessing(), 640, 480)
+  const plain = await openClassifier(common)
+  const mapped = await openClassifier({ ...common, heat: true })
+  if (!('heat' in mapped.heat)) throw new Error(`${model}: ${mapped.heat.reason}`)
+  const { heat } = mapped.heat
+  for (const { input } of [plain, mapped]) for (let i = 0; i < input.data.length; i++) input.data[i] = Math.sin(i)
+  const meter = createLensMeter(mapped.preprocessing(), 640, 480)
   const times = { without: [], with: [], product: [], box: [], lens: [] }
   for (let i = 0; i < rounds + 20; i++) {
     const order =
       i % 2 === 0
         ? [
-            ['without', bare],
-            ['with', warm],
+            ['without', plain],
+            ['with', mapped],
           ]
         : [
-            ['with', warm],
-            ['without', bare],
+            ['with', mapped],
+            ['without', plain],
           ]
     const taken = {}
     for (const [name, { engine }] of order) taken[name] = await timed(() => engine.run())
     let map
     taken.product = await timed(() => {
-      map = heat(i % warm.labels.length)
+      map = heat(i % mapped.labels.length)
     })
     taken.box = await timed(() => focusOf(map))
-    taken.lens = await timed(() => meter(warm.input.data))
+    taken.lens = await timed(() => meter(mapped.input.data))
     if (i >= 20) for (const [name, ms] of Object.entries(taken)) times[name].push(ms)
   }
   const results = Object.fromEntries(Object.entries(times).map(([name, list]) => [name, percentiles(list)]))
-  const { engine, target } = warm.engine.describe()
-  await bare.close()
-  await warm.close()
-  return { model: warm.modelId, engine: `${engine} ${target}`, threads: Number(options.threads), rounds, ...results }
+  const { engine, target } = mapped.engine.describe()
+  await plain.close()
+  await mapped.close()
+  return { model: mapped.modelId, engine: `${engine} ${target}`, threads: Number(options.threads), rounds, ...results }
 }
 
 const models = []

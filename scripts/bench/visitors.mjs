@@ -1,11 +1,10 @@
-// What visitors of the page cost: frames a second of a camera without a bound, without visitors and with twenty who
-// watch the live picture. Short turns, each between two without visitors, so that a machine that speeds up or slows down
-// does so for both; the median of the turns' ratios counts, and their quartiles say how far to believe it. The visitors
-// are in this process, on the same processors: a part of what they cost is their own.
+// Measures what visitors of the page cost: frames a second of an unlimited camera, without visitors and with twenty that
+// watch the live picture. Each short turn with visitors lies between two without, so that changes of the machine's speed
+// affect both. The result is the median ratio of the turns, with quartiles. The visitors run in this process on the same
+// processors: a part of the cost is their own.
 //
-// Where a machine is never quiet, --fps N holds the camera at a rate that it can keep and counts the processor time that
-// gapcam itself takes (all its threads, from /proc): what visitors add to that, as a share of all processors, bounds what
-// they could take from the throughput.
+// On a machine that is never quiet, --fps N holds the camera at a rate that it can keep. Then the processor time of gapcam
+// (all threads, from /proc) is compared. What visitors add to it, as a share of all processors, bounds the lost throughput.
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -47,7 +46,7 @@ const { run, url } = await startPage([
 const frames = async () => (await (await fetch(`${url}/api/state`)).json()).cameras[0].frames
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Seconds of user and system time, proc(5): fields 14 and 15 of stat in hundredths, behind a name that may hold spaces. */
+/** User and system time in seconds. proc(5): fields 14 and 15 of stat, in hundredths, after a name that may hold spaces. */
 function processorSeconds() {
   const fields = readFileSync(`/proc/${run.pid}/stat`, 'utf8').split(') ')[1].split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Takes the screenshots of docs/page.md: runs gapcam on the photographs that come with it and opens its page in Debian's
-// Chromium, as on a phone in the dark and at a desk in the light.
+// Takes the screenshots of docs/page.md: runs gapcam on the photographs of this repository and opens its page in Debian's
+// Chromium, as on a phone in dark colours and on a desktop in light ones.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,7 +38,7 @@ const browser = await chromium.launch({
   ],
 })
 try {
-  // Some history first, so that there is a timeline to see.
+  // The timeline needs some history.
   await new Promise((resolve) => setTimeout(resolve, 60_000))
   for (const [name, width, height, colorScheme, scale] of [
     ['phone', 390, 844, 'dark', 2],

@@ -1,41 +1,49 @@
 /**
- * Where a camera's label has its evidence: the box in the frame, and how much of the heat lies in the region that is
- * to be watched. A label whose heat lies elsewhere is right for the wrong reason, or wrong.
+ * Where the evidence for a camera's label lies: its box in the frame, and the share of the heat inside the watched region.
+ * A label whose heat lies outside of it is wrong, or right for the wrong reason.
  */
 import { viewOf, type View } from '../pixels/geometry.js'
 import type { PreprocessSpec, Region } from '../pixels/spec.js'
 import { focusOf, heatAt } from './focus.js'
 import type { HeatMap, HeatSource } from './map.js'
 
-/** Corners in shares of the frame, in order around it; the last is joined to the first. */
+/** Corners in shares of the frame, in order around the polygon. The last corner connects to the first. */
 export type Polygon = readonly (readonly [x: number, y: number])[]
 
+/** The configured region in which the evidence for a label must lie. */
 export interface WatchRegion {
   readonly polygon: Polygon
-  /** A label with a smaller share of its heat inside looks elsewhere. */
+  /** With a smaller share of its heat inside, a label looks elsewhere. */
   readonly share: number
 }
 
 export interface Attention {
-  /** In shares of the frame; absent where no place speaks for the class. */
-  readonly focus?: Region
-  /** Share of the heat inside the watched region, 0 to 1; absent without one, or without heat. */
-  readonly watched?: number
+  /** In shares of the frame; absent when no place is evidence for the class. */
+  readonly focus?: Region | undefined
+  /** Share of the heat inside the watched region, 0 to 1; absent without a region or without heat. */
+  readonly watched?: number | undefined
+  /** Less than the required share of the heat lies inside the watched region. */
   readonly isElsewhere: boolean
 }
 
 export interface AttentionOptions {
   readonly heat: HeatSource
   readonly spec: PreprocessSpec
-  readonly watchRegion?: WatchRegion
+  readonly watchRegion?: WatchRegion | undefined
 }
 
-/** Reads the map of the last run for a class; frames of another size than before are told by their size. */
+/** The attention of the last run for a class. The frame's size is given each time, because it may change. */
 export type Attend = (classIndex: number, frameWidth: number, frameHeight: number) => Attention
 
-/** Places across and down at which a map is compared with the watched region. */
+/** Number of places across and down at which a map is compared with the watched region. */
 const samples = 48
 
+/**
+ * Computes the attention of one camera.
+ *
+ *     const attend = createAttention({ heat, spec, watchRegion: { polygon, share: 0.5 } })
+ *     const { focus, isElsewhere } = attend(classIndex, frame.width, frame.height)
+ */
 export function createAttention({ heat, spec, watchRegion }: AttentionOptions): Attend {
   let known: {
     readonly width: number
@@ -50,17 +58,13 @@ export function createAttention({ heat, spec, watchRegion }: AttentionOptions): 
     }
     const map = heat(classIndex)
     const box = focusOf(map)
-    const focus = box && known.view.toFrame(box)
-    const watched = known.inside && shareInside(map, known.inside)
-    return {
-      ...(focus ? { focus } : {}),
-      ...(watched === null ? {} : { watched }),
-      isElsewhere: watched !== null && watched < watchRegion!.share,
-    }
+    const focus = (box && known.view.toFrame(box)) ?? undefined
+    const watched = (known.inside && shareInside(map, known.inside)) ?? undefined
+    return { focus, watched, isElsewhere: watched !== undefined && watched < watchRegion!.share }
   }
 }
 
-/** Of each sample of the input: 1 inside the polygon, 0 outside, 2 on the letterbox, which is nowhere. */
+/** For each sample of the input: 1 inside the polygon, 0 outside, 2 on the letterbox, which is not in the frame. */
 function insideOf(view: View, polygon: Polygon): Uint8Array {
   const inside = new Uint8Array(samples * samples)
   for (let i = 0; i < inside.length; i++) {
@@ -75,7 +79,7 @@ function insideOf(view: View, polygon: Polygon): Uint8Array {
   return inside
 }
 
-/** Of the heat that speaks for the class; null where there is none. */
+/** The share of the positive heat that lies inside; null when there is no positive heat. */
 function shareInside(map: HeatMap, inside: Uint8Array): number | null {
   let [within, all] = [0, 0]
   for (let i = 0; i < inside.length; i++) {
@@ -87,7 +91,7 @@ function shareInside(map: HeatMap, inside: Uint8Array): number | null {
   return all > 0 && all < Infinity ? within / all : null
 }
 
-/** The even-odd rule: a ray to the right crosses an odd number of sides. */
+/** Whether a point lies inside a polygon: a ray to the right crosses an odd number of its sides. */
 export function isInside(polygon: Polygon, x: number, y: number): boolean {
   let isOdd = false
   polygon.forEach(([ax, ay], i) => {

@@ -1,19 +1,24 @@
 /**
- * From a heat map to the box behind a label: the region around the hottest place that stays above a share of its heat.
- * A network's map is coarse (7 by 7 for a picture of 224), so it is interpolated first, as the picture over it would be.
+ * The focus box of a heat map: the connected region around the hottest place whose heat stays above a share of its
+ * maximum. The map of a network is coarse (7 by 7 for an input of 224 pixels), so it is interpolated first.
  */
 import type { Region } from '../pixels/spec.js'
 import type { HeatMap } from './map.js'
 
 /**
- * Of the greatest heat: what lies below does not belong to the box. On composed scenes (test/heat/focus.test.ts) boxes
- * from 0.4 to 0.6 find the object equally often; lower ones are too large, higher ones miss parts of it.
+ * Share of the maximum below which a place is outside the box. On composed scenes (test/heat/focus.test.ts) values from
+ * 0.4 to 0.6 find the object equally often. With lower values the box is too large; with higher ones it misses parts.
  */
 export const focusLevel = 0.5
-/** Cells that the longer side has at least, once interpolated. */
+/** The longer side of the interpolated map has at least this many cells. */
 const leastCells = 28
 
-/** The box in shares of the network's input; null where no place speaks for the class. */
+/**
+ * The focus box in shares of the network's input; null when no place is evidence for the class.
+ *
+ *     const box = focusOf(heat(classIndex))
+ *     const inFrame = box && viewOf(spec, frame.width, frame.height).toFrame(box)
+ */
 export function focusOf(map: HeatMap, level = focusLevel): Region | null {
   const fine = interpolated(map, Math.max(1, Math.ceil(leastCells / Math.max(map.width, map.height))))
   let hottest = 0
@@ -25,7 +30,7 @@ export function focusOf(map: HeatMap, level = focusLevel): Region | null {
 
 type Grid = Pick<HeatMap, 'width' | 'height' | 'values'>
 
-/** The bounds of the places connected with `start` (by their sides) that reach `threshold`. */
+/** The bounds of all places that reach `threshold` and connect to `start` by their sides. */
 function regionAround({ width, height, values }: Grid, start: number, threshold: number): Region {
   const isSeen = new Uint8Array(values.length)
   const open = [start]
@@ -50,7 +55,7 @@ function regionAround({ width, height, values }: Grid, start: number, threshold:
   return { x: left / width, y: top / height, width: (right - left) / width, height: (bottom - top) / height }
 }
 
-/** `factor` times as many places in each direction, bilinear between the centres of cells. */
+/** The map with `factor` times as many places in each direction, bilinear between the centres of its cells. */
 export function interpolated(map: Grid, factor: number): Grid {
   const [width, height] = [map.width * factor, map.height * factor]
   const values = new Float32Array(width * height)
@@ -60,7 +65,7 @@ export function interpolated(map: Grid, factor: number): Grid {
   return { width, height, values }
 }
 
-/** The heat at a place in shares of the map; that of the nearest cells beyond their centres. */
+/** The heat at a place in shares of the map, bilinear. Beyond the outermost centres it is that of the nearest cells. */
 export function heatAt({ width, height, values }: Grid, x: number, y: number): number {
   const u = Math.min(Math.max(x * width - 0.5, 0), width - 1)
   const v = Math.min(Math.max(y * height - 0.5, 0), height - 1)

@@ -1,25 +1,25 @@
 /**
- * Class activation maps: what each place of the feature map before global average pooling adds to a class's score. The
- * map is an output of the engine (none of its steps is run twice), and the product with one class's weights is all that
- * a heat map costs; nothing is computed while nobody asks.
+ * Class activation maps: what each place of the feature map before global average pooling adds to the score of a class.
+ * The feature map is an extra output of the engine, so no step runs twice. A heat map costs one product with the weights
+ * of its class, and only when it is asked for.
  */
 import { loadAddon } from '../addon.js'
 import type { HeatHead } from '../model/metadata/heat-head.js'
 import { expected } from '../errors.js'
 
-/** Memory of its own. */
+/** The heat map of one class. The caller owns its memory. */
 export interface HeatMap {
   readonly classIndex: number
   readonly width: number
   readonly height: number
-  /** Row by row; their mean and a bias make the class's logit. Negative where a place speaks against the class. */
+  /** Row by row. Their mean plus a bias is the logit of the class. Negative values are evidence against the class. */
   readonly values: Float32Array
 }
 
-/** Heat of the last run, for any class. Throws TypeError for a class that the model does not have. */
+/** The heat map of the last run for any class. Throws TypeError for a class that the model does not have. */
 export type HeatSource = (classIndex: number) => HeatMap
 
-/** The feature map as an engine gives it: one picture, channels first or last. */
+/** The feature map as an engine outputs it: one image, channels first or last. */
 export interface FeatureMap {
   readonly data: Float32Array
   readonly width: number
@@ -28,6 +28,13 @@ export interface FeatureMap {
   readonly isNhwc: boolean
 }
 
+/**
+ * Heat maps from the engine's feature map `map`, which is read at each call.
+ *
+ *     const heat = createHeatSource(head, map, classes)
+ *     await engine.run()
+ *     const { width, height, values } = heat(classIndex)
+ */
 export function createHeatSource(head: HeatHead, map: FeatureMap, classes: number): HeatSource {
   const { width, height, data, isNhwc } = map
   const loaded = loadAddon()
@@ -41,7 +48,7 @@ export function createHeatSource(head: HeatHead, map: FeatureMap, classes: numbe
   }
 }
 
-/** What the native product is tested against, and what serves where the addon cannot be loaded. */
+/** The product in plain TypeScript: the reference of the native one, and its replacement without the addon. */
 export function plainProduct(map: Float32Array, weights: Float32Array, isNhwc: boolean, heat: Float32Array): void {
   const [places, channels] = [heat.length, weights.length]
   const [placeStride, channelStride] = isNhwc ? [channels, 1] : [1, places]

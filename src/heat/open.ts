@@ -1,4 +1,4 @@
-/** From a model to its heat maps: which output to ask the engine for, and what it gives back. */
+/** Prepares a model for heat maps: the extra output that the engine needs, and the heat source that reads it. */
 import type { Engine } from '../engine/engine.js'
 import { scoresOutput } from '../model/metadata/ending.js'
 import { findHeatHead, type HeatHead } from '../model/metadata/heat-head.js'
@@ -7,23 +7,30 @@ import { prepareGraph } from '../model/prepare.js'
 import { elementCount, type InputSize } from '../tensor.js'
 import { createHeatSource, type HeatSource } from './map.js'
 
-/** Heat maps, or one sentence why this model has none. */
+/** The heat source of a model, or the reason why it has none. */
 export type Heat = { readonly heat: HeatSource } | { readonly reason: string }
 
+/** What heat maps of a model need. */
 export interface HeatPlan {
   readonly head: HeatHead
   readonly classes: number
-  /** To be asked for when the engine is opened. */
+  /** The engine must be opened with these. */
   readonly extraOutputs: readonly string[]
 }
 
-/** Looks for the head of the model's scores. */
+/**
+ * Finds the head that computes the model's scores. Returns a reason when the model cannot have heat maps.
+ *
+ *     const plan = planHeat(model, undefined)
+ *     const engine = await openEngine(model, 'auto', 'reason' in plan ? {} : { extraOutputs: plan.extraOutputs })
+ *     const heat = heatOf(plan, engine)
+ */
 export function planHeat(model: LoadedModel, inputSize: InputSize | undefined): HeatPlan | { readonly reason: string } {
   const { graph } = prepareGraph(model.graph, inputSize ? { inputSize } : {})
   const output = scoresOutput(model.graph)
   const shape = output && (graph.values.get(output.name)?.shape ?? output.shape)
   if (!output || !shape?.every((size) => typeof size === 'number'))
-    return { reason: 'the shape of its scores is not known' }
+    return { reason: 'the shape of its scores is unknown' }
   const classes = elementCount(shape as readonly number[])
   const head = findHeatHead(graph, output.name, classes)
   if ('reason' in head) return head
@@ -38,14 +45,14 @@ export function heatOf(plan: HeatPlan | { readonly reason: string }, engine: Eng
   const { head, classes } = plan
   const map = engine.outputs.find(({ name }) => name === head.map)
   if (map?.type !== 'float32' || map.shape.length !== 4 || map.shape[0] !== 1)
-    return { reason: `the engine does not give out the feature map ${head.map}` }
+    return { reason: `the engine does not output the feature map ${head.map}` }
   const isNhwc = !map.inFileOrder || head.layout === 'nhwc'
   const [, a = 0, b = 0, c = 0] = map.shape
   const [height, width, channels] = isNhwc ? [a, b, c] : [b, c, a]
   if (width * height === 1)
     return {
       reason:
-        'its feature map is 1 by 1 at this input size: there are no places to tell apart; a larger --input-size gives more',
+        'its feature map is 1 by 1 at this input size, so that a map has only one place; use a larger --input-size',
     }
   if (head.weights(0).length !== channels)
     return { reason: `its feature map has ${channels} channels and its head ${head.weights(0).length}` }

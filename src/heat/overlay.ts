@@ -1,6 +1,6 @@
 /**
- * A heat map drawn over its picture, with the box and a legend: for `gapcam classify --heat` and the `heat` topic. Text
- * is drawn by sharp from SVG, in whatever sans-serif font the system has.
+ * Draws a heat map over its picture, with the focus box and a legend, for `gapcam classify --heat` and the `heat` topic.
+ * sharp draws the text from SVG with the system's sans-serif font.
  */
 import { loadSharp } from '../pixels/sharp.js'
 import type { View } from '../pixels/geometry.js'
@@ -9,32 +9,38 @@ import { focusOf, heatAt } from './focus.js'
 import type { HeatMap } from './map.js'
 import { viridis } from './viridis.js'
 
+/** The picture below the heat map. It is not written to. */
 export interface OverlayPicture {
-  /** RGB, rows without padding. Not written to. */
+  /** RGB, rows without padding. */
   readonly rgb: Uint8Array
   readonly width: number
   readonly height: number
 }
 
+/** The text below the picture. */
 export interface OverlayLegend {
   readonly label: string
   /** 0 to 1. */
   readonly score: number
 }
 
-/** Where the heat lies in the picture. */
+/** The heat map, and how its places lie in the picture. */
 export interface Overlay {
   readonly map: HeatMap
   readonly view: View
 }
 
-/** How much of the colour is laid over the picture, where it is coldest and where it is hottest. */
+/** Opacity of the colours at the coldest and the hottest place. */
 const [leastCover, mostCover] = [0.25, 0.6]
-/** What the network did not see is shown this much darker. */
+/** Brightness of the part that the network did not see. */
 const unseen = 0.35
 const line = 2
 
-/** PNG or JPEG of the picture under its heat. */
+/**
+ * The picture with its heat map, box and legend, as PNG or JPEG. Rejects when sharp cannot be loaded.
+ *
+ *     const png = await drawHeat(picture, { map, view }, { label: 'tabby', score: 0.93 }, 'png')
+ */
 export async function drawHeat(
   picture: OverlayPicture,
   overlay: Overlay,
@@ -80,7 +86,7 @@ function coloured({ rgb, width, height }: OverlayPicture, { map, view }: Overlay
   return result
 }
 
-/** White within black, so that it is seen on any picture. */
+/** Draws the box white with a black edge, so that it is visible on any picture. */
 function drawBox({ rgb, width, height }: OverlayPicture, box: Region): void {
   const [left, top] = [Math.round(box.x * (width - 1)), Math.round(box.y * (height - 1))]
   const [right, bottom] = [
@@ -110,7 +116,7 @@ function legendSvg(width: number, height: number, { label, score }: OverlayLegen
         .map(Math.round)
         .join(',')})"/>`,
   ).join('')
-  // About 0.6 em a letter: a label that would run into the scale is cut.
+  // A letter is about 0.6 em wide. A label that would reach the colour scale is cut.
   const room = Math.max(4, Math.floor((width - scale - height) / (size * 0.6)) - 6)
   const shown = label.length > room ? `${label.slice(0, room - 1)}…` : label
   return (
@@ -121,7 +127,7 @@ function legendSvg(width: number, height: number, { label, score }: OverlayLegen
   )
 }
 
-/** Labels come from files: nothing in them is markup, and XML has no control characters. */
+/** Labels come from files: their markup is escaped, and characters that XML forbids become spaces. */
 function escaped(text: string): string {
   return text
     .replace(/[\u0000-\u001f\u007f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/gu, ' ')

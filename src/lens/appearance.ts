@@ -1,25 +1,27 @@
-/** The look of a picture in a few numbers, and whether one is the other seen from another place. */
+/** The appearance of a picture in a few numbers, and whether two pictures show the scene from different positions. */
 import { lensCells, type LensStatistics } from './statistics.js'
 
+/** A picture in a few numbers. */
 export interface Appearance {
-  /** Mean luma and its deviation over a 14 by 14 grid, levels. */
+  /** Mean luma, and its standard deviation over a grid of 14 by 14 cells, in levels. */
   readonly mean: number
   readonly deviation: number
-  /** deviation / mean: the same for a scene in more or less light. */
+  /** deviation / mean: it does not depend on the light. */
   readonly contrast: number
   /**
-   * Difference between neighbouring pixels over that between cells of four: about 0.5 for photographs, a quarter for
-   * what has no detail finer than a cell. Null where there is nothing to be sharp.
+   * Mean difference between neighbouring pixels over that between neighbouring cells: about 0.5 for photographs, and a
+   * quarter without detail finer than a cell. Null for a picture without contrast.
    */
   readonly sharpness: number | null
-  /** 28 by 28 cells, mean 0 and length 1: the scene without its light. */
+  /** 28 by 28 cells, normalized to mean 0 and length 1: the scene independent of the light. */
   readonly structure: Float32Array
 }
 
 const side = lensCells / 2
-/** Cells that a view may have moved: two fifths of its width. */
+/** The largest shift of a view that is searched, in cells: two fifths of its width. */
 const farthest = 11
 
+/** The appearance behind the statistics of one picture. */
 export function appearanceOf({ fine, cells }: LensStatistics): Appearance {
   const coarse = reduced(reduced(cells, lensCells), side)
   const mean = average(coarse)
@@ -34,7 +36,7 @@ export function appearanceOf({ fine, cells }: LensStatistics): Appearance {
   }
 }
 
-/** a with a share of b. */
+/** The weighted mean of two appearances; `share` is the weight of `b`. */
 export function blend(a: Appearance, b: Appearance, share: number): Appearance {
   const mix = (x: number, y: number): number => x + share * (y - x)
   return {
@@ -47,21 +49,21 @@ export function blend(a: Appearance, b: Appearance, share: number): Appearance {
   }
 }
 
-/** Of two structures: 1 for the same scene, about 0 for unrelated ones. */
+/** The correlation of two structures: 1 for the same scene, about 0 for unrelated scenes. */
 export function correlation(a: Float32Array, b: Float32Array): number {
   let sum = 0
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
   return sum
 }
 
-/** Whether `now` is not what `before` was, and either the same shifted, or something else in every part of the picture. */
+/** Whether the view has changed: the scene is shifted, or at least eight ninths of the picture are unrelated to before. */
 export function hasMoved(before: Float32Array, now: Float32Array): boolean {
   const here = correlation(before, now)
   if (here > 0.6) return false
   return bestShift(before, now) > Math.max(0.75, here + 0.25) || changedNinths(before, now) >= 8
 }
 
-/** The greatest correlation of the parts that two pictures share, over all shifts but none. */
+/** The highest correlation of the overlapping parts, over all shifts except zero. */
 function bestShift(before: Float32Array, now: Float32Array): number {
   let best = -1
   for (let dy = -farthest; dy <= farthest; dy++) {
@@ -72,7 +74,7 @@ function bestShift(before: Float32Array, now: Float32Array): number {
   return best
 }
 
-/** Ninths of the picture that have nothing to do with what was there. */
+/** The number of ninths of the picture that are unrelated to before. */
 function changedNinths(before: Float32Array, now: Float32Array): number {
   let changed = 0
   for (let i = 0; i < 9; i++) {
@@ -90,7 +92,7 @@ interface Part {
   readonly height: number
 }
 
-/** Pearson's correlation of before[x, y] and now[x + dx, y + dy] over the places of the part that both have. */
+/** Pearson's correlation of before[x, y] and now[x + dx, y + dy] over the part, as far as both exist. */
 function overlap(
   before: Float32Array,
   now: Float32Array,
@@ -114,7 +116,7 @@ function overlap(
   return spread > 0 ? (ab - (a * b) / n) / Math.sqrt(spread) : 0
 }
 
-/** Means of two by two. */
+/** Half as many cells in each direction, as means of two by two. */
 function reduced(cells: Float32Array, width: number): Float32Array {
   const half = width / 2
   const result = new Float32Array(half * half)
@@ -126,6 +128,7 @@ function reduced(cells: Float32Array, width: number): Float32Array {
   return result
 }
 
+/** The mean difference between neighbouring cells. */
 function meanStep(cells: Float32Array, width: number): number {
   let sum = 0
   for (let y = 0; y < width; y++)

@@ -1,28 +1,34 @@
 /**
- * What the lens watch knows of a picture: a small picture of its brightness, how much fine detail it has, and how much
- * of it is black or white. One native pass over what the network is about to see anyway.
+ * The statistics that the lens watch judges: a coarse brightness picture, the amount of fine detail, and the shares of
+ * black and white pixels. They come from one native pass over the network's input.
  */
 import { loadAddon, type LensLayout } from '../addon.js'
 import { viewOf } from '../pixels/geometry.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
 
-/** Cells across and down; native/image/lens.h. */
+/** Cells across and down. The same as in native/image/lens.h. */
 export const lensCells = 56
 
-/** Memory of the meter's: valid until its next call. */
+/** Statistics of one picture. The meter owns the memory: it is valid until its next call. */
 export interface LensStatistics {
   /** Mean difference between neighbouring pixels, levels. */
   readonly fine: number
-  /** Shares of pixels below level 16, and of level 250 and more. */
+  /** Shares of pixels below level 16, and at level 250 or above. */
   readonly dark: number
   readonly bright: number
   /** Mean luma of each cell in levels, row by row. */
   readonly cells: Float32Array
 }
 
+/** Measures one input of the network. */
 export type LensMeter = (input: Float32Array | Uint8Array) => LensStatistics
 
-/** A meter for the input that `spec` makes of frames of this size. Letterbox is left out. */
+/**
+ * A meter for the inputs that `spec` makes from frames of this size. The letterbox is not measured.
+ *
+ *     const meter = createLensMeter(spec, frame.width, frame.height)
+ *     const { fine, dark, bright, cells } = meter(input)
+ */
 export function createLensMeter(spec: PreprocessSpec, frameWidth: number, frameHeight: number): LensMeter {
   const layout = layoutOf(spec, frameWidth, frameHeight)
   const loaded = loadAddon()
@@ -35,7 +41,7 @@ export function createLensMeter(spec: PreprocessSpec, frameWidth: number, frameH
   }
 }
 
-/** ITU-R BT.601 luma of the levels behind the input's numbers. */
+/** Weights that turn the input's normalized values into ITU-R BT.601 luma in levels. */
 function layoutOf(spec: PreprocessSpec, frameWidth: number, frameHeight: number): LensLayout {
   const { width, height, layout, order, type, mean, std } = spec
   const { picture } = viewOf(spec, frameWidth, frameHeight)
@@ -52,7 +58,7 @@ function layoutOf(spec: PreprocessSpec, frameWidth: number, frameHeight: number)
   }
 }
 
-/** The same in plain TypeScript: the native one's reference, and its place where the addon cannot be loaded. */
+/** The measurement in plain TypeScript: the reference of the native one, and its replacement without the addon. */
 export function measurePlainly(input: Float32Array | Uint8Array, layout: LensLayout, statistics: Float32Array): void {
   const {
     width,

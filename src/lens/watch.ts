@@ -1,45 +1,55 @@
 /**
- * Says when a camera has gone blind: black, overexposed, covered, blurred, frozen or moved. It judges statistics of the
- * pictures against fixed bounds and against what this very camera showed while all was well, and says nothing until
- * the same has been seen several times in a row. docs/heat.md defines each word and says what it cannot tell.
+ * Detects when a camera no longer sees its scene: black, overexposed, covered, blurred, frozen or moved. It compares
+ * statistics of the pictures with fixed limits and with a reference that it learns from this camera while nothing is
+ * wrong. A problem is raised only after several equal checks in a row. docs/heat.md defines each problem and the limits
+ * of the detection.
  */
 import type { LensProblem } from '../decision/prediction.js'
 import { appearanceOf, blend, correlation, hasMoved, type Appearance } from './appearance.js'
 import type { LensStatistics } from './statistics.js'
 
+/** How quickly problems are raised. */
 export interface LensOptions {
-  /** Checks in a row that must see the same before a problem is raised, and none before it is cleared. */
+  /** Equal checks in a row before a problem is raised, and checks without it before it is cleared. */
   readonly checks: number
-  /** A picture that has not changed in a single pixel for so long is frozen. */
+  /** A picture without any change for this long is frozen. */
   readonly frozenAfterMs: number
 }
 
+/** The configuration's defaults. */
 export const lensDefaults: LensOptions = { checks: 10, frozenAfterMs: 30_000 }
 
-/** What is known of the source, beside its pixels. */
+/** What is known about the source beside its pixels. */
 export interface LensContext {
+  /** A monotonic time. */
   readonly nowMs: number
-  /** Pictures of a file or a drawn scene: they may stand still and change altogether, and mean nothing by it. */
+  /** The source is a file or a drawn scene. It may stand still or change completely: it is never frozen or moved. */
   readonly isStill: boolean
-  /** Whether the frame has at least the detail of the network's input; else it cannot be told from a blurred one. */
+  /** The frame is at least as large as the network's input. An enlarged frame looks like a blurred one. */
   readonly isDetailed: boolean
 }
 
-/** How this camera looks when nothing is wrong: slow averages. */
+/** The usual appearance of this camera, as slow averages. */
 interface Reference extends Appearance {
-  /** Checks that went into it. */
+  /** The number of checks in the averages. */
   readonly age: number
 }
 
-/** Healthy checks before the camera's own look is held against it. */
+/** Checks without a problem before pictures are compared with the reference. */
 const leastAge = 25
-/** The averages follow in about so many checks: a minute at five a second. */
+/** Time constant of the averages in checks: a minute at five checks a second. */
 const memory = 300
-/** A camera that stays moved for so many checks is where it is meant to be: ten minutes at five a second. */
+/** After this many checks as `moved` the new view becomes the reference: ten minutes at five checks a second. */
 const adoptAfter = 3000
-/** Changes of the picture before a standstill means anything: a source that has never changed is a still picture. */
+/** Changes of the picture before it can be frozen: a source that has never changed shows a still picture. */
 const leastChanges = 10
 
+/**
+ * The watch over one camera.
+ *
+ *     const watch = new LensWatch()
+ *     if (watch.observe(meter(input), { nowMs, isStill: false, isDetailed: true })) report(watch.problem)
+ */
 export class LensWatch {
   readonly #options: LensOptions
   #reference: Reference | null = null
@@ -56,12 +66,12 @@ export class LensWatch {
     this.#options = options
   }
 
-  /** The problem that stands; null while all is well. */
+  /** The current problem; null without one. */
   get problem(): LensProblem | null {
     return this.#problem
   }
 
-  /** Takes one picture's statistics in; true when the problem has changed. */
+  /** Judges one picture. Returns true when the problem has changed. */
   observe(statistics: LensStatistics, context: LensContext): boolean {
     const appearance = appearanceOf(statistics)
     const seen = this.#judge(statistics, appearance, context)
@@ -79,7 +89,7 @@ export class LensWatch {
     return true
   }
 
-  /** The camera was opened anew: it may be another one, and time has passed. */
+  /** Call this after the camera was opened again: it may be another one. The reference stays. */
   reset(): void {
     this.#last = null
     this.#changes = 0
@@ -90,7 +100,7 @@ export class LensWatch {
     const isFrozen = this.#isFrozen(statistics, context)
     const { mean, deviation, contrast, sharpness } = appearance
     const known = this.#reference && this.#reference.age >= leastAge ? this.#reference : null
-    // At night a camera shows next to nothing, but what it shows is still its scene.
+    // A night picture is almost black, but its structure is still that of the scene.
     const isNight = known !== null && correlation(appearance.structure, known.structure) > 0.4
     if (mean < 12 && deviation < 1.5 && !isNight) return 'black'
     if (statistics.bright > 0.85 || (mean > 235 && deviation < 6)) return 'overexposed'
@@ -105,7 +115,7 @@ export class LensWatch {
     return known && !context.isStill && this.#isMoved(appearance, known) ? 'moved' : null
   }
 
-  /** The same picture in every cell. Sensors have noise: no two pictures of a camera that sees anything are alike. */
+  /** Whether no cell has changed for long enough. A sensor has noise: two pictures of a live camera always differ. */
   #isFrozen({ cells, fine }: LensStatistics, { nowMs, isStill }: LensContext): boolean {
     const before = this.#last
     const isSame =
@@ -122,7 +132,7 @@ export class LensWatch {
     )
   }
 
-  /** Another view that stays: a passing crowd changes from picture to picture, a parked car covers a part. */
+  /** Whether the view differs and is steady. A passing crowd is not steady, and a parked car covers only a part. */
   #isMoved(appearance: Appearance, reference: Reference): boolean {
     const isSteady = this.#recent !== null && correlation(appearance.structure, this.#recent.structure) > 0.9
     return isSteady && hasMoved(reference.structure, appearance.structure)

@@ -105,7 +105,7 @@ export class Sight {
     const { heat, labels } = this.#options.classifier
     if ('reason' in heat) return new GapcamError('NO_HEAT_MAP', `this model has no heat map: ${heat.reason}`)
     if (asked === 'label' || (Number.isInteger(asked) && asked >= 0 && asked < labels.length)) return null
-    return new GapcamError('USAGE', `class ${asked} is none of the model's ${labels.length}, which count from 0`)
+    return new GapcamError('USAGE', `there is no class ${asked}: the model has ${labels.length} classes`)
   }
 
   /** The lens problem, or null for none, where that has changed since the last call; else undefined. */

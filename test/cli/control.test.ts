@@ -177,11 +177,11 @@ describe('a running gapcam', () => {
     expect(await client.ask(root, 'heat', { label: 'macaw' })).toMatchObject({ status: 'ok', data: { label: 'macaw' } })
     expect(await client.ask(root, 'heat', { label: 'unicorn' })).toMatchObject({
       status: 'error',
-      error: '"unicorn" is no label of the model',
+      error: '"unicorn" is not a label of the model',
     })
     expect(await client.ask(root, 'heat', { label: '1000' })).toMatchObject({
       status: 'error',
-      error: "class 1000 is none of the model's 1000, which count from 0",
+      error: 'there is no class 1000: the model has 1000 classes',
     })
     run.kill('SIGTERM')
     await run.ended

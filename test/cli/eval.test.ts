@@ -79,7 +79,7 @@ it('counts and names what cannot be used, and evaluates the rest', async () => {
   expect(result!['confusion']).toContainEqual({ truth: 'macaw', predicted: 'chickadee', count: 1 })
   for (const part of [
     'broken.jpg',
-    'folder unicorn: "unicorn" is no label of the model; its picture is left out',
+    'folder unicorn: "unicorn" is not a label of the model; its picture is left out',
     'folder tabby: there are no pictures in it',
   ])
     expect(stderr).toContain(part)

@@ -71,7 +71,7 @@ describe('says in one sentence, with the right status, that', () => {
       'the class does not exist',
       ['--heat', join(folder, 'a.png'), '--heat-class', '1000', bird],
       2,
-      /class 1000 is none of the model's 1000, which count from 0/,
+      /there is no class 1000: the model has 1000 classes/,
     ],
     ['a class is of no use without a file', ['--heat-class', 'tabby', bird], 2, /--heat-class wants --heat/],
     [

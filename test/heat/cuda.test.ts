@@ -1,4 +1,4 @@
-/** Heat maps where CUDA computes (the tests' driver, emulated kernels): the same map and box as the CPU's. */
+/** Heat maps of the CUDA engine (test driver, emulated kernels): the same map and box as on the CPU. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,7 +46,7 @@ async function heatsOf(settings: string, options: Partial<ClassifierOptions>, fi
   return jsonLines<Heat>(child.stdout())
 }
 
-/** The largest difference as a share of the right map's range. */
+/** The largest difference, as a share of the range of `right`. */
 function difference({ values }: Heat, right: Heat): number {
   expect(values).toHaveLength(right.values.length)
   return (
@@ -62,7 +62,7 @@ it.each([
   ['sm=87', 'fp16', 2e-2],
   ['sm=87', 'fp32', 1e-4],
 ] as const)(
-  '%s %s gives the map and the box of the native engine',
+  'the map and the box equal those of the native engine: %s %s',
   async (settings, cudaPrecision, tolerance) => {
     const [right, computed] = await Promise.all([native(), heatsOf(settings, { engine: 'cuda', cudaPrecision })])
     expect(computed.map(({ target, width, height }) => [target, width, height])).toEqual(
@@ -73,13 +73,13 @@ it.each([
       for (const side of ['x', 'y', 'width', 'height'] as const)
         expect(heat.focus[side]).toBeCloseTo(right[i]!.focus[side], 1)
     }
-    // Two pictures have two maps.
+    // Different pictures have different maps.
     expect(difference(computed[0]!, computed[1]!)).toBeGreaterThan(0.2)
   },
   240_000,
 )
 
-it("the map of a frame whose context is lost is the CPU's own", async () => {
+it('the frame during which the GPU is lost gets the map of the CPU', async () => {
   const files = [photos[0]!, photos[1]!, photos[0]!]
   const [right, computed] = await Promise.all([
     native(files),
@@ -90,7 +90,7 @@ it("the map of a frame whose context is lost is the CPU's own", async () => {
   for (const i of [1, 2]) expect([computed[i]!.values, computed[i]!.focus]).toEqual([right[i]!.values, right[i]!.focus])
 }, 240_000)
 
-it('classify --heat draws it: the picture of the native engine, within a few shades', async () => {
+it('classify --heat draws the picture of the native engine, within a few levels', async () => {
   const drawn = await Promise.all(
     [
       ['devices=0', 'native'],

@@ -1,4 +1,4 @@
-/** The box behind a label: by hand on small maps, and on scenes where the object's place is known. */
+/** The focus box: on small maps made by hand, and on scenes in which the position of the object is known. */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openClassifier, type Classifier } from '../../src/classifier.js'
@@ -11,14 +11,14 @@ import { Random } from '../random.js'
 import { projectRoot, sharedFolder } from '../shared.js'
 import { compose, digit, thingOf, type Scene, type Thing } from './scenes.js'
 
-describe('by hand', () => {
+describe('a map made by hand', () => {
   const map = (width: number, values: number[]) => ({
     classIndex: 0,
     width,
     height: values.length / width,
     values: Float32Array.from(values),
   })
-  it('is around the strongest of two regions, not both', () => {
+  it('the box is around the stronger of two regions, not around both', () => {
     const values = new Array<number>(28 * 28).fill(0)
     for (const [x, y] of [
       [3, 4],
@@ -30,7 +30,7 @@ describe('by hand', () => {
     const { x, y, width, height } = focusOf(map(28, values))!
     expect([x * 28, y * 28, width * 28, height * 28].map((v) => Math.round(v * 1e9) / 1e9)).toEqual([3, 4, 2, 2])
   })
-  it('is the whole map where all is alike, and nothing where nothing speaks for the class', () => {
+  it('the box of a uniform map is the whole map, and a map without evidence has none', () => {
     expect(focusOf(map(2, [1, 1, 1, 1]))).toEqual({ x: 0, y: 0, width: 1, height: 1 })
     for (const values of [
       [0, 0, 0, 0],
@@ -48,7 +48,7 @@ describe('by hand', () => {
 
 type Turn = Pick<CameraConfig, 'rotate' | 'flipX' | 'flipY'>
 
-/** The share of scenes in which the box's centre is on the object. */
+/** The share of scenes in which the centre of the box is on the object. */
 async function share(
   classifier: Classifier,
   scenes: readonly { scene: Scene; classIndex: number | null; turn: Turn }[],
@@ -78,7 +78,7 @@ function isOn(box: Region, object: Region): boolean {
   return x >= object.x && x <= object.x + object.width && y >= object.y && y <= object.y + object.height
 }
 
-const square = { x: 0.125, y: 0, width: 0.75, height: 1 } // what cover shows of 4:3
+const square = { x: 0.125, y: 0, width: 0.75, height: 1 } // what resize mode `cover` shows of 4:3
 const folder = sharedFolder()
 const pictures =
   folder === null
@@ -90,7 +90,7 @@ const pictures =
       )
 
 it.each(['native', 'onnxruntime'] as const)(
-  'EfficientNet-Lite0 on %s looks at the pasted photograph in at least nine scenes of ten',
+  'EfficientNet-Lite0 finds the pasted photograph in at least nine scenes of ten: %s',
   async (engine) => {
     const classifier = await openClassifier({
       model: join(projectRoot, 'models/efficientnet-lite0.onnx'),
@@ -120,7 +120,7 @@ it.each(['native', 'onnxruntime'] as const)(
   },
 )
 
-it('and finds it with a camera that hangs upside down or sees a mirror image', async () => {
+it('EfficientNet-Lite0 finds it in frames that are rotated or flipped', async () => {
   const classifier = await openClassifier({ model: join(projectRoot, 'models/efficientnet-lite0.onnx'), heat: true })
   const random = new Random(23)
   const turns: Turn[] = [{ rotate: 90 }, { rotate: 180, flipX: true }, { rotate: 270, flipY: true }, { flipX: true }]
@@ -144,8 +144,8 @@ it('and finds it with a camera that hangs upside down or sees a mirror image', a
   await classifier.close()
 })
 
-it.each([64, 96])('the ConvNet with GAP, at %s pixels, sees a digit of 32 pixels where it is', async (side) => {
-  // It has never seen a digit smaller than its picture, so what it names is often wrong; the map is that of the digit's class.
+it.each([64, 96])('the ConvNet with GAP finds a digit of 32 pixels in an input of %s pixels', async (side) => {
+  // In training every digit filled the picture, so the label is often wrong here; the map is that of the digit's class.
   const classifier = await openClassifier({
     model: join(projectRoot, 'models/convnet-gap.onnx'),
     inputSize: { height: side, width: side },

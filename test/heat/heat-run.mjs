@@ -1,5 +1,5 @@
-// Heat maps of photographs as a program of its own, which finds the tests' CUDA driver where it has one. Argument: JSON
-// {options, files, classIndex}; one JSON line a picture.
+// Heat maps of photographs in a separate process, so that a test can give it the CUDA test driver. Argument: JSON
+// {options, files, classIndex}. Prints one JSON line for each picture.
 import { openClassifier } from '../../dist/classifier.js'
 import { decodeFile } from '../../dist/pixels/decode.js'
 import { frameOf } from '../../dist/frame.js'

@@ -1,6 +1,6 @@
 /**
- * Heat maps against their own definition: over any two pictures the difference of a class's logits is the difference of
- * its maps' means, whichever way the head is written, on both engines; and heads that are none say so.
+ * Heat maps against their definition: for two pictures, the difference of a class's logits equals the difference of the
+ * means of its maps. This holds for every form of the head, on both engines. Models without a usable head give a reason.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,7 @@ const folder = mkdtempSync(join(tmpdir(), 'gapcam-heat-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 interface Outcome {
-  /** Greatest difference between logits and means of the maps, in shares of the logits' range. */
+  /** The largest difference between logits and means of the maps, as a share of the range of the logits. */
   readonly error: number
   readonly places: number
 }
@@ -49,7 +49,7 @@ async function check(path: string, choice: EngineChoice): Promise<Outcome | stri
     const [a, b] = [runs[0]!, runs[1]!]
     const range = Math.max(...a.logits.map(Math.abs), ...b.logits.map(Math.abs), ...a.means.map(Math.abs))
     const errors = a.logits.map((logit, k) => Math.abs(logit - b.logits[k]! - (a.means[k]! - b.means[k]!)) / range)
-    expect(Math.max(...a.logits.map((logit, k) => Math.abs(logit - b.logits[k]!)))).toBeGreaterThan(0) // the pictures do differ
+    expect(Math.max(...a.logits.map((logit, k) => Math.abs(logit - b.logits[k]!)))).toBeGreaterThan(0) // the pictures differ
     return { error: Math.max(...errors), places }
   } finally {
     await engine.close()
@@ -65,7 +65,7 @@ const body: NodeSpec[] = [
   { op: 'Relu', inputs: ['c'], outputs: ['map'] },
 ]
 
-/** A head in `nodes` on the map [1, 12, 8, 6] with 7 classes. */
+/** A model with the head `nodes` on a feature map [1, 12, 8, 6], and 7 classes. */
 function headed(nodes: NodeSpec[], weights: Record<string, Weight> = {}, shape: number[] = [1, 7]): ModelSpec {
   return {
     nodes: [...body, ...nodes],
@@ -115,7 +115,7 @@ const heads: Record<string, ModelSpec> = {
     { w: w(12, 7) },
   ),
   'a 1×1 convolution on the mean': headed([gap, classes], classesWeights, [1, 7, 1, 1]),
-  'a 1×1 convolution before the mean, as the first networks with GAP had it': headed(
+  'a 1×1 convolution before the mean, as in the first networks with GAP': headed(
     [
       last,
       { op: 'Relu', inputs: ['m2'], outputs: ['r'] },
@@ -124,18 +124,18 @@ const heads: Record<string, ModelSpec> = {
     ],
     lastWeights,
   ),
-  'a linear 1×1 convolution before the mean, which the plan computes after it': headed(
+  'a linear 1×1 convolution before the mean, which the compiler moves behind it': headed(
     [before, { ...gap, inputs: ['m2'] }, flatten, { op: 'Gemm', inputs: ['f', 'w'], outputs: ['y'] }],
     { ...beforeWeights, w: w(9, 7) },
   ),
-  'ReduceMean without its dimensions': headed(
+  'ReduceMean with keepdims 0': headed(
     [
       { op: 'ReduceMean', inputs: ['map'], outputs: ['f'], attributes: { axes: [2, 3], keepdims: 0 } },
       { op: 'Gemm', inputs: ['f', 'w'], outputs: ['y'] },
     ],
     { w: w(12, 7) },
   ),
-  'ReduceMean channels last': headed(
+  'ReduceMean with channels last': headed(
     [
       { op: 'Transpose', inputs: ['map'], outputs: ['t'], attributes: { perm: [0, 2, 3, 1] } },
       { op: 'ReduceMean', inputs: ['t'], outputs: ['f'], attributes: { axes: [1, 2], keepdims: 0 } },
@@ -187,7 +187,7 @@ describe.each(['native', 'onnxruntime'] as const)('on %s', (engine) => {
   })
 
   const small = Object.entries({ ...networks, ...modernNetworks })
-  it('the small networks of every family: exact, or a reason', async () => {
+  it('every small test network has exact maps or a reason', async () => {
     const refused: Record<string, string> = {}
     let exact = 0
     for (const [name, build] of small) {
@@ -217,16 +217,16 @@ const zoo = [
   'convnet_gap',
 ]
 it.skipIf(shared === null).each(zoo)(
-  '%s as its exporter writes it (skipped without the shared folder)',
+  'the maps of %s from its exporter are exact (skipped without the shared folder)',
   async (name) => {
     const outcome = await check(join(shared!, 'zoo', `${name}.onnx`), 'native')
     expect((outcome as Outcome).error, String(outcome)).toBeLessThan(1e-4)
   },
 )
 
-describe('no heat map, and why:', () => {
+describe('the reason is given for', () => {
   it.skipIf(shared === null)(
-    'MobileNetV3, which has an activation behind the mean (skipped without the shared folder)',
+    'MobileNetV3, with an activation after the mean (skipped without the shared folder)',
     async () => {
       expect(await check(join(shared!, 'zoo/mobilenet_v3_large.onnx'), 'native')).toMatch(
         /^between the mean over the feature map and the scores is HardSwish .*, which is not linear; a score is then not a sum over positions$/,
@@ -238,7 +238,7 @@ describe('no heat map, and why:', () => {
       /^its head flattens a feature map \(Flatten .*\); only a mean over the positions can be traced back to them$/,
     )
   })
-  it('a feature map of one place', async () => {
+  it('a feature map with a single place', async () => {
     const spec = {
       ...headed([gap, flatten, { op: 'Gemm', inputs: ['f', 'w'], outputs: ['y'] }], { w: w(12, 7) }),
       inputs: { input: [1, 3, 2, 2] },
@@ -247,7 +247,7 @@ describe('no heat map, and why:', () => {
       /^its feature map is 1 by 1 at this input size/,
     )
   })
-  it('a mean of the picture itself', async () => {
+  it('a mean over the picture itself', async () => {
     const spec: ModelSpec = {
       nodes: [{ ...gap, inputs: ['input'] }, flatten, { op: 'Gemm', inputs: ['f', 'w'], outputs: ['y'] }],
       weights: { w: w(3, 4) },
@@ -260,7 +260,7 @@ describe('no heat map, and why:', () => {
   })
 })
 
-it('a class that the model does not have is an error', async () => {
+it('an unknown class is an error', async () => {
   const model = await loadModel(join(projectRoot, 'models/convnet-gap.onnx'))
   const plan = planHeat(model, { height: 32, width: 32 })
   if ('reason' in plan) throw new Error(plan.reason)
@@ -275,7 +275,7 @@ it('a class that the model does not have is an error', async () => {
   await engine.close()
 })
 
-it('the native product is the plain one, in both orders and odd sizes', () => {
+it('the native product equals the plain one, in both layouts and odd sizes', () => {
   const loaded = loadAddon()
   if (!('addon' in loaded)) throw new Error(loaded.reason)
   const draw = new Random(9)

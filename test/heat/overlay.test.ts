@@ -1,4 +1,4 @@
-/** The drawn heat map: colours where the heat is, the picture below it, darkness where the network did not look, any label. */
+/** The drawn heat map: its colours, its position under rotation, the darkened rest of the frame, and any label. */
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { viewOf } from '../../src/pixels/geometry.js'
@@ -19,7 +19,7 @@ const spec: PreprocessSpec = {
   resize: 'cover',
 }
 const rgb = new Uint8Array(width * height * 3).fill(120)
-/** Hot in the upper left ninth of what the network saw. */
+/** Hot in the upper left ninth of the network's input. */
 const map = { classIndex: 3, width: 3, height: 3, values: Float32Array.from([9, 0, 0, 0, 0, 0, 0, 0, -4]) }
 
 async function drawn(
@@ -40,7 +40,7 @@ const at = (data: Buffer, x: number, y: number): number[] => [
   ...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3),
 ]
 
-it('is yellow over the heat, dark blue over none, and dark beside what the network saw', async () => {
+it('hot places are yellow, cold ones blue, and the part that the network did not see is dark', async () => {
   const { data, info } = await drawn('macaw')
   expect([info.width, info.height > height]).toEqual([width, true])
   const [hot, cold, unseen] = [at(data, 48, 14), at(data, 110, 60), at(data, 10, 45)]
@@ -49,13 +49,13 @@ it('is yellow over the heat, dark blue over none, and dark beside what the netwo
   expect(unseen).toEqual([42, 42, 42])
 })
 
-it('follows a camera that hangs upside down and sees a mirror image', async () => {
-  const { data } = await drawn('macaw', 'png', { ...spec, rotate: 180, flipX: true }) // together: turned top to bottom
+it('the colours follow a frame that is rotated and flipped', async () => {
+  const { data } = await drawn('macaw', 'png', { ...spec, rotate: 180, flipX: true }) // together they mirror top and bottom
   expect(at(data, 48, 76)[0]! - at(data, 48, 76)[2]!).toBeGreaterThan(80)
   expect(at(data, 48, 14)[0]! - at(data, 48, 14)[2]!).toBeLessThan(0)
 })
 
-it('takes any label and writes it, in PNG and JPEG', async () => {
+it('any label is drawn, in PNG and JPEG', async () => {
   for (const label of ['<b>&"\'</b>', '\u0000\u001b[2J\ud800', 'x'.repeat(4000), '猫', '']) {
     const { data, info } = await drawn(label)
     if (label.trim() !== '' && !label.startsWith('\u0000'))
@@ -67,7 +67,7 @@ it('takes any label and writes it, in PNG and JPEG', async () => {
   expect((await drawn('cat', 'jpeg')).info.width).toBe(width)
 })
 
-it('viridis is darker the colder, all the way', () => {
+it('the lightness of viridis grows with the share', () => {
   const lightness = Array.from({ length: 101 }, (_, i) => viridis(i / 100)).map(
     ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b,
   )
@@ -78,7 +78,7 @@ it('viridis is darker the colder, all the way', () => {
   ])
 })
 
-describe('a class may be named', () => {
+describe('the name of a class', () => {
   const labels = ['tabby, tabby cat', 'Egyptian cat', 'crane', 'crane', '7']
   it.each([
     ['Egyptian cat', 1],
@@ -87,13 +87,13 @@ describe('a class may be named', () => {
     ['2', 2],
     ['7', 4],
     ['tabby, tabby cat', 0],
-  ])('%s', (asked, index) => expect(classOf(labels, asked)).toBe(index))
+  ])('%s is found', (asked, index) => expect(classOf(labels, asked)).toBe(index))
   it.each([
-    ['5', /^class 5 is none of the model's 5, which count from 0$/],
-    ['dog', /^"dog" is no label of the model$/],
-    ['Crane', /^"Crane" is the name of the classes 2, 3$/],
-    ['-1', /is no label/],
-  ])('but not %s', (asked, sentence) => {
+    ['5', /^there is no class 5: the model has 5 classes$/],
+    ['dog', /^"dog" is not a label of the model$/],
+    ['Crane', /^"Crane" names several classes: 2, 3$/],
+    ['-1', /is not a label/],
+  ])('%s is refused', (asked, sentence) => {
     expect(() => classOf(labels, asked)).toThrow(sentence)
   })
 })

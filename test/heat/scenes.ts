@@ -1,4 +1,4 @@
-/** Composed scenes: an object whose place is known, pasted at a random place on a background of smooth light and noise. */
+/** Composed scenes: an object at a known random position on a background of smooth light and noise. */
 import sharp from 'sharp'
 import type { Frame } from '../../src/frame.js'
 import type { Region } from '../../src/pixels/spec.js'
@@ -20,7 +20,7 @@ export async function thingOf(file: string, side: number): Promise<Thing> {
   return { rgb: await sharp(file).resize(side, side, { fit: 'cover' }).removeAlpha().raw().toBuffer(), side }
 }
 
-/** Strokes of the digits as they are written, on a field of 8 by 8 as the training data have it. */
+/** The digits on a grid of 8 by 8, as in the training data. */
 const strokes: readonly string[] = [
   '..###....#...#...#...#...#...#...#...#...#...#...#...#....###...',
   '...##.....###....#.##......##......##......##......##.....####..',
@@ -34,7 +34,7 @@ const strokes: readonly string[] = [
   '..####...##..##..##..##..##..##...#####......##.....##....###...',
 ]
 
-/** A digit of 32 by 32, enlarged from 8 by 8 as scripts/networks/train-convnet.py enlarges. */
+/** A digit of 32 by 32, enlarged from 8 by 8 in the same way as by scripts/networks/train-convnet.py. */
 export async function digit(value: number): Promise<Thing> {
   const small = Uint8Array.from(strokes[value]!.slice(0, 64), (c) => (c === '#' ? 255 : 0))
   const rgb = new Uint8Array(32 * 32 * 3)
@@ -54,9 +54,9 @@ export async function digit(value: number): Promise<Thing> {
 interface SceneOptions {
   readonly width: number
   readonly height: number
-  /** Where the object may be, in shares. */
+  /** The area in which the object may lie, in shares of the frame. */
   readonly within: Region
-  /** Mean level, swing of the light across the picture, and noise of the background. */
+  /** Of the background, in levels: mean, variation of the light across the picture, and noise. */
   readonly level: number
   readonly swing: number
   readonly noise: number

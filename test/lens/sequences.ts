@@ -1,6 +1,6 @@
 /**
- * What a fixed camera sees over time, drawn from photographs: sensor noise on every picture, light that comes and goes,
- * things that pass; and what happens to lenses.
+ * Pictures of a fixed camera over time, made from photographs: sensor noise, changing light, passing objects, and defects
+ * of the lens.
  */
 import sharp from 'sharp'
 import type { Random } from '../random.js'
@@ -14,7 +14,7 @@ export async function photograph(file: string, size = side): Promise<Pixels> {
   return new Uint8Array(await sharp(file).resize(size, size, { fit: 'cover' }).removeAlpha().raw().toBuffer())
 }
 
-/** A camera's picture of a scene: stray light (lift), gain, a colour of light, gamma, and noise that a weak light has more of. */
+/** A camera's picture of a scene with stray light (`lift`), gain, colour of the light (`warmth`), gamma and noise. */
 export function seen(
   random: Random,
   scene: Pixels,
@@ -24,7 +24,7 @@ export function seen(
     Float32Array.from({ length: 256 }, (_, v) => (lift + 255 * (v / 255) ** gamma) * gain * tint),
   )
   const pixels = new Uint8Array(scene.length)
-  // A cheap draw a pixel: the noise needs no exact shape.
+  // The sum of two uniform draws is fast, and close enough to sensor noise.
   for (let i = 0; i < scene.length; i++) {
     const value = table[i % 3]![scene[i]!]! + (random.next() + random.next() - 1) * 1.7 * noise
     pixels[i] = value <= 0 ? 0 : value >= 255 ? 255 : value + 0.5
@@ -41,7 +41,7 @@ export async function blurred(pixels: Pixels, sigma: number): Promise<Pixels> {
   )
 }
 
-/** Another part of a larger picture: the camera was pushed. `x` and `y` in pixels. */
+/** A part of a larger picture at `x` and `y` in pixels: the view of a camera that was moved. */
 export function windowOf(large: Pixels, size: number, x: number, y: number): Pixels {
   const pixels = new Uint8Array(side * side * 3)
   for (let row = 0; row < side; row++)
@@ -49,7 +49,7 @@ export function windowOf(large: Pixels, size: number, x: number, y: number): Pix
   return pixels
 }
 
-/** Cloth or a hand before the lens: one colour with a faint weave. */
+/** Cloth or a hand in front of the lens: one colour with a faint texture. */
 export function cloth(random: Random, level: number): Pixels {
   const pixels = new Uint8Array(side * side * 3)
   const phase = random.next() * 6
@@ -61,7 +61,7 @@ export function cloth(random: Random, level: number): Pixels {
   return pixels
 }
 
-/** A square that crosses the picture: somebody passes. `at` from 0 to 1. */
+/** A rectangle that crosses the picture, as a person who walks by. `at` is its progress from 0 to 1. */
 export function passing(scene: Pixels, at: number, share: number, level: number): Pixels {
   const pixels = scene.slice()
   const wide = Math.round(side * share)

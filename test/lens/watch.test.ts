@@ -1,6 +1,6 @@
 /**
- * The blind lens: each way in which a camera stops seeing is found within a bounded number of checks and cleared when
- * it sees again; photographs, nights, weather, people and still pictures raise nothing.
+ * The lens watch: every problem is detected within a bounded number of checks, and cleared when it is over. Photographs,
+ * nights, weather, passing people and still pictures raise nothing.
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ const files = readdirSync(folder)
   .sort()
   .map((name) => join(folder, name))
 
-/** A camera that is looked at five times a second. */
+/** A camera that is checked five times a second. */
 class Camera {
   readonly watch = new LensWatch()
   readonly #measure = createLensMeter(spec, side, side)
@@ -56,7 +56,7 @@ class Camera {
       this.raised.push(this.watch.problem)
   }
 
-  /** Checks until something is raised or cleared; `most` and one where nothing is. */
+  /** The number of checks until a problem is raised or cleared; `most + 1` when neither happens. */
   async until(picture: (i: number) => Pixels | Promise<Pixels>, most: number): Promise<number> {
     const before = this.raised.length
     for (let i = 0; i < most; i++) {
@@ -72,7 +72,7 @@ const healthy = 60
 describe.each(files.map((file) => [file.split('/').slice(-2).join('/'), file]))(
   'a camera that sees %s',
   (_name, file) => {
-    it('is found black, white, covered, blurred and moved, each within 40 checks, and well again within 40', async () => {
+    it('each problem is raised within 40 checks and cleared within 40', async () => {
       const random = new Random(file.length * 31)
       const large = await photograph(file, 300)
       const scene = windowOf(large, 300, 20, 20)
@@ -97,7 +97,7 @@ describe.each(files.map((file) => [file.split('/').slice(-2).join('/'), file]))(
       }
     })
 
-    it('raises nothing from day to night and back, in cloud and lamp light, with people passing', async () => {
+    it('nothing is raised through two days and nights with clouds, lamp light and passing people', async () => {
       const random = new Random(file.length * 17)
       const scene = await photograph(file)
       const camera = new Camera()
@@ -120,7 +120,7 @@ describe.each(files.map((file) => [file.split('/').slice(-2).join('/'), file]))(
   },
 )
 
-it('a camera that begins blind is found so, without anything to compare with', async () => {
+it('a camera that is blind from the start is detected without a reference', async () => {
   const random = new Random(3)
   const scene = await photograph(files[0]!)
   const soft = await blurred(scene, 5)
@@ -137,7 +137,7 @@ it('a camera that begins blind is found so, without anything to compare with', a
 })
 
 describe('frozen', () => {
-  it('is a live picture that stays the same in every pixel for half a minute', async () => {
+  it('a live picture without any change for half a minute is frozen', async () => {
     const random = new Random(5)
     const scene = await photograph(files[1]!)
     const camera = new Camera()
@@ -151,13 +151,13 @@ describe('frozen', () => {
     expect(camera.raised).toEqual(['frozen', null])
   })
 
-  it('is not a stream that repeats its picture until the next key frame, a drawn source that never changes, or a folder of pictures', async () => {
+  it('a stream that repeats pictures for ten seconds, a drawn source and a folder of pictures are not frozen', async () => {
     const random = new Random(7)
     const scene = await photograph(files[2]!)
     const stream = new Camera()
     for (let gop = 0; gop < 12; gop++) {
       const picture = seen(random, scene)
-      for (let i = 0; i < 50; i++) stream.show(picture) // ten seconds of a still night, as an encoder skips it
+      for (let i = 0; i < 50; i++) stream.show(picture) // an encoder repeats the picture of a still night for ten seconds
     }
     const drawn = new Camera()
     for (let i = 0; i < 400; i++) drawn.show(scene)
@@ -167,7 +167,7 @@ describe('frozen', () => {
   })
 })
 
-/** A slide show of all photographs that is then left on its last. */
+/** A slide show of all photographs that stops at the last one. */
 const slides = new Map<number, Pixels>()
 async function show(i: number): Promise<Pixels> {
   const at = Math.min(Math.floor(i / 25), files.length - 1)
@@ -175,7 +175,7 @@ async function show(i: number): Promise<Pixels> {
   return slides.get(at)!
 }
 
-it('a parked van and a crowd are not a moved camera', async () => {
+it('a parked van and a passing crowd do not count as a moved camera', async () => {
   const random = new Random(9)
   const scene = await photograph(files[0]!)
   const camera = new Camera()
@@ -199,7 +199,7 @@ it('a parked van and a crowd are not a moved camera', async () => {
 describe('the measurement', () => {
   const loaded = loadAddon()
   if (!('addon' in loaded)) throw new Error(loaded.reason)
-  it('is the plain one, in both orders, for bytes and floats, with letterbox and odd sizes', () => {
+  it('the native one equals the plain one, in both layouts, for bytes and floats, with letterbox and odd sizes', () => {
     const random = new Random(13)
     for (let i = 0; i < 60; i++) {
       const [width, height] = [random.between(2, 150), random.between(2, 150)]
@@ -225,7 +225,7 @@ describe('the measurement', () => {
         )
     }
   })
-  it('refuses a rectangle outside of the input, and an input that is too short', () => {
+  it('a rectangle outside of the input and a buffer that is too short are refused', () => {
     const layout: LensLayout = {
       width: 8,
       height: 8,

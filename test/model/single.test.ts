@@ -125,5 +125,5 @@ it('a classifier in halves that is asked for heat maps opens on onnxruntime too,
   })
   await classifier.engine.run()
   await classifier.close()
-  expect(classifier.heat).toEqual({ reason: 'the engine does not give out the feature map map' })
+  expect(classifier.heat).toEqual({ reason: 'the engine does not output the feature map map' })
 })

@@ -190,7 +190,7 @@ describe('a picture with its heat', () => {
     for (const heat of [1000, -1, 1.5])
       await expect(zone.capture({ heat })).rejects.toMatchObject({
         code: 'USAGE',
-        message: `class ${heat} is none of the model's 1000, which count from 0`,
+        message: `there is no class ${heat}: the model has 1000 classes`,
       })
     zone.close()
     const without = await openClassifier({ model: join(projectRoot, 'models/convnet-flatten.onnx'), heat: true })
