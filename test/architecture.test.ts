@@ -44,7 +44,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ],
   ['doctor', ['camera', 'classifier', 'config', 'engine', 'pixels', 'publish']],
   ['server', ['camera', 'classifier', 'config', 'decision', 'heat', 'pixels', 'publish', 'run', 'zone']],
-  ['index', ['decision', 'engine', 'library']],
+  ['index', ['decision', 'engine', 'library', 'run', 'server']],
 ]
 const grounds = [
   'addon',

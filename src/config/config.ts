@@ -17,6 +17,8 @@ export interface ConfigSources {
   readonly flags: Readonly<Record<string, unknown>>
   readonly environment: NodeJS.ProcessEnv
   readonly file?: string
+  /** Values in the shape of the YAML file, from a program that embeds gapcam. */
+  readonly values?: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface LoadedConfig {
@@ -43,6 +45,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const merged: Record<string, unknown> = {}
   const file = sources.file ?? sources.environment['GAPCAM_CONFIG']
   if (file !== undefined) mergeTree(merged, readYaml(file), '', origins, file)
+  if (sources.values) mergeTree(merged, sources.values, '', origins, 'of the program')
   for (const [key, value] of environmentValues(sources.environment)) assign(merged, key, value, 'environment', origins)
   for (const [key, value] of Object.entries(sources.flags)) {
     requireKey(key, `--set ${key}`)
@@ -134,7 +137,7 @@ function readYaml(file: string): Record<string, unknown> {
 
 function mergeTree(
   target: Record<string, unknown>,
-  tree: Record<string, unknown>,
+  tree: Readonly<Record<string, unknown>>,
   prefix: string,
   origins: Map<string, Origin>,
   file: string,

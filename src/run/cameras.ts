@@ -10,7 +10,7 @@ import type { NodeCamera } from './camera.js'
 import type { Deadlines } from './deadlines.js'
 
 /**
- * The configured cameras. Where a camera has no source: the first one found that works, else the photographs that come
+ * The configured cameras. Without any, or with one that has no source: the first one found that works, else the photographs that come
  * with gapcam; `onMissing` hears why each device found was not used. Rejects with CAMERA_NOT_FOUND.
  */
 export async function camerasOf(
@@ -18,16 +18,16 @@ export async function camerasOf(
   signal: AbortSignal,
   onMissing: (reason: string) => void,
 ): Promise<readonly CameraConfig[]> {
-  if (config.cameras.every(({ source }) => source !== '')) return config.cameras
-  const [given] = config.cameras
+  const [given = { id: 'cam0', source: '' }] = config.cameras
+  if (config.cameras.length > 0 && config.cameras.every(({ source }) => source !== '')) return config.cameras
   const found = await findFirstCamera(signal)
-  if ('uri' in found) return [{ ...given!, source: found.uri }]
+  if ('uri' in found) return [{ ...given, source: found.uri }]
   const folder = fileURLToPath(new URL('../../models/photos', import.meta.url))
   if (!existsSync(folder))
     throw new GapcamError('CAMERA_NOT_FOUND', `there is no camera that works: ${found.reasons.join('; ')}`)
   for (const reason of found.reasons) onMissing(reason)
   // Three seconds for each photograph, so that its label settles.
-  return [{ holdMs: 3000, loop: true, ...given!, source: folder }]
+  return [{ holdMs: 3000, loop: true, ...given, source: folder }]
 }
 
 export interface CamerasOptions {
