@@ -145,7 +145,6 @@ const tables: readonly string[] = []
 const unsplit: readonly string[] = [
   'src/model/fold.ts',
   'src/model/lower.ts',
-  'src/publish/publisher.ts',
   'native/test/cuda/emulator_test.cc',
   'scripts/try/homeassistant.mjs',
   'test/networks.ts',

@@ -137,20 +137,20 @@ async function drainAlone(config: Config, stop: Stop): Promise<void> {
     will: { ...topics.node('nodeStatus'), payload: 'offline' },
     log,
     clock: systemClock,
-    onUp: sender.attach,
-    onDown: sender.detach,
+    onUp: (connection) => sender.attach(connection),
+    onDown: () => sender.detach(),
     subscriptions: acks.subscriptions,
     onMessage: acks.take,
   })
   try {
     requireDisk(outbox.stats())
-    outbox.listen({ onReady: sender.pump, onNumbered: () => undefined })
+    outbox.listen({ onReady: () => sender.pump(), onNumbered: () => undefined })
     const { queued } = outbox.stats()
     link.start()
     while (outbox.stats().queued > 0 && !stop.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50))
     process.stderr.write(`${queued - outbox.stats().queued} events sent, ${outbox.stats().queued} wait\n`)
   } finally {
-    await link.close(sender.drained, 2000)
+    await link.close(() => sender.drained(), 2000)
     await outbox.close()
   }
 }

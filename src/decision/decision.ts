@@ -10,17 +10,18 @@ export type CameraReason = 'camera_lost' | 'camera_stale' | 'camera_disabled'
 /** `starting`: no frame yet. `settling`: frames, but not enough in a row. */
 export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason
 
-/** What happened in a step, as event types of the MQTT contract. */
-export type PolicyEvent =
-  | 'label_changed'
-  | 'low_confidence'
-  | 'camera_lost'
-  | 'camera_recovered'
-  | 'model_changed'
-  | LensEvent
+/** What can happen in a step: the event types of the MQTT contract. A new one is a row here and in docs/mqtt.md. */
+export const eventTypes = [
+  'label_changed',
+  'low_confidence',
+  'camera_lost',
+  'camera_recovered',
+  'model_changed',
+  'lens_problem',
+  'lens_cleared',
+] as const
 
-/** A camera that sees nothing of use, or sees again. */
-export type LensEvent = 'lens_problem' | 'lens_cleared'
+export type PolicyEvent = (typeof eventTypes)[number]
 
 /** The settled answer of one camera. */
 export interface Decision {

@@ -2,7 +2,8 @@
  * What a node says of itself before anything else on a connection: the model, its devices for Home Assistant, and the
  * end of what an earlier run announced and this one has no more. And again when Home Assistant has just come.
  */
-import { discoveryOf, type DeviceFacts, type DiscoveryMessage } from './homeassistant.js'
+import type { DeviceFacts } from './homeassistant/device.js'
+import { discoveryOf, type DiscoveryMessage } from './homeassistant/discovery.js'
 import type { PublishedTopics, PublishedEntry } from './published.js'
 import type { Incoming, Message, Subscription } from './mqtt.js'
 import { modelPayload } from './payloads.js'

@@ -1,14 +1,15 @@
 /**
- * Commands from MQTT: a topic and its payload become plain data for the one door (commands.ts), and its answer becomes
- * one response. Bare text and JSON are taken. What is malformed, too long or retained changes nothing and gets one
- * error; answers are bounded in rate, so that nobody makes this device flood its broker.
+ * Commands from MQTT: a topic and its payload become plain data for `execute` (run/commands.ts), and its outcome becomes one
+ * response. A command that is malformed, too long or retained changes nothing and gets one error. Answers are limited in
+ * rate, so that this device cannot be made to flood its broker.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../log.js'
 import type { Incoming, Message, Subscription } from './mqtt.js'
+import { parseRequest } from './request.js'
 import type { Topics } from './topics.js'
 
-/** What the door answers. */
+/** What became of a command. */
 export type RequestOutcome =
   | { readonly status: 'ok'; readonly data: Readonly<Record<string, unknown>> }
   | { readonly status: 'error'; readonly code: string; readonly error: string }
@@ -25,19 +26,20 @@ export interface RequestsOptions {
 }
 
 export interface Requests {
-  /** Takes any message; those on other topics are not for it. Never throws. */
+  /** Takes any message and ignores those on other topics. Never throws. */
   handle(message: Incoming): void
-  /** Commands that came so fast that they were neither answered nor acted on. */
+  /** Commands that came too fast to be answered or executed. */
   readonly unanswered: number
 }
 
-/** The longest command: `set` with every key is a tenth of this. */
+/** Limit of a payload. The longest command, `set` with every key, needs a tenth of it. */
 export const maxRequestBytes = 4096
-const maxTransactionLength = 64
-/** Commands a second that last, and at once (what may be unsent together); the same again for refusals, so that these do not keep commands out. */
+/** Commands a second that are executed, and how many at once. Refusals have a rate of their own, so that they cannot keep commands out. */
 const rate = { perSecond: 10, burst: 10 } as const
+/** Limit of the topics whose retained command is explained in the log. */
+const maxExplained = 100
 
-/** What to listen to: one filter for requests, and each camera's own, so that access rules can be narrow. */
+/** What to listen to: one filter for requests, and two topics of each camera, so that access rules can be narrow. */
 export function requestSubscriptions(topics: Topics, cameras: readonly string[]): Subscription[] {
   const sets = cameras.flatMap((camera) => [topics.camera('enabledSet', camera), topics.camera('thresholdSet', camera)])
   return [
@@ -46,166 +48,138 @@ export function requestSubscriptions(topics: Topics, cameras: readonly string[])
   ]
 }
 
-export function createRequests({ topics, cameras, kinds, execute, send, log, clock }: RequestsOptions): Requests {
-  const accepted = createBucket(clock)
-  const refused = createBucket(clock)
-  const explained = new Set<string>()
-  const requestRoot = `${topics.node('request').topic}/`
-  const settable = new Map(
-    cameras.flatMap((camera) => [
-      [topics.camera('enabledSet', camera).topic, { kind: 'enabled', camera }],
-      [topics.camera('thresholdSet', camera).topic, { kind: 'threshold', camera }],
-    ]),
-  )
-  let unanswered = 0
+/**
+ *     const requests = createRequests({ topics, cameras: ['cam0'], kinds: commandKinds, execute, send: publisher.sendNow, log, clock })
+ *     createPublisher({ …, subscriptions: requestSubscriptions(topics, ['cam0']), onMessage: (message) => requests.handle(message) })
+ */
+export function createRequests(options: RequestsOptions): Requests {
+  return new NodeRequests(options)
+}
 
-  function respond(
-    kind: string,
-    outcome: RequestOutcome,
-    request: Pick<Parsed, 'transaction'>,
-    { properties }: Incoming,
-  ): void {
-    const { correlationData } = properties
+/** What a topic says of a command. */
+interface Given {
+  readonly kind: string
+  readonly camera?: string
+}
+
+/** What an answer repeats of its request. */
+interface Asked {
+  readonly kind: string
+  readonly message: Incoming
+  readonly transaction?: string | number | undefined
+}
+
+class NodeRequests implements Requests {
+  readonly #options: RequestsOptions
+  readonly #accepted: Bucket
+  readonly #refused: Bucket
+  readonly #explained = new Set<string>()
+  readonly #requestRoot: string
+  /** The topics of single values, such as `C/enabled/set`. */
+  readonly #settable: ReadonlyMap<string, Given>
+  #unanswered = 0
+
+  constructor(options: RequestsOptions) {
+    const { topics, cameras, clock } = options
+    this.#options = options
+    this.#accepted = new Bucket(clock)
+    this.#refused = new Bucket(clock)
+    this.#requestRoot = `${topics.node('request').topic}/`
+    this.#settable = new Map(
+      cameras.flatMap((camera): [string, Given][] => [
+        [topics.camera('enabledSet', camera).topic, { kind: 'enabled', camera }],
+        [topics.camera('thresholdSet', camera).topic, { kind: 'threshold', camera }],
+      ]),
+    )
+  }
+
+  get unanswered(): number {
+    return this.#unanswered
+  }
+
+  handle(message: Incoming): void {
+    const given = this.#givenBy(message.topic)
+    if (!given) return
+    const { kinds } = this.#options
+    const { kind } = given
+    const { isRetained, payload } = message
+    // An unknown name must not become part of a topic.
+    if (!kinds.includes(kind))
+      return this.#refuse({ kind: 'unknown', message }, `not a command; there are ${kinds.join(', ')}`)
+    if (isRetained) return this.#refuseRetained({ kind, message })
+    if (payload.length > maxRequestBytes)
+      return this.#refuse({ kind, message }, `${payload.length} bytes are more than ${maxRequestBytes}`)
+    const parsed = parseRequest(kind, payload)
+    if ('error' in parsed) return this.#refuse({ kind, message }, parsed.error)
+    const asked: Asked = { kind, message, transaction: parsed.transaction }
+    if (!this.#accepted.take()) return this.#refuse(asked, 'too many commands', 'busy')
+    void this.#execute(asked, { ...parsed.fields, ...given })
+  }
+
+  #givenBy(topic: string): Given | undefined {
+    if (topic.startsWith(this.#requestRoot)) return { kind: topic.slice(this.#requestRoot.length) }
+    return this.#settable.get(topic)
+  }
+
+  async #execute(asked: Asked, command: Readonly<Record<string, unknown>>): Promise<void> {
+    const outcome = await this.#options.execute(command)
+    if (outcome.status === 'ok') this.#respond(asked, outcome)
+    else this.#refuse(asked, outcome.error, outcome.code)
+  }
+
+  #respond({ kind, message, transaction }: Asked, outcome: RequestOutcome): void {
+    const { topics, send } = this.#options
+    const response = topics.node('response')
     send({
-      ...topics.node('response'),
-      topic: `${topics.node('response').topic}/${kind}`,
-      payload: JSON.stringify({ ...outcome, ...request }),
-      // A topic that the sender names is not followed: it would make this device write where the sender itself may not.
-      ...(correlationData === undefined ? {} : { correlationData }),
+      ...response,
+      topic: `${response.topic}/${kind}`,
+      payload: JSON.stringify({ ...outcome, transaction }),
+      // A response topic in the request is not followed: the sender may not be allowed to write there.
+      correlationData: message.properties.correlationData,
     })
   }
 
-  function refuse(
-    kind: string,
-    error: string,
-    message: Incoming,
-    code = 'invalid',
-    transaction: Pick<Parsed, 'transaction'> = {},
-  ): void {
-    if (refused.take()) return respond(kind, { status: 'error', code, error }, transaction, message)
-    if (unanswered++ === 0)
-      log.warn(
-        { topic: message.topic },
-        'commands that cannot be taken come faster than they are answered; the rest is ignored',
+  #refuse(asked: Asked, error: string, code = 'invalid'): void {
+    if (this.#refused.take()) return this.#respond(asked, { status: 'error', code, error })
+    if (this.#unanswered++ === 0)
+      this.#options.log.warn(
+        { topic: asked.message.topic },
+        'invalid commands come faster than they are answered; the others are ignored',
       )
   }
 
-  function refuseRetained(kind: string, message: Incoming): void {
-    if (!explained.has(message.topic) && explained.size < 100) {
-      explained.add(message.topic)
-      log.warn(
-        { topic: message.topic },
-        `a command on ${message.topic} is retained, and not acted on: it would be again at every start. Publish commands without the retain flag, and clear this one with an empty retained message`,
+  #refuseRetained(asked: Asked): void {
+    const { topic } = asked.message
+    if (!this.#explained.has(topic) && this.#explained.size < maxExplained) {
+      this.#explained.add(topic)
+      this.#options.log.warn(
+        { topic },
+        `the command on ${topic} is retained and is ignored, since it would be executed again at every start. Publish commands without the retain flag, and clear this one with an empty retained message`,
       )
     }
-    refuse(kind, 'a retained command is not acted on', message)
-  }
-
-  function handle(message: Incoming): void {
-    const { topic, payload, isRetained } = message
-    const given =
-      settable.get(topic) ?? (topic.startsWith(requestRoot) ? { kind: topic.slice(requestRoot.length) } : null)
-    if (!given) return
-    // A name that is none of ours is not repeated in a topic.
-    if (!kinds.includes(given.kind)) return refuse('unknown', `not a command; there are ${kinds.join(', ')}`, message)
-    if (isRetained) return refuseRetained(given.kind, message)
-    if (payload.length > maxRequestBytes)
-      return refuse(given.kind, `${payload.length} bytes are more than ${maxRequestBytes}`, message)
-    const parsed = parse(given.kind, payload)
-    if ('error' in parsed) return refuse(given.kind, parsed.error, message)
-    const { transaction, fields } = parsed
-    const echo = transaction === undefined ? {} : { transaction }
-    if (!accepted.take()) return refuse(given.kind, 'too many commands', message, 'busy', echo)
-    void execute({ ...fields, ...given }).then((outcome) => {
-      if (outcome.status === 'ok') respond(given.kind, outcome, echo, message)
-      else refuse(given.kind, outcome.error, message, outcome.code, echo)
-    })
-  }
-
-  return {
-    handle,
-    get unanswered() {
-      return unanswered
-    },
+    this.#refuse(asked, 'a retained command is not acted on')
   }
 }
 
-interface Parsed {
-  readonly transaction?: string | number
-  readonly fields: Readonly<Record<string, unknown>>
-}
+/** A token bucket. */
+class Bucket {
+  readonly #clock: Clock
+  #tokens: number = rate.burst
+  #lastMs: number
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
-/** `ON`, `0.5`, `PRESS`, `cam0` or JSON, as the fields of a command; its check is the door's. */
-function parse(kind: string, payload: Buffer): Parsed | { readonly error: string } {
-  let text: string
-  try {
-    text = utf8.decode(payload).trim()
-  } catch {
-    return { error: 'not UTF-8 text' }
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#lastMs = clock.now()
   }
-  const value = parsedOrText(text)
-  if (typeof value !== 'object' || value === null) return { fields: bareFields(kind, value) }
-  if (Array.isArray(value)) return { error: 'an object or plain text is needed, not a list' }
-  const { transaction, ...fields } = value as Record<string, unknown>
-  if (
-    transaction !== undefined &&
-    !(
-      typeof transaction === 'number' ||
-      (typeof transaction === 'string' && transaction.length <= maxTransactionLength)
-    )
-  ) {
-    return { error: `transaction: must be a number or text of at most ${maxTransactionLength} characters` }
-  }
-  return {
-    ...(transaction === undefined ? {} : { transaction }),
-    fields:
-      kind === 'set'
-        ? { values: fields }
-        : kind === 'enabled'
-          ? { ...fields, value: switchOf(fields['value']) }
-          : fields,
-  }
-}
 
-/** JSON where it is some, else the text itself: an unfinished object is then refused as what it is not. */
-function parsedOrText(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
-
-function bareFields(kind: string, value: unknown): Readonly<Record<string, unknown>> {
-  if (kind === 'enabled') return { value: switchOf(value) }
-  if (kind === 'threshold' || kind === 'roi') return { value: value === '' ? undefined : value }
-  if (kind === 'set') return { values: value }
-  // What a button or an update entity of Home Assistant sends.
-  if (value === '' || value === 'PRESS' || value === 'latest') return {}
-  return { camera: value }
-}
-
-/** ON and OFF in any case, 1 and 0; anything else stays what it is, and is refused. */
-function switchOf(value: unknown): unknown {
-  const word = typeof value === 'string' ? value.toUpperCase() : value
-  if (word === 'ON' || word === 1) return true
-  return word === 'OFF' || word === 0 ? false : value
-}
-
-/** A token bucket: `take` says whether one more is within the rate. */
-function createBucket(clock: Clock): { take(): boolean } {
-  let tokens: number = rate.burst
-  let lastMs = clock.now()
-  return {
-    take() {
-      const nowMs = clock.now()
-      tokens = Math.min(rate.burst, tokens + (Math.max(0, nowMs - lastMs) * rate.perSecond) / 1000)
-      lastMs = nowMs
-      if (tokens < 1) return false
-      tokens--
-      return true
-    },
+  /** True when one more is within the rate. */
+  take(): boolean {
+    const nowMs = this.#clock.now()
+    const earned = (Math.max(0, nowMs - this.#lastMs) * rate.perSecond) / 1000
+    this.#tokens = Math.min(rate.burst, this.#tokens + earned)
+    this.#lastMs = nowMs
+    if (this.#tokens < 1) return false
+    this.#tokens--
+    return true
   }
 }

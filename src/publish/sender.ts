@@ -1,192 +1,188 @@
 /**
- * Decides what goes over the connection next. Retained topics keep their last value only, and all of them are said
- * again on every connection; events come from the outbox, live ones and the backlog's by turns, so that neither waits
- * for the other's end. At most a window of messages is unacknowledged.
+ * Decides which message goes over the connection next. Of a retained topic only the last value is kept, and all of them
+ * are sent again on every connection. Events come from the outbox: the live queue and the backlog take turns, so that
+ * neither waits for the other to be empty. At most a window of messages is unacknowledged.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../log.js'
 import type { Connection, Delivery, Message } from './mqtt.js'
 import type { Outbox, OutboxEntry } from './outbox/outbox.js'
+import { RetainedTopics } from './retained.js'
+import { SendWindow } from './window.js'
 
 export interface SenderOptions {
   readonly outbox: Outbox
-  /** The message for an event or a gap, by whether it is still live. */
+  /** Makes the message for an event or a gap. */
   readonly messageOf: (entry: OutboxEntry) => Message
   readonly log: Pick<Logger, 'warn'>
   readonly clock: Clock
-  /** Events wait so long after a connection was made, for those who subscribe because of what it announced; default 0. */
-  readonly holdEventsMs?: number
+  /** Live events wait this long after a connection, for subscribers that its first messages attract; default 0. */
+  readonly holdEventsMs?: number | undefined
 }
 
 export interface Sender {
-  /** Sets the value of a retained topic; what it was before need not arrive any more. */
+  /** Sets the value of a retained topic. An earlier value that has not been sent is dropped. */
   keep(message: Message): void
-  /** Forgets a retained topic: it is not said again. What the broker has of it stays; empty it by `keep` before. */
+  /** Stops sending a retained topic. The broker keeps what it has; `keep` an empty payload before to remove it there. */
   forget(topic: string): void
-  /** Says every retained topic again. */
+  /** Sends every retained topic again. */
   repeat(): void
-  /** Sends what can be lost: false when there is no connection, or it does not keep up. */
+  /** Sends what may be lost: false when there is no connection, or it does not keep up. */
   tryNow(message: Message): boolean
-  /** To be called after the outbox grew. */
+  /** To be called when the outbox may have something to take. */
   pump(): void
   attach(connection: Connection): void
   detach(): void
-  /** Resolves when all is acknowledged, or the connection is over. */
+  /** Resolves when everything is acknowledged, or the connection is over. */
   drained(): Promise<void>
 }
 
-/**
- * The window grows while acknowledgements are quick and shrinks while they are slow, so that a link of a kilobyte a
- * second is not filled for a minute ahead, and one of 600 ms still carries 80 messages a second.
- */
-const window = { first: 10, least: 4, most: 50, quickMs: 1_000, slowMs: 4_000 }
-/** What can be lost is, before a slow link's queue grows beyond this. */
+/** Messages that may be lost are dropped rather than queued beyond these limits. */
 const maxUnsentBytes = 256 << 10
 const maxUnsent = 20
 
-export function createSender({ outbox, messageOf, log, clock, holdEventsMs = 0 }: SenderOptions): Sender {
-  const retained = new Map<string, Message>()
-  const dirty = new Set<string>()
-  const underWay = new Set<string>()
-  const refused = new Set<string>()
-  let connection: Connection | null = null
-  let unacknowledged = 0
-  let unsent = 0
-  let size = window.first
-  let isBacklogsTurn = false
-  let shrunkMs = -Infinity
-  let waiters: (() => void)[] = []
-  let hold: NodeJS.Timeout | null = null
+export function createSender(options: SenderOptions): Sender {
+  return new ConnectionSender(options)
+}
 
-  function pump(): void {
-    while (
-      connection &&
-      unacknowledged < Math.min(size, connection.receiveMaximum) &&
-      (sendRetained(connection) || sendEvent(connection))
-    );
-    if (connection && (unacknowledged > 0 || outbox.isBusy)) return
-    for (const resolve of waiters) resolve()
-    waiters = []
+class ConnectionSender implements Sender {
+  readonly #options: SenderOptions
+  readonly #retained = new RetainedTopics()
+  readonly #window: SendWindow
+  /** Topics whose refusal is in the log. */
+  readonly #refused = new Set<string>()
+  #connection: Connection | null = null
+  #unacknowledged = 0
+  /** Messages of `tryNow` that are under way. */
+  #unsent = 0
+  #isBacklogsTurn = false
+  /** Live events wait while it runs. */
+  #hold: NodeJS.Timeout | null = null
+  #drained: (() => void)[] = []
+
+  constructor(options: SenderOptions) {
+    this.#options = options
+    this.#window = new SendWindow(options.clock)
   }
 
-  /** A topic has one message under way at most, so that its newest value is also the last to arrive. */
-  function sendRetained(link: Connection): boolean {
-    for (const topic of dirty) {
-      const message = retained.get(topic)
-      if (!message || underWay.has(topic)) continue
-      dirty.delete(topic)
-      underWay.add(topic)
-      send(link, message, (delivery) => {
-        underWay.delete(topic)
-        if (delivery === 'lost') return void dirty.add(topic)
-        // Taken back for good: an empty message again would only tell everybody so again.
-        if (message.payload === '' && retained.get(topic) === message) retained.delete(topic)
-        message.onSettled?.()
-      })
-      return true
-    }
-    return false
+  keep(message: Message): void {
+    this.#retained.set(message)
+    this.pump()
   }
 
-  function release(): void {
-    if (hold) clearTimeout(hold)
-    hold = null
-    pump()
+  forget(topic: string): void {
+    this.#retained.forget(topic)
   }
 
-  /** In the order in which they were first said: what announces a label goes before the label. */
-  function sayAll(): void {
-    dirty.clear()
-    for (const topic of retained.keys()) dirty.add(topic)
-    pump()
+  repeat(): void {
+    this.#retained.repeat()
+    this.pump()
   }
 
-  function sendEvent(link: Connection): boolean {
-    // News that came while nobody could listen yet waits; what is old already does not.
-    const live = (): OutboxEntry | null => (hold ? null : outbox.takeLive())
-    const entry = isBacklogsTurn ? (outbox.takeBacklog() ?? live()) : (live() ?? outbox.takeBacklog())
+  tryNow(message: Message): boolean {
+    const connection = this.#connection
+    if (!connection || this.#unsent >= maxUnsent || connection.unsentBytes > maxUnsentBytes) return false
+    this.#unsent++
+    void connection.publish(message).then((delivery) => {
+      this.#unsent--
+      if (delivery === 'refused') this.#explainRefusal(message.topic)
+    })
+    return true
+  }
+
+  pump(): void {
+    while (this.#connection && this.#hasRoom(this.#connection) && this.#sendNext(this.#connection));
+    if (this.#connection && (this.#unacknowledged > 0 || this.#options.outbox.isBusy)) return
+    for (const resolve of this.#drained) resolve()
+    this.#drained = []
+  }
+
+  attach(connection: Connection): void {
+    const { holdEventsMs = 0 } = this.#options
+    this.#connection = connection
+    this.#window.reset()
+    if (holdEventsMs > 0) this.#hold = setTimeout(() => this.#release(), holdEventsMs)
+    this.repeat()
+  }
+
+  detach(): void {
+    this.#connection = null
+    this.#clearHold()
+    this.#unacknowledged = 0
+    this.#retained.lost()
+    this.#options.outbox.takeBack()
+    this.pump()
+  }
+
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drained.push(resolve)
+      this.#release()
+    })
+  }
+
+  #hasRoom({ receiveMaximum }: Connection): boolean {
+    return this.#unacknowledged < Math.min(this.#window.size, receiveMaximum)
+  }
+
+  #sendNext(connection: Connection): boolean {
+    return this.#sendRetained(connection) || this.#sendEvent(connection)
+  }
+
+  #sendRetained(connection: Connection): boolean {
+    const message = this.#retained.take()
+    if (!message) return false
+    this.#send(connection, message, (delivery) => {
+      this.#retained.answered(message, delivery)
+      if (delivery !== 'lost') message.onSettled?.()
+    })
+    return true
+  }
+
+  #sendEvent(connection: Connection): boolean {
+    const { outbox, messageOf } = this.#options
+    const live = (): OutboxEntry | null => (this.#hold ? null : outbox.takeLive())
+    const entry = this.#isBacklogsTurn ? (outbox.takeBacklog() ?? live()) : (live() ?? outbox.takeBacklog())
     if (!entry) return false
-    isBacklogsTurn = !isBacklogsTurn
-    send(link, messageOf(entry), (delivery) => {
+    this.#isBacklogsTurn = !this.#isBacklogsTurn
+    this.#send(connection, messageOf(entry), (delivery) => {
       if (delivery === 'sent') outbox.confirm(entry)
       else if (delivery === 'refused') outbox.reject(entry)
     })
     return true
   }
 
-  function send(link: Connection, message: Message, done: (delivery: Delivery) => void): void {
-    unacknowledged++
-    const sentMs = clock.now()
-    void link.publish(message).then((delivery) => {
-      // `detach` has taken everything back already, and another connection may count anew.
-      if (link !== connection) return
-      unacknowledged--
-      adapt(sentMs)
-      if (delivery === 'refused') explainRefusal(message.topic)
-      // What a broker refuses it would refuse again; what is lost comes back with `detach`.
+  #send(connection: Connection, message: Message, done: (delivery: Delivery) => void): void {
+    this.#unacknowledged++
+    const sentMs = this.#options.clock.now()
+    void connection.publish(message).then((delivery) => {
+      // `detach` has already taken everything back, and the next connection counts anew.
+      if (connection !== this.#connection) return
+      this.#unacknowledged--
+      this.#window.answered(sentMs)
+      // The broker would refuse it again; what is lost comes back with `detach`.
+      if (delivery === 'refused') this.#explainRefusal(message.topic)
       done(delivery)
-      if (delivery !== 'lost') pump()
+      if (delivery !== 'lost') this.pump()
     })
   }
 
-  function adapt(sentMs: number): void {
-    const nowMs = clock.now()
-    const tookMs = nowMs - sentMs
-    if (tookMs < window.quickMs) size = Math.min(window.most, size + 1)
-    // Those that were sent before the last shrinking say nothing about it.
-    else if (tookMs > window.slowMs && sentMs >= shrunkMs) [size, shrunkMs] = [Math.max(window.least, size >> 1), nowMs]
+  #release(): void {
+    this.#clearHold()
+    this.pump()
   }
 
-  function explainRefusal(topic: string): void {
-    if (refused.has(topic)) return
-    refused.add(topic)
-    log.warn(
+  #clearHold(): void {
+    if (this.#hold) clearTimeout(this.#hold)
+    this.#hold = null
+  }
+
+  #explainRefusal(topic: string): void {
+    if (this.#refused.has(topic)) return
+    this.#refused.add(topic)
+    this.#options.log.warn(
       { topic, code: 'BROKER_REFUSED' },
-      `the broker refuses messages on ${topic}: check its access rules and its limit of size`,
+      `the broker refuses messages on ${topic}: check its access rules and its limit of message size`,
     )
-  }
-
-  return {
-    keep(message) {
-      retained.set(message.topic, message)
-      dirty.add(message.topic)
-      pump()
-    },
-    forget(topic) {
-      retained.delete(topic)
-      dirty.delete(topic)
-    },
-    repeat: sayAll,
-    tryNow(message) {
-      if (!connection || unsent >= maxUnsent || connection.unsentBytes > maxUnsentBytes) return false
-      unsent++
-      void connection.publish(message).then((delivery) => {
-        unsent--
-        if (delivery === 'refused') explainRefusal(message.topic)
-      })
-      return true
-    },
-    pump,
-    attach(made) {
-      connection = made
-      size = window.first
-      if (holdEventsMs > 0) hold = setTimeout(release, holdEventsMs)
-      sayAll()
-    },
-    detach() {
-      connection = null
-      if (hold) clearTimeout(hold)
-      hold = null
-      unacknowledged = 0
-      underWay.clear()
-      outbox.takeBack()
-      pump()
-    },
-    drained() {
-      return new Promise((resolve) => {
-        waiters.push(resolve)
-        release()
-      })
-    },
   }
 }

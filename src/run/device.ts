@@ -1,7 +1,7 @@
 /** What a node knows of itself and its device: the facts for Home Assistant's discovery, and the retained info message. */
 import type { BoardReader } from '../board.js'
 import type { Classifier } from '../classifier.js'
-import type { DeviceFacts } from '../publish/homeassistant.js'
+import type { DeviceFacts } from '../publish/homeassistant/device.js'
 import { version } from '../version.js'
 
 export interface DeviceParts {

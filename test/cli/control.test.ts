@@ -232,7 +232,7 @@ describe('a running gapcam', () => {
       code: 'invalid',
       error: 'a retained command is not acted on',
     })
-    expect(run.stderr()).toMatch(/is retained, and not acted on/)
+    expect(run.stderr()).toMatch(/is retained and is ignored/)
     await client.say(`${root}/request/restart`, 'PRESS')
     expect(await run.ended).toBe(75)
     await client.sees(`${root}/status`, 'offline')

@@ -1,7 +1,7 @@
 /** What is said first on a connection, what is taken back, and who hears it: with a broker that is real. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { announce, birthJitterMs, birthSubscription, createBirthListener } from '../../src/publish/announcement.js'
-import type { DeviceFacts } from '../../src/publish/homeassistant.js'
+import type { DeviceFacts } from '../../src/publish/homeassistant/device.js'
 import { openPublishedTopics, type PublishedTopics } from '../../src/publish/published.js'
 import type { Publisher } from '../../src/publish/publisher.js'
 import { createTopics } from '../../src/publish/topics.js'

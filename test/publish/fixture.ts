@@ -2,7 +2,8 @@
 import type { Decision } from '../../src/decision/decision.js'
 import { createPredictor, type Prediction } from '../../src/decision/prediction.js'
 import type { ConnectOptions } from '../../src/publish/mqtt.js'
-import { createPublisher, type Publisher, type PublisherOptions } from '../../src/publish/publisher.js'
+import { createPublisher, type Publisher } from '../../src/publish/publisher.js'
+import type { PublisherOptions } from '../../src/publish/publisher-options.js'
 
 export function prediction(frameSeq = 1): Prediction {
   const predictor = createPredictor({

@@ -1,6 +1,8 @@
 /** Discovery as Home Assistant takes it: the rules that cost a whole device or a component when they are broken. */
 import { describe, expect, it } from 'vitest'
-import { discoveryOf, stateOf, type DeviceFacts } from '../../src/publish/homeassistant.js'
+import type { DeviceFacts } from '../../src/publish/homeassistant/device.js'
+import { discoveryOf } from '../../src/publish/homeassistant/discovery.js'
+import { stateOf } from '../../src/publish/homeassistant/states.js'
 import { modelPayload } from '../../src/publish/payloads.js'
 import { createTopics } from '../../src/publish/topics.js'
 

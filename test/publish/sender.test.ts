@@ -26,7 +26,7 @@ function standIn(): StandIn {
     isRetained: false,
   })
   const sender = createSender({ outbox, log: recordingLog().log, clock, messageOf })
-  outbox.listen({ onReady: sender.pump, onNumbered: () => undefined })
+  outbox.listen({ onReady: () => sender.pump(), onNumbered: () => undefined })
   const connection: Connection = {
     protocol: 5,
     receiveMaximum: 65_535,

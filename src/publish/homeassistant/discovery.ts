@@ -1,0 +1,79 @@
+/**
+ * The device as Home Assistant's MQTT discovery wants it: one retained message for each device. Everything here was tried
+ * with a real Home Assistant (docs/home-assistant.md): one wrong key, and it drops the whole device. The entities are in
+ * entities.ts.
+ */
+import type { DeviceFacts } from './device.js'
+import { cameraEntities, nodeEntities, slug, type Entities } from './entities.js'
+import { maxStateLength } from './states.js'
+import type { Topics } from '../topics.js'
+
+export interface DiscoveryMessage {
+  readonly topic: string
+  readonly payload: {
+    readonly device: Readonly<Record<string, unknown>>
+    /** Entities by key. */
+    readonly components: Entities
+    readonly [more: string]: unknown
+  }
+}
+
+/**
+ * The discovery messages of a node: one device with everything for one camera, else one device for the node and one for
+ * each camera.
+ *
+ *     discoveryOf(facts, createTopics('gapcam', 'dock1'), 'homeassistant')
+ *     // [{ topic: 'homeassistant/device/gapcam_dock1/config', payload: { device, origin, components, … } }]
+ */
+export function discoveryOf(facts: DeviceFacts, topics: Topics, prefix: string): DiscoveryMessage[] {
+  const { node, cameras } = facts
+  const root = `gapcam_${node}`
+  const [only, ...others] = cameras
+  const message = (id: string, name: string, components: Entities, via?: string): DiscoveryMessage => ({
+    topic: `${prefix}/device/${id}/config`,
+    payload: {
+      device: deviceOf(facts, id, name, via),
+      origin: { name: 'gapcam', sw_version: facts.version },
+      availability: [{ topic: topics.node('nodeStatus').topic }],
+      qos: 1,
+      components,
+    },
+  })
+  if (only !== undefined && others.length === 0) {
+    const entities = { ...cameraEntities(facts, topics, only, slug(node)), ...nodeEntities(facts, topics) }
+    return [message(root, titleOf(node), entities)]
+  }
+  return [
+    message(root, titleOf(node), nodeEntities(facts, topics)),
+    ...cameras.map((camera) => {
+      const entities = cameraEntities(facts, topics, camera, `${slug(node)}_${slug(camera)}`)
+      return message(`${root}_${camera}`, `${titleOf(node)} ${titleOf(camera)}`, entities, root)
+    }),
+  ]
+}
+
+function deviceOf(
+  { version, board, pageUrl }: DeviceFacts,
+  id: string,
+  name: string,
+  via: string | undefined,
+): Readonly<Record<string, unknown>> {
+  return {
+    identifiers: [id],
+    name,
+    manufacturer: 'gapcam',
+    sw_version: version,
+    ...(via === undefined ? {} : { via_device: via }),
+    ...(board === undefined ? {} : { model: board.slice(0, maxStateLength) }),
+    ...(pageUrl === undefined ? {} : { configuration_url: pageUrl }),
+  }
+}
+
+/** An id as a name for people: `loading-dock` is Loading Dock. */
+function titleOf(id: string): string {
+  const words = id
+    .split('-')
+    .filter((word) => word !== '')
+    .map((word) => word[0]!.toUpperCase() + word.slice(1))
+  return words.length === 0 ? id : words.join(' ')
+}

@@ -1,0 +1,229 @@
+/** Home Assistant's entities, as components of a discovery message: those of a camera, and those of the node. */
+import { eventTypes } from '../../decision/decision.js'
+import type { DeviceFacts } from './device.js'
+import { labelTemplate, optionsOf } from './states.js'
+import type { CameraTopic, Topics } from '../topics.js'
+
+export type Entity = Readonly<Record<string, unknown>> & { readonly platform: string }
+/** By key within the device. */
+export type Entities = Readonly<Record<string, Entity>>
+
+type Fields = Readonly<Record<string, unknown>>
+type Make = (platform: string, key: string, name: string, fields: Fields) => Entity
+
+/**
+ * Makes entities of one device. Each has an id that never changes, and the entity id for its first discovery (old releases
+ * know only `object_id`).
+ */
+function maker(uniquePrefix: string, objectPrefix: string): Make {
+  return (platform, key, name, fields) => ({
+    platform,
+    unique_id: `${uniquePrefix}_${key}`,
+    default_entity_id: `${platform}.${objectPrefix}_${key}`,
+    object_id: `${objectPrefix}_${key}`,
+    name,
+    ...fields,
+  })
+}
+
+/** The entities of a camera; `prefix` begins their entity ids. */
+export function cameraEntities(
+  { node, labels, hasHeat }: DeviceFacts,
+  topics: Topics,
+  camera: string,
+  prefix: string,
+): Entities {
+  const make = maker(`gapcam_${node}_${camera}`, prefix)
+  const topic = (name: CameraTopic): string => topics.camera(name, camera).topic
+  // These have no value without a camera. Events, switch and threshold stay available.
+  const seen = {
+    availability: [
+      { topic: topics.node('nodeStatus').topic },
+      { topic: topic('cameraStatus'), value_template: "{{ 'online' if value == 'online' else 'offline' }}" },
+    ],
+    availability_mode: 'all',
+  }
+  return {
+    ...labelEntities(make, topic('state'), labels, seen),
+    ...viewEntities(make, topic, seen),
+    ...pictureEntities(make, topic, seen, { camera, request: topics.node('request').topic, hasHeat }),
+    ...controlEntities(make, topic),
+  }
+}
+
+function labelEntities(make: Make, state: string, labels: readonly string[], seen: Fields): Entities {
+  return {
+    label: make('sensor', 'label', 'Label', {
+      ...optionsOf(labels),
+      ...seen,
+      icon: 'mdi:tag-text-outline',
+      state_topic: state,
+      value_template: labelTemplate,
+      json_attributes_topic: state,
+      json_attributes_template:
+        "{{ {'score': value_json.score, 'top': value_json.top, 'reason': value_json.reason|default('')}|tojson }}",
+    }),
+    score: make('sensor', 'score', 'Score', {
+      ...seen,
+      icon: 'mdi:percent-outline',
+      unit_of_measurement: '%',
+      state_class: 'measurement',
+      suggested_display_precision: 1,
+      state_topic: state,
+      value_template: '{{ (value_json.score*100)|round(1) }}',
+    }),
+  }
+}
+
+function viewEntities(make: Make, topic: (name: CameraTopic) => string, seen: Fields): Entities {
+  return {
+    camera_ok: make('binary_sensor', 'camera_ok', 'Camera', {
+      device_class: 'connectivity',
+      entity_category: 'diagnostic',
+      state_topic: topic('cameraStatus'),
+      value_template: "{{ 'ON' if value == 'online' else 'OFF' }}",
+    }),
+    problem: make('binary_sensor', 'problem', 'View', {
+      ...seen,
+      device_class: 'problem',
+      entity_category: 'diagnostic',
+      state_topic: topic('state'),
+      value_template: "{{ 'OFF' if value_json.problem|default('none') == 'none' else 'ON' }}",
+      json_attributes_topic: topic('state'),
+      json_attributes_template: "{{ {'problem': value_json.problem|default('none')}|tojson }}",
+    }),
+  }
+}
+
+interface Pictures {
+  readonly camera: string
+  /** The topic above all commands. */
+  readonly request: string
+  readonly hasHeat: boolean
+}
+
+function pictureEntities(
+  make: Make,
+  topic: (name: CameraTopic) => string,
+  seen: Fields,
+  { camera, request, hasHeat }: Pictures,
+): Entities {
+  const button = (key: string, name: string, icon: string, command: string): Entity =>
+    make('button', key, name, {
+      ...seen,
+      icon,
+      command_topic: `${request}/${command}`,
+      payload_press: JSON.stringify({ camera }),
+    })
+  const snapshot = {
+    snapshot: make('image', 'snapshot', 'Snapshot', {
+      ...seen,
+      image_topic: topic('image'),
+      content_type: 'image/jpeg',
+    }),
+    take_snapshot: button('take_snapshot', 'Take snapshot', 'mdi:camera-outline', 'snapshot'),
+  }
+  if (!hasHeat) return snapshot
+  return {
+    ...snapshot,
+    heat: make('camera', 'heat', 'Heat map', { ...seen, topic: topic('heat') }),
+    take_heat: button('take_heat', 'Take heat map', 'mdi:blur', 'heat'),
+  }
+}
+
+const eventFields = [
+  "'event_type': value_json.event_type",
+  "'label': value_json.label",
+  "'prev': value_json.prev",
+  "'score': value_json.score",
+  "'reason': value_json.reason|default('')",
+  "'problem': value_json.problem|default('none')",
+  "'looking_elsewhere': value_json.looking_elsewhere|default(false)",
+  "'id': value_json.id",
+  "'ts': value_json.ts",
+]
+
+function controlEntities(make: Make, topic: (name: CameraTopic) => string): Entities {
+  return {
+    event: make('event', 'event', 'Event', {
+      icon: 'mdi:bell-outline',
+      state_topic: topic('event'),
+      event_types: eventTypes,
+      value_template: `{{ {${eventFields.join(', ')}}|tojson }}`,
+    }),
+    enabled: make('switch', 'enabled', 'Enabled', {
+      icon: 'mdi:cctv',
+      state_topic: topic('enabled'),
+      command_topic: topic('enabledSet'),
+    }),
+    threshold: make('number', 'threshold', 'Threshold', {
+      min: 0,
+      max: 1,
+      step: 0.01,
+      mode: 'slider',
+      icon: 'mdi:tune-vertical',
+      entity_category: 'config',
+      state_topic: topic('threshold'),
+      command_topic: topic('thresholdSet'),
+    }),
+  }
+}
+
+/** The entities of the node. */
+export function nodeEntities({ node, health }: DeviceFacts, topics: Topics): Entities {
+  const make = maker(`gapcam_${node}`, slug(node))
+  const request = topics.node('request').topic
+  return {
+    model: make('update', 'model', 'Model', {
+      entity_category: 'diagnostic',
+      state_topic: topics.node('model').topic,
+      command_topic: `${request}/model_install`,
+      payload_install: 'latest',
+    }),
+    ...healthEntities(make, topics.node('health').topic, health),
+    restart: make('button', 'restart', 'Restart', {
+      device_class: 'restart',
+      entity_category: 'config',
+      command_topic: `${request}/restart`,
+    }),
+  }
+}
+
+function healthEntities(make: Make, topic: string, health: DeviceFacts['health']): Entities {
+  const diagnostic = { entity_category: 'diagnostic', state_topic: topic }
+  const measured = (key: string, name: string, fields: Fields): Entity =>
+    make('sensor', key, name, { ...diagnostic, state_class: 'measurement', ...fields })
+  const problem = (key: string, name: string): Entity =>
+    make('binary_sensor', key, name, {
+      ...diagnostic,
+      device_class: 'problem',
+      value_template: `{{ 'ON' if value_json.${key}|default(false) else 'OFF' }}`,
+    })
+  return {
+    fps: measured('fps', 'Frame rate', {
+      icon: 'mdi:filmstrip',
+      unit_of_measurement: 'fps',
+      value_template: '{{ value_json.fps }}',
+    }),
+    infer: measured('infer', 'Inference time', {
+      device_class: 'duration',
+      unit_of_measurement: 'ms',
+      value_template: '{{ value_json.infer_ms.p50 }}',
+    }),
+    // A reading that fails is left out of the message. The template then gives an empty text, and the last value stays.
+    ...(health.hasTemperature && {
+      temp: measured('temp', 'Temperature', {
+        device_class: 'temperature',
+        unit_of_measurement: '°C',
+        value_template: "{{ value_json.soc_c|default('') }}",
+      }),
+    }),
+    ...(health.hasUndervoltage && { undervoltage: problem('undervoltage', 'Undervoltage') }),
+    ...(health.hasThrottling && { throttled: problem('throttled', 'Throttled') }),
+  }
+}
+
+/** An id within an entity id, which has no hyphens. */
+export function slug(id: string): string {
+  return id.replaceAll('-', '_').replace(/^_+|_+$/g, '') || 'gapcam'
+}
