@@ -1,42 +1,69 @@
 /**
- * Secrets: where they come from, and that they never leave. Whoever learns one tells it here; everything that gapcam
- * writes about itself (log, errors, banner, `config show`) goes through `redact`.
+ * Secrets: reads them and keeps them out of the output. Code that learns a secret registers it here; everything that
+ * gapcam writes about itself (log, errors, banner, `config show`) goes through `redact`.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseCameraAddress, type CameraAddress } from './camera-address.js'
 
-/** Parts of a text that are no secret however short they are would be hidden too, if these were searched for. */
+/** Shorter secrets are not masked: replacing them would garble ordinary text. */
 const leastLength = 4
 const known = new Set<string>()
+/** Addresses that hold secrets, each with the text that is printed in its place. */
+const shownInstead = new Map<string, string>()
 
-/** Whatever holds this value will be shown without it, plain or as part of a URL or of JSON. */
+/** From now on `redact` masks this value, plain and as part of a URL or of JSON. */
 export function keepSecret(value: string | undefined): void {
   if (value === undefined || value.length < leastLength) return
   for (const form of [value, encodeURIComponent(value), encodeURI(value), JSON.stringify(value).slice(1, -1)])
     known.add(form)
 }
 
-/** Learns the secrets that a URL carries, in whatever form they are written there. */
+/** Learns what must not be shown of an address: its secrets, and the address itself, in whose place `shown` is printed. */
 export function keepSecretsOf(url: string): void {
-  const [, userInfo] = /^[\w+.-]+:\/\/([^/?#\s]*)@/.exec(url) ?? []
-  const password = userInfo?.slice(userInfo.indexOf(':') + 1)
-  if (password === undefined || !userInfo?.includes(':')) return
-  keepSecret(password)
-  try {
-    keepSecret(decodeURIComponent(password))
-  } catch {
-    // A % that begins no escape: the password is what is written.
+  const address = parseCameraAddress(url)
+  if (!address) {
+    const [, scheme] = /^\s*([\w+.-]+:\/\/)/.exec(url) ?? []
+    if (scheme !== undefined) shownInstead.set(url.trim(), `${scheme}(hidden)`)
+    return
   }
+  for (const secret of address.secrets) keepSecret(secret)
+  for (const text of [url.trim(), address.url]) if (text !== address.shown) shownInstead.set(text, address.shown)
 }
 
-/** The text without secrets: those that are known, user and password of any URL, and what looks like a password in its query or in a pipeline. */
+/** An address for people: without user, password and what else may be a secret. Other text comes back as `redact` has it. */
+export function shownAddress(source: string): string {
+  return parseCameraAddress(source)?.shown ?? redact(source)
+}
+
+/**
+ * The text without secrets: those that are known, user and password of any URL, and what looks like a password in its
+ * query or in a pipeline.
+ */
 export function redact(text: string): string {
   let shown = text
+  for (const [address, instead] of shownInstead) if (shown.includes(address)) shown = shown.replaceAll(address, instead)
+  shown = shown
+    .replace(/[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi, withoutLogin)
     .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s"'<>]*@/gi, '$1')
-    .replace(/([?&;][\w.-]*(?:pass|pwd|token|secret|auth|api_?key)[\w.-]*=)[^&#\s"']+/gi, '$1(hidden)')
-    .replace(/\b((?:user-pw|password|proxy-pw)=)("[^"]*"|\S+)/gi, '$1(hidden)')
+    .replace(
+      /([?&;][\w.-]*(?:pass|pwd|psw|pas|token|secret|auth|api_?key)[\w.-]*=|[?&;](?:p|pw)=)[^&#\s"']+/gi,
+      '$1(hidden)',
+    )
+    .replace(/([/_](?:password|passwd|pass|pwd)=)[^&#\s"'/]*?(?=_[a-z]+=|[&#\s"'/]|$)/gi, '$1(hidden)')
+    .replace(/\b((?:user-pw|password|proxy-pw)=)("[^"]*"|[^\s(][^\s]*)/gi, '$1(hidden)')
   for (const secret of known) if (shown.includes(secret)) shown = shown.replaceAll(secret, '(hidden)')
   return shown
+}
+
+/** A URL in a text without user and password, which may hold characters that a URL would have to encode. */
+function withoutLogin(url: string): string {
+  const address = parseCameraAddress(url)
+  return address === null || address.user === null ? url : url.slice(0, url.indexOf('://') + 3) + serverOf(address)
+}
+
+function serverOf({ host, port, path }: CameraAddress): string {
+  return `${host}${port === null ? '' : `:${port}`}${path}`
 }
 
 /** Any value with the texts in it redacted. */
@@ -62,7 +89,7 @@ export function credentialFile(
   return folders.map((folder) => join(folder!, name)).find(isThere) ?? null
 }
 
-/** Also one that may not be looked at: whoever reads it says so. */
+/** True also for a file that we may not look at: reading it gives the error that says why. */
 function isThere(file: string): boolean {
   try {
     return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
@@ -71,7 +98,7 @@ function isThere(file: string): boolean {
   }
 }
 
-/** A secret's file without the line break that editors leave; the value is kept secret from then on. Throws what reading throws. */
+/** The content of a secret's file, without the line break that editors leave; registered as a secret. Throws what reading throws. */
 export function readSecret(file: string): string {
   const value = readFileSync(file, 'utf8').replace(/[\r\n]+$/, '')
   keepSecret(value)
@@ -88,6 +115,6 @@ function modeOf(file: string): number {
   try {
     return statSync(file, { throwIfNoEntry: false })?.mode ?? 0
   } catch {
-    return 0 // in a folder that is closed to us, and so to others
+    return 0 // its folder is closed to us
   }
 }

@@ -50,6 +50,7 @@ const grounds = [
   'addon',
   'address',
   'board',
+  'camera-address',
   'clock',
   'errors',
   'frame',

@@ -53,6 +53,17 @@ describe('a text is shown without', () => {
     })
   })
 
+  it.each([
+    ['rtsp://admin:pa#ss/w@cam1/live', 'rtsp://cam1/live'],
+    ['rtsp://admin:pa?s s@cam2/live', 'rtsp://cam2/live'],
+    ['rtsp://cam3/user=admin_password=x1y_channel=1', 'rtsp://cam3/(hidden)'],
+    ['http://cam4/s.cgi?loginuse=u&loginpas=x1y', 'http://cam4/s.cgi?loginuse=(hidden)&loginpas=(hidden)'],
+    ['rtsp://admin:no address@', 'rtsp://(hidden)'],
+  ])('the address %s that it was told to keep', (source, shown) => {
+    keepSecretsOf(source)
+    expect(redact(`open ${source} was refused`)).toBe(`open ${shown} was refused`)
+  })
+
   it('and so is every fault', () => {
     keepSecret('faulty-secret')
     expect(new GapcamError('CAMERA_LOST', 'the camera said faulty-secret on rtsp://u:p@h/').message).toBe(
@@ -140,7 +151,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
       /camera gate: the password file \/nowhere cannot be read: ENOENT/,
     )
     expect(() => loadConfig({ flags: {}, environment: {}, file: config('/dev/video0', passwordFile) })).toThrow(
-      /camera gate has a password, and \/dev\/video0 is no address/,
+      /camera gate has a password file, but its source is not a network address/,
     )
   })
 

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { GapcamError } from '../errors.js'
-import { redact } from '../secrets.js'
+import { redact, shownAddress } from '../secrets.js'
 import type { Camera, CameraOptions } from './camera.js'
 import { endingWithUs, openChild, requireProgram, type ChildSource } from './child.js'
 
@@ -58,8 +58,8 @@ function sourceOf(uri: string, isFile: boolean, probed: Probed & Input, options:
     'pipe:1',
   ]
   return {
-    uri: redact(uri),
-    name: redact(uri),
+    uri: shownAddress(uri),
+    name: shownAddress(uri),
     command: 'ffmpeg',
     args,
     ...(probed.text === undefined ? {} : { input: probed.text }),
@@ -76,7 +76,7 @@ function sourceOf(uri: string, isFile: boolean, probed: Probed & Input, options:
 async function inputOf(uri: string, isFile: boolean): Promise<Input> {
   if (isFile) return { args: ['-i', uri] }
   const options = uri.startsWith('rtsp') ? { rtsp_transport: 'tcp', timeout: '10000000' } : { rw_timeout: '10000000' }
-  const isSecret = redact(uri) !== uri
+  const isSecret = shownAddress(uri) !== uri
   if (isSecret && (await hasPlaylistOptions())) return playlist(uri, options)
   return { args: [...Object.entries(options).flatMap(([name, value]) => [`-${name}`, value]), '-i', uri] }
 }
@@ -139,7 +139,7 @@ async function probe(uri: string, input: Input, signal: AbortSignal): Promise<Pr
       }
     ).streams ?? []
   if (!stream?.width || !stream.height)
-    throw new GapcamError('CAMERA_FORMAT', `camera ${redact(uri)}: there is no video in it`)
+    throw new GapcamError('CAMERA_FORMAT', `camera ${shownAddress(uri)}: there is no video in it`)
   const isTurned =
     stream.side_data_list?.some(({ rotation }) => rotation !== undefined && rotation % 180 !== 0) ?? false
   const fps = rate(stream.avg_frame_rate) || rate(stream.r_frame_rate)
@@ -170,7 +170,7 @@ function output(program: string, args: readonly string[], { uri, input, signal }
         const why = redact(stderr.trim().split('\n').at(-1) ?? '').replace(/^pipe:0: /, '') || 'it does not answer'
         const hint = /\b40[13]\b/.test(why) ? { hint: 'Check the user and the password of the camera.' } : {}
         reject(
-          new GapcamError('CAMERA_NOT_FOUND', `camera ${redact(uri)} cannot be opened: ${why}`, {
+          new GapcamError('CAMERA_NOT_FOUND', `camera ${shownAddress(uri)} cannot be opened: ${why}`, {
             cause: error,
             ...hint,
           }),

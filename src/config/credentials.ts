@@ -1,20 +1,22 @@
 /**
- * Secrets of a configuration: a file that the service manager or a container hands over stands for the one that the
- * configuration names; what is read here, and what stands in URLs, is never shown again.
+ * Secrets of a configuration. A file that the service manager or a container provides replaces the one that the
+ * configuration names. Every secret read here, and those in URLs, are registered so that no output shows them.
  */
+import { parseCameraAddress, withCredentials } from '../camera-address.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { credentialFile, keepSecret, keepSecretsOf, openToAll, readSecret } from '../secrets.js'
 import type { CameraConfig, Config } from './schema.js'
 
+/** A configuration with its secrets resolved. */
 export interface WithSecrets {
   readonly config: Config
-  /** Keys whose value a service manager or container gave. */
+  /** Keys whose value comes from a service manager or container. */
   readonly given: readonly string[]
-  /** What is open to all users of this machine, a sentence each. */
+  /** One sentence for each secret file that every user of this machine can read. */
   readonly warnings: readonly string[]
 }
 
-/** The keys that name a secret's file, and the name under which systemd (LoadCredential) or Docker (secrets) hands it over. */
+/** The keys that name a secret's file, each with its name as a systemd credential (LoadCredential) or Docker secret. */
 export const credentialNames = {
   'mqtt.passwordFile': 'mqtt-password',
   'mqtt.key': 'mqtt-key',
@@ -22,6 +24,7 @@ export const credentialNames = {
 } as const
 type SecretFileKey = keyof typeof credentialNames
 
+/** The credential's name for a camera's password. */
 export const cameraCredential = (camera: string): string => `camera-${camera}-password`
 
 /** The files that a configuration names, by key. */
@@ -35,7 +38,7 @@ export function withSecrets(config: Config, environment: NodeJS.ProcessEnv): Wit
   for (const secret of [mqtt.password, page.token]) keepSecret(secret)
   for (const url of [mqtt.broker, ...cameras.map(({ source }) => source)]) keepSecretsOf(url)
   const named = secretFiles(config)
-  // A secret that somebody wrote down wins over one that lies about.
+  // A secret written in the configuration wins over a provided file.
   const isWritten: Readonly<Record<SecretFileKey, boolean>> = {
     'mqtt.passwordFile': mqtt.password !== undefined,
     'mqtt.key': false,
@@ -73,7 +76,7 @@ export function withSecrets(config: Config, environment: NodeJS.ProcessEnv): Wit
   }
 }
 
-/** Who connects says what is wrong with the file; here its content is only to be kept secret. */
+/** Registers the file's content as a secret. A file that cannot be read is reported later, where it is used. */
 function tryToKeep(file: string): void {
   try {
     readSecret(file)
@@ -82,7 +85,7 @@ function tryToKeep(file: string): void {
   }
 }
 
-/** Where a camera is opened again: its source with the password that the file holds now; as it was, where that cannot be read. */
+/** The camera's source with the password that its file holds now; unchanged where the file cannot be read. Used at each reopening. */
 export function sourceNow(camera: CameraConfig): string {
   try {
     return withPassword(camera, camera.passwordFile).source
@@ -91,7 +94,7 @@ export function sourceNow(camera: CameraConfig): string {
   }
 }
 
-/** The camera with its password in the URI, which is where its program wants it, in place of one that is there. */
+/** The camera with the password of the file in its URI, where it replaces any other. */
 function withPassword(camera: CameraConfig, file: string | undefined): CameraConfig {
   if (file === undefined) return camera
   let password: string
@@ -103,12 +106,13 @@ function withPassword(camera: CameraConfig, file: string | undefined): CameraCon
       `camera ${camera.id}: the password file ${file} cannot be read: ${messageOf(error)}`,
     )
   }
-  const [, scheme, userInfo = '', rest] = /^([\w+.-]+:\/\/)(?:([^/?#\s]*)@)?(.*)$/.exec(camera.source) ?? []
-  if (scheme === undefined)
+  const address = parseCameraAddress(camera.source)
+  if (address === null)
     throw new GapcamError(
       'CONFIG_INVALID',
-      `camera ${camera.id} has a password, and ${camera.source} is no address that could take one`,
+      `camera ${camera.id} has a password file, but its source is not a network address such as rtsp://192.168.1.20/live`,
     )
-  const user = camera.username === undefined ? userInfo.split(':')[0]! : encodeURIComponent(camera.username)
-  return { ...camera, passwordFile: file, source: `${scheme}${user}:${encodeURIComponent(password)}@${rest}` }
+  const withLogin = withCredentials(address, camera.username ?? null, password)
+  keepSecretsOf(withLogin.url)
+  return { ...camera, passwordFile: file, source: withLogin.url }
 }
