@@ -1,6 +1,6 @@
 /** Composed scenes: an object at a known random position on a background of smooth light and noise. */
 import sharp from 'sharp'
-import type { Frame } from '../../src/frame.js'
+import { frameOf, type Frame } from '../../src/frame.js'
 import type { Region } from '../../src/pixels/spec.js'
 import type { Random } from '../random.js'
 
@@ -79,17 +79,6 @@ export function compose(random: Random, { rgb, side }: Thing, options: SceneOpti
   const top = Math.floor(within.y * height + random.next() * (within.height * height - side))
   for (let y = 0; y < side; y++)
     pixels.set(rgb.subarray(y * side * 3, (y + 1) * side * 3), ((top + y) * width + left) * 3)
-  const frame: Frame = {
-    seq: 1,
-    capturedNs: 0n,
-    wallTime: 0,
-    width,
-    height,
-    format: 'rgb24',
-    stride: width * 3,
-    pixels,
-    copyTo: (target) => target.set(pixels),
-    release: () => undefined,
-  }
+  const frame = frameOf({ data: pixels, width, height })
   return { frame, object: { x: left / width, y: top / height, width: side / width, height: side / height } }
 }

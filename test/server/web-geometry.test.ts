@@ -1,7 +1,7 @@
 /** The page converts between frame and view as the pixel path does: a box drawn on the picture is the region that is cut. */
 import { describe, expect, it } from 'vitest'
 import { PlainPass } from '../../src/pixels/plain.js'
-import type { Frame } from '../../src/frame.js'
+import { frameOf } from '../../src/frame.js'
 import { boxToFrame, boxToView, tidy, toFrame, toView, type View } from '../../src/server/web/geometry.js'
 import { Random } from '../random.js'
 
@@ -30,18 +30,7 @@ describe.each(views)('rotate $rotate, flipX $flipX, flipY $flipY', (view) => {
       'the reference',
     )
     const target = new Uint8Array(w * h * 3)
-    const frame: Frame = {
-      seq: 1,
-      capturedNs: 0n,
-      wallTime: 0,
-      format: 'rgb24',
-      width,
-      height,
-      stride: width * 3,
-      pixels,
-      copyTo: () => undefined,
-      release: () => undefined,
-    }
+    const frame = frameOf({ data: pixels, width, height })
     await pass.run(frame, target)
     const at = target.indexOf(255) / 3
     const [u, v] = toView([(x + 0.5) / width, (y + 0.5) / height], view)

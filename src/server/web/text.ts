@@ -90,7 +90,7 @@ export const text = {
     recoveries: 'Recoveries',
     temperature: 'Temperature',
     memory: 'Memory',
-    uptime: 'Up',
+    uptime: 'Uptime',
     broker: 'MQTT',
     queue: 'Queue',
     noBroker: 'none',
