@@ -82,10 +82,10 @@ export const tensorArrays: Readonly<Record<TensorType, new (memory: ArrayBufferL
   uint64: BigUint64Array,
 }
 
-/** The order of a rank-4 tensor's dimensions, judged by where a picture's 1, 3 or 4 channels would be. */
-export function imageLayout(shape: readonly number[]): Layout {
+/** The layout of a rank-4 tensor, judged by which size is a picture's 1, 3 or 4 channels. Open sizes are allowed. */
+export function imageLayout(shape: readonly (number | string | null)[]): Layout {
   if (shape.length !== 4) return 'none'
-  const isChannels = (size: number | undefined): boolean => size === 1 || size === 3 || size === 4
+  const isChannels = (size: unknown): boolean => size === 1 || size === 3 || size === 4
   return !isChannels(shape[1]) && isChannels(shape[3]) ? 'nhwc' : 'nchw'
 }
 

@@ -38,7 +38,7 @@ export function modelCommand(program: Command): void {
     .action(async (file: string, values: FlagValues) => {
       const loaded = await loadModel(file)
       const size = await sizeFor(loaded, askedSize(values))
-      const compiled = compilePlan(prepareNative(loaded.graph, size ? { inputSize: size } : {}), { onPass: writeGraph })
+      const compiled = compilePlan(prepareNative(loaded.graph, { inputSize: size }), { onPass: writeGraph })
       if ('unsupported' in compiled)
         for (const { node, op, reason } of compiled.unsupported) process.stderr.write(`${op} ${node}: ${reason}\n`)
     })
@@ -51,7 +51,7 @@ export function modelCommand(program: Command): void {
     .action(async (file: string, values: FlagValues) => {
       const loaded = await loadModel(file)
       const size = await sizeFor(loaded, askedSize(values))
-      const compiled = compilePlan(prepareNative(loaded.graph, size ? { inputSize: size } : {}))
+      const compiled = compilePlan(prepareNative(loaded.graph, { inputSize: size }))
       if ('unsupported' in compiled) {
         const [first] = compiled.unsupported
         throw new GapcamError('MODEL_UNSUPPORTED', `model ${file}: ${first?.op} (${first?.node}): ${first?.reason}`)

@@ -7,7 +7,7 @@
 import { loadAddon, type Addon, type NativeSession } from '../addon.js'
 import { GapcamError } from '../errors.js'
 import { compilePlan } from '../model/compile.js'
-import { groupedNames } from '../model/depth-first.js'
+import { nameSeparator } from '../model/depth-first.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { serializePlan, type Plan } from '../model/plan.js'
 import { prepareNative, type PreparedGraph } from '../model/prepare.js'
@@ -113,7 +113,7 @@ class Bench {
           await noteLeast(parts!, single)
         })
         return groups.filter((group) => {
-          const times = group.split(groupedNames).map((name) => single.get(name))
+          const times = group.split(nameSeparator).map((name) => single.get(name))
           return (
             times.every((time) => time !== undefined) && sum(times as number[]) < grouped.get(group)! * (1 - blockGain)
           )

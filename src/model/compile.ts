@@ -1,19 +1,19 @@
-/** The compiler: a prepared graph through the passes, lowered to steps, given memory. */
+/** The compiler: runs the passes on a prepared graph, lowers it to steps, groups chains and plans the memory. */
 import { groupChains } from './depth-first.js'
-import type { Constant, Graph } from './graph.js'
-import { lowerGraph, planSizes, type Draft } from './lower.js'
+import { planShape, type Draft } from './draft.js'
+import { Unsupported, type Constant, type Graph, type UnsupportedNode } from './graph.js'
+import { lowerGraph } from './lower.js'
 import { planMemory } from './memory.js'
 import { passes } from './passes/passes.js'
 import { align64, type Plan, type PlanTensor } from './plan.js'
-import type { PreparedGraph, UnsupportedNode } from './prepare.js'
-import { Unsupported } from './view.js'
+import type { PreparedGraph } from './prepare.js'
 
 export interface CompileOptions {
-  /** Values to give out beside the model's own outputs, such as the feature map before GAP. */
+  /** Values that become outputs too, such as the feature map before GAP. */
   readonly extraOutputs?: readonly string[]
-  /** Names of groups that `gapcam tune` found faster as steps of their own. */
+  /** Names of groups that `gapcam tune` found faster as separate steps. */
   readonly separate?: readonly string[]
-  /** Is told the graph after each pass; `gapcam model passes` prints it. */
+  /** Called with the graph after each pass. `gapcam model passes` prints it. */
   readonly onPass?: (name: string, graph: Graph) => void
 }
 
@@ -21,13 +21,18 @@ export type Compiled =
   | { readonly plan: Plan; readonly lowerBoundBytes: number }
   | { readonly unsupported: readonly UnsupportedNode[] }
 
-/** Compiles a graph that `prepareGraph` made, or says which nodes the native engine does not cover. */
+/**
+ * Compiles a prepared graph, or lists the nodes that the native engine does not cover.
+ *
+ *     const compiled = compilePlan(prepareNative(model.graph))
+ *     if ('plan' in compiled) writeFileSync('x.plan', serializePlan(compiled.plan))
+ */
 export function compilePlan(prepared: PreparedGraph, options: CompileOptions = {}): Compiled {
   if (prepared.unsupported.length > 0) return { unsupported: prepared.unsupported }
   try {
     return compileSupported(prepared.graph, options)
   } catch (error) {
-    // A pass met what the standard forbids in a node that shape inference did not need to look at.
+    // A pass found a violation of the standard in a node whose details shape inference does not need.
     if (error instanceof Unsupported) return { unsupported: [{ node: 'the graph', op: '', reason: error.message }] }
     throw error
   }
@@ -44,6 +49,7 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
   return 'draft' in lowered ? planOf(groupChains(lowered.draft, new Set(options.separate))) : lowered
 }
 
+/** The graph with these values as outputs too. Names without a value are ignored. */
 function withOutputs(graph: Graph, names: readonly string[]): Graph {
   const extra = names
     .filter((name) => !graph.outputs.some((output) => output.name === name))
@@ -51,6 +57,9 @@ function withOutputs(graph: Graph, names: readonly string[]): Graph {
     .filter((value) => value !== undefined)
   return extra.length === 0 ? graph : { ...graph, outputs: [...graph.outputs, ...extra] }
 }
+
+/** Scale and zero point of tensors that are not quantised: all of them, until there are integer steps. */
+const unquantized = { scale: 1, zeroPoint: 0 }
 
 function planOf(draft: Draft): Compiled {
   const { offsets, arenaBytes, lowerBoundBytes } = planMemory(draft)
@@ -60,7 +69,7 @@ function planOf(draft: Draft): Compiled {
     const place = bytes
       ? { storage: 'constant' as const, offset: constants.add(bytes) }
       : { storage: 'arena' as const, offset: offsets.get(id) ?? 0 }
-    return { name, type, shape: planSizes(shape), ...place, scale: 1, zeroPoint: 0 }
+    return { name, type, shape: planShape(shape), ...place, ...unquantized }
   })
   const { inputs, outputs, steps } = draft
   return {
@@ -69,7 +78,7 @@ function planOf(draft: Draft): Compiled {
   }
 }
 
-/** Constants one after the other; the same view of the file is stored once. */
+/** Collects constants one after the other. The same bytes of the file are stored once. */
 class ConstantPool {
   readonly chunks: { offset: number; bytes: Constant['bytes'] }[] = []
   bytes = 0

@@ -1,12 +1,13 @@
 /**
- * Operators of onnxruntime's own (domain com.microsoft), which its optimizer leaves in the models that it saves, spelled
- * out in ONNX's. Where a use of one is not covered here, the node stays, and is a reason against the native engine.
+ * Expands onnxruntime's own operators (domain com.microsoft), which its optimizer leaves in the models that it saves,
+ * into ONNX's operators. A use that is not covered stays as it is, and the native engine cannot serve the model.
  */
-import { floatConstant, intAttribute, type Attribute, type Constant, type Graph, type Node } from './graph.js'
+import { floatConstant, intAttribute, madeNode, type Constant, type Graph, type Node } from './graph.js'
 
-/** What a node becomes, and the constants that it needs; null where that is not known. */
+/** The nodes that replace a node; it adds the constants that they need. Null where the use is not covered. */
 type Expansion = (node: Node, constants: Map<string, Constant>) => readonly Node[] | null
 
+/** The graph with ONNX's operators where an expansion is known. */
 export function expandContrib(graph: Graph): Graph {
   if (!graph.nodes.some(({ domain }) => domain === 'com.microsoft')) return graph
   const constants = new Map(graph.constants)
@@ -16,53 +17,47 @@ export function expandContrib(graph: Graph): Graph {
   return { ...graph, nodes, constants }
 }
 
+/** A node of the expansion of `of`. The last one keeps the name of `of`. */
 const made = (
   of: Node,
   op: string,
   inputs: readonly string[],
   output: string,
-  attributes: Readonly<Record<string, Attribute>> = {},
-): Node => ({
-  name: output === of.outputs[0] ? of.name : `${of.name} ${op}`,
-  op,
-  domain: '',
-  attributes,
-  inputs,
-  outputs: [output],
-})
+  attributes: Node['attributes'] = {},
+): Node => madeNode(op, { name: output === of.outputs[0] ? of.name : `${of.name} ${op}`, inputs, output, attributes })
 
+/** Adds a constant number and returns its name. */
 function scalar(constants: Map<string, Constant>, name: string, value: number): string {
   constants.set(name, floatConstant([], Float32Array.of(value)))
   return name
 }
 
-/** act(conv(x) + z), with the activation's parameters in its own order. */
+/** activation(conv(x) + z). */
 const fusedConv: Expansion = (node, constants) => {
   const [x = '', weights = '', bias = '', z = ''] = node.inputs
   const { activation, activation_params: params, ...window } = node.attributes
   const [y = ''] = node.outputs
-  const act =
-    activation?.kind === 'string'
-      ? activationOf(node, activation.value, params?.kind === 'floats' ? params.value : [], constants)
-      : null
-  if (!act) return null
+  if (activation?.kind !== 'string') return null
+  const last = activationNode(node, activation.value, params?.kind === 'floats' ? params.value : [], constants)
+  if (!last) return null
   const [product, sum] = [`${y}.product`, `${y}.sum`]
   const inputs = bias === '' ? [x, weights] : [x, weights, bias]
   return [
     made(node, 'Conv', inputs, product, window),
     ...(z === '' ? [] : [made(node, 'Add', [product, z], sum)]),
-    act(z === '' ? product : sum),
+    last(z === '' ? product : sum),
   ]
 }
 
-function activationOf(
+/** Makes the activation of a FusedConv. `params` are in the order of the activation's attributes. */
+function activationNode(
   node: Node,
   op: string,
   params: readonly number[],
   constants: Map<string, Constant>,
 ): ((x: string) => Node) | null {
   const [y = ''] = node.outputs
-  const floats = (...names: readonly string[]): Readonly<Record<string, Attribute>> =>
+  const floats = (...names: readonly string[]): Node['attributes'] =>
     Object.fromEntries(names.map((name, i) => [name, { kind: 'float', value: params[i] ?? 0 }]))
   switch (op) {
     case 'Relu':
@@ -90,7 +85,7 @@ function activationOf(
   }
 }
 
-/** Gelu of a sum with a bias, where there is one. */
+/** Gelu of x, or of x + bias. */
 const gelu =
   (approximate: 'none' | 'tanh'): Expansion =>
   (node) => {
@@ -115,14 +110,14 @@ const quickGelu: Expansion = (node, constants) => {
   ]
 }
 
-/** Layer norm of x + skip + bias; the sum is an output too. */
+/** Layer norm of x + skip + bias. The sum may be an output too. */
 const skipLayerNormalization: Expansion = (node) => {
   const [x = '', skip = '', gamma = '', beta = '', bias = ''] = node.inputs
   const [y = '', mean = '', deviation = '', total = ''] = node.outputs
   if (mean !== '' || deviation !== '') return null
   const sum = total === '' ? `${y}.sum` : total
   const inner = `${y}.inner`
-  const epsilon: Attribute = node.attributes['epsilon'] ?? { kind: 'float', value: 1e-12 }
+  const epsilon = node.attributes['epsilon'] ?? ({ kind: 'float', value: 1e-12 } as const)
   return [
     made(node, 'Add', [x, skip], bias === '' ? sum : inner),
     ...(bias === '' ? [] : [made(node, 'Add', [inner, bias], sum)]),
@@ -133,7 +128,7 @@ const skipLayerNormalization: Expansion = (node) => {
   ]
 }
 
-/** alpha · a · b; matrices that it turns around are not covered. */
+/** alpha · a · b. Transposed operands are not covered. */
 const fusedMatMul: Expansion = (node, constants) => {
   if (['transA', 'transB', 'transBatchA', 'transBatchB'].some((name) => intAttribute(node, name, 0) !== 0)) return null
   const { alpha } = node.attributes

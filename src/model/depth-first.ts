@@ -1,28 +1,28 @@
 /**
- * Groups a window (depthwise convolution or maximum) with the convolutions around it into one `chain` step, where what
- * lies between them is too wide for the cache: the executor then computes it strip by strip, and the wide tensor never
- * exists.
+ * Groups a window (depthwise convolution or maximum) with the convolutions around it into one `chain` step, where the
+ * tensors between them are too large for the cache. The executor then computes strip by strip, and these tensors never
+ * exist as a whole.
  */
-import type { Draft } from './lower.js'
+import type { Draft } from './draft.js'
 import type { TensorId } from './operators/context.js'
 import type { PlanStep } from './plan.js'
 import { tensorBytes, type StepParameters } from './steps.js'
 
-/** Between the names of the nodes that a grouped step computes. */
-export const groupedNames = ' + '
+/** Joins the names of the nodes that a grouped step computes. */
+export const nameSeparator = ' + '
 
-/** A first-level cache: what is smaller stays there anyway. */
+/** A first-level cache. Smaller tensors stay in it without grouping. */
 const wideBytes = 32 * 1024
 
 type Conv = Extract<PlanStep, { readonly kind: 'conv2d' }>
 type MaxPool = Extract<PlanStep, { readonly kind: 'pool2d' }>
 
-/** `separate` names groups that stay steps of their own, as a measurement found them faster. */
+/** The draft with chains. `separate` names groups that stay separate steps, because a measurement found them faster. */
 export function groupChains(draft: Draft, separate: ReadonlySet<string> = new Set()): Draft {
   const uses = usesOf(draft)
   const windows = draft.steps.filter((step): step is Conv | MaxPool => isDepthwise(draft, step) || isMaxPool(step))
   const taken = new Map<PlanStep, PlanStep | null>()
-  // The group that saves the most first: a 1×1 convolution between two depthwise ones can only belong to one of them.
+  // The group that saves the most bytes first: a 1×1 convolution between two windows can belong to only one of them.
   for (;;) {
     const groups = windows
       .filter((step) => !taken.has(step))
@@ -31,7 +31,7 @@ export function groupChains(draft: Draft, separate: ReadonlySet<string> = new Se
     const [best] = groups.sort((one, other) => other.savedBytes - one.savedBytes)
     if (!best) break
     for (const part of best.parts) taken.set(part, null)
-    // In the place of the last part, when all that they read is there.
+    // In the place of the last part, where all inputs of the group exist.
     taken.set(best.parts.at(-1)!, best.step)
   }
   if (taken.size === 0) return draft
@@ -39,7 +39,7 @@ export function groupChains(draft: Draft, separate: ReadonlySet<string> = new Se
   return withoutUnused({ ...draft, steps })
 }
 
-/** Makers and readers of each tensor; what the caller reads has the reader null. */
+/** The maker and the readers of each tensor. The reader null is the caller of the plan. */
 interface Uses {
   readonly maker: ReadonlyMap<TensorId, PlanStep>
   readonly readers: ReadonlyMap<TensorId, readonly (PlanStep | null)[]>
@@ -84,7 +84,7 @@ function isPointwise({ parameters }: Conv): boolean {
   )
 }
 
-/** May stand before the window: strip by strip it is computed directly, which suits 1×1 and strided kernels. */
+/** Whether a step may stand before the window. Strips are computed directly, which suits 1×1 and strided kernels. */
 function mayExpand(step: PlanStep | null | undefined): step is Conv {
   if (!isConv(step) || step.outputs[0] === null || step.outputs[1] !== null || step.inputs[3] !== null) return false
   return (
@@ -100,11 +100,11 @@ interface Group {
   readonly step: PlanStep
   /** In the order of the plan. */
   readonly parts: readonly PlanStep[]
-  /** Of tensors that no longer exist. */
+  /** Bytes of the tensors that no longer exist. */
   readonly savedBytes: number
 }
 
-/** The step that takes the place of a window and its neighbours, or null where nothing between them is wide. */
+/** The chain of a window and its neighbours, or null where no tensor between them is wide. */
 function groupAround(
   draft: Draft,
   { maker, readers }: Uses,
@@ -123,26 +123,31 @@ function groupAround(
   const project = canProject && (expand !== null || (isConv(window) && bytesOf(y) > wideBytes)) ? after : null
   if (!expand && !project) return null
   const savedBytes = (expand ? bytesOf(x) : 0) + (project ? bytesOf(y) : 0)
-  const part = (step: Conv | null, i: number): TensorId | null => step?.inputs[i] ?? null
-  const depthwise = isConv(window) ? window : null
-  const inputs = [
-    expand ? expand.inputs[0]! : x,
-    part(depthwise, 1),
-    part(depthwise, 2),
-    part(expand, 1),
-    part(expand, 2),
-    part(project, 1),
-    part(project, 2),
-    part(project, 3),
-  ]
   const parts = [...(expand ? [expand] : []), window, ...(project ? [project] : [])]
-  const name = parts.map((step) => step.name).join(groupedNames)
-  const outputs = [(project ?? window).outputs[0]!, pooled]
-  return {
-    step: { kind: 'chain', name, inputs, outputs, parameters: parametersOf(window, expand, project) },
-    parts,
-    savedBytes,
+  const step: PlanStep = {
+    kind: 'chain',
+    name: parts.map(({ name }) => name).join(nameSeparator),
+    inputs: inputsOf(window, expand, project),
+    outputs: [(project ?? window).outputs[0]!, pooled],
+    parameters: parametersOf(window, expand, project),
   }
+  return { step, parts, savedBytes }
+}
+
+/** The inputs of the chain, in the order of its row in the step table. */
+function inputsOf(window: Conv | MaxPool, expand: Conv | null, project: Conv | null): readonly (TensorId | null)[] {
+  const input = (step: Conv | null, i: number): TensorId | null => step?.inputs[i] ?? null
+  const depthwise = isConv(window) ? window : null
+  return [
+    (expand ?? window).inputs[0]!,
+    input(depthwise, 1),
+    input(depthwise, 2),
+    input(expand, 1),
+    input(expand, 2),
+    input(project, 1),
+    input(project, 2),
+    input(project, 3),
+  ]
 }
 
 function parametersOf(window: Conv | MaxPool, expand: Conv | null, project: Conv | null): StepParameters<'chain'> {
@@ -183,7 +188,7 @@ function parametersOf(window: Conv | MaxPool, expand: Conv | null, project: Conv
   }
 }
 
-/** The draft without the tensors that no step and no port names any more. */
+/** The draft without the tensors that no step and no port uses any more. */
 function withoutUnused({ tensors, steps, inputs, outputs }: Draft): Draft {
   const used = new Set<TensorId>([...inputs, ...outputs].map(({ tensor }) => tensor))
   for (const step of steps) for (const id of [...step.inputs, ...step.outputs]) if (id !== null) used.add(id)

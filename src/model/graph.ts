@@ -1,13 +1,20 @@
 /**
  * The graph that the passes work on: nodes in topological order, values by name. A pass is a pure function
- * `Graph → Graph`; it shares what it does not change and never writes into a graph that it was given.
+ * `Graph → Graph`. It shares the parts that it does not change and never writes into the graph that it receives.
  */
 import { elementBytes, elementCount, type TensorType } from '../tensor.js'
 
-/** Thrown by a rule that cannot serve a node; the reason becomes the engine's choice and the user's explanation. */
+/** Thrown by a rule that does not cover a node. The message is the reason that the user reads: "its axis 7 is …". */
 export class Unsupported extends Error {}
 
-/** A constant's data: a view of the model file's bytes (often unaligned) or of memory that a pass computed. */
+/** A node that gapcam cannot compute, and the reason. */
+export interface UnsupportedNode {
+  readonly node: string
+  readonly op: string
+  readonly reason: string
+}
+
+/** A constant tensor. Its data is a view of the model file's bytes (often unaligned), or memory that a pass computed. */
 export interface Constant {
   readonly type: TensorType
   readonly shape: readonly number[]
@@ -15,13 +22,13 @@ export interface Constant {
   readonly bytes: Uint8Array
 }
 
-/** A size that the file leaves open: a name (dim_param) or nothing at all. */
+/** One size of a shape. The file may leave it open: a name (dim_param), or null. */
 export type Dimension = number | string | null
 
 export interface Value {
   readonly name: string
   readonly type?: TensorType
-  /** Absent: the rank is unknown. After shape inference every used value has a shape of numbers. */
+  /** Absent where the rank is unknown. After shape inference every value that is used has a shape of numbers. */
   readonly shape?: readonly Dimension[]
 }
 
@@ -36,50 +43,54 @@ export type Attribute =
   | { readonly kind: 'unsupported'; readonly what: string }
 
 export interface Node {
-  /** The file's name for it, else `op_index`; unique within a graph. */
+  /** The file's name for the node, else `op_index`. Unique within a graph. */
   readonly name: string
   readonly op: string
-  /** '' is ai.onnx; 'gapcam' marks nodes that a pass made and that no file can hold. */
+  /** '' is ai.onnx. 'gapcam' marks nodes that only passes make. */
   readonly domain: string
   readonly attributes: Readonly<Record<string, Attribute>>
-  /** Value names; '' is an optional input that is absent. */
+  /** Names of values. '' stands for an optional input that is absent. */
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
 }
 
 export interface Graph {
-  /** Of the default domain. */
+  /** Version of the default operator set. */
   readonly opset: number
   readonly name: string
   readonly inputs: readonly Value[]
   readonly outputs: readonly Value[]
   readonly nodes: readonly Node[]
   readonly constants: ReadonlyMap<string, Constant>
-  /** Types and shapes of what is known so far, graph inputs and outputs included. */
+  /** Types and shapes known so far, including those of the graph's inputs and outputs. */
   readonly values: ReadonlyMap<string, Value>
 }
 
+/** A float or int attribute as a number, or `fallback` where the node does not have it. */
 export function floatAttribute(node: Node, name: string, fallback: number): number {
   const a = node.attributes[name]
   return a?.kind === 'float' || a?.kind === 'int' ? a.value : fallback
 }
 
+/** An int attribute, or `fallback`. */
 export function intAttribute(node: Node, name: string, fallback: number): number {
   const a = node.attributes[name]
   return a?.kind === 'int' ? a.value : fallback
 }
 
+/** A string attribute, or `fallback`. */
 export function stringAttribute(node: Node, name: string, fallback: string): string {
   const a = node.attributes[name]
   return a?.kind === 'string' ? a.value : fallback
 }
 
+/** A list of ints, or undefined where the node does not have it. */
 export function intsAttribute(node: Node, name: string): readonly number[] | undefined {
   const a = node.attributes[name]
   return a?.kind === 'ints' ? a.value : undefined
 }
 
-/** An aligned float32 view of a constant's data where there is one, else a copy. */
+/** A float32 constant's data: a view where the bytes are aligned, else a copy. Throws `Unsupported` for other types. */
 export function floatsOf(constant: Constant): Float32Array {
   if (constant.type !== 'float32') throw new Unsupported(`it computes with ${constant.type}`)
   const { bytes } = constant
@@ -88,7 +99,7 @@ export function floatsOf(constant: Constant): Float32Array {
   return new Float32Array(new Uint8Array(bytes).buffer, 0, length)
 }
 
-/** The elements of any numeric constant as numbers (int64 beyond 2^53 loses precision, as shapes never do). */
+/** The elements of a numeric constant as numbers. int64 values beyond 2^53 lose precision; shapes stay far below. */
 export function numbersOf(constant: Constant): number[] {
   const { bytes, type } = constant
   const length = elementCount(constant.shape)
@@ -142,10 +153,45 @@ function halfToNumber(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
+/** A float32 constant over the given data, which is not copied. */
 export function floatConstant(shape: readonly number[], data: Float32Array): Constant {
   return { type: 'float32', shape, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
 }
 
+/** An int64 constant, such as a shape or a list of axes. */
 export function int64Constant(shape: readonly number[], data: readonly number[]): Constant {
   return { type: 'int64', shape, bytes: new Uint8Array(BigInt64Array.from(data, (v) => BigInt(v)).buffer) }
+}
+
+/** A node of ai.onnx with one output, made by a pass. Without a name it has the name of its output. */
+export function madeNode(
+  op: string,
+  {
+    inputs,
+    output,
+    name = output,
+    attributes = {},
+  }: {
+    readonly inputs: readonly string[]
+    readonly output: string
+    readonly name?: string
+    readonly attributes?: Node['attributes']
+  },
+): Node {
+  return { name, op, domain: '', attributes, inputs, outputs: [output] }
+}
+
+/** The graph without nodes that no output needs, and without constants that no node reads. */
+export function withoutDeadNodes(graph: Graph): Graph {
+  const needed = new Set(graph.outputs.map(({ name }) => name))
+  const nodes = graph.nodes
+    .toReversed()
+    .filter((node) => {
+      if (!node.outputs.some((output) => needed.has(output))) return false
+      for (const input of node.inputs) needed.add(input)
+      return true
+    })
+    .reverse()
+  const constants = new Map([...graph.constants].filter(([name]) => needed.has(name)))
+  return { ...graph, nodes, constants }
 }

@@ -1,21 +1,21 @@
 /**
- * The lifetime memory plan: where each tensor of a run lies in one arena. Tensors that are never alive together may
- * share bytes; an element-wise step may write over an operand that nobody reads again.
+ * Plans the arena: one block of memory for all tensors of a run. Tensors that are never alive together may share bytes.
+ * A step that may work in place writes over an operand that no later step reads.
  */
-import type { Draft } from './lower.js'
+import type { Draft } from './draft.js'
 import type { TensorId } from './operators/context.js'
 import { align64 } from './plan.js'
 import { stepTable, tensorBytes, type StepKind } from './steps.js'
 
 export interface MemoryPlan {
-  /** Byte offset of every arena tensor, by number; constants have none. */
+  /** Byte offset of every tensor of the arena, by its number. */
   readonly offsets: ReadonlyMap<TensorId, number>
   readonly arenaBytes: number
-  /** What no plan can be below: the most bytes that are alive in one step. */
+  /** The most bytes that are alive in one step. No plan can be smaller. */
   readonly lowerBoundBytes: number
 }
 
-/** Bytes that lie in one place from the first step that writes them to the last that reads them. */
+/** Bytes that stay in one place from the first step that writes them to the last step that reads them. */
 interface Block {
   readonly bytes: number
   readonly first: number
@@ -25,6 +25,7 @@ interface Block {
 
 const mayWriteInPlace = (kind: StepKind): boolean => 'inPlace' in stepTable[kind]
 
+/** Places all tensors of a draft that are not constants. */
 export function planMemory(draft: Draft): MemoryPlan {
   const blocks = blocksOf(draft)
   const unique = [...new Set(blocks.values())]
@@ -38,7 +39,7 @@ export function planMemory(draft: Draft): MemoryPlan {
   return { offsets, arenaBytes, lowerBoundBytes }
 }
 
-/** A block for each root tensor of the arena; two roots share one where a step works in place. */
+/** The block of each root tensor of the arena. Two roots share a block where a step works in place. */
 function blocksOf(draft: Draft): Map<TensorId, Block> {
   const { tensors, steps } = draft
   const root = (id: TensorId): TensorId => tensors[id]!.root
@@ -48,7 +49,7 @@ function blocksOf(draft: Draft): Map<TensorId, Block> {
       if (id !== null) lastUse.set(root(id), at)
     }),
   )
-  // What the caller wrote stays as it is for the whole run, and what the caller reads stays until the end.
+  // Inputs stay unchanged during the run, and outputs stay until the end.
   const pinned = new Set([...draft.inputs, ...draft.outputs].map(({ tensor }) => root(tensor)))
   for (const id of pinned) lastUse.set(id, steps.length)
 
@@ -79,7 +80,7 @@ function blocksOf(draft: Draft): Map<TensorId, Block> {
   return blocks
 }
 
-/** Whether an operand dies in this step and has the result's sizes. */
+/** Whether no later step reads an operand, and it has the result's sizes. */
 function canReuse(
   draft: Draft,
   blocks: ReadonlyMap<TensorId, Block>,
@@ -100,12 +101,12 @@ function canReuse(
   )
 }
 
-/** How many orders are tried before the best one is taken; each costs well under a millisecond. */
+/** How many orders to try before taking the best one. Each costs well under a millisecond. */
 const attempts = 200
 
 /**
- * Places blocks one after the other, largest first; the arena's size. Where that is more than the bound, the block that
- * sticks out is placed first, and so on: what is hard to place must not find the good places taken.
+ * Places blocks one after the other, largest first, and returns the arena's size. While that exceeds the bound, it moves
+ * the block that ends last towards the front of the order and tries again.
  */
 function place(blocks: readonly Block[], bound: number): number {
   let order = [...blocks].sort((a, b) => b.bytes - a.bytes || a.first - b.first)
@@ -118,7 +119,7 @@ function place(blocks: readonly Block[], bound: number): number {
       least = endOf(top)
       best = blocks.map(({ offset }) => offset)
     }
-    // To the very front, or half the way, so that the orders differ.
+    // To the front, or halfway to it, so that the orders differ.
     order = attempt % 4 < 2 ? movedTo(order, top, 0) : movedTo(order, top, Math.floor(order.indexOf(top) / 2))
   }
   blocks.forEach((block, i) => {
@@ -134,7 +135,7 @@ function movedTo(order: readonly Block[], block: Block, at: number): Block[] {
 
 const endOf = ({ offset, bytes }: Block): number => offset + bytes
 
-/** Each block into a gap between the blocks that live at the same time. */
+/** Places each block into a gap between the placed blocks that are alive at the same time. */
 function placeInOrder(order: readonly Block[], gapFor: (neighbours: readonly Block[], bytes: number) => number): void {
   const placed: Block[] = []
   for (const block of order) {
@@ -146,7 +147,7 @@ function placeInOrder(order: readonly Block[], gapFor: (neighbours: readonly Blo
   }
 }
 
-/** The first place that is large enough. */
+/** The first gap that is large enough. */
 function lowestGap(neighbours: readonly Block[], bytes: number): number {
   let end = 0
   for (const { offset, bytes: taken } of neighbours) {
@@ -156,7 +157,7 @@ function lowestGap(neighbours: readonly Block[], bytes: number): number {
   return end
 }
 
-/** The smallest place that is large enough. */
+/** The smallest gap that is large enough. */
 function bestGap(neighbours: readonly Block[], bytes: number): number {
   let end = 0
   let best = -1

@@ -1,6 +1,6 @@
 /**
- * The plan: what the compiler hands to an executor. Plain data here, and one little-endian buffer on its way to the
- * native side (`serializePlan`), which the native reader treats as hostile input. docs/plan-format.md draws it.
+ * The plan is the result of the compiler and the input of an executor. It is plain data here, and one little-endian
+ * buffer on its way to the native side, whose reader trusts nothing in it. docs/plan-format.md describes the buffer.
  */
 import { GapcamError } from '../errors.js'
 import type { Layout } from '../tensor.js'
@@ -15,6 +15,7 @@ import {
   stepTable,
   tensorBytes,
   windowOps,
+  wordBytes,
   type PlanType,
   type StepKind,
   type StepParameters,
@@ -25,10 +26,10 @@ export const planVersion = 1
 export interface PlanTensor {
   readonly name: string
   readonly type: PlanType
-  /** Up to 5 sizes, each at least 1, row-major and dense; images are NHWC. */
+  /** Up to 5 sizes of at least 1. Tensors are dense and row-major, images are NHWC. */
   readonly shape: readonly number[]
   readonly storage: 'arena' | 'constant'
-  /** Bytes from the start of the arena or of the constants; a multiple of 64. */
+  /** Bytes from the start of the arena or of the constants, a multiple of 64. */
   readonly offset: number
   readonly scale: number
   readonly zeroPoint: number
@@ -37,19 +38,20 @@ export interface PlanTensor {
 export type PlanStep = {
   readonly [K in StepKind]: {
     readonly kind: K
-    /** The node (or nodes) of the model that this step computes, for profiles and errors. */
+    /** The node (or nodes) of the model that the step computes, for profiles and errors. */
     readonly name: string
-    /** Indices into `tensors`; null is an optional tensor that is absent. */
+    /** Indices into `tensors`. Null is an optional tensor that is absent. */
     readonly inputs: readonly (number | null)[]
     readonly outputs: readonly (number | null)[]
     readonly parameters: StepParameters<K>
   }
 }[StepKind]
 
+/** An input or output of the plan. */
 export interface PlanPort {
   readonly name: string
   readonly tensor: number
-  /** How the tensor relates to ONNX's order: 'nhwc' where the model's own input or output is NCHW and this is not. */
+  /** 'nhwc' where the model's input or output is NCHW and the plan's tensor is NHWC. */
   readonly layout: Layout
 }
 
@@ -59,7 +61,7 @@ export interface Plan {
   readonly inputs: readonly PlanPort[]
   readonly outputs: readonly PlanPort[]
   readonly arenaBytes: number
-  /** Chunks with their offsets; views of the model's file as far as no pass computed them. */
+  /** Pieces with their offsets: views of the model file, or memory that a pass computed. */
   readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
   readonly constantBytes: number
 }
@@ -73,7 +75,7 @@ const absent = 0xffffffff
 const layouts: readonly Layout[] = ['none', 'nchw', 'nhwc']
 
 /**
- * One buffer: header · tensors · inputs · outputs · steps · words · strings · padding to 64 · constants.
+ * The plan as one buffer: header · tensors · inputs · outputs · steps · words · strings · padding to 64 · constants.
  *
  * header  magic, version, counts of tensors, inputs, outputs, steps, words, string bytes (8 × u32),
  *         arenaBytes u64, constantBytes u64, constantsAt u64, reserved u64
@@ -90,7 +92,7 @@ export function serializePlan(plan: Plan): Uint8Array<ArrayBuffer> {
   return buffer
 }
 
-/** The same without the constants (constantsAt is 0): they go to the addon as they are, views of the model's file. */
+/** The buffer without the constants (constantsAt is 0), for the addon, which takes them as views of the model file. */
 export function serializeOutline(plan: Plan): Uint8Array<ArrayBuffer> {
   return serialize(plan, 0).buffer
 }
@@ -108,7 +110,7 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
   const portsAt = tensorsAt + plan.tensors.length * tensorRecord
   const stepsAt = portsAt + ports.length * portRecord
   const wordsAt = stepsAt + plan.steps.length * stepRecord
-  const stringsAt = wordsAt + words.length * 4
+  const stringsAt = wordsAt + words.length * wordBytes
   const constantsAt = align64(stringsAt + text.length)
   const buffer = new Uint8Array(constantsAt + room)
   const view = new DataView(buffer.buffer)
@@ -123,7 +125,7 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
     words.length,
     text.length,
   ]
-  header.forEach((word, i) => view.setUint32(i * 4, word, true))
+  header.forEach((word, i) => view.setUint32(i * wordBytes, word, true))
   view.setBigUint64(32, BigInt(plan.arenaBytes), true)
   view.setBigUint64(40, BigInt(plan.constantBytes), true)
 
@@ -131,7 +133,7 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
   ports.forEach((port, i) => {
     const name = portNames[i]!
     const fields = [port.tensor, name.at, name.length, layouts.indexOf(port.layout)]
-    fields.forEach((word, j) => view.setUint32(portsAt + i * portRecord + j * 4, word, true))
+    fields.forEach((word, j) => view.setUint32(portsAt + i * portRecord + j * wordBytes, word, true))
   })
   steps.forEach(({ step, name, at, count }, i) => {
     const fields = [
@@ -144,13 +146,14 @@ function serialize(plan: Plan, room: number): { buffer: Uint8Array<ArrayBuffer>;
       name.length,
       0,
     ]
-    fields.forEach((word, j) => view.setUint32(stepsAt + i * stepRecord + j * 4, word, true))
+    fields.forEach((word, j) => view.setUint32(stepsAt + i * stepRecord + j * wordBytes, word, true))
   })
   words.write(view, wordsAt)
   buffer.set(text, stringsAt)
   return { buffer, constantsAt }
 }
 
+/** The next multiple of 64, the alignment of everything in a plan's memory. */
 export function align64(bytes: number): number {
   return Math.ceil(bytes / 64) * 64
 }
@@ -162,7 +165,7 @@ function writeTensor(view: DataView, at: number, tensor: PlanTensor, name: { at:
   view.setUint8(at, planTypes.indexOf(tensor.type))
   view.setUint8(at + 1, tensor.storage === 'constant' ? 1 : 0)
   view.setUint8(at + 2, rank)
-  for (let i = 0; i < 5; i++) view.setUint32(at + 4 + i * 4, tensor.shape[i] ?? 1, true)
+  for (let i = 0; i < 5; i++) view.setUint32(at + 4 + i * wordBytes, tensor.shape[i] ?? 1, true)
   view.setBigUint64(at + 24, BigInt(tensor.offset), true)
   view.setBigUint64(at + 32, BigInt(tensorBytes(tensor)), true)
   view.setFloat32(at + 40, tensor.scale, true)
@@ -171,6 +174,7 @@ function writeTensor(view: DataView, at: number, tensor: PlanTensor, name: { at:
   view.setUint32(at + 52, name.length, true)
 }
 
+/** Names of tensors, ports and steps, one after the other. */
 class StringTable {
   readonly #parts: Uint8Array[] = []
   #length = 0
@@ -196,6 +200,7 @@ class StringTable {
 
 type Word = { readonly type: 'u' | 'i' | 'f'; readonly value: number }
 
+/** Tensor numbers and parameters of all steps. */
 class WordPool {
   readonly #words: Word[] = []
 
@@ -221,9 +226,9 @@ class WordPool {
 
   write(view: DataView, at: number): void {
     this.#words.forEach(({ type, value }, i) => {
-      if (type === 'f') view.setFloat32(at + i * 4, value, true)
-      else if (type === 'i') view.setInt32(at + i * 4, value, true)
-      else view.setUint32(at + i * 4, value, true)
+      if (type === 'f') view.setFloat32(at + i * wordBytes, value, true)
+      else if (type === 'i') view.setInt32(at + i * wordBytes, value, true)
+      else view.setUint32(at + i * wordBytes, value, true)
     })
   }
 }

@@ -1,28 +1,27 @@
-/** What `gapcam model info` tells of a model: operators, parameters, work, memory, its head, and each node's step. */
-import { elementCount } from '../tensor.js'
+/** The report of `gapcam model info`: operators, parameters, work, memory, the head, and the steps of each node. */
+import { elementCount, type InputSize } from '../tensor.js'
 import { compilePlan, type Compiled } from './compile.js'
-import { groupedNames } from './depth-first.js'
-import type { Graph, Node } from './graph.js'
+import { nameSeparator } from './depth-first.js'
+import type { Graph, Node, Value } from './graph.js'
+import { headOf, shapeIn, type Head } from './head.js'
 import type { LoadedModel } from './onnx/onnx.js'
 import type { PlanStep } from './plan.js'
 import { prepareGraph, prepareNative, type PreparedGraph } from './prepare.js'
-import type { InputSize } from '../tensor.js'
 
-export interface Head {
-  /** 'gap' where a mean over the map feeds the classifier, 'flatten' where every place of the map has weights. */
-  readonly kind: 'gap' | 'flatten' | 'other'
-  /** Weights and biases of the classifier. */
-  readonly parameters: number | null
-  /** What the other kind of head would cost on the same map. */
-  readonly otherKindParameters: number | null
-}
-
+/** What became of one node. */
 export interface NodeReport {
   readonly node: string
   readonly op: string
-  /** The steps that it became, or the step of another node that took it in; empty where it costs nothing. */
+  /** Kinds of the node's steps, or of the step of another node that absorbed it. Empty where it costs nothing. */
   readonly steps: readonly string[]
+  /** Why the native engine does not cover it, or null. */
   readonly reason: string | null
+}
+
+interface PortReport {
+  readonly name: string
+  readonly type: string
+  readonly shape: readonly unknown[]
 }
 
 export interface ModelReport {
@@ -30,14 +29,15 @@ export interface ModelReport {
   readonly sha256: string
   readonly producer: string
   readonly opset: number
-  readonly inputs: readonly { readonly name: string; readonly type: string; readonly shape: readonly unknown[] }[]
-  readonly outputs: readonly { readonly name: string; readonly type: string; readonly shape: readonly unknown[] }[]
+  readonly inputs: readonly PortReport[]
+  readonly outputs: readonly PortReport[]
   readonly operators: Readonly<Record<string, number>>
   readonly parameters: number
+  /** Multiply-accumulates of convolutions and products. */
   readonly macs: number | null
   readonly native: boolean
   readonly steps: number | null
-  /** How many steps of each kind; with the function where a kind has several. */
+  /** Number of steps of each kind, with the function where a kind has several. */
   readonly stepKinds: Readonly<Record<string, number>> | null
   readonly arenaBytes: number | null
   readonly arenaLowerBoundBytes: number | null
@@ -45,8 +45,9 @@ export interface ModelReport {
   readonly nodes: readonly NodeReport[]
 }
 
+/** Compiles a model and reports on it. Throws MODEL_INPUT_SIZE where the size is missing or does not fit. */
 export function reportModel(model: LoadedModel, inputSize: InputSize | undefined): ModelReport {
-  const prepared = prepareNative(model.graph, inputSize ? { inputSize } : {})
+  const prepared = prepareNative(model.graph, { inputSize })
   let fused = prepared.graph
   const compiled = compilePlan(prepared, {
     onPass: (_, after) => {
@@ -55,19 +56,6 @@ export function reportModel(model: LoadedModel, inputSize: InputSize | undefined
   })
   const { graph } = prepared
   const isNative = 'plan' in compiled
-  const port = ({
-    name,
-    type,
-    shape,
-  }: {
-    name: string
-    type?: string
-    shape?: readonly unknown[]
-  }): { name: string; type: string; shape: readonly unknown[] } => ({
-    name,
-    type: type ?? 'unknown',
-    shape: shape ?? [],
-  })
   return {
     file: model.path,
     sha256: model.sha256,
@@ -88,9 +76,11 @@ export function reportModel(model: LoadedModel, inputSize: InputSize | undefined
   }
 }
 
-/** Multiply-accumulates of convolutions and products at a size; null where a shape is not known. */
+const port = ({ name, type, shape }: Value): PortReport => ({ name, type: type ?? 'unknown', shape: shape ?? [] })
+
+/** Multiply-accumulates of convolutions and products at an input size, or null where a shape is not known. */
 export function macsOf(model: LoadedModel, inputSize: InputSize | undefined): number | null {
-  return macsOfGraph(prepareGraph(model.graph, inputSize ? { inputSize } : {}).graph)
+  return macsOfGraph(prepareGraph(model.graph, { inputSize }).graph)
 }
 
 function macsOfGraph(graph: Graph): number | null {
@@ -107,21 +97,16 @@ function macsOfGraph(graph: Graph): number | null {
   return macs
 }
 
-function shapeIn(graph: Graph, name: string | undefined): readonly number[] | null {
-  const shape = name === undefined ? undefined : (graph.constants.get(name)?.shape ?? graph.values.get(name)?.shape)
-  return shape?.every((size): size is number => typeof size === 'number') ? shape : null
-}
-
 const countOperators = (graph: Graph): Record<string, number> => counted(graph.nodes.map(({ op }) => op))
 
-/** How often each name is there, the most frequent first. */
+/** How often each name occurs, the most frequent first. */
 function counted(names: readonly string[]): Record<string, number> {
   const counts = new Map<string, number>()
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
   return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])))
 }
 
-/** A step's kind, with its function where the kind alone says little. */
+/** A step's kind, with its function where the kind has several. */
 function kindOf(step: PlanStep): string {
   switch (step.kind) {
     case 'binary':
@@ -135,66 +120,14 @@ function kindOf(step: PlanStep): string {
   }
 }
 
-/** Floating-point and quantised weights; shapes and other integers do not count. */
+/** Counts weights of any type but int64, which shapes have. */
 function countParameters(graph: Graph): number {
   let count = 0
   for (const { type, shape } of graph.constants.values()) if (type !== 'int64') count += elementCount(shape)
   return count
 }
 
-/** The head: what stands between the last feature map and the classifier's weights. */
-function headOf(graph: Graph): Head {
-  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
-  const classifier = graph.nodes.findLast(({ op }) => op === 'Gemm' || op === 'MatMul' || op === 'Conv')
-  if (!classifier) return { kind: 'other', parameters: null, otherKindParameters: null }
-  const parameters = classifier.inputs
-    .slice(1)
-    .reduce((sum, name) => sum + elementCount(shapeIn(graph, name) ?? [0]), 0)
-  const classes = shapeIn(graph, classifier.outputs[0])?.[1] ?? 0
-  const source = mapBefore(graph, makers, classifier)
-  if (!source) return { kind: 'other', parameters, otherKindParameters: null }
-  const [, channels = 0, height = 0, width = 0] = source.shape
-  const other = source.kind === 'gap' ? channels * height * width * classes + classes : channels * classes + classes
-  return { kind: source.kind, parameters, otherKindParameters: other }
-}
-
-/** The feature map that the classifier's input was pooled or flattened from. */
-function mapBefore(
-  graph: Graph,
-  makers: ReadonlyMap<string, Node>,
-  classifier: Node,
-): { kind: 'gap' | 'flatten'; shape: readonly number[] } | null {
-  // SqueezeNet's order: a convolution makes the classes, and GAP comes after it.
-  const after = graph.nodes.find((node) => isGap(node) && reaches(makers, node.inputs[0]!, classifier))
-  if (after) return { kind: 'gap', shape: shapeIn(graph, classifier.inputs[0]) ?? [] }
-  let name = classifier.inputs[0]!
-  for (let node = makers.get(name); node; node = makers.get(name)) {
-    const shape = shapeIn(graph, node.inputs[0])
-    if (isGap(node)) return { kind: 'gap', shape: shape ?? [] }
-    const flattens = ['Flatten', 'Reshape'].includes(node.op) && shape?.length === 4
-    if (flattens && shape[2]! * shape[3]! > 1) return { kind: 'flatten', shape }
-    if (
-      !['Flatten', 'Reshape', 'Squeeze', 'Dropout', 'Identity', 'Relu', 'HardSwish', 'Clip', 'Gemm', 'Conv'].includes(
-        node.op,
-      )
-    )
-      return null
-    name = node.inputs[0]!
-  }
-  return null
-}
-
-const isGap = ({ op }: Node): boolean => op === 'GlobalAveragePool' || op === 'ReduceMean'
-
-function reaches(makers: ReadonlyMap<string, Node>, value: string, target: Node): boolean {
-  for (let node = makers.get(value); node; node = makers.get(node.inputs[0]!)) {
-    if (node === target) return true
-    if (!['Relu', 'Clip', 'Identity', 'Dropout'].includes(node.op)) return false
-  }
-  return false
-}
-
-/** A node's own step; else that of the node which makes its result after the passes, or which reads it. */
+/** Each node with its steps: its own, or those of the node that makes its result after the passes or reads it. */
 function nodeReports({ graph, unsupported }: PreparedGraph, compiled: Compiled, fused: Graph): NodeReport[] {
   const reasons = new Map(
     [...unsupported, ...('unsupported' in compiled ? compiled.unsupported : [])].map(({ node, reason }) => [
@@ -204,16 +137,16 @@ function nodeReports({ graph, unsupported }: PreparedGraph, compiled: Compiled, 
   )
   const steps = 'plan' in compiled ? compiled.plan.steps : []
   const kindsOf = (name: string): string[] =>
-    steps.filter((step) => step.name.split(groupedNames).includes(name)).map(({ kind }) => kind)
+    steps.filter((step) => step.name.split(nameSeparator).includes(name)).map(({ kind }) => kind)
   const makers = new Map(fused.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
-  const takenIn = (node: Node): readonly string[] => {
+  const absorbedBy = (node: Node): readonly string[] => {
     const maker = node.outputs.map((output) => makers.get(output)).find((found) => found !== undefined)
     const reader = graph.nodes.find(({ inputs }) => inputs.includes(node.outputs[0]!))
     return maker ? kindsOf(maker.name) : reader ? stepsOf(reader) : []
   }
   const stepsOf = (node: Node): readonly string[] => {
     const own = kindsOf(node.name)
-    return own.length > 0 ? own : takenIn(node)
+    return own.length > 0 ? own : absorbedBy(node)
   }
   return graph.nodes.map((node) => ({
     node: node.name,

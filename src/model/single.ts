@@ -1,6 +1,6 @@
 /**
- * Half and double precision become single, in which the native engine computes: weights, inputs, outputs and whatever
- * lies between. A cast from one width to another is then none.
+ * Converts a graph in half or double precision to single precision, in which the native engine computes: weights,
+ * inputs, outputs and all values between them. Casts between these types then change nothing.
  */
 import { elementCount, type TensorType } from '../tensor.js'
 import { floatConstant, numbersOf, type Attribute, type Constant, type Graph, type Node, type Value } from './graph.js'
@@ -8,7 +8,7 @@ import { dataTypes } from './onnx/tensor.js'
 
 const isOtherWidth = (type: TensorType | undefined): boolean => type === 'float16' || type === 'float64'
 
-/** The same graph where all of it is in single precision already. */
+/** The graph in single precision, or the same graph where it is so already. */
 export function inSinglePrecision(graph: Graph): Graph {
   const hasOther =
     [...graph.inputs, ...graph.constants.values()].some(({ type }) => isOtherWidth(type)) ||
@@ -26,7 +26,7 @@ export function inSinglePrecision(graph: Graph): Graph {
 
 const single = (value: Value): Value => (isOtherWidth(value.type) ? { ...value, type: 'float32' } : value)
 
-/** Whether an attribute is a tensor of another width, or the type that a Cast asks for. */
+/** Whether an attribute is a tensor of another width, or the target type of a Cast to one. */
 function namesOther(node: Node, name: string): boolean {
   const attribute = node.attributes[name]
   if (attribute?.kind === 'tensor') return isOtherWidth(attribute.value.type)
@@ -64,7 +64,7 @@ function singleConstant(constant: Constant): Constant {
 
 let table: Float32Array | undefined
 
-/** What each of the 65,536 halves is. */
+/** The value of each of the 65,536 halves. Made at the first use. */
 function valuesOfHalves(): Float32Array {
   if (table) return table
   const bits = Uint16Array.from({ length: 65536 }, (_, i) => i)

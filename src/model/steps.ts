@@ -6,16 +6,15 @@
  *
  * Tensors are dense and row-major. Images are in NHWC order.
  */
-import { elementCount } from '../tensor.js'
+import { elementBytes, elementCount, type TensorType } from '../tensor.js'
 
-/** Element types of a plan's tensors, with the bytes of one element. */
-export const planTypeBytes = { float32: 4, float16: 2, int8: 1, uint8: 1, int32: 4 } as const
-export type PlanType = keyof typeof planTypeBytes
-export const planTypes = Object.keys(planTypeBytes) as readonly PlanType[]
+/** Element types of a plan's tensors. */
+export const planTypes = ['float32', 'float16', 'int8', 'uint8', 'int32'] as const satisfies readonly TensorType[]
+export type PlanType = (typeof planTypes)[number]
 
 /** Bytes of a dense tensor. */
 export function tensorBytes({ type, shape }: { readonly type: PlanType; readonly shape: readonly number[] }): number {
-  return elementCount(shape) * planTypeBytes[type]
+  return elementCount(shape) * elementBytes[type]
 }
 
 /** Functions of one element. They are a step on their own, or the activation of another step. a, b are parameters. */
@@ -288,7 +287,10 @@ export type StepParameters<K extends StepKind> = {
     : never
 }
 
-/** 32-bit words that one parameter takes in a plan. */
+/** Bytes of one word of a plan: a parameter, or the number of a tensor. */
+export const wordBytes = 4
+
+/** Words that one parameter takes in a plan. */
 export function parameterWords(type: ParameterType): number {
   return type === 'i5' || type === 'u5' ? 5 : 1
 }

@@ -6,9 +6,9 @@
  */
 import { floatsOf, numbersOf, type Constant, type Graph, type Node } from '../graph.js'
 import { unlessUnsupported } from '../passes/attempt.js'
-import { isPointwise } from '../passes/gap.js'
+import { isPointwise } from '../passes/weighted.js'
 import { recognizeMeans } from '../passes/mean.js'
-import { GraphIndex } from '../passes/changes.js'
+import { GraphIndex } from '../graph-index.js'
 import { resolveReduce } from '../shapes/reduce.js'
 
 export interface HeatHead {

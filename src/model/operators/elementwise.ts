@@ -1,62 +1,10 @@
-/** Element-wise operators of one and of two operands, and BatchNormalization that no convolution took in. */
+/** Element-wise operators of one and of two operands, and BatchNormalization where no convolution absorbed it. */
 import { elementCount } from '../../tensor.js'
-import { floatsOf } from '../graph.js'
+import { activationOf, functionOps, noActivation, type Activation } from '../activation.js'
+import { floatsOf, Unsupported } from '../graph.js'
 import type { BinaryOp } from '../steps.js'
-import { broadcastShapes, Unsupported, type NodeView } from '../view.js'
-import { noActivation, type Activation, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
-
-/** The function of a one-operand node, for a step of its own or as the activation behind another; null if it is none. */
-export function activationOf(view: NodeView): Activation | null {
-  const plain = plainFunctions[view.node.op]
-  if (plain) return { activation: plain, a: 0, b: 0 }
-  switch (view.node.op) {
-    case 'Clip':
-      return clip(view)
-    case 'LeakyRelu':
-      return { activation: 'leakyRelu', a: view.float('alpha', 0.01), b: 0 }
-    case 'Elu':
-      return { activation: 'elu', a: view.float('alpha', 1), b: 0 }
-    case 'Selu':
-      return {
-        activation: 'selu',
-        a: view.float('alpha', 1.67326319217681884765625),
-        b: view.float('gamma', 1.05070102214813232421875),
-      }
-    case 'HardSigmoid':
-      return { activation: 'hardSigmoid', a: view.float('alpha', 0.2), b: view.float('beta', 0.5) }
-    case 'Gelu':
-      return { activation: view.text('approximate', 'none') === 'tanh' ? 'geluTanh' : 'gelu', a: 0, b: 0 }
-    case 'Swish':
-      return view.float('alpha', 1) === 1 ? { activation: 'silu', a: 0, b: 0 } : null
-    default:
-      return null
-  }
-}
-
-const plainFunctions: Readonly<Record<string, Activation['activation']>> = {
-  Relu: 'relu',
-  Sigmoid: 'sigmoid',
-  HardSwish: 'hardSwish',
-  Tanh: 'tanh',
-  Softplus: 'softplus',
-  Softsign: 'softsign',
-  Exp: 'exp',
-  Sqrt: 'sqrt',
-  Erf: 'erf',
-  Log: 'log',
-  Abs: 'abs',
-  Neg: 'neg',
-  Reciprocal: 'reciprocal',
-  Floor: 'floor',
-  Ceil: 'ceil',
-  SiLU: 'silu',
-}
-
-function clip(view: NodeView): Activation {
-  const bound = (i: number, name: string, fallback: number): number =>
-    view.optional(i) ? (view.numbers(i, 'bounds')[0] ?? fallback) : view.float(name, fallback)
-  return { activation: 'clip', a: bound(1, 'min', -Infinity), b: bound(2, 'max', Infinity) }
-}
+import { broadcastShapes, type NodeView } from '../view.js'
+import type { Form, LowerContext, Operator, TensorId } from './context.js'
 
 function lowerUnary(context: LowerContext): void {
   const own = activationOf(context.view)
@@ -65,7 +13,7 @@ function lowerUnary(context: LowerContext): void {
   context.step('elementwise', [context.input(0, form)], [context.output(0, form)], own)
 }
 
-/** x · tanh(softplus(x)). */
+/** Mish is x · tanh(softplus(x)). */
 function lowerMish(context: LowerContext): void {
   const form = context.formOf(0)
   const x = context.input(0, form)
@@ -76,7 +24,7 @@ function lowerMish(context: LowerContext): void {
   context.step('binary', [x, outer], [context.output(0, form)], { op: 'mul', ...noActivation })
 }
 
-/** NHWC where a picture among the operands is in it and the result is a picture. */
+/** NHWC where the result is an image and one of the computed operands is an image in NHWC. */
 export function commonForm(context: LowerContext, indices: readonly number[]): Form {
   const { view } = context
   const rank = Math.max(...indices.map((i) => view.shape(i).length))
@@ -86,6 +34,7 @@ export function commonForm(context: LowerContext, indices: readonly number[]): F
   return isNhwc ? 'nhwc' : 'plain'
 }
 
+/** A function of two operands; of more, one step joins the result so far with the next operand. */
 const binary =
   (op: BinaryOp) =>
   (context: LowerContext): void => {
@@ -107,13 +56,14 @@ const binary =
     }
   }
 
-/** Mean of several tensors: their sum, scaled. */
+/** The mean of several tensors is their sum, scaled. */
 function lowerMean(context: LowerContext): void {
   const { view } = context
   const scale = { activation: 'affine', a: 1 / view.inputCount, b: 0 } as const
-  binary('add')({ ...contextWith(context, scale) })
+  binary('add')(contextWith(context, scale))
 }
 
+/** The same context with another activation. */
 function contextWith(context: LowerContext, activation: Activation): LowerContext {
   return {
     view: context.view,
@@ -130,7 +80,7 @@ function contextWith(context: LowerContext, activation: Activation): LowerContex
   }
 }
 
-/** y = scale (x - mean) / sqrt(var + epsilon) + bias, as a product and a sum per channel. */
+/** Computes y = scale (x - mean) / sqrt(var + epsilon) + bias as a product and a sum per channel. */
 function lowerBatchNorm(context: LowerContext): void {
   const { view, activation } = context
   const { factor, offset } = batchNormAffine(view)
@@ -146,7 +96,7 @@ function lowerBatchNorm(context: LowerContext): void {
   })
 }
 
-/** The per-channel factor and offset of an inference batch norm. Throws Unsupported for training. */
+/** The factor and offset per channel of a batch norm at inference. Throws `Unsupported` for training. */
 export function batchNormAffine(view: NodeView): { factor: Float32Array; offset: Float32Array } {
   if (view.int('training_mode', 0) === 1 || view.node.outputs.slice(1).some((name) => name !== ''))
     throw new Unsupported('it is of training')
@@ -161,7 +111,7 @@ export function batchNormAffine(view: NodeView): { factor: Float32Array; offset:
   return { factor, offset: bias.map((b, i) => b - mean[i]! * factor[i]!) }
 }
 
-/** A constant scalar exponent is a function of one operand; anything else is a power of two tensors. */
+/** A power with a constant number as exponent is a function of one operand, any other a function of two tensors. */
 function lowerPow(context: LowerContext): void {
   const { view } = context
   const { constant } = view.input(1)
@@ -175,17 +125,6 @@ function lowerPow(context: LowerContext): void {
   })
 }
 
-/** Operators of one operand (and constants) whose every result depends on its own element alone. */
-export const unaryOps = [
-  ...Object.keys(plainFunctions),
-  'Clip',
-  'LeakyRelu',
-  'Elu',
-  'Selu',
-  'HardSigmoid',
-  'Gelu',
-  'Swish',
-]
 const binaries: Readonly<Record<string, BinaryOp>> = {
   Add: 'add',
   Sub: 'sub',
@@ -198,7 +137,7 @@ const binaries: Readonly<Record<string, BinaryOp>> = {
 }
 
 export const elementwiseOperators: readonly Operator[] = [
-  ...unaryOps.map(
+  ...functionOps.map(
     (op): Operator => ({
       op,
       limits: op === 'Clip' ? 'bounds constant' : op === 'Swish' ? 'alpha 1' : '',

@@ -1,13 +1,15 @@
 /** Conv, Gemm and MatMul: the operators with weights. */
 import { elementCount } from '../../tensor.js'
-import { floatsOf } from '../graph.js'
-import { resolveWindow } from '../shapes/window.js'
-import { broadcastShapes, stridesOf, Unsupported, type NodeView } from '../view.js'
+import { floatsOf, Unsupported } from '../graph.js'
+import { resolveWindow, windowParameters } from '../shapes/window.js'
+import { noActivation } from '../activation.js'
+import { broadcastShapes, stridesOf, type NodeView } from '../view.js'
 import type { LowerContext, Operator, TensorId } from './context.js'
-import { emitCopy } from './movement.js'
+import { emitCopy, transposition, wholeCopy } from './copy.js'
 
 /**
- * Conv, after the passes: inputs x, weights, bias?, residual?; outputs y ('' where only the mean is wanted), mean?.
+ * Conv after the passes. Inputs: x, weights, bias?, residual?. Outputs: y ('' where only the mean is used), mean?.
+ * A convolution of one pixel is a product with a matrix.
  */
 function lowerConv(context: LowerContext): void {
   const { view, activation } = context
@@ -16,7 +18,6 @@ function lowerConv(context: LowerContext): void {
   if (!view.input(1).constant) throw new Unsupported('its weights are computed at run time')
   if (view.optional(2) && !view.input(2).constant) throw new Unsupported('its bias is computed at run time')
   const window = resolveWindow(view, [h, w], [kh, kw])
-  const [padTop, padLeft, padBottom, padRight] = window.pads
   const isPixel =
     [h, w, kh, kw, ...window.output, view.int('group', 1)].every((size) => size === 1) && view.node.outputs.length === 1
   const inputs = [
@@ -25,24 +26,15 @@ function lowerConv(context: LowerContext): void {
     view.optional(2) ? context.input(2, 'plain') : null,
     view.optional(3) ? context.input(3, 'nhwc') : null,
   ]
-  const { outputs } = view.node
   if (isPixel) {
     context.step('dense', inputs, [context.output(0, 'nhwc')], { transposed: 1, ...activation })
     return
   }
+  const { outputs } = view.node
   const y = outputs[0] === '' ? null : context.output(0, 'nhwc')
   const pooled = outputs[1] === undefined ? null : context.output(1, 'nhwc')
   context.step('conv2d', inputs, [y, pooled], {
-    kernelH: kh,
-    kernelW: kw,
-    strideH: window.strides[0],
-    strideW: window.strides[1],
-    padTop,
-    padLeft,
-    padBottom,
-    padRight,
-    dilationH: window.dilations[0],
-    dilationW: window.dilations[1],
+    ...windowParameters(window),
     groups: view.int('group', 1),
     ...activation,
   })
@@ -54,6 +46,7 @@ function matrixOf(context: LowerContext): TensorId {
   return context.constant(shape.slice(0, 2), floatsOf(constant!))
 }
 
+/** alpha · A · B + beta · C. C becomes the bias where it is the same for every row, else a sum behind the product. */
 function lowerGemm(context: LowerContext): void {
   const { view, activation } = context
   if (!view.input(1).constant) throw new Unsupported('its weights are computed at run time')
@@ -74,12 +67,7 @@ function lowerGemm(context: LowerContext): void {
     return
   }
   const product = context.temporary([m, n])
-  context.step('dense', [x, weights, null, null], [product], {
-    transposed: transposedWeights,
-    activation: 'none',
-    a: 0,
-    b: 0,
-  })
+  context.step('dense', [x, weights, null, null], [product], { transposed: transposedWeights, ...noActivation })
   let addend = context.operand(2, 'plain', 2)
   if (view.float('beta', 1) !== 1) {
     const scaledAddend = context.temporary(context.sizes(addend))
@@ -89,12 +77,13 @@ function lowerGemm(context: LowerContext): void {
   context.step('binary', [product, addend], [context.output(0, 'plain')], { op: 'add', ...activation })
 }
 
+/** [M, N] of a Gemm. */
 function resultShape(view: NodeView): readonly [number, number] {
   const [a, b] = [view.shape(0), view.shape(1)]
   return [a[view.int('transA', 0) === 1 ? 1 : 0]!, b[view.int('transB', 0) === 1 ? 0 : 1]!]
 }
 
-/** Whether a Gemm's C is the same for every row. */
+/** Whether a Gemm's C is one value per column, or one for all, so that it can be the bias. */
 function isBias(shape: readonly number[], n: number): boolean {
   const count = elementCount(shape)
   return (count === n || count === 1) && (shape.at(-1) ?? 1) === count
@@ -108,7 +97,7 @@ function biasOf(context: LowerContext, n: number, beta: number): TensorId {
   )
 }
 
-/** A constant input, multiplied by a factor where it is not 1. */
+/** A constant input multiplied by a factor. */
 function scaled(context: LowerContext, i: number, factor: number): TensorId {
   if (factor === 1) return context.input(i, 'plain')
   const { constant, shape } = context.view.input(i)
@@ -121,18 +110,11 @@ function scaled(context: LowerContext, i: number, factor: number): TensorId {
 function transposed(context: LowerContext, x: TensorId): TensorId {
   const [rows = 1, columns = 1] = context.sizes(x)
   const y = context.temporary([columns, rows])
-  context.step('copy', [x], [y], {
-    size: [1, 1, 1, columns, rows],
-    inStride: [0, 0, 0, 1, columns],
-    outStride: [0, 0, 0, rows, 1],
-    inOffset: 0,
-    outOffset: 0,
-    fill: 0,
-    value: 0,
-  })
+  context.step('copy', [x], [y], transposition(columns, rows))
   return y
 }
 
+/** A product with a constant matrix is a `dense` step, one with a computed tensor a `product` step. */
 function lowerMatMul(context: LowerContext): void {
   const { view, activation } = context
   const b = view.input(1)
@@ -149,7 +131,7 @@ function lowerMatMul(context: LowerContext): void {
   })
 }
 
-/** One product a batch, each on a slice of x, one after the other in y. */
+/** One `dense` step per batch, each on a slice of x, joined into y. */
 function lowerBatchedMatMul(context: LowerContext, batches: number): void {
   const { view, activation } = context
   const [a, b] = [view.shape(0), view.shape(1)]
@@ -159,18 +141,7 @@ function lowerBatchedMatMul(context: LowerContext, batches: number): void {
   const x = context.input(0, 'plain')
   const values = floatsOf(view.input(1).constant!)
   const products = Array.from({ length: batches }, (_, i) => {
-    const part = isShared ? x : context.temporary([m, k])
-    if (!isShared) {
-      context.step('copy', [x], [part], {
-        size: [1, 1, 1, m, k],
-        inStride: [0, 0, 0, k, 1],
-        outStride: [0, 0, 0, k, 1],
-        inOffset: i * m * k,
-        outOffset: 0,
-        fill: 0,
-        value: 0,
-      })
-    }
+    const part = isShared ? x : matrixAt(context, x, m, k, i)
     const product = context.temporary([m, n])
     const weights = context.constant([k, n], values.slice(i * k * n, (i + 1) * k * n))
     context.step('dense', [part, weights, null, null], [product], { transposed: 0, ...activation })
@@ -179,7 +150,20 @@ function lowerBatchedMatMul(context: LowerContext, batches: number): void {
   context.step('concat', products, [context.output(0, 'plain')], { outer: 1, groups: 1 })
 }
 
-/** Both operands computed at run time. Batches that broadcast are spread out, unless one matrix serves all of them. */
+/** Matrix `i` of a batch of [rows, columns]. */
+function matrixAt(context: LowerContext, x: TensorId, rows: number, columns: number, i: number): TensorId {
+  const part = context.temporary([rows, columns])
+  context.step('copy', [x], [part], {
+    size: [1, 1, 1, rows, columns],
+    inStride: [0, 0, 0, columns, 1],
+    outStride: [0, 0, 0, columns, 1],
+    ...wholeCopy,
+    inOffset: i * rows * columns,
+  })
+  return part
+}
+
+/** A product of two computed tensors. Batches that broadcast are copied out, unless one matrix serves all of them. */
 function lowerProduct(context: LowerContext): void {
   const { view, activation } = context
   const left = view.shape(0).length === 1 ? [1, ...view.shape(0)] : view.shape(0)
@@ -192,7 +176,7 @@ function lowerProduct(context: LowerContext): void {
       ? context.input(i, 'plain')
       : spread(context, context.input(i, 'plain'), shape, [...all, ...shape.slice(-2)])
   }) as [TensorId, TensorId]
-  // One matrix on the right is one product with all rows.
+  // With a single matrix on the right, the rows of all batches are one product.
   const batches = elementCount(right.slice(0, -2)) === 1 ? 1 : elementCount(all)
   context.step('product', [x, z], [context.output(0, 'plain')], {
     batches,
@@ -203,7 +187,7 @@ function lowerProduct(context: LowerContext): void {
   })
 }
 
-/** A tensor of `shape` broadcast to `target`. */
+/** A copy of a tensor of `shape` broadcast to `target`. */
 function spread(context: LowerContext, x: TensorId, shape: readonly number[], target: readonly number[]): TensorId {
   const y = context.temporary(target)
   const aligned = [...new Array<number>(target.length - shape.length).fill(1), ...shape]

@@ -1,74 +1,26 @@
-/** Operators that only move elements: renamed bytes where they can be, strided copies where not. */
+/** Operators that only move elements: another name for the same memory where possible, else strided copies. */
 import { elementCount } from '../../tensor.js'
-import { numbersOf } from '../graph.js'
+import { numbersOf, Unsupported } from '../graph.js'
 import { dataTypes } from '../onnx/tensor.js'
 import { concatenated, gathered, permutation, resolvePad, resolveSlice, splitParts } from '../shapes/movement.js'
-import { normalAxis, stridesOf, Unsupported } from '../view.js'
+import type { StepParameters } from '../steps.js'
+import { normalAxis, stridesOf } from '../view.js'
+import { nhwcAxis, nhwcShape, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
+import { emitCopy } from './copy.js'
 import { commonForm } from './elementwise.js'
-import { nhwcAxis, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
 
-/** Loops of a `copy`: sizes with strides in and out, at most five after the ones of size 1 are gone. */
-interface Loops {
-  readonly size: readonly number[]
-  readonly inStride: readonly number[]
-  readonly outStride: readonly number[]
-}
-
-/** Emits a copy. Neighbouring loops that walk both sides without a gap become one. */
-export function emitCopy(
-  context: LowerContext,
-  x: TensorId,
-  y: TensorId,
-  loops: Loops,
-  offsets: { in?: number; out?: number } = {},
-  fill?: number,
-): void {
-  const merged = mergeLoops(loops)
-  if (merged.size.length > 5) throw new Unsupported('it moves more than five dimensions')
-  const pad = (values: readonly number[], value: number): [number, number, number, number, number] =>
-    [...new Array<number>(5 - values.length).fill(value), ...values] as [number, number, number, number, number]
-  context.step('copy', [x], [y], {
-    size: pad(merged.size, 1),
-    inStride: pad(merged.inStride, 0),
-    outStride: pad(merged.outStride, 0),
-    inOffset: offsets.in ?? 0,
-    outOffset: offsets.out ?? 0,
-    fill: fill === undefined ? 0 : 1,
-    value: fill ?? 0,
-  })
-}
-
-function mergeLoops({ size, inStride, outStride }: Loops): Loops {
-  const merged = { size: [] as number[], inStride: [] as number[], outStride: [] as number[] }
-  for (let i = size.length - 1; i >= 0; i--) {
-    if (size[i] === 1) continue
-    const inner = merged.size[0]
-    const follows =
-      inner !== undefined &&
-      inStride[i] === merged.inStride[0]! * inner &&
-      outStride[i] === merged.outStride[0]! * inner
-    if (follows) merged.size[0] = inner * size[i]!
-    else {
-      merged.size.unshift(size[i]!)
-      merged.inStride.unshift(inStride[i]!)
-      merged.outStride.unshift(outStride[i]!)
-    }
-  }
-  return merged
-}
-
-/** Reshape and its kin: the same bytes under other sizes. */
+/** Reshape, Flatten, Squeeze and Unsqueeze: the same memory with other sizes. */
 function lowerReshape(context: LowerContext): void {
   context.alias(0, 'plain', context.input(0, 'plain'))
 }
 
-/** The same value under another name, in the form in which it is. */
+/** The same memory under another name, in the form in which it exists. */
 function lowerIdentity(context: LowerContext): void {
   const form = context.formOf(0)
   context.alias(0, form, context.input(0, form))
 }
 
-/** The native engine computes in float32 alone, so the only cast left to it is none. */
+/** The native engine computes in float32 only, so the only cast it covers changes nothing. */
 function lowerCast(context: LowerContext): void {
   const type = context.view.node.op === 'Cast' ? dataTypes[context.view.int('to', 0)] : context.view.input(1).type
   if (type !== 'float32') throw new Unsupported(`it casts to ${type ?? 'an unknown type'}`)
@@ -77,7 +29,7 @@ function lowerCast(context: LowerContext): void {
 
 const isPermutation = (perm: readonly number[], other: readonly number[]): boolean => perm.join() === other.join()
 
-/** A transposition between ONNX's picture order and NHWC is free; any other is a copy. */
+/** A transposition between NCHW and NHWC costs nothing where the other form exists; any other is a copy. */
 function lowerTranspose(context: LowerContext): void {
   const perm = permutation(context.view)
   const form = context.formOf(0)
@@ -93,9 +45,9 @@ function lowerTranspose(context: LowerContext): void {
   })
 }
 
-/** Per-axis values of a rank-4 value, in the order in which a form stores them. */
+/** Values per axis, in the order in which a form stores the axes. */
 function ordered(values: readonly number[], form: Form): readonly number[] {
-  return form === 'nhwc' ? [values[0]!, values[2]!, values[3]!, values[1]!] : values
+  return form === 'nhwc' ? nhwcShape(values) : values
 }
 
 function lowerSlice(context: LowerContext): void {
@@ -154,7 +106,7 @@ function lowerExpand(context: LowerContext): void {
   emitCopy(context, x, y, { size: to, inStride, outStride: stridesOf(to) })
 }
 
-/** Repeats one axis after the other. */
+/** One copy per repeated axis. */
 function lowerTile(context: LowerContext): void {
   const { view } = context
   const repeats = view.numbers(1, 'repeats')
@@ -193,18 +145,10 @@ function lowerPad(context: LowerContext): void {
   emitCopy(context, x, y, { size, inStride, outStride }, { in: from, out: to }, value)
 }
 
-/** reflect, edge and wrap: each output index picks one input index along an axis. */
+/** Pad modes reflect, edge and wrap: each output index picks one input index along an axis. */
 function lowerMirrorPad(context: LowerContext, mode: string): void {
   const { before, after } = resolvePad(context.view)
-  const pick = (at: number, size: number): number => {
-    if (mode === 'edge') return Math.min(Math.max(at, 0), size - 1)
-    if (mode === 'wrap') return ((at % size) + size) % size
-    if (mode !== 'reflect') throw new Unsupported(`its mode is ${mode}`)
-    if (size === 1) return 0
-    const period = 2 * (size - 1)
-    const folded = ((at % period) + period) % period
-    return folded < size ? folded : period - folded
-  }
+  const pick = mirrored(mode)
   const form = context.formOf(0)
   const axes = ordered(before, form)
     .map((b, axis) => ({ axis, lead: b, trail: ordered(after, form)[axis]! }))
@@ -216,7 +160,26 @@ function lowerMirrorPad(context: LowerContext, mode: string): void {
   pickAlong(context, form, picks)
 }
 
-/** Picks indices along one axis after the other, as `resample` steps with one tap. */
+/** The input index for a place of the padded axis, which may lie outside of 0 to size - 1. */
+function mirrored(mode: string): (place: number, size: number) => number {
+  switch (mode) {
+    case 'edge':
+      return (place, size) => Math.min(Math.max(place, 0), size - 1)
+    case 'wrap':
+      return (place, size) => ((place % size) + size) % size
+    case 'reflect':
+      return (place, size) => {
+        if (size === 1) return 0
+        const period = 2 * (size - 1)
+        const folded = ((place % period) + period) % period
+        return folded < size ? folded : period - folded
+      }
+    default:
+      throw new Unsupported(`its mode is ${mode}`)
+  }
+}
+
+/** Picks elements along one axis after the other, by `resample` steps with one tap. */
 function pickAlong(
   context: LowerContext,
   form: Form,
@@ -226,18 +189,10 @@ function pickAlong(
   if (picks.length === 0) return context.alias(0, form, current)
   picks.forEach(({ axis, indices }, i) => {
     const sizes = context.sizes(current)
-    const chosen = indices(sizes[axis]!)
-    const picked = sizes.map((size, j) => (j === axis ? chosen.length : size))
-    const y = i === picks.length - 1 ? context.output(0, form) : context.temporary(picked)
-    const table = context.constant([chosen.length, 1], Int32Array.from(chosen))
-    const ones = context.constant([chosen.length, 1], new Float32Array(chosen.length).fill(1))
-    context.step('resample', [current, table, ones], [y], {
-      outer: elementCount(sizes.slice(0, axis)),
-      inLength: sizes[axis]!,
-      outLength: chosen.length,
-      taps: 1,
-      inner: elementCount(sizes.slice(axis + 1)),
-    })
+    const picked = indices(sizes[axis]!)
+    const padded = sizes.map((size, j) => (j === axis ? picked.length : size))
+    const y = i === picks.length - 1 ? context.output(0, form) : context.temporary(padded)
+    context.step('resample', [current, ...pickTables(context, picked)], [y], spanOf(sizes, axis, picked.length))
     current = y
   })
 }
@@ -248,19 +203,31 @@ function lowerGather(context: LowerContext): void {
   const indices = view.input(1).constant
   if (!indices) throw new Unsupported('its indices are computed at run time')
   const sizes = view.shape(0)
-  const chosen = numbersOf(indices).map((index) => normalAxis(index, sizes[axis]!))
-  const table = context.constant([chosen.length, 1], Int32Array.from(chosen))
-  const ones = context.constant([chosen.length, 1], new Float32Array(chosen.length).fill(1))
-  context.step('resample', [context.input(0, 'plain'), table, ones], [context.output(0, 'plain')], {
-    outer: elementCount(sizes.slice(0, axis)),
-    inLength: sizes[axis]!,
-    outLength: chosen.length,
-    taps: 1,
-    inner: elementCount(sizes.slice(axis + 1)),
-  })
+  const picked = numbersOf(indices).map((index) => normalAxis(index, sizes[axis]!))
+  const tables = pickTables(context, picked)
+  const span = spanOf(sizes, axis, picked.length)
+  context.step('resample', [context.input(0, 'plain'), ...tables], [context.output(0, 'plain')], span)
 }
 
-/** Channels [g, C/g] to [C/g, g]: what a pass made of Concat, Reshape, Transpose, Reshape and Slice or Split. */
+/** The constants of a `resample` step that picks one element per result: indices, and weights of 1. */
+function pickTables(context: LowerContext, picked: readonly number[]): readonly [TensorId, TensorId] {
+  const indices = context.constant([picked.length, 1], Int32Array.from(picked))
+  const ones = context.constant([picked.length, 1], new Float32Array(picked.length).fill(1))
+  return [indices, ones]
+}
+
+/** The parameters of a `resample` step with one tap along an axis. */
+function spanOf(sizes: readonly number[], axis: number, outLength: number): StepParameters<'resample'> {
+  return {
+    outer: elementCount(sizes.slice(0, axis)),
+    inLength: sizes[axis]!,
+    outLength,
+    taps: 1,
+    inner: elementCount(sizes.slice(axis + 1)),
+  }
+}
+
+/** Channels [g, C/g] to [C/g, g]. A pass makes it of Concat, Reshape, Transpose, Reshape and Slice or Split. */
 function lowerChannelShuffle(context: LowerContext): void {
   const { view } = context
   const [n, , h, w] = view.shape(0) as [number, number, number, number]
@@ -269,7 +236,7 @@ function lowerChannelShuffle(context: LowerContext): void {
   context.step('concat', inputs, outputs, { outer: n * h * w, groups: view.int('groups', 1) })
 }
 
-/** [n, h, w, b, b, c] moved between depth and space; DCR has the block before the channel, CRD after it. */
+/** Moves blocks of channels to H and W. In mode DCR the channels are [block, depth], in CRD [depth, block]. */
 function lowerDepthToSpace(context: LowerContext): void {
   const { view } = context
   const [n, c, h, w] = view.shape(0) as [number, number, number, number]
@@ -283,6 +250,7 @@ function lowerDepthToSpace(context: LowerContext): void {
   })
 }
 
+/** Moves blocks of H and W to channels. */
 function lowerSpaceToDepth(context: LowerContext): void {
   const [n, c, h, w] = context.view.shape(0) as [number, number, number, number]
   const b = context.view.int('blocksize', 1)

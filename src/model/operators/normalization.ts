@@ -1,9 +1,10 @@
-/** Softmax and the norms: one axis, or all from an axis on, as [outer, length, inner]. */
+/** Softmax and the norms, over one axis or over all axes from one on, as [outer, length, inner]. */
 import { elementCount } from '../../tensor.js'
-import { floatsOf } from '../graph.js'
+import { noActivation } from '../activation.js'
+import { floatsOf, Unsupported } from '../graph.js'
 import { softmaxSpan } from '../shapes/table.js'
-import { broadcastShapes, normalAxis, Unsupported } from '../view.js'
-import { nhwcAxis, noActivation, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
+import { broadcastShapes, normalAxis } from '../view.js'
+import { nhwcAxis, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
 
 interface Span {
   readonly outer: number
@@ -47,7 +48,7 @@ function lowerLpNormalization(context: LowerContext): void {
 
 function lowerLrn(context: LowerContext): void {
   const { view } = context
-  if (view.shape(0).length !== 4) throw new Unsupported('its input is not a picture')
+  if (view.shape(0).length !== 4) throw new Unsupported('its input is not an image')
   if (view.int('size', 1) < 1 || view.int('size', 1) > 65535)
     throw new Unsupported(`its size is ${view.int('size', 1)}`)
   context.step('lrn', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
@@ -58,7 +59,7 @@ function lowerLrn(context: LowerContext): void {
   })
 }
 
-/** (x - mean) / √(variance + ε) · scale + bias over all axes from `axis` on, as steps that are there anyway. */
+/** Computes (x - mean) / √(variance + ε) · scale + bias over all axes from `axis` on, by existing steps. */
 function lowerLayerNormalization(context: LowerContext): void {
   const { view } = context
   for (const i of [1, 2]) {
@@ -70,7 +71,7 @@ function lowerLayerNormalization(context: LowerContext): void {
   normalize(context, 'plain', normalAxis(view.int('axis', -1), view.shape(0).length), factors)
 }
 
-/** The same over the channels of a picture, which lie side by side in NHWC. */
+/** Layer norm over the channels of an image, which lie side by side in NHWC. */
 function lowerChannelNormalization(context: LowerContext): void {
   normalize(
     context,
@@ -80,7 +81,7 @@ function lowerChannelNormalization(context: LowerContext): void {
   )
 }
 
-/** The same over the places of each channel; exporters write group norm as one over reshaped groups, with neutral factors. */
+/** Layer norm over the places of each channel. Exporters write a group norm as one of reshaped groups without factors. */
 function lowerInstanceNormalization(context: LowerContext): void {
   const { view } = context
   const perChannel = [
@@ -99,7 +100,7 @@ function lowerInstanceNormalization(context: LowerContext): void {
   normalize(context, 'plain', 2, factors)
 }
 
-/** `factors` are the scale and the bias, or null where there is none. */
+/** Normalizes over all axes from `axis` on. `factors` are scale and bias, or null where they are absent. */
 function normalize(context: LowerContext, form: Form, axis: number, factors: readonly (TensorId | null)[]): void {
   const { view } = context
   const x = context.input(0, form)
@@ -108,9 +109,9 @@ function normalize(context: LowerContext, form: Form, axis: number, factors: rea
   const perRow = sizes.map((size, i) => (i < axis ? size : 1))
   const over = { outer, length, inner: 1 }
   const [sum, variance, root] = [0, 1, 2].map(() => context.temporary(perRow)) as [TensorId, TensorId, TensorId]
-  // The mean and the inverse of the root are outputs too, which hardly any network takes.
-  const isTaken = (i: number): boolean => (view.node.outputs[i] ?? '') !== ''
-  const mean = isTaken(1) ? context.output(1, form) : context.temporary(perRow)
+  // The mean and the inverse root are optional outputs that hardly any network uses.
+  const isUsed = (i: number): boolean => (view.node.outputs[i] ?? '') !== ''
+  const mean = isUsed(1) ? context.output(1, form) : context.temporary(perRow)
   const centred = context.temporary(sizes)
   context.step('reduce', [x], [mean], { op: 'mean', ...over })
   context.step('binary', [x, mean], [centred], { op: 'sub', ...noActivation })
@@ -121,15 +122,15 @@ function normalize(context: LowerContext, form: Form, axis: number, factors: rea
     b: view.float('epsilon', 1e-5),
   })
   context.step('elementwise', [variance], [root], { activation: 'sqrt', a: 0, b: 0 })
-  if (isTaken(2))
+  if (isUsed(2))
     context.step('elementwise', [root], [context.output(2, form)], { activation: 'reciprocal', a: 0, b: 0 })
-  const last = [
-    { op: 'div', operand: root } as const,
-    { op: 'mul', operand: factors[0] ?? null } as const,
-    { op: 'add', operand: factors[1] ?? null } as const,
-  ].filter((act): act is typeof act & { operand: TensorId } => act.operand !== null)
-  last.reduce((current, { op, operand }, i) => {
-    const result = i === last.length - 1 ? context.output(0, form) : context.temporary(sizes)
+  const [scale = null, bias = null] = factors
+  const rest = (['div', 'mul', 'add'] as const).flatMap((op, i) => {
+    const operand = [root, scale, bias][i] ?? null
+    return operand === null ? [] : [{ op, operand }]
+  })
+  rest.reduce((current, { op, operand }, i) => {
+    const result = i === rest.length - 1 ? context.output(0, form) : context.temporary(sizes)
     context.step('binary', [current, operand], [result], { op, ...noActivation })
     return result
   }, centred)

@@ -1,8 +1,8 @@
 /** Pools and reductions. */
 import { elementCount } from '../../tensor.js'
 import { resolveReduce } from '../shapes/reduce.js'
-import { resolveWindow, type Window } from '../shapes/window.js'
-import { Unsupported } from '../view.js'
+import { Unsupported } from '../graph.js'
+import { resolveWindow, windowParameters, type Window } from '../shapes/window.js'
 import type { PoolOp, ReduceOp } from '../steps.js'
 import { nhwcAxis, type LowerContext, type Operator, type TensorId } from './context.js'
 
@@ -12,26 +12,16 @@ const pool =
     const { view } = context
     const [, , h = 0, w = 0] = view.shape(0)
     const window = resolveWindow(view, [h, w])
-    const [padTop, padLeft, padBottom, padRight] = window.pads
     if (![0, 1].every((axis) => windowsHitInput(window, axis, [h, w][axis]!)))
       throw new Unsupported('it has windows that lie in the padding alone')
     context.step('pool2d', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
       op,
-      kernelH: window.kernel[0],
-      kernelW: window.kernel[1],
-      strideH: window.strides[0],
-      strideW: window.strides[1],
-      padTop,
-      padLeft,
-      padBottom,
-      padRight,
-      dilationH: window.dilations[0],
-      dilationW: window.dilations[1],
+      ...windowParameters(window),
       countPadding: view.int('count_include_pad', 0),
     })
   }
 
-/** Whether the first and the last window along an axis have a place inside the input; those between then have one too. */
+/** Whether the first and the last window along an axis cover a place of the input. Then the others do too. */
 function windowsHitInput({ kernel, strides, dilations, pads, output }: Window, axis: number, size: number): boolean {
   return [0, output[axis]! - 1].every((i) => {
     const from = i * strides[axis]! - pads[axis]!
@@ -46,7 +36,7 @@ const globalPool =
   (context: LowerContext): void => {
     const shape = context.view.shape(0)
     if (shape.length !== 4)
-      throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes pictures (4)`)
+      throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes images (4)`)
     const [n, c, h, w] = shape as [number, number, number, number]
     context.step('reduce', [context.input(0, 'nhwc')], [context.output(0, 'nhwc')], {
       op,
@@ -56,7 +46,7 @@ const globalPool =
     })
   }
 
-/** Reduces runs of adjacent axes, one step a run; in NHWC the picture's H and W are one run. */
+/** Reduces runs of adjacent axes, one step per run. In NHWC, H and W are one run. */
 const reduce =
   (op: ReduceOp) =>
   (context: LowerContext): void => {
@@ -86,11 +76,12 @@ const reduce =
     })
   }
 
-/** Whether what NHWC leaves of these axes without keepdims is in ONNX's order: not where C stays with H or W. */
+/** Whether the axes that remain without keepdims are in ONNX's order also in NHWC: not where C stays with H or W. */
 function isPlainAfter(axes: readonly number[]): boolean {
   return axes.includes(1) || (axes.includes(2) && axes.includes(3))
 }
 
+/** Runs of adjacent axes, [from, to). */
 function runsOf(axes: readonly number[]): { from: number; to: number }[] {
   const runs: { from: number; to: number }[] = []
   for (const axis of axes) {
@@ -118,7 +109,7 @@ export const poolOperators: readonly Operator[] = [
   }),
 ]
 
-/** Reductions that do not compose (a norm of norms is not the norm): the axes must be one run. */
+/** Reductions that cannot be split into runs, such as a norm: the axes must be one run. */
 function single(op: ReduceOp) {
   return (context: LowerContext): void => {
     const { axes } = resolveReduce(context.view)

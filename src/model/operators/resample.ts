@@ -1,13 +1,14 @@
 /**
- * Resize and Upsample: every output sample is a weighted sum of input samples along one axis at a time. Where they
- * lie and how they weigh (ONNX Resize-19) is computed here, once; the kernel only follows the table.
+ * Resize and Upsample, one axis at a time: every output sample is a weighted sum of input samples. Their indices and
+ * weights (ONNX Resize-19) are computed here once, and the kernel reads the table.
  */
 import { elementCount } from '../../tensor.js'
 import { resolveResize } from '../shapes/resize.js'
-import { Unsupported, type NodeView } from '../view.js'
+import { Unsupported } from '../graph.js'
+import type { NodeView } from '../view.js'
 import { nhwcAxis, type LowerContext, type Operator } from './context.js'
 
-/** For each output sample the input samples it is made of. */
+/** For each output sample, the input samples of its sum. */
 type Taps = readonly (readonly { readonly index: number; readonly weight: number }[])[]
 
 function lowerResize(context: LowerContext): void {
@@ -40,7 +41,7 @@ function lowerResize(context: LowerContext): void {
   })
 }
 
-/** The taps as rectangular tables; short rows repeat their first sample with weight 0. */
+/** The taps as rectangular tables. Short rows repeat their first sample with weight 0. */
 function tableOf(rows: Taps): { indices: Int32Array; weights: Float32Array; taps: number } {
   const taps = Math.max(...rows.map((row) => row.length))
   const indices = new Int32Array(rows.length * taps)
@@ -54,6 +55,7 @@ function tableOf(rows: Taps): { indices: Int32Array; weights: Float32Array; taps
   return { indices, weights, taps }
 }
 
+/** The taps of one axis from `size` to `target` samples. */
 function tapsAlong(view: NodeView, size: number, target: number, scale: number): Taps {
   const isOld = view.node.op === 'Upsample' || view.opset < 11
   const mode = view.text('mode', 'nearest')
@@ -99,6 +101,7 @@ function placeOf(mode: string, size: number, target: number, scale: number): (i:
   }
 }
 
+/** How a nearest resize rounds a coordinate (nearest_mode). */
 function roundingOf(mode: string): (x: number) => number {
   switch (mode) {
     case 'round_prefer_floor':
@@ -116,7 +119,10 @@ function roundingOf(mode: string): (x: number) => number {
 
 const clamp = (index: number, size: number): number => Math.min(Math.max(index, 0), size - 1)
 
-/** Samples within `radius` of x (stretched for antialiasing, and rescaled), the edge repeated, or left out and the rest rescaled. */
+/**
+ * Samples within `radius` of x. Antialiasing stretches the kernel. Samples beyond the edge repeat it, or are left out if
+ * `isExclusive`. The weights are scaled to a sum of 1 where either applies.
+ */
 function filtered(
   x: number,
   size: number,

@@ -1,4 +1,4 @@
-/** The one operator table: what the native engine computes. docs/operators.md is generated from it. */
+/** The operator table: what the native engine computes. docs/operators.md is generated from it. */
 import type { Operator } from './context.js'
 import { elementwiseOperators } from './elementwise.js'
 import { linearOperators } from './linear.js'
@@ -13,10 +13,10 @@ export const operatorTable: ReadonlyMap<string, Operator> = new Map(
     .map((operator) => [operator.op, operator]),
 )
 
-/** Operators that only passes make; no file holds them. */
+/** Operators that only passes make. Model files do not have them. */
 export const internalOperators: readonly string[] = ['ChannelShuffle', 'ChannelNormalization', 'SiLU']
 
-/** Operators that disappear when all they read is known before the first frame. */
+/** Operators without a step. They must be folded, so all their inputs must be constant. */
 export const foldedOperators: readonly string[] = [
   'Constant',
   'Shape',

@@ -1,11 +1,11 @@
-/** An activation that is the only reader of a convolution, product or sum becomes that node's last act. */
+/** Fuses an activation into the convolution, product or sum whose result it alone reads. */
+import { activationOf, fusedAttributes, hasFusedActivation, type Activation } from '../activation.js'
 import type { Graph, Node } from '../graph.js'
-import { activationOf } from '../operators/elementwise.js'
 import { operatorTable } from '../operators/table.js'
-import type { Activation } from '../operators/context.js'
 import { fusibleActivations, type ElementwiseOp } from '../steps.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed } from './changes.js'
 
 const fusible: ReadonlySet<ElementwiseOp> = new Set(fusibleActivations)
 
@@ -21,11 +21,7 @@ export function fuseActivations(graph: Graph): Graph {
     replaced.set(node, [
       changed(node, {
         outputs: [reader.outputs[0]!, ...node.outputs.slice(1)],
-        attributes: {
-          'gapcam.activation': { kind: 'string', value: activation.activation },
-          'gapcam.a': { kind: 'float', value: activation.a },
-          'gapcam.b': { kind: 'float', value: activation.b },
-        },
+        attributes: fusedAttributes(activation),
       }),
     ])
   }
@@ -33,10 +29,10 @@ export function fuseActivations(graph: Graph): Graph {
 }
 
 function acceptsActivation(node: Node): boolean {
-  return (operatorTable.get(node.op)?.acceptsActivation ?? false) && node.attributes['gapcam.activation'] === undefined
+  return (operatorTable.get(node.op)?.acceptsActivation ?? false) && !hasFusedActivation(node)
 }
 
-/** The activation that a node is of a value, where kernels can apply it to what they store; null where it is none. */
+/** The activation that a node applies to a value, if kernels can apply it to their result; else null. */
 export function fusibleActivation(index: GraphIndex, node: Node, value: string): Activation | null {
   if (node.inputs[0] !== value) return null
   const activation = unlessUnsupported(() => activationOf(index.view(node)))

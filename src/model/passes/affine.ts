@@ -1,17 +1,22 @@
-/** y = factor x + offset for each channel: BatchNormalization, and the Mul, Add, Sub and Div by constants that exporters split it into. */
+/**
+ * Affine maps of each channel, y = factor x + offset: BatchNormalization, and the Mul, Add, Sub and Div by constants into
+ * which exporters split it.
+ */
+import { hasFusedActivation } from '../activation.js'
 import { floatsOf, type Node } from '../graph.js'
 import { batchNormAffine } from '../operators/elementwise.js'
 import { unlessUnsupported } from './attempt.js'
-import type { GraphIndex } from './changes.js'
+import type { GraphIndex } from '../graph-index.js'
 
+/** One factor and one offset per channel. */
 export interface Affine {
   readonly factor: Float32Array
   readonly offset: Float32Array
 }
 
-/** The one operand of a node that is not constant, where the node may be an affine map of it. */
+/** The only operand that is not constant, if the node may be an affine map of it; else null. */
 export function affineOperand(index: GraphIndex, node: Node): string | null {
-  if (node.domain !== '' || node.attributes['gapcam.activation'] !== undefined) return null
+  if (node.domain !== '' || hasFusedActivation(node)) return null
   if (node.op === 'BatchNormalization') return node.inputs[0]!
   if (!['Mul', 'Add', 'Sub', 'Div'].includes(node.op)) return null
   const [a = '', b = ''] = node.inputs
@@ -19,7 +24,7 @@ export function affineOperand(index: GraphIndex, node: Node): string | null {
   return isFirst === isSecond ? null : isFirst ? b : a
 }
 
-/** The map that a node is of its operand, along an axis that holds the channels; null where it is none, or not of its shape. */
+/** The affine map that a node computes of its operand, whose channels lie along `axis`; else null. */
 export function affineOf(index: GraphIndex, node: Node, axis: number): Affine | null {
   const value = affineOperand(index, node)
   if (value === null || index.shape(node.outputs[0]!).join() !== index.shape(value).join()) return null
@@ -46,7 +51,7 @@ export function affineOf(index: GraphIndex, node: Node, axis: number): Affine | 
   }
 }
 
-/** second after first. */
+/** The map `second(first(x))`. */
 export function composed(first: Affine, second: Affine): Affine {
   return {
     factor: first.factor.map((f, i) => f * second.factor[i]!),
@@ -54,7 +59,7 @@ export function composed(first: Affine, second: Affine): Affine {
   }
 }
 
-/** A constant as one value a channel, where it broadcasts along nothing but the channels. */
+/** A constant as one value per channel, or null where it differs along other axes. */
 function perChannel(
   values: Float32Array,
   shape: readonly number[],

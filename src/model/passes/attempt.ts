@@ -1,7 +1,7 @@
-/** What a pass does where a resolver refuses a node: it leaves the node alone. */
-import { Unsupported } from '../view.js'
+/** Where a resolver refuses a node, a pass leaves the node as it is. */
+import { Unsupported } from '../graph.js'
 
-/** The result, or null where it throws `Unsupported`. */
+/** The result of `attempt`, or null where it throws `Unsupported`. */
 export function unlessUnsupported<T>(attempt: () => T): T | null {
   try {
     return attempt()

@@ -1,21 +1,23 @@
 /**
- * Per-channel scales and offsets go into the weights and bias of the convolution or matrix before them, or of those
- * behind them: BatchNormalization, and the Mul and Add by constants that some exporters split it into. Behind, an
- * offset only fits where nothing is padded, since the zeros around the picture are added after it.
+ * Folds per-channel scales and offsets (BatchNormalization, and the Mul and Add by constants into which some exporters
+ * split it) into the weights and bias of the convolution or matrix before them, or of those behind them. A padded
+ * convolution behind them cannot absorb an offset: the padding is added after the offset and stays zero.
  */
 import { elementCount } from '../../tensor.js'
 import { floatConstant, floatsOf, type Constant, type Graph, type Node, type Value } from '../graph.js'
 import { resolveWindow } from '../shapes/window.js'
 import { affineOf, affineOperand, type Affine } from './affine.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex, repeated } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed, repeated } from './changes.js'
+import { isByOutput, isFoldable } from './weighted.js'
 
-/** Repeats until nothing is left to take in. */
+/** Repeats until nothing can be folded. */
 export function foldBatchNorms(graph: Graph): Graph {
   return repeated(graph, (current) => foldIntoNext(repeated(scaledBeforeRelu(current), foldIntoPrevious)))
 }
 
-/** A product by positive numbers behind a Relu is one before it, where a convolution can take it in. */
+/** Moves a product by positive numbers from behind a Relu in front of it, where a convolution can absorb it. */
 function scaledBeforeRelu(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
@@ -42,6 +44,7 @@ function scaledBeforeRelu(graph: Graph): Graph {
   return applyChanges(graph, { replaced, values })
 }
 
+/** Folds an affine map into the node whose result it alone reads. */
 function foldIntoPrevious(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
@@ -62,40 +65,7 @@ function foldIntoPrevious(graph: Graph): Graph {
   return applyChanges(graph, { replaced, constants })
 }
 
-/** A convolution, or a product with a matrix, whose weights and bias are constant and which nothing is fused with. */
-export function isFoldable(index: GraphIndex, node: Node): boolean {
-  const weights = index.constant(node.inputs[1])
-  const hasConstants =
-    weights?.type === 'float32' && (!node.inputs[2] || index.constant(node.inputs[2])?.type === 'float32')
-  if (
-    !hasConstants ||
-    node.inputs.length > 3 ||
-    node.outputs.length > 1 ||
-    node.attributes['gapcam.activation'] !== undefined
-  )
-    return false
-  if (node.op === 'Conv') return true
-  if (node.op === 'MatMul') return weights.shape.length === 2 && index.shape(node.inputs[0]!).length >= 2
-  const view = index.view(node)
-  return (
-    node.op === 'Gemm' &&
-    view.float('alpha', 1) === 1 &&
-    view.float('beta', 1) === 1 &&
-    (!node.inputs[2] || isRow(index, node))
-  )
-}
-
-/** Whether a Gemm's C is the same for every row. */
-function isRow(index: GraphIndex, gemm: Node): boolean {
-  const shape = index.shape(gemm.inputs[2]!)
-  return elementCount(shape.slice(0, -1)) === 1
-}
-
-/** Whether the weights hold one output after the other, as in Conv, or side by side, as in a matrix [K,N]. */
-function isByOutput(index: GraphIndex, node: Node): boolean {
-  return node.op === 'Conv' || (node.op === 'Gemm' && index.view(node).int('transB', 0) === 1)
-}
-
+/** The weights with each output's factor. */
 function scaledWeights(index: GraphIndex, linear: Node, factor: Float32Array): Constant {
   const weights = index.constant(linear.inputs[1])!
   const values = floatsOf(weights)
@@ -111,6 +81,7 @@ function scaledWeights(index: GraphIndex, linear: Node, factor: Float32Array): C
   return floatConstant(weights.shape, result)
 }
 
+/** The bias that gives factor · bias + offset. */
 function scaledBias(index: GraphIndex, linear: Node, { factor, offset }: Affine): Constant {
   const bias = linear.inputs[2] ? floatsOf(index.constant(linear.inputs[2])!) : null
   const at = (i: number): number => (bias ? bias[bias.length === 1 ? 0 : i]! : 0)
@@ -120,7 +91,7 @@ function scaledBias(index: GraphIndex, linear: Node, { factor, offset }: Affine)
   )
 }
 
-/** An affine map whose only readers are convolutions that can take it in. */
+/** Folds an affine map into all nodes that read it, if every one of them can absorb it. */
 function foldIntoNext(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
@@ -131,11 +102,11 @@ function foldIntoNext(graph: Graph): Graph {
     const readers = index.readers(output)
     if (value === null || index.isOutput(output) || readers.length === 0 || replaced.has(node)) continue
     const affine = affineOf(index, node, readers.every(({ op }) => op === 'Conv') ? 1 : index.shape(output).length - 1)
-    if (!affine || !readers.every((reader) => !replaced.has(reader) && takesIn(index, reader, output, affine))) continue
+    if (!affine || !readers.every((reader) => !replaced.has(reader) && absorbs(index, reader, output, affine))) continue
     replaced.set(node, [])
     for (const reader of readers) {
       const [weights, bias] = [`${reader.inputs[1]!}*${node.name}`, `${reader.name}.bias*${node.name}`]
-      const inner = weightsBehind(index, reader, affine)
+      const inner = absorbed(index, reader, affine)
       constants.set(weights, inner.weights)
       constants.set(bias, inner.bias)
       replaced.set(reader, [changed(reader, { inputs: [value, weights, bias] })])
@@ -144,7 +115,8 @@ function foldIntoNext(graph: Graph): Graph {
   return applyChanges(graph, { replaced, constants })
 }
 
-function takesIn(index: GraphIndex, reader: Node, value: string, { offset }: Affine): boolean {
+/** Whether a node can absorb an affine map of its input `value`. */
+function absorbs(index: GraphIndex, reader: Node, value: string, { offset }: Affine): boolean {
   if (reader.inputs[0] !== value || !isFoldable(index, reader)) return false
   if (reader.op !== 'Conv') return index.shape(value).length >= 2 && index.view(reader).int('transA', 0) === 0
   const [, , h = 0, w = 0] = index.shape(value)
@@ -155,12 +127,8 @@ function takesIn(index: GraphIndex, reader: Node, value: string, { offset }: Aff
   )
 }
 
-/** Weights and bias that give for x what the old ones give for factor x + offset. */
-function weightsBehind(
-  index: GraphIndex,
-  linear: Node,
-  { factor, offset }: Affine,
-): { weights: Constant; bias: Constant } {
+/** New weights and bias: for x they give what the old ones give for factor x + offset. */
+function absorbed(index: GraphIndex, linear: Node, { factor, offset }: Affine): { weights: Constant; bias: Constant } {
   const weights = index.constant(linear.inputs[1])!
   const values = floatsOf(weights)
   const result = new Float32Array(values.length)
@@ -168,7 +136,7 @@ function weightsBehind(
   const outputs = weights.shape[byOutput ? 0 : 1]!
   const bias = linear.inputs[2] ? floatsOf(index.constant(linear.inputs[2])!) : null
   const shift = Float64Array.from({ length: outputs }, (_, n) => (bias ? bias[bias.length === 1 ? 0 : n]! : 0))
-  // Elements of one input channel side by side; channels of one output, or its share of them in a group.
+  // Elements of one input channel that lie side by side, and input channels that one output reads.
   const run = elementCount(weights.shape.slice(2))
   const channels = weights.shape[byOutput ? 1 : 0]!
   const perGroup = outputs / (linear.op === 'Conv' ? index.view(linear).int('group', 1) : 1)

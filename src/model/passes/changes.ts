@@ -1,101 +1,20 @@
-/** What the passes share: who makes and who reads a value, the view of a node, and a graph with some nodes exchanged. */
-import { withoutDeadNodes } from '../prepare.js'
-import type { Attribute, Constant, Graph, Node, Value } from '../graph.js'
-import { NodeView, type Operand } from '../view.js'
-
-/** Lookups of one graph. */
-export class GraphIndex {
-  readonly graph: Graph
-  readonly #makers = new Map<string, Node>()
-  readonly #readers = new Map<string, Node[]>()
-  readonly #outputs: ReadonlySet<string>
-  static readonly #known = new WeakMap<Graph, GraphIndex>()
-
-  private constructor(graph: Graph) {
-    this.graph = graph
-    this.#outputs = new Set(graph.outputs.map(({ name }) => name))
-    for (const node of graph.nodes) {
-      for (const output of node.outputs) this.#makers.set(output, node)
-      node.inputs.forEach((input, i) => {
-        if (i > 0 && node.inputs.indexOf(input) < i) return
-        const readers = this.#readers.get(input)
-        if (readers) readers.push(node)
-        else this.#readers.set(input, [node])
-      })
-    }
-  }
-
-  /** The index of a graph, made once: a pass that changes nothing hands the same graph on to the next. */
-  static of(graph: Graph): GraphIndex {
-    const known = GraphIndex.#known.get(graph) ?? new GraphIndex(graph)
-    GraphIndex.#known.set(graph, known)
-    return known
-  }
-
-  maker(value: string): Node | undefined {
-    return this.#makers.get(value)
-  }
-
-  readers(value: string): readonly Node[] {
-    return this.#readers.get(value) ?? []
-  }
-
-  isOutput(value: string): boolean {
-    return this.#outputs.has(value)
-  }
-
-  /** The only reader of a value that is not an output of the graph and that the reader takes once; else undefined. */
-  onlyReader(value: string): Node | undefined {
-    const readers = this.readers(value)
-    if (readers.length !== 1 || this.isOutput(value)) return undefined
-    return readers[0]!.inputs.filter((input) => input === value).length === 1 ? readers[0] : undefined
-  }
-
-  /** The maker of a value whose only reader is `reader`. */
-  soleMaker(value: string, reader: Node): Node | undefined {
-    return this.onlyReader(value) === reader ? this.maker(value) : undefined
-  }
-
-  constant(value: string | undefined): Constant | undefined {
-    return value === undefined ? undefined : this.graph.constants.get(value)
-  }
-
-  /** The one number of a float constant with one element. */
-  scalar(value: string | undefined): number | undefined {
-    const constant = this.constant(value)
-    if (constant?.type !== 'float32' || constant.bytes.byteLength !== 4) return undefined
-    return new DataView(constant.bytes.buffer, constant.bytes.byteOffset).getFloat32(0, true)
-  }
-
-  shape(value: string): readonly number[] {
-    return ((this.graph.constants.get(value) ?? this.graph.values.get(value))?.shape ?? []) as readonly number[]
-  }
-
-  view(node: Node): NodeView {
-    const operands = node.inputs.map((name): Operand | null => {
-      if (name === '') return null
-      const constant = this.constant(name) ?? null
-      const type = constant?.type ?? this.graph.values.get(name)?.type ?? 'float32'
-      return { name, type, shape: this.shape(name), constant }
-    })
-    return new NodeView(node, this.graph.opset, operands)
-  }
-}
+/** How passes make a new graph: some nodes replaced, constants and values added, values renamed. */
+import { withoutDeadNodes, type Attribute, type Constant, type Graph, type Node, type Value } from '../graph.js'
 
 export interface Changes {
-  /** What takes a node's place: other nodes, or none. A maker must stand where its first reader can see it. */
+  /** The nodes that take a node's place, or none. A node must stand before the first node that reads its result. */
   readonly replaced: ReadonlyMap<Node, readonly Node[]>
   readonly constants?: ReadonlyMap<string, Constant>
   readonly values?: readonly Value[]
-  /** Values that are now another one's name. */
+  /** Values that are replaced by another value: old name to new name. */
   readonly renamed?: ReadonlyMap<string, string>
 }
 
-/** The graph with the changes, without the nodes and constants that nobody needs any more. */
+/** The graph with the changes, without nodes and constants that are no longer used. */
 export function applyChanges(graph: Graph, changes: Changes): Graph {
   const { replaced, constants, values, renamed } = changes
   if (replaced.size === 0) return graph
-  const follow = (name: string): string => {
+  const newName = (name: string): string => {
     let current = name
     for (let next = renamed?.get(current); next !== undefined; next = renamed?.get(current)) current = next
     return current
@@ -103,7 +22,7 @@ export function applyChanges(graph: Graph, changes: Changes): Graph {
   const nodes = graph.nodes
     .flatMap((node) => replaced.get(node) ?? [node])
     .map((node) =>
-      renamed && node.inputs.some((input) => renamed.has(input)) ? { ...node, inputs: node.inputs.map(follow) } : node,
+      renamed && node.inputs.some((input) => renamed.has(input)) ? { ...node, inputs: node.inputs.map(newName) } : node,
     )
   return withoutDeadNodes({
     ...graph,
@@ -113,7 +32,7 @@ export function applyChanges(graph: Graph, changes: Changes): Graph {
   })
 }
 
-/** A pass again and again, until it changes nothing. */
+/** Runs a pass again until it changes nothing. */
 export function repeated(graph: Graph, pass: (graph: Graph) => Graph): Graph {
   for (let current = graph; ; ) {
     const next = pass(current)
@@ -122,7 +41,7 @@ export function repeated(graph: Graph, pass: (graph: Graph) => Graph): Graph {
   }
 }
 
-/** A node with other inputs, outputs or attributes. */
+/** A copy of a node with other inputs, outputs or attributes. Attributes are added to those of the node. */
 export function changed(
   node: Node,
   change: Partial<Pick<Node, 'op' | 'domain' | 'inputs' | 'outputs'>> & {

@@ -1,11 +1,12 @@
 /**
- * Relu, Clip, and Min and Max with a constant are one family: x within bounds. Chains of them, as exporters write
- * Relu6 and saturating additions, become one Clip, or Relu where it has no upper bound.
+ * Relu, Clip, and Min and Max with a constant all limit x to bounds. Exporters write Relu6 and saturating additions as
+ * chains of them. A chain becomes one Clip, or a Relu where it has no upper bound.
  */
-import { activationOf } from '../operators/elementwise.js'
+import { activationOf } from '../activation.js'
 import { floatConstant, type Constant, type Graph, type Node } from '../graph.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges } from './changes.js'
 
 interface Bounds {
   readonly low: number
@@ -22,7 +23,7 @@ export function mergeClips(graph: Graph): Graph {
     let { source, bounds } = found
     for (let next = inner(index, node, source); next; next = inner(index, next.node, source)) {
       source = next.source
-      // clip(clip(x, a, b), c, d) has the bounds of the first, brought within those of the second.
+      // clip(clip(x, a, b), c, d) has the inner bounds, limited to the outer ones.
       bounds = { low: within(next.bounds.low, bounds), high: within(next.bounds.high, bounds) }
     }
     replaced.set(node, [clipNode(node, source, bounds, constants)])
@@ -33,20 +34,20 @@ export function mergeClips(graph: Graph): Graph {
 const within = (value: number, { low, high }: Bounds): number => Math.min(Math.max(value, low), high)
 const isPlain = ({ op }: Node): boolean => op === 'Relu' || op === 'Clip'
 
-/** The clip that makes a value for this reader alone. */
+/** The clip that makes a value for `reader` alone. */
 function inner(index: GraphIndex, reader: Node, value: string): { node: Node; source: string; bounds: Bounds } | null {
   const node = index.soleMaker(value, reader)
   const found = node ? boundsOf(index, node) : null
   return node && found ? { node, ...found } : null
 }
 
-/** What a node clips, and to which bounds; null where it is no clip. */
+/** The value that a node limits, and the bounds; null where it does something else. */
 function boundsOf(index: GraphIndex, node: Node): { source: string; bounds: Bounds } | null {
   if (node.domain !== '') return null
   if (node.op === 'Relu') return { source: node.inputs[0]!, bounds: { low: 0, high: Infinity } }
   if (node.op === 'Clip') {
     const clip = unlessUnsupported(() => activationOf(index.view(node)))
-    // Where the bounds cross, ONNX gives the upper one.
+    // Where low > high, ONNX gives the upper bound. Such a Clip is left as it is.
     return clip && clip.a <= clip.b ? { source: node.inputs[0]!, bounds: { low: clip.a, high: clip.b } } : null
   }
   if ((node.op !== 'Min' && node.op !== 'Max') || node.inputs.length !== 2) return null

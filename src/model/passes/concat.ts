@@ -1,15 +1,18 @@
 /**
- * What is done to every element behind a Concat of channels is done before it where convolutions there can take it in;
- * a Concat of Concats is one. Both save a walk over the joined map.
+ * Moves activations and affine maps from behind a Concat of channels in front of it, where the convolutions there can
+ * absorb them, and joins Concats of Concats. Both save a pass over the joined map.
  */
-import { floatConstant, type Constant, type Graph, type Node, type Value } from '../graph.js'
+import { floatConstant, madeNode, type Constant, type Graph, type Node, type Value } from '../graph.js'
 import { concatenated } from '../shapes/movement.js'
 import { fusibleActivation } from './activation.js'
-import { affineOf, affineOperand } from './affine.js'
-import { foldBatchNorms, isFoldable } from './batch-norm.js'
+import { affineOf, affineOperand, type Affine } from './affine.js'
+import { foldBatchNorms } from './batch-norm.js'
 import { mergeClips } from './clip.js'
-import { applyChanges, changed, GraphIndex, repeated } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed, repeated } from './changes.js'
+import { isFoldable } from './weighted.js'
 
+/** Repeats until nothing moves. What has moved is folded at once, since it may open the way for the next. */
 export function hoistAboveConcat(graph: Graph): Graph {
   return repeated(flattened(graph), (current) => {
     const hoisted = hoistOnce(current)
@@ -17,7 +20,7 @@ export function hoistAboveConcat(graph: Graph): Graph {
   })
 }
 
-/** Inputs that are a Concat along the same axis for this one alone become its own inputs. */
+/** A Concat takes over the inputs of a Concat along the same axis that only it reads. */
 function flattened(graph: Graph): Graph {
   return repeated(graph, (current) => {
     const index = GraphIndex.of(current)
@@ -47,76 +50,87 @@ function hoistOnce(graph: Graph): Graph {
   const constants = new Map<string, Constant>()
   const values: Value[] = []
   for (const node of graph.nodes) {
-    const value = affineOperand(index, node) ?? node.inputs[0] ?? ''
-    const concat = index.soleMaker(value, node)
-    if (
-      concat?.op !== 'Concat' ||
-      replaced.has(concat) ||
-      index.shape(value).length !== 4 ||
-      axisOf(index, concat) !== 1
-    )
-      continue
-    const affine = affineOf(index, node, 1)
-    if (!affine && !fusibleActivation(index, node, value)) continue
-    const channels = (inputs: readonly string[]): number =>
-      inputs.reduce((sum, input) => sum + index.shape(input)[1]!, 0)
-    // Parts that nothing takes in become steps of their own: at most half of the map.
-    if (
-      2 * channels(concat.inputs.filter((input) => isTaken(index, concat, input, affine !== null))) <
-      channels(concat.inputs)
-    )
-      continue
+    const found = hoistable(index, node)
+    if (!found || replaced.has(found.concat)) continue
+    const { concat, affine } = found
     let first = 0
-    const parts = concat.inputs.map((input, i): { name: string; nodes: Node[] } => {
-      const shape = index.shape(input)
-      const [from, to] = [first, (first += shape[1]!)]
-      const name = (what: string): string => {
-        const made = `${node.outputs[0]!}.${i}${what}`
-        values.push({ name: made, type: 'float32', shape })
-        return made
-      }
-      const result = name('')
-      if (!affine)
-        return {
-          name: result,
-          nodes: [
-            changed(
-              { ...node, name: `${node.name}.${i}` },
-              { inputs: [input, ...node.inputs.slice(1)], outputs: [result] },
-            ),
-          ],
-        }
-      const [product, factor, offset] = [name(' scaled'), `${result}.factor`, `${result}.offset`]
-      constants.set(factor, floatConstant([1, to - from, 1, 1], affine.factor.slice(from, to)))
-      constants.set(offset, floatConstant([1, to - from, 1, 1], affine.offset.slice(from, to)))
-      return {
-        name: result,
-        nodes: [
-          binary(`${node.name}.${i} scaled`, 'Mul', [input, factor], product),
-          binary(`${node.name}.${i}`, 'Add', [product, offset], result),
-        ],
-      }
+    const parts = concat.inputs.map((input, i): Part => {
+      const from = first
+      first += index.shape(input)[1]!
+      const part = { input, shape: index.shape(input), i }
+      return affine
+        ? affinePart(node, part, { factor: affine.factor.slice(from, first), offset: affine.offset.slice(from, first) })
+        : activatedPart(node, part)
     })
+    for (const part of parts) {
+      values.push(...part.values)
+      for (const [name, constant] of part.constants) constants.set(name, constant)
+    }
     replaced.set(concat, [])
     replaced.set(node, [
       ...parts.flatMap(({ nodes }) => nodes),
-      changed(concat, { inputs: parts.map(({ name }) => name), outputs: node.outputs.slice(0, 1) }),
+      changed(concat, { inputs: parts.map(({ result }) => result), outputs: node.outputs.slice(0, 1) }),
     ])
   }
   return applyChanges(graph, { replaced, constants, values })
 }
 
-const binary = (name: string, op: string, inputs: readonly string[], output: string): Node => ({
-  name,
-  op,
-  domain: '',
-  attributes: {},
-  inputs,
-  outputs: [output],
-})
+/** The Concat before a node, and the affine map of the node, or null for an activation. Undefined where neither moves. */
+function hoistable(index: GraphIndex, node: Node): { concat: Node; affine: Affine | null } | undefined {
+  const value = affineOperand(index, node) ?? node.inputs[0] ?? ''
+  const concat = index.soleMaker(value, node)
+  if (concat?.op !== 'Concat' || index.shape(value).length !== 4 || axisOf(index, concat) !== 1) return undefined
+  const affine = affineOf(index, node, 1)
+  if (!affine && !fusibleActivation(index, node, value)) return undefined
+  const channels = (inputs: readonly string[]): number => inputs.reduce((sum, input) => sum + index.shape(input)[1]!, 0)
+  // Parts that no convolution absorbs become separate steps: at most half of the map.
+  const absorbed = concat.inputs.filter((input) => isAbsorbed(index, concat, input, affine !== null))
+  return 2 * channels(absorbed) < channels(concat.inputs) ? undefined : { concat, affine }
+}
 
-/** Whether the maker of a part can take in what comes: weights a scale, a convolution that has none an activation. */
-function isTaken(index: GraphIndex, concat: Node, input: string, isAffine: boolean): boolean {
+/** Whether the maker of a part absorbs the map: weights an affine one, a convolution an activation. */
+function isAbsorbed(index: GraphIndex, concat: Node, input: string, isAffine: boolean): boolean {
   const maker = index.soleMaker(input, concat)
   return maker !== undefined && (isAffine ? isFoldable(index, maker) : maker.op === 'Conv')
+}
+
+/** What is done to one input of the Concat, and the value that takes its place. */
+interface Part {
+  readonly result: string
+  readonly nodes: readonly Node[]
+  readonly values: readonly Value[]
+  readonly constants: readonly (readonly [string, Constant])[]
+}
+
+interface PartInput {
+  readonly input: string
+  readonly shape: readonly number[]
+  readonly i: number
+}
+
+function activatedPart(node: Node, { input, shape, i }: PartInput): Part {
+  const result = `${node.outputs[0]!}.${i}`
+  const moved = changed(
+    { ...node, name: `${node.name}.${i}` },
+    { inputs: [input, ...node.inputs.slice(1)], outputs: [result] },
+  )
+  return { result, nodes: [moved], values: [{ name: result, type: 'float32', shape }], constants: [] }
+}
+
+function affinePart(node: Node, { input, shape, i }: PartInput, { factor, offset }: Affine): Part {
+  const result = `${node.outputs[0]!}.${i}`
+  const [scaled, factorName, offsetName] = [`${result} scaled`, `${result}.factor`, `${result}.offset`]
+  const perChannel = [1, factor.length, 1, 1]
+  return {
+    result,
+    nodes: [
+      madeNode('Mul', { name: `${node.name}.${i} scaled`, inputs: [input, factorName], output: scaled }),
+      madeNode('Add', { name: `${node.name}.${i}`, inputs: [scaled, offsetName], output: result }),
+    ],
+    values: [result, scaled].map((name) => ({ name, type: 'float32', shape })),
+    constants: [
+      [factorName, floatConstant(perChannel, factor)],
+      [offsetName, floatConstant(perChannel, offset)],
+    ],
+  }
 }

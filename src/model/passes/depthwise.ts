@@ -1,10 +1,11 @@
 /**
- * A batch norm that no weights could take in becomes a depthwise 1×1 convolution, and so does a chain of sums and
- * products by constants: one step instead of two, which takes in an activation and can be grouped with what follows.
+ * Turns a batch norm that no weights could absorb into a depthwise 1×1 convolution, and likewise a chain of sums and
+ * products by constants. One step replaces two; it can absorb an activation and be grouped with its neighbours.
  */
-import { floatConstant, type Constant, type Graph, type Node } from '../graph.js'
+import { floatConstant, madeNode, type Constant, type Graph, type Node } from '../graph.js'
 import { affineOf, affineOperand, composed, type Affine } from './affine.js'
-import { applyChanges, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges } from './changes.js'
 
 export function convolveNorms(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
@@ -21,14 +22,12 @@ export function convolveNorms(graph: Graph): Graph {
     constants.set(weights, floatConstant([factor.length, 1, 1, 1], factor))
     constants.set(bias, floatConstant([offset.length], offset))
     replaced.set(node, [
-      {
+      madeNode('Conv', {
         name: node.name,
-        op: 'Conv',
-        domain: '',
         attributes: { group: { kind: 'int', value: factor.length } },
         inputs: [source, weights, bias],
-        outputs: node.outputs.slice(0, 1),
-      },
+        output: node.outputs[0]!,
+      }),
     ])
   }
   return applyChanges(graph, { replaced, constants })
@@ -37,13 +36,13 @@ export function convolveNorms(graph: Graph): Graph {
 const mapOf = (index: GraphIndex, node: Node): Affine | null =>
   index.shape(node.outputs[0]!).length === 4 ? affineOf(index, node, 1) : null
 
-/** Whether an affine map follows that will take this one in. */
+/** Whether an affine map follows, so that this one is not the end of the chain. */
 function continues(index: GraphIndex, node: Node): boolean {
   const reader = index.onlyReader(node.outputs[0]!)
   return reader !== undefined && affineOperand(index, reader) === node.outputs[0] && mapOf(index, reader) !== null
 }
 
-/** The affine maps that end in a node as one, and what they are of; null for a single sum or product, which is a step in place. */
+/** The chain of affine maps that ends in a node, as one map of `source`. Null for a single sum or product: it runs in place. */
 function chainBefore(index: GraphIndex, last: Node): { affine: Affine; source: string } | null {
   let affine = mapOf(index, last)
   let source = affineOperand(index, last)

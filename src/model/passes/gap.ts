@@ -1,13 +1,15 @@
 /**
- * Global average pooling and the convolution before it. Fused, the mean is taken while the map is written, and the map
- * itself is only stored where somebody else reads it. Commuted, a 1×1 convolution runs on the mean instead of on every
- * pixel: both are linear, so their order does not matter, as long as no activation stands between.
+ * Global average pooling and the convolution before it. Fused, the mean is computed while the map is written, and the map
+ * is stored only where another node reads it. Commuted, a 1×1 convolution runs on the mean instead of on every pixel:
+ * both are linear, so the order does not matter unless an activation stands between them.
  */
 import type { Graph, Node, Value } from '../graph.js'
 import { concatenated } from '../shapes/movement.js'
-import { applyChanges, changed, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed } from './changes.js'
+import { isPointwise } from './weighted.js'
 
-/** Conv (1×1, stride 1, no padding) → GAP becomes GAP → Conv. */
+/** Turns Conv (1×1, stride 1, no padding) → GAP into GAP → Conv. */
 export function commuteGap(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
@@ -25,19 +27,7 @@ export function commuteGap(graph: Graph): Graph {
   return applyChanges(graph, { replaced, values })
 }
 
-/** A convolution that computes each pixel from that pixel alone, with nothing fused to it. */
-export function isPointwise(index: GraphIndex, conv: Node): boolean {
-  const view = index.view(conv)
-  const [, , kh, kw] = view.shape(1)
-  const strides = view.ints('strides') ?? [1, 1]
-  const pads = view.ints('pads') ?? []
-  const isUnpadded =
-    pads.every((p) => p === 0) &&
-    ['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'].includes(view.text('auto_pad', 'NOTSET'))
-  return kh === 1 && kw === 1 && strides.every((s) => s === 1) && isUnpadded && conv.inputs.length < 4
-}
-
-/** Conv → GAP becomes a Conv with the mean as its second output; of a Concat, each convolution gives its part. */
+/** Turns Conv → GAP into a Conv with the mean as its second output. Behind a Concat, each convolution gives a part. */
 export function fuseGap(graph: Graph): Graph {
   return fuseEach(splitGaps(graph))
 }
@@ -57,7 +47,7 @@ function fuseEach(graph: Graph): Graph {
   return applyChanges(graph, { replaced })
 }
 
-/** Concat of convolutions' results → GAP becomes a GAP of each, and a Concat of the means. */
+/** Turns a GAP of a Concat of convolutions into a Concat of the means. */
 function splitGaps(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

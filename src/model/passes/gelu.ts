@@ -1,9 +1,9 @@
-/** Gelu as exporters spell it out: by Erf, or by its approximation with Tanh. */
+/** Recognizes Gelu as exporters spell it out: with Erf, or as the approximation with Tanh. */
 import type { Node } from '../graph.js'
-import type { GraphIndex } from './changes.js'
+import type { GraphIndex } from '../graph-index.js'
 import { isNear, productFactors, scaledBy, withScalar } from './scalar.js'
 
-/** x and the kind of x · (1 + f(x)) · 1/2 with the factors in any order that exporters use; null for anything else. */
+/** x and the variant of x · (1 + f(x)) · 1/2, with the factors in any order that exporters use; else null. */
 export function geluOf(
   index: GraphIndex,
   node: Node,
@@ -39,7 +39,7 @@ function isTanhArgument(index: GraphIndex, value: string, x: string): boolean {
   return cube !== null && isNear(cube.scalar, 0.044715) && isCube(index, cube.value, x)
 }
 
-/** x³ as a power, or as x · x · x. */
+/** Whether a value is x³, written as a power or as x · x · x. */
 function isCube(index: GraphIndex, value: string, x: string): boolean {
   const maker = index.maker(value)
   const power = withScalar(index, maker, 'Pow')

@@ -1,20 +1,21 @@
 /**
- * Layer normalization over the last axis, or over the channels of a picture: exporters of older opsets write it as
- * means, differences and a root. Its scale and bias become a product and a sum of their own, which the weights behind
- * can take in.
+ * Layer normalization over the last axis, or over the channels of an image. Exporters of older opsets write it as means,
+ * differences and a root. Scale and bias become a separate product and sum, which the weights behind them can absorb.
  */
-import type { Attribute, Graph, Node, Value } from '../graph.js'
+import { madeNode, type Attribute, type Graph, type Node, type Value } from '../graph.js'
 import { resolveReduce } from '../shapes/reduce.js'
 import { normalAxis } from '../view.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed } from './changes.js'
 import { withScalar } from './scalar.js'
 
+/** Recognizes layer norms, then takes their scale and bias out. */
 export function recognizeLayerNorms(graph: Graph): Graph {
   return withoutAffine(spelledOut(graph))
 }
 
-/** (x - mean x) / √(mean (x - mean x)² + ε), in whatever form the square and the quotient are written. */
+/** Replaces (x - mean x) / √(mean (x - mean x)² + ε), in each form of the square and the quotient. */
 function spelledOut(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
@@ -22,17 +23,17 @@ function spelledOut(graph: Graph): Graph {
     const found = node.op === 'Div' ? unlessUnsupported(() => normOf(index, node)) : null
     if (!found) continue
     const { x, axis, epsilon } = found
-    const isPicture = axis === 1 && index.shape(x).length === 4
-    if (!isPicture && axis !== index.shape(x).length - 1) continue
-    const attributes: Readonly<Record<string, Attribute>> = {
-      epsilon: { kind: 'float', value: epsilon },
-      ...(isPicture ? {} : { axis: { kind: 'int', value: -1 } as const }),
-    }
+    const isImage = axis === 1 && index.shape(x).length === 4
+    if (!isImage && axis !== index.shape(x).length - 1) continue
+    const float: Attribute = { kind: 'float', value: epsilon }
+    const attributes: Node['attributes'] = isImage
+      ? { epsilon: float }
+      : { epsilon: float, axis: { kind: 'int', value: -1 } }
     replaced.set(node, [
       {
         name: node.name,
-        op: isPicture ? 'ChannelNormalization' : 'LayerNormalization',
-        domain: isPicture ? 'gapcam' : '',
+        op: isImage ? 'ChannelNormalization' : 'LayerNormalization',
+        domain: isImage ? 'gapcam' : '',
         attributes,
         inputs: [x],
         outputs: node.outputs,
@@ -58,7 +59,7 @@ function normOf(index: GraphIndex, div: Node): { x: string; axis: number; epsilo
   return isSame ? { ...centred, epsilon: sum.scalar } : null
 }
 
-/** x and the axis of a mean over one axis that stays. */
+/** x and the axis of a mean over one axis with keepdims. */
 function meanOf(index: GraphIndex, value: string): { x: string; axis: number } | null {
   const node = index.maker(value)
   if (node?.op !== 'ReduceMean') return null
@@ -66,7 +67,7 @@ function meanOf(index: GraphIndex, value: string): { x: string; axis: number } |
   return keepsDims && axes.length === 1 ? { x: node.inputs[0]!, axis: axes[0]! } : null
 }
 
-/** What a value is the square of. */
+/** The value of which `value` is the square. */
 function squareRoot(index: GraphIndex, value: string): string | null {
   const node = index.maker(value)
   const power = withScalar(index, node, 'Pow')
@@ -81,20 +82,20 @@ function centre(index: GraphIndex, value: string): { x: string; axis: number } |
   return mean && mean.x === node!.inputs[0] ? mean : null
 }
 
-/** Scale and bias apart: along the channels of a picture, or along the last axis. */
+/** Takes scale and bias out of the norm, along the channels of an image or along the last axis. */
 function withoutAffine(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
   const constants = new Map(graph.constants)
   const values: Value[] = []
   for (const node of graph.nodes) {
-    const isPicture = node.op === 'ChannelNormalization'
-    if ((!isPicture && node.op !== 'LayerNormalization') || node.inputs.length < 2 || node.outputs.length > 1) continue
+    const isImage = node.op === 'ChannelNormalization'
+    if ((!isImage && node.op !== 'LayerNormalization') || node.inputs.length < 2 || node.outputs.length > 1) continue
     const shape = index.shape(node.inputs[0]!)
-    const axis = isPicture ? 1 : normalAxis(index.view(node).int('axis', -1), shape.length)
+    const axis = isImage ? 1 : normalAxis(index.view(node).int('axis', -1), shape.length)
     const factors = node.inputs.slice(1).map((input) => index.constant(input))
     if (
-      (!isPicture && axis !== shape.length - 1) ||
+      (!isImage && axis !== shape.length - 1) ||
       !factors.every((factor) => factor?.type === 'float32' && factor.shape.length === 1)
     )
       continue
@@ -104,16 +105,9 @@ function withoutAffine(graph: Graph): Graph {
     factors.forEach((factor, i) => {
       const [op, isLast] = [['Mul', 'Add'][i]!, i === factors.length - 1]
       const [constant, result] = [`${node.name}.${op}`, isLast ? node.outputs[0]! : `${node.outputs[0]!}.scaled`]
-      constants.set(constant, isPicture ? { ...factor!, shape: [...factor!.shape, 1, 1] } : factor!)
+      constants.set(constant, isImage ? { ...factor!, shape: [...factor!.shape, 1, 1] } : factor!)
       if (!isLast) values.push({ name: result, type: 'float32', shape })
-      nodes.push({
-        name: `${node.name} ${op}`,
-        op,
-        domain: '',
-        attributes: {},
-        inputs: [current, constant],
-        outputs: [result],
-      })
+      nodes.push(madeNode(op, { name: `${node.name} ${op}`, inputs: [current, constant], output: result }))
       current = result
     })
     replaced.set(node, nodes)

@@ -1,15 +1,16 @@
 /**
- * Global average pooling, however it is written: ReduceMean over H and W (with or without keeping them), over the places
- * of a map that was flattened to [N,C,H·W], a sum divided by the number of places, or an average whose window is the map.
+ * Recognizes global average pooling in each form that exporters write: ReduceMean over H and W (with or without
+ * keepdims), ReduceMean of a map flattened to [N,C,H·W], a sum divided by H·W, or an average whose window is the map.
  */
 import { elementCount } from '../../tensor.js'
-import { int64Constant, type Constant, type Graph, type Node, type Value } from '../graph.js'
+import { int64Constant, madeNode, type Constant, type Graph, type Node, type Value } from '../graph.js'
 import { resolveReduce } from '../shapes/reduce.js'
 import { resolveWindow } from '../shapes/window.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges } from './changes.js'
 
-/** The map that a node takes the mean of. */
+/** The map of which a node computes the mean, or null. */
 type Recognizer = (index: GraphIndex, node: Node) => string | null
 
 export function recognizeMeans(graph: Graph): Graph {
@@ -18,23 +19,11 @@ export function recognizeMeans(graph: Graph): Graph {
   const values: Value[] = []
   const constants = new Map<string, Constant>()
   for (const node of graph.nodes) {
-    const map =
-      node.domain === ''
-        ? recognizers
-            .map((recognize) => unlessUnsupported(() => recognize(index, node)))
-            .find((found) => found !== null)
-        : undefined
-    if (map === undefined || map === null) continue
+    const map = mapOf(index, node)
+    if (map === null) continue
     const [output = ''] = node.outputs
     const [n = 1, c = 1] = index.shape(map)
-    const gap: Node = {
-      name: node.name,
-      op: 'GlobalAveragePool',
-      domain: '',
-      attributes: {},
-      inputs: [map],
-      outputs: [output],
-    }
+    const gap = madeNode('GlobalAveragePool', { name: node.name, inputs: [map], output })
     const shape = index.shape(output)
     if (shape.join() === [n, c, 1, 1].join()) {
       replaced.set(node, [gap])
@@ -45,26 +34,29 @@ export function recognizeMeans(graph: Graph): Graph {
     constants.set(sizes, int64Constant([shape.length], shape))
     replaced.set(node, [
       { ...gap, outputs: [pooled] },
-      {
-        name: `${node.name} sizes`,
-        op: 'Reshape',
-        domain: '',
-        attributes: {},
-        inputs: [pooled, sizes],
-        outputs: [output],
-      },
+      madeNode('Reshape', { name: `${node.name} sizes`, inputs: [pooled, sizes], output }),
     ])
   }
   return applyChanges(graph, { replaced, values, constants })
 }
 
+function mapOf(index: GraphIndex, node: Node): string | null {
+  if (node.domain !== '') return null
+  for (const recognize of recognizers) {
+    const map = unlessUnsupported(() => recognize(index, node))
+    if (map !== null) return map
+  }
+  return null
+}
+
+/** ReduceMean over H and W. */
 const spatialMean: Recognizer = (index, node) => {
   const [x = ''] = node.inputs
   if (node.op !== 'ReduceMean' || index.shape(x).length !== 4) return null
   return resolveReduce(index.view(node)).axes.join() === '2,3' ? x : null
 }
 
-/** ReduceMean over the last axis of [N,C,H,W] reshaped to [N,C,H·W]. */
+/** ReduceMean over the last axis of a map reshaped to [N,C,H·W]. */
 const flattenedMean: Recognizer = (index, node) => {
   const reshape = node.op === 'ReduceMean' ? index.maker(node.inputs[0]!) : undefined
   if (reshape?.op !== 'Reshape' || resolveReduce(index.view(node)).axes.join() !== '2') return null
@@ -83,6 +75,7 @@ const scaledSum: Recognizer = (index, node) => {
   return isMean && resolveReduce(index.view(sum)).axes.join() === '2,3' ? x : null
 }
 
+/** AveragePool with a window as large as the map. */
 const wholeWindow: Recognizer = (index, node) => {
   const [x = ''] = node.inputs
   const [, , h = 0, w = 0] = index.shape(x)

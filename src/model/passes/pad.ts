@@ -1,14 +1,15 @@
 /**
- * A Pad with zeros in front of a convolution, or of an average that counts padding, becomes that node's own pads; and in
- * front of a maximum, where it pads with minus infinity, or with zeros around what is never negative.
+ * Fuses a Pad into the window operator behind it: zeros into a convolution, or into an average that counts padding;
+ * minus infinity into a maximum, or zeros where the map is never negative.
  */
 import type { Graph, Node } from '../graph.js'
-import { activationOf } from '../operators/elementwise.js'
+import { activationOf } from '../activation.js'
 import { resolvePad } from '../shapes/movement.js'
 import { resolveWindow } from '../shapes/window.js'
 import { affineOf, affineOperand } from './affine.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed } from './changes.js'
 
 export function fusePads(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
@@ -18,25 +19,17 @@ export function fusePads(graph: Graph): Graph {
     const amounts = pad?.op === 'Pad' ? spatialPads(index, pad, (value) => isNeutral(index, node, pad, value)) : null
     if (!pad || !amounts) continue
     const own = ownPads(index, node)
-    if (
-      node.op === 'MaxPool' &&
-      !reachesInput(
-        index,
-        node,
-        own.map((p, i) => p + amounts[i]!),
-      )
-    )
-      continue
-    // An average over padding of its own that does not count cannot take in zeros that do.
-    if (node.op === 'AveragePool' && (own.some((p) => p > 0) || index.view(node).int('ceil_mode', 0) === 1)) continue
     const pads = own.map((p, i) => p + amounts[i]!)
+    if (node.op === 'MaxPool' && !reachesInput(index, node, pads)) continue
+    // An average cannot count the Pad's zeros and leave out its own.
+    if (node.op === 'AveragePool' && (own.some((p) => p > 0) || index.view(node).int('ceil_mode', 0) === 1)) continue
     replaced.set(node, [
       changed(node, {
         inputs: [pad.inputs[0]!, ...node.inputs.slice(1)],
         attributes: {
           pads: { kind: 'ints', value: pads },
           auto_pad: { kind: 'string', value: 'NOTSET' },
-          ...(node.op === 'AveragePool' ? { count_include_pad: { kind: 'int', value: 1 } } : {}),
+          ...countPadding(node),
         },
       }),
     ])
@@ -44,13 +37,16 @@ export function fusePads(graph: Graph): Graph {
   return applyChanges(graph, { replaced })
 }
 
-/** Whether a value around a map changes nothing in what a node makes of it. */
+const countPadding = ({ op }: Node): Node['attributes'] =>
+  op === 'AveragePool' ? { count_include_pad: { kind: 'int', value: 1 } } : {}
+
+/** Whether padding with this value has the same effect as the node's own padding. */
 function isNeutral(index: GraphIndex, node: Node, pad: Node, value: number | undefined): boolean {
   if (node.op !== 'MaxPool') return value === 0
   return value !== undefined && (value <= -3e38 || (value === 0 && isNonNegative(index, pad.inputs[0]!)))
 }
 
-/** Whether a value is never below zero, as far as its maker tells. */
+/** Whether a value is known to be at least zero. */
 function isNonNegative(index: GraphIndex, value: string): boolean {
   const maker = index.maker(value)
   if (maker?.op === 'Relu' || maker?.op === 'Sigmoid' || maker?.op === 'HardSigmoid') return true
@@ -65,7 +61,7 @@ function isNonNegative(index: GraphIndex, value: string): boolean {
   )
 }
 
-/** Whether each window with these pads has a place inside the input, so that no maximum is that of padding alone. */
+/** Whether every window with these pads covers part of the input. A maximum of padding alone has no value. */
 function reachesInput(
   index: GraphIndex,
   node: Node,
@@ -81,7 +77,7 @@ function reachesInput(
   return isDense && isExact && top < kh && bottom < kh && left < kw && right < kw
 }
 
-/** [top, left, bottom, right] of a Pad of H and W only, with a value that is neutral; null for any other. */
+/** [top, left, bottom, right] of a Pad of H and W with a neutral value; null for any other Pad. */
 function spatialPads(
   index: GraphIndex,
   pad: Node,
@@ -98,6 +94,7 @@ function spatialPads(
   return isSpatial ? [before[2]!, before[3]!, after[2]!, after[3]!] : null
 }
 
+/** The pads of the node itself. */
 function ownPads(index: GraphIndex, node: Node): readonly number[] {
   const view = index.view(node)
   const [, , h = 0, w = 0] = view.shape(0)

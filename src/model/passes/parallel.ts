@@ -1,15 +1,17 @@
 /**
- * Sums and differences of convolutions over one value are one convolution, since they are linear: the branches of
- * networks that are trained with more of them than they need (RepVGG, MobileOne, FastViT). The smaller kernel is laid
- * into the larger one, a depthwise one onto the diagonal.
+ * Merges the sum or difference of two convolutions of the same value into one convolution. Networks such as RepVGG,
+ * MobileOne and FastViT are trained with parallel branches. The smaller kernel is added into the larger one, a depthwise
+ * kernel onto its diagonal.
  */
 import { floatConstant, floatsOf, type Constant, type Graph, type Node } from '../graph.js'
 import { resolveWindow, type Window } from '../shapes/window.js'
-import { foldBatchNorms, isFoldable } from './batch-norm.js'
+import { foldBatchNorms } from './batch-norm.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, changed, GraphIndex, repeated } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed, repeated } from './changes.js'
+import { isFoldable } from './weighted.js'
 
-/** Each sum may take part in the next; a scale behind one goes into its weights first. */
+/** Repeats, since a merged sum may be part of the next one. A scale behind it goes into its weights first. */
 export function mergeParallel(graph: Graph): Graph {
   return repeated(graph, (current) => {
     const merged = mergeOnce(current)
@@ -17,6 +19,7 @@ export function mergeParallel(graph: Graph): Graph {
   })
 }
 
+/** One convolution of a sum. */
 interface Branch {
   readonly node: Node
   readonly window: Window
@@ -32,18 +35,14 @@ function mergeOnce(graph: Graph): Graph {
     if ((sum.op !== 'Add' && sum.op !== 'Sub') || sum.domain !== '' || sum.inputs.length !== 2) continue
     const [first, second] = sum.inputs.map((input) => branchOf(index, sum, input))
     if (!first || !second || replaced.has(first.node) || replaced.has(second.node)) continue
-    const order = fits(second, first)
-      ? ([first, second] as const)
-      : fits(first, second)
-        ? ([second, first] as const)
-        : null
-    if (!order) continue
-    const [outer, inner] = order
+    const isFirstOuter = fits(second, first)
+    if (!isFirstOuter && !fits(first, second)) continue
+    const [outer, inner] = isFirstOuter ? [first, second] : [second, first]
     const sign = (branch: Branch): number => (sum.op === 'Sub' && branch === second ? -1 : 1)
     const [weights, bias] = [`${sum.name}.weights`, `${sum.name}.bias`]
     constants.set(weights, mergedWeights(outer, inner, sign(outer), sign(inner)))
     constants.set(bias, mergedBias(index, outer, inner, sign(outer), sign(inner)))
-    for (const { node } of order) replaced.set(node, [])
+    for (const { node } of [outer, inner]) replaced.set(node, [])
     replaced.set(sum, [changed(outer.node, { inputs: [outer.node.inputs[0]!, weights, bias], outputs: sum.outputs })])
   }
   return applyChanges(graph, { replaced, constants })
@@ -59,7 +58,7 @@ function branchOf(index: GraphIndex, sum: Node, value: string): Branch | null {
   return window && { node, window, groups: view.int('group', 1), weights: view.input(1).constant! }
 }
 
-/** Whether `inner` can be laid into the kernel of `outer`: the same places, and no more of them; no wider groups. */
+/** Whether the kernel of `inner` lies within that of `outer`, at the same positions, and its groups within the groups. */
 function fits(inner: Branch, outer: Branch): boolean {
   const [a, b] = [inner.window, outer.window]
   if (
@@ -82,6 +81,7 @@ function fits(inner: Branch, outer: Branch): boolean {
   return isNested
 }
 
+/** The weights of `outer` with those of `inner` added, each with its sign. */
 function mergedWeights(outer: Branch, inner: Branch, outerSign: number, innerSign: number): Constant {
   const [features = 0, perGroup = 0, kh = 0, kw = 0] = outer.weights.shape
   const [, innerPerGroup = 0, ih = 0, iw = 0] = inner.weights.shape
@@ -91,7 +91,7 @@ function mergedWeights(outer: Branch, inner: Branch, outerSign: number, innerSig
   const [top, left] = [outer.window.pads[0] - inner.window.pads[0], outer.window.pads[1] - inner.window.pads[1]]
   const [outerFeatures, innerFeatures] = [features / outer.groups, features / inner.groups]
   for (let o = 0, from = 0; o < features; o++) {
-    // Where the inner group's channels begin within the outer group's.
+    // The inner group's first channel within the outer group.
     const first = Math.floor(o / innerFeatures) * innerPerGroup - Math.floor(o / outerFeatures) * perGroup
     for (let c = 0; c < innerPerGroup; c++) {
       for (let y = 0; y < ih; y++) {

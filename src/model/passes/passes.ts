@@ -1,4 +1,4 @@
-/** The passes, in the order in which they run. Each is a pure function from graph to graph. */
+/** The passes in the order in which they run. Each is a pure function from graph to graph. */
 import type { Graph } from '../graph.js'
 import { fuseActivations } from './activation.js'
 import { foldBatchNorms } from './batch-norm.js'
@@ -7,7 +7,7 @@ import { hoistAboveConcat } from './concat.js'
 import { convolveNorms } from './depthwise.js'
 import { commuteGap, fuseGap } from './gap.js'
 import { recognizeLayerNorms } from './layer-norm.js'
-import { foldMatrices } from './linear.js'
+import { foldMatrices } from './matrix.js'
 import { recognizeMeans } from './mean.js'
 import { fusePads } from './pad.js'
 import { mergeParallel } from './parallel.js'
@@ -21,7 +21,7 @@ import { sinkTransposes } from './transpose.js'
 
 export const passes: readonly { readonly name: string; readonly run: (graph: Graph) => Graph }[] = [
   { name: 'simplify', run: simplify },
-  // What exporters write in a way of their own, in one way.
+  // Reduce the variants that exporters write to one form.
   { name: 'planar', run: makePlanar },
   { name: 'shuffle', run: recognizeShuffles },
   { name: 'transpose', run: (graph) => joinShuffles(simplify(sinkTransposes(graph))) },
@@ -30,7 +30,7 @@ export const passes: readonly { readonly name: string; readonly run: (graph: Gra
   { name: 'patterns', run: recognizePatterns },
   { name: 'layer-norm', run: recognizeLayerNorms },
   { name: 'pad', run: fusePads },
-  // Linear maps into one another.
+  // Fold linear maps into each other.
   { name: 'batch-norm', run: foldBatchNorms },
   { name: 'concat', run: hoistAboveConcat },
   { name: 'depthwise', run: convolveNorms },
@@ -38,7 +38,7 @@ export const passes: readonly { readonly name: string; readonly run: (graph: Gra
   { name: 'pool', run: commutePools },
   { name: 'gap-commute', run: commuteGap },
   { name: 'matrix', run: foldMatrices },
-  // What a kernel does at the end of its work.
+  // Fuse what a kernel does with its result before storing it.
   { name: 'residual', run: fuseResiduals },
   { name: 'activation', run: fuseActivations },
   { name: 'gap', run: fuseGap },

@@ -1,22 +1,24 @@
 /**
- * Recognizes the activation functions that exporters spell out: HardSwish and HardSigmoid as chains of Add, Clip, Mul and
- * Div, SiLU as x times its sigmoid, both by Exp, Gelu by Erf or Tanh. Chains of clips are one Clip by now.
+ * Recognizes activation functions that exporters spell out: HardSwish and HardSigmoid as chains of Add, Clip, Mul and
+ * Div; SiLU as x times its sigmoid; both with Exp; Gelu with Erf or Tanh. The clip pass must run before.
  */
-import { activationOf } from '../operators/elementwise.js'
-import type { Attribute, Graph, Node } from '../graph.js'
+import { activationOf } from '../activation.js'
+import { madeNode, type Graph, type Node } from '../graph.js'
 import { unlessUnsupported } from './attempt.js'
 import { geluOf } from './gelu.js'
-import { applyChanges, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges } from './changes.js'
 import { isNear, productFactors, scaledBy, withScalar } from './scalar.js'
 
 export function recognizePatterns(graph: Graph): Graph {
-  // Gelu's chain holds factors that the others would take for theirs; HardSwish needs HardSigmoid, and SiLU Sigmoid, first.
+  // HardSwish is recognized from HardSigmoid, and SiLU from Sigmoid, so those come first.
   return [sigmoidOf, hardSigmoidOf, productOf, gelu].reduce(
     (current, recognize) => rewriteEach(current, recognize),
     graph,
   )
 }
 
+/** The node that replaces a recognized chain, or null. */
 type Recognizer = (index: GraphIndex, node: Node) => Node | null
 
 function rewriteEach(graph: Graph, recognize: Recognizer): Graph {
@@ -29,18 +31,13 @@ function rewriteEach(graph: Graph, recognize: Recognizer): Graph {
   return applyChanges(graph, { replaced })
 }
 
-function madeOf(node: Node, op: string, input: string, attributes: Readonly<Record<string, Attribute>> = {}): Node {
-  return {
-    name: node.name,
-    op,
-    domain: op === 'SiLU' ? 'gapcam' : '',
-    attributes,
-    inputs: [input],
-    outputs: node.outputs,
-  }
+/** A function of `input` in the place of `node`. */
+function functionNode({ name, outputs }: Node, op: string, input: string, attributes: Node['attributes'] = {}): Node {
+  const node = madeNode(op, { name, inputs: [input], output: outputs[0]!, attributes })
+  return op === 'SiLU' ? { ...node, domain: 'gapcam' } : node
 }
 
-/** 1 / (1 + exp(-x)) is Sigmoid, x / (1 + exp(-x)) is SiLU. */
+/** Sigmoid is 1 / (1 + exp(-x)), SiLU is x / (1 + exp(-x)). */
 function sigmoidOf(index: GraphIndex, node: Node): Node | null {
   const isQuotient = node.op === 'Div'
   if (!isQuotient && node.op !== 'Reciprocal') return null
@@ -48,11 +45,11 @@ function sigmoidOf(index: GraphIndex, node: Node): Node | null {
   const exp = sum?.scalar === 1 ? index.maker(sum.value) : undefined
   const x = exp?.op === 'Exp' ? negated(index, index.maker(exp.inputs[0]!)) : null
   if (x === null || index.shape(x).join() !== index.shape(node.outputs[0]!).join()) return null
-  if (isQuotient && node.inputs[0] === x) return madeOf(node, 'SiLU', x)
-  return !isQuotient || index.scalar(node.inputs[0]) === 1 ? madeOf(node, 'Sigmoid', x) : null
+  if (isQuotient && node.inputs[0] === x) return functionNode(node, 'SiLU', x)
+  return !isQuotient || index.scalar(node.inputs[0]) === 1 ? functionNode(node, 'Sigmoid', x) : null
 }
 
-/** x of -x. */
+/** x where the node computes -x, else null. */
 function negated(index: GraphIndex, node: Node | undefined): string | null {
   if (node?.op === 'Neg') return node.inputs[0]!
   const scaled = scaledBy(index, node)
@@ -61,17 +58,17 @@ function negated(index: GraphIndex, node: Node | undefined): string | null {
 
 const sixth = { alpha: { kind: 'float', value: 1 / 6 }, beta: { kind: 'float', value: 0.5 } } as const
 
-/** Clip(x + 3, 0, 6) / 6, or Clip(x / 6 + 1/2, 0, 1). */
+/** HardSigmoid is Clip(x + 3, 0, 6) / 6, or Clip(x / 6 + 1/2, 0, 1). */
 function hardSigmoidOf(index: GraphIndex, node: Node): Node | null {
   const scaled = scaledBy(index, node)
   const source = scaled && isNear(scaled.scalar, 1 / 6) ? shiftedClip(index, index.soleMaker(scaled.value, node)) : null
-  if (source !== null) return madeOf(node, 'HardSigmoid', source, sixth)
+  if (source !== null) return functionNode(node, 'HardSigmoid', source, sixth)
   const sum = isClip(index, node, 0, 1) ? withScalar(index, index.soleMaker(node.inputs[0]!, node), 'Add') : null
   const inner = sum && isNear(sum.scalar, 0.5) ? scaledBy(index, index.maker(sum.value)) : null
-  return inner && isNear(inner.scalar, 1 / 6) ? madeOf(node, 'HardSigmoid', inner.value, sixth) : null
+  return inner && isNear(inner.scalar, 1 / 6) ? functionNode(node, 'HardSigmoid', inner.value, sixth) : null
 }
 
-/** x of Clip(x + 3, 0, 6). */
+/** x where the node computes Clip(x + 3, 0, 6), else null. */
 function shiftedClip(index: GraphIndex, clip: Node | undefined): string | null {
   if (!clip || !isClip(index, clip, 0, 6)) return null
   const shifted = withScalar(index, index.soleMaker(clip.inputs[0]!, clip), 'Add')
@@ -83,7 +80,7 @@ function isClip(index: GraphIndex, node: Node, low: number, high: number): boole
   return bounds?.a === low && bounds.b === high
 }
 
-/** x · HardSigmoid(x) and x · Clip(x + 3, 0, 6) / 6 are HardSwish, x · Sigmoid(x) is SiLU. */
+/** HardSwish is x · HardSigmoid(x) or x · Clip(x + 3, 0, 6) / 6, SiLU is x · Sigmoid(x). */
 function productOf(index: GraphIndex, node: Node): Node | null {
   const { values, scalar } = node.op === 'Mul' || node.op === 'Div' ? factorsOf(index, node) : { values: [], scalar: 1 }
   if (values.length !== 2) return null
@@ -93,15 +90,15 @@ function productOf(index: GraphIndex, node: Node): Node | null {
   ] as const) {
     const gate = index.readers(value).length === 1 && !index.isOutput(value) ? index.maker(value) : undefined
     if (!gate) continue
-    if (isNear(scalar, 1 / 6) && shiftedClip(index, gate) === x) return madeOf(node, 'HardSwish', x)
+    if (isNear(scalar, 1 / 6) && shiftedClip(index, gate) === x) return functionNode(node, 'HardSwish', x)
     if (scalar !== 1 || gate.inputs[0] !== x) continue
-    if (gate.op === 'Sigmoid') return madeOf(node, 'SiLU', x)
-    if (isHardSigmoid(index, gate)) return madeOf(node, 'HardSwish', x)
+    if (gate.op === 'Sigmoid') return functionNode(node, 'SiLU', x)
+    if (isHardSigmoid(index, gate)) return functionNode(node, 'HardSwish', x)
   }
   return null
 }
 
-/** The factors of a product, or of a quotient by a number. */
+/** The factors of a product, or of a product divided by a number. */
 function factorsOf(index: GraphIndex, node: Node): ReturnType<typeof productFactors> {
   if (node.op === 'Mul') return productFactors(index, node, 2)
   const quotient = withScalar(index, node, 'Div')
@@ -119,5 +116,5 @@ function isHardSigmoid(index: GraphIndex, node: Node): boolean {
 
 function gelu(index: GraphIndex, node: Node): Node | null {
   const found = geluOf(index, node)
-  return found && madeOf(node, 'Gelu', found.x, { approximate: { kind: 'string', value: found.approximate } })
+  return found && functionNode(node, 'Gelu', found.x, { approximate: { kind: 'string', value: found.approximate } })
 }

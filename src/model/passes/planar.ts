@@ -1,7 +1,11 @@
-/** Convolutions and pools of one dimension, as efficient channel attention has them, become ones of two between Reshapes. */
-import { int64Constant, type Constant, type Graph, type Node, type Value } from '../graph.js'
+/**
+ * Turns convolutions and pools of one dimension into ones of two dimensions between Reshapes. Efficient channel attention
+ * uses them.
+ */
+import { int64Constant, madeNode, type Constant, type Graph, type Node, type Value } from '../graph.js'
 import { planarAttributes, planarShape, windowOps } from '../shapes/planar.js'
-import { applyChanges, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges } from './changes.js'
 
 export function makePlanar(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
@@ -25,14 +29,14 @@ export function makePlanar(graph: Graph): Graph {
     constants.set(`${node.name}.sizes`, int64Constant([from.length], from)).set(sizes, int64Constant([to.length], to))
     if (kernels) constants.set(planarWeights, { ...kernels, shape: planarShape(kernels.shape) })
     replaced.set(node, [
-      { name: row, op: 'Reshape', domain: '', attributes: {}, inputs: [x, `${node.name}.sizes`], outputs: [row] },
+      madeNode('Reshape', { inputs: [x, `${node.name}.sizes`], output: row }),
       {
         ...node,
         attributes: planarAttributes(node),
         inputs: kernels ? [row, planarWeights, ...rest] : [row],
         outputs: [result, ...node.outputs.slice(1)],
       },
-      { name: sizes, op: 'Reshape', domain: '', attributes: {}, inputs: [result, sizes], outputs: [y] },
+      madeNode('Reshape', { name: sizes, inputs: [result, sizes], output: y }),
     ])
   }
   return applyChanges(graph, { replaced, values, constants })

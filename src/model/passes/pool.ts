@@ -1,12 +1,12 @@
 /**
- * Pools and their neighbours in the cheaper order: an average before the 1×1 convolution that feeds it, which then has
- * fewer pixels to compute, and bounds before a maximum, where the convolution takes them in.
+ * Swaps pools with the node before them where that is cheaper: an average moves in front of a 1×1 convolution, which
+ * then computes fewer pixels; bounds move in front of a maximum, where the convolution absorbs them.
  */
 import type { Graph, Node, Value } from '../graph.js'
 import { resolveWindow } from '../shapes/window.js'
-import { isFoldable } from './batch-norm.js'
-import { isPointwise } from './gap.js'
-import { applyChanges, changed, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed } from './changes.js'
+import { isFoldable, isPointwise } from './weighted.js'
 
 export function commutePools(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
@@ -21,7 +21,7 @@ export function commutePools(graph: Graph): Graph {
       !(isAverage(index, second, first) || isBound(index, second, first))
     )
       continue
-    // The order changes, and the value between them has the sizes of what the new first one makes.
+    // The value between them has the sizes of the result of the new first node.
     const between = `${second.outputs[0]!}.first`
     const [n = 1, c = 1] = index.shape(first.inputs[0]!)
     const [, , h = 1, w = 1] = index.shape(isClip(second) ? first.inputs[0]! : second.outputs[0]!)
@@ -36,13 +36,13 @@ export function commutePools(graph: Graph): Graph {
 
 const isClip = ({ op }: Node): boolean => op === 'Relu' || op === 'Clip'
 
-/** Bounds behind a maximum over a convolution's result: the largest is bounded, or the bounded are compared. */
+/** Whether bounds stand behind a maximum of a convolution's result. The bounded maximum is the maximum of the bounded. */
 function isBound(index: GraphIndex, clip: Node, pool: Node): boolean {
   if (!isClip(clip) || pool.op !== 'MaxPool' || pool.outputs.length > 1) return false
   return index.soleMaker(pool.inputs[0]!, pool)?.op === 'Conv'
 }
 
-/** An average without padding over fewer places, behind a 1×1 convolution. */
+/** Whether an average without padding gives fewer places and stands behind a 1×1 convolution. */
 function isAverage(index: GraphIndex, pool: Node, conv: Node): boolean {
   if (pool.op !== 'AveragePool' || conv.op !== 'Conv' || !isFoldable(index, conv) || !isPointwise(index, conv))
     return false

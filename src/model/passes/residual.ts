@@ -1,7 +1,8 @@
-/** An Add of a convolution's or a matrix's result and another tensor of its sizes becomes its residual operand. */
+/** Fuses an Add of a convolution's or matrix's result and another tensor of the same sizes, as its residual operand. */
 import type { Graph, Node } from '../graph.js'
-import { isFoldable } from './batch-norm.js'
-import { applyChanges, changed, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed } from './changes.js'
+import { isFoldable } from './weighted.js'
 
 export function fuseResiduals(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
@@ -9,7 +10,7 @@ export function fuseResiduals(graph: Graph): Graph {
   const replaced = new Map<Node, readonly Node[]>()
   for (const add of graph.nodes) {
     if ((add.op !== 'Add' && add.op !== 'Sum') || add.domain !== '' || add.inputs.length !== 2) continue
-    // The later of two convolutions takes the earlier one's result, which exists by then.
+    // Of two convolutions, the later one takes the result of the earlier one as its residual.
     const candidates = [0, 1].map((i) => ({ linear: linearOf(index, add, add.inputs[i]!), other: add.inputs[1 - i]! }))
     const best = candidates
       .filter(({ linear }) => linear !== undefined && !replaced.has(linear))
@@ -19,7 +20,7 @@ export function fuseResiduals(graph: Graph): Graph {
     if (index.shape(other).join() !== index.shape(linear.outputs[0]!).join()) continue
     const [x = '', weights = '', bias = ''] = linear.inputs
     const fused = changed(linear, { inputs: [x, weights, bias, other], outputs: add.outputs })
-    // Where the other operand is made later, the convolution waits for it.
+    // Where the other operand is made later, the convolution moves to the place of the Add.
     const isThere = isBefore(index, position, other, linear)
     replaced.set(add, isThere ? [] : [fused])
     replaced.set(linear, isThere ? [fused] : [])
@@ -27,7 +28,7 @@ export function fuseResiduals(graph: Graph): Graph {
   return applyChanges(graph, { replaced })
 }
 
-/** The linear map without residual whose result only this Add reads. */
+/** The convolution or matrix without residual whose result only this Add reads. */
 function linearOf(index: GraphIndex, add: Node, value: string): Node | undefined {
   const maker = index.soleMaker(value, add)
   return maker && (maker.op === 'Conv' ? maker.inputs.length < 4 : maker.inputs.length < 4 && isFoldable(index, maker))

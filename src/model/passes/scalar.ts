@@ -1,13 +1,14 @@
-/** Sums and products of a value and a number, which the chains of activation functions are made of. */
+/** Sums and products of a value and a constant number: the parts of spelled-out activation functions. */
 import type { Node } from '../graph.js'
-import type { GraphIndex } from './changes.js'
+import type { GraphIndex } from '../graph-index.js'
 
+/** A value and the number that a node adds to it or multiplies it by. */
 export interface Scaled {
   readonly value: string
   readonly scalar: number
 }
 
-/** The operands of a two-operand node as value and constant scalar, in either order where the operator allows it. */
+/** The operands of a node of two operands as value and number, in either order where the operator commutes; else null. */
 export function withScalar(index: GraphIndex, node: Node | undefined, op: string): Scaled | null {
   if (node?.op !== op || node.domain !== '' || node.inputs.length !== 2) return null
   const [a = '', b = ''] = node.inputs
@@ -19,16 +20,17 @@ export function withScalar(index: GraphIndex, node: Node | undefined, op: string
   return found && index.shape(found.value).join() === index.shape(node.outputs[0]!).join() ? found : null
 }
 
-/** value · scalar, be it written as product or quotient. */
+/** A node that computes value · scalar, written as a product or a quotient; else null. */
 export function scaledBy(index: GraphIndex, node: Node | undefined): Scaled | null {
   const quotient = withScalar(index, node, 'Div')
   return quotient ? { value: quotient.value, scalar: 1 / quotient.scalar } : withScalar(index, node, 'Mul')
 }
 
+/** Whether two numbers agree to five digits, as constants in models do. */
 export const isNear = (value: number, wanted: number): boolean =>
   Math.abs(value - wanted) <= 1e-5 * Math.max(1, Math.abs(wanted))
 
-/** A tree of Muls with single readers, as its values and the product of its constant scalars. */
+/** The factors of a tree of Muls up to `depth`: its values, and the product of its constant numbers. */
 export function productFactors(
   index: GraphIndex,
   node: Node,

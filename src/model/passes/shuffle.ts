@@ -1,10 +1,11 @@
 /**
- * Reshape, Transpose, Reshape that swap channel groups become one ChannelShuffle, in either order of a picture's axes,
- * with the Concat before it and the Split or Slices after it: one step that moves every channel once.
+ * Turns Reshape, Transpose, Reshape that swap channel groups into one ChannelShuffle, in NCHW or NHWC order. It absorbs
+ * the Concat before it and the Split or Slices after it, so that one step moves every channel once.
  */
-import type { Graph, Node, Value } from '../graph.js'
+import { madeNode, type Graph, type Node, type Value } from '../graph.js'
 import { concatenated, permutation, resolveSlice, splitParts } from '../shapes/movement.js'
-import { applyChanges, changed, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges, changed } from './changes.js'
 
 export function recognizeShuffles(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
@@ -34,16 +35,15 @@ export function recognizeShuffles(graph: Graph): Graph {
   return applyChanges(graph, { replaced, values })
 }
 
-const transpose = (from: string, to: string, perm: readonly number[]): Node => ({
-  name: `${from} to ${to}`,
-  op: 'Transpose',
-  domain: '',
-  attributes: { perm: { kind: 'ints', value: perm } },
-  inputs: [from],
-  outputs: [to],
-})
+const transpose = (from: string, to: string, perm: readonly number[]): Node =>
+  madeNode('Transpose', {
+    name: `${from} to ${to}`,
+    attributes: { perm: { kind: 'ints', value: perm } },
+    inputs: [from],
+    output: to,
+  })
 
-/** What a shuffle that ends in `last` mixes, in how many groups; null where it is none. */
+/** The value that a shuffle ending in `last` mixes, and the number of groups; null where it is not a shuffle. */
 function shuffleBefore(index: GraphIndex, last: Node): { source: string; groups: number; isNhwc: boolean } | null {
   const transposed = index.soleMaker(last.inputs[0]!, last)
   if (transposed?.op !== 'Transpose') return null
@@ -56,14 +56,14 @@ function shuffleBefore(index: GraphIndex, last: Node): { source: string; groups:
     permutation(index.view(transposed)).join(),
   ]
   if (shape.length !== 4 || split.length !== 5 || index.shape(last.outputs[0]!).join() !== shape.join()) return null
-  // The channels apart as [groups, channels of one], at their place among the axes.
+  // Whether the channels, which lie at `axis`, are split into [groups, channels of a group].
   const isSplitAt = (axis: number): boolean =>
     [...split.slice(0, axis), split[axis]! * split[axis + 1]!, ...split.slice(axis + 2)].join() === shape.join()
   if (order === '0,2,1,3,4' && isSplitAt(1)) return { source, groups: split[1]!, isNhwc: false }
   return order === '0,1,2,4,3' && isSplitAt(3) ? { source, groups: split[3]!, isNhwc: true } : null
 }
 
-/** Gives each ChannelShuffle the Concat that makes its input, and the parts that its result is cut into. */
+/** Joins each ChannelShuffle with the Concat before it and the Split or Slices behind it. */
 export function joinShuffles(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()
@@ -81,7 +81,7 @@ export function joinShuffles(graph: Graph): Graph {
   return applyChanges(graph, { replaced })
 }
 
-/** The values that one Split, or Slices side by side, cut the channels of `value` into; else the value itself. */
+/** The parts into which a Split, or adjacent Slices, cut the channels of `value`; else the value itself. */
 function partsOf(index: GraphIndex, value: string): { names: readonly string[]; readers: readonly Node[] } {
   const whole = { names: [value], readers: [] }
   const readers = index.readers(value)
@@ -103,7 +103,7 @@ function partsOf(index: GraphIndex, value: string): { names: readonly string[]; 
   return end === index.shape(value)[1] ? { names: cuts.map(({ reader }) => reader.outputs[0]!), readers } : whole
 }
 
-/** Where a Slice of channels begins; -1 where it cuts anything else, or not one by one. */
+/** The first channel of a Slice of channels with step 1; -1 for any other Slice. */
 function channelStart(index: GraphIndex, slice: Node): number {
   const { starts, steps } = resolveSlice(index.view(slice))
   const [from, to] = [index.shape(slice.inputs[0]!), index.shape(slice.outputs[0]!)]

@@ -1,9 +1,13 @@
-/** Removes nodes that change nothing: identities, dropout, sums of one, windows of one pixel, movements to where the elements are already. */
+/**
+ * Removes nodes that change nothing: identities, dropout, sums of one operand, windows of one pixel, and movements that
+ * move nothing.
+ */
 import type { Graph, Node } from '../graph.js'
 import { permutation, resolvePad, resolveSlice } from '../shapes/movement.js'
 import { broadcastShapes } from '../view.js'
 import { unlessUnsupported } from './attempt.js'
-import { applyChanges, GraphIndex } from './changes.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges } from './changes.js'
 
 export function simplify(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
@@ -11,7 +15,7 @@ export function simplify(graph: Graph): Graph {
   const renamed = new Map<string, string>()
   for (const node of graph.nodes) {
     const [output] = node.outputs
-    // An output of the graph keeps its name, so the node that makes it stays.
+    // The node that makes an output of the graph stays, since the output keeps its name.
     if (output === undefined || index.isOutput(output) || node.domain !== '') continue
     const same = isIdentity(index, node) ? node.inputs[0]! : undoneBy(index, node)
     if (same === null) continue
@@ -72,7 +76,7 @@ function isIdentity(index: GraphIndex, node: Node): boolean {
   }
 }
 
-/** Whether a reader of two operands gives the same without any Expand before it. */
+/** Whether a reader gives the same result without the Expands before it, because it broadcasts itself. */
 function broadcastsAnyway(index: GraphIndex, reader: Node): boolean {
   if (reader.domain !== '' || !['Add', 'Sub', 'Mul', 'Div'].includes(reader.op)) return false
   const shapes = reader.inputs.map((name) => {
@@ -82,13 +86,13 @@ function broadcastsAnyway(index: GraphIndex, reader: Node): boolean {
   return broadcastShapes(shapes).join() === index.shape(reader.outputs[0]!).join()
 }
 
-/** A window of one pixel, which an adaptive pool becomes where the map has the wanted size already. */
+/** Whether a pool has a window of one pixel. Adaptive pools become such pools where the map has the right size. */
 function isOnePixel(index: GraphIndex, node: Node): boolean {
   const view = index.view(node)
   return [view.ints('kernel_shape'), view.ints('strides')].every((sizes) => sizes?.every((size) => size === 1) ?? true)
 }
 
-/** The operand of a Transpose that the Transpose after it undoes; null where it does not. */
+/** The input of the Transpose before this one, if this one undoes it; else null. */
 function undoneBy(index: GraphIndex, node: Node): string | null {
   const before = node.op === 'Transpose' ? index.maker(node.inputs[0]!) : undefined
   if (before?.op !== 'Transpose') return null

@@ -1,58 +1,65 @@
 /**
  * Exporters from channels-last frameworks wrap each convolution in a Transpose from NHWC and one back. This pass moves
- * every Transpose to NHWC behind what reads it, until it meets one from NHWC and both are gone: what stood between
- * then works on ONNX's own order, where the other passes know it. A product with a matrix becomes a 1×1 convolution.
+ * every Transpose to NHWC behind the nodes that read it, until it meets one from NHWC and both cancel. The nodes between
+ * them then work in ONNX's order, which the other passes expect. A product with a matrix becomes a 1×1 convolution.
  */
-import { elementCount } from '../../tensor.js'
+import { elementCount, imageLayout } from '../../tensor.js'
+import { unaryOps } from '../activation.js'
 import {
   floatConstant,
   floatsOf,
   int64Constant,
+  madeNode,
+  withoutDeadNodes,
   type Attribute,
   type Constant,
   type Graph,
   type Node,
   type Value,
 } from '../graph.js'
-import { unaryOps } from '../operators/elementwise.js'
 import { concatenated, permutation, resolvePad, resolveSlice, splitParts } from '../shapes/movement.js'
 import { resolveReduce } from '../shapes/reduce.js'
 import { softmaxSpan } from '../shapes/table.js'
 import { normalAxis } from '../view.js'
 import { unlessUnsupported } from './attempt.js'
-import { changed, GraphIndex } from './changes.js'
-import { withoutDeadNodes } from '../prepare.js'
+import { GraphIndex } from '../graph-index.js'
+import { changed } from './changes.js'
+import { transposedMatrix } from './weighted.js'
 
 const toNhwc = [0, 2, 3, 1]
 const fromNhwc = [0, 3, 1, 2]
 
-/** Where an axis of an NHWC value lies in NCHW. */
+/** The place in NCHW of an axis of an NHWC value. */
 const nchwAxis = (axis: number): number => toNhwc[axis]!
+/** Values per NHWC axis in NCHW order. */
 const reordered = <T>(values: readonly T[]): T[] => fromNhwc.map((axis) => values[axis]!)
 
-const sameOrder = new Set([...unaryOps, 'Identity', 'Dropout', 'Cast', 'Mish'])
+/** Operators that work on each element of their first input, in any order. */
+const elementOps = new Set([...unaryOps, 'Identity', 'Dropout', 'Cast'])
 const broadcasting = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Pow', 'PRelu', 'Sum', 'Mean'])
 const reductions = new Set(['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin'])
 
+/** Moves transpositions to NHWC down the graph until they cancel. */
 export function sinkTransposes(graph: Graph): Graph {
   if (!graph.nodes.some(({ op }) => op === 'Transpose')) return graph
-  const walk = new Walk(graph)
-  for (const node of graph.nodes) walk.visit(node)
-  return walk.finish()
+  const sinking = new TransposeSinking(graph)
+  for (const node of graph.nodes) sinking.visit(node)
+  return sinking.finish()
 }
 
-/** A node in ONNX's order: its inputs and attributes there, and whether its results still are pictures in NHWC to the others. */
+/** A node whose inputs and attributes are in NCHW. Where its result is an image, the other nodes still read it in NHWC. */
 interface Moved {
   readonly node: Node
-  readonly isPicture: boolean
+  readonly isImage: boolean
 }
 
-class Walk {
+/** Visits the nodes in order and keeps, for each NHWC value, the NCHW value from which it is transposed. */
+class TransposeSinking {
   readonly #index: GraphIndex
   readonly #nodes: Node[] = []
   readonly #constants: Map<string, Constant>
   readonly #values: Map<string, Value>
-  /** The NCHW value of which a value is the NHWC transposition. */
+  /** By NHWC value, the NCHW value from which it is transposed. */
   readonly #sources = new Map<string, string>()
   readonly #renamed = new Map<string, string>()
 
@@ -60,22 +67,18 @@ class Walk {
     this.#index = GraphIndex.of(graph)
     this.#constants = new Map(graph.constants)
     this.#values = new Map(graph.values)
-    for (const { name, shape } of graph.inputs) if (isNhwcPicture(shape)) this.#addTransposedInput(name)
+    for (const { name, shape } of graph.inputs)
+      if (shape && imageLayout(shape) === 'nhwc') this.#addTranspose(name, this.#addValue(name), 'NCHW')
   }
 
-  /** A picture in NHWC counts as the transposition of one in NCHW, which is free to make. */
-  #addTransposedInput(name: string): void {
-    this.#push({
-      name: `${name} to NCHW`,
-      op: 'Transpose',
-      domain: '',
-      attributes: perm(fromNhwc),
-      inputs: [name],
-      outputs: [this.#addValue(name)],
-    })
+  /** An image input in NHWC counts as transposed from NCHW, which costs nothing at run time. */
+  #addTranspose(from: string, to: string, order: 'NCHW' | 'NHWC'): void {
+    const perm = { kind: 'ints', value: order === 'NHWC' ? toNhwc : fromNhwc } as const
+    const name = `${order === 'NHWC' ? to : from} to ${order}`
+    this.#push(madeNode('Transpose', { name, attributes: { perm }, inputs: [from], output: to }))
   }
 
-  /** Declares the NCHW value of an NHWC one. */
+  /** Declares the NCHW value of an NHWC value. */
   #addValue(name: string): string {
     const value = this.#values.get(name)!
     const source = `${name}.nchw`
@@ -97,19 +100,10 @@ class Walk {
       ? unlessUnsupported(() => this.#moved(given))
       : null
     if (!moved) return this.#push(node)
-    if (!moved.isPicture) return this.#push(moved.node)
+    if (!moved.isImage) return this.#push(moved.node)
     this.#push({ ...moved.node, outputs: given.outputs.map((output) => (output === '' ? '' : this.#addValue(output))) })
-    for (const output of given.outputs) {
-      if (output !== '')
-        this.#push({
-          name: `${output} to NHWC`,
-          op: 'Transpose',
-          domain: '',
-          attributes: perm(toNhwc),
-          inputs: [this.#sources.get(output)!],
-          outputs: [output],
-        })
-    }
+    for (const output of given.outputs)
+      if (output !== '') this.#addTranspose(this.#sources.get(output)!, output, 'NHWC')
   }
 
   #visitTranspose(given: Node, node: Node): void {
@@ -132,10 +126,11 @@ class Walk {
     })
   }
 
+  /** The node in NCHW, or null where it must read NHWC. Throws `Unsupported` like the resolvers it uses. */
   #moved(node: Node): Moved | null {
     if (node.domain !== '') return null
     const { op } = node
-    if (sameOrder.has(op)) return this.#withInputs(node, [0])
+    if (elementOps.has(op)) return this.#withInputs(node, [0])
     if (broadcasting.has(op))
       return this.#withInputs(
         node,
@@ -177,7 +172,7 @@ class Walk {
     }
   }
 
-  /** The node with its pictures (and the constants beside them) at these places in NCHW; null where one is not to be had. */
+  /** The node with the inputs at these places in NCHW; null where one of them does not exist in NCHW. */
   #withInputs(
     node: Node,
     places: readonly number[],
@@ -186,7 +181,7 @@ class Walk {
     const inputs = node.inputs.map((input, i) => (places.includes(i) ? this.#inNchw(input) : input))
     return inputs.includes(null)
       ? null
-      : { node: changed(node, { inputs: inputs as string[], attributes }), isPicture: true }
+      : { node: changed(node, { inputs: inputs as string[], attributes }), isImage: true }
   }
 
   #inNchw(input: string): string | null {
@@ -199,19 +194,12 @@ class Walk {
     return this.#addConstant(`${input}.nchw`, transposedConstant(constant))
   }
 
-  /** A picture of one pixel or one channel, such as a gate: both orders are the same bytes. */
+  /** The NCHW value of an image with one pixel or one channel, such as a gate: both orders have the same bytes. */
   #onePixel(input: string): string | null {
     const [n, h, w, c, ...rest] = this.#index.shape(input)
     if (n === undefined || c === undefined || rest.length > 0 || (h! * w! > 1 && c > 1)) return null
     const source = this.#addValue(input)
-    this.#push({
-      name: `${input} to NCHW`,
-      op: 'Transpose',
-      domain: '',
-      attributes: perm(fromNhwc),
-      inputs: [input],
-      outputs: [source],
-    })
+    this.#addTranspose(input, source, 'NCHW')
     return source
   }
 
@@ -223,13 +211,13 @@ class Walk {
   #reduced(node: Node): Moved | null {
     const source = this.#sources.get(node.inputs[0]!)
     const { axes, keepsDims } = resolveReduce(this.#index.view(node))
-    // Without H and W, what is left is in the same order in both forms.
+    // Without H and W, the remaining axes are in the same order in NCHW and NHWC.
     if (source === undefined || (!keepsDims && !(axes.includes(1) && axes.includes(2)))) return null
     const kept = changed(node, {
       inputs: [source],
       attributes: { axes: { kind: 'ints', value: axes.map(nchwAxis).sort((a, b) => a - b) } },
     })
-    return { node: kept, isPicture: keepsDims }
+    return { node: kept, isImage: keepsDims }
   }
 
   #sliced(node: Node): Moved | null {
@@ -246,10 +234,10 @@ class Walk {
       this.#addConstant(`${node.name}.axes`, int64Constant([4], [0, 1, 2, 3])),
       list('steps', steps),
     ]
-    return { node: { ...node, attributes: {}, inputs }, isPicture: true }
+    return { node: { ...node, attributes: {}, inputs }, isImage: true }
   }
 
-  /** x [N,H,W,K] times a constant matrix [K,M]: a 1×1 convolution. */
+  /** The product of x [N,H,W,K] and a constant matrix [K,M], as a 1×1 convolution. */
   #product(node: Node): Moved | null {
     const [x = '', matrix = ''] = node.inputs
     const source = this.#sources.get(x)
@@ -260,19 +248,13 @@ class Walk {
       `${matrix}.nchw`,
       floatConstant([m, k, 1, 1], transposedMatrix(floatsOf(weights), k, m)),
     )
-    return { node: { ...node, op: 'Conv', attributes: {}, inputs: [source, name] }, isPicture: true }
+    return { node: { ...node, op: 'Conv', attributes: {}, inputs: [source, name] }, isImage: true }
   }
 }
 
 const int = (value: number): Attribute => ({ kind: 'int', value })
-const perm = (value: readonly number[]): Readonly<Record<string, Attribute>> => ({ perm: { kind: 'ints', value } })
 
-function isNhwcPicture(shape: Value['shape']): boolean {
-  const isChannels = (size: unknown): boolean => size === 1 || size === 3 || size === 4
-  return shape?.length === 4 && isChannels(shape[3]) && !isChannels(shape[1])
-}
-
-/** A constant that broadcasts to NHWC, for NCHW. */
+/** A constant that broadcasts to NHWC, transposed so that it broadcasts to NCHW. */
 function transposedConstant(constant: Constant): Constant {
   const [n = 1, h = 1, w = 1, c = 1] = [...new Array<number>(4 - constant.shape.length).fill(1), ...constant.shape]
   const values = floatsOf(constant)
@@ -281,20 +263,4 @@ function transposedConstant(constant: Constant): Constant {
   for (let i = 0; i < n; i++)
     moved.set(transposedMatrix(values.subarray(i * h * w * c, (i + 1) * h * w * c), h * w, c), i * h * w * c)
   return floatConstant([n, c, h, w], moved)
-}
-
-/** Rows and columns that are moved together, so that both sides stay in the first-level cache. */
-const tile = 32
-
-/** [rows, columns] as [columns, rows]. */
-export function transposedMatrix(values: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(values.length)
-  for (let i0 = 0; i0 < rows; i0 += tile) {
-    const iEnd = Math.min(i0 + tile, rows)
-    for (let j0 = 0; j0 < columns; j0 += tile) {
-      const jEnd = Math.min(j0 + tile, columns)
-      for (let i = i0; i < iEnd; i++) for (let j = j0; j < jEnd; j++) result[j * rows + i] = values[i * columns + j]!
-    }
-  }
-  return result
 }

@@ -1,8 +1,9 @@
-/** Operators that only move elements: how far, and the shapes that result. Lowering uses the same resolved numbers. */
+/** Operators that only move elements: resolved axes, amounts and shapes. Lowering uses the same numbers. */
 import { elementCount } from '../../tensor.js'
-import { normalAxis, Unsupported, type NodeView } from '../view.js'
+import { Unsupported } from '../graph.js'
+import { normalAxis, type NodeView } from '../view.js'
 
-/** Reshape: 0 keeps a size, one -1 is what is left (Reshape-14 with allowzero). */
+/** The shape of a Reshape. 0 keeps a size, one -1 stands for the rest (Reshape-14 with allowzero). */
 export function reshaped(view: NodeView): number[] {
   const shape = view.shape(0)
   const wanted = view.opset < 5 ? [...(view.ints('shape') ?? [])] : view.numbers(1, 'target sizes')
@@ -18,6 +19,7 @@ export function reshaped(view: NodeView): number[] {
   return result
 }
 
+/** [sizes before the axis, sizes from it on] of a Flatten. */
 export function flattened(view: NodeView): number[] {
   const shape = view.shape(0)
   const axis = view.int('axis', 1)
@@ -25,12 +27,14 @@ export function flattened(view: NodeView): number[] {
   return [elementCount(shape.slice(0, cut)), elementCount(shape.slice(cut))]
 }
 
+/** The shape without sizes of 1: all, or those at the given axes. */
 export function squeezed(view: NodeView): number[] {
   const shape = view.shape(0)
   const axes = view.intsOrInput('axes', 1)?.map((axis) => normalAxis(axis, shape.length))
   return shape.filter((size, i) => (axes ? !axes.includes(i) : size !== 1))
 }
 
+/** The shape with sizes of 1 at the given axes of the result. */
 export function unsqueezed(view: NodeView): number[] {
   const shape = view.shape(0)
   const axes = view.intsOrInput('axes', 1) ?? []
@@ -40,7 +44,7 @@ export function unsqueezed(view: NodeView): number[] {
   return Array.from({ length: rank }, (_, i) => (added.has(i) ? 1 : rest.shift()!))
 }
 
-/** Transpose's permutation, reversed by default. */
+/** The permutation of a Transpose. The default reverses the axes. */
 export function permutation(view: NodeView): readonly number[] {
   const rank = view.shape(0).length
   const perm = view.ints('perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i)
@@ -48,6 +52,7 @@ export function permutation(view: NodeView): readonly number[] {
   return perm
 }
 
+/** The axis and the result's shape of a Concat. */
 export function concatenated(view: NodeView): { axis: number; shape: number[] } {
   const shapes = view.inputs.map(({ shape }) => shape)
   const first = shapes[0] ?? []
@@ -58,7 +63,7 @@ export function concatenated(view: NodeView): { axis: number; shape: number[] } 
   return { axis, shape }
 }
 
-/** The parts of Split along its axis. */
+/** The axis of a Split and the size of each part along it. */
 export function splitParts(view: NodeView): { axis: number; sizes: readonly number[] } {
   const shape = view.shape(0)
   const axis = normalAxis(view.int('axis', 0), shape.length)
@@ -73,13 +78,14 @@ export function splitParts(view: NodeView): { axis: number; sizes: readonly numb
   return { axis, sizes }
 }
 
-/** For every axis where Slice starts, how far it steps, and how many it takes. */
+/** A Slice for every axis: where it starts, its step, and the resulting shape. */
 export interface Slices {
   readonly starts: readonly number[]
   readonly steps: readonly number[]
   readonly shape: readonly number[]
 }
 
+/** Resolves a Slice whose bounds are constant. */
 export function resolveSlice(view: NodeView): Slices {
   const shape = view.shape(0)
   const starts = view.intsOrInput('starts', 1) ?? []
@@ -103,7 +109,7 @@ export function resolveSlice(view: NodeView): Slices {
   return result
 }
 
-/** Pad amounts per axis; negative ones crop. Only the axes given since opset 18. */
+/** The amounts of a Pad per axis, and the resulting shape. Negative amounts crop. */
 export function resolvePad(view: NodeView): {
   before: readonly number[]
   after: readonly number[]
@@ -124,6 +130,7 @@ export function resolvePad(view: NodeView): {
   return { before, after, shape: shape.map((size, i) => size + before[i]! + after[i]!) }
 }
 
+/** The axis and the result's shape of a Gather. */
 export function gathered(view: NodeView): { axis: number; shape: number[] } {
   const shape = view.shape(0)
   const axis = normalAxis(view.int('axis', 0), shape.length)

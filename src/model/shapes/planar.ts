@@ -1,8 +1,8 @@
-/** A convolution or pool of one dimension is one of two whose pictures, kernels and pads have a single row. */
+/** A convolution or pool of one dimension, as one of two dimensions with a single row. */
 import type { Attribute, Node } from '../graph.js'
 import { NodeView } from '../view.js'
 
-/** Operators with a window over the sizes behind N and C, or over all of them. */
+/** Operators with a window over the axes behind N and C. */
 export const windowOps: readonly string[] = ['Conv', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool']
 
 /** [N,C,L] as [N,C,1,L]. */
@@ -10,7 +10,7 @@ export function planarShape(shape: readonly number[]): readonly number[] {
   return [...shape.slice(0, 2), 1, ...shape.slice(2)]
 }
 
-/** The attributes of a node of one dimension, as those of the same node over pictures. */
+/** The attributes of a node of one dimension, for the same node over images. */
 export function planarAttributes({ attributes }: Node): Readonly<Record<string, Attribute>> {
   return Object.fromEntries(
     Object.entries(attributes).map(([name, attribute]) => {
@@ -27,7 +27,7 @@ export function planarAttributes({ attributes }: Node): Readonly<Record<string, 
   )
 }
 
-/** The node as one over pictures: its input, and the weights that a convolution has. */
+/** The node over images: its input and a convolution's weights get a row. */
 export function planarView(view: NodeView): NodeView {
   const { node } = view
   const operands = node.inputs.map((_, i) => {

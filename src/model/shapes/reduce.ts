@@ -1,12 +1,15 @@
-/** Reductions: which axes, and what remains (Reduce*-18 takes the axes as an input, ReduceSum since 13). */
-import { normalAxis, Unsupported, type NodeView } from '../view.js'
+/** Reductions. The axes are an input since Reduce*-18, and since ReduceSum-13. */
+import { Unsupported } from '../graph.js'
+import { normalAxis, type NodeView } from '../view.js'
 
+/** The reduced axes in rising order, and the resulting shape. */
 export interface Reduced {
   readonly axes: readonly number[]
   readonly keepsDims: boolean
   readonly shape: readonly number[]
 }
 
+/** Resolves a reduction, or an ArgMax or ArgMin. */
 export function resolveReduce(view: NodeView): Reduced {
   const shape = view.shape(0)
   const isArg = view.node.op.startsWith('Arg')

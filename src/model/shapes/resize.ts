@@ -1,12 +1,14 @@
-/** Resize (opsets 10 to 19) and Upsample (7, 9): scales and sizes per axis, whatever form the exporter chose. */
-import { Unsupported, type NodeView } from '../view.js'
+/** Resize (opsets 10 to 19) and Upsample (7, 9): scales and sizes per axis, from each form that exporters write. */
+import { Unsupported } from '../graph.js'
+import type { NodeView } from '../view.js'
 
 export interface Resized {
   readonly shape: readonly number[]
-  /** Output size per input size; of Resize's own `scales` where given, since they place the samples. */
+  /** Output size per input size. These are the node's own `scales` where it has them, since they place the samples. */
   readonly scales: readonly number[]
 }
 
+/** Resolves the output shape and the scales. */
 export function resolveResize(view: NodeView): Resized {
   const shape = view.shape(0)
   if (view.node.op === 'Upsample' || view.opset < 11) {

@@ -1,11 +1,12 @@
 /**
- * Shape and type inference: one rule an operator. A rule answers the type and shape of each output, or throws
- * `Unsupported` with the reason; the same resolvers serve the lowering to steps.
+ * Shape and type inference: one rule per operator. A rule returns the type and shape of each output, or throws
+ * `Unsupported` with the reason. Lowering and folding use the same resolvers.
  */
 import { elementCount, type TensorType } from '../../tensor.js'
-import { numbersOf } from '../graph.js'
+import { unaryOps } from '../activation.js'
+import { numbersOf, Unsupported } from '../graph.js'
 import { dataTypes } from '../onnx/tensor.js'
-import { broadcastShapes, normalAxis, Unsupported, type NodeView } from '../view.js'
+import { broadcastShapes, normalAxis, type NodeView } from '../view.js'
 import {
   concatenated,
   flattened,
@@ -23,11 +24,13 @@ import { resolveReduce } from './reduce.js'
 import { resolveResize } from './resize.js'
 import { resolveWindow } from './window.js'
 
+/** Type and shape of one output. A size that depends on data (NonZero) is NaN. */
 export interface Inferred {
   readonly type: TensorType
   readonly shape: readonly number[]
 }
 
+/** Throws `Unsupported` where the node is not covered. */
 export type ShapeRule = (view: NodeView) => readonly Inferred[]
 
 const like = (view: NodeView, shape: readonly number[], type: TensorType = view.input(0).type): Inferred[] => [
@@ -38,14 +41,14 @@ const broadcast: ShapeRule = (view) => like(view, broadcastShapes(view.inputs.ma
 const compare: ShapeRule = (view) => like(view, broadcastShapes(view.inputs.map(({ shape }) => shape)), 'bool')
 const reduce: ShapeRule = (view) => like(view, resolveReduce(view).shape)
 
+/** The shape of an image [N,C,H,W]. */
 const image = (view: NodeView): readonly [number, number, number, number] => {
   const shape = view.shape(0)
-  if (shape.length !== 4)
-    throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes pictures (4)`)
+  if (shape.length !== 4) throw new Unsupported(`its input has ${shape.length} dimensions, gapcam computes images (4)`)
   return [shape[0]!, shape[1]!, shape[2]!, shape[3]!]
 }
 
-/** The rule for pictures, for one row of a picture too. */
+/** The rule for images, also for inputs of one dimension [N,C,L], as images of one row. */
 const orOfRows =
   (rule: ShapeRule): ShapeRule =>
   (view) => {
@@ -124,10 +127,11 @@ const quantizeType = (view: NodeView): TensorType => {
   return view.optional(2)?.type ?? given ?? 'uint8'
 }
 
-const reduced = ['Sum', 'Mean', 'Max', 'Min', 'L1', 'L2', 'SumSquare', 'Prod', 'LogSum', 'LogSumExp'].map(
+const reductions = ['Sum', 'Mean', 'Max', 'Min', 'L1', 'L2', 'SumSquare', 'Prod', 'LogSum', 'LogSumExp'].map(
   (name) => [`Reduce${name}`, reduce] as const,
 )
-/** Nothing at inference. A training_mode that is set, or not known, drops values at random. */
+
+/** Dropout changes nothing at inference. In training mode, or if that is not known, it is not covered. */
 function dropout(view: NodeView): readonly Inferred[] {
   const mode = view.optional(2)
   if (mode && !(mode.constant && numbersOf(mode.constant)[0] === 0)) throw new Unsupported('it is of training')
@@ -136,39 +140,17 @@ function dropout(view: NodeView): readonly Inferred[] {
     : same(view)
 }
 
-/** The normalized tensor, and the mean and inverse deviation of each row. */
+/** The normalized tensor, and optionally the mean and inverse deviation of each row. */
 function layerNormalization(view: NodeView): readonly Inferred[] {
   const axis = normalAxis(view.int('axis', -1), view.shape(0).length)
   const perRow = view.shape(0).map((size, i) => (i < axis ? size : 1))
   return [...same(view), ...view.node.outputs.slice(1).flatMap(() => like(view, perRow))]
 }
 
-const samed = [
-  'Relu',
-  'Clip',
-  'LeakyRelu',
-  'Sigmoid',
-  'HardSigmoid',
-  'HardSwish',
-  'Swish',
-  'Tanh',
-  'Elu',
-  'Selu',
+const keepShape = [
+  ...unaryOps,
   'Celu',
-  'Softplus',
-  'Softsign',
   'ThresholdedRelu',
-  'Mish',
-  'Erf',
-  'Gelu',
-  'Exp',
-  'Log',
-  'Sqrt',
-  'Abs',
-  'Neg',
-  'Reciprocal',
-  'Floor',
-  'Ceil',
   'Round',
   'Sign',
   'Not',
@@ -185,7 +167,7 @@ const samed = [
   'CumSum',
   'Trilu',
 ].map((name) => [name, same] as const)
-const broadcasted = [
+const broadcastOps = [
   'Add',
   'Sub',
   'Mul',
@@ -201,13 +183,15 @@ const broadcasted = [
   'Or',
   'Xor',
 ].map((name) => [name, broadcast] as const)
-const compared = ['Equal', 'Less', 'Greater', 'LessOrEqual', 'GreaterOrEqual'].map((name) => [name, compare] as const)
+const comparisons = ['Equal', 'Less', 'Greater', 'LessOrEqual', 'GreaterOrEqual'].map(
+  (name) => [name, compare] as const,
+)
 
 export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeRule>([
-  ...samed,
-  ...broadcasted,
-  ...compared,
-  ...reduced,
+  ...keepShape,
+  ...broadcastOps,
+  ...comparisons,
+  ...reductions,
   ['Conv', orOfRows(conv)],
   ['MaxPool', orOfRows(pool)],
   ['AveragePool', orOfRows(pool)],
@@ -217,7 +201,7 @@ export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeR
   ['GlobalLpPool', globalPool],
   ['MatMul', matMul],
   ['Gemm', gemm],
-  // Only the first output of these is computed; the others are of training.
+  // Only the first output is computed. The others are for training.
   ['BatchNormalization', same],
   ['Dropout', dropout],
   ['LayerNormalization', layerNormalization],
@@ -290,14 +274,14 @@ export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeR
   ],
 ])
 
-/** Shape-15's start and end. */
+/** The sizes between start and end (Shape-15). */
 export function shapeSlice(view: NodeView): readonly number[] {
   const shape = view.shape(0)
   const end = view.node.attributes['end']
   return shape.slice(view.int('start', 0), end?.kind === 'int' ? end.value : undefined)
 }
 
-/** The axis of Softmax and its kin, and whether it flattens all that follows (opset < 13). */
+/** The axis of Softmax or LogSoftmax, and whether it also covers all axes behind it (opset < 13). */
 export function softmaxSpan(view: NodeView): { axis: number; isFlattened: boolean } {
   const isOld = view.opset < 13
   return { axis: normalAxis(view.int('axis', isOld ? 1 : -1), view.shape(0).length), isFlattened: isOld }

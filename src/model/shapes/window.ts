@@ -1,7 +1,8 @@
-/** Sliding windows: the sizes, pads and results of Conv and the pools (ONNX Conv-22, MaxPool-22, AveragePool-22). */
-import { Unsupported, type NodeView } from '../view.js'
+/** Sliding windows: sizes, pads and results of Conv and the pools (ONNX Conv-22, MaxPool-22, AveragePool-22). */
+import { Unsupported } from '../graph.js'
+import type { NodeView } from '../view.js'
 
-/** A 2-D window with everything resolved; pads are [top, left, bottom, right]. */
+/** A window of two dimensions with its defaults resolved. Pads are [top, left, bottom, right]. */
 export interface Window {
   readonly kernel: readonly [number, number]
   readonly strides: readonly [number, number]
@@ -10,12 +11,12 @@ export interface Window {
   readonly output: readonly [number, number]
 }
 
-/** Of a window's numbers in a plan. */
+/** Largest number of a window that a plan's reader accepts. */
 const largest = 65535
 
 type Pair = readonly [number, number]
 
-/** Resolves a window over spatial sizes [H, W]; `kernelShape` is the weights' for Conv. */
+/** Resolves a node's window over spatial sizes [H, W]. `kernelShape` is that of the weights of a Conv. */
 export function resolveWindow(view: NodeView, size: Pair, kernelShape?: Pair): Window {
   const kernel = pair(view.ints('kernel_shape') ?? kernelShape, 'kernel_shape')
   if (kernelShape && (kernel[0] !== kernelShape[0] || kernel[1] !== kernelShape[1]))
@@ -34,6 +35,22 @@ export function resolveWindow(view: NodeView, size: Pair, kernelShape?: Pair): W
   return { kernel, strides, dilations, pads, output }
 }
 
+/** The window as parameters of a plan's step. */
+export function windowParameters({ kernel, strides, pads, dilations }: Window) {
+  return {
+    kernelH: kernel[0],
+    kernelW: kernel[1],
+    strideH: strides[0],
+    strideW: strides[1],
+    padTop: pads[0],
+    padLeft: pads[1],
+    padBottom: pads[2],
+    padRight: pads[3],
+    dilationH: dilations[0],
+    dilationW: dilations[1],
+  }
+}
+
 function resolvePads(view: NodeView, size: Pair, extent: Pair, strides: Pair): Window['pads'] {
   const auto = view.text('auto_pad', 'NOTSET')
   if (auto === 'VALID') return [0, 0, 0, 0]
@@ -49,7 +66,7 @@ function resolvePads(view: NodeView, size: Pair, extent: Pair, strides: Pair): W
   return [pads[0]!, pads[1]!, pads[2]!, pads[3]!]
 }
 
-/** How many windows fit. With ceil_mode a last one that starts beyond the input and its first padding does not count. */
+/** How many windows fit. With ceil_mode, a last window that starts beyond the input and its first padding does not count. */
 function windowCount(
   size: number,
   extent: number,

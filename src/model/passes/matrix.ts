@@ -1,19 +1,26 @@
 /**
- * Two matrices in a row without an activation between them are one: the classifier behind a convolution that global
- * average pooling made a matrix of, a bottleneck in a head. Done where the product is less work than its factors.
+ * Multiplies two matrices that follow each other without an activation between them, where their product is less work:
+ * a classifier behind a 1×1 convolution of the pooled map, or a bottleneck in a head.
  */
-import { floatConstant, floatsOf, int64Constant, type Constant, type Graph, type Node, type Value } from '../graph.js'
-import { isFoldable } from './batch-norm.js'
-import { isPointwise } from './gap.js'
-import { applyChanges, GraphIndex } from './changes.js'
-import { transposedMatrix } from './transpose.js'
+import {
+  floatConstant,
+  floatsOf,
+  int64Constant,
+  madeNode,
+  type Constant,
+  type Graph,
+  type Node,
+  type Value,
+} from '../graph.js'
+import { GraphIndex } from '../graph-index.js'
+import { applyChanges } from './changes.js'
+import { isByOutput, isFoldable, isPointwise, transposedMatrix } from './weighted.js'
 
-/** Multiply-adds that the compiler spends on one product, a fraction of a second. */
+/** Most multiply-adds that the compiler spends on one product: a fraction of a second. */
 const mostWork = 2 ** 28
 
 /** y = W x + b for vectors x. */
 interface Matrix {
-  readonly node: Node
   /** [outputs, inputs] */
   readonly weights: Float32Array
   readonly bias: Float32Array
@@ -41,28 +48,19 @@ export function foldMatrices(graph: Graph): Graph {
     constants.set(sizes, int64Constant([shape.length], shape))
     values.push({ name: vector, type: 'float32', shape })
     replaced.set(node, [
-      {
-        name: vector,
-        op: 'Reshape',
-        domain: '',
-        attributes: {},
-        inputs: [before.inputs[0]!, sizes],
-        outputs: [vector],
-      },
-      {
+      madeNode('Reshape', { inputs: [before.inputs[0]!, sizes], output: vector }),
+      madeNode(isConv ? 'Conv' : 'Gemm', {
         name,
-        op: isConv ? 'Conv' : 'Gemm',
-        domain: '',
         attributes: isConv ? {} : { transB: { kind: 'int', value: 1 } },
         inputs: [vector, weights, bias],
-        outputs: node.outputs,
-      },
+        output: node.outputs[0]!,
+      }),
     ])
   }
   return applyChanges(graph, { replaced, constants, values })
 }
 
-/** A product of vectors with constant weights: one for each picture of a batch. */
+/** Whether a node multiplies one vector per image of the batch by constant weights. */
 function isMatrix(index: GraphIndex, node: Node): boolean {
   if (node.domain !== '' || !isFoldable(index, node)) return false
   const shape = index.shape(node.inputs[0]!)
@@ -70,7 +68,7 @@ function isMatrix(index: GraphIndex, node: Node): boolean {
   return shape[2] === 1 && shape[3] === 1 && isPointwise(index, node) && index.view(node).int('group', 1) === 1
 }
 
-/** The matrix whose result, perhaps in another shape, only this node reads. */
+/** The matrix whose result only this node reads, with nothing but reshapes between them. */
 function matrixBefore(index: GraphIndex, node: Node): Node | null {
   for (let reader = node; ; ) {
     const maker = index.soleMaker(reader.inputs[0]!, reader)
@@ -86,8 +84,7 @@ function matrixBefore(index: GraphIndex, node: Node): Node | null {
 
 function sizesOf(index: GraphIndex, node: Node): { inputs: number; outputs: number } {
   const [a = 0, b = 0] = index.shape(node.inputs[1]!)
-  const isByOutput = node.op === 'Conv' || (node.op === 'Gemm' && index.view(node).int('transB', 0) === 1)
-  return isByOutput ? { inputs: b, outputs: a } : { inputs: a, outputs: b }
+  return isByOutput(index, node) ? { inputs: b, outputs: a } : { inputs: a, outputs: b }
 }
 
 function isWorthIt(index: GraphIndex, first: Node, second: Node): boolean {
@@ -98,14 +95,14 @@ function isWorthIt(index: GraphIndex, first: Node, second: Node): boolean {
 function matrixOf(index: GraphIndex, node: Node): Matrix {
   const { inputs, outputs } = sizesOf(index, node)
   const values = floatsOf(index.constant(node.inputs[1])!)
-  const isByOutput = node.op === 'Conv' || (node.op === 'Gemm' && index.view(node).int('transB', 0) === 1)
   const given = node.inputs[2] ? floatsOf(index.constant(node.inputs[2])!) : new Float32Array(outputs)
   const bias = given.length === 1 ? new Float32Array(outputs).fill(given[0]!) : given
-  return { node, weights: isByOutput ? values : transposedMatrix(values, inputs, outputs), bias, inputs, outputs }
+  const weights = isByOutput(index, node) ? values : transposedMatrix(values, inputs, outputs)
+  return { weights, bias, inputs, outputs }
 }
 
-/** second after first; sums in double precision. */
-function product(first: Matrix, second: Matrix): Pick<Matrix, 'weights' | 'bias' | 'inputs' | 'outputs'> {
+/** The map `second(first(x))`, summed in double precision. */
+function product(first: Matrix, second: Matrix): Matrix {
   const weights = new Float32Array(second.outputs * first.inputs)
   const row = new Float64Array(first.inputs)
   const bias = Float32Array.from(second.bias)
