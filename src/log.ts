@@ -1,6 +1,6 @@
 /**
- * The log: pino on stderr, one JSON object a line; a short human line on a terminal; and to the journal the same line
- * with its priority in front, since the journal knows the time. stdout belongs to results. No line holds a secret.
+ * The log: pino on stderr. Each entry is one line: JSON by default, a short readable line on a terminal, and a line with its
+ * priority in front for systemd's journal, which adds the time. stdout belongs to results. No line contains a secret.
  */
 import { fstatSync } from 'node:fs'
 import { pino, type Logger } from 'pino'
@@ -10,13 +10,13 @@ export type { Logger }
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-/** Lines that stderr does not take (a file on a full disk) wait for room, up to so many characters. */
+/** Limit, in characters, of the lines that wait while stderr does not accept them (a file on a full disk). */
 const maxWaiting = 1 << 20
 
 /** Writes to stderr synchronously, so that the last line before an exit is not lost. */
 export function createLogger(level: LogLevel): Logger {
   const stderr = pino.destination({ fd: 2, sync: true, maxLength: maxWaiting })
-  // A log that cannot be written is no reason to end.
+  // The program continues when the log cannot be written.
   stderr.on('error', () => undefined)
   const shape = isJournal() ? journalLine : process.stderr.isTTY ? humanLine : (line: string): string => line
   const stream = {
@@ -35,7 +35,7 @@ export function createLogger(level: LogLevel): Logger {
   )
 }
 
-/** Whether stderr goes to systemd's journal: it says so by device and inode of the stream (systemd.exec(5), $JOURNAL_STREAM). */
+/** Whether stderr goes to systemd's journal, which names the stream by device and inode (systemd.exec(5), $JOURNAL_STREAM). */
 export function isJournal(environment: NodeJS.ProcessEnv = process.env): boolean {
   const { JOURNAL_STREAM: stream } = environment
   if (stream === undefined) return false
@@ -43,10 +43,10 @@ export function isJournal(environment: NodeJS.ProcessEnv = process.env): boolean
   return stream === `${dev}:${ino}`
 }
 
-/** The journal's priorities (sd-daemon(3)): of syslog, 0 is the worst. */
+/** The journal's priorities (sd-daemon(3)), as in syslog: 0 is the most severe. */
 const priorities: Readonly<Record<string, number>> = { fatal: 2, error: 3, warn: 4, info: 6, debug: 7, trace: 7 }
 
-/** A text of ours as the journal wants it: each line with its priority in front. */
+/** A text for the journal: each line with its priority in front. */
 export function forJournal(level: LogLevel, text: string): string {
   return text.replace(/^(?=.)/gm, `<${priorities[level] ?? 6}>`)
 }

@@ -1,6 +1,6 @@
 /**
- * A small JSON file that is whole at every moment: written beside itself, synced, renamed. It survives SIGKILL and
- * power loss with the last value that was confirmed; a damaged one is set aside and said, never a reason not to start.
+ * A small JSON file that is whole at every moment: it is written under another name, synced and renamed. After SIGKILL or
+ * power loss it holds the last confirmed value. A damaged file is renamed and reported; it does not prevent a start.
  */
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { readFileSync, renameSync } from 'node:fs'
@@ -15,19 +15,24 @@ export interface StateFileOptions<T> {
   readonly schema: z.ZodType<T>
   readonly empty: T
   readonly log: Pick<Logger, 'warn'>
-  /** Least time between two writes, so that nobody wears the card out from afar; default 1000. */
+  /** Least time between two writes, so that commands cannot wear the SD card out; default 1000. */
   readonly everyMs?: number
 }
 
 export interface StateFile<T> {
   readonly value: T
-  /** Takes a value over at once; resolves when it is on the disk: false where it could not be written. */
+  /** Takes the value at once; resolves with true when it is on disk, and with false when it could not be written. */
   replace(value: T): Promise<boolean>
   /** Writes what waits. */
   close(): Promise<void>
 }
 
-/** Reads the file. Never throws because of what is in it or because it cannot be read. */
+/**
+ * Reads the file. Never throws: a file that is damaged or cannot be read counts as `empty`.
+ *
+ *     const file = openStateFile({ path, schema: z.strictObject({ n: z.number() }), empty: { n: 0 }, log })
+ *     await file.replace({ n: file.value.n + 1 })
+ */
 export function openStateFile<T>({ path, schema, empty, log, everyMs = 1000 }: StateFileOptions<T>): StateFile<T> {
   let value = path === null ? empty : (read(path, schema, log) ?? empty)
   let waiting: ((isKept: boolean) => void)[] = []
@@ -69,10 +74,7 @@ export function openStateFile<T>({ path, schema, empty, log, everyMs = 1000 }: S
       return true
     } catch (error) {
       if (!hasFailed)
-        log.warn(
-          { file },
-          `${file} cannot be written: ${messageOf(error)}; what changes now is forgotten at the next start`,
-        )
+        log.warn({ file }, `${file} cannot be written: ${messageOf(error)}; changes are lost at the next start`)
       hasFailed = true
       return false
     }
@@ -119,14 +121,14 @@ function read<T>(file: string, schema: z.ZodType<T>, log: Pick<Logger, 'warn'>):
   const aside = `${file}.damaged`
   try {
     renameSync(file, aside)
-    log.warn({ file }, `${file} is damaged (${why}); it is set aside as ${basename(aside)} and counts as empty`)
+    log.warn({ file }, `${file} is damaged (${why}); it is renamed to ${basename(aside)} and counts as empty`)
   } catch {
     log.warn({ file }, `${file} is damaged (${why}); it counts as empty`)
   }
   return null
 }
 
-/** What a process that was killed between writing and renaming left; a process that lives keeps its own. */
+/** Removes the files of processes that were killed between writing and renaming. */
 async function removeStrays(file: string): Promise<void> {
   const pattern = new RegExp(`^${basename(file).replace(/\W/g, '\\$&')}\\.(\\d+)\\.new$`)
   for (const name of await readdir(dirname(file)).catch(() => [])) {
@@ -144,7 +146,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Two processes write two files; the last rename wins, and what it brings is whole. */
+/** Each process writes a file of its own name; the last rename wins, and its file is whole. */
 async function write(file: string, value: unknown): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   const fresh = `${file}.${process.pid}.new`

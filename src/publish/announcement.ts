@@ -1,6 +1,6 @@
 /**
- * What a node says of itself before anything else on a connection: the model, its devices for Home Assistant, and the
- * end of what an earlier run announced and this one has no more. And again when Home Assistant has just come.
+ * The messages that a node sends before anything else on a connection: its devices for Home Assistant, the model, and the
+ * removal of what an earlier run announced and this run does not have. They are sent again when Home Assistant has started.
  */
 import type { DeviceFacts } from './homeassistant/device.js'
 import { discoveryOf, type DiscoveryMessage } from './homeassistant/discovery.js'
@@ -13,7 +13,7 @@ export interface AnnouncementOptions {
   readonly facts: DeviceFacts
   readonly model: { readonly id: string; readonly version: string }
   readonly topics: Topics
-  /** Home Assistant's discovery prefix; null takes the devices back. */
+  /** Home Assistant's discovery prefix; null removes the devices. */
   readonly prefix: string | null
   /** Whether C/image is retained. */
   readonly retainsImages: boolean
@@ -21,8 +21,8 @@ export interface AnnouncementOptions {
 }
 
 /**
- * The messages in the order in which they must go, once `published` has recorded them. What is taken back goes first: an entity
- * that moves to another device must have left the old one.
+ * The messages in the order in which they must be sent; resolves when `published` has recorded their topics. Removals come
+ * first: an entity that moves to another device must have left the old one.
  */
 export async function announce({
   facts,
@@ -57,7 +57,7 @@ export async function announce({
   ]
 }
 
-/** Every topic of a node that the broker keeps. */
+/** Every retained topic of a node. */
 export function retainedTopics(topics: Topics, cameras: readonly string[], retainsImages: boolean): string[] {
   return Object.entries(topicTable).flatMap(([name, { of, isRetained }]) => {
     if (!isRetained && !(retainsImages && (name === 'image' || name === 'heat'))) return []
@@ -67,7 +67,7 @@ export function retainedTopics(topics: Topics, cameras: readonly string[], retai
   })
 }
 
-/** A component that there was and is no more is named with its platform alone, for ever: Home Assistant may have been away. */
+/** A component is removed by naming its platform alone. It stays in the message, because Home Assistant may have been away. */
 function withRemovals(
   payload: DiscoveryMessage['payload'],
   before: PublishedEntry['devices'][string],
@@ -82,17 +82,17 @@ function platformsOf(components: DiscoveryMessage['payload']['components']): Rec
   return Object.fromEntries(Object.entries(components).map(([key, { platform }]) => [key, platform]))
 }
 
-/** Where Home Assistant says that it has come or gone. */
+/** The topic on which Home Assistant says that it has started (`online`) or stopped. */
 export function birthSubscription(prefix: string): Subscription {
   return { filter: `${prefix}/status`, qos: 1 }
 }
 
-/** Many devices hear the same birth message: each answers at a moment of its own within ten seconds. */
+/** Many devices receive the same birth message: each answers at a random moment within ten seconds. */
 export const birthJitterMs = (): number => Math.random() * 10_000
 
 /**
- * Calls `repeat` a while after each birth message. A retained one is no news: it comes with every connection, on which
- * all has been said already.
+ * Calls `repeat` a while after each birth message. A retained one is ignored: it arrives with every connection, on which
+ * everything is sent anyway.
  */
 export function createBirthListener(
   prefix: string,

@@ -1,6 +1,6 @@
 /**
- * The embedded broker: a whole MQTT 3.1.1 broker (aedes) inside the process, so that a first try needs no other
- * program. It listens on loopback, keeps retained messages in memory, and is no judge of durability.
+ * The embedded broker: an MQTT 3.1.1 broker (aedes) inside the process, for a first try without another program. It listens
+ * on loopback and keeps retained messages in memory only.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -8,9 +8,9 @@ import type { Logger } from '../log.js'
 import { GapcamError, messageOf } from '../errors.js'
 
 export interface EmbeddedBrokerOptions {
-  /** Default 127.0.0.1: nobody outside this machine. */
+  /** Default 127.0.0.1: only this machine. */
   readonly host?: string
-  /** This port and no other. Default: 1883, or the next one that is free. */
+  /** Only this port. Default: 1883, or the next free one. */
   readonly port?: number | undefined
   readonly log: Pick<Logger, 'debug'>
 }
@@ -26,13 +26,13 @@ export interface EmbeddedBroker {
 const usualPort = 1883
 const portsToTry = 64
 
-/** Starts to listen. Rejects with PORT_IN_USE when the port that was asked for, or every one that was tried, is taken. */
+/** Starts to listen. Rejects with PORT_IN_USE when the given port, or every port that was tried, is in use. */
 export async function startEmbeddedBroker({
   host = '127.0.0.1',
   port,
   log,
 }: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
-  // Loaded only here: whoever has a broker of their own need not carry this one in memory.
+  // Loaded only here: it takes memory, and most nodes use another broker.
   const { Aedes } = await import('aedes')
   const aedes = new Aedes()
   await aedes.listen()
@@ -42,7 +42,7 @@ export async function startEmbeddedBroker({
     socket.once('close', () => sockets.delete(socket))
     aedes.handle(socket)
   })
-  // Faults of a client (a port scanner, MQTT 5) are theirs: aedes answers or hangs up.
+  // A client's fault (a port scanner, MQTT 5) does not concern the broker: aedes answers or closes the connection.
   aedes.on('clientError', (client, error) => log.debug({ client: client.id }, `embedded broker: ${error.message}`))
   aedes.on('connectionError', (_client, error) => log.debug({}, `embedded broker: ${error.message}`))
   try {

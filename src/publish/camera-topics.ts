@@ -80,7 +80,7 @@ export class CameraTopics {
     return true
   }
 
-  /** A camera that is not online has the label `unknown`, whatever settled before. */
+  /** A camera that is not online has the label `unknown`, also when another label had settled before. */
   setStatus(status: CameraStatus): void {
     if (status !== 'online') this.#withdraw(status === 'disabled' ? 'camera_disabled' : offlineReason(this.#decision))
     this.#setStatus(status)

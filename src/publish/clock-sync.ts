@@ -1,7 +1,7 @@
 /**
- * Whether the wall clock can be believed: a board without a battery starts in 1970 or at its last shutdown. Node has
- * no adjtimex(2), so this asks those who have: systemd-timesyncd leaves a file when it has set the clock, and
- * systemd's timedated tells the kernel's answer, which is right for chrony and ntpd too. Where neither can say, no.
+ * Whether the wall clock has been set: a board without a clock battery starts in 1970 or at its last shutdown. Node does
+ * not offer adjtimex(2). systemd-timesyncd leaves a file when it has set the clock, and systemd's timedated passes on the
+ * kernel's answer, which is right for chrony and ntpd too. Without either the answer is no.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -14,7 +14,7 @@ export interface ClockSync {
 const timesyncFile = '/run/systemd/timesync/synchronized'
 const askEveryMs = 60_000
 
-/** Asks now and once a minute until the answer is yes; a clock that has been set stays near enough. */
+/** Asks now and once a minute until the answer is yes. A clock that was set once stays accurate enough. */
 export function watchClockSync(): ClockSync {
   let isSynced = existsSync(timesyncFile)
   const ending = new AbortController()

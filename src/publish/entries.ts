@@ -1,4 +1,4 @@
-/** From the outbox's entries to messages, and from a consumer's acknowledgements back. */
+/** Turns the outbox's entries into messages, and a consumer's acknowledgements into calls of the outbox. */
 import type { Logger } from '../log.js'
 import type { Incoming, Message, Subscription } from './mqtt.js'
 import { acknowledgementOf } from './outbox/acknowledgement.js'
@@ -7,8 +7,8 @@ import { gapPayload, type Stamp } from './payloads.js'
 import type { Topics } from './topics.js'
 
 /**
- * The message of an entry, on the topic of its camera, also when that has left the configuration meanwhile. Of a gap
- * in damaged bytes nobody knows the camera: `unknownCamera` stands in.
+ * The message of an entry, on the topic of its camera, even if that camera has left the configuration. The camera of a gap
+ * in damaged bytes is not known: it goes to `unknownCamera`.
  */
 export function entryMessages(
   topics: Topics,
@@ -27,7 +27,7 @@ export function entryMessages(
 
 export interface Acknowledging {
   readonly subscriptions: readonly Subscription[]
-  /** Takes the message if it is an acknowledgement. One that the broker kept may be of any time and is left alone. */
+  /** True for a message on the acknowledgement topic. A retained one has no effect: it may be old. */
   take(message: Incoming): boolean
 }
 
@@ -38,9 +38,9 @@ export function acknowledging(topics: Topics, outbox: Outbox, log: Pick<Logger, 
     take(message) {
       if (message.topic !== topic) return false
       const acknowledgement = message.isRetained ? null : acknowledgementOf(message.payload)
-      if (!acknowledgement) log.debug({ topic }, 'an acknowledgement that is none')
+      if (!acknowledgement) log.debug({ topic }, 'this is not an acknowledgement')
       else if (!outbox.acknowledge(acknowledgement.boot, acknowledgement.through))
-        log.debug({ ...acknowledgement }, 'an acknowledgement of a start that nobody knows')
+        log.debug({ ...acknowledgement }, 'an acknowledgement of an unknown start of the program')
       return true
     },
   }

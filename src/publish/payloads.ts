@@ -1,6 +1,6 @@
 /**
- * What each message says: one function a message, plain values in, text out. Wall time appears here and nowhere
- * before. Every field that a consumer's template reads is always there and never null.
+ * The payload of each message: one function for each, from plain values to text. Times become wall time only here. A field
+ * that a consumer's template reads is always present and never null.
  */
 import type { Decision, PolicyEvent } from '../decision/decision.js'
 import { GapcamError } from '../errors.js'
@@ -9,7 +9,7 @@ import type { Prediction, ScoredLabel } from '../decision/prediction.js'
 export type NodeStatus = 'online' | 'offline'
 export type CameraStatus = 'online' | 'offline' | 'disabled'
 
-/** What a state, an event and a result have in common. */
+/** The fields that every message carries. */
 export interface Stamp {
   /** Wall time of the message, milliseconds. */
   readonly wallMs: number
@@ -28,10 +28,10 @@ export interface StateFields {
   readonly prediction: Prediction | null
 }
 
-/** A label is at most this long on the bare topic: Home Assistant takes no longer text as a state. */
+/** Limit of the label on its own topic: Home Assistant accepts no longer text as a state. */
 const maxLabelLength = 255
 
-/** Bare text for Node-RED and PLCs. */
+/** Plain text, for Node-RED and PLCs. */
 export function labelPayload(label: string): string {
   return label.length > maxLabelLength ? label.slice(0, maxLabelLength) : label
 }
@@ -40,12 +40,12 @@ export function statePayload(stamp: Stamp, fields: StateFields): string {
   return JSON.stringify(stateObject(stamp, fields))
 }
 
-/** An event is the state at that moment, with its type and an id of its own. */
+/** An event is the state at that moment, with its type and a unique id. */
 export function eventPayload(stamp: Stamp, fields: StateFields, type: PolicyEvent): string {
   return JSON.stringify({ ...stateObject(stamp, fields), event_type: type, id: `${stamp.boot}-${stamp.seq}` })
 }
 
-/** Stands in the backlog for `missing` events (numbers `from` to `to`) that the bounded outbox could not keep. */
+/** Replaces `missing` events (numbers `from` to `to`) that the outbox could not keep. */
 export function gapPayload(
   stamp: Omit<Stamp, 'seq'>,
   gap: { readonly from: number; readonly to: number; readonly missing: number },
@@ -62,7 +62,7 @@ export function gapPayload(
   })
 }
 
-/** A result has a number only where results are kept like events. */
+/** A result has a number only when results are kept like events. */
 export function resultPayload(stamp: Omit<Stamp, 'seq'> & Partial<Pick<Stamp, 'seq'>>, prediction: Prediction): string {
   const { wallMs, boot, seq, isClockSynced } = stamp
   return JSON.stringify({
@@ -79,14 +79,14 @@ export function resultPayload(stamp: Omit<Stamp, 'seq'> & Partial<Pick<Stamp, 's
   })
 }
 
-/** What the node is: versions, cameras, model, engine and why. The runtime knows; times are added here. */
+/** What the node is: versions, cameras, model, engine and why that one. The stamp is added here. */
 export type InfoFields = Readonly<Record<string, unknown>>
 
 export function infoPayload(stamp: Omit<Stamp, 'seq'>, fields: InfoFields): string {
   return JSON.stringify({ v: 1, ts: iso(stamp.wallMs), boot: stamp.boot, ...fields, clockSynced: stamp.isClockSynced })
 }
 
-/** How the node is; the runtime measures, the publisher adds `mqtt`. */
+/** How the node is; run/health.ts measures, the publisher adds `mqtt`. */
 export interface HealthFields {
   readonly uptime_s: number
   readonly fps: number
@@ -102,7 +102,7 @@ export interface MqttHealth {
   readonly spooled_bytes: number
   readonly dropped: number
   readonly reconnects: number
-  /** `ok`, `degraded` with a reason, or `memory` where no disk is used. */
+  /** `ok`, `degraded` with a reason, or `memory` when no disk is used. */
   readonly outbox: string
   readonly outbox_reason?: string
   /** The broker's certificate is not checked. */
@@ -132,7 +132,7 @@ function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateF
   }
 }
 
-/** Where the label's evidence lies, and what is wrong with the view. `problem` is always there, since a template reads it. */
+/** Where the evidence for the label lies, and what is wrong with the view. `problem` is always present, since a template reads it. */
 function viewFields(prediction: Prediction | null): Record<string, unknown> {
   const { focus, isElsewhere, problem } = prediction ?? {}
   return {
@@ -157,7 +157,7 @@ function rounded(top: readonly ScoredLabel[]): { label: string; score: number }[
   return top.map(({ label, score }) => ({ label, score: round(score) }))
 }
 
-/** Four places: a percentage with two; more is noise and bytes. */
+/** Four decimal places: a percentage with two. More are noise. */
 function round(score: number): number {
   return Math.round(score * 1e4) / 1e4
 }
@@ -172,13 +172,13 @@ function iso(wallMs: number): string {
 
 /**
  * The installed model for an update entity. Home Assistant drops the message for a null or an empty text, and shows any
- * difference of the two versions as an update: there is none until models can be installed from afar.
+ * difference between the two versions as an update. Models cannot be installed over MQTT yet, so they are equal.
  */
 export function modelPayload({ id, version }: { readonly id: string; readonly version: string }): string {
   return JSON.stringify({ installed_version: version, latest_version: version, title: id })
 }
 
-/** A whole JPEG, or a throw: Home Assistant serves whatever it is given, and answers an empty picture with an error. */
+/** Returns a whole JPEG; throws PICTURE_INVALID for anything else, because Home Assistant passes on what it is given. */
 export function imagePayload(jpeg: Buffer): Buffer {
   const isWhole = jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9
   if (!isWhole) throw new GapcamError('PICTURE_INVALID', `a picture of ${jpeg.length} bytes is not a whole JPEG`)

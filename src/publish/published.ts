@@ -1,7 +1,7 @@
 /**
- * What this node has ever left on a broker: retained topics, and the components of its devices. Written before the
- * broker gets them, so that a camera that leaves the configuration, a device that is switched off and `gapcam mqtt
- * clear` can take back what an earlier run said, SIGKILL or not.
+ * A record of what this node has ever left on a broker: retained topics, and the components of its devices. It is written
+ * before the broker gets them. A later run uses it to remove what it does not have any more (a camera, the discovery), and
+ * `gapcam mqtt clear` to remove everything, even after a SIGKILL.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -20,16 +20,16 @@ export type PublishedEntry = z.output<typeof publishedSchema>
 
 export interface PublishedTopics {
   readonly entry: PublishedEntry
-  /** Adds to what is known; resolves when it is on the disk, or cannot be. */
+  /** Adds to the record; resolves when it is on disk, or cannot be written. */
   add(topics: readonly string[], devices: PublishedEntry['devices']): Promise<void>
-  /** After a topic was taken back. */
+  /** To be called after a topic was removed from the broker. */
   remove(topic: string): void
-  /** After everything was taken back. */
+  /** To be called after everything was removed. */
   clear(): Promise<void>
   close(): Promise<void>
 }
 
-/** Cameras come and go; nobody has this many. */
+/** Limit of the record: cameras come and go. */
 const maxTopics = 2000
 const empty: PublishedEntry = { version: 1, topics: [], devices: {} }
 

@@ -32,7 +32,7 @@ import { createTopics, type Topics } from './topics.js'
 export interface Publisher {
   /** The topics' common part, `<base>/<node>`. */
   readonly root: string
-  /** Begins to connect and resolves at once, whether the broker can be reached or not. */
+  /** Begins to connect and resolves at once, also when the broker cannot be reached. */
   start(): Promise<void>
   /**
    * To be called with the policy's decision after every frame (and with null for the prediction when the camera was
@@ -45,13 +45,13 @@ export interface Publisher {
   result(camera: string, prediction: Prediction): void
   /**
    * For what `settled` does not tell: a camera that has opened, or was never there. A camera that is not online has the
-   * label `unknown`, whatever settled before.
+   * label `unknown`, also when another label had settled before.
    */
   cameraStatus(camera: string, status: CameraStatus): void
   info(fields: InfoFields): void
   /** Sets the value of a retained topic that is not the publisher's own; it is sent again on every connection. */
   keep(message: Message): void
-  /** Stops sending such a topic; `keep` an empty payload before to remove it from the broker. */
+  /** Stops sending a topic; `keep` an empty payload before to remove it from the broker. */
   forget(topic: string): void
   /** Sends what is of use only now (a response, a picture): false when there is no connection, or it does not keep up. */
   sendNow(message: Message): boolean

@@ -1,6 +1,6 @@
 /**
- * Every topic gapcam publishes or listens to: one row each with its QoS and whether the broker keeps it. A new outgoing
- * message is a row here and a function in payloads.ts. `R` in the contract is `<base>/<node>`, `C` is `R/<camera>`.
+ * Every topic that gapcam publishes or listens to: one row for each, with its QoS and whether it is retained. A new outgoing
+ * message is a row here and a function in payloads.ts. In docs/mqtt.md `R` is `<base>/<node>` and `C` is `R/<camera>`.
  */
 import { GapcamError } from '../errors.js'
 
@@ -10,7 +10,7 @@ export interface TopicRow {
   readonly name: string
   readonly qos: 0 | 1
   readonly isRetained: boolean
-  /** Others publish it, and gapcam listens. */
+  /** Other clients publish it, and gapcam listens. */
   readonly isIncoming?: boolean
 }
 
@@ -19,9 +19,9 @@ export const topicTable = {
   info: { of: 'node', name: 'info', qos: 1, isRetained: true },
   health: { of: 'node', name: 'health', qos: 1, isRetained: true },
   model: { of: 'node', name: 'model', qos: 1, isRetained: true },
-  /** From a consumer: it has all events up to a number. */
+  /** A consumer says here that it has all events up to a number. */
   ack: { of: 'node', name: 'ack', qos: 1, isRetained: false, isIncoming: true },
-  /** One topic a command below it. */
+  /** The topics of commands lie below it. */
   request: { of: 'node', name: 'request', qos: 1, isRetained: false, isIncoming: true },
   response: { of: 'node', name: 'response', qos: 1, isRetained: false },
   cameraStatus: { of: 'camera', name: 'status', qos: 1, isRetained: true },
@@ -42,7 +42,7 @@ export type TopicName = keyof typeof topicTable
 export type NodeTopic = { [K in TopicName]: (typeof topicTable)[K]['of'] extends 'node' ? K : never }[TopicName]
 export type CameraTopic = Exclude<TopicName, NodeTopic>
 
-/** A row with its full topic. */
+/** A topic in full, with its row's flags. */
 export interface Topic {
   readonly topic: string
   readonly qos: 0 | 1
@@ -55,12 +55,17 @@ export interface Topics {
   camera(name: CameraTopic, camera: string): Topic
 }
 
-/** Names that a camera cannot have: `R/<name>` is the node's own. */
+/** Names that a camera cannot have, because `R/<name>` is a topic of the node. */
 const nodeNames: ReadonlySet<string> = new Set(['status', 'info', 'health', 'ack', 'model', 'request', 'response'])
 
-/** The topics of one node. Throws CONFIG_INVALID for a base topic or an id that MQTT or Home Assistant would not take. */
+/**
+ * The topics of one node. Throws CONFIG_INVALID for a base topic or an id that MQTT or Home Assistant would not accept.
+ *
+ *     createTopics('gapcam', 'dock1').camera('label', 'cam0')
+ *     // { topic: 'gapcam/dock1/cam0/label', qos: 1, isRetained: true }
+ */
 export function createTopics(base: string, node: string): Topics {
-  // A wildcard or NUL in a topic name ends the connection [MQTT-3.3.2-2], [MQTT-4.7.3-2]; $ is the broker's own.
+  // A wildcard or NUL in a topic name ends the connection [MQTT-3.3.2-2], [MQTT-4.7.3-2]; topics with $ belong to the broker.
   if (!/^[^#+\0$/][^#+\0]*$/.test(base) || base.endsWith('/'))
     throw invalid(`base topic ${JSON.stringify(base)} has #, + or NUL in it, $ at its start or / at an end`)
   const root = `${base}/${checkedId(node, 'node')}`

@@ -1,13 +1,13 @@
 /**
- * What the outbox asks of a file system, one call each, so that a test can take a disk's place and cut the power
- * between any two of them. A call that returns has done all of its work; one that rejects may have done a part.
+ * The file system as the outbox uses it. A test can replace it and cut the power between any two calls. A call that
+ * resolves has done all of its work; a call that rejects may have done a part.
  */
 import { mkdir, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises'
 
 export interface OutboxFile {
-  /** Writes all of it at this place. */
+  /** Writes all of it at this position. */
   write(data: Uint8Array, position: number): Promise<void>
-  /** Returns when the device has the bytes and the length. */
+  /** Resolves when the device has the bytes and the length. */
   sync(): Promise<void>
   close(): Promise<void>
 }
@@ -15,15 +15,15 @@ export interface OutboxFile {
 export interface OutboxFiles {
   makeFolder(folder: string): Promise<void>
   list(folder: string): Promise<string[]>
-  /** All bytes from `start` to `end` (default: the file's end), fewer where it is shorter. */
+  /** The bytes from `start` to `end` (default: all), fewer if the file is shorter. */
   read(path: string, start?: number, end?: number): Promise<Buffer>
   size(path: string): Promise<number>
-  /** A file that is not there yet: rejects with EEXIST. */
+  /** Makes a file; rejects with EEXIST if there is one. */
   create(path: string): Promise<OutboxFile>
-  /** A file to go on with. */
+  /** Opens a file for further writing. */
   resume(path: string): Promise<OutboxFile>
   remove(path: string): Promise<void>
-  /** Returns when the device has the folder's names. */
+  /** Resolves when the device has the folder's names. */
   syncFolder(folder: string): Promise<void>
 }
 
@@ -55,10 +55,10 @@ function fileOf(handle: FileHandle): OutboxFile {
   return {
     async write(data, position) {
       let at = 0
-      // A full disk first takes a part, then says so.
+      // A full disk first takes a part, then reports an error.
       while (at < data.length) {
         const { bytesWritten } = await handle.write(data, at, data.length - at, position + at)
-        if (bytesWritten === 0) throw new Error('the file takes no bytes')
+        if (bytesWritten === 0) throw new Error('the file system accepts no bytes')
         at += bytesWritten
       }
     },

@@ -65,7 +65,7 @@ export class Ledger {
     return JSON.stringify({ stamp, lost, done: done.runs, boots, gaps })
   }
 
-  /** Reads such a payload. Throws for any other text. */
+  /** Reads the payload of a `state` record. Throws for any other text. */
   static fromJson(text: string): { readonly ledger: Ledger; readonly writtenAt: WriteTime } {
     const { stamp, lost, done, boots, gaps } = JSON.parse(text) as LedgerJson
     const read = gaps.map((gap): OutboxGap => ({ ...gap, kind: 'gap', isOffered: false }))

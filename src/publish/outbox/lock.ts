@@ -1,10 +1,11 @@
 /**
- * One process at a time has an outbox's folder. Its lock file names the process and a socket on which that process
- * answers; who finds a lock asks there. A socket that nobody answers belongs to a process that is gone, whatever its
- * number is used for now, and in another container too. The same socket takes the questions of `gapcam outbox`.
+ * The lock of an outbox's folder: one process at a time uses it. The lock file names the process and a socket on which that
+ * process answers. If the socket does not answer, the process is gone; its number may belong to another process by then,
+ * and the two may be in different containers. `gapcam outbox` asks its questions on the same socket.
  *
- * Locks are numbered, and the highest counts. Nobody removes a lock that may be somebody's: whoever finds the highest
- * abandoned makes the next one (which one alone can), looks whether it is the highest, and only then removes those below.
+ * Locks are numbered, and the highest counts. A process that finds the highest lock abandoned makes the next one (link(2)
+ * succeeds for one process only), checks that it is the highest, and then removes the lower ones. A lock that may be in use
+ * is never removed.
  */
 import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, readFile, unlink, writeFile, type FileHandle } from 'node:fs/promises'
@@ -15,24 +16,24 @@ import { GapcamError } from '../../errors.js'
 
 export interface Holder {
   readonly pid: number
-  /** Name of its socket in the folder. */
+  /** The name of its socket in the folder. */
   readonly socket: string
 }
 
-/** Answers one question with any number of lines. */
+/** Answers one question, with any number of lines. */
 export type Answer = (question: unknown, write: (line: unknown) => void) => Promise<void>
 
 const nameOf = (number: number): string => `lock.${number}`
 const connectTimeoutMs = 2000
 
-/** Takes the folder; resolves with what gives it back. Rejects with OUTBOX_LOCKED, or with a fault of the file system. */
+/** Locks the folder; resolves with the function that unlocks it. Rejects with OUTBOX_LOCKED, or with the file system's error. */
 export async function lockFolder(folder: string, answer: Answer): Promise<() => Promise<void>> {
   await mkdir(folder, { recursive: true, mode: 0o750 })
   const own: Holder = { pid: process.pid, socket: `${randomUUID().slice(0, 8)}.sock` }
   const directory = await open(folder, 'r')
   let server: Server | null = null
   try {
-    // It listens before the lock names it: a lock whose socket is silent has no owner.
+    // It listens before the lock names it, because a silent socket means an abandoned lock.
     server = await listen(socketPath(directory, own.socket), answer)
     await claim(folder, directory, own)
   } catch (error) {
@@ -47,7 +48,7 @@ export async function lockFolder(folder: string, answer: Answer): Promise<() => 
   }
 }
 
-/** Who has the folder now; null when nobody does. */
+/** The process that holds the folder; null when there is none. */
 export async function holderOf(folder: string): Promise<Holder | null> {
   const holder = await readHolder(folder)
   if (!holder) return null
@@ -61,7 +62,7 @@ export async function holderOf(folder: string): Promise<Holder | null> {
   }
 }
 
-/** Asks the process that has the folder; false when there is none. Rejects when it goes away before the end. */
+/** Asks the process that holds the folder; false when there is none. Rejects when it ends before it has answered. */
 export async function ask(folder: string, question: unknown, read: (line: unknown) => void): Promise<boolean> {
   const holder = await readHolder(folder)
   if (!holder) return false
@@ -79,7 +80,7 @@ export async function ask(folder: string, question: unknown, read: (line: unknow
     if (!isWhole)
       throw new GapcamError(
         'OUTBOX_LOCKED',
-        `outbox ${folder}: process ${holder.pid}, which has it, ended before it had answered`,
+        `outbox ${folder}: process ${holder.pid} uses it and ended before it had answered`,
       )
     return true
   } finally {
@@ -87,7 +88,7 @@ export async function ask(folder: string, question: unknown, read: (line: unknow
   }
 }
 
-/** A socket's address has 108 bytes, a folder's may have more: this one is always short. */
+/** A socket's address is limited to 108 bytes, and a folder's path may be longer: this one is always short. */
 function socketPath(directory: FileHandle, name: string): string {
   return `/proc/self/fd/${directory.fd}/${name}`
 }
@@ -130,13 +131,13 @@ async function claim(folder: string, directory: FileHandle, own: Holder): Promis
       if (now === next) return await removeAll(folder, lower)
       await unlink(join(folder, nameOf(next)))
     }
-    throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: its lock changes hands again and again`)
+    throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: other processes keep taking its lock`)
   } finally {
     await unlink(draft).catch(() => undefined)
   }
 }
 
-/** Numbers of all locks, the highest first. */
+/** The numbers of all locks, highest first. */
 async function locksIn(folder: string): Promise<number[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -149,7 +150,7 @@ async function requireAbandoned(folder: string, directory: FileHandle, number: n
   const holder = await readLock(folder, number)
   const socket = holder && (await reach(socketPath(directory, holder.socket)))
   socket?.destroy()
-  if (socket) throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: process ${holder.pid} has it`)
+  if (socket) throw new GapcamError('OUTBOX_LOCKED', `outbox ${folder}: process ${holder.pid} uses it`)
 }
 
 async function removeAll(folder: string, numbers: readonly number[]): Promise<void> {
@@ -165,7 +166,7 @@ async function readHolder(folder: string): Promise<Holder | null> {
   return readLock(folder, highest)
 }
 
-/** Null for a lock that is not there, or that a power cut left without content. */
+/** Null for a lock that does not exist, or that a power cut left empty. */
 async function readLock(folder: string, number: number): Promise<Holder | null> {
   try {
     const { pid, socket } = JSON.parse(await readFile(join(folder, nameOf(number)), 'utf8')) as Holder
@@ -179,7 +180,7 @@ async function readLock(folder: string, number: number): Promise<Holder | null> 
 async function listen(path: string, answer: Answer): Promise<Server> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
-    // Half a question is none; a question is short.
+    // Only a whole line is a question.
     createInterface({ input: socket, crlfDelay: Infinity }).once('line', (text) => {
       const write = (line: unknown): void => {
         if (!socket.destroyed) socket.write(`${JSON.stringify(line)}\n`)

@@ -27,7 +27,7 @@ export class Numbers {
     return this.#last
   }
 
-  /** The last number that its event keeps, whatever happens: it is on disk, or the event has been offered. */
+  /** The last number that its event keeps for certain: it is on disk, or the event has been offered. */
   get certain(): number {
     return this.#certain
   }

@@ -40,7 +40,7 @@ export interface Outbox {
   /** Changes at each start of the program. */
   readonly boot: string
   readonly ack: AckMode
-  /** The number of the last event that keeps it whatever happens; 0 before the first. */
+  /** The last number that its event keeps for certain; 0 before the first. */
   readonly seq: number
   stats(): OutboxStats
   /** Numbers an event and keeps it. `payloadOf` makes the message, given its number. Returns at once. */

@@ -1,10 +1,10 @@
-/** A set of whole numbers that lie mostly side by side, as the runs that they form. */
+/** A set of whole numbers that are mostly consecutive, stored as runs. */
 export class Ranges {
-  /** Flat: from, to, from, to, …; ascending, no two runs touch. */
+  /** from, to, from, to, …: ascending, and no two runs touch. */
   #runs: number[] = []
   #count = 0
 
-  /** Throws TypeError for runs that are none (a file may hold anything). */
+  /** Throws TypeError for anything that is not a list of runs. */
   static from(runs: unknown): Ranges {
     const made = new Ranges()
     if (!Array.isArray(runs)) throw new TypeError('Expected a list of runs')
@@ -17,7 +17,7 @@ export class Ranges {
     return made
   }
 
-  /** How many numbers are in it. */
+  /** How many numbers are in the set. */
   get count(): number {
     return this.#count
   }
@@ -34,7 +34,7 @@ export class Ranges {
     return i < this.#runs.length && this.#runs[i]! <= n
   }
 
-  /** The least number from `n` on that is not in it. */
+  /** The lowest number from `n` on that is not in the set. */
   nextMissing(n: number): number {
     const i = this.#runAt(n)
     return i < this.#runs.length && this.#runs[i]! <= n ? this.#runs[i + 1]! + 1 : n
@@ -55,7 +55,7 @@ export class Ranges {
     this.#runs.splice(first, end - first, low, high)
   }
 
-  /** Takes out and returns the runs up to `n`. */
+  /** Removes and returns the runs up to `n`. */
   takeThrough(n: number): readonly (readonly [number, number])[] {
     const taken: (readonly [number, number])[] = []
     while (this.#runs.length > 0 && this.#runs[0]! <= n) {
@@ -73,7 +73,7 @@ export class Ranges {
     this.#count = 0
   }
 
-  /** Place of the first run that ends at `n` or later. */
+  /** The position of the first run that ends at `n` or later. */
   #runAt(n: number): number {
     let [low, high] = [0, this.#runs.length / 2]
     while (low < high) {

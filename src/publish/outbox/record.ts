@@ -1,12 +1,12 @@
 /**
- * The outbox's file format, version 1, little-endian. A segment is a head and records one behind the other:
+ * The outbox's file format, version 1, little-endian. A segment is a head, followed by records:
  *
  *   head    0 'GAPCAMOB'   8 u32 version   12 u32 crc of 0..12
  *   record  0 u16 0x0b5e   2 u8 kind   3 u8 bytes of the camera's name   4 u32 bytes of the payload
  *           8 u32 crc of all else, begun with the segment's number   12 f64 seq   20 name   payload
  *
- * The segment's number in the checksum keeps records of other files, which a torn file may show, from being taken for
- * its own. What does not check is skipped to the next record that does.
+ * The checksum starts with the segment's number, because a torn file may contain bytes of other files. Bytes that do not
+ * form a valid record are skipped, up to the next valid record.
  */
 
 export type EventTopic = 'event' | 'result'
@@ -18,10 +18,10 @@ export interface EventRecord {
   readonly payload: string
 }
 
-/** What is known of all events at that moment, as JSON; the last one that checks counts. */
+/** The ledger at that moment, as JSON. The last valid one counts. */
 export interface StateRecord {
   readonly kind: 'state'
-  /** The last number given when it was written. */
+  /** The last number that had been given. */
   readonly seq: number
   readonly payload: string
 }
@@ -30,7 +30,7 @@ export type LogRecord = EventRecord | StateRecord
 
 export const formatVersion = 1
 export const headBytes = 16
-/** Larger than any event; a length beyond it is damage. */
+/** Larger than any event: a greater length is damage. */
 export const maxPayloadBytes = 1 << 20
 
 const magic = 0x0b5e
@@ -44,7 +44,7 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
   return n >>> 0
 })
 
-/** CRC-32 (IEEE 802.3). zlib.crc32 came with Node 20.15 only. */
+/** CRC-32 (IEEE 802.3). zlib.crc32 needs Node 20.15. */
 export function crc32(data: Uint8Array, seed = 0): number {
   let crc = ~seed
   for (let i = 0; i < data.length; i++) crc = crcTable[(crc ^ data[i]!) & 0xff]! ^ (crc >>> 8)
@@ -59,7 +59,7 @@ export function encodeHead(version = formatVersion): Buffer {
   return head
 }
 
-/** The version in a head, null where it is damaged. */
+/** The version in a head; null if it is damaged. */
 export function decodeHead(data: Buffer): number | null {
   if (
     data.length < headBytes ||
@@ -93,13 +93,13 @@ function checksum(data: Buffer, segment: number): number {
 
 export interface Decoded {
   readonly record: LogRecord
-  /** Where the next record begins. */
+  /** The position of the next record. */
   readonly end: number
-  /** Whether bytes had to be skipped before it. */
+  /** Bytes were skipped before it. */
   readonly isAfterDamage: boolean
 }
 
-/** The first whole record at `start` or behind; null when there is none. */
+/** The first valid record at `start` or later; null when there is none. */
 export function decodeRecord(data: Buffer, start: number, segment: number): Decoded | null {
   for (let at = start; at >= 0 && at + fixedBytes <= data.length; at = data.indexOf(magicBytes, at + 1)) {
     const found = decodeAt(data, at, segment)

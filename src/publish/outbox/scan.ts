@@ -1,6 +1,6 @@
 /**
- * Reads an outbox's folder in whatever condition a power cut left it: every whole record counts, wherever it lies in its
- * file. It changes nothing.
+ * Reads an outbox's folder, also one that a power cut left damaged: every valid record counts, at any position in its file.
+ * It changes nothing.
  */
 import { join } from 'node:path'
 import { GapcamError } from '../../errors.js'

@@ -42,7 +42,7 @@ describe('the lock', () => {
     expect(await holderOf(folder)).toMatchObject({ pid: process.pid })
     await expect(lockFolder(folder, async () => undefined)).rejects.toMatchObject({
       code: 'OUTBOX_LOCKED',
-      message: expect.stringContaining(`process ${process.pid} has it`),
+      message: expect.stringContaining(`process ${process.pid} uses it`),
     })
     const lines: unknown[] = []
     expect(await ask(folder, { a: 1 }, (line) => lines.push(line))).toBe(true)
@@ -127,13 +127,13 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     expect((await run(['list'], env)).lines).toEqual([])
   })
 
-  it('says of a second gapcam on the same folder who has it, and that one goes on without the disk', async () => {
+  it('a second gapcam on the same folder names the first one and continues without the disk', async () => {
     const { folder } = stateDir()
     await durable(folder)
     const second = await durable(folder)
     expect(second.stats()).toMatchObject({
       state: 'degraded',
-      reason: expect.stringContaining(`process ${process.pid} has it`),
+      reason: expect.stringContaining(`process ${process.pid} uses it`),
     })
     add(second, 'cam0', true)
     expect(second.takeLive()).toMatchObject({ seq: 1 })
