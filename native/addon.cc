@@ -1,4 +1,4 @@
-// The addon's registration, and nothing else.
+// Registers the addon's exports. The files in binding/ define them.
 #include <napi.h>
 
 #include "binding/init.h"

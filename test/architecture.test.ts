@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect, it } from 'vitest'
+import { functionsOf } from './cpp.js'
 import { projectRoot } from './shared.js'
 
 /**
@@ -137,6 +138,63 @@ it('kernels and targets need neither Node nor the standard containers', () => {
       .filter((line) => /(napi|node_api| (vector|string|map|memory|functional|algorithm)$)/.test(line)),
   )
   expect(stray).toEqual([])
+})
+
+/**
+ * The folders of native/ from the ground up, and what each may include besides itself and native/status.h. A row may only
+ * name rows above it. A folder counts with all that it holds.
+ */
+const nativeRooms: readonly (readonly [room: string, includes: readonly string[]])[] = [
+  ['kernels', []],
+  ['targets', ['kernels']],
+  ['image', []],
+  ['capture', []],
+  ['service', []],
+  ['plan', ['kernels']],
+  ['cuda', ['image', 'kernels', 'plan']],
+  ['binding', ['capture', 'cuda', 'image', 'plan', 'service']],
+  ['addon.cc', ['binding']],
+  ['bench', ['kernels', 'plan']],
+  ['fuzz', ['kernels', 'plan']],
+  ['test', ['bench', 'cuda', 'fuzz', 'image', 'kernels', 'plan']],
+]
+
+const nativeSources = filesOf('native', /\.(cc|h|inl|cu|cuh|def)$/)
+
+/** `[including room, included room]` of every include of another room's file. */
+const nativeArrows = nativeSources.flatMap((file) =>
+  [...textOf(file).matchAll(/^#include "([^"]+)"/gm)]
+    .map(([, name]) => relative('native', join(dirname(file), name!)))
+    .filter((other) => other !== 'status.h' && existsSync(join(projectRoot, 'native', other)))
+    .map((other) => ({ file, room: relative('native', file).split('/')[0]!, other: other.split('/')[0]! }))
+    .filter(({ room, other }) => room !== other),
+)
+
+it('every native folder includes only folders above it in the table, and every entry is used', () => {
+  const allowed = new Map(nativeRooms)
+  const names = nativeRooms.map(([room]) => room)
+  const upward = nativeRooms.flatMap(([room, includes]) =>
+    includes.filter((other) => !names.slice(0, names.indexOf(room)).includes(other)).map((other) => `${room} ${other}`),
+  )
+  expect(upward).toEqual([])
+  const stray = nativeArrows.filter(({ room, other }) => !allowed.get(room)?.includes(other))
+  expect(stray.map(({ file, other }) => `${file} includes ${other}`)).toEqual([])
+  const used = new Set(nativeArrows.map(({ room, other }) => `${room} ${other}`))
+  const rows = nativeRooms.flatMap(([room, includes]) => includes.map((other) => `${room} ${other}`))
+  expect(rows.filter((row) => !used.has(row))).toEqual([])
+})
+
+it('every native function has 60 lines at most, from its signature to its closing brace', () => {
+  const long = [...'x'.repeat(59)].map(() => '  f();').join('\n')
+  const example = `namespace a {\nclass C {\n  int x = {1};\n  void Short() { f({1}); }\n};\nvoid C::Long(\n    int b) {\n${long}\n}\n}\n`
+  expect(functionsOf(example)).toEqual([
+    { name: 'Short', line: 4, lines: 1 },
+    { name: 'C::Long', line: 6, lines: 62 },
+  ])
+  const functions = nativeSources.flatMap((file) => functionsOf(textOf(file)).map((each) => ({ file, ...each })))
+  expect(functions.length).toBeGreaterThan(1000)
+  const tooLong = functions.filter(({ lines }) => lines > 60)
+  expect(tooLong.map(({ file, line, name, lines }) => `${file}:${line} ${name} has ${lines} lines`)).toEqual([])
 })
 
 /** Files that are one long table. */

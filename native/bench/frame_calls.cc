@@ -1,3 +1,4 @@
+// Counts allocations with replaced allocation functions and system calls with a seccomp filter; see frame_calls.h.
 #include "frame_calls.h"
 
 #include <dirent.h>
@@ -27,7 +28,7 @@ std::atomic<int64_t> allocations{0}, system_calls{0};
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__GLIBC__)
 
-// Takes the C library's place for the whole program, operator new included.
+// These replace the C library's functions in the whole program; operator new calls them too.
 extern "C" {
 void* __libc_malloc(size_t);
 void* __libc_calloc(size_t, size_t);
@@ -73,7 +74,8 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
 constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 
-// Every system call of every thread but futex, the reply and the end becomes a SIGSYS, and is not made.
+// Turns every system call of every thread into a SIGSYS instead of executing it, except futex, the return from a signal,
+// write and exit.
 bool TrapSystemCalls() {
   struct sigaction action = {};
   action.sa_handler = OnSystemCall;
@@ -95,8 +97,8 @@ bool TrapSystemCalls() {
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
 }
 
-// Waits until every other thread of this process sleeps: one that has only just been made still makes system calls of the
-// C library's own. False after five seconds.
+// Waits until every other thread of this process sleeps, because a new thread still makes system calls of the C library.
+// Returns false after five seconds.
 bool OthersSleep() {
   for (int attempt = 0; attempt < 5000; ++attempt) {
     int awake = 0;
@@ -127,7 +129,7 @@ FrameCalls Count(const uint8_t* plan, size_t size, const gapcam::Target& target,
   is_counting.store(true);
   for (uint32_t i = 0; i < frames; ++i) executor->Run();
   const int64_t allocated = allocations.load(), called = system_calls.load();
-  // A counter that does not count one more now has shown nothing.
+  // Proof that the counters work: each must count this one call.
   void* volatile block = std::malloc(1);
   syscall(SYS_getppid);
   is_counting.store(false);
@@ -135,7 +137,7 @@ FrameCalls Count(const uint8_t* plan, size_t size, const gapcam::Target& target,
   calls.ok = true;
   if (allocations.load() == allocated + 1) calls.allocations = allocated;
   if (is_trapping && system_calls.load() == called + 1) calls.system_calls = called;
-  executor.release();  // the threads' end would be a system call
+  executor.release();  // ending its threads would make system calls
   return calls;
 }
 

@@ -1,5 +1,5 @@
-// frame_loop PLAN THREADS FRAMES: runs a plan (gapcam model compile) that often and prints, as JSON, the allocations and
-// the system calls but futex that it made. With a fourth argument it only runs, for a tracer to look at.
+// frame_loop PLAN THREADS FRAMES [plain]: runs a plan (from gapcam model compile) FRAMES times and prints, as JSON, the
+// allocations and the system calls except futex that it made. With `plain` it only runs, so that a tracer can watch it.
 #include <cstdio>
 #include <cstdlib>
 #include <vector>

@@ -1,7 +1,8 @@
-// V4L2 in JavaScript: new Capture(path, options), open(), next(), close(), and what a device offers.
+// V4L2 in JavaScript: new Capture(path, options) with open(), next() and close(), and describeVideoDevice(path).
 #include <memory>
 #include <string>
 
+#include "errors.h"
 #include "frame.h"
 #include "init.h"
 #include "thread.h"
@@ -9,9 +10,10 @@
 namespace gapcam {
 namespace {
 
-// Marks our frame objects, so that no other object is taken for one.
+// Marks our frame objects, so that no other object is mistaken for one.
 constexpr napi_type_tag kFrameTag = {0x67617063616d4672, 0x616d65206f626a31};
 
+// A FOURCC as text, without trailing spaces.
 std::string FourccText(uint32_t fourcc) {
   std::string text;
   for (int i = 0; i < 4; ++i) text += static_cast<char>(fourcc >> (8 * i) & 127);
@@ -19,6 +21,8 @@ std::string FourccText(uint32_t fourcc) {
   return text;
 }
 
+// A frame in JavaScript: native, seq, capturedNs, bytes, copyTo(bytes), release(). It owns the driver's buffer until it is
+// released or collected.
 class CapturedFrame final : public Napi::ObjectWrap<CapturedFrame> {
  public:
   explicit CapturedFrame(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CapturedFrame>(info) {
@@ -46,16 +50,12 @@ class CapturedFrame final : public Napi::ObjectWrap<CapturedFrame> {
   Napi::Value CopyTo(const Napi::CallbackInfo& info) {
     if (info.Length() < 1 || !info[0].IsTypedArray() || !frame_ ||
         info[0].As<Napi::TypedArray>().ByteLength() < frame_->bytes()) {
-      Napi::TypeError::New(
-          info.Env(), "Expected a Uint8Array that holds the whole frame for copyTo, and a frame that is not released")
-          .ThrowAsJavaScriptException();
-      return info.Env().Undefined();
+      return RefuseArguments(
+          info.Env(),
+          "Expected a Uint8Array with room for the whole frame and a frame that is not released for copyTo");
     }
     std::memcpy(info[0].As<Napi::Uint8Array>().Data(), frame_->data(), frame_->bytes());
-    if (frame_->is_reclaimed())
-      ToError(info.Env(), Status::Error("FRAME_INVALID", "the frame was held too long and taken back"))
-          .ThrowAsJavaScriptException();
-    return info.Env().Undefined();
+    return frame_->is_reclaimed() ? Throw(info.Env(), FrameReclaimed()) : info.Env().Undefined();
   }
 
   Napi::Value Release(const Napi::CallbackInfo& info) {
@@ -105,11 +105,12 @@ class NextJob final : public Job {
   std::unique_ptr<CaptureFrame> frame_;
 };
 
+// Capture in JavaScript.
 class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
  public:
   explicit CaptureObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CaptureObject>(info) {
     if (info.Length() < 2 || !info[0].IsString() || !info[1].IsObject()) {
-      Napi::TypeError::New(info.Env(), "Expected a device path and options for Capture").ThrowAsJavaScriptException();
+      RefuseArguments(info.Env(), "Expected a device path and options for Capture");
       return;
     }
     const Napi::Object options = info[1].As<Napi::Object>();
@@ -150,7 +151,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     return Napi::Number::New(info.Env(), static_cast<double>(capture_->reclaimed()));
   }
 
-  // Ends a waiting next() with CAMERA_LOST first, so that the thread can be joined.
+  // First ends a waiting next() with CAMERA_LOST, so that the thread can be joined.
   Napi::Value Close(const Napi::CallbackInfo& info) {
     capture_->Close();
     thread_->Stop();
@@ -165,14 +166,12 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
 Napi::Value DescribeVideoDevice(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 1 || !info[0].IsString()) {
-    Napi::TypeError::New(env, "Expected a device path for describeVideoDevice").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return RefuseArguments(env, "Expected a device path for describeVideoDevice");
   }
   DeviceDescription device;
   const Status status = DescribeDevice(info[0].As<Napi::String>().Utf8Value(), &device);
   if (!status.ok()) {
-    ToError(env, status).ThrowAsJavaScriptException();
-    return env.Undefined();
+    return Throw(env, status);
   }
   Napi::Array formats = Napi::Array::New(env, device.formats.size());
   for (uint32_t i = 0; i < device.formats.size(); ++i) {

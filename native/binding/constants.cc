@@ -1,5 +1,7 @@
+// Reads a plan's constants from JavaScript; see constants.h.
 #include "constants.h"
 
+#include "errors.h"
 #include "init.h"
 
 namespace gapcam {
@@ -22,7 +24,7 @@ bool ReadConstants(Napi::Env env, const Napi::Value& given, GivenConstants* cons
     if (!offset.IsNumber() || !bytes.IsTypedArray() ||
         bytes.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array ||
         !(offset.As<Napi::Number>().DoubleValue() >= end)) {
-      wrong = "Expected offsets that rise and a Uint8Array for each of the constants";
+      wrong = "Expected rising offsets and a Uint8Array for each of the constants";
       break;
     }
     const Napi::Uint8Array array = bytes.As<Napi::Uint8Array>();
@@ -31,7 +33,7 @@ bool ReadConstants(Napi::Env env, const Napi::Value& given, GivenConstants* cons
     end = offset.As<Napi::Number>().DoubleValue() + static_cast<double>(array.ByteLength());
   }
   if (wrong) {
-    Napi::TypeError::New(env, wrong).ThrowAsJavaScriptException();
+    RefuseArguments(env, wrong);
     return false;
   }
   constants->is_given = true;

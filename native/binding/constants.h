@@ -1,4 +1,4 @@
-// A plan's constants as JavaScript hands them over: views of the model's file, which stay until the session is open.
+// A plan's constants as JavaScript passes them: views of the model's file, which stay mapped until the session is open.
 #pragma once
 #include <napi.h>
 
@@ -8,17 +8,20 @@
 
 namespace gapcam {
 
+// Empty if the plan's own buffer holds the constants.
 struct GivenConstants {
-  bool is_given = false;  // else the plan's own buffer has them
+  bool is_given = false;
   Constants constants;
-  std::shared_ptr<Napi::ObjectReference> keep;  // the arrays that hold them
+  std::shared_ptr<Napi::ObjectReference> keep;  // keeps the arrays alive that hold the bytes
 
   const Constants* get() const { return is_given ? &constants : nullptr; }
-  // Lets the mapped pages go, so that they come back one after the other while the constants are read.
+  // Drops the mapped pages. They are read again one after the other while the constants are packed, so that the process
+  // never holds all of them.
   void ReleaseAll() const;
 };
 
-// Reads [{ offset, bytes }] in the order of the offsets, as ConstantPool makes them; false with a pending exception.
+// Reads [{ offset, bytes }], ordered by offset, as the compiler's ConstantPool makes them. Undefined gives no constants.
+// Returns false with a pending exception if the value is anything else.
 bool ReadConstants(Napi::Env env, const Napi::Value& given, GivenConstants* constants);
 
 }  // namespace gapcam

@@ -1,8 +1,8 @@
-// A camera's controls in JavaScript: videoControls(path) and setVideoControl(path, id, value). Both are a few ioctls.
+// A camera's controls in JavaScript: videoControls(path) and setVideoControl(path, id, value). Both make a few ioctls.
 #include "../capture/controls.h"
 
+#include "errors.h"
 #include "init.h"
-#include "thread.h"
 
 namespace gapcam {
 namespace {
@@ -35,14 +35,12 @@ Napi::Object ToObject(Napi::Env env, const VideoControl& control) {
 Napi::Value VideoControls(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 1 || !info[0].IsString()) {
-    Napi::TypeError::New(env, "Expected a device path for videoControls").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return RefuseArguments(env, "Expected a device path for videoControls");
   }
   std::vector<VideoControl> controls;
   const Status status = ReadControls(info[0].As<Napi::String>().Utf8Value(), &controls);
   if (!status.ok()) {
-    ToError(env, status).ThrowAsJavaScriptException();
-    return env.Undefined();
+    return Throw(env, status);
   }
   Napi::Array list = Napi::Array::New(env, controls.size());
   for (uint32_t i = 0; i < controls.size(); ++i) list.Set(i, ToObject(env, controls[i]));
@@ -52,14 +50,11 @@ Napi::Value VideoControls(const Napi::CallbackInfo& info) {
 Napi::Value SetVideoControl(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 3 || !info[0].IsString() || !info[1].IsNumber() || !info[2].IsNumber()) {
-    Napi::TypeError::New(env, "Expected a device path, a control's number and a value for setVideoControl")
-        .ThrowAsJavaScriptException();
-    return env.Undefined();
+    return RefuseArguments(env, "Expected a device path, a control's number and a value for setVideoControl");
   }
   const Status status = SetControl(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Uint32Value(),
                                    info[2].As<Napi::Number>().Int32Value());
-  if (!status.ok()) ToError(env, status).ThrowAsJavaScriptException();
-  return env.Undefined();
+  return status.ok() ? env.Undefined() : Throw(env, status);
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
-// CUDA in JavaScript: describeCuda() looks for a driver and a device, openCudaSession(plan, options) makes a session like
-// session.cc's, whose framePass(spec) prepares frames on the GPU, compileCuda(source, options) makes kernels with NVRTC, each
-// on a thread of its own; cudaOff() says why CUDA is off for this process.
+// CUDA in JavaScript, each function on a thread of its own:
+//   describeCuda()                      a driver and a device, if there are any
+//   openCudaSession(plan, options)      a session like that of session.cc; its framePass(spec) prepares frames on the GPU
+//   compileCuda(source, options)        kernels, compiled by NVRTC
+//   cudaOff()                           why CUDA is off for this process, or null
 #include <memory>
 #include <string>
 
 #include "../cuda/frame.h"
 #include "../cuda/nvrtc.h"
 #include "constants.h"
+#include "errors.h"
 #include "init.h"
 #include "pixels.h"
 #include "ports.h"
@@ -48,8 +51,7 @@ class DescribeJob final : public Job {
 
 Napi::Value DescribeCuda(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<DescribeJob>(std::make_unique<WorkerThread>(info.Env(), "gapcam cuda"));
-  WorkerThread* thread = job->thread();
-  return thread->Post(std::move(job));
+  return PostOwned(std::move(job));
 }
 
 Napi::Value CudaOff(const Napi::CallbackInfo& info) {
@@ -89,7 +91,7 @@ class ReleaseJob final : public Job {
   std::shared_ptr<cuda::FramePass> pass_;
 };
 
-// Works on its session's thread: one after the other with its runs, and not once it is closed.
+// Prepares frames on its session's thread, between the session's runs, until the session is closed.
 class CudaFramePass final : public Napi::ObjectWrap<CudaFramePass> {
  public:
   explicit CudaFramePass(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CudaFramePass>(info) {}
@@ -109,9 +111,7 @@ class CudaFramePass final : public Napi::ObjectWrap<CudaFramePass> {
     GivenFrame frame;
     if (pass_ && ReadFrame(info[0], info[1], &frame))
       return thread_->Post(std::make_unique<FrameJob>(pass_, std::move(frame)));
-    Napi::TypeError::New(info.Env(), "Expected a frame and its pixels for CudaFramePass.run")
-        .ThrowAsJavaScriptException();
-    return info.Env().Undefined();
+    return RefuseArguments(info.Env(), "Expected a frame and its pixels for CudaFramePass.run");
   }
 
   Napi::Value Close(const Napi::CallbackInfo& info) {
@@ -149,8 +149,7 @@ class CudaSession final : public Napi::ObjectWrap<CudaSession> {
  private:
   Napi::Value Run(const Napi::CallbackInfo& info) {
     if (executor_) return thread_->Post(std::make_unique<RunJob>(executor_));
-    ToError(info.Env(), Status::Error("ENGINE_FAILED", "the session is closed")).ThrowAsJavaScriptException();
-    return info.Env().Undefined();
+    return Throw(info.Env(), Status::Error("ENGINE_FAILED", "the session is closed"));
   }
 
   Napi::Value FramePass(const Napi::CallbackInfo& info) {
@@ -161,16 +160,14 @@ class CudaSession final : public Napi::ObjectWrap<CudaSession> {
                       executor_->plan().tensors[executor_->plan().inputs[0].tensor].elements ==
                           uint64_t{3} * spec.width * spec.height;
     if (!fits) {
-      Napi::TypeError::New(env, "Expected a pixel spec of the session's one input for framePass")
-          .ThrowAsJavaScriptException();
-      return env.Undefined();
+      return RefuseArguments(env, "Expected a pixel spec of the session's one input for framePass");
     }
     Napi::Object object = env.GetInstanceData<AddonData>()->cuda_frame_pass.New({});
     CudaFramePass::Unwrap(object)->Take(std::make_shared<cuda::FramePass>(executor_, spec), thread_);
     return object;
   }
 
-  // Waits for the run in progress, then gives the device's memory back; typed arrays that somebody holds keep their own.
+  // Waits for the run in progress and frees the device's memory. The memory of the typed arrays lives on while they do.
   Napi::Value Close(const Napi::CallbackInfo& info) {
     if (thread_) thread_->Stop();
     if (executor_) executor_->Release();
@@ -221,7 +218,7 @@ class OpenJob final : public Job {
   size_t size_;
   cuda::ExecutorOptions options_;
   GivenConstants constants_;
-  Napi::Reference<Napi::Uint8Array> plan_, image_;  // alive while their bytes are read
+  Napi::Reference<Napi::Uint8Array> plan_, image_;  // keep the bytes alive while they are read
   std::unique_ptr<WorkerThread> thread_;
   std::shared_ptr<cuda::CudaExecutor> executor_;
 };
@@ -230,19 +227,20 @@ bool IsBytes(const Napi::Value& value) {
   return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
 }
 
-// Reads (plan, { image, precision, constants }) of openCudaSession; false with a pending exception when they are wrong.
+// Reads (plan, { image, precision, constants }) of openCudaSession. Returns false with a pending exception if they are
+// wrong.
 bool ReadArguments(const Napi::CallbackInfo& info, OpenArguments* arguments) {
   Napi::Env env = info.Env();
   if (info.Length() < 2 || !IsBytes(info[0]) || !info[1].IsObject()) {
-    Napi::TypeError::New(env, "Expected a Uint8Array and options for openCudaSession").ThrowAsJavaScriptException();
+    RefuseArguments(env, "Expected a Uint8Array and options for openCudaSession");
     return false;
   }
   const Napi::Object given = info[1].As<Napi::Object>();
   const Napi::Value image = given.Get("image"), precision = given.Get("precision");
   const std::string name = precision.IsString() ? precision.As<Napi::String>().Utf8Value() : "";
-  // The driver learns an image's length from its ELF header, of 64 bytes.
+  // The driver reads the length of an image from its ELF header of 64 bytes.
   if (!IsBytes(image) || image.As<Napi::Uint8Array>().ByteLength() < 64 || (name != "fp16" && name != "fp32")) {
-    Napi::TypeError::New(env, "Expected a cubin for image and fp16 or fp32 for precision").ThrowAsJavaScriptException();
+    RefuseArguments(env, "Expected a cubin for image and fp16 or fp32 for precision");
     return false;
   }
   arguments->plan = info[0].As<Napi::Uint8Array>();
@@ -256,8 +254,7 @@ Napi::Value OpenCudaSession(const Napi::CallbackInfo& info) {
   OpenArguments arguments;
   if (!ReadArguments(info, &arguments)) return info.Env().Undefined();
   auto job = std::make_unique<OpenJob>(std::move(arguments), std::make_unique<WorkerThread>(info.Env(), "gapcam cuda"));
-  WorkerThread* thread = job->thread();
-  return thread->Post(std::move(job));
+  return PostOwned(std::move(job));
 }
 
 class CompileJob final : public Job {
@@ -286,13 +283,11 @@ Napi::Value CompileCuda(const Napi::CallbackInfo& info) {
     if (is_right) options.push_back(option.As<Napi::String>().Utf8Value());
   }
   if (!is_right) {
-    Napi::TypeError::New(env, "Expected a string and an array of strings for compileCuda").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return RefuseArguments(env, "Expected a string and an array of strings for compileCuda");
   }
   auto job = std::make_unique<CompileJob>(info[0].As<Napi::String>().Utf8Value(), std::move(options),
                                           std::make_unique<WorkerThread>(env, "gapcam nvrtc"));
-  WorkerThread* thread = job->thread();
-  return thread->Post(std::move(job));
+  return PostOwned(std::move(job));
 }
 
 Napi::Value NvrtcVersion(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cuda::NvrtcVersion()); }

@@ -1,16 +1,15 @@
-// Files in JavaScript: mapFile(path) gives a model's bytes as they lie in the kernel's page cache, so that a model that is
-// being opened costs no memory for the file itself once its weights are packed.
+// Files in JavaScript: mapFile(path) returns a model's bytes as they lie in the kernel's page cache. Opening a model then
+// takes no memory for the file itself once its weights are packed.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
+#include "errors.h"
 #include "file.h"
 #include "init.h"
-#include "thread.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22  // Linux 5.14
@@ -24,7 +23,7 @@ struct Mapping {
   size_t size = 0;
 };
 
-// Maps a regular file, private to this process: what writes to the bytes changes neither the file nor anybody else's.
+// Maps a regular file privately: writes to the bytes change neither the file nor another mapping. Returns 0 or an errno.
 int Map(const char* path, Mapping* mapping) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return errno;
@@ -42,7 +41,8 @@ int Map(const char* path, Mapping* mapping) {
       mapping->bytes = static_cast<uint8_t*>(bytes);
   }
   close(file);
-  // A card that cannot be read is an error here and not a signal later. Older kernels do not know the request.
+  // Reads the file now, so that a failing storage device is an error here and not a SIGBUS later. EINVAL means that this
+  // kernel does not know the request.
   if (error == 0 && madvise(mapping->bytes, mapping->size, MADV_POPULATE_READ) != 0 && errno != EINVAL) {
     error = errno == EFAULT ? EIO : errno;
     munmap(mapping->bytes, mapping->size);
@@ -53,17 +53,11 @@ int Map(const char* path, Mapping* mapping) {
 Napi::Value MapFile(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 1 || !info[0].IsString()) {
-    Napi::TypeError::New(env, "Expected a path for mapFile").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return RefuseArguments(env, "Expected a path for mapFile");
   }
   Mapping mapping;
   const int error = Map(info[0].As<Napi::String>().Utf8Value().c_str(), &mapping);
-  if (error != 0) {
-    Napi::Error thrown = Napi::Error::New(env, std::strerror(error));
-    thrown.Value().Set("errno", error);
-    thrown.ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
+  if (error != 0) return ThrowErrno(env, error);
   auto* maps = new std::shared_ptr<FileMaps>(env.GetInstanceData<AddonData>()->maps);
   (*maps)->Add(mapping.bytes, mapping.size);
   const auto unmap = [](Napi::Env, void* bytes, std::shared_ptr<FileMaps>* known) {

@@ -1,4 +1,4 @@
-// The files that are mapped in one JavaScript environment.
+// The files that one JavaScript environment has mapped.
 #pragma once
 #include <unistd.h>
 
@@ -9,13 +9,14 @@
 
 namespace gapcam {
 
+// Addresses and sizes of mapped files. Thread-safe.
 class FileMaps {
  public:
+  // Records a mapping.
   void Add(const void* bytes, size_t size);
-  // Forgets a mapping; returns its size.
+  // Forgets a mapping and returns its size.
   size_t Remove(const void* bytes);
-  // Lets the pages under these bytes go, where they belong to a mapped file; whoever reads them again finds them again.
-  // Any thread may call it.
+  // Drops the pages under these bytes if they belong to a mapped file. A later access reads them from the file again.
   void Release(const void* bytes, size_t size);
 
  private:

@@ -1,4 +1,4 @@
-// The frame objects that capture hands to JavaScript, as the pixel path takes them.
+// The frame objects that capture passes to JavaScript, as the pixel path takes them.
 #pragma once
 #include <napi.h>
 
@@ -8,7 +8,12 @@
 
 namespace gapcam {
 
-// The captured frame behind a JavaScript object, or null when it is none or has been released.
+// The captured frame of a JavaScript object; null if it is another object or has been released.
 std::shared_ptr<CaptureFrame> FrameOf(const Napi::Value& value);
+
+// The error for a frame whose buffer the camera took back before its pixels were read.
+inline Status FrameReclaimed() {
+  return Status::Error("FRAME_INVALID", "the frame was held too long and the camera took its buffer back");
+}
 
 }  // namespace gapcam

@@ -1,8 +1,9 @@
-// The pixel path in JavaScript: new PixelPass(spec).run(frame, pixels, target) on a thread of its own.
+// The pixel path in JavaScript: new PixelPass(spec).run(frame, pixels, target) computes on its own thread.
 #include "../image/pixels.h"
 
 #include <memory>
 
+#include "errors.h"
 #include "init.h"
 #include "pixels.h"
 #include "thread.h"
@@ -10,11 +11,12 @@
 namespace gapcam {
 namespace {
 
+// Computes one frame.
 class PassJob final : public Job {
  public:
   PassJob(std::shared_ptr<PixelPass> pass, GivenFrame frame, Napi::TypedArray target)
       : pass_(std::move(pass)), frame_(std::move(frame)) {
-    // Not through ArrayBuffer(): the target may lie in memory that is shared with the onnxruntime worker.
+    // ArrayBuffer() does not accept the memory that the target may share with the onnxruntime worker.
     napi_get_typedarray_info(target.Env(), target, nullptr, nullptr, &target_data_, nullptr, nullptr);
     target_ = Napi::Persistent(target.As<Napi::Object>());
   }
@@ -25,15 +27,16 @@ class PassJob final : public Job {
   std::shared_ptr<PixelPass> pass_;
   GivenFrame frame_;
   void* target_data_ = nullptr;
-  Napi::ObjectReference target_;  // alive while the thread works on it
+  Napi::ObjectReference target_;  // keeps it alive while the thread writes it
 };
 
+// PixelPass: src/pixels/preprocess.ts holds it.
 class Pass final : public Napi::ObjectWrap<Pass> {
  public:
   explicit Pass(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Pass>(info) {
     PixelSpec spec;
     if (!ReadPixelSpec(info[0], &spec)) {
-      Napi::TypeError::New(info.Env(), "Expected a pixel spec for PixelPass").ThrowAsJavaScriptException();
+      RefuseArguments(info.Env(), "Expected a pixel spec for PixelPass");
       return;
     }
     elements_ = size_t{3} * spec.width * spec.height;
@@ -54,20 +57,17 @@ class Pass final : public Napi::ObjectWrap<Pass> {
     Napi::Env env = info.Env();
     GivenFrame frame;
     if (!info[2].IsTypedArray() || !ReadFrame(info[0], info[1], &frame)) {
-      Napi::TypeError::New(env, "Expected a frame, its pixels and a target for PixelPass.run")
-          .ThrowAsJavaScriptException();
-      return env.Undefined();
+      return RefuseArguments(env, "Expected a frame, its pixels and a target for PixelPass.run");
     }
     const Napi::TypedArray target = info[2].As<Napi::TypedArray>();
     const napi_typedarray_type wanted = is_bytes_ ? napi_uint8_array : napi_float32_array;
     if (target.TypedArrayType() != wanted || target.ElementLength() < elements_) {
-      Napi::TypeError::New(env, "Expected a target of the spec's type and size for PixelPass.run")
-          .ThrowAsJavaScriptException();
-      return env.Undefined();
+      return RefuseArguments(env, "Expected a target of the spec's type and size for PixelPass.run");
     }
     return thread_->Post(std::make_unique<PassJob>(pass_, std::move(frame), target));
   }
 
+  // shown(width, height) → [x, y, width, height]: the part of a frame that the network sees, in shares
   Napi::Value Shown(const Napi::CallbackInfo& info) {
     double rectangle[4] = {0, 0, 1, 1};
     const uint32_t width = info[0].ToNumber().Uint32Value(), height = info[1].ToNumber().Uint32Value();

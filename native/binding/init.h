@@ -1,4 +1,4 @@
-// What each file of the binding adds to the addon's exports, and the state that belongs to one JavaScript environment.
+// What each file of the binding adds to the addon's exports, and the state of one JavaScript environment.
 #pragma once
 #include <napi.h>
 
@@ -8,7 +8,7 @@
 
 namespace gapcam {
 
-// Instance data: workers load the addon once more, so nothing of it may be global.
+// Instance data. Every worker thread of Node loads the addon again, so none of this may be global.
 struct AddonData {
   Napi::FunctionReference session;
   Napi::FunctionReference cuda_session;
@@ -17,6 +17,7 @@ struct AddonData {
   std::shared_ptr<FileMaps> maps = std::make_shared<FileMaps>();
 };
 
+// Each adds its functions and classes to `exports`, once per environment.
 void InitSession(Napi::Env env, Napi::Object exports, AddonData* data);
 void InitCuda(Napi::Env env, Napi::Object exports, AddonData* data);
 void InitFile(Napi::Env env, Napi::Object exports);

@@ -1,5 +1,5 @@
-// Measurements of what the network saw and computed, on the JavaScript thread: each is a few microseconds of work on
-// memory that the next run overwrites.
+// Measurements of what the network saw and computed. They run on the JavaScript thread, because each takes a few
+// microseconds and reads memory that the next run overwrites.
 //   heatProduct(map, weights, isNhwc, heat)
 //   measureLens(pixels, {width, height, isNchw, rectangle: [x, y, width, height], weights: [3], offset}, statistics)
 #include <algorithm>
@@ -7,12 +7,13 @@
 
 #include "../image/heat.h"
 #include "../image/lens.h"
+#include "errors.h"
 #include "init.h"
 
 namespace gapcam {
 namespace {
 
-// A typed array's memory; shared memory has no ArrayBuffer that node-addon-api would take.
+// The memory of a typed array. node-addon-api's ArrayBuffer does not accept shared memory.
 struct View {
   napi_typedarray_type type = napi_int8_array;
   size_t length = 0;
@@ -28,20 +29,15 @@ bool ReadFloats(const Napi::Value& value, View* view) {
   return ReadView(value, view) && view->type == napi_float32_array;
 }
 
-Napi::Value Refuse(Napi::Env env, const char* sentence) {
-  Napi::TypeError::New(env, sentence).ThrowAsJavaScriptException();
-  return env.Undefined();
-}
-
 Napi::Value Heat(const Napi::CallbackInfo& info) {
   View map, weights, heat;
   const bool are_floats =
       info.Length() == 4 && ReadFloats(info[0], &map) && ReadFloats(info[1], &weights) && ReadFloats(info[3], &heat);
   if (!are_floats || weights.length == 0 || heat.length == 0 || map.length / weights.length != heat.length ||
       map.length % weights.length != 0 || map.length > UINT32_MAX) {
-    return Refuse(
+    return RefuseArguments(
         info.Env(),
-        "Expected a map of places times channels, a weight a channel and room for a value a place for heatProduct");
+        "Expected a map of places times channels, one weight per channel and one result per place for heatProduct");
   }
   const FeatureMap source = {static_cast<const float*>(map.data), static_cast<uint32_t>(heat.length),
                              static_cast<uint32_t>(weights.length), info[2].ToBoolean()};
@@ -72,7 +68,7 @@ bool ReadLensPixels(const Napi::Object& from, const View& data, LensPixels* to) 
   return true;
 }
 
-// statistics: fine, dark, bright, then the cells.
+// Writes the statistics: fine, dark, bright, then the cells.
 Napi::Value Lens(const Napi::CallbackInfo& info) {
   View data, out;
   LensPixels pixels;
@@ -81,8 +77,8 @@ Napi::Value Lens(const Napi::CallbackInfo& info) {
   const bool is_usable = are_views && (data.type == napi_float32_array || data.type == napi_uint8_array) &&
                          out.length == 3 + kLensCells * kLensCells;
   if (!is_usable || !ReadLensPixels(info[1].As<Napi::Object>(), data, &pixels))
-    return Refuse(info.Env(),
-                  "Expected an input, where the picture lies in it and room for the statistics for measureLens");
+    return RefuseArguments(
+        info.Env(), "Expected an input, the picture's rectangle in it and an array for the statistics for measureLens");
   LensStatistics measured;
   MeasureLens(pixels, &measured);
   auto* to = static_cast<float*>(out.data);

@@ -1,3 +1,4 @@
+// Reads frames and pixel specs from JavaScript; see pixels.h.
 #include "pixels.h"
 
 #include <string>
@@ -8,6 +9,7 @@ namespace {
 constexpr const char* kFormatNames[] = {"yuyv", "uyvy", "nv12", "i420", "rgb24", "bgr24", "grey"};
 constexpr const char* kResizeNames[] = {"cover", "stretch", "contain"};
 
+// The place of a string in a list of names, or -1.
 template <size_t kCount>
 int IndexOf(const char* const (&names)[kCount], const Napi::Value& value) {
   if (!value.IsString()) return -1;
@@ -75,9 +77,7 @@ bool ReadFrame(const Napi::Value& frame, const Napi::Value& pixels, GivenFrame* 
 }
 
 Status GivenFrame::Outcome(const Status& pass) const {
-  if (captured && captured->is_reclaimed())
-    return Status::Error("FRAME_INVALID", "the frame was held too long and taken back");
-  return pass;
+  return captured && captured->is_reclaimed() ? FrameReclaimed() : pass;
 }
 
 }  // namespace gapcam

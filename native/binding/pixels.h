@@ -1,4 +1,4 @@
-// What the pixel passes, the CPU's and the GPU's, take from JavaScript.
+// What the pixel passes of the CPU and of the GPU read from JavaScript.
 #pragma once
 #include <napi.h>
 
@@ -9,20 +9,20 @@
 
 namespace gapcam {
 
-// The spec of src/pixels/preprocess.ts's nativeSpec(); false where it is none.
+// Reads the spec that nativeSpec() in src/pixels/preprocess.ts makes. Returns false for any other value.
 bool ReadPixelSpec(const Napi::Value& value, PixelSpec* spec);
 
-// A frame whose bytes are read on another thread, and what keeps them there: captured driver memory, or a Uint8Array.
+// A frame whose bytes another thread reads, and the owner of the bytes: captured driver memory or a Uint8Array.
 struct GivenFrame {
   PixelSource source;
   std::shared_ptr<CaptureFrame> captured;
   Napi::ObjectReference pixels;
 
-  // What a pass made of the frame, or FRAME_INVALID where its buffer went back to the camera meanwhile. Any thread.
+  // The status of a pass over the frame, or FRAME_INVALID if the camera took the buffer back meanwhile. Any thread.
   Status Outcome(const Status& pass) const;
 };
 
-// Reads ({format, width, height, stride}, pixels); false where they are none.
+// Reads ({format, width, height, stride}, pixels). Returns false for other values.
 bool ReadFrame(const Napi::Value& frame, const Napi::Value& pixels, GivenFrame* given);
 
 }  // namespace gapcam

@@ -1,9 +1,9 @@
+// Makes the typed arrays over a session's tensors; see ports.h.
 #include "ports.h"
 
 namespace gapcam {
 namespace {
 
-constexpr const char* kTypeNames[] = {"float32", "float16", "int8", "uint8", "int32"};
 constexpr const char* kLayoutNames[] = {"none", "nchw", "nhwc"};
 
 Napi::TypedArray ArrayOver(Napi::Env env, const PlanTensor& tensor, void* data, const std::shared_ptr<void>& keep) {
@@ -31,7 +31,7 @@ Napi::Array PortsOf(Napi::Env env, const Plan& plan, const std::vector<PlanPort>
     for (uint32_t axis = 0; axis < tensor.rank; ++axis) shape.Set(axis, tensor.dims[axis]);
     Napi::Object port = Napi::Object::New(env);
     port.Set("name", ports[i].name);
-    port.Set("type", kTypeNames[static_cast<int>(tensor.type)]);
+    port.Set("type", kPlanTypeNames[static_cast<int>(tensor.type)]);
     port.Set("layout", kLayoutNames[static_cast<int>(ports[i].layout)]);
     port.Set("shape", shape);
     port.Set("data", ArrayOver(env, tensor, data(i), keep));

@@ -1,4 +1,4 @@
-// A session's inputs and outputs in JavaScript: typed arrays over the session's own memory.
+// The inputs and outputs of a session in JavaScript: typed arrays over the session's own memory.
 #pragma once
 #include <napi.h>
 
@@ -10,7 +10,8 @@
 
 namespace gapcam {
 
-// [{ name, type, layout, shape, data }]. `data` says where a port's values lie; `keep` lives as long as any of the arrays.
+// Returns [{ name, type, layout, shape, data }]. data(i) is the address of port i's values. `keep` stays alive as long as
+// any of the arrays.
 Napi::Array PortsOf(Napi::Env env, const Plan& plan, const std::vector<PlanPort>& ports,
                     const std::function<void*(uint32_t port)>& data, const std::shared_ptr<void>& keep);
 

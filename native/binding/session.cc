@@ -1,5 +1,5 @@
-// Sessions in JavaScript: openSession(plan, options) reads and packs on a thread of its own, run() computes there.
-// A session's tensors are typed arrays over the arena itself, alive as long as anybody holds one.
+// Sessions in JavaScript: openSession(plan, options) reads and packs the plan on a new thread, and run() computes there.
+// A session's tensors are typed arrays over its arena, which lives as long as any of them.
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -7,6 +7,7 @@
 
 #include "../plan/executor.h"
 #include "constants.h"
+#include "errors.h"
 #include "init.h"
 #include "ports.h"
 #include "thread.h"
@@ -14,28 +15,30 @@
 namespace gapcam {
 namespace {
 
-// Runs that take less are computed on the JavaScript thread, which they do not hold up for longer than a handover takes.
+// Shorter runs are computed on the JavaScript thread: they block it no longer than a handover to the thread would.
 constexpr int64_t kShortNs = 150'000;
-// Whoever infers at full rate asks again within this time of an answer.
+// At full rate the next run is posted within this time after a result.
 constexpr std::chrono::microseconds kPatience(60);
 
-// A session that has run so often is likely to go on.
+// After this many runs a session is likely to go on.
 constexpr uint32_t kManyRuns = 16;
 
+// The options of openSession.
 struct SessionOptions {
   uint32_t threads = 1;
   const Target* target = nullptr;
   GivenConstants constants;
 };
 
-// An executor in use. All but the executor is the JavaScript thread's.
+// An open executor. Only the JavaScript thread uses the other members.
 struct Running {
   std::shared_ptr<Executor> executor;
-  uint32_t pending = 0;  // jobs posted and not yet settled
+  uint32_t pending = 0;  // jobs that are posted and not settled
   uint32_t runs = 0;
   int64_t nanoseconds = INT64_MAX;  // of the last run
 };
 
+// A job on an open session; counts itself as pending.
 class SessionJob : public Job {
  public:
   explicit SessionJob(std::shared_ptr<Running> running) : running_(std::move(running)) { ++running_->pending; }
@@ -49,6 +52,7 @@ class SessionJob : public Job {
   const std::shared_ptr<Running> running_;
 };
 
+// Runs once and returns the nanoseconds that it took.
 int64_t TimedRun(Executor& executor) {
   const auto start = std::chrono::steady_clock::now();
   executor.Run();
@@ -132,7 +136,7 @@ class Session final : public Napi::ObjectWrap<Session> {
       const PlanStep& step = plan.steps[i];
       Napi::Object object = Napi::Object::New(env);
       object.Set("name", step.name);
-      object.Set("kind", kStepShapes[static_cast<uint32_t>(step.kind)].name);
+      object.Set("kind", step.shape().name);
       object.Set("kernel", executor.op(i).Kernel());
       object.Set("flops", static_cast<double>(executor.op(i).Flops()));
       uint64_t read = 0, weights = 0, written = 0;
@@ -148,12 +152,9 @@ class Session final : public Napi::ObjectWrap<Session> {
     return steps;
   }
 
-  Napi::Value Refuse(Napi::Env env) {
-    ToError(env, Status::Error("ENGINE_FAILED", "the session is closed")).ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
+  Napi::Value Refuse(Napi::Env env) { return Throw(env, Status::Error("ENGINE_FAILED", "the session is closed")); }
 
-  // A short run is computed at once, if nothing else is under way: handing it over would take longer than the run itself.
+  // A short run is computed here if no job is pending, because a handover to the thread would take longer.
   Napi::Value Run(const Napi::CallbackInfo& info) {
     if (!running_) return Refuse(info.Env());
     if (++running_->runs == kManyRuns) running_->executor->CollapsePages();
@@ -169,7 +170,7 @@ class Session final : public Napi::ObjectWrap<Session> {
     return info.Env().Undefined();
   }
 
-  // Waits for the run in progress, then lets go; typed arrays that somebody holds keep the memory itself.
+  // Waits for the run in progress and releases the executor. Its memory lives on while a typed array uses it.
   Napi::Value Close(const Napi::CallbackInfo& info) {
     if (thread_) thread_->Stop();
     running_.reset();
@@ -186,8 +187,7 @@ class Session final : public Napi::ObjectWrap<Session> {
     if (!running_) return Refuse(info.Env());
     const double rounds = info.Length() > 0 && info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
     if (!(rounds >= 1 && rounds <= 1e6)) {
-      Napi::TypeError::New(info.Env(), "Expected 1 to 1000000 for rounds").ThrowAsJavaScriptException();
-      return info.Env().Undefined();
+      return RefuseArguments(info.Env(), "Expected 1 to 1000000 for rounds");
     }
     return Post(info.Env(), std::make_unique<ProfileJob>(running_, static_cast<uint32_t>(rounds)));
   }
@@ -201,6 +201,7 @@ class Session final : public Napi::ObjectWrap<Session> {
   std::unique_ptr<WorkerThread> thread_;
 };
 
+// Opens a session and moves its thread into the session.
 class OpenJob final : public Job {
  public:
   OpenJob(Napi::Uint8Array plan, SessionOptions options, std::unique_ptr<WorkerThread> thread)
@@ -233,22 +234,22 @@ class OpenJob final : public Job {
   SessionOptions options_;
   std::unique_ptr<WorkerThread> thread_;
   std::shared_ptr<Executor> executor_;
-  Napi::Reference<Napi::Uint8Array> plan_;  // alive while its bytes are read
+  Napi::Reference<Napi::Uint8Array> plan_;  // keeps the bytes alive while they are read
 };
 
-// Reads (plan, options) of openSession; false with a pending exception when they are wrong.
+// Reads (plan, options) of openSession. Returns false with a pending exception if they are wrong.
 bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
   Napi::Env env = info.Env();
   if (info.Length() < 2 || !info[0].IsTypedArray() ||
       info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array || !info[1].IsObject()) {
-    Napi::TypeError::New(env, "Expected a Uint8Array and options for openSession").ThrowAsJavaScriptException();
+    RefuseArguments(env, "Expected a Uint8Array and options for openSession");
     return false;
   }
   const Napi::Object given = info[1].As<Napi::Object>();
   const Napi::Value threads = given.Get("threads"), target = given.Get("target");
   const double count = threads.IsNumber() ? threads.As<Napi::Number>().DoubleValue() : 0;
   if (!(count >= 1 && count <= 64)) {
-    Napi::TypeError::New(env, "Expected 1 to 64 for threads").ThrowAsJavaScriptException();
+    RefuseArguments(env, "Expected 1 to 64 for threads");
     return false;
   }
   options->threads = static_cast<uint32_t>(count);
@@ -256,7 +257,7 @@ bool ReadArguments(const Napi::CallbackInfo& info, SessionOptions* options) {
   const std::string name = target.IsString() ? target.As<Napi::String>().Utf8Value() : "";
   const char* reason = "";
   options->target = ChooseTarget(target.IsString() ? name.c_str() : nullptr, &reason);
-  if (!options->target) ToError(env, Status::Error("ENGINE_UNAVAILABLE", "%s", reason)).ThrowAsJavaScriptException();
+  if (!options->target) Throw(env, Status::Error("ENGINE_UNAVAILABLE", "%s", reason));
   return options->target != nullptr;
 }
 
@@ -265,8 +266,7 @@ Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   if (!ReadArguments(info, &options)) return info.Env().Undefined();
   auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), std::move(options),
                                        std::make_unique<WorkerThread>(info.Env(), "gapcam session", kPatience));
-  WorkerThread* thread = job->thread();
-  return thread->Post(std::move(job));
+  return PostOwned(std::move(job));
 }
 
 Napi::Value OpenSessionSync(const Napi::CallbackInfo& info) {
@@ -275,8 +275,7 @@ Napi::Value OpenSessionSync(const Napi::CallbackInfo& info) {
   OpenJob job(info[0].As<Napi::Uint8Array>(), std::move(options), nullptr);
   const Status status = job.Work();
   if (status.ok()) return job.Result(info.Env());
-  ToError(info.Env(), status).ThrowAsJavaScriptException();
-  return info.Env().Undefined();
+  return Throw(info.Env(), status);
 }
 
 Napi::Value DescribeTargets(const Napi::CallbackInfo& info) {
@@ -299,8 +298,7 @@ Napi::Value MeasurePeak(const Napi::CallbackInfo& info) {
   const std::string name = info.Length() > 0 && info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
   const Target* target = ChooseTarget(name.empty() ? nullptr : name.c_str(), &reason);
   if (target) return Napi::Number::New(info.Env(), target->measure_peak());
-  ToError(info.Env(), Status::Error("ENGINE_UNAVAILABLE", "%s", reason)).ThrowAsJavaScriptException();
-  return info.Env().Undefined();
+  return Throw(info.Env(), Status::Error("ENGINE_UNAVAILABLE", "%s", reason));
 }
 
 }  // namespace

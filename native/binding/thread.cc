@@ -1,3 +1,4 @@
+// The queue of a WorkerThread and how its jobs are settled.
 #include "thread.h"
 
 #include <pthread.h>
@@ -5,14 +6,9 @@
 #include <atomic>
 
 #include "../plan/pool.h"
+#include "errors.h"
 
 namespace gapcam {
-
-Napi::Error ToError(Napi::Env env, const Status& status) {
-  Napi::Error error = Napi::Error::New(env, status.message());
-  error.Value().Set("code", Napi::String::New(env, status.code()));
-  return error;
-}
 
 struct WorkerThread::State {
   napi_env env = nullptr;
@@ -21,11 +17,11 @@ struct WorkerThread::State {
   std::condition_variable wake;
   std::deque<std::unique_ptr<Job>> queue;  // under mutex
   bool stopping = false;                   // under mutex
-  std::atomic<uint32_t> posted{0};         // counts what is queued, and stopping
+  std::atomic<uint32_t> posted{0};         // increases with every job, and when the thread stops
   std::chrono::microseconds patience{0};
   uint32_t pending = 0;  // on the JavaScript thread only
 
-  // On the JavaScript thread, with a job that is done. Without an environment the process is ending: nobody listens.
+  // Settles a job's promise, on the JavaScript thread. Without an environment the process is ending and no promise is left.
   static void Settle(napi_env env, napi_value, void* context, void* data) {
     const std::unique_ptr<Job> job(static_cast<Job*>(data));
     if (!env) return;
@@ -45,7 +41,8 @@ struct WorkerThread::State {
 
   static void Finalize(napi_env, void* data, void*) { delete static_cast<std::shared_ptr<State>*>(data); }
 
-  void LookOut(uint32_t known) const {
+  // Spins until a job is posted after `known` jobs, or until patience ends.
+  void Spin(uint32_t known) const {
     const auto end = std::chrono::steady_clock::now() + patience;
     while (posted.load(std::memory_order_acquire) == known && std::chrono::steady_clock::now() < end) Pause();
   }
@@ -53,7 +50,7 @@ struct WorkerThread::State {
   void Loop() {
     for (uint32_t taken = 0;; ++taken) {
       std::unique_ptr<Job> job;
-      if (taken > 0) LookOut(taken);
+      if (taken > 0) Spin(taken);
       {
         std::unique_lock<std::mutex> lock(mutex);
         wake.wait(lock, [this] { return stopping || !queue.empty(); });
@@ -63,7 +60,7 @@ struct WorkerThread::State {
       }
       job->status_ = job->Work();
       Job* done = job.release();
-      // Refused: the environment is gone, and with it whoever awaited this.
+      // Node refuses the call if the environment is gone. Then no promise waits for the job.
       if (napi_call_threadsafe_function(tsfn, done, napi_tsfn_nonblocking) != napi_ok) delete done;
     }
   }
@@ -71,7 +68,7 @@ struct WorkerThread::State {
 
 namespace {
 
-// One function for adding and removing: Node matches both by its address.
+// The same function is added and removed, because Node identifies a hook by its address.
 void StopAtExit(void* self) { static_cast<WorkerThread*>(self)->Stop(); }
 
 }  // namespace
@@ -86,7 +83,7 @@ WorkerThread::WorkerThread(Napi::Env env, const char* name, std::chrono::microse
   napi_unref_threadsafe_function(env, state_->tsfn);
   napi_add_env_cleanup_hook(env, StopAtExit, this);
   thread_ = std::thread([state = state_] { state->Loop(); });
-  pthread_setname_np(thread_.native_handle(), name);  // "gapcam session" and its like: 15 bytes at most
+  pthread_setname_np(thread_.native_handle(), name);  // Linux keeps 15 bytes of a name
 }
 
 WorkerThread::~WorkerThread() {
@@ -100,7 +97,8 @@ Napi::Promise WorkerThread::Post(std::unique_ptr<Job> job) {
   {
     std::lock_guard<std::mutex> lock(state_->mutex);
     if (state_->stopping) {
-      job->deferred_->Reject(ToError(state_->env, Status::Error("ENGINE_FAILED", "it is closed")).Value());
+      job->deferred_->Reject(
+          ToError(state_->env, Status::Error("ENGINE_FAILED", "the session or camera is closed")).Value());
       return promise;
     }
     if (state_->pending++ == 0) napi_ref_threadsafe_function(state_->env, state_->tsfn);

@@ -1,5 +1,5 @@
-// WorkerThread: one thread of ours with a queue of jobs, each resolving a JavaScript promise when it is done. Keeps
-// capture, the pixel path and inference off libuv's four threads, which DNS, files and sharp share.
+// WorkerThread: a thread with a queue of jobs, each of which settles a JavaScript promise when it is done. It keeps capture,
+// the pixel path and inference off libuv's four threads, which DNS, files and sharp share.
 #pragma once
 #include <napi.h>
 
@@ -9,12 +9,14 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "../status.h"
 
 namespace gapcam {
 
-// A unit of work: Work() runs on the thread and touches no N-API; Result() runs on the JavaScript thread afterwards.
+// A unit of work. Work() runs on the worker thread and must not use N-API. Afterwards Result() runs on the JavaScript
+// thread and returns the value of the promise, unless Work() returned an error, which then rejects it.
 class Job {
  public:
   virtual ~Job() = default;
@@ -27,27 +29,33 @@ class Job {
   std::unique_ptr<Napi::Promise::Deferred> deferred_;  // made and used on the JavaScript thread
 };
 
-// Makes a JavaScript Error with `code` set, for src/engine and src/camera to turn into a GapcamError.
-Napi::Error ToError(Napi::Env env, const Status& status);
-
+// Belongs to the JavaScript thread: only that thread may call its members.
 class WorkerThread {
  public:
-  // A thread that expects the next job soon after the last looks out for it during `patience` before it sleeps: waking
-  // a sleeping thread takes tens of microseconds.
+  // `name` has at most 15 bytes. With a patience, the thread spins for that long after a job before it sleeps: waking a
+  // sleeping thread takes tens of microseconds.
   WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds patience = std::chrono::microseconds(0));
-  ~WorkerThread();  // as Stop()
+  ~WorkerThread();  // calls Stop()
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
-  // Queues a job, takes it over, and returns its promise. The event loop stays alive while jobs are pending only.
+  // Queues a job and returns its promise. The event loop stays alive only while jobs are pending.
   Napi::Promise Post(std::unique_ptr<Job> job);
-  // Refuses further jobs, works off those that are queued and joins the thread: the caller waits so long. Safe to call twice.
+  // Refuses further jobs, finishes those that are queued and joins the thread; the caller waits for that. A second call does
+  // nothing.
   void Stop();
 
  private:
-  struct State;
+  struct State;  // shared with the thread and with Node's thread-safe function
   std::shared_ptr<State> state_;
   std::thread thread_;
 };
+
+// Posts a job to a thread that only the job keeps alive. The job has a `thread()` that returns it.
+template <typename OwningJob>
+Napi::Promise PostOwned(std::unique_ptr<OwningJob> job) {
+  WorkerThread* thread = job->thread();
+  return thread->Post(std::move(job));
+}
 
 }  // namespace gapcam

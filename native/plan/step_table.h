@@ -5,6 +5,9 @@
 
 namespace gapcam {
 
+// By PlanType.
+inline constexpr const char* kPlanTypeNames[] = {"float32", "float16", "int8", "uint8", "int32"};
+
 // How a step uses a tensor. A constant must be a constant of the plan and is read at run time. A packed tensor is a
 // constant that the executor rearranges for its target when it opens the plan; it is not needed after that.
 enum class TensorUse : uint8_t { kValue, kConstant, kPacked };

@@ -1,3 +1,4 @@
+// The watching thread; see main_watch.h.
 #include "main_watch.h"
 
 #include <unistd.h>
@@ -8,8 +9,9 @@
 namespace gapcam {
 namespace {
 
-// Looks are counted, not time: after a SIGSTOP or a debugger both threads go on where they were, and nobody is late.
-constexpr uint32_t kLookEveryMs = 250;
+// The thread counts its own intervals instead of elapsed time. After a SIGSTOP or a debugger, both threads continue where
+// they were, and the stop is not mistaken for a hang.
+constexpr uint32_t kIntervalMs = 250;
 
 }  // namespace
 
@@ -29,9 +31,9 @@ void MainWatch::Loop() {
   uint32_t seen = beats_.load(std::memory_order_relaxed);
   uint32_t silent_ms = 0;
   std::unique_lock<std::mutex> lock(mutex_);
-  while (!wake_.wait_for(lock, std::chrono::milliseconds(kLookEveryMs), [this] { return stopping_; })) {
+  while (!wake_.wait_for(lock, std::chrono::milliseconds(kIntervalMs), [this] { return stopping_; })) {
     const uint32_t now = beats_.load(std::memory_order_relaxed);
-    silent_ms = now == seen ? silent_ms + kLookEveryMs : 0;
+    silent_ms = now == seen ? silent_ms + kIntervalMs : 0;
     seen = now;
     if (silent_ms < limit_ms_) continue;
     const ssize_t written = write(STDERR_FILENO, last_words_.data(), last_words_.size());

@@ -1,4 +1,4 @@
-// Notices that the main thread no longer comes by, and ends the process: nothing else in it could.
+// Detects that the main thread hangs and ends the process, because nothing else in the process can.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -9,15 +9,17 @@
 
 namespace gapcam {
 
+// A thread that expects regular beats from the main thread.
 class MainWatch {
  public:
-  // Without a Beat() for limit_ms the process writes last_words to stderr and ends with this status, at once: no
-  // destructor runs and no thread is waited for. Time in which the whole process was stopped does not count.
+  // Without a Beat() for limit_ms the process writes last_words to stderr and ends at once with this status: no destructor
+  // runs and no thread is waited for. Time during which the whole process was stopped does not count.
   MainWatch(uint32_t limit_ms, int status, std::string last_words);
   ~MainWatch();
   MainWatch(const MainWatch&) = delete;
   MainWatch& operator=(const MainWatch&) = delete;
 
+  // Cheap; any thread may call it.
   void Beat() { beats_.fetch_add(1, std::memory_order_relaxed); }
 
  private:

@@ -1,9 +1,9 @@
-// A QEMU plugin (API 1 to 3, QEMU 4.2 to 9.0) that records which blocks of code a program ran and how often. When the
-// program ends, each block becomes a line of the file that GAPCAM_BLOCKS names:
+// A QEMU plugin (API 1 to 3, QEMU 4.2 to 9.0) that records which blocks of code a program runs and how often. When the
+// program ends, it writes one line per block to the file that GAPCAM_BLOCKS names:
 //
 //   runs address word word …        address and instruction words in hexadecimal
 //
-// What the words mean is decided by who reads them. The few declarations are QEMU's own, so that no header is needed.
+// instructions.mjs decodes the words. The declarations below are copied from QEMU, so no header is needed.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

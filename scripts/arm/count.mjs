@@ -3,9 +3,10 @@
 //   node scripts/arm/count.mjs [MODEL...] [--engines gapcam,onnxruntime] [--addon FILE]
 //
 // Prints a list of { model, engine, instructions, fmla, bytesLoaded, bytesStored } as JSON. Counts do not depend on the
-// machine's load and say nothing of milliseconds. FMLA are those on vectors of single precision; bytes are those that
-// instructions ask for, wherever they come from. The difference of one inference and five is divided by four: start and
-// opening fall out, and what Node does meanwhile leaves a percent or so. The addon is the one of `node scripts/build-native.mjs --arch arm64` unless told otherwise.
+// machine's load and do not predict milliseconds. FMLA counts those on vectors of single precision. Bytes are those that
+// instructions access, in any cache or in memory. The counts of one inference are subtracted from those of five and the
+// difference is divided by four, which removes start and opening; what Node does meanwhile adds about one percent. The
+// default addon is that of `node scripts/build-native.mjs --arch arm64`.
 // Needs qemu-user, gcc and g++-aarch64-linux-gnu, and the tools of scripts/fetch/test-tools.mjs.
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -32,12 +33,13 @@ const node = inRoot('.cache/tools/node_modules/node-arm64/bin/node')
 const inferencesCounted = 4
 const inferences = inRoot('scripts/arm/inferences.mjs')
 
-/** What the program is given for each engine. */
+/** Arguments of inferences.mjs for each engine. */
 const programs = {
   gapcam: ({ plan }) => [options.addon, plan],
   onnxruntime: ({ file }) => [createRequire(import.meta.url).resolve('onnxruntime-node'), file],
 }
 
+/** Compiles a model to a plan file, and finds the shape of its input in the model's own order. */
 async function prepared(file, folder) {
   const { graph } = await loadModel(file)
   const result = prepareGraph(graph, sizeFor(graph))
@@ -50,6 +52,7 @@ async function prepared(file, folder) {
   return { file, plan, shape: compiled.plan.inputs[0].layout === 'nhwc' ? [n, c, h, w] : input.shape }
 }
 
+/** The counts of one inference. */
 function countOne(board, engine, network) {
   const run = (times) =>
     board.count([inferences, ...programs[engine](network), String(times), JSON.stringify(network.shape)])
@@ -60,16 +63,16 @@ function countOne(board, engine, network) {
   )
 }
 
-function must(file, how) {
-  if (!existsSync(file)) throw new Error(`${file} is missing: ${how}`)
+function requireFile(file, how) {
+  if (!existsSync(file)) throw new Error(`${file} is missing: run ${how}`)
 }
 
 async function main() {
   const engines = options.engines.split(',')
   const unknown = engines.find((engine) => !(engine in programs))
-  if (unknown) throw new Error(`--engines: ${unknown} is none of ${Object.keys(programs).join(', ')}`)
-  must(node, 'node scripts/fetch/test-tools.mjs')
-  must(options.addon, 'node scripts/build-native.mjs --arch arm64')
+  if (unknown) throw new Error(`--engines: ${unknown} is unknown; known are ${Object.keys(programs).join(', ')}`)
+  requireFile(node, 'node scripts/fetch/test-tools.mjs')
+  requireFile(options.addon, 'node scripts/build-native.mjs --arch arm64')
   const folder = mkdtempSync(join(tmpdir(), 'gapcam-plans-'))
   const board = new Board(node)
   try {

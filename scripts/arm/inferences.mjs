@@ -1,5 +1,5 @@
-// Runs on the emulated board:  node inferences.mjs PACKAGE|ADDON MODEL|PLAN RUNS SHAPE
-// One session on one thread, RUNS inferences of it. A plan is run by the addon, a model by onnxruntime.
+// Runs inside the emulated board:  node inferences.mjs PACKAGE|ADDON MODEL|PLAN RUNS SHAPE
+// Opens one session on one thread and runs it RUNS times: a plan with the addon, a model with onnxruntime.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 

@@ -1,15 +1,15 @@
-// What an A64 instruction word does, as far as the counts want to know it. Field names and places are those of the
-// Arm Architecture Reference Manual (C4.1, "A64 instruction set encoding").
+// Decodes A64 instruction words as far as the counts need. Field names and positions are those of the Arm Architecture
+// Reference Manual (C4.1, "A64 instruction set encoding").
 
 const field = (word, high, low) => (word >>> low) & ((1 << (high - low + 1)) - 1)
 const bit = (word, at) => (word >>> at) & 1
 
-/** FMLA on single precision vectors: by vector, or by one element of a vector. */
+/** Whether a word is an FMLA on single-precision vectors, by a vector or by one element of a vector. */
 export function isFmla(word) {
   return (word & 0xbfa0fc00) >>> 0 === 0x0e20cc00 || (word & 0xbf80f400) >>> 0 === 0x0f801000
 }
 
-/** Bytes read and written: { loaded, stored }. An atomic operation counts as a load, a prefetch as nothing. */
+/** The bytes that an instruction reads and writes. An atomic operation counts as a load, a prefetch as nothing. */
 export function moved(word) {
   if (!(bit(word, 27) === 1 && bit(word, 25) === 0)) return nothing
   const { bytes, isLoad } = kinds[field(word, 29, 28)](word, {
@@ -21,7 +21,7 @@ export function moved(word) {
 
 const nothing = { loaded: 0, stored: 0 }
 
-// Loads and stores by bits 29 and 28.
+// The kinds of loads and stores, by bits 29 and 28.
 const kinds = [exclusiveOrStructure, literalOrOrdered, pair, single]
 
 function exclusiveOrStructure(word, { size, isVector }) {
@@ -31,13 +31,13 @@ function exclusiveOrStructure(word, { size, isVector }) {
   return { bytes: (1 << size) * (isPair ? 2 : 1), isLoad }
 }
 
-/** LD1 to LD4 and their stores, whole registers: how many, by opcode. */
+/** Bytes of LD1 to LD4 and their stores with whole registers. The opcode gives the number of registers. */
 function wholeStructures(word) {
   const registers = { 0: 4, 2: 4, 4: 3, 6: 3, 7: 1, 8: 2, 10: 2 }[field(word, 15, 12)] ?? 0
   return registers * (bit(word, 30) ? 16 : 8)
 }
 
-/** One lane of one to four registers, or one value for all lanes. */
+/** Bytes of a structure load or store of one lane, or of one value for all lanes, in one to four registers. */
 function lanes(word) {
   const opcode = field(word, 15, 13)
   const registers = ((opcode & 1) << 1) + bit(word, 21) + 1

@@ -1,12 +1,13 @@
-// The hot loops of an arm64 library, found in its disassembly: loops without any branch but the one that closes them, so
-// that all of their instructions run each time, with the more FMLA the better.
+// Finds the hot loops of an arm64 library in its disassembly: loops whose only branch is the one that closes them, so every
+// instruction runs in each round. The more FMLA a loop has, the hotter it is.
 import { spawnSync } from 'node:child_process'
 
-const leastFmla = 8 // a loop with fewer is not worked on by anybody
+/** Loops with fewer FMLA are not kernels. */
+const leastFmla = 8
 const line = /^ *([0-9a-f]+):\t([^\t]+)(?:\t(.*))?$/
 const heading = /^([0-9a-f]+) <(.*)>:$/
 
-/** Functions as { name, code: [{ address, mnemonic, operands }] }. */
+/** The functions of a library as { name, code: [{ address, mnemonic, operands }] }. */
 function functionsOf(library) {
   const { stdout, error, status } = spawnSync(
     'aarch64-linux-gnu-objdump',
@@ -31,14 +32,14 @@ function functionsOf(library) {
   return functions
 }
 
-/** Where a branch inside a function leads, or null. */
+/** The target address of a branch; null for other instructions. */
 function target({ mnemonic, operands }) {
   if (!/^(b|b\..*|cbn?z|tbn?z)$/.test(mnemonic)) return null
   const found = /([0-9a-f]+) <[^>]*>$/.exec(operands) ?? /([0-9a-f]+) <.*>$/.exec(operands)
   return found ? parseInt(found[1], 16) : null
 }
 
-/** Stretches of code closed by a branch back to their beginning, with no other branch or call inside. */
+/** Loops without another branch or call inside. */
 function plainLoops(code) {
   const at = new Map(code.map(({ address }, i) => [address, i]))
   const loops = []
@@ -54,7 +55,7 @@ function plainLoops(code) {
 
 const isFmla = ({ mnemonic, operands }) => mnemonic === 'fmla' && /^v\d+\.4s/.test(operands)
 
-/** `Tile<7, 3, false, 0>` of the whole signature. */
+/** Shortens a signature to a name such as `Tile<7, 3, false, 0>`. */
 const short = (name) =>
   name
     .replace(/\(anonymous namespace\)::/g, '')
@@ -64,8 +65,9 @@ const short = (name) =>
     .replace(/\(.*$/, '')
 
 /**
- * { kernel, instructions: [{ mnemonic, operands }], fmla } by name: of each function the loop with the most FMLA. The plain
- * target's functions bear the same names as NEON's and are told apart by their having more instructions for as many FMLA.
+ * For each function the loop with the most FMLA, as { kernel, instructions: [{ mnemonic, operands }], fmla }, sorted by name.
+ * The functions of the scalar target have the same names as those of NEON. Of two functions with one name, the one with
+ * fewer instructions per FMLA is kept, which is NEON's.
  */
 export function hotLoops(library) {
   const found = new Map()
@@ -84,7 +86,7 @@ export function hotLoops(library) {
 
 const density = ({ instructions, fmla }) => fmla / instructions.length
 
-/** Which compiler made the library, as it says itself. */
+/** The compiler that made the library, from the library's comment section. */
 export function compilerOf(library) {
   const { stdout } = spawnSync('aarch64-linux-gnu-readelf', ['-p', '.comment', library], { encoding: 'utf8' })
   const names = [...stdout.matchAll(/\] +(.+)$/gm)].map(([, name]) => name.replace(/ \(http.*$/, ''))

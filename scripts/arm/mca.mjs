@@ -1,12 +1,12 @@
-// The hot loops of the arm64 addon, by what they are made of and by a model of the cores:
+// Analyses the hot loops of the arm64 addon: what they consist of, and their speed in a model of the cores.
 //
 //   node scripts/arm/mca.mjs [--addon FILE] [--no-model]
 //
-// Prints a list of { kernel, compiler, core, fmla, instructionsPerFmla, fmlaBoundPercent } as JSON, a row for each loop
-// and core. The bound is the time the model gives the loop's FMLA alone; the percentage is that over the whole loop's.
-// The model is llvm-mca (LLVM 19), to which every load hits the first cache: an estimate, not a measurement. A Cortex-A76
-// is LLVM's neoverse-n1, a Cortex-A72 is modelled as a Cortex-A57, as LLVM itself does. With --no-model instructions
-// are only counted. The addon is the one of `node scripts/build-native.mjs --arch arm64` unless told otherwise.
+// Prints a list of { kernel, compiler, core, fmla, instructionsPerFmla, fmlaBoundPercent } as JSON, one row per loop and
+// core. fmlaBoundPercent is the time of the loop's FMLA alone, divided by the time of the whole loop. The times come from
+// llvm-mca (LLVM 19), which assumes that every load hits the first-level cache: estimates, not measurements. A Cortex-A76 is
+// LLVM's neoverse-n1; a Cortex-A72 is modelled as a Cortex-A57, as LLVM does. --no-model only counts instructions. The
+// default addon is that of `node scripts/build-native.mjs --arch arm64`.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
 })
 const cores = { 'Cortex-A76': 'neoverse-n1', 'Cortex-A72': 'cortex-a57' }
 
-/** Cycles of one round of a loop. */
+/** Cycles of one round of a loop in the model. */
 function cycles(instructions, cpu) {
   const rounds = 200
   const text = instructions.map(
@@ -59,7 +59,7 @@ function rowsOf({ kernel, instructions, fmla }, compiler) {
 
 try {
   if (!existsSync(options.addon))
-    throw new Error(`${options.addon} is missing: node scripts/build-native.mjs --arch arm64`)
+    throw new Error(`${options.addon} is missing: run node scripts/build-native.mjs --arch arm64`)
   const compiler = compilerOf(options.addon)
   const rows = hotLoops(options.addon).flatMap((loop) => rowsOf(loop, compiler))
   for (const { kernel, core = '', fmla, instructionsPerFmla, fmlaBoundPercent } of rows) {

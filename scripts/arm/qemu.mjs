@@ -1,4 +1,4 @@
-// Runs programs for arm64 under QEMU and counts what they execute.
+// Runs arm64 programs under QEMU and counts what they execute.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ const plugin = fileURLToPath(new URL('blocks.c', import.meta.url))
 const libraries = '/usr/aarch64-linux-gnu/lib'
 const cores = 4
 
-// The numbers by which a Cortex-A76 names itself, and what it can do: libraries that ask for the processor read them here.
+// What the kernel reports about a Cortex-A76. Libraries that detect the processor read it here.
 const cpuinfo = (core) => `processor\t: ${core}
 Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
 CPU implementer\t: 0x41
@@ -28,12 +28,12 @@ function must(command, args, options = {}) {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}:\n${stderr}`)
 }
 
-/** A board of four Cortex-A76 (Raspberry Pi 5) under QEMU, in a folder of its own until close(). */
+/** A board with four Cortex-A76 (Raspberry Pi 5) under QEMU. It has a temporary folder until close(). */
 export class Board {
   #folder = mkdtempSync(join(tmpdir(), 'gapcam-arm-'))
   #node
 
-  /** `node` is an arm64 Node. */
+  /** `node` is the path of an arm64 Node. */
   constructor(node) {
     this.#node = node
     try {
@@ -69,11 +69,11 @@ export class Board {
     }
   }
 
-  /** Runs Node with `args`; gives { instructions, fmla, bytesLoaded, bytesStored } of the whole process. */
+  /** Runs Node with `args` and returns { instructions, fmla, bytesLoaded, bytesStored } of the whole process. */
   count(args) {
     const list = join(this.#folder, 'blocks.txt')
     rmSync(list, { force: true })
-    // Without its compilers Node executes the same instructions each time, or nearly.
+    // Without its just-in-time compilers, Node executes almost the same instructions in every run.
     must(
       'qemu-aarch64',
       [
@@ -91,9 +91,7 @@ export class Board {
       { env: { ...process.env, GAPCAM_BLOCKS: list } },
     )
     if (!existsSync(list))
-      throw new Error(
-        'qemu-aarch64 wrote no counts: it must be the one of qemu-user, which loads plugins (qemu-user-static does not)',
-      )
+      throw new Error('qemu-aarch64 wrote no counts. Install qemu-user: qemu-user-static cannot load plugins')
     return sum(readFileSync(list, 'utf8'))
   }
 
@@ -102,6 +100,7 @@ export class Board {
   }
 }
 
+/** Sums the counts of all blocks in the plugin's file. */
 function sum(lines) {
   const total = { instructions: 0, fmla: 0, bytesLoaded: 0, bytesStored: 0 }
   for (const line of lines.split('\n')) {

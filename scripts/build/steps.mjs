@@ -95,6 +95,9 @@ const tableHeader = `${banner}
 
 namespace gapcam {
 
+// By PlanType.
+inline constexpr const char* kPlanTypeNames[] = {${planTypes.map((type) => `"${type}"`).join(', ')}};
+
 // How a step uses a tensor. A constant must be a constant of the plan and is read at run time. A packed tensor is a
 // constant that the executor rearranges for its target when it opens the plan; it is not needed after that.
 enum class TensorUse : uint8_t { kValue, kConstant, kPacked };

@@ -98,7 +98,7 @@ it('a camera that the user may not open: status 3, with the group that may', () 
 it('frames that nobody releases are taken back and counted, and the camera goes on', () => {
   const { warning, refusal, seqs, next } = scene('held') as Scene & { seqs: number[]; next: number }
   expect(warning).toMatch(/\d+ frames were not released in time and taken back/)
-  expect(refusal).toMatch(/held too long and taken back/)
+  expect(refusal).toMatch(/held too long and the camera took its buffer back/)
   expect(seqs).toEqual([...seqs].sort((a, b) => a - b))
   expect(next).toBeGreaterThan(seqs.at(-1)!)
 })

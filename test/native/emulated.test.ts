@@ -1,6 +1,6 @@
 /**
- * Other processors, emulated: the real arm64 program on a Cortex-A72 (Raspberry Pi 4), and the x86 addon on a Westmere,
- * which has no AVX. Addon, Node, sharp and command line are the real ones; only the processor is not.
+ * Other processors under emulation: the arm64 program on a Cortex-A72 (Raspberry Pi 4), and the x86 addon on a Westmere,
+ * which has no AVX. Addon, Node, sharp and the command line are the real ones.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -47,7 +47,7 @@ async function run(program: readonly string[], args: readonly string[], env: Nod
   return running.stdout()
 }
 
-/** Every case on the emulated processor, against onnxruntime on this one. */
+/** Runs every case on the emulated processor and compares it with onnxruntime on this one. */
 async function compare(program: readonly string[], cases: readonly Case[], target: string): Promise<void> {
   const results = jsonLines<{ path: string; target: string; values: number[] }>(
     await run(program, [join(projectRoot, 'test/native/outputs.mjs'), JSON.stringify(cases)]),
@@ -86,27 +86,27 @@ describe('arm64 on a Cortex-A72', () => {
     expect(existsSync(join(projectRoot, 'prebuilds/linux-arm64/gapcam.node'))).toBe(true)
   }, 240_000)
 
-  it('gapcam classify knows the bird, by NEON', async () => {
+  it('gapcam classify recognizes the bird with NEON', async () => {
     const [result] = jsonLines(await run(arm64, [cli, 'classify', '--json', '--engine', 'native', photo]))
     expect(result).toMatchObject({ engine: 'native', target: 'neon', top: [{ label: 'chickadee' }, {}, {}, {}, {}] })
   }, 120_000)
 
-  it('the library averages 1 to 48 as (3, 4, 4) to 8.5, 24.5 and 40.5', async () => {
+  it('globalAveragePool of 1 to 48 as (3, 4, 4) gives 8.5, 24.5 and 40.5', async () => {
     const program = `import { globalAveragePool } from '${join(projectRoot, 'dist/index.js')}'
       console.log(process.arch, ...globalAveragePool({ shape: [3, 4, 4], data: Array.from({ length: 48 }, (_, i) => i + 1) }).data)`
     expect(await run(arm64, ['--input-type=module', '-e', program])).toBe('arm64 8.5 24.5 40.5\n')
   }, 60_000)
 
   it(
-    'small networks of every family, and the digits ConvNet at two sizes, agree with onnxruntime',
+    'small networks of every family and the digits ConvNet at two sizes agree with onnxruntime',
     () => compare(arm64, [...small, ...shipped], 'neon'),
     120_000,
   )
 
-  it('what the plain target recorded here is replayed there bit for bit: pixels, input, logits, decisions', async () => {
-    const file = join(folder, 'plain.gcrec')
+  it('a recording of the scalar target replays bit for bit: pixels, input, logits and decisions', async () => {
+    const file = join(folder, 'scalar.gcrec')
     const model = ['--model', join(projectRoot, 'models/convnet-gap.onnx')]
-    const plain = { GAPCAM_TARGET: 'scalar' }
+    const scalar = { GAPCAM_TARGET: 'scalar' }
     await run(
       [process.execPath],
       [
@@ -122,14 +122,14 @@ describe('arm64 on a Cortex-A72', () => {
         '48x40',
         ...model,
       ],
-      plain,
+      scalar,
     )
-    const [same] = jsonLines(await run(arm64, [cli, 'replay', '--json', file, ...model], plain))
+    const [same] = jsonLines(await run(arm64, [cli, 'replay', '--json', file, ...model], scalar))
     expect(same).toMatchObject({ frames: 4, demanded: 'bits', sameBits: 4, worst: 0, first: null })
   }, 240_000)
 
   it.skipIf(shared === null)(
-    'every network of the shared folder agrees with onnxruntime (skipped where that is not at hand)',
+    'every network of the shared folder agrees with onnxruntime (skipped without that folder)',
     () => {
       const zoo = readdirSync(join(shared!, 'zoo'))
         .filter((name) => name.endsWith('.onnx'))
@@ -145,12 +145,12 @@ describe('arm64 on a Cortex-A72', () => {
 })
 
 describe('x86-64 on a Westmere, without AVX', () => {
-  it('gapcam classify knows the bird, by the plain target', async () => {
+  it('gapcam classify recognizes the bird with the scalar target', async () => {
     const [result] = jsonLines(await run(westmere, [cli, 'classify', '--json', '--engine', 'native', photo]))
     expect(result).toMatchObject({ engine: 'native', target: 'scalar', top: [{ label: 'chickadee' }, {}, {}, {}, {}] })
   }, 120_000)
 
-  it('names what it lacks for the better targets', async () => {
+  it('describe() says which instructions the better targets lack', async () => {
     const program = `import { openModel } from '${join(projectRoot, 'dist/index.js')}'
       const model = await openModel('models/convnet-flatten.onnx', { engine: 'native' })
       console.log(JSON.stringify(model.describe()))

@@ -1,4 +1,4 @@
-/** The addon as it is shipped to boards: built by zig, it asks for no glibc later than 2.28 and for no C++ library. */
+/** The arm64 addon as it ships to boards, built by zig: it needs no glibc newer than 2.28 and no C++ library. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,29 +27,29 @@ afterAll(async () => {
   rmSync(out, { recursive: true, force: true })
 })
 
-describe('the arm64 addon that is shipped', () => {
+describe('the shipped arm64 addon', () => {
   beforeAll(async () => {
     await script('fetch/zig.mjs')
     await script('build-native.mjs', ['--arch', 'arm64', '--zig', '--out', out])
   }, 540_000)
 
-  it('is made for aarch64', () => {
+  it('is an AArch64 binary', () => {
     expect(read('-h')).toMatch(/Machine:\s+AArch64/)
   })
 
-  it('needs glibc 2.28 at most', () => {
+  it('needs glibc 2.28 or older', () => {
     const versions = [...read('-V').matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor))
     expect(versions.length).toBeGreaterThan(0)
     expect(Math.max(...versions)).toBeLessThanOrEqual(28)
   })
 
-  it('brings its C++ library along', () => {
+  it('contains its C++ library', () => {
     expect(read('-d')).not.toMatch(/NEEDED.*(libstdc\+\+|libc\+\+|libgcc_s)/)
     expect(read('-V')).not.toMatch(/GLIBCXX|CXXABI/)
   })
 
-  // Neither count depends on how busy the machine is. A bound is what the build had when it was written, and a hundredth.
-  it('spends no more instructions on its hot loops than it did', async () => {
+  // Neither count depends on the machine's load. A bound is the count at the time of writing plus one percent.
+  it('needs no more instructions per FMLA in its hot loops than before', async () => {
     const loops = JSON.parse(await script('arm/mca.mjs', ['--no-model', '--addon', addon])) as {
       kernel: string
       compiler: string
@@ -70,7 +70,7 @@ describe('the arm64 addon that is shipped', () => {
     }
   })
 
-  it('spends no more instructions on an inference than it did', async () => {
+  it('needs no more instructions and bytes for an inference than before', async () => {
     const [row] = JSON.parse(
       await script('arm/count.mjs', [
         '--engines',

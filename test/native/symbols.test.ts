@@ -1,4 +1,4 @@
-/** What the compiled addon shares and needs: no code of one target under a name that another could take, no new glibc. */
+/** The symbols of the compiled addon: no target defines code that the linker may share, and no new library is needed. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { projectRoot } from '../shared.js'
 const output = (command: string, args: readonly string[]): string =>
   execFileSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 26 })
 
-/** Symbols that an object file defines for others, by kind (T code, W and V weak, D and R data). */
+/** The symbols that an object file defines for others, with their kind (T code, W and V weak, D and R data). */
 function shared(object: string): string[] {
   return output('nm', ['--defined-only', '-C', object])
     .split('\n')
@@ -16,7 +16,7 @@ function shared(object: string): string[] {
     .map((line) => line.replace(/^[0-9a-f]+ /, ''))
 }
 
-describe('every target keeps its code to itself: one entry point, nothing weak that the linker may share', () => {
+describe('a target defines one entry point and no weak symbol that the linker may share', () => {
   const folder = join(projectRoot, `build-${process.arch}/CMakeFiles/gapcam_core.dir/native/targets`)
   const objects = readdirSync(folder).filter((name) => name.endsWith('.o') && name !== 'dispatch.cc.o')
 
@@ -25,7 +25,7 @@ describe('every target keeps its code to itself: one entry point, nothing weak t
     expect(
       names.filter((symbol) => !/^[TDR] gapcam::k?\w+Target/.test(symbol) && !/^V (typeinfo|vtable)/.test(symbol)),
     ).toEqual([])
-    // Vtables and type information of classes inside the target are local too.
+    // The vtables and type information of classes inside the target are local as well.
     expect(names.filter((symbol) => /anonymous namespace/.test(symbol))).toEqual([])
   })
 })
