@@ -206,7 +206,6 @@ const unsplit: readonly string[] = [
   'scripts/try/homeassistant.mjs',
   'test/networks.ts',
   'test/camera/streams.test.ts',
-  'test/decision/policy.test.ts',
   'test/doctor/doctor.test.ts',
   'test/model/corpus-blocks.ts',
   'test/model/corpus.ts',

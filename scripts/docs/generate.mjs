@@ -1,4 +1,4 @@
-// Writes docs/openapi.json, docs/configuration.md, docs/operators.md and docs/errors.md from the tables in the code (compiled to dist).
+// Writes docs/openapi.json, docs/configuration.md, docs/operators.md and docs/errors.md, and the table of commands in docs/mqtt.md, from the tables in the code (compiled to dist).
 // With --check it only compares, and says which file is not what the code says.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
@@ -7,6 +7,7 @@ import { configKeys } from '../../dist/config/schema.js'
 import { errorTable } from '../../dist/errors.js'
 import { foldedOperators, internalOperators, operatorTable } from '../../dist/model/operators/table.js'
 import { manifestSchema } from '../../dist/model/metadata/schema.js'
+import { commandTable } from '../../dist/run/commands.js'
 import { apiRoutes } from '../../dist/server/api.js'
 import { openApi } from '../../dist/server/openapi.js'
 import { flagOf } from '../../dist/cli/flags.js'
@@ -164,6 +165,16 @@ ${table(['code', 'exit status', 'tries again', 'what to do'], rows)}
 `
 }
 
+/** docs/mqtt.md with its table of commands; the rest of the file is written by hand. */
+function mqtt() {
+  const text = readFileSync(new URL('../../docs/mqtt.md', import.meta.url), 'utf8')
+  const rows = Object.entries(commandTable).map(([kind, { takes, does }]) => [code(kind), takes, does])
+  const generatedTable = `${generated('src/run/commands.ts').trim()}\n${table(['command', 'fields', 'does'], rows)}\n`
+  const section = /<!-- Generated [^\n]*src\/run\/commands\.ts[^\n]*\n(\|[^\n]*\n)+/
+  if (!section.test(text)) throw new Error('docs/mqtt.md has no table of commands to replace')
+  return text.replace(section, () => generatedTable)
+}
+
 // The routes as they are described; nobody calls them.
 const nobody = { cameras: [], hubs: new Map(), exposition: () => undefined }
 
@@ -172,6 +183,7 @@ const files = {
   'configuration.md': configuration,
   'operators.md': operators,
   'errors.md': errors,
+  'mqtt.md': mqtt,
 }
 for (const [name, write] of Object.entries(files)) {
   const file = new URL(`../../docs/${name}`, import.meta.url)

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connectAsync } from 'mqtt'
+import { commandKinds } from '../../dist/run/commands.js'
 import { freePort } from '../bench/loopback.mjs'
 
 const { values } = parseArgs({
@@ -85,19 +86,7 @@ const keys = [
   'a.b.c',
   'x'.repeat(200),
 ]
-const commands = [
-  'snapshot',
-  'heat',
-  'classify_now',
-  'restart',
-  'reload',
-  'info',
-  'set',
-  'model_install',
-  'enabled',
-  'threshold',
-  'roi',
-]
+const commands = commandKinds
 const object = () => Object.fromEntries(Array.from({ length: 1 + below(4) }, () => [pick(keys), pick(scalars)()]))
 
 /** Payloads that are no command for a topic. */

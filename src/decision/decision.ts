@@ -1,16 +1,16 @@
-/** What the policy settled for one camera: the type between the policy and whoever tells the world. */
+/** The decision of one zone: the type between the policy and everything that publishes it. */
 import type { ScoredLabel } from './prediction.js'
 
-/** What is published in place of a label when there is none. */
+/** Published in place of a label when there is none. */
 export const unknownLabel = 'unknown'
 
-/** Why the camera has no label at all, whatever it last showed. */
+/** Why the camera has no label at all, whatever it showed last. `frozen`: it delivers frames, and all are the same. */
 export type CameraReason = 'camera_lost' | 'camera_stale' | 'camera_disabled'
 
 /** `starting`: no frame yet. `settling`: frames, but not enough in a row. */
 export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason
 
-/** What can happen in a step: the event types of the MQTT contract. A new one is a row here and in docs/mqtt.md. */
+/** What can happen in a step: the event types of MQTT and of Home Assistant's event entity. */
 export const eventTypes = [
   'label_changed',
   'low_confidence',
@@ -20,16 +20,15 @@ export const eventTypes = [
   'lens_problem',
   'lens_cleared',
 ] as const
-
 export type PolicyEvent = (typeof eventTypes)[number]
 
-/** The settled answer of one camera. */
+/** The decision of a zone after a frame, or after the camera was lost. */
 export interface Decision {
   /** A label of the model, or `unknown`. */
   readonly label: string
   /** The label's index; null for `unknown`. */
   readonly index: number | null
-  /** Smoothed score of the label; for `unknown` that of the best class; 0 without a camera. */
+  /** Smoothed score of the label, 0 to 1. With `unknown` it is the best class's; 0 without a camera. */
   readonly score: number
   /** The label before this one. */
   readonly prev: string
@@ -41,12 +40,12 @@ export interface Decision {
   readonly top: readonly ScoredLabel[]
 }
 
-/** The answer before the first frame. */
+/** The decision before the first frame. */
 export function undecided(nowMs: number): Decision {
   return { label: unknownLabel, index: null, score: 0, prev: unknownLabel, sinceMs: nowMs, reason: 'starting', top: [] }
 }
 
-/** Whether there is no label because there is no picture. */
+/** Whether there is no label because the camera shows nothing. */
 export function isWithoutCamera({ reason }: Decision): boolean {
   return reason === 'camera_lost' || reason === 'camera_stale' || reason === 'camera_disabled'
 }

@@ -1,7 +1,7 @@
 /**
- * From one prediction a frame to a label that people and machines act on. A pure function of state, prediction and
- * time: smooth the scores, demand a threshold, a lead and some frames in a row, and say `unknown` otherwise. It
- * promises that a settled label's smoothed score is never below the threshold, and that nothing outlives its camera.
+ * From one prediction per frame to a label that people and machines act on: smoothed scores, a threshold, a lead over
+ * the second class and some frames in a row; otherwise `unknown`. Pure functions of state, prediction and time. The
+ * smoothed score of a settled label is never below the threshold, and no label outlives its camera.
  */
 import {
   isWithoutCamera,
@@ -14,29 +14,27 @@ import {
 } from './decision.js'
 import { rankTop, type Prediction } from './prediction.js'
 
-export { unknownLabel, type Decision, type PolicyEvent } from './decision.js'
-
 export interface PolicyOptions {
   /**
-   * Time constant of the exponential smoothing, milliseconds; 0 smooths nothing. It is time, not a weight a frame, so
-   * that a slow camera settles as soon as a fast one: after a step the score has come 63 % of the way in this time.
+   * Time constant of the exponential smoothing, milliseconds; 0 for no smoothing. After a step the score has come 63 %
+   * of the way in this time at any frame rate.
    */
   readonly smoothingMs: number
-  /** A label is given up when its smoothed score falls below this. */
+  /** A label is withdrawn when its smoothed score falls below this. */
   readonly threshold: number
-  /** How far above the threshold a label must come to be taken (at most half of the way from there to 1). */
+  /** How far above the threshold a new label's score must be (at most half of the way from there to 1). */
   readonly hysteresis: number
   /** Frames in a row that must name the same new label. */
   readonly consecutive: number
   /** A new label's lead over the second, in score. */
   readonly margin: number
-  /** A camera that has shown nothing for this long has no label. */
+  /** A label without a newer frame is withdrawn after this. */
   readonly staleAfterMs: number
 }
 
 /**
- * Low enough for a thousand classes that share one score (an Egyptian cat that could be a tabby gets 0.44); a model
- * of two classes wants 0.7 or so.
+ * The threshold is low because a thousand classes share one score (an Egyptian cat that could be a tabby gets 0.44); use
+ * about 0.7 for a model of two classes.
  */
 export const policyDefaults: PolicyOptions = {
   smoothingMs: 300,
@@ -47,30 +45,30 @@ export const policyDefaults: PolicyOptions = {
   staleAfterMs: 10_000,
 }
 
-/** All that the policy remembers of one camera. Never changed in place. */
+/** Everything the policy remembers of one zone. Immutable. */
 export interface PolicyState {
   readonly decision: Decision
   readonly modelId: string | null
   readonly smoothed: Float32Array | null
   readonly lastFrameMs: number | null
-  /** The class that may become the label, and for how many frames in a row it could have. */
+  /** The class that may become the label, and for how many frames in a row it has qualified. */
   readonly candidate: number | null
   readonly run: number
 }
 
 export interface PolicyStep {
   readonly state: PolicyState
-  /** Present when label or reason differ from the step before. */
+  /** Present when label or reason have changed. */
   readonly settled?: Decision
   readonly events: readonly PolicyEvent[]
 }
 
-/** The state before the first frame; `nowMs` is monotonic, like every time here. */
+/** The state before the first frame. All times here are monotonic. */
 export function initialPolicy(nowMs: number): PolicyState {
   return { decision: undecided(nowMs), modelId: null, smoothed: null, lastFrameMs: null, candidate: null, run: 0 }
 }
 
-/** Takes one prediction in. Another `modelId` than before starts from nothing. */
+/** Applies one prediction. A changed `modelId` starts from nothing. */
 export function observe(state: PolicyState, prediction: Prediction, options: PolicyOptions, nowMs: number): PolicyStep {
   const events: PolicyEvent[] = []
   let before = state
@@ -100,20 +98,20 @@ export function observe(state: PolicyState, prediction: Prediction, options: Pol
   )
 }
 
-/** The camera is gone, silent or switched off: no label from now on, until its next frame. */
+/** Withdraws the label until the next frame: the camera is lost, silent or disabled. */
 export function loseCamera(state: PolicyState, reason: CameraReason, nowMs: number): PolicyStep {
   const isNews = !isWithoutCamera(state.decision) && reason !== 'camera_disabled'
   return step(state, forget(state, reason, nowMs), isNews ? ['camera_lost'] : [])
 }
 
-/** To be called now and then while no frame comes: a label whose last frame is too old is withdrawn. */
+/** Withdraws a label whose last frame is too old. Call it regularly while no frame comes. */
 export function expire(state: PolicyState, options: PolicyOptions, nowMs: number): PolicyStep {
   const isStale = state.lastFrameMs !== null && nowMs - state.lastFrameMs > options.staleAfterMs
   if (!isStale || isWithoutCamera(state.decision)) return { state, events: [] }
   return loseCamera(state, 'camera_stale', nowMs)
 }
 
-/** The score that a new label needs: above the threshold, so that noise around it does not make a label come and go. */
+/** The score that a new label needs. It is above the threshold, so noise around the threshold does not make a label flap. */
 export function enterLevel({ threshold, hysteresis }: Pick<PolicyOptions, 'threshold' | 'hysteresis'>): number {
   return threshold + Math.min(hysteresis, Math.max(0, 1 - threshold) / 2)
 }
@@ -129,7 +127,7 @@ function forget(state: PolicyState, reason: UnknownReason, nowMs: number): Polic
   return { ...state, decision, smoothed: null, candidate: null, run: 0 }
 }
 
-/** s += (p - s) (1 - exp(-dt / smoothingMs)): the exponential average of a signal that was sampled at uneven times. */
+/** Exponential average of a signal sampled at uneven times: s += (p - s) (1 - exp(-dt / smoothingMs)). */
 function smooth(state: PolicyState, scores: Float32Array, options: PolicyOptions, nowMs: number): Float32Array {
   const last = state.smoothed
   const dt = nowMs - (state.lastFrameMs ?? nowMs)
@@ -187,13 +185,13 @@ function decide(
   return held === null ? { decision, candidate, run } : { decision, candidate, run, event: 'low_confidence' }
 }
 
-/** Low confidence is said until a label settles: scores around the threshold must not make the reason flap. */
+/** `low_confidence` stays until a label settles, so scores around the threshold do not make the reason flap. */
 function unsettled(before: Decision, qualifies: boolean): UnknownReason {
   if (before.index !== null || before.reason === 'low_confidence' || !qualifies) return 'low_confidence'
   return before.reason === 'model_changed' ? 'model_changed' : 'settling'
 }
 
-/** The decision with another label, or the same with nothing but its reason taken off. */
+/** The decision with another label; for the same label only the reason is removed. */
 function relabel({ reason: _, ...before }: Decision, index: number | null, label: string, nowMs: number): Decision {
   if (before.label === label) return { ...before, index }
   return { ...before, index, label, prev: before.label, sinceMs: Math.max(nowMs, before.sinceMs) }

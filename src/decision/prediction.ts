@@ -1,6 +1,6 @@
 /**
- * What an engine said about one frame, and how its raw outputs become that: dequantise, activate, rank. Logits that
- * are not finite give no prediction at all; a label is never made of them.
+ * The prediction for one frame, and how the engine's raw outputs become one: dequantise, activate, rank. Outputs that
+ * are not finite give no prediction.
  */
 import { expected } from '../errors.js'
 
@@ -30,18 +30,18 @@ export interface FrameBox {
   readonly height: number
 }
 
-/** What can be wrong with what a camera sees; src/lens/watch.ts finds it. */
+/** What can be wrong with a camera's picture; src/lens/watch.ts finds it. */
 export const lensProblems = ['black', 'overexposed', 'covered', 'blurred', 'frozen', 'moved'] as const
 export type LensProblem = (typeof lensProblems)[number]
 
 export interface Prediction {
-  /** Best first; equal scores in order of index. Memory of this prediction's own. */
+  /** Best first; equal scores in order of index. Owned by this prediction. */
   readonly top: readonly ScoredLabel[]
-  /** Raw outputs of every class, dequantised. The predictor's memory: valid until its next call. */
+  /** Raw outputs, one for each class, dequantised. The predictor's memory: valid until its next call. */
   readonly logits: Float32Array
-  /** Probability of every class. The predictor's memory: valid until its next call. */
+  /** Probabilities, one for each class. The predictor's memory: valid until its next call. */
   readonly scores: Float32Array
-  /** Names of every class, by index; shared and never written. */
+  /** Names of the classes, by index. Shared: read only. */
   readonly labels: readonly string[]
   readonly modelId: string
   readonly modelSha256?: string
@@ -52,11 +52,11 @@ export interface Prediction {
   /** Wall time of the capture, milliseconds. */
   readonly wallTime: number
   readonly timings: Timings
-  /** Around what speaks for the settled label (the best class where there is none); absent without a heat map. */
+  /** Box around the evidence for the settled label (for the best class where there is none); absent without a heat map. */
   readonly focus?: FrameBox
-  /** The label's heat lies outside the region that is to be watched. */
+  /** The label's evidence lies outside the watched region. */
   readonly isElsewhere?: boolean
-  /** What is wrong with the camera's view; null where nothing is, absent where nobody looks. */
+  /** What is wrong with the camera's picture; null for nothing, absent without lens checks. */
   readonly problem?: LensProblem | null
 }
 
@@ -80,14 +80,14 @@ export interface PredictorOptions {
   readonly topK?: number
   readonly modelId: string
   readonly modelSha256?: string
-  /** For integer outputs: the graph's last scale and zero point. Default: the stored numbers themselves. */
+  /** For integer outputs: the graph's last scale and zero point. Default: the stored numbers as they are. */
   readonly quantization?: Quantization
 }
 
-/** Raw outputs of a classifier, one a class, in the element types that models end in. */
+/** Raw outputs of a classifier, one for each class, in the element types that models end in. */
 export type RawOutputs = Float32Array | Uint8Array | Int8Array
 
-/** What is known of the frame and the run behind the outputs. */
+/** The frame and the run behind the outputs. */
 export type PredictionContext = Pick<Prediction, 'engine' | 'target' | 'frameSeq' | 'wallTime' | 'timings'>
 
 /** A prediction, or why there is none. */
@@ -101,7 +101,12 @@ export type PredictionFault = 'nan' | 'infinite' | 'all_zero'
 /** Turns one output row into a prediction. Throws TypeError when there are not as many outputs as labels. */
 export type Predictor = (outputs: RawOutputs, context: PredictionContext) => Outcome
 
-/** Makes a predictor that reuses its memory; one for each model and camera. */
+/**
+ * Makes a predictor that reuses its memory: one for each view.
+ *
+ *     const outcome = createPredictor({ labels, modelId })(outputs, context)
+ *     if (outcome.ok) console.log(outcome.prediction.top[0])
+ */
 export function createPredictor(options: PredictorOptions): Predictor {
   const { labels, scoreActivation = 'softmax', topK = 5, modelId, modelSha256, quantization } = options
   if (labels.length === 0) throw expected('at least one label', 'labels', labels)
@@ -145,7 +150,7 @@ function activate(logits: Float32Array, activation: ScoreActivation, scores: Flo
   return null
 }
 
-/** The greatest logit is taken off first, so that no exponential overflows; sums in double precision. */
+/** Subtracts the greatest logit first, so no exponential overflows; sums in double precision. */
 function softmax(logits: Float32Array, scores: Float32Array): void {
   let greatest = -Infinity
   for (const value of logits) if (value > greatest) greatest = value

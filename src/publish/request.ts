@@ -8,8 +8,14 @@ export interface ParsedRequest {
 const maxTransactionLength = 64
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
+/**
+ * How a payload becomes fields. `camera`: plain text is the id of a camera, or nothing. `value`: it is the field `value`.
+ * `switch`: the same, with ON and OFF. `values`: the keys of an object are the field `values`.
+ */
+export type BarePayload = 'camera' | 'value' | 'switch' | 'values'
+
 /** Parses `ON`, `0.5`, `PRESS`, `cam0` or JSON; for anything else it says what is wrong. */
-export function parseRequest(kind: string, payload: Buffer): ParsedRequest | { readonly error: string } {
+export function parseRequest(bare: BarePayload, payload: Buffer): ParsedRequest | { readonly error: string } {
   let text: string
   try {
     text = utf8.decode(payload).trim()
@@ -17,12 +23,12 @@ export function parseRequest(kind: string, payload: Buffer): ParsedRequest | { r
     return { error: 'not UTF-8 text' }
   }
   const value = parsedOrText(text)
-  if (typeof value !== 'object' || value === null) return { fields: fieldsOfText(kind, value) }
+  if (typeof value !== 'object' || value === null) return { fields: fieldsOfText(bare, value) }
   if (Array.isArray(value)) return { error: 'an object or plain text is needed, not a list' }
   const { transaction, ...fields } = value as Record<string, unknown>
   if (!isTransaction(transaction))
     return { error: `transaction: must be a number or text of at most ${maxTransactionLength} characters` }
-  return { transaction, fields: fieldsOfObject(kind, fields) }
+  return { transaction, fields: fieldsOfObject(bare, fields) }
 }
 
 function isTransaction(value: unknown): value is string | number | undefined {
@@ -42,15 +48,15 @@ function parsedOrText(text: string): unknown {
   }
 }
 
-function fieldsOfObject(kind: string, fields: Record<string, unknown>): Readonly<Record<string, unknown>> {
-  if (kind === 'set') return { values: fields }
-  return kind === 'enabled' ? { ...fields, value: switchOf(fields['value']) } : fields
+function fieldsOfObject(bare: BarePayload, fields: Record<string, unknown>): Readonly<Record<string, unknown>> {
+  if (bare === 'values') return { values: fields }
+  return bare === 'switch' ? { ...fields, value: switchOf(fields['value']) } : fields
 }
 
-function fieldsOfText(kind: string, value: unknown): Readonly<Record<string, unknown>> {
-  if (kind === 'enabled') return { value: switchOf(value) }
-  if (kind === 'threshold' || kind === 'roi') return { value: value === '' ? undefined : value }
-  if (kind === 'set') return { values: value }
+function fieldsOfText(bare: BarePayload, value: unknown): Readonly<Record<string, unknown>> {
+  if (bare === 'switch') return { value: switchOf(value) }
+  if (bare === 'value') return { value: value === '' ? undefined : value }
+  if (bare === 'values') return { values: value }
   // These come from a button or an update entity of Home Assistant.
   if (value === '' || value === 'PRESS' || value === 'latest') return {}
   return { camera: value }

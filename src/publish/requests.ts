@@ -6,7 +6,7 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../log.js'
 import type { Incoming, Message, Subscription } from './mqtt.js'
-import { parseRequest } from './request.js'
+import { parseRequest, type BarePayload } from './request.js'
 import type { Topics } from './topics.js'
 
 /** What became of a command. */
@@ -17,8 +17,8 @@ export type RequestOutcome =
 export interface RequestsOptions {
   readonly topics: Topics
   readonly cameras: readonly string[]
-  /** Names of the commands that have a request topic. */
-  readonly kinds: readonly string[]
+  /** The commands that have a request topic, by name. */
+  readonly commands: Readonly<Record<string, { readonly bare: BarePayload }>>
   readonly execute: (command: Readonly<Record<string, unknown>>) => Promise<RequestOutcome>
   readonly send: (message: Message) => boolean
   readonly log: Pick<Logger, 'warn'>
@@ -49,7 +49,7 @@ export function requestSubscriptions(topics: Topics, cameras: readonly string[])
 }
 
 /**
- *     const requests = createRequests({ topics, cameras: ['cam0'], kinds: commandKinds, execute, send: publisher.sendNow, log, clock })
+ *     const requests = createRequests({ topics, cameras: ['cam0'], commands: commandTable, execute, send: publisher.sendNow, log, clock })
  *     createPublisher({ …, subscriptions: requestSubscriptions(topics, ['cam0']), onMessage: (message) => requests.handle(message) })
  */
 export function createRequests(options: RequestsOptions): Requests {
@@ -100,16 +100,17 @@ class NodeRequests implements Requests {
   handle(message: Incoming): void {
     const given = this.#givenBy(message.topic)
     if (!given) return
-    const { kinds } = this.#options
+    const { commands } = this.#options
     const { kind } = given
     const { isRetained, payload } = message
     // An unknown name must not become part of a topic.
-    if (!kinds.includes(kind))
-      return this.#refuse({ kind: 'unknown', message }, `not a command; there are ${kinds.join(', ')}`)
+    const row = Object.hasOwn(commands, kind) ? commands[kind] : undefined
+    if (!row)
+      return this.#refuse({ kind: 'unknown', message }, `not a command; there are ${Object.keys(commands).join(', ')}`)
     if (isRetained) return this.#refuseRetained({ kind, message })
     if (payload.length > maxRequestBytes)
       return this.#refuse({ kind, message }, `${payload.length} bytes are more than ${maxRequestBytes}`)
-    const parsed = parseRequest(kind, payload)
+    const parsed = parseRequest(row.bare, payload)
     if ('error' in parsed) return this.#refuse({ kind, message }, parsed.error)
     const asked: Asked = { kind, message, transaction: parsed.transaction }
     if (!this.#accepted.take()) return this.#refuse(asked, 'too many commands', 'busy')

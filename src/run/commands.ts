@@ -1,175 +1,269 @@
 /**
- * The one door for what people want of a running gapcam, from MQTT, the page or a signal: plain data in, checked here,
- * a plain result out. Nothing that comes through it is a path, an address or a word for a shell. It never throws, and
- * what it refuses changes nothing.
+ * The table of all commands, and the one door for them: from MQTT, the page or a signal, plain data in, checked here, a
+ * plain result out. No argument is a path, an address or a word for a shell. The door never throws, and what it refuses
+ * changes nothing. A new command is one row; its topic, parsing, fuzz test and documentation follow from it.
  */
 import { z } from 'zod'
 import { region, runtimeSchema, share } from '../config/schema.js'
 import { GapcamError, messageOf, printable } from '../errors.js'
 import type { Logger } from '../log.js'
+import type { BarePayload } from '../publish/request.js'
 import type { Settings, SettingsChange } from './settings.js'
 
 export type CommandOrigin = 'mqtt' | 'page' | 'signal'
 
-/** Of a camera; it may be left out where there is only one. */
-const camera = z
-  .string()
-  .max(64)
-  .regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
-  .optional()
-const nullable = Object.fromEntries(
-  Object.entries(runtimeSchema.shape).map(([key, schema]) => [key, schema.nullable().optional()]),
-)
-
-/** Every command with what it takes. Null clears a value: the configuration's holds again. */
-export const commandSchemas = {
-  enabled: z.strictObject({ kind: z.literal('enabled'), camera, value: z.boolean().nullable() }),
-  threshold: z.strictObject({ kind: z.literal('threshold'), camera, value: share.nullable() }),
-  roi: z.strictObject({ kind: z.literal('roi'), camera, value: region.nullable() }),
-  snapshot: z.strictObject({ kind: z.literal('snapshot'), camera }),
-  heat: z.strictObject({ kind: z.literal('heat'), camera, label: z.string().max(255).optional() }),
-  record: z.strictObject({ kind: z.literal('record'), camera }),
-  classify_now: z.strictObject({ kind: z.literal('classify_now'), camera }),
-  restart: z.strictObject({ kind: z.literal('restart') }),
-  reload: z.strictObject({ kind: z.literal('reload') }),
-  info: z.strictObject({ kind: z.literal('info') }),
-  set: z.strictObject({
-    kind: z.literal('set'),
-    values: z.strictObject(nullable).refine((values) => Object.keys(values).length > 0, 'names no key'),
-  }),
-  model_install: z.strictObject({ kind: z.literal('model_install') }),
-} as const
-
-export type CommandKind = keyof typeof commandSchemas
-export type Command = z.input<(typeof commandSchemas)[CommandKind]>
-export const commandKinds = Object.keys(commandSchemas) as readonly CommandKind[]
-
-/** `invalid`: the sender's mistake. `not_available`: not in this gapcam. `busy`: ask again. `failed`: it was tried. */
-export type CommandFault = 'invalid' | 'not_available' | 'busy' | 'failed'
-
-export type CommandResult =
-  | { readonly status: 'ok'; readonly data: Readonly<Record<string, unknown>> }
-  | { readonly status: 'error'; readonly code: CommandFault; readonly error: string }
-
 type Fields = Readonly<Record<string, unknown>>
 
-/** What the runtime can do; what it leaves out is answered with `not available`. */
+/**
+ * The functions of the node that commands call. A missing function answers `not available`. A zone is named by its key;
+ * a camera's own zone has the camera's id, so commands name it in the field `camera`.
+ */
 export interface CommandTarget {
-  /** Keys of all zones. A camera's own zone has the camera's id, so commands name it as `camera`. */
+  /** Keys of all zones. */
   readonly zones: readonly string[]
-  /** Takes a picture of the next frame, publishes it, and says what it is. */
+  /** Publishes a picture of the next frame and says what it is. */
   readonly snapshot?: ((zone: string) => Promise<Fields>) | undefined
   readonly heat?: ((zone: string, label: string | undefined) => Promise<Fields>) | undefined
-  /** Writes the last seconds to a file, and says where. */
+  /** Writes the last seconds to a file and says where. */
   readonly record?: ((zone: string) => Promise<Fields>) | undefined
-  /** What the next frame shows. */
+  /** Says what the next frame shows. */
   readonly classifyNow?: ((zone: string) => Promise<Fields>) | undefined
-  /** Ends the process so that whoever supervises it starts it again; called after the answer is on its way. */
+  /** Called after the answer is on its way. */
   readonly restart?: (() => void) | undefined
   readonly reload?: (() => Fields) | undefined
   readonly info: () => Fields
 }
 
+interface Context {
+  readonly target: CommandTarget
+  readonly settings: Settings
+}
+
+/** Whether a command acts on a zone: on none, on any, or only on one that is enabled. */
+type ZoneNeed = 'none' | 'any' | 'enabled'
+
+export interface CommandRow {
+  /** The fields beside `kind`, and beside `camera` where a zone is needed. */
+  readonly fields: z.ZodRawShape
+  readonly zone: ZoneNeed
+  /** How a payload that is plain text is read. */
+  readonly bare: BarePayload
+  /** For documentation: the fields, and what the command does. */
+  readonly takes: string
+  readonly does: string
+  readonly perform: (context: Context, fields: never, zone: string) => Promise<Fields> | Fields
+}
+
+/** Infers the type of `fields` in `perform` from the row's own schema. */
+function row<Shape extends z.ZodRawShape>(
+  given: Omit<CommandRow, 'fields' | 'perform'> & {
+    readonly fields: Shape
+    readonly perform: (context: Context, fields: z.output<z.ZodObject<Shape>>, zone: string) => Promise<Fields> | Fields
+  },
+): CommandRow {
+  return given as unknown as CommandRow
+}
+
+/** Each key that may change while gapcam runs; null clears it. */
+const runtimeValues = Object.fromEntries(
+  Object.entries(runtimeSchema.shape).map(([key, schema]) => [key, schema.nullable().optional()]),
+)
+
+/** Every command. Null clears a value: the configuration's holds again. */
+export const commandTable = {
+  snapshot: row({
+    fields: {},
+    zone: 'enabled',
+    bare: 'camera',
+    takes: '`camera`',
+    does: 'publishes a JPEG of the next frame on `C/image`',
+    perform: ({ target }, _, zone) => available(target.snapshot)(zone),
+  }),
+  heat: row({
+    fields: { label: z.string().max(255).optional() },
+    zone: 'enabled',
+    bare: 'camera',
+    takes: '`camera`, `label`',
+    does: 'publishes the next frame with the heat map of the label, or of the class that `label` names',
+    perform: ({ target }, { label }, zone) => available(target.heat)(zone, label),
+  }),
+  record: row({
+    fields: {},
+    zone: 'any',
+    bare: 'camera',
+    takes: '`camera`',
+    does: "writes the [flight recorder's](recording.md) last seconds to a file, and answers with its name",
+    perform: ({ target }, _, zone) => available(target.record)(zone),
+  }),
+  classify_now: row({
+    fields: {},
+    zone: 'enabled',
+    bare: 'camera',
+    takes: '`camera`',
+    does: 'answers with what the next frame shows',
+    perform: ({ target }, _, zone) => available(target.classifyNow)(zone),
+  }),
+  enabled: row({
+    fields: { value: z.boolean().nullable() },
+    zone: 'any',
+    bare: 'switch',
+    takes: '`camera`, `value`',
+    does: 'like `C/enabled/set`: switches a camera off and on',
+    perform: ({ settings }, { value }, zone) =>
+      change(settings, { zone, enabled: value }, () => ({ camera: zone, value: settings.zone(zone).isEnabled })),
+  }),
+  threshold: row({
+    fields: { value: share.nullable() },
+    zone: 'any',
+    bare: 'value',
+    takes: '`camera`, `value`',
+    does: 'like `C/threshold/set`',
+    perform: ({ settings }, { value }, zone) =>
+      change(settings, { zone, threshold: value }, () => ({
+        camera: zone,
+        value: settings.zone(zone).policy.threshold,
+      })),
+  }),
+  roi: row({
+    fields: { value: region.nullable() },
+    zone: 'any',
+    bare: 'value',
+    takes: '`camera`, `value`',
+    does: 'the part of the frame to look at: `"x,y,width,height"`, each from 0 to 1',
+    perform: ({ settings }, { value }, zone) =>
+      change(settings, { zone, roi: value }, () => ({ camera: zone, value: settings.zone(zone).roi })),
+  }),
+  set: row({
+    fields: {
+      values: z.strictObject(runtimeValues).refine((values) => Object.keys(values).length > 0, 'names no key'),
+    },
+    zone: 'none',
+    bare: 'values',
+    takes: '`policy.*`, `mqtt.stateEveryMs`, `mqtt.resultEveryMs`, `logLevel`',
+    does: "changes keys of the [configuration](configuration.md) while gapcam runs; `policy.threshold` sets every camera's",
+    perform: ({ settings }, { values }) =>
+      change(settings, { values }, () => ({
+        values: settings.overrides.values,
+        cameras: settings.overrides.cameras,
+      })),
+  }),
+  info: row({
+    fields: {},
+    zone: 'none',
+    bare: 'camera',
+    takes: '',
+    does: 'answers with what `R/info` says',
+    perform: ({ target }) => target.info(),
+  }),
+  reload: row({
+    fields: {},
+    zone: 'none',
+    bare: 'camera',
+    takes: '',
+    does: 'reads the configuration file again; answers with the keys that changed and those that wait for a restart',
+    perform: ({ target }) => available(target.reload)(),
+  }),
+  restart: row({
+    fields: {},
+    zone: 'none',
+    bare: 'camera',
+    takes: '',
+    does: 'ends with status 75, on which a service manager that restarts on failure starts gapcam again',
+    perform({ target }) {
+      const restart = available(target.restart)
+      // The answer goes first, so the end of the connection does not look like a crash.
+      setImmediate(restart)
+      return {}
+    },
+  }),
+  model_install: row({
+    fields: {},
+    zone: 'none',
+    bare: 'camera',
+    takes: '',
+    does: '`not available`',
+    perform() {
+      throw new Refusal('not_available', 'not available')
+    },
+  }),
+} as const satisfies Record<string, CommandRow>
+
+export type CommandKind = keyof typeof commandTable
+export const commandKinds = Object.keys(commandTable) as readonly CommandKind[]
+
+/** The key of a zone; optional where there is only one. */
+const cameraField = z
+  .string()
+  .max(64)
+  .regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
+  .optional()
+
+/** What a row accepts, `kind` and `camera` included. */
+function schemaOf(kind: string, { fields, zone }: CommandRow): z.ZodType {
+  const camera = zone === 'none' ? {} : { camera: cameraField }
+  return z.strictObject({ kind: z.literal(kind), ...camera, ...fields })
+}
+
+const schemas = new Map(Object.entries(commandTable).map(([kind, given]) => [kind, schemaOf(kind, given)]))
+
+/** `invalid`: the sender's mistake. `not_available`: not in this gapcam. `busy`: try again. `failed`: it was tried. */
+export type CommandFault = 'invalid' | 'not_available' | 'busy' | 'failed'
+
+export type CommandResult =
+  | { readonly status: 'ok'; readonly data: Fields }
+  | { readonly status: 'error'; readonly code: CommandFault; readonly error: string }
+
 export interface Commands {
-  /** Resolves when the command has taken effect, or with why not. Never rejects. */
+  /** Resolves when the command has taken effect, or with the reason why not. Never rejects. */
   execute(command: unknown, origin: CommandOrigin): Promise<CommandResult>
 }
 
-/** So many at work at once; they hold memory, and a camera that is away answers late. */
-const maxAtWork = 8
+/** Commands in progress at once. They hold memory, and one for a camera that is away takes long. */
+const maxInProgress = 8
 
-export function createCommands({
-  target,
-  settings,
-  log,
-}: {
-  readonly target: CommandTarget
-  readonly settings: Settings
-  readonly log: Pick<Logger, 'info'>
-}): Commands {
-  let atWork = 0
-
-  function zoneOf(id: string | undefined): string {
-    const { zones } = target
-    const chosen = id ?? (zones.length === 1 ? zones[0] : undefined)
-    if (chosen === undefined) throw new Refusal('invalid', `camera: one of ${zones.join(', ')} is needed`)
-    if (!zones.includes(chosen)) throw new Refusal('invalid', `camera: ${chosen} is none of ${zones.join(', ')}`)
-    return chosen
-  }
-
-  async function change(
-    asked: SettingsChange,
-    answer: () => Readonly<Record<string, unknown>>,
-  ): Promise<Readonly<Record<string, unknown>>> {
-    const isKept = await settings.change(asked)
-    return isKept ? answer() : { ...answer(), kept: false }
-  }
-
-  function perform(
-    command: z.output<(typeof commandSchemas)[CommandKind]>,
-  ): Promise<Readonly<Record<string, unknown>>> | Readonly<Record<string, unknown>> {
-    switch (command.kind) {
-      case 'enabled':
-      case 'threshold':
-      case 'roi': {
-        const id = zoneOf(command.camera)
-        return change({ zone: id, [command.kind]: command.value }, () => {
-          const { isEnabled, policy, roi } = settings.zone(id)
-          return { camera: id, value: { enabled: isEnabled, threshold: policy.threshold, roi }[command.kind] }
-        })
-      }
-      case 'set':
-        return change({ values: command.values }, () => ({
-          values: settings.overrides.values,
-          cameras: settings.overrides.cameras,
-        }))
-      case 'snapshot':
-        return available(target.snapshot)(enabledZone(command.camera))
-      case 'heat':
-        return available(target.heat)(enabledZone(command.camera), command.label)
-      case 'record':
-        return available(target.record)(zoneOf(command.camera))
-      case 'classify_now':
-        return available(target.classifyNow)(enabledZone(command.camera))
-      case 'restart': {
-        const restart = available(target.restart)
-        // The answer goes first: who asked must not take our end for a crash.
-        setImmediate(restart)
-        return {}
-      }
-      case 'reload':
-        return available(target.reload)()
-      case 'info':
-        return target.info()
-      case 'model_install':
-        throw new Refusal('not_available', 'not available')
-    }
-  }
-
-  function enabledZone(given: string | undefined): string {
-    const id = zoneOf(given)
-    if (!settings.zone(id).isEnabled) throw new Refusal('failed', `camera ${id} is disabled`)
-    return id
-  }
-
+/**
+ * Opens the door for commands.
+ *
+ *     const commands = createCommands({ target, settings, log })
+ *     await commands.execute({ kind: 'threshold', camera: 'cam0', value: 0.6 }, 'mqtt')
+ */
+export function createCommands({ target, settings, log }: Context & { readonly log: Pick<Logger, 'info'> }): Commands {
+  let inProgress = 0
   return {
     async execute(command, origin) {
       const checked = check(command)
       if ('error' in checked) return { status: 'error', code: 'invalid', error: checked.error }
-      if (atWork >= maxAtWork)
-        return { status: 'error', code: 'busy', error: `${maxAtWork} commands are at work already` }
-      atWork++
+      if (inProgress >= maxInProgress)
+        return { status: 'error', code: 'busy', error: `${maxInProgress} commands are in progress already` }
+      inProgress++
       try {
-        const data = await perform(checked.command)
-        log.info({ command: checked.command.kind, origin }, `command ${checked.command.kind} from ${origin}`)
+        const { kind, fields } = checked
+        const { zone, perform }: CommandRow = commandTable[kind]
+        const key = zone === 'none' ? '' : zoneOf(fields.camera, zone, { target, settings })
+        const data = await perform({ target, settings }, fields as never, key)
+        log.info({ command: kind, origin }, `command ${kind} from ${origin}`)
         return { status: 'ok', data }
       } catch (error) {
         return { status: 'error', code: faultOf(error), error: printable(messageOf(error)) }
       } finally {
-        atWork--
+        inProgress--
       }
     },
   }
+}
+
+/** The zone that a command means. Throws Refusal. */
+function zoneOf(given: string | undefined, need: ZoneNeed, { target: { zones }, settings }: Context): string {
+  const key = given ?? (zones.length === 1 ? zones[0] : undefined)
+  if (key === undefined) throw new Refusal('invalid', `camera: one of ${zones.join(', ')} is needed`)
+  if (!zones.includes(key)) throw new Refusal('invalid', `camera: ${key} is none of ${zones.join(', ')}`)
+  if (need === 'enabled' && !settings.zone(key).isEnabled) throw new Refusal('failed', `camera ${key} is disabled`)
+  return key
+}
+
+async function change(settings: Settings, asked: SettingsChange, answer: () => Fields): Promise<Fields> {
+  const isKept = await settings.change(asked)
+  return isKept ? answer() : { ...answer(), kept: false }
 }
 
 class Refusal extends Error {
@@ -190,17 +284,19 @@ function available<T>(part: T | undefined): T {
   return part
 }
 
-type Checked = { readonly command: z.output<(typeof commandSchemas)[CommandKind]> } | { readonly error: string }
+type Checked =
+  | { readonly kind: CommandKind; readonly fields: Fields & { readonly camera?: string } }
+  | { readonly error: string }
 
 function check(command: unknown): Checked {
   const kind: unknown =
     typeof command === 'object' && command !== null ? (command as { kind?: unknown }).kind : undefined
-  if (typeof kind !== 'string' || !Object.hasOwn(commandSchemas, kind))
-    return { error: `not a command; there are ${commandKinds.join(', ')}` }
-  const result = commandSchemas[kind as CommandKind].safeParse(command)
-  if (result.success) return { command: result.data }
+  const schema = typeof kind === 'string' ? schemas.get(kind) : undefined
+  if (!schema) return { error: `not a command; there are ${commandKinds.join(', ')}` }
+  const result = schema.safeParse(command)
+  if (result.success) return { kind: kind as CommandKind, fields: result.data as Fields }
   const { path, message } = result.error.issues[0]!
   const where = path.filter((part) => part !== 'values').join('.')
-  // The sentence may quote what was sent: one line, and not longer than a line.
-  return { error: printable(`${where === '' ? kind : where}: ${message}`).slice(0, 200) }
+  // The message may quote what was sent: keep it printable and short.
+  return { error: printable(`${where === '' ? String(kind) : where}: ${message}`).slice(0, 200) }
 }

@@ -11,8 +11,7 @@ import { openDurableOutbox } from '../publish/outbox/durable.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
 import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
 import type { Topics } from '../publish/topics.js'
-import type { Commands } from './commands.js'
-import { commandKinds } from './commands.js'
+import { commandTable, type Commands } from './commands.js'
 import { connectionOf } from './connection.js'
 
 /** Home Assistant subscribes to a new device's events within a second of its discovery. */
@@ -87,7 +86,7 @@ export function openRequests({ cameras, topics, commands, publisher, log }: Requ
   return createRequests({
     topics,
     cameras: cameras.map(({ id }) => id),
-    kinds: commandKinds,
+    commands: commandTable,
     execute: (command) => commands.execute(command, 'mqtt'),
     send: publisher.sendNow,
     log,

@@ -2,10 +2,10 @@
 import { expect, it } from 'vitest'
 import type { Incoming, Message } from '../../src/publish/mqtt.js'
 import { createRequests, requestSubscriptions, type RequestOutcome } from '../../src/publish/requests.js'
+import { commandTable } from '../../src/run/commands.js'
 import { createTopics } from '../../src/publish/topics.js'
 import { recordingLog } from './fixture.js'
 
-const kinds = ['enabled', 'threshold', 'snapshot', 'restart', 'set', 'model_install', 'info']
 const topics = createTopics('gapcam', 'dock1')
 
 function setUp(outcome: RequestOutcome = { status: 'ok', data: {} }) {
@@ -16,7 +16,7 @@ function setUp(outcome: RequestOutcome = { status: 'ok', data: {} }) {
   const requests = createRequests({
     topics,
     cameras: ['cam0'],
-    kinds,
+    commands: commandTable,
     log,
     clock,
     execute: async (command) => {

@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { commandKinds, createCommands, type CommandTarget, type Commands } from '../../src/run/commands.js'
 import { loadConfig } from '../../src/config/config.js'
+import { discoveryOf } from '../../src/publish/homeassistant/discovery.js'
+import { createTopics } from '../../src/publish/topics.js'
 import { openSettings, type Settings } from '../../src/run/settings.js'
 
 const log = { info: () => undefined, warn: () => undefined } as unknown as Parameters<typeof createCommands>[0]['log'] &
@@ -90,7 +92,7 @@ describe('commands', () => {
     })
   })
 
-  it('are refused beyond eight at work', async () => {
+  it('are refused while eight others are in progress', async () => {
     const { commands } = door({ snapshot: () => new Promise(() => undefined) })
     for (let i = 0; i < 8; i++) void commands.execute({ kind: 'snapshot' }, 'mqtt')
     expect(await commands.execute({ kind: 'info' }, 'mqtt')).toMatchObject({ code: 'busy' })
@@ -158,4 +160,14 @@ describe('commands', () => {
       })
     expect(commandKinds).toHaveLength(12)
   })
+})
+
+it('the buttons that Home Assistant gets press commands of the table', () => {
+  const health = { hasTemperature: true, hasUndervoltage: true, hasThrottling: true }
+  const facts = { node: 'desk', cameras: ['cam0'], version: '1', labels: ['cat'], health, hasHeat: true }
+  const pressed = [
+    ...JSON.stringify(discoveryOf(facts, createTopics('gapcam', 'desk'), 'ha')).matchAll(/request\/(\w+)"/g),
+  ]
+  expect(pressed.length).toBeGreaterThanOrEqual(4)
+  expect(pressed.map(([, kind]) => kind).filter((kind) => !commandKinds.some((known) => known === kind))).toEqual([])
 })
