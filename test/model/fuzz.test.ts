@@ -1,4 +1,4 @@
-/** Changed model files, the bounded form of scripts/fuzz/model.mjs; what longer runs found is in docs/robustness.md. */
+/** Mutated model files, a short run of scripts/fuzz/model.mjs. docs/robustness.md lists what longer runs found. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'gapcam-fuzz-'))
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('opens changed models or refuses them with a sentence, and the native engine takes what compiles', async () => {
+it('mutated models open or are refused with a sentence, and the native engine accepts every compiled plan', async () => {
   const run = launch(
     process.execPath,
     [join(projectRoot, 'scripts/fuzz/model.mjs'), '--seconds', '10', '--seed', '1'],
@@ -22,11 +22,11 @@ it('opens changed models or refuses them with a sentence, and the native engine 
   expect(await run.ended, run.stderr()).toBe(0)
   const counts = JSON.parse(run.stdout()) as Record<string, number>
   expect(counts['findings']).toBe(0)
-  // Changes must get past the parser, else nothing behind it is tried.
+  // Some mutations must pass the parser, so that the compiler is tested too.
   for (const outcome of ['refused', 'not covered', 'compiled']) expect(counts[outcome], outcome).toBeGreaterThan(10)
 }, 60_000)
 
-it('names from a file move no cursor: control characters are written out', async () => {
+it('control characters in names from a file are escaped in messages', async () => {
   const file = writeModel(join(folder, 'names.onnx'), {
     nodes: [{ op: 'Relu', inputs: ['nothing\n\u001b[2J'], outputs: ['output'] }],
     inputs: { input: [1, 2] },

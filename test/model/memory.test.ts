@@ -1,4 +1,4 @@
-/** The memory plan: tensors that live at the same time never share bytes, and the arena is about as small as it can be. */
+/** The arena: tensors that are alive at the same time share no bytes, and it is close to the smallest possible size. */
 import fc from 'fast-check'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -6,6 +6,7 @@ import { loadAddon } from '../../src/addon.js'
 import { compilePlan } from '../../src/model/compile.js'
 import { loadModel, parseModel } from '../../src/model/onnx/onnx.js'
 import { serializePlan, type Plan } from '../../src/model/plan.js'
+import { stepTable, tensorBytes } from '../../src/model/steps.js'
 import { prepareGraph } from '../../src/model/prepare.js'
 import { networks } from '../networks.js'
 import { buildModel, type ModelSpec, type NodeSpec } from '../onnx-builder.js'
@@ -17,7 +18,7 @@ function compiled(spec: ModelSpec): { plan: Plan; lowerBoundBytes: number } {
   return result
 }
 
-/** [first byte, end, first step, last step] of everything in the arena, views of the same bytes as one. */
+/** Where each tensor of the arena lies, and from which to which step it is alive. */
 function lives({
   tensors,
   steps,
@@ -26,17 +27,18 @@ function lives({
 }: Plan): { id: number; start: number; end: number; born: number; dies: number }[] {
   const ports = (list: Plan['inputs']): Set<number> => new Set(list.map(({ tensor }) => tensor))
   const [given, wanted] = [ports(inputs), ports(outputs)]
-  return tensors.flatMap(({ storage, offset, shape }, id) => {
+  return tensors.flatMap((tensor, id) => {
+    const { storage, offset } = tensor
     if (storage !== 'arena') return []
     const writes = steps.flatMap((step, at) => (step.outputs.includes(id) ? [at] : []))
     const reads = steps.flatMap((step, at) => (step.inputs.includes(id) ? [at] : []))
     const born = given.has(id) ? -1 : (writes[0] ?? Infinity)
     const dies = given.has(id) || wanted.has(id) ? steps.length : Math.max(born, ...reads, ...writes)
-    return born === Infinity ? [] : [{ id, start: offset, end: offset + shape.reduce((a, b) => a * b, 4), born, dies }]
+    return born === Infinity ? [] : [{ id, start: offset, end: offset + tensorBytes(tensor), born, dies }]
   })
 }
 
-/** Pairs that live and lie together, apart from a step's result in the place of the operand that ends there. */
+/** Pairs that share bytes while both are alive, except a step's result in the place of an operand that dies there. */
 function collisions(plan: Plan): string[] {
   const all = lives(plan)
   return all.flatMap((a) =>
@@ -48,14 +50,14 @@ function collisions(plan: Plan): string[] {
           older.dies === younger.born &&
           older.start === younger.start &&
           older.end === younger.end &&
-          ['elementwise', 'binary'].includes(plan.steps[younger.born]?.kind ?? '')
+          'inPlace' in stepTable[plan.steps[younger.born]!.kind]
         return !isInPlace
       })
       .map((b) => `${plan.tensors[a.id]!.name} and ${plan.tensors[b.id]!.name}`),
   )
 }
 
-/** A net of sums and products in which each node reads any two earlier values. */
+/** Nets in which each node reads any one or two earlier values. */
 const nets = fc
   .array(fc.record({ op: fc.constantFrom('Add', 'Mul', 'Relu', 'Concat', 'MaxPool'), a: fc.nat(), b: fc.nat() }), {
     minLength: 1,
@@ -80,7 +82,7 @@ const nets = fc
   .filter(({ nodes }) => nodes.filter(({ op }) => op === 'Concat').length < 8)
 
 describe('the arena', () => {
-  it('of any net holds no two tensors that live at once in the same bytes', () => {
+  it('of random nets gives tensors that are alive together separate bytes', () => {
     fc.assert(
       fc.property(nets, (spec) => {
         const { plan } = compiled(spec)
@@ -91,7 +93,7 @@ describe('the arena', () => {
     )
   })
 
-  it.each(Object.entries(networks))('of %s is at most a tenth larger than what must live at once', (_, build) => {
+  it.each(Object.entries(networks))('of %s is at most a tenth larger than the bytes alive at once', (_, build) => {
     const { plan, lowerBoundBytes } = compiled(build())
     expect(collisions(plan)).toEqual([])
     expect(plan.arenaBytes).toBeGreaterThanOrEqual(lowerBoundBytes)
@@ -99,7 +101,7 @@ describe('the arena', () => {
   })
 })
 
-it('EfficientNet-Lite0 needs no Pad at run time: its 17 computed ones fold into the convolutions', async () => {
+it('EfficientNet-Lite0 needs no Pad at run time: its 17 computed Pads fold into the convolutions', async () => {
   const { graph } = await loadModel(join(projectRoot, 'models/efficientnet-lite0.onnx'))
   expect(graph.nodes.filter(({ op }) => op === 'Pad')).toHaveLength(17)
   const after: string[][] = []
@@ -118,7 +120,7 @@ describe('a plan as bytes', () => {
   const { addon } = loaded
   const bytes = serializePlan(compiled(networks['resnet']!()).plan)
 
-  it('is the same each time, and what the native reader takes', async () => {
+  it('is the same each time, and the native reader accepts it', async () => {
     expect(serializePlan(compiled(networks['resnet']!()).plan)).toEqual(bytes)
     const session = await addon.openSession(bytes, { threads: 1 })
     expect(session.inputs.map(({ name, layout, shape }) => [name, layout, shape])).toEqual([
@@ -133,7 +135,7 @@ describe('a plan as bytes', () => {
     ['another magic number', (view: DataView) => view.setUint32(0, 1, true)],
     ['an arena too small for its tensors', (view: DataView) => view.setBigUint64(32, 64n, true)],
     ['more tensors than bytes', (view: DataView) => view.setUint32(8, 0xffffffff, true)],
-  ])('with %s is refused in a sentence', async (_, damage) => {
+  ])('with %s is refused with a sentence', async (_, damage) => {
     const damaged = bytes.slice()
     damage(new DataView(damaged.buffer))
     await expect(addon.openSession(damaged, { threads: 1 })).rejects.toThrow(/plan|inside its memory/i)

@@ -1,6 +1,6 @@
 /**
- * ONNX's own backend tests (PyPI onnx 1.22.0, node tests), as cases for the native engine: all inputs but the first
- * float32 one become constants. What a case needs that gapcam does not promise is its reason to be left out.
+ * ONNX's backend node tests (PyPI onnx 1.22.0) as cases for the native engine. The first float32 input is fed, all other
+ * inputs become constants. A case that needs something gapcam does not promise is left out with the reason.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ export const caseNames = (): string[] =>
 
 export type Outcome = { readonly passed: true } | { readonly leftOut: string } | { readonly failed: string }
 
-/** Runs one case natively, against the results that come with it. */
+/** Runs one case natively and compares with its expected results. */
 export async function runCase(name: string): Promise<Outcome> {
   const bytes = readFileSync(join(folder, name, 'model.onnx'))
   let graph: Graph
@@ -38,7 +38,7 @@ export async function runCase(name: string): Promise<Outcome> {
   return compute(withConstants(graph, inputs as Constant[]), bytes, inputs as Constant[], outputs as Constant[])
 }
 
-/** Why gapcam makes no promise about a case: types, ranks, operators. */
+/** The reason why gapcam does not promise to run a case (types, ranks, operators), or null. */
 function unpromised(
   graph: Graph,
   inputs: readonly (Constant | null)[],
@@ -104,7 +104,7 @@ async function compute(
   }
 }
 
-/** As ONNX's own runner: a relative 1e-3; here with an absolute 1e-5, since some results are written with four digits. */
+/** Tolerates a relative 1e-3 like ONNX's runner, and an absolute 1e-5 since some results have four digits. */
 function difference(
   result: { shape: readonly number[]; data: ArrayLike<number | bigint> },
   expected: Constant,

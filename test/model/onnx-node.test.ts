@@ -1,6 +1,6 @@
 /**
- * Every node test of ONNX is in one committed list: passed natively, left out with its reason, or disputed. What changes
- * must be looked at, then written with UPDATE_NODE_TESTS=1.
+ * A committed list has every node test of ONNX: passed natively, left out with a reason, or disputed. Review a change,
+ * then write the list with UPDATE_NODE_TESTS=1.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,14 +15,14 @@ interface List {
   passed: string[]
   /** By reason. */
   leftOut: Record<string, string[]>
-  /** Computed natively, but not as the case wants it, by name with the reason why not. */
+  /** Cases whose expected result gapcam does not follow, by name with the reason. */
   disputed: Record<string, string>
 }
 
 const file = join(projectRoot, 'test/model/onnx-node-tests.json')
 const list = JSON.parse(readFileSync(file, 'utf8')) as List
 
-it('every case of the list and of the folder has the outcome that the list says', async () => {
+it('every case has the outcome of the committed list', async () => {
   const found: List = {
     count: { passed: 0, leftOut: 0, disputed: Object.keys(list.disputed).length },
     passed: [],
@@ -43,7 +43,7 @@ it('every case of the list and of the folder has the outcome that the list says'
 }, 120_000)
 
 describe('the cases that passed', () => {
-  it('hold every operator of the table that ONNX has tests for', () => {
+  it('include every operator of the table', () => {
     const opsOf = (name: string): string[] =>
       parseModel(readFileSync(join(folder, name, 'model.onnx'))).graph.nodes.map(({ op }) => op)
     const covered = new Set(list.passed.flatMap(opsOf))

@@ -1,4 +1,4 @@
-/** Sizes that a file leaves open. */
+/** Sizes that a model file leaves open. */
 import { expect, it } from 'vitest'
 import { parseModel } from '../../src/model/onnx/onnx.js'
 import { prepareGraph, type PrepareOptions } from '../../src/model/prepare.js'
@@ -17,13 +17,13 @@ const inputOf = (input: readonly (number | string)[], options: PrepareOptions = 
   prepareGraph(parseModel(buildModel(model(input))).graph, options).graph.inputs[0]?.shape
 const inputSize = { height: 20, width: 16 }
 
-it('an open batch is one picture, open channels are three, height and width are those asked for', () => {
+it('an open batch becomes 1, open channels become 3, open height and width take the given size', () => {
   expect(inputOf(['batch_size', 'num_channels', 'height', 'width'], { inputSize })).toEqual([1, 3, 20, 16])
   expect(inputOf(['batch', 3, 'height', 'width'], { inputSize })).toEqual([1, 3, 20, 16])
   expect(inputOf(['batch', 3, 12, 10])).toEqual([1, 3, 12, 10])
 })
 
-it('an open height is an error that says how to close it', () => {
+it('an open height without a given size is an error that names the flag', () => {
   expect(() => inputOf(['batch', 3, 'height', 'width'])).toThrow(
     expect.objectContaining({
       code: 'MODEL_INPUT_SIZE',

@@ -1,33 +1,33 @@
 /**
- * Seeded random graphs of what the passes look for: convolutions, affine maps, bounds, pools, sums, Concats, Pads and
- * transpositions in any order. Most of them mean nothing; each must compute what onnxruntime computes.
+ * Seeded random graphs of the nodes that passes look for: convolutions, affine maps, bounds, pools, sums, Concats, Pads
+ * and transpositions in any order.
  */
 import type { ModelSpec } from '../onnx-builder.js'
 import { Random } from '../random.js'
-import { Graph } from './corpus.js'
+import { GraphBuilder } from './corpus/graph-builder.js'
 
-/** A picture [1,c,h,w], or [1,h,w,c] where it is in NHWC. */
-interface Picture {
+/** An image value [1,c,h,w], or [1,h,w,c] if `isNhwc`. */
+interface Image {
   readonly name: string
   readonly c: number
   readonly h: number
   readonly w: number
   readonly isNhwc: boolean
-  /** By a Pad just before; onnxruntime takes one with zeros into a maximum even where the map is negative. */
+  /** Made by a Pad. onnxruntime fuses a Pad with zeros into a maximum even where the map is negative, so avoid that. */
   readonly isPadded?: boolean
 }
 
 export function randomGraph(seed: number, length = 14): ModelSpec {
   const random = new Random(seed)
-  const g = new Graph(seed, [1, 4, 9, 8])
-  const pictures: Picture[] = [{ name: 'input', c: 4, h: 9, w: 8, isNhwc: false }]
+  const g = new GraphBuilder(seed, [1, 4, 9, 8])
+  const images: Image[] = [{ name: 'input', c: 4, h: 9, w: 8, isNhwc: false }]
   for (let i = 0; i < length; i++) {
-    // Mostly the newest value, so that chains come about; sometimes one that is read already.
-    const x = random.next() < 0.7 ? pictures.at(-1)! : random.pick(pictures)
-    const made = random.pick(makers)(g, random, x, pictures)
-    if (made) pictures.push(made)
+    // Mostly the newest value, so that chains arise; sometimes one that already has a reader.
+    const x = random.next() < 0.7 ? images.at(-1)! : random.pick(images)
+    const made = random.pick(makers)(g, random, x, images)
+    if (made) images.push(made)
   }
-  const outputs = [pictures.at(-1)!, random.pick(pictures.slice(1))]
+  const outputs = [images.at(-1)!, random.pick(images.slice(1))]
   return {
     nodes: g.nodes,
     weights: g.weights,
@@ -36,14 +36,15 @@ export function randomGraph(seed: number, length = 14): ModelSpec {
   }
 }
 
-type Maker = (g: Graph, random: Random, x: Picture, pictures: readonly Picture[]) => Picture | null
+/** Adds a node that reads `x`, or returns null where it cannot. */
+type Maker = (g: GraphBuilder, random: Random, x: Image, images: readonly Image[]) => Image | null
 
 const nchw =
   (make: Maker): Maker =>
-  (g, random, x, pictures) =>
-    x.isNhwc ? null : make(g, random, x, pictures)
+  (g, random, x, images) =>
+    x.isNhwc ? null : make(g, random, x, images)
 const unary =
-  (make: (g: Graph, random: Random, name: string) => string): Maker =>
+  (make: (g: GraphBuilder, random: Random, name: string) => string): Maker =>
   (g, random, { c, h, w, isNhwc, name }) => ({ c, h, w, isNhwc, name: make(g, random, name) })
 
 const conv: Maker = nchw((g, random, { name, c, h, w }) => {
@@ -64,7 +65,7 @@ const conv: Maker = nchw((g, random, { name, c, h, w }) => {
   return { name: made, c: features, h: size(h), w: size(w), isNhwc: false }
 })
 
-/** A product, sum, difference or quotient by a constant: a number, one a channel, or one a column. */
+/** A product, sum, difference or quotient with a constant: one number, one per channel, or one per column. */
 const affine: Maker = (g, random, x) => {
   const shape = random.pick([
     [],
@@ -108,9 +109,9 @@ const pad: Maker = (g, random, x) => {
   }
 }
 
-/** Two pictures of the same sizes, as a sum, difference or product, or one behind the other. */
-const joined: Maker = (g, random, x, pictures) => {
-  const others = pictures.filter(({ h, w, isNhwc }) => h === x.h && w === x.w && isNhwc === x.isNhwc)
+/** Two values of the same height and width: a sum, difference, product or Concat. */
+const joined: Maker = (g, random, x, images) => {
+  const others = images.filter(({ h, w, isNhwc }) => h === x.h && w === x.w && isNhwc === x.isNhwc)
   const other = random.pick(others)
   if (other.c !== x.c || random.next() < 0.3)
     return x.c + other.c > 24
@@ -123,9 +124,13 @@ const joined: Maker = (g, random, x, pictures) => {
   return { ...x, name: g.op(random.pick(['Add', 'Add', 'Add', 'Sub', 'Mul']), x.name, other.name) }
 }
 
-const turned: Maker = (g, _, x) => ({ ...x, name: x.isNhwc ? g.fromNhwc(x.name) : g.toNhwc(x.name), isNhwc: !x.isNhwc })
+const transposed: Maker = (g, _, x) => ({
+  ...x,
+  name: x.isNhwc ? g.fromNhwc(x.name) : g.toNhwc(x.name),
+  isNhwc: !x.isNhwc,
+})
 
-/** The mean over the places, as a picture of one pixel, and a factor for the map that it is of. */
+/** A gate as in squeeze-excite: the sigmoid of the mean, multiplied with the map. */
 const gated: Maker = (g, _, x) => {
   const mean = g.with('ReduceMean', { axes: x.isNhwc ? [1, 2] : [2, 3], keepdims: 1 }, x.name)
   return { ...x, name: g.op('Mul', x.name, g.op('Sigmoid', x.isNhwc ? mean : g.point(mean, x.c))) }
@@ -145,7 +150,7 @@ const makers: readonly Maker[] = [
   pad,
   joined,
   joined,
-  turned,
+  transposed,
   gated,
   matrix,
   nchw(unary((g, _, name) => g.norm(name))),

@@ -1,19 +1,15 @@
-/** Models in half and double precision: the native engine computes them in single precision, as near to the weights as any. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+/** Models in half and double precision: the native engine computes them in single precision. */
+import { expect, it } from 'vitest'
 import { openClassifier } from '../../src/classifier.js'
-import { openModel } from '../../src/index.js'
-import { buildModel, floats, writeModel, type ModelSpec, type NodeSpec, type Weight } from '../onnx-builder.js'
+import { buildModel, floats, type ModelSpec, type NodeSpec, type Weight } from '../onnx-builder.js'
 import { parseModel } from '../../src/model/onnx/onnx.js'
 import { inSinglePrecision } from '../../src/model/single.js'
 import { Random } from '../random.js'
+import { expectParity, modelFolder, outputsOf } from './outputs.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'gapcam-single-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const write = modelFolder()
 
-/** Random halves, and what they are; the second one is smaller than normal. */
+/** Random halves and their values. The second one is subnormal. */
 function halves(seed: number, shape: readonly number[]): { readonly half: Weight; readonly single: Weight } {
   const random = new Random(seed)
   const count = shape.reduce((product, size) => product * size, 1)
@@ -62,7 +58,7 @@ const inHalf: ModelSpec = {
   nodes: [node('Cast', 'input', 'x', { to: 10 }), ...layers, node('Cast', 'scores', 'y', { to: 1 })],
   weights: weightsOf('half'),
 }
-/** Weights that are stored as halves alone. */
+/** A model that computes in single precision and stores its weights as halves. */
 const stored: ModelSpec = {
   ...inSingle,
   weights: Object.fromEntries(Object.entries(weightsOf('half')).map(([name, weight]) => [`${name}16`, weight])),
@@ -80,46 +76,29 @@ const endsInDouble: ModelSpec = {
   ],
 }
 
-async function outputOf(name: string, spec: ModelSpec, engine: 'native' | 'onnxruntime'): Promise<number[]> {
-  const model = await openModel(writeModel(join(folder, `${name}.onnx`), spec), { engine, threads: 1 })
-  const { y } = await model.run(new Random(9).normals(360))
-  await model.close()
-  return Array.from(y!.data as Float32Array)
-}
-
-function expectNear(found: readonly number[], right: readonly number[], tolerance: number): void {
-  const range = Math.max(...right) - Math.min(...right)
-  expect(range).toBeGreaterThan(0)
-  right.forEach((value, i) => expect(Math.abs(found[i]! - value)).toBeLessThanOrEqual(tolerance * range))
-}
-
 it.each([
   ['halves throughout', inHalf],
   ['weights stored as halves', stored],
-])('%s give to the bit what their values give in single precision', async (name, spec) => {
-  expect(await outputOf(name, spec, 'native')).toEqual(await outputOf('single', inSingle, 'native'))
+])('%s give the same bits as their values in single precision', async (name, spec) => {
+  expect(await outputsOf(write(name, spec), 'native')).toEqual(await outputsOf(write('single', inSingle), 'native'))
 })
 
-it('halves are within their rounding of what onnxruntime gives', async () => {
-  expectNear(await outputOf('half', inHalf, 'native'), await outputOf('half', inHalf, 'onnxruntime'), 4e-3)
+it('a model in half precision is within the rounding of halves of onnxruntime', async () => {
+  await expectParity(write('half', inHalf), 4e-3)
 })
 
-it('a head in double precision gives what onnxruntime gives', async () => {
-  expectNear(
-    await outputOf('double', endsInDouble, 'native'),
-    await outputOf('double', endsInDouble, 'onnxruntime'),
-    1e-5,
-  )
+it('a head in double precision computes what onnxruntime computes', async () => {
+  await expectParity(write('double', endsInDouble), 1e-5)
 })
 
-it('a graph in single precision is left as it is', () => {
+it('a graph in single precision stays the same object', () => {
   const { graph } = parseModel(buildModel(inSingle))
   expect(inSinglePrecision(graph)).toBe(graph)
 })
 
-it('a classifier in halves that is asked for heat maps opens on onnxruntime too, without them', async () => {
+it('a classifier in half precision opens on onnxruntime without heat maps, and says why', async () => {
   const classifier = await openClassifier({
-    model: writeModel(join(folder, 'heat.onnx'), inHalf),
+    model: write('heat', inHalf),
     engine: 'onnxruntime',
     heat: true,
   })
