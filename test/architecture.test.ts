@@ -207,9 +207,6 @@ const unsplit: readonly string[] = [
   'test/networks.ts',
   'test/camera/streams.test.ts',
   'test/doctor/doctor.test.ts',
-  'test/model/corpus-blocks.ts',
-  'test/model/corpus.ts',
-  'test/model/reference.ts',
   'test/recording/recording.test.ts',
   'test/model/passes/folding.test.ts',
 ]
