@@ -1,52 +1,59 @@
 /**
- * How the board is: temperature of the SoC, throttling, supply voltage, memory, space for the state. One reader serves
- * MQTT's health, metrics and doctor. What a board does not have is left out, never null: a template that reads a
- * missing value says so, one that reads null shows nonsense. Nothing here blocks or waits for long.
+ * Readings of the board: SoC temperature, throttling, supply voltage, memory, free disk space. One reader serves the health
+ * message, the metrics and doctor. A reading that the board does not have is absent, never null: a Home Assistant template
+ * reports a missing value, but renders null as text. Nothing here blocks the event loop, and each source has a time limit.
  */
 import { execFile } from 'node:child_process'
 import { readdir, readFile, statfs } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
 
-export interface BoardHealth {
-  /** The hottest of the SoC's zones, °C. */
+/** One set of readings, in the names of the health message. */
+export interface BoardReadings {
+  /** The hottest thermal zone of the SoC, °C. */
   readonly soc_c?: number
-  /** Every zone of the SoC by its kernel name, °C, where there are several (Jetson). */
+  /** Every thermal zone of the SoC by its kernel name, °C, where the SoC has several (Jetson). */
   readonly zones_c?: Readonly<Record<string, number>>
-  /** The clock is held down now, by heat or supply. */
+  /** The clock is reduced now, because of heat or a weak supply. */
   readonly throttled?: boolean
   readonly throttled_since_boot?: boolean
-  /** The supply is too weak now. */
+  /** The supply voltage is too low now. */
   readonly undervoltage?: boolean
   readonly undervoltage_since_boot?: boolean
-  /** What programs can still have without swapping. */
+  /** Memory that programs can still allocate without swapping. */
   readonly mem_available_mb?: number
-  /** Free for us on the file system of the state directory. */
+  /** Free space for this user on the file system of the state directory. */
   readonly disk_free_mb?: number
   readonly system_uptime_s?: number
 }
 
 export interface BoardOptions {
-  /** Where /sys, /proc and /dev are read from; default '/'. Tests give a tree that they made. */
+  /** The folder above /sys, /proc and /dev; default '/'. Tests pass a tree of their own. */
   readonly root?: string
-  /** Whose file system's free space is told; absent: none. */
+  /** The folder whose file system's free space is read; without it there is no `disk_free_mb`. */
   readonly stateDirectory?: string
-  /** The firmware's own program; default `vcgencmd` of the PATH. */
+  /** The Raspberry Pi firmware's program; default `vcgencmd` from the PATH. */
   readonly vcgencmd?: string
-  /** A source that has not answered by then is left out; default 2,000. */
+  /** A source that takes longer is left out; default 2,000. */
   readonly timeoutMs?: number
 }
 
+/** Reads a board; see `createBoardReader`. */
 export interface BoardReader {
   /** Resolves within about `timeoutMs`, never rejects. */
-  read(): Promise<BoardHealth>
-  /** What the board is called, such as `Raspberry Pi 5 Model B Rev 1.0`; undefined where nothing says. */
+  read(): Promise<BoardReadings>
+  /** The name of the board, such as `Raspberry Pi 5 Model B Rev 1.0`; undefined where the kernel does not know it. */
   model(): Promise<string | undefined>
 }
 
-type Source = () => Promise<BoardHealth>
+type Source = () => Promise<BoardReadings>
 
-/** Makes a reader. It remembers counters between readings, so a program has one. */
+/**
+ * Creates a reader. It compares counters with those of the previous reading, so a program uses one reader.
+ *
+ *     const board = createBoardReader({ stateDirectory: '/var/lib/gapcam' })
+ *     const { soc_c, undervoltage } = await board.read()
+ */
 export function createBoardReader({
   root = '/',
   stateDirectory,
@@ -55,7 +62,7 @@ export function createBoardReader({
 }: BoardOptions = {}): BoardReader {
   const sysfs = createSysfs(root)
   const overcurrent = createOvercurrent(sysfs)
-  // In this order: a later source says more of the same thing than an earlier one.
+  // A later source overrides an earlier one, because it is more precise.
   const sources: Source[] = [
     () => coolingDevices(sysfs),
     () => firmwareHwmon(sysfs),
@@ -66,35 +73,36 @@ export function createBoardReader({
     async () => ({ system_uptime_s: Math.round(uptime()) }),
     ...(stateDirectory === undefined ? [] : [() => disk(stateDirectory)]),
   ]
-  // A sensor behind a bus that hangs would take one of libuv's four threads at every reading: it is asked one at a time.
-  const asking = new Set<Source>()
+  // A sensor on a bus that hangs would block one of libuv's four threads at every reading. So a source that has not
+  // answered is not asked again.
+  const pending = new Set<Source>()
 
-  function ask(source: Source): Promise<BoardHealth> {
-    if (asking.has(source)) return Promise.resolve({})
-    asking.add(source)
+  function ask(source: Source): Promise<BoardReadings> {
+    if (pending.has(source)) return Promise.resolve({})
+    pending.add(source)
     return within(
       source()
         .catch(() => ({}))
-        .finally(() => asking.delete(source)),
+        .finally(() => pending.delete(source)),
       timeoutMs,
     )
   }
 
   return {
     async read() {
-      return Object.assign({}, ...(await Promise.all(sources.map(ask)))) as BoardHealth
+      return Object.assign({}, ...(await Promise.all(sources.map(ask)))) as BoardReadings
     },
     async model() {
-      // A device tree's string ends with NUL; a PC has its name in DMI.
+      // Boards with a device tree have the name there; PCs have it in DMI.
       const name = (await sysfs.text('proc/device-tree/model')) ?? (await sysfs.text('sys/class/dmi/id/product_name'))
       return name === undefined || name === '' ? undefined : name
     },
   }
 }
 
-async function within(reading: Promise<BoardHealth>, timeoutMs: number): Promise<BoardHealth> {
+async function within(reading: Promise<BoardReadings>, timeoutMs: number): Promise<BoardReadings> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<BoardHealth>((resolve) => {
+  const late = new Promise<BoardReadings>((resolve) => {
     timer = setTimeout(() => resolve({}), timeoutMs).unref()
   })
   return Promise.race([reading, late]).finally(() => clearTimeout(timer))
@@ -102,11 +110,11 @@ async function within(reading: Promise<BoardHealth>, timeoutMs: number): Promise
 
 interface Sysfs {
   readonly root: string
-  /** What a file says, without NUL and space around it; undefined where it cannot be read. */
+  /** The content of a file without NULs and surrounding white space; undefined where it cannot be read. */
   text(path: string): Promise<string | undefined>
-  /** A file's number; undefined where there is none. */
+  /** The integer in a file; undefined where it holds none. */
   number(path: string): Promise<number | undefined>
-  /** Folders or files below `path` whose names match, with their paths. */
+  /** Paths of the entries of folder `path` whose names match, sorted. */
   list(path: string, pattern: RegExp): Promise<readonly string[]>
 }
 
@@ -122,8 +130,8 @@ function createSysfs(root: string): Sysfs {
     root,
     text,
     async number(path) {
-      const said = await text(path)
-      return said === undefined || !/^-?\d+$/.test(said) ? undefined : Number(said)
+      const content = await text(path)
+      return content === undefined || !/^-?\d+$/.test(content) ? undefined : Number(content)
     },
     async list(path, pattern) {
       const names = await readdir(join(root, path)).catch(() => [] as string[])
@@ -136,19 +144,19 @@ function createSysfs(root: string): Sysfs {
 }
 
 /**
- * Zones that are of the SoC: Pi `cpu-thermal`, Jetson `CPU-therm`, `gpu-thermal`, `soc0-thermal`, `tj-thermal`, PC
- * `x86_pkg_temp`. Not the board's, the radio's, nor Jetson's `PMIC-Die`, which says 100 °C on every board.
+ * Thermal zones of the SoC: Pi `cpu-thermal`, Jetson `CPU-therm`, `gpu-thermal`, `soc0-thermal`, `tj-thermal`, PC
+ * `x86_pkg_temp`. Zones of the board and the radio do not count, nor does Jetson's `PMIC-Die`, which always reads 100 °C.
  */
 const socZone = /^(cpu|gpu|soc|tj|[bm]cpu|aux|ao|cv\d?|x86_pkg_temp)/i
 
-/** Sensors of the processor where the kernel has no thermal zone for it, as on most PCs. */
+/** Names of the processor's hwmon sensors, for kernels without a thermal zone for it, as on most PCs. */
 const processorSensors = /^(coretemp|k10temp|zenpower|cpu_thermal)$/
 
-async function temperatures(sysfs: Sysfs): Promise<BoardHealth> {
+async function temperatures(sysfs: Sysfs): Promise<BoardReadings> {
   const zones: Record<string, number> = {}
   for (const zone of await sysfs.list('sys/class/thermal', /^thermal_zone\d+$/)) {
     const name = await sysfs.text(`${zone}/type`)
-    // Jetson refuses (EAGAIN) or says -256 °C for a part that is powered off.
+    // For a part that is powered off, Jetson's kernel fails with EAGAIN or reads -256 °C.
     const degrees = name !== undefined && socZone.test(name) ? plausible(await sysfs.number(`${zone}/temp`)) : undefined
     if (degrees !== undefined) zones[name!] = degrees
   }
@@ -167,18 +175,18 @@ async function temperatures(sysfs: Sysfs): Promise<BoardHealth> {
   return { soc_c: Math.max(...values), ...(values.length > 1 ? { zones_c: zones } : {}) }
 }
 
-/** Millidegrees to degrees with one decimal, where silicon can be so warm. */
+/** Millidegrees to degrees with one decimal; undefined outside the range that silicon can have. */
 function plausible(millidegrees: number | undefined): number | undefined {
   const degrees = millidegrees === undefined ? NaN : Math.round(millidegrees / 100) / 10
   return degrees > -60 && degrees < 160 ? degrees : undefined
 }
 
-/** Raspberry Pi's firmware, bits of get_throttled: 0 undervoltage, 1 capped, 2 throttled, 3 soft limit; 16 to 19 the same since boot. */
+/** Bits of get_throttled of the Raspberry Pi firmware: 0 undervoltage, 1 capped, 2 throttled, 3 soft limit; 16 to 19 the same since boot. */
 const undervoltageBit = 0x1
 const slowBits = 0xe
 const sinceBoot = 16
 
-async function firmware(sysfs: Sysfs, vcgencmd: string, timeoutMs: number): Promise<BoardHealth> {
+async function firmware(sysfs: Sysfs, vcgencmd: string, timeoutMs: number): Promise<BoardReadings> {
   const bits = await throttledBits(sysfs, vcgencmd, timeoutMs)
   if (bits === undefined) return {}
   const past = bits >>> sinceBoot
@@ -191,24 +199,24 @@ async function firmware(sysfs: Sysfs, vcgencmd: string, timeoutMs: number): Prom
 }
 
 async function throttledBits(sysfs: Sysfs, vcgencmd: string, timeoutMs: number): Promise<number | undefined> {
-  // Raspberry Pi's kernel has it in sysfs, below soc on a Pi 4 and below soc@107c000000 on a Pi 5; Debian's own kernel has not.
+  // Raspberry Pi's kernel has the bits in sysfs, below soc on a Pi 4 and soc@107c000000 on a Pi 5. Debian's kernel does not.
   for (const soc of await sysfs.list('sys/devices/platform', /^soc/)) {
     for (const device of [soc, ...(await sysfs.list(soc, /firmware$/))]) {
-      const said = await sysfs.text(`${device}/get_throttled`)
-      if (said !== undefined && /^(0x)?[0-9a-f]+$/i.test(said)) return parseInt(said, 16)
+      const bits = await sysfs.text(`${device}/get_throttled`)
+      if (bits !== undefined && /^(0x)?[0-9a-f]+$/i.test(bits)) return parseInt(bits, 16)
     }
   }
-  // The firmware's own program asks through this device; without it there is nobody to ask.
+  // vcgencmd talks to the firmware through one of these devices. Without them it cannot work.
   if ((await sysfs.list('dev', /^(vcio|vchiq)$/)).length === 0) return undefined
-  const said = await new Promise<string>((resolve) => {
+  const output = await new Promise<string>((resolve) => {
     execFile(vcgencmd, ['get_throttled'], { timeout: timeoutMs }, (error, stdout) => resolve(error ? '' : stdout))
   })
-  const [, hex] = /throttled=0x([0-9a-f]+)/i.exec(said) ?? []
+  const [, hex] = /throttled=0x([0-9a-f]+)/i.exec(output) ?? []
   return hex === undefined ? undefined : parseInt(hex, 16)
 }
 
-/** Linux's own driver for the Pi's supply (`rpi_volt`): the alarm is set while the voltage has been too low within two seconds. */
-async function firmwareHwmon(sysfs: Sysfs): Promise<BoardHealth> {
+/** Linux's driver for the Pi's supply (`rpi_volt`). The alarm is set if the voltage was too low within the last two seconds. */
+async function firmwareHwmon(sysfs: Sysfs): Promise<BoardReadings> {
   for (const chip of await sysfs.list('sys/class/hwmon', /^hwmon\d+$/)) {
     if ((await sysfs.text(`${chip}/name`)) !== 'rpi_volt') continue
     const alarm = await sysfs.number(`${chip}/in0_lcrit_alarm`)
@@ -217,7 +225,7 @@ async function firmwareHwmon(sysfs: Sysfs): Promise<BoardHealth> {
   return {}
 }
 
-/** Jetson Orin and Thor count over-current events: OC1 is undervoltage, the others too much current, which throttles. */
+/** Jetson Orin and Thor count over-current events: OC1 is undervoltage; the others are over-current, which throttles. */
 function createOvercurrent(sysfs: Sysfs): Source {
   let before: ReadonlyMap<string, number> | null = null
   return async () => {
@@ -243,8 +251,8 @@ function createOvercurrent(sysfs: Sysfs): Source {
   }
 }
 
-/** Any board whose kernel holds a clock down against heat: a cooling device of a clock that is at work. */
-async function coolingDevices(sysfs: Sysfs): Promise<BoardHealth> {
+/** Throttling on any board: the kernel reduces a clock through a cooling device whose state is above 0. */
+async function coolingDevices(sysfs: Sysfs): Promise<BoardReadings> {
   const states: number[] = []
   for (const device of await sysfs.list('sys/class/thermal', /^cooling_device\d+$/)) {
     if (!/cpufreq|devfreq|throttle/i.test((await sysfs.text(`${device}/type`)) ?? '')) continue
@@ -254,12 +262,12 @@ async function coolingDevices(sysfs: Sysfs): Promise<BoardHealth> {
   return states.length === 0 ? {} : { throttled: states.some((state) => state > 0) }
 }
 
-async function memory(sysfs: Sysfs): Promise<BoardHealth> {
+async function memory(sysfs: Sysfs): Promise<BoardReadings> {
   const [, kilobytes] = /^MemAvailable:\s+(\d+) kB/m.exec((await sysfs.text('proc/meminfo')) ?? '') ?? []
   return kilobytes === undefined ? {} : { mem_available_mb: Math.round((Number(kilobytes) * 1024) / 1e6) }
 }
 
-async function disk(folder: string): Promise<BoardHealth> {
+async function disk(folder: string): Promise<BoardReadings> {
   const { bavail, bsize } = await statfs(folder)
   return { disk_free_mb: Math.round((bavail * bsize) / 1e6) }
 }

@@ -24,8 +24,8 @@ export interface ClassifierOptions extends EngineOptions {
   readonly model: string
   readonly engine?: EngineChoice
   /** A label file; default the manifest's, then NAME.labels.txt and NAME.txt beside the model. */
-  readonly labels?: string
-  readonly resize?: ResizeMode
+  readonly labels?: string | undefined
+  readonly resize?: ResizeMode | undefined
   /** Opens the engine with the feature map as a further output, so that heat maps can be had; default false. */
   readonly heat?: boolean
 }

@@ -1,4 +1,4 @@
-/** Time: monotonic for everything inside, wall time only for what leaves the device. Replaced in tests. */
+/** The source of time: monotonic for measuring, wall time only for what leaves the device. Tests pass a clock of their own. */
 export interface Clock {
   /** Monotonic milliseconds. */
   now(): number
@@ -6,4 +6,5 @@ export interface Clock {
   wall(): number
 }
 
+/** The clock of the operating system. */
 export const systemClock: Clock = { now: () => performance.now(), wall: () => Date.now() }

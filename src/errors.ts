@@ -1,15 +1,17 @@
 /**
- * Every operational fault gapcam can meet: one row a code, with the exit status it leads to, whether trying again
- * can help, and what a person can do. A programmer's mistake is a TypeError made by `expected`.
+ * Every operational fault that gapcam can meet, one row per code: the exit status, whether a retry can help, and a hint
+ * for the user. docs/errors.md is generated from this table. A programmer's mistake is a TypeError made by `expected`.
  */
 import { redact } from './secrets.js'
 
 /**
- * Exit statuses of the command line. Signals end with 128 + number (130 SIGINT, 143 SIGTERM). `unforeseen` is an error
- * without a row below: a mistake of ours. With `hung`
- * (EX_SOFTWARE of sysexits.h) something did not get on, with `output` (EX_IOERR) stdout did not take the results, with
- * `restart` (EX_TEMPFAIL) somebody asked for a restart, or a lost GPU needs one; a service manager that restarts on
- * failure starts gapcam again.
+ * Exit statuses of the command line. After a signal the status is 128 + its number (130 SIGINT, 143 SIGTERM).
+ *
+ * - `unforeseen`: an error without a row in `errorTable`, so a bug in gapcam.
+ * - `hung` (EX_SOFTWARE of sysexits.h): a stage exceeded its deadline.
+ * - `output` (EX_IOERR): stdout no longer takes the results.
+ * - `restart` (EX_TEMPFAIL): a restart was requested, or a lost GPU needs one. A service manager that restarts on failure
+ *   starts gapcam again.
  */
 export const exitStatus = {
   done: 0,
@@ -26,96 +28,125 @@ export const exitStatus = {
 interface ErrorRow {
   readonly status: number
   readonly retryable: boolean
-  /** One line: what to do about it. */
+  /** One line: what the user can do. */
   readonly hint: string
 }
 
+/** The table itself, by code. */
 export const errorTable = {
-  CONFIG_INVALID: { status: 2, retryable: false, hint: 'See gapcam config schema, or docs/configuration.md.' },
-  USAGE: { status: 2, retryable: false, hint: 'See gapcam --help.' },
+  CONFIG_INVALID: {
+    status: 2,
+    retryable: false,
+    hint: 'gapcam config schema and docs/configuration.md list the keys.',
+  },
+  USAGE: { status: 2, retryable: false, hint: 'gapcam COMMAND --help lists the arguments and flags.' },
   SERVICE_FAILED: {
     status: 2,
     retryable: false,
-    hint: 'gapcam service install --print shows the unit, for an installation by hand.',
+    hint: 'gapcam service install --print prints the unit for a manual installation.',
   },
-  PORT_IN_USE: { status: 5, retryable: false, hint: 'Choose another port, or stop the program that holds it.' },
-  CAMERA_NOT_FOUND: { status: 3, retryable: true, hint: 'gapcam cameras lists what is there.' },
-  CAMERA_BUSY: { status: 3, retryable: true, hint: 'Stop the program that holds the camera, or choose another one.' },
+  PORT_IN_USE: { status: 5, retryable: false, hint: 'Choose another port, or stop the program that uses it.' },
+  CAMERA_NOT_FOUND: { status: 3, retryable: true, hint: 'gapcam cameras lists the cameras of this machine.' },
+  CAMERA_BUSY: { status: 3, retryable: true, hint: 'Stop the program that uses the camera, or choose another camera.' },
   CAMERA_PERMISSION: {
     status: 3,
     retryable: false,
     hint: 'Add the user to the group that owns the device, then log in again.',
   },
   CAMERA_LOST: { status: 3, retryable: true, hint: 'Check the cable and the power supply.' },
-  CAMERA_STALLED: { status: 3, retryable: true, hint: 'Look whether another program gets pictures from it.' },
+  CAMERA_STALLED: { status: 3, retryable: true, hint: 'Check whether another program receives pictures from it.' },
   CAMERA_FORMAT: { status: 3, retryable: false, hint: 'gapcam cameras lists the formats that the camera offers.' },
-  CAMERA_TOOL_MISSING: { status: 3, retryable: false, hint: 'Install the program that this kind of source needs.' },
-  FRAME_INVALID: { status: 3, retryable: true, hint: 'The frame is dropped and counted.' },
+  CAMERA_TOOL_MISSING: { status: 3, retryable: false, hint: 'Install the program that this kind of camera needs.' },
+  FRAME_INVALID: {
+    status: 3,
+    retryable: true,
+    hint: 'gapcam drops the frame, counts it and goes on with the next one.',
+  },
   RECORDING_INVALID: {
     status: 3,
     retryable: false,
-    hint: 'Record again; a recording that was only cut is replayed up to there.',
+    hint: 'Record again. gapcam replay plays a recording that is only cut off up to the cut.',
   },
-  RECORDING_NOT_WRITTEN: { status: 3, retryable: true, hint: 'Free space on the disk, or name another folder.' },
-  PICTURE_INVALID: { status: 3, retryable: false, hint: 'The picture cannot be decoded; replace it.' },
+  RECORDING_NOT_WRITTEN: { status: 3, retryable: true, hint: 'Free some space on the disk, or choose another folder.' },
+  PICTURE_INVALID: {
+    status: 3,
+    retryable: false,
+    hint: 'gapcam reads JPEG, PNG, WebP, GIF, TIFF and AVIF. Replace a damaged file.',
+  },
   MODEL_NOT_FOUND: { status: 4, retryable: false, hint: 'Check the path of the model file.' },
-  MODEL_INVALID: { status: 4, retryable: false, hint: 'The file is damaged or not an ONNX model; fetch it again.' },
+  MODEL_INVALID: {
+    status: 4,
+    retryable: false,
+    hint: 'Check that the file is an ONNX model, and download it again if it is damaged.',
+  },
   MODEL_UNSUPPORTED: {
     status: 4,
     retryable: false,
-    hint: 'gapcam model info names what is not covered; --engine auto falls back to onnxruntime.',
+    hint: 'gapcam model info names what is not supported. --engine auto falls back to onnxruntime.',
   },
-  MODEL_INPUT_SIZE: { status: 4, retryable: false, hint: 'The graph fixes its input size; leave --input-size out.' },
+  MODEL_INPUT_SIZE: { status: 4, retryable: false, hint: 'The model fixes its input size. Omit --input-size.' },
   NO_HEAT_MAP: {
     status: 4,
     retryable: false,
     hint: 'Heat maps need a head of global average pooling and linear layers; see docs/heat.md.',
   },
-  LABELS_MISMATCH: { status: 4, retryable: false, hint: 'Give one label a line, as many as the model has outputs.' },
+  LABELS_MISMATCH: { status: 4, retryable: false, hint: 'Write one label per line, as many as the model has outputs.' },
   MANIFEST_INVALID: {
     status: 4,
     retryable: false,
-    hint: 'See docs/configuration.md for the fields of a model manifest.',
+    hint: 'docs/configuration.md lists the fields of a model manifest.',
   },
   ENGINE_UNAVAILABLE: {
     status: 4,
     retryable: false,
-    hint: 'gapcam model info says why; npm run build builds the native engine.',
+    hint: 'gapcam model info says why. npm run build builds the native engine.',
   },
   TUNING_NOT_WRITTEN: {
     status: 4,
     retryable: true,
-    hint: 'Make the folder of the model writable, or copy the model to one that is.',
+    hint: 'Make the folder of the model writable, or copy the model to a writable folder.',
   },
-  ENGINE_FAILED: { status: 4, retryable: true, hint: 'Try --engine onnxruntime and report the model.' },
-  OUTPUT_NOT_WRITTEN: { status: 74, retryable: false, hint: 'Free space where stdout goes, or send it elsewhere.' },
+  ENGINE_FAILED: { status: 4, retryable: true, hint: 'Try --engine onnxruntime, and report the model as a bug.' },
+  OUTPUT_NOT_WRITTEN: {
+    status: 74,
+    retryable: false,
+    hint: 'Free some space on the disk of the output, or redirect it to another file.',
+  },
   STAGE_HUNG: {
     status: 70,
     retryable: true,
-    hint: 'gapcam ends, so that the service manager starts it again; hungAfterMs is the bound.',
+    hint: 'gapcam exits so that its service manager can restart it. hungAfterMs sets the limit.',
   },
   REPLAY_DIFFERS: {
     status: 4,
     retryable: false,
-    hint: 'The first stage that differs is where to look; docs/recording.md says what each means.',
+    hint: 'Start with the first stage that differs. docs/recording.md explains each stage.',
   },
-  BROKER_UNREACHABLE: { status: 5, retryable: true, hint: 'Check the address and that the broker runs.' },
+  BROKER_UNREACHABLE: { status: 5, retryable: true, hint: 'Check the address, and that the broker is running.' },
   OUTBOX_NEWER: {
     status: 5,
     retryable: false,
-    hint: 'Update gapcam, or move the folder away: gapcam reads no format that it does not know.',
+    hint: 'Update gapcam, or move the folder away. This version cannot read the newer format.',
   },
   OUTBOX_LOCKED: {
     status: 5,
     retryable: true,
-    hint: 'Stop the other gapcam, or give each a --node or a state directory of its own.',
+    hint: 'Stop the other gapcam, or give each one its own --node or state directory.',
   },
-  BROKER_REFUSED: { status: 5, retryable: true, hint: 'Check user, password and access rules of the broker.' },
+  BROKER_REFUSED: {
+    status: 5,
+    retryable: true,
+    hint: 'Check the user, the password and the access rules of the broker.',
+  },
 } as const satisfies Record<string, ErrorRow>
 
+/** A code of the table. */
 export type ErrorCode = keyof typeof errorTable
 
-/** Names from a file or a network may hold anything; a sentence is one line and moves no cursor. */
+/**
+ * Writes control characters as `\uXXXX`. Names that come from a file or a network may contain any character; an error must
+ * stay on one line and must not control the terminal.
+ */
 export function printable(message: string): string {
   return message.replace(
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
@@ -123,14 +154,18 @@ export function printable(message: string): string {
   )
 }
 
-/** An operational fault: something outside the program is not as it should be. */
+/**
+ * An operational fault: something outside the program is wrong.
+ *
+ *     throw new GapcamError('PICTURE_INVALID', `${file}: the file does not exist`, { hint: 'Check the path.' })
+ */
 export class GapcamError extends Error {
   readonly code: ErrorCode
   readonly exitStatus: number
   readonly retryable: boolean
   readonly hint: string
 
-  /** `message` says what happened and to what, in one sentence; the table adds the rest. */
+  /** `message` is one sentence that says what happened to what. Secrets in it are masked. `hint` replaces the table's. */
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
     super(printable(redact(message)), options?.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'GapcamError'
@@ -142,7 +177,7 @@ export class GapcamError extends Error {
   }
 }
 
-/** The one sentence for a wrong argument: `Expected X for Y but received Z of type T`. */
+/** The error for a wrong argument of a function: `Expected X for Y but received Z of type T`. */
 export function expected(what: string, name: string, received: unknown): TypeError {
   return new TypeError(`Expected ${what} for ${name} but received ${show(received)} of type ${typeof received}`)
 }
@@ -153,7 +188,7 @@ function show(value: unknown): string {
   return value !== null && typeof value === 'object' ? (value.constructor?.name ?? 'Object') : String(value)
 }
 
-/** The message of anything thrown, for a sentence of our own. */
+/** The message of anything thrown, to be quoted in an error of our own. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,6 +1,6 @@
-/** Counters and latencies of a run. Recording a frame allocates nothing. */
+/** Counters and latencies of a run, for the summary, the health message and /metrics. Recording a frame allocates nothing. */
 
-/** Percentiles of the last samples, in a ring of fixed size. */
+/** Percentiles of the last `capacity` samples, in milliseconds. */
 export class Latency {
   readonly #samples: Float64Array
   #count = 0
@@ -13,7 +13,7 @@ export class Latency {
     this.#samples[this.#count++ % this.#samples.length] = ms
   }
 
-  /** Of what the ring holds; 0 before the first sample. */
+  /** Percentiles of the kept samples; 0 before the first one. */
   percentiles(): { readonly p50: number; readonly p95: number; readonly p99: number } {
     const sorted = this.#samples.slice(0, Math.min(this.#count, this.#samples.length)).sort()
     const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
@@ -21,28 +21,29 @@ export class Latency {
   }
 }
 
-/** What one run counted, over all cameras. */
+/** The counters of one run, over all cameras. */
 export interface Metrics {
   /** Frames that became a prediction. */
   frames: number
-  /** Frames that the cameras delivered and nobody took. */
+  /** Frames that a newer frame replaced before they were classified. */
   dropped: number
-  /** Frames whose pixels or outputs were not usable. */
+  /** Frames whose pixels or outputs were unusable. */
   invalid: number
-  /** Times a camera came back. */
+  /** How often a lost camera came back. */
   recoveries: number
   readonly infer: Latency
-  /** From the sensor to the frame's turn on the engine. */
+  /** From the sensor's timestamp to the start of preprocessing. */
   readonly capture: Latency
   readonly preprocess: Latency
-  /** Policy, and handing over what is to be published. */
+  /** The policy, and handing the results to the publisher. */
   readonly decide: Latency
   readonly startedMs: number
 }
 
-/** A frame's stages in the order of its way. */
+/** The stages of a frame, in order. */
 export const stageNames = ['capture', 'preprocess', 'infer', 'decide'] as const
 
+/** Counters at zero. `nowMs` is the monotonic time of the start. */
 export function createMetrics(nowMs: number): Metrics {
   return {
     frames: 0,
@@ -58,8 +59,8 @@ export function createMetrics(nowMs: number): Metrics {
 }
 
 /**
- * Resident memory of this process in bytes. Where the kernel does not tell, because /proc is hidden or no file
- * descriptor is left, its peak: whoever looks at a process in need must not be what ends it.
+ * Resident memory of this process in bytes. Where /proc is hidden or no file descriptor is left, the peak of it instead:
+ * measuring a process in trouble must not end it.
  */
 export function residentBytes(): number {
   try {

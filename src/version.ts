@@ -1,4 +1,4 @@
-/** The package's version, as package.json has it. */
+/** The package's version, from package.json. */
 import { createRequire } from 'node:module'
 
 export const version = (createRequire(import.meta.url)('../package.json') as { version: string }).version

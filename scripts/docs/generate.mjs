@@ -35,10 +35,7 @@ function configuration() {
     ])
   const camera = keys
     .filter(({ key }) => key.startsWith('cameras[].'))
-    .map(({ key, description }) => [
-      code(key.replace('cameras[].', '')),
-      description || 'name in topics, of a-z, 0-9 and -',
-    ])
+    .map(({ key, description }) => [code(key.replace('cameras[].', '')), description])
   return `${generated('src/config/schema.ts')}
 # Configuration
 

@@ -1,6 +1,7 @@
 /** The flags that several commands share, and the way from them to a configuration. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { loadConfig, nearestOf, scalar, type LoadedConfig } from '../config/config.js'
+import { loadConfig, scalar, type LoadedConfig } from '../config/config.js'
+import { nearestOf } from '../config/nearest.js'
 import { configKeys, type CameraConfig } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
 import { keepSecretsOf } from '../secrets.js'

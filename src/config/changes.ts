@@ -1,21 +1,26 @@
-/** What a second reading of the configuration brings: what may change while gapcam runs, and what waits for a restart. */
+/** Compares a configuration that was read again with the running one: which keys take effect now, and which need a restart. */
 import { runtimeSchema, type CameraConfig, type Config } from './schema.js'
 
+/** The result of `changesOf`. */
 export interface ConfigChanges {
   /** Keys that take effect now. */
   readonly changed: readonly string[]
-  /** Keys that differ and stay as they are until the next start. Values are not told: some are secrets. */
+  /** Keys that differ but keep their value until the next start. Only names: some values are secrets. */
   readonly needsRestart: readonly string[]
-  /** The configuration that runs, with what changed. */
+  /** The running configuration with the new values of `changed`. */
   readonly config: Config
+  /** The running cameras with the new values of `changed`. */
   readonly cameras: readonly CameraConfig[]
 }
 
 const runtimeKeys: ReadonlySet<string> = new Set(Object.keys(runtimeSchema.shape))
-/** A camera's keys that take effect at its next frame. */
+/** Keys of a camera that take effect at its next frame. */
 const runtimeCameraKey = /^cameras\.[^.]+\.roi$/
 
-/** `before` is the configuration that runs, as it was read; `running` its cameras, whose source may have been found since. */
+/**
+ * What changes when the configuration `before` is replaced by `next`. `running` are the cameras as they run: their source
+ * may have been detected, while `before` has it as it was read.
+ */
 export function changesOf(before: Config, running: readonly CameraConfig[], next: Config): ConfigChanges {
   const [old, fresh] = [flat(before), flat(next)]
   const different = [...new Set([...old.keys(), ...fresh.keys()])].filter(
@@ -66,7 +71,7 @@ function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }
 
-/** Every key but the cameras by its dotted name. */
+/** The values of all keys except the cameras, by dotted key. */
 function flat({ cameras: _cameras, ...config }: Config): Map<string, unknown> {
   return new Map(
     Object.entries(config).flatMap(([key, value]): [string, unknown][] =>

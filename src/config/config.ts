@@ -1,6 +1,6 @@
 /**
- * The configuration of a run, from four places: flags before GAPCAM_* environment before the YAML file before
- * defaults. A key that does not exist is an error that names the nearest one that does.
+ * Loads the configuration from four places, in order of precedence: flags, GAPCAM_* environment variables, the YAML file,
+ * defaults. An unknown key is an error that suggests the nearest known one.
  */
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
@@ -8,28 +8,34 @@ import { z } from 'zod'
 import { GapcamError, messageOf } from '../errors.js'
 import { openToAll, redact, redactDeep } from '../secrets.js'
 import { withSecrets } from './credentials.js'
+import { sentenceOf } from './issues.js'
+import { nearestOf } from './nearest.js'
 import { configKeys, configSchema, secretKeys, type Config } from './schema.js'
 
+/** Where a value came from. `credential`: from a file of the service manager or container. */
 export type Origin = 'flag' | 'environment' | 'file' | 'credential' | 'default'
 
+/** The places that `loadConfig` reads. */
 export interface ConfigSources {
   /** Values from flags, by dotted key. */
   readonly flags: Readonly<Record<string, unknown>>
   readonly environment: NodeJS.ProcessEnv
-  readonly file?: string
+  /** The YAML file; default GAPCAM_CONFIG of the environment, else none. */
+  readonly file?: string | undefined
   /** Values in the shape of the YAML file, from a program that embeds gapcam. */
   readonly values?: Readonly<Record<string, unknown>> | undefined
 }
 
+/** A valid configuration and where it came from. */
 export interface LoadedConfig {
   readonly config: Config
-  /** Where each key's value came from, by dotted key; absent: default. */
+  /** The origin of each value by dotted key; a key that is absent has its default. */
   readonly origins: ReadonlyMap<string, Origin>
-  /** What is allowed and not wise, a sentence each. */
+  /** Sentences about values that are allowed but unsafe. */
   readonly warnings: readonly string[]
 }
 
-/** Environment variables of ours that are not configuration. */
+/** GAPCAM_* environment variables that are not configuration keys. */
 const otherVariables = new Set([
   'GAPCAM_TARGET',
   'GAPCAM_SHARED',
@@ -39,7 +45,12 @@ const otherVariables = new Set([
   'GAPCAM_CUBINS',
 ])
 
-/** Loads and validates. Throws CONFIG_INVALID with one sentence that names the key and its place. */
+/**
+ * Loads and validates the configuration. Throws CONFIG_INVALID with one sentence that names the key and its place.
+ *
+ *     const { config } = loadConfig({ flags: {}, environment: process.env, file: 'gapcam.yaml' })
+ *     config.policy.threshold // 0.3 by default
+ */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const origins = new Map<string, Origin>()
   const merged: Record<string, unknown> = {}
@@ -58,7 +69,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   return { config, origins, warnings: [...warnings, ...openConfiguration(file, result.data, origins)] }
 }
 
-/** A file that holds a secret itself is read by nobody else. */
+/** A warning if the configuration file itself holds a secret and every user can read it. */
 function openConfiguration(
   file: string | undefined,
   { mqtt, cameras }: Config,
@@ -77,7 +88,7 @@ function openConfiguration(
   return warning === null ? [] : [warning]
 }
 
-/** GAPCAM_MQTT_BROKER → mqtt.broker: names are compared without case and separators. */
+/** Values from the environment by key: GAPCAM_MQTT_BROKER sets mqtt.broker. Case and separators do not matter. */
 function environmentValues(environment: NodeJS.ProcessEnv): [string, unknown][] {
   const names = new Map(configKeys().map(({ key }) => [plain(key), key]))
   return Object.entries(environment)
@@ -90,31 +101,16 @@ function environmentValues(environment: NodeJS.ProcessEnv): [string, unknown][] 
 }
 
 const plain = (text: string): string => text.replace(/[^a-z0-9]/gi, '').toLowerCase()
+/** The environment variable that sets a key. */
 export const variableOf = (key: string): string =>
   `GAPCAM_${key
     .replace(/([a-z])([A-Z])/g, '$1_$2')
     .replace(/\./g, '_')
     .toUpperCase()}`
 
-/** A value from a command line or environment: YAML's own idea of numbers and booleans, except where text is wanted. */
+/** A value from a command line or the environment: text where the key takes text, else what YAML makes of it. */
 export function scalar(text: string, key: string): unknown {
-  if (
-    [
-      'model',
-      'labels',
-      'node',
-      'stateDir',
-      'progressFile',
-      'mqtt.broker',
-      'mqtt.username',
-      'mqtt.password',
-      'mqtt.base',
-      'page.token',
-      'page.host',
-      'homeassistantPrefix',
-    ].includes(key)
-  )
-    return text
+  if (configKeys().find((entry) => entry.key === key)?.isText) return text
   const value: unknown = /^[\d.,x]+$/.test(text) && !/^\d+(\.\d+)?$/.test(text) ? text : parse(text)
   return value === null ? text : value
 }
@@ -126,12 +122,12 @@ function readYaml(file: string): Record<string, unknown> {
   } catch (error) {
     const why =
       (error as NodeJS.ErrnoException).code === 'ENOENT'
-        ? 'there is no such file'
+        ? 'the file does not exist'
         : messageOf(error).split('\n')[0]!.replace(/:$/, '')
     throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${why}`)
   }
   if (typeof data !== 'object' || Array.isArray(data))
-    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: it is not a table of keys`)
+    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: it must consist of lines of the form key: value`)
   return data as Record<string, unknown>
 }
 
@@ -148,7 +144,7 @@ function mergeTree(
   for (const [name, value] of Object.entries(tree)) {
     const key = prefix + name
     if (prefix === '' && groups.has(name) && typeof value === 'object') {
-      // A group whose keys are all comments has none.
+      // YAML gives null for a group whose keys are all commented out.
       mergeTree(target, (value ?? {}) as Record<string, unknown>, `${name}.`, origins, file)
       continue
     }
@@ -178,7 +174,7 @@ function requireKey(key: string, where: string): void {
   if (groups.has(key))
     throw new GapcamError(
       'CONFIG_INVALID',
-      `${whereOf(key, where)} is a group of keys, such as ${known.find((name) => name.startsWith(`${key}.`))}, and has no value of its own`,
+      `${whereOf(key, where)} is a group of keys and takes no value itself; set one of its keys, such as ${known.find((name) => name.startsWith(`${key}.`))}`,
     )
   if (!known.includes(key)) throw unknownKey(key, where, [...known, ...groups])
 }
@@ -191,62 +187,12 @@ function unknownKey(key: string, where: string, known: readonly string[]): Gapca
   )
 }
 
-/** `--set key` and `environment variable KEY` name the key themselves. */
+/** The place and the key; `--set key` and `environment variable KEY` already name the key. */
 function whereOf(key: string, where: string): string {
   return where.endsWith(` ${key}`) ? where : `${where}: ${key}`
 }
 
-/** The known name with the least edits, if it is near enough to be meant. */
-export function nearestOf(name: string, known: readonly string[]): string | null {
-  const ranked = known
-    .map((candidate) => ({ candidate, edits: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.edits - b.edits)
-  const [best] = ranked
-  return best && best.edits <= Math.max(2, name.length / 2) ? best.candidate : null
-}
-
-/** Letters to insert, delete, exchange, or swap with their neighbour (Damerau's distance), one row at a time. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = []
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
-      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-      if (isSwapped) next[j] = Math.min(next[j]!, before[j - 2]! + 1)
-    }
-    before = row
-    row = next
-  }
-  return row[b.length]!
-}
-
-function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, Origin>): string {
-  const issue = error.issues[0]!
-  const key = issue.path.join('.')
-  if (issue.code === 'unrecognized_keys') {
-    const group = issue.path
-      .map((part) => (typeof part === 'number' ? '[]' : `.${String(part)}`))
-      .join('')
-      .slice(1)
-    const known = configKeys()
-      .filter((entry) => entry.key.startsWith(group))
-      .map((entry) => entry.key.slice(group === '' ? 0 : group.length + 1))
-    return `${[key, issue.keys[0]].filter(Boolean).join('.')} is not a key of the configuration; did you mean ${nearestOf(issue.keys[0] ?? '', known) ?? 'another'}?`
-  }
-  const origin = origins.get(key) ?? origins.get(String(issue.path[0]))
-  return `${key}${origin ? ` (from the ${origin})` : ''}: ${detailOf(issue)}`
-}
-
-/** Of a value that may be of several types: what the one says whose type it has. */
-function detailOf(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'invalid_union') return issue.message
-  const all = issue.errors.flat()
-  return (all.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_value') ?? all.at(-1) ?? issue).message
-}
-
-/** The configuration as plain data with origins, secrets replaced. */
+/** Every key with its value and origin, for `config show`. Secrets are masked. */
 export function showConfig({ config, origins }: LoadedConfig): { key: string; value: unknown; origin: Origin }[] {
   return configKeys()
     .filter(({ key }) => !key.includes('['))
@@ -261,6 +207,7 @@ export function showConfig({ config, origins }: LoadedConfig): { key: string; va
     })
 }
 
+/** The JSON Schema of the configuration file. */
 export function configJsonSchema(): unknown {
   return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
 }

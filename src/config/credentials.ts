@@ -1,22 +1,22 @@
 /**
- * Secrets of a configuration. A file that the service manager or a container provides replaces the one that the
- * configuration names. Every secret read here, and those in URLs, are registered so that no output shows them.
+ * Secrets of a configuration. A file from the service manager or the container replaces the file that the configuration
+ * names. All secrets that are read here or found in URLs are registered, so that no output shows them.
  */
 import { parseCameraAddress, withCredentials } from '../camera-address.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { credentialFile, keepSecret, keepSecretsOf, openToAll, readSecret } from '../secrets.js'
 import type { CameraConfig, Config } from './schema.js'
 
-/** A configuration with its secrets resolved. */
+/** The result of `withSecrets`. */
 export interface WithSecrets {
   readonly config: Config
-  /** Keys whose value comes from a service manager or container. */
+  /** Keys whose file came from a service manager or container. */
   readonly given: readonly string[]
-  /** One sentence for each secret file that every user of this machine can read. */
+  /** One sentence per secret file that every user of this machine can read. */
   readonly warnings: readonly string[]
 }
 
-/** The keys that name a secret's file, each with its name as a systemd credential (LoadCredential) or Docker secret. */
+/** The keys that name the file of a secret, and the name under which systemd (LoadCredential) or Docker (secrets) provides it. */
 export const credentialNames = {
   'mqtt.passwordFile': 'mqtt-password',
   'mqtt.key': 'mqtt-key',
@@ -24,21 +24,24 @@ export const credentialNames = {
 } as const
 type SecretFileKey = keyof typeof credentialNames
 
-/** The credential's name for a camera's password. */
+/** The name under which a service manager provides a camera's password. */
 export const cameraCredential = (camera: string): string => `camera-${camera}-password`
 
-/** The files that a configuration names, by key. */
+/** The files of secrets that a configuration names, by key. */
 export function secretFiles({ mqtt, page }: Config): Readonly<Record<SecretFileKey, string | undefined>> {
   return { 'mqtt.passwordFile': mqtt.passwordFile, 'mqtt.key': mqtt.key, 'page.tokenFile': page.tokenFile }
 }
 
-/** Throws CONFIG_INVALID for a camera's password that cannot be read. */
+/**
+ * The configuration with the files that the service manager provides, and with passwords in the sources of cameras.
+ * Throws CONFIG_INVALID for a camera's password that cannot be read.
+ */
 export function withSecrets(config: Config, environment: NodeJS.ProcessEnv): WithSecrets {
   const { mqtt, page, cameras } = config
   for (const secret of [mqtt.password, page.token]) keepSecret(secret)
   for (const url of [mqtt.broker, ...cameras.map(({ source }) => source)]) keepSecretsOf(url)
   const named = secretFiles(config)
-  // A secret written in the configuration wins over a provided file.
+  // A password or token in the configuration itself wins over a file that the service manager happens to provide.
   const isWritten: Readonly<Record<SecretFileKey, boolean>> = {
     'mqtt.passwordFile': mqtt.password !== undefined,
     'mqtt.key': false,
@@ -66,8 +69,8 @@ export function withSecrets(config: Config, environment: NodeJS.ProcessEnv): Wit
       cameras: cameras.map((camera) =>
         withPassword(camera, credentialFile(cameraCredential(camera.id), environment) ?? camera.passwordFile),
       ),
-      mqtt: { ...mqtt, ...(passwordFile === undefined ? {} : { passwordFile }), ...(key === undefined ? {} : { key }) },
-      page: { ...page, ...(tokenFile === undefined ? {} : { tokenFile }) },
+      mqtt: { ...mqtt, passwordFile: passwordFile ?? mqtt.passwordFile, key: key ?? mqtt.key },
+      page: { ...page, tokenFile: tokenFile ?? page.tokenFile },
     },
     given: Object.keys(given),
     warnings: own
@@ -76,25 +79,35 @@ export function withSecrets(config: Config, environment: NodeJS.ProcessEnv): Wit
   }
 }
 
-/** Registers the file's content as a secret. A file that cannot be read is reported later, where it is used. */
+/** Registers the secret in a file. A file that cannot be read is reported later, by the connection that needs it. */
 function tryToKeep(file: string): void {
   try {
     readSecret(file)
   } catch {
-    // It cannot be read, so it cannot leak.
+    // What was not read cannot leak.
   }
 }
 
-/** The camera's source with the password that its file holds now; unchanged where the file cannot be read. Used at each reopening. */
-export function sourceNow(camera: CameraConfig): string {
-  try {
-    return withPassword(camera, camera.passwordFile).source
-  } catch {
-    return camera.source
+/**
+ * A function that returns the camera's source for each new opening, with the password that its file holds now. While the
+ * file cannot be read the previous source is used, and `onFault` gets one sentence about it.
+ */
+export function sourceReader(camera: CameraConfig, onFault: (sentence: string) => void): () => string {
+  let source = camera.source
+  let isReported = false
+  return () => {
+    try {
+      source = withPassword(camera, camera.passwordFile).source
+      isReported = false
+    } catch (error) {
+      if (!isReported) onFault(`${messageOf(error)}; the previous password is used`)
+      isReported = true
+    }
+    return source
   }
 }
 
-/** The camera with the password of the file in its URI, where it replaces any other. */
+/** The camera with its password in the URI, where ffmpeg expects it. It replaces a password that is already there. */
 function withPassword(camera: CameraConfig, file: string | undefined): CameraConfig {
   if (file === undefined) return camera
   let password: string

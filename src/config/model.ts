@@ -1,34 +1,22 @@
-/** What a configuration says of the model and its engine, in one place for every command that opens them. */
+/** What the configuration says about the model and its engine, in one place for every command that opens a model. */
 import { fileURLToPath } from 'node:url'
 import type { Config } from './schema.js'
 
-/** As `openClassifier` takes it; what is not configured is absent. */
-export interface ModelOptions extends Pick<Config, 'engine' | 'threads' | 'cudaPrecision'> {
+/** The options of `openClassifier` that come from the configuration. */
+export interface ModelOptions
+  extends Pick<Config, 'engine' | 'threads' | 'cudaPrecision' | 'labels' | 'inputSize' | 'resize'> {
   readonly model: string
-  readonly labels?: string
-  readonly inputSize?: NonNullable<Config['inputSize']>
-  readonly resize?: NonNullable<Config['resize']>
 }
 
 /** The model that comes with the package. */
 const shippedModel = fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url))
 
-export function modelOptions({
-  model,
-  engine,
-  threads,
-  cudaPrecision,
-  labels,
-  inputSize,
-  resize,
-}: Config): ModelOptions {
-  return {
-    model: model === '' ? shippedModel : model,
-    engine,
-    threads,
-    cudaPrecision,
-    ...(labels ? { labels } : {}),
-    ...(inputSize ? { inputSize } : {}),
-    ...(resize ? { resize } : {}),
-  }
+/**
+ * The model options of a configuration; without a `model` those of the shipped one.
+ *
+ *     const classifier = await openClassifier(modelOptions(config))
+ */
+export function modelOptions(config: Config): ModelOptions {
+  const { model, engine, threads, cudaPrecision, labels, inputSize, resize } = config
+  return { model: model === '' ? shippedModel : model, engine, threads, cudaPrecision, labels, inputSize, resize }
 }

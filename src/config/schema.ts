@@ -1,6 +1,6 @@
 /**
- * The one schema of the configuration: types, defaults, validation, the JSON Schema, `--help` and the table in docs all
- * come from here. Each entry's description is a phrase for people.
+ * The schema of the configuration. Types, defaults, validation, the JSON Schema, `--help` and the table in
+ * docs/configuration.md all come from it. Each entry's description is a phrase for users.
  */
 import { z } from 'zod'
 import { lensDefaults } from '../lens/watch.js'
@@ -10,7 +10,8 @@ import { policyDefaults } from '../decision/policy.js'
 const id = z
   .string()
   .max(64)
-  .regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
+  .regex(/^[a-z0-9-]+$/, 'must consist of a-z, 0-9 and -')
+/** A share from 0 to 1. */
 export const share = z.number().min(0).max(1)
 
 const threads = z.union([z.literal('auto'), z.int().min(1).max(64)])
@@ -28,7 +29,7 @@ const inputSize = z.union([
       return { height, width }
     }),
 ])
-/** x,y,width,height from 0 to 1, inside the frame; commands may name the four. */
+/** A region of the frame as x,y,width,height in shares from 0 to 1: text, a list, or an object (commands on MQTT). */
 export const region = z
   .union([
     z.string().transform((text) => text.split(',').map(Number)),
@@ -45,44 +46,46 @@ const corner = z.tuple([share, share])
 const watchRegion = z.strictObject({
   polygon: z
     .array(corner)
-    .min(3, 'must have three corners or more')
+    .min(3, 'must have at least three corners')
     .max(64)
     .describe('corners as [x, y], each from 0 to 1'),
-  share: share.default(0.5).describe('least share of the heat inside'),
+  share: share.default(0.5).describe('minimum share of the heat inside'),
 })
 
 const camera = z.strictObject({
-  id,
+  id: id.describe('name in topics, of a-z, 0-9 and -'),
   source: z.string().describe('URI of the camera'),
-  username: z.string().optional().describe('user at the camera, where the URI does not say'),
-  passwordFile: z.string().optional().describe('file that holds the password at the camera'),
-  fps: z.number().min(0).optional().describe('most frames a second; 0 for no bound'),
-  width: z.int().min(16).max(8192).optional().describe('wanted width in pixels'),
-  height: z.int().min(16).max(8192).optional().describe('wanted height in pixels'),
+  username: z.string().optional().describe('user name at the camera, where the URI has none'),
+  passwordFile: z.string().optional().describe('file with the password of the camera'),
+  fps: z.number().min(0).optional().describe('maximum frames per second; 0 for no limit'),
+  width: z.int().min(16).max(8192).optional().describe('requested width in pixels'),
+  height: z.int().min(16).max(8192).optional().describe('requested height in pixels'),
   loop: z.boolean().optional().describe('start again at the end of a file or folder'),
-  holdMs: z.number().min(0).optional().describe('how long each picture of a folder stays'),
+  holdMs: z.number().min(0).optional().describe('how long each picture of a folder is shown'),
   roi: region.optional().describe('part of the frame to look at: x,y,width,height from 0 to 1'),
   rotate: z
     .union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)])
     .optional()
-    .describe('degrees clockwise'),
+    .describe('rotation of the picture, degrees clockwise: 0, 90, 180 or 270'),
   flipX: z.boolean().optional().describe('mirror left to right'),
   flipY: z.boolean().optional().describe('mirror top to bottom'),
-  watchRegion: watchRegion.optional().describe('where the evidence for a label must lie; see docs/heat.md'),
+  watchRegion: watchRegion.optional().describe('region that must contain the evidence for a label; see docs/heat.md'),
 })
 
 const cameras = z.array(camera).superRefine((all, context) => {
   const twice = all.find(({ id }, i) => all.findIndex((other) => other.id === id) < i)
-  if (twice) context.addIssue({ code: 'custom', message: `two have the id ${twice.id}: each needs topics of its own` })
+  if (twice) context.addIssue({ code: 'custom', message: `two cameras have the id ${twice.id}; give each its own id` })
 })
 
 const logLevel = z.enum(logLevels).default('info')
 
 const policy = z.strictObject({
-  threshold: share.default(policyDefaults.threshold).describe('least score of a label; below it is unknown'),
-  hysteresis: share.default(policyDefaults.hysteresis).describe('how far above the threshold a new label must come'),
-  consecutive: z.int().min(1).default(policyDefaults.consecutive).describe('frames in a row for a new label'),
-  margin: share.default(policyDefaults.margin).describe('lead of a new label over the second'),
+  threshold: share
+    .default(policyDefaults.threshold)
+    .describe('minimum score of a label; below it the label is unknown'),
+  hysteresis: share.default(policyDefaults.hysteresis).describe('how far above the threshold a new label must rise'),
+  consecutive: z.int().min(1).default(policyDefaults.consecutive).describe('consecutive frames that a new label needs'),
+  margin: share.default(policyDefaults.margin).describe('minimum lead of a new label over the second best'),
   smoothingMs: z
     .number()
     .min(0)
@@ -92,7 +95,7 @@ const policy = z.strictObject({
     .number()
     .min(100)
     .default(policyDefaults.staleAfterMs)
-    .describe('a camera silent for so long has no label'),
+    .describe('after this long without a frame the label is unknown'),
 })
 
 const isBroker = (text: string): boolean =>
@@ -113,49 +116,53 @@ const mqtt = z.strictObject({
   base: z
     .string()
     .max(200)
-    .regex(/^[^#+\s\0$/][^#+\s\0]*$/, 'must be a topic without wildcards that begins with neither $ nor /')
+    .regex(/^[^#+\s\0$/][^#+\s\0]*$/, 'must be a topic without wildcards and spaces that begins with neither $ nor /')
     .refine((text) => !text.endsWith('/'), 'must not end with /')
     .default('gapcam')
     .describe('first level of all topics'),
-  username: z.string().optional().describe('user at the broker'),
+  username: z.string().optional().describe('user name at the broker'),
   password: z.string().optional().describe('password at the broker'),
-  passwordFile: z.string().optional().describe('file that holds the password'),
-  ca: z.string().optional().describe('file with the authority that signed the broker’s certificate'),
-  cert: z.string().optional().describe('file with the client’s certificate'),
-  key: z.string().optional().describe('file with the client’s key'),
-  servername: z.string().optional().describe('name in the broker’s certificate where it is not the host'),
+  passwordFile: z.string().optional().describe('file with the password at the broker'),
+  ca: z.string().optional().describe('file with the certificate of the authority that signed the broker’s'),
+  cert: z.string().optional().describe('file with the client certificate'),
+  key: z.string().optional().describe('file with the key of the client certificate'),
+  servername: z.string().optional().describe('name in the broker’s certificate, where it differs from the host'),
   insecure: z.boolean().default(false).describe('do not check the broker’s certificate'),
-  keepaliveS: z.int().min(5).max(600).default(15).describe('seconds between signs of life'),
+  keepaliveS: z.int().min(5).max(600).default(15).describe('MQTT keep-alive interval in seconds'),
   ack: z
     .enum(['puback', 'application'])
     .default('puback')
-    .describe('whose word removes an event from the outbox: the broker’s, or a consumer’s on R/ack'),
+    .describe('what removes an event from the outbox: the acknowledgement of the broker, or of a consumer on R/ack'),
   retain: z
     .boolean()
     .default(true)
-    .describe('publish label, state and status retained; false for brokers that end the connection over it'),
-  stateEveryMs: z.number().min(0).default(10_000).describe('state is sent again at least so often'),
-  resultEveryMs: z.number().min(-1).default(-1).describe('every result on its topic, at most so often; -1 for never'),
-  retainImages: z.boolean().default(false).describe('the broker keeps the last snapshot'),
+    .describe('publish label, state and status retained; false for brokers that do not allow it'),
+  stateEveryMs: z.number().min(0).default(10_000).describe('longest time between two state messages'),
+  resultEveryMs: z
+    .number()
+    .min(-1)
+    .default(-1)
+    .describe('shortest time between two results on the result topic; -1 for no results'),
+  retainImages: z.boolean().default(false).describe('publish pictures retained, so that the broker keeps the last one'),
 })
 
 const lens = z.strictObject({
   watch: z
     .boolean()
     .default(true)
-    .describe('find a camera that is black, overexposed, covered, blurred, frozen or moved'),
+    .describe('detect a camera that is black, overexposed, covered, blurred, frozen or moved'),
   checks: z
     .int()
     .min(1)
     .max(1000)
     .default(lensDefaults.checks)
-    .describe('checks in a row before a problem is raised or cleared'),
+    .describe('consecutive checks that raise or clear a problem'),
   everyMs: z.number().min(0).default(200).describe('time between two checks'),
   frozenAfterMs: z
     .number()
     .min(1000)
     .default(lensDefaults.frozenAfterMs)
-    .describe('a live picture without any change for so long is frozen'),
+    .describe('after this long without any change a live picture is frozen'),
 })
 
 const recorder = z.strictObject({
@@ -163,14 +170,18 @@ const recorder = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'keep the last seconds of frames in memory, and write them when something happens; see docs/recording.md',
+      'keep the last seconds of frames in memory, and write them to disk when something happens; see docs/recording.md',
     ),
-  folder: z.string().optional().describe('where recordings go; default recordings in the state directory'),
-  seconds: z.number().min(0.1).max(600).default(5).describe('how much is kept'),
-  memoryMegabytes: z.number().min(1).max(4096).default(64).describe('most memory for it, for each camera'),
-  diskMegabytes: z.number().min(1).default(512).describe('most disk for recordings; the oldest go first'),
-  onLowConfidence: z.boolean().default(true).describe('write when a label is given up'),
-  onLabelChange: z.boolean().default(true).describe('write when the label changes'),
+  folder: z.string().optional().describe('folder for recordings; default recordings in the state directory'),
+  seconds: z.number().min(0.1).max(600).default(5).describe('seconds that are kept'),
+  memoryMegabytes: z.number().min(1).max(4096).default(64).describe('maximum memory per camera'),
+  diskMegabytes: z
+    .number()
+    .min(1)
+    .default(512)
+    .describe('maximum disk space for recordings; the oldest are deleted first'),
+  onLowConfidence: z.boolean().default(true).describe('write a recording when the label becomes unknown'),
+  onLabelChange: z.boolean().default(true).describe('write a recording when the label changes'),
 })
 
 export const configSchema = z.strictObject({
@@ -180,55 +191,55 @@ export const configSchema = z.strictObject({
     .min(1000)
     .default(10_000)
     .describe(
-      'an inference that takes longer hangs, and so does the program when its main thread is away for longer: it ends with status 70',
+      'longest time for an inference or a blocked main thread; beyond it gapcam counts as hung and exits with status 70',
     ),
-  progressFile: z
-    .string()
-    .default('')
-    .describe('file whose time is that of the last progress, for health checks; default none'),
+  progressFile: z.string().default('').describe('file that is touched on progress, for health checks; default none'),
   stateDir: z
     .string()
     .optional()
-    .describe("folder for what must outlive a restart; default the service manager's, else ~/.local/state/gapcam"),
+    .describe("folder for what must survive a restart; default the service manager's, else ~/.local/state/gapcam"),
   model: z.string().default('').describe('ONNX file; default the model that comes with gapcam'),
   labels: z.string().optional().describe('label file; default the one beside the model'),
-  engine: z.enum(['auto', 'cuda', 'native', 'onnxruntime']).default('auto').describe('executor of the model'),
+  engine: z.enum(['auto', 'cuda', 'native', 'onnxruntime']).default('auto').describe('engine that executes the model'),
   cudaPrecision: z
     .enum(['auto', 'fp16', 'fp32'])
     .default('auto')
-    .describe('what CUDA computes in; auto is fp16 where that passes the self-test, else fp32'),
+    .describe('precision of CUDA; auto is fp16 where that passes the self-test, else fp32'),
   cudaRestart: z
     .enum(['auto', 'always', 'never'])
     .default('auto')
     .describe(
-      'gapcam run ends with status 75 when CUDA is lost for the process, and is started again with it; auto: where a service manager listens and the engine may be another one, always: something else starts it again, such as a container’s restart policy',
+      'whether gapcam run exits with status 75 when the process loses CUDA, to be restarted with it; auto: only under a service manager, always: for other supervisors, such as the restart policy of a container',
     ),
   threads: threads
     .default('auto')
     .describe(
-      "threads that compute; auto is one for each core of the fastest kind within the affinity mask and the cgroup's quota, less one where four or more are all alike, and at most 8",
+      "compute threads; auto is one per core of the fastest kind within the affinity mask and the cgroup's quota, less one if there are four or more identical cores, and at most 8",
     ),
-  inputSize: inputSize.optional().describe('input of the network, 160 or HEIGHTxWIDTH, where the model allows it'),
+  inputSize: inputSize.optional().describe('input size of the network, 160 or HEIGHTxWIDTH, where the model allows it'),
   resize: z
     .enum(['cover', 'stretch', 'contain'])
     .optional()
-    .describe('how a frame becomes the input; default the manifest says'),
-  topK: z.int().min(1).max(100).default(5).describe('labels in results'),
+    .describe('how a frame is fitted to the input; default from the manifest'),
+  topK: z.int().min(1).max(100).default(5).describe('number of labels in results'),
   cameras: cameras.default([]).describe('cameras; default the first one that works'),
   waitForCameras: z
     .boolean()
     .default(false)
-    .describe('a camera that is not there at the start is waited for; without, it is an error'),
-  frames: z.int().min(0).default(0).describe('end after so many results; 0 for never'),
+    .describe('wait for a camera that is missing at the start; false makes it an error'),
+  frames: z.int().min(0).default(0).describe('exit after this many results; 0 for no limit'),
   policy: policy.prefault({}),
   heat: z
     .boolean()
     .default(true)
-    .describe('say where a label has its evidence, where the model can tell; see docs/heat.md'),
+    .describe('report where in the picture the evidence for the label is, if the model allows it; see docs/heat.md'),
   lens: lens.prefault({}),
   recorder: recorder.prefault({}),
   mqtt: mqtt.prefault({}),
-  homeassistant: z.boolean().default(true).describe('announce this device to Home Assistant; false takes it back'),
+  homeassistant: z
+    .boolean()
+    .default(true)
+    .describe('announce this device to Home Assistant; false removes the announcement'),
   homeassistantPrefix: z
     .string()
     .regex(/^[^#+\s/]+(\/[^#+\s/]+)*$/, 'must be a topic without wildcards')
@@ -241,10 +252,14 @@ export const configSchema = z.strictObject({
         .string()
         .min(1)
         .default('127.0.0.1')
-        .describe('address to listen on; any but a loopback one needs a token'),
+        .describe('address to listen on; any address other than loopback needs a token'),
       port: z.int().min(0).max(65535).optional().describe('port of the page; default 8080 or the next free one'),
-      token: z.string().min(16, 'must have at least 16 characters').optional().describe('what a visitor must present'),
-      tokenFile: z.string().optional().describe('file that holds the token'),
+      token: z
+        .string()
+        .min(16, 'must have at least 16 characters')
+        .optional()
+        .describe('token that visitors must present'),
+      tokenFile: z.string().optional().describe('file with the token'),
     })
     .prefault({}),
   outbox: z
@@ -254,19 +269,19 @@ export const configSchema = z.strictObject({
         .min(0.25)
         .max(65_536)
         .default(64)
-        .describe('most megabytes of events on disk; the oldest make room'),
-      maxAgeH: z.number().min(1).default(168).describe('hours after which an event that nobody took is dropped'),
+        .describe('maximum megabytes of events on disk; the oldest are dropped first'),
+      maxAgeH: z.number().min(1).default(168).describe('hours after which an event that was not delivered is dropped'),
       results: z
         .boolean()
         .default(false)
-        .describe('results go through the outbox too, numbered and acknowledged like events'),
+        .describe('send results through the outbox too, numbered and acknowledged like events'),
     })
     .prefault({}),
-  json: z.boolean().default(false).describe('one JSON object a line on stdout'),
-  logLevel: logLevel.describe('least level of the log'),
+  json: z.boolean().default(false).describe('one JSON object per line on stdout'),
+  logLevel: logLevel.describe('minimum level of the log'),
 })
 
-/** What may change while gapcam runs, by key of the configuration. None of it is a path, an address or a command. */
+/** The keys that may change while gapcam runs. None of them is a path, an address or a command, since MQTT can set them. */
 export const runtimeSchema = z.strictObject({
   'policy.threshold': policy.shape.threshold.unwrap(),
   'policy.hysteresis': policy.shape.hysteresis.unwrap(),
@@ -279,28 +294,37 @@ export const runtimeSchema = z.strictObject({
   logLevel: logLevel.unwrap(),
 })
 
+/** Values of the keys that may change at run time. */
 export type RuntimeValues = z.output<typeof runtimeSchema>
 export type RuntimeKey = keyof RuntimeValues
 
+/** A validated configuration, with defaults. */
 export type Config = z.output<typeof configSchema>
 export type CameraConfig = Config['cameras'][number]
 
-/** Keys whose values are never shown. */
+/** Keys whose values are always masked. */
 export const secretKeys: readonly string[] = ['mqtt.password', 'page.token']
 
+/** One key of the configuration, for help and docs. */
 export interface ConfigKey {
   /** Dotted path, such as mqtt.broker. */
   readonly key: string
   readonly description: string
   readonly default: unknown
+  /** Whether the value is text, so that `123` or `yes` must not be read as a number or a boolean. */
+  readonly isText: boolean
 }
 
-/** Every key with its description and default, for help and docs. */
-export function configKeys(): ConfigKey[] {
-  return keysOf(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema, '')
+let allKeys: readonly ConfigKey[] | null = null
+
+/** Every key with its description and default. */
+export function configKeys(): readonly ConfigKey[] {
+  allKeys ??= keysOf(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema, '')
+  return allKeys
 }
 
 interface JsonSchema {
+  readonly type?: string
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly items?: JsonSchema
   readonly description?: string
@@ -311,7 +335,12 @@ function keysOf(schema: JsonSchema, prefix: string): ConfigKey[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, property]): ConfigKey[] => {
     const key = prefix + name
     if (property.properties) return keysOf(property, `${key}.`)
-    const own = { key, description: property.description ?? '', default: property.default }
+    const own = {
+      key,
+      description: property.description ?? '',
+      default: property.default,
+      isText: property.type === 'string',
+    }
     return property.items?.properties ? [own, ...keysOf(property.items, `${key}[].`)] : [own]
   })
 }

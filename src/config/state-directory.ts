@@ -1,14 +1,14 @@
 /**
- * Where a node keeps what must outlive a restart: a folder of its own in `stateDir`. Only the path is made here; who
- * writes makes the folder.
+ * The folder for everything that must survive a restart: one folder per node in `stateDir`. Only the path is computed here;
+ * the code that writes creates the folder.
  */
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Config } from './schema.js'
 
 /**
- * `stateDir` of the configuration, else $STATE_DIRECTORY (set by systemd, which may name several: the first), else
- * $XDG_STATE_HOME/gapcam, else ~/.local/state/gapcam; and in it the node's folder. Absolute.
+ * Absolute path of the node's folder. It lies in `stateDir` of the configuration, else in the first folder of
+ * $STATE_DIRECTORY (set by systemd), else in $XDG_STATE_HOME/gapcam, else in ~/.local/state/gapcam.
  */
 export function stateDirectory(
   { stateDir, node }: Pick<Config, 'stateDir' | 'node'>,

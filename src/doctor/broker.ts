@@ -1,4 +1,4 @@
-/** The broker, layer by layer, so that the first thing that is wrong is named: name, port, TLS, login, rights. */
+/** Checks the broker layer by layer (name, port, TLS, login, rights) and stops at the first layer that fails. */
 import { lookup } from 'node:dns/promises'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -12,6 +12,9 @@ import { checksOf, type Check, type DoctorContext, type Examination } from './ch
 const { ok, warn, fail, skip } = checksOf('broker')
 const stepMs = 5000
 
+const mqttFix = 'docs/configuration.md lists the mqtt keys.'
+
+/** The checks of the area `broker`. */
 export const examineBroker: Examination = async (context) => {
   const { broker, config } = context
   if (broker === null)
@@ -19,16 +22,16 @@ export const examineBroker: Examination = async (context) => {
       skip(
         'broker',
         config.mqtt.broker === 'none'
-          ? 'the configuration says none'
-          : 'the embedded broker starts with gapcam run; nothing outside this machine hears it',
+          ? 'mqtt.broker is none'
+          : 'mqtt.broker is embedded: gapcam run starts its own broker, which only this machine can reach',
       ),
     ]
-  if ('why' in broker) return [fail('broker', broker.why, 'See mqtt in docs/configuration.md.')]
+  if ('why' in broker) return [fail('broker', broker.why, mqttFix)]
   let target: Target
   try {
     target = targetOf(broker)
   } catch (error) {
-    return [fail('broker', messageOf(error), 'See mqtt in docs/configuration.md.')]
+    return [fail('broker', messageOf(error), mqttFix)]
   }
   const { host, port, isEncrypted: isTls } = target
   const checks: Check[] = []
@@ -37,13 +40,13 @@ export const examineBroker: Examination = async (context) => {
   if (!add(await tcp(host, port))) return checks
   if (isTls && !add(await tls(host, port, broker))) return checks
   if (!isTls && target.password !== undefined && !isLocal(host))
-    add(warn('encryption', 'user and password go over the network unencrypted', 'Use mqtts:// with mqtt.ca.'))
+    add(warn('encryption', 'the password is sent over the network unencrypted', 'Use mqtts:// with mqtt.ca.'))
   if (broker.tls?.insecure)
     add(
       warn(
         'encryption',
-        'mqtt.insecure is set: nobody knows who answers',
-        'Give the authority’s certificate as mqtt.ca instead.',
+        'mqtt.insecure is set, so the identity of the broker is not checked',
+        'Unset mqtt.insecure, and set mqtt.ca to the certificate of the authority.',
       ),
     )
   return [...checks, ...(await login(broker, context))]
@@ -59,11 +62,11 @@ async function name(host: string): Promise<Check> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const fix = host.endsWith('.local')
-      ? 'Install avahi-daemon and libnss-mdns, or use the address in digits.'
-      : 'Check the spelling and the name server (resolvectl status), or use the address in digits.'
+      ? 'Install avahi-daemon and libnss-mdns, or use the IP address.'
+      : 'Check the spelling and the name server (resolvectl status), or use the IP address.'
     return fail(
       'name',
-      code === 'ENOTFOUND' ? `no name server knows ${host}` : `${host} cannot be looked up: ${messageOf(error)}`,
+      code === 'ENOTFOUND' ? `the name ${host} is unknown` : `the name ${host} cannot be resolved: ${messageOf(error)}`,
       fix,
     )
   }
@@ -95,7 +98,7 @@ function tcp(host: string, port: number): Promise<Check> {
         fail(
           'port',
           `${host}:${port} does not answer within ${stepMs / 1000} s`,
-          'A firewall drops it, or the machine is off: try ping, and open the port.',
+          'Check that the machine is on (ping), and that no firewall blocks the port.',
         ),
       ),
     )
@@ -107,7 +110,7 @@ function tcp(host: string, port: number): Promise<Check> {
           'port',
           refused ? `nothing listens on ${host}:${port}: connection refused` : `${host}:${port}: ${messageOf(inner)}`,
           refused
-            ? 'Start the broker (sudo systemctl start mosquitto), check its port, and that it listens on more than loopback.'
+            ? 'Start the broker (sudo systemctl start mosquitto). Check its port, and that it listens on more than loopback.'
             : 'Check the network: cable, Wi-Fi, route.',
         ),
       )
@@ -123,7 +126,7 @@ function tls(host: string, port: number, { tls: own = {} }: ConnectOptions): Pro
       port,
       timeout: stepMs,
       rejectUnauthorized: insecure !== true,
-      ...(servername ? { servername } : isIP(host) ? {} : { servername: host }),
+      ...(servername ? { servername } : isIP(host) ? {} : { servername: host }), // an IP address is no server name (RFC 6066)
       ...(ca ? { ca } : {}),
       ...(cert ? { cert } : {}),
       ...(key ? { key } : {}),
@@ -135,15 +138,15 @@ function tls(host: string, port: number, { tls: own = {} }: ConnectOptions): Pro
     socket.once('secureConnect', () => {
       const { subject, valid_to } = socket.getPeerCertificate()
       const days = Math.floor((Date.parse(valid_to) - Date.now()) / 86_400_000)
-      const evidence = `${socket.getProtocol() ?? 'TLS'}, certificate of ${subject?.CN ?? 'nobody'}, valid for ${days} days`
-      end(days < 14 ? warn('TLS', evidence, 'Renew the broker’s certificate before it ends.') : ok('TLS', evidence))
+      const evidence = `${socket.getProtocol() ?? 'TLS'}, certificate of ${subject?.CN ?? 'an unnamed subject'}, valid for ${days} days`
+      end(days < 14 ? warn('TLS', evidence, 'Renew the broker’s certificate before it expires.') : ok('TLS', evidence))
     })
     socket.once('timeout', () =>
       end(
         fail(
           'TLS',
-          'the port answers, but no TLS comes back',
-          'That may be the unencrypted port: use 8883 with mqtts://.',
+          'the port accepts connections but does not answer in TLS',
+          'This may be the unencrypted port. mqtts:// usually uses port 8883.',
         ),
       ),
     )
@@ -153,16 +156,17 @@ function tls(host: string, port: number, { tls: own = {} }: ConnectOptions): Pro
         fail(
           'TLS',
           code === 'ECONNRESET' || code === 'EPROTO'
-            ? `the broker ends the handshake: ${messageOf(error)}`
+            ? `the broker ended the handshake: ${messageOf(error)}`
             : messageOf(error),
-          tlsFix(code) ?? 'Check that the port speaks TLS, and mqtt.cert and mqtt.key where the broker wants them.',
+          tlsFix(code) ??
+            'Check that the port uses TLS. If the broker demands a client certificate, set mqtt.cert and mqtt.key.',
         ),
       )
     })
   })
 }
 
-/** Connects beside a gapcam that may be running, and tries one topic of each direction. */
+/** Logs in with a client id of its own, so that a running gapcam stays connected, and tries one topic in each direction. */
 async function login(connect: ConnectOptions, { config, signal }: DoctorContext): Promise<Check[]> {
   const root = `${config.mqtt.base}/${config.node}`
   const clientId = `gapcam-${config.node}-doctor`
@@ -173,32 +177,33 @@ async function login(connect: ConnectOptions, { config, signal }: DoctorContext)
     return [
       ok(
         'login',
-        `the broker takes us with MQTT ${versionName(attempt.connection.protocol)}${user === undefined ? ', without a user' : ` as ${user}`}`,
+        `the broker accepts the connection with MQTT ${versionName(attempt.connection.protocol)}${user === undefined ? ', without a user' : ` as ${user}`}`,
       ),
-      ...(await rights(attempt.connection, root)),
+      ...(await rights(attempt.connection, config.mqtt.base, root)),
     ]
   const { kind, message } = attempt.loss
   if (kind === 'refused')
     return [
       fail(
         'login',
-        `the broker refuses us: ${message}`,
+        `the broker refuses the connection: ${message}`,
         user === undefined
-          ? 'It wants a user: set mqtt.username and mqtt.passwordFile.'
-          : 'Check mqtt.username and mqtt.passwordFile against the broker’s users.',
+          ? 'If the broker demands a user, set mqtt.username and mqtt.passwordFile.'
+          : 'Compare mqtt.username and mqtt.passwordFile with the users of the broker.',
       ),
     ]
   return [
     fail(
       'login',
-      `the broker answers no MQTT: ${message}`,
-      'Check that the port belongs to an MQTT broker; look into its log.',
+      `no MQTT connection: ${message}`,
+      'Check that the port belongs to an MQTT broker, and look into the log of the broker.',
     ),
   ]
 }
 
-async function rights(connection: Connection, root: string): Promise<Check[]> {
-  const fix = `Let this user read and write below the base topic (in mosquitto's ACL file: topic readwrite ${root.split('/')[0]}/#).`
+/** `base` is the part of `root` above the node. */
+async function rights(connection: Connection, base: string, root: string): Promise<Check[]> {
+  const fix = `Let this user read and write below the base topic (in the ACL file of mosquitto: topic readwrite ${base}/#).`
   const heard = `${root}/request/+`
   const said = `${root}/response/doctor`
   const [refused, delivery] = [
@@ -209,10 +214,10 @@ async function rights(connection: Connection, root: string): Promise<Check[]> {
   await connection.close(1000)
   return [
     refused.length > 0
-      ? fail('right to listen', `the broker refuses ${heard}: ${refused[0]!.reason}`, fix)
-      : ok('right to listen', heard),
+      ? fail('right to subscribe', `the broker refuses the subscription to ${heard}: ${refused[0]!.reason}`, fix)
+      : ok('right to subscribe', heard),
     delivery === 'sent'
-      ? ok('right to publish', `${said}${isBare ? ' (MQTT 3.1.1 does not say whether anybody may read it)' : ''}`)
+      ? ok('right to publish', `${said}${isBare ? ' (MQTT 3.1.1 does not report whether the broker forwards it)' : ''}`)
       : fail(
           'right to publish',
           `the broker ${delivery === 'refused' ? 'refuses' : 'does not acknowledge'} ${said}`,

@@ -1,4 +1,4 @@
-/** The cameras: rights, who holds them, formats; then one is opened, and its pictures are looked at. */
+/** Checks the cameras: devices, permissions, formats; then opens each camera and checks a few pictures. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Camera } from '../camera/camera.js'
@@ -9,13 +9,17 @@ import type { CameraConfig } from '../config/schema.js'
 import type { Frame } from '../frame.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
 import type { Preprocessor } from '../pixels/spec.js'
+import { redact } from '../secrets.js'
 import { checksOf, failureOf, type Check, type DoctorContext, type Examination } from './check.js'
 
 const { ok, warn, fail, skip } = checksOf('camera')
+/** Longest time for opening a camera and receiving the frames. */
 const openMs = 12_000
-const framesToSee = 4
+const wantedFrames = 4
+/** Frames are compared as squares of this many pixels. */
 const side = 64
 
+/** The checks of the area `camera`: the configured cameras, else the first one that works. */
 export const examineCameras: Examination = async (context) => {
   const configured = context.config.cameras.filter(({ source }) => source !== '')
   const checks = [...(await devices(configured.length > 0)), ...(await argus())]
@@ -27,11 +31,11 @@ export const examineCameras: Examination = async (context) => {
         fail(
           'camera',
           `no camera works: ${found.reasons.join('; ')}`,
-          'Connect one and look at gapcam cameras; a network camera is given as rtsp://…, a test picture as gapcam doctor PICTURE.',
+          'Connect a camera and run gapcam cameras. For a network camera run gapcam doctor rtsp://…, for a test picture gapcam doctor FILE.',
         ),
       )
   }
-  for (const camera of configured) checks.push(...(await look(camera, context)))
+  for (const camera of configured) checks.push(...(await probe(camera, context)))
   return checks
 }
 
@@ -43,8 +47,8 @@ async function devices(hasOthers: boolean): Promise<Check[]> {
         ? skip('devices', 'no V4L2 or CSI camera is connected')
         : warn(
             'devices',
-            'no V4L2 or CSI camera is connected: /dev has no video device that captures',
-            'Check the cable; for a ribbon camera also its overlay in /boot/firmware/config.txt.',
+            'no V4L2 or CSI camera is connected: there is no capture device in /dev',
+            'Check the cable. On a Raspberry Pi check the overlay of a ribbon camera in /boot/firmware/config.txt too.',
           ),
     ]
   return [
@@ -56,42 +60,42 @@ async function devices(hasOthers: boolean): Promise<Check[]> {
         )
         .join(', ')
       const evidence = `${device?.name ?? 'unknown device'}${formats ? `: ${formats}` : ''}`
-      if (problem !== null) return warn(path, problem, hint ?? 'gapcam cameras lists what it offers.')
+      if (problem !== null) return warn(path, problem, hint ?? 'gapcam cameras lists its formats.')
       return hint === null
         ? ok(path, evidence)
-        : warn(path, `${evidence}; ${hint}`, 'Stop that program, or take another camera.')
+        : warn(path, `${evidence}; ${hint}`, 'Stop that program, or choose another camera.')
     }),
     ...csi.map(({ uri, name }) => ok(uri, name)),
   ]
 }
 
-/** Jetson's camera service: without it nothing comes from a ribbon camera. */
+/** The camera service of a Jetson, which ribbon cameras need. */
 async function argus(): Promise<Check[]> {
   if (!existsSync('/etc/nv_tegra_release') && !existsSync('/usr/sbin/nvargus-daemon')) return []
   const isActive = await new Promise<boolean>((resolve) => {
     execFile('systemctl', ['is-active', 'nvargus-daemon'], { timeout: 5000 }, (error) => resolve(!error))
   })
-  if (!isActive) return [fail('Argus', 'nvargus-daemon does not run', 'sudo systemctl restart nvargus-daemon')]
+  if (!isActive) return [fail('Argus', 'nvargus-daemon does not run', 'Run sudo systemctl restart nvargus-daemon.')]
   return [
     existsSync('/tmp/argus_socket')
       ? ok('Argus', 'nvargus-daemon runs')
       : warn(
           'Argus',
-          'nvargus-daemon runs, but /tmp/argus_socket is not to be seen',
-          'Under systemd set PrivateTmp=no; in a container mount /tmp/argus_socket.',
+          'nvargus-daemon runs, but its socket /tmp/argus_socket does not exist here',
+          'Under systemd set BindPaths=/tmp/argus_socket. In a container mount that file.',
         ),
   ]
 }
 
-/** Opens a camera as a run would, and sees a few frames. */
-async function look({ id, source, width, height, fps }: CameraConfig, { signal }: DoctorContext): Promise<Check[]> {
+/** Opens a camera as a run would, and checks a few frames. */
+async function probe({ id, source, width, height, fps }: CameraConfig, { signal }: DoctorContext): Promise<Check[]> {
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(openMs)])
   let camera: Camera
   try {
     camera = openCamera(source, {
-      ...(width ? { width } : {}),
-      ...(height ? { height } : {}),
-      ...(fps ? { fps } : {}),
+      width,
+      height,
+      fps,
       loop: true,
       holdMs: 50,
     })
@@ -100,44 +104,47 @@ async function look({ id, source, width, height, fps }: CameraConfig, { signal }
   }
   const stop = (): void => void camera.close()
   timeout.addEventListener('abort', stop, { once: true })
-  const eye = new Eye()
+  const frames = new FrameStatistics()
   try {
     const opened = await camera.open(timeout)
     const start = performance.now()
-    while (eye.seen < framesToSee && !timeout.aborted) {
+    while (frames.count < wantedFrames && !timeout.aborted) {
       const frame = await camera.next(timeout)
       if (!frame) break
-      await eye.look(frame)
+      await frames.add(frame)
     }
-    const rate =
-      eye.seen > 1 ? ` ${((eye.seen - 1) / ((eye.lastMs - eye.firstMs) / 1000)).toFixed(1)} frames a second` : ''
-    const evidence = `${opened.name}, ${opened.width} x ${opened.height} ${opened.format}, first frame after ${Math.round(eye.firstMs - start)} ms,${rate}`
-    return eye.seen === 0
+    const { count, firstMs, lastMs } = frames
+    const rate = count > 1 ? `, ${((count - 1) / ((lastMs - firstMs) / 1000)).toFixed(1)} frames per second` : ''
+    const evidence = `${opened.name}, ${opened.width} x ${opened.height} ${opened.format}, first frame after ${Math.round(firstMs - start)} ms${rate}`
+    return count === 0
       ? [noFrame(id, source)]
-      : [ok(id, evidence), eye.verdict(id, /^(v4l2|csi|rtsps?|https?|gst)/.test(source) || source.startsWith('/dev/'))]
+      : [
+          ok(id, evidence),
+          frames.verdict(id, /^(v4l2|csi|rtsps?|https?|gst)/.test(source) || source.startsWith('/dev/')),
+        ]
   } catch (error) {
     return [timeout.aborted ? noFrame(id, source) : failureOf('camera', id, error)]
   } finally {
     timeout.removeEventListener('abort', stop)
     await camera.close()
-    eye.close()
+    frames.close()
   }
 }
 
 function noFrame(id: string, source: string): Check {
   return fail(
     id,
-    `${source} opens and delivers no frame within ${openMs / 1000} s`,
-    'Check the cable and the supply; for a network camera look at its stream with another program.',
+    `${redact(source)} delivers no frame within ${openMs / 1000} s`,
+    'Check the cable and the power supply. For a network camera, try its stream in another program.',
   )
 }
 
-/** Sees whether pictures can be of anything: not black, not white, not flat, not always the same. */
-class Eye {
-  seen = 0
+/** Brightness, contrast and change of a few frames, which reveal a black, white, flat or frozen picture. */
+class FrameStatistics {
+  count = 0
   firstMs = 0
   lastMs = 0
-  #isMoving = false
+  #isChanging = false
   #mean = 0
   #deviation = 0
   #last: Uint8Array | null = null
@@ -152,7 +159,8 @@ class Eye {
     resize: 'stretch',
   })
 
-  async look(frame: Frame): Promise<void> {
+  /** Measures a frame and releases it. */
+  async add(frame: Frame): Promise<void> {
     const pixels = new Uint8Array(side * side * 3)
     try {
       await this.#pass.run(frame, pixels)
@@ -160,36 +168,40 @@ class Eye {
       frame.release()
     }
     this.lastMs = performance.now()
-    if (this.seen++ === 0) this.firstMs = this.lastMs
+    if (this.count++ === 0) this.firstMs = this.lastMs
     this.#mean = pixels.reduce((sum, level) => sum + level, 0) / pixels.length
     this.#deviation = Math.sqrt(pixels.reduce((sum, level) => sum + (level - this.#mean) ** 2, 0) / pixels.length)
-    if (this.#last && pixels.some((level, i) => level !== this.#last![i])) this.#isMoving = true
+    if (this.#last && pixels.some((level, i) => level !== this.#last![i])) this.#isChanging = true
     this.#last = pixels
   }
 
-  /** A sensor's noise alone changes some pixel from frame to frame; a file does not. */
+  /** The noise of a live sensor changes some pixels in every frame, so identical frames are only allowed for files. */
   verdict(id: string, isLive: boolean): Check {
     const name = `${id} picture`
-    const evidence = `mean level ${this.#mean.toFixed(0)}, spread ${this.#deviation.toFixed(0)}`
+    const evidence = `mean level ${this.#mean.toFixed(0)}, deviation ${this.#deviation.toFixed(0)}`
     if (this.#mean < 8)
       return warn(
         name,
         `the picture is black (${evidence})`,
-        'Take the lens cap off, give it light, or raise the exposure on the page.',
+        'Remove the lens cap, add light, or raise the exposure of the camera.',
       )
     if (this.#mean > 247)
       return warn(
         name,
         `the picture is white (${evidence})`,
-        'Lower the exposure on the page, or turn the camera out of the light.',
+        'Lower the exposure of the camera, or turn it away from the light.',
       )
     if (this.#deviation < 4)
-      return warn(name, `the picture is flat (${evidence})`, 'Something covers the lens, or it is badly out of focus.')
-    if (isLive && this.seen > 1 && !this.#isMoving)
       return warn(
         name,
-        `${this.seen} frames are the same to the last bit`,
-        'The camera is frozen: power it off and on.',
+        `the picture has no contrast (${evidence})`,
+        'Check that nothing covers the lens, and that it is in focus.',
+      )
+    if (isLive && this.count > 1 && !this.#isChanging)
+      return warn(
+        name,
+        `${this.count} frames are identical, bit for bit`,
+        'The camera is frozen: switch it off and on.',
       )
     return ok(name, evidence)
   }

@@ -1,12 +1,12 @@
-/** What a check says: a verdict, what it was seen by, and one line that mends it. */
+/** The result of a check: a verdict, the evidence, and one line that fixes the problem. */
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { ConnectOptions } from '../publish/mqtt.js'
 
-/** `skip`: not looked at, and the evidence says why. */
+/** `skip`: not checked, and the evidence says why. */
 export type Verdict = 'ok' | 'warn' | 'fail' | 'skip'
 
-/** In the order in which one needs the other. */
+/** The areas in the order in which each one needs the ones before. */
 export const areas = [
   'configuration',
   'program',
@@ -18,56 +18,60 @@ export const areas = [
   'broker',
   'home assistant',
 ] as const
+/** One of the areas. */
 export type Area = (typeof areas)[number]
 
+/** One finding. */
 export interface Check {
   readonly area: Area
   readonly name: string
   readonly verdict: Verdict
-  /** What was seen, in words. */
+  /** What was found, in words. */
   readonly evidence: string
-  /** What to do about it; with every `warn` and `fail`. */
-  readonly fix?: string
+  /** What the user can do; present with every `warn` and `fail`. */
+  readonly fix?: string | undefined
 }
 
-/** What an area finds; asked one after the other. */
+/** Runs the checks of one area. */
 export type Examination = (context: DoctorContext) => Promise<readonly Check[]>
 
+/** What every examination gets. */
 export interface DoctorContext {
   readonly config: Config
-  /** How the broker is reached; null for none. A sentence where the configuration of it cannot be used. */
+  /** How to reach the broker; null for none; a sentence where the configuration of the broker is unusable. */
   readonly broker: ConnectOptions | null | { readonly why: string }
-  /** Where the state is kept. */
+  /** The state directory of the node. */
   readonly stateFolder: string
-  /** Where /proc and /sys are read from; '/' but in tests. */
+  /** The folder above /proc and /sys; '/' except in tests. */
   readonly root: string
   readonly signal: AbortSignal
 }
 
-/** Checks of one area, written shortly. */
+/**
+ * Functions that create checks of one area.
+ *
+ *     const { ok, fail } = checksOf('disk')
+ *     return free > 0 ? ok('space', `${free} bytes free`) : fail('space', 'the disk is full', 'Free some space.')
+ */
 export function checksOf(area: Area): Record<Verdict, (name: string, evidence: string, fix?: string) => Check> {
   const say =
     (verdict: Verdict) =>
-    (name: string, evidence: string, fix?: string): Check => ({
-      area,
-      name,
-      verdict,
-      evidence,
-      ...(fix === undefined ? {} : { fix }),
-    })
+    (name: string, evidence: string, fix?: string): Check => ({ area, name, verdict, evidence, fix })
   return { ok: say('ok'), warn: say('warn'), fail: say('fail'), skip: say('skip') }
 }
 
-/** An error as a failed check: its sentence, and the hint of the one table. */
+/** An error as a failed check: its sentence as evidence, its hint as the fix. */
 export function failureOf(area: Area, name: string, error: unknown): Check {
   return checksOf(area).fail(
     name,
     messageOf(error),
-    error instanceof GapcamError ? error.hint : 'Run it again with GAPCAM_LOG_LEVEL=debug and report what it says.',
+    error instanceof GapcamError
+      ? error.hint
+      : 'This is a bug in gapcam. Please report it with scripts/board/report.mjs.',
   )
 }
 
-/** The exit status of the first area that fails, in the order in which one needs the other. */
+/** The exit status of the first area that fails, 0 if none does. Areas with status 0 never fail the command. */
 export function exitStatusOf(checks: readonly Check[]): number {
   const statuses: Readonly<Record<Area, number>> = {
     configuration: 2,

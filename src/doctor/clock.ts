@@ -1,20 +1,21 @@
-/** Whether wall time can be believed: certificates and timestamps need it. */
+/** Checks whether wall time is right: certificates and timestamps depend on it. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { checksOf, type Examination } from './check.js'
 
 const { ok, warn, fail } = checksOf('clock')
-/** No gapcam is older than this. */
+/** gapcam did not exist before this, so an earlier time is wrong. */
 const earliest = Date.UTC(2025, 0, 1)
 
+/** The checks of the area `clock`. */
 export const examineClock: Examination = async () => {
   const now = new Date()
   if (now.getTime() < earliest)
     return [
       fail(
         'time',
-        `the clock says ${now.toISOString()}: it was never set since the board lost power`,
-        'Connect to a network with a time server (timedatectl set-ntp true), or fit a battery for the clock.',
+        `the clock shows ${now.toISOString()}, so it has not been set since the board lost power`,
+        'Connect the board to a network with a time server (timedatectl set-ntp true), or add a battery for its clock.',
       ),
     ]
   const synced = await isSynced()
@@ -22,8 +23,8 @@ export const examineClock: Examination = async () => {
     return [
       warn(
         'time',
-        `${now.toISOString()}; nobody says whether it is synchronised (no timedatectl)`,
-        'Install systemd-timesyncd or chrony.',
+        `${now.toISOString()}; it is unknown whether the clock is synchronised, because timedatectl does not answer`,
+        'Install a time service such as systemd-timesyncd or chrony.',
       ),
     ]
   return [
@@ -32,7 +33,7 @@ export const examineClock: Examination = async () => {
       : warn(
           'time',
           `${now.toISOString()}, not synchronised`,
-          'timedatectl set-ntp true, and let UDP port 123 out; timestamps carry clockSynced: false until then.',
+          'Run timedatectl set-ntp true, and allow outgoing UDP to port 123. Until then messages carry clockSynced: false.',
         ),
   ]
 }

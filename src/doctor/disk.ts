@@ -1,20 +1,23 @@
-/** The state directory: whether it can be written, how much room it has, and what waits in it. */
+/** Checks the state directory: free space, whether it can be written, and how much the outbox holds. */
 import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { messageOf } from '../errors.js'
 import { checksOf, type Check, type Examination } from './check.js'
 
 const { ok, warn, fail } = checksOf('disk')
-/** An outbox and settings need little; below this the next log rotation or update fills the disk. */
+/** gapcam itself needs little. Below this the next log rotation or update may fill the disk. */
 const leastFree = 64e6
 const trialBytes = 256 << 10
+/** A write that takes longer points to a worn card. */
+const slowWriteMs = 2000
 
+/** The checks of the area `disk`. */
 export const examineDisk: Examination = async ({ stateFolder }) => {
   const place = await existing(stateFolder)
   return [await room(place, stateFolder), await writable(place, stateFolder), await outbox(stateFolder)]
 }
 
-/** The folder, or the nearest one above it that is there. */
+/** The folder, or the nearest folder above it that exists. */
 async function existing(folder: string): Promise<string> {
   return (await stat(folder).then(
     () => true,
@@ -37,15 +40,15 @@ async function room(place: string, stateFolder: string): Promise<Check> {
       return fail(
         'space',
         `the file system has no inodes left (df -i ${place})`,
-        'Delete small files that nobody needs.',
+        'Delete small files that are no longer needed.',
       )
     return free < leastFree ? warn('space', evidence, fix) : ok('space', evidence)
   } catch (error) {
-    return fail('space', messageOf(error), 'Set stateDir to a folder that exists or can be made.')
+    return fail('space', messageOf(error), 'Set stateDir to a folder that exists or can be created.')
   }
 }
 
-/** Writes as the outbox does, through to the disk. */
+/** Writes a file through to the disk, as the outbox does. */
 async function writable(place: string, stateFolder: string): Promise<Check> {
   const isOurs = place === stateFolder
   const trial = join(place, `.gapcam-doctor-${process.pid}`)
@@ -54,7 +57,7 @@ async function writable(place: string, stateFolder: string): Promise<Check> {
     if (!isOurs) {
       await mkdir(trial)
       await rm(trial, { recursive: true })
-      return ok('write', `${stateFolder} is not there yet and can be made`)
+      return ok('write', `${stateFolder} does not exist yet and can be created`)
     }
     const file = await open(trial, 'wx')
     try {
@@ -66,7 +69,7 @@ async function writable(place: string, stateFolder: string): Promise<Check> {
     }
     const ms = Math.round(performance.now() - start)
     const evidence = `${trialBytes >> 10} KiB written through to the disk in ${ms} ms`
-    return ms > 2000
+    return ms > slowWriteMs
       ? warn('write', evidence, 'The card is slow or worn out; replace it, or set stateDir to another disk.')
       : ok('write', evidence)
   } catch (error) {
@@ -74,7 +77,7 @@ async function writable(place: string, stateFolder: string): Promise<Check> {
     const fixes: Readonly<Record<string, string>> = {
       ENOSPC: 'Free some space, or set stateDir to another disk.',
       EROFS:
-        'The file system is read-only, often after a fault: look into the kernel log, check the card, mount it writable.',
+        'The file system is read-only, often after a disk error. Look into the kernel log, check the card, and mount it writable.',
       EACCES: `Let the user that runs gapcam write there: sudo chown -R $USER ${place}`,
       EPERM: `Let the user that runs gapcam write there: sudo chown -R $USER ${place}`,
       EIO: 'The disk is faulty; replace it.',
@@ -100,8 +103,11 @@ async function outbox(stateFolder: string): Promise<Check> {
     ),
   )
   return names.length === 0
-    ? ok('outbox', 'nothing is kept yet')
-    : ok('outbox', `${megabytes(sizes.reduce((a, b) => a + b, 0))} in ${folder}; gapcam outbox says what waits`)
+    ? ok('outbox', 'empty')
+    : ok(
+        'outbox',
+        `${megabytes(sizes.reduce((a, b) => a + b, 0))} in ${folder}; gapcam outbox status shows how many events wait`,
+      )
 }
 
 function megabytes(bytes: number): string {

@@ -1,4 +1,4 @@
-/** All that a field engineer would look at, area by area; one area's fault keeps no other from being looked at. */
+/** Runs the examinations of all areas in order. An area that fails does not stop the others. */
 import { messageOf } from '../errors.js'
 import { examineBoard } from './board.js'
 import { examineBroker } from './broker.js'
@@ -23,7 +23,13 @@ const examinations: readonly (readonly [Area, Examination])[] = [
   ['home assistant', examineHomeAssistant],
 ]
 
-/** Tells each area's checks as they come; resolves with all of them. Never rejects. */
+/**
+ * Runs all checks. `onChecks` gets those of each area when they are done; the promise resolves with all of them and never
+ * rejects.
+ *
+ *     const checks = await examine(context, (some) => print(some))
+ *     process.exitCode = exitStatusOf(checks)
+ */
 export async function examine(
   context: DoctorContext,
   onChecks: (checks: readonly Check[]) => void,
@@ -35,7 +41,7 @@ export async function examine(
       checksOf(area).fail(
         area,
         `the check itself failed: ${messageOf(error)}`,
-        'That is a mistake of ours; please report it with scripts/board/report.mjs.',
+        'This is a bug in gapcam. Please report it with scripts/board/report.mjs.',
       ),
     ])
     onChecks(checks)

@@ -1,4 +1,4 @@
-/** The model and what runs it: file, labels, manifest, self-test of the kernels, and answers that are known. */
+/** Checks the model and its engine: file, labels, manifest, self-test of the kernels, and photographs with a known label. */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { loadAddon } from '../addon.js'
@@ -11,9 +11,10 @@ import { checksOf, failureOf, type Check, type DoctorContext, type Examination }
 
 const { ok, warn, fail, skip } = checksOf('model')
 const photos = new URL('../../models/photos/', import.meta.url)
-/** Enough to notice kernels that are wrong, few enough for a minute on a Pi. */
+/** Enough to reveal wrong kernels, and few enough to take less than a minute on a Pi. */
 const goldenPhotos = 4
 
+/** The checks of the area `model`. */
 export const examineModel: Examination = async (context) => {
   const checks: Check[] = [await kernels()]
   let classifier: Classifier
@@ -32,15 +33,15 @@ export const examineModel: Examination = async (context) => {
         warn(
           'manifest',
           `assumed: ${classifier.assumed.join('; ')}`,
-          'Write a manifest beside the model; docs/configuration.md has its fields.',
+          'Write a manifest beside the model. docs/configuration.md lists its fields.',
         ),
       )
     const served = `${engine} ${target}, ${threads} threads: ${reason}`
-    const others = rejected.filter(({ reason: why }) => !reason.includes(why)) // what led to this engine is said already
+    const others = rejected.filter(({ reason: why }) => !reason.includes(why)) // the rest is part of `reason`
     checks.push(
       engine === 'onnxruntime' && context.config.engine === 'auto'
-        ? warn('engine', served, 'gapcam model info names what the native engine does not cover.')
-        : ok('engine', [served, ...others.map(({ name, reason: why }) => `${name} no: ${why}`)].join('; ')),
+        ? warn('engine', served, 'gapcam model info names what the native engine does not support.')
+        : ok('engine', [served, ...others.map(({ name, reason: why }) => `not ${name}: ${why}`)].join('; ')),
     )
     checks.push(await golden(classifier, context))
   } catch (error) {
@@ -53,21 +54,21 @@ export const examineModel: Examination = async (context) => {
 
 async function kernels(): Promise<Check> {
   const loaded = loadAddon()
-  if ('reason' in loaded) return skip('self-test', 'there is no native engine to test')
+  if ('reason' in loaded) return skip('self-test', 'there is no native engine')
   const wrong = await selfTest(loaded.addon, process.env['GAPCAM_TARGET'])
   return wrong === null
-    ? ok('self-test', 'the kernels compute what plain loops compute')
+    ? ok('self-test', 'the kernels agree with plain loops')
     : fail(
         'self-test',
-        `the native kernels are wrong on this processor: ${wrong}`,
+        `the native kernels give wrong results on this processor: ${wrong}`,
         'Run with --engine onnxruntime, and report the processor (scripts/board/report.mjs).',
       )
 }
 
-/** Photographs whose label is known, through the whole way from pixels to label. Only the shipped model has them. */
+/** Classifies photographs with a known label, from file to label. Only the shipped model has such photographs. */
 async function golden(classifier: Classifier, { config }: DoctorContext): Promise<Check> {
   if (config.model !== '')
-    return skip('golden answers', 'they are known of the model that comes with gapcam, not of this one')
+    return skip('golden answers', 'only the model that comes with gapcam has photographs with a known label')
   const list = JSON.parse(await readFile(new URL('photos.json', photos), 'utf8')) as readonly {
     readonly file: string
     readonly index: number
@@ -78,16 +79,16 @@ async function golden(classifier: Classifier, { config }: DoctorContext): Promis
   for (const { file, index, label } of list.slice(0, goldenPhotos)) {
     const outcome = await classifier.classify(frameOf(await decodeFile(fileURLToPath(new URL(file, photos)))))
     const best = outcome.ok ? outcome.prediction.top[0] : undefined
-    if (best?.index !== index) wrong.push(`${file} is ${label}, not ${best?.label ?? 'nothing'}`)
+    if (best?.index !== index) wrong.push(`${file} shows ${label}, but the model says ${best?.label ?? 'nothing'}`)
   }
   if (wrong.length > 0)
     return fail(
       'golden answers',
       wrong.join('; '),
-      'Fetch the model again and compare its sha256 with models/README.md; if that is right, run with --engine onnxruntime and report it.',
+      'Compare the sha256 of the model with models/README.md, and download it again if it differs. If it is right, use --engine onnxruntime and report the bug.',
     )
   return ok(
     'golden answers',
-    `${goldenPhotos} photographs have the labels they should, ${((performance.now() - start) / goldenPhotos).toFixed(0)} ms each with decoding`,
+    `${goldenPhotos} photographs get the right label, ${((performance.now() - start) / goldenPhotos).toFixed(0)} ms each including decoding`,
   )
 }

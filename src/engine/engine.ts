@@ -87,7 +87,7 @@ export interface EngineOptions {
   /** Receives one sentence for each fault that the engine recovered from. */
   readonly onFault?: (sentence: string) => void
   /** Height and width for models with free input sizes, and for models that work at any size up to GAP. */
-  readonly inputSize?: InputSize
+  readonly inputSize?: InputSize | undefined
   /** Names of the values to compute, outputs or inner values; default all outputs. Nothing else is computed. */
   readonly outputs?: readonly string[]
   /** Inner values to return in addition, for example the feature map before GAP. */

@@ -18,7 +18,7 @@ import { inputSizes, processorName, tuningVersion, type Tuning } from './tuning.
 
 export interface TuneOptions {
   readonly seconds: number
-  readonly inputSize?: InputSize
+  readonly inputSize?: InputSize | undefined
   /** Called with the seconds that have passed. */
   readonly onProgress?: (seconds: number) => void
 }

@@ -6,7 +6,7 @@
 import type { CameraDescription, CameraOptions } from '../camera/camera.js'
 import { openCamera } from '../camera/sources.js'
 import type { Clock } from '../clock.js'
-import { sourceNow } from '../config/credentials.js'
+import { sourceReader } from '../config/credentials.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import type { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
@@ -110,11 +110,12 @@ export class NodeCamera {
   #capture(loop: Loop, hasRun: boolean, signal: AbortSignal): Promise<void> {
     const { metrics, clock, log, limits, zoneCount } = this.#options
     let isSwitchedOn = hasRun
+    const source = sourceReader(this.config, (sentence) => log.warn({ camera: this.config.id }, sentence))
     return superviseCamera(
       {
         loop,
         frameMs: limits.hungAfterMs * zoneCount + turnSlackMs,
-        make: () => openCamera(sourceNow(this.config), cameraOptions(this.config)),
+        make: () => openCamera(source(), cameraOptions(this.config)),
         hasWorked: hasRun,
         isPatient: limits.waitForCameras,
         clock,

@@ -1,26 +1,33 @@
 /**
- * What gapcam tells systemd (or whoever speaks sd_notify): that it is ready, what it does, that it lives, that it ends.
- * Without a manager, or where it does not listen, every call does nothing; a service manager never stops a run.
+ * Tells the service manager through sd_notify(3) that gapcam is ready, what it does, that it makes progress and that it
+ * stops. Without a service manager every call does nothing. A failure to notify is logged once and never ends a run.
  */
 import { loadAddon } from '../addon.js'
 import { messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
 
+/** The service manager of this process, see `findServiceManager`. */
 export interface ServiceManager {
-  /** Whether somebody listens. */
+  /** Whether a service manager listens. */
   readonly isThere: boolean
-  /** The manager ends us after so long without `alive`; null: it does not watch. */
+  /** The manager ends this process after this long without `alive`; null if it has no watchdog. */
   readonly watchdogMs: number | null
+  /** The start is complete. */
   ready(): void
-  /** One line for people, shown by `systemctl status`. */
+  /** One line that `systemctl status` shows. */
   status(text: string): void
+  /** Resets the watchdog. */
   alive(): void
+  /** The process is shutting down. */
   stopping(): void
 }
 
 /**
- * Takes NOTIFY_SOCKET and WATCHDOG_* out of `environment`, so that no child speaks in our name. `pid` is ours: a
- * watchdog meant for another process (WATCHDOG_PID) is none of our business.
+ * Reads NOTIFY_SOCKET and WATCHDOG_* and deletes them from `environment`, so that no child process notifies in our place.
+ * `pid` is this process; a watchdog for another process (WATCHDOG_PID) is ignored.
+ *
+ *     const manager = findServiceManager(process.env, log)
+ *     manager.ready()
  */
 export function findServiceManager(
   environment: NodeJS.ProcessEnv,
@@ -49,7 +56,7 @@ function sender(socket: string, log: Pick<Logger, 'warn'>): ((state: string) => 
   if (!('addon' in loaded)) {
     log.warn(
       {},
-      `the service manager cannot be told anything: ${loaded.reason}; gapcam service install writes a unit for that`,
+      `the service manager cannot be notified, because the native addon is missing: ${loaded.reason}. Build it with npm run build, or install the unit again: gapcam service install writes one that works without it`,
     )
     return null
   }

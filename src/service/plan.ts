@@ -1,6 +1,6 @@
 /**
- * What a service on this machine needs: which files it reads and from where, which secrets, which groups. Plain data
- * for the unit, with everything worth a warning said in words.
+ * Plans the systemd service of a configuration: the files that it reads, its secrets and its groups, as plain data for the
+ * unit, and warnings about what the service could not read. It reads the file system, and changes nothing.
  */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -9,24 +9,29 @@ import type { Config } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
 import { credentialPrefix, type UnitOptions } from './unit.js'
 
+/** The result of `planService`. */
 export interface ServicePlan {
   readonly unit: UnitOptions
-  /** What will not work as it is, a sentence each. */
+  /** One sentence per thing that will not work as it is. */
   readonly warnings: readonly string[]
 }
 
+/** What `planService` needs. */
 export interface PlanOptions {
   readonly config: Config
-  /** Absolute, or undefined for the defaults alone. */
+  /** Absolute path, or undefined for a service with the defaults. */
   readonly configFile: string | undefined
-  /** The program file that runs now; npm's link to it is followed. */
+  /** The running program file; a symbolic link of npm is resolved. */
   readonly program: string
+  /** The Node executable; a symbolic link is resolved. */
   readonly node: string
+  /** Whether the native addon, which notifies systemd, is present. */
   readonly canNotify: boolean
+  /** systemd's MemoryMax, such as 800M or 60%. */
   readonly memoryMax: string
 }
 
-/** Plans a service. Throws CONFIG_INVALID or USAGE where no service can come of it. */
+/** Plans a service. Throws USAGE where this gapcam cannot be a service because npx will delete it. */
 export function planService({
   config,
   configFile,
@@ -37,8 +42,8 @@ export function planService({
 }: PlanOptions): ServicePlan {
   const [program, node] = [realpathSync(link), realpathSync(runtime)]
   if (program.includes('/_npx/'))
-    throw new GapcamError('USAGE', 'this gapcam lies in the cache of npx, which npm empties', {
-      hint: 'Install it first: sudo npm install -g gapcam.',
+    throw new GapcamError('USAGE', 'this gapcam was started by npx, from a cache that npm deletes', {
+      hint: 'Install gapcam first: sudo npm install -g gapcam.',
     })
   const credentials = secretsOf(config).map(({ name, file }) => ({ name, file: resolve(file) }))
   const hidesConfig = configFile !== undefined && !isWorldReadable(configFile)
@@ -68,17 +73,17 @@ export function planService({
       ...warningsOf(config),
       ...(hidesConfig
         ? [
-            `${configFile} is not readable by all, so systemd hands the service a copy at each start: systemctl restart, not reload, after a change`,
+            `${configFile} is not readable by all users, so systemd gives the service a copy at each start. After a change run systemctl restart, since reload would read the old copy`,
           ]
         : []),
     ],
   }
 }
 
-/** Behind the deadlines of our own, which say what hung. */
+/** Margin so that our own deadline, which names the stage, fires before systemd's. */
 const watchdogSlackS = 2
 
-/** The files with secrets that a configuration names, by the names of their credentials. */
+/** The secret files that a configuration names, with the names of their credentials. */
 function secretsOf(config: Config): { name: string; file: string }[] {
   const files = secretFiles(config)
   const named = Object.entries(credentialNames).map(([key, name]) => ({ name, file: files[key as keyof typeof files] }))
@@ -86,7 +91,10 @@ function secretsOf(config: Config): { name: string; file: string }[] {
   return [...named, ...cameras].flatMap(({ name, file }) => (file === undefined ? [] : [{ name, file }]))
 }
 
-/** Files that are no secrets: the service's user reads them where they lie. A model brings the folder it lies in, with labels, manifest and external data. */
+/**
+ * Files without secrets, which the service's user reads where they lie. A model adds its folder, which also holds labels,
+ * manifest and external data.
+ */
 function filesOf({ model, labels, mqtt, cameras }: Config): string[] {
   const sources = cameras
     .map(({ source }) => source.replace(/^file:\/\//, ''))
@@ -99,13 +107,13 @@ function filesOf({ model, labels, mqtt, cameras }: Config): string[] {
   ]
 }
 
-/** The folder with gapcam and all that it imports: the outermost node_modules, or the checkout. */
+/** The folder with gapcam and everything that it imports: the outermost node_modules, or the checkout. */
 function packageRoot(program: string): string {
   const at = program.indexOf('/node_modules/')
   return at >= 0 ? program.slice(0, at + '/node_modules'.length) : dirname(dirname(dirname(program)))
 }
 
-/** What ProtectHome and PrivateTmp hide. */
+/** Whether the unit's ProtectHome or PrivateTmp hides a path from the service. */
 function isHidden(path: string): boolean {
   return /^\/(home|root|run\/user|tmp|var\/tmp)(\/|$)/.test(path)
 }
@@ -127,23 +135,28 @@ function warningsOf(config: Config): string[] {
     ...cameras.map(({ source }) => source).filter((source) => source !== '' && !/^[a-z0-9+]+:/i.test(source)),
   ].filter((file) => !file.startsWith('/'))
   return [
-    ...relative.map((file) => `${file} is a path from a folder in which the service will not be; give it from /`),
-    ...named.filter((file) => !existsSync(file)).map((file) => `${file} is not there`),
+    ...relative.map(
+      (file) => `${file} is a relative path, and the service runs in another folder; write the path from /`,
+    ),
+    ...named.filter((file) => !existsSync(file)).map((file) => `${file} does not exist`),
     ...filesOf(config)
       .filter((file) => file.startsWith('/') && existsSync(file))
       .flatMap((file) => {
         const closed = firstClosed(file)
         return closed === null
           ? []
-          : [`the service's user cannot read ${file}: ${closed} is closed to others (chmod o+rX ${closed})`]
+          : [`the service's user cannot read ${file}, because ${closed} is closed to other users: chmod o+rX ${closed}`]
       }),
     ...(mqtt.broker === 'embedded'
-      ? ['no mqtt.broker is configured: the service keeps a broker of its own on loopback']
+      ? ['no mqtt.broker is configured, so the service starts its own broker, which only this machine can reach']
       : []),
   ]
 }
 
-/** The first folder on the way to a file, or the file, that others may not enter or read; folders in what is hidden are made anew by systemd. */
+/**
+ * The first folder on the path of a file, or the file itself, that other users may not enter or read; null if there is none.
+ * Folders that the unit hides do not count, because systemd creates them anew.
+ */
 function firstClosed(file: string): string | null {
   const parts = file.split('/').slice(1)
   for (let i = 1; i <= parts.length; i++) {

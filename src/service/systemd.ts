@@ -1,4 +1,4 @@
-/** The systemd of this machine, asked and told through its own program. */
+/** Installs, removes and queries the service through systemctl. Files that gapcam did not write are never touched. */
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
@@ -8,18 +8,20 @@ import { unitHeader } from './unit.js'
 const unitFolder = '/etc/systemd/system'
 const unitFile = (name: string): string => `${unitFolder}/${name}.service`
 
-/** Throws SERVICE_FAILED where services cannot be installed: no systemd runs, or we are not root. */
+/** Throws SERVICE_FAILED if systemd does not run here or this user is not root. `what` is a participle: installed. */
 export function requireSystemd(what: string): void {
-  // sd_booted(3): this folder is there where systemd is the init of the machine.
+  // sd_booted(3): this folder exists if systemd is the init process of the machine.
   if (!existsSync('/run/systemd/system'))
-    throw new GapcamError('SERVICE_FAILED', `a service cannot be ${what}: systemd does not run on this machine`)
+    throw new GapcamError('SERVICE_FAILED', `the service cannot be ${what}: systemd does not run on this machine`, {
+      hint: 'gapcam service install --print prints the unit. In a container use its restart policy; docs/service.md says how.',
+    })
   if (process.getuid?.() !== 0)
-    throw new GapcamError('SERVICE_FAILED', `a service cannot be ${what} by this user: it needs root`, {
-      hint: 'Run it with sudo, or look at the unit with gapcam service install --print.',
+    throw new GapcamError('SERVICE_FAILED', `the service cannot be ${what} by this user: only root may do that`, {
+      hint: 'Run the command with sudo. gapcam service install --print only prints the unit.',
     })
 }
 
-/** Writes the unit, and starts the service where wanted, or restarts it with its new unit. */
+/** Writes and enables the unit. With `start` the service is started, or restarted with its new unit. Throws SERVICE_FAILED. */
 export async function installUnit(name: string, text: string, start: boolean): Promise<void> {
   requireOurs(name)
   const file = unitFile(name)
@@ -34,11 +36,11 @@ export async function installUnit(name: string, text: string, start: boolean): P
   if (start) await systemctl('restart', `${name}.service`)
 }
 
-/** Stops and removes the service. Throws where there is none of ours. */
+/** Stops the service and removes its unit. Throws SERVICE_FAILED if gapcam has installed no such service. */
 export async function uninstallUnit(name: string): Promise<void> {
   if (!existsSync(unitFile(name)))
-    throw new GapcamError('SERVICE_FAILED', `there is no service ${name}`, {
-      hint: 'gapcam service status lists what systemd knows.',
+    throw new GapcamError('SERVICE_FAILED', `the service ${name} is not installed: ${unitFile(name)} does not exist`, {
+      hint: 'Name the service with --name. systemctl list-unit-files lists all of them.',
     })
   requireOurs(name)
   await systemctl('disable', '--now', `${name}.service`)
@@ -50,7 +52,7 @@ function requireOurs(name: string): void {
   const file = unitFile(name)
   if (!existsSync(file) || readFileSync(file, 'utf8').startsWith(unitHeader)) return
   throw new GapcamError('SERVICE_FAILED', `${file} was not written by gapcam`, {
-    hint: 'Choose another name with --name, or remove that file.',
+    hint: 'Choose another name with --name, or remove the file yourself.',
   })
 }
 
@@ -70,9 +72,10 @@ const properties = [
   'ExecMainStatus',
 ] as const
 
+/** Properties of a service as systemctl prints them; '' where systemd has none. */
 export type ServiceState = Readonly<Record<(typeof properties)[number], string>>
 
-/** What systemd says of a service. Anybody may ask. */
+/** The state of a service. It needs no rights. Throws SERVICE_FAILED where systemctl cannot be run. */
 export async function serviceState(name: string): Promise<ServiceState> {
   const text = await systemctl('show', `${name}.service`, `--property=${properties.join(',')}`)
   const values = new Map(
@@ -81,7 +84,7 @@ export async function serviceState(name: string): Promise<ServiceState> {
   return Object.fromEntries(properties.map((property) => [property, values.get(property) ?? ''])) as ServiceState
 }
 
-/** A start waits until the service is ready, which the unit allows 180 s. */
+/** Longer than the unit's TimeoutStartSec of 180 s: a start waits until the service is ready. */
 const commandMs = 240_000
 
 function systemctl(...args: readonly string[]): Promise<string> {
@@ -90,12 +93,14 @@ function systemctl(...args: readonly string[]): Promise<string> {
       if (!error) return resolve(stdout)
       const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
       const why = isMissing
-        ? 'systemctl is not there: does systemd run on this machine?'
+        ? 'systemctl is not installed, so systemd does not run on this machine'
         : stderr.trim().split('\n')[0] || messageOf(error)
       reject(
         new GapcamError('SERVICE_FAILED', `systemctl ${args[0]}: ${why}`, {
           cause: error,
-          ...(isMissing ? {} : { hint: 'journalctl -u gapcam -e says more.' }),
+          hint: isMissing
+            ? 'gapcam service install --print prints the unit for another machine.'
+            : `journalctl -u ${args.find((arg) => arg.endsWith('.service')) ?? 'gapcam.service'} -e shows the log of the service.`,
         }),
       )
     })

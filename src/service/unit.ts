@@ -1,38 +1,39 @@
 /**
- * The systemd unit as text. It gives the service a user that exists only while it runs, the files that it needs to read,
- * one folder to write to, the cameras' devices, and the network; and takes everything else away.
+ * The systemd unit as text. The service gets a user that exists only while it runs, read access to the files that it needs,
+ * one writable folder, the devices of cameras and GPUs, and the network. It gets nothing else.
  */
 
-/** In an argument: the folder of the service's credentials, which systemd makes at each start (its specifier %d). */
+/** The prefix of an argument that lies in the service's credentials folder, which systemd creates at each start (specifier %d). */
 export const credentialPrefix = '%d/'
 
+/** What `unitText` writes into the unit. */
 export interface UnitOptions {
-  /** Absolute path of the Node that runs gapcam. */
+  /** Absolute path of the Node executable. */
   readonly node: string
   /** Absolute path of gapcam's program file. */
   readonly program: string
-  /** Behind the program. */
+  /** Arguments of the program. */
   readonly args: readonly string[]
-  /** Secrets by the name under which gapcam looks for them in $CREDENTIALS_DIRECTORY, with the files that hold them. */
+  /** Secret files, with the name under which gapcam finds each in $CREDENTIALS_DIRECTORY. */
   readonly credentials: readonly { readonly name: string; readonly file: string }[]
-  /** Files and folders below /home, /root or /tmp that are needed: all else there is hidden. */
+  /** Files and folders below /home, /root or /tmp that the service needs; the rest there is hidden. */
   readonly readable: readonly string[]
-  /** Groups that exist here and own camera and GPU devices. */
+  /** Groups of this machine that own camera and GPU devices. */
   readonly groups: readonly string[]
-  /** Whether the addon is there to tell systemd of readiness and progress. */
+  /** Whether the native addon is present to notify systemd of readiness and progress. */
   readonly canNotify: boolean
-  /** systemd ends the service when it has heard of no progress for so long. */
+  /** systemd ends the service after this many seconds without a notification. */
   readonly watchdogS: number
-  /** Such as 1G or 60%. */
+  /** systemd's MemoryMax, such as 1G or 60%. */
   readonly memoryMax: string
 }
 
-/** The first line of every unit of ours: what does not begin with it is somebody else's. */
+/** The first line of every unit that gapcam writes. A unit without it was written by someone else and is not replaced. */
 export const unitHeader = '# Written by gapcam service install. For changes of your own: systemctl edit gapcam'
 
 /**
- * Devices by their driver's name in /proc/devices: V4L2, media controllers, the buffers and the mailbox of a Pi's
- * camera stack, and a Jetson's. What a board does not have, systemd passes over.
+ * Devices, most by their driver's name in /proc/devices: V4L2, media controllers, the buffers and the mailbox of the Pi's
+ * camera stack, and those of a Jetson. systemd ignores devices that a board does not have.
  */
 const devices = [
   'char-video4linux',
@@ -50,22 +51,43 @@ const devices = [
   '/dev/nvidia0',
 ]
 
+/** The whole unit. */
 export function unitText(options: UnitOptions): string {
-  const { node, program, args, credentials, readable, groups, canNotify, watchdogS, memoryMax } = options
   const lines = [
     unitHeader,
-    '[Unit]',
-    'Description=gapcam: a camera as an image classifier on MQTT',
-    'Wants=network-online.target',
-    // Certificates need the time; Argus serves a Jetson's CSI cameras. Each only where it is installed.
-    'After=network-online.target time-sync.target nvargus-daemon.service',
-    // A camera or model that is not there today may be there tomorrow: systemd never gives up.
-    'StartLimitIntervalSec=0',
+    ...dependencyLines,
     '',
+    ...processLines(options),
+    '',
+    ...fileLines(options),
+    '',
+    ...resourceLines(options),
+    '',
+    ...confinementLines,
+    '',
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+const dependencyLines = [
+  '[Unit]',
+  'Description=gapcam: a camera as an image classifier on MQTT',
+  'Wants=network-online.target',
+  // Certificates need the time. Argus serves a Jetson's CSI cameras. systemd ignores units that are not installed.
+  'After=network-online.target time-sync.target nvargus-daemon.service',
+  // A camera or model that is missing now may be there later, so systemd never gives up.
+  'StartLimitIntervalSec=0',
+]
+
+/** How the service starts, reports progress, is restarted and stops. */
+function processLines({ node, program, args, credentials, canNotify, watchdogS }: UnitOptions): string[] {
+  return [
     '[Service]',
     ...(canNotify
       ? ['Type=notify', 'NotifyAccess=main', `WatchdogSec=${watchdogS}`, 'WatchdogSignal=SIGKILL']
-      : ['# The native addon is not there: systemd is not told of progress, and no watchdog runs.', 'Type=exec']),
+      : ['# Without the native addon gapcam cannot notify systemd, so there is no watchdog.', 'Type=exec']),
     `ExecStart=${[node, program, ...args].map(word).join(' ')}`,
     'ExecReload=kill -HUP $MAINPID',
     'Environment=GAPCAM_WAIT_FOR_CAMERAS=true HOME=%S/gapcam',
@@ -74,13 +96,18 @@ export function unitText(options: UnitOptions): string {
     'RestartSec=2',
     'SuccessExitStatus=130 143',
     'RestartPreventExitStatus=2',
-    // SIGTERM to gapcam alone, which ends its children; what is left is killed.
+    // SIGTERM goes to gapcam alone, which ends its children. systemd kills what remains.
     'KillMode=mixed',
-    // The first start on a small board compiles the model and packs it: seconds, not minutes.
+    // The first start on a small board compiles and packs the model, which takes seconds.
     'TimeoutStartSec=180',
     'TimeoutStopSec=15',
-    '',
-    '# Who it is and what it may write: %S/gapcam, nothing else',
+  ]
+}
+
+/** The user of the service, and the files that it may read and write. */
+function fileLines({ groups, readable }: UnitOptions): string[] {
+  return [
+    '# The user, and the only folder that it may write: %S/gapcam',
     'DynamicUser=yes',
     ...(groups.length === 0 ? [] : [`SupplementaryGroups=${groups.join(' ')}`]),
     'StateDirectory=gapcam',
@@ -92,50 +119,54 @@ export function unitText(options: UnitOptions): string {
     ...(readable.length === 0 ? [] : [`BindReadOnlyPaths=${readable.map(word).join(' ')}`]),
     'PrivateTmp=yes',
     'PrivateMounts=yes',
-    "# A Jetson's CSI cameras: /tmp is our own, and the socket of Argus is in the other one",
+    "# CSI cameras of a Jetson: the service has its own /tmp, but the socket of Argus lies in the machine's",
     'BindPaths=-/tmp/argus_socket',
-    '',
-    '# What it may use',
+  ]
+}
+
+/** Devices, memory, processes and networks. */
+function resourceLines({ memoryMax }: UnitOptions): string[] {
+  return [
+    '# Devices, memory and networks',
     'DevicePolicy=closed',
     ...devices.map((device) => `DeviceAllow=${device} rw`),
     `MemoryMax=${memoryMax}`,
     'TasksMax=256',
-    // Netlink: the list of interfaces, and udev's word of cameras for libcamera.
+    // Netlink serves the list of network interfaces, and udev's camera events for libcamera.
     'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK',
-    '',
-    '# What it does not need. No MemoryDenyWriteExecute: V8 compiles while it runs. No ProcSubset=pid: /proc/cpuinfo and meminfo are read',
-    'NoNewPrivileges=yes',
-    'CapabilityBoundingSet=',
-    'AmbientCapabilities=',
-    'ProtectClock=yes',
-    'ProtectControlGroups=yes',
-    'ProtectHostname=yes',
-    'ProtectKernelLogs=yes',
-    'ProtectKernelModules=yes',
-    'ProtectKernelTunables=yes',
-    'ProtectProc=invisible',
-    'LockPersonality=yes',
-    'RestrictNamespaces=yes',
-    'RestrictRealtime=yes',
-    'RestrictSUIDSGID=yes',
-    'KeyringMode=private',
-    'SystemCallArchitectures=native',
-    'SystemCallFilter=@system-service',
-    'SystemCallFilter=~@privileged @resources',
-    'SystemCallErrorNumber=EPERM',
-    '',
-    '[Install]',
-    'WantedBy=multi-user.target',
   ]
-  return `${lines.join('\n')}\n`
 }
 
-/** % begins a specifier in a unit's values. */
+const confinementLines = [
+  '# Everything that gapcam does not need. MemoryDenyWriteExecute is missing because V8 compiles at run time, and',
+  '# ProcSubset=pid because gapcam reads /proc/cpuinfo and /proc/meminfo.',
+  'NoNewPrivileges=yes',
+  'CapabilityBoundingSet=',
+  'AmbientCapabilities=',
+  'ProtectClock=yes',
+  'ProtectControlGroups=yes',
+  'ProtectHostname=yes',
+  'ProtectKernelLogs=yes',
+  'ProtectKernelModules=yes',
+  'ProtectKernelTunables=yes',
+  'ProtectProc=invisible',
+  'LockPersonality=yes',
+  'RestrictNamespaces=yes',
+  'RestrictRealtime=yes',
+  'RestrictSUIDSGID=yes',
+  'KeyringMode=private',
+  'SystemCallArchitectures=native',
+  'SystemCallFilter=@system-service',
+  'SystemCallFilter=~@privileged @resources',
+  'SystemCallErrorNumber=EPERM',
+]
+
+/** Escapes %, which begins a specifier in a unit's values. */
 function specifier(text: string): string {
   return text.replaceAll('%', '%%')
 }
 
-/** One word of a command line or list: systemd.syntax(7) and the escapes of systemd.service(5), $ and % included. */
+/** One word of a command line or list, quoted by systemd.syntax(7) and with the escapes of systemd.service(5) for $ and %. */
 function word(text: string): string {
   const plain = text.startsWith(credentialPrefix) ? text : specifier(text).replaceAll('$', '$$$$')
   return /^[\w@%+=:,./$-]+$/.test(plain) ? plain : `"${plain.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n')}"`

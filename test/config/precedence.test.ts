@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { loadConfig, nearestOf, showConfig, variableOf, type Origin } from '../../src/config/config.js'
+import { loadConfig, showConfig, variableOf, type Origin } from '../../src/config/config.js'
+import { nearestOf } from '../../src/config/nearest.js'
 import { configKeys } from '../../src/config/schema.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-precedence-'))

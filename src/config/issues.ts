@@ -1,0 +1,73 @@
+/**
+ * Turns what the schema finds wrong into one sentence: the key, the place its value came from, and what the value must be.
+ * The value itself is never repeated, since it may be a secret.
+ */
+import type { z } from 'zod'
+import { nearestOf } from './nearest.js'
+import { configKeys } from './schema.js'
+
+/** The sentence for the first issue. `origins` says where the value of a key came from. */
+export function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, string>): string {
+  const issue = error.issues[0]!
+  const key = issue.path.join('.')
+  if (issue.code === 'unrecognized_keys') return unknownKeyOf(issue, key)
+  const origin = origins.get(key) ?? origins.get(String(issue.path[0]))
+  return `${key}${origin ? ` (from the ${origin})` : ''}: ${demandOf(issue)}`
+}
+
+/** A key that a group, a camera or another table does not have. */
+function unknownKeyOf(issue: z.core.$ZodIssueUnrecognizedKeys, key: string): string {
+  const group = issue.path
+    .map((part) => (typeof part === 'number' ? '[]' : `.${String(part)}`))
+    .join('')
+    .slice(1)
+  const known = configKeys()
+    .filter((entry) => entry.key.startsWith(group))
+    .map((entry) => entry.key.slice(group === '' ? 0 : group.length + 1))
+  const nearest = nearestOf(issue.keys[0] ?? '', known)
+  return `${[key, issue.keys[0]].filter(Boolean).join('.')} is not a key of the configuration${nearest === null ? '' : `; did you mean ${nearest}?`}`
+}
+
+const typeDemands: Readonly<Record<string, string>> = {
+  string: 'must be text; put the value in quotes',
+  number: 'must be a number',
+  int: 'must be a whole number',
+  boolean: 'must be true or false',
+  object: 'must be a group of keys',
+  array: 'must be a list',
+  tuple: 'must be a list',
+}
+
+/** What the value must be. Messages of our own schema are used as they are; those of Zod are put in plain words. */
+function demandOf(issue: z.core.$ZodIssue): string {
+  if (!/^(Invalid|Too|Unrecognized)/.test(issue.message)) return issue.message
+  switch (issue.code) {
+    case 'invalid_union': {
+      // Prefer the member whose type the value has.
+      const all = issue.errors.flat()
+      const best = all.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_value') ?? all.at(-1)
+      return best ? demandOf(best) : issue.message
+    }
+    case 'invalid_type':
+      return issue.message.endsWith('received undefined')
+        ? 'is missing'
+        : (typeDemands[issue.expected] ?? issue.message)
+    case 'invalid_value':
+      return `must be ${issue.values
+        .map(String)
+        .join(', ')
+        .replace(/, ([^,]*)$/, ' or $1')}`
+    case 'too_small':
+      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${lengthOf(issue.origin)}`
+    case 'too_big':
+      return `must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${lengthOf(issue.origin)}`
+    default:
+      return issue.message
+  }
+}
+
+/** The unit of a bound: texts and lists are measured by their length. */
+function lengthOf(origin: string): string {
+  if (origin === 'string') return ' characters long'
+  return origin === 'array' ? ' entries long' : ''
+}
