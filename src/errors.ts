@@ -188,6 +188,26 @@ function show(value: unknown): string {
   return value !== null && typeof value === 'object' ? (value.constructor?.name ?? 'Object') : String(value)
 }
 
+const fileFaults: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'a part of its path is not a folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'this user has no permission',
+  EPERM: 'this user has no permission',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota of this user is used up',
+  ENAMETOOLONG: 'its name is too long',
+  ELOOP: 'its symbolic links form a loop',
+  EMFILE: 'too many files are open',
+}
+
+/** Why a call to the file system failed, in words that follow a path and a colon; for other errors their message. */
+export function fileFaultOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code
+  return fileFaults[code ?? ''] ?? messageOf(error)
+}
+
 /** The message of anything thrown, to be quoted in an error of our own. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

@@ -1,6 +1,6 @@
 /**
- * `gapcam bench --steps`: where the native engine's time goes. Each step is timed for itself while the whole network
- * runs over and over, so that it finds the caches as its neighbours leave them; the least time of each counts.
+ * Times each step of the native engine, for `gapcam bench --steps` and `gapcam profile`. The whole network runs again and
+ * again, so that each step finds the caches as in a real run. The shortest time of each step counts.
  */
 import { loadAddon } from '../addon.js'
 import { NativeEngine, type StepTime } from '../engine/native.js'
@@ -8,37 +8,42 @@ import type { Engine } from '../engine/engine.js'
 import { GapcamError } from '../errors.js'
 import { writeJson, writeTable } from './output.js'
 
+/** The time and work of one step. */
 export interface StepResult {
   readonly name: string
   readonly kind: string
   readonly kernel: string
   readonly ms: number
-  /** Of the direct algorithm's multiply-adds; null where the step has none. */
+  /** GFLOP/s, counting the multiply-adds of the direct algorithm; null if the step has none. */
   readonly gflops: number | null
-  /** gflops as a share of what the cores' FMA units can do. */
+  /** `gflops` in percent of the peak of the FMA units of all threads. */
   readonly peakPercent: number | null
-  /** Of the tensors read and written, and of the weights as the file has them. */
+  /** Sizes of the tensors that are read and written, and of the weights as the file stores them. */
   readonly inputBytes: number
   readonly outputBytes: number
   readonly weightBytes: number
 }
 
+/** All steps of one model. */
 export interface StepsResult {
   readonly model: string
   readonly target: string
   readonly threads: number
   /** GFLOP/s of one core, measured beside the steps. */
   readonly peakGflops: number
-  /** Sum of the steps' least times: below the least time of a whole run, which is never lucky everywhere. */
+  /** Sum of the shortest times of the steps. It is below the shortest time of a whole run. */
   readonly sumMs: number
   readonly steps: readonly StepResult[]
 }
 
-/** Profiles an engine for about `seconds`. Throws ENGINE_UNAVAILABLE unless it is the native one. */
+/** Times the steps of an engine for about `seconds`. Throws ENGINE_UNAVAILABLE unless it is the native engine. */
 export async function profileSteps(model: string, engine: Engine, seconds: number): Promise<StepsResult> {
   const loaded = loadAddon()
   if (!(engine instanceof NativeEngine) || 'reason' in loaded)
-    throw new GapcamError('ENGINE_UNAVAILABLE', `--steps: ${model} does not run on the native engine`)
+    throw new GapcamError(
+      'ENGINE_UNAVAILABLE',
+      `--steps: ${model} does not run on the native engine, which alone can time its steps`,
+    )
   const { target, threads } = engine.describe()
   const least = await leastTimes(engine, seconds)
   const peakGflops = loaded.addon.measurePeak(target)
@@ -53,7 +58,7 @@ export async function profileSteps(model: string, engine: Engine, seconds: numbe
   }
 }
 
-/** The least of several turns of about a tenth of a second each. */
+/** The shortest time of each step over rounds of about a tenth of a second. */
 async function leastTimes(engine: NativeEngine, seconds: number): Promise<readonly StepTime[]> {
   const end = performance.now() + seconds * 1000
   let least = await engine.profile(3)
@@ -84,6 +89,7 @@ function resultOf({ nanoseconds, flops, ...step }: StepTime, peak: number): Step
 
 const round = (value: number): number => Math.round(value * 1000) / 1000
 
+/** Writes the results as a table, or as one JSON object per model. */
 export function reportSteps(results: readonly StepsResult[], isJson: boolean): void {
   for (const result of results) {
     if (isJson) {

@@ -1,6 +1,6 @@
 /**
- * `gapcam bench`: engines side by side on the same model, taking turns, least and median time of a run. A machine that
- * slows down slows all of them, so the ratio holds where the milliseconds do not.
+ * `gapcam bench`: times engines on the same model. The engines take turns, so that a machine that slows down slows all of
+ * them and their ratio stays comparable. Reports the shortest and the median time of a run.
  */
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -10,10 +10,10 @@ import { profileSteps, reportSteps, type StepsResult } from './bench-steps.js'
 import { openEngine } from '../engine/select.js'
 import type { Engine, EngineOptions, EngineTensor } from '../engine/engine.js'
 import { exitStatus, expected, GapcamError, messageOf } from '../errors.js'
-import { configFrom, type FlagValues } from './flags.js'
+import { addFlag, inputSizeFrom, positiveFrom, type FlagValues } from './flags.js'
 import { loadModel, type LoadedModel } from '../model/onnx/onnx.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
-import { startProgress, type Progress } from './progress-bar.js'
+import { startProgressBar, type ProgressBar } from './progress-bar.js'
 import { sizeFor } from '../model/metadata/manifest.js'
 import { macsOf } from '../model/report.js'
 import type { EngineName } from '../decision/prediction.js'
@@ -26,52 +26,52 @@ interface BenchResult {
   readonly threads: number
   readonly minMs: number
   readonly medianMs: number
-  /** Least time over that of the first engine named; below 1 is faster. */
+  /** Shortest time divided by that of the first engine; below 1 is faster. */
   readonly ratio: number
-  /** Multiply-adds of the direct algorithm, as a share of what the cores' FMA units could do in minMs; null for a GPU. */
+  /** Multiply-adds of the direct algorithm in percent of what the FMA units can do in `minMs`; null for a GPU. */
   readonly peakPercent: number | null
 }
 
+/** Registers the command. */
 export function benchCommand(program: Command): void {
-  program
+  const command = program
     .command('bench')
-    .description('time engines on models, side by side')
-    .argument('[model...]')
+    .description('time engines on models, or each step of the native engine')
+    .argument('[model...]', 'ONNX files; default the models that come with gapcam')
     .option(
       '--engine <names>',
       'engines to compare, separated by commas: cuda, native, onnxruntime (default: native,onnxruntime)',
     )
-    .option('--compare <name>', 'the native engine beside this one: short for --engine native,NAME')
-    .option('--steps', 'the time of each step of the native engine instead: kernel, ms, GFLOP/s, share of peak, bytes')
+    .option('--compare <name>', 'compare the native engine with this one: short for --engine native,NAME')
+    .option('--steps', 'time each step of the native engine instead: kernel, ms, GFLOP/s, share of peak, bytes')
     .option('--threads <counts>', 'thread counts, separated by commas', '1')
     .option('--seconds <n>', 'seconds for each model, engine and thread count', '5')
-    .option('--input-size <side|HxW>', 'input of the network where the model allows it')
-    .option('--json', 'one JSON object a line')
-    .action(async (models: string[], values: FlagValues) => {
-      const engines = enginesOf(values)
-      const threads = list(values['threads']).map((text) => positive(text, '--threads'))
-      const { config } = configFrom(values['inputSize'] === undefined ? {} : { inputSize: values['inputSize'] })
-      const files = models.length > 0 ? models : defaultModels()
-      const options = {
-        engines,
-        threads,
-        seconds: positive(String(values['seconds']), '--seconds'),
-        inputSize: config.inputSize,
-      }
-      const isJson = wantsJson(values['json'] === true)
-      if (values['steps'] === true) reportSteps(await profileAll(files, options), isJson)
-      else report(await benchAll(files, options), isJson)
-    })
+    .option('--json', 'one JSON object per line')
+  addFlag(command, 'inputSize').action(async (models: string[], values: FlagValues) => {
+    const files = models.length > 0 ? models : defaultModels()
+    const options = {
+      engines: enginesOf(values),
+      threads: list(values['threads']).map(threadCount),
+      seconds: positiveFrom(values, 'seconds'),
+      inputSize: inputSizeFrom(values),
+    }
+    const isJson = wantsJson(values['json'] === true)
+    if (values['steps'] === true) reportSteps(await profileAll(files, options), isJson)
+    else report(await benchAll(files, options), isJson)
+  })
 }
 
 function enginesOf({ engine, compare, steps }: FlagValues): EngineName[] {
   if (compare !== undefined && (engine !== undefined || steps === true))
-    throw new GapcamError('USAGE', '--compare goes with neither --engine nor --steps')
+    throw new GapcamError('USAGE', '--compare cannot be combined with --engine or --steps')
   const given = compare === undefined ? (engine ?? 'native,onnxruntime') : `native,${String(compare)}`
   const flag = compare === undefined ? '--engine' : '--compare'
   return list(given).map((name) => {
     if (name !== 'cuda' && name !== 'native' && name !== 'onnxruntime')
-      throw new GapcamError('USAGE', `${flag}: ${name} is none of cuda, native and onnxruntime`)
+      throw new GapcamError(
+        'USAGE',
+        `${flag}: there is no engine ${name}; the engines are cuda, native and onnxruntime`,
+      )
     return name
   })
 }
@@ -82,14 +82,11 @@ const list = (value: unknown): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '')
 
-function positive(text: string, flag: string): number {
-  const value = Number(text)
-  if (!(value > 0) || (flag === '--threads' && (!Number.isInteger(value) || value > 64)))
-    throw new GapcamError(
-      'USAGE',
-      `${flag}: ${text} is not a number above 0${flag === '--threads' ? ' and at most 64' : ''}`,
-    )
-  return value
+function threadCount(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1 || count > 64)
+    throw new GapcamError('USAGE', `--threads: ${text} is not a whole number from 1 to 64`)
+  return count
 }
 
 function defaultModels(): string[] {
@@ -109,7 +106,7 @@ interface BenchOptions {
 async function benchAll(files: readonly string[], options: BenchOptions): Promise<BenchResult[]> {
   const results: BenchResult[] = []
   const secondsEach = options.seconds * options.engines.length
-  const progress = startProgress('bench', files.length * options.threads.length * secondsEach)
+  const progress = startProgressBar('bench', files.length * options.threads.length * secondsEach)
   let done = 0
   try {
     for (const file of files) {
@@ -135,12 +132,12 @@ async function profileAll(
   { threads, seconds, inputSize: asked }: BenchOptions,
 ): Promise<StepsResult[]> {
   const results: StepsResult[] = []
-  const progress = startProgress('bench', files.length * threads.length)
+  const progress = startProgressBar('bench', files.length * threads.length)
   try {
     for (const file of files) {
       const model = await loadModel(file)
       for (const count of threads) {
-        const engine = await openEngine(model, 'native', engineOptions(count, await sizeFor(model, asked)))
+        const engine = await openEngine(model, 'native', { threads: count, inputSize: await sizeFor(model, asked) })
         try {
           fill(engine.inputs)
           results.push(await profileSteps(file, engine, seconds))
@@ -156,19 +153,16 @@ async function profileAll(
   return results
 }
 
-const engineOptions = (threads: number, inputSize: InputSize | undefined): EngineOptions =>
-  inputSize ? { threads, inputSize } : { threads }
-
 async function benchOne(
   file: string,
   threads: number,
   { engines: names, seconds, inputSize: asked }: BenchOptions,
-  progress: Progress,
+  progress: ProgressBar,
 ): Promise<BenchResult[]> {
   const model = await loadModel(file)
   const inputSize = await sizeFor(model, asked)
   const engines: Engine[] = []
-  for (const name of names) engines.push(await open(model, name, threads, inputSize))
+  for (const name of names) engines.push(await open(model, name, { threads, inputSize }))
   try {
     for (const engine of engines) fill(engine.inputs)
     const peak = measuredPeak()
@@ -181,29 +175,23 @@ async function benchOne(
   }
 }
 
-/** An engine by name; where it cannot serve, another takes its place, visibly and with exit status 4. */
-async function open(
-  model: LoadedModel,
-  name: EngineName,
-  threads: number,
-  inputSize: InputSize | undefined,
-): Promise<Engine> {
-  const options = engineOptions(threads, inputSize)
+/** Opens an engine by name. If it is unavailable another one replaces it, with a warning and exit status 4. */
+async function open(model: LoadedModel, name: EngineName, options: EngineOptions): Promise<Engine> {
   try {
     const engine = await openEngine(model, name, options)
     if (/emulated/i.test(engine.describe().cuda?.device ?? ''))
-      process.stderr.write('the CUDA device is emulated on the processor: its times mean nothing\n')
+      process.stderr.write('the CUDA device is emulated on the processor, so its times mean nothing\n')
     return engine
   } catch (error) {
     if (name === 'onnxruntime' || !(error instanceof GapcamError) || error.code !== 'ENGINE_UNAVAILABLE') throw error
     const instead = name === 'cuda' ? 'native' : 'onnxruntime'
-    process.stderr.write(`${model.path}: ${messageOf(error)}; ${instead} takes its place\n`)
+    process.stderr.write(`${model.path}: ${messageOf(error)}; measuring ${instead} instead\n`)
     process.exitCode = exitStatus.model
-    return open(model, instead, threads, inputSize)
+    return open(model, instead, options)
   }
 }
 
-/** Numbers without a pattern that a kernel could profit from, the same on every engine. */
+/** Fills the inputs with numbers that no kernel could take advantage of, the same for every engine. */
 function fill(inputs: readonly EngineTensor[]): void {
   for (const { data, type } of inputs) {
     if (data instanceof BigInt64Array || data instanceof BigUint64Array) continue
@@ -216,8 +204,8 @@ function measuredPeak(): number | null {
   return 'addon' in loaded ? loaded.addon.measurePeak() : null
 }
 
-/** Rounds of ten runs an engine, until the time is up; milliseconds of every run, by engine. Progress counts seconds. */
-async function takeTurns(engines: readonly Engine[], seconds: number, progress: Progress): Promise<number[][]> {
+/** Runs the engines in turns of ten until the time is up. Returns the milliseconds of every run by engine. */
+async function takeTurns(engines: readonly Engine[], seconds: number, progress: ProgressBar): Promise<number[][]> {
   const times = engines.map((): number[] => [])
   for (const engine of engines) for (let i = 0; i < 3; i++) await engine.run()
   const began = performance.now()
@@ -261,7 +249,7 @@ function resultOf(
 }
 
 const round = (value: number): number => Math.round(value * 1000) / 1000
-/** Of milliseconds: small networks take a few microseconds. */
+/** Rounds milliseconds to nanoseconds, since small networks take a few microseconds. */
 const toNanoseconds = (ms: number): number => Math.round(ms * 1e6) / 1e6
 
 function report(results: readonly BenchResult[], isJson: boolean): void {

@@ -1,4 +1,4 @@
-/** `gapcam cameras`: what is connected, what it offers, and why something cannot be used. */
+/** `gapcam cameras`: lists the connected cameras with their formats, and says why one cannot be used. */
 import type { Command } from 'commander'
 import { listCsiCameras } from '../camera/find.js'
 import { listV4l2Devices } from '../camera/v4l2.js'
@@ -14,11 +14,12 @@ interface ListedCamera {
   readonly hint: string | null
 }
 
+/** Registers the command. */
 export function camerasCommand(program: Command): void {
   program
     .command('cameras')
-    .description('list cameras with their formats, and why one cannot be used')
-    .option('--json', 'one JSON object a camera')
+    .description('list the connected cameras with their formats, and say why one cannot be used')
+    .option('--json', 'one JSON object per camera')
     .action(async ({ json }: { json?: boolean }) => {
       const cameras = await listCameras()
       if (wantsJson(json)) for (const camera of cameras) writeJson(camera)

@@ -1,15 +1,16 @@
-/** `gapcam classify --heat`: which pictures are drawn, of which class, and where they go. */
+/** `gapcam classify --heat`: draws the heat map of a class over each picture, and writes it to a file or folder. */
 import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { RgbImage } from '../pixels/decode.js'
 import type { Classifier } from '../classifier.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError } from '../errors.js'
 import type { View } from '../pixels/geometry.js'
 import { classOf } from '../heat/class.js'
 import type { FlagValues } from './flags.js'
 
-export interface HeatWanted {
-  /** Draws the heat of the engine's last run; resolves with the file's name. */
+/** Draws heat maps as the flags demand. */
+export interface HeatDrawing {
+  /** Draws the heat map of the engine's last run. Resolves with the name of the file. Throws USAGE if it cannot be written. */
   draw(of: {
     readonly file: string
     readonly picture: RgbImage
@@ -19,16 +20,16 @@ export interface HeatWanted {
   }): Promise<string>
 }
 
-/** Null where no heat was asked for. Throws NO_HEAT_MAP, or USAGE for a class or a file that cannot be. */
-export async function heatWanted(
+/** Null without --heat. Throws NO_HEAT_MAP, or USAGE for an unknown class or an unusable file name. */
+export async function heatDrawing(
   values: FlagValues,
   classifier: Classifier,
   files: readonly string[],
-): Promise<HeatWanted | null> {
+): Promise<HeatDrawing | null> {
   const [target, asked] = [values['heat'] as string | undefined, values['heatClass'] as string | undefined]
   if (target === undefined) {
     if (asked !== undefined)
-      throw new GapcamError('USAGE', '--heat-class wants --heat, which says where the picture goes')
+      throw new GapcamError('USAGE', '--heat-class needs --heat, which names the file of the heat map')
     return null
   }
   const { heat: source, labels } = classifier
@@ -38,10 +39,10 @@ export async function heatWanted(
   if (!isFolder && !/\.(png|jpe?g)$/i.test(target))
     throw new GapcamError(
       'USAGE',
-      `--heat: ${target} is neither a folder nor named .png or .jpg; a folder that is not there yet ends with /`,
+      `--heat: ${target} is neither an existing folder nor named .png or .jpg; to create a folder, end its name with /`,
     )
   if (!isFolder && files.length > 1)
-    throw new GapcamError('USAGE', `--heat: ${files.length} pictures need a folder, and ${target} is one file`)
+    throw new GapcamError('USAGE', `--heat: ${files.length} pictures need a folder, but ${target} is one file`)
   const chosen = asked === undefined ? null : classOf(labels, asked)
   return {
     async draw({ file, picture, view, best, scores }) {
@@ -59,7 +60,7 @@ export async function heatWanted(
         if (isFolder) await mkdir(dirname(path), { recursive: true })
         await writeFile(path, drawn)
       } catch (error) {
-        throw new GapcamError('USAGE', `--heat: ${path} cannot be written: ${messageOf(error)}`)
+        throw new GapcamError('USAGE', `--heat: ${path} cannot be written: ${fileFaultOf(error)}`)
       }
       return path
     },

@@ -1,4 +1,7 @@
-/** `gapcam classify FILE|DIR...`: what the model says of pictures. A picture that cannot be read is reported and the rest goes on. */
+/**
+ * `gapcam classify FILE|FOLDER...`: classifies pictures. A picture that cannot be read is reported, and the others are still
+ * classified.
+ */
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { decodeFile } from '../pixels/decode.js'
@@ -7,25 +10,29 @@ import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import type { ClassifierView } from '../engine/classify.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError } from '../errors.js'
 import { frameOf } from '../frame.js'
 import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
 import type { ScoredLabel } from '../decision/prediction.js'
-import { heatWanted, type HeatWanted } from './classify-heat.js'
-import { addFlags, configFrom, type FlagValues } from './flags.js'
+import { heatDrawing, type HeatDrawing } from './classify-heat.js'
+import { addCameraFlag, addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
-import { startProgress } from './progress-bar.js'
+import { startProgressBar } from './progress-bar.js'
 
+/** Registers the command. */
 export function classifyCommand(program: Command): void {
-  const command = program.command('classify').description('say what is in pictures').argument('<file|folder...>')
+  const command = program
+    .command('classify')
+    .description('classify pictures')
+    .argument('<file|folder...>', 'pictures, or folders with pictures')
   addFlags(command, ['model', 'labels', 'engine', 'cudaPrecision', 'threads', 'inputSize', 'topK', 'json', 'logLevel'])
-    .option('--roi <x,y,w,h>', 'part of the picture to look at, each from 0 to 1')
+  addCameraFlag(command, 'roi')
     .option(
       '--heat <file>',
-      'draw where the label has its evidence: a .png or .jpg, or a folder for one of each picture',
+      'draw where the evidence for the label is, to a .png or .jpg, or to a folder for several pictures',
     )
-    .option('--heat-class <label|index>', 'the heat of this class instead of the best one')
+    .option('--heat-class <label|index>', 'draw the evidence for this class instead of the best one')
     .action(async (paths: string[], values: FlagValues) => {
       const { config } = configFrom(values)
       await classify(paths, config, values)
@@ -35,22 +42,22 @@ export function classifyCommand(program: Command): void {
 interface Classified {
   readonly file: string
   readonly top: readonly ScoredLabel[]
-  /** Around what speaks for the label, in shares of the picture; absent where the model has no heat map or no place does. */
+  /** The box around the evidence for the label, in shares of the picture; absent without a heat map or without evidence. */
   readonly focus?: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
   readonly ms: number
   readonly engine: string
   readonly target: string
-  /** Why this engine. */
+  /** Why this engine was chosen. */
   readonly engineReason: string
-  /** The picture with its heat. */
+  /** The file with the heat map. */
   readonly heat?: string
 }
 
-/** What all pictures of a call share. */
+/** What all pictures of a command share. */
 interface Bench {
   readonly classifier: Classifier
   readonly view: ClassifierView
-  readonly heat: HeatWanted | null
+  readonly heat: HeatDrawing | null
 }
 
 async function classify(paths: readonly string[], config: Config, values: FlagValues): Promise<void> {
@@ -63,7 +70,7 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
   const classifier = await openClassifier({
     ...modelOptions(config),
     onFault: (sentence) => process.stderr.write(`${sentence}\n`),
-    // A table has no room for a box.
+    // The table does not show the box.
     heat: config.heat && (isJson || values['heat'] !== undefined),
   })
   const view = classifier.view({ roi }, config.topK)
@@ -72,7 +79,7 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
     process.stderr.write(`engine ${engine}: ${reason}\n`)
   for (const assumption of classifier.assumed) process.stderr.write(`assumed: ${assumption}\n`)
   try {
-    await classifyAll(files, { classifier, view, heat: await heatWanted(values, classifier, files) }, isJson)
+    await classifyAll(files, { classifier, view, heat: await heatDrawing(values, classifier, files) }, isJson)
   } finally {
     view.close()
     await classifier.close()
@@ -80,7 +87,7 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
 }
 
 async function classifyAll(files: readonly string[], bench: Bench, isJson: boolean): Promise<void> {
-  const progress = startProgress('pictures', files.length)
+  const progress = startProgressBar('pictures', files.length)
   const rows: (string | number)[][] = [['picture', 'label', 'score', 'ms', 'engine']]
   for (const [i, file] of files.entries()) {
     try {
@@ -106,7 +113,7 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
   if (!isJson && rows.length > 1) writeTable(rows)
 }
 
-/** One picture through the same path as a camera's frame; ms is from pixels to scores. */
+/** Classifies one picture on the same path as a camera's frame. `ms` is the time from pixels to scores. */
 async function classifyFile(file: string, { classifier, view, heat }: Bench): Promise<Classified> {
   const picture = await decodeFile(file)
   const outcome = await view.classify(frameOf(picture))
@@ -137,22 +144,22 @@ async function classifyFile(file: string, { classifier, view, heat }: Bench): Pr
 
 const rounded = (share: number): number => Math.round(share * 1e4) / 1e4
 
-/** The files themselves, and the pictures in the folders, in order of name. */
+/** The files as they are given, and the pictures in the folders, sorted by name. */
 async function picturesOf(paths: readonly string[]): Promise<string[]> {
   const lists = await Promise.all(
     paths.map(async (path) => {
       try {
         return (await stat(path)).isDirectory() ? await picturesIn(path) : [path]
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [path] // reported in its turn
-        throw new GapcamError('PICTURE_INVALID', `${path}: ${messageOf(error)}`)
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [path] // decoding reports it
+        throw new GapcamError('PICTURE_INVALID', `${path}: ${fileFaultOf(error)}`)
       }
     }),
   )
   const files = lists.flat()
   if (files.length === 0)
-    throw new GapcamError('PICTURE_INVALID', `there are no pictures in ${paths.join(', ')}`, {
-      hint: 'Name a file, or a folder with pictures: JPEG, PNG, WebP, GIF, TIFF and AVIF are read.',
+    throw new GapcamError('PICTURE_INVALID', `no pictures found in ${paths.join(', ')}`, {
+      hint: 'Name a picture, or a folder with pictures: JPEG, PNG, WebP, GIF, TIFF or AVIF.',
     })
   return files
 }

@@ -1,4 +1,4 @@
-/** `gapcam config show|validate|schema`. */
+/** `gapcam config show|validate|schema`: prints and checks the configuration. Secrets are masked. */
 import type { Command } from 'commander'
 import { openCamera } from '../camera/sources.js'
 import { configJsonSchema, showConfig } from '../config/config.js'
@@ -7,10 +7,13 @@ import { createTopics } from '../publish/topics.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 
+/** Registers the command. */
 export function configCommand(program: Command): void {
-  const config = program.command('config').description('look at the configuration')
+  const config = program.command('config').description('show or check the configuration')
   addFlags(
-    config.command('show').description('every key with its value and where it comes from; secrets are hidden'),
+    config
+      .command('show')
+      .description('print every key with its value and the place it comes from; secrets are hidden'),
   ).action((values: FlagValues) => {
     const shown = showConfig(configFrom(values))
     if (wantsJson(values['json'] === true)) for (const entry of shown) writeJson(entry)
@@ -21,20 +24,20 @@ export function configCommand(program: Command): void {
       ])
   })
   addFlags(
-    config.command('validate').description('check flags, environment and file; exit status 2 if they are wrong'),
+    config.command('validate').description('check flags, environment and file; the exit status is 2 if they are wrong'),
   ).action((values: FlagValues) => {
     checkNames(configFrom(values).config)
     process.stderr.write('the configuration is valid\n')
   })
   config
     .command('schema')
-    .description('JSON Schema of the configuration file')
+    .description('print the JSON Schema of the configuration file')
     .action(() => {
       process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`)
     })
 }
 
-/** What a run would refuse whatever machine it is on: names that are no topics, sources of no known kind. Throws what it throws. */
+/** Throws what a run would throw on any machine: for ids that cannot be topics, and sources of an unknown kind. */
 function checkNames({ mqtt, node, cameras }: Config): void {
   const topics = createTopics(mqtt.base, node)
   for (const { id, source } of cameras) {

@@ -1,4 +1,4 @@
-/** `gapcam doctor [SOURCE]`: every check a field engineer would do, each with its evidence and one line that mends it. */
+/** `gapcam doctor [SOURCE]`: checks everything that gapcam depends on, and prints the evidence and the fix of each problem. */
 import type { Command } from 'commander'
 import { stateDirectory } from '../config/state-directory.js'
 import { examine, exitStatusOf, type Check, type DoctorContext, type Verdict } from '../doctor/doctor.js'
@@ -8,10 +8,11 @@ import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } fr
 import { writeJson } from './output.js'
 import { untilSignal } from './signals.js'
 
+/** Registers the command. */
 export function doctorCommand(program: Command): void {
   const command = program
     .command('doctor')
-    .description('say what is wrong and how to mend it: program, board, model, cameras, disk, broker')
+    .description('find problems of the program, board, disk, model, cameras and broker, and say how to fix them')
     .argument('[source]', 'camera URI, picture, folder or video')
   addCameraFlags(
     addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'mqtt.broker', 'node', 'json']),
@@ -31,7 +32,7 @@ async function doctor(source: string | undefined, values: FlagValues, signal: Ab
   finish(await examine(context, write), isJson)
 }
 
-/** What is to be examined; a configuration that cannot be used is the first thing to mend, and there is nothing to go by then. */
+/** What to examine. If the configuration is invalid, that is the only finding, because the other checks depend on it. */
 function contextOf(source: string | undefined, values: FlagValues, signal: AbortSignal): DoctorContext | Check {
   try {
     const { config: read } = configFrom(values)
@@ -64,13 +65,13 @@ function finish(checks: readonly Check[], isJson: boolean): void {
   else {
     const count = (verdict: Verdict): number => checks.filter((check) => check.verdict === verdict).length
     process.stdout.write(
-      `\n${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} wrong, ${count('skip')} not looked at\n`,
+      `\n${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failures, ${count('skip')} skipped\n`,
     )
   }
   if (status !== 0) process.exitCode = status
 }
 
-/** One area under its heading, as it comes. */
+/** Writes each area under its heading as soon as it was examined. */
 function createWriter(): (checks: readonly Check[]) => void {
   const isColored = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
   const colors: Readonly<Record<Verdict, number>> = { ok: 32, warn: 33, fail: 31, skip: 90 }

@@ -1,4 +1,4 @@
-/** `gapcam eval DIR`: how good a model is at pictures in folders that are named by their labels. */
+/** `gapcam eval FOLDER`: measures how well a model classifies pictures that lie in folders named by their labels. */
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -7,7 +7,7 @@ import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from '../eval/metrics.js'
 import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { frameOf } from '../frame.js'
@@ -15,29 +15,33 @@ import { classOf } from '../heat/class.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { loadSharp } from '../pixels/sharp.js'
-import { startProgress } from './progress-bar.js'
+import { startProgressBar } from './progress-bar.js'
 
+/** Registers the command. */
 export function evalCommand(program: Command): void {
   const command = program
     .command('eval')
-    .description('how good a model is at pictures in folders named by label')
-    .argument('<dir>')
+    .description('measure accuracy, confusion, calibration and thresholds on folders of pictures named by label')
+    .argument('<folder>', 'folder with one folder of pictures per label')
   addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel'])
-    .option('--precision <share>', 'find the threshold that gives this precision', '0.95')
-    .option('--plots <folder>', 'draw confusion.png, calibration.png and precision.png there')
+    .option('--precision <share>', 'report the threshold that gives this precision', '0.95')
+    .option('--plots <folder>', 'folder for confusion.png, calibration.png and precision.png')
     .action(async (folder: string, values: FlagValues) => {
       const { config } = configFrom(values)
       const precision = Number(values['precision'])
       if (!(precision > 0 && precision <= 1))
-        throw new GapcamError('USAGE', `--precision: ${String(values['precision'])} is no share above 0 and up to 1`)
+        throw new GapcamError(
+          'USAGE',
+          `--precision: ${String(values['precision'])} is not a number above 0 and at most 1`,
+        )
       await evaluateFolder(folder, config, precision, values['plots'] as string | undefined)
     })
 }
 
-/** What was found in the folder, and what of it could not be used. */
+/** The pictures of the folder, and the folders that cannot be used. */
 interface Found {
   readonly pictures: readonly { readonly file: string; readonly truth: number }[]
-  /** Folders whose name is no label, with their pictures. */
+  /** Folders whose name is not a label, with the number of their pictures. */
   readonly unknown: readonly { readonly folder: string; readonly pictures: number; readonly why: string }[]
   readonly empty: readonly string[]
 }
@@ -54,10 +58,10 @@ async function evaluateFolder(
     const { answers, broken } = await answerAll(found, classifier)
     for (const { folder: name, pictures, why } of found.unknown)
       process.stderr.write(
-        `folder ${name}: ${why}; ${pictures === 1 ? 'its picture is' : `its ${pictures} pictures are`} left out\n`,
+        `folder ${name}: ${why}; ${pictures === 1 ? 'its picture is' : `its ${pictures} pictures are`} skipped\n`,
       )
-    for (const name of found.empty) process.stderr.write(`folder ${name}: there are no pictures in it\n`)
-    if (answers.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: none of its pictures could be used`)
+    for (const name of found.empty) process.stderr.write(`folder ${name}: it contains no pictures\n`)
+    if (answers.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: none of the pictures could be used`)
     const evaluation = evaluate(answers)
     if (plots !== undefined) await drawPlots(plots, evaluation, answers, wanted, classifier.labels)
     report({ folder, evaluation, answers, broken, found, wanted, classifier, isJson: wantsJson(config.json) })
@@ -68,7 +72,7 @@ async function evaluateFolder(
   }
 }
 
-const layout = 'One folder a label, named like it, with its pictures.'
+const layout = 'Put the pictures of each label into a folder named by the label. docs/eval.md has an example.'
 
 async function findPictures(folder: string, labels: readonly string[]): Promise<Found> {
   let names: string[]
@@ -78,14 +82,10 @@ async function findPictures(folder: string, labels: readonly string[]): Promise<
       .map(({ name }) => name)
       .sort()
   } catch (error) {
-    throw new GapcamError(
-      'PICTURE_INVALID',
-      `${folder}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such folder' : messageOf(error)}`,
-      { hint: layout },
-    )
+    throw new GapcamError('PICTURE_INVALID', `${folder}: ${fileFaultOf(error)}`, { hint: layout })
   }
   if (names.length === 0)
-    throw new GapcamError('PICTURE_INVALID', `${folder}: there are no folders in it`, { hint: layout })
+    throw new GapcamError('PICTURE_INVALID', `${folder}: it contains no folders`, { hint: layout })
   const [pictures, unknown, empty]: [{ file: string; truth: number }[], Found['unknown'][number][], string[]] = [
     [],
     [],
@@ -114,7 +114,7 @@ async function answerAll(
 ): Promise<{ answers: Answer[]; broken: string[] }> {
   const [answers, broken]: [Answer[], string[]] = [[], []]
   const view = classifier.view({}, 1)
-  const progress = startProgress('pictures', pictures.length)
+  const progress = startProgressBar('pictures', pictures.length)
   try {
     for (const [i, { file, truth }] of pictures.entries()) {
       try {
@@ -169,7 +169,7 @@ async function drawPlots(
     for (const [name, svg] of Object.entries(plots))
       await writeFile(join(folder, `${name}.png`), await sharp(Buffer.from(svg)).png().toBuffer())
   } catch (error) {
-    throw new GapcamError('USAGE', `--plots: ${folder} cannot be written: ${messageOf(error)}`)
+    throw new GapcamError('USAGE', `--plots: ${folder} cannot be written: ${fileFaultOf(error)}`)
   }
 }
 
@@ -232,10 +232,10 @@ function report({
       `threshold for ${percent(wanted)} precision`,
       threshold
         ? `${threshold.threshold.toFixed(4)}: ${percent(threshold.precision)} right, ${percent(threshold.coverage)} answered`
-        : 'none gives it',
+        : 'no threshold reaches it',
     ],
-    ['pictures that cannot be read', String(broken.length)],
-    ['folders that are no label', String(found.unknown.length)],
+    ['unreadable pictures', String(broken.length)],
+    ['folders without a label of this name', String(found.unknown.length)],
   ])
   process.stdout.write('\n')
   writeTable([

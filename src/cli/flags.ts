@@ -1,12 +1,16 @@
-/** The flags that several commands share, and the way from them to a configuration. */
+/**
+ * Flags that several commands share, and how they become a configuration. Each flag takes its description from the
+ * configuration key that it sets.
+ */
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { loadConfig, scalar, type LoadedConfig } from '../config/config.js'
 import { nearestOf } from '../config/nearest.js'
 import { configKeys, type CameraConfig } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
 import { keepSecretsOf } from '../secrets.js'
+import type { InputSize } from '../tensor.js'
 
-/** Flags by the configuration key that they set. */
+/** Flags by the configuration key that each sets. */
 const flags: Readonly<Record<string, string>> = {
   model: '--model <file>',
   labels: '--labels <file>',
@@ -23,16 +27,29 @@ const flags: Readonly<Record<string, string>> = {
   logLevel: '--log-level <level>',
 }
 
-/** The flag that sets a configuration key, '' where there is none; for docs. */
+/** Flags of one camera by its configuration key. */
+const cameraFlags: Readonly<Record<string, string>> = {
+  roi: '--roi <x,y,w,h>',
+  fps: '--fps <n>',
+  loop: '--loop',
+}
+
+/** The flag that sets a configuration key, '' if there is none; for docs. */
 export const flagOf = (key: string): string => flags[key] ?? ''
 
-/** Adds the shared flags (or some of them), --config and --set. */
+const descriptionOf = (key: string): string => configKeys().find((entry) => entry.key === key)?.description ?? ''
+
+/** Adds the flag of one key. */
+export function addFlag(command: Command, key: string): Command {
+  return command.addOption(new Option(flags[key]!, descriptionOf(key)))
+}
+
+/** Adds the flags of `keys` (default: all), --config and --set. */
 export function addFlags(command: Command, keys: readonly string[] = Object.keys(flags)): Command {
-  const descriptions = new Map(configKeys().map(({ key, description }) => [key, description]))
-  for (const key of keys) command.addOption(new Option(flags[key]!, descriptions.get(key) ?? ''))
+  for (const key of keys) addFlag(command, key)
   return command
     .option('--config <file>', 'YAML file with the configuration')
-    .option('--set <key=value>', 'any key of the configuration; may be given again', collect)
+    .option('--set <key=value>', 'set any key of the configuration; may be repeated', collect)
 }
 
 function collect(text: string, previous: Record<string, unknown> = {}): Record<string, unknown> {
@@ -42,18 +59,24 @@ function collect(text: string, previous: Record<string, unknown> = {}): Record<s
   return { ...previous, [key]: scalar(text.slice(at + 1), key) }
 }
 
-/** Flags of one camera, for `run` and `classify`. */
+/** Adds the flag of one key of a camera. */
+export function addCameraFlag(command: Command, key: string): Command {
+  return command.addOption(new Option(cameraFlags[key]!, descriptionOf(`cameras[].${key}`)))
+}
+
+/** Adds --camera and all flags of a camera. */
 export function addCameraFlags(command: Command): Command {
+  command.option(
+    '--camera <id>',
+    'name of the camera in topics (default: cam0), or which of the configured cameras to use',
+  )
+  for (const key of Object.keys(cameraFlags)) addCameraFlag(command, key)
   return command
-    .option('--camera <id>', 'name of the camera in topics (default: cam0); of several in a file, the one to take')
-    .option('--roi <x,y,w,h>', 'part of the frame to look at, each from 0 to 1')
-    .option('--fps <n>', 'most frames a second')
-    .option('--loop', 'start again at the end of a file or folder')
 }
 
 /**
- * The cameras of a run: those of the configuration, with what the flags say of each. A SOURCE replaces them all. A
- * camera without a source (none was configured) has '' there.
+ * The cameras of a command: those of the configuration, with the values of the flags. A source on the command line replaces
+ * them all. If no camera is configured there is one with the source ''.
  */
 export function camerasFrom(
   configured: readonly CameraConfig[],
@@ -72,13 +95,13 @@ export function camerasFrom(
     )
     throw new GapcamError(
       'USAGE',
-      `--camera: ${id} is none of the cameras ${configured.map((camera) => camera.id).join(', ')}${nearest === null ? '' : `; did you mean ${nearest}?`}`,
+      `--camera: there is no camera ${id} in the configuration, which has ${configured.map((camera) => camera.id).join(', ')}${nearest === null ? '' : `; did you mean ${nearest}?`}`,
     )
   }
   return configured.filter((camera) => id === undefined || camera.id === id).map((camera) => ({ ...camera, ...view }))
 }
 
-/** What flags say of a camera, through the schema; its id only where --camera gives one. */
+/** The values of a camera's flags, validated by the schema. The id is only present with --camera. */
 function cameraOfFlags(values: FlagValues): Partial<CameraConfig> {
   const { camera: id, roi, fps, loop } = values
   const given = {
@@ -92,23 +115,43 @@ function cameraOfFlags(values: FlagValues): Partial<CameraConfig> {
   return id === undefined ? camera : { ...camera, id: String(id) }
 }
 
-/** Options as commander parsed them: flag names in camel case. */
+/** Options as commander parses them: flag names in camel case. */
 export type FlagValues = Readonly<Record<string, unknown>>
 
+/** The flag's name in `FlagValues`. */
+const valueName = (flag: string): string =>
+  flag
+    .split(' ')[0]!
+    .slice(2)
+    .replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+/**
+ * The configuration from flags, environment and file. `extra` are further values by dotted key. Throws CONFIG_INVALID.
+ *
+ *     const { config, warnings } = configFrom(values)
+ */
 export function configFrom(values: FlagValues, extra: Readonly<Record<string, unknown>> = {}): LoadedConfig {
   const given: Record<string, unknown> = {}
   for (const [key, flag] of Object.entries(flags)) {
-    const name = flag
-      .split(' ')[0]!
-      .slice(2)
-      .replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
-    const value = values[name]
+    const value = values[valueName(flag)]
     if (value !== undefined) given[key] = typeof value === 'string' ? scalar(value, key) : value
   }
-  const file = values['config'] as string | undefined
   return loadConfig({
     flags: { ...given, ...(values['set'] as object | undefined), ...extra },
     environment: process.env,
-    ...(file ? { file } : {}),
+    file: values['config'] as string | undefined,
   })
+}
+
+/** The input size for commands without other configuration flags: --input-size, else that of the environment or its file. */
+export function inputSizeFrom({ inputSize }: FlagValues): InputSize | undefined {
+  return configFrom({ inputSize }).config.inputSize
+}
+
+/** A flag with a number above 0 and at most `most`. Throws USAGE. */
+export function positiveFrom(values: FlagValues, name: string, most = Infinity): number {
+  const value = Number(values[name])
+  if (value > 0 && value <= most) return value
+  const bound = most === Infinity ? '' : ` and at most ${most}`
+  throw new GapcamError('USAGE', `--${name}: ${String(values[name])} is not a number above 0${bound}`)
 }

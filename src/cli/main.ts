@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: one file a command, one place where errors become sentences and exit statuses. */
+/** The command line. Each command has a file; this one loads it, runs it, and turns errors into sentences and exit statuses. */
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
@@ -11,7 +11,7 @@ import { onOutputFault } from './output.js'
 
 type Register = (program: Command) => void
 
-/** Each command is a file of its own, in the order of the help. It is loaded when it is named: most need few of the packages that gapcam has. */
+/** The commands in the order of the help. A command's file is loaded when it is used, since most need few of the packages. */
 const commands: Readonly<Record<string, () => Promise<Register>>> = {
   run: async () => (await import('./run.js')).runCommand,
   classify: async () => (await import('./classify.js')).classifyCommand,
@@ -31,8 +31,8 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   service: async () => (await import('./service.js')).serviceCommand,
 }
 
-/** The program with the command that is named, or with all where it is help or a mistake. */
-async function createProgram(named: string | undefined): Promise<Command> {
+/** The program with the command `named`; with all commands if there is none of this name. Also used to generate the README. */
+export async function createProgram(named?: string): Promise<Command> {
   const program = new Command('gapcam')
     .description('Turns a camera into an image classifier that speaks MQTT.')
     .version(version)
@@ -45,8 +45,11 @@ async function createProgram(named: string | undefined): Promise<Command> {
 }
 
 /**
- * Loads what a command line (without node and script) needs. What it resolves with runs the line and sets the exit status;
- * it never rejects, and listens to signals before it returns its promise.
+ * Loads the code for a command line (without node and script) and resolves with a function that runs it. That function sets
+ * the exit status and never rejects. It installs the signal handlers before it returns its promise.
+ *
+ *     const run = await load(['classify', 'cat.jpg'])
+ *     await run()
  */
 export async function load(args: readonly string[]): Promise<() => Promise<void>> {
   const program = await createProgram(args[0])
@@ -79,6 +82,6 @@ function complain(text: string): void {
   process.stderr.write(redact(isJournal() ? forJournal('error', text) : text))
 }
 
-// Run only as a program: scripts/start.mjs imports `load` instead.
+// Only if started as a program: scripts/start.mjs imports `load`.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
   await (await load(process.argv.slice(2)))()

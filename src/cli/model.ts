@@ -1,9 +1,9 @@
-/** `gapcam model info|passes|compile`: what a model is, what the compiler makes of it, and the plan as a file. */
+/** `gapcam model info|passes|compile`: describes a model, prints the graph after each pass, or writes the compiled plan. */
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { EngineDescription } from '../engine/engine.js'
 import { openEngine } from '../engine/select.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { compilePlan } from '../model/compile.js'
 import type { Graph } from '../model/graph.js'
 import { loadModel, type LoadedModel } from '../model/onnx/onnx.js'
@@ -11,61 +11,71 @@ import { serializePlan } from '../model/plan.js'
 import { prepareNative } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
 import type { InputSize } from '../tensor.js'
-import { configFrom, type FlagValues } from './flags.js'
+import { addFlag, inputSizeFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { sizeFor } from '../model/metadata/manifest.js'
 
+/** Registers the command. */
 export function modelCommand(program: Command): void {
-  const model = program.command('model').description('look into an ONNX model')
-  model
-    .command('info')
-    .description('inputs, operators, parameters, memory, head, and the step that each node became')
-    .argument('<file>')
-    .option('--input-size <side|HxW>', 'input of the network where the model allows it')
+  const model = program.command('model').description('inspect or compile an ONNX model')
+  const add = (name: string, description: string): Command =>
+    addFlag(model.command(name).description(description).argument('<file>', 'ONNX file'), 'inputSize')
+  add('info', 'print inputs, operators, parameters, memory, head, and the step that each node became')
     .option('--json', 'one JSON object')
     .action(async (file: string, values: FlagValues) => {
-      const loaded = await loadModel(file)
-      const size = await sizeFor(loaded, askedSize(values))
+      const { loaded, size } = await load(file, values)
       const report = { ...reportModel(loaded, size), engine: await engineFor(loaded, size) }
       if (wantsJson(values['json'] === true)) writeJson(report)
       else writeReport(report)
     })
-  model
-    .command('passes')
-    .description('the graph after each pass of the compiler')
-    .argument('<file>')
-    .option('--input-size <side|HxW>', 'input of the network where the model allows it')
+  add('passes', 'print the graph after each pass of the compiler').action(async (file: string, values: FlagValues) => {
+    const { loaded, size } = await load(file, values)
+    const compiled = compilePlan(prepareNative(loaded.graph, { inputSize: size }), { onPass: writeGraph })
+    if ('unsupported' in compiled)
+      for (const { node, op, reason } of compiled.unsupported) process.stderr.write(`${op} ${node}: ${reason}\n`)
+  })
+  add('compile', 'write the plan that the native engine runs')
+    .requiredOption('-o, --output <file>', 'file for the plan')
     .action(async (file: string, values: FlagValues) => {
-      const loaded = await loadModel(file)
-      const size = await sizeFor(loaded, askedSize(values))
-      const compiled = compilePlan(prepareNative(loaded.graph, { inputSize: size }), { onPass: writeGraph })
-      if ('unsupported' in compiled)
-        for (const { node, op, reason } of compiled.unsupported) process.stderr.write(`${op} ${node}: ${reason}\n`)
+      const { loaded, size } = await load(file, values)
+      await compileTo(String(values['output']), loaded, size)
     })
-  model
-    .command('compile')
-    .description('write the plan that the native engine runs')
-    .argument('<file>')
-    .requiredOption('-o, --output <file>', 'where the plan goes')
-    .option('--input-size <side|HxW>', 'input of the network where the model allows it')
-    .action(async (file: string, values: FlagValues) => {
-      const loaded = await loadModel(file)
-      const size = await sizeFor(loaded, askedSize(values))
-      const compiled = compilePlan(prepareNative(loaded.graph, { inputSize: size }))
-      if ('unsupported' in compiled) {
-        const [first] = compiled.unsupported
-        throw new GapcamError('MODEL_UNSUPPORTED', `model ${file}: ${first?.op} (${first?.node}): ${first?.reason}`)
-      }
-      await writeFile(String(values['output']), serializePlan(compiled.plan))
+}
+
+async function load(
+  file: string,
+  values: FlagValues,
+): Promise<{ readonly loaded: LoadedModel; readonly size: InputSize | undefined }> {
+  const asked = inputSizeFrom(values)
+  const loaded = await loadModel(file)
+  return { loaded, size: await sizeFor(loaded, asked) }
+}
+
+async function compileTo(
+  output: string,
+  { graph, path }: LoadedModel,
+  inputSize: InputSize | undefined,
+): Promise<void> {
+  const compiled = compilePlan(prepareNative(graph, { inputSize }))
+  if ('unsupported' in compiled) {
+    const [first] = compiled.unsupported
+    throw new GapcamError('MODEL_UNSUPPORTED', `model ${path}: ${first?.op} (${first?.node}): ${first?.reason}`)
+  }
+  try {
+    await writeFile(output, serializePlan(compiled.plan))
+  } catch (error) {
+    throw new GapcamError('USAGE', `--output: ${output} cannot be written: ${fileFaultOf(error)}`, {
+      hint: 'Name a file in a folder that you may write.',
     })
+  }
 }
 
 type EngineReport = EngineDescription | { readonly reason: string }
 
-/** The engine that `auto` takes for the model here and why, or why none can serve. */
+/** The engine that `auto` chooses for the model on this machine, or why none can run it. */
 async function engineFor(model: LoadedModel, inputSize: InputSize | undefined): Promise<EngineReport> {
   try {
-    const engine = await openEngine(model, 'auto', inputSize ? { inputSize } : {})
+    const engine = await openEngine(model, 'auto', { inputSize })
     const description = engine.describe()
     await engine.close()
     return description
@@ -73,9 +83,6 @@ async function engineFor(model: LoadedModel, inputSize: InputSize | undefined): 
     return { reason: messageOf(error) }
   }
 }
-
-const askedSize = ({ inputSize }: FlagValues): InputSize | undefined =>
-  configFrom(inputSize === undefined ? {} : { inputSize }).config.inputSize
 
 function writeReport(report: ModelReport & { readonly engine: EngineReport }): void {
   const port = ({ name, type, shape }: ModelReport['inputs'][number]): string => `${name} ${type} [${shape.join(', ')}]`
@@ -117,7 +124,7 @@ function writeReport(report: ModelReport & { readonly engine: EngineReport }): v
     ...report.nodes.map(({ node, op, steps, reason }) => [
       node,
       op,
-      reason ?? (steps.length > 0 ? steps.join(', ') : 'no step of its own'),
+      reason ?? (steps.length > 0 ? steps.join(', ') : 'no separate step'),
     ]),
   ])
 }

@@ -1,7 +1,7 @@
 /**
- * Tries a broker as this node would use it: connects, listens, sends on every topic and waits for the message to come
- * back, and says in words what did not. It disturbs nobody: where a gapcam of this node is online its topics are only
- * read; elsewhere what a broker keeps is sent as it is, and on other topics an empty message.
+ * Tests a broker the way this node would use it: connects, subscribes, publishes on every topic and waits for the message to
+ * come back. It disturbs no one: if this node is online its topics are only read. Otherwise a topic gets the message that
+ * the broker retains for it, or an empty one.
  */
 import type { Config } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
@@ -11,25 +11,32 @@ import { requestSubscriptions } from '../publish/requests.js'
 import { createTopics, topicTable, type CameraTopic, type NodeTopic, type Topic } from '../publish/topics.js'
 import { visitBroker, untilQuiet } from '../publish/visit.js'
 
-export interface Check {
+/** The result of one test. */
+export interface BrokerCheck {
   readonly check: string
   readonly result: 'ok' | 'failed' | 'not tested'
   /** What was found, in words. */
   readonly detail: string
 }
 
+/** What `testBroker` needs. */
 export interface BrokerTestOptions {
   readonly config: Config
   readonly connect: ConnectOptions
   readonly signal: AbortSignal
-  /** How long a message may take to come back; default 3,000. */
+  /** Longest time until a message must have come back; default 3,000. */
   readonly answerMs?: number
 }
 
 const quietMs = 500
 
-/** Runs every check. Rejects only where it cannot connect at all. */
-export async function testBroker({ config, connect, signal, answerMs = 3000 }: BrokerTestOptions): Promise<Check[]> {
+/** Runs all tests. Rejects only if it cannot connect. */
+export async function testBroker({
+  config,
+  connect,
+  signal,
+  answerMs = 3000,
+}: BrokerTestOptions): Promise<BrokerCheck[]> {
   const heard: Incoming[] = []
   let lastMs = performance.now()
   const onMessage = (message: Incoming): void => {
@@ -64,14 +71,14 @@ interface Bench {
   readonly connection: Connection
   readonly heard: Incoming[]
   readonly answerMs: number
-  /** Waits until nothing comes any more. */
+  /** Waits until no more messages arrive. */
   readonly quiet: () => Promise<void>
 }
 
-async function checkTopics(bench: Bench, config: Config): Promise<Check[]> {
+async function checkTopics(bench: Bench, config: Config): Promise<BrokerCheck[]> {
   const topics = createTopics(config.mqtt.base, config.node)
   const cameras = config.cameras.map(({ id }) => id)
-  const checks: Check[] = []
+  const checks: BrokerCheck[] = []
   const incoming = [
     ...requestSubscriptions(topics, cameras),
     ...(config.homeassistant ? [{ filter: `${config.homeassistantPrefix}/status`, qos: 1 as const }] : []),
@@ -94,12 +101,12 @@ async function checkTopics(bench: Bench, config: Config): Promise<Check[]> {
       check: `listen ${filter}`,
       result: reason === undefined ? 'ok' : 'failed',
       detail:
-        reason === undefined ? 'the broker took the subscription' : `the broker refuses the subscription: ${reason}`,
+        reason === undefined ? 'the broker accepts the subscription' : `the broker refuses the subscription: ${reason}`,
     })
   }
   const isOnline = kept.get(topics.node('nodeStatus').topic)?.toString() === 'online'
   if (isOnline) {
-    checks.push(await askTheOther(bench, topics.node('request').topic, topics.node('response').topic))
+    checks.push(await askRunningNode(bench, topics.node('request').topic, topics.node('response').topic))
     for (const topic of outgoing) checks.push(readOnly(topic, kept.has(topic.topic)))
     return checks
   }
@@ -108,12 +115,12 @@ async function checkTopics(bench: Bench, config: Config): Promise<Check[]> {
   checks.push(
     config.mqtt.retain
       ? await checkRetain(bench, topics.node('nodeStatus'), kept.has(topics.node('nodeStatus').topic))
-      : { check: 'retain', result: 'not tested', detail: 'mqtt.retain is off: nothing is retained' },
+      : { check: 'retain', result: 'not tested', detail: 'mqtt.retain is false, so nothing is retained' },
   )
   return checks
 }
 
-/** Every topic that gapcam sends on, with the discovery message of a node. */
+/** All topics that gapcam publishes on, and the discovery topic of the node. */
 function outgoingTopics(config: Config, cameras: readonly string[]): Topic[] {
   const topics = createTopics(config.mqtt.base, config.node)
   const rows = Object.entries(topicTable).flatMap(([name, row]): Topic[] => {
@@ -131,49 +138,54 @@ function outgoingTopics(config: Config, cameras: readonly string[]): Topic[] {
     : rows
 }
 
-/** With QoS 1 on every topic: rights are the same, and MQTT 5 answers with a reason. */
+/** Publishes with QoS 1 on every topic: the rights are the same, and MQTT 5 answers with a reason. */
 async function roundTrip(
   { connection, heard, answerMs }: Bench,
   { topic, isRetained }: Topic,
   kept: Buffer | undefined,
   unreadable: string | undefined,
-): Promise<Check> {
+): Promise<BrokerCheck> {
   const check = `send ${topic}`
   const from = heard.length
   const delivery = await connection.publish({ topic, payload: kept ?? (await emptyOf(topic)), qos: 1, isRetained })
-  if (delivery === 'lost') throw new GapcamError('BROKER_UNREACHABLE', `the connection ended at a message on ${topic}`)
+  if (delivery === 'lost')
+    throw new GapcamError('BROKER_UNREACHABLE', `the broker closed the connection after a message on ${topic}`)
   if (delivery === 'refused')
-    return { check, result: 'failed', detail: 'the broker refuses it: this user may not publish there' }
+    return { check, result: 'failed', detail: 'the broker refuses the message: this user may not publish there' }
   if (unreadable !== undefined)
     return {
       check,
       result: 'ok',
-      detail: `taken; reading it back is refused (${unreadable}), which gapcam does not need`,
+      detail: `accepted; subscribing to it is refused (${unreadable}), which gapcam does not need`,
     }
   const isBack = await within(answerMs, () => heard.slice(from).some((message) => message.topic === topic))
-  if (isBack) return { check, result: 'ok', detail: 'came back' }
+  if (isBack) return { check, result: 'ok', detail: 'the message came back' }
   if (connection.protocol === 5)
     return {
       check,
       result: 'ok',
-      detail: 'taken; it did not come back: this user may not read it, which gapcam does not need',
+      detail: 'accepted, but it did not come back: this user may not read it, which gapcam does not need',
     }
   return {
     check,
     result: 'failed',
-    detail: `did not come back within ${answerMs / 1000} s: this user may not publish there, or not read it (MQTT 3.1.1 does not say which)`,
+    detail: `the message did not come back within ${answerMs / 1000} s: this user may not publish there, or may not read it (MQTT 3.1.1 does not say which)`,
   }
 }
 
-/** Who shows pictures fails at an empty one: there it is a grey pixel. */
+/** An empty message; on topics with pictures a grey pixel, because programs that show pictures fail at an empty one. */
 async function emptyOf(topic: string): Promise<Buffer | string> {
   if (!topic.endsWith('/image') && !topic.endsWith('/heat')) return ''
   const { encodeJpeg } = await import('../pixels/jpeg.js')
   return encodeJpeg({ rgb: Uint8Array.of(128, 128, 128), width: 1, height: 1 })
 }
 
-/** A value that the broker kept must come with the retain flag to whoever subscribes later. */
-async function checkRetain({ connection, heard, answerMs }: Bench, { topic }: Topic, wasKept: boolean): Promise<Check> {
+/** Tests that a later subscriber gets a retained message with the retain flag. */
+async function checkRetain(
+  { connection, heard, answerMs }: Bench,
+  { topic }: Topic,
+  wasKept: boolean,
+): Promise<BrokerCheck> {
   await connection.publish({ topic, payload: 'offline', qos: 1, isRetained: true })
   const from = heard.length
   await connection.subscribe([{ filter: topic, qos: 1 }])
@@ -185,12 +197,16 @@ async function checkRetain({ connection, heard, answerMs }: Bench, { topic }: To
     check: 'retain',
     result: isKept ? 'ok' : 'failed',
     detail: isKept
-      ? 'the broker keeps retained messages'
-      : `what was retained on ${topic} does not come to a later subscriber: the broker does not keep it, or this user may not read it; Home Assistant would show everything as unavailable after a restart`,
+      ? 'the broker retains messages'
+      : `a later subscriber does not get the message retained on ${topic}: the broker does not retain messages, or this user may not read it. Home Assistant would show everything as unavailable after its restart`,
   }
 }
 
-async function askTheOther({ connection, heard, answerMs }: Bench, request: string, response: string): Promise<Check> {
+async function askRunningNode(
+  { connection, heard, answerMs }: Bench,
+  request: string,
+  response: string,
+): Promise<BrokerCheck> {
   const transaction = `test-${process.pid}`
   const delivery = await connection.publish({
     topic: `${request}/info`,
@@ -204,24 +220,25 @@ async function askTheOther({ connection, heard, answerMs }: Bench, request: stri
       heard.some(({ topic, payload }) => topic === `${response}/info` && payload.includes(transaction)),
     ))
   if (isAnswered)
-    return { check: `send ${request}/info`, result: 'ok', detail: 'a gapcam is online as this node, and answered' }
+    return { check: `send ${request}/info`, result: 'ok', detail: 'a gapcam is online as this node, and it answered' }
   return {
     check: `send ${request}/info`,
     result: 'failed',
     detail:
-      'a gapcam is said to be online as this node, but did not answer: it may not read requests, this user may not send them, or it has just gone',
+      'a gapcam is online as this node, but it did not answer: it may not read requests, this user may not send them, or it has just ended',
   }
 }
 
-function readOnly({ topic, isRetained }: Topic, isKept: boolean): Check {
+function readOnly({ topic, isRetained }: Topic, isKept: boolean): BrokerCheck {
   const check = `read ${topic}`
   if (!isRetained)
-    return { check, result: 'not tested', detail: 'a gapcam is online as this node; stop it to test everything' }
-  if (isKept) return { check, result: 'ok', detail: 'the gapcam that is online has said it, and the broker keeps it' }
+    return { check, result: 'not tested', detail: 'a gapcam is online as this node; stop it to test this topic' }
+  if (isKept)
+    return { check, result: 'ok', detail: 'the gapcam that is online published it, and the broker retains it' }
   return {
     check,
     result: 'not tested',
-    detail: 'nothing is retained there yet; stop the gapcam that is online to test everything',
+    detail: 'nothing is retained there yet; stop the gapcam that is online to test this topic',
   }
 }
 

@@ -1,4 +1,7 @@
-/** `gapcam mqtt test|discover|clear`: a broker tried, what Home Assistant would be told, and everything taken back. */
+/**
+ * `gapcam mqtt test|discover|clear`: tests a broker, prints the messages that announce this node to Home Assistant, or removes
+ * everything that this node has left on the broker.
+ */
 import type { Command } from 'commander'
 import { openClassifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
@@ -22,12 +25,13 @@ import { untilSignal } from './signals.js'
 
 const brokerFlags = ['mqtt.broker', 'node', 'json', 'logLevel']
 
+/** Registers the command. */
 export function mqttCommand(program: Command): void {
-  const mqtt = program.command('mqtt').description('try a broker, see what is announced, take everything back')
+  const mqtt = program.command('mqtt').description('test a broker, print what is announced, or remove everything')
   addFlags(
     mqtt
       .command('test')
-      .description('connect, send a message on every topic and wait for it; exit status 5 says what failed'),
+      .description('connect, send a message on every topic and wait for it; the exit status is 5 if one fails'),
     brokerFlags,
   ).action((values: FlagValues) =>
     untilSignal(async ({ signal }) => {
@@ -42,23 +46,23 @@ export function mqttCommand(program: Command): void {
       if (checks.some(({ result }) => result === 'failed')) process.exitCode = exitStatus.broker
     }),
   )
-  addFlags(mqtt.command('discover').description('print what Home Assistant is told'), [
+  addFlags(mqtt.command('discover').description('print the messages that announce this node to Home Assistant'), [
     'model',
     'labels',
     'engine',
     ...brokerFlags,
   ]).action((values: FlagValues) => discover(configOf(values)))
   addFlags(
-    mqtt.command('clear').description('remove every retained message that this node ever left on the broker'),
+    mqtt.command('clear').description('remove every retained message that this node has left on the broker'),
     brokerFlags,
   )
-    .option('--force', 'also while a gapcam of this node is online')
+    .option('--force', 'even while a gapcam of this node is online')
     .action((values: FlagValues) =>
       untilSignal(({ signal }) => clear(configOf(values), values['force'] === true, signal)),
     )
 }
 
-/** As `gapcam run` would have it: cam0 where no camera is configured. */
+/** The configuration as `gapcam run` uses it: with cam0 if no camera is configured. */
 function configOf(values: FlagValues): Config {
   const { config } = configFrom(values)
   return { ...config, cameras: [...camerasFrom(config.cameras, undefined, {})] }
@@ -94,7 +98,7 @@ async function discover(config: Config): Promise<void> {
   }
 }
 
-/** What a broker keeps comes at once; a slow one gets this long between two messages. */
+/** All retained messages have arrived after this long without another one. */
 const quietMs = 1000
 const mostMs = 20_000
 
@@ -122,13 +126,13 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
     ])
     for (const { filter, reason } of refusals)
       process.stderr.write(
-        `the broker refuses to show ${filter} (${reason}): only what this machine remembers is taken back there\n`,
+        `the broker refuses to show ${filter} (${reason}), so only messages that this machine remembers are removed there\n`,
       )
     lastMs = performance.now()
     await untilQuiet(() => lastMs, quietMs, mostMs)
     if (kept.get(topics.node('nodeStatus').topic) === 'online' && !isForced) {
-      throw new GapcamError('USAGE', `a gapcam is online as ${config.node} and would say all again: stop it first`, {
-        hint: 'Or use --force.',
+      throw new GapcamError('USAGE', `a gapcam is online as ${config.node} and would publish everything again`, {
+        hint: 'Stop it first, or use --force.',
       })
     }
     const ours = new Set(published.entry.topics)
@@ -144,7 +148,7 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
     for (const topic of ours)
       if ((await connection.publish({ topic, payload: '', qos: 1, isRetained: true })) !== 'sent') refused.push(topic)
     if (refused.length > 0)
-      throw new GapcamError('BROKER_REFUSED', `the broker did not take an empty message on ${refused.join(', ')}`)
+      throw new GapcamError('BROKER_REFUSED', `the broker did not accept an empty message on ${refused.join(', ')}`)
     await published.clear()
     const cleared = [...kept.keys()].filter((topic) => ours.has(topic)).sort()
     const others = [...kept.keys()].filter((topic) => topic.startsWith(`${topics.root}/`) && !ours.has(topic)).sort()
@@ -159,7 +163,7 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
   }
 }
 
-/** A topic of the table below the node, of any camera that it may once have had. */
+/** Whether a topic belongs to this node or to any camera that it may once have had. */
 function isOurTopic(topic: string, root: string): boolean {
   const rest = topic.startsWith(`${root}/`) ? topic.slice(root.length + 1) : ''
   return Object.values(topicTable).some(
@@ -171,7 +175,7 @@ function isOurTopic(topic: string, root: string): boolean {
   )
 }
 
-/** A discovery message of this node or of one of its cameras. */
+/** Whether a message is a discovery message of this node or of one of its cameras. */
 function isOurDevice(topic: string, payload: string, prefix: string, node: string): boolean {
   if (!topic.startsWith(prefix)) return false
   const id = topic.slice(prefix.length).split('/')[0]!

@@ -1,33 +1,33 @@
-/** stdout of the commands: aligned columns on a terminal, one JSON object a line when piped or with --json. */
-
-import { GapcamError } from '../errors.js'
+/** What commands write to stdout: aligned columns on a terminal, one JSON object per line in a pipe or with --json. */
+import { fileFaultOf, GapcamError } from '../errors.js'
 
 /**
- * Tells once of a stdout that takes no more, such as a file on a full disk: what is written from then on goes nowhere,
- * and a run goes on. A reader that has gone (`| head -1`) is no fault. Of a stderr like that nobody is left to tell.
+ * Calls `tell` once if stdout can no longer be written, such as a file on a full disk. Later output is lost, and a run goes
+ * on. A closed reader (`| head -1`) is not a fault. Faults of stderr are ignored, since there is nowhere to report them.
  */
 export function onOutputFault(tell: (error: GapcamError) => void): void {
   process.stderr.on('error', () => undefined)
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE')
       tell(
-        new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${error.message}`, {
+        new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${fileFaultOf(error)}`, {
           cause: error,
         }),
       )
   })
 }
 
-/** Whether results are objects for programs. */
+/** Whether results are written as JSON: with --json, or if stdout is not a terminal. */
 export function wantsJson(json: boolean | undefined): boolean {
   return json === true || !process.stdout.isTTY
 }
 
+/** Writes one line of JSON. */
 export function writeJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`)
 }
 
-/** Rows as columns; numbers are right-aligned. The first row is the heading. */
+/** Writes rows as columns. Numbers are right-aligned. The first row is the heading. */
 export function writeTable(rows: readonly (readonly (string | number)[])[]): void {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => String(row[column] ?? '').length))) ?? []
   for (const row of rows) {

@@ -1,16 +1,16 @@
 /**
- * A profile in Chrome's trace format, which Perfetto (ui.perfetto.dev) and chrome://tracing open: a track a camera with
- * each frame's stages where they happened, and a track with the engine's steps laid end to end.
+ * A profile in Chrome's trace format, which Perfetto (ui.perfetto.dev) and chrome://tracing can open: one track per camera
+ * with the stages of each frame, and one track with the engine's steps in sequence.
  * Source: "Trace Event Format", Google, the complete ('X') and metadata ('M') events.
  */
 import type { StepsResult } from './bench-steps.js'
 
-/** One frame, times in milliseconds of one monotonic clock. */
+/** The stages of one frame. Times are milliseconds of one monotonic clock. */
 export interface FrameTimes {
   readonly camera: string
   readonly seq: number
   readonly label: string
-  /** When its photons had been gathered. */
+  /** The time of its capture. */
   readonly startMs: number
   readonly capture: number
   readonly preprocess: number
@@ -32,6 +32,7 @@ interface TraceEvent {
 
 const [framesProcess, engineProcess] = [1, 2]
 
+/** The trace as an object to be written as JSON. `steps` is null if the engine cannot time its steps. */
 export function traceOf(
   frames: readonly FrameTimes[],
   steps: StepsResult | null,
@@ -49,7 +50,7 @@ export function traceOf(
         'process_name',
         engineProcess,
         0,
-        `engine: ${steps.target}, ${steps.threads} threads, least time of each step`,
+        `engine: ${steps.target}, ${steps.threads} threads, shortest time of each step`,
       ),
       named('thread_name', engineProcess, 1, 'steps'),
     )

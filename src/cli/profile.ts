@@ -1,43 +1,45 @@
 /**
- * `gapcam profile [SOURCE]`: where the time goes from photon to label, by stage, and in the engine by step. Frames take
- * the very way that they take in `gapcam run`, without a broker and without the page.
+ * `gapcam profile [SOURCE]`: times each stage from photon to label, and each step of the engine. Frames take the same path
+ * as in `gapcam run`, without broker and page.
  */
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError } from '../errors.js'
 import { createLogger } from '../log.js'
+import { stageNames } from '../metrics.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
 import { run } from '../run/runtime.js'
 import { profileSteps, reportSteps, type StepsResult } from './bench-steps.js'
-import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
+import { addCameraFlags, addFlags, camerasFrom, configFrom, positiveFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { traceOf, type FrameTimes } from './profile-trace.js'
 import { camerasOf } from '../run/cameras.js'
 import { untilSignal } from './signals.js'
 
 const usualFrames = 200
-/** The first frames pay for code that is compiled and memory that is touched for the first time. */
+/** The first frames are slower, because code is compiled and memory is touched for the first time. They do not count. */
 const warmUp = 5
-const stages = ['capture', 'preprocess', 'infer', 'decide'] as const
 
+/** Percentiles of one stage in milliseconds. */
 export interface StageTimes {
-  readonly stage: (typeof stages)[number] | 'photon to label'
+  readonly stage: (typeof stageNames)[number] | 'photon to label'
   readonly p50: number
   readonly p95: number
   readonly p99: number
 }
 
+/** Registers the command. */
 export function profileCommand(program: Command): void {
   const command = program
     .command('profile')
     .description('time each stage from photon to label, and each step of the engine')
     .argument('[source]', 'camera URI, picture, folder or video')
   addCameraFlags(addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'frames', 'json', 'logLevel']))
-    .option('--trace <file>', 'write a Chrome trace for Perfetto (ui.perfetto.dev) as well')
-    .option('--seconds <n>', 'how long the steps are timed', '2')
+    .option('--trace <file>', 'also write a Chrome trace for Perfetto (ui.perfetto.dev)')
+    .option('--seconds <n>', 'seconds for timing the steps', '2')
     .action(async (source: string | undefined, values: FlagValues) => {
       const { config } = configFrom(values)
       const cameras = [...camerasFrom(config.cameras, source, values)]
@@ -48,15 +50,18 @@ export function profileCommand(program: Command): void {
 }
 
 async function profile(config: Config, values: FlagValues, signal: AbortSignal): Promise<void> {
-  const seconds = Number(values['seconds'])
-  if (!(seconds > 0)) throw new GapcamError('USAGE', `--seconds: ${String(values['seconds'])} is not a number above 0`)
+  const seconds = positiveFrom(values, 'seconds')
   const classifier = await openClassifier({ ...modelOptions(config), heat: config.heat })
   try {
     const frames = await timeFrames(config, classifier, signal)
     if (frames.length === 0)
-      throw new GapcamError('CAMERA_NOT_FOUND', `the source gave no more than the ${warmUp} frames that warm up`, {
-        hint: 'Give --loop, or a source with more frames.',
-      })
+      throw new GapcamError(
+        'CAMERA_NOT_FOUND',
+        `the source has no more than the ${warmUp} frames that are needed to warm up`,
+        {
+          hint: 'Use --loop, or a source with more frames.',
+        },
+      )
     const { engine } = classifier.engine.describe()
     const steps =
       engine === 'native' && !signal.aborted ? await profileSteps(classifier.modelId, classifier.engine, seconds) : null
@@ -67,7 +72,7 @@ async function profile(config: Config, values: FlagValues, signal: AbortSignal):
   }
 }
 
-/** Frames through the runtime; a publisher that listens instead of publishing sees each result as it is handed over. */
+/** Runs the pipeline with a publisher that records the time of each result instead of publishing it. */
 async function timeFrames(config: Config, classifier: Classifier, signal: AbortSignal): Promise<readonly FrameTimes[]> {
   const log = createLogger(config.logLevel)
   const cameras = await camerasOf(config, signal, (reason) => process.stderr.write(`no camera: ${reason}\n`))
@@ -120,7 +125,7 @@ function stageTimes(frames: readonly FrameTimes[]): StageTimes[] {
     return { stage, p50: at(0.5), p95: at(0.95), p99: at(0.99) }
   }
   return [
-    ...stages.map((stage) => row(stage, (frame) => frame[stage])),
+    ...stageNames.map((stage) => row(stage, (frame) => frame[stage])),
     row('photon to label', ({ capture, preprocess, infer, decide }) => capture + preprocess + infer + decide),
   ]
 }
@@ -128,23 +133,23 @@ function stageTimes(frames: readonly FrameTimes[]): StageTimes[] {
 function report(frames: readonly FrameTimes[], steps: StepsResult | null, engine: string, isJson: boolean): void {
   const times = stageTimes(frames)
   if (isJson) return writeJson({ frames: frames.length, engine, stages: times, steps })
-  process.stdout.write(`${frames.length} frames, after ${warmUp} that warmed up\n`)
+  process.stdout.write(`${frames.length} frames, after ${warmUp} to warm up\n`)
   writeTable([
     ['stage', '  p50 ms', '  p95 ms', '  p99 ms'],
     ...times.map(({ stage, p50, p95, p99 }) => [stage, ...[p50, p95, p99].map((ms) => ms.toFixed(3).padStart(8))]),
   ])
   process.stdout.write('\n')
   if (steps) reportSteps([steps], false)
-  else process.stdout.write(`the steps of ${engine} cannot be timed one by one; --engine native has them\n`)
+  else process.stdout.write(`${engine} cannot time its steps; use --engine native for that\n`)
 }
 
 async function writeTrace(file: string, frames: readonly FrameTimes[], steps: StepsResult | null): Promise<void> {
   try {
     await writeFile(file, JSON.stringify(traceOf(frames, steps)))
   } catch (error) {
-    throw new GapcamError('USAGE', `--trace: ${file} cannot be written: ${messageOf(error)}`, {
-      hint: 'Name a file in a folder that can be written.',
+    throw new GapcamError('USAGE', `--trace: ${file} cannot be written: ${fileFaultOf(error)}`, {
+      hint: 'Name a file in a folder that you may write.',
     })
   }
-  process.stderr.write(`${file}: open it at ui.perfetto.dev\n`)
+  process.stderr.write(`trace written to ${file}; open it at ui.perfetto.dev\n`)
 }

@@ -1,18 +1,26 @@
-/** A progress bar on stderr for work that takes more than two seconds, where stderr is a terminal. */
+/** A progress bar on stderr. It appears after two seconds, and only if stderr is a terminal. */
 import cliProgress from 'cli-progress'
 
-export interface Progress {
-  /** How much is done, from 0 to the total. */
+/** A bar that has been started. */
+export interface ProgressBar {
+  /** The amount done, from 0 to the total. */
   update(done: number): void
   stop(): void
 }
 
 const delayMs = 2000
 
-export function startProgress(what: string, total: number): Progress {
+/**
+ * Starts a bar. Call `stop` at the end.
+ *
+ *     const bar = startProgressBar('pictures', files.length)
+ *     bar.update(1)
+ */
+export function startProgressBar(what: string, total: number): ProgressBar {
   if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined }
   const started = performance.now()
-  // The bar's own handler of signals would swallow the first Ctrl-C; without one, cursor and wrapping stay as they are.
+  // gracefulExit would install a signal handler that swallows the first Ctrl-C. Without it the bar must not hide the cursor
+  // or change the line wrapping.
   const bar = new cliProgress.SingleBar(
     {
       format: `${what} {bar} {percentage}% | {eta} s left`,

@@ -1,4 +1,4 @@
-/** `gapcam record [SOURCE]`: every frame of a camera with all that was made of it into one file, for `gapcam replay`. */
+/** `gapcam record [SOURCE]`: writes every frame of a camera with all results to one file, for `gapcam replay`. */
 import type { Command } from 'commander'
 import { openClassifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
@@ -13,12 +13,13 @@ import { version } from '../version.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { untilSignal, type Stop } from './signals.js'
 
+/** Registers the command. */
 export function recordCommand(program: Command): void {
   const command = program
     .command('record')
-    .description('record what a camera sees and what is made of it, for replay')
+    .description('record the frames of a camera with their results, for gapcam replay')
     .argument('[source]', 'camera URI, picture, folder or video')
-    .requiredOption('-o, --output <file>', 'where the recording goes')
+    .requiredOption('-o, --output <file>', 'file for the recording')
   addCameraFlags(
     addFlags(command, [
       'model',
@@ -35,8 +36,9 @@ export function recordCommand(program: Command): void {
     const { config } = configFrom(values)
     const [camera, ...others] = camerasFrom(config.cameras, source, values)
     if (!camera || camera.source === '')
-      throw new GapcamError('USAGE', 'record: name a camera, a picture, a folder or a video')
-    if (others.length > 0) throw new GapcamError('USAGE', 'record: one camera at a time; --camera says which')
+      throw new GapcamError('USAGE', 'record needs a source: a camera, a picture, a folder or a video')
+    if (others.length > 0)
+      throw new GapcamError('USAGE', 'record takes one camera, but several are configured; choose one with --camera')
     await untilSignal((stop) => record({ ...config, cameras: [camera] }, String(values['output']), stop))
   })
 }
@@ -78,7 +80,7 @@ async function record(config: Config, output: string, stop: Stop): Promise<void>
     }
     const { written, dropped } = recorder
     process.stderr.write(
-      `${written} frames recorded to ${output}${dropped > 0 ? `; ${dropped} left out, since the disk was too slow` : ''}\n`,
+      `${written} frames recorded to ${output}${dropped > 0 ? `; ${dropped} dropped, because the disk was too slow` : ''}\n`,
     )
   } finally {
     await classifier.close()

@@ -1,10 +1,10 @@
-/** `gapcam replay FILE...`: computes recordings again and says which stage is the first to differ. */
+/** `gapcam replay FILE...`: computes recordings again, and names the first stage whose result differs. */
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { openClassifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError } from '../errors.js'
 import { aboutOf } from '../recording/about.js'
 import { readRecording, type Recording } from '../recording/format.js'
 import { replay, tolerance, type Replay } from '../recording/replay.js'
@@ -12,10 +12,11 @@ import { version } from '../version.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 
+/** Registers the command. */
 export function replayCommand(program: Command): void {
   const command = program
     .command('replay')
-    .description('compute recordings again, and say which stage is the first to differ')
+    .description('compute recordings again, and name the first stage that differs')
     .argument('<file...>')
   addFlags(command, ['model', 'labels', 'engine', 'threads', 'json', 'logLevel']).action(
     async (files: string[], values: FlagValues) => {
@@ -74,9 +75,8 @@ async function read(file: string): Promise<Recording> {
   try {
     bytes = await readFile(file)
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error)
-    throw new GapcamError('RECORDING_INVALID', `recording ${file}: ${why}`, {
-      hint: 'gapcam record and the flight recorder write recordings; docs/recording.md says where.',
+    throw new GapcamError('RECORDING_INVALID', `recording ${file}: ${fileFaultOf(error)}`, {
+      hint: 'gapcam record and the flight recorder write recordings. docs/recording.md says where.',
     })
   }
   try {
@@ -93,12 +93,12 @@ function sentences(
 ): string[] {
   const demand =
     demanded === 'bits'
-      ? 'every bit must be the same'
+      ? 'every bit must be equal'
       : `numbers must agree within ${tolerance} of their range (${because.join('; ')})`
   return [
     `${file}: ${frames} frames of ${about.camera}, recorded by gapcam ${about.version} on ${about.platform} with ${about.engine} ${about.target} (${about.reason})`,
     `demanded  ${demand}`,
-    `bits      ${sameBits} of ${frames} frames have the same input and outputs; logits are off by ${worst.toPrecision(2)} of their range at most`,
+    `bits      ${sameBits} of ${frames} frames have identical inputs and outputs; the logits differ by at most ${worst.toPrecision(2)} of their range`,
     ...(cut === null ? [] : [`cut       ${cut}`]),
     first === null
       ? 'result    reproduced'

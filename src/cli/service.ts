@@ -1,4 +1,4 @@
-/** `gapcam service install|uninstall|status`: gapcam as a systemd service that starts with the machine. */
+/** `gapcam service install|uninstall|status`: runs gapcam as a systemd service that starts with the machine. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,20 +20,24 @@ interface InstallFlags {
   readonly dryRun?: boolean
 }
 
+/** The configuration of the service unless --config names another file. */
 const usualConfig = '/etc/gapcam/gapcam.yaml'
 const program = fileURLToPath(new URL('main.js', import.meta.url))
 
+/** Registers the command. */
 export function serviceCommand(parent: Command): void {
   const service = parent.command('service').description('run as a systemd service')
-  named(service.command('install').description('write the unit, start the service now and with the machine'))
-    .option('--config <file>', `configuration of the service (default: ${usualConfig} where it is)`)
-    .option('--memory-max <size>', 'systemd ends the service when it needs more, such as 800M or 60%', '60%')
-    .option('--no-start', 'write and enable, do not start')
-    .option('--print', 'print the unit, change nothing')
+  named(service.command('install').description('write the unit, and start the service now and at every boot'))
+    .option('--config <file>', `configuration of the service (default: ${usualConfig}, if it exists)`)
+    .option('--memory-max <size>', 'memory limit, beyond which systemd ends the service, such as 800M or 60%', '60%')
+    .option('--no-start', 'write and enable the unit, but do not start it')
+    .option('--print', 'print the unit and change nothing')
     .option('--dry-run', 'the same as --print')
     .action(install)
   named(service.command('uninstall').description('stop the service and remove its unit')).action(uninstall)
-  named(service.command('status').description('what systemd says of the service; exit status 1 where it does not run'))
+  named(
+    service.command('status').description('print the state of the service; the exit status is 1 if it does not run'),
+  )
     .option('--json', 'one JSON object')
     .action(status)
 }
@@ -44,23 +48,22 @@ function named(command: Command): Command {
 
 function checkedName(name: string): string {
   if (!/^[A-Za-z0-9][\w.@-]{0,63}$/.test(name))
-    throw new GapcamError('USAGE', `--name: ${JSON.stringify(name)} is no name for a unit`)
+    throw new GapcamError(
+      'USAGE',
+      `--name: ${JSON.stringify(name)} is not a name for a unit; use letters, digits and . _ @ -`,
+    )
   return name.replace(/\.service$/, '')
 }
 
 async function install({ name: given, config: file, memoryMax, start, print, dryRun }: InstallFlags): Promise<void> {
   const name = checkedName(given)
   if (!/^(\d+[KMGT]?|\d{1,2}%|100%|infinity)$/.test(memoryMax))
-    throw new GapcamError('USAGE', `--memory-max: ${memoryMax} is no size such as 800M or 60%`)
+    throw new GapcamError('USAGE', `--memory-max: must be a size such as 800M or 60%, but is ${memoryMax}`)
   const isPrinted = print === true || dryRun === true
   if (!isPrinted) requireSystemd('installed')
   const configFile = file !== undefined ? resolve(file) : existsSync(usualConfig) ? usualConfig : undefined
-  // As the service will see it: the environment of whoever installs is not its own.
-  const { config } = loadConfig({
-    flags: {},
-    environment: {},
-    ...(configFile === undefined ? {} : { file: configFile }),
-  })
+  // Without the environment of this shell, which the service will not have.
+  const { config } = loadConfig({ flags: {}, environment: {}, file: configFile })
   const loaded = loadAddon()
   const { unit, warnings } = planService({
     config,
@@ -71,14 +74,17 @@ async function install({ name: given, config: file, memoryMax, start, print, dry
     memoryMax,
   })
   for (const warning of warnings) process.stderr.write(`warning  ${warning}\n`)
-  if (!('addon' in loaded)) process.stderr.write(`warning  no watchdog: ${loaded.reason}\n`)
+  if (!('addon' in loaded))
+    process.stderr.write(
+      `warning  the service has no watchdog, because the native addon is missing: ${loaded.reason}\n`,
+    )
   if (isPrinted) {
     process.stdout.write(unitText(unit))
     return
   }
   await installUnit(name, unitText(unit), start)
   process.stderr.write(
-    `installed  /etc/systemd/system/${name}.service${start ? ', and started' : ''}\nlook at it  gapcam service status${name === 'gapcam' ? '' : ` --name ${name}`}, journalctl -u ${name} -f\n`,
+    `installed  /etc/systemd/system/${name}.service${start ? ', and started' : ''}\ninspect    gapcam service status${name === 'gapcam' ? '' : ` --name ${name}`}, journalctl -u ${name} -f\n`,
   )
 }
 
@@ -86,7 +92,7 @@ async function uninstall({ name: given }: { readonly name: string }): Promise<vo
   const name = checkedName(given)
   requireSystemd('uninstalled')
   await uninstallUnit(name)
-  process.stderr.write(`removed  ${name}.service; what it kept stays in /var/lib/private/gapcam\n`)
+  process.stderr.write(`removed  ${name}.service; its data stays in /var/lib/private/gapcam\n`)
 }
 
 async function status({ name: given, json }: { readonly name: string; readonly json?: boolean }): Promise<void> {

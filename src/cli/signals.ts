@@ -1,21 +1,27 @@
 /**
- * How a run ends: by itself, by SIGINT or SIGTERM, or because nobody reads stdout any more. npm may deliver a signal
- * twice within moments (once to the group, once itself), so a second one only counts after a second has passed.
+ * Ends a command on SIGINT, SIGTERM, or when the reader of stdout has closed. npm may deliver a signal twice (once to the
+ * process group, once itself), so a second signal only counts if it comes more than a second later.
  */
 import { exitNow } from '../run/watchdog.js'
 
+/** What stops a command. */
 export interface Stop {
   readonly signal: AbortSignal
-  /** Whether the reader of stdout has gone, as after `| head -1`. */
+  /** Whether the reader of stdout has closed, as after `| head -1`. */
   readonly isStdoutClosed: () => boolean
 }
 
 const repeatMs = 1000
-/** Who has been told to end and has not by then hangs. */
+/** Exit at once if shutdown takes longer than this. */
 const endMs = 10_000
 const statuses = { SIGINT: 130, SIGTERM: 143 } as const
 
-/** Runs work that can be stopped. Sets the exit status of the signal that ended it; a later second signal ends at once. */
+/**
+ * Runs work that can be stopped, and sets the exit status of the signal. A second signal exits at once. Errors after the
+ * stop are ignored.
+ *
+ *     await untilSignal(({ signal }) => watch(signal))
+ */
 export async function untilSignal(work: (stop: Stop) => Promise<void>): Promise<void> {
   const controller = new AbortController()
   let firstMs = 0
@@ -31,7 +37,7 @@ export async function untilSignal(work: (stop: Stop) => Promise<void>): Promise<
     controller.abort()
   }
   const onStdoutError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') return // the run goes on without; output.ts says so
+    if (error.code !== 'EPIPE') return // the run goes on; output.ts reports the fault
     isStdoutClosed = true
     controller.abort()
   }
@@ -43,5 +49,5 @@ export async function untilSignal(work: (stop: Stop) => Promise<void>): Promise<
   } catch (error) {
     if (!controller.signal.aborted) throw error
   }
-  // The handlers stay: the second of two signals may come while the process winds down.
+  // The handlers stay, since the second of two signals may come while the process shuts down.
 }

@@ -1,4 +1,4 @@
-/** `gapcam watch`: the live topics of a node; a table on a terminal, one JSON object a message when piped. */
+/** `gapcam watch`: shows the topics of a node, as a table on a terminal, or as one JSON object per message in a pipe. */
 import type { Command } from 'commander'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Config } from '../config/schema.js'
@@ -11,9 +11,14 @@ import { wantsJson, writeJson } from './output.js'
 import { visitBroker } from '../publish/visit.js'
 import { untilSignal, type Stop } from './signals.js'
 
+/** Registers the command. */
 export function watchCommand(program: Command): void {
-  addFlags(program.command('watch').description("show a node's topics as they come"), ['mqtt.broker', 'node', 'json'])
-    .option('--all', 'of every node')
+  addFlags(program.command('watch').description('show the messages of a node as they arrive'), [
+    'mqtt.broker',
+    'node',
+    'json',
+  ])
+    .option('--all', 'show all nodes below the base topic')
     .action(async (values: FlagValues) => {
       const { config } = configFrom(values)
       await untilSignal((stop) => watch(config, values['all'] === true, stop))
@@ -35,13 +40,13 @@ async function watch(config: Config, isAll: boolean, stop: Stop): Promise<void> 
     })
   const drawing = setInterval(view.draw, drawEveryMs)
   try {
-    // A broker that is not there at first is an error; one that goes and comes again is not.
+    // A broker that is missing at the start is an error. Later the command waits for it to come back.
     for (
       let connection: Connection | null = await connect();
       !stop.signal.aborted;
       connection = await connect().catch(() => null)
     ) {
-      if (connection) await follow(connection, filter, stop)
+      if (connection) await watchUntilLost(connection, filter, stop)
       if (!stop.signal.aborted) await wait(retryMs, undefined, { signal: stop.signal }).catch(() => undefined)
     }
   } finally {
@@ -50,7 +55,8 @@ async function watch(config: Config, isAll: boolean, stop: Stop): Promise<void> 
   }
 }
 
-async function follow(connection: Connection, filter: string, stop: Stop): Promise<void> {
+/** Subscribes, and resolves when the connection is lost. */
+async function watchUntilLost(connection: Connection, filter: string, stop: Stop): Promise<void> {
   const end = (): void => void connection.close(1000)
   stop.signal.addEventListener('abort', end, { once: true })
   if (stop.signal.aborted) end()
@@ -61,7 +67,7 @@ async function follow(connection: Connection, filter: string, stop: Stop): Promi
   }
   const { kind, message } = await connection.lost
   stop.signal.removeEventListener('abort', end)
-  if (kind !== 'closed') process.stderr.write(`the connection is gone: ${message}; trying again\n`)
+  if (kind !== 'closed') process.stderr.write(`the connection is lost: ${message}; connecting again\n`)
 }
 
 interface View {
@@ -77,7 +83,7 @@ function lines(): View {
   }
 }
 
-/** JSON as such, text as text, anything else by its length. */
+/** A JSON payload as its value, text as text, other bytes as their number. */
 function contentOf(payload: Buffer): Record<string, unknown> {
   const text = payload.toString('utf8')
   if (!Buffer.from(text, 'utf8').equals(payload)) return { bytes: payload.length }
@@ -93,7 +99,7 @@ interface Row {
   readonly atMs: number
 }
 
-/** Rewrites its own lines; what does not fit the terminal is cut. */
+/** A table that redraws itself in place. Lines are cut at the width of the terminal. */
 function table(filter: string): View {
   const rows = new Map<string, Row>()
   let drawn = 0
@@ -110,7 +116,7 @@ function table(filter: string): View {
       const second = Math.floor(performance.now() / 1000)
       if (!isChanged && (second === drawnSecond || rows.size === 0)) return
       ;[isChanged, drawnSecond] = [false, second]
-      // A terminal that does not tell its size says 0.
+      // Some terminals report a size of 0.
       const [columns, height] = [process.stdout.columns || 80, process.stdout.rows || 24]
       const width = Math.max(...[...rows.keys()].map((topic) => topic.length), 5)
       const shown = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, height - 2)

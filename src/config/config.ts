@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError } from '../errors.js'
 import { openToAll, redact, redactDeep } from '../secrets.js'
 import { withSecrets } from './credentials.js'
 import { sentenceOf } from './issues.js'
@@ -120,10 +120,7 @@ function readYaml(file: string): Record<string, unknown> {
   try {
     data = parse(readFileSync(file, 'utf8')) ?? {}
   } catch (error) {
-    const why =
-      (error as NodeJS.ErrnoException).code === 'ENOENT'
-        ? 'the file does not exist'
-        : messageOf(error).split('\n')[0]!.replace(/:$/, '')
+    const why = fileFaultOf(error).split('\n')[0]!.replace(/:$/, '')
     throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${why}`)
   }
   if (typeof data !== 'object' || Array.isArray(data))

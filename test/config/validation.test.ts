@@ -1,4 +1,4 @@
-/** What a configuration may not say, and how that is said: before anything starts, with the key and its place. */
+/** Mistakes in a configuration are refused before anything starts, with the key and the place of the value. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ function written(yaml: string): string {
 }
 const load = (yaml: string): unknown => loadConfig({ flags: {}, environment: {}, file: written(yaml) })
 
-it('a group whose keys are all comments has their defaults', () => {
+it('a group whose keys are all commented out has the defaults', () => {
   expect(
     loadConfig({ flags: {}, environment: {}, file: written('mqtt:\n#  broker: none\npolicy:\n') }).config,
   ).toMatchObject({ mqtt: { broker: 'embedded' }, policy: { consecutive: 3 } })
@@ -27,12 +27,12 @@ describe('a configuration is refused', () => {
     [
       'for a group with a value of its own',
       'mqtt: none',
-      /gapcam\.yaml: mqtt is a group of keys, such as mqtt\.broker/,
+      /gapcam\.yaml: mqtt is a group of keys .* such as mqtt\.broker/,
     ],
     [
       'for two cameras with one id',
       'cameras: [{ id: a, source: test:// }, { id: b, source: test:// }, { id: a, source: test:// }]',
-      /^cameras \(from the file\): two have the id a/,
+      /^cameras \(from the file\): two cameras have the id a/,
     ],
     [
       'for a broker of another kind',
@@ -40,18 +40,24 @@ describe('a configuration is refused', () => {
       /^mqtt\.broker \(from the file\): must be .* mqtts:\/\//,
     ],
     ['for a broker without a host', "mqtt: { broker: 'mqtt://' }", /^mqtt\.broker/],
-    ['for a port that there is not', "mqtt: { broker: 'mqtt://broker:99999' }", /^mqtt\.broker/],
-    ['for a base that is the broker’s own', 'mqtt: { base: $SYS }', /^mqtt\.base .*neither \$ nor/],
-    ['for a base with an empty last level', 'mqtt: { base: site/ }', /^mqtt\.base .*end with/],
-    ['for a name longer than commands take', `node: ${'n'.repeat(65)}`, /^node /],
-    ['for a number out of range where text is taken too', 'inputSize: 7', /^inputSize \(from the file\): Too small/],
+    ['for a port above 65535', "mqtt: { broker: 'mqtt://broker:99999' }", /^mqtt\.broker/],
     [
-      'for text that is no size where a number is taken too',
-      'inputSize: big',
-      /^inputSize \(from the file\): must be like 160 or 240x320/,
+      'for text without quotes that YAML reads as a number',
+      'mqtt: { password: 12345678 }',
+      /^mqtt\.password \(from the file\): must be text; put the value in quotes$/,
     ],
+    ['for an unknown value', 'engine: gpu', /^engine \(from the file\): must be auto, cuda, native or onnxruntime$/],
+    ['for a base that belongs to the broker', 'mqtt: { base: $SYS }', /^mqtt\.base .*neither \$ nor/],
+    ['for a base with an empty last level', 'mqtt: { base: site/ }', /^mqtt\.base .*end with/],
+    ['for a name that is too long for commands', `node: ${'n'.repeat(65)}`, /^node /],
     [
-      'for a key of a camera, with its place',
+      'for a number out of range where text is allowed too',
+      'inputSize: 7',
+      /^inputSize \(from the file\): must be at least 8/,
+    ],
+    ['for text that is not a size', 'inputSize: big', /^inputSize \(from the file\): must be like 160 or 240x320/],
+    [
+      'for a wrong value of a camera, with its place',
       'cameras: [{ id: a, source: test://, fps: -1 }]',
       /^cameras\.0\.fps \(from the file\)/,
     ],
@@ -61,11 +67,9 @@ describe('a configuration is refused', () => {
     )
   })
 
-  it('where the file is not there, in words', () => {
+  it('because the file does not exist, in words', () => {
     const file = join(folder, 'none.yaml')
-    expect(() => loadConfig({ flags: {}, environment: {}, file })).toThrow(
-      `configuration ${file}: there is no such file`,
-    )
+    expect(() => loadConfig({ flags: {}, environment: {}, file })).toThrow(`configuration ${file}: it does not exist`)
   })
 })
 

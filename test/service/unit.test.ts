@@ -41,7 +41,7 @@ describe('the unit', () => {
   const passwordFile = put('mqtt password', 'secret', 0o600)
   const file = put('gap cam/100%$x "q".yaml', `mqtt: { broker: 'mqtts://broker', passwordFile: '${passwordFile}' }\n`)
 
-  it('is one that systemd takes without a word, and exposes at most 2.5 of 10', async () => {
+  it('passes systemd-analyze without a message, with an exposure of at most 2.5 of 10', async () => {
     const run = gapcam(['service', 'install', '--print', '--config', file])
     expect(await run.ended, run.stderr()).toBe(0)
     const unit = put('gapcam.service', run.stdout())
@@ -54,14 +54,14 @@ describe('the unit', () => {
     expect(Number(/exposure level for .*: ([\d.]+)/.exec(judged.stdout)?.[1])).toBeLessThanOrEqual(2.5)
   })
 
-  it('runs this program with its configuration, whatever characters are in the path', () => {
+  it('runs this program with its configuration, with any characters in the path', () => {
     const unit = unitText(plan(configOf({}), { configFile: file }).unit)
     expect(lineOf(unit, 'ExecStart')).toBe(
       `${process.execPath} ${cli} run --config "${file.replaceAll('%', '%%').replaceAll('$', '$$$$').replaceAll('"', '\\"')}"`,
     )
   })
 
-  it("has a secret's file as a credential, and so has a configuration that not everybody may read", () => {
+  it('passes files of secrets, and a configuration that not all users may read, as credentials', () => {
     const closed = put('closed.yaml', '', 0o600)
     const { unit, warnings } = plan(
       configOf({
@@ -81,7 +81,7 @@ describe('the unit', () => {
     expect(warnings.join('\n')).toMatch(/closed\.yaml is not readable by all/)
   })
 
-  it('restarts after failures, hangs and commands, and not after a stop or a wrong configuration', () => {
+  it('restarts after failures, hangs and restart commands, but not after a stop or a wrong configuration', () => {
     const unit = unitText(plan(configOf({ hungAfterMs: 5500 })).unit)
     expect([
       lineOf(unit, 'Restart'),
@@ -92,31 +92,34 @@ describe('the unit', () => {
     ]).toEqual(['on-failure', '130 143', '2', '8', 'notify'])
   })
 
-  it('without the native addon promises no watchdog', () => {
+  it('has no watchdog if the native addon is missing', () => {
     const unit = unitText(plan(configOf({}), { canNotify: false }).unit)
     expect(lineOf(unit, 'Type')).toBe('exec')
     expect(lineOf(unit, 'WatchdogSec')).toBeUndefined()
   })
 })
 
-describe('where gapcam lies', () => {
+describe('the folder of gapcam', () => {
   const home = join('/root', `gapcam-test-${process.pid}`)
   const isRoot = process.getuid?.() === 0
   afterAll(() => {
     if (isRoot) rmSync(home, { recursive: true, force: true })
   })
 
-  it.runIf(isRoot)('a checkout in a home is bound into the service, and only it (needs root, for a home)', () => {
-    cpSync(cli, join(home, 'checkout/dist/cli/main.js'))
-    const { unit } = plan(configOf({ model: `${home}/models/m.onnx` }), {
-      program: join(home, 'checkout/dist/cli/main.js'),
-    })
-    expect(unit.readable).toEqual([join(home, 'checkout'), join(home, 'models')])
-    expect(lineOf(unitText(unit), 'BindReadOnlyPaths')).toBe(`${join(home, 'checkout')} ${join(home, 'models')}`)
-    expect(lineOf(unitText(unit), 'ProtectHome')).toBe('tmpfs')
-  })
+  it.runIf(isRoot)(
+    'a checkout in a home folder is bound into the service, and nothing else there (needs root, to make a home folder)',
+    () => {
+      cpSync(cli, join(home, 'checkout/dist/cli/main.js'))
+      const { unit } = plan(configOf({ model: `${home}/models/m.onnx` }), {
+        program: join(home, 'checkout/dist/cli/main.js'),
+      })
+      expect(unit.readable).toEqual([join(home, 'checkout'), join(home, 'models')])
+      expect(lineOf(unitText(unit), 'BindReadOnlyPaths')).toBe(`${join(home, 'checkout')} ${join(home, 'models')}`)
+      expect(lineOf(unitText(unit), 'ProtectHome')).toBe('tmpfs')
+    },
+  )
 
-  it('a global installation is run by its real path; where /tmp would hide it it is bound in, and a Node that nothing hides is not', () => {
+  it('a global installation runs by its real path and is bound in if /tmp hides it; a visible Node is not bound in', () => {
     const installed = join(folder, 'lib/node_modules/gapcam/dist/cli/main.js')
     cpSync(cli, installed)
     mkdirSync(join(folder, 'bin'))
@@ -126,14 +129,14 @@ describe('where gapcam lies', () => {
     expect(unit.readable).toEqual([join(folder, 'lib/node_modules')])
   })
 
-  it('the cache of npx is no place for a service', () => {
+  it('a gapcam in the cache of npx is refused', () => {
     const cached = join(folder, '.npm/_npx/abc/node_modules/gapcam/dist/cli/main.js')
     cpSync(cli, cached)
-    expect(() => plan(configOf({}), { program: cached })).toThrow(/cache of npx/)
+    expect(() => plan(configOf({}), { program: cached })).toThrow(/started by npx/)
   })
 })
 
-it('what the service could not read is said before it fails', () => {
+it('files that the service cannot read are warnings at installation', () => {
   const [open, closed] = [put('open/model.onnx', ''), put('closed/labels.txt', '', 0o600)]
   const { warnings } = plan(
     configOf({
@@ -144,43 +147,45 @@ it('what the service could not read is said before it fails', () => {
     }),
   )
   expect(warnings.filter((warning) => !warning.includes(`${folder} is closed`))).toEqual([
-    'pictures/ is a path from a folder in which the service will not be; give it from /',
-    '/nowhere/ca.pem is not there',
+    'pictures/ is a relative path, and the service runs in another folder; write the path from /',
+    '/nowhere/ca.pem does not exist',
     ...(warnings.some((warning) => warning.includes(`${folder} is closed`))
       ? []
-      : [`the service's user cannot read ${closed}: ${closed} is closed to others (chmod o+rX ${closed})`]),
+      : [`the service's user cannot read ${closed}, because ${closed} is closed to other users: chmod o+rX ${closed}`]),
   ])
 })
 
-describe('it cannot be installed, in one sentence and with status 2', () => {
+describe('an installation is refused with one sentence and status 2', () => {
   const hasSystemd = spawnSync('test', ['-d', '/run/systemd/system']).status === 0
 
-  it.skipIf(hasSystemd)('where systemd does not run (needs a machine without)', async () => {
+  it.skipIf(hasSystemd)('where systemd does not run (needs a machine without systemd)', async () => {
     for (const action of ['install', 'uninstall']) {
       const run = gapcam(['service', action])
       expect(await run.ended).toBe(2)
       expect(run.stderr()).toMatch(
-        /^gapcam: a service cannot be (un)?installed: systemd does not run on this machine\n.*--print/,
+        /^gapcam: the service cannot be (un)?installed: systemd does not run on this machine\n.*--print/,
       )
     }
   })
 
   it.runIf(process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0)(
-    'by a user who is not root (needs root, to become another)',
+    'for a user other than root (needs root, to become another user)',
     async () => {
-      // A mount namespace in which systemd seems to run: /run is our own, and the user nobody.
+      // A mount namespace with its own /run, in which systemd seems to run, and an unprivileged user.
       const script = `mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec setpriv --reuid 65534 --regid 65534 --clear-groups '${process.execPath}' '${cli}' service install`
       const run = launch('unshare', ['-m', 'sh', '-c', script], { env: { ...cleanEnvironment(), HOME: '/' } })
       expect(await run.ended, run.stderr()).toBe(2)
-      expect(run.stderr()).toMatch(/a service cannot be installed by this user: it needs root\nRun it with sudo/)
+      expect(run.stderr()).toMatch(
+        /the service cannot be installed by this user: only root may do that\nRun the command with sudo/,
+      )
     },
   )
 
   it.each([
-    ['a configuration with a mistake', ['--config', put('wrong.yaml', 'inputSise: 3\n')], /inputSise/],
-    ['a configuration that is not there', ['--config', '/nowhere.yaml'], /nowhere\.yaml/],
-    ['a name that is none', ['--name', '../../etc/passwd'], /no name for a unit/],
-    ['a size that is none', ['--memory-max', 'much'], /no size/],
+    ['for a configuration with a mistake', ['--config', put('wrong.yaml', 'inputSise: 3\n')], /inputSise/],
+    ['for a configuration that does not exist', ['--config', '/nowhere.yaml'], /nowhere\.yaml/],
+    ['for an invalid name', ['--name', '../../etc/passwd'], /is not a name for a unit/],
+    ['for an invalid size', ['--memory-max', 'much'], /--memory-max: must be/],
   ])('%s', async (_, args, sentence) => {
     const run = gapcam(['service', 'install', '--print', ...args])
     expect(await run.ended).toBe(2)
