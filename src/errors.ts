@@ -202,10 +202,19 @@ const fileFaults: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open',
 }
 
-/** Why a call to the file system failed, in words that follow a path and a colon; for other errors their message. */
+/**
+ * Why a file or folder could not be read, in words that follow its path and a colon; for other errors their message.
+ *
+ *     throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${fileFaultOf(error)}`)
+ */
 export function fileFaultOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | null)?.code
   return fileFaults[code ?? ''] ?? messageOf(error)
+}
+
+/** The same for a file that could not be written: what is missing then is its folder. */
+export function writeFaultOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT' ? 'its folder does not exist' : fileFaultOf(error)
 }
 
 /** The message of anything thrown, to be quoted in an error of our own. */

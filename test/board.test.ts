@@ -68,7 +68,7 @@ function zones(millidegrees: Readonly<Record<string, string>>): Record<string, s
 }
 
 describe('a Raspberry Pi', () => {
-  it('has the temperature, memory and name that the kernel says', async () => {
+  it('has the temperature, memory and name from the kernel', async () => {
     const reader = createBoardReader({ root: tree(pi) })
     expect(await reader.read()).toMatchObject({ soc_c: 61.8, mem_available_mb: 3072 })
     expect(await reader.model()).toBe('Raspberry Pi 4 Model B Rev 1.4')
@@ -95,7 +95,7 @@ describe('a Raspberry Pi', () => {
     },
   )
 
-  it('asks vcgencmd where sysfs has nothing, and only where there is a firmware to ask', async () => {
+  it('runs vcgencmd if sysfs has nothing and a firmware device exists', async () => {
     const vcgencmd = program('vcgencmd', 'test "$1" = get_throttled && echo throttled=0x50001')
     expect(await createBoardReader({ root: tree({ ...pi, 'dev/vcio': '' }), vcgencmd }).read()).toMatchObject({
       undervoltage: true,
@@ -105,14 +105,14 @@ describe('a Raspberry Pi', () => {
     expect(await createBoardReader({ root: tree(pi), vcgencmd }).read()).not.toHaveProperty('undervoltage')
   })
 
-  it("with Debian's own kernel has the supply alarm of rpi_volt", async () => {
+  it("has the supply alarm of rpi_volt with Debian's kernel", async () => {
     const volt = { ...pi, 'sys/class/hwmon/hwmon0/name': 'rpi_volt\n', 'sys/class/hwmon/hwmon0/in0_lcrit_alarm': '1\n' }
     const health = await createBoardReader({ root: tree(volt) }).read()
     expect(health).toMatchObject({ undervoltage: true })
     expect(health).not.toHaveProperty('undervoltage_since_boot')
   })
 
-  it('whose kernel slows the clock down is throttled, whatever turns its fan', async () => {
+  it('is throttled if the kernel slows the clock down, but not if it only turns the fan', async () => {
     const cpufreq = {
       ...pi,
       'sys/class/thermal/cooling_device1/type': 'cpufreq-cpu0\n',
@@ -128,7 +128,7 @@ describe('a Raspberry Pi', () => {
 })
 
 describe('a Jetson', () => {
-  it('has each zone by name, and none that is off, of the board, or always 100 °C', async () => {
+  it('has each thermal zone by name, except those that are off, of the board, or always 100 °C', async () => {
     const { soc_c, zones_c } = await createBoardReader({ root: tree(jetson) }).read()
     expect(soc_c).toBe(49.5)
     expect(zones_c).toEqual({ 'cpu-thermal': 48.3, 'gpu-thermal': 47, 'soc0-thermal': 46.2, 'tj-thermal': 49.5 })
@@ -149,7 +149,7 @@ describe('a Jetson', () => {
 })
 
 describe('any machine', () => {
-  it('leaves out what it does not have, and nothing is null', async () => {
+  it('leaves out readings that it does not have, and none is null', async () => {
     const health = await createBoardReader({ root: tree({}) }).read()
     expect(Object.keys(health)).toEqual(['system_uptime_s'])
     expect(await createBoardReader({ root: tree({}) }).model()).toBeUndefined()
@@ -159,7 +159,7 @@ describe('any machine', () => {
     expect(own.disk_free_mb).toBeGreaterThan(0)
   })
 
-  it('with a state directory that is not there, or with rubbish in sysfs, says the rest', async () => {
+  it('has the other readings if the state directory is missing or sysfs holds garbage', async () => {
     const root = tree({
       ...zones({ 'cpu-thermal': 'hot' }),
       'proc/meminfo': 'rubbish',
@@ -170,7 +170,7 @@ describe('any machine', () => {
     ])
   })
 
-  it("takes the processor's own sensor where there is no thermal zone", async () => {
+  it('uses the sensor of the processor if there is no thermal zone', async () => {
     const root = tree({
       'sys/class/hwmon/hwmon0/name': 'nvme\n',
       'sys/class/hwmon/hwmon0/temp1_input': '71000\n',
@@ -180,7 +180,7 @@ describe('any machine', () => {
     expect(await createBoardReader({ root }).read()).toMatchObject({ soc_c: 55.5 })
   })
 
-  it('waits for no sensor or program that hangs, and asks a hanging one only once', async () => {
+  it('does not wait for a sensor or program that hangs, and asks it only once', async () => {
     const root = tree({ ...pi, 'dev/vcio': '' })
     const fifo = join(root, 'sys/class/thermal/thermal_zone0/temp')
     rmSync(fifo)

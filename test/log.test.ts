@@ -24,7 +24,7 @@ async function stderrOf(name: string, stream: string): Promise<string> {
   return readFileSync(file, 'utf8')
 }
 
-it('to the journal each line has its priority and no time; elsewhere it is JSON', async () => {
+it('lines for the journal have a priority and no time; other lines are JSON', async () => {
   const journal = await stderrOf('journal', '')
   expect(journal).toMatch(/^<3>camera .*\/dev\/video99.* camera=cam0 code=CAMERA_NOT_FOUND$/m)
   expect(journal).toMatch(/^<3>gapcam: camera .*\/dev\/video99/m)

@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'gapcam-metrics-'))
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('resident memory is the kernel’s number, also where no file descriptor is left to ask with', async () => {
+it('resident memory is known even if no file descriptor is left', async () => {
   expect(residentBytes()).toBeGreaterThan(20e6)
   const script = join(folder, 'exhausted.mjs')
   writeFileSync(

@@ -3,7 +3,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { RgbImage } from '../pixels/decode.js'
 import type { Classifier } from '../classifier.js'
-import { fileFaultOf, GapcamError } from '../errors.js'
+import { GapcamError, writeFaultOf } from '../errors.js'
 import type { View } from '../pixels/geometry.js'
 import { classOf } from '../heat/class.js'
 import type { FlagValues } from './flags.js'
@@ -60,7 +60,7 @@ export async function heatDrawing(
         if (isFolder) await mkdir(dirname(path), { recursive: true })
         await writeFile(path, drawn)
       } catch (error) {
-        throw new GapcamError('USAGE', `--heat: ${path} cannot be written: ${fileFaultOf(error)}`)
+        throw new GapcamError('USAGE', `--heat: ${path} cannot be written: ${writeFaultOf(error)}`)
       }
       return path
     },

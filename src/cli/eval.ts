@@ -7,7 +7,7 @@ import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
-import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError, messageOf, writeFaultOf } from '../errors.js'
 import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from '../eval/metrics.js'
 import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { frameOf } from '../frame.js'
@@ -169,7 +169,7 @@ async function drawPlots(
     for (const [name, svg] of Object.entries(plots))
       await writeFile(join(folder, `${name}.png`), await sharp(Buffer.from(svg)).png().toBuffer())
   } catch (error) {
-    throw new GapcamError('USAGE', `--plots: ${folder} cannot be written: ${fileFaultOf(error)}`)
+    throw new GapcamError('USAGE', `--plots: ${folder} cannot be written: ${writeFaultOf(error)}`)
   }
 }
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { EngineDescription } from '../engine/engine.js'
 import { openEngine } from '../engine/select.js'
-import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
+import { GapcamError, messageOf, writeFaultOf } from '../errors.js'
 import { compilePlan } from '../model/compile.js'
 import type { Graph } from '../model/graph.js'
 import { loadModel, type LoadedModel } from '../model/onnx/onnx.js'
@@ -64,7 +64,7 @@ async function compileTo(
   try {
     await writeFile(output, serializePlan(compiled.plan))
   } catch (error) {
-    throw new GapcamError('USAGE', `--output: ${output} cannot be written: ${fileFaultOf(error)}`, {
+    throw new GapcamError('USAGE', `--output: ${output} cannot be written: ${writeFaultOf(error)}`, {
       hint: 'Name a file in a folder that you may write.',
     })
   }

@@ -1,4 +1,4 @@
-/** `gapcam outbox status|list|drain|clear`: what waits for the broker, also while gapcam runs. */
+/** `gapcam outbox status|list|drain|clear`: shows or handles the events that wait for the broker, even while gapcam runs. */
 import type { Command } from 'commander'
 import { systemClock } from '../clock.js'
 import { outboxOptions } from '../config/outbox.js'
@@ -19,8 +19,9 @@ import { untilSignal, type Stop } from './signals.js'
 
 const sharedFlags = ['node', 'mqtt.broker', 'json', 'logLevel']
 
+/** Registers the command. */
 export function outboxCommand(program: Command): void {
-  const outbox = program.command('outbox').description('events that wait for the broker')
+  const outbox = program.command('outbox').description('show or handle the events that wait for the broker')
   const add = (
     name: string,
     description: string,
@@ -29,13 +30,13 @@ export function outboxCommand(program: Command): void {
     addFlags(outbox.command(name).description(description), sharedFlags).action((values: FlagValues) =>
       action(configFrom(values).config, values),
     )
-  add('status', 'how many events wait, how much they take, and who has them', status)
-  add('list', 'the events that wait, oldest first, one JSON object a line', list).option(
+  add('status', 'print how many events wait, and how much disk space they take', status)
+  add('list', 'print the events that wait, oldest first, one JSON object per line', list).option(
     '--limit <n>',
-    'at most so many',
+    'maximum number of events',
   )
-  add('drain', 'send all that waits, or wait until the gapcam that runs has', drain)
-  add('clear', 'give up all that waits; numbers go on', clear)
+  add('drain', 'send all events that wait, or wait until the running gapcam has sent them', drain)
+  add('clear', 'discard all events that wait; numbering goes on', clear)
 }
 
 async function status(config: Config): Promise<void> {
@@ -46,14 +47,14 @@ async function status(config: Config): Promise<void> {
       shown = line as Record<string, unknown>
     }))
   ) {
-    const glance = await peek(folder)
-    shown = glance && {
+    const snapshot = await peek(folder)
+    shown = snapshot && {
       state: 'ok',
-      queued: glance.queued,
-      bytes: glance.bytes,
-      seq: glance.seq,
-      lost: glance.ledger.lost,
-      boots: glance.ledger.boots.length,
+      queued: snapshot.queued,
+      bytes: snapshot.bytes,
+      seq: snapshot.seq,
+      lost: snapshot.ledger.lost,
+      boots: snapshot.ledger.boots.length,
     }
   }
   const fields = { folder, ...(shown ?? { state: 'none', queued: 0 }) }
@@ -64,12 +65,12 @@ async function status(config: Config): Promise<void> {
 async function list(config: Config, values: FlagValues): Promise<void> {
   const { folder } = outboxOptions(config)
   const limit = values['limit'] === undefined ? Infinity : Number(values['limit'])
-  if (!(limit >= 0)) throw new GapcamError('USAGE', `--limit: ${String(values['limit'])} is no number`)
+  if (!(limit >= 0)) throw new GapcamError('USAGE', `--limit: ${String(values['limit'])} is not a number of 0 or more`)
   await ask(folder, { command: 'save' }, () => undefined)
-  const glance = await peek(folder)
-  for (const { from, to, missing } of glance?.ledger.gaps ?? []) writeJson({ event_type: 'gap', from, to, missing })
+  const snapshot = await peek(folder)
+  for (const { from, to, missing } of snapshot?.ledger.gaps ?? []) writeJson({ event_type: 'gap', from, to, missing })
   let count = 0
-  for await (const { camera, payload } of glance?.events() ?? []) {
+  for await (const { camera, payload } of snapshot?.events() ?? []) {
     if (count++ >= limit) break
     writeJson({ camera, ...(JSON.parse(payload) as object) })
   }
@@ -95,7 +96,7 @@ async function clear(config: Config): Promise<void> {
       await outbox.close()
     }
   }
-  process.stderr.write(`${cleared ?? 0} events given up\n`)
+  process.stderr.write(`${cleared ?? 0} events discarded\n`)
 }
 
 function requireDisk({ state, reason }: { readonly state: string; readonly reason?: string | undefined }): void {
@@ -110,14 +111,14 @@ async function drain(config: Config): Promise<void> {
   await untilSignal((stop) => drainAlone(config, stop))
 }
 
-/** No gapcam runs: this process connects in its place, and sends the backlog alone. */
+/** Sends the backlog from this process, because no gapcam runs. */
 async function drainAlone(config: Config, stop: Stop): Promise<void> {
   const connect = config.mqtt.broker === 'embedded' ? null : connectionOf(config)
   if (!connect)
     throw new GapcamError(
       'USAGE',
-      `mqtt.broker is ${config.mqtt.broker}, and no gapcam runs: there is nobody to send to`,
-      { hint: 'Name a broker with --broker.' },
+      `the events cannot be sent: mqtt.broker is ${config.mqtt.broker}, and no gapcam is running`,
+      { hint: 'Name the broker with --broker.' },
     )
   const log = createLogger(config.logLevel)
   const outbox = await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock })

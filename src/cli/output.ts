@@ -1,5 +1,5 @@
 /** What commands write to stdout: aligned columns on a terminal, one JSON object per line in a pipe or with --json. */
-import { fileFaultOf, GapcamError } from '../errors.js'
+import { GapcamError, writeFaultOf } from '../errors.js'
 
 /**
  * Calls `tell` once if stdout can no longer be written, such as a file on a full disk. Later output is lost, and a run goes
@@ -10,7 +10,7 @@ export function onOutputFault(tell: (error: GapcamError) => void): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE')
       tell(
-        new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${fileFaultOf(error)}`, {
+        new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${writeFaultOf(error)}`, {
           cause: error,
         }),
       )

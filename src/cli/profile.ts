@@ -7,7 +7,7 @@ import type { Command } from 'commander'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
-import { fileFaultOf, GapcamError } from '../errors.js'
+import { GapcamError, writeFaultOf } from '../errors.js'
 import { createLogger } from '../log.js'
 import { stageNames } from '../metrics.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
@@ -147,7 +147,7 @@ async function writeTrace(file: string, frames: readonly FrameTimes[], steps: St
   try {
     await writeFile(file, JSON.stringify(traceOf(frames, steps)))
   } catch (error) {
-    throw new GapcamError('USAGE', `--trace: ${file} cannot be written: ${fileFaultOf(error)}`, {
+    throw new GapcamError('USAGE', `--trace: ${file} cannot be written: ${writeFaultOf(error)}`, {
       hint: 'Name a file in a folder that you may write.',
     })
   }

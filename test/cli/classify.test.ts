@@ -71,7 +71,7 @@ describe('the eight photographs get their labels', () => {
   )
 })
 
-it('leaves out what a folder holds that is only named like a picture, and waits for no pipe', async () => {
+it('a folder or pipe that is named like a picture is skipped', async () => {
   const mixed = join(folder, 'mixed')
   mkdirSync(join(mixed, 'folder.jpg'), { recursive: true })
   copyFileSync(join(photos, 'bird.jpg'), join(mixed, 'bird.jpg'))
@@ -85,7 +85,7 @@ it('leaves out what a folder holds that is only named like a picture, and waits 
   expect(status).toBe(3)
 })
 
-it('takes files and folders in their order, as many labels as wanted, another input size and a region', async () => {
+it('files and folders keep their order; --top-k, --input-size and --roi take effect', async () => {
   const { results, status } = await classify(
     '--top-k',
     '2',
@@ -101,7 +101,7 @@ it('takes files and folders in their order, as many labels as wanted, another in
   expect(results.every(({ top }) => top.length === 2)).toBe(true)
 })
 
-it('reads photographs as cameras and phones store them: turned, CMYK, grey, with alpha, 16 bit', async () => {
+it('rotated, CMYK, grey, transparent and 16 bit photographs get their label', async () => {
   const bird = join(photos, 'bird.jpg')
   const turned = await sharp(bird).rotate(90).jpeg().toBuffer()
   const files: Record<string, Buffer> = {
@@ -119,7 +119,7 @@ it('reads photographs as cameras and phones store them: turned, CMYK, grey, with
     expect([file.split('/').at(-1), top[0]?.label]).toEqual([file.split('/').at(-1), 'chickadee'])
 })
 
-it('reports a corrupt, a cut and an empty picture in a folder, goes on with the rest, and ends with 3', async () => {
+it('corrupt, truncated and empty pictures are reported, the others are classified, and the status is 3', async () => {
   const mixed = mkdtempSync(join(folder, 'mixed-'))
   copyFileSync(join(photos, 'bird.jpg'), join(mixed, 'a.jpg'))
   writeFileSync(join(mixed, 'b.jpg'), 'this is no picture')
@@ -132,10 +132,15 @@ it('reports a corrupt, a cut and an empty picture in a folder, goes on with the 
   for (const name of ['b.jpg', 'c.jpg', 'd.png']) expect(stderr).toContain(name)
 })
 
-describe('says in one sentence, with the right status, that', () => {
+describe('one sentence with the right status says that', () => {
   const cases: [string, string[], number, RegExp][] = [
-    ['there is no such picture', [join(folder, 'none.jpg')], 3, /none\.jpg: there is no such file/],
-    ['there is no such model', ['--model', join(folder, 'none.onnx'), photos], 4, /none\.onnx: there is no such file/],
+    ['the picture does not exist', [join(folder, 'none.jpg')], 3, /none\.jpg: there is no such file/],
+    [
+      'the model does not exist',
+      ['--model', join(folder, 'none.onnx'), photos],
+      4,
+      /none\.onnx: there is no such file/,
+    ],
     [
       'a label file has another number of lines than the model has outputs',
       ['--labels', join(projectRoot, 'package.json'), photos],
@@ -167,7 +172,7 @@ describe('says in one sentence, with the right status, that', () => {
   })
 })
 
-it('publishes no label for logits that are not numbers', async () => {
+it('outputs that are not numbers give no label', async () => {
   const model = writeModel(join(folder, 'nan.onnx'), {
     nodes: [
       { op: 'GlobalAveragePool', inputs: ['input'], outputs: ['p'] },
@@ -183,11 +188,11 @@ it('publishes no label for logits that are not numbers', async () => {
   expect(status).not.toBe(0)
 })
 
-describe('engine says who computed the result', () => {
+describe('the result names the engine that computed it', () => {
   const bird = join(photos, 'bird.jpg')
   const none = join(folder, 'none.node')
 
-  it('when the addon cannot be loaded: onnxruntime, with the reason', async () => {
+  it('onnxruntime, with the reason, if the addon cannot be loaded', async () => {
     const run = gapcam(['classify', '--json', bird], { env: { GAPCAM_ADDON: none } })
     expect(await run.ended).toBe(0)
     expect(jsonLines(run.stdout())).toMatchObject([
@@ -199,13 +204,13 @@ describe('engine says who computed the result', () => {
     ])
   })
 
-  it('when onnxruntime cannot be loaded: native', async () => {
+  it('native if onnxruntime cannot be loaded', async () => {
     const run = gapcam(['classify', '--json', bird], { env: { GAPCAM_ONNXRUNTIME: none } })
     expect(await run.ended).toBe(0)
     expect(jsonLines(run.stdout())).toMatchObject([{ engine: 'native' }])
   })
 
-  it('when neither can be loaded: an error that names both', async () => {
+  it('an error that names both if neither can be loaded', async () => {
     const run = gapcam(['classify', '--json', bird], { env: { GAPCAM_ADDON: none, GAPCAM_ONNXRUNTIME: none } })
     expect(await run.ended).toBe(4)
     expect(run.stderr()).toMatch(/onnxruntime/)

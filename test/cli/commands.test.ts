@@ -24,7 +24,7 @@ async function run(
 }
 
 describe('gapcam bench', () => {
-  it('times engines and thread counts side by side, one JSON object each', async () => {
+  it('times each engine with each thread count, one JSON object each', async () => {
     const { status, stdout, stderr } = await run([
       'bench',
       '--engine',
@@ -60,7 +60,7 @@ describe('gapcam bench', () => {
     }
   })
 
-  it('--compare puts the native engine beside another', async () => {
+  it('--compare times the native engine and another one', async () => {
     const { status, stdout, stderr } = await run([
       'bench',
       '--compare',
@@ -77,7 +77,7 @@ describe('gapcam bench', () => {
     expect([native, other]).toMatchObject([{ engine: 'native', ratio: 1 }, { engine: 'onnxruntime' }])
     expect(other!['ratio']).toBeCloseTo(other!['minMs']! / native!['minMs']!, 1)
     expect((await run(['bench', '--compare', 'onnxruntime', '--engine', 'native', gap])).status).toBe(2)
-    expect((await run(['bench', '--compare', 'tflite', gap])).stderr).toContain('tflite is none of')
+    expect((await run(['bench', '--compare', 'tflite', gap])).stderr).toContain('there is no engine tflite')
   })
 
   it('--steps gives kernel, time, rate and bytes of each step', async () => {
@@ -111,7 +111,7 @@ describe('gapcam bench', () => {
     expect(first['peakPercent']).toBeCloseTo((Number(first['gflops']) / peakGflops) * 100, 1)
   })
 
-  it('ends with 4 when an engine that was asked for had to fall back', async () => {
+  it('ends with status 4 if a requested engine had to be replaced', async () => {
     const model = writeModel(join(folder, 'det.onnx'), {
       nodes: [{ op: 'Det', inputs: ['input'], outputs: ['y'] }],
       inputs: { input: [1, 3, 4, 4] },
@@ -127,7 +127,7 @@ describe('gapcam model info', () => {
   const info = async (file: string): Promise<Record<string, unknown>> =>
     jsonLines((await run(['model', 'info', '--json', '--input-size', '32', file])).stdout)[0]!
 
-  it('counts parameters and tells a GAP head from a flattened one, and what the other would cost', async () => {
+  it('counts parameters, tells a GAP head from a flattened one, and says what the other would cost', async () => {
     expect(await info(gap)).toMatchObject({ parameters: 24_234, head: { kind: 'gap', parameters: 650 } })
     expect(await info(flatten)).toMatchObject({ parameters: 64_554, head: { kind: 'flatten', parameters: 40_970 } })
   })
@@ -158,7 +158,7 @@ describe('gapcam model info', () => {
     expect(stdout).toMatch(/Det_1.*does not know/)
   })
 
-  it('is a page for people without --json', async () => {
+  it('prints tables without --json', async () => {
     const { stdout, status } = await run(['model', 'info', '--input-size', '32', gap])
     expect(status).toBe(0)
     expect(stdout).toMatch(/24,?234/)
@@ -218,7 +218,7 @@ describe('gapcam config', () => {
     ['an unknown key in the file', 'polcy:\n  threshold: 0.5\n', /policy/],
     ['an unknown key of a camera', 'cameras:\n  - id: a\n    source: x\n    rio: 0,0,1,1\n', /roi/],
     ['a wrong value', 'topK: 0\n', /topK/],
-    ['a file that is no YAML', 'a: [1, 2\n', /configuration/],
+    ['a file that is not YAML', 'a: [1, 2\n', /configuration/],
     [
       'a region outside the frame',
       'cameras:\n  - id: a\n    source: x\n    roi: 0.5,0,0.6,1\n',
@@ -232,7 +232,7 @@ describe('gapcam config', () => {
     expect(stderr).toMatch(sentence)
   })
 
-  it('an unknown environment variable names the nearest', async () => {
+  it('the error for an unknown environment variable suggests the nearest one', async () => {
     const { status, stderr } = await run(['config', 'show'], { GAPCAM_TRESHOLD: '1' })
     expect(status).toBe(2)
     expect(stderr).toMatch(/GAPCAM_TRESHOLD.*did you mean/)
@@ -244,13 +244,13 @@ describe('gapcam config', () => {
   })
 })
 
-it('gapcam cameras lists what is there, and says so where nothing is', async () => {
+it('gapcam cameras --json prints one object with a URI per camera', async () => {
   const { status, stdout } = await run(['cameras', '--json'])
   expect(status).toBe(0)
   for (const camera of jsonLines(stdout)) expect(camera).toHaveProperty('uri')
 })
 
-it('every command explains itself with --help, and an unknown one names the nearest', async () => {
+it('every command has --help, and the error for an unknown command suggests the nearest one', async () => {
   for (const command of [[], ['run'], ['classify'], ['bench'], ['cameras'], ['model'], ['model', 'info'], ['config']]) {
     const { status, stdout } = await run([...command, '--help'])
     expect(status).toBe(0)

@@ -76,7 +76,7 @@ it.skipIf(!hasMosquitto)(
   60_000,
 )
 
-it('a password file that is empty is an error before anything starts', () => {
+it('an empty password file is an error before anything starts', () => {
   const passwordFile = join(temporaryFolder(), 'password')
   writeFileSync(passwordFile, '\n')
   expect(() => connectionOf(configSchema.parse({ mqtt: { broker: 'mqtt://broker', passwordFile } }))).toThrow(
@@ -84,7 +84,7 @@ it('a password file that is empty is an error before anything starts', () => {
   )
 })
 
-it('an authority that is no certificate, a key that is none and one of another certificate are errors before anything starts', () => {
+it('an invalid authority, an invalid key and a key of another certificate are errors before anything starts', () => {
   const folder = temporaryFolder()
   const [own, other] = [makeCertificates(), makeCertificates()]
   const file = (name: string, text: string): string => {

@@ -36,7 +36,7 @@ async function run(
   return { status, result: jsonLines(running.stdout())[0], stderr: running.stderr() }
 }
 
-it('the photographs under their labels: all right, and plots of it', async () => {
+it('all eight photographs get their labels, and the plots are drawn', async () => {
   const plots = join(folder, 'plots')
   const { status, result, stderr } = await run(sorted('good'), '--plots', plots, '--precision', '0.9')
   expect(status, stderr).toBe(0)
@@ -60,7 +60,7 @@ it('the photographs under their labels: all right, and plots of it', async () =>
   }
 })
 
-it('counts and names what cannot be used, and evaluates the rest', async () => {
+it('unusable pictures and folders are named and counted, and the others are evaluated', async () => {
   const root = sorted('mixed')
   writeFileSync(join(root, 'chickadee', 'broken.jpg'), 'no picture')
   copyFileSync(join(photos, 'bird.jpg'), join(root, 'macaw', 'wrong.jpg'))
@@ -79,20 +79,20 @@ it('counts and names what cannot be used, and evaluates the rest', async () => {
   expect(result!['confusion']).toContainEqual({ truth: 'macaw', predicted: 'chickadee', count: 1 })
   for (const part of [
     'broken.jpg',
-    'folder unicorn: "unicorn" is not a label of the model; its picture is left out',
-    'folder tabby: there are no pictures in it',
+    'folder unicorn: "unicorn" is not a label of the model; its picture is skipped',
+    'folder tabby: it contains no pictures',
   ])
     expect(stderr).toContain(part)
 })
 
-it('says in one sentence that there is nothing to evaluate', async () => {
+it('a folder with nothing to evaluate is refused in one sentence', async () => {
   const [none, empty, strangers] = [join(folder, 'none'), join(folder, 'empty'), join(folder, 'strangers')]
   mkdirSync(join(empty, 'macaw'), { recursive: true })
   mkdirSync(join(strangers, 'unicorn'), { recursive: true })
   for (const [root, status, sentence] of [
-    [none, 3, /there is no such folder/],
-    [photos, 3, /there are no folders in it/],
-    [empty, 3, /none of its pictures could be used/],
+    [none, 3, /none: it does not exist/],
+    [photos, 3, /it contains no folders/],
+    [empty, 3, /none of the pictures could be used/],
     [strangers, 2, /no folder is named by a label/],
   ] as const) {
     const { status: ended, stderr } = await run(root)

@@ -24,21 +24,24 @@ async function classify(...args: string[]): Promise<{ results: Classified[]; sta
   return { results: jsonLines<Classified>(run.stdout()), status, stderr: run.stderr() }
 }
 
-it.each(['native', 'onnxruntime'])('one picture, one file, and the box around the cat on %s', async (engine) => {
-  const out = join(folder, `${engine}.png`)
-  const {
-    results: [result],
-    status,
-  } = await classify('--engine', engine, '--heat', out, join(photos, 'cat-720p.jpg'))
-  expect(status).toBe(0)
-  expect(result!.heat).toBe(out)
-  expect(await sharp(out).metadata()).toMatchObject({ format: 'png', width: 1280 })
-  // The cat's face is about there; the picture is 1280 x 720.
-  const { x, y, w, h } = result!.focus!
-  expect([x + w / 2 > 0.4, x + w / 2 < 0.65, y + h / 2 > 0.25, y + h / 2 < 0.7]).toEqual([true, true, true, true])
-})
+it.each(['native', 'onnxruntime'])(
+  '%s draws the heat map of one picture to one file, and boxes the cat',
+  async (engine) => {
+    const out = join(folder, `${engine}.png`)
+    const {
+      results: [result],
+      status,
+    } = await classify('--engine', engine, '--heat', out, join(photos, 'cat-720p.jpg'))
+    expect(status).toBe(0)
+    expect(result!.heat).toBe(out)
+    expect(await sharp(out).metadata()).toMatchObject({ format: 'png', width: 1280 })
+    // The cat's face is about there; the picture is 1280 x 720.
+    const { x, y, w, h } = result!.focus!
+    expect([x + w / 2 > 0.4, x + w / 2 < 0.65, y + h / 2 > 0.25, y + h / 2 < 0.7]).toEqual([true, true, true, true])
+  },
+)
 
-it.each(['out', 'new/'])('a folder of pictures into a folder, of a class that is named: %s', async (name) => {
+it.each(['out', 'new/'])('the heat maps of one class for a folder of pictures go to the folder %s', async (name) => {
   const out = join(folder, name)
   if (!name.endsWith('/')) mkdirSync(out)
   const { results, status } = await classify('--heat', out, '--heat-class', 'tabby', '--input-size', '128', photos)
@@ -52,7 +55,7 @@ it.each(['out', 'new/'])('a folder of pictures into a folder, of a class that is
   expect(results.every(({ focus }) => focus !== undefined)).toBe(true)
 })
 
-describe('says in one sentence, with the right status, that', () => {
+describe('one sentence with the right status says that', () => {
   const bird = join(photos, 'bird.jpg')
   const cases: [string, string[], number, RegExp][] = [
     [
@@ -73,20 +76,25 @@ describe('says in one sentence, with the right status, that', () => {
       2,
       /there is no class 1000: the model has 1000 classes/,
     ],
-    ['a class is of no use without a file', ['--heat-class', 'tabby', bird], 2, /--heat-class wants --heat/],
+    ['--heat-class needs a file', ['--heat-class', 'tabby', bird], 2, /--heat-class needs --heat/],
     [
-      'the file is of no known kind',
+      'the kind of the file is unknown',
       ['--heat', join(folder, 'a.gif'), bird],
       2,
-      /neither a folder nor named \.png or \.jpg/,
+      /neither an existing folder nor named \.png or \.jpg/,
     ],
     [
-      'several pictures want a folder',
+      'several pictures need a folder',
       ['--heat', join(folder, 'a.png'), photos],
       2,
-      /8 pictures need a folder, and .*a\.png is one file/,
+      /8 pictures need a folder, but .*a\.png is one file/,
     ],
-    ['the file cannot be written', ['--heat', join(folder, 'none/a.png'), bird], 2, /a\.png cannot be written: ENOENT/],
+    [
+      'the file cannot be written',
+      ['--heat', join(folder, 'none/a.png'), bird],
+      2,
+      /a\.png cannot be written: its folder does not exist/,
+    ],
   ]
   it.each(cases)('%s', async (_, args, expected, sentence) => {
     const { status, stderr } = await classify(...args)

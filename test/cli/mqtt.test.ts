@@ -45,7 +45,7 @@ function accessRules(lines: readonly string[]): string {
 }
 
 describe('gapcam mqtt test', () => {
-  it('finds a friendly broker right, and leaves nothing on it', async () => {
+  it('passes a broker without access rules, and leaves nothing on it', async () => {
     const broker = await startMosquitto()
     const { status, stdout, stderr } = await run(['mqtt', 'test', '--broker', broker.url])
     expect(status, stdout + stderr).toBe(0)
@@ -108,7 +108,7 @@ describe('gapcam mqtt test', () => {
     )
   })
 
-  it('only reads where a gapcam of this node is online', async () => {
+  it('only reads if a gapcam of this node is online', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     gapcam([
@@ -139,7 +139,7 @@ describe('gapcam mqtt test', () => {
     expect(client.last('gapcam/gapcam/status')).toBe('online')
   })
 
-  it('says what is wrong with an address, a password or no broker at all, with status 5', async () => {
+  it('reports a wrong address, a wrong password and a missing broker with status 5', async () => {
     const passwords = join(folder, 'passwords')
     writeFileSync(passwords, '')
     const closed = await startMosquitto(['allow_anonymous false', `password_file ${passwords}`, ...asWhoWeAre])
@@ -159,7 +159,7 @@ describe('gapcam mqtt test', () => {
 })
 
 describe('gapcam mqtt discover', () => {
-  it('prints the very message that a run sends', async () => {
+  it('prints the message that a run sends', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     gapcam(['run', bird, '--loop', '--json', '--broker', broker.url, '--set', `stateDir=${folder}/discover`])
@@ -173,7 +173,7 @@ describe('gapcam mqtt discover', () => {
 })
 
 describe('gapcam mqtt clear', () => {
-  it("leaves none of what several runs retained, of cameras that are gone too, and nothing of others' is touched", async () => {
+  it('removes what several runs retained, also for cameras that are gone, and touches nothing else', async () => {
     const broker = await startMosquitto()
     const stateDir = join(folder, 'clear')
     const client = await listen(broker.url)
@@ -237,7 +237,7 @@ describe('gapcam mqtt clear', () => {
 })
 
 describe('gapcam watch', () => {
-  it('prints one JSON object a message when piped, goes on through a restart of the broker, and ends with 130', async () => {
+  it('prints one JSON object per message in a pipe, survives a restart of the broker, and ends with 130', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     await client.say('gapcam/gapcam/cam0/label', 'open', true)
@@ -265,7 +265,7 @@ describe('gapcam watch', () => {
     ])
   })
 
-  it('draws a table on a terminal, and nothing that moves the cursor comes from a topic', async () => {
+  it('draws a table on a terminal, in which no message can move the cursor', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     await client.say('gapcam/gapcam/cam0/label', 'op\u001b[2Jen', true)
@@ -276,7 +276,7 @@ describe('gapcam watch', () => {
     await watching.ended
   })
 
-  it('a broker that is not there is an error at once', async () => {
+  it('fails at once if the broker is missing', async () => {
     expect(await run(['watch', '--broker', `mqtt://127.0.0.1:${await freePort()}`])).toMatchObject({ status: 5 })
   })
 })

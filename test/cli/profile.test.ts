@@ -43,7 +43,7 @@ const common = [
   '0.2',
 ]
 
-it('has percentiles of each stage, and time, rate and bytes of each step', async () => {
+it('prints percentiles of each stage, and time, rate and bytes of each step', async () => {
   const run = gapcam(common)
   expect(await run.ended, run.stderr()).toBe(0)
   const { frames, stages, steps } = JSON.parse(run.stdout()) as Profile
@@ -56,7 +56,7 @@ it('has percentiles of each stage, and time, rate and bytes of each step', async
   expect(steps!.steps.some(({ gflops }) => gflops !== null && gflops > 0)).toBe(true)
 })
 
-it('writes a trace: complete events with times, whose stages fill their frame, on tracks with names', async () => {
+it('writes a trace whose events have times and named tracks, and whose stages fill their frame', async () => {
   const file = join(folder, 'trace.json')
   const run = gapcam([...common, '--trace', file])
   expect(await run.ended, run.stderr()).toBe(0)
@@ -79,7 +79,7 @@ it('writes a trace: complete events with times, whose stages fill their frame, o
   expect(traceEvents.filter(({ cat }) => cat === 'step').length).toBeGreaterThan(3)
 })
 
-it('says what it cannot do: onnxruntime has no steps, a folder is no file', async () => {
+it('has no steps with onnxruntime, and refuses a folder as the trace file', async () => {
   const onnx = gapcam([...common, '--engine', 'onnxruntime'])
   expect(await onnx.ended, onnx.stderr()).toBe(0)
   expect((JSON.parse(onnx.stdout()) as Profile).steps).toBeNull()

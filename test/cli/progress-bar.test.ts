@@ -17,20 +17,20 @@ function benchOnTerminal(seconds: number): Running {
   })
 }
 
-it('what takes more than two seconds shows how far it is, and then its table', async () => {
+it('a command that takes more than two seconds shows a bar, then its table', async () => {
   const run = benchOnTerminal(3)
   expect(await run.ended, run.stdout()).toBe(0)
   expect(run.stdout()).toMatch(/bench .* [6-9]\d% \| \d s left/)
   expect(run.stdout()).toMatch(/model +engine +target[\s\S]*convnet-gap\.onnx +native/)
 })
 
-it('what is done sooner shows none', async () => {
+it('a faster command shows no bar', async () => {
   const run = benchOnTerminal(0.3)
   expect(await run.ended, run.stdout()).toBe(0)
   expect(run.stdout()).not.toContain('s left')
 })
 
-it('Ctrl-C ends it while the bar is shown', async () => {
+it('Ctrl-C ends a command while the bar is shown', async () => {
   const run = benchOnTerminal(60)
   await run.until(/s left/)
   run.type('\x03')

@@ -40,7 +40,7 @@ it('a recording of photographs is reproduced bit for bit, and on another target 
   ])
 })
 
-it('what was cut in the middle is replayed up to the cut; what is no recording is refused', async () => {
+it('a truncated recording is replayed up to the cut; another file is refused', async () => {
   const bytes = readFileSync(file)
   const cut = join(folder, 'cut.gcrec')
   writeFileSync(cut, bytes.subarray(0, Math.round(bytes.length * 0.7)))
@@ -64,7 +64,7 @@ it('what was cut in the middle is replayed up to the cut; what is no recording i
   ])
 })
 
-it('another model is refused, and so is a disk without room', async () => {
+it('another model and a full disk are refused', async () => {
   const other = await run(['replay', '--model', join(projectRoot, 'models/convnet-gap.onnx'), file])
   expect([other.status, other.stderr]).toEqual([
     3,

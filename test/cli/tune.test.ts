@@ -113,7 +113,7 @@ it.each([['0'], ['61'], ['soon']])('--seconds %s is refused', async (seconds) =>
   })
 })
 
-it('says what cannot be written, and leaves no part of it', async () => {
+it('a tuning that cannot be written is an error and leaves no partial file', async () => {
   const path = writeModel(join(folder, 'vgg.onnx'), networks['vgg']!())
   mkdirSync(tuningFile(path))
   const { status, stderr } = await gapcam('tune', path, '--seconds', '0.2')
@@ -122,7 +122,7 @@ it('says what cannot be written, and leaves no part of it', async () => {
   expect(readdirSync(folder).filter((name) => name.startsWith('vgg'))).toEqual(['vgg.onnx', 'vgg.tune.json'])
 })
 
-it('says which operator keeps the native engine from a model', async () => {
+it('a model that the native engine does not support is refused with the operator', async () => {
   const path = writeModel(join(folder, 'sine.onnx'), {
     nodes: [{ op: 'Sin', inputs: ['input'], outputs: ['output'] }],
     inputs: { input: [1, 4] },

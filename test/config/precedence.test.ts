@@ -88,7 +88,7 @@ function expectedOf(key: string, places: number): [unknown, Origin] | null {
   return (places & 1) !== 0 ? [inFile, 'file'] : null
 }
 
-it.each(Object.keys(values))('%s comes from the first place that has it', (key) => {
+it.each(Object.keys(values))('%s is taken from the first place that has it', (key) => {
   const [flag, variable, inFile] = values[key]!
   const file = join(folder, `${key}.yaml`)
   writeFileSync(file, stringify(tree(key, inFile)))
@@ -109,14 +109,14 @@ it.each(Object.keys(values))('%s comes from the first place that has it', (key) 
   }
 })
 
-it('the table above leaves out only what is a list, a size or a secret', () => {
+it('the table above has all keys except lists, sizes and secrets', () => {
   const left = configKeys()
     .map(({ key }) => key)
     .filter((key) => !key.includes('[') && !(key in values))
   expect(left.sort()).toEqual(['cameras', 'inputSize', 'mqtt.password', 'page.token'])
 })
 
-it('a letter too many, too few, exchanged or swapped in any key names that key', () => {
+it('for every key with one letter inserted, deleted, replaced or swapped, that key is suggested', () => {
   const known = configKeys()
     .map(({ key }) => key)
     .filter((key) => !key.includes('['))

@@ -23,7 +23,7 @@ const of = (name: string): string[] =>
   instructions.filter((instruction) => instruction.name === name).map(({ rest }) => rest)
 
 describe('the Dockerfile', () => {
-  it('knows only instructions that there are, and copies only what there is and .dockerignore lets through', () => {
+  it('has only known instructions, and copies only existing files that .dockerignore does not exclude', () => {
     const known = ['FROM', 'RUN', 'WORKDIR', 'COPY', 'USER', 'ENV', 'VOLUME', 'HEALTHCHECK', 'ENTRYPOINT', 'CMD']
     expect(instructions.map(({ name }) => name).filter((name) => !known.includes(name))).toEqual([])
     const sources = of('COPY')
@@ -43,7 +43,7 @@ describe('the Dockerfile', () => {
     }
   })
 
-  it('runs as a user of its own, and its commands are lists, not shell lines', () => {
+  it('runs as its own user, and its commands are lists', () => {
     expect(of('USER').at(-1)).toBe('gapcam')
     for (const name of ['ENTRYPOINT', 'CMD']) expect(JSON.parse(of(name)[0]!)).toBeInstanceOf(Array)
   })
@@ -52,7 +52,7 @@ describe('the Dockerfile', () => {
 const canUnshare = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0
 
 it.runIf(canUnshare)(
-  'on a root file system that cannot be written the health check follows the progress (needs root, for namespaces)',
+  'the health check follows the progress on a read-only root file system (needs root, for namespaces)',
   async () => {
     const check = JSON.parse(/CMD (\[.*\])$/.exec(of('HEALTHCHECK')[0]!)![1]!) as string[]
     const quoted = check.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')

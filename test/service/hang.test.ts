@@ -31,7 +31,7 @@ function childOf(run: Running, name: string): number {
   return pid
 }
 
-it('the program ends with status 70 when an inference or its main thread hangs, and tells nobody that it lives', async () => {
+it('the program ends with status 70 if an inference or its main thread hangs, and stops notifying the watchdog', async () => {
   const hang = async (thread: 'main' | 'gapcam session', sentence: RegExp): Promise<void> => {
     const manager = await startManager()
     // Runs of the small network are too short to be handed to a thread: they are computed at once.
@@ -63,7 +63,7 @@ it('the program ends with status 70 when an inference or its main thread hangs, 
   ])
 }, 120_000)
 
-it('time in which the whole program was stopped is no hang', async () => {
+it('time in which the whole program was stopped does not count as a hang', async () => {
   const manager = await startManager()
   const run = gapcam(['run', 'test://', ...quick, '--set', 'hungAfterMs=1000'], {
     env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' },
@@ -78,7 +78,7 @@ it('time in which the whole program was stopped is no hang', async () => {
   expect(await run.ended).toBe(143)
 }, 120_000)
 
-it('a camera whose program stalls is opened again, alone, while the watchdog hears of the supervising loop', async () => {
+it('a camera whose program stalls is opened again, while the supervising loop notifies the watchdog', async () => {
   const manager = await startManager()
   const progress = join(folder, 'progress')
   const run = gapcam(

@@ -27,17 +27,20 @@ const quick = [
 const silent = { warn: (): void => undefined }
 
 describe('the addon', () => {
-  it.each(['path', 'abstract'] as const)('sends one datagram a state to a socket in the %s namespace', async (kind) => {
-    const manager = await startManager(kind)
-    const { addon } = loadAddon() as Extract<ReturnType<typeof loadAddon>, { addon: unknown }>
-    addon.notify(manager.socket, 'READY=1\nSTATUS=grüß Gott')
-    addon.notify(manager.socket, '')
-    addon.notify(manager.socket, 'x'.repeat(3000))
-    await until(() => manager.told().length === 3, 'three datagrams')
-    expect(manager.told()).toEqual(['READY=1\nSTATUS=grüß Gott', '', 'x'.repeat(3000)])
-  })
+  it.each(['path', 'abstract'] as const)(
+    'sends one datagram per state to a socket in the %s namespace',
+    async (kind) => {
+      const manager = await startManager(kind)
+      const { addon } = loadAddon() as Extract<ReturnType<typeof loadAddon>, { addon: unknown }>
+      addon.notify(manager.socket, 'READY=1\nSTATUS=grüß Gott')
+      addon.notify(manager.socket, '')
+      addon.notify(manager.socket, 'x'.repeat(3000))
+      await until(() => manager.told().length === 3, 'three datagrams')
+      expect(manager.told()).toEqual(['READY=1\nSTATUS=grüß Gott', '', 'x'.repeat(3000)])
+    },
+  )
 
-  it('says in words why it cannot', () => {
+  it('reports in words why it cannot send', () => {
     const { addon } = loadAddon() as Extract<ReturnType<typeof loadAddon>, { addon: unknown }>
     expect(() => addon.notify('/nowhere/notify', 'READY=1')).toThrow('No such file or directory')
     expect(() => addon.notify(`/${'x'.repeat(200)}`, 'READY=1')).toThrow('File name too long')
@@ -48,7 +51,7 @@ describe('the addon', () => {
 })
 
 describe('a service manager', () => {
-  it('is taken out of the environment, and watches only whom it means to', async () => {
+  it('is removed from the environment, and only watches the process that it names', async () => {
     const { socket, told } = await startManager('abstract')
     const environment = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '12000000', WATCHDOG_PID: '7', PATH: '/bin' }
     expect(findServiceManager({ ...environment }, silent, 8).watchdogMs).toBeNull()
@@ -61,7 +64,7 @@ describe('a service manager', () => {
     expect(told()).toEqual(['STATUS=two lines=1', 'WATCHDOG=1'])
   })
 
-  it('that does not listen is said once and stops nothing', () => {
+  it('that does not listen is reported once and ends nothing', () => {
     const warnings: string[] = []
     const manager = findServiceManager({ NOTIFY_SOCKET: '/nowhere/notify' }, {
       warn: (_: unknown, text: string) => {
@@ -75,7 +78,7 @@ describe('a service manager', () => {
 })
 
 describe('gapcam run', () => {
-  it('is ready with its first result, tells how it goes, and that it stops; its children do not speak for it', async () => {
+  it('notifies that it is ready, its state, and that it stops; its children do not notify', async () => {
     const manager = await startManager()
     const run = gapcam(['run', 'gst:videotestsrc is-live=true', ...quick], {
       env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' },
@@ -99,7 +102,7 @@ describe('gapcam run', () => {
     expect(told.filter((state) => state === 'STOPPING=1')).toHaveLength(1)
   })
 
-  it('whose camera is not there never says that it is ready', async () => {
+  it('never notifies that it is ready if its camera is missing', async () => {
     const manager = await startManager()
     const run = gapcam(['run', 'v4l2:///dev/video99', ...quick], { env: { NOTIFY_SOCKET: manager.socket } })
     expect(await run.ended).toBe(3)

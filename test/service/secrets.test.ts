@@ -79,7 +79,7 @@ async function startRtspServer(port: number): Promise<void> {
   await server.until(/ready/)
 }
 
-it('nothing that gapcam writes, sends or starts holds a secret', async () => {
+it('no file, message or command line of gapcam contains a secret', async () => {
   const users = join(folder, 'users')
   execFileSync('mosquitto_passwd', ['-b', '-c', users, 'belt', secrets.broker])
   const broker = await startMosquitto(['allow_anonymous false', `password_file ${users}`, ...asWhoWeAre])
@@ -161,8 +161,8 @@ mqtt:
 
 it.each([
   ['config show', ['config', 'show'], 0],
-  ["a broker's address that is none", ['run', 'test://', '--broker', `mqtt//u:${secrets.url}@h`], 2],
-  ['a camera of no known kind', ['run', `gopher://u:${secrets.url}@h/`, '--broker', 'none'], 2],
+  ['an invalid broker address', ['run', 'test://', '--broker', `mqtt//u:${secrets.url}@h`], 2],
+  ['a camera of an unknown kind', ['run', `gopher://u:${secrets.url}@h/`, '--broker', 'none'], 2],
   ['a camera that does not answer', ['run', `rtsp://u:${secrets.url}@127.0.0.1:9/1`, '--broker', 'none'], 3],
   ['a value of the wrong kind', ['config', 'validate', '--set', `mqtt.port=${secrets.url}`], 2],
 ] as const)('%s is said without it', async (_, args, status) => {

@@ -45,7 +45,7 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
     return found!
   }
 
-  it('it is installed, and ready with its first result', () => {
+  it('is ready with its first result after the installation', () => {
     expect(scene('install')).toMatchObject({ status: 0, stderr: expect.stringContaining('and started') })
     expect(scene('up')).toMatchObject({ ActiveState: 'active', SubState: 'running', NRestarts: '0' })
     expect(scene('status')).toMatchObject({
@@ -54,14 +54,14 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
     })
   })
 
-  it('the broker lets it in with a password from a file that only root can read, and its journal holds no secret', () => {
+  it('logs in with a password from a file that only root can read, and its journal contains no secret', () => {
     const { health, ...online } = scene('label')
     expect(online).toMatchObject({ status: 'online', camera: 'online' })
     expect(JSON.parse(String(health))).toMatchObject({ mqtt: { connected: true, outbox: 'ok' } })
     expect(scene('secrets')).toMatchObject({ lines: 0 })
   })
 
-  it('it is confined: a user of its own, no capability, no new privileges, filtered system calls', () => {
+  it('is confined: its own user, no capability, no new privileges, filtered system calls', () => {
     expect(scene('process')).toMatchObject({
       noNewPrivileges: true,
       seccomp: true,
@@ -73,14 +73,14 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
     expect(Number(/: ([\d.]+) /.exec(String(scene('exposure')['line']))?.[1])).toBeLessThanOrEqual(2.5)
   })
 
-  it('SIGHUP reads the configuration again', () => {
+  it('reads the configuration again on SIGHUP', () => {
     expect(scene('reload')).toMatchObject({
       NRestarts: '0',
       journal: expect.arrayContaining([expect.stringContaining('configuration read again')]),
     })
   })
 
-  it("a hung main thread ends it with 70, a stopped process is found by systemd's watchdog; both times it comes back", () => {
+  it("comes back after a hung main thread (status 70) and after a stopped process (systemd's watchdog)", () => {
     expect(scene('main thread held')).toMatchObject({
       ExecMainStatus: '70',
       journal: [expect.stringContaining('the main thread has hung')],
@@ -90,7 +90,7 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
     expect(scene('up after that')).toMatchObject({ SubState: 'running' })
   })
 
-  it('a wrong configuration stays down, with status 2 and its sentence', () => {
+  it('stays down with a wrong configuration, with status 2 and its sentence', () => {
     expect(scene('bad configuration')).toMatchObject({
       ActiveState: 'failed',
       ExecMainStatus: '2',
@@ -100,12 +100,12 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
     expect(scene('status of what does not run')).toMatchObject({ status: 1 })
   })
 
-  it('a camera that is not there is waited for, and a command restarts the service', () => {
+  it('waits for a missing camera, and restarts on command', () => {
     expect(scene('camera not there')).toMatchObject({ SubState: 'running', camera: 'offline' })
     expect(scene('restarted by command')).toMatchObject({ ActiveState: 'active' })
   })
 
-  it('it can be removed', () => {
+  it('can be removed', () => {
     expect(scene('uninstall')).toMatchObject({ status: 0 })
     expect(scene('gone')).toMatchObject({ LoadState: 'not-found', ActiveState: 'inactive' })
   })

@@ -6,7 +6,7 @@ import { projectRoot } from '../shared.js'
 
 afterEach(endAll)
 
-it.each([22, 24, 26])('Node %i says what is in a picture, on the native engine and on onnxruntime', async (major) => {
+it.each([22, 24, 26])('Node %i classifies a picture on the native engine and on onnxruntime', async (major) => {
   const node = join(projectRoot, `.cache/tools/node_modules/node-${major}/bin/node`)
   const version = launch(node, ['--version'])
   expect(await version.ended).toBe(0)

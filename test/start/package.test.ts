@@ -1,4 +1,5 @@
 /** The package as npm would publish it, installed in an empty folder. */
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +32,7 @@ beforeAll(async () => {
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('holds the program, the page, the addon, the model and its licence, and neither tests nor what was built on the way', () => {
+it('contains the program, the page, the addon, the model and its licence, but no tests, fuzz corpora and build folders', () => {
   for (const path of [
     'dist/cli/main.js',
     'dist/index.d.ts',
@@ -46,17 +47,29 @@ it('holds the program, the page, the addon, the model and its licence, and neith
   ]) {
     expect(files).toContain(path)
   }
-  expect(files.filter((path) => /^(test|build|\.cache|node_modules)|\.test\./.test(path))).toEqual([])
+  const stray = /^(test|build|\.cache|node_modules)|\.test\.|^native\/(test|fuzz|bench|cuda\/fake|cuda\/emulator)\//
+  expect(files.filter((path) => stray.test(path))).toEqual([])
 })
 
-it('says what is in a picture by npx gapcam classify', async () => {
+it.runIf(spawnSync('cmake', ['--version']).status === 0)(
+  'has all files that CMake needs to configure the build of the addon (needs cmake)',
+  async () => {
+    const source = join(folder, 'node_modules/gapcam')
+    const cmake = launch('cmake', ['-S', source, '-B', join(folder, 'build'), '-DGAPCAM_ADDON=ON'], {
+      env: { ...cleanEnvironment(), NODE_PATH: join(projectRoot, 'node_modules') },
+    })
+    expect(await cmake.ended, cmake.stderr()).toBe(0)
+  },
+)
+
+it('classifies a picture with npx gapcam classify', async () => {
   const [result] = jsonLines<{ engine: string; top: { label: string }[] }>(
     await run([npm, 'exec', '--offline', '--', 'gapcam', 'classify', '--json', photo]),
   )
   expect(result).toMatchObject({ engine: 'native', top: [{ label: 'chickadee' }, {}, {}, {}, {}] })
 })
 
-it('is a library: GAP of 1 to 48 as (3, 4, 4) is 8.5, 24.5, 40.5', async () => {
+it('works as a library: GAP of 1 to 48 as (3, 4, 4) is 8.5, 24.5, 40.5', async () => {
   const program = `import { globalAveragePool } from 'gapcam'
     console.log(JSON.stringify([...globalAveragePool({ shape: [3, 4, 4], data: Array.from({ length: 48 }, (_, i) => i + 1) }).data]))`
   expect(JSON.parse(await run(['--input-type=module', '-e', program]))).toEqual([8.5, 24.5, 40.5])

@@ -67,7 +67,7 @@ afterEach(async () => {
 afterAll(() => rmSync(base, { recursive: true, force: true }))
 
 describe('npm start in a fresh copy without git, in a path with spaces', () => {
-  it('installs, builds and prints labels of the photographs, without root, with a HOME that cannot be made, NODE_ENV=production and ignore-scripts', async () => {
+  it('installs, builds and prints labels of the photographs, without root and HOME, with NODE_ENV=production and ignore-scripts', async () => {
     const run = start({ env: { HOME: '/nonexistent', NODE_ENV: 'production', npm_config_ignore_scripts: 'true' } })
     expect(await run.ended, run.stderr()).toBe(0)
     expect(run.stderr()).toMatch(/installing npm packages[\s\S]*compiling TypeScript[\s\S]*building the native engine/)
@@ -75,7 +75,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     expect(labels[0]).toMatchObject({ camera: 'cam0', label: 'chickadee', engine: 'native' })
   }, 400_000)
 
-  it('says in one banner what runs: camera, model, engine and why, broker, topics, how to subscribe', async () => {
+  it('prints a banner with camera, model, engine and reason, broker, topics and how to subscribe', async () => {
     const run = start({ npmMajor: 11 })
     expect(await run.ended, run.stderr()).toBe(0)
     expect(run.stderr()).not.toMatch(/installing|compiling|building/)
@@ -90,7 +90,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
       expect(run.stderr()).toMatch(line)
   }, 60_000)
 
-  it('builds again what a change has made stale, and only that', async () => {
+  it('builds only what a change has made stale', async () => {
     const source = join(checkout, 'src/version-note.ts')
     writeFileSync(source, 'export const note = 1\n')
     const changed = start()
@@ -104,7 +104,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     expect(touched.stderr()).not.toMatch(/installing|building/)
   }, 120_000)
 
-  it('runs offline once installed, in a folder that cannot be written', async () => {
+  it('runs offline once installed, in a read-only folder', async () => {
     chmodSync(checkout, 0o555)
     try {
       const run = start({
@@ -126,7 +126,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     expect(await run.ended, run.stderr()).toBe(0)
   }, 60_000)
 
-  it('takes the next free port where 1883 is taken', async () => {
+  it('takes the next free port if 1883 is in use', async () => {
     const holder = createServer()
       .on('error', () => undefined)
       .listen(1883, '127.0.0.1') // taken already: as good
@@ -160,7 +160,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     }
   }, 60_000)
 
-  it('ends with 130 on Ctrl-C, which a terminal sends to the whole group and npm passes on a second time, and leaves offline retained', async () => {
+  it('ends with 130 on Ctrl-C, which npm passes on a second time, and leaves offline retained', async () => {
     const broker = await startMosquitto()
     for (const npmMajor of [10, 11] as const) {
       const run = start({ npmMajor, args: ['--broker', broker.url, '--node', `npm-${npmMajor}`], isGroup: true })
@@ -172,7 +172,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     }
   }, 60_000)
 
-  it('ends with 143 on SIGTERM at any moment of coming up', async () => {
+  it('ends with 143 on SIGTERM at any moment of the start', async () => {
     const random = new Random(11)
     for (let i = 0; i < 5; i++) {
       const run = start({ args: ['--broker', 'none'] })
@@ -183,7 +183,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     }
   }, 60_000)
 
-  it('ends with 143 on SIGTERM in the middle of setting up', async () => {
+  it('ends with 143 on SIGTERM during the set-up', async () => {
     const stamp = join(checkout, 'dist/.built')
     renameSync(stamp, `${stamp}.away`)
     const run = start({ args: [] })
@@ -192,7 +192,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     expect(await run.ended).toBe(143)
   }, 60_000)
 
-  it('npm run build leaves a command line that node runs', async () => {
+  it('npm run build creates a command line that node can run', async () => {
     rmSync(join(checkout, 'dist'), { recursive: true, force: true })
     const build = launch(process.execPath, [npm(11), 'run', 'build'], {
       cwd: checkout,
@@ -208,7 +208,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     expect(jsonLines(run.stdout())).toMatchObject([{ engine: 'native' }])
   }, 120_000)
 
-  it('ends quietly when its reader has gone', async () => {
+  it('ends quietly when the reader of its output closes', async () => {
     const script = `'${process.execPath}' '${npm(10)}' --silent start 2>"$0/err" | head -1`
     const run = launch('sh', ['-c', script, base], { cwd: checkout, env: { ...cleanEnvironment(), HOME: home } })
     expect(await run.ended).toBe(0)
@@ -216,7 +216,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
   }, 60_000)
 })
 
-it('one sentence on a Node that is too old', async () => {
+it('a Node that is too old is refused in one sentence', async () => {
   const old = join(tools, 'node-18/bin/node')
   expect(existsSync(old)).toBe(true)
   const run = launch(old, [join(projectRoot, 'scripts/start.mjs')])
