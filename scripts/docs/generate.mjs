@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import { variableOf } from '../../dist/config/config.js'
-import { configKeys } from '../../dist/config/schema.js'
+import { configKeys } from '../../dist/config/keys.js'
 import { errorTable } from '../../dist/errors.js'
 import { foldedOperators, internalOperators, operatorTable } from '../../dist/model/operators/table.js'
 import { manifestSchema } from '../../dist/model/metadata/schema.js'

@@ -10,7 +10,8 @@ import { openToAll, redact, redactDeep } from '../secrets.js'
 import { withSecrets } from './credentials.js'
 import { sentenceOf } from './issues.js'
 import { nearestOf } from './nearest.js'
-import { configKeys, configSchema, secretKeys, type Config } from './schema.js'
+import { configKeys } from './keys.js'
+import { configSchema, secretKeys, type Config } from './schema.js'
 
 /** Where a value came from. `credential`: from a file of the service manager or container. */
 export type Origin = 'flag' | 'environment' | 'file' | 'credential' | 'default'

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import { nearestOf } from './nearest.js'
-import { configKeys } from './schema.js'
+import { configKeys } from './keys.js'
 
 /** The sentence for the first issue. `origins` says where the value of a key came from. */
 export function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, string>): string {

@@ -6,7 +6,7 @@ import { afterAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { loadConfig, showConfig, variableOf, type Origin } from '../../src/config/config.js'
 import { nearestOf } from '../../src/config/nearest.js'
-import { configKeys } from '../../src/config/schema.js'
+import { configKeys } from '../../src/config/keys.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-precedence-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
