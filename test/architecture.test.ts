@@ -206,7 +206,6 @@ const unsplit: readonly string[] = [
   'scripts/try/homeassistant.mjs',
   'test/networks.ts',
   'test/camera/streams.test.ts',
-  'test/doctor/doctor.test.ts',
   'test/recording/recording.test.ts',
   'test/model/passes/folding.test.ts',
 ]
