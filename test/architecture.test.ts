@@ -204,10 +204,8 @@ const tables: readonly string[] = []
 const unsplit: readonly string[] = [
   'native/test/cuda/emulator_test.cc',
   'scripts/try/homeassistant.mjs',
-  'test/networks.ts',
   'test/camera/streams.test.ts',
   'test/recording/recording.test.ts',
-  'test/model/passes/folding.test.ts',
 ]
 
 it('every file is read in one sitting: 330 lines at most, tables excepted', () => {

@@ -1,9 +1,9 @@
-/** More families, as small and as seeded as those of networks.ts: what came after the plain ones, with its branches and norms. */
+/** Newer families, as small as those of networks.ts: branches, layer norms and attention. */
+import { Net } from './net.js'
 import { floats, int64, type ModelSpec } from './onnx-builder.js'
-import { Net } from './networks.js'
 import { Random } from './random.js'
 
-/** Cheap features by depthwise convolutions of other features, squeeze-excite, a shortcut around both. */
+/** Features by depthwise convolutions of other features, squeeze-excite, and a shortcut around both. */
 function ghostnet(): ModelSpec {
   const net = new Net(21, [1, 3, 38, 34])
   const ghost = (x: string, features: number, isActive: boolean): string => {
@@ -26,7 +26,7 @@ function ghostnet(): ModelSpec {
   return net.head(net.relu(net.conv(x, 50, { kernel: 1 })))
 }
 
-/** Grouped convolutions, squeeze-excite between, a strided shortcut. */
+/** Grouped convolutions with squeeze-excite, and a strided shortcut. */
 function regnet(): ModelSpec {
   const net = new Net(22, [1, 3, 45, 41])
   let x = net.relu(net.conv('input', 16, { strides: [2, 2] }))
@@ -56,7 +56,7 @@ function regnet(): ModelSpec {
   return net.head(x)
 }
 
-/** Patches, 7×7 depthwise convolutions, layer norm over the channels, matrices with a GELU between, layer scale. */
+/** Patches, 7×7 depthwise convolutions, layer norm over the channels, two matrices with a Gelu, layer scale. */
 function convnext(): ModelSpec {
   const net = new Net(23, [1, 3, 32, 40])
   const row = (size: number, mean: number): string =>
@@ -74,11 +74,7 @@ function convnext(): ModelSpec {
   for (let i = 0; i < 2; i++) {
     const last = norm(net.node('Transpose', [net.conv(x, 18, { kernel: 7, groups: 18 })], { perm: [0, 2, 3, 1] }))
     const wide = net.node('Add', [net.node('MatMul', [last, matrix(18, 70)]), row(70, 0)])
-    const erf = net.node('Erf', [net.node('Div', [wide, net.constant(floats([], [Math.SQRT2]))])])
-    const gelu = net.node('Mul', [
-      net.node('Mul', [wide, net.node('Add', [erf, net.constant(floats([], [1]))])]),
-      net.constant(floats([], [0.5])),
-    ])
+    const gelu = net.gelu(wide)
     const narrow = net.node('Mul', [
       net.node('Add', [net.node('MatMul', [gelu, matrix(70, 18)]), row(18, 0)]),
       row(18, 0.3),
@@ -89,7 +85,7 @@ function convnext(): ModelSpec {
   return net.dense(net.node('Flatten', [norm(mean)]), 18)
 }
 
-/** Branches as they are trained: 3×3, 1×1 and none, each with its norm, dense and depthwise. */
+/** Branches as in training: 3×3, 1×1 and identity, each with its norm, dense and depthwise. */
 function repvgg(): ModelSpec {
   const net = new Net(24, [1, 3, 36, 30])
   const branches = (x: string, features: number, groups: number, stride: number): string => {
@@ -104,7 +100,7 @@ function repvgg(): ModelSpec {
   return net.head(branches(x, 34, 1, 2))
 }
 
-/** Branches that end in a Concat, whose mean is the means of the branches. */
+/** Branches that end in a Concat, behind which the mean splits into those of the branches. */
 function googlenet(): ModelSpec {
   const net = new Net(25, [1, 3, 39, 33])
   let x = net.relu(net.conv('input', 14, { strides: [2, 2] }))
@@ -164,6 +160,7 @@ function mobilevit(): ModelSpec {
   return net.head(net.relu(net.conv(net.concat(map, x), 40, { kernel: 1 })))
 }
 
+/** One small network of each family, by name. */
 export const modernNetworks: Readonly<Record<string, () => ModelSpec>> = {
   ghostnet,
   regnet,

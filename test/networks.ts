@@ -1,157 +1,10 @@
 /**
- * Small seeded networks of each family that gapcam promises to run natively, as ONNX files: odd channel counts and
- * sizes, weights scaled so that the signal neither dies nor explodes, real BatchNormalization nodes. A few layers each,
- * enough for every pass and every kernel to have its turn.
+ * Small seeded networks of each family that gapcam promises to run natively, as ONNX models: odd channel counts and
+ * sizes, BatchNormalization nodes, a few layers each. Together they use every pass and every kernel.
  */
-import { floats, int64, type AttributeValue, type ModelSpec, type NodeSpec, type Weight } from './onnx-builder.js'
+import { Net } from './net.js'
+import { floats, int64, type ModelSpec } from './onnx-builder.js'
 import { Random } from './random.js'
-
-type Attributes = Readonly<Record<string, AttributeValue>>
-
-interface ConvOptions {
-  readonly kernel?: number
-  readonly groups?: number
-  readonly bias?: boolean
-  readonly strides?: readonly number[]
-  readonly pads?: readonly number[]
-  readonly dilations?: readonly number[]
-  readonly auto_pad?: string
-}
-
-/** Builds a graph node by node; knows the channels of every value that it made. */
-export class Net {
-  readonly nodes: NodeSpec[] = []
-  readonly weights: Record<string, Weight> = {}
-  readonly #random: Random
-  readonly #channels = new Map<string, number>()
-  readonly #input: readonly number[]
-
-  constructor(seed: number, input: readonly number[], channels = input[1]!) {
-    this.#random = new Random(seed)
-    this.#input = input
-    this.#channels.set('input', channels)
-  }
-
-  channels(value: string): number {
-    return this.#channels.get(value)!
-  }
-
-  /** A node with one output; gives the output's name. */
-  node(
-    op: string,
-    inputs: readonly string[],
-    attributes: Attributes = {},
-    channels = this.channels(inputs[0]!),
-  ): string {
-    const output = `${op.toLowerCase()}_${this.nodes.length}`
-    this.nodes.push({ op, inputs, outputs: [output], attributes })
-    this.#channels.set(output, channels)
-    return output
-  }
-
-  split(value: string, parts: number): string[] {
-    const outputs = Array.from({ length: parts }, (_, i) => `split_${this.nodes.length}_${i}`)
-    const size = this.channels(value) / parts
-    this.nodes.push({
-      op: 'Split',
-      inputs: [value, this.constant(int64(...outputs.map(() => size)))],
-      outputs,
-      attributes: { axis: 1 },
-    })
-    for (const output of outputs) this.#channels.set(output, size)
-    return outputs
-  }
-
-  constant(weight: Weight): string {
-    const name = `w${Object.keys(this.weights).length}`
-    this.weights[name] = weight
-    return name
-  }
-
-  /** A square kernel (3), padded so that the size stays, unless `pads` or `auto_pad` say otherwise. */
-  conv(x: string, features: number, { kernel = 3, groups = 1, bias = true, ...attributes }: ConvOptions = {}): string {
-    const perGroup = this.channels(x) / groups
-    const weight = floats(
-      [features, perGroup, kernel, kernel],
-      this.#random.normals(features * perGroup * kernel * kernel, Math.sqrt(2 / (perGroup * kernel * kernel))),
-    )
-    const inputs = [
-      x,
-      this.constant(weight),
-      ...(bias ? [this.constant(floats([features], this.#random.normals(features, 0.1)))] : []),
-    ]
-    const pads = Math.floor(kernel / 2)
-    return this.node(
-      'Conv',
-      inputs,
-      {
-        group: groups,
-        kernel_shape: [kernel, kernel],
-        ...('auto_pad' in attributes || 'pads' in attributes ? {} : { pads: [pads, pads, pads, pads] }),
-        ...attributes,
-      },
-      features,
-    )
-  }
-
-  norm(x: string): string {
-    const c = this.channels(x)
-    const near = (mean: number, spread: number): string =>
-      this.constant(
-        floats(
-          [c],
-          this.#random.normals(c, spread).map((v) => mean + v),
-        ),
-      )
-    const variance = this.constant(
-      floats(
-        [c],
-        Float32Array.from({ length: c }, () => 0.5 + this.#random.next()),
-      ),
-    )
-    return this.node('BatchNormalization', [x, near(1, 0.1), near(0, 0.1), near(0, 0.1), variance], {
-      epsilon: { float: 1e-5 },
-    })
-  }
-
-  relu(x: string): string {
-    return this.node('Relu', [x])
-  }
-
-  clip6(x: string): string {
-    return this.node('Clip', [x, this.constant(floats([], [0])), this.constant(floats([], [6]))])
-  }
-
-  concat(...values: string[]): string {
-    return this.node(
-      'Concat',
-      values,
-      { axis: 1 },
-      values.reduce((sum, value) => sum + this.channels(value), 0),
-    )
-  }
-
-  maxPool(x: string, attributes: Attributes = {}): string {
-    return this.node('MaxPool', [x], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], ...attributes })
-  }
-
-  /** GlobalAveragePool, Flatten, Gemm. */
-  head(x: string, classes = 11): ModelSpec {
-    return this.dense(this.node('Flatten', [this.node('GlobalAveragePool', [x])]), this.channels(x), classes)
-  }
-
-  dense(flat: string, width: number, classes = 11): ModelSpec {
-    const weight = this.constant(floats([classes, width], this.#random.normals(classes * width, Math.sqrt(2 / width))))
-    const logits = this.node('Gemm', [flat, weight, this.constant(floats([classes], this.#random.normals(classes)))], {
-      transB: 1,
-    })
-    return this.model(logits, [1, classes])
-  }
-
-  model(output: string, shape: readonly number[]): ModelSpec {
-    return { nodes: this.nodes, weights: this.weights, inputs: { input: this.#input }, outputs: { [output]: shape } }
-  }
-}
 
 function vgg(): ModelSpec {
   const net = new Net(1, [1, 3, 33, 29])
@@ -202,7 +55,7 @@ function inception(): ModelSpec {
   )
 }
 
-/** A separable network with the Pad nodes that TensorFlow's exporters write. */
+/** A separable network with Pad nodes, as TensorFlow's exporters write it. */
 function mobilenet1(): ModelSpec {
   const net = new Net(4, [1, 3, 48, 40])
   const padded = net.node('Pad', ['input', net.constant(int64(0, 0, 0, 0, 0, 0, 1, 1))])
@@ -253,7 +106,7 @@ function mobilenet2(): ModelSpec {
   return net.head(net.clip6(net.conv(x, 70, { kernel: 1 })))
 }
 
-/** Squeeze-excite with HardSigmoid, and HardSwish written out as exporters did before opset 14. */
+/** Squeeze-excite with HardSigmoid, and HardSwish spelled out as exporters did before opset 14. */
 function mobilenet3(): ModelSpec {
   const net = new Net(6, [1, 3, 44, 44])
   const swish = (x: string): string => {
@@ -375,7 +228,7 @@ function unet(): ModelSpec {
   return net.model(net.node('Softmax', [logits], { axis: 1 }), [1, 15])
 }
 
-/** A mixer: Transpose to channels last, MatMul over channels, Erf's GELU, mean over places. */
+/** A mixer: Transpose to channels last, MatMul over channels, Gelu by Erf, mean over places. */
 function mixer(): ModelSpec {
   const net = new Net(13, [1, 3, 32, 32])
   const patches = net.conv('input', 24, { kernel: 4, strides: [4, 4], pads: [0, 0, 0, 0] })
@@ -383,17 +236,12 @@ function mixer(): ModelSpec {
   const weight = (rows: number, columns: number): string =>
     net.constant(floats([rows, columns], new Random(rows).normals(rows * columns, Math.sqrt(1 / rows))))
   const wide = net.node('MatMul', [last, weight(24, 50)])
-  const erf = net.node('Erf', [net.node('Div', [wide, net.constant(floats([], [Math.SQRT2]))])])
-  const gelu = net.node('Mul', [
-    net.node('Mul', [wide, net.node('Add', [erf, net.constant(floats([], [1]))])]),
-    net.constant(floats([], [0.5])),
-  ])
-  const narrow = net.node('Add', [net.node('MatMul', [gelu, weight(50, 24)]), last])
+  const narrow = net.node('Add', [net.node('MatMul', [net.gelu(wide), weight(50, 24)]), last])
   const mean = net.node('ReduceMean', [narrow], { axes: [1, 2], keepdims: 0 })
   return net.dense(mean, 24)
 }
 
-/** Odd pads on each side, ceil_mode, averages that do not count padding, a shifted crop, sums of many branches. */
+/** Different pads on each side, ceil_mode, averages that do not count padding, a shifted crop, sums of many branches. */
 function nasnet(): ModelSpec {
   const net = new Net(14, [1, 3, 37, 31])
   const x = net.norm(net.conv('input', 17, { strides: [2, 2], pads: [0, 0, 0, 0], bias: false }))

@@ -1,7 +1,8 @@
-/** Writes small ONNX files for tests: a model is nodes, weights, inputs and outputs, all given as plain values. */
+/** Writes small ONNX files for tests from plain values: nodes, weights, inputs and outputs. */
 import { writeFileSync } from 'node:fs'
 import { PbfWriter } from 'pbf'
 
+/** Whole numbers become ints and lists of ints. Floats are given as { float } and { floats }. */
 export type AttributeValue =
   | number
   | string
@@ -11,14 +12,16 @@ export type AttributeValue =
   | { readonly float: number }
   | { readonly floats: readonly number[] }
 
+/** A constant tensor. */
 export interface Weight {
   readonly shape: readonly number[]
-  /** Uint16Array holds halves as bits. */
+  /** A Uint16Array holds float16 bits. */
   readonly data: Float32Array | Float64Array | BigInt64Array | Int32Array | Uint16Array | Uint8Array
-  /** Where the bytes lie instead, in a file beside the model. */
+  /** Where the bytes lie in a file beside the model; `data` then only gives the type. */
   readonly external?: { readonly location: string; readonly offset?: number; readonly length?: number }
 }
 
+/** A node. An empty input or output name stands for an absent one. */
 export interface NodeSpec {
   readonly op: string
   readonly inputs: readonly string[]
@@ -27,17 +30,18 @@ export interface NodeSpec {
   readonly domain?: string
 }
 
+/** A model: shapes of inputs and outputs by name, with null for an output whose shape is left out. */
 export interface ModelSpec {
   readonly nodes: readonly NodeSpec[]
   readonly weights?: Readonly<Record<string, Weight>>
   readonly inputs: Readonly<Record<string, readonly (number | string)[]>>
   readonly outputs: Readonly<Record<string, readonly (number | string)[] | null>>
-  /** Outputs that are int64; the others are float32. */
+  /** Outputs of type int64. The others are float32. */
   readonly integers?: readonly string[]
   readonly opset?: number
-  /** What the file says of itself. */
+  /** The file's metadata properties. */
   readonly metadata?: Readonly<Record<string, string>>
-  /** Further opset imports, domain by version. */
+  /** Further operator sets: version by domain. */
   readonly imports?: Readonly<Record<string, number>>
 }
 
@@ -50,10 +54,12 @@ const enum Type {
   double = 11,
 }
 
+/** A float32 constant. */
 export const floats = (shape: readonly number[], data: readonly number[] | Float32Array): Weight => ({
   shape,
   data: Float32Array.from(data),
 })
+/** An int64 constant of one dimension. */
 export const int64 = (...data: readonly number[]): Weight => ({
   shape: [data.length],
   data: BigInt64Array.from(data, BigInt),
@@ -82,6 +88,7 @@ export function buildModel(spec: ModelSpec): Uint8Array {
   })
 }
 
+/** Writes a model file and returns its path. */
 export function writeModel(path: string, spec: ModelSpec): string {
   writeFileSync(path, buildModel(spec))
   return path
@@ -115,7 +122,6 @@ function nodeMessage({ op, inputs, outputs, attributes = {}, domain }: NodeSpec,
   })
 }
 
-/** Whole numbers become ints and lists of ints; a float is given as { float }, a list of floats as { floats }. */
 function attribute(name: string, value: AttributeValue): Uint8Array {
   return message((writer) => {
     writer.writeStringField(1, name)
@@ -172,7 +178,7 @@ function tensor({ shape, data, external }: Weight, name: string): Uint8Array {
   })
 }
 
-/** A null shape leaves it to the reader. */
+/** A null shape is left out of the file. */
 function valueInfo(name: string, shape: readonly (number | string)[] | null, valueType: Type = Type.float): Uint8Array {
   const dims = message((writer) => {
     for (const size of shape ?? []) {

@@ -1,5 +1,5 @@
 /** How a graph of the corpus is described: small, seeded, with odd channel counts. */
-import { Net } from '../../networks.js'
+import { Net } from '../../net.js'
 import { floats, int64, type AttributeValue } from '../../onnx-builder.js'
 import { Random } from '../../random.js'
 
