@@ -155,7 +155,7 @@ can help.
 | 5 | broker, or an address or port to listen on that cannot be had now |
 | 70 | something hung; whoever supervises gapcam starts it again |
 | 74 | stdout did not take the results, such as a file on a full disk |
-| 75 | a command asked for a restart, or CUDA was lost for the process: a service manager that restarts on failure starts gapcam again |
+| 75 | a restart was requested under a service manager, or CUDA was lost for the process: the manager starts gapcam again |
 | 130, 143 | ended by SIGINT, SIGTERM |
 
 ${table(['code', 'exit status', 'tries again', 'what to do'], rows)}

@@ -168,7 +168,7 @@ export const commandTable = {
     zone: 'none',
     bare: 'camera',
     takes: '',
-    does: 'ends with status 75, on which a service manager that restarts on failure starts gapcam again',
+    does: 'closes everything and starts again with the configuration as it is then; under a service manager it ends with status 75, and the manager starts it',
     perform({ target }) {
       const restart = available(target.restart)
       // The answer goes first, so the end of the connection does not look like a crash.
