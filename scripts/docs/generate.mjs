@@ -112,21 +112,21 @@ function operators() {
   return `${generated('src/model/operators')}
 # Operators
 
-What the native engine computes, in float32, for ONNX opsets 7 to 25 and pictures of two dimensions (rank 4, N×C×H×W).
-A model with any other operator, or one used outside these limits, runs whole on onnxruntime; the reason is in the log,
+The native engine computes these operators in float32, for ONNX opsets 7 to 25 and images of rank 4 (N×C×H×W). A model
+that uses another operator, or one of these outside its limits, runs as a whole on onnxruntime. The reason is in the log,
 in \`describe()\` and in every JSON output. \`gapcam model info FILE\` names the operator and the node.
 
 Of the operators that onnxruntime's optimizer writes (com.microsoft), FusedConv, FusedMatMul, SkipLayerNormalization and
-the Gelus are spelled out in these. Models in half or double precision are computed in float32 too, from their inputs to
-their outputs. Quantised models (QuantizeLinear, DequantizeLinear and their kin) run on onnxruntime.
-[Networks](networks.md) lists families that were tried.
+the Gelus are expanded into these. Models in half or double precision are computed in float32, including their inputs and
+outputs. Quantised models (QuantizeLinear, DequantizeLinear, QLinearConv, …) run on onnxruntime.
+[Networks](networks.md) lists the network families that were tested.
 
 ${table(['operator', 'limits', 'fuses an activation'], rows)}
 
 ## Folded away
 
-These need no kernel: where all that they read is known before the first frame, as in the shape arithmetic that
-exporters write, they are computed when the model is opened. So is any operator above that has only constant inputs.
+These operators have no kernel. They are computed when the model is opened, so all their inputs must be known then, as in
+the arithmetic on shapes that exporters write. Operators above are folded too where all their inputs are constant.
 
 ${folded.join(', ')}
 `

@@ -6,7 +6,7 @@ import type { LowerContext, TensorId } from './context.js'
 type Five = readonly [number, number, number, number, number]
 
 /** Nested loops, the outermost first, with their strides on both sides in elements. */
-interface Loops {
+export interface Loops {
   readonly size: readonly number[]
   readonly inStride: readonly number[]
   readonly outStride: readonly number[]
