@@ -2,23 +2,27 @@
  * A classifier ready for frames: the model on its engine, with labels, the preprocessing that it was trained with, and
  * how its outputs become scores. What could not be known and was assumed is listed.
  */
-import { dirname, resolve, basename } from 'node:path'
-import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
+import { pictureInput, type PictureInput } from './classifier/input.js'
+import { findLabels, labelsFor, type GivenLabels } from './classifier/labels.js'
+import { readingFor } from './classifier/reading.js'
+import { rowReader, type RowReader } from './classifier/scores.js'
 import { openEngine, type EngineChoice } from './engine/select.js'
 import { createView, type Classification, type ClassifierView } from './engine/classify.js'
 import type { Engine, EngineOptions, EngineTensor } from './engine/engine.js'
 import { GapcamError } from './errors.js'
 import type { Frame } from './frame.js'
-import { endingOf, scoresOutput } from './model/metadata/ending.js'
 import { heatOf, planHeat, type Heat } from './heat/open.js'
-import { fitLabels, readLabels } from './model/metadata/labels.js'
-import { findManifest, hasFreeSize, sizeIn, type FoundManifest } from './model/metadata/manifest.js'
-import { torchvision, type Manifest } from './model/metadata/schema.js'
+import { settleInput } from './model/metadata/input-shape.js'
+import { rowLength, scoresValue, type ScoresValue } from './model/metadata/outputs.js'
+import type { Reading } from './model/metadata/reading.js'
+import { findManifest, type FoundManifest } from './model/metadata/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx/onnx.js'
+import { prepareNative } from './model/prepare.js'
 import { createPredictor, type PredictorOptions } from './decision/prediction.js'
 import { createPreprocessor } from './pixels/preprocess.js'
 import type { Preprocessor, PreprocessSpec, ResizeMode } from './pixels/spec.js'
-import { elementCount, imageLayout } from './tensor.js'
+import type { Graph } from './model/graph.js'
 
 export interface ClassifierOptions extends EngineOptions {
   readonly model: string
@@ -37,9 +41,15 @@ export interface Classifier {
   readonly sha256: string
   readonly version: string | null
   readonly engine: Engine
-  /** The image input and the output with one number a class; memory of the engine. */
+  /**
+   * The picture as the pixel path writes it, three channels of floats or bytes. It is the engine's input itself where that
+   * has this form; else `preprocessor` converts from here.
+   */
   readonly input: EngineTensor
+  /** The output with one number a class; memory of the engine. */
   readonly output: EngineTensor
+  /** How the outputs become scores, and how that is known. */
+  readonly reading: Reading
   readonly labels: readonly string[]
   /** Heat maps of the last run, or why there are none. */
   readonly heat: Heat
@@ -66,10 +76,12 @@ export interface Classifier {
 
 /** Opens a classifier. Rejects with MODEL_*, LABELS_MISMATCH, MANIFEST_INVALID or ENGINE_*. */
 export async function openClassifier(options: ClassifierOptions): Promise<Classifier> {
-  const model = await loadModel(options.model)
-  const found = await findManifest(model)
-  const { manifest } = found
-  const inputSize = options.inputSize ?? (hasFreeSize(model) ? sizeIn(manifest) : undefined)
+  const file = await loadModel(options.model)
+  const found = await findManifest(file)
+  const given = await findLabels(options, found)
+  const { model, inputSize, assumed } = settleInput(file, found.manifest, options.inputSize)
+  const { graph } = prepareNative(model.graph, inputSize ? { inputSize } : {})
+  const scores = chooseScores(model, graph, { output: found.manifest.output, labels: given?.labels.length })
   const {
     model: _path,
     engine: choice = 'auto',
@@ -80,70 +92,140 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
     ...engineOptions
   } = options
   const plan = wantsHeat
-    ? planHeat(model, inputSize)
+    ? planHeat(model, inputSize, scores.name)
     : { reason: 'heat maps were not asked for when the model was opened' }
   const extra = [...extraOutputs, ...('head' in plan ? plan.extraOutputs : [])]
-  const scores = scoresOutput(model.graph)
   const engine = await openEngine(model, choice, {
     ...engineOptions,
-    ...(scores ? { outputs: [scores.name] } : {}),
+    outputs: [scores.name],
     ...(inputSize ? { inputSize } : {}),
     ...(extra.length > 0 ? { extraOutputs: extra } : {}),
   })
   try {
-    return { ...(await assemble(model, found, engine, options)), heat: heatOf(plan, engine) }
+    const parts = { options, model, graph, found, given, scores, engine, assumed }
+    const classifier = await assemble(parts)
+    const isBinary = classifier.labels.length === 2 && scores.count === 1
+    return { ...classifier, heat: isBinary ? noPairHeat : heatOf(plan, engine) }
   } catch (error) {
     await engine.close()
     throw error
   }
 }
 
-async function assemble(
+const noPairHeat: Heat = { reason: 'it has one output for two labels, not a map for each' }
+
+/** The value with the scores. Throws MODEL_UNSUPPORTED for a model that is no classifier. */
+function chooseScores(
   model: LoadedModel,
-  { manifest, ownLabels }: FoundManifest,
-  engine: Engine,
-  options: ClassifierOptions,
-): Promise<Omit<Classifier, 'heat'>> {
-  const input = imageInput(model, engine)
-  const output = engine.outputs[0]
-  if (!output) throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path} has no output`)
-  const isQuantized = input.type === 'uint8'
-  const assumed = isQuantized || manifest.mean ? [] : ['mean and std of torchvision (no manifest says otherwise)']
-  const labels = fitLabels(
-    (await findLabels(options, manifest)) ?? fittingLabels(ownLabels, output),
-    elementCount(output.shape),
-    options.labels ?? 'the label file',
-  )
-  const ending = endingOf(model.graph, output.name)
+  graph: Graph,
+  hints: { readonly output: string | undefined; readonly labels: number | undefined },
+): ScoresValue {
+  const [batch] = graph.inputs[0]?.shape ?? []
+  const scores = scoresValue(graph, hints, typeof batch === 'number' ? batch : 1)
+  if ('reason' in scores) throw notClassifier(model, scores.reason)
+  return scores
+}
+
+function notClassifier({ path }: LoadedModel, reason: string): GapcamError {
+  return new GapcamError('MODEL_UNSUPPORTED', `model ${path}: ${reason}`, {
+    hint: 'A classifier has an output with one number for each class; output in its manifest names it, see docs/models.md.',
+  })
+}
+
+/** What an opened engine becomes a classifier with. */
+interface Parts {
+  readonly options: ClassifierOptions
+  readonly model: LoadedModel
+  /** Prepared for the native engine. */
+  readonly graph: Graph
+  readonly found: FoundManifest
+  readonly given: GivenLabels | null
+  readonly scores: ScoresValue
+  readonly engine: Engine
+  /** What was assumed to open the engine. */
+  readonly assumed: readonly string[]
+}
+
+async function assemble(parts: Parts): Promise<Omit<Classifier, 'heat'>> {
+  const { model, graph, found, given, scores, engine } = parts
+  const picture = pictureOf(parts)
+  const { pixels: input, spec, feed } = picture
+  const output = engine.outputs.find(({ name }) => name === scores.name)
+  const count = output && rowLength(output.shape, picture.batch)
+  if (!output || !count) throw notClassifier(model, `it is not a classifier: ${shapeSentence(engine)}`)
+  const { labels, notices } = labelsFor(given, scores.labels ?? found.ownLabels, count)
+  const read = rowReader(output, count)
+  const preprocessor: Classifier['preprocessor'] = (wanted) => {
+    const own = feed ? null : engine.preprocessor?.(wanted)
+    return fed(own ?? createPreprocessor(wanted), feed)
+  }
+  const reading = await readingFor({ graph, scores, output, found, count, engine, picture, read, preprocessor })
   const modelId = basename(model.path).replace(/\.onnx$/i, '')
-  const predictorOptions = (topK: number): PredictorOptions => ({
+  const predictor = (topK: number): PredictorOptions => ({
     labels,
     topK,
     modelId,
     modelSha256: model.sha256,
-    scoreActivation: manifest.scores ?? ending.scoreActivation,
-    ...(ending.quantization && output.type !== 'float32' ? { quantization: ending.quantization } : {}),
+    scoreActivation: reading.activation,
+    quantization: reading.quantization,
+    isBinary: count === 1 && labels.length === 2,
   })
-  const spec = baseSpec(input, manifest, options.resize)
-  const preprocessing: Classifier['preprocessing'] = (view = {}) => ({ ...spec, ...view })
-  const preprocessor: Classifier['preprocessor'] = (wanted) =>
-    engine.preprocessor?.(wanted) ?? createPreprocessor(wanted)
-  const view: Classifier['view'] = (wanted, topK = 5) => {
-    const own = preprocessing(wanted)
-    const predict = createPredictor(predictorOptions(topK))
-    return createView({ engine, input, output, spec: own, preprocessor: preprocessor(own), predict })
-  }
-  let whole: ClassifierView | null = null
   return {
     path: model.path,
     modelId,
     sha256: model.sha256,
-    version: manifest.version ?? null,
+    version: found.manifest.version ?? null,
     engine,
     input,
     output,
+    reading,
     labels,
-    assumed,
+    assumed: [
+      ...parts.assumed,
+      ...picture.assumed,
+      ...(reading.isCertain ? [] : [`outputs are ${reading.sentence}`]),
+      ...found.notices,
+      ...notices,
+    ],
+    ...looks({ engine, input, read, spec, preprocessor, predictor }),
+  }
+}
+
+/** A preprocessor that hands the picture on to the engine's input after each run. */
+function fed(preprocessor: Preprocessor, feed: PictureInput['feed']): Preprocessor {
+  if (!feed) return preprocessor
+  return {
+    path: preprocessor.path,
+    async run(frame, target) {
+      await preprocessor.run(frame, target)
+      feed()
+    },
+    shown: (width, height) => preprocessor.shown(width, height),
+    close: () => preprocessor.close(),
+  }
+}
+
+/** What the ways to look at frames share. */
+interface LookParts {
+  readonly engine: Engine
+  readonly input: EngineTensor
+  readonly read: RowReader
+  readonly spec: PreprocessSpec
+  readonly preprocessor: Classifier['preprocessor']
+  readonly predictor: (topK: number) => PredictorOptions
+}
+
+/** The methods of a classifier. */
+function looks(parts: LookParts): Pick<Classifier, 'preprocessing' | 'preprocessor' | 'view' | 'classify' | 'close'> {
+  const { engine, input, read, spec, preprocessor, predictor } = parts
+  const preprocessing: Classifier['preprocessing'] = (view = {}) => ({ ...spec, ...view })
+  const view: Classifier['view'] = (wanted, topK = 5) => {
+    const own = preprocessing(wanted)
+    const predict = createPredictor(predictor(topK))
+    return createView({ engine, input, read, spec: own, preprocessor: preprocessor(own), predict })
+  }
+  let whole: ClassifierView | null = null
+  return {
     preprocessing,
     preprocessor,
     view,
@@ -155,53 +237,20 @@ async function assemble(
   }
 }
 
-/** The one input that is a batch of one three-channel picture. */
-function imageInput(model: LoadedModel, engine: Engine): EngineTensor {
+/** The one input that is a picture. Throws MODEL_UNSUPPORTED for anything else. */
+function pictureOf({ model, engine, found, options }: Parts): PictureInput {
   const [input] = engine.inputs
-  const isImage = engine.inputs.length === 1 && input !== undefined && input.shape.length === 4 && input.shape[0] === 1
-  const channels = input?.shape[layoutOf(input) === 'nhwc' ? 3 : 1]
-  if (!isImage || channels !== 3 || (input.type !== 'float32' && input.type !== 'uint8')) {
-    const shapes = engine.inputs.map(({ name, type, shape }) => `${name} ${type} [${shape.join(', ')}]`).join('; ')
-    throw new GapcamError(
-      'MODEL_UNSUPPORTED',
-      `model ${model.path} does not take one picture with three channels, but ${shapes}`,
-      { hint: 'A classifier takes one RGB picture; gapcam model info shows what this model takes.' },
-    )
-  }
-  return input
+  const picture = engine.inputs.length === 1 && input ? pictureInput(input, found.manifest, options.resize) : null
+  if (picture) return picture
+  const shapes = engine.inputs.map(portSentence).join('; ')
+  throw new GapcamError(
+    'MODEL_UNSUPPORTED',
+    `model ${model.path} does not take one picture with one or three channels, but ${shapes}`,
+    { hint: 'A classifier takes one picture; gapcam model info shows what this model takes.' },
+  )
 }
 
-function layoutOf(input: EngineTensor): 'nchw' | 'nhwc' {
-  if (!input.inFileOrder) return 'nhwc'
-  return imageLayout(input.shape) === 'nhwc' ? 'nhwc' : 'nchw'
-}
+const portSentence = ({ name, type, shape }: EngineTensor): string => `${name} ${type} [${shape.join(', ')}]`
 
-function baseSpec(input: EngineTensor, manifest: Manifest, resize: ResizeMode | undefined): PreprocessSpec {
-  const layout = input.inFileOrder ? (manifest.layout ?? layoutOf(input)) : 'nhwc'
-  const [, a = 0, b = 0, c = 0] = input.shape
-  const [height, width] = layout === 'nhwc' ? [a, b] : [b, c]
-  return {
-    height,
-    width,
-    layout,
-    type: input.type === 'uint8' ? 'uint8' : 'float32',
-    order: manifest.colorOrder ?? 'rgb',
-    mean: manifest.mean ?? torchvision.mean,
-    std: manifest.std ?? torchvision.std,
-    resize: resize ?? manifest.resize ?? 'cover',
-  }
-}
-
-/** The exporter's labels, where there is one for each output. */
-function fittingLabels(labels: readonly string[] | null, output: EngineTensor): readonly string[] | null {
-  return labels?.length === elementCount(output.shape) ? labels : null
-}
-
-async function findLabels(options: ClassifierOptions, manifest: Manifest): Promise<readonly string[] | null> {
-  if (options.labels !== undefined) return readLabels(options.labels)
-  if (Array.isArray(manifest.labels)) return manifest.labels
-  if (typeof manifest.labels === 'string') return readLabels(resolve(dirname(options.model), manifest.labels))
-  const base = options.model.replace(/\.onnx$/i, '')
-  const found = [`${base}.labels.txt`, `${base}.txt`].find((file) => existsSync(file))
-  return found === undefined ? null : readLabels(found)
-}
+const shapeSentence = ({ outputs }: Engine): string =>
+  `no output has one number for each class, but ${outputs.map(portSentence).join('; ')}`

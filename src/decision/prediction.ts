@@ -61,10 +61,10 @@ export interface Prediction {
 }
 
 /**
- * How outputs become probabilities: `softmax` over the classes, `sigmoid` of each (independent classes), or `none`
- * where the model already ends in probabilities.
+ * How outputs become probabilities: `softmax` over the classes, `sigmoid` of each (independent classes), `exp` of each
+ * (logarithms of independent probabilities), or `none` if the model already ends in probabilities.
  */
-export type ScoreActivation = 'softmax' | 'sigmoid' | 'none'
+export type ScoreActivation = 'softmax' | 'sigmoid' | 'exp' | 'none'
 
 /** real = scale * (stored - zeroPoint), as ONNX's DequantizeLinear. */
 export interface Quantization {
@@ -80,11 +80,13 @@ export interface PredictorOptions {
   readonly topK?: number
   readonly modelId: string
   readonly modelSha256?: string
-  /** For integer outputs: the graph's last scale and zero point. Default: the stored numbers as they are. */
-  readonly quantization?: Quantization
+  /** Turns the outputs into the numbers that the activation takes. Default: the outputs themselves. */
+  readonly quantization?: Quantization | null
+  /** The model has one output, the score of the second of two labels; the first label gets the rest. Default false. */
+  readonly isBinary?: boolean
 }
 
-/** Raw outputs of a classifier, one for each class, in the element types that models end in. */
+/** Raw outputs of a classifier: one per class, or one in all of a binary head. */
 export type RawOutputs = Float32Array | Uint8Array | Int8Array
 
 /** The frame and the run behind the outputs. */
@@ -95,8 +97,8 @@ export type Outcome =
   | { readonly ok: true; readonly prediction: Prediction }
   | { readonly ok: false; readonly reason: PredictionFault }
 
-/** `nan` and `infinite`: at least one output is not a finite number. `all_zero`: ready-made probabilities that sum to 0. */
-export type PredictionFault = 'nan' | 'infinite' | 'all_zero'
+/** At least one output is not a finite number. Zeros are answers: nothing was found. */
+export type PredictionFault = 'nan' | 'infinite'
 
 /** Turns one output row into a prediction. Throws TypeError when there are not as many outputs as labels. */
 export type Predictor = (outputs: RawOutputs, context: PredictionContext) => Outcome
@@ -108,28 +110,36 @@ export type Predictor = (outputs: RawOutputs, context: PredictionContext) => Out
  *     if (outcome.ok) console.log(outcome.prediction.top[0])
  */
 export function createPredictor(options: PredictorOptions): Predictor {
-  const { labels, scoreActivation = 'softmax', topK = 5, modelId, modelSha256, quantization } = options
-  if (labels.length === 0) throw expected('at least one label', 'labels', labels)
-  if (!Number.isInteger(topK) || topK < 1) throw expected('a whole number above 0', 'topK', topK)
-  if (quantization && !(quantization.scale > 0))
-    throw expected('a number above 0', 'quantization.scale', quantization.scale)
+  const { labels, scoreActivation = 'softmax', topK = 5, modelId, modelSha256, quantization, isBinary } = options
+  checkOptions(options, topK)
   const logits = new Float32Array(labels.length)
+  const given = isBinary ? logits.subarray(1) : logits
+  const activate = isBinary ? activatePair : activateAll
   const scores = new Float32Array(labels.length)
   const ranked = new Int32Array(Math.min(topK, labels.length))
   const model = modelSha256 === undefined ? { modelId } : { modelId, modelSha256 }
 
   return (outputs, context) => {
-    if (outputs.length !== labels.length) throw expected(`${labels.length} outputs`, 'outputs', outputs.length)
-    dequantize(outputs, quantization, logits)
-    const fault = faultOf(logits) ?? activate(logits, scoreActivation, scores)
+    if (outputs.length !== given.length) throw expected(`${given.length} outputs`, 'outputs', outputs.length)
+    dequantize(outputs, quantization ?? null, given)
+    const fault = faultOf(given)
     if (fault) return { ok: false, reason: fault }
+    activate(logits, scoreActivation, scores)
     rankTop(scores, ranked)
     const top = Array.from(ranked, (index) => ({ index, label: labels[index]!, score: scores[index]! }))
     return { ok: true, prediction: { top, logits, scores, labels, ...model, ...context } }
   }
 }
 
-function dequantize(outputs: RawOutputs, quantization: Quantization | undefined, logits: Float32Array): void {
+function checkOptions({ labels, quantization, isBinary }: PredictorOptions, topK: number): void {
+  if (labels.length === 0) throw expected('at least one label', 'labels', labels)
+  if (isBinary && labels.length !== 2) throw expected('the two labels of a binary head', 'labels', labels.length)
+  if (!Number.isInteger(topK) || topK < 1) throw expected('a whole number above 0', 'topK', topK)
+  if (quantization && !(quantization.scale > 0))
+    throw expected('a number above 0', 'quantization.scale', quantization.scale)
+}
+
+function dequantize(outputs: RawOutputs, quantization: Quantization | null, logits: Float32Array): void {
   if (!quantization) return logits.set(outputs)
   const { scale, zeroPoint } = quantization
   for (let i = 0; i < logits.length; i++) logits[i] = scale * (outputs[i]! - zeroPoint)
@@ -143,11 +153,27 @@ function faultOf(logits: Float32Array): PredictionFault | null {
   return null
 }
 
-function activate(logits: Float32Array, activation: ScoreActivation, scores: Float32Array): PredictionFault | null {
+function activateAll(logits: Float32Array, activation: ScoreActivation, scores: Float32Array): void {
   if (activation === 'softmax') softmax(logits, scores)
   else if (activation === 'sigmoid') for (let i = 0; i < scores.length; i++) scores[i] = 1 / (1 + Math.exp(-logits[i]!))
-  else return copyProbabilities(logits, scores)
-  return null
+  else for (let i = 0; i < scores.length; i++) scores[i] = probability(logits[i]!, activation)
+}
+
+/** A binary head, whose output is `logits[1]`: a logit against 0, or a probability against the rest of 1. */
+function activatePair(logits: Float32Array, activation: ScoreActivation, scores: Float32Array): void {
+  if (activation === 'softmax' || activation === 'sigmoid') {
+    logits[0] = 0
+    return softmax(logits, scores)
+  }
+  const score = probability(logits[1]!, activation)
+  logits[0] = 1 - score
+  scores[0] = 1 - score
+  scores[1] = score
+}
+
+/** 8-bit probabilities are rounded (255/256 is the most that is stored), so they are clamped and not normalised. */
+function probability(output: number, activation: 'exp' | 'none'): number {
+  return Math.min(1, Math.max(0, activation === 'exp' ? Math.exp(output) : output))
 }
 
 /** Subtracts the greatest logit first, so no exponential overflows; sums in double precision. */
@@ -157,13 +183,6 @@ function softmax(logits: Float32Array, scores: Float32Array): void {
   let sum = 0
   for (const value of logits) sum += Math.exp(value - greatest)
   for (let i = 0; i < scores.length; i++) scores[i] = Math.exp(logits[i]! - greatest) / sum
-}
-
-/** 8-bit probabilities are rounded (255/256 is the most that is stored), so they are clamped, not normalised. */
-function copyProbabilities(logits: Float32Array, scores: Float32Array): PredictionFault | null {
-  let sum = 0
-  for (let i = 0; i < scores.length; i++) sum += scores[i] = Math.min(1, Math.max(0, logits[i]!))
-  return sum === 0 ? 'all_zero' : null
 }
 
 /** Fills `ranked` with the indices of the greatest scores by insertion: O(classes) while few places change. */

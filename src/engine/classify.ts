@@ -53,9 +53,10 @@ export interface ClassifierView {
 
 export interface ViewParts {
   readonly engine: Pick<Engine, 'run' | 'describe'>
-  /** The engine's image input and its output with one number for each class. */
+  /** The picture that the preprocessor writes. */
   readonly input: EngineTensor
-  readonly output: EngineTensor
+  /** Gives the outputs of the last run, one number per class. */
+  readonly read: () => RawOutputs
   readonly spec: PreprocessSpec
   /** Closed with the view. */
   readonly preprocessor: Preprocessor
@@ -65,7 +66,7 @@ export interface ViewParts {
 const noHooks: ClassifyHooks = {}
 
 /** Puts a view together; `Classifier.view` is the door to it. */
-export function createView({ engine, input, output, spec, preprocessor, predict }: ViewParts): ClassifierView {
+export function createView({ engine, input, read, spec, preprocessor, predict }: ViewParts): ClassifierView {
   async function infer(frame: Frame, captureMs: number, preprocessMs: number): Promise<Classification> {
     const start = performance.now()
     await engine.run()
@@ -77,7 +78,7 @@ export function createView({ engine, input, output, spec, preprocessor, predict 
       infer: inferMs,
       total: captureMs + preprocessMs + inferMs,
     }
-    const outcome = predict(output.data as RawOutputs, {
+    const outcome = predict(read(), {
       engine: name,
       target,
       frameSeq: frame.seq,

@@ -28,13 +28,13 @@ export function openFallback(model: LoadedModel, options: EngineOptions, fallbac
   const isResized = model.graph.inputs.some(({ shape }, i) =>
     shape?.some((size, axis) => typeof size === 'number' && size !== inputs[i]?.shape[axis]),
   )
-  const extra = options.extraOutputs ?? []
-  const extraOutputs = extra
-    .filter((name) => !graph.outputs.some((output) => output.name === name))
-    .map((name) => ({ name, type: graph.values.get(name)?.type ?? 'float32' }) as const)
-  const copy = isResized || extraOutputs.length > 0 ? rewriteModel(model, { inputs, extraOutputs }) : model.path
-  const outputs = options.outputs
-    ? { outputs: [...options.outputs, ...extra.filter((name) => !options.outputs?.includes(name))] }
-    : {}
-  return openOnnxruntime({ model: copy, inputs, ...outputs, ...fallback })
+  const outputs = options.outputs && [...new Set([...options.outputs, ...(options.extraOutputs ?? [])])]
+  const extraOutputs = [...(options.outputs ?? []), ...(options.extraOutputs ?? [])]
+    .filter((name, i, all) => all.indexOf(name) === i && !graph.outputs.some((output) => output.name === name))
+    .map((name) => ({ name, type: graph.values.get(name)?.type }))
+  // onnxruntime-node does not open a model with an output that is no tensor, such as ZipMap's.
+  const hasOther = outputs !== undefined && model.graph.outputs.some(({ type }) => type === undefined)
+  const isCopied = isResized || extraOutputs.length > 0 || hasOther
+  const copy = isCopied ? rewriteModel(model, { inputs, extraOutputs, outputs: hasOther ? outputs : undefined }) : null
+  return openOnnxruntime({ model: copy ?? model.path, inputs, outputs, ...fallback })
 }

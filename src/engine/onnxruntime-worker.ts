@@ -15,7 +15,7 @@ export type Request =
       readonly model: string | Uint8Array
       readonly threads: number
       readonly inputs: readonly EngineTensor[]
-      readonly outputs?: readonly string[]
+      readonly outputs?: readonly string[] | undefined
     }
   | { readonly kind: 'run' }
   | { readonly kind: 'close' }
@@ -73,9 +73,14 @@ async function run(): Promise<Reply> {
   return { kind: 'done' }
 }
 
+/** Copies elements of one type. Newer versions of Node give halves as Float16Array: then the bits are copied. */
 function set(target: TensorData, source: TensorData): void {
-  ;(target as Float32Array).set(source as Float32Array)
+  if (target.constructor === source.constructor) (target as Float32Array).set(source as Float32Array)
+  else bytesOf(target).set(bytesOf(source))
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: TensorData): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
 
 /** Private memory for a feed: onnxruntime does not accept shared memory, so each run copies the input (about 30 µs at 224 pixels). */
 function privateCopy(data: TensorData): TensorData {

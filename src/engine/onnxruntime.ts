@@ -15,7 +15,7 @@ export interface OnnxruntimeOptions {
   /** Inputs with fixed sizes, in the file's order. */
   readonly inputs: readonly TensorInfo[]
   /** Names of the outputs to compute; default all. */
-  readonly outputs?: readonly string[]
+  readonly outputs?: readonly string[] | undefined
   readonly threads: number
   readonly reason: string
   readonly rejected: readonly Rejection[]
@@ -36,7 +36,7 @@ export async function openOnnxruntime(options: OnnxruntimeOptions): Promise<Engi
       model: options.model,
       threads: options.threads,
       inputs,
-      ...(options.outputs ? { outputs: options.outputs } : {}),
+      outputs: options.outputs,
     })
     if (opened.kind !== 'opened')
       throw new TypeError(`Expected opened for a reply but received ${opened.kind} of type string`)

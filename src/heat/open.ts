@@ -1,6 +1,5 @@
 /** Prepares a model for heat maps: the extra output that the engine needs, and the heat source that reads it. */
 import type { Engine } from '../engine/engine.js'
-import { scoresOutput } from '../model/metadata/ending.js'
 import { findHeatHead, type HeatHead } from '../model/metadata/heat-head.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { prepareGraph } from '../model/prepare.js'
@@ -19,20 +18,23 @@ export interface HeatPlan {
 }
 
 /**
- * Finds the head that computes the model's scores. Returns a reason when the model cannot have heat maps.
+ * Finds the head that computes the value `scores` (default the first output). Returns a reason when the model cannot have
+ * heat maps.
  *
  *     const plan = planHeat(model, undefined)
  *     const engine = await openEngine(model, 'auto', 'reason' in plan ? {} : { extraOutputs: plan.extraOutputs })
  *     const heat = heatOf(plan, engine)
  */
-export function planHeat(model: LoadedModel, inputSize: InputSize | undefined): HeatPlan | { readonly reason: string } {
+export function planHeat(
+  model: LoadedModel,
+  inputSize: InputSize | undefined,
+  scores = model.graph.outputs[0]!.name,
+): HeatPlan | { readonly reason: string } {
   const { graph } = prepareGraph(model.graph, inputSize ? { inputSize } : {})
-  const output = scoresOutput(model.graph)
-  const shape = output && (graph.values.get(output.name)?.shape ?? output.shape)
-  if (!output || !shape?.every((size) => typeof size === 'number'))
-    return { reason: 'the shape of its scores is unknown' }
+  const shape = graph.values.get(scores)?.shape
+  if (!shape?.every((size) => typeof size === 'number')) return { reason: 'the shape of its scores is unknown' }
   const classes = elementCount(shape as readonly number[])
-  const head = findHeatHead(graph, output.name, classes)
+  const head = findHeatHead(graph, scores, classes)
   if ('reason' in head) return head
   if (graph.inputs.some(({ name }) => name === head.map))
     return { reason: 'the mean is taken over the picture itself, not over a feature map' }

@@ -64,6 +64,10 @@ export interface Graph {
   readonly constants: ReadonlyMap<string, Constant>
   /** Types and shapes known so far, including those of the graph's inputs and outputs. */
   readonly values: ReadonlyMap<string, Value>
+  /** Initializers of types that gapcam does not compute with: the strings of a text, null for any other. */
+  readonly opaque?: ReadonlyMap<string, readonly string[] | null> | undefined
+  /** Reasons against the native engine that no node shows, such as an opset that it does not read. */
+  readonly obstacles?: readonly string[] | undefined
 }
 
 /** A float or int attribute as a number, or `fallback` where the node does not have it. */
@@ -143,8 +147,8 @@ function read(view: DataView, at: number, type: TensorType): number {
   }
 }
 
-/** IEEE 754 binary16 to a number. */
-function halfToNumber(bits: number): number {
+/** The number that the bits of a half (IEEE 754 binary16) stand for. */
+export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 31
   const fraction = bits & 1023

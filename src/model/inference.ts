@@ -22,10 +22,12 @@ export class GraphInference {
   readonly values: Map<string, Value>
   readonly unsupported: UnsupportedNode[] = []
   readonly #opset: number
+  readonly #opaque: Graph['opaque']
 
   /** `inputs` are the graph's inputs with all sizes known. */
   constructor(graph: Graph, inputs: readonly Value[]) {
     this.#opset = graph.opset
+    this.#opaque = graph.opaque
     this.constants = new Map(graph.constants)
     this.values = new Map(inputs.map((input) => [input.name, input]))
   }
@@ -33,6 +35,8 @@ export class GraphInference {
   visit(node: Node): void {
     if (node.op === 'Constant' && node.domain === '') return this.#addConstant(node)
     try {
+      const opaque = node.inputs.find((name) => this.#opaque?.has(name))
+      if (opaque !== undefined) throw new Unsupported(`its input ${opaque} is of a type that gapcam does not read`)
       const view = this.#view(node)
       if (!view) return this.#keep(node)
       const outputs = inferOutputs(view)

@@ -33,7 +33,8 @@ export function prepareGraph(graph: Graph, options: PrepareOptions = {}): Prepar
   const prepared = withoutDeadNodes({ ...graph, inputs, nodes, constants, values })
   checkSize(graph, unsupported, options)
   checkOutputs(graph, prepared, options)
-  return { graph: prepared, unsupported }
+  const obstacles = (graph.obstacles ?? []).map((reason) => ({ node: 'the model', op: 'input', reason }))
+  return { graph: prepared, unsupported: [...obstacles, ...unsupported] }
 }
 
 /** The same for the native engine, which computes ONNX's own operators in single precision. */
@@ -67,11 +68,13 @@ function imageAxes(shape: NonNullable<Value['shape']>): readonly [number, number
   return imageLayout(shape) === 'nhwc' ? [3, 1, 2] : [1, 2, 3]
 }
 
-/** The graph with some of its outputs only, or with all of them where `names` is undefined. */
+/** The graph with the named values as its outputs, which may be inner ones; the graph itself where `names` is undefined. */
 export function onlyOutputs(graph: Graph, names: readonly string[] | undefined): Graph {
-  return names
-    ? withoutDeadNodes({ ...graph, outputs: graph.outputs.filter(({ name }) => names.includes(name)) })
-    : graph
+  if (!names) return graph
+  const outputs = names.map(
+    (name) => graph.outputs.find((output) => output.name === name) ?? graph.values.get(name) ?? { name },
+  )
+  return withoutDeadNodes({ ...graph, outputs })
 }
 
 /** Refuses a size that breaks a node which works with the file's own size: the head needs that size. */

@@ -97,8 +97,31 @@ describe('outputs that already are probabilities', () => {
     expect([...signed.scores]).toEqual([0, 0.5])
   })
 
-  it('make no prediction when all are zero', () => {
-    expect(predict(Float32Array.of(0, 0), { scoreActivation: 'none' })).toEqual({ ok: false, reason: 'all_zero' })
+  it('are answers when all are zero: nothing was found', () => {
+    expect(predicted(Float32Array.of(0, 0), { scoreActivation: 'none' }).top[0]).toMatchObject({ index: 0, score: 0 })
+  })
+
+  it('may be given as logarithms', () => {
+    const { scores } = predicted(Float32Array.of(Math.log(0.25), -1e30), { scoreActivation: 'exp' })
+    expect([scores[0]!.toFixed(6), scores[1]]).toEqual(['0.250000', 0])
+  })
+})
+
+describe('one output with two labels', () => {
+  const binary = { labels: ['off', 'on'], isBinary: true } as const
+
+  it.each([
+    ['sigmoid', Math.log(3), 0.75],
+    ['none', 0.75, 0.75],
+    ['none', 0, 0],
+  ] as const)('%s of %d scores the second label, and the first gets the rest', (scoreActivation, output, score) => {
+    const { scores } = predicted(Float32Array.of(output), { ...binary, scoreActivation })
+    expect(scores[1]).toBeCloseTo(score, 6)
+    expect(scores[0]).toBeCloseTo(1 - score, 6)
+  })
+
+  it('takes no third label', () => {
+    expect(() => createPredictor({ ...binary, labels: ['a', 'b', 'c'], modelId: 'm' })).toThrow(TypeError)
   })
 })
 

@@ -75,7 +75,7 @@ it.each<[string, Pick<Engine, 'run'>, number]>([
   const view = createView({
     engine: { ...engine, describe: classifier.engine.describe },
     input: { ...tensor, data: new Float32Array(48) },
-    output: { ...tensor, data: new Float32Array(3) },
+    read: () => new Float32Array(3),
     spec,
     preprocessor: createPreprocessor(spec),
     predict: (outputs) => {

@@ -61,9 +61,10 @@ const dataInput = (inputs: readonly Constant[]): number => inputs.findIndex((ten
 
 function tensorOf(name: string, file: string): Constant | null {
   try {
-    return readTensor(readFileSync(join(folder, name, 'test_data_set_0', file)), () => {
+    const tensor = readTensor(readFileSync(join(folder, name, 'test_data_set_0', file)), () => {
       throw new Error('external data')
-    }).constant
+    })
+    return 'constant' in tensor ? tensor.constant : null
   } catch {
     return null
   }

@@ -25,7 +25,7 @@ const preprocessorSchema = z.object({
 const configSchema = z.object({ id2label: z.record(z.string().regex(/^\d+$/), z.string().min(1)) })
 
 /** Reads the files beside a model; empty if preprocessor_config.json is missing or does not describe an image classifier. */
-export async function readHuggingFace(modelPath: string): Promise<Recipe & { readonly resize?: 'stretch' }> {
+export async function readHuggingFace(modelPath: string): Promise<Recipe> {
   const folder = dirname(modelPath)
   const found = preprocessorSchema.safeParse(await readJson(join(folder, 'preprocessor_config.json')))
   if (!found.success) return {}

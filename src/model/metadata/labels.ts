@@ -22,12 +22,15 @@ export async function readLabels(file: string): Promise<string[]> {
   return labels
 }
 
-/** Checks the labels against the number of classes; without labels returns `class 0`, `class 1`, … */
+/**
+ * Checks the labels against the number of outputs; without labels returns `class 0`, `class 1`, … One output may have two
+ * labels, [negative, positive]. Throws LABELS_MISMATCH; the sentence names `origin`.
+ */
 export function fitLabels(labels: readonly string[] | null, classes: number, origin: string): readonly string[] {
   if (!labels) return Array.from({ length: classes }, (_, i) => `class ${i}`)
-  if (labels.length === classes) return labels
+  if (labels.length === classes || (classes === 1 && labels.length === 2)) return labels
   throw new GapcamError(
     'LABELS_MISMATCH',
-    `${origin} has ${labels.length} labels, but the model has ${classes} outputs`,
+    `${origin} has ${labels.length} labels, but the model has ${classes} ${classes === 1 ? 'output' : 'outputs'}`,
   )
 }

@@ -4,6 +4,7 @@
  * model's own metadata, in this order.
  */
 import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { parse } from 'yaml'
 import { GapcamError, messageOf } from '../../errors.js'
 import type { InputSize } from '../../tensor.js'
@@ -29,6 +30,10 @@ export interface FoundManifest {
   readonly manifest: Manifest
   /** Labels that the exporter wrote. A label file has precedence. */
   readonly ownLabels: readonly string[] | null
+  /** The exporter says that classes are independent: logits become scores by a sigmoid. */
+  readonly isMultiLabel: boolean
+  /** Sentences about files beside the model that were not used. */
+  readonly notices: readonly string[]
 }
 
 /**
@@ -37,16 +42,29 @@ export interface FoundManifest {
  *     const { manifest, ownLabels } = await findManifest(await loadModel('model.onnx'))
  */
 export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
-  const { labels, ...pixels } = { ...recipeOf(model.graph, model.metadata), ...(await readHuggingFace(model.path)) }
-  const manifest = await readManifest(model.path, model.sha256)
-  return { manifest: { ...pixels, ...manifest }, ownLabels: labels ?? null }
+  const { labels, isMultiLabel, ...pixels } = {
+    ...recipeOf(model.graph, model.metadata),
+    ...(await readHuggingFace(model.path)),
+  }
+  const { manifest, notices } = await readManifest(model.path, model.sha256)
+  return {
+    manifest: { ...pixels, ...manifest },
+    ownLabels: labels ?? null,
+    isMultiLabel: isMultiLabel === true,
+    notices,
+  }
 }
 
-async function readManifest(modelPath: string, sha256: string): Promise<Manifest> {
+async function readManifest(modelPath: string, sha256: string): Promise<Pick<FoundManifest, 'manifest' | 'notices'>> {
+  const notices: string[] = []
   const base = modelPath.replace(/\.onnx$/i, '')
   for (const file of [`${base}.yaml`, `${base}.yml`, `${base}.json`]) {
     const text = await readOptional(file)
     if (text === null) continue
+    if (isForeign(text)) {
+      notices.push(`${basename(file)} beside the model is no manifest of gapcam: ignored`)
+      continue
+    }
     const manifest = parseManifest(text, file)
     if (manifest.sha256 !== undefined && manifest.sha256 !== sha256) {
       throw new GapcamError(
@@ -54,9 +72,39 @@ async function readManifest(modelPath: string, sha256: string): Promise<Manifest
         `model ${modelPath}: its sha256 is ${sha256}, but ${file} says ${manifest.sha256}`,
       )
     }
-    return manifest
+    return { manifest, notices }
   }
-  return knownModels[sha256] ?? {}
+  return { manifest: knownModels[sha256] ?? {}, notices }
+}
+
+/**
+ * Whether a file belongs to another program: an object without any field of a manifest, or one that shares only `version`.
+ * A field that is almost one of a manifest is a misspelled one.
+ */
+function isForeign(text: string): boolean {
+  let data: unknown
+  try {
+    data = parse(text)
+  } catch {
+    return false
+  }
+  if (Array.isArray(data)) return true
+  if (typeof data !== 'object' || data === null) return false
+  const keys = Object.keys(data)
+  const fields = Object.keys(manifestSchema.shape)
+  const isKnown = keys.some((key) => key !== 'version' && fields.some((field) => isAlmost(key, field)))
+  return !isKnown && keys.some((key) => key !== 'version')
+}
+
+/** Equal but for case, separators and one letter. */
+function isAlmost(key: string, field: string): boolean {
+  const [a, b] = [key, field].map((text) => text.toLowerCase().replace(/[^a-z0-9]/g, '')) as [string, string]
+  if (a === b) return true
+  let start = 0
+  while (start < a.length && a[start] === b[start]) start++
+  const [restA, restB] = [a.slice(start), b.slice(start)]
+  const swapped = `${restA[1]}${restA[0]}${restA.slice(2)}`
+  return restA.slice(1) === restB || restA === restB.slice(1) || restA.slice(1) === restB.slice(1) || swapped === restB
 }
 
 /** Parses a manifest's text; errors name `file`. Throws MANIFEST_INVALID. */

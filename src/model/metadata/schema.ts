@@ -4,8 +4,11 @@
  */
 import { z } from 'zod'
 
-/** One number for each of the three channels. */
-export const perChannel = z.tuple([z.number(), z.number(), z.number()])
+/** One number for each of the three channels; a list of one number holds for all. */
+export const perChannel = z.union([
+  z.tuple([z.number(), z.number(), z.number()]),
+  z.tuple([z.number()]).transform(([value]): [number, number, number] => [value, value, value]),
+])
 
 /** Checks a parsed manifest. An unknown field is an error, because it is most likely a misspelled one. */
 export const manifestSchema = z.strictObject({
@@ -38,6 +41,7 @@ export const manifestSchema = z.strictObject({
     .enum(['softmax', 'sigmoid', 'none'])
     .optional()
     .describe('what turns the outputs into scores; none if the model already ends in scores'),
+  output: z.string().min(1).optional().describe('the output, or an inner value, with one number for each class'),
 })
 
 /** What a manifest says about its model. */
@@ -51,5 +55,9 @@ export interface Recipe {
   readonly mean?: Manifest['mean']
   readonly std?: Manifest['std']
   readonly inputSize?: Manifest['inputSize']
+  readonly colorOrder?: Manifest['colorOrder']
+  readonly resize?: Manifest['resize']
   readonly labels?: readonly string[] | undefined
+  /** The classes are independent: logits become scores by a sigmoid. */
+  readonly isMultiLabel?: boolean | undefined
 }

@@ -8,10 +8,11 @@ import { dirname } from 'node:path'
 import { GapcamError, messageOf } from '../../errors.js'
 import { openExternal, type ExternalFile } from './external.js'
 import { readBytes } from './file.js'
-import type { Attribute, Constant, Graph, Node, Value } from '../graph.js'
+import type { Constant, Graph, Node, Value } from '../graph.js'
+import { readNode } from './node.js'
 import { readTensor, readValueInfo, type ExternalReader } from './tensor.js'
 import { sortNodes } from './order.js'
-import { bytesField, floatField, intField, readMessage, repeatedField, stringField } from './wire.js'
+import { bytesField, intField, readMessage, stringField } from './wire.js'
 
 export const opsets = { least: 7, most: 25 } as const
 
@@ -56,6 +57,22 @@ export async function loadModel(path: string): Promise<LoadedModel> {
   }
 }
 
+/** The model with another graph in place of its own; the file stays what it is. */
+export function withGraph(model: LoadedModel, graph: Graph): LoadedModel {
+  const { path, bytes, producer, metadata, externalFiles } = model
+  return {
+    path,
+    graph,
+    bytes,
+    producer,
+    metadata,
+    externalFiles,
+    get sha256() {
+      return model.sha256
+    },
+  }
+}
+
 function digest(bytes: Uint8Array, files: readonly ExternalFile[]): string {
   const hash = createHash('sha256').update(bytes)
   for (const file of files) hash.update(file.bytes)
@@ -93,24 +110,22 @@ export function parseModel(
   let graphBytes: Uint8Array | null = null
   let opset: number | null = null
   let producer = ''
-  let hasFunctions = false
   const metadata = new Map<string, string>()
   readMessage(bytes, 'model', (field, reader) => {
     if (field === 7) graphBytes = bytesField(reader, 'graph')
     else if (field === 8) opset = readOpset(bytesField(reader, 'opset import')) ?? opset
     else if (field === 2) producer = stringField(reader, 'producer')
     else if (field === 14) metadata.set(...readEntry(bytesField(reader, 'metadata')))
-    else if (field === 25) hasFunctions = true
   })
   if (bytes.length === 0) throw new GapcamError('MODEL_INVALID', 'the file is empty')
   if (graphBytes === null) throw new GapcamError('MODEL_INVALID', 'not an ONNX model: it has no graph')
   if (opset === null) throw new GapcamError('MODEL_INVALID', 'it imports no opset of ai.onnx')
-  if (opset < opsets.least || opset > opsets.most) {
-    throw new GapcamError('MODEL_UNSUPPORTED', `its opset is ${opset}; gapcam reads ${opsets.least} to ${opsets.most}`)
-  }
-  if (hasFunctions)
-    throw new GapcamError('MODEL_UNSUPPORTED', 'it defines functions of its own, which gapcam does not read')
-  return { graph: readGraph(graphBytes, opset, external), producer, metadata }
+  if (opset < opsets.least)
+    throw new GapcamError('MODEL_UNSUPPORTED', `its opset is ${opset}; gapcam reads ${opsets.least} and newer`)
+  const graph = readGraph(graphBytes, opset, external)
+  if (opset <= opsets.most) return { graph, producer, metadata }
+  const obstacle = `its opset is ${opset}; the native engine reads ${opsets.least} to ${opsets.most}`
+  return { graph: { ...graph, obstacles: [obstacle] }, producer, metadata }
 }
 
 /** StringStringEntryProto. */
@@ -136,7 +151,7 @@ function readOpset(bytes: Uint8Array): number | null {
 function readGraph(bytes: Uint8Array, opset: number, external: ExternalReader): Graph {
   let name = ''
   const nodes: Node[] = []
-  const constants = new Map<string, Constant>()
+  const initializers: Initializers = { constants: new Map(), opaque: new Map() }
   const inputs: Value[] = []
   const outputs: Value[] = []
   const infos: Value[] = []
@@ -149,7 +164,7 @@ function readGraph(bytes: Uint8Array, opset: number, external: ExternalReader): 
         name = stringField(reader, 'graph')
         return
       case 5:
-        addConstant(constants, bytesField(reader, 'initializer'), external)
+        addInitializer(initializers, bytesField(reader, 'initializer'), external)
         return
       case 11:
         inputs.push(readValueInfo(bytesField(reader, 'input')))
@@ -161,21 +176,43 @@ function readGraph(bytes: Uint8Array, opset: number, external: ExternalReader): 
         infos.push(readValueInfo(bytesField(reader, 'value')))
         return
       case 15:
-        throw new GapcamError('MODEL_UNSUPPORTED', 'it has sparse initializers, which gapcam does not read')
+        initializers.opaque.set(sparseName(bytesField(reader, 'sparse initializer')), null)
+        return
       default:
     }
   })
   if (outputs.length === 0) throw new GapcamError('MODEL_INVALID', 'its graph has no outputs')
   // IR 3 lists initializers among the inputs; they are constants nevertheless.
-  const realInputs = inputs.filter((input) => !constants.has(input.name))
+  const { constants, opaque } = initializers
+  const realInputs = inputs.filter(({ name }) => !constants.has(name) && !opaque.has(name))
   const values = new Map([...infos, ...outputs, ...realInputs].map((value) => [value.name, value]))
-  return sortNodes({ opset, name, inputs: realInputs, outputs, nodes: uniquelyNamed(nodes), constants, values })
+  return sortNodes({ opset, name, inputs: realInputs, outputs, nodes: uniquelyNamed(nodes), constants, opaque, values })
 }
 
-function addConstant(constants: Map<string, Constant>, bytes: Uint8Array, external: ExternalReader): void {
-  const { name, constant } = readTensor(bytes, external)
-  if (constants.has(name)) throw new GapcamError('MODEL_INVALID', `it has two initializers named ${name}`)
-  constants.set(name, constant)
+interface Initializers {
+  readonly constants: Map<string, Constant>
+  readonly opaque: Map<string, readonly string[] | null>
+}
+
+function addInitializer({ constants, opaque }: Initializers, bytes: Uint8Array, external: ExternalReader): void {
+  const tensor = readTensor(bytes, external)
+  const { name } = tensor
+  if (constants.has(name) || opaque.has(name))
+    throw new GapcamError('MODEL_INVALID', `it has two initializers named ${name}`)
+  if ('constant' in tensor) constants.set(name, tensor.constant)
+  else opaque.set(name, tensor.strings)
+}
+
+/** SparseTensorProto: its values are a tensor with the initializer's name. */
+function sparseName(bytes: Uint8Array): string {
+  let name = ''
+  readMessage(bytes, 'sparse initializer', (field, reader) => {
+    if (field !== 1) return
+    readMessage(bytesField(reader, 'tensor'), 'tensor', (part, tensor) => {
+      if (part === 8) name = stringField(tensor, 'tensor')
+    })
+  })
+  return name
 }
 
 function uniquelyNamed(nodes: readonly Node[]): Node[] {
@@ -186,116 +223,4 @@ function uniquelyNamed(nodes: readonly Node[]): Node[] {
     seen.add(name)
     return { ...node, name }
   })
-}
-
-function readNode(bytes: Uint8Array, external: ExternalReader): Node {
-  const inputs: string[] = []
-  const outputs: string[] = []
-  const attributes: Record<string, Attribute> = {}
-  let name = ''
-  let op = ''
-  let domain = ''
-  readMessage(bytes, 'node', (field, reader) => {
-    switch (field) {
-      case 1:
-        inputs.push(stringField(reader, 'node'))
-        return
-      case 2:
-        outputs.push(stringField(reader, 'node'))
-        return
-      case 3:
-        name = stringField(reader, 'node')
-        return
-      case 4:
-        op = stringField(reader, 'node')
-        return
-      case 5: {
-        const [key, value] = readAttribute(bytesField(reader, 'attribute'), external)
-        // Attributes with this prefix belong to the passes.
-        if (!key.startsWith('gapcam.')) attributes[key] = value
-        return
-      }
-      case 7:
-        domain = stringField(reader, 'node')
-        return
-      default:
-    }
-  })
-  return { name, op, domain: domain === 'ai.onnx' ? '' : domain, attributes, inputs, outputs }
-}
-
-/** onnx.AttributeProto.AttributeType, by number. */
-const attributeKinds = [
-  '',
-  'float',
-  'int',
-  'string',
-  'tensor',
-  'graph',
-  'floats',
-  'ints',
-  'strings',
-  'tensors',
-  'graphs',
-] as const
-
-function readAttribute(bytes: Uint8Array, external: ExternalReader): [string, Attribute] {
-  let name = ''
-  let type = 0
-  let float = 0
-  let int = 0
-  let text = ''
-  let tensor: Constant | null = null
-  const floats: number[] = []
-  const ints: number[] = []
-  const strings: string[] = []
-  readMessage(bytes, 'attribute', (field, reader) => {
-    switch (field) {
-      case 1:
-        name = stringField(reader, 'attribute')
-        return
-      case 2:
-        float = floatField(reader, 'attribute')
-        return
-      case 3:
-        int = intField(reader, 'attribute')
-        return
-      case 4:
-        text = stringField(reader, 'attribute')
-        return
-      case 5:
-        tensor = readTensor(bytesField(reader, 'attribute'), external).constant
-        return
-      case 7:
-        return repeatedField(reader, 'attribute', 'float', floats)
-      case 8:
-        return repeatedField(reader, 'attribute', 'int', ints)
-      case 9:
-        strings.push(stringField(reader, 'attribute'))
-        return
-      case 20:
-        type = intField(reader, 'attribute')
-        return
-      default:
-    }
-  })
-  const kind = attributeKinds[type]
-  switch (kind) {
-    case 'float':
-      return [name, { kind, value: float }]
-    case 'int':
-      return [name, { kind, value: int }]
-    case 'string':
-      return [name, { kind, value: text }]
-    case 'floats':
-      return [name, { kind, value: floats }]
-    case 'ints':
-      return [name, { kind, value: ints }]
-    case 'strings':
-      return [name, { kind, value: strings }]
-    case 'tensor':
-      return [name, tensor ? { kind, value: tensor } : { kind: 'unsupported', what: 'an empty tensor' }]
-    default:
-      return [name, { kind: 'unsupported', what: kind ?? `attribute type ${type}` }]
-  }
 }

@@ -6,7 +6,8 @@ import type { Graph, Node } from '../graph.js'
 export function sortNodes(graph: Graph): Graph {
   const inputs = new Set(graph.inputs.map((input) => input.name))
   const makers = makersOf(graph, inputs)
-  const isGiven = (name: string): boolean => name === '' || graph.constants.has(name) || inputs.has(name)
+  const isGiven = (name: string): boolean =>
+    name === '' || graph.constants.has(name) || inputs.has(name) || graph.opaque?.has(name) === true
   const sorted: Node[] = []
   const state = new Map<Node, 'open' | 'done'>()
 

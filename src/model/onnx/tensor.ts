@@ -25,17 +25,17 @@ export const dataTypes: readonly (TensorType | undefined)[] = [
 /** Reads bytes of an external data file. Throws MODEL_INVALID if the file or the range is not acceptable. */
 export type ExternalReader = (location: string, offset: number, length: number | undefined) => Uint8Array
 
-export interface NamedConstant {
-  readonly name: string
-  readonly constant: Constant
-}
+/** A tensor that can be computed with, or one of another type: its strings if it holds texts, else null. */
+export type NamedTensor =
+  | { readonly name: string; readonly constant: Constant }
+  | { readonly name: string; readonly strings: readonly string[] | null }
 
 interface TensorFields {
   name: string
   type: number
   raw: Uint8Array | null
   isExternal: boolean
-  hasStrings: boolean
+  readonly strings: string[]
   readonly dims: number[]
   readonly floats: number[]
   readonly ints: number[]
@@ -43,14 +43,16 @@ interface TensorFields {
 }
 
 const maxElements = 2 ** 31
+/** onnx.TensorProto.STRING */
+const stringType = 8
 
-export function readTensor(bytes: Uint8Array, external: ExternalReader): NamedConstant {
+/** Reads a TensorProto. Throws MODEL_INVALID if its data does not fit its shape. */
+export function readTensor(bytes: Uint8Array, external: ExternalReader): NamedTensor {
   const fields = readFields(bytes)
   const { name, dims } = fields
   const what = name === '' ? 'a tensor' : `tensor ${name}`
   const type = dataTypes[fields.type]
-  if (type === undefined || fields.hasStrings)
-    throw new GapcamError('MODEL_UNSUPPORTED', `${what} has data type ${fields.type}, which gapcam does not read`)
+  if (type === undefined) return { name, strings: fields.type === stringType ? fields.strings : null }
   if (dims.some((d) => !Number.isInteger(d) || d < 0) || elementCount(dims) > maxElements) {
     throw new GapcamError('MODEL_INVALID', `${what} claims the shape [${dims.join(', ')}]`)
   }
@@ -85,7 +87,7 @@ function readFields(bytes: Uint8Array): TensorFields {
     type: 0,
     raw: null,
     isExternal: false,
-    hasStrings: false,
+    strings: [],
     dims: [],
     floats: [],
     ints: [],
@@ -107,7 +109,7 @@ function readFields(bytes: Uint8Array): TensorFields {
       case 11:
         return repeatedField(reader, 'tensor', 'int', fields.ints)
       case 6:
-        fields.hasStrings = true
+        fields.strings.push(stringField(reader, 'tensor'))
         return
       case 8:
         fields.name = stringField(reader, 'tensor')

@@ -12,7 +12,9 @@ export interface Rewrite {
   /** The inputs with their new sizes. */
   readonly inputs: readonly TensorInfo[]
   /** Inner values that become outputs, with their types. */
-  readonly extraOutputs: readonly { readonly name: string; readonly type: TensorType }[]
+  readonly extraOutputs: readonly { readonly name: string; readonly type: TensorType | undefined }[]
+  /** The only outputs of the file that the copy keeps; default all. */
+  readonly outputs?: readonly string[] | undefined
 }
 
 const modelGraph = 7
@@ -32,7 +34,7 @@ export function rewriteModel(model: LoadedModel, rewrite: Rewrite): Uint8Array {
 function rewriteGraph(
   bytes: Uint8Array,
   { graph: { constants } }: LoadedModel,
-  { inputs, extraOutputs }: Rewrite,
+  { inputs, extraOutputs, outputs }: Rewrite,
 ): Uint8Array {
   const graph = rewriteFields(bytes, (field, value, writer) => {
     // Shapes of inner values belong to the old input size; onnxruntime infers new ones.
@@ -43,6 +45,7 @@ function rewriteGraph(
       if (constant) writer.writeBytesField(graphInitializer, tensor(name, constant))
       return constant !== undefined
     }
+    if (field === graphOutput && outputs) return !outputs.includes(nameOf(value))
     if (field !== graphInput) return false
     const input = inputs.find(({ name }) => name === nameOf(value))
     if (!input) return false
@@ -52,7 +55,7 @@ function rewriteGraph(
   if (extraOutputs.length === 0) return graph
   const writer = new PbfWriter()
   for (const { name, type } of extraOutputs)
-    writer.writeBytesField(graphOutput, valueInfo(name, dataTypes.indexOf(type), null))
+    writer.writeBytesField(graphOutput, valueInfo(name, type === undefined ? null : dataTypes.indexOf(type), null))
   return joined(graph, writer.finish())
 }
 
@@ -118,8 +121,11 @@ function tensor(name: string, { type, shape, bytes }: Constant): Uint8Array {
   return writer.finish()
 }
 
-/** Writes a ValueInfoProto with a tensor type, and a shape unless it is null. */
-function valueInfo(name: string, type: number, shape: readonly number[] | null): Uint8Array {
+/** Writes a ValueInfoProto with a tensor type and a shape, unless these are null: onnxruntime infers them. */
+function valueInfo(name: string, type: number | null, shape: readonly number[] | null): Uint8Array {
+  const info = new PbfWriter()
+  info.writeStringField(1, name)
+  if (type === null) return info.finish()
   const tensor = new PbfWriter()
   tensor.writeVarintField(1, type)
   if (shape) {
@@ -133,8 +139,6 @@ function valueInfo(name: string, type: number, shape: readonly number[] | null):
   }
   const typed = new PbfWriter()
   typed.writeBytesField(1, tensor.finish())
-  const info = new PbfWriter()
-  info.writeStringField(1, name)
   info.writeBytesField(2, typed.finish())
   return info.finish()
 }

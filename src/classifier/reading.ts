@@ -1,0 +1,71 @@
+/** How an opened model's outputs become scores: what manifest, graph and a few test pictures say, in this order. */
+import type { ScoreActivation } from '../decision/prediction.js'
+import type { Engine, EngineTensor } from '../engine/engine.js'
+import type { Graph } from '../model/graph.js'
+import { FactFinder } from '../model/metadata/fact-finder.js'
+import type { FoundManifest } from '../model/metadata/manifest.js'
+import type { ScoresValue } from '../model/metadata/outputs.js'
+import { probedReading, readingOf, type Reading } from '../model/metadata/reading.js'
+import type { Preprocessor, PreprocessSpec } from '../pixels/spec.js'
+import type { PictureInput } from './input.js'
+import { probeOutputs } from './probe.js'
+import type { RowReader } from './scores.js'
+
+interface ReadingParts {
+  /** Prepared, with the scores as its only output. */
+  readonly graph: Graph
+  readonly scores: ScoresValue
+  readonly output: EngineTensor
+  readonly found: Pick<FoundManifest, 'manifest' | 'isMultiLabel'>
+  /** Numbers in one row. */
+  readonly count: number
+  readonly engine: Engine
+  readonly picture: PictureInput
+  readonly read: RowReader
+  readonly preprocessor: (spec: PreprocessSpec) => Preprocessor
+}
+
+/** Decides it; runs the model only if neither manifest nor graph tells. Rejects with the engine's error. */
+export async function readingFor(parts: ReadingParts): Promise<Reading> {
+  const { graph, scores, output, found, count } = parts
+  const byGraph = withCode(readingOf(new FactFinder(graph).of(scores.name)), output)
+  const asked = found.manifest.scores
+  const reading = asked
+    ? { ...byGraph, activation: asked, sentence: `${asked} by the manifest`, isCertain: true }
+    : byGraph.isCertain
+      ? byGraph
+      : probedReading(byGraph, await probed(parts, byGraph))
+  const activation = independent(reading.activation, count, asked === undefined && found.isMultiLabel)
+  const where = scores.before === null ? '' : `, read in front of ${scores.before}`
+  const why =
+    activation === reading.activation
+      ? ''
+      : count === 1
+        ? ', one output: sigmoid'
+        : ', multi-label by config.json: sigmoid'
+  return { ...reading, activation, sentence: `${reading.sentence}${why}${where}` }
+}
+
+/** One output, and the logits of a model with several labels at once, become scores by a sigmoid. */
+function independent(activation: ScoreActivation, count: number, isMultiLabel: boolean): ScoreActivation {
+  return activation === 'softmax' && (count === 1 || isMultiLabel) ? 'sigmoid' : activation
+}
+
+/** Integers whose scale the graph does not tell are taken for shares of their whole range. */
+function withCode(reading: Reading, { type }: EngineTensor): Reading {
+  if (reading.quantization || (type !== 'uint8' && type !== 'int8')) return reading
+  const quantization = { scale: 1 / 255, zeroPoint: type === 'int8' ? -128 : 0 }
+  return { ...reading, quantization, sentence: `${reading.sentence}; 8-bit without a scale`, isCertain: false }
+}
+
+async function probed(
+  { engine, picture, read, preprocessor }: ReadingParts,
+  { quantization }: Reading,
+): Promise<readonly Float32Array[]> {
+  const pass = preprocessor(picture.spec)
+  try {
+    return await probeOutputs({ run: () => engine.run(), input: picture, preprocessor: pass, read, quantization })
+  } finally {
+    pass.close()
+  }
+}
