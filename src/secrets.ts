@@ -98,9 +98,18 @@ function isThere(file: string): boolean {
   }
 }
 
-/** The content of a secret's file, without the line break that editors leave; registered as a secret. Throws what reading throws. */
+/**
+ * The content of a secret's file, without the byte order mark and the line break that editors add; registered as a secret.
+ * Throws what reading throws, and an error for UTF-16, which some editors write.
+ */
 export function readSecret(file: string): string {
-  const value = readFileSync(file, 'utf8').replace(/[\r\n]+$/, '')
+  const bytes = readFileSync(file)
+  const mark = bytes.subarray(0, 2).toString('hex')
+  if (mark === 'fffe' || mark === 'feff') throw new Error('it is UTF-16 text; save it as UTF-8')
+  const value = bytes
+    .toString('utf8')
+    .replace(/^\uFEFF/, '')
+    .replace(/[\r\n]+$/, '')
   keepSecret(value)
   return value
 }

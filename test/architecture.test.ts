@@ -49,7 +49,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
 ]
 const grounds = [
   'addon',
-  'address',
+  'broker-address',
   'board',
   'camera-address',
   'clock',

@@ -159,3 +159,21 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
     expect(readSecret(file('line', 'two words \r\n'))).toBe('two words ')
   })
 })
+
+describe("a secret's file", () => {
+  it.each([
+    ['a byte order mark', '\uFEFFhunter2', 'hunter2'],
+    ['a byte order mark and a line break of Windows', '\uFEFFhunter2\r\n', 'hunter2'],
+    ['space around the secret, which belongs to it', ' hunter2 \n', ' hunter2 '],
+  ])('with %s', (_, text, secret) => {
+    expect(readSecret(file('password', text))).toBe(secret)
+  })
+
+  it('in UTF-16 is refused with what to do', () => {
+    const path = join(folder, 'utf16')
+    for (const bytes of [Buffer.from('\uFEFFhunter2', 'utf16le'), Buffer.from('\uFEFFhunter2', 'utf16le').swap16()]) {
+      writeFileSync(path, bytes)
+      expect(() => readSecret(path)).toThrow('it is UTF-16 text; save it as UTF-8')
+    }
+  })
+})

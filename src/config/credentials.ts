@@ -90,18 +90,19 @@ function tryToKeep(file: string): void {
 
 /**
  * A function that returns the camera's source for each new opening, with the password that its file holds now. While the
- * file cannot be read the previous source is used, and `onFault` gets one sentence about it.
+ * file cannot be read the previous source is used, and `onFault` gets one sentence for each reason.
  */
 export function sourceReader(camera: CameraConfig, onFault: (sentence: string) => void): () => string {
   let source = camera.source
-  let isReported = false
+  let fault: string | null = null
   return () => {
     try {
       source = withPassword(camera, camera.passwordFile).source
-      isReported = false
+      fault = null
     } catch (error) {
-      if (!isReported) onFault(`${messageOf(error)}; the previous password is used`)
-      isReported = true
+      const reason = messageOf(error)
+      if (reason !== fault) onFault(`${reason}; the previous password is used`)
+      fault = reason
     }
     return source
   }

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
 import { policyDefaults } from '../decision/policy.js'
+import { mqtt, topicText } from './mqtt.js'
 
 const id = z
   .string()
@@ -96,54 +97,6 @@ const policy = z.strictObject({
     .min(100)
     .default(policyDefaults.staleAfterMs)
     .describe('after this long without a frame the label is unknown'),
-})
-
-const isBroker = (text: string): boolean =>
-  text === 'embedded' ||
-  text === 'none' ||
-  (/^(mqtts?|wss?):\/\//.test(text) && URL.canParse(text) && new URL(text).hostname !== '')
-
-const mqtt = z.strictObject({
-  broker: z
-    .string()
-    .refine(
-      isBroker,
-      'must be embedded, none, or a mqtt://, mqtts://, ws:// or wss:// address such as mqtt://192.168.1.10:1883',
-    )
-    .default('embedded')
-    .describe('mqtt://, mqtts://, ws:// or wss:// URL, embedded, or none'),
-  port: z.int().min(0).max(65535).optional().describe('port of the embedded broker; default 1883 or the next free one'),
-  base: z
-    .string()
-    .max(200)
-    .regex(/^[^#+\s\0$/][^#+\s\0]*$/, 'must be a topic without wildcards and spaces that begins with neither $ nor /')
-    .refine((text) => !text.endsWith('/'), 'must not end with /')
-    .default('gapcam')
-    .describe('first level of all topics'),
-  username: z.string().optional().describe('user name at the broker'),
-  password: z.string().optional().describe('password at the broker'),
-  passwordFile: z.string().optional().describe('file with the password at the broker'),
-  ca: z.string().optional().describe('file with the certificate of the authority that signed the broker’s'),
-  cert: z.string().optional().describe('file with the client certificate'),
-  key: z.string().optional().describe('file with the key of the client certificate'),
-  servername: z.string().optional().describe('name in the broker’s certificate, where it differs from the host'),
-  insecure: z.boolean().default(false).describe('do not check the broker’s certificate'),
-  keepaliveS: z.int().min(5).max(600).default(15).describe('MQTT keep-alive interval in seconds'),
-  ack: z
-    .enum(['puback', 'application'])
-    .default('puback')
-    .describe('what removes an event from the outbox: the acknowledgement of the broker, or of a consumer on R/ack'),
-  retain: z
-    .boolean()
-    .default(true)
-    .describe('publish label, state and status retained; false for brokers that do not allow it'),
-  stateEveryMs: z.number().min(0).default(10_000).describe('longest time between two state messages'),
-  resultEveryMs: z
-    .number()
-    .min(-1)
-    .default(-1)
-    .describe('shortest time between two results on the result topic; -1 for no results'),
-  retainImages: z.boolean().default(false).describe('publish pictures retained, so that the broker keeps the last one'),
 })
 
 const lens = z.strictObject({
@@ -240,9 +193,7 @@ export const configSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe('announce this device to Home Assistant; false removes the announcement'),
-  homeassistantPrefix: z
-    .string()
-    .regex(/^[^#+\s/]+(\/[^#+\s/]+)*$/, 'must be a topic without wildcards')
+  homeassistantPrefix: topicText(/^[^#+\s/]+(\/[^#+\s/]+)*$/)
     .default('homeassistant')
     .describe('first levels of Home Assistant’s discovery topics'),
   page: z

@@ -1,5 +1,5 @@
 /** Where a connection goes and with which credentials: the one place where an address and the other options meet. */
-import { brokerSchemes, plainAddress, takeBrokerApart } from '../address.js'
+import { brokerSchemes, notEncrypted, plainAddress, takeBrokerApart, tlsOptionNames } from '../broker-address.js'
 import { GapcamError } from '../errors.js'
 import type { ConnectOptions, Credentials, TlsOptions } from './mqtt.js'
 
@@ -22,15 +22,15 @@ export function targetOf({ url, user, password, tls }: ConnectOptions): Target {
   const taken = takeBrokerApart(url)
   if ('fault' in taken)
     throw new GapcamError('CONFIG_INVALID', `the broker's address cannot be used: ${taken.fault}`, {
-      hint: 'An address looks like mqtt://192.168.1.10:1883.',
+      hint: 'An address looks like mqtt://192.168.1.10:1883. User and password can be given as mqtt.username and mqtt.passwordFile.',
     })
   const { address } = taken
   const { port, isEncrypted } = brokerSchemes[address.scheme]!
   const plain = plainAddress(address)
   const option = isEncrypted ? undefined : tlsOptionOf(tls)
   if (option !== undefined)
-    throw new GapcamError('CONFIG_INVALID', `mqtt.${option} is set, but ${plain} is not encrypted`, {
-      hint: 'Write mqtts:// (or wss://), with the port on which the broker speaks TLS.',
+    throw new GapcamError('CONFIG_INVALID', `mqtt.${option}: ${notEncrypted(plain)}`, {
+      hint: 'Encrypted brokers usually listen on port 8883 (mqtts://) or 443 (wss://).',
     })
   return {
     url: plain,
@@ -45,7 +45,7 @@ export function targetOf({ url, user, password, tls }: ConnectOptions): Target {
 
 /** The name of a TLS option that is set. */
 function tlsOptionOf(tls: TlsOptions = {}): string | undefined {
-  return (['ca', 'cert', 'key', 'servername', 'insecure'] as const).find((name) => Boolean(tls[name]))
+  return tlsOptionNames.find((name) => Boolean(tls[name]))
 }
 
 /** The address as it may be shown. Throws as `targetOf`. */

@@ -6,6 +6,7 @@ import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { testBroker } from '../../src/cli/mqtt-test.js'
 import { loadConfig } from '../../src/config/config.js'
 import { endAll, gapcam, jsonLines, launch, cli } from '../process.js'
+import { makeCertificates } from '../publish/certificates.js'
 import { connectClient, type Client } from '../publish/client.js'
 import { asWhoWeAre, cleanUp, freePort, startMosquitto, temporaryFolder, until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
@@ -43,6 +44,26 @@ function accessRules(lines: readonly string[]): string {
   writeFileSync(file, `${lines.join('\n')}\n`)
   return `acl_file ${file}`
 }
+
+describe('gapcam mqtt test with TLS', () => {
+  it('says what to do about a certificate that is not accepted, a wrong name and a port without TLS', async () => {
+    const { ca, settings } = makeCertificates()
+    const [broker, plain] = [await startMosquitto(['allow_anonymous true', ...settings]), await startMosquitto()]
+    const caFile = join(temporaryFolder(), 'ca.pem')
+    writeFileSync(caFile, ca)
+    const test = (url: string, ...more: string[]) => run(['mqtt', 'test', '--broker', url, ...more])
+    const stranger = await test(`mqtts://localhost:${broker.port}`)
+    expect([stranger.status, stranger.stderr]).toEqual([5, expect.stringMatching(/not accepted: .*\n.*mqtt\.ca/)])
+    const wrongName = await test(`mqtts://127.0.0.1:${broker.port}`, '--set', `mqtt.ca=${caFile}`)
+    expect([wrongName.status, wrongName.stderr]).toEqual([5, expect.stringMatching(/mqtt\.servername/)])
+    const noTls = await test(`mqtts://localhost:${plain.port}`, '--set', `mqtt.ca=${caFile}`)
+    expect(noTls.status).toBe(5)
+    const trusted = await test(`mqtts://localhost:${broker.port}`, '--set', `mqtt.ca=${caFile}`)
+    expect(trusted.status, trusted.stderr).toBe(0)
+    const clear = await test(`mqtt://localhost:${plain.port}`, '--set', `mqtt.ca=${caFile}`)
+    expect([clear.status, clear.stderr]).toEqual([2, expect.stringMatching(/mqtt\.ca .*is not encrypted/)])
+  })
+})
 
 describe('gapcam mqtt test', () => {
   it('passes a broker without access rules, and leaves nothing on it', async () => {

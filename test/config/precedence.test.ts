@@ -31,6 +31,7 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   'mqtt.broker': ['mqtt://a', 'mqtt://b', 'none'],
   'mqtt.port': [2001, 2002, 2003],
   'mqtt.base': ['a', 'b/b', 'c'],
+  'mqtt.imageEveryMs': [0, 5000, -1],
   'mqtt.username': ['a', '007', 'c'],
   'mqtt.passwordFile': ['a', 'b', 'c'],
   'mqtt.ca': ['a', 'b', 'c'],

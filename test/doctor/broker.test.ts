@@ -67,6 +67,11 @@ describe.skipIf(!hasMosquitto)('brokers (skipped where mosquitto is not installe
       expect.stringMatching(/mqtt\.username and mqtt\.passwordFile/),
     ])
     expect(JSON.stringify(wrong.checks)).not.toContain('"wrong"')
+    // User and password in the address are those that `gapcam run` would use.
+    const inUrl = await at(broker.url.replace('//', '//cam:right@'))
+    expect(inUrl.of('login')).toMatchObject({ verdict: 'ok', evidence: expect.stringMatching(/as cam$/) })
+    const wrongInUrl = await at(broker.url.replace('//', '//cam:wr%3Aong@'), '--set', 'mqtt.password=right')
+    expect(wrongInUrl.of('login').verdict).toBe('fail')
     const bare = await at(broker.url, '--set', 'mqtt.username=cam', '--set', 'mqtt.password=right')
     expect([bare.exit, bare.of('login').verdict, bare.of('right to publish').verdict]).toEqual([5, 'ok', 'fail'])
     expect(bare.of('right to publish').fix).toMatch(/topic readwrite gapcam\/#/)

@@ -117,6 +117,34 @@ it('a board without a sensor has no entity for it', () => {
   ])
 })
 
+describe('camera ids that differ only in hyphens', () => {
+  const cameras = ['-x', 'x', 'x-', '--x', 'x-2', 'x--2', '-', '--']
+
+  it('have entities, topics and devices that differ', () => {
+    const all = messages({ cameras, hasHeat: true })
+    const components = all.flatMap(({ payload }) => Object.values(payload.components))
+    for (const field of ['unique_id', 'default_entity_id'])
+      expect(new Set(components.map((component) => component[field])).size, field).toBe(components.length)
+    expect(new Set(all.map(({ topic }) => topic)).size).toBe(cameras.length + 1)
+    expect(new Set(all.map(({ payload }) => payload.device['name'])).size).toBe(cameras.length + 1)
+    const stateTopics = components.filter(({ platform }) => platform === 'event').map((event) => event['state_topic'])
+    expect(new Set(stateTopics).size).toBe(cameras.length)
+  })
+
+  it('make entity ids that Home Assistant allows', () => {
+    // homeassistant/core.py, VALID_ENTITY_ID
+    const valid = /^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$/
+    for (const { payload } of messages({ cameras }))
+      for (const component of Object.values(payload.components)) expect(component['default_entity_id']).toMatch(valid)
+  })
+
+  it('leave the id of a plain camera as it was', () => {
+    const device = messages({ cameras })[2]!
+    expect(device.topic).toBe('homeassistant/device/gapcam_dock-1_x/config')
+    expect(device.payload.components['label']!['default_entity_id']).toBe('sensor.dock_1_x_label')
+  })
+})
+
 describe('labels', () => {
   const label = (labels: string[]) => messages({ labels })[0]!.payload.components['label']!
 

@@ -4,7 +4,8 @@
  * entities.ts.
  */
 import type { DeviceFacts } from './device.js'
-import { cameraEntities, nodeEntities, slug, type Entities } from './entities.js'
+import { cameraEntities, nodeEntities, type Entities } from './entities.js'
+import { slug, slugsOf } from './slugs.js'
 import { maxStateLength } from './states.js'
 import type { Topics } from '../topics.js'
 
@@ -43,11 +44,12 @@ export function discoveryOf(facts: DeviceFacts, topics: Topics, prefix: string):
     const entities = { ...cameraEntities(facts, topics, only, slug(node)), ...nodeEntities(facts, topics) }
     return [message(root, titleOf(node), entities)]
   }
+  const slugs = slugsOf(cameras)
   return [
     message(root, titleOf(node), nodeEntities(facts, topics)),
     ...cameras.map((camera) => {
-      const entities = cameraEntities(facts, topics, camera, `${slug(node)}_${slug(camera)}`)
-      return message(`${root}_${camera}`, `${titleOf(node)} ${titleOf(camera)}`, entities, root)
+      const entities = cameraEntities(facts, topics, camera, `${slug(node)}_${slugs.get(camera)!}`)
+      return message(`${root}_${camera}`, `${titleOf(node)} ${cameraTitle(camera, cameras)}`, entities, root)
     }),
   ]
 }
@@ -67,6 +69,12 @@ function deviceOf(
     ...(board === undefined ? {} : { model: board.slice(0, maxStateLength) }),
     ...(pageUrl === undefined ? {} : { configuration_url: pageUrl }),
   }
+}
+
+/** A camera's name for people; its id where another camera would have the same name. */
+function cameraTitle(camera: string, cameras: readonly string[]): string {
+  const title = titleOf(camera)
+  return cameras.some((other) => other !== camera && titleOf(other) === title) ? camera : title
 }
 
 /** An id as a name for people: `loading-dock` is Loading Dock. */

@@ -1,6 +1,7 @@
 /** Home Assistant's entities, as components of a discovery message: those of a camera, and those of the node. */
 import { eventTypes } from '../../decision/decision.js'
 import type { DeviceFacts } from './device.js'
+import { slug } from './slugs.js'
 import { labelTemplate, optionsOf } from './states.js'
 import type { CameraTopic, Topics } from '../topics.js'
 
@@ -221,9 +222,4 @@ function healthEntities(make: Make, topic: string, health: DeviceFacts['health']
     ...(health.hasUndervoltage && { undervoltage: problem('undervoltage', 'Undervoltage') }),
     ...(health.hasThrottling && { throttled: problem('throttled', 'Throttled') }),
   }
-}
-
-/** An id within an entity id, which has no hyphens. */
-export function slug(id: string): string {
-  return id.replaceAll('-', '_').replace(/^_+|_+$/g, '') || 'gapcam'
 }

@@ -1,11 +1,11 @@
 /**
- * Network addresses, taken apart once: `mqtts://user:password@host:8883/path`. Other libraries disagree about passwords
- * with `:`, `%`, `@` or `#`; here the rules are those of RFC 3986, and an address that breaks them is refused. A refusal
- * never repeats any part of the address, since that part may be a password.
+ * A broker's address, taken apart once: `mqtts://user:password@host:8883/path`. Libraries disagree about passwords with `:`,
+ * `%`, `@` or `#`; here the rules are those of RFC 3986, and an address that breaks them is refused. A refusal never repeats
+ * any part of the address, since that part may be a password. (camera-address.ts is more lenient.)
  */
 
 /** The parts of an address, with user and password decoded. */
-export interface Address {
+interface Address {
   /** In lower case, without `:`. */
   readonly scheme: string
   readonly user?: string | undefined
@@ -18,15 +18,12 @@ export interface Address {
 }
 
 /** The address, or why the text is none, as a clause that goes behind `the address cannot be used: `. */
-export type Taken = { readonly address: Address } | { readonly fault: string }
+type Taken = { readonly address: Address } | { readonly fault: string }
 
 /**
  * Takes an address apart. The password begins at the first `:` of `user:password@`.
- *
- *     takeApart('mqtt://me:a:b@host:1884')  // { address: { scheme: 'mqtt', user: 'me', password: 'a:b', host: 'host', port: 1884, rest: '' } }
- *     takeApart('mqtt://me:100%@host')      // { fault: 'a % in its user or password is not followed by two hex digits; write it as %25' }
  */
-export function takeApart(text: string): Taken {
+function takeApart(text: string): Taken {
   const [, scheme, afterScheme] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? []
   if (scheme === undefined || afterScheme === undefined) return { fault: 'it does not begin with a scheme and ://' }
   const end = afterScheme.search(/[/?#]/)
@@ -43,7 +40,7 @@ export function takeApart(text: string): Taken {
   if (!hostAndPort) return { fault: hostFault(authority.slice(at + 1), at >= 0) }
   const [, host, port] = hostAndPort
   if (port !== undefined && Number(port) > 65_535) return { fault: 'its port is above 65535' }
-  const credentials = at < 0 ? {} : credentialsOf(authority.slice(0, at))
+  const credentials = at < 0 ? { user: undefined, password: undefined } : credentialsOf(authority.slice(0, at))
   if (credentials === null)
     return { fault: 'a % in its user or password is not followed by two hex digits; write it as %25' }
   return {
@@ -91,9 +88,22 @@ export const brokerSchemes: Readonly<Record<string, { readonly port: number; rea
   wss: { port: 443, isEncrypted: true },
 }
 
-/** Takes a broker's address apart; as `takeApart`, and only with a scheme of `brokerSchemes`. */
+/**
+ * Takes a broker's address apart. Only the schemes of `brokerSchemes` are accepted.
+ *
+ *     takeBrokerApart('mqtt://me:a:b@host:1884')  // { address: { scheme: 'mqtt', user: 'me', password: 'a:b', host: 'host', port: 1884, rest: '' } }
+ *     takeBrokerApart('mqtt://me:100%@host')      // { fault: 'a % in its user or password is not followed by two hex digits; write it as %25' }
+ */
 export function takeBrokerApart(text: string): Taken {
   const taken = takeApart(text)
   if ('fault' in taken || taken.address.scheme in brokerSchemes) return taken
   return { fault: 'its scheme is none of mqtt://, mqtts://, ws:// and wss://' }
+}
+
+/** The options that have a meaning only with an encrypted address. */
+export const tlsOptionNames = ['ca', 'cert', 'key', 'servername', 'insecure'] as const
+
+/** Why such an option is refused. Connecting without encryption would send the password in clear. */
+export function notEncrypted(plain: string): string {
+  return `needs an encrypted connection, but ${plain} is not encrypted: write ${plain.startsWith('ws') ? 'wss' : 'mqtts'}:// in mqtt.broker, or remove this key`
 }

@@ -1,0 +1,24 @@
+/**
+ * Ids as parts of Home Assistant's entity ids. These allow `_` but no hyphen, none at either end, and no two in a row, so
+ * that several ids can become the same: `x`, `-x` and `x-`.
+ */
+
+/** An id within an entity id. */
+export function slug(id: string): string {
+  return id.replace(/-+/g, '_').replace(/^_|_$/g, '') || 'gapcam'
+}
+
+/** A different slug for each of the ids. An id that needs no shortening keeps its slug; others get a number behind it. */
+export function slugsOf(ids: readonly string[]): ReadonlyMap<string, string> {
+  const isWhole = (id: string): boolean => slug(id) === id.replaceAll('-', '_')
+  const slugs = new Map(ids.filter(isWhole).map((id) => [id, slug(id)]))
+  const taken = new Set(slugs.values())
+  for (const id of ids) {
+    if (slugs.has(id)) continue
+    let unique = slug(id)
+    for (let number = 2; taken.has(unique); number++) unique = `${slug(id)}_${number}`
+    taken.add(unique)
+    slugs.set(id, unique)
+  }
+  return slugs
+}
