@@ -1,42 +1,54 @@
 /**
- * What every camera is to the rest of the program: something that is opened, delivers frames until it ends or fails,
- * and is closed. Retry, backoff and the watchdog on frame age live above (`supervisor.ts`), not in the sources.
+ * What every camera is to the rest of the program: it is opened, delivers frames until it ends or fails, and is closed.
+ * Sources do not retry and do not watch the age of frames; the supervisor above them does.
  */
 import type { Frame } from '../frame.js'
 
+/** What a camera is asked for. A source ignores what does not apply to it. */
 export interface CameraOptions {
   /** Wanted size in pixels; a source takes the nearest that it has. */
   readonly width?: number | undefined
   readonly height?: number | undefined
-  /** Upper bound of frames a second; 0 or absent: as fast as the source is. */
+  /** Most frames a second; 0 or absent: as many as the source gives. Of a live source the newest frame is taken. */
   readonly fps?: number | undefined
   /** Start again at the end of a file or folder. */
   readonly loop?: boolean | undefined
-  /** How long each picture of a folder stays, in milliseconds (default: as fast as frames are taken). */
+  /** How long each picture of a folder stays, in milliseconds. */
   readonly holdMs?: number | undefined
+  /** Input options for ffmpeg, each a name followed by its value; see docs/cameras.md. */
+  readonly ffmpegOptions?: readonly string[] | undefined
 }
 
-/** What an open camera turned out to be; for the banner, `gapcam cameras` and health. */
+/** What an open camera is; for the banner, `gapcam cameras` and health. */
 export interface CameraDescription {
+  /** For people: without secrets. */
   readonly uri: string
   readonly name: string
   readonly width: number
   readonly height: number
   readonly format: string
-  readonly fps?: number
+  /** Frames a second where the source states a rate that can be relied on. */
+  readonly fps?: number | undefined
 }
 
+/** One source of frames. */
 export interface Camera {
   /** Opens the device and starts streaming. Rejects with a GapcamError (CAMERA_*). */
   open(signal: AbortSignal): Promise<CameraDescription>
   /**
-   * The next frame, the newest there is (older ones are released and counted in `dropped`); null at the end of a
-   * finite source. Rejects with a GapcamError when the camera is lost. The caller owns the frame.
+   * The newest frame (older ones are released and counted in `dropped`), or null at the end of a finite source. Rejects
+   * with a GapcamError when the camera is lost. The caller owns the frame.
    */
   next(signal: AbortSignal): Promise<Frame | null>
-  /** Frames that the source captured and nobody took, since open. */
+  /** Frames captured since open that were not taken. */
   readonly dropped: number
-  /** Things worth telling that did not end the stream, such as a picture that cannot be decoded. */
+  /**
+   * True for a camera whose picture changes from frame to frame by its sensor's noise (V4L2, CSI, RTSP, MJPEG), so that
+   * identical frames mean a frozen camera. Absent or false for files, pictures, polled stills, test:// and gst:. Known
+   * after open.
+   */
+  readonly isLive?: boolean | undefined
+  /** Hears of problems that do not end the stream, such as a picture that cannot be decoded. */
   onWarning?: (error: Error) => void
   /** Stops streaming, ends children, frees the device. Safe to call twice, and while open or next is pending. */
   close(): Promise<void>

@@ -1,58 +1,73 @@
 /**
- * Cameras that are another program: a child writes raw frames of one size to a pipe. A live source is read all the
- * time and only its newest frame is kept; a file is read no faster than its frames are taken.
- *
- * A child never outlives us: it is ended on close, and where setpriv is there the kernel kills it when we are killed.
+ * Cameras that are another program: a child writes frames to a pipe. Of a live source only the newest frame is kept; a
+ * file is read no faster than its frames are taken. The child ends when the camera is closed or when we die.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { GapcamError } from '../errors.js'
+import { setTimeout as wait } from 'node:timers/promises'
+import { GapcamError, messageOf } from '../errors.js'
+import type { Frame } from '../frame.js'
 import { redact } from '../secrets.js'
-import { frameBytes, type Frame, type PixelFormat } from '../frame.js'
 import type { Camera, CameraDescription } from './camera.js'
+import type { FrameCutter, FrameSink, Geometry } from './cutters.js'
+import { endingWithUs } from './programs.js'
 
-/** What to start, and what it will write. */
+/** What to start, and how to read what it writes. */
 export interface ChildSource {
+  /** The camera's URI and name for people, without secrets. */
   readonly uri: string
   readonly name: string
   readonly command: string
   readonly args: readonly string[]
-  /** Written to its stdin, which then ends; what every user may not read in its command line. */
-  readonly input?: string
-  readonly width: number
-  readonly height: number
-  readonly format: PixelFormat
-  readonly stride: number
-  readonly fps?: number
-  /** Keeps only the newest frame; else every frame waits to be taken. */
+  /** Written to its stdin, which then ends: what other users must not read in its command line. */
+  readonly input?: string | undefined
+  readonly cutter: FrameCutter
+  readonly fps?: number | undefined
+  /** Keeps only the newest frame; otherwise every frame waits until it is taken. */
+  readonly keepsNewest: boolean
+  /** A camera, whose picture is expected to change. */
   readonly isLive: boolean
+  /** Least time between two frames, for programs that cannot limit their rate. */
+  readonly periodMs?: number | undefined
+  /** The error for a program that ended before it delivered a frame, from its last words. */
+  readonly explain?: ((why: string) => GapcamError) | undefined
+  /** Frees what was opened for the child. */
+  readonly release?: (() => void) | undefined
 }
 
-/** Resolves what to start when the camera is opened, since that may need to ask the source first. */
+/** Resolves what to start when the camera is opened. */
 export type ChildPlan = (signal: AbortSignal) => Promise<ChildSource>
 
 const buffersInRing = 4
 const endMs = 1000
-const setpriv = '/usr/bin/setpriv'
+const longestStderr = 4000
 
 /** A camera over a child process. */
 export function openChild(plan: ChildPlan): Camera {
   return new ChildCamera(plan)
 }
 
-class ChildCamera implements Camera {
+interface Captured {
+  readonly buffer: Buffer
+  readonly seq: number
+  readonly capturedNs: bigint
+}
+
+class ChildCamera implements Camera, FrameSink {
   dropped = 0
+  isLive = false
   readonly #plan: ChildPlan
   #source: ChildSource | null = null
   #child: ChildProcess | null = null
   #exited: Promise<void> = Promise.resolve()
   readonly #free: Buffer[] = []
-  #filling: Buffer | null = null
-  #filled = 0
-  #newest: { buffer: Buffer; seq: number; capturedNs: bigint } | null = null
+  #newest: Captured | null = null
+  readonly #queue: Captured[] = []
+  #allocated = 0
   #seq = 0
+  #nextMs = 0
   #wake: (() => void) | null = null
   #stderr = ''
+  #fault: GapcamError | null = null
   #end: 'finished' | 'failed' | 'closed' | null = null
 
   constructor(plan: ChildPlan) {
@@ -61,20 +76,29 @@ class ChildCamera implements Camera {
 
   async open(signal: AbortSignal): Promise<CameraDescription> {
     const source = await this.#plan(signal)
-    if (this.#end === 'closed') throw new GapcamError('CAMERA_LOST', `camera ${source.uri} is closed`)
     this.#source = source
-    const bytes = frameBytes(source.format, source.stride, source.height)
-    for (let i = 0; i < buffersInRing; i++) this.#free.push(Buffer.allocUnsafeSlow(bytes))
+    this.isLive = source.isLive
+    if (this.#end === 'closed') throw this.#lost()
     this.#start(source)
-    const { uri, name, width, height, format, fps } = source
-    return { uri, name, width, height, format, ...(fps ? { fps } : {}) }
+    const { width, height, format } = await this.#geometry(source, signal)
+    const { uri, name } = source
+    return { uri, name, width, height, format, fps: source.fps }
   }
 
-  #start({ command, args, input }: ChildSource): void {
+  /** Waits until the stream has revealed the size of its frames. */
+  async #geometry({ cutter }: ChildSource, signal: AbortSignal): Promise<Geometry> {
+    while (cutter.geometry === null) {
+      if (this.#end !== null || signal.aborted) throw this.#lost()
+      await this.#change()
+    }
+    return cutter.geometry
+  }
+
+  #start({ command, args, input, cutter }: ChildSource): void {
     const child = spawn(...endingWithUs(command, args), {
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
-    // A child that ends before it has read says so itself.
+    // A child that ends before it has read its stdin reports its own error.
     child.stdin?.on('error', () => undefined).end(input)
     this.#child = child
     this.#exited = new Promise((resolve) => {
@@ -88,10 +112,22 @@ class ChildCamera implements Camera {
         resolve()
       })
     })
-    child.stdout!.on('data', (chunk: Buffer) => this.#take(chunk))
+    child.stdout!.on('data', (chunk: Buffer) => this.#feed(cutter, chunk))
     child.stderr!.on('data', (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk.toString()).slice(-2000)
+      this.#stderr = (this.#stderr + chunk.toString()).slice(-longestStderr)
     })
+  }
+
+  #feed(cutter: FrameCutter, chunk: Buffer): void {
+    if (this.#fault !== null) return
+    const wasOpen = cutter.geometry !== null
+    try {
+      cutter.feed(chunk, this)
+    } catch (error) {
+      this.#fault = error instanceof GapcamError ? error : new GapcamError('CAMERA_FORMAT', messageOf(error))
+      this.#finish('failed')
+    }
+    if (!wasOpen && cutter.geometry !== null) this.#wake?.()
   }
 
   #finish(how: 'finished' | 'failed'): void {
@@ -99,43 +135,32 @@ class ChildCamera implements Camera {
     this.#wake?.()
   }
 
-  /** Fills frame buffers from the pipe; a chunk may end one frame and begin the next. */
-  #take(chunk: Buffer): void {
-    let at = 0
-    while (at < chunk.length) {
-      this.#filling ??= this.#nextBuffer()
-      const count = Math.min(this.#filling.length - this.#filled, chunk.length - at)
-      chunk.copy(this.#filling, this.#filled, at, at + count)
-      this.#filled += count
-      at += count
-      if (this.#filled < this.#filling.length) return
-      this.#complete(this.#filling)
-      this.#filling = null
-      this.#filled = 0
-    }
+  #change(): Promise<void> {
+    return new Promise<void>((resolve) => {
+      this.#wake = () => {
+        this.#wake = null
+        resolve()
+      }
+    })
   }
 
-  /** A free buffer, else that of the newest frame, which nobody has taken. */
-  #nextBuffer(): Buffer {
+  /** A free buffer; else, once the ring is full, that of the newest frame, which is dropped; else one more. */
+  buffer(bytes: number): Buffer {
     const free = this.#free.pop()
     if (free) return free
-    // Only a live source has one.
-    if (this.#newest) {
+    if (this.#newest && this.#allocated >= buffersInRing) {
       const { buffer } = this.#newest
       this.#newest = null
       this.dropped++
       return buffer
     }
-    // A reader that holds every buffer, or a file's frames in a row: one more.
-    const { format, stride, height } = this.#source!
-    return Buffer.allocUnsafeSlow(frameBytes(format, stride, height))
+    this.#allocated++
+    return Buffer.allocUnsafeSlow(bytes)
   }
 
-  readonly #queue: { buffer: Buffer; seq: number; capturedNs: bigint }[] = []
-
-  #complete(buffer: Buffer): void {
+  complete(buffer: Buffer): void {
     const frame = { buffer, seq: ++this.#seq, capturedNs: process.hrtime.bigint() }
-    if (this.#source?.isLive) {
+    if (this.#source?.keepsNewest) {
       if (this.#newest) {
         this.#free.push(this.#newest.buffer)
         this.dropped++
@@ -149,24 +174,30 @@ class ChildCamera implements Camera {
   }
 
   async next(signal: AbortSignal): Promise<Frame | null> {
+    const { periodMs = 0, keepsNewest = false } = this.#source ?? {}
+    await this.#pace(signal)
     for (;;) {
       const ready = this.#newest ?? this.#queue.shift()
       if (ready) {
         this.#newest = null
+        this.#nextMs = Math.max(this.#nextMs + periodMs, performance.now())
         return this.#frameOf(ready)
       }
-      if (this.#end === 'finished' && !this.#source?.isLive) return null
+      if (this.#end === 'finished' && !keepsNewest) return null
       if (this.#end !== null || signal.aborted) throw this.#lost()
       this.#child?.stdout?.resume()
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-      this.#wake = null
+      await this.#change()
     }
   }
 
-  #frameOf({ buffer, seq, capturedNs }: { buffer: Buffer; seq: number; capturedNs: bigint }): Frame {
-    const { width, height, format, stride } = this.#source!
+  async #pace(signal: AbortSignal): Promise<void> {
+    const ms = this.#nextMs - performance.now()
+    if (this.#source?.periodMs && ms > 0 && this.#end === null)
+      await wait(ms, undefined, { signal }).catch(() => undefined)
+  }
+
+  #frameOf({ buffer, seq, capturedNs }: Captured): Frame {
+    const { width, height, format, stride } = this.#source!.cutter.geometry!
     let isReleased = false
     return {
       seq,
@@ -187,19 +218,19 @@ class ChildCamera implements Camera {
 
   #lost(): GapcamError {
     const uri = redact(this.#source?.uri ?? 'child')
-    if (this.#end === 'closed') return new GapcamError('CAMERA_LOST', `camera ${uri} is closed`)
-    const why = redact(this.#stderr.trim().split('\n').at(-1) ?? '')
-    const hint = this.#seq === 0 ? { hint: `It ended before it delivered a picture. See gapcam doctor ${uri}` } : {}
-    return new GapcamError(
-      'CAMERA_LOST',
-      `camera ${uri}: ${this.#source?.command} has ended${why === '' ? '' : `: ${why}`}`,
-      hint,
-    )
+    if (this.#end === 'closed' || this.#end === null) return new GapcamError('CAMERA_LOST', `camera ${uri} is closed`)
+    if (this.#fault !== null) return new GapcamError(this.#fault.code, `camera ${uri}: ${this.#fault.message}`)
+    const why = redact(lastWords(this.#stderr))
+    if (this.#seq === 0 && this.#source?.explain) return this.#source.explain(why)
+    const hint = this.#seq === 0 ? `It ended before it delivered a picture. See gapcam doctor ${uri}` : undefined
+    const sentence = `camera ${uri}: ${this.#source?.command} has ended${why === '' ? '' : `: ${why}`}`
+    return new GapcamError('CAMERA_LOST', sentence, hint === undefined ? {} : { hint })
   }
 
   async close(): Promise<void> {
     this.#end = 'closed'
     this.#wake?.()
+    this.#source?.release?.()
     const child = this.#child
     if (!child) return
     child.stdout?.destroy()
@@ -210,20 +241,11 @@ class ChildCamera implements Camera {
   }
 }
 
-/** A command line that the kernel ends when we are killed, where setpriv is there to ask it. */
-export function endingWithUs(command: string, args: readonly string[]): [command: string, args: string[]] {
-  return existsSync(setpriv) ? [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, [...args]]
-}
-
-/** Whether a program is on the PATH. */
-export function isInstalled(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(':').some((folder) => folder !== '' && existsSync(`${folder}/${program}`))
-}
-
-/** CAMERA_TOOL_MISSING where a program is not installed. */
-export function requireProgram(program: string, uri: string, debianPackage: string): void {
-  if (isInstalled(program)) return
-  throw new GapcamError('CAMERA_TOOL_MISSING', `camera ${redact(uri)} needs ${program}, which is not installed`, {
-    hint: `Debian: sudo apt-get install ${debianPackage}`,
-  })
+/** The last line of a program's errors that says something: newer ffmpegs end with a line that only repeats the fact. */
+function lastWords(stderr: string): string {
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.trim().replace(/^\[[^\]]+ @ 0x[0-9a-f]+\] /, ''))
+    .filter((line) => line !== '')
+  return lines.findLast((line) => !/^Error opening input files?\b/.test(line)) ?? lines.at(-1) ?? ''
 }

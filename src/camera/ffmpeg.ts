@@ -1,182 +1,170 @@
-/** RTSP, HTTP (MJPEG and whatever else ffmpeg reads) and video files, through an ffmpeg child. */
-import { execFile } from 'node:child_process'
+/**
+ * RTSP, video over HTTP, RTMP, UDP and SRT, and video files, through one ffmpeg child that opens one connection. It writes
+ * YUV4MPEG2, whose header carries the size of the picture, so nothing has to be asked before.
+ */
 import { existsSync } from 'node:fs'
+import { parseCameraAddress, type CameraAddress } from '../camera-address.js'
 import { GapcamError } from '../errors.js'
-import { redact, shownAddress } from '../secrets.js'
 import type { Camera, CameraOptions } from './camera.js'
-import { endingWithUs, openChild, requireProgram, type ChildSource } from './child.js'
+import { openChild, type ChildSource } from './child.js'
+import { y4mCutter } from './cutters.js'
+import {
+  formatVersion,
+  passthrough,
+  rateFilter,
+  silenceLimit,
+  transportOptions,
+  type FormatVersion,
+} from './ffmpeg-options.js'
+import { openHandover } from './handover.js'
+import { requireProgram } from './programs.js'
 
-const probeMs = 15_000
-
-export function openFfmpeg(uri: string, options: CameraOptions): Camera {
-  return openChild(async (signal) => {
-    requireProgram('ffmpeg', uri, 'ffmpeg')
-    const isFile = !/^(rtsps?|https?|rtmp|udp):\/\//.test(uri)
-    if (isFile && !existsSync(uri)) throw new GapcamError('CAMERA_NOT_FOUND', `video ${uri}: there is no such file`)
-    const input = await inputOf(uri, isFile)
-    return sourceOf(uri, isFile, { ...input, ...(await probe(uri, input, signal)) }, options)
+/** A camera over a video file. `path` may hold any character, a colon too. */
+export function openVideo(path: string, options: CameraOptions): Camera {
+  return openChild(async () => {
+    const program = requireProgram('ffmpeg', path, 'ffmpeg')
+    if (!existsSync(path)) throw new GapcamError('CAMERA_NOT_FOUND', `video ${path}: there is no such file`)
+    const loop = options.loop ? ['-stream_loop', '-1'] : []
+    const args = [...loop, ...(options.ffmpegOptions ?? []), '-i', `file:${path}`]
+    return sourceOf(path, args, await formatVersion(program), options, { isLive: false })
   })
 }
 
-/** How ffmpeg and ffprobe are told what to open. */
-interface Input {
-  readonly args: readonly string[]
-  /** For their stdin. */
-  readonly text?: string
+/** A camera at a network address that ffmpeg reads, such as rtsp://192.168.1.20/live. Throws CONFIG_INVALID for no address. */
+export function openStream(uri: string, options: CameraOptions): Camera {
+  const address = cameraAddress(uri)
+  return openChild(async () => {
+    const version = await formatVersion(requireProgram('ffmpeg', uri, 'ffmpeg'))
+    const { args, input, release } = await inputOf(address, version, options.ffmpegOptions ?? [])
+    return { ...sourceOf(address.shown, args, version, options, { isLive: true }), input, release }
+  })
 }
 
-interface Probed {
-  readonly width: number
-  readonly height: number
-  readonly fps: number
+/** The parts of a camera's address. Throws CONFIG_INVALID, without repeating the address: it may hold a password. */
+export function cameraAddress(uri: string): CameraAddress {
+  const address = parseCameraAddress(uri)
+  if (address) return address
+  throw new GapcamError(
+    'CONFIG_INVALID',
+    'the address of a camera cannot be read; it may hold a password and is not repeated',
+    {
+      hint: 'Write scheme://user:password@host:port/path, with characters such as @ / # and blanks in the password percent-encoded.',
+    },
+  )
 }
 
-function sourceOf(uri: string, isFile: boolean, probed: Probed & Input, options: CameraOptions): ChildSource {
-  const { width, height } = scaled(probed, options)
-  const fps = options.fps && options.fps > 0 ? Math.min(options.fps, probed.fps || options.fps) : probed.fps
-  const filters = [
-    ...(options.fps && options.fps < probed.fps ? [`fps=${options.fps}`] : []),
-    ...(width === probed.width && height === probed.height ? [] : [`scale=${width}:${height}`]),
-  ]
-  const loop = options.loop ? ['-stream_loop', '-1'] : []
-  const args = [
-    '-nostdin',
-    '-hide_banner',
-    '-loglevel',
-    'error',
-    ...(isFile ? loop : ['-fflags', 'nobuffer', '-flags', 'low_delay']),
-    ...probed.args,
+function sourceOf(
+  uri: string,
+  input: readonly string[],
+  version: FormatVersion,
+  { width, height, fps }: CameraOptions,
+  { isLive }: { readonly isLive: boolean },
+): ChildSource {
+  const size = width && height ? `${width}:${height}:` : ''
+  // The pixel path reads limited range; newer ffmpegs would pass the full range of JPEG through.
+  const filters = [...(fps ? [rateFilter(fps)] : []), `scale=${size}out_range=tv`]
+  const output = [
     '-map',
     '0:v:0',
     '-an',
     '-sn',
-    ...(filters.length > 0 ? ['-vf', filters.join(',')] : []),
-    '-f',
-    'rawvideo',
+    '-vf',
+    filters.join(','),
     '-pix_fmt',
     'yuv420p',
-    'pipe:1',
+    ...passthrough(version),
   ]
+  const cutter = y4mCutter()
   return {
-    uri: shownAddress(uri),
-    name: shownAddress(uri),
+    uri,
+    name: uri,
     command: 'ffmpeg',
-    args,
-    ...(probed.text === undefined ? {} : { input: probed.text }),
-    width,
-    height,
-    format: 'i420',
-    stride: width,
-    fps,
-    isLive: !isFile,
+    args: [
+      '-nostdin',
+      '-hide_banner',
+      '-loglevel',
+      'error',
+      ...input,
+      ...output,
+      '-flush_packets',
+      '1',
+      '-f',
+      'yuv4mpegpipe',
+      'pipe:1',
+    ],
+    cutter,
+    // The header of a live stream states a guess.
+    get fps() {
+      return isLive || cutter.fps === 0 ? undefined : Math.min(cutter.fps, fps || cutter.fps)
+    },
+    keepsNewest: isLive,
+    isLive,
+    explain: (why) => openFault(uri, why),
   }
 }
 
-/** A live source ends when the other side is silent. */
-async function inputOf(uri: string, isFile: boolean): Promise<Input> {
-  if (isFile) return { args: ['-i', uri] }
-  const options = uri.startsWith('rtsp') ? { rtsp_transport: 'tcp', timeout: '10000000' } : { rw_timeout: '10000000' }
-  const isSecret = shownAddress(uri) !== uri
-  if (isSecret && (await hasPlaylistOptions())) return playlist(uri, options)
-  return { args: [...Object.entries(options).flatMap(([name, value]) => [`-${name}`, value]), '-i', uri] }
+/** How ffmpeg is told what to open. */
+interface Input {
+  readonly args: readonly string[]
+  readonly input?: string | undefined
+  readonly release?: (() => void) | undefined
 }
 
-/**
- * Every user can read command lines. An address with a password goes to ffmpeg's stdin instead, as a playlist
- * (ffconcat) of one.
- */
-function playlist(uri: string, options: Readonly<Record<string, string>>): Input {
-  const address = uri.replace(/['\\\s]/g, (character) => encodeURIComponent(character).replace("'", '%27'))
-  const lines = [
-    'ffconcat version 1.0',
-    `file '${address}'`,
-    ...Object.entries(options).map(([name, value]) => `option ${name} ${value}`),
-    '',
-  ]
-  const protocols = 'pipe,fd,file,rtsp,rtp,rtmp,tcp,udp,tls,http,https,httpproxy,crypto'
-  return {
-    args: ['-f', 'concat', '-safe', '0', '-protocol_whitelist', protocols, '-i', 'pipe:0'],
-    text: lines.join('\n'),
+/** Bounds what ffmpeg reads before it decodes, and stamps frames with the time of their arrival. */
+const liveOptions = [
+  '-flags',
+  'low_delay',
+  '-fpsprobesize',
+  '0',
+  '-max_ts_probe',
+  '0',
+  '-use_wallclock_as_timestamps',
+  '1',
+]
+
+async function inputOf(address: CameraAddress, version: FormatVersion, own: readonly string[]): Promise<Input> {
+  const isRtsp = address.scheme.startsWith('rtsp')
+  const transport = isRtsp ? transportOptions(address.path) : { path: address.path, args: [] }
+  const analysis = ['-analyzeduration', isRtsp ? '1' : '2000000']
+  const media = isRtsp ? ['-allowed_media_types', 'video'] : []
+  const silence = silenceLimit(version, address.scheme)
+  const options = [...liveOptions, ...analysis, ...media, ...transport.args, ...silence, ...own]
+  const url = `${address.url.slice(0, address.url.length - address.path.length)}${transport.path}`
+  if (!holdsSecret(address)) return { args: [...options, '-i', url] }
+  if (isRtsp || /^https?$/.test(address.scheme)) {
+    const handover = await openHandover(isRtsp ? 'rtsp' : 'http', url)
+    return { args: [...options, '-i', handover.url], release: () => handover.close() }
   }
+  return playlist(url, options)
 }
 
-let playlistOptions: Promise<boolean> | undefined
-
-/** Playlists take options since FFmpeg 5; a build of its own without a number is newer. */
-function hasPlaylistOptions(): Promise<boolean> {
-  playlistOptions ??= new Promise((resolve) => {
-    execFile('ffmpeg', ['-version'], { timeout: probeMs }, (error, stdout) => {
-      const [, major] = /^ffmpeg version n?(\d+)\./.exec(stdout) ?? []
-      resolve(!error && (major === undefined || Number(major) >= 5))
-    })
-  })
-  return playlistOptions
+/** A path or query that is shown only in part may hold a secret too. */
+function holdsSecret({ user, url, shown }: CameraAddress): boolean {
+  return user !== null || shown !== url
 }
 
-/** The wanted size where both sides are given, else the source's own. */
-function scaled(probed: Probed, { width, height }: CameraOptions): { width: number; height: number } {
-  return width && height ? { width, height } : { width: probed.width, height: probed.height }
+/** Schemes without redirects get the address on ffmpeg's stdin, as a playlist (ffconcat) of one. */
+function playlist(url: string, options: readonly string[]): Input {
+  const address = url.replace(/['\\\s]/g, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  const protocols = 'pipe,fd,file,rtp,rtmp,rtmps,tcp,udp,tls,srt,http,https,httpproxy,crypto'
+  const list = ['-f', 'concat', '-safe', '0', '-protocol_whitelist', protocols, '-i', 'pipe:0']
+  return { args: [...options, ...list], input: `ffconcat version 1.0\nfile '${address}'\n` }
 }
 
-/** Asks ffprobe for the size of the picture, rotation applied. */
-async function probe(uri: string, input: Input, signal: AbortSignal): Promise<Probed> {
-  const entries = 'stream=width,height,avg_frame_rate,r_frame_rate:stream_side_data=rotation'
-  const text = await output(
-    'ffprobe',
-    ['-v', 'error', '-select_streams', 'v:0', '-show_entries', entries, '-of', 'json', ...input.args],
-    { uri, signal, ...(input.text === undefined ? {} : { input: input.text }) },
+/** Why a source did not open, from ffmpeg's last words. */
+function openFault(uri: string, why: string): GapcamError {
+  if (/matches no streams/.test(why)) return new GapcamError('CAMERA_FORMAT', `camera ${uri}: there is no video in it`)
+  const hint = /\b40[13]\b/.test(why)
+    ? 'Check the user and the password of the camera.'
+    : /Protocol not found/.test(why)
+      ? 'This ffmpeg was built without that protocol: ffmpeg -protocols lists what it has.'
+      : undefined
+  // The redirect's own address and the playlist's pipe mean nothing to the reader.
+  const told =
+    why.replace(/(?:rtsp|http):\/\/127\.0\.0\.1:\d+\/[0-9a-f]{24}|pipe:0/g, uri) || 'ffmpeg has ended without a word'
+  return new GapcamError(
+    'CAMERA_NOT_FOUND',
+    `camera ${uri} cannot be opened: ${told.startsWith(`${uri}: `) ? told.slice(uri.length + 2) : told}`,
+    hint === undefined ? {} : { hint },
   )
-  const [stream] =
-    (
-      JSON.parse(text) as {
-        streams?: {
-          width?: number
-          height?: number
-          avg_frame_rate?: string
-          r_frame_rate?: string
-          side_data_list?: { rotation?: number }[]
-        }[]
-      }
-    ).streams ?? []
-  if (!stream?.width || !stream.height)
-    throw new GapcamError('CAMERA_FORMAT', `camera ${shownAddress(uri)}: there is no video in it`)
-  const isTurned =
-    stream.side_data_list?.some(({ rotation }) => rotation !== undefined && rotation % 180 !== 0) ?? false
-  const fps = rate(stream.avg_frame_rate) || rate(stream.r_frame_rate)
-  return isTurned
-    ? { width: stream.height, height: stream.width, fps }
-    : { width: stream.width, height: stream.height, fps }
-}
-
-function rate(text = ''): number {
-  const [numerator = 0, denominator = 1] = text.split('/').map(Number)
-  const value = numerator / denominator
-  return Number.isFinite(value) ? Math.round(value * 100) / 100 : 0
-}
-
-interface Asking {
-  readonly uri: string
-  readonly input?: string
-  readonly signal: AbortSignal
-}
-
-function output(program: string, args: readonly string[], { uri, input, signal }: Asking): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = execFile(
-      ...endingWithUs(program, args),
-      { timeout: probeMs, signal, maxBuffer: 1 << 20 },
-      (error, stdout, stderr) => {
-        if (!error) return resolve(stdout)
-        const why = redact(stderr.trim().split('\n').at(-1) ?? '').replace(/^pipe:0: /, '') || 'it does not answer'
-        const hint = /\b40[13]\b/.test(why) ? { hint: 'Check the user and the password of the camera.' } : {}
-        reject(
-          new GapcamError('CAMERA_NOT_FOUND', `camera ${shownAddress(uri)} cannot be opened: ${why}`, {
-            cause: error,
-            ...hint,
-          }),
-        )
-      },
-    )
-    child.stdin?.on('error', () => undefined).end(input)
-  })
 }

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { messageOf } from '../errors.js'
 import type { CameraDescription } from './camera.js'
-import { endingWithUs } from './child.js'
+import { endingWithUs } from './programs.js'
 import { csiProgram } from './gstreamer.js'
 import { openCamera } from './sources.js'
 import { listV4l2Devices } from './v4l2.js'

@@ -3,29 +3,33 @@ import { existsSync } from 'node:fs'
 import { GapcamError } from '../errors.js'
 import { redact } from '../secrets.js'
 import type { Camera, CameraOptions } from './camera.js'
-import { isInstalled, openChild, requireProgram, type ChildSource } from './child.js'
+import { openChild, type ChildSource } from './child.js'
+import { paddedCutter, rawCutter } from './cutters.js'
+import { programPath, requireProgram } from './programs.js'
 
 const defaults = { width: 640, height: 480, fps: 30 } as const
 
-/** The pipeline up to raw video of any size; scaling and the pipe to us are added. */
+/**
+ * A camera over a GStreamer pipeline that ends in raw video of any size; scaling and the pipe to us are added. Widths are
+ * in steps of 8: GStreamer aligns the rows of both kinds of plane to 4 bytes.
+ */
 export function openGstreamer(pipeline: string, options: CameraOptions): Camera {
   return openChild(async () => {
     requireProgram('gst-launch-1.0', `gst:${pipeline}`, 'gstreamer1.0-tools gstreamer1.0-plugins-base')
-    const { width, height } = sizeOf(options)
+    const { width, height } = sizeOf(options, 8)
+    const words = pipeline.split(/\s+/).filter((word) => word !== '')
     const caps = `video/x-raw,format=I420,width=${width},height=${height}`
-    return gstSource(
-      `gst:${pipeline}`,
-      [...pipeline.split(/\s+/).filter((word) => word !== ''), '!', 'videoconvert', '!', 'videoscale', '!', caps],
-      width,
-      height,
-      options.fps,
-    )
+    return {
+      ...gstSource(`gst:${pipeline}`, [...words, '!', 'videoconvert', '!', 'videoscale', '!', caps], width, height),
+      fps: options.fps || undefined,
+      periodMs: options.fps ? 1000 / options.fps : undefined,
+    }
   })
 }
 
-/** A camera on the board's own connector. */
+/** A camera on the board's own connector, `csi://0`. Throws CONFIG_INVALID for an address without a number. */
 export function openCsi(uri: string, options: CameraOptions): Camera {
-  const index = /^csi:\/\/(\d+)$/.exec(uri)?.[1]
+  const index = /^csi:\/\/(\d+)$/i.exec(uri)?.[1]
   if (index === undefined)
     throw new GapcamError(
       'CONFIG_INVALID',
@@ -33,85 +37,66 @@ export function openCsi(uri: string, options: CameraOptions): Camera {
     )
   return openChild(async () => {
     const program = csiProgram()
-    const { width, height } = sizeOf(options)
-    const fps = options.fps && options.fps > 0 ? options.fps : defaults.fps
-    if (program === null) {
-      throw new GapcamError(
-        'CAMERA_TOOL_MISSING',
-        `camera ${uri} needs rpicam-vid (Raspberry Pi) or nvarguscamerasrc (Jetson), and neither is installed`,
-        { hint: 'Raspberry Pi OS: sudo apt-get install rpicam-apps' },
-      )
-    }
-    if (program === 'argus') {
-      const source = `nvarguscamerasrc sensor-id=${index} ! video/x-raw(memory:NVMM),width=1280,height=720,framerate=${Math.round(fps)}/1 ! nvvidconv ! video/x-raw,format=I420,width=${width},height=${height}`
-      return gstSource(uri, source.split(' '), width, height, fps)
-    }
-    const args = [
-      '-t',
-      '0',
-      '-n',
-      '--flush',
-      '--camera',
-      index,
-      '--width',
-      String(width),
-      '--height',
-      String(height),
-      '--framerate',
-      String(fps),
-      '--codec',
-      'yuv420',
-      '-o',
-      '-',
-    ]
-    return {
-      uri,
-      name: `CSI camera ${index}`,
-      command: program,
-      args,
-      width,
-      height,
-      format: 'i420',
-      stride: width,
-      fps,
-      isLive: true,
-    }
+    if (program === 'argus') return argusSource(uri, index, options)
+    if (program !== null) return libcameraSource(program, uri, index, options)
+    throw new GapcamError(
+      'CAMERA_TOOL_MISSING',
+      `camera ${uri} needs rpicam-vid (Raspberry Pi) or nvarguscamerasrc (Jetson), and neither is installed`,
+      { hint: 'Raspberry Pi OS: sudo apt-get install rpicam-apps' },
+    )
   })
+}
+
+/** Any even size: what the image processor adds to the rows shows in what the program writes. */
+function libcameraSource(program: string, uri: string, index: string, options: CameraOptions): ChildSource {
+  const { width, height } = sizeOf(options, 2)
+  const fps = options.fps || defaults.fps
+  const size = ['--width', String(width), '--height', String(height), '--framerate', String(fps)]
+  return {
+    uri,
+    name: `CSI camera ${index}`,
+    command: program,
+    args: ['-t', '0', '-n', '--flush', '--camera', index, ...size, '--codec', 'yuv420', '-o', '-'],
+    cutter: paddedCutter({ width, height, fps }),
+    fps,
+    keepsNewest: true,
+    isLive: true,
+  }
+}
+
+function argusSource(uri: string, index: string, options: CameraOptions): ChildSource {
+  const { width, height } = sizeOf(options, 64)
+  const fps = options.fps || defaults.fps
+  const source = `nvarguscamerasrc sensor-id=${index} ! video/x-raw(memory:NVMM),width=1280,height=720,framerate=${Math.round(fps)}/1 ! nvvidconv ! video/x-raw,format=I420,width=${width},height=${height}`
+  return { ...gstSource(uri, source.split(' '), width, height), fps, isLive: true }
 }
 
 /** The program that reads CSI cameras on this board: 'argus', a libcamera program, or null. */
 export function csiProgram(): string | null {
-  const libcamera = ['rpicam-vid', 'libcamera-vid'].find(isInstalled)
+  const libcamera = ['rpicam-vid', 'libcamera-vid'].find((program) => programPath(program) !== null)
   if (libcamera) return libcamera
-  return existsSync('/tmp/argus_socket') && isInstalled('gst-launch-1.0') ? 'argus' : null
+  return existsSync('/tmp/argus_socket') && programPath('gst-launch-1.0') !== null ? 'argus' : null
 }
 
-/** Widths in steps of 64: then no tool pads the rows that it writes. */
-function sizeOf({ width = defaults.width, height = defaults.height }: CameraOptions): {
-  width: number
-  height: number
-} {
-  return { width: Math.max(64, Math.round(width / 64) * 64), height: Math.max(2, Math.round(height / 2) * 2) }
+/** The wanted size with a width of whole steps, which keeps the rows of programs that align them free of padding. */
+function sizeOf(
+  { width = defaults.width, height = defaults.height }: CameraOptions,
+  step: number,
+): { width: number; height: number } {
+  return {
+    width: Math.max(16, step, Math.round(width / step) * step),
+    height: Math.max(2, Math.round(height / 2) * 2),
+  }
 }
 
-function gstSource(
-  uri: string,
-  words: readonly string[],
-  width: number,
-  height: number,
-  fps: number | undefined,
-): ChildSource {
-  const args = ['-q', ...words, '!', 'fdsink', 'fd=1', 'sync=false']
+function gstSource(uri: string, words: readonly string[], width: number, height: number): ChildSource {
   return {
     uri: redact(uri),
     name: redact(uri),
     command: 'gst-launch-1.0',
-    args,
-    width,
-    height,
-    format: 'i420',
-    stride: width,
-    ...(fps ? { fps } : {}),
-    isLive: true,
+    args: ['-q', ...words, '!', 'fdsink', 'fd=1', 'sync=false'],
+    cutter: rawCutter({ width, height, stride: width, format: 'i420' }),
+    keepsNewest: true,
+    isLive: false,
   }
 }

@@ -11,7 +11,7 @@ import { frameOf, type Frame } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { decodeFile, type RgbImage } from '../pixels/decode.js'
 
-const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i
+const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i
 const defaults = { holdMs: 1000, fps: 10 } as const
 
 export function isPicture(path: string): boolean {
@@ -96,7 +96,7 @@ class PictureCamera implements Camera {
       throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: ${why}`)
     }
     throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: the folder holds none`, {
-      hint: 'JPEG, PNG, WebP, GIF, TIFF and AVIF are read.',
+      hint: 'JPEG, PNG, WebP, GIF, TIFF, AVIF and BMP are read.',
     })
   }
 

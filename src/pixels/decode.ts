@@ -1,9 +1,10 @@
 /**
- * Pictures to RGB, by sharp, at full size: orientation applied, CMYK and grey converted, alpha laid on black, 16 bit
- * reduced to 8. Nothing is resized here; that is the pixel path's work.
+ * Decodes pictures to RGB: orientation applied, CMYK and grey converted, alpha laid on black, 16 bits reduced to 8. sharp
+ * reads every format but BMP. The size stays unless another is asked for; the pixel path resizes.
  */
 import { readFile } from 'node:fs/promises'
 import { GapcamError, messageOf } from '../errors.js'
+import { decodeBmp, isBmp } from './bmp.js'
 import { loadSharp } from './sharp.js'
 
 /** Decoded pixels of a picture file. */
@@ -14,10 +15,10 @@ export interface RgbImage {
   readonly height: number
 }
 
-/** Pictures beyond this are refused: 100 megapixels are 300 MB of RGB. */
+/** Larger pictures are refused: 100 megapixels are 300 MB of RGB. */
 const maxPixels = 100_000_000
 
-/** Decodes a file. Rejects with PICTURE_INVALID, the file in the sentence. */
+/** Decodes a file. Rejects with PICTURE_INVALID and the file's name in the sentence. */
 export async function decodeFile(file: string): Promise<RgbImage> {
   let bytes: Uint8Array
   try {
@@ -30,23 +31,59 @@ export async function decodeFile(file: string): Promise<RgbImage> {
   return decodePicture(bytes, file)
 }
 
-/** Decodes the bytes of a picture; `name` is for the sentence when they are none. */
-export async function decodePicture(bytes: Uint8Array, name: string): Promise<RgbImage> {
+/**
+ * Decodes the bytes of a picture, scaled to `size` where it is given. Rejects with PICTURE_INVALID; `name` is for its
+ * sentence.
+ *
+ *     const { data, width, height } = await decodePicture(bytes, 'frame 7')
+ */
+export async function decodePicture(
+  bytes: Uint8Array,
+  name: string,
+  size?: { readonly width: number; readonly height: number },
+): Promise<RgbImage> {
   if (bytes.length === 0) throw new GapcamError('PICTURE_INVALID', `picture ${name}: the file is empty`)
-  const sharp = await loadSharp()
   try {
-    const image = sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels, sequentialRead: true })
-    const { data, info } = await image
-      .rotate()
-      .flatten({ background: '#000' })
-      .toColourspace('srgb')
-      .removeAlpha()
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true })
-    return { data: info.channels === 3 ? data : spread(data, info.channels), width: info.width, height: info.height }
+    return await decode(bytes, size)
   } catch (error) {
     throw new GapcamError('PICTURE_INVALID', `picture ${name}: ${messageOf(error).split('\n')[0]}`, { cause: error })
   }
+}
+
+/**
+ * What libjpeg warns of and decodes all the same: stray bytes between segments, and scan parameters that a sequential
+ * JPEG does not use. Webcams send both. Missing data is another warning and stays an error.
+ */
+const harmlessWarnings =
+  /extraneous bytes before marker|Invalid SOS parameters|unknown JFIF revision|Unknown Adobe color/i
+
+interface Size {
+  readonly width: number
+  readonly height: number
+}
+
+async function decode(bytes: Uint8Array, size: Size | undefined): Promise<RgbImage> {
+  try {
+    return await read(bytes, size, 'warning')
+  } catch (error) {
+    if (!harmlessWarnings.test(messageOf(error))) throw error
+    return read(bytes, size, 'error')
+  }
+}
+
+async function read(bytes: Uint8Array, size: Size | undefined, failOn: 'warning' | 'error'): Promise<RgbImage> {
+  const sharp = await loadSharp()
+  const bmp = isBmp(bytes) ? decodeBmp(bytes, maxPixels) : null
+  const image = bmp
+    ? sharp(bmp.data, { raw: { width: bmp.width, height: bmp.height, channels: 3 } })
+    : sharp(bytes, { failOn, limitInputPixels: maxPixels, sequentialRead: true }).rotate()
+  const { data, info } = await (size ? image.resize({ ...size, fit: 'fill' }) : image)
+    .flatten({ background: '#000' })
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+  return { data: info.channels === 3 ? data : spread(data, info.channels), width: info.width, height: info.height }
 }
 
 /** Grey, which sharp leaves with one channel, as three. */

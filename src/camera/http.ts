@@ -1,0 +1,217 @@
+/**
+ * Cameras over HTTP: MJPEG is read here, on one connection, and only the newest picture is decoded; a still picture is
+ * polled; any other video is left to ffmpeg. Frames are stamped with the time of their arrival.
+ */
+import type { IncomingMessage } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { CameraAddress } from '../camera-address.js'
+import { GapcamError, messageOf } from '../errors.js'
+import { frameOf, type Frame } from '../frame.js'
+import { decodePicture, type RgbImage } from '../pixels/decode.js'
+import type { Camera, CameraDescription, CameraOptions } from './camera.js'
+import { cameraAddress, openStream } from './ffmpeg.js'
+import { HttpClient } from './http-client.js'
+import { JpegCutter } from './jpeg-cutter.js'
+
+/** A camera at an http:// or https:// address. Throws CONFIG_INVALID for an address that cannot be read. */
+export function openHttp(uri: string, options: CameraOptions): Camera {
+  return new HttpCamera(uri, cameraAddress(uri), options)
+}
+
+const stillFps = 1
+/** Bytes that tell what a body without a telling type is. */
+const sniffBytes = 512
+
+interface Arrived {
+  readonly jpeg: Buffer
+  readonly seq: number
+  readonly capturedNs: bigint
+}
+
+class HttpCamera implements Camera {
+  onWarning?: (error: Error) => void
+  readonly #uri: string
+  readonly #address: CameraAddress
+  readonly #options: CameraOptions
+  readonly #client: HttpClient
+  readonly #closing = new AbortController()
+  readonly #cutter = new JpegCutter()
+  /** Reads what is neither MJPEG nor a still picture. */
+  #ffmpeg: Camera | null = null
+  #isStill = false
+  #newest: Arrived | null = null
+  /** The frame that told the size. */
+  #first: Frame | null = null
+  #seq = 0
+  #replaced = 0
+  #undecodable = 0
+  #isDecoding = true
+  #nextMs = 0
+  #end: GapcamError | null = null
+  #wake: (() => void) | null = null
+
+  constructor(uri: string, address: CameraAddress, options: CameraOptions) {
+    this.#uri = uri
+    this.#address = address
+    this.#options = options
+    this.#client = new HttpClient(address)
+  }
+
+  get dropped(): number {
+    return this.#ffmpeg?.dropped ?? this.#replaced + this.#undecodable + this.#cutter.incomplete
+  }
+
+  get isLive(): boolean {
+    return this.#ffmpeg?.isLive ?? !this.#isStill
+  }
+
+  async open(signal: AbortSignal): Promise<CameraDescription> {
+    const response = await this.#client.get(AbortSignal.any([signal, this.#closing.signal]))
+    const kind = await kindOf(response)
+    if (kind === 'video') {
+      response.destroy()
+      this.#ffmpeg = openStream(this.#uri, this.#options)
+      return this.#ffmpeg.open(signal)
+    }
+    this.#isStill = kind === 'still'
+    if (this.#isStill) this.#first = this.#stillOf(await this.#decode(await bodyOf(response)))
+    else {
+      this.#read(response)
+      this.#first = await this.#nextDecoded(signal)
+    }
+    const { width, height } = this.#first
+    const { shown } = this.#address
+    return { uri: shown, name: shown, width, height, format: 'jpeg' }
+  }
+
+  /** Keeps the newest picture of the stream. */
+  #read(response: IncomingMessage): void {
+    response.on('data', (chunk: Buffer) => {
+      try {
+        for (const jpeg of this.#cutter.feed(chunk)) {
+          if (this.#newest) this.#replaced++
+          this.#newest = { jpeg, seq: ++this.#seq, capturedNs: process.hrtime.bigint() }
+        }
+        if (this.#newest) this.#wake?.()
+      } catch (error) {
+        this.#finish(messageOf(error), 'CAMERA_FORMAT')
+        response.destroy()
+      }
+    })
+    response.on('error', () => this.#finish('it has ended the connection'))
+    response.on('close', () => this.#finish('it has ended the connection'))
+    this.#closing.signal.addEventListener('abort', () => response.destroy(), { once: true })
+  }
+
+  #finish(why: string, code: 'CAMERA_LOST' | 'CAMERA_FORMAT' = 'CAMERA_LOST'): void {
+    this.#end ??= new GapcamError(code, `camera ${this.#address.shown}: ${why}`)
+    this.#wake?.()
+  }
+
+  async next(signal: AbortSignal): Promise<Frame | null> {
+    if (this.#ffmpeg) return this.#ffmpeg.next(signal)
+    await this.#pace(signal)
+    const first = this.#first
+    this.#first = null
+    return first ?? (this.#isStill ? this.#nextStill(signal) : this.#nextDecoded(signal))
+  }
+
+  /** Waits until the next frame is due. */
+  async #pace(signal: AbortSignal): Promise<void> {
+    const fps = this.#options.fps || (this.#isStill ? stillFps : 0)
+    if (fps === 0) return
+    const ms = this.#nextMs - performance.now()
+    if (ms > 0)
+      await wait(ms, undefined, { signal: AbortSignal.any([signal, this.#closing.signal]) }).catch(() => undefined)
+    this.#nextMs = Math.max(this.#nextMs + 1000 / fps, performance.now())
+  }
+
+  async #nextStill(signal: AbortSignal): Promise<Frame> {
+    const response = await this.#client.get(AbortSignal.any([signal, this.#closing.signal]))
+    return this.#stillOf(await this.#decode(await bodyOf(response)))
+  }
+
+  #stillOf(image: RgbImage): Frame {
+    return frameOf(image, { seq: ++this.#seq })
+  }
+
+  /** The newest picture that can be decoded. A damaged one counts as dropped; the first in a row is reported. */
+  async #nextDecoded(signal: AbortSignal): Promise<Frame> {
+    for (;;) {
+      const { jpeg, seq, capturedNs } = await this.#nextArrived(signal)
+      try {
+        const image = await this.#decode(jpeg)
+        this.#isDecoding = true
+        return { ...frameOf(image, { seq }), capturedNs }
+      } catch (error) {
+        if (!(error instanceof GapcamError) || error.code !== 'PICTURE_INVALID') throw error
+        this.#undecodable++
+        if (this.#isDecoding) this.onWarning?.(error)
+        this.#isDecoding = false
+      }
+    }
+  }
+
+  async #nextArrived(signal: AbortSignal): Promise<Arrived> {
+    const wake = (): void => this.#wake?.()
+    signal.addEventListener('abort', wake, { once: true })
+    try {
+      while (this.#newest === null) {
+        if (this.#end) throw this.#end
+        if (signal.aborted) throw new GapcamError('CAMERA_LOST', `camera ${this.#address.shown} is closed`)
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+        this.#wake = null
+      }
+      const newest = this.#newest
+      this.#newest = null
+      return newest
+    } finally {
+      signal.removeEventListener('abort', wake)
+    }
+  }
+
+  #decode(bytes: Uint8Array): Promise<RgbImage> {
+    const { width, height } = this.#options
+    const size = width && height ? { width, height } : undefined
+    return decodePicture(bytes, `of ${this.#address.shown}`, size)
+  }
+
+  async close(): Promise<void> {
+    this.#finish('it is closed')
+    this.#closing.abort()
+    await this.#ffmpeg?.close()
+  }
+}
+
+/** What a body is, from its type, else from its first bytes, which stay in it. */
+async function kindOf(response: IncomingMessage): Promise<'mjpeg' | 'still' | 'video'> {
+  const type = response.headers['content-type'] ?? ''
+  if (/^multipart\/|motion-jpeg|mjpeg/i.test(type)) return 'mjpeg'
+  if (/^image\//i.test(type)) return 'still'
+  if (/^video\/|mpegurl/i.test(type)) return 'video'
+  const head = await headOf(response)
+  const isJpeg = head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff
+  if (isJpeg) return response.headers['content-length'] === undefined ? 'mjpeg' : 'still'
+  return /^\s*--[\s\S]*image\/jpe?g/i.test(head.toString('latin1')) ? 'mjpeg' : 'video'
+}
+
+async function headOf(response: IncomingMessage): Promise<Buffer> {
+  const chunk = await new Promise<Buffer>((resolve, reject) => {
+    response.once('readable', () => resolve((response.read() as Buffer | null) ?? Buffer.alloc(0)))
+    response.once('error', reject).once('end', () => resolve(Buffer.alloc(0)))
+  })
+  if (chunk.length > 0) response.unshift(chunk)
+  return chunk.subarray(0, sniffBytes)
+}
+
+async function bodyOf(response: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer)
+  } catch (error) {
+    throw new GapcamError('CAMERA_LOST', `the camera's picture ends early: ${messageOf(error)}`, { cause: error })
+  }
+  return Buffer.concat(chunks)
+}
