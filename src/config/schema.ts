@@ -3,6 +3,7 @@
  * docs/configuration.md all come from it. Each entry's description is a phrase for users.
  */
 import { z } from 'zod'
+import { parseCameraAddress } from '../camera-address.js'
 import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
 import { policyDefaults } from '../decision/policy.js'
@@ -53,9 +54,32 @@ const watchRegion = z.strictObject({
   share: share.default(0.5).describe('minimum share of the heat inside'),
 })
 
+/** A source without a scheme is a path; one of another kind is refused where cameras are opened. */
+const isReadable = (source: string): boolean =>
+  !/^\s*(?:rtsps?|https?|rtmps?|srt|udp):\/\//i.test(source) || parseCameraAddress(source) !== null
+
+/** Options that would change what gapcam reads from ffmpeg, name another input or output, or write files. */
+const reservedOptions =
+  /^-(?:i|y|n|f(?:ilter.*|ps_mode)?|vf|af|map.*|vsync|r|s|pix_fmt|c(?:odec)?(?::.*)?|vcodec|loglevel|v|report|progress|stats.*|vstats.*|sdp_file|stdin|dump.*|filter_.*)$/
+const ffmpegOptions = z
+  .array(z.string().min(1).max(500))
+  .max(64)
+  .refine((all) => all.length % 2 === 0, 'must be names and values in turn')
+  .refine(
+    (all) => all.every((text, i) => (i % 2 === 0 ? /^-[a-zA-Z]\w*(?::\w+)*$/.test(text) : !/^-[a-zA-Z]/.test(text))),
+    'must be names that begin with -, each followed by its value',
+  )
+  .refine(
+    (all) => all.every((text, i) => i % 2 === 1 || !reservedOptions.test(text)),
+    'must not hold an option that gapcam sets itself or that names files',
+  )
+
 const camera = z.strictObject({
   id: id.describe('name in topics, of a-z, 0-9 and -'),
-  source: z.string().describe('URI of the camera'),
+  source: z
+    .string()
+    .refine(isReadable, 'is an address that cannot be read; it may hold a password and is not repeated')
+    .describe('URI of the camera'),
   username: z.string().optional().describe('user name at the camera, where the URI has none'),
   passwordFile: z.string().optional().describe('file with the password of the camera'),
   fps: z.number().min(0).optional().describe('maximum frames per second; 0 for no limit'),
@@ -63,6 +87,11 @@ const camera = z.strictObject({
   height: z.int().min(16).max(8192).optional().describe('requested height in pixels'),
   loop: z.boolean().optional().describe('start again at the end of a file or folder'),
   holdMs: z.number().min(0).optional().describe('how long each picture of a folder is shown'),
+  ffmpegOptions: ffmpegOptions
+    .optional()
+    .describe(
+      'input options for ffmpeg, each a name and its value, such as [-rtsp_transport, udp]; see docs/cameras.md',
+    ),
   roi: region.optional().describe('part of the frame to look at: x,y,width,height from 0 to 1'),
   rotate: z
     .union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)])

@@ -88,7 +88,10 @@ async function argus(): Promise<Check[]> {
 }
 
 /** Opens a camera as a run would, and checks a few frames. */
-async function probe({ id, source, width, height, fps }: CameraConfig, { signal }: DoctorContext): Promise<Check[]> {
+async function probe(
+  { id, source, width, height, fps, ffmpegOptions }: CameraConfig,
+  { signal }: DoctorContext,
+): Promise<Check[]> {
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(openMs)])
   let camera: Camera
   try {
@@ -96,6 +99,7 @@ async function probe({ id, source, width, height, fps }: CameraConfig, { signal 
       width,
       height,
       fps,
+      ffmpegOptions,
       loop: true,
       holdMs: 50,
     })

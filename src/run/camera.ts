@@ -180,12 +180,13 @@ export class NodeCamera {
 }
 
 /** Zero means the same as absent: the source's own. */
-function cameraOptions({ fps, width, height, loop, holdMs }: CameraConfig): CameraOptions {
+function cameraOptions({ fps, width, height, loop, holdMs, ffmpegOptions }: CameraConfig): CameraOptions {
   return {
     fps: fps || undefined,
     width: width || undefined,
     height: height || undefined,
     loop: loop || undefined,
     holdMs: holdMs || undefined,
+    ffmpegOptions,
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { Activity, Loop } from './deadlines.js'
+import { Rhythm } from './rhythm.js'
 
 export interface Supervision {
   /** Makes a camera of the same source, not opened. */
@@ -38,8 +39,8 @@ const firstPauseMs = 500
 const longestPauseMs = 30_000
 /** After this long with frames the pauses start short again. Earlier they keep growing: each opening costs memory in some drivers. */
 const stableMs = 10_000
-/** Long enough for an RTSP camera that wakes up; ffprobe itself gives up after 15 s. */
-const openMs = 20_000
+/** Long enough for an RTSP camera that wakes up and for the first picture of a slow one. */
+const openMs = 30_000
 /** A child that does not end is killed after 1 s. A device that needs longer than this never closes. */
 const closeMs = 2500
 /** Waits that this loop can abandon are made in steps; each step shows that the loop lives. */
@@ -53,6 +54,7 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
   const { clock } = supervision
   let pauseMs = firstPauseMs
   let hasWorked = supervision.hasWorked ?? false
+  const rhythm = new Rhythm()
   while (!signal.aborted) {
     const camera = supervision.make()
     camera.onWarning = supervision.onWarning
@@ -67,7 +69,7 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
     try {
       const description = await openWithin(camera, supervision, signal)
       let firstMs: number | null = null
-      await stream(camera, supervision, signal, () => {
+      await stream(camera, { ...supervision, rhythm }, signal, () => {
         if (firstMs === null) supervision.onOpen(description, hasWorked)
         firstMs ??= clock.now()
         hasWorked = true
@@ -84,6 +86,7 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
     } finally {
       signal.removeEventListener('abort', stop)
       supervision.loop.enter('closing the camera', closeMs)
+      rhythm.interrupt()
       await camera.close()
       tellDropped()
     }
@@ -102,16 +105,18 @@ class FrameFault extends Error {
 /** Hands on frames until the source ends or the signal comes. Throws when the camera is lost. */
 async function stream(
   camera: Camera,
-  supervision: Supervision,
+  supervision: Supervision & { readonly rhythm: Rhythm },
   signal: AbortSignal,
   onGood: () => void,
 ): Promise<void> {
   for (;;) {
-    const frame = await beforeStall(camera, supervision, signal)
+    const limitMs = supervision.rhythm.limitMs(supervision.stallMs)
+    const frame = await beforeStall(camera, limitMs, supervision.loop, signal)
     if (frame === null || signal.aborted) {
       frame?.release()
       return
     }
+    supervision.rhythm.frame(supervision.clock.now())
     onGood()
     supervision.loop.enter('waiting for its frame', supervision.frameMs)
     await supervision.onFrame(frame).catch((cause: unknown) => {
@@ -122,10 +127,10 @@ async function stream(
 }
 
 /** The next frame, or CAMERA_STALLED: an RTSP camera may fall silent without an error. */
-function beforeStall(camera: Camera, { stallMs, loop }: Supervision, signal: AbortSignal): Promise<Frame | null> {
+function beforeStall(camera: Camera, limitMs: number, loop: Loop, signal: AbortSignal): Promise<Frame | null> {
   const stalled = (): GapcamError =>
-    new GapcamError('CAMERA_STALLED', `the camera has delivered no frame for ${stallMs / 1000} s`)
-  return within(camera.next(signal), { limitMs: stallMs, activity: 'waiting for a frame', loop, fault: stalled })
+    new GapcamError('CAMERA_STALLED', `the camera has delivered no frame for ${Math.round(limitMs / 100) / 10} s`)
+  return within(camera.next(signal), { limitMs, activity: 'waiting for a frame', loop, fault: stalled })
 }
 
 function openWithin(camera: Camera, { loop }: Supervision, signal: AbortSignal): Promise<CameraDescription> {

@@ -61,6 +61,26 @@ describe('a configuration is refused', () => {
       'cameras: [{ id: a, source: test://, fps: -1 }]',
       /^cameras\.0\.fps \(from the file\)/,
     ],
+    [
+      'for an option of ffmpeg without a value',
+      'cameras: [{ id: a, source: rtsp://x/, ffmpegOptions: [-re] }]',
+      /ffmpegOptions.*must be names and values in turn/,
+    ],
+    [
+      'for a value of ffmpeg in place of an option',
+      'cameras: [{ id: a, source: rtsp://x/, ffmpegOptions: [udp, -rtsp_transport] }]',
+      /ffmpegOptions.*names that begin with -/,
+    ],
+    [
+      'for a second input of ffmpeg',
+      'cameras: [{ id: a, source: rtsp://x/, ffmpegOptions: [-i, /etc/passwd] }]',
+      /ffmpegOptions.*must not hold an option that gapcam sets itself/,
+    ],
+    [
+      'for an address that cannot be read, without its password',
+      "cameras: [{ id: a, source: 'rtsp://admin:hunter2@' }]",
+      /^(?!.*hunter2).*cannot be read/,
+    ],
   ])('%s', (_, yaml, sentence) => {
     expect(() => load(yaml)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(sentence) }),

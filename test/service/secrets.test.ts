@@ -126,7 +126,7 @@ mqtt:
     return (
       /belt\/good\/result/.test(watcher.stdout()) &&
       /gst-launch/.test(seen) &&
-      /ffprobe/.test(seen) &&
+      /ffmpeg/.test(seen) &&
       ['lost', 'query', 'pipe'].every((id) => run.stderr().includes(`"camera":"${id}"`))
     )
   }
