@@ -1,6 +1,6 @@
-# gapcam in a container: not root, a root file system that nobody writes to, a health check that asks for progress.
+# gapcam in a container: an unprivileged user, a read-only root file system, a health check that follows the progress.
 #   docker build -t gapcam .
-# docs/service.md says how to give it a camera, a configuration and secrets.
+# docs/service.md says how to add a camera, a configuration and secrets.
 FROM node:22-bookworm-slim AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends g++ cmake make python3 \
@@ -27,7 +27,7 @@ RUN ln -s /opt/gapcam/dist/cli/main.js /usr/local/bin/gapcam
 USER gapcam
 ENV GAPCAM_STATE_DIR=/var/lib/gapcam GAPCAM_PROGRESS_FILE=/run/gapcam/progress GAPCAM_WAIT_FOR_CAMERAS=true
 VOLUME /var/lib/gapcam
-# Progress less than 20 s old: find costs a millisecond, a Node of its own half a second of a small board, every time.
+# Healthy: progress within the last 20 s. find takes a millisecond; another Node would take half a second on a small board.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=90s --retries=2 \
   CMD ["/bin/sh", "-c", "find \"$GAPCAM_PROGRESS_FILE\" -newermt '20 seconds ago' | grep -q ."]
 ENTRYPOINT ["/usr/local/bin/gapcam"]

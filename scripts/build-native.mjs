@@ -1,9 +1,9 @@
-// Builds the native addon into prebuilds/<platform>-<arch>/gapcam.node, the one place where it is looked for.
+// Builds the native addon to prebuilds/<platform>-<arch>/gapcam.node, the only place where gapcam looks for it.
 //   node scripts/build-native.mjs                     for this machine
 //   node scripts/build-native.mjs --arch arm64        for a Raspberry Pi or a Jetson, with Debian's cross compiler
-//   node scripts/build-native.mjs --arch arm64 --zig  as shipped, against glibc 2.28, with PyPI's ziglang (python3 -m ziglang;
-//   node scripts/build-native.mjs --arch x64 --zig    PYTHON names another python3)
-// --out FOLDER puts prebuilds/ there.
+//   node scripts/build-native.mjs --arch arm64 --zig  for glibc 2.28, as in the published package, with PyPI's ziglang
+//   node scripts/build-native.mjs --arch x64 --zig    (python3 -m ziglang; PYTHON names another python3)
+// --out FOLDER writes to FOLDER instead of prebuilds.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +14,7 @@ function has(program) {
   return spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined
 }
 
-/** What is missing for a build, as one sentence; null when nothing is. */
+/** The missing tools as one sentence; null if none is missing. */
 export function missingTools() {
   const compilers = [process.env.CXX, 'c++', 'g++', 'clang++'].filter(Boolean)
   const missing = []
@@ -25,10 +25,10 @@ export function missingTools() {
     : `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} not installed (Debian: sudo apt-get install g++ cmake make)`
 }
 
-/** Processors as CMake and the compilers call them. */
+/** Names of the processors in CMake and the compilers. */
 const processors = { arm64: 'aarch64', x64: 'x86_64' }
 
-/** Compiler wrappers for zig, which takes its target as an argument. */
+/** Writes compiler wrappers for zig, which expects its target as an argument. */
 function zigWrappers(folder, processor) {
   const python = process.env.PYTHON ?? 'python3'
   mkdirSync(folder, { recursive: true })
@@ -53,7 +53,7 @@ function crossOptions(arch, isZig) {
   ]
 }
 
-/** Builds; true when the addon is in its place. Everything that the tools print goes to stderr. */
+/** Builds the addon; true if it is in its place. The output of the tools goes to stderr. */
 export function buildNative({ arch = process.arch, zig = false, out = `${root}prebuilds` } = {}) {
   const missing = missingTools()
   if (missing !== null) {

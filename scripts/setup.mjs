@@ -1,5 +1,5 @@
-// Sets a checkout up: npm packages, TypeScript, native addon, each only when it is missing or stale. Plain JavaScript
-// with node: imports only, since nothing is installed yet. Everything that it prints goes to stderr.
+// Sets up a checkout: npm packages, TypeScript, native addon, each only if it is missing or stale. Plain JavaScript with
+// node: imports only, since nothing is installed yet. All output goes to stderr.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -20,7 +20,7 @@ import { missingTools } from './build-native.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 
-/** Digest of files and folders by content: archives and checkouts do not keep times that one could compare. */
+/** Digest of the content of files and folders. File times cannot be compared, since archives and checkouts change them. */
 function digest(paths) {
   const hash = createHash('sha256')
   const add = (path) => {
@@ -50,7 +50,7 @@ function readStamp(file) {
 }
 
 let child = null
-/** Ends the child of the moment with a signal, for start.mjs. */
+/** Sends a signal to the running child process, for start.mjs. */
 export function stopSetUp(signal) {
   child?.kill(signal)
 }
@@ -70,7 +70,7 @@ function run(command, args, env) {
   })
 }
 
-/** npm needs a place for its cache; a HOME that cannot be written makes it spin for a minute. */
+/** Gives npm a writable cache: with a read-only HOME it would hang for a minute. */
 function npmEnvironment() {
   const env = { npm_config_update_notifier: 'false', npm_config_fund: 'false', npm_config_audit: 'false' }
   const home = process.env.HOME
@@ -92,7 +92,7 @@ function isWritable(folder) {
   }
 }
 
-/** The npm that started us, else the one on the PATH. */
+/** Runs the npm that started this script, else the one on the PATH. */
 function npm(args) {
   const script = process.env.npm_execpath
   const env = npmEnvironment()
@@ -107,13 +107,13 @@ async function installPackages() {
   const wanted = digest(['package.json', 'package-lock.json'])
   const stamp = 'node_modules/.gapcam-installed'
   if (readStamp(stamp) === wanted) return
-  // Set up by hand (`npm ci`), or before the stamp was there: npm's own record says whether it fits.
+  // Without a stamp the packages may come from `npm ci`. Then npm's own record tells whether they are complete.
   if (readStamp(stamp) === null && existsSync(join(root, 'node_modules/.package-lock.json')) && hasAllPackages()) {
     if (isWritable(join(root, 'node_modules'))) writeFileSync(join(root, stamp), wanted)
     return
   }
   console.error('gapcam: installing npm packages')
-  // Development packages are needed to build; no package's install script is.
+  // The build needs the development packages, but no install script of a package.
   const status = await npm(['ci', '--include=dev', '--include=optional', '--ignore-scripts'])
   if (status !== 0) throw new SetUpError('the npm packages could not be installed; see the messages above')
   writeFileSync(join(root, stamp), wanted)
@@ -134,7 +134,7 @@ async function buildTypeScript() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   const status = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'])
   if (status !== 0) throw new SetUpError('TypeScript could not be compiled; see the messages above')
-  // Imported here: what it needs was installed a moment ago.
+  // Imported late, because its packages have just been installed.
   const { buildPage } = await import('./build/page.mjs')
   await buildPage().catch((error) => {
     throw new SetUpError(`the page could not be bundled: ${error.message}`)
@@ -143,7 +143,7 @@ async function buildTypeScript() {
   writeFileSync(join(root, stamp), wanted)
 }
 
-/** Without a compiler the program still runs, on onnxruntime; the sentence says what to install. */
+/** Builds the addon. Without a compiler gapcam runs on onnxruntime; the message says what to install. */
 async function buildAddon() {
   const wanted = digest(['native', 'CMakeLists.txt', 'scripts/build-native.mjs'])
   const folder = `prebuilds/${process.platform}-${process.arch}`
@@ -162,7 +162,7 @@ async function buildAddon() {
   writeFileSync(join(root, folder, '.built'), wanted)
 }
 
-/** Does whatever is missing. Rejects with one sentence when the program cannot run. */
+/** Does all steps that are needed. Rejects with one sentence if the program cannot run. */
 export async function setUp() {
   await installPackages()
   await buildTypeScript()

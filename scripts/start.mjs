@@ -1,4 +1,4 @@
-// npm start: sets up what is missing, then runs gapcam in this very process. Arguments go to `gapcam run`.
+// npm start: sets up what is missing, then runs gapcam in this process. Arguments go to `gapcam run`.
 import { realpathSync } from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -27,7 +27,7 @@ async function start() {
     process.exitCode = status
     return
   }
-  // gapcam listens to signals from here on; it begins to before this returns its promise.
+  // `run` installs gapcam's signal handlers before it returns, so no signal is lost between the two.
   const ended = run()
   process.off('SIGINT', stop)
   process.off('SIGTERM', stop)

@@ -1,5 +1,5 @@
-// npm test: sets up all that the tests need, runs the native runners and vitest, and ends with one line on stdout:
-// `N passed, N failed, N skipped`. Arguments go to vitest (then the native runners are left out).
+// npm test: installs what the tests need, runs the native tests and vitest, and ends with one line on stdout:
+// `N passed, N failed, N skipped`. Arguments go to vitest; with arguments the native tests do not run.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +10,7 @@ import { setUp } from './setup.mjs'
 const root = fileURLToPath(new URL('../', import.meta.url))
 const cache = `${root}.cache/`
 
-/** Debian packages by a file that each brings. */
+/** Debian packages, with a file that each one installs. */
 const systemPackages = {
   'g++': '/usr/bin/g++',
   cmake: '/usr/bin/cmake',
@@ -49,10 +49,12 @@ function installSystemPackages() {
   }
   const still = missing.filter((name) => !existsSync(systemPackages[name]))
   if (still.length > 0)
-    console.error(`tests: these Debian packages are missing, and suites that need them will say so: ${still.join(' ')}`)
+    console.error(
+      `tests: these Debian packages are missing, so the tests that need them are skipped or fail: ${still.join(' ')}`,
+    )
 }
 
-/** Runs a command with its stdout on our stderr; resolves with its status and its last line of output. */
+/** Runs a command with its stdout on stderr. Resolves with its status and its last line of output. */
 function run(command, args, env = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 2] })
@@ -70,7 +72,7 @@ function counts(passed, failed, skipped) {
   return { passed, failed, skipped }
 }
 
-/** The native tests of one build: plain, under sanitizers, or for another processor by way of an emulator. */
+/** Builds and runs the native tests in one configuration: plain, with sanitizers, or for another processor in an emulator. */
 async function runNative(name, cmakeOptions, env, emulator = [], runner = 'native_tests') {
   const folder = `${root}build-${name}`
   console.error(`\nnative tests, ${name}${runner === 'native_tests' ? '' : `, ${runner}`}`)
@@ -113,9 +115,9 @@ async function main() {
   mkdirSync(cache, { recursive: true })
   await setUp()
   if (!fetchOnnxTests())
-    console.error("tests: ONNX's node tests could not be fetched from PyPI; the suite that needs them fails")
+    console.error("tests: ONNX's node tests could not be downloaded from PyPI, so the tests that need them fail")
   if (!fetchTestTools())
-    console.error('tests: other Node versions could not be fetched; suites that need them will say so')
+    console.error('tests: other Node versions could not be downloaded, so the tests that need them fail')
   const results = []
   if (vitestArguments.length === 0) {
     results.push(await runNative('plain', []))

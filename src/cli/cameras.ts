@@ -18,7 +18,7 @@ interface ListedCamera {
 export function camerasCommand(program: Command): void {
   program
     .command('cameras')
-    .description('list the connected cameras with their formats, and say why one cannot be used')
+    .description('list the connected cameras, and say why one cannot be used')
     .option('--json', 'one JSON object per camera')
     .action(async ({ json }: { json?: boolean }) => {
       const cameras = await listCameras()

@@ -12,7 +12,7 @@ import { untilSignal } from './signals.js'
 export function doctorCommand(program: Command): void {
   const command = program
     .command('doctor')
-    .description('find problems of the program, board, disk, model, cameras and broker, and say how to fix them')
+    .description('find problems of this machine, its cameras, model and broker, and say how to fix them')
     .argument('[source]', 'camera URI, picture, folder or video')
   addCameraFlags(
     addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'mqtt.broker', 'node', 'json']),

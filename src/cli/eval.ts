@@ -21,7 +21,7 @@ import { startProgressBar } from './progress-bar.js'
 export function evalCommand(program: Command): void {
   const command = program
     .command('eval')
-    .description('measure accuracy, confusion, calibration and thresholds on folders of pictures named by label')
+    .description('evaluate a model on folders of pictures that are named by label')
     .argument('<folder>', 'folder with one folder of pictures per label')
   addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel'])
     .option('--precision <share>', 'report the threshold that gives this precision', '0.95')

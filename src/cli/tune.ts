@@ -12,7 +12,7 @@ import { sizeFor } from '../model/metadata/manifest.js'
 export function tuneCommand(program: Command): void {
   const command = program
     .command('tune')
-    .description('find the fastest threads and blocks of a model on this machine, and store them beside it')
+    .description('find the fastest settings of a model on this machine, and store them')
     .argument('<model>', 'ONNX file')
     .option('--seconds <n>', 'seconds to measure, at most 60', '20')
     .option('--json', 'one JSON object')
