@@ -74,8 +74,8 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
 constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 
-// Turns every system call of every thread into a SIGSYS instead of executing it, except futex, the return from a signal,
-// write and exit.
+// Turns every system call of every thread into a SIGSYS instead of executing it, except futex, the return from a
+// signal, write and exit.
 bool TrapSystemCalls() {
   struct sigaction action = {};
   action.sa_handler = OnSystemCall;
@@ -97,8 +97,8 @@ bool TrapSystemCalls() {
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
 }
 
-// Waits until every other thread of this process sleeps, because a new thread still makes system calls of the C library.
-// Returns false after five seconds.
+// Waits until every other thread of this process sleeps, because a new thread still makes system calls of the C
+// library. Returns false after five seconds.
 bool OthersSleep() {
   for (int attempt = 0; attempt < 5000; ++attempt) {
     int awake = 0;

@@ -14,8 +14,8 @@ struct FrameCalls {
   int64_t system_calls = -1;  // all except futex; -1 if they cannot be counted, as under an emulator
 };
 
-// Opens a plan in a child process and counts the calls of `frames` runs, after two runs that are not counted. It needs a
-// child because the seccomp filter that counts system calls cannot be removed from a process.
+// Opens a plan in a child process and counts the calls of `frames` runs, after two runs that are not counted. It needs
+// a child because the seccomp filter that counts system calls cannot be removed from a process.
 FrameCalls CountFrameCalls(const uint8_t* plan, size_t size, const gapcam::Target& target, uint32_t threads,
                            uint32_t frames);
 

@@ -21,8 +21,8 @@ std::string FourccText(uint32_t fourcc) {
   return text;
 }
 
-// A frame in JavaScript: native, seq, capturedNs, bytes, copyTo(bytes), release(). It owns the driver's buffer until it is
-// released or collected.
+// A frame in JavaScript: native, seq, capturedNs, bytes, copyTo(bytes), release(). It owns the driver's buffer until it
+// is released or collected.
 class CapturedFrame final : public Napi::ObjectWrap<CapturedFrame> {
  public:
   explicit CapturedFrame(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CapturedFrame>(info) {

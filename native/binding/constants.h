@@ -20,8 +20,8 @@ struct GivenConstants {
   void ReleaseAll() const;
 };
 
-// Reads [{ offset, bytes }], ordered by offset, as the compiler's ConstantPool makes them. Undefined gives no constants.
-// Returns false with a pending exception if the value is anything else.
+// Reads [{ offset, bytes }], ordered by offset, as the compiler's ConstantPool makes them. Undefined gives no
+// constants. Returns false with a pending exception if the value is anything else.
 bool ReadConstants(Napi::Env env, const Napi::Value& given, GivenConstants* constants);
 
 }  // namespace gapcam

@@ -1,6 +1,6 @@
 // CUDA in JavaScript, each function on a thread of its own:
 //   describeCuda()                      a driver and a device, if there are any
-//   openCudaSession(plan, options)      a session like that of session.cc; its framePass(spec) prepares frames on the GPU
+//   openCudaSession(plan, options)      a session as in session.cc; its framePass(spec) prepares frames on the GPU
 //   compileCuda(source, options)        kernels, compiled by NVRTC
 //   cudaOff()                           why CUDA is off for this process, or null
 #include <memory>

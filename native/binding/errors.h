@@ -1,5 +1,5 @@
-// How native code reports to JavaScript. Each function leaves an exception pending and returns undefined, so that a binding
-// can write `return RefuseArguments(env, "…")`.
+// How native code reports to JavaScript. Each function leaves an exception pending and returns undefined, so that a
+// binding can write `return RefuseArguments(env, "…")`.
 #pragma once
 #include <napi.h>
 

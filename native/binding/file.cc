@@ -1,5 +1,5 @@
-// Files in JavaScript: mapFile(path) returns a model's bytes as they lie in the kernel's page cache. Opening a model then
-// takes no memory for the file itself once its weights are packed.
+// Files in JavaScript: mapFile(path) returns a model's bytes as they lie in the kernel's page cache. Opening a model
+// then takes no memory for the file itself once its weights are packed.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,7 +23,8 @@ struct Mapping {
   size_t size = 0;
 };
 
-// Maps a regular file privately: writes to the bytes change neither the file nor another mapping. Returns 0 or an errno.
+// Maps a regular file privately: writes to the bytes change neither the file nor another mapping. Returns 0 or an
+// errno.
 int Map(const char* path, Mapping* mapping) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return errno;
@@ -41,8 +42,8 @@ int Map(const char* path, Mapping* mapping) {
       mapping->bytes = static_cast<uint8_t*>(bytes);
   }
   close(file);
-  // Reads the file now, so that a failing storage device is an error here and not a SIGBUS later. EINVAL means that this
-  // kernel does not know the request.
+  // Reads the file now, so that a failing storage device is an error here and not a SIGBUS later. EINVAL means that
+  // this kernel does not know the request.
   if (error == 0 && madvise(mapping->bytes, mapping->size, MADV_POPULATE_READ) != 0 && errno != EINVAL) {
     error = errno == EFAULT ? EIO : errno;
     munmap(mapping->bytes, mapping->size);

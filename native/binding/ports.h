@@ -10,8 +10,8 @@
 
 namespace gapcam {
 
-// Returns [{ name, type, layout, shape, data }]. data(i) is the address of port i's values. `keep` stays alive as long as
-// any of the arrays.
+// Returns [{ name, type, layout, shape, data }]. data(i) is the address of port i's values. `keep` stays alive as long
+// as any of the arrays.
 Napi::Array PortsOf(Napi::Env env, const Plan& plan, const std::vector<PlanPort>& ports,
                     const std::function<void*(uint32_t port)>& data, const std::shared_ptr<void>& keep);
 

@@ -1,5 +1,5 @@
-// Sessions in JavaScript: openSession(plan, options) reads and packs the plan on a new thread, and run() computes there.
-// A session's tensors are typed arrays over its arena, which lives as long as any of them.
+// Sessions in JavaScript: openSession(plan, options) reads and packs the plan on a new thread, and run() computes
+// there. A session's tensors are typed arrays over its arena, which lives as long as any of them.
 #include <algorithm>
 #include <chrono>
 #include <memory>

@@ -21,7 +21,8 @@ struct WorkerThread::State {
   std::chrono::microseconds patience{0};
   uint32_t pending = 0;  // on the JavaScript thread only
 
-  // Settles a job's promise, on the JavaScript thread. Without an environment the process is ending and no promise is left.
+  // Settles a job's promise, on the JavaScript thread. Without an environment the process is ending and no promise is
+  // left.
   static void Settle(napi_env env, napi_value, void* context, void* data) {
     const std::unique_ptr<Job> job(static_cast<Job*>(data));
     if (!env) return;

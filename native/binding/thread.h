@@ -1,5 +1,5 @@
-// WorkerThread: a thread with a queue of jobs, each of which settles a JavaScript promise when it is done. It keeps capture,
-// the pixel path and inference off libuv's four threads, which DNS, files and sharp share.
+// WorkerThread: a thread with a queue of jobs, each of which settles a JavaScript promise when it is done. It keeps
+// capture, the pixel path and inference off libuv's four threads, which DNS, files and sharp share.
 #pragma once
 #include <napi.h>
 
@@ -41,8 +41,8 @@ class WorkerThread {
 
   // Queues a job and returns its promise. The event loop stays alive only while jobs are pending.
   Napi::Promise Post(std::unique_ptr<Job> job);
-  // Refuses further jobs, finishes those that are queued and joins the thread; the caller waits for that. A second call does
-  // nothing.
+  // Refuses further jobs, finishes those that are queued and joins the thread; the caller waits for that. A second call
+  // does nothing.
   void Stop();
 
  private:

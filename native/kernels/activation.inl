@@ -1,5 +1,5 @@
-// Element-wise functions on vectors, and the activation at the end of other kernels. exp, log and the others are polynomials
-// in single precision after Cephes (S. Moshier), accurate to about 2 ulp over their range.
+// Element-wise functions on vectors, and the activation at the end of other kernels. exp, log and the others are
+// polynomials in single precision after Cephes (S. Moshier), accurate to about 2 ulp over their range.
 namespace gapcam {
 namespace {
 
@@ -23,8 +23,8 @@ GAPCAM_INLINE V Exp(V x) {
   return Select(x < Set(-88.0f), Zero(), bounded);
 }
 
-// exp(x) for a term that is added to at least 1, in half the instructions: never less than 2^-125, infinity from 88.4 on.
-// A NaN propagates.
+// exp(x) for a term that is added to at least 1, in half the instructions: never less than 2^-125, infinity from 88.4
+// on. A NaN propagates.
 GAPCAM_INLINE V BoundedExp(V x) {
   const V clamped = Min(Set(89.0f), Max(Set(-87.0f), x));
   // 1.5 · 2^23 + 127: the lowest bits of the sum are the nearest whole number as a biased exponent.

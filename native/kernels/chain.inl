@@ -1,13 +1,13 @@
-// A window (depthwise convolution or maximum) with the convolutions around it, strip by strip: a few rows are expanded or
-// copied into a ring buffer that stays in the cache, the window slides over them into a strip, and the strip is projected
-// into the result. What lies between the three parts never exists as a whole.
+// A window (depthwise convolution or maximum) with the convolutions around it, strip by strip: a few rows are expanded
+// or copied into a ring buffer that stays in the cache, the window slides over them into a strip, and the strip is
+// projected into the result. What lies between the three parts never exists as a whole.
 //
 //   x ── expand ─▶ ring [block][row][pixel][kBlock] ── window ─▶ strip [block][pixel][kBlock] ── project ─▶ y
 //
 // A block of channels passes through expansion and window before the next block begins, so that both stay in the
-// first-level cache. The work is divided into bands of rows; the rows at the seams of two bands are computed twice. Where
-// seams are expensive, as with many threads and a small picture, units are blocks of channels instead, and the projection
-// is a second phase.
+// first-level cache. The work is divided into bands of rows; the rows at the seams of two bands are computed twice.
+// Where seams are expensive, as with many threads and a small picture, units are blocks of channels instead, and the
+// projection is a second phase.
 namespace gapcam {
 namespace {
 

@@ -1,5 +1,5 @@
-// Makes the op of a chain: divides its work among threads and caches, and packs its weights. A depthwise conv2d is a chain
-// of only a window.
+// Makes the op of a chain: divides its work among threads and caches, and packs its weights. A depthwise conv2d is a
+// chain of only a window.
 namespace gapcam {
 namespace {
 
@@ -34,8 +34,9 @@ static void ChooseUnits(Chain* op, uint32_t threads, size_t cache_bytes) {
   op->project_units = CeilDiv(s.out_height * s.out_width, op->project_pixels);
 }
 
-// Chooses the rows of a strip. It is the whole band if that takes at most half of the second-level cache, so that weights
-// are read once. Otherwise it has enough rows to fill the product's tiles, and more while all blocks fit into a quarter.
+// Chooses the rows of a strip. It is the whole band if that takes at most half of the second-level cache, so that
+// weights are read once. Otherwise it has enough rows to fill the product's tiles, and more while all blocks fit into a
+// quarter.
 static void ChooseStrips(Chain* op, size_t cache_bytes) {
   const ConvShape& s = op->s;
   const size_t half = cache_bytes / sizeof(float) / 2;

@@ -1,6 +1,6 @@
-// Convolution as a matrix product. Each output pixel is a row of the left operand, whose runs lie in the input itself, so no
-// im2col buffer is written. Where the kernel reaches over the border, the input rows of one unit are first copied, with
-// their padding, into the worker's scratch memory.
+// Convolution as a matrix product. Each output pixel is a row of the left operand, whose runs lie in the input itself,
+// so no im2col buffer is written. Where the kernel reaches over the border, the input rows of one unit are first
+// copied, with their padding, into the worker's scratch memory.
 namespace gapcam {
 namespace {
 
@@ -231,8 +231,8 @@ static bool PackConvWeights(const ConvRows& rows, const float* w, const float* b
   return true;
 }
 
-// Chooses the rows and columns of one unit: its rows stay in the second-level cache beside a panel of weights, and there are
-// about as many units as keep eight threads evenly busy.
+// Chooses the rows and columns of one unit: its rows stay in the second-level cache beside a panel of weights, and
+// there are about as many units as keep eight threads evenly busy.
 static void ChooseUnits(ConvGemm* op, size_t cache_bytes) {
   constexpr uint32_t kWantedUnits = 24;
   const uint32_t quarter = static_cast<uint32_t>(cache_bytes / 4);

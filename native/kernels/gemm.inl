@@ -21,8 +21,8 @@ constexpr int kRowsPerBase = 1;
 #else
 constexpr int kRowsPerBase = 3;
 #endif
-// Floats of the next panel's weights that a tile prefetches per four steps of k. Every tile of a panel prefetches a share
-// of the next panel. Where a panel serves only a few tiles, each of them prefetches kFarAhead instead.
+// Floats of the next panel's weights that a tile prefetches per four steps of k. Every tile of a panel prefetches a
+// share of the next panel. Where a panel serves only a few tiles, each of them prefetches kFarAhead instead.
 constexpr int kAhead = kLanes == 4 ? 0 : 32;
 constexpr int kFarAhead = 2 * kAhead;
 
@@ -41,7 +41,8 @@ struct GemmOut {
   uint32_t stride;  // floats from one row of y (and residual) to the next
 };
 
-// Ends a tile of whole vectors, whose sums contain the bias already: adds the residual, applies the activation and stores.
+// Ends a tile of whole vectors, whose sums contain the bias already: adds the residual, applies the activation and
+// stores.
 template <int kRows, int kVectors>
 GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, const Activation& act) {
   const size_t stride = out.stride;
@@ -137,7 +138,8 @@ struct Sums {
 
   // Adds four steps of k to every row.
 #if defined(GAPCAM_TARGET_NEON)
-  // The left operand is read as vectors of four k, whose lanes multiply the vectors of weights. Weights are read in pairs.
+  // The left operand is read as vectors of four k, whose lanes multiply the vectors of weights. Weights are read in
+  // pairs.
   GAPCAM_MEMBER void AddFour(const float* const (&base)[kBases], size_t, size_t k, const float* w) {
     V x[kRows];
 #pragma GCC unroll 16
@@ -231,8 +233,8 @@ GAPCAM_INLINE const TileFunction* TilesFor(uint32_t width) {
   return width == kLanes ? TilesOf<1, false, kAhead>(AllRows()) : TilesOf<2, false, kAhead>(AllRows());
 }
 
-// The same for a panel that is read from memory and serves `tiles` tiles. With one or two tiles the processor would wait
-// for memory, so they prefetch twice as much.
+// The same for a panel that is read from memory and serves `tiles` tiles. With one or two tiles the processor would
+// wait for memory, so they prefetch twice as much.
 GAPCAM_INLINE const TileFunction* StreamingTilesFor(uint32_t width, uint32_t tiles) {
   if (kLanes == 16 && width == kPanel && tiles <= 2) return TilesOf<2, false, kFarAhead>(AllRows());
   return TilesFor(width);
@@ -248,8 +250,8 @@ struct EvenTiles {
 };
 
 // Multiplies `count` rows by columns [n_first, n_last), for each of `segments` groups of rows. n_first is a multiple of
-// kPanel. The runs of one group follow those of the group before. `out` is the place of the very first row; the results of
-// all rows follow one another there.
+// kPanel. The runs of one group follow those of the group before. `out` is the place of the very first row; the results
+// of all rows follow one another there.
 static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t segments, uint32_t count,
                      const GemmOut& out, uint32_t n_first, uint32_t n_last, const Activation& act) {
   const EvenTiles even(count);

@@ -48,7 +48,8 @@ static void PackWeights(const float* w, size_t k_stride, size_t n_stride, uint32
   }
 }
 
-// Packs only the panel that begins at n0, from a row-major matrix, a vector at a time: for operands packed in every frame.
+// Packs only the panel that begins at n0, from a row-major matrix, a vector at a time: for operands packed in every
+// frame.
 static void PackPanel(const float* w, uint32_t depth, uint32_t columns, uint32_t n0, float* packed) {
   const uint32_t width = PanelWidth(columns, n0), filled = Least(width, columns - n0);
   for (uint32_t k = 0; k < depth; ++k, packed += width) {

@@ -1,9 +1,9 @@
-// Op: one step of a plan, prepared for one target, with its constants packed, its algorithm chosen and its tensors bound.
-// The executor makes all ops when a session opens and runs them in order for every frame.
+// Op: one step of a plan, prepared for one target, with its constants packed, its algorithm chosen and its tensors
+// bound. The executor makes all ops when a session opens and runs them in order for every frame.
 //
 // Target translation units include this header. It must not hold an inline function with external linkage, nor use a
-// template of the standard library: the linker may keep the copy that was compiled with -mavx2, which crashes on an older
-// processor. Op's own functions are in op.cc, which is compiled for the baseline.
+// template of the standard library: the linker may keep the copy that was compiled with -mavx2, which crashes on an
+// older processor. Op's own functions are in op.cc, which is compiled for the baseline.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -45,13 +45,15 @@ class Allocator {
   ~Allocator();
 };
 
-// A prepared step. It runs in phases with a barrier between them. The units of a phase are independent of one another, and
-// the way in which values are summed does not depend on the number of threads, so every thread count gives the same bits.
+// A prepared step. It runs in phases with a barrier between them. The units of a phase are independent of one another,
+// and the way in which values are summed does not depend on the number of threads, so every thread count gives the same
+// bits.
 class Op {
  public:
   virtual uint32_t Phases() const;                   // 1 by default
   virtual uint32_t Units(uint32_t phase) const = 0;  // at least 1
-  // Computes units [first, last) of a phase. `scratch` belongs to the calling worker: ScratchBytes() bytes, aligned to 64.
+  // Computes units [first, last) of a phase. `scratch` belongs to the calling worker: ScratchBytes() bytes, aligned to
+  // 64.
   virtual void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const = 0;
   virtual size_t ScratchBytes() const;     // per worker; 0 by default
   virtual const char* Kernel() const = 0;  // e.g. "f32_gemm_6x16__avx2", for profiles
@@ -66,8 +68,8 @@ struct Target {
   const char* name;  // "avx512", "avx2", "neon", "scalar"
   // Returns why this machine cannot run the target, or null if it can. Callable on any processor (in dispatch.cc).
   const char* (*unsupported)();
-  // Makes the op of a step in `memory`, with its constants packed. Returns null and sets *reason to a static text when the
-  // target has no kernel for the step or memory is short.
+  // Makes the op of a step in `memory`, with its constants packed. Returns null and sets *reason to a static text when
+  // the target has no kernel for the step or memory is short.
   const Op* (*make)(const StepRef& step, Allocator& memory, const char** reason);
   // Measures the best multiply-add rate of one core in GFLOP/s; takes about 10 ms.
   double (*measure_peak)();
@@ -75,9 +77,9 @@ struct Target {
 
 // All compiled-in targets, the best first. The last one is scalar and always supported.
 const Target* const* Targets(uint32_t* count);
-// The target with this name; if name is null, the one that GAPCAM_TARGET names; otherwise the best supported one. If the
-// named target is unknown or unsupported, returns null and sets *reason (static or thread-local text): no other target
-// takes its place silently.
+// The target with this name; if name is null, the one that GAPCAM_TARGET names; otherwise the best supported one. If
+// the named target is unknown or unsupported, returns null and sets *reason (static or thread-local text): no other
+// target takes its place silently.
 const Target* ChooseTarget(const char* name, const char** reason);
 
 }  // namespace gapcam

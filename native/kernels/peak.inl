@@ -5,8 +5,8 @@ namespace {
 // The rate in GFLOP/s: the best of kWindows measurements, about 10 ms in all.
 static double MeasurePeak() {
   constexpr int kSteps = 20000, kWindows = 12, kChains = 12;
-  // Twelve different dependency chains; the compiler would compute equal ones only once. The accumulator is the operand that
-  // changes, because FMLA has no other form.
+  // Twelve different dependency chains; the compiler would compute equal ones only once. The accumulator is the operand
+  // that changes, because FMLA has no other form.
   V a0 = Set(0.10f), a1 = Set(0.11f), a2 = Set(0.12f), a3 = Set(0.13f), a4 = Set(0.14f), a5 = Set(0.15f),
     a6 = Set(0.16f), a7 = Set(0.17f);
   V a8 = Set(0.18f), a9 = Set(0.19f), a10 = Set(0.20f), a11 = Set(0.21f);

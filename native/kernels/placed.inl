@@ -2,8 +2,8 @@
 namespace gapcam {
 namespace {
 
-// Placement into session memory. The standard library's placement new is an inline function that the linker may take from
-// another target's translation unit; see op.h.
+// Placement into session memory. The standard library's placement new is an inline function that the linker may take
+// from another target's translation unit; see op.h.
 struct Placed {
   static void* operator new(size_t, void* memory) noexcept { return memory; }
   static void operator delete(void*, void*) noexcept {}

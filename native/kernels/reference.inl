@@ -1,10 +1,10 @@
-// Convolution and dense layers by their definition, one output after the other in double precision. Every other kernel is
-// compared with them, and they run on processors that no other target supports.
+// Convolution and dense layers by their definition, one output after the other in double precision. Every other kernel
+// is compared with them, and they run on processors that no other target supports.
 namespace gapcam {
 namespace {
 
-// Copies weights or a bias (or null) into session memory, because the plan's buffer does not outlive the opening. Returns
-// false when memory is short.
+// Copies weights or a bias (or null) into session memory, because the plan's buffer does not outlive the opening.
+// Returns false when memory is short.
 static bool CopyFloats(const TensorRef* tensor, Allocator& memory, const float** copy) {
   *copy = nullptr;
   if (!tensor) return true;

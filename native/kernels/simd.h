@@ -1,5 +1,5 @@
-// The vector layer of the kernels: one type V of kLanes floats over the compiler's vector extensions, with intrinsics where
-// those are not enough. Every target's translation unit includes it once, inside its own namespace.
+// The vector layer of the kernels: one type V of kLanes floats over the compiler's vector extensions, with intrinsics
+// where those are not enough. Every target's translation unit includes it once, inside its own namespace.
 //
 // Arithmetic is written with operators; a * b + c becomes a fused multiply-add where the target has one.
 #include <cstdint>
@@ -42,8 +42,8 @@ GAPCAM_INLINE H Lower(V a) { return _mm512_castps512_ps256(a); }
 GAPCAM_INLINE V Widen(H a) { return _mm512_zextps256_ps512(a); }
 #endif
 
-// Hides the origin of an address from the compiler, which then derives neighbouring addresses from it instead of keeping
-// each in a register.
+// Hides the origin of an address from the compiler, which then derives neighbouring addresses from it instead of
+// keeping each in a register.
 template <class T>
 GAPCAM_INLINE T* Pinned(T* p) {
   asm("" : "+r"(p));
@@ -51,8 +51,8 @@ GAPCAM_INLINE T* Pinned(T* p) {
 }
 
 GAPCAM_INLINE V Load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
-// Loads a value that is used several times. Compilers tend to read memory again for each use; AVX-512, with 32 registers
-// and one 64-byte load per cycle, is faster if the value stays in a register.
+// Loads a value that is used several times. Compilers tend to read memory again for each use; AVX-512, with 32
+// registers and one 64-byte load per cycle, is faster if the value stays in a register.
 GAPCAM_INLINE V LoadOnce(const float* p) {
 #if defined(GAPCAM_TARGET_AVX512)
   return *reinterpret_cast<const volatile UnalignedV*>(p);
@@ -158,8 +158,8 @@ GAPCAM_INLINE V Greater(V a, V b) { return Select(a != a, a, Max(a, b)); }
 GAPCAM_INLINE V Lesser(V a, V b) { return Select(a != a, a, Min(a, b)); }
 #endif
 
-// Rounds towards minus infinity. Values of 2^23 or more in magnitude are whole numbers already and, like NaNs, are returned
-// unchanged.
+// Rounds towards minus infinity. Values of 2^23 or more in magnitude are whole numbers already and, like NaNs, are
+// returned unchanged.
 GAPCAM_INLINE V Floor(V a) {
   const V whole = ToFloat(ToInt(a));
   const V floor = whole - Select(whole > a, Set(1.0f), Zero());

@@ -85,8 +85,8 @@ struct WindowEnd {
   }
 };
 
-// A row for a kSize × kSize kernel with dilation 1, kOut results at a time. The last tile moves back over pixels that are
-// done: it computes the same results again and needs no loop for a remainder.
+// A row for a kSize × kSize kernel with dilation 1, kOut results at a time. The last tile moves back over pixels that
+// are done: it computes the same results again and needs no loop for a remainder.
 template <bool kIsMax, int kSize, int kStride, int kOut>
 static void WindowRowOf(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
   constexpr int kAcross = (kOut - 1) * kStride + kSize;
@@ -183,8 +183,8 @@ static WindowRow ChooseWindowRow(const Window& window) {
   }
 }
 
-// Packs the weights [channels][1][kernel_h][kernel_w] and the bias (or null) of a depthwise convolution. Returns false when
-// memory is short.
+// Packs the weights [channels][1][kernel_h][kernel_w] and the bias (or null) of a depthwise convolution. Returns false
+// when memory is short.
 static bool PackWindow(const float* w, const float* bias, uint32_t channels, Allocator& memory, Window* window) {
   const uint32_t kernel = window->kernel_h * window->kernel_w, padded = CeilDiv(channels, kBlock) * kBlock;
   auto* weights = static_cast<float*>(memory.Allocate(static_cast<size_t>(padded) * kernel * sizeof(float)));

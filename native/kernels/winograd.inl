@@ -1,5 +1,5 @@
-// 3×3 convolution with stride 1 by Winograd's minimal filtering F(m×m, 3×3): a tile of m×m outputs costs (m+2)² products
-// instead of 9m² (a quarter for m = 4), plus additions before and after.
+// 3×3 convolution with stride 1 by Winograd's minimal filtering F(m×m, 3×3): a tile of m×m outputs costs (m+2)²
+// products instead of 9m² (a quarter for m = 4), plus additions before and after.
 //
 //   input tile d ─ Bᵀ d B ─▶ V        for each position of the (m+2)² tile: V [tiles, C] × U [C, N] = M [tiles, N]
 //   kernel g ── G g Gᵀ (at open) ─▶ U                                        M ─ Aᵀ M A ─▶ m×m outputs + bias …
@@ -129,8 +129,8 @@ class ConvWinograd final : public Op, public Placed {
     }
   }
 
-  // Writes one vector of output channels of one tile, from feature n on. Positions of `products` are block * kPanel floats
-  // apart. Returns the sum over the tile's pixels.
+  // Writes one vector of output channels of one tile, from feature n on. Positions of `products` are block * kPanel
+  // floats apart. Returns the sum over the tile's pixels.
   V TransformOutput(uint32_t image, uint32_t tile, const float* products, uint32_t n) const {
     const size_t step = static_cast<size_t>(block) * kPanel;
     V half[kOut][kIn];
@@ -172,8 +172,8 @@ class ConvWinograd final : public Op, public Placed {
   }
 };
 
-// Chooses the size of a block: V of its tiles stays in the second-level cache, but a weight that is read is used several
-// times. Where a picture has too few blocks to keep the threads busy, its columns are divided among units too.
+// Chooses the size of a block: V of its tiles stays in the second-level cache, but a weight that is read is used
+// several times. Where a picture has too few blocks to keep the threads busy, its columns are divided among units too.
 template <class F>
 static void ChooseWinogradUnits(ConvWinograd<F>* op, size_t cache_bytes) {
   constexpr uint32_t kWantedUnits = 8;

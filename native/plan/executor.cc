@@ -30,7 +30,8 @@ constexpr size_t kHugePage = size_t{2} << 20;  // if small pages have 4 KiB; the
 
 size_t Align64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-// The size of a core's second-level cache as the kernel reports it. Otherwise 512 KiB, the smallest of the known boards.
+// The size of a core's second-level cache as the kernel reports it. Otherwise 512 KiB, the smallest of the known
+// boards.
 size_t SecondLevelCache() {
   size_t kilobytes = 0;
   if (FILE* file = std::fopen("/sys/devices/system/cpu/cpu0/cache/index2/size", "re")) {
@@ -148,8 +149,8 @@ Status Executor::BindTensors() {
   return Status::Ok();
 }
 
-// A tensor is packed if every step that uses it rearranges it when its op is made, as the step table says, and it is not an
-// output of the plan.
+// A tensor is packed if every step that uses it rearranges it when its op is made, as the step table says, and it is
+// not an output of the plan.
 void Executor::FindPackedConstants() {
   is_packed_.assign(refs_.size(), true);
   for (const PlanStep& step : plan_.steps) {
@@ -174,8 +175,8 @@ Status Executor::KeepConstants() {
   return Status::Ok();
 }
 
-// The weights of a model file begin at any byte. Ops pack them from an aligned staging buffer that holds those of one step
-// at a time.
+// The weights of a model file begin at any byte. Ops pack them from an aligned staging buffer that holds those of one
+// step at a time.
 Status Executor::MakeOps(const Constants* constants) {
   size_t staging_bytes = 64;
   for (const PlanStep& step : plan_.steps) staging_bytes = std::max(staging_bytes, StagingBytes(step));

@@ -1,4 +1,5 @@
-// Executor: a plan made ready for one target, with its constants packed and its memory taken, that runs for every frame.
+// Executor: a plan made ready for one target, with its constants packed and its memory taken, that runs for every
+// frame.
 #pragma once
 #include <atomic>
 #include <functional>
@@ -19,9 +20,9 @@ class SessionMemory final : public Allocator {
   void* Allocate(size_t bytes) override;
   size_t bytes() const { return bytes_; }
 
-  // Asks the kernel to replace small pages by huge ones, from a thread of the lowest priority. Weights that are read from
-  // end to end then cause fewer translation misses (ResNet18: 5 % of its time). The contents do not change. Call it after
-  // the last Allocate; a second call does nothing.
+  // Asks the kernel to replace small pages by huge ones, from a thread of the lowest priority. Weights that are read
+  // from end to end then cause fewer translation misses (ResNet18: 5 % of its time). The contents do not change. Call
+  // it after the last Allocate; a second call does nothing.
   void CollapsePages();
 
  private:
@@ -37,8 +38,8 @@ class SessionMemory final : public Allocator {
   std::atomic<bool> stopping_{false};
 };
 
-// The constants of a plan whose buffer ends before them, ordered by offset. If set, `release` is called with values that
-// are no longer needed, so that pages of a mapped file can be dropped while the rest is still being packed.
+// The constants of a plan whose buffer ends before them, ordered by offset. If set, `release` is called with values
+// that are no longer needed, so that pages of a mapped file can be dropped while the rest is still being packed.
 struct Constants {
   std::vector<ConstantChunk> chunks;
   std::function<void(const void* bytes, size_t size)> release;
@@ -48,8 +49,8 @@ struct Constants {
 class Executor {
  public:
   // Reads and checks the plan, packs its constants and takes all memory that a run needs. `bytes` and the memory that
-  // `constants` points to may be freed afterwards. Returns MODEL_INVALID for a wrong plan, and ENGINE_FAILED if the target
-  // cannot compute a step or memory is short.
+  // `constants` points to may be freed afterwards. Returns MODEL_INVALID for a wrong plan, and ENGINE_FAILED if the
+  // target cannot compute a step or memory is short.
   static Status Open(const uint8_t* bytes, size_t size, const Target& target, uint32_t threads,
                      std::unique_ptr<Executor>* executor, const Constants* constants = nullptr);
 

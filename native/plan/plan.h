@@ -1,4 +1,5 @@
-// A plan as the reader returns it: every index, shape and offset is checked, so the code that uses it does not check again.
+// A plan as the reader returns it: every index, shape and offset is checked, so the code that uses it does not check
+// again.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -60,17 +61,18 @@ struct Plan {
   uint64_t arena_bytes = 0;
 };
 
-// A part of the constants that is kept outside the plan's buffer: `bytes` holds what begins at `offset` of the constants.
+// A part of the constants that is kept outside the plan's buffer: `bytes` holds what begins at `offset` of the
+// constants.
 struct ConstantChunk {
   uint64_t offset;
   const uint8_t* bytes;
   uint64_t size;
 };
 
-// Reads a plan's buffer (docs/plan-format.md) and checks all of it; the bytes may come from an attacker. `bytes` must be
-// aligned to 4. If `chunks` is given, the buffer ends before its constants and the chunks, ordered by offset, hold them.
-// The plan keeps pointers to its constants in `bytes` or in the chunks. Returns MODEL_INVALID with a sentence that names
-// the tensor or step; `plan` is then incomplete.
+// Reads a plan's buffer (docs/plan-format.md) and checks all of it; the bytes may come from an attacker. `bytes` must
+// be aligned to 4. If `chunks` is given, the buffer ends before its constants and the chunks, ordered by offset, hold
+// them. The plan keeps pointers to its constants in `bytes` or in the chunks. Returns MODEL_INVALID with a sentence
+// that names the tensor or step; `plan` is then incomplete.
 Status ReadPlan(const uint8_t* bytes, size_t size, Plan* plan, const std::vector<ConstantChunk>* chunks = nullptr);
 
 // Checks every step against its tensors (step_check.h). ReadPlan calls it.

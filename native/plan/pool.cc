@@ -113,7 +113,8 @@ void ThreadPool::Work(uint32_t worker, uint64_t generation) {
     const uint32_t first = static_cast<uint32_t>(claim), chunk = chunk_.load(std::memory_order_acquire);
     if (first >= units) return;
     const uint32_t last = units - first > chunk ? first + chunk : units;
-    // This succeeds only while the claim is of this generation. RunPhase closes it before it changes the values read above.
+    // This succeeds only while the claim is of this generation. RunPhase closes it before it changes the values read
+    // above.
     if (!claim_.compare_exchange_weak(claim, (generation << 32) | last, std::memory_order_acq_rel)) continue;
     op->Run(phase, first, last, scratch_[worker]);
     if (pending_.fetch_sub(last - first, std::memory_order_seq_cst) == last - first && worker != 0 &&

@@ -1,7 +1,8 @@
 // ThreadPool: the threads that compute one session's steps. The calling thread is one of them. The others wait between
 // phases: they spin for a short time and then sleep on a futex.
 //
-// A phase is divided into units that any thread may claim, so a thread that loses its core delays only the units it holds.
+// A phase is divided into units that any thread may claim, so a thread that loses its core delays only the units it
+// holds.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -15,8 +16,8 @@ namespace gapcam {
 // One pause of a spinning thread, cheap for the other thread of its core.
 void Pause();
 
-// Treats denormal numbers as zero on this thread for the life of the scope, then restores the caller's setting. They make
-// arithmetic a hundred times slower on some processors and have no effect on a network's result.
+// Treats denormal numbers as zero on this thread for the life of the scope, then restores the caller's setting. They
+// make arithmetic a hundred times slower on some processors and have no effect on a network's result.
 class DenormalsOff {
  public:
   DenormalsOff();

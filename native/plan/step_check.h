@@ -1,6 +1,6 @@
-// StepCheck: checks one step of a plan against its tensors. check.cc has what holds for every kind, check_windows.cc the kinds
-// with a window, check_spans.cc those that work on matrices, lines and elements, and check_movement.cc those that move
-// elements. A step that passes may run without further checks.
+// StepCheck: checks one step of a plan against its tensors. check.cc has what holds for every kind, check_windows.cc
+// the kinds with a window, check_spans.cc those that work on matrices, lines and elements, and check_movement.cc those
+// that move elements. A step that passes may run without further checks.
 #pragma once
 #include "plan.h"
 

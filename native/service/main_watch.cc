@@ -9,8 +9,8 @@
 namespace gapcam {
 namespace {
 
-// The thread counts its own intervals instead of elapsed time. After a SIGSTOP or a debugger, both threads continue where
-// they were, and the stop is not mistaken for a hang.
+// The thread counts its own intervals instead of elapsed time. After a SIGSTOP or a debugger, both threads continue
+// where they were, and the stop is not mistaken for a hang.
 constexpr uint32_t kIntervalMs = 250;
 
 }  // namespace

@@ -12,8 +12,8 @@ namespace gapcam {
 // A thread that expects regular beats from the main thread.
 class MainWatch {
  public:
-  // Without a Beat() for limit_ms the process writes last_words to stderr and ends at once with this status: no destructor
-  // runs and no thread is waited for. Time during which the whole process was stopped does not count.
+  // Without a Beat() for limit_ms the process writes last_words to stderr and ends at once with this status: no
+  // destructor runs and no thread is waited for. Time during which the whole process was stopped does not count.
   MainWatch(uint32_t limit_ms, int status, std::string last_words);
   ~MainWatch();
   MainWatch(const MainWatch&) = delete;

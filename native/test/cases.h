@@ -1,5 +1,5 @@
-// Cases for kernels: one step with its tensors and values, drawn from a seeded generator that prefers odd sizes, borders
-// and optional tensors; the naive answer to a case; and the plan with which a target computes it.
+// Cases for kernels: one step with its tensors and values, drawn from a seeded generator that prefers odd sizes,
+// borders and optional tensors; the naive answer to a case; and the plan with which a target computes it.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -52,8 +52,8 @@ struct Answer {
   std::vector<double> values, magnitudes;
 };
 
-// The outputs of a step by its definition in src/model/steps.ts. conv2d and chain also return a pooled answer if the case
-// has none.
+// The outputs of a step by its definition in src/model/steps.ts. conv2d and chain also return a pooled answer if the
+// case has none.
 std::vector<Answer> Solve(const Case& c);
 
 // One element-wise function in double precision.

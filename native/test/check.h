@@ -1,5 +1,5 @@
-// The frame of the native tests. A test is a function that registers itself; a failed expectation is printed and counted;
-// main.cc ends with `N passed, N failed, N skipped`. It is no library, so the tests build for every target.
+// The frame of the native tests. A test is a function that registers itself; a failed expectation is printed and
+// counted; main.cc ends with `N passed, N failed, N skipped`. It is no library, so the tests build for every target.
 #pragma once
 #include <cstdio>
 

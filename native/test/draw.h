@@ -59,7 +59,8 @@ inline uint32_t OutSize(uint32_t size, uint32_t pads, uint32_t reach, uint32_t s
   return (size + pads - reach) / stride + 1;
 }
 
-// The size of a picture into which a window fits. Small sizes are frequent, so that windows meet several borders at once.
+// The size of a picture into which a window fits. Small sizes are frequent, so that windows meet several borders at
+// once.
 uint32_t DrawSide(Random& random, uint32_t reach, uint32_t pads);
 
 // Cases of the steps with a window, and of those that move elements.

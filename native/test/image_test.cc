@@ -1,5 +1,5 @@
-// Heat products and lens statistics compared with plain loops in double precision, over odd shapes. Sanitizers watch for
-// accesses beside the pixels.
+// Heat products and lens statistics compared with plain loops in double precision, over odd shapes. Sanitizers watch
+// for accesses beside the pixels.
 #include "../image/heat.h"
 #include "../image/lens.h"
 

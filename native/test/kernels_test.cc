@@ -1,6 +1,6 @@
-// Compares every kernel of every target that this machine supports with the definition in double precision, over seeded odd
-// shapes. The arena around each tensor holds NaNs: a read beside an input shows in the result, and a write beside an output
-// is found afterwards.
+// Compares every kernel of every target that this machine supports with the definition in double precision, over seeded
+// odd shapes. The arena around each tensor holds NaNs: a read beside an input shows in the result, and a write beside
+// an output is found afterwards.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -199,8 +199,9 @@ TEST("element-wise functions are correct at infinities, NaN, zeros and the ends 
   });
 }
 
-// Winograd's filtering adds and subtracts before it multiplies, so a small sum may come from large terms. Its error against
-// double precision must still stay within the tolerance of the other kernels, at channel counts for which it is chosen.
+// Winograd's filtering adds and subtracts before it multiplies, so a small sum may come from large terms. Its error
+// against double precision must still stay within the tolerance of the other kernels, at channel counts for which it is
+// chosen.
 TEST("Winograd convolutions are as accurate as direct ones") {
   constexpr struct {
     uint32_t channels, features, height, width;

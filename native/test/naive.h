@@ -1,5 +1,5 @@
-// What the naive solutions of the steps share. They compute each step by its definition in src/model/steps.ts, in double
-// precision and without optimization, and share no code with the kernels.
+// What the naive solutions of the steps share. They compute each step by its definition in src/model/steps.ts, in
+// double precision and without optimization, and share no code with the kernels.
 #pragma once
 #include <cmath>
 

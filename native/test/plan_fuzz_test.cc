@@ -1,5 +1,5 @@
-// The fuzzer's kept corpus and a fixed number of seeded changes of each of its plans. The coverage-guided fuzzer itself is
-// native/fuzz/plan_fuzz.cc.
+// The fuzzer's kept corpus and a fixed number of seeded changes of each of its plans. The coverage-guided fuzzer itself
+// is native/fuzz/plan_fuzz.cc.
 #include <dirent.h>
 
 #include <algorithm>

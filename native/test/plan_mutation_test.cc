@@ -1,5 +1,5 @@
-// Hostile plans: one that is truncated is always refused, and one with changed bytes is refused or runs inside its memory.
-// AddressSanitizer and UBSan watch the same tests in builds of their own.
+// Hostile plans: one that is truncated is always refused, and one with changed bytes is refused or runs inside its
+// memory. AddressSanitizer and UBSan watch the same tests in builds of their own.
 #include <algorithm>
 #include <cstring>
 #include <functional>
@@ -77,7 +77,8 @@ int64_t Trespass(Executor& executor) {
   return -1;
 }
 
-// Reads the bytes from a block of exactly their size, so that sanitizers see any read beyond it, and runs accepted plans.
+// Reads the bytes from a block of exactly their size, so that sanitizers see any read beyond it, and runs accepted
+// plans.
 Fate Feed(const Bytes& bytes, const Target& target) {
   const std::unique_ptr<uint8_t[]> block(new uint8_t[bytes.size()]);
   if (!bytes.empty()) std::memcpy(block.get(), bytes.data(), bytes.size());

@@ -11,8 +11,8 @@
 namespace gapcam_test {
 namespace {
 
-// An op that counts its runs. Odd phases read what the neighbouring unit wrote in the even phase before, as a fused mean
-// does.
+// An op that counts its runs. Odd phases read what the neighbouring unit wrote in the even phase before, as a fused
+// mean does.
 class Counting final : public gapcam::Op {
  public:
   Counting(uint32_t phases, uint32_t units) : phases_(phases), cells_(units, 0), sums_(units, 0) {}

@@ -5,8 +5,8 @@
 
 namespace gapcam_test {
 
-// Stem 3×3 stride 2, depthwise 3×3, 3×3, and a pointwise convolution with its mean fused into it; then a dense layer and
-// a softmax. Weights are drawn from a fixed seed.
+// Stem 3×3 stride 2, depthwise 3×3, 3×3, and a pointwise convolution with its mean fused into it; then a dense layer
+// and a softmax. Weights are drawn from a fixed seed.
 struct SmallNetwork {
   static constexpr uint32_t kHeight = 33, kWidth = 29, kPooled = 70, kClasses = 10;
 

@@ -40,7 +40,8 @@ static void Translated(qemu_plugin_id_t id, struct qemu_plugin_tb* tb) {
   if (!block) abort();
   block->address = qemu_plugin_tb_vaddr(tb);
   block->count = count;
-  for (size_t i = 0; i < count; ++i) memcpy(&block->words[i], qemu_plugin_insn_data(qemu_plugin_tb_get_insn(tb, i)), sizeof(uint32_t));
+  for (size_t i = 0; i < count; ++i)
+    memcpy(&block->words[i], qemu_plugin_insn_data(qemu_plugin_tb_get_insn(tb, i)), sizeof(uint32_t));
   block->next = blocks;
   blocks = block;
   qemu_plugin_register_vcpu_tb_exec_inline(tb, 0, &block->runs, 1);

@@ -3,11 +3,11 @@
 //   node scripts/arm/count.mjs [MODEL...] [--engines gapcam,onnxruntime] [--addon FILE]
 //
 // Prints a list of { model, engine, instructions, fmla, bytesLoaded, bytesStored } as JSON. Counts do not depend on the
-// machine's load and do not predict milliseconds. FMLA counts those on vectors of single precision. Bytes are those that
-// instructions access, in any cache or in memory. The counts of one inference are subtracted from those of five and the
-// difference is divided by four, which removes start and opening; what Node does meanwhile adds about one percent. The
-// default addon is that of `node scripts/build-native.mjs --arch arm64`.
-// Needs qemu-user, gcc and g++-aarch64-linux-gnu, and the tools of scripts/fetch/test-tools.mjs.
+// machine's load and do not predict milliseconds. FMLA counts those on vectors of single precision. Bytes are those
+// that instructions access, in any cache or in memory. The counts of one inference are subtracted from those of five
+// and the difference is divided by four, which removes start and opening; what Node does meanwhile adds about one
+// percent. The default addon is that of `node scripts/build-native.mjs --arch arm64`. Needs qemu-user, gcc and
+// g++-aarch64-linux-gnu, and the tools of scripts/fetch/test-tools.mjs.
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -83,9 +83,9 @@ async function main() {
         rows.push({ model: nameOf(file), engine, ...countOne(board, engine, network) })
         const { model, instructions, fmla, bytesLoaded, bytesStored } = rows.at(-1)
         const millions = (count) => (count / 1e6).toFixed(1).padStart(8)
-        console.error(
-          `${model.padEnd(20)} ${engine.padEnd(12)} instructions${millions(instructions)} M  FMLA${millions(fmla)} M  loaded${millions(bytesLoaded)} MB  stored${millions(bytesStored)} MB`,
-        )
+        const counts = `instructions${millions(instructions)} M  FMLA${millions(fmla)} M`
+        const bytes = `loaded${millions(bytesLoaded)} MB  stored${millions(bytesStored)} MB`
+        console.error(`${model.padEnd(20)} ${engine.padEnd(12)} ${counts}  ${bytes}`)
       }
     }
     console.log(JSON.stringify(rows))

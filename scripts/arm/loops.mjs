@@ -1,5 +1,5 @@
-// Finds the hot loops of an arm64 library in its disassembly: loops whose only branch is the one that closes them, so every
-// instruction runs in each round. The more FMLA a loop has, the hotter it is.
+// Finds the hot loops of an arm64 library in its disassembly: loops whose only branch is the one that closes them, so
+// every instruction runs in each round. The more FMLA a loop has, the hotter it is.
 import { spawnSync } from 'node:child_process'
 
 /** Loops with fewer FMLA are not kernels. */
@@ -65,9 +65,9 @@ const short = (name) =>
     .replace(/\(.*$/, '')
 
 /**
- * For each function the loop with the most FMLA, as { kernel, instructions: [{ mnemonic, operands }], fmla }, sorted by name.
+ * For each function the loop with the most FMLA, as { kernel, instructions: [{ mnemonic, operands }], fmla }.
  * The functions of the scalar target have the same names as those of NEON. Of two functions with one name, the one with
- * fewer instructions per FMLA is kept, which is NEON's.
+ * fewer instructions per FMLA is kept, which is NEON's. The list is sorted by name.
  */
 export function hotLoops(library) {
   const found = new Map()

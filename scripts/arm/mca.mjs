@@ -2,11 +2,11 @@
 //
 //   node scripts/arm/mca.mjs [--addon FILE] [--no-model]
 //
-// Prints a list of { kernel, compiler, core, fmla, instructionsPerFmla, fmlaBoundPercent } as JSON, one row per loop and
-// core. fmlaBoundPercent is the time of the loop's FMLA alone, divided by the time of the whole loop. The times come from
-// llvm-mca (LLVM 19), which assumes that every load hits the first-level cache: estimates, not measurements. A Cortex-A76 is
-// LLVM's neoverse-n1; a Cortex-A72 is modelled as a Cortex-A57, as LLVM does. --no-model only counts instructions. The
-// default addon is that of `node scripts/build-native.mjs --arch arm64`.
+// Prints a list of { kernel, compiler, core, fmla, instructionsPerFmla, fmlaBoundPercent } as JSON, one row per loop
+// and core. fmlaBoundPercent is the time of the loop's FMLA alone, divided by the time of the whole loop. The times
+// come from llvm-mca (LLVM 19), which assumes that every load hits the first-level cache: estimates, not measurements.
+// A Cortex-A76 is LLVM's neoverse-n1; a Cortex-A72 is modelled as a Cortex-A57, as LLVM does. --no-model only counts
+// instructions. The default addon is that of `node scripts/build-native.mjs --arch arm64`.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -65,9 +65,8 @@ try {
   for (const { kernel, core = '', fmla, instructionsPerFmla, fmlaBoundPercent } of rows) {
     const bound =
       fmlaBoundPercent === undefined ? '' : `  ${fmlaBoundPercent.toFixed(0).padStart(3)} % of the FMLA bound`
-    console.error(
-      `${kernel.padEnd(36)} ${core.padEnd(11)} ${String(fmla).padStart(3)} FMLA  ${instructionsPerFmla.toFixed(2)} instructions each${bound}`,
-    )
+    const counts = `${String(fmla).padStart(3)} FMLA  ${instructionsPerFmla.toFixed(2)} instructions each`
+    console.error(`${kernel.padEnd(36)} ${core.padEnd(11)} ${counts}${bound}`)
   }
   console.log(JSON.stringify(rows))
 } catch (error) {
