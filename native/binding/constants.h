@@ -15,8 +15,8 @@ struct GivenConstants {
   std::shared_ptr<Napi::ObjectReference> keep;  // keeps the arrays alive that hold the bytes
 
   const Constants* get() const { return is_given ? &constants : nullptr; }
-  // Drops the mapped pages. They are read again one after the other while the constants are packed, so that the process
-  // never holds all of them.
+  // Drops the mapped pages. They are read again one after the other while the constants are packed, so that they are
+  // not all in memory at once.
   void ReleaseAll() const;
 };
 

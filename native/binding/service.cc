@@ -32,11 +32,11 @@ Napi::Value ExitNow(const Napi::CallbackInfo& info) {
   _exit(info[0].As<Napi::Number>().Int32Value());
 }
 
-// watchMainThread(limitMs, status, lastWords): {beat(), stop()}
+// watchMainThread(limitMs, status, finalMessage): {beat(), stop()}
 Napi::Value WatchMainThread(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 3 || !info[0].IsNumber() || !info[1].IsNumber() || !info[2].IsString()) {
-    return RefuseArguments(env, "Expected milliseconds, a status and last words for watchMainThread");
+    return RefuseArguments(env, "Expected milliseconds, a status and a final message for watchMainThread");
   }
   const auto watch = std::make_shared<std::unique_ptr<MainWatch>>(
       std::make_unique<MainWatch>(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Int32Value(),

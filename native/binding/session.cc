@@ -18,7 +18,7 @@ namespace {
 // Shorter runs are computed on the JavaScript thread: they block it no longer than a handover to the thread would.
 constexpr int64_t kShortNs = 150'000;
 // At full rate the next run is posted within this time after a result.
-constexpr std::chrono::microseconds kPatience(60);
+constexpr std::chrono::microseconds kSpinTime(60);
 
 // After this many runs a session is likely to go on.
 constexpr uint32_t kManyRuns = 16;
@@ -193,7 +193,7 @@ class Session final : public Napi::ObjectWrap<Session> {
   }
 
   Napi::Value Post(Napi::Env env, std::unique_ptr<Job> job) {
-    if (!thread_) thread_ = std::make_unique<WorkerThread>(env, "gapcam session", kPatience);
+    if (!thread_) thread_ = std::make_unique<WorkerThread>(env, "gapcam session", kSpinTime);
     return thread_->Post(std::move(job));
   }
 
@@ -265,7 +265,7 @@ Napi::Value OpenSession(const Napi::CallbackInfo& info) {
   SessionOptions options;
   if (!ReadArguments(info, &options)) return info.Env().Undefined();
   auto job = std::make_unique<OpenJob>(info[0].As<Napi::Uint8Array>(), std::move(options),
-                                       std::make_unique<WorkerThread>(info.Env(), "gapcam session", kPatience));
+                                       std::make_unique<WorkerThread>(info.Env(), "gapcam session", kSpinTime));
   return PostOwned(std::move(job));
 }
 

@@ -18,7 +18,7 @@ struct WorkerThread::State {
   std::deque<std::unique_ptr<Job>> queue;  // under mutex
   bool stopping = false;                   // under mutex
   std::atomic<uint32_t> posted{0};         // increases with every job, and when the thread stops
-  std::chrono::microseconds patience{0};
+  std::chrono::microseconds spin_time{0};
   uint32_t pending = 0;  // on the JavaScript thread only
 
   // Settles a job's promise, on the JavaScript thread. Without an environment the process is ending and no promise is
@@ -42,9 +42,9 @@ struct WorkerThread::State {
 
   static void Finalize(napi_env, void* data, void*) { delete static_cast<std::shared_ptr<State>*>(data); }
 
-  // Spins until a job is posted after `known` jobs, or until patience ends.
+  // Spins until a job is posted after `known` jobs, or until spin_time ends.
   void Spin(uint32_t known) const {
-    const auto end = std::chrono::steady_clock::now() + patience;
+    const auto end = std::chrono::steady_clock::now() + spin_time;
     while (posted.load(std::memory_order_acquire) == known && std::chrono::steady_clock::now() < end) Pause();
   }
 
@@ -74,10 +74,10 @@ void StopAtExit(void* self) { static_cast<WorkerThread*>(self)->Stop(); }
 
 }  // namespace
 
-WorkerThread::WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds patience)
+WorkerThread::WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds spin_time)
     : state_(std::make_shared<State>()) {
   state_->env = env;
-  state_->patience = patience;
+  state_->spin_time = spin_time;
   auto* kept = new std::shared_ptr<State>(state_);
   napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1, kept, State::Finalize,
                                   state_.get(), State::Settle, &state_->tsfn);

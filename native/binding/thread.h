@@ -32,9 +32,9 @@ class Job {
 // Belongs to the JavaScript thread: only that thread may call its members.
 class WorkerThread {
  public:
-  // `name` has at most 15 bytes. With a patience, the thread spins for that long after a job before it sleeps: waking a
-  // sleeping thread takes tens of microseconds.
-  WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds patience = std::chrono::microseconds(0));
+  // `name` has at most 15 bytes. With a spin_time, the thread spins for that long after a job before it sleeps: waking
+  // a sleeping thread takes tens of microseconds.
+  WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds spin_time = std::chrono::microseconds(0));
   ~WorkerThread();  // calls Stop()
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;

@@ -102,7 +102,7 @@ class Chain final : public Op, public Placed {
       Fill(row + (pad_left + s.width) * kBlock, ring_width - pad_left - s.width);
     }
     const uint32_t end = Least((band + 1) * band_rows, s.out_height);
-    uint32_t filled = 0;  // rows of the padded input above this one are in the ring or no longer needed
+    uint32_t filled = 0;  // rows of the padded input before this one are in the ring or no longer needed
     for (uint32_t oy = band * band_rows, rows; oy < end; oy += rows) {
       rows = Least(strip_rows, end - oy);
       const uint32_t from = Most(filled, oy * stride_h), to = oy * stride_h + Reach(rows);

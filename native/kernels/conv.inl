@@ -241,10 +241,10 @@ static void ChooseUnits(ConvGemm* op, size_t cache_bytes) {
   uint32_t all = s.out_height;
   if (op->rows.is_pointwise) {
     all *= s.out_width;
-    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, quarter / (s.channels * 4)));
+    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, quarter / (s.channels * kFloatBytes)));
     op->chunk = Least(CeilDiv(rows, kTileRows) * kTileRows, all);
   } else {
-    const uint32_t row_bytes = op->rows.GroupChannels() * 4 * op->rows.PaddedWidth() * op->rows.p.stride_h;
+    const uint32_t row_bytes = op->rows.GroupChannels() * kFloatBytes * op->rows.PaddedWidth() * op->rows.p.stride_h;
     op->chunk = Least(Most(CeilDiv(4 * kTileRows, s.out_width), quarter / row_bytes), all);
   }
   op->chunks = op->pooled ? 1 : CeilDiv(all, op->chunk);

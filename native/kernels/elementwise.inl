@@ -2,7 +2,7 @@
 namespace gapcam {
 namespace {
 
-// Elements of a unit: enough work for a claim, few enough to stay in the first-level cache.
+// Elements of one unit.
 constexpr uint32_t kElementsPerUnit = 16384;
 
 // y = op(x), element by element.
@@ -58,7 +58,7 @@ GAPCAM_INLINE V Combine(V x, V z) {
 }
 
 // One run of the innermost dimension. An operand that does not move repeats its first element.
-struct Run1 {
+struct BinaryRun {
   const float *x, *z;
   float* y;
   uint32_t count;
@@ -67,7 +67,7 @@ struct Run1 {
 
 // Computes one run.
 template <Binary kOp>
-static void CombineRun(const Run1& run, const Activation& act) {
+static void CombineRun(const BinaryRun& run, const Activation& act) {
   const V x0 = Set(run.x[0]), z0 = Set(run.z[0]);
   uint32_t i = 0;
   for (; i + kLanes <= run.count; i += kLanes) {
@@ -92,7 +92,7 @@ class BinaryOp final : public Op, public Placed {
   uint32_t rows, run;                 // the number of runs, and the elements of one
   uint32_t rows_per_unit;
   Activation act;
-  void (*combine)(const Run1&, const Activation&);
+  void (*combine)(const BinaryRun&, const Activation&);
 
   uint32_t Units(uint32_t) const override { return CeilDiv(rows, rows_per_unit); }
   const char* Kernel() const override { return GAPCAM_KERNEL("f32_binary"); }

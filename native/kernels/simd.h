@@ -23,9 +23,11 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;  // NEON, and SSE on every x86-64
 #endif
 
-typedef float V __attribute__((vector_size(kLanes * 4)));
-typedef int32_t VI __attribute__((vector_size(kLanes * 4)));
-typedef float UnalignedV __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+constexpr uint32_t kFloatBytes = sizeof(float);
+
+typedef float V __attribute__((vector_size(kLanes * kFloatBytes)));
+typedef int32_t VI __attribute__((vector_size(kLanes * kFloatBytes)));
+typedef float UnalignedV __attribute__((vector_size(kLanes * kFloatBytes), aligned(4), may_alias));
 
 // Free functions and members that are always inlined.
 #define GAPCAM_INLINE static inline __attribute__((always_inline))
@@ -34,8 +36,8 @@ typedef float UnalignedV __attribute__((vector_size(kLanes * 4), aligned(4), may
 // Half a vector. Only AVX-512 has it, where the lower half of a register is an AVX register and takes half the time.
 #if defined(GAPCAM_TARGET_AVX512)
 constexpr int kHalfLanes = kLanes / 2;
-typedef float H __attribute__((vector_size(kHalfLanes * 4)));
-typedef float UnalignedH __attribute__((vector_size(kHalfLanes * 4), aligned(4), may_alias));
+typedef float H __attribute__((vector_size(kHalfLanes * kFloatBytes)));
+typedef float UnalignedH __attribute__((vector_size(kHalfLanes * kFloatBytes), aligned(4), may_alias));
 GAPCAM_INLINE H LoadHalf(const float* p) { return *reinterpret_cast<const UnalignedH*>(p); }
 GAPCAM_INLINE H SetHalf(float x) { return _mm256_set1_ps(x); }
 GAPCAM_INLINE H Lower(V a) { return _mm512_castps512_ps256(a); }

@@ -27,8 +27,9 @@ bool StartsInside(uint32_t outputs, uint32_t stride, int64_t end) {
   return outputs >= 1 && (int64_t{outputs} - 1) * stride < end;
 }
 
-// Whether each of `count` windows has a position inside the input. Otherwise a maximum would have no operand. The first
-// and the last window decide, because the ones between lie between them.
+// Whether the first and the last of `count` windows have a position inside the input. Otherwise a maximum would have no
+// operand. The windows between them then have one too, unless the dilation is larger than the input. Such a window
+// gives -infinity as its maximum and NaN as its average, and reads nothing.
 bool WindowsHitInput(uint32_t count, uint32_t stride, uint32_t before, uint32_t kernel, uint32_t dilation,
                      uint32_t size) {
   for (uint32_t i : {uint32_t{0}, count - 1}) {

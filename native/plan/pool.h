@@ -17,7 +17,7 @@ namespace gapcam {
 void Pause();
 
 // Treats denormal numbers as zero on this thread for the life of the scope, then restores the caller's setting. They
-// make arithmetic a hundred times slower on some processors and have no effect on a network's result.
+// make arithmetic a hundred times slower on some processors and are irrelevant to a network's result.
 class DenormalsOff {
  public:
   DenormalsOff();

@@ -15,8 +15,8 @@ constexpr uint32_t kIntervalMs = 250;
 
 }  // namespace
 
-MainWatch::MainWatch(uint32_t limit_ms, int status, std::string last_words)
-    : limit_ms_(limit_ms), status_(status), last_words_(std::move(last_words)), thread_([this] { Loop(); }) {}
+MainWatch::MainWatch(uint32_t limit_ms, int status, std::string final_message)
+    : limit_ms_(limit_ms), status_(status), final_message_(std::move(final_message)), thread_([this] { Loop(); }) {}
 
 MainWatch::~MainWatch() {
   {
@@ -36,7 +36,7 @@ void MainWatch::Loop() {
     silent_ms = now == seen ? silent_ms + kIntervalMs : 0;
     seen = now;
     if (silent_ms < limit_ms_) continue;
-    const ssize_t written = write(STDERR_FILENO, last_words_.data(), last_words_.size());
+    const ssize_t written = write(STDERR_FILENO, final_message_.data(), final_message_.size());
     (void)written;
     _exit(status_);
   }

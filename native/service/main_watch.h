@@ -12,9 +12,9 @@ namespace gapcam {
 // A thread that expects regular beats from the main thread.
 class MainWatch {
  public:
-  // Without a Beat() for limit_ms the process writes last_words to stderr and ends at once with this status: no
+  // Without a Beat() for limit_ms the process writes final_message to stderr and ends at once with this status: no
   // destructor runs and no thread is waited for. Time during which the whole process was stopped does not count.
-  MainWatch(uint32_t limit_ms, int status, std::string last_words);
+  MainWatch(uint32_t limit_ms, int status, std::string final_message);
   ~MainWatch();
   MainWatch(const MainWatch&) = delete;
   MainWatch& operator=(const MainWatch&) = delete;
@@ -27,7 +27,7 @@ class MainWatch {
 
   const uint32_t limit_ms_;
   const int status_;
-  const std::string last_words_;
+  const std::string final_message_;
   std::atomic<uint32_t> beats_{0};
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -20,7 +20,7 @@ constexpr uint32_t kPooled = SmallNetwork::kPooled;
 
 std::vector<float> Picture() { return Random(11).Floats(SmallNetwork::kHeight * SmallNetwork::kWidth * 3); }
 
-void Feed(const Executor& executor, uint32_t tensor, const std::vector<float>& values) {
+void SetInput(const Executor& executor, uint32_t tensor, const std::vector<float>& values) {
   std::memcpy(executor.data(tensor), values.data(), values.size() * sizeof(float));
 }
 
@@ -42,7 +42,7 @@ std::vector<float> Results(const SmallNetwork& network, const Target& target, ui
   }
   if (!executor) return {};
   for (int frame = 0; frame < 2; ++frame) {
-    Feed(*executor, network.input, Picture());
+    SetInput(*executor, network.input, Picture());
     executor->Run();
   }
   const auto* pooled = static_cast<const float*>(executor->data(network.pooled));
@@ -77,7 +77,7 @@ TEST("constants in separate chunks at odd addresses give the same bits, and each
     if (!executor) return;
     EXPECT(released > 3 * size / 4 && released <= size, "%s: %zu bytes of %zu were released", target.name, released,
            size);
-    Feed(*executor, network.input, Picture());
+    SetInput(*executor, network.input, Picture());
     executor->Run();
     const std::vector<float> results = Results(network, target, 1);
     EXPECT(std::memcmp(executor->data(network.pooled), results.data(), kPooled * sizeof(float)) == 0,
@@ -101,7 +101,7 @@ TEST("a constant that one step packs and another reads in place keeps its values
   ForEachUsableTarget([&](const Target& target) {
     const std::unique_ptr<Executor> executor = Open(bytes, target, 1);
     if (!executor) return;
-    Feed(*executor, x, {10, 1});
+    SetInput(*executor, x, {10, 1});
     executor->Run();
     const auto* y = static_cast<const float*>(executor->data(product));
     const auto* z = static_cast<const float*>(executor->data(copy));
@@ -144,7 +144,7 @@ TEST("huge pages that are made while frames run do not change a bit") {
   ForEachUsableTarget([&](const Target& target) {
     const std::unique_ptr<Executor> executor = Open(bytes, target, 2);
     if (!executor) return;
-    Feed(*executor, x, input);
+    SetInput(*executor, x, input);
     executor->Run();
     const auto* result = static_cast<const float*>(executor->data(y));
     const std::vector<float> before(result, result + kSize);

@@ -59,7 +59,7 @@ class Run {
   }
 
   // The first float of the arena that changed although no output covers it, or -1.
-  int64_t Trespass() const {
+  int64_t FirstStrayWrite() const {
     std::vector<bool> may_change(before_.size(), false);
     for (uint32_t id : outputs_) {
       if (id == gapcam::kAbsent) continue;
@@ -109,8 +109,8 @@ void CheckCase(const Case& c, const Target& target) {
   if (!one.status().ok()) return;
   one.Compute();
   CompareWithAnswer(c, target, one);
-  EXPECT(one.Trespass() < 0, "%s wrote outside its outputs, float %lld: %s", target.name,
-         static_cast<long long>(one.Trespass()), c.Describe().c_str());
+  EXPECT(one.FirstStrayWrite() < 0, "%s wrote outside its outputs, float %lld: %s", target.name,
+         static_cast<long long>(one.FirstStrayWrite()), c.Describe().c_str());
 }
 
 // Compares the bits of one thread with those of three.

@@ -24,7 +24,7 @@ using gapcam::Target;
 constexpr uint64_t kMaxArenaBytes = 8 << 20, kMaxWork = 4 << 20;
 constexpr int kMutantsPerPlan = 2000;
 
-enum class Fate { kRefused, kRan, kTooLarge };
+enum class Outcome { kRefused, kRan, kTooLarge };
 
 // Reads per output element of a window, apart from convolutions.
 uint64_t WindowOf(const PlanStep& step) {
@@ -55,7 +55,7 @@ uint64_t WorkOf(const Plan& plan) {
 }
 
 // Runs the plan and returns the first byte of the arena that changed although no output covers it, or -1.
-int64_t Trespass(Executor& executor) {
+int64_t FirstStrayWrite(Executor& executor) {
   const Plan& plan = executor.plan();
   uint8_t* arena = nullptr;
   std::vector<bool> may_change(plan.arena_bytes, false);
@@ -79,7 +79,7 @@ int64_t Trespass(Executor& executor) {
 
 // Reads the bytes from a block of exactly their size, so that sanitizers see any read beyond it, and runs accepted
 // plans.
-Fate Feed(const Bytes& bytes, const Target& target) {
+Outcome Feed(const Bytes& bytes, const Target& target) {
   const std::unique_ptr<uint8_t[]> block(new uint8_t[bytes.size()]);
   if (!bytes.empty()) std::memcpy(block.get(), bytes.data(), bytes.size());
   Plan plan;
@@ -87,15 +87,15 @@ Fate Feed(const Bytes& bytes, const Target& target) {
   if (!status.ok()) {
     EXPECT(std::strcmp(status.code(), "MODEL_INVALID") == 0 && status.message()[0] != 0, "refused with %s and \"%s\"",
            status.code(), status.message());
-    return Fate::kRefused;
+    return Outcome::kRefused;
   }
-  if (plan.arena_bytes > kMaxArenaBytes || WorkOf(plan) > kMaxWork) return Fate::kTooLarge;
+  if (plan.arena_bytes > kMaxArenaBytes || WorkOf(plan) > kMaxWork) return Outcome::kTooLarge;
   std::unique_ptr<Executor> executor;
-  if (!Executor::Open(block.get(), bytes.size(), target, 1, &executor).ok()) return Fate::kRefused;
-  const int64_t at = Trespass(*executor);
+  if (!Executor::Open(block.get(), bytes.size(), target, 1, &executor).ok()) return Outcome::kRefused;
+  const int64_t at = FirstStrayWrite(*executor);
   EXPECT(at < 0, "%s: a mutated plan wrote outside its outputs, byte %lld of the arena", target.name,
          static_cast<long long>(at));
-  return Fate::kRan;
+  return Outcome::kRan;
 }
 
 // One small plan for each kind of step.
@@ -136,7 +136,7 @@ void MutateField(Bytes* plan, size_t constants_at, Random& random) {
 TEST("a truncated plan is refused, wherever it is cut") {
   for (const Bytes& plan : SmallPlans()) {
     for (size_t size = 0; size < plan.size(); size += size < 512 ? 1 : 37) {
-      EXPECT(Feed(Bytes(plan.begin(), plan.begin() + static_cast<int64_t>(size)), ScalarTarget()) == Fate::kRefused,
+      EXPECT(Feed(Bytes(plan.begin(), plan.begin() + static_cast<int64_t>(size)), ScalarTarget()) == Outcome::kRefused,
              "%zu of %zu bytes were accepted", size, plan.size());
     }
   }
@@ -145,7 +145,7 @@ TEST("a truncated plan is refused, wherever it is cut") {
 TEST("a plan with changed bytes and fields is refused or stays inside its memory") {
   std::vector<const Target*> usable;
   ForEachUsableTarget([&](const Target& target) { usable.push_back(&target); });
-  uint32_t fates[3] = {};
+  uint32_t outcomes[3] = {};
   Random random(2024);
   for (const Bytes& plan : SmallPlans()) {
     for (int i = 0; i < kMutantsPerPlan; ++i) {
@@ -154,12 +154,12 @@ TEST("a plan with changed bytes and fields is refused or stays inside its memory
         random.Chance(40) ? MutateByte(&mutant, ConstantsAt(plan), random)
                           : MutateField(&mutant, ConstantsAt(plan), random);
       }
-      ++fates[static_cast<int>(Feed(mutant, *usable[static_cast<size_t>(i) % usable.size()]))];
+      ++outcomes[static_cast<int>(Feed(mutant, *usable[static_cast<size_t>(i) % usable.size()]))];
     }
   }
-  std::printf("    %u refused, %u ran, %u too large to run here\n", fates[0], fates[1], fates[2]);
+  std::printf("    %u refused, %u ran, %u too large to run here\n", outcomes[0], outcomes[1], outcomes[2]);
   // Both outcomes must be frequent for the test to say anything about them.
-  EXPECT(fates[0] > 4000 && fates[1] > 2000, "%u refused, %u ran", fates[0], fates[1]);
+  EXPECT(outcomes[0] > 4000 && outcomes[1] > 2000, "%u refused, %u ran", outcomes[0], outcomes[1]);
 }
 
 }  // namespace gapcam_test
