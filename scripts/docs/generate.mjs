@@ -110,7 +110,6 @@ function operators() {
     .filter(({ op }) => !internalOperators.includes(op))
     .sort((a, b) => a.op.localeCompare(b.op))
     .map(({ op, limits, acceptsActivation }) => [op, limits, acceptsActivation ? 'yes' : ''])
-  const folded = foldedOperators.filter((op) => !operatorTable.has(op)).sort()
   return `${generated('src/model/operators')}
 # Operators
 
@@ -130,7 +129,7 @@ ${table(['operator', 'limits', 'fuses an activation'], rows)}
 These operators have no kernel. They are computed when the model is opened, so all their inputs must be known then, as in
 the arithmetic on shapes that exporters write. Operators above are folded too where all their inputs are constant.
 
-${folded.join(', ')}
+${foldedOperators.toSorted().join(', ')}
 `
 }
 

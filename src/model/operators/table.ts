@@ -1,4 +1,5 @@
 /** The operator table: what the native engine computes. docs/operators.md is generated from it. */
+import { evaluators } from '../folding/evaluators.js'
 import type { Operator } from './context.js'
 import { elementwiseOperators } from './elementwise.js'
 import { linearOperators } from './linear.js'
@@ -17,30 +18,6 @@ export const operatorTable: ReadonlyMap<string, Operator> = new Map(
 export const internalOperators: readonly string[] = ['ChannelShuffle', 'ChannelNormalization', 'SiLU']
 
 /** Operators without a step. They must be folded, so all their inputs must be constant. */
-export const foldedOperators: readonly string[] = [
-  'Constant',
-  'Shape',
-  'Size',
-  'ConstantOfShape',
-  'Cast',
-  'CastLike',
-  'Range',
-  'Where',
-  'Equal',
-  'Less',
-  'Greater',
-  'LessOrEqual',
-  'GreaterOrEqual',
-  'And',
-  'Or',
-  'Xor',
-  'Not',
-  'Mod',
-  'Sign',
-  'Round',
-  'NonZero',
-  'ScatterND',
-  'Sin',
-  'Cos',
-  'CumSum',
-]
+export const foldedOperators: readonly string[] = ['Constant', ...evaluators.keys()].filter(
+  (op) => !operatorTable.has(op),
+)
