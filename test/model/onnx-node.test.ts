@@ -20,9 +20,10 @@ interface List {
 }
 
 const file = join(projectRoot, 'test/model/onnx-node-tests.json')
-const list = JSON.parse(readFileSync(file, 'utf8')) as List
+const readList = (): List => JSON.parse(readFileSync(file, 'utf8')) as List
 
 it('every case has the outcome of the committed list', async () => {
+  const list = readList()
   const found: List = {
     count: { passed: 0, leftOut: 0, disputed: Object.keys(list.disputed).length },
     passed: [],
@@ -46,10 +47,10 @@ describe('the cases that passed', () => {
   it('include every operator of the table', () => {
     const opsOf = (name: string): string[] =>
       parseModel(readFileSync(join(folder, name, 'model.onnx'))).graph.nodes.map(({ op }) => op)
-    const covered = new Set(list.passed.flatMap(opsOf))
+    const covered = new Set(readList().passed.flatMap(opsOf))
     const missing = [...operatorTable.keys()].filter((op) => !covered.has(op) && !internalOperators.includes(op))
     expect(missing).toEqual([])
   })
 
-  it('are at least 500', () => expect(list.passed.length).toBeGreaterThanOrEqual(500))
+  it('are at least 500', () => expect(readList().passed.length).toBeGreaterThanOrEqual(500))
 })
