@@ -3,6 +3,7 @@
  * file's. onnxruntime reads every file that gapcam only partly understands.
  */
 import { rewriteModel } from '../model/onnx/write.js'
+import type { Graph } from '../model/graph.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { prepareGraph } from '../model/prepare.js'
 import { imageLayout, type TensorInfo } from '../tensor.js'
@@ -15,12 +16,44 @@ interface FallbackOptions {
   readonly rejected: readonly Rejection[]
 }
 
-export function openFallback(model: LoadedModel, options: EngineOptions, fallback: FallbackOptions): Promise<Engine> {
+/**
+ * Opens a model. Rejects with ENGINE_UNAVAILABLE, or MODEL_* if its input sizes cannot be settled. A model in half
+ * precision that onnxruntime refuses is opened as a copy in single precision.
+ */
+export async function openFallback(
+  model: LoadedModel,
+  options: EngineOptions,
+  fallback: FallbackOptions,
+): Promise<Engine> {
   const { graph } = prepareGraph(model.graph, options.inputSize ? { inputSize: options.inputSize } : {})
+  const wanted = { model, graph, options, fallback }
+  try {
+    return await open(wanted, false)
+  } catch (error) {
+    if (!hasHalves(graph)) throw error
+    return open(wanted, true).catch(() => {
+      throw error
+    })
+  }
+}
+
+const hasHalves = ({ inputs, constants }: Graph): boolean =>
+  [...inputs, ...constants.values()].some(({ type }) => type === 'float16')
+
+interface Wanted {
+  readonly model: LoadedModel
+  /** Prepared. */
+  readonly graph: Graph
+  readonly options: EngineOptions
+  readonly fallback: FallbackOptions
+}
+
+/** Opens the file, or a copy where sizes, outputs or (`isWidened`) types differ from the file's. */
+function open({ model, graph, options, fallback }: Wanted, isWidened: boolean): Promise<Engine> {
   const inputs = graph.inputs.map(
     ({ name, type = 'float32', shape = [] }): TensorInfo => ({
       name,
-      type,
+      type: isWidened && type === 'float16' ? 'float32' : type,
       shape: shape as readonly number[],
       layout: imageLayout(shape as readonly number[]),
     }),
@@ -32,9 +65,11 @@ export function openFallback(model: LoadedModel, options: EngineOptions, fallbac
   const extraOutputs = [...(options.outputs ?? []), ...(options.extraOutputs ?? [])]
     .filter((name, i, all) => all.indexOf(name) === i && !graph.outputs.some((output) => output.name === name))
     .map((name) => ({ name, type: graph.values.get(name)?.type }))
-  // onnxruntime-node does not open a model with an output that is no tensor, such as ZipMap's.
+  // onnxruntime-node does not open a model with an output that is not a tensor, such as ZipMap's.
   const hasOther = outputs !== undefined && model.graph.outputs.some(({ type }) => type === undefined)
-  const isCopied = isResized || extraOutputs.length > 0 || hasOther
-  const copy = isCopied ? rewriteModel(model, { inputs, extraOutputs, outputs: hasOther ? outputs : undefined }) : null
-  return openOnnxruntime({ model: copy ?? model.path, inputs, outputs, ...fallback })
+  // onnxruntime does not follow links to external data.
+  const isLinked = model.externalFiles.some((file) => file.isLinked)
+  const isCopied = isResized || extraOutputs.length > 0 || hasOther || isLinked || isWidened
+  const rewrite = { inputs, extraOutputs, outputs: hasOther ? outputs : undefined, isWidened }
+  return openOnnxruntime({ model: isCopied ? rewriteModel(model, rewrite) : model.path, inputs, outputs, ...fallback })
 }

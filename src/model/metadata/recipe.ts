@@ -1,33 +1,14 @@
 /**
  * Reads from the model file how it expects its pixels: the scaling in front of the first layer, and the metadata of
- * trainers, which also hold labels. Everything here is optional and has lower precedence than a manifest.
+ * exporters, which also hold labels. Everything here is optional and has lower precedence than a manifest.
  */
 import { numbersOf, type Constant, type Graph, type Node } from '../graph.js'
+import { bytes, exporterRecipe, shares } from './exporters.js'
 import type { Recipe } from './schema.js'
 
-/** Pixels as bytes (0 to 255), and as shares (0 to 1). */
-const bytes = { mean: [0, 0, 0], std: [1, 1, 1] } satisfies Recipe
-const shares = { mean: [0, 0, 0], std: [255, 255, 255] } satisfies Recipe
-
+/** The scaling in front of the first layer, and over it what the exporter's metadata say. */
 export function recipeOf(graph: Graph, metadata: ReadonlyMap<string, string>): Recipe {
-  return { ...scalingOf(graph), ...ultralytics(metadata) }
-}
-
-/** Ultralytics' classifiers take shares (0 to 1); their files hold names and size as Python literals. */
-function ultralytics(metadata: ReadonlyMap<string, string>): Recipe {
-  if (metadata.get('author') !== 'Ultralytics' || metadata.get('task') !== 'classify') return {}
-  const [height, width] = [...(metadata.get('imgsz') ?? '').matchAll(/\d+/g)].map(([digits]) => Number(digits))
-  const labels = namesOf(metadata.get('names') ?? '')
-  return { ...shares, ...(height && width ? { inputSize: [height, width] } : {}), ...(labels ? { labels } : {}) }
-}
-
-/** The strings of a Python dictionary whose keys count from 0, for example {0: 'cat', 1: "dog's"}; null for other texts. */
-function namesOf(text: string): string[] | null {
-  const entries = [...text.matchAll(/(\d+): ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/g)]
-  const counts = entries.every(([, index], i) => Number(index) === i)
-  return entries.length > 0 && counts
-    ? entries.map(([, , quoted = '']) => quoted.slice(1, -1).replace(/\\(.)/g, '$1'))
-    : null
+  return { ...scalingOf(graph), ...exporterRecipe(metadata) }
 }
 
 /** Operators in front of a network that do not change the values of pixels. */

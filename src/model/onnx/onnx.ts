@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { GapcamError, messageOf } from '../../errors.js'
 import { openExternal, type ExternalFile } from './external.js'
 import { readBytes } from './file.js'
@@ -36,7 +35,7 @@ export interface LoadedModel {
  */
 export async function loadModel(path: string): Promise<LoadedModel> {
   const bytes = await readModelFile(path)
-  const external = openExternal(dirname(path))
+  const external = openExternal(path)
   try {
     const { graph, producer, metadata } = parseModel(bytes, external.read)
     let sha256: string | undefined
@@ -53,7 +52,7 @@ export async function loadModel(path: string): Promise<LoadedModel> {
     }
   } catch (error) {
     if (!(error instanceof GapcamError)) throw error
-    throw new GapcamError(error.code, `model ${path}: ${error.message}`, { cause: error })
+    throw new GapcamError(error.code, `model ${path}: ${error.message}`, { cause: error, hint: error.hint })
   }
 }
 

@@ -4,9 +4,9 @@
  */
 import { PbfReader, PbfWriter } from 'pbf'
 import type { TensorInfo, TensorType } from '../../tensor.js'
-import type { Constant } from '../graph.js'
+import { floatConstant, numbersOf, type Constant } from '../graph.js'
 import type { LoadedModel } from './onnx.js'
-import { dataTypes } from './tensor.js'
+import { dataTypes, readTensor } from './tensor.js'
 
 export interface Rewrite {
   /** The inputs with their new sizes. */
@@ -15,9 +15,12 @@ export interface Rewrite {
   readonly extraOutputs: readonly { readonly name: string; readonly type: TensorType | undefined }[]
   /** The only outputs of the file that the copy keeps; default all. */
   readonly outputs?: readonly string[] | undefined
+  /** Halves become floats everywhere: weights, inputs, outputs, casts. */
+  readonly isWidened?: boolean | undefined
 }
 
 const modelGraph = 7
+const graphNode = 1
 const graphInitializer = 5
 const graphInput = 11
 const graphOutput = 12
@@ -34,18 +37,28 @@ export function rewriteModel(model: LoadedModel, rewrite: Rewrite): Uint8Array {
 function rewriteGraph(
   bytes: Uint8Array,
   { graph: { constants } }: LoadedModel,
-  { inputs, extraOutputs, outputs }: Rewrite,
+  { inputs, extraOutputs, outputs, isWidened = false }: Rewrite,
 ): Uint8Array {
   const graph = rewriteFields(bytes, (field, value, writer) => {
     // Shapes of inner values belong to the old input size; onnxruntime infers new ones.
     if (field === graphValueInfo) return true
     if (field === graphInitializer) {
       const { name, isExternal } = initializerOf(value)
-      const constant = isExternal ? constants.get(name) : undefined
-      if (constant) writer.writeBytesField(graphInitializer, tensor(name, constant))
-      return constant !== undefined
+      const constant = constants.get(name)
+      if (!constant || !(isExternal || (isWidened && constant.type === 'float16'))) return false
+      writer.writeBytesField(graphInitializer, tensor(name, isWidened ? widened(constant) : constant))
+      return true
     }
-    if (field === graphOutput && outputs) return !outputs.includes(nameOf(value))
+    if (field === graphNode && isWidened) {
+      writer.writeBytesField(graphNode, widenedNode(value))
+      return true
+    }
+    if (field === graphOutput && outputs && !outputs.includes(nameOf(value))) return true
+    if (field === graphOutput && isWidened) {
+      // Without a type: onnxruntime infers it.
+      writer.writeBytesField(graphOutput, valueInfo(nameOf(value), null, null))
+      return true
+    }
     if (field !== graphInput) return false
     const input = inputs.find(({ name }) => name === nameOf(value))
     if (!input) return false
@@ -55,7 +68,10 @@ function rewriteGraph(
   if (extraOutputs.length === 0) return graph
   const writer = new PbfWriter()
   for (const { name, type } of extraOutputs)
-    writer.writeBytesField(graphOutput, valueInfo(name, type === undefined ? null : dataTypes.indexOf(type), null))
+    writer.writeBytesField(
+      graphOutput,
+      valueInfo(name, type === undefined || isWidened ? null : dataTypes.indexOf(type), null),
+    )
   return joined(graph, writer.finish())
 }
 
@@ -90,6 +106,60 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
     at += part.length
   }
   return result
+}
+
+const half = dataTypes.indexOf('float16')
+const single = dataTypes.indexOf('float32')
+
+/** The constant in single precision. */
+function widened(constant: Constant): Constant {
+  if (constant.type !== 'float16') return constant
+  return floatConstant(constant.shape, Float32Array.from(numbersOf(constant)))
+}
+
+/** A NodeProto whose tensors of halves, and whose casts to halves, are of floats. */
+function widenedNode(bytes: Uint8Array): Uint8Array {
+  return rewriteFields(bytes, (field, attribute, writer) => {
+    if (field !== nodeAttribute) return false
+    const { name, int } = attributeOf(attribute)
+    if (name === 'to' && int === half) {
+      writer.writeBytesField(nodeAttribute, intAttribute(name, single))
+      return true
+    }
+    writer.writeBytesField(nodeAttribute, rewriteFields(attribute, widenTensor))
+    return true
+  })
+}
+
+const nodeAttribute = 5
+const attributeTensor = 5
+
+/** Replaces the tensor of an attribute if it is one of halves. */
+function widenTensor(field: number, value: Uint8Array, writer: PbfWriter): boolean {
+  if (field !== attributeTensor) return false
+  const read = readTensor(value, () => new Uint8Array(0))
+  if (!('constant' in read) || read.constant.type !== 'float16') return false
+  writer.writeBytesField(attributeTensor, tensor(read.name, widened(read.constant)))
+  return true
+}
+
+/** Name and integer of an AttributeProto. */
+function attributeOf(bytes: Uint8Array): { name: string; int: number } {
+  const found = { name: '', int: 0 }
+  new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => {
+    if (field === 1) found.name = reader.readString()
+    if (field === 3) found.int = reader.readVarint()
+  }, null)
+  return found
+}
+
+/** An AttributeProto with an integer. */
+function intAttribute(name: string, value: number): Uint8Array {
+  const writer = new PbfWriter()
+  writer.writeStringField(1, name)
+  writer.writeVarintField(3, value)
+  writer.writeVarintField(20, 2)
+  return writer.finish()
 }
 
 /** The name of a ValueInfoProto. */

@@ -99,7 +99,15 @@ describe('the metadata of Ultralytics', () => {
       { ...ultralytics, names: "{1: 'tench', 2: 'shark'}" },
       { ...shares, inputSize: [96, 64] },
     ],
+    [
+      "writes Python's escapes",
+      { ...ultralytics, names: String.raw`{0: 'cr\xe8me\xa0br\u00fbl\u00e9e', 1: 'it\'s \U0001f408'}` },
+      { ...shares, inputSize: [96, 64], labels: ['crème\u00a0brûlée', "it's 🐈"] },
+    ],
     ['says nothing of a detector', { ...ultralytics, task: 'detect', names: "{0: 'person'}" }, {}],
+    ['says names only in YOLOv5', { stride: '32', names: "{0: 'cat', 1: 'dog'}" }, { labels: ['cat', 'dog'] }],
+    ['may be a list', { stride: '32', names: "['cat', 'dog']" }, { labels: ['cat', 'dog'] }],
+    ['may be JSON', { id2label: '{"0": "cat", "1": "dog"}' }, { labels: ['cat', 'dog'] }],
   ])('%s', (_, metadata, expected) => expect(recipe([], metadata)).toEqual(expected))
 
   it('gives a classifier its labels and assumes nothing; a label file beside the model comes first', async () => {
@@ -124,6 +132,19 @@ describe('the metadata of Ultralytics', () => {
     const classifier = await openClassifier({ model: path, engine: 'native' })
     await classifier.close()
     expect(classifier.labels).toEqual(['class 0', 'class 1'])
+  })
+})
+
+describe('the image metadata of Custom Vision and Windows ML', () => {
+  it.each<[string, string | undefined, Recipe]>([
+    ['Bgr8', 'NominalRange_0_255', { ...bytes, colorOrder: 'bgr' }],
+    ['Rgb8', 'Normalized_0_1', { ...shares, colorOrder: 'rgb' }],
+    ['Bgra8', 'Normalized_1_1', { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5], colorOrder: 'bgr' }],
+    ['Bgr8', undefined, { ...bytes, colorOrder: 'bgr' }],
+    ['Bgr8', 'Unheard_Of', { colorOrder: 'bgr' }],
+  ])('%s, %s', (format, range, expected) => {
+    const names = { 'Image.BitmapPixelFormat': format, ...(range ? { 'Image.NominalPixelRange': range } : {}) }
+    expect(recipe([], names)).toEqual(expected)
   })
 })
 
@@ -181,7 +202,37 @@ describe('the files of Hugging Face beside a model', () => {
     })
   })
 
-  it('are passed over where they are of something else', async () => {
+  it('are found above the folder onnx/, and config.json serves alone', async () => {
+    const place = join(folder, 'repository')
+    mkdirSync(join(place, 'onnx'), { recursive: true })
+    writeFileSync(
+      join(place, 'config.json'),
+      JSON.stringify({
+        problem_type: 'multi_label_classification',
+        image_size: 32,
+        id2label: { 0: 'rust', 1: 'dent' },
+      }),
+    )
+    const path = writeModel(join(place, 'onnx', 'model.onnx'), model([]))
+    expect(await findManifest(await loadModel(path))).toMatchObject({
+      manifest: { inputSize: [32, 32] },
+      ownLabels: ['rust', 'dent'],
+      isMultiLabel: true,
+    })
+  })
+
+  it('may be of timm', async () => {
+    const place = join(folder, 'timm')
+    mkdirSync(place)
+    const pretrained_cfg = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.25], input_size: [3, 48, 40] }
+    writeFileSync(join(place, 'config.json'), JSON.stringify({ pretrained_cfg, label_names: ['cat', 'dog'] }))
+    expect(await findManifest(await loadModel(writeModel(join(place, 'model.onnx'), model([]))))).toMatchObject({
+      manifest: { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 63.75], inputSize: [48, 40] },
+      ownLabels: ['cat', 'dog'],
+    })
+  })
+
+  it('are ignored where they are of something else', async () => {
     expect(await findManifest(await loadModel(write('text', { image_mean: 'none' })))).toMatchObject({
       manifest: {},
       ownLabels: null,

@@ -189,6 +189,9 @@ describe('external data', () => {
   writeFileSync(join(inside, 'w.data'), data)
   writeFileSync(join(folder, 'outside.data'), data)
   symlinkSync('../outside.data', join(inside, 'link.data'))
+  mkdirSync(join(inside, 'deep'))
+  writeFileSync(join(inside, 'deep', 'w.data'), data)
+  symlinkSync('deep', join(inside, 'linked'))
   const open = (external: { location: string; offset?: number; length?: number }) =>
     loadModel(writeModel(join(inside, 'model.onnx'), withExternal(external)))
 
@@ -204,6 +207,40 @@ describe('external data', () => {
     expect((await open({ location: 'w.data', offset: 64, length: 48 })).sha256).not.toBe(model.sha256)
   })
 
+  it('may lie in a folder below, and opens on both engines', async () => {
+    const { path } = await open({ location: 'deep/w.data', offset: 64, length: 48 })
+    for (const engine of ['native', 'onnxruntime'] as const) await (await openModel(path, { engine })).close()
+  })
+
+  it('is found in a cache of Hugging Face, where model and data are links into one folder of blobs', async () => {
+    const [blobs, snapshot] = [join(folder, 'cache/blobs'), join(folder, 'cache/snapshots/main/onnx')]
+    mkdirSync(blobs, { recursive: true })
+    mkdirSync(snapshot, { recursive: true })
+    writeModel(join(blobs, 'aaaa'), withExternal({ location: 'model.onnx_data', offset: 64, length: 48 }))
+    writeFileSync(join(blobs, 'bbbb'), data)
+    symlinkSync('../../../blobs/aaaa', join(snapshot, 'model.onnx'))
+    symlinkSync('../../../blobs/bbbb', join(snapshot, 'model.onnx_data'))
+    const results: unknown[] = []
+    for (const engine of ['native', 'onnxruntime'] as const) {
+      const model = await openModel(join(snapshot, 'model.onnx'), { engine })
+      results.push(
+        ...Object.values(await model.run(new Float32Array(3 * 64).fill(0.5))).map(({ data: [first] }) => first),
+      )
+      await model.close()
+    }
+    expect(results[0]).toBeCloseTo(results[1] as number, 5)
+    // A link out of the blobs stays refused.
+    rmSync(join(snapshot, 'model.onnx_data'))
+    symlinkSync('../../../../outside.data', join(snapshot, 'model.onnx_data'))
+    await expect(loadModel(join(snapshot, 'model.onnx'))).rejects.toThrow(/refused for safety: a link is not followed/)
+    // And so does a link beside a model that is none.
+    rmSync(join(snapshot, 'model.onnx'))
+    writeModel(join(snapshot, 'model.onnx'), withExternal({ location: 'model.onnx_data', offset: 64, length: 48 }))
+    rmSync(join(snapshot, 'model.onnx_data'))
+    symlinkSync('../../../blobs/bbbb', join(snapshot, 'model.onnx_data'))
+    await expect(loadModel(join(snapshot, 'model.onnx'))).rejects.toThrow(/refused for safety: a link is not followed/)
+  })
+
   it('goes along when onnxruntime is asked for another input size', async () => {
     await open({ location: 'w.data', offset: 64, length: 48 })
     const model = await openModel(join(inside, 'model.onnx'), {
@@ -216,10 +253,13 @@ describe('external data', () => {
 
   it.each([
     ['missing', { location: 'gone.data' }, /gone.data is missing/],
-    ['one folder up', { location: '../outside.data' }, /not a plain name/],
-    ['at an absolute path', { location: '/etc/passwd' }, /not a plain name/],
-    ['behind a link', { location: 'link.data' }, /a link is not followed/],
-    ['the folder itself', { location: '..' }, /not a plain name/],
+    ['one folder up', { location: '../outside.data' }, /refused for safety: it is not a relative name/],
+    ['one folder up again', { location: 'deep/../../outside.data' }, /refused for safety: it is not a relative name/],
+    ['at an absolute path', { location: '/etc/passwd' }, /refused for safety: it is not a relative name/],
+    ['behind a link', { location: 'link.data' }, /refused for safety: a link is not followed/],
+    ['behind a linked folder', { location: 'linked/w.data' }, /refused for safety: a link is not followed/],
+    ['the folder itself', { location: '..' }, /refused for safety: it is not a relative name/],
+    ['a folder', { location: 'deep' }, /refused for safety: it is not a regular file/],
     [
       'too short for its offset',
       { location: 'w.data', offset: 100, length: 48 },
