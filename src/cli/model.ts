@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { EngineDescription } from '../engine/engine.js'
 import { openEngine } from '../engine/select.js'
 import { GapcamError, messageOf, writeFaultOf } from '../errors.js'
+import { fusedActivation } from '../model/activation.js'
 import { compilePlan } from '../model/compile.js'
 import type { Graph } from '../model/graph.js'
 import { loadModel, type LoadedModel } from '../model/onnx/onnx.js'
@@ -149,10 +150,10 @@ function writeGraph(pass: string, graph: Graph): void {
   process.stdout.write(`\n# ${pass}: ${graph.nodes.length} nodes\n`)
   for (const node of graph.nodes) {
     const shape = graph.values.get(node.outputs.find((name) => name !== '') ?? '')?.shape
-    const fused = node.attributes['gapcam.activation']
-    const activation = fused?.kind === 'string' ? ` + ${fused.value}` : ''
+    const { activation } = fusedActivation(node)
+    const fused = activation === 'none' ? '' : ` + ${activation}`
     process.stdout.write(
-      `${node.op}${activation} ${node.name}: ${node.inputs.filter((name) => name !== '').join(', ')} -> ${node.outputs.filter((name) => name !== '').join(', ')} [${shape?.join(', ') ?? ''}]\n`,
+      `${node.op}${fused} ${node.name}: ${node.inputs.filter((name) => name !== '').join(', ')} -> ${node.outputs.filter((name) => name !== '').join(', ')} [${shape?.join(', ') ?? ''}]\n`,
     )
   }
 }

@@ -2,7 +2,7 @@
  * Functions of one element. A node that computes one is a step of its own, or a pass fuses it into the node before it
  * as attributes that no model file has. This file reads and writes both.
  */
-import type { Attribute, Node } from './graph.js'
+import { floatAttribute, stringAttribute, type Attribute, type Node } from './graph.js'
 import { elementwiseOps, type ElementwiseOp } from './steps.js'
 import type { NodeView } from './view.js'
 
@@ -13,6 +13,7 @@ export interface Activation {
   readonly b: number
 }
 
+/** The identity. */
 export const noActivation: Activation = { activation: 'none', a: 0, b: 0 }
 
 /** Operators without parameters. SiLU exists only inside the compiler. */
@@ -80,15 +81,16 @@ export function fusedAttributes({ activation, a, b }: Activation): Readonly<Reco
   }
 }
 
+/** Whether a pass fused an activation into a node. */
 export function hasFusedActivation(node: Node): boolean {
   return node.attributes[nameAttribute] !== undefined
 }
 
 /** The activation that a pass fused into a node, or none. */
-export function fusedActivation(view: NodeView): Activation {
-  const name = view.text(nameAttribute, 'none')
+export function fusedActivation(node: Node): Activation {
+  const name = stringAttribute(node, nameAttribute, 'none')
   const activation = elementwiseOps.find((op): op is ElementwiseOp => op === name) ?? 'none'
   return activation === 'none'
     ? noActivation
-    : { activation, a: view.float('gapcam.a', 0), b: view.float('gapcam.b', 0) }
+    : { activation, a: floatAttribute(node, 'gapcam.a', 0), b: floatAttribute(node, 'gapcam.b', 0) }
 }

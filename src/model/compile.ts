@@ -8,6 +8,7 @@ import { passes } from './passes/passes.js'
 import { align64, type Plan, type PlanTensor } from './plan.js'
 import type { PreparedGraph } from './prepare.js'
 
+/** Options of `compilePlan`. */
 export interface CompileOptions {
   /** Values that become outputs too, such as the feature map before GAP. */
   readonly extraOutputs?: readonly string[]
@@ -17,6 +18,7 @@ export interface CompileOptions {
   readonly onPass?: (name: string, graph: Graph) => void
 }
 
+/** A plan, with the smallest size that its arena could have; or the nodes that are not covered. */
 export type Compiled =
   | { readonly plan: Plan; readonly lowerBoundBytes: number }
   | { readonly unsupported: readonly UnsupportedNode[] }

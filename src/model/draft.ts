@@ -8,6 +8,7 @@ import type { TensorId } from './operators/context.js'
 import type { PlanStep } from './plan.js'
 import { tensorBytes, type PlanType } from './steps.js'
 
+/** A tensor without a place. */
 export interface DraftTensor {
   readonly name: string
   readonly type: PlanType
@@ -18,6 +19,7 @@ export interface DraftTensor {
   readonly root: TensorId
 }
 
+/** An input or output. */
 export interface DraftPort {
   readonly name: string
   readonly tensor: TensorId

@@ -5,6 +5,7 @@
 import type { Constant, Graph, Node } from './graph.js'
 import { NodeView, operandOf, type Operand } from './view.js'
 
+/** The lookups of one graph. Get it by `GraphIndex.of(graph)`. */
 export class GraphIndex {
   readonly graph: Graph
   readonly #makers = new Map<string, Node>()

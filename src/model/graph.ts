@@ -25,6 +25,7 @@ export interface Constant {
 /** One size of a shape. The file may leave it open: a name (dim_param), or null. */
 export type Dimension = number | string | null
 
+/** A tensor between nodes, or an input or output of the graph. */
 export interface Value {
   readonly name: string
   readonly type?: TensorType
@@ -32,6 +33,7 @@ export interface Value {
   readonly shape?: readonly Dimension[]
 }
 
+/** An attribute of a node. 'unsupported' names a kind that gapcam does not read, such as a subgraph. */
 export type Attribute =
   | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'int'; readonly value: number }
@@ -42,6 +44,7 @@ export type Attribute =
   | { readonly kind: 'strings'; readonly value: readonly string[] }
   | { readonly kind: 'unsupported'; readonly what: string }
 
+/** One operation. */
 export interface Node {
   /** The file's name for the node, else `op_index`. Unique within a graph. */
   readonly name: string
@@ -54,6 +57,7 @@ export interface Node {
   readonly outputs: readonly string[]
 }
 
+/** A model as the compiler sees it. */
 export interface Graph {
   /** Version of the default operator set. */
   readonly opset: number

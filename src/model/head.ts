@@ -5,6 +5,7 @@
 import { elementCount } from '../tensor.js'
 import type { Graph, Node } from './graph.js'
 
+/** What `headOf` finds. */
 export interface Head {
   /** 'gap': a mean over the map feeds the classifier. 'flatten': every place of the map has weights. */
   readonly kind: 'gap' | 'flatten' | 'other'

@@ -12,6 +12,7 @@ import type { StepKind, StepParameters } from './steps.js'
 import { ValueForms } from './value-forms.js'
 import { NodeView, operandOf, type Operand } from './view.js'
 
+/** A draft of the plan, or the nodes that are not covered. */
 export type Lowered = { readonly draft: Draft } | { readonly unsupported: readonly UnsupportedNode[] }
 
 /** Lowers a prepared graph after the passes, or lists the nodes that the native engine does not cover. */
@@ -123,7 +124,7 @@ class NodeContext implements LowerContext {
     this.#draft = draft
     this.#values = values
     this.view = view
-    this.activation = fusedActivation(view)
+    this.activation = fusedActivation(view.node)
   }
 
   formOf(i: number): Form {

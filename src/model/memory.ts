@@ -7,6 +7,7 @@ import type { TensorId } from './operators/context.js'
 import { align64 } from './plan.js'
 import { stepTable, tensorBytes, type StepKind } from './steps.js'
 
+/** Where the tensors of a draft lie. */
 export interface MemoryPlan {
   /** Byte offset of every tensor of the arena, by its number. */
   readonly offsets: ReadonlyMap<TensorId, number>

@@ -21,8 +21,10 @@ import {
   type StepParameters,
 } from './steps.js'
 
+/** Version of the buffer. The native reader accepts only this one. */
 export const planVersion = 1
 
+/** A tensor with its place. */
 export interface PlanTensor {
   readonly name: string
   readonly type: PlanType
@@ -35,6 +37,7 @@ export interface PlanTensor {
   readonly zeroPoint: number
 }
 
+/** One operation, with the tensors and parameters of its kind's row in the step table. */
 export type PlanStep = {
   readonly [K in StepKind]: {
     readonly kind: K
@@ -55,6 +58,7 @@ export interface PlanPort {
   readonly layout: Layout
 }
 
+/** A compiled model. */
 export interface Plan {
   readonly tensors: readonly PlanTensor[]
   readonly steps: readonly PlanStep[]

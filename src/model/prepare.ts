@@ -9,11 +9,13 @@ import { withoutDeadNodes, type Graph, type UnsupportedNode, type Value } from '
 import { GraphInference, mostElements } from './inference.js'
 import { inSinglePrecision } from './single.js'
 
+/** Options of `prepareGraph`. */
 export interface PrepareOptions {
   /** Height and width of the image inputs (rank 4). Needed where the file leaves them open. */
   readonly inputSize?: InputSize | undefined
 }
 
+/** A graph with known shapes. */
 export interface PreparedGraph {
   readonly graph: Graph
   /** Nodes that gapcam cannot compute. A graph that has any cannot be lowered. */

@@ -24,6 +24,7 @@ interface PortReport {
   readonly shape: readonly unknown[]
 }
 
+/** The report of a model. Fields about steps and memory are null where the native engine does not cover it. */
 export interface ModelReport {
   readonly file: string
   readonly sha256: string

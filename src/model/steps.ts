@@ -68,12 +68,15 @@ export const fusibleActivations = [
 export const binaryOps = ['add', 'sub', 'mul', 'div', 'max', 'min', 'pow', 'prelu'] as const
 export type BinaryOp = (typeof binaryOps)[number]
 
+/** What `pool2d` computes of each window. */
 export const poolOps = ['max', 'average'] as const
 export type PoolOp = (typeof poolOps)[number]
 
+/** What the window of a `chain` computes. */
 export const windowOps = ['depthwise', 'max'] as const
 export type WindowOp = (typeof windowOps)[number]
 
+/** What `reduce` computes. */
 export const reduceOps = ['mean', 'sum', 'max', 'min', 'l1', 'l2', 'sumSquare', 'prod'] as const
 export type ReduceOp = (typeof reduceOps)[number]
 
@@ -132,6 +135,7 @@ const window = {
   dilationW: 'u',
 } as const
 
+/** The rows by kind. */
 export const stepTable = {
   /**
    * y = activation(conv(x, weights) + bias + residual); pooled = mean of y over H and W.
@@ -263,7 +267,9 @@ export const stepTable = {
   },
 } as const satisfies Record<string, StepRow>
 
+/** The kinds of steps. */
 export type StepKind = keyof typeof stepTable
+/** All kinds in the order of their numbers. */
 export const stepKinds = Object.keys(stepTable) as readonly StepKind[]
 
 type ValueOf<T extends ParameterType> = T extends 'e:elementwise'

@@ -7,6 +7,7 @@ import { floatsOf, Unsupported, type Graph } from './graph.js'
 import { nhwcShape, type Form, type TensorId } from './operators/context.js'
 import { transposition } from './operators/copy.js'
 
+/** The tensors of the values of one graph. */
 export class ValueForms {
   readonly #graph: Graph
   readonly #draft: DraftBuilder

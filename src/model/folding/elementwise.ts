@@ -47,6 +47,7 @@ const clip: Evaluator = ([x = []], view) => {
   return [x.map((value) => Math.min(Math.max(value, low), high))]
 }
 
+/** Evaluators by operator. */
 export const elementwiseEvaluators: Readonly<Record<string, Evaluator>> = {
   Abs: unary(Math.abs),
   Neg: unary((x) => -x),

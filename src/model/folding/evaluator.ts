@@ -3,6 +3,7 @@ import { elementCount, type TensorType } from '../../tensor.js'
 import type { Inferred } from '../shapes/table.js'
 import { stridesOf, type NodeView } from '../view.js'
 
+/** The elements of a tensor in row-major order. */
 export type Numbers = number[]
 
 /** The values of every output, given those of the inputs. */
@@ -11,8 +12,10 @@ export type Evaluator = (inputs: readonly Numbers[], view: NodeView, outputs: re
 /** Operators whose output has the elements of their first input, in the same order. */
 export const sameElementOps = ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Dropout']
 
+/** Whether values of a type are integers (or booleans). */
 export const isInteger = (type: TensorType): boolean => type !== 'float32' && type !== 'float64' && type !== 'float16'
 
+/** The sum of the values. */
 export const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
 
 /** `offset + Σ index · stride` for every index of `shape` in row-major order. */

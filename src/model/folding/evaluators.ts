@@ -26,6 +26,7 @@ const nonZero: Evaluator = ([x = []], view) => {
   return [shape.flatMap((size, axis) => hits.map((i) => Math.floor(i / strides[axis]!) % size))]
 }
 
+/** Evaluators by operator. */
 export const evaluators: ReadonlyMap<string, Evaluator> = new Map<string, Evaluator>([
   ...Object.entries(elementwiseEvaluators),
   ...Object.entries(movementEvaluators),

@@ -94,6 +94,7 @@ const scatterNd: Evaluator = ([data = [], indices = [], updates = []], view) => 
 
 const same: Evaluator = ([x = []]) => [x]
 
+/** Evaluators by operator. */
 export const movementEvaluators: Readonly<Record<string, Evaluator>> = {
   ...Object.fromEntries(sameElementOps.map((op) => [op, same])),
   Transpose: transpose,

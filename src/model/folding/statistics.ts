@@ -67,6 +67,7 @@ const batchNorm: Evaluator = ([x = [], scale = [], bias = [], mean = [], varianc
   return [result]
 }
 
+/** Evaluators by operator. */
 export const statisticsEvaluators: Readonly<Record<string, Evaluator>> = {
   ReduceSum: reduceWith(sum),
   ReduceMean: reduceWith((values) => sum(values) / values.length),

@@ -7,11 +7,13 @@ import type { Activation } from '../activation.js'
 import type { StepKind, StepParameters } from '../steps.js'
 import type { NodeView } from '../view.js'
 
+/** The layout in which a tensor holds a value. */
 export type Form = 'plain' | 'nhwc'
 
 /** The number of a tensor of the draft. */
 export type TensorId = number
 
+/** The interface between an operator and the lowering. */
 export interface LowerContext {
   readonly view: NodeView
   /** The activation that a pass fused into this node. An operator that `acceptsActivation` must apply it. */

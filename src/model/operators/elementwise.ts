@@ -136,6 +136,7 @@ const binaries: Readonly<Record<string, BinaryOp>> = {
   PRelu: 'prelu',
 }
 
+/** Element-wise operators. */
 export const elementwiseOperators: readonly Operator[] = [
   ...functionOps.map(
     (op): Operator => ({

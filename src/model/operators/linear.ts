@@ -196,6 +196,7 @@ function spread(context: LowerContext, x: TensorId, shape: readonly number[], ta
   return y
 }
 
+/** Operators with weights. */
 export const linearOperators: readonly Operator[] = [
   { op: 'Conv', limits: '1-D and 2-D; weights and bias constant', acceptsActivation: true, lower: lowerConv },
   { op: 'Gemm', limits: 'B constant', acceptsActivation: true, lower: lowerGemm },

@@ -268,6 +268,7 @@ const entry = (op: string, lower: Operator['lower'], limits = ''): Operator => (
   lower,
 })
 
+/** Operators that move elements. */
 export const movementOperators: readonly Operator[] = [
   ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].map((op) =>
     entry(op, lowerReshape, op === 'Reshape' ? 'target sizes constant' : ''),

@@ -136,6 +136,7 @@ function normalize(context: LowerContext, form: Form, axis: number, factors: rea
   }, centred)
 }
 
+/** Softmax and norms. */
 export const normalizationOperators: readonly Operator[] = [
   { op: 'Softmax', limits: '', acceptsActivation: false, lower: softmax(0) },
   { op: 'LogSoftmax', limits: '', acceptsActivation: false, lower: softmax(1) },

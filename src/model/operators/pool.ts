@@ -92,6 +92,7 @@ function runsOf(axes: readonly number[]): { from: number; to: number }[] {
   return runs
 }
 
+/** Pools and reductions. */
 export const poolOperators: readonly Operator[] = [
   { op: 'MaxPool', limits: '1-D and 2-D; values only, no indices', acceptsActivation: false, lower: pool('max') },
   { op: 'AveragePool', limits: '1-D and 2-D', acceptsActivation: false, lower: pool('average') },

@@ -147,6 +147,7 @@ function cubic(a: number): (d: number) => number {
   return (d) => (d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0)
 }
 
+/** Resize and Upsample. */
 export const resampleOperators: readonly Operator[] = [
   {
     op: 'Resize',

@@ -8,6 +8,7 @@ import { normalizationOperators } from './normalization.js'
 import { poolOperators } from './pool.js'
 import { resampleOperators } from './resample.js'
 
+/** Operators by name. */
 export const operatorTable: ReadonlyMap<string, Operator> = new Map(
   [linearOperators, poolOperators, elementwiseOperators, movementOperators, resampleOperators, normalizationOperators]
     .flat()

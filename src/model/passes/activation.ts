@@ -9,6 +9,7 @@ import { applyChanges, changed } from './changes.js'
 
 const fusible: ReadonlySet<ElementwiseOp> = new Set(fusibleActivations)
 
+/** Fuses every activation that kernels can apply. */
 export function fuseActivations(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

@@ -1,6 +1,7 @@
 /** How passes make a new graph: some nodes replaced, constants and values added, values renamed. */
 import { withoutDeadNodes, type Attribute, type Constant, type Graph, type Node, type Value } from '../graph.js'
 
+/** The difference between two graphs. */
 export interface Changes {
   /** The nodes that take a node's place, or none. A node must stand before the first node that reads its result. */
   readonly replaced: ReadonlyMap<Node, readonly Node[]>

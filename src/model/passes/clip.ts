@@ -13,6 +13,7 @@ interface Bounds {
   readonly high: number
 }
 
+/** Joins each chain of bounds. */
 export function mergeClips(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

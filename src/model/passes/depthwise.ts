@@ -7,6 +7,7 @@ import { affineOf, affineOperand, composed, type Affine } from './affine.js'
 import { GraphIndex } from '../graph-index.js'
 import { applyChanges } from './changes.js'
 
+/** Turns norms and chains of affine maps into depthwise convolutions. */
 export function convolveNorms(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

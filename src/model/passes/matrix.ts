@@ -28,6 +28,7 @@ interface Matrix {
   readonly outputs: number
 }
 
+/** Joins pairs of matrices where the product is less work. */
 export function foldMatrices(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

@@ -13,6 +13,7 @@ import { applyChanges } from './changes.js'
 /** The map of which a node computes the mean, or null. */
 type Recognizer = (index: GraphIndex, node: Node) => string | null
 
+/** Replaces each form by a GlobalAveragePool, with a Reshape where the result has another shape. */
 export function recognizeMeans(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

@@ -11,6 +11,7 @@ import { unlessUnsupported } from './attempt.js'
 import { GraphIndex } from '../graph-index.js'
 import { applyChanges, changed } from './changes.js'
 
+/** Fuses every Pad that the node behind it can apply. */
 export function fusePads(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

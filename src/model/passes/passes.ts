@@ -19,6 +19,7 @@ import { joinShuffles, recognizeShuffles } from './shuffle.js'
 import { simplify } from './simplify.js'
 import { sinkTransposes } from './transpose.js'
 
+/** `gapcam model passes` prints the names. */
 export const passes: readonly { readonly name: string; readonly run: (graph: Graph) => Graph }[] = [
   { name: 'simplify', run: simplify },
   // Reduce the variants that exporters write to one form.

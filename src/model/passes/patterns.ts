@@ -10,6 +10,7 @@ import { GraphIndex } from '../graph-index.js'
 import { applyChanges } from './changes.js'
 import { isNear, productFactors, scaledBy, withScalar } from './scalar.js'
 
+/** Replaces chains by the activation that they compute. */
 export function recognizePatterns(graph: Graph): Graph {
   // HardSwish is recognized from HardSigmoid, and SiLU from Sigmoid, so those come first.
   return [sigmoidOf, hardSigmoidOf, productOf, gelu].reduce(

@@ -7,6 +7,7 @@ import { planarAttributes, planarShape, windowOps } from '../shapes/planar.js'
 import { GraphIndex } from '../graph-index.js'
 import { applyChanges } from './changes.js'
 
+/** Gives windows of one dimension a second one. */
 export function makePlanar(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

@@ -8,6 +8,7 @@ import { GraphIndex } from '../graph-index.js'
 import { applyChanges, changed } from './changes.js'
 import { isFoldable, isPointwise } from './weighted.js'
 
+/** Swaps pools with their neighbours where that is cheaper. */
 export function commutePools(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

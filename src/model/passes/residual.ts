@@ -4,6 +4,7 @@ import { GraphIndex } from '../graph-index.js'
 import { applyChanges, changed } from './changes.js'
 import { isFoldable } from './weighted.js'
 
+/** Fuses every Add that can be a residual. */
 export function fuseResiduals(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const position = new Map(graph.nodes.map((node, i) => [node, i]))

@@ -7,6 +7,7 @@ import { concatenated, permutation, resolveSlice, splitParts } from '../shapes/m
 import { GraphIndex } from '../graph-index.js'
 import { applyChanges, changed } from './changes.js'
 
+/** Replaces the three nodes of a shuffle by one ChannelShuffle. */
 export function recognizeShuffles(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

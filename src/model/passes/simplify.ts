@@ -9,6 +9,7 @@ import { unlessUnsupported } from './attempt.js'
 import { GraphIndex } from '../graph-index.js'
 import { applyChanges } from './changes.js'
 
+/** Removes nodes without effect. Nodes that make an output of the graph stay. */
 export function simplify(graph: Graph): Graph {
   const index = GraphIndex.of(graph)
   const replaced = new Map<Node, readonly Node[]>()

@@ -2,6 +2,7 @@
 import { Unsupported } from '../graph.js'
 import type { NodeView } from '../view.js'
 
+/** The result of a Resize. */
 export interface Resized {
   readonly shape: readonly number[]
   /** Output size per input size. These are the node's own `scales` where it has them, since they place the samples. */

@@ -187,6 +187,7 @@ const comparisons = ['Equal', 'Less', 'Greater', 'LessOrEqual', 'GreaterOrEqual'
   (name) => [name, compare] as const,
 )
 
+/** Rules by operator. */
 export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeRule>([
   ...keepShape,
   ...broadcastOps,
