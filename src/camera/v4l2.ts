@@ -23,6 +23,7 @@ export function openV4l2(path: string, options: CameraOptions): Camera {
 }
 
 class V4l2Camera implements Camera {
+  readonly isLive = true
   readonly #path: string
   readonly #options: CameraOptions
   #capture: NativeCapture | null = null

@@ -4,8 +4,19 @@ import type { ScoredLabel } from './prediction.js'
 /** Published in place of a label when there is none. */
 export const unknownLabel = 'unknown'
 
-/** Why the camera has no label at all, whatever it showed last. `frozen`: it delivers frames, and all are the same. */
-export type CameraReason = 'camera_lost' | 'camera_stale' | 'camera_disabled'
+/**
+ * Why there is no label at all, no matter what the camera showed last. `frozen`: it delivers frames, and all are the same.
+ * `stopped`: gapcam was ended.
+ */
+export type CameraReason = 'camera_lost' | 'camera_stale' | 'frozen' | 'camera_disabled' | 'stopped'
+
+const cameraReasons: ReadonlySet<string | undefined> = new Set<CameraReason>([
+  'camera_lost',
+  'camera_stale',
+  'frozen',
+  'camera_disabled',
+  'stopped',
+])
 
 /** `starting`: no frame yet. `settling`: frames, but not enough in a row. */
 export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason
@@ -47,5 +58,5 @@ export function undecided(nowMs: number): Decision {
 
 /** Whether there is no label because the camera shows nothing. */
 export function isWithoutCamera({ reason }: Decision): boolean {
-  return reason === 'camera_lost' || reason === 'camera_stale' || reason === 'camera_disabled'
+  return cameraReasons.has(reason)
 }

@@ -98,9 +98,10 @@ export function observe(state: PolicyState, prediction: Prediction, options: Pol
   )
 }
 
-/** Withdraws the label until the next frame: the camera is lost, silent or disabled. */
+/** Withdraws the label until the next frame. `camera_disabled` and `stopped` are intended, so they are no event. */
 export function loseCamera(state: PolicyState, reason: CameraReason, nowMs: number): PolicyStep {
-  const isNews = !isWithoutCamera(state.decision) && reason !== 'camera_disabled'
+  const isIntended = reason === 'camera_disabled' || reason === 'stopped'
+  const isNews = !isWithoutCamera(state.decision) && !isIntended
   return step(state, forget(state, reason, nowMs), isNews ? ['camera_lost'] : [])
 }
 

@@ -25,6 +25,8 @@ export interface LensContext {
   readonly nowMs: number
   /** The source is a file or a drawn scene. It may stand still or change completely: it is never frozen or moved. */
   readonly isStill: boolean
+  /** The source is known to be a live camera, so identical pictures mean a frozen one from the start. */
+  readonly isLive?: boolean | undefined
   /** The frame is at least as large as the network's input. An enlarged frame looks like a blurred one. */
   readonly isDetailed: boolean
 }
@@ -61,6 +63,7 @@ export class LensWatch {
   #changes = 0
   #last: Float32Array | null = null
   #lastChangeMs = 0
+  #isStandstill = false
 
   constructor(options: LensOptions = lensDefaults) {
     this.#options = options
@@ -69,6 +72,11 @@ export class LensWatch {
   /** The current problem; null without one. */
   get problem(): LensProblem | null {
     return this.#problem
+  }
+
+  /** The picture of a live camera has not changed for `frozenAfterMs`. Unlike a problem, this holds from the next check on. */
+  get isFrozen(): boolean {
+    return this.#isStandstill
   }
 
   /** Judges one picture. Returns true when the problem has changed. */
@@ -94,10 +102,12 @@ export class LensWatch {
     this.#last = null
     this.#changes = 0
     this.#recent = null
+    this.#isStandstill = false
   }
 
   #judge(statistics: LensStatistics, appearance: Appearance, context: LensContext): LensProblem | null {
-    const isFrozen = this.#isFrozen(statistics, context)
+    const isFrozen = this.#hasStopped(statistics, context)
+    this.#isStandstill = isFrozen && context.isLive === true
     const { mean, deviation, contrast, sharpness } = appearance
     const known = this.#reference && this.#reference.age >= leastAge ? this.#reference : null
     // A night picture is almost black, but its structure is still that of the scene.
@@ -116,7 +126,7 @@ export class LensWatch {
   }
 
   /** Whether no cell has changed for long enough. A sensor has noise: two pictures of a live camera always differ. */
-  #isFrozen({ cells, fine }: LensStatistics, { nowMs, isStill }: LensContext): boolean {
+  #hasStopped({ cells, fine }: LensStatistics, { nowMs, isStill, isLive = false }: LensContext): boolean {
     const before = this.#last
     const isSame =
       before !== null && before[cells.length] === Math.fround(fine) && cells.every((level, i) => level === before[i])
@@ -127,9 +137,8 @@ export class LensWatch {
       this.#lastChangeMs = nowMs
       this.#changes++
     }
-    return (
-      isSame && !isStill && this.#changes >= leastChanges && nowMs - this.#lastChangeMs >= this.#options.frozenAfterMs
-    )
+    const isMovingPicture = isLive || (!isStill && this.#changes >= leastChanges)
+    return isSame && isMovingPicture && nowMs - this.#lastChangeMs >= this.#options.frozenAfterMs
   }
 
   /** Whether the view differs and is steady. A passing crowd is not steady, and a parked car covers only a part. */

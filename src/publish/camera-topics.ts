@@ -107,7 +107,7 @@ export class CameraTopics {
   }
 }
 
-/** A stale camera, or one that was never there, keeps that reason; any other has been lost. */
+/** A camera that is stale, was never there, or was stopped keeps that reason; any other has been lost. */
 function offlineReason({ reason }: Decision): UnknownReason {
-  return reason === 'camera_stale' || reason === 'starting' ? reason : 'camera_lost'
+  return reason === 'camera_stale' || reason === 'starting' || reason === 'stopped' ? reason : 'camera_lost'
 }

@@ -120,7 +120,8 @@ export class NodeCamera {
         isPatient: limits.waitForCameras,
         clock,
         stallMs: Math.max(limits.policy.staleAfterMs, 2000),
-        onOpen: (description, isRecovery) => {
+        onOpen: (description, { isRecovery, isLive }) => {
+          for (const zone of this.zones) zone.opened(isLive)
           this.#opened(description, isSwitchedOn ? 'enabled' : isRecovery ? 'recovered' : 'first')
           isSwitchedOn = false
         },
@@ -166,6 +167,12 @@ export class NodeCamera {
     this.#lastLoss = error.message
     for (const zone of this.zones) zone.lose()
     publisher.cameraStatus(id, 'offline')
+  }
+
+  /** Publishes what is true after the end of gapcam: the camera is offline and has no label. */
+  end(): void {
+    for (const zone of this.zones) zone.end()
+    this.#options.publisher.cameraStatus(this.config.id, 'offline')
   }
 
   #disable(): void {

@@ -233,6 +233,7 @@ async function runUntilEnd(running: Running, signal: AbortSignal): Promise<RunEn
     health.stop()
     signal.removeEventListener('abort', end)
     end()
+    for (const camera of cameras) camera.end()
     await cudaRestart?.close()
   }
 }

@@ -11,6 +11,13 @@ import type { Frame } from '../frame.js'
 import type { Activity, Loop } from './deadlines.js'
 import { Rhythm } from './rhythm.js'
 
+export interface Opening {
+  /** The camera has delivered frames before. */
+  readonly isRecovery: boolean
+  /** See `Camera.isLive`. */
+  readonly isLive: boolean
+}
+
 export interface Supervision {
   /** Makes a camera of the same source, not opened. */
   readonly make: () => Camera
@@ -26,7 +33,7 @@ export interface Supervision {
   /** Wait for a camera that is not there at the start, where waiting can help. */
   readonly isPatient: boolean
   /** The first frame since opening has come. Opening alone proves nothing: some programs start and never deliver. */
-  readonly onOpen: (description: CameraDescription, isRecovery: boolean) => void
+  readonly onOpen: (description: CameraDescription, opening: Opening) => void
   /** Takes the frame over. The next frame is requested when this resolves; a rejection ends the supervision. */
   readonly onFrame: (frame: Frame) => Promise<void>
   readonly onLost: (error: GapcamError) => void
@@ -70,7 +77,7 @@ export async function superviseCamera(supervision: Supervision, signal: AbortSig
       const description = await openWithin(camera, supervision, signal)
       let firstMs: number | null = null
       await stream(camera, { ...supervision, rhythm }, signal, () => {
-        if (firstMs === null) supervision.onOpen(description, hasWorked)
+        if (firstMs === null) supervision.onOpen(description, { isRecovery: hasWorked, isLive: camera.isLive ?? false })
         firstMs ??= clock.now()
         hasWorked = true
         if (clock.now() - firstMs >= stableMs) pauseMs = firstPauseMs

@@ -129,7 +129,13 @@ function cameraRows(state: ReadState): Row[] {
 }
 
 function hasNoFrames(reason: string | null): boolean {
-  return reason === 'camera_lost' || reason === 'camera_stale' || reason === 'camera_disabled' || reason === 'starting'
+  return (
+    reason === 'camera_lost' ||
+    reason === 'camera_stale' ||
+    reason === 'frozen' ||
+    reason === 'camera_disabled' ||
+    reason === 'starting'
+  )
 }
 
 function frameRows(metrics: Metrics): Row[] {

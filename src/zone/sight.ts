@@ -41,6 +41,7 @@ export class Sight {
   #meter: Meter | null = null
   #nextCheckMs = 0
   #hasChanged = false
+  #isLive = false
 
   constructor(options: SightOptions) {
     this.#options = options
@@ -72,14 +73,24 @@ export class Sight {
     return lens?.watch ? new LensWatch(lens) : null
   }
 
+  /** The camera was opened. `isLive`: see `Camera.isLive`. */
+  opened(isLive: boolean): void {
+    this.#isLive = isLive
+  }
+
+  /** The camera is live and its picture has not changed for `lens.frozenAfterMs`. */
+  get isFrozen(): boolean {
+    return this.#watch?.isFrozen ?? false
+  }
+
   /** Checks the lens by the network's input, at most every `lens.everyMs`. */
   look(frame: Pick<Frame, 'width' | 'height' | 'file'>, nowMs: number): void {
     if (!this.#watch || nowMs < this.#nextCheckMs) return
     this.#nextCheckMs = nowMs + this.#everyMs
     const { measure, isDetailed } = this.#meterOf(frame)
     const statistics = measure(this.#options.classifier.input.data as Float32Array)
-    if (this.#watch.observe(statistics, { nowMs, isStill: frame.file !== undefined, isDetailed }))
-      this.#hasChanged = true
+    const context = { nowMs, isStill: frame.file !== undefined, isLive: this.#isLive, isDetailed }
+    if (this.#watch.observe(statistics, context)) this.#hasChanged = true
   }
 
   /** The prediction with the focus of a class and the lens problem that stands. */

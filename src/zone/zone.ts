@@ -123,6 +123,11 @@ export class Zone {
     return refusal ? Promise.reject(refusal) : this.#pictures.request(options)
   }
 
+  /** The camera was opened and its first frame follows. `isLive`: identical frames mean that it is frozen. */
+  opened(isLive: boolean): void {
+    this.#sight.opened(isLive)
+  }
+
   /** Withdraws the label: the camera is lost. */
   lose(): void {
     this.#pictures.fail()
@@ -134,6 +139,13 @@ export class Zone {
   disable(): void {
     this.#pictures.fail()
     this.#apply(loseCamera(this.#policy, 'camera_disabled', this.#options.clock.now()), null)
+  }
+
+  /** Publishes that there is no label any more: gapcam ends. */
+  end(): void {
+    const { state } = loseCamera(this.#policy, 'stopped', this.#options.clock.now())
+    this.#policy = state
+    this.#options.publisher.settled(this.key, state.decision, null)
   }
 
   /** Starts over, as at the start of the program: what was seen before the pause says nothing about now. */
@@ -230,16 +242,22 @@ export class Zone {
     recorder?.finish({ prediction: null, logits, before: state, after: state, policy, nowMs: clock.now() }, [])
   }
 
-  /** Applies the policy, adds where the label's evidence lies, and publishes. Returns the prediction with the additions. */
+  /**
+   * Applies the policy (a frozen camera has no label), adds where the label's evidence lies, and publishes. Returns the
+   * prediction with the additions.
+   */
   #decide(bare: Prediction, frame: Frame): Prediction {
     const { publisher, recorder, settings, clock, metrics } = this.#options
     const start = clock.now()
     const [before, policy] = [this.#policy, settings().policy]
-    const step = observe(before, bare, policy, start)
-    recorder?.finish(
-      { prediction: bare, logits: bare.logits.slice(), before, after: step.state, policy, nowMs: start },
-      step.events,
-    )
+    const { isFrozen } = this.#sight
+    const step = isFrozen ? loseCamera(before, 'frozen', start) : observe(before, bare, policy, start)
+    // A recording can be replayed frame by frame; that a camera is frozen is not in any one of its frames.
+    if (!isFrozen)
+      recorder?.finish(
+        { prediction: bare, logits: bare.logits.slice(), before, after: step.state, policy, nowMs: start },
+        step.events,
+      )
     const prediction = this.#sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
     this.#last = prediction
     publisher.result(this.key, prediction)

@@ -43,7 +43,7 @@ describe('with the embedded broker', () => {
 })
 
 describe('with mosquitto', () => {
-  it('SIGINT leaves offline retained, and ends with 130 even if it comes twice at once', async () => {
+  it('SIGINT leaves offline and unknown retained, and ends with 130 even if it comes twice at once', async () => {
     const broker = await startMosquitto()
     const run = gapcam([
       'run',
@@ -64,6 +64,15 @@ describe('with mosquitto', () => {
     run.kill('SIGINT')
     expect(await run.ended).toBe(130)
     expect(await retained(broker.port, 'site/hall/desk/status')).toBe('offline')
+    // Nothing that the broker keeps says that the camera still sees something.
+    expect(await retained(broker.port, 'site/hall/desk/bench/status')).toBe('offline')
+    expect(await retained(broker.port, 'site/hall/desk/bench/label')).toBe('unknown')
+    expect(JSON.parse(await retained(broker.port, 'site/hall/desk/bench/state'))).toMatchObject({
+      label: 'unknown',
+      reason: 'stopped',
+      prev: 'chickadee',
+      score: 0,
+    })
   })
 
   it('a broker killed with SIGKILL and started again finds the label there again; no inference waits for it', async () => {

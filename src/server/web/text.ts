@@ -55,6 +55,8 @@ export const text = {
       model_changed: 'the model has changed',
       camera_lost: 'the camera is lost',
       camera_stale: 'the camera delivers no frames',
+      frozen: 'the camera repeats one picture',
+      stopped: 'gapcam has ended',
       camera_disabled: 'the camera is paused',
     } as Readonly<Record<string, string>>,
   },
