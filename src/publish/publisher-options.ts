@@ -37,8 +37,6 @@ export interface PublisherOptions {
   readonly subscriptions?: readonly Subscription[] | undefined
   /** Called for each message that a subscription brings; must not throw. */
   readonly onMessage?: ((message: Incoming) => void) | undefined
-  /** Called after each connection, when everything retained is on its way; must not throw. */
-  readonly onConnected?: (() => void) | undefined
 }
 
 export interface PublisherStats {

@@ -57,6 +57,8 @@ export interface Publisher {
   sendNow(message: Message): boolean
   /** Sends every retained topic again. */
   repeat(): void
+  /** Calls back after each connection and each `repeat`: what is not retained can be sent again then. Must not throw. */
+  onRepeat(listener: () => void): void
   /** How often states are refreshed and results published, in milliseconds; below 0: no results. */
   pace(pace: { readonly stateEveryMs: number; readonly resultEveryMs: number }): void
   health(fields: HealthFields): void
@@ -85,6 +87,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     forget: (topic) => publisher.forget(topic),
     sendNow: (message) => publisher.sendNow(message),
     repeat: () => publisher.repeat(),
+    onRepeat: (listener) => publisher.onRepeat(listener),
     pace: (pace) => publisher.pace(pace),
     health: (fields) => publisher.health(fields),
     stats: () => publisher.stats(),
@@ -110,6 +113,7 @@ class NodePublisher implements Publisher {
   readonly #isInsecure: boolean
   #stateEveryMs: number
   #resultEveryMs: number
+  readonly #repeatListeners: (() => void)[] = []
   #droppedResults = 0
 
   constructor(options: PublisherOptions) {
@@ -209,6 +213,11 @@ class NodePublisher implements Publisher {
 
   repeat(): void {
     this.#sender.repeat()
+    for (const listener of this.#repeatListeners) listener()
+  }
+
+  onRepeat(listener: () => void): void {
+    this.#repeatListeners.push(listener)
   }
 
   pace({ stateEveryMs, resultEveryMs }: { readonly stateEveryMs: number; readonly resultEveryMs: number }): void {
@@ -248,7 +257,7 @@ class NodePublisher implements Publisher {
   }
 
   #createLink(broker: ConnectOptions): Link {
-    const { node, log, isClockSynced, backoffMs, subscriptions = [], onMessage, onConnected } = this.#options
+    const { node, log, isClockSynced, backoffMs, subscriptions = [], onMessage } = this.#options
     return createLink({
       connect: broker,
       clientId: broker.clientId ?? `gapcam-${node}`,
@@ -257,7 +266,7 @@ class NodePublisher implements Publisher {
       clock: this.#clock,
       onUp: (connection) => {
         this.#sender.attach(connection)
-        onConnected?.()
+        for (const listener of this.#repeatListeners) listener()
       },
       onDown: () => this.#sender.detach(),
       onMessage: (message) => {

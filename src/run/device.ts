@@ -31,8 +31,8 @@ export async function describeDevice(parts: DeviceParts): Promise<Device> {
       version: ownVersion,
       labels,
       hasHeat: 'heat' in classifier.heat,
-      ...(name === undefined ? {} : { board: name }),
-      ...(pageUrl === undefined ? {} : { pageUrl }),
+      board: boardName(name),
+      pageUrl,
       health: {
         hasTemperature: readings.soc_c !== undefined,
         hasUndervoltage: readings.undervoltage !== undefined,
@@ -41,6 +41,16 @@ export async function describeDevice(parts: DeviceParts): Promise<Device> {
     },
     model: { id: modelId, version: classifier.version ?? sha256.slice(0, 12) },
   }
+}
+
+/** What makers of boards leave in the firmware where a name should be. */
+const placeholder = /^(to be filled|default string|system product name|not specified|o\.?e\.?m\.?|none|unknown)/i
+const architectures: Readonly<Record<string, string>> = { x64: 'x86-64', arm64: 'ARM64', arm: 'ARM', ia32: 'x86' }
+
+/** The board's name, else what kind of computer it is. */
+export function boardName(name: string | undefined, architecture: string = process.arch): string {
+  if (name !== undefined && name.trim() !== '' && !placeholder.test(name.trim())) return name
+  return `${architectures[architecture] ?? architecture} computer`
 }
 
 /** The fields of R/info and of the `info` command: versions, model, engine and why it was chosen. */

@@ -1,4 +1,4 @@
-/** The node's health message: counters, camera, GPU and board, soon after the start and then once a minute. */
+/** The node's health message: counters, camera, GPU and board. Published at the start, on each connection and once a minute. */
 import type { BoardReader } from '../board.js'
 import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'
@@ -7,7 +7,7 @@ import type { Publisher } from '../publish/publisher.js'
 import type { CudaRestart } from './cuda-restart.js'
 
 export interface HealthOptions {
-  readonly publisher: Pick<Publisher, 'health' | 'info'>
+  readonly publisher: Pick<Publisher, 'health' | 'info' | 'onRepeat'>
   readonly classifier: Pick<Classifier, 'engine'>
   readonly board: BoardReader
   readonly metrics: Metrics
@@ -19,22 +19,29 @@ export interface HealthOptions {
   readonly info: () => Readonly<Record<string, unknown>>
 }
 
-/** The first message comes early, so that a board's temperature is known soon. */
-const firstHealthMs = 5000
+/** The first message comes early, so that no entity of Home Assistant stays unknown for long. */
+const firstHealthMs = 1000
 const healthEveryMs = 60_000
+/** A rate over a shorter time would be noise. */
+const leastRateMs = 1000
 
 /** Publishes health until `stop` is called. */
 export function startHealth(options: HealthOptions): { stop(): void } {
   const { publisher, classifier, board, metrics, clock, cudaRestart, cameras, info } = options
   let last: Moment = { ms: metrics.startedMs, frames: 0 }
+  let fps = 0
   let isStopped = false
   let { reason: told } = classifier.engine.describe()
   const say = async (): Promise<void> => {
     const boardReadings = await board.read()
     if (isStopped) return
     const now = { ms: clock.now(), frames: metrics.frames }
+    if (now.ms - last.ms >= leastRateMs) {
+      fps = ((now.frames - last.frames) * 1000) / (now.ms - last.ms)
+      last = now
+    }
     publisher.health({
-      ...countersOf(metrics, last, now),
+      ...countersOf(metrics, fps, now.ms),
       camera: cameraHealth(metrics, cameras, now.ms),
       ...gpuHealth(classifier.engine.describe(), cudaRestart),
       ...boardReadings,
@@ -43,12 +50,15 @@ export function startHealth(options: HealthOptions): { stop(): void } {
     const { reason } = classifier.engine.describe()
     if (reason !== told) publisher.info(info())
     told = reason
-    last = now
   }
   let timer = setTimeout(() => {
     void say()
     timer = setInterval(() => void say(), healthEveryMs)
   }, firstHealthMs)
+  // What the broker gets on a connection was measured before it, and says that there is none.
+  publisher.onRepeat(() => {
+    if (!isStopped) void say()
+  })
   return {
     stop() {
       isStopped = true
@@ -62,12 +72,12 @@ interface Moment {
   readonly frames: number
 }
 
-/** Counters since the start; frames per second since the last message. */
-function countersOf(metrics: Metrics, last: Moment, now: Moment): Parameters<Publisher['health']>[0] {
+/** Counters since the start, and the rate of frames since the last message. */
+function countersOf(metrics: Metrics, fps: number, nowMs: number): Parameters<Publisher['health']>[0] {
   const { p50, p95, p99 } = metrics.infer.percentiles()
   return {
-    uptime_s: Math.round((now.ms - metrics.startedMs) / 1000),
-    fps: tenth(((now.frames - last.frames) * 1000) / Math.max(now.ms - last.ms, 1)),
+    uptime_s: Math.round((nowMs - metrics.startedMs) / 1000),
+    fps: tenth(fps),
     dropped: metrics.dropped,
     invalid: metrics.invalid,
     infer_ms: { p50: tenth(p50), p95: tenth(p95), p99: tenth(p99) },

@@ -19,11 +19,13 @@ import { Zone } from '../zone/zone.js'
 import { NodeCamera } from './camera.js'
 import { runCameras } from './cameras.js'
 import { createCommands, type Commands } from './commands.js'
+import { AutomaticPictures } from './automatic-pictures.js'
 import { applySettings, createTarget } from './control.js'
 import { createCudaRestart, type CudaRestart } from './cuda-restart.js'
 import { noDeadlines, type Deadlines } from './deadlines.js'
 import { infoOf } from './device.js'
 import { startHealth } from './health.js'
+import { Pictures } from './pictures.js'
 import { openSettings, type Settings } from './settings.js'
 import { Turns } from './turns.js'
 
@@ -100,7 +102,11 @@ export function openRuntime(options: RuntimeOptions): Runtime {
   publisher.info(info())
   const stopApplying = applySettings({ config, zones, settings, publisher, log })
   const restart = options.canRestart ? () => ending.restart('restart', 'as a command asked for') : undefined
-  const control = { config, cameras, classifier, zones, settings, publisher, log, readConfig, restart, recorders, info }
+  const pictures = new Pictures({ config, classifier, zones, publisher })
+  const control = { config, cameras, zones, settings, publisher, log, readConfig, restart, recorders, info, pictures }
+  const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })
+  // Without a broker a picture would be drawn for nothing.
+  if (publisher.stats().url !== null) listeners.push((zone, decision) => automatic.settled(zone, decision))
   const live: LiveRun = {
     cameras: openCameras(parts, zones),
     zones,
@@ -115,6 +121,7 @@ export function openRuntime(options: RuntimeOptions): Runtime {
     run: (signal) => runUntilEnd({ live, options, clock, ending, info }, signal),
     async close() {
       stopApplying()
+      automatic.close()
       for (const zone of zones) zone.close()
       await settings.close()
     },
