@@ -1,4 +1,4 @@
-/** The tests' libcuda.so.1 (native/cuda/fake) for programs that run as children. */
+/** The test driver (native/cuda/fake) for child processes. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ export function buildFakeCuda(): void {
   if (status !== 0) throw new Error(stderr)
 }
 
-/** NVIDIA's real compiler of PyPI's wheels, and the environment in which a program finds it with its headers. */
+/** Fetches NVIDIA's compiler from PyPI. Returns the environment in which a program finds it with its headers. */
 export async function fetchNvrtc(): Promise<NodeJS.ProcessEnv> {
   const { compilers, fetchCompiler } = (await import(join(projectRoot, 'scripts/cuda/build-cubins.mjs'))) as {
     compilers: object[]
@@ -27,7 +27,7 @@ export async function fetchNvrtc(): Promise<NodeJS.ProcessEnv> {
   }
 }
 
-/** The environment of a child with that driver; settings as native/cuda/fake/settings.cc has them. */
+/** The environment of a child process with the test driver. For the settings see native/cuda/fake/settings.cc. */
 export function fakeCuda(settings: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   return {
     ...cleanEnvironment(),
@@ -47,7 +47,7 @@ export interface DriverReport {
   readonly violations: readonly string[]
 }
 
-/** What the driver counted (setting report=FILE), once its process has ended. */
+/** The driver's report (setting report=FILE), after its process has ended. */
 export function readReport(file: string): DriverReport {
   return JSON.parse(readFileSync(file, 'utf8')) as DriverReport
 }

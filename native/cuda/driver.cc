@@ -9,14 +9,14 @@ namespace gapcam::cuda {
 namespace {
 
 std::mutex load_mutex;
-Api loaded;  // under load_mutex until it is loaded, constant from then on
+Api loaded;  // guarded by load_mutex until it is loaded, then constant
 bool is_loaded = false;
 
 std::mutex poison_mutex;
-char poison[256] = "";                       // written once, under poison_mutex
-std::atomic<const char*> poisoned{nullptr};  // `poison`, once it is written
+char poison[256] = "";                       // written once, guarded by poison_mutex
+std::atomic<const char*> poisoned{nullptr};  // points to `poison` after it was written
 
-// Errors after which every further call in the process fails the same way, by the driver API's documentation.
+// Sticky errors: by the driver API's documentation, every further call of the process fails in the same way.
 constexpr Result kStickyErrors[] = {
     214,  // ECC_UNCORRECTABLE
     220,  // NVLINK_UNCORRECTABLE
@@ -41,7 +41,7 @@ bool IsSticky(Result result) {
 }
 
 Status OpenLibrary(Api* api) {
-  // Never closed: the driver starts threads that outlive whoever loaded it.
+  // Never closed: the driver's threads run until the process ends.
   void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!library) return Status::Error("ENGINE_UNAVAILABLE", "there is no NVIDIA driver here (%.150s)", dlerror());
   const char* missing = nullptr;
@@ -51,8 +51,9 @@ Status OpenLibrary(Api* api) {
 #include "driver.def"
 #undef GAPCAM_CUDA_CALL
   if (missing)
-    return Status::Error("ENGINE_UNAVAILABLE", "the NVIDIA driver lacks %s: it is older than CUDA 11.4 (JetPack 5)",
-                         missing);
+    return Status::Error(
+        "ENGINE_UNAVAILABLE",
+        "the NVIDIA driver lacks %s: it is older than CUDA 11.4. Install CUDA 11.4 or JetPack 5, or newer", missing);
   return Status::Ok();
 }
 
@@ -65,7 +66,7 @@ Status Start(const Api& api) {
     return Failed(api, result, "ENGINE_UNAVAILABLE", "cuDriverGetVersion", "asking the NVIDIA driver for its version");
   if (version < kLeastVersion) {
     return Status::Error("ENGINE_UNAVAILABLE",
-                         "the NVIDIA driver is too old: it speaks CUDA %d.%d, and 11.4 is needed (JetPack 5)",
+                         "the NVIDIA driver is too old: it supports CUDA %d.%d, but 11.4 (JetPack 5) is needed",
                          version / 1000, version % 1000 / 10);
   }
   return Status::Ok();

@@ -38,7 +38,7 @@ CudaExecutor::~CudaExecutor() {
   api_.PrimaryCtxRelease(device_.device);
 }
 
-// The errors of giving back are nobody's concern: after a lost context every one of these calls fails.
+// Errors are ignored: after a lost context every one of these calls fails, and nothing is left to release.
 void CudaExecutor::Release() {
   const ContextScope scope(api_, context_);
   if (graph_) api_.GraphExecDestroy(std::exchange(graph_, nullptr));
@@ -62,8 +62,8 @@ Status CudaExecutor::Prepare(const ExecutorOptions& options) {
   if (status.ok()) status = Check(api_.StreamCreate(&stream_, kStreamNonBlocking), "cuStreamCreate", "making a stream");
   if (!status.ok()) return status;
   BindLaunches();
-  // Once without a graph: a driver that loads kernels when they are first launched cannot do so while it captures, and a
-  // kernel that fails does so here, before anybody counts on it.
+  // Run once without a graph. A driver with lazy loading loads a kernel at its first launch, which is forbidden during
+  // a capture. And a kernel that fails on this device is detected before the engine is chosen.
   size_t index = 0;
   const Result launched = LaunchAll(&index);
   status = CheckLaunch(launched, index);
@@ -107,17 +107,17 @@ Status CudaExecutor::TakeMemory() {
   return status;
 }
 
-// Memory of the device with these bytes. The caller frees it, also where the copy failed.
+// Allocates device memory with these bytes. The caller frees it, even if the copy failed.
 Status CudaExecutor::Upload(const void* bytes, uint64_t size, const char* doing, DevicePointer* device) {
-  // A block of no bytes is an error to the driver.
+  // The driver refuses to allocate 0 bytes.
   Status status = Check(api_.MemAlloc(device, size + 256), "cuMemAlloc", doing);
   if (status.ok()) status = Check(api_.MemcpyHtoD(*device, bytes, size), "cuMemcpyHtoD", doing);
-  // From pageable memory the call may return while the copy is under way, and our stream does not wait for the one it is in.
+  // For pageable memory the call may return before the copy ends, and our stream does not wait for the default stream.
   if (status.ok()) status = Check(api_.CtxSynchronize(), "cuCtxSynchronize", doing);
   return status;
 }
 
-// Host memory that the device sees too. The caller frees it, also where its device address cannot be had.
+// Allocates host memory that the device can access. The caller frees it, even if its device address is not available.
 Status CudaExecutor::Map(uint64_t bytes, const char* doing, Mapped* mapped) {
   const size_t size = bytes + 256;
   void* memory = nullptr;
@@ -136,7 +136,7 @@ void CudaExecutor::BindLaunches() {
   }
 }
 
-// Launches in their order until one fails, whose index `failed` then is.
+// Launches all kernels in order, until one fails. `failed` is then its index.
 Result CudaExecutor::LaunchAll(size_t* failed) {
   for (size_t i = 0; i < program_.launches.size(); ++i) {
     const Launch& launch = program_.launches[i];
@@ -165,7 +165,7 @@ Status CudaExecutor::Capture() {
   if (!status.ok()) return status;
   size_t index = 0;
   const Result launched = LaunchAll(&index);
-  // The recording must end whatever happened in it; while it lasts the driver takes no other call.
+  // The capture must end even after a failed launch: until then the driver refuses other calls.
   Graph graph = nullptr;
   const Result ended = api_.StreamEndCapture(stream_, &graph);
   status = CheckLaunch(launched, index);

@@ -1,12 +1,12 @@
-// CudaExecutor: a plan made ready for the machine's NVIDIA device and run for every frame. The same shape as
-// plan/executor.h, but a run can fail, and then says how.
+// CudaExecutor: runs a plan on the machine's NVIDIA device, once for every frame. Its interface is that of
+// plan/executor.h, but a run can fail and returns the reason.
 //
 //   host                      device
-//   inputs, mapped  ────────▶ first kernels read them over the bus
+//   inputs, mapped  ────────▶ the first kernels read them over the bus
 //                             weights, activations
-//   outputs, mapped ◀──────── last kernels write them there
+//   outputs, mapped ◀──────── the last kernels write them over the bus
 //
-// The whole network is one CUDA graph, captured once: a frame costs two calls that do something.
+// The whole network is one CUDA graph, captured once. A frame costs two driver calls: launch and wait.
 #pragma once
 #include <memory>
 #include <vector>
@@ -19,38 +19,39 @@ namespace gapcam::cuda {
 
 struct ExecutorOptions {
   Precision precision = Precision::kFloat16;
-  const void* image = nullptr;  // a cubin of kernels.def for the device's generation; may go once it is open
+  const void* image = nullptr;  // a cubin of kernels.def for the device's generation; needed only during Open
 };
 
 class CudaExecutor {
  public:
-  // Reads and validates the plan, lowers it for the first device, uploads, runs once and captures. `bytes`, the image and
-  // what `constants` points at may go afterwards. ENGINE_UNAVAILABLE where CUDA cannot be had here, ENGINE_FAILED where
-  // it was and a call failed.
+  // Reads and validates the plan, lowers it for the first device, uploads the weights, runs once and captures the
+  // graph. The plan's bytes, the image and the constants are needed only during the call. ENGINE_UNAVAILABLE if CUDA is
+  // not available here; ENGINE_FAILED if a call of it failed.
   static Status Open(const uint8_t* bytes, size_t size, const ExecutorOptions& options,
                      std::unique_ptr<CudaExecutor>* executor, const Constants* constants = nullptr);
   ~CudaExecutor();
   CudaExecutor(const CudaExecutor&) = delete;
   CudaExecutor& operator=(const CudaExecutor&) = delete;
 
-  // Computes the outputs from the inputs, which it never writes, and waits for them. One call at a time, on any thread.
-  // After an error the outputs hold anything; PoisonedBy() then tells whether CUDA is over for this process.
+  // Computes the outputs from the inputs and waits for them. The inputs stay unchanged. One call at a time, on any
+  // thread. After an error the outputs are undefined, and PoisonedBy() tells whether CUDA is off for this process.
   Status Run();
 
-  // Gives everything back but the memory of inputs and outputs, which stays until the executor goes. No Run() afterwards.
+  // Releases everything except the memory of inputs and outputs, which the destructor releases. No Run() afterwards.
   void Release();
 
   const Plan& plan() const { return plan_; }
   const DeviceInfo& device() const { return device_; }
   const Program& program() const { return program_; }
-  // Where the values of an input or output lie, by their place in the plan's list.
+  // The values of an input or output, by its index in the plan's list.
   void* input(uint32_t port) const { return host_[0].bytes + program_.inputs[port].offset; }
   void* output(uint32_t port) const { return host_[1].bytes + program_.outputs[port].offset; }
   uint64_t weight_bytes() const { return weight_bytes_; }
 
  private:
-  friend class FramePass;  // works in the same context, on the same stream, with kernels of the same module
+  friend class FramePass;  // uses the same context, stream and module
 
+  // Host memory that the device can access.
   struct Mapped {
     uint8_t* bytes = nullptr;
     DevicePointer device = 0;
@@ -78,8 +79,8 @@ class CudaExecutor {
   Mapped host_[2];  // inputs, outputs
   DevicePointer activations_ = 0, weights_ = 0;
   Module module_ = nullptr;
-  std::vector<Function> functions_;           // by KernelId; null where nothing used it yet
-  std::vector<std::vector<uint8_t>> params_;  // of each launch, bound; dropped once captured
+  std::vector<Function> functions_;           // by KernelId; null until it is first used
+  std::vector<std::vector<uint8_t>> params_;  // bound parameters of each launch; empty after the capture
   Stream stream_ = nullptr;
   GraphExec graph_ = nullptr;
 };

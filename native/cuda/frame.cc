@@ -9,7 +9,8 @@ namespace gapcam {
 namespace cuda {
 namespace {
 
-// Where place (u, v) of the resized picture goes, clockwise and then mirrored, as PixelPass::Configure has it.
+// The output pixel that shows pixel (u, v) of the resized picture: rotated clockwise, then flipped, as in
+// PixelPass::Configure.
 struct Point {
   int32_t x, y;
 };
@@ -28,7 +29,7 @@ Point OutputOf(const PixelSpec& spec, int32_t u, int32_t v) {
   return p;
 }
 
-// The way back: turns and mirrors are undone by their transposes.
+// Sets the inverse mapping, from output pixels to (u, v). The inverse of a rotation or flip is its transpose.
 void SetPlaces(const PixelSpec& spec, int32_t left, int32_t top, PixelParams* p) {
   const Point origin = OutputOf(spec, left, top), across = OutputOf(spec, left + 1, top),
               down = OutputOf(spec, left, top + 1);
@@ -64,7 +65,7 @@ Status FrameLaunch::Build(const PixelSpec& spec, const PixelSource& source, Fram
   SetPlaces(spec, static_cast<int32_t>(pass.left_), static_cast<int32_t>(pass.top_), &p);
   p.is_nchw = spec.is_nchw, p.is_bgr = spec.is_bgr, p.pixels = pixels, p.by_width = DivideBy(spec.width);
   for (int channel = 0; channel < 3; ++channel) {
-    p.scale[channel] = 1 / spec.std[channel] / 32;  // lines are levels times 32
+    p.scale[channel] = 1 / spec.std[channel] / 32;  // the kernel computes with levels times 32
     p.offset[channel] = -spec.mean[channel] * (1 / spec.std[channel]);
     p.fill[channel] = (spec.fill[spec.is_bgr ? 2 - channel : channel] - spec.mean[channel]) / spec.std[channel];
   }
@@ -105,7 +106,7 @@ Status FramePass::Adapt(const PixelSource& frame) {
   Status status = FrameLaunch::Build(spec_, frame, &launch_);
   PixelParams& p = launch_.params;
   if (status.ok() && p.y.elements != executor_->plan_.tensors[executor_->program_.inputs[0].tensor].elements)
-    status = Status::Error("ENGINE_FAILED", "a frame's pass is not of the network's input size");
+    status = Status::Error("ENGINE_FAILED", "the frame pass and the network's input differ in size");
   if (status.ok()) status = executor_->FindKernel(launch_.kernel);
   if (status.ok()) status = executor_->Map(p.frame.elements, "mapping memory for frames", &frame_);
   if (status.ok())
@@ -123,7 +124,7 @@ void FramePass::Release() {
   Free();
 }
 
-// The errors of giving back are nobody's concern, as in CudaExecutor::Release.
+// Errors are ignored, as in CudaExecutor::Release.
 void FramePass::Free() {
   known_ = PixelSource();
   if (frame_.bytes) executor_->api_.MemFreeHost(std::exchange(frame_, {}).bytes);

@@ -1,5 +1,5 @@
-// Half precision (IEEE 754 binary16) on the host: bits, and their conversion with rounding to the nearest even. Shared by
-// the emulated kernels and by what packs weights for them.
+// Half precision (IEEE 754 binary16) on the host: conversion between bits and float, rounding to nearest even. The
+// emulated kernels and the packing of weights use it.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -7,8 +7,9 @@
 namespace gapcam {
 namespace cuda {
 
+// The value of these bits.
 inline float HalfToFloat(uint16_t bits) {
-  // The exponent moved by a multiplication, which also makes denormal numbers right.
+  // The multiplication corrects the exponent bias. It is also right for subnormal numbers.
   const uint32_t magnitude = static_cast<uint32_t>(bits & 0x7fff) << 13;
   float value;
   std::memcpy(&value, &magnitude, sizeof(value));
@@ -21,6 +22,7 @@ inline float HalfToFloat(uint16_t bits) {
   return value;
 }
 
+// The bits of the nearest half; infinity above its range.
 inline uint16_t FloatToHalf(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
@@ -29,7 +31,7 @@ inline uint16_t FloatToHalf(float value) {
   if (bits >= 0x47800000)
     return static_cast<uint16_t>(sign | (bits > 0x7f800000 ? 0x7fff : 0x7c00));  // NaN, or 65536 and more
   if (bits < 0x38800000) {
-    // A denormal result: adding 0.5 puts its bits, rounded, at the end of the mantissa.
+    // The result is subnormal. Adding 0.5 rounds it and moves its bits to the end of the mantissa.
     float magnitude;
     std::memcpy(&magnitude, &bits, sizeof(magnitude));
     magnitude += 0.5f;

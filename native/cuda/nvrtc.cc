@@ -22,7 +22,7 @@ struct Nvrtc {
   bool is_loaded = false;
 };
 
-// The newest first: the names that JetPack 5 (11.2 stands for all of 11), 6 and 7 install.
+// Library names of JetPack 7, 6 and 5, the newest first. All of CUDA 11 uses the name 11.2.
 constexpr const char* kLibraries[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"};
 
 const Nvrtc& Load() {
@@ -36,7 +36,7 @@ const Nvrtc& Load() {
       *reinterpret_cast<void**>(function) = dlsym(library, symbol);
       return *function != nullptr;
     };
-    // CUBIN: from NVRTC 11.1 on.
+    // nvrtcGetCUBIN exists since NVRTC 11.1.
     nvrtc.is_loaded = find(&nvrtc.Version, "nvrtcVersion") && find(&nvrtc.CreateProgram, "nvrtcCreateProgram") &&
                       find(&nvrtc.CompileProgram, "nvrtcCompileProgram") &&
                       find(&nvrtc.DestroyProgram, "nvrtcDestroyProgram") &&
@@ -47,7 +47,7 @@ const Nvrtc& Load() {
   return nvrtc;
 }
 
-// The first line of the log that is an error.
+// The first error in the log, with a colon before it.
 std::string Complaint(const Nvrtc& nvrtc, Program program) {
   size_t size = 0;
   if (nvrtc.GetLogSize(program, &size) != 0 || size < 2) return "";
@@ -69,7 +69,7 @@ int NvrtcVersion() {
 Status CompileKernels(const std::string& source, const std::vector<std::string>& options, std::vector<uint8_t>* cubin) {
   const Nvrtc& nvrtc = Load();
   if (!nvrtc.is_loaded)
-    return Status::Error("ENGINE_UNAVAILABLE", "there is no NVRTC here to compile them (libnvrtc.so)");
+    return Status::Error("ENGINE_UNAVAILABLE", "there is no NVRTC here to compile them (libnvrtc.so is missing)");
   Program program = nullptr;
   int result = nvrtc.CreateProgram(&program, source.c_str(), "kernels.cu", 0, nullptr, nullptr);
   if (result != 0) return Status::Error("ENGINE_UNAVAILABLE", "NVRTC failed: %s", nvrtc.GetErrorString(result));

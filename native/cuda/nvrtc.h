@@ -1,4 +1,5 @@
-// NVRTC, NVIDIA's compiler as a library, where the machine has it: kernels for a generation that no cubin is shipped for.
+// NVRTC, NVIDIA's compiler as a library, if the machine has it. It compiles kernels for generations without a shipped
+// cubin.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -8,11 +9,11 @@
 
 namespace gapcam::cuda {
 
-// Compiles CUDA C++ to a cubin. Options are NVRTC's own; `source` is a whole file's text, what it includes is read from
-// the folders that they name. ENGINE_UNAVAILABLE where there is no NVRTC or it refuses, with its first complaint.
+// Compiles the text of a CUDA C++ file to a cubin. `options` are those of NVRTC and name the include folders.
+// ENGINE_UNAVAILABLE without NVRTC, or with its first error message if it refuses the source.
 Status CompileKernels(const std::string& source, const std::vector<std::string>& options, std::vector<uint8_t>* cubin);
 
-// major · 100 + minor of the NVRTC that CompileKernels would use; 0 where there is none.
+// The version of NVRTC as major · 100 + minor; 0 without NVRTC.
 int NvrtcVersion();
 
 }  // namespace gapcam::cuda

@@ -1,13 +1,13 @@
-// Everything that a Jetson (or another machine with an NVIDIA GPU) can tell about the CUDA engine, in one file to send back:
-// what the machine is, whether results are right, how long they take beside the other engines and from a camera's frame,
-// power, clocks and temperatures meanwhile (tegrastats). About five minutes.
+// Tests and measures the CUDA engine on a Jetson, or on another machine with an NVIDIA GPU, and writes one report file:
+// the machine, whether the results are right, times of all engines and from a camera's frame, and power, clocks and
+// temperatures (tegrastats). It takes about five minutes.
 //
-//   node scripts/board/cuda.mjs                      the models that come with gapcam
-//   node scripts/board/cuda.mjs MODEL.onnx …         these
-//   --seconds N   of each measurement (default 10)   --steady N   of running without a pause (default 60)
-//   --input-size SIDE (default 224)   --photos N   so many photographs (default all)   --out FILE
+//   node scripts/board/cuda.mjs                      the models in models/
+//   node scripts/board/cuda.mjs MODEL.onnx …         these models
+//   --seconds N   for each measurement (default 10)   --steady N   seconds without a pause (default 60)
+//   --input-size SIDE (default 224)   --photos N   at most N photographs (default all)   --out FILE
 //
-// Run it with the clocks that you mean to have (sudo nvpmodel -m …; sudo jetson_clocks): both are noted.
+// Set the clocks of normal use first (sudo nvpmodel -m …; sudo jetson_clocks). The report contains both.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -24,8 +24,8 @@ const limits = { fp16: 2e-2, fp32: 1e-4 }
 
 const text = (file) => (existsSync(file) ? readFileSync(file, 'utf8').replaceAll('\0', '').trim() : null)
 
-/** What a program prints, or null where it is not there. */
-function says(command, ...args) {
+/** The output of a program; null if it is missing or fails. */
+function outputOf(command, ...args) {
   const { status, stdout, error } = spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 })
   return error || status !== 0 ? null : stdout.trim()
 }
@@ -34,18 +34,18 @@ function machine() {
   return {
     model: text('/proc/device-tree/model'),
     release: text('/etc/nv_tegra_release'),
-    jetpack: says('dpkg-query', '-W', '-f', '${Version}', 'nvidia-jetpack'),
-    kernel: says('uname', '-a'),
-    powerMode: says('nvpmodel', '-q'),
-    clocks: says('jetson_clocks', '--show'),
-    gpu: says('nvidia-smi', '--query-gpu=name,driver_version,clocks.sm,power.limit', '--format=csv'),
+    jetpack: outputOf('dpkg-query', '-W', '-f', '${Version}', 'nvidia-jetpack'),
+    kernel: outputOf('uname', '-a'),
+    powerMode: outputOf('nvpmodel', '-q'),
+    clocks: outputOf('jetson_clocks', '--show'),
+    gpu: outputOf('nvidia-smi', '--query-gpu=name,driver_version,clocks.sm,power.limit', '--format=csv'),
     memory: text('/proc/meminfo')?.split('\n')[0] ?? null,
     node: process.version,
-    commit: says('git', '-C', root, 'rev-parse', 'HEAD'),
+    commit: outputOf('git', '-C', root, 'rev-parse', 'HEAD'),
   }
 }
 
-/** gapcam with these arguments: exit status, objects on stdout, stderr. */
+/** Runs gapcam with these arguments. Resolves with exit status, the JSON lines of stdout, and stderr. */
 function gapcam(...args) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -67,7 +67,7 @@ function gapcam(...args) {
   })
 }
 
-/** The photographs' labels by CUDA and by the CPU. */
+/** The labels of the photographs on CUDA and on the CPU. */
 async function photographs(count) {
   const folder = join(root, 'models/photos')
   const files = readdirSync(folder)
@@ -130,7 +130,7 @@ async function outputsOf(path, options, inputs) {
   }
 }
 
-/** The largest difference of any output from the CPU's, as a share of its range, over a few inputs. */
+/** The largest difference of any output from the CPU's over a few inputs, as a share of its range. */
 async function parity(path, inputSize) {
   const size = inputSize ? { inputSize } : {}
   const right = await outputsOf(path, { engine: 'native', ...size }, 4)
@@ -159,7 +159,7 @@ function difference(right, computed) {
   return worst / (most > least ? most - least : 1)
 }
 
-/** The same frame again and again: what stays of the speed when the board is warm, and whether it ever fails. */
+/** Runs one input without a pause: the speed of the warm board, and whether a run fails or differs. */
 async function steady(path, inputSize, seconds) {
   const model = await openModel(path, { engine: 'cuda', ...(inputSize ? { inputSize } : {}) })
   const feeds = Object.fromEntries(
@@ -196,7 +196,7 @@ async function steady(path, inputSize, seconds) {
   }
 }
 
-async function main() {
+function readArguments() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -204,61 +204,74 @@ async function main() {
       steady: { type: 'string', default: '60' },
       photos: { type: 'string', default: '100' },
       out: { type: 'string' },
-      'input-size': { type: 'string' },
+      'input-size': { type: 'string', default: '224' },
     },
   })
-  const models =
-    positionals.length > 0
-      ? positionals
-      : readdirSync(join(root, 'models'))
-          .filter((name) => name.endsWith('.onnx'))
-          .map((name) => join(root, 'models', name))
-  const side = values['input-size'] === undefined ? undefined : Number(values['input-size'])
-  const inputSize = side === undefined ? { height: 224, width: 224 } : { height: side, width: side }
-  const sizeFlag = ['--input-size', String(inputSize.height)]
-  const report = { format: 1, when: new Date().toISOString(), machine: machine(), models: [] }
-  const note = (what) => process.stderr.write(`${what}\n`)
-  note('photographs')
-  report.photographs = await photographs(Number(values.photos))
-  for (const path of models) {
-    const name = basename(path)
-    const entry = { name, sha256: createHash('sha256').update(readFileSync(path)).digest('hex') }
-    report.models.push(entry)
-    note(`${name}: parity`)
-    entry.parity = await parity(path, inputSize)
-    if (!Object.values(entry.parity).some(({ isRight }) => isRight)) continue
-    const auto = await openModel(path, { engine: 'auto', inputSize })
-    entry.auto = auto.describe()
-    await auto.close()
-    note(`${name}: benchmark`)
-    const board = startTegrastats()
-    const bench = await gapcam(
-      'bench',
-      '--json',
-      '--engine',
-      'cuda,native,onnxruntime',
-      '--seconds',
-      values.seconds,
-      ...sizeFlag,
-      path,
-    )
-    entry.benchmark = { status: bench.status, stderr: bench.stderr, results: bench.results, board: await board.stop() }
-    note(`${name}: frames`)
-    entry.frames = await timeFrames(path, inputSize, Number(values.seconds) / 2)
-    note(`${name}: ${values.steady} s without a pause`)
-    const warm = startTegrastats()
-    entry.steady = { ...(await steady(path, inputSize, Number(values.steady))), board: await warm.stop() }
+  const shipped = readdirSync(join(root, 'models'))
+    .filter((name) => name.endsWith('.onnx'))
+    .map((name) => join(root, 'models', name))
+  const side = Number(values['input-size'])
+  return {
+    models: positionals.length > 0 ? positionals : shipped,
+    inputSize: { height: side, width: side },
+    seconds: Number(values.seconds),
+    steadySeconds: Number(values.steady),
+    photos: Number(values.photos),
+    out: values.out,
   }
+}
+
+const note = (what) => process.stderr.write(`${what}\n`)
+
+/** Runs `work` beside tegrastats. Resolves with its result and the board's numbers. */
+async function withBoard(work) {
+  const board = startTegrastats()
+  const result = await work()
+  return { ...result, board: await board.stop() }
+}
+
+/** The entry of one model. It ends after the parity check if no precision is right. */
+async function testModel(path, { inputSize, seconds, steadySeconds }) {
+  const name = basename(path)
+  const entry = { name, sha256: createHash('sha256').update(readFileSync(path)).digest('hex') }
+  note(`${name}: parity`)
+  entry.parity = await parity(path, inputSize)
+  if (!Object.values(entry.parity).some(({ isRight }) => isRight)) return entry
+  const auto = await openModel(path, { engine: 'auto', inputSize })
+  entry.auto = auto.describe()
+  await auto.close()
+  note(`${name}: benchmark`)
+  const benchmark = ['--engine', 'cuda,native,onnxruntime', '--seconds', String(seconds)]
+  const size = ['--input-size', String(inputSize.height)]
+  entry.benchmark = await withBoard(() => gapcam('bench', '--json', ...benchmark, ...size, path))
+  note(`${name}: frames`)
+  entry.frames = await timeFrames(path, inputSize, seconds / 2)
+  note(`${name}: ${steadySeconds} s without a pause`)
+  entry.steady = await withBoard(() => steady(path, inputSize, steadySeconds))
+  return entry
+}
+
+function isRight({ photographs, models }) {
+  return (
+    photographs.fp16.isRight &&
+    models.every(
+      ({ parity: p, frames = [] }) =>
+        Object.values(p).every((precision) => precision.isRight) && frames.every(({ isSame }) => isSame),
+    )
+  )
+}
+
+async function main() {
+  const options = readArguments()
+  const report = { format: 1, when: new Date().toISOString(), machine: machine(), models: [] }
+  note('photographs')
+  report.photographs = await photographs(options.photos)
+  for (const path of options.models) report.models.push(await testModel(path, options))
   report.isEmulated = report.models.some(({ parity: p }) =>
     /emulated/i.test(p?.fp16?.cuda?.device ?? p?.fp32?.cuda?.device ?? ''),
   )
-  report.isRight =
-    report.photographs.fp16.isRight &&
-    report.models.every(
-      ({ parity: p, frames = [] }) =>
-        Object.values(p).every(({ isRight }) => isRight) && frames.every(({ isSame }) => isSame),
-    )
-  const file = values.out ?? `gapcam-cuda-${report.when.slice(0, 19).replaceAll(':', '')}.json`
+  report.isRight = isRight(report)
+  const file = options.out ?? `gapcam-cuda-${report.when.slice(0, 19).replaceAll(':', '')}.json`
   writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`)
   note(
     report.isEmulated

@@ -1,4 +1,5 @@
-// A camera's frame to the network's outputs, with the pixels prepared by the GPU and by the CPU: for scripts/board/cuda.mjs.
+// Measures a camera's frame to the network's outputs, with preprocessing on the GPU and on the CPU, for
+// scripts/board/cuda.mjs.
 import { openClassifier } from '../../dist/classifier.js'
 import { createPreprocessor } from '../../dist/pixels/preprocess.js'
 
@@ -12,7 +13,7 @@ const summary = (times) => {
   return { leastMs: sorted[0], medianMs: sorted[sorted.length >> 1] }
 }
 
-/** Taking turns for `seconds` a kind of frame; `isSame`: both prepared the same bits. */
+/** Alternates both for `seconds` with each kind of frame. `isSame`: both prepared the same bits. */
 export async function timeFrames(model, inputSize, seconds) {
   const classifier = await openClassifier({ model, engine: 'cuda', ...(inputSize ? { inputSize } : {}) })
   const spec = classifier.preprocessing()

@@ -1,5 +1,5 @@
-// One file to attach to a bug: what the board is, what gapcam finds wrong on it, how it is configured, and what the
-// kernel said of cameras, supply and memory. Passwords, tokens and user names in addresses are taken out.
+// Writes one file to attach to a bug report: the board, the findings of gapcam doctor, the configuration, and the
+// kernel's messages about cameras, supply and memory. Passwords, tokens and user names in addresses are removed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -10,7 +10,7 @@ import { keepSecret, redact } from '../../dist/secrets.js'
 
 const help = `node scripts/board/report.mjs [--out FILE] [-- arguments of gapcam doctor]
 
-  --out FILE       where it goes (default gapcam-report-HOST-DATE.md)
+  --out FILE       the report (default gapcam-report-HOST-DATE.md)
 Example: node scripts/board/report.mjs -- v4l2:///dev/video0 --config /etc/gapcam.yaml`
 
 const { values, positionals } = parseArgs({
@@ -24,7 +24,7 @@ if (values.help) {
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 for (const [name, value] of Object.entries(process.env))
   if (/^GAPCAM_.*(PASSWORD|TOKEN|SECRET)$/.test(name)) keepSecret(value)
-// What follows a flag that holds a secret, on our own command line.
+// Secrets in the settings of our own command line.
 for (const text of positionals) {
   const [, value] = /^(?:mqtt\.password|page\.token)=(.+)$/.exec(text) ?? []
   keepSecret(value)
@@ -32,7 +32,7 @@ for (const text of positionals) {
 
 const file = (path) => (existsSync(path) ? readFileSync(path, 'utf8').replaceAll('\0', '').trim() : null)
 
-function says(command, ...args) {
+function outputOf(command, ...args) {
   const { stdout, stderr, error, status } = spawnSync(command, args, {
     encoding: 'utf8',
     timeout: 120_000,
@@ -43,7 +43,7 @@ function says(command, ...args) {
     : [stdout.trim(), status === 0 ? '' : `(status ${status}) ${stderr.trim()}`].filter(Boolean).join('\n')
 }
 
-const gapcam = (...args) => says(process.execPath, cli, ...args)
+const gapcam = (...args) => outputOf(process.execPath, cli, ...args)
 /** Flags that `config show` takes as well. */
 const shared = positionals.flatMap((text, i) =>
   text === '--config' || text === '--set' ? [text, positionals[i + 1]] : /^--(config|set)=/.test(text) ? [text] : [],
@@ -53,7 +53,7 @@ const sections = {
   board: [
     file('/proc/device-tree/model'),
     file('/etc/nv_tegra_release'),
-    says('uname', '-srm'),
+    outputOf('uname', '-srm'),
     file('/etc/os-release')
       ?.split('\n')
       .find((line) => line.startsWith('PRETTY_NAME')),
@@ -71,10 +71,14 @@ const sections = {
   configuration: gapcam('config', 'show', ...shared),
   doctor: gapcam('doctor', ...positionals),
   cameras: gapcam('cameras'),
-  firmware: [says('vcgencmd', 'get_throttled'), says('vcgencmd', 'measure_temp'), says('vcgencmd', 'version')]
+  firmware: [
+    outputOf('vcgencmd', 'get_throttled'),
+    outputOf('vcgencmd', 'measure_temp'),
+    outputOf('vcgencmd', 'version'),
+  ]
     .filter(Boolean)
     .join('\n'),
-  USB: says('lsusb'),
+  USB: outputOf('lsusb'),
   'kernel log':
     'why' in log
       ? log.why
@@ -89,8 +93,8 @@ const sections = {
 const text = Object.entries(sections)
   .map(([name, body]) => `## ${name}\n\n\`\`\`\n${body || 'nothing'}\n\`\`\`\n`)
   .join('\n')
-// The host's name says where somebody lives or works.
+// The host name may reveal a person or a place.
 const shown = redact(`# gapcam board report, ${new Date().toISOString()}\n\n${text}`).replaceAll(hostname(), '(host)')
 const out = values.out ?? `gapcam-report-${hostname()}-${new Date().toISOString().slice(0, 10)}.md`
 writeFileSync(out, shown)
-console.log(`${out}: read it before you send it; known secrets are taken out`)
+console.log(`${out}: known secrets are removed; read it before you send it`)

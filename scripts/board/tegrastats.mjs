@@ -1,8 +1,10 @@
-// Jetson's tegrastats, run beside a measurement: the least, mean and largest of each rail's power, of the GPU's load and
+// Runs Jetson's tegrastats during a measurement: minimum, mean and maximum of each rail's power, of the GPU's load and
 // clock, and of each temperature.
 import { spawn } from 'node:child_process'
 
-/** The numbers of one line, by name: mW of rails, °C, the GPU's load in percent and its clock in MHz. */
+/**
+ * The numbers of one line, by name: rails in mW, temperatures in °C, the GPU's load in percent and its clock in MHz.
+ */
 export function readLine(line) {
   const numbers = {}
   for (const [, name, milliwatts] of line.matchAll(/(\w+) (\d+)(?:mW)?\/\d+(?:mW)?(?= |$)/g))
@@ -15,6 +17,7 @@ export function readLine(line) {
   return numbers
 }
 
+/** Minimum, mean and maximum of each number over all lines. */
 export function summarize(lines) {
   const values = {}
   for (const line of lines)
@@ -31,7 +34,7 @@ export function summarize(lines) {
   )
 }
 
-/** Starts it; stop() resolves with { lines, numbers }, or with { missing } where there is no tegrastats. */
+/** Starts tegrastats. stop() resolves with { lines, first, numbers }, or with { missing } if the program is missing. */
 export function startTegrastats(program = 'tegrastats') {
   const child = spawn(program, ['--interval', '200'], { stdio: ['ignore', 'pipe', 'ignore'] })
   let [output, missing] = ['', null]

@@ -1,6 +1,6 @@
-// Compiles the CUDA kernels to cubins for every generation into prebuilds/cuda, with a manifest of their digests and of
-// what the assembler says of each kernel, and writes docs/cuda-kernels.md anew. Needs python3, pip and PyPI: no GPU, no
-// driver, no CUDA toolkit. NVRTC 11.8 still knows Xavier (sm_72), NVRTC 13 knows Thor (sm_110).
+// Compiles the CUDA kernels to one cubin for each generation in prebuilds/cuda. Also writes a manifest with the digests
+// and the assembler's figures of each kernel, and docs/cuda-kernels.md. It needs python3, pip and PyPI, but no GPU,
+// driver or CUDA toolkit. NVRTC 11.8 still supports Xavier (sm_72), NVRTC 13 supports Thor (sm_110).
 //   node scripts/cuda/build-cubins.mjs
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { cubinFolder, root, sourceDigest } from './kernels.mjs'
 import { writeTable } from './table.mjs'
 
-/** Wheels, pinned by their digests, and the generations that each compiler is used for. */
+/** The compilers as wheels with pinned digests, and the generations that each one compiles for. */
 export const compilers = [
   {
     name: 'NVRTC 11.8.89',
@@ -37,7 +37,7 @@ function run(command, args) {
   if (status !== 0) throw new Error(`${command} ${args.slice(0, 3).join(' ')} … failed; see the messages above`)
 }
 
-/** The folder with a compiler's packages, fetched now or before. */
+/** The folder with a compiler's packages. They are fetched if they are missing. */
 export function fetchCompiler({ folder, requirements }) {
   const target = `${root}.cache/${folder}`
   if (existsSync(target)) return target
@@ -62,14 +62,14 @@ export function fetchCompiler({ folder, requirements }) {
   return target
 }
 
-/** { kernel: { registers, spillBytes, stackBytes, sharedBytes } } from what ptxas -v says. */
+/** { kernel: { registers, spillBytes, stackBytes, sharedBytes } } from the output of ptxas -v. */
 export function readLog(text) {
   const kernels = {}
   let kernel
   for (const line of text.split('\n')) {
     const [, name] = /Compiling entry function '(\w+)'/.exec(line) ?? []
     if (name) kernel = kernels[name] = { registers: 0, spillBytes: 0, stackBytes: 0, sharedBytes: 0 }
-    // Called functions have properties of their own; theirs count for whoever calls them.
+    // Functions have separate figures. They count for the kernel that calls them.
     const [, stack, stores, loads] =
       /(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads/.exec(line) ?? []
     if (stack && kernel) {

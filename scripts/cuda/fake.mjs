@@ -1,4 +1,4 @@
-// The tests' libcuda.so.1 (native/cuda/fake): builds it where that is needed. To run gapcam on it by hand:
+// Builds the test driver, a libcuda.so.1 (native/cuda/fake), if needed. To run gapcam on it by hand:
 //   eval "$(node scripts/cuda/fake.mjs)"; npx gapcam classify --engine cuda models/photos
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Builds a target in the native tests' folder, so that `npm test` has it already. One build at a time, whoever asks. */
+/**
+ * Builds a target in the folder of the native tests, so that `npm test` need not. A lock allows one build at a time.
+ */
 export function buildPlain(target) {
   mkdirSync(join(root, '.cache'), { recursive: true })
   const commands = `(test -f build-plain/Makefile || cmake -S . -B build-plain -DGAPCAM_ADDON=OFF) && cmake --build build-plain --target ${target} -j2`
@@ -18,7 +20,7 @@ export function buildPlain(target) {
   if (status !== 0) throw new Error(`${target} could not be built:\n${stdout}\n${stderr}`)
 }
 
-/** The variables with which a program finds the driver. */
+/** Builds the driver. Returns the environment variables with which a program finds it. */
 export function prepareFakeCuda() {
   buildPlain('fake_cuda')
   return { LD_LIBRARY_PATH: join(root, 'build-plain/fake-cuda') }

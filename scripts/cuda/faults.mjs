@@ -1,12 +1,12 @@
-// The fault matrix of the CUDA engine through the real command line, on the tests' driver: for each call n that the
-// driver gets from opening, two pictures and closing, `gapcam classify` runs with that call failing, as an error that
-// passes (out of memory) and as one that loses the context (illegal address), by name and under auto.
+// The fault matrix of the CUDA engine, through the command line on the test driver. Opening, two pictures and closing
+// make a number of driver calls. For each of them, `gapcam classify` runs with that call failing: with a temporary
+// error (out of memory) and with one that loses the context (illegal address), each with `--engine cuda` and with auto.
 //
-// What must hold: no crash; pictures have the labels that the CPU gives them, whoever computes; `--engine cuda` ends with
-// 0, or with 4 and one sentence where it could not open; auto always ends with 0; the driver saw nothing wrong.
+// Required: no crash; the labels of the CPU; `--engine cuda` ends with 0, or with 4 and one sentence if it could not
+// open; auto always ends with 0; the driver reports no violation.
 //
 //   node scripts/cuda/faults.mjs              every call: a few minutes
-//   node scripts/cuda/faults.mjs --sample 24  so many of them, evenly spread
+//   node scripts/cuda/faults.mjs --sample 24  this many calls, evenly spread
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,9 @@ const folder = mkdtempSync(join(tmpdir(), 'gapcam-cuda-faults-'))
 const pictures = ['bird.jpg', 'parrot.jpg'].map((name) => join(root, 'models/photos', name))
 const errors = { 'out of memory': 2, 'illegal address': 700 }
 
-/** One `gapcam classify` on the small network; memo makes the emulated device the faster one, so that auto takes it. */
+/**
+ * One `gapcam classify` with the small network. memo makes the emulated device the faster one, so that auto uses it.
+ */
 function classify(env, engine, settings) {
   const report = join(folder, `${Math.random()}.json`)
   const args = [
@@ -54,7 +56,7 @@ function classify(env, engine, settings) {
       try {
         counted = JSON.parse(readFileSync(report, 'utf8'))
       } catch {
-        // The program ended without its driver's report: a crash, which the status tells.
+        // Without a report the program has crashed. The status shows it.
       }
       resolve({ status: status ?? signal, results, stderr: out.stderr, counted })
     }),
@@ -63,7 +65,7 @@ function classify(env, engine, settings) {
 
 const labelsOf = (results) => results.map(({ top }) => top[0].label).join()
 
-/** What is wrong with a run, or null. */
+/** The violated requirement of a run, or null. */
 function fault({ status, results, stderr, counted }, engine, labels) {
   if (status !== 0 && !(status === 4 && engine === 'cuda')) return `ended with ${status}: ${stderr}`
   if (status === 4 && (results.length > 0 || !/^gapcam: cuda engine: .*\n.*\n$/.test(stderr)))
@@ -71,11 +73,11 @@ function fault({ status, results, stderr, counted }, engine, labels) {
   if (status === 0 && labelsOf(results) !== labels) return `labels ${labelsOf(results)} instead of ${labels}`
   if (counted === null) return 'the driver wrote no report'
   if (counted.violations.length > 0) return counted.violations.join('; ')
-  // How often auto's measurement runs depends on the time, and with it how many calls there are.
+  // The measurement of auto depends on time, and so does the number of calls.
   return counted.injected > 0 || engine === 'auto' ? null : 'the fault was not injected'
 }
 
-/** A run without a fault, on CUDA: a machine that is busy elsewhere may measure the CPU as the faster one once. */
+/** A run on CUDA without a fault. It is repeated, because on a busy machine the CPU may be faster in a measurement. */
 async function cleanRun(env, engine) {
   let run
   for (let turn = 0; turn < 5; turn++) {

@@ -1,14 +1,14 @@
-// What is known of the CUDA kernels without compiling them: the rows of native/cuda/kernels.def, and the digest of their
-// sources, by which a cubin tells whether it is theirs.
+// Facts about the CUDA kernels without compiling them: the rows of native/cuda/kernels.def, and the digest of the
+// sources. The digest tells whether a cubin was compiled from the current sources.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
-/** Where cubins and their manifest lie, and where the engine looks for them. */
+/** The folder of the cubins and their manifest, where the engine looks for them. */
 export const cubinFolder = `${root}prebuilds/cuda`
-/** The generations that cubins are shipped for. */
+/** The generations with shipped cubins. */
 export const generations = [72, 87, 89, 90, 110]
 
 /** [{ name, precision, threads, firstSm, lastSm }] */
@@ -25,11 +25,11 @@ export function kernelRows() {
   )
 }
 
-/** sha256 over every source that a cubin is made of, with its name. */
+/** The sha256 of every source that a cubin is compiled from, with its name. */
 export function sourceDigest() {
   const folder = `${root}native/cuda/kernels`
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !entry.name.endsWith('.md'))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
   const hash = createHash('sha256')

@@ -1,8 +1,8 @@
 """Compiles the CUDA kernels with NVRTC, which needs neither a GPU nor a driver nor a toolkit.
 
 nvrtc.py PACKAGES SOURCE OUT sm_72 …   PACKAGES: a folder with the wheels of nvidia-cuda-nvrtc and nvidia-cuda-runtime.
-Writes OUT/sm_72.cubin and OUT/sm_72.log (registers, spills and shared memory, as ptxas tells them) for each generation.
-Exit status 1 with the compiler's log where one fails.
+Writes OUT/sm_72.cubin and OUT/sm_72.log (registers, spills and shared memory from ptxas) for each generation. If the
+compiler fails, prints its log and exits with status 1.
 """
 import ctypes
 import glob
@@ -15,7 +15,7 @@ def load(packages):
     if not libraries:
         sys.exit(f"nvrtc.py: there is no libnvrtc below {packages}")
     for builtins in glob.glob(f"{os.path.dirname(libraries[0])}/libnvrtc-builtins.so*"):
-        ctypes.CDLL(builtins, mode=ctypes.RTLD_GLOBAL)  # NVRTC 13 looks it up by its bare name
+        ctypes.CDLL(builtins, mode=ctypes.RTLD_GLOBAL)  # NVRTC 13 looks for it by name only
     return ctypes.CDLL(libraries[0])
 
 
@@ -30,7 +30,7 @@ def read(nvrtc, program, what):
 def compile_for(nvrtc, source, includes, target):
     program = ctypes.c_void_p()
     with open(source, "rb") as file:
-        # The name stands in the cubin: a path of this machine would make another machine's bytes differ.
+        # The cubin contains the name. A path would make its bytes differ between machines.
         nvrtc.nvrtcCreateProgram(ctypes.byref(program), file.read(), os.path.basename(source).encode(), 0, None, None)
     options = [f"-arch={target}", "-std=c++17", "--ptxas-options=-v", *(f"--include-path={path}" for path in includes)]
     result = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*(option.encode() for option in options)))

@@ -1,11 +1,12 @@
-// Whole networks through the CUDA kernels of every generation, emulated on this machine, against the scalar executor:
-// float32 within 1e-4 of the logits' range, float16 within 2e-2, and the same top label. One exception is made, and said: a
-// tie, two scores within 0.1 % of the range that change places in the scalar executor too as soon as the picture, and nothing
-// else, is rounded to half precision.
+// Compares whole networks on the emulated CUDA kernels of every generation with the scalar executor: float32 within
+// 1e-4 of the logits' range, float16 within 2e-2, and the same top label. The only exception, which is reported, is a
+// tie: two scores within 0.1 % of the range that change places in the scalar executor too if only the picture is
+// rounded to half precision.
 //   node scripts/cuda/parity.mjs                       every model of models/ and of the shared folder (about half an hour)
-//   node scripts/cuda/parity.mjs MODEL.onnx[@SIDE] …   these, at another input size where asked
-//   --json   one JSON object a model and generation on stdout
-// Inputs are the photographs of models/photos where the model takes a picture of at least 64 × 64, else seeded noise.
+//   node scripts/cuda/parity.mjs MODEL.onnx[@SIDE] …   these models, with the given input size
+//   --json   one JSON object for each model and generation on stdout
+// The inputs are the photographs of models/photos if the model takes a picture of at least 64 × 64, otherwise seeded
+// noise.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -23,7 +24,7 @@ import { buildPlain } from './fake.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const limits = { f32: 1e-4, f16: 2e-2 }
-/** How near to each other two scores of a tie are, as a share of the range. */
+/** The largest difference between the two scores of a tie, as a share of the range. */
 const tie = 1e-3
 
 export function buildParity() {
@@ -81,7 +82,7 @@ async function picturesFor({ plan, manifest }, count) {
   return pictures
 }
 
-/** One model; resolves with a row for each generation. */
+/** Checks one model. Resolves with a row for each generation. */
 async function checkModel(program, folder, request, count) {
   const [file, side] = request.split('@')
   const model = await planOf(file, side ? Number(side) : undefined)

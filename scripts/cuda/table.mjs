@@ -1,5 +1,5 @@
-// Writes docs/cuda-kernels.md from prebuilds/cuda/manifest.json: what the assembler says of each kernel, and what follows
-// from it by arithmetic. With --check it only compares.
+// Writes docs/cuda-kernels.md from prebuilds/cuda/manifest.json: the assembler's figures of each kernel, and what follows from
+// them by arithmetic. With --check it only compares.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { generations, kernelRows, readManifest, root } from './kernels.mjs'
@@ -7,8 +7,8 @@ import { generations, kernelRows, readManifest, root } from './kernels.mjs'
 const target = `${root}docs/cuda-kernels.md`
 
 /**
- * A multiprocessor of each generation (CUDA C++ Programming Guide, "Compute Capabilities"; sm_110 by CCCL's arch_traits):
- * resident threads and blocks, shared memory in KiB, and what of it each block loses. All have 65,536 registers.
+ * The multiprocessor of each generation (CUDA C++ Programming Guide, "Compute Capabilities"; sm_110 by CCCL's arch_traits):
+ * resident threads and blocks, shared memory in KiB, and the bytes of it that each block reserves. All have 65,536 registers.
  */
 const processors = {
   72: { threads: 2048, blocks: 32, sharedKiB: 96, reserved: 0 },
@@ -19,9 +19,9 @@ const processors = {
 }
 
 /**
- * Boards: multiprocessors, float32 lanes and dense float16 tensor operations (a product and a sum are two) of each in a
- * clock, the GPU's highest clock in MHz, the memory's bandwidth in GB/s. `claim` is what the vendor says of float16 in other
- * words, in TFLOP/s: a check by another way. Nobody measured these here; `seen` says what of them was read where.
+ * Boards: multiprocessors; float32 lanes and dense float16 tensor operations of each in a clock (a product and a sum are two
+ * operations); the GPU's highest clock in MHz; the memory's bandwidth in GB/s. `claim` is the vendor's figure for float16 in
+ * TFLOP/s, derived from other words, as a cross-check. None of this was measured here; `seen` says which values were read where.
  */
 const boards = [
   {
@@ -34,7 +34,7 @@ const boards = [
     bandwidth: 137,
     claim: { words: '11 TFLOPS of FP16', half: 11 },
     source: 'Jetson AGX Xavier Series System-on-Module Data Sheet (DS-09654-002)',
-    seen: 'multiprocessors, lanes and the width of the memory in listings of deviceQuery on a board, the bandwidth in notes of others; the clock and the claim nowhere',
+    seen: 'multiprocessors, lanes and the width of the memory in listings of deviceQuery on a board, the bandwidth in third-party notes; clock and claim not found',
   },
   {
     name: 'Jetson Orin Nano 8 GB',
@@ -46,7 +46,7 @@ const boards = [
     bandwidth: 68,
     claim: { words: '20 dense TOPS of INT8', half: 10 },
     source: 'Jetson Orin Nano Series Data Sheet (DS-11105-001), before the "Super" modes of JetPack 6.1',
-    seen: 'cores, tensor cores, clock and claim in a copy of the data sheet; the bandwidth in pages of others',
+    seen: 'cores, tensor cores, clock and claim in a copy of the data sheet; the bandwidth in third-party pages',
   },
   {
     name: 'Jetson AGX Orin 64 GB',
@@ -58,7 +58,7 @@ const boards = [
     bandwidth: 205,
     claim: { words: '171 sparse TOPS of INT8 on the GPU', half: 42.75 },
     source: 'Jetson AGX Orin Series Data Sheet (DS-10662-001)',
-    seen: "the claim in NVIDIA's Deep-Learning-Accelerator-SW repository; clock and bandwidth nowhere",
+    seen: "the claim in NVIDIA's Deep-Learning-Accelerator-SW repository; clock and bandwidth not found",
   },
   {
     name: 'Jetson AGX Thor',
@@ -70,14 +70,14 @@ const boards = [
     bandwidth: 273,
     claim: { words: '2,070 sparse TFLOPS of FP4', half: 258.75 },
     source: 'Jetson Thor Series Modules Data Sheet (2025)',
-    seen: "multiprocessors and lanes in NVIDIA's forum, by deviceQuery on a board; the claim, and a clock of 1,570 MHz, in pages of others; the bandwidth nowhere",
+    seen: "multiprocessors and lanes in NVIDIA's forum, by deviceQuery on a board; the claim, and a clock of 1,570 MHz, in third-party pages; the bandwidth not found",
   },
 ]
 
 /** TFLOP/s of a board. */
 const peak = ({ processors, lanes, tensor, mhz }, isHalf) => (processors * (isHalf ? tensor : 2 * lanes) * mhz) / 1e6
 
-/** Tiles of the product kernels: rows, columns, bytes of an element. */
+/** The tiles of the product kernels: rows, columns, bytes of an element. */
 const tiles = {
   conv_f32_64x64: [64, 64, 4],
   conv_f32_32x32: [32, 32, 4],
@@ -89,7 +89,7 @@ const tiles = {
 
 const up = (value, step) => Math.ceil(value / step) * step
 
-/** Resident warps of a multiprocessor as a share of the most that it can have. Registers are given to warps by 256. */
+/** The resident warps of a multiprocessor as a share of the maximum. Registers are allocated to warps in units of 256. */
 export function occupancy(sm, threads, { registers, sharedBytes }) {
   const p = processors[sm]
   const warps = threads / 32
@@ -115,7 +115,7 @@ function figures(manifest) {
   )
 }
 
-/** FLOP per byte that a tile's block loads, from the second-level cache if not from memory. */
+/** FLOP per byte that the block of a tile loads, from memory or from the second-level cache. */
 const intensity = ([m, n, bytes]) => (2 * m * n) / ((m + n) * bytes)
 
 function roofline() {
@@ -156,7 +156,7 @@ function boardTable() {
       'board',
       'multiprocessors',
       'float16: FLOP a clock and multiprocessor, TFLOP/s',
-      'as the vendor says it: TFLOP/s of float16',
+      "the vendor's words: TFLOP/s of float16",
       'float32',
       'memory',
     ],
@@ -170,41 +170,40 @@ function text() {
 
 # The CUDA kernels in figures
 
-What is here was read from compilers or computed, none of it measured: nobody has run these kernels on these boards.
-How to do that is in [jetson.md](jetson.md). \`node scripts/cuda/build-cubins.mjs\` compiles the cubins and writes this page,
-\`node scripts/cuda/table.mjs\` writes it again from their manifest alone.
+The figures on this page come from compilers or were computed. None was measured: the kernels have not run on these boards.
+[jetson.md](jetson.md) says how to run them there. \`node scripts/cuda/build-cubins.mjs\` compiles the cubins and writes this
+page; \`node scripts/cuda/table.mjs\` writes it from their manifest alone.
 
-## What is proved on a processor
+## What is tested without a GPU
 
-The files of \`native/cuda/kernels\` compile as C++ too, against a header that checks each of their words
-(\`native/cuda/emulator\`). Blocks run one after the other, their threads as fibers. Faults are: an access outside a
-buffer or outside allocated memory, a misaligned vector, shared memory that is read before it was written, or between
-two barriers by one thread and written by another, a copy that is read before its wait, and a barrier or a warp
-operation that not all threads reach. Each has a wrong kernel in \`native/test/cuda\` that must be found, and the same
-one without the fault. Tensor cores are emulated by the fragment layouts of the PTX manual, with sums in single precision.
-\`npm test\` runs all of it a second time under AddressSanitizer and UndefinedBehaviorSanitizer, which are told of each
-switch between fibers, so that an access outside a thread's own variables (registers, on a GPU) is found too.
+The files of \`native/cuda/kernels\` also compile as C++, against a header that checks each access (\`native/cuda/emulator\`).
+Blocks run one after the other, with their threads as fibers. The emulator detects these faults: an access outside a buffer or
+outside allocated memory; a misaligned vector; a read of shared memory before a write; an access to shared memory that another
+thread wrote, without a barrier between; a read of a copy before its wait; a barrier or warp operation that not all threads
+reach. For each fault \`native/test/cuda\` has a kernel with the fault, which must be found, and the same kernel without it.
+Tensor cores are emulated in the fragment layouts of the PTX manual, with sums in single precision. \`npm test\` runs all of this
+again under AddressSanitizer and UndefinedBehaviorSanitizer. They are told of each switch between fibers, so they also find
+accesses outside a thread's own variables, which are registers on a GPU.
 
-- Random odd shapes of every kind of step in each generation's code path, against the definition in double precision;
-  every kernel must have run. Memory begins as NaN, and blocks in reverse order must give the same bits.
-- Whole networks against the scalar executor, in single precision within 1e-4 of the logits' range, in half precision
-  with the same label and within 2e-2: small ones in \`npm test\`, every model of models/ and of the shared folder by
-  \`node scripts/cuda/parity.mjs\`, which says how far each is off.
-- One label of that list differs: one photograph's of an EfficientNet-Lite0 with random weights, in every generation's half
-  precision. Its first two scores are 5.1e-4 of the range apart, half precision is off by up to 4.8e-3 there, and rounding the picture
-  alone, with all else in single precision, changes their places. The script calls a tie what is like that, and says it.
-- Outputs leave as float32 from the kernel that summed them, so that scores are not rounded once more: tests hold that to
-  single precision's accuracy, and what a later step reads as well to half's.
-- A camera's frame in every format, size and turn: the bits of the CPU's pixel pass.
+- Every kind of step, with random odd shapes, in each generation's code path, is compared with its definition in double
+  precision. Every kernel must have run. Memory begins as NaN, and blocks in reverse order must give the same bits.
+- Whole networks are compared with the scalar executor: in single precision within 1e-4 of the logits' range, in half precision
+  with the same label and within 2e-2. Small ones run in \`npm test\`; \`node scripts/cuda/parity.mjs\` runs every model of
+  models/ and of the shared folder and prints the differences.
+- One label of that list differs, in half precision of every generation: one photograph on an EfficientNet-Lite0 with random
+  weights. Its first two scores are 5.1e-4 of the range apart, and half precision is off by up to 4.8e-3 there. Rounding only
+  the picture, with everything else in single precision, swaps them too. The script reports such a case as a tie.
+- The kernel that computes an output writes it as float32, so that scores are not rounded again. Tests require the accuracy of
+  single precision for it, and that of half precision if a later step also reads the value.
+- A camera's frame in every format, size and rotation gives the bits of the CPU's pixel pass.
 
-What this cannot show: time, the order in which a GPU really runs threads of one warp, and races between blocks that the
-reversed order does not meet.
+These tests cannot show times, the real execution order within a warp, or races between blocks that the reversed order does not
+reveal.
 
 ## Registers, shared memory, occupancy
 
-Registers of a thread · shared memory of a block in KiB · theoretical occupancy: the warps that a multiprocessor can
-hold at once, of those that it has room for. Spills would be said here; a test refuses them. An empty cell: the
-generation has another kernel for it.
+Registers of a thread · shared memory of a block in KiB · theoretical occupancy, which is the share of a multiprocessor's warps
+that can be resident. Spills would appear here; a test refuses them. An empty cell means that the generation uses another kernel.
 
 ${figures(manifest)}
 
@@ -214,27 +213,26 @@ ${manifest.cubins.map(({ file, bytes, compiler }) => `| \`${file}\` | ${bytes.to
 
 ## Roofline: an estimate
 
-An upper bound by arithmetic: a tile of m × n results does 2·m·n operations for each (m + n) elements that its block
-loads. Where that is less than what the board can compute in the time of loading them, memory bounds it, unless the
-second-level cache already has them: at batch 1 a layer's tensors mostly are there, since the layer before has just
-written them, and then the bound does not hold.
+An upper bound by arithmetic: a tile of m × n results does 2·m·n operations for each (m + n) elements that its block loads. If
+the board can compute more in the time of the loads, memory limits the kernel. The bound does not hold for data in the
+second-level cache: at batch 1 most of a layer's inputs are there, because the layer before has just written them.
 
 ${roofline()}
 
-What a board can compute is multiplied out from its multiprocessors and their highest clock, without sparsity. What the
-vendor says of it in other words (dense INT8 is twice dense float16, sparse INT8 four times, sparse FP4 eight times) is
-within ${(100 * Math.max(...boards.map((board) => Math.abs(peak(board, true) / board.claim.half - 1)))).toFixed(1)} % of that:
+A board's peak is the product of its multiprocessors, their operations in a clock and the highest clock, without sparsity. The
+vendor's figure for other types (dense INT8 is twice dense float16, sparse INT8 four times, sparse FP4 eight times) is within
+${(100 * Math.max(...boards.map((board) => Math.abs(peak(board, true) / board.claim.half - 1)))).toFixed(1)} % of that:
 
 ${boardTable()}
 
-The figures are typed into \`scripts/cuda/table.mjs\`. None could be held against NVIDIA's own document here: the data
-sheets are not at hand, and their titles and numbers are from memory.
+The figures are constants in \`scripts/cuda/table.mjs\`. They were not checked against NVIDIA's own documents: the data sheets
+were not at hand, and their titles and numbers are from memory.
 
 ${boards.map(({ name, source, seen }) => `- ${name}: ${source}. Seen: ${seen}.`).join('\n')}
 
-Element-wise, pooling and depthwise kernels do a few operations for each byte, and are bound by memory on every board.
-At batch 1 the small layers at the end of a network have fewer tiles than a board has multiprocessors: there the depth
-is split among blocks (split-K), and the number of launches counts more than anything here. One CUDA graph launches them all.
+Element-wise, pooling and depthwise kernels do few operations for each byte, so memory limits them on every board. At batch 1
+the small layers at the end of a network have fewer tiles than a board has multiprocessors. There the depth is split among
+blocks (split-K), and the number of launches matters most. One CUDA graph launches all kernels.
 `
 }
 
@@ -245,7 +243,7 @@ export function writeTable() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (!process.argv.includes('--check')) writeTable()
   else if (readFileSync(target, 'utf8') !== text()) {
-    console.error('docs/cuda-kernels.md is not what prebuilds/cuda/manifest.json says: run node scripts/cuda/table.mjs')
+    console.error('docs/cuda-kernels.md does not match prebuilds/cuda/manifest.json: run node scripts/cuda/table.mjs')
     process.exitCode = 1
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The CUDA kernels as shipped: one cubin a generation in prebuilds/cuda, with their digests in manifest.json. A cubin
- * whose digest differs is refused: the driver would load what it finds. GAPCAM_CUBINS names another folder.
+ * The shipped CUDA kernels: one cubin for each generation in prebuilds/cuda, with its digest in manifest.json. A cubin
+ * with another digest is refused, because the driver would load it. GAPCAM_CUBINS names another folder.
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -13,15 +13,22 @@ interface CubinManifest {
   readonly cubins: readonly { readonly sm: number; readonly file: string; readonly sha256: string }[]
 }
 
+/** Compiled kernels for one generation. */
 export interface Cubin {
   readonly image: Uint8Array
-  /** Where it comes from, for people. */
+  /** Its file name, or the compiler that made it; for messages. */
   readonly origin: string
 }
 
+/** A cubin, or the reason why there is none. */
 export type CubinFound = Cubin | { readonly why: string }
 
-/** The cubin of a generation (compute capability as a number, 87), or why there is none. */
+/**
+ * The shipped cubin for a generation, which is the compute capability as a number.
+ *
+ *     const found = await findCubin(87)
+ *     if ('why' in found) console.error(found.why)
+ */
 export async function findCubin(sm: number): Promise<CubinFound> {
   const folder = process.env['GAPCAM_CUBINS'] ?? fileURLToPath(new URL('../../prebuilds/cuda', import.meta.url))
   let manifest: CubinManifest

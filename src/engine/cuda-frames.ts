@@ -1,6 +1,6 @@
 /**
- * Frames prepared by the GPU: converted, cropped, turned and resized there, straight into the CUDA engine's input. The
- * CPU's pass stands behind it: it prepares the same numbers, bit for bit, where the GPU does not serve.
+ * Prepares frames on the GPU: converts, crops, rotates and resizes them directly into the CUDA engine's input. While
+ * the GPU does not serve, the CPU's preprocessor takes over. It gives the same values, bit for bit.
  */
 import type { CudaFramePass } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
@@ -10,18 +10,20 @@ import type { EngineTensor } from './engine.js'
 
 export interface CudaFramesOptions {
   readonly pass: CudaFramePass
-  /** The same pass on the CPU; closed with this one. */
+  /** The same preprocessing on the CPU. It is closed with this one. */
   readonly cpu: Preprocessor
-  /** Where the GPU's pass writes. */
+  /** The tensor that the GPU's pass writes. */
   readonly input: EngineTensor
-  /** Whether the engine's next run is on the GPU, as far as one knows. */
+  /** Whether the engine's next run is expected to be on the GPU. */
   readonly isServing: () => boolean
+  /** Called once, with a sentence, when the GPU fails to prepare a frame. */
   readonly onFault: (sentence: string) => void
 }
 
+/** The preprocessor of one camera on the GPU. */
 export class CudaPreprocessor implements Preprocessor {
   readonly #options: CudaFramesOptions
-  /** A conversion that failed once is not worth a second fault: the CPU does it in a fraction of an inference. */
+  /** After one failure the CPU prepares all further frames: that takes a fraction of an inference. */
   #hasFailed = false
 
   constructor(options: CudaFramesOptions) {
@@ -52,7 +54,7 @@ export class CudaPreprocessor implements Preprocessor {
   }
 
   close(): void {
-    // The session may be closed already, and with it all that it had.
+    // If the session is closed already, so is the pass.
     this.#options.pass.close().catch(() => undefined)
     this.#options.cpu.close()
   }

@@ -1,6 +1,7 @@
 /**
- * Whether CUDA may serve a model here: a driver and a device, kernels for it, a session that opens, a self-test against
- * the CPU engine on the same plan, and, where nobody asked for it by name, a short measurement that it is the faster one.
+ * Opens the CUDA engine for a model. It needs a driver, a device, kernels for the device, and a session that passes a
+ * self-test against the CPU engine. Unless the user asks for CUDA by name, it must also be faster than the CPU in a
+ * short measurement. Each failure is a reason, not an error.
  */
 import { loadAddon, type Addon, type CudaDevice, type CudaSession } from '../addon.js'
 import { messageOf } from '../errors.js'
@@ -11,9 +12,10 @@ import type { CudaPrecision, Engine, EngineOptions } from './engine.js'
 import { toEngineTensor } from './native.js'
 import { compileCubin } from './nvrtc.js'
 
+/** The device with the addon that found it, or what is missing. */
 export type CudaDeviceFound = { readonly addon: Addon; readonly device: CudaDevice } | { readonly why: string }
 
-/** The device that CUDA would run on, or what is missing. */
+/** Looks for a driver and a device. */
 export async function findCudaDevice(): Promise<CudaDeviceFound> {
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
@@ -24,25 +26,36 @@ export async function findCudaDevice(): Promise<CudaDeviceFound> {
   }
 }
 
+/** What to open, and where. */
 export interface CudaRequest {
   readonly addon: Addon
   readonly device: CudaDevice
   readonly plan: Plan
-  /** The CPU engine of the same plan. The CUDA engine takes it over; without one it is left as it is. */
+  /**
+   * The CPU engine of the same plan. The CUDA engine owns it afterwards; after a failure it still belongs to the
+   * caller.
+   */
   readonly cpu: Engine
-  /** Asked for by name: it need not be the faster one. */
+  /** The user asked for CUDA by name: it is used even if it is slower. */
   readonly isAsked: boolean
   readonly options: EngineOptions
 }
 
+/** The engine, or the reason why CUDA is not used. */
 export type CudaAttempt = { readonly engine: Engine } | { readonly why: string; readonly cause?: unknown }
 
+/**
+ * Tries the shipped kernels, then kernels that NVRTC compiles here.
+ *
+ *     const attempt = await tryCuda({ addon, device, plan, cpu, isAsked: false, options })
+ *     const engine = 'engine' in attempt ? attempt.engine : cpu
+ */
 export async function tryCuda(request: CudaRequest): Promise<CudaAttempt> {
   const { addon, device } = request
   const sm = device.major * 10 + device.minor
   const shipped = await findCubin(sm)
   const attempt: CudaAttempt = 'why' in shipped ? shipped : await tryKernels(request, shipped)
-  // Where none are shipped this machine's own compiler makes them; and an older driver may refuse what a newer one made.
+  // NVRTC is tried if no cubin is shipped for this generation, or if the driver is too old to load the shipped one.
   const isTried = 'engine' in attempt || (!('why' in shipped) && !attempt.why.startsWith('cuModuleLoadData'))
   if (isTried || addon.cudaOff() !== null) return attempt
   const compiled = await compileCubin(addon, sm, attempt.why)
@@ -53,7 +66,7 @@ async function tryKernels(request: CudaRequest, { image, origin }: Cubin): Promi
   const { cudaPrecision = 'auto' } = request.options
   let attempt: CudaAttempt = { why: '' }
   for (const precision of cudaPrecision === 'auto' ? (['fp16', 'fp32'] as const) : [cudaPrecision]) {
-    const opened = await openSession(request, precision, image)
+    const opened = await openCudaSession(request, precision, image)
     if ('why' in opened) attempt = opened
     else {
       const { session, selfTest } = opened
@@ -66,10 +79,11 @@ async function tryKernels(request: CudaRequest, { image, origin }: Cubin): Promi
   return attempt
 }
 
-/** The largest differences from the CPU engine that pass, as shares of an output's range. */
+/** The largest difference from the CPU engine that the self-test accepts, as a share of an output's range. */
 const tolerance: Readonly<Record<CudaPrecision, number>> = { fp16: 2e-2, fp32: 1e-4 }
 
-async function openSession(
+/** Opens a session and runs its self-test. */
+async function openCudaSession(
   { addon, plan, cpu }: CudaRequest,
   precision: CudaPrecision,
   image: Uint8Array,
@@ -77,15 +91,18 @@ async function openSession(
   let session: CudaSession | null = null
   try {
     session = await addon.openCudaSession(serializeOutline(plan), { image, precision, constants: plan.constants })
-    return { session, selfTest: await goldenTest(session, cpu) }
+    return { session, selfTest: await runSelfTest(session, cpu) }
   } catch (error) {
     await session?.close()
     return { why: messageOf(error), cause: error }
   }
 }
 
-/** One inference on both: the largest difference of any output as a share of its range; NaN where one is not finite. */
-async function goldenTest(session: CudaSession, cpu: Engine): Promise<number> {
+/**
+ * One inference on both engines: the largest difference of any output as a share of its range; NaN if one is not
+ * finite.
+ */
+async function runSelfTest(session: CudaSession, cpu: Engine): Promise<number> {
   const [inputs, outputs] = [session.inputs.map(toEngineTensor), session.outputs.map(toEngineTensor)]
   for (const { data } of inputs) fillWave(data as Float32Array)
   await session.run()
@@ -96,7 +113,7 @@ async function goldenTest(session: CudaSession, cpu: Engine): Promise<number> {
   return worst
 }
 
-/** Values about as large as a normalised picture's, without a pattern that an error of layout could hide in. */
+/** Values of the size of a normalized picture, without a period that could hide a wrong layout. */
 function fillWave(data: Float32Array): void {
   for (let i = 0; i < data.length; i++) data[i] = Math.sin(i * 0.37) + Math.sin(i * 0.0113) * 0.8
 }
@@ -108,7 +125,7 @@ function difference(right: Float32Array, computed: Float32Array): number {
     most = Math.max(most, right[i]!)
     worst = Math.max(worst, Math.abs(right[i]! - computed[i]!))
   }
-  // A range of nothing (one class, say) leaves the size of the value.
+  // An output of one value has no range: its size is used instead.
   const range = most - least
   return worst === 0 ? 0 : worst / (range > 0 ? range : Math.max(Math.abs(most), 1))
 }
@@ -120,54 +137,64 @@ interface Opened {
   readonly origin: string
 }
 
-async function serve(request: CudaRequest, { session, selfTest, precision, origin }: Opened): Promise<CudaAttempt> {
-  const { addon, device, cpu, isAsked, options } = request
-  let measured: { cudaMs: number; nativeMs: number } | null = null
-  if (!isAsked) {
-    try {
-      measured = await measure(session, cpu)
-    } catch (error) {
-      await session.close()
-      return { why: messageOf(error), cause: error }
-    }
-    if (!(measured.cudaMs < measured.nativeMs)) {
-      await session.close()
-      return { why: `slower here: ${sentence(measured)}` }
-    }
-  }
-  const { driverVersion, major, minor, name } = device
-  const facts = {
-    device: name,
-    generation: `sm_${major}${minor}`,
-    precision,
-    kernels: origin,
-    selfTest,
-    measured,
-    driver: `${Math.floor(driverVersion / 1000)}.${Math.floor((driverVersion % 1000) / 10)}`,
-  }
-  const rejected = cpu.describe().rejected.filter(({ name }) => name !== 'cuda')
-  const slower = measured ? [{ name: 'native', reason: `slower here: ${sentence(measured)}` }] : []
-  const reason = measured ? `the faster one here (${sentence(measured)})` : 'asked for'
-  return {
-    engine: new CudaEngine({
-      session,
-      cpu,
-      addon,
-      facts,
-      reason,
-      rejected: [...slower, ...rejected],
-      onFault: options.onFault ?? (() => undefined),
-    }),
+/** Makes the engine of a session that passed its self-test, if CUDA is asked for or faster. */
+async function serve(request: CudaRequest, opened: Opened): Promise<CudaAttempt> {
+  const { session } = opened
+  if (request.isAsked) return { engine: engineOf(request, opened, null) }
+  try {
+    const times = await measure(session, request.cpu)
+    if (times.cudaMs < times.nativeMs) return { engine: engineOf(request, opened, times) }
+    await session.close()
+    return { why: `slower here: ${sentence(times)}` }
+  } catch (error) {
+    await session.close()
+    return { why: messageOf(error), cause: error }
   }
 }
 
-const sentence = ({ cudaMs, nativeMs }: { cudaMs: number; nativeMs: number }): string =>
-  `cuda ${digits(cudaMs)} ms, native ${digits(nativeMs)} ms`
+interface Times {
+  readonly cudaMs: number
+  readonly nativeMs: number
+}
+
+/** `measured` is null when CUDA was asked for. */
+function engineOf(
+  request: CudaRequest,
+  { session, selfTest, precision, origin }: Opened,
+  measured: Times | null,
+): Engine {
+  const { addon, device, cpu, options } = request
+  const { driverVersion, major, minor, name } = device
+  const rejected = cpu.describe().rejected.filter((rejection) => rejection.name !== 'cuda')
+  const slower = measured ? [{ name: 'native', reason: `slower here: ${sentence(measured)}` }] : []
+  return new CudaEngine({
+    session,
+    cpu,
+    addon,
+    facts: {
+      device: name,
+      generation: `sm_${major}${minor}`,
+      precision,
+      kernels: origin,
+      selfTest,
+      measured,
+      driver: `${Math.floor(driverVersion / 1000)}.${Math.floor((driverVersion % 1000) / 10)}`,
+    },
+    reason: measured ? `the faster one here (${sentence(measured)})` : 'asked for',
+    rejected: [...slower, ...rejected],
+    onFault: options.onFault ?? (() => undefined),
+  })
+}
+
+const sentence = ({ cudaMs, nativeMs }: Times): string => `cuda ${digits(cudaMs)} ms, native ${digits(nativeMs)} ms`
 
 const digits = (ms: number): string => (ms < 100 ? ms.toPrecision(3) : ms.toFixed(0))
 
-/** The least times of a few runs, taking turns: three of each, then until half a second is over. One far behind is not waited for. */
-async function measure(session: CudaSession, cpu: Engine): Promise<{ cudaMs: number; nativeMs: number }> {
+/**
+ * The shortest times of alternating runs: at least three of each, then up to 20 within half a second. It stops early
+ * when CUDA is more than ten times slower.
+ */
+async function measure(session: CudaSession, cpu: Engine): Promise<Times> {
   for (const engine of [session, cpu]) await engine.run()
   const end = performance.now() + 500
   let [cudaMs, nativeMs] = [Infinity, Infinity]

@@ -1,10 +1,10 @@
 /**
- * The CUDA engine: a session on the GPU with a native engine of the same plan behind it. A frame whose run fails is
- * computed by the CPU, so that no frame is lost and no label is wrong; CUDA is tried again after a wait that doubles. After
- * an error that the process cannot recover from it stays off and `describe()` asks for a restart.
+ * The CUDA engine: a session on the GPU, with a CPU engine of the same plan as its fallback. When a run on the GPU
+ * fails, the CPU computes the frame, so no frame is lost. CUDA is tried again after a wait that doubles with each
+ * failure. After an error from which the process cannot recover, CUDA stays off and `describe()` asks for a restart.
  *
- * The CPU engine is opened ahead: the self-test needs it anyway, and a machine in trouble (out of memory, say) is no
- * place to begin packing weights while a frame waits.
+ * The CPU engine is open from the start. The self-test needs it anyway, and a machine that is out of memory could not
+ * open it while a frame waits.
  */
 import type { Addon, CudaSession } from '../addon.js'
 import { systemClock, type Clock } from '../clock.js'
@@ -15,25 +15,33 @@ import { CudaPreprocessor } from './cuda-frames.js'
 import type { CudaFacts, Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
 import { toEngineTensor } from './native.js'
 
-/** The first wait after a fault and the longest, milliseconds. */
+/** The first and the longest wait after a fault. */
 const firstWaitMs = 100
 const longestWaitMs = 60_000
 
 export interface CudaOptions {
+  /** Session and CPU engine are closed with this engine. */
   readonly session: CudaSession
-  /** Closed with this engine. */
   readonly cpu: Engine
   readonly addon: Pick<Addon, 'cudaOff'>
   readonly facts: Pick<
     CudaFacts,
     'device' | 'generation' | 'precision' | 'driver' | 'kernels' | 'selfTest' | 'measured'
   >
+  /** Why this engine was chosen. */
   readonly reason: string
   readonly rejected: readonly Rejection[]
+  /** Called with a sentence for each fault of the GPU. */
   readonly onFault: (sentence: string) => void
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
 }
 
+/**
+ * The engine that `openCuda` returns.
+ *
+ *     await engine.run() // reads engine.inputs, writes engine.outputs
+ *     engine.describe().cuda?.state // 'serving', 'waiting' or 'off'
+ */
 export class CudaEngine implements Engine {
   readonly inputs: readonly EngineTensor[]
   readonly outputs: readonly EngineTensor[]
@@ -43,7 +51,7 @@ export class CudaEngine implements Engine {
   #retries = 0
   #framesOnCpu = 0
   #lastFault: string | null = null
-  /** Not before this time; null while there is nothing to wait for. */
+  /** The time of the next attempt on the GPU; null while the GPU serves. */
   #retryAt: number | null = null
   #waitMs = firstWaitMs
   #isOff = false
@@ -56,7 +64,7 @@ export class CudaEngine implements Engine {
     this.outputs = options.session.outputs.map(toEngineTensor)
   }
 
-  /** Rejects only where the CPU engine fails too. */
+  /** Rejects only if the CPU engine fails too. */
   async run(): Promise<void> {
     this.#isLastOnCpu = !(await this.#runOnGpu())
     if (!this.#isLastOnCpu) return
@@ -79,7 +87,8 @@ export class CudaEngine implements Engine {
     if (!this.#isLastOnCpu)
       return { engine: 'cuda', target: `${facts.generation}-${facts.precision}`, threads: 1, reason, rejected, cuda }
     const { engine, target, threads } = cpu.describe()
-    const why = `${this.#isOff ? 'CUDA is off until a restart' : 'CUDA waits to be tried again'}: ${this.#lastFault ?? ''}`
+    const what = this.#isOff ? 'CUDA is off until a restart' : 'CUDA is tried again after a wait'
+    const why = `${what}: ${this.#lastFault ?? ''}`
     return {
       engine,
       target,
@@ -96,7 +105,7 @@ export class CudaEngine implements Engine {
       cpu: createPreprocessor(spec),
       input: this.inputs[0]!,
       isServing: () => !this.#isOff && this.#retryAt === null,
-      onFault: (sentence) => this.#note(sentence, 'prepares this frame and all others of its camera'),
+      onFault: (sentence) => this.#noteFault(sentence, 'prepares this and all further frames of this camera'),
     })
   }
 
@@ -105,6 +114,7 @@ export class CudaEngine implements Engine {
     await this.#options.cpu.close()
   }
 
+  /** Whether the GPU computed the outputs. */
   async #runOnGpu(): Promise<boolean> {
     if (this.#isOff) return false
     if (this.#retryAt !== null) {
@@ -119,41 +129,42 @@ export class CudaEngine implements Engine {
     }
     this.#retryAt = this.#clock.now() + this.#waitMs
     this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
-    this.#note(fault, 'computes this frame')
+    this.#noteFault(fault, 'computes this frame')
     return false
   }
 
-  /** Null where the outputs are there, else what is wrong. */
+  /** Null when the outputs are valid, otherwise the fault. */
   async #tryRun(): Promise<string | null> {
     try {
       await this.#options.session.run()
     } catch (error) {
       return messageOf(error)
     }
-    // Half precision ends at 65504: the CPU says whether the picture or the precision is to blame.
+    // Half precision ends at 65504. The run on the CPU shows whether the precision or the input is the cause.
     return this.outputs.every(isFiniteTensor) ? null : `an output in ${this.#options.facts.precision} is not finite`
   }
 
-  /** Counts a fault and tells of it, with what the CPU does `instead`. */
-  #note(sentence: string, instead: string): void {
+  /** Counts and reports a fault. `instead` says what the CPU does about it. */
+  #noteFault(sentence: string, instead: string): void {
     this.#faults++
     this.#lastFault = sentence
     this.#isOff = this.#options.addon.cudaOff() !== null
-    this.#options.onFault(
-      `CUDA: ${sentence}; the CPU ${this.#isOff ? 'computes this frame and all others: CUDA is off until the program is started again' : instead}`,
-    )
+    const consequence = this.#isOff
+      ? 'computes this and all further frames: CUDA is off until gapcam is restarted'
+      : instead
+    this.#options.onFault(`CUDA: ${sentence}; the CPU ${consequence}`)
   }
 }
 
 function isFiniteTensor({ data }: EngineTensor): boolean {
   if (!(data instanceof Float32Array)) return true
-  // A sum of finite numbers may overflow, their products with 0 may not.
+  // A sum of finite numbers may overflow. A sum of their products with 0 may not.
   let sum = 0
   for (let i = 0; i < data.length; i++) sum += data[i]! * 0
   return sum === 0
 }
 
-/** Computes the outputs of `engine` from its inputs by another engine of the same plan. */
+/** Computes the outputs of `engine` from its inputs with `other`, an engine of the same plan. */
 export async function runInstead(other: Engine, engine: Pick<Engine, 'inputs' | 'outputs'>): Promise<void> {
   copyAll(engine.inputs, other.inputs)
   await other.run()

@@ -1,6 +1,6 @@
 /**
- * Kernels for a GPU that no cubin is shipped for: NVRTC compiles the package's own sources on this machine, once; the
- * result is kept in the cache folder under the digest of all that it was made from.
+ * Kernels for a GPU without a shipped cubin: NVRTC compiles the package's kernel sources on this machine. The result is
+ * kept in the cache folder, under the digest of its sources and options, so that this happens once.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -13,10 +13,10 @@ import { messageOf } from '../errors.js'
 import type { CubinFound } from './cubins.js'
 
 const kernels = fileURLToPath(new URL('../../native/cuda/kernels', import.meta.url))
-/** What params.h includes from outside its folder. */
+/** params.h includes this file from outside the folder of the kernels. */
 const steps = fileURLToPath(new URL('../../native/kernels/steps.h', import.meta.url))
 
-/** Where CUDA's own headers (cuda_fp16.h) lie. */
+/** The folder with CUDA's headers (cuda_fp16.h); null if there is none. */
 function toolkitHeaders(): string | null {
   const roots = [
     process.env['CUDA_HOME'],
@@ -32,14 +32,17 @@ function toolkitHeaders(): string | null {
   )
 }
 
-/** The kernels for a generation from the cache or from NVRTC; `before` is why they are not shipped. */
+/**
+ * The kernels for a generation, from the cache or compiled by NVRTC. `before` says why no shipped cubin serves; the
+ * reason of a failure starts with it.
+ */
 export async function compileCubin(addon: Addon, sm: number, before: string): Promise<CubinFound> {
   const version = addon.nvrtcVersion()
-  if (version === 0) return { why: `${before}, and there is no NVRTC to compile them (libnvrtc.so)` }
+  if (version === 0) return { why: `${before}, and there is no NVRTC to compile them (libnvrtc.so is missing)` }
   const headers = toolkitHeaders()
   if (headers === null)
     return {
-      why: `${before}, and CUDA's headers to compile them are missing (cuda_fp16.h; CUDA_HOME names their place)`,
+      why: `${before}, and CUDA's headers to compile them are missing (cuda_fp16.h; set CUDA_HOME to the folder of CUDA)`,
     }
   const options = [
     `--gpu-architecture=sm_${sm}`,
@@ -66,11 +69,11 @@ function cacheFolder(): string {
   return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'gapcam/cuda')
 }
 
-/** Of the sources and of what they are compiled with. */
+/** The digest of the sources and of `words`: the compiler's version and options. */
 async function digestOf(words: readonly string[]): Promise<string> {
   const hash = createHash('sha256').update(words.join('\n'))
   for (const name of (await readdir(kernels, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !entry.name.endsWith('.md'))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort())
     hash.update(await readFile(name))
@@ -80,7 +83,7 @@ async function digestOf(words: readonly string[]): Promise<string> {
     .slice(0, 32)
 }
 
-/** A kept cubin: the sha256 of the rest, then the rest. Null where there is none, or it is damaged. */
+/** A cached cubin: a file with its sha256, then its bytes. Null if there is none, or if it is damaged. */
 async function readCached(file: string): Promise<Uint8Array | null> {
   const bytes = await readFile(file).catch(() => null)
   if (bytes === null || bytes.length < 96) return null
@@ -88,7 +91,10 @@ async function readCached(file: string): Promise<Uint8Array | null> {
   return createHash('sha256').update(image).digest().equals(bytes.subarray(0, 32)) ? image : null
 }
 
-/** By another name first, so that nobody reads half of it. A cache that cannot be written is no reason to stop. */
+/**
+ * Writes a temporary file first, so that no process reads an incomplete one. A failure is ignored: the cache is
+ * optional.
+ */
 async function writeCached(file: string, image: Uint8Array): Promise<void> {
   try {
     await mkdir(join(file, '..'), { recursive: true })

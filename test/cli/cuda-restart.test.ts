@@ -1,4 +1,4 @@
-/** `gapcam run` that loses its GPU below a service manager: it ends to be started again, and does not flap. */
+/** `gapcam run` loses its GPU under a service manager: it ends to be restarted, but not again and again. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ afterEach(async () => {
 })
 afterAll(() => rmSync(state, { recursive: true, force: true }))
 
-/** A run on the tests' driver, whose context is lost in its third frame or so. */
+/** A run on the test driver. Its context is lost at about the third frame. */
 function start(broker: string, stateDir: string, env: NodeJS.ProcessEnv): Running {
   const args = [
     'run',
@@ -62,7 +62,7 @@ const health = (client: Client): { gpu?: object } =>
   JSON.parse(client.last(`${root}/health`) || '{}') as { gpu?: object }
 
 it.skipIf(!hasMosquitto)(
-  'below a service manager it ends with 75 when all is published; the next start, which loses it too, stays and serves on the CPU (skipped where mosquitto is not installed)',
+  'under a service manager it ends with 75 after publishing everything; if the next start loses the GPU too, it stays on the CPU (skipped without mosquitto)',
   async () => {
     const [broker, manager] = [await startMosquitto(), await startManager()]
     const client = await listen(broker.url)
@@ -112,7 +112,7 @@ it.skipIf(!hasMosquitto)(
 )
 
 it.skipIf(!hasMosquitto)(
-  'with nobody to start it again it stays, says so, and health asks for a restart (skipped where mosquitto is not installed)',
+  'without a service manager it stays and warns, and health asks for a restart (skipped without mosquitto)',
   async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)

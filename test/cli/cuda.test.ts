@@ -1,4 +1,4 @@
-/** The command line on the tests' CUDA driver: photographs, faults in the middle, bench, run. */
+/** The command line on the CUDA test driver: photographs, faults during a run, bench, run. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -38,7 +38,7 @@ async function gapcam(
   return { status, stdout: child.stdout(), stderr: child.stderr() }
 }
 
-it('classify labels the photographs on CUDA as the CPU does', async () => {
+it('classify gives the photographs the same labels on CUDA as on the CPU', async () => {
   const { status, stdout, stderr } = await gapcam('', 'classify', '--json', '--engine', 'cuda', photos)
   expect(status, stderr).toBe(0)
   const results = jsonLines<Classified>(stdout)
@@ -56,12 +56,12 @@ const three = [
   ...['bird', 'cat', 'parrot'].map((name) => join(photos, `${name}.jpg`)),
 ]
 
-// Opening waits twice; then each picture for its conversion and for its inference.
+// Opening synchronizes twice, and then each picture twice: for its conversion and for its inference.
 it.each([
   ['a conversion', 5],
   ['an inference', 6],
 ])(
-  'classify goes on with the CPU after a context lost in %s, says so, and ends with 0',
+  'classify continues on the CPU with a warning and status 0 after the context is lost in %s',
   async (_, wait) => {
     const [right, lost] = await Promise.all([
       gapcam('devices=0', ...three, '--engine', 'native'),
@@ -77,13 +77,13 @@ it.each([
       /^CUDA is off until a restart: cuStreamSynchronize failed with CUDA_ERROR_LAUNCH_FAILED/,
     )
     expect(lost.stderr).toMatch(
-      /^CUDA: cuStreamSynchronize failed .*; the CPU computes this frame and all others: CUDA is off until the program is started again$/m,
+      /^CUDA: cuStreamSynchronize failed .*; the CPU computes this and all further frames: CUDA is off until gapcam is restarted$/m,
     )
   },
   120_000,
 )
 
-it('doctor says once why CUDA is not used', async () => {
+it('doctor gives the reason against CUDA once', async () => {
   const { stdout, stderr } = await gapcam(
     '',
     'doctor',
@@ -102,7 +102,7 @@ it('doctor says once why CUDA is not used', async () => {
   expect(evidence.match(/slower here/g)).toHaveLength(1)
 }, 120_000)
 
-it("a conversion that fails is the CPU's from then on, and the inferences stay on the GPU", async () => {
+it('after a failed conversion the CPU prepares the frames, and the inference stays on the GPU', async () => {
   const [right, failed] = await Promise.all([
     gapcam('', ...three, '--engine', 'cuda'),
     gapcam('fail=cuMemHostAlloc@3:2', ...three, '--engine', 'cuda'),
@@ -111,11 +111,11 @@ it("a conversion that fails is the CPU's from then on, and the inferences stay o
   const withoutMs = (stdout: string): unknown[] => jsonLines<{ ms: number }>(stdout).map(({ ms: _, ...rest }) => rest)
   expect(withoutMs(failed.stdout)).toEqual(withoutMs(right.stdout))
   expect(failed.stderr).toBe(
-    'CUDA: cuMemHostAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while mapping memory for frames; the CPU prepares this frame and all others of its camera\n',
+    'CUDA: cuMemHostAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while mapping memory for frames; the CPU prepares this and all further frames of this camera\n',
   )
 }, 120_000)
 
-it('bench times it beside the others, and says that an emulated device means nothing', async () => {
+it('bench measures it with the other engines, and warns that times of an emulated device mean nothing', async () => {
   const { status, stdout, stderr } = await gapcam(
     '',
     'bench',
@@ -137,7 +137,7 @@ it('bench times it beside the others, and says that an emulated device means not
   expect(stderr).toContain('the CUDA device is emulated on the processor: its times mean nothing')
 }, 120_000)
 
-it('run goes on after a lost context: banner, warning, health and info say so, and the summary counts it', async () => {
+it('run continues after a lost context, which banner, warning, health, info and summary show', async () => {
   const port = await freePort()
   const args = [
     'run',
@@ -180,8 +180,8 @@ it('run goes on after a lost context: banner, warning, health and info say so, a
   expect(run.stderr()).toMatch(/1 faults of CUDA, \d+ frames on the CPU$/m)
 }, 240_000)
 
-it('the program for boards writes one file with parity, times, power and clocks', async () => {
-  // A stand-in for Jetson's tegrastats: a line of an Orin's, again and again.
+it('the script for boards writes one file with parity, times, power and clocks', async () => {
+  // Replaces Jetson's tegrastats: repeats one line of an Orin.
   const folder = mkdtempSync(join(tmpdir(), 'gapcam-board-'))
   const line =
     'RAM 2800/7620MB (lfb 4x4MB) SWAP 0/3810MB (cached 0MB) CPU [12%@1510,5%@1510] EMC_FREQ 0%@2133 GR3D_FREQ 99%@[624] cpu@48.5C gpu@48.1C VDD_IN 6540mW/6120mW VDD_CPU_GPU_CV 2310mW/1900mW'
@@ -235,7 +235,7 @@ it('the program for boards writes one file with parity, times, power and clocks'
   ])
 }, 240_000)
 
-it('a sample of the fault matrix: whatever call fails, labels are right and the exit status as documented', () => {
+it('a sample of the fault matrix: for each failing call, the labels are right and the exit status is as documented', () => {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(projectRoot, 'scripts/cuda/faults.mjs'), '--sample', '24'],

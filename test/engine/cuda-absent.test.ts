@@ -1,4 +1,7 @@
-/** A machine without NVIDIA's driver: the engine that was asked for says what is missing, `auto` goes on and says so. */
+/**
+ * A machine without NVIDIA's driver: `--engine cuda` reports what is missing, and `auto` uses the CPU and gives the
+ * reason.
+ */
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 import { endAll, gapcam } from '../process.js'
@@ -12,17 +15,20 @@ const hasDriver = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/
 )
 afterEach(endAll)
 
-it.skipIf(hasDriver)('--engine cuda is one sentence and status 4 (skipped where there is a driver)', async () => {
-  const run = gapcam(['classify', '--engine', 'cuda', '--json', photo])
-  expect(await run.ended).toBe(4)
-  expect(run.stdout()).toBe('')
-  expect(run.stderr()).toMatch(
-    /^gapcam: cuda engine: there is no NVIDIA driver here \(libcuda\.so\.1: .*\)\n.*jetson\.md.*\n$/,
-  )
-})
+it.skipIf(hasDriver)(
+  '--engine cuda ends with one sentence and status 4 (skipped on machines with a driver)',
+  async () => {
+    const run = gapcam(['classify', '--engine', 'cuda', '--json', photo])
+    expect(await run.ended).toBe(4)
+    expect(run.stdout()).toBe('')
+    expect(run.stderr()).toMatch(
+      /^gapcam: cuda engine: there is no NVIDIA driver here \(libcuda\.so\.1: .*\)\n.*jetson\.md.*\n$/,
+    )
+  },
+)
 
 it.skipIf(hasDriver)(
-  'auto takes the native engine, and gives the reason against cuda (skipped where there is a driver)',
+  'auto uses the native engine and gives the reason against cuda (skipped on machines with a driver)',
   async () => {
     const model = await openModel(join(projectRoot, 'models/convnet-gap.onnx'), {
       inputSize: { height: 48, width: 48 },

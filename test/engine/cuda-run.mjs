@@ -1,5 +1,5 @@
-// Opens a model and runs it a few times: what the CUDA tests run in processes of their own, where they find the tests'
-// driver. Argument: JSON {path, options, runs, untilServing, openAgain}. One JSON line a step.
+// Opens a model and runs it a few times. The CUDA tests start it as a child process, which finds the test driver.
+// Argument: JSON {path, options, runs, untilServing, openAgain}. Prints one JSON line for each step.
 import { openModel } from '../../dist/index.js'
 
 const { path, options, runs = 1, untilServing = false, openAgain } = JSON.parse(process.argv[2])

@@ -1,4 +1,4 @@
-/** How the CUDA engine waits after faults: a session that fails when told to, and a clock of the test's own. */
+/** The waits of the CUDA engine after faults, with a session that fails on demand and a clock that the test sets. */
 import { expect, it } from 'vitest'
 import type { CudaSession } from '../../src/addon.js'
 import { CudaEngine } from '../../src/engine/cuda.js'
@@ -15,7 +15,7 @@ function tensor(values: number[]): EngineTensor & { readonly data: Float32Array 
   }
 }
 
-/** An engine whose GPU doubles its input unless it is told what to do instead, and whose CPU doubles it always. */
+/** An engine that doubles its input. The GPU does it unless `gpu.next` says otherwise; the CPU always does. */
 function engine(): {
   cuda: CudaEngine
   gpu: { tries: number; next: 'right' | 'fails' | 'infinite' }
@@ -72,7 +72,7 @@ function engine(): {
   return { cuda, gpu, clock, faults, off }
 }
 
-it('waits 0.1 s after the first fault and doubles up to a minute; a success begins anew', async () => {
+it('the wait doubles from 0.1 s to a minute, and a success resets it', async () => {
   const { cuda, gpu, clock, faults } = engine()
   gpu.next = 'fails'
   const waits: number[] = []
@@ -82,7 +82,7 @@ it('waits 0.1 s after the first fault and doubles up to a minute; a success begi
     const { tries } = gpu
     while (gpu.tries === tries && clock.ms - since < 100_000) {
       clock.ms += 50
-      // The frame that finds the wait over is the next one's fault.
+      // The first frame after the wait is the next fault.
       if (clock.ms - since >= Math.min(100 * 2 ** fault, 60_000)) break
       await cuda.run()
       expect(cuda.describe()).toMatchObject({ engine: 'native', target: 'neon', cuda: { state: 'waiting' } })
@@ -119,7 +119,7 @@ it('an output that is not finite is a fault, and the CPU computes the frame', as
   expect(faults).toEqual(['CUDA: an output in fp16 is not finite; the CPU computes this frame'])
 })
 
-it('is never tried again once it is off', async () => {
+it('the GPU is never tried again after CUDA is off', async () => {
   const { cuda, gpu, clock, off } = engine()
   gpu.next = 'fails'
   off.why = 'lost'

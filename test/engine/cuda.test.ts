@@ -1,6 +1,6 @@
 /**
- * The CUDA engine end to end on the tests' driver (native/cuda/fake): the real addon, library and command line, emulated
- * kernels. Every generation's path is driven; whatever goes wrong, frames get the results that the CPU gives.
+ * The CUDA engine end to end on the test driver (native/cuda/fake): the real addon and library, emulated kernels, every
+ * generation. After any failure, frames have the results of the CPU.
  */
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -38,7 +38,7 @@ beforeAll(buildFakeCuda, 600_000)
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Runs test/engine/cuda-run.mjs on the tests' driver; its lines, and what the driver counted. */
+/** Runs test/engine/cuda-run.mjs on the test driver. Returns its lines and the driver's report. */
 async function run(
   settings: string,
   program: Program,
@@ -82,7 +82,7 @@ function expectNear(values: readonly number[], right: readonly number[], toleran
   expect(worst / range).toBeLessThanOrEqual(tolerance)
 }
 
-describe('each generation computes what the CPU does', () => {
+describe('every generation computes the results of the CPU', () => {
   it.each(generations)('sm_%i, in half and in single precision', async (sm) => {
     const [right] = await onCpu(digits, { inputSize }, 1)
     for (const [cudaPrecision, tolerance] of [
@@ -127,8 +127,8 @@ describe('each generation computes what the CPU does', () => {
 describe('auto', () => {
   const options = { engine: 'auto', inputSize, threads: 1 } as const
 
-  it('takes CUDA where it is right and measured to be the faster one', async () => {
-    // memo: the driver does not compute again what has not changed, which makes it the faster one.
+  it('CUDA is used if it is right and faster in the measurement', async () => {
+    // memo: the driver skips unchanged graphs, which makes it the faster engine.
     const {
       lines: [opened],
     } = await run('memo=1', { options: { ...options, inputSize: { height: 192, width: 192 } } })
@@ -140,7 +140,7 @@ describe('auto', () => {
     expect(opened!.cuda!.measured!.cudaMs).toBeLessThan(opened!.cuda!.measured!.nativeMs)
   })
 
-  it('stays on the CPU where CUDA is slower', async () => {
+  it('the CPU is used if CUDA is slower', async () => {
     const {
       lines: [opened],
       report,
@@ -165,7 +165,7 @@ describe('auto', () => {
       'the driver is too old',
       'version=10020',
       undefined,
-      /the NVIDIA driver is too old: it speaks CUDA 10\.2, and 11\.4 is needed/,
+      /the NVIDIA driver is too old: it supports CUDA 10\.2, but 11\.4 \(JetPack 5\) is needed/,
     ],
     ['there is no device', 'devices=0', undefined, /CUDA_ERROR_NO_DEVICE/],
     ['the context is lost while it opens', 'fail=cuModuleLoadData:719', undefined, /CUDA_ERROR_LAUNCH_FAILED/],
@@ -176,7 +176,7 @@ describe('auto', () => {
       /no kernels for sm_86, only for sm_72, sm_87, sm_89, sm_90, sm_110/,
     ],
     ['no kernels are built', '', '/nonexistent', /the CUDA kernels are not built/],
-  ])('falls back with the reason where %s; by name it is an error', async (_, settings, folder, reason) => {
+  ])('auto falls back with the reason, and --engine cuda is an error, when %s', async (_, settings, folder, reason) => {
     const more = folder === undefined ? {} : { GAPCAM_CUBINS: folder }
     const {
       lines: [opened, ran],
@@ -192,7 +192,7 @@ describe('auto', () => {
     expect(failed).toMatchObject({ step: 'failed', code: 'ENGINE_UNAVAILABLE', message: expect.stringMatching(reason) })
   })
 
-  it('refuses kernels whose digest is wrong', async () => {
+  it('kernels with a wrong digest are refused', async () => {
     const damaged = join(folder, 'damaged')
     cpSync(join(projectRoot, 'prebuilds/cuda'), damaged, { recursive: true })
     writeFileSync(join(damaged, 'sm_87.cubin'), Buffer.alloc(64, 1))
@@ -206,7 +206,7 @@ describe('auto', () => {
   })
 })
 
-it('a generation without shipped kernels has them compiled by NVRTC, once', async () => {
+it('NVRTC compiles the kernels of a generation without shipped ones, once', async () => {
   const more = { ...(await fetchNvrtc()), XDG_CACHE_HOME: join(folder, 'cache') }
   const [right] = await onCpu(digits, { inputSize }, 1)
   for (let start = 0; start < 2; start++) {
@@ -222,14 +222,14 @@ it('a generation without shipped kernels has them compiled by NVRTC, once', asyn
   }
   const [kept, ...others] = readdirSync(join(folder, 'cache/gapcam/cuda'))
   expect(others).toEqual([])
-  // A kept file that is damaged is made anew.
+  // A damaged file in the cache is compiled again.
   writeFileSync(join(folder, 'cache/gapcam/cuda', kept!), Buffer.alloc(1000))
   expect((await run('sm=86', {}, more)).lines[0]).toMatchObject({ engine: 'cuda' })
 }, 240_000)
 
-describe('a fault in the middle', () => {
-  it('that passes: the CPU computes the frame, and CUDA is tried again after a wait', async () => {
-    // The first graph is the self-test's.
+describe('a fault during a run', () => {
+  it('that is temporary: the CPU computes the frame, and CUDA is tried again after a wait', async () => {
+    // The first graph launch is that of the self-test.
     const { lines, report } = await run('fail=cuGraphLaunch@3:2', { runs: 3, untilServing: true })
     const right = await onCpu(digits, { inputSize }, 3)
     const runs = lines.filter(({ step }) => step === 'run')
@@ -238,7 +238,7 @@ describe('a fault in the middle', () => {
     expect(runs[1]).toMatchObject({
       engine: 'native',
       reason: expect.stringMatching(
-        /^CUDA waits to be tried again: cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY/,
+        /^CUDA is tried again after a wait: cuGraphLaunch failed with CUDA_ERROR_OUT_OF_MEMORY/,
       ),
       cuda: { state: 'waiting', faults: 1, restartWanted: false },
     })
@@ -257,7 +257,7 @@ describe('a fault in the middle', () => {
     })
   })
 
-  it('that loses the context: the CPU serves from then on, and a restart is asked for', async () => {
+  it('that loses the context: the CPU computes all further frames, and a restart is asked for', async () => {
     const { lines } = await run('fail=cuStreamSynchronize@4:700', { runs: 4, openAgain: { engine: 'cuda', inputSize } })
     const right = await onCpu(digits, { inputSize }, 4)
     const runs = lines.filter(({ step }) => step === 'run')

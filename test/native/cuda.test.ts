@@ -1,6 +1,6 @@
 /**
- * The CUDA kernels without a GPU: cubins that belong to the sources beside them, their figures, and whole networks through
- * the emulated kernels. The kernels one by one are in native/test/cuda, which `npm test` runs by itself.
+ * The CUDA kernels without a GPU: the shipped cubins and their figures, and whole networks through the emulated
+ * kernels. The tests of single kernels are in native/test/cuda, which `npm test` runs too.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -32,7 +32,7 @@ const { cubinFolder, generations, kernelRows, sourceDigest } = (await import(
 )) as { cubinFolder: string; generations: number[]; kernelRows: () => KernelRow[]; sourceDigest: () => string }
 const manifest = JSON.parse(readFileSync(join(cubinFolder, 'manifest.json'), 'utf8')) as Manifest
 
-/** What a cubin, which is a 64-bit ELF file, says of its kernels by itself: the names, and the registers of a thread. */
+/** The kernels of a cubin with their registers, read from the cubin itself, which is a 64-bit ELF file. */
 function kernelsOf(elf: Buffer): Map<string, number> {
   const [at, entry, count, namesIndex] = [
     Number(elf.readBigUInt64LE(40)),
@@ -61,7 +61,7 @@ function kernelsOf(elf: Buffer): Map<string, number> {
 }
 
 describe('the cubins', () => {
-  it('were compiled from the sources as they are (else run node scripts/cuda/build-cubins.mjs)', () => {
+  it('are compiled from the current sources (otherwise run node scripts/cuda/build-cubins.mjs)', () => {
     expect(manifest.source).toBe(sourceDigest())
     expect(manifest.cubins.map(({ sm }) => sm)).toEqual(generations)
     for (const { file, sha256 } of manifest.cubins)
@@ -93,7 +93,7 @@ describe('the cubins', () => {
     },
   )
 
-  it('spill no register in any kernel, and fit the shared memory that every generation has', () => {
+  it('spill no register, and fit into the shared memory of every generation', () => {
     for (const [name, each] of Object.entries(manifest.kernels)) {
       for (const [sm, { spillBytes, sharedBytes }] of Object.entries(each)) {
         expect(spillBytes, `${name} on sm_${sm}`).toBe(0)
@@ -102,7 +102,7 @@ describe('the cubins', () => {
     }
   })
 
-  it('are in docs/cuda-kernels.md as they are', () => {
+  it('have the figures of docs/cuda-kernels.md', () => {
     expect(
       spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda/table.mjs'), '--check'], {
         stdio: ['ignore', 'ignore', 2],
@@ -130,9 +130,9 @@ describe('whole networks through the emulated kernels of every generation', () =
     expect(status, run.stderr()).toBe(0)
   }
 
-  // Inputs smaller than what the networks were trained for: the labels need not be right, but the same.
+  // The inputs are smaller than in training: the labels need not be right, only the same.
   it(
-    "the digits ConvNet and EfficientNet-Lite0 give the scalar executor's labels",
+    "the digits ConvNet and EfficientNet-Lite0 have the scalar executor's labels",
     () =>
       check([
         `${projectRoot}models/convnet-gap.onnx@32`,
@@ -144,7 +144,7 @@ describe('whole networks through the emulated kernels of every generation', () =
   )
 
   it.skipIf(shared === null)(
-    'so do MobileNetV2 and the small ConvNet of the shared folder (skipped where that is not at hand)',
+    'MobileNetV2 and the small ConvNet have them too (skipped without the shared folder)',
     () => check([`${shared}/models/mobilenet-v2.onnx@64`, `${shared}/zoo/convnet_gap.onnx`]),
     900_000,
   )

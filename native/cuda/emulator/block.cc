@@ -33,11 +33,11 @@ struct PendingCopy {
 struct Thread {
   Fiber fiber;
   State state = State::kDone;
-  WarpAct act = nullptr;  // what it waits for at its warp
-  void* mine = nullptr;
+  WarpAct act = nullptr;  // the warp operation that it waits for
+  void* mine = nullptr;   // its operand
   Index3 index = {};
-  uint32_t barrier = 0;  // the line of the one that it waits at
-  uint32_t groups = 0;   // of copies, committed so far
+  uint32_t barrier = 0;  // the source line of the barrier that it waits at
+  uint32_t groups = 0;   // groups of copies committed so far
   std::vector<PendingCopy> copies;
 };
 
@@ -48,7 +48,6 @@ struct SharedArray {
 Thread threads[kMaxThreads];
 uint32_t thread_count, running;
 Fiber scheduler;
-uint8_t* stacks;
 void (*kernel_of_block)(const void*);
 const void* params_of_block;
 SharedArray arrays[16];
@@ -80,7 +79,7 @@ void NoteFault(const char* what) {
   has_fault = true;
 }
 
-// Where a warp's lanes stand once none is ready.
+// The states of a warp's lanes when none of them is ready.
 struct Census {
   uint32_t at_warp, at_barrier, done;
 };
@@ -96,7 +95,7 @@ Census CountWarp(uint32_t first, uint32_t last) {
   return census;
 }
 
-// Runs a warp until its lanes wait for the block or are done.
+// Runs a warp until all its lanes wait at a barrier or have ended.
 void RunWarp(uint32_t first, uint32_t last) {
   for (;;) {
     for (uint32_t t = first; t < last; ++t) {
@@ -137,7 +136,7 @@ void SharedFault(const char* what, const void* at, const Granule& granule) {
   const auto byte = static_cast<unsigned>(static_cast<const uint8_t*>(at) - shared_memory);
   if (granule.written == kInFlight)
     Fault("%s shared byte %u while an asynchronous copy to it is under way", what, byte);
-  if (granule.written == 0) Fault("%s shared byte %u, which nobody has written", what, byte);
+  if (granule.written == 0) Fault("%s shared byte %u, which no thread has written", what, byte);
   if (granule.written > epoch_bits && granule.written != (epoch_bits | thread_tag)) {
     Fault("%s shared byte %u, which thread %u wrote with no barrier between", what, byte,
           (granule.written & 0xfff) - 1);
@@ -196,15 +195,21 @@ void WaitForCopies(uint32_t pending) {
   thread.copies.resize(kept);
 }
 
+// Memory for the stacks of the fibers, made once; null if there is not enough.
+static uint8_t* StackMemory() {
+  static uint8_t* stacks = nullptr;
+  if (stacks) return stacks;
+  void* memory = mmap(nullptr, kMaxThreads * kFiberStackBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory != MAP_FAILED) stacks = static_cast<uint8_t*>(memory);
+  return stacks;
+}
+
 bool RunBlock(void (*kernel)(const void*), const void* params, uint32_t count, char (&message)[200]) {
+  uint8_t* const stacks = StackMemory();
   if (!stacks) {
-    void* memory = mmap(nullptr, kMaxThreads * kFiberStackBytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-      std::snprintf(message, sizeof(message), "there is not enough memory for the emulated threads");
-      return false;
-    }
-    stacks = static_cast<uint8_t*>(memory);
+    std::snprintf(message, sizeof(message), "there is not enough memory for the emulated threads");
+    return false;
   }
   kernel_of_block = kernel, params_of_block = params, thread_count = count;
   array_count = shared_used = 0, epoch_bits = 1 << 12, has_fault = false;

@@ -1,7 +1,7 @@
-// The block that is being emulated: its threads, the memory that they share, and who touched each part of it since when.
+// The block that is being emulated: its threads, its shared memory, and the last accesses to each element of that.
 //
-// Time in a block is counted in epochs, which block-wide barriers divide. Within an epoch a shared element may be read by
-// all, or written by one thread and read by the same; whatever else happens to it is a race that a GPU would hide.
+// Block-wide barriers divide the run of a block into epochs. Within one epoch, a shared element may be read by all
+// threads, or written and read by a single thread. Any other access is a race, which a GPU would not report.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,20 +17,20 @@ extern Index3 threadIdx, blockIdx, blockDim, gridDim;
 namespace emulator {
 
 constexpr uint32_t kWarpThreads = 32, kMaxThreads = 1024;
-constexpr uint32_t kSharedBytes = 48 * 1024;  // what every generation gives without being asked
+constexpr uint32_t kSharedBytes = 48 * 1024;  // available on every generation without an opt-in
 
-// Ends the launch with a sentence; the place (kernel, block, thread) is added.
+// Ends the launch with a sentence. Kernel, block and thread are added to it.
 [[noreturn]] __attribute__((format(printf, 1, 2))) void Fault(const char* format, ...);
 
 // --- memory
 
-// Whether [begin, begin + bytes) lies in one registered region.
+// Whether [begin, begin + bytes) lies inside one registered region.
 bool IsRegistered(uint64_t begin, uint64_t bytes);
 
-// Bytes for a shared array; every thread that declares it (by its line in the source) gets the same.
+// The memory of a shared array. Every thread that declares it, on the same source line, gets the same memory.
 uint8_t* DeclareShared(uint32_t line, uint32_t bytes);
 
-// Two bytes of shared memory: when and by whom they were written and last read. 0: never written in this block.
+// The last write and read of two bytes of shared memory: epoch and thread. 0: never written in this block.
 struct Granule {
   uint32_t written, read;  // epoch << 12 | thread + 1
 };
@@ -44,7 +44,7 @@ extern uint32_t thread_tag;  // the running thread's number + 1
 
 inline Granule* GranuleOf(const void* at) { return granules + (static_cast<const uint8_t*>(at) - shared_memory) / 2; }
 
-// Checks and notes an access of `count` granules.
+// Checks and records an access to `count` granules.
 inline void NoteRead(const void* at, uint32_t count) {
   Granule* granule = GranuleOf(at);
   const uint32_t me = epoch_bits | thread_tag;
@@ -67,19 +67,19 @@ inline void NoteWrite(const void* at, uint32_t count) {
 
 // --- threads
 
-// Waits for every thread of the block, at the same line of the source.
+// Waits for all threads of the block. All must wait on the same source line.
 void BlockBarrier(uint32_t line);
 
-// All lanes of a warp meet; the last to come runs `act` over what each brought, by lane, and then all go on.
+// Waits for all lanes of a warp. Then `act` runs once over the operands of all lanes, and all lanes continue.
 using WarpAct = void (*)(void* const (&lanes)[kWarpThreads]);
 void WarpMeet(WarpAct act, void* mine);
 
-// 16 bytes that arrive in shared memory at the wait. `from` is null for zeros.
+// Copies 16 bytes to shared memory; they arrive at the wait. If `from` is null, zeros arrive.
 void BeginCopy(uint8_t* to, const uint8_t* from);
 void CommitCopyGroup();
 void WaitForCopies(uint32_t pending);
 
-// Runs one block of a kernel; returns false after a fault, whose sentence is in `message`.
+// Runs one block of a kernel. Returns false after a fault, with its sentence in `message`.
 bool RunBlock(void (*kernel)(const void* params), const void* params, uint32_t threads, char (&message)[200]);
 
 }  // namespace emulator

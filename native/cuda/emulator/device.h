@@ -1,5 +1,5 @@
-// The kernels' words on the host (../kernels/device.h): every access is checked against its buffer, every meeting of threads
-// is a switch of fibers (block.h).
+// The kernels' vocabulary (../kernels/device.h) on the host. Every access is checked against its buffer, and every
+// barrier or warp operation switches fibers (block.h).
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -62,7 +62,7 @@ inline float __int_as_float(int bits) {
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fadd_rn(float a, float b) { return a + b; }
 
-// A Buffer as elements. Whoever holds one knows that all of it is registered memory.
+// A Buffer as elements. The constructor checks that all of it is registered memory.
 template <typename T>
 class Global {
  public:
@@ -75,7 +75,7 @@ class Global {
       emulator::Fault("has a buffer of %u elements that is not all device memory", elements_);
   }
 
-  // The place of `count` elements from `i` on.
+  // The address of `count` elements from `i` on.
   uint8_t* At(uint32_t i, uint32_t count = 1) const {
     if (__builtin_expect(i >= elements_ || count > elements_ - i, false))
       emulator::Fault("accesses elements %u to %u of a buffer of %u", i, i + count - 1, elements_);
@@ -93,7 +93,7 @@ class Global {
   uint32_t elements_;
 };
 
-// Shared memory. An element knows whether it is read or written.
+// Shared memory. Elements are proxies that record whether they are read or written.
 template <typename T>
 class Shared {
  public:
@@ -130,7 +130,7 @@ class Shared {
 
   template <typename Other>
   Shared<Other> As(uint32_t from = 0) const {
-    if (from > elements_) emulator::Fault("looks behind the end of shared memory");
+    if (from > elements_) emulator::Fault("reaches beyond the end of shared memory");
     return {data_ + size_t{from} * sizeof(T), static_cast<uint32_t>((elements_ - from) * sizeof(T) / sizeof(Other))};
   }
 
@@ -187,8 +187,8 @@ float ShuffleXor(float value, int mask);
 bool WarpAny(bool value);
 void MmaHalf(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
-// A lane's part of a 16×16 tile: the elements 8 · lane … of its rows (a, the sums) or of its columns (b). The hardware's
-// own arrangement is nobody's to know, and differs.
+// A lane's part of a 16×16 tile: elements 8 · lane … of its rows (a, the sums) or of its columns (b). The layout of the
+// hardware is unspecified and differs.
 struct WmmaA {
   half x[8];
 };

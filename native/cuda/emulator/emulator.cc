@@ -7,7 +7,7 @@
 #include "block.h"
 #include "device.h"
 
-// The kernels themselves, as C++.
+// The kernels, compiled as C++.
 #include "../kernels/kernels.cu"
 
 namespace gapcam {
@@ -27,7 +27,7 @@ std::mutex launch_lock;
 std::map<uint64_t, uint64_t> regions;  // begin → end
 bool is_reversed_order;
 
-// The last few buffers that were found to be registered: threads of a launch ask for the same ones.
+// A cache of buffers that were found to be registered: all threads of a launch check the same ones.
 struct Known {
   uint64_t begin, bytes;
 };
@@ -75,7 +75,7 @@ Status RunLaunch(KernelId kernel, const uint32_t (&grid)[3], const uint32_t (&bl
     return Status::Error("ENGINE_FAILED", "%s has blocks of %u threads and got %llu", row.name, row.threads,
                          static_cast<unsigned long long>(threads));
   if (!grid[0] || !grid[1] || !grid[2] || grid[0] > 0x7fffffff || grid[1] > 65535 || grid[2] > 65535)
-    return Status::Error("ENGINE_FAILED", "%s has a grid of no valid size", row.name);
+    return Status::Error("ENGINE_FAILED", "%s has a grid of invalid size", row.name);
   return RunKernel(row.name, kRuns[id], grid, block, params);
 }
 

@@ -5,8 +5,8 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-// Only what a callee must keep is saved: six registers by the System V ABI of x86-64, x19 to x30 and d8 to d15 by that of
-// arm64. Rounding modes are nobody's to change here.
+// The switch saves the callee-saved registers: six by the System V ABI of x86-64; x19 to x30 and d8 to d15 by the ABI
+// of arm64. Rounding modes do not change here, so they are not saved.
 #if defined(__x86_64__)
 __asm__(
     ".text\n.globl gapcam_cuda_switch_fiber\n.hidden gapcam_cuda_switch_fiber\n.type "
@@ -33,24 +33,24 @@ __asm__(
     "  add sp, sp, #160\n"
     "  ret\n.size gapcam_cuda_switch_fiber,.-gapcam_cuda_switch_fiber\n");
 #else
-#error "the emulator's fibers know x86-64 and arm64"
+#error "the emulator's fibers support x86-64 and arm64 only"
 #endif
 
 namespace gapcam {
 namespace cuda {
 namespace emulator {
 
-// Saves where we are in *from and goes on at `to`.
+// Saves the current stack pointer in *from and continues at `to`.
 extern "C" void gapcam_cuda_switch_fiber(void** from, void* to);
 
 Fiber PrepareFiber(void* stack, void (*entry)()) {
 #if defined(__SANITIZE_ADDRESS__)
-  // Who was left in the middle has not taken the marks around its variables away.
+  // A fiber that was abandoned has left AddressSanitizer's marks around its variables.
   __asan_unpoison_memory_region(stack, kFiberStackBytes);
 #endif
   auto* top = reinterpret_cast<void**>(static_cast<uint8_t*>(stack) + kFiberStackBytes);
 #if defined(__x86_64__)
-  // As after a call: the return address of `entry`, which it never uses, lies at a multiple of 16 plus 8.
+  // As after a call: the return address of `entry`, which never returns, lies at a multiple of 16 plus 8.
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(entry);
   for (int i = 0; i < 6; ++i) *--top = nullptr;

@@ -1,5 +1,5 @@
-// A fiber: a stack of its own and the switch to it. What the emulated threads of a block run on; a switch is a dozen
-// instructions, where swapcontext would make two system calls.
+// A fiber: a separate stack and the switch to it. The emulated threads of a block are fibers. A switch takes a dozen
+// instructions; swapcontext would make two system calls.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,21 +10,22 @@ namespace emulator {
 
 constexpr size_t kFiberStackBytes = 64 * 1024;
 
-// Where to go on: a place on a stack, and that stack from its lowest byte, which AddressSanitizer wants to know.
+// A suspended fiber: its stack pointer, and the bounds of its stack, which AddressSanitizer needs.
 struct Fiber {
   void* place = nullptr;
   const void* stack = nullptr;
   size_t stack_bytes = 0;
 };
 
-// A fiber on `stack` (kFiberStackBytes, 16-byte aligned): the first switch to it calls `entry`, which must call EnterFiber
-// first and never return. One that was left in the middle may be prepared anew.
+// Makes a fiber on `stack` (kFiberStackBytes, 16-byte aligned). The first switch to it calls `entry`, which must call
+// EnterFiber first and must not return. The stack of a fiber that did not end may be prepared again.
 Fiber PrepareFiber(void* stack, void (*entry)());
 
-// Says where the first switch to a fiber came from: `from` gets its stack. For a thread's own stack it is the only way to know.
+// Tells `from` its own stack, after the first switch from it to a fiber. There is no other way to find the stack of a
+// thread.
 void EnterFiber(Fiber& from);
 
-// Saves where we are in `from` and goes on at `to`.
+// Suspends the current fiber into `from` and continues with `to`.
 void SwitchFiber(Fiber& from, const Fiber& to);
 
 }  // namespace emulator

@@ -1,4 +1,4 @@
-// What the lanes of a warp do together: the last one to come computes for all (block.h).
+// Warp operations. Each computes once for all lanes, when the last lane has arrived (block.h).
 #include "device.h"
 
 namespace gapcam {

@@ -1,4 +1,4 @@
-// The driver's calls, each under the symbol that driver.def names: devices, contexts, memory and modules. Streams and
+// The driver's functions for devices, contexts, memory and modules, each under its symbol in driver.def. Streams and
 // graphs are in streams.cc.
 #include "calls.h"
 
@@ -32,7 +32,7 @@ Result Allocate(size_t bytes, bool is_mapped, uint8_t** begin) {
   void* memory = mmap(nullptr, RoundedToPages(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return kOutOfMemory;
   *begin = static_cast<uint8_t*>(memory);
-  std::memset(memory, 0xA5, bytes);  // what an allocation holds is nobody's business
+  std::memset(memory, 0xA5, bytes);  // new memory holds undefined values
   const Allocation allocation = {*begin, bytes, is_mapped};
   state.allocations[reinterpret_cast<uint64_t>(memory)] = allocation;
   state.allocated_bytes += bytes;
@@ -45,7 +45,7 @@ Result Free(uint64_t address, bool is_mapped, const char* call) {
   State& state = TheState();
   const auto found = state.allocations.find(address);
   if (found == state.allocations.end() || found->second.is_mapped != is_mapped) {
-    Violation("%s is given memory that it did not make, or that is freed already", call);
+    Violation("%s frees memory that was not allocated, or that is freed already", call);
     return kInvalidValue;
   }
   if (IsBusy()) Violation("%s frees memory while work waits in a stream", call);
@@ -135,9 +135,10 @@ Result PrimaryCtxRelease(Device) {
     return kInvalidContext;
   }
   if (--state.retained > 0) return 0;
-  // What a context still has goes with it. Nothing can be given back to one that is lost.
+  // The last release destroys everything in the context. After a lost context, freeing is impossible, so leaks are
+  // expected.
   if (!state.lost && state.injected == 0 && !state.allocations.empty())
-    Violation("the context goes with %zu allocations in it", state.allocations.size());
+    Violation("the context is destroyed with %zu allocations in it", state.allocations.size());
   for (const auto& entry : state.allocations) emulator::RemoveRegion(entry.second.begin);
   state.uploads.clear();
   state.allocations.clear();
@@ -154,7 +155,7 @@ Result CtxPushCurrent(Context context) {
   CALL("cuCtxPushCurrent_v2", false);
   if (TheState().lost) return TheState().lost;
   if (context != TheContext() || TheState().retained == 0) {
-    Violation("a context is made current that is not there");
+    Violation("a context is made current that does not exist");
     return kInvalidContext;
   }
   Current().push_back(context);
@@ -198,7 +199,7 @@ Result MemHostAlloc(void** pointer, size_t bytes, unsigned flags) {
   CALL("cuMemHostAlloc", true);
   FORBIDDEN_IN_CAPTURE();
   if (!(flags & kHostAllocDeviceMap))
-    Violation("cuMemHostAlloc without DEVICEMAP: the device would not see the memory");
+    Violation("cuMemHostAlloc without DEVICEMAP: the device could not access the memory");
   uint8_t* begin = nullptr;
   const Result result = Allocate(bytes, true, &begin);
   if (result == 0) *pointer = begin;
@@ -227,7 +228,7 @@ Result MemcpyHtoD(DevicePointer to, const void* from, size_t bytes) {
   FORBIDDEN_IN_CAPTURE();
   const auto found = TheState().allocations.find(to);
   if (found == TheState().allocations.end() || bytes > found->second.bytes) {
-    Violation("cuMemcpyHtoD writes %zu bytes where no such block is", bytes);
+    Violation("cuMemcpyHtoD writes %zu bytes outside of any allocation", bytes);
     return kInvalidValue;
   }
   const auto* values = static_cast<const uint8_t*>(from);
@@ -310,7 +311,7 @@ Result GetErrorName(Result result, const char** name) {
 
 }  // namespace gapcam::cuda::fake::api
 
-// For tests in the same process: settings as in FAKE_CUDA, and the report so far.
+// For tests in the same process: sets what FAKE_CUDA sets, and returns the report so far.
 extern "C" __attribute__((visibility("default"))) void fake_cuda_configure(const char* settings) {
   gapcam::cuda::fake::State& state = gapcam::cuda::fake::TheState();
   const std::lock_guard<std::mutex> lock(state.mutex);

@@ -1,13 +1,13 @@
-// Declares every call of driver.def under its symbol, and what each of them begins with.
+// Declares every function of driver.def under its symbol, and the checks at the start of each.
 #pragma once
 #include "state.h"
 
 namespace gapcam::cuda::fake {
 
-// Whether a stream of this process records: many calls are forbidden meanwhile, and end the recording.
+// Whether a stream of this process is capturing. Many calls are forbidden during a capture, and invalidate it.
 bool IsForbiddenNow();
 
-// A handle that is alive in `live`, a set or a map of them.
+// Whether a handle is valid: it is in `live`, a set or a map of handles.
 template <typename Live, typename Object>
 bool IsLive(const Live& live, Object* object, const char* call) {
   if (live.count(object) > 0) return true;

@@ -1,5 +1,5 @@
-// Cubins as far as the tests' driver reads them: the generation, and for each kernel that it is there and takes as many
-// bytes of parameters as kernels.def says, which holds the host's structures against the device's.
+// Reads from cubins what the test driver checks: the generation, and that each kernel exists with the parameter size of
+// kernels.def. This compares the host's structures with the device's.
 #include <cstring>
 #include <string>
 
@@ -20,7 +20,7 @@ struct Section {
   uint64_t size = 0;
 };
 
-// ELF64: sections of 64 bytes with name, type, flags, address, offset, size; the names lie in one of them.
+// ELF64: section headers of 64 bytes with name, type, flags, address, offset, size. One section holds the names.
 Section FindSection(const uint8_t* image, const std::string& name) {
   const uint8_t* table = image + Read<uint64_t>(image + 40);
   const uint16_t count = Read<uint16_t>(image + 60), names = Read<uint16_t>(image + 62);
@@ -34,8 +34,8 @@ Section FindSection(const uint8_t* image, const std::string& name) {
   return {};
 }
 
-// The bytes of parameters by .nv.info: records of format, attribute and 16 bits, which are the size of what follows in
-// format 4; attribute 0x19 is the size of all parameters.
+// The size of all parameters, from .nv.info: records of format, attribute and 16 bits. In format 4 the 16 bits are the
+// size of the data that follows. Attribute 0x19 is the size of all parameters.
 uint32_t ParameterBytes(const Section& info) {
   for (uint64_t at = 0; at + 4 <= info.size;) {
     const uint8_t format = info.bytes[at], attribute = info.bytes[at + 1];
@@ -48,7 +48,7 @@ uint32_t ParameterBytes(const Section& info) {
 
 }  // namespace
 
-// Machine 190; the generation is in the flags, from ABI version 8 on in bits 8 to 15.
+// Machine 190 is CUDA. The flags hold the generation; since ABI version 8 it is in bits 8 to 15.
 Result CheckImage(const uint8_t* image) {
   if (std::memcmp(image, "\177ELF", 4) != 0 || Read<uint16_t>(image + 18) != 190) return kInvalidImage;
   const uint32_t flags = Read<uint32_t>(image + 48);
@@ -62,7 +62,7 @@ bool HasKernel(const uint8_t* image, const KernelRow& row) {
   if (!FindSection(image, std::string(".text.") + row.name).bytes) return false;
   const uint32_t bytes = ParameterBytes(FindSection(image, std::string(".nv.info.") + row.name));
   if (bytes != row.param_bytes)
-    Violation("%s takes %u bytes of parameters, and kernels.def has %u", row.name, bytes, row.param_bytes);
+    Violation("%s takes %u bytes of parameters, but kernels.def has %u", row.name, bytes, row.param_bytes);
   return true;
 }
 

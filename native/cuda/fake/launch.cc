@@ -1,4 +1,4 @@
-// Launches: what a driver could know of them is checked when they are made, and they run when their stream is waited for.
+// Launches. The driver checks them when they are made, and runs them when the program waits for their stream.
 #include <sys/mman.h>
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 namespace gapcam::cuda::fake {
 namespace {
 
-// How many Buffers a kernel's parameters begin with.
+// The number of Buffers at the start of a kernel's parameters.
 template <typename Params>
 constexpr uint32_t kBuffers = 0;
 template <>
@@ -60,7 +60,7 @@ bool IsAllocated(const Buffer& buffer) {
   return buffer.address + uint64_t{buffer.elements} * buffer.element_bytes <= at->first + at->second.bytes;
 }
 
-// FNV-1a, 8 bytes at a time.
+// FNV-1a over words of 8 bytes.
 constexpr uint64_t kHashSeed = 1469598103934665603u, kHashPrime = 1099511628211u;
 uint64_t Hash(const Allocation& allocation) {
   uint64_t hash = kHashSeed;
@@ -72,7 +72,7 @@ uint64_t Hash(const Allocation& allocation) {
   return hash;
 }
 
-// Of each block of mapped memory, and of all together.
+// The hash of each block of mapped memory, and of all blocks together.
 std::vector<uint64_t> HashMapped(uint64_t* all) {
   *all = kHashSeed;
   std::vector<uint64_t> each;
@@ -109,7 +109,7 @@ Result CheckLaunch(const FunctionObject& function, const Work& work) {
     return kInvalidValue;
   }
   if (threads != row.threads) {
-    Violation("%s is launched with %llu threads, and has %u", row.name, static_cast<unsigned long long>(threads),
+    Violation("%s is launched with %llu threads instead of %u", row.name, static_cast<unsigned long long>(threads),
               row.threads);
     return kTooManyResources;
   }
@@ -117,9 +117,9 @@ Result CheckLaunch(const FunctionObject& function, const Work& work) {
     Buffer buffer;
     std::memcpy(&buffer, work.params.data() + i * sizeof(Buffer), sizeof(buffer));
     if (buffer.elements == 0 || IsAllocated(buffer)) continue;
-    // A real driver would take it, and the kernel would fail.
-    Violation("%s: its buffer %u (%u elements of %u bytes) lies outside of what is allocated", row.name, i,
-              buffer.elements, buffer.element_bytes);
+    // A real driver would accept the launch, and the kernel would fail.
+    Violation("%s: its buffer %u (%u elements of %u bytes) is not inside an allocation", row.name, i, buffer.elements,
+              buffer.element_bytes);
   }
   return 0;
 }
@@ -145,7 +145,7 @@ void FinishUploads() {
   state.uploads.clear();
 }
 
-// Only kernels reach device memory, and the host only what is mapped.
+// The program can access device memory only while kernels run on it; mapped memory always.
 void Protect(const Allocation& allocation, bool is_device_running) {
   if (!allocation.is_mapped)
     mprotect(allocation.begin, allocation.bytes, is_device_running ? PROT_READ | PROT_WRITE : PROT_NONE);

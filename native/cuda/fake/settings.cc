@@ -1,12 +1,12 @@
-// How the tests tell the driver what to be and what to break: FAKE_CUDA in the environment, or fake_cuda_configure().
+// The settings of the test driver: FAKE_CUDA in the environment, or fake_cuda_configure().
 //
 //   sm=72 version=11040 devices=0 memory=1000000
-//   memo=1                        a graph over unchanged mapped memory is not computed again
-//   wrong=1                       every graph's outputs are wrong
-//   fail=17:2                     the 17th call of all fails with error 2
-//   fail=cuGraphLaunch@3:719      the third call of that name
-//   fail=cuMemAlloc_v2:2          every call of that name
-//   log=FILE report=FILE          the calls' names, and what was counted, when the process ends
+//   memo=1                        skips a graph whose mapped memory has not changed since its last run
+//   wrong=1                       makes the outputs of every graph wrong
+//   fail=17:2                     lets the 17th call of all fail with error 2
+//   fail=cuGraphLaunch@3:719      lets the third call of that name fail
+//   fail=cuMemAlloc_v2:2          lets every call of that name fail
+//   log=FILE report=FILE          at the end of the process, writes the names of all calls, and the report
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
@@ -18,16 +18,16 @@ namespace {
 
 Injection ReadInjection(const std::string& text) {
   const size_t colon = text.rfind(':'), at = text.find('@');
-  const std::string who = text.substr(0, colon == std::string::npos ? text.size() : colon);
+  const std::string target = text.substr(0, colon == std::string::npos ? text.size() : colon);
   Injection injection;
   injection.result = colon == std::string::npos ? 999 : std::atoi(text.c_str() + colon + 1);
-  if (std::strspn(who.c_str(), "0123456789") == who.size())
-    injection.at = std::strtoull(who.c_str(), nullptr, 10);
+  if (std::strspn(target.c_str(), "0123456789") == target.size())
+    injection.at = std::strtoull(target.c_str(), nullptr, 10);
   else if (at == std::string::npos)
-    injection.name = who;
+    injection.name = target;
   else {
-    injection.name = who.substr(0, at);
-    injection.at = std::strtoull(who.c_str() + at + 1, nullptr, 10);
+    injection.name = target.substr(0, at);
+    injection.at = std::strtoull(target.c_str() + at + 1, nullptr, 10);
   }
   return injection;
 }

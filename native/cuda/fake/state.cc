@@ -43,7 +43,7 @@ const Injection* Injected(const State& state, const char* symbol) {
 
 }  // namespace
 
-// Never destroyed: the program may call until its very end.
+// Never destroyed: the program may call the driver until its end.
 State& TheState() {
   static State* state = MakeState();
   static const bool is_configured = [] {
@@ -83,7 +83,7 @@ Result Begin(const char* symbol, bool needs_context) {
   if (!state.log_file.empty()) state.call_names.push_back(symbol);
   if (const Injection* injection = Injected(state, symbol)) {
     ++state.injected;
-    // Once a stream was waited for without an error, what it computed is there.
+    // The outputs are undefined after a launch or a wait that failed.
     if (std::strcmp(symbol, "cuGraphLaunch") == 0 || std::strcmp(symbol, "cuStreamSynchronize") == 0) SpoilOutputs();
     if (IsContextLoss(injection->result)) state.lost = injection->result;
     return injection->result;

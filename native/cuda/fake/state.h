@@ -1,9 +1,9 @@
-// The tests' libcuda.so.1: NVIDIA's driver API as far as gapcam uses it, over the emulated kernels. It stands in for the
-// hardware that nobody has here, and says so: its devices are called "emulated".
+// The test driver, a libcuda.so.1: the part of NVIDIA's driver API that gapcam uses, with the emulated kernels. It
+// replaces hardware that is not at hand; its devices have "emulated" in their names.
 //
-// It is strict where a real driver is silent. Work waits in its stream until somebody synchronizes. Device memory cannot
-// be read or written by the program. Handles, contexts, argument lists and pointers are checked, and whatever is wrong
-// becomes a violation in the report. Any call can be made to fail (settings.cc).
+// It is stricter than a real driver. Work stays in its stream until the program synchronizes. The program cannot access
+// device memory. Handles, contexts, argument lists and pointers are checked, and each mistake becomes a violation in
+// the report. Any call can be made to fail (settings.cc).
 #pragma once
 #include <cstdint>
 #include <map>
@@ -25,8 +25,8 @@ constexpr Result kInvalidValue = 1, kInvalidContext = 201, kInvalidImage = 200, 
 struct Allocation {
   uint8_t* begin;
   size_t bytes;
-  bool is_mapped;           // host memory that the device sees
-  bool is_written = false;  // mapped, and a graph has written there: a call that fails spoils it
+  bool is_mapped;           // host memory that the device can access
+  bool is_written = false;  // mapped, and a graph has written to it: a failing call spoils it
 };
 
 struct Work {
@@ -35,7 +35,7 @@ struct Work {
   std::vector<uint8_t> params;
 };
 
-// What the handles point at.
+// The objects behind the handles.
 struct ModuleObject {
   std::set<uint32_t> kernels;
 };
@@ -45,7 +45,7 @@ struct FunctionObject {
 };
 struct GraphObject {
   std::vector<Work> work;
-  uint64_t memo = 0;  // of all mapped memory after its last run
+  uint64_t memo = 0;  // hash of all mapped memory after its last run
 };
 struct Queued {
   std::vector<Work> work;
@@ -54,17 +54,17 @@ struct Queued {
 struct StreamObject {
   std::vector<Queued> queue;
   std::unique_ptr<GraphObject> capture;
-  bool is_invalidated = false;  // the capture met a call that it forbids
+  bool is_invalidated = false;  // a forbidden call was made during the capture
 };
 
-// One failure to be injected: at the n-th call of all, or of one name, once; or at every call of a name.
+// A failure to inject: once at the n-th call of all or of one name, or at every call of a name.
 struct Injection {
   std::string name;  // "" for any
   uint64_t at = 0;   // 0 for every
   Result result = 0;
 };
 
-// A copy to the device that nobody has waited for yet: other streams may run before it is there.
+// A copy to the device that the program has not waited for. Other streams may run before it ends.
 struct Upload {
   uint64_t to;
   std::vector<uint8_t> bytes;
@@ -73,7 +73,7 @@ struct Upload {
 struct State {
   std::mutex mutex;
 
-  // What the device is.
+  // Settings.
   int sm = 87;
   int version = 12060;
   int devices = 1;
@@ -83,13 +83,13 @@ struct State {
   std::vector<Injection> injections;
   std::string log_file, report_file;
 
-  // What it does.
+  // The state of the driver.
   bool is_initialized = false;
   int retained = 0;  // of the primary context
-  Result lost = 0;   // a sticky error happened: every call in the context fails with it
+  Result lost = 0;   // a sticky error: every call in the context fails with it
   uint64_t calls = 0, injected = 0, launches = 0, graph_launches = 0, memo_hits = 0;
   std::map<std::string, uint64_t> calls_by_name;
-  std::vector<std::string> call_names;  // in order, where logged
+  std::vector<std::string> call_names;  // in order, if a log file is set
   std::vector<std::string> violations;
   std::map<uint64_t, Allocation> allocations;
   uint64_t allocated_bytes = 0;
@@ -102,16 +102,17 @@ struct State {
 
 State& TheState();
 
-// Contexts that are current on this thread, the innermost last.
+// The stack of contexts on this thread; the last one is current.
 std::vector<Context>& Current();
 
+// Records a mistake of the program in the report.
 void Violation(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
-// Whether anything waits in a stream.
+// Whether work waits in a stream.
 bool IsBusy();
 
-// Begins a call: counts it, fails it where that was asked for, and where the context is lost or (needs_context) none is
-// current. 0 to go on. The caller holds the lock.
+// Starts a call: counts it, and returns an error if one is injected, if the context is lost, or if none is current
+// although needs_context. Returns 0 if the call may continue. The caller holds the lock.
 Result Begin(const char* symbol, bool needs_context);
 
 // settings.cc
@@ -120,16 +121,16 @@ std::string Report(State& state);
 
 // image.cc
 Result CheckImage(const uint8_t* image);
-// A stub (an ELF header alone) has every kernel.
+// A stub, which is only an ELF header, has every kernel.
 bool HasKernel(const uint8_t* image, const KernelRow& row);
 
 // launch.cc
 Result CheckLaunch(const FunctionObject& function, const Work& work);
-// Computes what waits in a stream. A kernel that fails loses the context.
+// Runs the work that waits in a stream. A kernel that fails loses the context.
 Result Drain(StreamObject* stream);
-// After a failure outputs may hold anything: here they hold what would be taken for a label.
+// After a failure outputs are undefined: this writes values that look like a plausible label.
 void SpoilOutputs();
-// Copies what was uploaded.
+// Finishes all uploads.
 void FinishUploads();
 void Protect(const Allocation& allocation, bool is_device_running);
 

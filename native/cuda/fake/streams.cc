@@ -1,4 +1,5 @@
-// Streams, launches and graphs. A launch waits in its stream until somebody synchronizes; a graph is a list of launches.
+// Streams, launches and graphs. A launch waits in its stream until the program synchronizes. A graph is a list of
+// launches.
 #include <cstring>
 
 #include "calls.h"
@@ -14,7 +15,7 @@ bool IsForbiddenNow() {
   return is_capturing;
 }
 
-// Calls by which every symbol of driver.def is needed: one that has no definition here does not link.
+// References to every symbol of driver.def, so that a missing definition is an error of the linker.
 extern void* const kEveryCall[];
 void* const kEveryCall[] = {
 #define GAPCAM_CUDA_CALL(name, symbol, parameters) reinterpret_cast<void*>(&api::name),
@@ -95,7 +96,7 @@ Result LaunchKernel(Function function, unsigned grid_x, unsigned grid_y, unsigne
                {grid_x, grid_y, grid_z},
                {block_x, block_y, block_z},
                std::vector<uint8_t>(kKernels[static_cast<uint32_t>(object->kernel)].param_bytes)};
-  // A driver copies the arguments when it is called, for a recording too.
+  // A driver copies the arguments during the call, also in a capture.
   std::memcpy(work.params.data(), params[0], work.params.size());
   const Result result = CheckLaunch(*object, work);
   if (result != 0) return result;

@@ -1,18 +1,18 @@
-// Element-wise functions, and what follows a sum: bias, residual, activation. All in single precision, whatever is stored.
+// Element-wise functions, and the end of a sum: bias, residual, activation. All are computed in single precision.
 #pragma once
 #include "device.h"
 
 namespace gapcam {
 namespace cuda {
 
-// The greater and the lesser of two, or NaN where either is one: a maximum that lost it would make a plausible label of a
-// broken picture.
+// Maximum and minimum that keep NaN. A maximum that drops NaN could turn a broken picture into a plausible label.
 __device__ __forceinline__ float Greater(float a, float b) { return a > b || a != a ? a : b; }
 __device__ __forceinline__ float Lesser(float a, float b) { return a < b || a != a ? a : b; }
 
 __device__ __forceinline__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-// The frequent ones are decided before a call is made: every thread of a launch takes the same way.
+// The rare functions are behind a call; Activate handles the frequent ones. All threads of a launch take the same
+// branch.
 __device__ NOINLINE float ActivateRare(const Activation& act, float x) {
   const float a = act.a, b = act.b;
   switch (act.op) {
@@ -50,8 +50,9 @@ __device__ __forceinline__ float Activate(const Activation& act, float x) {
   return ActivateRare(act, x);
 }
 
-// y = activation(sum + bias + residual), for the sums of neighbouring features from `feature` on, at element `at` of y and of
-// the residual. The results replace the sums: y may not be there, where only their mean is wanted.
+// y = activation(sum + bias + residual) for the sums of neighbouring features from `feature` on. `at` is the index of
+// the first result in y and in the residual. The results also replace the sums, because y may be absent when only their
+// mean is needed.
 template <typename T, int kCount, typename Params>
 __device__ __forceinline__ void FinishSums(const Params& p, uint32_t feature, uint32_t at, float (&sums)[kCount]) {
   if (p.bias.elements) {

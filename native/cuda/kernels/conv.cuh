@@ -1,21 +1,21 @@
-// What the convolutions share: where an element of the matrix that is never written down lies in the picture, and what
-// happens to a finished tile of sums.
+// The parts that all convolution kernels share: how an element of the implicit matrix maps to the picture, and how a
+// tile of sums becomes results. The matrix is never stored; its elements are read from the picture.
 //
 //              k = (ky, kx, c) ─▶                                 features ─▶
 //   pixels   ┌───────┬───────┬───                  k  ┌───────┬───              pixels ┌───────┬───
 //  (n,oy,ox) │ kM×kK │       │     of the picture  │  │ kK×kN │     of weights    │   │ kM×kN │     of y
 //      ▼     ├───────┼───────┼───                  ▼  ├───────┼───                ▼   ├───────┼───
 //
-// A block makes one tile of y, walking along k; with split-K several blocks walk over a part each.
+// A block computes one tile of y in a loop over k. With split-K, several blocks share the tile, each with a part of k.
 #pragma once
 #include "activation.cuh"
 
 namespace gapcam {
 namespace cuda {
 
-// An output pixel as its window sees the picture.
+// A row of the matrix: an output pixel, as the position of its window in the picture.
 struct Row {
-  int32_t y, x;    // of the window's first element; far outside for rows behind the last pixel
+  int32_t y, x;    // of the window's first element; far outside the picture for rows after the last pixel
   uint32_t image;  // the image's first pixel
 };
 
@@ -28,11 +28,11 @@ __device__ __forceinline__ Row FindRow(const ConvParams& p, uint32_t pixel) {
           static_cast<int32_t>(ox * p.stride_w) - static_cast<int32_t>(p.pad_left), image * p.height * p.width};
 }
 
-// A column: an element of the window.
+// A column of the matrix: an element of the window.
 struct Tap {
   int32_t y, x;  // from the window's first element
   uint32_t channel;
-  bool is_inside;  // of the depth
+  bool is_inside;  // k is less than the depth
 };
 
 __device__ __forceinline__ Tap FindTap(const ConvParams& p, uint32_t k, uint32_t group) {
@@ -42,7 +42,7 @@ __device__ __forceinline__ Tap FindTap(const ConvParams& p, uint32_t k, uint32_t
           group * p.group_channels + channel, k < p.depth};
 }
 
-// Whether the element lies in the picture; *index is its place in x.
+// Whether the element lies in the picture. *index is its index in x.
 __device__ __forceinline__ bool Locate(const ConvParams& p, const Row& row, const Tap& tap, uint32_t* index) {
   const int32_t y = row.y + tap.y, x = row.x + tap.x;
   *index = (row.image + static_cast<uint32_t>(y) * p.width + static_cast<uint32_t>(x)) * p.channels + tap.channel;
@@ -52,7 +52,8 @@ __device__ __forceinline__ bool Locate(const ConvParams& p, const Row& row, cons
 __device__ __forceinline__ const ConvParams& ConvOf(const ConvParams& p) { return p; }
 __device__ __forceinline__ const ConvParams& ConvOf(const SeparableParams& p) { return p.conv; }
 
-// Elements k … of a thread's rows, for their way through registers. Channels that are not in vectors come one by one.
+// Loads the elements from k on of a thread's rows into registers: as vectors, or one by one where the channels do not
+// come in whole vectors. Elements outside the picture are 0.
 template <typename T, int kLoads>
 __device__ __forceinline__ void FetchRows(const ConvParams& p, uint32_t group, const Row (&rows)[kLoads], uint32_t k,
                                           Vector<T, kVectorOf<T>> (&values)[kLoads]) {
@@ -73,7 +74,7 @@ __device__ __forceinline__ void FetchRows(const ConvParams& p, uint32_t group, c
   }
 }
 
-// The same of a window's results, computed here: channels k … of the pixels that the rows stand for.
+// The same for a depthwise window before the product: computes its results for the channels from k on.
 template <typename T, int kLoads>
 __device__ __forceinline__ void FetchRows(const SeparableParams& p, uint32_t, const Row (&rows)[kLoads], uint32_t k,
                                           Vector<T, kVectorOf<T>> (&values)[kLoads]) {
@@ -106,7 +107,7 @@ __device__ __forceinline__ void FetchRows(const SeparableParams& p, uint32_t, co
   }
 }
 
-// What a block has to do: its tile, and its part of the depth.
+// The work of a block: its tile, and its part of the depth.
 struct Task {
   uint32_t pixel, feature, group, split, first, last;
 };
@@ -118,8 +119,13 @@ __device__ __forceinline__ Task FindTask(const ConvParams& p) {
   return {blockIdx.x * kM, blockIdx.y * kN, group, split, first, end < p.depth ? end : p.depth};
 }
 
-// The tile's sums lie in shared memory, kN + 4 to a row. Writes them to y, or to their split's place; with a pooled output
-// their results go back and are averaged by column.
+// Floats from one row of a tile of sums to the next in shared memory. Four unused ones put the starts of neighbouring
+// rows into different banks.
+template <int kN>
+constexpr int kSumStride = kN + 4;
+
+// Finishes a tile whose sums lie in shared memory: writes the results to y, or the sums to the place of their split.
+// For a pooled output, the results also replace the sums and are averaged by column.
 template <typename T, int kM, int kN, int kThreads, int kCount>
 __device__ __forceinline__ void FinishTile(const ConvParams& p, const Task& task, const Shared<float>& sums) {
   const uint32_t all_features = p.groups * p.features;
@@ -130,7 +136,7 @@ __device__ __forceinline__ void FinishTile(const ConvParams& p, const Task& task
     const uint32_t place = task.group * p.features + feature, at = pixel * all_features + place;
     float sum[kCount];
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) sum[i] = sums[row * (kN + 4) + column + i];
+    for (int i = 0; i < kCount; ++i) sum[i] = sums[row * kSumStride<kN> + column + i];
     if (p.splits > 1) {
       const Global<float> partial(p.partial);
 #pragma unroll
@@ -140,7 +146,7 @@ __device__ __forceinline__ void FinishTile(const ConvParams& p, const Task& task
     FinishSums<T>(p, place, at, sum);
     if (p.pooled.elements) {
 #pragma unroll
-      for (int i = 0; i < kCount; ++i) sums[row * (kN + 4) + column + i] = sum[i];
+      for (int i = 0; i < kCount; ++i) sums[row * kSumStride<kN> + column + i] = sum[i];
     }
   }
   if (!p.pooled.elements) return;
@@ -148,16 +154,28 @@ __device__ __forceinline__ void FinishTile(const ConvParams& p, const Task& task
   const uint32_t feature = task.feature + threadIdx.x;
   if (threadIdx.x >= kN || feature >= p.features) return;
   float total = 0;
-  for (uint32_t row = 0; row < p.pixels; ++row) total += sums[row * (kN + 4) + threadIdx.x];
+  for (uint32_t row = 0; row < p.pixels; ++row) total += sums[row * kSumStride<kN> + threadIdx.x];
   StoreResult<T>(p.pooled, task.group * p.features + feature, total / static_cast<float>(p.pixels));
 }
 
-template <typename T, int kM, int kN, int kThreads>
-__device__ __forceinline__ void FinishConv(const ConvParams& p, const Task& task, const Shared<float>& sums) {
+// The common end of all convolution kernels: moves the sums from registers to shared memory, and finishes the tile. A
+// thread (or its warp) holds kCountM × kCountN fragments, the first at (row, column) of the tile. `Fragment` is the
+// layout of one: its size, and how it is stored. All threads must have left `memory` before the call.
+template <typename T, typename Fragment, int kM, int kN, int kThreads, int kCountM, int kCountN, typename Sums>
+__device__ __forceinline__ void FinishConv(const ConvParams& p, const Task& task, const Shared<float>& memory,
+                                           uint32_t row, uint32_t column, const Sums (&sums)[kCountM][kCountN]) {
+#pragma unroll
+  for (int i = 0; i < kCountM; ++i) {
+#pragma unroll
+    for (int j = 0; j < kCountN; ++j)
+      Fragment::Store(memory, (row + i * Fragment::kRows) * kSumStride<kN> + column + j * Fragment::kColumns,
+                      kSumStride<kN>, sums[i][j]);
+  }
+  __syncthreads();
   if (p.features % kVectorOf<T> == 0)
-    FinishTile<T, kM, kN, kThreads, kVectorOf<T>>(p, task, sums);
+    FinishTile<T, kM, kN, kThreads, kVectorOf<T>>(p, task, memory);
   else
-    FinishTile<T, kM, kN, kThreads, 1>(p, task, sums);
+    FinishTile<T, kM, kN, kThreads, 1>(p, task, memory);
 }
 
 }  // namespace cuda

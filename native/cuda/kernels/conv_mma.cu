@@ -1,5 +1,6 @@
-// Convolution in half precision from sm_80 on (Orin, Thor, and the desktop's cards): mma.sync.m16n8k16 over three stages
-// that cp.async fills, so that two tiles of the depth are on their way while one is multiplied.
+// Convolution in half precision from sm_80 on (Orin, Thor, desktop cards): mma.sync.m16n8k16 over three stages of
+// shared memory that cp.async fills. While one tile of the depth is multiplied, the copies of the next two are in
+// flight.
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
 #include "conv_half.cuh"
 
@@ -8,7 +9,8 @@ namespace cuda {
 
 constexpr uint32_t kStages = 3;
 
-// A thread's rows of a stage, from row `at` of it on: copied behind the threads' backs where channels are in eights.
+// Starts to load a thread's rows into a stage, from element `at` on. If the channels come in groups of eight, the
+// copies are asynchronous; otherwise the values go through registers.
 template <typename Tile>
 __device__ __forceinline__ void BeginRows(const ConvParams& p, uint32_t group, const Row (&rows)[Tile::kLoadsA],
                                           uint32_t k, const Shared<half>& stage, uint32_t at) {
@@ -37,6 +39,7 @@ __device__ __forceinline__ void BeginRows(const SeparableParams& p, uint32_t gro
   for (int i = 0; i < Tile::kLoadsA; ++i) StoreVector(stage, at + i * Tile::kRows * Tile::kStride, values[i]);
 }
 
+// Starts to load weights and picture of one tile of the depth, from k0 on, into a stage.
 template <typename Tile, typename Params>
 __device__ __forceinline__ void BeginStage(const Params& params, const Task& task, const Row (&rows)[Tile::kLoadsA],
                                            uint32_t k0, int rows_a, const Shared<half>& stage) {
@@ -51,7 +54,7 @@ __device__ __forceinline__ void BeginStage(const Params& params, const Task& tas
   BeginRows<Tile>(params, task.group, rows, k, stage, at);
 }
 
-// kTilesM × kTilesN products of 16×8 over one stage.
+// Adds one stage's products to a warp's sums: kTilesM × kTilesN tiles of 16×8.
 template <int kStride, int kTilesM, int kTilesN>
 __device__ __forceinline__ void MultiplyStage(const Shared<half>& a, const Shared<half>& b,
                                               float (&sums)[kTilesM][kTilesN][4]) {
@@ -75,7 +78,18 @@ __device__ __forceinline__ void MultiplyStage(const Shared<half>& a, const Share
   }
 }
 
-// kWarpM × kWarpN of a tile's sums are one warp's.
+// The layout of a warp's sums after mma.m16n8k16: lane 4g + t holds columns 2t, 2t + 1 of rows g and g + 8.
+struct MmaFragment {
+  static constexpr int kRows = 16, kColumns = 8;
+  static __device__ __forceinline__ void Store(const Shared<float>& to, uint32_t at, uint32_t stride,
+                                               const float (&sums)[4]) {
+    at += threadIdx.x % 32 / 4 * stride + threadIdx.x % 4 * 2;
+    StoreVector(to, at, Vector<float, 2>{{sums[0], sums[1]}});
+    StoreVector(to, at + 8 * stride, Vector<float, 2>{{sums[2], sums[3]}});
+  }
+};
+
+// A block computes kM × kN results; each of its warps computes kWarpM × kWarpN of them.
 template <int kM, int kN, int kWarpM, int kWarpN, typename Params>
 __device__ __forceinline__ void ConvMma(const Params& params) {
   const ConvParams& p = ConvOf(params);
@@ -87,8 +101,8 @@ __device__ __forceinline__ void ConvMma(const Params& params) {
   FindRows<Tile::kRows>(p, task.pixel, rows);
   const uint32_t warp = threadIdx.x / 32, row = warp / (kN / kWarpN) * kWarpM, column = warp % (kN / kWarpN) * kWarpN;
   float sums[kTilesM][kTilesN][4] = {};
-  // Each step fills a stage, and multiplies the one that was filled kStages - 1 steps before: one body, so that what fills
-  // a stage is there once, with half the code and fewer registers.
+  // Each step fills one stage and multiplies the stage that was filled kStages - 1 steps before. A single loop body for
+  // the start, the middle and the end halves the code and saves registers.
   const uint32_t steps = (task.last - task.first + Tile::kK - 1) / Tile::kK;
   uint32_t filled = 0, ready = 0;
 #pragma unroll 1
@@ -96,7 +110,7 @@ __device__ __forceinline__ void ConvMma(const Params& params) {
     const bool is_begun = step >= kStages - 1;
     if (is_begun) {
       WaitCopies<kStages - 2>();
-      __syncthreads();  // the stage is there for all, and all have left the one that is filled next
+      __syncthreads();  // all threads see the stage, and none still reads the stage that is filled next
     }
     if (step < steps)
       BeginStage<Tile>(params, task, rows, task.first + step * Tile::kK, kM,
@@ -110,19 +124,7 @@ __device__ __forceinline__ void ConvMma(const Params& params) {
     ready = ready + 1 == kStages ? 0 : ready + 1;
   }
   __syncthreads();
-  const Shared<float> results = memory.template As<float>();
-  const uint32_t group = threadIdx.x % 32 / 4, pair = threadIdx.x % 4 * 2;
-#pragma unroll
-  for (int i = 0; i < kTilesM; ++i) {
-#pragma unroll
-    for (int j = 0; j < kTilesN; ++j) {
-      const uint32_t at = (row + i * 16 + group) * (kN + 4) + column + j * 8 + pair;
-      StoreVector(results, at, Vector<float, 2>{{sums[i][j][0], sums[i][j][1]}});
-      StoreVector(results, at + 8 * (kN + 4), Vector<float, 2>{{sums[i][j][2], sums[i][j][3]}});
-    }
-  }
-  __syncthreads();
-  FinishConv<half, kM, kN, kThreads>(p, task, results);
+  FinishConv<half, MmaFragment, kM, kN, kThreads>(p, task, memory.template As<float>(), row, column, sums);
 }
 
 TILE_KERNEL(conv_f16_mma_64x64, ConvParams, 128) { ConvMma<64, 64, 32, 32>(p); }

@@ -1,20 +1,21 @@
-// Convolution in single precision, on every generation: each thread sums 4×4 results in registers. While a tile of the
-// depth is multiplied, the next one is on its way into registers, and then into the other half of shared memory.
+// Convolution in single precision, for every generation. Each thread sums 4×4 results in registers. While one tile of
+// the depth is multiplied, the next one is loaded into registers, and then stored to the other half of shared memory.
 #include "conv.cuh"
 
 namespace gapcam {
 namespace cuda {
 
+// Sizes of a tile, and one tile of the depth on its way from global to shared memory, through a thread's registers.
 template <int kM, int kN>
 struct SimtTile {
   static constexpr int kK = 16, kThreads = kM * kN / 16;
-  static constexpr int kStrideA = kM + 4, kStrideB = kN + 4;  // A is kept transposed: [k][row]
-  static constexpr int kHalf = kK * (kStrideA + kStrideB);    // floats of one of two stages
-  static constexpr int kSums = kM * (kN + 4);
+  static constexpr int kStrideA = kM + 4, kStrideB = kN + 4;  // A lies transposed: [k][row]
+  static constexpr int kHalf = kK * (kStrideA + kStrideB);    // floats of one stage
+  static constexpr int kSums = kM * kSumStride<kN>;
   static constexpr int kShared = 2 * kHalf > kSums ? 2 * kHalf : kSums;
   static constexpr int kLoadsA = kM * kK / 4 / kThreads, kLoadsB = kK * kN / 4 / kThreads;
 
-  Vector<float, 4> a[kLoadsA], b[kLoadsB];  // on their way
+  Vector<float, 4> a[kLoadsA], b[kLoadsB];
 
   template <typename Params>
   __device__ __forceinline__ void Fetch(const Params& params, const Task& task, const Row (&rows)[kLoadsA],
@@ -46,6 +47,15 @@ struct SimtTile {
   }
 };
 
+// Four neighbouring sums of one row, all in one thread.
+struct SimtFragment {
+  static constexpr int kRows = 1, kColumns = 4;
+  static __device__ __forceinline__ void Store(const Shared<float>& to, uint32_t at, uint32_t, const float (&sums)[4]) {
+    StoreVector(to, at, Vector<float, 4>{{sums[0], sums[1], sums[2], sums[3]}});
+  }
+};
+
+// A block computes kM × kN results.
 template <int kM, int kN, typename Params>
 __device__ __forceinline__ void ConvSimt(const Params& params) {
   const ConvParams& p = ConvOf(params);
@@ -57,7 +67,7 @@ __device__ __forceinline__ void ConvSimt(const Params& params) {
   for (int i = 0; i < Tile::kLoadsA; ++i)
     rows[i] = FindRow(p, task.pixel + threadIdx.x / (Tile::kK / 4) + i * (Tile::kThreads / (Tile::kK / 4)));
   const uint32_t row = threadIdx.x / (kN / 4) * 4, column = threadIdx.x % (kN / 4) * 4;
-  float sums[4][4] = {};
+  float sums[4][1][4] = {};
   Tile next;
   next.Fetch(params, task, rows, task.first);
   next.Keep(memory);
@@ -74,18 +84,13 @@ __device__ __forceinline__ void ConvSimt(const Params& params) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
 #pragma unroll
-        for (int j = 0; j < 4; ++j) sums[i][j] += left[i] * right[j];
+        for (int j = 0; j < 4; ++j) sums[i][0][j] += left[i] * right[j];
       }
     }
     if (has_next) next.Keep(memory.template As<float>((stage ^ 1) * Tile::kHalf));
     __syncthreads();
   }
-#pragma unroll
-  for (int i = 0; i < 4; ++i)
-    StoreVector(memory, (row + i) * (kN + 4) + column,
-                Vector<float, 4>{{sums[i][0], sums[i][1], sums[i][2], sums[i][3]}});
-  __syncthreads();
-  FinishConv<float, kM, kN, Tile::kThreads>(p, task, memory);
+  FinishConv<float, SimtFragment, kM, kN, Tile::kThreads>(p, task, memory, row, column, sums);
 }
 
 TILE_KERNEL(conv_f32_64x64, ConvParams, 256) { ConvSimt<64, 64>(p); }

@@ -1,15 +1,16 @@
-// Convolution in half precision on Xavier (sm_72): WMMA tiles of 16×16×16 with sums in single precision. There are no
-// asynchronous copies yet, so the next tile travels through registers, as in conv_simt.cu.
+// Convolution in half precision on Xavier (sm_72): WMMA tiles of 16×16×16 with sums in single precision. This
+// generation has no asynchronous copies, so the next tile of the depth is loaded into registers, as in conv_simt.cu.
 #if !defined(__CUDA_ARCH__) || (__CUDA_ARCH__ >= 700 && __CUDA_ARCH__ < 800)
 #include "conv_half.cuh"
 
 namespace gapcam {
 namespace cuda {
 
+// One tile of the depth on its way from global to shared memory, through a thread's registers.
 template <int kM, int kN, int kThreads>
 struct WmmaStage {
   using Tile = HalfTile<kM, kN, kThreads>;
-  Vector<half, 8> a[Tile::kLoadsA], b[Tile::kLoadsB];  // on their way
+  Vector<half, 8> a[Tile::kLoadsA], b[Tile::kLoadsB];
 
   template <typename Params>
   __device__ __forceinline__ void Fetch(const Params& params, const Task& task, const Row (&rows)[Tile::kLoadsA],
@@ -32,7 +33,16 @@ struct WmmaStage {
   }
 };
 
-// kWarpM × kWarpN of a tile's sums are one warp's.
+// The layout of a warp's sums is WMMA's own; the hardware stores them.
+struct WmmaFragment {
+  static constexpr int kRows = 16, kColumns = 16;
+  static __device__ __forceinline__ void Store(const Shared<float>& to, uint32_t at, uint32_t stride,
+                                               const WmmaSums& sums) {
+    WmmaStore(to, at, sums, stride);
+  }
+};
+
+// A block computes kM × kN results; each of its warps computes kWarpM × kWarpN of them.
 template <int kM, int kN, int kWarpM, int kWarpN, typename Params>
 __device__ __forceinline__ void ConvWmma(const Params& params) {
   const ConvParams& p = ConvOf(params);
@@ -74,15 +84,7 @@ __device__ __forceinline__ void ConvWmma(const Params& params) {
     if (has_next) next.Keep(memory.template As<half>((stage ^ 1) * Tile::kStage));
     __syncthreads();
   }
-  const Shared<float> results = memory.template As<float>();
-#pragma unroll
-  for (int i = 0; i < kWarpM / 16; ++i) {
-#pragma unroll
-    for (int j = 0; j < kWarpN / 16; ++j)
-      WmmaStore(results, (row + i * 16) * (kN + 4) + column + j * 16, sums[i][j], kN + 4);
-  }
-  __syncthreads();
-  FinishConv<half, kM, kN, kThreads>(p, task, results);
+  FinishConv<half, WmmaFragment, kM, kN, kThreads>(p, task, memory.template As<float>(), row, column, sums);
 }
 
 TILE_KERNEL(conv_f16_wmma_64x64, ConvParams, 128) { ConvWmma<64, 64, 32, 32>(p); }

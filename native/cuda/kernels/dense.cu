@@ -1,10 +1,10 @@
-// The products' companions that need no tile: the sums of a split depth put together, and a few rows times a matrix.
+// Products that need no tile: the sums of a split depth added up, and a few rows times a matrix.
 #include "activation.cuh"
 
 namespace gapcam {
 namespace cuda {
 
-// A thread a result; the splits are added in their order, so that every run gives the same bits.
+// One thread for each result. It adds the splits in a fixed order, so that every run gives the same bits.
 template <typename T>
 __device__ __forceinline__ void SplitSum(const SplitSumParams& p) {
   const uint32_t i = ThreadOfGrid();
@@ -17,8 +17,8 @@ __device__ __forceinline__ void SplitSum(const SplitSumParams& p) {
   FinishSum<T>(p, feature, i, sum);
 }
 
-// A warp a result: its lanes walk along the row and the feature's weights, then add up. A classifier's last layer has one
-// row, for which a tile of the product kernels would mostly be empty; the weights are read once, at full width.
+// One warp for each result. Its lanes share the depth, and then add up their sums. The last layer of a classifier has a
+// single row, which would leave most of a product kernel's tile empty. The weights are read once, with 16-byte loads.
 template <typename T>
 __device__ __forceinline__ void DenseRow(const DenseRowParams& p) {
   constexpr int kCount = kVectorOf<T>;

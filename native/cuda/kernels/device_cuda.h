@@ -1,10 +1,10 @@
-// The kernels' words on a GPU (device.h). Nothing here costs more than the pointer that it wraps.
+// The kernels' vocabulary (device.h) on a GPU. The wrappers cost no more than the pointers inside them.
 #pragma once
 #include <cuda_fp16.h>
 
 #define NOINLINE __noinline__
 #define KERNEL(name, Params, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Params p)
-// 512 threads on a multiprocessor at the least: up to 128 registers for each, so that no sum is spilled for the sake of more.
+// At least 512 threads on a multiprocessor: each may use 128 registers, so that no sum is spilled.
 #define TILE_KERNEL(name, Params, threads) \
   extern "C" __global__ void __launch_bounds__(threads, 512 / threads) name(const Params p)
 #define SHARED(T, name, count)                     \
@@ -34,7 +34,7 @@ template <typename T>
 struct Shared {
   T* data;
   __device__ __forceinline__ T& operator[](uint32_t i) const { return data[i]; }
-  // The same bytes as other elements, from an element of the old kind on.
+  // The bytes from element `from` on, as elements of another type.
   template <typename Other>
   __device__ __forceinline__ Shared<Other> As(uint32_t from = 0) const {
     return {reinterpret_cast<Other*>(data + from)};
@@ -72,11 +72,11 @@ __device__ __forceinline__ half FromFloat<half>(float x) {
   return __float2half_rn(x);
 }
 
-// The value of the lane whose number differs in the bits of `mask`; all lanes of the warp take part.
+// The value of lane (own lane XOR mask). All lanes of the warp must take part.
 __device__ __forceinline__ float ShuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 __device__ __forceinline__ bool WarpAny(bool value) { return __any_sync(0xffffffffu, value); }
 
-// Two halves as the tensor cores take them.
+// Two neighbouring halves as one register of the tensor cores.
 __device__ __forceinline__ uint32_t LoadPair(const Shared<half>& from, uint32_t i) {
   return *reinterpret_cast<const uint32_t*>(from.data + i);
 }
@@ -97,8 +97,8 @@ __device__ __forceinline__ void WaitCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
 }
 
-// d += a · b. Row g = lane / 4, t = lane % 4: a has rows g, g + 8 of columns 2t…, 2t + 8…; b rows 2t…, 2t + 8… of column g;
-// d rows g, g + 8 of columns 2t, 2t + 1.
+// d += a · b. With g = lane / 4 and t = lane % 4, a lane holds of a: rows g, g + 8 in columns 2t…, 2t + 8…; of b: rows
+// 2t…, 2t + 8… in column g; of d: rows g, g + 8 in columns 2t, 2t + 1.
 __device__ __forceinline__ void MmaHalf(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
@@ -109,8 +109,8 @@ __device__ __forceinline__ void MmaHalf(float (&d)[4], const uint32_t (&a)[4], c
 
 #if __CUDA_ARCH__ >= 700
 
-// 16×16 tiles of a (row-major), b (column-major: columns one after the other) and the sums, with WMMA. In PTX, since mma.h
-// is in no package that NVRTC comes with.
+// WMMA with 16×16 tiles of a (row-major), b (column-major) and the sums. Written in PTX, because the packages of NVRTC
+// do not contain mma.h.
 struct WmmaA {
   uint32_t x[8];
 };

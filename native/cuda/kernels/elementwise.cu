@@ -1,4 +1,4 @@
-// Functions of one element, and of two with broadcasting: a thread an element.
+// Functions of one element, and of two with broadcasting. One thread computes one element.
 #include "activation.cuh"
 
 namespace gapcam {
@@ -50,7 +50,7 @@ __device__ __forceinline__ void LrnEach(const LrnKernelParams& p) {
   uint32_t pixel = i;
   const uint32_t channel = Split(&pixel, p.by_channels), before = (p.lrn.size - 1) / 2;
   const uint32_t first = channel > before ? channel - before : 0,
-                 end = channel - before + p.lrn.size;  // both from the picture's start
+                 end = channel - before + p.lrn.size;  // both from the start of the channels
   const Global<const T> x(p.x);
   float sum = 0;
   for (uint32_t j = first; j < end && j < p.channels; ++j) {

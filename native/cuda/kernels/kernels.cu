@@ -1,4 +1,4 @@
-// All kernels as one translation unit: what a cubin is compiled from, and the emulator.
+// All kernels as one translation unit. Cubins and the emulator are compiled from it.
 #include "conv_simt.cu"
 #include "conv_wmma.cu"
 #include "conv_mma.cu"

@@ -1,7 +1,8 @@
-// Whatever goes along a line of a tensor, in single precision: reductions (GAP is one), softmax, normalization.
+// Operations along the lines of a tensor, in single precision: reductions (global average pooling is one), softmax and
+// normalization.
 //
-// A tensor is [outer][length][inner]. Of a warp's lanes, `inner_lanes` have neighbouring lines, so that what they load is
-// contiguous, and the others share each line's length among them; butterfly shuffles bring their parts together.
+// A tensor is [outer][length][inner]. Groups of `inner_lanes` lanes of a warp take neighbouring lines, so that their
+// loads are contiguous. The lanes that share one line split its length and combine their parts by butterfly shuffles.
 //
 //   inner 1:    32 lanes on one line                inner ≥ 32, as with GAP:   8 lines · 4 lanes
 #include "activation.cuh"
@@ -10,9 +11,9 @@ namespace gapcam {
 namespace cuda {
 
 struct Line {
-  uint32_t first, step, at, stride;  // element `first + l · step`; this lane begins at l = at and goes on by stride
-  uint32_t result;                   // the line's number
-  bool is_there;                     // else a lane beside the last line, which takes part in shuffles alone
+  uint32_t first, step, at, stride;  // element l is at `first + l · step`; this lane takes l = at, at + stride, …
+  uint32_t result;                   // the index of the line
+  bool is_there;                     // false for lanes after the last line, which only take part in shuffles
 };
 
 __device__ __forceinline__ Line FindLine(const LineParams& p, uint32_t warp) {
@@ -33,21 +34,21 @@ __device__ __forceinline__ float Combine(Reduce op, float a, float b) {
   return op == Reduce::kProd ? a * b : a + b;
 }
 
-// The line's lanes' values, combined; every lane gets the result.
+// Combines the values of all lanes of a line. Every lane gets the result.
 __device__ __forceinline__ float CombineLanes(const LineParams& p, Reduce op, float value) {
   for (uint32_t mask = p.inner_lanes; mask < 32; mask *= 2)
     value = Combine(op, value, ShuffleXor(value, static_cast<int>(mask)));
   return value;
 }
 
-// What leaves a value as it is when combined with it.
+// The neutral element of an operation.
 __device__ __forceinline__ float Identity(Reduce op) {
   if (op == Reduce::kMax) return -Infinity();
   if (op == Reduce::kMin) return Infinity();
   return op == Reduce::kProd ? 1.0f : 0.0f;
 }
 
-// op over f(element) of the whole line.
+// Combines f(element) over the whole line.
 template <typename T, typename Function>
 __device__ __forceinline__ float Along(const LineParams& p, const Line& line, Reduce op, const Global<const T>& x,
                                        const Function& f) {

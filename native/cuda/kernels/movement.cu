@@ -1,11 +1,11 @@
-// Steps that move elements: strided copies, concatenation, sparse linear maps along an axis, and the way between the host's
-// floats and the network's elements. A thread an element.
+// Steps that move elements: strided copies, concatenation, resampling along an axis, and the conversion between the
+// host's floats and the network's elements. One thread moves one element.
 #include "device.h"
 
 namespace gapcam {
 namespace cuda {
 
-// Five nested loops, the innermost first. In x a stride may be 0 (elements are repeated) or negative (an axis is reversed).
+// Five nested loops, the innermost first. A stride in x may be 0 (repeats elements) or negative (reverses an axis).
 template <typename T>
 __device__ __forceinline__ void CopyEach(const CopyKernelParams& p) {
   uint32_t rest = ThreadOfGrid();
@@ -32,7 +32,7 @@ __device__ __forceinline__ void FillEach(const FillParams& p) {
   y[i] = FromFloat<T>(p.value);
 }
 
-// Which of the tensors has place `at` of the row.
+// The tensor that holds element `at` of the row.
 __device__ __forceinline__ int TensorAt(const uint32_t (&first)[kConcatTensors + 1], uint32_t at) {
   int tensor = 0;
 #pragma unroll
@@ -40,9 +40,9 @@ __device__ __forceinline__ int TensorAt(const uint32_t (&first)[kConcatTensors +
   return tensor;
 }
 
-// A thread an element of the inputs; those whose place lies in none of this launch's outputs are another launch's. The inputs'
-// rows together are one row [groups][length of a group], which leaves transposed: ShuffleNet's channel shuffle. With one
-// group it leaves as it is.
+// One thread for each element of the inputs. Elements that go to none of this launch's outputs belong to another
+// launch. The inputs' rows together form one row [groups][length of a group], which is written transposed: the channel
+// shuffle of ShuffleNet. With one group the order stays.
 template <typename T>
 __device__ __forceinline__ void ConcatEach(const ConcatKernelParams& p) {
   uint32_t outer = ThreadOfGrid();

@@ -1,7 +1,8 @@
-// What each kernel is told: one plain structure by value, the same bytes on the host and on the device.
+// The parameters of each kernel: one plain structure, passed by value, with the same bytes on the host and on the
+// device.
 //
-// A kernel's memory is a list of Buffers. Before they are bound their addresses are offsets (../program.h says of what);
-// kernels never compute with the sizes, but the emulator checks every access against them.
+// Buffers name the memory of a kernel. Until they are bound, their addresses are offsets (../program.h). Kernels do not
+// use the sizes; the emulator checks every access against them.
 #pragma once
 #include <cstdint>
 
@@ -12,9 +13,9 @@ namespace cuda {
 
 struct Buffer {
   uint64_t address;
-  uint32_t elements;  // 0: the optional tensor is not there
-  uint32_t
-      element_bytes;  // 4: float or int32, 2: half, 1: bytes of a camera's frame; of results in half precision 2 or 4
+  uint32_t elements;  // 0: the optional tensor is absent
+  // 4: float or int32; 2: half; 1: bytes of a camera's frame. Results of half-precision kernels have 2 or 4.
+  uint32_t element_bytes;
 };
 static_assert(sizeof(Buffer) == 16);
 
@@ -23,18 +24,18 @@ struct Activation {
   float a, b;
 };
 
-// Quotients by a number that is known before the launch: (n · multiplier) >> 32 >> shift, for n < 2^31.
+// Division by a number that is known before the launch: (n · multiplier) >> 32 >> shift, for n < 2^31.
 struct Divisor {
   uint32_t value, multiplier, shift;  // multiplier 0: the divisor is 1
 };
 
-// A convolution as the product x' [pixels, depth] · weights [depth, features] of each group, where x' is never written
-// down: row (n, oy, ox), column (ky, kx, c). Weights are packed zero-padded for the kernel (../lower/conv.cc). A matrix
-// product is the case of a 1×1 kernel over `pixels` rows.
+// A convolution as the product x' [pixels, depth] · weights [depth, features] of each group. x' is never stored: its
+// row is (n, oy, ox), its column (ky, kx, c). Weights are packed and zero-padded for the kernel (../lower/conv.cc). A
+// matrix product is the case of a 1×1 kernel over `pixels` rows.
 struct ConvParams {
   Buffer x, weights, bias, residual;  // residual has y's layout
   Buffer y;                           // [pixels][groups · features]
-  Buffer partial;  // float sums [split][pixels][groups · features] where splits > 1; y is then not written
+  Buffer partial;  // float sums [split][pixels][groups · features] if splits > 1; y is then not written
   Buffer pooled;   // [groups · features]: means over the pixels of one image that a single tile covers
   uint32_t pixels, depth, features;  // of a group
   uint32_t packed_depth, packed_features;
@@ -45,8 +46,8 @@ struct ConvParams {
   Activation activation;
 };
 
-// A depthwise window whose results are the picture of a 1×1 convolution and are never written: sizes, strides, pads and
-// dilation of `conv` are the window's, its depth is the channels.
+// A depthwise window followed by a 1×1 convolution, without storing the window's results. Sizes, strides, pads and
+// dilation of `conv` are those of the window; its depth is the number of channels.
 struct SeparableParams {
   ConvParams conv;
   Buffer window_weights, window_bias;  // as a depthwise convolution's
@@ -62,7 +63,7 @@ struct SplitSumParams {
   Activation activation;
 };
 
-// A few rows times a matrix, a warp for each result: weights [features][depth].
+// A few rows times a matrix, one warp for each result. weights: [features][depth].
 struct DenseRowParams {
   Buffer x, weights, bias, residual, y;
   uint32_t rows, depth, features;
@@ -70,12 +71,13 @@ struct DenseRowParams {
   Activation activation;
 };
 
-// y[batch] = activation(x[batch] · z[batch]): matrices of rows · depth and of depth · columns, a block a tile of y.
+// y[batch] = activation(x[batch] · z[batch]) with matrices [rows, depth] and [depth, columns]. One block for each tile
+// of y.
 constexpr uint32_t kProductTile = 32;
 struct ProductKernelParams {
   Buffer x, z, y;
   uint32_t rows, depth, columns;
-  uint32_t x_step, z_step;  // elements from one batch to the next, 0 where all share one
+  uint32_t x_step, z_step;  // elements from one batch to the next; 0 if all batches share one matrix
   Divisor by_row_tiles, by_column_tiles;
   Activation activation;
 };
@@ -84,11 +86,11 @@ struct WindowParams {
   uint32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, dilation_h, dilation_w;
 };
 
-// A window that slides over each channel of a picture: [image][height][width][channels] to the same with out_height, out_width.
+// A window that slides over each channel of [image][height][width][channels]. The result has out_height and out_width.
 struct SlideParams {
   WindowParams window;
   uint32_t height, width, channels, out_height, out_width;
-  uint32_t threads;  // results, by vectors of channels
+  uint32_t threads;  // one for each vector of channels of each result
   Divisor by_vectors, by_out_width, by_out_height;
 };
 
@@ -106,10 +108,11 @@ struct PoolParams {
   uint32_t count_padding;
 };
 
-// Lines of [outer, length, inner] along the middle: a warp has `inner_lanes` neighbouring lines, its other lanes share each.
+// Lines of [outer, length, inner] along `length`. A warp takes `inner_lanes` neighbouring lines; the other lanes split
+// each.
 struct LineParams {
   Buffer x, y;
-  uint32_t op;  // Reduce, or the step's own word: logarithm, p
+  uint32_t op;  // Reduce; of softmax `logarithm`; of lpNormalization `p`
   uint32_t outer, length, inner, inner_lanes;
   uint32_t groups_of_lines;  // warps
   Divisor by_inner_groups;
@@ -149,11 +152,11 @@ struct FillParams {
   float value;
 };
 
-// Up to four neighbouring inputs and outputs of a concatenation at once.
+// Up to four neighbouring inputs and outputs of a concatenation in one launch.
 constexpr uint32_t kConcatTensors = 4;
 struct ConcatKernelParams {
   Buffer inputs[kConcatTensors], outputs[kConcatTensors];
-  uint32_t in_first[kConcatTensors + 1], out_first[kConcatTensors + 1];  // places in the whole row
+  uint32_t in_first[kConcatTensors + 1], out_first[kConcatTensors + 1];  // positions in the whole row
   uint32_t groups, elements;  // elements: outer · (in_first[last] - in_first[0])
   Divisor by_span, by_group_length;
 };
@@ -164,23 +167,24 @@ struct ResampleKernelParams {
   Divisor by_inner, by_out_length;
 };
 
-// Between the host's floats and the network's element type.
+// Conversion between the host's floats and the network's element type.
 struct ConvertParams {
   Buffer x, y;
   uint32_t elements;
 };
 
-// A camera's frame to the network's input: the arithmetic of native/image/rows.cc, bit for bit. Output pixel (x, y) shows
-// place (u, v) of the resized picture, which is turned, mirrored and moved: u = u0 + x · u_x + y · u_y, and v alike.
+// Conversion of a camera's frame to the network's input, with the same bits as native/image/rows.cc. Output pixel (x,
+// y) shows pixel (u, v) of the resized picture: u = u0 + x · u_x + y · u_y, and v likewise. This covers rotation, flips
+// and offsets.
 struct PixelParams {
-  Buffer frame, taps, y;    // taps: 4 int16 each (low, high, weight, 0), those of columns and then those of rows
+  Buffer frame, taps, y;    // taps: 4 int16 each (low, high, weight, 0), first of the columns, then of the rows
   uint32_t format;          // PixelFormat of native/image/pixels.h
   uint32_t height, stride;  // of the frame
   uint32_t crop_x, crop_y, inner_width, inner_height;
   int32_t u0, u_x, u_y, v0, v_x, v_y;
   uint32_t is_nchw, is_bgr, pixels;    // of the output
   Divisor by_width;                    // of the output
-  float scale[3], offset[3], fill[3];  // by channel of the output; fill is what lies around a contained picture
+  float scale[3], offset[3], fill[3];  // by channel of the output; fill is the value of the letterbox
 };
 
 }  // namespace cuda

@@ -1,16 +1,17 @@
-// A camera's frame to the network's input, a thread a pixel: conversion, crop, resize and normalisation in the 16-bit fixed
-// point of native/image/rows.cc, operation for operation, so that both engines see the same picture.
+// Converts a camera's frame to the network's input, one thread for each pixel: colour conversion, crop, resize and
+// normalization. The operations are those of native/image/rows.cc in the same 16-bit fixed point, so that both engines
+// get the same input.
 #include "device.h"
 
 namespace gapcam {
 namespace cuda {
 
-// The numbers of PixelFormat in native/image/pixels.h.
+// The values of PixelFormat in native/image/pixels.h.
 enum FrameFormat : uint32_t { kFrameYuyv, kFrameUyvy, kFrameNv12, kFrameI420, kFrameRgb24, kFrameBgr24, kFrameGrey };
 
 constexpr int32_t kLevelBits = 5, kWhite = 255 << kLevelBits;
 
-// A pixel in levels times 32, in the order of the output's channels.
+// A pixel in levels times 32.
 struct Levels {
   int32_t x[3];
 };
@@ -18,7 +19,7 @@ struct Levels {
 __device__ __forceinline__ int32_t MulHigh(int32_t a, int32_t b) { return a * b >> 16; }
 __device__ __forceinline__ int32_t ClampLevel(int32_t x) { return x < 0 ? 0 : x > kWhite ? kWhite : x; }
 
-// ITU-R BT.601, limited range; the factors are explained in rows.cc.
+// ITU-R BT.601, limited range. rows.cc explains the factors.
 __device__ __forceinline__ Levels FromYuv(int32_t y, int32_t u, int32_t v) {
   const int32_t above = y - 16, cb = (u - 128) * 256, cr = (v - 128) * 256;
   const int32_t luma = above * 32 + MulHigh(above * 128, 2693) + 1;
@@ -35,7 +36,7 @@ __device__ __forceinline__ Levels ReadPixel(const PixelParams& p, const Global<c
     case kFrameUyvy: return FromYuv(frame[row + 2 * x + 1], frame[row + x / 2 * 4], frame[row + x / 2 * 4 + 2]);
     case kFrameNv12: {
       const uint32_t chroma = plane + y / 2 * p.stride, at = x / 2 * 2;
-      // The last pixel of an odd width may have no second chroma within its row.
+      // The row of an odd width may end before the second chroma value of its last pixel.
       return FromYuv(frame[row + x], frame[chroma + at], at + 1 < p.stride ? frame[chroma + at + 1] : 0);
     }
     case kFrameI420: {
@@ -55,7 +56,7 @@ __device__ __forceinline__ Levels ReadPixel(const PixelParams& p, const Global<c
   }
 }
 
-// a + weight (b - a), for a weight in 1/16384.
+// a + weight · (b - a), with the weight in units of 1/16384.
 __device__ __forceinline__ int32_t Mix(int32_t a, int32_t b, int32_t weight) {
   return a + MulHigh((b - a) * 4, weight);
 }

@@ -1,11 +1,12 @@
-// The product of two results, as attention has it: neither side can be packed ahead, so both are read where they lie. Sums
-// and factors are in single precision in both: the few products of this kind are small, and theirs are no tensor cores.
+// The product of two results, as in attention. Neither side is known ahead, so none can be packed: both are read from
+// their tensors. Factors and sums are in single precision for both element types. These products are few and small, so
+// they do not use the tensor cores.
 #include "activation.cuh"
 
 namespace gapcam {
 namespace cuda {
 
-// Each thread sums 4×4 results of a tile; what lies outside of the matrices counts as 0.
+// Each thread sums 4×4 results of a tile. Elements outside of the matrices count as 0.
 template <typename T>
 __device__ __forceinline__ void Product(const ProductKernelParams& p) {
   constexpr uint32_t kTile = kProductTile, kDepth = 16, kThreads = 64, kStride = kTile + 4;

@@ -1,18 +1,19 @@
-// Depthwise convolutions and pooling: a thread has neighbouring channels of one result, 16 bytes of them where there are
-// as many, and goes over its window. Neighbouring threads have neighbouring channels, so that every load of a warp is one.
+// Depthwise convolutions and pooling. A thread computes neighbouring channels of one result, 16 bytes of them where the
+// number of channels allows it, in a loop over the window. Neighbouring threads take neighbouring channels, so that the
+// loads of a warp are contiguous.
 #include "activation.cuh"
 
 namespace gapcam {
 namespace cuda {
 
-// What a thread has to do: neighbouring channels of one result.
+// The work of a thread: neighbouring channels of one result.
 struct WindowTask {
   uint32_t channel, y, x;  // the window's first element; y and x wrap around above and left of the picture
   uint32_t image;
-  uint32_t at;  // the result's first element
+  uint32_t at;  // index of the result's first element
 };
 
-// Where its channels lie in a pixel of the picture.
+// The index of the thread's first channel in a pixel of the picture.
 __device__ __forceinline__ uint32_t ElementAt(const SlideParams& s, const WindowTask& task, uint32_t row,
                                               uint32_t column) {
   return ((task.image * s.height + row) * s.width + column) * s.channels + task.channel;
@@ -66,7 +67,7 @@ __device__ __forceinline__ void Pooled(const PoolParams& p) {
     for (uint32_t kx = 0; kx < w.kernel_w; ++kx) {
       const uint32_t column = task.x + kx * w.dilation_w;
       const bool is_inside = row < s.height && column < s.width;
-      // Padding counts up to the pads' own end, not where a window hangs over it.
+      // With ceil_mode a window may reach beyond the padding. Those elements do not count.
       const bool is_padding = p.count_padding &&
                               static_cast<int32_t>(row) < static_cast<int32_t>(s.height + w.pad_bottom) &&
                               static_cast<int32_t>(column) < static_cast<int32_t>(s.width + w.pad_right);

@@ -1,6 +1,6 @@
-// A chain is what the CPU computes strip by strip so that the tensors between its convolutions stay in the cache. Here a
-// depthwise window is computed as the projection's tiles ask for it, where that pays; any other part is a launch, and what
-// lies between is scratch: at batch 1 it stays in the GPU's second-level cache mostly.
+// Lowers a chain. The CPU computes a chain strip by strip, to keep the tensors between its convolutions in the cache.
+// On the GPU each part is one launch, with scratch memory between them: at batch 1 most of it stays in the second-level
+// cache. If the shapes allow it, the depthwise window is computed inside the projection's kernel instead.
 #include "lowering.h"
 
 namespace gapcam {
@@ -11,7 +11,7 @@ Status Lowering::LowerChain(const PlanStep& step) {
   const PlanTensor &x = *InputOf(step, 0), &y = *TensorOf(step.outputs[0]);
   const PlanTensor *expand = InputOf(step, 3), *project = InputOf(step, 5);
   const Place residual = Of(step.inputs, 7), result = ResultOf(step, 0), pooled = ResultOf(step, 1);
-  ConvSpec at;  // grows along the chain: its x is what the next part reads
+  ConvSpec at;  // the picture that the next part of the chain reads
   at.batch = x.dims[0], at.height = x.dims[1], at.width = x.dims[2], at.channels = x.dims[3], at.x = Of(step.inputs[0]);
   if (expand) {
     ConvSpec spec = at;

@@ -1,4 +1,4 @@
-// Convolutions and matrix products: which kernel, which tile, how often the depth is split, and how weights are packed.
+// Lowers convolutions and matrix products: chooses kernel, tile and split of the depth, and packs the weights.
 #include <algorithm>
 
 #include "lowering.h"
@@ -7,16 +7,16 @@ namespace gapcam {
 namespace cuda {
 namespace {
 
-// One row of weights is read by one warp up to here; more rows are worth a tile.
+// Up to this many rows, one warp computes each result (dense_row). With more rows, a tile of the product kernels pays.
 constexpr uint32_t kFewRows = 4;
-// Less depth than this is not worth a block of its own, with its way through memory.
+// A part of the depth has at least this length: the sums of each part go through memory.
 constexpr uint32_t kLeastSplit = 128, kMostSplits = 16;
 
 uint32_t Blocks(const ConvSpec& spec, uint32_t tile) {
   return CeilDiv(spec.pixels(), tile) * CeilDiv(spec.features / spec.groups, tile) * spec.groups;
 }
 
-// Blocks of one tile size, and where they are too few to keep the multiprocessors busy, a part of the depth for each.
+// Splits the depth if there are too few blocks to keep the multiprocessors busy.
 Tiling SplitDepth(const ConvSpec& spec, uint32_t tile, uint32_t depth, uint32_t step, uint32_t wanted_blocks) {
   uint32_t splits = std::min({CeilDiv(wanted_blocks, Blocks(spec, tile)), depth / kLeastSplit, kMostSplits});
   if (splits < 2 || uint64_t{splits} * spec.pixels() * spec.features >= uint64_t{1} << 31) splits = 1;
@@ -24,8 +24,9 @@ Tiling SplitDepth(const ConvSpec& spec, uint32_t tile, uint32_t depth, uint32_t 
   return {tile, CeilDiv(depth, each), each};
 }
 
-// Large tiles reuse more of what they load, small ones keep more multiprocessors busy. A pooled result wants all pixels in
-// one tile, and a window before the product all features, or it would be computed again for each tile of them.
+// Large tiles reuse more of what they load; small tiles keep more multiprocessors busy. A pooled result needs all
+// pixels in one tile. A depthwise window before the product needs all features in one tile, or each tile would compute
+// it again.
 Tiling ChooseTiling(const ConvSpec& spec, uint32_t depth, uint32_t step, uint32_t wanted_blocks, bool is_pooled_here) {
   const uint32_t features = spec.features / spec.groups;
   if (is_pooled_here) return {spec.pixels() > 32 ? 64u : 32u, 1, RoundUp(depth, step)};
@@ -42,7 +43,7 @@ Place Lowering::PackProduct(const ConvSpec& spec, uint32_t packed_depth, uint32_
   const PlanTensor& w = *spec.weights;
   const uint32_t channels = spec.channels / spec.groups, features = spec.features / spec.groups;
   const uint32_t taps = spec.window.kernel_h * spec.window.kernel_w;
-  // Weights come as [features][channels][taps] (of a matrix: one tap), the depth goes tap by tap.
+  // The plan has weights as [features][channels][taps] (a matrix has one tap). The depth is ordered [taps][channels].
   const auto value = [&](uint32_t group, uint32_t feature, uint32_t k) {
     if (feature >= features || k >= taps * channels) return 0.0f;
     if (spec.is_transposed_matrix) return ValueAt(w, uint64_t{k} * features + feature);
@@ -56,9 +57,9 @@ Place Lowering::PackProduct(const ConvSpec& spec, uint32_t packed_depth, uint32_
   });
 }
 
-// What a product kernel is told, apart from its buffers.
+// The parameters of a product kernel, except its buffers.
 void Lowering::SetProduct(const ConvSpec& spec, const Tiling& tiling, ConvParams* p) const {
-  const ConvSpec& picture = spec.before ? *spec.before : spec;  // whose window is slid
+  const ConvSpec& picture = spec.before ? *spec.before : spec;  // the convolution whose window slides over the picture
   const WindowParams& w = picture.window;
   p->pixels = spec.pixels(), p->depth = spec.depth(), p->features = spec.features / spec.groups,
   p->groups = spec.groups;
@@ -72,7 +73,7 @@ void Lowering::SetProduct(const ConvSpec& spec, const Tiling& tiling, ConvParams
   p->by_out_area = DivideBy(spec.out_height * spec.out_width), p->by_out_width = DivideBy(spec.out_width);
 }
 
-// The kernels of the plain products or of those with a window before them: single precision, WMMA, mma; the large tile first.
+// Adds the launches of a product. `kernels`: single precision, WMMA, mma, each with the large and the small tile.
 template <typename Params>
 Status Lowering::MultiplyBy(const KernelId (&kernels)[3][2], const ConvSpec& spec, Draft<Params> draft) {
   const bool is_pooled_here = spec.pooled && spec.batch == 1 && spec.pixels() <= 64;
@@ -84,9 +85,9 @@ Status Lowering::MultiplyBy(const KernelId (&kernels)[3][2], const ConvSpec& spe
   if (uint64_t{spec.groups} * tiling.splits > 65535 || CeilDiv(p.features, tiling.tile) > 65535)
     return Refuse("has more groups or features than a launch can have blocks");
   const uint64_t results = uint64_t{spec.pixels()} * spec.features;
-  // A mean over more pixels than a tile has is a launch of its own.
+  // A mean over more pixels than one tile needs a separate launch, and the results in memory.
   const Place y = spec.y || is_pooled_here ? spec.y : ScratchLike(results);
-  const Place partial = tiling.splits > 1 ? Scratch(results * tiling.splits, 4) : Place();
+  const Place partial = tiling.splits > 1 ? Scratch(results * tiling.splits, kFloatBytes) : Place();
   const Place bias = PackBias(spec.bias);
   draft.Put(&p.x, spec.before ? spec.before->x : spec.x);
   draft.Put(&p.weights, PackProduct(spec, p.packed_depth, p.packed_features));
@@ -131,7 +132,7 @@ Status Lowering::Multiply(const ConvSpec& spec) {
   return MultiplyBy(kKernels, spec, draft);
 }
 
-// A weight for each tap and channel, channels innermost.
+// Weights of a depthwise window as [taps][channels].
 Place Lowering::PackWindow(const ConvSpec& spec) {
   const uint32_t taps = spec.window.kernel_h * spec.window.kernel_w;
   return Pack(taps * spec.channels, [&](uint32_t i) {
@@ -139,7 +140,7 @@ Place Lowering::PackWindow(const ConvSpec& spec) {
   });
 }
 
-// Threads have 16 bytes of neighbouring channels, or one where channels do not come in so many.
+// A thread takes 16 bytes of neighbouring channels, or one channel if their number is not a multiple of that.
 SlideParams Lowering::SlideOf(const ConvSpec& spec) const {
   const uint32_t vector = 16 / element_bytes(),
                  vectors = spec.channels % vector == 0 ? spec.channels / vector : spec.channels;
@@ -166,7 +167,8 @@ void Lowering::Slide(const ConvSpec& spec) {
   if (spec.pooled) Mean(y, spec.pooled, spec.batch, spec.out_height * spec.out_width, spec.features);
 }
 
-// Whether a depthwise convolution pays as a part of the 1×1 one behind it: where one tile has all of its features.
+// Whether the kernel of a 1×1 convolution may also compute the depthwise window before it: one tile must hold all
+// features.
 bool Lowering::MayJoin(const ConvSpec& window, const ConvSpec& project) const {
   return window.IsDepthwise() && window.channels % (is_half_ ? 8 : 4) == 0 && project.features <= 64 &&
          window.window.kernel_h * window.window.kernel_w <= 25;

@@ -5,8 +5,8 @@
 namespace gapcam {
 namespace cuda {
 
-// Granlund and Montgomery, "Division by Invariant Integers": the multiplier is ⌈2^(31 + ⌈log2 d⌉) / d⌉, below 2^32, and the
-// quotient is right for numerators below 2^31.
+// Granlund and Montgomery, "Division by Invariant Integers": the multiplier ⌈2^(31 + ⌈log2 d⌉) / d⌉ is below 2^32, and
+// the quotient is exact for numerators below 2^31.
 Divisor DivideBy(uint32_t value) {
   if (value <= 1) return {1, 0, 0};
   uint32_t log = 0;
@@ -23,7 +23,7 @@ Lowering::Lowering(const Plan& plan, const Generation& generation, Program* prog
       wanted_blocks_(2 * std::max<uint32_t>(1, generation.multiprocessors)) {}
 
 Status Lowering::Run() {
-  program_.activation_bytes = AlignUp(plan_.arena_bytes / 4 * element_bytes());
+  program_.activation_bytes = AlignUp(OnDevice(plan_.arena_bytes));
   Status status = TakeInputs();
   if (status.ok()) status = PlaceOutputs();
   const uint64_t arena_end = program_.activation_bytes;
@@ -63,7 +63,7 @@ Status Lowering::LowerStep(const PlanStep& step) {
 
 Place Lowering::Of(uint32_t id) {
   const PlanTensor& tensor = plan_.tensors[id];
-  if (!tensor.is_constant) return {kActivations, tensor.offset / 4 * element_bytes(), tensor.elements, element_bytes()};
+  if (!tensor.is_constant) return {kActivations, OnDevice(tensor.offset), tensor.elements, element_bytes()};
   const auto known = constants_.find(id);
   if (known != constants_.end()) return known->second;
   return constants_[id] = Pack(tensor.elements, [&](uint32_t i) { return ValueAt(tensor, i); });
@@ -85,7 +85,7 @@ uint8_t* Lowering::Grow(uint32_t count, uint32_t bytes, Place* place) {
 
 Place Lowering::PackIndices(const PlanTensor& tensor) {
   Place place;
-  std::memcpy(Grow(tensor.elements, 4, &place), tensor.constant, tensor.bytes);
+  std::memcpy(Grow(tensor.elements, BytesOf(tensor.type), &place), tensor.constant, tensor.bytes);
   return place;
 }
 

@@ -1,4 +1,5 @@
-// Lowering: a plan's steps, one after the other, become launches. Each family of steps is a file of its own.
+// Lowering: turns the steps of a plan into launches, one step after the other. Each family of steps has its own file:
+// conv.cc, chain.cc, plain.cc; ports.cc has the inputs and outputs.
 #pragma once
 #include <cstring>
 #include <map>
@@ -8,21 +9,27 @@
 namespace gapcam {
 namespace cuda {
 
-// Where a value lies, and how many elements it has (0: it is not there).
+// Bytes of one element, by the generated step table.
+constexpr uint32_t BytesOf(PlanType type) { return kPlanTypeBytes[static_cast<uint32_t>(type)]; }
+constexpr uint32_t kFloatBytes = BytesOf(PlanType::kFloat32), kHalfBytes = BytesOf(PlanType::kFloat16);
+
+// The memory of a value, and its number of elements (0: the value is absent).
 struct Place {
   Memory memory = kActivations;
   uint64_t offset = 0;
-  uint32_t elements = 0, element_bytes = 4;
+  uint32_t elements = 0, element_bytes = kFloatBytes;
 
   explicit operator bool() const { return elements > 0; }
 };
 
 inline uint32_t CeilDiv(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
 inline uint32_t RoundUp(uint32_t a, uint32_t b) { return CeilDiv(a, b) * b; }
-inline uint64_t AlignUp(uint64_t bytes) { return (bytes + 255) / 256 * 256; }  // where a block of memory may begin
+// Rounds up to the alignment of memory blocks.
+inline uint64_t AlignUp(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+// The divisor that the kernels' Divide and Split take.
 Divisor DivideBy(uint32_t value);
 
-// A convolution with all that is known of it: a step, a part of a chain, or a matrix product. Pooling is one without weights.
+// A convolution: a step, a part of a chain, or a matrix product. Pooling is a convolution without weights.
 struct ConvSpec {
   WindowParams window = {1, 1, 1, 1, 0, 0, 0, 0, 1, 1};
   Activation activation = {Elementwise::kNone, 0, 0};
@@ -30,9 +37,9 @@ struct ConvSpec {
   const PlanTensor *weights = nullptr, *bias = nullptr;
   bool is_transposed_matrix = false;  // weights are [depth][features], not [features][…]
   Place x, residual, y, pooled;
-  const ConvSpec* before = nullptr;  // a depthwise convolution whose results this one multiplies as they come
+  const ConvSpec* before = nullptr;  // a depthwise convolution that the same kernel computes first
 
-  // The window, over the picture that is set, and the output's size that follows.
+  // Sets the window and computes the size of the output. Height and width must be set before.
   void SetWindow(const WindowParams& w) {
     window = w;
     out_height = (height + w.pad_top + w.pad_bottom - (w.kernel_h - 1) * w.dilation_h - 1) / w.stride_h + 1;
@@ -43,33 +50,38 @@ struct ConvSpec {
   bool IsDepthwise() const { return groups == channels && features == channels && channels > 1; }
 };
 
-// Of a product: the side of its tiles, and how its depth is split.
+// The side of a product's tiles, and the split of its depth.
 struct Tiling {
   uint32_t tile, splits, depth_per_split;
 };
 
 class Lowering {
  public:
+  // Writes to `program`. It must be empty; all arguments must outlive the lowering.
   Lowering(const Plan& plan, const Generation& generation, Program* program);
+  // Lowers the whole plan. ENGINE_UNAVAILABLE with a sentence if a step cannot be served.
   Status Run();
 
  private:
   // --- memory
-  uint32_t element_bytes() const { return is_half_ ? 2 : 4; }
+  // Bytes of one element of an activation on the device.
+  uint32_t element_bytes() const { return is_half_ ? kHalfBytes : kFloatBytes; }
+  // The plan lays out its arena in float32. An offset or size of it, for the element type on the device.
+  uint64_t OnDevice(uint64_t arena_bytes) const { return arena_bytes / kFloatBytes * element_bytes(); }
   Place Of(uint32_t tensor);
   Place Of(const std::vector<uint32_t>& tensors, size_t i) {
     return i < tensors.size() && tensors[i] != kAbsent ? Of(tensors[i]) : Place();
   }
-  // Where a step's kernel is to write its `i`-th result.
+  // The memory to which a step's kernel writes its `i`-th result.
   Place ResultOf(const PlanStep& step, size_t i);
   const PlanTensor* TensorOf(uint32_t id) const { return id == kAbsent ? nullptr : &plan_.tensors[id]; }
   const PlanTensor* InputOf(const PlanStep& step, size_t i) const {
     return i < step.inputs.size() ? TensorOf(step.inputs[i]) : nullptr;
   }
-  // Memory for one step's own use: its next step may have the same.
+  // Memory that only the current step uses. The next step may get the same memory.
   Place Scratch(uint64_t elements, uint32_t bytes);
   Place ScratchLike(uint64_t elements) { return Scratch(elements, element_bytes()); }
-  // Constants: elements 0 … count by a function, as the network's elements, floats, or integers.
+  // Appends a constant of `count` elements to the weights: value(i) in the network's element type, or as floats.
   template <typename Value>
   Place Pack(uint32_t count, const Value& value);
   template <typename Value>
@@ -79,7 +91,7 @@ class Lowering {
   uint8_t* Grow(uint32_t count, uint32_t bytes, Place* place);
 
   // --- launches
-  // `Params` with its Buffers, to be filled in and added.
+  // The parameters of a launch that is being prepared.
   template <typename Params>
   struct Draft {
     Params p = {};
@@ -92,7 +104,7 @@ class Lowering {
           {static_cast<uint32_t>(reinterpret_cast<uint8_t*>(buffer) - reinterpret_cast<uint8_t*>(&p)), place.memory});
     }
 
-    // What the kernels' FinishSums is told, in `part` of p.
+    // Sets what the kernels' FinishSums reads, in `part` of p.
     template <typename Part>
     void PutFinish(Part* part, const ConvSpec& spec, const Place& bias, const Place& y) {
       Put(&part->bias, bias);
@@ -144,7 +156,7 @@ class Lowering {
   Status Refuse(const char* why) const;
 
   // --- ports
-  // A result of a step: kAbsent where there is none.
+  // A result of a step; step is kAbsent if there is none.
   struct Result {
     uint32_t step = kAbsent, index = 0;
   };
@@ -158,12 +170,12 @@ class Lowering {
   bool is_half_, has_mma_;
   uint32_t wanted_blocks_;
   uint32_t step_ = kAbsent;
-  uint64_t scratch_at_ = 0;              // where the running step's next scratch begins
-  std::map<uint32_t, Place> constants_;  // those that are read as they are
-  std::vector<Result> writers_;          // of each output: whose kernel writes it to the host's memory itself
+  uint64_t scratch_at_ = 0;              // offset of the current step's next scratch memory
+  std::map<uint32_t, Place> constants_;  // constants that were appended without packing, by tensor
+  std::vector<Result> writers_;          // for each output: the result whose kernel writes it to the host's memory
 };
 
-// The `i`-th value of a float constant, which may lie at any address.
+// The `i`-th value of a float constant. Its address may be unaligned.
 inline float ValueAt(const PlanTensor& tensor, uint64_t i) {
   float value;
   std::memcpy(&value, tensor.constant + i * sizeof(value), sizeof(value));

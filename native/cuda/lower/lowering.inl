@@ -1,4 +1,4 @@
-// The templates of lowering.h.
+// The template members of Lowering.
 #include "../half.h"
 
 namespace gapcam {
@@ -8,10 +8,10 @@ template <typename Value>
 Place Lowering::Pack(uint32_t count, const Value& value) {
   if (!is_half_) return PackFloats(count, value);
   Place place;
-  uint8_t* const to = Grow(count, 2, &place);
+  uint8_t* const to = Grow(count, kHalfBytes, &place);
   for (uint32_t i = 0; i < count; ++i) {
     const uint16_t bits = FloatToHalf(value(i));
-    std::memcpy(to + size_t{i} * 2, &bits, 2);
+    std::memcpy(to + size_t{i} * kHalfBytes, &bits, kHalfBytes);
   }
   return place;
 }
@@ -19,10 +19,10 @@ Place Lowering::Pack(uint32_t count, const Value& value) {
 template <typename Value>
 Place Lowering::PackFloats(uint32_t count, const Value& value) {
   Place place;
-  uint8_t* const to = Grow(count, 4, &place);
+  uint8_t* const to = Grow(count, kFloatBytes, &place);
   for (uint32_t i = 0; i < count; ++i) {
     const float single = value(i);
-    std::memcpy(to + size_t{i} * 4, &single, 4);
+    std::memcpy(to + size_t{i} * kFloatBytes, &single, kFloatBytes);
   }
   return place;
 }

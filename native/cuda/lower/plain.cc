@@ -1,4 +1,4 @@
-// Steps that are one launch: pooling, lines, elements, movement.
+// Lowers the steps that are one launch each: pooling, lines, elements, movement.
 #include <algorithm>
 
 #include "lowering.h"
@@ -22,13 +22,13 @@ void Lowering::LowerPool(const PlanStep& step) {
   spec.window = {c.kernel_h, c.kernel_w,   c.stride_h,  c.stride_w,   c.pad_top,
                  c.pad_left, c.pad_bottom, c.pad_right, c.dilation_h, c.dilation_w};
   spec.batch = x.dims[0], spec.height = x.dims[1], spec.width = x.dims[2], spec.channels = x.dims[3];
-  spec.out_height = y.dims[1], spec.out_width = y.dims[2];  // with ceil_mode more than the window says
+  spec.out_height = y.dims[1], spec.out_width = y.dims[2];  // with ceil_mode larger than the window implies
   spec.x = Of(step.inputs[0]), spec.y = ResultOf(step, 0);
   AddPool(spec, c.op, c.count_padding);
 }
 
-// Neighbouring lines side by side where there are some, so that a warp's loads are contiguous; more lanes along a line
-// where it is long.
+// Chooses how a warp's lanes divide the lines: neighbouring lines side by side make its loads contiguous, and long
+// lines get more lanes each.
 void Lowering::AlongLines(KernelId single, KernelId half, uint32_t op, uint32_t outer, uint32_t length, uint32_t inner,
                           const Place& x, const Place& y) {
   uint32_t lanes = 1;
@@ -74,7 +74,7 @@ void Lowering::LowerElementwise(const PlanStep& step) {
   AddThreads(KernelId::elementwise_f32, KernelId::elementwise_f16, draft, draft.p.elements);
 }
 
-// An operand's strides along y's dimensions, the innermost first, 0 where it is broadcast.
+// The strides of an operand along the dimensions of y, the innermost first; 0 where the operand is broadcast.
 static void AlignedStrides(const PlanTensor& tensor, uint32_t (&strides)[5]) {
   uint32_t stride = 1;
   for (uint32_t i = 0; i < 5; ++i) {
@@ -147,7 +147,7 @@ void Lowering::LowerCopy(const PlanStep& step) {
   AddThreads(KernelId::copy_f32, KernelId::copy_f16, draft, p.elements);
 }
 
-// Four inputs and four outputs at a time; most concatenations have no more.
+// A launch takes up to four inputs and four outputs. Most concatenations need one launch.
 void Lowering::LowerConcat(const PlanStep& step) {
   const auto& c = step.As<ConcatParams>();
   const auto row_of = [&](uint32_t id) { return plan_.tensors[id].elements / c.outer; };

@@ -1,8 +1,8 @@
-// A program's ports: inputs become the network's elements, outputs leave as float32 in the host's memory.
+// The ports of a program. Inputs are converted to the network's element type. Outputs are float32 in the host's memory.
 //
-// The kernel that computes an output writes it there itself, as its sums are: no rounding to half precision, no launch more.
-// That holds where nothing on the device reads the value, neither a later step nor a later launch of its own, and where the
-// step computes at all: what copy and concat move, and whatever is read again, is converted when all steps have run.
+// The kernel that computes an output writes it there directly, without rounding to half precision and without another
+// launch. This is possible if nothing on the device reads the value afterwards, and if the step computes it: values
+// that copy and concat move, and values that a later launch reads, are converted after all steps.
 #include "lowering.h"
 
 namespace gapcam {
@@ -22,7 +22,7 @@ Status Lowering::TakeInputs() {
     const PlanTensor& tensor = plan_.tensors[port.tensor];
     if (tensor.type != PlanType::kFloat32)
       return Status::Error("ENGINE_UNAVAILABLE", "input %.80s is not float32", port.name.c_str());
-    const Place from = {kInput, program_.input_bytes, tensor.elements, 4};
+    const Place from = {kInput, program_.input_bytes, tensor.elements, BytesOf(tensor.type)};
     program_.inputs.push_back({port.tensor, from.offset, tensor.bytes});
     program_.input_bytes = AlignUp(program_.input_bytes + tensor.bytes);
     Draft<ConvertParams> draft;
@@ -46,7 +46,8 @@ Status Lowering::PlaceOutputs() {
   return Status::Ok();
 }
 
-// Tensors are compared by their bytes: one may be another's view, as after a reshape.
+// The result whose kernel can write this output to the host's memory. Tensors are compared by their bytes, because one
+// may be a view of another, as after a reshape.
 Lowering::Result Lowering::FindWriter(uint32_t port) const {
   const PlanTensor& tensor = plan_.tensors[plan_.outputs[port].tensor];
   for (uint32_t other = 0; other < plan_.outputs.size(); ++other) {
@@ -58,7 +59,7 @@ Lowering::Result Lowering::FindWriter(uint32_t port) const {
       const PlanTensor* result = TensorOf(step.outputs[i]);
       if (!result || !Overlap(*result, tensor)) continue;
       const bool is_all = result->offset == tensor.offset && result->bytes == tensor.bytes;
-      // A second result may be made from the first, as a mean is.
+      // A second result may be computed from the first: a mean, for example.
       const bool is_last = i + 1 == step.outputs.size() || step.outputs[i + 1] == kAbsent;
       return is_all && is_last && !IsMovement(step.kind) ? Result{at, i} : Result();
     }
@@ -71,7 +72,8 @@ Lowering::Result Lowering::FindWriter(uint32_t port) const {
 Place Lowering::ResultOf(const PlanStep& step, size_t i) {
   for (size_t port = 0; port < writers_.size(); ++port) {
     if (writers_[port].step != step_ || writers_[port].index != i) continue;
-    return {kOutput, program_.outputs[port].offset, plan_.tensors[program_.outputs[port].tensor].elements, 4};
+    const Port& to = program_.outputs[port];
+    return {kOutput, to.offset, plan_.tensors[to.tensor].elements, kFloatBytes};
   }
   return Of(step.outputs, i);
 }
@@ -83,7 +85,7 @@ void Lowering::GiveOutputs() {
     Draft<ConvertParams> draft;
     draft.Put(&draft.p.x, Of(to.tensor));
     draft.p.elements = plan_.tensors[to.tensor].elements;
-    draft.Put(&draft.p.y, {kOutput, to.offset, draft.p.elements, 4});
+    draft.Put(&draft.p.y, {kOutput, to.offset, draft.p.elements, kFloatBytes});
     AddThreads(KernelId::give_output_f32, KernelId::give_output_f16, draft, draft.p.elements);
   }
 }

@@ -121,7 +121,7 @@ void ConfigureDriver(const char* settings) {
   if (auto* configure = reinterpret_cast<void (*)(const char*)>(DriverSymbol("fake_cuda_configure")))
     configure(settings);
   else
-    Fail(__FILE__, __LINE__, "the tests' libcuda.so.1 is not there: %s", dlerror());
+    Fail(__FILE__, __LINE__, "the test driver (libcuda.so.1) cannot be opened: %s", dlerror());
 }
 
 std::string DriverReport() {
@@ -142,13 +142,13 @@ int BeginChild(int* pipe_to_parent) {
 }
 
 void AnswerParent(int pipe, const std::string& answer) {
-  // The pipe holds more than an answer; a parent that has gone needs none.
+  // The pipe's buffer is larger than an answer, so one write is enough.
   const ssize_t written = write(pipe, answer.data(), answer.size());
   _exit(written == static_cast<ssize_t>(answer.size()) ? 0 : 1);
 }
 
 std::string EndChild(int child, int pipe_from_child) {
-  if (child < 0) return "no process could be made";
+  if (child < 0) return "fork failed";
   std::string answer;
   char block[4096];
   for (ssize_t count; (count = read(pipe_from_child, block, sizeof(block))) > 0;)

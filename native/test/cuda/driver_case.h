@@ -1,5 +1,5 @@
-// What the tests of the CUDA executor share: a network, the tests' driver, and processes of their own, since a lost
-// context is lost for a whole process.
+// The set-up of the CUDA executor's tests: a network, the test driver, and child processes. A lost context is lost for
+// the whole process, so each case needs its own.
 #pragma once
 #include <memory>
 #include <string>
@@ -9,39 +9,39 @@
 
 namespace gapcam_test {
 
-// A small network with every way through the executor: several kernels, a residual, two outputs.
+// A small network that uses all parts of the executor: several kernels, a residual, two outputs.
 struct CudaCase {
   CudaCase();
 
   std::vector<uint8_t> plan;
   std::vector<float> picture;
-  std::vector<std::vector<float>> expected;  // each output, by the plain CPU target
+  std::vector<std::vector<float>> expected;  // each output, by the scalar target of the CPU
 
-  // A camera's frame for the same input, and what the CPU's pixel pass makes of it.
+  // A camera's frame, and the same input as the CPU's pixel pass computes it from the frame.
   gapcam::PixelSpec view;
   std::vector<uint8_t> frame_bytes;
   gapcam::PixelSource frame;
   std::vector<float> prepared;
 };
 
-// A cubin's header with nothing behind it, which is all that the tests' driver reads of one.
+// The header of a cubin without sections. The test driver accepts it.
 std::vector<uint8_t> StubCubin(int sm);
 
-// Whether `input` holds the frame as the CPU prepares it, bit for bit.
+// Whether the executor's input equals the CPU's, bit for bit.
 bool IsPrepared(const CudaCase& test, const gapcam::cuda::CudaExecutor& executor);
 
-// Opens the case's plan on the tests' driver.
+// Opens the case's plan on the test driver.
 gapcam::Status OpenCuda(const CudaCase& test, int image_sm, gapcam::cuda::Precision precision,
                         std::unique_ptr<gapcam::cuda::CudaExecutor>* executor);
 
-// The outputs' largest difference from what is expected, as a share of an output's range.
+// The largest difference of an output from the expected one, as a share of its range.
 float WorstDifference(const CudaCase& test, const gapcam::cuda::CudaExecutor& executor);
 
-// Settings and report of the tests' driver, in this process (native/cuda/fake/settings.cc).
+// Settings and report of the test driver in this process (native/cuda/fake/settings.cc).
 void ConfigureDriver(const char* settings);
 std::string DriverReport();
 
-// Runs `body` in a process of its own; "" where it answered "", else what it answered or how it ended.
+// Runs `body` in a child process. Returns its answer, or how the process ended; "" means success.
 template <typename Body>
 std::string InChild(const Body& body);
 

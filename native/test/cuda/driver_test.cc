@@ -1,6 +1,6 @@
-// The CUDA executor on the tests' driver: right results in every generation and precision, a sentence for whatever is
-// missing, and the fault matrix: each driver call of opening, a frame, two runs and closing fails once, as an error that passes
-// and as one that loses the context.
+// The CUDA executor on the test driver: right results in every generation and precision, a sentence for each missing
+// part, and the fault matrix. In the matrix each driver call of opening, a frame, two runs and closing fails once, with
+// a temporary error and with one that loses the context.
 #include <algorithm>
 #include <cstdlib>
 
@@ -35,7 +35,7 @@ bool IsClean(const std::string& report) {
              "]") != std::string::npos;
 }
 
-// Opens, prepares a frame, runs twice and closes; "" if that went as it should.
+// Opens, prepares a frame, runs twice and closes. "" means success.
 std::string OpenRunClose(const std::string& settings, int image_sm, Precision precision) {
   ConfigureDriver(settings.c_str());
   {
@@ -46,7 +46,7 @@ std::string OpenRunClose(const std::string& settings, int image_sm, Precision pr
     FramePass pass(executor, TheCase().view);
     status = pass.Run(TheCase().frame);
     if (!status.ok()) return status.message();
-    if (!IsPrepared(TheCase(), *executor)) return "the frame is not what the CPU makes of it";
+    if (!IsPrepared(TheCase(), *executor)) return "the frame differs from the CPU's";
     for (int run = 0; run < 2; ++run) {
       SetPicture(TheCase(), *executor);
       status = executor->Run();
@@ -59,7 +59,7 @@ std::string OpenRunClose(const std::string& settings, int image_sm, Precision pr
   return IsClean(report) ? "" : report;
 }
 
-TEST("cuda: every generation computes what the CPU does, in both precisions, and gives everything back") {
+TEST("cuda: every generation computes the CPU's results in both precisions, and releases everything") {
   for (const int sm : kGenerations) {
     for (const Precision precision : kPrecisions) {
       const std::string wrong = InChild([&] { return OpenRunClose("sm=" + std::to_string(sm), sm, precision); });
@@ -68,14 +68,14 @@ TEST("cuda: every generation computes what the CPU does, in both precisions, and
   }
 }
 
-TEST("cuda: what is missing is one sentence") {
+TEST("cuda: a missing part is reported in one sentence") {
   const struct {
     const char* settings;
     int image_sm;
     const char* sentence;
   } cases[] = {
       {"devices=0", 87, "cuInit failed with CUDA_ERROR_NO_DEVICE (100) while starting the NVIDIA driver"},
-      {"version=10020", 87, "the NVIDIA driver is too old: it speaks CUDA 10.2, and 11.4 is needed (JetPack 5)"},
+      {"version=10020", 87, "the NVIDIA driver is too old: it supports CUDA 10.2, but 11.4 (JetPack 5) is needed"},
       {"sm=72", 87, "cuModuleLoadData failed with CUDA_ERROR_NO_BINARY_FOR_GPU (209) while loading the kernels"},
       {"memory=1000", 87, "cuMemAlloc failed with CUDA_ERROR_OUT_OF_MEMORY (2) while taking"},
   };
@@ -90,7 +90,7 @@ uint64_t CallsOfReport(const std::string& report) {
   return std::strtoull(report.c_str() + report.find("\"calls\":") + 8, nullptr, 10);
 }
 
-// What the engine above does where calls fail: whatever fails is told, whatever succeeds is right.
+// Does what the engine does, with failing calls: every failure must be reported, and every success must be right.
 std::string WithFault(const std::string& settings) {
   ConfigureDriver(settings.c_str());
   bool is_told = false;
@@ -112,7 +112,7 @@ std::string WithFault(const std::string& settings) {
         return "a wrong result: off by " + std::to_string(worst);
       const bool is_intact =
           std::equal(TheCase().picture.begin(), TheCase().picture.end(), static_cast<float*>(executor->input(0)));
-      if (!is_intact) return "the picture is gone, and the CPU cannot compute it";
+      if (!is_intact) return "the input was overwritten, so the CPU cannot compute the frame";
     }
     if (gapcam::cuda::PoisonedBy() && OpenCuda(TheCase(), 87, Precision::kFloat16, &opened).ok())
       return "opened on a lost context";
@@ -123,7 +123,7 @@ std::string WithFault(const std::string& settings) {
   return is_told ? "told" : "";
 }
 
-TEST("cuda: frames of changing sizes are each what the CPU makes of them, and one that the CPU refuses is refused") {
+TEST("cuda: frames of changing sizes equal the CPU's, and a frame that the CPU refuses is refused") {
   const std::string wrong = InChild([]() -> std::string {
     ConfigureDriver("");
     {
@@ -149,7 +149,7 @@ TEST("cuda: frames of changing sizes are each what the CPU makes of them, and on
         return std::string("a frame that is too short: ") + status.message();
       gapcam::PixelSpec other = TheCase().view;
       other.width = 12;
-      if (FramePass(executor, other).Run(TheCase().frame).ok()) return "a pass of another size than the input's ran";
+      if (FramePass(executor, other).Run(TheCase().frame).ok()) return "a pass with another size than the input ran";
     }
     return IsClean(DriverReport()) ? "" : DriverReport();
   });
@@ -158,7 +158,7 @@ TEST("cuda: frames of changing sizes are each what the CPU makes of them, and on
 
 TEST(
     "cuda: each driver call of opening, a frame, two runs and closing fails once: no crash, no wrong result, no lost "
-    "picture") {
+    "input") {
   const std::string report = InChild([] {
     OpenRunClose("", 87, Precision::kFloat16);
     return DriverReport();
@@ -175,19 +175,19 @@ TEST(
       told += answer == "told";
     }
   }
-  // Only what gives back and what restores a thread's context fails without anybody's notice.
-  EXPECT(told >= cases * 3 / 4, "%llu of %llu faults were told", static_cast<unsigned long long>(told),
+  // Only failures of calls that release something, or that restore a thread's context, are not reported.
+  EXPECT(told >= cases * 3 / 4, "%llu of %llu faults were reported", static_cast<unsigned long long>(told),
          static_cast<unsigned long long>(cases));
 }
 
-TEST("cuda: each driver call fails whenever it is made: no crash, no wrong result, no lost picture") {
+TEST("cuda: each driver call fails every time: no crash, no wrong result, no lost input") {
   const char* const symbols[] = {
 #define GAPCAM_CUDA_CALL(name, symbol, parameters) symbol,
 #include "../../cuda/driver.def"
 #undef GAPCAM_CUDA_CALL
   };
   for (const char* symbol : symbols) {
-    // Made only after another failure.
+    // These two are called only after another failure.
     const std::string name = symbol;
     const std::string first = name == "cuCtxSynchronize" || name == "cuGetErrorName" ? "fail=cuGraphLaunch@1:2 " : "";
     const std::string answer = InChild([&] { return WithFault(first + "fail=" + symbol + ":2"); });
@@ -195,7 +195,7 @@ TEST("cuda: each driver call fails whenever it is made: no crash, no wrong resul
   }
 }
 
-TEST("cuda: a lost context turns CUDA off for the process, an error that passes does not") {
+TEST("cuda: a lost context turns CUDA off for the process, and a temporary error does not") {
   const auto after = [](const char* settings) {
     return InChild([&]() -> std::string {
       ConfigureDriver("");

@@ -1,12 +1,11 @@
-// The emulator finds what a GPU would hide: for each kind of fault a kernel that has it, and the same kernel without.
+// The emulator detects faults that a GPU does not report: for each kind of fault, a kernel with it and the same kernel
+// without.
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "../../cuda/emulator/device.h"
 #include "../../cuda/emulator/emulator.h"
 #include "../check.h"
-#include "../random.h"
 
 namespace gapcam_test {
 namespace {
@@ -14,7 +13,7 @@ namespace {
 using namespace gapcam::cuda;
 namespace emulator = gapcam::cuda::emulator;
 
-// What the wrong kernels get: one buffer of 256 floats, and whether to be wrong.
+// The parameters of the test kernels: a buffer of 256 floats, and whether the kernel has its fault.
 struct TestParams {
   Buffer x;
   bool is_wrong;
@@ -31,7 +30,7 @@ gapcam::Status Run(void (*kernel)(const void*), bool is_wrong, uint32_t threads 
   return status;
 }
 
-// The right kernel runs through, the wrong one ends with a sentence that has `sentence` in it.
+// The right kernel runs to its end. The wrong one ends with an error that contains `sentence`.
 void ExpectFault(void (*kernel)(const void*), const char* sentence) {
   const gapcam::Status right = Run(kernel, false), wrong = Run(kernel, true);
   EXPECT(right.ok(), "the right kernel: %s", right.message());
@@ -43,7 +42,7 @@ const TestParams& Params(const void* params) { return *static_cast<const TestPar
 
 }  // namespace
 
-TEST("an access behind the end of a buffer, and one before its start, are faults") {
+TEST("an access after the end of a buffer, or before its start, is a fault") {
   ExpectFault(
       [](const void* raw) {
         const Global<float> x(Params(raw).x);
@@ -98,7 +97,7 @@ TEST("an access outside a shared array is a fault") {
       "accesses elements 64 to 64 of 64 in shared memory");
 }
 
-TEST("shared memory that nobody wrote is a fault when it is read") {
+TEST("a read of shared memory that no thread has written is a fault") {
   ExpectFault(
       [](const void* raw) {
         SHARED(float, memory, 64);
@@ -106,10 +105,10 @@ TEST("shared memory that nobody wrote is a fault when it is read") {
         __syncthreads();
         (void)static_cast<float>(memory[63 - threadIdx.x]);
       },
-      "which nobody has written");
+      "which no thread has written");
 }
 
-TEST("reading what another thread wrote needs a barrier") {
+TEST("a read of shared memory that another thread wrote needs a barrier") {
   ExpectFault(
       [](const void* raw) {
         SHARED(float, memory, 64);
@@ -117,7 +116,7 @@ TEST("reading what another thread wrote needs a barrier") {
         if (!Params(raw).is_wrong) __syncthreads();
         (void)static_cast<float>(memory[threadIdx.x ^ 1]);
       },
-      "nobody has written");  // the first thread comes before its neighbour
+      "no thread has written");  // the first thread runs before its neighbour
   ExpectFault(
       [](const void* raw) {
         SHARED(float, memory, 64);
@@ -128,7 +127,7 @@ TEST("reading what another thread wrote needs a barrier") {
       "which thread 0 wrote with no barrier between");
 }
 
-TEST("writing what another thread wrote or read needs a barrier") {
+TEST("a write to shared memory that another thread wrote or read needs a barrier") {
   ExpectFault(
       [](const void* raw) {
         SHARED(float, memory, 64);
@@ -182,7 +181,7 @@ TEST("a warp operation that not all lanes reach is a fault") {
       "different warp operations");
 }
 
-TEST("an asynchronous copy is there after its wait, and not before") {
+TEST("an asynchronous copy arrives at its wait, and not before") {
   ExpectFault(
       [](const void* raw) {
         SHARED(float, memory, 64 * 4);
@@ -197,7 +196,7 @@ TEST("an asynchronous copy is there after its wait, and not before") {
         if (memory[at] != (at / 4 % 2 == 0 ? static_cast<float>(at) : 0.0f)) emulator::Fault("got another value");
       },
       "while an asynchronous copy to it is under way");
-  // The wait alone does not show it to other threads.
+  // Other threads also need a barrier.
   ExpectFault(
       [](const void* raw) {
         SHARED(float, memory, 64 * 4);
@@ -215,7 +214,7 @@ TEST("shared memory begins as NaN in every block") {
       [](const void*) {
         SHARED(float, memory, 64);
         float value;
-        std::memcpy(&value, memory.At(threadIdx.x), 4);  // past the check
+        std::memcpy(&value, memory.At(threadIdx.x), 4);  // without the check
         if (!std::isnan(value)) emulator::Fault("begins as %g", value);
         memory[threadIdx.x] = 1;
       },
@@ -223,7 +222,7 @@ TEST("shared memory begins as NaN in every block") {
   EXPECT(status.ok(), "%s", status.message());
 }
 
-TEST("shuffles and votes exchange what the lanes brought") {
+TEST("shuffles and votes exchange the values of the lanes") {
   const gapcam::Status status = Run(
       [](const void*) {
         const auto lane = static_cast<float>(threadIdx.x);
@@ -236,97 +235,6 @@ TEST("shuffles and votes exchange what the lanes brought") {
       },
       false);
   EXPECT(status.ok(), "%s", status.message());
-}
-
-TEST("half precision rounds to the nearest even, as its definition says") {
-  // Every half, and around the middle of each two neighbours.
-  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
-    const float value = HalfToFloat(static_cast<uint16_t>(bits));
-    const int exponent = static_cast<int>(bits >> 10 & 31), mantissa = static_cast<int>(bits & 1023);
-    const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
-    if (exponent == 31) {
-      EXPECT(mantissa ? std::isnan(value) : std::isinf(value), "%04x is %g", bits, value);
-      continue;
-    }
-    EXPECT(std::fabs(value) == magnitude && std::signbit(value) == (bits >= 0x8000), "%04x is %g", bits, value);
-    EXPECT(FloatToHalf(value) == bits, "%04x comes back as %04x", bits, FloatToHalf(value));
-    if (exponent == 30 && mantissa == 1023) continue;
-    const float next = HalfToFloat(static_cast<uint16_t>(bits + 1)), middle = (value + next) / 2;
-    EXPECT(FloatToHalf(middle) == (bits % 2 == 0 ? bits : bits + 1), "the middle above %04x becomes %04x", bits,
-           FloatToHalf(middle));
-    EXPECT(FloatToHalf(std::nextafter(middle, value)) == bits && FloatToHalf(std::nextafter(middle, next)) == bits + 1,
-           "beside the middle above %04x", bits);
-  }
-  EXPECT(FloatToHalf(65519.996f) == 0x7bff && FloatToHalf(65520) == 0x7c00 &&
-             FloatToHalf(std::numeric_limits<float>::infinity()) == 0x7c00,
-         "the end of the range");
-}
-
-// a [16][16] · b [16][8 or 16] with the fragments laid out by a formula of their own: the element (row, column) of a matrix
-// of 16×16 in mma is register row / 8 + column / 8 · 2 of lane row % 8 · 4 + column % 8 / 2 (PTX ISA, mma.m16n8k16).
-struct Matrices {
-  half a[16][16], b[16][16];
-  float d[16][16];
-};
-static Matrices matrices;
-
-TEST("mma and WMMA multiply by the documented layouts") {
-  Random random(5);
-  for (auto& row : matrices.a)
-    for (half& x : row) x = FromFloat<half>(random.Float());
-  for (auto& row : matrices.b)
-    for (half& x : row) x = FromFloat<half>(random.Float());
-  const auto check = [](const char* what, int columns) {
-    for (int row = 0; row < 16; ++row)
-      for (int column = 0; column < columns; ++column) {
-        double sum = 0;
-        for (int k = 0; k < 16; ++k) sum += double{ToFloat(matrices.a[row][k])} * ToFloat(matrices.b[k][column]);
-        EXPECT(std::fabs(matrices.d[row][column] - sum) < 1e-5, "%s: (%d, %d) is %g, not %g", what, row, column,
-               matrices.d[row][column], sum);
-      }
-  };
-  gapcam::Status status = Run(
-      [](const void*) {
-        uint32_t a[4] = {}, b[2] = {};
-        float d[4] = {};
-        for (uint32_t row = 0; row < 16; ++row)
-          for (uint32_t column = 0; column < 16; ++column) {
-            if (row % 8 * 4 + column % 8 / 2 == threadIdx.x)
-              a[row / 8 + column / 8 * 2] |= static_cast<uint32_t>(matrices.a[row][column].bits) << (column % 2 * 16);
-            if (column < 8 && column * 4 + row % 8 / 2 == threadIdx.x)
-              b[row / 8] |= static_cast<uint32_t>(matrices.b[row][column].bits) << (row % 2 * 16);
-          }
-        MmaHalf(d, a, b);
-        for (uint32_t row = 0; row < 16; ++row)
-          for (uint32_t column = 0; column < 8; ++column) {
-            if (row % 8 * 4 + column / 2 == threadIdx.x) matrices.d[row][column] = d[row / 8 * 2 + column % 2];
-          }
-      },
-      false, 32);
-  EXPECT(status.ok(), "%s", status.message());
-  check("mma", 8);
-  status = Run(
-      [](const void*) {
-        SHARED(half, a, 256);
-        SHARED(half, b, 256);
-        SHARED(float, d, 256);
-        for (uint32_t i = threadIdx.x; i < 256; i += 32)
-          a[i] = matrices.a[i / 16][i % 16], b[i] = matrices.b[i % 16][i / 16];
-        __syncthreads();
-        WmmaA left;
-        WmmaB right;
-        WmmaSums sums;
-        WmmaLoad(left, a, 0, 16);
-        WmmaLoad(right, b, 0, 16);
-        WmmaClear(sums);
-        WmmaMultiply(sums, left, right);
-        WmmaStore(d, 0, sums, 16);
-        __syncthreads();
-        for (uint32_t i = threadIdx.x; i < 256; i += 32) matrices.d[i / 16][i % 16] = d[i];
-      },
-      false, 32);
-  EXPECT(status.ok(), "%s", status.message());
-  check("WMMA", 16);
 }
 
 }  // namespace gapcam_test

@@ -1,4 +1,5 @@
-// The camera's frame on the GPU, emulated, against the CPU's pixel pass: every format, resize mode, turn and odd size.
+// Emulated conversion of a camera's frame against the CPU's pixel pass: every format, resize mode and rotation, odd
+// sizes.
 #include <cmath>
 #include <cstring>
 
@@ -70,13 +71,13 @@ void CheckFormat(PixelFormat format) {
 
 }  // namespace
 
-TEST("CUDA: a frame of YUYV or UYVY becomes what the CPU makes of it") {
+TEST("CUDA: a frame in YUYV or UYVY becomes the same input as on the CPU") {
   CheckFormat(PixelFormat::kYuyv), CheckFormat(PixelFormat::kUyvy);
 }
-TEST("CUDA: a frame of NV12 or I420 becomes what the CPU makes of it") {
+TEST("CUDA: a frame in NV12 or I420 becomes the same input as on the CPU") {
   CheckFormat(PixelFormat::kNv12), CheckFormat(PixelFormat::kI420);
 }
-TEST("CUDA: a frame of RGB, BGR or grey becomes what the CPU makes of it") {
+TEST("CUDA: a frame in RGB, BGR or grey becomes the same input as on the CPU") {
   CheckFormat(PixelFormat::kRgb24), CheckFormat(PixelFormat::kBgr24), CheckFormat(PixelFormat::kGrey);
 }
 

@@ -1,5 +1,6 @@
-// Every kernel in every generation's code path, emulated, against the definition in double precision over seeded odd
-// shapes. Memory is poisoned with NaN, each access is checked, and blocks in reverse order must give the same bits.
+// Every kernel in every generation's code path, emulated, against the definition in double precision, over odd shapes
+// from a seeded generator. Memory is poisoned with NaN, each access is checked, and blocks in reverse order must give
+// the same bits.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -15,24 +16,24 @@ namespace {
 using namespace gapcam::cuda;
 using gapcam::StepKind;
 
-// Which kernels ran, by KernelId, and how many kinds of steps were drawn.
+// The kernels that ran, by KernelId, and the number of kinds of steps that were drawn.
 bool has_run[256];
 int kinds_drawn;
 
 constexpr int kCasesPerKind = 60, kCasesOfConv = 150;
 
-// What half precision makes of a case's values, so that both sides compute with the same ones.
+// Rounds the values of a case to half precision, so that both sides compute with the same values.
 void RoundToHalf(Case* c) {
   for (Operand& operand : c->inputs) {
-    const bool is_table = c->kind == StepKind::kResample && operand.is_constant;  // those stay float
+    const bool is_table = c->kind == StepKind::kResample && operand.is_constant;  // tables stay float
     for (float& value : operand.values)
       if (!is_table) value = HalfToFloat(FloatToHalf(value));
   }
 }
 
-// Sums are single precision in any case, and a step's own output leaves as such. In half precision what lies on the device
-// is rounded once: a result that is converted at the end, the tensors between the parts of a chain, and one that a mean is
-// taken of.
+// Sums are single precision in any case, and an output leaves without rounding. In half precision, values on the device
+// are rounded once: a result that is converted after all steps, the tensors between the parts of a chain, and the
+// results from which a mean is computed.
 bool IsNear(const Case& c, size_t output, bool is_half, bool is_converted, double got, double want, double magnitude) {
   if (std::isnan(want)) return std::isnan(got);
   const bool is_rounded = is_half && is_converted;
@@ -119,8 +120,8 @@ TEST("CUDA: resample follows its definition") { CheckKind(StepKind::kResample); 
 TEST("CUDA: chain follows its definition") { CheckKind(StepKind::kChain); }
 TEST("CUDA: product follows its definition") { CheckKind(StepKind::kProduct); }
 
-// A depth of 297 is split in two; the cases above have no group so deep.
-TEST("CUDA: a grouped conv2d whose depth is split follows its definition") {
+// A depth of 297 is split in two. The groups of the cases above are less deep.
+TEST("CUDA: a grouped conv2d with a split depth follows its definition") {
   constexpr uint32_t kGroups = 3, kGroupChannels = 33, kGroupFeatures = 5, kHeight = 3, kWidth = 7;
   for (const uint32_t batch : {1u, 2u}) {
     Random random(7);
@@ -138,7 +139,7 @@ TEST("CUDA: a grouped conv2d whose depth is split follows its definition") {
   }
 }
 
-TEST("CUDA: there is no kernel that the cases above did not run") {
+TEST("CUDA: the cases above ran every kernel") {
   constexpr int kWithoutKernel = 1;  // the product
   if (kinds_drawn < static_cast<int>(gapcam::kStepKindCount) - kWithoutKernel) return Skip("not every kind was drawn");
   for (uint32_t id = 0; id < kKernelCount; ++id) {

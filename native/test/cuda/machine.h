@@ -1,4 +1,4 @@
-// A machine for programs without a GPU: the memory that a driver would take, every byte of it poisoned, and the emulator.
+// Runs programs without a GPU: allocates the memory of a program, poisons every byte of it, and launches on the emulator.
 #pragma once
 #include <memory>
 #include <string>
@@ -23,7 +23,7 @@ class Machine {
   }
   const gapcam::cuda::Program& program() const { return program_; }
 
-  // Poisons whatever a run must write itself, and runs.
+  // Poisons activations and outputs, and runs.
   gapcam::Status Run();
 
  private:
@@ -34,10 +34,10 @@ class Machine {
   uint64_t bases_[gapcam::cuda::kMemoryCount];
 };
 
-// Whether an output lies on the device in the network's elements, and is converted when all steps have run.
+// Whether an output is converted after all steps, because it lies on the device in the network's element type.
 bool IsConverted(const gapcam::cuda::Program& program, size_t port);
 
-// The generations whose code paths differ, with a small and a large number of multiprocessors, and their names.
+// The generations with different code paths, with small and large numbers of multiprocessors.
 struct NamedGeneration {
   const char* name;
   gapcam::cuda::Generation generation;

@@ -1,5 +1,6 @@
-// How outputs leave: from the kernel that computes them, not rounded, or converted at the end where the device reads them
-// too. Against the scalar executor, in every generation, over odd sizes and memory that begins as NaN.
+// The outputs of a program: the kernel that computes an output writes it without rounding, or it is converted after all
+// steps if the device reads it too. Against the scalar executor, in every generation, with odd sizes and memory that
+// begins as NaN.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -23,14 +24,14 @@ constexpr gapcam::DenseParams kDense = {1, Elementwise::kNone, 0, 0};
 constexpr gapcam::SoftmaxParams kSoftmax = {0, kRows, kFeatures, 1};
 constexpr gapcam::ElementwiseParams kRelu = {Elementwise::kRelu, 0, 0};
 
-// Values that half precision has, so that only results differ by its rounding.
+// Values that half precision represents exactly, so that only results are rounded.
 std::vector<float> HalfFloats(Random& random, size_t count, float scale) {
   std::vector<float> values = random.Floats(count, scale);
   for (float& value : values) value = HalfToFloat(FloatToHalf(value));
   return values;
 }
 
-// A dense layer, to which each test adds what it is about.
+// A dense layer. Each test adds its own steps and outputs.
 struct DensePlan {
   Random random{23};
   PlanBuilder builder;
@@ -44,8 +45,8 @@ struct DensePlan {
   }
 };
 
-// Runs a plan of one input in every generation. `is_converted`: for each output, whether it must be converted at the end.
-// In half precision a difference may be `half_limit` of the output's range.
+// Runs a plan with one input in every generation. `is_converted` says for each output whether it must be converted
+// after all steps. In half precision the difference may be `half_limit` of the output's range.
 void CheckPlan(const PlanBuilder& builder, const std::vector<bool>& is_converted, float half_limit = 1e-3f) {
   const std::vector<uint8_t> bytes = builder.Build();
   const char* reason = "";
@@ -83,19 +84,19 @@ void CheckPlan(const PlanBuilder& builder, const std::vector<bool>& is_converted
   }
 }
 
-TEST("CUDA outputs: logits leave as they were summed, in half precision too") {
+TEST("CUDA outputs: logits are not rounded, in half precision too") {
   DensePlan plan;
   plan.builder.Output(plan.logits);
   CheckPlan(plan.builder, {false}, 1e-6f);
 }
 
-TEST("CUDA outputs: one beyond what half precision holds is a number") {
+TEST("CUDA outputs: a value above the range of half precision stays finite") {
   DensePlan plan(30000);
   plan.builder.Output(plan.logits);
   CheckPlan(plan.builder, {false}, 1e-6f);
 }
 
-TEST("CUDA outputs: one that a later step reads lies on the device too") {
+TEST("CUDA outputs: an output that a later step reads is converted") {
   DensePlan plan;
   const uint32_t scores = plan.builder.Arena({kRows, kFeatures});
   plan.builder.Step(StepKind::kSoftmax, {plan.logits}, {scores}, kSoftmax);
@@ -104,7 +105,7 @@ TEST("CUDA outputs: one that a later step reads lies on the device too") {
   CheckPlan(plan.builder, {true, false});
 }
 
-TEST("CUDA outputs: so does one that a later step reads as another shape") {
+TEST("CUDA outputs: an output that a later step reads in another shape is converted") {
   DensePlan plan;
   const uint32_t view = plan.builder.Over(plan.logits, {1, 1, 1, kFeatures}),
                  scores = plan.builder.Arena({1, 1, 1, kFeatures});
@@ -114,7 +115,7 @@ TEST("CUDA outputs: so does one that a later step reads as another shape") {
   CheckPlan(plan.builder, {true, false});
 }
 
-TEST("CUDA outputs: a view of a result leaves from the kernel that computes the result") {
+TEST("CUDA outputs: a view of a whole result is written by the kernel that computes it") {
   DensePlan plan;
   plan.builder.Output(plan.builder.Over(plan.logits, {kFeatures, 1, 1, 1}));
   CheckPlan(plan.builder, {false}, 1e-6f);
@@ -126,14 +127,14 @@ TEST("CUDA outputs: a part of a result is converted") {
   CheckPlan(plan.builder, {true});
 }
 
-TEST("CUDA outputs: two of the same bytes are converted") {
+TEST("CUDA outputs: two outputs of the same bytes are converted") {
   DensePlan plan;
   plan.builder.Output(plan.logits);
   plan.builder.Output(plan.builder.Over(plan.logits, {kFeatures}));
   CheckPlan(plan.builder, {true, true});
 }
 
-TEST("CUDA outputs: of steps in place, the last one's leaves") {
+TEST("CUDA outputs: the last of several steps in place writes the output") {
   DensePlan plan;
   const uint32_t positive = plan.builder.Over(plan.logits, {kRows, kFeatures});
   plan.builder.Step(StepKind::kElementwise, {plan.logits}, {positive}, kRelu);
@@ -141,7 +142,7 @@ TEST("CUDA outputs: of steps in place, the last one's leaves") {
   CheckPlan(plan.builder, {false});
 }
 
-TEST("CUDA outputs: a result that its step's mean is taken of is converted, the mean is not") {
+TEST("CUDA outputs: a result with a mean is converted, and the mean is not") {
   for (const uint32_t side : {5u, 11u}) {  // one tile of pixels, and several
     Random random(31);
     PlanBuilder builder;
@@ -159,7 +160,7 @@ TEST("CUDA outputs: a result that its step's mean is taken of is converted, the 
   }
 }
 
-TEST("CUDA outputs: what a copy moves, and an input that is an output, are converted") {
+TEST("CUDA outputs: the result of a copy, and an input that is also an output, are converted") {
   DensePlan plan;
   const uint32_t reversed = plan.builder.Arena({kRows, kFeatures});
   plan.builder.Step(

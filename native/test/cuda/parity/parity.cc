@@ -1,12 +1,12 @@
-// A whole network in every generation's code path, emulated, against the scalar executor.
+// Runs a whole network in every generation's code path, emulated, and compares it with the scalar executor.
 //
 //   cuda_parity PLAN INPUTS [GENERATION]
 //
-// INPUTS: for each picture the float32 values of every input of the plan, in its order. Prints a JSON object a generation
-// (those whose name contains GENERATION): the largest difference of an output as a share of its range, over all pictures;
-// how often the greatest element of the first output is another one; how often of these times the scalar executor gives that
-// one too as soon as its inputs are rounded to half precision; and by how much, as a share of the range, it prefers its own.
-// Exit status 1 where something did not run.
+// INPUTS: for each picture, the float32 values of every input of the plan, in order. Prints a JSON object for each
+// generation (whose name contains GENERATION): the largest difference of an output over all pictures, as a share of its
+// range; how often the label differs; how often the scalar executor gives that label too if only its inputs are rounded
+// to half precision; and the lead of the right label in these cases, as a share of the range. Exit status 1 if
+// something did not run.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -33,17 +33,17 @@ bool ReadFile(const char* path, Bytes* bytes) {
 }
 
 struct Difference {
-  double share = 0;  // of the outputs' range
+  double share = 0;  // of an output's range
   int other_labels = 0;
-  int rounded_labels = 0;  // of these, labels that the scalar executor gives the rounded inputs too
-  double lead = 0;         // of the right label over the one that was given
+  int rounded_labels = 0;  // of these, labels that the scalar executor also gives for rounded inputs
+  double lead = 0;         // of the right label over the wrong one
 };
 
 size_t Greatest(const float* values, size_t count) {
   return static_cast<size_t>(std::max_element(values, values + count) - values);
 }
 
-// Whether the label is the same.
+// Compares all outputs. Returns whether the label is the same.
 bool Compare(const gapcam::Executor& right, Machine& machine, Difference* difference) {
   bool is_same = true;
   const auto& outputs = machine.program().outputs;
@@ -64,7 +64,7 @@ bool Compare(const gapcam::Executor& right, Machine& machine, Difference* differ
   return is_same;
 }
 
-// Whether the scalar executor gives the machine's label once its inputs are what half precision holds of them.
+// Whether the scalar executor gives the machine's label if its inputs are rounded to half precision.
 bool IsLabelOfRounded(gapcam::Executor& right, const gapcam::Plan& plan, Machine& machine) {
   for (const auto& port : plan.inputs) {
     auto* values = static_cast<float*>(right.data(port.tensor));
