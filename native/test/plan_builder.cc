@@ -115,4 +115,15 @@ std::vector<uint8_t> PlanBuilder::Build() const {
   return out.bytes;
 }
 
+gapcam::Conv2dParams Convolution(uint32_t kernel, uint32_t stride, uint32_t groups) {
+  gapcam::Conv2dParams p = {};
+  p.kernel_h = p.kernel_w = kernel;
+  p.stride_h = p.stride_w = stride;
+  p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = kernel / 2;
+  p.dilation_h = p.dilation_w = 1;
+  p.groups = groups;
+  p.activation = gapcam::Elementwise::kRelu;
+  return p;
+}
+
 }  // namespace gapcam_test

@@ -66,4 +66,7 @@ class PlanBuilder {
 // The number of elements of a shape.
 uint32_t ElementsOf(const PlanBuilder::Shape& shape);
 
+// A square convolution with ReLU. Its padding is half its kernel.
+gapcam::Conv2dParams Convolution(uint32_t kernel, uint32_t stride, uint32_t groups);
+
 }  // namespace gapcam_test

@@ -8,17 +8,6 @@ namespace {
 using gapcam::Elementwise;
 using gapcam::StepKind;
 
-gapcam::Conv2dParams Convolution(uint32_t kernel, uint32_t stride, uint32_t groups) {
-  gapcam::Conv2dParams p = {};
-  p.kernel_h = p.kernel_w = kernel;
-  p.stride_h = p.stride_w = stride;
-  p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = kernel / 2;
-  p.dilation_h = p.dilation_w = 1;
-  p.groups = groups;
-  p.activation = Elementwise::kRelu;
-  return p;
-}
-
 }  // namespace
 
 SmallNetwork::SmallNetwork(bool has_map) {

@@ -108,21 +108,18 @@ async function photographs(count) {
 const wave = (length, seed) =>
   Float32Array.from({ length }, (_, i) => Math.sin(i * 0.37 + seed) + Math.sin(i * 0.0113 * (seed + 1)) * 0.8)
 
+/** Waves for every input of a model, by name. */
+function feedsOf(model, seed) {
+  const elements = (shape) => shape.reduce((a, b) => a * b, 1)
+  return Object.fromEntries(model.inputs.map(({ name, shape }) => [name, wave(elements(shape), seed)]))
+}
+
 async function outputsOf(path, options, inputs) {
   const model = await openModel(path, options)
   try {
     const all = []
     for (let seed = 0; seed < inputs; seed++) {
-      const feeds = Object.fromEntries(
-        model.inputs.map(({ name, shape }) => [
-          name,
-          wave(
-            shape.reduce((a, b) => a * b, 1),
-            seed,
-          ),
-        ]),
-      )
-      all.push(Object.values(await model.run(feeds)).map(({ data }) => Array.from(data)))
+      all.push(Object.values(await model.run(feedsOf(model, seed))).map(({ data }) => Array.from(data)))
     }
     return { all, described: model.describe() }
   } finally {
@@ -162,15 +159,7 @@ function difference(right, computed) {
 /** Runs one input without a pause: the speed of the warm board, and whether a run fails or differs. */
 async function steady(path, inputSize, seconds) {
   const model = await openModel(path, { engine: 'cuda', ...(inputSize ? { inputSize } : {}) })
-  const feeds = Object.fromEntries(
-    model.inputs.map(({ name, shape }) => [
-      name,
-      wave(
-        shape.reduce((a, b) => a * b, 1),
-        1,
-      ),
-    ]),
-  )
+  const feeds = feedsOf(model, 1)
   const tenths = Array.from({ length: 10 }, () => [])
   const outputs = new Set()
   const began = performance.now()

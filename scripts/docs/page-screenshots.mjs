@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { startPage } from '../bench/loopback.mjs'
+import { chromiumOptions } from './chromium.mjs'
 
 if (process.argv.includes('--help')) {
   console.log(
@@ -24,19 +25,7 @@ const { run, url } = await startPage([
   'workshop',
   ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
 ])
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  headless: true,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
-})
+const browser = await chromium.launch(chromiumOptions)
 try {
   // The timeline needs some history.
   await new Promise((resolve) => setTimeout(resolve, 60_000))

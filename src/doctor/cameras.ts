@@ -8,7 +8,7 @@ import { listV4l2Devices } from '../camera/v4l2.js'
 import type { CameraConfig } from '../config/schema.js'
 import type { Frame } from '../frame.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
-import type { Preprocessor } from '../pixels/spec.js'
+import { rgbLevels, type Preprocessor } from '../pixels/spec.js'
 import { redact } from '../secrets.js'
 import { checksOf, failureOf, type Check, type DoctorContext, type Examination } from './check.js'
 
@@ -152,16 +152,7 @@ class FrameStatistics {
   #mean = 0
   #deviation = 0
   #last: Uint8Array | null = null
-  readonly #pass: Preprocessor = createPreprocessor({
-    width: side,
-    height: side,
-    layout: 'nhwc',
-    type: 'uint8',
-    order: 'rgb',
-    mean: [0, 0, 0],
-    std: [1, 1, 1],
-    resize: 'stretch',
-  })
+  readonly #pass: Preprocessor = createPreprocessor(rgbLevels(side, side))
 
   /** Measures a frame and releases it. */
   async add(frame: Frame): Promise<void> {

@@ -53,3 +53,21 @@ export interface Preprocessor {
   /** Frees the pass's memory. */
   close(): void
 }
+
+/**
+ * The levels of a frame as RGB bytes, rows of pixels, stretched to this size.
+ *
+ *     const pass = createPreprocessor(rgbLevels(640, 480))
+ */
+export function rgbLevels(width: number, height: number): PreprocessSpec {
+  return {
+    width,
+    height,
+    layout: 'nhwc',
+    type: 'uint8',
+    order: 'rgb',
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    resize: 'stretch',
+  }
+}

@@ -10,7 +10,7 @@ import type { Prediction } from '../decision/prediction.js'
 import type { View } from '../pixels/geometry.js'
 import type { HeatMap } from '../heat/map.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
-import type { Preprocessor, Region } from '../pixels/spec.js'
+import { rgbLevels, type Preprocessor, type Region } from '../pixels/spec.js'
 
 /** A heat map and where its cells lie in the frame. */
 export interface PictureHeat {
@@ -179,18 +179,7 @@ export class PictureRequests {
   /** The pass of a size. The least recently used one is closed to make room. */
   #passOf(width: number, height: number): Preprocessor {
     const key = `${width}x${height}`
-    const pass =
-      this.#passes.get(key) ??
-      createPreprocessor({
-        width,
-        height,
-        layout: 'nhwc',
-        type: 'uint8',
-        order: 'rgb',
-        mean: [0, 0, 0],
-        std: [1, 1, 1],
-        resize: 'stretch',
-      })
+    const pass = this.#passes.get(key) ?? createPreprocessor(rgbLevels(width, height))
     this.#passes.delete(key)
     this.#passes.set(key, pass)
     for (const [oldest, unused] of this.#passes) {

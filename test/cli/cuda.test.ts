@@ -134,7 +134,7 @@ it('bench measures it with the other engines, and warns that times of an emulate
     expect.stringMatching(/^native /),
     'onnxruntime cpu',
   ])
-  expect(stderr).toContain('the CUDA device is emulated on the processor: its times mean nothing')
+  expect(stderr).toContain('the CUDA device is emulated on the processor, so its times mean nothing')
 }, 120_000)
 
 it('run continues after a lost context, which banner, warning, health, info and summary show', async () => {
@@ -172,7 +172,7 @@ it('run continues after a lost context, which banner, warning, health, info and 
   })
   await until(
     async () => /"engine":"native".*CUDA is off until a restart/.test(await retained(port, 'gapcam/gapcam/info')),
-    'the info to say who computes',
+    'the info to name the engine',
     60_000,
   )
   run.kill('SIGTERM')

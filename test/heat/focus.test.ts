@@ -79,6 +79,8 @@ function isOn(box: Region, object: Region): boolean {
 }
 
 const square = { x: 0.125, y: 0, width: 0.75, height: 1 } // what resize mode `cover` shows of 4:3
+/** Background and size of the scenes with photographs. */
+const room = { width: 640, height: 480, within: square, level: 120, swing: 50, noise: 10 }
 const folder = sharedFolder()
 const pictures =
   folder === null
@@ -102,14 +104,7 @@ it.each(['native', 'onnxruntime'] as const)(
     for (const side of [140, 180, 220]) {
       for (const file of engine === 'native' ? pictures : pictures.slice(0, 4)) {
         scenes.push({
-          scene: compose(random, await thingOf(file, side), {
-            width: 640,
-            height: 480,
-            within: square,
-            level: 120,
-            swing: 50,
-            noise: 10,
-          }),
+          scene: compose(random, await thingOf(file, side), room),
           classIndex: null,
           turn: {},
         })
@@ -127,14 +122,7 @@ it('EfficientNet-Lite0 finds it in frames that are rotated or flipped', async ()
   const scenes = await Promise.all(
     turns.flatMap((turn) =>
       pictures.slice(0, 5).map(async (file) => ({
-        scene: compose(random, await thingOf(file, 200), {
-          width: 640,
-          height: 480,
-          within: square,
-          level: 120,
-          swing: 50,
-          noise: 10,
-        }),
+        scene: compose(random, await thingOf(file, 200), room),
         classIndex: null,
         turn,
       })),

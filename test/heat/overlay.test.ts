@@ -5,19 +5,10 @@ import { viewOf } from '../../src/pixels/geometry.js'
 import { classOf } from '../../src/heat/class.js'
 import { drawHeat } from '../../src/heat/overlay.js'
 import { viridis } from '../../src/heat/viridis.js'
-import type { PreprocessSpec } from '../../src/pixels/spec.js'
+import { rgbLevels, type PreprocessSpec } from '../../src/pixels/spec.js'
 
 const [width, height] = [160, 90]
-const spec: PreprocessSpec = {
-  width: 70,
-  height: 70,
-  layout: 'nhwc',
-  type: 'uint8',
-  order: 'rgb',
-  mean: [0, 0, 0],
-  std: [1, 1, 1],
-  resize: 'cover',
-}
+const spec: PreprocessSpec = { ...rgbLevels(70, 70), resize: 'cover' }
 const rgb = new Uint8Array(width * height * 3).fill(120)
 /** Hot in the upper left ninth of the network's input. */
 const map = { classIndex: 3, width: 3, height: 3, values: Float32Array.from([9, 0, 0, 0, 0, 0, 0, 0, -4]) }

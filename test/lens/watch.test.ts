@@ -9,21 +9,12 @@ import { createLensMeter, measurePlainly, lensCells } from '../../src/lens/stati
 import { lensDefaults, LensWatch, type LensContext } from '../../src/lens/watch.js'
 import { loadAddon, type LensLayout } from '../../src/addon.js'
 import type { LensProblem } from '../../src/decision/prediction.js'
-import type { PreprocessSpec } from '../../src/pixels/spec.js'
+import { rgbLevels } from '../../src/pixels/spec.js'
 import { Random } from '../random.js'
 import { projectRoot, sharedFolder } from '../shared.js'
 import { blurred, cloth, passing, photograph, seen, side, windowOf, type Pixels } from './sequences.js'
 
-const spec: PreprocessSpec = {
-  width: side,
-  height: side,
-  layout: 'nhwc',
-  type: 'uint8',
-  order: 'rgb',
-  mean: [0, 0, 0],
-  std: [1, 1, 1],
-  resize: 'stretch',
-}
+const spec = rgbLevels(side, side)
 // The shared folder has these photographs and some more.
 const folder = sharedFolder() === null ? join(projectRoot, 'models/photos') : join(sharedFolder()!, 'images')
 const files = readdirSync(folder)

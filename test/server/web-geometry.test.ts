@@ -1,6 +1,7 @@
 /** The page converts between frame and view as the pixel path does: a box drawn on the picture is the region that is cut. */
 import { describe, expect, it } from 'vitest'
 import { PlainPass } from '../../src/pixels/plain.js'
+import { rgbLevels } from '../../src/pixels/spec.js'
 import { frameOf } from '../../src/frame.js'
 import { boxToFrame, boxToView, tidy, toFrame, toView, type View } from '../../src/server/web/geometry.js'
 import { Random } from '../random.js'
@@ -15,20 +16,7 @@ describe.each(views)('rotate $rotate, flipX $flipX, flipY $flipY', (view) => {
     const pixels = new Uint8Array(width * height * 3)
     pixels.fill(255, (y * width + x) * 3, (y * width + x) * 3 + 3)
     const [w, h] = view.rotate % 180 === 0 ? [width, height] : [height, width]
-    const pass = new PlainPass(
-      {
-        width: w,
-        height: h,
-        layout: 'nhwc',
-        type: 'uint8',
-        order: 'rgb',
-        mean: [0, 0, 0],
-        std: [1, 1, 1],
-        resize: 'stretch',
-        ...view,
-      },
-      'the reference',
-    )
+    const pass = new PlainPass({ ...rgbLevels(w, h), ...view }, 'the reference')
     const target = new Uint8Array(w * h * 3)
     const frame = frameOf({ data: pixels, width, height })
     await pass.run(frame, target)
