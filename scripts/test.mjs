@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { fetchOnnxTests } from './fetch/onnx-tests.mjs'
+import { ffmpegFolder, ffmpegs } from './fetch/ffmpegs.mjs'
 import { fetchTestTools } from './fetch/test-tools.mjs'
 import { setUp } from './setup.mjs'
 
@@ -118,6 +119,9 @@ async function main() {
     console.error("tests: ONNX's node tests could not be downloaded from PyPI, so the tests that need them fail")
   if (!fetchTestTools())
     console.error('tests: other Node versions could not be downloaded, so the tests that need them fail')
+  for (const { version } of ffmpegs)
+    if (ffmpegFolder(version) === null)
+      console.error(`tests: ffmpeg ${version} could not be downloaded, so its tests are skipped`)
   const results = []
   if (vitestArguments.length === 0) {
     results.push(await runNative('plain', []))

@@ -91,7 +91,7 @@ function userInfoEnd(rest: string): number | null {
   const inAuthority = authority.lastIndexOf('@')
   const later = end < 0 ? null : laterEnd(rest, end)
   if (later === null || isPlainlyHost(authority.slice(inAuthority + 1))) return inAuthority < 0 ? null : inAuthority
-  if (inAuthority >= 0) return later
+  if (inAuthority >= 0 || /\s/.test(rest.charAt(end))) return later
   return authority.includes(':') ? later : null
 }
 

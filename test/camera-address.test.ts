@@ -14,6 +14,7 @@ describe('parseCameraAddress', () => {
     ['rtsp://admin:pa ss@cam/live', 'admin', 'pa ss', 'cam', 'rtsp://admin:pa%20ss@cam/live'],
     ['rtsp://admin:p@ss/word@cam/live', 'admin', 'p@ss/word', 'cam', 'rtsp://admin:p%40ss%2Fword@cam/live'],
     ['rtsp://admin:p@ss@cam.lan/live', 'admin', 'p@ss', 'cam.lan', 'rtsp://admin:p%40ss@cam.lan/live'],
+    ['rtsp://view er:a/b@cam/', 'view er', 'a/b', 'cam', 'rtsp://view%20er:a%2Fb@cam/'],
     ['rtsp://admin:a:b@cam/', 'admin', 'a:b', 'cam', 'rtsp://admin:a%3Ab@cam/'],
     ['rtsp://admin:100%@cam/', 'admin', '100%', 'cam', 'rtsp://admin:100%25@cam/'],
     ['rtsp://192.168.1.20:554/live@main', null, null, '192.168.1.20', 'rtsp://192.168.1.20:554/live@main'],

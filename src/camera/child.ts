@@ -3,12 +3,12 @@
  * file is read no faster than its frames are taken. The child ends when the camera is closed or when we die.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { setTimeout as wait } from 'node:timers/promises'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { redact } from '../secrets.js'
 import type { Camera, CameraDescription } from './camera.js'
 import type { FrameCutter, FrameSink, Geometry } from './cutters.js'
+import { Pace } from './pace.js'
 import { endingWithUs } from './programs.js'
 
 /** What to start, and how to read what it writes. */
@@ -64,7 +64,7 @@ class ChildCamera implements Camera, FrameSink {
   readonly #queue: Captured[] = []
   #allocated = 0
   #seq = 0
-  #nextMs = 0
+  readonly #pace = new Pace()
   #wake: (() => void) | null = null
   #stderr = ''
   #fault: GapcamError | null = null
@@ -174,13 +174,12 @@ class ChildCamera implements Camera, FrameSink {
   }
 
   async next(signal: AbortSignal): Promise<Frame | null> {
-    const { periodMs = 0, keepsNewest = false } = this.#source ?? {}
-    await this.#pace(signal)
+    const { periodMs, keepsNewest = false } = this.#source ?? {}
+    if (periodMs !== undefined && this.#end === null) await this.#pace.wait(periodMs, signal)
     for (;;) {
       const ready = this.#newest ?? this.#queue.shift()
       if (ready) {
         this.#newest = null
-        this.#nextMs = Math.max(this.#nextMs + periodMs, performance.now())
         return this.#frameOf(ready)
       }
       if (this.#end === 'finished' && !keepsNewest) return null
@@ -188,12 +187,6 @@ class ChildCamera implements Camera, FrameSink {
       this.#child?.stdout?.resume()
       await this.#change()
     }
-  }
-
-  async #pace(signal: AbortSignal): Promise<void> {
-    const ms = this.#nextMs - performance.now()
-    if (this.#source?.periodMs && ms > 0 && this.#end === null)
-      await wait(ms, undefined, { signal }).catch(() => undefined)
   }
 
   #frameOf({ buffer, seq, capturedNs }: Captured): Frame {

@@ -3,7 +3,6 @@
  * polled; any other video is left to ffmpeg. Frames are stamped with the time of their arrival.
  */
 import type { IncomingMessage } from 'node:http'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { CameraAddress } from '../camera-address.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { frameOf, type Frame } from '../frame.js'
@@ -12,6 +11,7 @@ import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { cameraAddress, openStream } from './ffmpeg.js'
 import { HttpClient } from './http-client.js'
 import { JpegCutter } from './jpeg-cutter.js'
+import { Pace } from './pace.js'
 
 /** A camera at an http:// or https:// address. Throws CONFIG_INVALID for an address that cannot be read. */
 export function openHttp(uri: string, options: CameraOptions): Camera {
@@ -46,7 +46,7 @@ class HttpCamera implements Camera {
   #replaced = 0
   #undecodable = 0
   #isDecoding = true
-  #nextMs = 0
+  readonly #pace = new Pace()
   #end: GapcamError | null = null
   #wake: (() => void) | null = null
 
@@ -110,20 +110,17 @@ class HttpCamera implements Camera {
 
   async next(signal: AbortSignal): Promise<Frame | null> {
     if (this.#ffmpeg) return this.#ffmpeg.next(signal)
-    await this.#pace(signal)
+    await this.#untilDue(signal)
     const first = this.#first
     this.#first = null
     return first ?? (this.#isStill ? this.#nextStill(signal) : this.#nextDecoded(signal))
   }
 
   /** Waits until the next frame is due. */
-  async #pace(signal: AbortSignal): Promise<void> {
+  async #untilDue(signal: AbortSignal): Promise<void> {
     const fps = this.#options.fps || (this.#isStill ? stillFps : 0)
     if (fps === 0) return
-    const ms = this.#nextMs - performance.now()
-    if (ms > 0)
-      await wait(ms, undefined, { signal: AbortSignal.any([signal, this.#closing.signal]) }).catch(() => undefined)
-    this.#nextMs = Math.max(this.#nextMs + 1000 / fps, performance.now())
+    await this.#pace.wait(1000 / fps, AbortSignal.any([signal, this.#closing.signal]))
   }
 
   async #nextStill(signal: AbortSignal): Promise<Frame> {

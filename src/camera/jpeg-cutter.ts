@@ -66,21 +66,44 @@ export class JpegCutter {
       const kind = this.#data[this.#at + 1]
       if (at < 0 || kind === undefined) return null
       if (kind === marker.eoi) return this.#at + 2
-      if (kind === marker.soi) {
-        this.incomplete++
-        this.#begin(this.#at)
-      } else if (kind === 0xff) this.#at++
-      else if (kind === 0 || kind === 1 || (kind >= 0xd0 && kind <= 0xd7)) this.#at += 2
-      else if (!this.#skipSegment()) return null
+      if (kind === marker.soi) this.#restart(this.#at)
+      else if (!hasLength(kind)) this.#at += kind === 0xff ? 1 : 2
+      else if (!this.#skipSegment(kind)) return null
     }
   }
 
-  /** Steps over a segment with a length; false while the length has not come yet. */
-  #skipSegment(): boolean {
+  /** The picture was interrupted: another begins at `at`. */
+  #restart(at: number): void {
+    this.incomplete++
+    this.#begin(at)
+  }
+
+  /**
+   * Steps over a segment; false while its end has not come yet. Only application segments may hold another picture (a
+   * thumbnail). In any other, a picture's beginning shows that this one was cut, and the length was read from its successor.
+   */
+  #skipSegment(kind: number): boolean {
     if (this.#data.length < this.#at + 4) return false
-    this.#at += 2 + Math.max(2, this.#data.readUInt16BE(this.#at + 2))
+    const end = this.#at + 2 + Math.max(2, this.#data.readUInt16BE(this.#at + 2))
+    const inside = isApplication(kind) ? -1 : this.#data.subarray(this.#at + 2, end).indexOf(startOfImage)
+    if (inside >= 0) {
+      this.#restart(this.#at + 2 + inside)
+      return true
+    }
+    if (this.#data.length < end) return false
+    this.#at = end
     return true
   }
+}
+
+/** Frame, table, scan, application and comment segments; everything else behind 0xff is data or stray. */
+function hasLength(kind: number): boolean {
+  const isFrameOrTable = kind >= 0xc0 && kind <= 0xcf
+  return isFrameOrTable || (kind >= 0xda && kind <= 0xdf) || isApplication(kind) || kind === 0xfe
+}
+
+function isApplication(kind: number): boolean {
+  return kind >= 0xe0 && kind <= 0xef
 }
 
 function noJpeg(): GapcamError {

@@ -1,10 +1,11 @@
 /** Pictures as phones, scanners and cameras store them, to upright RGB of 8 bits; and those that are none. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
 import { decodeFile, decodePicture, type RgbImage } from '../../src/pixels/decode.js'
+import { projectRoot } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-decode-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -132,6 +133,26 @@ describe('becomes RGB of 8 bits', () => {
         (level) => level === 0,
       ),
     ).toBe(true)
+  })
+})
+
+describe('JPEGs with harmless damage', () => {
+  const fixture = (name: string): string => join(projectRoot, 'test/fixtures', name)
+
+  it.each(['sos-000.jpg', 'webcam-stray.jpg'])('%s is decoded, and is refused when it is cut', async (name) => {
+    const { data, ...size } = await decodeFile(fixture(name))
+    expect(size).toEqual({ width: 320, height: 240 })
+    // The picture is a ramp: the last rows are as far from grey as the first.
+    const last = data.subarray(-320 * 3)
+    expect(Math.max(...last) - Math.min(...last)).toBeGreaterThan(100)
+    const bytes = readFileSync(fixture(name))
+    await expect(decodePicture(bytes.subarray(0, 7000), name)).rejects.toMatchObject({ code: 'PICTURE_INVALID' })
+  })
+
+  it('a JPEG with missing data in front of its end stays refused', async () => {
+    const bytes = await draw().jpeg().toBuffer()
+    const cut = Buffer.concat([bytes.subarray(0, bytes.length - 200), Buffer.from([0xff, 0xd9])])
+    await expect(decodePicture(cut, 'cut.jpg')).rejects.toMatchObject({ code: 'PICTURE_INVALID' })
   })
 })
 
