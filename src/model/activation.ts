@@ -1,5 +1,5 @@
 /**
- * Functions of one element. A node that computes one is a step of its own, or a pass fuses it into the node before it
+ * Functions of one element. A node that computes one becomes a step, or a pass fuses it into the node before it
  * as attributes that no model file has. This file reads and writes both.
  */
 import { floatAttribute, stringAttribute, type Attribute, type Node } from './graph.js'

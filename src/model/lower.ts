@@ -22,7 +22,7 @@ export function lowerGraph(graph: Graph): Lowered {
   return lowering.finish()
 }
 
-/** Thrown for a node that lacks the result of an unsupported node. It has no reason of its own. */
+/** Thrown for a node that lacks the result of an unsupported node. The reason is reported for that node. */
 class MissingInput extends Unsupported {}
 
 class Lowering {

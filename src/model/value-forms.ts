@@ -1,6 +1,6 @@
 /**
  * The tensors that hold a value. A value exists in ONNX's own order ('plain'), channels last ('nhwc'), or both. A form
- * that is asked for and missing is made: a constant is permuted now, a computed value by a `copy` step.
+ * is made when it is first used: a constant is permuted now, a computed value by a `copy` step.
  */
 import type { DraftBuilder } from './draft.js'
 import { floatsOf, Unsupported, type Graph } from './graph.js'

@@ -4,7 +4,7 @@ import { graph, type CorpusGraph } from './graph-builder.js'
 export const activations: readonly CorpusGraph[] = [
   graph(
     'torch script',
-    'Relu6 as a Clip whose bounds are constants of their own',
+    'Relu6 as a Clip with separate constants as bounds',
     (g) => {
       const bound = (value: number): string => g.op('Identity', g.scalar(value))
       return g.node('Clip', [g.conv('input', 5), bound(0), bound(6)])

@@ -253,7 +253,7 @@ describe('pad', () => {
     ['channels', [node('Pad', 'input channel', 'a'), node('Conv', 'a w3', 'y')]],
     ['the input of a maximum', [node('Pad', 'input one', 'a'), node('MaxPool', 'a', 'y', { kernel_shape: [3, 3] })]],
     [
-      'an average with uncounted pads of its own',
+      'an average that does not count its own pads',
       [node('Pad', 'input one', 'a'), node('AveragePool', 'a', 'y', window)],
     ],
   ])('keeps a Pad of %s', (_, nodes) => {
