@@ -18,7 +18,7 @@ import { rowLength, scoresValue, type ScoresValue } from './model/metadata/outpu
 import type { Reading } from './model/metadata/reading.js'
 import { findManifest, type FoundManifest } from './model/metadata/manifest.js'
 import { loadModel, type LoadedModel } from './model/onnx/onnx.js'
-import { prepareNative } from './model/prepare.js'
+import { onlyOutputs, prepareNative } from './model/prepare.js'
 import { createPredictor, type PredictorOptions } from './decision/prediction.js'
 import { createPreprocessor } from './pixels/preprocess.js'
 import type { Preprocessor, PreprocessSpec, ResizeMode } from './pixels/spec.js'
@@ -80,7 +80,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const found = await findManifest(file)
   const given = await findLabels(options, found)
   const { model, inputSize, assumed } = settleInput(file, found.manifest, options.inputSize)
-  const { graph } = prepareNative(model.graph, inputSize ? { inputSize } : {})
+  const { graph } = prepareNative(withNamed(model.graph, found.manifest.output), inputSize ? { inputSize } : {})
   const scores = chooseScores(model, graph, { output: found.manifest.output, labels: given?.labels.length })
   const {
     model: _path,
@@ -113,6 +113,12 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
 }
 
 const noPairHeat: Heat = { reason: 'it has one output for two labels, not a map for each' }
+
+/** The graph with the inner value that a manifest names as its output. */
+function withNamed(graph: Graph, name: string | undefined): Graph {
+  const isMade = name !== undefined && graph.nodes.some(({ outputs }) => outputs.includes(name))
+  return isMade ? onlyOutputs(graph, [name]) : graph
+}
 
 /** The value with the scores. Throws MODEL_UNSUPPORTED for a model that is no classifier. */
 function chooseScores(

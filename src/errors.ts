@@ -177,6 +177,14 @@ export class GapcamError extends Error {
   }
 }
 
+/** Faults of one picture or of its result; the next picture may be good. */
+const pictureFaults: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PICTURE_INVALID', 'FRAME_INVALID', 'ENGINE_FAILED'])
+
+/** Whether a fault concerns one picture only: a command that works through many goes on with the next. */
+export function isOfOnePicture(error: unknown): error is GapcamError {
+  return error instanceof GapcamError && pictureFaults.has(error.code)
+}
+
 /** The error for a wrong argument of a function: `Expected X for Y but received Z of type T`. */
 export function expected(what: string, name: string, received: unknown): TypeError {
   return new TypeError(`Expected ${what} for ${name} but received ${show(received)} of type ${typeof received}`)

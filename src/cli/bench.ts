@@ -14,7 +14,7 @@ import { addFlag, inputSizeFrom, positiveFrom, type FlagValues } from './flags.j
 import { loadModel, type LoadedModel } from '../model/onnx/onnx.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgressBar, type ProgressBar } from './progress-bar.js'
-import { sizeFor } from '../model/metadata/manifest.js'
+import { settledModel } from '../model/metadata/input-shape.js'
 import { macsOf } from '../model/report.js'
 import type { EngineName } from '../decision/prediction.js'
 import type { InputSize } from '../tensor.js'
@@ -135,9 +135,9 @@ async function profileAll(
   const progress = startProgressBar('bench', files.length * threads.length)
   try {
     for (const file of files) {
-      const model = await loadModel(file)
+      const { model, inputSize } = await settledModel(await loadModel(file), asked)
       for (const count of threads) {
-        const engine = await openEngine(model, 'native', { threads: count, inputSize: await sizeFor(model, asked) })
+        const engine = await openEngine(model, 'native', { threads: count, inputSize })
         try {
           fill(engine.inputs)
           results.push(await profileSteps(file, engine, seconds))
@@ -159,8 +159,7 @@ async function benchOne(
   { engines: names, seconds, inputSize: asked }: BenchOptions,
   progress: ProgressBar,
 ): Promise<BenchResult[]> {
-  const model = await loadModel(file)
-  const inputSize = await sizeFor(model, asked)
+  const { model, inputSize } = await settledModel(await loadModel(file), asked)
   const engines: Engine[] = []
   for (const name of names) engines.push(await open(model, name, { threads, inputSize }))
   try {

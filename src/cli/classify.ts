@@ -4,13 +4,14 @@
  */
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
+import { unknownLabel } from '../decision/decision.js'
 import { decodeFile } from '../pixels/decode.js'
 import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import type { ClassifierView } from '../engine/classify.js'
-import { fileFaultOf, GapcamError } from '../errors.js'
+import { fileFaultOf, GapcamError, isOfOnePicture } from '../errors.js'
 import { frameOf } from '../frame.js'
 import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
@@ -41,6 +42,9 @@ export function classifyCommand(program: Command): void {
 
 interface Classified {
   readonly file: string
+  /** The best label, or `unknown` with score 0 where every score is 0: nothing was found. */
+  readonly label: string
+  readonly score: number
   readonly top: readonly ScoredLabel[]
   /** The box around the evidence for the label, in shares of the picture; absent without a heat map or without evidence. */
   readonly focus?: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
@@ -96,14 +100,16 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
       else
         rows.push([
           file,
-          result.top[0]?.label ?? '',
-          (result.top[0]?.score ?? 0).toFixed(3),
+          result.label,
+          result.score.toFixed(3),
           result.ms.toFixed(1),
           `${result.engine} ${result.target}`,
         ])
     } catch (error) {
-      if (!(error instanceof GapcamError) || (error.code !== 'PICTURE_INVALID' && error.code !== 'FRAME_INVALID'))
+      if (!isOfOnePicture(error)) {
+        if (!isJson && rows.length > 1) writeTable(rows) // results of earlier pictures are not lost
         throw error
+      }
       process.stderr.write(`${error.message}\n`)
       process.exitCode = error.exitStatus
     }
@@ -125,11 +131,15 @@ async function classifyFile(file: string, { classifier, view, heat }: Bench): Pr
   const { top, scores, timings } = outcome.prediction
   const ms = timings.preprocess + timings.infer
   const geometry = viewOf(view.spec, picture.width, picture.height)
-  const box = 'heat' in classifier.heat ? focusOf(classifier.heat.heat(top[0]!.index)) : null
+  const best = top[0]!
+  const isFound = best.score > 0
+  const box = isFound && 'heat' in classifier.heat ? focusOf(classifier.heat.heat(best.index)) : null
   const seen = box && geometry.toFrame(box)
-  const drawn = heat && (await heat.draw({ file, picture, view: geometry, best: top[0]!.index, scores }))
+  const drawn = heat && (await heat.draw({ file, picture, view: geometry, best: best.index, scores }))
   return {
     file,
+    label: isFound ? best.label : unknownLabel,
+    score: best.score,
     top,
     ...(seen
       ? { focus: { x: rounded(seen.x), y: rounded(seen.y), w: rounded(seen.width), h: rounded(seen.height) } }

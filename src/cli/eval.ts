@@ -7,7 +7,7 @@ import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
-import { fileFaultOf, GapcamError, messageOf, writeFaultOf } from '../errors.js'
+import { fileFaultOf, GapcamError, isOfOnePicture, messageOf, writeFaultOf } from '../errors.js'
 import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from '../eval/metrics.js'
 import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { frameOf } from '../frame.js'
@@ -137,8 +137,7 @@ async function answerAll(
           ),
         })
       } catch (error) {
-        if (!(error instanceof GapcamError) || (error.code !== 'PICTURE_INVALID' && error.code !== 'FRAME_INVALID'))
-          throw error
+        if (!isOfOnePicture(error)) throw error
         broken.push(file)
         process.stderr.write(`${error.message}\n`)
       }

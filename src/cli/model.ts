@@ -14,7 +14,8 @@ import { reportModel, type ModelReport } from '../model/report.js'
 import type { InputSize } from '../tensor.js'
 import { addFlag, inputSizeFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
-import { sizeFor } from '../model/metadata/manifest.js'
+import { openClassifier } from '../classifier.js'
+import { settledModel } from '../model/metadata/input-shape.js'
 
 /** Registers the command. */
 export function modelCommand(program: Command): void {
@@ -25,7 +26,8 @@ export function modelCommand(program: Command): void {
     .option('--json', 'one JSON object')
     .action(async (file: string, values: FlagValues) => {
       const { loaded, size } = await load(file, values)
-      const report = { ...reportModel(loaded, size), engine: await engineFor(loaded, size) }
+      const { scores, engine } = await classifierFor(file, size)
+      const report = { ...reportModel(loaded, size), engine: engine ?? (await engineFor(loaded, size)), scores }
       if (wantsJson(values['json'] === true)) writeJson(report)
       else writeReport(report)
     })
@@ -47,9 +49,8 @@ async function load(
   file: string,
   values: FlagValues,
 ): Promise<{ readonly loaded: LoadedModel; readonly size: InputSize | undefined }> {
-  const asked = inputSizeFrom(values)
-  const loaded = await loadModel(file)
-  return { loaded, size: await sizeFor(loaded, asked) }
+  const { model, inputSize } = await settledModel(await loadModel(file), inputSizeFrom(values))
+  return { loaded: model, size: inputSize }
 }
 
 async function compileTo(
@@ -73,6 +74,46 @@ async function compileTo(
 
 type EngineReport = EngineDescription | { readonly reason: string }
 
+/** How `gapcam` reads the model as a classifier, or why it is none. */
+type ScoresReport =
+  | {
+      /** The value that is read, and what turns it into scores. */
+      readonly output: string
+      readonly activation: string
+      readonly reading: string
+      readonly labels: number
+      readonly assumed: readonly string[]
+    }
+  | { readonly reason: string }
+
+async function classifierFor(
+  file: string,
+  inputSize: InputSize | undefined,
+): Promise<{ readonly scores: ScoresReport; readonly engine: EngineDescription | null }> {
+  try {
+    const classifier = await openClassifier({ model: file, ...(inputSize ? { inputSize } : {}) })
+    const { output, reading, labels, assumed, engine } = classifier
+    const { activation, sentence } = reading
+    const scores = { output: output.name, activation, reading: sentence, labels: labels.length, assumed }
+    const description = engine.describe()
+    await classifier.close()
+    return { scores, engine: description }
+  } catch (error) {
+    if (!(error instanceof GapcamError)) throw error
+    return { scores: { reason: error.message }, engine: null }
+  }
+}
+
+function scoresRows(scores: ScoresReport): [string, string][] {
+  if ('reason' in scores) return [['scores', `none: ${scores.reason}`]]
+  const { output, activation, reading, labels, assumed } = scores
+  const how = activation === 'none' ? 'taken as they are' : `turned into scores by ${activation}`
+  return [
+    ['scores', `output ${output}: ${reading}; ${how}; ${labels} ${labels === 1 ? 'label' : 'labels'}`],
+    ...assumed.map((text): [string, string] => ['assumed', text]),
+  ]
+}
+
 /** The engine that `auto` chooses for the model on this machine, or why none can run it. */
 async function engineFor(model: LoadedModel, inputSize: InputSize | undefined): Promise<EngineReport> {
   try {
@@ -85,7 +126,7 @@ async function engineFor(model: LoadedModel, inputSize: InputSize | undefined): 
   }
 }
 
-function writeReport(report: ModelReport & { readonly engine: EngineReport }): void {
+function writeReport(report: ModelReport & { readonly engine: EngineReport; readonly scores: ScoresReport }): void {
   const port = ({ name, type, shape }: ModelReport['inputs'][number]): string => `${name} ${type} [${shape.join(', ')}]`
   const megabytes = (bytes: number | null): string => (bytes === null ? '' : `${(bytes / 1e6).toFixed(2)} MB`)
   const { head } = report
@@ -112,6 +153,7 @@ function writeReport(report: ModelReport & { readonly engine: EngineReport }): v
       ? [['arena', `${megabytes(report.arenaBytes)}, lower bound ${megabytes(report.arenaLowerBoundBytes)}`]]
       : []),
     ['head', headSentence(head)],
+    ...scoresRows(report.scores),
     [
       'operators',
       Object.entries(report.operators)

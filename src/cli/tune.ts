@@ -6,7 +6,7 @@ import { loadModel } from '../model/onnx/onnx.js'
 import { addFlag, inputSizeFrom, positiveFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 import { startProgressBar } from './progress-bar.js'
-import { sizeFor } from '../model/metadata/manifest.js'
+import { settledModel } from '../model/metadata/input-shape.js'
 
 /** Registers the command. */
 export function tuneCommand(program: Command): void {
@@ -18,8 +18,7 @@ export function tuneCommand(program: Command): void {
     .option('--json', 'one JSON object')
   addFlag(command, 'inputSize').action(async (file: string, values: FlagValues) => {
     const seconds = positiveFrom(values, 'seconds', 60)
-    const model = await loadModel(file)
-    const inputSize = await sizeFor(model, inputSizeFrom(values))
+    const { model, inputSize } = await settledModel(await loadModel(file), inputSizeFrom(values))
     const progress = startProgressBar('tune', seconds)
     const tuning = await tuneModel(model, {
       seconds,

@@ -27,6 +27,7 @@ export const examineModel: Examination = async (context) => {
     const { engine, target, threads, reason, rejected } = classifier.engine.describe()
     checks.push(
       ok('model', `${classifier.path}, ${classifier.labels.length} labels, sha256 ${classifier.sha256.slice(0, 12)}`),
+      ok('scores', `output ${classifier.output.name}: ${classifier.reading.sentence}`),
     )
     if (classifier.assumed.length > 0)
       checks.push(

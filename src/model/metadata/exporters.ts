@@ -1,7 +1,9 @@
 /**
  * Reads the metadata properties that trainers and exporters write into an ONNX file: Ultralytics (YOLOv5 and later),
- * Custom Vision and Windows ML, and lists of labels under the usual names. What it does not understand it leaves out.
+ * Custom Vision and Windows ML, Teachable Machine, and lists of labels under the usual names. What it does not understand it leaves out.
  */
+import { basename } from 'node:path'
+import type { Graph } from '../graph.js'
 import { fromJson } from './labels.js'
 import type { Recipe } from './schema.js'
 
@@ -50,6 +52,12 @@ function windowsMl(metadata: Metadata): Recipe {
   const [mean, std] = pixelRanges[range ?? 'NominalRange_0_255'] ?? [null, null]
   const pixels = mean === null ? {} : ({ mean: [mean, mean, mean], std: [std, std, std] } as const satisfies Recipe)
   return { ...pixels, ...(format === undefined ? {} : { colorOrder: /^bgr/i.test(format) ? 'bgr' : 'rgb' }) }
+}
+
+/** Teachable Machine exports `keras_model.h5`, whose network takes pixels from -1 to 1; converters keep the names. */
+export function teachableMachine(path: string, { inputs }: Graph): Recipe {
+  const isTeachable = /^keras_model/i.test(basename(path)) && /^sequential(_\d+)?_input/.test(inputs[0]?.name ?? '')
+  return isTeachable ? { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] } : {}
 }
 
 /** The labels of a literal: JSON, or a list or a dictionary of strings as Python writes them. */

@@ -5,6 +5,7 @@
 import type { InputSize } from '../../tensor.js'
 import { intAttribute, intsAttribute, type Dimension, type Graph, type Node, type Value } from '../graph.js'
 import { withGraph, type LoadedModel } from '../onnx/onnx.js'
+import { findManifest } from './manifest.js'
 import type { Manifest } from './schema.js'
 
 /** A model that can be opened with `inputSize`, and what was assumed for that. */
@@ -50,6 +51,11 @@ const numberOr = (size: Dimension | undefined, otherwise: number): number =>
 
 function assumption({ shape, name }: Value, { height, width }: InputSize): string {
   return `input size ${height}x${width} (${shape ? 'the file leaves it free' : `the file gives ${name} no shape`}, no manifest says otherwise)`
+}
+
+/** The same with the model's own manifest. Rejects with MANIFEST_INVALID, or MODEL_INVALID if the digest differs. */
+export async function settledModel(model: LoadedModel, asked: InputSize | undefined): Promise<SettledInput> {
+  return settleInput(model, (await findManifest(model)).manifest, asked)
 }
 
 interface Axes {

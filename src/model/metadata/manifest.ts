@@ -7,9 +7,9 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { parse } from 'yaml'
 import { GapcamError, messageOf } from '../../errors.js'
-import type { InputSize } from '../../tensor.js'
 import type { LoadedModel } from '../onnx/onnx.js'
 import { readHuggingFace } from './hugging-face.js'
+import { teachableMachine } from './exporters.js'
 import { recipeOf } from './recipe.js'
 import { manifestSchema, type Manifest } from './schema.js'
 
@@ -43,6 +43,7 @@ export interface FoundManifest {
  */
 export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
   const { labels, isMultiLabel, ...pixels } = {
+    ...teachableMachine(model.path, model.graph),
     ...recipeOf(model.graph, model.metadata),
     ...(await readHuggingFace(model.path)),
   }
@@ -132,20 +133,4 @@ async function readOptional(file: string): Promise<string | null> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw new GapcamError('MANIFEST_INVALID', `manifest ${file} cannot be read: ${messageOf(error)}`)
   }
-}
-
-/** The input size to open a model with: `asked`, else, if the model leaves its size free, the manifest's or 224 by 224. */
-export async function sizeFor(model: LoadedModel, asked: InputSize | undefined): Promise<InputSize | undefined> {
-  if (asked || !hasFreeSize(model)) return asked
-  return sizeIn((await findManifest(model)).manifest)
-}
-
-/** Whether an input leaves a size other than the batch open. */
-export function hasFreeSize({ graph }: LoadedModel): boolean {
-  return graph.inputs.some(({ shape }) => shape?.some((size, axis) => axis > 0 && typeof size !== 'number'))
-}
-
-/** The manifest's input size, else 224 by 224. */
-export function sizeIn({ inputSize: [height, width] = [224, 224] }: Manifest): InputSize {
-  return { height, width }
 }
