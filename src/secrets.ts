@@ -23,7 +23,7 @@ export function keepSecret(value: string | undefined): void {
 export function keepSecretsOf(url: string): void {
   const address = parseCameraAddress(url)
   if (!address) {
-    const [, scheme] = /^\s*([\w+.-]+:\/\/)/.exec(url) ?? []
+    const [, scheme] = /^\s*([\w+.-]+:\/\/)[^/].*@/s.exec(url) ?? []
     if (scheme !== undefined) shownInstead.set(url.trim(), `${scheme}(hidden)`)
     return
   }

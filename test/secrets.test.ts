@@ -59,6 +59,8 @@ describe('a text is shown without', () => {
     ['rtsp://cam3/user=admin_password=x1y_channel=1', 'rtsp://cam3/(hidden)'],
     ['http://cam4/s.cgi?loginuse=u&loginpas=x1y', 'http://cam4/s.cgi?loginuse=(hidden)&loginpas=(hidden)'],
     ['rtsp://admin:no address@', 'rtsp://(hidden)'],
+    ['test://?seed=1', 'test://?seed=1'],
+    ['v4l2:///dev/video0', 'v4l2:///dev/video0'],
   ])('the address %s that it was told to keep', (source, shown) => {
     keepSecretsOf(source)
     expect(redact(`open ${source} was refused`)).toBe(`open ${shown} was refused`)

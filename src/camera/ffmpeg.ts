@@ -48,7 +48,7 @@ export function cameraAddress(uri: string): CameraAddress {
     'CONFIG_INVALID',
     'the address of a camera cannot be read; it may hold a password and is not repeated',
     {
-      hint: 'Write scheme://user:password@host:port/path, with characters such as @ / # and blanks in the password percent-encoded.',
+      hint: 'Percent-encode characters such as @ / # and blanks in the user and the password: %40 %2F %23 %20.',
     },
   )
 }
@@ -99,7 +99,7 @@ function sourceOf(
     },
     keepsNewest: isLive,
     isLive,
-    explain: (why) => openFault(uri, why),
+    explain: (why) => openFault(uri, isLive, why),
   }
 }
 
@@ -152,19 +152,21 @@ function playlist(url: string, options: readonly string[]): Input {
 }
 
 /** Why a source did not open, from ffmpeg's last words. */
-function openFault(uri: string, why: string): GapcamError {
+function openFault(uri: string, isLive: boolean, why: string): GapcamError {
   if (/matches no streams/.test(why)) return new GapcamError('CAMERA_FORMAT', `camera ${uri}: there is no video in it`)
   const hint = /\b40[13]\b/.test(why)
     ? 'Check the user and the password of the camera.'
     : /Protocol not found/.test(why)
       ? 'This ffmpeg was built without that protocol: ffmpeg -protocols lists what it has.'
-      : undefined
+      : isLive
+        ? 'Check the address, and that the camera is switched on and can be reached.'
+        : 'Look at the file with another program, such as ffplay.'
   // The redirect's own address and the playlist's pipe mean nothing to the reader.
   const told =
     why.replace(/(?:rtsp|http):\/\/127\.0\.0\.1:\d+\/[0-9a-f]{24}|pipe:0/g, uri) || 'ffmpeg has ended without a word'
   return new GapcamError(
     'CAMERA_NOT_FOUND',
     `camera ${uri} cannot be opened: ${told.startsWith(`${uri}: `) ? told.slice(uri.length + 2) : told}`,
-    hint === undefined ? {} : { hint },
+    { hint },
   )
 }

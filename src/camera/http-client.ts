@@ -70,11 +70,11 @@ export class HttpClient {
 
   #refused(why: string, status = 0): GapcamError {
     const isLogin = status === 401 || status === 403
-    return new GapcamError(
-      'CAMERA_NOT_FOUND',
-      `camera ${this.#address.shown} cannot be opened: ${why}`,
-      isLogin ? { hint: 'Check the user and the password of the camera.' } : {},
-    )
+    return new GapcamError('CAMERA_NOT_FOUND', `camera ${this.#address.shown} cannot be opened: ${why}`, {
+      hint: isLogin
+        ? 'Check the user and the password of the camera.'
+        : 'Check the address, and that the camera is switched on and can be reached.',
+    })
   }
 
   /** The header that answers the camera's challenge; null before there was one. */
