@@ -37,12 +37,20 @@ interface Opened {
 
 let opened: Opened | null = null
 
+/**
+ * On x86 processors without VNNI, products of unsigned and signed 8-bit numbers saturate at 16 bits, and an 8-bit model loses
+ * most of its accuracy (10 dB instead of 28 dB signal to noise for a MobileNetV2). This option makes onnxruntime use a
+ * kernel that does not saturate; it is slower by a quarter. Other processors ignore it.
+ */
+const exactQuantization = { session: { x64quantprecision: '1' } }
+
 async function open(request: Request & { kind: 'open' }): Promise<Reply> {
   const ort = await importOnnxruntime()
   const options: InferenceSession.SessionOptions = {
     intraOpNumThreads: request.threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
+    extra: exactQuantization,
   }
   const { model, inputs } = request
   const session = await (typeof model === 'string'
