@@ -17,7 +17,9 @@ import { settleInput } from './model/metadata/input-shape.js'
 import { rowLength, scoresValue, type ScoresValue } from './model/metadata/outputs.js'
 import type { Reading } from './model/metadata/reading.js'
 import { findManifest, type FoundManifest } from './model/metadata/manifest.js'
-import { loadModel, type LoadedModel } from './model/onnx/onnx.js'
+import { loadModel } from './model/load.js'
+import { modelStem } from './model/metadata/schema.js'
+import type { LoadedModel } from './model/onnx/onnx.js'
 import { onlyOutputs, prepareNative } from './model/prepare.js'
 import { createPredictor, type PredictorOptions } from './decision/prediction.js'
 import { createPreprocessor } from './pixels/preprocess.js'
@@ -166,7 +168,7 @@ async function assemble(parts: Parts): Promise<Omit<Classifier, 'heat'>> {
     return fed(own ?? createPreprocessor(wanted), feed)
   }
   const reading = await readingFor({ graph, scores, output, found, count, engine, picture, read, preprocessor })
-  const modelId = basename(model.path).replace(/\.onnx$/i, '')
+  const modelId = basename(modelStem(model.path))
   const predictor = (topK: number): PredictorOptions => ({
     labels,
     topK,
@@ -187,6 +189,7 @@ async function assemble(parts: Parts): Promise<Omit<Classifier, 'heat'>> {
     reading,
     labels,
     assumed: [
+      ...(model.assumed ?? []),
       ...parts.assumed,
       ...picture.assumed,
       ...(reading.isCertain ? [] : [`outputs are ${reading.sentence}`]),

@@ -2,7 +2,7 @@
 // It shows the arena, the lower bound that the tensors' lifetimes allow, and the constants. It runs and times nothing.
 import { parseArgs } from 'node:util'
 import { compilePlan } from '../../dist/model/compile.js'
-import { loadModel } from '../../dist/model/onnx/onnx.js'
+import { loadModel } from '../../dist/model/load.js'
 import { prepareGraph } from '../../dist/model/prepare.js'
 import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 

@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util'
 import { loadAddon } from '../../dist/addon.js'
 import { compilePlan } from '../../dist/model/compile.js'
-import { loadModel } from '../../dist/model/onnx/onnx.js'
+import { loadModel } from '../../dist/model/load.js'
 import { align64, serializeOutline } from '../../dist/model/plan.js'
 import { tensorBytes } from '../../dist/model/steps.js'
 import { prepareGraph } from '../../dist/model/prepare.js'

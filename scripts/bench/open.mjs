@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { loadModel } from '../../dist/model/onnx/onnx.js'
+import { loadModel } from '../../dist/model/load.js'
 import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 
 const child = fileURLToPath(new URL('peers/first-result.mjs', import.meta.url))

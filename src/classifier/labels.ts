@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { GapcamError } from '../errors.js'
 import { fitLabels, readLabels } from '../model/metadata/labels.js'
+import { modelStem } from '../model/metadata/schema.js'
 import type { FoundManifest } from '../model/metadata/manifest.js'
 
 /** Labels that were found before the model's outputs were known. */
@@ -16,12 +17,15 @@ export interface GivenLabels {
 
 /** Files beside a model that may be labels, in order of precedence; the ones after the first may be notes. */
 function filesBeside(model: string): readonly { readonly file: string; readonly isNamed: boolean }[] {
-  const base = model.replace(/\.onnx$/i, '')
+  const base = modelStem(model)
   const folder = dirname(model)
   return [
     { file: `${base}.labels.txt`, isNamed: true },
     { file: `${base}.txt`, isNamed: false },
-    ...['labels.txt', 'classes.txt', 'labels.json'].map((name) => ({ file: join(folder, name), isNamed: false })),
+    ...['labels.txt', 'labelmap.txt', 'classes.txt', 'labels.json'].map((name) => ({
+      file: join(folder, name),
+      isNamed: false,
+    })),
   ]
 }
 

@@ -1,4 +1,4 @@
-/** `gapcam model info|passes|compile`: describes a model, prints the graph after each pass, or writes the compiled plan. */
+/** `gapcam model info|passes|compile|convert`: describes a model, prints the graph after each pass, writes its plan or its ONNX form. */
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { EngineDescription } from '../engine/engine.js'
@@ -7,7 +7,8 @@ import { GapcamError, messageOf, writeFaultOf } from '../errors.js'
 import { fusedActivation } from '../model/activation.js'
 import { compilePlan } from '../model/compile.js'
 import type { Graph } from '../model/graph.js'
-import { loadModel, type LoadedModel } from '../model/onnx/onnx.js'
+import { loadModel } from '../model/load.js'
+import type { LoadedModel } from '../model/onnx/onnx.js'
 import { serializePlan } from '../model/plan.js'
 import { prepareNative } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
@@ -19,9 +20,12 @@ import { settledModel } from '../model/metadata/input-shape.js'
 
 /** Registers the command. */
 export function modelCommand(program: Command): void {
-  const model = program.command('model').description('inspect or compile an ONNX model')
+  const model = program.command('model').description('inspect, compile or convert a model')
   const add = (name: string, description: string): Command =>
-    addFlag(model.command(name).description(description).argument('<file>', 'ONNX file'), 'inputSize')
+    addFlag(
+      model.command(name).description(description).argument('<file>', 'ONNX or TFLite file, or a zip archive with one'),
+      'inputSize',
+    )
   add('info', 'print inputs, operators, parameters, memory, head, and the step that each node became')
     .option('--json', 'one JSON object')
     .action(async (file: string, values: FlagValues) => {
@@ -43,6 +47,13 @@ export function modelCommand(program: Command): void {
       const { loaded, size } = await load(file, values)
       await compileTo(String(values['output']), loaded, size)
     })
+  add('convert', 'write a TFLite model, or the model in a zip archive, as ONNX')
+    .requiredOption('-o, --output <file>', 'the ONNX file to write')
+    .action(async (file: string, values: FlagValues) => {
+      const { bytes, isConverted } = await loadModel(file)
+      if (!isConverted) throw new GapcamError('USAGE', `model ${file} is an ONNX file already`)
+      await write(String(values['output']), bytes)
+    })
 }
 
 async function load(
@@ -63,8 +74,12 @@ async function compileTo(
     const [first] = compiled.unsupported
     throw new GapcamError('MODEL_UNSUPPORTED', `model ${path}: ${first?.op} (${first?.node}): ${first?.reason}`)
   }
+  await write(output, serializePlan(compiled.plan))
+}
+
+async function write(output: string, bytes: Uint8Array): Promise<void> {
   try {
-    await writeFile(output, serializePlan(compiled.plan))
+    await writeFile(output, bytes)
   } catch (error) {
     throw new GapcamError('USAGE', `--output: ${output} cannot be written: ${writeFaultOf(error)}`, {
       hint: 'Name a file in a folder that you may write.',

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { tuneModel } from '../engine/tune.js'
 import { writeTuning } from '../engine/tuning.js'
-import { loadModel } from '../model/onnx/onnx.js'
+import { loadModel } from '../model/load.js'
 import { addFlag, inputSizeFrom, positiveFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
 import { startProgressBar } from './progress-bar.js'

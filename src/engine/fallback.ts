@@ -71,5 +71,6 @@ function open({ model, graph, options, fallback }: Wanted, isWidened: boolean): 
   const isLinked = model.externalFiles.some((file) => file.isLinked)
   const isCopied = isResized || extraOutputs.length > 0 || hasOther || isLinked || isWidened
   const rewrite = { inputs, extraOutputs, outputs: hasOther ? outputs : undefined, isWidened }
-  return openOnnxruntime({ model: isCopied ? rewriteModel(model, rewrite) : model.path, inputs, outputs, ...fallback })
+  const asItIs = model.isConverted ? model.bytes : model.path
+  return openOnnxruntime({ model: isCopied ? rewriteModel(model, rewrite) : asItIs, inputs, outputs, ...fallback })
 }

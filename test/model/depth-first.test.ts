@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { compilePlan } from '../../src/model/compile.js'
-import { loadModel } from '../../src/model/onnx/onnx.js'
+import { loadModel } from '../../src/model/load.js'
 import type { Plan } from '../../src/model/plan.js'
 import { tensorBytes } from '../../src/model/steps.js'
 import { prepareGraph } from '../../src/model/prepare.js'

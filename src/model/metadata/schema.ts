@@ -61,3 +61,8 @@ export interface Recipe {
   /** The classes are independent: logits become scores by a sigmoid. */
   readonly isMultiLabel?: boolean | undefined
 }
+
+/** A model's path without its ending: files beside the model have this name with endings of their own. */
+export function modelStem(path: string): string {
+  return path.replace(/\.(onnx|tflite|zip)$/i, '')
+}

@@ -1,12 +1,10 @@
 /**
- * Reads an ONNX file into a Graph: opsets 7 to 25 of the default domain, weights as views of the file's bytes. Every claim
+ * Turns the bytes of an ONNX file into a Graph: opsets 7 to 25 of the default domain, weights as views of the file's bytes. Every claim
  * of the file is checked before it is used; a damaged file is a MODEL_INVALID with one sentence.
  */
 import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
-import { GapcamError, messageOf } from '../../errors.js'
+import { GapcamError } from '../../errors.js'
 import { openExternal, type ExternalFile } from './external.js'
-import { readBytes } from './file.js'
 import type { Constant, Graph, Node, Value } from '../graph.js'
 import { readNode } from './node.js'
 import { readTensor, readValueInfo, type ExternalReader } from './tensor.js'
@@ -26,39 +24,33 @@ export interface LoadedModel {
   /** The file's metadata properties: free-form keys and texts of its maker. */
   readonly metadata: ReadonlyMap<string, string>
   readonly externalFiles: readonly ExternalFile[]
+  /** The bytes are not those of the file at `path`: the model was converted from another format. */
+  readonly isConverted?: boolean | undefined
+  /** What the format leaves open and the reader assumed, as sentences. */
+  readonly assumed?: readonly string[] | undefined
 }
 
-/**
- * Reads a model file. Rejects with MODEL_NOT_FOUND, MODEL_INVALID or MODEL_UNSUPPORTED; the sentence holds the path.
- *
- *     const { graph, metadata } = await loadModel('model.onnx')
- */
-export async function loadModel(path: string): Promise<LoadedModel> {
-  const bytes = await readModelFile(path)
+/** An ONNX file whose bytes were read. External data is looked for beside `path`. Throws MODEL_INVALID or MODEL_UNSUPPORTED. */
+export function loadOnnx(path: string, bytes: Uint8Array): LoadedModel {
   const external = openExternal(path)
-  try {
-    const { graph, producer, metadata } = parseModel(bytes, external.read)
-    let sha256: string | undefined
-    return {
-      path,
-      graph,
-      bytes,
-      get sha256() {
-        return (sha256 ??= digest(bytes, external.files))
-      },
-      producer,
-      metadata,
-      externalFiles: external.files,
-    }
-  } catch (error) {
-    if (!(error instanceof GapcamError)) throw error
-    throw new GapcamError(error.code, `model ${path}: ${error.message}`, { cause: error, hint: error.hint })
+  const { graph, producer, metadata } = parseModel(bytes, external.read)
+  let sha256: string | undefined
+  return {
+    path,
+    graph,
+    bytes,
+    get sha256() {
+      return (sha256 ??= digest([bytes, ...external.files.map((file) => file.bytes)]))
+    },
+    producer,
+    metadata,
+    externalFiles: external.files,
   }
 }
 
 /** The model with another graph in place of its own; the file stays what it is. */
 export function withGraph(model: LoadedModel, graph: Graph): LoadedModel {
-  const { path, bytes, producer, metadata, externalFiles } = model
+  const { path, bytes, producer, metadata, externalFiles, isConverted, assumed } = model
   return {
     path,
     graph,
@@ -66,32 +58,19 @@ export function withGraph(model: LoadedModel, graph: Graph): LoadedModel {
     producer,
     metadata,
     externalFiles,
+    isConverted,
+    assumed,
     get sha256() {
       return model.sha256
     },
   }
 }
 
-function digest(bytes: Uint8Array, files: readonly ExternalFile[]): string {
-  const hash = createHash('sha256').update(bytes)
-  for (const file of files) hash.update(file.bytes)
+/** The sha256 of some byte arrays, one after the other. */
+export function digest(parts: readonly Uint8Array[]): string {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
   return hash.digest('hex')
-}
-
-const mostBytes = 2 ** 31 // protobuf's own limit
-
-async function readModelFile(path: string): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path)
-    if (size > mostBytes)
-      throw new GapcamError('MODEL_INVALID', `model ${path}: ${size} bytes are more than an ONNX file can have`)
-    return await readBytes(path)
-  } catch (error) {
-    if (error instanceof GapcamError) throw error
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new GapcamError('MODEL_NOT_FOUND', `model ${path}: there is no such file`)
-    throw new GapcamError('MODEL_NOT_FOUND', `model ${path} cannot be read: ${messageOf(error)}`)
-  }
 }
 
 const noExternal: ExternalReader = (location) => {

@@ -1,0 +1,115 @@
+/**
+ * Model files of other programs, recognized by their content, so that a refusal can say what the file is and how to get one
+ * that gapcam reads. Signatures are from the formats' own documentation; a file that matches none is for the ONNX reader.
+ */
+import { readdir } from 'node:fs/promises'
+import { GapcamError } from '../errors.js'
+
+interface Format {
+  /** Completes "model X is …". */
+  readonly what: string
+  /** One line: how to get a file that gapcam reads. */
+  readonly instead: string
+  readonly matches: (bytes: Uint8Array, text: string) => boolean
+}
+
+/** Enough bytes to recognize every format. */
+const headBytes = 4096
+
+const beginsWith =
+  (...signature: readonly number[]) =>
+  (bytes: Uint8Array): boolean =>
+    signature.every((byte, i) => bytes[i] === byte)
+
+/** A zip archive (PK) in which a name occurs near the front. */
+const zipWith =
+  (...names: readonly string[]) =>
+  (bytes: Uint8Array, text: string): boolean =>
+    beginsWith(0x50, 0x4b, 3, 4)(bytes) && names.some((name) => text.includes(name))
+
+const compiledFrom = 'Use the .onnx or .tflite file from which it was compiled.'
+
+const formats: readonly Format[] = [
+  {
+    what: 'a PyTorch checkpoint',
+    instead:
+      'Export it: torch.onnx.export(model, torch.zeros(1, 3, 224, 224), "model.onnx"), or for Ultralytics: yolo export model=FILE format=onnx.',
+    matches: (bytes, text) =>
+      zipWith('/data.pkl', '/constants.pkl')(bytes, text) || (bytes[0] === 0x80 && text.includes('torch')),
+  },
+  {
+    what: 'a Keras 3 model',
+    instead: 'Export it: keras.models.load_model("FILE").export("model.onnx", format="onnx").',
+    matches: zipWith('model.weights.h5'),
+  },
+  {
+    what: 'a Keras model in HDF5',
+    instead: 'Convert it: python -m tf2onnx.convert --keras FILE --output model.onnx.',
+    matches: beginsWith(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a),
+  },
+  {
+    what: 'an OpenVINO IR',
+    instead: 'Use the ONNX or TFLite file from which it was converted; an IR cannot be converted back.',
+    matches: (_, text) => /^\s*<\?xml[^>]*>\s*<net |^\s*<net /.test(text),
+  },
+  {
+    what: 'an ncnn network',
+    instead: 'Use the ONNX file from which it was converted.',
+    matches: (_, text) => text.startsWith('7767517\n'),
+  },
+  {
+    what: 'a TensorFlow.js model',
+    instead:
+      'Convert it: tensorflowjs_converter --input_format=tfjs_layers_model FILE model.h5, then tf2onnx; or download the TFLite export.',
+    matches: (_, text) => /^\s*\{/.test(text) && text.includes('"modelTopology"'),
+  },
+  {
+    what: 'compiled for a Hailo accelerator',
+    instead: compiledFrom,
+    matches: beginsWith(0x01, 0x48, 0x45, 0x46),
+  },
+  {
+    what: 'a TensorRT engine, which only the GPU and version it was built for can run',
+    instead: compiledFrom,
+    matches: (_, text) => /^[pf]trt/.test(text),
+  },
+  {
+    what: 'a program (an Edge Impulse .eim, for example), not a model',
+    instead: 'In Edge Impulse download the model from the dashboard: TensorFlow Lite (float32 or int8).',
+    matches: beginsWith(0x7f, 0x45, 0x4c, 0x46),
+  },
+  {
+    what: 'packaged for a Sony IMX500 camera',
+    instead: compiledFrom,
+    matches: zipWith('network.fpk', 'dnnParams.xml', 'model_info.json'),
+  },
+  {
+    what: 'a GGUF file of a language model',
+    instead: 'gapcam runs image classifiers in ONNX or TFLite.',
+    matches: beginsWith(0x47, 0x47, 0x55, 0x46),
+  },
+]
+
+/** Throws MODEL_UNSUPPORTED with what the file is and how to export a fitting one, if it belongs to another program. */
+export function refuseForeign(bytes: Uint8Array): void {
+  const head = bytes.subarray(0, headBytes)
+  const text = new TextDecoder('latin1').decode(head)
+  const format = formats.find(({ matches }) => matches(head, text))
+  if (format) throw foreign(format.what, format.instead)
+}
+
+function foreign(what: string, instead: string): GapcamError {
+  return new GapcamError('MODEL_UNSUPPORTED', `it is ${what}; gapcam reads ONNX and TFLite`, { hint: instead })
+}
+
+/** Rejects with what a folder is: a SavedModel, or no model at all. */
+export async function refuseFolder(path: string): Promise<never> {
+  const names = await readdir(path)
+  const found = names.includes('saved_model.pb')
+    ? foreign(
+        'a TensorFlow SavedModel',
+        'Convert it: python -m tf2onnx.convert --saved-model FOLDER --output model.onnx.',
+      )
+    : new GapcamError('MODEL_NOT_FOUND', 'it is a folder', { hint: 'Name the model file in it.' })
+  throw new GapcamError(found.code, `model ${path}: ${found.message}`, { hint: found.hint })
+}

@@ -1,0 +1,105 @@
+/**
+ * Loads a model file of any format that gapcam reads, by its content and not by its name: ONNX, TFLite, or a zip archive that
+ * holds one of them. Other formats become the graph and the bytes of an ONNX file, so everything behind this file knows ONNX
+ * only. A file of another program is refused with the line that exports a fitting one.
+ */
+import { stat } from 'node:fs/promises'
+import { GapcamError, messageOf } from '../errors.js'
+import { isZip, modelInside } from './archive.js'
+import { refuseForeign, refuseFolder } from './foreign.js'
+import { manifestMetadata } from './metadata/manifest.js'
+import type { Manifest } from './metadata/schema.js'
+import { readBytes } from './onnx/file.js'
+import { digest, loadOnnx, parseModel, type LoadedModel } from './onnx/onnx.js'
+import { serializeModel } from './onnx/serialize.js'
+import { graphOfTflite } from './tflite/convert.js'
+import { metadataOf } from './tflite/metadata.js'
+import { isTflite, readTflite, type TfliteModel } from './tflite/model.js'
+
+const mostBytes = 2 ** 31 // the limit of protobuf and of FlatBuffers
+
+/**
+ * Loads a model file. Rejects with MODEL_NOT_FOUND, MODEL_INVALID or MODEL_UNSUPPORTED; the sentence holds the path.
+ *
+ *     const { graph, metadata } = await loadModel('model.onnx')
+ */
+export async function loadModel(path: string): Promise<LoadedModel> {
+  const bytes = await readModelFile(path)
+  try {
+    return modelOf(path, bytes)
+  } catch (error) {
+    if (!(error instanceof GapcamError)) throw error
+    throw new GapcamError(error.code, `model ${path}: ${error.message}`, { cause: error, hint: error.hint })
+  }
+}
+
+function modelOf(path: string, bytes: Uint8Array): LoadedModel {
+  refuseForeign(bytes)
+  if (isTflite(bytes)) return loadTflite(path, bytes)
+  if (!isZip(bytes)) return loadOnnx(path, bytes)
+  const { model } = modelInside(bytes)
+  if (isTflite(model)) return loadTflite(path, model)
+  return { ...withoutFile(loadOnnx(path, model)), isConverted: true }
+}
+
+/** A getter does not survive being spread, so the digest is computed here. */
+function withoutFile(model: LoadedModel): LoadedModel {
+  return { ...model, sha256: model.sha256 }
+}
+
+async function readModelFile(path: string): Promise<Uint8Array> {
+  try {
+    const found = await stat(path)
+    if (found.isDirectory()) await refuseFolder(path)
+    if (found.size > mostBytes)
+      throw new GapcamError('MODEL_INVALID', `model ${path}: ${found.size} bytes are more than a model file can have`)
+    return await readBytes(path)
+  } catch (error) {
+    if (error instanceof GapcamError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw new GapcamError('MODEL_NOT_FOUND', `model ${path}: there is no such file`)
+    throw new GapcamError('MODEL_NOT_FOUND', `model ${path} cannot be read: ${messageOf(error)}`)
+  }
+}
+
+function loadTflite(path: string, file: Uint8Array): LoadedModel {
+  const model = readTflite(file)
+  const { manifest, assumed } = manifestOf(model, file)
+  const bytes = serializeModel(graphOfTflite(model), manifestMetadata(manifest))
+  let sha256: string | undefined
+  return {
+    path,
+    bytes,
+    ...parseModel(bytes),
+    producer: model.description === '' ? 'TFLite' : model.description,
+    externalFiles: [],
+    isConverted: true,
+    assumed,
+    get sha256() {
+      return (sha256 ??= digest([file]))
+    },
+  }
+}
+
+/** Tools that write TFLite train on pixels from -1 to 1 more often than on anything else. */
+const usualLevels = 127.5
+
+/** The manifest inside a TFLite file; for float pixels without one, what such files usually take. */
+function manifestOf(
+  model: TfliteModel,
+  file: Uint8Array,
+): { readonly manifest: Manifest; readonly assumed: readonly string[] } {
+  const { mean, std } = metadataOf(model, file)
+  const input = model.tensors[model.inputs[0] ?? -1]
+  const triple = (values: readonly number[]): [number, number, number] => [
+    values[0] ?? 0,
+    values[1] ?? values[0] ?? 0,
+    values[2] ?? values[0] ?? 0,
+  ]
+  if (mean?.length && std?.length) return { manifest: { mean: triple(mean), std: triple(std) }, assumed: [] }
+  if (input?.type !== 'float32') return { manifest: {}, assumed: [] }
+  return {
+    manifest: { mean: triple([usualLevels]), std: triple([usualLevels]) },
+    assumed: ['pixels from -1 to 1, as most TFLite models take them (the file has no metadata that says otherwise)'],
+  }
+}

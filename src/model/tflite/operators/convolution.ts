@@ -1,0 +1,159 @@
+/** Convolutions, dense layers and pools. TFLite's weights are [out, height, width, in]; ONNX's are [out, in, height, width]. */
+import {
+  activated,
+  autoPad,
+  channelsFirst,
+  indexOf,
+  input,
+  inputShape,
+  optionalInput,
+  optionsOf,
+  outputShape,
+  paddingOf,
+  unsupported,
+  type Converter,
+  type Operands,
+} from './converter.js'
+
+const toOnnxWeights = [0, 3, 1, 2]
+
+const conv2d: Converter = (operands) => {
+  const options = optionsOf(operands)
+  const { builder } = operands
+  const [channels, depth] = [inputShape(operands, 0)[3] ?? 0, inputShape(operands, 1)[3] ?? 0]
+  if (depth === 0 || channels % depth !== 0)
+    throw unsupported(operands, `its weights have ${depth} channels for ${channels}`)
+  const inputs = [builder.permuted(indexOf(operands, 1), toOnnxWeights), ...optionalInput(operands, 2)]
+  const y = channelsFirst(operands, input(operands, 0), (picture) =>
+    builder.node('Conv', [picture, ...inputs], {
+      auto_pad: autoPad(paddingOf(options, 0)),
+      strides: [options.int(2), options.int(1)],
+      dilations: [options.int(5, 1), options.int(4, 1)],
+      group: channels / depth,
+    }),
+  )
+  return [activated(operands, y, options.byte(3))]
+}
+
+/** Weights [1, height, width, channels · multiplier]: output c · multiplier + k comes from input c, as with ONNX's groups. */
+const depthwiseConv2d: Converter = (operands) => {
+  const options = optionsOf(operands)
+  const { builder } = operands
+  const inputs = [builder.permuted(indexOf(operands, 1), [3, 0, 1, 2]), ...optionalInput(operands, 2)]
+  const y = channelsFirst(operands, input(operands, 0), (picture) =>
+    builder.node('Conv', [picture, ...inputs], {
+      auto_pad: autoPad(paddingOf(options, 0)),
+      strides: [options.int(2), options.int(1)],
+      dilations: [options.int(6, 1), options.int(5, 1)],
+      group: inputShape(operands, 0)[3] ?? 0,
+    }),
+  )
+  return [activated(operands, y, options.byte(4))]
+}
+
+/** Inputs: the output's shape, weights [out, height, width, in], the picture, a bias. */
+const transposeConv: Converter = (operands) => {
+  const options = optionsOf(operands)
+  const { builder } = operands
+  const [, height = 0, width = 0] = outputShape(operands)
+  const [, inHeight = 0, inWidth = 0] = inputShape(operands, 2)
+  const [, kernelHeight = 0, kernelWidth = 0] = inputShape(operands, 1)
+  const strides = [options.int(2), options.int(1)] as const
+  const isSame = paddingOf(options, 0) === 'SAME'
+  const along = (
+    out: number,
+    size: number,
+    kernel: number,
+    stride: number,
+  ): { before: number; after: number; extra: number } => {
+    const full = (size - 1) * stride + kernel
+    const cut = isSame ? Math.max(full - out, 0) : 0
+    return { before: Math.floor(cut / 2), after: cut - Math.floor(cut / 2), extra: out - (full - cut) }
+  }
+  const [y, x] = [along(height, inHeight, kernelHeight, strides[0]), along(width, inWidth, kernelWidth, strides[1])]
+  const inputs = [builder.permuted(indexOf(operands, 1), [3, 0, 1, 2]), ...optionalInput(operands, 3)]
+  const result = channelsFirst(operands, input(operands, 2), (picture) =>
+    builder.node('ConvTranspose', [picture, ...inputs], {
+      strides,
+      pads: [y.before, x.before, y.after, x.after],
+      output_padding: [y.extra, x.extra],
+    }),
+  )
+  return [activated(operands, result, options.byte(3))]
+}
+
+/** Weights [out, in]. The input is a matrix, or becomes one unless the options keep its dimensions. */
+const fullyConnected: Converter = (operands) => {
+  const options = optionsOf(operands)
+  const { builder } = operands
+  if (options.byte(1) !== 0) throw unsupported(operands, 'its weights are shuffled for one processor')
+  const depth = inputShape(operands, 1)[1] ?? 0
+  const isMatrix = inputShape(operands, 0).length === 2
+  const x = isMatrix ? input(operands, 0) : builder.node('Reshape', [input(operands, 0), builder.ints([-1, depth])])
+  const y = builder.node('Gemm', [x, input(operands, 1), ...optionalInput(operands, 2)], { transB: 1 })
+  const shape = outputShape(operands)
+  const reshaped = shape.length === 2 ? y : builder.node('Reshape', [y, builder.ints(shape)])
+  return [activated(operands, reshaped, options.byte(0))]
+}
+
+function pool(op: 'AveragePool' | 'MaxPool'): Converter {
+  return (operands) => {
+    const options = optionsOf(operands)
+    const y = channelsFirst(operands, input(operands, 0), (picture) =>
+      operands.builder.node(op, [picture], {
+        auto_pad: autoPad(paddingOf(options, 0)),
+        strides: [options.int(2), options.int(1)],
+        kernel_shape: [options.int(4), options.int(3)],
+      }),
+    )
+    return [activated(operands, y, options.byte(5))]
+  }
+}
+
+const batchMatmul: Converter = (operands) => {
+  const [isXTransposed, isYTransposed] = [operands.operator.options?.bool(0), operands.operator.options?.bool(1)]
+  const side = (at: number, isTransposed: boolean | undefined): string => {
+    const rank = inputShape(operands, at).length
+    const perm = [...Array(rank - 2).keys(), rank - 1, rank - 2]
+    return isTransposed ? operands.builder.node('Transpose', [input(operands, at)], { perm }) : input(operands, at)
+  }
+  return [operands.builder.node('MatMul', [side(0, isXTransposed), side(1, isYTransposed)])]
+}
+
+/** TFLite divides α by nothing, ONNX by the window's size: `size = 2 · radius + 1`. */
+const localResponseNormalization: Converter = (operands) => {
+  const options = optionsOf(operands)
+  const size = 2 * options.int(0) + 1
+  return [
+    channelsFirst(operands, input(operands, 0), (picture) =>
+      operands.builder.node('LRN', [picture], {
+        size,
+        bias: options.float(1),
+        alpha: options.float(2) * size,
+        beta: options.float(3),
+      }),
+    ),
+  ]
+}
+
+function blocks(op: 'DepthToSpace' | 'SpaceToDepth'): Converter {
+  return (operands: Operands) => {
+    const blocksize = optionsOf(operands).int(0)
+    return [
+      channelsFirst(operands, input(operands, 0), (picture) => operands.builder.node(op, [picture], { blocksize })),
+    ]
+  }
+}
+
+export const convolutions: Readonly<Record<string, Converter>> = {
+  CONV_2D: conv2d,
+  DEPTHWISE_CONV_2D: depthwiseConv2d,
+  TRANSPOSE_CONV: transposeConv,
+  FULLY_CONNECTED: fullyConnected,
+  AVERAGE_POOL_2D: pool('AveragePool'),
+  MAX_POOL_2D: pool('MaxPool'),
+  BATCH_MATMUL: batchMatmul,
+  LOCAL_RESPONSE_NORMALIZATION: localResponseNormalization,
+  DEPTH_TO_SPACE: blocks('DepthToSpace'),
+  SPACE_TO_DEPTH: blocks('SpaceToDepth'),
+}

@@ -1,0 +1,52 @@
+/**
+ * TFLite models against what TFLite itself computes. The expected outputs are LiteRT's, kept in test/fixtures/tflite.json;
+ * scripts/networks/tflite_goldens.py makes them anew from the files that this test writes into GAPCAM_WRITE_TFLITE.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { openEngine } from '../../../src/engine/select.js'
+import { loadModel } from '../../../src/model/load.js'
+import type { TensorData } from '../../../src/tensor.js'
+import { projectRoot } from '../../shared.js'
+import { inputOf, tfliteModels } from './models.js'
+import { tfliteModel } from './tflite-builder.js'
+
+const folder = process.env['GAPCAM_WRITE_TFLITE'] ?? mkdtempSync(join(tmpdir(), 'gapcam-tflite-'))
+afterAll(() => {
+  if (process.env['GAPCAM_WRITE_TFLITE'] === undefined) rmSync(folder, { recursive: true, force: true })
+})
+
+const file = join(projectRoot, 'test/fixtures/tflite.json')
+const goldens = (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}) as Record<
+  string,
+  { readonly sha256: string; readonly output: readonly number[] }
+>
+
+it.each(Object.keys(tfliteModels))('%s computes what LiteRT computes', async (name) => {
+  const spec = tfliteModels[name]!
+  const bytes = tfliteModel(spec)
+  const path = join(folder, `${name}.tflite`)
+  writeFileSync(path, bytes)
+  writeFileSync(join(folder, `${name}.input`), inputOf(spec))
+  const golden = goldens[name]
+  expect(golden?.sha256, 'the fixture is of another model').toBe(createHash('sha256').update(bytes).digest('hex'))
+  const engine = await openEngine(await loadModel(path), 'auto')
+  try {
+    const [input, output] = [engine.inputs[0]!, engine.outputs[0]!]
+    expect(input.inFileOrder).toBe(true)
+    ;(input.data as Float32Array).set(inputOf(spec) as Float32Array)
+    await engine.run()
+    const values = Array.from(output.data as Exclude<TensorData, BigInt64Array | BigUint64Array>)
+    const isQuantized = output.type !== 'float32'
+    expect(values).toHaveLength(golden!.output.length)
+    // Runtimes round 8-bit results differently by at most one step (TFLite's own kernels among themselves, too).
+    values.forEach((value, i) =>
+      expect(Math.abs(value - golden!.output[i]!), `element ${i}`).toBeLessThanOrEqual(isQuantized ? 1 : 1e-5),
+    )
+  } finally {
+    await engine.close()
+  }
+})
