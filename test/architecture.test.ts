@@ -17,6 +17,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['pixels', []],
   ['model', ['decision']],
   ['engine', ['decision', 'model', 'pixels']],
+  ['quantize', ['engine', 'model']],
   ['heat', ['engine', 'model', 'pixels']],
   ['lens', ['decision', 'pixels']],
   ['eval', []],

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   bench: async () => (await import('./bench.js')).benchCommand,
   cameras: async () => (await import('./cameras.js')).camerasCommand,
   eval: async () => (await import('./eval.js')).evalCommand,
+  quantize: async () => (await import('./quantize.js')).quantizeCommand,
   model: async () => (await import('./model.js')).modelCommand,
   record: async () => (await import('./record.js')).recordCommand,
   replay: async () => (await import('./replay.js')).replayCommand,

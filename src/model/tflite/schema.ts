@@ -55,4 +55,3 @@ export type Padding = (typeof paddings)[number]
 
 /** ActivationFunctionType, by number. */
 export const fusedActivations = ['none', 'relu', 'reluN1To1', 'relu6', 'tanh', 'signBit'] as const
-export type FusedActivation = (typeof fusedActivations)[number]

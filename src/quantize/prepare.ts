@@ -1,0 +1,34 @@
+/**
+ * The graph that is quantized: ONNX's own operators only, with what gapcam folds for its engines folded as well (batch
+ * norms, pads, clips), so that the layers that are rounded are the layers that run.
+ */
+import { GapcamError } from '../errors.js'
+import type { Graph } from '../model/graph.js'
+import { parseModel, type LoadedModel } from '../model/onnx/onnx.js'
+import { serializeModel } from '../model/onnx/serialize.js'
+import { passes } from '../model/passes/passes.js'
+import { prepareGraph } from '../model/prepare.js'
+import type { InputSize } from '../tensor.js'
+
+/** Passes whose results ONNX can express. */
+const wanted = ['simplify', 'transpose', 'clip', 'pad', 'batch-norm']
+
+/** The folded float graph of a model. Throws MODEL_UNSUPPORTED where a node's shape cannot be known. */
+export function graphToQuantize(model: LoadedModel, inputSize: InputSize | undefined): Graph {
+  const { graph, unsupported } = prepareGraph(model.graph, inputSize ? { inputSize } : {})
+  const [first] = unsupported
+  if (first) throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path}: ${first.node}: ${first.reason}`)
+  return passes.filter(({ name }) => wanted.includes(name)).reduce(applied, graph)
+}
+
+/** The graph after a pass; before it, where the pass made a node that no file can hold. */
+function applied(graph: Graph, { run }: (typeof passes)[number]): Graph {
+  const changed = run(graph)
+  return changed.nodes.some(({ domain }) => domain === 'gapcam') ? graph : changed
+}
+
+/** A graph as a model that an engine opens. */
+export function asModel(graph: Graph, path: string, metadata: ReadonlyMap<string, string> = new Map()): LoadedModel {
+  const bytes = serializeModel(graph, metadata)
+  return { path, bytes, isConverted: true, sha256: '', externalFiles: [], ...parseModel(bytes) }
+}
