@@ -1,4 +1,4 @@
-/** What a recording says of the machine, the model and the camera that made it. */
+/** What a recording says about the machine, the model and the zone that made it. */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isAbsolute, relative } from 'node:path'
@@ -16,6 +16,7 @@ export interface AboutOptions {
   readonly topK: number
 }
 
+/** Describes what computes now. Compare it with a recording's to know whether every bit must be the same. */
 export function aboutOf(
   { classifier, version, node, camera, topK }: AboutOptions,
   spec: PreprocessSpec,
@@ -43,7 +44,7 @@ export function aboutOf(
   }
 }
 
-/** A recording travels: no more of this machine's folders than it needs. */
+/** Recordings are passed on, so they hold no more of this machine's folder names than needed. */
 function shortened(path: string): string {
   const from = relative(process.cwd(), path)
   return isAbsolute(path) || from.startsWith('..') ? path.split('/').at(-1)! : from

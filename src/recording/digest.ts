@@ -1,11 +1,11 @@
 /**
- * A fingerprint of bytes that costs less than a copy of them: four lanes of 32 bits, each mixed with every fourth word.
- * It tells computations apart that should give the same bits; it is no defence against anybody.
+ * A fingerprint of bytes that costs less than copying them: four lanes of 32 bits, each mixed with every fourth word. It
+ * shows whether two computations gave the same bits. It is not a cryptographic digest.
  */
 
 const [multiply, add, last] = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d]
 
-/** Eight hexadecimal digits a lane. Reads the bytes where they lie. */
+/** Eight hexadecimal digits for each lane. Reads the bytes in place. */
 export function digestOf(data: ArrayBufferView): string {
   return Array.from(lanesOf(data), (lane) => lane.toString(16).padStart(8, '0')).join('')
 }
@@ -20,7 +20,7 @@ function lanesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint32Arr
   let [a, b, c, d] = [1, 2, 3, byteLength | 0]
   const isAligned = byteOffset % 4 === 0
   const bytes = new Uint8Array(buffer, byteOffset, byteLength)
-  // An unaligned view is copied: typed arrays of words cannot start anywhere.
+  // An unaligned view is copied: a typed array of words must be aligned.
   const words = isAligned
     ? new Int32Array(buffer, byteOffset, byteLength >> 2)
     : new Int32Array(bytes.slice(0, byteLength & ~3).buffer)

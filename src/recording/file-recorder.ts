@@ -1,14 +1,15 @@
-/** `gapcam record`: every frame to one file as it comes. What the disk cannot take in time is left out and counted. */
+/** `gapcam record`: every frame into one file. Frames that the disk is too slow for are left out and counted. */
 import { open, type FileHandle } from 'node:fs/promises'
 import { GapcamError } from '../errors.js'
-import { frameBytes, type Frame } from '../frame.js'
+import type { Frame } from '../frame.js'
 import type { PolicyState } from '../decision/policy.js'
 import type { TensorData } from '../tensor.js'
 import { encodeFrame, encodeStart, type About } from './format.js'
-import { factsOf, sampleInput, type KeptFrame, type Outcome } from './frames.js'
-import { sentenceOf, type FrameRecorder } from './recorder.js'
+import { factsOf, keptFrame, loggedLogits, pixelBytesOf, sampleInput, type KeptFrame, type Outcome } from './frames.js'
+import type { FrameRecorder } from './recorder.js'
+import { diskFaultOf } from './store.js'
 
-/** Frames that wait for the disk, in bytes. */
+/** Limit of the frames that wait for the disk, bytes. */
 const mostWaiting = 64e6
 
 export class FileRecorder implements FrameRecorder {
@@ -31,35 +32,24 @@ export class FileRecorder implements FrameRecorder {
     this.#last = this.#append(encodeStart(about))
   }
 
-  /** Rejects with RECORDING_NOT_WRITTEN. `onFault` hears once of a disk that takes no more; what was written can be replayed. */
+  /** Rejects with RECORDING_NOT_WRITTEN. `onFault` is called once when writing fails; what was written can be replayed. */
   static async open(path: string, about: About, onFault: (error: GapcamError) => void): Promise<FileRecorder> {
     try {
       return new FileRecorder(path, await open(path, 'w'), about, onFault)
     } catch (error) {
-      throw new GapcamError('RECORDING_NOT_WRITTEN', `recording ${path}: ${sentenceOf(error)}`, { cause: error })
+      throw new GapcamError('RECORDING_NOT_WRITTEN', `recording ${path}: ${diskFaultOf(error)}`, { cause: error })
     }
   }
 
   begin(frame: Frame): void {
-    const bytes =
-      frame.pixels instanceof Uint8Array ? frame.pixels.length : frameBytes(frame.format, frame.stride, frame.height)
+    const bytes = pixelBytesOf(frame)
     this.#current = null
     if (this.#fault) return
     if (this.#waiting + bytes > mostWaiting) {
       this.dropped++
       return
     }
-    const pixels = new Uint8Array(bytes)
-    frame.copyTo(pixels)
-    const { seq, wallTime, width, height, format, stride, file } = frame
-    this.#current = {
-      seq,
-      wallTime,
-      facts: { width, height, format, stride, ...(file === undefined ? {} : { file }) },
-      pixels,
-      input: null,
-      outcome: null,
-    }
+    this.#current = keptFrame(frame, new Uint8Array(bytes))
   }
 
   input(data: TensorData): void {
@@ -77,9 +67,7 @@ export class FileRecorder implements FrameRecorder {
     const bytes = frame.pixels.length
     this.#waiting += bytes
     this.#last = this.#last.then(async () => {
-      await this.#append(
-        encodeFrame(facts, frame.pixels, facts.digests.logits === null ? new Float32Array(0) : outcome.logits),
-      )
+      await this.#append(encodeFrame(facts, frame.pixels, loggedLogits(facts, frame)))
       this.#waiting -= bytes
       if (!this.#fault) this.written++
     })
@@ -101,7 +89,7 @@ export class FileRecorder implements FrameRecorder {
     try {
       for (const part of parts) await this.#file.appendFile(part)
     } catch (error) {
-      this.#fault = new GapcamError('RECORDING_NOT_WRITTEN', `recording ${this.#path}: ${sentenceOf(error)}`, {
+      this.#fault = new GapcamError('RECORDING_NOT_WRITTEN', `recording ${this.#path}: ${diskFaultOf(error)}`, {
         cause: error,
       })
       this.#onFault(this.#fault)

@@ -1,10 +1,10 @@
 /**
- * A recording: one record of what computed, then one a frame with its pixels and what was made of them. Records stand by
- * themselves, each with a checksum, so that a recording that was cut, or damaged at its end, is read up to there.
+ * The file format: one record about what computed, then one for each frame with its pixels and what was made of them.
+ * Each record has a checksum, so a recording that was cut or damaged can be read up to that point.
  *
  *   file    "GCREC" 0x01 CR LF · record · record · …
  *   record  kind u32 (1 about, 2 frame) · JSON bytes u32 · data bytes u32 · checksum u32 · JSON · data
- *   data    of a frame: its pixels as the camera gave them, zeros up to a multiple of 4, logits float32
+ *   data    of a frame: its pixels as the camera delivered them, zeros up to a multiple of 4, logits float32
  */
 import { z } from 'zod'
 import { GapcamError } from '../errors.js'
@@ -14,7 +14,7 @@ import { checksumOf } from './digest.js'
 const magic = Buffer.from('GCREC\u0001\r\n', 'latin1')
 const headBytes = 16
 const kinds = { about: 1, frame: 2 } as const
-/** Bounds of what a reader takes in: JSON of a megabyte, pixels of 8192 by 8192 RGB and as many logits as there is room for. */
+/** Limits of a reader: JSON of a megabyte; pixels and logits of 256 MB, enough for 8192 by 8192 RGB. */
 const [mostJson, mostData] = [2 ** 20, 2 ** 28]
 
 const triple = z.tuple([z.number(), z.number(), z.number()])
@@ -92,7 +92,7 @@ const policySchema = z.strictObject({
   margin: share,
   staleAfterMs: z.number(),
 })
-/** A policy's memory; the smoothed scores in base64. */
+/** The policy's state; the smoothed scores in base64. */
 const stateSchema = z.strictObject({
   decision: decisionSchema,
   modelId: text.nullable(),
@@ -115,28 +115,31 @@ export const frameSchema = z.strictObject({
     .max(2 ** 20),
   file: text.optional(),
   pixelBytes: z.int().min(1).max(mostData),
-  /** Of the pixels, the network's input and its outputs; the last is null where the outputs were not finite. */
+  /** Of the pixels, of the network's input and of its outputs; the last is null where the outputs could not be used. */
   digests: z.strictObject({ pixels: text, input: text, logits: text.nullable() }),
-  /** Every so many-th number of the network's input, to see how far another machine's is from it. */
+  /** Some values of the network's input at equal distances, to measure how far another machine's input differs. */
   samples: z.array(z.number()).max(256),
   top: z.array(scored).max(2 ** 16),
   decision: decisionSchema,
   policy: policySchema,
-  /** What the policy knew before this frame, where that is not what the frame before left. */
+  /** The policy's state before this frame, where it is not the state after the frame before. */
   before: stateSchema.optional(),
 })
 export type FrameFacts = z.infer<typeof frameSchema>
 
+/** A frame as it was read. */
 export interface RecordedFrame extends FrameFacts {
   readonly pixels: Uint8Array
-  /** Empty where the outputs were not finite. */
+  /** Empty where the outputs could not be used. */
   readonly logits: Float32Array
 }
 
+/** The beginning of a file: the magic and the record about what computed. */
 export function encodeStart(about: About): Buffer[] {
   return [magic, ...encodeRecord('about', about, Buffer.alloc(0))]
 }
 
+/** The record of one frame. */
 export function encodeFrame(facts: FrameFacts, pixels: Uint8Array, logits: Float32Array): Buffer[] {
   const padding = Buffer.alloc(paddingOf(pixels.length))
   return encodeRecord('frame', facts, Buffer.concat([bytesOf(pixels), padding, bytesOf(logits)]))
@@ -158,16 +161,21 @@ const checksumOfAll = (parts: readonly Buffer[]): number => checksumOf(Uint32Arr
 
 const bytesOf = (view: ArrayBufferView): Buffer => Buffer.from(view.buffer, view.byteOffset, view.byteLength)
 
+/** A recording as it was read. */
 export interface Recording {
   readonly about: About
   readonly frames: readonly RecordedFrame[]
-  /** Where and why reading ended before the file did; null where all of it was read. */
+  /** Where and why reading ended before the end of the file; null where all of it was read. */
   readonly cut: string | null
 }
 
-/** Reads a recording's bytes. Throws RECORDING_INVALID where not even its beginning can be read. */
+/**
+ * Reads a recording, up to the first damaged record. Throws RECORDING_INVALID where its beginning cannot be read.
+ *
+ *     const { about, frames, cut } = readRecording(await readFile('door.gcrec'))
+ */
 export function readRecording(bytes: Buffer): Recording {
-  if (!bytes.subarray(0, magic.length).equals(magic)) throw invalid('it does not begin as a recording does')
+  if (!bytes.subarray(0, magic.length).equals(magic)) throw invalid('it does not begin like a recording')
   const first = readRecord(bytes, magic.length)
   if ('why' in first) throw invalid(first.why)
   const about = aboutSchema.safeParse(first.json)
@@ -204,13 +212,13 @@ function readRecord(bytes: Buffer, at: number): Read | Unreadable {
     number,
     number,
   ]
-  if (jsonBytes > mostJson || dataBytes > mostData) return { why: 'a record says that it is larger than any can be' }
+  if (jsonBytes > mostJson || dataBytes > mostData) return { why: 'a record claims to be larger than the limit' }
   const [jsonAt, dataAt] = [at + headBytes, at + headBytes + jsonBytes]
   const end = dataAt + dataBytes
   if (end > bytes.length) return { why: 'the recording ends within a record' }
   const [json, data] = [bytes.subarray(jsonAt, dataAt), bytes.subarray(dataAt, end)]
   if (checksumOfAll([bytes.subarray(at, at + 12), json, data]) !== checksum)
-    return { why: 'a record is not what was written' }
+    return { why: 'a record is damaged: its checksum does not fit' }
   try {
     return { kind, json: JSON.parse(json.toString('utf8')), data, end }
   } catch {
@@ -218,17 +226,17 @@ function readRecord(bytes: Buffer, at: number): Read | Unreadable {
   }
 }
 
-/** A frame whose pixels and logits are as many as it says; memory of the recording's, the logits' a copy. */
+/** A frame with as many pixels and logits as it claims. The pixels are a view of the file's bytes, the logits a copy. */
 function frameOf({ kind, json, data }: Read, about: About): RecordedFrame | Unreadable {
   const parsed = frameSchema.safeParse(json)
-  if (kind !== kinds.frame || !parsed.success) return { why: 'a record is no frame' }
+  if (kind !== kinds.frame || !parsed.success) return { why: 'a record is not a frame' }
   const facts = parsed.data
   const { format, width, height, stride, pixelBytes } = facts
   if (stride < rowBytes(format, width) || pixelBytes < frameBytes(format, stride, height))
-    return { why: 'a frame has fewer pixels than its size says' }
+    return { why: 'a frame has fewer pixels than its size needs' }
   const logitsAt = pixelBytes + paddingOf(pixelBytes)
   const classes = facts.digests.logits === null ? 0 : about.model.classes
-  if (data.length !== logitsAt + 4 * classes) return { why: 'a frame has not the pixels and logits that it says' }
+  if (data.length !== logitsAt + 4 * classes) return { why: 'a frame has not as many pixels and logits as it claims' }
   const logits = new Float32Array(new Uint8Array(data.subarray(logitsAt)).buffer)
   return { ...facts, pixels: data.subarray(0, pixelBytes), logits }
 }

@@ -1,15 +1,16 @@
-/** The flight recorders of a run: one a camera, where the configuration wants them. */
+/** The flight recorders of a node. */
 import { join } from 'node:path'
 import type { Classifier } from '../classifier.js'
-import type { CameraConfig, Config } from '../config/schema.js'
+import type { Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import type { Logger } from '../log.js'
 import { version } from '../version.js'
 import type { FrameRecorder } from './recorder.js'
 
+/** One recorder for each zone, by its key; none where the configuration does not enable them. */
 export async function flightRecorders(
   config: Config,
-  cameras: readonly CameraConfig[],
+  zones: readonly string[],
   classifier: Classifier,
   log: Logger,
 ): Promise<ReadonlyMap<string, FrameRecorder>> {
@@ -18,8 +19,8 @@ export async function flightRecorders(
   const [{ FlightRecorder }, { aboutOf }] = await Promise.all([import('./recorder.js'), import('./about.js')])
   const on = [...(onLowConfidence ? ['low_confidence'] : []), ...(onLabelChange ? ['label_changed'] : [])]
   return new Map(
-    cameras.map(({ id }) => [
-      id,
+    zones.map((key) => [
+      key,
       new FlightRecorder({
         folder: folder ?? join(stateDirectory(config), 'recordings'),
         seconds,
@@ -27,7 +28,7 @@ export async function flightRecorders(
         diskBytes: diskMegabytes * 1e6,
         on,
         log,
-        about: (spec) => aboutOf({ classifier, version, node: config.node, camera: id, topK: config.topK }, spec),
+        about: (spec) => aboutOf({ classifier, version, node: config.node, camera: key, topK: config.topK }, spec),
       }),
     ]),
   )

@@ -1,7 +1,7 @@
 /**
- * Computes a recording again and says which stage is the first to differ: the pixels as they were stored, the network's
- * input, its outputs, the ranking, or the decision. With what computed it being the same, every bit must be; else the
- * numbers must agree within a tolerance, and the result says which of the two was demanded.
+ * Computes a recording again and names the first stage that differs: the stored pixels, the network's input, its outputs,
+ * the ranking, or the decision. Every bit must be the same where version, engine, target, tuning and platform are;
+ * otherwise numbers must agree within a tolerance. The result says which of the two was required.
  */
 import type { Classifier } from '../classifier.js'
 import type { ClassifierView } from '../engine/classify.js'
@@ -16,7 +16,7 @@ import { decodeState, sampleInput } from './frames.js'
 export const stages = ['pixels', 'preprocess', 'inference', 'prediction', 'decision'] as const
 export type Stage = (typeof stages)[number]
 
-/** Between other targets, engines and machines: of the logits' range, of the input's, and of a score. */
+/** Allowed difference between targets, engines and machines: as a share of the range of logits and input, absolute for scores. */
 export const tolerance = 1e-3
 
 export interface Difference {
@@ -28,20 +28,20 @@ export interface Difference {
 
 export interface Replay {
   readonly frames: number
-  /** `bits`: everything that computes is the same, so every bit must be. `tolerance`: why not is in `because`. */
+  /** `bits`: everything that computes is the same, so every bit must be. `tolerance`: `because` says what is not the same. */
   readonly demanded: 'bits' | 'tolerance'
   readonly because: readonly string[]
-  /** Frames whose input and outputs were the same, bit for bit. */
+  /** Frames with the same input and outputs, bit for bit. */
   readonly sameBits: number
-  /** Greatest difference of a logit, as a share of the range of its frame's. */
+  /** Greatest difference of a logit, as a share of the range of its frame's logits. */
   readonly worst: number
-  /** Of the first frame that differs, the first stage; null where none does. */
+  /** The first stage of the first frame that differs; null where none does. */
   readonly first: Difference | null
   /** How many frames differ. */
   readonly differing: number
 }
 
-/** What is not as it was when the recording was made, in phrases; empty where every bit must be the same. */
+/** What computes differently now than when the recording was made, in phrases. Empty: every bit must be the same. */
 export function changesSince(about: About, now: Omit<About, 'reason' | 'startedMs'>): string[] {
   const changes: string[] = []
   const compare = (what: string, before: unknown, after: unknown): void => {
@@ -52,7 +52,7 @@ export function changesSince(about: About, now: Omit<About, 'reason' | 'startedM
   compare('target', about.target, now.target)
   compare('pixel path', about.pixelPath, now.pixelPath)
   compare('tuning', about.tuning, now.tuning)
-  // The plain target rounds each operation by itself, on every processor.
+  // The scalar target rounds each operation by itself, on every processor.
   if (about.target !== 'scalar') compare('platform', about.platform, now.platform)
   return changes
 }
@@ -163,7 +163,7 @@ function compare(
     difference: { frame: seq, stage, what },
   })
   if (digestOf(recorded.pixels) !== digests.pixels)
-    return differs('pixels', 'the stored pixels are not those that were seen')
+    return differs('pixels', 'the stored pixels are not those that were recorded')
   if (isExact && !isSameInput)
     return differs(
       'preprocess',
@@ -196,7 +196,7 @@ function compare(
 
 const near = (a: number, b: number, isExact: boolean): boolean => (isExact ? a === b : Math.abs(a - b) <= tolerance)
 
-/** The same classes in the same order; without the same bits, near ties may have changed places. */
+/** The same classes in the same order. Without equal bits, near ties may have changed places. */
 function isSameTop(before: Prediction['top'], now: Prediction['top'], isExact: boolean): boolean {
   return (
     before.length === now.length &&

@@ -48,7 +48,7 @@ function usable(paths: readonly (string | undefined)[], take: () => unknown): vo
   }
 }
 
-/** An empty file is one that somebody is about to write. */
+/** The content of a file. An empty file is an error: it is probably just being written. */
 function contentOf(path: string, read: (path: string) => string): string {
   let content: string
   try {

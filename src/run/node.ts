@@ -26,6 +26,7 @@ import type { FrameRecorder } from '../recording/recorder.js'
 import { flightRecorders } from '../recording/recorders.js'
 import type { ServiceManager } from '../service/manager.js'
 import { version } from '../version.js'
+import { zonesOf } from '../zone/definition.js'
 import { camerasOf } from './cameras.js'
 import type { Commands } from './commands.js'
 import { describeDevice } from './device.js'
@@ -238,7 +239,13 @@ function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
     part({
       opens: 'recorders',
       needs: ['cameras', 'classifier'],
-      open: ({ cameras, classifier }) => flightRecorders(config, cameras, classifier, log),
+      open: ({ cameras, classifier }) =>
+        flightRecorders(
+          config,
+          cameras.flatMap(zonesOf).map(({ key }) => key),
+          classifier,
+          log,
+        ),
       async close(recorders) {
         for (const recorder of recorders.values()) await recorder.close()
       },

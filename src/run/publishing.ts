@@ -17,7 +17,7 @@ import { connectionOf } from './connection.js'
 /** Home Assistant subscribes to a new device's events within a second of its discovery. */
 const holdEventsMs = 1500
 
-/** Hands incoming messages to whoever takes them. The publisher exists before its listeners do. */
+/** The listeners of incoming messages. They are added after the publisher was created. */
 export interface Inbox {
   readonly listeners: ((message: Incoming) => void)[]
 }

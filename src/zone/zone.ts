@@ -1,7 +1,7 @@
 /**
  * One zone at work: view → inference → decision → publishing, one frame at a time. It owns its view, its policy's state
- * and what it said last. The engine is shared: a frame waits for its turn on it, and whatever needs the network's input
- * or feature map happens within that turn.
+ * and what it said last. The engine is shared: a frame waits for its turn on it, and everything that reads the
+ * network's input or feature map happens within that turn.
  */
 import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'

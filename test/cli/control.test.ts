@@ -1,4 +1,4 @@
-/** A running gapcam taking commands over a real broker: what they do, what outlives a crash, what is refused. */
+/** Commands to a running gapcam over a real broker: what they do, what survives a crash, what is refused. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -47,7 +47,7 @@ async function listen(url: string): Promise<Client> {
 }
 
 describe('a running gapcam', () => {
-  it('is switched off and on: the camera is closed, no label outlives it, and the switch is remembered through SIGKILL', async () => {
+  it('disables and enables a camera: it is closed, its label is withdrawn, and the setting survives SIGKILL', async () => {
     const broker = await startMosquitto()
     const stateDir = freshState()
     const client = await listen(broker.url)
@@ -88,7 +88,7 @@ describe('a running gapcam', () => {
     expect(await second.ended).toBe(130)
   })
 
-  it('takes thresholds and keys, refuses others, and says each once', async () => {
+  it('accepts thresholds and keys, refuses others, and publishes each change once', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     const run = start(broker.url, freshState())
@@ -125,7 +125,7 @@ describe('a running gapcam', () => {
     await run.ended
   })
 
-  it('takes a picture and classifies when asked', async () => {
+  it('takes a picture and classifies on request', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     const run = start(broker.url, freshState())
@@ -151,7 +151,7 @@ describe('a running gapcam', () => {
     await run.ended
   })
 
-  it('shows its heat when asked, of the label or of a class that is named, and its focus in every state', async () => {
+  it('publishes a heat map of the label or of a named class, and the focus in every state', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     const run = start(broker.url, freshState())
@@ -187,7 +187,7 @@ describe('a running gapcam', () => {
     await run.ended
   })
 
-  it('writes its flight recorder when asked, and what it wrote is replayed bit for bit', async () => {
+  it('writes the flight recording on request, and replay reproduces it bit for bit', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     const run = start(broker.url, freshState(), [
@@ -238,7 +238,7 @@ describe('a running gapcam', () => {
     expect(await run.ended).toBe(143)
   })
 
-  it('reads its configuration again, by message and by SIGHUP, and says what waits for a restart', async () => {
+  it('reads its configuration again by message and by SIGHUP, and answers what waits for a restart', async () => {
     const broker = await startMosquitto()
     const client = await listen(broker.url)
     const file = join(folder, 'gapcam.yaml')
@@ -273,7 +273,7 @@ describe('a running gapcam', () => {
     expect(existsSync(join(folder, 'reload/gapcam/settings.json'))).toBe(false)
   })
 
-  it('takes commands over the embedded broker too, and its device is announced there', async () => {
+  it('accepts commands over the embedded broker too, and announces its device there', async () => {
     const port = await freePort()
     const run = gapcam([
       'run',
@@ -299,7 +299,7 @@ describe('a running gapcam', () => {
     expect(await run.ended).toBe(130)
   })
 
-  it('takes 10,000 malformed commands without a crash, a change or a flood', async () => {
+  it('survives 10,000 malformed commands without a crash, a change or a flood', async () => {
     const run = launch(process.execPath, [join(projectRoot, 'scripts/fuzz/commands.mjs'), '--count', '10000'])
     expect(await run.ended, run.stderr()).toBe(0)
     expect(JSON.parse(run.stdout())).toMatchObject({ sent: 10_000, changes: 0, isAlive: true })

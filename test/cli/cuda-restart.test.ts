@@ -89,7 +89,7 @@ it.skipIf(!hasMosquitto)(
     client.heard.length = 0
     const second = start(broker.url, state, { NOTIFY_SOCKET: manager.socket, GAPCAM_CUDA_RESTART: 'always' })
     await second.until(
-      /CUDA is lost again after 1 restart for it: the CPU serves, and gapcam ends in 10 min to be started with a GPU/,
+      /CUDA is lost again after 1 restart: the CPU serves, and gapcam restarts in 10 min to get the GPU back/,
       60_000,
     )
     await until(() => health(client).gpu !== undefined, 'the first health', 60_000)
@@ -118,7 +118,7 @@ it.skipIf(!hasMosquitto)(
     const client = await listen(broker.url)
     const run = start(broker.url, join(state, 'alone'), {})
     await run.until(
-      /CUDA is lost until gapcam is restarted, and gapcam does not end for it: no service manager is there to start it again/,
+      /CUDA is lost until gapcam starts again, and gapcam does not restart for it: there is no service manager to start it again/,
       60_000,
     )
     await until(() => health(client).gpu !== undefined, 'the first health', 60_000)

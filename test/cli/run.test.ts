@@ -26,7 +26,7 @@ afterEach(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('with the embedded broker', () => {
-  it('an independent subscriber finds the label retained, and the state says who computed it', async () => {
+  it('an independent subscriber finds the label retained, and the state names the executor', async () => {
     const port = await freePort()
     const run = gapcam(['run', bird, '--loop', '--json', '--set', `mqtt.port=${port}`])
     await run.until(/"label":"chickadee"/)
@@ -94,7 +94,7 @@ describe('with mosquitto', () => {
     expect(Number(/(\d+) frames classified/.exec(run.stderr())?.[1])).toBeGreaterThan(20)
   }, 90_000)
 
-  it('runs on without a broker, and says once what is wrong', async () => {
+  it('runs on without a broker, and logs the reason once', async () => {
     const port = await freePort()
     const run = gapcam([
       'run',
@@ -121,7 +121,7 @@ describe('with mosquitto', () => {
     await Promise.race(
       [first, second].map((run) =>
         run
-          .until(/is a second gapcam running as gapcam-gapcam\? Give each a --node of its own/, 50_000)
+          .until(/is a second gapcam running as gapcam-gapcam\? Give each its own --node/, 50_000)
           .catch(() => new Promise(() => undefined)),
       ),
     )
@@ -153,7 +153,7 @@ describe('what it is given', () => {
     expect(Math.max(...counts)).toBeLessThanOrEqual(2 * Math.min(...counts))
   })
 
-  it('SIGHUP while it starts, before there is a model, is taken when it has', async () => {
+  it('a SIGHUP during the start is acted on once the node is open', async () => {
     const password = join(folder, 'open-password')
     writeFileSync(password, 'a-password\n', { mode: 0o644 })
     const run = gapcam(['run', bird, '--loop', '--json', '--broker', 'none', '--set', `mqtt.passwordFile=${password}`])
@@ -165,7 +165,7 @@ describe('what it is given', () => {
     expect(await run.ended).toBe(143)
   })
 
-  it('one of several cameras that cannot be opened is left out, and is said to be', async () => {
+  it('one of several cameras that cannot be opened is left out, and the log says so', async () => {
     const file = join(folder, 'dead.yaml')
     writeFileSync(
       file,
@@ -177,7 +177,7 @@ describe('what it is given', () => {
     expect(run.stderr()).toMatch(/^12 frames classified/m)
   })
 
-  describe('flags say more of the cameras that a file has', () => {
+  describe('flags add to the cameras of a file', () => {
     const file = join(folder, 'two.yaml')
     const settled = async (...flags: string[]): Promise<{ status: unknown; stderr: string; cameras: string[] }> => {
       writeFileSync(
@@ -205,7 +205,7 @@ describe('what it is given', () => {
       expect(await settled(photos, '--loop')).toMatchObject({ status: 0, cameras: ['cam0'] })
     })
 
-    it('a name that none has is a usage error with the nearest', async () => {
+    it('an unknown name is a usage error that names the nearest one', async () => {
       const { status, stderr } = await settled('--camera', 'hal')
       expect([status, stderr]).toEqual([2, expect.stringContaining('did you mean hall?')])
     })
@@ -268,7 +268,7 @@ describe('what it is given', () => {
 })
 
 describe('how it ends', () => {
-  it('with 143 on SIGTERM, whenever that comes', async () => {
+  it('with 143 on SIGTERM at any time', async () => {
     const random = new Random(4)
     for (let i = 0; i < 6; i++) {
       const run = gapcam(['run', photos, '--loop', '--json', '--broker', 'none'])

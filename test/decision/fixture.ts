@@ -13,7 +13,7 @@ export const bare: PolicyOptions = {
   staleAfterMs: 1000,
 }
 
-/** A prediction with these scores, whatever they sum to. */
+/** A prediction with these scores, which need not sum to 1. */
 export function scored(
   scores: readonly number[],
   { modelId = 'm', labels = classes }: { modelId?: string; labels?: readonly string[] } = {},

@@ -1,4 +1,4 @@
-/** What holds for any sequence of scores and any options. */
+/** Properties of the policy for any sequence of scores and any options. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { unknownLabel } from '../../src/decision/decision.js'
@@ -19,7 +19,7 @@ describe('properties', () => {
   })
   const rows = fc.array(row, { minLength: 1, maxLength: 40 })
 
-  it('never a label whose smoothed score is below the threshold', () => {
+  it('the smoothed score of a label is never below the threshold', () => {
     fc.assert(
       fc.property(rows, options, (frames, chosen) => {
         for (const { state } of play(frames, chosen)) {

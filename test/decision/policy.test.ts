@@ -149,7 +149,7 @@ describe('a camera that goes away', () => {
     expect(expire(stale.state, bare, 5000).events).toEqual([])
   })
 
-  it('is no loss when somebody switched it off', () => {
+  it('is not an event when a command disabled it', () => {
     const off = loseCamera(settledOpen, 'camera_disabled', 500)
     expect(off).toMatchObject({ events: [], settled: { label: unknownLabel, reason: 'camera_disabled' } })
     expect(observe(off.state, scored([0.9, 0, 0, 0]), bare, 600).events).toEqual(['label_changed'])
@@ -165,7 +165,7 @@ describe('a camera that goes away', () => {
 })
 
 describe('another model', () => {
-  it('starts from nothing, whatever the number of its classes', () => {
+  it('starts from nothing, with any number of classes', () => {
     const { state } = last(play([[0.9, 0, 0, 0]]))
     const slow = { ...bare, smoothingMs: 1e6, consecutive: 2 }
     const other = observe(state, scored([0.1, 0.9], { modelId: 'n', labels: ['off', 'on'] }), slow, 100)

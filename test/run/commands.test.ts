@@ -1,4 +1,4 @@
-/** The one door: what it takes, what it refuses, and that refusing changes nothing. */
+/** The door for commands: what it accepts, what it refuses, and that a refusal changes nothing. */
 import { describe, expect, it } from 'vitest'
 import { commandKinds, createCommands, type CommandTarget, type Commands } from '../../src/run/commands.js'
 import { loadConfig } from '../../src/config/config.js'
@@ -22,7 +22,7 @@ function door(target: Partial<CommandTarget> = {}, cameras = ['cam0']): { comman
 }
 
 describe('commands', () => {
-  it('change a value, and say what holds now', async () => {
+  it('change a value and answer with the one that holds now', async () => {
     const { commands, settings } = door()
     expect(await commands.execute({ kind: 'threshold', value: 0.6 }, 'mqtt')).toEqual({
       status: 'ok',
@@ -49,7 +49,7 @@ describe('commands', () => {
     })
   })
 
-  it('need a camera where there are several, and know it', async () => {
+  it('must name a camera where there are several, and one that exists', async () => {
     const { commands } = door({}, ['belt', 'gate'])
     expect(await commands.execute({ kind: 'threshold', value: 0.6 }, 'mqtt')).toMatchObject({
       code: 'invalid',
@@ -64,7 +64,7 @@ describe('commands', () => {
     })
   })
 
-  it('answer before a restart, and say what is not available', async () => {
+  it('answer before a restart; a missing function is not available', async () => {
     const order: string[] = []
     const { commands } = door({ restart: () => void order.push('restart') })
     await commands.execute({ kind: 'restart' }, 'mqtt').then(() => order.push('answer'))
@@ -78,7 +78,7 @@ describe('commands', () => {
       })
   })
 
-  it('say so when a camera is disabled, and when what was tried failed', async () => {
+  it('fail with a reason when the camera is disabled or the work fails', async () => {
     const { commands } = door({ snapshot: () => Promise.reject(new Error('no frame\nwithin 10 s')) })
     expect(await commands.execute({ kind: 'snapshot' }, 'mqtt')).toEqual({
       status: 'error',
@@ -140,7 +140,7 @@ describe('commands', () => {
     expect({}).not.toHaveProperty('polluted')
   })
 
-  it("that set something take no text but the log level's name", async () => {
+  it("that set keys accept no text but the log level's name", async () => {
     // A key that took text could one day be a path, an address or a word for a shell.
     const { commands } = door()
     const keys = [

@@ -1,4 +1,4 @@
-/** When a run that lost its GPU ends for it: the rule by itself, then over a real state folder with a clock of our own. */
+/** When a run ends because its GPU is lost: the rule by itself, then with a real state folder and a fake clock. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,18 +31,18 @@ describe('a run ends for a lost GPU', () => {
     expect(restartDueMs(restarts, servedMs)).toBe(dueMs)
   })
 
-  it('so that a GPU which dies at every start costs three restarts in the first hours, then one a day', () => {
+  it('a GPU that fails after every start costs three restarts in the first hours, then one a day', () => {
     let [now, count] = [0, 0]
     for (; now < 10 * day; count++) now += restartDueMs(count, 1000)
     expect(count).toBe(3 + 10)
   })
 
-  it('and forgets what was before a day of service', () => {
+  it('a day of service resets the count', () => {
     expect([restartsInARow(7, day - 1), restartsInARow(7, day)]).toEqual([7, 0])
   })
 })
 
-describe('over a state folder', () => {
+describe('with a state folder', () => {
   let folder: string
   let nowMs: number
   let ended: string[]
@@ -70,7 +70,7 @@ describe('over a state folder', () => {
     restartWanted,
   })
 
-  /** A run whose GPU is lost at its first look; the clock begins at 1000 s, the run with it. */
+  /** A run that finds its GPU lost at the first check. It starts at 1000 s by the fake clock. */
   function start(more: Partial<CudaRestartOptions> = {}): CudaRestart {
     nowMs = 1_000_000
     return createCudaRestart({
@@ -93,7 +93,7 @@ describe('over a state folder', () => {
     })
   }
 
-  it('the first run ends at once, the second after ten minutes; each once, and says why', async () => {
+  it('the first run ends immediately, the second after ten minutes, and both log why', async () => {
     const first = start()
     for (let i = 0; i < 3; i++) first.tick()
     await until(() => ended.length > 0, 'the first end')
@@ -107,7 +107,7 @@ describe('over a state folder', () => {
     second.tick()
     expect(second.describe()).toEqual({ restarts: 1, restart_in_s: 360 })
     expect(warned).toEqual([
-      'CUDA is lost again after 1 restart for it: the CPU serves, and gapcam ends in 10 min to be started with a GPU',
+      'CUDA is lost again after 1 restart: the CPU serves, and gapcam restarts in 10 min to get the GPU back',
     ])
     nowMs += 6 * minute
     for (let i = 0; i < 3; i++) second.tick()
@@ -125,32 +125,32 @@ describe('over a state folder', () => {
   })
 
   it.each([
-    [{ isSupervised: false }, 'no service manager is there to start it again'],
+    [{ isSupervised: false }, 'there is no service manager to start it again'],
     [{ mode: 'never' }, 'cudaRestart is never'],
     [
       { isDemanded: true },
-      'with engine cuda a GPU that does not come back would leave nothing that serves (cudaRestart: always ends all the same)',
+      'with engine: cuda nothing would serve if the GPU did not come back (cudaRestart: always restarts nevertheless)',
     ],
-  ] as const)('with %j the CPU serves on, which is said once', (options, why) => {
+  ] as const)('with %j the CPU continues, which is logged once', (options, why) => {
     const run = start(options)
     for (let i = 0; i < 3; i++) run.tick()
     expect([run.describe(), ended]).toEqual([{ restarts: 0 }, []])
-    expect(warned).toEqual([`CUDA is lost until gapcam is restarted, and gapcam does not end for it: ${why}`])
+    expect(warned).toEqual([`CUDA is lost until gapcam starts again, and gapcam does not restart for it: ${why}`])
   })
 
-  it('somebody whom gapcam cannot see may supervise it', async () => {
+  it('cudaRestart: always ends the run without a service manager and with a demanded engine', async () => {
     const run = start({ isSupervised: false, isDemanded: true, mode: 'always' })
     run.tick()
     await until(() => ended.length > 0, 'the end')
     await run.close()
   })
 
-  it('a run that cannot write down that it ends does not end, and says so', async () => {
+  it('a run that cannot record its restart on disk continues, and logs why', async () => {
     const file = join(folder, 'file')
     writeFileSync(file, '')
     const run = start({ folder: file })
     for (let i = 0; i < 3; i++) run.tick()
-    await until(() => warned.some((text) => text.includes('could not write down')), 'the warning')
+    await until(() => warned.some((text) => text.includes('could not be recorded on disk')), 'the warning')
     await run.close()
     expect(ended).toEqual([])
   })

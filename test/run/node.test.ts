@@ -1,4 +1,4 @@
-/** A node in a program of its own: it starts, shows labels, stops, and leaves nothing open; so does one that fails to start. */
+/** A node inside another program: it starts, delivers labels, stops and leaves nothing open, also when it fails to start. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'

@@ -44,7 +44,7 @@ it('opens each part with those it needs, and closes them in reverse', async () =
   expect(calls).toHaveLength(6)
 })
 
-it('a part in the middle that fails closes those before it, and its failure is told', async () => {
+it('a part in the middle that fails closes those before it, and its failure is thrown', async () => {
   const calls: string[] = []
   await expect(openParts(rows(calls, ['open two', 'close one']), log)).rejects.toThrow('open two failed')
   expect(calls).toEqual(['open one', 'open two', 'close one'])
@@ -57,7 +57,7 @@ it('a part that fails to close keeps no other one open', async () => {
   expect(calls.slice(3)).toEqual(['close three', 'close two', 'close one'])
 })
 
-it('a part that is needed before it is opened is a mistake of the program', async () => {
+it('a part that is needed before it is opened throws TypeError', async () => {
   const calls: string[] = []
   const [one, two, three] = rows(calls)
   await expect(openParts([one!, three!, two!], log)).rejects.toThrow(

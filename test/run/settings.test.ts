@@ -1,4 +1,4 @@
-/** Run-time values: what wins, who hears, and what of them outlives a crash. */
+/** Settings at run time: precedence, listeners, and what survives a crash. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
@@ -42,8 +42,8 @@ function open(folder: string | null, more: Record<string, unknown> = {}): Settin
   return openSettings({ config, cameras: config.cameras, folder, log })
 }
 
-describe('run-time values', () => {
-  it('win over the configuration until they are cleared', async () => {
+describe('settings', () => {
+  it('override the configuration until they are cleared', async () => {
     const settings = open(null, { 'policy.threshold': 0.4 })
     expect(settings.zone('cam0')).toMatchObject({ isEnabled: true, roi: null, policy: { threshold: 0.4 } })
     expect(settings.zone('cam1').roi).toEqual({ x: 0, y: 0, width: 0.5, height: 1 })
@@ -71,7 +71,7 @@ describe('run-time values', () => {
     expect(settings.overrides).toEqual({ version: 1, cameras: {}, values: {} })
   })
 
-  it('the last who writes wins, for one camera and for all', async () => {
+  it('the last write wins, for one camera and for all', async () => {
     const settings = open(null)
     await settings.change({ zone: 'cam0', threshold: 0.6 })
     await settings.change({ values: { 'policy.threshold': 0.7 } })
@@ -80,7 +80,7 @@ describe('run-time values', () => {
     expect(['cam0', 'cam1'].map((id) => settings.zone(id).policy.threshold)).toEqual([0.8, 0.7])
   })
 
-  it('every listener hears, and the same object is read until something changes', () => {
+  it('every listener is called, and reading gives the same object until something changes', () => {
     const settings = open(null)
     const heard: number[] = []
     const stop = settings.onChange(() => heard.push(settings.zone('cam0').policy.threshold))
@@ -96,7 +96,7 @@ describe('run-time values', () => {
 })
 
 describe('kept on disk', () => {
-  it('are there at the next start, in a file that only we can read', async () => {
+  it('are there at the next start, in a file that only its owner can read', async () => {
     const folder = freshFolder()
     const settings = open(folder)
     expect(
@@ -131,7 +131,7 @@ describe('kept on disk', () => {
     expect(open(folder).zone('cam0').policy.threshold).toBe(0.5)
   })
 
-  it('a folder that cannot be written costs the memory of a value, not the value', async () => {
+  it('in a folder that cannot be written a value takes effect but is not kept', async () => {
     const folder = freshFolder()
     mkdirSync(join(folder, '..'), { recursive: true })
     writeFileSync(folder, 'a file where the folder should be')
@@ -144,7 +144,7 @@ describe('kept on disk', () => {
     chmodSync(folder, 0o600)
   })
 
-  it('a hundred changes at once are few writes, and the last is what is kept', async () => {
+  it('a hundred changes at once cause few writes, and the last value is kept', async () => {
     const folder = freshFolder()
     const settings = open(folder)
     const kept = Array.from({ length: 100 }, (_, i) => settings.change({ zone: 'cam0', threshold: i / 100 }))
@@ -153,7 +153,7 @@ describe('kept on disk', () => {
     expect(open(folder).zone('cam0').policy.threshold).toBe(0.99)
   })
 
-  it('two who write one file leave a whole one, of the last', async () => {
+  it('two writers of one file leave a whole file, of the last one', async () => {
     const folder = freshFolder()
     const [one, other] = [open(folder), open(folder)]
     await Promise.all([one.change({ zone: 'cam0', threshold: 0.1 }), other.change({ zone: 'cam1', threshold: 0.2 })])
@@ -162,7 +162,7 @@ describe('kept on disk', () => {
     )
   })
 
-  it('what was confirmed survives SIGKILL at any moment, and nothing is left behind', async () => {
+  it('a confirmed value survives SIGKILL at any moment, and no temporary file is left', async () => {
     const folder = freshFolder()
     const program = `
       import { loadConfig } from '${projectRoot}dist/config/config.js'

@@ -1,4 +1,4 @@
-/** The supervision of one camera: its own faults are retried, those of the program that takes its frames are not. */
+/** The supervision of one camera: its faults are retried, faults of the code that takes its frames are not. */
 import { describe, expect, it } from 'vitest'
 import type { Camera } from '../../src/camera/camera.js'
 import { systemClock } from '../../src/clock.js'
@@ -7,7 +7,7 @@ import { frameOf, type Frame } from '../../src/frame.js'
 import { noDeadlines } from '../../src/run/deadlines.js'
 import { superviseCamera, type Opening, type Supervision } from '../../src/run/supervisor.js'
 
-/** A camera that delivers frames until `frames` are gone, and is then lost; null for a source that ends instead. */
+/** A camera that delivers frames until `frames` are gone, and is then lost or ends. */
 function camera(frames: number, end: 'lost' | 'ended' = 'lost', isLive?: boolean): Camera {
   let left = frames
   return {
@@ -47,7 +47,7 @@ function supervise(more: Partial<Supervision>): { run: Promise<void>; lost: stri
 }
 
 describe('superviseCamera', () => {
-  it('opens a camera again that was lost after a frame, and says that it is back', async () => {
+  it('opens a camera again that was lost after a frame, and reports the recovery', async () => {
     const cameras = [camera(1, 'lost', true), camera(1, 'ended')]
     const { run, lost, openings } = supervise({ make: () => cameras.shift()! })
     await run

@@ -1,4 +1,4 @@
-/** Work behind a switch: off and on in any order, and never two at work. */
+/** Work behind a switch: off and on in any order, and never twice at once. */
 import { expect, it } from 'vitest'
 import { whileOn } from '../../src/run/switch.js'
 
@@ -66,7 +66,7 @@ it('waits from the start where the switch is off', async () => {
   await done
 })
 
-it('off and on within a moment are never two at work', async () => {
+it('quick switching never runs the work twice at once', async () => {
   const it = bench()
   const done = it.run()
   for (let i = 0; i < 50; i++) it.move(i % 2 === 1)
@@ -77,7 +77,7 @@ it('off and on within a moment are never two at work', async () => {
   expect([it.mostAtWork, it.atWork]).toEqual([1, 0])
 })
 
-it('work that ends by itself is the end', async () => {
+it('work that ends by itself ends the switch', async () => {
   await whileOn(
     {
       isOn: () => true,

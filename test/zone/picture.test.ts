@@ -1,4 +1,4 @@
-/** Pictures on demand: a zone's next frame, whole and true to the camera, for whoever asks and for nobody else. */
+/** Pictures on demand: each request is answered once, with the zone's next frame as the camera delivered it. */
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -91,7 +91,7 @@ describe('capture', () => {
     },
   )
 
-  it('comes with what the network saw of it and made of it, in memory that later frames leave alone', async () => {
+  it('has the region that the network saw and its prediction, in memory that later frames do not change', async () => {
     const roi = { x: 0.25, y: 0, width: 0.5, height: 1 }
     const zone = zoneOf(roi)
     const asked = zone.capture()
@@ -123,11 +123,11 @@ describe('capture', () => {
       [46, 62],
       [1, 1],
     ])
-    expect(pictures[0]!.rgb, 'two who ask for one size share it').toBe(pictures[1]!.rgb)
+    expect(pictures[0]!.rgb, 'requests for one size share the picture').toBe(pictures[1]!.rgb)
     zone.close()
   })
 
-  it('waits for the next frame that can be read, and goes to nobody twice', async () => {
+  it('waits for the next frame that can be read, and answers each request once', async () => {
     const zone = zoneOf()
     const asked = zone.capture()
     const short = frameOf(1)
@@ -141,7 +141,7 @@ describe('capture', () => {
     zone.close()
   })
 
-  it('is given up with its signal, and rejects when the camera is lost or closed', async () => {
+  it('is withdrawn by its signal, and rejects when the camera is lost or closed', async () => {
     const zone = zoneOf()
     const giving = new AbortController()
     const given = zone.capture({ signal: giving.signal })

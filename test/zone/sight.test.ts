@@ -1,4 +1,4 @@
-/** What a camera's view adds to what is published: the focus, looking elsewhere, and a lens that has gone blind. */
+/** What a zone adds to a prediction: the focus, the watched region, lens problems. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openClassifier, type Classifier } from '../../src/classifier.js'
@@ -38,7 +38,7 @@ interface Told {
   readonly events: { readonly type: string; readonly decision: Decision; readonly prediction: Prediction | null }[]
 }
 
-/** A zone whose publisher only listens. */
+/** A zone with a publisher that only records. */
 function listening(camera: Partial<CameraConfig> = {}, watch = false): { zone: Zone; told: Told } {
   const told: Told = { predictions: [], events: [] }
   const publisher = {
@@ -123,7 +123,7 @@ describe('a watched region', () => {
     expect(told.events[0]!.prediction!.isElsewhere).toBe(isElsewhere)
     zone.close()
   })
-  it('is where the frame is, though the camera hangs on its side and sees a mirror image', async () => {
+  it('lies in the frame, also for a camera that is turned or mirrored', async () => {
     for (const view of [{ rotate: 90 as const }, { flipX: true }, { rotate: 270 as const, flipY: true }]) {
       const { zone, told } = listening({ watchRegion: right, ...view })
       await zone.take(scene.frame)
@@ -152,7 +152,7 @@ describe('a watched region', () => {
   })
 })
 
-it('a lens that goes black and sees again is an event each, with the problem in between', async () => {
+it('a lens that goes black and recovers causes one event each, with the problem in between', async () => {
   const { zone, told } = listening({}, true)
   const black: Frame = { ...scene.frame, pixels: new Uint8Array((scene.frame.pixels as Uint8Array).length) }
   for (const frame of [
@@ -171,7 +171,7 @@ it('a lens that goes black and sees again is an event each, with the problem in 
 })
 
 describe('a picture with its heat', () => {
-  it('is that of the settled label, or of the class that is asked for', async () => {
+  it('is that of the settled label, or of the requested class', async () => {
     const { zone, told } = listening()
     const asked = [
       zone.capture({ heat: 'label', maxSide: 64 }),
@@ -186,7 +186,7 @@ describe('a picture with its heat', () => {
     expect(bare!.heat).toBeUndefined()
     zone.close()
   })
-  it('is refused for a class that the model does not have, and by a model that was opened without', async () => {
+  it('is refused for a class that the model does not have, and for a model without heat maps', async () => {
     const { zone } = listening()
     for (const heat of [1000, -1, 1.5])
       await expect(zone.capture({ heat })).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-/** Commands take effect between two frames: the very next frame is judged by the new values, and none is lost or mixed. */
+/** Settings take effect between two frames: the next frame is judged by the new values. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openClassifier, type Classifier } from '../../src/classifier.js'
@@ -83,7 +83,7 @@ it('a threshold judges the next frame', async () => {
   zone.close()
 })
 
-it('a region is what the network sees of the next frame', async () => {
+it('a new region is what the network sees of the next frame', async () => {
   const { zone, settings, next } = setUp()
   const scores: number[] = []
   for (const roi of [
@@ -103,7 +103,7 @@ it('a region is what the network sees of the next frame', async () => {
   zone.close()
 })
 
-it('a camera that is switched off while a frame is under way gets no label of that frame', async () => {
+it('a camera that is disabled during a frame gets no label from that frame', async () => {
   const { zone, settings, settled, next } = setUp()
   await next()
   const underWay = zone.take(frameOf(99))
@@ -118,7 +118,7 @@ it('a camera that is switched off while a frame is under way gets no label of th
   zone.close()
 })
 
-it('a picture that somebody waits for is refused when the camera is switched off', async () => {
+it('a requested picture is refused when the camera is disabled', async () => {
   const { zone } = setUp()
   const asked = zone.capture()
   zone.disable()
