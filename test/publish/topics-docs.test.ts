@@ -1,7 +1,8 @@
-/** What the documents say of topics is what the table says: docs/mqtt.md row by row, Node-RED's flow topic by topic. */
+/** The documents agree with the tables of topics, commands and event types: docs/mqtt.md, Home Assistant's page, Node-RED's flow. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { eventTypes } from '../../src/decision/decision.js'
 import { topicTable, type TopicRow } from '../../src/publish/topics.js'
 import { commandKinds } from '../../src/run/commands.js'
 import { projectRoot } from '../shared.js'
@@ -9,24 +10,21 @@ import { projectRoot } from '../shared.js'
 const rows = Object.values(topicTable) as readonly TopicRow[]
 const read = (name: string): string => readFileSync(join(projectRoot, name), 'utf8')
 
-/** `R/status` → ['R/status'], one or more a row of the table. */
-function documented(): Map<string, { qos: string; retained: string }> {
+/** The topics of docs/mqtt.md with what it says about each; a row has one or more. */
+function documented(): (readonly [string, { qos: string; retained: string }])[] {
   const table = read('docs/mqtt.md')
     .split('\n')
     .filter((line) => /^\| `[RC]\//.test(line))
     .map((line) => line.split('|').map((cell) => cell.trim()))
-  return new Map(
-    table.flatMap(([, topics, , qos, retained]) =>
-      [...topics!.matchAll(/`([^`]+)`/g)].map(([, topic]): [string, { qos: string; retained: string }] => [
-        topic!,
-        { qos: qos!, retained: retained! },
-      ]),
-    ),
+  return table.flatMap(([, topics, , qos, retained]) =>
+    [...topics!.matchAll(/`([^`]+)`/g)].map(([, topic]) => [topic!, { qos: qos!, retained: retained! }] as const),
   )
 }
 
-it('docs/mqtt.md has every topic with its QoS and retention, and no other', () => {
-  const found = documented()
+it('docs/mqtt.md has every topic once, with its QoS and retention, and no other', () => {
+  const list = documented()
+  const found = new Map(list)
+  expect(list).toHaveLength(found.size)
   const ours = rows.map(
     ({ of, name, qos, isRetained }) =>
       [
@@ -38,15 +36,20 @@ it('docs/mqtt.md has every topic with its QoS and retention, and no other', () =
   for (const [topic, qos, isRetained] of ours) {
     expect(found.get(topic), topic).toBeDefined()
     expect(found.get(topic)!.qos, topic).toBe(qos)
-    // A picture is kept where the configuration says so.
+    // Pictures are retained where the configuration says so.
     expect(found.get(topic)!.retained, topic).toMatch(isRetained ? /^yes$/ : /^(no|where `mqtt.retainImages` says so)$/)
   }
-  expect([...found.keys()].filter((topic) => !ours.some(([name]) => name === topic) && topic !== 'R/ack')).toEqual([])
+  expect([...found.keys()].filter((topic) => !ours.some(([name]) => name === topic))).toEqual([])
 })
 
 it('docs/mqtt.md names every command', () => {
   const text = read('docs/mqtt.md')
   expect(commandKinds.filter((kind) => !text.includes(`\n| \`${kind}\` |`))).toEqual([])
+})
+
+it.each(['docs/mqtt.md', 'docs/home-assistant.md'])('%s names every type of event', (file) => {
+  const text = read(file)
+  expect(eventTypes.filter((type) => !text.includes(`\`${type}\``))).toEqual([])
 })
 
 interface FlowNode {
@@ -62,7 +65,7 @@ interface FlowNode {
   wires?: string[][]
 }
 
-it("Node-RED's flow is whole: it parses, its wires lead somewhere, its topics are of the table, and it retains nothing", () => {
+it("Node-RED's flow is valid: it parses, its wires have targets, its topics are in the table, and it retains nothing", () => {
   const flow = JSON.parse(read('docs/node-red-flow.json')) as FlowNode[]
   const byId = new Map(flow.map((node) => [node.id, node]))
   expect(byId.size).toBe(flow.length)
@@ -87,7 +90,7 @@ it("Node-RED's flow is whole: it parses, its wires lead somewhere, its topics ar
   }
 })
 
-it("Node-RED's function lets each event through once, and tells a gap", () => {
+it("Node-RED's function passes each event once, and warns of a gap", () => {
   const { func } = (JSON.parse(read('docs/node-red-flow.json')) as FlowNode[]).find(({ type }) => type === 'function')!
   const memory = new Map<string, unknown>()
   const warnings: string[] = []

@@ -122,7 +122,7 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
         { camera: 'cam0', seq: 2 },
       ].map((line) => expect.objectContaining(line)),
     )
-    expect(await run(['clear'], env)).toMatchObject({ status: 0, stderr: '3 events given up\n' })
+    expect(await run(['clear'], env)).toMatchObject({ status: 0, stderr: '3 events discarded\n' })
     expect(outbox.stats().queued).toBe(0)
     expect((await run(['list'], env)).lines).toEqual([])
   })
@@ -144,7 +144,7 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     expect((await run(['status'], env)).lines).toMatchObject([{ state: 'none', queued: 0 }])
     expect((await run(['list'], env)).lines).toEqual([])
     expect(() => readdirSync(folder)).toThrow(/ENOENT/)
-    expect(await run(['drain'], env)).toMatchObject({ status: 2, stderr: expect.stringContaining('nobody to send to') })
+    expect(await run(['drain'], env)).toMatchObject({ status: 2, stderr: expect.stringContaining('no gapcam is running') })
   })
 
   it.skipIf(!hasMosquitto)('drains without a gapcam that runs (skipped where mosquitto is not installed)', async () => {
