@@ -1,4 +1,4 @@
-/** The log in the journal's own form, where systemd says that stderr goes there. */
+/** The log in the journal's form, where systemd says that stderr goes there. */
 import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), 'gapcam-log-'))
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** What a run that fails writes to a stderr of which JOURNAL_STREAM says `stream`; '' for its own device and inode. */
+/** What a failing run writes to stderr while JOURNAL_STREAM is `stream`; '' for the device and inode of stderr itself. */
 async function stderrOf(name: string, stream: string): Promise<string> {
   const file = join(folder, name)
   const descriptor = openSync(file, 'w')
@@ -29,7 +29,7 @@ it('lines for the journal have a priority and no time; other lines are JSON', as
   expect(journal).toMatch(/^<3>camera .*\/dev\/video99.* camera=cam0 code=CAMERA_NOT_FOUND$/m)
   expect(journal).toMatch(/^<3>gapcam: camera .*\/dev\/video99/m)
   expect(journal).not.toContain('"level"')
-  // The variable is inherited by whoever is started from a service with another stderr.
+  // A program that a service starts with another stderr inherits the variable.
   expect(await stderrOf('other', '1:2')).toMatch(/^\{"level":"error".*video99/m)
 })
 

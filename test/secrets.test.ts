@@ -1,4 +1,4 @@
-/** What looks like a secret is not shown, and what is known to be one is shown nowhere. */
+/** Known secrets, and texts that look like secrets, are never shown. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ describe('a text is shown without', () => {
     expect(redact(text)).toBe(shown)
   })
 
-  it('what it was told to keep, in every form in which it may appear', () => {
+  it('registered secrets, in every form in which they may appear', () => {
     keepSecret('gr"eat & secret/1')
     keepSecretsOf('rtsp://u:p%20w0rd@h/x')
     const forms = [
@@ -61,12 +61,12 @@ describe('a text is shown without', () => {
     ['rtsp://admin:no address@', 'rtsp://(hidden)'],
     ['test://?seed=1', 'test://?seed=1'],
     ['v4l2:///dev/video0', 'v4l2:///dev/video0'],
-  ])('the address %s that it was told to keep', (source, shown) => {
+  ])('the registered address %s', (source, shown) => {
     keepSecretsOf(source)
     expect(redact(`open ${source} was refused`)).toBe(`open ${shown} was refused`)
   })
 
-  it('and so is every fault', () => {
+  it('secrets in errors', () => {
     keepSecret('faulty-secret')
     expect(new GapcamError('CAMERA_LOST', 'the camera said faulty-secret on rtsp://u:p@h/').message).toBe(
       'the camera said (hidden) on rtsp://h/',
@@ -77,7 +77,7 @@ describe('a text is shown without', () => {
 describe('the configuration', () => {
   const passwordFile = file('password', 'from-a-file\n')
 
-  it('shows none of its secrets, wherever they stand', () => {
+  it('shows none of its secrets', () => {
     const config = file(
       'all.yaml',
       `mqtt: { broker: 'mqtt://belt:in-the-url@broker', password: in-the-file, passwordFile: ${passwordFile} }
@@ -91,7 +91,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
       expect(shown).not.toContain(secret)
   })
 
-  it('takes a credential of the service manager in the place of a file, and says where it comes from', () => {
+  it('prefers a credential of the service manager to a file, and says where it comes from', () => {
     const credentials = mkdtempSync(join(folder, 'credentials-'))
     for (const name of ['mqtt-password', 'mqtt-key', 'camera-gate-password'])
       writeFileSync(join(credentials, name), `credential ${name}`)
@@ -108,7 +108,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
     expect(loaded.origins.get('mqtt.passwordFile')).toBe('credential')
   })
 
-  it('leaves a password that was written down where one lies about', () => {
+  it('prefers a written password to a credential', () => {
     const credentials = mkdtempSync(join(folder, 'credentials-'))
     writeFileSync(join(credentials, 'mqtt-password'), 'lies about')
     const { config } = loadConfig({
@@ -119,7 +119,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
     expect(config.mqtt.passwordFile).toBeUndefined()
   })
 
-  it("finds a container's secrets behind those of a service manager", () => {
+  it("finds a container's secrets after those of a service manager", () => {
     const [service, container] = [mkdtempSync(join(folder, 'service-')), mkdtempSync(join(folder, 'container-'))]
     writeFileSync(join(container, 'mqtt-password'), 'x')
     expect(credentialFile('mqtt-password', {}, container)).toBe(join(container, 'mqtt-password'))
@@ -130,7 +130,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
     expect(credentialFile('mqtt-key', { CREDENTIALS_DIRECTORY: service }, container)).toBeNull()
   })
 
-  it('says which secrets every user of the machine can read', () => {
+  it('warns of secret files that every user of the machine can read', () => {
     const open = file('open', 'open-secret', 0o644)
     const config = file(
       'open.yaml',
@@ -146,7 +146,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
     expect(loadConfig({ flags: {}, environment: {}, file: config }).warnings).toEqual([])
   })
 
-  it("says which camera's password cannot be had", () => {
+  it('names the camera whose password cannot be read', () => {
     const config = (source: string, password: string): string =>
       file('camera.yaml', `cameras: [{ id: gate, source: '${source}', passwordFile: ${password} }]\n`)
     expect(() => loadConfig({ flags: {}, environment: {}, file: config('rtsp://gate/1', '/nowhere') })).toThrow(
@@ -157,7 +157,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
     )
   })
 
-  it('reads a secret without the line break behind it', () => {
+  it('reads a secret without the line break at its end', () => {
     expect(readSecret(file('line', 'two words \r\n'))).toBe('two words ')
   })
 })

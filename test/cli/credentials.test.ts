@@ -7,7 +7,7 @@ import { configSchema } from '../../src/config/schema.js'
 import { connectionOf } from '../../src/run/connection.js'
 import { makeCertificates } from '../publish/certificates.js'
 import { recordingLog } from '../publish/fixture.js'
-import { asWhoWeAre, cleanUp, hasMosquitto, startMosquitto, temporaryFolder, until } from '../publish/mosquitto.js'
+import { asThisUser, cleanUp, hasMosquitto, startMosquitto, temporaryFolder, until } from '../publish/mosquitto.js'
 import { createPublisher, type Publisher } from '../../src/publish/publisher.js'
 
 let publisher: Publisher | undefined
@@ -42,7 +42,7 @@ it.skipIf(!hasMosquitto)(
     }
     setPassword('old')
     writeFileSync(passwordFile, 'old\r\n', { mode: 0o600 })
-    const broker = await startMosquitto(['allow_anonymous false', `password_file ${users}`, ...asWhoWeAre])
+    const broker = await startMosquitto(['allow_anonymous false', `password_file ${users}`, ...asThisUser])
     const { publisher, messages } = publish({ broker: broker.url, username: 'dock1', passwordFile })
     await publisher.start()
     await until(() => publisher.stats().connected, 'the first connection')

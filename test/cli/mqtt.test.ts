@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config/config.js'
 import { endAll, gapcam, jsonLines, launch, cli } from '../process.js'
 import { makeCertificates } from '../publish/certificates.js'
 import { connectClient, type Client } from '../publish/client.js'
-import { asWhoWeAre, cleanUp, freePort, startMosquitto, temporaryFolder, until } from '../publish/mosquitto.js'
+import { asThisUser, cleanUp, freePort, startMosquitto, temporaryFolder, until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-mqtt-cli-'))
@@ -93,7 +93,7 @@ describe('gapcam mqtt test', () => {
       'topic deny gapcam/gapcam/cam0/event',
       'topic read homeassistant/status',
     ])
-    const broker = await startMosquitto(['allow_anonymous true', rules, ...asWhoWeAre])
+    const broker = await startMosquitto(['allow_anonymous true', rules, ...asThisUser])
     const { status, stdout } = await run(['mqtt', 'test', '--broker', broker.url])
     expect(status).toBe(5)
     expect(jsonLines<Check>(stdout).filter(({ result }) => result !== 'ok')).toEqual(
@@ -163,7 +163,7 @@ describe('gapcam mqtt test', () => {
   it('reports a wrong address, a wrong password and a missing broker with status 5', async () => {
     const passwords = join(folder, 'passwords')
     writeFileSync(passwords, '')
-    const closed = await startMosquitto(['allow_anonymous false', `password_file ${passwords}`, ...asWhoWeAre])
+    const closed = await startMosquitto(['allow_anonymous false', `password_file ${passwords}`, ...asThisUser])
     expect(await run(['mqtt', 'test', '--broker', closed.url])).toMatchObject({
       status: 5,
       stderr: expect.stringMatching(/Not authorized/i),

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { asWhoWeAre, hasMosquitto, startMosquitto, subscribe } from '../publish/mosquitto.js'
+import { asThisUser, hasMosquitto, startMosquitto, subscribe } from '../publish/mosquitto.js'
 import { bird, doctor, small, testFolder } from './run-doctor.js'
 
 const folder = testFolder()
@@ -58,7 +58,7 @@ describe.skipIf(!hasMosquitto)('brokers (skipped where mosquitto is not installe
       'allow_anonymous false',
       `password_file ${users}`,
       `acl_file ${acl}`,
-      ...asWhoWeAre,
+      ...asThisUser,
     ])
     const wrong = await at(broker.url, '--set', 'mqtt.username=cam', '--set', 'mqtt.password=wrong')
     expect([wrong.exit, wrong.of('login').verdict, wrong.of('login').fix]).toEqual([
@@ -102,7 +102,7 @@ describe.skipIf(!hasMosquitto)('brokers (skipped where mosquitto is not installe
       ],
       { stdio: 'ignore' },
     )
-    const broker = await startMosquitto(['allow_anonymous true', `certfile ${cert}`, `keyfile ${key}`, ...asWhoWeAre])
+    const broker = await startMosquitto(['allow_anonymous true', `certfile ${cert}`, `keyfile ${key}`, ...asThisUser])
     const url = `mqtts://localhost:${broker.port}`
     const stranger = await at(url)
     expect([stranger.exit, stranger.of('TLS').verdict, stranger.of('TLS').fix]).toEqual([

@@ -1,4 +1,4 @@
-/** What is said first on a connection, what is taken back, and who hears it: with a broker that is real. */
+/** What is published first on a connection, and what is removed, with a real broker. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { announce, birthJitterMs, birthSubscription, createBirthListener } from '../../src/publish/announcement.js'
 import type { DeviceFacts } from '../../src/publish/homeassistant/device.js'
@@ -42,7 +42,7 @@ async function connected(publisher: Publisher): Promise<void> {
 }
 
 describe('on every connection', () => {
-  it('the device goes before the first state that may have a new label, however late the broker comes', async () => {
+  it('the device is published before the first state with a new label, also when the broker starts late', async () => {
     const broker = await startMosquitto()
     await broker.kill()
     const publisher = track(quickPublisher(broker.url, { first: await first(publishedIn(null)) }))
@@ -51,7 +51,7 @@ describe('on every connection', () => {
     await broker.restart()
     const client: Client = track(await connectClient(broker.url))
     await client.sees('gapcam/dock1/cam0/label', 'open')
-    // Again on the next one, with a broker that has forgotten all.
+    // The same on the next connection, with a broker that has lost its data.
     await broker.kill()
     await until(() => !publisher.stats().connected, 'the loss')
     publisher.settled('cam0', decision('closed', 1), prediction(2))
@@ -68,7 +68,7 @@ describe('on every connection', () => {
     )
   })
 
-  it('the order on the wire is device, model, each camera, and online last, so that no label of an earlier model meets the new options', async () => {
+  it('the order is device, model, each camera, and online last, so that no label of an earlier model meets the new options', async () => {
     const broker = await startMosquitto()
     const client = track(await connectClient(broker.url))
     const publisher = track(quickPublisher(broker.url, { first: await first(publishedIn(null)) }))
@@ -92,14 +92,14 @@ describe('on every connection', () => {
     expect(client.heard.slice(before, before + 6).map(({ topic }) => topic)).toEqual(order)
   })
 
-  it('an event waits for those who subscribe because of the device, and is still live then', async () => {
+  it('a live event waits for subscribers that the discovery attracts, and stays live', async () => {
     const broker = await startMosquitto()
     const client = track(await connectClient(broker.url))
     const publisher = track(quickPublisher(broker.url, { first: await first(publishedIn(null)), holdEventsMs: 3000 }))
     await publisher.start()
     await client.sees(device, /cam0_label/)
     publisher.event('cam0', 'label_changed', decision('open'), prediction())
-    // What is said after it, but need not wait, comes before it.
+    // Later messages that need not wait arrive before it.
     publisher.keep({ topic: 'gapcam/dock1/marker', payload: 'x', qos: 1, isRetained: true })
     await client.sees('gapcam/dock1/cam0/event', /label_changed/)
     const at = (name: string): number => client.heard.findIndex(({ topic }) => topic === `gapcam/dock1/${name}`)
@@ -109,7 +109,7 @@ describe('on every connection', () => {
     await client.sees('gapcam/dock1/cam0/event', /closed/)
   })
 
-  it('an end within the wait loses no event', async () => {
+  it('closing within that wait loses no event', async () => {
     const broker = await startMosquitto()
     const client = track(await connectClient(broker.url))
     const publisher = quickPublisher(broker.url, { first: await first(publishedIn(null)), holdEventsMs: 60_000 })
@@ -122,7 +122,7 @@ describe('on every connection', () => {
 })
 
 describe('birth', () => {
-  it('of Home Assistant makes the node say all again within ten seconds, once, and not for a retained one', async () => {
+  it('of Home Assistant makes the node publish everything again within ten seconds, once, and not for a retained message', async () => {
     const broker = await startMosquitto()
     const publisher = track(
       quickPublisher(broker.url, {
@@ -159,8 +159,8 @@ describe('birth', () => {
   })
 })
 
-describe('taken back', () => {
-  it('a camera that left the configuration: its device, its entities and its retained values', async () => {
+describe('removed', () => {
+  it('are device, entities and retained values of a camera that left the configuration', async () => {
     const broker = await startMosquitto()
     const folder = temporaryFolder()
     const two = quickPublisher(broker.url, {
@@ -185,10 +185,10 @@ describe('taken back', () => {
         .map(({ topic }) => topic)
         .filter((topic) => topic.includes('gate') || topic.includes('gapcam_dock1_cam0')),
     ).toEqual([])
-    // Cameras that had devices of their own are components of the node's now.
+    // A camera that had a device is now a component of the node's device.
     expect(Object.keys(JSON.parse(late.last(device)).components)).toContain('label')
 
-    // And the other way: what was a component is named with its platform alone.
+    // And the reverse: a former component is named with its platform alone.
     const again = await first(publishedIn(folder), { cameras: ['cam0', 'gate'] })
     const node = JSON.parse(String(again.find(({ topic }) => topic === device)!.payload)).components
     expect(node.label).toEqual({ platform: 'sensor' })
@@ -196,7 +196,7 @@ describe('taken back', () => {
     expect(node.restart.command_topic).toBe('gapcam/dock1/request/restart')
   })
 
-  it('the whole device, where Home Assistant is not wanted any more, and only that', async () => {
+  it('is the whole device, and nothing else, when homeassistant is switched off', async () => {
     const broker = await startMosquitto()
     const folder = temporaryFolder()
     const before = quickPublisher(broker.url, { first: await first(publishedIn(folder)) })
@@ -210,10 +210,10 @@ describe('taken back', () => {
     expect(client.heard.some(({ topic }) => topic.startsWith('homeassistant/'))).toBe(false)
   })
 
-  it('SIGKILL before anything was sent: the topics are already recorded', async () => {
+  it('are also topics of a run that was killed before it sent anything: they are recorded first', async () => {
     const folder = temporaryFolder()
     const messages = await first(publishedIn(folder))
-    // The process is gone here; the next one finds what may be on the broker.
+    // The process ends here; the next one finds what may be on the broker.
     expect(openPublishedTopics(folder, recordingLog().log).entry.topics).toEqual(
       expect.arrayContaining(messages.map(({ topic }) => topic)),
     )

@@ -17,7 +17,7 @@ async function start(port?: number): Promise<EmbeddedBroker> {
   return broker
 }
 
-/** Holds a port as another program would, unless another program does. */
+/** Holds a port like another program, unless one does already. */
 async function occupy(port: number): Promise<void> {
   const server = createServer().listen(port, '127.0.0.1')
   await once(server, 'listening').catch((error: NodeJS.ErrnoException) => expect(error.code).toBe('EADDRINUSE'))
@@ -37,7 +37,7 @@ describe('the embedded broker', () => {
     expect(broker.url).toBe(`mqtt://127.0.0.1:${broker.port}`)
   })
 
-  it('takes the port it was given and no other', async () => {
+  it('takes the given port and no other', async () => {
     const port = await freePort()
     expect((await start(port)).port).toBe(port)
     await expect(start(port)).rejects.toMatchObject({
@@ -47,7 +47,7 @@ describe('the embedded broker', () => {
     })
   })
 
-  it('gives its port back', async () => {
+  it('frees its port', async () => {
     const port = await freePort()
     const broker = await startEmbeddedBroker({ port, log: recordingLog().log })
     const publisher = quickPublisher(broker.url)
@@ -75,7 +75,7 @@ describe('the embedded broker', () => {
     },
   )
 
-  it('outlives a client that speaks nonsense', async () => {
+  it('survives a client that sends garbage', async () => {
     const broker = await start(await freePort())
     const socket = connect(broker.port, '127.0.0.1')
     socket.on('error', () => undefined)

@@ -1,4 +1,4 @@
-/** Rows of the fault table in their bounded form: the very script that runs the full one. */
+/** Rows of the fault table in their bounded size, by the script that also runs the full size. */
 import { expect, it } from 'vitest'
 import { launch } from '../process.js'
 import { projectRoot } from '../shared.js'
@@ -8,7 +8,7 @@ interface Report {
   readonly failures?: readonly string[]
 }
 
-/** One test: the row runs in a process of its own, and holds. */
+/** One test: the row runs in a separate process, and its condition holds. */
 export function itHolds(title: string, row: string, more: Record<string, unknown> = {}): void {
   it(title, { timeout: 240_000 }, async () => {
     const run = launch(process.execPath, ['--expose-gc', `${projectRoot}scripts/faults/campaign.mjs`, '--row', row])

@@ -1,13 +1,13 @@
-/** An authority and certificates of its own, made by openssl in a folder that `cleanUp` removes. */
+/** A test authority and its certificates, made by openssl in a folder that `cleanUp` removes. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { asWhoWeAre, temporaryFolder } from './mosquitto.js'
+import { asThisUser, temporaryFolder } from './mosquitto.js'
 
 export interface Certificates {
   readonly ca: string
   readonly client: { readonly cert: string; readonly key: string }
-  /** Lines of mosquitto's configuration: with the server's certificate, and one that becomes valid in 2090. */
+  /** Lines for mosquitto's configuration: the server's certificate, and one that is valid from 2090 on. */
   readonly settings: readonly string[]
   readonly futureSettings: readonly string[]
   /** Clients must show a certificate; its name is their user. */
@@ -34,7 +34,7 @@ export function makeCertificates(): Certificates {
         `x509 -req -in ${file}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out ${file}.crt -days 2 -extfile names`,
       )
   }
-  // Only `openssl ca` takes a first day.
+  // Only `openssl ca` accepts a start date.
   writeFileSync(join(folder, 'index.txt'), '')
   writeFileSync(join(folder, 'serial'), '7777\n')
   writeFileSync(
@@ -48,7 +48,7 @@ export function makeCertificates(): Certificates {
   const settingsOf = (name: string): string[] => [
     `certfile ${folder}/${name}.crt`,
     `keyfile ${folder}/${name}.key`,
-    ...asWhoWeAre,
+    ...asThisUser,
   ]
   return {
     ca: file('ca.crt'),

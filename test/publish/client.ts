@@ -1,4 +1,4 @@
-/** A client as a home or a plant has one: MQTT.js, which hears everything and asks things. */
+/** A consumer's client (MQTT.js): it records all messages and sends requests. */
 import { connectAsync, type MqttClient } from 'mqtt'
 import { until } from './mosquitto.js'
 
@@ -13,9 +13,9 @@ export interface Heard {
 }
 
 export interface Client {
-  /** In order of coming. */
+  /** In order of arrival. */
   readonly heard: Heard[]
-  /** The newest payload of a topic, as text; '' where nothing came. */
+  /** The newest payload of a topic, as text; '' when there is none. */
   last(topic: string): string
   say(topic: string, payload: string | Buffer, isRetained?: boolean): Promise<void>
   /** Sends a request below `root` and resolves with the response to it. */
@@ -25,7 +25,7 @@ export interface Client {
   close(): Promise<void>
 }
 
-/** A busy machine is no fault of what is tested. */
+/** Long enough for a busy machine. */
 const patienceMs = 45_000
 let transactions = 0
 

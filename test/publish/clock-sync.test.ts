@@ -10,7 +10,7 @@ afterEach(async () => {
   await cleanUp()
 })
 
-it('believes timedated (a stand-in that says yes)', async () => {
+it('timedated (a stand-in) says that the clock is set', async () => {
   const folder = temporaryFolder()
   writeFileSync(join(folder, 'timedatectl'), '#!/bin/sh\necho yes\n')
   chmodSync(join(folder, 'timedatectl'), 0o755)
@@ -20,7 +20,7 @@ it('believes timedated (a stand-in that says yes)', async () => {
   sync.close()
 })
 
-it('says no where nobody can tell, and ends while the question is open', () => {
+it('without any source the clock is not set, and closing ends an open question', () => {
   process.env['PATH'] = temporaryFolder()
   const sync = watchClockSync()
   sync.close()

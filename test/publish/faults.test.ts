@@ -1,7 +1,4 @@
-/**
- * Brokers and links that fail. Where a broker must misbehave in a way that none does on demand, a raw TCP server
- * stands in for it and says so.
- */
+/** Brokers and links that fail. Where no real broker fails in the required way, a TCP server takes its place (a stand-in). */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -10,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { decision, prediction, quickPublisher } from './fixture.js'
 import {
-  asWhoWeAre,
+  asThisUser,
   cleanUp,
   freePort,
   hasMosquitto,
@@ -34,7 +31,7 @@ afterEach(async () => {
   await cleanUp()
 })
 
-/** A TCP server in a broker's place; `answer` gets the bytes of each packet group and the socket. */
+/** A TCP server in place of a broker; `answer` gets the received bytes and the socket. */
 async function standIn(
   port: number,
   answer: (socket: Socket, data: Buffer) => void,
@@ -59,7 +56,7 @@ async function standIn(
 /** CONNACK, success, no properties. */
 const connack5 = Buffer.of(0x20, 3, 0, 0, 0)
 
-/** Level of an MQTT CONNECT: the byte after the protocol's name. */
+/** The protocol level of an MQTT CONNECT: the byte after the protocol's name. */
 const levelOf = (connect: Buffer): number => connect[connect.indexOf('MQTT') + 4]!
 
 describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed)', { timeout: 60_000 }, () => {
@@ -78,7 +75,7 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
     expect(await retained(broker.port, 'gapcam/dock1/status')).toBe('offline')
   })
 
-  it('a short break is not seen by others: the broker waits with the will (MQTT 5)', async () => {
+  it('a short break is not visible to others: the broker holds the will back (MQTT 5)', async () => {
     const broker = await startMosquitto()
     const client = await subscribe(broker.port, 'gapcam/dock1/status')
     const port = await freePort()
@@ -93,11 +90,11 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
     expect(client.messages.map(({ payload }) => payload)).toEqual(['online', 'online'])
   })
 
-  it('a refused password is tried again for ever, and told once', async () => {
+  it('a refused password is tried again without end, and logged once', async () => {
     const passwords = join(temporaryFolder(), 'passwords')
     writeFileSync(passwords, '', { mode: 0o644 })
     execFileSync('mosquitto_passwd', ['-b', passwords, 'cam', 'right'])
-    const settings = ['allow_anonymous false', `password_file ${passwords}`, ...asWhoWeAre]
+    const settings = ['allow_anonymous false', `password_file ${passwords}`, ...asThisUser]
     const broker = await startMosquitto(settings)
     const publisher = track(quickPublisher(broker.url, { broker: { user: 'cam', password: 'late' } }))
     await publisher.start()
@@ -120,7 +117,7 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
     )
   })
 
-  it('a broker that hangs up on CONNECT (a stand-in) is asked in both versions, until a real one is there', async () => {
+  it('a broker that closes the connection on CONNECT (a stand-in) is tried with both versions, until a real one replaces it', async () => {
     const port = await freePort()
     const levels: number[] = []
     const rude = await standIn(port, (socket, data) => {
@@ -139,7 +136,7 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
 
   it('an event without an acknowledgement goes to the backlog of the next connection, and only there', async () => {
     const port = await freePort()
-    // Stands in for a broker that hangs: it accepts the connection and acknowledges nothing.
+    // A stand-in for a broker that hangs: it accepts the connection and acknowledges nothing.
     const mute = await standIn(port, (socket, data) => {
       if (data[0] === 0x10) socket.write(connack5)
     })
@@ -151,14 +148,14 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
     await mute.close()
     const broker = await startMosquitto(undefined, await freePort())
     const client = await subscribe(broker.port, 'gapcam/#')
-    // The subscriber stands before gapcam can reach the broker: a plain relay opens the way.
+    // The subscription exists before gapcam can reach the broker through this relay.
     await relay(port, broker.port)
     await until(() => client.messages.some(({ topic }) => topic === 'gapcam/dock1/cam0/backlog'), 'the backlog')
     expect(client.messages.filter(({ topic }) => topic === 'gapcam/dock1/cam0/event')).toEqual([])
     await until(() => publisher.stats().queued === 0, 'its acknowledgement')
   })
 
-  it.each(['5', '3.1.1'] as const)('two instances with one client id say so once each (MQTT %s)', async (protocol) => {
+  it.each(['5', '3.1.1'] as const)('two instances with one client id each warn once (MQTT %s)', async (protocol) => {
     const broker = await startMosquitto()
     const both = [0, 1].map(() => track(quickPublisher(broker.url, { broker: { protocol } })))
     await Promise.all(both.map((publisher) => publisher.start()))
@@ -173,7 +170,7 @@ describe.skipIf(!hasMosquitto)('faults (skipped where mosquitto is not installed
       expect(lines.filter(({ message }) => /a second gapcam/.test(message)).length).toBeLessThanOrEqual(1)
   })
 
-  it('events beyond the bound are replaced by a marker that says how many', async () => {
+  it('events beyond the bound are replaced by a gap with their number', async () => {
     const broker = await startMosquitto(['allow_anonymous true', 'max_queued_messages 0'])
     const client = await subscribe(broker.port, 'gapcam/+/+/backlog')
     const publisher = track(quickPublisher(broker.url))

@@ -1,4 +1,4 @@
-/** Decisions, predictions and a log to look into, for the publisher's tests. */
+/** Decisions, predictions and a recorded log, for the publisher's tests. */
 import type { Decision } from '../../src/decision/decision.js'
 import { createPredictor, type Prediction } from '../../src/decision/prediction.js'
 import type { ConnectOptions } from '../../src/publish/mqtt.js'
@@ -46,7 +46,7 @@ export function recordingLog(): { readonly lines: LogLine[]; readonly log: Publi
   return { lines, log: { debug: write('debug'), info: write('info'), warn: write('warn') } as PublisherOptions['log'] }
 }
 
-/** A publisher that tries again within milliseconds. */
+/** A publisher that reconnects within milliseconds. */
 export function quickPublisher(
   url: string,
   more: Partial<Omit<PublisherOptions, 'broker'>> & { readonly broker?: Partial<ConnectOptions> } = {},

@@ -1,4 +1,4 @@
-/** Discovery as Home Assistant takes it: the rules that cost a whole device or a component when they are broken. */
+/** Discovery by Home Assistant's rules: breaking one loses a component or the whole device. */
 import { describe, expect, it } from 'vitest'
 import type { DeviceFacts } from '../../src/publish/homeassistant/device.js'
 import { discoveryOf } from '../../src/publish/homeassistant/discovery.js'
@@ -41,7 +41,7 @@ describe.each([
     hasHeat: true,
   })
 
-  it('no key that Home Assistant does not know, no null, no empty text', () => {
+  it('every key is known to Home Assistant, and no value is null or empty', () => {
     for (const { payload } of all) {
       expect(Object.keys(payload).filter((key) => !keysOf['root']!.includes(key))).toEqual([])
       expect(Object.keys(payload.device).filter((key) => !keysOf['device']!.includes(key))).toEqual([])
@@ -51,7 +51,7 @@ describe.each([
     }
   })
 
-  it('every component has a platform, an id of its own for ever, and both kinds of entity id', () => {
+  it('every component has a platform, a unique id, and both kinds of entity id', () => {
     const components = all.flatMap(({ payload }) => Object.entries(payload.components))
     for (const [key, component] of components) {
       expect(key).toMatch(/^[a-z_]+$/)
@@ -67,7 +67,7 @@ describe.each([
   })
 })
 
-it('one camera is one device; several are one each, behind the node', () => {
+it('one camera is one device; several cameras are one device each, connected via the node', () => {
   expect(messages().map(({ topic, payload }) => [topic, payload.device['name']])).toEqual([
     ['homeassistant/device/gapcam_dock-1/config', 'Dock 1'],
   ])
@@ -79,7 +79,7 @@ it('one camera is one device; several are one each, behind the node', () => {
   ])
 })
 
-it('an entity has the same id for ever, whether its camera is alone or not', () => {
+it('the unique id of an entity does not depend on other cameras', () => {
   const ids = (cameras: string[]) =>
     messages({ cameras }).flatMap(({ payload }) =>
       Object.values(payload.components).map((component) => component['unique_id']),
@@ -87,7 +87,7 @@ it('an entity has the same id for ever, whether its camera is alone or not', () 
   expect(ids(['cam0', 'gate'])).toEqual(expect.arrayContaining(ids(['cam0'])))
 })
 
-it('what needs a picture is away with the camera; switch, threshold, events and restart are there with the node', () => {
+it('entities that need a picture are unavailable without the camera; switch, threshold, events and restart need only the node', () => {
   const { components } = messages({ hasHeat: true })[0]!.payload
   const withCamera = Object.entries(components)
     .filter(([, component]) => 'availability' in component)
@@ -169,11 +169,11 @@ describe('labels', () => {
     expect(label([text])['options']).toEqual([state, 'unknown'])
   })
 
-  it('that are the same to Home Assistant are one option', () => {
+  it('that Home Assistant cannot tell apart are one option', () => {
     expect(label(['open', ' open', 'None', 'none'])['options']).toEqual(['open', 'none', 'unknown'])
   })
 
-  it('that are a thousand, or long, make a plain text sensor and a payload that any broker takes', () => {
+  it('that are many or long make a plain text sensor and a payload of ordinary size', () => {
     for (const labels of [
       Array.from({ length: 1000 }, (_, i) => `class ${i}, with a name`),
       Array.from({ length: 100 }, (_, i) => `${i} `.repeat(100)),
@@ -187,7 +187,7 @@ describe('labels', () => {
   })
 })
 
-it('the model is installed and the latest, with nothing empty', () => {
+it('the installed model is also the latest, and no field is empty', () => {
   expect(JSON.parse(modelPayload({ id: 'dock-7', version: '3' }))).toEqual({
     installed_version: '3',
     latest_version: '3',

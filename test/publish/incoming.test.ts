@@ -1,4 +1,4 @@
-/** What comes from the broker: subscriptions stand on every connection, payloads are bytes, refusals are told once. */
+/** Incoming messages: subscriptions exist on every connection, payloads are bytes, refusals are logged once. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -89,7 +89,7 @@ describe.skipIf(!hasMosquitto)(
       },
     )
 
-    it('bytes, responses and retained values of others leave through the publisher', async () => {
+    it('other parts can publish bytes, responses and retained values through the publisher', async () => {
       const broker = await startMosquitto()
       const client = await subscribe(broker.port, 'gapcam/dock1/other/#')
       const publisher = listening(broker.url)
@@ -119,7 +119,7 @@ describe.skipIf(!hasMosquitto)(
   },
 )
 
-it('a subscription that a broker refuses is told once, and publishing goes on (aedes: mosquitto grants all and delivers nothing)', async () => {
+it('a refused subscription is logged once, and publishing continues (with aedes: mosquitto grants all and delivers nothing)', async () => {
   const aedes = await Aedes.createBroker({ authorizeSubscribe: (_client, _subscription, done) => done(null, null) })
   const server = createServer(aedes.handle).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,4 +1,4 @@
-/** A real broker and a client that is not ours, both children of the test, ended by their own handles. */
+/** A real broker and a client of its makers, both children of the test that `cleanUp` ends. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -23,15 +23,15 @@ function searchPath(): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/usr/local/sbin` }
 }
 
-/** As root mosquitto becomes another user, who may not read the test's files. */
-export const asWhoWeAre = process.getuid?.() === 0 ? ['user root'] : []
+/** As root mosquitto becomes another user, which may not read the test's files. */
+export const asThisUser = process.getuid?.() === 0 ? ['user root'] : []
 
 export interface Mosquitto {
   readonly port: number
   readonly url: string
-  /** SIGKILL: nothing is saved, no goodbye. */
+  /** SIGKILL: nothing is saved, no DISCONNECT. */
   kill(): Promise<void>
-  /** The same port and configuration again, with nothing remembered. */
+  /** The same port and configuration again, without any data. */
   restart(): Promise<void>
 }
 
@@ -120,7 +120,7 @@ export async function subscribe(
     else messages.push(message)
   })
   await until(async () => {
-    // Not every version says when its subscription stands, so a message of our own must come through it first.
+    // Not every version says when its subscription exists, so a test message must arrive first.
     if (!isReady)
       await runToEnd('mosquitto_pub', ['-h', '127.0.0.1', '-p', String(port), '-t', marker, '-m', 'x', ...more])
     return isReady
@@ -128,7 +128,7 @@ export async function subscribe(
   return { messages, stop: () => end(child) }
 }
 
-/** What a client that comes now finds retained on one topic. */
+/** The retained message of one topic. */
 export async function retained(port: number, topic: string, more: readonly string[] = []): Promise<string> {
   return (
     await runToEnd('mosquitto_sub', [
@@ -176,7 +176,7 @@ function answers(port: number): Promise<boolean> {
   })
 }
 
-/** Waits for a condition; the wait between two looks is not what is tested. */
+/** Waits for a condition. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,

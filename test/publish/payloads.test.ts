@@ -17,7 +17,7 @@ const settled: Decision = { ...decision('open', 0, 'closed'), score: 0.97321 }
 const fields = { decision: settled, sinceWallMs: wallMs - 1512, prediction: prediction(912344) }
 
 describe('payloads', () => {
-  it("state is the contract's, field by field", () => {
+  it('a state has the fields of the contract', () => {
     expect(JSON.parse(statePayload(stamp, fields))).toEqual({
       v: 1,
       ts: '2026-01-05T10:22:33.412Z',
@@ -37,7 +37,7 @@ describe('payloads', () => {
     })
   })
 
-  it('state without a camera has a reason, a score and no null', () => {
+  it('a state without a camera has a reason, a score and no null', () => {
     const lost: Decision = {
       label: 'unknown',
       index: null,
@@ -52,7 +52,7 @@ describe('payloads', () => {
     expect(text).not.toContain('null')
   })
 
-  it('event is the state with its type and an id', () => {
+  it('an event is the state with its type and an id', () => {
     expect(JSON.parse(eventPayload(stamp, fields, 'label_changed'))).toEqual({
       ...JSON.parse(statePayload(stamp, fields)),
       event_type: 'label_changed',
@@ -60,7 +60,7 @@ describe('payloads', () => {
     })
   })
 
-  it("result is the frame's own best label, not the settled one", () => {
+  it("a result has the frame's best label, not the settled one", () => {
     expect(JSON.parse(resultPayload(stamp, prediction(4)))).toMatchObject({
       frame: 4,
       label: 'open',
@@ -69,7 +69,7 @@ describe('payloads', () => {
     })
   })
 
-  it('health carries the connection, gap the numbers that are missing', () => {
+  it('health has the state of the connection, a gap the missing numbers', () => {
     const mqtt = { connected: true, queued: 1, spooled_bytes: 2, dropped: 3, reconnects: 4, outbox: 'ok' }
     expect(
       JSON.parse(
@@ -89,7 +89,7 @@ describe('payloads', () => {
     })
   })
 
-  it('a label is cut to what Home Assistant takes', () => {
+  it('a label is cut to the length that Home Assistant accepts', () => {
     expect(labelPayload('x'.repeat(300))).toHaveLength(255)
     expect(labelPayload('Egyptian cat')).toBe('Egyptian cat')
   })
@@ -98,7 +98,7 @@ describe('payloads', () => {
 describe('topics', () => {
   const topics = createTopics('site/gapcam', 'dock1')
 
-  it("are the contract's, with QoS and retention", () => {
+  it('are those of the contract, with QoS and retention', () => {
     expect(topics.node('nodeStatus')).toEqual({ topic: 'site/gapcam/dock1/status', qos: 1, isRetained: true })
     expect(topics.camera('label', 'cam0')).toEqual({ topic: 'site/gapcam/dock1/cam0/label', qos: 1, isRetained: true })
     expect(topics.camera('event', 'cam0')).toEqual({ topic: 'site/gapcam/dock1/cam0/event', qos: 1, isRetained: false })
@@ -123,7 +123,7 @@ describe('topics', () => {
     expect(() => topics.camera('label', id)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
 
-  it("a camera cannot take the place of the node's own topics", () => {
+  it("a camera cannot have the name of one of the node's topics", () => {
     expect(() => topics.camera('label', 'status')).toThrow(/topic of the node/)
   })
 })

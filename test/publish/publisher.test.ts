@@ -7,7 +7,7 @@ import { cleanUp, hasMosquitto, retained, startMosquitto, subscribe, until, type
 
 const open: { close(): Promise<void> }[] = []
 
-/** Closed after the test, whatever became of it. */
+/** Closed after the test, also if it fails. */
 function track<T extends { close(): Promise<void> }>(closable: T): T {
   open.push(closable)
   return closable
@@ -25,7 +25,7 @@ describe.skipIf(!hasMosquitto)(
   'with a real mosquitto (skipped where mosquitto is not installed)',
   { timeout: 60_000 },
   () => {
-    it('leaves label, state and status retained for a client that comes later', async () => {
+    it('label, state and status are retained for a client that connects later', async () => {
       const broker = await startMosquitto()
       const publisher = track(quickPublisher(broker.url))
       await publisher.start()
@@ -59,7 +59,7 @@ describe.skipIf(!hasMosquitto)(
       expect(publisher.stats()).toMatchObject({ protocol: '5', url: broker.url })
     })
 
-    it('sends events with QoS 1, not retained, as they happen', async () => {
+    it('events are sent with QoS 1, not retained, as they happen', async () => {
       const broker = await startMosquitto()
       const client = await subscribe(broker.port, 'gapcam/#')
       const publisher = track(quickPublisher(broker.url))
@@ -78,7 +78,7 @@ describe.skipIf(!hasMosquitto)(
       expect(client.messages.find(({ topic }) => topic.endsWith('/event'))).toMatchObject({ qos: 1, retain: 0 })
     })
 
-    it('says all again after the broker was killed and came back empty', async () => {
+    it('everything is published again after the broker was killed and lost its data', async () => {
       const broker = await startMosquitto()
       const publisher = track(quickPublisher(broker.url))
       await publisher.start()
@@ -102,7 +102,7 @@ describe.skipIf(!hasMosquitto)(
       expect(publisher.stats().reconnects).toBe(1)
     })
 
-    it('replays missed events in order, to the backlog and never as news', async () => {
+    it('missed events are replayed in order, to the backlog and never as live events', async () => {
       const broker = await startMosquitto()
       const client = await subscribe(broker.port, 'gapcam/#')
       const publisher = track(quickPublisher(broker.url))
@@ -116,7 +116,7 @@ describe.skipIf(!hasMosquitto)(
       expect(on(client.messages, 'gapcam/dock1/cam0/event')).toEqual([])
     })
 
-    it('connects to a broker that comes later', async () => {
+    it('a broker that starts later is connected', async () => {
       const broker = await startMosquitto()
       await broker.kill()
       const publisher = track(quickPublisher(broker.url))
@@ -135,7 +135,7 @@ describe.skipIf(!hasMosquitto)(
       })
     })
 
-    it('leaves a retained offline when it is closed, and its last labels', async () => {
+    it('closing leaves a retained offline and the last labels', async () => {
       const broker = await startMosquitto()
       const publisher = quickPublisher(broker.url)
       await publisher.start()
@@ -146,7 +146,7 @@ describe.skipIf(!hasMosquitto)(
       expect(publisher.stats().connected).toBe(false)
     })
 
-    it('withdraws the label of a camera that is gone', async () => {
+    it('the label of a lost camera is withdrawn', async () => {
       const broker = await startMosquitto()
       const publisher = track(quickPublisher(broker.url, { cameras: ['cam0', 'cam1'] }))
       await publisher.start()
@@ -174,7 +174,7 @@ describe.skipIf(!hasMosquitto)(
       }
     })
 
-    it('tells a stale camera from its decision alone, and that it is back', async () => {
+    it('the status of a stale camera follows from its decision, and so does its return', async () => {
       const broker = await startMosquitto()
       const client = await subscribe(broker.port, 'gapcam/dock1/cam0/status')
       const publisher = track(quickPublisher(broker.url))
@@ -197,7 +197,7 @@ describe.skipIf(!hasMosquitto)(
       expect(said()).toEqual(['offline', 'online', 'offline'])
     })
 
-    it('a state carries the number of the last event, in whichever order the two are told', async () => {
+    it('a state carries the number of the last event, in any order of the two calls', async () => {
       const broker = await startMosquitto()
       const publisher = track(quickPublisher(broker.url))
       await publisher.start()
@@ -209,7 +209,7 @@ describe.skipIf(!hasMosquitto)(
       await until(async () => JSON.parse(await retained(broker.port, 'gapcam/dock1/cam0/state')).seq === 2, 'the state')
     })
 
-    it('publishes results with QoS 0 when they are on, and counts those that nobody could take', async () => {
+    it('results are published with QoS 0 when they are on, and counted when they cannot be sent', async () => {
       const broker = await startMosquitto()
       const client = await subscribe(broker.port, 'gapcam/+/+/result')
       const publisher = track(quickPublisher(broker.url, { resultEveryMs: 0 }))
@@ -231,7 +231,7 @@ describe.skipIf(!hasMosquitto)(
 )
 
 describe.skipIf(!hasMosquitto)('results that are kept (skipped where mosquitto is not installed)', () => {
-  it('are numbered with the events, acknowledged, and replayed when nobody was there', async () => {
+  it('are numbered like events, acknowledged, and replayed after a time without the broker', async () => {
     const broker = await startMosquitto()
     const client = await subscribe(broker.port, 'gapcam/dock1/cam0/#')
     const publisher = track(quickPublisher(broker.url, { resultEveryMs: 0, durableResults: true }))
@@ -255,7 +255,7 @@ describe.skipIf(!hasMosquitto)('results that are kept (skipped where mosquitto i
 })
 
 describe('without a broker', () => {
-  it('says nothing and keeps nothing', async () => {
+  it('a publisher publishes nothing and keeps nothing', async () => {
     const { log } = recordingLog()
     const publisher = createPublisher({ broker: null, node: 'dock1', cameras: ['cam0'], log })
     await publisher.start()
@@ -265,7 +265,7 @@ describe('without a broker', () => {
     await publisher.close()
   })
 
-  it('keeps a bounded number of events, and counts the others', async () => {
+  it('a publisher keeps a bounded number of events, and counts the others', async () => {
     const publisher = track(quickPublisher('mqtt://127.0.0.1:1', { cameras: ['cam0', 'cam1'], resultEveryMs: 0 }))
     const [first, second] = [prediction(1), prediction(2)]
     for (let i = 0; i < 20_000; i++) {
@@ -281,11 +281,11 @@ describe('without a broker', () => {
   })
 })
 
-it.each(['', 'x', 'http://host', 'mqtt://'])('refuses %j as an address', (url) => {
+it.each(['', 'x', 'http://host', 'mqtt://'])('the address %j is refused', (url) => {
   expect(() => quickPublisher(url)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
 })
 
-it("a camera that was not named is the programmer's mistake", async () => {
+it('an unknown camera is a TypeError', async () => {
   const publisher = track(quickPublisher('mqtt://127.0.0.1:1'))
   expect(() => publisher.cameraStatus('cam7', 'online')).toThrow(/Expected one of cam0 for camera/)
 })

@@ -1,4 +1,4 @@
-/** From a topic and a payload to a command, and from its outcome to one response. */
+/** A topic and a payload become a command, and its outcome one response. */
 import { expect, it } from 'vitest'
 import type { Incoming, Message } from '../../src/publish/mqtt.js'
 import { createRequests, requestSubscriptions, type RequestOutcome } from '../../src/publish/requests.js'
@@ -70,10 +70,10 @@ it.each<[string, string, unknown]>([
   expect(commands).toEqual([command])
 })
 
-it("an answer goes to the command's own topic, once, with the transaction and what MQTT 5 correlates by", async () => {
+it("the answer goes to the command's response topic, once, with transaction and correlation data", async () => {
   const { say, sent, responses } = setUp({ status: 'ok', data: { a: 1 } })
   await say('request/info', '{"transaction":"t-1"}', {
-    properties: { correlationData: Buffer.from('x'), responseTopic: 'somebody/else/set' },
+    properties: { correlationData: Buffer.from('x'), responseTopic: 'another/topic/set' },
   })
   await say('request/info', '{"transaction":7}')
   expect(responses()).toEqual([
@@ -92,7 +92,7 @@ it.each<[string, string | Buffer, RegExp]>([
   ['request/info', '{"transaction":{}}', /transaction/],
   ['request/info', `{"transaction":"${'x'.repeat(65)}"}`, /transaction/],
   ['request/info', 'x'.repeat(4097), /4097 bytes are more than 4096/],
-])('%s %.20j is refused before the door, with one error', async (topic, payload, error) => {
+])('%s %.20j is refused without being executed, with one error', async (topic, payload, error) => {
   const { say, commands, responses } = setUp()
   await say(topic, payload)
   expect(commands).toEqual([])
@@ -107,7 +107,7 @@ it.each<[string, string | Buffer, RegExp]>([
   ])
 })
 
-it('a retained command is never acted on, answered with an error, and logged once', async () => {
+it('a retained command is not executed, is answered with an error, and is logged once', async () => {
   const { say, commands, responses, lines } = setUp()
   for (let i = 0; i < 3; i++) await say('request/restart', 'PRESS', { isRetained: true })
   await say('cam0/enabled/set', 'OFF', { isRetained: true })
@@ -121,7 +121,7 @@ it('a retained command is never acted on, answered with an error, and logged onc
   ])
 })
 
-it('nonsense is answered at a bounded rate, does not keep commands out, and is answered again when it is quiet', async () => {
+it('invalid commands are answered at a bounded rate, do not block valid ones, and are answered again after a pause', async () => {
   const { say, requests, responses, commands, clock, lines } = setUp()
   for (let i = 0; i < 1000; i++) await say('request/set', '[1]')
   expect(responses()).toHaveLength(10)
@@ -134,7 +134,7 @@ it('nonsense is answered at a bounded rate, does not keep commands out, and is a
   expect(responses()).toHaveLength(10 + 1 + 10)
 })
 
-it('commands beyond the rate are not acted on', async () => {
+it('commands beyond the rate are not executed', async () => {
   const { say, commands, responses } = setUp()
   for (let i = 0; i < 100; i++) await say('request/restart', '')
   expect(commands).toHaveLength(10)
@@ -148,14 +148,14 @@ it('commands beyond the rate are not acted on', async () => {
   )
 })
 
-it("messages on other topics are nobody's command", async () => {
+it('messages on other topics are ignored', async () => {
   const { say, sent } = setUp()
   for (const topic of ['cam0/label', 'cam1/enabled/set', 'request', 'response/info', 'cam0/enabled/set/x'])
     await say(topic, 'ON')
   expect(sent).toEqual([])
 })
 
-it('the subscriptions are the command topics alone', () => {
+it('the subscriptions are exactly the command topics', () => {
   expect(requestSubscriptions(topics, ['cam0']).map(({ filter }) => filter)).toEqual([
     'gapcam/dock1/request/+',
     'gapcam/dock1/cam0/enabled/set',

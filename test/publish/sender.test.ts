@@ -1,4 +1,4 @@
-/** What goes over a connection next, and how much of it at once. The connection is a stand-in that answers when it is told to. */
+/** Which message is sent next, and how many at once. The connection is a stand-in that answers when the test says so. */
 import { expect, it } from 'vitest'
 import type { Connection, Delivery, Message } from '../../src/publish/mqtt.js'
 import { createSender, type Sender } from '../../src/publish/sender.js'
@@ -10,7 +10,7 @@ interface StandIn {
   readonly outbox: Tested
   readonly sent: { readonly message: Message; answer(delivery: Delivery): void }[]
   readonly connection: Connection
-  /** Answers all that is open, so many milliseconds after it was sent. */
+  /** Answers all open messages, `ms` milliseconds after they were sent. */
   answerAll(afterMs: number, delivery?: Delivery): Promise<void>
 }
 
@@ -55,7 +55,7 @@ function standIn(): StandIn {
   }
 }
 
-it('a backlog and live events take turns', () => {
+it('backlog and live events take turns', () => {
   const { sender, outbox, sent, connection } = standIn()
   for (let i = 0; i < 100; i++) add(outbox, 'a', false)
   for (let i = 0; i < 20; i++) add(outbox, 'a', true)
@@ -66,7 +66,7 @@ it('a backlog and live events take turns', () => {
   expect(topics.filter((topic) => topic === 'backlog')).toHaveLength(5)
 })
 
-it("the window grows to 50 while answers are quick, shrinks while they are slow, and keeps the broker's bound", async () => {
+it("the window grows to 50 while answers are quick, shrinks while they are slow, and stays within the broker's limit", async () => {
   const { sender, outbox, sent, connection, answerAll } = standIn()
   for (let i = 0; i < 900; i++) add(outbox)
   sender.attach(connection)
@@ -88,7 +88,7 @@ it("the window grows to 50 while answers are quick, shrinks while they are slow,
   expect(small.sent).toHaveLength(3)
 })
 
-it('what is lost comes again as backlog, what is refused as backlog once, and is counted then', async () => {
+it('a lost event returns as backlog; a refused one returns once, and is then counted as lost', async () => {
   const { sender, outbox, sent, connection, answerAll } = standIn()
   sender.attach(connection)
   add(outbox, 'a', true)

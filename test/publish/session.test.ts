@@ -1,4 +1,4 @@
-/** Getting in: TLS with an own authority, client certificates, access rules, WebSockets, and what is said when it fails. */
+/** Connecting: TLS with a private authority, client certificates, access rules, WebSockets, and the messages when it fails. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -7,7 +7,7 @@ import { createLink } from '../../src/publish/link.js'
 import { makeCertificates } from './certificates.js'
 import { decision, prediction, quickPublisher, recordingLog } from './fixture.js'
 import {
-  asWhoWeAre,
+  asThisUser,
   cleanUp,
   freePort,
   hasMosquitto,
@@ -28,8 +28,8 @@ afterEach(async () => {
   await cleanUp()
 })
 
-describe.skipIf(!hasMosquitto)('a session (skipped where mosquitto is not installed)', { timeout: 60_000 }, () => {
-  it('TLS: an own authority is trusted, an unknown one and a wrong name are refused, and insecure is loud', async () => {
+describe.skipIf(!hasMosquitto)('a connection (skipped where mosquitto is not installed)', { timeout: 60_000 }, () => {
+  it('TLS: a configured authority is trusted, an unknown one and a wrong name are refused, and insecure warns', async () => {
     const { ca, settings } = makeCertificates()
     const broker = await startMosquitto(['allow_anonymous true', ...settings])
     const url = `mqtts://127.0.0.1:${broker.port}`
@@ -68,7 +68,7 @@ describe.skipIf(!hasMosquitto)('a session (skipped where mosquitto is not instal
     expect((await healthOf('trusting')).mqtt).not.toHaveProperty('insecure')
   })
 
-  it('a client certificate is the key, and the rules of its name hold', async () => {
+  it('a client certificate logs in, and the access rules for its name apply', async () => {
     const { ca, client, settings, clientSettings } = makeCertificates()
     const rules = join(temporaryFolder(), 'acl')
     writeFileSync(rules, 'user dock1\ntopic readwrite gapcam/dock1/#\n', { mode: 0o600 })
@@ -99,14 +99,14 @@ describe.skipIf(!hasMosquitto)('a session (skipped where mosquitto is not instal
     )
   })
 
-  it('an event that the rules refuse as news is tried as backlog, and counted as lost when that is refused too', async () => {
+  it('a live event that the access rules refuse is tried as backlog, and counted as lost when that is refused too', async () => {
     const rules = join(temporaryFolder(), 'acl')
     writeFileSync(
       rules,
       'topic readwrite gapcam/+/status\ntopic readwrite gapcam/+/cam0/backlog\ntopic read gapcam/#\n',
       { mode: 0o600 },
     )
-    const broker = await startMosquitto(['allow_anonymous true', `acl_file ${rules}`, ...asWhoWeAre])
+    const broker = await startMosquitto(['allow_anonymous true', `acl_file ${rules}`, ...asThisUser])
     const publisher = track(quickPublisher(broker.url, { cameras: ['cam0', 'cam1'], broker: { protocol: '5' } }))
     await publisher.start()
     await until(() => publisher.stats().connected, 'the connection')
@@ -119,34 +119,37 @@ describe.skipIf(!hasMosquitto)('a session (skipped where mosquitto is not instal
     ).toEqual(expect.arrayContaining(['gapcam/dock1/cam0/event', 'gapcam/dock1/cam1/backlog']))
   })
 
-  it.each([false, true])('a certificate that is not valid yet, clock set: %s', async (isSynced) => {
-    const { ca, futureSettings } = makeCertificates()
-    const broker = await startMosquitto(['allow_anonymous true', ...futureSettings])
-    const { lines, log } = recordingLog()
-    let isUp = false
-    const link = createLink({
-      connect: { url: `mqtts://localhost:${broker.port}`, tls: { ca } },
-      clientId: 'one',
-      will: { topic: 'x', payload: '', qos: 0, isRetained: false },
-      onUp: () => {
-        isUp = true
-      },
-      onDown: () => undefined,
-      log,
-      clock: systemClock,
-      isClockSynced: () => isSynced,
-      backoffMs: { first: 10, most: 20 },
-    })
-    link.start()
-    open.push({ close: () => link.close(async () => undefined, 100) })
-    await until(() => lines.some(({ message }) => /not valid yet/.test(message)), 'the word')
-    expect(lines.find(({ message }) => /not valid yet/.test(message))?.level).toBe(isSynced ? 'warn' : 'info')
-    if (!isSynced)
-      expect(lines.find(({ level }) => level === 'info')?.message).toMatch(/has not been set yet: gapcam waits/)
-    expect(isUp).toBe(false)
-  })
+  it.each([false, true])(
+    'a certificate that is not valid yet is a fault only when the clock is set (%s)',
+    async (isSynced) => {
+      const { ca, futureSettings } = makeCertificates()
+      const broker = await startMosquitto(['allow_anonymous true', ...futureSettings])
+      const { lines, log } = recordingLog()
+      let isUp = false
+      const link = createLink({
+        connect: { url: `mqtts://localhost:${broker.port}`, tls: { ca } },
+        clientId: 'one',
+        will: { topic: 'x', payload: '', qos: 0, isRetained: false },
+        onUp: () => {
+          isUp = true
+        },
+        onDown: () => undefined,
+        log,
+        clock: systemClock,
+        isClockSynced: () => isSynced,
+        backoffMs: { first: 10, most: 20 },
+      })
+      link.start()
+      open.push({ close: () => link.close(async () => undefined, 100) })
+      await until(() => lines.some(({ message }) => /not valid yet/.test(message)), 'the word')
+      expect(lines.find(({ message }) => /not valid yet/.test(message))?.level).toBe(isSynced ? 'warn' : 'info')
+      if (!isSynced)
+        expect(lines.find(({ level }) => level === 'info')?.message).toMatch(/has not been set yet: gapcam waits/)
+      expect(isUp).toBe(false)
+    },
+  )
 
-  it.each(['ws', 'wss'])('WebSockets, %s', async (scheme) => {
+  it.each(['ws', 'wss'])('a connection over WebSockets works (%s)', async (scheme) => {
     const { ca, settings } = makeCertificates()
     const port = await freePort()
     const broker = await startMosquitto([
@@ -168,7 +171,7 @@ describe.skipIf(!hasMosquitto)('a session (skipped where mosquitto is not instal
     )
   })
 
-  it('retain: false publishes nothing retained, not even the will', async () => {
+  it('with retain: false nothing is retained, not even the will', async () => {
     const broker = await startMosquitto()
     const client = await subscribe(broker.port, 'gapcam/#')
     const publisher = quickPublisher(broker.url, { broker: { retain: false } })
@@ -183,7 +186,7 @@ describe.skipIf(!hasMosquitto)('a session (skipped where mosquitto is not instal
     expect(late.messages).toEqual([])
   })
 
-  it('a message that is larger than the broker takes is left out, and the connection holds (MQTT 5)', async () => {
+  it('a message larger than the broker accepts is left out, and the connection stays (MQTT 5)', async () => {
     const broker = await startMosquitto(['allow_anonymous true', 'max_packet_size 2000'])
     const publisher = track(quickPublisher(broker.url, { broker: { protocol: '5' } }))
     await publisher.start()
@@ -197,7 +200,7 @@ describe.skipIf(!hasMosquitto)('a session (skipped where mosquitto is not instal
   })
 })
 
-/** mosquitto_sub takes the authority as a file. */
+/** mosquitto_sub wants the authority in a file. */
 function caFolder(ca: string): string {
   const folder = temporaryFolder()
   writeFileSync(join(folder, 'ca.crt'), ca)

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, afterEach, expect, it } from 'vitest'
 import { endAll, gapcam, launch } from '../process.js'
-import { asWhoWeAre, cleanUp, freePort, startMosquitto, until } from '../publish/mosquitto.js'
+import { asThisUser, cleanUp, freePort, startMosquitto, until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-planted-'))
@@ -82,7 +82,7 @@ async function startRtspServer(port: number): Promise<void> {
 it('no file, message or command line of gapcam contains a secret', async () => {
   const users = join(folder, 'users')
   execFileSync('mosquitto_passwd', ['-b', '-c', users, 'belt', secrets.broker])
-  const broker = await startMosquitto(['allow_anonymous false', `password_file ${users}`, ...asWhoWeAre])
+  const broker = await startMosquitto(['allow_anonymous false', `password_file ${users}`, ...asThisUser])
   const [rtsp, silent] = [await freePort(), await freePort()]
   await startRtspServer(rtsp)
   const passwordFile = put('camera-password', `${secrets.camera}\n`)

@@ -12,7 +12,7 @@ const confirmAll = (outbox: { confirm(entry: OutboxEntry): void }, entries: read
 }
 
 describe('application acknowledgements', () => {
-  it("the broker's word alone removes nothing: after a restart all is there", async () => {
+  it("the broker's acknowledgement alone removes nothing: after a restart all events are there", async () => {
     const folder = temporaryFolder()
     const outbox = await diskOutbox({ folder }, { ack: 'application' })
     for (let i = 0; i < 10; i++) add(outbox)
@@ -27,7 +27,7 @@ describe('application acknowledgements', () => {
     await next.close()
   })
 
-  it('of an earlier start counts for its events, of an unknown one for none, and never for more than was sent', async () => {
+  it('one for an earlier start counts for its events, one for an unknown start for none, and none counts for unsent events', async () => {
     const folder = temporaryFolder()
     const first = await diskOutbox({ folder }, { ack: 'application' })
     for (let i = 0; i < 5; i++) add(first)
@@ -47,7 +47,7 @@ describe('application acknowledgements', () => {
     await second.close()
   })
 
-  it('at most 50 of the backlog wait for a consumer; live events go on', async () => {
+  it('at most 50 events of the backlog wait for a consumer; live events continue', async () => {
     const outbox = memoryOutbox({ ack: 'application' })
     for (let i = 0; i < 80; i++) add(outbox)
     const sent = await takeAll(outbox)
@@ -62,7 +62,7 @@ describe('application acknowledgements', () => {
     expect(numbers(await takeAll(outbox))).toEqual(Array.from({ length: 20 }, (_, i) => 51 + i))
   })
 
-  it("a consumer that is faster than the broker's PUBACK is believed", async () => {
+  it("one that arrives before the broker's PUBACK counts", async () => {
     const outbox = memoryOutbox({ ack: 'application' })
     add(outbox, 'a', true)
     const event = outbox.takeLive()!
@@ -73,7 +73,7 @@ describe('application acknowledgements', () => {
     expect(await takeAll(outbox)).toEqual([])
   })
 
-  it('a consumer that is silent gets all again, and a gap too until it has it', async () => {
+  it('a silent consumer gets everything again, gaps included', async () => {
     const outbox = memoryOutbox({ ack: 'application', resendMs: 20, memory: { maxEvents: 3, maxBytes: 1000 } })
     for (let i = 0; i < 5; i++) add(outbox)
     confirmAll(outbox, await takeAll(outbox))
@@ -87,7 +87,7 @@ describe('application acknowledgements', () => {
     await outbox.close()
   })
 
-  it('are plain, or are none', () => {
+  it('are refused when they are malformed', () => {
     expect(acknowledgementOf(Buffer.from('{"boot":"b","through":7,"more":1}'))).toEqual({ boot: 'b', through: 7 })
     for (const text of [
       '',

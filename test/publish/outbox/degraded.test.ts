@@ -1,4 +1,4 @@
-/** Real file systems that fail: full, limited, read-only. The outbox goes on live, says so, and heals. */
+/** Real file systems that fail: full, limited, read-only. The outbox keeps sending live events, reports it, and recovers. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -11,7 +11,7 @@ afterEach(async () => {
   await cleanUp()
 })
 
-/** A mount namespace of our own: as root, or as root of a user namespace where the kernel lets everybody have one. */
+/** A separate mount namespace: as root, or as root of a user namespace where the kernel allows one. */
 const namespace = process.getuid?.() === 0 ? ['-m'] : ['-Urm']
 const canMount = spawnSync('unshare', [...namespace, 'true']).status === 0
 
@@ -42,7 +42,7 @@ describe.skipIf(!canMount)(
       ['full', /ENOSPC/],
       ['limit', /EFBIG/],
       ['readonly', /EROFS/],
-    ])('%s: events go on live, none is lost, and it heals by itself', async (kind, reason) => {
+    ])('a disk fault (%s) stops no live event, loses none, and is recovered from', async (kind, reason) => {
       const { added, live, backlog, degraded, liveWhileDegraded, nextSeq, lines } = await sick(kind)
       expect(degraded).toMatchObject({ state: 'degraded', reason: expect.stringMatching(reason), dropped: 0 })
       expect(liveWhileDegraded).toBeGreaterThanOrEqual(1)

@@ -1,4 +1,4 @@
-/** Outboxes for tests, and what they give. */
+/** Outboxes for tests, and how to read their entries. */
 import { systemClock } from '../../../src/clock.js'
 import type { DiskOptions, Outbox, OutboxEntry, OutboxOptions } from '../../../src/publish/outbox/outbox.js'
 import { createMemoryOutbox, openOutbox } from '../../../src/publish/outbox/queue.js'
@@ -30,7 +30,7 @@ export async function diskOutbox(
 export const add = (outbox: Outbox, camera = 'a', isLive = false): void =>
   outbox.add(camera, 'event', isLive, (seq) => JSON.stringify({ seq, camera }))
 
-/** Takes all of the backlog that there is, without confirming it. */
+/** Takes the whole backlog, without confirming it. */
 export async function takeAll(outbox: Outbox): Promise<OutboxEntry[]> {
   const entries: OutboxEntry[] = []
   for (;;) {

@@ -1,4 +1,4 @@
-/** One process has an outbox; `gapcam outbox` works beside it and without it. */
+/** One process at a time uses an outbox; `gapcam outbox` works with and without that process. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -34,7 +34,7 @@ const durable = async (folder: string): Promise<Awaited<ReturnType<typeof openDu
 }
 
 describe('the lock', () => {
-  it('is had by one, says who, and is given back', async () => {
+  it('belongs to one process, names it, and is released', async () => {
     const folder = join(temporaryFolder(), `${'long-name-'.repeat(15)}/outbox`)
     const release = await lockFolder(folder, async (question, write) => {
       write({ question })
@@ -51,11 +51,11 @@ describe('the lock', () => {
     expect(await ask(folder, {}, () => undefined)).toBe(false)
     const again = await lockFolder(folder, async () => undefined)
     await again()
-    // The last lock stays: its number must not be given again.
+    // The last lock file stays: its number must not be used again.
     expect(readdirSync(folder)).toEqual(['lock.2'])
   })
 
-  it('of a process that was killed is taken over, by one of many that try', async () => {
+  it('of a killed process is taken over by exactly one of many', async () => {
     const folder = temporaryFolder()
     const child = spawn(
       process.execPath,
@@ -86,7 +86,7 @@ describe('the lock', () => {
     expect(readdirSync(folder)).toHaveLength(1)
   })
 
-  it('without content, as a power cut may leave it, holds nobody up', async () => {
+  it('without content, as after a power cut, blocks no process', async () => {
     const folder = temporaryFolder()
     writeFileSync(join(folder, 'lock.3'), '')
     await (await lockFolder(folder, async () => undefined))()
@@ -108,7 +108,7 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     return { status, lines: jsonLines(command.stdout()), stderr: command.stderr() }
   }
 
-  it('looks into the outbox of a process that runs, and clears it', async () => {
+  it('reads and clears the outbox of a running process', async () => {
     const { env, folder } = stateDir()
     const outbox = await durable(folder)
     for (let i = 0; i < 3; i++) add(outbox, 'cam0')
@@ -139,15 +139,18 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     expect(second.takeLive()).toMatchObject({ seq: 1 })
   })
 
-  it('tells nothing of a folder that is not there, and makes none', async () => {
+  it('reports an empty outbox where there is no folder, and makes none', async () => {
     const { env, folder } = stateDir()
     expect((await run(['status'], env)).lines).toMatchObject([{ state: 'none', queued: 0 }])
     expect((await run(['list'], env)).lines).toEqual([])
     expect(() => readdirSync(folder)).toThrow(/ENOENT/)
-    expect(await run(['drain'], env)).toMatchObject({ status: 2, stderr: expect.stringContaining('no gapcam is running') })
+    expect(await run(['drain'], env)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('no gapcam is running'),
+    })
   })
 
-  it.skipIf(!hasMosquitto)('drains without a gapcam that runs (skipped where mosquitto is not installed)', async () => {
+  it.skipIf(!hasMosquitto)('drains when no gapcam is running (skipped where mosquitto is not installed)', async () => {
     const { env, folder } = stateDir()
     mkdirSync(folder, { recursive: true })
     const outbox = await durable(folder)

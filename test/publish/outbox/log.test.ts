@@ -1,4 +1,4 @@
-/** The files themselves: bounds, age, damage, versions. */
+/** The log's files: bounds, age, damage, versions. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -40,11 +40,11 @@ async function readAll(log: Log): Promise<number[]> {
 }
 
 describe('records', () => {
-  it('the checksum is the usual one', () => {
+  it('have a CRC-32 checksum', () => {
     expect(crc32(Buffer.from('123456789'))).toBe(0xcbf43926)
   })
 
-  it('come back as they were, and from any damage only whole ones do', () => {
+  it('are read as they were written, and damaged bytes never give a wrong record', () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -81,7 +81,7 @@ describe('records', () => {
 })
 
 describe('ranges', () => {
-  it('are a set', () => {
+  it('behave like a set of numbers', () => {
     const runs = fc.array(fc.tuple(fc.nat(40), fc.nat(6)), { maxLength: 30 })
     fc.assert(
       fc.property(runs, fc.nat(45), (list, through) => {
@@ -106,7 +106,7 @@ describe('ranges', () => {
 })
 
 describe('the log', () => {
-  it('goes on where it was, in a new file after a torn tail', async () => {
+  it('continues after its last record, in a new file if that is incomplete', async () => {
     const folder = temporaryFolder()
     const log = await open(folder)
     await log.append(events(1, 5), 5)
@@ -122,7 +122,7 @@ describe('the log', () => {
     await again.close()
   })
 
-  it('loses of a file with rotten bytes what they hit, and says how many', async () => {
+  it('loses only the events that damaged bytes belong to, and records a gap', async () => {
     const folder = temporaryFolder()
     const log = await open(folder)
     await log.append(events(1, 20, 100), null)
@@ -139,7 +139,7 @@ describe('the log', () => {
     await again.close()
   })
 
-  it('is bounded: the oldest file goes, and a gap for each camera says what was in it', async () => {
+  it('is bounded: the oldest file is removed, and a gap for each camera takes its place', async () => {
     const folder = temporaryFolder()
     const log = await open(folder, { maxBytes: 32 << 10, segmentBytes: 8 << 10 })
     for (let seq = 1; seq <= 200; seq += 5) {
@@ -162,7 +162,7 @@ describe('the log', () => {
     await again.close()
   })
 
-  it('grows old by running time and by a clock that is known to be right, never by one that is not', async () => {
+  it('ages by running time and by a clock that is set, never by one that is not', async () => {
     const folder = temporaryFolder()
     let now: WriteTime = { boot: 'one', monoMs: 0, wallMs: 0, isClockSynced: false }
     const log = await open(folder, { maxAgeMs: 1000, segmentBytes: 1 << 10, writeTime: () => now })
@@ -173,14 +173,14 @@ describe('the log', () => {
       return log.ledger.lost
     }
     for (let from = 1; from <= 21; from += 10) expect(await step(from, { monoMs: 10 })).toBe(0)
-    // From 1970 to now, and back: nobody said that either was right.
+    // From 1970 to now, and back, with a clock that is not set.
     expect(await step(31, { wallMs: 1.7e12 })).toBe(0)
     expect(await step(41, { wallMs: 5e12, isClockSynced: true })).toBe(0)
     expect(await step(51, { monoMs: 1500 })).toBeGreaterThanOrEqual(20)
     await log.close()
   })
 
-  it("leaves a later version's files alone", async () => {
+  it('does not touch the files of a later version', async () => {
     const folder = temporaryFolder()
     const log = await open(folder)
     await log.append(events(1, 3), null)
@@ -199,7 +199,7 @@ describe('the log', () => {
     expect(readFileSync(later)).toEqual(encodeHead(2))
   })
 
-  it('goes on with the numbers when all events are done and their files are gone', async () => {
+  it('continues the numbers when all events are done and their files are removed', async () => {
     const folder = temporaryFolder()
     for (let start = 0; start < 3; start++) {
       const outbox = await diskOutbox({ folder, maxBytes: 256 << 10 })

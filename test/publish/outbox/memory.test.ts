@@ -6,7 +6,7 @@ import { add, memoryOutbox, numbers, takeAll } from './fixture.js'
 const limits = { maxEvents: 5, maxBytes: 1000 }
 
 describe('the outbox in memory', () => {
-  it('gives events in order, live until the link is gone', async () => {
+  it('gives events in order, live until the link is lost', async () => {
     const outbox = memoryOutbox({ memory: limits })
     for (let i = 0; i < 3; i++) add(outbox, 'a', true)
     const first = outbox.takeLive()!
@@ -20,21 +20,21 @@ describe('the outbox in memory', () => {
     expect(rest.every((entry) => entry.kind === 'event' && !entry.isLive)).toBe(true)
   })
 
-  it('marks a gap for each camera where the bound cut', async () => {
+  it('has a gap for each camera whose events had to make room', async () => {
     const outbox = memoryOutbox({ memory: limits })
     for (const camera of ['a', 'a', 'b', 'a', 'b', 'a', 'a', 'a']) add(outbox, camera)
     expect(numbers(await takeAll(outbox))).toEqual([[1, 2, 2], [3, 3, 1], 4, 5, 6, 7, 8])
     expect(outbox.stats()).toMatchObject({ state: 'memory', dropped: 3 })
   })
 
-  it('counts bytes too', async () => {
+  it('limits the bytes too', async () => {
     const outbox = memoryOutbox({ memory: { maxEvents: 100, maxBytes: 10 } })
     for (let i = 0; i < 4; i++) outbox.add('a', 'event', false, () => 'äää')
     expect(outbox.stats().bytes).toBe(6)
     expect(numbers(await takeAll(outbox))).toEqual([[1, 3, 3], 4])
   })
 
-  it('stays within its bound and accounts for every event, whatever the link does', async () => {
+  it('stays within its bound and accounts for every event through all changes of the link', async () => {
     type Step =
       | { readonly kind: 'add'; readonly camera: string; readonly isLive: boolean }
       | { readonly kind: 'live' | 'backlog' | 'confirm' | 'lose' }

@@ -29,7 +29,7 @@ const until = async (condition, what) => {
 }
 const shell = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] })
 const faults = {
-  /** The disk is full: somebody else's file. */
+  /** The disk is full of another file. */
   full: [
     () => {
       try {
@@ -40,12 +40,12 @@ const faults = {
     },
     () => rmSync(filler),
   ],
-  /** No file may grow beyond 6 KiB (RLIMIT_FSIZE): writes end half done with EFBIG. */
+  /** No file may exceed 6 KiB (RLIMIT_FSIZE): writes end half done with EFBIG. */
   limit: [
     () => shell('prlimit', '--pid', String(process.pid), '--fsize=6144:'),
     () => shell('prlimit', '--pid', String(process.pid), '--fsize=unlimited:'),
   ],
-  /** Mounted read-only when it starts. */
+  /** The file system is read-only at the start. */
   readonly: [() => shell('mount', '-o', 'remount,ro', mount), () => shell('mount', '-o', 'remount,rw', mount)],
 }
 const payload = (seq) => JSON.stringify({ seq, filling: '.'.repeat(900) })

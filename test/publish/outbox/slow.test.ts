@@ -5,7 +5,7 @@ import { add, diskOutbox, numbers, settled, takeAll } from './fixture.js'
 
 afterEach(cleanUp)
 
-it('a disk that does not answer holds no event up, and has them all once it does', async () => {
+it('a disk that does not answer delays no event, and has all of them later', async () => {
   const folder = temporaryFolder()
   let release = (): void => undefined
   let hanging: Promise<void> | null = null
