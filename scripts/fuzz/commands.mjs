@@ -145,7 +145,8 @@ function launch(program, args) {
   return child
 }
 
-async function main() {
+/** Starts mosquitto and gapcam on a photograph; resolves when the label is there. */
+async function startNode() {
   const port = await freePort()
   writeFileSync(join(folder, 'mosquitto.conf'), `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n`)
   launch('mosquitto', ['-c', join(folder, 'mosquitto.conf')])
@@ -155,36 +156,32 @@ async function main() {
     async () => (client = await connectAsync(url, { protocolVersion: 5 }, false).catch(() => null)),
     'the broker',
   )
-  const kept = new Map()
-  let answers = 0
-  client.on('message', (topic, payload) => {
-    if (topic.startsWith(`${root}/response/`)) answers++
-    else kept.set(topic, payload.toString())
-  })
+  const watched = watch(client)
   await client.subscribeAsync(`${root}/#`, { qos: 1 })
-  const gapcam = launch(process.execPath, [
-    join(project, 'dist/cli/main.js'),
-    'run',
-    join(project, 'models/photos/bird.jpg'),
-    '--loop',
-    '--fps',
-    '5',
-    '--broker',
-    url,
-    '--node',
-    'fuzz',
-    '--set',
-    `stateDir=${folder}`,
-  ])
-  await until(() => kept.get(`${root}/cam0/label`) === 'chickadee', 'the label')
-  const settled = () =>
-    JSON.stringify(
-      ['cam0/label', 'cam0/status', 'cam0/enabled', 'cam0/threshold', 'status', 'info'].map((name) =>
-        kept.get(`${root}/${name}`),
-      ),
-    )
-  const before = settled()
-  const startMs = performance.now()
+  const photo = join(project, 'models/photos/bird.jpg')
+  const options = ['--loop', '--fps', '5', '--broker', url, '--node', 'fuzz', '--set', `stateDir=${folder}`]
+  const gapcam = launch(process.execPath, [join(project, 'dist/cli/main.js'), 'run', photo, ...options])
+  await until(() => watched.topics.get(`${root}/cam0/label`) === 'chickadee', 'the label')
+  return { client, gapcam, watched }
+}
+
+/** Keeps the newest payload of every topic and counts the answers. */
+function watch(client) {
+  const watched = { topics: new Map(), answers: 0 }
+  client.on('message', (topic, payload) => {
+    if (topic.startsWith(`${root}/response/`)) watched.answers++
+    else watched.topics.set(topic, payload.toString())
+  })
+  return watched
+}
+
+/** What malformed commands must not change, as text. */
+function retainedState({ topics }) {
+  const names = ['cam0/label', 'cam0/status', 'cam0/enabled', 'cam0/threshold', 'status', 'info']
+  return JSON.stringify(names.map((name) => topics.get(`${root}/${name}`)))
+}
+
+async function sendCommands(client) {
   for (let sent = 0; sent < count; sent += atOnce) {
     await Promise.all(
       Array.from({ length: Math.min(atOnce, count - sent) }, () => {
@@ -193,7 +190,10 @@ async function main() {
       }),
     )
   }
-  // The last request uses the same queue, so its answer means that all earlier ones were read.
+}
+
+/** Sends a valid request through the same queue. Its answer means that all earlier ones were read. */
+async function untilAllAreRead(client) {
   let isAnswered = false
   client.on('message', (topic, payload) => {
     isAnswered ||= topic === `${root}/response/info` && payload.includes('the-last')
@@ -202,19 +202,28 @@ async function main() {
     await client.publishAsync(`${root}/request/info`, '{"transaction":"the-last"}', { qos: 1 })
     return isAnswered
   }, 'an answer to a command afterwards')
+}
+
+async function main() {
+  const { client, gapcam, watched } = await startNode()
+  const before = retainedState(watched)
+  const startMs = performance.now()
+  await sendCommands(client)
+  await untilAllAreRead(client)
   const seconds = (performance.now() - startMs) / 1000
+  const after = retainedState(watched)
   const result = {
     sent: count,
     seconds: Math.round(seconds * 10) / 10,
-    answers,
+    answers: watched.answers,
     mostAnswers: Math.ceil(mostAnswers(seconds)),
-    changes: settled() === before ? 0 : 1,
+    changes: after === before ? 0 : 1,
     isAlive: gapcam.exitCode === null && gapcam.signalCode === null,
   }
   process.stdout.write(`${JSON.stringify(result)}\n`)
   await client.endAsync(true)
-  if (result.changes > 0 || !result.isAlive || answers > result.mostAnswers) {
-    process.stderr.write(`before ${before}\nafter  ${settled()}\n${gapcam.said}\n`)
+  if (result.changes > 0 || !result.isAlive || result.answers > result.mostAnswers) {
+    process.stderr.write(`before ${before}\nafter  ${after}\n${gapcam.said}\n`)
     process.exitCode = 1
   }
 }
