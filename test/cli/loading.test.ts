@@ -1,5 +1,5 @@
 /** A command loads what it needs: on a small board each package costs a tenth of a second before anything happens. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
@@ -45,4 +45,16 @@ it.each([
   ],
 ])('%j loads of the large packages only %j', async (args, packages) => {
   expect((await loadedBy(...args)).filter((name) => heavy.includes(name)).sort()).toEqual(packages)
+})
+
+it('a command imports no other command', () => {
+  const textOf = (name: string): string => readFileSync(join(projectRoot, 'src/cli', `${name}.ts`), 'utf8')
+  const commands = [...textOf('main').matchAll(/import\('\.\/([\w-]+)\.js'\)/g)].map(([, name]) => name!)
+  expect(commands.length).toBeGreaterThan(10)
+  const stray = commands.flatMap((name) =>
+    [...textOf(name).matchAll(/'\.\/([\w-]+)\.js'/g)]
+      .filter(([, other]) => commands.includes(other!))
+      .map(([, other]) => `${name} imports ${other}`),
+  )
+  expect(stray).toEqual([])
 })
