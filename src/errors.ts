@@ -37,7 +37,7 @@ export const errorTable = {
   CONFIG_INVALID: {
     status: 2,
     retryable: false,
-    hint: 'gapcam config schema and docs/configuration.md list the keys.',
+    hint: 'docs/configuration.md explains the keys and their values.',
   },
   USAGE: { status: 2, retryable: false, hint: 'gapcam COMMAND --help lists the arguments and flags.' },
   SERVICE_FAILED: {
@@ -46,7 +46,11 @@ export const errorTable = {
     hint: 'gapcam service install --print prints the unit for a manual installation.',
   },
   PORT_IN_USE: { status: 5, retryable: false, hint: 'Choose another port, or stop the program that uses it.' },
-  CAMERA_NOT_FOUND: { status: 3, retryable: true, hint: 'gapcam cameras lists the cameras of this machine.' },
+  CAMERA_NOT_FOUND: {
+    status: 3,
+    retryable: true,
+    hint: 'Check the path or address of the source. gapcam cameras lists the cameras of this machine.',
+  },
   CAMERA_BUSY: { status: 3, retryable: true, hint: 'Stop the program that uses the camera, or choose another camera.' },
   CAMERA_PERMISSION: {
     status: 3,
@@ -127,6 +131,11 @@ export const errorTable = {
     status: 5,
     retryable: false,
     hint: 'Update gapcam, or move the folder away. This version cannot read the newer format.',
+  },
+  OUTBOX_UNUSABLE: {
+    status: 5,
+    retryable: true,
+    hint: 'Make the state directory writable, free some space there, or set stateDir to another folder.',
   },
   OUTBOX_LOCKED: {
     status: 5,
@@ -216,7 +225,10 @@ const fileFaults: Readonly<Record<string, string>> = {
  *     throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${fileFaultOf(error)}`)
  */
 export function fileFaultOf(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException | null)?.code
+  const { code, path } = (error ?? {}) as NodeJS.ErrnoException
+  // Node replaces bytes of a name that are not UTF-8 by U+FFFD, and then does not find the file.
+  if (code === 'ENOENT' && path?.includes('\ufffd'))
+    return 'it cannot be opened under this name, which is not valid UTF-8; rename it'
   return fileFaults[code ?? ''] ?? messageOf(error)
 }
 

@@ -6,7 +6,7 @@ import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { readFileSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { z } from 'zod'
-import { messageOf } from './errors.js'
+import { fileFaultOf, messageOf, writeFaultOf } from './errors.js'
 import type { Logger } from './log.js'
 
 export interface StateFileOptions<T> {
@@ -74,7 +74,7 @@ export function openStateFile<T>({ path, schema, empty, log, everyMs = 1000 }: S
       return true
     } catch (error) {
       if (!hasFailed)
-        log.warn({ file }, `${file} cannot be written: ${messageOf(error)}; changes are lost at the next start`)
+        log.warn({ file }, `${file} cannot be written: ${writeFaultOf(error)}; changes are lost at the next start`)
       hasFailed = true
       return false
     }
@@ -107,7 +107,7 @@ function read<T>(file: string, schema: z.ZodType<T>, log: Pick<Logger, 'warn'>):
     text = readFileSync(file, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      log.warn({ file }, `${file} cannot be read: ${messageOf(error)}; it counts as empty`)
+      log.warn({ file }, `${file} cannot be read: ${fileFaultOf(error)}; it counts as empty`)
     return null
   }
   let why: string

@@ -56,6 +56,7 @@ const grounds = [
   'camera-address',
   'clock',
   'errors',
+  'folder',
   'frame',
   'log',
   'metrics',

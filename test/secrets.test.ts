@@ -150,7 +150,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
     const config = (source: string, password: string): string =>
       file('camera.yaml', `cameras: [{ id: gate, source: '${source}', passwordFile: ${password} }]\n`)
     expect(() => loadConfig({ flags: {}, environment: {}, file: config('rtsp://gate/1', '/nowhere') })).toThrow(
-      /camera gate: the password file \/nowhere cannot be read: ENOENT/,
+      /camera gate: the password file \/nowhere cannot be read: it does not exist/,
     )
     expect(() => loadConfig({ flags: {}, environment: {}, file: config('/dev/video0', passwordFile) })).toThrow(
       /camera gate has a password file, but its source is not a network address/,

@@ -23,7 +23,7 @@ import { requireProgram } from './programs.js'
 export function openVideo(path: string, options: CameraOptions): Camera {
   return openChild(async () => {
     const program = requireProgram('ffmpeg', path, 'ffmpeg')
-    if (!existsSync(path)) throw new GapcamError('CAMERA_NOT_FOUND', `video ${path}: there is no such file`)
+    if (!existsSync(path)) throw new GapcamError('CAMERA_NOT_FOUND', `video ${path}: it does not exist`)
     const loop = options.loop ? ['-stream_loop', '-1'] : []
     const args = [...loop, ...(options.ffmpegOptions ?? []), '-i', `file:${path}`]
     return sourceOf(path, args, await formatVersion(program), options, { isLive: false })

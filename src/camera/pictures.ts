@@ -6,7 +6,7 @@
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { frameOf, type Frame } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { decodeFile, type RgbImage } from '../pixels/decode.js'
@@ -91,9 +91,7 @@ class PictureCamera implements Camera {
       const files = await picturesIn(this.#path)
       if (files.length > 0) return files
     } catch (error) {
-      const why =
-        (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file or folder' : messageOf(error)
-      throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: ${why}`)
+      throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: ${fileFaultOf(error)}`)
     }
     throw new GapcamError('CAMERA_NOT_FOUND', `pictures ${this.#path}: the folder holds none`, {
       hint: 'JPEG, PNG, WebP, GIF, TIFF, AVIF and BMP are read.',

@@ -1,9 +1,10 @@
 /** `gapcam classify --heat`: draws the heat map of a class over each picture, and writes it to a file or folder. */
-import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { RgbImage } from '../pixels/decode.js'
 import type { Classifier } from '../classifier.js'
 import { GapcamError, writeFaultOf } from '../errors.js'
+import { makeFolder } from '../folder.js'
 import type { View } from '../pixels/geometry.js'
 import { classOf } from '../heat/class.js'
 import type { FlagValues } from './flags.js'
@@ -57,7 +58,7 @@ export async function heatDrawing(
         /\.png$/i.test(path) ? 'png' : 'jpeg',
       )
       try {
-        if (isFolder) await mkdir(dirname(path), { recursive: true })
+        if (isFolder) await makeFolder(dirname(path))
         await writeFile(path, drawn)
       } catch (error) {
         throw new GapcamError('USAGE', `--heat: ${path} cannot be written: ${writeFaultOf(error)}`)

@@ -1,5 +1,5 @@
 /** `gapcam eval FOLDER`: measures how well a model classifies pictures that lie in folders named by their labels. */
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { decodeFile } from '../pixels/decode.js'
@@ -8,6 +8,7 @@ import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { fileFaultOf, GapcamError, isOfOnePicture, messageOf, writeFaultOf } from '../errors.js'
+import { makeFolder } from '../folder.js'
 import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from '../eval/metrics.js'
 import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { frameOf } from '../frame.js'
@@ -41,8 +42,8 @@ export function evalCommand(program: Command): void {
 /** The pictures of the folder, and the folders that cannot be used. */
 interface Found {
   readonly pictures: readonly { readonly file: string; readonly truth: number }[]
-  /** Folders whose name is not a label, with the number of their pictures. */
-  readonly unknown: readonly { readonly folder: string; readonly pictures: number; readonly why: string }[]
+  /** Folders whose name is not a label, with the number of their pictures; null for folders that cannot be read. */
+  readonly unknown: readonly { readonly folder: string; readonly pictures: number | null; readonly why: string }[]
   readonly empty: readonly string[]
 }
 
@@ -57,9 +58,7 @@ async function evaluateFolder(
     const found = await findPictures(folder, classifier.labels)
     const { answers, broken } = await answerAll(found, classifier)
     for (const { folder: name, pictures, why } of found.unknown)
-      process.stderr.write(
-        `folder ${name}: ${why}; ${pictures === 1 ? 'its picture is' : `its ${pictures} pictures are`} skipped\n`,
-      )
+      process.stderr.write(`folder ${name}: ${why}; ${skippedOf(pictures)}\n`)
     for (const name of found.empty) process.stderr.write(`folder ${name}: it contains no pictures\n`)
     if (answers.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: none of the pictures could be used`)
     const evaluation = evaluate(answers)
@@ -70,6 +69,11 @@ async function evaluateFolder(
   } finally {
     await classifier.close()
   }
+}
+
+function skippedOf(pictures: number | null): string {
+  if (pictures === null) return 'the folder is skipped'
+  return pictures === 1 ? 'its picture is skipped' : `its ${pictures} pictures are skipped`
 }
 
 const layout = 'Put the pictures of each label into a folder named by the label. docs/eval.md has an example.'
@@ -92,7 +96,13 @@ async function findPictures(folder: string, labels: readonly string[]): Promise<
     [],
   ]
   for (const name of names) {
-    const files = await picturesIn(join(folder, name))
+    let files: string[]
+    try {
+      files = await picturesIn(join(folder, name))
+    } catch (error) {
+      unknown.push({ folder: name, pictures: null, why: fileFaultOf(error) })
+      continue
+    }
     if (files.length === 0) empty.push(name)
     try {
       const truth = classOf(labels, name)
@@ -164,7 +174,7 @@ async function drawPlots(
     precision: precisionSvg(thresholds(answers), wanted),
   }
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     for (const [name, svg] of Object.entries(plots))
       await writeFile(join(folder, `${name}.png`), await sharp(Buffer.from(svg)).png().toBuffer())
   } catch (error) {

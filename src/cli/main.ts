@@ -38,6 +38,7 @@ export async function createProgram(named?: string): Promise<Command> {
     .description('Turns a camera into an image classifier that speaks MQTT.')
     .version(version)
     .showSuggestionAfterError()
+    .showHelpAfterError('gapcam --help lists the commands; gapcam COMMAND --help lists its arguments and flags.')
     .exitOverride()
   const known = named !== undefined && Object.hasOwn(commands, named) ? [commands[named]!] : Object.values(commands)
   for (const register of await Promise.all(known.map((load) => load()))) register(program)

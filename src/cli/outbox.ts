@@ -100,7 +100,7 @@ async function clear(config: Config): Promise<void> {
 }
 
 function requireDisk({ state, reason }: { readonly state: string; readonly reason?: string | undefined }): void {
-  if (state !== 'ok') throw new GapcamError('OUTBOX_LOCKED', `the outbox cannot be used: ${reason ?? state}`)
+  if (state !== 'ok') throw new GapcamError('OUTBOX_UNUSABLE', `the outbox cannot be used: ${reason ?? state}`)
 }
 
 async function drain(config: Config): Promise<void> {

@@ -3,7 +3,7 @@
  * defaults. An unknown key is an error that suggests the nearest known one.
  */
 import { readFileSync } from 'node:fs'
-import { parse } from 'yaml'
+import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { fileFaultOf, GapcamError } from '../errors.js'
 import { openToAll, redact, redactDeep } from '../secrets.js'
@@ -96,7 +96,10 @@ function environmentValues(environment: NodeJS.ProcessEnv): [string, unknown][] 
     .filter(([name]) => name.startsWith('GAPCAM_') && !otherVariables.has(name))
     .map(([name, value]) => {
       const key = names.get(plain(name.slice('GAPCAM_'.length)))
-      if (key === undefined) throw unknownKey(name, `environment variable ${name}`, [...names.values()].map(variableOf))
+      if (key === undefined) {
+        const nearest = nearestOf(plain(name.slice('GAPCAM_'.length)), [...names.values()])
+        throw unknownKey(name, `environment variable ${name}`, nearest === null ? null : variableOf(nearest))
+      }
       return [key, scalar(value ?? '', key)]
     })
 }
@@ -122,7 +125,9 @@ function readYaml(file: string): Record<string, unknown> {
     data = parse(readFileSync(file, 'utf8')) ?? {}
   } catch (error) {
     const why = fileFaultOf(error).split('\n')[0]!.replace(/:$/, '')
-    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${why}`)
+    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${why}`, {
+      hint: error instanceof YAMLParseError ? 'Correct the YAML at this place.' : 'Check the path of the file.',
+    })
   }
   if (typeof data !== 'object' || Array.isArray(data))
     throw new GapcamError('CONFIG_INVALID', `configuration ${file}: it must consist of lines of the form key: value`)
@@ -174,11 +179,10 @@ function requireKey(key: string, where: string): void {
       'CONFIG_INVALID',
       `${whereOf(key, where)} is a group of keys and takes no value itself; set one of its keys, such as ${known.find((name) => name.startsWith(`${key}.`))}`,
     )
-  if (!known.includes(key)) throw unknownKey(key, where, [...known, ...groups])
+  if (!known.includes(key)) throw unknownKey(key, where, nearestOf(key, [...known, ...groups]))
 }
 
-function unknownKey(key: string, where: string, known: readonly string[]): GapcamError {
-  const nearest = nearestOf(key, known)
+function unknownKey(key: string, where: string, nearest: string | null): GapcamError {
   return new GapcamError(
     'CONFIG_INVALID',
     `${whereOf(key, where)} is not a key of the configuration${nearest ? `; did you mean ${nearest}?` : ''}`,

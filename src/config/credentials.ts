@@ -3,7 +3,7 @@
  * names. All secrets that are read here or found in URLs are registered, so that no output shows them.
  */
 import { parseCameraAddress, withCredentials } from '../camera-address.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { credentialFile, keepSecret, keepSecretsOf, openToAll, readSecret } from '../secrets.js'
 import type { CameraConfig, Config } from './schema.js'
 
@@ -117,7 +117,8 @@ function withPassword(camera: CameraConfig, file: string | undefined): CameraCon
   } catch (error) {
     throw new GapcamError(
       'CONFIG_INVALID',
-      `camera ${camera.id}: the password file ${file} cannot be read: ${messageOf(error)}`,
+      `camera ${camera.id}: the password file ${file} cannot be read: ${fileFaultOf(error)}`,
+      { hint: 'Check the path and the permissions of the file.' },
     )
   }
   const address = parseCameraAddress(camera.source)

@@ -12,6 +12,10 @@ export function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, strin
   const key = issue.path.join('.')
   if (issue.code === 'unrecognized_keys') return unknownKeyOf(issue, key)
   const origin = origins.get(key) ?? origins.get(String(issue.path[0]))
+  const [first, , field] = issue.path
+  // Flags such as --roi make a list of one camera.
+  if (first === 'cameras' && origin === 'flag' && field !== undefined)
+    return `--${field === 'id' ? 'camera' : String(field)}: ${demandOf(issue)}`
   return `${key}${origin ? ` (from the ${origin})` : ''}: ${demandOf(issue)}`
 }
 
@@ -50,7 +54,7 @@ function demandOf(issue: z.core.$ZodIssue): string {
     }
     case 'invalid_type':
       return issue.message.endsWith('received undefined')
-        ? 'is missing'
+        ? 'must be given'
         : (typeDemands[issue.expected] ?? issue.message)
     case 'invalid_value':
       return `must be ${issue.values

@@ -1,16 +1,28 @@
 /** Finds the known name that a misspelt one was probably meant to be. */
 
 /**
- * The known name with the fewest edits to `name`, or null if none is close enough to be meant.
+ * The known name with the fewest edits to `name`, or null if none is close enough to be meant. The last part of a dotted name
+ * may stand for the whole name.
  *
- *     nearestOf('treshold', ['threshold', 'margin']) // 'threshold'
+ *     nearestOf('treshold', ['policy.threshold', 'page.host']) // 'policy.threshold'
  */
 export function nearestOf(name: string, known: readonly string[]): string | null {
+  const given = name.toLowerCase()
   const ranked = known
-    .map((candidate) => ({ candidate, edits: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .flatMap((candidate) => {
+      const whole = {
+        candidate,
+        edits: editDistance(given, candidate.toLowerCase()),
+        most: Math.max(2, name.length / 2),
+      }
+      const part = candidate.slice(candidate.lastIndexOf('.') + 1).toLowerCase()
+      return part === candidate.toLowerCase()
+        ? [whole]
+        : [whole, { candidate, edits: editDistance(given, part) + 0.5, most: name.length / 3 }]
+    })
+    .filter(({ edits, most }) => edits <= most)
     .sort((a, b) => a.edits - b.edits)
-  const [best] = ranked
-  return best && best.edits <= Math.max(2, name.length / 2) ? best.candidate : null
+  return ranked[0]?.candidate ?? null
 }
 
 /** The Damerau distance: letters to insert, delete, replace, or swap with their neighbour. Computed row by row. */

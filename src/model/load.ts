@@ -4,7 +4,7 @@
  * only. A file of another program is refused with the line that exports a fitting one.
  */
 import { stat } from 'node:fs/promises'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError } from '../errors.js'
 import { isZip, modelInside } from './archive.js'
 import { refuseForeign, refuseFolder } from './foreign.js'
 import { manifestMetadata } from './metadata/manifest.js'
@@ -56,9 +56,7 @@ async function readModelFile(path: string): Promise<Uint8Array> {
     return await readBytes(path)
   } catch (error) {
     if (error instanceof GapcamError) throw error
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new GapcamError('MODEL_NOT_FOUND', `model ${path}: there is no such file`)
-    throw new GapcamError('MODEL_NOT_FOUND', `model ${path} cannot be read: ${messageOf(error)}`)
+    throw new GapcamError('MODEL_NOT_FOUND', `model ${path}: ${fileFaultOf(error)}`)
   }
 }
 

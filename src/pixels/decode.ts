@@ -3,7 +3,7 @@
  * reads every format but BMP. The size stays unless another is asked for; the pixel path resizes.
  */
 import { readFile } from 'node:fs/promises'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { decodeBmp, isBmp } from './bmp.js'
 import { loadSharp } from './sharp.js'
 
@@ -24,9 +24,9 @@ export async function decodeFile(file: string): Promise<RgbImage> {
   try {
     bytes = await readFile(file)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : messageOf(error)
-    throw new GapcamError('PICTURE_INVALID', `picture ${file}: ${why}`)
+    throw new GapcamError('PICTURE_INVALID', `picture ${file}: ${fileFaultOf(error)}`, {
+      hint: 'Check the path of the picture.',
+    })
   }
   return decodePicture(bytes, file)
 }

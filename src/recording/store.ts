@@ -1,7 +1,8 @@
 /** The folder of the flight recorder: files appear whole or not at all, and the oldest are deleted to stay within a limit. */
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GapcamError, messageOf } from '../errors.js'
+import { makeFolder } from '../folder.js'
 import { encodeFrame, encodeStart, type About } from './format.js'
 import { factsOf, loggedLogits, type KeptFrame, type Outcome } from './frames.js'
 
@@ -34,7 +35,7 @@ export async function storeRecording(
       `a recording of ${megabytes(need)} MB exceeds the ${megabytes(diskBytes)} MB that recordings may take`,
     )
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await makeRoom(folder, diskBytes - need)
     await writeAll(path, about, frames)
   } catch (error) {

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { Config } from '../config/schema.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import type { ConnectOptions, Credentials } from '../publish/mqtt.js'
 import { readSecret } from '../secrets.js'
 
@@ -54,7 +54,9 @@ function contentOf(path: string, read: (path: string) => string): string {
   try {
     content = read(path)
   } catch (error) {
-    throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} cannot be read: ${messageOf(error)}`)
+    throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} cannot be read: ${fileFaultOf(error)}`, {
+      hint: 'Check the path and the permissions of the file.',
+    })
   }
   if (content === '') throw new GapcamError('CONFIG_INVALID', `mqtt: ${path} is empty`)
   return content

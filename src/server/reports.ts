@@ -3,10 +3,11 @@
  * train the next model. A report is two files, NAME.png and NAME.json, in one folder. The folder is bounded: the oldest
  * reports are deleted first.
  */
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadSharp } from '../pixels/sharp.js'
 import { messageOf } from '../errors.js'
+import { makeFolder } from '../folder.js'
 import type { Picture } from '../zone/picture.js'
 import type { Report } from './messages.js'
 import { ApiError } from './route.js'
@@ -54,7 +55,7 @@ export function createReports(folder: string, bounds: ReportBounds = defaultBoun
     async keep(picture, note) {
       const report = reportOf(picture, note)
       try {
-        await mkdir(folder, { recursive: true })
+        await makeFolder(folder)
         await writeWhole(pathOf(folder, report.name, 'png'), await pngOf(picture))
         await writeWhole(pathOf(folder, report.name, 'json'), jsonOf(report, picture, note))
         await makeRoom(folder, bounds)

@@ -10,14 +10,18 @@ const unitFile = (name: string): string => `${unitFolder}/${name}.service`
 
 /** Throws SERVICE_FAILED if systemd does not run here or this user is not root. `what` is a participle: installed. */
 export function requireSystemd(what: string): void {
+  requireRunning(what)
+  if (process.getuid?.() !== 0)
+    throw new GapcamError('SERVICE_FAILED', `the service cannot be ${what} by this user: only root may do that`, {
+      hint: 'Run the command with sudo. gapcam service install --print only prints the unit.',
+    })
+}
+
+function requireRunning(what: string): void {
   // sd_booted(3): this folder exists if systemd is the init process of the machine.
   if (!existsSync('/run/systemd/system'))
     throw new GapcamError('SERVICE_FAILED', `the service cannot be ${what}: systemd does not run on this machine`, {
       hint: 'gapcam service install --print prints the unit. In a container use its restart policy; docs/service.md says how.',
-    })
-  if (process.getuid?.() !== 0)
-    throw new GapcamError('SERVICE_FAILED', `the service cannot be ${what} by this user: only root may do that`, {
-      hint: 'Run the command with sudo. gapcam service install --print only prints the unit.',
     })
 }
 
@@ -77,6 +81,7 @@ export type ServiceState = Readonly<Record<(typeof properties)[number], string>>
 
 /** The state of a service. It needs no rights. Throws SERVICE_FAILED where systemctl cannot be run. */
 export async function serviceState(name: string): Promise<ServiceState> {
+  requireRunning('queried')
   const text = await systemctl('show', `${name}.service`, `--property=${properties.join(',')}`)
   const values = new Map(
     text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),

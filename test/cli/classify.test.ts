@@ -81,8 +81,26 @@ it('a folder or pipe that is named like a picture is skipped', async () => {
   symlinkSync(join(mixed, 'gone.jpg'), join(mixed, 'dangling.jpg'))
   const { results, status, stderr } = await classify(mixed)
   expect(results.map(({ file }) => basename(file))).toEqual(['bird.jpg', 'link.jpg'])
-  expect(stderr).toMatch(/^picture .*dangling\.jpg: there is no such file\n$/)
+  expect(stderr).toMatch(/^picture .*dangling\.jpg: it does not exist\n$/)
   expect(status).toBe(3)
+})
+
+it('a picture or model whose name is not valid UTF-8 is refused with that reason, and the others are classified', async () => {
+  const odd = mkdtempSync(join(folder, 'odd-'))
+  copyFileSync(join(photos, 'bird.jpg'), join(odd, 'b.jpg'))
+  writeFileSync(Buffer.concat([Buffer.from(`${odd}/a`), Buffer.from([0xff]), Buffer.from('.jpg')]), 'x')
+  const { results, status, stderr } = await classify(odd)
+  expect(results.map(({ file }) => basename(file))).toEqual(['b.jpg'])
+  expect([status, stderr]).toEqual([
+    3,
+    expect.stringMatching(/a\ufffd\.jpg: it cannot be opened under this name, which is not valid UTF-8; rename it/),
+  ])
+  // A command line reaches the program as text, so that such a byte has become U+FFFD there too.
+  const model = await classify('--model', join(odd, 'm\ufffd.onnx'), join(photos, 'bird.jpg'))
+  expect([model.status, model.stderr]).toEqual([
+    4,
+    expect.stringMatching(/m\ufffd\.onnx: .*not valid UTF-8; rename it/),
+  ])
 })
 
 it('files and folders keep their order; --top-k, --input-size and --roi take effect', async () => {
@@ -134,13 +152,8 @@ it('corrupt, truncated and empty pictures are reported, the others are classifie
 
 describe('one sentence with the right status says that', () => {
   const cases: [string, string[], number, RegExp][] = [
-    ['the picture does not exist', [join(folder, 'none.jpg')], 3, /none\.jpg: there is no such file/],
-    [
-      'the model does not exist',
-      ['--model', join(folder, 'none.onnx'), photos],
-      4,
-      /none\.onnx: there is no such file/,
-    ],
+    ['the picture does not exist', [join(folder, 'none.jpg')], 3, /none\.jpg: it does not exist/],
+    ['the model does not exist', ['--model', join(folder, 'none.onnx'), photos], 4, /none\.onnx: it does not exist/],
     [
       'a label file has another number of lines than the model has outputs',
       ['--labels', join(projectRoot, 'package.json'), photos],

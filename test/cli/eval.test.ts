@@ -85,6 +85,18 @@ it('unusable pictures and folders are named and counted, and the others are eval
     expect(stderr).toContain(part)
 })
 
+it('a folder or picture whose name is not valid UTF-8 is skipped with that reason', async () => {
+  const root = sorted('odd')
+  const bytes = (path: string): Buffer => Buffer.concat([Buffer.from(path), Buffer.from([0xff])])
+  mkdirSync(bytes(join(root, 'macaw')))
+  writeFileSync(Buffer.concat([bytes(join(root, 'macaw/x')), Buffer.from('.jpg')]), 'x')
+  const { status, result, stderr } = await run(root)
+  expect(status, stderr).toBe(3)
+  expect(result).toMatchObject({ pictures: 8, unknown: [{ folder: 'macaw\ufffd', pictures: null }] })
+  expect(stderr).toMatch(/x\ufffd\.jpg: .*not valid UTF-8; rename it/)
+  expect(stderr).toMatch(/folder macaw\ufffd: .*not valid UTF-8; rename it; the folder is skipped/)
+})
+
 it('a folder with nothing to evaluate is refused in one sentence', async () => {
   const [none, empty, strangers] = [join(folder, 'none'), join(folder, 'empty'), join(folder, 'strangers')]
   mkdirSync(join(empty, 'macaw'), { recursive: true })

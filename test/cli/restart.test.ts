@@ -120,7 +120,7 @@ describe('without a service manager', () => {
 
   it.each<[string, (configured: Configured) => void, number, RegExp]>([
     ['a configuration that became invalid', ({ write }) => write(0.01, 'nonsense: 1\n'), 2, /nonsense is not a key/],
-    ['a model that was moved away', () => renameSync(model, `${model}.away`), 4, /model\.onnx: there is no such file/],
+    ['a model that was moved away', () => renameSync(model, `${model}.away`), 4, /model\.onnx: it does not exist/],
   ])('%s ends with its status and says why', async (_, spoil, status, sentence) => {
     const broker = await startMosquitto()
     const configured = configure(`broker: ${broker.url}`)

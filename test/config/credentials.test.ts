@@ -23,7 +23,7 @@ it('the password file is read again, and the last password serves while it canno
   for (let i = 0; i < 3; i++) expect(source(), 'the last one that could be read').toBe('rtsp://me:second@cam/live')
   expect(warnings).toEqual([
     expect.stringMatching(
-      /^camera gate: the password file .*password cannot be read: ENOENT.*; the previous password is used$/,
+      /^camera gate: the password file .*password cannot be read: it does not exist; the previous password is used$/,
     ),
   ])
   writeFileSync(passwordFile, Buffer.from('\uFEFFthird', 'utf16le'))

@@ -207,7 +207,7 @@ describe('is refused in one sentence with the name of the file', () => {
   it('a file that is not there, and a folder', async () => {
     await expect(decodeFile(join(folder, 'none.jpg'))).rejects.toMatchObject({
       code: 'PICTURE_INVALID',
-      message: expect.stringMatching(/none\.jpg: there is no such file/),
+      message: expect.stringMatching(/none\.jpg: it does not exist/),
     })
     await expect(decodeFile(folder)).rejects.toMatchObject({
       code: 'PICTURE_INVALID',

@@ -142,7 +142,7 @@ it('files that the service cannot read are warnings at installation', () => {
     configOf({
       model: open,
       labels: closed,
-      mqtt: { broker: 'mqtt://b', ca: '/nowhere/ca.pem' },
+      mqtt: { broker: 'mqtts://b', ca: '/nowhere/ca.pem' },
       cameras: [{ id: 'a', source: 'pictures/' }],
     }),
   )

@@ -3,7 +3,7 @@
  * lists and maps. The text is UTF-8, or UTF-16 with a byte order mark; anything else is refused by name.
  */
 import { readFile } from 'node:fs/promises'
-import { GapcamError, messageOf } from '../../errors.js'
+import { fileFaultOf, GapcamError } from '../../errors.js'
 
 /** Reads a label file. Rejects with LABELS_MISMATCH; the sentence names the file and what is wrong with it. */
 export async function readLabels(file: string): Promise<string[]> {
@@ -11,7 +11,7 @@ export async function readLabels(file: string): Promise<string[]> {
   try {
     bytes = await readFile(file)
   } catch (error) {
-    throw new GapcamError('LABELS_MISMATCH', `labels ${file} cannot be read: ${messageOf(error)}`, {
+    throw new GapcamError('LABELS_MISMATCH', `labels ${file}: ${fileFaultOf(error)}`, {
       hint: 'Check the path of the label file.',
     })
   }

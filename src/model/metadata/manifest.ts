@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { parse } from 'yaml'
-import { GapcamError, messageOf } from '../../errors.js'
+import { fileFaultOf, GapcamError, messageOf } from '../../errors.js'
 import type { LoadedModel } from '../onnx/onnx.js'
 import { readHuggingFace } from './hugging-face.js'
 import { teachableMachine } from './exporters.js'
@@ -144,6 +144,6 @@ async function readOptional(file: string): Promise<string | null> {
     return await readFile(file, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw new GapcamError('MANIFEST_INVALID', `manifest ${file} cannot be read: ${messageOf(error)}`)
+    throw new GapcamError('MANIFEST_INVALID', `manifest ${file} cannot be read: ${fileFaultOf(error)}`)
   }
 }

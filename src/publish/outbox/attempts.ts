@@ -3,7 +3,7 @@
  * A call that does not return in time counts as a fault until it does. The log has one line when a fault begins and one
  * when it is over.
  */
-import { messageOf } from '../../errors.js'
+import { writeFaultOf } from '../../errors.js'
 import type { Logger } from '../../log.js'
 
 export interface AttemptsOptions {
@@ -78,7 +78,7 @@ export class Attempts {
 
   /** There is a fault: plans the next run. */
   fail(error: unknown): void {
-    this.#setFault(messageOf(error))
+    this.#setFault(writeFaultOf(error))
     if (!this.#isEnded)
       this.#retry ??= setTimeout(() => {
         this.#retry = null

@@ -2,7 +2,8 @@
  * The file system as the outbox uses it. A test can replace it and cut the power between any two calls. A call that
  * resolves has done all of its work; a call that rejects may have done a part.
  */
-import { mkdir, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { makeFolder } from '../../folder.js'
+import { open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises'
 
 export interface OutboxFile {
   /** Writes all of it at this position. */
@@ -29,7 +30,7 @@ export interface OutboxFiles {
 
 export const realFiles: OutboxFiles = {
   makeFolder: async (folder) => {
-    await mkdir(folder, { recursive: true, mode: 0o750 })
+    await makeFolder(folder, 0o750)
   },
   list: (folder) => readdir(folder),
   read: (path, start = 0, end = Infinity) =>

@@ -8,11 +8,12 @@
  * is never removed.
  */
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, unlink, writeFile, type FileHandle } from 'node:fs/promises'
+import { link, open, readdir, readFile, unlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { GapcamError } from '../../errors.js'
+import { makeFolder } from '../../folder.js'
 
 export interface Holder {
   readonly pid: number
@@ -28,7 +29,7 @@ const connectTimeoutMs = 2000
 
 /** Locks the folder; resolves with the function that unlocks it. Rejects with OUTBOX_LOCKED, or with the file system's error. */
 export async function lockFolder(folder: string, answer: Answer): Promise<() => Promise<void>> {
-  await mkdir(folder, { recursive: true, mode: 0o750 })
+  await makeFolder(folder, 0o750)
   const own: Holder = { pid: process.pid, socket: `${randomUUID().slice(0, 8)}.sock` }
   const directory = await open(folder, 'r')
   let server: Server | null = null
