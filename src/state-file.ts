@@ -16,7 +16,7 @@ export interface StateFileOptions<T> {
   readonly empty: T
   readonly log: Pick<Logger, 'warn'>
   /** Least time between two writes, so that commands cannot wear the SD card out; default 1000. */
-  readonly everyMs?: number
+  readonly everyMs?: number | undefined
 }
 
 export interface StateFile<T> {

@@ -53,11 +53,11 @@ export interface Prediction {
   readonly wallTime: number
   readonly timings: Timings
   /** Box around the evidence for the settled label (for the best class where there is none); absent without a heat map. */
-  readonly focus?: FrameBox
+  readonly focus?: FrameBox | undefined
   /** The label's evidence lies outside the watched region. */
-  readonly isElsewhere?: boolean
+  readonly isElsewhere?: boolean | undefined
   /** What is wrong with the camera's picture; null for nothing, absent without lens checks. */
-  readonly problem?: LensProblem | null
+  readonly problem?: LensProblem | null | undefined
 }
 
 /**

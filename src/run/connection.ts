@@ -1,4 +1,4 @@
-/** From the configuration to a connection: files are read, and what cannot be is said before anything starts. */
+/** From the configuration to a broker connection. Files are read here, so a wrong one is an error before anything starts. */
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
@@ -7,35 +7,28 @@ import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import type { ConnectOptions, Credentials } from '../publish/mqtt.js'
 import { readSecret } from '../secrets.js'
 
-/** Where the broker is and how to get in; null for `none` and for the embedded one, which has its own address. */
+/** Address and credentials of the broker; null for `none`. An embedded broker has its own address. */
 export function connectionOf({ mqtt }: Config): ConnectOptions | null {
   if (mqtt.broker === 'none') return null
   const renew = (): Credentials => credentialsOf(mqtt)
   return { url: mqtt.broker, keepaliveSeconds: mqtt.keepaliveS, retain: mqtt.retain, ...renew(), renew }
 }
 
-/** As the files are now. Throws CONFIG_INVALID for one that cannot be read, and for certificate and key that are no pair. */
+/** The credentials in the files as they are now. Throws CONFIG_INVALID for a file that cannot be read, and for a certificate and a key that do not belong together. */
 function credentialsOf(mqtt: Config['mqtt']): Credentials {
+  const { username: user, servername, insecure } = mqtt
   const password = mqtt.passwordFile === undefined ? mqtt.password : contentOf(mqtt.passwordFile, readSecret)
-  const text = (path: string): string => contentOf(path, (file) => readFileSync(file, 'utf8'))
-  const pair = { ...(mqtt.cert ? { cert: text(mqtt.cert) } : {}), ...(mqtt.key ? { key: text(mqtt.key) } : {}) }
-  usable([mqtt.cert, mqtt.key], () => createSecureContext(pair))
-  const ca = mqtt.ca ? text(mqtt.ca) : undefined
+  const text = (path: string | undefined): string | undefined =>
+    path ? contentOf(path, (file) => readFileSync(file, 'utf8')) : undefined
+  const [ca, cert, key] = [text(mqtt.ca), text(mqtt.cert), text(mqtt.key)]
+  usable([mqtt.cert, mqtt.key], () => createSecureContext({ ...(cert ? { cert } : {}), ...(key ? { key } : {}) }))
   if (ca !== undefined) usable([mqtt.ca], () => new X509Certificate(ca))
-  const tls = {
-    ...(ca === undefined ? {} : { ca }),
-    ...pair,
-    ...(mqtt.servername ? { servername: mqtt.servername } : {}),
-    ...(mqtt.insecure ? { insecure: true } : {}),
-  }
-  return {
-    ...(mqtt.username === undefined ? {} : { user: mqtt.username }),
-    ...(password === undefined ? {} : { password }),
-    ...(Object.keys(tls).length > 0 ? { tls } : {}),
-  }
+  const hasTls = ca !== undefined || cert !== undefined || key !== undefined || !!servername || insecure
+  const tls = { ca, cert, key, servername: servername || undefined, insecure: insecure || undefined }
+  return { user, password, tls: hasTls ? tls : undefined }
 }
 
-/** Throws CONFIG_INVALID in words where OpenSSL does not take what the files hold: it would say so at every connection, in numbers. */
+/** Throws CONFIG_INVALID where OpenSSL refuses the content of the files. It would do so at every connection, with an error number. */
 function usable(paths: readonly (string | undefined)[], take: () => unknown): void {
   try {
     take()
@@ -62,7 +55,7 @@ function contentOf(path: string, read: (path: string) => string): string {
   return content
 }
 
-/** The broker that another process of this configuration uses: an embedded one listens on loopback. Throws where there is none. */
+/** The broker that another process with this configuration uses; an embedded one listens on loopback. Throws CONFIG_INVALID for `none`. */
 export function otherConnection(config: Config): ConnectOptions {
   if (config.mqtt.broker === 'embedded')
     return { url: `mqtt://127.0.0.1:${config.mqtt.port ?? 1883}`, protocol: '3.1.1' }

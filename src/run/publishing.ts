@@ -51,26 +51,31 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
     mqtt.broker === 'none'
       ? null
       : await openDurableOutbox({ ...outboxOptions(config), log, clock: systemClock, isClockSynced })
-  const publisher = createPublisher({
-    ...(outbox ? { outbox } : {}),
-    durableResults: outboxConfig.results,
-    isClockSynced,
-    first: announcement,
-    ...(prefix === null ? {} : { holdEventsMs }),
-    subscriptions: [...requestSubscriptions(topics, ids), ...(prefix === null ? [] : [birthSubscription(prefix)])],
-    onMessage: (message) => {
-      for (const listen of inbox.listeners) listen(message)
-    },
-    broker: connection,
-    node,
-    cameras: ids,
-    baseTopic: mqtt.base,
-    stateEveryMs: mqtt.stateEveryMs,
-    ...(mqtt.resultEveryMs >= 0 ? { resultEveryMs: mqtt.resultEveryMs } : {}),
-    log,
-  })
-  await publisher.start()
-  return publisher
+  try {
+    const publisher = createPublisher({
+      outbox: outbox ?? undefined,
+      durableResults: outboxConfig.results,
+      isClockSynced,
+      first: announcement,
+      holdEventsMs: prefix === null ? undefined : holdEventsMs,
+      subscriptions: [...requestSubscriptions(topics, ids), ...(prefix === null ? [] : [birthSubscription(prefix)])],
+      onMessage: (message) => {
+        for (const listen of inbox.listeners) listen(message)
+      },
+      broker: connection,
+      node,
+      cameras: ids,
+      baseTopic: mqtt.base,
+      stateEveryMs: mqtt.stateEveryMs,
+      resultEveryMs: mqtt.resultEveryMs >= 0 ? mqtt.resultEveryMs : undefined,
+      log,
+    })
+    await publisher.start()
+    return publisher
+  } catch (error) {
+    await outbox?.close()
+    throw error
+  }
 }
 
 export interface RequestParts {

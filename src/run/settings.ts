@@ -89,7 +89,7 @@ export function openSettings(options: SettingsOptions): Settings {
     schema: overridesSchema,
     empty: { version: 1, cameras: {}, values: {} },
     log: options.log,
-    ...(options.everyMs === undefined ? {} : { everyMs: options.everyMs }),
+    everyMs: options.everyMs,
   })
   const listeners = new Set<() => void>()
   let { config, cameras } = options

@@ -63,9 +63,7 @@ export class Sight {
   #attention(): Attend | null {
     const { classifier, watchRegion } = this.#options
     const { heat } = classifier
-    return 'heat' in heat
-      ? createAttention({ heat: heat.heat, spec: this.#spec, ...(watchRegion ? { watchRegion } : {}) })
-      : null
+    return 'heat' in heat ? createAttention({ heat: heat.heat, spec: this.#spec, watchRegion }) : null
   }
 
   #lensWatch(): LensWatch | null {
@@ -96,12 +94,11 @@ export class Sight {
   /** The prediction with the focus of a class and the lens problem that stands. */
   complete(prediction: Prediction, classIndex: number, frame: Pick<Frame, 'width' | 'height'>): Prediction {
     const attention = this.#attend?.(classIndex, frame.width, frame.height)
-    const { focus, isElsewhere } = attention ?? {}
     return {
       ...prediction,
-      ...(focus ? { focus } : {}),
-      ...(isElsewhere ? { isElsewhere } : {}),
-      ...(this.#watch ? { problem: this.#watch.problem } : {}),
+      focus: attention?.focus,
+      isElsewhere: attention?.isElsewhere || undefined,
+      problem: this.#watch?.problem,
     }
   }
 

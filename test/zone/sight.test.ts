@@ -90,7 +90,7 @@ it('a settled label has its focus on the object', async () => {
       y,
     ),
   ).toBe(true)
-  expect(told.predictions[0]).not.toHaveProperty('problem')
+  expect(told.predictions[0]!.problem).toBeUndefined()
   zone.close()
 })
 
