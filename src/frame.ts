@@ -1,6 +1,6 @@
 /**
  * One picture of a camera. Driver memory is never visible to JavaScript: `pixels` is either a handle of the native
- * capture ring or bytes that a child process or a decoder wrote. Whoever takes a frame releases it, once.
+ * capture ring or bytes that a child process or a decoder wrote. The code that takes a frame releases it once.
  */
 
 /** Pixel formats that the native pixel path reads. Plane order and packing as in V4L2's documentation. */

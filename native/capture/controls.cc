@@ -11,7 +11,7 @@
 namespace gapcam {
 namespace {
 
-// A driver that never ends must not hold us.
+// Limits for drivers that list controls without end.
 constexpr size_t kMost = 256;      // controls
 constexpr int64_t kMostMenu = 64;  // entries of a menu
 
@@ -74,7 +74,7 @@ Status ReadControls(const std::string& path, std::vector<VideoControl>* controls
     VideoControl control;
     if (query.flags & V4L2_CTRL_FLAG_DISABLED || !KindOf(query.type, &control.kind)) continue;
     v4l2_control current = {query.id, 0};
-    if (device.Call(VIDIOC_G_CTRL, &current) < 0) continue;  // a button, or one that only says no
+    if (device.Call(VIDIOC_G_CTRL, &current) < 0) continue;  // a button, or a control without a value
     control.id = query.id, control.name = TextOf(query.name, sizeof query.name);
     control.minimum = query.minimum, control.maximum = query.maximum, control.step = query.step;
     control.default_value = query.default_value, control.value = current.value;

@@ -1,5 +1,5 @@
-// A V4L2 device's own controls (exposure, gain, focus …), read and set beside a stream that goes on: a second descriptor
-// may do that while the first one captures.
+// Reads and sets the controls of a V4L2 device (exposure, gain, focus …) while a stream goes on: a second descriptor may
+// do that while the first one captures.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -21,14 +21,14 @@ struct VideoControl {
   std::string name;
   ControlKind kind = ControlKind::kInteger;
   int64_t minimum = 0, maximum = 0, step = 1, default_value = 0, value = 0;
-  bool is_active = true;  // false while another control decides, such as automatic exposure
+  bool is_active = true;  // false while another control overrides it, for example automatic exposure
   bool is_read_only = false;
   std::vector<ControlChoice> menu;
 };
 
-// The integer, boolean and menu controls that the device has; none where it has none.
+// The integer, boolean and menu controls of the device.
 Status ReadControls(const std::string& path, std::vector<VideoControl>* controls);
-// An error with CAMERA_FORMAT where the driver does not take the value.
+// CAMERA_FORMAT where the driver refuses the value.
 Status SetControl(const std::string& path, uint32_t id, int32_t value);
 
 }  // namespace gapcam

@@ -84,7 +84,7 @@ Status Capture::ChooseFormat(const CaptureRequest& request) {
     for (size_t i = 0; i < rank; ++i)
       if (kPreferred[i] == offered.pixelformat) chosen = offered.pixelformat, rank = i;
   }
-  // A format that is set already and good enough stays: somebody chose it with v4l2-ctl.
+  // Keep a usable format that is already set: a user may have chosen it with v4l2-ctl.
   v4l2_format format = {};
   format.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
   if (Ioctl(fd_, VIDIOC_G_FMT, &format) == 0) {

@@ -1,5 +1,5 @@
-// Capture from a V4L2 device by the kernel's own interface: mmap streaming on a thread of its own that keeps only the
-// newest frame. A frame that is taken keeps its buffer out of the driver's ring until it is given back.
+// Captures from a V4L2 device with mmap streaming, on a separate thread that keeps only the newest frame. A frame that was
+// taken keeps its buffer out of the driver's ring until it is given back.
 #pragma once
 #include <linux/videodev2.h>
 
@@ -30,8 +30,8 @@ struct CaptureFormat {
 
 class Capture;
 
-// One frame in driver memory. Its end gives the buffer back. Where frames are held so long that the driver has no buffer
-// left, the capture takes the oldest back: the memory stays readable, but newer pictures are written into it.
+// One frame in driver memory; its destructor gives the buffer back. When the driver has no buffer left, the capture takes
+// back the frame that has been held longest: its memory stays readable, but newer pictures are written into it.
 class CaptureFrame {
  public:
   CaptureFrame(std::shared_ptr<Capture> capture, uint32_t index, const uint8_t* data, uint64_t bytes,
@@ -45,7 +45,7 @@ class CaptureFrame {
   uint64_t bytes() const { return bytes_; }
   uint64_t captured_ns() const { return captured_ns_; }
   uint64_t seq() const { return seq_; }
-  // Whether it was taken back. To be looked at after the last read of data().
+  // True once it was taken back. Check this after the last read of data().
   bool is_reclaimed() const { return is_reclaimed_.load(std::memory_order_acquire); }
 
  private:
@@ -61,14 +61,14 @@ class Capture : public std::enable_shared_from_this<Capture> {
  public:
   ~Capture();
 
-  // CAMERA_NOT_FOUND, CAMERA_PERMISSION, CAMERA_BUSY or CAMERA_FORMAT when it cannot be had.
+  // CAMERA_NOT_FOUND, CAMERA_PERMISSION, CAMERA_BUSY or CAMERA_FORMAT when the device cannot be used.
   Status Open(const CaptureRequest& request);
   const CaptureFormat& format() const { return format_; }
 
   // Waits for a frame newer than the last one taken. CAMERA_LOST or CAMERA_STALLED when none will come.
   Status Take(std::unique_ptr<CaptureFrame>* frame);
-  // Ends the stream and every Take that waits. Frames that are out keep their memory, and with it the driver keeps the
-  // device; it is free when the last of them has ended.
+  // Ends the stream and every waiting Take. Frames that are still held keep their memory, and the driver keeps the device
+  // until the last of them is released.
   void Close();
   uint64_t dropped() const { return dropped_.load(); }
   uint64_t reclaimed() const { return reclaimed_.load(); }
@@ -103,7 +103,7 @@ class Capture : public std::enable_shared_from_this<Capture> {
   Status fault_;
   uint64_t seq_ = 0;
   std::vector<CaptureFrame*> held_;  // oldest first
-  size_t frames_ = 0;                // held or taken back: somebody may still read them
+  size_t frames_ = 0;                // held or taken back: a reader may still use them
   std::atomic<uint64_t> dropped_{0}, reclaimed_{0};
 };
 

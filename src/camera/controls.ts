@@ -1,17 +1,19 @@
 /**
- * A camera's own controls: those of V4L2 that change what a picture looks like. Set beside the stream, which goes on;
- * other kinds of camera have none here.
+ * Reads and sets the controls of V4L2 cameras that change how a picture looks (exposure, gain, focus …), while the stream
+ * goes on. Other kinds of camera have no controls here.
  */
 import { loadAddon, type VideoControl } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 
+/** What a control acts on; the page groups controls by it. */
 export type ControlGroup = 'exposure' | 'gain' | 'focus' | 'white balance' | 'picture'
 
+/** A control that can be set, with its range and value. */
 export interface CameraControl extends Omit<VideoControl, 'isReadOnly'> {
   readonly group: ControlGroup
 }
 
-/** By V4L2's numbers (linux/v4l2-controls.h): the base of a class and the place in it. */
+/** Control numbers of linux/v4l2-controls.h: the base of a class plus the place in it. */
 const [user, cameraClass] = [0x00980900, 0x009a0900]
 const groups: ReadonlyMap<number, ControlGroup> = new Map<number, ControlGroup>([
   [user + 0, 'picture'],
@@ -40,7 +42,7 @@ export function deviceOf(source: string): string | null {
   return /^(?:v4l2:\/\/)?(\/dev\/.+)$/.exec(source)?.[1] ?? null
 }
 
-/** What can be set from outside, in the order in which one would try it. None for a source that is no V4L2 device. */
+/** The controls that can be set, the most useful first. Empty for a source that is not a V4L2 device. Throws CAMERA_LOST. */
 export function readControls(source: string): CameraControl[] {
   const device = deviceOf(source)
   const loaded = loadAddon()
@@ -55,26 +57,26 @@ export function readControls(source: string): CameraControl[] {
   }
 }
 
-/** Sets one of `readControls`; what is out of its range or not among them is refused before the driver is asked. */
+/** Sets a control of `readControls`. Throws USAGE for an unknown control or a value out of range, before the driver is asked. */
 export function setControl(source: string, id: number, value: number): void {
   const control = readControls(source).find((candidate) => candidate.id === id)
   const loaded = loadAddon()
   const device = deviceOf(source)
   if (!control || device === null || 'reason' in loaded)
     throw new GapcamError('USAGE', `this camera has no control ${id}`, {
-      hint: 'The list of its controls says which there are.',
+      hint: 'The page lists the controls of the camera.',
     })
   const isChoice = control.kind !== 'menu' || control.menu.some((choice) => choice.value === value)
   if (!Number.isInteger(value) || value < control.min || value > control.max || !isChoice)
     throw new GapcamError('USAGE', `${control.name}: ${value} is not from ${control.min} to ${control.max}`, {
-      hint: 'Choose a value of its range.',
+      hint: 'Choose a value within the range.',
     })
   try {
     loaded.addon.setVideoControl(device, id, value)
   } catch (error) {
     throw new GapcamError('CAMERA_FORMAT', `${control.name}: ${messageOf(error)}`, {
       cause: error,
-      hint: 'Another control may decide it, such as automatic exposure.',
+      hint: 'Another control may override it, for example automatic exposure.',
     })
   }
 }

@@ -1,4 +1,4 @@
-/** Looks for the first camera that works: one that opens and delivers a frame. */
+/** Finds the first camera that works: it opens and delivers a frame. */
 import { execFile } from 'node:child_process'
 import { messageOf } from '../errors.js'
 import type { CameraDescription } from './camera.js'
@@ -7,6 +7,7 @@ import { csiProgram } from './gstreamer.js'
 import { openCamera } from './sources.js'
 import { listV4l2Devices } from './v4l2.js'
 
+/** A camera that works, or the reasons why none does. */
 export type FoundCamera =
   | { readonly uri: string; readonly description: CameraDescription }
   | { readonly reasons: readonly string[] }
@@ -52,7 +53,7 @@ async function attempt(uri: string, signal: AbortSignal): Promise<CameraDescript
   }
 }
 
-/** CSI cameras that libcamera names; none where its programs are not installed. */
+/** The CSI cameras that libcamera lists; empty where its programs are not installed. */
 export async function listCsiCameras(): Promise<{ readonly uri: string; readonly name: string }[]> {
   const program = csiProgram()
   if (program === null) return []

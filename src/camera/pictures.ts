@@ -1,8 +1,7 @@
 /**
- * Pictures as a camera: one file, or all of a folder in order of name. Each stays for a while and is delivered again
- * and again, as a camera would that looks at it, so that smoothing settles. A picture that cannot be read is reported
- * and left out. With `loop` each round looks again at what is there, so that a folder or a file that another program
- * writes to is a camera too.
+ * Pictures as a camera: one file, or all files of a folder in order of name. Each picture is delivered repeatedly for a
+ * while, so that smoothing settles. A picture that cannot be read is reported and skipped. With `loop` each round lists
+ * the folder again, so a folder or file that another program writes to works as a camera.
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,13 +13,14 @@ import { decodeFile, type RgbImage } from '../pixels/decode.js'
 const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i
 const defaults = { holdMs: 1000, fps: 10 } as const
 
+/** True for a path that ends like a picture's. */
 export function isPicture(path: string): boolean {
   return pictureEndings.test(path)
 }
 
 /**
- * The pictures in a folder, in order of name. What is named like one and is none is left out: folders, and pipes, which
- * would be waited for. A link that leads nowhere stays, for whoever reads it to say so. Rejects with what reading it says.
+ * The pictures in a folder, in order of name. Folders and pipes that are named like pictures are left out; reading a pipe
+ * would block. A broken link stays in the list, so that reading it reports the error. Rejects with the error of readdir.
  */
 export async function picturesIn(folder: string): Promise<string[]> {
   const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => isPicture(name))
@@ -40,6 +40,7 @@ function leadsToFile(link: string): Promise<boolean> {
   )
 }
 
+/** A camera over a picture or a folder of pictures. */
 export function openPictures(path: string, options: CameraOptions): Camera {
   return new PictureCamera(path, options)
 }
@@ -106,12 +107,12 @@ class PictureCamera implements Camera {
     return this.#shown ? this.#frameOf(this.#shown) : null
   }
 
-  /** Decodes the next picture that can be read; null at the end. Rejects with what a folder that is looped has become. */
+  /** Decodes the next picture that can be read; null at the end. Rejects when a looped folder has no readable picture left. */
   async #advance(): Promise<RgbImage | null> {
     for (;;) {
       if (++this.#at >= this.#files.length) {
         if (!this.#loop) return (this.#shown = null)
-        // A round without a single good picture would go on for ever.
+        // Without this, a folder of unreadable pictures would loop without end.
         if (this.#goodInRound === 0) throw this.#nothingGood()
         this.#at = 0
         this.#goodInRound = 0
@@ -160,7 +161,7 @@ class PictureCamera implements Camera {
   }
 }
 
-/** Differs when the file was written to or replaced; '' for one that is not there, which whoever reads it says. */
+/** Changes when the file is written to or replaced; '' for a missing file, which decoding then reports. */
 async function versionOf(file: string): Promise<string> {
   try {
     const { ino, mtimeNs, size } = await stat(file, { bigint: true })

@@ -1,6 +1,6 @@
 /**
- * `test://`: a camera that knows what it shows. The photographs of models/photos move over a scene whose brightness and
- * pattern change; each frame carries the label of its photograph in `truth`.
+ * `test://`: a camera with known content. The photographs of models/photos move over a background of changing brightness;
+ * each frame carries the label of its photograph in `truth`.
  */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +9,7 @@ import type { Frame } from '../frame.js'
 import { loadSharp } from '../pixels/sharp.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 
+/** A photograph that moves over the scene. */
 interface Actor {
   readonly data: Uint8Array
   readonly width: number
@@ -20,7 +21,7 @@ interface Actor {
 const framesEach = 50
 const folder = new URL('../../models/photos/', import.meta.url)
 
-/** `test://?seed=1`: the seed moves the paths. */
+/** A camera over `test://?seed=1&fps=10`; the seed shifts the paths of the photographs. */
 export function openScene(uri: string, options: CameraOptions): Camera {
   return new SceneCamera(uri, options)
 }

@@ -1,4 +1,4 @@
-/** V4L2 devices: the native capture as a Camera, with errors that say who holds a device and which group may use it. */
+/** V4L2 devices: the native capture as a Camera. Errors name the process that holds a device and the group that may use it. */
 import { readdir, readFile, readlink, stat, realpath } from 'node:fs/promises'
 import { loadAddon, type CapturedFrame, type NativeCapture, type VideoDevice } from '../addon.js'
 import { errorTable, GapcamError, messageOf, type ErrorCode } from '../errors.js'
@@ -6,7 +6,7 @@ import type { Frame, PixelFormat } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { decodePicture } from '../pixels/decode.js'
 
-/** V4L2's four-character codes of the formats that the pixel path reads. */
+/** V4L2's four-character codes for the formats that the pixel path reads. */
 const formats: Readonly<Record<string, PixelFormat>> = {
   YUYV: 'yuyv',
   UYVY: 'uyvy',
@@ -50,6 +50,7 @@ class V4l2Camera implements Camera {
         `camera ${this.#path}: V4L2 needs the native addon; ${loaded.reason}`,
       )
     const { width, height, fps } = this.#options
+    // The addon reads absent sizes as its own defaults.
     const wanted = { ...(width ? { width } : {}), ...(height ? { height } : {}), ...(fps ? { fps } : {}) }
     const capture = new loaded.addon.Capture(this.#path, wanted)
     try {
@@ -109,8 +110,8 @@ class V4l2Camera implements Camera {
   }
 
   /**
-   * The newest picture that can be decoded. USB cameras send a damaged one now and then, the first one often: it counts
-   * as dropped and is no loss of the camera. One that sends nothing else is silent, which the watchdog above notices.
+   * The newest picture that can be decoded. USB cameras send damaged pictures now and then, often as the first one. They
+   * count as dropped; the camera is not lost. If no picture can be decoded, the supervisor's stall deadline ends the wait.
    */
   async #nextDecoded(capture: NativeCapture): Promise<Frame> {
     for (let isFirst = true; ; isFirst = false) {
@@ -145,7 +146,7 @@ class V4l2Camera implements Camera {
   }
 }
 
-/** The addon's error as ours, with what a person needs to know about this device. */
+/** The addon's error as a GapcamError, with the holder or the group of the device where that is the cause. */
 async function explained(error: unknown, path: string): Promise<Error> {
   if (error instanceof GapcamError) return error
   const given = (error as { code?: unknown }).code
@@ -170,7 +171,7 @@ async function explained(error: unknown, path: string): Promise<Error> {
   return new GapcamError(code, message, { cause: error })
 }
 
-/** The process that has a device open, as far as /proc shows it to us. */
+/** The process that has a device open; null where /proc shows none to our user. */
 async function holderOf(path: string): Promise<{ pid: number; name: string } | null> {
   const device = await realpath(path).catch(() => path)
   const pids = (await readdir('/proc').catch(() => [])).filter(
@@ -197,15 +198,16 @@ async function groupOf(path: string): Promise<string> {
   return line?.split(':')[0] ?? 'video'
 }
 
+/** A video device of this machine. */
 export interface ListedDevice {
   readonly path: string
   readonly device: VideoDevice | null
-  /** Why it cannot be used, or null if it can. */
+  /** Why the device cannot be used; null if it can. */
   readonly problem: string | null
   readonly hint: string | null
 }
 
-/** Every capture device of this machine; metadata and output nodes are left out. */
+/** The capture devices of this machine, without metadata and output nodes. */
 export async function listV4l2Devices(): Promise<ListedDevice[]> {
   const names = (await readdir('/dev').catch(() => []))
     .filter((name) => /^video\d+$/.test(name))

@@ -1,4 +1,5 @@
-// Runs in the virtual machine: gapcam on a real V4L2 driver, scene by scene. One JSON line a scene; the tests look at them.
+// Runs in the virtual machine: gapcam on a real V4L2 driver, scene by scene. Prints one JSON line for each scene; the tests
+// check them.
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, chownSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -64,7 +65,7 @@ for (const [name, fourcc] of [
   await toTheEnd(name, [...run, '--frames', '5'])
 }
 
-// Its controls, by way of the page's API, while it streams.
+// The controls, through the page's API, while the camera streams.
 const page = gapcam([...run, '--set', 'page.enabled=true', '--set', 'page.port=0'])
 await page.until(/^page {5}(\S+)$/m)
 const url = /^page {5}(\S+)$/m.exec(page.stderr)?.[1]
@@ -109,7 +110,7 @@ await new Promise((resolve) => holder.on('close', resolve))
 await toTheEnd('no permission', run, 65534)
 await toTheEnd('no permission list', ['cameras'], 65534)
 
-// Frames that nobody releases: taken back, so that the camera goes on; what is read from one then is refused.
+// Frames that are not released are taken back, so that the camera goes on. Reading one of them is then refused.
 const { openV4l2 } = await import(`${root}dist/camera/v4l2.js`)
 const camera = openV4l2(device, {})
 let warning = ''

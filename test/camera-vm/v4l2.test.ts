@@ -1,4 +1,4 @@
-/** A real V4L2 driver (the kernel's vivid) in a virtual machine: formats, loss and return, a busy device, rights. */
+/** A real V4L2 driver (the kernel's vivid) in a virtual machine: formats, controls, loss and return, a busy device, permissions. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { endAll, jsonLines, launch } from '../process.js'
@@ -55,7 +55,7 @@ describe.each(['yuyv', 'nv12', 'rgb24'])('gapcam run in %s', (format) => {
   })
 })
 
-it('its controls are listed, set beside the stream, and refused where they cannot be', () => {
+it('controls are listed and set while the camera streams; values out of range are refused', () => {
   const { before, set, refused, frames } = scene('controls') as Scene & {
     before: { name: string; group: string; kind: string; min: number; max: number; id: number }[]
     set: { status: number; controls: { name: string; value: number }[]; driver: string }
@@ -74,7 +74,7 @@ it('its controls are listed, set beside the stream, and refused where they canno
   expect(frames).toBeGreaterThan(0)
 })
 
-it('a camera that is unplugged is reported, and taken up again by itself when it is back', () => {
+it('an unplugged camera is reported, and opened again when it is back', () => {
   const { status, stderr } = scene('disconnect')
   expect(status, stderr).toBe(130)
   expect(stderr).toMatch(/"code":"CAMERA_LOST".*trying again/)
@@ -82,20 +82,20 @@ it('a camera that is unplugged is reported, and taken up again by itself when it
   expect(stderr).toMatch(/[1-9]\d* camera recoveries/)
 })
 
-it("a camera that another program holds: status 3, with that program's name and number", () => {
+it("a busy camera gives status 3 and the other program's name and number", () => {
   expect(scene('busy').status).toBe(3)
   expect(scene('busy').stderr).toMatch(/camera \/dev\/video0: held by another process \(pid \d+, v4l2-ctl\)/)
   expect(scene('busy list').stdout).toMatch(/open in another process \(pid \d+, v4l2-ctl\)/)
 })
 
-it('a camera that the user may not open: status 3, with the group that may', () => {
+it('a camera without permission gives status 3 and the group that has it', () => {
   expect(scene('no permission').status).toBe(3)
   expect(scene('no permission').stderr).toMatch(/belongs to group video/)
   expect(scene('no permission').stderr).toMatch(/usermod -aG video/)
   expect(scene('no permission list').stdout).toMatch(/no permission; the device belongs to group video/)
 })
 
-it('frames that nobody releases are taken back and counted, and the camera goes on', () => {
+it('frames that are not released are taken back and counted, and the camera goes on', () => {
   const { warning, refusal, seqs, next } = scene('held') as Scene & { seqs: number[]; next: number }
   expect(warning).toMatch(/\d+ frames were not released in time and taken back/)
   expect(refusal).toMatch(/held too long and the camera took its buffer back/)

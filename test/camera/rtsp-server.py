@@ -1,5 +1,5 @@
 # A real RTSP server for the tests: GStreamer's, on loopback, on the port given. Serves /bird: a photograph as H.264.
-# With a user and a password as third and fourth argument it lets nobody else in. Says "ready" when it listens.
+# A third and fourth argument are the user and password that it then requires. Prints "ready" when it listens.
 import sys
 import gi
 gi.require_version('Gst', '1.0')

@@ -1,4 +1,4 @@
-/** Pictures as phones, scanners and cameras store them, to upright RGB of 8 bits; and those that are none. */
+/** Pictures as phones, scanners and cameras store them become upright 8-bit RGB; damaged files are refused. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

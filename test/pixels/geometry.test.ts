@@ -1,4 +1,4 @@
-/** Places of the network's input in the frame: against what the pixel path itself shows there, in every mode and turn. */
+/** The map between input and frame, compared with what the pixel path shows at each place, in every mode and rotation. */
 import { expect, it } from 'vitest'
 import type { Frame } from '../../src/frame.js'
 import { viewOf } from '../../src/pixels/geometry.js'
@@ -33,7 +33,7 @@ function drawSpec(random: Random): PreprocessSpec {
   }
 }
 
-/** Red says how far to the right a pixel of the frame is, green how far down. */
+/** Red rises from left to right, green from top to bottom. */
 function ramps(width: number, height: number): Frame {
   const pixels = new Uint8Array(width * height * 3)
   for (let y = 0; y < height; y++)
@@ -56,7 +56,7 @@ function ramps(width: number, height: number): Frame {
   }
 }
 
-it('a pixel of the input shows the place of the frame that it is said to show, in 120 drawn views', async () => {
+it('a pixel of the input shows the place of the frame that toFrame names, in 120 drawn views', async () => {
   const random = new Random(21)
   for (let i = 0; i < 120; i++) {
     const spec = drawSpec(random)
@@ -101,7 +101,7 @@ it('a pixel of the input shows the place of the frame that it is said to show, i
   }
 })
 
-it('a box over the letterbox ends where the picture does', () => {
+it('a box that reaches into the letterbox is cut at the edge of the picture', () => {
   // 200 x 100 contained in 64 x 64: 16 rows of bars above and below.
   const view = viewOf(
     {

@@ -23,9 +23,9 @@ function frameOf(format: PixelFormat, width: number, height: number, stride: num
   }
 }
 
-/** A smooth picture with noise on it, since noise alone would hide a wrong place and smoothness alone a wrong pixel. */
+/** A smooth picture with noise: noise alone would hide a wrong place, a smooth picture alone a wrong pixel. */
 function drawFrame(random: Random, format: PixelFormat): Frame {
-  // Shared chroma wants even sizes of pairs, as drivers give them; heights may be odd where a format allows it.
+  // Widths are even, as drivers give them for shared chroma; heights may be odd where the format allows it.
   const width = 2 * random.between(1, 160)
   const height = format === 'nv12' || format === 'i420' ? 2 * random.between(1, 120) : random.between(1, 240)
   const stride = rowBytes(format, width) + 2 * random.between(0, 16)
