@@ -1,4 +1,4 @@
-// Row `broker`: the broker is killed and comes back empty, again and again, while events flow.
+// Row `broker`: the broker is killed and restarted without its data, many times, while events flow.
 import { randomOf } from './disk.mjs'
 import {
   compare,

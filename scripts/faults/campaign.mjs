@@ -1,7 +1,8 @@
-// The fault table of docs/outbox.md, row by row, with ledgers of the numbers sent and received. Needs mosquitto.
+// The fault table of docs/outbox.md, row by row, with records of the numbers sent and received. Needs mosquitto.
 //   node --expose-gc scripts/faults/campaign.mjs [--row NAME[,NAME]] [--size bounded|full|NUMBER] [--seed N] [--per-second N]
-// `bounded` is what `npm test` runs, a number multiplies it, `full` is the whole table and takes half an hour. A JSON object a
-// row on stdout, a line on stderr; --per-second paces the row `offline`, which else is as fast as the disk; the exit status is 1 when something was lost that must not be.
+// `bounded` is what `npm test` runs, a number is a multiple of it, and `full` is the whole table, which takes half an hour.
+// Prints one JSON object for each row on stdout and one line on stderr; ends with status 1 when a guarantee does not hold.
+// --per-second limits the row `offline`, which otherwise is as fast as the disk.
 import { parseArgs } from 'node:util'
 import { brokerKills } from './broker.mjs'
 import { ownKills } from './kill.mjs'
@@ -21,7 +22,7 @@ const seed = Number(values.seed)
 const factor = values.size === 'bounded' ? 1 : Number(values.size)
 const size = (bounded, full) => (values.size === 'full' ? full : Math.round(bounded * factor))
 
-/** Each row: what runs, and what of its report must hold. */
+/** Each row: what runs, and the condition that its report must meet. */
 const rows = {
   'broker-application': [
     () => brokerKills({ kills: size(20, 1000), ack: 'application', seed }),

@@ -1,11 +1,11 @@
-// A disk whose power can be cut between and within any two calls, behind the same seam as the real files
-// (src/publish/outbox/files.ts). What was synced stays; of what was not, any part may: each sector of 512 bytes, each
-// name in the folder, by a seeded choice. A sync that fails loses the pages for good, as Linux does.
+// A model of a disk with the interface of the real files (src/publish/outbox/files.ts), whose power can be cut between and
+// within any two calls. Synced data survives; of other data any part may survive: each sector of 512 bytes and each name in
+// the folder, by a seeded choice. A failed sync loses its pages, as on Linux.
 import { basename } from 'node:path'
 
 const sector = 512
 
-/** mulberry32: small, seeded, good enough to choose. */
+/** mulberry32: a small seeded generator. */
 export function randomOf(seed) {
   let state = seed >>> 0
   return () => {
@@ -29,7 +29,7 @@ class Inode {
     this.unsynced.push({ data: Buffer.from(data), position })
   }
 
-  /** What is found after a power cut. */
+  /** The content after a power cut. */
   survivor(random) {
     let content = Buffer.from(this.durable)
     for (const { data, position } of this.unsynced) {
@@ -53,8 +53,8 @@ function placed(content, data, position) {
 const failure = (code, what) => Object.assign(new Error(`${code}: ${what}`), { code })
 
 /**
- * `decide(call)` is asked before each call with {number, name}: null lets it through; 'cut' ends the power before it,
- * 'cut-after' behind it; {code, part} makes it fail with this code after a part (0 to 1) of its work.
+ * `decide` is called before each call with {number, name}: null lets the call pass; 'cut' cuts the power before it,
+ * 'cut-after' after it; {code, part} makes it fail with this code after a part (0 to 1) of its work.
  */
 export class PowerDisk {
   constructor(names = new Map()) {
@@ -67,7 +67,7 @@ export class PowerDisk {
     this.decide = () => null
   }
 
-  /** The disk after the power came back; nothing of what was not synced: `random` never below 0.5, all of it: always. */
+  /** The disk after the power returns. Unsynced data survives where `random` is below 0.5. */
   afterPowerCut(random) {
     const names = new Map(this.durableNames)
     for (const { name, inode } of this.nameChanges) {
@@ -131,7 +131,7 @@ export class PowerDisk {
             inode.unsynced = []
           },
           (part) => {
-            // The kernel took the pages for written: no later sync brings them to the disk.
+            // The kernel marks the pages as written: no later sync brings them to the disk.
             if (part > 0) inode.durable = inode.survivor(() => (part > 0.5 ? 0 : 1)).durable
             inode.unsynced = []
           },

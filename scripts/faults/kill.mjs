@@ -1,4 +1,4 @@
-// Row `kill`: a process with an outbox on a real disk is killed at random moments, and the next one goes on.
+// Row `kill`: a process with an outbox on a real disk is killed at random moments, and the next one continues.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -43,7 +43,7 @@ export async function ownKills({ kills = 50, seed = 1 } = {}) {
       const [sign, number] = [line[0], Number(line.slice(2))]
       if (sign === '!') report.failures.push(`kill ${kill}: ${line}`)
       if (sign === '=' && number < highest) report.reused += highest - number
-      // The last line may be cut.
+      // The last line may be incomplete.
       if (!output.includes(`${line}\n`)) continue
       if (sign === '+') {
         if (confirmed.has(number)) report.reused++

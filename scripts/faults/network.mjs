@@ -1,4 +1,4 @@
-// Row `network`: what a TCP link can do to a session, by a proxy of our own between gapcam and a real broker.
+// Row `network`: faults of a TCP link, made by a proxy between gapcam and a real broker.
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { Transform } from 'node:stream'
@@ -14,7 +14,7 @@ import {
   temporaryFolder,
 } from './parts.mjs'
 
-/** Passes bytes on; `shape(direction)` makes the stream in between, anew for each connection. */
+/** Forwards bytes; `shape(direction)` makes the stream in between, a new one for each connection. */
 async function startProxy(target) {
   const pairs = new Set()
   let shape = () => null
@@ -40,7 +40,7 @@ async function startProxy(target) {
     if (isFrozen) freeze(pair)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  // Nothing is read, nothing is closed: a cable that was pulled behind a switch.
+  // Nothing is read and nothing is closed, as with a cable that was unplugged behind a switch.
   const freeze = (pair) => {
     for (const socket of pair) {
       socket.unpipe()
@@ -81,7 +81,7 @@ const delayed = (ms) => () =>
       done()
     },
   })
-/** At most so many bytes a second. */
+/** Limits the bytes per second. */
 const throttled = (bytesPerSecond) => () =>
   new Transform({
     highWaterMark: 1024,
@@ -105,7 +105,7 @@ const sliced = () =>
   })
 
 const scenarios = {
-  /** Quiet: only the keepalive can notice. */
+  /** No traffic: only the keepalive can notice the fault. */
   async halfOpen({ proxy, maker, keepaliveMs, report }) {
     proxy.freeze()
     const startMs = performance.now()
@@ -116,7 +116,7 @@ const scenarios = {
     proxy.thaw()
     proxy.reset()
   },
-  /** The link is never given up, live events get through, and the rest waits on disk. */
+  /** The link is kept, some live events arrive, and the others wait on disk. */
   async slow({ maker, consumer, seconds, report }) {
     const before = maker.publisher.stats().reconnects
     const events = flow(maker.send, 20)
@@ -159,7 +159,7 @@ export async function network({ scenario, seconds = 5, times = 10, keepaliveSeco
   })
   await reached(() => maker.publisher.stats().connected, 30_000)
   maker.send()
-  // At a kilobyte a second the first states alone take their time.
+  // At a kilobyte per second even the first states take some time.
   await reached(() => consumer.received.has(1), 30_000)
   const report = { row: 'network', scenario }
   const memoryBefore = process.memoryUsage().rss

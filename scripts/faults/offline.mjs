@@ -1,4 +1,4 @@
-// Rows `offline` and `clock`: long without a broker, in little memory; and a wall clock that jumps.
+// Rows `offline` and `clock`: a long time without a broker, within little memory; and a wall clock that jumps.
 import {
   compare,
   flow,
@@ -11,7 +11,7 @@ import {
   temporaryFolder,
 } from './parts.mjs'
 
-/** What is in use after everything that nobody needs has been given back. */
+/** Memory in use after a garbage collection. */
 const memory = async () => {
   for (let i = 0; i < 3; i++) {
     globalThis.gc?.()
@@ -23,14 +23,14 @@ const memory = async () => {
 const megabytes = (bytes) => Math.round(bytes / 1e5) / 10
 
 /**
- * `events` happen while nobody is there, then a broker comes: as fast as the disk takes them, or so many `perSecond`.
+ * `events` happen without a broker, then one starts. They come as fast as the disk accepts them, or `perSecond`.
  * Run with --expose-gc.
  */
 export async function offline({ events = 18_000, perSecond = Infinity, maxBytes = 4 * 2 ** 30 } = {}) {
   const { folder, remove } = temporaryFolder()
   const port = await freePort()
   const maker = await startPublisher({ url: `mqtt://127.0.0.1:${port}`, folder, disk: { maxBytes } })
-  // What a program takes that publishes, once it has done so for a while, is not what being offline costs.
+  // Memory that any publishing program needs after a while is not the cost of being offline.
   const first = await online(port, maker)
   const before = await memory()
   let mostHeld = 0
@@ -77,7 +77,7 @@ export async function offline({ events = 18_000, perSecond = Infinity, maxBytes 
   }
 }
 
-/** A few thousand events while a broker and a consumer are there; both are gone when it resolves. */
+/** A few thousand events with a broker and a consumer; both are stopped when it resolves. */
 async function online(port, maker, events = 3000) {
   const broker = await startBroker(port)
   const consumer = await startConsumer(broker.url)
@@ -102,7 +102,7 @@ export const clockSteps = {
   '1970 to now': -Date.now(),
 }
 
-/** The wall clock of the whole process jumps while events flow; monotonic time goes on. */
+/** The wall clock of the process jumps while events flow; monotonic time continues. */
 export async function clock() {
   const { folder, remove } = temporaryFolder()
   const broker = await startBroker(await freePort())

@@ -1,5 +1,5 @@
-// What the rows of the fault table share: a real broker, a publisher with its outbox on disk, and a consumer that keeps
-// a ledger of all numbers it received.
+// Shared by the rows of the fault table: a real broker, a publisher with its outbox on disk, and a consumer that records all
+// numbers it received.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -31,7 +31,7 @@ export function temporaryFolder() {
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
-/** mosquitto without persistence: what it has acknowledged and not delivered dies with it. */
+/** mosquitto without persistence: messages that it has acknowledged and not delivered are lost with it. */
 export async function startBroker(port) {
   const { folder, remove } = temporaryFolder()
   const file = join(folder, 'mosquitto.conf')
@@ -163,7 +163,7 @@ export function flow(send, perSecond) {
   return { stop: () => clearInterval(timer) }
 }
 
-/** Subscribes, comes back after every break, and with `isAcknowledging` says through which number it has all. */
+/** Subscribes, reconnects after every break, and with `isAcknowledging` acknowledges every number without a hole. */
 export async function startConsumer(url, { isAcknowledging = false } = {}) {
   const root = `gapcam/${node}`
   const received = new Map()
@@ -205,7 +205,7 @@ export async function startConsumer(url, { isAcknowledging = false } = {}) {
   }
 }
 
-/** What a ledger of numbers from 1 to `sent` says. */
+/** Compares what a consumer received with the numbers from 1 to `sent`. */
 export function compare(sent, { received, gaps, live }) {
   let [lost, duplicates] = [0, 0]
   for (let seq = 1; seq <= sent; seq++) if (!received.has(seq)) lost++

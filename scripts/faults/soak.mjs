@@ -1,5 +1,5 @@
-// A burn-in: runs gapcam for a long time as it will run in the field, looks at it every few seconds through the page's
-// API, and says at the end whether anything crept: memory, latency, lost frames or events, heat.
+// A burn-in: runs gapcam for a long time as in the field, samples it every few seconds through the page's API, and reports at
+// the end what has grown: memory, latency, lost frames or events, temperature.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -99,7 +99,7 @@ if (ended === null) run.kill('SIGINT')
 const wasOurs = ended === null
 await over
 
-/** Of the part after the first quarter, in which a process reaches its size. */
+/** Without the first quarter, in which a process reaches its size. */
 const settled = looks.slice(Math.floor(looks.length / 4))
 const [first, last] = [settled[0], settled.at(-1)]
 const findings = []

@@ -1,4 +1,4 @@
-// Rows `power` and `calls` of the fault table: the outbox on a disk that is cut off, or fails, at every one of its calls.
+// Rows `power` and `calls` of the fault table: the outbox on a disk that loses its power, or fails, at each of its calls.
 import { openLog } from '../../dist/publish/outbox/log.js'
 import { openOutbox } from '../../dist/publish/outbox/queue.js'
 import { PowerDisk, randomOf } from './disk.mjs'
@@ -7,11 +7,11 @@ const folder = '/outbox'
 const writeTime = () => ({ boot: 'boot', monoMs: 0, wallMs: 0, isClockSynced: false })
 const open = (disk) =>
   openLog({ folder, files: disk.files, maxBytes: 1 << 30, maxAgeMs: Infinity, writeTime, segmentBytes: 6 << 10 })
-/** Long enough to lie in several sectors, and to tell whether it is whole. */
+/** Long enough for several sectors; damage to any part can be seen. */
 const payloadOf = (seq) => `${seq}:${String(seq % 10).repeat(200 + (seq % 7) * 150)}`
 const eventOf = (seq) => ({ kind: 'event', seq, camera: `cam${seq % 3}`, payload: payloadOf(seq) })
 
-/** Appends groups, marks what is done, removes what it can: until the power is cut. Notes in `told` what was confirmed. */
+/** Appends groups, marks some as done and removes segments, until the power is cut. Records in `told` what was confirmed. */
 async function work(disk, told, { groups, random }) {
   const log = await open(disk)
   told.reopenedAt.push(log.lastSeq)
@@ -31,7 +31,7 @@ async function work(disk, told, { groups, random }) {
   await log.close()
 }
 
-/** Reads all that is not done. */
+/** Reads all events that are not done. */
 async function readAll(log) {
   const events = new Map()
   for (let seq = log.ledger.done.nextMissing(1); seq <= log.lastSeq; seq = log.ledger.done.nextMissing(seq)) {
@@ -43,7 +43,7 @@ async function readAll(log) {
   return events
 }
 
-/** After a cut: nothing that was confirmed and is not done is missing or changed, and no number will come again. */
+/** After a cut: every confirmed event that is not done is there and unchanged, and no number is given twice. */
 async function check(disk, told, report, point) {
   const log = await open(disk)
   const lastSeq = log.lastSeq
@@ -74,7 +74,7 @@ const survivals = [
   ['some others', (seed) => randomOf(seed + 7919)],
 ]
 
-/** The power is cut at each call of a run, before and behind it; of what was not synced nothing, all or some survives; then once more. */
+/** The power is cut at each call of a run, before and after it; nothing, all or some of the unsynced data survives; then a second cut. */
 export async function power({ points = 1500, seed = 1 } = {}) {
   const report = {
     row: 'power',
@@ -129,7 +129,7 @@ const faults = [
   ['is done and says that it failed', { code: 'EIO', part: 1 }],
 ]
 
-/** Each call of a run fails, once or for a while: the outbox goes on, heals, and has every event exactly once. */
+/** Each call of a run fails, once or several times: the outbox continues, recovers, and delivers every event exactly once. */
 export async function calls({ points = 400, seed = 1 } = {}) {
   const report = { row: 'calls', points: 0, sent: 0, received: 0, duplicates: 0, lost: 0, degraded: 0, failures: [] }
   for (let run = 0; report.points < points; run++) {
