@@ -7,13 +7,14 @@ import { stat } from 'node:fs/promises'
 import { fileFaultOf, GapcamError } from '../errors.js'
 import { isZip, modelInside } from './archive.js'
 import { refuseForeign, refuseFolder } from './foreign.js'
+import { parseLabels } from './metadata/labels.js'
 import { manifestMetadata } from './metadata/manifest.js'
 import type { Manifest } from './metadata/schema.js'
 import { readBytes } from './onnx/file.js'
 import { digest, loadOnnx, parseModel, type LoadedModel } from './onnx/onnx.js'
 import { serializeModel } from './onnx/serialize.js'
 import { graphOfTflite } from './tflite/convert.js'
-import { metadataOf } from './tflite/metadata.js'
+import { metadataOf, type TfliteMetadata } from './tflite/metadata.js'
 import { isTflite, readTflite, type TfliteModel } from './tflite/model.js'
 
 const mostBytes = 2 ** 31 // the limit of protobuf and of FlatBuffers
@@ -35,16 +36,23 @@ export async function loadModel(path: string): Promise<LoadedModel> {
 
 function modelOf(path: string, bytes: Uint8Array): LoadedModel {
   refuseForeign(bytes)
-  if (isTflite(bytes)) return loadTflite(path, bytes)
+  if (isTflite(bytes)) return loadTflite(path, bytes, null)
   if (!isZip(bytes)) return loadOnnx(path, bytes)
-  const { model } = modelInside(bytes)
-  if (isTflite(model)) return loadTflite(path, model)
-  return { ...withoutFile(loadOnnx(path, model)), isConverted: true }
+  const { model, labels } = modelInside(bytes)
+  return isTflite(model) ? loadTflite(path, model, labels) : loadFromArchive(path, model, labels)
 }
 
-/** A getter does not survive being spread, so the digest is computed here. */
-function withoutFile(model: LoadedModel): LoadedModel {
-  return { ...model, sha256: model.sha256 }
+/** An ONNX file out of an archive. Its labels become part of a manifest inside it, unless it carries one. */
+function loadFromArchive(path: string, bytes: Uint8Array, labels: Uint8Array | null): LoadedModel {
+  const model = loadOnnx(path, bytes)
+  const manifest = labels ? manifestMetadata({ labels: parseLabels(labels, `in ${path}`) }) : []
+  return {
+    ...model,
+    // A getter does not survive the spread.
+    sha256: model.sha256,
+    metadata: new Map([...manifest, ...model.metadata]),
+    isConverted: true,
+  }
 }
 
 async function readModelFile(path: string): Promise<Uint8Array> {
@@ -60,9 +68,11 @@ async function readModelFile(path: string): Promise<Uint8Array> {
   }
 }
 
-function loadTflite(path: string, file: Uint8Array): LoadedModel {
+function loadTflite(path: string, file: Uint8Array, beside: Uint8Array | null): LoadedModel {
   const model = readTflite(file)
-  const { manifest, assumed } = manifestOf(model, file)
+  const { labels = beside, ...pixels } = metadataOf(model, file)
+  const { manifest: scaling, assumed } = scalingOf(model, pixels)
+  const manifest = labels ? { ...scaling, labels: parseLabels(labels, `in ${path}`) } : scaling
   const bytes = serializeModel(graphOfTflite(model), manifestMetadata(manifest))
   let sha256: string | undefined
   return {
@@ -82,12 +92,11 @@ function loadTflite(path: string, file: Uint8Array): LoadedModel {
 /** Tools that write TFLite train on pixels from -1 to 1 more often than on anything else. */
 const usualLevels = 127.5
 
-/** The manifest inside a TFLite file; for float pixels without one, what such files usually take. */
-function manifestOf(
+/** Mean and deviation that the file gives; for float pixels without them, what such files usually take. */
+function scalingOf(
   model: TfliteModel,
-  file: Uint8Array,
+  { mean, std }: Pick<TfliteMetadata, 'mean' | 'std'>,
 ): { readonly manifest: Manifest; readonly assumed: readonly string[] } {
-  const { mean, std } = metadataOf(model, file)
   const input = model.tensors[model.inputs[0] ?? -1]
   const triple = (values: readonly number[]): [number, number, number] => [
     values[0] ?? 0,
