@@ -22,10 +22,12 @@ function filesBeside(model: string): readonly { readonly file: string; readonly 
   return [
     { file: `${base}.labels.txt`, isNamed: true },
     { file: `${base}.txt`, isNamed: false },
-    ...['labels.txt', 'labelmap.txt', 'classes.txt', 'labels.json'].map((name) => ({
-      file: join(folder, name),
-      isNamed: false,
-    })),
+    ...['labels.txt', 'labelmap.txt', 'classes.txt', 'class_names.txt', 'dict.txt', 'labels.json', 'classes.json'].map(
+      (name) => ({
+        file: join(folder, name),
+        isNamed: false,
+      }),
+    ),
   ]
 }
 

@@ -1,5 +1,5 @@
 /** How an opened model's outputs become scores: what manifest, graph and a few test pictures say, in this order. */
-import type { ScoreActivation } from '../decision/prediction.js'
+import type { Quantization, ScoreActivation } from '../decision/prediction.js'
 import type { Engine, EngineTensor } from '../engine/engine.js'
 import type { Graph } from '../model/graph.js'
 import { FactFinder } from '../model/metadata/fact-finder.js'
@@ -7,6 +7,7 @@ import type { FoundManifest } from '../model/metadata/manifest.js'
 import type { ScoresValue } from '../model/metadata/outputs.js'
 import { probedReading, readingOf, type Reading } from '../model/metadata/reading.js'
 import type { Preprocessor, PreprocessSpec } from '../pixels/spec.js'
+import type { TensorType } from '../tensor.js'
 import type { PictureInput } from './input.js'
 import { probeOutputs } from './probe.js'
 import type { RowReader } from './scores.js'
@@ -51,11 +52,19 @@ function independent(activation: ScoreActivation, count: number, isMultiLabel: b
   return activation === 'softmax' && (count === 1 || isMultiLabel) ? 'sigmoid' : activation
 }
 
+/** The code that makes shares of the whole range of an integer type. */
+const wholeRange: Readonly<Partial<Record<TensorType, Quantization>>> = {
+  uint8: { scale: 1 / 255, zeroPoint: 0 },
+  int8: { scale: 1 / 255, zeroPoint: -128 },
+  uint16: { scale: 1 / 65535, zeroPoint: 0 },
+  int16: { scale: 1 / 65535, zeroPoint: -32768 },
+}
+
 /** Integers whose scale the graph does not tell are taken for shares of their whole range. */
 function withCode(reading: Reading, { type }: EngineTensor): Reading {
-  if (reading.quantization || (type !== 'uint8' && type !== 'int8')) return reading
-  const quantization = { scale: 1 / 255, zeroPoint: type === 'int8' ? -128 : 0 }
-  return { ...reading, quantization, sentence: `${reading.sentence}; 8-bit without a scale`, isCertain: false }
+  const quantization = wholeRange[type]
+  if (reading.quantization || !quantization) return reading
+  return { ...reading, quantization, sentence: `${reading.sentence}; ${type} without a scale`, isCertain: false }
 }
 
 async function probed(

@@ -10,7 +10,7 @@ import { openClassifier, type Classifier, type ClassifierOptions } from '../../s
 import type { Prediction } from '../../src/decision/prediction.js'
 import { frameOf } from '../../src/frame.js'
 import { decodeFile } from '../../src/pixels/decode.js'
-import { floats, writeModel, type ModelSpec, type NodeSpec } from '../onnx-builder.js'
+import { floats, int64, writeModel, type ModelSpec, type NodeSpec } from '../onnx-builder.js'
 import { projectRoot } from '../shared.js'
 
 const faults = join(projectRoot, 'test/fixtures/faults')
@@ -139,6 +139,40 @@ const twoHeads = (outputs: ModelSpec['outputs'], more: readonly NodeSpec[] = [])
   },
   inputs: { input: [1, 3, 8, 8] },
   outputs,
+})
+
+describe('what was made from the scores leads to them', () => {
+  const values = ['a', 'b', 'c', 'd', 'e', 'f']
+  it.each<[string, readonly NodeSpec[]]>([
+    [
+      'an index as a float',
+      [node('ArgMax', 'scores6', 'i', { axis: -1, keepdims: 1 }), node('Cast', 'i', 'y', { to: 1 })],
+    ],
+    ['the best of one', [node('Hardmax', 'scores6', 'y')]],
+    ['the best three places', [node('TopK', 'scores6 three', 'v y', { axis: -1 })]],
+    ['a scale that only a run tells', [node('DynamicQuantizeLinear', 'scores6', 'y scale zp')]],
+    [
+      'a label by an encoder',
+      [
+        node('ArgMax', 'scores6', 'i', { axis: 1, keepdims: 0 }),
+        {
+          ...node('LabelEncoder', 'i', 'y', { keys_int64s: [0, 1, 2, 3, 4, 5], values_strings: values }),
+          domain: 'ai.onnx.ml',
+        },
+      ],
+    ],
+  ])('%s', async (name, more) => {
+    const spec = twoHeads({ y: null }, more)
+    const model = writeModel(join(folder, `${name.replace(/\W/g, '')}.onnx`), {
+      ...spec,
+      weights: { ...spec.weights, three: int64(3) },
+      imports: { 'ai.onnx.ml': 3 },
+    })
+    const plain = await answerOf(writeModel(join(folder, 'plain.onnx'), twoHeads({ scores6: [1, 6] })))
+    const { scores, labels } = await answerOf(model)
+    expect(scores).toEqual(plain.scores)
+    if (name.includes('encoder')) expect(labels).toEqual(values)
+  })
 })
 
 describe('of several outputs', () => {

@@ -35,6 +35,38 @@ async function classify(...args: string[]): Promise<{ results: Classified[]; sta
   return { results: jsonLines<Classified>(run.stdout()), status, stderr: run.stderr() }
 }
 
+describe('a result that is no number', () => {
+  const pictures = join(folder, 'lights')
+  /** The mean of each channel over the mean of all: of a black picture 0 / 0. */
+  const model = writeModel(join(folder, 'ratio.onnx'), {
+    nodes: [
+      { op: 'GlobalAveragePool', inputs: ['input'], outputs: ['pooled'] },
+      { op: 'ReduceMean', inputs: ['pooled'], outputs: ['mean'], attributes: { axes: [1, 2, 3], keepdims: 1 } },
+      { op: 'Div', inputs: ['pooled', 'mean'], outputs: ['ratio'] },
+      { op: 'Flatten', inputs: ['ratio'], outputs: ['y'] },
+    ],
+    inputs: { input: [1, 3, 8, 8] },
+    outputs: { y: [1, 3] },
+  })
+  writeFileSync(join(folder, 'ratio.yaml'), 'mean: [0]\nstd: [255]\nscores: softmax\n')
+
+  it.each(['--json', '--no-json'])('of one picture is reported, and the others are answered (%s)', async (form) => {
+    mkdirSync(pictures, { recursive: true })
+    for (const [name, r] of [
+      ['a', 200],
+      ['b', 0],
+      ['c', 90],
+    ] as const)
+      await sharp({ create: { width: 8, height: 8, channels: 3, background: { r, g: r / 2, b: r / 3 } } })
+        .png()
+        .toFile(join(pictures, `${name}.png`))
+    const run = gapcam(['classify', ...(form === '--json' ? [form] : []), '--model', model, pictures])
+    expect(await run.ended).toBe(4)
+    expect(run.stdout()).toMatch(/a\.png[^]*c\.png/)
+    expect(run.stderr()).toMatch(/b\.png: the model's outputs are not finite/)
+  })
+})
+
 describe('the eight photographs get their labels', () => {
   it.each(['native', 'onnxruntime'])('from the float model on %s', async (engine) => {
     const { results, status } = await classify('--engine', engine, photos)

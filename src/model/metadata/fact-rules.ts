@@ -103,7 +103,7 @@ const normalized: Rule = ({ node, input, shape }) => {
   return share(rank === undefined ? undefined : fromStart(intAttribute(node, 'axis', -1), rank))
 }
 
-const kept = ['Identity', 'Dropout', 'Cast', 'CastLike', 'Expand', 'StopGradient', 'Copy'] as const
+const kept = ['Identity', 'Dropout', 'Cast', 'CastLike', 'Expand', 'Round', 'Floor', 'Ceil'] as const
 const shapeOnly = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'] as const
 const layers = [
   'Conv',

@@ -67,9 +67,9 @@ function detects(graph: Graph): string | null {
 }
 
 /** Operators between an index and what shows it. */
-const passing = new Set(['Cast', 'Identity', 'Squeeze', 'Unsqueeze', 'Reshape', 'Flatten'])
+const passing = new Set(['Cast', 'Identity', 'Squeeze', 'Unsqueeze', 'Reshape', 'Flatten', 'OneHot'])
 /** Nodes whose first input holds the scores. */
-const choosing = new Set(['ArgMax', 'TopK', 'ZipMap', 'Hardmax'])
+const choosing = new Set(['ArgMax', 'TopK', 'ZipMap', 'Hardmax', 'DynamicQuantizeLinear'])
 /** Nodes that turn an index into a label; the index is this input. */
 const naming: Readonly<Record<string, number>> = {
   LabelEncoder: 0,
@@ -126,7 +126,7 @@ class OutputFinder {
     let [name, labels] = [output, null as readonly string[] | null]
     for (let node = this.#makers.get(name); node; node = this.#makers.get(name)) {
       const indexAt = naming[node.op]
-      if (choosing.has(node.op)) {
+      if (choosing.has(node.op) || this.#hasOpenScale(node)) {
         const [scores = ''] = node.inputs
         return { name: scores, before: node.op, labels: labels ?? labelsOf(node) }
       }
@@ -154,13 +154,18 @@ class OutputFinder {
     return this.#graph.opaque?.get(name) ?? (value?.kind === 'strings' ? value.value : null)
   }
 
+  /** Whether a node quantises with a scale that only a run tells. */
+  #hasOpenScale({ op, inputs }: Node): boolean {
+    return op === 'QuantizeLinear' && !this.#graph.constants.has(inputs[1] ?? '')
+  }
+
   #isNoTensor(name: string): boolean {
     const node = this.#makers.get(name)
     return node === undefined || node.op === 'ZipMap' || naming[node.op] !== undefined
   }
 }
 
-const scoreTypes = new Set(['float32', 'float16', 'float64', 'uint8', 'int8'])
+const scoreTypes = new Set(['float32', 'float16', 'float64', 'uint8', 'int8', 'uint16', 'int16'])
 
 /** Class names in the attributes of ZipMap, LabelEncoder and scikit-learn's classifiers, in order of the index. */
 function labelsOf({ attributes }: Node): readonly string[] | null {
