@@ -1,6 +1,7 @@
 /**
- * The log: pino on stderr. Each entry is one line: JSON by default, a short readable line on a terminal, and a line with its
- * priority in front for systemd's journal, which adds the time. stdout belongs to results. No line contains a secret.
+ * The log: pino on stderr. Each entry is one line: JSON by default, a short readable line on a terminal, and a line
+ * with its priority in front for systemd's journal, which adds the time. stdout belongs to results. No line contains a
+ * secret.
  */
 import { fstatSync } from 'node:fs'
 import { pino, type Logger } from 'pino'
@@ -35,7 +36,10 @@ export function createLogger(level: LogLevel): Logger {
   )
 }
 
-/** Whether stderr goes to systemd's journal, which names the stream by device and inode (systemd.exec(5), $JOURNAL_STREAM). */
+/**
+ * Whether stderr goes to systemd's journal, which names the stream by device and inode (systemd.exec(5),
+ * $JOURNAL_STREAM).
+ */
 export function isJournal(environment: NodeJS.ProcessEnv = process.env): boolean {
   const { JOURNAL_STREAM: stream } = environment
   if (stream === undefined) return false

@@ -19,7 +19,9 @@ export function keepSecret(value: string | undefined): void {
     known.add(form)
 }
 
-/** Learns what must not be shown of an address: its secrets, and the address itself, in whose place `shown` is printed. */
+/**
+ * Learns what must not be shown of an address: its secrets, and the address itself, in whose place `shown` is printed.
+ */
 export function keepSecretsOf(url: string): void {
   const address = parseCameraAddress(url)
   if (!address) {
@@ -31,7 +33,10 @@ export function keepSecretsOf(url: string): void {
   for (const text of [url.trim(), address.url]) if (text !== address.shown) shownInstead.set(text, address.shown)
 }
 
-/** An address for people: without user, password and what else may be a secret. Other text comes back as `redact` has it. */
+/**
+ * An address for people: without user, password and what else may be a secret. Other text comes back as `redact` has
+ * it.
+ */
 export function shownAddress(source: string): string {
   return parseCameraAddress(source)?.shown ?? redact(source)
 }
@@ -99,8 +104,8 @@ function isThere(file: string): boolean {
 }
 
 /**
- * The content of a secret's file, without the byte order mark and the line break that editors add; registered as a secret.
- * Throws what reading throws, and an error for UTF-16, which some editors write.
+ * The content of a secret's file, without the byte order mark and the line break that editors add; registered as a
+ * secret. Throws what reading throws, and an error for UTF-16, which some editors write.
  */
 export function readSecret(file: string): string {
   const bytes = readFileSync(file)

@@ -1,6 +1,6 @@
 /**
- * A small JSON file that is whole at every moment: it is written under another name, synced and renamed. After SIGKILL or
- * power loss it holds the last confirmed value. A damaged file is renamed and reported; it does not prevent a start.
+ * A small JSON file that is whole at every moment: it is written under another name, synced and renamed. After SIGKILL
+ * or power loss it holds the last confirmed value. A damaged file is renamed and reported; it does not prevent a start.
  */
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { readFileSync, renameSync } from 'node:fs'

@@ -1,8 +1,8 @@
 // The fault table of docs/outbox.md, row by row, with records of the numbers sent and received. Needs mosquitto.
 //   node --expose-gc scripts/faults/campaign.mjs [--row NAME[,NAME]] [--size bounded|full|NUMBER] [--seed N] [--per-second N]
-// `bounded` is what `npm test` runs, a number is a multiple of it, and `full` is the whole table, which takes half an hour.
-// Prints one JSON object for each row on stdout and one line on stderr; ends with status 1 when a guarantee does not hold.
-// --per-second limits the row `offline`, which otherwise is as fast as the disk.
+// `bounded` is what `npm test` runs, a number is a multiple of it, and `full` is the whole table, which takes half an
+// hour. Prints one JSON object for each row on stdout and one line on stderr; ends with status 1 when a guarantee does
+// not hold. --per-second limits the row `offline`, which otherwise is as fast as the disk.
 import { parseArgs } from 'node:util'
 import { brokerKills } from './broker.mjs'
 import { ownKills } from './kill.mjs'

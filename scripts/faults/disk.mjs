@@ -1,6 +1,6 @@
-// A model of a disk with the interface of the real files (src/publish/outbox/files.ts), whose power can be cut between and
-// within any two calls. Synced data survives; of other data any part may survive: each sector of 512 bytes and each name in
-// the folder, by a seeded choice. A failed sync loses its pages, as on Linux.
+// A model of a disk with the interface of the real files (src/publish/outbox/files.ts), whose power can be cut between
+// and within any two calls. Synced data survives; of other data any part may survive: each sector of 512 bytes and each
+// name in the folder, by a seeded choice. A failed sync loses its pages, as on Linux.
 import { basename } from 'node:path'
 
 const sector = 512

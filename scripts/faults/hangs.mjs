@@ -1,5 +1,5 @@
-// Measures the time from a hang to the end of the program with the default settings: ptrace stops a thread of gapcam, as in
-// test/service/hang.test.ts.
+// Measures the time from a hang to the end of the program with the default settings: ptrace stops a thread of gapcam,
+// as in test/service/hang.test.ts.
 //   node scripts/faults/hangs.mjs
 import { spawn } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'

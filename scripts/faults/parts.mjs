@@ -1,5 +1,5 @@
-// Shared by the rows of the fault table: a real broker, a publisher with its outbox on disk, and a consumer that records all
-// numbers it received.
+// Shared by the rows of the fault table: a real broker, a publisher with its outbox on disk, and a consumer that
+// records all numbers it received.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -87,7 +87,9 @@ function answers(port) {
 
 export const node = 'dock1'
 
-/** A publisher of one camera with an outbox on a real disk; `confirmed` has the numbers that the broker acknowledged. */
+/**
+ * A publisher of one camera with an outbox on a real disk; `confirmed` has the numbers that the broker acknowledged.
+ */
 export async function startPublisher({
   url,
   folder,

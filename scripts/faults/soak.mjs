@@ -1,5 +1,5 @@
-// A burn-in: runs gapcam for a long time as in the field, samples it every few seconds through the page's API, and reports at
-// the end what has grown: memory, latency, lost frames or events, temperature.
+// A burn-in: runs gapcam for a long time as in the field, samples it every few seconds through the page's API, and
+// reports at the end what has grown: memory, latency, lost frames or events, temperature.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'

@@ -1,4 +1,5 @@
-// Rows `power` and `calls` of the fault table: the outbox on a disk that loses its power, or fails, at each of its calls.
+// Rows `power` and `calls` of the fault table: the outbox on a disk that loses its power, or fails, at each of its
+// calls.
 import { openLog } from '../../dist/publish/outbox/log.js'
 import { openOutbox } from '../../dist/publish/outbox/queue.js'
 import { PowerDisk, randomOf } from './disk.mjs'
@@ -11,7 +12,10 @@ const open = (disk) =>
 const payloadOf = (seq) => `${seq}:${String(seq % 10).repeat(200 + (seq % 7) * 150)}`
 const eventOf = (seq) => ({ kind: 'event', seq, camera: `cam${seq % 3}`, payload: payloadOf(seq) })
 
-/** Appends groups, marks some as done and removes segments, until the power is cut. Records in `told` what was confirmed. */
+/**
+ * Appends groups, marks some as done and removes segments, until the power is cut. Records in `told` what was
+ * confirmed.
+ */
 async function work(disk, told, { groups, random }) {
   const log = await open(disk)
   told.reopenedAt.push(log.lastSeq)
@@ -74,7 +78,10 @@ const survivals = [
   ['some others', (seed) => randomOf(seed + 7919)],
 ]
 
-/** The power is cut at each call of a run, before and after it; nothing, all or some of the unsynced data survives; then a second cut. */
+/**
+ * The power is cut at each call of a run, before and after it; nothing, all or some of the unsynced data survives; then
+ * a second cut.
+ */
 export async function power({ points = 1500, seed = 1 } = {}) {
   const report = {
     row: 'power',
@@ -129,7 +136,10 @@ const faults = [
   ['is done and says that it failed', { code: 'EIO', part: 1 }],
 ]
 
-/** Each call of a run fails, once or several times: the outbox continues, recovers, and delivers every event exactly once. */
+/**
+ * Each call of a run fails, once or several times: the outbox continues, recovers, and delivers every event exactly
+ * once.
+ */
 export async function calls({ points = 400, seed = 1 } = {}) {
   const report = { row: 'calls', points: 0, sent: 0, received: 0, duplicates: 0, lost: 0, degraded: 0, failures: [] }
   for (let run = 0; report.points < points; run++) {

@@ -1,4 +1,5 @@
-// What the trials with other programs share: a temporary folder, child processes, a broker, waiting, and lines of results.
+// What the trials with other programs share: a temporary folder, child processes, a broker, waiting, and lines of
+// results.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// A real Home Assistant for the trial: installed from PyPI, configured with one user and the MQTT integration, and asked
-// through its own API.
+// A real Home Assistant for the trial: installed from PyPI, configured with one user and the MQTT integration, and
+// asked through its own API.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

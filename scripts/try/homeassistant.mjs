@@ -2,8 +2,8 @@
 //
 //   node scripts/try/homeassistant.mjs [--python python3.13] [--version 2025.4.0] [--picture docs/home-assistant.png]
 //
-// The first run fetches Home Assistant from PyPI into .cache/homeassistant (about 500 MB; that version needs Python 3.13).
-// Prints one line for each check, and ends with status 1 if one failed. --picture needs Debian's chromium.
+// The first run fetches Home Assistant from PyPI into .cache/homeassistant (about 500 MB; that version needs Python
+// 3.13). Prints one line for each check, and ends with status 1 if one failed. --picture needs Debian's chromium.
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -93,7 +93,8 @@ export const mqtt = z
   .superRefine((all, context) => {
     const taken = all.broker.includes('://') ? takeBrokerApart(all.broker) : null
     if (!taken || 'fault' in taken || brokerSchemes[taken.address.scheme]!.isEncrypted) return
-    // A key can still be replaced by a service manager's credential: it is checked with the connection (publish/target.ts).
+    // A key can still be replaced by a service manager's credential: it is checked with the connection
+    // (publish/target.ts).
     const name = tlsOptionNames.find((option) => option !== 'key' && Boolean(all[option]))
     if (name !== undefined)
       context.addIssue({ code: 'custom', path: [name], message: notEncrypted(plainAddress(taken.address)) })

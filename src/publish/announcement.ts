@@ -1,6 +1,7 @@
 /**
- * The messages that a node sends before anything else on a connection: its devices for Home Assistant, the model, and the
- * removal of what an earlier run announced and this run does not have. They are sent again when Home Assistant has started.
+ * The messages that a node sends before anything else on a connection: its devices for Home Assistant, the model, and
+ * the removal of what an earlier run announced and this run does not have. They are sent again when Home Assistant has
+ * started.
  */
 import type { DeviceFacts } from './homeassistant/device.js'
 import { discoveryOf, type DiscoveryMessage } from './homeassistant/discovery.js'
@@ -21,8 +22,8 @@ export interface AnnouncementOptions {
 }
 
 /**
- * The messages in the order in which they must be sent; resolves when `published` has recorded their topics. Removals come
- * first: an entity that moves to another device must have left the old one.
+ * The messages in the order in which they must be sent; resolves when `published` has recorded their topics. Removals
+ * come first: an entity that moves to another device must have left the old one.
  */
 export async function announce({
   facts,
@@ -67,7 +68,10 @@ export function retainedTopics(topics: Topics, cameras: readonly string[], retai
   })
 }
 
-/** A component is removed by naming its platform alone. It stays in the message, because Home Assistant may have been away. */
+/**
+ * A component is removed by naming its platform alone. It stays in the message, because Home Assistant may have been
+ * away.
+ */
 function withRemovals(
   payload: DiscoveryMessage['payload'],
   before: PublishedEntry['devices'][string],
@@ -91,8 +95,8 @@ export function birthSubscription(prefix: string): Subscription {
 export const birthJitterMs = (): number => Math.random() * 10_000
 
 /**
- * Calls `repeat` a while after each birth message. A retained one is ignored: it arrives with every connection, on which
- * everything is sent anyway.
+ * Calls `repeat` a while after each birth message. A retained one is ignored: it arrives with every connection, on
+ * which everything is sent anyway.
  */
 export function createBirthListener(
   prefix: string,

@@ -1,6 +1,6 @@
 /**
- * The embedded broker: an MQTT 3.1.1 broker (aedes) inside the process, for a first try without another program. It listens
- * on loopback and keeps retained messages in memory only.
+ * The embedded broker: an MQTT 3.1.1 broker (aedes) inside the process, for a first try without another program. It
+ * listens on loopback and keeps retained messages in memory only.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'

@@ -1,4 +1,7 @@
-/** What is wrong with a broker's certificate, and what to do about it: one table for the connection, `mqtt test` and `doctor`. */
+/**
+ * What is wrong with a broker's certificate, and what to do about it: one table for the connection, `mqtt test` and
+ * `doctor`.
+ */
 import type { Loss } from './mqtt.js'
 
 /** By the error code that Node passes on from OpenSSL, or gives itself. */

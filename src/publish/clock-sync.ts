@@ -1,7 +1,7 @@
 /**
- * Whether the wall clock has been set: a board without a clock battery starts in 1970 or at its last shutdown. Node does
- * not offer adjtimex(2). systemd-timesyncd leaves a file when it has set the clock, and systemd's timedated passes on the
- * kernel's answer, which is right for chrony and ntpd too. Without either the answer is no.
+ * Whether the wall clock has been set: a board without a clock battery starts in 1970 or at its last shutdown. Node
+ * does not offer adjtimex(2). systemd-timesyncd leaves a file when it has set the clock, and systemd's timedated passes
+ * on the kernel's answer, which is right for chrony and ntpd too. Without either the answer is no.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'

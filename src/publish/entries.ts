@@ -7,8 +7,8 @@ import { gapPayload, type Stamp } from './payloads.js'
 import type { Topics } from './topics.js'
 
 /**
- * The message of an entry, on the topic of its camera, even if that camera has left the configuration. The camera of a gap
- * in damaged bytes is not known: it goes to `unknownCamera`.
+ * The message of an entry, on the topic of its camera, even if that camera has left the configuration. The camera of a
+ * gap in damaged bytes is not known: it goes to `unknownCamera`.
  */
 export function entryMessages(
   topics: Topics,

@@ -1,6 +1,6 @@
 /**
- * Keeps one connection with the broker while the program runs: it tries again without end, with capped backoff and jitter,
- * also after a refusal, and finds the protocol version.
+ * Keeps one connection with the broker while the program runs: it tries again without end, with capped backoff and
+ * jitter, also after a refusal, and finds the protocol version.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
@@ -52,8 +52,8 @@ export interface Link {
   readonly lastError: string | undefined
   start(): void
   /**
-   * Ends for good, within about `timeoutMs`: an attempt that is under way may still succeed, `farewell` may send what is
-   * left, and the broker is told to discard the will.
+   * Ends for good, within about `timeoutMs`: an attempt that is under way may still succeed, `farewell` may send what
+   * is left, and the broker is told to discard the will.
    */
   close(farewell: (connection: Connection) => Promise<void>, timeoutMs: number): Promise<void>
 }
@@ -62,7 +62,10 @@ export interface Link {
 const clockWaitMs = 1_000
 /** After a connection that lasted this long, the first pause is short again. */
 const stableMs = 10_000
-/** This many connections in a row that were accepted and soon broken suggest a second client with the same id (3.1.1 does not say so). */
+/**
+ * This many connections in a row that were accepted and soon broken suggest a second client with the same id (3.1.1
+ * does not say so).
+ */
 const suspiciousBreaks = 4
 
 /**

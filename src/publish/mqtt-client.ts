@@ -1,7 +1,7 @@
 /**
- * Makes one connection to one broker with MQTT.js. A connection is never revived: link.ts makes a new one. The reconnecting
- * of MQTT.js is off, because it sends unacknowledged messages to their original topic again, keeps an unbounded queue, and
- * stops after a refusal.
+ * Makes one connection to one broker with MQTT.js. A connection is never revived: link.ts makes a new one. The
+ * reconnecting of MQTT.js is off, because it sends unacknowledged messages to their original topic again, keeps an
+ * unbounded queue, and stops after a refusal.
  */
 import { connect as connectMqtt, type IClientOptions, type MqttClient } from 'mqtt'
 import { messageOf } from '../errors.js'
@@ -137,7 +137,9 @@ function brokenBy(error: Error): Loss {
   return { kind: 'broken', message: `the connection broke: ${textOf(error)}` }
 }
 
-/** CONNACK codes: below 0x80 those of 3.1.1, else those of 5. Some 3.1.1 brokers answer a version 5 CONNECT with theirs. */
+/**
+ * CONNACK codes: below 0x80 those of 3.1.1, else those of 5. Some 3.1.1 brokers answer a version 5 CONNECT with theirs.
+ */
 function refusedBy(error: Error, version: ProtocolVersion): Loss {
   const code = 'code' in error ? error.code : undefined
   if (typeof code !== 'number') {

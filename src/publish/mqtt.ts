@@ -25,8 +25,8 @@ export interface ConnectOptions extends Credentials {
   /** Default `gapcam-<node>`, so that the broker recognises this node. */
   readonly clientId?: string | undefined
   /**
-   * The present credentials; called before each further connection, because passwords and certificates are replaced while
-   * gapcam runs. If it throws, the last ones are used again. Default: they never change.
+   * The present credentials; called before each further connection, because passwords and certificates are replaced
+   * while gapcam runs. If it throws, the last ones are used again. Default: they never change.
    */
   readonly renew?: (() => Credentials) | undefined
   /** Default: 5, and 3.1.1 with a broker that does not speak it. */
@@ -120,13 +120,18 @@ export interface Connection {
   readonly receiveMaximum: number
   /** Bytes that the socket has not taken yet. */
   readonly unsentBytes: number
-  /** Resolves when the broker has acknowledged it (QoS 1), the socket has taken it (QoS 0), or the connection is over. */
+  /**
+   * Resolves when the broker has acknowledged it (QoS 1), the socket has taken it (QoS 0), or the connection is over.
+   */
   publish(message: Message): Promise<Delivery>
   /** Resolves with the filters that the broker refuses, when it has answered or the connection is over. */
   subscribe(subscriptions: readonly Subscription[]): Promise<readonly Refusal[]>
   /** Resolves once, when the connection is over. Never rejects. */
   readonly lost: Promise<Loss>
-  /** Sends DISCONNECT, so that the broker discards the will; the socket is closed when it resolves, at the latest after `timeoutMs`. */
+  /**
+   * Sends DISCONNECT, so that the broker discards the will; the socket is closed when it resolves, at the latest after
+   * `timeoutMs`.
+   */
   close(timeoutMs: number): Promise<void>
 }
 
@@ -140,8 +145,8 @@ export function firstVersion(wanted: ConnectOptions['protocol']): ProtocolVersio
 }
 
 /**
- * The version to try after a loss, where the other one may help: the broker says that it does not speak this version, or
- * hangs up without an answer, as some do. Null: it cannot help, or is not allowed.
+ * The version to try after a loss, where the other one may help: the broker says that it does not speak this version,
+ * or hangs up without an answer, as some do. Null: it cannot help, or is not allowed.
  */
 export function otherVersion(
   wanted: ConnectOptions['protocol'],

@@ -1,6 +1,6 @@
 /**
- * The payload of each message: one function for each, from plain values to text. Times become wall time only here. A field
- * that a consumer's template reads is always present and never null.
+ * The payload of each message: one function for each, from plain values to text. Times become wall time only here. A
+ * field that a consumer's template reads is always present and never null.
  */
 import type { Decision, PolicyEvent } from '../decision/decision.js'
 import { GapcamError } from '../errors.js'
@@ -132,7 +132,10 @@ function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateF
   }
 }
 
-/** Where the evidence for the label lies, and what is wrong with the view. `problem` is always present, since a template reads it. */
+/**
+ * Where the evidence for the label lies, and what is wrong with the view. `problem` is always present, since a template
+ * reads it.
+ */
 function viewFields(prediction: Prediction | null): Record<string, unknown> {
   const { focus, isElsewhere, problem } = prediction ?? {}
   return {
@@ -178,7 +181,9 @@ export function modelPayload({ id, version }: { readonly id: string; readonly ve
   return JSON.stringify({ installed_version: version, latest_version: version, title: id })
 }
 
-/** Returns a whole JPEG; throws PICTURE_INVALID for anything else, because Home Assistant passes on what it is given. */
+/**
+ * Returns a whole JPEG; throws PICTURE_INVALID for anything else, because Home Assistant passes on what it is given.
+ */
 export function imagePayload(jpeg: Buffer): Buffer {
   const isWhole = jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9
   if (!isWhole) throw new GapcamError('PICTURE_INVALID', `a picture of ${jpeg.length} bytes is not a whole JPEG`)

@@ -1,7 +1,7 @@
 /**
- * A record of what this node has ever left on a broker: retained topics, and the components of its devices. It is written
- * before the broker gets them. A later run uses it to remove what it does not have any more (a camera, the discovery), and
- * `gapcam mqtt clear` to remove everything, even after a SIGKILL.
+ * A record of what this node has ever left on a broker: retained topics, and the components of its devices. It is
+ * written before the broker gets them. A later run uses it to remove what it does not have any more (a camera, the
+ * discovery), and `gapcam mqtt clear` to remove everything, even after a SIGKILL.
  */
 import { join } from 'node:path'
 import { z } from 'zod'

@@ -53,11 +53,15 @@ export interface Publisher {
   keep(message: Message): void
   /** Stops sending a topic; `keep` an empty payload before to remove it from the broker. */
   forget(topic: string): void
-  /** Sends what is of use only now (a response, a picture): false when there is no connection, or it does not keep up. */
+  /**
+   * Sends what is of use only now (a response, a picture): false when there is no connection, or it does not keep up.
+   */
   sendNow(message: Message): boolean
   /** Sends every retained topic again. */
   repeat(): void
-  /** Calls back after each connection and each `repeat`: what is not retained can be sent again then. Must not throw. */
+  /**
+   * Calls back after each connection and each `repeat`: what is not retained can be sent again then. Must not throw.
+   */
   onRepeat(listener: () => void): void
   /** How often states are refreshed and results published, in milliseconds; below 0: no results. */
   pace(pace: { readonly stateEveryMs: number; readonly resultEveryMs: number }): void

@@ -1,4 +1,7 @@
-/** A command's payload as plain data: JSON, or plain text where one value says it all. Its fields are checked in run/commands.ts. */
+/**
+ * A command's payload as plain data: JSON, or plain text where one value says it all. Its fields are checked in
+ * run/commands.ts.
+ */
 
 export interface ParsedRequest {
   readonly transaction?: string | number | undefined
@@ -9,8 +12,8 @@ const maxTransactionLength = 64
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * How a payload becomes fields. `camera`: plain text is the id of a camera, or nothing. `value`: it is the field `value`.
- * `switch`: the same, with ON and OFF. `values`: the keys of an object are the field `values`.
+ * How a payload becomes fields. `camera`: plain text is the id of a camera, or nothing. `value`: it is the field
+ * `value`. `switch`: the same, with ON and OFF. `values`: the keys of an object are the field `values`.
  */
 export type BarePayload = 'camera' | 'value' | 'switch' | 'values'
 

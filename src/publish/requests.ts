@@ -1,7 +1,7 @@
 /**
- * Commands from MQTT: a topic and its payload become plain data for `execute` (run/commands.ts), and its outcome becomes one
- * response. A command that is malformed, too long or retained changes nothing and gets one error. Answers are limited in
- * rate, so that this device cannot be made to flood its broker.
+ * Commands from MQTT: a topic and its payload become plain data for `execute` (run/commands.ts), and its outcome
+ * becomes one response. A command that is malformed, too long or retained changes nothing and gets one error. Answers
+ * are limited in rate, so that this device cannot be made to flood its broker.
  */
 import type { Clock } from '../clock.js'
 import type { Logger } from '../log.js'
@@ -34,7 +34,10 @@ export interface Requests {
 
 /** Limit of a payload. The longest command, `set` with every key, needs a tenth of it. */
 export const maxRequestBytes = 4096
-/** Commands a second that are executed, and how many at once. Refusals have a rate of their own, so that they cannot keep commands out. */
+/**
+ * Commands a second that are executed, and how many at once. Refusals have a rate of their own, so that they cannot
+ * keep commands out.
+ */
 const rate = { perSecond: 10, burst: 10 } as const
 /** Limit of the topics whose retained command is explained in the log. */
 const maxExplained = 100

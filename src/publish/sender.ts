@@ -23,7 +23,9 @@ export interface SenderOptions {
 export interface Sender {
   /** Sets the value of a retained topic. An earlier value that has not been sent is dropped. */
   keep(message: Message): void
-  /** Stops sending a retained topic. The broker keeps what it has; `keep` an empty payload before to remove it there. */
+  /**
+   * Stops sending a retained topic. The broker keeps what it has; `keep` an empty payload before to remove it there.
+   */
   forget(topic: string): void
   /** Sends every retained topic again. */
   repeat(): void

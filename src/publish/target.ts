@@ -12,8 +12,8 @@ export interface Target extends Credentials {
 }
 
 /**
- * Throws CONFIG_INVALID for an address that cannot be used, and for TLS options with an unencrypted address: the password
- * would go over the network in clear. The message never repeats user or password.
+ * Throws CONFIG_INVALID for an address that cannot be used, and for TLS options with an unencrypted address: the
+ * password would go over the network in clear. The message never repeats user or password.
  *
  *     targetOf({ url: 'mqtts://me:secret@broker', user: 'other' })
  *     // { url: 'mqtts://broker', host: 'broker', port: 8883, isEncrypted: true, user: 'me', password: 'secret', tls: undefined }

@@ -1,6 +1,7 @@
 /**
- * Every topic that gapcam publishes or listens to: one row for each, with its QoS and whether it is retained. A new outgoing
- * message is a row here and a function in payloads.ts. In docs/mqtt.md `R` is `<base>/<node>` and `C` is `R/<camera>`.
+ * Every topic that gapcam publishes or listens to: one row for each, with its QoS and whether it is retained. A new
+ * outgoing message is a row here and a function in payloads.ts. In docs/mqtt.md `R` is `<base>/<node>` and `C` is
+ * `R/<camera>`.
  */
 import { GapcamError } from '../errors.js'
 
@@ -65,7 +66,8 @@ const nodeNames: ReadonlySet<string> = new Set(['status', 'info', 'health', 'ack
  *     // { topic: 'gapcam/dock1/cam0/label', qos: 1, isRetained: true }
  */
 export function createTopics(base: string, node: string): Topics {
-  // A wildcard or NUL in a topic name ends the connection [MQTT-3.3.2-2], [MQTT-4.7.3-2]; topics with $ belong to the broker.
+  // A wildcard or NUL in a topic name ends the connection [MQTT-3.3.2-2], [MQTT-4.7.3-2]; topics with $ belong to the
+  // broker.
   if (!/^[^#+\0$/][^#+\0]*$/.test(base) || base.endsWith('/'))
     throw invalid(`base topic ${JSON.stringify(base)} has #, + or NUL in it, $ at its start or / at an end`)
   const root = `${base}/${checkedId(node, 'node')}`

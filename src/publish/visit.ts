@@ -29,7 +29,10 @@ export async function visitBroker(options: VisitOptions): Promise<Connection> {
   throw new GapcamError(code, `broker ${url}: ${message}`, hint === undefined ? {} : { hint })
 }
 
-/** Resolves when no message has come for `quietMs`, at the latest after `mostMs`. A broker sends retained messages right after a subscription. */
+/**
+ * Resolves when no message has come for `quietMs`, at the latest after `mostMs`. A broker sends retained messages right
+ * after a subscription.
+ */
 export async function untilQuiet(lastMs: () => number, quietMs: number, mostMs: number): Promise<void> {
   const endMs = performance.now() + mostMs
   while (performance.now() < endMs && performance.now() - lastMs() < quietMs)

@@ -1,7 +1,7 @@
 /**
  * How many messages may be unacknowledged. The window grows while acknowledgements are quick and shrinks while they are
- * slow: a link of a kilobyte a second is not filled for a minute ahead, and one with a round trip of 600 ms still carries
- * 80 messages a second.
+ * slow: a link of a kilobyte a second is not filled for a minute ahead, and one with a round trip of 600 ms still
+ * carries 80 messages a second.
  */
 import type { Clock } from '../clock.js'
 

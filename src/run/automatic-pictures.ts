@@ -1,7 +1,7 @@
 /**
- * Publishes pictures without a command, so that a dashboard has one from the start: of each zone when its first decision
- * settles and when its label changes, at most once in `mqtt.imageEveryMs`, and the last ones again on each connection and
- * when Home Assistant has started.
+ * Publishes pictures without a command, so that a dashboard has one from the start: of each zone when its first
+ * decision settles and when its label changes, at most once in `mqtt.imageEveryMs`, and the last ones again on each
+ * connection and when Home Assistant has started.
  */
 import { messageOf } from '../errors.js'
 import { isWithoutCamera, type Decision } from '../decision/decision.js'

@@ -1,4 +1,7 @@
-/** The node's health message: counters, camera, GPU and board. Published at the start, on each connection and once a minute. */
+/**
+ * The node's health message: counters, camera, GPU and board. Published at the start, on each connection and once a
+ * minute.
+ */
 import type { BoardReader } from '../board.js'
 import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'

@@ -1,6 +1,6 @@
 /**
- * Pictures of the zones on MQTT: the next frame as a snapshot or with its heat map, on C/image and C/heat. The last picture
- * of each topic is kept here, so that it can be sent again to a subscriber that comes later.
+ * Pictures of the zones on MQTT: the next frame as a snapshot or with its heat map, on C/image and C/heat. The last
+ * picture of each topic is kept here, so that it can be sent again to a subscriber that comes later.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Classifier } from '../classifier.js'
@@ -63,7 +63,10 @@ export class Pictures {
     return { ...this.#publish('image', zone, await encodeJpeg(picture)), ...pictureFields(zone, picture) }
   }
 
-  /** Publishes the next frame with the heat map of `label`; default: of the settled label. Rejects as `snapshot`, and with NO_HEAT_MAP. */
+  /**
+   * Publishes the next frame with the heat map of `label`; default: of the settled label. Rejects as `snapshot`, and
+   * with NO_HEAT_MAP.
+   */
   async heat(zone: string, label: string | undefined, signal: AbortSignal): Promise<Fields> {
     const { labels } = this.#options.classifier
     const heatOf = label === undefined ? 'label' : classOf(labels, label)
@@ -99,7 +102,10 @@ export class Pictures {
     }
   }
 
-  /** Sends the last picture of each topic again; those that the broker keeps are sent again by the publisher. Never rejects. */
+  /**
+   * Sends the last picture of each topic again; those that the broker keeps are sent again by the publisher. Never
+   * rejects.
+   */
   async sendAgain(signal: AbortSignal): Promise<void> {
     for (const message of [...this.#last.values()]) {
       for (let attempt = 0; attempt < resendAttempts && !this.#options.publisher.sendNow(message); attempt++) {

@@ -1,4 +1,7 @@
-/** Brokers and links that fail. Where no real broker fails in the required way, a TCP server takes its place (a stand-in). */
+/**
+ * Brokers and links that fail. Where no real broker fails in the required way, a TCP server takes its place (a
+ * stand-in).
+ */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'

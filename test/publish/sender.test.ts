@@ -1,4 +1,6 @@
-/** Which message is sent next, and how many at once. The connection is a stand-in that answers when the test says so. */
+/**
+ * Which message is sent next, and how many at once. The connection is a stand-in that answers when the test says so.
+ */
 import { expect, it } from 'vitest'
 import type { Connection, Delivery, Message } from '../../src/publish/mqtt.js'
 import { createSender, type Sender } from '../../src/publish/sender.js'

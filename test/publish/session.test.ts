@@ -1,4 +1,7 @@
-/** Connecting: TLS with a private authority, client certificates, access rules, WebSockets, and the messages when it fails. */
+/**
+ * Connecting: TLS with a private authority, client certificates, access rules, WebSockets, and the messages when it
+ * fails.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'

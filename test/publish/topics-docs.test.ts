@@ -1,4 +1,7 @@
-/** The documents agree with the tables of topics, commands and event types: docs/mqtt.md, Home Assistant's page, Node-RED's flow. */
+/**
+ * The documents agree with the tables of topics, commands and event types: docs/mqtt.md, Home Assistant's page,
+ * Node-RED's flow.
+ */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'

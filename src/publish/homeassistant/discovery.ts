@@ -1,7 +1,7 @@
 /**
- * The device as Home Assistant's MQTT discovery wants it: one retained message for each device. Everything here was tried
- * with a real Home Assistant (docs/home-assistant.md): one wrong key, and it drops the whole device. The entities are in
- * entities.ts.
+ * The device as Home Assistant's MQTT discovery wants it: one retained message for each device. Everything here was
+ * tried with a real Home Assistant (docs/home-assistant.md): one wrong key, and it drops the whole device. The entities
+ * are in entities.ts.
  */
 import type { DeviceFacts } from './device.js'
 import { cameraEntities, nodeEntities, type Entities } from './entities.js'

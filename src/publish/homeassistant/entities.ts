@@ -13,8 +13,8 @@ type Fields = Readonly<Record<string, unknown>>
 type Make = (platform: string, key: string, name: string, fields: Fields) => Entity
 
 /**
- * Makes entities of one device. Each has an id that never changes, and the entity id for its first discovery (old releases
- * know only `object_id`).
+ * Makes entities of one device. Each has an id that never changes, and the entity id for its first discovery (old
+ * releases know only `object_id`).
  */
 function maker(uniquePrefix: string, objectPrefix: string): Make {
   return (platform, key, name, fields) => ({

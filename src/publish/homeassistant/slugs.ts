@@ -1,6 +1,6 @@
 /**
- * Ids as parts of Home Assistant's entity ids. These allow `_` but no hyphen, none at either end, and no two in a row, so
- * that several ids can become the same: `x`, `-x` and `x-`.
+ * Ids as parts of Home Assistant's entity ids. These allow `_` but no hyphen, none at either end, and no two in a row,
+ * so that several ids can become the same: `x`, `-x` and `x-`.
  */
 
 /** An id within an entity id. */
@@ -8,7 +8,9 @@ export function slug(id: string): string {
   return id.replace(/-+/g, '_').replace(/^_|_$/g, '') || 'gapcam'
 }
 
-/** A different slug for each of the ids. An id that needs no shortening keeps its slug; others get a number behind it. */
+/**
+ * A different slug for each of the ids. An id that needs no shortening keeps its slug; others get a number behind it.
+ */
 export function slugsOf(ids: readonly string[]): ReadonlyMap<string, string> {
   const isWhole = (id: string): boolean => slug(id) === id.replaceAll('-', '_')
   const slugs = new Map(ids.filter(isWhole).map((id) => [id, slug(id)]))

@@ -3,8 +3,8 @@ import { unknownLabel } from '../../decision/decision.js'
 
 /**
  * As options of an enumeration, labels can be chosen in the automation editor. Beyond these limits the sensor is plain
- * text: Home Assistant writes the whole list into every complaint, the frontend loads it with the page, and brokers limit
- * the size of a message.
+ * text: Home Assistant writes the whole list into every complaint, the frontend loads it with the page, and brokers
+ * limit the size of a message.
  */
 const maxOptions = 255
 const maxOptionBytes = 8192
@@ -17,7 +17,9 @@ const outerSpace = new RegExp(`^${pythonSpace}|${pythonSpace}$`, 'g')
 /** The template that makes a state of a label. */
 export const labelTemplate = `{% set label = (value_json.label|trim)[:${maxStateLength}]|trim %}{{ 'none' if label == 'None' else label }}`
 
-/** The state that `labelTemplate` makes of a label. `None` becomes `none`, since Home Assistant reads `None` as unknown. */
+/**
+ * The state that `labelTemplate` makes of a label. `None` becomes `none`, since Home Assistant reads `None` as unknown.
+ */
 export function stateOf(label: string): string {
   const strip = (text: string): string => text.replace(outerSpace, '')
   const text = strip([...strip(label)].slice(0, maxStateLength).join(''))

@@ -1,7 +1,7 @@
 /**
- * Runs the disk's work, one run at a time, and again after a fault, without end: the pause doubles, to 30 times the first.
- * A call that does not return in time counts as a fault until it does. The log has one line when a fault begins and one
- * when it is over.
+ * Runs the disk's work, one run at a time, and again after a fault, without end: the pause doubles, to 30 times the
+ * first. A call that does not return in time counts as a fault until it does. The log has one line when a fault begins
+ * and one when it is over.
  */
 import { writeFaultOf } from '../../errors.js'
 import type { Logger } from '../../log.js'

@@ -1,6 +1,6 @@
 /**
- * The backlog: events on disk that still have to be sent, oldest first. It reads one segment at a time and leaves out what
- * is done and what is offered elsewhere (in the live queue, being sent, or sent and not acknowledged yet).
+ * The backlog: events on disk that still have to be sent, oldest first. It reads one segment at a time and leaves out
+ * what is done and what is offered elsewhere (in the live queue, being sent, or sent and not acknowledged yet).
  */
 import { createItem, type Item } from './item.js'
 import type { Log } from './log.js'

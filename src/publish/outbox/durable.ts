@@ -22,8 +22,8 @@ const memory = { maxEvents: 10_000, maxBytes: 4 << 20 }
 const progressEveryMs = 500
 
 /**
- * Opens it. Never rejects: a folder that cannot be used, or that another process has locked, gives a degraded outbox, whose
- * `stats()` say why.
+ * Opens it. Never rejects: a folder that cannot be used, or that another process has locked, gives a degraded outbox,
+ * whose `stats()` say why.
  *
  *     const outbox = await openDurableOutbox({ folder, maxBytes: 64 << 20, maxAgeMs: 7 * 86_400_000, ack: 'puback', log, clock })
  *     const publisher = createPublisher({ broker, node: 'dock1', cameras: ['cam0'], log, outbox })

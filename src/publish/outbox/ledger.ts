@@ -1,6 +1,6 @@
 /**
- * What the outbox knows about all its events: which numbers are done, which are lost, and which start of the program gave
- * which numbers. It is kept in memory and written to the log as JSON.
+ * What the outbox knows about all its events: which numbers are done, which are lost, and which start of the program
+ * gave which numbers. It is kept in memory and written to the log as JSON.
  */
 import { Ranges } from './ranges.js'
 
@@ -73,8 +73,8 @@ export class Ledger {
   }
 
   /**
-   * An event of a camera is lost: the camera's gap grows, or a new one begins. `isOwn` is false for an event whose number
-   * belongs to another event on disk.
+   * An event of a camera is lost: the camera's gap grows, or a new one begins. `isOwn` is false for an event whose
+   * number belongs to another event on disk.
    */
   lose(camera: string, seq: number, isOwn = true): void {
     this.lost++

@@ -1,4 +1,6 @@
-/** The live queue: events of this run that go out as they happen. It is short: what does not fit goes to the backlog. */
+/**
+ * The live queue: events of this run that go out as they happen. It is short: what does not fit goes to the backlog.
+ */
 import type { Item } from './item.js'
 
 /** Limit of the live queue; further events go to the backlog. */

@@ -1,11 +1,11 @@
 /**
- * The lock of an outbox's folder: one process at a time uses it. The lock file names the process and a socket on which that
- * process answers. If the socket does not answer, the process is gone; its number may belong to another process by then,
- * and the two may be in different containers. `gapcam outbox` asks its questions on the same socket.
+ * The lock of an outbox's folder: one process at a time uses it. The lock file names the process and a socket on which
+ * that process answers. If the socket does not answer, the process is gone; its number may belong to another process by
+ * then, and the two may be in different containers. `gapcam outbox` asks its questions on the same socket.
  *
- * Locks are numbered, and the highest counts. A process that finds the highest lock abandoned makes the next one (link(2)
- * succeeds for one process only), checks that it is the highest, and then removes the lower ones. A lock that may be in use
- * is never removed.
+ * Locks are numbered, and the highest counts. A process that finds the highest lock abandoned makes the next one
+ * (link(2) succeeds for one process only), checks that it is the highest, and then removes the lower ones. A lock that
+ * may be in use is never removed.
  */
 import { randomUUID } from 'node:crypto'
 import { link, open, readdir, readFile, unlink, writeFile, type FileHandle } from 'node:fs/promises'
@@ -27,7 +27,10 @@ export type Answer = (question: unknown, write: (line: unknown) => void) => Prom
 const nameOf = (number: number): string => `lock.${number}`
 const connectTimeoutMs = 2000
 
-/** Locks the folder; resolves with the function that unlocks it. Rejects with OUTBOX_LOCKED, or with the file system's error. */
+/**
+ * Locks the folder; resolves with the function that unlocks it. Rejects with OUTBOX_LOCKED, or with the file system's
+ * error.
+ */
 export async function lockFolder(folder: string, answer: Answer): Promise<() => Promise<void>> {
   await makeFolder(folder, 0o750)
   const own: Holder = { pid: process.pid, socket: `${randomUUID().slice(0, 8)}.sock` }

@@ -29,8 +29,8 @@ export interface Log {
   readonly segments: number
   /**
    * Writes events, whose numbers ascend. Resolves when the device has all of them; rejects when it may not. With
-   * `through` the ledger is written too: every number up to it has been given. With `isSynced` false it does not wait for
-   * the device: right for the ledger alone, since losing that costs only repetitions.
+   * `through` the ledger is written too: every number up to it has been given. With `isSynced` false it does not wait
+   * for the device: right for the ledger alone, since losing that costs only repetitions.
    */
   append(events: readonly EventRecord[], through: number | null, isSynced?: boolean): Promise<void>
   /** The events from this number to the end of its segment (kilobytes to a megabyte). Damaged ones become a gap. */
@@ -40,7 +40,10 @@ export interface Log {
   close(): Promise<void>
 }
 
-/** Opens the log, or begins one. Rejects with OUTBOX_NEWER for files of a later version, or with the file system's error. */
+/**
+ * Opens the log, or begins one. Rejects with OUTBOX_NEWER for files of a later version, or with the file system's
+ * error.
+ */
 export async function openLog(options: LogOptions): Promise<Log> {
   const { folder, files } = options
   await files.makeFolder(folder)
@@ -98,7 +101,10 @@ class SegmentLog implements Log {
     return this.#segments.length
   }
 
-  /** Continues the newest segment. It is synced first: what was written but never synced could vanish, and its numbers would be given twice. */
+  /**
+   * Continues the newest segment. It is synced first: what was written but never synced could vanish, and its numbers
+   * would be given twice.
+   */
   async resume(): Promise<void> {
     const { files, folder } = this.#options
     const segment = this.#segments.at(-1)!

@@ -1,6 +1,6 @@
 /**
- * The node's sequence of event numbers, with the ledger of those that are done. Numbers start at 1 and continue where the
- * disk has them, as soon as it can be read: that may be after the first events.
+ * The node's sequence of event numbers, with the ledger of those that are done. Numbers start at 1 and continue where
+ * the disk has them, as soon as it can be read: that may be after the first events.
  */
 import { Ledger } from './ledger.js'
 
@@ -48,7 +48,10 @@ export class Numbers {
     return true
   }
 
-  /** The disk cannot be written, but its last number could be read: numbers continue behind it. No effect once a number is given. */
+  /**
+   * The disk cannot be written, but its last number could be read: numbers continue behind it. No effect once a number
+   * is given.
+   */
   continueAfter(lastOnDisk: number): void {
     if (this.#last > this.#before || lastOnDisk <= this.#before) return
     this.#last = this.#certain = this.#before = lastOnDisk

@@ -85,7 +85,10 @@ export interface OutboxOptions {
   readonly memory?: MemoryLimits | undefined
   /** Where events are kept; default: in memory only. */
   readonly disk?: DiskOptions | undefined
-  /** A consumer that acknowledges nothing for this time gets everything again (application acknowledgements); default 30,000. */
+  /**
+   * A consumer that acknowledges nothing for this time gets everything again (application acknowledgements); default
+   * 30,000.
+   */
   readonly resendMs?: number | undefined
 }
 
@@ -99,7 +102,9 @@ export interface DiskOptions {
   readonly maxBytes: number
   readonly maxAgeMs: number
   readonly files?: OutboxFiles | undefined
-  /** Locks the folder for this process, before anything in it is touched; resolves with the function that unlocks it. */
+  /**
+   * Locks the folder for this process, before anything in it is touched; resolves with the function that unlocks it.
+   */
   readonly lock?: (() => Promise<() => Promise<void>>) | undefined
   /** Whether the wall clock has been set; default: it has not. */
   readonly isClockSynced?: (() => boolean) | undefined

@@ -1,7 +1,7 @@
 /**
- * The outbox: events are numbered, written to disk, and then offered: live ones as they happen, all others in order as a
- * backlog. Without a disk, or while it fails, they stay in bounded memory and are offered at once; the outbox then says
- * that it is degraded, and counts the events that had to make room.
+ * The outbox: events are numbered, written to disk, and then offered: live ones as they happen, all others in order as
+ * a backlog. Without a disk, or while it fails, they stay in bounded memory and are offered at once; the outbox then
+ * says that it is degraded, and counts the events that had to make room.
  *
  *   add ─▶ waiting ─▶ disk ─▶ backlog ─▶ being sent ─▶ (sent ─▶) done
  *                        └─▶ live queue ────┘

@@ -5,8 +5,8 @@
  *   record  0 u16 0x0b5e   2 u8 kind   3 u8 bytes of the camera's name   4 u32 bytes of the payload
  *           8 u32 crc of all else, begun with the segment's number   12 f64 seq   20 name   payload
  *
- * The checksum starts with the segment's number, because a torn file may contain bytes of other files. Bytes that do not
- * form a valid record are skipped, up to the next valid record.
+ * The checksum starts with the segment's number, because a torn file may contain bytes of other files. Bytes that do
+ * not form a valid record are skipped, up to the next valid record.
  */
 
 export type EventTopic = 'event' | 'result'

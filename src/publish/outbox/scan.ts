@@ -1,6 +1,6 @@
 /**
- * Reads an outbox's folder, also one that a power cut left damaged: every valid record counts, at any position in its file.
- * It changes nothing.
+ * Reads an outbox's folder, also one that a power cut left damaged: every valid record counts, at any position in its
+ * file. It changes nothing.
  */
 import { join } from 'node:path'
 import { GapcamError } from '../../errors.js'
@@ -67,7 +67,8 @@ export async function scan(folder: string, files: OutboxFiles): Promise<Found> {
     .filter((index) => index !== null)
     .sort((a, b) => b - a)
   const parts: Part[] = []
-  // From the newest to the oldest: the next segment's beginning tells where a segment ends; without it, the segment is read.
+  // From the newest to the oldest: the next segment's beginning tells where a segment ends; without it, the segment is
+  // read.
   for (const index of indices) {
     const part = await readPart(join(folder, nameOf(index)), index, parts[0]?.beginning == null, files)
     if (part) parts.unshift(part)

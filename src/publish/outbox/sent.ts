@@ -39,7 +39,10 @@ export class Sent {
     return { runs, gaps }
   }
 
-  /** True when the consumer has been silent for too long. Each time in a row it gets twice as long, up to ten times `resendMs`. */
+  /**
+   * True when the consumer has been silent for too long. Each time in a row it gets twice as long, up to ten times
+   * `resendMs`.
+   */
   isOverdue(nowMs: number, resendMs: number): boolean {
     if (this.#isEmpty() || nowMs - this.#progressMs < resendMs * this.#patience) return false
     this.#patience = Math.min(this.#patience * 2, maxPatience)

@@ -53,7 +53,9 @@ export class Waiting {
     for (const item of this.#items) this.#memoryOnly.add(item)
   }
 
-  /** The oldest event that must make room; null within the bound, or when the disk or the broker is using all of them. */
+  /**
+   * The oldest event that must make room; null within the bound, or when the disk or the broker is using all of them.
+   */
   excess(): Item | null {
     const { maxEvents, maxBytes } = this.#limits
     if (this.#items.length <= maxEvents && this.#bytes <= maxBytes) return null

@@ -1,4 +1,7 @@
-/** Real file systems that fail: full, limited, read-only. The outbox keeps sending live events, reports it, and recovers. */
+/**
+ * Real file systems that fail: full, limited, read-only. The outbox keeps sending live events, reports it, and
+ * recovers.
+ */
 import { spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
