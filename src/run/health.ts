@@ -28,14 +28,23 @@ const healthEveryMs = 60_000
 /** A rate over a shorter time would be noise. */
 const leastRateMs = 1000
 
+export interface Health {
+  /** Publishes at once when another engine has taken over, such as the CPU for a lost GPU. Call it about once a second. */
+  tick(): void
+  stop(): void
+}
+
 /** Publishes health until `stop` is called. */
-export function startHealth(options: HealthOptions): { stop(): void } {
+export function startHealth(options: HealthOptions): Health {
   const { publisher, classifier, board, metrics, clock, cudaRestart, cameras, info } = options
   let last: Moment = { ms: metrics.startedMs, frames: 0 }
   let fps = 0
   let isStopped = false
   let { reason: told } = classifier.engine.describe()
   const say = async (): Promise<void> => {
+    const { reason } = classifier.engine.describe()
+    const isOtherEngine = reason !== told
+    told = reason
     const boardReadings = await board.read()
     if (isStopped) return
     const now = { ms: clock.now(), frames: metrics.frames }
@@ -50,9 +59,7 @@ export function startHealth(options: HealthOptions): { stop(): void } {
       ...boardReadings,
     })
     // The retained info says which engine computes, and that changes when a GPU is lost.
-    const { reason } = classifier.engine.describe()
-    if (reason !== told) publisher.info(info())
-    told = reason
+    if (isOtherEngine) publisher.info(info())
   }
   let timer = setTimeout(() => {
     void say()
@@ -63,6 +70,9 @@ export function startHealth(options: HealthOptions): { stop(): void } {
     if (!isStopped) void say()
   })
   return {
+    tick() {
+      if (classifier.engine.describe().reason !== told) void say()
+    },
     stop() {
       isStopped = true
       clearInterval(timer)

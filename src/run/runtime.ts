@@ -227,11 +227,12 @@ async function runUntilEnd(running: Running, signal: AbortSignal): Promise<RunEn
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
   const cudaRestart = openCudaRestart(running)
+  const health = startHealth({ publisher, classifier, board, metrics, clock, cudaRestart, cameras, info })
   const ticking = setInterval(() => {
     for (const zone of zones) zone.tick()
     cudaRestart?.tick()
+    health.tick()
   }, tickEveryMs)
-  const health = startHealth({ publisher, classifier, board, metrics, clock, cudaRestart, cameras, info })
   try {
     await runCameras({ cameras, publisher, deadlines, log }, ending.controller)
     return ending.reason

@@ -60,7 +60,7 @@ it('a truncated recording is replayed up to the cut; another file is refused', a
   const picture = await run(['replay', join(photos, 'bird.jpg')])
   expect([picture.status, picture.stderr]).toEqual([
     3,
-    expect.stringMatching(/bird\.jpg: it does not begin as a recording does/),
+    expect.stringMatching(/bird\.jpg: it does not begin like a recording/),
   ])
 })
 
