@@ -61,7 +61,9 @@ export async function heatDrawing(
         if (isFolder) await makeFolder(dirname(path))
         await writeFile(path, drawn)
       } catch (error) {
-        throw new GapcamError('USAGE', `--heat: ${path} cannot be written: ${writeFaultOf(error)}`)
+        throw new GapcamError('USAGE', `--heat: ${path} cannot be written: ${writeFaultOf(error)}`, {
+          hint: 'Name a file or folder that you may write.',
+        })
       }
       return path
     },

@@ -178,7 +178,9 @@ async function drawPlots(
     for (const [name, svg] of Object.entries(plots))
       await writeFile(join(folder, `${name}.png`), await sharp(Buffer.from(svg)).png().toBuffer())
   } catch (error) {
-    throw new GapcamError('USAGE', `--plots: ${folder} cannot be written: ${writeFaultOf(error)}`)
+    throw new GapcamError('USAGE', `--plots: ${folder} cannot be written: ${writeFaultOf(error)}`, {
+      hint: 'Name a folder that you may write.',
+    })
   }
 }
 

@@ -1,4 +1,5 @@
 /** What `gapcam run` prints: a banner and a summary on stderr, one line for each settled label on stdout. */
+import { localTime } from '../clock.js'
 import type { CameraDescription } from '../camera/camera.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import type { Decision } from '../decision/decision.js'
@@ -96,14 +97,6 @@ export function writeSummary({
       `${metrics.dropped} dropped, ${metrics.invalid} unusable, ${metrics.recoveries} camera recoveries, ` +
       `${reconnects} reconnects, ${dropped} events lost${gpu}\n`,
   )
-}
-
-/** The time of day in this machine's zone, with its offset: 14:05:12+02:00. */
-export function localTime(date: Date): string {
-  const two = (value: number): string => String(Math.trunc(value)).padStart(2, '0')
-  const east = -date.getTimezoneOffset()
-  const zone = `${east < 0 ? '-' : '+'}${two(Math.abs(east) / 60)}:${two(Math.abs(east) % 60)}`
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}${zone}`
 }
 
 const rounded = (value: number): number => Math.round(value * 10_000) / 10_000

@@ -1,7 +1,7 @@
 /** Checks the state directory: free space, whether it can be written, and how much the outbox holds. */
 import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { messageOf } from '../errors.js'
+import { fileFaultOf, writeFaultOf } from '../errors.js'
 import { checksOf, type Check, type Examination } from './check.js'
 
 const { ok, warn, fail } = checksOf('disk')
@@ -44,7 +44,7 @@ async function room(place: string, stateFolder: string): Promise<Check> {
       )
     return free < leastFree ? warn('space', evidence, fix) : ok('space', evidence)
   } catch (error) {
-    return fail('space', messageOf(error), 'Set stateDir to a folder that exists or can be created.')
+    return fail('space', fileFaultOf(error), 'Set stateDir to a folder that exists or can be created.')
   }
 }
 
@@ -82,10 +82,9 @@ async function writable(place: string, stateFolder: string): Promise<Check> {
       EPERM: `Let the user that runs gapcam write there: sudo chown -R $USER ${place}`,
       EIO: 'The disk is faulty; replace it.',
     }
-    const why = code === 'ENOSPC' ? 'the disk is full' : messageOf(error)
     return fail(
       'write',
-      `${place} cannot be written: ${why}`,
+      `${place} cannot be written: ${writeFaultOf(error)}`,
       fixes[code ?? ''] ?? 'Set stateDir to a folder that can be written.',
     )
   }

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
-import { GapcamError, messageOf } from '../errors.js'
+import { GapcamError, messageOf, writeFaultOf } from '../errors.js'
 import { unitHeader } from './unit.js'
 
 const unitFolder = '/etc/systemd/system'
@@ -10,18 +10,21 @@ const unitFile = (name: string): string => `${unitFolder}/${name}.service`
 
 /** Throws SERVICE_FAILED if systemd does not run here or this user is not root. `what` is a participle: installed. */
 export function requireSystemd(what: string): void {
-  requireRunning(what)
+  requireRunning(
+    what,
+    'gapcam service install --print prints the unit. In a container use its restart policy; docs/service.md says how.',
+  )
   if (process.getuid?.() !== 0)
     throw new GapcamError('SERVICE_FAILED', `the service cannot be ${what} by this user: only root may do that`, {
       hint: 'Run the command with sudo. gapcam service install --print only prints the unit.',
     })
 }
 
-function requireRunning(what: string): void {
+function requireRunning(what: string, hint: string): void {
   // sd_booted(3): this folder exists if systemd is the init process of the machine.
   if (!existsSync('/run/systemd/system'))
     throw new GapcamError('SERVICE_FAILED', `the service cannot be ${what}: systemd does not run on this machine`, {
-      hint: 'gapcam service install --print prints the unit. In a container use its restart policy; docs/service.md says how.',
+      hint,
     })
 }
 
@@ -33,7 +36,7 @@ export async function installUnit(name: string, text: string, start: boolean): P
     await writeFile(`${file}.new`, text, { mode: 0o644 })
     await rename(`${file}.new`, file)
   } catch (error) {
-    throw new GapcamError('SERVICE_FAILED', `${file} cannot be written: ${messageOf(error)}`, { cause: error })
+    throw new GapcamError('SERVICE_FAILED', `${file} cannot be written: ${writeFaultOf(error)}`, { cause: error })
   }
   await systemctl('daemon-reload')
   await systemctl('enable', `${name}.service`)
@@ -81,7 +84,7 @@ export type ServiceState = Readonly<Record<(typeof properties)[number], string>>
 
 /** The state of a service. It needs no rights. Throws SERVICE_FAILED where systemctl cannot be run. */
 export async function serviceState(name: string): Promise<ServiceState> {
-  requireRunning('queried')
+  requireRunning('queried', 'Run the command on the machine of the service.')
   const text = await systemctl('show', `${name}.service`, `--property=${properties.join(',')}`)
   const values = new Map(
     text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
