@@ -1,6 +1,6 @@
 /**
- * The native addon, loaded once: its typed surface, or the reason why it is not there. GAPCAM_ADDON names another file
- * (tests make the addon unloadable with it).
+ * Loads the native addon once and types its functions. Where it does not load, the result is the reason. GAPCAM_ADDON names
+ * another file; tests use it to make the addon unloadable.
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -28,19 +28,19 @@ export interface NativeSession {
   readonly steps: readonly NativeStep[]
   run(): Promise<void>
   runSync(): void
-  /** Runs `rounds` times, each step timed for itself; resolves with the least nanoseconds of each. */
+  /** Runs the plan `rounds` times and times each step. Resolves with the minimum of each step in nanoseconds. */
   profile(rounds: number): Promise<Float64Array>
   close(): Promise<void>
 }
 
-/** One step of an open plan, in the order of running. */
+/** One step of an open plan, in execution order. */
 export interface NativeStep {
   readonly name: string
   readonly kind: string
   readonly kernel: string
-  /** Twice the multiply-adds of the direct algorithm. */
+  /** Floating-point operations of the direct algorithm: two for each multiply-add. */
   readonly flops: number
-  /** Bytes of the tensors it reads and writes, and of its constants as the plan holds them. */
+  /** Bytes of the tensors that it reads and writes, and of its constants in the plan. */
   readonly inputBytes: number
   readonly weightBytes: number
   readonly outputBytes: number
@@ -49,7 +49,7 @@ export interface NativeStep {
 export interface SessionOptions {
   readonly threads: number
   readonly target?: string
-  /** The constants of a plan that comes without them, in the order of their offsets; they may go once it is open. */
+  /** The constants of a plan buffer without constants, in the order of their offsets. They may be freed once the session is open. */
   readonly constants?: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
 }
 
@@ -61,17 +61,17 @@ export interface CudaSession {
   readonly launches: number
   readonly weightBytes: number
   readonly activationBytes: number
-  /** Rejects with the driver's error; the outputs then hold anything, the inputs what they held. */
+  /** Rejects with the driver's error. The outputs are then undefined, the inputs unchanged. */
   run(): Promise<void>
-  /** A PixelPass of this spec that writes the session's one input, on the GPU. */
+  /** A pixel pass on the GPU that writes the session's only input. */
   framePass(spec: Readonly<Record<string, unknown>>): CudaFramePass
   close(): Promise<void>
 }
 
 export interface CudaFramePass {
-  /** Rejects with FRAME_INVALID, or with the driver's error; the input then holds anything. */
+  /** Rejects with FRAME_INVALID or the driver's error. The input is then undefined. */
   run(frame: FrameGeometry, pixels: Uint8Array | NativeFrame): Promise<void>
-  /** Rejects where the session was closed before. */
+  /** Rejects if the session is closed already. */
   close(): Promise<void>
 }
 
@@ -89,7 +89,7 @@ export interface CudaDevice {
   readonly major: number
   readonly minor: number
   readonly multiprocessors: number
-  /** Whether it shares the processor's memory, as a Jetson's does. */
+  /** Whether the GPU shares the processor's memory, as on a Jetson. */
   readonly isIntegrated: boolean
   readonly memoryBytes: number
   /** 1000 · major + 10 · minor of the newest CUDA that the driver speaks. */
@@ -112,7 +112,7 @@ export interface NativePixelPass {
 
 type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
 
-/** Where the picture lies in a network's input, and how its numbers become luma in levels. */
+/** Where the picture lies in a network's input, and how input values become luma from 0 to 255. */
 export interface LensLayout {
   readonly width: number
   readonly height: number
@@ -127,7 +127,7 @@ export interface LensLayout {
 /** native/binding/capture.cc */
 export interface NativeCapture {
   readonly dropped: number
-  /** Frames that were held too long and taken back; what is read from them is refused. */
+  /** Frames that were held too long and reclaimed. Reading such a frame fails. */
   readonly reclaimed: number
   open(): Promise<{
     readonly name: string
@@ -138,7 +138,7 @@ export interface NativeCapture {
     readonly fps: number
   }>
   next(): Promise<CapturedFrame>
-  /** Ends a next() that waits. */
+  /** Ends a pending `next`. */
   close(): void
 }
 
@@ -164,7 +164,7 @@ export interface VideoDevice {
 
 /** native/binding/controls.cc */
 export interface VideoControl {
-  /** V4L2's number. */
+  /** V4L2's control id. */
   readonly id: number
   readonly name: string
   readonly kind: 'integer' | 'boolean' | 'menu'
@@ -173,15 +173,15 @@ export interface VideoControl {
   readonly step: number
   readonly default: number
   readonly value: number
-  /** False while another control decides. */
+  /** False while another control sets the value, such as automatic exposure. */
   readonly isActive: boolean
   readonly isReadOnly: boolean
-  /** Of a menu; a device need not have every number between min and max. */
+  /** The entries of a menu. A device may skip numbers between min and max. */
   readonly menu: readonly { readonly value: number; readonly name: string }[]
 }
 
 export interface Addon {
-  /** A regular file's bytes, mapped: private to this process, gone when nobody holds them. Throws where it cannot be. */
+  /** Maps a regular file privately. The mapping ends when the array is garbage collected. Throws if it cannot be mapped. */
   mapFile(path: string): Uint8Array
   readonly Capture: new (
     path: string,
@@ -195,34 +195,34 @@ export interface Addon {
   readonly PixelPass: new (spec: Readonly<Record<string, unknown>>) => NativePixelPass
   /** heat[place] = Σ map[place, channel] · weights[channel]; native/binding/measure.cc */
   heatProduct(map: Float32Array, weights: Float32Array, isNhwc: boolean, heat: Float32Array): void
-  /** Fills `statistics` with fine, dark and bright, then 56 × 56 cells; see native/image/lens.h. */
+  /** Fills `statistics` with sharpness, dark and bright shares, then 56 × 56 cells; see native/image/lens.h. */
   measureLens(pixels: Float32Array | Uint8Array, layout: LensLayout, statistics: Float32Array): void
   openSession(plan: Uint8Array, options: SessionOptions): Promise<NativeSession>
   openSessionSync(plan: Uint8Array, options: SessionOptions): NativeSession
-  /** The first device of NVIDIA's driver; rejects with a sentence on what is missing. */
+  /** The first device of NVIDIA's driver. Rejects with a sentence that says what is missing. */
   describeCuda(): Promise<CudaDevice>
   /** The error after which CUDA is off for this process, or null. */
   cudaOff(): string | null
-  /** Compiles CUDA C++ with this machine's NVRTC; rejects with its first complaint. */
+  /** Compiles CUDA C++ with this machine's NVRTC. Rejects with its first error. */
   compileCuda(source: string, options: readonly string[]): Promise<Uint8Array>
-  /** 100 · major + minor of NVRTC, 0 where there is none. */
+  /** NVRTC's version as 100 · major + minor; 0 without NVRTC. */
   nvrtcVersion(): number
   openCudaSession(plan: Uint8Array, options: CudaSessionOptions): Promise<CudaSession>
   /** Best first. */
   describeTargets(): readonly NativeTarget[]
-  /** sd_notify(3): one datagram to the service manager's socket. Throws an Error with `errno` where it cannot be sent. */
+  /** sd_notify(3): sends one datagram to the service manager's socket. Throws an Error with `errno` on failure. */
   notify(socket: string, state: string): void
-  /** Ends the process at once: no handler runs and no thread is waited for, so it works where a thread hangs. */
+  /** Ends the process at once. No handler runs and no thread is joined, so it works even when a thread hangs. */
   exitNow(status: number): never
-  /** Ends the process with this status and these words on stderr when the main thread has not beaten for `limitMs`. */
+  /** Ends the process with a status and a message on stderr when the main thread has not called `beat` for `limitMs`. */
   watchMainThread(limitMs: number, status: number, lastWords: string): NativeMainWatch
-  /** The best FMA rate of one core now, GFLOP/s. */
+  /** Measures the peak FMA rate of one core in GFLOP/s. */
   measurePeak(target?: string): number
 }
 
 /** native/binding/service.cc */
 export interface NativeMainWatch {
-  /** To be called from the main thread, often enough. */
+  /** Call it from the main thread, several times within the limit. */
   beat(): void
   stop(): void
 }

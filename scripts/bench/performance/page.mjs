@@ -48,8 +48,8 @@ gapcam bench --compare onnxruntime       # both engines side by side
 \`\`\`
 
 **Measured** figures are times and memory on the machine named here; **counted** ones (bytes, instructions, calls) do not
-depend on a machine's load; **modelled** ones come from a model of a processor and are bounds, not times. Nobody has yet
-timed gapcam on a board. Raw results: [performance.json](performance.json).
+depend on a machine's load; **modelled** ones come from a model of a processor and are bounds, not times. gapcam has not
+been timed on a board yet. Raw results: [performance.json](performance.json).
 
 ${provenance(parts)}`
 }
