@@ -3,6 +3,7 @@
  * file is read no faster than its frames are taken. The child ends when the camera is closed or when we die.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { redact } from '../secrets.js'
@@ -18,8 +19,8 @@ export interface ChildSource {
   readonly name: string
   readonly command: string
   readonly args: readonly string[]
-  /** Written to its stdin, which then ends: what other users must not read in its command line. */
-  readonly input?: string | undefined
+  /** Written to its stdin, which then ends: what other users must not read in its command line, or the stream itself. */
+  readonly input?: string | Readable | undefined
   readonly cutter: FrameCutter
   readonly fps?: number | undefined
   /** Keeps only the newest frame; otherwise every frame waits until it is taken. */
@@ -99,7 +100,9 @@ class ChildCamera implements Camera, FrameSink {
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
     // A child that ends before it has read its stdin reports its own error.
-    child.stdin?.on('error', () => undefined).end(input)
+    child.stdin?.on('error', () => undefined)
+    if (typeof input === 'string') child.stdin?.end(input)
+    else input?.on('error', () => child.stdin?.end()).pipe(child.stdin!)
     this.#child = child
     this.#exited = new Promise((resolve) => {
       child.once('error', (error) => {
@@ -107,7 +110,8 @@ class ChildCamera implements Camera, FrameSink {
         this.#finish('failed')
         resolve()
       })
-      child.once('close', (status) => {
+      child.once('close', (status, killer) => {
+        if (killer !== null && this.#end === null) this.#stderr += `\nit was ended by ${killer}`
         this.#finish(status === 0 ? 'finished' : 'failed')
         resolve()
       })

@@ -3,6 +3,7 @@
  * YUV4MPEG2, whose header carries the size of the picture, so nothing has to be asked before.
  */
 import { existsSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { parseCameraAddress, type CameraAddress } from '../camera-address.js'
 import { GapcamError } from '../errors.js'
 import type { Camera, CameraOptions } from './camera.js'
@@ -37,6 +38,15 @@ export function openStream(uri: string, options: CameraOptions): Camera {
     const version = await formatVersion(requireProgram('ffmpeg', uri, 'ffmpeg'))
     const { args, input, release } = await inputOf(address, version, options.ffmpegOptions ?? [])
     return { ...sourceOf(address.shown, args, version, options, { isLive: true }), input, release }
+  })
+}
+
+/** A camera over a stream that is open already, such as MPEG-TS over HTTP. `uri` is for people; the stream is destroyed on close. */
+export function openPiped(uri: string, input: Readable, options: CameraOptions): Camera {
+  return openChild(async () => {
+    const version = await formatVersion(requireProgram('ffmpeg', uri, 'ffmpeg'))
+    const args = [...liveOptions, '-analyzeduration', analysisUs, ...(options.ffmpegOptions ?? []), '-i', 'pipe:0']
+    return { ...sourceOf(uri, args, version, options, { isLive: true }), input, release: () => input.destroy() }
   })
 }
 
@@ -122,10 +132,13 @@ const liveOptions = [
   '1',
 ]
 
+/** Streams that announce their parts as they go need a look at more than the first packet. */
+const analysisUs = '2000000'
+
 async function inputOf(address: CameraAddress, version: FormatVersion, own: readonly string[]): Promise<Input> {
   const isRtsp = address.scheme.startsWith('rtsp')
   const transport = isRtsp ? transportOptions(address.path) : { path: address.path, args: [] }
-  const analysis = ['-analyzeduration', isRtsp ? '1' : '2000000']
+  const analysis = ['-analyzeduration', isRtsp ? '1' : analysisUs]
   const media = isRtsp ? ['-allowed_media_types', 'video'] : []
   const silence = silenceLimit(version, address.scheme)
   const options = [...liveOptions, ...analysis, ...media, ...transport.args, ...silence, ...own]

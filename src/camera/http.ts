@@ -1,6 +1,6 @@
 /**
  * Cameras over HTTP: MJPEG is read here, on one connection, and only the newest picture is decoded; a still picture is
- * polled; any other video is left to ffmpeg. Frames are stamped with the time of their arrival.
+ * polled; MPEG-TS and FLV go through ffmpeg's stdin; any other video is opened by ffmpeg. Frames are stamped with the time of their arrival.
  */
 import type { IncomingMessage } from 'node:http'
 import type { CameraAddress } from '../camera-address.js'
@@ -8,7 +8,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import { frameOf, type Frame } from '../frame.js'
 import { decodePicture, type RgbImage } from '../pixels/decode.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
-import { cameraAddress, openStream } from './ffmpeg.js'
+import { cameraAddress, openPiped, openStream } from './ffmpeg.js'
 import { HttpClient } from './http-client.js'
 import { JpegCutter } from './jpeg-cutter.js'
 import { Pace } from './pace.js'
@@ -68,9 +68,12 @@ class HttpCamera implements Camera {
   async open(signal: AbortSignal): Promise<CameraDescription> {
     const response = await this.#client.get(AbortSignal.any([signal, this.#closing.signal]))
     const kind = await kindOf(response)
-    if (kind === 'video') {
-      response.destroy()
-      this.#ffmpeg = openStream(this.#uri, this.#options)
+    if (kind === 'stream' || kind === 'other') {
+      if (kind === 'other') response.destroy()
+      this.#ffmpeg =
+        kind === 'stream'
+          ? openPiped(this.#address.shown, response, this.#options)
+          : openStream(this.#uri, this.#options)
       return this.#ffmpeg.open(signal)
     }
     this.#isStill = kind === 'still'
@@ -182,16 +185,22 @@ class HttpCamera implements Camera {
   }
 }
 
-/** What a body is, from its type, else from its first bytes, which stay in it. */
-async function kindOf(response: IncomingMessage): Promise<'mjpeg' | 'still' | 'video'> {
+/**
+ * What a body is, from its type, else from its first bytes, which stay in it. A `stream` (MPEG-TS, FLV) is read from one
+ * end to the other; `other` video, such as a playlist or MP4, ffmpeg has to open itself.
+ */
+async function kindOf(response: IncomingMessage): Promise<'mjpeg' | 'still' | 'stream' | 'other'> {
   const type = response.headers['content-type'] ?? ''
   if (/^multipart\/|motion-jpeg|mjpeg/i.test(type)) return 'mjpeg'
   if (/^image\//i.test(type)) return 'still'
-  if (/^video\/|mpegurl/i.test(type)) return 'video'
+  if (/^video\/(?:mp2t|mpeg|x-flv)/i.test(type)) return 'stream'
+  if (/^video\/|mpegurl/i.test(type)) return 'other'
   const head = await headOf(response)
   const isJpeg = head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff
   if (isJpeg) return response.headers['content-length'] === undefined ? 'mjpeg' : 'still'
-  return /^\s*--[\s\S]*image\/jpe?g/i.test(head.toString('latin1')) ? 'mjpeg' : 'video'
+  if (/^\s*--[\s\S]*image\/jpe?g/i.test(head.toString('latin1'))) return 'mjpeg'
+  const isTransport = head[0] === 0x47 && (head.length < 189 || head[188] === 0x47)
+  return isTransport || head.toString('latin1', 0, 3) === 'FLV' ? 'stream' : 'other'
 }
 
 async function headOf(response: IncomingMessage): Promise<Buffer> {

@@ -120,12 +120,7 @@ async function probe(
     const { count, firstMs, lastMs } = frames
     const rate = count > 1 ? `, ${((count - 1) / ((lastMs - firstMs) / 1000)).toFixed(1)} frames per second` : ''
     const evidence = `${opened.name}, ${opened.width} x ${opened.height} ${opened.format}, first frame after ${Math.round(firstMs - start)} ms${rate}`
-    return count === 0
-      ? [noFrame(id, source)]
-      : [
-          ok(id, evidence),
-          frames.verdict(id, /^(v4l2|csi|rtsps?|https?|gst)/.test(source) || source.startsWith('/dev/')),
-        ]
+    return count === 0 ? [noFrame(id, source)] : [ok(id, evidence), frames.verdict(id, camera.isLive ?? false)]
   } catch (error) {
     return [timeout.aborted ? noFrame(id, source) : failureOf('camera', id, error)]
   } finally {

@@ -1,7 +1,11 @@
 /** Cameras over HTTP: MJPEG in the forms that cameras send it, logins, a limited rate, a single client, polled stills. */
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import sharp from 'sharp'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { CameraOptions } from '../../src/camera/camera.js'
@@ -207,4 +211,31 @@ it('a still picture is polled at the rate that is wanted, and is no live camera'
   expect(levels.length).toBeGreaterThanOrEqual(4)
   expect(levels.length).toBeLessThanOrEqual(6)
   expect(isLive).toBe(false)
+})
+
+it('MPEG-TS behind a login is decoded from the connection that was opened', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'gapcam-ts-')), 'clip.ts')
+  const source = ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc=size=320x240:rate=10', '-t', '4', '-pix_fmt', 'yuv420p']
+  execFileSync('ffmpeg', [...source, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '10', file])
+  const bytes = readFileSync(file)
+  rmSync(dirname(file), { recursive: true })
+  let sent = 0
+  const host = await serve((request, response) => {
+    if (request.headers.authorization !== `Basic ${Buffer.from('u:pa#ss').toString('base64')}`)
+      return response.writeHead(401, { 'www-authenticate': 'Basic realm="cam"' }).end()
+    sent++
+    return response.writeHead(200, { 'content-type': 'video/mp2t' }).end(bytes)
+  })
+  const camera = openCamera(`http://u:pa#ss@${host}/live`, {})
+  expect(await camera.open(signal)).toMatchObject({
+    width: 320,
+    height: 240,
+    format: 'i420',
+    uri: `http://${host}/live`,
+  })
+  const frame = await camera.next(signal)
+  expect(frame).toMatchObject({ width: 320, height: 240 })
+  expect(camera.isLive).toBe(true)
+  await camera.close()
+  expect(sent).toBe(1)
 })
