@@ -82,7 +82,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const found = await findManifest(file)
   const given = await findLabels(options, found)
   const { model, inputSize, assumed } = settleInput(file, found.manifest, options.inputSize)
-  const { graph } = prepareNative(withNamed(model.graph, found.manifest.output), inputSize ? { inputSize } : {})
+  const { graph } = prepareNative(withNamed(model.graph, found.manifest.output), { inputSize })
   const scores = chooseScores(model, graph, { output: found.manifest.output, labels: given?.labels.length })
   const {
     model: _path,
@@ -100,8 +100,8 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const engine = await openEngine(model, choice, {
     ...engineOptions,
     outputs: [scores.name],
-    ...(inputSize ? { inputSize } : {}),
-    ...(extra.length > 0 ? { extraOutputs: extra } : {}),
+    inputSize,
+    extraOutputs: extra,
   })
   try {
     const parts = { options, model, graph, found, given, scores, engine, assumed }

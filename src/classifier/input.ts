@@ -30,7 +30,7 @@ interface Geometry {
   readonly channels: number
 }
 
-/** The picture input of a model whose only input is `input`; null if that is no picture with one or three channels. */
+/** The picture input of a model with the one input `input`; null if that is not a picture with one or three channels. */
 export function pictureInput(
   input: EngineTensor,
   manifest: Manifest,

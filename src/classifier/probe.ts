@@ -1,6 +1,6 @@
 /**
- * Runs an open model on a few generated pictures, to see in which range its outputs lie. It serves models whose graph does
- * not tell. The pictures are the same in each process, so the answer is too.
+ * Runs an open model on a few generated pictures, to see in which range its outputs lie. It serves models if the graph
+ * does not tell. The pictures are the same in each process, so the answer is reproducible.
  */
 import type { Quantization } from '../decision/prediction.js'
 import { frameOf } from '../frame.js'

@@ -60,7 +60,7 @@ const wholeRange: Readonly<Partial<Record<TensorType, Quantization>>> = {
   int16: { scale: 1 / 65535, zeroPoint: -32768 },
 }
 
-/** Integers whose scale the graph does not tell are taken for shares of their whole range. */
+/** Integers with an unknown scale are taken for shares of their whole range. */
 function withCode(reading: Reading, { type }: EngineTensor): Reading {
   const quantization = wholeRange[type]
   if (reading.quantization || !quantization) return reading

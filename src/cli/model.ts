@@ -106,7 +106,7 @@ async function classifierFor(
   inputSize: InputSize | undefined,
 ): Promise<{ readonly scores: ScoresReport; readonly engine: EngineDescription | null }> {
   try {
-    const classifier = await openClassifier({ model: file, ...(inputSize ? { inputSize } : {}) })
+    const classifier = await openClassifier({ model: file, inputSize })
     const { output, reading, labels, assumed, engine } = classifier
     const { activation, sentence } = reading
     const scores = { output: output.name, activation, reading: sentence, labels: labels.length, assumed }

@@ -89,7 +89,7 @@ export interface EngineOptions {
   /** Height and width for models with free input sizes, and for models that work at any size up to GAP. */
   readonly inputSize?: InputSize | undefined
   /** Names of the values to compute, outputs or inner values; default all outputs. Nothing else is computed. */
-  readonly outputs?: readonly string[]
+  readonly outputs?: readonly string[] | undefined
   /** Inner values to return in addition, for example the feature map before GAP. */
-  readonly extraOutputs?: readonly string[]
+  readonly extraOutputs?: readonly string[] | undefined
 }

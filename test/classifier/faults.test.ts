@@ -1,6 +1,6 @@
 /**
- * Models that once got a wrong answer, or none: the scores that onnxruntime computes (fixtures/faults/scores.json, by its
- * Python package on the same pixels), whichever way a file ends, whatever its input, and what its exporter left beside it.
+ * Models that once got a wrong answer or none: other ends of the graph, other inputs, files of exporters beside them. The
+ * scores are those that onnxruntime's Python package computes on the same pixels (fixtures/faults/scores.json).
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

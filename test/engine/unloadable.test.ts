@@ -109,7 +109,7 @@ describe('gapcam run without the addon', () => {
   })
 })
 
-it('gapcam bench ends with 4 without the addon, and names who ran instead', async () => {
+it('gapcam bench ends with 4 without the addon, and names the engine that ran instead', async () => {
   const run = gapcam(['bench', '--engine', 'native', '--seconds', '0.1', '--input-size', '32', '--json', convnet], {
     env: { GAPCAM_ADDON: missing },
   })

@@ -1,6 +1,6 @@
 /**
- * Rules of arithmetic: ranges by interval arithmetic, sums along an axis where they follow, and the division by one's own
- * sum, which is how exporters spell out a softmax.
+ * Rules of arithmetic: ranges by interval arithmetic, sums along an axis where they follow, and the division of a value by
+ * its sum, which is how exporters spell out a softmax.
  */
 import { intAttribute, intsAttribute, type Node } from '../graph.js'
 import { logit, share, unknown, type FactContext, type Facts, type Rule } from './facts.js'
@@ -180,9 +180,10 @@ export const power: Rule = ({ input, constant }) => {
 export const affineProduct: Rule = (context) => {
   const { node, input, constant, shape } = context
   const x = input(0)
+  if (x.kind !== 'share') return logit
   const weights = constant(1)
   const [rows = 0, columns = 0] = shape(1) ?? []
-  if (x.kind !== 'share' || !weights || shape(1)?.length !== 2) return logit
+  if (!weights || shape(1)?.length !== 2) return logit
   if (intAttribute(node, 'transA', 0) !== 0 || node.attributes['alpha'] || node.inputs[2]) return logit
   const isTransposed = intAttribute(node, 'transB', 0) === 1
   const [inputs, outputs] = isTransposed ? [columns, rows] : [rows, columns]

@@ -212,7 +212,7 @@ const contribRules: Readonly<Record<string, Rule | undefined>> = {
   FusedGemm: ({ node }) => (node.attributes['activation'] ? unknown : logit),
 }
 
-/** The operands of a quantised binary operator, whose scales stand between them. */
+/** The two operands of a quantised binary operator; each is followed by its scale and zero point. */
 const pairAt = (context: FactContext, a: number, b: number): Pick<FactContext, 'input' | 'shape' | 'constant'> => ({
   input: (index) => context.input(index === 0 ? a : b),
   shape: (index) => context.shape(index === 0 ? a : b),

@@ -117,7 +117,7 @@ function widened(constant: Constant): Constant {
   return floatConstant(constant.shape, Float32Array.from(numbersOf(constant)))
 }
 
-/** A NodeProto whose tensors of halves, and whose casts to halves, are of floats. */
+/** A NodeProto with its half-precision tensors and casts changed to single precision. */
 function widenedNode(bytes: Uint8Array): Uint8Array {
   return rewriteFields(bytes, (field, attribute, writer) => {
     if (field !== nodeAttribute) return false

@@ -166,7 +166,7 @@ describe('a graph', () => {
     expect(outcome(() => compileBytes(bytes))).toBe('opens')
   })
 
-  it('with an operator that nobody knows is named, and falls back', async () => {
+  it('with an unknown operator falls back to onnxruntime, which names the operator', async () => {
     const spec: ModelSpec = {
       nodes: [{ op: 'Det', inputs: ['input'], outputs: ['y'] }],
       inputs: { input: [1, 3, 4, 4] },
