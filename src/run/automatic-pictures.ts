@@ -3,6 +3,7 @@
  * decision settles and when its label changes, at most once in `mqtt.imageEveryMs`, and the last ones again on each
  * connection and when Home Assistant has started.
  */
+import { setTimeout as wait } from 'node:timers/promises'
 import { messageOf } from '../errors.js'
 import { isWithoutCamera, type Decision } from '../decision/decision.js'
 import type { Logger } from '../log.js'
@@ -26,9 +27,10 @@ export class AutomaticPictures {
   readonly #options: AutomaticPicturesOptions
   readonly #zones = new Map<string, ZoneTurn>()
   readonly #closing = new AbortController()
-  /** Ends a sending again that a newer one replaces. */
+  /** Ends the sending again of the last connection, which a newer one replaces. */
   #sending = new AbortController()
-  #sendTimer: NodeJS.Timeout | undefined
+  /** Resolves when a new subscriber has had its time. */
+  #subscribed: Promise<void> = Promise.resolve()
 
   constructor(options: AutomaticPicturesOptions) {
     this.#options = options
@@ -50,17 +52,22 @@ export class AutomaticPictures {
   close(): void {
     this.#closing.abort()
     this.#sending.abort()
-    clearTimeout(this.#sendTimer)
     for (const turn of this.#zones.values()) turn.close()
   }
 
-  /** Rejects when the camera delivers no further frame. */
+  /** Never rejects: without a further frame there is no picture. */
   async #publish(zone: string): Promise<void> {
     const { pictures, log } = this.#options
     const { signal } = this.#closing
     const report = (error: unknown): void => {
       log.debug({ camera: zone }, `the picture was not published: ${messageOf(error)}`)
     }
+    // A picture that a new subscriber would miss waits, instead of going out twice.
+    let awaited: Promise<void>
+    do {
+      awaited = this.#subscribed
+      await awaited
+    } while (awaited !== this.#subscribed)
     await pictures.snapshot(zone, signal).catch(report)
     if (pictures.hasHeat) await pictures.heat(zone, undefined, signal).catch(report)
   }
@@ -68,11 +75,13 @@ export class AutomaticPictures {
   #sendAgainSoon(): void {
     const { pictures, subscribeMs = usualSubscribeMs } = this.#options
     if (this.#closing.signal.aborted) return
-    clearTimeout(this.#sendTimer)
     this.#sending.abort()
     this.#sending = new AbortController()
     const { signal } = this.#sending
-    this.#sendTimer = setTimeout(() => void pictures.sendAgain(signal), subscribeMs).unref()
+    this.#subscribed = wait(subscribeMs, undefined, { signal, ref: false }).then(
+      () => void pictures.sendAgain(signal),
+      () => undefined,
+    )
   }
 }
 

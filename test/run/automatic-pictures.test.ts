@@ -118,4 +118,18 @@ describe('automatic pictures', () => {
     await new Promise((resolve) => setTimeout(resolve, 60))
     expect(sentAgain()).toBe(1)
   })
+
+  it('wait for a new subscriber, and then come once', async () => {
+    const { pictures, taken, repeat, sentAgain } = bench({ subscribeMs: 50, hasHeat: false })
+    repeat()
+    pictures.settled('a', decision('open'))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    repeat()
+    await new Promise((resolve) => setTimeout(resolve, 40))
+    expect(taken, 'the second connection is not 50 ms old').toEqual([])
+    await until(() => taken.length === 1, 'the picture')
+    expect(sentAgain()).toBe(1)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect([taken, sentAgain()]).toEqual([['image a'], 1])
+  })
 })
