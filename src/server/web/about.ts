@@ -1,6 +1,6 @@
 /** The panel "About": model, engine and the reason for it, topics, version. */
 import type { CameraState, Info } from '../messages.js'
-import { el, say } from './dom.js'
+import { el, setText } from './dom.js'
 import { text } from './text.js'
 
 export interface AboutPanel {
@@ -22,7 +22,7 @@ export function createAbout(): AboutPanel {
       values.set(name, place)
       list.append(el('dt', {}, name), place)
     }
-    say(place, value)
+    setText(place, value)
   }
 
   return {

@@ -30,15 +30,10 @@ export class RequestError extends Error {
 /** Sends a request, `body` as JSON. Rejects with RequestError for any status but 2xx. */
 export async function request(method: string, path: string, body?: unknown): Promise<Response> {
   const token = readToken()
-  const response = await fetch(path, {
-    method,
-    headers: {
-      'x-gapcam': '1',
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(token ? { authorization: `Bearer ${token}` } : {}),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
+  const headers = new Headers({ 'x-gapcam': '1' })
+  if (body !== undefined) headers.set('content-type', 'application/json')
+  if (token) headers.set('authorization', `Bearer ${token}`)
+  const response = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) })
   if (response.ok) return response
   const { error } = (await response.json().catch(() => ({}))) as { error?: { message: string; hint: string } }
   throw new RequestError(response.status, error?.message ?? response.statusText, error?.hint ?? '')

@@ -1,7 +1,7 @@
 /** The panel of the camera's V4L2 controls, such as exposure, gain and focus, with the pause button. */
 import type { Control } from '../messages.js'
 import { getJson, send } from './api.js'
-import { el, freshId, say } from './dom.js'
+import { el, freshId, setText } from './dom.js'
 import { text } from './text.js'
 
 export interface ControlsPanel {
@@ -63,7 +63,7 @@ export function createControls({
     load,
     enabled(next) {
       isEnabled = next
-      say(pause, next ? text.tools.pause : text.tools.resume)
+      setText(pause, next ? text.tools.pause : text.tools.resume)
     },
   }
 }
@@ -73,7 +73,7 @@ function row(control: Control, onValue: (value: number) => void): HTMLElement {
   const input = inputOf(control, id)
   const output = el('output', { for: id }, control.kind === 'integer' ? String(control.value) : '')
   input.addEventListener('input', () => {
-    if (control.kind === 'integer') say(output, input.value)
+    if (control.kind === 'integer') setText(output, input.value)
   })
   input.addEventListener('change', () =>
     onValue(
@@ -88,7 +88,7 @@ function row(control: Control, onValue: (value: number) => void): HTMLElement {
     el('label', { for: id }, control.name),
     input,
     output,
-    ...(control.isActive ? [] : [el('p', { class: 'note', id: noteId }, text.controls.auto)]),
+    control.isActive ? null : el('p', { class: 'note', id: noteId }, text.controls.auto),
   )
 }
 

@@ -1,5 +1,5 @@
 /** Dialogs for the token and for the note of a report, and the short messages at the bottom of the page. */
-import { el, freshId, say } from './dom.js'
+import { el, freshId, setText } from './dom.js'
 import { text } from './text.js'
 
 /** Asks for the note of a report. Resolves with null when it was cancelled. */
@@ -37,7 +37,7 @@ function ask({ title, hint, field, yes, no, type }: Question): Promise<string | 
     el(
       'div',
       { class: 'row' },
-      ...(no === null ? [] : [el('button', { type: 'submit', value: 'no', class: 'quiet', formnovalidate: true }, no)]),
+      no === null ? null : el('button', { type: 'submit', value: 'no', class: 'quiet', formnovalidate: true }, no),
       el('button', { type: 'submit', value: 'yes', class: 'primary' }, yes),
     ),
   )
@@ -71,13 +71,13 @@ export function createToasts(): Toasts {
     element,
     tell(message, isFault = false) {
       clearTimeout(timer)
-      say(element, message)
+      setText(element, message)
       element.dataset['level'] = isFault ? 'bad' : 'ok'
       element.classList.add('is-shown')
       timer = window.setTimeout(
         () => {
           element.classList.remove('is-shown')
-          say(element, '')
+          setText(element, '')
         },
         isFault ? 8000 : 4000,
       )

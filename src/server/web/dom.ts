@@ -1,6 +1,7 @@
 /** Elements in one expression. Strings become text nodes: nothing here parses HTML. */
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
-type Child = Node | string
+/** Null is left out. */
+type Child = Node | string | null
 
 /**
  * An HTML element. An attribute that is undefined or false is left out.
@@ -13,8 +14,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   ...children: readonly Child[]
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag)
-  apply(element, attributes)
-  element.append(...children)
+  fill(element, attributes, children)
   return element
 }
 
@@ -27,12 +27,12 @@ export function svg<K extends keyof SVGElementTagNameMap>(
   ...children: readonly Child[]
 ): SVGElementTagNameMap[K] {
   const element = document.createElementNS(svgSpace, tag)
-  apply(element, attributes)
-  element.append(...children)
+  fill(element, attributes, children)
   return element
 }
 
-function apply(element: Element, attributes: Attributes): void {
+function fill(element: Element, attributes: Attributes, children: readonly Child[]): void {
+  element.append(...children.filter((child) => child !== null))
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === false) continue
     element.setAttribute(name, value === true ? '' : String(value))
@@ -40,7 +40,7 @@ function apply(element: Element, attributes: Attributes): void {
 }
 
 /** Sets the text if it differs. A screen reader would read the same text again. */
-export function say(element: Element, text: string): void {
+export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text
 }
 
@@ -55,7 +55,7 @@ export function panel(title: string, note: string, ...children: readonly Child[]
   return el(
     'section',
     { class: 'panel', 'aria-labelledby': id },
-    el('div', { class: 'panel-head' }, heading, ...(note ? [el('span', { class: 'note' }, note)] : [])),
+    el('div', { class: 'panel-head' }, heading, note ? el('span', { class: 'note' }, note) : null),
     ...children,
   )
 }

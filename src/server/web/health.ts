@@ -1,6 +1,6 @@
 /** The panel of the node's health: frame rate, faults, board and broker in a few numbers. */
 import type { LiveState } from '../messages.js'
-import { el, panel, say } from './dom.js'
+import { el, panel, setText } from './dom.js'
 import { text } from './text.js'
 import { duration } from './time.js'
 
@@ -23,7 +23,7 @@ export function createHealth(): HealthPanel {
       list.append(entry.tile)
       tiles.set(name, entry)
     }
-    say(entry.value, value)
+    setText(entry.value, value)
     entry.tile.dataset['level'] = level
   }
 

@@ -1,6 +1,6 @@
 /** Where a frame's time goes: the medians of the stages over ten minutes as a plot, and current percentiles in a table. */
 import type { Sample, StageLatency } from '../messages.js'
-import { el, panel, say } from './dom.js'
+import { el, panel, setText } from './dom.js'
 import { createStackedPlot } from './latency-plot.js'
 import { text } from './text.js'
 import { milliseconds } from './time.js'
@@ -79,7 +79,7 @@ function createTable(): Table {
     element: el('table', {}, head, el('tbody', {}, ...rows)),
     update(stages) {
       for (const { stage, percentile, cell } of cells.flat())
-        say(cell, milliseconds(percentileOf(stages, stage, percentile)))
+        setText(cell, milliseconds(percentileOf(stages, stage, percentile)))
     },
   }
 }

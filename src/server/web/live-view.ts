@@ -1,6 +1,6 @@
 /** The live picture with its layers: heat map, the part that the network does not see, focus box and region. */
 import type { PictureHeader, Region } from '../messages.js'
-import { el, say, svg } from './dom.js'
+import { el, setText, svg } from './dom.js'
 import { boxToFrame, boxToView, tidy, type Box, type View } from './geometry.js'
 import { createHeatLayer } from './heat-layer.js'
 import { allowDrawing } from './region-drawing.js'
@@ -61,7 +61,7 @@ export function createLiveView(onRegion: (region: Region) => void): LiveView {
       element.classList.toggle('drawing', isOn)
     },
     note(message) {
-      say(note, message)
+      setText(note, message)
       note.toggleAttribute('hidden', message === '')
     },
   }

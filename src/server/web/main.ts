@@ -15,7 +15,7 @@ import { getJson, keepToken, readToken, request, RequestError, send } from './ap
 import { connect, type Connection, type ReceivedPicture } from './connection.js'
 import { createControls } from './controls.js'
 import { askNote, askToken, createToasts } from './dialogs.js'
-import { el, say } from './dom.js'
+import { el, setText } from './dom.js'
 import { createHealth } from './health.js'
 import { createLatency } from './latency.js'
 import { createLiveView } from './live-view.js'
@@ -106,7 +106,7 @@ function side(): PictureSide {
 
 function onState(next: LiveState): void {
   state = next
-  say(node, next.node)
+  setText(node, next.node)
   chooser.toggleAttribute('hidden', next.cameras.length < 2)
   if (chooser.options.length !== next.cameras.length)
     chooser.replaceChildren(...next.cameras.map(({ id }) => el('option', { value: id }, id)))
@@ -199,7 +199,7 @@ function fault(error: unknown): void {
 
 function onLink(isUp: boolean): void {
   link.dataset['link'] = isUp ? 'live' : 'lost'
-  say(link, isUp ? text.link.live : text.link.lost)
+  setText(link, isUp ? text.link.live : text.link.lost)
   liveView.element.classList.toggle('is-old', !isUp)
   if (isUp) void loadPast()
 }

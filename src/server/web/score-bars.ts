@@ -1,6 +1,6 @@
 /** The best scores as bars, with the threshold as a line across them. */
 import type { CameraState } from '../messages.js'
-import { el, say } from './dom.js'
+import { el, setText } from './dom.js'
 import { text } from './text.js'
 import { score as scoreText } from './time.js'
 
@@ -37,8 +37,8 @@ export function createScoreBars(): ScoreBars {
     update(top, label) {
       for (const [i, entry] of top.entries()) {
         const row = rowAt(i)
-        say(row.name, entry.label)
-        say(row.value, scoreText(entry.score))
+        setText(row.name, entry.label)
+        setText(row.value, scoreText(entry.score))
         row.bar.style.width = `${Math.max(entry.score * 100, 0.3)}%`
         row.item.classList.toggle('is-label', entry.label === label)
       }

@@ -1,5 +1,5 @@
 /** The slider of the threshold. */
-import { el, freshId, say } from './dom.js'
+import { el, freshId, setText } from './dom.js'
 import { text } from './text.js'
 
 export interface ThresholdSlider {
@@ -33,7 +33,7 @@ export function createThresholdSlider({ onShown, onMoved }: ThresholdEvents): Th
   let heldUntilMs = 0
 
   function show(value: number): void {
-    say(output, value.toFixed(2))
+    setText(output, value.toFixed(2))
     onShown(value)
   }
   slider.addEventListener('input', () => {

@@ -1,6 +1,6 @@
 /** The labels of the last ten minutes as a band of colours, and the last changes as a list. */
 import type { LabelChange } from '../messages.js'
-import { el, panel, say } from './dom.js'
+import { el, panel, setText } from './dom.js'
 import { text } from './text.js'
 import { clockTime, duration, score } from './time.js'
 
@@ -56,7 +56,7 @@ export function createTimeline(): Timeline {
         return segment
       }),
     )
-    say(ticks.lastElementChild!, clockNow())
+    setText(ticks.lastElementChild!, clockNow())
     empty.toggleAttribute('hidden', changes.length > 0)
     list.replaceChildren(
       ...changes

@@ -1,6 +1,6 @@
 /** The label in large letters, and the panel with the best scores and the threshold. */
 import type { CameraState } from '../messages.js'
-import { el, freshId, panel, say } from './dom.js'
+import { el, freshId, panel, setText } from './dom.js'
 import { createScoreBars } from './score-bars.js'
 import { text } from './text.js'
 import { createThresholdSlider } from './threshold.js'
@@ -55,13 +55,13 @@ function createHeadline(): Headline {
       const isUnknown = reason !== null
       const why = isUnknown ? (text.verdict.reasons[reason] ?? reason) : ''
       const [first = name, ...others] = isUnknown ? [text.verdict.unknown] : name.split(', ')
-      say(label, first)
-      say(synonyms, others.join(', '))
+      setText(label, first)
+      setText(synonyms, others.join(', '))
       synonyms.toggleAttribute('hidden', others.length === 0)
       element.classList.toggle('is-unknown', isUnknown)
-      say(settled, isUnknown ? `${text.verdict.unknown}: ${why}` : name)
-      say(score, isUnknown ? '' : scoreText(value))
-      say(detail, isUnknown ? why : text.verdict.since(duration(Date.now() - sinceMs)))
+      setText(settled, isUnknown ? `${text.verdict.unknown}: ${why}` : name)
+      setText(score, isUnknown ? '' : scoreText(value))
+      setText(detail, isUnknown ? why : text.verdict.since(duration(Date.now() - sinceMs)))
     },
   }
 }
