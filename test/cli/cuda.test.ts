@@ -160,7 +160,11 @@ it('run continues after a lost context, which banner, warning, health, info and 
   await run.until(/^engine +cuda sm_87-fp16, Orin, emulated: asked for$/m)
   await run.until(/CUDA: cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS/)
   let health = ''
-  await until(async () => (health = await retained(port, 'gapcam/gapcam/health')) !== '', 'the first health', 60_000)
+  await until(
+    async () => /"state":"off"/.test((health = await retained(port, 'gapcam/gapcam/health'))),
+    'health to show the loss',
+    60_000,
+  )
   expect(JSON.parse(health)).toMatchObject({
     gpu: {
       state: 'off',
