@@ -40,6 +40,15 @@ it.each(documents)('every relative link of %s leads to a file, and to a heading 
   }
 })
 
+it('every file that docs/contributing.md names exists', () => {
+  const named = [...read('docs/contributing.md').matchAll(/`((?:src|test|native|docs|scripts)\/[\w./-]*)`/g)].map(
+    ([, path]) => path!,
+  )
+  expect(named.length).toBeGreaterThan(40)
+  const isThere = (path: string): boolean => path.includes('NAME') || existsSync(join(projectRoot, path))
+  expect(named.filter((path) => !isThere(path))).toEqual([])
+})
+
 /** Anchors as forges make them. */
 function headings(text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>

@@ -1,13 +1,12 @@
 /** `gapcam record`: every frame into one file. Frames that the disk is too slow for are left out and counted. */
 import { open, type FileHandle } from 'node:fs/promises'
-import { GapcamError } from '../errors.js'
+import { GapcamError, writeFaultOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { PolicyState } from '../decision/policy.js'
 import type { TensorData } from '../tensor.js'
 import { encodeFrame, encodeStart, type About } from './format.js'
 import { factsOf, keptFrame, loggedLogits, pixelBytesOf, sampleInput, type KeptFrame, type Outcome } from './frames.js'
 import type { FrameRecorder } from './recorder.js'
-import { diskFaultOf } from './store.js'
 
 /** Limit of the frames that wait for the disk, bytes. */
 const mostWaiting = 64e6
@@ -37,7 +36,7 @@ export class FileRecorder implements FrameRecorder {
     try {
       return new FileRecorder(path, await open(path, 'w'), about, onFault)
     } catch (error) {
-      throw new GapcamError('RECORDING_NOT_WRITTEN', `recording ${path}: ${diskFaultOf(error)}`, { cause: error })
+      throw new GapcamError('RECORDING_NOT_WRITTEN', `recording ${path}: ${writeFaultOf(error)}`, { cause: error })
     }
   }
 
@@ -89,7 +88,7 @@ export class FileRecorder implements FrameRecorder {
     try {
       for (const part of parts) await this.#file.appendFile(part)
     } catch (error) {
-      this.#fault = new GapcamError('RECORDING_NOT_WRITTEN', `recording ${this.#path}: ${diskFaultOf(error)}`, {
+      this.#fault = new GapcamError('RECORDING_NOT_WRITTEN', `recording ${this.#path}: ${writeFaultOf(error)}`, {
         cause: error,
       })
       this.#onFault(this.#fault)

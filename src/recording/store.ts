@@ -1,7 +1,7 @@
 /** The folder of the flight recorder: files appear whole or not at all, and the oldest are deleted to stay within a limit. */
 import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GapcamError, messageOf } from '../errors.js'
+import { GapcamError, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
 import { encodeFrame, encodeStart, type About } from './format.js'
 import { factsOf, loggedLogits, type KeptFrame, type Outcome } from './frames.js'
@@ -40,7 +40,7 @@ export async function storeRecording(
     await writeAll(path, about, frames)
   } catch (error) {
     await rm(`${path}.part`, { force: true }).catch(() => undefined)
-    throw new GapcamError('RECORDING_NOT_WRITTEN', `recording ${path}: ${diskFaultOf(error)}`, { cause: error })
+    throw new GapcamError('RECORDING_NOT_WRITTEN', `recording ${path}: ${writeFaultOf(error)}`, { cause: error })
   }
   return path
 }
@@ -85,10 +85,3 @@ async function makeRoom(folder: string, mostBytes: number): Promise<void> {
 }
 
 const megabytes = (bytes: number): number => Math.round(bytes / 1e6)
-
-/** Why a file could not be written, in words. */
-export function diskFaultOf(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'ENOSPC' || code === 'EDQUOT') return 'the disk is full'
-  return code === 'EROFS' ? 'the disk can only be read' : messageOf(error)
-}
