@@ -1,5 +1,5 @@
 /**
- * Health of boards that are not here: trees of sysfs constructed for these tests after the kernel drivers' own files
+ * Readings of boards that this machine is not: sysfs trees made for these tests after the sources of the kernel drivers
  * (Raspberry Pi's firmware driver, raspberrypi-hwmon, Tegra's soctherm and thermal zones). None was recorded on a board.
  */
 import { execFileSync } from 'node:child_process'

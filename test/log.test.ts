@@ -1,4 +1,4 @@
-/** The log in the journal's form, where systemd says that stderr goes there. */
+/** The log in the format of the journal, if stderr is connected to it. */
 import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

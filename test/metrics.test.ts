@@ -1,4 +1,4 @@
-/** What is measured of the process itself. */
+/** Measurements of the process itself. */
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-/** Programs under test as children: what they print, how they end. Every one is ended by its own handle. */
+/** Runs programs under test as child processes: their output and exit status. `endAll` ends those that a failed test leaves. */
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -80,14 +80,14 @@ export function launch(command: string, args: readonly string[], options: SpawnO
   }
 }
 
-/** Runs `gapcam` with these arguments; the environment is ours without GAPCAM_* settings, with a new state directory, and what `env` adds. */
+/** Runs `gapcam` with these arguments, in this environment without GAPCAM_* variables, with a new state directory and `env`. */
 export function gapcam(args: readonly string[], { env = {}, ...options }: SpawnOptions = {}): Running {
   const stateDir = mkdtempSync(join(tmpdir(), 'gapcam-state-'))
   const running = launch(process.execPath, [cli, ...args], {
     env: { ...cleanEnvironment(), GAPCAM_STATE_DIR: stateDir, ...env },
     ...options,
   })
-  // With the program and not with the runner, whose processes are ended before they could.
+  // Removed when the program ends, since the test runner may be ended before it could do so.
   void running.ended.finally(() => rmSync(stateDir, { recursive: true, force: true }))
   return running
 }
@@ -106,7 +106,7 @@ export function jsonLines<T = Record<string, unknown>>(text: string): T[] {
     .map((line) => JSON.parse(line) as T)
 }
 
-/** For afterEach and afterAll: ends what a failed test has left. */
+/** Ends the programs that a failed test has left; for afterEach and afterAll. */
 export async function endAll(): Promise<void> {
   await Promise.all(
     [...running].map(

@@ -1,4 +1,4 @@
-/** `gapcam classify`: what is in pictures, by which engine, and what becomes of pictures that are none. */
+/** `gapcam classify`: labels of pictures, the engine that computed them, and pictures and models that cannot be used. */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** `gapcam bench`, `model`, `config` and `cameras`: what they print for people and for programs. */
+/** `gapcam bench`, `model`, `config` and `cameras`: their tables and their JSON. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

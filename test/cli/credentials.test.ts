@@ -16,7 +16,7 @@ afterEach(async () => {
   await cleanUp()
 })
 
-/** A publisher of this configuration that tries again within milliseconds, and what it logs. */
+/** A publisher with this configuration that reconnects within milliseconds, and its log. */
 function publish(mqtt: object): { readonly publisher: Publisher; readonly messages: () => string[] } {
   const { lines, log } = recordingLog()
   publisher = createPublisher({

@@ -1,4 +1,4 @@
-/** `gapcam classify --heat`: the picture is drawn, the box is told, and what cannot be is said in one sentence. */
+/** `gapcam classify --heat`: draws the heat map, prints the box, and refuses wrong arguments in one sentence. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ it.each(['native', 'onnxruntime'])(
     expect(status).toBe(0)
     expect(result!.heat).toBe(out)
     expect(await sharp(out).metadata()).toMatchObject({ format: 'png', width: 1280 })
-    // The cat's face is about there; the picture is 1280 x 720.
+    // The position of the cat's face in the picture of 1280 x 720.
     const { x, y, w, h } = result!.focus!
     expect([x + w / 2 > 0.4, x + w / 2 < 0.65, y + h / 2 > 0.25, y + h / 2 < 0.7]).toEqual([true, true, true, true])
   },

@@ -1,4 +1,4 @@
-/** `gapcam mqtt test|discover|clear` and `gapcam watch`, against brokers that are real, friendly and not. */
+/** `gapcam mqtt test|discover|clear` and `gapcam watch` with real brokers, with and without access rules. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { projectRoot } from '../shared.js'
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-mqtt-cli-'))
 const bird = join(projectRoot, 'models/photos/bird.jpg')
 const clients: Client[] = []
-// Several processes a test, on a machine that may be busy.
+// Each test starts several processes, possibly on a busy machine.
 vi.setConfig({ testTimeout: 180_000 })
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close()))
@@ -103,7 +103,7 @@ describe('gapcam mqtt test', () => {
         detail: expect.stringMatching(/may not publish there/),
       })),
     )
-    // 3.1.1 cannot say no: what does not come back may be either.
+    // MQTT 3.1.1 does not report a refusal, so a missing message may be a refused publish or a refused subscription.
     const { config } = loadConfig({ environment: {}, flags: { cameras: [{ id: 'cam0', source: 'test://' }] } })
     const checks = await testBroker({
       config,

@@ -1,4 +1,4 @@
-/** What becomes of a command whose output nobody takes. /dev/full is Linux's disk without room. */
+/** Commands whose output cannot be written. /dev/full behaves like a full disk. */
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'

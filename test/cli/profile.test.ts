@@ -1,4 +1,4 @@
-/** `gapcam profile`: every stage and every step, and a trace that Perfetto's rules accept. */
+/** `gapcam profile`: times of every stage and step, and a trace in the format of Perfetto. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-/** `gapcam tune`: measures, keeps what it found beside the model, and later runs follow it or say why not. */
+/** `gapcam tune`: stores the fastest settings beside the model, which later runs use, or say why they do not. */
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,7 +53,7 @@ describe('gapcam tune', () => {
     expect(readdirSync(folder).sort()).toEqual(['lite0.onnx', 'lite0.tune.json'])
   })
 
-  it('is followed and named by whoever opens the model, and changes no result', async () => {
+  it('is used and named when the model is opened, and changes no result', async () => {
     const kept = tuning()
     rmSync(file)
     const before = await outputs(1)

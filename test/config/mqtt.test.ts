@@ -1,4 +1,4 @@
-/** What the part `mqtt` refuses, and what it never repeats. */
+/** Wrong values of the `mqtt` keys are refused, and secrets in them are not repeated. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

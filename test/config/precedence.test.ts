@@ -81,7 +81,7 @@ function tree(key: string, value: unknown): unknown {
   return name === undefined ? { [group]: value } : { [group]: { [name]: value } }
 }
 
-/** The value of a key and its origin where bit 4 stands for a flag, 2 for a variable, 1 for the file; null: none has it. */
+/** The expected value and origin of a key. In `places`, 4 stands for the flag, 2 for the variable, 1 for the file. */
 function expectedOf(key: string, places: number): [unknown, Origin] | null {
   const [flag, variable, inFile] = values[key]!
   if ((places & 4) !== 0) return [flag, 'flag']

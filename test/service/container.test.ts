@@ -1,7 +1,6 @@
 /**
- * The Dockerfile, as far as it can be judged where no container engine is: its files exist, it does not end as root, and
- * its health check and its program run for real on a root file system that cannot be written, as a user who is nobody.
- * No image is built here.
+ * The Dockerfile, as far as it can be tested without a container engine: its files exist, it does not run as root, and its
+ * program and health check work on a read-only root file system as an unprivileged user. No image is built.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -12,7 +11,7 @@ import { projectRoot } from '../shared.js'
 
 afterEach(endAll)
 
-/** Instructions in order, with continued lines joined and comments gone. */
+/** The instructions in order, with continued lines joined and without comments. */
 const instructions = readFileSync(join(projectRoot, 'Dockerfile'), 'utf8')
   .replace(/^\s*#.*\n/gm, '')
   .replace(/\\\n\s*/g, '')
@@ -56,7 +55,7 @@ it.runIf(canUnshare)(
   async () => {
     const check = JSON.parse(/CMD (\[.*\])$/.exec(of('HEALTHCHECK')[0]!)![1]!) as string[]
     const quoted = check.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
-    // A mount namespace: everything read-only but two tmpfs, as `docker run --read-only --tmpfs` makes them.
+    // A mount namespace in which only two tmpfs are writable, as with `docker run --read-only --tmpfs`.
     const script = `
     set -e
     mount --make-rprivate / && mount -t tmpfs -o mode=1777 none /run && mount -t tmpfs -o mode=1777 none /var/lib
@@ -85,7 +84,7 @@ it.runIf(canUnshare)(
     run.type('check\n')
     await run.until(/^healthy\n/m)
     expect(run.stdout()).not.toContain('writable')
-    // Stopped, and half a minute later: the file's time is set back instead of waiting.
+    // Stops the program, and sets the time of the file back by half a minute instead of waiting.
     run.type('stop\nage\n')
     await run.until(/unhealthy\n[^]*unhealthy\n/)
     run.type('go\n')

@@ -1,6 +1,6 @@
 /**
- * What hangs is noticed by its deadline: mended alone where that is possible, else the program ends for whoever starts
- * it again. The hangs are real: a thread held by ptrace, a child stopped by SIGSTOP.
+ * Hangs are noticed by their deadline. The part that hangs is restarted alone if possible, else the program ends, so that
+ * its supervisor can restart it. The hangs are real: a thread held by ptrace, a child stopped by SIGSTOP.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -18,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const model = ['--model', join(projectRoot, 'models/convnet-gap.onnx'), '--input-size', '32', '--threads', '1']
 const quick = [...model, '--broker', 'none', '--json', '--set', 'page.enabled=false', '--set', `stateDir=${folder}`]
-/** Patient: the machine may have other things to do. */
+/** Generous time limits, since the machine may be busy. */
 const soon = (condition: () => boolean, what: string): Promise<void> => until(condition, what, 60_000)
 const alive = (told: readonly string[]): number => told.filter((state) => state === 'WATCHDOG=1').length
 
@@ -34,7 +34,7 @@ function childOf(run: Running, name: string): number {
 it('the program ends with status 70 if an inference or its main thread hangs, and stops notifying the watchdog', async () => {
   const hang = async (thread: 'main' | 'gapcam session', sentence: RegExp): Promise<void> => {
     const manager = await startManager()
-    // Runs of the small network are too short to be handed to a thread: they are computed at once.
+    // The small network runs on the main thread, because its inferences are too short for another thread.
     const args = [
       'test://?fps=5',
       '--threads',
@@ -54,7 +54,7 @@ it('the program ends with status 70 if an inference or its main thread hangs, an
     const before = alive(manager.told())
     expect(await run.ended, run.stderr()).toBe(70)
     expect(run.stderr()).toMatch(sentence)
-    // One a second would be four; what was under way when the thread was held may still come.
+    // One message per second would be four. Those on their way when the thread was stopped may still arrive.
     expect(alive(manager.told()) - before, 'signs of life while it hung').toBeLessThanOrEqual(2)
   }
   await Promise.all([

@@ -1,4 +1,4 @@
-/** What the service manager hears: a real datagram socket on the other side. */
+/** Notifications of the service manager, received on a real datagram socket. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

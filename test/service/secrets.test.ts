@@ -1,7 +1,7 @@
 /**
- * Secrets planted in every place where people put them, gapcam at its most talkative, and everything that it writes
- * searched for them: both streams, files, messages, and the command lines of its children. Broker and camera are real
- * and let nobody in without.
+ * Puts a secret into every place where users put them, runs gapcam with the most verbose log, and searches everything that it
+ * writes: both streams, files, messages, and the command lines of its children. Broker and camera are real and demand the
+ * secrets.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -29,7 +29,7 @@ const secrets = {
   pipeline: 'pipeline-s3cret',
   environment: 'environment-s3cret',
 } as const
-/** Any of them, in any form: each holds this. */
+/** A part that all the secrets contain. */
 const planted = /s3cret/i
 
 function put(name: string, text: string): string {
@@ -152,7 +152,7 @@ mqtt:
   seen += commandLines(run.pid)
   run.kill('SIGTERM')
   expect(await run.ended).toBe(143)
-  // The words of a pipeline are gst-launch's arguments, as they were written: docs/service.md says so.
+  // A pipeline is passed to gst-launch as arguments, so a secret in it is visible there. docs/service.md says so.
   const inArguments = seen.replaceAll(secrets.pipeline, '')
   for (const written of [run.stdout(), run.stderr(), watcher.stdout(), filesBelow(join(folder, 'state')), inArguments])
     expect(written).not.toMatch(planted)

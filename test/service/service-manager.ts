@@ -1,4 +1,4 @@
-/** Stands where systemd would: a real datagram socket, read by another program. */
+/** Takes the place of systemd: a real datagram socket, read by another program. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -35,11 +35,11 @@ export async function startManager(kind: 'path' | 'abstract' = 'path'): Promise<
   }
 }
 
-/** Stops one thread of a process: its main thread, or the one of this name. Resolves with how to let it go on. */
+/** Stops one thread of a process: the main thread, or the one with this name. Resolves with a function that continues it. */
 export async function holdThread(pid: number, name: 'main' | 'gapcam session'): Promise<Running> {
   const tasks = readdirSync(`/proc/${pid}/task`)
   const named = tasks.filter((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8').trim() === name)
-  // Threads that a pool makes inherit the name of the one that made it, which is the first.
+  // Threads of a pool inherit the name of the thread that created them, which comes first.
   const task = name === 'main' ? String(pid) : named[0]
   if (task === undefined) throw new Error(`process ${pid} has no thread ${name}`)
   const holder = launch('python3', [join(projectRoot, 'test/service/hold-thread.py'), task])

@@ -1,6 +1,6 @@
 /**
- * gapcam as a service of the real systemd, which runs as the init of namespaces of its own: installed by `gapcam service
- * install`, confined as its unit says, watched, restarted, removed. guest.mjs acts, this looks at what it found.
+ * gapcam as a service of the real systemd, which runs as the init process of separate namespaces: installed, confined, watched,
+ * restarted and removed. guest.mjs acts inside; this file checks its findings.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** The unit that `gapcam service install` writes, judged by systemd's own tools; and every way in which it cannot be installed. */
+/** The unit that `gapcam service install` writes, checked by systemd's tools, and installations that are refused. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,4 +1,4 @@
-/** One build of the addon serves every Node: what it uses of Node-API is the same from 20 on. */
+/** One build of the addon works with every Node from 20 on, because it uses a stable Node-API. */
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 import { cleanEnvironment, cli, endAll, jsonLines, launch } from '../process.js'

@@ -1,4 +1,4 @@
-/** `npm start` in a copy of the checkout, under the conditions that newcomers have. One copy is set up once. */
+/** `npm start` in a copy of the checkout, under the conditions of a new user. The copy is set up once. */
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -27,7 +27,7 @@ const base = mkdtempSync(join(tmpdir(), 'gapcam-start-'))
 const checkout = join(base, 'a folder with spaces')
 const home = join(base, 'home')
 
-/** A user with rights in the checkout alone; root's own would hide what needs more. */
+/** A user with rights only in the checkout; root would hide missing permissions. */
 const user = process.getuid?.() === 0 ? 65534 : undefined
 
 /** npm 10 or 11 as a program, run by this Node. */
@@ -118,7 +118,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
   }, 60_000)
 
   it('runs as root', async () => {
-    if (user === undefined) return expect(process.getuid?.()).not.toBe(0) // nobody to become
+    if (user === undefined) return expect(process.getuid?.()).not.toBe(0) // without root there is no other user to become
     const run = launch(process.execPath, [npm(10), 'start', '--', '--frames', '20'], {
       cwd: checkout,
       env: { ...cleanEnvironment(), HOME: home },
@@ -224,7 +224,7 @@ it('a Node that is too old is refused in one sentence', async () => {
   expect(run.stderr()).toMatch(/^gapcam needs Node\.js 20 or newer; this is v18\.\d+\.\d+\.\n$/)
 })
 
-/** npm prints what it runs on stdout, each such line beginning with `>`. */
+/** Removes the lines that npm prints to stdout, which begin with `>`. */
 function withoutNpm(text: string): string {
   return text
     .split('\n')
