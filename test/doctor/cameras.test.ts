@@ -1,8 +1,11 @@
 /** The camera checks of `gapcam doctor`, with pictures that show nothing and a pipeline whose frames never change. */
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { doctor, small, testFolder } from './run-doctor.js'
+import { bird, doctor, small, testFolder } from './run-doctor.js'
 
 const folder = testFolder()
 
@@ -42,5 +45,19 @@ describe('cameras', () => {
       verdict: 'warn',
       evidence: expect.stringMatching(/identical, bit for bit/),
     })
+  })
+
+  it('a still picture over HTTP that never differs is not frozen', async () => {
+    const jpeg = readFileSync(bird)
+    const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'image/jpeg' }).end(jpeg))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    try {
+      const { of } = await doctor(`http://127.0.0.1:${port}/still.jpg`, ...small, '--broker', 'none')
+      expect([of('cam0').verdict, of('cam0 picture').verdict]).toEqual(['ok', 'ok'])
+    } finally {
+      server.close()
+      server.closeAllConnections()
+    }
   })
 })
