@@ -57,7 +57,11 @@ export interface Topics {
 }
 
 /** Names that a camera cannot have, because `R/<name>` is a topic of the node. */
-const nodeNames: ReadonlySet<string> = new Set(['status', 'info', 'health', 'ack', 'model', 'request', 'response'])
+const nodeNames: ReadonlySet<string> = new Set(
+  Object.values(topicTable)
+    .filter(({ of }) => of === 'node')
+    .map(({ name }) => name),
+)
 
 /**
  * The topics of one node. Throws CONFIG_INVALID for a base topic or an id that MQTT or Home Assistant would not accept.
