@@ -261,14 +261,15 @@ export const configSchema = z.strictObject({
   logLevel: logLevel.describe('minimum level of the log'),
 })
 
+type PolicyShape = typeof policy.shape
+/** Every option of the policy as `policy.NAME`, without its default. */
+const runtimePolicy = Object.fromEntries(
+  Object.entries(policy.shape).map(([name, option]) => [`policy.${name}`, option.unwrap()]),
+) as { [Name in keyof PolicyShape as `policy.${Name}`]: ReturnType<PolicyShape[Name]['unwrap']> }
+
 /** The keys that may change while gapcam runs. None of them is a path, an address or a command, since MQTT can set them. */
 export const runtimeSchema = z.strictObject({
-  'policy.threshold': policy.shape.threshold.unwrap(),
-  'policy.hysteresis': policy.shape.hysteresis.unwrap(),
-  'policy.consecutive': policy.shape.consecutive.unwrap(),
-  'policy.margin': policy.shape.margin.unwrap(),
-  'policy.smoothingMs': policy.shape.smoothingMs.unwrap(),
-  'policy.staleAfterMs': policy.shape.staleAfterMs.unwrap(),
+  ...runtimePolicy,
   'mqtt.stateEveryMs': mqtt.shape.stateEveryMs.unwrap(),
   'mqtt.resultEveryMs': mqtt.shape.resultEveryMs.unwrap(),
   logLevel: logLevel.unwrap(),

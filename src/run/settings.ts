@@ -167,11 +167,7 @@ interface Effective {
 }
 
 function effectiveOf(config: Config, cameras: readonly CameraConfig[], { cameras: own, values }: Overrides): Effective {
-  const names = ['hysteresis', 'consecutive', 'margin', 'smoothingMs', 'staleAfterMs'] as const
-  const given = Object.fromEntries(
-    names.flatMap((name) => (values[`policy.${name}`] === undefined ? [] : [[name, values[`policy.${name}`]]])),
-  )
-  const policy: PolicyOptions = { ...config.policy, ...given }
+  const policy: PolicyOptions = { ...config.policy, ...policyOf(values) }
   const isEnabled = (camera: string): boolean => own[camera]?.enabled ?? true
   return {
     cameras: new Map(cameras.map(({ id }) => [id, { isEnabled: isEnabled(id) }])),
@@ -187,4 +183,11 @@ function effectiveOf(config: Config, cameras: readonly CameraConfig[], { cameras
       logLevel: values.logLevel ?? config.logLevel,
     },
   }
+}
+
+/** The options of the policy among the values, without the prefix of their keys. The threshold is each zone's own. */
+function policyOf({ 'policy.threshold': _threshold, ...values }: Overrides['values']): Partial<PolicyOptions> {
+  const prefix = 'policy.'
+  const options = Object.entries(values).filter(([key]) => key.startsWith(prefix))
+  return Object.fromEntries(options.map(([key, value]) => [key.slice(prefix.length), value]))
 }
