@@ -64,6 +64,12 @@ describe('labels and assumptions', () => {
     expect((await answerOf(join(faults, 'zipmap-only.onnx'))).labels).toEqual(['apple', 'pear', 'Negative'])
   })
 
+  it('a table of texts in the file gives the labels', async () => {
+    const { top, labels } = await answerOf(join(faults, 'more/text-label.onnx'))
+    expect(labels).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+    expect(top[0]).toMatchObject({ label: 'd' })
+  })
+
   it("Teachable Machine's labels lose their numbers", async () => {
     expect((await answerOf(join(faults, 'teachable-machine/keras_model.onnx'))).labels).toEqual([
       'Left hand',
