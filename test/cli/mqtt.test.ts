@@ -125,7 +125,7 @@ describe('gapcam mqtt test', () => {
     ])
     await terminal.ended
     expect(terminal.stdout()).toMatch(
-      /send gapcam\/gapcam\/cam0\/event +FAILED +the broker refuses it: this user may not publish there/,
+      /send gapcam\/gapcam\/cam0\/event +FAILED +the broker refuses the message: this user may not publish there/,
     )
   })
 
@@ -150,7 +150,7 @@ describe('gapcam mqtt test', () => {
     const checks = jsonLines<Check>(stdout)
     expect(checks.find(({ check }) => check === 'send gapcam/gapcam/request/info')).toMatchObject({
       result: 'ok',
-      detail: 'a gapcam is online as this node, and answered',
+      detail: 'a gapcam is online as this node, and it answered',
     })
     expect(checks.find(({ check }) => check === 'read gapcam/gapcam/cam0/event')).toMatchObject({
       result: 'not tested',
@@ -219,7 +219,7 @@ describe('gapcam mqtt clear', () => {
       await client.ask('gapcam/gapcam', 'snapshot')
       expect(await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${stateDir}`])).toMatchObject({
         status: 2,
-        stderr: expect.stringMatching(/stop it first/),
+        stderr: expect.stringMatching(/stop it first/i),
       })
       running.kill('SIGKILL')
       await running.ended
@@ -269,7 +269,7 @@ describe('gapcam watch', () => {
     await client.say('gapcam/elsewhere/cam0/label', 'not ours')
     await watching.until(/cam0\/state/)
     await broker.kill()
-    await watching.until(/the connection is gone/)
+    await watching.until(/the connection is lost/)
     await broker.restart()
     await until(
       () => client.say('gapcam/gapcam/cam0/label', 'shut').then(() => /shut/.test(watching.stdout())),
