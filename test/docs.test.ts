@@ -40,13 +40,45 @@ it.each(documents)('every relative link of %s leads to a file, and to a heading 
   }
 })
 
-it('every file that docs/contributing.md names exists', () => {
-  const named = [...read('docs/contributing.md').matchAll(/`((?:src|test|native|docs|scripts)\/[\w./-]*)`/g)].map(
-    ([, path]) => path!,
-  )
-  expect(named.length).toBeGreaterThan(40)
-  const isThere = (path: string): boolean => path.includes('NAME') || existsSync(join(projectRoot, path))
-  expect(named.filter((path) => !isThere(path))).toEqual([])
+/** All files and folders of the repository, as paths from its root. */
+const tree = ['README.md', 'CMakeLists.txt'].concat(
+  ['src', 'native', 'scripts', 'test', 'docs', 'models'].flatMap((top) =>
+    (readdirSync(join(projectRoot, top), { recursive: true }) as string[]).map((path) => `${top}/${path}`),
+  ),
+)
+const allMarkdown = tree.filter((file) => file.endsWith('.md'))
+
+/** Whether a name, in which * and NAME stand for anything, is the end of a path in the tree (`isWhole`: all of a path). */
+function isInTree(name: string, isWhole: boolean): boolean {
+  const [exact, own] = [name.replace(/\/$/, ''), /\*|NAME/.test(name)]
+  if (own) {
+    const pattern = exact.replaceAll('.', '\\.').replaceAll('*', '[^/]*').replaceAll('NAME', '[^/]+')
+    return tree.some((path) => new RegExp(`${isWhole ? '^' : '(^|/)'}${pattern}$`).test(path))
+  }
+  return tree.some((path) => path === exact || (!isWhole && path.endsWith(`/${exact}`)))
+}
+
+it('every path and source file that a document names exists', () => {
+  const [paths, names] = [new Set<string>(), new Set<string>()]
+  for (const file of allMarkdown) {
+    const text = read(file)
+    for (const [path] of text.matchAll(/(?<![\w./~-])(?:src|native|scripts|test|docs|models)\/[\w./*-]*[\w*/]/g))
+      paths.add(`${file}: ${path}`)
+    for (const [, name] of text.matchAll(/`([\w./*-]*[\w*]\.(?:ts|mjs|cc|h|inl|cu|def|py|css))`/g))
+      if (!name!.startsWith('cuda_')) names.add(`${file}: ${name!.replace(/^(?:\.\.?\/)+/, '')}`)
+  }
+  expect(paths.size).toBeGreaterThan(150)
+  expect(names.size).toBeGreaterThan(150)
+  const missing = (found: ReadonlySet<string>, isWhole: boolean): string[] =>
+    [...found].filter((entry) => !isInTree(entry.split(': ')[1]!, isWhole))
+  expect([...missing(paths, true), ...missing(names, false)]).toEqual([])
+})
+
+it('docs/architecture.md names every room, and every file that lies directly in src', () => {
+  const [, rooms] = /## The rooms\n([\s\S]*?)\n## /.exec(read('docs/architecture.md'))!
+  const inSource = tree.flatMap((path) => /^src\/([\w-]+)(?:\.ts)?$/.exec(path)?.[1] ?? [])
+  expect(inSource.length).toBeGreaterThan(25)
+  expect(inSource.filter((name) => !new RegExp(`(?<![\\w-])${name}(?![\\w-])`).test(rooms!))).toEqual([])
 })
 
 /** Anchors as forges make them. */
