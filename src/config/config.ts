@@ -126,7 +126,10 @@ function readYaml(file: string): Record<string, unknown> {
   } catch (error) {
     const why = fileFaultOf(error).split('\n')[0]!.replace(/:$/, '')
     throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${why}`, {
-      hint: error instanceof YAMLParseError ? 'Correct the YAML at this place.' : 'Check the path of the file.',
+      hint:
+        error instanceof YAMLParseError
+          ? 'Correct the YAML at this place.'
+          : 'Check the path and the permissions of the file.',
     })
   }
   if (typeof data !== 'object' || Array.isArray(data))

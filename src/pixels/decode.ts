@@ -25,7 +25,7 @@ export async function decodeFile(file: string): Promise<RgbImage> {
     bytes = await readFile(file)
   } catch (error) {
     throw new GapcamError('PICTURE_INVALID', `picture ${file}: ${fileFaultOf(error)}`, {
-      hint: 'Check the path of the picture.',
+      hint: 'Check the path and the permissions of the picture.',
     })
   }
   return decodePicture(bytes, file)

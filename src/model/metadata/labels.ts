@@ -12,7 +12,7 @@ export async function readLabels(file: string): Promise<string[]> {
     bytes = await readFile(file)
   } catch (error) {
     throw new GapcamError('LABELS_MISMATCH', `labels ${file}: ${fileFaultOf(error)}`, {
-      hint: 'Check the path of the label file.',
+      hint: 'Check the path and the permissions of the label file.',
     })
   }
   return parseLabels(bytes, file)
