@@ -74,6 +74,18 @@ it('every path and source file that a document names exists', () => {
   expect([...missing(paths, true), ...missing(names, false)]).toEqual([])
 })
 
+it('every source file that a comment names exists', () => {
+  const named = new Set<string>()
+  for (const file of tree.filter((path) => /\.(?:ts|mjs|cc|h|inl|cu|py)$/.test(path)))
+    for (const [, comment] of read(file).matchAll(/((?:^\s*\*|\/\/|\/\*|^#(?!include)).*)$/gm))
+      for (const [name] of comment!.matchAll(
+        /(?<![\w:/.<>{}$-])(?:[\w-]+\/)*[\w-]+\.(?:ts|mjs|cc|inl|cu|def|md)(?![\w.])/g,
+      ))
+        named.add(`${file}: ${name}`)
+  expect(named.size).toBeGreaterThan(150)
+  expect([...named].filter((entry) => !isInTree(entry.split(': ')[1]!, false))).toEqual([])
+})
+
 it('docs/architecture.md names every room, and every file that lies directly in src', () => {
   const [, rooms] = /## The rooms\n([\s\S]*?)\n## /.exec(read('docs/architecture.md'))!
   const inSource = tree.flatMap((path) => /^src\/([\w-]+)(?:\.ts)?$/.exec(path)?.[1] ?? [])
