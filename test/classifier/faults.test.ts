@@ -70,11 +70,10 @@ describe('labels and assumptions', () => {
     expect(top[0]).toMatchObject({ label: 'd' })
   })
 
-  it("Teachable Machine's labels lose their numbers", async () => {
-    expect((await answerOf(join(faults, 'teachable-machine/keras_model.onnx'))).labels).toEqual([
-      'Left hand',
-      'Right hand',
-    ])
+  it("Teachable Machine's labels lose their numbers, and its pixel range is listed as assumed", async () => {
+    const { labels, assumed } = await answerOf(join(faults, 'teachable-machine/keras_model.onnx'))
+    expect(labels).toEqual(['Left hand', 'Right hand'])
+    expect(assumed).toContain('pixels from -1 to 1: names in the file look like Teachable Machine')
   })
 
   it.each([

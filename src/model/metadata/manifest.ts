@@ -32,7 +32,7 @@ export interface FoundManifest {
   readonly ownLabels: readonly string[] | null
   /** The exporter says that classes are independent: logits become scores by a sigmoid. */
   readonly isMultiLabel: boolean
-  /** Sentences about files beside the model that were not used. */
+  /** Sentences about files beside the model that were not used, and about guesses. */
   readonly notices: readonly string[]
 }
 
@@ -42,17 +42,19 @@ export interface FoundManifest {
  *     const { manifest, ownLabels } = await findManifest(await loadModel('model.onnx'))
  */
 export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
+  const { mean, std } = teachableMachine(model.path, model.graph)
   const { labels, isMultiLabel, ...pixels } = {
-    ...teachableMachine(model.path, model.graph),
     ...recipeOf(model.graph, model.metadata),
     ...(await readHuggingFace(model.path)),
   }
   const { manifest, notices } = await readManifest(model.path, model.sha256)
+  const known = { ...pixels, ...manifestInside(model), ...manifest }
+  const isGuess = mean !== undefined && known.mean === undefined
   return {
-    manifest: { ...pixels, ...manifestInside(model), ...manifest },
+    manifest: isGuess ? { ...known, mean, std } : known,
     ownLabels: labels ?? null,
     isMultiLabel: isMultiLabel === true,
-    notices,
+    notices: isGuess ? [...notices, 'pixels from -1 to 1: names in the file look like Teachable Machine'] : notices,
   }
 }
 
