@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { frameOf, type Frame } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
-import { decodeFile, type RgbImage } from '../pixels/decode.js'
+import { decodeFile } from '../pixels/decode.js'
+import type { RgbImage } from '../pixels/image.js'
 
 const pictureEndings = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i
 const defaults = { holdMs: 1000, fps: 10 } as const

@@ -1,7 +1,7 @@
 /** `gapcam classify --heat`: draws the heat map of a class over each picture, and writes it to a file or folder. */
 import { stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { RgbImage } from '../pixels/decode.js'
+import type { RgbImage } from '../pixels/image.js'
 import type { Classifier } from '../classifier.js'
 import { GapcamError, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'

@@ -10,7 +10,7 @@ export const unknownLabel = 'unknown'
  */
 export type CameraReason = 'camera_lost' | 'camera_stale' | 'frozen' | 'camera_disabled' | 'stopped'
 
-const cameraReasons: ReadonlySet<string | undefined> = new Set<CameraReason>([
+const cameraReasons: ReadonlySet<string | null | undefined> = new Set<CameraReason>([
   'camera_lost',
   'camera_stale',
   'frozen',
@@ -57,6 +57,6 @@ export function undecided(nowMs: number): Decision {
 }
 
 /** Whether there is no label because the camera shows nothing. */
-export function isWithoutCamera({ reason }: Decision): boolean {
+export function isWithoutCamera({ reason }: { readonly reason?: string | null | undefined }): boolean {
   return cameraReasons.has(reason)
 }

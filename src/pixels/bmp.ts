@@ -2,7 +2,7 @@
  * Reads BMP, which sharp does not: uncompressed, with 1, 4 or 8 bits and a palette, or 16, 24 or 32 bits a pixel. Anything
  * else is refused, and so is a file that is shorter than its header says.
  */
-import type { RgbImage } from './decode.js'
+import type { RgbImage } from './image.js'
 
 const fileHeader = 14
 const [rgb, bitFields, alphaBitFields] = [0, 3, 6]

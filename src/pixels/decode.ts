@@ -5,15 +5,8 @@
 import { readFile } from 'node:fs/promises'
 import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { decodeBmp, isBmp } from './bmp.js'
+import type { RgbImage } from './image.js'
 import { loadSharp } from './sharp.js'
-
-/** Decoded pixels of a picture file. */
-export interface RgbImage {
-  /** RGB, rows without padding. */
-  readonly data: Uint8Array
-  readonly width: number
-  readonly height: number
-}
 
 /** Larger pictures are refused: 100 megapixels are 300 MB of RGB. */
 const maxPixels = 100_000_000

@@ -2,6 +2,7 @@
  * The metrics of a node for Prometheus, as OpenMetrics text. prom-client writes it and is loaded at the first request.
  * Every value is read when it is asked for: frames pay nothing for it.
  */
+import { isWithoutCamera } from '../decision/decision.js'
 import type { Metrics } from '../metrics.js'
 import { residentBytes, stageNames } from '../metrics.js'
 import type { LiveState } from './messages.js'
@@ -129,13 +130,7 @@ function cameraRows(state: ReadState): Row[] {
 }
 
 function hasNoFrames(reason: string | null): boolean {
-  return (
-    reason === 'camera_lost' ||
-    reason === 'camera_stale' ||
-    reason === 'frozen' ||
-    reason === 'camera_disabled' ||
-    reason === 'starting'
-  )
+  return reason === 'starting' || isWithoutCamera({ reason })
 }
 
 function frameRows(metrics: Metrics): Row[] {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
-import { decodeFile, decodePicture, type RgbImage } from '../../src/pixels/decode.js'
+import { decodeFile, decodePicture } from '../../src/pixels/decode.js'
+import type { RgbImage } from '../../src/pixels/image.js'
 import { projectRoot } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-decode-'))
