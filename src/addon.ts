@@ -231,6 +231,10 @@ export type LoadedAddon = { readonly addon: Addon } | { readonly reason: string 
 
 let loaded: LoadedAddon | null = null
 
+/**
+ * The addon, loaded at the first call; later calls return the same result. Never throws: where it does not load,
+ * `reason` says why.
+ */
 export function loadAddon(): LoadedAddon {
   loaded ??= load()
   return loaded

@@ -60,6 +60,7 @@ export const elementBytes: Readonly<Record<TensorType, number>> = {
   float16: 2,
 }
 
+/** The number of elements of a shape; 1 for a scalar. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1
   for (const size of shape) count *= size

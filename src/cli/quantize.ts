@@ -22,6 +22,7 @@ import { startProgressBar } from './progress-bar.js'
 /** Half of the pictures calibrate, and 32 are enough for that. */
 const defaultPictures = 64
 
+/** Registers the command. */
 export function quantizeCommand(program: Command): void {
   const command = program
     .command('quantize')

@@ -15,6 +15,7 @@ import { wantsJson } from './output.js'
 import { Banner, writeSettled, writeSummary } from './run-report.js'
 import { untilSignal, type Stop } from './signals.js'
 
+/** Registers the command. */
 export function runCommand(program: Command): void {
   const command = program
     .command('run', { isDefault: false })

@@ -38,6 +38,7 @@ export interface StepTime extends NativeStep {
  */
 const runsATurn = 16
 
+/** An open plan on the CPU. Close it to free its arena and its threads. */
 export class NativeEngine implements Engine {
   readonly inputs: readonly EngineTensor[]
   readonly outputs: readonly EngineTensor[]

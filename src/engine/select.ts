@@ -185,6 +185,7 @@ function testedTarget(addon: Addon, target: string | undefined): Promise<string 
   return test
 }
 
+/** The name of the first target that this machine supports. */
 export function bestTarget(addon: Addon): string {
   return addon.describeTargets().find(({ supported }) => supported)?.name ?? 'scalar'
 }

@@ -37,6 +37,7 @@ export function operandOf(
 
 /** A node with its attributes and resolved inputs. */
 
+/** A node with its operands, for one opset. It reads and never changes the graph. */
 export class NodeView {
   readonly node: Node
   readonly opset: number

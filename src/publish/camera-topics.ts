@@ -19,6 +19,7 @@ export interface CameraTopicsOptions {
   readonly stamp: () => Stamp
 }
 
+/** The topics of one camera. Calls only queue messages; none of them waits. */
 export class CameraTopics {
   readonly #options: CameraTopicsOptions
   #status: CameraStatus = 'offline'

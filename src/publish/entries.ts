@@ -31,6 +31,7 @@ export interface Acknowledging {
   take(message: Incoming): boolean
 }
 
+/** The subscription on which consumers acknowledge, and the listener that hands their numbers to the outbox. */
 export function acknowledging(topics: Topics, outbox: Outbox, log: Pick<Logger, 'debug'>): Acknowledging {
   const { topic } = topics.node('ack')
   return {

@@ -157,6 +157,7 @@ export function otherVersion(
   return version === 5 ? 4 : 5
 }
 
+/** The name of a protocol version as users write it. */
 export function versionName(version: ProtocolVersion): '5' | '3.1.1' {
   return version === 5 ? '5' : '3.1.1'
 }

@@ -36,6 +36,7 @@ export function labelPayload(label: string): string {
   return label.length > maxLabelLength ? label.slice(0, maxLabelLength) : label
 }
 
+/** `C/state`: the decision with its scores, the prediction behind it and the stage times, as JSON. */
 export function statePayload(stamp: Stamp, fields: StateFields): string {
   return JSON.stringify(stateObject(stamp, fields))
 }
@@ -82,6 +83,7 @@ export function resultPayload(stamp: Omit<Stamp, 'seq'> & Partial<Pick<Stamp, 's
 /** What the node is: versions, cameras, model, engine and why that one. The stamp is added here. */
 export type InfoFields = Readonly<Record<string, unknown>>
 
+/** `R/info`: what the node is, as JSON. */
 export function infoPayload(stamp: Omit<Stamp, 'seq'>, fields: InfoFields): string {
   return JSON.stringify({ v: 1, ts: iso(stamp.wallMs), boot: stamp.boot, ...fields, clockSynced: stamp.isClockSynced })
 }
@@ -109,6 +111,7 @@ export interface MqttHealth {
   readonly insecure?: boolean
 }
 
+/** `R/health`: how the node is, as JSON, with the publisher's own figures. */
 export function healthPayload(stamp: Omit<Stamp, 'seq'>, fields: HealthFields, mqtt: MqttHealth): string {
   return JSON.stringify({ ts: iso(stamp.wallMs), ...fields, mqtt, clockSynced: stamp.isClockSynced })
 }

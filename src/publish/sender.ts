@@ -43,6 +43,7 @@ export interface Sender {
 const maxUnsentBytes = 256 << 10
 const maxUnsent = 20
 
+/** A sender without a connection. `attach` gives it one, `detach` takes it away; nothing is lost in between. */
 export function createSender(options: SenderOptions): Sender {
   return new ConnectionSender(options)
 }

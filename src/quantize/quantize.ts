@@ -75,6 +75,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<Quantized
   return { graph: writeQuantized(graph, chosen, affines), quality, reverted, layers: layers.length }
 }
 
+/** Whether a quantized model is near enough to the float model: `leastQuality`. */
 export function isGood({ agreement, sqnrDb }: Quality): boolean {
   return agreement >= leastQuality.agreement && sqnrDb >= leastQuality.sqnrDb
 }

@@ -35,6 +35,7 @@ function quantile({ min, max, histogram }: TensorStatistics, share: number): num
   return max
 }
 
+/** Scale and zero point with which 0 to 255 cover the range. */
 export function affineOf({ low, high }: Bounds): Affine {
   const scale = Math.fround((high - low) / 255) || 2 ** -20
   return { scale, zeroPoint: Math.min(255, Math.max(0, Math.round(-low / scale))) }

@@ -19,6 +19,7 @@ export interface QuantizedWeights {
 /** A channel whose largest weight is below this share of the layer's largest counts as almost nothing. */
 const leastShare = 2 ** -10
 
+/** Quantizes the weights of a layer that has some. */
 export function quantizeWeights(graph: Graph, { node, weights }: Layer): QuantizedWeights {
   const constant = graph.constants.get(weights!)!
   const { shape } = constant

@@ -11,6 +11,7 @@ import type { FrameRecorder } from './recorder.js'
 /** Limit of the frames that wait for the disk, bytes. */
 const mostWaiting = 64e6
 
+/** Records one zone into one file until `close`. */
 export class FileRecorder implements FrameRecorder {
   readonly #path: string
   readonly #file: FileHandle

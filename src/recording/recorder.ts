@@ -36,6 +36,7 @@ export interface RecorderOptions {
   readonly log: Pick<Logger, 'info' | 'warn'>
 }
 
+/** Keeps the last seconds of one zone. `request` writes them to a file. */
 export class FlightRecorder implements FrameRecorder {
   readonly #options: RecorderOptions
   #ring: KeptFrame[] = []

@@ -42,6 +42,7 @@ export interface NodeCameraOptions {
   readonly onTaken: () => void
 }
 
+/** A configured camera with its zones. `run` captures until the source or the node ends. */
 export class NodeCamera {
   readonly config: CameraConfig
   readonly zones: readonly Zone[]

@@ -69,6 +69,7 @@ export interface DrawnPictures {
 /** Passes kept for recent sizes: the page's, a snapshot's, one more. */
 const keptPasses = 3
 
+/** The requests of one zone. The zone calls `draw`, `takeHeat` and `deliver` for each frame with a request. */
 export class PictureRequests {
   #waiting: Request[] = []
   /** Requests that the frame in progress answers, unless its inference fails. */

@@ -57,6 +57,10 @@ interface Looked {
   readonly drawn: Promise<DrawnPictures | null> | null
 }
 
+/**
+ * A zone of a running node. Its camera calls `take` for each frame and `lose`, `disable` and `enable` for what happens
+ * to it.
+ */
 export class Zone {
   readonly #options: ZoneOptions
   #view: ClassifierView

@@ -26,6 +26,7 @@ const graphInput = 11
 const graphOutput = 12
 const graphValueInfo = 13
 
+/** The bytes of a copy of the model with the changes of `rewrite`. The model itself stays as it is. */
 export function rewriteModel(model: LoadedModel, rewrite: Rewrite): Uint8Array {
   return rewriteFields(model.bytes, (field, bytes, writer) => {
     if (field !== modelGraph) return false

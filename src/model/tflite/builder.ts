@@ -21,6 +21,10 @@ export const opset = 17
 
 type AttributeValue = number | string | readonly number[]
 
+/**
+ * One graph in the making. Call `input` for each input, then `value` and `set` while operators are converted, then
+ * `build`.
+ */
 export class GraphBuilder {
   readonly #model: TfliteModel
   readonly #nodes: Node[] = []

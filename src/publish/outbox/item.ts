@@ -34,6 +34,7 @@ export interface Item extends OutboxEvent {
   state: ItemState
 }
 
+/** An item of a record, in its first state. */
 export function createItem({ kind: topic, seq, camera, payload }: EventRecord, state: ItemState): Item {
   return {
     kind: 'event',
@@ -53,6 +54,7 @@ export function recordOf({ topic: kind, seq, camera, payload }: Item): EventReco
   return { kind, seq, camera, payload }
 }
 
+/** Whether the item was handed to the connection and the broker has not answered yet. */
 export function isSending({ state }: Item): boolean {
   return state === 'sending-live' || state === 'sending-backlog'
 }

@@ -51,6 +51,7 @@ export function crc32(data: Uint8Array, seed = 0): number {
   return ~crc >>> 0
 }
 
+/** The 16 bytes at the start of a segment. */
 export function encodeHead(version = formatVersion): Buffer {
   const head = Buffer.alloc(headBytes)
   signature.copy(head)
@@ -70,6 +71,9 @@ export function decodeHead(data: Buffer): number | null {
   return data.readUInt32LE(8)
 }
 
+/**
+ * A record as bytes. Its checksum begins with the number of its segment, so a record of another segment does not pass.
+ */
 export function encodeRecord(record: LogRecord, segment: number): Buffer {
   const camera = Buffer.from(record.kind === 'state' ? '' : record.camera)
   const payload = Buffer.from(record.payload)

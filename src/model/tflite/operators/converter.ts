@@ -31,10 +31,12 @@ export function optionalInput({ builder, operator }: Operands, at: number): read
   return index === undefined || index < 0 ? [] : [builder.value(index)]
 }
 
+/** The shape of an operator's output, as the file gives it. */
 export function outputShape({ builder, operator }: Operands, at = 0): readonly number[] {
   return builder.tensor(operator.outputs[at] ?? -1).shape
 }
 
+/** The shape of an operand, as the file gives it. Throws MODEL_INVALID where it is missing. */
 export function inputShape(operands: Operands, at: number): readonly number[] {
   return operands.builder.tensor(indexOf(operands, at)).shape
 }
@@ -45,6 +47,7 @@ export function optionsOf({ operator }: Operands): Table {
   return operator.options
 }
 
+/** The padding that an options table names in a field. */
 export function paddingOf(options: Table, field: number): Padding {
   return paddings[options.byte(field)] ?? 'VALID'
 }
@@ -73,6 +76,7 @@ export function activated({ builder, operator }: Operands, value: string, code: 
   }
 }
 
+/** The value limited to a range. */
 export function clipped(builder: GraphBuilder, value: string, low: number, high: number): string {
   return builder.node('Clip', [value, builder.scalar(low), builder.scalar(high)])
 }
@@ -83,6 +87,7 @@ export function channelsFirst({ builder }: Operands, value: string, body: (pictu
   return builder.node('Transpose', [result], { perm: [0, 2, 3, 1] })
 }
 
+/** The error for a form of an operator that has no rule. */
 export function unsupported(operands: Operands, why: string): GapcamError {
   return new GapcamError('MODEL_UNSUPPORTED', `${operands.operator.op}: ${why}`)
 }
