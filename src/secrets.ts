@@ -4,7 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseCameraAddress, type CameraAddress } from './camera-address.js'
+import { parseCameraAddress, type CameraAddress } from './address/camera.js'
 
 /** Shorter secrets are not masked: replacing them would garble ordinary text. */
 const leastLength = 4

@@ -51,9 +51,8 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
 ]
 const grounds = [
   'addon',
-  'broker-address',
+  'address',
   'board',
-  'camera-address',
   'clock',
   'errors',
   'folder',

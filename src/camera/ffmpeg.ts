@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { parseCameraAddress, type CameraAddress } from '../camera-address.js'
+import { parseCameraAddress, type CameraAddress } from '../address/camera.js'
 import { GapcamError } from '../errors.js'
 import type { Camera, CameraOptions } from './camera.js'
 import { openChild, type ChildSource } from './child.js'

@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { request as requestHttp, type IncomingMessage } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { parseCameraAddress, type CameraAddress } from '../camera-address.js'
+import { parseCameraAddress, type CameraAddress } from '../address/camera.js'
 import { GapcamError, messageOf } from '../errors.js'
 
 const mostRedirects = 5

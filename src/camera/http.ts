@@ -3,7 +3,7 @@
  * polled; MPEG-TS and FLV go through ffmpeg's stdin; any other video is opened by ffmpeg. Frames are stamped with the time of their arrival.
  */
 import type { IncomingMessage } from 'node:http'
-import type { CameraAddress } from '../camera-address.js'
+import type { CameraAddress } from '../address/camera.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { frameOf, type Frame } from '../frame.js'
 import { decodePicture } from '../pixels/decode.js'

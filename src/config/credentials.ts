@@ -2,7 +2,7 @@
  * Secrets of a configuration. A file from the service manager or the container replaces the file that the configuration
  * names. All secrets that are read here or found in URLs are registered, so that no output shows them.
  */
-import { parseCameraAddress, withCredentials } from '../camera-address.js'
+import { parseCameraAddress, withCredentials } from '../address/camera.js'
 import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { credentialFile, keepSecret, keepSecretsOf, openToAll, readSecret } from '../secrets.js'
 import type { CameraConfig, Config } from './schema.js'

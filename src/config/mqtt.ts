@@ -1,6 +1,6 @@
 /** The part `mqtt` of the configuration: where the broker is, how to log in, and what is published how often. */
 import { z } from 'zod'
-import { brokerSchemes, notEncrypted, plainAddress, takeBrokerApart, tlsOptionNames } from '../broker-address.js'
+import { brokerSchemes, notEncrypted, plainAddress, takeBrokerApart, tlsOptionNames } from '../address/broker.js'
 
 const example = 'such as mqtt://192.168.1.10:1883'
 

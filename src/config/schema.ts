@@ -3,7 +3,7 @@
  * docs/configuration.md all come from it. Each entry's description is a phrase for users.
  */
 import { z } from 'zod'
-import { parseCameraAddress } from '../camera-address.js'
+import { parseCameraAddress } from '../address/camera.js'
 import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
 import { policyDefaults } from '../decision/policy.js'

@@ -1,5 +1,5 @@
 /** Where a connection goes and with which credentials: the one place where an address and the other options meet. */
-import { brokerSchemes, notEncrypted, plainAddress, takeBrokerApart, tlsOptionNames } from '../broker-address.js'
+import { brokerSchemes, notEncrypted, plainAddress, takeBrokerApart, tlsOptionNames } from '../address/broker.js'
 import { GapcamError } from '../errors.js'
 import type { ConnectOptions, Credentials, TlsOptions } from './mqtt.js'
 

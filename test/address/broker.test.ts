@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { plainAddress, takeBrokerApart } from '../src/broker-address.js'
+import { plainAddress, takeBrokerApart } from '../../src/address/broker.js'
 
 const partsOf = (text: string) => {
   const taken = takeBrokerApart(text)

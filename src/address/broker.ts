@@ -1,7 +1,7 @@
 /**
  * A broker's address, taken apart once: `mqtts://user:password@host:8883/path`. Libraries disagree about passwords with
  * `:`, `%`, `@` or `#`; here the rules are those of RFC 3986, and an address that breaks them is refused. A refusal
- * never repeats any part of the address, since that part may be a password. (camera-address.ts is more lenient.)
+ * never repeats any part of the address, since that part may be a password. (camera.ts is more lenient.)
  */
 
 /** The parts of an address, with user and password decoded. */

@@ -1,6 +1,6 @@
 /** Addresses of network cameras as people write them: where the password is, and that nothing of it is shown. */
 import { describe, expect, it } from 'vitest'
-import { parseCameraAddress, withCredentials } from '../src/camera-address.js'
+import { parseCameraAddress, withCredentials } from '../../src/address/camera.js'
 
 describe('parseCameraAddress', () => {
   it.each([
