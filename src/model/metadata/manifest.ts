@@ -11,7 +11,7 @@ import type { LoadedModel } from '../onnx/onnx.js'
 import { readHuggingFace } from './hugging-face.js'
 import { teachableMachine } from './exporters.js'
 import { recipeOf } from './recipe.js'
-import { manifestSchema, modelStem, type Manifest } from './schema.js'
+import { manifestKey, manifestSchema, modelStem, type Manifest } from './schema.js'
 
 /** Preprocessing of well-known files by digest: they work without a manifest. */
 const knownModels: Readonly<Record<string, Manifest>> = {
@@ -58,17 +58,9 @@ export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
   }
 }
 
-/** The metadata entry that holds a manifest as JSON: models that gapcam writes carry theirs. */
-const manifestKey = 'gapcam.manifest'
-
 function manifestInside({ path, metadata }: LoadedModel): Manifest {
   const text = metadata.get(manifestKey)
   return text === undefined ? {} : parseManifest(text, `inside ${path}`)
-}
-
-/** Metadata for a model file that is to carry its manifest. */
-export function manifestMetadata(manifest: Manifest): ReadonlyMap<string, string> {
-  return new Map([[manifestKey, JSON.stringify(manifest)]])
 }
 
 async function readManifest(modelPath: string, sha256: string): Promise<Pick<FoundManifest, 'manifest' | 'notices'>> {

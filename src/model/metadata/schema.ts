@@ -66,3 +66,11 @@ export interface Recipe {
 export function modelStem(path: string): string {
   return path.replace(/\.(onnx|tflite|zip)$/i, '')
 }
+
+/** The metadata entry that holds a manifest as JSON: models that gapcam writes carry theirs. */
+export const manifestKey = 'gapcam.manifest'
+
+/** Metadata for a model file that is to carry its manifest. */
+export function manifestMetadata(manifest: Manifest): ReadonlyMap<string, string> {
+  return new Map([[manifestKey, JSON.stringify(manifest)]])
+}

@@ -88,6 +88,8 @@ export class GraphBuilder {
 
   /** A vector of int64, as ONNX takes sizes, axes and pads. */
   ints(values: readonly number[]): string {
+    if (!values.every(Number.isSafeInteger))
+      throw new GapcamError('MODEL_INVALID', 'a size, an axis or a pad of an operator is not a whole number')
     return this.constant(int64Constant([values.length], values))
   }
 
