@@ -88,9 +88,7 @@ export class GraphBuilder {
 
   /** A vector of int64, as ONNX takes sizes, axes and pads. */
   ints(values: readonly number[]): string {
-    if (!values.every(Number.isSafeInteger))
-      throw new GapcamError('MODEL_INVALID', 'a size, an axis or a pad of an operator is not a whole number')
-    return this.constant(int64Constant([values.length], values))
+    return this.constant(int64Constant([values.length], values.map(whole)))
   }
 
   /** The numbers of a constant tensor; null for a computed one. */
@@ -220,6 +218,12 @@ function axisOf({ scale, axis }: Quantization): Record<string, number> {
   return scale.length > 1 ? { axis } : {}
 }
 
+/** A size, an axis or a pad: a damaged file may give anything in its place. */
+function whole(value: number): number {
+  if (Number.isSafeInteger(value)) return value
+  throw new GapcamError('MODEL_INVALID', 'a size, an axis or a pad of an operator is not a whole number')
+}
+
 /** ONNX attributes that are floats although their value may be a whole number. */
 const floatAttributes = new Set([
   'Clip',
@@ -234,8 +238,9 @@ const floatAttributes = new Set([
 
 function attributeOf(op: string, key: string, value: AttributeValue): Attribute {
   if (typeof value === 'string') return { kind: 'string', value }
-  if (typeof value === 'number') return { kind: floatAttributes.has(`${op}.${key}`) ? 'float' : 'int', value }
-  return { kind: 'ints', value }
+  if (typeof value === 'number' && floatAttributes.has(`${op}.${key}`)) return { kind: 'float', value }
+  if (typeof value === 'number') return { kind: 'int', value: whole(value) }
+  return { kind: 'ints', value: value.map(whole) }
 }
 
 /** The elements of a constant with its axes in another order, as new memory. */

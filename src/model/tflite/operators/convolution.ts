@@ -114,6 +114,7 @@ const batchMatmul: Converter = (operands) => {
   const [isXTransposed, isYTransposed] = [operands.operator.options?.bool(0), operands.operator.options?.bool(1)]
   const side = (at: number, isTransposed: boolean | undefined): string => {
     const rank = inputShape(operands, at).length
+    if (rank < 2) throw unsupported(operands, `an operand has rank ${rank}`)
     const perm = [...Array(rank - 2).keys(), rank - 1, rank - 2]
     return isTransposed ? operands.builder.node('Transpose', [input(operands, at)], { perm }) : input(operands, at)
   }
