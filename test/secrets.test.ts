@@ -97,7 +97,7 @@ cameras: [{ id: gate, source: 'rtsp://admin:in-the-source@gate/1' }, { id: yard,
       writeFileSync(join(credentials, name), `credential ${name}`)
     const config = file(
       'credentials.yaml',
-      "mqtt: { broker: 'mqtt://broker', passwordFile: /root/closed, key: /root/key }\ncameras: [{ id: gate, source: 'rtsp://ann@gate/1', passwordFile: /root/closed }]\n",
+      "mqtt: { broker: 'mqtt://broker', passwordFile: /etc/closed, key: /etc/key }\ncameras: [{ id: gate, source: 'rtsp://ann@gate/1', passwordFile: /etc/closed }]\n",
     )
     const loaded = loadConfig({ flags: {}, environment: { CREDENTIALS_DIRECTORY: credentials }, file: config })
     expect(loaded.config.mqtt).toMatchObject({
