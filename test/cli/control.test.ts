@@ -58,6 +58,7 @@ describe('a running gapcam', () => {
     await client.sees(`${root}/cam0/enabled`, 'OFF')
     await client.sees(`${root}/cam0/status`, 'disabled')
     await client.sees(`${root}/cam0/label`, 'unknown')
+    await client.sees(`${root}/cam0/state`, /camera_disabled/) // comes behind the label
     expect(JSON.parse(client.last(`${root}/cam0/state`))).toMatchObject({
       label: 'unknown',
       reason: 'camera_disabled',
