@@ -93,12 +93,14 @@ it('a camera whose program stalls is opened again, while the supervising loop no
     ],
     { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '12000000' } },
   )
+  // Before its first frame a camera has the longer deadline of opening.
+  await run.until(/"label":"class/, 60_000)
   await soon(() => alive(manager.told()) > 1, 'signs of life')
   const stalled = childOf(run, 'gst-launch')
   const before = alive(manager.told())
   process.kill(stalled, 'SIGSTOP')
-  await run.until(/the camera has delivered no frame for 2 s/)
-  await run.until(/the camera is back/)
+  await run.until(/the camera has delivered no frame for 2 s/, 60_000)
+  await run.until(/the camera is back/, 60_000)
   expect(childOf(run, 'gst-launch')).not.toBe(stalled)
   await soon(() => alive(manager.told()) >= before + 3, 'signs of life behind the stall')
   expect(Date.now() - statSync(progress).mtimeMs).toBeLessThan(60_000)
