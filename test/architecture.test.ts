@@ -199,8 +199,8 @@ it('every native function has 60 lines at most, from its signature to its closin
   expect(tooLong.map(({ file, line, name, lines }) => `${file}:${line} ${name} has ${lines} lines`)).toEqual([])
 })
 
-/** Files that are one long table. */
-const tables: readonly string[] = []
+/** Files that are one long table; these are generated from src/model/steps.ts. */
+const tables: readonly string[] = ['native/kernels/steps.h', 'native/plan/step_table.h']
 
 it('every file is read in one sitting: 330 lines at most, tables excepted', () => {
   const files = [

@@ -31,8 +31,17 @@ enum class StepKind : uint32_t {
   kResample,
   kChain,
   kProduct,
+  kQuantize,
+  kDequantize,
+  kQconv2d,
+  kQdense,
+  kQbinary,
+  kLookup,
+  kQpool2d,
+  kQreduce,
+  kQchain,
 };
-inline constexpr uint32_t kStepKindCount = 14;
+inline constexpr uint32_t kStepKindCount = 23;
 
 enum class Elementwise : uint32_t {
   kNone,
@@ -273,5 +282,119 @@ struct ProductParams {
   float b;
 };
 static_assert(sizeof(ProductParams) == 28);
+
+// quantize has no parameters; inputs: x; outputs: y
+
+// dequantize has no parameters; inputs: x; outputs: y
+
+// inputs: x, weights, bias?, scales, residual?; outputs: y, pooled?
+struct Qconv2dParams {
+  uint32_t kernel_h;
+  uint32_t kernel_w;
+  uint32_t stride_h;
+  uint32_t stride_w;
+  uint32_t pad_top;
+  uint32_t pad_left;
+  uint32_t pad_bottom;
+  uint32_t pad_right;
+  uint32_t dilation_h;
+  uint32_t dilation_w;
+  uint32_t groups;
+  int32_t low;
+  int32_t high;
+  float middle_scale;
+  int32_t middle_zero;
+  int32_t middle_low;
+  int32_t middle_high;
+};
+static_assert(sizeof(Qconv2dParams) == 68);
+
+// inputs: x, weights, bias?, scales, residual?; outputs: y
+struct QdenseParams {
+  uint32_t transposed;
+  int32_t low;
+  int32_t high;
+  float middle_scale;
+  int32_t middle_zero;
+  int32_t middle_low;
+  int32_t middle_high;
+};
+static_assert(sizeof(QdenseParams) == 28);
+
+// inputs: x, z; outputs: y
+struct QbinaryParams {
+  Binary op;
+  int32_t low;
+  int32_t high;
+};
+static_assert(sizeof(QbinaryParams) == 12);
+
+// lookup has no parameters; inputs: x, table; outputs: y
+
+// inputs: x; outputs: y
+struct Qpool2dParams {
+  uint32_t kernel_h;
+  uint32_t kernel_w;
+  uint32_t stride_h;
+  uint32_t stride_w;
+  uint32_t pad_top;
+  uint32_t pad_left;
+  uint32_t pad_bottom;
+  uint32_t pad_right;
+  uint32_t dilation_h;
+  uint32_t dilation_w;
+  uint32_t count_padding;
+  int32_t low;
+  int32_t high;
+};
+static_assert(sizeof(Qpool2dParams) == 52);
+
+// inputs: x; outputs: y
+struct QreduceParams {
+  uint32_t outer;
+  uint32_t length;
+  uint32_t inner;
+  int32_t low;
+  int32_t high;
+};
+static_assert(sizeof(QreduceParams) == 20);
+
+// inputs: x, weights?, bias?, scales?, expandWeights?, expandBias?, expandScales?, projectWeights?, projectBias?, projectScales?, residual?; outputs: y, pooled?
+struct QchainParams {
+  WindowOp op;
+  uint32_t kernel_h;
+  uint32_t kernel_w;
+  uint32_t stride_h;
+  uint32_t stride_w;
+  uint32_t pad_top;
+  uint32_t pad_left;
+  uint32_t pad_bottom;
+  uint32_t pad_right;
+  uint32_t dilation_h;
+  uint32_t dilation_w;
+  uint32_t expand_kernel_h;
+  uint32_t expand_kernel_w;
+  uint32_t expand_stride_h;
+  uint32_t expand_stride_w;
+  uint32_t expand_pad_top;
+  uint32_t expand_pad_left;
+  uint32_t expand_pad_bottom;
+  uint32_t expand_pad_right;
+  uint32_t expand_dilation_h;
+  uint32_t expand_dilation_w;
+  int32_t expand_zero;
+  int32_t expand_low;
+  int32_t expand_high;
+  int32_t window_zero;
+  int32_t window_low;
+  int32_t window_high;
+  int32_t low;
+  int32_t high;
+  float middle_scale;
+  int32_t middle_zero;
+  int32_t middle_low;
+  int32_t middle_high;
+};
+static_assert(sizeof(QchainParams) == 132);
 
 }  // namespace gapcam

@@ -68,6 +68,15 @@ static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** rea
     case StepKind::kResample: return MakeResample(step, memory, reason);
     case StepKind::kChain: return MakeChain(step, memory, reason);
     case StepKind::kProduct: return MakeProduct(step, memory, reason);
+    case StepKind::kQuantize:
+    case StepKind::kDequantize:
+    case StepKind::kQconv2d:
+    case StepKind::kQdense:
+    case StepKind::kQbinary:
+    case StepKind::kLookup:
+    case StepKind::kQpool2d:
+    case StepKind::kQreduce:
+    case StepKind::kQchain: break;
   }
   return Refuse(reason, "the target has no kernel for it");
 }

@@ -43,6 +43,9 @@ Status StepCheck::CheckTensor(const PlanTensor* tensor, const StepTensor& row) c
 }
 
 Status StepCheck::CheckKind() const {
+  for (uint32_t i = 0; i < step_.outputs.size(); ++i)
+    if (Output(i) && Output(i)->type != PlanType::kFloat32)
+      return Refuse("computes integers, which this build does not");
   switch (step_.kind) {
     case StepKind::kConv2d: return CheckConv();
     case StepKind::kDense: return CheckDense();
@@ -67,6 +70,15 @@ Status StepCheck::CheckKind() const {
     case StepKind::kResample: return CheckResample();
     case StepKind::kChain: return CheckChain();
     case StepKind::kProduct: return CheckProduct();
+    case StepKind::kQuantize:
+    case StepKind::kDequantize:
+    case StepKind::kQconv2d:
+    case StepKind::kQdense:
+    case StepKind::kQbinary:
+    case StepKind::kLookup:
+    case StepKind::kQpool2d:
+    case StepKind::kQreduce:
+    case StepKind::kQchain: return Refuse("is not computed by this build");
   }
   return Refuse("has an unknown kind");
 }

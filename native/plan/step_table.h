@@ -29,7 +29,7 @@ struct StepShape {
   const char* name;
   uint32_t min_inputs, max_inputs, min_outputs, max_outputs, param_words;
   bool may_write_in_place;  // exactly over an input of the same size
-  StepTensor inputs[8], outputs[2];
+  StepTensor inputs[11], outputs[2];
   constexpr const StepTensor& Input(uint32_t i) const { return inputs[max_inputs == kAnyNumber ? 0 : i]; }
   constexpr const StepTensor& Output(uint32_t i) const { return outputs[max_outputs == kAnyNumber ? 0 : i]; }
 };
@@ -62,18 +62,18 @@ inline constexpr StepShape kStepShapes[] = {
     {"pool2d",
      1, 1, 1, 1, 12, false,
      {
-        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      },
      {
-        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
     {"reduce",
      1, 1, 1, 1, 4, false,
      {
-        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      },
      {
-        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
     {"elementwise",
      1, 1, 1, 1, 3, true,
@@ -119,28 +119,28 @@ inline constexpr StepShape kStepShapes[] = {
     {"copy",
      1, 1, 1, 1, 19, false,
      {
-        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      },
      {
-        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
     {"concat",
      1, 255, 1, 255, 2, false,
      {
-        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      },
      {
-        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
     {"resample",
      3, 3, 1, 1, 5, false,
      {
-        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
         {"indices", TensorUse::kConstant, false, TypeBit(PlanType::kInt32)},
         {"weights", TensorUse::kConstant, false, TypeBit(PlanType::kFloat32)},
      },
      {
-        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
     {"chain",
      1, 8, 1, 2, 30, false,
@@ -166,6 +166,100 @@ inline constexpr StepShape kStepShapes[] = {
      },
      {
         {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+     }},
+    {"quantize",
+     1, 1, 1, 1, 0, false,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     }},
+    {"dequantize",
+     1, 1, 1, 1, 0, false,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+     }},
+    {"qconv2d",
+     4, 5, 1, 2, 17, false,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"weights", TensorUse::kPacked, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"bias", TensorUse::kPacked, true, TypeBit(PlanType::kInt32)},
+        {"scales", TensorUse::kPacked, false, TypeBit(PlanType::kFloat32)},
+        {"residual", TensorUse::kValue, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"pooled", TensorUse::kValue, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     }},
+    {"qdense",
+     4, 5, 1, 1, 7, false,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"weights", TensorUse::kPacked, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"bias", TensorUse::kPacked, true, TypeBit(PlanType::kInt32)},
+        {"scales", TensorUse::kPacked, false, TypeBit(PlanType::kFloat32)},
+        {"residual", TensorUse::kValue, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     }},
+    {"qbinary",
+     2, 2, 1, 1, 3, true,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"z", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     }},
+    {"lookup",
+     2, 2, 1, 1, 0, true,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"table", TensorUse::kConstant, false, TypeBit(PlanType::kUint8)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     }},
+    {"qpool2d",
+     1, 1, 1, 1, 13, false,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     }},
+    {"qreduce",
+     1, 1, 1, 1, 5, false,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     }},
+    {"qchain",
+     1, 11, 1, 2, 33, false,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"weights", TensorUse::kPacked, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"bias", TensorUse::kPacked, true, TypeBit(PlanType::kInt32)},
+        {"scales", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
+        {"expandWeights", TensorUse::kPacked, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"expandBias", TensorUse::kPacked, true, TypeBit(PlanType::kInt32)},
+        {"expandScales", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
+        {"projectWeights", TensorUse::kPacked, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"projectBias", TensorUse::kPacked, true, TypeBit(PlanType::kInt32)},
+        {"projectScales", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
+        {"residual", TensorUse::kValue, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"pooled", TensorUse::kValue, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
 };
 
@@ -216,6 +310,24 @@ inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
       return words[0] < kWindowOpCount && words[11] < kElementwiseCount && words[24] < kElementwiseCount && words[27] < kElementwiseCount;
     case StepKind::kProduct:
       return words[4] < kElementwiseCount;
+    case StepKind::kQuantize:
+      return true;
+    case StepKind::kDequantize:
+      return true;
+    case StepKind::kQconv2d:
+      return true;
+    case StepKind::kQdense:
+      return true;
+    case StepKind::kQbinary:
+      return words[0] < kBinaryCount;
+    case StepKind::kLookup:
+      return true;
+    case StepKind::kQpool2d:
+      return true;
+    case StepKind::kQreduce:
+      return true;
+    case StepKind::kQchain:
+      return words[0] < kWindowOpCount;
   }
   return false;
 }

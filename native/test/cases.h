@@ -43,7 +43,10 @@ struct Case {
   std::string Describe() const;
 };
 
-// A random case of a kind. The same generator state gives the same case on every machine.
+// The kinds that compute on float32 come first.
+constexpr uint32_t kFloatKindCount = static_cast<uint32_t>(gapcam::StepKind::kQuantize);
+
+// A random case of a kind that computes on float32. The same generator state gives the same case on every machine.
 Case DrawCase(gapcam::StepKind kind, Random& random);
 
 // An output in double precision, and for each element the sum of the magnitudes of its terms. Rounding errors are

@@ -40,6 +40,8 @@ const namesOf = (tensors) => tensors.map(({ name, presence }) => name + marks[pr
 
 function structOf([kind, row]) {
   const name = `${pascal(kind)}Params`
+  if (wordsOf(row) === 0)
+    return `// ${kind} has no parameters; inputs: ${namesOf(row.inputs)}; outputs: ${namesOf(row.outputs)}\n`
   const fields = Object.entries(row.parameters).map(fieldOf).join('\n')
   return `// inputs: ${namesOf(row.inputs)}; outputs: ${namesOf(row.outputs)}\nstruct ${name} {\n${fields}\n};\nstatic_assert(sizeof(${name}) == ${wordsOf(row) * wordBytes});\n`
 }
@@ -68,7 +70,8 @@ const tensorRow = ({ name, presence, use, types }) =>
   `{"${name}", TensorUse::k${pascal(use)}, ${presence === 'optional'}, ${types.map((type) => `TypeBit(PlanType::k${pascal(type)})`).join(' | ')}}`
 const tensorRows = (tensors) => tensors.map((tensor) => `\n        ${tensorRow(tensor)},`).join('')
 const most = (tensors) => (tensors.some(({ presence }) => presence === 'repeated') ? anyNumber : tensors.length)
-const needed = (tensors) => tensors.filter(({ presence }) => presence !== 'optional').length
+// Up to the last tensor that is not optional.
+const needed = (tensors) => tensors.findLastIndex(({ presence }) => presence !== 'optional') + 1
 
 function shapeOf([kind, row]) {
   const { inputs, outputs } = row

@@ -6,16 +6,20 @@
  *
  * Tensors are dense and row-major. Images are in NHWC order.
  */
-import { elementBytes, elementCount, type TensorType } from '../tensor.js'
+import { quantizedSteps } from './quantized-steps.js'
+import {
+  activation,
+  constant,
+  expandWindow,
+  movable,
+  packed,
+  value,
+  window,
+  type ParameterType,
+  type StepRow,
+} from './step-row.js'
 
-/** Element types of a plan's tensors. */
-export const planTypes = ['float32', 'float16', 'int8', 'uint8', 'int32'] as const satisfies readonly TensorType[]
-export type PlanType = (typeof planTypes)[number]
-
-/** Bytes of a dense tensor. */
-export function tensorBytes({ type, shape }: { readonly type: PlanType; readonly shape: readonly number[] }): number {
-  return elementCount(shape) * elementBytes[type]
-}
+export { planTypes, tensorBytes, type PlanType, type StepTensor } from './step-row.js'
 
 /** Functions of one element. They are a step on their own, or the activation of another step. a, b are parameters. */
 export const elementwiseOps = [
@@ -80,61 +84,6 @@ export type WindowOp = (typeof windowOps)[number]
 export const reduceOps = ['mean', 'sum', 'max', 'min', 'l1', 'l2', 'sumSquare', 'prod'] as const
 export type ReduceOp = (typeof reduceOps)[number]
 
-/**
- * How a parameter is stored: 'i' is a signed and 'u' an unsigned 32-bit word, 'f' a float32, 'i5' and 'u5' five words,
- * 'e:…' the index in that list of operations.
- */
-type ParameterType = 'i' | 'u' | 'f' | 'i5' | 'u5' | 'e:elementwise' | 'e:binary' | 'e:pool' | 'e:window' | 'e:reduce'
-
-/**
- * How a step uses a tensor. A `value` is read or written at run time. A `constant` is read at run time and must be a
- * constant of the plan. A `packed` tensor is a constant that the executor rearranges for its target when it opens the
- * plan; the plan's own copy is not needed after that.
- */
-export type TensorUse = 'value' | 'constant' | 'packed'
-
-/** One tensor of a row. */
-export interface StepTensor {
-  readonly name: string
-  /** `repeated`: the row stands for 1 to 255 tensors. */
-  readonly presence: 'required' | 'optional' | 'repeated'
-  readonly use: TensorUse
-  /** Element types that the step accepts. */
-  readonly types: readonly PlanType[]
-}
-
-interface StepRow {
-  readonly inputs: readonly StepTensor[]
-  readonly outputs: readonly StepTensor[]
-  readonly parameters: Readonly<Record<string, ParameterType>>
-  /** The output may be the memory of an input of the same size. */
-  readonly inPlace?: true
-}
-
-/** A tensor from its name: `name?` is optional, `name...` is repeated. */
-function tensor(name: string, use: TensorUse, ...types: readonly PlanType[]): StepTensor {
-  const presence = name.endsWith('?') ? 'optional' : name.endsWith('...') ? 'repeated' : 'required'
-  return { name: name.replace(/(\?|\.\.\.)$/, ''), presence, use, types }
-}
-
-const value = (name: string): StepTensor => tensor(name, 'value', 'float32')
-const constant = (name: string, type: PlanType): StepTensor => tensor(name, 'constant', type)
-const packed = (name: string): StepTensor => tensor(name, 'packed', 'float32')
-
-const activation = { activation: 'e:elementwise', a: 'f', b: 'f' } as const
-const window = {
-  kernelH: 'u',
-  kernelW: 'u',
-  strideH: 'u',
-  strideW: 'u',
-  padTop: 'u',
-  padLeft: 'u',
-  padBottom: 'u',
-  padRight: 'u',
-  dilationH: 'u',
-  dilationW: 'u',
-} as const
-
 /** The rows by kind. */
 export const stepTable = {
   /**
@@ -157,12 +106,22 @@ export const stepTable = {
     outputs: [value('y')],
     parameters: { transposed: 'u', ...activation },
   },
-  /** x [N,H,W,C], y [N,OH,OW,C]. The sizes of y decide (ceil_mode). Averages include padding if countPadding is 1. */
-  pool2d: { inputs: [value('x')], outputs: [value('y')], parameters: { op: 'e:pool', ...window, countPadding: 'u' } },
-  /** x [outer,length,inner] → y [outer,1,inner], over the middle axis. GAP is a mean: outer = N, length = H·W, inner = C. */
+  /**
+   * x [N,H,W,C], y [N,OH,OW,C]. The sizes of y decide (ceil_mode). Averages include padding if countPadding is 1. A
+   * maximum of bytes is allowed.
+   */
+  pool2d: {
+    inputs: [movable('x')],
+    outputs: [movable('y')],
+    parameters: { op: 'e:pool', ...window, countPadding: 'u' },
+  },
+  /**
+   * x [outer,length,inner] → y [outer,1,inner], over the middle axis. GAP is a mean: outer = N, length = H·W, inner = C.
+   * A maximum or minimum of bytes is allowed.
+   */
   reduce: {
-    inputs: [value('x')],
-    outputs: [value('y')],
+    inputs: [movable('x')],
+    outputs: [movable('y')],
     parameters: { op: 'e:reduce', outer: 'u', length: 'u', inner: 'u' },
   },
   /** y = op(x), element by element. */
@@ -191,11 +150,12 @@ export const stepTable = {
   /**
    * Any transpose, slice, pad or expand. For each index i of `size` (5 loops, unused ones 1),
    * y[outOffset + Σ i·outStride] = x[inOffset + Σ i·inStride]. Strides and offsets are in elements. Input strides have
-   * any sign or are 0. With fill = 1 all of y is first set to `value`. With fill = 0 the loops must cover all of y.
+   * any sign or are 0. With fill = 1 all of y is first set to `value`, of bytes a whole number. With fill = 0 the loops
+   * must cover all of y. Here and in concat and resample, bytes have one type, scale and zero point.
    */
   copy: {
-    inputs: [value('x')],
-    outputs: [value('y')],
+    inputs: [movable('x')],
+    outputs: [movable('y')],
     parameters: { size: 'u5', inStride: 'i5', outStride: 'i5', inOffset: 'u', outOffset: 'u', fill: 'u', value: 'f' },
   },
   /**
@@ -203,15 +163,16 @@ export const stepTable = {
    * (element i·L/groups + j moves to j·groups + i; 1 group keeps the order), and splits it into outputs
    * [outer, length_o].
    */
-  concat: { inputs: [value('x...')], outputs: [value('y...')], parameters: { outer: 'u', groups: 'u' } },
+  concat: { inputs: [movable('x...')], outputs: [movable('y...')], parameters: { outer: 'u', groups: 'u' } },
   /**
    * A sparse linear map along one axis: y[o,j,i] = Σ_t weights[j·taps+t] · x[o, indices[j·taps+t], i].
    * x [outer,inLength,inner], y [outer,outLength,inner], indices constant int32, weights constant float32, both
    * [outLength,taps]. A nearest resize, a gather, an edge pad or a reflect pad has one tap. A linear resize has two.
+   * Bytes have one tap of weight 1.
    */
   resample: {
-    inputs: [value('x'), constant('indices', 'int32'), constant('weights', 'float32')],
-    outputs: [value('y')],
+    inputs: [movable('x'), constant('indices', 'int32'), constant('weights', 'float32')],
+    outputs: [movable('y')],
     parameters: { outer: 'u', inLength: 'u', outLength: 'u', taps: 'u', inner: 'u' },
   },
   /**
@@ -238,16 +199,7 @@ export const stepTable = {
       op: 'e:window',
       ...window,
       ...activation,
-      expandKernelH: 'u',
-      expandKernelW: 'u',
-      expandStrideH: 'u',
-      expandStrideW: 'u',
-      expandPadTop: 'u',
-      expandPadLeft: 'u',
-      expandPadBottom: 'u',
-      expandPadRight: 'u',
-      expandDilationH: 'u',
-      expandDilationW: 'u',
+      ...expandWindow,
       expandActivation: 'e:elementwise',
       expandA: 'f',
       expandB: 'f',
@@ -265,6 +217,7 @@ export const stepTable = {
     outputs: [value('y')],
     parameters: { batches: 'u', rows: 'u', depth: 'u', columns: 'u', ...activation },
   },
+  ...quantizedSteps,
 } as const satisfies Record<string, StepRow>
 
 /** The kinds of steps. */

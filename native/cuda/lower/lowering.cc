@@ -5,6 +5,9 @@
 namespace gapcam {
 namespace cuda {
 
+static constexpr char kNoIntegers[] =
+    "computes on 8-bit integers, which CUDA does not serve: compile the model for floating point";
+
 // Granlund and Montgomery, "Division by Invariant Integers": the multiplier ⌈2^(31 + ⌈log2 d⌉) / d⌉ is below 2^32, and
 // the quotient is exact for numerators below 2^31.
 Divisor DivideBy(uint32_t value) {
@@ -41,7 +44,17 @@ Status Lowering::Refuse(const char* why) const {
                        kStepShapes[static_cast<uint32_t>(plan_.steps[step_].kind)].name, why);
 }
 
+// The engine compiles a model for CUDA with floats; a plan with bytes comes only from elsewhere.
+bool Lowering::UsesIntegers(const PlanStep& step) const {
+  const auto is_integer = [this](uint32_t id) {
+    return id != kAbsent && !plan_.tensors[id].is_constant && plan_.tensors[id].type != PlanType::kFloat32;
+  };
+  return std::any_of(step.inputs.begin(), step.inputs.end(), is_integer) ||
+         std::any_of(step.outputs.begin(), step.outputs.end(), is_integer);
+}
+
 Status Lowering::LowerStep(const PlanStep& step) {
+  if (UsesIntegers(step)) return Refuse(kNoIntegers);
   switch (step.kind) {
     case StepKind::kConv2d: return LowerConv(step);
     case StepKind::kDense: return LowerDense(step);
@@ -57,6 +70,15 @@ Status Lowering::LowerStep(const PlanStep& step) {
     case StepKind::kConcat: LowerConcat(step); break;
     case StepKind::kResample: LowerResample(step); break;
     case StepKind::kProduct: LowerProduct(step); break;
+    case StepKind::kQuantize:
+    case StepKind::kDequantize:
+    case StepKind::kQconv2d:
+    case StepKind::kQdense:
+    case StepKind::kQbinary:
+    case StepKind::kLookup:
+    case StepKind::kQpool2d:
+    case StepKind::kQreduce:
+    case StepKind::kQchain: return Refuse(kNoIntegers);
   }
   return Status::Ok();
 }

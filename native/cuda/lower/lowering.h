@@ -120,6 +120,7 @@ class Lowering {
   KernelId Choose(KernelId single, KernelId half) const { return is_half_ ? half : single; }
 
   // --- steps
+  bool UsesIntegers(const PlanStep& step) const;
   Status LowerStep(const PlanStep& step);
   Status LowerConv(const PlanStep& step);
   Status LowerChain(const PlanStep& step);

@@ -141,7 +141,7 @@ TEST("CUDA: a grouped conv2d with a split depth follows its definition") {
 
 TEST("CUDA: the cases above ran every kernel") {
   constexpr int kWithoutKernel = 1;  // the product
-  if (kinds_drawn < static_cast<int>(gapcam::kStepKindCount) - kWithoutKernel) return Skip("not every kind was drawn");
+  if (kinds_drawn < static_cast<int>(kFloatKindCount) - kWithoutKernel) return Skip("not every kind was drawn");
   for (uint32_t id = 0; id < kKernelCount; ++id) {
     const bool is_of_frames = std::strncmp(kKernels[id].name, "pixels_", 7) == 0;  // frame_test.cc
     EXPECT(has_run[id] || is_of_frames, "%s did not run", kKernels[id].name);
