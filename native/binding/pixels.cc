@@ -1,6 +1,7 @@
 // Reads frames and pixel specs from JavaScript; see pixels.h.
 #include "pixels.h"
 
+#include <algorithm>
 #include <string>
 
 namespace gapcam {
@@ -8,6 +9,7 @@ namespace {
 
 constexpr const char* kFormatNames[] = {"yuyv", "uyvy", "nv12", "i420", "rgb24", "bgr24", "grey"};
 constexpr const char* kResizeNames[] = {"cover", "stretch", "contain"};
+constexpr uint32_t kMostCorners = 256;
 
 // The place of a string in a list of names, or -1.
 template <size_t kCount>
@@ -22,6 +24,20 @@ int IndexOf(const char* const (&names)[kCount], const Napi::Value& value) {
 bool ReadTriple(const Napi::Value& value, double* to) {
   if (!value.IsArray() || value.As<Napi::Array>().Length() != 3) return false;
   for (uint32_t i = 0; i < 3; ++i) to[i] = value.As<Napi::Array>().Get(i).ToNumber().DoubleValue();
+  return true;
+}
+
+// Reads the mask {polygon: [x, y, x, y, …], fill: [red, green, blue]}, or null for none.
+bool ReadMask(const Napi::Value& value, PixelSpec* spec) {
+  if (value.IsNull() || value.IsUndefined()) return true;
+  double fill[3];
+  if (!value.IsObject() || !ReadTriple(value.As<Napi::Object>().Get("fill"), fill)) return false;
+  const Napi::Value polygon = value.As<Napi::Object>().Get("polygon");
+  if (!polygon.IsArray()) return false;
+  const Napi::Array numbers = polygon.As<Napi::Array>();
+  if (numbers.Length() < 6 || numbers.Length() > 2 * kMostCorners || numbers.Length() % 2 != 0) return false;
+  for (uint32_t i = 0; i < numbers.Length(); ++i) spec->polygon.push_back(numbers.Get(i).ToNumber().DoubleValue());
+  for (int i = 0; i < 3; ++i) spec->mask_fill[i] = static_cast<float>(std::clamp(fill[i], 0.0, 255.0));
   return true;
 }
 
@@ -48,6 +64,7 @@ bool ReadPixelSpec(const Napi::Value& value, PixelSpec* spec) {
     spec->mean[i] = static_cast<float>(mean[i]), spec->std[i] = static_cast<float>(deviation[i]),
     spec->fill[i] = static_cast<uint8_t>(fill[i]);
   }
+  if (!ReadMask(from.Get("mask"), spec)) return false;
   const Napi::Value roi = from.Get("roi");
   if (!roi.IsArray() || roi.As<Napi::Array>().Length() != 4) return false;
   for (uint32_t i = 0; i < 4; ++i) spec->roi[i] = roi.As<Napi::Array>().Get(i).ToNumber().DoubleValue();

@@ -104,6 +104,34 @@ void PixelPass::Configure(const PixelSource& source) {
   });
   for (auto* line : {&lines_[0], &lines_[1], &mixed_}) line->resize(LineNumbers(crop_.width));
   known_ = source;
+  TabulateMask();
+}
+
+// A pixel is inside by the even-odd rule at its centre. The formula is that of `isInside` in src/pixels/shape.ts.
+void PixelPass::TabulateMask() {
+  masked_.clear(), masked_from_.clear();
+  const std::vector<double>& corners = spec_.polygon;
+  if (corners.empty()) return;
+  std::vector<double> crossings;
+  for (uint32_t v = 0; v < inner_height_; ++v) {
+    masked_from_.push_back(static_cast<uint32_t>(masked_.size()));
+    const double y = (crop_.y + (v + 0.5) * crop_.height / inner_height_) / known_.height;
+    crossings.clear();
+    for (size_t i = 0, j = corners.size() - 2; i < corners.size(); j = i, i += 2) {
+      const double ax = corners[i], ay = corners[i + 1], bx = corners[j], by = corners[j + 1];
+      if ((ay > y) != (by > y)) crossings.push_back((bx - ax) * (y - ay) / (by - ay) + ax);
+    }
+    for (uint32_t u = 0; u < inner_width_; ++u) {
+      const double x = (crop_.x + (u + 0.5) * crop_.width / inner_width_) / known_.width;
+      if (std::count_if(crossings.begin(), crossings.end(), [x](double at) { return x < at; }) % 2 != 0) continue;
+      const bool is_next = masked_.size() > masked_from_.back() && masked_.back().end == u;
+      if (is_next)
+        masked_.back().end = u + 1;
+      else
+        masked_.push_back({u, u + 1});
+    }
+  }
+  masked_from_.push_back(static_cast<uint32_t>(masked_.size()));
 }
 
 Status PixelPass::Check(const PixelSource& source) const {
@@ -132,6 +160,7 @@ Status PixelPass::Run(const PixelSource& source, void* out) {
       line = mixed_.data();
     }
     WriteRow(v, line, out);
+    if (!masked_.empty()) FillMasked(v, out);
   }
   return Status::Ok();
 }
@@ -159,6 +188,24 @@ void PixelPass::WriteRow(uint32_t v, const int16_t* line, void* out) const {
     target.offset[channel] = -spec_.mean[channel] * target.scale[channel];
   }
   WriteLine(line, {first_.data(), second_.data(), column_weights_.data(), inner_width_}, target);
+}
+
+void PixelPass::FillMasked(uint32_t v, void* out) const {
+  const int64_t area = int64_t{spec_.width} * spec_.height, pixel = spec_.is_nchw ? 1 : 3;
+  const int64_t step = across_ * pixel, row = (origin_ + int64_t{v} * down_) * pixel;
+  for (int channel = 0; channel < 3; ++channel) {
+    const float level = spec_.mask_fill[spec_.is_bgr ? 2 - channel : channel];
+    const float value = (level - spec_.mean[channel]) / spec_.std[channel];
+    const int64_t base = row + channel * (spec_.is_nchw ? area : 1);
+    for (uint32_t i = masked_from_[v]; i < masked_from_[v + 1]; ++i) {
+      for (uint32_t u = masked_[i].begin; u < masked_[i].end; ++u) {
+        if (spec_.is_bytes)
+          static_cast<uint8_t*>(out)[base + u * step] = static_cast<uint8_t>(level + 0.5f);
+        else
+          static_cast<float*>(out)[base + u * step] = value;
+      }
+    }
+  }
 }
 
 void PixelPass::FillOutside(void* out) const {

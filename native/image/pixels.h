@@ -35,6 +35,8 @@ struct PixelSpec {
   bool flip_x = false, flip_y = false;  // after the rotation
   uint32_t rotate = 0;                  // degrees clockwise: 0, 90, 180, 270
   uint8_t fill[3] = {0, 0, 0};          // RGB around a contained picture
+  std::vector<double> polygon;          // corners x y x y … as shares of the frame; empty: no mask
+  float mask_fill[3] = {0, 0, 0};       // RGB levels of what lies outside the polygon
 };
 
 namespace cuda {
@@ -63,7 +65,9 @@ class PixelPass {
 
   Box Crop(uint32_t width, uint32_t height) const;
   void Configure(const PixelSource& source);
+  void TabulateMask();
   void FillOutside(void* out) const;
+  void FillMasked(uint32_t v, void* out) const;
   const int16_t* Line(const PixelSource& source, uint32_t y);
   void WriteRow(uint32_t v, const int16_t* line, void* out) const;
 
@@ -80,6 +84,13 @@ class PixelPass {
   std::vector<int16_t> lines_[2], mixed_;  // of the crop's width
   const int16_t* line_at_[2] = {nullptr, nullptr};
   int64_t line_y_[2] = {-1, -1};
+  // Pixels [begin, end) of a resampled row that lie outside the polygon, row by row; row v has those from masked_from_[v]
+  // on. Empty without a polygon.
+  struct Span {
+    uint32_t begin, end;
+  };
+  std::vector<Span> masked_;
+  std::vector<uint32_t> masked_from_;
 };
 
 // Bytes that a picture of this format needs, and the least stride of a row.

@@ -18,6 +18,8 @@ const spec = {
   resize: 'cover',
 }
 
+const hexagon = [0, 1, 2, 3, 4, 5].map((i) => [0.5 + 0.37 * Math.cos(i * 1.05), 0.5 + 0.5 * Math.sin(i * 1.05)])
+
 /** Frames of common cameras. The performance target is about the first. */
 const frames = [
   {
@@ -42,6 +44,15 @@ const frames = [
     bytes: 1280 * 480,
     layout: 'nchw',
   },
+  {
+    what: 'YUYV 640×480 → 224×224, hexagon',
+    format: 'yuyv',
+    width: 640,
+    height: 480,
+    stride: 1280,
+    bytes: 1280 * 480,
+    mask: { polygon: hexagon, fill: [127, 127, 127] },
+  },
 ]
 
 async function times(work, seconds) {
@@ -55,9 +66,9 @@ async function times(work, seconds) {
   return list.sort((a, b) => a - b)
 }
 
-async function measure({ what, isTarget = false, bytes, layout = spec.layout, ...geometry }, seconds) {
+async function measure({ what, isTarget = false, bytes, layout = spec.layout, mask, ...geometry }, seconds) {
   const pixels = Buffer.from(Uint8Array.from({ length: bytes }, (_, i) => (i * 73 + (i >> 8) * 31) & 255))
-  const pass = createPreprocessor({ ...spec, layout })
+  const pass = createPreprocessor({ ...spec, layout, mask })
   const frame = { ...geometry, pixels, seq: 0, capturedNs: 0n }
   const target = new Float32Array(3 * spec.width * spec.height)
   const copy = Buffer.alloc(bytes)

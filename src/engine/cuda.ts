@@ -100,6 +100,8 @@ export class CudaEngine implements Engine {
   }
 
   preprocessor(spec: PreprocessSpec): Preprocessor {
+    // The GPU's pass has no mask; the CPU's writes into the same mapped memory.
+    if (spec.mask) return createPreprocessor(spec)
     return new CudaPreprocessor({
       pass: this.#options.session.framePass(nativeSpec(spec)),
       cpu: createPreprocessor(spec),

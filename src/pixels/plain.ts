@@ -4,7 +4,8 @@
  */
 import { GapcamError } from '../errors.js'
 import { frameBytes, rowBytes, type Frame } from '../frame.js'
-import type { PreprocessSpec, Preprocessor, Region } from './spec.js'
+import { isInside as isInPolygon } from './shape.js'
+import type { Point, PreprocessSpec, Preprocessor, Region } from './spec.js'
 
 /** A rectangle in pixels of the frame. */
 interface Box {
@@ -63,11 +64,28 @@ export class PlainPass implements Preprocessor {
               ((iv + 0.5) * crop.height) / place.height - 0.5,
             )
           : fill
-        write(spec, target, x, y, rgb)
+        write(spec, target, x, y, isInside ? masked(spec, rgb, ...shareOf(frame, crop, place, iu, iv)) : rgb)
       }
     }
   }
 }
+
+/** Where the centre of a pixel of the resampled picture lies in the frame, in shares. */
+function shareOf(
+  frame: Frame,
+  crop: Box,
+  { width, height }: { readonly width: number; readonly height: number },
+  u: number,
+  v: number,
+): Point {
+  return [
+    (crop.x + ((u + 0.5) * crop.width) / width) / frame.width,
+    (crop.y + ((v + 0.5) * crop.height) / height) / frame.height,
+  ]
+}
+
+const masked = ({ mask }: PreprocessSpec, rgb: readonly number[], x: number, y: number): readonly number[] =>
+  mask && !isInPolygon(mask.polygon, x, y) ? mask.fill : rgb
 
 /** The rectangle of the frame that the output shows, in the frame's orientation. */
 export function cropBox(spec: PreprocessSpec, width: number, height: number): Box {

@@ -39,6 +39,7 @@ export function nativeSpec(spec: PreprocessSpec): Record<string, unknown> {
     flipX: spec.flipX ?? false,
     flipY: spec.flipY ?? false,
     fill: spec.fill ?? [0, 0, 0],
+    mask: spec.mask ? { polygon: spec.mask.polygon.flat(), fill: spec.mask.fill } : null,
   }
 }
 

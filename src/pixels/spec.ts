@@ -18,6 +18,17 @@ export interface Region {
   readonly height: number
 }
 
+/** A place in a frame or picture, as shares of its width and height. */
+export type Point = readonly [x: number, y: number]
+
+/** What lies outside a polygon is painted over, so that it cannot be evidence for a label. */
+export interface Mask {
+  /** Corners in shares of the frame; inside by the even-odd rule. */
+  readonly polygon: readonly Point[]
+  /** RGB levels of what lies outside. */
+  readonly fill: Triple
+}
+
 /** Everything that turns a frame into a network's input of `width` × `height` pixels and three channels. */
 export interface PreprocessSpec {
   readonly width: number
@@ -40,6 +51,8 @@ export interface PreprocessSpec {
   readonly flipY?: boolean | undefined
   /** RGB levels around a contained picture; default black. */
   readonly fill?: Triple | undefined
+  /** Default: nothing is masked. */
+  readonly mask?: Mask | undefined
 }
 
 /** Turns frames into inputs of one spec. Owned by its creator, who closes it. */

@@ -36,6 +36,15 @@ const specSchema = z.strictObject({
   flipX: z.boolean().optional(),
   flipY: z.boolean().optional(),
   fill: triple.optional(),
+  mask: z
+    .strictObject({
+      polygon: z
+        .array(z.tuple([z.number(), z.number()]))
+        .min(3)
+        .max(256),
+      fill: triple,
+    })
+    .optional(),
 })
 
 /** What computed the frames. */

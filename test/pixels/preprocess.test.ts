@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { frameBytes, rowBytes, type Frame, type PixelFormat } from '../../src/frame.js'
 import { PlainPass } from '../../src/pixels/plain.js'
 import { createPreprocessor } from '../../src/pixels/preprocess.js'
-import type { PreprocessSpec } from '../../src/pixels/spec.js'
+import type { Point, PreprocessSpec } from '../../src/pixels/spec.js'
 import { Random } from '../random.js'
 
 const formats: readonly PixelFormat[] = ['yuyv', 'uyvy', 'nv12', 'i420', 'rgb24', 'bgr24', 'grey']
@@ -66,7 +66,17 @@ function drawSpec(random: Random, type: PreprocessSpec['type']): PreprocessSpec 
     flipY: random.next() < 0.3,
     fill: [114, 20, 250],
     ...(roi ? { roi } : {}),
+    ...(random.next() < 0.5 ? { mask: { polygon: drawPolygon(random), fill: [200, 100, 30] } } : {}),
   }
+}
+
+/** A star around a place in the frame; some corners lie outside of it. */
+function drawPolygon(random: Random): Point[] {
+  const [x, y, count] = [0.2 + random.next() * 0.6, 0.2 + random.next() * 0.6, random.between(3, 12)]
+  return Array.from({ length: count }, (_, i) => {
+    const [radius, angle] = [0.1 + random.next() * 0.5, (2 * Math.PI * (i + random.next())) / count]
+    return [x + radius * Math.cos(angle), y + radius * Math.sin(angle)]
+  })
 }
 
 async function both(
@@ -182,6 +192,19 @@ describe('by hand', () => {
       }),
     ).toEqual([-0.5, -0.5, 31.5])
     expect((await run({ layout: 'nchw' })).slice(0, 4)).toEqual([255, 0, 0, 255])
+  })
+
+  it('paints over what lies outside the polygon, and normalises the colour', async () => {
+    const upperLeft: Point[] = [
+      [0, 0],
+      [0.9, 0],
+      [0, 0.9],
+    ]
+    const mask = { polygon: upperLeft, fill: [10, 20, 30] as const }
+    const values = await run({ mask, mean: [10, 20, 30], std: [2, 2, 2] })
+    expect(values.slice(0, 3)).toEqual([122.5, -10, -15])
+    expect(values.slice(3)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0])
+    expect((await run({ mask, rotate: 180, order: 'bgr' })).slice(0, 3)).toEqual([30, 20, 10])
   })
 
   it('halves between pixel centres', async () => {
