@@ -9,6 +9,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gapcam::InitSession(env, exports, data);
   gapcam::InitCuda(env, exports, data);
   gapcam::InitFile(env, exports);
+  gapcam::InitFingerprint(env, exports);
+  gapcam::InitMemory(env, exports);
   gapcam::InitImage(env, exports);
   gapcam::InitMeasure(env, exports);
   gapcam::InitCapture(env, exports, data);

@@ -183,6 +183,12 @@ export interface VideoControl {
 export interface Addon {
   /** Maps a regular file privately. The mapping ends when the array is garbage collected. Throws if it cannot be mapped. */
   mapFile(path: string): Uint8Array
+  /** 128 bits as 32 hexadecimal digits: tells files apart, but not those that were made to collide. */
+  fingerprint(bytes: Uint8Array): string
+  /** From now on the process keeps few free pages; for a program that runs for long. native/binding/memory.cc */
+  keepHeapSmall(): void
+  /** Returns the free pages of the process to the system. */
+  releaseFreeMemory(): void
   readonly Capture: new (
     path: string,
     options: { readonly width?: number; readonly height?: number; readonly fps?: number; readonly stallMs?: number },

@@ -7,6 +7,7 @@ import { exitStatus, GapcamError, messageOf } from '../errors.js'
 import { forJournal, isJournal } from '../log.js'
 import { redact } from '../secrets.js'
 import { version } from '../version.js'
+import { keepHeapSmall } from './memory.js'
 import { onOutputFault } from './output.js'
 
 type Register = (program: Command) => void
@@ -54,6 +55,7 @@ export async function createProgram(named?: string): Promise<Command> {
  *     await run()
  */
 export async function load(args: readonly string[]): Promise<() => Promise<void>> {
+  if (args[0] === 'run') keepHeapSmall()
   const program = await createProgram(args[0])
   return async () => {
     onOutputFault((error) => {

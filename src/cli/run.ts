@@ -11,6 +11,7 @@ import { openNode, type Node, type NodeOptions } from '../run/node.js'
 import type { RunEnd } from '../run/runtime.js'
 import { findServiceManager, type ServiceManager } from '../service/manager.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
+import { releaseFreeMemory } from './memory.js'
 import { wantsJson } from './output.js'
 import { Banner, writeSettled, writeSummary } from './run-report.js'
 import { untilSignal, type Stop } from './signals.js'
@@ -80,7 +81,10 @@ async function runOnce({ config, log, manager, reload, readConfig }: Once, stop:
       startPage: pageStarter(config),
       canRestart: true,
       onMissingCamera: (reason) => process.stderr.write(`no camera: ${reason}\n`),
-      onCamera: (camera, description, pixelPath) => banner.show(node, camera, description, pixelPath),
+      onCamera: (camera, description, pixelPath) => {
+        banner.show(node, camera, description, pixelPath)
+        releaseFreeMemory()
+      },
       onSettled: (camera, decision, prediction) => {
         if (stop.isStdoutClosed()) return
         writeSettled(isJson, camera, decision, prediction, node.classifier.engine.describe().reason)
