@@ -5,6 +5,7 @@
 import { basename } from 'node:path'
 import { pictureInput, type PictureInput } from './classifier/input.js'
 import { findLabels, labelsFor, type GivenLabels } from './classifier/labels.js'
+import { originsOf, type Origins } from './classifier/origins.js'
 import { readingFor } from './classifier/reading.js'
 import { rowReader, type RowReader } from './classifier/scores.js'
 import { openEngine, type EngineChoice } from './engine/select.js'
@@ -57,6 +58,8 @@ export interface Classifier {
   readonly heat: Heat
   /** What was assumed because no manifest and no known digest says it. */
   readonly assumed: readonly string[]
+  /** Where each part of the way from a picture to scores comes from. */
+  readonly origins: Origins
   /** How frames become the input: what the model was trained with, and what `view` changes of it. */
   preprocessing(view?: Partial<PreprocessSpec>): PreprocessSpec
   /**
@@ -104,7 +107,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
     extraOutputs: extra,
   })
   try {
-    const parts = { options, model, graph, found, given, scores, engine, assumed }
+    const parts = { options, model, fileGraph: file.graph, graph, found, given, scores, engine, assumed }
     const classifier = await assemble(parts)
     const isBinary = classifier.labels.length === 2 && scores.count === 1
     return { ...classifier, heat: isBinary ? noPairHeat : heatOf(plan, engine) }
@@ -144,6 +147,8 @@ function notClassifier({ path }: LoadedModel, reason: string): GapcamError {
 interface Parts {
   readonly options: ClassifierOptions
   readonly model: LoadedModel
+  /** As the file has it. */
+  readonly fileGraph: Graph
   /** Prepared for the native engine. */
   readonly graph: Graph
   readonly found: FoundManifest
@@ -161,7 +166,7 @@ async function assemble(parts: Parts): Promise<Omit<Classifier, 'heat'>> {
   const output = engine.outputs.find(({ name }) => name === scores.name)
   const count = output && rowLength(output.shape, picture.batch)
   if (!output || !count) throw notClassifier(model, `it is not a classifier: ${shapeSentence(engine)}`)
-  const { labels, notices } = labelsFor(given, scores.labels ?? found.ownLabels, count)
+  const { labels, notices, origin } = labelsFor(given, scores.labels ?? found.ownLabels, count)
   const read = rowReader(output, count)
   const preprocessor: Classifier['preprocessor'] = (wanted) => {
     const own = feed ? null : engine.preprocessor?.(wanted)
@@ -196,6 +201,7 @@ async function assemble(parts: Parts): Promise<Omit<Classifier, 'heat'>> {
       ...found.notices,
       ...notices,
     ],
+    origins: originsOf({ ...parts, graph: parts.fileGraph, picture, labels: origin, scores: reading.sentence }),
     ...looks({ engine, input, read, spec, preprocessor, predictor }),
   }
 }

@@ -23,6 +23,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['eval', []],
   ['camera', ['pixels']],
   ['classifier', ['decision', 'engine', 'heat', 'model', 'pixels']],
+  ['check', ['classifier', 'decision', 'heat', 'model', 'pixels']],
   ['library', ['engine', 'model']],
   ['config', ['decision', 'lens']],
   ['publish', ['decision']],

@@ -60,11 +60,12 @@ export function labelsFor(
   given: GivenLabels | null,
   own: readonly string[] | null,
   count: number,
-): { readonly labels: readonly string[]; readonly notices: readonly string[] } {
+): { readonly labels: readonly string[]; readonly notices: readonly string[]; readonly origin: string } {
   const doesFit = (labels: readonly string[] | null): boolean =>
     labels?.length === count || (labels?.length === 2 && count === 1)
   if (given && (given.isNamed || doesFit(given.labels)))
-    return { labels: fitLabels(given.labels, count, given.origin), notices: [] }
+    return { labels: fitLabels(given.labels, count, given.origin), notices: [], origin: given.origin }
   const notices = given ? [`${basename(given.origin)} beside the model does not hold ${count} labels: ignored`] : []
-  return { labels: fitLabels(doesFit(own) ? own : null, count, 'the model'), notices }
+  const labels = fitLabels(doesFit(own) ? own : null, count, 'the model')
+  return { labels, notices, origin: doesFit(own) ? 'the model file' : 'none found: classes are numbered' }
 }

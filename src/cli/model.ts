@@ -1,4 +1,4 @@
-/** `gapcam model info|passes|compile|convert`: describes a model, prints the graph after each pass, writes its plan or its ONNX form. */
+/** `gapcam model info|passes|compile|convert|check`: describes a model, prints its passes, writes its plan or its ONNX form, checks it. */
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { EngineDescription } from '../engine/engine.js'
@@ -13,6 +13,7 @@ import { serializePlan } from '../model/plan.js'
 import { prepareNative } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
 import type { InputSize } from '../tensor.js'
+import { addModelCheck } from './model-check.js'
 import { addFlag, inputSizeFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { openClassifier } from '../classifier.js'
@@ -20,7 +21,7 @@ import { settledModel } from '../model/metadata/input-shape.js'
 
 /** Registers the command. */
 export function modelCommand(program: Command): void {
-  const model = program.command('model').description('inspect, compile or convert a model')
+  const model = program.command('model').description('inspect, compile, convert or check a model')
   const add = (name: string, description: string): Command =>
     addFlag(
       model.command(name).description(description).argument('<file>', 'ONNX or TFLite file, or a zip archive with one'),
@@ -54,6 +55,7 @@ export function modelCommand(program: Command): void {
       if (!isConverted) throw new GapcamError('USAGE', `model ${file} is an ONNX file already`)
       await write(String(values['output']), bytes)
     })
+  addModelCheck(model)
 }
 
 async function load(

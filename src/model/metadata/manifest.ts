@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 import { fileFaultOf, GapcamError, messageOf } from '../../errors.js'
 import type { LoadedModel } from '../onnx/onnx.js'
 import { readHuggingFace } from './hugging-face.js'
-import { teachableMachine } from './exporters.js'
+import { exporterRecipe, teachableMachine } from './exporters.js'
 import { recipeOf } from './recipe.js'
 import { manifestKey, manifestSchema, modelStem, type Manifest } from './schema.js'
 
@@ -34,7 +34,11 @@ export interface FoundManifest {
   readonly isMultiLabel: boolean
   /** Sentences about files beside the model that were not used, and about guesses. */
   readonly notices: readonly string[]
+  /** Where each field of the manifest comes from, as a noun: `the manifest model.yaml`, `a known digest`. */
+  readonly origins: Origins
 }
+
+type Origins = Readonly<Partial<Record<keyof Manifest, string>>>
 
 /**
  * Finds and checks the manifest of a model. Rejects with MANIFEST_INVALID, or MODEL_INVALID if the digest differs.
@@ -43,19 +47,35 @@ export interface FoundManifest {
  */
 export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
   const { mean, std } = teachableMachine(model.path, model.graph)
-  const { labels, isMultiLabel, ...pixels } = {
-    ...recipeOf(model.graph, model.metadata),
-    ...(await readHuggingFace(model.path)),
-  }
-  const { manifest, notices } = await readManifest(model.path, model.sha256)
-  const known = { ...pixels, ...manifestInside(model), ...manifest }
+  const [inFront, beside] = [recipeOf(model.graph, model.metadata), await readHuggingFace(model.path)]
+  const { labels, isMultiLabel, ...pixels } = { ...inFront, ...beside }
+  const { manifest, notices, origin } = await readManifest(model.path, model.sha256)
+  const inside = manifestInside(model)
+  const known = { ...pixels, ...inside, ...manifest }
   const isGuess = mean !== undefined && known.mean === undefined
+  const isAssumed = (model.assumed?.length ?? 0) > 0
   return {
     manifest: isGuess ? { ...known, mean, std } : known,
     ownLabels: labels ?? null,
     isMultiLabel: isMultiLabel === true,
     notices: isGuess ? [...notices, 'pixels from -1 to 1: names in the file look like Teachable Machine'] : notices,
+    origins: originsOf([
+      ...(isGuess ? [[{ mean, std }, 'assumed: names in the file look like Teachable Machine'] as const] : []),
+      [inFront, 'the arithmetic in front of the first layer'],
+      [exporterRecipe(model.metadata), "the exporter's metadata in the file"],
+      [beside, 'the files of Hugging Face or timm beside the model'],
+      [inside, isAssumed ? 'assumed: most TFLite models take it' : 'the metadata in the file'],
+      [manifest, origin],
+    ]),
   }
+}
+
+/** The last of several sources that has a field is its origin. */
+function originsOf(sources: readonly (readonly [fields: object, origin: string])[]): Origins {
+  const entries = sources.flatMap(([fields, origin]) =>
+    Object.entries(fields).flatMap(([key, value]) => (value === undefined ? [] : [[key, origin] as const])),
+  )
+  return Object.fromEntries(entries)
 }
 
 function manifestInside({ path, metadata }: LoadedModel): Manifest {
@@ -63,7 +83,10 @@ function manifestInside({ path, metadata }: LoadedModel): Manifest {
   return text === undefined ? {} : parseManifest(text, `inside ${path}`)
 }
 
-async function readManifest(modelPath: string, sha256: string): Promise<Pick<FoundManifest, 'manifest' | 'notices'>> {
+async function readManifest(
+  modelPath: string,
+  sha256: string,
+): Promise<Pick<FoundManifest, 'manifest' | 'notices'> & { readonly origin: string }> {
   const notices: string[] = []
   const base = modelStem(modelPath)
   for (const file of [`${base}.yaml`, `${base}.yml`, `${base}.json`]) {
@@ -80,9 +103,9 @@ async function readManifest(modelPath: string, sha256: string): Promise<Pick<Fou
         `model ${modelPath}: its sha256 is ${sha256}, but ${file} says ${manifest.sha256}`,
       )
     }
-    return { manifest, notices }
+    return { manifest, notices, origin: `the manifest ${basename(file)}` }
   }
-  return { manifest: knownModels[sha256] ?? {}, notices }
+  return { manifest: knownModels[sha256] ?? {}, notices, origin: 'a known digest of the file' }
 }
 
 /**
