@@ -1,0 +1,197 @@
+// A depthwise qconv2d: bands of rows of one block of channels are interleaved into a ring of groups (qwindow.inl), over
+// which the window slides.
+namespace gapcam {
+namespace {
+
+// Interleaves rows of a picture, with padding, into the groups that a window reads.
+class WindowRing {
+ public:
+  uint32_t height, width, channels;  // of the picture
+  uint32_t pad_top, pad_left;
+  uint32_t ring_width, slots;  // pixels of a group; groups of the ring
+  int32_t zero;
+
+  size_t GroupBytes() const { return static_cast<size_t>(ring_width) * kPixelBytes; }
+  size_t Bytes() const { return slots * GroupBytes(); }
+  char* Slot(char* ring, uint32_t group) const { return ring + group % slots * GroupBytes(); }
+
+  // Interleaves group `group` of the block at `picture`, the block's first byte in the picture's first pixel. `end` is the
+  // end of the tensor, behind which nothing may be read.
+  void Fill(const Byte* picture, const Byte* end, uint32_t columns, uint32_t group, char* to) const {
+    Byte outside[kWindowBlock];
+    std::memset(outside, zero, sizeof(outside));
+    const Byte* rows[kGroup];
+    size_t steps[kGroup];
+    bool is_inside = true;  // whole vectors may be read
+    for (uint32_t i = 0; i < kGroup; ++i) {
+      const uint32_t row = 2 * group + i - pad_top;  // wraps around above the picture
+      const bool is_row = row < height;
+      rows[i] = is_row ? picture + static_cast<size_t>(row) * width * channels : outside;
+      steps[i] = is_row ? channels : 0;
+      const Byte* last = rows[i] + steps[i] * (width - 1);
+      is_inside = is_inside && (!is_row || columns == kWindowBlock || last + kWindowBlock <= end);
+    }
+    FillPixels(to, pad_left);
+    to += static_cast<size_t>(pad_left) * kPixelBytes;
+    for (uint32_t x = 0; x < width; ++x, to += kPixelBytes) {
+      if (__builtin_expect(is_inside, true))
+        Interleave(rows, to);
+      else
+        InterleaveSome(rows, columns, to);
+      for (uint32_t i = 0; i < kGroup; ++i) rows[i] += steps[i];
+    }
+    if (pad_left + width < ring_width) FillPixels(to, ring_width - pad_left - width);
+  }
+
+ private:
+  static void InterleaveSome(const Byte* const (&rows)[kGroup], uint32_t columns, char* to) {
+    Byte copies[kGroup][kWindowBlock] = {};
+    const Byte* at[kGroup];
+    for (uint32_t i = 0; i < kGroup; ++i) {
+      PutBytes(copies[i], rows[i], columns);
+      at[i] = copies[i];
+    }
+    Interleave(at, to);
+  }
+
+  void FillPixels(char* to, uint32_t pixels) const {
+    const I value = SetOperands(zero);
+    for (uint32_t i = 0; i < 4 * pixels; ++i, to += kSumBytes) StoreSums(to, value);
+  }
+};
+
+// A unit is a band of rows of one block of channels.
+class QuantDepthwise final : public Op, public Placed {
+ public:
+  QuantWindow window;
+  WindowRing ring;
+  ConvShape s;
+  uint32_t stride_h, blocks, band_rows, bands;
+  const Byte* x;
+  const Byte* residual;
+  Byte* y;
+  Byte* pooled;
+  QuantEnd end;
+  MeanEnd mean;
+
+  uint32_t Phases() const override { return pooled ? 2 : 1; }
+  uint32_t Units(uint32_t phase) const override {
+    return s.batch * (phase == 1 ? CeilDiv(s.channels, kMeanChunk) : bands * blocks);
+  }
+  size_t ScratchBytes() const override {
+    return ring.Bytes() + 2 * static_cast<size_t>(window.Quads()) * kPixelBytes + window.groups * sizeof(char*);
+  }
+  const char* Kernel() const override { return GAPCAM_KERNEL("q8_depthwise"); }
+  uint64_t Flops() const override {
+    return 2ull * s.batch * s.out_height * s.out_width * s.channels * window.kernel_h * window.kernel_w;
+  }
+
+  void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const override {
+    for (uint32_t unit = first; unit < last; ++unit) {
+      if (phase == 0)
+        RunBand(unit / blocks / bands, unit / blocks % bands, unit % blocks, static_cast<char*>(scratch));
+      else
+        MeanUnit(mean, y, s.out_height * s.out_width, s.channels, unit, pooled);
+    }
+  }
+
+ private:
+  void RunBand(uint32_t image, uint32_t band, uint32_t block, char* scratch) const {
+    Byte* quads = reinterpret_cast<Byte*>(scratch + ring.Bytes());
+    const char** groups = reinterpret_cast<const char**>(quads + 2 * static_cast<size_t>(window.Quads()) * kPixelBytes);
+    const uint32_t columns = Least(kWindowBlock, s.channels - block * kWindowBlock);
+    const size_t picture = static_cast<size_t>(s.height) * s.width * s.channels;
+    const Byte* from = x + image * picture + block * kWindowBlock;
+    const uint32_t first = band * band_rows, last = Least(first + band_rows, s.out_height);
+    uint32_t filled = first * stride_h / 2;  // groups before this one are in the ring or no longer needed
+    for (uint32_t oy = first, rows; oy < last; oy += rows) {
+      const uint32_t top = oy * stride_h, group = top / 2, phase = top % 2;
+      rows = window.pair && phase == 0 && oy + 1 < last && window.parts[block] == 1 ? 2 : 1;
+      for (uint32_t j = 0; j < window.groups; ++j) groups[j] = ring.Slot(scratch, group + j * kGroupStep);
+      filled = Most(filled, group);
+      for (; filled <= group + (window.groups - 1) * kGroupStep; ++filled)
+        ring.Fill(from, x + s.batch * picture, columns, filled, ring.Slot(scratch, filled));
+      const QuantWindowRow row = rows == 2 ? window.pair : window.parts[block] == 1 ? window.row : QuantWindowPlain;
+      row(window, groups, block, phase, end.end, quads);
+      for (uint32_t r = 0; r < rows; ++r)
+        StoreRow(
+            quads + r * static_cast<size_t>(window.Quads()) * kPixelBytes,
+            ((static_cast<size_t>(image) * s.out_height + oy + r) * s.out_width) * s.channels + block * kWindowBlock,
+            columns);
+    }
+  }
+
+  // Stores a row of results at byte `at` of y.
+  void StoreRow(const Byte* quads, size_t at, uint32_t columns) const {
+    for (uint32_t ox = 0; ox < s.out_width; ox += 4, quads += kPixelBytes) {
+      Raw pixels[4];
+      MergeQuads(quads, pixels);
+      for (uint32_t i = 0; i < Least(4, s.out_width - ox); ++i, at += s.channels) {
+        if (columns == kWindowBlock) {
+          StorePixel(y + at, pixels[i]);
+        } else {
+          Byte bytes[kWindowBlock];
+          StorePixel(bytes, pixels[i]);
+          PutBytes(y + at, bytes, columns);
+        }
+        if (residual) AddBytes(end.residual, y + at, residual + at, y + at, columns);
+      }
+    }
+  }
+};
+
+// Chooses bands: enough units for the threads, and an input band that stays in the second-level cache while its blocks
+// are computed. Bands begin at even rows.
+static void ChooseBands(QuantDepthwise* op, size_t cache_bytes) {
+  constexpr uint32_t kWantedUnits = 24;
+  const ConvShape& s = op->s;
+  const uint32_t row_bytes = s.width * s.channels * op->stride_h;
+  const uint32_t cached = Most(4, static_cast<uint32_t>(cache_bytes / 4) / row_bytes);
+  const uint32_t wanted = CeilDiv(kWantedUnits, s.batch * op->blocks);
+  op->band_rows = CeilDiv(Least(cached, CeilDiv(s.out_height, wanted)), 2) * 2;
+  op->bands = CeilDiv(s.out_height, op->band_rows);
+}
+
+// Makes a depthwise convolution. Returns null where its rows are dilated: the product serves those.
+static const Op* MakeQuantDepthwise(const StepRef& step, Allocator& memory, const char** reason) {
+  const auto& p = *static_cast<const Qconv2dParams*>(step.params);
+  if (p.dilation_h != 1) return Refuse(reason, "its window is dilated");
+  void* place = memory.Allocate(sizeof(QuantDepthwise));
+  if (!place) return GAPCAM_NO_MEMORY;
+  auto* op = new (place) QuantDepthwise();
+  const TensorRef &x = *step.inputs[0], &y = *step.outputs[0], *bias = InputAt(step, 2), *residual = InputAt(step, 4),
+                  *pooled = OutputAt(step, 1);
+  op->s = {x.dims[0], x.dims[1], x.dims[2], x.dims[3], y.dims[1], y.dims[2], x.dims[3]};
+  op->x = BytesOf(&x), op->y = BytesOf(&y), op->residual = BytesOf(residual), op->pooled = BytesOf(pooled);
+  op->end = EndOf(p, residual, y);
+  if (pooled) op->mean = MakeMeanEnd(y, *pooled, y.dims[1] * y.dims[2], kLeastByte, kMostByte);
+  op->stride_h = p.stride_h;
+  op->blocks = CeilDiv(op->s.channels, kWindowBlock);
+  QuantWindow& window = op->window;
+  window = {};
+  window.kernel_h = p.kernel_h, window.kernel_w = p.kernel_w, window.stride_w = p.stride_w;
+  window.dilation_w = p.dilation_w, window.out_width = op->s.out_width;
+  window.phases = p.stride_h % 2 ? 2 : 1;
+  window.groups = CeilDiv(p.kernel_h + window.phases - 1, kGroup);
+  ChooseQuantRows(p.stride_h, &window);
+  const uint32_t needed = (window.Quads() * 4 - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
+  op->ring = {op->s.height,
+              op->s.width,
+              op->s.channels,
+              p.pad_top,
+              p.pad_left,
+              Most(needed, p.pad_left + op->s.width),
+              (window.groups - 1) * kGroupStep + 1,
+              x.zero_point};
+  ChooseBands(op, step.cache_bytes);
+  WeightSource source = {};
+  source.tensor = step.inputs[1];
+  source.bias = bias ? static_cast<const int32_t*>(bias->data) : nullptr;
+  source.scales = static_cast<const float*>(step.inputs[3]->data);
+  source.position_stride = 1, source.column_stride = p.kernel_h * p.kernel_w;
+  source.columns = op->s.channels, source.taps = p.kernel_h, source.run = p.kernel_w, source.channels = 1;
+  return PackQuantWindow(source, x.zero_point, memory, &window) ? op : GAPCAM_NO_MEMORY;
+}
+
+}  // namespace
+}  // namespace gapcam

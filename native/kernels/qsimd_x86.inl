@@ -1,0 +1,277 @@
+// The vector layer of the integer kernels on x86: AVX2 and AVX-512, with and without VNNI. GAPCAM_M(op) is the intrinsic
+// `op` of the target's width.
+//
+// A sum is a 32-bit lane. A dot multiplies the kGroup elements of k in each lane of two vectors and adds the products
+// to the sum: four bytes (u8 · s8) with VNNI, otherwise two 16-bit words, to which the bytes are widened beforehand.
+//
+// Vectors that become bytes together hold their columns in an order that suits the packing instructions, which work
+// within 128 bits:  lane i of vector v of n:  column (i / 4) · 4n + 4v + i % 4
+namespace gapcam {
+namespace {
+
+#if defined(GAPCAM_TARGET_AVX512)
+constexpr int kSumLanes = 16;
+#if !defined(GAPCAM_M)
+#define GAPCAM_M(op) _mm512_##op
+#endif
+#else
+constexpr int kSumLanes = 8;
+#define GAPCAM_M(op) _mm256_##op
+#endif
+#if defined(GAPCAM_TARGET_VNNI)
+constexpr int kGroup = 4, kOperandBytes = 1;
+#else
+constexpr int kGroup = 2, kOperandBytes = 2;
+#endif
+constexpr int kSumBytes = 4 * kSumLanes;
+constexpr PlanType kByteType = PlanType::kUint8;
+typedef uint8_t Byte;
+constexpr int32_t kLeastWeight = kGroup == 4 ? -128 : -255, kMostWeight = kGroup == 4 ? 127 : 255;
+constexpr int kPanelVectors = 2;
+constexpr int kSumRows =
+    kSumLanes == 16 ? 14 : 6;  // rows of a tile: the sums, two weights, one broadcast and a product
+// The conversion to 32 bits is exact for results below this bound.
+constexpr int64_t kSmallSum = INT64_MAX;
+constexpr float kSmallResult = 2147483648.0f;
+constexpr int32_t kSmallStart = 0;
+
+// Copies a few bytes.
+GAPCAM_INLINE void PutBytes(Byte* to, const Byte* from, uint32_t count) {
+  for (; count >= 16; count -= 16, to += 16, from += 16) std::memcpy(to, from, 16);
+  if (count >= 8) std::memcpy(to, from, 8), to += 8, from += 8, count -= 8;
+  for (uint32_t i = 0; i < count; ++i) to[i] = from[i];
+}
+
+typedef int32_t I __attribute__((vector_size(kSumBytes)));
+typedef int32_t UnalignedI __attribute__((vector_size(kSumBytes), aligned(1), may_alias));
+typedef float FI __attribute__((vector_size(kSumBytes)));
+typedef float UnalignedFI __attribute__((vector_size(kSumBytes), aligned(1), may_alias));
+typedef long long Raw __attribute__((vector_size(kSumBytes)));  // what intrinsics take
+
+GAPCAM_INLINE Raw AsRaw(I a) { return reinterpret_cast<Raw>(a); }
+GAPCAM_INLINE I AsSums(Raw a) { return reinterpret_cast<I>(a); }
+GAPCAM_INLINE I LoadSums(const void* p) { return *static_cast<const UnalignedI*>(p); }
+GAPCAM_INLINE Raw LoadRaw(const void* p) { return AsRaw(LoadSums(p)); }
+GAPCAM_INLINE void StoreSums(void* p, I v) { *static_cast<UnalignedI*>(p) = v; }
+GAPCAM_INLINE FI LoadScales(const float* p) { return *reinterpret_cast<const UnalignedFI*>(p); }
+GAPCAM_INLINE Raw SetWords(int32_t x) { return GAPCAM_M(set1_epi16)(static_cast<int16_t>(x)); }
+GAPCAM_INLINE Raw SetBytes(int32_t x) { return GAPCAM_M(set1_epi8)(static_cast<char>(x)); }
+
+// One group of k of a row, in every lane.
+GAPCAM_INLINE I BroadcastGroup(const char* p) {
+  int32_t group;
+  std::memcpy(&group, p, 4);
+  return AsSums(GAPCAM_M(set1_epi32)(group));
+}
+
+// Ends the sums' life in the loop: without it the end of a tile makes GCC 12 store all sums in every step of k.
+GAPCAM_INLINE void Settle(I& sum) {
+#if defined(__AVX512F__)
+  asm volatile("" : "+v"(sum));
+#elif defined(GAPCAM_TARGET_AVX512)
+  (void)sum;
+#else
+  asm volatile("" : "+x"(sum));
+#endif
+}
+
+// sum + the products of one group in every lane: `a` holds activations, `w` weights.
+GAPCAM_INLINE I Dot(I sum, I a, I w) {
+#if defined(GAPCAM_EMULATED_DOT)
+  // Bytes 0 and 2 of each lane, then bytes 1 and 3, as words. No pair of products overflows.
+  const Raw even = GAPCAM_M(srai_epi16)(GAPCAM_M(slli_epi16)(AsRaw(w), 8), 8), odd = GAPCAM_M(srai_epi16)(AsRaw(w), 8);
+  return sum + AsSums(GAPCAM_M(madd_epi16)(AsRaw(a & 0x00ff00ff), even)) +
+         AsSums(GAPCAM_M(madd_epi16)(GAPCAM_M(srli_epi16)(AsRaw(a), 8), odd));
+#elif defined(GAPCAM_TARGET_VNNI) && defined(GAPCAM_TARGET_AVX512)
+  return AsSums(_mm512_dpbusd_epi32(AsRaw(sum), AsRaw(a), AsRaw(w)));
+#elif defined(GAPCAM_TARGET_VNNI)
+  return AsSums(_mm256_dpbusd_avx_epi32(AsRaw(sum), AsRaw(a), AsRaw(w)));
+#else
+  return sum + AsSums(GAPCAM_M(madd_epi16)(AsRaw(a), AsRaw(w)));
+#endif
+}
+
+// How sums become bytes (requantize.inl): clamp(rint(sum · scale) + zero).
+struct ByteEnd {
+  int32_t zero, low, high;
+};
+
+// The same in registers.
+struct ByteEndRegisters {
+  Raw zero, low, high;
+  GAPCAM_MEMBER explicit ByteEndRegisters(const ByteEnd& end)
+      : zero(SetWords(end.zero)), low(SetBytes(end.low)), high(SetBytes(end.high)) {}
+
+  // Two vectors of sums to words.
+  GAPCAM_MEMBER Raw Words(I a, FI scale_a, I b, FI scale_b) const {
+    return GAPCAM_M(adds_epi16)(GAPCAM_M(packs_epi32)(Whole(a, scale_a), Whole(b, scale_b)), zero);
+  }
+  GAPCAM_MEMBER Raw Bytes(Raw a, Raw b) const {
+    return GAPCAM_M(min_epu8)(GAPCAM_M(max_epu8)(GAPCAM_M(packus_epi16)(a, b), low), high);
+  }
+  // The conversion rounds half to even, as the processor does by default.
+  static GAPCAM_MEMBER Raw Whole(I sum, FI scale) {
+    return GAPCAM_M(cvtps_epi32)(GAPCAM_M(cvtepi32_ps)(AsRaw(sum)) * scale);
+  }
+};
+
+constexpr size_t kWidened = 16;  // bytes that Widen takes
+// Widens bytes to the words that the product reads.
+GAPCAM_INLINE void Widen(char* to, const Byte* from) {
+#if !defined(GAPCAM_TARGET_VNNI)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+#else
+  std::memcpy(to, from, kWidened);
+#endif
+}
+
+// The sum beyond which a result is the largest byte in any case. Larger ones could overflow as 32-bit results.
+GAPCAM_INLINE I LargestSum(FI scale) {
+  I most;
+  for (int i = 0; i < kSumLanes; ++i) {
+    const float bound = 1073741824.0f / scale[i];
+    most[i] = bound < 2147483520.0f ? static_cast<int32_t>(bound) : INT32_MAX;
+  }
+  return most;
+}
+
+// Moves the 64-bit (32-bit) pieces that belong to one row next to one another.
+GAPCAM_INLINE Raw GatherPairs(Raw a) {
+#if defined(GAPCAM_TARGET_AVX512)
+  return GAPCAM_M(permutexvar_epi64)(Raw{0, 2, 4, 6, 1, 3, 5, 7}, a);
+#else
+  return _mm256_permute4x64_epi64(a, 0xd8);
+#endif
+}
+GAPCAM_INLINE Raw GatherFours(Raw a) {
+#if defined(GAPCAM_TARGET_AVX512)
+  return GAPCAM_M(permutexvar_epi32)(AsRaw(I{0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15}), a);
+#else
+  return _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+#endif
+}
+
+// Stores piece kPiece of a vector that consists of pieces of kWidth bytes.
+template <int kWidth, int kPiece>
+GAPCAM_INLINE void StorePiece(Byte* to, Raw bytes) {
+#if defined(GAPCAM_TARGET_AVX512)
+  if constexpr (kWidth == 16)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), GAPCAM_M(extracti32x4_epi32)(bytes, kPiece));
+  else
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), GAPCAM_M(extracti64x4_epi64)(bytes, kPiece));
+#else
+  if constexpr (kWidth == 8) {
+    const long long piece = bytes[kPiece];
+    std::memcpy(to, &piece, 8);
+  } else {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_extracti128_si256(bytes, kPiece));
+  }
+#endif
+}
+
+// Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, const ByteEnd& how,
+                             uint32_t columns, Byte* y, size_t stride) {
+  constexpr int kTogether = 4 / kVectors, kWidth = kVectors * kSumLanes;  // rows that fill one vector of bytes
+  const ByteEndRegisters end(how);
+  FI scale[kVectors];
+  Unrolled<kVectors>(GAPCAM_BODY(v) { scale[GAPCAM_AT(v)] = LoadScales(scales + GAPCAM_AT(v) * kSumLanes); });
+  if (__builtin_expect(!is_small, false)) {
+    Unrolled<kVectors>(GAPCAM_BODY(v) {
+      const I most = LargestSum(scale[GAPCAM_AT(v)]);
+      Unrolled<kRows>(GAPCAM_BODY(r) {
+        I& sum = sums[GAPCAM_AT(v)][GAPCAM_AT(r)];
+        sum = AsSums(GAPCAM_M(min_epi32)(AsRaw(sum), AsRaw(most)));
+      });
+    });
+  }
+  Unrolled<(kRows + kTogether - 1) / kTogether>(GAPCAM_BODY(part) {
+    constexpr int r = GAPCAM_AT(part) * kTogether, r1 = r + 1 < kRows ? r + 1 : r, r2 = r + 2 < kRows ? r + 2 : r,
+                  r3 = r + 3 < kRows ? r + 3 : r, kLast = kVectors - 1;
+    constexpr int kHere = kRows - r < kTogether ? kRows - r : kTogether;
+    Raw bytes;
+    if constexpr (kVectors == 2)
+      bytes = GatherPairs(end.Bytes(end.Words(sums[0][r], scale[0], sums[kLast][r], scale[kLast]),
+                                    end.Words(sums[0][r1], scale[0], sums[kLast][r1], scale[kLast])));
+    else
+      bytes = GatherFours(end.Bytes(end.Words(sums[0][r], scale[0], sums[0][r1], scale[0]),
+                                    end.Words(sums[0][r2], scale[0], sums[0][r3], scale[0])));
+    if (__builtin_expect(columns >= static_cast<uint32_t>(kWidth), true)) {
+      Unrolled<kHere>(GAPCAM_BODY(i) { StorePiece<kWidth, GAPCAM_AT(i)>(y + (r + GAPCAM_AT(i)) * stride, bytes); });
+    } else {
+      Byte tile[kSumBytes];
+      StoreSums(tile, AsSums(bytes));
+      for (int i = 0; i < kHere; ++i) PutBytes(y + (r + i) * stride, tile + i * kWidth, columns);
+    }
+  });
+}
+
+// Interleaves kGroup rows of kSumBytes channels: lane i of vector v of `to` holds the operands of one channel, in the order
+// of four vectors that are packed together.
+GAPCAM_INLINE void Interleave(const Byte* const (&rows)[kGroup], char* to) {
+  const Raw a = LoadRaw(rows[0]), b = LoadRaw(rows[1]);
+  Raw low = GAPCAM_M(unpacklo_epi8)(a, b), high = GAPCAM_M(unpackhi_epi8)(a, b);
+#if defined(GAPCAM_TARGET_VNNI)
+  const Raw c = LoadRaw(rows[2]), d = LoadRaw(rows[3]);
+  const Raw low2 = GAPCAM_M(unpacklo_epi8)(c, d), high2 = GAPCAM_M(unpackhi_epi8)(c, d);
+  StoreSums(to, AsSums(GAPCAM_M(unpacklo_epi16)(low, low2)));
+  StoreSums(to + kSumBytes, AsSums(GAPCAM_M(unpackhi_epi16)(low, low2)));
+  StoreSums(to + 2 * kSumBytes, AsSums(GAPCAM_M(unpacklo_epi16)(high, high2)));
+  StoreSums(to + 3 * kSumBytes, AsSums(GAPCAM_M(unpackhi_epi16)(high, high2)));
+#else
+  const Raw zero = {};
+  StoreSums(to, AsSums(GAPCAM_M(unpacklo_epi8)(low, zero)));
+  StoreSums(to + kSumBytes, AsSums(GAPCAM_M(unpackhi_epi8)(low, zero)));
+  StoreSums(to + 2 * kSumBytes, AsSums(GAPCAM_M(unpacklo_epi8)(high, zero)));
+  StoreSums(to + 3 * kSumBytes, AsSums(GAPCAM_M(unpackhi_epi8)(high, zero)));
+#endif
+}
+
+// A lane of operands that all have one value.
+GAPCAM_INLINE I SetOperands(int32_t value) { return AsSums(kOperandBytes == 1 ? SetBytes(value) : SetWords(value)); }
+
+// Turns the sums of four neighbouring pixels into bytes: [pixel][4 channels] in each 128 bits.
+GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, bool is_small, const ByteEndRegisters& end, Byte* to) {
+  if (__builtin_expect(!is_small, false)) {
+    const Raw most = AsRaw(LargestSum(scale));
+    Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(i)] = AsSums(GAPCAM_M(min_epi32)(AsRaw(sums[GAPCAM_AT(i)]), most)); });
+  }
+  StoreSums(to,
+            AsSums(end.Bytes(end.Words(sums[0], scale, sums[1], scale), end.Words(sums[2], scale, sums[3], scale))));
+}
+
+// Puts the quads of four vectors of channels together: four pixels of kSumBytes channels.
+GAPCAM_INLINE void MergeQuads(const Byte* quads, Raw (&pixels)[4]) {
+  const Raw a = LoadRaw(quads), b = LoadRaw(quads + kSumBytes), c = LoadRaw(quads + 2 * kSumBytes),
+            d = LoadRaw(quads + 3 * kSumBytes);
+  const Raw ab = GAPCAM_M(unpacklo_epi32)(a, b), cd = GAPCAM_M(unpacklo_epi32)(c, d);
+  const Raw ab2 = GAPCAM_M(unpackhi_epi32)(a, b), cd2 = GAPCAM_M(unpackhi_epi32)(c, d);
+  pixels[0] = GAPCAM_M(unpacklo_epi64)(ab, cd), pixels[1] = GAPCAM_M(unpackhi_epi64)(ab, cd);
+  pixels[2] = GAPCAM_M(unpacklo_epi64)(ab2, cd2), pixels[3] = GAPCAM_M(unpackhi_epi64)(ab2, cd2);
+}
+GAPCAM_INLINE void StorePixel(Byte* to, Raw pixel) { StoreSums(to, AsSums(pixel)); }
+
+// kLanes bytes as floats.
+GAPCAM_INLINE V LoadBytes(const Byte* p) {
+#if defined(GAPCAM_TARGET_AVX512)
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#else
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#endif
+}
+
+// Rounds floats that lie in the range of a byte, half to even, and stores them as kLanes bytes.
+GAPCAM_INLINE void StoreBytes(Byte* p, V v) {
+#if defined(GAPCAM_TARGET_AVX512)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+#else
+  const __m256i whole = _mm256_cvtps_epi32(v);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+#endif
+}
+
+}  // namespace
+}  // namespace gapcam

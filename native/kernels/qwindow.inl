@@ -1,0 +1,173 @@
+// Depthwise windows over bytes. kGroup rows of the padded input are interleaved, so that one dot adds kGroup taps of a
+// kernel column to the sum of one result, and neighbouring rows of results read the same operands:
+//
+//   group p:  rows 2p, 2p + 1, … of one block of kWindowBlock channels
+//             [pixel][vector of 4]   a lane holds the kGroup operands of one channel of one pixel
+//
+// A row of results that begins at padded row 2p has weights (w0, w1, …) in group p. One that begins at row 2p + 1 has
+// (0, w0, w1, …): its phase is 1. Both continue in the groups that begin where the one before ends.
+namespace gapcam {
+namespace {
+
+constexpr uint32_t kWindowBlock = 4 * kSumLanes;  // channels
+constexpr uint32_t kPixelBytes = 4 * kSumBytes;   // of a pixel in a group
+constexpr uint32_t kGroupStep = kGroup / 2;       // from one group of a row of results to the next
+
+struct QuantWindow;
+
+// Computes one or two rows of results of one block: quads of four pixels as StoreQuad and MergeQuads have them,
+// [row][quad][vector][kSumBytes]. groups[j] are the groups of a row, `phase` that of the first row.
+typedef void (*QuantWindowRow)(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
+                               const ByteEnd& end, Byte* quads);
+
+// A window and its packed weights, [block][part][vector][phase][group][kernel column]. A block has a second part where
+// weights do not fit the multiplier.
+struct QuantWindow {
+  uint32_t kernel_h, kernel_w, stride_w, dilation_w, out_width;
+  uint32_t phases, groups;  // phases is 1 if all rows of results begin at even rows
+  const char* weights;
+  const uint8_t* parts;     // of each block
+  const uint8_t* is_small;  // of each block; see QuantWeights
+  const int32_t* bias;      // [block][vector][lane], like scales
+  const float* scales;
+  QuantWindowRow row, pair;  // pair may be null
+
+  GAPCAM_MEMBER size_t VectorBytes() const { return static_cast<size_t>(phases) * groups * kernel_w * kSumBytes; }
+  GAPCAM_MEMBER size_t PartBytes() const { return 4 * VectorBytes(); }
+  GAPCAM_MEMBER uint32_t Quads() const { return CeilDiv(out_width, 4); }
+};
+
+// The rows of a kSize × kSize kernel with dilation 1.
+template <int kSize, int kStride, int kRows>
+static void QuantWindowRows(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
+                            const ByteEnd& how, Byte* quads) {
+  constexpr int kGroups = (kSize + kStride % 2 + kGroup - 1) / kGroup, kAcross = 3 * kStride + kSize;
+  constexpr int kPhaseBytes = kGroups * kSize * kSumBytes;
+  const ByteEndRegisters end(how);
+  const bool is_small = window.is_small[block];
+  const uint32_t count = window.Quads();
+  for (int v = 0; v < 4; ++v) {
+    const char* w = window.weights + 2 * block * window.PartBytes() + v * window.VectorBytes() + phase * kPhaseBytes;
+    const I bias = LoadSums(window.bias + (block * 4 + v) * kSumLanes);
+    const FI scale = LoadScales(window.scales + (block * 4 + v) * kSumLanes);
+    for (uint32_t quad = 0; quad < count; ++quad) {
+      I sums[kRows][4];
+      Unrolled<kRows>(GAPCAM_BODY(r) { Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(r)][GAPCAM_AT(i)] = bias; }); });
+      Unrolled<kGroups>(GAPCAM_BODY(j) {
+        const char* from =
+            Pinned(groups[GAPCAM_AT(j)] + static_cast<size_t>(quad) * (4 * kStride * kPixelBytes) + v * kSumBytes);
+        Unrolled<kAcross>(GAPCAM_BODY(at) {
+          const I x = LoadSums(from + GAPCAM_AT(at) * kPixelBytes);
+          Unrolled<kRows>(GAPCAM_BODY(r) {
+            Unrolled<4>(GAPCAM_BODY(i) {
+              constexpr int kx = GAPCAM_AT(at) - GAPCAM_AT(i) * kStride;
+              if constexpr (kx >= 0 && kx < kSize)
+                sums[GAPCAM_AT(r)][GAPCAM_AT(i)] =
+                    Dot(sums[GAPCAM_AT(r)][GAPCAM_AT(i)], x,
+                        LoadSums(w + GAPCAM_AT(r) * kPhaseBytes + (GAPCAM_AT(j) * kSize + kx) * kSumBytes));
+            });
+          });
+        });
+      });
+      Unrolled<kRows>(GAPCAM_BODY(r) {
+        StoreQuad(sums[GAPCAM_AT(r)], scale, is_small, end,
+                  quads + ((GAPCAM_AT(r) * static_cast<size_t>(count) + quad) * 4 + v) * kSumBytes);
+      });
+    }
+  }
+}
+
+// One row of any window.
+static void QuantWindowPlain(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
+                             const ByteEnd& how, Byte* quads) {
+  const ByteEndRegisters end(how);
+  const size_t phase_bytes = window.VectorBytes() / window.phases;
+  for (uint32_t v = 0; v < 4; ++v) {
+    const I bias = LoadSums(window.bias + (block * 4 + v) * kSumLanes);
+    const FI scale = LoadScales(window.scales + (block * 4 + v) * kSumLanes);
+    for (uint32_t quad = 0; quad < window.Quads(); ++quad) {
+      I sums[4] = {bias, bias, bias, bias};
+      for (uint32_t part = 0; part < window.parts[block]; ++part) {
+        const char* w =
+            window.weights + (2 * block + part) * window.PartBytes() + v * window.VectorBytes() + phase * phase_bytes;
+        for (uint32_t j = 0; j < window.groups; ++j) {
+          for (uint32_t kx = 0; kx < window.kernel_w; ++kx, w += kSumBytes) {
+            const char* from = groups[j] + v * kSumBytes + kx * window.dilation_w * kPixelBytes;
+            const I weight = LoadSums(w);
+            Unrolled<4>(GAPCAM_BODY(i) {
+              const size_t pixel = static_cast<size_t>(quad * 4 + GAPCAM_AT(i)) * window.stride_w;
+              sums[GAPCAM_AT(i)] = Dot(sums[GAPCAM_AT(i)], LoadSums(from + pixel * kPixelBytes), weight);
+            });
+          }
+        }
+      }
+      StoreQuad(sums, scale, window.is_small[block], end, quads + (static_cast<size_t>(quad) * 4 + v) * kSumBytes);
+    }
+  }
+}
+
+// Chooses the functions of a window.
+static void ChooseQuantRows(uint32_t stride_h, QuantWindow* window) {
+  window->row = QuantWindowPlain, window->pair = nullptr;
+  if (window->kernel_h != window->kernel_w || window->dilation_w != 1 || stride_h != window->stride_w) return;
+  switch (window->kernel_w * 10 + window->stride_w) {
+    case 31: window->row = QuantWindowRows<3, 1, 1>, window->pair = QuantWindowRows<3, 1, 2>; break;
+    case 32: window->row = QuantWindowRows<3, 2, 1>; break;
+    case 51: window->row = QuantWindowRows<5, 1, 1>, window->pair = QuantWindowRows<5, 1, 2>; break;
+    case 52: window->row = QuantWindowRows<5, 2, 1>; break;
+    default: break;
+  }
+}
+
+// Packs the weights of one vector of one block: its phases, groups and kernel columns. With `is_rest` the part that does
+// not fit the multiplier. Returns whether a weight is not 0.
+static bool PackWindowVector(const WeightSource& from, const QuantWindow& window, uint32_t block, uint32_t vector,
+                             bool is_rest, char* to) {
+  int32_t any = 0;
+  for (uint32_t phase = 0; phase < window.phases; ++phase) {
+    for (uint32_t j = 0; j < window.groups; ++j) {
+      for (uint32_t kx = 0; kx < window.kernel_w; ++kx) {
+        for (uint32_t lane = 0; lane < kSumLanes; ++lane) {
+          const uint32_t channel = block * kWindowBlock + ColumnOf(4, vector, lane);
+          for (uint32_t i = 0; i < kGroup; ++i) {
+            const uint32_t ky = j * kGroup + i - phase;  // wraps around, and is then no row of the kernel
+            const int32_t w = ky < window.kernel_h ? from.At(ky, kx, channel) : 0, part = FittingPart(w);
+            any |= is_rest ? w - part : part;
+            to = PutWeight(to, is_rest ? w - part : part);
+          }
+        }
+      }
+    }
+  }
+  return any != 0;
+}
+
+// Packs the weights, bias and scales of a window. Each column of `from` is a channel, each of its runs a kernel row.
+// Returns false when memory is short.
+static bool PackQuantWindow(const WeightSource& from, int32_t x_zero, Allocator& memory, QuantWindow* window) {
+  const uint32_t blocks = CeilDiv(from.columns, kWindowBlock);
+  auto* weights = static_cast<char*>(memory.Allocate(2 * blocks * window->PartBytes()));
+  auto* bias = static_cast<int32_t*>(memory.Allocate(blocks * kWindowBlock * sizeof(int32_t)));
+  auto* scales = static_cast<float*>(memory.Allocate(blocks * kWindowBlock * sizeof(float)));
+  auto* parts = static_cast<uint8_t*>(memory.Allocate(blocks));
+  auto* is_small = static_cast<uint8_t*>(memory.Allocate(blocks));
+  if (!weights || !bias || !scales || !parts || !is_small) return false;
+  window->weights = weights, window->bias = bias, window->scales = scales;
+  window->parts = parts, window->is_small = is_small;
+  for (uint32_t block = 0; block < blocks; ++block, bias += kWindowBlock, scales += kWindowBlock) {
+    bool has_rest = false;
+    is_small[block] = PackEnds(from, block * kWindowBlock, 4, x_zero, bias, scales);
+    for (uint32_t part = 0; part < 2; ++part) {
+      for (uint32_t v = 0; v < 4; ++v, weights += window->VectorBytes()) {
+        const bool any = PackWindowVector(from, *window, block, v, part == 1, weights);
+        has_rest = has_rest || (part == 1 && any);
+      }
+    }
+    parts[block] = has_rest ? 2 : 1;
+    for (uint32_t i = 0; is_small[block] && i < kWindowBlock; ++i) bias[i] += kSmallStart;
+  }
+  return true;
+}
+
+}  // namespace
+}  // namespace gapcam
