@@ -5,11 +5,10 @@
  */
 import { loadAddon, type Addon, type CudaDevice, type CudaSession } from '../addon.js'
 import { messageOf } from '../errors.js'
-import { serializeOutline, type Plan } from '../model/plan.js'
 import { findCubin, type Cubin } from './cubins.js'
 import { CudaEngine, runInstead } from './cuda.js'
 import type { CudaPrecision, Engine, EngineOptions } from './engine.js'
-import { toEngineTensor } from './native.js'
+import { toEngineTensor, type CompiledModel } from './native.js'
 import { compileCubin } from './nvrtc.js'
 
 /** The device with the addon that found it, or what is missing. */
@@ -30,7 +29,7 @@ export async function findCudaDevice(): Promise<CudaDeviceFound> {
 export interface CudaRequest {
   readonly addon: Addon
   readonly device: CudaDevice
-  readonly plan: Plan
+  readonly compiled: CompiledModel
   /**
    * The CPU engine of the same plan. The CUDA engine owns it afterwards; after a failure it still belongs to the
    * caller.
@@ -47,7 +46,7 @@ export type CudaAttempt = { readonly engine: Engine } | { readonly why: string; 
 /**
  * Tries the shipped kernels, then kernels that NVRTC compiles here.
  *
- *     const attempt = await tryCuda({ addon, device, plan, cpu, isAsked: false, options })
+ *     const attempt = await tryCuda({ addon, device, compiled, cpu, isAsked: false, options })
  *     const engine = 'engine' in attempt ? attempt.engine : cpu
  */
 export async function tryCuda(request: CudaRequest): Promise<CudaAttempt> {
@@ -84,13 +83,13 @@ const tolerance: Readonly<Record<CudaPrecision, number>> = { fp16: 2e-2, fp32: 1
 
 /** Opens a session and runs its self-test. */
 async function openCudaSession(
-  { addon, plan, cpu }: CudaRequest,
+  { addon, compiled: { outline, constants }, cpu }: CudaRequest,
   precision: CudaPrecision,
   image: Uint8Array,
 ): Promise<{ session: CudaSession; selfTest: number } | { why: string; cause: unknown }> {
   let session: CudaSession | null = null
   try {
-    session = await addon.openCudaSession(serializeOutline(plan), { image, precision, constants: plan.constants })
+    session = await addon.openCudaSession(outline, { image, precision, constants })
     return { session, selfTest: await runSelfTest(session, cpu) }
   } catch (error) {
     await session?.close()

@@ -5,8 +5,17 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Addon, NativeSession, NativeStep, NativeTensor } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
-import { serializeOutline, type Plan } from '../model/plan.js'
 import type { Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
+
+/** A compiled model on its way to an executor, or to the disk and back. */
+export interface CompiledModel {
+  /** The plan's buffer without its constants; see docs/plan-format.md. */
+  readonly outline: Uint8Array
+  /** In the order of their offsets: views of the model's file, or memory that the compiler filled. */
+  readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
+  /** What a tuning beside the model decided: its number of threads, and a sentence about it ('' without one). */
+  readonly tuned: { readonly threads: number | null; readonly sentence: string }
+}
 
 export interface NativeOptions {
   readonly threads: number
@@ -16,10 +25,13 @@ export interface NativeOptions {
 }
 
 /** Opens a plan. Rejects with the addon's error: unsupported target, too little memory, or a plan that its reader refuses. */
-export async function openNative(addon: Addon, plan: Plan, options: NativeOptions): Promise<NativeEngine> {
+export async function openNative(
+  addon: Addon,
+  { outline, constants }: Pick<CompiledModel, 'outline' | 'constants'>,
+  options: NativeOptions,
+): Promise<NativeEngine> {
   const { threads, target } = options
-  const { constants } = plan
-  const session = await addon.openSession(serializeOutline(plan), {
+  const session = await addon.openSession(outline, {
     threads,
     constants,
     ...(target === undefined ? {} : { target }),

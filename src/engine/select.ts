@@ -5,26 +5,23 @@
  */
 import { loadAddon, type Addon, type CudaDevice } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
-import { compilePlan } from '../model/compile.js'
-import { loadModel } from '../model/load.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
-import type { Plan } from '../model/plan.js'
-import type { UnsupportedNode } from '../model/graph.js'
-import { prepareNative, onlyOutputs } from '../model/prepare.js'
 import type { EngineName } from '../decision/prediction.js'
 import type { InputSize } from '../tensor.js'
 import { findCudaDevice, tryCuda } from './cuda-open.js'
 import type { Engine, EngineOptions, Rejection } from './engine.js'
-import { openNative, type NativeEngine } from './native.js'
-import { openFallback } from './fallback.js'
+import { openNative, type CompiledModel, type NativeEngine } from './native.js'
 import { selfTest } from './self-test.js'
 import { resolveThreads } from './threads.js'
-import { inputSizes, readTuning, type TuningFound } from './tuning.js'
 
 export type EngineChoice = EngineName | 'auto'
 
+/** A choice that takes the native engine or CUDA where they can serve. */
+type OwnChoice = Exclude<EngineChoice, 'onnxruntime'>
+
 /**
- * Opens a model file, or a loaded model, on the chosen engine. Rejects with MODEL_* or ENGINE_*.
+ * Opens a model file, or a loaded model, on the chosen engine. `onCompiled` receives the compiled model if the native
+ * engine or CUDA serves it. Rejects with MODEL_* or ENGINE_*.
  *
  *     const engine = await openEngine('model.onnx', 'auto', { threads: 2 })
  *     await engine.run() // reads engine.inputs, writes engine.outputs; engine.close() in the end
@@ -33,32 +30,66 @@ export async function openEngine(
   model: string | LoadedModel,
   choice: EngineChoice,
   options: EngineOptions = {},
+  onCompiled?: (compiled: CompiledModel) => void,
 ): Promise<Engine> {
-  const loaded = typeof model === 'string' ? await loadModel(model) : model
-  const rejected: Rejection[] = []
+  // A kept plan needs neither reader nor compiler; they are loaded only here.
+  const loaded = typeof model === 'string' ? await (await import('../model/load.js')).loadModel(model) : model
+  let rejected: readonly Rejection[] = []
   if (choice !== 'onnxruntime') {
-    const target = options.target ?? process.env['GAPCAM_TARGET']
-    const isForCpu = choice === 'native' || (choice === 'auto' && target !== undefined)
-    const gpu = isForCpu ? { why: `${target ?? 'native'} was asked for` } : await findCudaDevice()
-    if (choice === 'cuda' && 'why' in gpu) throw unavailable('cuda', gpu)
-    if (choice === 'auto' && 'why' in gpu && 'addon' in loadAddon()) rejected.push({ name: 'cuda', reason: gpu.why })
-    const native = await tryNative(
-      loaded,
-      options,
-      choice === 'native' ? 'asked for' : 'covers the whole model',
-      rejected,
-    )
-    if ('engine' in native) return 'why' in gpu ? native.engine : openOnGpu(native, gpu, choice === 'cuda', options)
-    if (choice !== 'auto') throw unavailable(choice, native)
-    rejected.push({ name: 'native', reason: native.why })
+    const { compileModel } = await import('./compile.js')
+    const own = await openOwn((target) => compileModel(loaded, options, target), choice, options)
+    if ('engine' in own) {
+      onCompiled?.(own.compiled)
+      return own.engine
+    }
+    if (choice !== 'auto') throw unavailable(choice, own.native)
+    rejected = [...own.rejected, { name: 'native', reason: own.native.why }]
   }
   const native = rejected.find(({ name }) => name === 'native')
   const reason = native ? `native engine not used: ${native.reason}` : 'asked for'
+  const { openFallback } = await import('./fallback.js')
   try {
     return await openFallback(loaded, options, { threads: resolveThreads(options.threads), reason, rejected })
   } catch (error) {
     throw native && error instanceof GapcamError ? neither(error, native.reason, options.inputSize) : error
   }
+}
+
+/** The target whose kernels serve these options. */
+const targetFor = (addon: Addon, { target }: EngineOptions): string =>
+  target ?? process.env['GAPCAM_TARGET'] ?? bestTarget(addon)
+
+type Compile = (target: string) => CompiledModel | { readonly why: string }
+
+interface Opened {
+  readonly engine: Engine
+  readonly compiled: CompiledModel
+}
+
+interface NotOpened {
+  readonly native: Failure
+  /** The engines that were rejected before. */
+  readonly rejected: readonly Rejection[]
+}
+
+interface Failure {
+  readonly why: string
+  readonly cause?: unknown
+}
+
+/** The native engine, or CUDA on top of it. */
+async function openOwn(compile: Compile, choice: OwnChoice, options: EngineOptions): Promise<Opened | NotOpened> {
+  const target = options.target ?? process.env['GAPCAM_TARGET']
+  const isForCpu = choice === 'native' || (choice === 'auto' && target !== undefined)
+  const gpu = isForCpu ? { why: `${target ?? 'native'} was asked for` } : await findCudaDevice()
+  if (choice === 'cuda' && 'why' in gpu) throw unavailable('cuda', gpu)
+  const isTold = choice === 'auto' && 'why' in gpu && 'addon' in loadAddon()
+  const rejected = isTold ? [{ name: 'cuda', reason: gpu.why }] : []
+  const reason = choice === 'native' ? 'asked for' : 'covers the whole model'
+  const native = await tryNative(compile, options, reason, rejected)
+  if ('why' in native) return { native, rejected }
+  const { compiled } = native
+  return { compiled, engine: 'why' in gpu ? native.engine : await openOnGpu(native, gpu, choice === 'cuda', options) }
 }
 
 /** The error if no engine can serve: each engine's reason, and the input size, because a wrong size often causes it. */
@@ -71,10 +102,7 @@ function neither(
   return new GapcamError(code, `${message}; native engine not used${size}: ${reason}`, { cause, hint })
 }
 
-function unavailable(
-  name: 'cuda' | 'native',
-  { why, cause }: { readonly why: string; readonly cause?: unknown },
-): GapcamError {
+function unavailable(name: 'cuda' | 'native', { why, cause }: Failure): GapcamError {
   const hint =
     name === 'cuda'
       ? { hint: 'docs/jetson.md says what CUDA needs; --engine auto takes the best engine that is there.' }
@@ -89,7 +117,7 @@ async function openOnGpu(
   isAsked: boolean,
   options: EngineOptions,
 ): Promise<Engine> {
-  const cuda = await tryCuda({ ...gpu, plan: native.plan, cpu: native.engine, isAsked, options })
+  const cuda = await tryCuda({ ...gpu, compiled: native.compiled, cpu: native.engine, isAsked, options })
   if ('engine' in cuda) return cuda.engine
   if (isAsked) {
     await native.engine.close()
@@ -101,68 +129,35 @@ async function openOnGpu(
 
 interface NativeOpened {
   readonly engine: NativeEngine
-  readonly plan: Plan
+  readonly compiled: CompiledModel
 }
 
-type NativeAttempt = NativeOpened | { readonly why: string; readonly cause?: unknown }
-
 async function tryNative(
-  model: LoadedModel,
+  compile: Compile,
   options: EngineOptions,
   reason: string,
   before: readonly Rejection[],
-): Promise<NativeAttempt> {
+): Promise<NativeOpened | Failure> {
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
+  const { addon } = loaded
   const target = options.target ?? process.env['GAPCAM_TARGET']
-  const tested = testedTarget(loaded.addon, target) // runs while the plan is compiled
-  const compiled = compile(model, options, target ?? bestTarget(loaded.addon))
+  const tested = testedTarget(addon, target) // runs while the plan is compiled
+  const compiled = compile(targetFor(addon, options))
   if ('why' in compiled) return compiled
-  const { found } = compiled
-  const wrong = await tested
-  if (wrong !== null) return { why: wrong }
-  const rejected = [...before, ...rejectedTargets(loaded.addon, target)]
-  const threads = resolveThreads(
-    options.threads === undefined || options.threads === 'auto' ? (found.tuning?.threads ?? 'auto') : options.threads,
-  )
-  const native = {
-    threads,
-    reason: found.sentence === '' ? reason : `${reason}; ${found.sentence}`,
-    rejected,
+  const { threads, sentence } = compiled.tuned
+  const opening = openNative(addon, compiled, {
+    threads: resolveThreads(
+      options.threads === undefined || options.threads === 'auto' ? (threads ?? 'auto') : options.threads,
+    ),
+    reason: sentence === '' ? reason : `${reason}; ${sentence}`,
+    rejected: [...before, ...rejectedTargets(addon, target)],
     ...(target === undefined ? {} : { target }),
-  }
-  try {
-    return { engine: await openNative(loaded.addon, compiled.plan, native), plan: compiled.plan }
-  } catch (error) {
-    return { why: messageOf(error), cause: error }
-  }
-}
-
-function compile(
-  model: LoadedModel,
-  options: EngineOptions,
-  target: string,
-): { plan: Plan; found: TuningFound } | { why: string } {
-  const prepared = prepareNative(
-    onlyOutputs(model.graph, options.outputs),
-    options.inputSize ? { inputSize: options.inputSize } : {},
-  )
-  const found = readTuning(model.path, { modelBytes: model.bytes.length, target, inputs: inputSizes(prepared) })
-  const compiled = compilePlan(prepared, {
-    ...(options.extraOutputs ? { extraOutputs: options.extraOutputs } : {}),
-    ...(found.tuning ? { separate: found.tuning.separate } : {}),
-  })
-  if ('plan' in compiled) return { plan: compiled.plan, found }
-  return { why: uncovered(compiled.unsupported) }
-}
-
-/** One sentence about the nodes that the native engine does not cover: the operators, and the reason of the first. */
-function uncovered(nodes: readonly UnsupportedNode[]): string {
-  const [first] = nodes
-  const operators = [...new Set(nodes.map(({ op }) => op))].filter((op) => op !== 'input')
-  const which =
-    operators.length > 0 ? `${operators.slice(0, 6).join(', ')}${operators.length > 6 ? ', …' : ''} not covered; ` : ''
-  return `${which}${first?.node}: ${first?.reason}`
+  }).catch((error: unknown): Failure => ({ why: messageOf(error), cause: error }))
+  const [wrong, opened] = await Promise.all([tested, opening])
+  if (wrong === null) return 'why' in opened ? opened : { engine: opened, compiled }
+  if (!('why' in opened)) await opened.close()
+  return { why: wrong }
 }
 
 const selfTests = new Map<string, Promise<string | null>>()

@@ -2,6 +2,9 @@
  * The library's model session: tensors in, tensors out, in the order of the model file. It copies all data, so callers
  * own what they pass and receive. Frames of a camera do not take this path.
  */
+// Loaded with the package, not when a model is to be opened.
+import '../engine/compile.js'
+import '../model/load.js'
 import { openEngine, type EngineChoice } from '../engine/select.js'
 import type { Engine, EngineDescription, EngineOptions, EngineTensor } from '../engine/engine.js'
 import { expected } from '../errors.js'
