@@ -21,6 +21,7 @@ import { findManifest, type FoundManifest } from './model/metadata/manifest.js'
 import { loadModel } from './model/load.js'
 import { modelStem } from './model/metadata/schema.js'
 import type { LoadedModel } from './model/onnx/onnx.js'
+import { portCodes } from './model/quantized/code.js'
 import { onlyOutputs, prepareNative } from './model/prepare.js'
 import { createPredictor, type PredictorOptions } from './decision/prediction.js'
 import { createPreprocessor } from './pixels/preprocess.js'
@@ -253,9 +254,10 @@ function looks(parts: LookParts): Pick<Classifier, 'preprocessing' | 'preprocess
 }
 
 /** The one input that is a picture. Throws MODEL_UNSUPPORTED for anything else. */
-function pictureOf({ model, engine, found, options }: Parts): PictureInput {
+function pictureOf({ model, graph, engine, found, options }: Parts): PictureInput {
   const [input] = engine.inputs
-  const picture = engine.inputs.length === 1 && input ? pictureInput(input, found.manifest, options.resize) : null
+  const code = portCodes(graph).get(input?.name ?? '')
+  const picture = engine.inputs.length === 1 && input ? pictureInput(input, found.manifest, options.resize, code) : null
   if (picture) return picture
   const shapes = engine.inputs.map(portSentence).join('; ')
   throw new GapcamError(

@@ -16,7 +16,7 @@ export type AttributeValue =
 export interface Weight {
   readonly shape: readonly number[]
   /** A Uint16Array holds float16 bits. */
-  readonly data: Float32Array | Float64Array | BigInt64Array | Int32Array | Uint16Array | Uint8Array
+  readonly data: Float32Array | Float64Array | BigInt64Array | Int32Array | Uint16Array | Uint8Array | Int8Array
   /** Where the bytes lie in a file beside the model; `data` then only gives the type. */
   readonly external?: { readonly location: string; readonly offset?: number; readonly length?: number }
 }
@@ -38,6 +38,8 @@ export interface ModelSpec {
   readonly outputs: Readonly<Record<string, readonly (number | string)[] | null>>
   /** Outputs of type int64. The others are float32. */
   readonly integers?: readonly string[]
+  /** Inputs and outputs of quantised integers. */
+  readonly codes?: Readonly<Record<string, 'uint8' | 'int8'>>
   readonly opset?: number
   /** The file's metadata properties. */
   readonly metadata?: Readonly<Record<string, string>>
@@ -48,6 +50,7 @@ export interface ModelSpec {
 const enum Type {
   float = 1,
   uint8 = 2,
+  int8 = 3,
   int32 = 6,
   int64 = 7,
   half = 10,
@@ -105,10 +108,17 @@ function graph(spec: ModelSpec): Uint8Array {
     spec.nodes.forEach((node, i) => writer.writeBytesField(1, nodeMessage(node, i)))
     writer.writeStringField(2, 'test')
     for (const [name, weight] of Object.entries(spec.weights ?? {})) writer.writeBytesField(5, tensor(weight, name))
-    for (const [name, shape] of Object.entries(spec.inputs)) writer.writeBytesField(11, valueInfo(name, shape))
+    for (const [name, shape] of Object.entries(spec.inputs))
+      writer.writeBytesField(11, valueInfo(name, shape, portType(spec, name)))
     for (const [name, shape] of Object.entries(spec.outputs))
-      writer.writeBytesField(12, valueInfo(name, shape, spec.integers?.includes(name) ? Type.int64 : Type.float))
+      writer.writeBytesField(12, valueInfo(name, shape, portType(spec, name)))
   })
+}
+
+function portType({ integers, codes }: ModelSpec, name: string): Type {
+  const code = codes?.[name]
+  if (code) return code === 'uint8' ? Type.uint8 : Type.int8
+  return integers?.includes(name) ? Type.int64 : Type.float
 }
 
 function nodeMessage({ op, inputs, outputs, attributes = {}, domain }: NodeSpec, i: number): Uint8Array {
@@ -156,6 +166,7 @@ function typeOf(data: Weight['data']): Type {
   if (data instanceof BigInt64Array) return Type.int64
   if (data instanceof Float64Array) return Type.double
   if (data instanceof Uint16Array) return Type.half
+  if (data instanceof Int8Array) return Type.int8
   return data instanceof Int32Array ? Type.int32 : Type.uint8
 }
 

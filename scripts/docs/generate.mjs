@@ -119,7 +119,8 @@ in \`describe()\` and in every JSON output. \`gapcam model info FILE\` names the
 
 Of the operators that onnxruntime's optimizer writes (com.microsoft), FusedConv, FusedMatMul, SkipLayerNormalization and
 the Gelus are expanded into these. Models in half or double precision are computed in float32, including their inputs and
-outputs. Quantised models (QuantizeLinear, DequantizeLinear, QLinearConv, …) run on onnxruntime.
+outputs, and so are those in bfloat16. Quantised models (QuantizeLinear, DequantizeLinear, the QLinear operators, ConvInteger,
+MatMulInteger) are covered where their scales are constant, and a DynamicQuantizeLinear in front of a product.
 [Networks](networks.md) lists the network families that were tested.
 
 ${table(['operator', 'limits', 'fuses an activation'], rows)}

@@ -4,6 +4,7 @@
  * batch filled with copies of the picture.
  */
 import type { EngineTensor } from '../engine/engine.js'
+import type { Code } from '../model/quantized/code.js'
 import type { Manifest } from '../model/metadata/schema.js'
 import { torchvision } from '../model/metadata/schema.js'
 import type { PreprocessSpec, ResizeMode, Triple } from '../pixels/spec.js'
@@ -30,11 +31,15 @@ interface Geometry {
   readonly channels: number
 }
 
-/** The picture input of a model with the one input `input`; null if that is not a picture with one or three channels. */
+/**
+ * The picture input of a model with the one input `input`; null if that is not a picture with one or three channels.
+ * `code` is that of the file's integers where the engine takes the real numbers that these stand for.
+ */
 export function pictureInput(
   input: EngineTensor,
   manifest: Manifest,
   resize: ResizeMode | undefined,
+  code?: Code | undefined,
 ): PictureInput | null {
   const geometry = geometryOf(input, manifest)
   const { channels, batch, height, width, layout } = geometry ?? {
@@ -47,7 +52,8 @@ export function pictureInput(
   if (!geometry || !(channels === 1 || channels === 3) || !convertible.has(input.type)) return null
   const isLevels = !floating.has(input.type)
   const isDirect = channels === 3 && batch === 1 && (input.type === 'float32' || input.type === 'uint8')
-  const { mean, std, assumed } = scalingOf(input, manifest, channels)
+  const { mean, std, assumed } =
+    code && input.type === 'float32' ? codeScaling(code, channels) : scalingOf(input, manifest, channels)
   const spec: PreprocessSpec = {
     height,
     width,
@@ -90,7 +96,7 @@ function geometryOf(input: EngineTensor, manifest: Manifest): Geometry | null {
 
 /** Means and deviations, and what was assumed of them. Integers take levels: there is nothing to scale. */
 function scalingOf(
-  { type }: EngineTensor,
+  { type }: Pick<EngineTensor, 'type'>,
   { mean, std }: Manifest,
   channels: number,
 ): { readonly mean: Triple; readonly std: Triple; readonly assumed: readonly string[] } {
@@ -106,6 +112,13 @@ function scalingOf(
     ...(isFloating || type === 'int8' || type === 'uint8' ? [] : [`levels from 0 to 255 for ${type} pixels`]),
   ]
   return { mean: mean ?? usual.mean, std: std ?? usual.std, assumed }
+}
+
+/** Means and deviations that give the real number of each level, as if the level itself was the file's integer. */
+function codeScaling({ type, scale, zeroPoint }: Code, channels: number): ReturnType<typeof scalingOf> {
+  const zero = zeroPoint + (type === 'int8' ? 128 : 0)
+  const { assumed } = scalingOf({ type }, {}, channels)
+  return { mean: [zero, zero, zero], std: [1 / scale, 1 / scale, 1 / scale], assumed }
 }
 
 type Pixels = Float32Array | Uint8Array

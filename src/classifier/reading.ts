@@ -4,6 +4,7 @@ import type { Engine, EngineTensor } from '../engine/engine.js'
 import type { Graph } from '../model/graph.js'
 import { FactFinder } from '../model/metadata/fact-finder.js'
 import type { FoundManifest } from '../model/metadata/manifest.js'
+import { isCodeType } from '../model/quantized/code.js'
 import type { ScoresValue } from '../model/metadata/outputs.js'
 import { probedReading, readingOf, type Reading } from '../model/metadata/reading.js'
 import type { Preprocessor, PreprocessSpec } from '../pixels/spec.js'
@@ -29,7 +30,10 @@ interface ReadingParts {
 /** Decides it; runs the model only if neither manifest nor graph tells. Rejects with the engine's error. */
 export async function readingFor(parts: ReadingParts): Promise<Reading> {
   const { graph, scores, output, found, count } = parts
-  const byGraph = withCode(readingOf(new FactFinder(graph).of(scores.name)), output)
+  const facts = new FactFinder(graph).of(scores.name)
+  // An engine in float32 gives the real numbers that the file's integers stand for.
+  const isReal = output.type === 'float32' && isCodeType(graph.values.get(scores.name)?.type)
+  const byGraph = withCode(readingOf(isReal ? { ...facts, quantization: null } : facts), output)
   const asked = found.manifest.scores
   const reading = asked
     ? { ...byGraph, activation: asked, sentence: `${asked} by the manifest`, isCertain: true }

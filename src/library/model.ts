@@ -8,6 +8,10 @@ import '../model/load.js'
 import { openEngine, type EngineChoice } from '../engine/select.js'
 import type { Engine, EngineDescription, EngineOptions, EngineTensor } from '../engine/engine.js'
 import { expected } from '../errors.js'
+import type { Graph, Value } from '../model/graph.js'
+import { loadModel } from '../model/load.js'
+import { prepareNative } from '../model/prepare.js'
+import { isCodeType, portCodes, realOf, storedOf, type Code } from '../model/quantized/code.js'
 import { nchwToNhwc, nhwcToNchw } from './layout.js'
 import {
   elementCount,
@@ -50,12 +54,16 @@ export interface Model {
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<Model> {
   if (typeof path !== 'string' || path === '') throw expected('a file name', 'path', path)
   const { engine: choice = 'auto', ...engineOptions } = options
-  return modelOf(await openEngine(path, choice, engineOptions))
+  const loaded = await loadModel(path)
+  return modelOf(await openEngine(loaded, choice, engineOptions), loaded.graph)
 }
 
-/** A model session on an open engine. Closing the session closes the engine. */
-export function modelOf(engine: Engine): Model {
-  return new EngineModel(engine)
+/**
+ * A model session on an open engine. Closing the session closes the engine. With the file's `graph`, integers that the
+ * engine has as real numbers are exchanged as the integers of the file.
+ */
+export function modelOf(engine: Engine, graph?: Graph): Model {
+  return new EngineModel(engine, graph ? integerPorts(engine, graph) : new Map())
 }
 
 class EngineModel implements Model {
@@ -64,19 +72,28 @@ class EngineModel implements Model {
   readonly #engine: Engine
   #last: Promise<unknown> = Promise.resolve()
   #isClosed = false
+  readonly #codes: PortCodes
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, codes: PortCodes) {
     this.#engine = engine
-    this.inputs = engine.inputs.map(inFileOrder)
-    this.outputs = engine.outputs.map(inFileOrder)
+    this.#codes = codes
+    const port = (tensor: EngineTensor): TensorInfo => {
+      const info = inFileOrder(tensor)
+      return { ...info, type: codes.get(info.name)?.type ?? info.type }
+    }
+    this.inputs = engine.inputs.map(port)
+    this.outputs = engine.outputs.map(port)
   }
 
   run(feeds: Feed | Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>> {
     const turn = this.#last.then(async () => {
       if (this.#isClosed) throw expected('an open model', 'run', 'a closed one')
-      for (const input of this.#engine.inputs) write(input, feedOf(feeds, input.name, this.#engine.inputs.length))
+      for (const input of this.#engine.inputs) {
+        write(input, feedOf(feeds, input.name, this.#engine.inputs.length))
+        toReal(input, this.#codes)
+      }
       await this.#engine.run()
-      return Object.fromEntries(this.#engine.outputs.map((output) => [output.name, read(output)]))
+      return Object.fromEntries(this.#engine.outputs.map((output) => [output.name, stored(read(output), this.#codes)]))
     })
     this.#last = turn.catch(() => undefined)
     return turn
@@ -92,6 +109,34 @@ class EngineModel implements Model {
     this.#isClosed = true
     await this.#engine.close()
   }
+}
+
+type PortCodes = ReadonlyMap<string, Code>
+
+/** The codes of those of the file's integer inputs and outputs that the engine has as float32. */
+function integerPorts({ inputs, outputs }: Engine, graph: Graph): PortCodes {
+  if (![...graph.inputs, ...graph.outputs].some(({ type }) => isCodeType(type))) return new Map()
+  const sizes = new Map(inputs.map((input) => [input.name, inFileOrder(input).shape]))
+  const sized = (value: Value): Value => ({ ...value, shape: sizes.get(value.name) ?? value.shape ?? [] })
+  const codes = portCodes(prepareNative({ ...graph, inputs: graph.inputs.map(sized) }).graph)
+  const real = new Set([...inputs, ...outputs].flatMap(({ name, type }) => (type === 'float32' ? [name] : [])))
+  return new Map([...codes].filter(([name]) => real.has(name)))
+}
+
+/** Replaces the integers that were written to an input by the real numbers that they stand for. */
+function toReal({ name, data }: EngineTensor, codes: PortCodes): void {
+  const code = codes.get(name)
+  if (!code) return
+  for (let i = 0; i < data.length; i++) data[i] = realOf(code, Number(data[i]))
+}
+
+/** An output as the integers of the file. */
+function stored(output: Tensor, codes: PortCodes): Tensor {
+  const code = codes.get(output.name)
+  if (!code) return output
+  const data = new tensorArrays[code.type](new ArrayBuffer(output.data.length * elementBytes[code.type]))
+  for (let i = 0; i < data.length; i++) data[i] = storedOf(code, Number(output.data[i]))
+  return { ...output, type: code.type, data }
 }
 
 function inFileOrder(tensor: EngineTensor): TensorInfo {

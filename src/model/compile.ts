@@ -6,7 +6,8 @@ import { lowerGraph } from './lower.js'
 import { planMemory } from './memory.js'
 import { passes } from './passes/passes.js'
 import { align64, type Plan, type PlanTensor } from './plan.js'
-import type { PreparedGraph } from './prepare.js'
+import { inferredAgain, type PreparedGraph } from './prepare.js'
+import { realGraph } from './quantized/real.js'
 
 /** Options of `compilePlan`. */
 export interface CompileOptions {
@@ -41,8 +42,13 @@ export function compilePlan(prepared: PreparedGraph, options: CompileOptions = {
 }
 
 function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
-  let graph = withOutputs(prepared, options.extraOutputs ?? [])
-  options.onPass?.('prepare', graph)
+  const given = withOutputs(prepared, options.extraOutputs ?? [])
+  options.onPass?.('prepare', given)
+  const real = realGraph(given)
+  const { graph: known, unsupported } = real === given ? { graph: given, unsupported: [] } : inferredAgain(real)
+  if (unsupported.length > 0) return { unsupported }
+  let graph = known
+  if (graph !== given) options.onPass?.('real', graph)
   for (const { name, run } of passes) {
     graph = run(graph)
     options.onPass?.(name, graph)

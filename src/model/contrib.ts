@@ -1,44 +1,35 @@
 /**
- * Expands onnxruntime's own operators (domain com.microsoft), which its optimizer leaves in the models that it saves,
- * into ONNX's operators. A use that is not covered stays as it is, and the native engine cannot serve the model.
+ * Expands onnxruntime's own operators (domain com.microsoft), which its optimizer leaves in the models that it saves, and
+ * operators on quantised integers into ONNX's operators on real numbers. A use that is not covered stays as it is, and the
+ * native engine cannot serve the model.
  */
-import { floatConstant, intAttribute, madeNode, type Constant, type Graph, type Node } from './graph.js'
+import { made, scalar, type Expansion, type ExpansionContext } from './expansion.js'
+import { intAttribute, type Graph, type Node } from './graph.js'
+import { expandDynamic } from './quantized/dynamic.js'
+import { quantizedExpansions, standardQuantized } from './quantized/expansion.js'
 
-/** The nodes that replace a node; it adds the constants that they need. Null where the use is not covered. */
-type Expansion = (node: Node, constants: Map<string, Constant>) => readonly Node[] | null
-
-/** The graph with ONNX's operators where an expansion is known. */
-export function expandContrib(graph: Graph): Graph {
-  if (!graph.nodes.some(({ domain }) => domain === 'com.microsoft')) return graph
+/** The graph with ONNX's operators on real numbers where an expansion is known. */
+export function expandContrib(given: Graph): Graph {
+  const graph = expandDynamic(given)
   const constants = new Map(graph.constants)
-  const nodes = graph.nodes.flatMap(
-    (node) => (node.domain === 'com.microsoft' ? expansions[node.op]?.(node, constants) : null) ?? [node],
-  )
-  return { ...graph, nodes, constants }
+  const context = { constants, opset: graph.opset }
+  const expanded = graph.nodes.map((node) => expansionOf(node)?.(node, context) ?? node)
+  if (expanded.every((node, i) => node === graph.nodes[i])) return graph
+  return { ...graph, nodes: expanded.flat(), constants }
 }
 
-/** A node of the expansion of `of`. The last one keeps the name of `of`. */
-const made = (
-  of: Node,
-  op: string,
-  inputs: readonly string[],
-  output: string,
-  attributes: Node['attributes'] = {},
-): Node => madeNode(op, { name: output === of.outputs[0] ? of.name : `${of.name} ${op}`, inputs, output, attributes })
-
-/** Adds a constant number and returns its name. */
-function scalar(constants: Map<string, Constant>, name: string, value: number): string {
-  constants.set(name, floatConstant([], Float32Array.of(value)))
-  return name
+function expansionOf({ domain, op }: Node): Expansion | undefined {
+  if (domain === 'com.microsoft') return expansions[op] ?? quantizedExpansions[op]
+  return domain === '' && standardQuantized.has(op) ? quantizedExpansions[op] : undefined
 }
 
 /** activation(conv(x) + z). */
-const fusedConv: Expansion = (node, constants) => {
+const fusedConv: Expansion = (node, context) => {
   const [x = '', weights = '', bias = '', z = ''] = node.inputs
   const { activation, activation_params: params, ...window } = node.attributes
   const [y = ''] = node.outputs
   if (activation?.kind !== 'string') return null
-  const last = activationNode(node, activation.value, params?.kind === 'floats' ? params.value : [], constants)
+  const last = activationNode(node, activation.value, params?.kind === 'floats' ? params.value : [], context)
   if (!last) return null
   const [product, sum] = [`${y}.product`, `${y}.sum`]
   const inputs = bias === '' ? [x, weights] : [x, weights, bias]
@@ -54,7 +45,7 @@ function activationNode(
   node: Node,
   op: string,
   params: readonly number[],
-  constants: Map<string, Constant>,
+  context: ExpansionContext,
 ): ((x: string) => Node) | null {
   const [y = ''] = node.outputs
   const floats = (...names: readonly string[]): Node['attributes'] =>
@@ -75,8 +66,8 @@ function activationNode(
           op,
           [
             x,
-            scalar(constants, `${y}.least`, params[0] ?? -Infinity),
-            scalar(constants, `${y}.most`, params[1] ?? Infinity),
+            scalar(context, `${y}.least`, params[0] ?? -Infinity),
+            scalar(context, `${y}.most`, params[1] ?? Infinity),
           ],
           y,
         )
@@ -97,11 +88,11 @@ const gelu =
   }
 
 /** x · sigmoid(alpha x). */
-const quickGelu: Expansion = (node, constants) => {
+const quickGelu: Expansion = (node, context) => {
   const { alpha } = node.attributes
   const [x = ''] = node.inputs
   const [y = ''] = node.outputs
-  const factor = scalar(constants, `${y}.alpha`, alpha?.kind === 'float' ? alpha.value : 1.702)
+  const factor = scalar(context, `${y}.alpha`, alpha?.kind === 'float' ? alpha.value : 1.702)
   const [scaled, gate] = [`${y}.scaled`, `${y}.gate`]
   return [
     made(node, 'Mul', [x, factor], scaled),
@@ -129,14 +120,14 @@ const skipLayerNormalization: Expansion = (node) => {
 }
 
 /** alpha · a · b. Transposed operands are not covered. */
-const fusedMatMul: Expansion = (node, constants) => {
+const fusedMatMul: Expansion = (node, context) => {
   if (['transA', 'transB', 'transBatchA', 'transBatchB'].some((name) => intAttribute(node, name, 0) !== 0)) return null
   const { alpha } = node.attributes
   const [y = ''] = node.outputs
   const product = `${y}.product`
   return [
     made(node, 'MatMul', node.inputs, product),
-    made(node, 'Mul', [product, scalar(constants, `${y}.alpha`, alpha?.kind === 'float' ? alpha.value : 1)], y),
+    made(node, 'Mul', [product, scalar(context, `${y}.alpha`, alpha?.kind === 'float' ? alpha.value : 1)], y),
   ]
 }
 

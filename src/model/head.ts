@@ -70,6 +70,8 @@ const headOps = new Set([
   'Clip',
   'Gemm',
   'Conv',
+  'QuantizeLinear',
+  'DequantizeLinear',
 ])
 
 const isGap = ({ op }: Node): boolean => op === 'GlobalAveragePool' || op === 'ReduceMean'
@@ -78,7 +80,7 @@ const isGap = ({ op }: Node): boolean => op === 'GlobalAveragePool' || op === 'R
 function reaches(makers: ReadonlyMap<string, Node>, value: string, target: Node): boolean {
   for (let node = makers.get(value); node; node = makers.get(node.inputs[0]!)) {
     if (node === target) return true
-    if (!['Relu', 'Clip', 'Identity', 'Dropout'].includes(node.op)) return false
+    if (!['Relu', 'Clip', 'Identity', 'Dropout', 'QuantizeLinear', 'DequantizeLinear'].includes(node.op)) return false
   }
   return false
 }

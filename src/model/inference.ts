@@ -23,9 +23,14 @@ export class GraphInference {
   readonly unsupported: UnsupportedNode[] = []
   readonly #opset: number
   readonly #opaque: Graph['opaque']
+  readonly #made: Graph['values']
 
-  /** `inputs` are the graph's inputs with all sizes known. */
-  constructor(graph: Graph, inputs: readonly Value[]) {
+  /**
+   * `inputs` are the graph's inputs with all sizes known. `made` are the results of nodes that passes have made, for which
+   * there are no rules.
+   */
+  constructor(graph: Graph, inputs: readonly Value[], made: Graph['values'] = new Map()) {
+    this.#made = made
     this.#opset = graph.opset
     this.#opaque = graph.opaque
     this.constants = new Map(graph.constants)
@@ -34,6 +39,11 @@ export class GraphInference {
 
   visit(node: Node): void {
     if (node.op === 'Constant' && node.domain === '') return this.#addConstant(node)
+    const made = node.domain === 'gapcam' ? node.outputs.map((name) => this.#made.get(name)) : []
+    if (made.some((value) => value !== undefined)) {
+      for (const value of made) if (value) this.values.set(value.name, value)
+      return void this.nodes.push(node)
+    }
     try {
       const opaque = node.inputs.find((name) => this.#opaque?.has(name))
       if (opaque !== undefined) throw new Unsupported(`its input ${opaque} is of a type that gapcam does not read`)

@@ -39,6 +39,14 @@ export function prepareGraph(graph: Graph, options: PrepareOptions = {}): Prepar
   return { graph: prepared, unsupported: [...obstacles, ...unsupported] }
 }
 
+/** A prepared graph that a rewrite changed, with the types and shapes of its new values and new constants folded. */
+export function inferredAgain(graph: Graph): PreparedGraph {
+  const inference = new GraphInference(graph, graph.inputs, graph.values)
+  for (const node of graph.nodes) inference.visit(node)
+  const { nodes, constants, values, unsupported } = inference
+  return { graph: withoutDeadNodes({ ...graph, nodes, constants, values }), unsupported }
+}
+
 /** The same for the native engine, which computes ONNX's own operators in single precision. */
 export function prepareNative(graph: Graph, options: PrepareOptions = {}): PreparedGraph {
   return prepareGraph(inSinglePrecision(expandContrib(graph)), options)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { openEngine } from '../../src/engine/select.js'
 import { GapcamError } from '../../src/errors.js'
 import { numbersOf, type Constant, type Graph } from '../../src/model/graph.js'
+import { isCodeType } from '../../src/model/quantized/code.js'
 import { readTensor } from '../../src/model/onnx/tensor.js'
 import { parseModel } from '../../src/model/onnx/onnx.js'
 import { foldedOperators, operatorTable } from '../../src/model/operators/table.js'
@@ -45,19 +46,37 @@ function unpromised(
   outputs: readonly (Constant | null)[],
 ): string | null {
   const strange = graph.nodes.find(
-    ({ op, domain }) => domain !== '' || !(operatorTable.has(op) || foldedOperators.includes(op)),
+    ({ op, domain }) =>
+      domain !== '' || !(operatorTable.has(op) || foldedOperators.includes(op) || quantizedOperators.has(op)),
   )
   if (strange) return `operator ${strange.domain === '' ? '' : `${strange.domain}.`}${strange.op}`
-  if (!graph.nodes.some(({ op }) => operatorTable.has(op))) return 'only operators that are folded'
+  const isQuantized = graph.nodes.some(({ op }) => quantizedOperators.has(op))
+  if (!isQuantized && !graph.nodes.some(({ op }) => operatorTable.has(op))) return 'only operators that are folded'
   if ([...inputs, ...outputs].includes(null)) return 'tensors of a type that gapcam does not read, or sequences'
-  if (dataInput(inputs as Constant[]) < 0) return `data of type ${inputs[0]?.type ?? 'none'}`
-  const wrong = outputs.find((tensor) => tensor!.type !== 'float32')
+  const isInteger = ({ type }: Constant): boolean => isQuantized && isCodeType(type)
+  const data = inputs[dataInput(inputs as Constant[])]
+  if (!data || !(data.type === 'float32' || isInteger(data))) return `data of type ${inputs[0]?.type ?? 'none'}`
+  const wrong = outputs.find((tensor) => tensor!.type !== 'float32' && !isInteger(tensor!))
   if (wrong) return `results of type ${wrong.type}`
   const rank = Math.max(...[...inputs, ...outputs].map((tensor) => tensor!.shape.length))
   return rank > 4 ? `rank ${rank}` : null
 }
 
-const dataInput = (inputs: readonly Constant[]): number => inputs.findIndex((tensor) => tensor.type === 'float32')
+/** Operators that the compiler turns into operators on real numbers, or into steps on integers. */
+const quantizedOperators: ReadonlySet<string> = new Set([
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'QLinearConv',
+  'QLinearMatMul',
+  'ConvInteger',
+  'MatMulInteger',
+  'DynamicQuantizeLinear',
+])
+
+/** The first input of floats; the first input where that holds the integers that a code stands for. */
+function dataInput(inputs: readonly Constant[]): number {
+  return isCodeType(inputs[0]?.type) ? 0 : inputs.findIndex((tensor) => tensor.type === 'float32')
+}
 
 function tensorOf(name: string, file: string): Constant | null {
   try {
@@ -87,7 +106,7 @@ async function compute(
 ): Promise<Outcome> {
   const loaded = { path: 'case', graph, bytes, sha256: '', producer: '', metadata: new Map(), externalFiles: [] }
   try {
-    const model = modelOf(await openEngine(loaded, 'native', { threads: 1 }))
+    const model = modelOf(await openEngine(loaded, 'native', { threads: 1 }), graph)
     try {
       const { shape } = inputs[dataInput(inputs)]!
       const results = await model.run({

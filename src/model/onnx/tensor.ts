@@ -20,7 +20,12 @@ export const dataTypes: readonly (TensorType | undefined)[] = [
   'float64',
   'uint32',
   'uint64',
+  undefined,
+  undefined,
+  'float32', // bfloat16: the upper half of a float32, to which it is widened when it is read
 ]
+
+const brainFloat = 16
 
 /** Reads bytes of an external data file. Throws MODEL_INVALID if the file or the range is not acceptable. */
 export type ExternalReader = (location: string, offset: number, length: number | undefined) => Uint8Array
@@ -56,14 +61,25 @@ export function readTensor(bytes: Uint8Array, external: ExternalReader): NamedTe
   if (dims.some((d) => !Number.isInteger(d) || d < 0) || elementCount(dims) > maxElements) {
     throw new GapcamError('MODEL_INVALID', `${what} claims the shape [${dims.join(', ')}]`)
   }
-  const wanted = elementCount(dims) * elementBytes[type]
-  const data = dataOf(fields, type, wanted, what, external)
+  const storedType = fields.type === brainFloat ? 'uint16' : type
+  const wanted = elementCount(dims) * elementBytes[storedType]
+  const data = dataOf(fields, storedType, wanted, what, external)
   if (data.length !== wanted)
     throw new GapcamError(
       'MODEL_INVALID',
       `${what} holds ${data.length} bytes, but its shape [${dims.join(', ')}] needs ${wanted}`,
     )
-  return { name, constant: { type, shape: dims, bytes: data } }
+  return { name, constant: { type, shape: dims, bytes: storedType === type ? data : widened(data) } }
+}
+
+/** The bits of bfloat16 numbers as float32. */
+function widened(bytes: Uint8Array): Uint8Array {
+  const wide = new Uint8Array(bytes.length * 2)
+  for (let i = 0; i < bytes.length; i += 2) {
+    wide[2 * i + 2] = bytes[i]!
+    wide[2 * i + 3] = bytes[i + 1]!
+  }
+  return wide
 }
 
 function dataOf(

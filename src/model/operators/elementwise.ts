@@ -125,6 +125,18 @@ function lowerPow(context: LowerContext): void {
   })
 }
 
+/** Above this number and its negative a float32 has no bits for halves. */
+const wholes = 1.5 * 2 ** 23
+
+/** Rounds numbers below 2^22 to whole ones, half to even, as the processor rounds a sum. */
+function lowerRoundSmall(context: LowerContext): void {
+  const form = context.formOf(0)
+  const x = context.input(0, form)
+  const raised = context.temporary(context.sizes(x))
+  context.step('elementwise', [x], [raised], { activation: 'affine', a: 1, b: wholes })
+  context.step('elementwise', [raised], [context.output(0, form)], { activation: 'affine', a: 1, b: -wholes })
+}
+
 const binaries: Readonly<Record<string, BinaryOp>> = {
   Add: 'add',
   Sub: 'sub',
@@ -150,6 +162,7 @@ export const elementwiseOperators: readonly Operator[] = [
     ([op, kind]): Operator => ({ op, limits: '', acceptsActivation: true, lower: binary(kind) }),
   ),
   { op: 'Mean', limits: '', acceptsActivation: false, lower: lowerMean },
+  { op: 'RoundSmall', limits: '', acceptsActivation: false, lower: lowerRoundSmall },
   { op: 'Mish', limits: '', acceptsActivation: false, lower: lowerMish },
   { op: 'Pow', limits: '', acceptsActivation: false, lower: lowerPow },
   {

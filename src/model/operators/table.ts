@@ -16,7 +16,7 @@ export const operatorTable: ReadonlyMap<string, Operator> = new Map(
 )
 
 /** Operators that only passes make. Model files do not have them. */
-export const internalOperators: readonly string[] = ['ChannelShuffle', 'ChannelNormalization', 'SiLU']
+export const internalOperators: readonly string[] = ['ChannelShuffle', 'ChannelNormalization', 'SiLU', 'RoundSmall']
 
 /** Operators without a step. They must be folded, so all their inputs must be constant. */
 export const foldedOperators: readonly string[] = ['Constant', ...evaluators.keys()].filter(

@@ -1,0 +1,108 @@
+/**
+ * How integers stand for real numbers: real = scale · (stored − zeroPoint). Also finds the code of a graph's integer
+ * inputs and outputs, which an engine in float32 exchanges as real numbers.
+ */
+import type { TensorType } from '../../tensor.js'
+import { numbersOf, type Graph, type Node } from '../graph.js'
+import { GraphIndex } from '../graph-index.js'
+
+/** The code of one tensor. */
+export interface Code {
+  readonly type: CodeType
+  readonly scale: number
+  readonly zeroPoint: number
+}
+
+/** Types of quantised activations. */
+export type CodeType = 'int8' | 'uint8' | 'int16' | 'uint16'
+
+/** The least and the largest integer of each type. */
+export const codeRange: Readonly<Record<CodeType, readonly [number, number]>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32768, 32767],
+  uint16: [0, 65535],
+}
+
+/** Whether a type may hold quantised activations. */
+export const isCodeType = (type: TensorType | undefined): type is CodeType => type !== undefined && type in codeRange
+
+/** The real number that an integer stands for, rounded as float32. */
+export const realOf = ({ scale, zeroPoint }: Code, stored: number): number =>
+  Math.fround(Math.fround(scale) * (stored - zeroPoint))
+
+/** The integer nearest to a real number, ties to even, within the type's range. */
+export function storedOf({ type, scale, zeroPoint }: Code, real: number): number {
+  const [least, most] = codeRange[type]
+  const steps = Math.fround(real / Math.fround(scale))
+  const floor = Math.floor(steps)
+  const rest = steps - floor
+  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor
+  return Number.isNaN(real) ? zeroPoint : Math.min(Math.max(rounded + zeroPoint, least), most)
+}
+
+/** Operators that move integers or choose among them, so that the code of the first input stays valid. */
+export const codeKeepers: ReadonlySet<string> = new Set([
+  'Identity',
+  'Dropout',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Transpose',
+  'Slice',
+  'Split',
+  'Gather',
+  'Expand',
+  'Tile',
+  'Pad',
+  'Concat',
+  'MaxPool',
+  'DepthToSpace',
+  'SpaceToDepth',
+  'Clip',
+])
+
+/** The code that a QuantizeLinear or DequantizeLinear names for a whole tensor; null where it is not constant or by axis. */
+export function codeOf(index: GraphIndex, node: Node, type: TensorType | undefined): Code | null {
+  const [scales, zeros] = [index.constant(node.inputs[1]), index.constant(node.inputs[2])]
+  if (!isCodeType(type) || !scales || (node.inputs[2] && !zeros)) return null
+  const [scale, ...others] = numbersOf(scales)
+  const points = zeros ? numbersOf(zeros) : [0]
+  const isUniform = others.every((other) => other === scale) && points.every((point) => point === points[0])
+  if (!isUniform || scale === undefined || !(scale > 0) || !Number.isFinite(scale)) return null
+  return { type, scale, zeroPoint: points[0]! }
+}
+
+/** The code of an integer input: that of the first DequantizeLinear behind it. An input that is cast has its own numbers. */
+export function inputCode(index: GraphIndex, name: string): Code | null {
+  const type = index.graph.values.get(name)?.type
+  for (const reader of index.readers(name)) {
+    if (reader.op === 'DequantizeLinear') return codeOf(index, reader, type)
+    if (reader.op === 'Cast' && isCodeType(type)) return { type, scale: 1, zeroPoint: 0 }
+    const behind = codeKeepers.has(reader.op) ? inputCode(index, reader.outputs[0]!) : null
+    if (behind) return behind
+  }
+  return null
+}
+
+/** The code of an integer output: that of the QuantizeLinear that makes it. */
+function outputCode(index: GraphIndex, name: string): Code | null {
+  const maker = index.maker(name)
+  if (!maker) return null
+  if (maker.op === 'QuantizeLinear') return codeOf(index, maker, index.graph.values.get(name)?.type)
+  return codeKeepers.has(maker.op) ? outputCode(index, maker.inputs[0]!) : null
+}
+
+/**
+ * The codes of a prepared graph's integer inputs and outputs, by name. Where an engine has such a value as float32, it
+ * holds real numbers.
+ */
+export function portCodes(graph: Graph): ReadonlyMap<string, Code> {
+  const index = GraphIndex.of(graph)
+  const codes = [
+    ...graph.inputs.map(({ name }) => [name, inputCode(index, name)] as const),
+    ...graph.outputs.map(({ name }) => [name, outputCode(index, name)] as const),
+  ]
+  return new Map(codes.filter((entry): entry is readonly [string, Code] => entry[1] !== null))
+}
