@@ -46,7 +46,8 @@ inline void Refused(const Status& status) {
   if (status.message()[0] == '\0') std::abort();
 }
 
-// No kind of step computes with a scale, a zero point or a packing, so an accepted plan has none. Reads the raw bytes.
+// No step computes with a packing, or with the scale and zero point of other tensors than bytes, so an accepted plan has
+// none. Reads the raw bytes.
 inline void ExpectNothingIgnored(const uint8_t* bytes, const Plan& plan) {
   constexpr size_t kHeader = 64, kTensor = 64, kPort = 16, kStep = 32;
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
@@ -54,7 +55,10 @@ inline void ExpectNothingIgnored(const uint8_t* bytes, const Plan& plan) {
     int32_t zero_point;
     std::memcpy(&scale, bytes + kHeader + i * kTensor + 40, sizeof(scale));
     std::memcpy(&zero_point, bytes + kHeader + i * kTensor + 44, sizeof(zero_point));
-    if (scale != 1.0f || zero_point != 0) std::abort();
+    const PlanType type = plan.tensors[i].type;
+    const bool is_byte = type == PlanType::kInt8 || type == PlanType::kUint8;
+    if (is_byte ? !(scale > 0) || zero_point < -128 || zero_point > 255 : scale != 1.0f || zero_point != 0)
+      std::abort();
   }
   const size_t steps = kHeader + plan.tensors.size() * kTensor + (plan.inputs.size() + plan.outputs.size()) * kPort;
   for (size_t i = 0; i < plan.steps.size(); ++i) {

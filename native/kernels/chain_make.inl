@@ -158,7 +158,7 @@ static const Op* MakeDepthwise(const StepRef& step, Allocator& memory, const cha
   p.activation = c.activation, p.a = c.a, p.b = c.b;
   // If only the pooled mean is wanted, the map still needs a place.
   const ConvShape s = ShapeOf(step);
-  TensorRef map = {nullptr, PlanType::kFloat32, {s.batch, s.out_height, s.out_width, s.channels, 1}, 4, 0, false};
+  TensorRef map = {nullptr, PlanType::kFloat32, {s.batch, s.out_height, s.out_width, s.channels, 1}, 4, 0, false, 1, 0};
   if (!OutputAt(step, 0))
     map.data = memory.Allocate(static_cast<size_t>(s.batch) * s.out_height * s.out_width * s.channels * sizeof(float));
   if (!OutputAt(step, 0) && !map.data) return GAPCAM_NO_MEMORY;

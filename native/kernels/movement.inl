@@ -1,26 +1,36 @@
-// Steps that move elements: strided copies, concatenation, and sparse linear maps along an axis.
+// Steps that move elements: strided copies, concatenation, and sparse linear maps along an axis. Element is float, or
+// uint8_t for bytes of either type.
 namespace gapcam {
 namespace {
 
+template <class Element>
+GAPCAM_INLINE Element* ElementsOf(const TensorRef* tensor) {
+  return static_cast<Element*>(tensor->data);
+}
+
 // Copies a strided block of five loops; the inner two are a plane.
+template <class Element>
 class CopyOp final : public Op, public Placed {
  public:
   CopyParams p;
-  const float* x;
-  float* y;
+  const Element* x;
+  Element* y;
   uint32_t elements;  // of y
+  Element fill;
 
   // The fill must end before any element is copied, so it is a phase of its own.
   uint32_t Phases() const override { return p.fill ? 2 : 1; }
   uint32_t Units(uint32_t phase) const override {
     return IsFill(phase) ? CeilDiv(elements, 65536) : p.size[0] * p.size[1] * p.size[2];
   }
-  const char* Kernel() const override { return GAPCAM_KERNEL("f32_copy"); }
+  const char* Kernel() const override {
+    return sizeof(Element) == 1 ? GAPCAM_KERNEL("q8_copy") : GAPCAM_KERNEL("f32_copy");
+  }
 
   void Run(uint32_t phase, uint32_t first, uint32_t last, void*) const override {
     if (IsFill(phase)) {
       const uint32_t end = Least(last * 65536, elements);
-      for (uint32_t i = first * 65536; i < end; ++i) y[i] = p.value;
+      for (uint32_t i = first * 65536; i < end; ++i) y[i] = fill;
       return;
     }
     for (uint32_t unit = first; unit < last; ++unit) {
@@ -36,10 +46,10 @@ class CopyOp final : public Op, public Placed {
  private:
   bool IsFill(uint32_t phase) const { return p.fill && phase == 0; }
 
-  void CopyPlane(const float* from, float* to) const {
+  void CopyPlane(const Element* from, Element* to) const {
     const int64_t in3 = p.in_stride[3], out3 = p.out_stride[3], in4 = p.in_stride[4], out4 = p.out_stride[4];
     if (in4 == 1 && out4 == 1) {
-      for (uint32_t i = 0; i < p.size[3]; ++i) std::memcpy(to + i * out3, from + i * in3, p.size[4] * sizeof(float));
+      for (uint32_t i = 0; i < p.size[3]; ++i) std::memcpy(to + i * out3, from + i * in3, p.size[4] * sizeof(Element));
       return;
     }
     // Blocks of 16 × 16 elements, so that a transposition uses each cache line completely while it is in the cache.
@@ -54,14 +64,19 @@ class CopyOp final : public Op, public Placed {
   }
 };
 
+template <class Element>
 static const Op* MakeCopy(const StepRef& step, Allocator& memory, const char** reason) {
-  void* place = memory.Allocate(sizeof(CopyOp));
+  void* place = memory.Allocate(sizeof(CopyOp<Element>));
   if (!place) return GAPCAM_NO_MEMORY;
-  auto* op = new (place) CopyOp();
+  auto* op = new (place) CopyOp<Element>();
   op->p = *static_cast<const CopyParams*>(step.params);
-  op->x = DataOf(step.inputs[0]);
-  op->y = DataOf(step.outputs[0]);
+  op->x = ElementsOf<Element>(step.inputs[0]);
+  op->y = ElementsOf<Element>(step.outputs[0]);
   op->elements = step.outputs[0]->elements;
+  if constexpr (sizeof(Element) == 1)
+    op->fill = static_cast<Element>(static_cast<int32_t>(op->p.value));
+  else
+    op->fill = op->p.value;
   return op;
 }
 
@@ -90,21 +105,28 @@ GAPCAM_INLINE void Interleave(const float* a, const float* b, uint32_t n, float*
   }
 }
 
+GAPCAM_INLINE void Interleave(const uint8_t* a, const uint8_t* b, uint32_t n, uint8_t* y) {
+  for (uint32_t i = 0; i < n; ++i) y[2 * i] = a[i], y[2 * i + 1] = b[i];
+}
+
 // Concatenation, with a channel shuffle and a split, as a list of moves for each row.
+template <class Element>
 class ConcatOp final : public Op, public Placed {
  public:
   // Adjacent elements of an output's row: `length` elements of one input's row, or `length` of each of two inputs' rows
   // interleaved.
   struct Move {
-    const float *from, *other;  // other: the input of every second element, or null
-    float* to;
+    const Element *from, *other;  // other: the input of every second element, or null
+    Element* to;
     uint32_t from_row, other_row, to_row, length;
   };
   const Move* moves;
   uint32_t count, outer, rows_per_unit;
 
   uint32_t Units(uint32_t) const override { return CeilDiv(outer, rows_per_unit); }
-  const char* Kernel() const override { return GAPCAM_KERNEL("f32_concat"); }
+  const char* Kernel() const override {
+    return sizeof(Element) == 1 ? GAPCAM_KERNEL("q8_concat") : GAPCAM_KERNEL("f32_concat");
+  }
 
   void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
     const uint32_t end = Least(last * rows_per_unit, outer);
@@ -117,22 +139,25 @@ class ConcatOp final : public Op, public Placed {
 
  private:
   static void CopyRows(const Move& move, size_t row, uint32_t rows) {
-    const float *from = move.from + row * move.from_row, *other = move.other + row * move.other_row;
-    float* to = move.to + row * move.to_row;
+    const Element *from = move.from + row * move.from_row, *other = move.other + row * move.other_row;
+    Element* to = move.to + row * move.to_row;
     for (uint32_t r = 0; r < rows; ++r, from += move.from_row, other += move.other_row, to += move.to_row) {
       if (move.other)
         Interleave(from, other, move.length, to);
       else if (move.length == 1)
         *to = *from;
       else
-        std::memcpy(to, from, move.length * sizeof(float));
+        std::memcpy(to, from, move.length * sizeof(Element));
     }
   }
 };
 
 // One row of all outputs: finds where each element comes from and goes to, and joins elements into moves.
+template <class Element>
 class ConcatRow {
  public:
+  using Move = typename ConcatOp<Element>::Move;
+
   ConcatRow(const StepRef& step, const ConcatParams& p) : step_(step), p_(p), length_(0) {
     for (uint32_t i = 0; i < step.input_count; ++i) length_ += InRow(i);
   }
@@ -140,15 +165,15 @@ class ConcatRow {
   uint32_t length() const { return length_; }
 
   // The longest move that begins at element `at`. *end becomes the first element after it.
-  ConcatOp::Move MoveAt(uint32_t at, uint32_t* end) const {
+  Move MoveAt(uint32_t at, uint32_t* end) const {
     const Place to = OutOf(at), from = InOf(at);
-    ConcatOp::Move move = {DataOf(step_.inputs[from.tensor]) + from.offset,
-                           nullptr,
-                           DataOf(step_.outputs[to.tensor]) + to.offset,
-                           InRow(from.tensor),
-                           0,
-                           OutRow(to.tensor),
-                           1};
+    Move move = {ElementsOf<Element>(step_.inputs[from.tensor]) + from.offset,
+                 nullptr,
+                 ElementsOf<Element>(step_.outputs[to.tensor]) + to.offset,
+                 InRow(from.tensor),
+                 0,
+                 OutRow(to.tensor),
+                 1};
     const uint32_t room = OutRow(to.tensor) - to.offset;
     while (move.length < room && Follows(at, move.length, move.length)) ++move.length;
     *end = at + move.length;
@@ -157,7 +182,7 @@ class ConcatRow {
     uint32_t pairs = 1;
     while (2 * pairs + 1 < room && Follows(at, 2 * pairs, pairs) && Follows(at + 1, 2 * pairs, pairs)) ++pairs;
     if (pairs == 1) return move;
-    move.other = DataOf(step_.inputs[other.tensor]) + other.offset;
+    move.other = ElementsOf<Element>(step_.inputs[other.tensor]) + other.offset;
     move.other_row = InRow(other.tensor);
     move.length = pairs;
     *end = at + 2 * pairs;
@@ -195,17 +220,19 @@ class ConcatRow {
   uint32_t length_;
 };
 
+template <class Element>
 static const Op* MakeConcat(const StepRef& step, Allocator& memory, const char** reason) {
   const auto& p = *static_cast<const ConcatParams*>(step.params);
-  const ConcatRow row(step, p);
+  const ConcatRow<Element> row(step, p);
   uint32_t count = 0;
   for (uint32_t at = 0; at < row.length(); ++count) row.MoveAt(at, &at);
-  void* place = memory.Allocate(sizeof(ConcatOp));
-  auto* moves = static_cast<ConcatOp::Move*>(memory.Allocate(count * sizeof(ConcatOp::Move)));
+  void* place = memory.Allocate(sizeof(ConcatOp<Element>));
+  using Move = typename ConcatOp<Element>::Move;
+  auto* moves = static_cast<Move*>(memory.Allocate(count * sizeof(Move)));
   if (!place || !moves) return GAPCAM_NO_MEMORY;
-  ConcatOp::Move* move = moves;
+  Move* move = moves;
   for (uint32_t at = 0; at < row.length();) *move++ = row.MoveAt(at, &at);
-  auto* op = new (place) ConcatOp();
+  auto* op = new (place) ConcatOp<Element>();
   op->moves = moves;
   op->count = count;
   op->outer = p.outer;
@@ -213,25 +240,29 @@ static const Op* MakeConcat(const StepRef& step, Allocator& memory, const char**
   return op;
 }
 
-// A sparse linear map along one axis.
+// A sparse linear map along one axis. Bytes have one tap of weight 1.
+template <class Element>
 class ResampleOp final : public Op, public Placed {
  public:
   ResampleParams p;
-  const float *x, *weights;
+  const Element* x;
+  const float* weights;
   const int32_t* indices;
-  float* y;
+  Element* y;
 
   uint32_t Units(uint32_t) const override { return p.outer * p.out_length; }
-  const char* Kernel() const override { return GAPCAM_KERNEL("f32_resample"); }
+  const char* Kernel() const override {
+    return sizeof(Element) == 1 ? GAPCAM_KERNEL("q8_resample") : GAPCAM_KERNEL("f32_resample");
+  }
 
   void Run(uint32_t, uint32_t first, uint32_t last, void*) const override {
     for (uint32_t unit = first; unit < last; ++unit) {
       const uint32_t j = unit % p.out_length;
-      const float* from = x + static_cast<size_t>(unit / p.out_length) * p.in_length * p.inner;
-      float* to = y + static_cast<size_t>(unit) * p.inner;
+      const Element* from = x + static_cast<size_t>(unit / p.out_length) * p.in_length * p.inner;
+      Element* to = y + static_cast<size_t>(unit) * p.inner;
       if (p.taps == 1 && weights[j] == 1.0f) {
-        std::memcpy(to, from + static_cast<size_t>(indices[j]) * p.inner, p.inner * sizeof(float));
-      } else {
+        std::memcpy(to, from + static_cast<size_t>(indices[j]) * p.inner, p.inner * sizeof(Element));
+      } else if constexpr (sizeof(Element) > 1) {
         Mix(from, indices + static_cast<size_t>(j) * p.taps, weights + static_cast<size_t>(j) * p.taps, to);
       }
     }
@@ -249,15 +280,16 @@ class ResampleOp final : public Op, public Placed {
   }
 };
 
+template <class Element>
 static const Op* MakeResample(const StepRef& step, Allocator& memory, const char** reason) {
-  void* place = memory.Allocate(sizeof(ResampleOp));
+  void* place = memory.Allocate(sizeof(ResampleOp<Element>));
   if (!place) return GAPCAM_NO_MEMORY;
-  auto* op = new (place) ResampleOp();
+  auto* op = new (place) ResampleOp<Element>();
   op->p = *static_cast<const ResampleParams*>(step.params);
-  op->x = DataOf(step.inputs[0]);
+  op->x = ElementsOf<Element>(step.inputs[0]);
   op->indices = static_cast<const int32_t*>(step.inputs[1]->data);
   op->weights = DataOf(step.inputs[2]);
-  op->y = DataOf(step.outputs[0]);
+  op->y = ElementsOf<Element>(step.outputs[0]);
   return op;
 }
 

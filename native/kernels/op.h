@@ -20,6 +20,9 @@ struct TensorRef {
   uint32_t rank;
   uint32_t elements;
   bool constant;
+  // Of int8 and uint8: an element q stands for scale · (q - zero_point). 1 and 0 for other types.
+  float scale;
+  int32_t zero_point;
 };
 
 // One step. The plan's reader has checked its counts, indices, shapes, overlaps and parameters.

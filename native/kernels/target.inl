@@ -24,10 +24,16 @@
 #include "reference.inl"
 #include "pool.inl"
 #include "reduce.inl"
+#include "byte_maximum.inl"
 #include "elementwise.inl"
 #include "normalize.inl"
 #include "movement.inl"
 #include "peak.inl"
+#if defined(GAPCAM_TARGET_REFERENCE)
+#include "qreference.inl"
+#include "qreference_chain.inl"
+#include "qreference_plain.inl"
+#endif
 
 namespace gapcam {
 namespace {
@@ -50,22 +56,46 @@ static const Op* MakeConv2d(const StepRef& step, Allocator& memory, const char**
   return MakeConvGemm(step, memory, reason);
 }
 
+// A Make function of a family.
+using Maker = const Op* (*)(const StepRef&, Allocator&, const char**);
+
+// Chooses by the element type of the first input.
+static const Op* ByElement(const StepRef& step, Allocator& memory, const char** reason, Maker floats, Maker uint8,
+                           Maker int8) {
+  const PlanType type = step.inputs[0]->type;
+  const Maker make = type == PlanType::kFloat32 ? floats : type == PlanType::kUint8 ? uint8 : int8;
+  return make(step, memory, reason);
+}
+
+// Makes the op of an integer step.
+static const Op* MakeQuantized(const StepRef& step, Allocator& memory, const char** reason) {
+#if defined(GAPCAM_TARGET_REFERENCE)
+  return MakeQuantReference(step, memory, reason);
+#else
+  return kTargetReference.make(step, memory, reason);
+#endif
+}
+
 // Makes the op of any step: see Target::make in op.h.
 static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** reason) {
   switch (step.kind) {
     case StepKind::kConv2d: return MakeConv2d(step, memory, reason);
     case StepKind::kDense:
       return kIsReference ? MakeDenseReference(step, memory, reason) : MakeDense(step, memory, reason);
-    case StepKind::kPool2d: return MakePool2d(step, memory, reason);
-    case StepKind::kReduce: return MakeReduce(step, memory, reason);
+    case StepKind::kPool2d:
+      return ByElement(step, memory, reason, MakePool2d, MakeMaxPoolBytes<uint8_t>, MakeMaxPoolBytes<int8_t>);
+    case StepKind::kReduce:
+      return ByElement(step, memory, reason, MakeReduce, MakeReduceBytes<uint8_t>, MakeReduceBytes<int8_t>);
     case StepKind::kElementwise: return MakeElementwise(step, memory, reason);
     case StepKind::kBinary: return MakeBinary(step, memory, reason);
     case StepKind::kSoftmax: return MakeSoftmax(step, memory, reason);
     case StepKind::kLpNormalization: return MakeLpNormalization(step, memory, reason);
     case StepKind::kLrn: return MakeLrn(step, memory, reason);
-    case StepKind::kCopy: return MakeCopy(step, memory, reason);
-    case StepKind::kConcat: return MakeConcat(step, memory, reason);
-    case StepKind::kResample: return MakeResample(step, memory, reason);
+    case StepKind::kCopy: return ByElement(step, memory, reason, MakeCopy<float>, MakeCopy<uint8_t>, MakeCopy<uint8_t>);
+    case StepKind::kConcat:
+      return ByElement(step, memory, reason, MakeConcat<float>, MakeConcat<uint8_t>, MakeConcat<uint8_t>);
+    case StepKind::kResample:
+      return ByElement(step, memory, reason, MakeResample<float>, MakeResample<uint8_t>, MakeResample<uint8_t>);
     case StepKind::kChain: return MakeChain(step, memory, reason);
     case StepKind::kProduct: return MakeProduct(step, memory, reason);
     case StepKind::kQuantize:
@@ -76,7 +106,7 @@ static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** rea
     case StepKind::kLookup:
     case StepKind::kQpool2d:
     case StepKind::kQreduce:
-    case StepKind::kQchain: break;
+    case StepKind::kQchain: return MakeQuantized(step, memory, reason);
   }
   return Refuse(reason, "the target has no kernel for it");
 }

@@ -43,17 +43,11 @@ Status StepCheck::CheckTensor(const PlanTensor* tensor, const StepTensor& row) c
 }
 
 Status StepCheck::CheckKind() const {
-  for (uint32_t i = 0; i < step_.outputs.size(); ++i)
-    if (Output(i) && Output(i)->type != PlanType::kFloat32)
-      return Refuse("computes integers, which this build does not");
   switch (step_.kind) {
-    case StepKind::kConv2d: return CheckConv();
-    case StepKind::kDense: return CheckDense();
-    case StepKind::kPool2d: return CheckPool();
-    case StepKind::kReduce: {
-      const auto& p = step_.As<ReduceParams>();
-      return CheckSpan(p.outer, p.length, p.inner, 1);
-    }
+    case StepKind::kConv2d: return CheckConv(step_.As<Conv2dParams>(), Input(3));
+    case StepKind::kDense: return CheckDense(step_.As<DenseParams>().transposed, Input(3));
+    case StepKind::kPool2d: return CheckPool2d();
+    case StepKind::kReduce: return CheckReduce();
     case StepKind::kElementwise: return CheckElementwise();
     case StepKind::kBinary: return CheckBinary();
     case StepKind::kSoftmax: {
@@ -68,17 +62,17 @@ Status StepCheck::CheckKind() const {
     case StepKind::kCopy: return CheckCopy();
     case StepKind::kConcat: return CheckConcat();
     case StepKind::kResample: return CheckResample();
-    case StepKind::kChain: return CheckChain();
+    case StepKind::kChain: return CheckFloatChain();
     case StepKind::kProduct: return CheckProduct();
     case StepKind::kQuantize:
-    case StepKind::kDequantize:
-    case StepKind::kQconv2d:
-    case StepKind::kQdense:
-    case StepKind::kQbinary:
-    case StepKind::kLookup:
-    case StepKind::kQpool2d:
-    case StepKind::kQreduce:
-    case StepKind::kQchain: return Refuse("is not computed by this build");
+    case StepKind::kDequantize: return CheckElementwise();
+    case StepKind::kQconv2d: return CheckQconv();
+    case StepKind::kQdense: return CheckQdense();
+    case StepKind::kQbinary: return CheckQbinary();
+    case StepKind::kLookup: return CheckLookup();
+    case StepKind::kQpool2d: return CheckQpool();
+    case StepKind::kQreduce: return CheckQreduce();
+    case StepKind::kQchain: return CheckQchain();
   }
   return Refuse("has an unknown kind");
 }

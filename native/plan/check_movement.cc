@@ -1,4 +1,5 @@
 // Checks of the steps that move elements: copy, concat and resample.
+#include <cmath>
 #include <cstring>
 
 #include "step_check.h"
@@ -31,7 +32,11 @@ Status StepCheck::CheckCopy() const {
   if (!StaysInside(p.size, p.in_stride, p.in_offset, Input(0)->elements)) return Refuse("reads outside its input");
   if (!StaysInside(p.size, p.out_stride, p.out_offset, Output(0)->elements)) return Refuse("writes outside its output");
   if (count > Output(0)->elements) return Refuse("writes elements of its output more than once");
-  return p.fill || count == Output(0)->elements ? Status::Ok() : Refuse("leaves elements of its output unwritten");
+  if (!p.fill && count != Output(0)->elements) return Refuse("leaves elements of its output unwritten");
+  const auto least = static_cast<float>(LeastByte(Output(0)->type));
+  const bool is_byte = p.value >= least && p.value <= least + 255 && p.value == std::floor(p.value);
+  if (p.fill && !IsFloat() && !is_byte) return Refuse("fills bytes with %g", static_cast<double>(p.value));
+  return CheckOneScale();
 }
 
 Status StepCheck::CheckConcat() const {
@@ -47,7 +52,7 @@ Status StepCheck::CheckConcat() const {
     written += Output(i)->elements;
   }
   if (groups < 1 || elements / outer % groups != 0) return Refuse("cannot be shuffled in %u groups", groups);
-  return elements == written ? Status::Ok() : Refuse("has outputs of another size than its inputs");
+  return elements == written ? CheckOneScale() : Refuse("has outputs of another size than its inputs");
 }
 
 Status StepCheck::CheckResample() const {
@@ -66,7 +71,12 @@ Status StepCheck::CheckResample() const {
     if (index < 0 || static_cast<uint32_t>(index) >= p.in_length)
       return Refuse("has an index that picks element %d of %u", index, p.in_length);
   }
-  return Status::Ok();
+  for (uint32_t i = 0; !IsFloat() && i < weights.elements; ++i) {
+    float weight;
+    std::memcpy(&weight, weights.constant + uint64_t{i} * sizeof(weight), sizeof(weight));
+    if (p.taps != 1 || weight != 1.0f) return Refuse("mixes bytes");
+  }
+  return CheckOneScale();
 }
 
 }  // namespace gapcam

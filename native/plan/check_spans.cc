@@ -4,15 +4,14 @@
 
 namespace gapcam {
 
-Status StepCheck::CheckDense() const {
-  const auto& p = step_.As<DenseParams>();
+Status StepCheck::CheckDense(bool is_transposed, const PlanTensor* residual) const {
   const PlanTensor &x = *Input(0), &w = *Input(1), &y = *Output(0);
   if (w.rank != 2 || x.rank < 1) return Refuse("has weights that are not a matrix, or an input without dimensions");
-  const uint32_t depth = w.dims[p.transposed ? 1 : 0], columns = w.dims[p.transposed ? 0 : 1];
+  const uint32_t depth = w.dims[is_transposed ? 1 : 0], columns = w.dims[is_transposed ? 0 : 1];
   if (x.elements % depth != 0 || uint64_t{x.elements / depth} * columns != y.elements)
     return Refuse("has tensors that do not multiply");
   if (x.dims[x.rank - 1] != depth && x.elements != depth) return Refuse("has rows of another length than its weights");
-  const PlanTensor *bias = Input(2), *residual = Input(3);
+  const PlanTensor* bias = Input(2);
   if (bias && bias->elements != columns) return Refuse("has a bias of a wrong shape");
   return !residual || residual->elements == y.elements ? Status::Ok() : Refuse("has a residual of a wrong shape");
 }
@@ -40,6 +39,14 @@ Status StepCheck::CheckSpan(uint32_t outer, uint32_t length, uint32_t inner, uin
   if (product(outer, length, inner) != Input(0)->elements || product(outer, out_length, inner) != Output(0)->elements)
     return Refuse("has a span of other sizes than its tensors");
   return Status::Ok();
+}
+
+Status StepCheck::CheckReduce() const {
+  const auto& p = step_.As<ReduceParams>();
+  Status status = CheckSpan(p.outer, p.length, p.inner, 1);
+  if (!status.ok() || (IsFloat() && Input(0)->type == PlanType::kFloat32)) return status;
+  return p.op == Reduce::kMax || p.op == Reduce::kMin ? CheckOneScale()
+                                                      : Refuse("reduces bytes by other than a maximum or minimum");
 }
 
 Status StepCheck::CheckElementwise() const {

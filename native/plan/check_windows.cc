@@ -49,7 +49,8 @@ struct ExpandWindow {
   uint32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, dilation_h, dilation_w;
 };
 
-ExpandWindow ExpandWindowOf(const ChainParams& p) {
+template <typename P>
+ExpandWindow ExpandWindowOf(const P& p) {
   return {p.expand_kernel_h, p.expand_kernel_w,   p.expand_stride_h,  p.expand_stride_w,   p.expand_pad_top,
           p.expand_pad_left, p.expand_pad_bottom, p.expand_pad_right, p.expand_dilation_h, p.expand_dilation_w};
 }
@@ -66,8 +67,8 @@ Status StepCheck::CheckWindow(const P& p) const {
   return Status::Ok();
 }
 
-Status StepCheck::CheckConv() const {
-  const auto& p = step_.As<Conv2dParams>();
+template <typename P>
+Status StepCheck::CheckConv(const P& p, const PlanTensor* residual) const {
   Status status = CheckWindow(p);
   if (!status.ok()) return status;
   const PlanTensor &x = *Input(0), &w = *Input(1);
@@ -81,7 +82,7 @@ Status StepCheck::CheckConv() const {
   if (height < 1 || width < 1) return Refuse("has a kernel larger than its padded input");
   if (double(x.dims[0]) * height * width * features >= kMaxElements) return Refuse("has a result that is too large");
   const auto out_h = static_cast<uint32_t>(height), out_w = static_cast<uint32_t>(width);
-  const PlanTensor *y = Output(0), *pooled = Output(1), *bias = Input(2), *residual = Input(3);
+  const PlanTensor *y = Output(0), *pooled = Output(1), *bias = Input(2);
   if (y && !Is(*y, x.dims[0], out_h, out_w, features)) return Refuse("has an output of a wrong shape");
   if (pooled && !Is(*pooled, x.dims[0], 1, 1, features)) return Refuse("has a pooled output of a wrong shape");
   if (bias && bias->elements != features) return Refuse("has a bias of a wrong shape");
@@ -89,8 +90,11 @@ Status StepCheck::CheckConv() const {
                                                                        : Refuse("has a residual of a wrong shape");
 }
 
-Status StepCheck::CheckPool() const {
-  const auto& p = step_.As<Pool2dParams>();
+template Status StepCheck::CheckConv(const Conv2dParams& p, const PlanTensor* residual) const;
+template Status StepCheck::CheckConv(const Qconv2dParams& p, const PlanTensor* residual) const;
+
+template <typename P>
+Status StepCheck::CheckPool(const P& p) const {
   Status status = CheckWindow(p);
   if (!status.ok()) return status;
   const PlanTensor &x = *Input(0), &y = *Output(0);
@@ -102,17 +106,32 @@ Status StepCheck::CheckPool() const {
              : Refuse("has windows that lie outside its input");
 }
 
-Status StepCheck::CheckChain() const {
+template Status StepCheck::CheckPool(const Qpool2dParams& p) const;
+
+Status StepCheck::CheckPool2d() const {
+  const auto& p = step_.As<Pool2dParams>();
+  Status status = CheckPool(p);
+  if (!status.ok() || (IsFloat() && Input(0)->type == PlanType::kFloat32)) return status;
+  return p.op == Pool::kMax ? CheckOneScale() : Refuse("averages bytes, which only qpool2d does");
+}
+
+Status StepCheck::CheckFloatChain() const {
   const auto& p = step_.As<ChainParams>();
+  if (p.op == WindowOp::kMax && p.activation != Elementwise::kNone) return Refuse("is a maximum with an activation");
+  return CheckChain(p, {Input(1), Input(2), Input(3), Input(4), Input(5), Input(6), Input(7)});
+}
+
+template <typename P>
+Status StepCheck::CheckChain(const P& p, const ChainTensors& t) const {
   const ExpandWindow expansion = ExpandWindowOf(p);
   Status status = CheckWindow(p);
   if (status.ok()) status = CheckWindow(expansion);
   if (!status.ok()) return status;
   const PlanTensor &x = *Input(0), &y = *Output(0);
-  const PlanTensor *expand = Input(3), *residual = Input(7), *pooled = Output(1);
+  const PlanTensor *expand = t.expand, *pooled = Output(1);
   if (x.rank != 4 || y.rank != 4) return Refuse("has tensors that do not have 4 dimensions");
   const uint32_t middle = expand ? expand->dims[0] : x.dims[3];
-  status = CheckChainWeights(middle);
+  status = CheckChainWeights(p, t, middle);
   if (!status.ok()) return status;
   const int64_t height = expand ? OutHeight(x.dims[1], expansion) : x.dims[1];
   const int64_t width = expand ? OutWidth(x.dims[2], expansion) : x.dims[2];
@@ -124,34 +143,33 @@ Status StepCheck::CheckChain() const {
                                            : y.dims[1] == OutHeight(height, p) && y.dims[2] == OutWidth(width, p);
   if (!fits || y.dims[0] != x.dims[0]) return Refuse("has a result of a wrong shape");
   if (pooled && !Is(*pooled, x.dims[0], 1, 1, middle)) return Refuse("has a pooled output of a wrong shape");
-  return !residual || Is(*residual, y.dims[0], y.dims[1], y.dims[2], y.dims[3])
+  return !t.residual || Is(*t.residual, y.dims[0], y.dims[1], y.dims[2], y.dims[3])
              ? Status::Ok()
              : Refuse("has a residual of a wrong shape");
 }
 
+template Status StepCheck::CheckChain(const QchainParams& p, const ChainTensors& t) const;
+
 // The weights and biases of a chain whose window has `middle` channels.
-Status StepCheck::CheckChainWeights(uint32_t middle) const {
-  const auto& p = step_.As<ChainParams>();
+template <typename P>
+Status StepCheck::CheckChainWeights(const P& p, const ChainTensors& t, uint32_t middle) const {
   const uint32_t channels = Input(0)->dims[3], features = Output(0)->dims[3];
-  const PlanTensor *w = Input(1), *bias = Input(2), *expand = Input(3), *project = Input(5);
+  const PlanTensor *w = t.weights, *expand = t.expand, *project = t.project;
   const bool is_max = p.op == WindowOp::kMax;
-  if (is_max ? w || bias || p.activation != Elementwise::kNone : !w)
-    return Refuse(is_max ? "is a maximum with weights, a bias or an activation" : "lacks the weights of its window");
+  if (is_max ? w || t.bias : !w)
+    return Refuse(is_max ? "is a maximum with weights or a bias" : "lacks the weights of its window");
   if (w && !Is(*w, middle, 1, p.kernel_h, p.kernel_w)) return Refuse("has weights of a wrong shape");
-  if (bias && bias->elements != middle) return Refuse("has a bias of a wrong shape");
-  if (!HasBias(3, middle) || !HasBias(5, features))
+  // Without weights there must be no bias.
+  const auto fits = [](const PlanTensor* weights, const PlanTensor* bias, uint32_t size) {
+    return !bias || (weights && bias->elements == size);
+  };
+  if (!fits(w, t.bias, middle) || !fits(expand, t.expand_bias, middle) || !fits(project, t.project_bias, features))
     return Refuse("has a bias of a wrong shape, or one without weights");
   if (expand && !Is(*expand, middle, channels, p.expand_kernel_h, p.expand_kernel_w))
     return Refuse("has an expansion whose shape does not fit its tensors");
   if (project ? !Is(*project, features, middle, 1, 1) || Output(1) : features != middle)
     return Refuse("has a projection whose shape does not fit its tensors");
   return Status::Ok();
-}
-
-// Whether the bias behind the weights at input `weights` has `size` elements. Without weights there must be no bias.
-bool StepCheck::HasBias(uint32_t weights, uint32_t size) const {
-  const PlanTensor* bias = Input(weights + 1);
-  return !bias || (Input(weights) && bias->elements == size);
 }
 
 }  // namespace gapcam

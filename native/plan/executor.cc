@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "bias.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
 #endif
@@ -144,6 +146,8 @@ Status Executor::BindTensors() {
     ref.rank = tensor.rank;
     ref.elements = tensor.elements;
     ref.constant = tensor.is_constant;
+    ref.scale = tensor.scale;
+    ref.zero_point = tensor.zero_point;
     refs_.push_back(ref);
   }
   return Status::Ok();
@@ -186,26 +190,29 @@ Status Executor::MakeOps(const Constants* constants) {
   const std::unique_ptr<void, void (*)(void*)> staging(block, std::free);
   const size_t cache_bytes = SecondLevelCache();
   for (const PlanStep& step : plan_.steps) {
-    StageConstants(step, static_cast<uint8_t*>(block), constants);
+    const std::vector<void*> kept = StageConstants(step, static_cast<uint8_t*>(block), constants);
     Status status = MakeOp(step, cache_bytes);
     if (!status.ok()) return status;
-    for (uint32_t id : step.inputs)
-      if (IsStaged(id)) refs_[id].data = nullptr;
+    for (uint32_t i = 0; i < step.inputs.size(); ++i)
+      if (IsStaged(step, i)) refs_[step.inputs[i]].data = kept[i];
   }
   for (PlanTensor& tensor : plan_.tensors) tensor.constant = nullptr;
   return Status::Ok();
 }
 
-// Copies the constants that a step packs into the staging buffer, and releases them.
-void Executor::StageConstants(const PlanStep& step, uint8_t* staging, const Constants* constants) {
-  for (uint32_t id : step.inputs) {
-    if (!IsStaged(id)) continue;
-    const PlanTensor& tensor = plan_.tensors[id];
+// Copies the constants that a step packs into the staging buffer, and releases them. Returns where each input was before.
+std::vector<void*> Executor::StageConstants(const PlanStep& step, uint8_t* staging, const Constants* constants) {
+  std::vector<void*> kept;
+  for (uint32_t id : step.inputs) kept.push_back(id == kAbsent ? nullptr : refs_[id].data);
+  for (uint32_t i = 0; i < step.inputs.size(); ++i) {
+    if (!IsStaged(step, i)) continue;
+    const PlanTensor& tensor = plan_.tensors[step.inputs[i]];
     std::memcpy(staging, tensor.constant, tensor.bytes);
     if (constants && constants->release) constants->release(tensor.constant, tensor.bytes);
-    refs_[id].data = staging;
+    refs_[step.inputs[i]].data = staging;
     staging += Align64(tensor.bytes);
   }
+  return kept;
 }
 
 Status Executor::MakeOp(const PlanStep& step, size_t cache_bytes) {
@@ -221,6 +228,7 @@ Status Executor::MakeOp(const PlanStep& step, size_t cache_bytes) {
                        static_cast<uint32_t>(outputs.size()),
                        threads_,
                        cache_bytes};
+  LimitBiases(ref);
   const char* reason = "the target has no kernel for it";
   const Op* op = target_->make(ref, memory_, &reason);
   if (!op) return Status::Error("ENGINE_FAILED", "step %.80s: %s", step.name.c_str(), reason);
@@ -230,8 +238,8 @@ Status Executor::MakeOp(const PlanStep& step, size_t cache_bytes) {
 
 size_t Executor::StagingBytes(const PlanStep& step) const {
   size_t bytes = 0;
-  for (uint32_t id : step.inputs)
-    if (IsStaged(id)) bytes += Align64(plan_.tensors[id].bytes);
+  for (uint32_t i = 0; i < step.inputs.size(); ++i)
+    if (IsStaged(step, i)) bytes += Align64(plan_.tensors[step.inputs[i]].bytes);
   return bytes;
 }
 

@@ -80,9 +80,12 @@ class Executor {
   Status KeepConstants();
   Status MakeOps(const Constants* constants);
   Status MakeOp(const PlanStep& step, size_t cache_bytes);
-  void StageConstants(const PlanStep& step, uint8_t* staging, const Constants* constants);
+  std::vector<void*> StageConstants(const PlanStep& step, uint8_t* staging, const Constants* constants);
   size_t StagingBytes(const PlanStep& step) const;
-  bool IsStaged(uint32_t id) const { return id != kAbsent && refs_[id].constant && is_packed_[id]; }
+  // Whether a step gets its own copy of input `i` when its op is made.
+  static bool IsStaged(const PlanStep& step, uint32_t i) {
+    return step.inputs[i] != kAbsent && step.shape().Input(i).use == TensorUse::kPacked;
+  }
 
   const Target* target_;
   uint32_t threads_;

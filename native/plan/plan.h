@@ -22,10 +22,16 @@ struct PlanTensor {
   uint32_t rank;
   uint32_t dims[5];  // unused ones are 1
   uint32_t elements;
-  uint64_t offset;                    // in bytes, into the arena or the constants; a multiple of 64
-  uint64_t bytes;                     // elements times the bytes of the type
+  uint64_t offset;  // in bytes, into the arena or the constants; a multiple of 64
+  uint64_t bytes;   // elements times the bytes of the type
+  // Of int8 and uint8: an element q stands for scale · (q - zero_point). 1 and 0 for other types.
+  float scale;
+  int32_t zero_point;
   const uint8_t* constant = nullptr;  // a constant's values, not owned, at any address; null once a session is open
 };
+
+// The least value of an int8 or uint8 element. The greatest is 255 more.
+constexpr int32_t LeastByte(PlanType type) { return type == PlanType::kInt8 ? -128 : 0; }
 
 // An input or output of the plan.
 struct PlanPort {

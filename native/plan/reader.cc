@@ -2,6 +2,7 @@
 // every count with the bytes that exist before it reads them, and bounds the factors of every product first.
 // It refuses fields that no step computes with, so that a plan never means more than this build does with it.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -112,25 +113,29 @@ class Reader {
       return Refuse(index, tensor, "has a byte length that does not match its sizes");
     if (tensor.offset % 64 != 0 || tensor.offset > room || tensor.bytes > room - tensor.offset)
       return Refuse(index, tensor, "does not lie inside its memory");
-    status = CheckUnused(index, at, tensor);
+    tensor.scale = ReadAt<float>(bytes_, at + 40);
+    tensor.zero_point = ReadAt<int32_t>(bytes_, at + 44);
+    status = CheckScale(index, tensor);
     if (!status.ok()) return status;
+    if (bytes_[at + 3] != 0 || ReadAt<uint64_t>(bytes_, at + 56) != 0)
+      return Refuse(index, tensor, "has reserved bytes set");
     if (tensor.is_constant) tensor.constant = FindConstant(tensor);
     if (tensor.is_constant && !tensor.constant) return Refuse(index, tensor, "has no values");
     plan_.tensors.push_back(static_cast<PlanTensor&&>(tensor));
     return Status::Ok();
   }
 
-  // No step computes with a scale or a zero point yet. A plan that carries one would be computed as if it had none.
-  Status CheckUnused(uint32_t index, uint64_t at, const PlanTensor& tensor) {
-    const auto scale = ReadAt<float>(bytes_, at + 40);
-    const auto zero_point = ReadAt<int32_t>(bytes_, at + 44);
-    if (!(scale == 1.0f) || zero_point != 0)
-      return Status::Error(kInvalid,
-                           "tensor %u (%.60s) has scale %g and zero point %d; this build supports only 1 and 0", index,
-                           tensor.name.c_str(), static_cast<double>(scale), zero_point);
-    if (bytes_[at + 3] != 0 || ReadAt<uint64_t>(bytes_, at + 56) != 0)
-      return Refuse(index, tensor, "has reserved bytes set");
-    return Status::Ok();
+  // Only bytes have a scale and a zero point. A subnormal scale would be 0 while a frame is computed.
+  Status CheckScale(uint32_t index, const PlanTensor& tensor) {
+    const bool is_byte = tensor.type == PlanType::kInt8 || tensor.type == PlanType::kUint8;
+    const int32_t least = LeastByte(tensor.type);
+    const bool is_right = is_byte ? std::isnormal(tensor.scale) && tensor.scale > 0 && tensor.zero_point >= least &&
+                                        tensor.zero_point <= least + 255
+                                  : tensor.scale == 1.0f && tensor.zero_point == 0;
+    if (is_right) return Status::Ok();
+    return Status::Error(kInvalid, "tensor %u (%.60s) of type %s has scale %g and zero point %d", index,
+                         tensor.name.c_str(), kPlanTypeNames[static_cast<uint32_t>(tensor.type)],
+                         static_cast<double>(tensor.scale), tensor.zero_point);
   }
 
   // The address of a constant's values: in the buffer, or in the chunk that holds all of them. Null if no chunk does.

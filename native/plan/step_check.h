@@ -1,10 +1,16 @@
 // StepCheck: checks one step of a plan against its tensors. check.cc has what holds for every kind, check_windows.cc
-// the kinds with a window, check_spans.cc those that work on matrices, lines and elements, and check_movement.cc those
-// that move elements. A step that passes may run without further checks.
+// the kinds with a window, check_spans.cc those that work on matrices, lines and elements, check_movement.cc those
+// that move elements, and check_quantized.cc what integers need in addition. A step that passes may run without further
+// checks.
 #pragma once
 #include "plan.h"
 
 namespace gapcam {
+
+// The tensors of a chain, of floats or of integers. Absent ones are null.
+struct ChainTensors {
+  const PlanTensor *weights, *bias, *expand, *expand_bias, *project, *project_bias, *residual;
+};
 
 class StepCheck {
  public:
@@ -35,10 +41,9 @@ class StepCheck {
   Status CheckOverlap() const;
 
   // By kind; each relies on CheckPresence.
-  Status CheckConv() const;
-  Status CheckChain() const;
-  Status CheckPool() const;
-  Status CheckDense() const;
+  Status CheckFloatChain() const;
+  Status CheckPool2d() const;
+  Status CheckReduce() const;
   Status CheckProduct() const;
   Status CheckElementwise() const;
   Status CheckBinary() const;
@@ -47,12 +52,38 @@ class StepCheck {
   Status CheckCopy() const;
   Status CheckConcat() const;
   Status CheckResample() const;
+  Status CheckQconv() const;
+  Status CheckQdense() const;
+  Status CheckQbinary() const;
+  Status CheckLookup() const;
+  Status CheckQpool() const;
+  Status CheckQreduce() const;
+  Status CheckQchain() const;
 
-  // Parts of the checks above.
+  // Parts of the checks above that float and integer kinds share. P is the parameter block of either.
   template <typename P>
   Status CheckWindow(const P& p) const;
-  Status CheckChainWeights(uint32_t middle) const;
-  bool HasBias(uint32_t weights, uint32_t size) const;
+  template <typename P>
+  Status CheckConv(const P& p, const PlanTensor* residual) const;
+  template <typename P>
+  Status CheckPool(const P& p) const;
+  Status CheckDense(bool is_transposed, const PlanTensor* residual) const;
+  template <typename P>
+  Status CheckChain(const P& p, const ChainTensors& t) const;
+  template <typename P>
+  Status CheckChainWeights(const P& p, const ChainTensors& t, uint32_t middle) const;
+
+  // Parts of the checks of integers.
+  bool IsFloat() const { return Output(0)->type == PlanType::kFloat32; }
+  Status CheckOneType() const;
+  Status CheckOneScale() const;
+  Status CheckRange(int32_t low, int32_t high, int32_t zero_point) const;
+  template <typename P>
+  Status CheckEnd(const P& p, const PlanTensor* residual) const;
+  Status CheckRatio(double numerator, double denominator) const;
+  Status CheckSums(const PlanTensor& weights, uint32_t depth, const PlanTensor& scales, uint32_t features,
+                   int32_t zero_point) const;
+  Status CheckMean(uint64_t count, const PlanTensor& from, const PlanTensor& to) const;
 
   const Plan& plan_;
   const PlanStep& step_;

@@ -62,7 +62,7 @@ TEST("a plan with a wrong tensor is refused") {
   ExpectRefusal(With(good, tensor + 60, uint32_t{1}), "reserved bytes set");
 }
 
-TEST("a plan with a scale, a zero point or a packing is refused, because no step computes with them") {
+TEST("a float tensor with a scale or a zero point is refused, and so is a packing") {
   const Bytes good = SmallNetwork(true).bytes;
   gapcam::Plan plan;
   EXPECT(gapcam::ReadPlan(good.data(), good.size(), &plan).ok(), "the unchanged plan is refused");
@@ -71,11 +71,12 @@ TEST("a plan with a scale, a zero point or a packing is refused, because no step
     const size_t tensor = kPlanHeaderBytes + i * kPlanTensorBytes;
     EXPECT(Get<float>(good, tensor + 40) == 1.0f, "tensor %u of the unchanged plan has another scale", i);
     for (const float scale : {0.5f, 0.0f, -1.0f, 1.0000001f, std::numeric_limits<float>::quiet_NaN()})
-      ExpectRefusal(With(good, tensor + 40, scale), "this build supports only 1 and 0");
+      ExpectRefusal(With(good, tensor + 40, scale), "of type float32 has scale");
     for (const int32_t zero_point : {1, -128, 128})
-      ExpectRefusal(With(good, tensor + 44, zero_point), "this build supports only 1 and 0");
+      ExpectRefusal(With(good, tensor + 44, zero_point), "of type float32 has scale 1 and zero point");
   }
-  ExpectRefusal(With(good, kPlanHeaderBytes + 40, 0.5f), "tensor 0 (t0) has scale 0.5 and zero point 0");
+  ExpectRefusal(With(good, kPlanHeaderBytes + 40, 0.5f),
+                "tensor 0 (t0) of type float32 has scale 0.5 and zero point 0");
   for (uint32_t i = 0; i < steps; ++i)
     ExpectRefusal(With(good, StepsAt(good) + i * kPlanStepBytes + 28, uint32_t{1}), "has a packing");
 }
