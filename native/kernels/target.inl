@@ -10,6 +10,7 @@
 
 #include "simd.h"
 #include "placed.inl"
+#include "shapes.inl"
 #include "activation.inl"
 #include "gemm_weights.inl"
 #include "gemm.inl"
