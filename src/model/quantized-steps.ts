@@ -14,7 +14,7 @@
  * - pooled = clamp(rounded(Σ (y - zero of y), scale of y / (scale of pooled · H·W)) + zero of pooled) to its type's range.
  *
  * Weights are int8 or uint8. Their zero point is 0 if they are int8. A bias is clamped when the plan is opened, so that no
- * sum wraps (native/kernels/qbias.inl).
+ * sum wraps (native/plan/bias.h).
  */
 import { constant, expandWindow, packed, tensor, value, window, type StepRow, type StepTensor } from './step-row.js'
 
