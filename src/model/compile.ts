@@ -7,12 +7,15 @@ import { planMemory } from './memory.js'
 import { passes } from './passes/passes.js'
 import { align64, type Plan, type PlanTensor } from './plan.js'
 import { inferredAgain, type PreparedGraph } from './prepare.js'
+import type { ByteType } from './quantized/code.js'
 import { realGraph } from './quantized/real.js'
 
 /** Options of `compilePlan`. */
 export interface CompileOptions {
   /** Values that become outputs too, such as the feature map before GAP. */
   readonly extraOutputs?: readonly string[]
+  /** The type in which 8-bit parts of a network are computed, as the target prefers it; null: as float32. Default null. */
+  readonly bytes?: ByteType | null
   /** Names of groups that `gapcam tune` found faster as separate steps. */
   readonly separate?: readonly string[]
   /** Called with the graph after each pass. `gapcam model passes` prints it. */
@@ -44,7 +47,7 @@ export function compilePlan(prepared: PreparedGraph, options: CompileOptions = {
 function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
   const given = withOutputs(prepared, options.extraOutputs ?? [])
   options.onPass?.('prepare', given)
-  const real = realGraph(given)
+  const real = realGraph(given, options.bytes ?? null)
   const { graph: known, unsupported } = real === given ? { graph: given, unsupported: [] } : inferredAgain(real)
   if (unsupported.length > 0) return { unsupported }
   let graph = known
@@ -66,18 +69,15 @@ function withOutputs(graph: Graph, names: readonly string[]): Graph {
   return extra.length === 0 ? graph : { ...graph, outputs: [...graph.outputs, ...extra] }
 }
 
-/** Scale and zero point of tensors that are not quantised: all of them, until there are integer steps. */
-const unquantized = { scale: 1, zeroPoint: 0 }
-
 function planOf(draft: Draft): Compiled {
   const { offsets, arenaBytes, lowerBoundBytes } = planMemory(draft)
   const constants = new ConstantPool()
   const tensors = draft.tensors.map((tensor, id): PlanTensor => {
-    const { name, type, shape, bytes } = tensor
+    const { name, type, shape, bytes, scale, zeroPoint } = tensor
     const place = bytes
       ? { storage: 'constant' as const, offset: constants.add(bytes) }
       : { storage: 'arena' as const, offset: offsets.get(id) ?? 0 }
-    return { name, type, shape: planShape(shape), ...place, ...unquantized }
+    return { name, type, shape: planShape(shape), ...place, scale, zeroPoint }
   })
   const { inputs, outputs, steps } = draft
   return {

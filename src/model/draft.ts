@@ -17,7 +17,13 @@ export interface DraftTensor {
   readonly bytes: Uint8Array | null
   /** The tensor's own number, or that of the tensor whose memory it shares. */
   readonly root: TensorId
+  /** Of bytes: real = scale · (byte − zeroPoint). Other types have 1 and 0. */
+  readonly scale: number
+  readonly zeroPoint: number
 }
+
+/** The data of a constant. */
+export type ConstantData = Float32Array | Int32Array | Int8Array | Uint8Array
 
 /** An input or output. */
 export interface DraftPort {
@@ -49,21 +55,30 @@ export class DraftBuilder {
   tensor(name: string, shape: readonly number[], extra: Partial<DraftTensor> = {}): TensorId {
     if (shape.some((size) => size < 1)) throw new Unsupported(`${name} has the empty shape [${shape.join(', ')}]`)
     const id = this.tensors.length
-    const tensor: DraftTensor = { name, type: 'float32', shape, bytes: null, root: id, ...extra }
+    const tensor: DraftTensor = {
+      name,
+      type: 'float32',
+      shape,
+      bytes: null,
+      root: id,
+      scale: 1,
+      zeroPoint: 0,
+      ...extra,
+    }
     if (tensorBytes(tensor) >= mostBytes) throw new Unsupported(`${name} is larger than a plan may be`)
     this.tensors.push(tensor)
     return id
   }
 
-  constant(name: string, shape: readonly number[], data: Float32Array | Int32Array): TensorId {
+  constant(name: string, shape: readonly number[], data: ConstantData, zeroPoint = 0): TensorId {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    return this.tensor(name, shape, { bytes, type: data instanceof Int32Array ? 'int32' : 'float32' })
+    return this.tensor(name, shape, { bytes, type: typeOf(data), zeroPoint })
   }
 
   /** Another name and shape for the memory of a tensor. */
   alias(name: string, shape: readonly number[], tensor: TensorId): TensorId {
-    const { type, root, bytes } = this.tensors[tensor]!
-    return this.tensor(name, shape, { type, root, bytes })
+    const { type, root, bytes, scale, zeroPoint } = this.tensors[tensor]!
+    return this.tensor(name, shape, { type, root, bytes, scale, zeroPoint })
   }
 
   shape(tensor: TensorId): readonly number[] {
@@ -78,6 +93,12 @@ export class DraftBuilder {
       )
     this.steps.push(step)
   }
+}
+
+function typeOf(data: ConstantData): PlanType {
+  if (data instanceof Int32Array) return 'int32'
+  if (data instanceof Int8Array) return 'int8'
+  return data instanceof Uint8Array ? 'uint8' : 'float32'
 }
 
 /** Leading dimensions that `planShape` joins must broadcast as one: an operand has all of them or none. */

@@ -25,10 +25,18 @@ export interface Constant {
 /** One size of a shape. The file may leave it open: a name (dim_param), or null. */
 export type Dimension = number | string | null
 
+/** How the bytes of a quantised value stand for real numbers: real = scale · (stored − zeroPoint). */
+export interface ByteCode {
+  readonly scale: number
+  readonly zeroPoint: number
+}
+
 /** A tensor between nodes, or an input or output of the graph. */
 export interface Value {
   readonly name: string
   readonly type?: TensorType
+  /** Only of int8 and uint8 values that the integer steps compute. */
+  readonly code?: ByteCode
   /** Absent where the rank is unknown. After shape inference every value that is used has a shape of numbers. */
   readonly shape?: readonly Dimension[]
 }
@@ -57,6 +65,14 @@ export interface Node {
   readonly outputs: readonly string[]
 }
 
+/** The integers from which a constant of real numbers was made; one scale and zero point for each slice of the axis, or one. */
+export interface StoredIntegers {
+  readonly stored: Constant
+  readonly scale: readonly number[]
+  readonly zeroPoint: readonly number[]
+  readonly axis: number
+}
+
 /** A model as the compiler sees it. */
 export interface Graph {
   /** Version of the default operator set. */
@@ -68,6 +84,8 @@ export interface Graph {
   readonly constants: ReadonlyMap<string, Constant>
   /** Types and shapes known so far, including those of the graph's inputs and outputs. */
   readonly values: ReadonlyMap<string, Value>
+  /** The integers behind constants of real numbers, by the name of the constant. */
+  readonly integers?: ReadonlyMap<string, StoredIntegers> | undefined
   /** Initializers of types that gapcam does not compute with: the strings of a text, null for any other. */
   readonly opaque?: ReadonlyMap<string, readonly string[] | null> | undefined
   /** Reasons against the native engine that no node shows, such as an opset that it does not read. */

@@ -3,7 +3,7 @@
  * for its inputs in the form that suits it and says in which form its results are.
  */
 import { fusedActivation, type Activation } from './activation.js'
-import { DraftBuilder, maxRank, type Draft, type DraftPort } from './draft.js'
+import { DraftBuilder, maxRank, type ConstantData, type Draft, type DraftPort } from './draft.js'
 import { Unsupported, type Graph, type Node, type UnsupportedNode } from './graph.js'
 import type { Form, LowerContext, TensorId } from './operators/context.js'
 import { operatorTable } from './operators/table.js'
@@ -42,7 +42,8 @@ class Lowering {
     try {
       const operator = node.domain === '' || node.domain === 'gapcam' ? operatorTable.get(node.op) : undefined
       if (!operator) throw new Unsupported('the native engine does not have it')
-      operator.lower(new NodeContext(this.#draft, this.#values, this.#view(node)))
+      const view = this.#view(node, operator.takesBytes ?? false)
+      operator.lower(new NodeContext(this.#draft, this.#values, view))
     } catch (error) {
       if (!(error instanceof MissingInput)) this.#refuse(node.name, node.op, error)
       for (const output of node.outputs) this.#values.forget(output)
@@ -101,12 +102,14 @@ class Lowering {
     }
   }
 
-  #view(node: Node): NodeView {
+  #view(node: Node, takesBytes: boolean): NodeView {
     const operands = node.inputs.map((name): Operand | null => {
       if (name === '') return null
       const operand = operandOf(name, this.#graph)
       if (!operand || !(operand.constant || this.#values.has(name))) throw new MissingInput()
-      if (!operand.constant && operand.type !== 'float32') throw new Unsupported(`it computes with ${operand.type}`)
+      const isByte = takesBytes && this.#graph.values.get(name)?.code !== undefined
+      if (!operand.constant && operand.type !== 'float32' && !isByte)
+        throw new Unsupported(`it computes with ${operand.type}`)
       return operand
     })
     return new NodeView(node, this.#graph.opset, operands)
@@ -139,8 +142,8 @@ class NodeContext implements LowerContext {
     return this.#values.operand(this.view.input(i).name, form, rank)
   }
 
-  constant(shape: readonly number[], data: Float32Array | Int32Array): TensorId {
-    return this.#draft.constant(`${this.view.node.name} constant`, shape, data)
+  constant(shape: readonly number[], data: ConstantData, zeroPoint = 0): TensorId {
+    return this.#draft.constant(`${this.view.node.name} constant`, shape, data, zeroPoint)
   }
 
   output(i: number, form: Form): TensorId {
@@ -148,7 +151,8 @@ class NodeContext implements LowerContext {
   }
 
   temporary(shape: readonly number[]): TensorId {
-    return this.#draft.tensor(`${this.view.node.name} part`, shape)
+    const [output = ''] = this.view.node.outputs
+    return this.#draft.tensor(`${this.view.node.name} part`, shape, this.#values.typeOf(output))
   }
 
   alias(i: number, form: Form, tensor: TensorId): void {

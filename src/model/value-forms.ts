@@ -2,7 +2,7 @@
  * The tensors that hold a value. A value exists in ONNX's own order ('plain'), channels last ('nhwc'), or both. A form
  * is made when it is first used: a constant is permuted now, a computed value by a `copy` step.
  */
-import type { DraftBuilder } from './draft.js'
+import type { DraftBuilder, DraftTensor } from './draft.js'
 import { floatsOf, Unsupported, type Graph } from './graph.js'
 import { nhwcShape, type Form, type TensorId } from './operators/context.js'
 import { transposition } from './operators/copy.js'
@@ -41,9 +41,16 @@ export class ValueForms {
     return value.shape as readonly number[]
   }
 
+  /** The element type of a computed value: bytes with their code, or float32. */
+  typeOf(name: string): Pick<DraftTensor, 'type' | 'scale' | 'zeroPoint'> {
+    const { type, code } = this.#graph.values.get(name) ?? {}
+    if (!code || !(type === 'int8' || type === 'uint8')) return { type: 'float32', scale: 1, zeroPoint: 0 }
+    return { type, ...code }
+  }
+
   /** Makes the tensor of a value in a form. */
   define(name: string, form: Form): TensorId {
-    const tensor = this.#draft.tensor(name, this.#shapeIn(name, form))
+    const tensor = this.#draft.tensor(name, this.#shapeIn(name, form), this.typeOf(name))
     this.#set(name, form, tensor)
     return tensor
   }
@@ -72,7 +79,7 @@ export class ValueForms {
     const plain = this.value(name, 'plain')
     if (hasOneOrder(aligned)) return this.#draft.alias(name, nhwcShape(aligned), plain)
     const [, c = 1, h = 1, w = 1] = aligned
-    const target = this.#draft.tensor(name, nhwcShape(aligned))
+    const target = this.#draft.tensor(name, nhwcShape(aligned), this.typeOf(name))
     this.#draft.step({
       kind: 'copy',
       name: `${name} to NHWC`,
@@ -107,7 +114,7 @@ export class ValueForms {
     const [n = 1, c = 1, h = 1, w = 1] = this.shape(name)
     const shape = form === 'nhwc' ? [n, h, w, c] : [n, c, h, w]
     if (hasOneOrder([n, c, h, w])) return this.#draft.alias(name, shape, source)
-    const target = this.#draft.tensor(name, shape)
+    const target = this.#draft.tensor(name, shape, this.typeOf(name))
     this.#draft.step({
       kind: 'copy',
       name: `${name} to ${form === 'nhwc' ? 'NHWC' : 'NCHW'}`,

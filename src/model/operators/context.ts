@@ -4,6 +4,7 @@
  * costs nothing where the bytes are the same (one channel, or one pixel).
  */
 import type { Activation } from '../activation.js'
+import type { ConstantData } from '../draft.js'
 import type { StepKind, StepParameters } from '../steps.js'
 import type { NodeView } from '../view.js'
 
@@ -24,11 +25,11 @@ export interface LowerContext {
   input(i: number, form: Form): TensorId
   /** Input `i` as the right-aligned broadcast operand of an output of `rank` dimensions. */
   operand(i: number, form: Form, rank: number): TensorId
-  /** A new constant. */
-  constant(shape: readonly number[], data: Float32Array | Int32Array): TensorId
+  /** A new constant. Bytes may have a zero point. */
+  constant(shape: readonly number[], data: ConstantData, zeroPoint?: number): TensorId
   /** Output `i` of the node in a form, with the shape from shape inference. */
   output(i: number, form: Form): TensorId
-  /** A tensor between two steps of one node, with its sizes in memory order. */
+  /** A tensor between two steps of one node, with its sizes in memory order and the element type of the first output. */
   temporary(shape: readonly number[]): TensorId
   /** Declares that output `i` in a form is the same memory as a tensor. */
   alias(i: number, form: Form, tensor: TensorId): void
@@ -60,6 +61,8 @@ export interface Operator {
   readonly limits: string
   /** Whether a pass may fuse an activation into it. */
   readonly acceptsActivation: boolean
+  /** Whether its inputs and outputs may be bytes. */
+  readonly takesBytes?: true
   /** Emits steps, or throws `Unsupported` with the reason. */
   readonly lower: (context: LowerContext) => void
 }

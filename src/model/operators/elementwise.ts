@@ -71,7 +71,7 @@ function contextWith(context: LowerContext, activation: Activation): LowerContex
     formOf: (i) => context.formOf(i),
     input: (i, form) => context.input(i, form),
     operand: (i, form, rank) => context.operand(i, form, rank),
-    constant: (shape, data) => context.constant(shape, data),
+    constant: (shape, data, zeroPoint) => context.constant(shape, data, zeroPoint),
     output: (i, form) => context.output(i, form),
     temporary: (shape) => context.temporary(shape),
     alias: (i, form, tensor) => context.alias(i, form, tensor),

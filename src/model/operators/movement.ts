@@ -265,6 +265,7 @@ const entry = (op: string, lower: Operator['lower'], limits = ''): Operator => (
   op,
   limits,
   acceptsActivation: false,
+  takesBytes: true,
   lower,
 })
 

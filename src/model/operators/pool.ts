@@ -94,7 +94,13 @@ function runsOf(axes: readonly number[]): { from: number; to: number }[] {
 
 /** Pools and reductions. */
 export const poolOperators: readonly Operator[] = [
-  { op: 'MaxPool', limits: '1-D and 2-D; values only, no indices', acceptsActivation: false, lower: pool('max') },
+  {
+    op: 'MaxPool',
+    limits: '1-D and 2-D; values only, no indices',
+    acceptsActivation: false,
+    takesBytes: true,
+    lower: pool('max'),
+  },
   { op: 'AveragePool', limits: '1-D and 2-D', acceptsActivation: false, lower: pool('average') },
   { op: 'GlobalAveragePool', limits: '2-D', acceptsActivation: false, lower: globalPool('mean') },
   { op: 'GlobalMaxPool', limits: '2-D', acceptsActivation: false, lower: globalPool('max') },

@@ -6,17 +6,32 @@ import { linearOperators } from './linear.js'
 import { movementOperators } from './movement.js'
 import { normalizationOperators } from './normalization.js'
 import { poolOperators } from './pool.js'
+import { quantizedOperators } from './quantized.js'
 import { resampleOperators } from './resample.js'
 
 /** Operators by name. */
 export const operatorTable: ReadonlyMap<string, Operator> = new Map(
-  [linearOperators, poolOperators, elementwiseOperators, movementOperators, resampleOperators, normalizationOperators]
+  [
+    linearOperators,
+    poolOperators,
+    elementwiseOperators,
+    movementOperators,
+    resampleOperators,
+    normalizationOperators,
+    quantizedOperators,
+  ]
     .flat()
     .map((operator) => [operator.op, operator]),
 )
 
 /** Operators that only passes make. Model files do not have them. */
-export const internalOperators: readonly string[] = ['ChannelShuffle', 'ChannelNormalization', 'SiLU', 'RoundSmall']
+export const internalOperators: readonly string[] = [
+  'ChannelShuffle',
+  'ChannelNormalization',
+  'SiLU',
+  'RoundSmall',
+  ...quantizedOperators.map(({ op }) => op),
+]
 
 /** Operators without a step. They must be folded, so all their inputs must be constant. */
 export const foldedOperators: readonly string[] = ['Constant', ...evaluators.keys()].filter(

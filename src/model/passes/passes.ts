@@ -1,5 +1,6 @@
 /** The passes in the order in which they run. Each is a pure function from graph to graph. */
 import type { Graph } from '../graph.js'
+import { recognizeIntegers } from '../quantized/integers.js'
 import { fuseActivations } from './activation.js'
 import { foldBatchNorms } from './batch-norm.js'
 import { mergeClips } from './clip.js'
@@ -31,6 +32,8 @@ export const passes: readonly { readonly name: string; readonly run: (graph: Gra
   { name: 'patterns', run: recognizePatterns },
   { name: 'layer-norm', run: recognizeLayerNorms },
   { name: 'pad', run: fusePads },
+  // What runs on bytes leaves the other passes' sight.
+  { name: 'integers', run: recognizeIntegers },
   // Fold linear maps into each other.
   { name: 'batch-norm', run: foldBatchNorms },
   { name: 'concat', run: hoistAboveConcat },

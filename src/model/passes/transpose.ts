@@ -18,6 +18,7 @@ import {
   type Value,
 } from '../graph.js'
 import { concatenated, permutation, resolvePad, resolveSlice, splitParts } from '../shapes/movement.js'
+import { quantizedOp } from '../quantized/code.js'
 import { resolveReduce } from '../shapes/reduce.js'
 import { softmaxSpan } from '../shapes/table.js'
 import { normalAxis } from '../view.js'
@@ -128,8 +129,9 @@ class TransposeSinking {
 
   /** The node in NCHW, or null where it must read NHWC. Throws `Unsupported` like the resolvers it uses. */
   #moved(node: Node): Moved | null {
-    if (node.domain !== '') return null
-    const { op } = node
+    const { op, domain } = node
+    if (domain === 'gapcam' && op === quantizedOp) return this.#withInputs(node, [0])
+    if (domain !== '') return null
     if (elementOps.has(op)) return this.#withInputs(node, [0])
     if (broadcasting.has(op))
       return this.#withInputs(

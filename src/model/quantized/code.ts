@@ -3,7 +3,7 @@
  * inputs and outputs, which an engine in float32 exchanges as real numbers.
  */
 import type { TensorType } from '../../tensor.js'
-import { numbersOf, type Graph, type Node } from '../graph.js'
+import { floatAttribute, intAttribute, numbersOf, stringAttribute, type Graph, type Node } from '../graph.js'
 import { GraphIndex } from '../graph-index.js'
 
 /** The code of one tensor. */
@@ -16,6 +16,18 @@ export interface Code {
 /** Types of quantised activations. */
 export type CodeType = 'int8' | 'uint8' | 'int16' | 'uint16'
 
+/** The operator of gapcam that rounds real numbers to those that bytes stand for: `type`, `scale` and `zeroPoint`. */
+export const quantizedOp = 'Quantized'
+
+/** The code of a node `Quantized`. */
+export function quantizedCode(node: Node): Code {
+  const type = stringAttribute(node, 'type', 'uint8') === 'int8' ? 'int8' : 'uint8'
+  return { type, scale: floatAttribute(node, 'scale', 1), zeroPoint: intAttribute(node, 'zeroPoint', 0) }
+}
+
+/** Types in which the steps on integers compute. */
+export type ByteType = 'int8' | 'uint8'
+
 /** The least and the largest integer of each type. */
 export const codeRange: Readonly<Record<CodeType, readonly [number, number]>> = {
   int8: [-128, 127],
@@ -26,6 +38,17 @@ export const codeRange: Readonly<Record<CodeType, readonly [number, number]>> = 
 
 /** Whether a type may hold quantised activations. */
 export const isCodeType = (type: TensorType | undefined): type is CodeType => type !== undefined && type in codeRange
+
+/** The same code for bytes of another type: the zero point moves with the numbers. */
+export function asType(code: Code, type: ByteType): Code {
+  const shift = code.type === type ? 0 : type === 'int8' ? -128 : 128
+  return { type, scale: code.scale, zeroPoint: code.zeroPoint + shift }
+}
+
+/** Whether two values have the same numbers for the same integers. */
+export function isSameCode(one: Code | undefined, other: Code): boolean {
+  return one?.type === other.type && one.scale === other.scale && one.zeroPoint === other.zeroPoint
+}
 
 /** The real number that an integer stands for, rounded as float32. */
 export const realOf = ({ scale, zeroPoint }: Code, stored: number): number =>

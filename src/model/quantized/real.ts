@@ -11,19 +11,37 @@ import {
   type Constant,
   type Graph,
   type Node,
+  type StoredIntegers,
   type Value,
 } from '../graph.js'
 import { GraphIndex } from '../graph-index.js'
 import { dataTypes } from '../onnx/tensor.js'
-import { codeKeepers, codeOf, codeRange, inputCode, isCodeType, realOf, type Code } from './code.js'
-import { dequantized, scalesOf } from './weights.js'
+import { permutation } from '../shapes/movement.js'
+import {
+  asType,
+  codeKeepers,
+  codeOf,
+  codeRange,
+  inputCode,
+  isCodeType,
+  isSameCode,
+  quantizedOp,
+  realOf,
+  type ByteType,
+  type Code,
+} from './code.js'
+import { dequantized, scalesOf, transposedInteger } from './weights.js'
 
-/** The graph in real numbers, or the graph itself where it has no integers. Throws `Unsupported` with the reason. */
-export function realGraph(graph: Graph): Graph {
+/**
+ * The graph in real numbers, or the graph itself where it has no integers. With `bytes`, a node `Quantized` of gapcam
+ * stands where a value is rounded to 8 bits, with its code in that type, and the graph knows the integers of its constants.
+ * Throws `Unsupported` with the reason.
+ */
+export function realGraph(graph: Graph, bytes: ByteType | null = null): Graph {
   const isQuantized =
     graph.inputs.some(({ type }) => isCodeType(type)) ||
     graph.nodes.some(({ op, domain }) => domain === '' && (op === 'QuantizeLinear' || op === 'DequantizeLinear'))
-  return isQuantized ? new RealGraph(graph).build() : graph
+  return isQuantized ? new RealGraph(graph, bytes).build() : graph
 }
 
 class RealGraph {
@@ -37,7 +55,11 @@ class RealGraph {
   /** Values that are the same as another one. */
   readonly #same = new Map<string, string>()
 
-  constructor(graph: Graph) {
+  readonly #integers = new Map<string, StoredIntegers>()
+  readonly #bytes: ByteType | null
+
+  constructor(graph: Graph, bytes: ByteType | null) {
+    this.#bytes = bytes
     this.#graph = graph
     this.#index = GraphIndex.of(graph)
     this.#constants = new Map(graph.constants)
@@ -45,7 +67,7 @@ class RealGraph {
   }
 
   build(): Graph {
-    for (const { name } of this.#graph.inputs) this.#setCode(name, inputCode(this.#index, name))
+    for (const { name } of this.#graph.inputs) this.#addInput(name)
     for (const node of this.#graph.nodes) this.#visit(node)
     const port = (value: Value): Value => this.#values.get(value.name) ?? value
     const { inputs, outputs } = this.#graph
@@ -56,7 +78,22 @@ class RealGraph {
       nodes: this.#nodes,
       constants: this.#constants,
       values: this.#values,
+      integers: this.#integers,
     }
+  }
+
+  #addInput(name: string): void {
+    const code = inputCode(this.#index, name)
+    this.#setCode(name, code)
+    if (!code || !this.#isByte(code)) return
+    const rounded = this.#between(`${name}.rounded`, name)
+    this.#nodes.push(quantizedNode(rounded, name, rounded, asType(code, this.#bytes!)))
+    this.#same.set(name, rounded)
+  }
+
+  /** Whether values of a code are computed in 8 bits. */
+  #isByte({ type }: Code): boolean {
+    return this.#bytes !== null && (type === 'int8' || type === 'uint8')
   }
 
   #setCode(name: string, code: Code | null): void {
@@ -70,6 +107,7 @@ class RealGraph {
     const code = this.#codes.get(node.inputs[0] ?? '')
     const isCoded = node.inputs.some((name) => this.#codes.has(name))
     if (node.domain !== '') this.#add(node)
+    else if (node.op === 'Transpose' && this.#integers.has(node.inputs[0]!)) this.#transpose(node)
     else if (node.op === 'QuantizeLinear') this.#quantize(node)
     else if (node.op === 'DequantizeLinear') this.#dequantize(node)
     else if (!isCoded) this.#add(node)
@@ -87,7 +125,7 @@ class RealGraph {
 
   /** Whether the parts of a Concat have one code. */
   #areAlike({ op, inputs }: Node, code: Code): boolean {
-    return op !== 'Concat' || inputs.every((name) => isSame(this.#codes.get(name) ?? null, code))
+    return op !== 'Concat' || inputs.every((name) => isSameCode(this.#codes.get(name), code))
   }
 
   /** A Pad or Clip whose integer constants are real ones. A Pad without a value has the stored number 0. */
@@ -118,6 +156,10 @@ class RealGraph {
     const code = codeOf(this.#index, node, type)
     if (!scale || !isCodeType(type) || this.#codes.has(x)) return this.#add(node)
     const [least, most] = codeRange[type]
+    if (code && this.#isByte(code)) {
+      this.#add(quantizedNode(node.name, x, q, asType(code, this.#bytes!)))
+      return this.#setCode(q, code)
+    }
     if (code) {
       const bounds = [this.#number(`${q}.low`, realOf(code, least)), this.#number(`${q}.high`, realOf(code, most))]
       const isResult = reachesOutput(this.#index, q)
@@ -137,14 +179,28 @@ class RealGraph {
     if (stored && scale) {
       const scales = scalesOf(node, stored.shape, scale, this.#constants.get(zeroName))
       this.#constants.set(y, dequantized(stored, scales))
+      const { axis, zeroPoint } = scales
+      this.#integers.set(y, { stored, scale: scales.scale, zeroPoint, axis })
       return
     }
     const made = this.#codes.get(x)
     const code = made ? codeOf(this.#index, node, made.type) : null
     if (!made || !code) return this.#add(node)
-    if (!isSame(made, code)) return this.#affine(node, x, code.scale / made.scale, realOf(code, made.zeroPoint))
+    if (!isSameCode(made, code)) return this.#affine(node, x, code.scale / made.scale, realOf(code, made.zeroPoint))
     if (this.#index.isOutput(y)) this.#add(madeNode('Identity', { name: node.name, inputs: [x], output: y }))
     else this.#same.set(y, this.#same.get(x) ?? x)
+  }
+
+  /** A constant matrix with its integers on their side. */
+  #transpose(node: Node): void {
+    const [x = ''] = node.inputs
+    const [y = ''] = node.outputs
+    const { stored, axis, ...codes } = this.#integers.get(x)!
+    if (stored.shape.length === 2 && permutation(this.#index.view({ ...node, inputs: [x] })).join() === '1,0') {
+      const turned = transposedInteger(stored)
+      if (turned) this.#integers.set(y, { ...codes, stored: turned, axis: 1 - axis })
+    }
+    this.#add(node)
   }
 
   /** Declares a value with the shape of another one. */
@@ -189,6 +245,12 @@ function reachesOutput(index: GraphIndex, name: string): boolean {
     )
 }
 
-function isSame(one: Code | null, other: Code): boolean {
-  return one !== null && one.type === other.type && one.scale === other.scale && one.zeroPoint === other.zeroPoint
+/** A node that rounds real numbers to those that bytes of a code stand for. */
+function quantizedNode(name: string, x: string, y: string, { type, scale, zeroPoint }: Code): Node {
+  const attributes: Node['attributes'] = {
+    type: { kind: 'string', value: type },
+    scale: { kind: 'float', value: scale },
+    zeroPoint: { kind: 'int', value: zeroPoint },
+  }
+  return { ...madeNode(quantizedOp, { name, inputs: [x], output: y, attributes }), domain: 'gapcam' }
 }

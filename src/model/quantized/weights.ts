@@ -63,3 +63,13 @@ export function dequantized(constant: Constant, { scale, zeroPoint, at }: Scales
   }
   return floatConstant(constant.shape, data)
 }
+
+/** A matrix of bytes on its side; null for other types. */
+export function transposedInteger(constant: Constant): Constant | null {
+  const { type, shape, bytes } = constant
+  const [rows = 0, columns = 0] = shape
+  if ((type !== 'int8' && type !== 'uint8') || shape.length !== 2) return null
+  const turned = new Uint8Array(bytes.length)
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) turned[j * rows + i] = bytes[i * columns + j]!
+  return { type, shape: [columns, rows], bytes: turned }
+}

@@ -1,0 +1,319 @@
+/**
+ * Finds what can run on bytes in a graph of real numbers with `Quantized` nodes. A `Quantized` node and the operator behind
+ * it become one node of gapcam on bytes: convolutions, products, sums, means, averages, functions by table. Movements stay
+ * what they are, on bytes. Where real numbers are needed, bytes are dequantised, so that any mixture works.
+ */
+import { elementCount } from '../../tensor.js'
+import {
+  floatConstant,
+  madeNode,
+  numbersOf,
+  withoutDeadNodes,
+  type Attribute,
+  type Constant,
+  type Graph,
+  type Node,
+  type Value,
+} from '../graph.js'
+import { GraphIndex } from '../graph-index.js'
+import { isSameCode, quantizedCode, quantizedOp, storedOf, type Code } from './code.js'
+import { functionOf, isClip, rangeOf, tableOf, type RealFunction } from './functions.js'
+import { productOf, type Product } from './products.js'
+
+/** The graph with nodes on bytes; the graph itself where it has no `Quantized` nodes. */
+export function recognizeIntegers(graph: Graph): Graph {
+  const isQuantized = ({ op, domain }: Node): boolean => domain === 'gapcam' && op === quantizedOp
+  return graph.nodes.some(isQuantized) ? new Recognition(graph).build() : graph
+}
+
+/** Operators that only move elements, or choose the largest, with the data that they move as their first input. */
+const movers: ReadonlySet<string> = new Set([
+  'Identity',
+  'Dropout',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Transpose',
+  'Slice',
+  'Split',
+  'Gather',
+  'Expand',
+  'Pad',
+  'Concat',
+  'MaxPool',
+  'DepthToSpace',
+  'SpaceToDepth',
+  'ChannelShuffle',
+])
+
+/** The value in bytes of a value in real numbers. */
+const bytesOf = (name: string): string => `${name}.bytes`
+
+const int = (value: number): Attribute => ({ kind: 'int', value })
+const float = (value: number): Attribute => ({ kind: 'float', value })
+
+/** What stands before a `Quantized` node: the value behind which only functions of one element follow. */
+interface Source {
+  readonly value: string
+  /** The reader of the value. */
+  readonly reader: Node
+  readonly functions: readonly RealFunction[]
+  readonly areClips: boolean
+}
+
+class Recognition {
+  readonly #graph: Graph
+  readonly #index: GraphIndex
+  readonly #nodes: Node[] = []
+  readonly #constants: Map<string, Constant>
+  readonly #values: Map<string, Value>
+  /** Values that exist as bytes, by their name in real numbers. */
+  readonly #codes = new Map<string, Code>()
+  /** Convolutions and products on bytes, by the name of their result in real numbers: where they are among the nodes. */
+  readonly #products = new Map<string, number>()
+
+  constructor(graph: Graph) {
+    this.#graph = graph
+    this.#index = GraphIndex.of(graph)
+    this.#constants = new Map(graph.constants)
+    this.#values = new Map(graph.values)
+  }
+
+  build(): Graph {
+    for (const node of this.#graph.nodes) {
+      if (node.domain === 'gapcam' && node.op === quantizedOp) this.#visitQuantized(node)
+      else if (!this.#move(node)) this.#nodes.push(node)
+    }
+    return withoutDeadNodes({
+      ...this.#graph,
+      nodes: this.#nodes,
+      constants: this.#constants,
+      values: this.#values,
+      integers: undefined,
+    })
+  }
+
+  #visitQuantized(node: Node): void {
+    const [x = ''] = node.inputs
+    const [y = ''] = node.outputs
+    const code = quantizedCode(node)
+    this.#declare(y, code)
+    if (!this.#onBytes(node, code)) this.#add(node, 'ToBytes', [x], {})
+    this.#addReal(y)
+  }
+
+  /** Declares the bytes of a value. */
+  #declare(name: string, code: Code): void {
+    const { type, scale, zeroPoint } = code
+    const value = this.#values.get(name)
+    this.#codes.set(name, code)
+    this.#values.set(bytesOf(name), { ...value, name: bytesOf(name), type, code: { scale, zeroPoint } })
+  }
+
+  /** The real numbers of bytes. A node that no other reads is removed in the end. */
+  #addReal(name: string): void {
+    const node = madeNode('FromBytes', { name: `${name} in real numbers`, inputs: [bytesOf(name)], output: name })
+    this.#nodes.push({ ...node, domain: 'gapcam' })
+  }
+
+  /** A node of gapcam that makes the bytes of a `Quantized` node's result. */
+  #add(
+    { name, outputs }: Node,
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>>,
+  ): void {
+    const node = madeNode(op, { name, inputs, output: bytesOf(outputs[0]!), attributes })
+    this.#nodes.push({ ...node, domain: 'gapcam' })
+  }
+
+  /** Adds the bytes of a `Quantized` node's result where they can be computed from bytes. */
+  #onBytes(node: Node, code: Code): boolean {
+    const source = this.#sourceOf(node)
+    const from = this.#codes.get(source.value)
+    if (from) return this.#byTable(node, source, from, code)
+    const maker = source.areClips ? this.#index.soleMaker(source.value, source.reader) : undefined
+    if (maker?.domain !== '') return false
+    switch (maker.op) {
+      case 'Conv':
+      case 'Gemm':
+      case 'MatMul':
+        return this.#product(node, maker, source, code)
+      case 'Add':
+      case 'Mul':
+        return this.#binary(node, maker, source, code)
+      case 'GlobalAveragePool':
+        return this.#mean(node, maker, source, code)
+      case 'AveragePool':
+        return this.#average(node, maker, source, code)
+      case 'Concat':
+        return this.#concat(node, maker, source, code)
+      default:
+        return false
+    }
+  }
+
+  /** Goes back over functions of one element, up to bytes or to another operator. */
+  #sourceOf(quantized: Node): Source {
+    const functions: RealFunction[] = []
+    let [value, reader, areClips] = [quantized.inputs[0]!, quantized, true]
+    while (!this.#codes.has(value)) {
+      const maker = this.#index.soleMaker(value, reader)
+      const input = maker?.inputs.find((name) => !this.#index.constant(name) && name !== '')
+      const f = maker && input !== undefined ? functionOf(this.#index, maker, input) : null
+      if (!maker || !f || input === undefined) break
+      functions.unshift(f)
+      areClips &&= isClip(this.#index, maker)
+      ;[value, reader] = [input, maker]
+    }
+    return { value, reader, functions, areClips }
+  }
+
+  /** The same bytes, or a table. */
+  #byTable(node: Node, { value, functions }: Source, from: Code, to: Code): boolean {
+    if (functions.length === 0 && isSameCode(from, to))
+      this.#nodes.push(
+        madeNode('Identity', { name: node.name, inputs: [bytesOf(value)], output: bytesOf(node.outputs[0]!) }),
+      )
+    else this.#add(node, 'Lookup', [bytesOf(value), this.#table(`${node.outputs[0]!}.table`, from, to, functions)], {})
+    return true
+  }
+
+  #table(name: string, from: Code, to: Code, functions: readonly RealFunction[]): string {
+    this.#constants.set(name, { type: 'uint8', shape: [256], bytes: tableOf(from, to, functions) })
+    return name
+  }
+
+  #product(node: Node, maker: Node, { functions }: Source, code: Code): boolean {
+    const [x = ''] = maker.inputs
+    const from = this.#codes.get(x)
+    const product = from ? productOf(this.#index, maker, from, code) : null
+    if (!product) return false
+    this.#add(node, product.op, [bytesOf(x), ...this.#constantsOf(node.outputs[0]!, product)], {
+      ...maker.attributes,
+      ...attributesOf(rangeOf(code, functions)),
+      weightZero: int(product.weightZero),
+      transposed: int(product.isTransposed ? 1 : 0),
+    })
+    this.#products.set(node.outputs[0]!, this.#nodes.length - 1)
+    return true
+  }
+
+  #constantsOf(base: string, { weights, bias, multipliers }: Product): readonly string[] {
+    this.#constants.set(`${base}.weights`, weights)
+    if (bias) this.#constants.set(`${base}.bias`, bias)
+    this.#constants.set(`${base}.multipliers`, floatConstant([multipliers.length], multipliers))
+    return [`${base}.weights`, bias ? `${base}.bias` : '', `${base}.multipliers`]
+  }
+
+  #binary(node: Node, maker: Node, { functions }: Source, code: Code): boolean {
+    const [a = '', b = ''] = maker.inputs
+    if (maker.inputs.length !== 2 || !this.#codes.has(a) || !this.#codes.has(b)) return false
+    const range = rangeOf(code, functions)
+    if (maker.op === 'Add' && (this.#residual(node, maker, a, b, range) || this.#residual(node, maker, b, a, range)))
+      return true
+    this.#add(node, maker.op === 'Add' ? 'QAdd' : 'QMul', [bytesOf(a), bytesOf(b)], attributesOf(range))
+    return true
+  }
+
+  /** Adds `other` in the convolution or product that makes `value` for this sum alone. */
+  #residual(node: Node, add: Node, value: string, other: string, range: ReturnType<typeof rangeOf>): boolean {
+    const at = this.#products.get(value)
+    const sameShape = this.#index.shape(value).join() === this.#index.shape(other).join()
+    if (at === undefined || !sameShape || this.#index.onlyReader(value) !== add) return false
+    const product = this.#nodes[at]!
+    if (product.inputs.length > 4 || product.outputs.length > 1) return false
+    const middle = this.#codes.get(value)!
+    this.#add(node, product.op, [...product.inputs, bytesOf(other)], {
+      ...product.attributes,
+      ...attributesOf(range),
+      middleScale: float(middle.scale),
+      middleZero: int(middle.zeroPoint),
+      middleLow: product.attributes['low']!,
+      middleHigh: product.attributes['high']!,
+    })
+    this.#products.set(node.outputs[0]!, this.#nodes.length - 1)
+    return true
+  }
+
+  /** The mean of a map: a second result of the convolution that makes the map, or a step. */
+  #mean(node: Node, maker: Node, { functions }: Source, code: Code): boolean {
+    const [x = ''] = maker.inputs
+    if (!this.#codes.has(x) || this.#index.shape(x).length !== 4) return false
+    const at = this.#products.get(x)
+    const conv = at === undefined ? undefined : this.#nodes[at]!
+    if (conv?.op === 'QConv' && conv.outputs.length === 1 && functions.length === 0) {
+      this.#nodes[at!] = { ...conv, outputs: [...conv.outputs, bytesOf(node.outputs[0]!)] }
+      return true
+    }
+    this.#add(node, 'QMean', [bytesOf(x)], attributesOf(rangeOf(code, functions)))
+    return true
+  }
+
+  #average(node: Node, maker: Node, { functions }: Source, code: Code): boolean {
+    const [x = ''] = maker.inputs
+    if (!this.#codes.has(x)) return false
+    this.#add(node, 'QAveragePool', [bytesOf(x)], { ...maker.attributes, ...attributesOf(rangeOf(code, functions)) })
+    return true
+  }
+
+  /** Parts with other codes are brought to that of the result by tables. */
+  #concat(node: Node, maker: Node, { functions }: Source, code: Code): boolean {
+    if (functions.length > 0 || !maker.inputs.every((name) => this.#codes.has(name))) return false
+    const [y = ''] = node.outputs
+    const parts = maker.inputs.map((name, i) => {
+      const from = this.#codes.get(name)!
+      if (isSameCode(from, code)) return bytesOf(name)
+      const part = `${y}.part${i}`
+      this.#values.set(part, this.#values.get(name)!)
+      this.#declare(part, code)
+      this.#add(
+        { ...node, name: `${node.name} part ${i}`, outputs: [part] },
+        'Lookup',
+        [bytesOf(name), this.#table(`${part}.table`, from, code, [])],
+        {},
+      )
+      return bytesOf(part)
+    })
+    this.#nodes.push({ ...maker, name: node.name, inputs: parts, outputs: [bytesOf(y)] })
+    return true
+  }
+
+  /** A movement of bytes, which needs one code for all that it moves. */
+  #move(node: Node): boolean {
+    const isMover = movers.has(node.op) && (node.domain === '' || node.op === 'ChannelShuffle')
+    const [x = ''] = node.inputs
+    const code = this.#codes.get(x)
+    const joins = node.op === 'Concat' || node.op === 'ChannelShuffle'
+    if (!isMover || !code || (joins && !node.inputs.every((name) => isSameCode(this.#codes.get(name), code))))
+      return false
+    const inputs = node.inputs.map((name, i) => (i === 0 || joins ? bytesOf(name) : name))
+    const fill = node.op === 'Pad' ? this.#fill(node, code) : null
+    if (node.op === 'Pad' && !fill) return false
+    for (const output of node.outputs) if (output !== '') this.#declare(output, code)
+    const outputs = node.outputs.map((output) => (output === '' ? '' : bytesOf(output)))
+    this.#nodes.push({ ...node, inputs, outputs, ...fill?.(inputs) })
+    for (const output of node.outputs) if (output !== '') this.#addReal(output)
+    return true
+  }
+
+  /** The inputs and attributes of a Pad with its number as a byte; null where it is computed. */
+  #fill(pad: Node, code: Code): ((inputs: readonly string[]) => Pick<Node, 'inputs' | 'attributes'>) | null {
+    const view = this.#index.view(pad)
+    const given = view.optional(2)
+    if (given && (!given.constant || elementCount(given.shape) !== 1)) return null
+    const byte = storedOf(code, given?.constant ? numbersOf(given.constant)[0]! : view.float('value', 0))
+    const { value: _, ...attributes } = pad.attributes
+    if (!given && pad.inputs.length < 2)
+      return (inputs) => ({ inputs, attributes: { ...attributes, value: float(byte) } })
+    const name = `${pad.outputs[0]!}.fill`
+    this.#constants.set(name, floatConstant([], Float32Array.of(byte)))
+    return (inputs) => ({ inputs: [inputs[0]!, inputs[1]!, name, ...inputs.slice(3)], attributes })
+  }
+}
+
+const attributesOf = ({ low, high }: ReturnType<typeof rangeOf>): Readonly<Record<string, Attribute>> => ({
+  low: int(low),
+  high: int(high),
+})
