@@ -84,6 +84,8 @@ export interface EngineOptions {
   readonly target?: string
   /** Precision of CUDA; 'auto' (the default) is fp16 if that passes the self-test, else fp32. */
   readonly cudaPrecision?: CudaPrecision | 'auto'
+  /** Whether 8-bit networks compute in 8 bits rather than in float32; default where the target has kernels for it. */
+  readonly integers?: boolean
   /** Receives one sentence for each fault that the engine recovered from. */
   readonly onFault?: (sentence: string) => void
   /** Height and width for models with free input sizes, and for models that work at any size up to GAP. */

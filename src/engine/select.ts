@@ -37,7 +37,7 @@ export async function openEngine(
   let rejected: readonly Rejection[] = []
   if (choice !== 'onnxruntime') {
     const { compileModel } = await import('./compile.js')
-    const own = await openOwn((target) => compileModel(loaded, options, target), choice, options)
+    const own = await openOwn((wanted) => compileModel(loaded, options, wanted), choice, options)
     if ('engine' in own) {
       onCompiled?.(own.compiled)
       return own.engine
@@ -59,7 +59,13 @@ export async function openEngine(
 const targetFor = (addon: Addon, { target }: EngineOptions): string =>
   target ?? process.env['GAPCAM_TARGET'] ?? bestTarget(addon)
 
-type Compile = (target: string) => CompiledModel | { readonly why: string }
+/** Where a plan is to run: CUDA runs the plan of a CPU target that computes in float32. */
+interface Wanted {
+  readonly target: string
+  readonly isForCuda: boolean
+}
+
+type Compile = (wanted: Wanted) => CompiledModel | { readonly why: string }
 
 interface Opened {
   readonly engine: Engine
@@ -86,7 +92,9 @@ async function openOwn(compile: Compile, choice: OwnChoice, options: EngineOptio
   const isTold = choice === 'auto' && 'why' in gpu && 'addon' in loadAddon()
   const rejected = isTold ? [{ name: 'cuda', reason: gpu.why }] : []
   const reason = choice === 'native' ? 'asked for' : 'covers the whole model'
-  const native = await tryNative(compile, options, reason, rejected)
+  const opened = async (isForCuda: boolean): Promise<NativeOpened | Failure> =>
+    tryNative((target) => compile({ target, isForCuda }), options, reason, rejected)
+  const native = await opened(!('why' in gpu))
   if ('why' in native) return { native, rejected }
   const { compiled } = native
   return { compiled, engine: 'why' in gpu ? native.engine : await openOnGpu(native, gpu, choice === 'cuda', options) }
@@ -133,7 +141,7 @@ interface NativeOpened {
 }
 
 async function tryNative(
-  compile: Compile,
+  compile: (target: string) => CompiledModel | { readonly why: string },
   options: EngineOptions,
   reason: string,
   before: readonly Rejection[],

@@ -1,9 +1,12 @@
-/** QLinear operators, of ONNX and of onnxruntime: natively within one step of onnxruntime on the same integers. */
+/**
+ * QLinear operators, of ONNX and of onnxruntime, on the same integers as onnxruntime: within one step in float32, and in 8
+ * bits equal for products, sums and means.
+ */
 import { expect, it } from 'vitest'
 import { openModel } from '../../../src/index.js'
 import type { ModelSpec, NodeSpec, Weight } from '../../onnx-builder.js'
 import { modelFolder } from '../outputs.js'
-import { code, expectSteps, integers, node } from './graphs.js'
+import { byteSteps, code, expectSteps, integers, node } from './graphs.js'
 
 const write = modelFolder()
 const microsoft = 'com.microsoft'
@@ -34,7 +37,7 @@ const q = (name: string): string => `${name} ${name}.s ${name}.z`
 const x = 'input x.s x.z'
 const rows: NodeSpec = node('Reshape', 'input sizes', 'rows')
 
-it.each<[string, readonly NodeSpec[]]>([
+const cases: readonly (readonly [string, readonly NodeSpec[]])[] = [
   [
     'QLinearConv with scales by channel',
     [node('QLinearConv', `${x} ${q('w')} y.s y.z bias`, 'y', { pads: [1, 1, 1, 1] })],
@@ -56,9 +59,23 @@ it.each<[string, readonly NodeSpec[]]>([
     [rows, node('QLinearSoftmax', 'rows x.s x.z small.s small.z', 'y', { axis: -1, opset: 17 }, microsoft)],
   ],
   ['QGemm', [rows, node('QGemm', 'rows x.s x.z b old.s old.z bt5 y.s y.z', 'y', { alpha: { float: 1 } }, microsoft)]],
-])('%s', async (name, nodes) => {
+]
+
+it.each(cases)('%s in float32', async (name, nodes) => {
   const spec = model(nodes)
   await expectSteps(write(name, spec), spec, 1)
+})
+
+const nearly = ['QLinearMul', 'QLinearConcat', 'QLinearAveragePool', 'QLinearSoftmax']
+
+it.each(cases)('%s in 8 bits', async (name, nodes) => {
+  const spec = model(nodes)
+  const path = write(name, spec)
+  await expectSteps(path, spec, nearly.includes(name) ? 1 : 0, true)
+  const isInteger = byteSteps(spec).some(
+    (kind) => (kind.startsWith('q') && kind !== 'quantize') || kind === 'lookup' || kind === 'concat',
+  )
+  expect(isInteger).toBe(name !== 'QLinearSoftmax')
 })
 
 it("a QLinear operator in onnxruntime's own layout is left to onnxruntime", async () => {

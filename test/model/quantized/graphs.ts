@@ -1,8 +1,12 @@
 /** Small quantised networks: integers in and out, so that each operator's rounding can be compared step by step. */
 import { expect } from 'vitest'
 import { openModel } from '../../../src/index.js'
+import type { OpenModelOptions } from '../../../src/library/model.js'
+import { compilePlan } from '../../../src/model/compile.js'
+import { parseModel } from '../../../src/model/onnx/onnx.js'
+import { prepareNative } from '../../../src/model/prepare.js'
 import { elementCount } from '../../../src/tensor.js'
-import { floats, type ModelSpec, type NodeSpec, type Weight } from '../../onnx-builder.js'
+import { buildModel, floats, type ModelSpec, type NodeSpec, type Weight } from '../../onnx-builder.js'
 import { Random } from '../../random.js'
 
 /** A scale and a zero point, as two constants `name.s` and `name.z`. */
@@ -65,8 +69,8 @@ export function feedsOf({ inputs, codes }: ModelSpec, seed = 5): Record<string, 
 }
 
 /** All outputs of a model on an engine, one array after the other. */
-export async function valuesOf(path: string, spec: ModelSpec, engine: 'native' | 'onnxruntime'): Promise<number[]> {
-  const model = await openModel(path, { engine, threads: 1 })
+export async function valuesOf(path: string, spec: ModelSpec, options: OpenModelOptions): Promise<number[]> {
+  const model = await openModel(path, { threads: 1, ...options })
   try {
     return Object.values(await model.run(feedsOf(spec))).flatMap(({ data }) => Array.from(data as Uint8Array, Number))
   } finally {
@@ -74,11 +78,22 @@ export async function valuesOf(path: string, spec: ModelSpec, engine: 'native' |
   }
 }
 
-/** The native engine's integers differ by at most so many steps from onnxruntime's, and are not all the same. */
-export async function expectSteps(path: string, spec: ModelSpec, most: number): Promise<void> {
-  const [found, right] = [await valuesOf(path, spec, 'native'), await valuesOf(path, spec, 'onnxruntime')]
-  expect(found).toHaveLength(right.length)
+/**
+ * The native engine's integers differ by at most so many steps from onnxruntime's, and are not all the same. With
+ * `integers` it computes in 8 bits, else in float32.
+ */
+export async function expectSteps(path: string, spec: ModelSpec, most: number, integers = false): Promise<void> {
+  const right = await valuesOf(path, spec, { engine: 'onnxruntime' })
   expect(new Set(right).size).toBeGreaterThan(3)
-  const worst = right.reduce((most, value, i) => Math.max(most, Math.abs(value - found[i]!)), 0)
+  const found = await valuesOf(path, spec, { engine: 'native', integers })
+  expect(found).toHaveLength(right.length)
+  const worst = right.reduce((largest, value, i) => Math.max(largest, Math.abs(value - found[i]!)), 0)
   expect(worst).toBeLessThanOrEqual(most)
+}
+
+/** The kinds of the steps on bytes of a model. */
+export function byteSteps(spec: ModelSpec, bytes: 'uint8' | 'int8' = 'uint8'): string[] {
+  const compiled = compilePlan(prepareNative(parseModel(buildModel(spec)).graph), { bytes })
+  if (!('plan' in compiled)) throw new Error(compiled.unsupported[0]?.reason)
+  return compiled.plan.steps.map(({ kind }) => kind)
 }
