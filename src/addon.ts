@@ -183,6 +183,8 @@ export interface VideoControl {
 export interface Addon {
   /** Maps a regular file privately. The mapping ends when the array is garbage collected. Throws if it cannot be mapped. */
   mapFile(path: string): Uint8Array
+  /** Drops the pages under bytes of a mapped file from memory; a later access reads them again. */
+  dropPages(bytes: Uint8Array): void
   /** 128 bits as 32 hexadecimal digits: tells files apart, but not those that were made to collide. */
   fingerprint(bytes: Uint8Array): string
   /** From now on the process keeps few free pages; for a program that runs for long. native/binding/memory.cc */

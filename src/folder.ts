@@ -1,6 +1,12 @@
-/** Creates folders. */
+/** Folders: creates them, and knows the user's for what can be made again. */
 import { mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+/** The user's folder for what can be made again: $XDG_CACHE_HOME/gapcam, else ~/.cache/gapcam. */
+export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'gapcam')
+}
 
 /**
  * Creates a folder with its parents; a folder that exists is fine. Rejects with the true error of the file system: on a

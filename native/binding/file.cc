@@ -26,7 +26,7 @@ struct Mapping {
 // Maps a regular file privately: writes to the bytes change neither the file nor another mapping. Returns 0 or an
 // errno.
 int Map(const char* path, Mapping* mapping) {
-  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not block
   if (file < 0) return errno;
   struct stat status;
   int error = fstat(file, &status) != 0                        ? errno
@@ -69,6 +69,16 @@ Napi::Value MapFile(const Napi::CallbackInfo& info) {
   return Napi::Uint8Array::New(env, mapping.size, buffer, 0);
 }
 
+// Drops the pages under bytes of a mapped file; a later access reads them again. Other bytes stay as they are.
+Napi::Value DropPages(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() < 1 || !info[0].IsTypedArray()) return RefuseArguments(env, "Expected a typed array for dropPages");
+  const Napi::TypedArray array = info[0].As<Napi::TypedArray>();
+  const auto* bytes = static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  env.GetInstanceData<AddonData>()->maps->Release(bytes, array.ByteLength());
+  return env.Undefined();
+}
+
 }  // namespace
 
 void FileMaps::Add(const void* bytes, size_t size) {
@@ -97,6 +107,7 @@ void FileMaps::Release(const void* bytes, size_t size) {
 
 void InitFile(Napi::Env env, Napi::Object exports) {
   exports.Set("mapFile", Napi::Function::New(env, MapFile, "mapFile"));
+  exports.Set("dropPages", Napi::Function::New(env, DropPages, "dropPages"));
 }
 
 }  // namespace gapcam

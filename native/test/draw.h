@@ -71,7 +71,4 @@ Case DrawCopy(Random& random);
 Case DrawConcat(Random& random);
 Case DrawResample(Random& random);
 
-// Cases of the kinds that compute on bytes.
-Case DrawQuantized(gapcam::StepKind kind, Random& random);
-
 }  // namespace gapcam_test

@@ -16,7 +16,7 @@ export interface GivenLabels {
 }
 
 /** Files beside a model that may be labels, in order of precedence; the ones after the first may be notes. */
-function filesBeside(model: string): readonly { readonly file: string; readonly isNamed: boolean }[] {
+export function labelFilesBeside(model: string): readonly { readonly file: string; readonly isNamed: boolean }[] {
   const base = modelStem(model)
   const folder = dirname(model)
   return [
@@ -42,7 +42,7 @@ export async function findLabels(
     const file = resolve(dirname(model), manifest.labels)
     return { labels: await readLabels(file), origin: file, isNamed: true }
   }
-  const found = filesBeside(model).find(({ file }) => existsSync(file))
+  const found = labelFilesBeside(model).find(({ file }) => existsSync(file))
   if (!found) return null
   try {
     return { labels: await readLabels(found.file), origin: found.file, isNamed: found.isNamed }

@@ -27,7 +27,18 @@ export function classifyCommand(program: Command): void {
     .command('classify')
     .description('classify pictures')
     .argument('<file|folder...>', 'pictures, or folders with pictures')
-  addFlags(command, ['model', 'labels', 'engine', 'cudaPrecision', 'threads', 'inputSize', 'topK', 'json', 'logLevel'])
+  addFlags(command, [
+    'model',
+    'labels',
+    'engine',
+    'cudaPrecision',
+    'threads',
+    'inputSize',
+    'topK',
+    'json',
+    'logLevel',
+    'planCache',
+  ])
   addCameraFlag(command, 'roi')
     .option(
       '--heat <file>',

@@ -24,7 +24,7 @@ export function evalCommand(program: Command): void {
     .command('eval')
     .description('evaluate a model on folders of pictures that are named by label')
     .argument('<folder>', 'folder with one folder of pictures per label')
-  addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel'])
+  addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel', 'planCache'])
     .option('--precision <share>', 'report the threshold that gives this precision', '0.95')
     .option('--plots <folder>', 'folder for confusion.png, calibration.png and precision.png')
     .action(async (folder: string, values: FlagValues) => {

@@ -26,6 +26,7 @@ const flags: Readonly<Record<string, string>> = {
   node: '--node <id>',
   json: '--json',
   logLevel: '--log-level <level>',
+  planCache: '--no-plan-cache',
 }
 
 /** Flags of one camera by its configuration key. */
@@ -123,7 +124,7 @@ export type FlagValues = Readonly<Record<string, unknown>>
 const valueName = (flag: string): string =>
   flag
     .split(' ')[0]!
-    .slice(2)
+    .replace(/^--(no-)?/, '')
     .replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
 /**
@@ -135,7 +136,8 @@ export function configFrom(values: FlagValues, extra: Readonly<Record<string, un
   const given: Record<string, unknown> = {}
   for (const [key, flag] of Object.entries(flags)) {
     const value = values[valueName(flag)]
-    if (value !== undefined) given[key] = typeof value === 'string' ? scalar(value, key) : value
+    const isDefault = value === true && flag.startsWith('--no-') // commander's, where the flag is not there
+    if (value !== undefined && !isDefault) given[key] = typeof value === 'string' ? scalar(value, key) : value
   }
   return loadConfig({
     flags: { ...given, ...(values['set'] as object | undefined), ...extra },

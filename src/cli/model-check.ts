@@ -27,7 +27,7 @@ export function addModelCheck(model: Command): void {
     .argument('<file>', 'ONNX or TFLite file, or a zip archive with one')
     .requiredOption('--pictures <dir>', 'folder with pictures, or with one folder of pictures per label')
     .option('--reference <csv>', "the training tool's answers: file,label or file,label,score or file and all scores")
-  addFlags(command, ['labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel']).action(
+  addFlags(command, ['labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel', 'planCache']).action(
     async (file: string, values: FlagValues) => {
       const { config } = configFrom({ ...values, model: file })
       const folder = String(values['pictures'])

@@ -37,7 +37,9 @@ export function profileCommand(program: Command): void {
     .command('profile')
     .description('time each stage from photon to label, and each step of the engine')
     .argument('[source]', 'camera URI, picture, folder or video')
-  addCameraFlags(addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'frames', 'json', 'logLevel']))
+  addCameraFlags(
+    addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'frames', 'json', 'logLevel', 'planCache']),
+  )
     .option('--trace <file>', 'also write a Chrome trace for Perfetto (ui.perfetto.dev)')
     .option('--seconds <n>', 'seconds for timing the steps', '2')
     .action(async (source: string | undefined, values: FlagValues) => {

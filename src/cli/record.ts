@@ -31,6 +31,7 @@ export function recordCommand(program: Command): void {
       'policy.threshold',
       'frames',
       'logLevel',
+      'planCache',
     ]),
   ).action(async (source: string | undefined, values: FlagValues) => {
     const { config } = configFrom(values)

@@ -18,7 +18,7 @@ export function replayCommand(program: Command): void {
     .command('replay')
     .description('compute recordings again, and name the first stage that differs')
     .argument('<file...>')
-  addFlags(command, ['model', 'labels', 'engine', 'threads', 'json', 'logLevel']).action(
+  addFlags(command, ['model', 'labels', 'engine', 'threads', 'json', 'logLevel', 'planCache']).action(
     async (files: string[], values: FlagValues) => {
       const { config } = configFrom(values)
       for (const file of files) await replayFile(file, config)

@@ -182,6 +182,10 @@ export const configSchema = z.strictObject({
     .describe("folder for what must survive a restart; default the service manager's, else ~/.local/state/gapcam"),
   model: z.string().default('').describe('ONNX file; default the model that comes with gapcam'),
   labels: z.string().optional().describe('label file; default the one beside the model'),
+  planCache: z
+    .boolean()
+    .default(true)
+    .describe('keep compiled models on disk, so that the next start is faster and takes less memory'),
   engine: z.enum(['auto', 'cuda', 'native', 'onnxruntime']).default('auto').describe('engine that executes the model'),
   cudaPrecision: z
     .enum(['auto', 'fp16', 'fp32'])

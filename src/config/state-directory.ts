@@ -4,6 +4,7 @@
  */
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { cacheFolder } from '../folder.js'
 import type { Config } from './schema.js'
 
 /**
@@ -17,4 +18,16 @@ export function stateDirectory(
   const ofService = environment['STATE_DIRECTORY']?.split(':')[0]
   const ofUser = environment['XDG_STATE_HOME'] || join(homedir(), '.local', 'state')
   return resolve(stateDir || ofService || join(ofUser, 'gapcam'), node)
+}
+
+/**
+ * The folder of compiled models: `plans` in `stateDir` of the configuration, else in the first folder of $STATE_DIRECTORY,
+ * else in the user's folder for what can be made again. All nodes of one folder share it.
+ */
+export function planFolder(
+  { stateDir }: Pick<Config, 'stateDir'>,
+  environment: NodeJS.ProcessEnv = process.env,
+): string {
+  const ofService = environment['STATE_DIRECTORY']?.split(':')[0]
+  return resolve(stateDir || ofService || cacheFolder(environment), 'plans')
 }

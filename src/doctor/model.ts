@@ -19,7 +19,7 @@ export const examineModel: Examination = async (context) => {
   const checks: Check[] = [await kernels()]
   let classifier: Classifier
   try {
-    classifier = await openClassifier(modelOptions(context.config))
+    classifier = await openClassifier({ ...modelOptions(context.config), planCache: undefined })
   } catch (error) {
     return [...checks, failureOf('model', 'model', error)]
   }

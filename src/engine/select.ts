@@ -17,7 +17,7 @@ import { resolveThreads } from './threads.js'
 export type EngineChoice = EngineName | 'auto'
 
 /** A choice that takes the native engine or CUDA where they can serve. */
-type OwnChoice = Exclude<EngineChoice, 'onnxruntime'>
+export type OwnChoice = Exclude<EngineChoice, 'onnxruntime'>
 
 /**
  * Opens a model file, or a loaded model, on the chosen engine. `onCompiled` receives the compiled model if the native
@@ -55,8 +55,21 @@ export async function openEngine(
   }
 }
 
+/**
+ * Opens a model that was compiled before, as `openEngine` would; resolves with the reason where the native engine cannot
+ * serve it. Rejects with ENGINE_UNAVAILABLE if the chosen engine or target is not there.
+ */
+export async function openCompiled(
+  compiled: CompiledModel,
+  choice: OwnChoice,
+  options: EngineOptions,
+): Promise<Engine | { readonly why: string }> {
+  const own = await openOwn(() => compiled, choice, options)
+  return 'engine' in own ? own.engine : { why: own.native.why }
+}
+
 /** The target whose kernels serve these options. */
-const targetFor = (addon: Addon, { target }: EngineOptions): string =>
+export const targetFor = (addon: Addon, { target }: { readonly target?: string | undefined }): string =>
   target ?? process.env['GAPCAM_TARGET'] ?? bestTarget(addon)
 
 /** Where a plan is to run: CUDA runs the plan of a CPU target that computes in float32. */

@@ -1,9 +1,6 @@
-/** Prepares a model for heat maps: the extra output that the engine needs, and the heat source that reads it. */
+/** Heat maps of an open engine. `plan.ts` says what the engine must be opened with. */
 import type { Engine } from '../engine/engine.js'
-import { findHeatHead, type HeatHead } from '../model/metadata/heat-head.js'
-import type { LoadedModel } from '../model/onnx/onnx.js'
-import { prepareGraph } from '../model/prepare.js'
-import { elementCount, type InputSize } from '../tensor.js'
+import type { HeatHead } from '../model/metadata/heat-head.js'
 import { createHeatSource, type HeatSource } from './map.js'
 
 /** The heat source of a model, or the reason why it has none. */
@@ -15,30 +12,6 @@ export interface HeatPlan {
   readonly classes: number
   /** The engine must be opened with these. */
   readonly extraOutputs: readonly string[]
-}
-
-/**
- * Finds the head that computes the value `scores` (default the first output). Returns a reason when the model cannot have
- * heat maps.
- *
- *     const plan = planHeat(model, undefined)
- *     const engine = await openEngine(model, 'auto', 'reason' in plan ? {} : { extraOutputs: plan.extraOutputs })
- *     const heat = heatOf(plan, engine)
- */
-export function planHeat(
-  model: LoadedModel,
-  inputSize: InputSize | undefined,
-  scores = model.graph.outputs[0]!.name,
-): HeatPlan | { readonly reason: string } {
-  const { graph } = prepareGraph(model.graph, inputSize ? { inputSize } : {})
-  const shape = graph.values.get(scores)?.shape
-  if (!shape?.every((size) => typeof size === 'number')) return { reason: 'the shape of its scores is unknown' }
-  const classes = elementCount(shape as readonly number[])
-  const head = findHeatHead(graph, scores, classes)
-  if ('reason' in head) return head
-  if (graph.inputs.some(({ name }) => name === head.map))
-    return { reason: 'the mean is taken over the picture itself, not over a feature map' }
-  return { head, classes, extraOutputs: [head.map] }
 }
 
 /** The heat source of an engine that was opened with the plan's extra outputs. */

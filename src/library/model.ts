@@ -2,16 +2,20 @@
  * The library's model session: tensors in, tensors out, in the order of the model file. It copies all data, so callers
  * own what they pass and receive. Frames of a camera do not take this path.
  */
+import { join } from 'node:path'
 // Loaded with the package, not when a model is to be opened.
 import '../engine/compile.js'
-import '../model/load.js'
-import { openEngine, type EngineChoice } from '../engine/select.js'
+import type { CompiledModel } from '../engine/native.js'
+import { placeOf, sourcesOf, type PlanPlace } from '../engine/plan-cache.js'
+import { openCompiled, openEngine, type EngineChoice, type OwnChoice } from '../engine/select.js'
+import { tuningFile } from '../engine/tuning.js'
 import type { Engine, EngineDescription, EngineOptions, EngineTensor } from '../engine/engine.js'
 import { expected } from '../errors.js'
+import { cacheFolder } from '../folder.js'
 import type { Graph, Value } from '../model/graph.js'
 import { loadModel } from '../model/load.js'
 import { prepareNative } from '../model/prepare.js'
-import { isCodeType, portCodes, realOf, storedOf, type Code } from '../model/quantized/code.js'
+import { codeRange, isCodeType, portCodes, realOf, storedOf, type Code } from '../model/quantized/code.js'
 import { nchwToNhwc, nhwcToNchw } from './layout.js'
 import {
   elementCount,
@@ -26,6 +30,11 @@ import {
 export interface OpenModelOptions extends EngineOptions {
   /** 'auto' (the default): native if it covers the model (CUDA if that is faster), else onnxruntime; see `describe()`. */
   readonly engine?: EngineChoice
+  /**
+   * Folder in which compiled models are kept for the next start, or false; default `plans` in $XDG_CACHE_HOME/gapcam or
+   * ~/.cache/gapcam. At most 16 of them and 256 MiB.
+   */
+  readonly planCache?: string | false
 }
 
 /** Values of one input: a tensor, or only its elements in row-major order. */
@@ -53,9 +62,44 @@ export interface Model {
  */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<Model> {
   if (typeof path !== 'string' || path === '') throw expected('a file name', 'path', path)
-  const { engine: choice = 'auto', ...engineOptions } = options
-  const loaded = await loadModel(path)
-  return modelOf(await openEngine(loaded, choice, engineOptions), loaded.graph)
+  const { engine: choice = 'auto', planCache = join(cacheFolder(), 'plans'), ...engineOptions } = options
+  const { target, inputSize, outputs, extraOutputs } = engineOptions
+  const use = { target, options: { inputSize, outputs, extraOutputs }, beside: [tuningFile(path)] }
+  const place = planCache === false || choice === 'onnxruntime' ? null : await placeOf(path, { folder: planCache }, use)
+  const kept = place && (await openKept(place, choice as OwnChoice, engineOptions))
+  if (kept) return kept
+  const loaded = await loadModel(path, place?.bytes)
+  let compiled: CompiledModel | undefined
+  const engine = await openEngine(loaded, choice, engineOptions, (made) => {
+    compiled = made
+  })
+  const codes = integerPorts(engine, loaded.graph)
+  const facts = [...codes]
+  return new EngineModel(engine, codes, compiled && place?.keep({ compiled, facts, table: null }, sourcesOf(loaded)))
+}
+
+/** The model as it was kept; null if it was not, or if it cannot be used any more. */
+async function openKept(place: PlanPlace, choice: OwnChoice, options: EngineOptions): Promise<Model | null> {
+  const kept = place.find()
+  if (!kept) return null
+  const codes = keptCodes(kept.facts)
+  const engine = codes
+    ? await openCompiled(kept.compiled, choice, options)
+    : { why: 'its codes are not as they should be' }
+  if (codes && !('why' in engine)) return new EngineModel(engine, codes)
+  if ('why' in engine) place.refuse(engine.why)
+  return null
+}
+
+// Checked by hand: opening a model must not load a schema library.
+function keptCodes(facts: unknown): PortCodes | null {
+  const isCode = ([name, code]: [unknown, Partial<Code> | null]): boolean =>
+    typeof name === 'string' &&
+    code !== null &&
+    Object.hasOwn(codeRange, code.type ?? '') &&
+    [code.scale, code.zeroPoint].every(Number.isFinite)
+  const isList = Array.isArray(facts) && facts.every((entry) => Array.isArray(entry) && isCode(entry as never))
+  return isList ? new Map(facts as [string, Code][]) : null
 }
 
 /**
@@ -73,9 +117,12 @@ class EngineModel implements Model {
   #last: Promise<unknown> = Promise.resolve()
   #isClosed = false
   readonly #codes: PortCodes
+  readonly #keeping: Promise<void> | undefined
 
-  constructor(engine: Engine, codes: PortCodes) {
+  /** `keeping` writes the compiled model to disk meanwhile. */
+  constructor(engine: Engine, codes: PortCodes, keeping?: Promise<void> | undefined) {
     this.#engine = engine
+    this.#keeping = keeping
     this.#codes = codes
     const port = (tensor: EngineTensor): TensorInfo => {
       const info = inFileOrder(tensor)
@@ -107,6 +154,7 @@ class EngineModel implements Model {
     if (this.#isClosed) return
     await this.#last
     this.#isClosed = true
+    await this.#keeping
     await this.#engine.close()
   }
 }

@@ -19,12 +19,13 @@ import { isTflite, readTflite, type TfliteModel } from './tflite/model.js'
 const mostBytes = 2 ** 31 // the limit of protobuf and of FlatBuffers
 
 /**
- * Loads a model file. Rejects with MODEL_NOT_FOUND, MODEL_INVALID or MODEL_UNSUPPORTED; the sentence holds the path.
+ * Loads a model file; `given` are its bytes where they were read already. Rejects with MODEL_NOT_FOUND, MODEL_INVALID or
+ * MODEL_UNSUPPORTED; the sentence holds the path.
  *
  *     const { graph, metadata } = await loadModel('model.onnx')
  */
-export async function loadModel(path: string): Promise<LoadedModel> {
-  const bytes = await readModelFile(path)
+export async function loadModel(path: string, given?: Uint8Array): Promise<LoadedModel> {
+  const bytes = await readModelFile(path, given)
   try {
     return modelOf(path, bytes)
   } catch (error) {
@@ -54,13 +55,13 @@ function loadFromArchive(path: string, bytes: Uint8Array, labels: Uint8Array | n
   }
 }
 
-async function readModelFile(path: string): Promise<Uint8Array> {
+async function readModelFile(path: string, given: Uint8Array | undefined): Promise<Uint8Array> {
   try {
     const found = await stat(path)
     if (found.isDirectory()) await refuseFolder(path)
     if (found.size > mostBytes)
       throw new GapcamError('MODEL_INVALID', `model ${path}: ${found.size} bytes are more than a model file can have`)
-    return await readBytes(path)
+    return given ?? (await readBytes(path))
   } catch (error) {
     if (error instanceof GapcamError) throw error
     throw new GapcamError('MODEL_NOT_FOUND', `model ${path}: ${fileFaultOf(error)}`)

@@ -149,8 +149,10 @@ function deviceParts({ config, manager, log, onMissingCamera }: NodeOptions, sig
       needs: [],
       open() {
         manager?.status('opening the model')
+        const { planCache, ...options } = modelOptions(config)
         return openClassifier({
-          ...modelOptions(config),
+          ...options,
+          planCache: planCache && { ...planCache, onNote: (sentence) => log.debug(sentence) },
           heat: config.heat,
           onFault: (sentence) => log.warn(sentence),
         })

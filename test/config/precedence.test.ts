@@ -49,6 +49,7 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   'mqtt.resultEveryMs': [1, 2, 3],
   'mqtt.retainImages': [true, true, true],
   heat: [false, false, false],
+  planCache: [false, false, false],
   'lens.watch': [false, false, false],
   'lens.checks': [2, 3, 4],
   'lens.everyMs': [1, 2, 3],

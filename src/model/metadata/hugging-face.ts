@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { labelsIn } from './labels.js'
-import { perChannel, type Recipe } from './schema.js'
+import { huggingFaceFiles, perChannel, type Recipe } from './schema.js'
 
 const side = z.int().min(1)
 const size = z.union([z.object({ height: side, width: side }), z.object({ shortest_edge: side }), side])
@@ -49,8 +49,8 @@ const timmSchema = z.object({
 /** Reads the files beside a model; empty if there are none that describe an image classifier. */
 export async function readHuggingFace(modelPath: string): Promise<Recipe> {
   const folder = dirname(resolve(modelPath))
-  const config = await readBeside(folder, 'config.json')
-  const preprocessor = await readBeside(folder, 'preprocessor_config.json')
+  const config = await readBeside(folder, huggingFaceFiles[0])
+  const preprocessor = await readBeside(folder, huggingFaceFiles[1])
   return { ...fromConfig(config), ...fromTimm(config), ...fromPreprocessor(preprocessor) }
 }
 

@@ -11,7 +11,7 @@ import type { LoadedModel } from '../onnx/onnx.js'
 import { readHuggingFace } from './hugging-face.js'
 import { exporterRecipe, teachableMachine } from './exporters.js'
 import { recipeOf } from './recipe.js'
-import { manifestKey, manifestSchema, modelStem, type Manifest } from './schema.js'
+import { manifestFiles, manifestKey, manifestSchema, type Manifest } from './schema.js'
 
 /** Preprocessing of well-known files by digest: they work without a manifest. */
 const knownModels: Readonly<Record<string, Manifest>> = {
@@ -88,8 +88,7 @@ async function readManifest(
   sha256: string,
 ): Promise<Pick<FoundManifest, 'manifest' | 'notices'> & { readonly origin: string }> {
   const notices: string[] = []
-  const base = modelStem(modelPath)
-  for (const file of [`${base}.yaml`, `${base}.yml`, `${base}.json`]) {
+  for (const file of manifestFiles(modelPath)) {
     const text = await readOptional(file)
     if (text === null) continue
     if (isForeign(text)) {

@@ -67,6 +67,13 @@ export function modelStem(path: string): string {
   return path.replace(/\.(onnx|tflite|zip)$/i, '')
 }
 
+/** Where a model's manifest may lie, in order of precedence. */
+export const manifestFiles = (model: string): readonly string[] =>
+  ['yaml', 'yml', 'json'].map((ending) => `${modelStem(model)}.${ending}`)
+
+/** Files that Hugging Face's exporters write beside a model. */
+export const huggingFaceFiles = ['config.json', 'preprocessor_config.json'] as const
+
 /** The metadata entry that holds a manifest as JSON: models that gapcam writes carry theirs. */
 export const manifestKey = 'gapcam.manifest'
 

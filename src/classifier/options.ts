@@ -1,0 +1,17 @@
+/** What a caller says about the classifier that it wants. */
+import type { EngineOptions } from '../engine/engine.js'
+import type { PlanCacheOptions } from '../engine/plan-cache.js'
+import type { EngineChoice } from '../engine/select.js'
+import type { ResizeMode } from '../pixels/spec.js'
+
+export interface ClassifierOptions extends EngineOptions {
+  readonly model: string
+  readonly engine?: EngineChoice
+  /** A label file; default the manifest's, then NAME.labels.txt and NAME.txt beside the model. */
+  readonly labels?: string | undefined
+  readonly resize?: ResizeMode | undefined
+  /** Opens the engine with the feature map as a further output, so that heat maps can be had; default false. */
+  readonly heat?: boolean
+  /** Keeps the compiled model for the next start; default: it is not kept. */
+  readonly planCache?: PlanCacheOptions | undefined
+}

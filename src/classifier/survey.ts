@@ -1,0 +1,155 @@
+/**
+ * Opens a model from its file: reads and compiles it, and finds what file, manifest and the files beside it say. The result
+ * is kept for the next start, which then loads nothing of this.
+ */
+import type { CompiledModel } from '../engine/native.js'
+import { sourcesOf, type PlanPlace } from '../engine/plan-cache.js'
+import { openEngine } from '../engine/select.js'
+import type { HeatPlan } from '../heat/open.js'
+import { planHeat } from '../heat/plan.js'
+import type { Graph } from '../model/graph.js'
+import { loadModel } from '../model/load.js'
+import { settleInput } from '../model/metadata/input-shape.js'
+import { findManifest, type FoundManifest } from '../model/metadata/manifest.js'
+import { scoresValue, type ScoresValue } from '../model/metadata/outputs.js'
+import type { LoadedModel } from '../model/onnx/onnx.js'
+import { onlyOutputs, prepareNative } from '../model/prepare.js'
+import { portCodes } from '../model/quantized/code.js'
+import type { ModelFacts, OpenedModel } from './facts.js'
+import { findLabels, labelsFor, type GivenLabels } from './labels.js'
+import type { ClassifierOptions } from './options.js'
+import { originsOf } from './origins.js'
+import { readingFor } from './reading.js'
+import { notClassifier, wire } from './wiring.js'
+
+/** Opens a model from its file, and keeps it in its place. Rejects with MODEL_*, LABELS_MISMATCH, MANIFEST_INVALID or ENGINE_*. */
+export async function surveyModel(options: ClassifierOptions, place: PlanPlace | null): Promise<OpenedModel> {
+  const file = await loadModel(options.model, place?.bytes)
+  const found = await findManifest(file)
+  const given = await findLabels(options, found)
+  const { model, inputSize, assumed } = settleInput(file, found.manifest, options.inputSize)
+  const { graph } = prepareNative(withNamed(model.graph, found.manifest.output), { inputSize })
+  const scores = chooseScores(model, graph, { output: found.manifest.output, labels: given?.labels.length })
+  const {
+    model: _path,
+    engine: choice = 'auto',
+    labels: _labels,
+    resize: _resize,
+    heat: wantsHeat = false,
+    planCache: _planCache,
+    extraOutputs = [],
+    ...engineOptions
+  } = options
+  const heat = wantsHeat
+    ? planHeat(model, inputSize, scores.name)
+    : { reason: 'heat maps were not asked for when the model was opened' }
+  const extra = [...extraOutputs, ...('head' in heat ? heat.extraOutputs : [])]
+  const wanted = { ...engineOptions, outputs: [scores.name], inputSize, extraOutputs: extra }
+  let compiled: CompiledModel | undefined
+  const engine = await openEngine(model, choice, wanted, (made) => {
+    compiled = made
+  })
+  try {
+    const parts = { options, model, fileGraph: file.graph, graph, found, given, scores, assumed }
+    const known = await factsOf(engine, parts)
+    const keeping = place && compiled && keep(place, compiled, { ...known, heat }, { model, given })
+    return { engine, ...known, heat, keeping: keeping ?? undefined }
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}
+
+/** The graph with the inner value that a manifest names as its output. */
+function withNamed(graph: Graph, name: string | undefined): Graph {
+  const isMade = name !== undefined && graph.nodes.some(({ outputs }) => outputs.includes(name))
+  return isMade ? onlyOutputs(graph, [name]) : graph
+}
+
+/** The value with the scores. Throws MODEL_UNSUPPORTED for a model that is no classifier. */
+function chooseScores(
+  model: LoadedModel,
+  graph: Graph,
+  hints: { readonly output: string | undefined; readonly labels: number | undefined },
+): ScoresValue {
+  const [batch] = graph.inputs[0]?.shape ?? []
+  const scores = scoresValue(graph, hints, typeof batch === 'number' ? batch : 1)
+  if ('reason' in scores) throw notClassifier(model.path, scores.reason)
+  return scores
+}
+
+/** What is known when the engine is open. */
+interface Parts {
+  readonly options: ClassifierOptions
+  readonly model: LoadedModel
+  /** As the file has it. */
+  readonly fileGraph: Graph
+  /** Prepared for the native engine. */
+  readonly graph: Graph
+  readonly found: FoundManifest
+  readonly given: GivenLabels | null
+  readonly scores: ScoresValue
+  /** What was assumed to open the engine. */
+  readonly assumed: readonly string[]
+}
+
+async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pick<OpenedModel, 'wiring' | 'facts'>> {
+  const { options, model, graph, found, given, scores } = parts
+  const { manifest } = found
+  const code = portCodes(graph).get(engine.inputs[0]?.name ?? '')
+  const wiring = wire(engine, { path: model.path, manifest, resize: options.resize, output: scores.name, code })
+  const { picture, count } = wiring
+  const { labels, notices, origin } = labelsFor(given, scores.labels ?? found.ownLabels, count)
+  const reading = await readingFor({ ...wiring, graph, scores, found, engine })
+  const facts: OpenedModel['facts'] = {
+    sha256: model.sha256,
+    manifest,
+    code: code ?? null,
+    output: scores.name,
+    count,
+    labels: [...labels],
+    reading,
+    assumed: [
+      ...(model.assumed ?? []),
+      ...parts.assumed,
+      ...picture.assumed,
+      ...(reading.isCertain ? [] : [`outputs are ${reading.sentence}`]),
+      ...found.notices,
+      ...notices,
+    ],
+    origins: originsOf({ ...parts, graph: parts.fileGraph, picture, labels: origin, scores: reading.sentence }),
+  }
+  return { wiring, facts }
+}
+
+/** A table of a head's weights beyond this is larger than the models that it is for. */
+const mostTableBytes = 32 * 2 ** 20
+
+/** Keeps the compiled model, unless its head has too many weights. */
+async function keep(
+  place: PlanPlace,
+  compiled: CompiledModel,
+  { facts, heat }: Pick<OpenedModel, 'facts' | 'heat'>,
+  { model, given }: Pick<Parts, 'model' | 'given'>,
+): Promise<void> {
+  const table = 'head' in heat ? tableOf(heat) : null
+  if (table && table.byteLength > mostTableBytes) return
+  const kept: ModelFacts = { ...facts, heat: 'head' in heat ? headFacts(heat) : heat }
+  const bytes = table && new Uint8Array(table.buffer)
+  await place.keep({ compiled, facts: kept, table: bytes }, sourcesOf(model), given ? [given.origin] : [])
+}
+
+const headFacts = ({ head, classes }: HeatPlan): ModelFacts['heat'] => ({
+  map: head.map,
+  layout: head.layout,
+  classes,
+  channels: head.weights(0).length,
+})
+
+/** The weights of every class, one after the other. */
+function tableOf({ head, classes }: HeatPlan): Float32Array<ArrayBuffer> {
+  const channels = head.weights(0).length
+  const table = new Float32Array(channels * 4 * classes > mostTableBytes ? mostTableBytes : channels * classes)
+  if (table.length === channels * classes) for (let i = 0; i < classes; i++) table.set(head.weights(i), i * channels)
+  return table
+}

@@ -1,0 +1,87 @@
+/** What lies between frames, an open engine, and the numbers of one picture. */
+import type { Engine, EngineTensor } from '../engine/engine.js'
+import { GapcamError } from '../errors.js'
+import { rowLength } from '../model/metadata/outputs.js'
+import type { Manifest } from '../model/metadata/schema.js'
+import type { Code } from '../model/quantized/code.js'
+import { createPreprocessor } from '../pixels/preprocess.js'
+import type { Preprocessor, PreprocessSpec, ResizeMode } from '../pixels/spec.js'
+import { pictureInput, type PictureInput } from './input.js'
+import { rowReader, type RowReader } from './scores.js'
+
+/** The ends of an open engine, as a classifier uses them. */
+export interface Wiring {
+  readonly picture: PictureInput
+  readonly output: EngineTensor
+  /** Numbers in one row of the output. */
+  readonly count: number
+  readonly read: RowReader
+  readonly preprocessor: (spec: PreprocessSpec) => Preprocessor
+}
+
+interface WiringParts {
+  readonly path: string
+  readonly manifest: Manifest
+  readonly resize: ResizeMode | undefined
+  /** The name of the output with the scores. */
+  readonly output: string
+  /** The code of the file's integer input where the engine takes real numbers. */
+  readonly code: Code | undefined
+}
+
+/** Throws MODEL_UNSUPPORTED where the model is no classifier of pictures. */
+export function wire(engine: Engine, parts: WiringParts): Wiring {
+  const picture = pictureOf(engine, parts)
+  const output = engine.outputs.find(({ name }) => name === parts.output)
+  const count = output && rowLength(output.shape, picture.batch)
+  if (!output || !count) throw notClassifier(parts.path, `it is not a classifier: ${shapeSentence(engine)}`)
+  return {
+    picture,
+    output,
+    count,
+    read: rowReader(output, count),
+    preprocessor(wanted) {
+      const own = picture.feed ? null : engine.preprocessor?.(wanted)
+      return fed(own ?? createPreprocessor(wanted), picture.feed)
+    },
+  }
+}
+
+/** The error for a model whose outputs are no scores. */
+export function notClassifier(path: string, reason: string): GapcamError {
+  return new GapcamError('MODEL_UNSUPPORTED', `model ${path}: ${reason}`, {
+    hint: 'A classifier has an output with one number for each class; output in its manifest names it, see docs/models.md.',
+  })
+}
+
+/** A preprocessor that hands the picture on to the engine's input after each run. */
+function fed(preprocessor: Preprocessor, feed: PictureInput['feed']): Preprocessor {
+  if (!feed) return preprocessor
+  return {
+    path: preprocessor.path,
+    async run(frame, target) {
+      await preprocessor.run(frame, target)
+      feed()
+    },
+    shown: (width, height) => preprocessor.shown(width, height),
+    close: () => preprocessor.close(),
+  }
+}
+
+/** The one input that is a picture. Throws MODEL_UNSUPPORTED for anything else. */
+function pictureOf(engine: Engine, { path, manifest, resize, code }: WiringParts): PictureInput {
+  const [input] = engine.inputs
+  const picture = engine.inputs.length === 1 && input ? pictureInput(input, manifest, resize, code) : null
+  if (picture) return picture
+  const shapes = engine.inputs.map(portSentence).join('; ')
+  throw new GapcamError(
+    'MODEL_UNSUPPORTED',
+    `model ${path} does not take one picture with one or three channels, but ${shapes}`,
+    { hint: 'A classifier takes one picture; gapcam model info shows what this model takes.' },
+  )
+}
+
+const portSentence = ({ name, type, shape }: EngineTensor): string => `${name} ${type} [${shape.join(', ')}]`
+
+const shapeSentence = ({ outputs }: Engine): string =>
+  `no output has one number for each class, but ${outputs.map(portSentence).join('; ')}`
