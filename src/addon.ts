@@ -112,6 +112,15 @@ export interface NativePixelPass {
 
 type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
 
+/** Which part of a frame (x, y, width, height in shares), how many cells, and how many samples across and down each. */
+export interface GridLayout {
+  readonly part: readonly [number, number, number, number]
+  readonly columns: number
+  readonly rows: number
+  /** columns · samples: 4096 at most. */
+  readonly samples: number
+}
+
 /** Where the picture lies in a network's input, and how input values become luma from 0 to 255. */
 export interface LensLayout {
   readonly width: number
@@ -203,6 +212,8 @@ export interface Addon {
   readonly PixelPass: new (spec: Readonly<Record<string, unknown>>) => NativePixelPass
   /** heat[place] = Σ map[place, channel] · weights[channel]; native/binding/measure.cc */
   heatProduct(map: Float32Array, weights: Float32Array, isNhwc: boolean, heat: Float32Array): void
+  /** The mean luma of each cell of a part of a frame; see native/image/grid.h. Throws an Error with code FRAME_INVALID. */
+  measureGrid(frame: FrameGeometry, pixels: Uint8Array | NativeFrame, grid: GridLayout, cells: Float32Array): void
   /** Fills `statistics` with sharpness, dark and bright shares, then 56 × 56 cells; see native/image/lens.h. */
   measureLens(pixels: Float32Array | Uint8Array, layout: LensLayout, statistics: Float32Array): void
   openSession(plan: Uint8Array, options: SessionOptions): Promise<NativeSession>

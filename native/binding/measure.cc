@@ -1,14 +1,17 @@
 // Measurements of what the network saw and computed. They run on the JavaScript thread, because each takes a few
 // microseconds and reads memory that the next run overwrites.
 //   heatProduct(map, weights, isNhwc, heat)
+//   measureGrid({format, width, height, stride}, pixels, {part: [x, y, width, height], columns, rows, samples}, cells)
 //   measureLens(pixels, {width, height, isNchw, rectangle: [x, y, width, height], weights: [3], offset}, statistics)
 #include <algorithm>
 #include <cstring>
 
+#include "../image/grid.h"
 #include "../image/heat.h"
 #include "../image/lens.h"
 #include "errors.h"
 #include "init.h"
+#include "pixels.h"
 
 namespace gapcam {
 namespace {
@@ -87,10 +90,34 @@ Napi::Value Lens(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+bool ReadGridSpec(const Napi::Value& value, GridSpec* spec) {
+  if (!value.IsObject()) return false;
+  const Napi::Object from = value.As<Napi::Object>();
+  const auto number = [&](const char* name) { return from.Get(name).ToNumber().Uint32Value(); };
+  spec->columns = number("columns"), spec->rows = number("rows"), spec->samples = number("samples");
+  const auto is_count = [](uint32_t count) { return count >= 1 && count <= kGridMostSamples; };
+  return ReadNumbers(from.Get("part"), 4, spec->part) && is_count(spec->columns) && is_count(spec->rows) &&
+         is_count(spec->samples) && spec->columns * spec->samples <= kGridMostSamples;
+}
+
+// Throws FRAME_INVALID for a frame that cannot be read.
+Napi::Value Grid(const Napi::CallbackInfo& info) {
+  GivenFrame frame;
+  GridSpec spec;
+  View cells;
+  const bool are_usable = info.Length() == 4 && ReadFrame(info[0], info[1], &frame) && ReadGridSpec(info[2], &spec) &&
+                          ReadFloats(info[3], &cells) && cells.length == size_t{spec.columns} * spec.rows;
+  if (!are_usable)
+    return RefuseArguments(info.Env(), "Expected a frame, its pixels, a grid and its cells for measureGrid");
+  const Status status = frame.Outcome(MeasureGrid(frame.source, spec, static_cast<float*>(cells.data)));
+  return status.ok() ? info.Env().Undefined() : Throw(info.Env(), status);
+}
+
 }  // namespace
 
 void InitMeasure(Napi::Env env, Napi::Object exports) {
   exports.Set("heatProduct", Napi::Function::New<&Heat>(env));
+  exports.Set("measureGrid", Napi::Function::New<&Grid>(env));
   exports.Set("measureLens", Napi::Function::New<&Lens>(env));
 }
 

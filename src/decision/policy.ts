@@ -112,6 +112,21 @@ export function expire(state: PolicyState, options: PolicyOptions, nowMs: number
   return loseCamera(state, 'camera_stale', nowMs)
 }
 
+/**
+ * Whether more pictures like the last one would change the decision: another label is on its way, or smoothing has not
+ * followed yet. `prediction`: the one that was observed last.
+ */
+export function isUndecided(state: PolicyState, { scores }: Pick<Prediction, 'scores'>, options: PolicyOptions): boolean {
+  if (state.candidate !== null) return true
+  const held = state.decision.index
+  if (held !== null && scores[held]! < options.threshold) return true
+  const ranked = new Int32Array(Math.min(2, scores.length))
+  rankTop(scores, ranked)
+  const [best = 0, second] = ranked
+  const lead = second === undefined ? scores[best]! : scores[best]! - scores[second]!
+  return best !== held && scores[best]! >= enterLevel(options) && lead >= options.margin
+}
+
 /** The score that a new label needs. It is above the threshold, so noise around the threshold does not make a label flap. */
 export function enterLevel({ threshold, hysteresis }: Pick<PolicyOptions, 'threshold' | 'hysteresis'>): number {
   return threshold + Math.min(hysteresis, Math.max(0, 1 - threshold) / 2)
