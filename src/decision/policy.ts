@@ -116,7 +116,11 @@ export function expire(state: PolicyState, options: PolicyOptions, nowMs: number
  * Whether more pictures like the last one would change the decision: another label is on its way, or smoothing has not
  * followed yet. `prediction`: the one that was observed last.
  */
-export function isUndecided(state: PolicyState, { scores }: Pick<Prediction, 'scores'>, options: PolicyOptions): boolean {
+export function isUndecided(
+  state: PolicyState,
+  { scores }: Pick<Prediction, 'scores'>,
+  options: PolicyOptions,
+): boolean {
   if (state.candidate !== null) return true
   const held = state.decision.index
   if (held !== null && scores[held]! < options.threshold) return true
