@@ -33,11 +33,13 @@ class WindowRing {
     }
     FillPixels(to, pad_left);
     to += static_cast<size_t>(pad_left) * kPixelBytes;
-    for (uint32_t x = 0; x < width; ++x, to += kPixelBytes) {
-      if (__builtin_expect(is_inside, true))
-        Interleave(rows, to);
-      else
-        InterleaveSome(rows, columns, to);
+    char* const behind = to + static_cast<size_t>(width) * kPixelBytes;
+    for (; is_inside && to != behind; to += kPixelBytes) {
+      Interleave(rows, to);
+      Unrolled<kGroup>(GAPCAM_BODY(i) { rows[GAPCAM_AT(i)] += steps[GAPCAM_AT(i)]; });
+    }
+    for (; to != behind; to += kPixelBytes) {
+      InterleaveSome(rows, columns, to);
       for (uint32_t i = 0; i < kGroup; ++i) rows[i] += steps[i];
     }
     if (pad_left + width < ring_width) FillPixels(to, ring_width - pad_left - width);
@@ -123,20 +125,30 @@ class QuantDepthwise final : public Op, public Placed {
 
   // Stores a row of results at byte `at` of y.
   void StoreRow(const Byte* quads, size_t at, uint32_t columns) const {
-    for (uint32_t ox = 0; ox < s.out_width; ox += 4, quads += kPixelBytes) {
+    const uint32_t width = s.out_width;
+    const size_t step = s.channels;
+    Byte* to = y + at;
+    uint32_t ox = 0;
+    for (; columns == kWindowBlock && ox + 4 <= width; ox += 4, quads += kPixelBytes, to += 4 * step) {
       Raw pixels[4];
       MergeQuads(quads, pixels);
-      for (uint32_t i = 0; i < Least(4, s.out_width - ox); ++i, at += s.channels) {
-        if (columns == kWindowBlock) {
-          StorePixel(y + at, pixels[i]);
-        } else {
-          Byte bytes[kWindowBlock];
-          StorePixel(bytes, pixels[i]);
-          PutBytes(y + at, bytes, columns);
-        }
-        if (residual) AddBytes(end.residual, y + at, residual + at, y + at, columns);
-      }
+      Unrolled<4>(GAPCAM_BODY(i) { StorePixel(to + GAPCAM_AT(i) * step, pixels[GAPCAM_AT(i)]); });
     }
+    for (; ox < width; ox += 4, quads += kPixelBytes, to += 4 * step) {
+      Raw pixels[4];
+      Byte bytes[4 * kWindowBlock];
+      MergeQuads(quads, pixels);
+      if (columns == kWindowBlock) {  // the last pixels of a row
+        StorePixel(to, pixels[0]);
+        if (width - ox > 1) StorePixel(to + step, pixels[1]);
+        if (width - ox > 2) StorePixel(to + 2 * step, pixels[2]);
+        continue;
+      }
+      Unrolled<4>(GAPCAM_BODY(i) { StorePixel(bytes + GAPCAM_AT(i) * kWindowBlock, pixels[GAPCAM_AT(i)]); });
+      StoreRows(bytes, static_cast<int>(Least(4, width - ox)), kWindowBlock, columns, to, step);
+    }
+    for (uint32_t i = 0; residual && i < width; ++i, at += step)
+      AddBytes(end.residual, y + at, residual + at, y + at, columns);
   }
 };
 

@@ -34,12 +34,12 @@ struct QuantPanel {
 
 // Adds the groups that a panel multiplies again.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void AddExtras(I (&sums)[kVectors][kRows], const QuantRows& rows, size_t first, const QuantPanel& panel) {
+GAPCAM_INLINE void AddExtras(I (&sums)[kVectors][kRows], const QuantRows& rows, size_t at, const QuantPanel& panel) {
   const char* w = panel.extra_w;
   for (const ExtraGroup* extra = panel.extra; extra != panel.extra_end; ++extra, w += kPanelVectors * kSumBytes) {
-    const char* at = rows.runs[extra->tap] + first * rows.step + extra->offset;
+    const char* from = rows.runs[extra->tap] + at + extra->offset;
     Unrolled<kRows>(GAPCAM_BODY(r) {
-      const I x = BroadcastGroup(at + GAPCAM_AT(r) * rows.step);
+      const I x = BroadcastGroup(from + GAPCAM_AT(r) * rows.step);
       Unrolled<kVectors>(GAPCAM_BODY(v) {
         I& sum = sums[GAPCAM_AT(v)][GAPCAM_AT(r)];
         sum = Dot(sum, x, LoadSums(w + GAPCAM_AT(v) * kSumBytes));
@@ -48,58 +48,42 @@ GAPCAM_INLINE void AddExtras(I (&sums)[kVectors][kRows], const QuantRows& rows, 
   }
 }
 
-#if !defined(GAPCAM_TARGET_NEON)
-// Adds one run to kRows rows. Moves `w` behind the weights of the run.
+// Computes `tiles` tiles of kRows rows each, from row `first` on, times one panel.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t step, uint32_t groups, const char*& w) {
-  constexpr int kBases = (kRows + 2) / 3;
-  const char* base[kBases];
-  Unrolled<kBases>(GAPCAM_BODY(i) { base[GAPCAM_AT(i)] = Pinned(run + GAPCAM_AT(i) * 3 * step); });
-  for (size_t k = 0; k < 4 * size_t{groups}; k += 4, w += kVectors * kSumBytes) {
-    I b[kVectors];
-    Unrolled<kVectors>(GAPCAM_BODY(v) { b[GAPCAM_AT(v)] = LoadSums(w + GAPCAM_AT(v) * kSumBytes); });
-    Unrolled<kRows>(GAPCAM_BODY(r) {
-      const I x = BroadcastGroup(base[GAPCAM_AT(r) / 3] + GAPCAM_AT(r) % 3 * step + k);
-      Unrolled<kVectors>(GAPCAM_BODY(v) {
-        I& sum = sums[GAPCAM_AT(v)][GAPCAM_AT(r)];
-        sum = Dot(sum, x, b[GAPCAM_AT(v)]);
-      });
+static void QuantTiles(const QuantRows& left, size_t first, uint32_t tiles, const QuantPanel& right,
+                       const ByteEndRegisters& end, Byte* y, size_t stride) {
+  const QuantRows rows = left;  // copies, which no store of a byte can change
+  const QuantPanel panel = right;
+  const size_t step = rows.step;
+  for (size_t at = first * step; tiles > 0; --tiles, at += kRows * step, y += kRows * stride) {
+    I sums[kVectors][kRows];
+    Unrolled<kVectors>(GAPCAM_BODY(v) {
+      const I bias = LoadSums(panel.bias + GAPCAM_AT(v) * kSumLanes);
+      Unrolled<kRows>(GAPCAM_BODY(r) { sums[GAPCAM_AT(v)][GAPCAM_AT(r)] = bias; });
     });
+    const char* w = panel.w;
+    for (uint32_t t = 0; t < rows.taps; ++t) AddRun<kRows, kVectors>(sums, rows.runs[t] + at, step, rows.groups, w);
+    if (__builtin_expect(panel.extra != panel.extra_end, false)) AddExtras<kRows, kVectors>(sums, rows, at, panel);
+    Unrolled<kVectors>(
+        GAPCAM_BODY(v) { Unrolled<kRows>(GAPCAM_BODY(r) { Settle(sums[GAPCAM_AT(v)][GAPCAM_AT(r)]); }); });
+    StoreTile<kRows, kVectors>(sums, panel.scales, panel.is_small, end, panel.columns, y, stride);
   }
 }
-#endif
 
-// Computes kRows rows from row `first` on, times one panel.
-template <int kRows, int kVectors>
-static void QuantTile(const QuantRows& rows, size_t first, const QuantPanel& panel, const ByteEnd& end, Byte* y,
-                      size_t stride) {
-  I sums[kVectors][kRows];
-  Unrolled<kVectors>(GAPCAM_BODY(v) {
-    const I bias = LoadSums(panel.bias + GAPCAM_AT(v) * kSumLanes);
-    Unrolled<kRows>(GAPCAM_BODY(r) { sums[GAPCAM_AT(v)][GAPCAM_AT(r)] = bias; });
-  });
-  const char* w = panel.w;
-  for (uint32_t t = 0; t < rows.taps; ++t)
-    AddRun<kRows, kVectors>(sums, rows.runs[t] + first * rows.step, rows.step, rows.groups, w);
-  if (__builtin_expect(panel.extra != panel.extra_end, false)) AddExtras<kRows, kVectors>(sums, rows, first, panel);
-  Unrolled<kVectors>(GAPCAM_BODY(v) { Unrolled<kRows>(GAPCAM_BODY(r) { Settle(sums[GAPCAM_AT(v)][GAPCAM_AT(r)]); }); });
-  StoreTile<kRows, kVectors>(sums, panel.scales, panel.is_small, end, panel.columns, y, stride);
-}
-
-typedef void (*QuantTileFunction)(const QuantRows&, size_t, const QuantPanel&, const ByteEnd&, Byte*, size_t);
+typedef void (*QuantTilesFunction)(const QuantRows&, size_t, uint32_t, const QuantPanel&, const ByteEndRegisters&,
+                                   Byte*, size_t);
 
 // The tile functions of one panel width; the index is the number of rows minus one.
 template <int kVectors, int... kRows>
-GAPCAM_INLINE const QuantTileFunction* QuantTilesOf(std::integer_sequence<int, kRows...>) {
-  static constexpr QuantTileFunction kTiles[] = {QuantTile<kRows + 1, kVectors>...};
+GAPCAM_INLINE const QuantTilesFunction* QuantTilesOf(std::integer_sequence<int, kRows...>) {
+  static constexpr QuantTilesFunction kTiles[] = {QuantTiles<kRows + 1, kVectors>...};
   return kTiles;
 }
 
-GAPCAM_INLINE const QuantTileFunction* QuantTilesFor(uint32_t vectors) {
+GAPCAM_INLINE const QuantTilesFunction* QuantTilesFor(uint32_t vectors) {
   typedef std::make_integer_sequence<int, kSumRows> Rows;
 #if defined(GAPCAM_TARGET_NEON)
   if (vectors == 4) return QuantTilesOf<4>(Rows());
-  if (vectors == 3) return QuantTilesOf<3>(Rows());
 #endif
   return vectors == 2 ? QuantTilesOf<2>(Rows()) : QuantTilesOf<1>(Rows());
 }
@@ -115,6 +99,7 @@ struct QuantEnd {
 // results of all rows follow one another there.
 static void QuantMultiply(const QuantWeights& weights, const QuantRows& rows, uint32_t segments, uint32_t count,
                           const QuantOut& out, uint32_t n_first, uint32_t n_last, const QuantEnd& how) {
+  const ByteEndRegisters end(how.end);
   const uint32_t tiles = CeilDiv(count, kSumRows), size = count / tiles, larger = count - tiles * size;
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kSumPanel) {
     const uint32_t vectors = PanelVectors(weights.columns, n0), index = n0 / kSumPanel;
@@ -127,21 +112,21 @@ static void QuantMultiply(const QuantWeights& weights, const QuantRows& rows, ui
                               extra ? weights.extra_packed + size_t{extra[0]} * kPanelVectors * kSumBytes : nullptr,
                               Least(vectors * kSumLanes, weights.columns - n0),
                               weights.is_small[index] != 0};
-    const QuantTileFunction* function = QuantTilesFor(vectors);
+    const QuantTilesFunction* function = QuantTilesFor(vectors);
     QuantRows here = rows;
     Byte* y = out.y + n0;
     const Byte* residual = out.residual ? out.residual + n0 : nullptr;
+    const auto add = [&](uint32_t done, uint32_t number, uint32_t height) {
+      if (number == 0) return;
+      function[height - 1](here, done, number, panel, end, y, out.stride);
+      for (uint32_t r = 0; residual && r < number * height; ++r, residual += out.stride)
+        AddBytes(how.residual, y + static_cast<size_t>(r) * out.stride, residual,
+                 y + static_cast<size_t>(r) * out.stride, panel.columns);
+      y += static_cast<size_t>(number) * height * out.stride;
+    };
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
-      for (uint32_t tile = 0, m = 0; tile < tiles; ++tile) {
-        const uint32_t height = size + (tile < larger);
-        function[height - 1](here, m, panel, how.end, y, out.stride);
-        m += height;
-        for (uint32_t r = 0; r < height; ++r, y += out.stride) {
-          if (!residual) continue;
-          AddBytes(how.residual, y, residual, y, panel.columns);
-          residual += out.stride;
-        }
-      }
+      add(0, larger, size + 1);
+      add(larger * (size + 1), tiles - larger, size);
     }
   }
 }

@@ -53,8 +53,10 @@ struct WeightSource {
   uint32_t Groups() const { return CeilDiv(run, kGroup); }
 };
 
+// Vectors of the panel that begins at column n0: 1, 2 or 4.
 GAPCAM_INLINE uint32_t PanelVectors(uint32_t columns, uint32_t n0) {
-  return Least(kPanelVectors, CeilDiv(columns - n0, kSumLanes));
+  const uint32_t vectors = Least(kPanelVectors, CeilDiv(columns - n0, kSumLanes));
+  return vectors == 3 ? 4 : vectors;
 }
 
 // The part of a weight that the multiplier takes.
@@ -144,7 +146,7 @@ static bool PackExtras(const WeightSource& from, Allocator& memory, QuantWeights
 // Packs weights into session memory. `x_zero` is the activations' zero point. Returns false when memory is short.
 static bool MakeQuantWeights(const WeightSource& from, int32_t x_zero, Allocator& memory, QuantWeights* result) {
   const uint32_t panels = CeilDiv(from.columns, kSumPanel), groups = from.Groups(), depth = from.taps * groups;
-  const size_t lanes = size_t{CeilDiv(from.columns, kSumLanes)} * kSumLanes;
+  const size_t lanes = size_t{panels} * kSumPanel;
   auto* packed = static_cast<char*>(memory.Allocate(lanes * depth * kGroup * kOperandBytes));
   auto* bias = static_cast<int32_t*>(memory.Allocate(lanes * sizeof(int32_t)));
   auto* scales = static_cast<float*>(memory.Allocate(lanes * sizeof(float)));

@@ -9,11 +9,15 @@
 namespace gapcam {
 namespace {
 
+#if defined(GAPCAM_TARGET_AVX512) || defined(GAPCAM_EMULATED_512)
+#define GAPCAM_WIDE_SUMS
+#endif
 #if defined(GAPCAM_TARGET_AVX512)
 constexpr int kSumLanes = 16;
-#if !defined(GAPCAM_M)
 #define GAPCAM_M(op) _mm512_##op
-#endif
+#elif defined(GAPCAM_EMULATED_512)  // native/test/emulated_512.h
+constexpr int kSumLanes = 16;
+#define GAPCAM_M(op) Emulated_##op
 #else
 constexpr int kSumLanes = 8;
 #define GAPCAM_M(op) _mm256_##op
@@ -34,13 +38,6 @@ constexpr int kSumRows =
 constexpr int64_t kSmallSum = INT64_MAX;
 constexpr float kSmallResult = 2147483648.0f;
 constexpr int32_t kSmallStart = 0;
-
-// Copies a few bytes.
-GAPCAM_INLINE void PutBytes(Byte* to, const Byte* from, uint32_t count) {
-  for (; count >= 16; count -= 16, to += 16, from += 16) std::memcpy(to, from, 16);
-  if (count >= 8) std::memcpy(to, from, 8), to += 8, from += 8, count -= 8;
-  for (uint32_t i = 0; i < count; ++i) to[i] = from[i];
-}
 
 typedef int32_t I __attribute__((vector_size(kSumBytes)));
 typedef int32_t UnalignedI __attribute__((vector_size(kSumBytes), aligned(1), may_alias));
@@ -66,12 +63,10 @@ GAPCAM_INLINE I BroadcastGroup(const char* p) {
 
 // Ends the sums' life in the loop: without it the end of a tile makes GCC 12 store all sums in every step of k.
 GAPCAM_INLINE void Settle(I& sum) {
-#if defined(__AVX512F__)
-  asm volatile("" : "+v"(sum));
-#elif defined(GAPCAM_TARGET_AVX512)
-  (void)sum;
+#if defined(GAPCAM_EMULATED_512)
+  (void)sum;  // is in memory
 #else
-  asm volatile("" : "+x"(sum));
+  asm volatile("" : "+v"(sum));
 #endif
 }
 
@@ -91,7 +86,26 @@ GAPCAM_INLINE I Dot(I sum, I a, I w) {
 #endif
 }
 
-// How sums become bytes (requantize.inl): clamp(rint(sum · scale) + zero).
+// Adds one run to kRows rows. Moves `w` behind the weights of the run.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t step, uint32_t groups, const char*& w) {
+  constexpr int kBases = (kRows + 2) / 3;
+  const char* base[kBases];
+  Unrolled<kBases>(GAPCAM_BODY(i) { base[GAPCAM_AT(i)] = Pinned(run + GAPCAM_AT(i) * 3 * step); });
+  for (size_t k = 0; k < 4 * size_t{groups}; k += 4, w += kVectors * kSumBytes) {
+    I b[kVectors];
+    Unrolled<kVectors>(GAPCAM_BODY(v) { b[GAPCAM_AT(v)] = LoadSums(w + GAPCAM_AT(v) * kSumBytes); });
+    Unrolled<kRows>(GAPCAM_BODY(r) {
+      const I x = BroadcastGroup(base[GAPCAM_AT(r) / 3] + GAPCAM_AT(r) % 3 * step + k);
+      Unrolled<kVectors>(GAPCAM_BODY(v) {
+        I& sum = sums[GAPCAM_AT(v)][GAPCAM_AT(r)];
+        sum = Dot(sum, x, b[GAPCAM_AT(v)]);
+      });
+    });
+  }
+}
+
+// How sums become bytes: clamp(rint(sum · scale) + zero).
 struct ByteEnd {
   int32_t zero, low, high;
 };
@@ -138,14 +152,14 @@ GAPCAM_INLINE I LargestSum(FI scale) {
 
 // Moves the 64-bit (32-bit) pieces that belong to one row next to one another.
 GAPCAM_INLINE Raw GatherPairs(Raw a) {
-#if defined(GAPCAM_TARGET_AVX512)
+#if defined(GAPCAM_WIDE_SUMS)
   return GAPCAM_M(permutexvar_epi64)(Raw{0, 2, 4, 6, 1, 3, 5, 7}, a);
 #else
   return _mm256_permute4x64_epi64(a, 0xd8);
 #endif
 }
 GAPCAM_INLINE Raw GatherFours(Raw a) {
-#if defined(GAPCAM_TARGET_AVX512)
+#if defined(GAPCAM_WIDE_SUMS)
   return GAPCAM_M(permutexvar_epi32)(AsRaw(I{0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15}), a);
 #else
   return _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
@@ -155,7 +169,7 @@ GAPCAM_INLINE Raw GatherFours(Raw a) {
 // Stores piece kPiece of a vector that consists of pieces of kWidth bytes.
 template <int kWidth, int kPiece>
 GAPCAM_INLINE void StorePiece(Byte* to, Raw bytes) {
-#if defined(GAPCAM_TARGET_AVX512)
+#if defined(GAPCAM_WIDE_SUMS)
   if constexpr (kWidth == 16)
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), GAPCAM_M(extracti32x4_epi32)(bytes, kPiece));
   else
@@ -170,12 +184,17 @@ GAPCAM_INLINE void StorePiece(Byte* to, Raw bytes) {
 #endif
 }
 
+// Stores `columns` bytes of each row of a tile.
+static __attribute__((noinline)) void StoreRows(const Byte* tile, int rows, int width, uint32_t columns, Byte* y,
+                                                size_t stride) {
+  for (int r = 0; r < rows; ++r) PutBytes(y + r * stride, tile + r * width, columns);
+}
+
 // Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, const ByteEnd& how,
-                             uint32_t columns, Byte* y, size_t stride) {
+GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small,
+                             const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
   constexpr int kTogether = 4 / kVectors, kWidth = kVectors * kSumLanes;  // rows that fill one vector of bytes
-  const ByteEndRegisters end(how);
   FI scale[kVectors];
   Unrolled<kVectors>(GAPCAM_BODY(v) { scale[GAPCAM_AT(v)] = LoadScales(scales + GAPCAM_AT(v) * kSumLanes); });
   if (__builtin_expect(!is_small, false)) {
@@ -203,7 +222,7 @@ GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bo
     } else {
       Byte tile[kSumBytes];
       StoreSums(tile, AsSums(bytes));
-      for (int i = 0; i < kHere; ++i) PutBytes(y + (r + i) * stride, tile + i * kWidth, columns);
+      StoreRows(tile, kHere, kWidth, columns, y + r * stride, stride);
     }
   });
 }

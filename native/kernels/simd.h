@@ -175,6 +175,15 @@ GAPCAM_INLINE float Sum(V a) {
   return sum;
 }
 
+// Copies a few bytes.
+GAPCAM_INLINE void PutBytes(void* to, const void* from, uint32_t count) {
+  char* y = static_cast<char*>(to);
+  const char* x = static_cast<const char*>(from);
+  for (; count >= 16; count -= 16, y += 16, x += 16) std::memcpy(y, x, 16);
+  if (count >= 8) std::memcpy(y, x, 8), y += 8, x += 8, count -= 8;
+  for (uint32_t i = 0; i < count; ++i) y[i] = x[i];
+}
+
 GAPCAM_INLINE uint32_t Least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 GAPCAM_INLINE uint32_t Most(uint32_t a, uint32_t b) { return a > b ? a : b; }
 constexpr uint32_t CeilDiv(uint32_t a, uint32_t b) { return (a + b - 1) / b; }

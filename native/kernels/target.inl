@@ -10,6 +10,7 @@
 
 #include "simd.h"
 #include "placed.inl"
+#include "shapes.inl"
 #include "activation.inl"
 #include "gemm_weights.inl"
 #include "gemm.inl"
@@ -33,6 +34,8 @@
 #include "qreference.inl"
 #include "qreference_chain.inl"
 #include "qreference_plain.inl"
+#elif !defined(GAPCAM_TARGET_NEON)
+#include "integers.inl"
 #endif
 
 namespace gapcam {
@@ -71,6 +74,8 @@ static const Op* ByElement(const StepRef& step, Allocator& memory, const char** 
 static const Op* MakeQuantized(const StepRef& step, Allocator& memory, const char** reason) {
 #if defined(GAPCAM_TARGET_REFERENCE)
   return MakeQuantReference(step, memory, reason);
+#elif !defined(GAPCAM_TARGET_NEON)
+  return MakeIntegers(step, memory, reason);
 #else
   return kTargetReference.make(step, memory, reason);
 #endif

@@ -3,6 +3,12 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 #include "../kernels/targets.h"
 
 namespace gapcam {
@@ -10,9 +16,9 @@ namespace {
 
 const Target* const kAllTargets[] = {
 #if defined(__x86_64__)
-    &kTargetAvx512,
-    &kTargetAvx2,
+    &kTargetAvx512Vnni, &kTargetAvx512, &kTargetAvxVnni, &kTargetAvx2,
 #elif defined(__aarch64__)
+    &kTargetNeonDot,
     &kTargetNeon,
 #endif
     &kTargetReference,
@@ -38,6 +44,24 @@ const char* Avx512Unsupported() {
   const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   return has && !Avx2Unsupported() ? nullptr : "the processor has no AVX-512 (F, DQ, BW, VL)";
+}
+
+// CPUID leaf 7: AVX512_VNNI is bit 11 of ECX in subleaf 0, AVX-VNNI bit 4 of EAX in subleaf 1.
+const char* AvxVnniUnsupported() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  const bool has = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+  return has && !Avx2Unsupported() ? nullptr : "the processor has no AVX-VNNI";
+}
+
+const char* Avx512VnniUnsupported() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  const bool has = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 11 & 1);
+  return has && !Avx512Unsupported() ? nullptr : "the processor has no AVX-512 with VNNI";
+}
+#elif defined(__aarch64__)
+const char* NeonDotUnsupported() {
+  constexpr unsigned long kDotProduct = 1ul << 20;  // HWCAP_ASIMDDP
+  return getauxval(AT_HWCAP) & kDotProduct ? nullptr : "the processor has no dot product (ARMv8.2 ASIMDDP)";
 }
 #endif
 

@@ -24,9 +24,10 @@ PlanBuilder BuildPlan(const Case& c, std::vector<uint32_t>* inputs, std::vector<
     if (!operand.present())
       inputs->push_back(gapcam::kAbsent);
     else if (!operand.is_constant)
-      inputs->push_back(builder.Arena(operand.shape));
-    else if (!operand.indices.empty())
-      inputs->push_back(builder.Constant(operand.shape, operand.indices));
+      inputs->push_back(builder.Arena(operand.shape, {operand.type, operand.scale, operand.zero_point}));
+    else if (operand.type != gapcam::PlanType::kFloat32)
+      inputs->push_back(
+          builder.Constant(operand.shape, operand.integers, {operand.type, operand.scale, operand.zero_point}));
     else
       inputs->push_back(builder.Constant(operand.shape, operand.values));
   }
@@ -34,8 +35,10 @@ PlanBuilder BuildPlan(const Case& c, std::vector<uint32_t>* inputs, std::vector<
     if (!operand.present())
       outputs->push_back(gapcam::kAbsent);
     else
-      outputs->push_back(c.is_in_place && outputs->empty() ? builder.Over(inputs->front(), operand.shape)
-                                                           : builder.Arena(operand.shape));
+      outputs->push_back(
+          c.is_in_place && outputs->empty()
+              ? builder.Over(inputs->front(), operand.shape, {operand.type, operand.scale, operand.zero_point})
+              : builder.Arena(operand.shape, {operand.type, operand.scale, operand.zero_point}));
   }
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].present() && !c.inputs[i].is_constant) builder.Input((*inputs)[i]);

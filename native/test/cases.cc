@@ -176,7 +176,7 @@ Case DrawCase(StepKind kind, Random& random) {
     case StepKind::kResample: return DrawResample(random);
     case StepKind::kChain: return DrawChain(random);
     case StepKind::kProduct: return DrawProduct(random);
-    default: break;  // an integer kind
+    default: return DrawQuantized(kind, random);
   }
   return {};
 }

@@ -14,9 +14,12 @@ namespace gapcam_test {
 // A tensor of a case. An absent optional tensor has an empty shape.
 struct Operand {
   PlanBuilder::Shape shape;
-  std::vector<float> values;     // of an input
-  std::vector<int32_t> indices;  // of an int32 constant, which has no values
+  std::vector<float> values;      // of a float32 input
+  std::vector<int32_t> integers;  // of an input of another type
   bool is_constant = false;
+  gapcam::PlanType type = gapcam::PlanType::kFloat32;
+  float scale = 1;  // of bytes, like the zero point
+  int32_t zero_point = 0;
 
   bool present() const { return !shape.empty(); }
 };
@@ -46,7 +49,10 @@ struct Case {
 // The kinds that compute on float32 come first.
 constexpr uint32_t kFloatKindCount = static_cast<uint32_t>(gapcam::StepKind::kQuantize);
 
-// A random case of a kind that computes on float32. The same generator state gives the same case on every machine.
+// A random case of a kind that moves or compares elements (copy, concat, resample, pool2d, reduce), over bytes.
+Case DrawMovedBytes(gapcam::StepKind kind, Random& random);
+
+// A random case of a kind. The same generator state gives the same case on every machine.
 Case DrawCase(gapcam::StepKind kind, Random& random);
 
 // An output in double precision, and for each element the sum of the magnitudes of its terms. Rounding errors are
@@ -58,6 +64,9 @@ struct Answer {
 // The outputs of a step by its definition in src/model/steps.ts. conv2d and chain also return a pooled answer if the
 // case has none.
 std::vector<Answer> Solve(const Case& c);
+
+// The outputs of a step on bytes, exactly as every target must compute them.
+std::vector<Answer> SolveQuantized(const Case& c);
 
 // One element-wise function in double precision.
 double Apply(gapcam::Elementwise op, double a, double b, double x);

@@ -70,9 +70,9 @@ Case DrawResample(Random& random) {
                               random.Between(1, 40)};
   Case c = {StepKind::kResample, {}, {}, {}};
   c.Set(p);
-  Operand indices = {{p.out_length, p.taps}, {}, {}, true};
+  Operand indices = {{p.out_length, p.taps}, {}, {}, true, gapcam::PlanType::kInt32};
   for (uint32_t i = 0; i < p.out_length * p.taps; ++i)
-    indices.indices.push_back(static_cast<int32_t>(random.Between(0, p.in_length - 1)));
+    indices.integers.push_back(static_cast<int32_t>(random.Between(0, p.in_length - 1)));
   Operand weights = Draw(random, {p.out_length, p.taps}, true);
   if (p.taps == 1)
     for (float& weight : weights.values) weight = random.Chance(70) ? 1.0f : weight;

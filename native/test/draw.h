@@ -71,4 +71,7 @@ Case DrawCopy(Random& random);
 Case DrawConcat(Random& random);
 Case DrawResample(Random& random);
 
+// Cases of the kinds that compute on bytes.
+Case DrawQuantized(gapcam::StepKind kind, Random& random);
+
 }  // namespace gapcam_test

@@ -1,12 +1,10 @@
 // Compares every kernel of every target that this machine supports with the definition in double precision, over seeded
-// odd shapes. The arena around each tensor holds NaNs: a read beside an input shows in the result, and a write beside
-// an output is found afterwards.
+// odd shapes.
 #include <cmath>
 #include <cstring>
 #include <limits>
 
-#include "../plan/executor.h"
-#include "cases.h"
+#include "case_run.h"
 #include "check.h"
 #include "targets.h"
 
@@ -21,65 +19,6 @@ constexpr int kCasesPerKind = 250, kCasesOfConv = 700;
 // Relative to the magnitude of an element's terms. A sum of 600 terms in single precision is off by a few 1e-7 of it.
 constexpr double kTolerance = 2e-6;
 
-// One case, opened on a target.
-class Run {
- public:
-  Run(const Case& c, const Target& target, uint32_t threads) : case_(c) {
-    const std::vector<uint8_t> plan = BuildPlan(c, &inputs_, &outputs_).Build();
-    status_ = Executor::Open(plan.data(), plan.size(), target, threads, &executor_);
-  }
-
-  const gapcam::Status& status() const { return status_; }
-
-  // Fills the arena with NaNs, writes the inputs and runs the step.
-  void Compute() {
-    const auto arena_floats = executor_->plan().arena_bytes / 4;
-    before_.assign(arena_floats, std::numeric_limits<float>::quiet_NaN());
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      const Operand& operand = case_.inputs[i];
-      if (!operand.present() || operand.is_constant) continue;
-      const auto& tensor = executor_->plan().tensors[inputs_[i]];
-      std::memcpy(before_.data() + tensor.offset / 4, operand.values.data(), tensor.bytes);
-    }
-    std::memcpy(arena(), before_.data(), arena_floats * 4);
-    executor_->Run();
-  }
-
-  // The elements of output `i`, which must be present.
-  const float* output(size_t i) const { return static_cast<const float*>(executor_->data(outputs_[i])); }
-  const char* kernel() const { return executor_->op(0).Kernel(); }
-  uint64_t arena_bytes() const { return executor_->plan().arena_bytes; }
-  // The beginning of the arena, derived from the address of its first tensor.
-  float* arena() const {
-    const auto& tensors = executor_->plan().tensors;
-    for (uint32_t id = 0; id < tensors.size(); ++id) {
-      if (!tensors[id].is_constant) return static_cast<float*>(executor_->data(id)) - tensors[id].offset / 4;
-    }
-    return nullptr;
-  }
-
-  // The first float of the arena that changed although no output covers it, or -1.
-  int64_t FirstStrayWrite() const {
-    std::vector<bool> may_change(before_.size(), false);
-    for (uint32_t id : outputs_) {
-      if (id == gapcam::kAbsent) continue;
-      const auto& tensor = executor_->plan().tensors[id];
-      for (uint64_t i = 0; i < tensor.elements; ++i) may_change[tensor.offset / 4 + i] = true;
-    }
-    for (size_t i = 0; i < before_.size(); ++i) {
-      if (!may_change[i] && std::memcmp(&before_[i], arena() + i, 4) != 0) return static_cast<int64_t>(i);
-    }
-    return -1;
-  }
-
- private:
-  const Case& case_;
-  std::vector<uint32_t> inputs_, outputs_;
-  std::unique_ptr<Executor> executor_;
-  gapcam::Status status_;
-  std::vector<float> before_;
-};
-
 bool IsNear(double got, double want, double magnitude) {
   if (std::isnan(want)) return std::isnan(got);
   if (std::fabs(want) > std::numeric_limits<float>::max())
@@ -87,7 +26,7 @@ bool IsNear(double got, double want, double magnitude) {
   return std::fabs(got - want) <= kTolerance * (magnitude + std::fabs(want)) + 1e-6;
 }
 
-void CompareWithAnswer(const Case& c, const Target& target, const Run& run) {
+void CompareWithAnswer(const Case& c, const Target& target, const CaseRun& run) {
   const std::vector<Answer> answers = Solve(c);
   for (size_t o = 0; o < c.outputs.size(); ++o) {
     if (!c.outputs[o].present()) continue;
@@ -95,8 +34,8 @@ void CompareWithAnswer(const Case& c, const Target& target, const Run& run) {
     EXPECT(answer.values.size() == ElementsOf(c.outputs[o].shape), "the naive answer has another size: %s",
            c.Describe().c_str());
     for (size_t i = 0; i < answer.values.size(); ++i) {
-      if (IsNear(run.output(o)[i], answer.values[i], answer.magnitudes[i])) continue;
-      Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", target.name, o, i, run.output(o)[i],
+      if (IsNear(run.Floats(o)[i], answer.values[i], answer.magnitudes[i])) continue;
+      Fail(__FILE__, __LINE__, "%s: output %zu, element %zu is %.9g, not %.9g: %s", target.name, o, i, run.Floats(o)[i],
            answer.values[i], c.Describe().c_str());
       return;
     }
@@ -104,18 +43,18 @@ void CompareWithAnswer(const Case& c, const Target& target, const Run& run) {
 }
 
 void CheckCase(const Case& c, const Target& target) {
-  Run one(c, target, 1);
+  CaseRun one(c, target, 1);
   EXPECT(one.status().ok(), "%s: %s: %s", target.name, one.status().message(), c.Describe().c_str());
   if (!one.status().ok()) return;
   one.Compute();
   CompareWithAnswer(c, target, one);
-  EXPECT(one.FirstStrayWrite() < 0, "%s wrote outside its outputs, float %lld: %s", target.name,
+  EXPECT(one.FirstStrayWrite() < 0, "%s wrote outside its outputs, byte %lld: %s", target.name,
          static_cast<long long>(one.FirstStrayWrite()), c.Describe().c_str());
 }
 
 // Compares the bits of one thread with those of three.
 void CheckThreads(const Case& c, const Target& target) {
-  Run one(c, target, 1), three(c, target, 3);
+  CaseRun one(c, target, 1), three(c, target, 3);
   if (!one.status().ok() || !three.status().ok())
     return Fail(__FILE__, __LINE__, "%s does not open: %s", target.name, c.Describe().c_str());
   one.Compute();
@@ -225,7 +164,7 @@ TEST("Winograd convolutions are as accurate as direct ones") {
       }
       c.inputs.resize(4);
       c.outputs = {{{1, shape.height, shape.width, shape.features}, {}, {}, false}, Operand()};
-      Run run(c, target, 1);
+      CaseRun run(c, target, 1);
       if (!run.status().ok()) return Fail(__FILE__, __LINE__, "%s: %s", target.name, run.status().message());
       filtered += std::strstr(run.kernel(), "winograd") != nullptr;
       run.Compute();
@@ -260,9 +199,9 @@ TEST("values 1 to 48 as three 4 by 4 maps average to 8.5, 24.5, 40.5") {
       for (int map = 0; map < 3; ++map) values.push_back(static_cast<float>(map * 16 + pixel + 1));
     c.inputs.push_back({{1, 16, 3}, values, {}, false});
     c.outputs.push_back({{1, 1, 3}, {}, {}, false});
-    Run run(c, target, 1);
+    CaseRun run(c, target, 1);
     run.Compute();
-    const float* y = run.output(0);
+    const float* y = run.Floats(0);
     EXPECT(y[0] == 8.5f && y[1] == 24.5f && y[2] == 40.5f, "%s gives %g, %g, %g", target.name, y[0], y[1], y[2]);
   });
 }

@@ -218,7 +218,7 @@ std::vector<Answer> Solve(const Case& c) {
     case StepKind::kResample: return SolveResample(c);
     case StepKind::kChain: return SolveChain(c);
     case StepKind::kProduct: return SolveProduct(c);
-    default: break;  // an integer kind
+    default: return SolveQuantized(c);
   }
   return {};
 }

@@ -49,7 +49,7 @@ std::vector<Answer> SolveResample(const Case& c) {
         for (uint32_t t = 0; t < p.taps; ++t) {
           const size_t at = (size_t{o} * p.out_length + j) * p.inner + i, tap = size_t{j} * p.taps + t;
           const double term = double{c.inputs[2].values[tap]} *
-                              c.inputs[0].values[(o * p.in_length + c.inputs[1].indices[tap]) * p.inner + i];
+                              c.inputs[0].values[(o * p.in_length + c.inputs[1].integers[tap]) * p.inner + i];
           y.values[at] += term;
           y.magnitudes[at] += std::fabs(term);
         }

@@ -25,30 +25,33 @@ uint32_t ElementsOf(const PlanBuilder::Shape& shape) {
   return elements;
 }
 
-uint32_t PlanBuilder::Arena(const Shape& shape) {
-  const uint64_t bytes = uint64_t{ElementsOf(shape)} * sizeof(float);
-  tensors_.push_back({gapcam::PlanType::kFloat32, false, shape, arena_bytes_, bytes});
+uint32_t PlanBuilder::Arena(const Shape& shape, const Elements& elements) {
+  const uint64_t bytes = uint64_t{ElementsOf(shape)} * gapcam::kPlanTypeBytes[static_cast<size_t>(elements.type)];
+  tensors_.push_back({elements, false, shape, arena_bytes_, bytes});
   arena_bytes_ += Align(bytes) + 64;
   return static_cast<uint32_t>(tensors_.size()) - 1;
 }
 
-uint32_t PlanBuilder::Over(uint32_t tensor, const Shape& shape) {
-  tensors_.push_back(
-      {gapcam::PlanType::kFloat32, false, shape, tensors_[tensor].offset, uint64_t{ElementsOf(shape)} * sizeof(float)});
+uint32_t PlanBuilder::Over(uint32_t tensor, const Shape& shape, const Elements& elements) {
+  const uint64_t bytes = uint64_t{ElementsOf(shape)} * gapcam::kPlanTypeBytes[static_cast<size_t>(elements.type)];
+  tensors_.push_back({elements, false, shape, tensors_[tensor].offset, bytes});
   return static_cast<uint32_t>(tensors_.size()) - 1;
 }
 
 uint32_t PlanBuilder::Constant(const Shape& shape, const std::vector<float>& values) {
-  return AddConstant(gapcam::PlanType::kFloat32, shape, values.data(), values.size() * sizeof(values[0]));
+  return AddConstant({}, shape, values.data(), values.size() * sizeof(values[0]));
 }
 
-uint32_t PlanBuilder::Constant(const Shape& shape, const std::vector<int32_t>& values) {
-  return AddConstant(gapcam::PlanType::kInt32, shape, values.data(), values.size() * sizeof(values[0]));
+uint32_t PlanBuilder::Constant(const Shape& shape, const std::vector<int32_t>& values, const Elements& elements) {
+  if (elements.type == gapcam::PlanType::kInt32)
+    return AddConstant(elements, shape, values.data(), values.size() * sizeof(values[0]));
+  const std::vector<uint8_t> bytes(values.begin(), values.end());
+  return AddConstant(elements, shape, bytes.data(), bytes.size());
 }
 
-uint32_t PlanBuilder::AddConstant(gapcam::PlanType type, const Shape& shape, const void* values, size_t bytes) {
+uint32_t PlanBuilder::AddConstant(const Elements& elements, const Shape& shape, const void* values, size_t bytes) {
   constants_.resize(Align(constants_.size()));
-  tensors_.push_back({type, true, shape, constants_.size(), bytes});
+  tensors_.push_back({elements, true, shape, constants_.size(), bytes});
   const auto* from = static_cast<const uint8_t*>(values);
   constants_.insert(constants_.end(), from, from + bytes);
   return static_cast<uint32_t>(tensors_.size()) - 1;
@@ -64,14 +67,14 @@ std::vector<uint8_t> PlanBuilder::Build() const {
   Writer tensors, ports, steps, words;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const Tensor& t = tensors_[i];
-    tensors.Add(static_cast<uint8_t>(t.type));
+    tensors.Add(static_cast<uint8_t>(t.elements.type));
     tensors.Add(static_cast<uint8_t>(t.is_constant));
     tensors.Add(static_cast<uint16_t>(t.shape.size()));
     for (size_t axis = 0; axis < 5; ++axis) tensors.Add(axis < t.shape.size() ? t.shape[axis] : uint32_t{1});
     tensors.Add(t.offset);
     tensors.Add(t.bytes);
-    tensors.Add(1.0f);
-    tensors.Add(int32_t{0});
+    tensors.Add(t.elements.scale);
+    tensors.Add(t.elements.zero_point);
     add_name(tensors, "t" + std::to_string(i));
     tensors.Add(uint64_t{0});
   }

@@ -9,18 +9,26 @@
 
 namespace gapcam_test {
 
+// The element type of a tensor, and the scale and zero point of bytes.
+struct Elements {
+  gapcam::PlanType type = gapcam::PlanType::kFloat32;
+  float scale = 1;
+  int32_t zero_point = 0;
+};
+
 // Collects tensors and steps. Methods that add a tensor return its index.
 class PlanBuilder {
  public:
   using Shape = std::vector<uint32_t>;
 
-  // Adds a float32 tensor in the arena, followed by 64 unused bytes.
-  uint32_t Arena(const Shape& shape);
-  // Adds a float32 tensor at the arena offset of another one.
-  uint32_t Over(uint32_t tensor, const Shape& shape);
-  // Adds a float32 or int32 constant.
+  // Adds a tensor in the arena, followed by 64 unused bytes.
+  uint32_t Arena(const Shape& shape, const Elements& elements = {});
+  // Adds a tensor at the arena offset of another one.
+  uint32_t Over(uint32_t tensor, const Shape& shape, const Elements& elements = {});
+  // Adds a float32 constant, or one of integers.
   uint32_t Constant(const Shape& shape, const std::vector<float>& values);
-  uint32_t Constant(const Shape& shape, const std::vector<int32_t>& values);
+  uint32_t Constant(const Shape& shape, const std::vector<int32_t>& values,
+                    const Elements& elements = {gapcam::PlanType::kInt32});
 
   // Makes a tensor an input or an output of the plan.
   void Input(uint32_t tensor) { inputs_.push_back(tensor); }
@@ -44,7 +52,7 @@ class PlanBuilder {
 
  private:
   struct Tensor {
-    gapcam::PlanType type;
+    Elements elements;
     bool is_constant;
     Shape shape;
     uint64_t offset, bytes;
@@ -54,7 +62,7 @@ class PlanBuilder {
     std::vector<uint32_t> inputs, outputs, params;
   };
 
-  uint32_t AddConstant(gapcam::PlanType type, const Shape& shape, const void* values, size_t bytes);
+  uint32_t AddConstant(const Elements& elements, const Shape& shape, const void* values, size_t bytes);
 
   std::vector<Tensor> tensors_;
   std::vector<StepRow> steps_;

@@ -33,6 +33,10 @@ uint64_t WindowOf(const PlanStep& step) {
       const auto& p = step.As<gapcam::Pool2dParams>();
       return uint64_t{p.kernel_h} * p.kernel_w;
     }
+    case StepKind::kQpool2d: {
+      const auto& p = step.As<gapcam::Qpool2dParams>();
+      return uint64_t{p.kernel_h} * p.kernel_w;
+    }
     case StepKind::kResample: return step.As<gapcam::ResampleParams>().taps;
     default: return 1;
   }
@@ -47,8 +51,9 @@ uint64_t WorkOf(const Plan& plan) {
       if (id != gapcam::kAbsent) reads = std::max<uint64_t>(reads, plan.tensors[id].elements);
     for (uint32_t id : step.outputs)
       if (id != gapcam::kAbsent) writes += plan.tensors[id].elements;
-    const bool multiplies =
-        step.kind == StepKind::kConv2d || step.kind == StepKind::kDense || step.kind == StepKind::kProduct;
+    const bool multiplies = step.kind == StepKind::kConv2d || step.kind == StepKind::kDense ||
+                            step.kind == StepKind::kProduct || step.kind == StepKind::kQconv2d ||
+                            step.kind == StepKind::kQdense;
     work += multiplies ? reads * writes : reads + writes * WindowOf(step);
   }
   return work;
@@ -101,7 +106,7 @@ Outcome Feed(const Bytes& bytes, const Target& target) {
 // One small plan for each kind of step.
 std::vector<Bytes> SmallPlans() {
   std::vector<Bytes> plans;
-  for (uint32_t kind = 0; kind < kFloatKindCount; ++kind) {
+  for (uint32_t kind = 0; kind < gapcam::kStepKindCount; ++kind) {
     Random random(100 + kind);
     Bytes smallest;
     for (int i = 0; i < 40; ++i) {

@@ -82,7 +82,7 @@ describe('npm start in a fresh copy without git, in a path with spaces', () => {
     for (const line of [
       /^camera {3}cam0: 8 pictures in .*models\/photos/m,
       /^model {4}efficientnet-lite0, 1000 labels$/m,
-      /^engine {3}native (avx512|avx2|scalar|neon), \d threads?: covers the whole model$/m,
+      /^engine {3}native (avx512vnni|avx512|avxvnni|avx2|neondot|neon|scalar), \d threads?: covers the whole model$/m,
       /^broker {3}127\.0\.0\.1:\d+ \(embedded\)$/m,
       /^topics {3}gapcam\/gapcam\/cam0\/label, /m,
       /^listen {3}mosquitto_sub -h 127\.0\.0\.1 -p \d+ -t 'gapcam\/gapcam\/#' -v$/m,

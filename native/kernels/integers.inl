@@ -1,0 +1,56 @@
+// The fast kernels of the steps on integers, and the choice among them. A target's vector layer has one type of bytes;
+// the reference target serves the other type, and what no kernel here serves.
+#include "unrolled.inl"
+#if defined(GAPCAM_TARGET_NEON)
+#include "qsimd_neon.inl"
+#else
+#include "qsimd_x86.inl"
+#endif
+#include "requantize.inl"
+#include "qmean.inl"
+#include "qgemm_weights.inl"
+#include "qgemm.inl"
+#include "qrows.inl"
+#include "qconv.inl"
+#include "qdense.inl"
+#include "qwindow.inl"
+#include "qdepthwise.inl"
+
+namespace gapcam {
+namespace {
+
+// Whether every tensor of bytes that is computed has the type of this target's vectors.
+static bool HasFastBytes(const StepRef& step) {
+  const auto is_fast = [](const TensorRef* tensor) {
+    return !tensor || tensor->constant || (tensor->type != PlanType::kInt8 && tensor->type != PlanType::kUint8) ||
+           tensor->type == kByteType;
+  };
+  bool all = true;
+  for (uint32_t i = 0; i < step.input_count; ++i) all = all && is_fast(step.inputs[i]);
+  for (uint32_t i = 0; i < step.output_count; ++i) all = all && is_fast(step.outputs[i]);
+  return all;
+}
+
+// Whether each channel of a qconv2d is filtered by itself, and a window serves it.
+static bool IsQuantDepthwise(const StepRef& step) {
+  const auto& p = *static_cast<const Qconv2dParams*>(step.params);
+  return p.groups > 1 && p.groups == step.inputs[0]->dims[3] && p.groups == step.inputs[1]->dims[0] &&
+         p.dilation_h == 1;
+}
+
+// Makes the op of an integer step, or that of the reference target where there is no fast kernel.
+static const Op* MakeIntegers(const StepRef& step, Allocator& memory, const char** reason) {
+  if (HasFastBytes(step)) {
+    switch (step.kind) {
+      case StepKind::kQconv2d:
+        return IsQuantDepthwise(step) ? MakeQuantDepthwise(step, memory, reason) : MakeQuantConv(step, memory, reason);
+      case StepKind::kQdense: return MakeQuantDense(step, memory, reason);
+      case StepKind::kQreduce: return MakeQuantMean(step, memory, reason);
+      default: break;
+    }
+  }
+  return kTargetReference.make(step, memory, reason);
+}
+
+}  // namespace
+}  // namespace gapcam

@@ -1,0 +1,269 @@
+// The vector layer of the integer kernels on Arm: the same functions as qsimd_x86.inl. Bytes are signed, a sum is a
+// 32-bit lane, and a dot adds four products of bytes. Activations are multiplied lane by lane, so a load of 16 bytes
+// serves four groups of k.
+//
+// Sums whose results are known to be small begin at kSmallStart, the bits of 1.5 · 2^23. Such a sum, read as a float, is
+// that number plus the sum. Three ordinary float operations then scale and round it, half to even; the conversions cost
+// twice as many micro-operations on a Cortex-A76, and on one of its two pipes only.
+namespace gapcam {
+namespace {
+
+constexpr int kSumLanes = 4, kSumBytes = 16;
+constexpr int kGroup = 4, kOperandBytes = 1;
+constexpr int32_t kLeastWeight = -128, kMostWeight = 127;
+constexpr int kPanelVectors = 4;
+constexpr int kSumRows = 5;  // 5 · 4 sums, 5 rows and 4 vectors of weights of 32 registers
+constexpr int64_t kSmallSum = 1 << 22;
+constexpr float kSmallResult = 32767.0f;
+constexpr int32_t kSmallStart = 0x4b400000;
+constexpr float kSmallStartFloat = 12582912.0f;
+constexpr PlanType kByteType = PlanType::kInt8;
+typedef int8_t Byte;
+typedef int32x4_t I;
+typedef float32x4_t FI;
+typedef int8x16_t Raw;
+typedef int32_t UnalignedInt __attribute__((aligned(1), may_alias));
+
+GAPCAM_INLINE I AsSums(Raw a) { return vreinterpretq_s32_s8(a); }
+GAPCAM_INLINE Raw AsBytes(I a) { return vreinterpretq_s8_s32(a); }
+GAPCAM_INLINE Raw LoadRaw(const void* p) { return vld1q_s8(static_cast<const int8_t*>(p)); }
+GAPCAM_INLINE I LoadSums(const void* p) { return AsSums(LoadRaw(p)); }
+GAPCAM_INLINE void StoreSums(void* p, I v) { vst1q_s8(static_cast<int8_t*>(p), AsBytes(v)); }
+GAPCAM_INLINE FI LoadScales(const float* p) { return vld1q_f32(p); }
+GAPCAM_INLINE I SetOperands(int32_t value) { return AsSums(vdupq_n_s8(static_cast<int8_t>(value))); }
+
+// One group of k of a row, in every lane.
+GAPCAM_INLINE I BroadcastGroup(const char* p) {
+  int32_t group;
+  std::memcpy(&group, p, 4);
+  return vdupq_n_s32(group);
+}
+
+// Ends the sums' life in the loop: without it the end of a tile makes GCC 12 move all sums in every step of k.
+GAPCAM_INLINE void Settle(I& sum) { asm volatile("" : "+w"(sum)); }
+
+// Keeps the compiler from merging a multiplication with the addition that follows.
+GAPCAM_INLINE FI Apart(FI a) {
+  asm("" : "+w"(a));
+  return a;
+}
+
+// sum + the products of one group in every lane.
+GAPCAM_INLINE I Dot(I sum, I a, I w) { return vdotq_s32(sum, AsBytes(w), AsBytes(a)); }
+
+constexpr size_t kWidened = 16;
+GAPCAM_INLINE void Widen(char* to, const Byte* from) { std::memcpy(to, from, kWidened); }
+
+// Loads two vectors of weights by one instruction, `kOffset` bytes behind p. The compiler does not see the load: no code
+// that runs a product may write weights. With a memory operand GCC 12 computes each address by itself.
+template <int kOffset>
+GAPCAM_INLINE void LoadPair(const char* p, Raw& a, Raw& b) {
+  asm("ldp %q0, %q1, [%2, %3]" : "=w"(a), "=w"(b) : "r"(p), "i"(kOffset));
+}
+
+// Adds the products of lane kLane of every row and one vector of weights.
+template <int kRows, int kVectors, int kLane>
+GAPCAM_INLINE void AddLane(I (&sums)[kVectors][kRows], const Raw (&x)[kRows], const Raw& w, int v) {
+  Unrolled<kRows>(
+      GAPCAM_BODY(r) { sums[v][GAPCAM_AT(r)] = vdotq_laneq_s32(sums[v][GAPCAM_AT(r)], w, x[GAPCAM_AT(r)], kLane); });
+}
+
+// Adds kCount groups, which are the lanes of x.
+template <int kRows, int kVectors, int kCount>
+GAPCAM_INLINE void AddLanes(I (&sums)[kVectors][kRows], const Raw (&x)[kRows], const char* w) {
+  Unrolled<kCount * kVectors / 2>(GAPCAM_BODY(pair) {
+    constexpr int kFirst = 2 * GAPCAM_AT(pair), kSecond = kFirst + 1;
+    Raw first, second;
+    LoadPair<kFirst * kSumBytes>(w, first, second);
+    AddLane<kRows, kVectors, kFirst / kVectors>(sums, x, first, kFirst % kVectors);
+    AddLane<kRows, kVectors, kSecond / kVectors>(sums, x, second, kSecond % kVectors);
+  });
+  if constexpr (kCount * kVectors % 2)
+    AddLane<kRows, kVectors, kCount - 1>(sums, x, LoadRaw(w + (kCount - 1) * kSumBytes), 0);
+}
+
+// Loads kCount groups. Nothing behind them is read.
+template <int kCount>
+GAPCAM_INLINE Raw LoadGroups(const char* p) {
+  const int8_t* bytes = reinterpret_cast<const int8_t*>(p);
+  if constexpr (kCount == 4) return vld1q_s8(bytes);
+  if constexpr (kCount == 1) return AsBytes(vsetq_lane_s32(*reinterpret_cast<const UnalignedInt*>(p), I{}, 0));
+  const Raw two = vcombine_s8(vld1_s8(bytes), vdup_n_s8(0));
+  if constexpr (kCount == 2) return two;
+  return AsBytes(vsetq_lane_s32(*reinterpret_cast<const UnalignedInt*>(p + 8), AsSums(two), 2));
+}
+
+// Adds kCount groups at `run` to kRows rows.
+template <int kRows, int kVectors, int kCount>
+GAPCAM_INLINE void AddGroups(I (&sums)[kVectors][kRows], const char* const (&rows)[kRows], size_t k, const char* w) {
+  Raw x[kRows];
+  Unrolled<kRows>(GAPCAM_BODY(r) { x[GAPCAM_AT(r)] = LoadGroups<kCount>(rows[GAPCAM_AT(r)] + k); });
+  AddLanes<kRows, kVectors, kCount>(sums, x, w);
+}
+
+// Adds one run to kRows rows. Moves `w` behind the weights of the run.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t step, uint32_t groups, const char*& w) {
+  const char* rows[kRows];
+  Unrolled<kRows>(GAPCAM_BODY(r) { rows[GAPCAM_AT(r)] = Pinned(run + GAPCAM_AT(r) * step); });
+  const size_t whole = groups / 4 * 16;
+  size_t k = 0;
+  for (; k < whole; k += 16, w += 4 * kVectors * kSumBytes) AddGroups<kRows, kVectors, 4>(sums, rows, k, w);
+  switch (groups % 4) {
+    case 1: AddGroups<kRows, kVectors, 1>(sums, rows, k, w); break;
+    case 2: AddGroups<kRows, kVectors, 2>(sums, rows, k, w); break;
+    case 3: AddGroups<kRows, kVectors, 3>(sums, rows, k, w); break;
+    default: break;
+  }
+  w += groups % 4 * kVectors * kSumBytes;
+}
+
+// How sums become bytes: clamp(rint(sum · scale) + zero).
+struct ByteEnd {
+  int32_t zero, low, high;
+};
+
+// The same in registers.
+struct ByteEndRegisters {
+  int16x8_t zero;
+  Raw low, high;
+  bool is_bounded;  // to less than the range of a byte
+  GAPCAM_MEMBER explicit ByteEndRegisters(const ByteEnd& end)
+      : zero(vdupq_n_s16(static_cast<int16_t>(end.zero))),
+        low(vdupq_n_s8(static_cast<int8_t>(end.low))),
+        high(vdupq_n_s8(static_cast<int8_t>(end.high))),
+        is_bounded(end.low > -128 || end.high < 127) {}
+
+  // Two vectors of sums to words.
+  template <bool kIsSmall>
+  GAPCAM_MEMBER int16x8_t Words(I a, FI scale_a, I b, FI scale_b) const {
+    if constexpr (kIsSmall)
+      return vqaddq_s16(vuzp1q_s16(Small(a, scale_a), Small(b, scale_b)), zero);
+    else
+      return vqaddq_s16(vqmovn_high_s32(vqmovn_s32(Any(a, scale_a)), Any(b, scale_b)), zero);
+  }
+  static GAPCAM_MEMBER int16x8_t Small(I sum, FI scale) {
+    const FI start = vdupq_n_f32(kSmallStartFloat);
+    return vreinterpretq_s16_f32(
+        vaddq_f32(Apart(vmulq_f32(vsubq_f32(vreinterpretq_f32_s32(sum), start), scale)), start));
+  }
+  static GAPCAM_MEMBER I Any(I sum, FI scale) { return vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sum), scale)); }
+  static GAPCAM_MEMBER Raw Bytes(int16x8_t a, int16x8_t b) { return vqmovn_high_s16(vqmovn_s16(a), b); }
+  GAPCAM_MEMBER Raw Bounded(Raw bytes) const { return vminq_s8(high, vmaxq_s8(low, bytes)); }
+};
+
+// Stores piece kPiece of a vector that consists of pieces of kWidth bytes.
+template <int kWidth, int kPiece>
+GAPCAM_INLINE void StorePiece(Byte* to, Raw bytes) {
+  if constexpr (kWidth == 16) vst1q_s8(to, bytes);
+  if constexpr (kWidth == 8) {
+    const int64_t piece = vgetq_lane_s64(vreinterpretq_s64_s8(bytes), kPiece);
+    std::memcpy(to, &piece, 8);
+  }
+  if constexpr (kWidth == 4) vst1q_lane_s32(reinterpret_cast<int32_t*>(to), AsSums(bytes), kPiece);
+}
+
+// The bytes of the rows that fill one vector, from row r on.
+template <int kRows, int kVectors, bool kIsSmall, int r>
+GAPCAM_INLINE Raw TileBytes(I (&sums)[kVectors][kRows], const FI (&scale)[kVectors], const ByteEndRegisters& end) {
+  constexpr int r1 = r + 1 < kRows ? r + 1 : r, r2 = r + 2 < kRows ? r + 2 : r, r3 = r + 3 < kRows ? r + 3 : r;
+  constexpr int kSecond = kVectors > 1 ? 1 : 0, kThird = kVectors > 2 ? 2 : 0, kLast = kVectors - 1;
+  if constexpr (kVectors == 4)
+    return end.Bytes(end.Words<kIsSmall>(sums[0][r], scale[0], sums[kSecond][r], scale[kSecond]),
+                     end.Words<kIsSmall>(sums[kThird][r], scale[kThird], sums[kLast][r], scale[kLast]));
+  else if constexpr (kVectors == 2)
+    return end.Bytes(end.Words<kIsSmall>(sums[0][r], scale[0], sums[kSecond][r], scale[kSecond]),
+                     end.Words<kIsSmall>(sums[0][r1], scale[0], sums[kSecond][r1], scale[kSecond]));
+  else
+    return end.Bytes(end.Words<kIsSmall>(sums[0][r], scale[0], sums[0][r1], scale[0]),
+                     end.Words<kIsSmall>(sums[0][r2], scale[0], sums[0][r3], scale[0]));
+}
+
+// Stores `columns` bytes of each row of a tile.
+static __attribute__((noinline)) void StoreRows(const Byte* tile, int rows, int width, uint32_t columns, Byte* y,
+                                                size_t stride) {
+  for (int r = 0; r < rows; ++r) PutBytes(y + r * stride, tile + r * width, columns);
+}
+
+template <int kRows, int kVectors, bool kIsSmall>
+GAPCAM_INLINE void StoreTileOf(I (&sums)[kVectors][kRows], const float* scales, const ByteEndRegisters& end,
+                               uint32_t columns, Byte* y, size_t stride) {
+  constexpr int kTogether = 4 / kVectors, kWidth = kVectors * kSumLanes, kParts = (kRows + kTogether - 1) / kTogether;
+  FI scale[kVectors];
+  Unrolled<kVectors>(GAPCAM_BODY(v) { scale[GAPCAM_AT(v)] = LoadScales(scales + GAPCAM_AT(v) * kSumLanes); });
+  Raw bytes[kParts];
+  Unrolled<kParts>(GAPCAM_BODY(part) {
+    bytes[GAPCAM_AT(part)] = TileBytes<kRows, kVectors, kIsSmall, GAPCAM_AT(part) * kTogether>(sums, scale, end);
+  });
+  if (end.is_bounded)
+    Unrolled<kParts>(GAPCAM_BODY(part) { bytes[GAPCAM_AT(part)] = end.Bounded(bytes[GAPCAM_AT(part)]); });
+  if (__builtin_expect(columns >= static_cast<uint32_t>(kWidth), true)) {
+    Unrolled<kRows>(GAPCAM_BODY(r) {
+      StorePiece<kWidth, GAPCAM_AT(r) % kTogether>(y + GAPCAM_AT(r) * stride, bytes[GAPCAM_AT(r) / kTogether]);
+    });
+    return;
+  }
+  Byte tile[kParts * kSumBytes];
+  Unrolled<kParts>(GAPCAM_BODY(part) { vst1q_s8(tile + GAPCAM_AT(part) * kSumBytes, bytes[GAPCAM_AT(part)]); });
+  StoreRows(tile, kRows, kWidth, columns, y, stride);
+}
+
+// Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small,
+                             const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
+  if (__builtin_expect(is_small, true))
+    StoreTileOf<kRows, kVectors, true>(sums, scales, end, columns, y, stride);
+  else
+    StoreTileOf<kRows, kVectors, false>(sums, scales, end, columns, y, stride);
+}
+
+// Interleaves four rows of 16 channels: lane i of vector v of `to` holds the bytes of channel 4v + i.
+GAPCAM_INLINE void Interleave(const Byte* const (&rows)[kGroup], char* to) {
+  const Raw a = vld1q_s8(rows[0]), b = vld1q_s8(rows[1]), c = vld1q_s8(rows[2]), d = vld1q_s8(rows[3]);
+  const int16x8_t low = vreinterpretq_s16_s8(vzip1q_s8(a, b)), high = vreinterpretq_s16_s8(vzip2q_s8(a, b));
+  const int16x8_t low2 = vreinterpretq_s16_s8(vzip1q_s8(c, d)), high2 = vreinterpretq_s16_s8(vzip2q_s8(c, d));
+  int16_t* words = reinterpret_cast<int16_t*>(to);
+  vst1q_s16(words, vzip1q_s16(low, low2));
+  vst1q_s16(words + 8, vzip2q_s16(low, low2));
+  vst1q_s16(words + 16, vzip1q_s16(high, high2));
+  vst1q_s16(words + 24, vzip2q_s16(high, high2));
+}
+
+// Turns the sums of four neighbouring pixels into bytes: [pixel][4 channels].
+GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, bool is_small, const ByteEndRegisters& end, Byte* to) {
+  Raw bytes;
+  if (__builtin_expect(is_small, true))
+    bytes = end.Bytes(end.Words<true>(sums[0], scale, sums[1], scale), end.Words<true>(sums[2], scale, sums[3], scale));
+  else
+    bytes =
+        end.Bytes(end.Words<false>(sums[0], scale, sums[1], scale), end.Words<false>(sums[2], scale, sums[3], scale));
+  if (end.is_bounded) bytes = end.Bounded(bytes);
+  vst1q_s8(to, bytes);
+}
+
+// Puts the quads of four vectors of channels together: four pixels of 16 channels.
+GAPCAM_INLINE void MergeQuads(const Byte* quads, Raw (&pixels)[4]) {
+  const I a = LoadSums(quads), b = LoadSums(quads + 16), c = LoadSums(quads + 32), d = LoadSums(quads + 48);
+  const int64x2_t ab = vreinterpretq_s64_s32(vzip1q_s32(a, b)), cd = vreinterpretq_s64_s32(vzip1q_s32(c, d));
+  const int64x2_t ab2 = vreinterpretq_s64_s32(vzip2q_s32(a, b)), cd2 = vreinterpretq_s64_s32(vzip2q_s32(c, d));
+  pixels[0] = vreinterpretq_s8_s64(vzip1q_s64(ab, cd)), pixels[1] = vreinterpretq_s8_s64(vzip2q_s64(ab, cd));
+  pixels[2] = vreinterpretq_s8_s64(vzip1q_s64(ab2, cd2)), pixels[3] = vreinterpretq_s8_s64(vzip2q_s64(ab2, cd2));
+}
+GAPCAM_INLINE void StorePixel(Byte* to, Raw pixel) { vst1q_s8(to, pixel); }
+
+// kLanes bytes as floats.
+GAPCAM_INLINE V LoadBytes(const Byte* p) {
+  int32_t four;
+  std::memcpy(&four, p, 4);
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+}
+
+// Rounds floats that lie in the range of a byte, half to even, and stores them as kLanes bytes.
+GAPCAM_INLINE void StoreBytes(Byte* p, V v) {
+  const int16x4_t words = vmovn_s32(vcvtnq_s32_f32(v));
+  vst1_lane_s32(reinterpret_cast<int32_t*>(p), vreinterpret_s32_s8(vmovn_s16(vcombine_s16(words, words))), 0);
+}
+
+}  // namespace
+}  // namespace gapcam
