@@ -44,6 +44,12 @@ GAPCAM_INLINE H Lower(V a) { return _mm512_castps512_ps256(a); }
 GAPCAM_INLINE V Widen(H a) { return _mm512_zextps256_ps512(a); }
 #endif
 
+// A condition known at compile time, as an argument of a generic lambda.
+template <bool kCondition>
+struct Flag {
+  static constexpr bool kValue = kCondition;
+};
+
 // Hides the origin of an address from the compiler, which then derives neighbouring addresses from it instead of
 // keeping each in a register.
 template <class T>

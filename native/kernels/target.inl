@@ -14,6 +14,11 @@
 #include "activation.inl"
 #include "gemm_weights.inl"
 #include "gemm.inl"
+#if defined(GAPCAM_TARGET_NEON)
+#include "gemm_neon.inl"
+#else
+#include "gemm_tile.inl"
+#endif
 #include "conv.inl"
 #include "winograd_transform.inl"
 #include "winograd.inl"

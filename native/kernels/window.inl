@@ -57,6 +57,18 @@ struct WindowEnd {
         residual(out.residual ? out.residual + c : nullptr),
         sums(out.sums ? out.sums + c : nullptr) {}
 
+  // Whether results are only bounded and stored, in whole vectors.
+  GAPCAM_MEMBER bool IsPlain() const { return bounded && !residual && !sums && lanes == kLanes; }
+
+  // Ends kOut results from pixel `at` on, if IsPlain().
+  template <int kOut>
+  GAPCAM_MEMBER void FinishPlain(V (&acc)[kOut], uint32_t at) const {
+    ForAll(acc, [&](V value) __attribute__((always_inline)) { return Min(high, Max(low, value)); });
+    float* to = Pinned(y + at * step);
+#pragma GCC unroll 8
+    for (int j = 0; j < kOut; ++j, to = Pinned(to + step)) Store(to, acc[j]);
+  }
+
   // Ends kOut results from pixel `at` on. Results before index `fresh` are in the sums already.
   template <int kOut>
   GAPCAM_MEMBER void Finish(V (&acc)[kOut], uint32_t at, int fresh) const {
@@ -105,7 +117,7 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
 #pragma GCC unroll 9
       for (int k = 0; k < kSize * kSize; ++k) kept[k] = Load(w + k * kBlock);
     }
-    for (uint32_t x = 0; x < window.out_width; x += kOut) {
+    const auto tile = [&](uint32_t x, auto is_plain) __attribute__((always_inline)) {
       const uint32_t from = Least(x, window.out_width - kOut);
       V acc[kOut];
 #pragma GCC unroll 8
@@ -129,7 +141,15 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
             acc[j] = kIsMax ? Greater(acc[j], pixel[j * kStride + kx]) : pixel[j * kStride + kx] * weight + acc[j];
         }
       }
-      end.Finish<kOut>(acc, from, static_cast<int>(x - from));
+      if constexpr (decltype(is_plain)::kValue)
+        end.FinishPlain<kOut>(acc, from);
+      else
+        end.Finish<kOut>(acc, from, static_cast<int>(x - from));
+    };
+    if (end.IsPlain()) {
+      for (uint32_t x = 0; x < window.out_width; x += kOut) tile(x, Flag<true>());
+    } else {
+      for (uint32_t x = 0; x < window.out_width; x += kOut) tile(x, Flag<false>());
     }
   }
 }

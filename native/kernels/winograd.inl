@@ -63,7 +63,7 @@ class ConvWinograd final : public Op, public Placed {
     const uint32_t n_end = Least((chunk + 1) * chunk_panels * kPanel, s.features);
     for (uint32_t n = chunk * chunk_panels * kPanel; n < n_end; n += kPanel) {
       const uint32_t width = PanelWidth(s.features, n);
-      MultiplyPanel(v, count, weights + static_cast<size_t>(n) * kPositions * s.channels, width, products);
+      MultiplyPositions(v, count, weights + static_cast<size_t>(n) * kPositions * s.channels, width, products);
       for (uint32_t lane = 0; lane < width && n + lane < s.features; lane += kLanes) {
         V sum = Zero();
         for (uint32_t t = 0; t < count; ++t)
@@ -91,7 +91,8 @@ class ConvWinograd final : public Op, public Placed {
     const size_t step = static_cast<size_t>(block) * row;
     for (uint32_t c = 0; c < s.channels; c += kLanes) {
       const int count = static_cast<int>(Least(kLanes, s.channels - c));
-      V half[kIn][kIn];
+      // Kept in memory: no processor has a register for each position.
+      float half[kIn][kIn][kLanes];
 #pragma GCC unroll 6
       for (int j = 0; j < kIn; ++j) {
         V d[kIn], t[kIn];
@@ -100,32 +101,31 @@ class ConvWinograd final : public Op, public Placed {
           d[i] = count == kLanes ? Load(from[i * kIn + j] + c) : LoadN(from[i * kIn + j] + c, count);
         F::Input(d, t);
 #pragma GCC unroll 6
-        for (int i = 0; i < kIn; ++i) half[i][j] = t[i];
+        for (int i = 0; i < kIn; ++i) Store(half[i][j], t[i]);
       }
+      float* to = v + c;
 #pragma GCC unroll 6
       for (int i = 0; i < kIn; ++i) {
-        V t[kIn];
-        F::Input(half[i], t);
+        V d[kIn], t[kIn];
 #pragma GCC unroll 6
-        for (int j = 0; j < kIn; ++j) Store(v + (i * kIn + j) * step + c, t[j]);
+        for (int j = 0; j < kIn; ++j) d[j] = Load(half[i][j]);
+        F::Input(d, t);
+#pragma GCC unroll 6
+        for (int j = 0; j < kIn; ++j, to = Pinned(to + step)) Store(to, t[j]);
       }
     }
   }
 
   // Multiplies V of `count` tiles by one panel of `width` columns. products: [position][tile][kPanel].
-  void MultiplyPanel(const float* v, uint32_t count, const float* w, uint32_t width, float* products) const {
+  void MultiplyPositions(const float* v, uint32_t count, const float* w, uint32_t width, float* products) const {
     const Activation none = MakeActivation(Elementwise::kNone, 0, 0);
     const EvenTiles even(count);
-    const TileFunction* function = StreamingTilesFor(width, even.tiles);
     const size_t floats = static_cast<size_t>(s.channels) * width, share = floats / even.tiles / 16 * 16;
     for (int position = 0; position < kPositions; ++position, w += floats) {
       const float* from = v + static_cast<size_t>(position) * block * row;
-      for (uint32_t part = 0, first = 0; part < even.tiles; first += even[part++]) {
-        const GemmOut out = {products + (static_cast<size_t>(position) * block + first) * kPanel, nullptr, nullptr,
-                             kPanel};
-        function[even[part] - 1]({&from, 1, s.channels, s.channels, row}, first, w, zeros, out, 0, width, none,
-                                 w + floats + part * share);
-      }
+      const GemmOut out = {products + static_cast<size_t>(position) * block * kPanel, nullptr, nullptr, kPanel};
+      MultiplyPanel({&from, 1, s.channels, s.channels, row}, even, {w, zeros, 0, width, width, true}, out, none,
+                    w + floats, share);
     }
   }
 
@@ -143,29 +143,50 @@ class ConvWinograd final : public Op, public Placed {
 #pragma GCC unroll 6
       for (int i = 0; i < kOut; ++i) half[i][j] = t[i];
     }
-    const uint32_t oy = tile / tiles_x * kOut, ox = tile % tiles_x * kOut;
-    const int count = static_cast<int>(Least(kLanes, s.features - n));
     const V shift = Load(bias + n);
-    V sum = Zero();
+    V t[kOut][kOut];
 #pragma GCC unroll 6
     for (int i = 0; i < kOut; ++i) {
-      if (oy + i >= s.out_height) break;
-      V t[kOut];
-      F::Output(half[i], t);
-      const size_t at = ((static_cast<size_t>(image) * s.out_height + oy + i) * s.out_width + ox) * s.features + n;
+      F::Output(half[i], t[i]);
 #pragma GCC unroll 6
-      for (int j = 0; j < kOut; ++j) {
-        if (ox + j >= s.out_width) break;
-        V value = t[j] + shift;
-        if (residual) value += LoadN(residual + at + static_cast<size_t>(j) * s.features, count);
+      for (int j = 0; j < kOut; ++j) t[i][j] += shift;
+    }
+    const uint32_t oy = tile / tiles_x * kOut, ox = tile % tiles_x * kOut;
+    const size_t at = ((static_cast<size_t>(image) * s.out_height + oy) * s.out_width + ox) * s.features + n;
+    const bool is_whole = oy + kOut <= s.out_height && ox + kOut <= s.out_width && n + kLanes <= s.features;
+    if (__builtin_expect(is_whole && y && !pooled, true)) return StoreTile(t, at), Zero();
+    return StorePart(t, at, Least(kOut, s.out_height - oy), Least(kOut, s.out_width - ox), s.features - n);
+  }
+
+  // Ends a tile that lies in the picture as a whole: adds the residual, applies the activation and stores.
+  void StoreTile(V (&t)[kOut][kOut], size_t at) const {
+    const size_t line = static_cast<size_t>(s.out_width) * s.features;
+#pragma GCC unroll 6
+    for (int i = 0; i < kOut; ++i) {
+      if (residual) {
+        const float* from = Pinned(residual + at + i * line);
+#pragma GCC unroll 6
+        for (int j = 0; j < kOut; ++j, from = Pinned(from + s.features)) t[i][j] += Load(from);
+      }
+      ActivateAll(act, t[i]);
+      float* to = Pinned(y + at + i * line);
+#pragma GCC unroll 6
+      for (int j = 0; j < kOut; ++j, to = Pinned(to + s.features)) Store(to, t[i][j]);
+    }
+  }
+
+  // Ends the first `rows` rows and `columns` columns of a tile, `features` of each result. Returns their sum.
+  V StorePart(const V (&t)[kOut][kOut], size_t at, uint32_t rows, uint32_t columns, uint32_t features) const {
+    const int count = static_cast<int>(Least(kLanes, features));
+    V sum = Zero();
+    for (uint32_t i = 0; i < rows; ++i) {
+      for (uint32_t j = 0; j < columns; ++j) {
+        const size_t here = at + (static_cast<size_t>(i) * s.out_width + j) * s.features;
+        V value = t[i][j];
+        if (residual) value += LoadN(residual + here, count);
         value = Activate(act, value);
         sum += value;
-        if (!y) continue;
-        float* to = y + at + static_cast<size_t>(j) * s.features;
-        if (count == kLanes)
-          Store(to, value);
-        else
-          StoreN(to, value, count);
+        if (y) StoreN(y + here, value, count);
       }
     }
     return sum;

@@ -56,12 +56,12 @@ describe('the shipped arm64 addon', () => {
       instructionsPerFmla: number
     }[]
     const bounds = {
-      'Tile<7, 3, false, 0>': 1.215,
-      'Tile<7, 2, false, 0>': 1.28,
-      'Tile<7, 1, false, 0>': 1.475,
-      'Tile<6, 3, false, 0>': 1.235,
-      'Tile<5, 3, false, 0>': 1.265,
-      'Tile<4, 3, false, 0>': 1.305,
+      'ComputeTiles<7, 3>': 1.18,
+      'ComputeTiles<7, 2>': 1.227,
+      'ComputeTiles<7, 1>': 1.372,
+      'ComputeTiles<6, 3>': 1.193,
+      'ComputeTiles<5, 3>': 1.212,
+      'ComputeTiles<4, 3>': 1.242,
     }
     for (const [kernel, most] of Object.entries(bounds)) {
       const loop = loops.find((row) => row.kernel === kernel)

@@ -1,0 +1,170 @@
+R"(
+  .altmacro
+  // Applies a macro to every row: its number, the registers of its three sums, and that of its address.
+  .macro each operation
+    .irp row, 0, 1, 2, 3, 4, 5, 6
+      .if \row < %c[rows]
+        \operation \row, %%(11 + \row), %%(18 + \row), %%(25 + \row), %%(9 + \row), %%(8 + \row)
+      .endif
+    .endr
+  .endm
+  // Applies a macro to every sum of a row; the second argument is the column.
+  .macro columns operation, a, b, c
+    \operation \a, 0
+    .if %c[vectors] > 1
+      \operation \b, 1
+    .endif
+    .if %c[vectors] > 2
+      \operation \c, 2
+    .endif
+  .endm
+  // Loads or stores vectors a, b, c at an address, as many as there are columns.
+  .macro load a, b, c, at
+    .if %c[vectors] == 1
+      ldr q\a, [\at]
+    .else
+      ldp q\a, q\b, [\at]
+    .endif
+    .if %c[vectors] == 3
+      ldr q\c, [\at, #32]
+    .endif
+  .endm
+  .macro store a, b, c, at
+    .if %c[vectors] == 1
+      str q\a, [\at]
+    .else
+      stp q\a, q\b, [\at]
+    .endif
+    .if %c[vectors] == 3
+      str q\c, [\at, #32]
+    .endif
+  .endm
+  .macro fused sum, weight, row, lane
+    fmla v\sum\().4s, v\weight\().4s, v\row\().s[\lane]
+  .endm
+  // Multiplies vector j of the weights of a group of k with every row.
+  .macro product weight, j
+    .irp row, 0, 1, 2, 3, 4, 5, 6
+      .if \row < %c[rows]
+        fused %%(11 + (\j) %% %c[vectors] * 7 + \row), \weight, \row, %%((\j) / %c[vectors])
+      .endif
+    .endr
+  .endm
+  // Multiplies one group of k.
+  .macro groups
+    each group
+    .irp j, 0, 4, 8
+      .if \j < 4 * %c[vectors]
+        ldp q7, q8, [%[w]], #32
+        product 7, \j
+        product 8, \j + 1
+        ldp q9, q10, [%[w]], #32
+        product 9, \j + 2
+        product 10, \j + 3
+      .endif
+    .endr
+  .endm
+  .macro begin row, a, b, c, at, before
+    load \a, \b, \c, %[bias]
+  .endm
+  .macro address row, a, b, c, at, before
+    .if \row > 0
+      add x\at, x\before, %[step]
+    .endif
+  .endm
+  .macro group row, a, b, c, at, before
+    ldr q\row, [x\at], #16
+  .endm
+  .macro single row, a, b, c, at, before
+    ldr s\row, [x\at], #4
+  .endm
+  .macro addition sum, column
+    fadd v\sum\().4s, v\sum\().4s, v\column\().4s
+  .endm
+  .macro above sum, column
+    fmax v\sum\().4s, v\sum\().4s, v0.4s
+  .endm
+  .macro below sum, column
+    fmin v\sum\().4s, v\sum\().4s, v1.4s
+  .endm
+  .macro add_residual row, a, b, c, at, before
+    load 0, 1, 2, %[residual]
+    add %[residual], %[residual], %[stride]
+    columns addition, \a, \b, \c
+  .endm
+  .macro raise row, a, b, c, at, before
+    columns above, \a, \b, \c
+  .endm
+  .macro lower row, a, b, c, at, before
+    columns below, \a, \b, \c
+  .endm
+  .macro finish row, a, b, c, at, before
+    store \a, \b, \c, %[y]
+    add %[y], %[y], %[stride]
+  .endm
+
+1:
+  each begin
+  mov %[w], %[weights]
+  ldp %[run], %[taps], [%[task]]
+2:
+  ldr x9, [%[run]], #8
+  add x9, x9, %[from]
+  each address
+  ldp %[k], %[rest], [%[task], #16]
+  subs %[taps], %[taps], #1
+  csel %[rest], %[rest], %[k], eq
+  lsr %[k], %[rest], #2
+  cbz %[k], 4f
+  tbz %[k], #0, 3f
+  add %[k], %[k], #1
+  b 9f
+3:
+  groups
+9:
+  groups
+  subs %[k], %[k], #2
+  b.ne 3b
+4:
+  ands %[rest], %[rest], #3
+  b.eq 6f
+5:
+  each single
+  load 7, 8, 9, %[w]
+  add %[w], %[w], #(16 * %c[vectors])
+  product 7, 0
+  .if %c[vectors] > 1
+    product 8, 1
+  .endif
+  .if %c[vectors] > 2
+    product 9, 2
+  .endif
+  subs %[rest], %[rest], #1
+  b.ne 5b
+6:
+  cbnz %[taps], 2b
+  cbz %[residual], 7f
+  each add_residual
+7:
+  ldr %[k], [%[task], #40]
+  cbz %[k], 8f
+  ldp s0, s1, [%[task], #32]
+  dup v0.4s, v0.s[0]
+  each raise
+  tbz %[k], #1, 8f
+  dup v1.4s, v1.s[0]
+  each lower
+8:
+  each finish
+  add %[from], %[from], %[tile_step]
+  subs %[tiles], %[tiles], #1
+  b.ne 1b
+
+  .irp name, each, groups, columns, load, store, fused, product, begin, address, group, single
+    .purgem \name
+  .endr
+  .irp name, addition, above, below, add_residual, raise, lower, finish
+    .purgem \name
+  .endr
+  .noaltmacro
+)"
