@@ -25,7 +25,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['classifier', ['decision', 'engine', 'heat', 'model', 'pixels']],
   ['check', ['classifier', 'decision', 'heat', 'model', 'pixels']],
   ['library', ['engine', 'model']],
-  ['config', ['decision', 'lens']],
+  ['config', ['decision', 'lens', 'pixels']],
   ['publish', ['decision']],
   ['recording', ['classifier', 'config', 'decision', 'engine', 'pixels']],
   ['service', ['config']],

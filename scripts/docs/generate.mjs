@@ -30,14 +30,15 @@ function configuration() {
     .filter(({ key }) => !key.includes('['))
     .map(({ key, description, default: value }) => [
       code(key),
-      key === 'cameras' ? '' : shown(value),
+      key === 'cameras' || key === 'models' ? '' : shown(value),
       code(flagOf(key)),
       code(variableOf(key)),
       description,
     ])
-  const camera = keys
-    .filter(({ key }) => key.startsWith('cameras[].'))
-    .map(({ key, description }) => [code(key.replace('cameras[].', '')), description])
+  const keysIn = (list) =>
+    keys
+      .filter(({ key }) => key.startsWith(list) && !key.slice(list.length).includes('['))
+      .map(({ key, description }) => [code(key.slice(list.length)), description])
   return `${generated('src/config/schema.ts')}
 # Configuration
 
@@ -59,7 +60,15 @@ ${table(['key', 'default', 'flag', 'environment', 'meaning'], rows)}
 \`cameras:\` is a list; each entry has these keys. \`gapcam run SOURCE\` and its flags \`--camera\`, \`--roi\`, \`--fps\`
 and \`--loop\` make a list of one.
 
-${table(['key', 'meaning'], camera)}
+${table(['key', 'meaning'], keysIn('cameras[].'))}
+
+## Zones
+
+\`zones:\` of a camera is a list; each entry has these keys. [zones.md](zones.md) explains them.
+
+${table(['key', 'meaning'], keysIn('cameras[].zones[].'))}
+
+\`models:\` gives names to models, for \`model\` of a zone: \`models: { gate: { path: gate.onnx, labels: gate.txt } }\`.
 
 \`\`\`yaml
 node: workshop

@@ -8,8 +8,9 @@ import { GapcamError } from '../errors.js'
 import { plainUrl } from '../publish/target.js'
 import type { ConnectOptions, Connection, Incoming } from '../publish/mqtt.js'
 import { requestSubscriptions } from '../publish/requests.js'
-import { createTopics, topicTable, type CameraTopic, type NodeTopic, type Topic } from '../publish/topics.js'
+import { createTopics, placesOf, topicTable, type CameraTopic, type NodeTopic, type Topic } from '../publish/topics.js'
 import { visitBroker, untilQuiet } from '../publish/visit.js'
+import { placesIn } from '../zone/definition.js'
 
 /** The result of one test. */
 export interface BrokerCheck {
@@ -83,7 +84,7 @@ async function checkTopics(bench: Bench, config: Config): Promise<BrokerCheck[]>
     ...requestSubscriptions(topics, cameras),
     ...(config.homeassistant ? [{ filter: `${config.homeassistantPrefix}/status`, qos: 1 as const }] : []),
   ]
-  const outgoing = outgoingTopics(config, cameras)
+  const outgoing = outgoingTopics(config)
   const refused = new Map(
     (
       await bench.connection.subscribe([
@@ -121,14 +122,15 @@ async function checkTopics(bench: Bench, config: Config): Promise<BrokerCheck[]>
 }
 
 /** All topics that gapcam publishes on, and the discovery topic of the node. */
-function outgoingTopics(config: Config, cameras: readonly string[]): Topic[] {
+function outgoingTopics(config: Config): Topic[] {
+  const places = placesIn(config.cameras)
   const topics = createTopics(config.mqtt.base, config.node)
   const rows = Object.entries(topicTable).flatMap(([name, row]): Topic[] => {
     if ('isIncoming' in row) return []
     if (name === 'response') return [{ ...topics.node('response'), topic: `${topics.node('response').topic}/info` }]
     return row.of === 'node'
       ? [topics.node(name as NodeTopic)]
-      : cameras.map((camera) => topics.camera(name as CameraTopic, camera))
+      : placesOf(row, places).map((place) => topics.camera(name as CameraTopic, place))
   })
   return config.homeassistant
     ? [

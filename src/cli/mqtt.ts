@@ -16,6 +16,7 @@ import { openPublishedTopics } from '../publish/published.js'
 import type { Incoming } from '../publish/mqtt.js'
 import { createTopics, topicTable } from '../publish/topics.js'
 import { version } from '../version.js'
+import { placesIn } from '../zone/definition.js'
 import { otherConnection } from '../run/connection.js'
 import { addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { testBroker } from './mqtt-test.js'
@@ -138,12 +139,7 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
     const ours = new Set(published.entry.topics)
     for (const [topic, payload] of kept)
       if (isOurTopic(topic, topics.root) || isOurDevice(topic, payload, prefix, config.node)) ours.add(topic)
-    for (const topic of retainedTopics(
-      topics,
-      config.cameras.map(({ id }) => id),
-      true,
-    ))
-      ours.add(topic)
+    for (const topic of retainedTopics(topics, placesIn(config.cameras), true)) ours.add(topic)
     const refused: string[] = []
     for (const topic of ours)
       if ((await connection.publish({ topic, payload: '', qos: 1, isRetained: true })) !== 'sent') refused.push(topic)
@@ -163,7 +159,7 @@ async function clear(config: Config, isForced: boolean, signal: AbortSignal): Pr
   }
 }
 
-/** Whether a topic belongs to this node or to any camera that it may once have had. */
+/** Whether a topic belongs to this node or to any camera or zone that it may once have had. */
 function isOurTopic(topic: string, root: string): boolean {
   const rest = topic.startsWith(`${root}/`) ? topic.slice(root.length + 1) : ''
   return Object.values(topicTable).some(
@@ -171,7 +167,7 @@ function isOurTopic(topic: string, root: string): boolean {
       !('isIncoming' in row) &&
       (row.of === 'node'
         ? rest === row.name
-        : rest.endsWith(`/${row.name}`) && /^[a-z0-9-]+$/.test(rest.slice(0, -row.name.length - 1))),
+        : rest.endsWith(`/${row.name}`) && /^[a-z0-9-]+(\/[a-z0-9-]+)?$/.test(rest.slice(0, -row.name.length - 1))),
   )
 }
 

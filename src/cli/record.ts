@@ -68,11 +68,17 @@ async function record(config: Config, output: string, stop: Stop): Promise<void>
       await run(
         {
           config,
-          cameras: [camera],
+          // Its own question only: one recording has one model.
+          cameras: [{ ...camera, zones: undefined }],
           classifier,
           publisher,
           log,
-          recorders: new Map([[camera.id, recorder]]),
+          recorders: {
+            of: () => recorder,
+            find: () => recorder,
+            drop: () => undefined,
+            close: () => Promise.resolve(),
+          },
         },
         ending.signal,
       )

@@ -47,8 +47,9 @@ function demandOf(issue: z.core.$ZodIssue): string {
   if (!/^(Invalid|Too|Unrecognized)/.test(issue.message)) return issue.message
   switch (issue.code) {
     case 'invalid_union': {
-      // Prefer the member whose type the value has.
-      const all = issue.errors.flat()
+      // Prefer the member whose keys and whose type the value has.
+      const fitting = issue.errors.filter((member) => !member.some(({ code }) => code === 'unrecognized_keys'))
+      const all = (fitting.length > 0 ? fitting : issue.errors).flat()
       const best = all.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_value') ?? all.at(-1)
       return best ? demandOf(best) : issue.message
     }

@@ -6,15 +6,10 @@ import { z } from 'zod'
 import { parseCameraAddress } from '../address/camera.js'
 import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
-import { policyDefaults } from '../decision/policy.js'
 import { mqtt, topicText } from './mqtt.js'
-
-const id = z
-  .string()
-  .max(64)
-  .regex(/^[a-z0-9-]+$/, 'must consist of a-z, 0-9 and -')
-/** A share from 0 to 1. */
-export const share = z.number().min(0).max(1)
+import { policy, policyOptions } from './policy.js'
+import { corner, region, share } from './region.js'
+import { id, models, zones } from './zones.js'
 
 const threads = z.union([z.literal('auto'), z.int().min(1).max(64)])
 const inputSize = z.union([
@@ -31,20 +26,6 @@ const inputSize = z.union([
       return { height, width }
     }),
 ])
-/** A region of the frame as x,y,width,height in shares from 0 to 1: text, a list, or an object (commands on MQTT). */
-export const region = z
-  .union([
-    z.string().transform((text) => text.split(',').map(Number)),
-    z.array(z.number()),
-    z
-      .strictObject({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
-      .transform(({ x, y, width, height }) => [x, y, width, height]),
-  ])
-  .pipe(z.tuple([share, share, share, share], 'must be x,y,width,height, each from 0 to 1'))
-  .refine(([x, y, w, h]) => w > 0 && h > 0 && x + w <= 1.000001 && y + h <= 1.000001, 'must lie inside the frame')
-  .transform(([x, y, width, height]) => ({ x, y, width, height }))
-
-const corner = z.tuple([share, share])
 const watchRegion = z.strictObject({
   polygon: z
     .array(corner)
@@ -100,6 +81,7 @@ const camera = z.strictObject({
   flipX: z.boolean().optional().describe('mirror left to right'),
   flipY: z.boolean().optional().describe('mirror top to bottom'),
   watchRegion: watchRegion.optional().describe('region that must contain the evidence for a label; see docs/heat.md'),
+  zones: zones.optional().describe('questions about parts of the picture; see docs/zones.md'),
 })
 
 const cameras = z.array(camera).superRefine((all, context) => {
@@ -108,25 +90,6 @@ const cameras = z.array(camera).superRefine((all, context) => {
 })
 
 const logLevel = z.enum(logLevels).default('info')
-
-const policy = z.strictObject({
-  threshold: share
-    .default(policyDefaults.threshold)
-    .describe('minimum score of a label; below it the label is unknown'),
-  hysteresis: share.default(policyDefaults.hysteresis).describe('how far above the threshold a new label must rise'),
-  consecutive: z.int().min(1).default(policyDefaults.consecutive).describe('consecutive frames that a new label needs'),
-  margin: share.default(policyDefaults.margin).describe('minimum lead of a new label over the second best'),
-  smoothingMs: z
-    .number()
-    .min(0)
-    .default(policyDefaults.smoothingMs)
-    .describe('time constant of the smoothing of scores'),
-  staleAfterMs: z
-    .number()
-    .min(100)
-    .default(policyDefaults.staleAfterMs)
-    .describe('after this long without a frame the label is unknown'),
-})
 
 const lens = z.strictObject({
   watch: z
@@ -208,6 +171,7 @@ export const configSchema = z.strictObject({
     .optional()
     .describe('how a frame is fitted to the input; default from the manifest'),
   topK: z.int().min(1).max(100).default(5).describe('number of labels in results'),
+  models: models.default({}).describe('models that zones name, by name'),
   cameras: cameras.default([]).describe('cameras; default the first one that works'),
   waitForCameras: z
     .boolean()
@@ -265,11 +229,10 @@ export const configSchema = z.strictObject({
   logLevel: logLevel.describe('minimum level of the log'),
 })
 
-type PolicyShape = typeof policy.shape
 /** Every option of the policy as `policy.NAME`, without its default. */
 const runtimePolicy = Object.fromEntries(
-  Object.entries(policy.shape).map(([name, option]) => [`policy.${name}`, option.unwrap()]),
-) as { [Name in keyof PolicyShape as `policy.${Name}`]: ReturnType<PolicyShape[Name]['unwrap']> }
+  Object.entries(policyOptions).map(([name, option]) => [`policy.${name}`, option]),
+) as { [Name in keyof typeof policyOptions as `policy.${Name}`]: (typeof policyOptions)[Name] }
 
 /** The keys that may change while gapcam runs. None of them is a path, an address or a command, since MQTT can set them. */
 export const runtimeSchema = z.strictObject({

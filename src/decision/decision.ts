@@ -18,8 +18,11 @@ const cameraReasons: ReadonlySet<string | null | undefined> = new Set<CameraReas
   'stopped',
 ])
 
+/** Why a zone cannot look although its camera delivers: it is switched off, or its model cannot be used. */
+export type ZoneReason = 'zone_disabled' | 'unavailable'
+
 /** `starting`: no frame yet. `settling`: frames, but not enough in a row. */
-export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason
+export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason | ZoneReason
 
 /** What can happen in a step: the event types of MQTT and of Home Assistant's event entity. */
 export const eventTypes = [
@@ -47,6 +50,8 @@ export interface Decision {
   readonly sinceMs: number
   /** Only with `unknown`. */
   readonly reason?: UnknownReason
+  /** One sentence about the reason, where there is one to say. */
+  readonly detail?: string | undefined
   /** Best smoothed scores, as many as the prediction's `top`; empty without a camera. */
   readonly top: readonly ScoredLabel[]
 }
@@ -54,6 +59,11 @@ export interface Decision {
 /** The decision before the first frame. */
 export function undecided(nowMs: number): Decision {
   return { label: unknownLabel, index: null, score: 0, prev: unknownLabel, sinceMs: nowMs, reason: 'starting', top: [] }
+}
+
+/** A decision without a label, since the zone cannot look. `detail` says why in one sentence. */
+export function unable(reason: ZoneReason, nowMs: number, detail?: string): Decision {
+  return { ...undecided(nowMs), reason, ...(detail === undefined ? {} : { detail }) }
 }
 
 /** Whether there is no label because the camera shows nothing. */

@@ -54,6 +54,8 @@ export interface Prediction {
   readonly timings: Timings
   /** Box around the evidence for the settled label (for the best class where there is none); absent without a heat map. */
   readonly focus?: FrameBox | undefined
+  /** Why the zone looked at this frame; absent for a zone that looks at every one. */
+  readonly trigger?: string | undefined
   /** The label's evidence lies outside the watched region. */
   readonly isElsewhere?: boolean | undefined
   /** What is wrong with the camera's picture; null for nothing, absent without lens checks. */

@@ -110,7 +110,7 @@ export function viewOfShape(
 const photographs: Triple = [124, 116, 104]
 
 /** The colour that tells a model least: its mean, which becomes 0 in its input. RGB levels. */
-function meanColour({ mean, order }: Pick<PreprocessSpec, 'mean' | 'order'>): Triple {
+export function meanColour({ mean, order }: Pick<PreprocessSpec, 'mean' | 'order'>): Triple {
   if (mean.every((level) => level === 0)) return photographs
   return order === 'bgr' ? [mean[2], mean[1], mean[0]] : mean
 }

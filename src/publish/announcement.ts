@@ -1,14 +1,14 @@
 /**
  * The messages that a node sends before anything else on a connection: its devices for Home Assistant, the model, and
- * the removal of what an earlier run announced and this run does not have. They are sent again when Home Assistant has
- * started.
+ * the removal of what was announced earlier and is not there any more. They are sent again when Home Assistant has
+ * started, and made anew when zones are added or removed.
  */
 import type { DeviceFacts } from './homeassistant/device.js'
 import { discoveryOf, type DiscoveryMessage } from './homeassistant/discovery.js'
 import type { PublishedTopics, PublishedEntry } from './published.js'
 import type { Incoming, Message, Subscription } from './mqtt.js'
 import { modelPayload } from './payloads.js'
-import { topicTable, type CameraTopic, type NodeTopic, type Topics } from './topics.js'
+import { placesOf, topicTable, type CameraTopic, type NodeTopic, type TopicPlaces, type Topics } from './topics.js'
 
 export interface AnnouncementOptions {
   readonly facts: DeviceFacts
@@ -35,7 +35,7 @@ export async function announce({
 }: AnnouncementOptions): Promise<Message[]> {
   const devices = prefix === null ? [] : discoveryOf(facts, topics, prefix)
   const before = published.entry
-  const own = retainedTopics(topics, facts.cameras, retainsImages)
+  const own = retainedTopics(topics, placesIn(facts), retainsImages)
   await published.add(
     [...own, ...devices.map(({ topic }) => topic)],
     Object.fromEntries(devices.map(({ topic, payload }) => [topic, platformsOf(payload.components)])),
@@ -58,13 +58,18 @@ export async function announce({
   ]
 }
 
+function placesIn({ cameras, zones = [], withoutOwn = [] }: DeviceFacts): TopicPlaces {
+  const own = cameras.filter((camera) => !withoutOwn.includes(camera))
+  return { cameras, zones: [...own, ...zones.map(({ camera, id }) => `${camera}/${id}`)] }
+}
+
 /** Every retained topic of a node. */
-export function retainedTopics(topics: Topics, cameras: readonly string[], retainsImages: boolean): string[] {
-  return Object.entries(topicTable).flatMap(([name, { of, isRetained }]) => {
-    if (!isRetained && !(retainsImages && (name === 'image' || name === 'heat'))) return []
-    return of === 'node'
+export function retainedTopics(topics: Topics, places: TopicPlaces, retainsImages: boolean): string[] {
+  return Object.entries(topicTable).flatMap(([name, row]) => {
+    if (!row.isRetained && !(retainsImages && (name === 'image' || name === 'heat'))) return []
+    return row.of === 'node'
       ? [topics.node(name as NodeTopic).topic]
-      : cameras.map((camera) => topics.camera(name as CameraTopic, camera).topic)
+      : placesOf(row, places).map((place) => topics.camera(name as CameraTopic, place).topic)
   })
 }
 

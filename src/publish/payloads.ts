@@ -31,6 +31,8 @@ export interface StateFields {
 /** Limit of the label on its own topic: Home Assistant accepts no longer text as a state. */
 const maxLabelLength = 255
 
+const maxDetailLength = 500
+
 /** Plain text, for Node-RED and PLCs. */
 export function labelPayload(label: string): string {
   return label.length > maxLabelLength ? label.slice(0, maxLabelLength) : label
@@ -128,6 +130,7 @@ function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateF
     prev: decision.prev,
     since: iso(sinceWallMs),
     ...(decision.reason === undefined ? {} : { reason: decision.reason }),
+    ...(decision.detail === undefined ? {} : { detail: decision.detail.slice(0, maxDetailLength) }),
     top: rounded(decision.top),
     ...(prediction ? predictionFields(prediction) : {}),
     ...viewFields(prediction),
@@ -150,12 +153,20 @@ function viewFields(prediction: Prediction | null): Record<string, unknown> {
   }
 }
 
-function predictionFields({ timings, modelId, modelSha256, engine, target }: Prediction): Record<string, unknown> {
+function predictionFields({
+  timings,
+  modelId,
+  modelSha256,
+  engine,
+  target,
+  trigger,
+}: Prediction): Record<string, unknown> {
   const { capture, preprocess, infer, total } = timings
   return {
     ms: { capture: tenths(capture), preprocess: tenths(preprocess), infer: tenths(infer), total: tenths(total) },
     model: modelSha256 === undefined ? { id: modelId } : { id: modelId, sha256: modelSha256 },
     engine: `${engine}-${target}`,
+    ...(trigger === undefined ? {} : { trigger }),
   }
 }
 

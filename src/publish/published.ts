@@ -20,17 +20,19 @@ export type PublishedEntry = z.output<typeof publishedSchema>
 
 export interface PublishedTopics {
   readonly entry: PublishedEntry
-  /** Adds to the record; resolves when it is on disk, or cannot be written. */
+  /** Adds what the node has from now on to the record; resolves when it is on disk, or cannot be written. */
   add(topics: readonly string[], devices: PublishedEntry['devices']): Promise<void>
-  /** To be called after a topic was removed from the broker. */
+  /** To be called after a topic was removed from the broker. One that the node has again stays in the record. */
   remove(topic: string): void
   /** To be called after everything was removed. */
   clear(): Promise<void>
   close(): Promise<void>
 }
 
-/** Limit of the record: cameras come and go. */
+/** Limit of the record: cameras and zones come and go. */
 const maxTopics = 2000
+/** Limit of the components of one device, those of former zones included: Home Assistant gets them in one message. */
+const maxComponents = 1000
 const empty: PublishedEntry = { version: 1, topics: [], devices: {} }
 
 /** Opens the record in a node's state folder; null keeps it in memory only. */
@@ -40,22 +42,29 @@ export function openPublishedTopics(folder: string | null, log: Pick<Logger, 'wa
     schema: publishedSchema,
     empty,
     log,
+    // It changes with cameras and zones only, and a new zone waits for it.
+    everyMs: 200,
   })
+  /** What the node has now. */
+  let live: ReadonlySet<string> = new Set()
   return {
     get entry() {
       return file.value
     },
     async add(topics, devices) {
+      live = new Set(topics)
       const merged = { ...file.value.devices }
-      for (const [topic, components] of Object.entries(devices)) merged[topic] = { ...merged[topic], ...components }
+      for (const [topic, components] of Object.entries(devices)) merged[topic] = withFormer(merged[topic], components)
+      const former = file.value.topics.filter((topic) => !live.has(topic))
       const next = {
         version: 1 as const,
-        topics: [...new Set([...file.value.topics, ...topics])].slice(-maxTopics),
+        topics: [...former, ...live].slice(-maxTopics),
         devices: merged,
       }
       if (JSON.stringify(next) !== JSON.stringify(file.value)) await file.replace(next)
     },
     remove(topic) {
+      if (live.has(topic)) return
       const { [topic]: _removed, ...devices } = file.value.devices
       void file.replace({ version: 1, topics: file.value.topics.filter((other) => other !== topic), devices })
     },
@@ -64,4 +73,12 @@ export function openPublishedTopics(folder: string | null, log: Pick<Logger, 'wa
     },
     close: file.close,
   }
+}
+
+type Components = PublishedEntry['devices'][string]
+
+/** The components that a device has, behind those that it once had. */
+function withFormer(former: Components | undefined, components: Components): Components {
+  const others = Object.entries(former ?? {}).filter(([key]) => !(key in components))
+  return Object.fromEntries([...others, ...Object.entries(components)].slice(-maxComponents))
 }

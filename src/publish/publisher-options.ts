@@ -1,9 +1,12 @@
-/** What a publisher is made with, and what it tells about itself. */
+/** A publisher as others see it: what it is made with, what it does, and what it tells about itself. */
 import type { Clock } from '../clock.js'
+import type { Decision, PolicyEvent } from '../decision/decision.js'
+import type { Prediction } from '../decision/prediction.js'
 import type { Logger } from '../log.js'
 import type { LinkOptions } from './link.js'
 import type { ConnectOptions, Incoming, Message, Subscription } from './mqtt.js'
 import type { Outbox, OutboxStats } from './outbox/outbox.js'
+import type { CameraStatus, HealthFields, InfoFields } from './payloads.js'
 
 export interface PublisherOptions {
   /** Where and how to connect; null publishes nothing (`--broker none`). */
@@ -12,6 +15,8 @@ export interface PublisherOptions {
   readonly node: string
   /** Ids of all cameras, `[a-z0-9-]+`. */
   readonly cameras: readonly string[]
+  /** Keys of all zones, the cameras' own included; default: each camera has only its own. */
+  readonly zones?: readonly string[] | undefined
   /** First part of every topic; default `gapcam`. */
   readonly baseTopic?: string | undefined
   /** Refreshes the state of a camera that keeps its label; default 10,000. 0: only changes. */
@@ -56,4 +61,51 @@ export interface PublisherStats {
   readonly droppedResults: number
   readonly reconnects: number
   readonly lastError?: string | undefined
+}
+
+/** Publishes what the rest of the program finds. Its functions need no `this`. */
+export interface Publisher {
+  /** The topics' common part, `<base>/<node>`. */
+  readonly root: string
+  /** Begins to connect and resolves at once, also when the broker cannot be reached. */
+  start(): Promise<void>
+  /**
+   * To be called with the policy's decision after every frame (and with null for the prediction when the camera was
+   * lost): publishes label and state when label or reason changed, else the state now and then. A zone is named by its key.
+   */
+  settled(zone: string, decision: Decision, prediction: Prediction | null): void
+  /** An event of the policy, with the decision it came with; before or after `settled`. */
+  event(zone: string, type: PolicyEvent, decision: Decision, prediction: Prediction | null): void
+  /** Every inference; published when results are on, dropped and counted while there is no connection. */
+  result(zone: string, prediction: Prediction): void
+  /** Gives a zone its topics; without effect for a zone that has them. */
+  addZone(key: string): void
+  /** Publishes nothing more for a zone. What it had retained is removed by the announcement. */
+  removeZone(key: string): void
+  /**
+   * For what `settled` does not tell: a camera that has opened, or was never there. A camera that is not online has the
+   * label `unknown`, also when another label had settled before.
+   */
+  cameraStatus(camera: string, status: CameraStatus): void
+  info(fields: InfoFields): void
+  /** Sets the value of a retained topic that is not the publisher's own; it is sent again on every connection. */
+  keep(message: Message): void
+  /** Stops sending a topic; `keep` an empty payload before to remove it from the broker. */
+  forget(topic: string): void
+  /**
+   * Sends what is of use only now (a response, a picture): false when there is no connection, or it does not keep up.
+   */
+  sendNow(message: Message): boolean
+  /** Sends every retained topic again. */
+  repeat(): void
+  /**
+   * Calls back after each connection and each `repeat`: what is not retained can be sent again then. Must not throw.
+   */
+  onRepeat(listener: () => void): void
+  /** How often states are refreshed and results published, in milliseconds; below 0: no results. */
+  pace(pace: { readonly stateEveryMs: number; readonly resultEveryMs: number }): void
+  health(fields: HealthFields): void
+  stats(): PublisherStats
+  /** Sends what is left and a retained `offline`, within `closeTimeoutMs`, and disconnects. */
+  close(): Promise<void>
 }

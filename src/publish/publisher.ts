@@ -25,51 +25,12 @@ import {
   type NodeStatus,
   type Stamp,
 } from './payloads.js'
-import type { PublisherOptions, PublisherStats } from './publisher-options.js'
+import type { Publisher, PublisherOptions, PublisherStats } from './publisher-options.js'
 import { createSender, type Sender } from './sender.js'
 import { createTopics, type Topics } from './topics.js'
+import type { ZoneTopics } from './zone-topics.js'
 
-export interface Publisher {
-  /** The topics' common part, `<base>/<node>`. */
-  readonly root: string
-  /** Begins to connect and resolves at once, also when the broker cannot be reached. */
-  start(): Promise<void>
-  /**
-   * To be called with the policy's decision after every frame (and with null for the prediction when the camera was
-   * lost): publishes label and state when label or reason changed, else the state now and then.
-   */
-  settled(camera: string, decision: Decision, prediction: Prediction | null): void
-  /** An event of the policy, with the decision it came with; before or after `settled`. */
-  event(camera: string, type: PolicyEvent, decision: Decision, prediction: Prediction | null): void
-  /** Every inference; published when results are on, dropped and counted while there is no connection. */
-  result(camera: string, prediction: Prediction): void
-  /**
-   * For what `settled` does not tell: a camera that has opened, or was never there. A camera that is not online has the
-   * label `unknown`, also when another label had settled before.
-   */
-  cameraStatus(camera: string, status: CameraStatus): void
-  info(fields: InfoFields): void
-  /** Sets the value of a retained topic that is not the publisher's own; it is sent again on every connection. */
-  keep(message: Message): void
-  /** Stops sending a topic; `keep` an empty payload before to remove it from the broker. */
-  forget(topic: string): void
-  /**
-   * Sends what is of use only now (a response, a picture): false when there is no connection, or it does not keep up.
-   */
-  sendNow(message: Message): boolean
-  /** Sends every retained topic again. */
-  repeat(): void
-  /**
-   * Calls back after each connection and each `repeat`: what is not retained can be sent again then. Must not throw.
-   */
-  onRepeat(listener: () => void): void
-  /** How often states are refreshed and results published, in milliseconds; below 0: no results. */
-  pace(pace: { readonly stateEveryMs: number; readonly resultEveryMs: number }): void
-  health(fields: HealthFields): void
-  stats(): PublisherStats
-  /** Sends what is left and a retained `offline`, within `closeTimeoutMs`, and disconnects. */
-  close(): Promise<void>
-}
+export type { Publisher } from './publisher-options.js'
 
 /**
  * Makes a publisher. Throws CONFIG_INVALID for an address, a base topic or an id that cannot be used.
@@ -85,6 +46,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     settled: (camera, decision, prediction) => publisher.settled(camera, decision, prediction),
     event: (camera, type, decision, prediction) => publisher.event(camera, type, decision, prediction),
     result: (camera, prediction) => publisher.result(camera, prediction),
+    addZone: (key) => publisher.addZone(key),
+    removeZone: (key) => publisher.removeZone(key),
     cameraStatus: (camera, status) => publisher.cameraStatus(camera, status),
     info: (fields) => publisher.info(fields),
     keep: (message) => publisher.keep(message),
@@ -114,6 +77,7 @@ class NodePublisher implements Publisher {
   /** Null publishes nothing. */
   readonly #link: Link | null
   readonly #cameras: ReadonlyMap<string, CameraTopics>
+  readonly #zones = new Map<string, { readonly camera: CameraTopics; readonly topics: ZoneTopics }>()
   readonly #isInsecure: boolean
   #stateEveryMs: number
   #resultEveryMs: number
@@ -135,10 +99,11 @@ class NodePublisher implements Publisher {
     this.#link = broker && this.#createLink(broker)
     this.#outbox.listen({
       onReady: () => this.#sender.pump(),
-      onNumbered: (camera) => this.#cameras.get(camera)?.publishState(),
+      onNumbered: (zone) => this.#zones.get(zone)?.topics.publishState(),
     })
     for (const message of options.first ?? []) this.#sender.keep(message)
     this.#cameras = new Map(cameras.map((camera) => [camera, this.#createCamera(camera)]))
+    for (const zone of options.zones ?? cameras) this.addZone(zone)
     // Last: when the node comes online, its devices and states are there, and none of an earlier model's.
     this.#sender.keep(this.#nodeStatus('online'))
   }
@@ -157,41 +122,49 @@ class NodePublisher implements Publisher {
     return Promise.resolve()
   }
 
-  settled(camera: string, decision: Decision, prediction: Prediction | null): void {
+  settled(zone: string, decision: Decision, prediction: Prediction | null): void {
     if (!this.#link) return
-    const topics = this.#cameraOf(camera)
-    const hasChanged = topics.note(decision, prediction)
+    const { camera, topics } = this.#zoneOf(zone)
+    const hasChanged = camera.note(topics, decision, prediction)
     if (hasChanged || topics.isStateDue(this.#stateEveryMs)) topics.publishState()
   }
 
-  event(camera: string, type: PolicyEvent, decision: Decision, prediction: Prediction | null): void {
+  event(zone: string, type: PolicyEvent, decision: Decision, prediction: Prediction | null): void {
     if (!this.#link) return
-    const topics = this.#cameraOf(camera)
-    topics.note(decision, prediction)
+    const { camera, topics } = this.#zoneOf(zone)
+    camera.note(topics, decision, prediction)
     const { fields } = topics
     // The state carries the number of the last event: it is published when that number is certain.
-    this.#outbox.add(camera, 'event', this.#link.isConnected, (seq) =>
+    this.#outbox.add(zone, 'event', this.#link.isConnected, (seq) =>
       eventPayload({ ...this.#stamp(), seq }, fields, type),
     )
   }
 
-  result(camera: string, prediction: Prediction): void {
+  result(zone: string, prediction: Prediction): void {
     const link = this.#link
-    if (!link || this.#resultEveryMs < 0 || !this.#cameraOf(camera).takeResultTurn(this.#resultEveryMs)) return
+    if (!link || this.#resultEveryMs < 0 || !this.#zoneOf(zone).topics.takeResultTurn(this.#resultEveryMs)) return
     if (this.#options.durableResults) {
-      this.#outbox.add(camera, 'result', link.isConnected, (seq) =>
-        resultPayload({ ...this.#stamp(), seq }, prediction),
-      )
+      this.#outbox.add(zone, 'result', link.isConnected, (seq) => resultPayload({ ...this.#stamp(), seq }, prediction))
       return
     }
     const isSent =
       link.isConnected &&
       this.#sender.tryNow({
-        ...this.#topics.camera('result', camera),
+        ...this.#topics.camera('result', zone),
         payload: resultPayload(this.#stamp(), prediction),
         expirySeconds: resultExpirySeconds,
       })
     if (!isSent) this.#droppedResults++
+  }
+
+  addZone(key: string): void {
+    const camera = this.#cameraOf(key.split('/')[0]!)
+    this.#zones.set(key, { camera, topics: camera.add(key) })
+  }
+
+  removeZone(key: string): void {
+    this.#zones.get(key)?.camera.remove(key)
+    this.#zones.delete(key)
   }
 
   cameraStatus(camera: string, status: CameraStatus): void {
@@ -296,6 +269,12 @@ class NodePublisher implements Publisher {
     const topics = this.#cameras.get(camera)
     if (!topics) throw expected(`one of ${[...this.#cameras.keys()].join(', ')}`, 'camera', camera)
     return topics
+  }
+
+  #zoneOf(key: string): { readonly camera: CameraTopics; readonly topics: ZoneTopics } {
+    const zone = this.#zones.get(key)
+    if (!zone) throw expected(`one of ${[...this.#zones.keys()].join(', ')}`, 'zone', key)
+    return zone
   }
 
   #nodeStatus(status: NodeStatus): Message {

@@ -42,13 +42,16 @@ const rate = { perSecond: 10, burst: 10 } as const
 /** Limit of the topics whose retained command is explained in the log. */
 const maxExplained = 100
 
-/** What to listen to: one filter for requests, and two topics of each camera, so that access rules can be narrow. */
+/**
+ * What to listen to: one filter for requests, and for each camera two topics and two filters for its zones, so that access
+ * rules can be narrow.
+ */
 export function requestSubscriptions(topics: Topics, cameras: readonly string[]): Subscription[] {
-  const sets = cameras.flatMap((camera) => [topics.camera('enabledSet', camera), topics.camera('thresholdSet', camera)])
-  return [
-    { filter: `${topics.node('request').topic}/+`, qos: 1 },
-    ...sets.map(({ topic }) => ({ filter: topic, qos: 1 as const })),
-  ]
+  const sets = cameras.flatMap((camera) =>
+    [topics.camera('enabledSet', camera), topics.camera('thresholdSet', camera)].map(({ topic }) => topic),
+  )
+  const ofZones = sets.map((topic) => topic.replace(/(\/[^/]+\/set)$/, '/+$1'))
+  return [`${topics.node('request').topic}/+`, ...sets, ...ofZones].map((filter) => ({ filter, qos: 1 as const }))
 }
 
 /**
@@ -63,6 +66,7 @@ export function createRequests(options: RequestsOptions): Requests {
 interface Given {
   readonly kind: string
   readonly camera?: string
+  readonly zone?: string
 }
 
 /** What an answer repeats of its request. */
@@ -122,7 +126,15 @@ class NodeRequests implements Requests {
 
   #givenBy(topic: string): Given | undefined {
     if (topic.startsWith(this.#requestRoot)) return { kind: topic.slice(this.#requestRoot.length) }
-    return this.#settable.get(topic)
+    return this.#settable.get(topic) ?? this.#ofZone(topic)
+  }
+
+  /** `C/<zone>/enabled/set` and `C/<zone>/threshold/set`: a command for the zone, which may exist or not. */
+  #ofZone(topic: string): Given | undefined {
+    const [, camera, zone, value] = /([^/]+)\/([a-z0-9-]+)\/([a-z]+\/set)$/.exec(topic) ?? []
+    if (camera === undefined || zone === undefined) return undefined
+    const given = this.#settable.get(`${topic.slice(0, -`${zone}/${value}`.length)}${value}`)
+    return given && { ...given, zone }
   }
 
   async #execute(asked: Asked, command: Readonly<Record<string, unknown>>): Promise<void> {

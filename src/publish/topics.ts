@@ -1,13 +1,13 @@
 /**
  * Every topic that gapcam publishes or listens to: one row for each, with its QoS and whether it is retained. A new
  * outgoing message is a row here and a function in payloads.ts. In docs/mqtt.md `R` is `<base>/<node>` and `C` is
- * `R/<camera>`.
+ * `R/<camera>`; the topics of a configured zone lie below `C/<zone>`.
  */
 import { GapcamError } from '../errors.js'
 
 export interface TopicRow {
-  /** Of the node, or of each camera. */
-  readonly of: 'node' | 'camera'
+  /** Of the node, of each camera, of each zone, or of both. A camera's own zone has the camera's topic. */
+  readonly of: 'node' | 'camera' | 'zone' | 'both'
   readonly name: string
   readonly qos: 0 | 1
   readonly isRetained: boolean
@@ -26,22 +26,37 @@ export const topicTable = {
   request: { of: 'node', name: 'request', qos: 1, isRetained: false, isIncoming: true },
   response: { of: 'node', name: 'response', qos: 1, isRetained: false },
   cameraStatus: { of: 'camera', name: 'status', qos: 1, isRetained: true },
-  label: { of: 'camera', name: 'label', qos: 1, isRetained: true },
-  state: { of: 'camera', name: 'state', qos: 1, isRetained: true },
-  result: { of: 'camera', name: 'result', qos: 0, isRetained: false },
-  event: { of: 'camera', name: 'event', qos: 1, isRetained: false },
-  backlog: { of: 'camera', name: 'backlog', qos: 1, isRetained: false },
-  image: { of: 'camera', name: 'image', qos: 0, isRetained: false },
-  heat: { of: 'camera', name: 'heat', qos: 0, isRetained: false },
-  enabled: { of: 'camera', name: 'enabled', qos: 1, isRetained: true },
-  threshold: { of: 'camera', name: 'threshold', qos: 1, isRetained: true },
-  enabledSet: { of: 'camera', name: 'enabled/set', qos: 1, isRetained: false, isIncoming: true },
-  thresholdSet: { of: 'camera', name: 'threshold/set', qos: 1, isRetained: false, isIncoming: true },
+  label: { of: 'zone', name: 'label', qos: 1, isRetained: true },
+  state: { of: 'zone', name: 'state', qos: 1, isRetained: true },
+  result: { of: 'zone', name: 'result', qos: 0, isRetained: false },
+  event: { of: 'zone', name: 'event', qos: 1, isRetained: false },
+  backlog: { of: 'zone', name: 'backlog', qos: 1, isRetained: false },
+  image: { of: 'both', name: 'image', qos: 0, isRetained: false },
+  heat: { of: 'zone', name: 'heat', qos: 0, isRetained: false },
+  enabled: { of: 'both', name: 'enabled', qos: 1, isRetained: true },
+  threshold: { of: 'zone', name: 'threshold', qos: 1, isRetained: true },
+  enabledSet: { of: 'both', name: 'enabled/set', qos: 1, isRetained: false, isIncoming: true },
+  thresholdSet: { of: 'zone', name: 'threshold/set', qos: 1, isRetained: false, isIncoming: true },
 } as const satisfies Record<string, TopicRow>
 
 export type TopicName = keyof typeof topicTable
 export type NodeTopic = { [K in TopicName]: (typeof topicTable)[K]['of'] extends 'node' ? K : never }[TopicName]
 export type CameraTopic = Exclude<TopicName, NodeTopic>
+
+/** What a node has topics for. */
+export interface TopicPlaces {
+  /** Ids of the cameras. */
+  readonly cameras: readonly string[]
+  /** Keys of the zones; a camera's own zone has the camera's id, another one `camera/zone`. */
+  readonly zones: readonly string[]
+}
+
+/** The places that have a row's topic. */
+export function placesOf({ of }: TopicRow, { cameras, zones }: TopicPlaces): readonly string[] {
+  if (of === 'node') return []
+  if (of === 'both') return [...new Set([...cameras, ...zones])]
+  return of === 'camera' ? cameras : zones
+}
 
 /** A topic in full, with its row's flags. */
 export interface Topic {
@@ -53,13 +68,21 @@ export interface Topic {
 export interface Topics {
   readonly root: string
   node(name: NodeTopic): Topic
-  camera(name: CameraTopic, camera: string): Topic
+  /** A topic of a camera, or of a zone by its key. */
+  camera(name: CameraTopic, place: string): Topic
 }
 
 /** Names that a camera cannot have, because `R/<name>` is a topic of the node. */
 const nodeNames: ReadonlySet<string> = new Set(
   Object.values(topicTable)
     .filter(({ of }) => of === 'node')
+    .map(({ name }) => name),
+)
+
+/** Names that a zone cannot have, because `C/<name>` is a topic of the camera. */
+const cameraNames: ReadonlySet<string> = new Set(
+  Object.values(topicTable)
+    .filter(({ of }) => of !== 'node')
     .map(({ name }) => name),
 )
 
@@ -78,9 +101,13 @@ export function createTopics(base: string, node: string): Topics {
   return {
     root,
     node: (name) => ({ ...flagsOf(name), topic: `${root}/${topicTable[name].name}` }),
-    camera(name, camera) {
+    camera(name, place) {
+      const [camera = '', zone] = place.split(/\/(.*)/s)
       if (nodeNames.has(camera)) throw invalid(`camera id ${camera} is the name of a topic of the node`)
-      return { ...flagsOf(name), topic: `${root}/${checkedId(camera, 'camera')}/${topicTable[name].name}` }
+      if (zone !== undefined && cameraNames.has(zone))
+        throw invalid(`zone id ${zone} is the name of a topic of the camera`)
+      const path = zone === undefined ? '' : `/${checkedId(zone, 'zone')}`
+      return { ...flagsOf(name), topic: `${root}/${checkedId(camera, 'camera')}${path}/${topicTable[name].name}` }
     },
   }
 }

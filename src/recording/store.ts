@@ -24,7 +24,7 @@ export async function storeRecording(
 ): Promise<string> {
   const { camera, startedMs } = about
   const time = new Date(startedMs).toISOString().replace(/[:.]/g, '-')
-  const path = join(folder, `${camera}-${time}-${frames[0]!.seq}${recordingEnding}`)
+  const path = join(folder, `${camera.replaceAll('/', '_')}-${time}-${frames[0]!.seq}${recordingEnding}`)
   const need = frames.reduce(
     (sum, { pixels, outcome }) => sum + pixels.length + (outcome?.logits.byteLength ?? 0) + frameOverhead,
     0,

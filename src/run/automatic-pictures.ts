@@ -49,6 +49,15 @@ export class AutomaticPictures {
     turn.settled(decision)
   }
 
+  /** Forgets zones other than these. */
+  keep(zones: readonly string[]): void {
+    for (const [key, turn] of this.#zones) {
+      if (zones.includes(key)) continue
+      turn.close()
+      this.#zones.delete(key)
+    }
+  }
+
   close(): void {
     this.#closing.abort()
     this.#sending.abort()
@@ -69,7 +78,7 @@ export class AutomaticPictures {
       await awaited
     } while (awaited !== this.#subscribed)
     await pictures.snapshot(zone, signal).catch(report)
-    if (pictures.hasHeat) await pictures.heat(zone, undefined, signal).catch(report)
+    if (pictures.hasHeat(zone)) await pictures.heat(zone, undefined, signal).catch(report)
   }
 
   #sendAgainSoon(): void {

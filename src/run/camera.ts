@@ -8,13 +8,15 @@ import { openCamera } from '../camera/sources.js'
 import type { Clock } from '../clock.js'
 import { sourceReader } from '../config/credentials.js'
 import type { CameraConfig, Config } from '../config/schema.js'
-import type { GapcamError } from '../errors.js'
+import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
+import { undecided } from '../decision/decision.js'
+import { PictureRequests, type CaptureOptions, type Picture } from '../zone/picture.js'
+import type { AnyZone } from '../zone/missing.js'
 import { sharedFrame } from '../zone/shared-frame.js'
-import type { Zone } from '../zone/zone.js'
 import type { Loop } from './deadlines.js'
 import type { Settings } from './settings.js'
 import { superviseCamera } from './supervisor.js'
@@ -27,7 +29,8 @@ const turnSlackMs = 2000
 
 export interface NodeCameraOptions {
   readonly config: CameraConfig
-  readonly zones: readonly Zone[]
+  /** Its zones: a list that may change between two frames. */
+  readonly zones: readonly AnyZone[]
   readonly publisher: Publisher
   readonly metrics: Metrics
   readonly clock: Clock
@@ -45,8 +48,12 @@ export interface NodeCameraOptions {
 /** A configured camera with its zones. `run` captures until the source or the node ends. */
 export class NodeCamera {
   readonly config: CameraConfig
-  readonly zones: readonly Zone[]
+  readonly zones: readonly AnyZone[]
   readonly #options: NodeCameraOptions
+  /** Pictures of the whole frame, where no zone of the camera draws them. */
+  readonly #pictures = new PictureRequests()
+  #isLive = false
+  #isOpen = false
   #description: CameraDescription | null = null
   #lastFrameMs: number | null = null
   #lastLoss: string | null = null
@@ -122,6 +129,8 @@ export class NodeCamera {
         clock,
         stallMs: Math.max(limits.policy.staleAfterMs, 2000),
         onOpen: (description, { isRecovery, isLive }) => {
+          this.#isLive = isLive
+          this.#isOpen = true
           for (const zone of this.zones) zone.opened(isLive)
           this.#opened(description, isSwitchedOn ? 'enabled' : isRecovery ? 'recovered' : 'first')
           isSwitchedOn = false
@@ -137,15 +146,42 @@ export class NodeCamera {
     )
   }
 
+  /** The next frame as a picture: of its own question where it has one, else without any. */
+  capture(options?: CaptureOptions): Promise<Picture> {
+    const own = this.zones.find(({ key }) => key === this.config.id)
+    if (own) return own.capture(options)
+    return options?.heat === undefined
+      ? this.#pictures.request(options)
+      : Promise.reject(
+          new GapcamError('NO_HEAT_MAP', `camera ${this.config.id} has no question of its own; name a zone`),
+        )
+  }
+
+  /** A zone was added while the camera runs: it hears what it has missed. */
+  welcome(zone: AnyZone): void {
+    if (!this.#options.settings.camera(this.config.id).isEnabled) zone.disable()
+    else if (this.#isOpen) zone.opened(this.#isLive)
+  }
+
   async #take(frame: Frame): Promise<void> {
     this.#lastFrameMs = this.#options.clock.now()
-    const [first] = this.zones
-    if (this.zones.length === 1) await first!.take(frame)
+    const { zones } = this
+    const [first] = zones
+    if (zones.length === 1 && !this.#pictures.isAny) await first!.take(frame)
     else {
-      const shared = sharedFrame(frame, this.zones.length)
-      await Promise.all(this.zones.map((zone) => zone.take(shared)))
+      const shared = sharedFrame(frame, zones.length + 1)
+      await Promise.all([...zones.map((zone) => zone.take(shared)), this.#draw(shared)])
     }
     this.#options.onTaken()
+  }
+
+  async #draw(frame: Frame): Promise<void> {
+    try {
+      const drawn = this.#pictures.isAny ? await this.#pictures.draw(frame) : null
+      drawn?.deliver({ x: 0, y: 0, width: 1, height: 1 }, frame, null, undecided(this.#options.clock.now()))
+    } finally {
+      frame.release()
+    }
   }
 
   #opened(description: CameraDescription, why: 'first' | 'recovered' | 'enabled'): void {
@@ -166,17 +202,20 @@ export class NodeCamera {
     const level = error.message === this.#lastLoss ? 'debug' : 'warn'
     log[level]({ camera: id, code: error.code }, `${error.message} (trying again)`)
     this.#lastLoss = error.message
+    this.#pictures.fail()
     for (const zone of this.zones) zone.lose()
     publisher.cameraStatus(id, 'offline')
   }
 
   /** Publishes what is true after the end of gapcam: the camera is offline and has no label. */
   end(): void {
+    this.#pictures.close()
     for (const zone of this.zones) zone.end()
     this.#options.publisher.cameraStatus(this.config.id, 'offline')
   }
 
   #disable(): void {
+    this.#pictures.fail()
     for (const zone of this.zones) zone.disable()
     this.#options.publisher.cameraStatus(this.config.id, 'disabled')
   }

@@ -4,11 +4,15 @@
  * changes nothing. A new command is one row; its topic, parsing, fuzz test and documentation follow from it.
  */
 import { z } from 'zod'
-import { region, runtimeSchema, share } from '../config/schema.js'
-import { GapcamError, messageOf, printable } from '../errors.js'
+import { region, share } from '../config/region.js'
+import { runtimeSchema } from '../config/schema.js'
+import { messageOf, printable } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { BarePayload } from '../publish/request.js'
+import { keyNamed, placeOf, type GivenName } from './names.js'
+import { available, faultOf, Refusal, type CommandFault } from './refusal.js'
 import type { Settings, SettingsChange } from './settings.js'
+import { removeZone, setZone } from './zone-commands.js'
 
 export type CommandOrigin = 'mqtt' | 'page' | 'signal'
 
@@ -16,11 +20,15 @@ type Fields = Readonly<Record<string, unknown>>
 
 /**
  * The functions of the node that commands call. A missing function answers `not available`. A zone is named by its key;
- * a camera's own zone has the camera's id, so commands name it in the field `camera`.
+ * names.ts says how commands name it.
  */
 export interface CommandTarget {
   /** Keys of all zones. */
   readonly zones: readonly string[]
+  /** Ids of all cameras; default: those of the zones. */
+  readonly cameras?: readonly string[] | undefined
+  /** Resolves when the zones are those of the settings. */
+  readonly zonesApplied?: (() => Promise<void>) | undefined
   /** Publishes a picture of the next frame and says what it is. */
   readonly snapshot?: ((zone: string) => Promise<Fields>) | undefined
   readonly heat?: ((zone: string, label: string | undefined) => Promise<Fields>) | undefined
@@ -39,11 +47,14 @@ interface Context {
   readonly settings: Settings
 }
 
-/** Whether a command acts on a zone: on none, on any, or only on one that is enabled. */
-type ZoneNeed = 'none' | 'any' | 'enabled'
+/**
+ * Whether a command acts on a zone: on none, on any, or only on one that is enabled. `camera`: on a camera as well, by its
+ * id. `seen`: the same, and only while it is enabled.
+ */
+type ZoneNeed = 'none' | 'any' | 'enabled' | 'camera' | 'seen'
 
 export interface CommandRow {
-  /** The fields beside `kind`, and beside `camera` where a zone is needed. */
+  /** The fields beside `kind`, and beside `camera` and `zone` where a zone is needed. */
   readonly fields: z.ZodRawShape
   readonly zone: ZoneNeed
   /** How a payload that is plain text is read. */
@@ -69,21 +80,26 @@ const runtimeValues = Object.fromEntries(
   Object.entries(runtimeSchema.shape).map(([key, schema]) => [key, schema.nullable().optional()]),
 )
 
+const cameraId = z
+  .string()
+  .max(64)
+  .regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
+
 /** Every command. Null clears a value: the configuration's holds again. */
 export const commandTable = {
   snapshot: row({
     fields: {},
-    zone: 'enabled',
+    zone: 'seen',
     bare: 'camera',
-    takes: '`camera`',
-    does: 'publishes a JPEG of the next frame on `C/image`',
+    takes: '`camera`, `zone`',
+    does: "publishes a JPEG of the next frame on `C/image`, or of a zone's part of it",
     perform: ({ target }, _, zone) => available(target.snapshot)(zone),
   }),
   heat: row({
     fields: { label: z.string().max(255).optional() },
     zone: 'enabled',
     bare: 'camera',
-    takes: '`camera`, `label`',
+    takes: '`camera`, `zone`, `label`',
     does: 'publishes the next frame with the heat map of the label, or of the class that `label` names',
     perform: ({ target }, { label }, zone) => available(target.heat)(zone, label),
   }),
@@ -91,7 +107,7 @@ export const commandTable = {
     fields: {},
     zone: 'any',
     bare: 'camera',
-    takes: '`camera`',
+    takes: '`camera`, `zone`',
     does: "writes the [flight recorder's](recording.md) last seconds to a file, and answers with its name",
     perform: ({ target }, _, zone) => available(target.record)(zone),
   }),
@@ -99,28 +115,31 @@ export const commandTable = {
     fields: {},
     zone: 'enabled',
     bare: 'camera',
-    takes: '`camera`',
+    takes: '`camera`, `zone`',
     does: 'answers with what the next frame shows',
     perform: ({ target }, _, zone) => available(target.classifyNow)(zone),
   }),
   enabled: row({
     fields: { value: z.boolean().nullable() },
-    zone: 'any',
+    zone: 'camera',
     bare: 'switch',
-    takes: '`camera`, `value`',
-    does: 'like `C/enabled/set`: switches a camera off and on',
+    takes: '`camera`, `zone`, `value`',
+    does: 'like `C/enabled/set`: switches a camera or a zone off and on',
     perform: ({ settings }, { value }, zone) =>
-      change(settings, { zone, enabled: value }, () => ({ camera: zone, value: settings.zone(zone).isEnabled })),
+      change(settings, { zone, enabled: value }, () => ({
+        ...placeOf(zone),
+        value: zone.includes('/') ? settings.zone(zone).isSwitchedOn : settings.camera(zone).isEnabled,
+      })),
   }),
   threshold: row({
     fields: { value: share.nullable() },
     zone: 'any',
     bare: 'value',
-    takes: '`camera`, `value`',
+    takes: '`camera`, `zone`, `value`',
     does: 'like `C/threshold/set`',
     perform: ({ settings }, { value }, zone) =>
       change(settings, { zone, threshold: value }, () => ({
-        camera: zone,
+        ...placeOf(zone),
         value: settings.zone(zone).policy.threshold,
       })),
   }),
@@ -128,10 +147,34 @@ export const commandTable = {
     fields: { value: region.nullable() },
     zone: 'any',
     bare: 'value',
-    takes: '`camera`, `value`',
+    takes: '`camera`, `zone`, `value`',
     does: 'the part of the frame to look at: `"x,y,width,height"`, each from 0 to 1',
-    perform: ({ settings }, { value }, zone) =>
-      change(settings, { zone, roi: value }, () => ({ camera: zone, value: settings.zone(zone).roi })),
+    perform({ settings }, { value }, zone) {
+      if (zone.includes('/')) throw new Refusal('invalid', `zone ${zone} has a region; zone_set changes it`)
+      return change(settings, { zone, roi: value }, () => ({ ...placeOf(zone), value: settings.zone(zone).roi }))
+    },
+  }),
+  zone_set: row({
+    fields: {
+      camera: cameraId.optional(),
+      zone: cameraId,
+      rename: cameraId.optional(),
+      revision: z.string().max(64).optional(),
+      values: z.record(z.string(), z.unknown()),
+    },
+    zone: 'none',
+    bare: 'camera',
+    takes: '`camera`, `zone`, `values`, `rename`, `revision`',
+    does: 'adds a [zone](zones.md), or changes the keys of one that `values` holds; null removes a key. `rename` gives it another id. With `revision` only while the zone is still the one that had it',
+    perform: (context, fields) => setZone(context, fields),
+  }),
+  zone_remove: row({
+    fields: { camera: cameraId.optional(), zone: cameraId.optional() },
+    zone: 'none',
+    bare: 'camera',
+    takes: '`camera`, `zone`',
+    does: "removes a zone, and what it had retained; without `zone` the camera's question about the whole picture",
+    perform: (context, fields) => removeZone(context, fields),
   }),
   set: row({
     fields: {
@@ -140,7 +183,7 @@ export const commandTable = {
     zone: 'none',
     bare: 'values',
     takes: '`policy.*`, `mqtt.stateEveryMs`, `mqtt.resultEveryMs`, `logLevel`',
-    does: "changes keys of the [configuration](configuration.md) while gapcam runs; `policy.threshold` sets every camera's",
+    does: "changes keys of the [configuration](configuration.md) while gapcam runs; `policy.threshold` sets every camera's and zone's",
     perform: ({ settings }, { values }) =>
       change(settings, { values }, () => ({
         values: settings.overrides.values,
@@ -191,23 +234,20 @@ export const commandTable = {
 export type CommandKind = keyof typeof commandTable
 export const commandKinds = Object.keys(commandTable) as readonly CommandKind[]
 
-/** The key of a zone; optional where there is only one. */
-const cameraField = z
+/** A name of a camera or zone, or both with a slash; see names.ts. */
+const placeName = z
   .string()
-  .max(64)
-  .regex(/^[a-z0-9-]+$/, 'must be of a-z, 0-9 and -')
+  .max(130)
+  .regex(/^[a-z0-9-]+(\/[a-z0-9-]+)?$/, 'must be of a-z, 0-9 and -')
   .optional()
 
-/** What a row accepts, `kind` and `camera` included. */
+/** What a row accepts, `kind`, `camera` and `zone` included. */
 function schemaOf(kind: string, { fields, zone }: CommandRow): z.ZodType {
-  const camera = zone === 'none' ? {} : { camera: cameraField }
-  return z.strictObject({ kind: z.literal(kind), ...camera, ...fields })
+  const place = zone === 'none' ? {} : { camera: placeName, zone: placeName }
+  return z.strictObject({ kind: z.literal(kind), ...place, ...fields })
 }
 
 const schemas = new Map(Object.entries(commandTable).map(([kind, given]) => [kind, schemaOf(kind, given)]))
-
-/** `invalid`: the sender's mistake. `not_available`: not in this gapcam. `busy`: try again. `failed`: it was tried. */
-export type CommandFault = 'invalid' | 'not_available' | 'busy' | 'failed'
 
 export type CommandResult =
   | { readonly status: 'ok'; readonly data: Fields }
@@ -239,7 +279,7 @@ export function createCommands({ target, settings, log }: Context & { readonly l
       try {
         const { kind, fields } = checked
         const { zone, perform }: CommandRow = commandTable[kind]
-        const key = zone === 'none' ? '' : zoneOf(fields.camera, zone, { target, settings })
+        const key = zone === 'none' ? '' : zoneOf(fields, zone, { target, settings })
         const data = await perform({ target, settings }, fields as never, key)
         log.info({ command: kind, origin }, `command ${kind} from ${origin}`)
         return { status: 'ok', data }
@@ -252,12 +292,16 @@ export function createCommands({ target, settings, log }: Context & { readonly l
   }
 }
 
-/** The zone that a command means. Throws Refusal. */
-function zoneOf(given: string | undefined, need: ZoneNeed, { target: { zones }, settings }: Context): string {
-  const key = given ?? (zones.length === 1 ? zones[0] : undefined)
-  if (key === undefined) throw new Refusal('invalid', `camera: one of ${zones.join(', ')} is needed`)
-  if (!zones.includes(key)) throw new Refusal('invalid', `camera: ${key} is none of ${zones.join(', ')}`)
-  if (need === 'enabled' && !settings.zone(key).isEnabled) throw new Refusal('failed', `camera ${key} is disabled`)
+/** The zone or camera that a command means. Throws Refusal. */
+function zoneOf(given: GivenName, need: ZoneNeed, { target, settings }: Context): string {
+  const { zones, cameras = [...new Set(zones.map((key) => placeOf(key).camera))] } = target
+  const named = keyNamed(given, { cameras, zones }, need === 'camera' || need === 'seen')
+  if ('fault' in named) throw new Refusal('invalid', named.fault)
+  const { key } = named
+  if (need !== 'enabled' && need !== 'seen') return key
+  const { camera } = placeOf(key)
+  if (!settings.camera(camera).isEnabled) throw new Refusal('failed', `camera ${camera} is disabled`)
+  if (key !== camera && !settings.zone(key).isEnabled) throw new Refusal('failed', `zone ${key} is disabled`)
   return key
 }
 
@@ -266,27 +310,7 @@ async function change(settings: Settings, asked: SettingsChange, answer: () => F
   return isKept ? answer() : { ...answer(), kept: false }
 }
 
-class Refusal extends Error {
-  readonly code: CommandFault
-  constructor(code: CommandFault, message: string) {
-    super(message)
-    this.code = code
-  }
-}
-
-function faultOf(error: unknown): CommandFault {
-  if (error instanceof Refusal) return error.code
-  return error instanceof GapcamError && error.code === 'CONFIG_INVALID' ? 'invalid' : 'failed'
-}
-
-function available<T>(part: T | undefined): T {
-  if (part === undefined) throw new Refusal('not_available', 'not available')
-  return part
-}
-
-type Checked =
-  | { readonly kind: CommandKind; readonly fields: Fields & { readonly camera?: string } }
-  | { readonly error: string }
+type Checked = { readonly kind: CommandKind; readonly fields: Fields & GivenName } | { readonly error: string }
 
 function check(command: unknown): Checked {
   const kind: unknown =

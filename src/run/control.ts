@@ -4,49 +4,60 @@
  */
 import { changesOf } from '../config/changes.js'
 import type { CameraConfig, Config } from '../config/schema.js'
+import { GapcamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Publisher } from '../publish/publisher.js'
 import { createTopics } from '../publish/topics.js'
-import type { FrameRecorder } from '../recording/recorder.js'
-import type { Zone } from '../zone/zone.js'
+import type { FlightRecorders } from '../recording/recorders.js'
+import { placesIn } from '../zone/definition.js'
 import type { CommandTarget } from './commands.js'
+import { placeOf } from './names.js'
 import { commandDeadline, type Pictures } from './pictures.js'
 import type { Settings } from './settings.js'
+import type { Zones } from './zones.js'
 
 type Fields = Readonly<Record<string, unknown>>
 
 export interface ControlOptions {
   readonly config: Config
   readonly cameras: readonly CameraConfig[]
-  readonly zones: readonly Zone[]
+  readonly zones: Zones
   readonly settings: Settings
   readonly publisher: Publisher
   readonly log: Logger
   /** Reads the configuration again, from where it came at the start. Throws CONFIG_INVALID. */
   readonly readConfig?: (() => Config) | undefined
   readonly restart?: (() => void) | undefined
-  /** The recorder of a zone, by its key. */
-  readonly recorders?: ReadonlyMap<string, FrameRecorder> | undefined
+  readonly recorders?: FlightRecorders | undefined
   readonly info: () => Fields
   readonly pictures: Pictures
 }
 
 /** The commands of a node as functions. What the options leave out is answered with `not available`. */
 export function createTarget(options: ControlOptions): CommandTarget {
-  const { zones, recorders, readConfig, restart, info, pictures } = options
+  const { zones, recorders, readConfig, restart, info, pictures, settings, config } = options
   return {
-    zones: zones.map(({ key }) => key),
+    get zones() {
+      return zones.all.map(({ key }) => key)
+    },
+    get cameras() {
+      return settings.cameras.map(({ id }) => id)
+    },
+    zonesApplied: () => zones.apply(),
     snapshot: (zone) => pictures.snapshot(zone, commandDeadline()),
     heat: (zone, label) => pictures.heat(zone, label, commandDeadline()),
     classifyNow: (zone) => pictures.classifyNow(zone, commandDeadline()),
-    record:
-      recorders && recorders.size > 0
-        ? async (zone) => ({ camera: zone, file: await recorders.get(zone)!.request('asked for') })
-        : undefined,
+    record: config.recorder.enabled ? (zone) => record(zone, recorders) : undefined,
     restart,
     reload: readConfig && createReload(readConfig, options),
     info,
   }
+}
+
+async function record(zone: string, recorders: FlightRecorders | undefined): Promise<Fields> {
+  const recorder = recorders?.find(zone)
+  if (!recorder) throw new GapcamError('RECORDING_NOT_WRITTEN', `zone ${zone} has no recorder, since it cannot look`)
+  return { ...placeOf(zone), file: await recorder.request('asked for') }
 }
 
 /** Applies what may change while gapcam runs, and names what waits for a restart. */
@@ -65,14 +76,11 @@ function createReload(readConfig: () => Config, { settings, log, ...options }: C
 }
 
 /** Applies the settings of the node to the publisher and the log, and keeps C/enabled and C/threshold up to date. Returns how to stop. */
-export function applySettings({
-  config,
-  zones,
-  settings,
-  publisher,
-  log,
-}: Pick<ControlOptions, 'config' | 'zones' | 'settings' | 'publisher' | 'log'>): () => void {
-  const stopAnnouncing = announceSettings({ config, zones, settings, publisher })
+export function applySettings(
+  options: Pick<ControlOptions, 'config' | 'zones' | 'settings' | 'publisher' | 'log'>,
+): () => void {
+  const { settings, publisher, log } = options
+  const stopAnnouncing = announceSettings(options)
   const apply = (): void => {
     const { 'mqtt.stateEveryMs': stateEveryMs, 'mqtt.resultEveryMs': resultEveryMs, logLevel } = settings.node
     publisher.pace({ stateEveryMs, resultEveryMs })
@@ -94,20 +102,28 @@ function announceSettings({
   publisher,
 }: Pick<ControlOptions, 'config' | 'zones' | 'settings' | 'publisher'>): () => void {
   const topics = createTopics(config.mqtt.base, config.node)
-  const said = new Map<string, string>()
-  function say(name: 'enabled' | 'threshold', zone: string, payload: string): void {
-    const topic = topics.camera(name, zone)
-    if (said.get(topic.topic) === payload) return
-    said.set(topic.topic, payload)
-    publisher.keep({ ...topic, payload })
-  }
+  let said = new Map<string, string>()
   const announce = (): void => {
-    for (const { key } of zones) {
-      const { isEnabled, policy } = settings.zone(key)
-      say('enabled', key, isEnabled ? 'ON' : 'OFF')
+    const now = new Map<string, string>()
+    const say = (name: 'enabled' | 'threshold', place: string, payload: string): void => {
+      const topic = topics.camera(name, place)
+      now.set(topic.topic, payload)
+      if (said.get(topic.topic) !== payload) publisher.keep({ ...topic, payload })
+    }
+    for (const { id } of settings.cameras) say('enabled', id, settings.camera(id).isEnabled ? 'ON' : 'OFF')
+    // A zone that is added gets its topics when it is announced, and one that is removed must not get them back.
+    const wanted = new Set(placesIn(settings.cameras).zones)
+    for (const { key, definition } of zones.all) {
+      if (!wanted.has(key)) continue
+      const { isSwitchedOn, policy } = settings.zone(key)
+      if (definition.zone !== null) say('enabled', key, isSwitchedOn ? 'ON' : 'OFF')
       say('threshold', key, String(policy.threshold))
     }
+    said = now
   }
   announce()
-  return settings.onChange(announce)
+  const stops = [settings.onChange(announce), zones.onChange(announce)]
+  return () => {
+    for (const stop of stops) stop()
+  }
 }

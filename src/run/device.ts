@@ -1,12 +1,16 @@
 /** What a node knows of itself and its device: the facts for Home Assistant's discovery, and the retained info message. */
 import type { BoardReader } from '../board.js'
 import type { Classifier } from '../classifier.js'
-import type { DeviceFacts } from '../publish/homeassistant/device.js'
+import type { DeviceFacts, ZoneFacts } from '../publish/homeassistant/device.js'
+import type { TopicPlaces } from '../publish/topics.js'
 import { version } from '../version.js'
+import type { AnnouncedZone } from './zones.js'
 
 export interface DeviceParts {
   readonly node: string
   readonly cameras: readonly string[]
+  /** Default: each camera has only its own question. */
+  readonly zones?: readonly AnnouncedZone[] | undefined
   readonly version: string
   readonly classifier: Pick<Classifier, 'heat' | 'labels' | 'modelId' | 'version' | 'sha256'>
   readonly board: BoardReader
@@ -28,6 +32,7 @@ export async function describeDevice(parts: DeviceParts): Promise<Device> {
     facts: {
       node,
       cameras,
+      ...zoneFactsOf(cameras, parts.zones),
       version: ownVersion,
       labels,
       hasHeat: 'heat' in classifier.heat,
@@ -43,6 +48,30 @@ export async function describeDevice(parts: DeviceParts): Promise<Device> {
   }
 }
 
+/** The part of the facts that changes when zones are added and removed. */
+export function zoneFactsOf(
+  cameras: readonly string[],
+  zones?: readonly AnnouncedZone[],
+): Pick<DeviceFacts, 'zones' | 'withoutOwn'> {
+  if (!zones) return {}
+  return {
+    withoutOwn: cameras.filter((camera) => !zones.some(({ definition }) => definition.key === camera)),
+    zones: zones.flatMap(({ definition: { zone, camera, name }, classifier }): ZoneFacts[] =>
+      zone === null
+        ? []
+        : [
+            {
+              camera,
+              id: zone,
+              name,
+              labels: classifier?.labels ?? [],
+              hasHeat: classifier !== null && 'heat' in classifier.heat,
+            },
+          ],
+    ),
+  }
+}
+
 /** What makers of boards leave in the firmware where a name should be. */
 const placeholder = /^(to be filled|default string|system product name|not specified|o\.?e\.?m\.?|none|unknown)/i
 const architectures: Readonly<Record<string, string>> = { x64: 'x86-64', arm64: 'ARM64', arm: 'ARM', ia32: 'x86' }
@@ -54,12 +83,13 @@ export function boardName(name: string | undefined, architecture: string = proce
 }
 
 /** The fields of R/info and of the `info` command: versions, model, engine and why it was chosen. */
-export function infoOf(node: string, cameras: readonly string[], classifier: Classifier): Record<string, unknown> {
+export function infoOf(node: string, { cameras, zones }: TopicPlaces, classifier: Classifier): Record<string, unknown> {
   const { engine, target, threads, reason, rejected, cuda } = classifier.engine.describe()
   return {
     version,
     node,
     cameras,
+    ...(zones.some((key) => key.includes('/')) ? { zones: zones.filter((key) => key.includes('/')) } : {}),
     model: { id: classifier.modelId, sha256: classifier.sha256, version: classifier.version },
     engine,
     target,

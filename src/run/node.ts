@@ -3,18 +3,15 @@
  * `partsOf` below is that order; read it to learn what depends on what. `gapcam run` and `startNode` of the library
  * both come through here.
  */
-import { hostname } from 'node:os'
 import { createBoardReader, type BoardReader } from '../board.js'
 import type { CameraDescription } from '../camera/camera.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
-import type { Decision } from '../decision/decision.js'
-import { GapcamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
-import { announce, createBirthListener } from '../publish/announcement.js'
+import { announce, createBirthListener, type AnnouncementOptions } from '../publish/announcement.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
 import { watchClockSync, type ClockSync } from '../publish/clock-sync.js'
 import type { Message } from '../publish/mqtt.js'
@@ -22,35 +19,21 @@ import { openPublishedTopics, type PublishedTopics } from '../publish/published.
 import type { Publisher } from '../publish/publisher.js'
 import type { Requests } from '../publish/requests.js'
 import { createTopics, type Topics } from '../publish/topics.js'
-import type { FrameRecorder } from '../recording/recorder.js'
-import { flightRecorders } from '../recording/recorders.js'
+import { flightRecorders, type FlightRecorders } from '../recording/recorders.js'
 import type { ServiceManager } from '../service/manager.js'
 import { version } from '../version.js'
 import { zonesOf } from '../zone/definition.js'
 import { camerasOf } from './cameras.js'
 import type { Commands } from './commands.js'
-import { describeDevice } from './device.js'
+import { describeDevice, zoneFactsOf } from './device.js'
 import { startLiveness, type Liveness } from './liveness.js'
+import { openModels, type Models } from './models.js'
+import { knownPageUrl, openPage, type NodePage, type PageParts } from './page.js'
 import { openParts, rowsOf, type PartRow } from './parts.js'
 import { discoveryPrefix, openPublisher, openRequests, type Inbox } from './publishing.js'
-import { openRuntime, type LiveRun, type RunEnd, type Runtime, type SettledListener } from './runtime.js'
-
-/** The local page as a node sees it. The server room is above this one, so a function that starts it is handed in. */
-export interface NodePage {
-  /** Such as http://127.0.0.1:8080. */
-  readonly url: string
-  /** A label was settled or withdrawn. */
-  settled(zone: string, decision: Decision): void
-  close(): Promise<void>
-}
-
-export interface PageParts {
-  readonly config: Config
-  readonly live: LiveRun
-  readonly classifier: Classifier
-  readonly publisher: Publisher
-  readonly log: Logger
-}
+import { openRuntime, type RunEnd, type Runtime, type SettledListener } from './runtime.js'
+import { openSettings, type Settings } from './settings.js'
+import { prepareZones, type PreparedZone } from './zones.js'
 
 export interface NodeOptions {
   readonly config: Config
@@ -98,14 +81,17 @@ interface Parts {
   readonly broker: EmbeddedBroker | null
   readonly topics: Topics
   readonly published: PublishedTopics
-  readonly announcement: readonly Message[]
+  readonly settings: Settings
+  readonly models: { readonly pool: Models; readonly prepared: ReadonlyMap<string, PreparedZone> }
+  /** What is announced, and the messages of the start. */
+  readonly announcement: { readonly options: AnnouncementOptions; readonly messages: readonly Message[] }
   readonly clockSync: ClockSync | null
   readonly inbox: Inbox
   readonly publisher: Publisher
   readonly birth: { close(): void } | null
   readonly metrics: Metrics
   readonly liveness: Liveness | null
-  readonly recorders: ReadonlyMap<string, FrameRecorder>
+  readonly recorders: FlightRecorders
   readonly runtime: Runtime
   readonly requests: Requests
   readonly page: NodePage | null
@@ -169,6 +155,21 @@ function deviceParts({ config, manager, log, onMissingCamera }: NodeOptions, sig
       needs: [],
       open: () => camerasOf(config, signal, (reason) => onMissingCamera?.(reason)),
     }),
+    part({
+      opens: 'settings',
+      needs: ['cameras'],
+      open: ({ cameras }) => openSettings({ config, cameras, folder: stateDirectory(config), log }),
+      close: (settings) => settings.close(),
+    }),
+    part({
+      opens: 'models',
+      needs: ['classifier', 'settings'],
+      async open({ classifier, settings }) {
+        const pool = openModels(config, classifier, log)
+        return { pool, prepared: await prepareZones(pool, settings.cameras.flatMap(zonesOf)) }
+      },
+      close: ({ pool }) => pool.close(),
+    }),
   ]
 }
 
@@ -192,12 +193,16 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
     }),
     part({
       opens: 'announcement',
-      needs: ['classifier', 'board', 'cameras', 'topics', 'published'],
-      async open({ classifier, board, cameras, topics, published }) {
-        const ids = cameras.map(({ id }) => id)
-        const pageUrl = knownPageUrl(config)
-        const device = await describeDevice({ node: config.node, cameras: ids, version, classifier, board, pageUrl })
-        return announce({ ...device, topics, prefix, retainsImages: mqtt.retainImages, published })
+      needs: ['classifier', 'board', 'cameras', 'settings', 'models', 'topics', 'published'],
+      async open({ classifier, board, cameras, settings, models: { prepared }, topics, published }) {
+        const zones = settings.cameras.flatMap(zonesOf).map((definition) => {
+          const model = prepared.get(definition.key)!
+          return { definition, classifier: 'classifier' in model ? model.classifier : null }
+        })
+        const parts = { node: config.node, cameras: cameras.map(({ id }) => id), zones, version, classifier, board }
+        const device = await describeDevice({ ...parts, pageUrl: knownPageUrl(config) })
+        const options = { ...device, topics, prefix, retainsImages: mqtt.retainImages, published }
+        return { options, messages: await announce(options) }
       },
     }),
     part({
@@ -209,8 +214,9 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
     part({ opens: 'inbox', needs: [], open: () => ({ listeners: [] }) }),
     part({
       opens: 'publisher',
-      needs: ['cameras', 'broker', 'topics', 'clockSync', 'announcement', 'inbox'],
-      open: (parts) => openPublisher({ ...parts, config, log }),
+      needs: ['settings', 'broker', 'topics', 'clockSync', 'announcement', 'inbox'],
+      open: ({ settings, announcement: { messages }, ...parts }) =>
+        openPublisher({ ...parts, cameras: settings.cameras, announcement: messages, config, log }),
       close: (publisher) => publisher.close(),
     }),
     part({
@@ -240,24 +246,32 @@ function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
     }),
     part({
       opens: 'recorders',
-      needs: ['cameras', 'classifier'],
-      open: ({ cameras, classifier }) =>
-        flightRecorders(
-          config,
-          cameras.flatMap(zonesOf).map(({ key }) => key),
-          classifier,
-          log,
-        ),
-      async close(recorders) {
-        for (const recorder of recorders.values()) await recorder.close()
-      },
+      needs: [],
+      open: () => flightRecorders(config, log),
+      close: (recorders) => recorders.close(),
     }),
     part({
       opens: 'runtime',
-      needs: ['classifier', 'board', 'cameras', 'publisher', 'metrics', 'liveness', 'recorders'],
-      open: ({ liveness, ...parts }) =>
+      needs: [
+        'classifier',
+        'board',
+        'cameras',
+        'settings',
+        'models',
+        'announcement',
+        'publisher',
+        'metrics',
+        'liveness',
+        'recorders',
+      ],
+      open: ({ liveness, announcement, ...parts }) =>
         openRuntime({
           ...parts,
+          async announce(zones) {
+            const { facts } = announcement.options
+            const now = { ...facts, ...zoneFactsOf(facts.cameras, zones) }
+            for (const message of await announce({ ...announcement.options, facts: now })) parts.publisher.keep(message)
+          },
           config,
           log,
           deadlines: liveness?.deadlines,
@@ -283,32 +297,11 @@ function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
       opens: 'page',
       needs: ['classifier', 'publisher', 'runtime'],
       async open({ classifier, publisher, runtime: live }) {
-        const page = await startPage(options, { config, live, classifier, publisher, log })
+        const page = await openPage(options.startPage, { config, live, classifier, publisher, log })
         live.listen((zone, decision) => page?.settled(zone, decision))
         return page
       },
       close: (page) => page?.close(),
     }),
   ]
-}
-
-/** A page that cannot be served is an error only where its address was configured; otherwise the node runs without it. */
-async function startPage({ startPage: start }: NodeOptions, parts: PageParts): Promise<NodePage | null> {
-  const { enabled, host, port, tokenFile } = parts.config.page
-  if (!enabled || !start) return null
-  try {
-    return await start(parts)
-  } catch (error) {
-    const isConfigured = port !== undefined || host !== '127.0.0.1' || tokenFile !== undefined
-    if (!(error instanceof GapcamError) || isConfigured) throw error
-    parts.log.warn({ code: error.code }, `${error.message}; running without it`)
-    return null
-  }
-}
-
-/** The page's address as others reach it: known before it is open only where its port is configured, never on loopback. */
-function knownPageUrl({ page: { enabled, host, port } }: Config): string | undefined {
-  if (!enabled || port === undefined || port === 0 || /^(127\.|::1$|localhost$)/.test(host)) return undefined
-  const name = /^(0\.0\.0\.0|::)$/.test(host) ? hostname() : host
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
 }

@@ -3,23 +3,28 @@
  * picture of each topic is kept here, so that it can be sent again to a subscriber that comes later.
  */
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Classifier } from '../classifier.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
 import { classOf } from '../heat/class.js'
 import type { Message } from '../publish/mqtt.js'
 import { imagePayload } from '../publish/payloads.js'
+import type { NodeCamera } from './camera.js'
+import { placeOf } from './names.js'
 import type { Publisher } from '../publish/publisher.js'
 import { createTopics, type Topics } from '../publish/topics.js'
-import type { Picture } from '../zone/picture.js'
-import type { Zone } from '../zone/zone.js'
+import type { CaptureOptions, Picture } from '../zone/picture.js'
+import type { AnyZone } from '../zone/missing.js'
+import { boundsOf } from '../pixels/shape.js'
+import type { Region } from '../pixels/spec.js'
 
 type Fields = Readonly<Record<string, unknown>>
 
 export interface PicturesOptions {
   readonly config: Pick<Config, 'node' | 'mqtt'>
-  readonly classifier: Pick<Classifier, 'labels' | 'heat'>
-  readonly zones: readonly Pick<Zone, 'key' | 'capture'>[]
+  /** The zone with a key. */
+  readonly zone: (key: string) => AnyZone | undefined
+  /** The camera with an id. */
+  readonly camera: (id: string) => Pick<NodeCamera, 'capture'> | undefined
   readonly publisher: Pick<Publisher, 'keep' | 'sendNow'>
 }
 
@@ -41,24 +46,25 @@ export function commandDeadline(): AbortSignal {
 export class Pictures {
   readonly #options: PicturesOptions
   readonly #topics: Topics
-  readonly #zones: ReadonlyMap<string, Pick<Zone, 'capture'>>
   /** The last picture of each topic, unless the broker keeps it. */
-  readonly #last = new Map<string, Message>()
+  readonly #last = new Map<string, { readonly place: string; readonly message: Message }>()
 
   constructor(options: PicturesOptions) {
     this.#options = options
     this.#topics = createTopics(options.config.mqtt.base, options.config.node)
-    this.#zones = new Map(options.zones.map((zone) => [zone.key, zone]))
   }
 
-  /** Whether the model has heat maps. */
-  get hasHeat(): boolean {
-    return 'heat' in this.#options.classifier.heat
+  /** Whether a zone's model has heat maps. */
+  hasHeat(zone: string): boolean {
+    const classifier = this.#options.zone(zone)?.classifier
+    return classifier != null && 'heat' in classifier.heat
   }
 
-  /** Publishes the next frame. Rejects with CAMERA_* when there is none, and with BROKER_UNREACHABLE. */
+  /** Publishes the next frame of a camera, or a zone's part of it. Rejects with CAMERA_* when there is none, and with BROKER_UNREACHABLE. */
   async snapshot(zone: string, signal: AbortSignal): Promise<Fields> {
-    const picture = await this.#capture(zone, { maxSide: snapshotSide, signal })
+    const shape = this.#options.zone(zone)?.definition.shape
+    const whole = await this.#capture(zone, { maxSide: snapshotSide, signal })
+    const picture = shape ? { ...whole, ...croppedTo(whole, boundsOf(shape)) } : whole
     const { encodeJpeg } = await import('../pixels/jpeg.js')
     return { ...this.#publish('image', zone, await encodeJpeg(picture)), ...pictureFields(zone, picture) }
   }
@@ -68,7 +74,7 @@ export class Pictures {
    * with NO_HEAT_MAP.
    */
   async heat(zone: string, label: string | undefined, signal: AbortSignal): Promise<Fields> {
-    const { labels } = this.#options.classifier
+    const labels = this.#options.zone(zone)?.classifier?.labels ?? []
     const heatOf = label === undefined ? 'label' : classOf(labels, label)
     const picture = await this.#capture(zone, { maxSide: heatSide, heat: heatOf, signal })
     const { heat, prediction } = picture
@@ -88,7 +94,7 @@ export class Pictures {
   /** The result of the next frame, without publishing a picture. */
   async classifyNow(zone: string, signal: AbortSignal): Promise<Fields> {
     // Only what was computed from the frame is wanted, so one pixel of it is enough.
-    const picture = await this.#capture(zone, { maxSide: 1, signal })
+    const picture = await this.#capture(zone, { maxSide: 1, isFresh: true, signal })
     if (!picture.prediction) throw unusable(zone)
     const { top, timings, engine, target } = picture.prediction
     const best = top.map(({ label, score }) => ({ label, score: rounded(score) }))
@@ -102,12 +108,17 @@ export class Pictures {
     }
   }
 
+  /** Forgets the last pictures of zones and cameras that there are no more. */
+  prune(): void {
+    for (const [topic, { place }] of this.#last) if (!this.#isThere(place)) this.#last.delete(topic)
+  }
+
   /**
    * Sends the last picture of each topic again; those that the broker keeps are sent again by the publisher. Never
    * rejects.
    */
   async sendAgain(signal: AbortSignal): Promise<void> {
-    for (const message of [...this.#last.values()]) {
+    for (const { message } of [...this.#last.values()]) {
       for (let attempt = 0; attempt < resendAttempts && !this.#options.publisher.sendNow(message); attempt++) {
         await wait(resendStepMs, undefined, { signal }).catch(() => undefined)
         if (signal.aborted) return
@@ -115,9 +126,15 @@ export class Pictures {
     }
   }
 
-  async #capture(zone: string, options: NonNullable<Parameters<Zone['capture']>[0]>): Promise<Picture> {
+  #isThere(place: string): boolean {
+    return (this.#options.zone(place) ?? this.#options.camera(place)) !== undefined
+  }
+
+  async #capture(zone: string, options: CaptureOptions): Promise<Picture> {
     try {
-      return await this.#zones.get(zone)!.capture(options)
+      const place = this.#options.zone(zone) ?? this.#options.camera(zone)
+      if (!place) throw new GapcamError('CAMERA_LOST', `${zone} was removed`)
+      return await place.capture(options)
     } catch (error) {
       if (error instanceof Error && error.name === 'TimeoutError')
         throw new GapcamError('CAMERA_STALLED', `camera ${zone}: no frame within ${nextFrameMs / 1000} s`)
@@ -128,10 +145,12 @@ export class Pictures {
   #publish(name: 'image' | 'heat', zone: string, picture: Buffer): Fields {
     const { config, publisher } = this.#options
     const { retainImages } = config.mqtt
+    // It may have been removed while the picture was drawn; its topics are cleared then.
+    if (!this.#isThere(zone)) throw new GapcamError('CAMERA_LOST', `${zone} was removed`)
     const message = { ...this.#topics.camera(name, zone), isRetained: retainImages, payload: imagePayload(picture) }
     if (retainImages) publisher.keep(message)
     else {
-      this.#last.set(message.topic, message)
+      this.#last.set(message.topic, { place: zone, message })
       if (!publisher.sendNow(message))
         throw new GapcamError('BROKER_UNREACHABLE', `the picture could not be published on ${message.topic}`)
     }
@@ -146,10 +165,25 @@ function unusable(zone: string): GapcamError {
 }
 
 function frameFields(zone: string, { seq, wallTime }: Picture): Fields {
-  return { camera: zone, frame: seq, ts: new Date(wallTime).toISOString() }
+  return { ...placeOf(zone), frame: seq, ts: new Date(wallTime).toISOString() }
 }
 
 /** Width and height are those of the picture that is sent, not the frame's. */
 function pictureFields(zone: string, picture: Picture): Fields {
   return { ...frameFields(zone, picture), width: picture.width, height: picture.height }
+}
+
+/** A part of a picture, in shares of it: at least one pixel. */
+function croppedTo(
+  { rgb, width, height }: Picture,
+  part: Region,
+): { readonly rgb: Uint8Array; readonly width: number; readonly height: number } {
+  const left = Math.min(width - 1, Math.floor(part.x * width))
+  const top = Math.min(height - 1, Math.floor(part.y * height))
+  const right = Math.max(left + 1, Math.min(width, Math.ceil((part.x + part.width) * width)))
+  const bottom = Math.max(top + 1, Math.min(height, Math.ceil((part.y + part.height) * height)))
+  const own = new Uint8Array((right - left) * (bottom - top) * 3)
+  for (let y = top; y < bottom; y++)
+    own.set(rgb.subarray((y * width + left) * 3, (y * width + right) * 3), (y - top) * (right - left) * 3)
+  return { rgb: own, width: right - left, height: bottom - top }
 }

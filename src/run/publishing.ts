@@ -13,6 +13,7 @@ import { createRequests, requestSubscriptions, type Requests } from '../publish/
 import type { Topics } from '../publish/topics.js'
 import { commandTable, type Commands } from './commands.js'
 import { connectionOf } from './connection.js'
+import { placesIn, type ZonedCamera } from '../zone/definition.js'
 
 /** Home Assistant subscribes to a new device's events within a second of its discovery. */
 const holdEventsMs = 1500
@@ -24,7 +25,7 @@ export interface Inbox {
 
 export interface PublishingParts {
   readonly config: Config
-  readonly cameras: readonly CameraConfig[]
+  readonly cameras: readonly ZonedCamera[]
   readonly broker: EmbeddedBroker | null
   readonly topics: Topics
   readonly clockSync: ClockSync | null
@@ -43,7 +44,7 @@ export function discoveryPrefix({ homeassistant, homeassistantPrefix }: Config):
 export async function openPublisher(parts: PublishingParts): Promise<Publisher> {
   const { config, cameras, broker, topics, clockSync, announcement, inbox, log } = parts
   const { mqtt, outbox: outboxConfig, node } = config
-  const ids = cameras.map(({ id }) => id)
+  const places = placesIn(cameras)
   const prefix = discoveryPrefix(config)
   const connection = broker ? { url: broker.url, protocol: '3.1.1' as const } : connectionOf(config)
   const isClockSynced = (): boolean => clockSync?.isSynced() ?? false
@@ -58,13 +59,16 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
       isClockSynced,
       first: announcement,
       holdEventsMs: prefix === null ? undefined : holdEventsMs,
-      subscriptions: [...requestSubscriptions(topics, ids), ...(prefix === null ? [] : [birthSubscription(prefix)])],
+      subscriptions: [
+        ...requestSubscriptions(topics, places.cameras),
+        ...(prefix === null ? [] : [birthSubscription(prefix)]),
+      ],
       onMessage: (message) => {
         for (const listen of inbox.listeners) listen(message)
       },
       broker: connection,
       node,
-      cameras: ids,
+      ...places,
       baseTopic: mqtt.base,
       stateEveryMs: mqtt.stateEveryMs,
       resultEveryMs: mqtt.resultEveryMs >= 0 ? mqtt.resultEveryMs : undefined,

@@ -13,9 +13,9 @@ import type { Prediction } from '../decision/prediction.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
-import type { FrameRecorder } from '../recording/recorder.js'
-import { zonesOf } from '../zone/definition.js'
-import { Zone } from '../zone/zone.js'
+import type { FlightRecorders } from '../recording/recorders.js'
+import { placesIn, zonesOf } from '../zone/definition.js'
+import type { AnyZone } from '../zone/missing.js'
 import { NodeCamera } from './camera.js'
 import { runCameras } from './cameras.js'
 import { createCommands, type Commands } from './commands.js'
@@ -27,7 +27,9 @@ import { infoOf } from './device.js'
 import { startHealth } from './health.js'
 import { Pictures } from './pictures.js'
 import { openSettings, type Settings } from './settings.js'
+import { openModels, type Models } from './models.js'
 import { Turns } from './turns.js'
+import { prepareZones, Zones, type PreparedZone, type ZonesOptions } from './zones.js'
 
 export interface RuntimeOptions {
   readonly config: Config
@@ -47,8 +49,14 @@ export interface RuntimeOptions {
   readonly canRestart?: boolean | undefined
   /** A service manager starts gapcam again when it ends with a failure; default false. */
   readonly isSupervised?: boolean | undefined
-  /** The recorder of a zone, by its key; default none. */
-  readonly recorders?: ReadonlyMap<string, FrameRecorder> | undefined
+  /** Default none. */
+  readonly recorders?: FlightRecorders | undefined
+  /** Run-time settings that are open already; default: those in `stateFolder`. The runtime closes its own only. */
+  readonly settings?: Settings | undefined
+  /** Models of zones that are open already, with what their zones got of them; default: the runtime's own. */
+  readonly models?: { readonly pool: Models; readonly prepared: ReadonlyMap<string, PreparedZone> } | undefined
+  /** Announces zones that are added or removed while the node runs; default: nobody is told. */
+  readonly announce?: ZonesOptions['announce']
   /** Default: new counters. */
   readonly metrics?: Metrics | undefined
   /** Watches the loops; default: unwatched. */
@@ -66,8 +74,10 @@ export type SettledListener = (zone: string, decision: Decision, prediction: Pre
 /** The opened parts that the page and other observers read. */
 export interface LiveRun {
   readonly cameras: readonly NodeCamera[]
-  /** The zones of all cameras. */
-  readonly zones: readonly Zone[]
+  /** The zones of all cameras: a list that changes in place. */
+  readonly zones: readonly AnyZone[]
+  /** Calls back after zones were added, replaced or removed. */
+  onZones(listener: () => void): void
   readonly metrics: Metrics
   readonly commands: Commands
   readonly settings: Settings
@@ -89,27 +99,34 @@ export interface Runtime extends LiveRun {
 const tickEveryMs = 1000
 
 /** Opens zones and settings and publishes what is set. No camera is opened before `run`. */
-export function openRuntime(options: RuntimeOptions): Runtime {
+export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { config, cameras, classifier, publisher, log, clock = systemClock, board = createBoardReader() } = options
   const { metrics = createMetrics(clock.now()), stateFolder = null, readConfig, recorders } = options
   const ending = new Ending(log)
   const listeners = options.onSettled ? [options.onSettled] : []
-  const settings = openSettings({ config, cameras, folder: stateFolder, log })
-  const parts: ZoneParts = { options, settings, metrics, clock, listeners, ending }
-  const zones = openZones(parts)
-  const ids = cameras.map(({ id }) => id)
-  const info = (): Record<string, unknown> => infoOf(config.node, ids, classifier)
+  const settings = options.settings ?? openSettings({ config, cameras, folder: stateFolder, log })
+  const parts: RuntimeParts = { options, settings, metrics, clock, listeners, ending }
+  const { zones, closeModels } = await openZones(parts)
+  const info = (): Record<string, unknown> => infoOf(config.node, placesIn(settings.cameras), classifier)
   publisher.info(info())
-  const stopApplying = applySettings({ config, zones, settings, publisher, log })
   const restart = options.canRestart ? () => ending.restart('restart', 'as a command asked for') : undefined
-  const pictures = new Pictures({ config, classifier, zones, publisher })
+  const nodeCameras = openCameras(parts, zones)
+  const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
+  const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
   const control = { config, cameras, zones, settings, publisher, log, readConfig, restart, recorders, info, pictures }
+  const stopApplying = applySettings(control)
   const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })
   // Without a broker a picture would be drawn for nothing.
   if (publisher.stats().url !== null) listeners.push((zone, decision) => automatic.settled(zone, decision))
+  zones.onChange(() => {
+    publisher.info(info())
+    pictures.prune()
+    automatic.keep(placesIn(settings.cameras).zones)
+  })
   const live: LiveRun = {
-    cameras: openCameras(parts, zones),
-    zones,
+    cameras: nodeCameras,
+    zones: zones.all,
+    onZones: (listener) => void zones.onChange(listener),
     metrics,
     commands: createCommands({ target: createTarget(control), settings, log }),
     settings,
@@ -122,15 +139,16 @@ export function openRuntime(options: RuntimeOptions): Runtime {
     async close() {
       stopApplying()
       automatic.close()
-      for (const zone of zones) zone.close()
-      await settings.close()
+      await zones.close()
+      await closeModels()
+      if (!options.settings) await settings.close()
     },
   }
 }
 
 /** Opens a runtime, runs it and closes it. */
 export async function run(options: RuntimeOptions, signal: AbortSignal): Promise<void> {
-  const runtime = openRuntime(options)
+  const runtime = await openRuntime(options)
   try {
     await runtime.run(signal)
   } finally {
@@ -156,7 +174,7 @@ class Ending {
   }
 }
 
-interface ZoneParts {
+interface RuntimeParts {
   readonly options: RuntimeOptions
   readonly settings: Settings
   readonly metrics: Metrics
@@ -165,49 +183,53 @@ interface ZoneParts {
   readonly ending: Ending
 }
 
-function openZones({ options, settings, metrics, clock, listeners }: ZoneParts): Zone[] {
-  const { config, cameras, classifier, publisher, recorders, deadlines = noDeadlines } = options
-  const turns = new Turns(deadlines.loop('the engine'), config.hungAfterMs)
-  return cameras.flatMap(zonesOf).map(
-    (definition) =>
-      new Zone({
-        definition,
-        classifier,
-        turns,
-        topK: config.topK,
-        settings: () => settings.zone(definition.key),
-        lens: config.lens,
-        recorder: recorders?.get(definition.key),
-        publisher,
-        metrics,
-        clock,
-        onSettled: (zone, decision, prediction) => {
-          for (const listen of listeners) listen(zone, decision, prediction)
-        },
-      }),
-  )
+/** The zones, on models that are open already or are opened here. */
+async function openZones({ options, settings, metrics, clock, listeners }: RuntimeParts): Promise<{
+  readonly zones: Zones
+  readonly closeModels: () => Promise<void>
+}> {
+  const { config, classifier, log, deadlines = noDeadlines } = options
+  const models = options.models?.pool ?? openModels(config, classifier, log)
+  const prepared = options.models?.prepared ?? (await prepareZones(models, settings.cameras.flatMap(zonesOf)))
+  const zones = new Zones({
+    ...options,
+    settings,
+    models,
+    prepared,
+    turns: new Turns(deadlines.loop('the engine'), config.hungAfterMs, clock),
+    metrics,
+    clock,
+    onSettled: (zone, decision, prediction) => {
+      for (const listen of listeners) listen(zone, decision, prediction)
+    },
+  })
+  return { zones, closeModels: () => (options.models ? Promise.resolve() : models.close()) }
 }
 
-function openCameras({ options, settings, metrics, clock, ending }: ZoneParts, zones: readonly Zone[]): NodeCamera[] {
+function openCameras({ options, settings, metrics, clock, ending }: RuntimeParts, zones: Zones): NodeCamera[] {
   const { config, cameras, publisher, log } = options
-  return cameras.map(
+  const opened = cameras.map(
     (camera) =>
       new NodeCamera({
         config: camera,
-        zones: zones.filter((zone) => zone.camera === camera.id),
+        zones: zones.ofCamera(camera.id),
         publisher,
         metrics,
         clock,
         settings,
         log,
         limits: config,
-        zoneCount: zones.length,
-        onFirstOpen: ({ zones: [zone] }, description) => options.onCamera?.(camera, description, zone!.pixelPath),
+        // Further zones wait a second at most for their turn.
+        zoneCount: Math.max(zones.all.length, 2),
+        onFirstOpen: ({ zones: [zone] }, description) =>
+          options.onCamera?.(camera, description, zone?.pixelPath ?? 'native'),
         onTaken: () => {
           if (config.frames > 0 && metrics.frames >= config.frames) ending.controller.abort()
         },
       }),
   )
+  zones.onFresh((zone) => opened.find(({ config: { id } }) => id === zone.camera)?.welcome(zone))
+  return opened
 }
 
 interface Running {

@@ -1,26 +1,20 @@
 /**
- * The values that commands change while gapcam runs: camera on or off, threshold, region, and the keys of
+ * The values that commands change while gapcam runs: camera or zone on or off, threshold, region, zones, and the keys of
  * `runtimeSchema`. They override the configuration until they are cleared (null), survive restarts, and every listener
  * hears a change; the last write wins. Reading is cheap: the same object until something changes.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
-import {
-  region,
-  runtimeSchema,
-  share,
-  type CameraConfig,
-  type Config,
-  type RuntimeKey,
-  type RuntimeValues,
-} from '../config/schema.js'
+import { region, share } from '../config/region.js'
+import { runtimeSchema, type CameraConfig, type Config, type RuntimeKey, type RuntimeValues } from '../config/schema.js'
 import { expected } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { PolicyOptions } from '../decision/policy.js'
 import type { Region } from '../pixels/spec.js'
 import { openStateFile } from '../state-file.js'
-import { zonesOf } from '../zone/definition.js'
-import type { ZoneSettings } from '../zone/zone.js'
+import { zonesOf, type ZoneDefinition, type ZonedCamera } from '../zone/definition.js'
+import type { ZoneSettings } from '../zone/zone-options.js'
+import { overlaid, zoneOverlay, type ZoneOverlay } from './zone-overlay.js'
 
 /** The values of one camera. */
 export interface CameraSettings {
@@ -38,6 +32,8 @@ export interface SettingsChange {
   readonly threshold?: number | null
   readonly roi?: Region | null
   readonly values?: { readonly [K in RuntimeKey]?: RuntimeValues[K] | null }
+  /** The zones of a camera, by its id. */
+  readonly zones?: Readonly<Record<string, ZoneOverlay>>
 }
 
 export interface Settings {
@@ -45,7 +41,11 @@ export interface Settings {
   camera(id: string): CameraSettings
   /** Throws TypeError for a key of no zone. */
   zone(key: string): ZoneSettings
+  /** Undefined for a key of no zone. */
+  findZone(key: string): ZoneSettings | undefined
   readonly node: NodeSettings
+  /** The cameras with the zones that hold now. */
+  readonly cameras: readonly ZonedCamera[]
   /** The values that differ from the configuration, as they are stored. */
   readonly overrides: Overrides
   /** Takes effect at once. Resolves when the change is on disk: false where it could not be kept. */
@@ -58,13 +58,26 @@ export interface Settings {
 }
 
 const zoneOverrides = z.strictObject({ enabled: z.boolean(), threshold: share, roi: region }).partial()
-const overridesSchema = z.strictObject({
-  version: z.literal(1),
+const ofZones = {
   /** By key of the zone. A camera's own zone has the camera's id, hence the name. */
-  cameras: z.record(z.string().regex(/^[a-z0-9-]+$/), zoneOverrides),
+  cameras: z.record(z.string().regex(/^[a-z0-9-]+(\/[a-z0-9-]+)?$/), zoneOverrides),
   values: runtimeSchema.partial(),
+}
+const current = z.strictObject({
+  version: z.literal(2),
+  ...ofZones,
+  /** By id of the camera. */
+  zones: z.record(z.string().regex(/^[a-z0-9-]+$/), zoneOverlay),
 })
-export type Overrides = z.output<typeof overridesSchema>
+export type Overrides = z.output<typeof current>
+/** Before there were zones. */
+const first = z.strictObject({ version: z.literal(1), ...ofZones })
+
+/** The file of the settings, in this version and earlier ones. */
+export const overridesSchema: z.ZodType<Overrides> = z.union([
+  current,
+  first.transform((before): Overrides => ({ ...before, version: 2, zones: {} })),
+])
 
 export interface SettingsOptions {
   readonly config: Config
@@ -87,30 +100,44 @@ export function openSettings(options: SettingsOptions): Settings {
   const file = openStateFile<Overrides>({
     path,
     schema: overridesSchema,
-    empty: { version: 1, cameras: {}, values: {} },
+    empty: { version: 2, cameras: {}, values: {}, zones: {} },
     log: options.log,
     everyMs: options.everyMs,
   })
   const listeners = new Set<() => void>()
-  let { config, cameras } = options
+  let { config, cameras: given } = options
+  const told = new Set<string>()
+  const zoned = (): ZonedCamera[] =>
+    given.map((camera) =>
+      overlaid(camera, file.value.zones[camera.id], (sentence) => {
+        if (!told.has(sentence)) options.log.warn({ camera: camera.id }, `${sentence}; it is left out`)
+        told.add(sentence)
+      }),
+    )
+  let cameras = zoned()
   let effective = effectiveOf(config, cameras, file.value)
 
   function refresh(): void {
-    effective = effectiveOf(config, cameras, file.value)
+    cameras = zoned()
+    effective = effectiveOf(config, cameras, file.value, effective)
     for (const listener of [...listeners]) listener()
   }
 
   return {
     camera: (id) => entryOf(effective.cameras, 'camera', id),
     zone: (key) => entryOf(effective.zones, 'zone', key),
+    findZone: (key) => effective.zones.get(key),
     get node() {
       return effective.node
+    },
+    get cameras() {
+      return cameras
     },
     get overrides() {
       return file.value
     },
     change(change) {
-      const next = changed(file.value, change, cameras)
+      const next = changed(file.value, change, given)
       // An SD card is not written for a value that is already there.
       if (JSON.stringify(next) === JSON.stringify(file.value)) return Promise.resolve(path !== null)
       const kept = file.replace(next)
@@ -119,7 +146,7 @@ export function openSettings(options: SettingsOptions): Settings {
     },
     rebase(otherConfig, otherCameras) {
       config = otherConfig
-      cameras = otherCameras
+      given = otherCameras
       refresh()
     },
     onChange(listener) {
@@ -139,19 +166,27 @@ function entryOf<T>(entries: ReadonlyMap<string, T>, name: string, key: string):
 /** A threshold for all zones is stored as one for each: with one place for a value, the last write wins. */
 function changed(
   before: Overrides,
-  { zone, values = {}, ...own }: SettingsChange,
-  cameras: readonly CameraConfig[],
+  { zone, values = {}, zones = {}, ...own }: SettingsChange,
+  given: readonly CameraConfig[],
 ): Overrides {
   const { 'policy.threshold': threshold, ...others } = values
   const next = { ...before, cameras: { ...before.cameras }, values: { ...before.values } }
-  for (const { key } of cameras.flatMap(zonesOf)) {
+  const overlays = { ...before.zones, ...zones }
+  const cameras = given.map((camera) => overlaid(camera, overlays[camera.id]))
+  const keys = new Set([...cameras.flatMap(zonesOf).map(({ key }) => key), ...cameras.map(({ id }) => id)])
+  for (const key of keys) {
     const change = { ...(key === zone ? own : {}), ...(threshold === undefined ? {} : { threshold }) }
     const merged = withoutNulls({ ...next.cameras[key], ...change })
     if (Object.keys(merged).length > 0) next.cameras[key] = merged
     else delete next.cameras[key]
   }
+  // A removed zone leaves nothing behind; a camera that is not in the configuration now may return.
+  for (const key of Object.keys(next.cameras)) {
+    const [camera] = key.split('/') as [string]
+    if (zones[camera] && !keys.has(key)) delete next.cameras[key]
+  }
   next.values = withoutNulls({ ...next.values, ...others })
-  return next
+  return { ...next, zones: overlays }
 }
 
 function withoutNulls<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], null> } {
@@ -166,17 +201,26 @@ interface Effective {
   readonly node: NodeSettings
 }
 
-function effectiveOf(config: Config, cameras: readonly CameraConfig[], { cameras: own, values }: Overrides): Effective {
+/** What is the same as in `before` stays the same object. */
+function effectiveOf(
+  config: Config,
+  cameras: readonly ZonedCamera[],
+  { cameras: own, values }: Overrides,
+  before?: Effective,
+): Effective {
   const policy: PolicyOptions = { ...config.policy, ...policyOf(values) }
-  const isEnabled = (camera: string): boolean => own[camera]?.enabled ?? true
+  const isEnabled = (key: string): boolean => own[key]?.enabled ?? true
+  const zoneOf = ({ key, camera, roi, policy: differs }: ZoneDefinition): ZoneSettings => {
+    const { threshold = differs.threshold ?? policy.threshold, roi: chosen = roi } = own[key] ?? {}
+    const isSwitchedOn = isEnabled(key)
+    const isSeen = isEnabled(camera) && isSwitchedOn
+    const now = { isEnabled: isSeen, isSwitchedOn, policy: { ...policy, ...differs, threshold }, roi: chosen }
+    const earlier = before?.zones.get(key)
+    return earlier && JSON.stringify(earlier) === JSON.stringify(now) ? earlier : now
+  }
   return {
     cameras: new Map(cameras.map(({ id }) => [id, { isEnabled: isEnabled(id) }])),
-    zones: new Map(
-      cameras.flatMap(zonesOf).map(({ key, camera, roi }) => {
-        const { threshold = policy.threshold, roi: chosen = roi } = own[key] ?? {}
-        return [key, { isEnabled: isEnabled(camera), policy: { ...policy, threshold }, roi: chosen }]
-      }),
-    ),
+    zones: new Map(cameras.flatMap(zonesOf).map((definition) => [definition.key, zoneOf(definition)])),
     node: {
       'mqtt.stateEveryMs': values['mqtt.stateEveryMs'] ?? config.mqtt.stateEveryMs,
       'mqtt.resultEveryMs': values['mqtt.resultEveryMs'] ?? config.mqtt.resultEveryMs,

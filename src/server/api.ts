@@ -24,7 +24,8 @@ import {
 import type { Observer } from './observer.js'
 import type { PictureHub } from './pictures.js'
 import { reportName, type Reports } from './reports.js'
-import { ApiError, route, type Binary, type Route } from './route.js'
+import { ApiError, commandData, route, type Binary, type Route } from './route.js'
+import { zoneRoutes, type ZoneRouteOptions } from './zones.js'
 
 /** One camera, as far as the API needs it. */
 export interface ApiCamera {
@@ -48,6 +49,8 @@ export interface ApiOptions {
   /** Live pictures by camera id. */
   readonly hubs: ReadonlyMap<string, PictureHub>
   readonly observer: Observer
+  /** Settings and zones of the run. */
+  readonly live: ZoneRouteOptions['live']
   readonly reports: Reports
   /** The answer of /metrics. */
   readonly exposition: () => Promise<Binary>
@@ -77,6 +80,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
     ...nodeRoutes(options),
     ...cameraRoutes(options, cameraOf),
     ...settingRoutes(options, cameraOf),
+    ...zoneRoutes({ ...options, history: (key) => options.observer.history(key) }),
     ...controlRoutes(cameraOf),
     ...reportRoutes(options, cameraOf),
   ]
@@ -189,11 +193,7 @@ function settingRoutes({ commands, observer }: ApiOptions, cameraOf: FindCamera)
         const { id } = cameraOf(params.camera)
         // Commands and configuration write a region as a list.
         const commanded = kind === 'roi' && body.value !== null ? listOf(body.value as Region) : body.value
-        const result = await commands.execute({ kind, camera: id, value: commanded }, 'page')
-        if (result.status === 'error') {
-          const status = { invalid: 400, not_available: 501, busy: 503, failed: 500 }[result.code]
-          throw new ApiError(status, result.code.toUpperCase(), result.error)
-        }
+        await commandData(commands, { kind, camera: id, value: commanded })
         return observer.state().cameras.find((camera) => camera.id === id)
       },
     })

@@ -15,6 +15,32 @@ export const region = z
 /** A label with its class index and score. */
 export const scoredLabel = z.object({ index: z.int(), label: z.string(), score: z.number() })
 
+const corner = z.tuple([share, share])
+
+/** The state of one zone. */
+export const zoneState = z.object({
+  key: z.string().describe('camera/zone'),
+  id: z.string(),
+  name: z.string(),
+  region: z
+    .union([region, z.array(corner)])
+    .nullable()
+    .describe('in shares of the upright picture: a rectangle or the corners of a polygon; null: all of it'),
+  label: z.string(),
+  reason: z.string().nullable().describe('why the label is unknown'),
+  detail: z.string().nullable().describe('one sentence about the reason'),
+  score: z.number(),
+  sinceMs: z.number(),
+  top: z.array(scoredLabel),
+  threshold: share,
+  isEnabled: z.boolean(),
+  frames: z.int().describe('frames that became a result'),
+  looks: z.record(z.string(), z.int()).describe('inferences by their reason'),
+  skipped: z.int().describe('inferences that did not happen, since the engine could not keep up'),
+  values: z.record(z.string(), z.unknown()).describe('the zone as it is written in the configuration'),
+  revision: z.string().describe('differs after every change of the zone'),
+})
+
 /** The state of one camera. */
 export const cameraState = z.object({
   id: z.string(),
@@ -32,6 +58,10 @@ export const cameraState = z.object({
   threshold: share,
   isEnabled: z.boolean(),
   roi: region.nullable().describe('null: the whole frame'),
+  hasOwn: z
+    .boolean()
+    .describe('whether it asks about the whole picture on its own topics; without, label and score mean nothing'),
+  zones: z.array(zoneState),
   view: z.object({
     rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]),
     flipX: z.boolean(),
@@ -194,6 +224,7 @@ export const report = z.object({
 export const failure = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) })
 
 export type Region = z.infer<typeof region>
+export type ZoneState = z.infer<typeof zoneState>
 export type CameraState = z.infer<typeof cameraState>
 export type LiveState = z.infer<typeof liveState>
 export type StageLatency = z.infer<typeof stageLatency>

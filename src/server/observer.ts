@@ -8,6 +8,7 @@ import { residentBytes, stageNames, type Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { CameraState, LabelChange, LiveState, Region, Sample, StageLatency } from './messages.js'
 import { createFrameRates } from './rates.js'
+import { wallTimeOf } from './zones.js'
 
 /** A camera as the page reads it. Every field is live. */
 export interface ObservedCamera {
@@ -24,6 +25,8 @@ export interface ObservedCamera {
   readonly isEnabled: boolean
   readonly roi: Region | null
   readonly view: CameraState['view']
+  readonly hasOwn: boolean
+  readonly zones: CameraState['zones']
 }
 
 /** Temperature and supply of the board. */
@@ -40,11 +43,13 @@ export interface ObserverOptions {
 
 export interface Observer {
   state(): LiveState
-  /** Label changes of a camera, oldest first. */
-  history(camera: string): readonly LabelChange[]
+  /** Label changes of a zone by its key, oldest first. */
+  history(zone: string): readonly LabelChange[]
   samples(): readonly Sample[]
   /** Records that a label settled, or that it became unknown. */
-  settled(camera: string, decision: Decision): void
+  settled(zone: string, decision: Decision): void
+  /** Forgets the changes of zones other than these. */
+  keep(zones: readonly string[]): void
   close(): void
 }
 
@@ -55,7 +60,7 @@ const changesKept = 500
 
 /** Starts its timers at once; `close` stops them. */
 export function createObserver({ node, cameras, metrics, publisher, soc }: ObserverOptions): Observer {
-  const histories = new Map<string, LabelChange[]>(cameras.map(({ id }) => [id, []]))
+  const histories = new Map<string, LabelChange[]>()
   const samples: Sample[] = []
   const rates = createFrameRates(cameras)
 
@@ -88,13 +93,16 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
       mqtt: mqttStateOf(publisher),
       soc: soc(),
     }),
-    history: (camera) => histories.get(camera) ?? [],
+    history: (zone) => histories.get(zone) ?? [],
     samples: () => samples,
-    settled(camera, { label, score, reason }) {
-      const changes = histories.get(camera)
-      if (!changes) return
+    settled(zone, { label, score, reason }) {
+      const changes = histories.get(zone) ?? []
+      histories.set(zone, changes)
       changes.push({ atMs: Date.now(), label, score, reason: reason ?? null })
       if (changes.length > changesKept) changes.shift()
+    },
+    keep(zones) {
+      for (const key of histories.keys()) if (!zones.includes(key)) histories.delete(key)
     },
     close() {
       clearInterval(counting)
@@ -104,7 +112,7 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
 }
 
 function cameraStateOf(camera: ObservedCamera, fps: number): CameraState {
-  const { id, decision, description, frames, threshold, isEnabled, roi, view } = camera
+  const { id, decision, description, frames, threshold, isEnabled, roi, view, hasOwn, zones } = camera
   const { label, score, reason, sinceMs, top } = decision
   const { name = null, width = null, height = null, format = null } = description ?? {}
   return {
@@ -123,12 +131,11 @@ function cameraStateOf(camera: ObservedCamera, fps: number): CameraState {
     threshold,
     isEnabled,
     roi,
+    hasOwn,
+    zones,
     view,
   }
 }
-
-/** Decisions carry monotonic times; the page shows wall time. */
-const wallTimeOf = (monotonicMs: number): number => Math.round(Date.now() - (performance.now() - monotonicMs))
 
 function mqttStateOf(publisher: Pick<Publisher, 'stats'>): LiveState['mqtt'] {
   const { connected, url, queued, dropped, reconnects, lastError } = publisher.stats()

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Classifier } from '../classifier.js'
 import type { Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
-import type { Decision } from '../decision/decision.js'
+import { isWithoutCamera, undecided, type Decision } from '../decision/decision.js'
 import type { Logger } from '../log.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { NodeCamera } from '../run/camera.js'
@@ -20,10 +20,12 @@ import { createExposition } from './openmetrics.js'
 import { PictureHub } from './pictures.js'
 import { createReports } from './reports.js'
 import type { Route } from './route.js'
-import type { Zone } from '../zone/zone.js'
+import { hasOwn, type ZonedCamera } from '../zone/definition.js'
+import type { AnyZone } from '../zone/missing.js'
 import { startServer } from './server.js'
 import { createLiveSockets } from './socket.js'
 import { pageToken } from './token.js'
+import { zoneStates } from './zones.js'
 
 export interface PageOptions {
   readonly config: Config
@@ -56,11 +58,12 @@ export async function startPage(options: PageOptions): Promise<Page> {
   const board = watchBoard(live.board, () => sockets.size > 0)
   const observer = createObserver({
     node: config.node,
-    cameras: zonesOf(live).map((seen) => observed(seen, live.settings)),
+    cameras: live.cameras.map((camera) => observed(camera, live, config.policy)),
     metrics: live.metrics,
     publisher,
     soc: board.last,
   })
+  live.onZones(() => observer.keep(live.zones.map(({ key }) => key)))
   const sockets = createLiveSockets({ hubs, state: () => observer.state() })
   const routes = routesOf(options, hubs, observer)
   const stop = (): void => {
@@ -82,13 +85,14 @@ export async function startPage(options: PageOptions): Promise<Page> {
   }
 }
 
+/** A camera's pictures come with heat maps where its own question has them. */
 function hubsOf({ live, classifier }: PageOptions): Map<string, PictureHub> {
-  const hasHeat = 'heat' in classifier.heat
   return new Map(
-    live.zones.map((zone) => [
-      zone.key,
-      new PictureHub({ id: zone.key, hasHeat, capture: (options) => zone.capture(options) }),
-    ]),
+    live.cameras.map((camera) => {
+      const { id } = camera.config
+      const hasHeat = 'heat' in classifier.heat && hasOwn(zonedOf(live, id))
+      return [id, new PictureHub({ id, hasHeat, capture: (options) => camera.capture(options) })]
+    }),
   )
 }
 
@@ -102,7 +106,8 @@ function routesOf(
     version,
     node: config.node,
     topics: publisher.root,
-    cameras: zonesOf(live).map((seen) => apiCameraOf(seen, live.settings)),
+    cameras: live.cameras.map((camera) => apiCameraOf(camera, live.settings)),
+    live,
     classifier,
     commands: live.commands,
     hubs,
@@ -123,50 +128,60 @@ function routesOf(
   })
 }
 
-function apiCameraOf({ zone, camera }: ObservedZone, settings: Settings): ApiCamera {
+function apiCameraOf(camera: NodeCamera, settings: Settings): ApiCamera {
+  const { id, source } = camera.config
   return {
-    id: zone.key,
-    source: camera.config.source,
+    id,
+    source,
     get isEnabled() {
-      return settings.zone(zone.key).isEnabled
+      return settings.camera(id).isEnabled
     },
-    capture: (options) => zone.capture(options),
+    capture: (options) => camera.capture(options),
   }
 }
 
-interface ObservedZone {
-  readonly zone: Zone
-  /** The camera that delivers its frames. */
-  readonly camera: NodeCamera
-}
+const zonedOf = ({ settings }: Pick<LiveRun, 'settings'>, id: string): ZonedCamera =>
+  settings.cameras.find((camera) => camera.id === id)!
 
-/** The zones with their cameras. A camera's own zone has the camera's id, so the API calls zones cameras. */
-function zonesOf({ cameras }: LiveRun): ObservedZone[] {
-  return cameras.flatMap((camera) => camera.zones.map((zone) => ({ zone, camera })))
-}
-
-function observed({ zone, camera }: ObservedZone, settings: Settings): ObservedCamera {
-  const { rotate = 0, flipX = false, flipY = false } = camera.config
+/** A camera as the page sees it: with the state of its own question where it has one, and its zones. */
+function observed(camera: NodeCamera, live: LiveRun, policy: Config['policy']): ObservedCamera {
+  const { id, rotate = 0, flipX = false, flipY = false } = camera.config
+  const { settings } = live
+  const own = (): AnyZone | undefined => camera.zones.find(({ key }) => key === id)
+  const ownSettings = () => (hasOwn(zonedOf(live, id)) ? settings.zone(id) : null)
   return {
-    id: zone.key,
+    id,
     view: { rotate, flipX, flipY },
     get isEnabled() {
-      return settings.zone(zone.key).isEnabled
+      return settings.camera(id).isEnabled
     },
     get threshold() {
-      return settings.zone(zone.key).policy.threshold
+      return ownSettings()?.policy.threshold ?? policy.threshold
     },
     get roi() {
-      return settings.zone(zone.key).roi
+      return ownSettings()?.roi ?? null
+    },
+    get hasOwn() {
+      return own() !== undefined
+    },
+    get zones() {
+      return zoneStates(live, id)
     },
     get frames() {
-      return zone.frames
+      return camera.zones.reduce((sum, { frames }) => sum + frames, 0)
     },
     get decision() {
-      return zone.decision
+      return own()?.decision ?? withoutOwn(camera)
     },
     get description() {
       return camera.description
     },
   }
+}
+
+/** A camera that asks nothing itself has no label; whether it delivers is known from its zones. */
+function withoutOwn({ zones }: NodeCamera): Decision {
+  const { reason = 'settling' } = zones[0]?.decision ?? {}
+  const isAway = reason === 'starting' || isWithoutCamera({ reason })
+  return { ...undecided(performance.now()), reason: isAway ? reason : 'settling' }
 }

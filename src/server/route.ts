@@ -3,6 +3,7 @@
  * document (openapi.ts) both come from these schemas.
  */
 import type { z } from 'zod'
+import type { Commands } from '../run/commands.js'
 
 /** An answer that is not JSON. */
 export interface Binary {
@@ -72,4 +73,15 @@ export class ApiError extends Error {
     this.code = code
     this.hint = hint
   }
+}
+
+/** Executes a command for a visitor, and gives its answer. Throws ApiError where it is refused. */
+export async function commandData(
+  commands: Pick<Commands, 'execute'>,
+  command: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  const result = await commands.execute(command, 'page')
+  if (result.status === 'ok') return result.data
+  const status = { invalid: 400, not_available: 501, busy: 503, failed: 500 }[result.code]
+  throw new ApiError(status, result.code.toUpperCase(), result.error)
 }

@@ -1,6 +1,15 @@
 /** Which zones a configured camera has. The rest of the program asks here and never derives zones from cameras itself. */
 import type { CameraConfig } from '../config/schema.js'
-import type { PreprocessSpec, Region } from '../pixels/spec.js'
+import type { ZoneConfig } from '../config/zones.js'
+import type { PolicyOptions } from '../decision/policy.js'
+import { cornersOf, inFrame, type Shape, type Turn } from '../pixels/shape.js'
+import type { Region } from '../pixels/spec.js'
+
+/** A camera as it is configured, with the zones of the file or those that commands set. */
+export type ZonedCamera = CameraConfig & {
+  /** Asks about the whole picture too, on its own topics, although it has zones. */
+  readonly keepsOwn?: boolean
+}
 
 /** A zone as it is configured. */
 export interface ZoneDefinition {
@@ -8,15 +17,91 @@ export interface ZoneDefinition {
   readonly key: string
   /** Id of the camera that delivers its frames. */
   readonly camera: string
-  /** Null: the whole frame. A setting can override it. */
+  /** Id within its camera; null for the camera's own question. */
+  readonly zone: string | null
+  /** For people. */
+  readonly name: string
+  /** The camera's own question: the part of the frame it is about; null: all of it. A setting can override it. */
   readonly roi: Region | null
+  /** Its region in the frame as the camera delivers it; null: all of it. */
+  readonly shape: Shape | null
+  readonly mask: 'mean' | 'none'
   /** How the camera hangs. */
-  readonly turn: Pick<PreprocessSpec, 'rotate' | 'flipX' | 'flipY'>
+  readonly turn: Turn
   readonly watchRegion: CameraConfig['watchRegion'] | undefined
+  /** Name or path of its model; undefined: the node's. */
+  readonly model: string | undefined
+  readonly trigger: NonNullable<ZoneConfig['trigger']>
+  readonly timezone: string | undefined
+  /** Options that differ from the node's policy. */
+  readonly policy: Partial<PolicyOptions>
 }
 
-/** The zones of a camera: one that fills the picture and carries the camera's id, so its topics are the camera's own. */
-export function zonesOf(camera: CameraConfig): readonly ZoneDefinition[] {
-  const { id, roi = null, rotate, flipX, flipY, watchRegion } = camera
-  return [{ key: id, camera: id, roi, turn: { rotate, flipX, flipY }, watchRegion }]
+/** Whether a camera has a question about the whole picture on its own topics: without zones always. */
+export function hasOwn({ zones = [], keepsOwn = false }: ZonedCamera): boolean {
+  return keepsOwn || zones.length === 0
+}
+
+/** The zones of a camera, its own question first. That has the camera's id as its key, so its topics are the camera's. */
+export function zonesOf(camera: ZonedCamera): readonly ZoneDefinition[] {
+  const { zones = [] } = camera
+  return [...(hasOwn(camera) ? [ownOf(camera)] : []), ...zones.map((zone) => definitionOf(camera, zone))]
+}
+
+/** The places in topics of cameras and their zones. */
+export function placesIn(cameras: readonly ZonedCamera[]): {
+  readonly cameras: readonly string[]
+  readonly zones: readonly string[]
+} {
+  return { cameras: cameras.map(({ id }) => id), zones: cameras.flatMap(zonesOf).map(({ key }) => key) }
+}
+
+function turnOf({ rotate, flipX, flipY }: ZonedCamera): Turn {
+  return { rotate, flipX, flipY }
+}
+
+function ownOf(camera: ZonedCamera): ZoneDefinition {
+  const { id, roi = null, watchRegion } = camera
+  return {
+    key: id,
+    camera: id,
+    zone: null,
+    name: id,
+    roi,
+    shape: null,
+    mask: 'none',
+    turn: turnOf(camera),
+    watchRegion,
+    model: undefined,
+    trigger: { kind: 'always' },
+    timezone: undefined,
+    policy: {},
+  }
+}
+
+function definitionOf(camera: ZonedCamera, zone: ZoneConfig): ZoneDefinition {
+  const { id, name = id, region, model, trigger = { kind: 'always' }, timezone, policy = {}, mask = 'mean' } = zone
+  const turn = turnOf(camera)
+  const shape = region === undefined ? null : inFrame(region, turn)
+  return {
+    key: `${camera.id}/${id}`,
+    camera: camera.id,
+    zone: id,
+    name,
+    roi: null,
+    shape,
+    mask,
+    turn,
+    watchRegion: zone.evidence === undefined ? undefined : watched(shape, zone.evidence),
+    model,
+    trigger,
+    timezone,
+    policy: policy as Partial<PolicyOptions>,
+  }
+}
+
+/** The region as the place where the evidence for a label must lie. */
+function watched(shape: Shape | null, share: number): ZoneDefinition['watchRegion'] {
+  if (shape === null) return undefined
+  return { polygon: cornersOf(shape).map(([x, y]): [number, number] => [x, y]), share }
 }

@@ -42,6 +42,8 @@ export interface CaptureOptions {
   readonly maxSide?: number | undefined
   /** A heat map too: of the settled label (of the best class while there is none), or of a class by its index. */
   readonly heat?: number | 'label' | undefined
+  /** With an inference of this very frame, also where the zone's trigger would not look at it; heat implies it. */
+  readonly isFresh?: boolean | undefined
   /** Withdraws the request. */
   readonly signal?: AbortSignal | undefined
 }

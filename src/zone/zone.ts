@@ -1,55 +1,21 @@
 /**
- * One zone at work: view → inference → decision → publishing, one frame at a time. It owns its view, its policy's state
- * and what it said last. The engine is shared: a frame waits for its turn on it, and everything that reads the
- * network's input or feature map happens within that turn.
+ * One zone at work: trigger → view → inference → decision → publishing, one frame at a time. It owns its view, its
+ * policy's state and what it said last. The engine is shared: a frame waits for its turn on it, and everything that reads
+ * the network's input or feature map happens within that turn.
  */
 import type { Classifier } from '../classifier.js'
-import type { Clock } from '../clock.js'
-import type { Config } from '../config/schema.js'
-import type { Decision } from '../decision/decision.js'
+import { isWithoutCamera, unable, type Decision } from '../decision/decision.js'
 import { expire, initialPolicy, loseCamera, observe, type PolicyState, type PolicyStep } from '../decision/policy.js'
-import type { PolicyOptions } from '../decision/policy.js'
-import type { Prediction, Timings } from '../decision/prediction.js'
-import type { ClassifierView, ClassifyHooks } from '../engine/classify.js'
+import type { Prediction } from '../decision/prediction.js'
 import type { Frame } from '../frame.js'
-import type { Metrics } from '../metrics.js'
-import type { Region } from '../pixels/spec.js'
-import type { Publisher } from '../publish/publisher.js'
-import type { FrameRecorder } from '../recording/recorder.js'
 import type { ZoneDefinition } from './definition.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
-import { Sight } from './sight.js'
+import { Trigger, type AskedReason, type LookReason, type Moment } from './trigger.js'
+import { ZoneView } from './view.js'
+import type { ZoneOptions, ZoneSettings } from './zone-options.js'
 
-/** The values that commands may change while the zone runs. */
-export interface ZoneSettings {
-  /** Whether the zone may say anything: its camera is switched on. */
-  readonly isEnabled: boolean
-  readonly policy: PolicyOptions
-  /** Null: the whole frame. */
-  readonly roi: Region | null
-}
-
-/** Gives one caller at a time the engine, in the order of asking. */
-export interface EngineTurns {
-  take<T>(work: () => Promise<T>): Promise<T>
-}
-
-export interface ZoneOptions {
-  readonly definition: ZoneDefinition
-  readonly classifier: Classifier
-  readonly turns: EngineTurns
-  readonly topK: number
-  /** The values that hold now. Called once for each frame; the same object until something changes. */
-  readonly settings: () => ZoneSettings
-  /** Default: no lens checks. */
-  readonly lens?: Config['lens'] | undefined
-  readonly publisher: Publisher
-  readonly recorder?: FrameRecorder | undefined
-  readonly metrics: Metrics
-  readonly clock: Clock
-  /** A label was settled or withdrawn. */
-  readonly onSettled: (zone: string, decision: Decision, prediction: Prediction | null) => void
-}
+/** A zone whose turn comes later than this after its frame waits for the next one. */
+const turnWithinMs = 1000
 
 interface Looked {
   readonly prediction: Prediction | null
@@ -63,25 +29,38 @@ interface Looked {
  */
 export class Zone {
   readonly #options: ZoneOptions
-  #view: ClassifierView
-  #roi: Region | null
-  readonly #hooks: ClassifyHooks
-  /** The pictures of the frame in progress, drawn on a thread of their own beside the preprocessing. */
-  #drawing: Promise<DrawnPictures | null> | null = null
-  readonly #sight: Sight
+  readonly #view: ZoneView
+  readonly #trigger: Trigger
   readonly #pictures = new PictureRequests()
   #policy: PolicyState
+  #settings: ZoneSettings
   #last: Prediction | null = null
   #frames = 0
+  /** When it had its last turn on the engine, and when it last saw a frame without looking at it. */
+  #turnMs = -Infinity
+  #seenMs = -Infinity
+  #isSwitchedOff = false
+  /** The frame under way. */
+  #taking: Promise<void> = Promise.resolve()
+  #isClosed = false
+  readonly looks = new Map<LookReason, number>()
+  /** Looks that did not happen, since the engine could not keep up. */
+  skipped = 0
+  /** One moment, reused for each frame. */
+  readonly #moment: { -readonly [K in keyof Moment]: Moment[K] } = { nowMs: 0, wallMs: 0, isSettling: false }
 
   constructor(options: ZoneOptions) {
-    const { classifier, definition, lens, clock } = options
+    const { definition, clock, onWarning } = options
     this.#options = options
-    this.#roi = options.settings().roi
-    this.#view = this.#openView()
-    this.#hooks = this.#hooksOf(options)
-    this.#sight = new Sight({ classifier, watchRegion: definition.watchRegion, spec: this.#view.spec, lens })
+    this.#settings = options.settings()
+    this.#view = new ZoneView(options, this.#settings.roi)
     this.#policy = initialPolicy(clock.now())
+    this.#trigger = new Trigger({
+      trigger: definition.trigger,
+      timezone: definition.timezone,
+      mostSettling: 10 + 4 * this.#settings.policy.consecutive,
+      onLate: onWarning,
+    })
   }
 
   get key(): string {
@@ -93,9 +72,18 @@ export class Zone {
     return this.#options.definition.camera
   }
 
+  get definition(): ZoneDefinition {
+    return this.#options.definition
+  }
+
+  /** What computes its answers; shared with other zones. */
+  get classifier(): Classifier {
+    return this.#options.classifier
+  }
+
   /** What prepares the pixels: 'native', 'cuda', or why neither. */
   get pixelPath(): string {
-    return this.#view.pixelPath
+    return this.#view.current.pixelPath
   }
 
   /** Frames that became a prediction. */
@@ -108,10 +96,39 @@ export class Zone {
   }
 
   /** Takes a frame over, publishes what comes of it and releases it. Rejects only with a fault of the engine. */
-  async take(frame: Frame): Promise<void> {
-    const { prediction, drawn } = await this.#options.turns.take(() => this.#look(frame))
-    if (!drawn) return
-    const shown = this.#view.shown(frame.width, frame.height)
+  take(frame: Frame): Promise<void> {
+    this.#taking = this.#isClosed ? Promise.resolve(frame.release()) : this.#take(frame)
+    return this.#taking
+  }
+
+  async #take(frame: Frame): Promise<void> {
+    const { turns, clock, definition } = this.#options
+    const moment = this.#at()
+    const reason = this.#isSwitchedOff ? null : this.#trigger.reason(moment)
+    if (reason === null) return this.#glance(frame)
+    const untilMs = definition.zone === null ? Infinity : moment.nowMs + turnWithinMs
+    const looked = await turns.take(() => this.#look(frame, reason), { lastMs: this.#turnMs, untilMs })
+    if (looked === null) {
+      this.skipped++
+      return frame.release()
+    }
+    this.#turnMs = clock.now()
+    const { prediction, drawn } = looked
+    if (drawn) await this.#deliver(frame, drawn, prediction)
+  }
+
+  /** Sees a frame without an inference: the label stays, and pictures that were asked for are drawn. */
+  async #glance(frame: Frame): Promise<void> {
+    this.#seenMs = this.#moment.nowMs
+    try {
+      if (this.#pictures.isAny) await this.#deliver(frame, this.#pictures.draw(frame), this.#last)
+    } finally {
+      frame.release()
+    }
+  }
+
+  async #deliver(frame: Frame, drawn: Promise<DrawnPictures | null>, prediction: Prediction | null): Promise<void> {
+    const shown = this.#view.current.shown(frame.width, frame.height)
     ;(await drawn)?.deliver(shown, frame, prediction, this.#policy.decision)
   }
 
@@ -123,19 +140,27 @@ export class Zone {
    *     const { rgb, width, height, decision } = await zone.capture({ maxSide: 640 })
    */
   capture(options?: CaptureOptions): Promise<Picture> {
-    const refusal = options?.heat === undefined ? null : this.#sight.refusal(options.heat)
-    return refusal ? Promise.reject(refusal) : this.#pictures.request(options)
+    const refusal = options?.heat === undefined ? null : this.#view.sight.refusal(options.heat)
+    if (refusal) return Promise.reject(refusal)
+    if (options?.isFresh || options?.heat !== undefined) this.ask('command')
+    return this.#pictures.request(options)
+  }
+
+  /** The zone looks at its next frame, whatever its trigger says. */
+  ask(reason: AskedReason): void {
+    this.#trigger.ask(reason)
   }
 
   /** The camera was opened and its first frame follows. `isLive`: identical frames mean that it is frozen. */
   opened(isLive: boolean): void {
-    this.#sight.opened(isLive)
+    this.#view.sight.opened(isLive)
+    this.ask('return')
   }
 
   /** Withdraws the label: the camera is lost. */
   lose(): void {
     this.#pictures.fail()
-    this.#sight.reset()
+    this.#view.sight.reset()
     this.#apply(loseCamera(this.#policy, 'camera_lost', this.#options.clock.now()), null)
   }
 
@@ -154,87 +179,71 @@ export class Zone {
 
   /** Starts over, as at the start of the program: what was seen before the pause says nothing about now. */
   enable(): void {
-    const state = initialPolicy(this.#options.clock.now())
-    this.#apply({ state, settled: state.decision, events: [] }, null)
+    const nowMs = this.#options.clock.now()
+    const state = initialPolicy(nowMs)
+    const decision = this.#isSwitchedOff ? unable('zone_disabled', nowMs) : state.decision
+    this.ask('start')
+    this.#apply({ state: { ...state, decision }, settled: decision, events: [] }, null)
+  }
+
+  /** A setting has changed: the next frame is judged by it. A zone that was switched off has no label. */
+  settingsChanged(): void {
+    const { settings, definition } = this.#options
+    const now = settings()
+    if (now === this.#settings) return
+    this.#settings = now
+    this.ask('setting')
+    const isOff = definition.zone !== null && !now.isSwitchedOn
+    if (isOff === this.#isSwitchedOff) return
+    this.#isSwitchedOff = isOff
+    this.#pictures.fail()
+    if (!isWithoutCamera(this.#policy.decision)) this.enable()
   }
 
   /** Withdraws a label whose last frame is too old. Call it about once a second. */
   tick(): void {
-    const step = expire(this.#policy, this.#options.settings().policy, this.#options.clock.now())
+    if (this.#isSwitchedOff) return
+    const { settings, clock } = this.#options
+    const before = this.#policy
+    // A frame that it did not have to look at shows that the camera delivers.
+    const lastFrameMs = before.lastFrameMs === null ? null : Math.max(before.lastFrameMs, this.#seenMs)
+    const step = expire({ ...before, lastFrameMs }, settings().policy, clock.now())
     if (step.settled) this.#apply(step, null)
   }
 
-  close(): void {
+  /** Takes no frame any more; resolves when the one under way is done and its memory is free. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#taking.catch(() => undefined)
     this.#pictures.close()
     this.#view.close()
   }
 
-  #openView(): ClassifierView {
-    const { definition, classifier, topK } = this.#options
-    return classifier.view({ ...definition.turn, roi: this.#roi ?? undefined }, topK)
-  }
-
-  #hooksOf({ recorder, clock }: ZoneOptions): ClassifyHooks {
-    return {
-      onFrame: (frame) => recorder?.begin(frame, this.#view.spec),
-      onPixelsRead: (frame) => {
-        if (this.#drawing) void this.#drawing.finally(() => frame.release())
-        else frame.release()
-      },
-      onInput: (input, frame) => {
-        recorder?.input(input)
-        this.#sight.look(frame, clock.now())
-      },
-    }
-  }
-
-  /** A changed region needs another view. Called between two frames. */
-  #updateView(): void {
-    const { roi } = this.#options.settings()
-    if (roi === this.#roi) return
-    const before = this.#view
-    this.#roi = roi
-    this.#view = this.#openView()
-    this.#sight.changeView(this.#view.spec)
-    before.close()
+  #at(): Moment {
+    const { clock } = this.#options
+    const { decision, candidate } = this.#policy
+    const moment = this.#moment
+    moment.nowMs = clock.now()
+    moment.wallMs = clock.wall()
+    moment.isSettling = candidate !== null || decision.reason === 'settling' || decision.reason === 'starting'
+    return moment
   }
 
   /** One frame within its turn on the engine. The decision is made here too: it reads the feature map of this very run. */
-  async #look(frame: Frame): Promise<Looked> {
-    this.#updateView()
+  async #look(frame: Frame, reason: LookReason): Promise<Looked> {
+    this.#view.update(this.#options.settings().roi)
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
-    this.#drawing = drawn
-    const bare = await this.#classify(frame)
+    this.#trigger.looked(reason, this.#at())
+    this.looks.set(reason, (this.looks.get(reason) ?? 0) + 1)
+    const outcome = await this.#view.classify(frame, drawn)
+    if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recordFault()
+    const bare = outcome.ok ? outcome.prediction : null
+    if (bare) this.#frames++
     // A camera that was switched off in the meantime must not get its label back.
     if (!bare || !this.#options.settings().isEnabled) return { prediction: bare, drawn }
-    const prediction = this.#decide(bare, frame)
-    if (drawn) this.#pictures.takeHeat((asked) => this.#sight.heatOf(asked ?? this.#shownClass(prediction), frame))
+    const prediction = this.#decide(bare, frame, reason)
+    if (drawn) this.#pictures.takeHeat((asked) => this.#view.sight.heatOf(asked ?? this.#shownClass(prediction), frame))
     return { prediction, drawn }
-  }
-
-  /** Null: the frame or the model's outputs for it cannot be used. Counted either way. */
-  async #classify(frame: Frame): Promise<Prediction | null> {
-    const { metrics } = this.#options
-    const outcome = await this.#view.classify(frame, this.#hooks)
-    if (outcome.ok) {
-      this.#count(outcome.prediction.timings)
-      metrics.frames++
-      this.#frames++
-      return outcome.prediction
-    }
-    metrics.invalid++
-    if (outcome.reason !== 'frame_invalid') {
-      this.#count(outcome.timings)
-      this.#recordFault()
-    }
-    return null
-  }
-
-  #count({ capture, preprocess, infer }: Timings): void {
-    const { metrics } = this.#options
-    metrics.capture.record(capture)
-    metrics.preprocess.record(preprocess)
-    metrics.infer.record(infer)
   }
 
   /** Records a frame whose outputs cannot be used: the policy's state stays as it was. */
@@ -250,11 +259,12 @@ export class Zone {
    * Applies the policy (a frozen camera has no label), adds where the label's evidence lies, and publishes. Returns the
    * prediction with the additions.
    */
-  #decide(bare: Prediction, frame: Frame): Prediction {
-    const { publisher, recorder, settings, clock, metrics } = this.#options
+  #decide(bare: Prediction, frame: Frame, reason: LookReason): Prediction {
+    const { publisher, recorder, settings, clock, metrics, definition } = this.#options
+    const { sight } = this.#view
     const start = clock.now()
     const [before, policy] = [this.#policy, settings().policy]
-    const { isFrozen } = this.#sight
+    const { isFrozen } = sight
     const step = isFrozen ? loseCamera(before, 'frozen', start) : observe(before, bare, policy, start)
     // A recording can be replayed frame by frame; that a camera is frozen is not in any one of its frames.
     if (!isFrozen)
@@ -262,11 +272,12 @@ export class Zone {
         { prediction: bare, logits: bare.logits.slice(), before, after: step.state, policy, nowMs: start },
         step.events,
       )
-    const prediction = this.#sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
+    const seen = sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
+    const prediction = definition.zone === null ? seen : { ...seen, trigger: reason }
     this.#last = prediction
     publisher.result(this.key, prediction)
     this.#apply(step, prediction)
-    const problem = this.#sight.takeChange()
+    const problem = sight.takeChange()
     if (problem !== undefined)
       publisher.event(this.key, problem === null ? 'lens_cleared' : 'lens_problem', step.state.decision, prediction)
     metrics.decide.record(clock.now() - start)

@@ -111,11 +111,11 @@ it.each(Object.keys(values))('%s is taken from the first place that has it', (ke
   }
 })
 
-it('the table above has all keys except lists, sizes and secrets', () => {
+it('the table above has all keys except lists, maps, sizes and secrets', () => {
   const left = configKeys()
     .map(({ key }) => key)
     .filter((key) => !key.includes('[') && !(key in values))
-  expect(left.sort()).toEqual(['cameras', 'inputSize', 'mqtt.password', 'page.token'])
+  expect(left.sort()).toEqual(['cameras', 'inputSize', 'models', 'mqtt.password', 'page.token'])
 })
 
 it('for every key with one letter inserted, deleted, replaced or swapped, that key is suggested', () => {

@@ -118,9 +118,16 @@ describe('topics', () => {
     expect(() => createTopics(base, 'dock1')).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
 
-  it.each(['', 'Dock', 'a b', 'a/b', 'a#'])('refuse the id %j', (id) => {
+  it.each(['', 'Dock', 'a b', 'a/b/c', 'a/', '/a', 'a#'])('refuse the id %j', (id) => {
     expect(() => createTopics('gapcam', id)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
     expect(() => topics.camera('label', id)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+  })
+
+  it('a zone has its topics below those of its camera, and none of their names', () => {
+    expect(topics.camera('label', 'cam0/gate').topic).toBe('site/gapcam/dock1/cam0/gate/label')
+    expect(() => createTopics('gapcam', 'a/b')).toThrow(/node id "a\/b"/)
+    for (const name of ['status', 'label', 'image', 'enabled'])
+      expect(() => topics.camera('label', `cam0/${name}`), name).toThrow(/topic of the camera/)
   })
 
   it("a camera cannot have the name of one of the node's topics", () => {

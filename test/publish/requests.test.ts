@@ -160,5 +160,7 @@ it('the subscriptions are exactly the command topics', () => {
     'gapcam/dock1/request/+',
     'gapcam/dock1/cam0/enabled/set',
     'gapcam/dock1/cam0/threshold/set',
+    'gapcam/dock1/cam0/+/enabled/set',
+    'gapcam/dock1/cam0/+/threshold/set',
   ])
 })

@@ -83,6 +83,7 @@ export function rig(name: string, options: Partial<RecorderOptions> = {}): Rig {
   let nowMs = 1000
   const settings = {
     isEnabled: true,
+    isSwitchedOn: true,
     roi: null,
     policy: { ...policyDefaults, threshold: 0.05, consecutive: 1, margin: 0, smoothingMs: 100 },
   }

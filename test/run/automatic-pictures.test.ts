@@ -34,7 +34,7 @@ function bench({ everyMs = 0, hasHeat = true, fails = false, subscribeMs = 0 } =
   }
   const pictures = new AutomaticPictures({
     pictures: {
-      hasHeat,
+      hasHeat: () => hasHeat,
       snapshot: (zone) => take(`image ${zone}`),
       heat: (zone) => take(`heat ${zone}`),
       sendAgain: async () => void sentAgain++,

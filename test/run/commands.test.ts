@@ -45,6 +45,7 @@ describe('commands', () => {
     ).toMatchObject({ status: 'ok' })
     expect(settings.zone('cam0')).toEqual({
       isEnabled: false,
+      isSwitchedOn: false,
       roi: { x: 0, y: 0, width: 1, height: 0.5 },
       policy: expect.objectContaining({ threshold: 0.6, margin: 0.1 }),
     })

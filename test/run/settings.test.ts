@@ -68,7 +68,7 @@ describe('settings', () => {
       policy: { threshold: 0.4, margin: 0.05 },
       roi: { x: 0, width: 0.5 },
     })
-    expect(settings.overrides).toEqual({ version: 1, cameras: {}, values: {} })
+    expect(settings.overrides).toEqual({ version: 2, cameras: {}, values: {}, zones: {} })
   })
 
   it('the last write wins, for one camera and for all', async () => {

@@ -39,6 +39,7 @@ function rig(isLive: boolean, watch = true): Rig {
   let nowMs = 1000
   const settings = {
     isEnabled: true,
+    isSwitchedOn: true,
     roi: null,
     policy: { ...policyDefaults, threshold: 0, hysteresis: 0, margin: 0, consecutive: 1, smoothingMs: 0 },
   }

@@ -26,6 +26,7 @@ afterAll(() => classifier.close())
 function zoneOf(roi?: { x: number; y: number; width: number; height: number }): Zone {
   const settings = {
     isEnabled: true,
+    isSwitchedOn: true,
     roi: roi ?? null,
     policy: { ...policyDefaults, threshold: 0, hysteresis: 0, consecutive: 1, margin: 0 },
   }

@@ -50,6 +50,7 @@ function listening(camera: Partial<CameraConfig> = {}, watch = false): { zone: Z
   } as unknown as Publisher
   const settings = {
     isEnabled: true,
+    isSwitchedOn: true,
     roi: null,
     policy: { ...policyDefaults, threshold: 0.05, hysteresis: 0, margin: 0, consecutive: 1, smoothingMs: 0 },
   }
@@ -200,7 +201,7 @@ describe('a picture with its heat', () => {
       classifier: without,
       turns: new Turns(),
       topK: 3,
-      settings: () => ({ isEnabled: true, roi: null, policy: policyDefaults }),
+      settings: () => ({ isEnabled: true, isSwitchedOn: true, roi: null, policy: policyDefaults }),
       publisher: {} as Publisher,
       metrics: createMetrics(0),
       clock: systemClock,

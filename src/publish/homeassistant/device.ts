@@ -1,11 +1,26 @@
 /** What Home Assistant is told about the device. run/device.ts finds it out. */
 
+/** A configured zone, for entities of its own in the camera's device. */
+export interface ZoneFacts {
+  readonly camera: string
+  readonly id: string
+  /** For people. */
+  readonly name: string
+  /** Every label of its model; empty where that did not load. */
+  readonly labels: readonly string[]
+  readonly hasHeat: boolean
+}
+
 /** What there is to announce; what a board or a build does not have is absent, never null. */
 export interface DeviceFacts {
   readonly node: string
   readonly cameras: readonly string[]
+  /** Cameras that ask no question about the whole picture, but have zones. */
+  readonly withoutOwn?: readonly string[] | undefined
+  /** Default none. */
+  readonly zones?: readonly ZoneFacts[] | undefined
   readonly version: string
-  /** Every label of the model. */
+  /** Every label of the node's model, which the cameras' own questions use. */
   readonly labels: readonly string[]
   /** The board's name, or what kind of computer it is. */
   readonly board?: string | undefined

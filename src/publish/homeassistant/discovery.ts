@@ -4,7 +4,7 @@
  * are in entities.ts.
  */
 import type { DeviceFacts } from './device.js'
-import { cameraEntities, nodeEntities, type Entities } from './entities.js'
+import { cameraEntities, nodeEntities, zoneEntities, type Entities } from './entities.js'
 import { slug, slugsOf } from './slugs.js'
 import { maxStateLength } from './states.js'
 import type { Topics } from '../topics.js'
@@ -41,17 +41,25 @@ export function discoveryOf(facts: DeviceFacts, topics: Topics, prefix: string):
     },
   })
   if (only !== undefined && others.length === 0) {
-    const entities = { ...cameraEntities(facts, topics, only, slug(node)), ...nodeEntities(facts, topics) }
+    const entities = { ...withZones(facts, topics, only, slug(node)), ...nodeEntities(facts, topics) }
     return [message(root, titleOf(node), entities)]
   }
   const slugs = slugsOf(cameras)
   return [
     message(root, titleOf(node), nodeEntities(facts, topics)),
     ...cameras.map((camera) => {
-      const entities = cameraEntities(facts, topics, camera, `${slug(node)}_${slugs.get(camera)!}`)
+      const entities = withZones(facts, topics, camera, `${slug(node)}_${slugs.get(camera)!}`)
       return message(`${root}_${camera}`, `${titleOf(node)} ${cameraTitle(camera, cameras)}`, entities, root)
     }),
   ]
+}
+
+/** The entities of a camera's device: its own, and those of its zones. */
+function withZones(facts: DeviceFacts, topics: Topics, camera: string, prefix: string): Entities {
+  const zones = (facts.zones ?? []).filter((zone) => zone.camera === camera)
+  const slugs = slugsOf(zones.map(({ id }) => id))
+  const ofZones = zones.map((zone) => zoneEntities(facts, topics, zone, { prefix, slug: slugs.get(zone.id)! }))
+  return Object.assign({}, cameraEntities(facts, topics, camera, prefix), ...ofZones) as Entities
 }
 
 function deviceOf(

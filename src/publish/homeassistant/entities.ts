@@ -1,6 +1,6 @@
-/** Home Assistant's entities, as components of a discovery message: those of a camera, and those of the node. */
+/** Home Assistant's entities, as components of a discovery message: those of a camera, of its zones, and of the node. */
 import { eventTypes } from '../../decision/decision.js'
-import type { DeviceFacts } from './device.js'
+import type { DeviceFacts, ZoneFacts } from './device.js'
 import { slug } from './slugs.js'
 import { labelTemplate, optionsOf } from './states.js'
 import type { CameraTopic, Topics } from '../topics.js'
@@ -27,28 +27,69 @@ function maker(uniquePrefix: string, objectPrefix: string): Make {
   })
 }
 
-/** The entities of a camera; `prefix` begins their entity ids. */
-export function cameraEntities(
-  { node, labels, hasHeat }: DeviceFacts,
-  topics: Topics,
-  camera: string,
-  prefix: string,
-): Entities {
+/** The entities of a camera and its own question; `prefix` begins their entity ids. */
+export function cameraEntities(facts: DeviceFacts, topics: Topics, camera: string, prefix: string): Entities {
+  const { node, labels, hasHeat, withoutOwn = [] } = facts
   const make = maker(`gapcam_${node}_${camera}`, prefix)
   const topic = (name: CameraTopic): string => topics.camera(name, camera).topic
-  // These have no value without a camera. Events, switch and threshold stay available.
-  const seen = {
-    availability: [
-      { topic: topics.node('nodeStatus').topic },
-      { topic: topic('cameraStatus'), value_template: "{{ 'online' if value == 'online' else 'offline' }}" },
-    ],
-    availability_mode: 'all',
+  const seen = seenOf(topics, camera)
+  const place = { camera, request: topics.node('request').topic }
+  const ofDevice = {
+    camera_ok: cameraEntity(make, topic),
+    ...snapshotEntities(make, topic, seen, place),
+    enabled: enabledEntity(make, topic),
   }
+  if (withoutOwn.includes(camera)) return ofDevice
   return {
     ...labelEntities(make, topic('state'), labels, seen),
-    ...viewEntities(make, topic, seen),
-    ...pictureEntities(make, topic, seen, { camera, request: topics.node('request').topic, hasHeat }),
-    ...controlEntities(make, topic),
+    camera_ok: ofDevice.camera_ok,
+    problem: problemEntity(make, topic, seen),
+    ...snapshotEntities(make, topic, seen, place),
+    ...(hasHeat ? heatEntities(make, topic, seen, place) : {}),
+    event: eventEntity(make, topic),
+    enabled: ofDevice.enabled,
+    threshold: thresholdEntity(make, topic),
+  }
+}
+
+/**
+ * The entities of a zone in its camera's device. `prefix` begins their entity ids, `slug` is the zone's part of them. Their
+ * keys and ids begin with `zone`, as no other entity's do.
+ */
+export function zoneEntities(
+  { node }: DeviceFacts,
+  topics: Topics,
+  { camera, id, name, labels, hasHeat }: ZoneFacts,
+  { prefix, slug: own }: { readonly prefix: string; readonly slug: string },
+): Entities {
+  const bare = maker(`gapcam_${node}_${camera}_zone_${id}`, `${prefix}_${own}`)
+  const make: Make = (platform, key, title, fields) =>
+    bare(platform, key, key === 'label' ? name : `${name} ${title.toLowerCase()}`, fields)
+  const topic = (which: CameraTopic): string => topics.camera(which, `${camera}/${id}`).topic
+  const seen = seenOf(topics, camera)
+  const place = { camera, zone: id, request: topics.node('request').topic }
+  const entities = {
+    ...labelEntities(make, topic('state'), labels, seen),
+    ...snapshotEntities(make, topic, seen, place),
+    ...(hasHeat ? heatEntities(make, topic, seen, place) : {}),
+    event: eventEntity(make, topic),
+    enabled: { ...enabledEntity(make, topic), icon: 'mdi:select-search' },
+    threshold: thresholdEntity(make, topic),
+  }
+  return Object.fromEntries(Object.entries(entities).map(([key, entity]) => [`zone_${id}_${key}`, entity]))
+}
+
+/** For what has no value without a camera. Events, switches and thresholds stay available. */
+function seenOf(topics: Topics, camera: string): Fields {
+  return {
+    availability: [
+      { topic: topics.node('nodeStatus').topic },
+      {
+        topic: topics.camera('cameraStatus', camera).topic,
+        value_template: "{{ 'online' if value == 'online' else 'offline' }}",
+      },
+    ],
+    availability_mode: 'all',
   }
 }
 
@@ -76,59 +117,59 @@ function labelEntities(make: Make, state: string, labels: readonly string[], see
   }
 }
 
-function viewEntities(make: Make, topic: (name: CameraTopic) => string, seen: Fields): Entities {
-  return {
-    camera_ok: make('binary_sensor', 'camera_ok', 'Camera', {
-      device_class: 'connectivity',
-      entity_category: 'diagnostic',
-      state_topic: topic('cameraStatus'),
-      value_template: "{{ 'ON' if value == 'online' else 'OFF' }}",
-    }),
-    problem: make('binary_sensor', 'problem', 'View', {
-      ...seen,
-      device_class: 'problem',
-      entity_category: 'diagnostic',
-      state_topic: topic('state'),
-      value_template: "{{ 'OFF' if value_json.problem|default('none') == 'none' else 'ON' }}",
-      json_attributes_topic: topic('state'),
-      json_attributes_template: "{{ {'problem': value_json.problem|default('none')}|tojson }}",
-    }),
-  }
+function cameraEntity(make: Make, topic: (name: CameraTopic) => string): Entity {
+  return make('binary_sensor', 'camera_ok', 'Camera', {
+    device_class: 'connectivity',
+    entity_category: 'diagnostic',
+    state_topic: topic('cameraStatus'),
+    value_template: "{{ 'ON' if value == 'online' else 'OFF' }}",
+  })
 }
 
-interface Pictures {
+function problemEntity(make: Make, topic: (name: CameraTopic) => string, seen: Fields): Entity {
+  return make('binary_sensor', 'problem', 'View', {
+    ...seen,
+    device_class: 'problem',
+    entity_category: 'diagnostic',
+    state_topic: topic('state'),
+    value_template: "{{ 'OFF' if value_json.problem|default('none') == 'none' else 'ON' }}",
+    json_attributes_topic: topic('state'),
+    json_attributes_template: "{{ {'problem': value_json.problem|default('none')}|tojson }}",
+  })
+}
+
+/** What a button asks about, and the topic above all commands. */
+interface Place {
   readonly camera: string
-  /** The topic above all commands. */
+  readonly zone?: string
   readonly request: string
-  readonly hasHeat: boolean
 }
 
-function pictureEntities(
-  make: Make,
-  topic: (name: CameraTopic) => string,
-  seen: Fields,
-  { camera, request, hasHeat }: Pictures,
-): Entities {
-  const button = (key: string, name: string, icon: string, command: string): Entity =>
+function buttonOf(make: Make, seen: Fields, { request, ...place }: Place) {
+  return (key: string, name: string, icon: string, command: string): Entity =>
     make('button', key, name, {
       ...seen,
       icon,
       command_topic: `${request}/${command}`,
-      payload_press: JSON.stringify({ camera }),
+      payload_press: JSON.stringify(place),
     })
-  const snapshot = {
+}
+
+function snapshotEntities(make: Make, topic: (name: CameraTopic) => string, seen: Fields, place: Place): Entities {
+  return {
     snapshot: make('image', 'snapshot', 'Snapshot', {
       ...seen,
       image_topic: topic('image'),
       content_type: 'image/jpeg',
     }),
-    take_snapshot: button('take_snapshot', 'Take snapshot', 'mdi:camera-outline', 'snapshot'),
+    take_snapshot: buttonOf(make, seen, place)('take_snapshot', 'Take snapshot', 'mdi:camera-outline', 'snapshot'),
   }
-  if (!hasHeat) return snapshot
+}
+
+function heatEntities(make: Make, topic: (name: CameraTopic) => string, seen: Fields, place: Place): Entities {
   return {
-    ...snapshot,
     heat: make('camera', 'heat', 'Heat map', { ...seen, topic: topic('heat') }),
-    take_heat: button('take_heat', 'Take heat map', 'mdi:blur', 'heat'),
+    take_heat: buttonOf(make, seen, place)('take_heat', 'Take heat map', 'mdi:blur', 'heat'),
   }
 }
 
@@ -144,30 +185,34 @@ const eventFields = [
   "'ts': value_json.ts",
 ]
 
-function controlEntities(make: Make, topic: (name: CameraTopic) => string): Entities {
-  return {
-    event: make('event', 'event', 'Event', {
-      icon: 'mdi:bell-outline',
-      state_topic: topic('event'),
-      event_types: eventTypes,
-      value_template: `{{ {${eventFields.join(', ')}}|tojson }}`,
-    }),
-    enabled: make('switch', 'enabled', 'Enabled', {
-      icon: 'mdi:cctv',
-      state_topic: topic('enabled'),
-      command_topic: topic('enabledSet'),
-    }),
-    threshold: make('number', 'threshold', 'Threshold', {
-      min: 0,
-      max: 1,
-      step: 0.01,
-      mode: 'slider',
-      icon: 'mdi:tune-vertical',
-      entity_category: 'config',
-      state_topic: topic('threshold'),
-      command_topic: topic('thresholdSet'),
-    }),
-  }
+function eventEntity(make: Make, topic: (name: CameraTopic) => string): Entity {
+  return make('event', 'event', 'Event', {
+    icon: 'mdi:bell-outline',
+    state_topic: topic('event'),
+    event_types: eventTypes,
+    value_template: `{{ {${eventFields.join(', ')}}|tojson }}`,
+  })
+}
+
+function enabledEntity(make: Make, topic: (name: CameraTopic) => string): Entity {
+  return make('switch', 'enabled', 'Enabled', {
+    icon: 'mdi:cctv',
+    state_topic: topic('enabled'),
+    command_topic: topic('enabledSet'),
+  })
+}
+
+function thresholdEntity(make: Make, topic: (name: CameraTopic) => string): Entity {
+  return make('number', 'threshold', 'Threshold', {
+    min: 0,
+    max: 1,
+    step: 0.01,
+    mode: 'slider',
+    icon: 'mdi:tune-vertical',
+    entity_category: 'config',
+    state_topic: topic('threshold'),
+    command_topic: topic('thresholdSet'),
+  })
 }
 
 /** The entities of the node. */

@@ -1,0 +1,41 @@
+/** Zones as people write them, from zones as they were read: for what commands change, and for `gapcam config export`. */
+import type { ZoneConfig, ZoneInput } from './zones.js'
+
+/** The input that `zone` reads as this very zone. */
+export function writtenZone({ trigger, dwell, ...zone }: ZoneConfig): ZoneInput {
+  return {
+    ...(zone as Omit<ZoneInput, 'trigger' | 'dwell'>),
+    ...(trigger === undefined ? {} : { trigger: writtenTrigger(trigger) }),
+    ...(dwell === undefined ? {} : { dwell: mapped(dwell, writtenDuration) }),
+  }
+}
+
+function writtenTrigger(trigger: NonNullable<ZoneConfig['trigger']>): NonNullable<ZoneInput['trigger']> {
+  switch (trigger.kind) {
+    case 'motion':
+      return { motion: { maxIdle: writtenDuration(trigger.maxIdleMs) } }
+    case 'every':
+      return { every: writtenDuration(trigger.everyMs) }
+    case 'cron':
+      return { cron: trigger.line }
+    case 'gpio':
+      return { gpio: `${trigger.chip}/${trigger.line}` }
+    default:
+      return trigger.kind
+  }
+}
+
+/** A time in the greatest unit in which it is whole. */
+function writtenDuration(ms: number): string {
+  const units = [
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+  ] as const
+  const fitting = ms === 0 ? undefined : units.find(([, size]) => ms % size === 0)
+  return fitting ? `${ms / fitting[1]}${fitting[0]}` : `${ms}ms`
+}
+
+function mapped<A, B>(values: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]))
+}

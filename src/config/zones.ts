@@ -1,0 +1,153 @@
+/** The parts `models` and `cameras[].zones` of the configuration: named questions about parts of a picture. */
+import { z } from 'zod'
+import { duration } from './duration.js'
+import { nearestOf } from './nearest.js'
+import { policyOptions } from './policy.js'
+import { share, zoneRegion } from './region.js'
+import { scheduleFault } from './schedule.js'
+
+/** A name in topics. */
+export const id = z
+  .string()
+  .max(64)
+  .regex(/^[a-z0-9-]+$/, 'must consist of a-z, 0-9 and -')
+
+/** Topics of a camera: a zone with such a name would publish on them. */
+const cameraTopics: readonly string[] = [
+  'status',
+  'label',
+  'state',
+  'result',
+  'event',
+  'backlog',
+  'image',
+  'heat',
+  'enabled',
+  'threshold',
+]
+
+const defaultIdleMs = 60_000
+
+const trigger = z.union(
+  [
+    z.literal('always').transform(() => ({ kind: 'always' as const })),
+    z.literal('motion').transform(() => ({ kind: 'motion' as const, maxIdleMs: defaultIdleMs })),
+    z.literal('command').transform(() => ({ kind: 'command' as const })),
+    z
+      .strictObject({ motion: z.strictObject({ maxIdle: duration(1000).default(defaultIdleMs) }) })
+      .transform(({ motion: { maxIdle } }) => ({ kind: 'motion' as const, maxIdleMs: maxIdle })),
+    z.strictObject({ every: duration(10) }).transform(({ every }) => ({ kind: 'every' as const, everyMs: every })),
+    z
+      .strictObject({ cron: z.string('must be a cron line in quotes').max(200) })
+      .transform(({ cron }) => ({ kind: 'cron' as const, line: cron })),
+    z
+      .strictObject({
+        gpio: z
+          .string()
+          .max(64)
+          .regex(/^[a-zA-Z0-9_.-]+\/\d{1,4}$/, 'must be a chip and a line, such as gpiochip0/17'),
+      })
+      .transform(({ gpio }) => {
+        const [chip, line] = gpio.split('/') as [string, string]
+        return { kind: 'gpio' as const, chip, line: Number(line) }
+      }),
+  ],
+  { error: ({ input }) => (hasTriggerKey(input) ? undefined : triggerDemand) },
+)
+const triggerDemand =
+  'must be always, motion, command, { every: 10s }, { cron: "*/15 * * * *" }, { motion: { maxIdle: 60s } } or { gpio: gpiochip0/17 }'
+function hasTriggerKey(input: unknown): boolean {
+  return typeof input === 'object' && input !== null && ['motion', 'every', 'cron', 'gpio'].some((key) => key in input)
+}
+
+const label = z.string().min(1).max(255)
+
+/** A zone as the file, the page and MQTT give it. */
+export const zone = z
+  .strictObject({
+    id: id
+      .refine((name) => !cameraTopics.includes(name), 'is the name of a topic of the camera; choose another one')
+      .describe('name in topics, of a-z, 0-9 and -'),
+    name: z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(/^\P{C}*$/u, 'must not contain control characters')
+      .optional()
+      .describe('name for people'),
+    region: zoneRegion
+      .optional()
+      .describe('part of the picture: x,y,width,height, or the corners of a polygon, from 0 to 1; default all of it'),
+    model: z.string().min(1).max(1000).optional().describe("name of an entry of models, or a path; default the node's"),
+    trigger: trigger
+      .optional()
+      .describe('when the zone looks: always (default), motion, command, {every}, {cron}, {gpio}; see docs/zones.md'),
+    policy: z.strictObject(policyOptions).partial().optional().describe('options of the policy that differ here'),
+    dwell: z
+      .record(label, duration(0))
+      .optional()
+      .describe('how long a label must hold before it is told, by label, such as { open: 30s }'),
+    transitions: z
+      .record(label, z.array(label).max(100))
+      .optional()
+      .describe('labels that may follow a label; a label that is not listed may be followed by any'),
+    timezone: z.string().max(64).optional().describe("time zone of the trigger's cron line; default the machine's"),
+    mask: z
+      .enum(['mean', 'none'])
+      .optional()
+      .describe('what lies around a polygon: its mean colour (default) or the picture'),
+    anchor: z.boolean().optional().describe('whether the region follows small movements of the camera'),
+    evidence: share
+      .optional()
+      .describe('minimum share of the evidence for a label that must lie inside the region; see docs/heat.md'),
+  })
+  .superRefine(({ trigger: chosen, timezone }, context) => {
+    if (chosen?.kind !== 'cron') {
+      if (timezone !== undefined)
+        context.addIssue({ code: 'custom', path: ['timezone'], message: 'is only used with a cron trigger' })
+      return
+    }
+    const fault = scheduleFault(chosen.line, timezone)
+    if (fault !== null)
+      context.addIssue({ code: 'custom', path: ['trigger', 'cron'], message: `${chosen.line}: ${fault}` })
+  })
+/** A validated zone of the configuration. */
+export type ZoneConfig = z.output<typeof zone>
+/** A zone as it is written. */
+export type ZoneInput = z.input<typeof zone>
+
+const mostZones = 128
+
+/** The zones of one camera. */
+export const zones = z
+  .array(zone)
+  .max(mostZones)
+  .superRefine((all, context) => {
+    const twice = all.find(({ id: name }, i) => all.findIndex((other) => other.id === name) < i)
+    if (twice) context.addIssue({ code: 'custom', message: `two zones have the id ${twice.id}; give each its own id` })
+  })
+
+const model = z.strictObject({
+  path: z.string().min(1).describe('ONNX or TFLite file'),
+  labels: z.string().optional().describe('label file; default the one beside the model'),
+})
+
+/** The models that zones can name. */
+export const models = z.record(id, model)
+
+/**
+ * The file of a model that a zone names: of the entry of that name, or the name itself where it is a path. Null where it is
+ * neither, with the nearest entry.
+ */
+export function modelNamed(
+  name: string,
+  entries: Readonly<Record<string, z.output<typeof model>>>,
+): z.output<typeof model> | { readonly fault: string } {
+  const entry = Object.hasOwn(entries, name) ? entries[name] : undefined
+  if (entry) return entry
+  if (/[/.]/.test(name)) return { path: name }
+  const nearest = nearestOf(name, Object.keys(entries))
+  return {
+    fault: `there is no model ${name}${nearest === null ? '; add it to models, or give a path' : `; did you mean ${nearest}?`}`,
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The zones of all cameras as they run. When settings change, zones are added, replaced and removed between two frames; the
+ * others go on. A zone whose model cannot be used stands there as one that says so.
+ */
+import type { Classifier } from '../classifier.js'
+import type { Clock } from '../clock.js'
+import type { Config } from '../config/schema.js'
+import { messageOf } from '../errors.js'
+import type { Logger } from '../log.js'
+import type { Metrics } from '../metrics.js'
+import type { Publisher } from '../publish/publisher.js'
+import type { FlightRecorders } from '../recording/recorders.js'
+import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
+import { MissingZone, type AnyZone } from '../zone/missing.js'
+import { Zone } from '../zone/zone.js'
+import type { EngineTurns } from '../zone/zone-options.js'
+import type { Models, ModelLease } from './models.js'
+import type { SettledListener } from './runtime.js'
+import type { Settings } from './settings.js'
+
+/** A zone's model, or why it cannot be used. */
+export type PreparedZone = ModelLease | { readonly fault: string }
+
+/** Opens the models of zones, one after the other. Never rejects: a fault belongs to its zone. */
+export async function prepareZones(
+  models: Models,
+  definitions: readonly ZoneDefinition[],
+): Promise<Map<string, PreparedZone>> {
+  const prepared = new Map<string, PreparedZone>()
+  for (const { key, model } of definitions) {
+    const lease = models.lease(model).catch((error: unknown) => ({ fault: messageOf(error) }))
+    prepared.set(key, await lease)
+  }
+  return prepared
+}
+
+export interface ZonesOptions {
+  readonly config: Config
+  readonly settings: Settings
+  readonly models: Models
+  /** Models that are open already, by the keys of their zones. */
+  readonly prepared: ReadonlyMap<string, PreparedZone>
+  readonly turns: EngineTurns
+  readonly publisher: Publisher
+  readonly recorders?: FlightRecorders | undefined
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly log: Logger
+  readonly onSettled: SettledListener
+  /** Announces the zones that there are from now on; resolves when their topics may be used. */
+  readonly announce?: ((zones: readonly AnnouncedZone[]) => Promise<void>) | undefined
+}
+
+/** A zone as others are told of it. */
+export interface AnnouncedZone {
+  readonly definition: ZoneDefinition
+  /** Null where its model cannot be used. */
+  readonly classifier: Classifier | null
+}
+
+interface Entry {
+  readonly zone: AnyZone
+  /** What the zone was made from. */
+  readonly text: string
+  readonly prepared: PreparedZone
+}
+
+/** The zones of a node. Its lists change in place. */
+export class Zones {
+  readonly #options: ZonesOptions
+  #entries: readonly Entry[]
+  /** The zones of all cameras. */
+  readonly all: AnyZone[] = []
+  readonly #byCamera = new Map<string, AnyZone[]>()
+  readonly #listeners = new Set<() => void>()
+  #onFresh: (zone: AnyZone) => void = () => undefined
+  #applying: Promise<void> = Promise.resolve()
+  readonly #stopListening: () => void
+  #isClosed = false
+
+  constructor(options: ZonesOptions) {
+    this.#options = options
+    const { settings, prepared } = options
+    this.#entries = settings.cameras
+      .flatMap(zonesOf)
+      .map((definition) => this.#open(definition, prepared.get(definition.key) ?? { fault: 'its model is not open' }))
+    this.#list()
+    this.#stopListening = settings.onChange(() => {
+      for (const zone of this.all) zone.settingsChanged()
+      void this.apply()
+    })
+  }
+
+  /** The zones of a camera: a list that changes in place. */
+  ofCamera(id: string): readonly AnyZone[] {
+    const zones = this.#byCamera.get(id) ?? []
+    this.#byCamera.set(id, zones)
+    return zones
+  }
+
+  find(key: string): AnyZone | undefined {
+    return this.all.find((zone) => zone.key === key)
+  }
+
+  /** Calls back after zones were added, replaced or removed. Returns how to stop that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** Calls back with each zone that is added or replaced while the node runs. */
+  onFresh(listener: (zone: AnyZone) => void): void {
+    this.#onFresh = listener
+  }
+
+  /** Resolves when the zones are those of the settings. */
+  apply(): Promise<void> {
+    this.#applying = this.#applying.catch(() => undefined).then(() => this.#apply())
+    return this.#applying
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopListening()
+    await this.#applying
+    for (const { zone, prepared } of this.#entries) await this.#close(zone, prepared)
+  }
+
+  async #apply(): Promise<void> {
+    const { settings, models, announce, publisher } = this.#options
+    const wanted = settings.cameras.flatMap(zonesOf)
+    const kept = new Map(this.#entries.map((entry) => [entry.text, entry]))
+    const fresh = wanted.filter((definition) => !kept.has(textOf(definition)))
+    const texts = new Set(wanted.map(textOf))
+    const gone = this.#entries.filter(({ text }) => !texts.has(text))
+    if (this.#isClosed || (fresh.length === 0 && gone.length === 0)) return
+    const prepared = await prepareZones(models, fresh)
+    this.#entries = this.#entries.filter((entry) => !gone.includes(entry))
+    this.#list()
+    const keys = new Set(wanted.map(({ key }) => key))
+    for (const { zone, prepared: model } of gone) {
+      await this.#close(zone, model)
+      if (!keys.has(zone.key)) publisher.removeZone(zone.key)
+    }
+    await announce?.(
+      wanted.map((definition) => ({
+        definition,
+        classifier: kept.get(textOf(definition))?.zone.classifier ?? classifierIn(prepared.get(definition.key)),
+      })),
+    )
+    const opened: Entry[] = []
+    for (const definition of wanted) {
+      const entry = kept.get(textOf(definition))
+      const model = prepared.get(definition.key)
+      // Removed again while its model was opened: the next call clears its topics.
+      const isThere = settings.findZone(definition.key) !== undefined
+      if (entry) opened.push(entry)
+      else if (isThere) opened.push(this.#reopen(definition, model!))
+      else if (model && 'release' in model) await model.release()
+    }
+    this.#entries = opened
+    this.#list()
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  #reopen(definition: ZoneDefinition, prepared: PreparedZone): Entry {
+    const entry = this.#open(definition, prepared)
+    const { zone } = entry
+    this.#options.publisher.settled(zone.key, zone.decision, null)
+    this.#onFresh(zone)
+    return entry
+  }
+
+  #open(definition: ZoneDefinition, prepared: PreparedZone): Entry {
+    const { settings, publisher, clock, log, config, recorders } = this.#options
+    const { key } = definition
+    const text = textOf(definition)
+    publisher.addZone(key)
+    if ('fault' in prepared) {
+      log.error({ zone: key }, `zone ${key} is unavailable: ${prepared.fault}`)
+      return { text, prepared, zone: new MissingZone({ definition, fault: prepared.fault, publisher, clock }) }
+    }
+    const { classifier } = prepared
+    let last = settings.zone(key)
+    const zone = new Zone({
+      ...this.#options,
+      definition,
+      classifier,
+      topK: config.topK,
+      settings() {
+        // A zone that was removed finishes its frame with the values that it had.
+        last = settings.findZone(key) ?? last
+        return last
+      },
+      // What is wrong with the camera's picture is judged by its own question, which sees all of it.
+      lens: definition.zone === null ? config.lens : undefined,
+      recorder: recorders?.of(key, classifier),
+      onWarning: (sentence) => log.warn({ zone: key }, `zone ${key}: ${sentence}`),
+    })
+    return { zone, text, prepared }
+  }
+
+  async #close(zone: AnyZone, prepared: PreparedZone): Promise<void> {
+    await zone.close()
+    this.#options.recorders?.drop(zone.key)
+    if ('release' in prepared) await prepared.release()
+  }
+
+  /** Brings the lists up to date, in place. */
+  #list(): void {
+    const zones = this.#entries.map(({ zone }) => zone)
+    this.all.splice(0, this.all.length, ...zones)
+    const ids = new Set([...this.#byCamera.keys(), ...zones.map(({ camera }) => camera)])
+    for (const id of ids) {
+      const list = this.ofCamera(id) as AnyZone[]
+      list.splice(0, list.length, ...zones.filter(({ camera }) => camera === id))
+    }
+  }
+}
+
+const textOf = (definition: ZoneDefinition): string => JSON.stringify(definition)
+
+const classifierIn = (prepared: PreparedZone | undefined): Classifier | null =>
+  prepared && 'classifier' in prepared ? prepared.classifier : null

@@ -1,0 +1,160 @@
+/** Zones on the page: their state, and the routes that draw, change, rename and remove them through the run's commands. */
+import { z } from 'zod'
+import { writtenZone } from '../config/written.js'
+import type { ZoneConfig } from '../config/zones.js'
+import type { Commands } from '../run/commands.js'
+import { revisionOf } from '../run/zone-commands.js'
+import type { LiveRun } from '../run/runtime.js'
+import type { AnyZone } from '../zone/missing.js'
+import { labelChange, type LabelChange, type ZoneState } from './messages.js'
+import { ApiError, commandData, route, type Route } from './route.js'
+
+/** Decisions carry monotonic times; the page shows wall time. */
+export const wallTimeOf = (monotonicMs: number): number => Math.round(Date.now() - (performance.now() - monotonicMs))
+
+/** A zone as it is written, with its revision: computed once for each change. */
+const written = new WeakMap<ZoneConfig, Pick<ZoneState, 'values' | 'revision'>>()
+
+function writtenOf(zone: ZoneConfig): Pick<ZoneState, 'values' | 'revision'> {
+  const known = written.get(zone)
+  if (known) return known
+  const made = { values: { ...writtenZone(zone) }, revision: revisionOf(zone) }
+  written.set(zone, made)
+  return made
+}
+
+/** The states of a camera's configured zones, in their order. */
+export function zoneStates({ zones, settings }: Pick<LiveRun, 'zones' | 'settings'>, camera: string): ZoneState[] {
+  const configured = settings.cameras.find(({ id }) => id === camera)?.zones ?? []
+  return configured.flatMap((zone): ZoneState[] => {
+    const running = zones.find(({ key }) => key === `${camera}/${zone.id}`)
+    return running ? [stateOf(running, zone, settings)] : []
+  })
+}
+
+function stateOf(running: AnyZone, zone: ZoneConfig, settings: LiveRun['settings']): ZoneState {
+  const { label, reason, detail, score, sinceMs, top } = running.decision
+  const { policy, isSwitchedOn } = settings.zone(running.key)
+  const { region } = zone
+  return {
+    key: running.key,
+    id: zone.id,
+    name: zone.name ?? zone.id,
+    region: region === undefined ? null : (region as ZoneState['region']),
+    label,
+    reason: reason ?? null,
+    detail: detail ?? null,
+    score,
+    sinceMs: wallTimeOf(sinceMs),
+    top: [...top],
+    threshold: policy.threshold,
+    isEnabled: isSwitchedOn,
+    frames: running.frames,
+    looks: Object.fromEntries(running.looks),
+    skipped: running.skipped,
+    ...writtenOf(zone),
+  }
+}
+
+export interface ZoneRouteOptions {
+  readonly live: Pick<LiveRun, 'zones' | 'settings'>
+  readonly commands: Pick<Commands, 'execute'>
+  /** Label changes of a zone, oldest first. */
+  readonly history: (key: string) => readonly LabelChange[]
+}
+
+const ofCamera = z.object({ camera: z.string().max(64) })
+const ofZone = ofCamera.extend({ zone: z.string().max(64) })
+const answer = z.record(z.string(), z.unknown())
+
+/** The routes of zones. Each change executes one command and answers with what that answers. */
+export function zoneRoutes(options: ZoneRouteOptions): Route[] {
+  const execute: Execute = (command) => commandData(options.commands, command)
+  return [...shapeRoutes(execute), ...valueRoutes(execute), ...readRoutes(options)]
+}
+
+type Execute = (command: Readonly<Record<string, unknown>>) => Promise<Readonly<Record<string, unknown>>>
+
+function shapeRoutes(execute: Execute): Route[] {
+  return [
+    route({
+      method: 'PUT',
+      url: '/api/cameras/:camera/zones/:zone',
+      summary: 'Add a zone, or change the given keys of one; null removes a key',
+      params: ofZone,
+      body: z.strictObject({
+        values: z.record(z.string(), z.unknown()),
+        rename: z.string().max(64).optional(),
+        revision: z.string().max(64).optional().describe('refuse where the zone has another revision'),
+      }),
+      reply: answer,
+      handle: ({ params, body }) => execute({ kind: 'zone_set', ...params, ...body }),
+    }),
+    route({
+      method: 'DELETE',
+      url: '/api/cameras/:camera/zones/:zone',
+      summary: 'Remove a zone',
+      params: ofZone,
+      reply: answer,
+      handle: ({ params }) => execute({ kind: 'zone_remove', ...params }),
+    }),
+    route({
+      method: 'DELETE',
+      url: '/api/cameras/:camera/question',
+      summary: "Remove a camera's question about the whole picture; its zones stay",
+      params: ofCamera,
+      reply: answer,
+      handle: ({ params }) => execute({ kind: 'zone_remove', ...params }),
+    }),
+  ]
+}
+
+function valueRoutes(execute: Execute): Route[] {
+  return [
+    route({
+      method: 'PUT',
+      url: '/api/cameras/:camera/zones/:zone/enabled',
+      summary: 'Pause or resume a zone',
+      params: ofZone,
+      body: z.strictObject({ value: z.boolean().nullable() }),
+      reply: answer,
+      handle: ({ params, body }) => execute({ kind: 'enabled', ...params, ...body }),
+    }),
+    route({
+      method: 'PUT',
+      url: '/api/cameras/:camera/zones/:zone/threshold',
+      summary: 'Set the lowest score that a label of a zone needs',
+      params: ofZone,
+      body: z.strictObject({ value: z.number().min(0).max(1).nullable() }),
+      reply: answer,
+      handle: ({ params, body }) => execute({ kind: 'threshold', ...params, ...body }),
+    }),
+  ]
+}
+
+function readRoutes({ live, history }: ZoneRouteOptions): Route[] {
+  const zoneOf = (camera: string, zone: string): AnyZone => {
+    const found = live.zones.find(({ key }) => key === `${camera}/${zone}`)
+    if (found) return found
+    const known = live.zones.flatMap(({ key }) => (key.startsWith(`${camera}/`) ? [key] : [])).join(', ')
+    throw new ApiError(404, 'ZONE_UNKNOWN', `there is no zone ${camera}/${zone}`, `There are: ${known || 'none'}.`)
+  }
+  return [
+    route({
+      method: 'GET',
+      url: '/api/cameras/:camera/zones/:zone/history',
+      summary: 'Changes of the label of a zone, oldest first',
+      params: ofZone,
+      reply: z.array(labelChange),
+      handle: ({ params: { camera, zone } }) => history(zoneOf(camera, zone).key),
+    }),
+    route({
+      method: 'GET',
+      url: '/api/cameras/:camera/zones/:zone/labels',
+      summary: "Labels of a zone's model; empty where that cannot be used",
+      params: ofZone,
+      reply: z.array(z.string()),
+      handle: ({ params: { camera, zone } }) => [...(zoneOf(camera, zone).classifier?.labels ?? [])],
+    }),
+  ]
+}
