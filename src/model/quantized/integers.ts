@@ -16,6 +16,7 @@ import {
   type Value,
 } from '../graph.js'
 import { GraphIndex } from '../graph-index.js'
+import { applyChanges } from '../passes/changes.js'
 import { isSameCode, quantizedCode, quantizedOp, storedOf, type Code } from './code.js'
 import { functionOf, isClip, rangeOf, tableOf, type RealFunction } from './functions.js'
 import { productOf, type Product } from './products.js'
@@ -23,7 +24,26 @@ import { productOf, type Product } from './products.js'
 /** The graph with nodes on bytes; the graph itself where it has no `Quantized` nodes. */
 export function recognizeIntegers(graph: Graph): Graph {
   const isQuantized = ({ op, domain }: Node): boolean => domain === 'gapcam' && op === quantizedOp
-  return graph.nodes.some(isQuantized) ? new Recognition(graph).build() : graph
+  return graph.nodes.some(isQuantized) ? new Recognition(withoutRepeats(graph, isQuantized)).build() : graph
+}
+
+/** The graph with one `Quantized` node where several round a value to the same bytes. */
+function withoutRepeats(graph: Graph, isQuantized: (node: Node) => boolean): Graph {
+  const index = GraphIndex.of(graph)
+  const known = new Map<string, string>()
+  const replaced = new Map<Node, readonly Node[]>()
+  const renamed = new Map<string, string>()
+  for (const node of graph.nodes.filter(isQuantized)) {
+    const [y = ''] = node.outputs
+    const key = [node.inputs[0], ...Object.values(quantizedCode(node))].join(' ')
+    const first = known.get(key)
+    if (first === undefined) known.set(key, y)
+    else if (!index.isOutput(y)) {
+      replaced.set(node, [])
+      renamed.set(y, first)
+    }
+  }
+  return applyChanges(graph, { replaced, renamed })
 }
 
 /** Operators that only move elements, or choose the largest, with the data that they move as their first input. */

@@ -35,6 +35,7 @@ const model = (nodes: readonly NodeSpec[]): ModelSpec => ({
 })
 const q = (name: string): string => `${name} ${name}.s ${name}.z`
 const x = 'input x.s x.z'
+const gate = node('QLinearSigmoid', `${x} small.s small.z`, 'gate', {}, microsoft)
 const rows: NodeSpec = node('Reshape', 'input sizes', 'rows')
 
 const cases: readonly (readonly [string, readonly NodeSpec[]])[] = [
@@ -44,9 +45,12 @@ const cases: readonly (readonly [string, readonly NodeSpec[]])[] = [
   ],
   ['QLinearConv of an old file', [node('QLinearConv', `${x} ${q('old')} y.s y.z`, 'y', { strides: [2, 2] })]],
   ['QLinearMatMul', [rows, node('QLinearMatMul', 'rows x.s x.z b old.s old.z y.s y.z', 'y')]],
-  ['QLinearAdd', [node('QLinearAdd', 'input x.s x.z input y.s y.z y.s y.z', 'y', {}, microsoft)]],
-  ['QLinearMul', [node('QLinearMul', 'input x.s x.z input y.s y.z y.s y.z', 'y', {}, microsoft)]],
-  ['QLinearConcat', [node('QLinearConcat', 'y.s y.z input x.s x.z input y.s y.z', 'y', { axis: 1 }, microsoft)]],
+  ['QLinearAdd', [gate, node('QLinearAdd', 'input x.s x.z gate small.s small.z y.s y.z', 'y', {}, microsoft)]],
+  ['QLinearMul', [gate, node('QLinearMul', 'input x.s x.z gate small.s small.z y.s y.z', 'y', {}, microsoft)]],
+  [
+    'QLinearConcat',
+    [gate, node('QLinearConcat', 'y.s y.z input x.s x.z gate small.s small.z', 'y', { axis: 1 }, microsoft)],
+  ],
   [
     'QLinearAveragePool',
     [node('QLinearAveragePool', `${x} y.s y.z`, 'y', { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }, microsoft)],
@@ -66,16 +70,27 @@ it.each(cases)('%s in float32', async (name, nodes) => {
   await expectSteps(write(name, spec), spec, 1)
 })
 
+const stepsOf: Readonly<Record<string, readonly string[]>> = {
+  'QLinearConv with scales by channel': ['qconv2d'],
+  'QLinearConv of an old file': ['qconv2d'],
+  QLinearMatMul: ['qdense'],
+  QGemm: ['qdense'],
+  QLinearAdd: ['lookup', 'qbinary'],
+  QLinearMul: ['lookup', 'qbinary'],
+  QLinearConcat: ['lookup', 'lookup', 'lookup', 'concat'],
+  QLinearAveragePool: ['qpool2d'],
+  QLinearGlobalAveragePool: ['qreduce'],
+  QLinearSigmoid: ['lookup'],
+  QLinearLeakyRelu: ['lookup'],
+  QLinearSoftmax: ['softmax'],
+}
 const nearly = ['QLinearMul', 'QLinearConcat', 'QLinearAveragePool', 'QLinearSoftmax']
 
 it.each(cases)('%s in 8 bits', async (name, nodes) => {
   const spec = model(nodes)
   const path = write(name, spec)
   await expectSteps(path, spec, nearly.includes(name) ? 1 : 0, true)
-  const isInteger = byteSteps(spec).some(
-    (kind) => (kind.startsWith('q') && kind !== 'quantize') || kind === 'lookup' || kind === 'concat',
-  )
-  expect(isInteger).toBe(name !== 'QLinearSoftmax')
+  expect(byteSteps(spec).filter((kind) => !['quantize', 'dequantize', 'copy'].includes(kind))).toEqual(stepsOf[name])
 })
 
 it("a QLinear operator in onnxruntime's own layout is left to onnxruntime", async () => {
