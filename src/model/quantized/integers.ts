@@ -3,11 +3,9 @@
  * it become one node of gapcam on bytes: convolutions, products, sums, means, averages, functions by table. Movements stay
  * what they are, on bytes. Where real numbers are needed, bytes are dequantised, so that any mixture works.
  */
-import { elementCount } from '../../tensor.js'
 import {
   floatConstant,
   madeNode,
-  numbersOf,
   withoutDeadNodes,
   type Attribute,
   type Constant,
@@ -17,8 +15,9 @@ import {
 } from '../graph.js'
 import { GraphIndex } from '../graph-index.js'
 import { applyChanges } from '../passes/changes.js'
-import { isSameCode, quantizedCode, quantizedOp, storedOf, type Code } from './code.js'
+import { isSameCode, quantizedCode, quantizedOp, type Code } from './code.js'
 import { functionOf, isClip, rangeOf, tableOf, type RealFunction } from './functions.js'
+import { movedBytes } from './movement.js'
 import { productOf, type Product } from './products.js'
 
 /** The graph with nodes on bytes; the graph itself where it has no `Quantized` nodes. */
@@ -45,27 +44,6 @@ function withoutRepeats(graph: Graph, isQuantized: (node: Node) => boolean): Gra
   }
   return applyChanges(graph, { replaced, renamed })
 }
-
-/** Operators that only move elements, or choose the largest, with the data that they move as their first input. */
-const movers: ReadonlySet<string> = new Set([
-  'Identity',
-  'Dropout',
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-  'Transpose',
-  'Slice',
-  'Split',
-  'Gather',
-  'Expand',
-  'Pad',
-  'Concat',
-  'MaxPool',
-  'DepthToSpace',
-  'SpaceToDepth',
-  'ChannelShuffle',
-])
 
 /** The value in bytes of a value in real numbers. */
 const bytesOf = (name: string): string => `${name}.bytes`
@@ -302,34 +280,13 @@ class Recognition {
 
   /** A movement of bytes, which needs one code for all that it moves. */
   #move(node: Node): boolean {
-    const isMover = movers.has(node.op) && (node.domain === '' || node.op === 'ChannelShuffle')
-    const [x = ''] = node.inputs
-    const code = this.#codes.get(x)
-    const joins = node.op === 'Concat' || node.op === 'ChannelShuffle'
-    if (!isMover || !code || (joins && !node.inputs.every((name) => isSameCode(this.#codes.get(name), code))))
-      return false
-    const inputs = node.inputs.map((name, i) => (i === 0 || joins ? bytesOf(name) : name))
-    const fill = node.op === 'Pad' ? this.#fill(node, code) : null
-    if (node.op === 'Pad' && !fill) return false
-    for (const output of node.outputs) if (output !== '') this.#declare(output, code)
-    const outputs = node.outputs.map((output) => (output === '' ? '' : bytesOf(output)))
-    this.#nodes.push({ ...node, inputs, outputs, ...fill?.(inputs) })
+    const moved = movedBytes(this.#index, node, this.#codes, bytesOf)
+    if (!moved) return false
+    for (const [name, constant] of moved.constants) this.#constants.set(name, constant)
+    for (const output of node.outputs) if (output !== '') this.#declare(output, moved.code)
+    this.#nodes.push(moved.node)
     for (const output of node.outputs) if (output !== '') this.#addReal(output)
     return true
-  }
-
-  /** The inputs and attributes of a Pad with its number as a byte; null where it is computed. */
-  #fill(pad: Node, code: Code): ((inputs: readonly string[]) => Pick<Node, 'inputs' | 'attributes'>) | null {
-    const view = this.#index.view(pad)
-    const given = view.optional(2)
-    if (given && (!given.constant || elementCount(given.shape) !== 1)) return null
-    const byte = storedOf(code, given?.constant ? numbersOf(given.constant)[0]! : view.float('value', 0))
-    const { value: _, ...attributes } = pad.attributes
-    if (!given && pad.inputs.length < 2)
-      return (inputs) => ({ inputs, attributes: { ...attributes, value: float(byte) } })
-    const name = `${pad.outputs[0]!}.fill`
-    this.#constants.set(name, floatConstant([], Float32Array.of(byte)))
-    return (inputs) => ({ inputs: [inputs[0]!, inputs[1]!, name, ...inputs.slice(3)], attributes })
   }
 }
 
