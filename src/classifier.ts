@@ -4,6 +4,7 @@
  */
 import { basename } from 'node:path'
 import type { OpenedModel } from './classifier/facts.js'
+import type { NoveltyReader } from './classifier/novelty.js'
 import type { ClassifierOptions } from './classifier/options.js'
 import type { Origins } from './classifier/origins.js'
 import { planPlace, recallModel } from './classifier/recall.js'
@@ -73,7 +74,7 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
 const noPairHeat: Heat = { reason: 'it has one output for two labels, not a map for each' }
 
 function assemble(path: string, { engine, wiring, facts, heat, keeping }: OpenedModel): Classifier {
-  const { picture, output, count, read, preprocessor } = wiring
+  const { picture, output, count, read, preprocessor, novelty } = wiring
   const { sha256, manifest, labels, reading, assumed, origins } = facts
   const modelId = basename(modelStem(path))
   const isBinary = count === 1 && labels.length === 2
@@ -100,7 +101,7 @@ function assemble(path: string, { engine, wiring, facts, heat, keeping }: Opened
     heat: isBinary ? noPairHeat : heatOf(heat, engine),
     assumed,
     origins,
-    ...looks({ engine, input, read, spec, preprocessor, predictor, keeping }),
+    ...looks({ engine, input, read, spec, preprocessor, predictor, novelty, keeping }),
   }
 }
 
@@ -112,17 +113,18 @@ interface LookParts {
   readonly spec: PreprocessSpec
   readonly preprocessor: Classifier['preprocessor']
   readonly predictor: (topK: number) => PredictorOptions
+  readonly novelty: NoveltyReader | null
   readonly keeping: Promise<void> | undefined
 }
 
 /** The methods of a classifier. */
 function looks(parts: LookParts): Pick<Classifier, 'preprocessing' | 'preprocessor' | 'view' | 'classify' | 'close'> {
-  const { engine, input, read, spec, preprocessor, predictor, keeping } = parts
+  const { engine, input, read, spec, preprocessor, predictor, novelty, keeping } = parts
   const preprocessing: Classifier['preprocessing'] = (view = {}) => ({ ...spec, ...view })
   const view: Classifier['view'] = (wanted, topK = 5) => {
     const own = preprocessing(wanted)
     const predict = createPredictor(predictor(topK))
-    return createView({ engine, input, read, spec: own, preprocessor: preprocessor(own), predict })
+    return createView({ engine, input, read, spec: own, preprocessor: preprocessor(own), predict, novelty })
   }
   let whole: ClassifierView | null = null
   return {

@@ -2,10 +2,13 @@
 import type { EngineOptions } from '../engine/engine.js'
 import type { PlanCacheOptions } from '../engine/plan-cache.js'
 import type { EngineChoice } from '../engine/select.js'
+import type { LoadedModel } from '../model/onnx/onnx.js'
 import type { ResizeMode } from '../pixels/spec.js'
 
 export interface ClassifierOptions extends EngineOptions {
   readonly model: string
+  /** The model of this path, where the caller has read or made it already. It is not kept. */
+  readonly loaded?: LoadedModel | undefined
   readonly engine?: EngineChoice
   /** A label file; default the manifest's, then NAME.labels.txt and NAME.txt beside the model. */
   readonly labels?: string | undefined

@@ -15,7 +15,7 @@ import { wire } from './wiring.js'
 /** The place of this model with these options; null where plans are not kept. */
 export async function planPlace(options: ClassifierOptions): Promise<PlanPlace | null> {
   const { model, engine, labels, inputSize, resize, heat, outputs, extraOutputs, target, planCache } = options
-  if (planCache === undefined || engine === 'onnxruntime') return null
+  if (planCache === undefined || options.loaded || engine === 'onnxruntime') return null
   return placeOf(model, planCache, {
     target,
     options: { kind: 'classifier', labels, inputSize, resize, heat, outputs, extraOutputs },

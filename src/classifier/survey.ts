@@ -24,7 +24,7 @@ import { notClassifier, wire } from './wiring.js'
 
 /** Opens a model from its file, and keeps it in its place. Rejects with MODEL_*, LABELS_MISMATCH, MANIFEST_INVALID or ENGINE_*. */
 export async function surveyModel(options: ClassifierOptions, place: PlanPlace | null): Promise<OpenedModel> {
-  const file = await loadModel(options.model, place?.bytes)
+  const file = options.loaded ?? (await loadModel(options.model, place?.bytes))
   const found = await findManifest(file)
   const given = await findLabels(options, found)
   const { model, inputSize, assumed } = settleInput(file, found.manifest, options.inputSize)
@@ -32,6 +32,7 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
   const scores = chooseScores(model, graph, { output: found.manifest.output, labels: given?.labels.length })
   const {
     model: _path,
+    loaded: _loaded,
     engine: choice = 'auto',
     labels: _labels,
     resize: _resize,
@@ -43,7 +44,8 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
   const heat = wantsHeat
     ? planHeat(model, inputSize, scores.name)
     : { reason: 'heat maps were not asked for when the model was opened' }
-  const extra = [...extraOutputs, ...('head' in heat ? heat.extraOutputs : [])]
+  const { novelty } = found.manifest
+  const extra = [...extraOutputs, ...(novelty ? [novelty.output] : []), ...('head' in heat ? heat.extraOutputs : [])]
   const wanted = { ...engineOptions, outputs: [scores.name], inputSize, extraOutputs: extra }
   let compiled: CompiledModel | undefined
   const engine = await openEngine(model, choice, wanted, (made) => {

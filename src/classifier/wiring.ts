@@ -7,6 +7,7 @@ import type { Code } from '../model/quantized/code.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
 import type { Preprocessor, PreprocessSpec, ResizeMode } from '../pixels/spec.js'
 import { pictureInput, type PictureInput } from './input.js'
+import { noveltyReader, type NoveltyReader } from './novelty.js'
 import { rowReader, type RowReader } from './scores.js'
 
 /** The ends of an open engine, as a classifier uses them. */
@@ -17,6 +18,8 @@ export interface Wiring {
   readonly count: number
   readonly read: RowReader
   readonly preprocessor: (spec: PreprocessSpec) => Preprocessor
+  /** Null for models that were not taught here. */
+  readonly novelty: NoveltyReader | null
 }
 
 interface WiringParts {
@@ -40,6 +43,7 @@ export function wire(engine: Engine, parts: WiringParts): Wiring {
     output,
     count,
     read: rowReader(output, count),
+    novelty: noveltyReader(parts.manifest, engine, parts.path),
     preprocessor(wanted) {
       const own = picture.feed ? null : engine.preprocessor?.(wanted)
       return fed(own ?? createPreprocessor(wanted), picture.feed)

@@ -15,6 +15,7 @@ import { fileFaultOf, GapcamError, isOfOnePicture } from '../errors.js'
 import { frameOf } from '../frame.js'
 import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
+import type { Novelty } from '../decision/novelty.js'
 import type { ScoredLabel } from '../decision/prediction.js'
 import { heatDrawing, type HeatDrawing } from './classify-heat.js'
 import { addCameraFlag, addFlags, configFrom, type FlagValues } from './flags.js'
@@ -53,7 +54,7 @@ export function classifyCommand(program: Command): void {
 
 interface Classified {
   readonly file: string
-  /** The best label, or `unknown` with score 0 where every score is 0: nothing was found. */
+  /** The best label; `unknown` where every score is 0, or where a taught model finds the picture novel. */
   readonly label: string
   readonly score: number
   readonly top: readonly ScoredLabel[]
@@ -64,6 +65,8 @@ interface Classified {
   readonly target: string
   /** Why this engine was chosen. */
   readonly engineReason: string
+  /** Only of a taught model: the distance to the nearest taught picture, its limit, and why the picture is `unknown`. */
+  readonly novelty?: Novelty
   /** The file with the heat map. */
   readonly heat?: string
 }
@@ -139,11 +142,11 @@ async function classifyFile(file: string, { classifier, view, heat }: Bench): Pr
     if (outcome.reason === 'frame_invalid') throw outcome.error
     throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
   }
-  const { top, scores, timings } = outcome.prediction
+  const { top, scores, timings, novelty } = outcome.prediction
   const ms = timings.preprocess + timings.infer
   const geometry = viewOf(view.spec, picture.width, picture.height)
   const best = top[0]!
-  const isFound = best.score > 0
+  const isFound = best.score > 0 && !novelty?.cause
   const box = isFound && 'heat' in classifier.heat ? focusOf(classifier.heat.heat(best.index)) : null
   const seen = box && geometry.toFrame(box)
   const drawn = heat && (await heat.draw({ file, picture, view: geometry, best: best.index, scores }))
@@ -155,6 +158,7 @@ async function classifyFile(file: string, { classifier, view, heat }: Bench): Pr
     ...(seen
       ? { focus: { x: rounded(seen.x), y: rounded(seen.y), w: rounded(seen.width), h: rounded(seen.height) } }
       : {}),
+    ...(novelty ? { novelty } : {}),
     ms: Math.round(ms * 1000) / 1000,
     engine,
     target,

@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   bench: async () => (await import('./bench.js')).benchCommand,
   cameras: async () => (await import('./cameras.js')).camerasCommand,
   eval: async () => (await import('./eval.js')).evalCommand,
+  teach: async () => (await import('./teach.js')).teachCommand,
   quantize: async () => (await import('./quantize.js')).quantizeCommand,
   model: async () => (await import('./model.js')).modelCommand,
   record: async () => (await import('./record.js')).recordCommand,

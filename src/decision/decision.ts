@@ -21,13 +21,21 @@ const cameraReasons: ReadonlySet<string | null | undefined> = new Set<CameraReas
 /** Why a zone cannot look although its camera delivers: it is switched off, or its model cannot be used. */
 export type ZoneReason = 'zone_disabled' | 'unavailable'
 
-/** `starting`: no frame yet. `settling`: frames, but not enough in a row. */
-export type UnknownReason = 'starting' | 'settling' | 'low_confidence' | 'model_changed' | CameraReason | ZoneReason
+/** `starting`: no frame yet. `settling`: frames, but not enough in a row. `novel`: the picture is none of the taught states. */
+export type UnknownReason =
+  | 'starting'
+  | 'settling'
+  | 'low_confidence'
+  | 'novel'
+  | 'model_changed'
+  | CameraReason
+  | ZoneReason
 
 /** What can happen in a step: the event types of MQTT and of Home Assistant's event entity. */
 export const eventTypes = [
   'label_changed',
   'low_confidence',
+  'novel',
   'camera_lost',
   'camera_recovered',
   'model_changed',

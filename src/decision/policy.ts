@@ -181,6 +181,7 @@ function decide(
   const bestScore = smoothed[best]!
   const lead = ranked.length > 1 ? bestScore - smoothed[ranked[1]!]! : bestScore
   const held = state.decision.index
+  if (prediction.novelty?.cause) return doubt(state, options, { score: bestScore, top })
   const qualifies = bestScore >= enterLevel(options) && lead >= options.margin
   const run = !qualifies || best === held ? 0 : state.candidate === best ? state.run + 1 : 1
 
@@ -203,6 +204,22 @@ function decide(
     reason: unsettled(state.decision, qualifies),
   }
   return held === null ? { decision, candidate, run } : { decision, candidate, run, event: 'low_confidence' }
+}
+
+/** In place of a class: the picture may be none of the taught states. */
+const novelCandidate = -1
+
+/** A frame with a novel picture: some in a row withdraw the label in spite of its score. */
+function doubt(
+  state: PolicyState,
+  { consecutive, nowMs }: PolicyOptions & { readonly nowMs: number },
+  shown: Pick<Decision, 'score' | 'top'>,
+): Choice {
+  const run = state.candidate === novelCandidate ? state.run + 1 : 1
+  const candidate = novelCandidate
+  if (run < consecutive) return { decision: state.decision, candidate, run }
+  const decision = { ...relabel(state.decision, null, unknownLabel, nowMs), ...shown, reason: 'novel' as const }
+  return state.decision.reason === 'novel' ? { decision, candidate, run } : { decision, candidate, run, event: 'novel' }
 }
 
 /** `low_confidence` stays until a label settles, so scores around the threshold do not make the reason flap. */

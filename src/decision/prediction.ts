@@ -3,6 +3,7 @@
  * are not finite give no prediction.
  */
 import { expected } from '../errors.js'
+import type { Novelty } from './novelty.js'
 
 /** The executors of a model. */
 export type EngineName = 'cuda' | 'native' | 'onnxruntime'
@@ -58,6 +59,8 @@ export interface Prediction {
   readonly trigger?: string | undefined
   /** The label's evidence lies outside the watched region. */
   readonly isElsewhere?: boolean | undefined
+  /** Absent for models that were not taught here. */
+  readonly novelty?: Novelty | undefined
   /** What is wrong with the camera's picture; null for nothing, absent without lens checks. */
   readonly problem?: LensProblem | null | undefined
 }
@@ -92,7 +95,7 @@ export interface PredictorOptions {
 export type RawOutputs = Float32Array | Uint8Array | Int8Array
 
 /** The frame and the run behind the outputs. */
-export type PredictionContext = Pick<Prediction, 'engine' | 'target' | 'frameSeq' | 'wallTime' | 'timings'>
+export type PredictionContext = Pick<Prediction, 'engine' | 'target' | 'frameSeq' | 'wallTime' | 'timings' | 'novelty'>
 
 /** A prediction, or why there is none. */
 export type Outcome =

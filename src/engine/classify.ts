@@ -3,6 +3,7 @@
  * `gapcam run`, `classify`, `eval`, `replay` and `doctor` all take it, so they cannot disagree about a picture. A frame
  * that cannot be used gives an outcome that says so; only a fault of the engine rejects.
  */
+import type { Novelty } from '../decision/novelty.js'
 import type { Outcome, PredictionFault, Predictor, RawOutputs, Timings } from '../decision/prediction.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
@@ -61,12 +62,14 @@ export interface ViewParts {
   /** Closed with the view. */
   readonly preprocessor: Preprocessor
   readonly predict: Predictor
+  /** Of the last run; null for models that were not taught here. */
+  readonly novelty?: (() => Novelty) | null | undefined
 }
 
 const noHooks: ClassifyHooks = {}
 
 /** Puts a view together; `Classifier.view` is the door to it. */
-export function createView({ engine, input, read, spec, preprocessor, predict }: ViewParts): ClassifierView {
+export function createView({ engine, input, read, spec, preprocessor, predict, novelty }: ViewParts): ClassifierView {
   async function infer(frame: Frame, captureMs: number, preprocessMs: number): Promise<Classification> {
     const start = performance.now()
     await engine.run()
@@ -84,6 +87,7 @@ export function createView({ engine, input, read, spec, preprocessor, predict }:
       frameSeq: frame.seq,
       wallTime: frame.wallTime,
       timings,
+      ...(novelty ? { novelty: novelty() } : {}),
     })
     return outcome.ok ? outcome : { ok: false, reason: outcome.reason, timings }
   }

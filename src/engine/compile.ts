@@ -31,7 +31,7 @@ export function compileModel(
   { target, isForCuda }: { readonly target: string; readonly isForCuda: boolean },
 ): CompiledModel | { readonly why: string } {
   const prepared = prepareNative(
-    onlyOutputs(model.graph, options.outputs),
+    onlyOutputs(model.graph, wantedOutputs(model, options)),
     options.inputSize ? { inputSize: options.inputSize } : {},
   )
   const { tuning, sentence } = readTuning(model.path, {
@@ -51,6 +51,15 @@ export function compileModel(
     constants: plan.constants,
     tuned: { threads: tuning?.threads ?? null, sentence },
   }
+}
+
+/** The outputs that are asked for, and those further ones that are outputs of the file and no inner values. */
+function wantedOutputs(
+  { graph }: LoadedModel,
+  { outputs, extraOutputs = [] }: EngineOptions,
+): readonly string[] | undefined {
+  const further = extraOutputs.filter((name) => graph.outputs.some((output) => output.name === name))
+  return outputs && [...new Set([...outputs, ...further])]
 }
 
 /** One sentence about the nodes that the native engine does not cover: the operators, and the reason of the first. */

@@ -4,8 +4,7 @@
  */
 import { GapcamError } from '../errors.js'
 import type { Graph } from '../model/graph.js'
-import { parseModel, type LoadedModel } from '../model/onnx/onnx.js'
-import { serializeModel } from '../model/onnx/serialize.js'
+import type { LoadedModel } from '../model/onnx/onnx.js'
 import { passes } from '../model/passes/passes.js'
 import { prepareGraph } from '../model/prepare.js'
 import type { InputSize } from '../tensor.js'
@@ -25,10 +24,4 @@ export function graphToQuantize(model: LoadedModel, inputSize: InputSize | undef
 function applied(graph: Graph, { run }: (typeof passes)[number]): Graph {
   const changed = run(graph)
   return changed.nodes.some(({ domain }) => domain === 'gapcam') ? graph : changed
-}
-
-/** A graph as a model that an engine opens. */
-export function asModel(graph: Graph, path: string, metadata: ReadonlyMap<string, string> = new Map()): LoadedModel {
-  const bytes = serializeModel(graph, metadata)
-  return { path, bytes, isConverted: true, sha256: '', externalFiles: [], ...parseModel(bytes) }
 }

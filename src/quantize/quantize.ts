@@ -9,7 +9,7 @@ import { floatsOf, type Graph } from '../model/graph.js'
 import { GraphIndex } from '../model/graph-index.js'
 import { collectStatistics, type Input, type TensorStatistics } from './calibration.js'
 import { correctedBias } from './correction.js'
-import { asModel } from './prepare.js'
+import { asModel } from '../model/in-memory.js'
 import { compareOutputs, outputsOf, type Quality } from './quality.js'
 import { affineOf, rangeOf, type Affine } from './ranges.js'
 import { layersOf, sourceOf, type Layer } from './selection.js'
@@ -90,7 +90,7 @@ async function statisticsOf(
     (name) => !inputNames.has(name),
   )
   const own = graph.outputs.map(({ name }) => name)
-  const model = asModel(graph, path)
+  const model = asModel(graph, { path })
   const opened = await openEngine(model, 'auto', {
     ...engine,
     extraOutputs: names.filter((name) => !own.includes(name)),
@@ -163,7 +163,7 @@ async function run(
   { path, engine }: QuantizeOptions,
   inputs: readonly Input[],
 ): Promise<readonly Float32Array[]> {
-  const opened = await openEngine(asModel(graph, path), 'auto', engine)
+  const opened = await openEngine(asModel(graph, { path }), 'auto', engine)
   try {
     return await outputsOf(opened, inputs)
   } finally {

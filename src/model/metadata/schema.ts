@@ -42,6 +42,14 @@ export const manifestSchema = z.strictObject({
     .optional()
     .describe('what turns the outputs into scores; none if the model already ends in scores'),
   output: z.string().min(1).optional().describe('the output, or an inner value, with one number for each class'),
+  novelty: z
+    .strictObject({
+      output: z.string().min(1),
+      distance: z.number(),
+      sight: z.array(z.tuple([z.number(), z.number()])).length(3),
+    })
+    .optional()
+    .describe('limits beyond which a picture is none of the taught states; gapcam teach writes them'),
 })
 
 /** What a manifest says about its model. */

@@ -1,0 +1,86 @@
+/**
+ * From feature maps to vectors. Each map is pooled twice: on a grid of 3 by 3 cells, which keeps where a thing is, and as a
+ * whole. The vector of a picture joins these parts. A part is centred on the mean of ordinary pictures, brought to length 1
+ * and weighted, so that no part outweighs another by its scale.
+ */
+import type { FeatureMap } from './backbone.js'
+
+/** Cells of the grid in each direction. */
+export const gridSize = 3
+
+/** One part of the vector: a map pooled on a grid or as a whole. */
+export interface Part {
+  readonly map: FeatureMap
+  /** `gridSize`, or 1 for the mean of the whole map. */
+  readonly cells: number
+  /** Its length in the joined vector. */
+  readonly weight: number
+}
+
+/** Weights that measured best on the tasks of docs/teach.md: the grids count most, the means help where a thing moves. */
+const gridWeight = 1
+const meanWeight = 0.5
+
+/** The parts of a backbone's vector, in order: the grids, then the means; the head's map comes before the middle one. */
+export function partsOf(head: FeatureMap, middle: FeatureMap | null): readonly Part[] {
+  const maps = middle ? [head, middle] : [head]
+  return [
+    ...maps.map((map) => ({ map, cells: gridSize, weight: gridWeight })),
+    ...maps.map((map) => ({ map, cells: 1, weight: meanWeight })),
+  ]
+}
+
+/** Numbers of one part. */
+export const partLength = ({ map, cells }: Part): number => map.channels * cells * cells
+
+/**
+ * The share of each place in each cell, [places, cells²]: cell i of n covers the places from floor(i·size/n) up to
+ * ceil((i+1)·size/n), so that neighbours overlap where the sizes do not divide.
+ */
+export function cellShares({ height, width }: Pick<FeatureMap, 'height' | 'width'>, cells: number): Float32Array {
+  const shares = new Float32Array(height * width * cells * cells)
+  for (let row = 0; row < cells; row++)
+    for (let column = 0; column < cells; column++) {
+      const [top, bottom] = spanOf(row, height, cells)
+      const [left, right] = spanOf(column, width, cells)
+      const share = 1 / ((bottom - top) * (right - left))
+      for (let y = top; y < bottom; y++)
+        for (let x = left; x < right; x++) shares[(y * width + x) * cells * cells + row * cells + column] = share
+    }
+  return shares
+}
+
+const spanOf = (i: number, size: number, cells: number): readonly [number, number] => [
+  Math.floor((i * size) / cells),
+  Math.ceil(((i + 1) * size) / cells),
+]
+
+/** A picture before centring: its pooled parts, one after the other; `write.ts` computes it within the network. */
+export type RawVector = Float32Array
+
+/** Means of ordinary pictures, in the order of the raw vector. */
+export function meanOf(vectors: readonly RawVector[]): Float32Array {
+  const sums = new Float64Array(vectors[0]?.length ?? 0)
+  for (const vector of vectors) for (let i = 0; i < sums.length; i++) sums[i]! += vector[i]!
+  return Float32Array.from(sums, (sum) => sum / vectors.length)
+}
+
+/** Centres, normalises and weights the parts of a raw vector: the vector that the head is fitted to. */
+export function joined(raw: RawVector, mean: Float32Array, parts: readonly Part[]): Float32Array {
+  const result = new Float32Array(raw.length)
+  let start = 0
+  for (const part of parts) {
+    const end = start + partLength(part)
+    let squares = 0
+    for (let i = start; i < end; i++) squares += (raw[i]! - mean[i]!) ** 2
+    const factor = squares > 0 ? part.weight / Math.sqrt(squares) : 0
+    for (let i = start; i < end; i++) result[i] = (raw[i]! - mean[i]!) * factor
+    start = end
+  }
+  return result
+}
+
+/** Where a part begins in the vector. */
+export function partStart(parts: readonly Part[], index: number): number {
+  return parts.slice(0, index).reduce((sum, part) => sum + partLength(part), 0)
+}

@@ -1,0 +1,178 @@
+/**
+ * The nodes that a taught model adds to a network: pooled parts of its feature maps, statistics of the picture, the
+ * regression, and the distance to the nearest taught picture. They are plain operators of ONNX, so every engine runs them.
+ */
+import { floatConstant, int64Constant, madeNode, withoutDeadNodes } from '../model/graph.js'
+import type { Constant, Graph, Node, Value } from '../model/graph.js'
+import type { Triple } from '../pixels/spec.js'
+import type { Backbone } from './backbone.js'
+import { cellShares, partLength, type Part } from './features.js'
+import type { Head } from './head.js'
+
+/** Names of the values that the added nodes make. */
+export const valueNames = {
+  raw: 'gapcam.raw',
+  sight: 'gapcam.sight',
+  logits: 'gapcam.logits',
+  novelty: 'gapcam.novelty',
+} as const
+
+/** How levels become the network's input; the statistics of the picture undo it. */
+export interface Pixels {
+  readonly mean: Triple
+  readonly std: Triple
+  readonly order: 'rgb' | 'bgr'
+}
+
+/** ITU-R BT.601 luma from red, green and blue. */
+const luma: Triple = [0.299, 0.587, 0.114]
+
+/** The network with two further values: the raw vector [1, n] and the picture's statistics [1, 3]. */
+export function withVectors(backbone: Backbone, parts: readonly Part[], pixels: Pixels): Graph {
+  const builder = new Builder(backbone.graph)
+  builder.add(
+    'Concat',
+    parts.map((part, i) => builder.part(part, i)),
+    valueNames.raw,
+    { axis: 1 },
+  )
+  builder.sight(pixels)
+  const length = parts.reduce((sum, part) => sum + partLength(part), 0)
+  const outputs: readonly Value[] = [
+    { name: valueNames.raw, type: 'float32', shape: [1, length] },
+    { name: valueNames.sight, type: 'float32', shape: [1, 3] },
+  ]
+  return { ...builder.graph(), outputs: [...backbone.graph.outputs, ...outputs] }
+}
+
+/** The network that ends in the head: logits [1, states] and [1, 4] of distance, brightness, contrast and sharpness. */
+export function withHead(backbone: Backbone, parts: readonly Part[], pixels: Pixels, head: Head): Graph {
+  const builder = new Builder(backbone.graph)
+  let start = 0
+  const units = parts.map((part, i) => {
+    const end = start + partLength(part)
+    const mean = builder.floats(`mean ${i}`, [1, end - start], head.mean.slice(start, end))
+    start = end
+    const centred = builder.add('Sub', [builder.part(part, i), mean], `gapcam.centred ${i}`)
+    return builder.add('LpNormalization', [centred], `gapcam.unit ${i}`, { axis: 1, p: 2 })
+  })
+  const states = head.states.length
+  const weights = builder.floats('weights', [start, states], head.weights)
+  const bias = builder.floats('bias', [states], head.bias)
+  builder.add('Gemm', [builder.add('Concat', units, 'gapcam.vector', { axis: 1 }), weights, bias], valueNames.logits)
+  builder.novelty(units[head.noveltyPart]!, head)
+  builder.add('Concat', ['gapcam.distance', builder.sight(pixels)], valueNames.novelty, { axis: 1 })
+  return withoutDeadNodes({
+    ...builder.graph(),
+    outputs: [
+      { name: valueNames.logits, type: 'float32', shape: [1, states] },
+      { name: valueNames.novelty, type: 'float32', shape: [1, 4] },
+    ],
+  })
+}
+
+class Builder {
+  readonly #graph: Graph
+  readonly #nodes: Node[]
+  readonly #constants: Map<string, Constant>
+
+  constructor(graph: Graph) {
+    this.#graph = graph
+    this.#nodes = [...graph.nodes]
+    this.#constants = new Map(graph.constants)
+  }
+
+  add(op: string, inputs: readonly string[], output: string, ints: Readonly<Record<string, number>> = {}): string {
+    const attributes = Object.fromEntries(
+      Object.entries(ints).map(([name, value]) => [name, { kind: 'int', value }] as const),
+    )
+    return this.#push(madeNode(op, { inputs, output, attributes }))
+  }
+
+  /** A node with attributes that are lists of integers. */
+  lists(op: string, inputs: readonly string[], output: string, lists: Readonly<Record<string, number[]>>): string {
+    const attributes = Object.fromEntries(
+      Object.entries(lists).map(([name, value]) => [name, { kind: 'ints', value }] as const),
+    )
+    return this.#push(madeNode(op, { inputs, output, attributes }))
+  }
+
+  #push(node: Node): string {
+    this.#nodes.push(node)
+    return node.outputs[0]!
+  }
+
+  floats(name: string, shape: readonly number[], data: Float32Array | readonly number[]): string {
+    const values = data instanceof Float32Array ? data : Float32Array.from(data)
+    return this.#constant(`gapcam.constant ${name}`, floatConstant(shape, values))
+  }
+
+  #shape(sizes: readonly number[]): string {
+    return this.#constant(`gapcam.constant shape ${sizes.join(' ')}`, int64Constant([sizes.length], sizes))
+  }
+
+  #constant(name: string, constant: Constant): string {
+    this.#constants.set(name, constant)
+    return name
+  }
+
+  /** A part before centring, [1, channels · cells²]. */
+  part(part: Part, index: number): string {
+    const { map, cells } = part
+    const [places, bins] = [map.height * map.width, cells * cells]
+    const planes =
+      map.layout === 'nchw'
+        ? map.name
+        : this.lists('Transpose', [map.name], `gapcam.planes ${index}`, { perm: [0, 3, 1, 2] })
+    const rows = this.add('Reshape', [planes, this.#shape([map.channels, places])], `gapcam.rows ${index}`)
+    const shares = this.floats(`cells ${index}`, [places, bins], cellShares(map, cells))
+    const binned = this.add('MatMul', [rows, shares], `gapcam.binned ${index}`)
+    return this.add('Reshape', [binned, this.#shape([1, partLength(part)])], `gapcam.part ${index}`)
+  }
+
+  /**
+   * [1, 3]: mean and deviation of the luma, and the root mean square of its Laplacian, in levels, at half the resolution of
+   * the network's input.
+   */
+  sight({ mean, std, order }: Pixels): string {
+    const weights = order === 'rgb' ? luma : luma.toReversed()
+    const input = this.#graph.inputs[0]!
+    const isNchw = input.shape?.[1] === 3
+    const planes = isNchw ? input.name : this.lists('Transpose', [input.name], 'gapcam.planes', { perm: [0, 3, 1, 2] })
+    const scaled = this.floats(
+      'luma',
+      [1, 3, 1, 1],
+      weights.map((weight, c) => weight * std[c]!),
+    )
+    const offset = this.floats('black', [1], [weights.reduce((sum, weight, c) => sum + weight * mean[c]!, 0)])
+    const levels = this.add('Conv', [planes, scaled, offset], 'gapcam.luma')
+    const half = this.lists('AveragePool', [levels], 'gapcam.half', { kernel_shape: [2, 2], strides: [2, 2] })
+    const laplacian = this.floats('laplacian', [1, 1, 3, 3], [0, -1, 0, -1, 4, -1, 0, -1, 0])
+    const brightness = this.add('GlobalAveragePool', [half], 'gapcam.brightness')
+    const contrast = this.#rootMeanSquare(this.add('Sub', [half, brightness], 'gapcam.deviation'), 'gapcam.contrast')
+    const edges = this.#rootMeanSquare(this.add('Conv', [half, laplacian], 'gapcam.edges'), 'gapcam.sharpness')
+    const all = this.add('Concat', [brightness, contrast, edges], 'gapcam.statistics', { axis: 1 })
+    return this.add('Reshape', [all, this.#shape([1, 3])], valueNames.sight)
+  }
+
+  #rootMeanSquare(value: string, output: string): string {
+    const squares = this.add('Mul', [value, value], `${output} squares`)
+    return this.add('Sqrt', [this.add('GlobalAveragePool', [squares], `${output} mean`)], output)
+  }
+
+  /** [1, 1]: the cosine distance to the nearest taught vector. */
+  novelty(unit: string, { taught, taughtCount }: Head): void {
+    const length = taught.length / taughtCount
+    const columns = new Float32Array(taught.length)
+    for (let i = 0; i < taughtCount; i++)
+      for (let k = 0; k < length; k++) columns[k * taughtCount + i] = taught[i * length + k]!
+    const cosines = this.add('MatMul', [unit, this.floats('taught', [length, taughtCount], columns)], 'gapcam.cosines')
+    const nearest = this.add('ReduceMax', [cosines], 'gapcam.nearest', { keepdims: 1 })
+    this.add('Sub', [this.floats('one', [1], [1]), nearest], 'gapcam.distance')
+  }
+
+  /** The network with the nodes so far; its outputs are unchanged. */
+  graph(): Graph {
+    return { ...this.#graph, nodes: this.#nodes, constants: this.#constants }
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Looks at pictures through a network. A taught picture is looked at three times: as it is, and twice with another crop and
+ * light, so that a head does not hang on the exact place and brightness of five pictures.
+ */
+import { openClassifier, type Classifier } from '../classifier.js'
+import type { ClassifierView } from '../engine/classify.js'
+import type { EngineOptions } from '../engine/engine.js'
+import { GapcamError } from '../errors.js'
+import { frameOf } from '../frame.js'
+import { asModel } from '../model/in-memory.js'
+import type { LoadedModel } from '../model/onnx/onnx.js'
+import type { RgbImage } from '../pixels/image.js'
+import type { PreprocessSpec, Region } from '../pixels/spec.js'
+import type { Backbone } from './backbone.js'
+import type { Part, RawVector } from './features.js'
+import { valueNames, withVectors, type Pixels } from './graph.js'
+import type { SightStatistics } from './novelty.js'
+
+/** How a picture is changed before a look: the part that is seen, and a factor of its light. */
+interface Look {
+  readonly region: Region
+  readonly light: number
+}
+
+/** The looks at a taught picture; the first one is the picture itself. */
+const looks: readonly Look[] = [
+  { region: { x: 0, y: 0, width: 1, height: 1 }, light: 1 },
+  { region: { x: 0, y: 0.05, width: 0.93, height: 0.93 }, light: 0.85 },
+  { region: { x: 0.07, y: 0.02, width: 0.93, height: 0.93 }, light: 1.15 },
+]
+
+/** What a look gives. */
+export interface Seen {
+  readonly raw: RawVector
+  readonly sight: SightStatistics
+}
+
+/** A network that is opened for looking. */
+export interface Looker {
+  /** All looks at a picture. Rejects with PICTURE_INVALID. */
+  lookAt(picture: RgbImage): Promise<readonly Seen[]>
+  /** The picture as it is, or a part of it. */
+  glanceAt(picture: RgbImage, region?: Region): Promise<Seen>
+  close(): Promise<void>
+}
+
+/** Opens a network for looking; `pixels` must be those of its classifier. The caller closes it. */
+export async function openLooker(
+  model: LoadedModel,
+  found: { readonly backbone: Backbone; readonly parts: readonly Part[]; readonly pixels: Pixels },
+  engine: EngineOptions,
+): Promise<Looker> {
+  const graph = withVectors(found.backbone, found.parts, found.pixels)
+  const classifier = await openClassifier({
+    ...engine,
+    model: model.path,
+    // With the path and the digest of the file, so that its manifest is found.
+    loaded: asModel(graph, model),
+    engine: 'auto',
+    resize: 'stretch',
+    extraOutputs: [valueNames.raw, valueNames.sight],
+  })
+  return lookerOf(classifier)
+}
+
+function lookerOf(classifier: Classifier): Looker {
+  const views = new Map<Region | undefined, ClassifierView>()
+  const viewOf = (region: Region | undefined): ClassifierView => {
+    const known = views.get(region)
+    if (known) return known
+    const view = classifier.view({ roi: region, resize: 'stretch' } satisfies Partial<PreprocessSpec>, 1)
+    views.set(region, view)
+    return view
+  }
+  const [raw, sight] = [valueNames.raw, valueNames.sight].map(
+    (wanted) => classifier.engine.outputs.find(({ name }) => name === wanted)!.data as Float32Array,
+  ) as [Float32Array, Float32Array]
+  const see = async (picture: RgbImage, region: Region | undefined): Promise<Seen> => {
+    const outcome = await viewOf(region).classify(frameOf(picture))
+    if (!outcome.ok) throw outcome.reason === 'frame_invalid' ? outcome.error : notFinite(classifier.path)
+    return { raw: raw.slice(), sight: [sight[0]!, sight[1]!, sight[2]!] }
+  }
+  return {
+    async lookAt(picture) {
+      const seen: Seen[] = []
+      for (const { region, light } of looks) seen.push(await see(lit(picture, light), region))
+      return seen
+    },
+    glanceAt: see,
+    async close() {
+      for (const view of views.values()) view.close()
+      await classifier.close()
+    },
+  }
+}
+
+const notFinite = (path: string): GapcamError =>
+  new GapcamError('ENGINE_FAILED', `model ${path}: its outputs are not finite`)
+
+/** The picture with its levels multiplied. */
+function lit(picture: RgbImage, factor: number): RgbImage {
+  if (factor === 1) return picture
+  const table = Uint8Array.from({ length: 256 }, (_, level) => Math.min(255, Math.round(level * factor)))
+  return { ...picture, data: picture.data.map((level) => table[level]!) }
+}

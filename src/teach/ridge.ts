@@ -1,0 +1,179 @@
+/**
+ * Kernel ridge regression from vectors to states (one column a state, 1 for its pictures, 0 for the others), with the exact
+ * errors of leaving pictures out. With K the products of all vectors, centred, the solution is α = (K + λ n I)⁻¹ Y; leaving a
+ * group B out changes its rows by e = (λ n M_BB - 1/n)⁻¹ λ n α_B with M the inverse (the block form of Allen's PRESS).
+ * All sums are in double precision and in a fixed order, so the same vectors give the same bits everywhere.
+ */
+
+/** A fitted regression. Matrices are row-major. */
+export interface Ridge {
+  /** [samples, states]; its columns sum to 0. */
+  readonly alpha: Float64Array
+  /** Added to the product, one for each state. */
+  readonly intercept: Float64Array
+  readonly lambda: number
+  /** Prediction for each sample by the fit without its group, [samples, states]. */
+  readonly leftOut: Float64Array
+}
+
+/** What is fitted. */
+export interface RidgeProblem {
+  /** Products of all pairs of vectors, [samples, samples]. */
+  readonly products: Float64Array
+  /** The state of each sample. */
+  readonly states: readonly number[]
+  readonly stateCount: number
+  /** Samples that are left out together, such as the looks at one picture; each sample is in one group. */
+  readonly groups: readonly (readonly number[])[]
+}
+
+/** λ from nearly interpolating to strong; several are tried only where every state keeps a picture when one is left out. */
+const lambdas = [1e-5, 1e-3, 1e-1]
+
+/** Fits with the λ whose squared leave-one-group-out error is least. */
+export function fitRidge(problem: RidgeProblem): Ridge {
+  const tried = canLeaveOut(problem) ? lambdas : lambdas.slice(0, 1)
+  const fits = tried.map((lambda) => solve(problem, lambda))
+  return fits.reduce((best, fit) => (errorOf(problem, fit) < errorOf(problem, best) ? fit : best))
+}
+
+/** Whether no group holds all samples of a state. */
+function canLeaveOut({ states, stateCount, groups }: RidgeProblem): boolean {
+  return Array.from({ length: stateCount }, (_, state) => state).every(
+    (state) => groups.filter((group) => group.some((i) => states[i] === state)).length > 1,
+  )
+}
+
+function errorOf({ states, stateCount }: RidgeProblem, { leftOut }: Ridge): number {
+  return leftOut.reduce((sum, value, i) => {
+    const target = states[Math.floor(i / stateCount)] === i % stateCount ? 1 : 0
+    return sum + (value - target) ** 2
+  }, 0)
+}
+
+function solve(problem: RidgeProblem, lambda: number): Ridge {
+  const { products, states, stateCount } = problem
+  const n = states.length
+  const { centred, means } = centre(products, n)
+  const weight = lambda * n
+  for (let i = 0; i < n; i++) centred[i * n + i]! += weight
+  const inverse = inverseOf(centred, n)
+  const shares = Float64Array.from({ length: stateCount }, (_, s) => states.filter((state) => state === s).length / n)
+  const alpha = new Float64Array(n * stateCount)
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < n; j++) {
+      const m = inverse[i * n + j]!
+      for (let s = 0; s < stateCount; s++) alpha[i * stateCount + s]! += m * ((states[j] === s ? 1 : 0) - shares[s]!)
+    }
+  const intercept = shares.map(
+    (share, s) => share - means.reduce((sum, mean, i) => sum + mean * alpha[i * stateCount + s]!, 0),
+  )
+  return { alpha, intercept, lambda, leftOut: leaveOut(problem, { alpha, inverse, weight }) }
+}
+
+/** K minus the means of rows and columns plus the mean of all; `means` are those of the rows. */
+function centre(products: Float64Array, n: number): { centred: Float64Array; means: Float64Array } {
+  const means = new Float64Array(n)
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) means[i]! += products[i * n + j]!
+    means[i]! /= n
+  }
+  const mean = means.reduce((sum, value) => sum + value, 0) / n
+  const centred = products.map((value, at) => value - means[Math.floor(at / n)]! - means[at % n]! + mean)
+  return { centred, means }
+}
+
+/** Inverse of a symmetric positive definite matrix by its Cholesky factor. */
+function inverseOf(matrix: Float64Array, n: number): Float64Array {
+  const factor = matrix.slice()
+  for (let j = 0; j < n; j++) {
+    for (let i = j; i < n; i++) {
+      let sum = factor[i * n + j]!
+      for (let k = 0; k < j; k++) sum -= factor[i * n + k]! * factor[j * n + k]!
+      factor[i * n + j] = i === j ? Math.sqrt(Math.max(sum, Number.MIN_VALUE)) : sum / factor[j * n + j]!
+    }
+  }
+  // Columns of the factor's inverse as rows, then M = L⁻ᵀ L⁻¹.
+  const rows = new Float64Array(n * n)
+  for (let c = 0; c < n; c++) {
+    rows[c * n + c] = 1 / factor[c * n + c]!
+    for (let i = c + 1; i < n; i++) {
+      let sum = 0
+      for (let k = c; k < i; k++) sum += factor[i * n + k]! * rows[c * n + k]!
+      rows[c * n + i] = -sum / factor[i * n + i]!
+    }
+  }
+  const inverse = new Float64Array(n * n)
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j <= i; j++) {
+      let sum = 0
+      for (let k = i; k < n; k++) sum += rows[i * n + k]! * rows[j * n + k]!
+      inverse[i * n + j] = sum
+      inverse[j * n + i] = sum
+    }
+  return inverse
+}
+
+interface Solved {
+  readonly alpha: Float64Array
+  readonly inverse: Float64Array
+  readonly weight: number
+}
+
+function leaveOut({ states, stateCount, groups }: RidgeProblem, { alpha, inverse, weight }: Solved): Float64Array {
+  const n = states.length
+  const leftOut = new Float64Array(n * stateCount)
+  for (const group of groups) {
+    const size = group.length
+    const system = group.flatMap((i) => group.map((j) => weight * inverse[i * n + j]! - 1 / n))
+    const sides = group.flatMap((i) =>
+      Array.from({ length: stateCount }, (_, s) => weight * alpha[i * stateCount + s]!),
+    )
+    const errors = solveSmall(system, sides, size, stateCount)
+    group.forEach((i, row) => {
+      for (let s = 0; s < stateCount; s++)
+        leftOut[i * stateCount + s] = (states[i] === s ? 1 : 0) - errors[row * stateCount + s]!
+    })
+  }
+  return leftOut
+}
+
+/** Gaussian elimination with row exchange. A singular system, where a group is all that there is, gives zeros. */
+function solveSmall(matrix: readonly number[], sides: readonly number[], n: number, columns: number): Float64Array {
+  const [a, b] = [Float64Array.from(matrix), Float64Array.from(sides)]
+  for (let p = 0; p < n; p++) {
+    let best = p
+    for (let i = p + 1; i < n; i++) if (Math.abs(a[i * n + p]!) > Math.abs(a[best * n + p]!)) best = i
+    if (Math.abs(a[best * n + p]!) < 1e-12) return new Float64Array(b.length)
+    swapRows(a, n, p, best)
+    swapRows(b, columns, p, best)
+    for (let i = 0; i < n; i++) {
+      if (i === p) continue
+      const factor = a[i * n + p]! / a[p * n + p]!
+      for (let k = p; k < n; k++) a[i * n + k]! -= factor * a[p * n + k]!
+      for (let k = 0; k < columns; k++) b[i * columns + k]! -= factor * b[p * columns + k]!
+    }
+  }
+  return b.map((value, at) => value / a[Math.floor(at / columns) * n + Math.floor(at / columns)]!)
+}
+
+function swapRows(matrix: Float64Array, columns: number, i: number, j: number): void {
+  if (i === j) return
+  const row = matrix.slice(i * columns, (i + 1) * columns)
+  matrix.copyWithin(i * columns, j * columns, (j + 1) * columns)
+  matrix.set(row, j * columns)
+}
+
+/** The product of two vectors of one length, in four sums. */
+export function dot(a: Float32Array, b: Float32Array): number {
+  let [s, t, u, v] = [0, 0, 0, 0]
+  let i = 0
+  for (; i + 3 < a.length; i += 4) {
+    s += a[i]! * b[i]!
+    t += a[i + 1]! * b[i + 1]!
+    u += a[i + 2]! * b[i + 2]!
+    v += a[i + 3]! * b[i + 3]!
+  }
+  for (; i < a.length; i++) s += a[i]! * b[i]!
+  return s + t + (u + v)
+}

@@ -1,0 +1,36 @@
+import { expect, it } from 'vitest'
+import { nearestDistance, noveltyLimits } from '../../src/teach/novelty.js'
+
+const unit = (degrees: number): Float32Array =>
+  Float32Array.of(Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180))
+const distance = (degrees: number): number => 1 - Math.cos((degrees * Math.PI) / 180)
+
+it('the distance is that of the nearest vector that is not skipped', () => {
+  const others = [unit(10), unit(40)]
+  expect(nearestDistance(unit(0), others)).toBeCloseTo(distance(10), 6)
+  expect(nearestDistance(unit(0), others, (i) => i === 0)).toBeCloseTo(distance(40), 6)
+})
+
+it('the limit lies between the taught pictures and ordinary ones, and below pictures that must be novel', () => {
+  const taught = [unit(0), unit(1), unit(20), unit(21)]
+  const pictures = [0, 0, 1, 1]
+  const sights = [[100, 40, 8] as const, [120, 50, 10] as const]
+  const ordinary = [unit(90), unit(100)]
+  const limits = noveltyLimits(taught, pictures, { ordinary, none: [] }, sights)
+  // The looks at one picture are no neighbours of each other: 0 and 20 degrees are 19 apart from the other picture.
+  const inside = distance(20)
+  expect(limits.distance).toBeCloseTo(inside + 0.1 * (distance(69) - inside), 5)
+  expect(noveltyLimits(taught, pictures, { ordinary, none: [unit(25)] }, sights).distance).toBeCloseTo(distance(4), 5)
+})
+
+it('brightness, contrast and sharpness may leave the taught range by a factor of two', () => {
+  const { sight } = noveltyLimits([unit(0), unit(5)], [0, 1], { ordinary: [unit(90)], none: [] }, [
+    [100, 40, 8],
+    [120, 50, 10],
+  ])
+  expect(sight).toEqual([
+    [48, 244],
+    [18, 104],
+    [3.5, 21],
+  ])
+})
