@@ -24,7 +24,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['camera', ['pixels']],
   ['classifier', ['decision', 'engine', 'heat', 'model', 'pixels']],
   ['check', ['classifier', 'decision', 'heat', 'model', 'pixels']],
-  ['teach', ['classifier', 'engine', 'heat', 'model', 'pixels']],
+  ['teach', ['classifier', 'decision', 'engine', 'heat', 'model', 'pixels']],
   ['library', ['engine', 'model']],
   ['config', ['decision', 'lens', 'pixels']],
   ['publish', ['decision']],

@@ -3,6 +3,7 @@
  * field that a consumer's template reads is always present and never null.
  */
 import type { Decision, PolicyEvent } from '../decision/decision.js'
+import type { Novelty } from '../decision/novelty.js'
 import { GapcamError } from '../errors.js'
 import type { Prediction, ScoredLabel } from '../decision/prediction.js'
 
@@ -153,6 +154,11 @@ function viewFields(prediction: Prediction | null): Record<string, unknown> {
   }
 }
 
+/** A template reads `cause`, so it is never null. */
+function noveltyFields({ distance, limit, cause }: Novelty): Record<string, unknown> {
+  return { distance: round(distance), limit: round(limit), cause: cause ?? 'none' }
+}
+
 function predictionFields({
   timings,
   modelId,
@@ -160,6 +166,7 @@ function predictionFields({
   engine,
   target,
   trigger,
+  novelty,
 }: Prediction): Record<string, unknown> {
   const { capture, preprocess, infer, total } = timings
   return {
@@ -167,6 +174,7 @@ function predictionFields({
     model: modelSha256 === undefined ? { id: modelId } : { id: modelId, sha256: modelSha256 },
     engine: `${engine}-${target}`,
     ...(trigger === undefined ? {} : { trigger }),
+    ...(novelty ? { novelty: noveltyFields(novelty) } : {}),
   }
 }
 

@@ -55,7 +55,7 @@ const spanOf = (i: number, size: number, cells: number): readonly [number, numbe
   Math.ceil(((i + 1) * size) / cells),
 ]
 
-/** A picture before centring: its pooled parts, one after the other; `write.ts` computes it within the network. */
+/** A picture before centring: its pooled parts, one after the other; `graph.ts` computes it within the network. */
 export type RawVector = Float32Array
 
 /** Means of ordinary pictures, in the order of the raw vector. */

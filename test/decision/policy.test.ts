@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { unknownLabel } from '../../src/decision/decision.js'
 import { enterLevel, expire, initialPolicy, loseCamera, observe, policyDefaults } from '../../src/decision/policy.js'
+import type { PolicyStep } from '../../src/decision/policy.js'
+import type { Prediction } from '../../src/decision/prediction.js'
 import { bare, eventsOf, labelsOf, last, play, scored } from './fixture.js'
 
 describe('threshold and hysteresis', () => {
@@ -69,6 +71,38 @@ describe('lead over the second', () => {
       { ...bare, threshold: 0.4, margin: 0.2 },
     )
     expect(labelsOf(steps)).toEqual(['unknown', 'open'])
+  })
+})
+
+describe('a picture that is none of the taught states', () => {
+  const options = { ...bare, consecutive: 2 }
+  const seen = (isNovel: boolean): Prediction => ({
+    ...scored([0.9, 0, 0, 0]),
+    novelty: { distance: isNovel ? 0.6 : 0.1, limit: 0.4, cause: isNovel ? 'features' : null },
+  })
+  const playSeen = (...frames: readonly boolean[]): readonly PolicyStep[] => {
+    let state = initialPolicy(0)
+    return frames.map((isNovel, i) => {
+      const step = observe(state, seen(isNovel), options, i * 100)
+      state = step.state
+      return step
+    })
+  }
+
+  it('withdraws the label after some in a row, with a reason and one event', () => {
+    const steps = playSeen(false, false, true, true, true)
+    expect(labelsOf(steps)).toEqual(['unknown', 'open', 'open', 'unknown', 'unknown'])
+    expect(eventsOf(steps)).toEqual(['label_changed', 'novel'])
+    expect(last(steps).state.decision).toMatchObject({ reason: 'novel', prev: 'open', index: null })
+  })
+
+  it('is forgotten when taught states are back', () => {
+    const steps = playSeen(false, false, true, true, false, false)
+    expect(labelsOf(steps)).toEqual(['unknown', 'open', 'open', 'unknown', 'unknown', 'open'])
+  })
+
+  it('alone between others changes nothing', () => {
+    expect(labelsOf(playSeen(false, false, true, false, true))).toEqual(['unknown', 'open', 'open', 'open', 'open'])
   })
 })
 

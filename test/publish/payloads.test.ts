@@ -37,6 +37,18 @@ describe('payloads', () => {
     })
   })
 
+  it('the novelty of a taught model has a cause without null', () => {
+    const like = { distance: 0.123456, limit: 0.4, cause: null } as const
+    const withNovelty = { ...fields, prediction: { ...prediction(1), novelty: like } }
+    expect(JSON.parse(statePayload(stamp, withNovelty)).novelty).toEqual({
+      distance: 0.1235,
+      limit: 0.4,
+      cause: 'none',
+    })
+    const far = { ...like, cause: 'features' } as const
+    expect(JSON.parse(resultPayload(stamp, { ...prediction(1), novelty: far })).novelty.cause).toBe('features')
+  })
+
   it('a state without a camera has a reason, a score and no null', () => {
     const lost: Decision = {
       label: 'unknown',

@@ -52,6 +52,7 @@ export const text = {
       starting: 'waiting for the first frame',
       settling: 'not settled yet',
       low_confidence: 'no score reaches the threshold',
+      novel: 'none of the taught states',
       model_changed: 'the model has changed',
       camera_lost: 'the camera is lost',
       camera_stale: 'the camera delivers no frames',
