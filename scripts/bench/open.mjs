@@ -5,6 +5,9 @@
 //
 // openToResultMs runs from the call that opens the model to the first scores. It does not include importing the package.
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { loadModel } from '../../dist/model/load.js'
@@ -14,17 +17,25 @@ const child = fileURLToPath(new URL('peers/first-result.mjs', import.meta.url))
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    engines: { type: 'string', default: 'gapcam,gapcam-onnxruntime,onnxruntime-node' },
+    engines: { type: 'string', default: 'gapcam,gapcam-kept,gapcam-onnxruntime,onnxruntime-node' },
     rounds: { type: 'string', default: '9' },
     threads: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
 })
 
+/** Plans of gapcam-kept. */
+const plans = mkdtempSync(join(tmpdir(), 'gapcam-bench-plans-'))
+process.on('exit', () => rmSync(plans, { recursive: true, force: true }))
+
 function once(engine, file, side) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [child, engine, file, options.threads, ...side], {
-    encoding: 'utf8',
-  })
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [child, engine, file, options.threads, plans, ...side],
+    {
+      encoding: 'utf8',
+    },
+  )
   if (status !== 0) throw new Error(`${engine} with ${file}:\n${stderr}`)
   return JSON.parse(stdout)
 }
@@ -43,6 +54,7 @@ async function measure(file) {
   const { inputSize } = sizeFor((await loadModel(file)).graph)
   const side = inputSize ? [String(inputSize.height)] : []
   const runs = new Map(options.engines.split(',').map((engine) => [engine, []]))
+  if (runs.has('gapcam-kept')) once('gapcam-kept', file, side) // keeps the plan
   for (let i = 0; i < Number(options.rounds); i++)
     for (const [engine, results] of runs) results.push(once(engine, file, side))
   const engines = Object.fromEntries(

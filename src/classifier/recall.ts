@@ -14,11 +14,12 @@ import { wire } from './wiring.js'
 
 /** The place of this model with these options; null where plans are not kept. */
 export async function planPlace(options: ClassifierOptions): Promise<PlanPlace | null> {
-  const { model, engine, labels, inputSize, resize, heat, outputs, extraOutputs, target, planCache } = options
-  if (planCache === undefined || options.loaded || engine === 'onnxruntime') return null
+  const { model, engine: choice = 'auto', labels, resize, heat, planCache } = options
+  if (planCache === undefined || options.loaded || choice === 'onnxruntime') return null
   return placeOf(model, planCache, {
-    target,
-    options: { kind: 'classifier', labels, inputSize, resize, heat, outputs, extraOutputs },
+    choice,
+    engine: options,
+    options: { kind: 'classifier', labels, resize, heat },
     beside: [...filesBeside(model), ...(labels === undefined ? [] : [labels])],
   })
 }

@@ -4,7 +4,7 @@
  * damaged entry is removed and the model compiled again. A disk that cannot be written is no error.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,8 +14,9 @@ import { makeFolder } from '../folder.js'
 import { readBytes } from '../model/onnx/file.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { version } from '../version.js'
+import type { EngineOptions } from './engine.js'
 import { partsOfEntry, readEntry, type FilePrint, type Kept, type SourceFile } from './plan-entry.js'
-import { targetFor } from './select.js'
+import { wantedHere, type OwnChoice } from './select.js'
 
 /** Where plans are kept. */
 export interface PlanCacheOptions {
@@ -30,10 +31,10 @@ export interface PlanCacheOptions {
 
 /** What decides over a compiled model besides the model itself. */
 export interface PlanUse {
-  /** As in EngineOptions. */
-  readonly target?: string | undefined
-  /** Plain data: options that change the result. */
-  readonly options: unknown
+  readonly choice: OwnChoice
+  readonly engine: EngineOptions
+  /** Plain data: further options that change what is kept. */
+  readonly options?: unknown
   /** Files that change the result, whether they exist or not. */
   readonly beside: readonly string[]
 }
@@ -70,7 +71,13 @@ export async function placeOf(model: string, cache: PlanCacheOptions, use: PlanU
   } catch {
     return null // the loader says why
   }
-  return new Place(loaded.addon, cache, model, bytes, use)
+  const { addon } = loaded
+  const { inputSize, outputs, extraOutputs, integers } = use.engine
+  const print = addon.fingerprint(bytes)
+  const wanted = await wantedHere(addon, use.choice, use.engine)
+  const parts = [codeIdentity(), resolve(model), bytes.length, print, wanted, use.options]
+  const key = JSON.stringify([...parts, { inputSize, outputs, extraOutputs, integers }])
+  return new Place(addon, cache, bytes, addon.fingerprint(new TextEncoder().encode(key)), use.beside)
 }
 
 class Place implements PlanPlace {
@@ -81,20 +88,12 @@ class Place implements PlanPlace {
   readonly #key: string
   readonly #file: string
 
-  constructor(addon: Addon, cache: PlanCacheOptions, model: string, bytes: Uint8Array, use: PlanUse) {
+  constructor(addon: Addon, cache: PlanCacheOptions, bytes: Uint8Array, key: string, beside: readonly string[]) {
     this.bytes = bytes
     this.#addon = addon
     this.#cache = cache
-    this.#beside = use.beside
-    const parts = [
-      codeIdentity(),
-      resolve(model),
-      bytes.length,
-      addon.fingerprint(bytes),
-      targetFor(addon, use),
-      use.options,
-    ]
-    this.#key = addon.fingerprint(new TextEncoder().encode(JSON.stringify(parts)))
+    this.#beside = beside
+    this.#key = key
     this.#file = join(cache.folder, `${this.#key}.plan`)
   }
 
@@ -200,19 +199,19 @@ async function makeRoom(folder: string, own: string, mostEntries: number, mostBy
 let identity: string | undefined
 
 /**
- * What tells this program's code apart from another's: its version; in a checkout, where code changes and the version does
- * not, the times of the compiled files too.
+ * What tells this program's code apart from another's: its version. A checkout changes without its version, so there it is
+ * the time of the last build too, which writes this file and the addon again.
  */
 function codeIdentity(): string {
-  return (identity ??= `${version} ${isCheckout() ? timesOf(dist) : ''}`)
+  return (identity ??= isCheckout() ? `${version} ${buildTimes()}` : version)
 }
 
-const dist = fileURLToPath(new URL('..', import.meta.url))
-const isCheckout = (): boolean => existsSync(join(dist, '../src'))
+const here = fileURLToPath(import.meta.url)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const isCheckout = (): boolean => existsSync(join(root, 'src'))
 
-function timesOf(folder: string): string {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /\.[jt]s$/.test(name))
-  const addon = process.env['GAPCAM_ADDON'] ?? `${dist}/../prebuilds/${process.platform}-${process.arch}/gapcam.node`
-  const times = [addon, ...names.map((name) => join(folder, name))].map((file) => statSync(file).mtimeMs)
-  return `${times.length} ${Math.max(...times)}`
+function buildTimes(): string {
+  const addon =
+    process.env['GAPCAM_ADDON'] ?? join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'gapcam.node')
+  return [here, addon].map((file) => statSync(file).mtimeMs).join(' ')
 }

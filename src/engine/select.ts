@@ -64,21 +64,26 @@ export async function openCompiled(
   choice: OwnChoice,
   options: EngineOptions,
 ): Promise<Engine | { readonly why: string }> {
-  const own = await openOwn(() => compiled, choice, options)
+  const own = await openOwn(compiled, choice, options)
   return 'engine' in own ? own.engine : { why: own.native.why }
 }
 
-/** The target whose kernels serve these options. */
-export const targetFor = (addon: Addon, { target }: { readonly target?: string | undefined }): string =>
-  target ?? process.env['GAPCAM_TARGET'] ?? bestTarget(addon)
-
 /** Where a plan is to run: CUDA runs the plan of a CPU target that computes in float32. */
-interface Wanted {
+export interface Wanted {
   readonly target: string
   readonly isForCuda: boolean
 }
 
-type Compile = (wanted: Wanted) => CompiledModel | { readonly why: string }
+/** What a plan must be made for so that `openEngine` would open it on this machine. */
+export async function wantedHere(addon: Addon, choice: OwnChoice, options: EngineOptions): Promise<Wanted> {
+  return { target: targetFor(addon, options), isForCuda: !('why' in (await gpuFor(choice, options))) }
+}
+
+const targetFor = (addon: Addon, { target }: EngineOptions): string =>
+  target ?? process.env['GAPCAM_TARGET'] ?? bestTarget(addon)
+
+/** A compiled model, or what compiles one. */
+type Source = CompiledModel | ((wanted: Wanted) => CompiledModel | { readonly why: string })
 
 interface Opened {
   readonly engine: Engine
@@ -97,20 +102,23 @@ interface Failure {
 }
 
 /** The native engine, or CUDA on top of it. */
-async function openOwn(compile: Compile, choice: OwnChoice, options: EngineOptions): Promise<Opened | NotOpened> {
-  const target = options.target ?? process.env['GAPCAM_TARGET']
-  const isForCpu = choice === 'native' || (choice === 'auto' && target !== undefined)
-  const gpu = isForCpu ? { why: `${target ?? 'native'} was asked for` } : await findCudaDevice()
+async function openOwn(source: Source, choice: OwnChoice, options: EngineOptions): Promise<Opened | NotOpened> {
+  const gpu = await gpuFor(choice, options)
   if (choice === 'cuda' && 'why' in gpu) throw unavailable('cuda', gpu)
   const isTold = choice === 'auto' && 'why' in gpu && 'addon' in loadAddon()
   const rejected = isTold ? [{ name: 'cuda', reason: gpu.why }] : []
   const reason = choice === 'native' ? 'asked for' : 'covers the whole model'
-  const opened = async (isForCuda: boolean): Promise<NativeOpened | Failure> =>
-    tryNative((target) => compile({ target, isForCuda }), options, reason, rejected)
-  const native = await opened(!('why' in gpu))
+  const native = await tryNative({ source, isForCuda: !('why' in gpu), options, reason, before: rejected })
   if ('why' in native) return { native, rejected }
   const { compiled } = native
   return { compiled, engine: 'why' in gpu ? native.engine : await openOnGpu(native, gpu, choice === 'cuda', options) }
+}
+
+/** The GPU that is to be tried, or why none is. */
+async function gpuFor(choice: OwnChoice, options: EngineOptions): ReturnType<typeof findCudaDevice> {
+  const target = options.target ?? process.env['GAPCAM_TARGET']
+  const isForCpu = choice === 'native' || (choice === 'auto' && target !== undefined)
+  return isForCpu ? { why: `${target ?? 'native'} was asked for` } : findCudaDevice()
 }
 
 /** The error if no engine can serve: each engine's reason, and the input size, because a wrong size often causes it. */
@@ -153,18 +161,29 @@ interface NativeOpened {
   readonly compiled: CompiledModel
 }
 
-async function tryNative(
-  compile: (target: string) => CompiledModel | { readonly why: string },
-  options: EngineOptions,
-  reason: string,
-  before: readonly Rejection[],
-): Promise<NativeOpened | Failure> {
+interface NativeRequest {
+  readonly source: Source
+  readonly isForCuda: boolean
+  readonly options: EngineOptions
+  readonly reason: string
+  /** The engines that were rejected before. */
+  readonly before: readonly Rejection[]
+}
+
+async function tryNative({
+  source,
+  isForCuda,
+  options,
+  reason,
+  before,
+}: NativeRequest): Promise<NativeOpened | Failure> {
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
   const { addon } = loaded
   const target = options.target ?? process.env['GAPCAM_TARGET']
-  const tested = testedTarget(addon, target) // runs while the plan is compiled
-  const compiled = compile(targetFor(addon, options))
+  // It runs while the model is compiled, or else while the kept plan is opened.
+  if (typeof source === 'function') void testedTarget(addon, target)
+  const compiled = typeof source === 'function' ? source({ target: targetFor(addon, options), isForCuda }) : source
   if ('why' in compiled) return compiled
   const { threads, sentence } = compiled.tuned
   const opening = openNative(addon, compiled, {
@@ -175,7 +194,7 @@ async function tryNative(
     rejected: [...before, ...rejectedTargets(addon, target)],
     ...(target === undefined ? {} : { target }),
   }).catch((error: unknown): Failure => ({ why: messageOf(error), cause: error }))
-  const [wrong, opened] = await Promise.all([tested, opening])
+  const [wrong, opened] = await Promise.all([testedTarget(addon, target), opening])
   if (wrong === null) return 'why' in opened ? opened : { engine: opened, compiled }
   if (!('why' in opened)) await opened.close()
   return { why: wrong }

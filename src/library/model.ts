@@ -63,9 +63,10 @@ export interface Model {
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<Model> {
   if (typeof path !== 'string' || path === '') throw expected('a file name', 'path', path)
   const { engine: choice = 'auto', planCache = join(cacheFolder(), 'plans'), ...engineOptions } = options
-  const { target, inputSize, outputs, extraOutputs } = engineOptions
-  const use = { target, options: { inputSize, outputs, extraOutputs }, beside: [tuningFile(path)] }
-  const place = planCache === false || choice === 'onnxruntime' ? null : await placeOf(path, { folder: planCache }, use)
+  const place =
+    planCache === false || choice === 'onnxruntime'
+      ? null
+      : await placeOf(path, { folder: planCache }, { choice, engine: engineOptions, beside: [tuningFile(path)] })
   const kept = place && (await openKept(place, choice as OwnChoice, engineOptions))
   if (kept) return kept
   const loaded = await loadModel(path, place?.bytes)

@@ -48,11 +48,15 @@ interface Opened {
 }
 
 /** Opens the model as `openModel` does, runs it once, and waits until its plan is kept. */
-async function open(use: Partial<PlanUse> = {}, bounds: Partial<PlanCacheOptions> = {}, file = model): Promise<Opened> {
-  const cache = { folder, onNote: (note: string) => void notes.push(note), ...bounds }
-  const place = (await placeOf(file, cache, { options: {}, beside: [tuningFile(file)], ...use }))!
-  const kept = place.find()
+async function open(
+  use: Partial<PlanUse> & { readonly target?: string } = {},
+  bounds: Partial<PlanCacheOptions> = {},
+  file = model,
+): Promise<Opened> {
   const options = { inputSize, ...(use.target === undefined ? {} : { target: use.target }) }
+  const cache = { folder, onNote: (note: string) => void notes.push(note), ...bounds }
+  const place = (await placeOf(file, cache, { choice: 'native', engine: options, beside: [tuningFile(file)], ...use }))!
+  const kept = place.find()
   if (kept) {
     const engine = await openCompiled(kept.compiled, 'native', options)
     if (!('why' in engine)) return { isKept: true, bits: await bitsOf(engine) }
@@ -95,7 +99,8 @@ test('weights of the model’s file are not stored again', async () => {
 test('each option and each target has its own plan', async () => {
   await open({ target: 'scalar' })
   expect((await open()).isKept).toBe(false)
-  expect((await open({ options: { inputSize: 7 } })).isKept).toBe(false)
+  expect((await open({ engine: { inputSize, integers: false } })).isKept).toBe(false)
+  expect((await open({ engine: { inputSize: { height: 96, width: 64 } } })).isKept).toBe(false)
   expect((await open({ target: 'scalar' })).isKept).toBe(true)
 })
 
@@ -126,7 +131,11 @@ test('another version of gapcam makes its own plans', async () => {
   vi.doMock('../../src/version.js', () => ({ version: '99.0.0' }))
   const later = await import('../../src/engine/plan-cache.js')
   vi.doUnmock('../../src/version.js')
-  const place = await later.placeOf(model, { folder }, { options: {}, beside: [tuningFile(model)] })
+  const place = await later.placeOf(
+    model,
+    { folder },
+    { choice: 'native', engine: { inputSize }, beside: [tuningFile(model)] },
+  )
   expect(place!.find()).toBeNull()
 })
 

@@ -107,10 +107,10 @@ it('bench-open gives time and memory of a fresh process', async () => {
     '--rounds',
     '1',
     '--engines',
-    'gapcam,gapcam-onnxruntime',
+    'gapcam,gapcam-kept,gapcam-onnxruntime',
     join(projectRoot, 'models/efficientnet-lite0.onnx'),
   )
-  for (const engine of ['gapcam', 'gapcam-onnxruntime']) {
+  for (const engine of ['gapcam', 'gapcam-kept', 'gapcam-onnxruntime']) {
     // Node alone has some 40 MB, the weights 18.
     expect(models[0]!.engines[engine]!['peakRssMb']).toBeGreaterThan(50)
     expect(models[0]!.engines[engine]!['openToResultMs']).toBeGreaterThan(0)

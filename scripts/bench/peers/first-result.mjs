@@ -1,9 +1,10 @@
-// Opens a model and runs it once in a fresh process:  node first-result.mjs gapcam|gapcam-onnxruntime|onnxruntime-node MODEL THREADS [SIDE]
+// Opens a model and runs it once in a fresh process:  node first-result.mjs gapcam|gapcam-kept|gapcam-onnxruntime|onnxruntime-node MODEL THREADS PLANS [SIDE]
+// gapcam compiles the model; gapcam-kept takes the plan that an earlier process kept in the folder PLANS.
 // Prints one JSON line: milliseconds to import the package, to open the model and to run it once with a picture given
 // in the file's order (SIDE by SIDE pixels where the model leaves that open), and the process's peak resident set (VmHWM) in KiB.
 import { readFileSync } from 'node:fs'
 
-const [engine, file, threadsText, side] = process.argv.slice(2)
+const [engine, file, threadsText, plans, side] = process.argv.slice(2)
 const threads = Number(threadsText)
 const start = performance.now()
 const module =
@@ -14,13 +15,16 @@ const filled = (shape) => new Float32Array(shape.reduce((count, size) => count *
 
 async function withGapcam() {
   const model = await module.openModel(file, {
-    engine: engine === 'gapcam' ? 'native' : 'onnxruntime',
+    engine: engine === 'gapcam-onnxruntime' ? 'onnxruntime' : 'native',
     threads,
+    planCache: engine === 'gapcam-kept' ? plans : false,
     ...(side ? { inputSize: { height: Number(side), width: Number(side) } } : {}),
   })
   const opened = performance.now()
   const outputs = await model.run(filled(model.inputs[0].shape))
-  return { opened, first: Object.values(outputs)[0].data[0] }
+  const done = performance.now()
+  if (engine === 'gapcam-kept') await model.close() // the plan is on disk afterwards
+  return { opened, done, first: Object.values(outputs)[0].data[0] }
 }
 
 async function withOnnxruntime() {
@@ -34,11 +38,10 @@ async function withOnnxruntime() {
     size > 0 ? Number(size) : axis > 1 ? Number(side) : 1,
   )
   const outputs = await session.run({ [session.inputNames[0]]: new module.Tensor('float32', filled(shape), shape) })
-  return { opened, first: outputs[session.outputNames[0]].data[0] }
+  return { opened, done: performance.now(), first: outputs[session.outputNames[0]].data[0] }
 }
 
-const { opened, first } = await (engine === 'onnxruntime-node' ? withOnnxruntime() : withGapcam())
-const done = performance.now()
+const { opened, done, first } = await (engine === 'onnxruntime-node' ? withOnnxruntime() : withGapcam())
 const peakRssKb = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1])
 process.stdout.write(
   `${JSON.stringify({ importMs: imported - start, openMs: opened - imported, firstRunMs: done - opened, peakRssKb, first })}\n`,
