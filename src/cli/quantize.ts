@@ -52,7 +52,14 @@ async function quantizeFile(path: string, classifier: Classifier, values: FlagVa
   const progress = startProgressBar('layers', 1)
   let result: Quantized
   try {
-    result = await quantizeModel({ graph, path, inputs, engine: {}, onProgress: (_, share) => progress.update(share) })
+    result = await quantizeModel({
+      graph,
+      path,
+      calibrating: inputs.filter((_, i) => i % 2 === 0),
+      judging: inputs.filter((_, i) => i % 2 === 1),
+      engine: {},
+      onProgress: (_, share) => progress.update(share),
+    })
   } finally {
     progress.stop()
   }

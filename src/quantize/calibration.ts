@@ -2,7 +2,7 @@
  * What the float model computes on the pictures: for each tensor its least and greatest value, a histogram between them, and
  * the mean of each channel. Two passes over the pictures, since the histogram needs the range first.
  */
-import type { Engine } from '../engine/engine.js'
+import type { Engine, EngineTensor } from '../engine/engine.js'
 
 const bins = 2048
 
@@ -45,10 +45,17 @@ function feed(engine: Engine, values: Input): void {
   for (let c = 0; c < channels; c++) for (let p = 0; p < places; p++) data[p * channels + c] = values[c * places + p]!
 }
 
-/** Statistics of every output of an engine whose outputs are the tensors to quantize, by name. */
+/** A tensor as an engine has it: [1, channels, …] in file order, [1, …, channels] otherwise. */
+export type Seen = Pick<EngineTensor, 'data' | 'inFileOrder'>
+
+/**
+ * Statistics of every output of an engine whose outputs are the tensors to quantize, by name. `onPicture` may read the outputs of
+ * the second pass, each picture once.
+ */
 export async function collectStatistics(
   engine: Engine,
   inputs: readonly Input[],
+  onPicture: (outputs: ReadonlyMap<string, Seen>, index: number) => void,
 ): Promise<ReadonlyMap<string, TensorStatistics>> {
   const collected = new Map<string, Collected>()
   for (const { name, shape, inFileOrder } of engine.outputs)
@@ -63,8 +70,10 @@ export async function collectStatistics(
     for (const { name, data, shape, inFileOrder } of engine.outputs)
       addRange(collected.get(name)!, data as Float32Array, shape, inFileOrder)
   })
-  await runAll(engine, inputs, () => {
+  const outputs = new Map(engine.outputs.map((output) => [output.name, output]))
+  await runAll(engine, inputs, (index) => {
     for (const { name, data } of engine.outputs) addHistogram(collected.get(name)!, data as Float32Array)
+    onPicture(outputs, index)
   })
   return new Map(
     [...collected].map(([name, { min, max, histogram, sums, count }]) => [
@@ -74,20 +83,35 @@ export async function collectStatistics(
   )
 }
 
-/** Range and sums of one tensor, [1, channels, …] in file order or [1, …, channels]. */
+/** Range and sums of one tensor. */
 function addRange(to: Collected, data: Float32Array, shape: readonly number[], inFileOrder: boolean): void {
-  const channels = to.sums.length
-  const places = data.length / channels
+  const { sums } = to
+  const places = data.length / sums.length
+  let { min, max } = to
   for (let i = 0; i < data.length; i++) {
     const value = data[i]!
-    if (value < to.min) to.min = value
-    if (value > to.max) to.max = value
-    to.sums[inFileOrder || shape.length < 3 ? Math.floor(i / places) : i % channels]! += value
+    if (value < min) min = value
+    if (value > max) max = value
   }
+  to.min = min
+  to.max = max
   to.count += places
+  addSums(sums, data, inFileOrder || shape.length < 3)
+}
+
+/** Adds up each channel; `isByChannel`: the numbers of a channel lie together. */
+function addSums(sums: Float64Array, data: Float32Array, isByChannel: boolean): void {
+  const [channels, places] = [sums.length, data.length / sums.length]
+  if (isByChannel)
+    for (let c = 0; c < channels; c++) {
+      let sum = 0
+      for (let p = 0; p < places; p++) sum += data[c * places + p]!
+      sums[c]! += sum
+    }
+  else for (let p = 0; p < data.length; p += channels) for (let c = 0; c < channels; c++) sums[c]! += data[p + c]!
 }
 
 function addHistogram({ min, max, histogram }: Collected, data: Float32Array): void {
   const scale = bins / Math.max(max - min, Number.MIN_VALUE)
-  for (let i = 0; i < data.length; i++) histogram[Math.min(bins - 1, Math.floor((data[i]! - min) * scale))]! += 1
+  for (let i = 0; i < data.length; i++) histogram[Math.min(bins - 1, ((data[i]! - min) * scale) | 0)]! += 1
 }

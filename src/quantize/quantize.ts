@@ -7,7 +7,8 @@ import type { EngineOptions } from '../engine/engine.js'
 import { GapcamError } from '../errors.js'
 import { floatsOf, type Graph } from '../model/graph.js'
 import { GraphIndex } from '../model/graph-index.js'
-import { collectStatistics, type Input, type TensorStatistics } from './calibration.js'
+import { collectStatistics, type Input, type Seen, type TensorStatistics } from './calibration.js'
+import { covarianceOf, type Covariance } from './covariance.js'
 import { correctedBias } from './correction.js'
 import { asModel } from '../model/in-memory.js'
 import { compareOutputs, outputsOf, type Quality } from './quality.js'
@@ -21,9 +22,13 @@ export interface QuantizeOptions {
   readonly graph: Graph
   /** For messages, and to name the model to engines. */
   readonly path: string
-  /** Pictures as network inputs in file order; half of them calibrate, the other half judge. At least two. */
-  readonly inputs: readonly Input[]
+  /** Pictures as network inputs in file order, from which ranges and biases follow. At least one. */
+  readonly calibrating: readonly Input[]
+  /** Other pictures, on which the 8-bit model is compared with the float model. At least one. */
+  readonly judging: readonly Input[]
   readonly engine: EngineOptions
+  /** The largest share of the layers that may go back to float; default a third. */
+  readonly mostReverted?: number
   /** Told of each step: what is done, and how far, from 0 to 1. */
   readonly onProgress?: (what: string, share: number) => void
 }
@@ -38,23 +43,19 @@ export interface Quantized {
 
 /** What a quantized model must reach on the pictures that did not calibrate. */
 export const leastQuality: Quality = { agreement: 0.95, sqnrDb: 20 }
-/** The largest share of the layers that may go back to float. */
-const mostReverted = 1 / 3
 /** Pictures on which the layers are tried one by one. */
 const trialPictures = 8
 
 /** Quantizes a model. Rejects with MODEL_UNSUPPORTED where nothing can be quantized, with QUANTIZE_FAILED where the result is not near enough. */
 export async function quantizeModel(options: QuantizeOptions): Promise<Quantized> {
-  const { graph, inputs } = options
+  const { graph, calibrating, judging, mostReverted = 1 / 3 } = options
   const layers = layersOf(graph)
   if (layers.every(({ weights }) => weights === null))
     throw new GapcamError('MODEL_UNSUPPORTED', `model ${options.path} has no layers that could be quantized`)
-  const calibrating = inputs.filter((_, i) => i % 2 === 0)
-  const judging = inputs.filter((_, i) => i % 2 === 1)
   options.onProgress?.('calibrating', 0)
-  const statistics = await statisticsOf(options, layers, calibrating)
+  const { statistics, covariances } = await statisticsOf(options, layers, calibrating)
   const affines = affinesOf(graph, layers, statistics)
-  const quantized = layers.map((layer) => quantizeLayer(graph, layer, statistics))
+  const quantized = layers.map((layer) => quantizeLayer(graph, layer, statistics, covariances.get(layer)))
   const expected = await floatOutputs(options, judging)
   const judge = async (chosen: readonly QuantizedLayer[], few = false): Promise<Quality> => {
     const pictures = few ? judging.slice(0, trialPictures) : judging
@@ -63,7 +64,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<Quantized
   let chosen: readonly QuantizedLayer[] = quantized
   let quality = await judge(chosen)
   const reverted: string[] = []
-  if (!isGood(quality)) {
+  if (!isGood(quality) && mostReverted > 0) {
     const worst = await worstFirst(quantized, judge, options)
     for (const layer of worst.slice(0, Math.floor(layers.length * mostReverted))) {
       chosen = chosen.filter((other) => other !== layer)
@@ -81,10 +82,13 @@ export function isGood({ agreement, sqnrDb }: Quality): boolean {
 }
 
 async function statisticsOf(
-  { graph, path, engine }: QuantizeOptions,
+  { graph, path, engine, onProgress }: QuantizeOptions,
   layers: readonly Layer[],
   inputs: readonly Input[],
-): Promise<ReadonlyMap<string, TensorStatistics>> {
+): Promise<{
+  readonly statistics: ReadonlyMap<string, TensorStatistics>
+  readonly covariances: ReadonlyMap<Layer, Covariance>
+}> {
   const inputNames = new Set(graph.inputs.map(({ name }) => name))
   const names = [...new Set(layers.flatMap((layer) => [...layer.inputs, layer.output]))].filter(
     (name) => !inputNames.has(name),
@@ -95,10 +99,28 @@ async function statisticsOf(
     ...engine,
     extraOutputs: names.filter((name) => !own.includes(name)),
   })
+  const collectors = new Map(
+    layers.flatMap((layer) => {
+      const collector = layer.weights === null ? null : covarianceOf(graph, layer)
+      return collector ? [[layer, collector] as const] : []
+    }),
+  )
+  const onPicture = (outputs: ReadonlyMap<string, Seen>, index: number): void => {
+    for (const [
+      {
+        inputs: [name],
+      },
+      collector,
+    ] of collectors) {
+      const seen = outputs.get(name!)
+      collector.add((seen?.data ?? inputs[index]!) as Float32Array, seen?.inFileOrder ?? true)
+    }
+    onProgress?.('calibrating', (index + 1) / inputs.length)
+  }
   try {
-    const statistics = new Map(await collectStatistics(opened, inputs))
+    const statistics = new Map(await collectStatistics(opened, inputs, onPicture))
     for (const name of inputNames) statistics.set(name, inputStatistics(graph, name, inputs))
-    return statistics
+    return { statistics, covariances: new Map([...collectors].map(([layer, each]) => [layer, each.finish()])) }
   } finally {
     await opened.close()
   }
@@ -146,9 +168,14 @@ function affinesOf(
   return new Map([...ranges].map(([name, range]) => [name, affineOf(range)]))
 }
 
-function quantizeLayer(graph: Graph, layer: Layer, statistics: ReadonlyMap<string, TensorStatistics>): QuantizedLayer {
+function quantizeLayer(
+  graph: Graph,
+  layer: Layer,
+  statistics: ReadonlyMap<string, TensorStatistics>,
+  covariance: Covariance | undefined,
+): QuantizedLayer {
   if (layer.weights === null) return { layer, weights: null, bias: null }
-  const weights = quantizeWeights(graph, layer)
+  const weights = quantizeWeights(graph, layer, covariance)
   const bias = layer.bias === null ? null : floatsOf(graph.constants.get(layer.bias)!)
   const means = statistics.get(layer.inputs[0]!)!.channelMeans
   return { layer, weights, bias: correctedBias(layer.node, bias, weights, means) }

@@ -3,6 +3,8 @@
  * almost nothing gets a scale that keeps its bias inside 32 bits.
  */
 import { intAttribute, floatsOf, type Constant, type Graph } from '../model/graph.js'
+import type { Covariance } from './covariance.js'
+import { compensation, roundRow } from './rounding.js'
 import type { Layer } from './selection.js'
 
 export interface QuantizedWeights {
@@ -19,27 +21,58 @@ export interface QuantizedWeights {
 /** A channel whose largest weight is below this share of the layer's largest counts as almost nothing. */
 const leastShare = 2 ** -10
 
-/** Quantizes the weights of a layer that has some. */
-export function quantizeWeights(graph: Graph, { node, weights }: Layer): QuantizedWeights {
+/**
+ * Quantizes the weights of a layer that has some. With the covariance of its inputs, rounding errors compensate each other; else
+ * each weight is rounded to nearest.
+ */
+export function quantizeWeights(
+  graph: Graph,
+  { node, weights }: Layer,
+  covariance: Covariance | null = null,
+): QuantizedWeights {
   const constant = graph.constants.get(weights!)!
   const { shape } = constant
   const axis = node.op === 'Conv' || (node.op === 'Gemm' && intAttribute(node, 'transB', 0) === 1) ? 0 : 1
   const values = floatsOf(constant)
   const [outputs, inputs, places] =
     axis === 0 ? [shape[0]!, shape[1]!, count(shape.slice(2))] : [shape[1]!, shape[0]!, 1]
-  const at = (o: number, i: number, p: number): number => (axis === 0 ? (o * inputs + i) * places + p : i * outputs + o)
-  const scales = scalesOf(values, outputs, (o, k) => at(o, Math.floor(k / places), k % places), inputs * places)
+  const length = inputs * places
+  const at = (o: number, k: number): number => (axis === 0 ? o * length + k : k * outputs + o)
+  const scales = scalesOf(values, outputs, at, length)
   const result = new Int8Array(values.length)
   const errors = new Float64Array(outputs * inputs)
-  for (let o = 0; o < outputs; o++)
-    for (let i = 0; i < inputs; i++)
-      for (let p = 0; p < places; p++) {
-        const j = at(o, i, p)
-        const rounded = Math.max(-127, Math.min(127, roundHalfEven(values[j]! / scales[o]!)))
-        result[j] = rounded
-        errors[o * inputs + i]! += rounded * scales[o]! - values[j]!
-      }
+  const round = rounder(covariance, outputs)
+  for (let o = 0; o < outputs; o++) {
+    const row = Float64Array.from({ length }, (_, k) => values[at(o, k)]! / scales[o]!)
+    round(row, o)
+    for (let k = 0; k < length; k++) {
+      const j = at(o, k)
+      result[j] = row[k]!
+      errors[o * inputs + Math.floor(k / places)]! += row[k]! * scales[o]! - values[j]!
+    }
+  }
   return { values: result, shape, axis, scales, errors }
+}
+
+/** Rounds the weights of one output in place. */
+function rounder(covariance: Covariance | null, outputs: number): (row: Float64Array, output: number) => void {
+  const nearest = (row: Float64Array): void => {
+    for (let k = 0; k < row.length; k++) row[k] = Math.max(-127, Math.min(127, roundHalfEven(row[k]!)))
+  }
+  if (!covariance) return nearest
+  const { groups, blocks, samples } = covariance
+  let [group, factors] = [-1, [] as readonly ReturnType<typeof compensation>[]]
+  return (row, output) => {
+    const own = Math.floor((output * groups) / outputs)
+    if (own !== group) factors = blocks[own]!.map(({ matrix, size }) => compensation(matrix, size, samples))
+    group = own
+    blocks[own]!.forEach(({ start, size }, i) => {
+      const part = row.subarray(start, start + size)
+      const factor = factors[i]
+      if (factor) roundRow(part, factor, roundHalfEven)
+      else nearest(part)
+    })
+  }
 }
 
 function scalesOf(

@@ -121,7 +121,13 @@ describe('quantizeModel', () => {
       graph: quantized,
       quality,
       reverted,
-    } = await quantizeModel({ graph, path: 'small.onnx', inputs, engine: {} })
+    } = await quantizeModel({
+      graph,
+      path: 'small.onnx',
+      calibrating: inputs.slice(0, 40),
+      judging: inputs.slice(40),
+      engine: {},
+    })
     expect(reverted).toEqual([])
     expect(quality.agreement).toBeGreaterThanOrEqual(0.95)
     expect(quality.sqnrDb).toBeGreaterThan(20)
