@@ -113,16 +113,6 @@ class BinaryOp final : public Op, public Placed {
   }
 };
 
-// The strides of an operand along y's five right-aligned dimensions, 0 where it is broadcast.
-static void AlignedStrides(const TensorRef& tensor, uint32_t* strides) {
-  uint32_t stride = 1;
-  for (int i = 0; i < 5; ++i) {
-    const uint32_t size = i < static_cast<int>(tensor.rank) ? tensor.dims[tensor.rank - 1 - i] : 1;
-    strides[4 - i] = size == 1 ? 0 : stride;
-    stride *= size;
-  }
-}
-
 // Merges dimensions into the innermost one while each operand is either contiguous over them or constant.
 static void MergeInner(BinaryOp* op) {
   for (int axis = 3; axis >= 0; --axis) {

@@ -15,6 +15,7 @@
 #include "qdense.inl"
 #include "qwindow.inl"
 #include "qdepthwise.inl"
+#include "qelementwise.inl"
 
 namespace gapcam {
 namespace {
@@ -45,6 +46,8 @@ static const Op* MakeIntegers(const StepRef& step, Allocator& memory, const char
       case StepKind::kQconv2d:
         return IsQuantDepthwise(step) ? MakeQuantDepthwise(step, memory, reason) : MakeQuantConv(step, memory, reason);
       case StepKind::kQdense: return MakeQuantDense(step, memory, reason);
+      case StepKind::kQuantize: return MakeQuantize(step, memory, reason);
+      case StepKind::kQbinary: return MakeQuantBinary(step, memory, reason);
       case StepKind::kQreduce: return MakeQuantMean(step, memory, reason);
       default: break;
     }

@@ -140,11 +140,14 @@ GAPCAM_INLINE void Widen(char* to, const Byte* from) {
 #endif
 }
 
-// The sum beyond which a result is the largest byte in any case. Larger ones could overflow as 32-bit results.
-GAPCAM_INLINE I LargestSum(FI scale) {
+// Returns the sum beyond which a result is the largest byte in any case; larger ones could overflow as 32-bit results.
+// Lowers scales by which any sum but 0 is as large.
+GAPCAM_INLINE I LargestSum(FI& scale) {
+  constexpr float kLargest = 1 << 30, kLargestScale = 1 << 29;
   I most;
   for (int i = 0; i < kSumLanes; ++i) {
-    const float bound = 1073741824.0f / scale[i];
+    if (scale[i] > kLargestScale) scale[i] = kLargestScale;
+    const float bound = kLargest / scale[i];
     most[i] = bound < 2147483520.0f ? static_cast<int32_t>(bound) : INT32_MAX;
   }
   return most;

@@ -35,5 +35,15 @@ GAPCAM_INLINE const TensorRef* OutputAt(const StepRef& step, uint32_t i) {
   return i < step.output_count ? step.outputs[i] : nullptr;
 }
 
+// The strides of an operand along y's five right-aligned dimensions, 0 where it is broadcast.
+GAPCAM_INLINE void AlignedStrides(const TensorRef& tensor, uint32_t* strides) {
+  uint32_t stride = 1;
+  for (int i = 0; i < 5; ++i) {
+    const uint32_t size = i < static_cast<int>(tensor.rank) ? tensor.dims[tensor.rank - 1 - i] : 1;
+    strides[4 - i] = size == 1 ? 0 : stride;
+    stride *= size;
+  }
+}
+
 }  // namespace
 }  // namespace gapcam

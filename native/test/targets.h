@@ -13,6 +13,21 @@ void ForEachUsableTarget(const Check& check) {
     if (!targets[i]->unsupported()) check(*targets[i]);
 }
 
+#if defined(__x86_64__)
+// Targets of VNNI with emulated instructions (emulated_*.cc), for machines that have AVX2.
+extern const gapcam::Target kEmulatedAvxVnni, kEmulatedAvx512Vnni;
+#endif
+
+// The same with emulated targets: for tests of steps on integers.
+template <typename Check>
+void ForEachIntegerTarget(const Check& check) {
+  ForEachUsableTarget(check);
+#if defined(__x86_64__)
+  for (const gapcam::Target* target : {&kEmulatedAvxVnni, &kEmulatedAvx512Vnni})
+    if (!target->unsupported()) check(*target);
+#endif
+}
+
 // The scalar target, which runs on every machine.
 inline const gapcam::Target& ScalarTarget() {
   uint32_t count = 0;
