@@ -3,6 +3,11 @@
 #include "unrolled.inl"
 #if defined(GAPCAM_TARGET_NEON)
 #include "qsimd_neon.inl"
+#if defined(GAPCAM_TARGET_DOT)
+#include "qsimd_neon_dot.inl"
+#else
+#include "qsimd_neon_words.inl"
+#endif
 #else
 #include "qsimd_x86.inl"
 #endif
@@ -15,6 +20,7 @@
 #include "qdense.inl"
 #include "qwindow.inl"
 #include "qdepthwise.inl"
+#include "qchain.inl"
 #include "qelementwise.inl"
 
 namespace gapcam {
@@ -32,19 +38,12 @@ static bool HasFastBytes(const StepRef& step) {
   return all;
 }
 
-// Whether each channel of a qconv2d is filtered by itself, and a window serves it.
-static bool IsQuantDepthwise(const StepRef& step) {
-  const auto& p = *static_cast<const Qconv2dParams*>(step.params);
-  return p.groups > 1 && p.groups == step.inputs[0]->dims[3] && p.groups == step.inputs[1]->dims[0] &&
-         p.dilation_h == 1;
-}
-
 // Makes the op of an integer step, or that of the reference target where there is no fast kernel.
 static const Op* MakeIntegers(const StepRef& step, Allocator& memory, const char** reason) {
   if (HasFastBytes(step)) {
     switch (step.kind) {
-      case StepKind::kQconv2d:
-        return IsQuantDepthwise(step) ? MakeQuantDepthwise(step, memory, reason) : MakeQuantConv(step, memory, reason);
+      case StepKind::kQconv2d: return MakeQuantConv2d(step, memory, reason);
+      case StepKind::kQchain: return MakeQuantChain(step, memory, reason);
       case StepKind::kQdense: return MakeQuantDense(step, memory, reason);
       case StepKind::kQuantize: return MakeQuantize(step, memory, reason);
       case StepKind::kQbinary: return MakeQuantBinary(step, memory, reason);

@@ -24,7 +24,7 @@ class WindowRing {
     size_t steps[kGroup];
     bool is_inside = true;  // whole vectors may be read
     for (uint32_t i = 0; i < kGroup; ++i) {
-      const uint32_t row = 2 * group + i - pad_top;  // wraps around above the picture
+      const uint32_t row = kGroupStart * group + i - pad_top;  // wraps around above the picture
       const bool is_row = row < height;
       rows[i] = is_row ? picture + static_cast<size_t>(row) * width * channels : outside;
       steps[i] = is_row ? channels : 0;
@@ -57,8 +57,8 @@ class WindowRing {
   }
 
   void FillPixels(char* to, uint32_t pixels) const {
-    const I value = SetOperands(zero);
-    for (uint32_t i = 0; i < 4 * pixels; ++i, to += kSumBytes) StoreSums(to, value);
+    const Operands value = SetOperands(zero);
+    for (uint32_t i = 0; i < 4 * pixels; ++i, to += kOperandsBytes) std::memcpy(to, &value, kOperandsBytes);
   }
 };
 
@@ -81,7 +81,7 @@ class QuantDepthwise final : public Op, public Placed {
     return s.batch * (phase == 1 ? CeilDiv(s.channels, kMeanChunk) : bands * blocks);
   }
   size_t ScratchBytes() const override {
-    return ring.Bytes() + 2 * static_cast<size_t>(window.Quads()) * kPixelBytes + window.groups * sizeof(char*);
+    return ring.Bytes() + 2 * static_cast<size_t>(window.Quads()) * kQuadBytes + window.groups * sizeof(char*);
   }
   const char* Kernel() const override { return GAPCAM_KERNEL("q8_depthwise"); }
   uint64_t Flops() const override {
@@ -100,14 +100,14 @@ class QuantDepthwise final : public Op, public Placed {
  private:
   void RunBand(uint32_t image, uint32_t band, uint32_t block, char* scratch) const {
     Byte* quads = reinterpret_cast<Byte*>(scratch + ring.Bytes());
-    const char** groups = reinterpret_cast<const char**>(quads + 2 * static_cast<size_t>(window.Quads()) * kPixelBytes);
+    const char** groups = reinterpret_cast<const char**>(quads + 2 * static_cast<size_t>(window.Quads()) * kQuadBytes);
     const uint32_t columns = Least(kWindowBlock, s.channels - block * kWindowBlock);
     const size_t picture = static_cast<size_t>(s.height) * s.width * s.channels;
     const Byte* from = x + image * picture + block * kWindowBlock;
     const uint32_t first = band * band_rows, last = Least(first + band_rows, s.out_height);
-    uint32_t filled = first * stride_h / 2;  // groups before this one are in the ring or no longer needed
+    uint32_t filled = first * stride_h / kGroupStart;  // groups before this one are in the ring or no longer needed
     for (uint32_t oy = first, rows; oy < last; oy += rows) {
-      const uint32_t top = oy * stride_h, group = top / 2, phase = top % 2;
+      const uint32_t top = oy * stride_h, group = top / kGroupStart, phase = top % kGroupStart;
       rows = window.pair && phase == 0 && oy + 1 < last && window.parts[block] == 1 ? 2 : 1;
       for (uint32_t j = 0; j < window.groups; ++j) groups[j] = ring.Slot(scratch, group + j * kGroupStep);
       filled = Most(filled, group);
@@ -117,7 +117,7 @@ class QuantDepthwise final : public Op, public Placed {
       row(window, groups, block, phase, end.end, quads);
       for (uint32_t r = 0; r < rows; ++r)
         StoreRow(
-            quads + r * static_cast<size_t>(window.Quads()) * kPixelBytes,
+            quads + r * static_cast<size_t>(window.Quads()) * kQuadBytes,
             ((static_cast<size_t>(image) * s.out_height + oy + r) * s.out_width) * s.channels + block * kWindowBlock,
             columns);
     }
@@ -129,12 +129,12 @@ class QuantDepthwise final : public Op, public Placed {
     const size_t step = s.channels;
     Byte* to = y + at;
     uint32_t ox = 0;
-    for (; columns == kWindowBlock && ox + 4 <= width; ox += 4, quads += kPixelBytes, to += 4 * step) {
+    for (; columns == kWindowBlock && ox + 4 <= width; ox += 4, quads += kQuadBytes, to += 4 * step) {
       Raw pixels[4];
       MergeQuads(quads, pixels);
       Unrolled<4>(GAPCAM_BODY(i) { StorePixel(to + GAPCAM_AT(i) * step, pixels[GAPCAM_AT(i)]); });
     }
-    for (; ox < width; ox += 4, quads += kPixelBytes, to += 4 * step) {
+    for (; ox < width; ox += 4, quads += kQuadBytes, to += 4 * step) {
       Raw pixels[4];
       Byte bytes[4 * kWindowBlock];
       MergeQuads(quads, pixels);
@@ -164,10 +164,9 @@ static void ChooseBands(QuantDepthwise* op, size_t cache_bytes) {
   op->bands = CeilDiv(s.out_height, op->band_rows);
 }
 
-// Makes a depthwise convolution. Returns null where its rows are dilated: the product serves those.
+// Makes a depthwise convolution without vertical dilation.
 static const Op* MakeQuantDepthwise(const StepRef& step, Allocator& memory, const char** reason) {
   const auto& p = *static_cast<const Qconv2dParams*>(step.params);
-  if (p.dilation_h != 1) return Refuse(reason, "its window is dilated");
   void* place = memory.Allocate(sizeof(QuantDepthwise));
   if (!place) return GAPCAM_NO_MEMORY;
   auto* op = new (place) QuantDepthwise();
@@ -183,7 +182,7 @@ static const Op* MakeQuantDepthwise(const StepRef& step, Allocator& memory, cons
   window = {};
   window.kernel_h = p.kernel_h, window.kernel_w = p.kernel_w, window.stride_w = p.stride_w;
   window.dilation_w = p.dilation_w, window.out_width = op->s.out_width;
-  window.phases = p.stride_h % 2 ? 2 : 1;
+  window.phases = p.stride_h % kGroupStart ? 2 : 1;
   window.groups = CeilDiv(p.kernel_h + window.phases - 1, kGroup);
   ChooseQuantRows(p.stride_h, &window);
   const uint32_t needed = (window.Quads() * 4 - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
@@ -203,6 +202,14 @@ static const Op* MakeQuantDepthwise(const StepRef& step, Allocator& memory, cons
   source.position_stride = 1, source.column_stride = p.kernel_h * p.kernel_w;
   source.columns = op->s.channels, source.taps = p.kernel_h, source.run = p.kernel_w, source.channels = 1;
   return PackQuantWindow(source, x.zero_point, memory, &window) ? op : GAPCAM_NO_MEMORY;
+}
+
+// Makes a convolution: by a window if each channel is filtered by itself and the kernel's rows are neighbours.
+static const Op* MakeQuantConv2d(const StepRef& step, Allocator& memory, const char** reason) {
+  const auto& p = *static_cast<const Qconv2dParams*>(step.params);
+  const bool is_depthwise = p.groups > 1 && p.groups == step.inputs[0]->dims[3] && p.groups == step.inputs[1]->dims[0];
+  return is_depthwise && p.dilation_h == 1 ? MakeQuantDepthwise(step, memory, reason)
+                                           : MakeQuantConv(step, memory, reason);
 }
 
 }  // namespace

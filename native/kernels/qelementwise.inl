@@ -23,7 +23,7 @@ class Quantize final : public Op, public Placed {
     if (i == end) return;
     Byte rest[kLanes];
     StoreBytes(rest, Quantized(LoadN(x + i, static_cast<int>(end - i))));
-    PutBytes(y + i, rest, end - i);
+    std::memcpy(y + i, rest, end - i);
   }
 
  private:
@@ -67,10 +67,10 @@ GAPCAM_INLINE void CombineRun(const ByteRun& run, const Body& body) {
                body(run.a_is_one ? one_a : LoadBytes(run.a + i), run.b_is_one ? one_b : LoadBytes(run.b + i)));
   if (i == run.count) return;
   Byte rest[3][kLanes] = {};
-  PutBytes(rest[0], run.a + (run.a_is_one ? 0 : i), run.a_is_one ? 1 : run.count - i);
-  PutBytes(rest[1], run.b + (run.b_is_one ? 0 : i), run.b_is_one ? 1 : run.count - i);
+  std::memcpy(rest[0], run.a + (run.a_is_one ? 0 : i), run.a_is_one ? 1 : run.count - i);
+  std::memcpy(rest[1], run.b + (run.b_is_one ? 0 : i), run.b_is_one ? 1 : run.count - i);
   StoreBytes(rest[2], body(run.a_is_one ? one_a : LoadBytes(rest[0]), run.b_is_one ? one_b : LoadBytes(rest[1])));
-  PutBytes(run.y + i, rest[2], run.count - i);
+  std::memcpy(run.y + i, rest[2], run.count - i);
 }
 
 // qbinary. Dimensions over which both operands advance in the same way are merged into the last one.

@@ -36,13 +36,13 @@ struct QuantPanel {
 template <int kRows, int kVectors>
 GAPCAM_INLINE void AddExtras(I (&sums)[kVectors][kRows], const QuantRows& rows, size_t at, const QuantPanel& panel) {
   const char* w = panel.extra_w;
-  for (const ExtraGroup* extra = panel.extra; extra != panel.extra_end; ++extra, w += kPanelVectors * kSumBytes) {
+  for (const ExtraGroup* extra = panel.extra; extra != panel.extra_end; ++extra, w += kPanelVectors * kOperandsBytes) {
     const char* from = rows.runs[extra->tap] + at + extra->offset;
     Unrolled<kRows>(GAPCAM_BODY(r) {
-      const I x = BroadcastGroup(from + GAPCAM_AT(r) * rows.step);
+      const Operands x = BroadcastGroup(from + GAPCAM_AT(r) * rows.step);
       Unrolled<kVectors>(GAPCAM_BODY(v) {
         I& sum = sums[GAPCAM_AT(v)][GAPCAM_AT(r)];
-        sum = Dot(sum, x, LoadSums(w + GAPCAM_AT(v) * kSumBytes));
+        sum = Dot(sum, x, LoadOperands(w + GAPCAM_AT(v) * kOperandsBytes));
       });
     });
   }
@@ -104,14 +104,15 @@ static void QuantMultiply(const QuantWeights& weights, const QuantRows& rows, ui
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kSumPanel) {
     const uint32_t vectors = PanelVectors(weights.columns, n0), index = n0 / kSumPanel;
     const uint32_t* extra = weights.extra_starts ? weights.extra_starts + index : nullptr;
-    const QuantPanel panel = {weights.packed + static_cast<size_t>(n0) * weights.depth * kGroup * kOperandBytes,
-                              weights.bias + n0,
-                              weights.scales + n0,
-                              extra ? weights.extras + extra[0] : nullptr,
-                              extra ? weights.extras + extra[1] : nullptr,
-                              extra ? weights.extra_packed + size_t{extra[0]} * kPanelVectors * kSumBytes : nullptr,
-                              Least(vectors * kSumLanes, weights.columns - n0),
-                              weights.is_small[index] != 0};
+    const QuantPanel panel = {
+        weights.packed + static_cast<size_t>(n0) * weights.depth * kGroup * kOperandBytes,
+        weights.bias + n0,
+        weights.scales + n0,
+        extra ? weights.extras + extra[0] : nullptr,
+        extra ? weights.extras + extra[1] : nullptr,
+        extra ? weights.extra_packed + size_t{extra[0]} * kPanelVectors * kOperandsBytes : nullptr,
+        Least(vectors * kSumLanes, weights.columns - n0),
+        weights.is_small[index] != 0};
     const QuantTilesFunction* function = QuantTilesFor(vectors);
     QuantRows here = rows;
     Byte* y = out.y + n0;

@@ -1,6 +1,5 @@
 // The vector layer of the integer kernels on Arm: the same functions as qsimd_x86.inl. Bytes are signed, a sum is a
-// 32-bit lane, and a dot adds four products of bytes. Activations are multiplied lane by lane, so a load of 16 bytes
-// serves four groups of k.
+// 32-bit lane. qsimd_neon_dot.inl and qsimd_neon_words.inl have the products.
 //
 // Sums whose results are known to be small begin at kSmallStart, the bits of 1.5 · 2^23. Such a sum, read as a float, is
 // that number plus the sum. Three ordinary float operations then scale and round it, half to even; the conversions cost
@@ -9,8 +8,13 @@ namespace gapcam {
 namespace {
 
 constexpr int kSumLanes = 4, kSumBytes = 16;
+#if defined(GAPCAM_TARGET_DOT)
 constexpr int kGroup = 4, kOperandBytes = 1;
 constexpr int32_t kLeastWeight = -128, kMostWeight = 127;
+#else
+constexpr int kGroup = 1, kOperandBytes = 2;
+constexpr int32_t kLeastWeight = -255, kMostWeight = 255;
+#endif
 constexpr int kPanelVectors = 4;
 constexpr int kSumRows = 5;  // 5 · 4 sums, 5 rows and 4 vectors of weights of 32 registers
 constexpr int64_t kSmallSum = 1 << 22;
@@ -22,6 +26,12 @@ typedef int8_t Byte;
 typedef int32x4_t I;
 typedef float32x4_t FI;
 typedef int8x16_t Raw;
+#if defined(GAPCAM_TARGET_DOT)
+typedef I Operands;  // of a dot: kGroup elements in each lane
+#else
+typedef int16x4_t Operands;
+#endif
+constexpr int kOperandsBytes = sizeof(Operands);
 typedef int32_t UnalignedInt __attribute__((aligned(1), may_alias));
 
 GAPCAM_INLINE I AsSums(Raw a) { return vreinterpretq_s32_s8(a); }
@@ -30,15 +40,6 @@ GAPCAM_INLINE Raw LoadRaw(const void* p) { return vld1q_s8(static_cast<const int
 GAPCAM_INLINE I LoadSums(const void* p) { return AsSums(LoadRaw(p)); }
 GAPCAM_INLINE void StoreSums(void* p, I v) { vst1q_s8(static_cast<int8_t*>(p), AsBytes(v)); }
 GAPCAM_INLINE FI LoadScales(const float* p) { return vld1q_f32(p); }
-GAPCAM_INLINE I SetOperands(int32_t value) { return AsSums(vdupq_n_s8(static_cast<int8_t>(value))); }
-
-// One group of k of a row, in every lane.
-GAPCAM_INLINE I BroadcastGroup(const char* p) {
-  int32_t group;
-  std::memcpy(&group, p, 4);
-  return vdupq_n_s32(group);
-}
-
 // Ends the sums' life in the loop: without it the end of a tile makes GCC 12 move all sums in every step of k.
 GAPCAM_INLINE void Settle(I& sum) { asm volatile("" : "+w"(sum)); }
 
@@ -46,76 +47,6 @@ GAPCAM_INLINE void Settle(I& sum) { asm volatile("" : "+w"(sum)); }
 GAPCAM_INLINE FI Apart(FI a) {
   asm("" : "+w"(a));
   return a;
-}
-
-// sum + the products of one group in every lane.
-GAPCAM_INLINE I Dot(I sum, I a, I w) { return vdotq_s32(sum, AsBytes(w), AsBytes(a)); }
-
-constexpr size_t kWidened = 16;
-GAPCAM_INLINE void Widen(char* to, const Byte* from) { std::memcpy(to, from, kWidened); }
-
-// Loads two vectors of weights by one instruction, `kOffset` bytes behind p. The compiler does not see the load: no code
-// that runs a product may write weights. With a memory operand GCC 12 computes each address by itself.
-template <int kOffset>
-GAPCAM_INLINE void LoadPair(const char* p, Raw& a, Raw& b) {
-  asm("ldp %q0, %q1, [%2, %3]" : "=w"(a), "=w"(b) : "r"(p), "i"(kOffset));
-}
-
-// Adds the products of lane kLane of every row and one vector of weights.
-template <int kRows, int kVectors, int kLane>
-GAPCAM_INLINE void AddLane(I (&sums)[kVectors][kRows], const Raw (&x)[kRows], const Raw& w, int v) {
-  Unrolled<kRows>(
-      GAPCAM_BODY(r) { sums[v][GAPCAM_AT(r)] = vdotq_laneq_s32(sums[v][GAPCAM_AT(r)], w, x[GAPCAM_AT(r)], kLane); });
-}
-
-// Adds kCount groups, which are the lanes of x.
-template <int kRows, int kVectors, int kCount>
-GAPCAM_INLINE void AddLanes(I (&sums)[kVectors][kRows], const Raw (&x)[kRows], const char* w) {
-  Unrolled<kCount * kVectors / 2>(GAPCAM_BODY(pair) {
-    constexpr int kFirst = 2 * GAPCAM_AT(pair), kSecond = kFirst + 1;
-    Raw first, second;
-    LoadPair<kFirst * kSumBytes>(w, first, second);
-    AddLane<kRows, kVectors, kFirst / kVectors>(sums, x, first, kFirst % kVectors);
-    AddLane<kRows, kVectors, kSecond / kVectors>(sums, x, second, kSecond % kVectors);
-  });
-  if constexpr (kCount * kVectors % 2)
-    AddLane<kRows, kVectors, kCount - 1>(sums, x, LoadRaw(w + (kCount - 1) * kSumBytes), 0);
-}
-
-// Loads kCount groups. Nothing behind them is read.
-template <int kCount>
-GAPCAM_INLINE Raw LoadGroups(const char* p) {
-  const int8_t* bytes = reinterpret_cast<const int8_t*>(p);
-  if constexpr (kCount == 4) return vld1q_s8(bytes);
-  if constexpr (kCount == 1) return AsBytes(vsetq_lane_s32(*reinterpret_cast<const UnalignedInt*>(p), I{}, 0));
-  const Raw two = vcombine_s8(vld1_s8(bytes), vdup_n_s8(0));
-  if constexpr (kCount == 2) return two;
-  return AsBytes(vsetq_lane_s32(*reinterpret_cast<const UnalignedInt*>(p + 8), AsSums(two), 2));
-}
-
-// Adds kCount groups at `run` to kRows rows.
-template <int kRows, int kVectors, int kCount>
-GAPCAM_INLINE void AddGroups(I (&sums)[kVectors][kRows], const char* const (&rows)[kRows], size_t k, const char* w) {
-  Raw x[kRows];
-  Unrolled<kRows>(GAPCAM_BODY(r) { x[GAPCAM_AT(r)] = LoadGroups<kCount>(rows[GAPCAM_AT(r)] + k); });
-  AddLanes<kRows, kVectors, kCount>(sums, x, w);
-}
-
-// Adds one run to kRows rows. Moves `w` behind the weights of the run.
-template <int kRows, int kVectors>
-GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t step, uint32_t groups, const char*& w) {
-  const char* rows[kRows];
-  Unrolled<kRows>(GAPCAM_BODY(r) { rows[GAPCAM_AT(r)] = Pinned(run + GAPCAM_AT(r) * step); });
-  const size_t whole = groups / 4 * 16;
-  size_t k = 0;
-  for (; k < whole; k += 16, w += 4 * kVectors * kSumBytes) AddGroups<kRows, kVectors, 4>(sums, rows, k, w);
-  switch (groups % 4) {
-    case 1: AddGroups<kRows, kVectors, 1>(sums, rows, k, w); break;
-    case 2: AddGroups<kRows, kVectors, 2>(sums, rows, k, w); break;
-    case 3: AddGroups<kRows, kVectors, 3>(sums, rows, k, w); break;
-    default: break;
-  }
-  w += groups % 4 * kVectors * kSumBytes;
 }
 
 // How sums become bytes: clamp(rint(sum · scale) + zero).
@@ -216,18 +147,6 @@ GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bo
     StoreTileOf<kRows, kVectors, true>(sums, scales, end, columns, y, stride);
   else
     StoreTileOf<kRows, kVectors, false>(sums, scales, end, columns, y, stride);
-}
-
-// Interleaves four rows of 16 channels: lane i of vector v of `to` holds the bytes of channel 4v + i.
-GAPCAM_INLINE void Interleave(const Byte* const (&rows)[kGroup], char* to) {
-  const Raw a = vld1q_s8(rows[0]), b = vld1q_s8(rows[1]), c = vld1q_s8(rows[2]), d = vld1q_s8(rows[3]);
-  const int16x8_t low = vreinterpretq_s16_s8(vzip1q_s8(a, b)), high = vreinterpretq_s16_s8(vzip2q_s8(a, b));
-  const int16x8_t low2 = vreinterpretq_s16_s8(vzip1q_s8(c, d)), high2 = vreinterpretq_s16_s8(vzip2q_s8(c, d));
-  int16_t* words = reinterpret_cast<int16_t*>(to);
-  vst1q_s16(words, vzip1q_s16(low, low2));
-  vst1q_s16(words + 8, vzip2q_s16(low, low2));
-  vst1q_s16(words + 16, vzip1q_s16(high, high2));
-  vst1q_s16(words + 24, vzip2q_s16(high, high2));
 }
 
 // Turns the sums of four neighbouring pixels into bytes: [pixel][4 channels].

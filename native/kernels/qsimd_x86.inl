@@ -45,9 +45,13 @@ typedef float FI __attribute__((vector_size(kSumBytes)));
 typedef float UnalignedFI __attribute__((vector_size(kSumBytes), aligned(1), may_alias));
 typedef long long Raw __attribute__((vector_size(kSumBytes)));  // what intrinsics take
 
+typedef I Operands;  // of a dot: kGroup elements in each lane
+constexpr int kOperandsBytes = kSumBytes;
+
 GAPCAM_INLINE Raw AsRaw(I a) { return reinterpret_cast<Raw>(a); }
 GAPCAM_INLINE I AsSums(Raw a) { return reinterpret_cast<I>(a); }
 GAPCAM_INLINE I LoadSums(const void* p) { return *static_cast<const UnalignedI*>(p); }
+GAPCAM_INLINE Operands LoadOperands(const void* p) { return LoadSums(p); }
 GAPCAM_INLINE Raw LoadRaw(const void* p) { return AsRaw(LoadSums(p)); }
 GAPCAM_INLINE void StoreSums(void* p, I v) { *static_cast<UnalignedI*>(p) = v; }
 GAPCAM_INLINE FI LoadScales(const float* p) { return *reinterpret_cast<const UnalignedFI*>(p); }

@@ -5,13 +5,16 @@
 //             [pixel][vector of 4]   a lane holds the kGroup operands of one channel of one pixel
 //
 // A row of results that begins at padded row 2p has weights (w0, w1, …) in group p. One that begins at row 2p + 1 has
-// (0, w0, w1, …): its phase is 1. Both continue in the groups that begin where the one before ends.
+// (0, w0, w1, …): its phase is 1. Both continue in the groups that begin where the one before ends. Where a dot is one
+// product, group p is row p, and there is one phase.
 namespace gapcam {
 namespace {
 
-constexpr uint32_t kWindowBlock = 4 * kSumLanes;  // channels
-constexpr uint32_t kPixelBytes = 4 * kSumBytes;   // of a pixel in a group
-constexpr uint32_t kGroupStep = kGroup / 2;       // from one group of a row of results to the next
+constexpr uint32_t kWindowBlock = 4 * kSumLanes;       // channels
+constexpr uint32_t kQuadBytes = 4 * kSumBytes;         // of four pixels of results
+constexpr uint32_t kPixelBytes = 4 * kOperandsBytes;   // of a pixel in a group
+constexpr uint32_t kGroupStart = kGroup > 1 ? 2 : 1;   // rows from the beginning of one group to that of the next
+constexpr uint32_t kGroupStep = kGroup / kGroupStart;  // groups from one group of a row of results to the next
 
 struct QuantWindow;
 
@@ -32,7 +35,7 @@ struct QuantWindow {
   const float* scales;
   QuantWindowRow row, pair;  // pair may be null
 
-  GAPCAM_MEMBER size_t VectorBytes() const { return static_cast<size_t>(phases) * groups * kernel_w * kSumBytes; }
+  GAPCAM_MEMBER size_t VectorBytes() const { return static_cast<size_t>(phases) * groups * kernel_w * kOperandsBytes; }
   GAPCAM_MEMBER size_t PartBytes() const { return 4 * VectorBytes(); }
   GAPCAM_MEMBER uint32_t Quads() const { return CeilDiv(out_width, 4); }
 };
@@ -41,8 +44,9 @@ struct QuantWindow {
 template <int kSize, int kStride, int kRows>
 static void QuantWindowRows(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
                             const ByteEnd& how, Byte* quads) {
-  constexpr int kGroups = (kSize + kStride % 2 + kGroup - 1) / kGroup, kAcross = 3 * kStride + kSize;
-  constexpr int kPhaseBytes = kGroups * kSize * kSumBytes;
+  constexpr int kPhases = kStride % kGroupStart ? 2 : 1, kGroups = (kSize + kPhases - 1 + kGroup - 1) / kGroup;
+  constexpr int kAcross = 3 * kStride + kSize;
+  constexpr int kPhaseBytes = kGroups * kSize * kOperandsBytes;
   const ByteEndRegisters end(how);
   const bool is_small = window.is_small[block];
   const uint32_t count = window.Quads();
@@ -55,16 +59,16 @@ static void QuantWindowRows(const QuantWindow& window, const char* const* groups
       Unrolled<kRows>(GAPCAM_BODY(r) { Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(r)][GAPCAM_AT(i)] = bias; }); });
       Unrolled<kGroups>(GAPCAM_BODY(j) {
         const char* from =
-            Pinned(groups[GAPCAM_AT(j)] + static_cast<size_t>(quad) * (4 * kStride * kPixelBytes) + v * kSumBytes);
+            Pinned(groups[GAPCAM_AT(j)] + static_cast<size_t>(quad) * (4 * kStride * kPixelBytes) + v * kOperandsBytes);
         Unrolled<kAcross>(GAPCAM_BODY(at) {
-          const I x = LoadSums(from + GAPCAM_AT(at) * kPixelBytes);
+          const Operands x = LoadOperands(from + GAPCAM_AT(at) * kPixelBytes);
           Unrolled<kRows>(GAPCAM_BODY(r) {
             Unrolled<4>(GAPCAM_BODY(i) {
               constexpr int kx = GAPCAM_AT(at) - GAPCAM_AT(i) * kStride;
               if constexpr (kx >= 0 && kx < kSize)
                 sums[GAPCAM_AT(r)][GAPCAM_AT(i)] =
                     Dot(sums[GAPCAM_AT(r)][GAPCAM_AT(i)], x,
-                        LoadSums(w + GAPCAM_AT(r) * kPhaseBytes + (GAPCAM_AT(j) * kSize + kx) * kSumBytes));
+                        LoadOperands(w + GAPCAM_AT(r) * kPhaseBytes + (GAPCAM_AT(j) * kSize + kx) * kOperandsBytes));
             });
           });
         });
@@ -91,12 +95,12 @@ static void QuantWindowPlain(const QuantWindow& window, const char* const* group
         const char* w =
             window.weights + (2 * block + part) * window.PartBytes() + v * window.VectorBytes() + phase * phase_bytes;
         for (uint32_t j = 0; j < window.groups; ++j) {
-          for (uint32_t kx = 0; kx < window.kernel_w; ++kx, w += kSumBytes) {
-            const char* from = groups[j] + v * kSumBytes + kx * window.dilation_w * kPixelBytes;
-            const I weight = LoadSums(w);
+          for (uint32_t kx = 0; kx < window.kernel_w; ++kx, w += kOperandsBytes) {
+            const char* from = groups[j] + v * kOperandsBytes + kx * window.dilation_w * kPixelBytes;
+            const Operands weight = LoadOperands(w);
             Unrolled<4>(GAPCAM_BODY(i) {
               const size_t pixel = static_cast<size_t>(quad * 4 + GAPCAM_AT(i)) * window.stride_w;
-              sums[GAPCAM_AT(i)] = Dot(sums[GAPCAM_AT(i)], LoadSums(from + pixel * kPixelBytes), weight);
+              sums[GAPCAM_AT(i)] = Dot(sums[GAPCAM_AT(i)], LoadOperands(from + pixel * kPixelBytes), weight);
             });
           }
         }
@@ -106,14 +110,23 @@ static void QuantWindowPlain(const QuantWindow& window, const char* const* group
   }
 }
 
+// The function of two rows with stride 1, which share their groups if these have more than one row.
+template <int kSize>
+GAPCAM_INLINE QuantWindowRow PairOf() {
+  if constexpr (kGroup > 1)
+    return QuantWindowRows<kSize, 1, 2>;
+  else
+    return nullptr;
+}
+
 // Chooses the functions of a window.
 static void ChooseQuantRows(uint32_t stride_h, QuantWindow* window) {
   window->row = QuantWindowPlain, window->pair = nullptr;
   if (window->kernel_h != window->kernel_w || window->dilation_w != 1 || stride_h != window->stride_w) return;
   switch (window->kernel_w * 10 + window->stride_w) {
-    case 31: window->row = QuantWindowRows<3, 1, 1>, window->pair = QuantWindowRows<3, 1, 2>; break;
+    case 31: window->row = QuantWindowRows<3, 1, 1>, window->pair = PairOf<3>(); break;
     case 32: window->row = QuantWindowRows<3, 2, 1>; break;
-    case 51: window->row = QuantWindowRows<5, 1, 1>, window->pair = QuantWindowRows<5, 1, 2>; break;
+    case 51: window->row = QuantWindowRows<5, 1, 1>, window->pair = PairOf<5>(); break;
     case 52: window->row = QuantWindowRows<5, 2, 1>; break;
     default: break;
   }

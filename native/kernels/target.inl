@@ -39,7 +39,7 @@
 #include "qreference.inl"
 #include "qreference_chain.inl"
 #include "qreference_plain.inl"
-#elif !defined(GAPCAM_TARGET_NEON)
+#else
 #include "integers.inl"
 #endif
 
@@ -79,10 +79,8 @@ static const Op* ByElement(const StepRef& step, Allocator& memory, const char** 
 static const Op* MakeQuantized(const StepRef& step, Allocator& memory, const char** reason) {
 #if defined(GAPCAM_TARGET_REFERENCE)
   return MakeQuantReference(step, memory, reason);
-#elif !defined(GAPCAM_TARGET_NEON)
-  return MakeIntegers(step, memory, reason);
 #else
-  return kTargetReference.make(step, memory, reason);
+  return MakeIntegers(step, memory, reason);
 #endif
 }
 

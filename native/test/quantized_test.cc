@@ -46,7 +46,7 @@ void CheckKind(StepKind kind) {
   for (int i = 0; i < cases; ++i) {
     const Case c = DrawCase(kind, random);
     const std::vector<Answer> answers = Solve(c);
-    ForEachUsableTarget([&](const Target& target) { CheckCase(c, answers, target, i % 4 == 0 ? 3 : 1); });
+    ForEachIntegerTarget([&](const Target& target) { CheckCase(c, answers, target, i % 4 == 0 ? 3 : 1); });
   }
 }
 
@@ -60,7 +60,7 @@ void CheckMoved(StepKind kind) {
       if (operand.values.empty()) operand.values.assign(operand.integers.begin(), operand.integers.end());
     }
     const std::vector<Answer> answers = Solve(floats);
-    ForEachUsableTarget([&](const Target& target) { CheckCase(c, answers, target, i % 4 == 0 ? 3 : 1); });
+    ForEachIntegerTarget([&](const Target& target) { CheckCase(c, answers, target, i % 4 == 0 ? 3 : 1); });
   }
 }
 
@@ -112,7 +112,7 @@ TEST("copy, concat, resample, maximums and minimums give the same values of byte
 }
 
 TEST("a tie is rounded to the even byte") {
-  ForEachUsableTarget([](const Target& target) {
+  ForEachIntegerTarget([](const Target& target) {
     const int32_t sums[] = {1, 3, 5, -1, -3, -5};
     const double wanted[] = {0, 2, 2, 0, -2, -2};
     for (int i = 0; i < 6; ++i) {
@@ -123,14 +123,14 @@ TEST("a tie is rounded to the even byte") {
 }
 
 TEST("the product of a sum and its multiplier is rounded to single precision before it is rounded to a byte") {
-  ForEachUsableTarget([](const Target& target) {
+  ForEachIntegerTarget([](const Target& target) {
     // 5 · 0.1f is 0.5 + 7.5e-9, which single precision rounds to 0.5, and then to 0. In one rounding it would be 1.
     EXPECT(ResultOf(OneProduct(5, 1, 0, 0.1f), target) == 0, "%s rounds once", target.name);
   });
 }
 
 TEST("a bias near the end of 32 bits saturates the result, where the sum would wrap around") {
-  ForEachUsableTarget([](const Target& target) {
+  ForEachIntegerTarget([](const Target& target) {
     const double high = ResultOf(OneProduct(127, 127, 2147483647, 1e-9f), target);
     EXPECT(high == 2, "%s gives %g for a bias of 2^31 - 1", target.name, high);
     const double low = ResultOf(OneProduct(127, -128, -2147483647 - 1, 1e-9f), target);
@@ -139,14 +139,14 @@ TEST("a bias near the end of 32 bits saturates the result, where the sum would w
 }
 
 TEST("a sum that is large for its multiplier saturates") {
-  ForEachUsableTarget([](const Target& target) {
+  ForEachIntegerTarget([](const Target& target) {
     EXPECT(ResultOf(OneProduct(127, 127, 2000000000, 3e38f), target) == 127, "%s does not saturate", target.name);
     EXPECT(ResultOf(OneProduct(-128, 127, -2000000000, 3e38f), target) == -128, "%s does not saturate", target.name);
   });
 }
 
 TEST("padding has the value of the zero point") {
-  ForEachUsableTarget([](const Target& target) {
+  ForEachIntegerTarget([](const Target& target) {
     Case c = {StepKind::kQconv2d, {}, {}, {}};
     c.Set(gapcam::Qconv2dParams{3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 255, 0, 0, 0, 0});
     Operand scales = {{1}, {1}, {}, true};
