@@ -34,17 +34,12 @@ struct QuantPanel {
 
 // Adds the groups that a panel multiplies again.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void AddExtras(I (&sums)[kVectors][kRows], const QuantRows& rows, size_t at, const QuantPanel& panel) {
-  const char* w = panel.extra_w;
-  for (const ExtraGroup* extra = panel.extra; extra != panel.extra_end; ++extra, w += kPanelVectors * kOperandsBytes) {
-    const char* from = rows.runs[extra->tap] + at + extra->offset;
-    Unrolled<kRows>(GAPCAM_BODY(r) {
-      const Operands x = BroadcastGroup(from + GAPCAM_AT(r) * rows.step);
-      Unrolled<kVectors>(GAPCAM_BODY(v) {
-        I& sum = sums[GAPCAM_AT(v)][GAPCAM_AT(r)];
-        sum = Dot(sum, x, LoadOperands(w + GAPCAM_AT(v) * kOperandsBytes));
-      });
-    });
+GAPCAM_INLINE void AddExtras(I (&sums)[kVectors * kPartials][kRows], const QuantRows& rows, size_t at,
+                             const QuantPanel& panel) {
+  const char* extra_w = panel.extra_w;
+  for (const ExtraGroup* extra = panel.extra; extra != panel.extra_end; ++extra, extra_w += kPanelGroupBytes) {
+    const char* w = extra_w;
+    AddRun<kRows, kVectors>(sums, rows.runs[extra->tap] + at + extra->offset, rows.step, 1, w);
   }
 }
 
@@ -56,11 +51,8 @@ static void QuantTiles(const QuantRows& left, size_t first, uint32_t tiles, cons
   const QuantPanel panel = right;
   const size_t step = rows.step;
   for (size_t at = first * step; tiles > 0; --tiles, at += kRows * step, y += kRows * stride) {
-    I sums[kVectors][kRows];
-    Unrolled<kVectors>(GAPCAM_BODY(v) {
-      const I bias = LoadSums(panel.bias + GAPCAM_AT(v) * kSumLanes);
-      Unrolled<kRows>(GAPCAM_BODY(r) { sums[GAPCAM_AT(v)][GAPCAM_AT(r)] = bias; });
-    });
+    I sums[kVectors * kPartials][kRows];
+    StartSums<kRows, kVectors>(sums, panel.bias);
     const char* w = panel.w;
     for (uint32_t t = 0; t < rows.taps; ++t) AddRun<kRows, kVectors>(sums, rows.runs[t] + at, step, rows.groups, w);
     if (__builtin_expect(panel.extra != panel.extra_end, false)) AddExtras<kRows, kVectors>(sums, rows, at, panel);
@@ -104,15 +96,14 @@ static void QuantMultiply(const QuantWeights& weights, const QuantRows& rows, ui
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kSumPanel) {
     const uint32_t vectors = PanelVectors(weights.columns, n0), index = n0 / kSumPanel;
     const uint32_t* extra = weights.extra_starts ? weights.extra_starts + index : nullptr;
-    const QuantPanel panel = {
-        weights.packed + static_cast<size_t>(n0) * weights.depth * kGroup * kOperandBytes,
-        weights.bias + n0,
-        weights.scales + n0,
-        extra ? weights.extras + extra[0] : nullptr,
-        extra ? weights.extras + extra[1] : nullptr,
-        extra ? weights.extra_packed + size_t{extra[0]} * kPanelVectors * kOperandsBytes : nullptr,
-        Least(vectors * kSumLanes, weights.columns - n0),
-        weights.is_small[index] != 0};
+    const QuantPanel panel = {weights.packed + static_cast<size_t>(n0) * weights.depth * kGroup * kOperandBytes,
+                              weights.bias + n0,
+                              weights.scales + n0,
+                              extra ? weights.extras + extra[0] : nullptr,
+                              extra ? weights.extras + extra[1] : nullptr,
+                              extra ? weights.extra_packed + extra[0] * kPanelGroupBytes : nullptr,
+                              Least(vectors * kSumLanes, weights.columns - n0),
+                              weights.is_small[index] != 0};
     const QuantTilesFunction* function = QuantTilesFor(vectors);
     QuantRows here = rows;
     Byte* y = out.y + n0;

@@ -12,6 +12,8 @@ namespace {
 
 constexpr uint32_t kSumPanel = kPanelVectors * kSumLanes;  // columns of a whole panel
 
+constexpr size_t kPanelGroupBytes = size_t{kSumPanel} * kGroup * kOperandBytes;  // one group of a whole panel
+
 // The column of a panel in one lane of one of its vectors; see the top of the vector layer.
 constexpr uint32_t ColumnOf(uint32_t vectors, uint32_t vector, uint32_t lane) {
   return lane / 4 * 4 * vectors + 4 * vector + lane % 4;
@@ -59,9 +61,13 @@ GAPCAM_INLINE uint32_t PanelVectors(uint32_t columns, uint32_t n0) {
   return vectors == 3 ? 4 : vectors;
 }
 
-// The part of a weight that the multiplier takes.
-GAPCAM_INLINE int32_t FittingPart(int32_t w) {
-  return w < kLeastWeight ? kLeastWeight : w > kMostWeight ? kMostWeight : w;
+// A weight as the sum of kWeightParts parts that the multiplier takes.
+GAPCAM_INLINE int32_t WeightPart(int32_t w, uint32_t part) {
+  for (;; --part) {
+    const int32_t fitting = w < kLeastWeight ? kLeastWeight : w > kMostWeight ? kMostWeight : w;
+    if (part == 0) return fitting;
+    w -= fitting;
+  }
 }
 
 // Writes one weight as the multiplier reads it.
@@ -71,16 +77,16 @@ GAPCAM_INLINE char* PutWeight(char* to, int32_t w) {
   return to + kOperandBytes;
 }
 
-// Packs one group of a panel; with `is_rest` the part of the weights that does not fit. Returns whether a weight is not 0.
+// Packs one part of the weights of one group of a panel. Returns whether one of them is not 0.
 static bool PackGroup(const WeightSource& from, uint32_t n0, uint32_t vectors, uint32_t tap, uint32_t group,
-                      bool is_rest, char* to) {
+                      uint32_t part, char* to) {
   int32_t any = 0;
   for (uint32_t v = 0; v < vectors; ++v) {
     for (uint32_t lane = 0; lane < kSumLanes; ++lane) {
       for (uint32_t i = 0; i < kGroup; ++i) {
-        const int32_t w = from.At(tap, group * kGroup + i, n0 + ColumnOf(vectors, v, lane)), part = FittingPart(w);
-        any |= is_rest ? w - part : part;
-        to = PutWeight(to, is_rest ? w - part : part);
+        const int32_t w = WeightPart(from.At(tap, group * kGroup + i, n0 + ColumnOf(vectors, v, lane)), part);
+        any |= w;
+        to = PutWeight(to, w);
       }
     }
   }
@@ -115,27 +121,27 @@ static bool PackEnds(const WeightSource& from, uint32_t n0, uint32_t vectors, in
 
 // Collects the extra groups of all panels. Returns false when memory is short.
 static bool PackExtras(const WeightSource& from, Allocator& memory, QuantWeights* result) {
+  if (kWeightParts == 1 || (from.tensor->type == PlanType::kInt8 && kLeastWeight <= -128)) return true;  // all fit
   const uint32_t panels = CeilDiv(from.columns, kSumPanel), groups = from.Groups();
-  constexpr size_t kBytes = size_t{kSumPanel} * kGroup * kOperandBytes;
-  char trial[kBytes];
+  char trial[kPanelGroupBytes];
   const auto each = [&](auto found) {
     for (uint32_t panel = 0; panel < panels; ++panel)
-      for (uint32_t i = 0; i < from.taps * groups; ++i)
-        if (PackGroup(from, panel * kSumPanel, PanelVectors(from.columns, panel * kSumPanel), i / groups, i % groups,
-                      true, trial))
-          found(panel, ExtraGroup{i / groups, i % groups * kGroup * kOperandBytes});
+      for (uint32_t i = 0; i < from.taps * groups * (kWeightParts - 1); ++i)
+        if (PackGroup(from, panel * kSumPanel, PanelVectors(from.columns, panel * kSumPanel), i / groups % from.taps,
+                      i % groups, 1 + i / (from.taps * groups), trial))
+          found(panel, ExtraGroup{i / groups % from.taps, i % groups * kGroup * kOperandBytes});
   };
   uint32_t count = 0;
   each([&](uint32_t, ExtraGroup) { ++count; });
   if (count == 0) return true;
   auto* starts = static_cast<uint32_t*>(memory.Allocate((panels + 1) * sizeof(uint32_t)));
   auto* extras = static_cast<ExtraGroup*>(memory.Allocate(count * sizeof(ExtraGroup)));
-  auto* packed = static_cast<char*>(memory.Allocate(count * kBytes));
+  auto* packed = static_cast<char*>(memory.Allocate(count * kPanelGroupBytes));
   if (!starts || !extras || !packed) return false;
   result->extra_starts = starts, result->extras = extras, result->extra_packed = packed;
   each([&](uint32_t panel, ExtraGroup group) {
-    std::memcpy(packed, trial, kBytes);
-    packed += kBytes;
+    std::memcpy(packed, trial, kPanelGroupBytes);
+    packed += kPanelGroupBytes;
     *extras++ = group;
     ++starts[panel + 1];
   });
@@ -157,10 +163,10 @@ static bool MakeQuantWeights(const WeightSource& from, int32_t x_zero, Allocator
     const uint32_t n0 = panel * kSumPanel, vectors = PanelVectors(from.columns, n0);
     is_small[panel] = PackEnds(from, n0, vectors, x_zero, bias + n0, scales + n0);
     for (uint32_t i = 0; i < depth; ++i, packed += vectors * kSumLanes * kGroup * kOperandBytes)
-      PackGroup(from, n0, vectors, i / groups, i % groups, false, packed);
+      PackGroup(from, n0, vectors, i / groups, i % groups, 0, packed);
     for (uint32_t i = 0; is_small[panel] && i < vectors * kSumLanes; ++i) bias[n0 + i] += kSmallStart;
   }
-  return from.tensor->type == PlanType::kUint8 || kLeastWeight > -128 ? PackExtras(from, memory, result) : true;
+  return PackExtras(from, memory, result);
 }
 
 }  // namespace

@@ -68,5 +68,25 @@ GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t st
 // Widens one row of 16 channels: lane i of vector v of `to` holds channel 4v + i.
 GAPCAM_INLINE void Interleave(const Byte* const (&rows)[kGroup], char* to) { Widen(to, rows[0]); }
 
+constexpr uint32_t kWeightParts = kOperandBytes == 1 ? 3 : 1;  // a weight of nine bits in parts of a byte
+constexpr int kPartials = 1;                                   // vectors of partial sums for each vector of sums
+
+// Sets every row to the bias.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void StartSums(I (&sums)[kVectors][kRows], const int32_t* bias) {
+  Unrolled<kVectors>(GAPCAM_BODY(v) {
+    const I start = LoadSums(bias + GAPCAM_AT(v) * kSumLanes);
+    Unrolled<kRows>(GAPCAM_BODY(r) { sums[GAPCAM_AT(v)][GAPCAM_AT(r)] = start; });
+  });
+}
+
+// The sums when all runs are added.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void EndSums(const I (&sums)[kVectors][kRows], const int32_t*, I (&whole)[kVectors][kRows]) {
+  Unrolled<kVectors>(GAPCAM_BODY(v) {
+    Unrolled<kRows>(GAPCAM_BODY(r) { whole[GAPCAM_AT(v)][GAPCAM_AT(r)] = sums[GAPCAM_AT(v)][GAPCAM_AT(r)]; });
+  });
+}
+
 }  // namespace
 }  // namespace gapcam

@@ -23,8 +23,8 @@ struct QuantWindow;
 typedef void (*QuantWindowRow)(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
                                const ByteEnd& end, Byte* quads);
 
-// A window and its packed weights, [block][part][vector][phase][group][kernel column]. A block has a second part where
-// weights do not fit the multiplier.
+// A window and its packed weights, [block][part][vector][phase][group][kernel column]. A block has more than one part
+// where weights do not fit the multiplier.
 struct QuantWindow {
   uint32_t kernel_h, kernel_w, stride_w, dilation_w, out_width;
   uint32_t phases, groups;  // phases is 1 if all rows of results begin at even rows
@@ -51,7 +51,8 @@ static void QuantWindowRows(const QuantWindow& window, const char* const* groups
   const bool is_small = window.is_small[block];
   const uint32_t count = window.Quads();
   for (int v = 0; v < 4; ++v) {
-    const char* w = window.weights + 2 * block * window.PartBytes() + v * window.VectorBytes() + phase * kPhaseBytes;
+    const char* w =
+        window.weights + kWeightParts * block * window.PartBytes() + v * window.VectorBytes() + phase * kPhaseBytes;
     const I bias = LoadSums(window.bias + (block * 4 + v) * kSumLanes);
     const FI scale = LoadScales(window.scales + (block * 4 + v) * kSumLanes);
     for (uint32_t quad = 0; quad < count; ++quad) {
@@ -92,8 +93,8 @@ static void QuantWindowPlain(const QuantWindow& window, const char* const* group
     for (uint32_t quad = 0; quad < window.Quads(); ++quad) {
       I sums[4] = {bias, bias, bias, bias};
       for (uint32_t part = 0; part < window.parts[block]; ++part) {
-        const char* w =
-            window.weights + (2 * block + part) * window.PartBytes() + v * window.VectorBytes() + phase * phase_bytes;
+        const char* w = window.weights + (kWeightParts * block + part) * window.PartBytes() + v * window.VectorBytes() +
+                        phase * phase_bytes;
         for (uint32_t j = 0; j < window.groups; ++j) {
           for (uint32_t kx = 0; kx < window.kernel_w; ++kx, w += kOperandsBytes) {
             const char* from = groups[j] + v * kOperandsBytes + kx * window.dilation_w * kPixelBytes;
@@ -132,10 +133,10 @@ static void ChooseQuantRows(uint32_t stride_h, QuantWindow* window) {
   }
 }
 
-// Packs the weights of one vector of one block: its phases, groups and kernel columns. With `is_rest` the part that does
-// not fit the multiplier. Returns whether a weight is not 0.
+// Packs the weights of one vector of one block: one part of them for all phases, groups and kernel columns.
+// Returns whether one of them is not 0.
 static bool PackWindowVector(const WeightSource& from, const QuantWindow& window, uint32_t block, uint32_t vector,
-                             bool is_rest, char* to) {
+                             uint32_t part, char* to) {
   int32_t any = 0;
   for (uint32_t phase = 0; phase < window.phases; ++phase) {
     for (uint32_t j = 0; j < window.groups; ++j) {
@@ -144,9 +145,9 @@ static bool PackWindowVector(const WeightSource& from, const QuantWindow& window
           const uint32_t channel = block * kWindowBlock + ColumnOf(4, vector, lane);
           for (uint32_t i = 0; i < kGroup; ++i) {
             const uint32_t ky = j * kGroup + i - phase;  // wraps around, and is then no row of the kernel
-            const int32_t w = ky < window.kernel_h ? from.At(ky, kx, channel) : 0, part = FittingPart(w);
-            any |= is_rest ? w - part : part;
-            to = PutWeight(to, is_rest ? w - part : part);
+            const int32_t w = ky < window.kernel_h ? WeightPart(from.At(ky, kx, channel), part) : 0;
+            any |= w;
+            to = PutWeight(to, w);
           }
         }
       }
@@ -159,7 +160,7 @@ static bool PackWindowVector(const WeightSource& from, const QuantWindow& window
 // Returns false when memory is short.
 static bool PackQuantWindow(const WeightSource& from, int32_t x_zero, Allocator& memory, QuantWindow* window) {
   const uint32_t blocks = CeilDiv(from.columns, kWindowBlock);
-  auto* weights = static_cast<char*>(memory.Allocate(2 * blocks * window->PartBytes()));
+  auto* weights = static_cast<char*>(memory.Allocate(kWeightParts * blocks * window->PartBytes()));
   auto* bias = static_cast<int32_t*>(memory.Allocate(blocks * kWindowBlock * sizeof(int32_t)));
   auto* scales = static_cast<float*>(memory.Allocate(blocks * kWindowBlock * sizeof(float)));
   auto* parts = static_cast<uint8_t*>(memory.Allocate(blocks));
@@ -168,15 +169,13 @@ static bool PackQuantWindow(const WeightSource& from, int32_t x_zero, Allocator&
   window->weights = weights, window->bias = bias, window->scales = scales;
   window->parts = parts, window->is_small = is_small;
   for (uint32_t block = 0; block < blocks; ++block, bias += kWindowBlock, scales += kWindowBlock) {
-    bool has_rest = false;
+    parts[block] = 1;
     is_small[block] = PackEnds(from, block * kWindowBlock, 4, x_zero, bias, scales);
-    for (uint32_t part = 0; part < 2; ++part) {
+    for (uint32_t part = 0; part < kWeightParts; ++part) {
       for (uint32_t v = 0; v < 4; ++v, weights += window->VectorBytes()) {
-        const bool any = PackWindowVector(from, *window, block, v, part == 1, weights);
-        has_rest = has_rest || (part == 1 && any);
+        if (PackWindowVector(from, *window, block, v, part, weights)) parts[block] = static_cast<uint8_t>(part + 1);
       }
     }
-    parts[block] = has_rest ? 2 : 1;
     for (uint32_t i = 0; is_small[block] && i < kWindowBlock; ++i) bias[i] += kSmallStart;
   }
   return true;
