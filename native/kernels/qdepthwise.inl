@@ -20,10 +20,10 @@ class WindowRing {
   void Fill(const Byte* picture, const Byte* end, uint32_t columns, uint32_t group, char* to) const {
     Byte outside[kWindowBlock];
     std::memset(outside, zero, sizeof(outside));
-    const Byte* rows[kGroup];
-    size_t steps[kGroup];
+    const Byte* rows[kTapGroup];
+    size_t steps[kTapGroup];
     bool is_inside = true;  // whole vectors may be read
-    for (uint32_t i = 0; i < kGroup; ++i) {
+    for (uint32_t i = 0; i < kTapGroup; ++i) {
       const uint32_t row = kGroupStart * group + i - pad_top;  // wraps around above the picture
       const bool is_row = row < height;
       rows[i] = is_row ? picture + static_cast<size_t>(row) * width * channels : outside;
@@ -36,20 +36,20 @@ class WindowRing {
     char* const behind = to + static_cast<size_t>(width) * kPixelBytes;
     for (; is_inside && to != behind; to += kPixelBytes) {
       Interleave(rows, to);
-      Unrolled<kGroup>(GAPCAM_BODY(i) { rows[GAPCAM_AT(i)] += steps[GAPCAM_AT(i)]; });
+      Unrolled<kTapGroup>(GAPCAM_BODY(i) { rows[GAPCAM_AT(i)] += steps[GAPCAM_AT(i)]; });
     }
     for (; to != behind; to += kPixelBytes) {
       InterleaveSome(rows, columns, to);
-      for (uint32_t i = 0; i < kGroup; ++i) rows[i] += steps[i];
+      for (uint32_t i = 0; i < kTapGroup; ++i) rows[i] += steps[i];
     }
     if (pad_left + width < ring_width) FillPixels(to, ring_width - pad_left - width);
   }
 
  private:
-  static void InterleaveSome(const Byte* const (&rows)[kGroup], uint32_t columns, char* to) {
-    Byte copies[kGroup][kWindowBlock] = {};
-    const Byte* at[kGroup];
-    for (uint32_t i = 0; i < kGroup; ++i) {
+  static void InterleaveSome(const Byte* const (&rows)[kTapGroup], uint32_t columns, char* to) {
+    Byte copies[kTapGroup][kWindowBlock] = {};
+    const Byte* at[kTapGroup];
+    for (uint32_t i = 0; i < kTapGroup; ++i) {
       PutBytes(copies[i], rows[i], columns);
       at[i] = copies[i];
     }
@@ -183,7 +183,7 @@ static const Op* MakeQuantDepthwise(const StepRef& step, Allocator& memory, cons
   window.kernel_h = p.kernel_h, window.kernel_w = p.kernel_w, window.stride_w = p.stride_w;
   window.dilation_w = p.dilation_w, window.out_width = op->s.out_width;
   window.phases = p.stride_h % kGroupStart ? 2 : 1;
-  window.groups = CeilDiv(p.kernel_h + window.phases - 1, kGroup);
+  window.groups = CeilDiv(p.kernel_h + window.phases - 1, kTapGroup);
   ChooseQuantRows(p.stride_h, &window);
   const uint32_t needed = (window.Quads() * 4 - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
   op->ring = {op->s.height,

@@ -10,6 +10,7 @@
 namespace gapcam {
 namespace {
 
+constexpr int kGroup = ProductFormat::kGroup, kOperandBytes = ProductFormat::kBytes;
 constexpr uint32_t kSumPanel = kPanelVectors * kSumLanes;  // columns of a whole panel
 
 constexpr size_t kPanelGroupBytes = size_t{kSumPanel} * kGroup * kOperandBytes;  // one group of a whole panel
@@ -61,20 +62,22 @@ GAPCAM_INLINE uint32_t PanelVectors(uint32_t columns, uint32_t n0) {
   return vectors == 3 ? 4 : vectors;
 }
 
-// A weight as the sum of kWeightParts parts that the multiplier takes.
+// A weight as the sum of parts that the multiplier takes.
+template <class Format>
 GAPCAM_INLINE int32_t WeightPart(int32_t w, uint32_t part) {
   for (;; --part) {
-    const int32_t fitting = w < kLeastWeight ? kLeastWeight : w > kMostWeight ? kMostWeight : w;
+    const int32_t fitting = w < Format::kLeast ? Format::kLeast : w > Format::kMost ? Format::kMost : w;
     if (part == 0) return fitting;
     w -= fitting;
   }
 }
 
 // Writes one weight as the multiplier reads it.
+template <class Format>
 GAPCAM_INLINE char* PutWeight(char* to, int32_t w) {
   const int16_t word = static_cast<int16_t>(w);
-  std::memcpy(to, &word, kOperandBytes);  // little endian: the lower byte comes first
-  return to + kOperandBytes;
+  std::memcpy(to, &word, Format::kBytes);  // little endian: the lower byte comes first
+  return to + Format::kBytes;
 }
 
 // Packs one part of the weights of one group of a panel. Returns whether one of them is not 0.
@@ -84,9 +87,10 @@ static bool PackGroup(const WeightSource& from, uint32_t n0, uint32_t vectors, u
   for (uint32_t v = 0; v < vectors; ++v) {
     for (uint32_t lane = 0; lane < kSumLanes; ++lane) {
       for (uint32_t i = 0; i < kGroup; ++i) {
-        const int32_t w = WeightPart(from.At(tap, group * kGroup + i, n0 + ColumnOf(vectors, v, lane)), part);
+        const int32_t w =
+            WeightPart<ProductFormat>(from.At(tap, group * kGroup + i, n0 + ColumnOf(vectors, v, lane)), part);
         any |= w;
-        to = PutWeight(to, w);
+        to = PutWeight<ProductFormat>(to, w);
       }
     }
   }
@@ -121,12 +125,13 @@ static bool PackEnds(const WeightSource& from, uint32_t n0, uint32_t vectors, in
 
 // Collects the extra groups of all panels. Returns false when memory is short.
 static bool PackExtras(const WeightSource& from, Allocator& memory, QuantWeights* result) {
-  if (kWeightParts == 1 || (from.tensor->type == PlanType::kInt8 && kLeastWeight <= -128)) return true;  // all fit
+  if (ProductFormat::kParts == 1 || (from.tensor->type == PlanType::kInt8 && ProductFormat::kLeast <= -128))
+    return true;  // all fit
   const uint32_t panels = CeilDiv(from.columns, kSumPanel), groups = from.Groups();
   char trial[kPanelGroupBytes];
   const auto each = [&](auto found) {
     for (uint32_t panel = 0; panel < panels; ++panel)
-      for (uint32_t i = 0; i < from.taps * groups * (kWeightParts - 1); ++i)
+      for (uint32_t i = 0; i < from.taps * groups * (ProductFormat::kParts - 1); ++i)
         if (PackGroup(from, panel * kSumPanel, PanelVectors(from.columns, panel * kSumPanel), i / groups % from.taps,
                       i % groups, 1 + i / (from.taps * groups), trial))
           found(panel, ExtraGroup{i / groups % from.taps, i % groups * kGroup * kOperandBytes});

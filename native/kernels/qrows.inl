@@ -16,7 +16,7 @@ static void CopyOperands(char* to, const Byte* from, size_t count) {
   }
   size_t i = 0;
   for (; i + kWidened <= count; i += kWidened) Widen(to + i * kOperandBytes, from + i);
-  for (; i < count; ++i) PutWeight(to + i * kOperandBytes, from[i]);
+  for (; i < count; ++i) PutWeight<ProductFormat>(to + i * kOperandBytes, from[i]);
 }
 
 static void FillOperands(char* to, int32_t value, size_t count) {
@@ -24,7 +24,7 @@ static void FillOperands(char* to, int32_t value, size_t count) {
     std::memset(to, value, count);
     return;
   }
-  for (size_t i = 0; i < count; ++i) to = PutWeight(to, value);
+  for (size_t i = 0; i < count; ++i) to = PutWeight<ProductFormat>(to, value);
 }
 
 // The same division of a convolution into runs as ConvRows in conv.inl.

@@ -8,15 +8,26 @@ namespace gapcam {
 namespace {
 
 constexpr int kSumLanes = 4, kSumBytes = 16;
+// How a product (qgemm_weights.inl) or a window (qwindow.inl) reads weights: kGroup of them in a lane, of kBytes each, from
+// kLeast to kMost. A weight of nine bits is the sum of up to kParts of them.
 #if defined(GAPCAM_TARGET_DOT)
-constexpr int kGroup = 4, kOperandBytes = 1;
-constexpr int32_t kLeastWeight = -128, kMostWeight = 127;
+struct ProductFormat {
+  static constexpr int kGroup = 4, kBytes = 1, kLeast = -128, kMost = 127, kParts = 3;
+};
+typedef ProductFormat WindowFormat;
 #else
-constexpr int kGroup = 1, kOperandBytes = 2;
-constexpr int32_t kLeastWeight = -255, kMostWeight = 255;
+struct ProductFormat {
+  static constexpr int kGroup = 16, kBytes = 1, kLeast = -127, kMost = 127, kParts = 3;
+};
+struct WindowFormat {
+  static constexpr int kGroup = 1, kBytes = 2, kLeast = -255, kMost = 255, kParts = 1;
+};
 #endif
-constexpr int kPanelVectors = 4;
-constexpr int kSumRows = 5;  // 5 · 4 sums, 5 rows and 4 vectors of weights of 32 registers
+#if defined(GAPCAM_TARGET_DOT)
+constexpr int kPanelVectors = 4, kSumRows = 5;  // 5 · 4 sums, 5 rows and 4 vectors of weights of 32 registers
+#else
+constexpr int kPanelVectors = 2, kSumRows = 3;  // 3 · 2 · 4 partial sums, 3 rows, weights and products
+#endif
 constexpr int64_t kSmallSum = 1 << 22;
 constexpr float kSmallResult = 32767.0f;
 constexpr int32_t kSmallStart = 0x4b400000;
@@ -47,6 +58,13 @@ GAPCAM_INLINE void Settle(I& sum) { asm volatile("" : "+w"(sum)); }
 GAPCAM_INLINE FI Apart(FI a) {
   asm("" : "+w"(a));
   return a;
+}
+
+// Loads two vectors of weights by one instruction, `kOffset` bytes behind p. The compiler does not see the load: no code
+// that runs a product may write weights. With a memory operand GCC 12 computes each address by itself.
+template <int kOffset>
+GAPCAM_INLINE void LoadPair(const char* p, Raw& a, Raw& b) {
+  asm("ldp %q0, %q1, [%2, %3]" : "=w"(a), "=w"(b) : "r"(p), "i"(kOffset));
 }
 
 // How sums become bytes: clamp(rint(sum · scale) + zero).

@@ -6,26 +6,12 @@ namespace {
 GAPCAM_INLINE Operands LoadOperands(const void* p) { return LoadSums(p); }
 GAPCAM_INLINE Operands SetOperands(int32_t value) { return AsSums(vdupq_n_s8(static_cast<int8_t>(value))); }
 
-// One group of k of a row, in every lane.
-GAPCAM_INLINE Operands BroadcastGroup(const char* p) {
-  int32_t group;
-  std::memcpy(&group, p, 4);
-  return vdupq_n_s32(group);
-}
-
 // sum + the products of one group in every lane.
 GAPCAM_INLINE I Dot(I sum, I a, I w) { return vdotq_s32(sum, AsBytes(w), AsBytes(a)); }
 
 constexpr size_t kWidened = 16;  // bytes that Widen takes
 // Bytes are operands as they are.
 GAPCAM_INLINE void Widen(char* to, const Byte* from) { std::memcpy(to, from, kWidened); }
-
-// Loads two vectors of weights by one instruction, `kOffset` bytes behind p. The compiler does not see the load: no code
-// that runs a product may write weights. With a memory operand GCC 12 computes each address by itself.
-template <int kOffset>
-GAPCAM_INLINE void LoadPair(const char* p, Raw& a, Raw& b) {
-  asm("ldp %q0, %q1, [%2, %3]" : "=w"(a), "=w"(b) : "r"(p), "i"(kOffset));
-}
 
 // Adds the products of lane kLane of every row and one vector of weights.
 template <int kRows, int kVectors, int kLane>
@@ -85,7 +71,7 @@ GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t st
 }
 
 // Interleaves four rows of 16 channels: lane i of vector v of `to` holds the bytes of channel 4v + i.
-GAPCAM_INLINE void Interleave(const Byte* const (&rows)[kGroup], char* to) {
+GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], char* to) {
   const Raw a = vld1q_s8(rows[0]), b = vld1q_s8(rows[1]), c = vld1q_s8(rows[2]), d = vld1q_s8(rows[3]);
   const int16x8_t low = vreinterpretq_s16_s8(vzip1q_s8(a, b)), high = vreinterpretq_s16_s8(vzip2q_s8(a, b));
   const int16x8_t low2 = vreinterpretq_s16_s8(vzip1q_s8(c, d)), high2 = vreinterpretq_s16_s8(vzip2q_s8(c, d));
@@ -96,8 +82,7 @@ GAPCAM_INLINE void Interleave(const Byte* const (&rows)[kGroup], char* to) {
   vst1q_s16(words + 24, vzip2q_s16(high, high2));
 }
 
-constexpr uint32_t kWeightParts = kOperandBytes == 1 ? 3 : 1;  // a weight of nine bits in parts of a byte
-constexpr int kPartials = 1;                                   // vectors of partial sums for each vector of sums
+constexpr int kPartials = 1;  // vectors of partial sums for each vector of sums
 
 // Sets every row to the bias.
 template <int kRows, int kVectors>

@@ -22,15 +22,19 @@ constexpr int kSumLanes = 16;
 constexpr int kSumLanes = 8;
 #define GAPCAM_M(op) _mm256_##op
 #endif
+// How a product (qgemm_weights.inl) or a window (qwindow.inl) reads weights: kGroup of them in a lane, of kBytes each, from
+// kLeast to kMost. A weight of nine bits is the sum of up to kParts of them.
+struct ProductFormat {
 #if defined(GAPCAM_TARGET_VNNI)
-constexpr int kGroup = 4, kOperandBytes = 1;
+  static constexpr int kGroup = 4, kBytes = 1, kLeast = -128, kMost = 127, kParts = 3;
 #else
-constexpr int kGroup = 2, kOperandBytes = 2;
+  static constexpr int kGroup = 2, kBytes = 2, kLeast = -255, kMost = 255, kParts = 1;
 #endif
+};
+typedef ProductFormat WindowFormat;
 constexpr int kSumBytes = 4 * kSumLanes;
 constexpr PlanType kByteType = PlanType::kUint8;
 typedef uint8_t Byte;
-constexpr int32_t kLeastWeight = kGroup == 4 ? -128 : -255, kMostWeight = kGroup == 4 ? 127 : 255;
 constexpr int kPanelVectors = 2;
 constexpr int kSumRows =
     kSumLanes == 16 ? 14 : 6;  // rows of a tile: the sums, two weights, one broadcast and a product
@@ -109,8 +113,7 @@ GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t st
   }
 }
 
-constexpr uint32_t kWeightParts = kOperandBytes == 1 ? 3 : 1;  // a weight of nine bits in parts of a byte
-constexpr int kPartials = 1;                                   // vectors of partial sums for each vector of sums
+constexpr int kPartials = 1;  // vectors of partial sums for each vector of sums
 
 // Sets every row to the bias.
 template <int kRows, int kVectors>
@@ -256,7 +259,7 @@ GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bo
 
 // Interleaves kGroup rows of kSumBytes channels: lane i of vector v of `to` holds the operands of one channel, in the order
 // of four vectors that are packed together.
-GAPCAM_INLINE void Interleave(const Byte* const (&rows)[kGroup], char* to) {
+GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], char* to) {
   const Raw a = LoadRaw(rows[0]), b = LoadRaw(rows[1]);
   Raw low = GAPCAM_M(unpacklo_epi8)(a, b), high = GAPCAM_M(unpackhi_epi8)(a, b);
 #if defined(GAPCAM_TARGET_VNNI)
@@ -276,7 +279,9 @@ GAPCAM_INLINE void Interleave(const Byte* const (&rows)[kGroup], char* to) {
 }
 
 // A lane of operands that all have one value.
-GAPCAM_INLINE I SetOperands(int32_t value) { return AsSums(kOperandBytes == 1 ? SetBytes(value) : SetWords(value)); }
+GAPCAM_INLINE I SetOperands(int32_t value) {
+  return AsSums(WindowFormat::kBytes == 1 ? SetBytes(value) : SetWords(value));
+}
 
 // Turns the sums of four neighbouring pixels into bytes: [pixel][4 channels] in each 128 bits.
 GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, bool is_small, const ByteEndRegisters& end, Byte* to) {

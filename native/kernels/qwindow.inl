@@ -1,8 +1,8 @@
-// Depthwise windows over bytes. kGroup rows of the padded input are interleaved, so that one dot adds kGroup taps of a
+// Depthwise windows over bytes. kTapGroup rows of the padded input are interleaved, so that one dot adds kTapGroup taps of a
 // kernel column to the sum of one result, and neighbouring rows of results read the same operands:
 //
 //   group p:  rows 2p, 2p + 1, … of one block of kWindowBlock channels
-//             [pixel][vector of 4]   a lane holds the kGroup operands of one channel of one pixel
+//             [pixel][vector of 4]   a lane holds the kTapGroup operands of one channel of one pixel
 //
 // A row of results that begins at padded row 2p has weights (w0, w1, …) in group p. One that begins at row 2p + 1 has
 // (0, w0, w1, …): its phase is 1. Both continue in the groups that begin where the one before ends. Where a dot is one
@@ -10,11 +10,12 @@
 namespace gapcam {
 namespace {
 
-constexpr uint32_t kWindowBlock = 4 * kSumLanes;       // channels
-constexpr uint32_t kQuadBytes = 4 * kSumBytes;         // of four pixels of results
-constexpr uint32_t kPixelBytes = 4 * kOperandsBytes;   // of a pixel in a group
-constexpr uint32_t kGroupStart = kGroup > 1 ? 2 : 1;   // rows from the beginning of one group to that of the next
-constexpr uint32_t kGroupStep = kGroup / kGroupStart;  // groups from one group of a row of results to the next
+constexpr int kTapGroup = WindowFormat::kGroup;           // rows in a group
+constexpr uint32_t kWindowBlock = 4 * kSumLanes;          // channels
+constexpr uint32_t kQuadBytes = 4 * kSumBytes;            // of four pixels of results
+constexpr uint32_t kPixelBytes = 4 * kOperandsBytes;      // of a pixel in a group
+constexpr uint32_t kGroupStart = kTapGroup > 1 ? 2 : 1;   // rows from the beginning of one group to that of the next
+constexpr uint32_t kGroupStep = kTapGroup / kGroupStart;  // groups from one group of a row of results to the next
 
 struct QuantWindow;
 
@@ -44,15 +45,15 @@ struct QuantWindow {
 template <int kSize, int kStride, int kRows>
 static void QuantWindowRows(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
                             const ByteEnd& how, Byte* quads) {
-  constexpr int kPhases = kStride % kGroupStart ? 2 : 1, kGroups = (kSize + kPhases - 1 + kGroup - 1) / kGroup;
+  constexpr int kPhases = kStride % kGroupStart ? 2 : 1, kGroups = (kSize + kPhases - 1 + kTapGroup - 1) / kTapGroup;
   constexpr int kAcross = 3 * kStride + kSize;
   constexpr int kPhaseBytes = kGroups * kSize * kOperandsBytes;
   const ByteEndRegisters end(how);
   const bool is_small = window.is_small[block];
   const uint32_t count = window.Quads();
   for (int v = 0; v < 4; ++v) {
-    const char* w =
-        window.weights + kWeightParts * block * window.PartBytes() + v * window.VectorBytes() + phase * kPhaseBytes;
+    const char* w = window.weights + WindowFormat::kParts * block * window.PartBytes() + v * window.VectorBytes() +
+                    phase * kPhaseBytes;
     const I bias = LoadSums(window.bias + (block * 4 + v) * kSumLanes);
     const FI scale = LoadScales(window.scales + (block * 4 + v) * kSumLanes);
     for (uint32_t quad = 0; quad < count; ++quad) {
@@ -93,8 +94,8 @@ static void QuantWindowPlain(const QuantWindow& window, const char* const* group
     for (uint32_t quad = 0; quad < window.Quads(); ++quad) {
       I sums[4] = {bias, bias, bias, bias};
       for (uint32_t part = 0; part < window.parts[block]; ++part) {
-        const char* w = window.weights + (kWeightParts * block + part) * window.PartBytes() + v * window.VectorBytes() +
-                        phase * phase_bytes;
+        const char* w = window.weights + (WindowFormat::kParts * block + part) * window.PartBytes() +
+                        v * window.VectorBytes() + phase * phase_bytes;
         for (uint32_t j = 0; j < window.groups; ++j) {
           for (uint32_t kx = 0; kx < window.kernel_w; ++kx, w += kOperandsBytes) {
             const char* from = groups[j] + v * kOperandsBytes + kx * window.dilation_w * kPixelBytes;
@@ -114,7 +115,7 @@ static void QuantWindowPlain(const QuantWindow& window, const char* const* group
 // The function of two rows with stride 1, which share their groups if these have more than one row.
 template <int kSize>
 GAPCAM_INLINE QuantWindowRow PairOf() {
-  if constexpr (kGroup > 1)
+  if constexpr (kTapGroup > 1)
     return QuantWindowRows<kSize, 1, 2>;
   else
     return nullptr;
@@ -143,11 +144,11 @@ static bool PackWindowVector(const WeightSource& from, const QuantWindow& window
       for (uint32_t kx = 0; kx < window.kernel_w; ++kx) {
         for (uint32_t lane = 0; lane < kSumLanes; ++lane) {
           const uint32_t channel = block * kWindowBlock + ColumnOf(4, vector, lane);
-          for (uint32_t i = 0; i < kGroup; ++i) {
-            const uint32_t ky = j * kGroup + i - phase;  // wraps around, and is then no row of the kernel
-            const int32_t w = ky < window.kernel_h ? WeightPart(from.At(ky, kx, channel), part) : 0;
+          for (uint32_t i = 0; i < kTapGroup; ++i) {
+            const uint32_t ky = j * kTapGroup + i - phase;  // wraps around, and is then no row of the kernel
+            const int32_t w = ky < window.kernel_h ? WeightPart<WindowFormat>(from.At(ky, kx, channel), part) : 0;
             any |= w;
-            to = PutWeight(to, w);
+            to = PutWeight<WindowFormat>(to, w);
           }
         }
       }
@@ -160,7 +161,7 @@ static bool PackWindowVector(const WeightSource& from, const QuantWindow& window
 // Returns false when memory is short.
 static bool PackQuantWindow(const WeightSource& from, int32_t x_zero, Allocator& memory, QuantWindow* window) {
   const uint32_t blocks = CeilDiv(from.columns, kWindowBlock);
-  auto* weights = static_cast<char*>(memory.Allocate(kWeightParts * blocks * window->PartBytes()));
+  auto* weights = static_cast<char*>(memory.Allocate(WindowFormat::kParts * blocks * window->PartBytes()));
   auto* bias = static_cast<int32_t*>(memory.Allocate(blocks * kWindowBlock * sizeof(int32_t)));
   auto* scales = static_cast<float*>(memory.Allocate(blocks * kWindowBlock * sizeof(float)));
   auto* parts = static_cast<uint8_t*>(memory.Allocate(blocks));
@@ -171,7 +172,7 @@ static bool PackQuantWindow(const WeightSource& from, int32_t x_zero, Allocator&
   for (uint32_t block = 0; block < blocks; ++block, bias += kWindowBlock, scales += kWindowBlock) {
     parts[block] = 1;
     is_small[block] = PackEnds(from, block * kWindowBlock, 4, x_zero, bias, scales);
-    for (uint32_t part = 0; part < kWeightParts; ++part) {
+    for (uint32_t part = 0; part < WindowFormat::kParts; ++part) {
       for (uint32_t v = 0; v < 4; ++v, weights += window->VectorBytes()) {
         if (PackWindowVector(from, *window, block, v, part, weights)) parts[block] = static_cast<uint8_t>(part + 1);
       }
