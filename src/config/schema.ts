@@ -81,6 +81,10 @@ const camera = z.strictObject({
   flipX: z.boolean().optional().describe('mirror left to right'),
   flipY: z.boolean().optional().describe('mirror top to bottom'),
   watchRegion: watchRegion.optional().describe('region that must contain the evidence for a label; see docs/heat.md'),
+  wholePicture: z
+    .boolean()
+    .optional()
+    .describe('ask about the whole picture too, although there are zones; see docs/zones.md'),
   zones: zones.optional().describe('questions about parts of the picture; see docs/zones.md'),
 })
 

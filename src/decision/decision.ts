@@ -41,8 +41,18 @@ export const eventTypes = [
   'model_changed',
   'lens_problem',
   'lens_cleared',
+  'transition_forbidden',
 ] as const
 export type PolicyEvent = (typeof eventTypes)[number]
+
+/** Time in states, by the monotonic clock. */
+export interface StateTimes {
+  /** How long the zone has been in the present state, over restarts. */
+  readonly inStateMs: number
+  /** Of the present hour and day: how long in each state, and how often it came into it. */
+  readonly hour: Readonly<Record<string, { readonly ms: number; readonly entries: number }>>
+  readonly day: StateTimes['hour']
+}
 
 /** The decision of a zone after a frame, or after the camera was lost. */
 export interface Decision {
@@ -60,6 +70,8 @@ export interface Decision {
   readonly reason?: UnknownReason
   /** One sentence about the reason, where there is one to say. */
   readonly detail?: string | undefined
+  /** Absent for a camera's own question. */
+  readonly times?: StateTimes | undefined
   /** Best smoothed scores, as many as the prediction's `top`; empty without a camera. */
   readonly top: readonly ScoredLabel[]
 }

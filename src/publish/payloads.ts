@@ -2,7 +2,7 @@
  * The payload of each message: one function for each, from plain values to text. Times become wall time only here. A
  * field that a consumer's template reads is always present and never null.
  */
-import type { Decision, PolicyEvent } from '../decision/decision.js'
+import type { Decision, PolicyEvent, StateTimes } from '../decision/decision.js'
 import type { Novelty } from '../decision/novelty.js'
 import { GapcamError } from '../errors.js'
 import type { Prediction, ScoredLabel } from '../decision/prediction.js'
@@ -131,6 +131,7 @@ function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateF
     prev: decision.prev,
     since: iso(sinceWallMs),
     ...(decision.reason === undefined ? {} : { reason: decision.reason }),
+    ...timeFields(decision),
     ...(decision.detail === undefined ? {} : { detail: decision.detail.slice(0, maxDetailLength) }),
     top: rounded(decision.top),
     ...(prediction ? predictionFields(prediction) : {}),
@@ -138,6 +139,17 @@ function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateF
     clockSynced: stamp.isClockSynced,
   }
 }
+
+function timeFields({ times }: Decision): Record<string, unknown> {
+  if (!times) return {}
+  const tallies = (states: StateTimes['hour']): unknown =>
+    Object.fromEntries(
+      Object.entries(states).map(([label, { ms, entries }]) => [label, { s: seconds(ms), n: entries }]),
+    )
+  return { in_state_s: seconds(times.inStateMs), hour: tallies(times.hour), day: tallies(times.day) }
+}
+
+const seconds = (ms: number): number => Math.round(ms / 1000)
 
 /**
  * Where the evidence for the label lies, and what is wrong with the view. `problem` is always present, since a template

@@ -7,6 +7,7 @@ import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'
 import { residentBytes, type Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
+import type { AnyZone } from '../zone/missing.js'
 import type { CudaRestart } from './cuda-restart.js'
 
 export interface HealthOptions {
@@ -18,6 +19,8 @@ export interface HealthOptions {
   readonly cudaRestart: CudaRestart | undefined
   /** The age of each camera's newest frame is part of health. */
   readonly cameras: readonly { readonly lastFrameMs: number | null }[]
+  /** Their looks by reason, and those that did not happen, are part of health. */
+  readonly zones?: readonly Pick<AnyZone, 'key' | 'looks' | 'skipped' | 'definition'>[] | undefined
   /** The node's info, said again when another engine takes over. */
   readonly info: () => Readonly<Record<string, unknown>>
 }
@@ -36,7 +39,7 @@ export interface Health {
 
 /** Publishes health until `stop` is called. */
 export function startHealth(options: HealthOptions): Health {
-  const { publisher, classifier, board, metrics, clock, cudaRestart, cameras, info } = options
+  const { publisher, classifier, board, metrics, clock, cudaRestart, cameras, zones = [], info } = options
   let last: Moment = { ms: metrics.startedMs, frames: 0 }
   let fps = 0
   let isStopped = false
@@ -55,6 +58,7 @@ export function startHealth(options: HealthOptions): Health {
     publisher.health({
       ...countersOf(metrics, fps, now.ms),
       camera: cameraHealth(metrics, cameras, now.ms),
+      ...zonesHealth(zones),
       ...gpuHealth(classifier.engine.describe(), cudaRestart),
       ...boardReadings,
     })
@@ -106,6 +110,14 @@ function cameraHealth(
 ): Record<string, number> {
   const ages = cameras.flatMap(({ lastFrameMs }) => (lastFrameMs === null ? [] : [nowMs - lastFrameMs]))
   return { restarts: recoveries, ...(ages.length === 0 ? {} : { last_frame_age_ms: Math.round(Math.max(...ages)) }) }
+}
+
+/** Empty without configured zones. */
+function zonesHealth(zones: NonNullable<HealthOptions['zones']>): Record<string, unknown> {
+  const configured = zones.filter(({ definition }) => definition.zone !== null)
+  if (configured.length === 0) return {}
+  const own = configured.map(({ key, looks, skipped }) => [key, { looks: Object.fromEntries(looks), skipped }])
+  return { zones: Object.fromEntries(own) }
 }
 
 /** Empty where the engine does not run on a GPU. */

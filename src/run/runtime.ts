@@ -25,9 +25,11 @@ import { createCudaRestart, type CudaRestart } from './cuda-restart.js'
 import { noDeadlines, type Deadlines } from './deadlines.js'
 import { infoOf } from './device.js'
 import { startHealth } from './health.js'
+import { watchOverload } from './overload.js'
 import { Pictures } from './pictures.js'
 import { openSettings, type Settings } from './settings.js'
 import { openModels, type Models } from './models.js'
+import { openTallies, type Tallies } from './tallies.js'
 import { Turns } from './turns.js'
 import { prepareZones, Zones, type PreparedZone, type ZonesOptions } from './zones.js'
 
@@ -105,7 +107,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const ending = new Ending(log)
   const listeners = options.onSettled ? [options.onSettled] : []
   const settings = options.settings ?? openSettings({ config, cameras, folder: stateFolder, log })
-  const parts: RuntimeParts = { options, settings, metrics, clock, listeners, ending }
+  const tallies = openTallies(stateFolder, log)
+  const parts: RuntimeParts = { options, settings, tallies, metrics, clock, listeners, ending }
   const { zones, closeModels } = await openZones(parts)
   const info = (): Record<string, unknown> => infoOf(config.node, placesIn(settings.cameras), classifier)
   publisher.info(info())
@@ -141,6 +144,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       automatic.close()
       await zones.close()
       await closeModels()
+      await tallies.close()
       if (!options.settings) await settings.close()
     },
   }
@@ -177,6 +181,7 @@ class Ending {
 interface RuntimeParts {
   readonly options: RuntimeOptions
   readonly settings: Settings
+  readonly tallies: Tallies
   readonly metrics: Metrics
   readonly clock: Clock
   readonly listeners: readonly SettledListener[]
@@ -184,7 +189,7 @@ interface RuntimeParts {
 }
 
 /** The zones, on models that are open already or are opened here. */
-async function openZones({ options, settings, metrics, clock, listeners }: RuntimeParts): Promise<{
+async function openZones({ options, settings, tallies, metrics, clock, listeners }: RuntimeParts): Promise<{
   readonly zones: Zones
   readonly closeModels: () => Promise<void>
 }> {
@@ -194,6 +199,7 @@ async function openZones({ options, settings, metrics, clock, listeners }: Runti
   const zones = new Zones({
     ...options,
     settings,
+    tallies,
     models,
     prepared,
     turns: new Turns(deadlines.loop('the engine'), config.hungAfterMs, clock),
@@ -249,9 +255,11 @@ async function runUntilEnd(running: Running, signal: AbortSignal): Promise<RunEn
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
   const cudaRestart = openCudaRestart(running)
-  const health = startHealth({ publisher, classifier, board, metrics, clock, cudaRestart, cameras, info })
+  const health = startHealth({ publisher, classifier, board, metrics, clock, cudaRestart, cameras, zones, info })
+  const tellOverload = watchOverload(zones, log)
   const ticking = setInterval(() => {
     for (const zone of zones) zone.tick()
+    tellOverload(clock.now())
     cudaRestart?.tick()
     health.tick()
   }, tickEveryMs)

@@ -44,7 +44,7 @@ export function overlaid(
   const added = [...stored.values()].filter((each) => !own.some((other) => other.id === each.id))
   const all = [...ofFile, ...added]
   if (all.length === 0) return camera.zones === undefined ? camera : { ...camera, zones: [] }
-  return { ...camera, zones: all, keepsOwn: own.length === 0 && !isOwnRemoved }
+  return { ...camera, zones: all, keepsOwn: (own.length === 0 || camera.wholePicture === true) && !isOwnRemoved }
 }
 
 /** Keys of a zone to change; null removes a key. */

@@ -4,7 +4,9 @@
  */
 import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'
+import { nearestOf } from '../config/nearest.js'
 import type { Config } from '../config/schema.js'
+import type { DwellOptions } from '../decision/dwell.js'
 import { messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
@@ -14,9 +16,11 @@ import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
 import { MissingZone, type AnyZone } from '../zone/missing.js'
 import { Zone } from '../zone/zone.js'
 import type { EngineTurns } from '../zone/zone-options.js'
+import { watchGpio } from './gpio.js'
 import type { Models, ModelLease } from './models.js'
 import type { SettledListener } from './runtime.js'
 import type { Settings } from './settings.js'
+import type { Tallies } from './tallies.js'
 
 /** A zone's model, or why it cannot be used. */
 export type PreparedZone = ModelLease | { readonly fault: string }
@@ -27,11 +31,35 @@ export async function prepareZones(
   definitions: readonly ZoneDefinition[],
 ): Promise<Map<string, PreparedZone>> {
   const prepared = new Map<string, PreparedZone>()
-  for (const { key, model } of definitions) {
-    const lease = models.lease(model).catch((error: unknown) => ({ fault: messageOf(error) }))
-    prepared.set(key, await lease)
-  }
+  for (const definition of definitions) prepared.set(definition.key, await preparedFor(models, definition))
   return prepared
+}
+
+async function preparedFor(models: Models, { model, dwell }: ZoneDefinition): Promise<PreparedZone> {
+  try {
+    const lease = await models.lease(model)
+    const fault = labelFault(dwell, lease.classifier.labels)
+    if (fault === null) return lease
+    await lease.release()
+    return { fault }
+  } catch (error) {
+    return { fault: messageOf(error) }
+  }
+}
+
+/** A label of dwell times or transitions that the model does not have, with the nearest that it has. */
+function labelFault({ dwellMs, transitions }: DwellOptions, labels: readonly string[]): string | null {
+  const known = new Set(labels)
+  for (const [key, named] of [
+    ['dwell', Object.keys(dwellMs)],
+    ['transitions', [...Object.keys(transitions), ...Object.values(transitions).flat()]],
+  ] as const) {
+    const wrong = named.find((label) => !known.has(label))
+    if (wrong === undefined) continue
+    const nearest = nearestOf(wrong, labels)
+    return `${key}: its model has no label ${wrong}${nearest === null ? '' : `; did you mean ${nearest}?`}`
+  }
+  return null
 }
 
 export interface ZonesOptions {
@@ -43,6 +71,7 @@ export interface ZonesOptions {
   readonly turns: EngineTurns
   readonly publisher: Publisher
   readonly recorders?: FlightRecorders | undefined
+  readonly tallies: Tallies
   readonly metrics: Metrics
   readonly clock: Clock
   readonly log: Logger
@@ -63,6 +92,8 @@ interface Entry {
   /** What the zone was made from. */
   readonly text: string
   readonly prepared: PreparedZone
+  /** Stops what watches for its trigger. */
+  readonly stop: () => void
 }
 
 /** The zones of a node. Its lists change in place. */
@@ -123,7 +154,7 @@ export class Zones {
     this.#isClosed = true
     this.#stopListening()
     await this.#applying
-    for (const { zone, prepared } of this.#entries) await this.#close(zone, prepared)
+    for (const entry of this.#entries) await this.#close(entry)
   }
 
   async #apply(): Promise<void> {
@@ -138,9 +169,13 @@ export class Zones {
     this.#entries = this.#entries.filter((entry) => !gone.includes(entry))
     this.#list()
     const keys = new Set(wanted.map(({ key }) => key))
-    for (const { zone, prepared: model } of gone) {
-      await this.#close(zone, model)
-      if (!keys.has(zone.key)) publisher.removeZone(zone.key)
+    for (const entry of gone) {
+      await this.#close(entry)
+      const { zone } = entry
+      if (!keys.has(zone.key)) {
+        publisher.removeZone(zone.key)
+        this.#options.tallies.drop(zone.key)
+      }
     }
     await announce?.(
       wanted.map((definition) => ({
@@ -172,16 +207,18 @@ export class Zones {
   }
 
   #open(definition: ZoneDefinition, prepared: PreparedZone): Entry {
-    const { settings, publisher, clock, log, config, recorders } = this.#options
+    const { settings, publisher, clock, log, config, recorders, tallies } = this.#options
     const { key } = definition
     const text = textOf(definition)
     publisher.addZone(key)
     if ('fault' in prepared) {
       log.error({ zone: key }, `zone ${key} is unavailable: ${prepared.fault}`)
-      return { text, prepared, zone: new MissingZone({ definition, fault: prepared.fault, publisher, clock }) }
+      const zone = new MissingZone({ definition, fault: prepared.fault, publisher, clock })
+      return { text, prepared, zone, stop: () => undefined }
     }
     const { classifier } = prepared
     let last = settings.zone(key)
+    const onWarning = (sentence: string): void => log.warn({ zone: key }, `zone ${key}: ${sentence}`)
     const zone = new Zone({
       ...this.#options,
       definition,
@@ -195,12 +232,14 @@ export class Zones {
       // What is wrong with the camera's picture is judged by its own question, which sees all of it.
       lens: definition.zone === null ? config.lens : undefined,
       recorder: recorders?.of(key, classifier),
-      onWarning: (sentence) => log.warn({ zone: key }, `zone ${key}: ${sentence}`),
+      tallies: definition.zone === null ? undefined : tallies.of(key),
+      onWarning,
     })
-    return { zone, text, prepared }
+    return { zone, text, prepared, stop: watchTrigger(definition, zone, onWarning) }
   }
 
-  async #close(zone: AnyZone, prepared: PreparedZone): Promise<void> {
+  async #close({ zone, prepared, stop }: Entry): Promise<void> {
+    stop()
     await zone.close()
     this.#options.recorders?.drop(zone.key)
     if ('release' in prepared) await prepared.release()
@@ -216,6 +255,13 @@ export class Zones {
       list.splice(0, list.length, ...zones.filter(({ camera }) => camera === id))
     }
   }
+}
+
+/** Watches for a trigger from outside; returns how to stop that. */
+function watchTrigger({ trigger }: ZoneDefinition, zone: Zone, onFault: (sentence: string) => void): () => void {
+  if (trigger.kind !== 'gpio') return () => undefined
+  const { chip, line } = trigger
+  return watchGpio({ chip, line, onEdge: () => zone.ask('gpio'), onFault })
 }
 
 const textOf = (definition: ZoneDefinition): string => JSON.stringify(definition)

@@ -78,6 +78,7 @@ function rowsOf({ state, metrics, build }: ExpositionOptions): Row[] {
       values: () => [[1, { ...build }]],
     },
     ...cameraRows(state),
+    ...zoneRows(state),
     ...frameRows(metrics),
     ...mqttRows(state),
     ...boardRows(state),
@@ -125,6 +126,36 @@ function cameraRows(state: ReadState): Row[] {
       help: 'Lowest score that a label needs',
       labels: ['camera'],
       values: () => byCamera(({ threshold }) => threshold),
+    },
+  ]
+}
+
+function zoneRows(state: ReadState): Row[] {
+  const zones = (): LiveState['cameras'][number]['zones'] => state().cameras.flatMap((camera) => camera.zones)
+  return [
+    {
+      name: 'gapcam_trigger',
+      kind: 'counter',
+      help: 'Inferences of a zone by the reason why it looked',
+      labels: ['zone', 'reason'],
+      values: () =>
+        zones().flatMap(({ key, looks }) =>
+          Object.entries(looks).map(([reason, count]): Values[number] => [count, { zone: key, reason }]),
+        ),
+    },
+    {
+      name: 'gapcam_zone_skipped',
+      kind: 'counter',
+      help: 'Looks of a zone that did not happen, since its turn on the engine came too late',
+      labels: ['zone'],
+      values: () => zones().map(({ key, skipped }) => [skipped, { zone: key }]),
+    },
+    {
+      name: 'gapcam_zone_score',
+      kind: 'gauge',
+      help: "Smoothed score of a zone's label, 0 to 1",
+      labels: ['zone', 'label'],
+      values: () => zones().map(({ key, label, score }) => [score, { zone: key, label }]),
     },
   ]
 }

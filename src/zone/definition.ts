@@ -1,6 +1,7 @@
 /** Which zones a configured camera has. The rest of the program asks here and never derives zones from cameras itself. */
 import type { CameraConfig } from '../config/schema.js'
 import type { ZoneConfig } from '../config/zones.js'
+import type { DwellOptions } from '../decision/dwell.js'
 import type { PolicyOptions } from '../decision/policy.js'
 import { cornersOf, inFrame, type Shape, type Turn } from '../pixels/shape.js'
 import type { Region } from '../pixels/spec.js'
@@ -35,6 +36,7 @@ export interface ZoneDefinition {
   readonly timezone: string | undefined
   /** Options that differ from the node's policy. */
   readonly policy: Partial<PolicyOptions>
+  readonly dwell: DwellOptions
 }
 
 /** Whether a camera has a question about the whole picture on its own topics: without zones always. */
@@ -76,6 +78,7 @@ function ownOf(camera: ZonedCamera): ZoneDefinition {
     trigger: { kind: 'always' },
     timezone: undefined,
     policy: {},
+    dwell: { dwellMs: {}, transitions: {} },
   }
 }
 
@@ -97,6 +100,7 @@ function definitionOf(camera: ZonedCamera, zone: ZoneConfig): ZoneDefinition {
     trigger,
     timezone,
     policy: policy as Partial<PolicyOptions>,
+    dwell: { dwellMs: zone.dwell ?? {}, transitions: zone.transitions ?? {} },
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { nextTime } from '../config/schedule.js'
 import type { ZoneConfig } from '../config/zones.js'
+import type { Moved } from './motion/timing.js'
 
 /** Why a zone looked at a frame. */
 export const lookReasons = [
@@ -36,16 +37,13 @@ export interface Moment {
   readonly isSettling: boolean
 }
 
-/** What a motion gate says of a frame; null: nothing changed. */
-export type Moved = 'motion' | 'exposure' | null
-
 export interface TriggerOptions {
   readonly trigger: NonNullable<ZoneConfig['trigger']>
   readonly timezone?: string | undefined
   /** Looks that a label may need until it settles. */
   readonly mostSettling: number
-  /** For `motion`: whether the frame differs. Default: always. */
-  readonly moved?: (() => Moved) | undefined
+  /** For `motion`: whether the frame differs, and why it counts. Called once for each frame. Default: it does. */
+  readonly moved?: (() => Moved | null) | undefined
   /** A run of a cron line is told when it comes later than this, and each run that did not come. */
   readonly onLate?: ((sentence: string) => void) | undefined
 }
@@ -77,12 +75,13 @@ export class Trigger {
   /** Why the zone looks at this frame; null: it does not. */
   reason(moment: Moment): LookReason | null {
     const { kind } = this.#options.trigger
+    const moved = kind === 'motion' ? this.#moved() : null
     const scheduled = kind === 'cron' ? this.#cron(moment.wallMs) : false
     if (this.#asked) return this.#asked
     if (kind === 'always') return 'always'
     if (scheduled) return 'cron'
     if (moment.isSettling && this.#settlingLooks < this.#options.mostSettling) return 'settling'
-    return this.#due(moment.nowMs)
+    return moved ?? this.#due(moment.nowMs)
   }
 
   /** The zone looked for this reason. A look that was skipped is not one. */
@@ -94,12 +93,16 @@ export class Trigger {
   }
 
   #due(nowMs: number): LookReason | null {
-    const { trigger, moved } = this.#options
+    const { trigger } = this.#options
     const idleMs = nowMs - this.#lastMs
     if (trigger.kind === 'every') return idleMs >= trigger.everyMs ? 'interval' : null
-    if (trigger.kind !== 'motion') return null
-    // Without a gate each frame counts as moved: it fails open.
-    return (moved ? moved() : 'motion') ?? (idleMs >= trigger.maxIdleMs ? 'max_idle' : null)
+    return trigger.kind === 'motion' && idleMs >= trigger.maxIdleMs ? 'max_idle' : null
+  }
+
+  /** Without a gate each frame counts as moved: it fails open. */
+  #moved(): Moved | null {
+    const { moved } = this.#options
+    return moved ? moved() : 'motion'
   }
 
   /** Whether a run of the cron line is due. A clock that was set back starts the schedule again. */

@@ -9,6 +9,7 @@ import type { Metrics } from '../metrics.js'
 import type { Region } from '../pixels/spec.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { FrameRecorder } from '../recording/recorder.js'
+import type { KeptTallies } from './answer.js'
 import type { ZoneDefinition } from './definition.js'
 
 /** The values that commands may change while the zone runs. */
@@ -46,6 +47,8 @@ export interface ZoneOptions {
   readonly lens?: Config['lens'] | undefined
   readonly publisher: Publisher
   readonly recorder?: FrameRecorder | undefined
+  /** Keeps the time in states; default: it is not counted. */
+  readonly tallies?: KeptTallies | undefined
   readonly metrics: Metrics
   readonly clock: Clock
   /** Tells what a user should know, in one sentence. */

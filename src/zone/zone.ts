@@ -7,9 +7,13 @@ import type { Classifier } from '../classifier.js'
 import { isWithoutCamera, unable, type Decision } from '../decision/decision.js'
 import { expire, initialPolicy, loseCamera, observe, type PolicyState, type PolicyStep } from '../decision/policy.js'
 import type { Prediction } from '../decision/prediction.js'
+import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
+import { Answer, type Said } from './answer.js'
 import type { ZoneDefinition } from './definition.js'
+import { MotionGate } from './motion/gate.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
+import type { Moved } from './motion/timing.js'
 import { Trigger, type AskedReason, type LookReason, type Moment } from './trigger.js'
 import { ZoneView } from './view.js'
 import type { ZoneOptions, ZoneSettings } from './zone-options.js'
@@ -31,6 +35,11 @@ export class Zone {
   readonly #options: ZoneOptions
   readonly #view: ZoneView
   readonly #trigger: Trigger
+  /** Null where the trigger is another one than motion. */
+  readonly #gate: MotionGate | null
+  /** The frame that the trigger judges. */
+  #judged: Frame | null = null
+  readonly #answer: Answer
   readonly #pictures = new PictureRequests()
   #policy: PolicyState
   #settings: ZoneSettings
@@ -55,8 +64,12 @@ export class Zone {
     this.#settings = options.settings()
     this.#view = new ZoneView(options, this.#settings.roi)
     this.#policy = initialPolicy(clock.now())
+    this.#answer = new Answer({ ...options, ...definition }, this.#policy.decision)
+    const { trigger, shape } = definition
+    this.#gate = trigger.kind === 'motion' ? new MotionGate(shape ?? { x: 0, y: 0, width: 1, height: 1 }) : null
     this.#trigger = new Trigger({
-      trigger: definition.trigger,
+      moved: this.#gate ? () => this.#moved() : undefined,
+      trigger,
       timezone: definition.timezone,
       mostSettling: 10 + 4 * this.#settings.policy.consecutive,
       onLate: onWarning,
@@ -91,8 +104,9 @@ export class Zone {
     return this.#frames
   }
 
+  /** What it said last. */
   get decision(): Decision {
-    return this.#policy.decision
+    return this.#answer.decision
   }
 
   /** Takes a frame over, publishes what comes of it and releases it. Rejects only with a fault of the engine. */
@@ -104,6 +118,7 @@ export class Zone {
   async #take(frame: Frame): Promise<void> {
     const { turns, clock, definition } = this.#options
     const moment = this.#at()
+    this.#judged = frame
     const reason = this.#isSwitchedOff ? null : this.#trigger.reason(moment)
     if (reason === null) return this.#glance(frame)
     const untilMs = definition.zone === null ? Infinity : moment.nowMs + turnWithinMs
@@ -129,7 +144,7 @@ export class Zone {
 
   async #deliver(frame: Frame, drawn: Promise<DrawnPictures | null>, prediction: Prediction | null): Promise<void> {
     const shown = this.#view.current.shown(frame.width, frame.height)
-    ;(await drawn)?.deliver(shown, frame, prediction, this.#policy.decision)
+    ;(await drawn)?.deliver(shown, frame, prediction, this.decision)
   }
 
   /**
@@ -161,6 +176,7 @@ export class Zone {
   lose(): void {
     this.#pictures.fail()
     this.#view.sight.reset()
+    this.#gate?.reset()
     this.#apply(loseCamera(this.#policy, 'camera_lost', this.#options.clock.now()), null)
   }
 
@@ -174,7 +190,8 @@ export class Zone {
   end(): void {
     const { state } = loseCamera(this.#policy, 'stopped', this.#options.clock.now())
     this.#policy = state
-    this.#options.publisher.settled(this.key, state.decision, null)
+    this.#options.publisher.settled(this.key, this.#answer.say(state.decision, [], false).decision, null)
+    this.#answer.end()
   }
 
   /** Starts over, as at the start of the program: what was seen before the pause says nothing about now. */
@@ -208,7 +225,9 @@ export class Zone {
     // A frame that it did not have to look at shows that the camera delivers.
     const lastFrameMs = before.lastFrameMs === null ? null : Math.max(before.lastFrameMs, this.#seenMs)
     const step = expire({ ...before, lastFrameMs }, settings().policy, clock.now())
-    if (step.settled) this.#apply(step, null)
+    if (step.settled) return this.#apply(step, null)
+    const said = this.#answer.tick()
+    if (said) this.#publish(said, null)
   }
 
   /** Takes no frame any more; resolves when the one under way is done and its memory is free. */
@@ -233,7 +252,9 @@ export class Zone {
   async #look(frame: Frame, reason: LookReason): Promise<Looked> {
     this.#view.update(this.#options.settings().roi)
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
-    this.#trigger.looked(reason, this.#at())
+    const moment = this.#at()
+    this.#trigger.looked(reason, moment)
+    this.#gate?.looked(reason, moment.nowMs)
     this.looks.set(reason, (this.looks.get(reason) ?? 0) + 1)
     const outcome = await this.#view.classify(frame, drawn)
     if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recordFault()
@@ -242,17 +263,17 @@ export class Zone {
     // A camera that was switched off in the meantime must not get its label back.
     if (!bare || !this.#options.settings().isEnabled) return { prediction: bare, drawn }
     const prediction = this.#decide(bare, frame, reason)
-    if (drawn) this.#pictures.takeHeat((asked) => this.#view.sight.heatOf(asked ?? this.#shownClass(prediction), frame))
+    // The settled label's class, or the best class while there is no label.
+    const shown = this.#policy.decision.index ?? prediction.top[0]!.index
+    if (drawn) this.#pictures.takeHeat((asked) => this.#view.sight.heatOf(asked ?? shown, frame))
     return { prediction, drawn }
   }
 
   /** Records a frame whose outputs cannot be used: the policy's state stays as it was. */
   #recordFault(): void {
     const { recorder, settings, clock } = this.#options
-    const state = this.#policy
-    const logits = new Float32Array(0)
-    const policy = settings().policy
-    recorder?.finish({ prediction: null, logits, before: state, after: state, policy, nowMs: clock.now() }, [])
+    const both = { before: this.#policy, after: this.#policy, policy: settings().policy, nowMs: clock.now() }
+    recorder?.finish({ ...both, prediction: null, logits: new Float32Array(0) }, [])
   }
 
   /**
@@ -279,21 +300,30 @@ export class Zone {
     this.#apply(step, prediction)
     const problem = sight.takeChange()
     if (problem !== undefined)
-      publisher.event(this.key, problem === null ? 'lens_cleared' : 'lens_problem', step.state.decision, prediction)
+      publisher.event(this.key, problem === null ? 'lens_cleared' : 'lens_problem', this.decision, prediction)
     metrics.decide.record(clock.now() - start)
     return prediction
   }
 
-  /** The settled label's class, or the best class while there is no label. */
-  #shownClass({ top }: Prediction): number {
-    return this.#policy.decision.index ?? top[0]!.index
+  /** Whether the frame that is judged shows anything new. One that cannot be read is judged by the inference. */
+  #moved(): Moved | null {
+    try {
+      return this.#gate!.moved(this.#judged!, this.#moment.nowMs)
+    } catch (error) {
+      if (error instanceof GapcamError && error.code === 'FRAME_INVALID') return 'motion'
+      throw error
+    }
   }
 
   #apply(step: PolicyStep, prediction: Prediction | null): void {
-    const { publisher, onSettled } = this.#options
     this.#policy = step.state
-    publisher.settled(this.key, step.state.decision, prediction)
-    for (const event of step.events) publisher.event(this.key, event, step.state.decision, prediction ?? this.#last)
-    if (step.settled) onSettled(this.key, step.settled, prediction)
+    this.#publish(this.#answer.say(step.state.decision, step.events, step.settled !== undefined), prediction)
+  }
+
+  #publish({ decision, events, isNews }: Said, prediction: Prediction | null): void {
+    const { publisher, onSettled } = this.#options
+    publisher.settled(this.key, decision, prediction)
+    for (const event of events) publisher.event(this.key, event, decision, prediction ?? this.#last)
+    if (isNews) onSettled(this.key, decision, prediction)
   }
 }

@@ -1,7 +1,8 @@
 /** When a zone looks, and the reason that it gives. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Trigger, type LookReason, type Moved, type TriggerOptions } from '../../src/zone/trigger.js'
+import type { Moved } from '../../src/zone/motion/timing.js'
+import { Trigger, type LookReason, type TriggerOptions } from '../../src/zone/trigger.js'
 
 const settled = { isSettling: false }
 
@@ -60,7 +61,7 @@ it('an interval looks at the first frame after it', () => {
 
 describe('motion', () => {
   it('looks when something moves, and says so', () => {
-    const moves: Moved[] = [null, 'motion', null, 'exposure']
+    const moves: (Moved | null)[] = [null, null, 'motion', null, 'exposure']
     const trigger = { kind: 'motion' as const, maxIdleMs: 10_000 }
     expect(watch({ trigger, moved: () => moves.shift() ?? null }, { frames: 6, stepMs: 100 })).toEqual([
       'start',

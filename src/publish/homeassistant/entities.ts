@@ -72,6 +72,7 @@ export function zoneEntities(
     ...labelEntities(make, topic('state'), labels, seen),
     ...snapshotEntities(make, topic, seen, place),
     ...(hasHeat ? heatEntities(make, topic, seen, place) : {}),
+    time: timeEntity(make, topic('state'), seen),
     event: eventEntity(make, topic),
     enabled: { ...enabledEntity(make, topic), icon: 'mdi:select-search' },
     threshold: thresholdEntity(make, topic),
@@ -184,6 +185,19 @@ const eventFields = [
   "'id': value_json.id",
   "'ts': value_json.ts",
 ]
+
+/** How long the present state lasts, with the times and counts of the hour and the day. */
+function timeEntity(make: Make, state: string, seen: Fields): Entity {
+  return make('sensor', 'time', 'Time in state', {
+    ...seen,
+    device_class: 'duration',
+    unit_of_measurement: 's',
+    state_topic: state,
+    value_template: '{{ value_json.in_state_s|default(0) }}',
+    json_attributes_topic: state,
+    json_attributes_template: "{{ {'hour': value_json.hour|default({}), 'day': value_json.day|default({})}|tojson }}",
+  })
+}
 
 function eventEntity(make: Make, topic: (name: CameraTopic) => string): Entity {
   return make('event', 'event', 'Event', {
