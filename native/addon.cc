@@ -11,6 +11,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gapcam::InitFile(env, exports);
   gapcam::InitFingerprint(env, exports);
   gapcam::InitMemory(env, exports);
+  gapcam::InitAnchor(env, exports);
   gapcam::InitImage(env, exports);
   gapcam::InitMeasure(env, exports);
   gapcam::InitCapture(env, exports, data);

@@ -112,6 +112,13 @@ export interface NativePixelPass {
 
 type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
 
+/** native/binding/anchor.cc: compares pictures of one size with a reference. */
+export interface NativeViewAnchor {
+  setReference(levels: Float32Array): void
+  /** Fills `result` with a, b, x and y shift in pixels, correlation, agreeing, rival, textured; see native/image/anchor.h. */
+  locate(levels: Float32Array, result: Float32Array): void
+}
+
 /** Which part of a frame (x, y, width, height in shares), how many cells, and how many samples across and down each. */
 export interface GridLayout {
   readonly part: readonly [number, number, number, number]
@@ -210,6 +217,11 @@ export interface Addon {
   videoControls(path: string): VideoControl[]
   setVideoControl(path: string, id: number, value: number): void
   readonly PixelPass: new (spec: Readonly<Record<string, unknown>>) => NativePixelPass
+  /** Sides from 32 to 256 pixels. */
+  readonly ViewAnchor: new (
+    width: number,
+    height: number,
+  ) => NativeViewAnchor
   /** heat[place] = Σ map[place, channel] · weights[channel]; native/binding/measure.cc */
   heatProduct(map: Float32Array, weights: Float32Array, isNhwc: boolean, heat: Float32Array): void
   /** The mean luma of each cell of a part of a frame; see native/image/grid.h. Throws an Error with code FRAME_INVALID. */
