@@ -56,8 +56,8 @@ export class Cells {
       if (counts[i] === 0) continue
       const level = levels[i]!
       const known = variance[i]!
-      // Twice: the reference caught a restless cell at a random moment too.
-      const spread = sensor + 2 * known
+      // What a cell varies beyond the sensor's noise; twice, since the reference caught it at a random moment too.
+      const spread = sensor + 2 * Math.max(0, known - noise * noise)
       const away = Math.abs(level - gain * reference[i]! - offset)
       const differs = away > least && away * away > deviations * deviations * spread ? 1 : 0
       differing += differs
