@@ -20,6 +20,7 @@
 #include "qdense.inl"
 #include "qwindow.inl"
 #include "qdepthwise.inl"
+#include "qchain_strips.inl"
 #include "qchain.inl"
 #include "qelementwise.inl"
 

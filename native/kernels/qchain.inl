@@ -1,4 +1,5 @@
-// qchain: its convolutions as phases of one op, with whole tensors of bytes between them in session memory.
+// qchain: strip by strip (qchain_strips.inl), or its convolutions as phases of one op, with whole tensors of bytes
+// between them in session memory.
 namespace gapcam {
 namespace {
 
@@ -84,7 +85,10 @@ class QuantChainMaker {
   TensorRef x_;  // of the next convolution
 };
 
+// Makes a chain: strip by strip where it ends in a projection and the rows under its window are neighbours.
 static const Op* MakeQuantChain(const StepRef& step, Allocator& memory, const char** reason) {
+  if (InputAt(step, 7) && static_cast<const QchainParams*>(step.params)->dilation_h == 1)
+    return MakeQuantStrips(step, memory, reason);
   void* place = memory.Allocate(sizeof(QuantPhases));
   if (!place) return GAPCAM_NO_MEMORY;
   auto* op = new (place) QuantPhases();

@@ -164,6 +164,26 @@ static void ChooseBands(QuantDepthwise* op, size_t cache_bytes) {
   op->bands = CeilDiv(s.out_height, op->band_rows);
 }
 
+// Sets the sizes of a window over a picture of s.height rows of bytes with this zero point, and of its ring.
+template <class Params>
+static void SetUpWindow(const Params& p, const ConvShape& s, int32_t zero, QuantWindow* window, WindowRing* ring) {
+  *window = {};
+  window->kernel_h = p.kernel_h, window->kernel_w = p.kernel_w, window->stride_w = p.stride_w;
+  window->dilation_w = p.dilation_w, window->out_width = s.out_width;
+  window->phases = p.stride_h % kGroupStart ? 2 : 1;
+  window->groups = CeilDiv(p.kernel_h + window->phases - 1, kTapGroup);
+  ChooseQuantRows(p.stride_h, window);
+  const uint32_t needed = (window->Quads() * 4 - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
+  *ring = {s.height,
+           s.width,
+           s.channels,
+           p.pad_top,
+           p.pad_left,
+           Most(needed, p.pad_left + s.width),
+           (window->groups - 1) * kGroupStep + 1,
+           zero};
+}
+
 // Makes a depthwise convolution without vertical dilation.
 static const Op* MakeQuantDepthwise(const StepRef& step, Allocator& memory, const char** reason) {
   const auto& p = *static_cast<const Qconv2dParams*>(step.params);
@@ -178,22 +198,7 @@ static const Op* MakeQuantDepthwise(const StepRef& step, Allocator& memory, cons
   if (pooled) op->mean = MakeMeanEnd(y, *pooled, y.dims[1] * y.dims[2], kLeastByte, kMostByte);
   op->stride_h = p.stride_h;
   op->blocks = CeilDiv(op->s.channels, kWindowBlock);
-  QuantWindow& window = op->window;
-  window = {};
-  window.kernel_h = p.kernel_h, window.kernel_w = p.kernel_w, window.stride_w = p.stride_w;
-  window.dilation_w = p.dilation_w, window.out_width = op->s.out_width;
-  window.phases = p.stride_h % kGroupStart ? 2 : 1;
-  window.groups = CeilDiv(p.kernel_h + window.phases - 1, kTapGroup);
-  ChooseQuantRows(p.stride_h, &window);
-  const uint32_t needed = (window.Quads() * 4 - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
-  op->ring = {op->s.height,
-              op->s.width,
-              op->s.channels,
-              p.pad_top,
-              p.pad_left,
-              Most(needed, p.pad_left + op->s.width),
-              (window.groups - 1) * kGroupStep + 1,
-              x.zero_point};
+  SetUpWindow(p, op->s, x.zero_point, &op->window, &op->ring);
   ChooseBands(op, step.cache_bytes);
   WeightSource source = {};
   source.tensor = step.inputs[1];
@@ -201,7 +206,7 @@ static const Op* MakeQuantDepthwise(const StepRef& step, Allocator& memory, cons
   source.scales = static_cast<const float*>(step.inputs[3]->data);
   source.position_stride = 1, source.column_stride = p.kernel_h * p.kernel_w;
   source.columns = op->s.channels, source.taps = p.kernel_h, source.run = p.kernel_w, source.channels = 1;
-  return PackQuantWindow(source, x.zero_point, memory, &window) ? op : GAPCAM_NO_MEMORY;
+  return PackQuantWindow(source, x.zero_point, memory, &op->window) ? op : GAPCAM_NO_MEMORY;
 }
 
 // Makes a convolution: by a window if each channel is filtered by itself and the kernel's rows are neighbours.

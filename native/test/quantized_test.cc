@@ -83,6 +83,42 @@ Case OneProduct(int32_t x, int32_t w, int32_t bias, float multiplier) {
   return c;
 }
 
+// A chain whose tensors exceed the second-level cache, so that kernels divide it into strips.
+Case LargeChain(Random& random, uint32_t kernel, uint32_t stride) {
+  constexpr uint32_t kHeight = 97, kWidth = 61, kChannels = 8, kMiddle = 320, kFeatures = 5;
+  const auto bytes = [&random](const PlanBuilder::Shape& shape, PlanType type, bool is_constant) {
+    std::vector<int32_t> values(ElementsOf(shape));
+    for (int32_t& value : values)
+      value = static_cast<int32_t>(random.Between(0, 255)) - (type == PlanType::kInt8 ? 128 : 0);
+    return Bytes(shape, values, type, 0.05f, type == PlanType::kInt8 ? 0 : 100, is_constant);
+  };
+  const auto scales = [](uint32_t count) { return Operand{{count}, std::vector<float>(count, 0.003f), {}, true}; };
+  gapcam::QchainParams p = {};
+  p.op = gapcam::WindowOp::kDepthwise;
+  p.kernel_h = p.kernel_w = kernel, p.stride_h = p.stride_w = stride, p.dilation_h = p.dilation_w = 1;
+  p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = kernel / 2;
+  p.expand_kernel_h = p.expand_kernel_w = p.expand_stride_h = p.expand_stride_w = 1;
+  p.expand_dilation_h = p.expand_dilation_w = 1;
+  p.expand_zero = 120, p.window_zero = 130, p.expand_high = p.window_high = p.high = 255;
+  Case c = {StepKind::kQchain, {}, {}, {}};
+  c.Set(p);
+  c.inputs = {bytes({1, kHeight, kWidth, kChannels}, PlanType::kUint8, false),
+              bytes({kMiddle, 1, kernel, kernel}, PlanType::kInt8, true),
+              Operand(),
+              scales(kMiddle),
+              bytes({kMiddle, kChannels, 1, 1}, PlanType::kInt8, true),
+              Operand(),
+              scales(kMiddle),
+              bytes({kFeatures, kMiddle, 1, 1}, PlanType::kInt8, true),
+              Operand(),
+              scales(kFeatures),
+              Operand()};
+  c.outputs = {
+      Bytes({1, (kHeight - 1) / stride + 1, (kWidth - 1) / stride + 1, kFeatures}, {}, PlanType::kUint8, 0.05f, 99),
+      Operand()};
+  return c;
+}
+
 double ResultOf(const Case& c, const Target& target) {
   CaseRun run(c, target, 1);
   if (!run.status().ok()) {
@@ -104,6 +140,18 @@ TEST("lookup gives the bits of its definition") { CheckKind(StepKind::kLookup); 
 TEST("qpool2d gives the bits of its definition") { CheckKind(StepKind::kQpool2d); }
 TEST("qreduce gives the bits of its definition") { CheckKind(StepKind::kQreduce); }
 TEST("qchain gives the bits of its definition") { CheckKind(StepKind::kQchain); }
+
+TEST("a chain of bytes that is larger than the cache gives the bits of its definition") {
+  Random random(5);
+  for (const uint32_t kernel : {3u, 5u}) {
+    for (const uint32_t stride : {1u, 2u}) {
+      const Case c = LargeChain(random, kernel, stride);
+      const std::vector<Answer> answers = Solve(c);
+      for (const uint32_t threads : {1u, 3u})
+        ForEachIntegerTarget([&](const Target& target) { CheckCase(c, answers, target, threads); });
+    }
+  }
+}
 
 TEST("copy, concat, resample, maximums and minimums give the same values of bytes as of floats") {
   for (const StepKind kind :

@@ -1,0 +1,289 @@
+// A chain of bytes that ends in a projection, strip by strip: a few rows are expanded for one block of channels, the
+// window slides over them, and when all blocks of the strip are done it is projected. What lies between the parts stays
+// in the caches.
+//
+//   x ── expand ─▶ rows [row][pixel][kWindowBlock] ── interleave ─▶ ring (qwindow.inl) ── window ─▶ quads
+//     ── merge ─▶ strip [pixel][blocks · kWindowBlock] operands ── project ─▶ y
+//
+// A unit is a band of rows. Where the rows at the seams of two bands would cost much, a unit is a block of channels
+// instead, the strip is the whole picture, and the projection is a second phase.
+namespace gapcam {
+namespace {
+
+constexpr uint32_t kKeptRows = kTapGroup - kGroupStart;  // rows of one group that the next one has too
+
+class QuantStrips final : public Op, public Placed {
+ public:
+  QuantConvRows expand_rows;
+  QuantWeights expand, project;
+  QuantWindow window;
+  WindowRing ring;
+  QuantEnd expand_end, project_end;
+  ByteEnd window_end;
+  ConvShape s;  // of the window; its features are those of y
+  bool has_expand, is_by_block;
+  uint32_t stride_h, blocks;
+  uint32_t bands, band_rows, strip_rows;   // bands of a picture, and rows of results of a band and of a strip
+  uint32_t ring_blocks;                    // all blocks, or 1 if a band is one strip, whose ring no later strip needs
+  uint32_t project_pixels, project_units;  // pixels of a unit of the second phase, and units of a picture
+  const Byte *x, *x_end;
+  size_t picture_bytes;  // of x
+  const Byte* residual;
+  Byte* y;
+  char* shared;  // the strips of all pictures, if units are blocks
+
+  uint32_t Phases() const override { return is_by_block ? 2 : 1; }
+  uint32_t Units(uint32_t phase) const override {
+    return s.batch * (phase == 1 ? project_units : is_by_block ? blocks : bands);
+  }
+  const char* Kernel() const override { return GAPCAM_KERNEL("q8_separable"); }
+  size_t ScratchBytes() const override {
+    if (!has_expand) return RestAt();
+    return RestAt() + expand_rows.ScratchBytes(ExpandedRows() * (expand_rows.is_pointwise ? s.width : 1));
+  }
+  uint64_t Flops() const override {
+    const uint64_t out = uint64_t{s.batch} * s.out_height * s.out_width * s.channels;
+    return ExpandFlops() + 2 * out * (window.kernel_h * window.kernel_w + s.features);
+  }
+  uint64_t ExpandFlops() const {
+    const uint64_t depth = has_expand ? uint64_t{expand_rows.taps} * expand_rows.run : 0;
+    return 2 * uint64_t{s.batch} * s.height * s.width * depth * s.channels;
+  }
+
+  void Run(uint32_t phase, uint32_t first, uint32_t last, void* scratch) const override {
+    for (uint32_t unit = first; unit < last; ++unit) {
+      if (phase == 1)
+        ProjectUnit(unit / project_units, unit % project_units);
+      else if (is_by_block)
+        RunBand(unit / blocks, 0, unit % blocks, unit % blocks + 1, static_cast<char*>(scratch));
+      else
+        RunBand(unit / bands, unit % bands, 0, blocks, static_cast<char*>(scratch));
+    }
+  }
+
+  // Bytes from one pixel of a strip to the next.
+  size_t PixelStride() const { return static_cast<size_t>(blocks) * kWindowBlock * kOperandBytes; }
+  size_t SharedBytes() const { return static_cast<size_t>(s.batch) * s.out_height * s.out_width * PixelStride(); }
+  // The most expanded rows of a strip.
+  uint32_t ExpandedRows() const {
+    const uint32_t groups = (strip_rows - 1) * stride_h / kGroupStart + 2 + (window.groups - 1) * kGroupStep;
+    return Least(s.height, (groups - 1) * kGroupStart + kTapGroup);
+  }
+
+ private:
+  // Scratch memory: rings, kept rows, expanded rows, quads, pointers to groups, strip, input of the expansion.
+  size_t RowBytes() const { return static_cast<size_t>(s.width) * kWindowBlock; }
+  size_t KeptAt() const { return AlignedSize(ring_blocks * ring.Bytes()); }
+  size_t RowsAt() const { return KeptAt() + AlignedSize(has_expand ? ring_blocks * kKeptRows * RowBytes() : 0); }
+  size_t QuadsAt() const { return RowsAt() + AlignedSize(has_expand ? ExpandedRows() * RowBytes() : 0); }
+  size_t PointersAt() const { return QuadsAt() + 2 * static_cast<size_t>(window.Quads()) * kQuadBytes; }
+  size_t StripAt() const { return PointersAt() + AlignedSize(window.groups * sizeof(char*)); }
+  size_t RestAt() const {
+    return StripAt() + (is_by_block ? 0 : AlignedSize(strip_rows * s.out_width * PixelStride() + kReadAhead));
+  }
+
+  // The rows of a strip: of results, and those of the window's picture that are new to it.
+  struct Strip {
+    uint32_t oy, rows;
+    uint32_t first_group;        // groups before this one are in the ring or no longer needed
+    uint32_t top, kept, bottom;  // rows [top, kept) are those that the strip before has kept, [kept, bottom) are new
+  };
+
+  uint32_t GroupOf(uint32_t oy) const { return oy * stride_h / kGroupStart; }
+  // A row of the padded picture as one of the picture, or its nearest edge.
+  uint32_t Inside(uint32_t row) const { return Least(row - Least(row, ring.pad_top), s.height); }
+
+  // Computes blocks [first_block, last_block) of one band of one picture.
+  void RunBand(uint32_t image, uint32_t band, uint32_t first_block, uint32_t last_block, char* scratch) const {
+    char* const strip_memory = is_by_block ? shared : scratch + StripAt();
+    const Byte* picture = x + image * picture_bytes;
+    const uint32_t end = Least((band + 1) * band_rows, s.out_height);
+    uint32_t filled = 0, expanded = 0;  // the groups and rows behind those of the strip before
+    for (uint32_t oy = band * band_rows, rows; oy < end; oy += rows) {
+      rows = Least(strip_rows, end - oy);
+      Strip strip = {oy, rows, Most(filled, GroupOf(oy)), 0, 0, 0};
+      const uint32_t last = GroupOf(oy + rows - 1) + (window.groups - 1) * kGroupStep;
+      strip.top = Inside(strip.first_group * kGroupStart);
+      strip.bottom = Inside(last * kGroupStart + kTapGroup);
+      strip.kept = strip.first_group == filled ? Most(strip.top, Least(expanded, strip.bottom)) : strip.top;
+      filled = Most(filled, last + 1), expanded = Most(expanded, strip.bottom);
+      QuantRows source = {};
+      const uint32_t unit = expand_rows.is_pointwise ? s.width : 1;
+      if (has_expand && strip.kept < strip.bottom)
+        source = expand_rows.Find(picture, strip.kept * unit, (strip.bottom - strip.kept) * unit, scratch + RestAt());
+      const size_t at = static_cast<size_t>(image) * s.out_height + oy;
+      char* results = strip_memory + (is_by_block ? at * s.out_width * PixelStride() : 0);
+      for (uint32_t block = first_block; block < last_block; ++block) {
+        if (has_expand) ExpandBlock(source, strip, block, filled * kGroupStart, scratch);
+        SlideBlock(picture, strip, block, scratch, results + static_cast<size_t>(block) * kWindowBlock * kOperandBytes);
+      }
+      if (!is_by_block) Project(results, rows * s.out_width, at * s.out_width * s.features);
+    }
+  }
+
+  // Expands the new rows of a strip for one block. `next` is the padded row with which the next strip's groups begin.
+  void ExpandBlock(const QuantRows& source, const Strip& strip, uint32_t block, uint32_t next, char* scratch) const {
+    Byte* const rows = reinterpret_cast<Byte*>(scratch + RowsAt());
+    Byte* const kept = reinterpret_cast<Byte*>(scratch + KeptAt()) + block % ring_blocks * kKeptRows * RowBytes();
+    const uint32_t count = strip.bottom - strip.kept, first = block * kWindowBlock;
+    std::memcpy(rows, kept, (strip.kept - strip.top) * RowBytes());
+    // The product addresses columns from 0, so the place is moved back by the columns before this block.
+    const QuantOut out = {rows + (strip.kept - strip.top) * RowBytes() - first, nullptr, kWindowBlock};
+    const bool is_one = expand_rows.is_pointwise;
+    if (count > 0)
+      QuantMultiply(expand, source, is_one ? 1 : count, is_one ? count * s.width : s.width, out, first,
+                    Least(first + kWindowBlock, s.channels), expand_end);
+    const uint32_t from = Most(Inside(next), strip.top);
+    if (from < strip.bottom)
+      std::memcpy(kept, rows + (from - strip.top) * RowBytes(), (strip.bottom - from) * RowBytes());
+  }
+
+  // Slides the window over one block, into the block's place in the first pixel of the strip.
+  void SlideBlock(const Byte* picture, const Strip& strip, uint32_t block, char* scratch, char* results) const {
+    char* const own_ring = scratch + block % ring_blocks * ring.Bytes();
+    Byte* const quads = reinterpret_cast<Byte*>(scratch + QuadsAt());
+    const char** const groups = reinterpret_cast<const char**>(scratch + PointersAt());
+    const Byte* from = has_expand ? reinterpret_cast<const Byte*>(scratch + RowsAt()) - strip.top * RowBytes()
+                                  : picture + block * kWindowBlock;
+    const uint32_t columns = has_expand ? kWindowBlock : Least(kWindowBlock, s.channels - block * kWindowBlock);
+    uint32_t filled = strip.first_group;
+    for (uint32_t r = 0, rows; r < strip.rows; r += rows) {
+      const uint32_t top = (strip.oy + r) * stride_h, group = top / kGroupStart, phase = top % kGroupStart;
+      rows = window.pair && phase == 0 && r + 1 < strip.rows && window.parts[block] == 1 ? 2 : 1;
+      for (uint32_t j = 0; j < window.groups; ++j) groups[j] = ring.Slot(own_ring, group + j * kGroupStep);
+      filled = Most(filled, group);
+      for (; filled <= group + (window.groups - 1) * kGroupStep; ++filled)
+        ring.Fill(from, x_end, columns, filled, ring.Slot(own_ring, filled));
+      const QuantWindowRow row = rows == 2 ? window.pair : window.parts[block] == 1 ? window.row : QuantWindowPlain;
+      row(window, groups, block, phase, window_end, quads);
+      for (uint32_t i = 0; i < rows; ++i)
+        StoreOperands(quads + i * static_cast<size_t>(window.Quads()) * kQuadBytes,
+                      results + static_cast<size_t>(r + i) * s.out_width * PixelStride());
+    }
+  }
+
+  // Turns the quads of a row into operands of the projection.
+  void StoreOperands(const Byte* quads, char* to) const {
+    for (uint32_t ox = 0; ox < s.out_width; ox += 4, quads += kQuadBytes) {
+      Raw pixels[4];
+      Byte bytes[4][kWindowBlock];
+      MergeQuads(quads, pixels);
+      Unrolled<4>(GAPCAM_BODY(i) { StorePixel(bytes[GAPCAM_AT(i)], pixels[GAPCAM_AT(i)]); });
+      const uint32_t count = Least(4, s.out_width - ox);
+      for (uint32_t i = 0; i < count; ++i, to += PixelStride())
+        for (size_t at = 0; at < kWindowBlock; at += kWidened) Widen(to + at * kOperandBytes, bytes[i] + at);
+    }
+  }
+
+  // Projects `count` pixels of a strip into y from byte `at` on.
+  void Project(const char* strip, uint32_t count, size_t at) const {
+    QuantMultiply(project, {&strip, 1, CeilDiv(s.channels, kGroup), PixelStride()}, 1, count,
+                  {y + at, residual ? residual + at : nullptr, s.features}, 0, s.features, project_end);
+  }
+
+  void ProjectUnit(uint32_t image, uint32_t unit) const {
+    const uint32_t area = s.out_height * s.out_width, first = unit * project_pixels;
+    const size_t pixel = static_cast<size_t>(image) * area + first;
+    Project(shared + pixel * PixelStride(), Least(project_pixels, area - first), pixel * s.features);
+  }
+};
+
+// The share of the work that is done twice if each band has `rows` rows of results.
+static double SeamCost(const QuantStrips& op, uint32_t rows) {
+  const double once = rows * op.stride_h, reach = (rows - 1) * op.stride_h + op.window.kernel_h;
+  return rows >= op.s.out_height ? 0 : static_cast<double>(op.ExpandFlops()) / op.Flops() * (reach - once) / once;
+}
+
+// Chooses units and the rows of a strip. With one thread there is one band. A strip is the whole band if that takes at
+// most half of the second-level cache; otherwise it has as many rows as keep all blocks in a quarter of it.
+static void ChooseStrips(QuantStrips* op, uint32_t threads, size_t cache_bytes) {
+  constexpr double kDear = 0.1;
+  const ConvShape& s = op->s;
+  const auto even = [](uint32_t rows) { return CeilDiv(rows, 2) * 2; };  // for pairs of rows
+  op->band_rows = Least(even(CeilDiv(s.out_height, threads)), s.out_height);
+  op->is_by_block = op->blocks > 1 && SeamCost(*op, op->band_rows) > kDear && op->SharedBytes() <= cache_bytes;
+  if (op->is_by_block) op->band_rows = s.out_height;
+  op->bands = CeilDiv(s.out_height, op->band_rows);
+  const auto fits = [op](uint32_t rows, uint32_t ring_blocks, size_t bytes) {
+    op->strip_rows = rows, op->ring_blocks = ring_blocks;
+    return op->ScratchBytes() <= bytes;
+  };
+  const uint32_t tiles = CeilDiv(s.out_height * s.out_width, kSumRows);
+  op->project_pixels = CeilDiv(tiles, 4 * threads) * kSumRows;
+  op->project_units = CeilDiv(s.out_height * s.out_width, op->project_pixels);
+  if (fits(op->band_rows, 1, cache_bytes / 2)) return;
+  const uint32_t rings = op->is_by_block ? 1 : op->blocks;
+  uint32_t rows = 2;
+  while (rows < op->band_rows && fits(rows + 2, rings, cache_bytes / 4)) rows += 2;
+  fits(Least(rows, op->band_rows), rings, 0);
+}
+
+// The weights of one product of a chain, whose weights are input `at`.
+static WeightSource ChainSource(const StepRef& step, uint32_t at) {
+  const TensorRef &w = *step.inputs[at], *bias = step.inputs[at + 1];
+  WeightSource source = {};
+  source.tensor = &w;
+  source.bias = bias ? static_cast<const int32_t*>(bias->data) : nullptr;
+  source.scales = static_cast<const float*>(step.inputs[at + 2]->data);
+  source.position_stride = 1, source.channel_stride = w.dims[2] * w.dims[3];
+  source.column_stride = static_cast<size_t>(w.dims[1]) * w.dims[2] * w.dims[3];
+  source.columns = w.dims[0], source.channels = w.dims[1];
+  return source;
+}
+
+// The window of a chain's expansion as that of a convolution.
+GAPCAM_INLINE Conv2dParams ExpandWindowOf(const QchainParams& p) {
+  Conv2dParams window = {};
+  window.kernel_h = p.expand_kernel_h, window.kernel_w = p.expand_kernel_w;
+  window.stride_h = p.expand_stride_h, window.stride_w = p.expand_stride_w;
+  window.pad_top = p.expand_pad_top, window.pad_left = p.expand_pad_left;
+  window.pad_bottom = p.expand_pad_bottom, window.pad_right = p.expand_pad_right;
+  window.dilation_h = p.expand_dilation_h, window.dilation_w = p.expand_dilation_w, window.groups = 1;
+  return window;
+}
+
+// Makes a chain with a projection, whose window has no vertical dilation.
+static const Op* MakeQuantStrips(const StepRef& step, Allocator& memory, const char** reason) {
+  void* place = memory.Allocate(sizeof(QuantStrips));
+  if (!place) return GAPCAM_NO_MEMORY;
+  auto* op = new (place) QuantStrips();
+  const auto& p = *static_cast<const QchainParams*>(step.params);
+  const TensorRef &x = *step.inputs[0], &y = *step.outputs[0], *expand = step.inputs[4], *residual = InputAt(step, 10);
+  op->x = BytesOf(&x), op->y = BytesOf(&y), op->residual = BytesOf(residual);
+  op->x_end = op->x + x.elements, op->picture_bytes = x.elements / x.dims[0];
+  const uint32_t middle = step.inputs[1]->dims[0];
+  op->s = {x.dims[0], x.dims[1], x.dims[2], middle, y.dims[1], y.dims[2], y.dims[3]};
+  op->has_expand = expand != nullptr;
+  op->stride_h = p.stride_h;
+  op->blocks = CeilDiv(middle, kWindowBlock);
+  if (expand) {
+    const Conv2dParams e = ExpandWindowOf(p);
+    op->s.height = OutSize(x.dims[1], e.pad_top + e.pad_bottom, e.kernel_h, e.stride_h, e.dilation_h);
+    op->s.width = OutSize(x.dims[2], e.pad_left + e.pad_right, e.kernel_w, e.stride_w, e.dilation_w);
+    op->expand_rows.SetUp(e, {x.dims[0], x.dims[1], x.dims[2], x.dims[3], op->s.height, op->s.width, middle},
+                          x.zero_point);
+    op->expand_end = {{p.expand_zero, p.expand_low, p.expand_high}, {}};
+  }
+  const int32_t zero = expand ? p.expand_zero : x.zero_point;
+  SetUpWindow(p, op->s, zero, &op->window, &op->ring);
+  if (expand) op->ring.channels = kWindowBlock;
+  op->window_end = {p.window_zero, p.window_low, p.window_high};
+  op->project_end = EndOf(p, residual, y);
+  ChooseStrips(op, step.threads, step.cache_bytes);
+  if (op->is_by_block) op->shared = static_cast<char*>(memory.Allocate(op->SharedBytes() + kReadAhead));
+  if (op->is_by_block && !op->shared) return GAPCAM_NO_MEMORY;
+  WeightSource project = ChainSource(step, 7), sliding = ChainSource(step, 1);
+  project.taps = 1, project.run = middle;
+  sliding.taps = p.kernel_h, sliding.run = p.kernel_w;
+  bool is_packed = MakeQuantWeights(project, p.window_zero, memory, &op->project) &&
+                   PackQuantWindow(sliding, zero, memory, &op->window);
+  if (expand && is_packed) {
+    WeightSource source = ChainSource(step, 4);
+    source.taps = op->expand_rows.taps, source.run = op->expand_rows.run;
+    is_packed = MakeQuantWeights(source, x.zero_point, memory, &op->expand);
+  }
+  return is_packed ? op : GAPCAM_NO_MEMORY;
+}
+
+}  // namespace
+}  // namespace gapcam
