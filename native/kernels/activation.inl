@@ -3,6 +3,7 @@
 namespace gapcam {
 namespace {
 
+#if !defined(GAPCAM_TARGET_HALF)
 // exp(x): 0 below -88, infinity above 88.72284.
 GAPCAM_INLINE V Exp(V x) {
   const V clamped = Min(Set(88.72284f), Max(Set(-88.0f), x));
@@ -108,6 +109,7 @@ GAPCAM_INLINE V Power(V x, float exponent) {
   for (int i = 0; i < kLanes; ++i) y[i] = __builtin_powf(x[i], exponent);
   return y;
 }
+#endif
 
 // How an activation is computed. relu and clip are bounds; hard swish is frequent enough for its own inlined code.
 enum class ActivationForm { kNone, kBounds, kHardSwish, kFunction };
@@ -135,6 +137,10 @@ GAPCAM_INLINE Activation MakeActivation(Elementwise op, float a, float b) {
 
 GAPCAM_INLINE V HardSwish(V x) { return x * Min(Set(1.0f), Max(Zero(), x * Set(1.0f / 6) + Set(0.5f))); }
 
+#if defined(GAPCAM_TARGET_HALF)
+// Plans in half precision have no other activations: the compiler leaves those in single precision.
+GAPCAM_INLINE V ApplyFunction(const Activation&, V x) { return x; }
+#else
 // Any function, one vector at a time; the formulas are those of elementwiseOps in src/model/steps.ts.
 static __attribute__((noinline)) V ApplyFunction(const Activation& act, V x) {
   const V a = Set(act.a), b = Set(act.b);
@@ -169,6 +175,7 @@ static __attribute__((noinline)) V ApplyFunction(const Activation& act, V x) {
   }
   return x;
 }
+#endif
 
 // Applies an activation to one vector.
 GAPCAM_INLINE V Activate(const Activation& act, V x) {
@@ -180,6 +187,19 @@ GAPCAM_INLINE V Activate(const Activation& act, V x) {
   }
   return ApplyFunction(act, x);
 }
+
+#if defined(GAPCAM_TARGET_HALF)
+// Applies an activation to sums in single precision.
+GAPCAM_INLINE float32x4_t ActivateSingle(const Activation& act, float32x4_t x) {
+  if (act.form == ActivationForm::kBounds) return vminq_f32(vdupq_n_f32(act.high), vmaxq_f32(vdupq_n_f32(act.low), x));
+  if (act.form != ActivationForm::kHardSwish) return x;
+  const float32x4_t gate = x * vdupq_n_f32(1.0f / 6) + vdupq_n_f32(0.5f);
+  return x * vminq_f32(vdupq_n_f32(1), vmaxq_f32(vdupq_n_f32(0), gate));
+}
+GAPCAM_INLINE Wide WideActivate(const Activation& act, Wide x) {
+  return {ActivateSingle(act, x.low), ActivateSingle(act, x.high)};
+}
+#endif
 
 // Applies `function` to every vector of an array of one or two dimensions.
 template <class Function, int kCount>

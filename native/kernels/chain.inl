@@ -21,8 +21,9 @@ class Chain final : public Op, public Placed {
   ConvRows expand_rows;
   GemmWeights expand, project;
   Activation expand_act, project_act;
-  const float *x, *residual;
-  float *y, *pooled;
+  const E *x, *residual;
+  E* y;
+  float* pooled;
   float* row_sums;            // [batch][out_height][blocks][kBlock], if there is a pooled output
   uint32_t picture_floats;    // floats of one picture of x
   uint32_t features, blocks;  // channels of y; blocks of kBlock channels of the window
@@ -30,7 +31,7 @@ class Chain final : public Op, public Placed {
   uint32_t ring_blocks;       // all blocks, or 1 if a band is one strip, whose ring no later strip needs
   uint32_t bands, band_rows;  // bands of a picture, and rows of results of one band
   bool is_by_block;           // a unit is one block of a band
-  float* shared;              // [batch][block][out_height][out_width][kBlock], if projection is a phase of its own
+  E* shared;                  // [batch][block][out_height][out_width][kBlock], if projection is a phase of its own
   uint32_t project_pixels, project_units;  // pixels of a unit of that phase, and units of a picture
 
   uint32_t Phases() const override { return pooled || shared ? 2 : 1; }
@@ -43,7 +44,7 @@ class Chain final : public Op, public Placed {
     return has_expand || has_project ? GAPCAM_KERNEL("f32_separable") : GAPCAM_KERNEL("f32_depthwise");
   }
   size_t ScratchBytes() const override {
-    return CacheFloats() * sizeof(float) + PointerBytes() + (has_expand ? expand_rows.ScratchBytes(ring_rows) : 0);
+    return CacheFloats() * sizeof(E) + PointerBytes() + (has_expand ? expand_rows.ScratchBytes(ring_rows) : 0);
   }
 
   uint64_t Flops() const override {
@@ -65,7 +66,7 @@ class Chain final : public Op, public Placed {
       else if (phase == 0)
         RunBand(unit / bands, unit % bands, 0, blocks, static_cast<char*>(scratch));
       else if (shared)
-        ProjectShared(unit / project_units, unit % project_units, static_cast<const float**>(scratch));
+        ProjectShared(unit / project_units, unit % project_units, static_cast<const E**>(scratch));
       else
         RunMean(unit / blocks, unit % blocks);
     }
@@ -84,20 +85,20 @@ class Chain final : public Op, public Placed {
 
  private:
   // Bytes for the pointers to the blocks' strips and to the rows under a row of results.
-  size_t PointerBytes() const { return ((blocks + window.kernel_h) * sizeof(float*) + 63) / 64 * 64; }
+  size_t PointerBytes() const { return ((blocks + window.kernel_h) * sizeof(E*) + 63) / 64 * 64; }
   uint32_t BlockColumns(uint32_t block) const { return Least(kBlock, s.channels - block * kBlock); }
 
   // Computes blocks [first_block, last_block) of one band of one picture.
   void RunBand(uint32_t image, uint32_t band, uint32_t first_block, uint32_t last_block, char* scratch) const {
-    float* ring = reinterpret_cast<float*>(scratch);
-    float* strip = ring + ring_blocks * RingFloats();
-    const float** strips = reinterpret_cast<const float**>(strip + blocks * StripFloats());
-    const float** under = strips + blocks;
+    E* ring = reinterpret_cast<E*>(scratch);
+    E* strip = ring + ring_blocks * RingFloats();
+    const E** strips = reinterpret_cast<const E**>(strip + blocks * StripFloats());
+    const E** under = strips + blocks;
     char* const rest = reinterpret_cast<char*>(strips) + PointerBytes();
     const size_t row_floats = static_cast<size_t>(ring_width) * kBlock;
-    const float* picture = x + static_cast<size_t>(image) * picture_floats;
+    const E* picture = x + static_cast<size_t>(image) * picture_floats;
     for (uint32_t block = 0; block < blocks; ++block) strips[block] = strip + block * StripFloats();
-    for (float* row = ring; row < strip; row += row_floats) {
+    for (E* row = ring; row < strip; row += row_floats) {
       Fill(row, pad_left);
       Fill(row + (pad_left + s.width) * kBlock, ring_width - pad_left - s.width);
     }
@@ -113,10 +114,10 @@ class Chain final : public Op, public Placed {
       GemmRows source = {};
       if (has_expand && top < bottom) source = expand_rows.Find(picture, top, bottom - top, rest);
       for (uint32_t block = first_block; block < last_block; ++block) {
-        float* rows_of_block = ring + block % ring_blocks * RingFloats();
+        E* rows_of_block = ring + block % ring_blocks * RingFloats();
         uint32_t slot = from % ring_rows;
         for (uint32_t row = from; row < to; ++row, slot = slot + 1 < ring_rows ? slot + 1 : 0) {
-          float* place = rows_of_block + slot * row_floats + pad_left * kBlock;
+          E* place = rows_of_block + slot * row_floats + pad_left * kBlock;
           if (row < pad_top || row - pad_top >= s.height)
             Fill(place, s.width);
           else if (has_expand)
@@ -124,9 +125,9 @@ class Chain final : public Op, public Placed {
           else
             CopyRow(picture + static_cast<size_t>(row - pad_top) * s.width * s.channels, block, place);
         }
-        float* results = shared ? shared + (static_cast<size_t>(image) * blocks + block) * SharedFloats() +
-                                      static_cast<size_t>(oy) * s.out_width * kBlock
-                                : strip + block * StripFloats();
+        E* results = shared ? shared + (static_cast<size_t>(image) * blocks + block) * SharedFloats() +
+                                  static_cast<size_t>(oy) * s.out_width * kBlock
+                            : strip + block * StripFloats();
         for (uint32_t r = 0; r < rows; ++r)
           SlideRow(image, oy + r, block, rows_of_block, under, results + static_cast<size_t>(r) * s.out_width * kBlock);
       }
@@ -139,7 +140,7 @@ class Chain final : public Op, public Placed {
   }
 
   // Projects one unit of pixels of `shared` into y.
-  void ProjectShared(uint32_t image, uint32_t unit, const float** strips) const {
+  void ProjectShared(uint32_t image, uint32_t unit, const E** strips) const {
     const uint32_t area = s.out_height * s.out_width, first = unit * project_pixels,
                    count = Least(project_pixels, area - first);
     for (uint32_t block = 0; block < blocks; ++block)
@@ -152,13 +153,13 @@ class Chain final : public Op, public Placed {
   }
 
   // Writes the value that a window sees outside the picture: 0, or -infinity for a maximum.
-  void Fill(float* to, uint32_t pixels) const {
+  void Fill(E* to, uint32_t pixels) const {
     const V value = Set(window.is_max ? -__builtin_inff() : 0.0f);
     for (uint32_t i = 0; i < pixels * kBlock; i += kLanes) Store(to + i, value);
   }
 
   // Expands row `row` of the source, one block of it, into `to`.
-  void ExpandRow(const GemmRows& source, uint32_t row, uint32_t block, float* to) const {
+  void ExpandRow(const GemmRows& source, uint32_t row, uint32_t block, E* to) const {
     GemmRows of_row = source;
     of_row.runs += static_cast<size_t>(row) * source.taps;
     const uint32_t first = block * kBlock;
@@ -168,9 +169,9 @@ class Chain final : public Op, public Placed {
   }
 
   // Copies one block of a row of x into `to`, for a chain without an expansion.
-  void CopyRow(const float* row, uint32_t block, float* to) const {
+  void CopyRow(const E* row, uint32_t block, E* to) const {
     const uint32_t columns = BlockColumns(block);
-    const float* from = row + block * kBlock;
+    const E* from = row + block * kBlock;
     for (uint32_t pixel = 0; pixel < s.width; ++pixel, from += s.channels, to += kBlock) {
       if (columns == kBlock) {
 #pragma GCC unroll 8
@@ -183,8 +184,7 @@ class Chain final : public Op, public Placed {
   }
 
   // Computes row oy of the window's results into `strip`, or into y if there is no projection.
-  void SlideRow(uint32_t image, uint32_t oy, uint32_t block, const float* ring, const float** under,
-                float* strip) const {
+  void SlideRow(uint32_t image, uint32_t oy, uint32_t block, const E* ring, const E** under, E* strip) const {
     // dilation_h < ring_rows, so subtracting ring_rows once is enough.
     uint32_t slot = oy * stride_h % ring_rows;
     for (uint32_t ky = 0; ky < window.kernel_h; ++ky) {
@@ -212,10 +212,11 @@ class Chain final : public Op, public Placed {
     const float* sums = row_sums + (static_cast<size_t>(image) * s.out_height * blocks + block) * kBlock;
     const float area = static_cast<float>(s.out_height * s.out_width);
     for (uint32_t c = 0; c < BlockColumns(block); c += kLanes) {
-      V sum = Zero();
-      for (uint32_t oy = 0; oy < s.out_height; ++oy) sum += Load(sums + static_cast<size_t>(oy) * blocks * kBlock + c);
+      Wide sum = WideZero();
+      for (uint32_t oy = 0; oy < s.out_height; ++oy)
+        sum = WideAdd(sum, WideLoad(sums + static_cast<size_t>(oy) * blocks * kBlock + c));
       float* to = pooled + static_cast<size_t>(image) * s.channels + block * kBlock + c;
-      StoreN(to, sum / Set(area), static_cast<int>(Least(kLanes, BlockColumns(block) - c)));
+      WideStoreQuotient(to, sum, area, static_cast<int>(Least(kLanes, BlockColumns(block) - c)));
     }
   }
 };

@@ -19,7 +19,7 @@ static void ChooseUnits(Chain* op, uint32_t threads, size_t cache_bytes) {
   const auto rows_of = [&s](uint32_t bands) { return CeilDiv(s.out_height, bands); };
   while (threads > 1 && wanted < 4 * threads && SeamCost(*op, rows_of(wanted + threads)) <= kCheap) wanted += threads;
   // The results of all blocks must stay in a cache until they are projected.
-  const size_t results = static_cast<size_t>(op->blocks) * op->SharedFloats() * sizeof(float);
+  const size_t results = static_cast<size_t>(op->blocks) * op->SharedFloats() * sizeof(E);
   op->is_by_block = op->blocks > 1 && SeamCost(*op, rows_of(wanted)) > kDear && results <= cache_bytes;
   if (op->is_by_block) wanted = op->blocks < 2 * threads ? 2 : 1;
   op->band_rows = rows_of(Least(wanted, s.out_height));
@@ -39,7 +39,7 @@ static void ChooseUnits(Chain* op, uint32_t threads, size_t cache_bytes) {
 // quarter.
 static void ChooseStrips(Chain* op, size_t cache_bytes) {
   const ConvShape& s = op->s;
-  const size_t half = cache_bytes / sizeof(float) / 2;
+  const size_t half = cache_bytes / sizeof(E) / 2;
   const auto fits = [op](uint32_t rows, uint32_t ring_blocks, size_t floats) {
     op->strip_rows = rows, op->ring_rows = op->Reach(rows), op->ring_blocks = ring_blocks;
     return op->CacheFloats() <= floats;
@@ -93,7 +93,7 @@ static void SetUpChain(Chain* op, const StepRef& step) {
   op->x = DataOf(&x);
   op->residual = DataOf(InputAt(step, 7));
   op->y = DataOf(&y);
-  op->pooled = DataOf(OutputAt(step, 1));
+  op->pooled = FloatsOf(OutputAt(step, 1));
   op->window = {p.op == WindowOp::kMax,
                 p.kernel_h,
                 p.kernel_w,
@@ -115,19 +115,19 @@ static bool PackChain(Chain* op, const StepRef& step, Allocator& memory) {
   const TensorRef *weights = InputAt(step, 1), *expand = InputAt(step, 3), *project = InputAt(step, 5);
   const uint32_t middle = op->s.channels;
   if (op->is_by_block && project) {
-    op->shared = static_cast<float*>(memory.Allocate(op->s.batch * op->blocks * op->SharedFloats() * sizeof(float)));
+    op->shared = static_cast<E*>(memory.Allocate(op->s.batch * op->blocks * op->SharedFloats() * sizeof(E)));
     if (!op->shared) return false;
   }
-  if (weights && !PackWindow(DataOf(weights), DataOf(InputAt(step, 2)), middle, memory, &op->window)) return false;
+  if (weights && !PackWindow(FloatsOf(weights), FloatsOf(InputAt(step, 2)), middle, memory, &op->window)) return false;
   if (op->pooled) {
     const size_t floats = static_cast<size_t>(op->s.batch) * op->s.out_height * op->blocks * kBlock;
     op->row_sums = static_cast<float*>(memory.Allocate(floats * sizeof(float)));
     if (!op->row_sums) return false;
   }
-  if (expand && !PackConvWeights(op->expand_rows, DataOf(expand), DataOf(InputAt(step, 4)), memory, &op->expand))
+  if (expand && !PackConvWeights(op->expand_rows, FloatsOf(expand), FloatsOf(InputAt(step, 4)), memory, &op->expand))
     return false;
-  return !project || MakeGemmWeights(DataOf(project), 1, middle, middle, op->features, DataOf(InputAt(step, 6)), memory,
-                                     &op->project);
+  return !project || MakeGemmWeights(FloatsOf(project), 1, middle, middle, op->features, FloatsOf(InputAt(step, 6)),
+                                     memory, &op->project);
 }
 
 static const Op* MakeChain(const StepRef& step, Allocator& memory, const char** reason) {
@@ -160,7 +160,7 @@ static const Op* MakeDepthwise(const StepRef& step, Allocator& memory, const cha
   const ConvShape s = ShapeOf(step);
   TensorRef map = {nullptr, PlanType::kFloat32, {s.batch, s.out_height, s.out_width, s.channels, 1}, 4, 0, false, 1, 0};
   if (!OutputAt(step, 0))
-    map.data = memory.Allocate(static_cast<size_t>(s.batch) * s.out_height * s.out_width * s.channels * sizeof(float));
+    map.data = memory.Allocate(static_cast<size_t>(s.batch) * s.out_height * s.out_width * s.channels * sizeof(E));
   if (!OutputAt(step, 0) && !map.data) return GAPCAM_NO_MEMORY;
   const TensorRef* inputs[] = {step.inputs[0], step.inputs[1], InputAt(step, 2), nullptr,
                                nullptr,        nullptr,        nullptr,          InputAt(step, 3)};

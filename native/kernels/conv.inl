@@ -21,7 +21,7 @@ class ConvRows {
     is_pointwise = is_point && p.stride_h == 1 && p.stride_w == 1 && !reaches_out;
     is_padded = reaches_out || (p.groups > 1 && !is_point);
     // Cache lines that are 4096 bytes apart share a set, which has eight ways or fewer.
-    is_crowded = is_pointwise && s.channels * sizeof(float) % 4096 == 0;
+    is_crowded = is_pointwise && s.channels * sizeof(E) % 4096 == 0;
     // Where the pixels of a kernel row are adjacent in memory, the whole row is one run.
     const bool is_joined = p.dilation_w == 1 && (is_padded || p.groups == 1);
     taps = is_joined ? p.kernel_h : p.kernel_h * p.kernel_w;
@@ -35,63 +35,62 @@ class ConvRows {
   uint32_t PaddedWidth() const { return (s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1; }
   // Scratch bytes that Find needs for `count` output rows, or Spread for `count` pixels.
   size_t ScratchBytes(uint32_t count) const {
-    if (is_crowded) return static_cast<size_t>(count) * (run + kLanes) * sizeof(float);
+    if (is_crowded) return static_cast<size_t>(count) * (run + kLanes) * sizeof(E);
     const size_t copied =
-        is_padded ? static_cast<size_t>(InputRows(count)) * PaddedWidth() * GroupChannels() * sizeof(float) : 0;
-    return Align(static_cast<size_t>(count) * taps * sizeof(float*)) + Align(copied);
+        is_padded ? static_cast<size_t>(InputRows(count)) * PaddedWidth() * GroupChannels() * sizeof(E) : 0;
+    return Align(static_cast<size_t>(count) * taps * sizeof(E*)) + Align(copied);
   }
 
   // Copies `count` pixels to `to`, kLanes floats further apart. Returns `to`.
-  const float* Spread(const float* from, uint32_t count, float* to) const {
-    float* const start = to;
-    for (uint32_t i = 0; i < count; ++i, from += s.channels, to += run + kLanes)
-      std::memcpy(to, from, run * sizeof(float));
+  const E* Spread(const E* from, uint32_t count, E* to) const {
+    E* const start = to;
+    for (uint32_t i = 0; i < count; ++i, from += s.channels, to += run + kLanes) std::memcpy(to, from, run * sizeof(E));
     return start;
   }
 
   // Finds the runs of the first pixel of each of `count` output rows, starting at row `first`. `picture` points at the
   // input's first pixel in this group. The result points into `scratch` and, unless rows are copied, into the picture.
-  GemmRows Find(const float* picture, uint32_t first, uint32_t count, char* scratch) const {
-    const float** runs = reinterpret_cast<const float**>(scratch);
+  GemmRows Find(const E* picture, uint32_t first, uint32_t count, char* scratch) const {
+    const E** runs = reinterpret_cast<const E**>(scratch);
     const uint32_t channels = is_padded ? GroupChannels() : s.channels;
     const size_t row_floats = static_cast<size_t>(is_padded ? PaddedWidth() : s.width) * channels;
-    const float* rows = picture + static_cast<size_t>(first) * p.stride_h * s.width * s.channels;
+    const E* rows = picture + static_cast<size_t>(first) * p.stride_h * s.width * s.channels;
     if (is_padded)
       rows = CopyRows(picture, first, count,
-                      reinterpret_cast<float*>(scratch + Align(static_cast<size_t>(count) * taps * sizeof(float*))));
+                      reinterpret_cast<E*>(scratch + Align(static_cast<size_t>(count) * taps * sizeof(E*))));
     const uint32_t across = taps / p.kernel_h;  // 1, or kernel_w where the pixels of a kernel row are not adjacent
     for (uint32_t oy = 0; oy < count; ++oy) {
       for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
-        const float* row = rows + (oy * p.stride_h + ky * p.dilation_h) * row_floats;
+        const E* row = rows + (oy * p.stride_h + ky * p.dilation_h) * row_floats;
         for (uint32_t kx = 0; kx < across; ++kx) *runs++ = row + static_cast<size_t>(kx) * p.dilation_w * channels;
       }
     }
-    return {reinterpret_cast<const float**>(scratch), taps, run, run, static_cast<size_t>(p.stride_w) * channels};
+    return {reinterpret_cast<const E**>(scratch), taps, run, run, static_cast<size_t>(p.stride_w) * channels};
   }
 
  private:
   static size_t Align(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
   // Copies the input rows under `count` output rows from oy on: this group's channels, with zeros outside the picture.
-  const float* CopyRows(const float* picture, uint32_t oy, uint32_t count, float* to) const {
+  const E* CopyRows(const E* picture, uint32_t oy, uint32_t count, E* to) const {
     const uint32_t c = GroupChannels(), width = PaddedWidth();
     const uint32_t left = Least(p.pad_left, width), inside = Least(s.width, width - left),
                    right = width - left - inside;
-    const float* const start = to;
+    const E* const start = to;
     int64_t iy = static_cast<int64_t>(oy) * p.stride_h - p.pad_top;
     for (uint32_t r = 0; r < InputRows(count); ++r, ++iy, to += static_cast<size_t>(width) * c) {
       if (iy < 0 || iy >= s.height) {
-        std::memset(to, 0, static_cast<size_t>(width) * c * sizeof(float));
+        std::memset(to, 0, static_cast<size_t>(width) * c * sizeof(E));
         continue;
       }
-      const float* from = picture + static_cast<size_t>(iy) * s.width * s.channels;
-      std::memset(to, 0, static_cast<size_t>(left) * c * sizeof(float));
+      const E* from = picture + static_cast<size_t>(iy) * s.width * s.channels;
+      std::memset(to, 0, static_cast<size_t>(left) * c * sizeof(E));
       if (p.groups == 1)
-        std::memcpy(to + left * c, from, static_cast<size_t>(inside) * c * sizeof(float));
+        std::memcpy(to + left * c, from, static_cast<size_t>(inside) * c * sizeof(E));
       else
         for (uint32_t i = 0; i < inside; ++i)
-          std::memcpy(to + (left + i) * c, from + static_cast<size_t>(i) * s.channels, c * sizeof(float));
-      std::memset(to + (left + inside) * c, 0, static_cast<size_t>(right) * c * sizeof(float));
+          std::memcpy(to + (left + i) * c, from + static_cast<size_t>(i) * s.channels, c * sizeof(E));
+      std::memset(to + (left + inside) * c, 0, static_cast<size_t>(right) * c * sizeof(E));
     }
     return start;
   }
@@ -101,9 +100,9 @@ class ConvRows {
 class ConvGemm final : public Op, public Placed {
  public:
   ConvRows rows;
-  const float* x;
-  const float* residual;
-  float* y;
+  const E* x;
+  const E* residual;
+  E* y;
   float* pooled;
   const GemmWeights* weights;  // one per group
   Activation act;
@@ -161,11 +160,10 @@ class ConvGemm final : public Op, public Placed {
     const size_t at = (static_cast<size_t>(image) * s.out_height * s.out_width + pixel) * s.features +
                       group * (s.features / rows.p.groups);
     const GemmOut out = {y ? y + at : nullptr, residual ? residual + at : nullptr, sums, s.features};
-    const float* picture =
-        x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * rows.GroupChannels();
+    const E* picture = x + static_cast<size_t>(image) * s.height * s.width * s.channels + group * rows.GroupChannels();
     if (rows.is_pointwise) {
-      const float* from = picture + static_cast<size_t>(pixel) * s.channels;
-      if (rows.is_crowded) from = rows.Spread(from, count, reinterpret_cast<float*>(scratch));
+      const E* from = picture + static_cast<size_t>(pixel) * s.channels;
+      if (rows.is_crowded) from = rows.Spread(from, count, reinterpret_cast<E*>(scratch));
       const size_t step = rows.is_crowded ? rows.run + kLanes : s.channels;
       return Multiply(weights[group], {&from, 1, rows.run, rows.run, step}, 1, count, out, n_first, n_last, act);
     }
@@ -181,8 +179,8 @@ static bool PackConvWeights(const ConvRows& rows, const float* w, const float* b
   const uint32_t kernel = rows.p.kernel_h * rows.p.kernel_w, depth = kernel * c;
   if (kernel == 1) return MakeGemmWeights(w, 1, depth, depth, columns, bias, memory, result);
   // One kernel position after the other. The channels of a position lie `kernel` floats apart in w.
-  float* packed = static_cast<float*>(memory.Allocate(PackedFloats(depth, columns) * sizeof(float)));
-  float* padded = static_cast<float*>(memory.Allocate((columns + kPanel) * sizeof(float)));
+  E* packed = static_cast<E*>(memory.Allocate(PackedFloats(depth, columns) * sizeof(E)));
+  E* padded = static_cast<E*>(memory.Allocate((columns + kPanel) * sizeof(E)));
   if (!packed || !padded) return false;
   *result = {packed, padded, columns, depth};
   for (uint32_t n0 = 0; n0 < columns; n0 += kPanel) {
@@ -190,11 +188,11 @@ static bool PackConvWeights(const ConvRows& rows, const float* w, const float* b
     for (uint32_t t = 0; t < kernel; ++t) {
       for (uint32_t i = 0; i < c; ++i) {
         for (uint32_t j = 0; j < width; ++j)
-          *packed++ = n0 + j < columns ? w[static_cast<size_t>(n0 + j) * depth + i * kernel + t] : 0.0f;
+          *packed++ = n0 + j < columns ? static_cast<E>(w[static_cast<size_t>(n0 + j) * depth + i * kernel + t]) : E{0};
       }
     }
   }
-  if (bias) std::memcpy(padded, bias, columns * sizeof(float));
+  if (bias) Convert(bias, columns, padded);
   return true;
 }
 
@@ -208,10 +206,10 @@ static void ChooseUnits(ConvGemm* op, size_t cache_bytes) {
   uint32_t all = s.out_height;
   if (op->rows.is_pointwise) {
     all *= s.out_width;
-    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, quarter / (s.channels * kFloatBytes)));
+    const uint32_t rows = Most(2 * kTileRows, Least(36 * kTileRows, quarter / (s.channels * sizeof(E))));
     op->chunk = Least(CeilDiv(rows, kTileRows) * kTileRows, all);
   } else {
-    const uint32_t row_bytes = op->rows.GroupChannels() * kFloatBytes * op->rows.PaddedWidth() * op->rows.p.stride_h;
+    const uint32_t row_bytes = op->rows.GroupChannels() * sizeof(E) * op->rows.PaddedWidth() * op->rows.p.stride_h;
     op->chunk = Least(Most(CeilDiv(4 * kTileRows, s.out_width), quarter / row_bytes), all);
   }
   op->chunks = op->pooled ? 1 : CeilDiv(all, op->chunk);
@@ -230,7 +228,7 @@ static const Op* MakeConvGemm(const StepRef& step, Allocator& memory, const char
   op->x = DataOf(step.inputs[0]);
   op->residual = DataOf(InputAt(step, 3));
   op->y = DataOf(OutputAt(step, 0));
-  op->pooled = DataOf(OutputAt(step, 1));
+  op->pooled = FloatsOf(OutputAt(step, 1));
   op->act = MakeActivation(p.activation, p.a, p.b);
   ChooseUnits(op, step.cache_bytes);
   auto* weights = static_cast<GemmWeights*>(memory.Allocate(p.groups * sizeof(GemmWeights)));
@@ -238,7 +236,7 @@ static const Op* MakeConvGemm(const StepRef& step, Allocator& memory, const char
   op->weights = weights;
   const uint32_t columns = op->rows.s.features / p.groups;
   const size_t depth = static_cast<size_t>(p.kernel_h) * p.kernel_w * op->rows.GroupChannels();
-  const float *w = DataOf(step.inputs[1]), *bias = DataOf(InputAt(step, 2));
+  const float *w = FloatsOf(step.inputs[1]), *bias = FloatsOf(InputAt(step, 2));
   for (uint32_t group = 0; group < p.groups; ++group) {
     const size_t first = static_cast<size_t>(group) * columns;
     if (!PackConvWeights(op->rows, w + first * depth, bias ? bias + first : nullptr, memory, &weights[group]))

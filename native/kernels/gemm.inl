@@ -17,15 +17,15 @@ constexpr int kTileRows = 7;  // NEON: 7×3 + 7 + 3 of 32; the maps of most netw
 #endif
 // The left operand: row r consists of the runs that begin at runs[t] + r * step. The last run may be shorter.
 struct GemmRows {
-  const float* const* runs;
+  const E* const* runs;
   uint32_t taps, run, last;
   size_t step;
 };
 
 // Where the results of row 0 go. Each pointer may be null; `sums` are those of a pooled output, padded to whole panels.
 struct GemmOut {
-  float* y;
-  const float* residual;
+  E* y;
+  const E* residual;
   float* sums;
   uint32_t stride;  // floats from one row of y (and residual) to the next
 };
@@ -36,7 +36,7 @@ template <int kRows, int kVectors>
 GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_t n0, const Activation& act) {
   const size_t stride = out.stride;
   if (out.residual) {
-    const float* from = Pinned(out.residual + n0);
+    const E* from = Pinned(out.residual + n0);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r, from = Pinned(from + stride)) {
 #pragma GCC unroll 4
@@ -44,7 +44,7 @@ GAPCAM_INLINE void FinishWhole(V (&acc)[kVectors][kRows], const GemmOut& out, ui
     }
   }
   ActivateAll(act, acc);
-  float* to = Pinned(out.y + n0);
+  E* to = Pinned(out.y + n0);
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r, to = Pinned(to + stride)) {
 #pragma GCC unroll 4
@@ -69,10 +69,10 @@ GAPCAM_INLINE void Finish(V (&acc)[kVectors][kRows], const GemmOut& out, uint32_
     }
     ActivateAll(act, acc[v]);
     if (out.sums) {
-      V sum = Load(out.sums + n);
+      Wide sum = WideLoad(out.sums + n);
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) sum += acc[v][r];
-      Store(out.sums + n, sum);
+      for (int r = 0; r < kRows; ++r) sum = WideAdd(sum, acc[v][r]);
+      WideStore(out.sums + n, sum);
     }
     if (!out.y) continue;
 #pragma GCC unroll 16
@@ -93,7 +93,7 @@ struct EvenTiles {
 
 // One panel of packed weights: columns [first, first + width) of `columns`. Its bias begins at `bias`.
 struct GemmPanel {
-  const float *packed, *bias;
+  const E *packed, *bias;
   uint32_t first, width, columns;
   bool is_streamed;  // read from memory and used only here, so it is worth to prefetch more of the next one
 };
@@ -101,7 +101,7 @@ struct GemmPanel {
 // Multiplies `count` rows by one panel. `out` is the place of row 0. Each tile prefetches from `ahead` on, `share` floats
 // further than the tile before. Defined in gemm_tile.inl, and for NEON in gemm_neon.inl.
 GAPCAM_INLINE void MultiplyPanel(const GemmRows& rows, const EvenTiles& even, const GemmPanel& panel,
-                                 const GemmOut& out, const Activation& act, const float* ahead, size_t share);
+                                 const GemmOut& out, const Activation& act, const E* ahead, size_t share);
 
 // Multiplies `count` rows by columns [n_first, n_last), for each of `segments` groups of rows. n_first is a multiple of
 // kPanel. The runs of one group follow those of the group before. `out` is the place of the very first row; the results
@@ -117,7 +117,7 @@ static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t 
     GemmOut at = out;
     const size_t floats = static_cast<size_t>(width) * weights.depth, tiles = size_t{segments} * even.tiles,
                  share = floats / tiles / 16 * 16;
-    const float* ahead = panel.packed + floats;
+    const E* ahead = panel.packed + floats;
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
       MultiplyPanel(here, even, panel, at, act, ahead, share);
       ahead += even.tiles * share;

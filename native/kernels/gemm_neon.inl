@@ -10,20 +10,20 @@ namespace {
 
 // What the assembly reads from memory, by these offsets.
 struct NeonTiles {
-  const float* const* runs;  // 0
-  uint64_t taps;             // 8
-  uint64_t run, last;        // 16: floats of a run, and of the last one
-  float low, high;           // 32: bounds of the results
-  uint64_t bounds;           // 40: 0 none, 1 low only, 3 both
+  const E* const* runs;  // 0
+  uint64_t taps;         // 8
+  uint64_t run, last;    // 16: elements of a run, and of the last one
+  uint64_t bounds;       // 32: bounds of the results: 0 none, 1 low only, 3 both
+  V low, high;           // 48
 };
 
 // Computes `tiles` tiles of kRows rows and kVectors vectors of columns. `from`, `step` and `stride` are in bytes: from
 // the beginning of a run to the first row, from row to row of the left operand, and of y and the residual.
 template <int kRows, int kVectors>
 static __attribute__((noinline)) void ComputeTiles(const NeonTiles& task, uint64_t tiles, uint64_t from, uint64_t step,
-                                                   const float* weights, const float* bias, float* y,
-                                                   const float* residual, uint64_t stride) {
-  const float *const *run, *w;
+                                                   const E* weights, const E* bias, E* y, const E* residual,
+                                                   uint64_t stride) {
+  const E *const *run, *w;
   uint64_t taps, k, rest;
   const uint64_t tile_step = kRows * step;
   asm volatile(
@@ -31,7 +31,7 @@ static __attribute__((noinline)) void ComputeTiles(const NeonTiles& task, uint64
       : [run] "=&r"(run), [taps] "=&r"(taps), [k] "=&r"(k), [rest] "=&r"(rest), [w] "=&r"(w), [from] "+r"(from),
         [y] "+r"(y), [residual] "+r"(residual), [tiles] "+r"(tiles)
       : [task] "r"(&task), [weights] "r"(weights), [bias] "r"(bias), [step] "r"(step), [stride] "r"(stride),
-        [tile_step] "r"(tile_step), [rows] "i"(kRows), [vectors] "i"(kVectors)
+        [tile_step] "r"(tile_step), [rows] "i"(kRows), [vectors] "i"(kVectors), [lanes] "i"(kLanes)
       : "memory", "cc", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
         "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",
         "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
@@ -45,7 +45,7 @@ static void FinishTiles(const NeonTiles& task, uint32_t tiles, uint64_t from, ui
   for (uint32_t i = 0; i < tiles; ++i) {
     V rows[kRows][kVectors], acc[kVectors][kRows];
     ComputeTiles<kRows, kVectors>(task, 1, from + i * kRows * step, step, panel.packed, panel.bias,
-                                  reinterpret_cast<float*>(rows), nullptr, sizeof(rows[0]));
+                                  reinterpret_cast<E*>(rows), nullptr, sizeof(rows[0]));
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
@@ -57,13 +57,24 @@ static void FinishTiles(const NeonTiles& task, uint32_t tiles, uint64_t from, ui
   }
 }
 
+#if defined(GAPCAM_TARGET_HALF)
+}  // namespace
+}  // namespace gapcam
+#include "gemm_half.inl"
+namespace gapcam {
+namespace {
+#endif
+
 // Multiplies rows [first, first + tiles · kRows) by one panel.
 template <int kRows, int kVectors>
 static void MultiplyTiles(const GemmRows& rows, uint32_t first, uint32_t tiles, const GemmPanel& panel,
                           const GemmOut& out, const Activation& act) {
-  const uint64_t step = rows.step * sizeof(float), from = first * step,
-                 offset = static_cast<size_t>(first) * out.stride;
-  NeonTiles task = {rows.runs, rows.taps, rows.run, rows.last, act.low, act.high, 0};
+  const uint64_t step = rows.step * sizeof(E), from = first * step, offset = static_cast<size_t>(first) * out.stride;
+#if defined(GAPCAM_TARGET_HALF)
+  if ((rows.taps - 1) * rows.run + rows.last > kHalfSteps)
+    return SumTiles<kRows, kVectors>(rows, first, tiles, panel, out, act);
+#endif
+  NeonTiles task = {rows.runs, rows.taps, rows.run, rows.last, 0, Set(act.low), Set(act.high)};
   GemmOut at = out;
   if (at.y) at.y += offset;
   if (at.residual) at.residual += offset;
@@ -72,7 +83,7 @@ static void MultiplyTiles(const GemmRows& rows, uint32_t first, uint32_t tiles, 
     return FinishTiles<kRows, kVectors>(task, tiles, from, step, panel, at, act);
   if (act.form == ActivationForm::kBounds) task.bounds = act.high == __builtin_inff() ? 1 : 3;
   ComputeTiles<kRows, kVectors>(task, tiles, from, step, panel.packed, panel.bias, at.y + panel.first,
-                                at.residual ? at.residual + panel.first : nullptr, out.stride * sizeof(float));
+                                at.residual ? at.residual + panel.first : nullptr, out.stride * sizeof(E));
 }
 
 typedef void (*TilesFunction)(const GemmRows&, uint32_t, uint32_t, const GemmPanel&, const GemmOut&, const Activation&);
@@ -84,7 +95,7 @@ GAPCAM_INLINE TilesFunction TilesOf(uint32_t rows, std::integer_sequence<int, kR
 }
 
 GAPCAM_INLINE void MultiplyPanel(const GemmRows& rows, const EvenTiles& even, const GemmPanel& panel,
-                                 const GemmOut& out, const Activation& act, const float*, size_t) {
+                                 const GemmOut& out, const Activation& act, const E*, size_t) {
   const auto multiply = [&](uint32_t first, uint32_t tiles, uint32_t size) {
     if (tiles == 0) return;
     const AllRows all;

@@ -40,7 +40,11 @@ R"(
     .endif
   .endm
   .macro fused sum, weight, row, lane
-    fmla v\sum\().4s, v\weight\().4s, v\row\().s[\lane]
+    .if %c[lanes] == 4
+      fmla v\sum\().4s, v\weight\().4s, v\row\().s[\lane]
+    .else
+      fmla v\sum\().8h, v\weight\().8h, v\row\().h[\lane]
+    .endif
   .endm
   // Multiplies vector j of the weights of a group of k with every row.
   .macro product weight, j
@@ -53,8 +57,8 @@ R"(
   // Multiplies one group of k.
   .macro groups
     each group
-    .irp j, 0, 4, 8
-      .if \j < 4 * %c[vectors]
+    .irp j, 0, 4, 8, 12, 16, 20
+      .if \j < %c[lanes] * %c[vectors]
         ldp q7, q8, [%[w]], #32
         product 7, \j
         product 8, \j + 1
@@ -76,16 +80,32 @@ R"(
     ldr q\row, [x\at], #16
   .endm
   .macro single row, a, b, c, at, before
-    ldr s\row, [x\at], #4
+    .if %c[lanes] == 4
+      ldr s\row, [x\at], #4
+    .else
+      ldr h\row, [x\at], #2
+    .endif
   .endm
   .macro addition sum, column
-    fadd v\sum\().4s, v\sum\().4s, v\column\().4s
+    .if %c[lanes] == 4
+      fadd v\sum\().4s, v\sum\().4s, v\column\().4s
+    .else
+      fadd v\sum\().8h, v\sum\().8h, v\column\().8h
+    .endif
   .endm
   .macro above sum, column
-    fmax v\sum\().4s, v\sum\().4s, v0.4s
+    .if %c[lanes] == 4
+      fmax v\sum\().4s, v\sum\().4s, v0.4s
+    .else
+      fmax v\sum\().8h, v\sum\().8h, v0.8h
+    .endif
   .endm
   .macro below sum, column
-    fmin v\sum\().4s, v\sum\().4s, v1.4s
+    .if %c[lanes] == 4
+      fmin v\sum\().4s, v\sum\().4s, v1.4s
+    .else
+      fmin v\sum\().8h, v\sum\().8h, v1.8h
+    .endif
   .endm
   .macro add_residual row, a, b, c, at, before
     load 0, 1, 2, %[residual]
@@ -114,7 +134,7 @@ R"(
   ldp %[k], %[rest], [%[task], #16]
   subs %[taps], %[taps], #1
   csel %[rest], %[rest], %[k], eq
-  lsr %[k], %[rest], #2
+  lsr %[k], %[rest], #(1 + %c[lanes] / 4)
   cbz %[k], 4f
   tbz %[k], #0, 3f
   add %[k], %[k], #1
@@ -126,7 +146,7 @@ R"(
   subs %[k], %[k], #2
   b.ne 3b
 4:
-  ands %[rest], %[rest], #3
+  ands %[rest], %[rest], #(%c[lanes] - 1)
   b.eq 6f
 5:
   each single
@@ -146,13 +166,11 @@ R"(
   cbz %[residual], 7f
   each add_residual
 7:
-  ldr %[k], [%[task], #40]
+  ldr %[k], [%[task], #32]
   cbz %[k], 8f
-  ldp s0, s1, [%[task], #32]
-  dup v0.4s, v0.s[0]
+  ldp q0, q1, [%[task], #48]
   each raise
   tbz %[k], #1, 8f
-  dup v1.4s, v1.s[0]
   each lower
 8:
   each finish

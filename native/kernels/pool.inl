@@ -7,8 +7,8 @@ class Pool2d final : public Op, public Placed {
  public:
   Pool2dParams p;
   uint32_t batch, height, width, channels, out_height, out_width;
-  const float* x;
-  float* y;
+  const E* x;
+  E* y;
 
   uint32_t Units(uint32_t) const override { return batch * out_height; }
   const char* Kernel() const override {
@@ -44,12 +44,12 @@ class Pool2d final : public Op, public Placed {
  private:
   void RunRow(uint32_t image, uint32_t oy) const {
     const Span v = SpanOf(oy, p.stride_h, p.pad_top, p.pad_bottom, p.dilation_h, p.kernel_h, height);
-    const float* picture = x + static_cast<size_t>(image) * height * width * channels;
-    const float* top = picture + (v.origin + static_cast<int64_t>(v.first) * p.dilation_h) * width * channels;
-    float* to = y + (static_cast<size_t>(image) * out_height + oy) * out_width * channels;
+    const E* picture = x + static_cast<size_t>(image) * height * width * channels;
+    const E* top = picture + (v.origin + static_cast<int64_t>(v.first) * p.dilation_h) * width * channels;
+    E* to = y + (static_cast<size_t>(image) * out_height + oy) * out_width * channels;
     for (uint32_t ox = 0; ox < out_width; ++ox, to += channels) {
       const Span& h = across[ox];
-      const float* corner = top + (h.origin + static_cast<int64_t>(h.first) * p.dilation_w) * channels;
+      const E* corner = top + (h.origin + static_cast<int64_t>(h.first) * p.dilation_w) * channels;
       const uint32_t rows = v.last - v.first, columns = h.last - h.first;
       const float scale = 1.0f / static_cast<float>(p.count_padding ? v.counted * h.counted : rows * columns);
       if (p.op == Pool::kMax)
@@ -61,12 +61,12 @@ class Pool2d final : public Op, public Placed {
 
   // One output pixel from the `rows` by `columns` input pixels that begin at `corner`.
   template <bool kIsMax>
-  void Reduce(const float* corner, uint32_t rows, uint32_t columns, float scale, float* to) const {
+  void Reduce(const E* corner, uint32_t rows, uint32_t columns, float scale, E* to) const {
     uint32_t c = 0;
     for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
       V acc[2] = {Set(kIsMax ? -__builtin_inff() : 0.0f), Set(kIsMax ? -__builtin_inff() : 0.0f)};
       for (uint32_t ky = 0; ky < rows; ++ky) {
-        const float* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
+        const E* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
         for (uint32_t kx = 0; kx < columns; ++kx, from += static_cast<size_t>(p.dilation_w) * channels) {
           for (int i = 0; i < 2; ++i)
             acc[i] = kIsMax ? Greater(acc[i], Load(from + i * kLanes)) : acc[i] + Load(from + i * kLanes);
@@ -78,7 +78,7 @@ class Pool2d final : public Op, public Placed {
       const int lanes = static_cast<int>(Least(kLanes, channels - c));
       V acc = Set(kIsMax ? -__builtin_inff() : 0.0f);
       for (uint32_t ky = 0; ky < rows; ++ky) {
-        const float* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
+        const E* from = corner + static_cast<size_t>(ky) * p.dilation_h * width * channels + c;
         for (uint32_t kx = 0; kx < columns; ++kx, from += static_cast<size_t>(p.dilation_w) * channels) {
           acc = kIsMax ? Greater(acc, LoadN(from, lanes)) : acc + LoadN(from, lanes);
         }

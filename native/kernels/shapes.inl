@@ -24,8 +24,14 @@ GAPCAM_INLINE ConvShape ShapeOf(const StepRef& step) {
   return s;
 }
 
-// A tensor's floats, or null for an absent tensor.
-GAPCAM_INLINE float* DataOf(const TensorRef* tensor) { return tensor ? static_cast<float*>(tensor->data) : nullptr; }
+// A tensor's elements, or null for an absent tensor; those of a constant or a mean, which are floats on every target.
+GAPCAM_INLINE E* DataOf(const TensorRef* tensor) { return tensor ? static_cast<E*>(tensor->data) : nullptr; }
+GAPCAM_INLINE float* FloatsOf(const TensorRef* tensor) { return tensor ? static_cast<float*>(tensor->data) : nullptr; }
+
+// Copies floats to elements.
+GAPCAM_INLINE void Convert(const float* from, size_t count, E* to) {
+  for (size_t i = 0; i < count; ++i) to[i] = static_cast<E>(from[i]);
+}
 
 // Input or output i of a step; null if it is absent or beyond the list.
 GAPCAM_INLINE const TensorRef* InputAt(const StepRef& step, uint32_t i) {

@@ -40,8 +40,9 @@ enum class StepKind : uint32_t {
   kQpool2d,
   kQreduce,
   kQchain,
+  kCast,
 };
-inline constexpr uint32_t kStepKindCount = 23;
+inline constexpr uint32_t kStepKindCount = 24;
 
 enum class Elementwise : uint32_t {
   kNone,
@@ -396,5 +397,7 @@ struct QchainParams {
   int32_t middle_high;
 };
 static_assert(sizeof(QchainParams) == 132);
+
+// cast has no parameters; inputs: x; outputs: y
 
 }  // namespace gapcam

@@ -86,6 +86,8 @@ static const Op* MakeQuantized(const StepRef& step, Allocator& memory, const cha
 
 // Makes the op of any step: see Target::make in op.h.
 static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** reason) {
+  if (step.inputs[0]->type == PlanType::kFloat16)
+    return Refuse(reason, "only the target neonhalf computes in half precision");
   switch (step.kind) {
     case StepKind::kConv2d: return MakeConv2d(step, memory, reason);
     case StepKind::kDense:
@@ -115,6 +117,7 @@ static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** rea
     case StepKind::kQpool2d:
     case StepKind::kQreduce:
     case StepKind::kQchain: return MakeQuantized(step, memory, reason);
+    case StepKind::kCast: return Refuse(reason, "only the target neonhalf computes in half precision");
   }
   return Refuse(reason, "the target has no kernel for it");
 }

@@ -13,6 +13,7 @@ extern const Target kTargetAvx512Vnni;
 #elif defined(__aarch64__)
 extern const Target kTargetNeon;
 extern const Target kTargetNeonDot;
+extern const Target kTargetNeonHalf;
 #endif
 
 // Why this machine cannot run a target, or null if it can. Defined in dispatch.cc, which is compiled for the baseline.
@@ -22,5 +23,6 @@ const char* AvxVnniUnsupported();
 const char* Avx512Unsupported();
 const char* Avx512VnniUnsupported();
 const char* NeonDotUnsupported();
+const char* NeonHalfUnsupported();
 
 }  // namespace gapcam

@@ -8,29 +8,29 @@
 namespace gapcam {
 namespace {
 
-constexpr uint32_t kBlock = kLanes == 4 ? 48 : 32;  // channels of a block: a multiple of kPanel
+constexpr uint32_t kBlock = kIsNeon || kLanes == 4 ? 12 * kLanes : 32;  // channels of a block: a multiple of kPanel
 
 struct Window;
 
 // Where a row of results goes: pixels are `step` floats apart. residual and sums may be null.
 struct WindowOut {
-  float* y;
-  const float* residual;
+  E* y;
+  const E* residual;
   float* sums;  // kBlock floats, to which the row's results are added
   size_t step;
   uint32_t columns;  // channels of this block; the last block may have fewer than kBlock
 };
 
 // Computes one row of results of one block from the kernel_h rows under it.
-typedef void (*WindowRow)(const Window&, const float* const* rows, uint32_t block, const WindowOut& out);
+typedef void (*WindowRow)(const Window&, const E* const* rows, uint32_t block, const WindowOut& out);
 
 // A window and its packed weights.
 struct Window {
   bool is_max;
   uint32_t kernel_h, kernel_w, stride_w, dilation_w;
   uint32_t out_width;
-  const float* weights;  // null if is_max
-  const float* bias;     // padded to whole blocks
+  const E* weights;  // null if is_max
+  const E* bias;     // padded to whole blocks
   Activation act;
   WindowRow row;  // the function for this kernel size, stride and width
 };
@@ -42,8 +42,8 @@ struct WindowEnd {
   const V low, high;
   const int lanes;
   const size_t step;
-  float* const y;
-  const float* const residual;
+  E* const y;
+  const E* const residual;
   float* const sums;
 
   GAPCAM_MEMBER WindowEnd(const Window& window, const WindowOut& out, uint32_t c)
@@ -64,7 +64,7 @@ struct WindowEnd {
   template <int kOut>
   GAPCAM_MEMBER void FinishPlain(V (&acc)[kOut], uint32_t at) const {
     ForAll(acc, [&](V value) __attribute__((always_inline)) { return Min(high, Max(low, value)); });
-    float* to = Pinned(y + at * step);
+    E* to = Pinned(y + at * step);
 #pragma GCC unroll 8
     for (int j = 0; j < kOut; ++j, to = Pinned(to + step)) Store(to, acc[j]);
   }
@@ -81,12 +81,12 @@ struct WindowEnd {
     else
       ActivateAll(act, acc);
     if (sums) {
-      V sum = LoadN(sums, lanes);
+      Wide sum = WideLoad(sums);
 #pragma GCC unroll 8
-      for (int j = 0; j < kOut; ++j) sum = j < fresh ? sum : sum + acc[j];
-      StoreN(sums, sum, lanes);
+      for (int j = 0; j < kOut; ++j) sum = j < fresh ? sum : WideAdd(sum, acc[j]);
+      WideStore(sums, sum);
     }
-    float* to = Pinned(y + at * step);
+    E* to = Pinned(y + at * step);
     if (__builtin_expect(lanes == kLanes, true)) {
 #pragma GCC unroll 8
       for (int j = 0; j < kOut; ++j, to = Pinned(to + step)) Store(to, acc[j]);
@@ -100,16 +100,16 @@ struct WindowEnd {
 // A row for a kSize × kSize kernel with dilation 1, kOut results at a time. The last tile moves back over pixels that
 // are done: it computes the same results again and needs no loop for a remainder.
 template <bool kIsMax, int kSize, int kStride, int kOut>
-static void WindowRowOf(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
+static void WindowRowOf(const Window& window, const E* const* rows, uint32_t block, const WindowOut& out) {
   constexpr int kAcross = (kOut - 1) * kStride + kSize;
   constexpr bool kKeepWeights =
-      kLanes == 4 && !kIsMax && kSize == 3;  // NEON has registers to spare and no operands in memory
-  const float* weights = kIsMax ? nullptr : window.weights + block * (kSize * kSize * kBlock);
+      kIsNeon && !kIsMax && kSize == 3;  // NEON has registers to spare and no operands in memory
+  const E* weights = kIsMax ? nullptr : window.weights + block * (kSize * kSize * kBlock);
   for (uint32_t c = 0; c < out.columns; c += kLanes) {
     const WindowEnd end(window, out, c);
     const V start = kIsMax ? Set(-__builtin_inff()) : Load(window.bias + block * kBlock + c);
-    const float* w = kIsMax ? nullptr : weights + c;
-    const float* top[kSize];
+    const E* w = kIsMax ? nullptr : weights + c;
+    const E* top[kSize];
 #pragma GCC unroll 7
     for (int ky = 0; ky < kSize; ++ky) top[ky] = rows[ky] + c;
     V kept[kKeepWeights ? kSize * kSize : 1];
@@ -122,13 +122,13 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
       V acc[kOut];
 #pragma GCC unroll 8
       for (int j = 0; j < kOut; ++j) acc[j] = start;
-      if (kLanes > 4) {
+      if (!kIsNeon && kLanes > 4) {
 #pragma GCC unroll 8
         for (int j = 0; j < kOut; ++j) __builtin_prefetch(end.y + (from + j) * end.step, 1);
       }
 #pragma GCC unroll 7
       for (int ky = 0; ky < kSize; ++ky) {
-        const float* row = Pinned(top[ky] + from * (kStride * kBlock));
+        const E* row = Pinned(top[ky] + from * (kStride * kBlock));
         V pixel[kAcross];
 #pragma GCC unroll 32
         for (int i = 0; i < kAcross; ++i) pixel[i] = LoadOnce(row + i * kBlock);
@@ -155,7 +155,7 @@ static void WindowRowOf(const Window& window, const float* const* rows, uint32_t
 }
 
 // A row for any window, one result at a time.
-static void WindowRowPlain(const Window& window, const float* const* rows, uint32_t block, const WindowOut& out) {
+static void WindowRowPlain(const Window& window, const E* const* rows, uint32_t block, const WindowOut& out) {
   const size_t of_block = static_cast<size_t>(block) * window.kernel_h * window.kernel_w * kBlock;
   for (uint32_t c = 0; c < out.columns; c += kLanes) {
     const WindowEnd end(window, out, c);
@@ -207,14 +207,14 @@ static WindowRow ChooseWindowRow(const Window& window) {
 // when memory is short.
 static bool PackWindow(const float* w, const float* bias, uint32_t channels, Allocator& memory, Window* window) {
   const uint32_t kernel = window->kernel_h * window->kernel_w, padded = CeilDiv(channels, kBlock) * kBlock;
-  auto* weights = static_cast<float*>(memory.Allocate(static_cast<size_t>(padded) * kernel * sizeof(float)));
-  auto* shift = static_cast<float*>(memory.Allocate(padded * sizeof(float)));
+  auto* weights = static_cast<E*>(memory.Allocate(static_cast<size_t>(padded) * kernel * sizeof(E)));
+  auto* shift = static_cast<E*>(memory.Allocate(padded * sizeof(E)));
   if (!weights || !shift) return false;
   for (uint32_t c = 0; c < channels; ++c) {
     for (uint32_t k = 0; k < kernel; ++k)
-      weights[(static_cast<size_t>(c / kBlock) * kernel + k) * kBlock + c % kBlock] = w[c * kernel + k];
+      weights[(static_cast<size_t>(c / kBlock) * kernel + k) * kBlock + c % kBlock] = static_cast<E>(w[c * kernel + k]);
   }
-  if (bias) std::memcpy(shift, bias, channels * sizeof(float));
+  if (bias) Convert(bias, channels, shift);
   window->weights = weights;
   window->bias = shift;
   return true;

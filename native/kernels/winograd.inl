@@ -15,23 +15,25 @@ class ConvWinograd final : public Op, public Placed {
   static constexpr int kOut = F::kOut, kIn = F::kIn, kPositions = kIn * kIn;
   Conv2dParams p;
   ConvShape s;
-  const float *x, *residual;
-  float *y, *pooled;          // either may be null; a pooled picture is one block, so its sum has one order
-  const float* weights;       // see winograd_transform.inl
-  const float *bias, *zeros;  // bias padded to whole panels; zeros: a row of channels, and the bias of a panel
+  const E *x, *residual;
+  E* y;
+  float* pooled;
+  //          // either may be null; a pooled picture is one block, so its sum has one order
+  const E* weights;       // see winograd_transform.inl
+  const E *bias, *zeros;  // bias padded to whole panels; zeros: a row of channels, and the bias of a panel
   Activation act;
   uint32_t tiles_x, tiles;        // of a picture
   uint32_t block, blocks;         // tiles that are transformed and multiplied together, and such blocks of a picture
   uint32_t chunk_panels, chunks;  // panels of output channels of one unit, and such units of a block
   uint32_t row;                   // floats of one tile at one position: the input channels, padded to whole vectors
-  float* shared;  // V of all blocks, written in the first of two phases; null if each block has only one unit
+  E* shared;  // V of all blocks, written in the first of two phases; null if each block has only one unit
 
   uint32_t Phases() const override { return shared ? 2 : 1; }
   uint32_t Units(uint32_t phase) const override {
     return shared && phase == 0 ? s.batch * tiles : s.batch * blocks * chunks;
   }
   size_t ScratchBytes() const override {
-    return ((shared ? 0 : BlockFloats()) + static_cast<size_t>(kPositions) * block * kPanel) * sizeof(float);
+    return ((shared ? 0 : BlockFloats()) + static_cast<size_t>(kPositions) * block * kPanel) * sizeof(E);
   }
   size_t BlockFloats() const { return static_cast<size_t>(kPositions) * block * row; }
   const char* Kernel() const override {
@@ -47,16 +49,16 @@ class ConvWinograd final : public Op, public Placed {
             image, tile,
             shared + (static_cast<size_t>(image) * blocks + tile / block) * BlockFloats() + tile % block * row);
       } else {
-        RunBlock(unit / chunks / blocks, unit / chunks % blocks, unit % chunks, static_cast<float*>(scratch));
+        RunBlock(unit / chunks / blocks, unit / chunks % blocks, unit % chunks, static_cast<E*>(scratch));
       }
     }
   }
 
  private:
-  void RunBlock(uint32_t image, uint32_t index, uint32_t chunk, float* scratch) const {
+  void RunBlock(uint32_t image, uint32_t index, uint32_t chunk, E* scratch) const {
     const uint32_t first = index * block, count = Least(block, tiles - first);
-    const float* v = shared ? shared + (static_cast<size_t>(image) * blocks + index) * BlockFloats() : scratch;
-    float* products = shared ? scratch : scratch + BlockFloats();
+    const E* v = shared ? shared + (static_cast<size_t>(image) * blocks + index) * BlockFloats() : scratch;
+    E* products = shared ? scratch : scratch + BlockFloats();
     if (!shared) {
       for (uint32_t t = 0; t < count; ++t) TransformInput(image, first + t, scratch + t * row);
     }
@@ -65,21 +67,21 @@ class ConvWinograd final : public Op, public Placed {
       const uint32_t width = PanelWidth(s.features, n);
       MultiplyPositions(v, count, weights + static_cast<size_t>(n) * kPositions * s.channels, width, products);
       for (uint32_t lane = 0; lane < width && n + lane < s.features; lane += kLanes) {
-        V sum = Zero();
+        Wide sum = WideZero();
         for (uint32_t t = 0; t < count; ++t)
-          sum += TransformOutput(image, first + t, products + t * kPanel + lane, n + lane);
+          sum = WideAdd(sum, TransformOutput(image, first + t, products + t * kPanel + lane, n + lane));
         const int lanes = static_cast<int>(Least(kLanes, s.features - n - lane));
         const float area = static_cast<float>(s.out_height * s.out_width);
-        if (pooled) StoreN(pooled + static_cast<size_t>(image) * s.features + n + lane, sum / Set(area), lanes);
+        if (pooled) WideStoreQuotient(pooled + static_cast<size_t>(image) * s.features + n + lane, sum, area, lanes);
       }
     }
   }
 
   // Writes V of one tile: one row per position, positions block * row floats apart.
-  void TransformInput(uint32_t image, uint32_t tile, float* v) const {
+  void TransformInput(uint32_t image, uint32_t tile, E* v) const {
     const int64_t top = static_cast<int64_t>(tile / tiles_x) * kOut - p.pad_top,
                   left = static_cast<int64_t>(tile % tiles_x) * kOut - p.pad_left;
-    const float* from[kPositions];
+    const E* from[kPositions];
     for (int i = 0; i < kIn; ++i) {
       for (int j = 0; j < kIn; ++j) {
         const bool is_inside = top + i >= 0 && top + i < s.height && left + j >= 0 && left + j < s.width;
@@ -92,7 +94,7 @@ class ConvWinograd final : public Op, public Placed {
     for (uint32_t c = 0; c < s.channels; c += kLanes) {
       const int count = static_cast<int>(Least(kLanes, s.channels - c));
       // Kept in memory: no processor has a register for each position.
-      float half[kIn][kIn][kLanes];
+      E half[kIn][kIn][kLanes];
 #pragma GCC unroll 6
       for (int j = 0; j < kIn; ++j) {
         V d[kIn], t[kIn];
@@ -103,7 +105,7 @@ class ConvWinograd final : public Op, public Placed {
 #pragma GCC unroll 6
         for (int i = 0; i < kIn; ++i) Store(half[i][j], t[i]);
       }
-      float* to = v + c;
+      E* to = v + c;
 #pragma GCC unroll 6
       for (int i = 0; i < kIn; ++i) {
         V d[kIn], t[kIn];
@@ -117,12 +119,12 @@ class ConvWinograd final : public Op, public Placed {
   }
 
   // Multiplies V of `count` tiles by one panel of `width` columns. products: [position][tile][kPanel].
-  void MultiplyPositions(const float* v, uint32_t count, const float* w, uint32_t width, float* products) const {
+  void MultiplyPositions(const E* v, uint32_t count, const E* w, uint32_t width, E* products) const {
     const Activation none = MakeActivation(Elementwise::kNone, 0, 0);
     const EvenTiles even(count);
     const size_t floats = static_cast<size_t>(s.channels) * width, share = floats / even.tiles / 16 * 16;
     for (int position = 0; position < kPositions; ++position, w += floats) {
-      const float* from = v + static_cast<size_t>(position) * block * row;
+      const E* from = v + static_cast<size_t>(position) * block * row;
       const GemmOut out = {products + static_cast<size_t>(position) * block * kPanel, nullptr, nullptr, kPanel};
       MultiplyPanel({&from, 1, s.channels, s.channels, row}, even, {w, zeros, 0, width, width, true}, out, none,
                     w + floats, share);
@@ -131,7 +133,7 @@ class ConvWinograd final : public Op, public Placed {
 
   // Writes one vector of output channels of one tile, from feature n on. Positions of `products` are block * kPanel
   // floats apart. Returns the sum over the tile's pixels.
-  V TransformOutput(uint32_t image, uint32_t tile, const float* products, uint32_t n) const {
+  Wide TransformOutput(uint32_t image, uint32_t tile, const E* products, uint32_t n) const {
     const size_t step = static_cast<size_t>(block) * kPanel;
     V half[kOut][kIn];
 #pragma GCC unroll 6
@@ -154,7 +156,7 @@ class ConvWinograd final : public Op, public Placed {
     const uint32_t oy = tile / tiles_x * kOut, ox = tile % tiles_x * kOut;
     const size_t at = ((static_cast<size_t>(image) * s.out_height + oy) * s.out_width + ox) * s.features + n;
     const bool is_whole = oy + kOut <= s.out_height && ox + kOut <= s.out_width && n + kLanes <= s.features;
-    if (__builtin_expect(is_whole && y && !pooled, true)) return StoreTile(t, at), Zero();
+    if (__builtin_expect(is_whole && y && !pooled, true)) return StoreTile(t, at), WideZero();
     return StorePart(t, at, Least(kOut, s.out_height - oy), Least(kOut, s.out_width - ox), s.features - n);
   }
 
@@ -164,28 +166,28 @@ class ConvWinograd final : public Op, public Placed {
 #pragma GCC unroll 6
     for (int i = 0; i < kOut; ++i) {
       if (residual) {
-        const float* from = Pinned(residual + at + i * line);
+        const E* from = Pinned(residual + at + i * line);
 #pragma GCC unroll 6
         for (int j = 0; j < kOut; ++j, from = Pinned(from + s.features)) t[i][j] += Load(from);
       }
       ActivateAll(act, t[i]);
-      float* to = Pinned(y + at + i * line);
+      E* to = Pinned(y + at + i * line);
 #pragma GCC unroll 6
       for (int j = 0; j < kOut; ++j, to = Pinned(to + s.features)) Store(to, t[i][j]);
     }
   }
 
   // Ends the first `rows` rows and `columns` columns of a tile, `features` of each result. Returns their sum.
-  V StorePart(const V (&t)[kOut][kOut], size_t at, uint32_t rows, uint32_t columns, uint32_t features) const {
+  Wide StorePart(const V (&t)[kOut][kOut], size_t at, uint32_t rows, uint32_t columns, uint32_t features) const {
     const int count = static_cast<int>(Least(kLanes, features));
-    V sum = Zero();
+    Wide sum = WideZero();
     for (uint32_t i = 0; i < rows; ++i) {
       for (uint32_t j = 0; j < columns; ++j) {
         const size_t here = at + (static_cast<size_t>(i) * s.out_width + j) * s.features;
         V value = t[i][j];
         if (residual) value += LoadN(residual + here, count);
         value = Activate(act, value);
-        sum += value;
+        sum = WideAdd(sum, value);
         if (y) StoreN(y + here, value, count);
       }
     }
@@ -198,8 +200,7 @@ class ConvWinograd final : public Op, public Placed {
 template <class F>
 static void ChooseWinogradUnits(ConvWinograd<F>* op, size_t cache_bytes) {
   constexpr uint32_t kWantedUnits = 8;
-  const uint32_t fitting =
-      static_cast<uint32_t>(cache_bytes / 2 / sizeof(float)) / (ConvWinograd<F>::kPositions * op->row);
+  const uint32_t fitting = static_cast<uint32_t>(cache_bytes / 2 / sizeof(E)) / (ConvWinograd<F>::kPositions * op->row);
   const uint32_t wanted = op->pooled ? op->tiles : Most(fitting / kTileRows, 2) * kTileRows;
   op->blocks = CeilDiv(op->tiles, wanted);
   op->block = CeilDiv(op->tiles, op->blocks);
@@ -218,22 +219,22 @@ static const Op* MakeConvWinograd(const StepRef& step, Allocator& memory, const 
   op->x = DataOf(step.inputs[0]);
   op->residual = DataOf(InputAt(step, 3));
   op->y = DataOf(OutputAt(step, 0));
-  op->pooled = DataOf(OutputAt(step, 1));
+  op->pooled = FloatsOf(OutputAt(step, 1));
   op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);
   op->row = CeilDiv(op->s.channels, kLanes) * kLanes;
   op->tiles_x = CeilDiv(op->s.out_width, F::kOut);
   op->tiles = op->tiles_x * CeilDiv(op->s.out_height, F::kOut);
   ChooseWinogradUnits(op, step.cache_bytes);
   const uint32_t columns = CeilDiv(op->s.features, kLanes) * kLanes;
-  auto* weights = static_cast<float*>(
-      memory.Allocate(static_cast<size_t>(F::kIn * F::kIn) * op->s.channels * columns * sizeof(float)));
-  auto* bias = static_cast<float*>(memory.Allocate((columns + kPanel) * sizeof(float)));
-  op->zeros = static_cast<const float*>(memory.Allocate((op->row + kPanel) * sizeof(float)));
+  auto* weights =
+      static_cast<E*>(memory.Allocate(static_cast<size_t>(F::kIn * F::kIn) * op->s.channels * columns * sizeof(E)));
+  auto* bias = static_cast<E*>(memory.Allocate((columns + kPanel) * sizeof(E)));
+  op->zeros = static_cast<const E*>(memory.Allocate((op->row + kPanel) * sizeof(E)));
   if (op->chunks > 1)
-    op->shared = static_cast<float*>(memory.Allocate(op->s.batch * op->blocks * op->BlockFloats() * sizeof(float)));
+    op->shared = static_cast<E*>(memory.Allocate(op->s.batch * op->blocks * op->BlockFloats() * sizeof(E)));
   if (!weights || !bias || !op->zeros || (op->chunks > 1 && !op->shared)) return GAPCAM_NO_MEMORY;
-  PackWinogradWeights<F>(DataOf(step.inputs[1]), op->s, weights);
-  if (const float* from = DataOf(InputAt(step, 2))) std::memcpy(bias, from, op->s.features * sizeof(float));
+  PackWinogradWeights<F>(FloatsOf(step.inputs[1]), op->s, weights);
+  if (const float* from = FloatsOf(InputAt(step, 2))) Convert(from, op->s.features, bias);
   op->weights = weights;
   op->bias = bias;
   return op;

@@ -67,7 +67,7 @@ struct Winograd4 {
 
 // Transforms the weights w [features][channels][3][3] in double precision and packs them as the product reads them.
 template <class F>
-static void PackWinogradWeights(const float* w, const ConvShape& s, float* packed) {
+static void PackWinogradWeights(const float* w, const ConvShape& s, E* packed) {
   constexpr int kIn = F::kIn;
   for (uint32_t n = 0; n < s.features; n += kPanel) {
     const uint32_t width = PanelWidth(s.features, n);
@@ -84,7 +84,7 @@ static void PackWinogradWeights(const float* w, const ConvShape& s, float* packe
           double u[kIn];
           F::Kernel(line, u);
           for (int a = 0; a < kIn; ++a)
-            packed[(static_cast<size_t>(a * kIn + b) * s.channels + c) * width + j] = static_cast<float>(u[a]);
+            packed[(static_cast<size_t>(a * kIn + b) * s.channels + c) * width + j] = static_cast<E>(u[a]);
         }
       }
     }

@@ -19,7 +19,21 @@ Status StepCheck::Refuse(const char* format, ...) const {
 Status StepCheck::Check() const {
   Status status = CheckPresence();
   if (status.ok()) status = CheckKind();
+  if (status.ok()) status = CheckHalves();
   return status.ok() ? CheckOverlap() : status;
+}
+
+// A cast changes the precision. In other kinds every operand and result of a step on float16 is float16, but the mean.
+Status StepCheck::CheckHalves() const {
+  const auto is_half = [](const PlanTensor* t) { return t && t->type == PlanType::kFloat16; };
+  const bool has_half = is_half(Input(0));
+  if (step_.kind == StepKind::kCast)
+    return has_half != is_half(Output(0)) ? Status::Ok() : Refuse("does not change the precision");
+  for (uint32_t i = 1; i < step_.inputs.size(); ++i)
+    if (Input(i) && step_.shape().Input(i).use == TensorUse::kValue && is_half(Input(i)) != has_half)
+      return Refuse("has operands of different precision");
+  const bool mixes = Output(0) && is_half(Output(0)) != has_half;
+  return mixes ? Refuse("has a result of another precision than its operands") : Status::Ok();
 }
 
 // Required tensors are present, types are among those of the step table, and constants are constants of the plan.
@@ -73,6 +87,7 @@ Status StepCheck::CheckKind() const {
     case StepKind::kQpool2d: return CheckQpool();
     case StepKind::kQreduce: return CheckQreduce();
     case StepKind::kQchain: return CheckQchain();
+    case StepKind::kCast: return CheckElementwise();
   }
   return Refuse("has an unknown kind");
 }

@@ -38,6 +38,7 @@ class StepCheck {
   Status CheckPresence() const;
   Status CheckTensor(const PlanTensor* tensor, const StepTensor& row) const;
   Status CheckKind() const;
+  Status CheckHalves() const;
   Status CheckOverlap() const;
 
   // By kind; each relies on CheckPresence.

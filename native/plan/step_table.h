@@ -39,13 +39,13 @@ inline constexpr StepShape kStepShapes[] = {
     {"conv2d",
      2, 4, 1, 2, 14, false,
      {
-        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16)},
         {"weights", TensorUse::kPacked, false, TypeBit(PlanType::kFloat32)},
         {"bias", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
-        {"residual", TensorUse::kValue, true, TypeBit(PlanType::kFloat32)},
+        {"residual", TensorUse::kValue, true, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16)},
      },
      {
-        {"y", TensorUse::kValue, true, TypeBit(PlanType::kFloat32)},
+        {"y", TensorUse::kValue, true, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16)},
         {"pooled", TensorUse::kValue, true, TypeBit(PlanType::kFloat32)},
      }},
     {"dense",
@@ -62,10 +62,10 @@ inline constexpr StepShape kStepShapes[] = {
     {"pool2d",
      1, 1, 1, 1, 12, false,
      {
-        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      },
      {
-        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16) | TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
     {"reduce",
      1, 1, 1, 1, 4, false,
@@ -145,17 +145,17 @@ inline constexpr StepShape kStepShapes[] = {
     {"chain",
      1, 8, 1, 2, 30, false,
      {
-        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16)},
         {"weights", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
         {"bias", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
         {"expandWeights", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
         {"expandBias", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
         {"projectWeights", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
         {"projectBias", TensorUse::kPacked, true, TypeBit(PlanType::kFloat32)},
-        {"residual", TensorUse::kValue, true, TypeBit(PlanType::kFloat32)},
+        {"residual", TensorUse::kValue, true, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16)},
      },
      {
-        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16)},
         {"pooled", TensorUse::kValue, true, TypeBit(PlanType::kFloat32)},
      }},
     {"product",
@@ -261,6 +261,14 @@ inline constexpr StepShape kStepShapes[] = {
         {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
         {"pooled", TensorUse::kValue, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
+    {"cast",
+     1, 1, 1, 1, 0, false,
+     {
+        {"x", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16)},
+     },
+     {
+        {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32) | TypeBit(PlanType::kFloat16)},
+     }},
 };
 
 // Activations that a graph pass fuses: every kernel with an activation applies all of them.
@@ -328,6 +336,8 @@ inline bool EnumsInRange(StepKind kind, const uint32_t* words) {
       return true;
     case StepKind::kQchain:
       return words[0] < kWindowOpCount;
+    case StepKind::kCast:
+      return true;
   }
   return false;
 }

@@ -20,6 +20,8 @@ const Target* const kAllTargets[] = {
 #elif defined(__aarch64__)
     &kTargetNeonDot,
     &kTargetNeon,
+    // Only for plans compiled for half precision, which name it.
+    &kTargetNeonHalf,
 #endif
     &kTargetReference,
 };
@@ -62,6 +64,12 @@ const char* Avx512VnniUnsupported() {
 const char* NeonDotUnsupported() {
   constexpr unsigned long kDotProduct = 1ul << 20;  // HWCAP_ASIMDDP
   return getauxval(AT_HWCAP) & kDotProduct ? nullptr : "the processor has no dot product (ARMv8.2 ASIMDDP)";
+}
+
+const char* NeonHalfUnsupported() {
+  constexpr unsigned long kHalfPrecision = 1ul << 10;  // HWCAP_ASIMDHP
+  if (const char* why = NeonDotUnsupported()) return why;
+  return getauxval(AT_HWCAP) & kHalfPrecision ? nullptr : "the processor has no half precision (ARMv8.2 ASIMDHP)";
 }
 #endif
 

@@ -4,6 +4,7 @@ import { planShape, type Draft } from './draft.js'
 import { Unsupported, type Constant, type Graph, type UnsupportedNode } from './graph.js'
 import { lowerGraph } from './lower.js'
 import { planMemory } from './memory.js'
+import { inHalfPrecision, type Precision } from './precision.js'
 import { passes } from './passes/passes.js'
 import { align64, type Plan, type PlanTensor } from './plan.js'
 import { inferredAgain, type PreparedGraph } from './prepare.js'
@@ -16,6 +17,8 @@ export interface CompileOptions {
   readonly extraOutputs?: readonly string[]
   /** The type in which 8-bit parts of a network are computed, as the target prefers it; null: as float32. Default null. */
   readonly bytes?: ByteType | null
+  /** 'fp16' is half precision, which only the target neonhalf computes. Default 'fp32'. */
+  readonly precision?: Precision
   /** Names of groups that `gapcam tune` found faster as separate steps. */
   readonly separate?: readonly string[]
   /** Called with the graph after each pass. `gapcam model passes` prints it. */
@@ -57,7 +60,9 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
     options.onPass?.(name, graph)
   }
   const lowered = lowerGraph(graph)
-  return 'draft' in lowered ? planOf(groupChains(lowered.draft, new Set(options.separate))) : lowered
+  if (!('draft' in lowered)) return lowered
+  const draft = groupChains(lowered.draft, new Set(options.separate))
+  return planOf(options.precision === 'fp16' ? inHalfPrecision(draft) : draft)
 }
 
 /** The graph with these values as outputs too. Names without a value are ignored. */

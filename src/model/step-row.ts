@@ -63,6 +63,10 @@ export function tensor(name: string, use: TensorUse, ...types: readonly PlanType
 
 /** A float32 tensor that exists at run time. */
 export const value = (name: string): StepTensor => tensor(name, 'value', 'float32')
+/** A tensor in single or half precision. */
+export const floating = (name: string): StepTensor => tensor(name, 'value', 'float32', 'float16')
+/** A tensor of a step that takes the maximum of anything, or the average of floats. */
+export const pooled = (name: string): StepTensor => tensor(name, 'value', 'float32', 'float16', 'int8', 'uint8')
 /** Of a step that only moves or compares elements. */
 export const movable = (name: string): StepTensor => tensor(name, 'value', 'float32', 'int8', 'uint8')
 /** A constant that is read at run time. */

@@ -4,15 +4,18 @@
  * generates native/kernels/steps.h and native/plan/step_table.h from it, and a test requires that they agree.
  * Append only: the number of a kind, a type or an operation in the buffer is its position here.
  *
- * Tensors are dense and row-major. Images are in NHWC order.
+ * Tensors are dense and row-major. Images are in NHWC order. In conv2d, chain and pool2d, x, y and residual may all be
+ * float16, as in plans for half precision; constants and means stay float32.
  */
 import { quantizedSteps } from './quantized-steps.js'
 import {
   activation,
   constant,
   expandWindow,
+  floating,
   movable,
   packed,
+  pooled,
   value,
   window,
   type ParameterType,
@@ -93,8 +96,8 @@ export const stepTable = {
    * Without y they are floor((H + pads - dilated kernel) / stride) + 1. padBottom and padRight may exceed what is read.
    */
   conv2d: {
-    inputs: [value('x'), packed('weights'), packed('bias?'), value('residual?')],
-    outputs: [value('y?'), value('pooled?')],
+    inputs: [floating('x'), packed('weights'), packed('bias?'), floating('residual?')],
+    outputs: [floating('y?'), value('pooled?')],
     parameters: { ...window, groups: 'u', ...activation },
   },
   /**
@@ -111,8 +114,8 @@ export const stepTable = {
    * maximum of bytes is allowed.
    */
   pool2d: {
-    inputs: [movable('x')],
-    outputs: [movable('y')],
+    inputs: [pooled('x')],
+    outputs: [pooled('y')],
     parameters: { op: 'e:pool', ...window, countPadding: 'u' },
   },
   /**
@@ -185,16 +188,16 @@ export const stepTable = {
    */
   chain: {
     inputs: [
-      value('x'),
+      floating('x'),
       packed('weights?'),
       packed('bias?'),
       packed('expandWeights?'),
       packed('expandBias?'),
       packed('projectWeights?'),
       packed('projectBias?'),
-      value('residual?'),
+      floating('residual?'),
     ],
-    outputs: [value('y'), value('pooled?')],
+    outputs: [floating('y'), value('pooled?')],
     parameters: {
       op: 'e:window',
       ...window,
@@ -218,6 +221,8 @@ export const stepTable = {
     parameters: { batches: 'u', rows: 'u', depth: 'u', columns: 'u', ...activation },
   },
   ...quantizedSteps,
+  /** y = x, between float32 and float16, rounded to the nearest value. */
+  cast: { inputs: [floating('x')], outputs: [floating('y')], parameters: {} },
 } as const satisfies Record<string, StepRow>
 
 /** The kinds of steps. */

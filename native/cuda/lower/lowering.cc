@@ -79,6 +79,7 @@ Status Lowering::LowerStep(const PlanStep& step) {
     case StepKind::kQpool2d:
     case StepKind::kQreduce:
     case StepKind::kQchain: return Refuse(kNoIntegers);
+    case StepKind::kCast: return Refuse("the plan is for half precision on Arm processors");
   }
   return Status::Ok();
 }
