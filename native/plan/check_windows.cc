@@ -111,7 +111,9 @@ template Status StepCheck::CheckPool(const Qpool2dParams& p) const;
 Status StepCheck::CheckPool2d() const {
   const auto& p = step_.As<Pool2dParams>();
   Status status = CheckPool(p);
-  if (!status.ok() || (IsFloat() && Input(0)->type == PlanType::kFloat32)) return status;
+  const PlanType type = Input(0)->type;
+  const bool is_byte = type == PlanType::kInt8 || type == PlanType::kUint8;
+  if (!status.ok() || (type == Output(0)->type && !is_byte)) return status;
   return p.op == Pool::kMax ? CheckOneScale() : Refuse("averages bytes, which only qpool2d does");
 }
 

@@ -49,6 +49,9 @@ struct Case {
 // The kinds that compute on float32 come first.
 constexpr uint32_t kFloatKindCount = static_cast<uint32_t>(gapcam::StepKind::kQuantize);
 
+// The kinds that every target computes come before cast, which only half precision needs.
+constexpr uint32_t kCommonKindCount = static_cast<uint32_t>(gapcam::StepKind::kCast);
+
 // A random case of a kind that moves or compares elements (copy, concat, resample, pool2d, reduce), over bytes.
 Case DrawMovedBytes(gapcam::StepKind kind, Random& random);
 

@@ -16,7 +16,7 @@ void ForEachLoop(const Check& check) {
   const char* reason = "";
   const gapcam::Target* target = gapcam::ChooseTarget(nullptr, &reason);
   Random random(77);
-  for (uint32_t kind = 0; target && kind < gapcam::kStepKindCount; ++kind) {
+  for (uint32_t kind = 0; target && kind < kCommonKindCount; ++kind) {
     for (int i = 0; i < kCasesPerKind; ++i) {
       const Case drawn = DrawCase(static_cast<gapcam::StepKind>(kind), random);
       std::vector<uint32_t> inputs, outputs;

@@ -106,7 +106,7 @@ Outcome Feed(const Bytes& bytes, const Target& target) {
 // One small plan for each kind of step.
 std::vector<Bytes> SmallPlans() {
   std::vector<Bytes> plans;
-  for (uint32_t kind = 0; kind < gapcam::kStepKindCount; ++kind) {
+  for (uint32_t kind = 0; kind < kCommonKindCount; ++kind) {
     Random random(100 + kind);
     Bytes smallest;
     for (int i = 0; i < 40; ++i) {
