@@ -3,6 +3,7 @@
  * program makes them, never the library.
  */
 import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { loadAddon } from '../addon.js'
 
 /**
@@ -17,8 +18,28 @@ export function keepHeapSmall(): void {
   if ('addon' in loaded) loaded.addon.keepHeapSmall()
 }
 
-/** Returns what opening left free to the system. */
-export function releaseFreeMemory(): void {
+/** How often free pages return to the system. It takes 1 to 2 ms. */
+const everyMs = 60_000
+
+/**
+ * Drops what opening a node has left, and from then on returns free pages to the system once a minute. Call it before the
+ * first frame: it collects garbage. Returns a function that ends it.
+ *
+ * Measured with EfficientNet-Lite0, page and embedded broker: 8 MB of garbage and 6 MB of free pages.
+ */
+export function releaseMemory(): () => void {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
   const loaded = loadAddon()
-  if ('addon' in loaded) loaded.addon.releaseFreeMemory()
+  const release = (): void => ('addon' in loaded ? loaded.addon.releaseFreeMemory() : undefined)
+  release()
+  const timer = setInterval(release, everyMs)
+  // What the first pictures needed goes sooner.
+  const soon = setTimeout(release, everyMs / 12)
+  for (const each of [timer, soon]) each.unref()
+  return () => {
+    clearInterval(timer)
+    clearTimeout(soon)
+  }
 }

@@ -11,7 +11,7 @@ import { openNode, type Node, type NodeOptions } from '../run/node.js'
 import type { RunEnd } from '../run/runtime.js'
 import { findServiceManager, type ServiceManager } from '../service/manager.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
-import { releaseFreeMemory } from './memory.js'
+import { releaseMemory } from './memory.js'
 import { wantsJson } from './output.js'
 import { Banner, writeSettled, writeSummary } from './run-report.js'
 import { untilSignal, type Stop } from './signals.js'
@@ -81,10 +81,7 @@ async function runOnce({ config, log, manager, reload, readConfig }: Once, stop:
       startPage: pageStarter(config),
       canRestart: true,
       onMissingCamera: (reason) => process.stderr.write(`no camera: ${reason}\n`),
-      onCamera: (camera, description, pixelPath) => {
-        banner.show(node, camera, description, pixelPath)
-        releaseFreeMemory()
-      },
+      onCamera: (camera, description, pixelPath) => banner.show(node, camera, description, pixelPath),
       onSettled: (camera, decision, prediction) => {
         if (stop.isStdoutClosed()) return
         writeSettled(isJson, camera, decision, prediction, node.classifier.engine.describe().reason)
@@ -92,12 +89,14 @@ async function runOnce({ config, log, manager, reload, readConfig }: Once, stop:
     },
     stop.signal,
   )
+  const endRelease = releaseMemory()
   try {
     reload.serve(node.commands, log)
     const end = await node.run()
     writeSummary(node)
     return end
   } finally {
+    endRelease()
     reload.pause()
     await node.close()
   }
