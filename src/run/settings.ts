@@ -3,11 +3,12 @@
  * `runtimeSchema`. They override the configuration until they are cleared (null), survive restarts, and every listener
  * hears a change; the last write wins. Reading is cheap: the same object until something changes.
  */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { region, share } from '../config/region.js'
 import { runtimeSchema, type CameraConfig, type Config, type RuntimeKey, type RuntimeValues } from '../config/schema.js'
-import { expected } from '../errors.js'
+import { expected, fileFaultOf } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { PolicyOptions } from '../decision/policy.js'
 import type { Region } from '../pixels/spec.js'
@@ -74,10 +75,22 @@ export type Overrides = z.output<typeof current>
 const first = z.strictObject({ version: z.literal(1), ...ofZones })
 
 /** The file of the settings, in this version and earlier ones. */
-export const overridesSchema: z.ZodType<Overrides> = z.union([
+const overridesSchema: z.ZodType<Overrides> = z.union([
   current,
   first.transform((before): Overrides => ({ ...before, version: 2, zones: {} })),
 ])
+
+/** The settings in a state folder as they are now, without changing anything; a fault says why they cannot be read. */
+export function readOverrides(folder: string): { readonly overrides: Overrides; readonly fault: string | null } {
+  const file = join(folder, 'settings.json')
+  try {
+    return { overrides: overridesSchema.parse(JSON.parse(readFileSync(file, 'utf8'))), fault: null }
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const overrides: Overrides = { version: 2, cameras: {}, values: {}, zones: {} }
+    return { overrides, fault: isMissing ? null : `${file} cannot be read: ${fileFaultOf(error)}` }
+  }
+}
 
 export interface SettingsOptions {
   readonly config: Config

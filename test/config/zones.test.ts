@@ -29,7 +29,6 @@ it('the zones of the documentation are read', () => {
         dwell: { open: 30s }
         transitions: { open: [closed] }
         mask: none
-        anchor: true
         evidence: 0.4
       - { id: feeder, region: {x: 0.6, y: 0.3, w: 0.2, h: 0.3}, model: birds, trigger: { every: 2s } }
       - { id: night, trigger: { cron: "0 6-20 * * *" }, timezone: Europe/Berlin }
