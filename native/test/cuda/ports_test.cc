@@ -84,6 +84,30 @@ void CheckPlan(const PlanBuilder& builder, const std::vector<bool>& is_converted
   }
 }
 
+TEST("CUDA refuses a plan of bytes with a sentence, also where the step itself has a kernel for floats") {
+  constexpr Elements kBytes = {gapcam::PlanType::kUint8, 0.5f, 3};
+  PlanBuilder quantized;
+  const uint32_t x = quantized.Arena({4}), bytes = quantized.Arena({4}, kBytes), y = quantized.Arena({4});
+  quantized.Input(x);
+  quantized.Output(y);
+  quantized.StepWords(StepKind::kQuantize, {x}, {bytes}, {});
+  quantized.StepWords(StepKind::kDequantize, {bytes}, {y}, {});
+  PlanBuilder moved;
+  const uint32_t from = moved.Arena({4}, kBytes), to = moved.Arena({4}, kBytes);
+  moved.Step(StepKind::kConcat, {from}, {to}, gapcam::ConcatParams{1, 1});
+  for (const PlanBuilder* builder : {&quantized, &moved}) {
+    const std::vector<uint8_t> buffer = builder->Build();
+    gapcam::Plan plan;
+    gapcam::Status status = gapcam::ReadPlan(buffer.data(), buffer.size(), &plan);
+    if (!status.ok()) return Fail(__FILE__, __LINE__, "%s", status.message());
+    Program program;
+    status = BuildProgram(plan, kGenerations[0].generation, &program);
+    EXPECT(!status.ok() && std::strstr(status.message(), "8-bit integers"), "accepted, or refused with \"%s\"",
+           status.ok() ? "" : status.message());
+    EXPECT(status.ok() || std::strcmp(status.code(), "ENGINE_UNAVAILABLE") == 0, "code %s", status.code());
+  }
+}
+
 TEST("CUDA outputs: logits are not rounded, in half precision too") {
   DensePlan plan;
   plan.builder.Output(plan.logits);
