@@ -7,6 +7,7 @@ import { variableOf } from '../../dist/config/config.js'
 import { configKeys } from '../../dist/config/keys.js'
 import { errorTable } from '../../dist/errors.js'
 import { foldedOperators, internalOperators, operatorTable } from '../../dist/model/operators/table.js'
+import { converters as tfliteConverters } from '../../dist/model/tflite/operators/table.js'
 import { manifestSchema } from '../../dist/model/metadata/schema.js'
 import { commandTable } from '../../dist/run/commands.js'
 import { apiRoutes } from '../../dist/server/api.js'
@@ -140,6 +141,14 @@ These operators have no kernel. They are computed when the model is opened, so a
 the arithmetic on shapes that exporters write. Operators above are folded too where all their inputs are constant.
 
 ${foldedOperators.toSorted().join(', ')}
+
+## TFLite
+
+The reader of .tflite files converts these builtin operators of TFLite's schema 3 to those above, with their fused activations. A file
+with another operator, or with a custom one, is refused by the operator's name. Tensors in int4, sparse tensors (DENSIFY) and
+strings are not read.
+
+${[...tfliteConverters.keys()].toSorted().join(', ')}
 `
 }
 

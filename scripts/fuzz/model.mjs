@@ -1,6 +1,7 @@
-// Fuzzes the ONNX reader and the compiler with mutations of real files:
+// Fuzzes the readers of ONNX and TFLite, and the compiler, with mutations of real files:
 //
 //   node scripts/fuzz/model.mjs [--seconds 60] [--seed 1] [FILE...]    FILE: small ONNX files, else ONNX's node tests and the fixtures
+//   GAPCAM_WRITE_TFLITE=FOLDER npx vitest run test/model/tflite/golden.test.ts    writes small TFLite files to take as FILE
 //   node scripts/fuzz/model.mjs --case FILE:SEED                       one change alone, with its error's stack
 //
 // Each mutation must open or be refused with one sentence (a GapcamError). The native engine must accept each compiled plan.
@@ -15,9 +16,14 @@ import { GapcamError } from '../../dist/errors.js'
 import { compilePlan } from '../../dist/model/compile.js'
 import { openExternal } from '../../dist/model/onnx/external.js'
 import { parseModel } from '../../dist/model/onnx/onnx.js'
+import { serializeModel } from '../../dist/model/onnx/serialize.js'
 import { serializePlan } from '../../dist/model/plan.js'
 import { prepareGraph } from '../../dist/model/prepare.js'
+import { graphOfTflite } from '../../dist/model/tflite/convert.js'
+import { metadataOf } from '../../dist/model/tflite/metadata.js'
+import { isTflite, readTflite } from '../../dist/model/tflite/model.js'
 import { mutate } from './onnx-mutator.mjs'
+import { mutateTflite } from './tflite-mutator.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const mostMs = 2000
@@ -51,7 +57,7 @@ function files() {
 async function open(addon, bytes, folder) {
   let plan
   try {
-    const { graph } = parseModel(bytes, openExternal(folder).read)
+    const graph = isTflite(bytes) ? openTflite(bytes) : parseModel(bytes, openExternal(folder).read).graph
     const compiled = compilePlan(prepareGraph(graph, {}), {})
     if (!('plan' in compiled)) return 'not covered'
     plan = compiled.plan
@@ -64,10 +70,18 @@ async function open(addon, bytes, folder) {
   return 'compiled'
 }
 
+/** As loadModel does, the metadata included. */
+function openTflite(bytes) {
+  const model = readTflite(bytes)
+  metadataOf(model, bytes)
+  return parseModel(serializeModel(graphOfTflite(model))).graph
+}
+
 async function one(file, seed) {
   const { addon, reason } = loadAddon()
   if (!addon) throw new Error(reason)
-  return open(addon, mutate(readFileSync(file), seed), dirname(file))
+  const bytes = readFileSync(file)
+  return open(addon, isTflite(bytes) ? mutateTflite(bytes, seed) : mutate(bytes, seed), dirname(file))
 }
 
 /** Child process: runs the seeds of one round over all files, and reports each one first. */

@@ -8,6 +8,9 @@ import { Unsupported } from '../graph.js'
 import type { NodeView } from '../view.js'
 import { nhwcAxis, type LowerContext, type Operator } from './context.js'
 
+/** Each sample of an axis has a row in a table. Larger sizes are no pictures, but damage in a file. */
+const mostSamples = 2 ** 16
+
 /** For each output sample, the input samples of its sum. */
 type Taps = readonly (readonly { readonly index: number; readonly weight: number }[])[]
 
@@ -19,6 +22,9 @@ function lowerResize(context: LowerContext): void {
   const axes = sizes.map((_, axis) => axis).filter((axis) => sizes[axis] !== shape[axis] || scales[axis] !== 1)
   let current = context.input(0, form)
   if (axes.length === 0) return context.alias(0, form, current)
+  const long = axes.find((axis) => shape[axis]! > mostSamples)
+  if (long !== undefined)
+    throw new Unsupported(`it resizes axis ${long} to ${shape[long]} samples, more than ${mostSamples}`)
   axes.forEach((logical, i) => {
     const axis = form === 'nhwc' ? nhwcAxis(logical) : logical
     const from = context.sizes(current)
@@ -43,7 +49,7 @@ function lowerResize(context: LowerContext): void {
 
 /** The taps as rectangular tables. Short rows repeat their first sample with weight 0. */
 function tableOf(rows: Taps): { indices: Int32Array; weights: Float32Array; taps: number } {
-  const taps = Math.max(...rows.map((row) => row.length))
+  const taps = rows.reduce((most, row) => Math.max(most, row.length), 1)
   const indices = new Int32Array(rows.length * taps)
   const weights = new Float32Array(rows.length * taps)
   rows.forEach((row, j) => {
