@@ -5,6 +5,7 @@ import type { EngineDescription } from '../engine/engine.js'
 import { openEngine } from '../engine/select.js'
 import { GapcamError, messageOf, writeFaultOf } from '../errors.js'
 import { fusedActivation } from '../model/activation.js'
+import { bytesHere } from '../engine/bytes.js'
 import { compilePlan } from '../model/compile.js'
 import type { Graph } from '../model/graph.js'
 import { loadModel } from '../model/load.js'
@@ -32,13 +33,20 @@ export function modelCommand(program: Command): void {
     .action(async (file: string, values: FlagValues) => {
       const { loaded, size } = await load(file, values)
       const { scores, engine } = await classifierFor(file, size)
-      const report = { ...reportModel(loaded, size), engine: engine ?? (await engineFor(loaded, size)), scores }
+      const report = {
+        ...reportModel(loaded, size, bytesHere()),
+        engine: engine ?? (await engineFor(loaded, size)),
+        scores,
+      }
       if (wantsJson(values['json'] === true)) writeJson(report)
       else writeReport(report)
     })
   add('passes', 'print the graph after each pass of the compiler').action(async (file: string, values: FlagValues) => {
     const { loaded, size } = await load(file, values)
-    const compiled = compilePlan(prepareNative(loaded.graph, { inputSize: size }), { onPass: writeGraph })
+    const compiled = compilePlan(prepareNative(loaded.graph, { inputSize: size }), {
+      bytes: bytesHere(),
+      onPass: writeGraph,
+    })
     if ('unsupported' in compiled)
       for (const { node, op, reason } of compiled.unsupported) process.stderr.write(`${op} ${node}: ${reason}\n`)
   })
@@ -71,7 +79,7 @@ async function compileTo(
   { graph, path }: LoadedModel,
   inputSize: InputSize | undefined,
 ): Promise<void> {
-  const compiled = compilePlan(prepareNative(graph, { inputSize }))
+  const compiled = compilePlan(prepareNative(graph, { inputSize }), { bytes: bytesHere() })
   if ('unsupported' in compiled) {
     const [first] = compiled.unsupported
     throw new GapcamError('MODEL_UNSUPPORTED', `model ${path}: ${first?.op} (${first?.node}): ${first?.reason}`)

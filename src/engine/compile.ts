@@ -3,23 +3,11 @@ import { compilePlan } from '../model/compile.js'
 import type { UnsupportedNode } from '../model/graph.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { serializeOutline } from '../model/plan.js'
-import type { ByteType } from '../model/quantized/code.js'
 import { onlyOutputs, prepareNative } from '../model/prepare.js'
+import { bytesFor } from './bytes.js'
 import type { EngineOptions } from './engine.js'
 import type { CompiledModel } from './native.js'
 import { inputSizes, readTuning } from './tuning.js'
-
-/** Targets with kernels for bytes, and the type of byte that their instructions multiply. */
-const byteTargets: ReadonlyMap<string, ByteType> = new Map([])
-
-/**
- * The type in which a target computes 8-bit networks, or null for float32. `integers` asks for bytes on any target, or for
- * none.
- */
-export function bytesFor(target: string, integers: boolean | undefined): ByteType | null {
-  if (integers === false) return null
-  return byteTargets.get(target) ?? (integers ? (target.startsWith('neon') ? 'int8' : 'uint8') : null)
-}
 
 /**
  * The compiled model, whose constants are views of the model's file; or why the native engine does not cover it. For CUDA

@@ -39,7 +39,7 @@ export async function openEngine(
     const { compileModel } = await import('./compile.js')
     const own = await openOwn((wanted) => compileModel(loaded, options, wanted), choice, options)
     if ('engine' in own) {
-      onCompiled?.(own.compiled)
+      if (own.compiled) onCompiled?.(own.compiled)
       return own.engine
     }
     if (choice !== 'auto') throw unavailable(choice, own.native)
@@ -87,7 +87,8 @@ type Source = CompiledModel | ((wanted: Wanted) => CompiledModel | { readonly wh
 
 interface Opened {
   readonly engine: Engine
-  readonly compiled: CompiledModel
+  /** What may be kept for the next start. */
+  readonly compiled: CompiledModel | null
 }
 
 interface NotOpened {
@@ -111,7 +112,30 @@ async function openOwn(source: Source, choice: OwnChoice, options: EngineOptions
   const native = await tryNative({ source, isForCuda: !('why' in gpu), options, reason, before: rejected })
   if ('why' in native) return { native, rejected }
   const { compiled } = native
-  return { compiled, engine: 'why' in gpu ? native.engine : await openOnGpu(native, gpu, choice === 'cuda', options) }
+  if ('why' in gpu) return { compiled, engine: native.engine }
+  const cuda = await openOnGpu(native, gpu, choice === 'cuda', options)
+  if ('engine' in cuda) return { compiled, engine: cuda.engine }
+  const alone = await withoutCuda(source, native, gpu.addon, { options, reason, before: rejected })
+  alone.engine.rejectOther('cuda', cuda.why)
+  return alone
+}
+
+/** The native engine where CUDA does not serve. Its plan may be another one, in 8 bits; that one is not kept. */
+async function withoutCuda(
+  source: Source,
+  native: NativeOpened,
+  addon: Addon,
+  rest: Pick<NativeRequest, 'options' | 'reason' | 'before'>,
+): Promise<{ readonly engine: NativeEngine; readonly compiled: CompiledModel | null }> {
+  const alone =
+    typeof source === 'function'
+      ? source({ target: targetFor(addon, rest.options), isForCuda: false })
+      : native.compiled
+  if ('why' in alone || Buffer.compare(alone.outline, native.compiled.outline) === 0) return native
+  const opened = await tryNative({ source: alone, isForCuda: false, ...rest })
+  if ('why' in opened) return native
+  await native.engine.close()
+  return { engine: opened.engine, compiled: null }
 }
 
 /** The GPU that is to be tried, or why none is. */
@@ -139,21 +163,17 @@ function unavailable(name: 'cuda' | 'native', { why, cause }: Failure): GapcamEr
   return new GapcamError('ENGINE_UNAVAILABLE', `${name} engine: ${why}`, { cause, ...hint })
 }
 
-/** The CUDA engine on top of a native one. If CUDA cannot serve: the native one, or an error if CUDA was requested. */
+/** The CUDA engine on top of a native one, or why CUDA cannot serve. Rejects if CUDA was requested and cannot. */
 async function openOnGpu(
   native: NativeOpened,
   gpu: { addon: Addon; device: CudaDevice },
   isAsked: boolean,
   options: EngineOptions,
-): Promise<Engine> {
+): Promise<{ readonly engine: Engine } | { readonly why: string }> {
   const cuda = await tryCuda({ ...gpu, compiled: native.compiled, cpu: native.engine, isAsked, options })
-  if ('engine' in cuda) return cuda.engine
-  if (isAsked) {
-    await native.engine.close()
-    throw unavailable('cuda', cuda)
-  }
-  native.engine.rejectOther('cuda', cuda.why)
-  return native.engine
+  if ('engine' in cuda || !isAsked) return cuda
+  await native.engine.close()
+  throw unavailable('cuda', cuda)
 }
 
 interface NativeOpened {

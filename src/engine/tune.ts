@@ -12,6 +12,7 @@ import type { LoadedModel } from '../model/onnx/onnx.js'
 import { serializePlan, type Plan } from '../model/plan.js'
 import { prepareNative, type PreparedGraph } from '../model/prepare.js'
 import type { InputSize } from '../tensor.js'
+import { bytesFor } from './bytes.js'
 import { bestTarget } from './select.js'
 import { resolveThreads } from './threads.js'
 import { inputSizes, processorName, tuningVersion, type Tuning } from './tuning.js'
@@ -79,7 +80,7 @@ class Bench {
   }
 
   compile(separate: readonly string[]): Plan {
-    const compiled = compilePlan(this.#prepared, { separate })
+    const compiled = compilePlan(this.#prepared, { separate, bytes: bytesFor(this.target, undefined) })
     if ('plan' in compiled) return compiled.plan
     const [first] = compiled.unsupported
     throw new GapcamError('ENGINE_UNAVAILABLE', `native engine: ${first?.node}: ${first?.reason}`)

@@ -6,6 +6,7 @@
 import type { Draft } from './draft.js'
 import type { TensorId } from './operators/context.js'
 import type { PlanStep } from './plan.js'
+import { byteChain, type ByteConv } from './quantized/chain.js'
 import { tensorBytes, type StepParameters } from './steps.js'
 
 /** Joins the names of the nodes that a grouped step computes. */
@@ -14,13 +15,24 @@ export const nameSeparator = ' + '
 /** A first-level cache. Smaller tensors stay in it without grouping. */
 const wideBytes = 32 * 1024
 
-type Conv = Extract<PlanStep, { readonly kind: 'conv2d' }>
+type FloatConv = Extract<PlanStep, { readonly kind: 'conv2d' }>
+type Conv = FloatConv | ByteConv
 type MaxPool = Extract<PlanStep, { readonly kind: 'pool2d' }>
 
-/** The draft with chains. `separate` names groups that stay separate steps, because a measurement found them faster. */
-export function groupChains(draft: Draft, separate: ReadonlySet<string> = new Set()): Draft {
+/** How chains are made. */
+export interface ChainOptions {
+  /** Names of groups that stay separate steps, because a measurement found them faster. */
+  readonly separate?: ReadonlySet<string>
+  /** Whether convolutions on bytes are grouped too. */
+  readonly groupsBytes?: boolean
+}
+
+/** The draft with chains. */
+export function groupChains(draft: Draft, { separate = new Set(), groupsBytes = false }: ChainOptions = {}): Draft {
   const uses = usesOf(draft)
-  const windows = draft.steps.filter((step): step is Conv | MaxPool => isDepthwise(draft, step) || isMaxPool(step))
+  const isWindow = (step: PlanStep): step is Conv | MaxPool =>
+    (isDepthwise(draft, step) && (groupsBytes || step.kind === 'conv2d')) || isMaxPool(step)
+  const windows = draft.steps.filter(isWindow)
   const taken = new Map<PlanStep, PlanStep | null>()
   // The group that saves the most bytes first: a 1×1 convolution between two windows can belong to only one of them.
   for (;;) {
@@ -58,12 +70,15 @@ function usesOf({ tensors, steps, outputs }: Draft): Uses {
   return { maker, readers }
 }
 
-const isConv = (step: PlanStep | null | undefined): step is Conv => step?.kind === 'conv2d'
+const isConv = (step: PlanStep | null | undefined): step is Conv => step?.kind === 'conv2d' || step?.kind === 'qconv2d'
+
+/** What a convolution adds to its sums. */
+const residualOf = (step: Conv): TensorId | null => step.inputs[step.kind === 'conv2d' ? 3 : 4]!
 
 function isDepthwise({ tensors }: Draft, step: PlanStep): step is Conv {
   if (!isConv(step)) return false
   const channels = tensors[step.inputs[0]!]!.shape[3]
-  const isPlain = step.outputs[0] !== null && step.inputs[3] === null
+  const isPlain = step.outputs[0] !== null && residualOf(step) === null
   return isPlain && step.parameters.groups === channels && tensors[step.inputs[1]!]!.shape[0] === channels
 }
 
@@ -86,7 +101,7 @@ function isPointwise({ parameters }: Conv): boolean {
 
 /** Whether a step may stand before the window. Strips are computed directly, which suits 1×1 and strided kernels. */
 function mayExpand(step: PlanStep | null | undefined): step is Conv {
-  if (!isConv(step) || step.outputs[0] === null || step.outputs[1] !== null || step.inputs[3] !== null) return false
+  if (!isConv(step) || step.outputs[0] === null || step.outputs[1] !== null || residualOf(step) !== null) return false
   return (
     isPointwise(step) || (step.parameters.groups === 1 && step.parameters.strideH > 1 && step.parameters.strideW > 1)
   )
@@ -117,26 +132,51 @@ function groupAround(
   const [x, y] = [window.inputs[0]!, window.outputs[0]!]
   const pooled = isConv(window) ? window.outputs[1]! : null
   const [before, after] = [maker.get(x), onlyReader(y)]
+  const isAlike = (step: PlanStep): boolean => isConv(step) && (step.kind === window.kind || !isConv(window))
   const expand =
-    mayExpand(before) && !taken.has(before) && onlyReader(x) === window && bytesOf(x) > wideBytes ? before : null
-  const canProject = mayProject(after) && !taken.has(after) && after.inputs[0] === y && pooled === null
+    mayExpand(before) && isAlike(before) && !taken.has(before) && onlyReader(x) === window && bytesOf(x) > wideBytes
+      ? before
+      : null
+  const canProject =
+    mayProject(after) && isAlike(after) && !taken.has(after) && after.inputs[0] === y && pooled === null
   const project = canProject && (expand !== null || (isConv(window) && bytesOf(y) > wideBytes)) ? after : null
   if (!expand && !project) return null
   const savedBytes = (expand ? bytesOf(x) : 0) + (project ? bytesOf(y) : 0)
   const parts = [...(expand ? [expand] : []), window, ...(project ? [project] : [])]
-  const step: PlanStep = {
-    kind: 'chain',
+  const common = {
     name: parts.map(({ name }) => name).join(nameSeparator),
-    inputs: inputsOf(window, expand, project),
     outputs: [(project ?? window).outputs[0]!, pooled],
-    parameters: parametersOf(window, expand, project),
   }
-  return { step, parts, savedBytes }
+  const step = stepOf(draft, common, window, expand, project)
+  return step && { step, parts, savedBytes }
+}
+
+/** The group's step; null where bytes and floats meet in it, or a maximum of bytes. */
+function stepOf(
+  draft: Draft,
+  common: Pick<PlanStep, 'name' | 'outputs'>,
+  window: Conv | MaxPool,
+  expand: Conv | null,
+  project: Conv | null,
+): PlanStep | null {
+  const isByte = (step: Conv | MaxPool | null): step is ByteConv | null => step === null || step.kind === 'qconv2d'
+  const isFloat = (step: Conv | null): step is FloatConv | null => step === null || step.kind === 'conv2d'
+  if (window.kind === 'qconv2d')
+    return isByte(expand) && isByte(project)
+      ? { kind: 'qchain', ...common, ...byteChain(draft, window, expand, project) }
+      : null
+  if (!isFloat(expand) || !isFloat(project)) return null
+  const parameters = parametersOf(window, expand, project)
+  return { kind: 'chain', ...common, inputs: inputsOf(window, expand, project), parameters }
 }
 
 /** The inputs of the chain, in the order of its row in the step table. */
-function inputsOf(window: Conv | MaxPool, expand: Conv | null, project: Conv | null): readonly (TensorId | null)[] {
-  const input = (step: Conv | null, i: number): TensorId | null => step?.inputs[i] ?? null
+function inputsOf(
+  window: FloatConv | MaxPool,
+  expand: FloatConv | null,
+  project: FloatConv | null,
+): readonly (TensorId | null)[] {
+  const input = (step: FloatConv | null, i: number): TensorId | null => step?.inputs[i] ?? null
   const depthwise = isConv(window) ? window : null
   return [
     (expand ?? window).inputs[0]!,
@@ -150,7 +190,11 @@ function inputsOf(window: Conv | MaxPool, expand: Conv | null, project: Conv | n
   ]
 }
 
-function parametersOf(window: Conv | MaxPool, expand: Conv | null, project: Conv | null): StepParameters<'chain'> {
+function parametersOf(
+  window: FloatConv | MaxPool,
+  expand: FloatConv | null,
+  project: FloatConv | null,
+): StepParameters<'chain'> {
   const { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW } =
     window.parameters
   const e = expand?.parameters

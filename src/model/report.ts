@@ -7,6 +7,7 @@ import { headOf, shapeIn, type Head } from './head.js'
 import type { LoadedModel } from './onnx/onnx.js'
 import type { PlanStep } from './plan.js'
 import { prepareGraph, prepareNative, type PreparedGraph } from './prepare.js'
+import type { ByteType } from './quantized/code.js'
 
 /** What became of one node. */
 export interface NodeReport {
@@ -46,11 +47,19 @@ export interface ModelReport {
   readonly nodes: readonly NodeReport[]
 }
 
-/** Compiles a model and reports on it. Throws MODEL_INPUT_SIZE where the size is missing or does not fit. */
-export function reportModel(model: LoadedModel, inputSize: InputSize | undefined): ModelReport {
+/**
+ * Compiles a model and reports on it; `bytes` as for `compilePlan`. Throws MODEL_INPUT_SIZE where the size is missing or
+ * does not fit.
+ */
+export function reportModel(
+  model: LoadedModel,
+  inputSize: InputSize | undefined,
+  bytes: ByteType | null = null,
+): ModelReport {
   const prepared = prepareNative(model.graph, { inputSize })
   let fused = prepared.graph
   const compiled = compilePlan(prepared, {
+    bytes,
     onPass: (_, after) => {
       fused = after
     },
@@ -111,6 +120,7 @@ function counted(names: readonly string[]): Record<string, number> {
 function kindOf(step: PlanStep): string {
   switch (step.kind) {
     case 'binary':
+    case 'qbinary':
     case 'pool2d':
     case 'reduce':
       return `${step.kind} ${step.parameters.op}`

@@ -33,8 +33,7 @@ it.each(Object.keys(tfliteModels))('%s computes what LiteRT computes', async (na
   const golden = goldens[name]
   expect(golden?.sha256, 'the fixture is of another model').toBe(createHash('sha256').update(bytes).digest('hex'))
   const { type = 'float32' } = spec.tensors[spec.inputs[0]!]!
-  // The native engine computes quantised networks without their rounding.
-  const model = await openModel(path, { engine: type === 'float32' ? 'auto' : 'onnxruntime' })
+  const model = await openModel(path, { integers: true })
   try {
     expect(model.inputs[0]!.type).toBe(type)
     const [output] = Object.values(await model.run(inputOf(spec)))
