@@ -55,12 +55,12 @@ static void QuantTiles(const QuantRows& left, size_t first, uint32_t tiles, cons
     StartSums<kRows, kVectors>(sums, panel.bias);
     const char* w = panel.w;
     for (uint32_t t = 0; t < rows.taps; ++t) AddRun<kRows, kVectors>(sums, rows.runs[t] + at, step, rows.groups, w);
-    if (__builtin_expect(panel.extra != panel.extra_end, false)) AddExtras<kRows, kVectors>(sums, rows, at, panel);
+    if constexpr (ProductFormat::kParts > 1) {
+      if (__builtin_expect(panel.extra != panel.extra_end, false)) AddExtras<kRows, kVectors>(sums, rows, at, panel);
+    }
     Unrolled<kVectors * kPartials>(
         GAPCAM_BODY(v) { Unrolled<kRows>(GAPCAM_BODY(r) { Settle(sums[GAPCAM_AT(v)][GAPCAM_AT(r)]); }); });
-    I whole[kVectors][kRows];
-    EndSums<kRows, kVectors>(sums, panel.bias, whole);
-    StoreTile<kRows, kVectors>(whole, panel.scales, panel.is_small, end, panel.columns, y, stride);
+    EndTile<kRows, kVectors>(sums, panel.bias, panel.scales, panel.is_small, end, panel.columns, y, stride);
   }
 }
 

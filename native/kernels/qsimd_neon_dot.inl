@@ -93,12 +93,11 @@ GAPCAM_INLINE void StartSums(I (&sums)[kVectors][kRows], const int32_t* bias) {
   });
 }
 
-// The sums when all runs are added.
+// Ends a tile: see StoreTile. The sums contain the bias already.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void EndSums(const I (&sums)[kVectors][kRows], const int32_t*, I (&whole)[kVectors][kRows]) {
-  Unrolled<kVectors>(GAPCAM_BODY(v) {
-    Unrolled<kRows>(GAPCAM_BODY(r) { whole[GAPCAM_AT(v)][GAPCAM_AT(r)] = sums[GAPCAM_AT(v)][GAPCAM_AT(r)]; });
-  });
+GAPCAM_INLINE void EndTile(I (&sums)[kVectors][kRows], const int32_t*, const float* scales, bool is_small,
+                           const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
+  StoreTile<kRows, kVectors>(sums, scales, is_small, end, columns, y, stride);
 }
 
 }  // namespace

@@ -52,9 +52,11 @@ GAPCAM_INLINE void StartSums(I (&sums)[4 * kVectors][kRows], const int32_t*) {
       GAPCAM_BODY(c) { Unrolled<kRows>(GAPCAM_BODY(r) { sums[GAPCAM_AT(c)][GAPCAM_AT(r)] = vdupq_n_s32(0); }); });
 }
 
-// The sums when all runs are added: of the partial sums and the bias.
+// Ends a tile: see StoreTile. Adds up the partial sums and the bias.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void EndSums(const I (&sums)[4 * kVectors][kRows], const int32_t* bias, I (&whole)[kVectors][kRows]) {
+GAPCAM_INLINE void EndTile(const I (&sums)[4 * kVectors][kRows], const int32_t* bias, const float* scales,
+                           bool is_small, const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
+  I whole[kVectors][kRows];
   Unrolled<kVectors>(GAPCAM_BODY(v) {
     constexpr int c = 4 * GAPCAM_AT(v);
     const I start = LoadSums(bias + c);
@@ -64,6 +66,7 @@ GAPCAM_INLINE void EndSums(const I (&sums)[4 * kVectors][kRows], const int32_t* 
       whole[GAPCAM_AT(v)][GAPCAM_AT(r)] = vaddq_s32(vpaddq_s32(low, high), start);
     });
   });
+  StoreTile<kRows, kVectors>(whole, scales, is_small, end, columns, y, stride);
 }
 
 // Widens one row of 16 channels: lane i of vector v of `to` holds channel 4v + i.

@@ -124,14 +124,6 @@ GAPCAM_INLINE void StartSums(I (&sums)[kVectors][kRows], const int32_t* bias) {
   });
 }
 
-// The sums when all runs are added.
-template <int kRows, int kVectors>
-GAPCAM_INLINE void EndSums(const I (&sums)[kVectors][kRows], const int32_t*, I (&whole)[kVectors][kRows]) {
-  Unrolled<kVectors>(GAPCAM_BODY(v) {
-    Unrolled<kRows>(GAPCAM_BODY(r) { whole[GAPCAM_AT(v)][GAPCAM_AT(r)] = sums[GAPCAM_AT(v)][GAPCAM_AT(r)]; });
-  });
-}
-
 // How sums become bytes: clamp(rint(sum · scale) + zero).
 struct ByteEnd {
   int32_t zero, low, high;
@@ -255,6 +247,13 @@ GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bo
       StoreRows(tile, kHere, kWidth, columns, y + r * stride, stride);
     }
   });
+}
+
+// Ends a tile: see StoreTile. The sums contain the bias already.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void EndTile(I (&sums)[kVectors][kRows], const int32_t*, const float* scales, bool is_small,
+                           const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
+  StoreTile<kRows, kVectors>(sums, scales, is_small, end, columns, y, stride);
 }
 
 // Interleaves kGroup rows of kSumBytes channels: lane i of vector v of `to` holds the operands of one channel, in the order
