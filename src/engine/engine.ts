@@ -3,6 +3,7 @@
  * Its tensors are its own memory, the same from open to close: the caller writes `inputs`, calls `run`, and reads
  * `outputs` before the next `run`. One run at a time; `run` never blocks the event loop.
  */
+import type { Precision } from '../model/precision.js'
 import type { EngineName } from '../decision/prediction.js'
 import type { Preprocessor, PreprocessSpec } from '../pixels/spec.js'
 import type { InputSize, Tensor } from '../tensor.js'
@@ -82,6 +83,11 @@ export interface EngineOptions {
   readonly threads?: number | 'auto'
   /** Forces a native target, as GAPCAM_TARGET does. An unsupported target is an error. */
   readonly target?: string
+  /**
+   * 'fp16' computes convolutions in half precision on the CPU. It needs an Arm processor with ARMv8.2 FP16; elsewhere it is
+   * an error. Default 'fp32'.
+   */
+  readonly precision?: Precision | undefined
   /** Precision of CUDA; 'auto' (the default) is fp16 if that passes the self-test, else fp32. */
   readonly cudaPrecision?: CudaPrecision | 'auto'
   /** Whether 8-bit networks compute in 8 bits rather than in float32; default where the target has kernels for it. */

@@ -79,8 +79,11 @@ export async function wantedHere(addon: Addon, choice: OwnChoice, options: Engin
   return { target: targetFor(addon, options), isForCuda: !('why' in (await gpuFor(choice, options))) }
 }
 
-const targetFor = (addon: Addon, { target }: EngineOptions): string =>
-  target ?? process.env['GAPCAM_TARGET'] ?? bestTarget(addon)
+const targetFor = (addon: Addon, options: EngineOptions): string => forcedTarget(options) ?? bestTarget(addon)
+
+/** The target that the options or the environment name. Half precision has one target. */
+const forcedTarget = ({ target, precision }: EngineOptions): string | undefined =>
+  target ?? (precision === 'fp16' ? 'neonhalf' : process.env['GAPCAM_TARGET'])
 
 /** A compiled model, or what compiles one. */
 type Source = CompiledModel | ((wanted: Wanted) => CompiledModel | { readonly why: string })
@@ -140,7 +143,7 @@ async function withoutCuda(
 
 /** The GPU that is to be tried, or why none is. */
 async function gpuFor(choice: OwnChoice, options: EngineOptions): ReturnType<typeof findCudaDevice> {
-  const target = options.target ?? process.env['GAPCAM_TARGET']
+  const target = forcedTarget(options)
   const isForCpu = choice === 'native' || (choice === 'auto' && target !== undefined)
   return isForCpu ? { why: `${target ?? 'native'} was asked for` } : findCudaDevice()
 }
@@ -200,7 +203,7 @@ async function tryNative({
   const loaded = loadAddon()
   if ('reason' in loaded) return { why: loaded.reason }
   const { addon } = loaded
-  const target = options.target ?? process.env['GAPCAM_TARGET']
+  const target = forcedTarget(options)
   // It runs while the model is compiled, or else while the kept plan is opened.
   if (typeof source === 'function') void testedTarget(addon, target)
   const compiled = typeof source === 'function' ? source({ target: targetFor(addon, options), isForCuda }) : source

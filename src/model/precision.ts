@@ -8,8 +8,7 @@ import type { PlanStep } from './plan.js'
 import { stepTable, type ElementwiseOp } from './steps.js'
 
 /** How a plan computes: 'fp16' is half precision, which only the target neonhalf has. */
-export const precisions = ['fp32', 'fp16'] as const
-export type Precision = (typeof precisions)[number]
+export type Precision = 'fp32' | 'fp16'
 
 /** Activations that need no exponential function. */
 const plainActivations: readonly ElementwiseOp[] = ['none', 'relu', 'clip', 'hardSwish']
