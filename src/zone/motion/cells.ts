@@ -1,11 +1,11 @@
 /** One grid of a picture's cells: the reference, what is usual of each cell, and which differ from it. */
 
-/** A cell differs when it is this many standard deviations away from the reference. */
-const deviations = 4.5
+/** A cell differs when it is 4.5 standard deviations away from the reference. Squared. */
+const limit = 4.5 * 4.5
 /** Time constants, milliseconds: of a cell's mean, from which its variance is measured, and of the variance. */
 const [meanMs, varianceMs] = [600, 30_000]
-/** A deviation counts in a cell's variance at most this many times its standard deviation. */
-const mostDeviations = 4
+/** A deviation counts in a cell's variance at most four times its standard deviation. Squared. */
+const mostSquare = 4 * 4
 /** How the picture of a grid may differ without anything having moved. */
 export interface Expected {
   readonly gain: number
@@ -49,7 +49,8 @@ export class Cells {
     const { levels, reference } = this
     const [counts, mean, variance, differed] = [this.#counts, this.#mean, this.#variance, this.#differed]
     const [meanShare, varianceShare] = [1 - Math.exp(-dtMs / meanMs), 1 - Math.exp(-dtMs / varianceMs)]
-    const sensor = noise * noise * (1 + (gain * gain) / averaged)
+    const square = noise * noise
+    const sensor = square * (1 + (gain * gain) / averaged)
     const least = this.#leastLevels
     let [differing, held] = [0, 0]
     for (let i = 0; i < levels.length; i++) {
@@ -57,14 +58,14 @@ export class Cells {
       const level = levels[i]!
       const known = variance[i]!
       // What a cell varies beyond the sensor's noise; twice, since the reference caught it at a random moment too.
-      const spread = sensor + 2 * Math.max(0, known - noise * noise)
+      const spread = sensor + 2 * Math.max(0, known - square)
       const away = Math.abs(level - gain * reference[i]! - offset)
-      const differs = away > least && away * away > deviations * deviations * spread ? 1 : 0
+      const differs = away > least && away * away > limit * spread ? 1 : 0
       differing += differs
       held += differs & differed[i]!
       differed[i] = differs
       const deviation = level - mean[i]!
-      const bounded = Math.min(deviation * deviation, mostDeviations * mostDeviations * spread)
+      const bounded = Math.min(deviation * deviation, mostSquare * spread)
       variance[i] = known + varianceShare * (bounded - known)
       mean[i] = mean[i]! + meanShare * deviation
     }

@@ -1,6 +1,7 @@
 /** Sensor noise from two pictures in a row. */
 
-const binWidth = 0.1
+/** Bins of the histogram of differences, in all and for each level. */
+const perLevel = 10
 const bins = 512
 const counts = new Uint16Array(bins)
 
@@ -11,7 +12,7 @@ const counts = new Uint16Array(bins)
 export function noiseBetween(before: Float32Array, now: Float32Array): number {
   counts.fill(0)
   for (let i = 0; i < now.length; i++) {
-    const bin = Math.round((now[i]! - before[i]!) / binWidth) + bins / 2
+    const bin = Math.floor((now[i]! - before[i]!) * perLevel + (bins / 2 + 0.5))
     counts[bin < 0 ? 0 : bin >= bins ? bins - 1 : bin]!++
   }
   const half = now.length / 2
@@ -23,5 +24,5 @@ export function noiseBetween(before: Float32Array, now: Float32Array): number {
     seen += (counts[middle - reach] ?? 0) + (counts[middle + reach] ?? 0)
   }
   // The median deviation of a normal distribution is 0.6745 standard deviations; a difference has twice the variance.
-  return ((reach * binWidth) / 0.6745) * Math.SQRT1_2
+  return (reach / perLevel / 0.6745) * Math.SQRT1_2
 }
