@@ -5,6 +5,7 @@ import type { CameraConfig, Config } from '../config/schema.js'
 import type { Decision } from '../decision/decision.js'
 import type { Prediction } from '../decision/prediction.js'
 import type { Node } from '../run/node.js'
+import { zonesOf } from '../zone/definition.js'
 import { writeJson } from './output.js'
 
 /** Says once what runs, when the first camera delivers, and each further camera in one line. */
@@ -29,6 +30,8 @@ export class Banner {
     const processor = engine === 'cuda' ? cuda?.device : `${threads} ${threads === 1 ? 'thread' : 'threads'}`
     const assumed = classifier.assumed.map((text) => `; assumed: ${text}`).join('')
     const root = `${this.#config.mqtt.base}/${this.#config.node}`
+    const [first] = zonesOf(camera)
+    const place = first?.key ?? camera.id
     const address = broker ? `${broker.host}:${broker.port}` : publisher.stats().url
     const listen = broker ? `-h ${broker.host} -p ${broker.port} -t '${root}/#'` : `-L '${String(address)}/${root}/#'`
     return [
@@ -40,7 +43,7 @@ export class Banner {
       ...(address === null
         ? []
         : [
-            `topics   ${root}/${camera.id}/label, ${root}/${camera.id}/state, ${root}/status`,
+            `topics   ${root}/${place}/label, ${root}/${place}/state, ${root}/status`,
             `listen   mosquitto_sub ${listen} -v`,
           ]),
     ]

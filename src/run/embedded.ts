@@ -7,6 +7,7 @@ import { loadConfig } from '../config/config.js'
 import type { configSchema } from '../config/schema.js'
 import type { Decision } from '../decision/decision.js'
 import { createLogger } from '../log.js'
+import { placeOf } from './names.js'
 import { openNode, type NodeOptions } from './node.js'
 
 /** The configuration as in the YAML file of docs/configuration.md, as an object. Absent keys have their defaults. */
@@ -15,6 +16,8 @@ export type NodeConfig = z.input<typeof configSchema>
 /** A label that was settled, or `unknown` with the reason why there is none. */
 export interface NodeLabel {
   readonly camera: string
+  /** Absent for the camera's own question. */
+  readonly zone?: string | undefined
   /** A label of the model, or `unknown`. */
   readonly label: string
   /** Smoothed score, 0 to 1. */
@@ -76,9 +79,9 @@ export async function startEmbedded(
       log,
       startPage,
       onMissingCamera: (reason) => log.info({}, `no camera: ${reason}`),
-      onSettled: (camera, decision) => {
+      onSettled: (key, decision) => {
         if (decision.reason === 'starting' || decision.reason === 'settling') return
-        for (const listen of listeners) listen(labelOf(camera, decision))
+        for (const listen of listeners) listen(labelOf(key, decision))
       },
     },
     stopping.signal,
@@ -104,8 +107,8 @@ export async function startEmbedded(
   }
 }
 
-function labelOf(camera: string, { label, score, prev, reason }: Decision): NodeLabel {
-  return { camera, label, score, previous: prev, reason, at: new Date() }
+function labelOf(key: string, { label, score, prev, reason }: Decision): NodeLabel {
+  return { ...placeOf(key), label, score, previous: prev, reason, at: new Date() }
 }
 
 /** Labels from this call on, until `ended` settles. */

@@ -194,3 +194,42 @@ it('the installed model is also the latest, and no field is empty', () => {
     title: 'dock-7',
   })
 })
+
+describe('zones', () => {
+  const zone = (camera: string, id: string, hasHeat = false) => ({
+    camera,
+    id,
+    name: `Zone ${id}`,
+    labels: ['open', 'closed'],
+    hasHeat,
+  })
+
+  it('have entities of their own in the device of their camera, which keeps only what is its own', () => {
+    const [device] = messages({ withoutOwn: ['cam0'], zones: [zone('cam0', 'gate', true), zone('cam0', 'bin')] })
+    const { components } = device!.payload
+    expect(Object.keys(components).filter((key) => key.startsWith('zone_gate_'))).toEqual(
+      ['label', 'score', 'snapshot', 'take_snapshot', 'heat', 'take_heat', 'time', 'event', 'enabled', 'threshold'].map(
+        (key) => `zone_gate_${key}`,
+      ),
+    )
+    expect(components).not.toHaveProperty('label')
+    expect(components).not.toHaveProperty('zone_bin_heat')
+    expect(components).toHaveProperty('camera_ok')
+    expect(components['zone_gate_label']).toMatchObject({
+      name: 'Zone gate',
+      state_topic: 'gapcam/dock-1/cam0/gate/state',
+      default_entity_id: 'sensor.dock_1_gate_label',
+    })
+    expect(components['zone_gate_score']).toMatchObject({ name: 'Zone gate score' })
+    expect(components['zone_gate_take_snapshot']).toMatchObject({ payload_press: '{"camera":"cam0","zone":"gate"}' })
+  })
+
+  it('never share an id with another entity, whatever their names', () => {
+    const zones = ['take', 'a', 'a-take', 'zone', '-a', 'a-'].map((id) => zone('cam0', id, true))
+    const all = messages({ cameras: ['cam0', 'take'], hasHeat: true, zones }).flatMap(({ payload }) =>
+      Object.values(payload.components),
+    )
+    const ids = all.map((entity) => entity['unique_id'])
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+})
