@@ -81,7 +81,7 @@ describe('the eight photographs get their labels', () => {
   })
 
   it.skipIf(shared === null).each(['efficientnet-lite0-int8.onnx', 'mobilenet-v2-int8.onnx'])(
-    'from %s, which runs on onnxruntime (skipped without the shared folder)',
+    'from %s, which the native engine runs in 8 bits (skipped without the shared folder)',
     async (name) => {
       const model = join(shared!, 'models', name)
       const isUint8 = name.startsWith('mobilenet')
@@ -95,7 +95,7 @@ describe('the eight photographs get their labels', () => {
       expect(status, stderr).toBe(0)
       expect(results.map(({ top }) => top[0]?.label)).toEqual(known.map(({ label }) => label))
       for (const { engine, top } of results) {
-        expect(engine).toBe('onnxruntime')
+        expect(engine).toBe('native')
         expect(top[0]!.score).toBeGreaterThan(0.2)
         expect(top.reduce((sum, { score }) => sum + score, 0)).toBeLessThanOrEqual(1.001)
       }
