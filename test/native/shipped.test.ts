@@ -81,7 +81,7 @@ describe('the shipped arm64 addon', () => {
       ]),
     ) as Record<string, number>[]
     expect(row!['fmla']).toBeLessThanOrEqual(24_047_040)
-    expect(row!['instructions']).toBeLessThanOrEqual(48e6)
+    expect(row!['instructions']).toBeLessThanOrEqual(41.2e6)
     expect(row!['bytesLoaded']).toBeLessThanOrEqual(136e6)
     expect(row!['bytesStored']).toBeLessThanOrEqual(28.2e6)
   }, 120_000)
