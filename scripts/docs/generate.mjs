@@ -99,7 +99,7 @@ ${table(['field', 'meaning'], manifestFields())}
 
 | variable | meaning |
 | --- | --- |
-| \`GAPCAM_TARGET\` | forces a target of the native engine: \`avx512vnni\`, \`avx512\`, \`avxvnni\`, \`avx2\`, \`neondot\`, \`neon\`, \`scalar\`; a target that this machine cannot run is an error |
+| \`GAPCAM_TARGET\` | forces a target of the native engine: \`avx512vnni\`, \`avx512\`, \`avxvnni\`, \`avx2\`, \`neondot\`, \`neon\`, \`neonhalf\` (only when it is named), \`scalar\`; a target that this machine cannot run is an error |
 | \`GAPCAM_ADDON\` | path of another native addon |
 | \`GAPCAM_ONNXRUNTIME\` | path of another onnxruntime module |
 | \`GAPCAM_CUBINS\` | another folder with compiled CUDA kernels |
