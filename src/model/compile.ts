@@ -21,8 +21,6 @@ export interface CompileOptions {
   readonly precision?: Precision
   /** Names of groups that `gapcam tune` found faster as separate steps. */
   readonly separate?: readonly string[]
-  /** Whether convolutions on bytes become chains too. Default false, until a measurement shows the gain. */
-  readonly groupsBytes?: boolean
   /** Called with the graph after each pass. `gapcam model passes` prints it. */
   readonly onPass?: (name: string, graph: Graph) => void
 }
@@ -63,8 +61,8 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
   }
   const lowered = lowerGraph(graph)
   if (!('draft' in lowered)) return lowered
-  const { separate, groupsBytes = false, precision } = options
-  const draft = groupChains(lowered.draft, { separate: new Set(separate), groupsBytes })
+  const { separate, precision } = options
+  const draft = groupChains(lowered.draft, new Set(separate))
   return planOf(precision === 'fp16' ? inHalfPrecision(draft) : draft)
 }
 

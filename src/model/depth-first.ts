@@ -19,19 +19,11 @@ type FloatConv = Extract<PlanStep, { readonly kind: 'conv2d' }>
 type Conv = FloatConv | ByteConv
 type MaxPool = Extract<PlanStep, { readonly kind: 'pool2d' }>
 
-/** How chains are made. */
-export interface ChainOptions {
-  /** Names of groups that stay separate steps, because a measurement found them faster. */
-  readonly separate?: ReadonlySet<string>
-  /** Whether convolutions on bytes are grouped too. */
-  readonly groupsBytes?: boolean
-}
-
-/** The draft with chains. */
-export function groupChains(draft: Draft, { separate = new Set(), groupsBytes = false }: ChainOptions = {}): Draft {
+/** The draft with chains; `separate` has names of groups that stay separate steps, because a measurement found them faster. */
+export function groupChains(draft: Draft, separate: ReadonlySet<string> = new Set()): Draft {
   const uses = usesOf(draft)
   const isWindow = (step: PlanStep): step is Conv | MaxPool =>
-    (isDepthwise(draft, step) && (groupsBytes || step.kind === 'conv2d')) || isMaxPool(step)
+    isDepthwise(draft, step) || isMaxPool(step)
   const windows = draft.steps.filter(isWindow)
   const taken = new Map<PlanStep, PlanStep | null>()
   // The group that saves the most bytes first: a 1×1 convolution between two windows can belong to only one of them.
