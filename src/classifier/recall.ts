@@ -82,7 +82,7 @@ function wrongOf(
   if (labels.length !== count && !(labels.length === 2 && count === 1)) return 'its labels do not fit its outputs'
   if (('map' in heat ? heat.classes * heat.channels * 4 : 0) !== (table?.length ?? 0))
     return 'its table has a wrong length'
-  // A fingerprint tells files apart that nobody made alike on purpose; the digest of a manifest is there for the others.
+  // A fingerprint does not tell a file that was forged to match; the digest in a manifest does.
   const isSame = manifest.sha256 === undefined || createHash('sha256').update(place.bytes).digest('hex') === sha256
   return isSame ? null : 'its model has another sha256'
 }

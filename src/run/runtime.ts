@@ -57,7 +57,7 @@ export interface RuntimeOptions {
   readonly settings?: Settings | undefined
   /** Models of zones that are open already, with what their zones got of them; default: the runtime's own. */
   readonly models?: { readonly pool: Models; readonly prepared: ReadonlyMap<string, PreparedZone> } | undefined
-  /** Announces zones that are added or removed while the node runs; default: nobody is told. */
+  /** Announces zones that are added or removed while the node runs; default: no announcement. */
   readonly announce?: ZonesOptions['announce']
   /** Default: new counters. */
   readonly metrics?: Metrics | undefined
