@@ -22,8 +22,7 @@ type MaxPool = Extract<PlanStep, { readonly kind: 'pool2d' }>
 /** The draft with chains; `separate` has names of groups that stay separate steps, because a measurement found them faster. */
 export function groupChains(draft: Draft, separate: ReadonlySet<string> = new Set()): Draft {
   const uses = usesOf(draft)
-  const isWindow = (step: PlanStep): step is Conv | MaxPool =>
-    isDepthwise(draft, step) || isMaxPool(step)
+  const isWindow = (step: PlanStep): step is Conv | MaxPool => isDepthwise(draft, step) || isMaxPool(step)
   const windows = draft.steps.filter(isWindow)
   const taken = new Map<PlanStep, PlanStep | null>()
   // The group that saves the most bytes first: a 1×1 convolution between two windows can belong to only one of them.
