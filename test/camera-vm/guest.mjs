@@ -40,8 +40,9 @@ function gapcam(args, user) {
   state.kill = (signal) => program.kill(signal)
   state.ended = new Promise((resolve) => program.on('close', (status, signal) => resolve(status ?? signal)))
   state.until = async (pattern) => {
-    for (let i = 0; i < 1200 && !pattern.test(state.stderr); i++)
+    for (let i = 0; i < 2400 && !pattern.test(state.stderr); i++)
       await new Promise((resolve) => setTimeout(resolve, 100))
+    if (!pattern.test(state.stderr)) throw new Error(`no ${pattern} within four minutes: ${state.stderr}`)
   }
   return state
 }
