@@ -19,7 +19,7 @@ const here = join(projectRoot, 'test/camera-vm')
 beforeAll(async () => {
   const vm = launch(
     join(here, 'camera-vm'),
-    [join(projectRoot, '.cache/camera-vm'), '420', process.execPath, join(here, 'guest.mjs')],
+    [join(projectRoot, '.cache/camera-vm'), '700', process.execPath, join(here, 'guest.mjs')],
     { cwd: projectRoot },
   )
   const status = await vm.ended
@@ -32,7 +32,7 @@ beforeAll(async () => {
   ))
     scenes.set(line.scene, line)
   expect(status, `${vm.stdout()}\n${vm.stderr()}`).toBe(0)
-}, 440_000)
+}, 720_000)
 afterAll(endAll)
 
 it('gapcam cameras lists the device with its formats', () => {
