@@ -215,11 +215,11 @@ function doubt(
   { consecutive, nowMs }: PolicyOptions & { readonly nowMs: number },
   shown: Pick<Decision, 'score' | 'top'>,
 ): Choice {
+  if (state.decision.reason === 'novel') return { decision: { ...state.decision, ...shown }, candidate: null, run: 0 }
   const run = state.candidate === novelCandidate ? state.run + 1 : 1
-  const candidate = novelCandidate
-  if (run < consecutive) return { decision: state.decision, candidate, run }
+  if (run < consecutive) return { decision: state.decision, candidate: novelCandidate, run }
   const decision = { ...relabel(state.decision, null, unknownLabel, nowMs), ...shown, reason: 'novel' as const }
-  return state.decision.reason === 'novel' ? { decision, candidate, run } : { decision, candidate, run, event: 'novel' }
+  return { decision, candidate: null, run: 0, event: 'novel' }
 }
 
 /** `low_confidence` stays until a label settles, so scores around the threshold do not make the reason flap. */

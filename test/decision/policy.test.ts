@@ -1,7 +1,15 @@
 /** The policy's rules one by one. */
 import { describe, expect, it } from 'vitest'
 import { unknownLabel } from '../../src/decision/decision.js'
-import { enterLevel, expire, initialPolicy, loseCamera, observe, policyDefaults } from '../../src/decision/policy.js'
+import {
+  enterLevel,
+  expire,
+  initialPolicy,
+  isUndecided,
+  loseCamera,
+  observe,
+  policyDefaults,
+} from '../../src/decision/policy.js'
 import type { PolicyStep } from '../../src/decision/policy.js'
 import type { Prediction } from '../../src/decision/prediction.js'
 import { bare, eventsOf, labelsOf, last, play, scored } from './fixture.js'
@@ -94,6 +102,9 @@ describe('a picture that is none of the taught states', () => {
     expect(labelsOf(steps)).toEqual(['unknown', 'open', 'open', 'unknown', 'unknown'])
     expect(eventsOf(steps)).toEqual(['label_changed', 'novel'])
     expect(last(steps).state.decision).toMatchObject({ reason: 'novel', prev: 'open', index: null })
+    // Nothing is on its way any more: a zone that looks on motion may rest.
+    expect(isUndecided(steps[2]!.state, seen(true), options)).toBe(true)
+    expect(last(steps).state.candidate).toBeNull()
   })
 
   it('is forgotten when taught states are back', () => {
