@@ -15,6 +15,7 @@ type Register = (program: Command) => void
 /** The commands in the order of the help. A command's file is loaded when it is used, since most need few of the packages. */
 const commands: Readonly<Record<string, () => Promise<Register>>> = {
   run: async () => (await import('./run.js')).runCommand,
+  once: async () => (await import('./once.js')).onceCommand,
   classify: async () => (await import('./classify.js')).classifyCommand,
   bench: async () => (await import('./bench.js')).benchCommand,
   cameras: async () => (await import('./cameras.js')).camerasCommand,

@@ -24,9 +24,9 @@ export function isHolding({ dwellMs, transitions }: DwellOptions): boolean {
   return Object.keys(dwellMs).length > 0 || Object.keys(transitions).length > 0
 }
 
-/** Tells the decision before the first label. */
+/** Tells the first decision at once. */
 export function initialTold(decision: Decision, nowMs: number): Told {
-  return { dwell: initialDwell(null, nowMs), decision }
+  return { dwell: initialDwell(decision.index === null ? null : decision.label, nowMs), decision }
 }
 
 /**

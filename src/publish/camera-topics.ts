@@ -10,12 +10,14 @@ export type CameraTopicsOptions = Omit<ZoneTopicsOptions, 'key'> & { readonly ca
 export class CameraTopics {
   readonly #options: CameraTopicsOptions
   readonly #zones = new Map<string, ZoneTopics>()
-  #status: CameraStatus = 'offline'
+  /** Null before anything is said. */
+  #status: CameraStatus | null
 
-  /** Publishes `offline` at once: what the broker kept from an earlier run is not true any more. */
+  /** Publishes `offline` at once, except for `gapcam once`: what the broker kept from an earlier run is not true any more. */
   constructor(options: CameraTopicsOptions) {
     this.#options = options
-    this.#keep()
+    this.#status = null
+    if (!options.once) this.#setStatus('offline')
   }
 
   /** Gives a zone its topics: its label is unknown until it says something else. Without effect for a zone that has them. */
@@ -47,11 +49,7 @@ export class CameraTopics {
   #setStatus(status: CameraStatus): void {
     if (this.#status === status) return
     this.#status = status
-    this.#keep()
-  }
-
-  #keep(): void {
     const { camera, topics, keep } = this.#options
-    keep({ ...topics.camera('cameraStatus', camera), payload: this.#status })
+    keep({ ...topics.camera('cameraStatus', camera), payload: status })
   }
 }

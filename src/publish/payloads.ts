@@ -27,6 +27,8 @@ export interface StateFields {
   readonly sinceWallMs: number
   /** The newest prediction; null before the first. */
   readonly prediction: Prediction | null
+  /** Wall time when the next state is expected, milliseconds; absent while gapcam goes on. */
+  readonly nextWallMs?: number | undefined
 }
 
 /** Limit of the label on its own topic: Home Assistant accepts no longer text as a state. */
@@ -119,7 +121,10 @@ export function healthPayload(stamp: Omit<Stamp, 'seq'>, fields: HealthFields, m
   return JSON.stringify({ ts: iso(stamp.wallMs), ...fields, mqtt, clockSynced: stamp.isClockSynced })
 }
 
-function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateFields): Record<string, unknown> {
+function stateObject(
+  stamp: Stamp,
+  { decision, sinceWallMs, prediction, nextWallMs }: StateFields,
+): Record<string, unknown> {
   return {
     v: 1,
     ts: iso(stamp.wallMs),
@@ -130,6 +135,7 @@ function stateObject(stamp: Stamp, { decision, sinceWallMs, prediction }: StateF
     score: round(decision.score),
     prev: decision.prev,
     since: iso(sinceWallMs),
+    ...(nextWallMs === undefined ? {} : { next: iso(nextWallMs) }),
     ...(decision.reason === undefined ? {} : { reason: decision.reason }),
     ...timeFields(decision),
     ...(decision.detail === undefined ? {} : { detail: decision.detail.slice(0, maxDetailLength) }),

@@ -7,6 +7,7 @@ import type { LinkOptions } from './link.js'
 import type { ConnectOptions, Incoming, Message, Subscription } from './mqtt.js'
 import type { Outbox, OutboxStats } from './outbox/outbox.js'
 import type { CameraStatus, HealthFields, InfoFields } from './payloads.js'
+import type { Once } from './zone-topics.js'
 
 export interface PublisherOptions {
   /** Where and how to connect; null publishes nothing (`--broker none`). */
@@ -38,6 +39,8 @@ export interface PublisherOptions {
   readonly first?: readonly Message[] | undefined
   /** Live events wait this long after a connection, for subscribers that `first` attracts; default 0. */
   readonly holdEventsMs?: number | undefined
+  /** For `gapcam once`: what was published the last time stays until it changes, also after the end. Default: none. */
+  readonly once?: Once | undefined
   /** What to listen to on every connection. */
   readonly subscriptions?: readonly Subscription[] | undefined
   /** Called for each message that a subscription brings; must not throw. */
@@ -106,6 +109,8 @@ export interface Publisher {
   pace(pace: { readonly stateEveryMs: number; readonly resultEveryMs: number }): void
   health(fields: HealthFields): void
   stats(): PublisherStats
-  /** Sends what is left and a retained `offline`, within `closeTimeoutMs`, and disconnects. */
+  /** Resolves with true when the broker has acknowledged everything, and with false when `signal` comes before. */
+  delivered(signal: AbortSignal): Promise<boolean>
+  /** Sends what is left and a retained `offline` (not after `gapcam once`), within `closeTimeoutMs`, and disconnects. */
   close(): Promise<void>
 }

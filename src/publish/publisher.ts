@@ -58,6 +58,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     pace: (pace) => publisher.pace(pace),
     health: (fields) => publisher.health(fields),
     stats: () => publisher.stats(),
+    delivered: (signal) => publisher.delivered(signal),
     close: () => publisher.close(),
   }
 }
@@ -223,9 +224,22 @@ class NodePublisher implements Publisher {
     }
   }
 
+  async delivered(signal: AbortSignal): Promise<boolean> {
+    const link = this.#link
+    if (!link) return false
+    const ending = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    while (!signal.aborted) {
+      if (!link.isConnected) await Promise.race([ending, new Promise<void>((resolve) => this.onRepeat(resolve))])
+      await Promise.race([ending, this.#sender.drained()])
+      if (link.isConnected && !signal.aborted) return true
+    }
+    return false
+  }
+
   async close(): Promise<void> {
     const farewell = async (): Promise<void> => {
       await this.#sender.drained()
+      if (this.#options.once) return
       this.#sender.keep(this.#nodeStatus('offline'))
       await this.#sender.drained()
     }
@@ -262,6 +276,7 @@ class NodePublisher implements Publisher {
       clock: this.#clock,
       keep: (message) => this.#sender.keep(message),
       stamp: () => ({ ...this.#stamp(), seq: this.#outbox.seq }),
+      once: this.#options.once,
     })
   }
 

@@ -18,6 +18,14 @@ export interface ZoneTopicsOptions {
   readonly keep: (message: Message) => void
   /** The fields that every message carries, with the number of the last event. */
   readonly stamp: () => Stamp
+  /** For `gapcam once`: nothing is published before the first decision, and the state says when the next one is expected. */
+  readonly once?: Once | undefined
+}
+
+/** A run of a device that sleeps in between: what it said the last time holds until it says something else. */
+export interface Once {
+  /** Wall time at which a zone is expected to say something again, milliseconds; null: not known. */
+  readonly nextWallMs: (zone: string) => number | null
 }
 
 /** The topics of one zone. Calls only queue messages; none of them waits. */
@@ -32,16 +40,18 @@ export class ZoneTopics {
   #stateMs = -Infinity
   #resultMs = -Infinity
 
-  /** Publishes `unknown` at once: what the broker kept from an earlier run is not true any more. */
+  /** Publishes `unknown` at once, except for `gapcam once`: what the broker kept from an earlier run is not true any more. */
   constructor(options: ZoneTopicsOptions) {
     this.#options = options
     this.#decision = undecided(options.clock.now())
     this.#sinceWallMs = options.clock.wall()
-    this.publishState()
+    if (!options.once) this.publishState()
   }
 
   get fields(): StateFields {
-    return { decision: this.#decision, sinceWallMs: this.#sinceWallMs, prediction: this.#prediction }
+    const { key, once } = this.#options
+    const nextWallMs = once?.nextWallMs(key) ?? undefined
+    return { decision: this.#decision, sinceWallMs: this.#sinceWallMs, prediction: this.#prediction, nextWallMs }
   }
 
   /** Takes a decision over. True when label or reason changed. */

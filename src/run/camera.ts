@@ -226,8 +226,8 @@ export class NodeCamera {
   }
 }
 
-/** Zero means the same as absent: the source's own. */
-function cameraOptions({ fps, width, height, loop, holdMs, ffmpegOptions }: CameraConfig): CameraOptions {
+/** What a configured camera is asked for. Zero means the same as absent: the source's own. */
+export function cameraOptions({ fps, width, height, loop, holdMs, ffmpegOptions }: CameraConfig): CameraOptions {
   return {
     fps: fps || undefined,
     width: width || undefined,

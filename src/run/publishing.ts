@@ -9,6 +9,7 @@ import type { ClockSync } from '../publish/clock-sync.js'
 import type { Incoming, Message } from '../publish/mqtt.js'
 import { openDurableOutbox } from '../publish/outbox/durable.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
+import type { PublisherOptions } from '../publish/publisher-options.js'
 import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
 import type { Topics } from '../publish/topics.js'
 import { commandTable, type Commands } from './commands.js'
@@ -31,7 +32,10 @@ export interface PublishingParts {
   readonly clockSync: ClockSync | null
   /** Retained messages that go first on every connection. */
   readonly announcement: readonly Message[]
-  readonly inbox: Inbox
+  /** Takes what comes in; absent: nothing is subscribed to. */
+  readonly inbox?: Inbox | undefined
+  /** For a node that looks only once. */
+  readonly once?: PublisherOptions['once']
   readonly log: Logger
 }
 
@@ -42,7 +46,7 @@ export function discoveryPrefix({ homeassistant, homeassistantPrefix }: Config):
 
 /** Opens the outbox and a publisher that owns it, and starts to connect. Rejects with CONFIG_INVALID. */
 export async function openPublisher(parts: PublishingParts): Promise<Publisher> {
-  const { config, cameras, broker, topics, clockSync, announcement, inbox, log } = parts
+  const { config, cameras, broker, topics, clockSync, announcement, inbox, once, log } = parts
   const { mqtt, outbox: outboxConfig, node } = config
   const places = placesIn(cameras)
   const prefix = discoveryPrefix(config)
@@ -59,13 +63,8 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
       isClockSynced,
       first: announcement,
       holdEventsMs: prefix === null ? undefined : holdEventsMs,
-      subscriptions: [
-        ...requestSubscriptions(topics, places.cameras),
-        ...(prefix === null ? [] : [birthSubscription(prefix)]),
-      ],
-      onMessage: (message) => {
-        for (const listen of inbox.listeners) listen(message)
-      },
+      ...(inbox ? incoming(inbox, topics, places.cameras, prefix) : {}),
+      once,
       broker: connection,
       node,
       ...places,
@@ -79,6 +78,16 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
   } catch (error) {
     await outbox?.close()
     throw error
+  }
+}
+
+/** What to subscribe to, and where it goes. */
+function incoming(inbox: Inbox, topics: Topics, cameras: readonly string[], prefix: string | null) {
+  return {
+    subscriptions: [...requestSubscriptions(topics, cameras), ...(prefix === null ? [] : [birthSubscription(prefix)])],
+    onMessage: (message: Incoming): void => {
+      for (const listen of inbox.listeners) listen(message)
+    },
   }
 }
 

@@ -47,6 +47,8 @@ export interface ZoneOptions {
   readonly lens?: Config['lens'] | undefined
   readonly publisher: Publisher
   readonly recorder?: FrameRecorder | undefined
+  /** What it said before this program began; default: nothing. */
+  readonly first?: Decision | undefined
   /** Keeps the time in states; default: it is not counted. */
   readonly tallies?: KeptTallies | undefined
   readonly metrics: Metrics

@@ -63,7 +63,8 @@ export class Zone {
     this.#options = options
     this.#settings = options.settings()
     this.#view = new ZoneView(options, this.#settings.roi)
-    this.#policy = initialPolicy(clock.now())
+    const { first } = options
+    this.#policy = { ...initialPolicy(clock.now()), ...(first ? { decision: first } : {}) }
     this.#answer = new Answer({ ...options, ...definition }, this.#policy.decision)
     const { trigger, shape } = definition
     this.#gate = trigger.kind === 'motion' ? new MotionGate(shape ?? { x: 0, y: 0, width: 1, height: 1 }) : null

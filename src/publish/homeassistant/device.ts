@@ -30,6 +30,11 @@ export interface DeviceFacts {
     readonly hasUndervoltage: boolean
     readonly hasThrottling: boolean
   }
+  /**
+   * The node only looks now and then and is away in between (`gapcam once`): it takes no commands and sends no pictures.
+   * `expiresS`: seconds after which what it said last is too old; absent: never.
+   */
+  readonly once?: { readonly expiresS?: number | undefined } | undefined
   /** Whether C/heat has pictures. */
   readonly hasHeat: boolean
   /** Where the page is, with scheme; absent while it listens on loopback. */

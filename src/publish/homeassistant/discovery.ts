@@ -37,7 +37,7 @@ export function discoveryOf(facts: DeviceFacts, topics: Topics, prefix: string):
       origin: { name: 'gapcam', sw_version: facts.version },
       availability: [{ topic: topics.node('nodeStatus').topic }],
       qos: 1,
-      components,
+      components: facts.once ? withoutCommands(components, facts.once.expiresS) : components,
     },
   })
   if (only !== undefined && others.length === 0) {
@@ -52,6 +52,16 @@ export function discoveryOf(facts: DeviceFacts, topics: Topics, prefix: string):
       return message(`${root}_${camera}`, `${titleOf(node)} ${cameraTitle(camera, cameras)}`, entities, root)
     }),
   ]
+}
+
+/** What a node that is away between two looks can tell: labels, scores, events, and whether its camera worked. */
+function withoutCommands(components: Entities, expiresS: number | undefined): Entities {
+  const expiry = expiresS === undefined ? {} : { expire_after: expiresS }
+  const told = Object.entries(components).flatMap(([key, entity]): [string, Entities[string]][] => {
+    if (/(^|_)(label|score)$/.test(key)) return [[key, { ...entity, ...expiry }]]
+    return /(^|_)(event|camera_ok)$/.test(key) ? [[key, entity]] : []
+  })
+  return Object.fromEntries(told)
 }
 
 /** The entities of a camera's device: its own, and those of its zones. */
