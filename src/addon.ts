@@ -6,13 +6,16 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from './errors.js'
 import type { Frame, NativeFrame } from './frame.js'
-import type { Layout, TensorData, TensorType } from './tensor.js'
+import type { Layout, PixelData, TensorData, TensorType } from './tensor.js'
 
 export interface NativeTensor {
   readonly name: string
   readonly type: TensorType
   readonly layout: Layout
   readonly shape: readonly number[]
+  /** Of int8 and uint8; 1 and 0 for other types. */
+  readonly scale: number
+  readonly zeroPoint: number
   /** A view of the session's own memory. */
   readonly data: TensorData
 }
@@ -104,7 +107,7 @@ export interface NativeTarget {
 
 /** native/binding/image.cc */
 export interface NativePixelPass {
-  run(frame: FrameGeometry, pixels: Uint8Array | NativeFrame, target: Float32Array | Uint8Array): Promise<void>
+  run(frame: FrameGeometry, pixels: Uint8Array | NativeFrame, target: PixelData): Promise<void>
   /** x, y, width, height as shares of a frame of this size. */
   shown(width: number, height: number): number[]
   close(): void
@@ -227,7 +230,7 @@ export interface Addon {
   /** The mean luma of each cell of a part of a frame; see native/image/grid.h. Throws an Error with code FRAME_INVALID. */
   measureGrid(frame: FrameGeometry, pixels: Uint8Array | NativeFrame, grid: GridLayout, cells: Float32Array): void
   /** Fills `statistics` with sharpness, dark and bright shares, then 56 × 56 cells; see native/image/lens.h. */
-  measureLens(pixels: Float32Array | Uint8Array, layout: LensLayout, statistics: Float32Array): void
+  measureLens(pixels: PixelData, layout: LensLayout, statistics: Float32Array): void
   openSession(plan: Uint8Array, options: SessionOptions): Promise<NativeSession>
   openSessionSync(plan: Uint8Array, options: SessionOptions): NativeSession
   /** The first device of NVIDIA's driver. Rejects with a sentence that says what is missing. */

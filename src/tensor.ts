@@ -29,6 +29,9 @@ export type TensorData =
   | BigInt64Array
   | BigUint64Array
 
+/** Memory that the pixel path writes. */
+export type PixelData = Float32Array | Uint8Array | Int8Array
+
 /** Order of a rank-4 tensor's dimensions; 'none' where the tensor is not a batch of images. */
 export type Layout = 'nchw' | 'nhwc' | 'none'
 
@@ -94,4 +97,32 @@ export function imageLayout(shape: readonly (number | string | null)[]): Layout 
 export interface InputSize {
   readonly height: number
   readonly width: number
+}
+
+/** How the integers of a tensor stand for real numbers: real = scale · (stored − zeroPoint). */
+export interface Code {
+  readonly type: CodeType
+  readonly scale: number
+  readonly zeroPoint: number
+}
+
+/** Types of quantised activations. */
+export type CodeType = 'int8' | 'uint8' | 'int16' | 'uint16'
+
+/** The least and the largest integer of each type. */
+export const codeRange: Readonly<Record<CodeType, readonly [number, number]>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32768, 32767],
+  uint16: [0, 65535],
+}
+
+/** The integer nearest to a real number, ties to even, within the type's range. */
+export function storedOf({ type, scale, zeroPoint }: Code, real: number): number {
+  const [least, most] = codeRange[type]
+  const steps = Math.fround(real / Math.fround(scale))
+  const floor = Math.floor(steps)
+  const rest = steps - floor
+  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor
+  return Number.isNaN(real) ? zeroPoint : Math.min(Math.max(rounded + zeroPoint, least), most)
 }

@@ -40,7 +40,7 @@ class Pass final : public Napi::ObjectWrap<Pass> {
       return;
     }
     elements_ = size_t{3} * spec.width * spec.height;
-    is_bytes_ = spec.is_bytes;
+    target_type_ = !spec.is_bytes ? napi_float32_array : spec.code.is_signed ? napi_int8_array : napi_uint8_array;
     pass_ = std::make_shared<PixelPass>(spec);
     thread_ = std::make_unique<WorkerThread>(info.Env(), "gapcam pixels");
   }
@@ -60,8 +60,7 @@ class Pass final : public Napi::ObjectWrap<Pass> {
       return RefuseArguments(env, "Expected a frame, its pixels and a target for PixelPass.run");
     }
     const Napi::TypedArray target = info[2].As<Napi::TypedArray>();
-    const napi_typedarray_type wanted = is_bytes_ ? napi_uint8_array : napi_float32_array;
-    if (target.TypedArrayType() != wanted || target.ElementLength() < elements_) {
+    if (target.TypedArrayType() != target_type_ || target.ElementLength() < elements_) {
       return RefuseArguments(env, "Expected a target of the spec's type and size for PixelPass.run");
     }
     return thread_->Post(std::make_unique<PassJob>(pass_, std::move(frame), target));
@@ -83,7 +82,7 @@ class Pass final : public Napi::ObjectWrap<Pass> {
   }
 
   size_t elements_ = 0;
-  bool is_bytes_ = false;
+  napi_typedarray_type target_type_ = napi_float32_array;
   std::shared_ptr<PixelPass> pass_;
   std::unique_ptr<WorkerThread> thread_;
 };

@@ -62,7 +62,8 @@ bool ReadLensPixels(const Napi::Object& from, const View& data, LensPixels* to) 
                          rectangle[0] + rectangle[2] <= width && rectangle[1] + rectangle[3] <= height;
   if (!is_inside || !(width <= kLensWidest && height <= kLensWidest) || double(data.length) < width * height * 3)
     return false;
-  to->data = data.data, to->is_bytes = data.type == napi_uint8_array, to->is_nchw = from.Get("isNchw").ToBoolean();
+  to->data = data.data, to->is_bytes = data.type != napi_float32_array;
+  to->is_signed = data.type == napi_int8_array, to->is_nchw = from.Get("isNchw").ToBoolean();
   to->width = static_cast<uint32_t>(width), to->height = static_cast<uint32_t>(height);
   to->x = static_cast<uint32_t>(rectangle[0]), to->y = static_cast<uint32_t>(rectangle[1]);
   to->inner_width = static_cast<uint32_t>(rectangle[2]), to->inner_height = static_cast<uint32_t>(rectangle[3]);
@@ -77,8 +78,9 @@ Napi::Value Lens(const Napi::CallbackInfo& info) {
   LensPixels pixels;
   const bool are_views =
       info.Length() == 3 && ReadView(info[0], &data) && info[1].IsObject() && ReadFloats(info[2], &out);
-  const bool is_usable = are_views && (data.type == napi_float32_array || data.type == napi_uint8_array) &&
-                         out.length == 3 + kLensCells * kLensCells;
+  const bool is_usable =
+      are_views && (data.type == napi_float32_array || data.type == napi_uint8_array || data.type == napi_int8_array) &&
+      out.length == 3 + kLensCells * kLensCells;
   if (!is_usable || !ReadLensPixels(info[1].As<Napi::Object>(), data, &pixels))
     return RefuseArguments(
         info.Env(), "Expected an input, the picture's rectangle in it and an array for the statistics for measureLens");

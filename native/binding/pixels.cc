@@ -2,6 +2,7 @@
 #include "pixels.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace gapcam {
@@ -41,6 +42,19 @@ bool ReadMask(const Napi::Value& value, PixelSpec* spec) {
   return true;
 }
 
+// Reads a code {isSigned, scale, zeroPoint}, or null for none.
+bool ReadCode(const Napi::Value& value, PixelSpec* spec) {
+  if (value.IsNull() || value.IsUndefined()) return true;
+  if (!value.IsObject() || !spec->is_bytes) return false;
+  const Napi::Object from = value.As<Napi::Object>();
+  spec->has_code = true;
+  spec->code = {from.Get("scale").ToNumber().FloatValue(), from.Get("zeroPoint").ToNumber().Int32Value(),
+                from.Get("isSigned").ToBoolean()};
+  const int32_t least = spec->code.is_signed ? -128 : 0;
+  return std::isnormal(spec->code.scale) && spec->code.scale > 0 && spec->code.zero >= least &&
+         spec->code.zero <= least + 255;
+}
+
 }  // namespace
 
 bool ReadPixelSpec(const Napi::Value& value, PixelSpec* spec) {
@@ -64,7 +78,7 @@ bool ReadPixelSpec(const Napi::Value& value, PixelSpec* spec) {
     spec->mean[i] = static_cast<float>(mean[i]), spec->std[i] = static_cast<float>(deviation[i]),
     spec->fill[i] = static_cast<uint8_t>(fill[i]);
   }
-  if (!ReadMask(from.Get("mask"), spec)) return false;
+  if (!ReadCode(from.Get("code"), spec) || !ReadMask(from.Get("mask"), spec)) return false;
   const Napi::Value roi = from.Get("roi");
   if (!roi.IsArray() || roi.As<Napi::Array>().Length() != 4) return false;
   for (uint32_t i = 0; i < 4; ++i) spec->roi[i] = roi.As<Napi::Array>().Get(i).ToNumber().DoubleValue();

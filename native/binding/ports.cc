@@ -34,6 +34,8 @@ Napi::Array PortsOf(Napi::Env env, const Plan& plan, const std::vector<PlanPort>
     port.Set("type", kPlanTypeNames[static_cast<int>(tensor.type)]);
     port.Set("layout", kLayoutNames[static_cast<int>(ports[i].layout)]);
     port.Set("shape", shape);
+    port.Set("scale", tensor.scale);
+    port.Set("zeroPoint", tensor.zero_point);
     port.Set("data", ArrayOver(env, tensor, data(i), keep));
     array.Set(i, port);
   }

@@ -44,7 +44,9 @@ void MeasureLens(const LensPixels& p, LensStatistics* out) {
   uint64_t dark = 0, bright = 0;
   uint32_t first = 0;  // of the cell rows that may still take pixels
   for (uint32_t y = 0; y < p.inner_height; ++y, std::swap(above, row)) {
-    if (p.is_bytes)
+    if (p.is_signed)
+      ReadLuma<int8_t>(p, y, row);
+    else if (p.is_bytes)
       ReadLuma<uint8_t>(p, y, row);
     else
       ReadLuma<float>(p, y, row);

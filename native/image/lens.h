@@ -9,8 +9,8 @@ constexpr uint32_t kLensWidest = 8192;  // columns of the input, as the pixel pa
 
 // Where the picture lies in the network's input and how its numbers become levels (0 to 255).
 struct LensPixels {
-  const void* data = nullptr;  // float32, or uint8 levels
-  bool is_bytes = false, is_nchw = false;
+  const void* data = nullptr;  // float32, uint8, or int8
+  bool is_bytes = false, is_signed = false, is_nchw = false;
   uint32_t width = 0, height = 0;                            // of the whole input
   uint32_t x = 0, y = 0, inner_width = 0, inner_height = 0;  // of the picture in it; at least 2 by 2, inside
   float weights[3] = {0, 0, 0};  // luma = offset + Σ weights[channel] · value, in the input's channel order

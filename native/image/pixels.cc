@@ -10,6 +10,15 @@ namespace {
 
 inline uint32_t Half(uint32_t size) { return (size + 1) / 2; }
 
+LevelScale ScaleOf(const PixelSpec& spec) {
+  LevelScale values = {{1, 1, 1, 0}, {0, 0, 0, 0}};
+  for (int channel = 0; channel < 3; ++channel) {
+    values.scale[channel] = 1 / spec.std[channel];
+    values.offset[channel] = -spec.mean[channel] * values.scale[channel];
+  }
+  return values;
+}
+
 }  // namespace
 
 uint32_t PixelRowBytes(PixelFormat format, uint32_t width) {
@@ -27,6 +36,12 @@ uint64_t PixelBytes(PixelFormat format, uint32_t stride, uint32_t height) {
   if (format == PixelFormat::kNv12) return luma + uint64_t{stride} * Half(height);
   if (format == PixelFormat::kI420) return luma + 2 * uint64_t{Half(stride)} * Half(height);
   return luma;
+}
+
+PixelPass::PixelPass(const PixelSpec& spec) : spec_(spec) {
+  if (!spec.is_bytes) return;
+  bytes_.resize(size_t{3} * kLevels);
+  TabulateLevels(ScaleOf(spec), spec.has_code ? &spec_.code : nullptr, bytes_.data());
 }
 
 PixelPass::Box PixelPass::Crop(uint32_t width, uint32_t height) const {
@@ -176,18 +191,19 @@ const int16_t* PixelPass::Line(const PixelSource& source, uint32_t y) {
 
 void PixelPass::WriteRow(uint32_t v, const int16_t* line, void* out) const {
   const int64_t area = int64_t{spec_.width} * spec_.height, pixel = spec_.is_nchw ? 1 : 3;
-  LineTarget target = {out,
-                       (origin_ + int64_t{v} * down_) * pixel,
-                       across_ * pixel,
-                       spec_.is_nchw ? area : 1,
-                       spec_.is_bytes,
-                       {1, 1, 1, 0},
-                       {0, 0, 0, 0}};
-  for (int channel = 0; channel < 3 && !spec_.is_bytes; ++channel) {
-    target.scale[channel] = 1 / spec_.std[channel];
-    target.offset[channel] = -spec_.mean[channel] * target.scale[channel];
-  }
+  const LineTarget target = {out,
+                             (origin_ + int64_t{v} * down_) * pixel,
+                             across_ * pixel,
+                             spec_.is_nchw ? area : 1,
+                             ScaleOf(spec_),
+                             spec_.is_bytes ? bytes_.data() : nullptr};
   WriteLine(line, {first_.data(), second_.data(), column_weights_.data(), inner_width_}, target);
+}
+
+// The byte of a level that is painted.
+uint8_t PixelPass::ByteOf(int channel, float level) const {
+  return spec_.has_code ? CodedByte((level - spec_.mean[channel]) / spec_.std[channel], spec_.code)
+                        : static_cast<uint8_t>(level + 0.5f);
 }
 
 void PixelPass::FillMasked(uint32_t v, void* out) const {
@@ -196,11 +212,12 @@ void PixelPass::FillMasked(uint32_t v, void* out) const {
   for (int channel = 0; channel < 3; ++channel) {
     const float level = spec_.mask_fill[spec_.is_bgr ? 2 - channel : channel];
     const float value = (level - spec_.mean[channel]) / spec_.std[channel];
+    const uint8_t byte = ByteOf(channel, level);
     const int64_t base = row + channel * (spec_.is_nchw ? area : 1);
     for (uint32_t i = masked_from_[v]; i < masked_from_[v + 1]; ++i) {
       for (uint32_t u = masked_[i].begin; u < masked_[i].end; ++u) {
         if (spec_.is_bytes)
-          static_cast<uint8_t*>(out)[base + u * step] = static_cast<uint8_t>(level + 0.5f);
+          static_cast<uint8_t*>(out)[base + u * step] = byte;
         else
           static_cast<float*>(out)[base + u * step] = value;
       }
@@ -211,11 +228,11 @@ void PixelPass::FillMasked(uint32_t v, void* out) const {
 void PixelPass::FillOutside(void* out) const {
   const uint64_t area = uint64_t{spec_.width} * spec_.height;
   for (int channel = 0; channel < 3; ++channel) {
-    const uint8_t level = spec_.fill[spec_.is_bgr ? 2 - channel : channel];
+    const uint8_t level = spec_.fill[spec_.is_bgr ? 2 - channel : channel], byte = ByteOf(channel, level);
     for (uint64_t i = 0; i < area; ++i) {
       const uint64_t at = spec_.is_nchw ? channel * area + i : i * 3 + channel;
       if (spec_.is_bytes)
-        static_cast<uint8_t*>(out)[at] = level;
+        static_cast<uint8_t*>(out)[at] = byte;
       else
         static_cast<float*>(out)[at] = (level - spec_.mean[channel]) / spec_.std[channel];
     }

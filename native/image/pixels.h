@@ -23,10 +23,19 @@ struct PixelSource {
   uint64_t bytes = 0;
 };
 
+// How a byte stands for a value: value = scale · (byte - zero).
+struct ByteCode {
+  float scale = 1;
+  int32_t zero = 0;
+  bool is_signed = false;  // int8
+};
+
 struct PixelSpec {
   uint32_t width = 0, height = 0;  // of the output
   bool is_nchw = false;
-  bool is_bytes = false;      // uint8 levels instead of normalised float32
+  bool is_bytes = false;  // bytes instead of normalised float32: uint8 levels, or normalised values in a code
+  bool has_code = false;
+  ByteCode code;
   bool is_bgr = false;        // order of the output's channels
   float mean[3] = {0, 0, 0};  // in levels, by output channel
   float std[3] = {1, 1, 1};
@@ -45,7 +54,7 @@ struct FrameLaunch;
 
 class PixelPass {
  public:
-  explicit PixelPass(const PixelSpec& spec) : spec_(spec) {}
+  explicit PixelPass(const PixelSpec& spec);
 
   // Writes width·height·3 elements to `out`. FRAME_INVALID when the source holds fewer bytes than its sizes need.
   Status Run(const PixelSource& source, void* out);
@@ -69,10 +78,12 @@ class PixelPass {
   void FillOutside(void* out) const;
   void FillMasked(uint32_t v, void* out) const;
   const int16_t* Line(const PixelSource& source, uint32_t y);
+  uint8_t ByteOf(int channel, float level) const;
   void WriteRow(uint32_t v, const int16_t* line, void* out) const;
 
   PixelSpec spec_;
-  PixelSource known_;  // the geometry that the tables are for
+  std::vector<uint8_t> bytes_;  // of all levels, for a spec of bytes; see TabulateLevels
+  PixelSource known_;           // the geometry that the tables are for
   Box crop_ = {};
   uint32_t inner_width_ = 0, inner_height_ = 0;  // of the resampled picture, in the source's orientation
   uint32_t left_ = 0, top_ = 0;                  // of it within the letterbox

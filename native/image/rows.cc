@@ -1,6 +1,7 @@
 #include "rows.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "fixed.h"
 
@@ -127,19 +128,67 @@ void MixLines(const int16_t* a, const int16_t* b, int16_t weight, uint32_t count
   }
 }
 
-void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
+namespace {
+
+// From a level's fixed point to values of a pixel's channels.
+struct Normalisation {
   Floats scale, offset;
-  std::memcpy(&scale, t.scale, sizeof(scale));
-  std::memcpy(&offset, t.offset, sizeof(offset));
-  scale = scale / float{1 << kLevelBits};
+
+  explicit Normalisation(const LevelScale& values) {
+    std::memcpy(&scale, values.scale, sizeof(scale));
+    std::memcpy(&offset, values.offset, sizeof(offset));
+    scale = scale / float{1 << kLevelBits};
+  }
+  Floats operator()(Floats levels) const { return levels * scale + offset; }
+};
+
+// Eight numbers of two pixels, resampled.
+inline Fixed Resampled(const int16_t* line, const LineTaps& taps, uint32_t u) {
+  const Fixed from = LoadHalves(line + taps.first[u], line + taps.first[u + 1]),
+              to = LoadHalves(line + taps.second[u], line + taps.second[u + 1]);
+  return from + MulHigh(ShiftLeft(to - from, 2), LoadFixed(taps.weights + 4 * size_t{u}));
+}
+
+void WriteBytes(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
+  auto* to = static_cast<uint8_t*>(t.out) + t.at;
+  const uint8_t *first = t.bytes, *second = first + kLevels, *third = second + kLevels;
+  for (uint32_t u = 0; u < taps.count; u += 2) {
+    const Words levels = (Words)Resampled(line, taps, u);
+    to[0] = first[levels[0]], to[t.channel_step] = second[levels[1]], to[2 * t.channel_step] = third[levels[2]];
+    to += t.pixel_step;
+    if (u + 1 == taps.count) break;
+    to[0] = first[levels[4]], to[t.channel_step] = second[levels[5]], to[2 * t.channel_step] = third[levels[6]];
+    to += t.pixel_step;
+  }
+}
+
+}  // namespace
+
+uint8_t CodedByte(float value, const ByteCode& code) {
+  const int32_t least = code.is_signed ? -128 : 0;
+  const float steps = value / code.scale;
+  const float within =
+      std::clamp(steps, static_cast<float>(least - code.zero), static_cast<float>(least + 255 - code.zero));
+  return static_cast<uint8_t>(std::isnan(steps) ? code.zero : static_cast<int32_t>(std::nearbyint(within)) + code.zero);
+}
+
+void TabulateLevels(const LevelScale& values, const ByteCode* code, uint8_t* bytes) {
+  const Normalisation normalised(values);
+  for (uint32_t level = 0; level < kLevels; ++level) {
+    const Floats value = normalised(FloatsLow(All(static_cast<int>(level))));
+    for (uint32_t channel = 0; channel < 3; ++channel)
+      bytes[channel * kLevels + level] = code ? CodedByte(value[channel], *code)
+                                              : static_cast<uint8_t>((level + (1 << (kLevelBits - 1))) >> kLevelBits);
+  }
+}
+
+void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
+  if (t.bytes) return WriteBytes(line, taps, t);
+  const Normalisation normalised(t.values);
   const bool is_packed = t.pixel_step == 3 && t.channel_step == 1;
   int64_t at = t.at;
   const auto store = [&](Floats value, bool is_followed) {
-    if (t.is_bytes) {
-      auto* to = static_cast<uint8_t*>(t.out) + at;
-      for (int channel = 0; channel < 3; ++channel)
-        to[channel * t.channel_step] = static_cast<uint8_t>(value[channel] + 0.5f);
-    } else if (is_packed && is_followed) {
+    if (is_packed && is_followed) {
       std::memcpy(static_cast<float*>(t.out) + at, &value,
                   sizeof(value));  // the fourth is the next pixel's, written after it
     } else {
@@ -150,11 +199,9 @@ void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
   };
   for (uint32_t u = 0; u < taps.count; u += 2) {
     // The tables are even: an odd row's last pixel has a neighbour that is computed and left.
-    const Fixed from = LoadHalves(line + taps.first[u], line + taps.first[u + 1]),
-                to = LoadHalves(line + taps.second[u], line + taps.second[u + 1]);
-    const Fixed levels = from + MulHigh(ShiftLeft(to - from, 2), LoadFixed(taps.weights + 4 * size_t{u}));
-    store(FloatsLow(levels) * scale + offset, u + 1 < taps.count);
-    if (u + 1 < taps.count) store(FloatsHigh(levels) * scale + offset, u + 2 < taps.count);
+    const Fixed levels = Resampled(line, taps, u);
+    store(normalised(FloatsLow(levels)), u + 1 < taps.count);
+    if (u + 1 < taps.count) store(normalised(FloatsHigh(levels)), u + 2 < taps.count);
   }
 }
 

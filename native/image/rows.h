@@ -31,13 +31,28 @@ struct LineTaps {
   uint32_t count;
 };
 
-// Where they go: elements from pixel to pixel and from channel to channel, and value = level · scale + offset.
+// value = level · scale + offset, by channel.
+struct LevelScale {
+  float scale[4], offset[4];
+};
+
+// Where they go: elements from pixel to pixel and from channel to channel.
 struct LineTarget {
   void* out;
   int64_t at, pixel_step, channel_step;
-  bool is_bytes;
-  float scale[4], offset[4];
+  LevelScale values;     // for float32
+  const uint8_t* bytes;  // the bytes of each level, by channel (kLevels each); null for float32
 };
+
+// Numbers from 0 to 255, times 32.
+constexpr uint32_t kLevels = 255 * 32 + 1;
+
+// The byte of a value in a code: what the step `quantize` gives for it.
+uint8_t CodedByte(float value, const ByteCode& code);
+
+// The bytes of all levels, 3 · kLevels: their values in a code, or the rounded levels themselves without one. A value has
+// the bits that WriteLine gives it as float32.
+void TabulateLevels(const LevelScale& values, const ByteCode* code, uint8_t* bytes);
 
 void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& target);
 

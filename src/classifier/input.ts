@@ -4,11 +4,10 @@
  * batch filled with copies of the picture.
  */
 import type { EngineTensor } from '../engine/engine.js'
-import type { Code } from '../model/quantized/code.js'
 import type { Manifest } from '../model/metadata/schema.js'
 import { torchvision } from '../model/metadata/schema.js'
 import type { PreprocessSpec, ResizeMode, Triple } from '../pixels/spec.js'
-import { imageLayout, type TensorType } from '../tensor.js'
+import { imageLayout, storedOf, type Code, type TensorType } from '../tensor.js'
 import { halfOf } from './half.js'
 
 /** The picture as the pixel path writes it, and the way from there to the engine. */
@@ -50,15 +49,18 @@ export function pictureInput(
     layout: 'nchw',
   }
   if (!geometry || !(channels === 1 || channels === 3) || !convertible.has(input.type)) return null
-  const isLevels = !floating.has(input.type)
-  const isDirect = channels === 3 && batch === 1 && (input.type === 'float32' || input.type === 'uint8')
+  // Bytes with a code are real numbers to all but the last instruction of the pixel path.
+  const type = input.code ? 'float32' : input.type
+  const isLevels = !floating.has(type)
+  const isDirect = channels === 3 && batch === 1 && (type === 'float32' || type === 'uint8')
   const { mean, std, assumed } =
-    code && input.type === 'float32' ? codeScaling(code, channels) : scalingOf(input, manifest, channels)
+    code && type === 'float32' ? codeScaling(code, channels) : scalingOf({ type }, manifest, channels)
   const spec: PreprocessSpec = {
     height,
     width,
     layout: isDirect ? layout : 'nhwc',
     type: isLevels ? 'uint8' : 'float32',
+    ...(isDirect && input.code ? { code: input.code } : {}),
     order: channels === 1 ? 'rgb' : (manifest.colorOrder ?? 'rgb'),
     mean,
     std,
@@ -161,7 +163,11 @@ function createFeed(
 }
 
 /** Stores one number in the input's own type. */
-function writerOf({ data, type }: EngineTensor): (at: number, value: number) => void {
+function writerOf({ data, type, code }: EngineTensor): (at: number, value: number) => void {
+  if (code)
+    return (at, value) => {
+      data[at] = storedOf(code, Math.fround(value))
+    }
   if (data instanceof BigInt64Array || data instanceof BigUint64Array)
     return (at, value) => {
       data[at] = BigInt(Math.round(value))

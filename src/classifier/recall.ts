@@ -18,7 +18,7 @@ export async function planPlace(options: ClassifierOptions): Promise<PlanPlace |
   if (planCache === undefined || options.loaded || choice === 'onnxruntime') return null
   return placeOf(model, planCache, {
     choice,
-    engine: options,
+    engine: { ...options, byteInputs: true },
     options: { kind: 'classifier', labels, resize, heat },
     beside: [...filesBeside(model), ...(labels === undefined ? [] : [labels])],
   })

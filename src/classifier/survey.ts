@@ -46,7 +46,7 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
     : { reason: 'heat maps were not asked for when the model was opened' }
   const { novelty } = found.manifest
   const extra = [...extraOutputs, ...(novelty ? [novelty.output] : []), ...('head' in heat ? heat.extraOutputs : [])]
-  const wanted = { ...engineOptions, outputs: [scores.name], inputSize, extraOutputs: extra }
+  const wanted = { ...engineOptions, outputs: [scores.name], inputSize, extraOutputs: extra, byteInputs: true }
   let compiled: CompiledModel | undefined
   const engine = await openEngine(model, choice, wanted, (made) => {
     compiled = made

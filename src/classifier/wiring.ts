@@ -3,12 +3,12 @@ import type { Engine, EngineTensor } from '../engine/engine.js'
 import { GapcamError } from '../errors.js'
 import { rowLength } from '../model/metadata/outputs.js'
 import type { Manifest } from '../model/metadata/schema.js'
-import type { Code } from '../model/quantized/code.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
 import type { Preprocessor, PreprocessSpec, ResizeMode } from '../pixels/spec.js'
 import { pictureInput, type PictureInput } from './input.js'
 import { noveltyReader, type NoveltyReader } from './novelty.js'
 import { rowReader, type RowReader } from './scores.js'
+import type { Code } from '../tensor.js'
 
 /** The ends of an open engine, as a classifier uses them. */
 export interface Wiring {

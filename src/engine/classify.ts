@@ -8,7 +8,7 @@ import type { Outcome, PredictionFault, Predictor, RawOutputs, Timings } from '.
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { Preprocessor, PreprocessSpec, Region } from '../pixels/spec.js'
-import type { TensorData } from '../tensor.js'
+import type { PixelData, TensorData } from '../tensor.js'
 import type { Engine, EngineTensor } from './engine.js'
 
 /** Callbacks between the stages. Make them once, not for each frame. */
@@ -101,7 +101,7 @@ export function createView({ engine, input, read, spec, preprocessor, predict, n
       const captureMs = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
       try {
         hooks.onFrame?.(frame)
-        await preprocessor.run(frame, input.data as Float32Array | Uint8Array)
+        await preprocessor.run(frame, input.data as PixelData)
       } catch (error) {
         if (!(error instanceof GapcamError) || error.code !== 'FRAME_INVALID') throw error
         return { ok: false, reason: 'frame_invalid', error }

@@ -29,6 +29,7 @@ export function compileModel(
   })
   const compiled = compilePlan(prepared, {
     bytes: isForCuda ? null : bytesFor(target, options.integers),
+    byteInputs: options.byteInputs ?? false,
     ...(options.precision && !isForCuda ? { precision: options.precision } : {}),
     ...(options.extraOutputs ? { extraOutputs: options.extraOutputs } : {}),
     ...(tuning ? { separate: tuning.separate } : {}),

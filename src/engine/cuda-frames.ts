@@ -7,6 +7,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { Preprocessor, Region } from '../pixels/spec.js'
 import type { EngineTensor } from './engine.js'
+import type { PixelData } from '../tensor.js'
 
 export interface CudaFramesOptions {
   readonly pass: CudaFramePass
@@ -34,7 +35,7 @@ export class CudaPreprocessor implements Preprocessor {
     return this.#hasFailed ? this.#options.cpu.path : 'cuda'
   }
 
-  async run(frame: Frame, target: Float32Array | Uint8Array): Promise<void> {
+  async run(frame: Frame, target: PixelData): Promise<void> {
     const { pass, cpu, input, isServing, onFault } = this.#options
     if (this.#hasFailed || target !== input.data || !isServing()) return cpu.run(frame, target)
     try {

@@ -5,7 +5,7 @@
  */
 import type { Precision } from '../model/precision.js'
 import type { EngineName } from '../decision/prediction.js'
-import type { Preprocessor, PreprocessSpec } from '../pixels/spec.js'
+import type { PixelCode, Preprocessor, PreprocessSpec } from '../pixels/spec.js'
 import type { InputSize, Tensor } from '../tensor.js'
 
 export interface EngineTensor extends Tensor {
@@ -14,6 +14,8 @@ export interface EngineTensor extends Tensor {
    * permutation, which the pixel path writes directly.
    */
   readonly inFileOrder: boolean
+  /** Of bytes that stand for real numbers; only the native engine has such tensors, and only if it was asked for them. */
+  readonly code?: PixelCode | undefined
 }
 
 /** Which executor was chosen and why. Every field appears in logs, JSON output and health. */
@@ -92,6 +94,11 @@ export interface EngineOptions {
   readonly cudaPrecision?: CudaPrecision | 'auto'
   /** Whether 8-bit networks compute in 8 bits rather than in float32; default where the target has kernels for it. */
   readonly integers?: boolean
+  /**
+   * Whether the native engine may take a picture as the bytes of its first quantised tensor (`EngineTensor.code`) rather
+   * than as real numbers. Default false.
+   */
+  readonly byteInputs?: boolean
   /** Receives one sentence for each fault that the engine recovered from. */
   readonly onFault?: (sentence: string) => void
   /** Height and width for models with free input sizes, and for models that work at any size up to GAP. */

@@ -103,5 +103,8 @@ export class NativeEngine implements Engine {
 /** Turns a tensor of an addon session into an engine's tensor, without a copy. */
 export function toEngineTensor(tensor: NativeTensor): EngineTensor {
   // A plan marks a port 'nhwc' only if the file has it as NCHW; see PlanPort.
-  return { ...tensor, inFileOrder: tensor.layout !== 'nhwc' }
+  const { scale, zeroPoint, ...rest } = tensor
+  const { type } = tensor
+  const code = type === 'int8' || type === 'uint8' ? { code: { type, scale, zeroPoint } } : {}
+  return { ...rest, inFileOrder: tensor.layout !== 'nhwc', ...code }
 }

@@ -72,11 +72,11 @@ export async function placeOf(model: string, cache: PlanCacheOptions, use: PlanU
     return null // the loader says why
   }
   const { addon } = loaded
-  const { inputSize, outputs, extraOutputs, integers, precision } = use.engine
+  const { inputSize, outputs, extraOutputs, integers, byteInputs, precision } = use.engine
   const print = addon.fingerprint(bytes)
   const wanted = await wantedHere(addon, use.choice, use.engine)
   const parts = [codeIdentity(), resolve(model), bytes.length, print, wanted, use.options]
-  const key = JSON.stringify([...parts, { inputSize, outputs, extraOutputs, integers, precision }])
+  const key = JSON.stringify([...parts, { inputSize, outputs, extraOutputs, integers, byteInputs, precision }])
   return new Place(addon, cache, bytes, addon.fingerprint(new TextEncoder().encode(key)), use.beside)
 }
 

@@ -5,6 +5,7 @@
 import { loadAddon, type LensLayout } from '../addon.js'
 import { viewOf } from '../pixels/geometry.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
+import type { PixelData } from '../tensor.js'
 
 /** Cells across and down. The same as in native/image/lens.h. */
 export const lensCells = 56
@@ -21,7 +22,7 @@ export interface LensStatistics {
 }
 
 /** Measures one input of the network. */
-export type LensMeter = (input: Float32Array | Uint8Array) => LensStatistics
+export type LensMeter = (input: PixelData) => LensStatistics
 
 /**
  * A meter for the inputs that `spec` makes from frames of this size. The letterbox is not measured.
@@ -43,23 +44,25 @@ export function createLensMeter(spec: PreprocessSpec, frameWidth: number, frameH
 
 /** Weights that turn the input's normalized values into ITU-R BT.601 luma in levels. */
 function layoutOf(spec: PreprocessSpec, frameWidth: number, frameHeight: number): LensLayout {
-  const { width, height, layout, order, type, mean, std } = spec
+  const { width, height, layout, order, type, code, mean, std } = spec
   const { picture } = viewOf(spec, frameWidth, frameHeight)
   const luma = order === 'bgr' ? [0.114, 0.587, 0.299] : [0.299, 0.587, 0.114]
   const isLevels = type === 'uint8'
-  const weight = (c: 0 | 1 | 2): number => luma[c]! * (isLevels ? 1 : std[c])
+  // value = step · (number − zero)
+  const { scale: step, zeroPoint: zero } = code ?? { scale: 1, zeroPoint: 0 }
+  const weight = (c: 0 | 1 | 2): number => luma[c]! * (isLevels ? 1 : std[c] * step)
   return {
     width,
     height,
     isNchw: layout === 'nchw',
     rectangle: [picture.x, picture.y, picture.width, picture.height],
     weights: [weight(0), weight(1), weight(2)],
-    offset: isLevels ? 0 : luma.reduce((sum, share, c) => sum + share * mean[c]!, 0),
+    offset: isLevels ? 0 : luma.reduce((sum, share, c) => sum + share * (mean[c]! - std[c]! * step * zero), 0),
   }
 }
 
 /** The measurement in plain TypeScript: the reference of the native one, and its replacement without the addon. */
-export function measurePlainly(input: Float32Array | Uint8Array, layout: LensLayout, statistics: Float32Array): void {
+export function measurePlainly(input: PixelData, layout: LensLayout, statistics: Float32Array): void {
   const {
     width,
     height,

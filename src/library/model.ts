@@ -15,7 +15,7 @@ import { cacheFolder } from '../folder.js'
 import type { Graph, Value } from '../model/graph.js'
 import { loadModel } from '../model/load.js'
 import { prepareNative } from '../model/prepare.js'
-import { codeRange, isCodeType, portCodes, realOf, storedOf, type Code } from '../model/quantized/code.js'
+import { isCodeType, portCodes, realOf } from '../model/quantized/code.js'
 import { nchwToNhwc, nhwcToNchw } from './layout.js'
 import {
   elementCount,
@@ -25,6 +25,9 @@ import {
   type Tensor,
   type TensorData,
   type TensorInfo,
+  codeRange,
+  storedOf,
+  type Code,
 } from '../tensor.js'
 
 export interface OpenModelOptions extends EngineOptions {

@@ -1,4 +1,5 @@
 /** The compiler: runs the passes on a prepared graph, lowers it to steps, groups chains and plans the memory. */
+import { withByteInputs } from './byte-input.js'
 import { groupChains } from './depth-first.js'
 import { planShape, type Draft } from './draft.js'
 import { Unsupported, type Constant, type Graph, type UnsupportedNode } from './graph.js'
@@ -17,6 +18,8 @@ export interface CompileOptions {
   readonly extraOutputs?: readonly string[]
   /** The type in which 8-bit parts of a network are computed, as the target prefers it; null: as float32. Default null. */
   readonly bytes?: ByteType | null
+  /** Whether an input of which only the bytes are needed is bytes. Default false: real numbers, rounded by a step. */
+  readonly byteInputs?: boolean
   /** 'fp16' is half precision, which only the target neonhalf computes. Default 'fp32'. */
   readonly precision?: Precision
   /** Names of groups that `gapcam tune` found faster as separate steps. */
@@ -61,8 +64,8 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
   }
   const lowered = lowerGraph(graph)
   if (!('draft' in lowered)) return lowered
-  const { separate, precision } = options
-  const draft = groupChains(lowered.draft, new Set(separate))
+  const { separate, precision, byteInputs } = options
+  const draft = groupChains(byteInputs ? withByteInputs(lowered.draft) : lowered.draft, new Set(separate))
   return planOf(precision === 'fp16' ? inHalfPrecision(draft) : draft)
 }
 

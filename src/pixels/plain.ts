@@ -4,6 +4,7 @@
  */
 import { GapcamError } from '../errors.js'
 import { frameBytes, rowBytes, type Frame } from '../frame.js'
+import { storedOf, type PixelData } from '../tensor.js'
 import { isInside as isInPolygon } from './shape.js'
 import type { Point, PreprocessSpec, Preprocessor, Region } from './spec.js'
 
@@ -25,7 +26,7 @@ export class PlainPass implements Preprocessor {
     this.path = `plain TypeScript: ${reason}`
   }
 
-  async run(frame: Frame, target: Float32Array | Uint8Array): Promise<void> {
+  async run(frame: Frame, target: PixelData): Promise<void> {
     const { format, width, height, stride, pixels } = frame
     if (!(pixels instanceof Uint8Array))
       throw new GapcamError('FRAME_INVALID', 'a captured frame needs the native addon')
@@ -45,7 +46,7 @@ export class PlainPass implements Preprocessor {
 
   close(): void {}
 
-  #fill(frame: Frame, pixels: Uint8Array, target: Float32Array | Uint8Array): void {
+  #fill(frame: Frame, pixels: Uint8Array, target: PixelData): void {
     const spec = this.#spec
     const { width, height, fill = [0, 0, 0] } = spec
     const crop = cropBox(spec, frame.width, frame.height)
@@ -187,17 +188,12 @@ function fromYuv(y: number, u: number, v: number): readonly number[] {
   ]
 }
 
-function write(
-  spec: PreprocessSpec,
-  target: Float32Array | Uint8Array,
-  x: number,
-  y: number,
-  rgb: readonly number[],
-): void {
-  const { width, height, layout, order, type, mean, std } = spec
+function write(spec: PreprocessSpec, target: PixelData, x: number, y: number, rgb: readonly number[]): void {
+  const { width, height, layout, order, type, code, mean, std } = spec
   for (let channel = 0; channel < 3; channel++) {
     const level = rgb[order === 'bgr' ? 2 - channel : channel]!
     const at = layout === 'nchw' ? channel * width * height + y * width + x : (y * width + x) * 3 + channel
-    target[at] = type === 'uint8' ? Math.floor(level + 0.5) : (level - mean[channel]!) / std[channel]!
+    const value = (level - mean[channel]!) / std[channel]!
+    target[at] = type === 'uint8' ? Math.floor(level + 0.5) : code ? storedOf(code, Math.fround(value)) : value
   }
 }

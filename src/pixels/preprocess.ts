@@ -5,6 +5,7 @@
 import { loadAddon, type NativePixelPass } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
+import type { PixelData } from '../tensor.js'
 import { PlainPass } from './plain.js'
 import type { PreprocessSpec, Preprocessor, Region } from './spec.js'
 
@@ -24,12 +25,14 @@ export function createPreprocessor(spec: PreprocessSpec): Preprocessor {
 /** A spec in the form that the addon's passes take, native and CUDA. */
 export function nativeSpec(spec: PreprocessSpec): Record<string, unknown> {
   const { roi = { x: 0, y: 0, width: 1, height: 1 } } = spec
-  const isBytes = spec.type === 'uint8'
   return {
     width: spec.width,
     height: spec.height,
     isNchw: spec.layout === 'nchw',
-    isBytes,
+    isBytes: spec.type === 'uint8' || spec.code !== undefined,
+    code: spec.code
+      ? { isSigned: spec.code.type === 'int8', scale: spec.code.scale, zeroPoint: spec.code.zeroPoint }
+      : null,
     isBgr: spec.order === 'bgr',
     mean: spec.mean,
     std: spec.std,
@@ -51,7 +54,7 @@ class NativePreprocessor implements Preprocessor {
     this.#pass = pass
   }
 
-  async run(frame: Frame, target: Float32Array | Uint8Array): Promise<void> {
+  async run(frame: Frame, target: PixelData): Promise<void> {
     try {
       await this.#pass.run(frame, frame.pixels, target)
     } catch (error) {

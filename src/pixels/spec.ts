@@ -3,6 +3,7 @@
  * (native) and `plain.ts` (reference) both implement `Preprocessor`; the GPU's pass in `engine/` does too.
  */
 import type { Frame } from '../frame.js'
+import type { Code, PixelData } from '../tensor.js'
 
 /** How a frame's rectangle becomes the input's: cropped to fill it, distorted to fill it, or letterboxed inside it. */
 export type ResizeMode = 'cover' | 'stretch' | 'contain'
@@ -29,6 +30,9 @@ export interface Mask {
   readonly fill: Triple
 }
 
+/** How bytes stand for values. */
+export type PixelCode = Code & { readonly type: 'int8' | 'uint8' }
+
 /** Everything that turns a frame into a network's input of `width` × `height` pixels and three channels. */
 export interface PreprocessSpec {
   readonly width: number
@@ -36,6 +40,8 @@ export interface PreprocessSpec {
   readonly layout: 'nchw' | 'nhwc'
   /** uint8 gives the levels themselves; mean and std are not applied. */
   readonly type: 'float32' | 'uint8'
+  /** Writes the values of type float32 as bytes, rounded as `storedOf` does. Default: as float32. */
+  readonly code?: PixelCode | undefined
   readonly order: 'rgb' | 'bgr'
   /** value = (level - mean) / std, in levels (0 to 255), by channel of the output. */
   readonly mean: Triple
@@ -60,7 +66,7 @@ export interface Preprocessor {
   /** 'native', 'cuda', or the reason why neither serves. */
   readonly path: string
   /** Writes width × height × 3 elements. Rejects with FRAME_INVALID. One run at a time; the frame is not released. */
-  run(frame: Frame, target: Float32Array | Uint8Array): Promise<void>
+  run(frame: Frame, target: PixelData): Promise<void>
   /** The part of a frame of this size (pixels) that the output shows, before rotation and flips. */
   shown(width: number, height: number): Region
   /** Frees the pass's memory. */

@@ -21,6 +21,8 @@ export function aboutOf(
   { classifier, version, node, camera, topK }: AboutOptions,
   spec: PreprocessSpec,
 ): Omit<About, 'reason' | 'startedMs'> {
+  // The code is the engine's, not the camera's: another one may take the values in another form.
+  const { code: _, ...values } = spec
   const { engine, target, threads } = classifier.engine.describe()
   const { modelId: id, sha256, path, labels } = classifier
   return {
@@ -35,7 +37,7 @@ export function aboutOf(
     pixelPath: pixelPath(spec),
     tuning: tuningDigest(path),
     spec: {
-      ...spec,
+      ...values,
       mean: [...spec.mean],
       std: [...spec.std],
       ...(spec.fill ? { fill: [...spec.fill] } : {}),

@@ -9,6 +9,7 @@ import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { viewOf } from '../pixels/geometry.js'
 import { createAttention, type Attend } from '../heat/attention.js'
+import type { PixelData } from '../tensor.js'
 import { createLensMeter, type LensMeter } from '../lens/statistics.js'
 import { LensWatch } from '../lens/watch.js'
 import type { PictureHeat } from './picture.js'
@@ -86,7 +87,7 @@ export class Sight {
     if (!this.#watch || nowMs < this.#nextCheckMs) return
     this.#nextCheckMs = nowMs + this.#everyMs
     const { measure, isDetailed } = this.#meterOf(frame)
-    const statistics = measure(this.#options.classifier.input.data as Float32Array)
+    const statistics = measure(this.#options.classifier.input.data as PixelData)
     const context = { nowMs, isStill: frame.file !== undefined, isLive: this.#isLive, isDetailed }
     if (this.#watch.observe(statistics, context)) this.#hasChanged = true
   }

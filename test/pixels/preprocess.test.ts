@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { frameBytes, rowBytes, type Frame, type PixelFormat } from '../../src/frame.js'
 import { PlainPass } from '../../src/pixels/plain.js'
 import { createPreprocessor } from '../../src/pixels/preprocess.js'
-import type { Point, PreprocessSpec } from '../../src/pixels/spec.js'
+import type { PixelCode, Point, PreprocessSpec } from '../../src/pixels/spec.js'
+import { storedOf } from '../../src/tensor.js'
 import { Random } from '../random.js'
 
 const formats: readonly PixelFormat[] = ['yuyv', 'uyvy', 'nv12', 'i420', 'rgb24', 'bgr24', 'grey']
@@ -85,15 +86,24 @@ async function both(
 ): Promise<{ native: ArrayLike<number>; plain: ArrayLike<number> }> {
   const outputs = [createPreprocessor(spec), new PlainPass(spec, 'the reference')].map(async (pass) => {
     const target =
-      spec.type === 'uint8'
-        ? new Uint8Array(spec.width * spec.height * 3)
-        : new Float32Array(spec.width * spec.height * 3)
+      spec.code?.type === 'int8'
+        ? new Int8Array(spec.width * spec.height * 3)
+        : spec.type === 'uint8' || spec.code
+          ? new Uint8Array(spec.width * spec.height * 3)
+          : new Float32Array(spec.width * spec.height * 3)
     await pass.run(frame, target)
     pass.close()
     return target
   })
   const [native, plain] = await Promise.all(outputs)
   return { native: native!, plain: plain! }
+}
+
+/** Any code that can stand for values around the levels, also one whose range is left. */
+function drawCode(random: Random): PixelCode {
+  const type = random.pick(['int8', 'uint8'] as const)
+  const least = type === 'int8' ? -128 : 0
+  return { type, scale: Math.fround(0.002 + random.next() * 0.03), zeroPoint: least + random.between(0, 255) }
 }
 
 describe.each(formats)('%s', (format) => {
@@ -108,6 +118,21 @@ describe.each(formats)('%s', (format) => {
         worst,
         JSON.stringify({ spec, width: frame.width, height: frame.height, stride: frame.stride }),
       ).toBeLessThanOrEqual(0.5)
+    }
+  })
+
+  it('gives the bytes of a code that rounding its own float32 values gives, bit for bit', async () => {
+    const random = new Random(format.length * 53)
+    for (let i = 0; i < 20; i++) {
+      const normalised = { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] } as const
+      const spec = { ...drawSpec(random, 'float32'), ...(i % 3 === 0 ? { std: [255, 255, 255] as const } : normalised) }
+      const [frame, code] = [drawFrame(random, format), drawCode(random)]
+      const values = await both(spec, frame)
+      const bytes = await both({ ...spec, code }, frame)
+      for (const pass of ['native', 'plain'] as const)
+        expect(Array.from(bytes[pass]), JSON.stringify({ pass, spec, code })).toEqual(
+          Array.from(values[pass], (value) => storedOf(code, value)),
+        )
     }
   })
 

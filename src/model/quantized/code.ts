@@ -2,19 +2,9 @@
  * How integers stand for real numbers: real = scale · (stored − zeroPoint). Also finds the code of a graph's integer
  * inputs and outputs, which an engine in float32 exchanges as real numbers.
  */
-import type { TensorType } from '../../tensor.js'
+import { codeRange, type Code, type CodeType, type TensorType } from '../../tensor.js'
 import { floatAttribute, intAttribute, numbersOf, stringAttribute, type Graph, type Node } from '../graph.js'
 import { GraphIndex } from '../graph-index.js'
-
-/** The code of one tensor. */
-export interface Code {
-  readonly type: CodeType
-  readonly scale: number
-  readonly zeroPoint: number
-}
-
-/** Types of quantised activations. */
-export type CodeType = 'int8' | 'uint8' | 'int16' | 'uint16'
 
 /** The operator of gapcam that rounds real numbers to those that bytes stand for: `type`, `scale` and `zeroPoint`. */
 export const quantizedOp = 'Quantized'
@@ -27,14 +17,6 @@ export function quantizedCode(node: Node): Code {
 
 /** Types in which the steps on integers compute. */
 export type ByteType = 'int8' | 'uint8'
-
-/** The least and the largest integer of each type. */
-export const codeRange: Readonly<Record<CodeType, readonly [number, number]>> = {
-  int8: [-128, 127],
-  uint8: [0, 255],
-  int16: [-32768, 32767],
-  uint16: [0, 65535],
-}
 
 /** Whether a type may hold quantised activations. */
 export const isCodeType = (type: TensorType | undefined): type is CodeType => type !== undefined && type in codeRange
@@ -53,16 +35,6 @@ export function isSameCode(one: Code | undefined, other: Code): boolean {
 /** The real number that an integer stands for, rounded as float32. */
 export const realOf = ({ scale, zeroPoint }: Code, stored: number): number =>
   Math.fround(Math.fround(scale) * (stored - zeroPoint))
-
-/** The integer nearest to a real number, ties to even, within the type's range. */
-export function storedOf({ type, scale, zeroPoint }: Code, real: number): number {
-  const [least, most] = codeRange[type]
-  const steps = Math.fround(real / Math.fround(scale))
-  const floor = Math.floor(steps)
-  const rest = steps - floor
-  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor
-  return Number.isNaN(real) ? zeroPoint : Math.min(Math.max(rounded + zeroPoint, least), most)
-}
 
 /** Operators that move integers or choose among them, so that the code of the first input stays valid. */
 export const codeKeepers: ReadonlySet<string> = new Set([

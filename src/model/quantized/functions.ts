@@ -3,7 +3,8 @@ import { activationOf, type Activation } from '../activation.js'
 import type { Node } from '../graph.js'
 import type { GraphIndex } from '../graph-index.js'
 import { unlessUnsupported } from '../passes/attempt.js'
-import { codeRange, realOf, storedOf, type Code } from './code.js'
+import { realOf } from './code.js'
+import { codeRange, storedOf, type Code } from '../../tensor.js'
 
 /** A function of real numbers. */
 export type RealFunction = (x: number) => number

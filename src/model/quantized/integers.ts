@@ -15,10 +15,11 @@ import {
 } from '../graph.js'
 import { GraphIndex } from '../graph-index.js'
 import { applyChanges } from '../passes/changes.js'
-import { isSameCode, quantizedCode, quantizedOp, type Code } from './code.js'
+import { isSameCode, quantizedCode, quantizedOp } from './code.js'
 import { functionOf, isClip, rangeOf, tableOf, type RealFunction } from './functions.js'
 import { movedBytes } from './movement.js'
 import { productOf, type Product } from './products.js'
+import type { Code } from '../../tensor.js'
 
 /** The graph with nodes on bytes; the graph itself where it has no `Quantized` nodes. */
 export function recognizeIntegers(graph: Graph): Graph {

@@ -1,8 +1,8 @@
 /** Operators that only move elements, on bytes. */
-import { elementCount } from '../../tensor.js'
+import { elementCount, storedOf, type Code } from '../../tensor.js'
 import { floatConstant, numbersOf, type Constant, type Node } from '../graph.js'
 import type { GraphIndex } from '../graph-index.js'
-import { isSameCode, storedOf, type Code } from './code.js'
+import { isSameCode } from './code.js'
 
 /** Operators that move elements or choose the largest; their data is the first input. */
 const movers: ReadonlySet<string> = new Set([

@@ -2,10 +2,9 @@
  * Convolutions and products on bytes: the weights in the form that steps take, the multipliers that bring a sum to the
  * result's scale, and the bias as int32. The arithmetic is onnxruntime's (see quantized-steps.ts).
  */
-import { elementCount } from '../../tensor.js'
+import { elementCount, type Code } from '../../tensor.js'
 import { floatsOf, numbersOf, type Constant, type Node, type StoredIntegers } from '../graph.js'
 import type { GraphIndex } from '../graph-index.js'
-import type { Code } from './code.js'
 import { integersOf } from './weights.js'
 
 /** The constants of an integer convolution or product. */

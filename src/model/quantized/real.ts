@@ -21,16 +21,15 @@ import {
   asType,
   codeKeepers,
   codeOf,
-  codeRange,
   inputCode,
   isCodeType,
   isSameCode,
   quantizedOp,
   realOf,
   type ByteType,
-  type Code,
 } from './code.js'
 import { dequantized, scalesOf, transposedInteger } from './weights.js'
+import { codeRange, type Code } from '../../tensor.js'
 
 /**
  * The graph in real numbers, or the graph itself where it has no integers. With `bytes`, a node `Quantized` of gapcam
