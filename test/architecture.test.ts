@@ -40,6 +40,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
       'decision',
       'engine',
       'heat',
+      'lens',
       'pixels',
       'publish',
       'recording',

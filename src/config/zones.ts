@@ -96,6 +96,10 @@ export const zone = z
       .enum(['mean', 'none'])
       .optional()
       .describe('what lies around a polygon: its mean colour (default) or the picture'),
+    anchor: z
+      .boolean()
+      .optional()
+      .describe('whether the region follows when the camera moves a little; default true for live cameras'),
     evidence: share
       .optional()
       .describe('minimum share of the evidence for a label that must lie inside the region; see docs/heat.md'),

@@ -18,8 +18,11 @@ const cameraReasons: ReadonlySet<string | null | undefined> = new Set<CameraReas
   'stopped',
 ])
 
-/** Why a zone cannot look although its camera delivers: it is switched off, or its model cannot be used. */
-export type ZoneReason = 'zone_disabled' | 'unavailable'
+/**
+ * Why a zone cannot look although its camera delivers: it is switched off, its model cannot be used, or the camera shows
+ * another view than the one in which its region was drawn.
+ */
+export type ZoneReason = 'zone_disabled' | 'unavailable' | 'moved'
 
 /** `starting`: no frame yet. `settling`: frames, but not enough in a row. `novel`: the picture is none of the taught states. */
 export type UnknownReason =
@@ -42,6 +45,8 @@ export const eventTypes = [
   'lens_problem',
   'lens_cleared',
   'transition_forbidden',
+  'view_moved',
+  'view_found',
 ] as const
 export type PolicyEvent = (typeof eventTypes)[number]
 

@@ -76,6 +76,10 @@ export function observe(state: PolicyState, prediction: Prediction, options: Pol
     if (state.decision.reason !== 'camera_disabled') events.push('camera_recovered')
     before = { ...state, decision: { ...state.decision, reason: 'settling' } }
   }
+  if (state.decision.reason === 'moved') {
+    events.push('view_found')
+    before = { ...state, decision: { ...state.decision, reason: 'settling' } }
+  }
   if (state.modelId !== null && state.modelId !== prediction.modelId) {
     events.push('model_changed')
     before = forget(before, 'model_changed', nowMs)
@@ -103,6 +107,11 @@ export function loseCamera(state: PolicyState, reason: CameraReason, nowMs: numb
   const isIntended = reason === 'camera_disabled' || reason === 'stopped'
   const isNews = !isWithoutCamera(state.decision) && !isIntended
   return step(state, forget(state, reason, nowMs), isNews ? ['camera_lost'] : [])
+}
+
+/** Withdraws the label: the camera shows another view than the one in which the zone's region was drawn. */
+export function loseView(state: PolicyState, nowMs: number): PolicyStep {
+  return step(state, forget(state, 'moved', nowMs), state.decision.reason === 'moved' ? [] : ['view_moved'])
 }
 
 /** Withdraws a label whose last frame is too old. Call it regularly while no frame comes. */

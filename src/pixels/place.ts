@@ -19,6 +19,47 @@ export interface Place {
   readonly aspect: number
 }
 
+/** The place of a view that has not moved. `aspect`: width over height of the picture. */
+export function stillPlace(aspect: number): Place {
+  return { a: 1, b: 0, dx: 0, dy: 0, aspect }
+}
+
+/** The place after two moves: first `inner`, then `outer`. Both in pictures of the same aspect. */
+export function composed(outer: Place, inner: Place): Place {
+  const { aspect } = inner
+  const [x, y] = [inner.dx * aspect, inner.dy]
+  return {
+    a: outer.a * inner.a - outer.b * inner.b,
+    b: outer.b * inner.a + outer.a * inner.b,
+    dx: (outer.a * x - outer.b * y) / aspect + outer.dx,
+    dy: outer.b * x + outer.a * y + outer.dy,
+    aspect,
+  }
+}
+
+/** The move back. */
+export function inverted({ a, b, dx, dy, aspect }: Place): Place {
+  const norm = a * a + b * b
+  const [x, y] = [dx * aspect, dy]
+  return { a: a / norm, b: -b / norm, dx: -(a * x + b * y) / norm / aspect, dy: -(a * y - b * x) / norm, aspect }
+}
+
+/** How far apart two places show a corner of the picture, at most, in heights. */
+export function distanceOf(one: Place, other: Place): number {
+  const corners: readonly Point[] = [
+    [0, 0],
+    [1, 0],
+    [0, 1],
+    [1, 1],
+  ]
+  return Math.max(
+    ...corners.map((corner) => {
+      const [[x, y], [u, v]] = [placedPoint(corner, one), placedPoint(corner, other)]
+      return Math.hypot((x - u) * one.aspect, y - v)
+    }),
+  )
+}
+
 /** Where a point of the reference is seen. */
 export function placedPoint([x, y]: Point, { a, b, dx, dy, aspect }: Place): Point {
   const [u, v] = [x - 0.5, y - 0.5]

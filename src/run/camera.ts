@@ -21,6 +21,7 @@ import type { Loop } from './deadlines.js'
 import type { Settings } from './settings.js'
 import { superviseCamera } from './supervisor.js'
 import { whileOn } from './switch.js'
+import type { CameraView } from './views.js'
 
 /** While a camera is off, its loop reports in this often. */
 const idleStepMs = 1000
@@ -31,6 +32,8 @@ export interface NodeCameraOptions {
   readonly config: CameraConfig
   /** Its zones: a list that may change between two frames. */
   readonly zones: readonly AnyZone[]
+  /** Shown each frame before the zones; default: regions stay where they were drawn. */
+  readonly view?: Pick<CameraView, 'opened' | 'observe'> | undefined
   readonly publisher: Publisher
   readonly metrics: Metrics
   readonly clock: Clock
@@ -131,6 +134,7 @@ export class NodeCamera {
         onOpen: (description, { isRecovery, isLive }) => {
           this.#isLive = isLive
           this.#isOpen = true
+          this.#options.view?.opened(isLive)
           for (const zone of this.zones) zone.opened(isLive)
           this.#opened(description, isSwitchedOn ? 'enabled' : isRecovery ? 'recovered' : 'first')
           isSwitchedOn = false
@@ -165,6 +169,7 @@ export class NodeCamera {
 
   async #take(frame: Frame): Promise<void> {
     this.#lastFrameMs = this.#options.clock.now()
+    this.#options.view?.observe(frame, this.#lastFrameMs)
     const { zones } = this
     const [first] = zones
     if (zones.length === 1 && !this.#pictures.isAny) await first!.take(frame)

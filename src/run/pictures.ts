@@ -14,7 +14,7 @@ import type { Publisher } from '../publish/publisher.js'
 import { createTopics, type Topics } from '../publish/topics.js'
 import type { CaptureOptions, Picture } from '../zone/picture.js'
 import type { AnyZone } from '../zone/missing.js'
-import { boundsOf } from '../pixels/shape.js'
+import { boundsOf, withinPicture } from '../pixels/shape.js'
 import type { Region } from '../pixels/spec.js'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -62,9 +62,9 @@ export class Pictures {
 
   /** Publishes the next frame of a camera, or a zone's part of it. Rejects with CAMERA_* when there is none, and with BROKER_UNREACHABLE. */
   async snapshot(zone: string, signal: AbortSignal): Promise<Fields> {
-    const shape = this.#options.zone(zone)?.definition.shape
     const whole = await this.#capture(zone, { maxSide: snapshotSide, signal })
-    const picture = shape ? { ...whole, ...croppedTo(whole, boundsOf(shape)) } : whole
+    const shape = this.#options.zone(zone)?.shape
+    const picture = shape ? { ...whole, ...croppedTo(whole, withinPicture(boundsOf(shape))) } : whole
     const { encodeJpeg } = await import('../pixels/jpeg.js')
     return { ...this.#publish('image', zone, await encodeJpeg(picture)), ...pictureFields(zone, picture) }
   }

@@ -31,6 +31,7 @@ import { openSettings, type Settings } from './settings.js'
 import { openModels, type Models } from './models.js'
 import { openTallies, type Tallies } from './tallies.js'
 import { Turns } from './turns.js'
+import { openViews, type Views } from './views.js'
 import { prepareZones, Zones, type PreparedZone, type ZonesOptions } from './zones.js'
 
 export interface RuntimeOptions {
@@ -84,6 +85,8 @@ export interface LiveRun {
   readonly commands: Commands
   readonly settings: Settings
   readonly board: BoardReader
+  /** Whether cameras still have the views in which regions were drawn. */
+  readonly views: Views
   /** Calls back when a label was settled or withdrawn, until the runtime is closed. */
   listen(listener: SettledListener): void
 }
@@ -108,7 +111,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const listeners = options.onSettled ? [options.onSettled] : []
   const settings = options.settings ?? openSettings({ config, cameras, folder: stateFolder, log })
   const tallies = openTallies(stateFolder, log)
-  const parts: RuntimeParts = { options, settings, tallies, metrics, clock, listeners, ending }
+  const views = openViews(stateFolder, log, clock)
+  const parts: RuntimeParts = { options, settings, tallies, views, metrics, clock, listeners, ending }
   const { zones, closeModels } = await openZones(parts)
   const info = (): Record<string, unknown> => infoOf(config.node, placesIn(settings.cameras), classifier)
   publisher.info(info())
@@ -134,6 +138,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     commands: createCommands({ target: createTarget(control), settings, log }),
     settings,
     board,
+    views,
     listen: (listener) => void listeners.push(listener),
   }
   return {
@@ -145,6 +150,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       await zones.close()
       await closeModels()
       await tallies.close()
+      await views.close()
       if (!options.settings) await settings.close()
     },
   }
@@ -182,6 +188,7 @@ interface RuntimeParts {
   readonly options: RuntimeOptions
   readonly settings: Settings
   readonly tallies: Tallies
+  readonly views: Views
   readonly metrics: Metrics
   readonly clock: Clock
   readonly listeners: readonly SettledListener[]
@@ -189,7 +196,7 @@ interface RuntimeParts {
 }
 
 /** The zones, on models that are open already or are opened here. */
-async function openZones({ options, settings, tallies, metrics, clock, listeners }: RuntimeParts): Promise<{
+async function openZones({ options, settings, tallies, views, metrics, clock, listeners }: RuntimeParts): Promise<{
   readonly zones: Zones
   readonly closeModels: () => Promise<void>
 }> {
@@ -200,6 +207,7 @@ async function openZones({ options, settings, tallies, metrics, clock, listeners
     ...options,
     settings,
     tallies,
+    views,
     models,
     prepared,
     turns: new Turns(deadlines.loop('the engine'), config.hungAfterMs, clock),
@@ -212,13 +220,14 @@ async function openZones({ options, settings, tallies, metrics, clock, listeners
   return { zones, closeModels: () => (options.models ? Promise.resolve() : models.close()) }
 }
 
-function openCameras({ options, settings, metrics, clock, ending }: RuntimeParts, zones: Zones): NodeCamera[] {
+function openCameras({ options, settings, views, metrics, clock, ending }: RuntimeParts, zones: Zones): NodeCamera[] {
   const { config, cameras, publisher, log } = options
   const opened = cameras.map(
     (camera) =>
       new NodeCamera({
         config: camera,
         zones: zones.ofCamera(camera.id),
+        view: views.of(camera.id),
         publisher,
         metrics,
         clock,

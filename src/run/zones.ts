@@ -21,6 +21,7 @@ import type { Models, ModelLease } from './models.js'
 import type { SettledListener } from './runtime.js'
 import type { Settings } from './settings.js'
 import type { Tallies } from './tallies.js'
+import type { Views } from './views.js'
 
 /** A zone's model, or why it cannot be used. */
 export type PreparedZone = ModelLease | { readonly fault: string }
@@ -72,6 +73,7 @@ export interface ZonesOptions {
   readonly publisher: Publisher
   readonly recorders?: FlightRecorders | undefined
   readonly tallies: Tallies
+  readonly views: Views
   readonly metrics: Metrics
   readonly clock: Clock
   readonly log: Logger
@@ -116,6 +118,7 @@ export class Zones {
       .flatMap(zonesOf)
       .map((definition) => this.#open(definition, prepared.get(definition.key) ?? { fault: 'its model is not open' }))
     this.#list()
+    this.#keepViews()
     this.#stopListening = settings.onChange(() => {
       for (const zone of this.all) zone.settingsChanged()
       void this.apply()
@@ -195,6 +198,7 @@ export class Zones {
     }
     this.#entries = opened
     this.#list()
+    this.#keepViews()
     for (const listener of [...this.#listeners]) listener()
   }
 
@@ -207,7 +211,7 @@ export class Zones {
   }
 
   #open(definition: ZoneDefinition, prepared: PreparedZone): Entry {
-    const { settings, publisher, clock, log, config, recorders, tallies } = this.#options
+    const { settings, publisher, clock, log, config, recorders, tallies, views } = this.#options
     const { key } = definition
     const text = textOf(definition)
     publisher.addZone(key)
@@ -232,6 +236,7 @@ export class Zones {
       // What is wrong with the camera's picture is judged by its own question, which sees all of it.
       lens: definition.zone === null ? config.lens : undefined,
       recorder: recorders?.of(key, classifier),
+      anchor: definition.zone === null ? undefined : views.of(definition.camera).anchorOf(definition),
       tallies: definition.zone === null ? undefined : tallies.of(key),
       onWarning,
     })
@@ -243,6 +248,11 @@ export class Zones {
     await zone.close()
     this.#options.recorders?.drop(zone.key)
     if ('release' in prepared) await prepared.release()
+  }
+
+  /** Not while zones are replaced: what is known of their regions would be forgotten. */
+  #keepViews(): void {
+    for (const [id, zones] of this.#byCamera) this.#options.views.of(id).keep(zones.map(({ definition }) => definition))
   }
 
   /** Brings the lists up to date, in place. */

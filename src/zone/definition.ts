@@ -27,6 +27,8 @@ export interface ZoneDefinition {
   /** Its region in the frame as the camera delivers it; null: all of it. */
   readonly shape: Shape | null
   readonly mask: 'mean' | 'none'
+  /** Whether the region follows the view; undefined: on live cameras. Without a region there is nothing to follow. */
+  readonly anchor: boolean | undefined
   /** How the camera hangs. */
   readonly turn: Turn
   readonly watchRegion: CameraConfig['watchRegion'] | undefined
@@ -72,6 +74,7 @@ function ownOf(camera: ZonedCamera): ZoneDefinition {
     roi,
     shape: null,
     mask: 'none',
+    anchor: false,
     turn: turnOf(camera),
     watchRegion,
     model: undefined,
@@ -94,6 +97,7 @@ function definitionOf(camera: ZonedCamera, zone: ZoneConfig): ZoneDefinition {
     roi: null,
     shape,
     mask,
+    anchor: zone.anchor,
     turn,
     watchRegion: zone.evidence === undefined ? undefined : watched(shape, zone.evidence),
     model,

@@ -30,6 +30,7 @@ export class MissingZone {
   readonly skipped = 0
   readonly looks: ReadonlyMap<string, number> = new Map()
   readonly pixelPath = 'none'
+  readonly shape = null
   readonly decision: Decision
   readonly #publisher: MissingZoneOptions['publisher']
 

@@ -36,6 +36,7 @@ interface Meter {
 export class Sight {
   readonly #options: SightOptions
   #spec: PreprocessSpec
+  #watchRegion: SightOptions['watchRegion']
   #attend: Attend | null
   #watch: LensWatch | null
   readonly #everyMs: number
@@ -48,13 +49,15 @@ export class Sight {
     this.#options = options
     this.#everyMs = options.lens?.everyMs ?? 0
     this.#spec = options.spec
+    this.#watchRegion = options.watchRegion
     this.#attend = this.#attention()
     this.#watch = this.#lensWatch()
   }
 
   /** The region has changed: what was learned of the other view is forgotten. */
-  changeView(spec: PreprocessSpec): void {
+  changeView(spec: PreprocessSpec, watchRegion = this.#watchRegion): void {
     this.#spec = spec
+    this.#watchRegion = watchRegion
     this.#attend = this.#attention()
     this.#meter = null
     if (this.#watch?.problem) this.#hasChanged = true
@@ -62,9 +65,9 @@ export class Sight {
   }
 
   #attention(): Attend | null {
-    const { classifier, watchRegion } = this.#options
-    const { heat } = classifier
-    return 'heat' in heat ? createAttention({ heat: heat.heat, spec: this.#spec, watchRegion }) : null
+    const { heat } = this.#options.classifier
+    if (!('heat' in heat)) return null
+    return createAttention({ heat: heat.heat, spec: this.#spec, watchRegion: this.#watchRegion })
   }
 
   #lensWatch(): LensWatch | null {

@@ -2,10 +2,12 @@
  * How a zone sees its camera's frames: the crop and mask of its region, or the part of the frame that a setting names; and
  * the way from a frame to a prediction.
  */
+import type { CameraConfig } from '../config/schema.js'
 import type { Timings } from '../decision/prediction.js'
 import type { Classification, ClassifierView, ClassifyHooks } from '../engine/classify.js'
 import type { Frame } from '../frame.js'
-import { meanColour, viewOfShape } from '../pixels/shape.js'
+import { placedPoint, placedShape, type Place } from '../pixels/place.js'
+import { meanColour, viewOfShape, type Shape } from '../pixels/shape.js'
 import type { PreprocessSpec, Region } from '../pixels/spec.js'
 import type { ZoneDefinition } from './definition.js'
 import { Sight } from './sight.js'
@@ -13,13 +15,16 @@ import type { ZoneOptions } from './zone-options.js'
 
 export type ZoneViewOptions = Pick<
   ZoneOptions,
-  'definition' | 'classifier' | 'topK' | 'lens' | 'recorder' | 'metrics' | 'clock'
+  'definition' | 'classifier' | 'topK' | 'lens' | 'anchor' | 'recorder' | 'metrics' | 'clock'
 >
 
 /** The view of one zone, which follows the setting `roi`. Close it before its classifier. */
 export class ZoneView {
   readonly #options: ZoneViewOptions
   #roi: Region | null
+  /** The region where it lies now; null: the whole picture. */
+  #shape: Shape | null
+  #place: Place | null = null
   #view: ClassifierView
   readonly sight: Sight
   readonly #hooks: ClassifyHooks
@@ -30,6 +35,7 @@ export class ZoneView {
     const { classifier, definition, lens } = options
     this.#options = options
     this.#roi = roi
+    this.#shape = definition.shape
     this.#view = this.#open()
     this.sight = new Sight({ classifier, watchRegion: definition.watchRegion, spec: this.#view.spec, lens })
     this.#hooks = this.#hooksOf(options)
@@ -42,11 +48,49 @@ export class ZoneView {
   /** A changed region needs another view. Call it between two frames. */
   update(roi: Region | null): void {
     if (roi === this.#roi) return
-    const before = this.#view
     this.#roi = roi
+    this.#reopen()
+  }
+
+  /** The region where it lies now; null: the whole picture. */
+  get shape(): Shape | null {
+    return this.#shape
+  }
+
+  /**
+   * Follows the region with the camera's view; call it between two frames. `elsewhere`: it lies in another place now.
+   * `checking` and `moved`: its place is not known, or too little of it is in the picture.
+   */
+  follow(): 'here' | 'elsewhere' | 'checking' | 'moved' {
+    const { anchor, definition } = this.#options
+    const { shape } = definition
+    const place = anchor?.place() ?? null
+    if (place === 'checking' || place === 'moved') return place
+    if (place === this.#place || shape === null) return 'here'
+    const now = place === null ? shape : placedShape(shape, place)
+    if (now === null) return 'moved'
+    this.#place = place
+    this.#shape = now
+    this.#reopen()
+    return 'elsewhere'
+  }
+
+  #reopen(): void {
+    const before = this.#view
     this.#view = this.#open()
-    this.sight.changeView(this.#view.spec)
+    this.sight.changeView(this.#view.spec, this.#watched())
     before.close()
+  }
+
+  /** Where the evidence for a label must lie: it moves with the region. */
+  #watched(): CameraConfig['watchRegion'] | undefined {
+    const { watchRegion } = this.#options.definition
+    if (watchRegion === undefined || this.#place === null) return watchRegion
+    const polygon = watchRegion.polygon.map(([x, y]): [number, number] => {
+      const [u, v] = placedPoint([x, y], this.#place!)
+      return [u, v]
+    })
+    return { ...watchRegion, polygon }
   }
 
   /**
@@ -94,16 +138,17 @@ export class ZoneView {
 
   #open(): ClassifierView {
     const { definition, classifier, topK } = this.#options
-    const own = definition.shape === null ? { roi: this.#roi ?? undefined } : this.#ofShape(definition)
+    const shape = this.#shape
+    const own = shape === null ? { roi: this.#roi ?? undefined } : this.#ofShape(shape, definition.mask)
     return classifier.view({ ...definition.turn, ...own }, topK)
   }
 
   /** The whole region is shown: what a model crops from a picture that is not square would be a part of the answer. */
-  #ofShape({ shape, mask }: ZoneDefinition): Partial<PreprocessSpec> {
+  #ofShape(shape: Shape, mask: ZoneDefinition['mask']): Partial<PreprocessSpec> {
     const spec = this.#options.classifier.preprocessing()
     const { resize } = spec
     return {
-      ...viewOfShape(shape!, mask, spec),
+      ...viewOfShape(shape, mask, spec),
       ...(resize === 'cover' ? { resize: 'contain' as const, fill: meanColour(spec) } : {}),
     }
   }

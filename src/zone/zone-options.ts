@@ -6,6 +6,7 @@ import type { Decision } from '../decision/decision.js'
 import type { PolicyOptions } from '../decision/policy.js'
 import type { Prediction } from '../decision/prediction.js'
 import type { Metrics } from '../metrics.js'
+import type { Place } from '../pixels/place.js'
 import type { Region } from '../pixels/spec.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { FrameRecorder } from '../recording/recorder.js'
@@ -36,6 +37,15 @@ export interface EngineTurns {
   take<T>(work: () => Promise<T>, wish: TurnWish): Promise<T | null>
 }
 
+/** Where a region lies now: `null` as it was drawn; `checking` and `moved`: not known. */
+export type RegionPlace = Place | 'checking' | 'moved' | null
+
+/** How a zone's region follows the view of its camera. */
+export interface RegionAnchor {
+  /** Call it for each frame: the same object until something changes. */
+  place(): RegionPlace
+}
+
 export interface ZoneOptions {
   readonly definition: ZoneDefinition
   readonly classifier: Classifier
@@ -51,6 +61,8 @@ export interface ZoneOptions {
   readonly first?: Decision | undefined
   /** Keeps the time in states; default: it is not counted. */
   readonly tallies?: KeptTallies | undefined
+  /** Default: the region stays where it was drawn. */
+  readonly anchor?: RegionAnchor | undefined
   readonly metrics: Metrics
   readonly clock: Clock
   /** Tells what a user should know, in one sentence. */

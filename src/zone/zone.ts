@@ -5,16 +5,24 @@
  */
 import type { Classifier } from '../classifier.js'
 import { isWithoutCamera, unable, type Decision } from '../decision/decision.js'
-import { expire, initialPolicy, loseCamera, observe, type PolicyState, type PolicyStep } from '../decision/policy.js'
+import {
+  expire,
+  initialPolicy,
+  loseCamera,
+  loseView,
+  observe,
+  type PolicyState,
+  type PolicyStep,
+} from '../decision/policy.js'
 import type { Prediction } from '../decision/prediction.js'
-import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
+import type { Shape } from '../pixels/shape.js'
 import { Answer, type Said } from './answer.js'
 import type { ZoneDefinition } from './definition.js'
-import { MotionGate } from './motion/gate.js'
+import { Occasions } from './occasions.js'
 import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture } from './picture.js'
-import type { Moved } from './motion/timing.js'
-import { Trigger, type AskedReason, type LookReason, type Moment } from './trigger.js'
+import { RecordedDecisions } from './recorded.js'
+import type { AskedReason, LookReason, Moment } from './trigger.js'
 import { ZoneView } from './view.js'
 import type { ZoneOptions, ZoneSettings } from './zone-options.js'
 
@@ -34,12 +42,9 @@ interface Looked {
 export class Zone {
   readonly #options: ZoneOptions
   readonly #view: ZoneView
-  readonly #trigger: Trigger
-  /** Null where the trigger is another one than motion. */
-  readonly #gate: MotionGate | null
-  /** The frame that the trigger judges. */
-  #judged: Frame | null = null
+  readonly #occasions: Occasions
   readonly #answer: Answer
+  readonly #recorded: RecordedDecisions
   readonly #pictures = new PictureRequests()
   #policy: PolicyState
   #settings: ZoneSettings
@@ -52,7 +57,6 @@ export class Zone {
   /** The frame under way. */
   #taking: Promise<void> = Promise.resolve()
   #isClosed = false
-  readonly looks = new Map<LookReason, number>()
   /** Looks that did not happen, since the engine could not keep up. */
   skipped = 0
   /** One moment, reused for each frame. */
@@ -62,19 +66,13 @@ export class Zone {
     const { definition, clock, onWarning } = options
     this.#options = options
     this.#settings = options.settings()
+    this.#recorded = new RecordedDecisions(options)
     this.#view = new ZoneView(options, this.#settings.roi)
     const { first } = options
     this.#policy = { ...initialPolicy(clock.now()), ...(first ? { decision: first } : {}) }
     this.#answer = new Answer({ ...options, ...definition }, this.#policy.decision)
-    const { trigger, shape } = definition
-    this.#gate = trigger.kind === 'motion' ? new MotionGate(shape ?? { x: 0, y: 0, width: 1, height: 1 }) : null
-    this.#trigger = new Trigger({
-      moved: this.#gate ? () => this.#moved() : undefined,
-      trigger,
-      timezone: definition.timezone,
-      mostSettling: 10 + 4 * this.#settings.policy.consecutive,
-      onLate: onWarning,
-    })
+    const mostSettling = 10 + 4 * this.#settings.policy.consecutive
+    this.#occasions = new Occasions({ definition, mostSettling, onLate: onWarning })
   }
 
   get key(): string {
@@ -95,6 +93,11 @@ export class Zone {
     return this.#options.classifier
   }
 
+  /** Its region where it lies now; null: the whole picture. */
+  get shape(): Shape | null {
+    return this.#view.shape
+  }
+
   /** What prepares the pixels: 'native', 'cuda', or why neither. */
   get pixelPath(): string {
     return this.#view.current.pixelPath
@@ -103,6 +106,11 @@ export class Zone {
   /** Frames that became a prediction. */
   get frames(): number {
     return this.#frames
+  }
+
+  /** Looks by their reason. */
+  get looks(): ReadonlyMap<LookReason, number> {
+    return this.#occasions.looks
   }
 
   /** What it said last. */
@@ -119,8 +127,7 @@ export class Zone {
   async #take(frame: Frame): Promise<void> {
     const { turns, clock, definition } = this.#options
     const moment = this.#at()
-    this.#judged = frame
-    const reason = this.#isSwitchedOff ? null : this.#trigger.reason(moment)
+    const reason = this.#isSwitchedOff || !this.#isInView() ? null : this.#occasions.reason(frame, moment)
     if (reason === null) return this.#glance(frame)
     const untilMs = definition.zone === null ? Infinity : moment.nowMs + turnWithinMs
     const looked = await turns.take(() => this.#look(frame, reason), { lastMs: this.#turnMs, untilMs })
@@ -131,6 +138,17 @@ export class Zone {
     this.#turnMs = clock.now()
     const { prediction, drawn } = looked
     if (drawn) await this.#deliver(frame, drawn, prediction)
+  }
+
+  /** Follows the camera's view. False where the region's place is not known: the zone does not look. */
+  #isInView(): boolean {
+    const found = this.#view.follow()
+    const wasMoved = this.#policy.decision.reason === 'moved'
+    if (found === 'moved' && !wasMoved) this.#apply(loseView(this.#policy, this.#moment.nowMs), null)
+    if (found === 'elsewhere') this.#occasions.changeView(this.#view.shape!)
+    const isFound = found === 'here' || found === 'elsewhere'
+    if (isFound && wasMoved) this.ask('return')
+    return isFound
   }
 
   /** Sees a frame without an inference: the label stays, and pictures that were asked for are drawn. */
@@ -164,7 +182,7 @@ export class Zone {
 
   /** The zone looks at its next frame, whatever its trigger says. */
   ask(reason: AskedReason): void {
-    this.#trigger.ask(reason)
+    this.#occasions.ask(reason)
   }
 
   /** The camera was opened and its first frame follows. `isLive`: identical frames mean that it is frozen. */
@@ -177,7 +195,7 @@ export class Zone {
   lose(): void {
     this.#pictures.fail()
     this.#view.sight.reset()
-    this.#gate?.reset()
+    this.#occasions.reset()
     this.#apply(loseCamera(this.#policy, 'camera_lost', this.#options.clock.now()), null)
   }
 
@@ -253,12 +271,9 @@ export class Zone {
   async #look(frame: Frame, reason: LookReason): Promise<Looked> {
     this.#view.update(this.#options.settings().roi)
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
-    const moment = this.#at()
-    this.#trigger.looked(reason, moment)
-    this.#gate?.looked(reason, moment.nowMs)
-    this.looks.set(reason, (this.looks.get(reason) ?? 0) + 1)
+    this.#occasions.looked(reason, this.#at())
     const outcome = await this.#view.classify(frame, drawn)
-    if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recordFault()
+    if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recorded.fault(this.#policy)
     const bare = outcome.ok ? outcome.prediction : null
     if (bare) this.#frames++
     // A camera that was switched off in the meantime must not get its label back.
@@ -270,30 +285,19 @@ export class Zone {
     return { prediction, drawn }
   }
 
-  /** Records a frame whose outputs cannot be used: the policy's state stays as it was. */
-  #recordFault(): void {
-    const { recorder, settings, clock } = this.#options
-    const both = { before: this.#policy, after: this.#policy, policy: settings().policy, nowMs: clock.now() }
-    recorder?.finish({ ...both, prediction: null, logits: new Float32Array(0) }, [])
-  }
-
   /**
    * Applies the policy (a frozen camera has no label), adds where the label's evidence lies, and publishes. Returns the
    * prediction with the additions.
    */
   #decide(bare: Prediction, frame: Frame, reason: LookReason): Prediction {
-    const { publisher, recorder, settings, clock, metrics, definition } = this.#options
+    const { publisher, settings, clock, metrics, definition } = this.#options
     const { sight } = this.#view
     const start = clock.now()
     const [before, policy] = [this.#policy, settings().policy]
     const { isFrozen } = sight
     const step = isFrozen ? loseCamera(before, 'frozen', start) : observe(before, bare, policy, start)
     // A recording can be replayed frame by frame; that a camera is frozen is not in any one of its frames.
-    if (!isFrozen)
-      recorder?.finish(
-        { prediction: bare, logits: bare.logits.slice(), before, after: step.state, policy, nowMs: start },
-        step.events,
-      )
+    if (!isFrozen) this.#recorded.step(before, step, bare, start)
     const seen = sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
     const prediction = definition.zone === null ? seen : { ...seen, trigger: reason }
     this.#last = prediction
@@ -304,16 +308,6 @@ export class Zone {
       publisher.event(this.key, problem === null ? 'lens_cleared' : 'lens_problem', this.decision, prediction)
     metrics.decide.record(clock.now() - start)
     return prediction
-  }
-
-  /** Whether the frame that is judged shows anything new. One that cannot be read is judged by the inference. */
-  #moved(): Moved | null {
-    try {
-      return this.#gate!.moved(this.#judged!, this.#moment.nowMs)
-    } catch (error) {
-      if (error instanceof GapcamError && error.code === 'FRAME_INVALID') return 'motion'
-      throw error
-    }
   }
 
   #apply(step: PolicyStep, prediction: Prediction | null): void {

@@ -25,7 +25,7 @@ const turn = (degrees: number): AnchorMeasure['place'] => ({
 describe('a measurement', () => {
   it('within the bounds holds, and its place is told', () => {
     const place = { ...turn(5), dx: 0.1, dy: -0.1 }
-    expect(judgeView({ ...good, place })).toEqual({ state: 'held', place })
+    expect(judgeView({ ...good, place })).toEqual({ state: 'held', place, correlation: 0.9, isSure: true })
   })
 
   it.each<[string, Partial<AnchorMeasure>]>([

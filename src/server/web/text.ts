@@ -59,6 +59,7 @@ export const text = {
       frozen: 'the camera repeats one picture',
       stopped: 'gapcam has ended',
       camera_disabled: 'the camera is paused',
+      moved: 'the camera has moved',
     } as Readonly<Record<string, string>>,
   },
   wrong: {

@@ -1,0 +1,32 @@
+/** What of a zone's frames is kept in a recording: enough to replay its decisions bit for bit. */
+import type { Clock } from '../clock.js'
+import type { PolicyState, PolicyStep } from '../decision/policy.js'
+import type { Prediction } from '../decision/prediction.js'
+import type { FrameRecorder } from '../recording/recorder.js'
+import type { ZoneOptions } from './zone-options.js'
+
+/** The end of each frame of one zone, for its recorder. */
+export class RecordedDecisions {
+  readonly #recorder: FrameRecorder | undefined
+  readonly #settings: ZoneOptions['settings']
+  readonly #clock: Clock
+
+  constructor({ recorder, settings, clock }: Pick<ZoneOptions, 'recorder' | 'settings' | 'clock'>) {
+    this.#recorder = recorder
+    this.#settings = settings
+    this.#clock = clock
+  }
+
+  /** A frame whose outputs cannot be used: the policy's state stays as it was. */
+  fault(state: PolicyState): void {
+    const both = { before: state, after: state, policy: this.#settings().policy, nowMs: this.#clock.now() }
+    this.#recorder?.finish({ ...both, prediction: null, logits: new Float32Array(0) }, [])
+  }
+
+  /** A frame that the policy has judged at `nowMs`. */
+  step(before: PolicyState, { state, events }: PolicyStep, prediction: Prediction, nowMs: number): void {
+    const logits = prediction.logits.slice()
+    const { policy } = this.#settings()
+    this.#recorder?.finish({ prediction, logits, before, after: state, policy, nowMs }, events)
+  }
+}
