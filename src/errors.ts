@@ -98,6 +98,31 @@ export const errorTable = {
     retryable: false,
     hint: 'Heat maps need a head of global average pooling and linear layers; see docs/heat.md.',
   },
+  BUNDLE_INVALID: {
+    status: 4,
+    retryable: false,
+    hint: 'Get the bundle again from its maker, or pack it again with gapcam model pack.',
+  },
+  BUNDLE_REFUSED: {
+    status: 4,
+    retryable: false,
+    hint: 'gapcam model verify says what is wrong. docs/bundles.md explains keys and trust.',
+  },
+  BUNDLE_NOT_KEPT: {
+    status: 4,
+    retryable: true,
+    hint: 'Make the state directory writable, or free some space there.',
+  },
+  BUNDLE_STATE: {
+    status: 4,
+    retryable: false,
+    hint: 'gapcam model list shows the bundles and what can be done with each.',
+  },
+  KEY_INVALID: {
+    status: 2,
+    retryable: false,
+    hint: 'openssl genpkey -algorithm ed25519 makes a key; docs/bundles.md shows how.',
+  },
   LABELS_MISMATCH: { status: 4, retryable: false, hint: 'Write one label per line, as many as the model has outputs.' },
   MANIFEST_INVALID: {
     status: 4,

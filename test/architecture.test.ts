@@ -25,6 +25,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['classifier', ['decision', 'engine', 'heat', 'model', 'pixels']],
   ['check', ['classifier', 'decision', 'heat', 'model', 'pixels']],
   ['teach', ['classifier', 'decision', 'engine', 'heat', 'model', 'pixels']],
+  ['bundle', ['classifier', 'model', 'pixels']],
   ['library', ['engine', 'model']],
   ['config', ['decision', 'lens', 'pixels']],
   ['publish', ['decision']],

@@ -1,4 +1,4 @@
-/** `gapcam model info|passes|compile|convert|check`: describes a model, prints its passes, writes its plan or its ONNX form, checks it. */
+/** `gapcam model info|passes|compile|convert`: describes a model, prints its passes, writes its plan or its ONNX form; the other words of `model` are in model-*.ts. */
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { EngineDescription } from '../engine/engine.js'
@@ -14,7 +14,9 @@ import { serializePlan } from '../model/plan.js'
 import { prepareNative } from '../model/prepare.js'
 import { reportModel, type ModelReport } from '../model/report.js'
 import type { InputSize } from '../tensor.js'
+import { addModelBundle } from './model-bundle.js'
 import { addModelCheck } from './model-check.js'
+import { addModelInstall } from './model-install.js'
 import { addFlag, inputSizeFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { openClassifier } from '../classifier.js'
@@ -22,7 +24,9 @@ import { settledModel } from '../model/metadata/input-shape.js'
 
 /** Registers the command. */
 export function modelCommand(program: Command): void {
-  const model = program.command('model').description('inspect, compile, convert or check a model')
+  const model = program
+    .command('model')
+    .description('inspect, compile, convert or check a model; pack and install bundles')
   const add = (name: string, description: string): Command =>
     addFlag(
       model.command(name).description(description).argument('<file>', 'ONNX or TFLite file, or a zip archive with one'),
@@ -64,6 +68,8 @@ export function modelCommand(program: Command): void {
       await write(String(values['output']), bytes)
     })
   addModelCheck(model)
+  addModelBundle(model)
+  addModelInstall(model)
 }
 
 async function load(

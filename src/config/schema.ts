@@ -9,7 +9,8 @@ import { logLevels } from '../log.js'
 import { mqtt, topicText } from './mqtt.js'
 import { policy, policyOptions } from './policy.js'
 import { corner, region, share } from './region.js'
-import { id, models, zones } from './zones.js'
+import { models } from './models.js'
+import { id, zones } from './zones.js'
 
 const threads = z.union([z.literal('auto'), z.int().min(1).max(64)])
 const inputSize = z.union([
@@ -175,7 +176,7 @@ export const configSchema = z.strictObject({
     .optional()
     .describe('how a frame is fitted to the input; default from the manifest'),
   topK: z.int().min(1).max(100).default(5).describe('number of labels in results'),
-  models: models.default({}).describe('models that zones name, by name'),
+  models: models.prefault({}).describe('models by name, and whose bundles may be installed; see docs/bundles.md'),
   cameras: cameras.default([]).describe('cameras; default the first one that works'),
   waitForCameras: z
     .boolean()

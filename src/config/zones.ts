@@ -1,6 +1,7 @@
-/** The parts `models` and `cameras[].zones` of the configuration: named questions about parts of a picture. */
+/** The part `cameras[].zones` of the configuration: named questions about parts of a picture. */
 import { z } from 'zod'
 import { duration } from './duration.js'
+import type { NamedModel } from './models.js'
 import { nearestOf } from './nearest.js'
 import { policyOptions } from './policy.js'
 import { share, zoneRegion } from './region.js'
@@ -130,22 +131,14 @@ export const zones = z
     if (twice) context.addIssue({ code: 'custom', message: `two zones have the id ${twice.id}; give each its own id` })
   })
 
-const model = z.strictObject({
-  path: z.string().min(1).describe('ONNX or TFLite file'),
-  labels: z.string().optional().describe('label file; default the one beside the model'),
-})
-
-/** The models that zones can name. */
-export const models = z.record(id, model)
-
 /**
  * The file of a model that a zone names: of the entry of that name, or the name itself where it is a path. Null where it is
  * neither, with the nearest entry.
  */
 export function modelNamed(
   name: string,
-  entries: Readonly<Record<string, z.output<typeof model>>>,
-): z.output<typeof model> | { readonly fault: string } {
+  entries: Readonly<Record<string, NamedModel>>,
+): NamedModel | { readonly fault: string } {
   const entry = Object.hasOwn(entries, name) ? entries[name] : undefined
   if (entry) return entry
   if (/[/.]/.test(name)) return { path: name }

@@ -46,7 +46,7 @@ export function openModels(config: Config, own: Classifier, log: Pick<Logger, 'w
     async lease(name) {
       const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
       if (name === undefined) return kept
-      const found = modelNamed(name, config.models)
+      const found = modelNamed(name, config.models.named)
       if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
       const key = await keyOf(found.path, found.labels)
       // The node's own label file is not the zone's, unless it is named there too.

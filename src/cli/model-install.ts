@@ -1,0 +1,112 @@
+/** `gapcam model install|list|confirm|rollback|remove`: bundles on this board. A node that runs follows within seconds. */
+import type { Command } from 'commander'
+import { builtInName, installBundle } from '../bundle/install.js'
+import { confirmed, rolledBack, type Entry, type Slot } from '../bundle/phases.js'
+import type { BundleStore } from '../bundle/store.js'
+import { modelOptions } from '../config/model.js'
+import { nearestOf } from '../config/nearest.js'
+import { GapcamError } from '../errors.js'
+import { storeOf, trustOf } from './bundle-store.js'
+import { addFlags, configFrom, type FlagValues } from './flags.js'
+import { wantsJson, writeJson, writeTable } from './output.js'
+
+const shared = ['node', 'json', 'logLevel'] as const
+
+/** Adds the commands to `model`. */
+export function addModelInstall(model: Command): void {
+  const install = model
+    .command('install')
+    .description('install a bundle: check it, try its pictures on this board, and let it serve on probation')
+    .argument('<bundle>', 'the bundle')
+    .option('--shadow', 'let it compute beside the model that serves first; models.shadow makes that the default')
+    .option('--no-shadow', 'let it serve at once')
+  addFlags(install, ['engine', 'threads', ...shared]).action(installFile)
+  const list = model.command('list').description('list the installed bundles')
+  addFlags(list, shared).action(listBundles)
+  const change = (name: string, description: string, make: Change): void => {
+    const command = model
+      .command(name)
+      .description(description)
+      .argument('[name]', 'name of the bundle; default the only one that is installed')
+    addFlags(command, shared).action((given: string | undefined, values: FlagValues) => apply(given, values, make))
+  }
+  change('confirm', 'let a candidate serve, or end the probation of the bundle that serves', confirmed)
+  change('rollback', 'go back to the bundle before', (entry, name) =>
+    rolledBack(entry, name, name === builtInName, null),
+  )
+  change('remove', 'remove a bundle and the one before it', () => null)
+}
+
+/** What a command makes of an entry. */
+type Change = (entry: Entry, name: string) => Entry | null
+
+async function installFile(bundle: string, values: FlagValues): Promise<void> {
+  const { config } = configFrom(values)
+  const { model: _model, labels: _labels, inputSize: _size, resize: _resize, ...engine } = modelOptions(config)
+  const { manifest, digest, entry, verdict, rehearsal } = await installBundle(bundle, {
+    store: storeOf(config),
+    trust: trustOf(config),
+    origin: 'local',
+    isShadow: (values['shadow'] as boolean | undefined) ?? config.models.shadow !== undefined,
+    engine,
+  })
+  if (verdict.warning !== null) process.stderr.write(`warning: ${verdict.warning}\n`)
+  const { name, version } = manifest
+  const { pictures, engine: used } = rehearsal
+  if (wantsJson(config.json)) return writeJson({ name, version, digest, phase: entry.phase, pictures, engine: used })
+  process.stdout.write(
+    `${name} ${version} is installed: ${pictures} pictures have the expected scores on ${used}; ${phaseSentence(entry)}\n`,
+  )
+}
+
+function phaseSentence({ phase, other }: Entry): string {
+  if (phase === 'shadow') return 'it computes beside the model that serves; gapcam model confirm lets it serve'
+  if (phase === 'settled') return 'it serves'
+  const before = other === null ? '' : `; faults bring ${other.version} back`
+  return `it serves on probation${before}; gapcam model confirm ends that`
+}
+
+function listBundles(values: FlagValues): void {
+  const { config } = configFrom(values)
+  const entries = Object.entries(storeOf(config).entries())
+  if (wantsJson(config.json)) return writeJson(entries.map(([name, entry]) => ({ name, ...entry })))
+  if (entries.length === 0) return void process.stdout.write('no bundle is installed\n')
+  const shown = (slot: Slot | null): string => (slot ? `${slot.version} ${slot.digest.slice(0, 12)}` : '-')
+  writeTable([
+    ['name', 'phase', 'serves', 'candidate', 'before', 'last fault'],
+    ...entries.map(([name, { phase, serving, other, fault }]) => {
+      const isShadow = phase === 'shadow'
+      return [name, phase, shown(serving), shown(isShadow ? other : null), shown(isShadow ? null : other), fault ?? '-']
+    }),
+  ])
+}
+
+async function apply(given: string | undefined, values: FlagValues, change: Change): Promise<void> {
+  const { config } = configFrom(values)
+  const store = storeOf(config)
+  const { name, entry } = await store.alone(async () => {
+    const found = nameAmong(given, store)
+    const next = change(store.entries()[found]!, found)
+    await store.replace(found, next)
+    return { name: found, entry: next }
+  })
+  if (wantsJson(config.json)) return writeJson({ name, ...entry })
+  const now =
+    entry === null ? 'is removed' : `${entry.serving?.version ?? 'that comes with gapcam'}: ${phaseSentence(entry)}`
+  process.stdout.write(`${name} ${now}\n`)
+}
+
+function nameAmong(given: string | undefined, store: BundleStore): string {
+  const names = Object.keys(store.entries())
+  const [first] = names
+  if (first === undefined) throw new GapcamError('BUNDLE_STATE', 'no bundle is installed')
+  if (given === undefined && names.length === 1) return first
+  if (given !== undefined && names.includes(given)) return given
+  const nearest = given === undefined ? null : nearestOf(given, names)
+  throw new GapcamError(
+    'USAGE',
+    given === undefined
+      ? `name one of the bundles: ${names.join(', ')}`
+      : `there is no bundle ${given}${nearest === null ? '' : `; did you mean ${nearest}?`}`,
+  )
+}
