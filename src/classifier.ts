@@ -68,12 +68,13 @@ export async function openClassifier(options: ClassifierOptions): Promise<Classi
   const kept = place && (await recallModel(options, place))
   // Readers, passes and operators are loaded only for a model that was not kept.
   const opened = kept ?? (await (await import('./classifier/survey.js')).surveyModel(options, place))
-  return assemble(options.model, opened)
+  return classifierOf(options.model, opened)
 }
 
 const noPairHeat: Heat = { reason: 'it has one output for two labels, not a map for each' }
 
-function assemble(path: string, { engine, wiring, facts, heat, keeping }: OpenedModel): Classifier {
+/** A classifier of an engine that is open already; `path` names its model. It closes the engine. */
+export function classifierOf(path: string, { engine, wiring, facts, heat, keeping }: OpenedModel): Classifier {
   const { picture, output, count, read, preprocessor, novelty } = wiring
   const { sha256, manifest, labels, reading, assumed, origins } = facts
   const modelId = basename(modelStem(path))

@@ -92,6 +92,16 @@ export const errorTable = {
     retryable: false,
     hint: 'gapcam model info names what is not supported. --engine auto falls back to onnxruntime.',
   },
+  HEAD_INVALID: {
+    status: 4,
+    retryable: false,
+    hint: 'gapcam teach remove NAME removes a damaged head; teach it again, or import an export of it.',
+  },
+  HEAD_NOT_WRITTEN: {
+    status: 3,
+    retryable: true,
+    hint: 'Free some space on the disk of the state directory. The head before serves meanwhile.',
+  },
   MODEL_INPUT_SIZE: { status: 4, retryable: false, hint: 'The model fixes its input size. Omit --input-size.' },
   NO_HEAT_MAP: {
     status: 4,

@@ -146,18 +146,31 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Each process writes a file of its own name; the last rename wins, and its file is whole. */
-async function write(file: string, value: unknown): Promise<void> {
+const write = (file: string, value: unknown): Promise<void> => writeWhole(file, `${JSON.stringify(value)}\n`)
+
+/**
+ * Writes a file so that it holds the old or the new bytes at every moment, also after power loss. Each process writes a file
+ * of its own name; the last rename wins, and its file is whole. Rejects with the error of the file system, and then leaves
+ * nothing behind.
+ *
+ *     await writeWhole('/var/lib/gapcam/porch/taught/gate/record.json', text)
+ */
+export async function writeWhole(file: string, bytes: Uint8Array | string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   const fresh = `${file}.${process.pid}.new`
-  const handle = await open(fresh, 'w', 0o600)
   try {
-    await handle.writeFile(`${JSON.stringify(value)}\n`)
-    await handle.sync()
-  } finally {
-    await handle.close()
+    const handle = await open(fresh, 'w', 0o600)
+    try {
+      await handle.writeFile(bytes)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(fresh, file)
+  } catch (error) {
+    await rm(fresh, { force: true }).catch(() => undefined)
+    throw error
   }
-  await rename(fresh, file)
   const folder = await open(dirname(file), 'r')
   // The rename itself is on the disk only when the folder is.
   await folder.sync().finally(() => folder.close())

@@ -46,11 +46,12 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
       'publish',
       'recording',
       'service',
+      'teach',
       'zone',
     ],
   ],
   ['doctor', ['camera', 'classifier', 'config', 'engine', 'pixels', 'publish']],
-  ['server', ['camera', 'classifier', 'config', 'decision', 'heat', 'pixels', 'publish', 'run', 'zone']],
+  ['server', ['camera', 'classifier', 'config', 'decision', 'heat', 'pixels', 'publish', 'run', 'teach', 'zone']],
   ['index', ['decision', 'engine', 'library', 'run', 'server']],
 ]
 const grounds = [
@@ -58,6 +59,7 @@ const grounds = [
   'address',
   'board',
   'clock',
+  'crc32',
   'errors',
   'folder',
   'frame',

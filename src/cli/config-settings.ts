@@ -84,7 +84,7 @@ const withoutLogin = (address: string): string => address.replace(/\/\/[^@/]*@/,
 
 function cameraOf(given: CameraConfig, overrides: Overrides, notes: string[]): Record<string, unknown> {
   const camera: ZonedCamera = overlaid(given, overrides.zones[given.id])
-  const { zones = [], keepsOwn: _, wholePicture: __, roi, ...rest } = camera
+  const { zones = [], keepsOwn: _, ownModel: ___, wholePicture: __, roi, ...rest } = camera
   const own = overrides.cameras[camera.id] ?? {}
   const source =
     given.passwordFile === undefined

@@ -12,6 +12,7 @@ import type { BarePayload } from '../publish/request.js'
 import { keyNamed, placeOf, type GivenName } from './names.js'
 import { available, faultOf, Refusal, type CommandFault } from './refusal.js'
 import type { Settings, SettingsChange } from './settings.js'
+import { teachCommands, type TeachingTarget } from './teach-commands.js'
 import { removeZone, setZone } from './zone-commands.js'
 
 export type CommandOrigin = 'mqtt' | 'page' | 'signal'
@@ -36,6 +37,7 @@ export interface CommandTarget {
   readonly record?: ((zone: string) => Promise<Fields>) | undefined
   /** Says what the next frame shows. */
   readonly classifyNow?: ((zone: string) => Promise<Fields>) | undefined
+  readonly teaching?: TeachingTarget | undefined
   /** Called after the answer is on its way. */
   readonly restart?: (() => void) | undefined
   readonly reload?: (() => Fields) | undefined
@@ -190,6 +192,7 @@ export const commandTable = {
         cameras: settings.overrides.cameras,
       })),
   }),
+  ...teachCommands,
   info: row({
     fields: {},
     zone: 'none',

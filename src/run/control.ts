@@ -14,6 +14,7 @@ import type { CommandTarget } from './commands.js'
 import { placeOf } from './names.js'
 import { commandDeadline, type Pictures } from './pictures.js'
 import type { Settings } from './settings.js'
+import type { Teaching } from './teaching.js'
 import type { Zones } from './zones.js'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -31,14 +32,16 @@ export interface ControlOptions {
   readonly recorders?: FlightRecorders | undefined
   readonly info: () => Fields
   readonly pictures: Pictures
+  readonly teaching: Teaching
 }
 
 /** The commands of a node as functions. What the options leave out is answered with `not available`. */
 export function createTarget(options: ControlOptions): CommandTarget {
-  const { zones, recorders, readConfig, restart, info, pictures, settings, config } = options
+  const { zones, recorders, readConfig, restart, info, pictures, settings, config, teaching } = options
   return {
+    teaching,
     get zones() {
-      return zones.all.map(({ key }) => key)
+      return placesIn(settings.cameras).zones
     },
     get cameras() {
       return settings.cameras.map(({ id }) => id)

@@ -1,6 +1,7 @@
 /**
  * The models of a node's zones: each file is opened once, whatever the number of zones that use it, and closed when the
- * last of them is gone. The node's own model is open for as long as the node is.
+ * last of them is gone. The node's own model is open for as long as the node is. Taught heads share the network that they
+ * were taught on (taught-models.ts).
  */
 import { realpath } from 'node:fs/promises'
 import { openClassifier, type Classifier } from '../classifier.js'
@@ -9,6 +10,7 @@ import type { Config } from '../config/schema.js'
 import { modelNamed } from '../config/zones.js'
 import { GapcamError } from '../errors.js'
 import type { Logger } from '../log.js'
+import { openTaughtModels, type TaughtModels } from './taught-models.js'
 
 /** A model in use. Release it when it is not needed any more. */
 export interface ModelLease {
@@ -20,6 +22,8 @@ export interface ModelLease {
 export interface Models {
   /** Opens a model by its name in `models` or by its path; undefined: the node's own. Rejects with MODEL_* and CONFIG_INVALID. */
   lease(name: string | undefined): Promise<ModelLease>
+  /** The network that heads are taught on, and the heads that it serves. */
+  readonly taught: TaughtModels
   /** Closes all but the node's own. */
   close(): Promise<void>
 }
@@ -29,9 +33,15 @@ interface Entry {
   leases: number
 }
 
-/** The models beside `own`, the node's. */
-export function openModels(config: Config, own: Classifier, log: Pick<Logger, 'warn'>): Models {
+/** The models beside `own`, the node's; `stateFolder` has the taught heads. */
+export function openModels(
+  config: Config,
+  own: Classifier,
+  log: Pick<Logger, 'warn'>,
+  stateFolder: string | null = null,
+): Models {
   const entries = new Map<string, Entry>()
+  const taught = openTaughtModels(config, stateFolder)
   const ownKey = keyOf(own.path, config.labels)
 
   async function release(key: string, entry: Entry): Promise<void> {
@@ -43,9 +53,12 @@ export function openModels(config: Config, own: Classifier, log: Pick<Logger, 'w
   }
 
   return {
+    taught,
     async lease(name) {
       const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
       if (name === undefined) return kept
+      const head = Object.hasOwn(config.models.named, name) ? null : await taught.lease(name)
+      if (head) return head
       const found = modelNamed(name, config.models.named)
       if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
       const key = await keyOf(found.path, found.labels)
@@ -75,6 +88,7 @@ export function openModels(config: Config, own: Classifier, log: Pick<Logger, 'w
       const open = [...entries.values()]
       entries.clear()
       for (const { opening } of open) await (await opening.catch(() => null))?.close()
+      await taught.close()
     },
   }
 }

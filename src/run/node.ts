@@ -165,7 +165,7 @@ function deviceParts({ config, manager, log, onMissingCamera }: NodeOptions, sig
       opens: 'models',
       needs: ['classifier', 'settings'],
       async open({ classifier, settings }) {
-        const pool = openModels(config, classifier, log)
+        const pool = openModels(config, classifier, log, stateDirectory(config))
         return { pool, prepared: await prepareZones(pool, settings.cameras.flatMap(zonesOf)) }
       },
       close: ({ pool }) => pool.close(),

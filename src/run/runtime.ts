@@ -29,6 +29,8 @@ import { watchOverload } from './overload.js'
 import { Pictures } from './pictures.js'
 import { openSettings, type Settings } from './settings.js'
 import { openModels, type Models } from './models.js'
+import type { TaughtModels } from './taught-models.js'
+import { Teaching } from './teaching.js'
 import { openTallies, type Tallies } from './tallies.js'
 import { Turns } from './turns.js'
 import { openViews, type Views } from './views.js'
@@ -87,6 +89,7 @@ export interface LiveRun {
   readonly board: BoardReader
   /** Whether cameras still have the views in which regions were drawn. */
   readonly views: Views
+  readonly teaching: Teaching
   /** Calls back when a label was settled or withdrawn, until the runtime is closed. */
   listen(listener: SettledListener): void
 }
@@ -113,14 +116,28 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const tallies = openTallies(stateFolder, log)
   const views = openViews(stateFolder, log, clock)
   const parts: RuntimeParts = { options, settings, tallies, views, metrics, clock, listeners, ending }
-  const { zones, closeModels } = await openZones(parts)
+  const { zones, taught, closeModels } = await openZones(parts)
   const info = (): Record<string, unknown> => infoOf(config.node, placesIn(settings.cameras), classifier)
   publisher.info(info())
   const restart = options.canRestart ? () => ending.restart('restart', 'as a command asked for') : undefined
   const nodeCameras = openCameras(parts, zones)
   const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
   const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
-  const control = { config, cameras, zones, settings, publisher, log, readConfig, restart, recorders, info, pictures }
+  const teaching = new Teaching({ config, settings, zones, camera, taught, log })
+  const control = {
+    config,
+    cameras,
+    zones,
+    settings,
+    publisher,
+    log,
+    readConfig,
+    restart,
+    recorders,
+    info,
+    pictures,
+    teaching,
+  }
   const stopApplying = applySettings(control)
   const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })
   // Without a broker a picture would be drawn for nothing.
@@ -139,6 +156,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     settings,
     board,
     views,
+    teaching,
     listen: (listener) => void listeners.push(listener),
   }
   return {
@@ -147,6 +165,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     async close() {
       stopApplying()
       automatic.close()
+      await teaching.close()
       await zones.close()
       await closeModels()
       await tallies.close()
@@ -198,11 +217,14 @@ interface RuntimeParts {
 /** The zones, on models that are open already or are opened here. */
 async function openZones({ options, settings, tallies, views, metrics, clock, listeners }: RuntimeParts): Promise<{
   readonly zones: Zones
+  readonly taught: TaughtModels
   readonly closeModels: () => Promise<void>
 }> {
   const { config, classifier, log, deadlines = noDeadlines } = options
-  const models = options.models?.pool ?? openModels(config, classifier, log)
+  const models = options.models?.pool ?? openModels(config, classifier, log, options.stateFolder ?? null)
   const prepared = options.models?.prepared ?? (await prepareZones(models, settings.cameras.flatMap(zonesOf)))
+  const turns = new Turns(deadlines.loop('the engine'), config.hungAfterMs, clock)
+  models.taught.useTurns(turns)
   const zones = new Zones({
     ...options,
     settings,
@@ -210,14 +232,14 @@ async function openZones({ options, settings, tallies, views, metrics, clock, li
     views,
     models,
     prepared,
-    turns: new Turns(deadlines.loop('the engine'), config.hungAfterMs, clock),
+    turns,
     metrics,
     clock,
     onSettled: (zone, decision, prediction) => {
       for (const listen of listeners) listen(zone, decision, prediction)
     },
   })
-  return { zones, closeModels: () => (options.models ? Promise.resolve() : models.close()) }
+  return { zones, taught: models.taught, closeModels: () => (options.models ? Promise.resolve() : models.close()) }
 }
 
 function openCameras({ options, settings, views, metrics, clock, ending }: RuntimeParts, zones: Zones): NodeCamera[] {

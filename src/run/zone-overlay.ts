@@ -16,6 +16,8 @@ export const zoneOverlay = z.strictObject({
   removed: z.array(id).default([]),
   /** The question about the whole picture was removed. */
   isOwnRemoved: z.boolean().default(false),
+  /** The taught head that answers the camera's own question. */
+  ownModel: z.string().optional(),
 })
 export type ZoneOverlay = z.output<typeof zoneOverlay>
 
@@ -30,7 +32,7 @@ export function overlaid(
   overlay: ZoneOverlay = noOverlay,
   onFault?: (sentence: string) => void,
 ): ZonedCamera {
-  const { set, removed, isOwnRemoved } = overlay
+  const { set, removed, isOwnRemoved, ownModel } = overlay
   const own = camera.zones ?? []
   const stored = new Map(
     Object.entries(set).flatMap(([name, input]): [string, ZoneConfig][] => {
@@ -43,8 +45,14 @@ export function overlaid(
   const ofFile = own.filter((each) => !removed.includes(each.id)).map((each) => stored.get(each.id) ?? each)
   const added = [...stored.values()].filter((each) => !own.some((other) => other.id === each.id))
   const all = [...ofFile, ...added]
-  if (all.length === 0) return camera.zones === undefined ? camera : { ...camera, zones: [] }
-  return { ...camera, zones: all, keepsOwn: (own.length === 0 || camera.wholePicture === true) && !isOwnRemoved }
+  const taught = ownModel === undefined ? {} : { ownModel }
+  if (all.length === 0) return { ...camera, ...(camera.zones === undefined ? {} : { zones: [] }), ...taught }
+  return {
+    ...camera,
+    ...taught,
+    zones: all,
+    keepsOwn: (own.length === 0 || camera.wholePicture === true) && !isOwnRemoved,
+  }
 }
 
 /** Keys of a zone to change; null removes a key. */
@@ -79,6 +87,19 @@ export function withZone(
       removed: base.removed.filter((other) => other !== rename),
     },
   }
+}
+
+/** The overlay after a zone, or the camera's own question (null), gets another model. */
+export function withModel(
+  camera: ZonedCamera,
+  overlay: ZoneOverlay = noOverlay,
+  { zone: name, model }: { readonly zone: string | null; readonly model: string },
+): { readonly overlay: ZoneOverlay } | { readonly fault: string } {
+  if (name === null) return { overlay: { ...overlay, ownModel: model } }
+  const next = withZone(camera, overlay, { name, patch: { model } })
+  return 'overlay' in next
+    ? next
+    : { fault: typeof next.fault === 'string' ? next.fault : next.fault.issues[0]!.message }
 }
 
 /** The overlay after a zone is removed; null for the camera's own question. */

@@ -7,7 +7,7 @@ import type { Clock } from '../clock.js'
 import { nearestOf } from '../config/nearest.js'
 import type { Config } from '../config/schema.js'
 import type { DwellOptions } from '../decision/dwell.js'
-import { messageOf } from '../errors.js'
+import { GapcamError, messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
@@ -149,8 +149,37 @@ export class Zones {
 
   /** Resolves when the zones are those of the settings. */
   apply(): Promise<void> {
-    this.#applying = this.#applying.catch(() => undefined).then(() => this.#apply())
+    return this.#next(() => this.#apply())
+  }
+
+  #next(work: () => Promise<void>): Promise<void> {
+    this.#applying = this.#applying.catch(() => undefined).then(work)
     return this.#applying
+  }
+
+  /**
+   * A model of this name is another one now: its zones get it between two frames. Where it cannot be used, they go on with the
+   * one before, and this rejects.
+   */
+  renew(model: string): Promise<void> {
+    return this.#next(async () => {
+      for (const entry of this.#entries.filter(({ zone }) => zone.definition.model === model)) await this.#renew(entry)
+    })
+  }
+
+  async #renew(entry: Entry): Promise<void> {
+    const { models, announce, settings } = this.#options
+    const { definition, classifier: before } = entry.zone
+    const prepared = await preparedFor(models, definition)
+    if ('fault' in prepared) throw new GapcamError('HEAD_INVALID', `zone ${definition.key}: ${prepared.fault}`)
+    if (this.#isClosed || settings.findZone(definition.key) === undefined) return prepared.release()
+    await this.#close(entry)
+    const fresh = this.#reopen(definition, prepared)
+    this.#entries = this.#entries.map((each) => (each === entry ? fresh : each))
+    this.#list()
+    if (JSON.stringify(before?.labels) !== JSON.stringify(prepared.classifier.labels))
+      await announce?.(this.all.map((zone) => ({ definition: zone.definition, classifier: zone.classifier })))
+    for (const listener of [...this.#listeners]) listener()
   }
 
   async close(): Promise<void> {
@@ -163,9 +192,9 @@ export class Zones {
   async #apply(): Promise<void> {
     const { settings, models, announce, publisher } = this.#options
     const wanted = settings.cameras.flatMap(zonesOf)
+    const texts = new Set(wanted.map(textOf))
     const kept = new Map(this.#entries.map((entry) => [entry.text, entry]))
     const fresh = wanted.filter((definition) => !kept.has(textOf(definition)))
-    const texts = new Set(wanted.map(textOf))
     const gone = this.#entries.filter(({ text }) => !texts.has(text))
     if (this.#isClosed || (fresh.length === 0 && gone.length === 0)) return
     const prepared = await prepareZones(models, fresh)

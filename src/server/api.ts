@@ -25,6 +25,7 @@ import type { Observer } from './observer.js'
 import type { PictureHub } from './pictures.js'
 import { reportName, type Reports } from './reports.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
+import { teachRoutes, type TeachRouteOptions } from './teach.js'
 import { zoneRoutes, type ZoneRouteOptions } from './zones.js'
 
 /** One camera, as far as the API needs it. */
@@ -50,7 +51,7 @@ export interface ApiOptions {
   readonly hubs: ReadonlyMap<string, PictureHub>
   readonly observer: Observer
   /** Settings and zones of the run. */
-  readonly live: ZoneRouteOptions['live']
+  readonly live: ZoneRouteOptions['live'] & TeachRouteOptions['live']
   readonly reports: Reports
   /** The answer of /metrics. */
   readonly exposition: () => Promise<Binary>
@@ -80,6 +81,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
     ...nodeRoutes(options),
     ...cameraRoutes(options, cameraOf),
     ...settingRoutes(options, cameraOf),
+    ...teachRoutes(options),
     ...zoneRoutes({ ...options, history: (key) => options.observer.history(key) }),
     ...controlRoutes(cameraOf),
     ...reportRoutes(options, cameraOf),

@@ -31,6 +31,8 @@ export interface Route {
   readonly params?: z.ZodType
   readonly query?: z.ZodType
   readonly body?: z.ZodType
+  /** Limit of the body; default 16 KiB. */
+  readonly bodyBytes?: number
   /** The schema of a JSON reply, or the media type of another one. */
   readonly reply: z.ZodType | { readonly media: string; readonly description: string }
   handle(request: RouteRequest<unknown, unknown, unknown>): unknown
@@ -55,6 +57,7 @@ export function route<
   params?: P
   query?: Q
   body?: B
+  bodyBytes?: number
   reply: Route['reply']
   handle: (request: RouteRequest<Parsed<P>, Parsed<Q>, Parsed<B>>) => unknown
 }): Route {

@@ -67,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     connectionTimeout: 30_000,
     requestTimeout: 20_000,
     keepAliveTimeout: 10_000,
-    routerOptions: { maxParamLength: 128, ignoreTrailingSlash: false },
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
   })
   const guard = createGuard(options)
   protect(app, guard, options.log)
@@ -149,12 +149,13 @@ function faultOf(error: unknown): { status: number; code: string; hint: string }
 }
 
 function addRoutes(app: FastifyInstance, { routes, sockets, version }: ServerOptions): void {
-  for (const { method, url, params, query, body, handle } of routes) {
+  for (const { method, url, params, query, body, handle, bodyBytes: own } of routes) {
     app.route({
       method,
       url,
       schema: { ...(params ? { params } : {}), ...(query ? { querystring: query } : {}), ...(body ? { body } : {}) },
       config: { rateLimit: method === 'GET' ? limits.read : limits.write },
+      ...(own === undefined ? {} : { bodyLimit: own }),
       async handler(request, reply) {
         const signal = AbortSignal.any([goneSignal(reply), AbortSignal.timeout(handleMs)])
         return send(reply, await handle({ params: request.params, query: request.query, body: request.body, signal }))

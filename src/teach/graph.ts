@@ -48,27 +48,57 @@ export function withVectors(backbone: Backbone, parts: readonly Part[], pixels: 
 /** The network that ends in the head: logits [1, states] and [1, 4] of distance, brightness, contrast and sharpness. */
 export function withHead(backbone: Backbone, parts: readonly Part[], pixels: Pixels, head: Head): Graph {
   const builder = new Builder(backbone.graph)
-  let start = 0
-  const units = parts.map((part, i) => {
-    const end = start + partLength(part)
-    const mean = builder.floats(`mean ${i}`, [1, end - start], head.mean.slice(start, end))
-    start = end
-    const centred = builder.add('Sub', [builder.part(part, i), mean], `gapcam.centred ${i}`)
-    return builder.add('LpNormalization', [centred], `gapcam.unit ${i}`, { axis: 1, p: 2 })
+  builder.head(
+    parts.map((part, i) => builder.part(part, i)),
+    parts,
+    head,
+  )
+  builder.add('Concat', [distanceName, builder.sight(pixels)], valueNames.novelty, { axis: 1 })
+  return withoutDeadNodes({ ...builder.graph(), outputs: headOutputs(head) })
+}
+
+/** The head alone: its inputs are the parts of a raw vector and the statistics of the picture. */
+export function headGraph(parts: readonly Part[], head: Head): Graph {
+  const inputs: readonly Value[] = [
+    ...parts.map((part, i): Value => ({ name: partName(i), type: 'float32', shape: [1, partLength(part)] })),
+    { name: valueNames.sight, type: 'float32', shape: [1, 3] },
+  ]
+  const builder = new Builder({
+    opset: 13,
+    name: 'head',
+    inputs,
+    outputs: [],
+    nodes: [],
+    constants: new Map(),
+    values: new Map(inputs.map((value) => [value.name, value])),
   })
-  const states = head.states.length
-  const weights = builder.floats('weights', [start, states], head.weights)
-  const bias = builder.floats('bias', [states], head.bias)
-  builder.add('Gemm', [builder.add('Concat', units, 'gapcam.vector', { axis: 1 }), weights, bias], valueNames.logits)
-  builder.novelty(units[head.noveltyPart]!, head)
-  builder.add('Concat', ['gapcam.distance', builder.sight(pixels)], valueNames.novelty, { axis: 1 })
-  return withoutDeadNodes({
-    ...builder.graph(),
-    outputs: [
-      { name: valueNames.logits, type: 'float32', shape: [1, states] },
-      { name: valueNames.novelty, type: 'float32', shape: [1, 4] },
-    ],
-  })
+  builder.head(
+    parts.map((_, i) => partName(i)),
+    parts,
+    head,
+  )
+  builder.add('Concat', [distanceName, valueNames.sight], valueNames.novelty, { axis: 1 })
+  return { ...builder.graph(), outputs: headOutputs(head) }
+}
+
+/** The constants of a head by name, as `headOf` of `head-file.ts` reads them. */
+export const constantNames = {
+  mean: (part: number) => `gapcam.constant mean ${part}`,
+  weights: 'gapcam.constant weights',
+  bias: 'gapcam.constant bias',
+  taught: 'gapcam.constant taught',
+} as const
+
+/** A part of the vector before centring. */
+export const partName = (index: number): string => `gapcam.part ${index}`
+
+const distanceName = 'gapcam.distance'
+
+function headOutputs({ states }: Head): readonly Value[] {
+  return [
+    { name: valueNames.logits, type: 'float32', shape: [1, states.length] },
+    { name: valueNames.novelty, type: 'float32', shape: [1, 4] },
+  ]
 }
 
 class Builder {
@@ -116,6 +146,23 @@ class Builder {
     return name
   }
 
+  /** Logits and distance from the parts before centring. */
+  head(raw: readonly string[], parts: readonly Part[], head: Head): void {
+    let start = 0
+    const units = parts.map((part, i) => {
+      const end = start + partLength(part)
+      const mean = this.floats(`mean ${i}`, [1, end - start], head.mean.slice(start, end))
+      start = end
+      const centred = this.add('Sub', [raw[i]!, mean], `gapcam.centred ${i}`)
+      return this.add('LpNormalization', [centred], `gapcam.unit ${i}`, { axis: 1, p: 2 })
+    })
+    const states = head.states.length
+    const weights = this.floats('weights', [start, states], head.weights)
+    const bias = this.floats('bias', [states], head.bias)
+    this.add('Gemm', [this.add('Concat', units, 'gapcam.vector', { axis: 1 }), weights, bias], valueNames.logits)
+    this.novelty(units[head.noveltyPart]!, head)
+  }
+
   /** A part before centring, [1, channels · cells²]. */
   part(part: Part, index: number): string {
     const { map, cells } = part
@@ -127,7 +174,7 @@ class Builder {
     const rows = this.add('Reshape', [planes, this.#shape([map.channels, places])], `gapcam.rows ${index}`)
     const shares = this.floats(`cells ${index}`, [places, bins], cellShares(map, cells))
     const binned = this.add('MatMul', [rows, shares], `gapcam.binned ${index}`)
-    return this.add('Reshape', [binned, this.#shape([1, partLength(part)])], `gapcam.part ${index}`)
+    return this.add('Reshape', [binned, this.#shape([1, partLength(part)])], partName(index))
   }
 
   /**
@@ -168,7 +215,7 @@ class Builder {
       for (let k = 0; k < length; k++) columns[k * taughtCount + i] = taught[i * length + k]!
     const cosines = this.add('MatMul', [unit, this.floats('taught', [length, taughtCount], columns)], 'gapcam.cosines')
     const nearest = this.add('ReduceMax', [cosines], 'gapcam.nearest', { keepdims: 1 })
-    this.add('Sub', [this.floats('one', [1], [1]), nearest], 'gapcam.distance')
+    this.add('Sub', [this.floats('one', [1], [1]), nearest], distanceName)
   }
 
   /** The network with the nodes so far; its outputs are unchanged. */

@@ -35,8 +35,15 @@ export interface Seen {
   readonly sight: SightStatistics
 }
 
+/** Runs work that uses the network when its turn comes. */
+export type Turn = <T>(work: () => Promise<T>) => Promise<T>
+
 /** A network that is opened for looking. */
 export interface Looker {
+  /** With the raw vector and the statistics of the picture among its engine's outputs. */
+  readonly classifier: Classifier
+  /** Numbers of a raw vector. */
+  readonly rawLength: number
   /** All looks at a picture. Rejects with PICTURE_INVALID. */
   lookAt(picture: RgbImage): Promise<readonly Seen[]>
   /** The picture as it is, or a part of it. */
@@ -49,6 +56,7 @@ export async function openLooker(
   model: LoadedModel,
   found: { readonly backbone: Backbone; readonly parts: readonly Part[]; readonly pixels: Pixels },
   engine: EngineOptions,
+  turn: Turn = (work) => work(),
 ): Promise<Looker> {
   const graph = withVectors(found.backbone, found.parts, found.pixels)
   const classifier = await openClassifier({
@@ -60,10 +68,10 @@ export async function openLooker(
     resize: 'stretch',
     extraOutputs: [valueNames.raw, valueNames.sight],
   })
-  return lookerOf(classifier)
+  return lookerOf(classifier, turn)
 }
 
-function lookerOf(classifier: Classifier): Looker {
+function lookerOf(classifier: Classifier, turn: Turn): Looker {
   const views = new Map<Region | undefined, ClassifierView>()
   const viewOf = (region: Region | undefined): ClassifierView => {
     const known = views.get(region)
@@ -75,12 +83,15 @@ function lookerOf(classifier: Classifier): Looker {
   const [raw, sight] = [valueNames.raw, valueNames.sight].map(
     (wanted) => classifier.engine.outputs.find(({ name }) => name === wanted)!.data as Float32Array,
   ) as [Float32Array, Float32Array]
-  const see = async (picture: RgbImage, region: Region | undefined): Promise<Seen> => {
-    const outcome = await viewOf(region).classify(frameOf(picture))
-    if (!outcome.ok) throw outcome.reason === 'frame_invalid' ? outcome.error : notFinite(classifier.path)
-    return { raw: raw.slice(), sight: [sight[0]!, sight[1]!, sight[2]!] }
-  }
+  const see = (picture: RgbImage, region: Region | undefined): Promise<Seen> =>
+    turn(async () => {
+      const outcome = await viewOf(region).classify(frameOf(picture))
+      if (!outcome.ok) throw outcome.reason === 'frame_invalid' ? outcome.error : notFinite(classifier.path)
+      return { raw: raw.slice(), sight: [sight[0]!, sight[1]!, sight[2]!] }
+    })
   return {
+    classifier,
+    rawLength: raw.length,
     async lookAt(picture) {
       const seen: Seen[] = []
       for (const { region, light } of looks) seen.push(await see(lit(picture, light), region))
@@ -102,4 +113,27 @@ function lit(picture: RgbImage, factor: number): RgbImage {
   if (factor === 1) return picture
   const table = Uint8Array.from({ length: 256 }, (_, level) => Math.min(255, Math.round(level * factor)))
   return { ...picture, data: picture.data.map((level) => table[level]!) }
+}
+
+/** Looks at each taught picture. */
+export const lookCount = looks.length
+
+/** The looks at a picture as numbers that can be kept: of each the raw vector and the statistics. */
+export function packed(seen: readonly Seen[]): Float32Array {
+  const size = (seen[0]?.raw.length ?? 0) + 3
+  const values = new Float32Array(seen.length * size)
+  seen.forEach(({ raw, sight }, i) => {
+    values.set(raw, i * size)
+    values.set(sight, i * size + size - 3)
+  })
+  return values
+}
+
+/** The looks that `packed` was given; they share its memory. */
+export function unpacked(values: Float32Array, rawLength: number): readonly Seen[] {
+  const size = rawLength + 3
+  return Array.from({ length: values.length / size }, (_, i) => {
+    const [brightness, contrast, sharpness] = values.subarray(i * size + rawLength, (i + 1) * size)
+    return { raw: values.subarray(i * size, i * size + rawLength), sight: [brightness!, contrast!, sharpness!] }
+  })
 }

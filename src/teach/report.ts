@@ -1,6 +1,7 @@
 /** How good a head is, from the predictions of its taught pictures by heads that did not see them. */
 import type { Fit, TaughtLook } from './head.js'
 import { groupsOf } from './head.js'
+import { canLeaveOut } from './ridge.js'
 
 /** A taught picture that its head calls something else when it was not taught. */
 export interface Doubt {
@@ -16,6 +17,8 @@ export interface Doubt {
 export interface Report {
   /** Pictures of each state. */
   readonly pictures: Readonly<Record<string, number>>
+  /** Groups of pictures that are left out together: those of one state within ten minutes, else single pictures. */
+  readonly groups: number
   /** Share of pictures that are right when left out, 0 to 1; null where a state has one picture. */
   readonly accuracy: number | null
   /** 95 % interval of the accuracy (Wilson). */
@@ -26,34 +29,97 @@ export interface Report {
   readonly weakest: string | null
   /** Pictures that may carry the wrong state, the most certain first. */
   readonly doubts: readonly Doubt[]
+  /** Whether the pictures are enough to rely on. */
+  readonly enough: boolean
+  /** What to do next, in one sentence. */
+  readonly advice: string
 }
 
 /** A doubt needs this probability of another state. */
 const leastDoubt = 0.6
 
-/** Judges a fit by its left-out predictions. */
-export function reportOf(states: readonly string[], looks: readonly TaughtLook[], fit: Fit): Report {
-  const groups = groupsOf(looks.map(({ picture }) => picture))
-  const judged = groups.map(([first]) => judge(states.length, looks[first!]!, first!, fit))
+/** Pictures of one state that were taken within this time show the same moment and are left out together. */
+const sameMomentMs = 600_000
+
+/** Judges a fit by its left-out predictions; `times` says when each picture was taken, null where that is unknown. */
+export function reportOf(
+  states: readonly string[],
+  looks: readonly TaughtLook[],
+  fit: Fit,
+  times: readonly (number | null)[] = [],
+): Report {
+  const own = groupsOf(looks.map(({ picture }) => picture))
+  const firsts = own.map(([first]) => first!)
+  const momentGroups = groupsOf(momentsOf(looks, times))
+  const problem = { states: looks.map(({ state }) => state), stateCount: states.length }
+  const groups = canLeaveOut({ ...problem, groups: momentGroups }) ? momentGroups : own
+  const leftOut = groups.length === own.length ? fit.ridge.leftOut : fit.ridge.leftOutBy(groups)
+  const judged = firsts.map((first) => judge(states.length, looks[first]!, leftOut, { first, fit }))
+  const alone = firsts.map((first) => judge(states.length, looks[first]!, fit.ridge.leftOut, { first, fit }))
   const count = (of: (one: Judged) => boolean): number => judged.filter(of).length
   const pictures = Object.fromEntries(states.map((name, s) => [name, count(({ taught }) => taught === s)]))
-  const confusion = Object.fromEntries(
-    states.map((name, s) => [
-      name,
-      Object.fromEntries(
-        states.map((other, t) => [other, count(({ taught, called }) => taught === s && called === t)]),
-      ),
-    ]),
-  )
   const isJudged = Object.values(pictures).every((number) => number > 1)
   const right = count(({ taught, called }) => taught === called)
+  const accuracy = isJudged ? right / judged.length : null
+  const confusion = isJudged ? confusionOf(states, judged) : {}
+  const weakest = isJudged ? weakestOf(states, pictures, confusion) : null
   return {
     pictures,
-    accuracy: isJudged ? right / judged.length : null,
+    groups: groups.length,
+    accuracy,
     interval: isJudged ? wilson(right, judged.length) : null,
-    confusion: isJudged ? confusion : {},
-    weakest: isJudged ? weakestOf(states, pictures, confusion) : null,
-    doubts: isJudged ? doubtsOf(states, judged) : [],
+    confusion,
+    weakest,
+    doubts: isJudged ? doubtsOf(states, alone) : [],
+    ...verdictOf(pictures, accuracy, weakest),
+  }
+}
+
+function confusionOf(states: readonly string[], judged: readonly Judged[]): Report['confusion'] {
+  const count = (s: number, t: number): number =>
+    judged.filter(({ taught, called }) => taught === s && called === t).length
+  return Object.fromEntries(
+    states.map((name, s) => [name, Object.fromEntries(states.map((other, t) => [other, count(s, t)]))]),
+  )
+}
+
+/** A number for each look: the same for pictures of one state that were taken within the time of a moment. */
+function momentsOf(looks: readonly TaughtLook[], times: readonly (number | null)[]): readonly number[] {
+  const moments = new Map<number, number>()
+  const pictures = [...new Map(looks.map(({ picture, state }) => [picture, state]))]
+  const starts = new Map<number, { readonly picture: number; readonly atMs: number }>()
+  const at = (picture: number): number => times[picture] ?? Number.NaN
+  for (const [picture, state] of pictures.sort(([a], [b]) => at(a) - at(b) || a - b)) {
+    const start = starts.get(state)
+    const isSame = start !== undefined && at(picture) - start.atMs < sameMomentMs
+    if (!isSame) starts.set(state, { picture, atMs: at(picture) })
+    moments.set(picture, isSame ? start.picture : picture)
+  }
+  return looks.map(({ picture }) => moments.get(picture)!)
+}
+
+/** Fewer pictures of a state are not enough, whatever the accuracy. */
+const leastPictures = 5
+const leastAccuracy = 0.9
+
+function verdictOf(
+  pictures: Report['pictures'],
+  accuracy: number | null,
+  weakest: string | null,
+): Pick<Report, 'enough' | 'advice'> {
+  const few = Object.entries(pictures).filter(([, number]) => number < leastPictures)
+  if (few.length > 0) {
+    const missing = few.map(([state, number]) => `${leastPictures - number} of ${state}`).join(', ')
+    return { enough: false, advice: `Teach more pictures: ${missing}.` }
+  }
+  if ((accuracy ?? 0) < leastAccuracy)
+    return { enough: false, advice: `Teach more pictures of ${weakest ?? 'each state'}, at other times of the day.` }
+  return {
+    enough: true,
+    advice:
+      weakest === null
+        ? 'These pictures are enough.'
+        : `These pictures are enough; more of ${weakest} would help most.`,
   }
 }
 
@@ -64,8 +130,13 @@ interface Judged {
   readonly score: number
 }
 
-function judge(stateCount: number, { state, picture }: TaughtLook, at: number, { ridge, temperature }: Fit): Judged {
-  const logits = ridge.leftOut.subarray(at * stateCount, (at + 1) * stateCount).map((value) => value * temperature)
+function judge(
+  stateCount: number,
+  { state, picture }: TaughtLook,
+  leftOut: Float64Array,
+  { first: at, fit }: { readonly first: number; readonly fit: Fit },
+): Judged {
+  const logits = leftOut.subarray(at * stateCount, (at + 1) * stateCount).map((value) => value * fit.temperature)
   const called = logits.indexOf(Math.max(...logits))
   const sum = logits.reduce((total, logit) => total + Math.exp(logit - logits[called]!), 0)
   return { picture, taught: state, called, score: 1 / sum }

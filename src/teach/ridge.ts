@@ -14,6 +14,8 @@ export interface Ridge {
   readonly lambda: number
   /** Prediction for each sample by the fit without its group, [samples, states]. */
   readonly leftOut: Float64Array
+  /** The same with other groups left out together; a group that holds all samples of a state says nothing of it. */
+  leftOutBy(groups: RidgeProblem['groups']): Float64Array
 }
 
 /** What is fitted. */
@@ -38,7 +40,7 @@ export function fitRidge(problem: RidgeProblem): Ridge {
 }
 
 /** Whether no group holds all samples of a state. */
-function canLeaveOut({ states, stateCount, groups }: RidgeProblem): boolean {
+export function canLeaveOut({ states, stateCount, groups }: Omit<RidgeProblem, 'products'>): boolean {
   return Array.from({ length: stateCount }, (_, state) => state).every(
     (state) => groups.filter((group) => group.some((i) => states[i] === state)).length > 1,
   )
@@ -68,7 +70,14 @@ function solve(problem: RidgeProblem, lambda: number): Ridge {
   const intercept = shares.map(
     (share, s) => share - means.reduce((sum, mean, i) => sum + mean * alpha[i * stateCount + s]!, 0),
   )
-  return { alpha, intercept, lambda, leftOut: leaveOut(problem, { alpha, inverse, weight }) }
+  const solved = { alpha, inverse, weight }
+  return {
+    alpha,
+    intercept,
+    lambda,
+    leftOut: leaveOut(problem, solved),
+    leftOutBy: (groups) => leaveOut({ ...problem, groups }, solved),
+  }
 }
 
 /** K minus the means of rows and columns plus the mean of all; `means` are those of the rows. */

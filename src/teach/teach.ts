@@ -1,24 +1,15 @@
 /**
- * The whole way from labelled pictures to a model: looks at each picture, fits the head, judges it, and writes network and
- * head as one ONNX model that every engine runs.
+ * The whole way from folders of labelled pictures to a model: looks at each picture, fits the head, judges it, and writes
+ * network and head as one ONNX model that every engine runs.
  */
-import { readdir } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
-import { openClassifier } from '../classifier.js'
 import type { EngineOptions } from '../engine/engine.js'
 import { GapcamError, isOfOnePicture } from '../errors.js'
-import { loadModel } from '../model/load.js'
-import { manifestMetadata, type Manifest } from '../model/metadata/schema.js'
-import { serializeModel } from '../model/onnx/serialize.js'
 import { decodeFile } from '../pixels/decode.js'
 import type { RgbImage } from '../pixels/image.js'
-import type { PreprocessSpec } from '../pixels/spec.js'
-import { findBackbone } from './backbone.js'
-import { partsOf, type Part, type RawVector } from './features.js'
-import { valueNames, withHead } from './graph.js'
-import { fitHead, type Fit, type Head, type TaughtLook } from './head.js'
-import { openLooker, type Looker, type Seen } from './looks.js'
+import type { Head, TaughtLook } from './head.js'
+import type { Looker, Seen } from './looks.js'
 import { reportOf, type Report } from './report.js'
+import { openTeacher } from './teacher.js'
 
 /** What is taught: files of pictures by state. */
 export type TaughtStates = ReadonlyMap<string, readonly string[]>
@@ -47,47 +38,6 @@ export interface Taught {
   readonly head: Head
 }
 
-/** Parts of each ordinary photograph that are looked at. */
-const ordinaryRegions = [
-  undefined,
-  ...[0, 0.4].flatMap((x) => [0, 0.4].map((y) => ({ x, y, width: 0.6, height: 0.6 }))),
-  ...[0.1, 0.6].flatMap((x) => [0.1, 0.6].map((y) => ({ x, y, width: 0.3, height: 0.3 }))),
-]
-
-/** The photographs that come with gapcam. */
-const photographs = fileURLToPath(new URL('../../models/photos/', import.meta.url))
-
-/** A network that is open for teaching; the caller closes it. */
-export interface Teacher extends Looker {
-  /** The parts of its vectors. */
-  readonly parts: readonly Part[]
-  /** Fits a head to looks; `none` are looks at pictures that are none of the states. Every state needs a picture. */
-  fit(states: readonly string[], looks: readonly TaughtLook[], none: readonly Seen[]): Promise<Fit>
-  /** The bytes of an ONNX model that ends in this head. */
-  write(head: Head): Uint8Array
-}
-
-/** Opens a network for teaching. Rejects with MODEL_UNSUPPORTED for a network without the needed structure. */
-export async function openTeacher({ model: path, engine }: Pick<TeachOptions, 'model' | 'engine'>): Promise<Teacher> {
-  const model = await loadModel(path)
-  const pixels = await specOf(path, engine)
-  const backbone = findBackbone(model, { height: pixels.height, width: pixels.width })
-  const parts = partsOf(backbone.head, backbone.middle)
-  const looker = await openLooker(model, { backbone, parts, pixels }, engine)
-  let ordinary: Promise<readonly Seen[]> | null = null
-  return {
-    ...looker,
-    parts,
-    async fit(states, looks, none) {
-      const known = await (ordinary ??= lookAtOrdinary(looker))
-      return fitHead({ states, parts, looks, ordinary: known.map(rawOf), none: none.map(rawOf) }, engine)
-    },
-    write(head) {
-      return serializeModel(withHead(backbone, parts, pixels, head), manifestMetadata(manifestOf(head, pixels)))
-    },
-  }
-}
-
 /**
  * Teaches. Rejects as `openTeacher` does, and with PICTURE_INVALID for a state without a picture that can be read.
  *
@@ -105,25 +55,6 @@ export async function teach(options: TeachOptions): Promise<Taught> {
     await teacher.close()
   }
 }
-
-/** How the network takes pictures. */
-async function specOf(model: string, engine: EngineOptions): Promise<PreprocessSpec> {
-  const classifier = await openClassifier({ ...engine, model, engine: 'auto' })
-  try {
-    const spec = classifier.preprocessing()
-    const [input] = classifier.engine.inputs
-    if (input?.type !== 'float32' || input.shape.length !== 4 || !input.shape.slice(1).includes(3))
-      throw new GapcamError(
-        'MODEL_UNSUPPORTED',
-        `model ${model} cannot be taught: its input is not three channels of float32`,
-      )
-    return spec
-  } finally {
-    await classifier.close()
-  }
-}
-
-const rawOf = ({ raw }: Seen): RawVector => raw
 
 async function lookAtAll(
   looker: Looker,
@@ -168,37 +99,5 @@ async function withPicture<T>(
     if (!onBroken || !isOfOnePicture(error)) throw error
     onBroken(error)
     return null
-  }
-}
-
-async function lookAtOrdinary(looker: Looker): Promise<readonly Seen[]> {
-  const names = (await readdir(photographs)).filter((name) => name.endsWith('.jpg')).sort()
-  const pictures: RgbImage[] = []
-  for (const name of names) pictures.push(await decodeFile(`${photographs}${name}`))
-  const seen: Seen[] = []
-  for (const picture of pictures)
-    for (const region of ordinaryRegions) seen.push(await looker.glanceAt(picture, region))
-  return seen
-}
-
-/** What the taught file says of itself. */
-function manifestOf({ states, limits }: Head, { mean, std, order }: PreprocessSpec): Manifest {
-  return {
-    labels: [...states],
-    mean: [...mean],
-    std: [...std],
-    colorOrder: order,
-    resize: 'stretch',
-    scores: 'softmax',
-    output: valueNames.logits,
-    ...(limits
-      ? {
-          novelty: {
-            output: valueNames.novelty,
-            distance: limits.distance,
-            sight: limits.sight.map(([low, high]) => [low, high] as [number, number]),
-          },
-        }
-      : {}),
   }
 }

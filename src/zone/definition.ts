@@ -10,6 +10,8 @@ import type { Region } from '../pixels/spec.js'
 export type ZonedCamera = CameraConfig & {
   /** Asks about the whole picture too, on its own topics, although it has zones. */
   readonly keepsOwn?: boolean
+  /** The taught head that answers the question about the whole picture; default the node's model. */
+  readonly ownModel?: string
 }
 
 /** A zone as it is configured. */
@@ -65,7 +67,7 @@ function turnOf({ rotate, flipX, flipY }: ZonedCamera): Turn {
 }
 
 function ownOf(camera: ZonedCamera): ZoneDefinition {
-  const { id, roi = null, watchRegion } = camera
+  const { id, roi = null, watchRegion, ownModel } = camera
   return {
     key: id,
     camera: id,
@@ -77,7 +79,7 @@ function ownOf(camera: ZonedCamera): ZoneDefinition {
     anchor: false,
     turn: turnOf(camera),
     watchRegion,
-    model: undefined,
+    model: ownModel,
     trigger: { kind: 'always' },
     timezone: undefined,
     policy: {},

@@ -8,6 +8,7 @@
  * The checksum starts with the segment's number, because a torn file may contain bytes of other files. Bytes that do
  * not form a valid record are skipped, up to the next valid record.
  */
+import { crc32 } from '../../crc32.js'
 
 export type EventTopic = 'event' | 'result'
 
@@ -38,18 +39,6 @@ const magicBytes = Buffer.of(0x5e, 0x0b)
 const fixedBytes = 20
 const signature = Buffer.from('GAPCAMOB')
 const kinds = ['event', 'result', 'state'] as const
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
-  for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1
-  return n >>> 0
-})
-
-/** CRC-32 (IEEE 802.3). zlib.crc32 needs Node 20.15. */
-export function crc32(data: Uint8Array, seed = 0): number {
-  let crc = ~seed
-  for (let i = 0; i < data.length; i++) crc = crcTable[(crc ^ data[i]!) & 0xff]! ^ (crc >>> 8)
-  return ~crc >>> 0
-}
 
 /** The 16 bytes at the start of a segment. */
 export function encodeHead(version = formatVersion): Buffer {

@@ -1,0 +1,306 @@
+/**
+ * Teaching on a running node: the present picture of a zone becomes a picture of a state, a new head is fitted, tried and put in
+ * place between two frames. One head after the other; people who teach at once wait for each other.
+ */
+import type { Config } from '../config/schema.js'
+import { GapcamError, messageOf } from '../errors.js'
+import type { Logger } from '../log.js'
+import { headNameOf, nameFault } from '../teach/names.js'
+import { isChanged, type HeadRecord, type KeptReport } from '../teach/record.js'
+import { openTaughtHead, type TaughtHead } from '../teach/taught-head.js'
+import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
+import type { NodeCamera } from './camera.js'
+import { Refusal } from './refusal.js'
+import type { Settings } from './settings.js'
+import type { TaughtModels, TeacherLease } from './taught-models.js'
+import { crop } from './zone-crop.js'
+import { withModel } from './zone-overlay.js'
+import type { Zones } from './zones.js'
+
+/** What a node teaches with. */
+export interface TeachingOptions {
+  readonly config: Pick<Config, 'models'>
+  readonly settings: Settings
+  readonly zones: Zones
+  readonly camera: (id: string) => Pick<NodeCamera, 'capture'> | undefined
+  readonly taught: TaughtModels
+  readonly log: Pick<Logger, 'info' | 'warn'>
+}
+
+/** A picture that is taught, with what the present head says of it. */
+export interface TaughtPicture {
+  readonly id: string
+  /** Null: none of the states. */
+  readonly state: string | null
+  readonly atMs: number | null
+  /** A state or `unknown`, and the score of the best state; null before the picture was fitted. */
+  readonly label: string | null
+  readonly score: number | null
+  /** What a head that did not see it calls it; null where that is not known. */
+  readonly leftOut: string | null
+  /** The state that it probably shows instead of its own. */
+  readonly doubt: { readonly called: string; readonly score: number } | null
+}
+
+/** How far a zone is taught. */
+export interface TeachStatus {
+  readonly zone: string
+  /** The name of its head, whether there is one or not. */
+  readonly head: string
+  /** The head answers for the zone. */
+  readonly isServing: boolean
+  readonly isFitting: boolean
+  readonly canUndo: boolean
+  /** Why the last fit failed; the head before serves. */
+  readonly fault: string | null
+  /** The network; null before the first fit. */
+  readonly model: string | null
+  readonly fittedMs: number | null
+  readonly states: readonly { readonly state: string; readonly pictures: number }[]
+  readonly pictures: readonly TaughtPicture[]
+  readonly report: KeptReport | null
+}
+
+interface Entry {
+  readonly head: TaughtHead
+  fitting: Promise<void> | null
+  fault: string | null
+}
+
+/** The network is closed when nobody has taught for this long. */
+const restAfterMs = 120_000
+/** Longer sides are scaled down to this: networks see less. */
+const mostSide = 512
+
+/** The teaching of a node's zones by their keys. */
+export class Teaching {
+  readonly #options: TeachingOptions
+  readonly #entries = new Map<string, Promise<Entry>>()
+  #lease: Promise<TeacherLease> | null = null
+  #resting: NodeJS.Timeout | null = null
+  #isClosed = false
+  #working: Promise<unknown> = Promise.resolve()
+
+  constructor(options: TeachingOptions) {
+    this.#options = options
+  }
+
+  /** Keeps the present picture of a zone for a state (null: of none), and fits as soon as there are two states. */
+  async capture(zone: string, state: string | null, signal: AbortSignal): Promise<string> {
+    const { camera, zones, settings } = this.#options
+    const { definition } = this.#zoneOf(zone)
+    const source = camera(definition.camera)
+    if (!source) throw new GapcamError('CAMERA_LOST', `${definition.camera} was removed`)
+    const entry = await this.#entryOf(zone)
+    const picture = await source.capture({ maxSide: 1280, signal })
+    const roi = settings.findZone(zone)?.roi ?? null
+    const bytes = await crop(picture, { definition, roi, mostSide, classifier: zones.find(zone)?.classifier ?? null })
+    const { id } = await entry.head.add(state, bytes, picture.wallTime)
+    this.#fitSoon(zone, entry)
+    return id
+  }
+
+  /** Keeps pictures that were taken elsewhere. A broken one rejects; those before it are kept. */
+  async add(
+    zone: string,
+    state: string | null,
+    pictures: readonly { readonly bytes: Uint8Array; readonly atMs: number | null }[],
+  ): Promise<readonly string[]> {
+    const entry = await this.#entryOf(zone)
+    const ids: string[] = []
+    try {
+      for (const { bytes, atMs } of pictures) ids.push((await entry.head.add(state, bytes, atMs)).id)
+    } finally {
+      this.#fitSoon(zone, entry)
+    }
+    return ids
+  }
+
+  async remove(zone: string, id: string): Promise<void> {
+    const entry = await this.#entryOf(zone)
+    await entry.head.remove(id)
+    this.#fitSoon(zone, entry)
+  }
+
+  async move(zone: string, id: string, state: string | null): Promise<void> {
+    const entry = await this.#entryOf(zone)
+    await entry.head.move(id, state)
+    this.#fitSoon(zone, entry)
+  }
+
+  /** Takes the last change back; the head before serves. */
+  async undo(zone: string): Promise<void> {
+    const entry = await this.#entryOf(zone)
+    await entry.fitting
+    await entry.head.undo()
+    await this.#serve(zone, entry)
+  }
+
+  /** Fits whatever has changed, also where another network is there now; `head` names the one that the zone uses from now on. */
+  async fit(zone: string, head?: string): Promise<void> {
+    if (head !== undefined) {
+      if (nameFault(head) !== null) throw new Refusal('invalid', `head: ${nameFault(head)!}`)
+      const entry = await this.#opened(head)
+      await entry.head.store.refresh()
+      if (!entry.head.record.served) throw new Refusal('invalid', `head: there is no taught head ${head}`)
+      return this.#serve(zone, entry)
+    }
+    const entry = await this.#entryOf(zone)
+    this.#fitSoon(zone, entry, true)
+    await entry.fitting
+    if (entry.fault !== null) throw new Refusal('failed', entry.fault)
+  }
+
+  /** Resolves when no fit of the zone's head is under way. */
+  async settled(zone: string): Promise<void> {
+    await (await this.#entryOf(zone)).fitting
+  }
+
+  async status(zone: string): Promise<TeachStatus> {
+    const { definition } = this.#zoneOf(zone)
+    const { head, fitting, fault } = await this.#entryOf(zone)
+    const record = await head.store.refresh()
+    const { served } = record
+    return {
+      zone,
+      head: head.store.name,
+      isServing: served !== null && definition.model === head.store.name,
+      isFitting: fitting !== null,
+      canUndo: record.before !== null || isChanged(record),
+      fault,
+      model: served?.model.name ?? null,
+      fittedMs: served?.fittedMs ?? null,
+      states: record.states.map((state) => ({
+        state,
+        pictures: record.pictures.filter((each) => each.state === state).length,
+      })),
+      pictures: picturesIn(record),
+      report: served?.report ?? null,
+    }
+  }
+
+  /** The head of a zone, for its files. */
+  async headOf(zone: string): Promise<TaughtHead> {
+    return (await this.#entryOf(zone)).head
+  }
+
+  /** The zone's head as one ONNX model. Rejects with USAGE where nothing serves yet. */
+  async model(zone: string): Promise<Uint8Array> {
+    const { head } = await this.#entryOf(zone)
+    return head.exported((await this.#teacher()).teacher)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const entry of this.#entries.values()) await (await entry.catch(() => null))?.fitting
+    await this.#rest()
+  }
+
+  #zoneOf(key: string): { readonly definition: ZoneDefinition } {
+    // Not from the zones at work: one that is being replaced is missing there for a moment.
+    const definition = this.#options.settings.cameras.flatMap(zonesOf).find((each) => each.key === key)
+    if (!definition) throw new Refusal('invalid', `zone: there is no zone ${key}`)
+    return { definition }
+  }
+
+  /** The head that a zone uses, or the one that it will have. */
+  #entryOf(zone: string): Promise<Entry> {
+    const { model } = this.#zoneOf(zone).definition
+    const { config } = this.#options
+    const isHead = model !== undefined && !Object.hasOwn(config.models.named, model) && nameFault(model) === null
+    return this.#opened(isHead ? model : headNameOf(zone))
+  }
+
+  #opened(name: string): Promise<Entry> {
+    const { stateFolder } = this.#options.taught
+    if (stateFolder === null) throw new Refusal('not_available', 'there is no state directory to keep pictures in')
+    const known = this.#entries.get(name)
+    if (known) return known
+    const opening = openTaughtHead(stateFolder, name).then((head): Entry => ({ head, fitting: null, fault: null }))
+    this.#entries.set(name, opening)
+    // A damaged head may be removed or mended meanwhile: the next call tries again.
+    opening.catch(() => this.#entries.delete(name))
+    return opening
+  }
+
+  #fitSoon(zone: string, entry: Entry, isForced = false): void {
+    if (this.#isClosed) return
+    entry.fitting ??= this.#inTurn(() => this.#fitAll(zone, entry, isForced)).finally(() => {
+      entry.fitting = null
+    })
+  }
+
+  /** One fit after the other, over all heads. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#working.then(work)
+    this.#working = done.catch(() => undefined)
+    return done
+  }
+
+  /** Never rejects: a fault is told in the status and the log, and the head before serves. */
+  async #fitAll(zone: string, entry: Entry, isForced: boolean): Promise<void> {
+    const { head } = entry
+    try {
+      for (let isFirst = isForced; (head.needsFit || isFirst) && !this.#isClosed; isFirst = false) {
+        const { teacher } = await this.#teacher()
+        const { report } = await head.fit(teacher)
+        await this.#serve(zone, entry)
+        this.#options.log.info({ zone }, `zone ${zone} was taught: ${report.advice}`)
+      }
+      entry.fault = null
+    } catch (error) {
+      entry.fault = messageOf(error)
+      this.#options.log.warn({ zone }, `zone ${zone} could not be taught: ${entry.fault}; what served before goes on`)
+    }
+  }
+
+  /** Lets the head answer for the zone, and for the others that use it. */
+  async #serve(zone: string, { head }: Entry): Promise<void> {
+    const { settings, zones } = this.#options
+    const { definition } = this.#zoneOf(zone)
+    const { name } = head.store
+    if (definition.model === name) return zones.renew(name)
+    const camera = settings.cameras.find(({ id }) => id === definition.camera)!
+    const overlay = withModel(camera, settings.overrides.zones[camera.id], { zone: definition.zone, model: name })
+    if ('fault' in overlay) throw new Refusal('failed', overlay.fault)
+    void settings.change({ zones: { [camera.id]: overlay.overlay } })
+    await zones.apply()
+  }
+
+  async #teacher(): Promise<TeacherLease> {
+    if (this.#resting) clearTimeout(this.#resting)
+    this.#resting = setTimeout(() => void this.#rest(), restAfterMs).unref()
+    this.#lease ??= this.#options.taught.teacher()
+    const lease = this.#lease
+    lease.catch(() => {
+      if (this.#lease === lease) this.#lease = null
+    })
+    return lease
+  }
+
+  async #rest(): Promise<void> {
+    if (this.#resting) clearTimeout(this.#resting)
+    this.#resting = null
+    const lease = this.#lease
+    this.#lease = null
+    for (const entry of this.#entries.values()) (await entry.catch(() => null))?.head.rest()
+    await (await lease?.catch(() => null))?.release()
+  }
+}
+
+function picturesIn({ pictures, served }: HeadRecord): readonly TaughtPicture[] {
+  const doubts = new Map(served?.report.doubts.map(({ id, called, score }) => [id, { called, score }]))
+  return pictures.map(({ id, state, atMs }) => {
+    const answer = served?.answers[id]
+    const isSame = served?.pictures.some((each) => each.id === id && each.state === state) === true
+    return {
+      id,
+      state,
+      atMs,
+      label: answer?.label ?? null,
+      score: answer?.score ?? null,
+      leftOut: answer?.leftOut ?? null,
+      doubt: (isSame ? doubts.get(id) : undefined) ?? null,
+    }
+  })
+}
