@@ -21,8 +21,6 @@ const picture = z.strictObject({
 export type KeptPicture = z.output<typeof picture>
 
 const answer = z.strictObject({ label: z.string(), score: z.number(), leftOut: z.string().nullable() })
-/** What the head calls a taught picture, how sure it is, and what a head that did not see it calls it. */
-export type KeptAnswer = z.output<typeof answer>
 
 const counts = z.record(z.string(), z.number())
 const report = z.strictObject({
