@@ -8,74 +8,14 @@ import { region, share } from '../config/region.js'
 import { runtimeSchema } from '../config/schema.js'
 import { messageOf, printable } from '../errors.js'
 import type { Logger } from '../log.js'
-import type { BarePayload } from '../publish/request.js'
+import { row, type CommandContext, type CommandRow, type Fields, type ZoneNeed } from './command-row.js'
 import { keyNamed, placeOf, type GivenName } from './names.js'
 import { available, faultOf, Refusal, type CommandFault } from './refusal.js'
 import type { Settings, SettingsChange } from './settings.js'
-import { teachCommands, type TeachingTarget } from './teach-commands.js'
+import { teachCommands } from './teach-commands.js'
 import { removeZone, setZone } from './zone-commands.js'
 
 export type CommandOrigin = 'mqtt' | 'page' | 'signal'
-
-type Fields = Readonly<Record<string, unknown>>
-
-/**
- * The functions of the node that commands call. A missing function answers `not available`. A zone is named by its key;
- * names.ts says how commands name it.
- */
-export interface CommandTarget {
-  /** Keys of all zones. */
-  readonly zones: readonly string[]
-  /** Ids of all cameras; default: those of the zones. */
-  readonly cameras?: readonly string[] | undefined
-  /** Resolves when the zones are those of the settings. */
-  readonly zonesApplied?: (() => Promise<void>) | undefined
-  /** Publishes a picture of the next frame and says what it is. */
-  readonly snapshot?: ((zone: string) => Promise<Fields>) | undefined
-  readonly heat?: ((zone: string, label: string | undefined) => Promise<Fields>) | undefined
-  /** Writes the last seconds to a file and says where. */
-  readonly record?: ((zone: string) => Promise<Fields>) | undefined
-  /** Says what the next frame shows. */
-  readonly classifyNow?: ((zone: string) => Promise<Fields>) | undefined
-  readonly teaching?: TeachingTarget | undefined
-  /** Called after the answer is on its way. */
-  readonly restart?: (() => void) | undefined
-  readonly reload?: (() => Fields) | undefined
-  readonly info: () => Fields
-}
-
-interface Context {
-  readonly target: CommandTarget
-  readonly settings: Settings
-}
-
-/**
- * Whether a command acts on a zone: on none, on any, or only on one that is enabled. `camera`: on a camera as well, by its
- * id. `seen`: the same, and only while it is enabled.
- */
-type ZoneNeed = 'none' | 'any' | 'enabled' | 'camera' | 'seen'
-
-export interface CommandRow {
-  /** The fields beside `kind`, and beside `camera` and `zone` where a zone is needed. */
-  readonly fields: z.ZodRawShape
-  readonly zone: ZoneNeed
-  /** How a payload that is plain text is read. */
-  readonly bare: BarePayload
-  /** For documentation: the fields, and what the command does. */
-  readonly takes: string
-  readonly does: string
-  readonly perform: (context: Context, fields: never, zone: string) => Promise<Fields> | Fields
-}
-
-/** Infers the type of `fields` in `perform` from the row's own schema. */
-function row<Shape extends z.ZodRawShape>(
-  given: Omit<CommandRow, 'fields' | 'perform'> & {
-    readonly fields: Shape
-    readonly perform: (context: Context, fields: z.output<z.ZodObject<Shape>>, zone: string) => Promise<Fields> | Fields
-  },
-): CommandRow {
-  return given as unknown as CommandRow
-}
 
 /** Each key that may change while gapcam runs; null clears it. */
 const runtimeValues = Object.fromEntries(
@@ -270,7 +210,11 @@ const maxInProgress = 8
  *     const commands = createCommands({ target, settings, log })
  *     await commands.execute({ kind: 'threshold', camera: 'cam0', value: 0.6 }, 'mqtt')
  */
-export function createCommands({ target, settings, log }: Context & { readonly log: Pick<Logger, 'info'> }): Commands {
+export function createCommands({
+  target,
+  settings,
+  log,
+}: CommandContext & { readonly log: Pick<Logger, 'info'> }): Commands {
   let inProgress = 0
   return {
     async execute(command, origin) {
@@ -296,7 +240,7 @@ export function createCommands({ target, settings, log }: Context & { readonly l
 }
 
 /** The zone or camera that a command means. Throws Refusal. */
-function zoneOf(given: GivenName, need: ZoneNeed, { target, settings }: Context): string {
+function zoneOf(given: GivenName, need: ZoneNeed, { target, settings }: CommandContext): string {
   const { zones, cameras = [...new Set(zones.map((key) => placeOf(key).camera))] } = target
   const named = keyNamed(given, { cameras, zones }, need === 'camera' || need === 'seen')
   if ('fault' in named) throw new Refusal('invalid', named.fault)

@@ -1,6 +1,7 @@
 /** The door for commands: what it accepts, what it refuses, and that a refusal changes nothing. */
 import { describe, expect, it } from 'vitest'
-import { commandKinds, createCommands, type CommandTarget, type Commands } from '../../src/run/commands.js'
+import type { CommandTarget } from '../../src/run/command-row.js'
+import { commandKinds, createCommands, type Commands } from '../../src/run/commands.js'
 import { runtimeSchema } from '../../src/config/schema.js'
 import { loadConfig } from '../../src/config/config.js'
 import { discoveryOf } from '../../src/publish/homeassistant/discovery.js'
