@@ -76,6 +76,11 @@ export const errorTable = {
     retryable: true,
     hint: 'Free some space on the disk, or choose a folder that this user may write.',
   },
+  COLLECTED_NOT_WRITTEN: {
+    status: 3,
+    retryable: true,
+    hint: 'Free some space on the disk of the state directory. Pictures that are kept already stay.',
+  },
   PICTURE_INVALID: {
     status: 3,
     retryable: false,

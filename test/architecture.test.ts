@@ -28,6 +28,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['bundle', ['classifier', 'model', 'pixels']],
   ['library', ['engine', 'model']],
   ['config', ['decision', 'lens', 'pixels']],
+  ['collector', ['config', 'decision', 'engine', 'pixels', 'teach']],
   ['publish', ['decision']],
   ['recording', ['classifier', 'config', 'decision', 'engine', 'pixels']],
   ['service', ['config']],
@@ -37,6 +38,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
     [
       'camera',
       'classifier',
+      'collector',
       'config',
       'decision',
       'engine',
@@ -51,7 +53,10 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
     ],
   ],
   ['doctor', ['camera', 'classifier', 'config', 'engine', 'pixels', 'publish']],
-  ['server', ['camera', 'classifier', 'config', 'decision', 'heat', 'pixels', 'publish', 'run', 'teach', 'zone']],
+  [
+    'server',
+    ['camera', 'classifier', 'collector', 'config', 'decision', 'heat', 'pixels', 'publish', 'run', 'teach', 'zone'],
+  ],
   ['index', ['decision', 'engine', 'library', 'run', 'server']],
 ]
 const grounds = [

@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   cameras: async () => (await import('./cameras.js')).camerasCommand,
   eval: async () => (await import('./eval.js')).evalCommand,
   teach: async () => (await import('./teach.js')).teachCommand,
+  review: async () => (await import('./review.js')).reviewCommand,
   quantize: async () => (await import('./quantize.js')).quantizeCommand,
   model: async () => (await import('./model.js')).modelCommand,
   record: async () => (await import('./record.js')).recordCommand,

@@ -11,7 +11,7 @@ export interface ModelOptions
 }
 
 /** The model that comes with the package. */
-const shippedModel = fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url))
+export const shippedModel = fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url))
 
 /**
  * The model options of a configuration; without a `model` those of the shipped one.

@@ -134,6 +134,24 @@ const recorder = z.strictObject({
   onLabelChange: z.boolean().default(true).describe('write a recording when the label changes'),
 })
 
+const collector = z.strictObject({
+  enabled: z.boolean().default(false).describe('keep pictures that are worth a label, for review; see docs/review.md'),
+  perMinute: z.int().min(0).max(60).default(6).describe('maximum pictures that are kept in a minute'),
+  perDay: z.int().min(0).max(10_000).default(500).describe('maximum pictures that are kept in 24 hours'),
+  maxMegabytes: z
+    .number()
+    .min(0.1)
+    .max(65_536)
+    .default(200)
+    .describe('maximum disk space for pictures for review; the oldest without a label are deleted first'),
+  auditMinutes: z
+    .number()
+    .min(0)
+    .max(10_080)
+    .default(60)
+    .describe('mean minutes between two pictures of a zone that chance picks; 0 for none'),
+})
+
 export const configSchema = z.strictObject({
   node: id.default('gapcam').describe('name of this device in topics'),
   hungAfterMs: z
@@ -190,6 +208,7 @@ export const configSchema = z.strictObject({
     .describe('report where in the picture the evidence for the label is, if the model allows it; see docs/heat.md'),
   lens: lens.prefault({}),
   recorder: recorder.prefault({}),
+  collector: collector.prefault({}),
   mqtt: mqtt.prefault({}),
   homeassistant: z
     .boolean()

@@ -27,6 +27,7 @@ import { infoOf } from './device.js'
 import { startHealth } from './health.js'
 import { watchOverload } from './overload.js'
 import { Pictures } from './pictures.js'
+import { openReviewing, type Reviewing } from './reviewing.js'
 import { openSettings, type Settings } from './settings.js'
 import { openModels, type Models } from './models.js'
 import type { TaughtModels } from './taught-models.js'
@@ -90,6 +91,8 @@ export interface LiveRun {
   /** Whether cameras still have the views in which regions were drawn. */
   readonly views: Views
   readonly teaching: Teaching
+  /** Pictures for review. */
+  readonly reviewing: Reviewing
   /** Calls back when a label was settled or withdrawn, until the runtime is closed. */
   listen(listener: SettledListener): void
 }
@@ -109,14 +112,15 @@ const tickEveryMs = 1000
 /** Opens zones and settings and publishes what is set. No camera is opened before `run`. */
 export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { config, cameras, classifier, publisher, log, clock = systemClock, board = createBoardReader() } = options
-  const { metrics = createMetrics(clock.now()), stateFolder = null, readConfig, recorders } = options
+  const { metrics = createMetrics(clock.now()), stateFolder = null } = options
   const ending = new Ending(log)
   const listeners = options.onSettled ? [options.onSettled] : []
   const settings = options.settings ?? openSettings({ config, cameras, folder: stateFolder, log })
   const tallies = openTallies(stateFolder, log)
   const views = openViews(stateFolder, log, clock)
   const parts: RuntimeParts = { options, settings, tallies, views, metrics, clock, listeners, ending }
-  const { zones, taught, closeModels } = await openZones(parts)
+  const reviewing = openReviewing({ config, stateFolder, settings, zone: (key) => zones.find(key), clock, log })
+  const { zones, taught, closeModels } = await openZones(parts, reviewing)
   const info = (): Record<string, unknown> => infoOf(config.node, placesIn(settings.cameras), classifier)
   publisher.info(info())
   const restart = options.canRestart ? () => ending.restart('restart', 'as a command asked for') : undefined
@@ -124,20 +128,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
   const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
   const teaching = new Teaching({ config, settings, zones, camera, taught, log })
-  const control = {
-    config,
-    cameras,
-    zones,
-    settings,
-    publisher,
-    log,
-    readConfig,
-    restart,
-    recorders,
-    info,
-    pictures,
-    teaching,
-  }
+  const control = { ...options, zones, settings, restart, info, pictures, teaching }
   const stopApplying = applySettings(control)
   const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })
   // Without a broker a picture would be drawn for nothing.
@@ -157,6 +148,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     board,
     views,
     teaching,
+    reviewing,
     listen: (listener) => void listeners.push(listener),
   }
   return {
@@ -166,6 +158,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       stopApplying()
       automatic.close()
       await teaching.close()
+      await reviewing.close()
       await zones.close()
       await closeModels()
       await tallies.close()
@@ -215,7 +208,10 @@ interface RuntimeParts {
 }
 
 /** The zones, on models that are open already or are opened here. */
-async function openZones({ options, settings, tallies, views, metrics, clock, listeners }: RuntimeParts): Promise<{
+async function openZones(
+  { options, settings, tallies, views, metrics, clock, listeners }: RuntimeParts,
+  { collector }: Reviewing,
+): Promise<{
   readonly zones: Zones
   readonly taught: TaughtModels
   readonly closeModels: () => Promise<void>
@@ -235,6 +231,7 @@ async function openZones({ options, settings, tallies, views, metrics, clock, li
     turns,
     metrics,
     clock,
+    onSeen: (zone, prediction, decision) => collector.saw(zone, prediction, decision),
     onSettled: (zone, decision, prediction) => {
       for (const listen of listeners) listen(zone, decision, prediction)
     },

@@ -15,7 +15,7 @@ import type { FlightRecorders } from '../recording/recorders.js'
 import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
 import { MissingZone, type AnyZone } from '../zone/missing.js'
 import { Zone } from '../zone/zone.js'
-import type { EngineTurns } from '../zone/zone-options.js'
+import type { EngineTurns, ZoneOptions } from '../zone/zone-options.js'
 import { watchGpio } from './gpio.js'
 import type { Models, ModelLease } from './models.js'
 import type { SettledListener } from './runtime.js'
@@ -78,6 +78,8 @@ export interface ZonesOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly onSettled: SettledListener
+  /** A frame of a zone was judged; called for each frame. */
+  readonly onSeen?: ZoneOptions['onSeen']
   /** Announces the zones that there are from now on; resolves when their topics may be used. */
   readonly announce?: ((zones: readonly AnnouncedZone[]) => Promise<void>) | undefined
 }

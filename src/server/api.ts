@@ -8,6 +8,7 @@ import type { Picture } from '../zone/picture.js'
 import type { Commands } from '../run/commands.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import { readControls, setControl } from '../camera/controls.js'
+import { partOf, type Reviewing } from '../run/reviewing.js'
 import {
   cameraState,
   control,
@@ -25,6 +26,7 @@ import type { Observer } from './observer.js'
 import type { PictureHub } from './pictures.js'
 import { reportName, type Reports } from './reports.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
+import { reviewRoutes } from './review.js'
 import { teachRoutes, type TeachRouteOptions } from './teach.js'
 import { zoneRoutes, type ZoneRouteOptions } from './zones.js'
 
@@ -53,6 +55,8 @@ export interface ApiOptions {
   /** Settings and zones of the run. */
   readonly live: ZoneRouteOptions['live'] & TeachRouteOptions['live']
   readonly reports: Reports
+  /** Pictures for review; reported pictures land there too. */
+  readonly reviewing: Reviewing
   /** The answer of /metrics. */
   readonly exposition: () => Promise<Binary>
   /** Model, engine and settings, for the reports. */
@@ -85,6 +89,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
     ...zoneRoutes({ ...options, history: (key) => options.observer.history(key) }),
     ...controlRoutes(cameraOf),
     ...reportRoutes(options, cameraOf),
+    ...reviewRoutes(options.reviewing),
   ]
 }
 
@@ -235,7 +240,7 @@ function controlRoutes(cameraOf: FindCamera): Route[] {
   ]
 }
 
-function reportRoutes({ hubs, reports, about }: ApiOptions, cameraOf: FindCamera): Route[] {
+function reportRoutes({ hubs, reports, about, reviewing, live }: ApiOptions, cameraOf: FindCamera): Route[] {
   const ofReport = z.object({ name: z.string().regex(reportName), kind: z.enum(['png', 'json']) })
   return [
     route({
@@ -253,6 +258,13 @@ function reportRoutes({ hubs, reports, about }: ApiOptions, cameraOf: FindCamera
       body: z.strictObject({
         seq: z.int().min(0).default(0).describe('number of the picture that the person saw; 0 for the next one'),
         note: z.string().max(500).default(''),
+        label: z
+          .string()
+          .min(1)
+          .max(200)
+          .optional()
+          .describe('what it shows: the picture is kept for review with this label'),
+        zone: z.string().max(64).optional().describe('the zone that misjudged it; its part is kept for review'),
       }),
       reply: report,
       async handle({ params, body, signal }) {
@@ -260,7 +272,17 @@ function reportRoutes({ hubs, reports, about }: ApiOptions, cameraOf: FindCamera
         const seen = hubs.get(camera.id)!.find(body.seq)
         if (!seen) requireEnabled(camera)
         const picture = seen ?? (await camera.capture({ signal }))
-        return reports.keep(picture, { camera: camera.id, note: body.note, isExact: seen !== null, about: about() })
+        const zone = body.zone === undefined ? camera.id : `${camera.id}/${body.zone}`
+        const running = live.zones.find(({ key }) => key === zone)
+        const { jpeg, ...said } = await partOf(picture, running, live.settings.findZone(zone)?.roi ?? null)
+        const kept = await reports.keep(picture, {
+          camera: camera.id,
+          note: body.note,
+          isExact: seen !== null,
+          about: about(),
+        })
+        await reviewing.review.report(jpeg, { zone, ...said }, body.label ?? null)
+        return kept
       },
     }),
     route({

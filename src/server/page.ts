@@ -112,6 +112,7 @@ function routesOf(
     commands: live.commands,
     hubs,
     observer,
+    reviewing: live.reviewing,
     reports: createReports(join(stateDirectory(config), 'reports')),
     exposition: createExposition({
       state: () => observer.state(),

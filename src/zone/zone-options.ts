@@ -67,6 +67,8 @@ export interface ZoneOptions {
   readonly clock: Clock
   /** Tells what a user should know, in one sentence. */
   readonly onWarning?: ((sentence: string) => void) | undefined
+  /** A frame was judged; `decision` is the policy's after it. Called for each frame: it must be quick. */
+  readonly onSeen?: ((zone: string, prediction: Prediction, decision: Decision) => void) | undefined
   /** A label was settled or withdrawn. */
   readonly onSettled: (zone: string, decision: Decision, prediction: Prediction | null) => void
 }

@@ -302,6 +302,7 @@ export class Zone {
     const prediction = definition.zone === null ? seen : { ...seen, trigger: reason }
     this.#last = prediction
     publisher.result(this.key, prediction)
+    this.#options.onSeen?.(this.key, prediction, step.state.decision)
     this.#apply(step, prediction)
     const problem = sight.takeChange()
     if (problem !== undefined)

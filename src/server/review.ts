@@ -1,0 +1,197 @@
+/** Review on the page: the switch of the collector, groups of pictures without a label, and one click that labels a group. */
+import { z } from 'zod'
+import { keptName, type Kept } from '../collector/store.js'
+import type { Grouping } from '../collector/review.js'
+import type { Reviewing } from '../run/reviewing.js'
+import { ApiError, route, type Binary, type Route } from './route.js'
+
+const picture = z.object({
+  name: z.string(),
+  zone: z.string().describe("key of the zone; '' for a picture from a folder"),
+  atMs: z.number(),
+  why: z.string().describe('why it was kept: unsure, novel, changed, audit, reported or imported'),
+  said: z.string().describe("what the model said; '' where it said nothing"),
+  score: z.number(),
+  label: z.string().nullable().describe('the label that a person gave it'),
+})
+
+/** The collector and the pictures that are kept. */
+export const reviewState = z.object({
+  isOn: z.boolean().describe('whether pictures are being kept'),
+  pictures: z.int(),
+  labelled: z.int(),
+  bytes: z.int(),
+  maxBytes: z.int(),
+  kept: z.int().describe('pictures kept since the start'),
+  left: z.int().describe('pictures that were worth a label and exceeded the limits'),
+  fault: z.string().nullable().describe('why the last picture could not be kept'),
+  labels: z.array(z.string()).describe('labels in use'),
+})
+
+/** Groups of alike pictures without a label, the largest first. */
+export const reviewGroups = z.object({
+  groups: z.array(
+    z.object({
+      id: z.string(),
+      suggestion: z.string().nullable().describe('what the model says of most of them'),
+      size: z.int(),
+      distinct: z.int().describe('pictures when nearly equal ones count once'),
+      pictures: z.array(z.array(picture)).describe('nearly equal pictures together'),
+    }),
+  ),
+  waiting: z.int().describe('pictures that were not looked at yet: ask again'),
+})
+
+const name = z.string().regex(keptName)
+const label = z.string().min(1).max(200).nullable()
+const ofGroup = z.object({ group: z.string().regex(/^[0-9a-f]{16}$/) })
+const counted = z.object({ pictures: z.int().describe('pictures that it was done to') })
+const names = z.array(name).min(1).max(400)
+
+/** Looking at pictures stops after this time, so that the answer comes; the next request goes on. */
+const lookMs = 8000
+
+/** The routes of review. */
+export function reviewRoutes(reviewing: Reviewing): Route[] {
+  return [...stateRoutes(reviewing), ...readRoutes(reviewing), ...labelRoutes(reviewing)]
+}
+
+function stateRoutes(reviewing: Reviewing): Route[] {
+  return [
+    route({
+      method: 'GET',
+      url: '/api/review',
+      summary: 'The collector and the pictures for review',
+      reply: reviewState,
+      handle: () => stateOf(reviewing),
+    }),
+    route({
+      method: 'PUT',
+      url: '/api/review/collector',
+      summary: 'Switch the collector on or off; null restores the configured value',
+      body: z.strictObject({ value: z.boolean().nullable() }),
+      reply: reviewState,
+      async handle({ body }) {
+        await reviewing.collector.set(body.value)
+        return stateOf(reviewing)
+      },
+    }),
+  ]
+}
+
+function readRoutes({ review }: Reviewing): Route[] {
+  return [
+    route({
+      method: 'GET',
+      url: '/api/review/groups',
+      summary: 'Groups of alike pictures that have no label',
+      reply: reviewGroups,
+      handle: async ({ signal }) =>
+        groupsOf(await review.groups(AbortSignal.any([signal, AbortSignal.timeout(lookMs)]))),
+    }),
+    route({
+      method: 'GET',
+      url: '/api/review/pictures',
+      summary: 'Pictures that have a label, or this label, newest first',
+      query: z.strictObject({ label: z.string().max(200).optional() }),
+      reply: z.array(picture),
+      async handle({ query }) {
+        const labelled = (await review.list()).filter((kept) => kept.label !== null)
+        const wanted = labelled.filter((kept) => query.label === undefined || kept.label === query.label)
+        return wanted.reverse().map(pictureOf)
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/review/pictures/:name',
+      summary: 'A picture for review',
+      params: z.object({ name }),
+      reply: { media: 'image/jpeg', description: 'JPEG' },
+      async handle({ params }): Promise<Binary> {
+        const bytes = await review.picture(params.name)
+        if (!bytes) throw new ApiError(404, 'PICTURE_UNKNOWN', `there is no picture ${params.name}`)
+        return { media: 'image/jpeg', bytes, fileName: `${params.name}.jpg` }
+      },
+    }),
+  ]
+}
+
+function labelRoutes({ review }: Reviewing): Route[] {
+  return [
+    route({
+      method: 'POST',
+      url: '/api/review/groups/:group/label',
+      summary: 'Give all pictures of a group a label, except some',
+      params: ofGroup,
+      body: z.strictObject({
+        label: label.describe('null takes labels away'),
+        except: z.array(name).max(400).default([]),
+      }),
+      reply: counted,
+      handle: async ({ params, body }) => countOf(await review.labelGroup(params.group, body.label, body.except)),
+    }),
+    route({
+      method: 'DELETE',
+      url: '/api/review/groups/:group',
+      summary: 'Delete all pictures of a group',
+      params: ofGroup,
+      reply: counted,
+      handle: async ({ params }) => countOf(await review.discardGroup(params.group)),
+    }),
+    route({
+      method: 'POST',
+      url: '/api/review/label',
+      summary: 'Give pictures a label; null takes it away',
+      body: z.strictObject({ pictures: names, label }),
+      reply: counted,
+      handle: async ({ body }) => countOf(await review.label(body.pictures, body.label)),
+    }),
+    route({
+      method: 'POST',
+      url: '/api/review/discard',
+      summary: 'Delete pictures with all that is known of them',
+      body: z.strictObject({ pictures: names }),
+      reply: counted,
+      async handle({ body }) {
+        await review.discard(body.pictures)
+        return { pictures: body.pictures.length }
+      },
+    }),
+  ]
+}
+
+async function stateOf({ collector, review, store }: Reviewing): Promise<z.output<typeof reviewState>> {
+  const kept = await review.list()
+  const labels = kept.flatMap((each) => (each.label === null ? [] : [each.label]))
+  return {
+    isOn: collector.isOn,
+    pictures: kept.length,
+    labelled: labels.length,
+    bytes: await store.bytes(),
+    maxBytes: store.maxBytes,
+    ...collector.collected,
+    labels: [...new Set(labels)].sort(),
+  }
+}
+
+function groupsOf({ groups, waiting }: Grouping): z.output<typeof reviewGroups> {
+  return {
+    groups: groups.map(({ id, suggestion, pictures }) => ({
+      id,
+      suggestion,
+      size: pictures.flat().length,
+      distinct: pictures.length,
+      pictures: pictures.map((twins) => twins.map(pictureOf)),
+    })),
+    waiting,
+  }
+}
+
+function pictureOf({ name: id, label: given, about: { v: _, ...about } }: Kept): z.output<typeof picture> {
+  return { name: id, ...about, label: given }
+}
+
+function countOf(pictures: number | null): z.output<typeof counted> {
+  if (pictures !== null) return { pictures }
+  throw new ApiError(409, 'GROUP_CHANGED', 'the group has other pictures now', 'Read the groups again.')
+}
