@@ -84,6 +84,11 @@ export class Collector {
     return this.#reading
   }
 
+  /** Resolves when no picture is under way. */
+  get done(): Promise<void> {
+    return this.#taking
+  }
+
   /** Switches it on or off; null: as configured. Remembered over restarts. */
   async set(enabled: boolean | null): Promise<void> {
     this.#turn(enabled ?? this.#options.config.collector.enabled)
