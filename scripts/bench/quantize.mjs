@@ -12,11 +12,12 @@ import { parseArgs } from 'node:util'
 import { openClassifier } from '../../dist/classifier.js'
 import { openEngine } from '../../dist/engine/select.js'
 import { frameOf } from '../../dist/frame.js'
+import { asModel } from '../../dist/model/in-memory.js'
 import { loadModel } from '../../dist/model/load.js'
 import { serializeModel } from '../../dist/model/onnx/serialize.js'
 import { decodeFile } from '../../dist/pixels/decode.js'
 import { createPreprocessor } from '../../dist/pixels/preprocess.js'
-import { asModel, graphToQuantize } from '../../dist/quantize/prepare.js'
+import { graphToQuantize } from '../../dist/quantize/prepare.js'
 import { compareOutputs, outputsOf } from '../../dist/quantize/quality.js'
 import { quantizeModel } from '../../dist/quantize/quantize.js'
 
@@ -95,7 +96,7 @@ await classifier.close()
 
 const graph = graphToQuantize(await loadModel(path), { height, width })
 async function run(graphToRun, inputs) {
-  const engine = await openEngine(asModel(graphToRun, path), 'auto', {})
+  const engine = await openEngine(asModel(graphToRun, { path }), 'auto', {})
   const outputs = await outputsOf(engine, inputs)
   await engine.close()
   return outputs

@@ -148,12 +148,14 @@ function affinesOf(
   statistics: ReadonlyMap<string, TensorStatistics>,
 ): ReadonlyMap<string, Affine> {
   const index = GraphIndex.of(graph)
-  const inputNames = new Set(graph.inputs.map(({ name }) => name))
+  // Pictures end where their pixels do. Of the scores, the largest ones decide.
+  const whole = new Set(graph.inputs.map(({ name }) => name))
+  for (const { name } of graph.outputs) whole.add(name).add(sourceOf(index, name))
   const bounds = new Map(layers.map(({ output, bounds }) => [output, bounds]))
   const ranges = new Map(
     [...statistics].map(([name, found]) => {
       const source = sourceOf(index, name)
-      const known = inputNames.has(name)
+      const known = whole.has(name)
         ? { low: found.min, high: found.max }
         : (bounds.get(source) ?? bounds.get(name) ?? null)
       return [name, rangeOf(found, known)] as const

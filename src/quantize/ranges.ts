@@ -8,11 +8,11 @@ export interface Affine {
   readonly zeroPoint: number
 }
 
-/** The share of values that a range without a known bound keeps inside. */
-const kept = 0.9999
+/** The share of values that a range without a known bound keeps inside. 0.9999 cuts features off: 1.3 dB less with MobileNetV2. */
+const kept = 0.99999
 
 /**
- * The range of a tensor: least to greatest value on a side that an activation bounds, else the 99.99 % quantile; 0 is always
+ * The range of a tensor: least to greatest value on a side that an activation bounds, else the 99.999 % quantile; 0 is always
  * inside, since padding is 0.
  */
 export function rangeOf(statistics: TensorStatistics, bounds: Bounds | null): Bounds {

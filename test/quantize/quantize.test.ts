@@ -72,9 +72,9 @@ describe('choosing scales', () => {
     ])
   })
 
-  it('a range contains 0 and ends at an activation bound, or at the 99.99 % quantile without one', () => {
+  it('a range contains 0 and ends at an activation bound, or at the 99.999 % quantile without one', () => {
     const histogram = new Float64Array(2048)
-    histogram[0] = 1e6
+    histogram[0] = 1e7
     histogram[2047] = 1 // one value far from the others
     const statistics = { min: 1, max: 2049, histogram, channelMeans: Float64Array.of(1) }
     expect(rangeOf(statistics, { low: 0, high: Infinity })).toEqual({ low: 0, high: 2 })
