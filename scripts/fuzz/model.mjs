@@ -1,7 +1,7 @@
-// Fuzzes the readers of ONNX and TFLite, and the compiler, with mutations of real files:
+// Fuzzes the readers of ONNX, TFLite and zip archives, and the compiler, with mutations of real files:
 //
-//   node scripts/fuzz/model.mjs [--seconds 60] [--seed 1] [FILE...]    FILE: small ONNX files, else ONNX's node tests and the fixtures
-//   GAPCAM_WRITE_TFLITE=FOLDER npx vitest run test/model/tflite/golden.test.ts    writes small TFLite files to take as FILE
+//   node scripts/fuzz/model.mjs [--seconds 60] [--seed 1] [FILE...]    FILE: small models, else ONNX's node tests and the fixtures
+//   GAPCAM_WRITE_TFLITE=FOLDER npx vitest run test/model/fuzz.test.ts  writes small TFLite files and archives to take as FILE
 //   node scripts/fuzz/model.mjs --case FILE:SEED                       one change alone, with its error's stack
 //
 // Each mutation must open or be refused with one sentence (a GapcamError). The native engine must accept each compiled plan.
@@ -14,16 +14,13 @@ import { parseArgs } from 'node:util'
 import { loadAddon } from '../../dist/addon.js'
 import { GapcamError } from '../../dist/errors.js'
 import { compilePlan } from '../../dist/model/compile.js'
-import { openExternal } from '../../dist/model/onnx/external.js'
-import { parseModel } from '../../dist/model/onnx/onnx.js'
-import { serializeModel } from '../../dist/model/onnx/serialize.js'
+import { loadModel } from '../../dist/model/load.js'
 import { serializePlan } from '../../dist/model/plan.js'
 import { prepareGraph } from '../../dist/model/prepare.js'
-import { graphOfTflite } from '../../dist/model/tflite/convert.js'
-import { metadataOf } from '../../dist/model/tflite/metadata.js'
-import { isTflite, readTflite } from '../../dist/model/tflite/model.js'
+import { isTflite } from '../../dist/model/tflite/model.js'
+import { isZip } from '../../dist/model/archive.js'
 import { mutate } from './onnx-mutator.mjs'
-import { mutateTflite } from './tflite-mutator.mjs'
+import { mutateWords } from './word-mutator.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const mostMs = 2000
@@ -53,11 +50,11 @@ function files() {
   ]
 }
 
-/** Opens mutated bytes as the program does. Returns the outcome; throws for an outcome that is a fault. */
-async function open(addon, bytes, folder) {
+/** Opens mutated bytes of a file as the program does. Returns the outcome; throws for an outcome that is a fault. */
+async function open(addon, bytes, file) {
   let plan
   try {
-    const graph = isTflite(bytes) ? openTflite(bytes) : parseModel(bytes, openExternal(folder).read).graph
+    const { graph } = await loadModel(file, bytes)
     const compiled = compilePlan(prepareGraph(graph, {}), {})
     if (!('plan' in compiled)) return 'not covered'
     plan = compiled.plan
@@ -70,24 +67,18 @@ async function open(addon, bytes, folder) {
   return 'compiled'
 }
 
-/** As loadModel does, the metadata included. */
-function openTflite(bytes) {
-  const model = readTflite(bytes)
-  metadataOf(model, bytes)
-  return parseModel(serializeModel(graphOfTflite(model))).graph
-}
-
 async function one(file, seed) {
   const { addon, reason } = loadAddon()
   if (!addon) throw new Error(reason)
   const bytes = readFileSync(file)
-  return open(addon, isTflite(bytes) ? mutateTflite(bytes, seed) : mutate(bytes, seed), dirname(file))
+  return open(addon, isTflite(bytes) || isZip(bytes) ? mutateWords(bytes, seed) : mutate(bytes, seed), file)
 }
 
-/** Child process: runs the seeds of one round over all files, and reports each one first. */
+/** Child process: runs `count` seeds from `first` on over all files, and reports each one before it is tried. */
 function child() {
-  process.on('message', async ({ list, seed }) => {
-    for (const file of list) {
+  process.on('message', async ({ list, first, count }) => {
+    for (let i = 0; i < list.length * count; i++) {
+      const [file, seed] = [list[i % list.length], first + Math.floor(i / list.length)]
       process.send({ begins: file, seed })
       const before = process.cpuUsage()
       let outcome
@@ -104,7 +95,7 @@ function child() {
       if (rssMb > 1000) process.send({ found: `the process has grown to ${Math.round(rssMb)} MB`, file, seed })
       process.send({ outcome })
     }
-    process.send({ ended: seed })
+    process.send({ hasEnded: true })
   })
 }
 
@@ -118,7 +109,9 @@ async function parent() {
     findings.push(`${basename(dirname(file))}/${basename(file)}:${seed}  ${what}`)
     console.error(`found: ${file}:${seed}  ${what}`)
   }
-  for (let seed = Number(options.seed); Date.now() < until; seed++) {
+  // A child costs a third of a second to start, so each one gets some hundred mutations.
+  const count = Math.ceil(200 / list.length)
+  for (let seed = Number(options.seed); Date.now() < until; seed += count) {
     await new Promise((resolve) => {
       let last = { file: list[0], seed }
       let timer
@@ -138,7 +131,7 @@ async function parent() {
         if (message.begins) last = { file: message.begins, seed: message.seed }
         if (message.found) note(message.file, message.seed, message.found)
         if (message.outcome) counts[message.outcome] = (counts[message.outcome] ?? 0) + 1
-        if (message.ended !== undefined || Date.now() > until) running.kill()
+        if (message.hasEnded || Date.now() > until) running.kill()
       })
       running.on('exit', (code, signal) => {
         clearTimeout(timer)
@@ -146,7 +139,7 @@ async function parent() {
         resolve()
       })
       watch()
-      running.send({ list, seed })
+      running.send({ list, first: seed, count })
     })
   }
   console.log(

@@ -17,6 +17,34 @@ import {
 
 const toOnnxWeights = [0, 3, 1, 2]
 
+/** Strides, dilations and padding of a convolution. `at` is the field of the horizontal dilation in the options. */
+function windowAttributes(
+  operands: Operands,
+  at: number,
+): {
+  readonly strides: readonly number[]
+  readonly dilations: readonly number[]
+  readonly auto_pad?: string
+  readonly pads?: readonly number[]
+} {
+  const options = optionsOf(operands)
+  const [strides, dilations] = [
+    [options.int(2), options.int(1)],
+    [options.int(at + 1, 1), options.int(at, 1)],
+  ]
+  const padding = paddingOf(options, 0)
+  if (padding === 'VALID' || dilations.every((dilation) => dilation === 1))
+    return { strides, dilations, auto_pad: autoPad(padding) }
+  // onnxruntime refuses SAME_UPPER together with a dilation.
+  const [picture, kernel] = [inputShape(operands, 0).slice(1, 3), inputShape(operands, 1).slice(1, 3)]
+  const missing = picture.map((size, axis) => {
+    const reach = (kernel[axis]! - 1) * dilations[axis]! + 1
+    return Math.max(0, (Math.ceil(size / strides[axis]!) - 1) * strides[axis]! + reach - size)
+  })
+  const before = missing.map((count) => Math.floor(count / 2))
+  return { strides, dilations, pads: [...before, ...missing.map((count, axis) => count - before[axis]!)] }
+}
+
 const conv2d: Converter = (operands) => {
   const options = optionsOf(operands)
   const { builder } = operands
@@ -26,9 +54,7 @@ const conv2d: Converter = (operands) => {
   const inputs = [builder.permuted(indexOf(operands, 1), toOnnxWeights), ...optionalInput(operands, 2)]
   const y = channelsFirst(operands, input(operands, 0), (picture) =>
     builder.node('Conv', [picture, ...inputs], {
-      auto_pad: autoPad(paddingOf(options, 0)),
-      strides: [options.int(2), options.int(1)],
-      dilations: [options.int(5, 1), options.int(4, 1)],
+      ...windowAttributes(operands, 4),
       group: channels / depth,
     }),
   )
@@ -42,9 +68,7 @@ const depthwiseConv2d: Converter = (operands) => {
   const inputs = [builder.permuted(indexOf(operands, 1), [3, 0, 1, 2]), ...optionalInput(operands, 2)]
   const y = channelsFirst(operands, input(operands, 0), (picture) =>
     builder.node('Conv', [picture, ...inputs], {
-      auto_pad: autoPad(paddingOf(options, 0)),
-      strides: [options.int(2), options.int(1)],
-      dilations: [options.int(6, 1), options.int(5, 1)],
+      ...windowAttributes(operands, 5),
       group: inputShape(operands, 0)[3] ?? 0,
     }),
   )

@@ -1,11 +1,12 @@
-// Mutates TFLite files: offsets, sizes and numbers of the FlatBuffer are overwritten, since almost every word of its structure is
-// one, and the file is cut. Half of the changes hit the part in front of the last buffer, where the structure is.
+// Mutates TFLite files and zip archives: offsets, sizes and numbers are overwritten, since almost every word of a FlatBuffer's
+// structure and of an archive's headers is one, and the file is cut. A third of the changes hit the first 4 KB, where a FlatBuffer
+// has its structure, a third the last one, where an archive has its directory.
 import { randomOf } from './onnx-mutator.mjs'
 
 const telling = [0, 1, 2, 3, 4, 7, 8, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffffc]
 
 /** A changed copy of a file; the same seed makes the same changes. */
-export function mutateTflite(bytes, seed) {
+export function mutateWords(bytes, seed) {
   const below = randomOf(seed)
   const changed = Buffer.from(bytes)
   const count = 1 + below(4)
@@ -14,9 +15,9 @@ export function mutateTflite(bytes, seed) {
 }
 
 function change(bytes, below) {
-  const length = below(2) === 0 ? bytes.length : Math.min(bytes.length, 4096)
+  const length = Math.min(bytes.length, below(3) === 0 ? bytes.length : 4096)
   if (length < 8) return
-  const at = below(length - 4)
+  const at = below(length - 4) + (below(2) === 0 ? 0 : bytes.length - length)
   const word = at & ~3
   switch (below(6)) {
     case 0:
