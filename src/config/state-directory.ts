@@ -21,7 +21,7 @@ export function stateDirectory(
 }
 
 /**
- * The folder of compiled models: `plans` in `stateDir` of the configuration, else in the first folder of $STATE_DIRECTORY,
+ * The folder of compiled models: `.plans`, a name that no node can have, in `stateDir` of the configuration, else in the first folder of $STATE_DIRECTORY,
  * else in the user's folder for what can be made again. All nodes of one folder share it.
  */
 export function planFolder(
@@ -29,5 +29,5 @@ export function planFolder(
   environment: NodeJS.ProcessEnv = process.env,
 ): string {
   const ofService = environment['STATE_DIRECTORY']?.split(':')[0]
-  return resolve(stateDir || ofService || cacheFolder(environment), 'plans')
+  return resolve(stateDir || ofService || cacheFolder(environment), '.plans')
 }

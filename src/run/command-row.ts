@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { BarePayload } from '../publish/request.js'
 import type { Settings } from './settings.js'
+import type { ZoneTarget } from './zone-commands.js'
 import type { TeachingTarget } from './teach-commands.js'
 
 /** Plain data, as JSON holds it. */
@@ -11,13 +12,11 @@ export type Fields = Readonly<Record<string, unknown>>
  * The functions of the node that commands call. A missing function answers `not available`. A zone is named by its key;
  * names.ts says how commands name it.
  */
-export interface CommandTarget {
+export interface CommandTarget extends ZoneTarget {
   /** Keys of all zones. */
   readonly zones: readonly string[]
   /** Ids of all cameras; default: those of the zones. */
   readonly cameras?: readonly string[] | undefined
-  /** Resolves when the zones are those of the settings. */
-  readonly zonesApplied?: (() => Promise<void>) | undefined
   /** Publishes a picture of the next frame and says what it is. */
   readonly snapshot?: ((zone: string) => Promise<Fields>) | undefined
   readonly heat?: ((zone: string, label: string | undefined) => Promise<Fields>) | undefined

@@ -47,6 +47,7 @@ export function createTarget(options: ControlOptions): CommandTarget {
       return settings.cameras.map(({ id }) => id)
     },
     zonesApplied: () => zones.apply(),
+    labelFault: (definition) => zones.labelFault(definition),
     snapshot: (zone) => pictures.snapshot(zone, commandDeadline()),
     heat: (zone, label) => pictures.heat(zone, label, commandDeadline()),
     classifyNow: (zone) => pictures.classifyNow(zone, commandDeadline()),

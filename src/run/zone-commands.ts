@@ -6,16 +6,24 @@ import { createHash } from 'node:crypto'
 import { sentenceOf } from '../config/issues.js'
 import { writtenZone } from '../config/written.js'
 import type { ZoneConfig } from '../config/zones.js'
-import { hasOwn, type ZonedCamera } from '../zone/definition.js'
+import { hasOwn, zonesOf, type ZoneDefinition, type ZonedCamera } from '../zone/definition.js'
 import { Refusal } from './refusal.js'
 import type { Settings } from './settings.js'
 import { withoutZone, withZone, type ZoneOverlay } from './zone-overlay.js'
 
 type Fields = Readonly<Record<string, unknown>>
 
+/** What these commands need of the node. */
+export interface ZoneTarget {
+  /** Resolves when the zones are those of the settings. */
+  readonly zonesApplied?: (() => Promise<void>) | undefined
+  /** A label of a zone's rules that its model does not have, in one sentence with the nearest; null: there is none. */
+  readonly labelFault?: ((zone: ZoneDefinition) => Promise<string | null>) | undefined
+}
+
 interface ZoneContext {
   readonly settings: Settings
-  readonly target: { readonly zonesApplied?: (() => Promise<void>) | undefined }
+  readonly target: ZoneTarget
 }
 
 /** A digest of a zone as it is written: it differs after every change. */
@@ -49,6 +57,9 @@ export async function setZone(context: ZoneContext, given: ZoneSetting): Promise
   if ('fault' in next)
     throw new Refusal('invalid', typeof next.fault === 'string' ? next.fault : sentenceOf(next.fault, new Map()))
   const name = given.rename ?? given.zone
+  const [definition] = zonesOf({ ...camera, zones: [next.zone], keepsOwn: false })
+  const fault = await context.target.labelFault?.(definition!)
+  if (fault) throw new Refusal('invalid', fault)
   const isKept = await keep(context, camera.id, next.overlay)
   const now = settings.cameras.find(({ id }) => id === camera.id)?.zones?.find(({ id }) => id === name)
   return {

@@ -66,7 +66,7 @@ export function withZone(
   camera: ZonedCamera,
   overlay: ZoneOverlay = noOverlay,
   { name, patch, rename = name }: { readonly name: string; readonly patch: ZonePatch; readonly rename?: string },
-): { readonly overlay: ZoneOverlay } | { readonly fault: z.ZodError | string } {
+): { readonly overlay: ZoneOverlay; readonly zone: ZoneConfig } | { readonly fault: z.ZodError | string } {
   const before = camera.zones?.find((each) => each.id === name)
   if (rename !== name && !before) return { fault: `there is no zone ${name} to rename` }
   if (rename !== name && camera.zones?.some((each) => each.id === rename))
@@ -81,6 +81,7 @@ export function withZone(
   const base = rename === name ? overlay : withoutZone(overlay, name)
   const { id: _, ...stored } = input as ZoneInput
   return {
+    zone: read.data,
     overlay: {
       ...base,
       set: { ...base.set, [rename]: stored },

@@ -184,6 +184,18 @@ export class Zones {
     for (const listener of [...this.#listeners]) listener()
   }
 
+  /** See `labelFault` of the target of commands. Null too where the model does not load: the zone then says so. */
+  async labelFault({ model, dwell }: ZoneDefinition): Promise<string | null> {
+    try {
+      const lease = await this.#options.models.lease(model)
+      const fault = labelFault(dwell, lease.classifier.labels)
+      await lease.release()
+      return fault
+    } catch {
+      return null
+    }
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     this.#stopListening()

@@ -58,6 +58,8 @@ const mostMissed = 1000
 export class Trigger {
   readonly #options: TriggerOptions
   #asked: AskedReason | null = 'start'
+  /** Why the last look was made, where nothing came of it. */
+  #failed: LookReason | null = null
   #lastMs = -Infinity
   #settlingLooks = 0
   #cronMs: number | null = null
@@ -77,7 +79,8 @@ export class Trigger {
     const { kind } = this.#options.trigger
     const moved = kind === 'motion' ? this.#moved() : null
     const scheduled = kind === 'cron' ? this.#cron(moment.wallMs) : false
-    if (this.#asked) return this.#asked
+    const due = this.#asked ?? this.#failed
+    if (due) return due
     if (kind === 'always') return 'always'
     if (scheduled) return 'cron'
     if (moment.isSettling && this.#settlingLooks < this.#options.mostSettling) return 'settling'
@@ -87,9 +90,15 @@ export class Trigger {
   /** The zone looked for this reason. A look that was skipped is not one. */
   looked(reason: LookReason, { nowMs, wallMs }: Pick<Moment, 'nowMs' | 'wallMs'>): void {
     this.#asked = null
+    this.#failed = null
     this.#lastMs = nowMs
     this.#settlingLooks = reason === 'settling' ? this.#settlingLooks + 1 : 0
     if (reason === 'cron') this.#cronMs = this.#next(wallMs)
+  }
+
+  /** Nothing came of the look: its frame was damaged, or its outputs were. The zone looks at its next frame for the same reason. */
+  failed(reason: LookReason): void {
+    this.#failed = reason
   }
 
   #due(nowMs: number): LookReason | null {

@@ -40,7 +40,7 @@ async function classify(...flags: string[]): Promise<Result> {
   return { status, answer, stderr: run.stderr(), loaded }
 }
 
-const plans = (): string[] => (existsSync(`${folder}/state/plans`) ? readdirSync(`${folder}/state/plans`) : [])
+const plans = (): string[] => (existsSync(`${folder}/state/.plans`) ? readdirSync(`${folder}/state/.plans`) : [])
 const compiler = (file: string): boolean => /^model\/(passes|operators|onnx\/onnx|tflite|shapes|load)/.test(file)
 
 test('the second start gives the same answer without the compiler', async () => {
@@ -81,7 +81,7 @@ test('labels and manifests that come or change are seen at the next start', asyn
 
 test('a kept plan that claims something else than its model has is not used', async () => {
   const first = await classify()
-  const file = join(folder, 'state', 'plans', plans()[0]!)
+  const file = join(folder, 'state', '.plans', plans()[0]!)
   const bytes = readFileSync(file)
   const at = bytes.indexOf('"count":')
   expect(at).toBeGreaterThan(0)

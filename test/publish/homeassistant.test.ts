@@ -207,7 +207,8 @@ describe('zones', () => {
   it('have entities of their own in the device of their camera, which keeps only what is its own', () => {
     const [device] = messages({ withoutOwn: ['cam0'], zones: [zone('cam0', 'gate', true), zone('cam0', 'bin')] })
     const { components } = device!.payload
-    expect(Object.keys(components).filter((key) => key.startsWith('zone_gate_'))).toEqual(
+    const keys = Object.keys(components).filter((key) => key.startsWith('zone_gate_'))
+    expect(keys.filter((key) => !/_(day|hour)_/.test(key))).toEqual(
       ['label', 'score', 'snapshot', 'take_snapshot', 'heat', 'take_heat', 'time', 'event', 'enabled', 'threshold'].map(
         (key) => `zone_gate_${key}`,
       ),
@@ -221,6 +222,13 @@ describe('zones', () => {
       default_entity_id: 'sensor.dock_1_gate_label',
     })
     expect(components['zone_gate_score']).toMatchObject({ name: 'Zone gate score' })
+    expect(keys.filter((key) => /_(day|hour)_/.test(key))).toHaveLength(3 * 4)
+    expect(components['zone_gate_day_s_open']).toMatchObject({
+      name: 'Zone gate open time today',
+      device_class: 'duration',
+      value_template: "{{ (value_json.day|default({})).get(\"open\", {}).get('s', 0) }}",
+    })
+    expect(components['zone_gate_hour_n_unknown']).toMatchObject({ enabled_by_default: false })
     expect(components['zone_gate_take_snapshot']).toMatchObject({ payload_press: '{"camera":"cam0","zone":"gate"}' })
   })
 

@@ -66,7 +66,7 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
       noNewPrivileges: true,
       seccomp: true,
       capabilities: '0000000000000000',
-      stateDirectory: expect.arrayContaining(['belt', 'plans']),
+      stateDirectory: expect.arrayContaining(['.plans', 'belt']),
       password: false,
     })
     expect(Number(scene('process')['uid'])).toBeGreaterThan(60_000) // of DynamicUser's range

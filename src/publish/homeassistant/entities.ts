@@ -1,7 +1,7 @@
 /** Home Assistant's entities, as components of a discovery message: those of a camera, of its zones, and of the node. */
-import { eventTypes } from '../../decision/decision.js'
+import { eventTypes, unknownLabel } from '../../decision/decision.js'
 import type { DeviceFacts, ZoneFacts } from './device.js'
-import { slug } from './slugs.js'
+import { labelSlugs, slug } from './slugs.js'
 import { labelTemplate, optionsOf } from './states.js'
 import type { CameraTopic, Topics } from '../topics.js'
 
@@ -73,6 +73,7 @@ export function zoneEntities(
     ...snapshotEntities(make, topic, seen, place),
     ...(hasHeat ? heatEntities(make, topic, seen, place) : {}),
     time: timeEntity(make, topic('state'), seen),
+    ...talliesEntities(make, topic('state'), labels, seen),
     event: eventEntity(make, topic),
     enabled: { ...enabledEntity(make, topic), icon: 'mdi:select-search' },
     threshold: thresholdEntity(make, topic),
@@ -197,6 +198,39 @@ function timeEntity(make: Make, state: string, seen: Fields): Entity {
     json_attributes_topic: state,
     json_attributes_template: "{{ {'hour': value_json.hour|default({}), 'day': value_json.day|default({})}|tojson }}",
   })
+}
+
+/** A model with more labels would fill the device with numbers; they are in the attributes of the time in state too. */
+const mostCountedLabels = 8
+
+/** For each label how long and how often it was the state, this day and this hour. The hour's are switched off at first. */
+function talliesEntities(make: Make, state: string, labels: readonly string[], seen: Fields): Entities {
+  if (labels.length > mostCountedLabels) return {}
+  const slugs = labelSlugs([...new Set([...labels, unknownLabel])])
+  const periods = [
+    { period: 'day', title: 'today', more: {} },
+    { period: 'hour', title: 'this hour', more: { enabled_by_default: false } },
+  ]
+  const kinds = [
+    { kind: 's', title: 'time', more: { device_class: 'duration', unit_of_measurement: 's' } },
+    { kind: 'n', title: 'count', more: { icon: 'mdi:counter' } },
+  ]
+  const entities = [...slugs].flatMap(([label, slug]) =>
+    periods.flatMap(({ period, title, more }) =>
+      kinds.map((each): [string, Entity] => [
+        `${period}_${each.kind}_${slug}`,
+        make('sensor', `${period}_${each.kind}_${slug}`, `${label} ${each.title} ${title}`, {
+          ...seen,
+          ...more,
+          ...each.more,
+          state_class: 'total_increasing',
+          state_topic: state,
+          value_template: `{{ (value_json.${period}|default({})).get(${JSON.stringify(label)}, {}).get('${each.kind}', 0) }}`,
+        }),
+      ]),
+    ),
+  )
+  return Object.fromEntries(entities)
 }
 
 function eventEntity(make: Make, topic: (name: CameraTopic) => string): Entity {

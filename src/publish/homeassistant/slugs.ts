@@ -8,6 +8,22 @@ export function slug(id: string): string {
   return id.replace(/-+/g, '_').replace(/^_|_$/g, '') || 'gapcam'
 }
 
+/** A different part of an entity id for each of the labels, which may hold any characters. */
+export function labelSlugs(labels: readonly string[]): ReadonlyMap<string, string> {
+  const plain = (label: string): string =>
+    label
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .slice(0, 40)
+  const ids = new Map<string, string>()
+  for (const label of labels) {
+    const id = plain(label)
+    ids.set(label, [...ids.values()].includes(id) ? `${id}-${ids.size}` : id)
+  }
+  const slugs = slugsOf([...ids.values()])
+  return new Map([...ids].map(([label, id]) => [label, slugs.get(id)!]))
+}
+
 /**
  * A different slug for each of the ids. An id that needs no shortening keeps its slug; others get a number behind it.
  */
