@@ -21,7 +21,7 @@ async function start() {
     process.exitCode = status || 1
     return
   }
-  const { load } = await import('../dist/cli/main.js')
+  const { load } = await import('../dist/cli/program.js')
   const run = await load(['run', ...process.argv.slice(2)])
   if (status !== 0) {
     process.exitCode = status

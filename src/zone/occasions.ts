@@ -46,6 +46,11 @@ export class Occasions {
     this.looks.set(reason, (this.looks.get(reason) ?? 0) + 1)
   }
 
+  /** Nothing came of the look: the zone looks at its next frame for the same reason. */
+  failed(reason: LookReason): void {
+    this.#trigger.failed(reason)
+  }
+
   /** The zone looks at its next frame, whatever its trigger says. */
   ask(reason: AskedReason): void {
     this.#trigger.ask(reason)

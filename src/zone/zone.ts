@@ -8,6 +8,7 @@ import { isWithoutCamera, unable, type Decision } from '../decision/decision.js'
 import {
   expire,
   initialPolicy,
+  isUndecided,
   loseCamera,
   loseView,
   observe,
@@ -54,6 +55,8 @@ export class Zone {
   #turnMs = -Infinity
   #seenMs = -Infinity
   #isSwitchedOff = false
+  /** More frames like the last one would change the decision. */
+  #isSettling = false
   /** The frame under way. */
   #taking: Promise<void> = Promise.resolve()
   #isClosed = false
@@ -259,11 +262,10 @@ export class Zone {
 
   #at(): Moment {
     const { clock } = this.#options
-    const { decision, candidate } = this.#policy
     const moment = this.#moment
     moment.nowMs = clock.now()
     moment.wallMs = clock.wall()
-    moment.isSettling = candidate !== null || decision.reason === 'settling' || decision.reason === 'starting'
+    moment.isSettling = this.#isSettling
     return moment
   }
 
@@ -273,6 +275,7 @@ export class Zone {
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
     this.#occasions.looked(reason, this.#at())
     const outcome = await this.#view.classify(frame, drawn)
+    if (!outcome.ok) this.#occasions.failed(reason)
     if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recorded.fault(this.#policy)
     const bare = outcome.ok ? outcome.prediction : null
     if (bare) this.#frames++
@@ -298,6 +301,7 @@ export class Zone {
     const step = isFrozen ? loseCamera(before, 'frozen', start) : observe(before, bare, policy, start)
     // A recording can be replayed frame by frame; that a camera is frozen is not in any one of its frames.
     if (!isFrozen) this.#recorded.step(before, step, bare, start)
+    this.#isSettling = !isFrozen && isUndecided(step.state, bare, policy)
     const seen = sight.complete(bare, step.state.decision.index ?? bare.top[0]!.index, frame)
     const prediction = definition.zone === null ? seen : { ...seen, trigger: reason }
     this.#last = prediction
@@ -313,6 +317,7 @@ export class Zone {
 
   #apply(step: PolicyStep, prediction: Prediction | null): void {
     this.#policy = step.state
+    if (prediction === null) this.#isSettling = false
     this.#publish(this.#answer.say(step.state.decision, step.events, step.settled !== undefined), prediction)
   }
 

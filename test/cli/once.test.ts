@@ -91,7 +91,7 @@ it('what it sees stays on the broker with the time of the next look, and goes on
 
 it('without a broker the event waits in the outbox, the status is 5, and the next run delivers it', async () => {
   const away = `mqtt://127.0.0.1:${await freePort()}`
-  const lost = await once('b', [photo('bird.jpg'), '--broker', away, '--deadline', '5s'])
+  const lost = await once('b', [photo('bird.jpg'), '--broker', away, '--deadline', '10s'])
   expect([lost.status, lost.delivered, lost.queued]).toEqual([5, false, 1])
   expect(lost.stderr).toMatch(/not acknowledged everything; 1 events? waits? for the next time/)
   expect((await once('b', [photo('bird.jpg')])).status).toBe(0)

@@ -226,7 +226,7 @@ describe('zones', () => {
     expect(components['zone_gate_day_s_open']).toMatchObject({
       name: 'Zone gate open time today',
       device_class: 'duration',
-      value_template: "{{ (value_json.day|default({})).get(\"open\", {}).get('s', 0) }}",
+      value_template: '{{ (value_json.day|default({})).get("open", {}).get(\'s\', 0) }}',
     })
     expect(components['zone_gate_hour_n_unknown']).toMatchObject({ enabled_by_default: false })
     expect(components['zone_gate_take_snapshot']).toMatchObject({ payload_press: '{"camera":"cam0","zone":"gate"}' })
