@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * The program. `once` comes from the bundle (scripts/build/bundle.mjs), because a battery pays for each start: loading some
+ * The program. `once` comes from the bundle (scripts/build/once.mjs), because a battery pays for each start: loading some
  * three hundred files takes more time than the rest of its work.
  */
 import { statSync } from 'node:fs'
 
 const args = process.argv.slice(2)
-const bundle = new URL('../bundle/program.js', import.meta.url)
+const bundle = new URL('../once/program.js', import.meta.url)
 
 /** A bundle of an earlier build is not used. */
 function isNew(): boolean {

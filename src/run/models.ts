@@ -57,7 +57,13 @@ export function openModels(
     async lease(name) {
       const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
       if (name === undefined) return kept
-      const head = Object.hasOwn(config.models.named, name) ? null : await taught.lease(name)
+      const isNamed = Object.hasOwn(config.models.named, name)
+      if (isNamed && (await taught.has(name)))
+        throw new GapcamError(
+          'CONFIG_INVALID',
+          `there are two models ${name}: an entry of models, and a taught head; give one of them another name`,
+        )
+      const head = isNamed ? null : await taught.lease(name)
       if (head) return head
       const found = modelNamed(name, config.models.named)
       if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)

@@ -186,7 +186,7 @@ function modelRows({ config, log }: OnceOptions, folder: string, end: (stage: st
     part({
       opens: 'models',
       needs: ['classifier'],
-      open: ({ classifier }) => openModels(config, classifier, log),
+      open: ({ classifier }) => openModels(config, classifier, log, folder),
       close: (models) => models.close(),
     }),
     part({

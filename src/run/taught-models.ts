@@ -32,6 +32,8 @@ export interface TaughtModels {
   readonly stateFolder: string | null
   /** Opens the node's network for teaching. Rejects with MODEL_UNSUPPORTED where it cannot be taught. */
   teacher(): Promise<TeacherLease>
+  /** Whether a head serves under a name. */
+  has(name: string): Promise<boolean>
   /** The head that serves under a name; null where there is none of that name. Rejects with HEAD_INVALID and MODEL_*. */
   lease(name: string): Promise<HeadLease | null>
   /** From now on the network runs in turns of the engine. */
@@ -68,14 +70,21 @@ export function openTaughtModels(config: Config, stateFolder: string | null): Ta
     }
   }
 
+  async function find(name: string) {
+    if (stateFolder === null || nameFault(name) !== null) return null
+    const store = await openHeadStore(stateFolder, name)
+    const { served } = store.record
+    return served ? { store, served } : null
+  }
+
   return {
     stateFolder,
     teacher: leaseTeacher,
+    has: async (name) => (await find(name)) !== null,
     async lease(name) {
-      if (stateFolder === null || nameFault(name) !== null) return null
-      const store = await openHeadStore(stateFolder, name)
-      const { served } = store.record
-      if (!served) return null
+      const found = await find(name)
+      if (!found) return null
+      const { store, served } = found
       const lease = await leaseTeacher()
       try {
         if (lease.teacher.model.sha256 !== served.model.sha256)

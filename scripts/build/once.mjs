@@ -1,4 +1,4 @@
-// Bundles `gapcam once` with its packages into dist/bundle: it starts in half the processor time, since Node reads a few
+// Bundles `gapcam once` with its packages into dist/once: it starts in half the processor time, since Node reads a few
 // files instead of some three hundred. Other commands, sharp and onnxruntime stay outside.
 import { build } from 'esbuild'
 import { rmSync } from 'node:fs'
@@ -32,10 +32,10 @@ const otherCommands = {
 }
 
 export async function buildBundle() {
-  rmSync(`${dist}bundle`, { recursive: true, force: true })
+  rmSync(`${dist}once`, { recursive: true, force: true })
   await build({
     entryPoints: [`${dist}cli/program.js`],
-    outdir: `${dist}bundle`,
+    outdir: `${dist}once`,
     bundle: true,
     splitting: true,
     minify: true,

@@ -1,0 +1,57 @@
+/** The models of zones: names, and who shares one. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { openClassifier, type Classifier } from '../../src/classifier.js'
+import { loadConfig } from '../../src/config/config.js'
+import { createLogger } from '../../src/log.js'
+import { openModels, type Models } from '../../src/run/models.js'
+import type { KeptLesson } from '../../src/teach/record.js'
+import { openHeadStore } from '../../src/teach/store.js'
+import { projectRoot } from '../shared.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'gapcam-models-'))
+const gap = join(projectRoot, 'models/convnet-gap.onnx')
+const flat = join(projectRoot, 'models/convnet-flatten.onnx')
+let own: Classifier
+let models: Models
+beforeAll(async () => {
+  own = await openClassifier({ model: gap, threads: 1 })
+  const values = { model: gap, threads: 1, models: { flat: { path: flat }, gate: { path: flat } } }
+  const { config } = loadConfig({ flags: {}, environment: {}, values })
+  models = openModels(config, own, createLogger('silent'), folder)
+})
+afterAll(async () => {
+  await models.close()
+  await own.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+it('zones of one file share one model, whether they name it or give its path; the last one closes it', async () => {
+  const [named, given, same] = [await models.lease('flat'), await models.lease(flat), await models.lease(gap)]
+  expect(given.classifier).toBe(named.classifier)
+  expect(same.classifier).toBe(own)
+  await named.release()
+  await given.release()
+  const again = await models.lease('flat')
+  expect(again.classifier).not.toBe(named.classifier)
+  await again.release()
+})
+
+it('a name that is none has its nearest in the sentence', async () => {
+  await expect(models.lease('flatt')).rejects.toThrow('there is no model flatt; did you mean flat?')
+})
+
+it('an entry of the configuration and a taught head of one name are an error', async () => {
+  const store = await openHeadStore(folder, 'gate')
+  const usual = { distance: 0, score: 1, sight: [0, 0, 0] }
+  const model = { name: 'own', sha256: '0'.repeat(64), width: 32, height: 32 }
+  const served = { states: ['open'], pictures: [], head: '1'.repeat(64), model, fittedMs: 0, answers: {}, usual }
+  const report = { pictures: {}, accuracy: null, interval: null, groups: 0, confusion: {}, weakest: null, doubts: [] }
+  const lesson = { ...served, report: { ...report, enough: false, advice: '' } } as KeptLesson
+  await store.change((record) => ({ ...record, served: lesson }))
+  await expect(models.lease('gate')).rejects.toThrow(
+    'there are two models gate: an entry of models, and a taught head; give one of them another name',
+  )
+})
