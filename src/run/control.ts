@@ -15,6 +15,7 @@ import { placeOf } from './names.js'
 import { commandDeadline, type Pictures } from './pictures.js'
 import type { Settings } from './settings.js'
 import type { Teaching } from './teaching.js'
+import type { Views } from './views.js'
 import type { Zones } from './zones.js'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -24,6 +25,7 @@ export interface ControlOptions {
   readonly cameras: readonly CameraConfig[]
   readonly zones: Zones
   readonly settings: Settings
+  readonly views: Views
   readonly publisher: Publisher
   readonly log: Logger
   /** Reads the configuration again, from where it came at the start. Throws CONFIG_INVALID. */
@@ -37,7 +39,7 @@ export interface ControlOptions {
 
 /** The commands of a node as functions. What the options leave out is answered with `not available`. */
 export function createTarget(options: ControlOptions): CommandTarget {
-  const { zones, recorders, readConfig, restart, info, pictures, settings, config, teaching } = options
+  const { zones, recorders, readConfig, restart, info, pictures, settings, config, teaching, views } = options
   return {
     teaching,
     get zones() {
@@ -52,6 +54,7 @@ export function createTarget(options: ControlOptions): CommandTarget {
     heat: (zone, label) => pictures.heat(zone, label, commandDeadline()),
     classifyNow: (zone) => pictures.classifyNow(zone, commandDeadline()),
     record: config.recorder.enabled ? (zone) => record(zone, recorders) : undefined,
+    acceptView: (camera, isSame) => views.of(camera).accept(isSame),
     restart,
     reload: readConfig && createReload(readConfig, options),
     info,

@@ -128,7 +128,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
   const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
   const teaching = new Teaching({ config, settings, zones, camera, taught, log })
-  const control = { ...options, zones, settings, restart, info, pictures, teaching }
+  const control = { ...options, zones, settings, views, restart, info, pictures, teaching }
   const stopApplying = applySettings(control)
   const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })
   // Without a broker a picture would be drawn for nothing.

@@ -28,6 +28,7 @@ import { reportName, type Reports } from './reports.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
 import { reviewRoutes } from './review.js'
 import { teachRoutes, type TeachRouteOptions } from './teach.js'
+import { anchorRoutes } from './anchors.js'
 import { zoneRoutes, type ZoneRouteOptions } from './zones.js'
 
 /** One camera, as far as the API needs it. */
@@ -87,6 +88,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
     ...settingRoutes(options, cameraOf),
     ...teachRoutes(options),
     ...zoneRoutes({ ...options, history: (key) => options.observer.history(key) }),
+    ...anchorRoutes({ ...options, camera: (id) => cameraOf(id).id }),
     ...controlRoutes(cameraOf),
     ...reportRoutes(options, cameraOf),
     ...reviewRoutes(options.reviewing),

@@ -26,6 +26,10 @@ export const zoneState = z.object({
     .union([region, z.array(corner)])
     .nullable()
     .describe('in shares of the upright picture: a rectangle or the corners of a polygon; null: all of it'),
+  seenRegion: z
+    .union([region, z.array(z.tuple([z.number(), z.number()]))])
+    .nullable()
+    .describe('the region where it lies now that the camera has moved a little; corners may be outside the picture'),
   label: z.string(),
   reason: z.string().nullable().describe('why the label is unknown'),
   detail: z.string().nullable().describe('one sentence about the reason'),
@@ -67,6 +71,21 @@ export const cameraState = z.object({
     flipX: z.boolean(),
     flipY: z.boolean(),
   }),
+})
+
+/** Where the view of a camera lies, against the one in which its regions were drawn. */
+export const anchorState = z.object({
+  state: z
+    .enum(['off', 'starting', 'held', 'checking', 'moved', 'unsure'])
+    .describe(
+      'off: no region follows the view; held: found, the rest says where; checking, moved: not found, zones do not look; unsure: too little to compare',
+    ),
+  shift: z.object({ x: z.number(), y: z.number() }).describe('shares of the width and height, to the right and down'),
+  degrees: z.number().describe('turn, clockwise'),
+  zoom: z.number(),
+  seenMs: z.number().nullable().describe('when the view was last found'),
+  referenceMs: z.number().nullable().describe('when the first view was taken'),
+  views: z.int().describe('views that are compared with: by day, by night'),
 })
 
 /** Latency percentiles of one stage of a frame's way. */

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { writtenZone } from '../config/written.js'
 import type { ZoneConfig } from '../config/zones.js'
+import { inUpright } from '../pixels/shape.js'
 import type { Commands } from '../run/commands.js'
 import { revisionOf } from '../run/zone-commands.js'
 import type { LiveRun } from '../run/runtime.js'
@@ -41,6 +42,7 @@ function stateOf(running: AnyZone, zone: ZoneConfig, settings: LiveRun['settings
     id: zone.id,
     name: zone.name ?? zone.id,
     region: region === undefined ? null : (region as ZoneState['region']),
+    seenRegion: seenOf(running, region),
     label,
     reason: reason ?? null,
     detail: detail ?? null,
@@ -56,8 +58,15 @@ function stateOf(running: AnyZone, zone: ZoneConfig, settings: LiveRun['settings
   }
 }
 
+/** The region in the upright picture, where it lies now. The same as it was drawn while nothing has moved. */
+function seenOf({ shape, definition }: AnyZone, region: ZoneConfig['region']): ZoneState['seenRegion'] {
+  if (region === undefined || shape === null) return null
+  if (shape === definition.shape) return region as ZoneState['seenRegion']
+  return inUpright(shape, definition.turn) as ZoneState['seenRegion']
+}
+
 export interface ZoneRouteOptions {
-  readonly live: Pick<LiveRun, 'zones' | 'settings'>
+  readonly live: Pick<LiveRun, 'zones' | 'settings' | 'views'>
   readonly commands: Pick<Commands, 'execute'>
   /** Label changes of a zone, oldest first. */
   readonly history: (key: string) => readonly LabelChange[]

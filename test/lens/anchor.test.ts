@@ -11,8 +11,8 @@ import {
   type Anchor,
   type AnchorMeasure,
 } from '../../src/lens/anchor.js'
-import { Random } from '../random.js'
 import { projectRoot, sharedFolder } from '../shared.js'
+import { draw } from './blots.js'
 
 const still = { a: 1, b: 0, dx: 0, dy: 0, aspect: 4 / 3 }
 const good: AnchorMeasure = { place: still, correlation: 0.9, agreeing: 0.95, rival: 0.1, textured: 50 }
@@ -44,26 +44,6 @@ describe('a measurement', () => {
     expect(judgeView({ ...good, textured: 3 })).toEqual({ state: 'unsure' })
   })
 })
-
-/** Blots that are drawn shifted by some pixels, in a light. */
-function draw(dx: number, dy: number, gain = 1): Frame {
-  const random = new Random(3)
-  const [width, height] = [320, 180]
-  const blots = Array.from({ length: 300 }, () => ({
-    x: random.between(-40, width + 40),
-    y: random.between(-40, height + 40),
-    radius: 4 + 12 * random.next(),
-    level: random.normal(40),
-  }))
-  const data = new Uint8Array(width * height).fill(90 * gain)
-  for (const { x, y, radius, level } of blots)
-    for (let v = Math.max(0, Math.ceil(y + dy - radius)); v < Math.min(height, y + dy + radius); v++)
-      for (let u = Math.max(0, Math.ceil(x + dx - radius)); u < Math.min(width, x + dx + radius); u++) {
-        const share = 1 - ((u - x - dx) ** 2 + (v - y - dy) ** 2) / radius ** 2
-        if (share > 0) data[v * width + u] = Math.max(0, Math.min(255, data[v * width + u]! + gain * level * share))
-      }
-  return { ...frameOf({ data, width, height }), format: 'grey', stride: width }
-}
 
 function anchorOn(frame: Frame): Anchor {
   const anchor = createAnchor(viewOfFrame(frame))
