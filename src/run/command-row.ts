@@ -25,6 +25,8 @@ export interface CommandTarget extends ZoneTarget {
   /** Says what the next frame shows. */
   readonly classifyNow?: ((zone: string) => Promise<Fields>) | undefined
   readonly teaching?: TeachingTarget | undefined
+  /** Takes the next picture of a camera as the view of its regions. False where no region follows the view. */
+  readonly acceptView?: ((camera: string, isSame: boolean) => boolean) | undefined
   /** Called after the answer is on its way. */
   readonly restart?: (() => void) | undefined
   readonly reload?: (() => Fields) | undefined

@@ -17,68 +17,6 @@ import { removeZone, setZone } from './zone-commands.js'
 
 export type CommandOrigin = 'mqtt' | 'page' | 'signal'
 
-type Fields = Readonly<Record<string, unknown>>
-
-/**
- * The functions of the node that commands call. A missing function answers `not available`. A zone is named by its key;
- * names.ts says how commands name it.
- */
-export interface CommandTarget {
-  /** Keys of all zones. */
-  readonly zones: readonly string[]
-  /** Ids of all cameras; default: those of the zones. */
-  readonly cameras?: readonly string[] | undefined
-  /** Resolves when the zones are those of the settings. */
-  readonly zonesApplied?: (() => Promise<void>) | undefined
-  /** Publishes a picture of the next frame and says what it is. */
-  readonly snapshot?: ((zone: string) => Promise<Fields>) | undefined
-  readonly heat?: ((zone: string, label: string | undefined) => Promise<Fields>) | undefined
-  /** Writes the last seconds to a file and says where. */
-  readonly record?: ((zone: string) => Promise<Fields>) | undefined
-  /** Says what the next frame shows. */
-  readonly classifyNow?: ((zone: string) => Promise<Fields>) | undefined
-  readonly teaching?: TeachingTarget | undefined
-  /** Takes the next picture of a camera as the view of its regions. False where no region follows the view. */
-  readonly acceptView?: ((camera: string, isSame: boolean) => boolean) | undefined
-  /** Called after the answer is on its way. */
-  readonly restart?: (() => void) | undefined
-  readonly reload?: (() => Fields) | undefined
-  readonly info: () => Fields
-}
-
-interface Context {
-  readonly target: CommandTarget
-  readonly settings: Settings
-}
-
-/**
- * Whether a command acts on a zone: on none, on any, or only on one that is enabled. `camera`: on a camera as well, by its
- * id. `seen`: the same, and only while it is enabled.
- */
-type ZoneNeed = 'none' | 'any' | 'enabled' | 'camera' | 'seen'
-
-export interface CommandRow {
-  /** The fields beside `kind`, and beside `camera` and `zone` where a zone is needed. */
-  readonly fields: z.ZodRawShape
-  readonly zone: ZoneNeed
-  /** How a payload that is plain text is read. */
-  readonly bare: BarePayload
-  /** For documentation: the fields, and what the command does. */
-  readonly takes: string
-  readonly does: string
-  readonly perform: (context: Context, fields: never, zone: string) => Promise<Fields> | Fields
-}
-
-/** Infers the type of `fields` in `perform` from the row's own schema. */
-function row<Shape extends z.ZodRawShape>(
-  given: Omit<CommandRow, 'fields' | 'perform'> & {
-    readonly fields: Shape
-    readonly perform: (context: Context, fields: z.output<z.ZodObject<Shape>>, zone: string) => Promise<Fields> | Fields
-  },
-): CommandRow {
-  return given as unknown as CommandRow
-}
-
 /** Each key that may change while gapcam runs; null clears it. */
 const runtimeValues = Object.fromEntries(
   Object.entries(runtimeSchema.shape).map(([key, schema]) => [key, schema.nullable().optional()]),
