@@ -1,151 +1,204 @@
-/** `gapcam teach NAME --state LABEL=DIR ...`: a classifier for a user's own states from folders of pictures. */
-import { createHash } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+/** `gapcam teach`: a classifier for a user's own states from folders of pictures, and the heads that were taught before. */
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { picturesIn } from '../camera/pictures.js'
 import { modelOptions } from '../config/model.js'
+import type { Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { unknownLabel } from '../decision/decision.js'
-import { fileFaultOf, GapcamError, writeFaultOf } from '../errors.js'
+import { GapcamError, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
-import { teach, type Taught } from '../teach/teach.js'
+import { nameFault } from '../teach/names.js'
+import type { KeptLesson } from '../teach/record.js'
+import type { Report } from '../teach/report.js'
+import { openTaughtHead, type TaughtHead } from '../teach/taught-head.js'
+import { teach } from '../teach/teach.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
+import { askNode } from './node-request.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgressBar } from './progress-bar.js'
+import { exportedIn, picturesOf, statesOf, type StateFiles } from './teach-folders.js'
+import * as heads from './teach-heads.js'
 
-/** Names that later commands take. */
-const reservedNames = ['fit', 'test', 'list', 'undo', 'export', 'import', 'remove', unknownLabel]
-
-/** More pictures of a state make fitting slow and hardly better; they are taken evenly from the folder. */
-const mostPictures = 100
+const ownFlags = ['model', 'inputSize', 'threads', 'json', 'logLevel', 'node']
+const nameText = 'name of the taught head: letters, digits, - and _'
+const stateText = 'a state and a folder with its pictures; give two or more'
+const zoneText = 'let the head answer for this zone of the running node: camera/zone, or a camera'
 
 /** Registers the command. */
 export function teachCommand(program: Command): void {
   const command = program
     .command('teach')
     .description('teach a model your own states from folders of pictures')
-    .argument('<name>', 'name of the taught model: letters, digits, - and _')
-    .requiredOption('--state <label=dir>', 'a state and a folder with its pictures; give two or more', collect)
-  addFlags(command, ['model', 'inputSize', 'threads', 'json', 'logLevel'])
-    .option('--none <dir>', 'pictures that are none of the states and must be called unknown')
-    .option('-o, --output <file>', 'the ONNX file to write; default NAME.onnx in the state directory')
-    .action(async (name: string, values: FlagValues) => {
-      if (!/^[A-Za-z0-9_-]{1,64}$/.test(name) || reservedNames.includes(name))
-        throw new GapcamError('USAGE', `${name} cannot be the name of a taught model`, {
-          hint: `Use up to 64 letters, digits, - and _; reserved are ${reservedNames.join(', ')}.`,
-        })
-      await teachFolders(name, values)
+    .argument('<name>', nameText)
+  const taught = (made: Command): Command =>
+    addFlags(made.option('--state <label=dir>', stateText, collect), [...ownFlags, 'mqtt.broker'])
+      .option('--none <dir>', 'pictures that are none of the states and must be called unknown')
+      .option('-o, --output <file>', 'write one ONNX file; default: keep the head in the state directory')
+      .option('--zone <zone>', zoneText)
+      .action(teachNamed)
+  taught(command)
+  taught(
+    command
+      .command('fit')
+      .description('the same; without --state fit the kept pictures again')
+      .argument('<name>', nameText),
+  )
+  headCommands(command)
+}
+
+/** Flags that `gapcam teach` has too are read by it, whatever follows: the values of both are wanted. */
+const valuesOf = (command: Command): FlagValues => command.optsWithGlobals<FlagValues>()
+
+function headCommands(command: Command): void {
+  const add = (name: string, description: string): Command =>
+    addFlags(command.command(name).description(description), [...ownFlags, 'mqtt.broker'])
+  const named = (name: string, description: string): Command => add(name, description).argument('<name>', nameText)
+  add('list', 'list the heads that were taught').action((_: FlagValues, own: Command) =>
+    heads.listHeads(configFrom(valuesOf(own)).config),
+  )
+  named('test', 'try a head on pictures whose states are known')
+    .option('--state <label=dir>', stateText, collect)
+    .action(async (name: string, _: FlagValues, own: Command) => {
+      const values = valuesOf(own)
+      await heads.testHead(configFrom(values).config, name, await statesOf(givenStates(values)))
     })
+  named('undo', 'take the last change back; the head before serves')
+    .option('--zone <zone>', zoneText)
+    .action(async (name: string, _: FlagValues, own: Command) => {
+      const values = valuesOf(own)
+      const { config } = configFrom(values)
+      await heads.undoHead(config, name)
+      await tellNode(config, name, values)
+    })
+  named('export', 'write a head as FILE.onnx, as FILE.zip with its pictures, or into a folder')
+    .option('-o, --output <file>', 'FILE.onnx, FILE.zip or a folder; default NAME.onnx')
+    .action(async (name: string, _: FlagValues, own: Command) => {
+      const values = valuesOf(own)
+      const output = (values['output'] as string | undefined) ?? `${name}.onnx`
+      await heads.exportHead(configFrom(values).config, name, output)
+    })
+  named('import', 'teach the pictures of an exported folder')
+    .argument('<folder>', 'a folder with a folder of pictures for each state')
+    .option('--zone <zone>', zoneText)
+    .action(async (name: string, folder: string, _: FlagValues, own: Command) => {
+      const values = valuesOf(own)
+      checkName(name)
+      await teachKept(name, configFrom(values).config, values, await exportedIn(folder))
+    })
+  named('remove', 'remove a head with all its pictures').action(async (name: string, _: FlagValues, own: Command) => {
+    await heads.removeKnown(configFrom(valuesOf(own)).config, name)
+  })
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text]
 }
 
-async function teachFolders(name: string, values: FlagValues): Promise<void> {
+const givenStates = (values: FlagValues): readonly string[] =>
+  (values['state'] as unknown as readonly string[] | undefined) ?? []
+
+interface Given {
+  /** Null: the pictures that are kept. */
+  readonly states: StateFiles | null
+  readonly none: readonly string[]
+}
+
+function checkName(name: string): void {
+  const fault = nameFault(name)
+  if (fault !== null)
+    throw new GapcamError('USAGE', `${name} cannot be the name of a taught model`, { hint: `${fault}.` })
+}
+
+async function teachNamed(name: string, _: FlagValues, command: Command): Promise<void> {
+  const values = valuesOf(command)
+  checkName(name)
   const { config } = configFrom(values)
-  const states = await statesOf(values['state'] as unknown as readonly string[])
+  const isAgain = command.name() === 'fit' && givenStates(values).length === 0
+  const states = isAgain ? null : await statesOf(givenStates(values))
   const none = values['none'] === undefined ? [] : await picturesOf(values['none'] as string)
-  const { model, ...engine } = modelOptions(config)
+  const output = values['output'] as string | undefined
+  if (output !== undefined && states) await teachFile(name, config, { states, none, output })
+  else await teachKept(name, config, values, { states, none })
+}
+
+/** Folders to one ONNX file; nothing is kept. */
+async function teachFile(
+  name: string,
+  config: Config,
+  { states, none, output }: { readonly states: StateFiles; readonly none: readonly string[]; readonly output: string },
+): Promise<void> {
+  const { model, threads, inputSize } = modelOptions(config)
   const progress = startProgressBar('pictures', [...states.values()].flat().length)
-  let taught: Taught
-  try {
-    taught = await teach({
-      model: model as string,
-      states,
-      none,
-      engine: { threads: engine.threads, inputSize: engine.inputSize },
-      onPicture: (done) => progress.update(done),
-      onBroken: ({ message }) => process.stderr.write(`${message}\n`),
-    })
-  } finally {
-    progress.stop()
-  }
-  const output = (values['output'] as string | undefined) ?? join(stateDirectory(config), 'taught', `${name}.onnx`)
-  await write(output, taught.bytes)
-  if (wantsJson(values['json'] as boolean | undefined)) writeJson(asJson(name, output, taught))
-  else print(output, taught)
-}
-
-/** The pictures of each state. Rejects with USAGE for states that cannot be taught. */
-async function statesOf(given: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
-  const states = new Map<string, string[]>()
-  for (const text of given) {
-    const at = text.indexOf('=')
-    const label = text.slice(0, Math.max(at, 0)).trim()
-    checkLabel(text, label)
-    states.set(label, [...(states.get(label) ?? []), ...(await picturesOf(text.slice(at + 1)))])
-  }
-  if (states.size < 2)
-    throw new GapcamError('USAGE', `one state cannot be told from anything: ${[...states.keys()].join()}`, {
-      hint: 'Give --state at least twice, with pictures of each state.',
-    })
-  await checkDuplicates(states)
-  return new Map([...states].map(([label, files]) => [label, evenly(files)]))
-}
-
-function checkLabel(text: string, label: string): void {
-  const isControl = [...label].some((character) => character.charCodeAt(0) < 32)
-  if (label === '' || label.length > 64 || isControl || label === unknownLabel)
-    throw new GapcamError('USAGE', `--state: expected LABEL=DIR but received ${JSON.stringify(text)}`, {
-      hint: `A label has 1 to 64 characters, no control characters, and is not ${unknownLabel}.`,
-    })
-}
-
-async function picturesOf(folder: string): Promise<readonly string[]> {
-  const files = await picturesIn(folder).catch((error: unknown) => {
-    throw new GapcamError('PICTURE_INVALID', `${folder}: ${fileFaultOf(error)}`)
-  })
-  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no pictures`)
-  return files
-}
-
-/** The same picture under two states is a mistake that nothing later would find. */
-async function checkDuplicates(states: ReadonlyMap<string, readonly string[]>): Promise<void> {
-  const known = new Map<string, { readonly label: string; readonly file: string }>()
-  for (const [label, files] of states)
-    for (const file of files) {
-      const bytes = await readFile(file).catch(() => null) // teaching tells of it
-      if (!bytes) continue
-      const digest = createHash('sha256').update(bytes).digest('hex')
-      const other = known.get(digest)
-      if (other && other.label !== label)
-        throw new GapcamError('USAGE', `${file} and ${other.file} are the same picture under two states`, {
-          hint: 'Remove it from one of the folders.',
-        })
-      known.set(digest, { label, file })
-    }
-}
-
-const evenly = (files: readonly string[]): readonly string[] =>
-  files.length <= mostPictures
-    ? files
-    : Array.from({ length: mostPictures }, (_, i) => files[Math.floor((i * files.length) / mostPictures)]!)
-
-async function write(output: string, bytes: Uint8Array): Promise<void> {
+  const taught = await teach({
+    model,
+    states,
+    none,
+    engine: { threads, inputSize },
+    onPicture: (done) => progress.update(done),
+    onBroken: tell,
+  }).finally(() => progress.stop())
   try {
     await makeFolder(join(output, '..'))
-    await writeFile(output, bytes)
+    await writeFile(output, taught.bytes)
   } catch (error) {
     throw new GapcamError('USAGE', `${output} cannot be written: ${writeFaultOf(error)}`)
   }
+  const doubts = taught.report.doubts.map(({ picture, ...doubt }) => ({ file: taught.files[picture]!, ...doubt }))
+  report(config, { name, output, report: taught.report, doubts, novelty: taught.head.limits })
 }
 
-function asJson(name: string, output: string, { report, files, head }: Taught): Record<string, unknown> {
-  return {
-    name,
-    output,
-    ...report,
-    doubts: report.doubts.map(({ picture, ...doubt }) => ({ file: files[picture], ...doubt })),
-    novelty: head.limits,
-  }
+/** Keeps the pictures and the head in the state directory. */
+async function teachKept(name: string, config: Config, values: FlagValues, { states, none }: Given): Promise<void> {
+  const head = states ? await openTaughtHead(stateDirectory(config), name) : await heads.knownHead(config, name)
+  if (states) await heads.replacePictures(head, states, none, tell)
+  const progress = startProgressBar('pictures', head.record.pictures.length)
+  const { lesson, file } = await heads
+    .withTeacher(config, async (teacher) => {
+      const fitted = await head.fit(teacher, (done) => progress.update(done))
+      return { lesson: fitted, file: await heads.writeModel(config, head, teacher) }
+    })
+    .finally(() => progress.stop())
+  report(config, { name, output: file, ...keptReport(head, lesson) })
+  await tellNode(config, name, values)
+}
+
+function keptReport(head: TaughtHead, { report: kept, pictures }: KeptLesson): Omit<Reported, 'name' | 'output'> {
+  const doubts = kept.doubts.map(({ id, ...doubt }) => ({ file: join(head.store.folder, 'pictures', id), ...doubt }))
+  const fewest = Math.min(...Object.values(kept.pictures))
+  return { report: { ...kept, doubts: [] }, doubts, novelty: fewest < 2 || pictures.length === 0 ? null : 'kept' }
+}
+
+/** A running node lets the head answer for a zone. */
+async function tellNode(config: Config, name: string, values: FlagValues): Promise<void> {
+  const zone = values['zone'] as string | undefined
+  if (zone === undefined) return
+  await askNode(config, 'teach_fit', { zone, head: name })
+  process.stderr.write(`zone ${zone} of node ${config.node} uses head ${name} now\n`)
+}
+
+const tell = ({ message }: GapcamError): void => void process.stderr.write(`${message}\n`)
+
+interface Reported {
+  readonly name: string
+  readonly output: string
+  readonly report: Report
+  readonly doubts: readonly {
+    readonly file: string
+    readonly taught: string
+    readonly called: string
+    readonly score: number
+  }[]
+  /** Limits of what is known; null where a state has one picture. */
+  readonly novelty: unknown
 }
 
 const percent = (share: number): string => `${(share * 100).toFixed(0)} %`
 
-function print(output: string, { report, files, head }: Taught): void {
-  const { pictures, accuracy, interval, confusion, weakest, doubts } = report
+function report(config: Config, reported: Reported): void {
+  const { name, output, report: told, doubts, novelty } = reported
+  if (wantsJson(config.json)) return writeJson({ name, output, ...told, doubts, novelty })
+  const { pictures, accuracy, interval, confusion, advice } = told
   writeTable([
     ['state', 'pictures', 'right when left out'],
     ...Object.entries(pictures).map(([state, number]) => [state, number, confusion[state]?.[state] ?? '-']),
@@ -154,14 +207,14 @@ function print(output: string, { report, files, head }: Taught): void {
     accuracy === null || interval === null
       ? 'Teach at least two pictures of each state: with one, nothing tells how good the model is.'
       : `${percent(accuracy)} of the pictures are right when left out (95 % interval ${percent(interval[0])} to ${percent(interval[1])})`,
-    ...(weakest === null ? [] : [`more pictures of ${weakest} would help most`]),
+    advice,
     ...doubts.map(
-      ({ picture, taught, called, score }) =>
-        `${files[picture]}: taught as ${taught}, looks like ${called} (${percent(score)}); check its state`,
+      ({ file, taught, called, score }) =>
+        `${file}: taught as ${taught}, looks like ${called} (${percent(score)}); check its state`,
     ),
-    head.limits
-      ? `${unknownLabel} beyond a distance of ${head.limits.distance.toFixed(3)}`
-      : `no picture is called ${unknownLabel} yet: that needs two pictures of each state`,
+    novelty === null
+      ? `no picture is called ${unknownLabel} yet: that needs two pictures of each state`
+      : `a picture that is like none of them is ${unknownLabel}`,
     `${output}: ready for gapcam classify --model and for a camera`,
   ]
   process.stdout.write(`${lines.join('\n')}\n`)

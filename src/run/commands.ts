@@ -272,11 +272,14 @@ async function change(settings: Settings, asked: SettingsChange, answer: () => F
 
 type Checked = { readonly kind: CommandKind; readonly fields: Fields & GivenName } | { readonly error: string }
 
+/** All commands in one line; `teach_*` stands for those that change what was taught. */
+const listed = [...commandKinds.filter((kind) => !kind.startsWith('teach_')), 'teach_*']
+
 function check(command: unknown): Checked {
   const kind: unknown =
     typeof command === 'object' && command !== null ? (command as { kind?: unknown }).kind : undefined
   const schema = typeof kind === 'string' ? schemas.get(kind) : undefined
-  if (!schema) return { error: `not a command; there are ${commandKinds.join(', ')}` }
+  if (!schema) return { error: `not a command; there are ${listed.join(', ')}` }
   const result = schema.safeParse(command)
   if (result.success) return { kind: kind as CommandKind, fields: result.data as Fields }
   const { path, message } = result.error.issues[0]!

@@ -4,6 +4,7 @@
  */
 import { GapcamError, isOfOnePicture } from '../errors.js'
 import { decodePicture } from '../pixels/decode.js'
+import { encodeJpeg } from '../pixels/jpeg.js'
 import type { TaughtLook } from './head.js'
 import { lookCount, packed, unpacked, type Seen } from './looks.js'
 import { nameFault, stateFault } from './names.js'
@@ -57,8 +58,7 @@ export class TaughtHead {
    */
   async add(state: string | null, bytes: Uint8Array, atMs: number | null): Promise<KeptPicture> {
     checkState(state)
-    await decodePicture(bytes, 'that was given')
-    const id = await this.store.keepPicture(bytes)
+    const id = await this.store.keepPicture(await smallEnough(bytes))
     const added: KeptPicture = { id, state, atMs }
     await this.store.change((record) => {
       const same = record.pictures.find((each) => each.id === id)
@@ -71,6 +71,16 @@ export class TaughtHead {
       return withPicture(record, added)
     })
     return added
+  }
+
+  /** Teaches these pictures instead of those that there are, in one change. Rejects as `add`. */
+  async replace(pictures: readonly { readonly state: string | null; readonly bytes: Uint8Array }[]): Promise<void> {
+    const kept: KeptPicture[] = []
+    for (const { state, bytes } of pictures) {
+      checkState(state)
+      kept.push({ id: await this.store.keepPicture(await smallEnough(bytes)), state, atMs: null })
+    }
+    await this.store.change((record) => kept.reduce(withPicture, { ...record, states: [], pictures: [] }))
   }
 
   /** Removes a picture. The lesson before keeps it until it is no longer needed for undoing. */
@@ -256,6 +266,21 @@ function endingOf(bytes: Uint8Array): string {
 function checkState(state: string | null): void {
   const fault = state === null ? null : stateFault(state)
   if (fault !== null) throw new GapcamError('USAGE', `${JSON.stringify(state)} cannot be a state: ${fault}`)
+}
+
+/** Files up to this size are kept as they are. */
+const mostBytes = 256 << 10
+/** Longer sides of larger pictures are scaled to this: networks see less. */
+const mostSide = 640
+
+/** The bytes to keep of a picture: a large one is scaled down. Rejects with PICTURE_INVALID. */
+async function smallEnough(bytes: Uint8Array): Promise<Uint8Array> {
+  const { data, width, height } = await decodePicture(bytes, 'that was given')
+  if (bytes.length <= mostBytes) return bytes
+  const scale = Math.min(1, mostSide / Math.max(width, height))
+  const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) }
+  const small = scale === 1 ? data : (await decodePicture(bytes, 'that was given', size)).data
+  return encodeJpeg({ rgb: small, ...size }, 95)
 }
 
 /** Labels of all pictures by heads that did not see them. */

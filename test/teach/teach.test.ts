@@ -159,7 +159,7 @@ describe('gapcam teach', () => {
 
   it.each([
     ['one state', ['gate', '--state', `open=${folder}/open`], /one state cannot be told/],
-    ['a reserved name', ['undo', ...both], /undo cannot be the name/],
+    ['a reserved name', ['fit', 'undo', ...both], /undo cannot be the name/],
     ['a name like a path', ['../gate', ...both], /cannot be the name/],
     ['a state named unknown', ['gate', ...both, '--state', `unknown=${folder}/open`], /expected LABEL=DIR/],
     ['a state without a folder', ['gate', ...both, '--state', 'ajar'], /expected LABEL=DIR/],
@@ -175,4 +175,35 @@ describe('gapcam teach', () => {
     expect(status).not.toBe(0)
     expect(stderr).toMatch(sentence)
   })
+
+  const state = join(folder, 'state')
+  const kept = [...small, '--set', `stateDir=${state}`]
+  const heads = async (): Promise<unknown> => JSON.parse((await command('list', ...kept, '--json')).stdout)
+
+  it('keeps a head with its pictures, tests it, undoes, exports, imports and removes it', async () => {
+    const first = await command('gate', ...both, ...kept)
+    expect(first.status, first.stderr).toBe(0)
+    const all = readdirSync(join(folder, 'open')).length + readdirSync(join(folder, 'closed')).length
+    expect(JSON.parse(first.stdout)).toMatchObject({ output: `${state}/gapcam/taught/gate.onnx`, accuracy: 1 })
+    const classifier = await openClassifier({ model: `${state}/gapcam/taught/gate.onnx`, threads: 1 })
+    expect(classifier.labels).toEqual(['open', 'closed'])
+    await classifier.close()
+    expect(await heads()).toMatchObject([{ name: 'gate', states: ['open', 'closed'], pictures: all, accuracy: 1 }])
+    const test = await command('test', 'gate', ...both, ...kept, '--json')
+    expect(JSON.parse(test.stdout)).toMatchObject({ pictures: all, right: all })
+    mkdirSync(join(folder, 'ajar'), { recursive: true })
+    await gate('ajar', 'a')
+    await gate('ajar', 'b')
+    expect((await command('fit', 'gate', ...both, '--state', `ajar=${folder}/ajar`, ...kept)).status).toBe(0)
+    expect(await heads()).toMatchObject([{ states: ['open', 'closed', 'ajar'], pictures: all + 2 }])
+    expect((await command('undo', 'gate', ...kept)).stdout).toContain(`open, closed, ${all} pictures`)
+    const output = join(folder, 'exported')
+    expect((await command('export', 'gate', '-o', output, ...kept)).status).toBe(0)
+    expect(readdirSync(output).sort()).toEqual(['closed', 'gate.onnx', 'open'])
+    expect((await command('import', 'copy', output, ...kept)).status).toBe(0)
+    expect((await command('remove', 'gate', ...kept)).status).toBe(0)
+    expect(await heads()).toMatchObject([{ name: 'copy', states: ['closed', 'open'], pictures: all }])
+    const again = await command('undo', 'gate', ...kept)
+    expect([again.status, again.stderr]).toEqual([2, expect.stringContaining('there is no taught head gate')])
+  }, 60_000)
 })

@@ -1,0 +1,89 @@
+/** Folders of pictures as the command line gives them: `--state LABEL=DIR`, with the mistakes that nothing later would find. */
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { picturesIn } from '../camera/pictures.js'
+import { fileFaultOf, GapcamError } from '../errors.js'
+import { stateFault } from '../teach/names.js'
+import { mostPictures } from '../teach/record.js'
+import { stateOfFolder } from '../teach/taught-head.js'
+
+/** Files of pictures by state. */
+export type StateFiles = ReadonlyMap<string, readonly string[]>
+
+/** The pictures of each state. Rejects with USAGE for states that cannot be taught. */
+export async function statesOf(given: readonly string[]): Promise<StateFiles> {
+  const states = new Map<string, string[]>()
+  for (const text of given) {
+    const at = text.indexOf('=')
+    const label = text.slice(0, Math.max(at, 0)).trim()
+    checkLabel(text, label)
+    states.set(label, [...(states.get(label) ?? []), ...(await picturesOf(text.slice(at + 1)))])
+  }
+  if (states.size < 2)
+    throw new GapcamError('USAGE', `one state cannot be told from anything: ${[...states.keys()].join()}`, {
+      hint: 'Give --state at least twice, with pictures of each state.',
+    })
+  await checkDuplicates(states)
+  return new Map([...states].map(([label, files]) => [label, evenly(files)]))
+}
+
+/** What an export has: a folder for each state, and one for pictures that show none of them. */
+export async function exportedIn(folder: string): Promise<{ readonly states: StateFiles; readonly none: string[] }> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    throw new GapcamError('PICTURE_INVALID', `${folder}: ${fileFaultOf(error)}`)
+  })
+  const states = new Map<string, readonly string[]>()
+  const none: string[] = []
+  for (const { name } of entries.filter((entry) => entry.isDirectory()).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const label = stateOfFolder(name)
+    const files = await picturesIn(join(folder, name))
+    if (label === null) none.push(...files)
+    else if (files.length > 0) {
+      checkLabel(name, label)
+      states.set(label, evenly(files))
+    }
+  }
+  await checkDuplicates(states)
+  return { states, none }
+}
+
+/** Pictures of a folder; at least one. */
+export async function picturesOf(folder: string): Promise<readonly string[]> {
+  const files = await picturesIn(folder).catch((error: unknown) => {
+    throw new GapcamError('PICTURE_INVALID', `${folder}: ${fileFaultOf(error)}`)
+  })
+  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no pictures`)
+  return files
+}
+
+function checkLabel(text: string, label: string): void {
+  const fault = stateFault(label)
+  if (fault !== null)
+    throw new GapcamError('USAGE', `--state: expected LABEL=DIR but received ${JSON.stringify(text)}`, {
+      hint: `${fault[0]!.toUpperCase()}${fault.slice(1)}.`,
+    })
+}
+
+/** The same picture under two states is a mistake that nothing later would find. */
+async function checkDuplicates(states: StateFiles): Promise<void> {
+  const known = new Map<string, { readonly label: string; readonly file: string }>()
+  for (const [label, files] of states)
+    for (const file of files) {
+      const bytes = await readFile(file).catch(() => null) // teaching tells of it
+      if (!bytes) continue
+      const digest = createHash('sha256').update(bytes).digest('hex')
+      const other = known.get(digest)
+      if (other && other.label !== label)
+        throw new GapcamError('USAGE', `${file} and ${other.file} are the same picture under two states`, {
+          hint: 'Remove it from one of the folders.',
+        })
+      known.set(digest, { label, file })
+    }
+}
+
+/** More pictures of a state make fitting slow and hardly better; they are taken evenly from the folder. */
+const evenly = (files: readonly string[]): readonly string[] =>
+  files.length <= mostPictures
+    ? files
+    : Array.from({ length: mostPictures }, (_, i) => files[Math.floor((i * files.length) / mostPictures)]!)

@@ -1,0 +1,203 @@
+/** The heads that are kept in the state directory: `gapcam teach test|list|undo|export|import|remove`. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Config } from '../config/schema.js'
+import { modelOptions } from '../config/model.js'
+import { stateDirectory } from '../config/state-directory.js'
+import { fileFaultOf, GapcamError, isOfOnePicture, writeFaultOf } from '../errors.js'
+import { makeFolder } from '../folder.js'
+import { frameOf } from '../frame.js'
+import { decodeFile } from '../pixels/decode.js'
+import { writeWhole } from '../state-file.js'
+import { headFolder, headsIn } from '../teach/names.js'
+import { removeHead } from '../teach/store.js'
+import { openTaughtHead, type TaughtHead } from '../teach/taught-head.js'
+import { openTeacher, type Teacher } from '../teach/teacher.js'
+import { zipOf, type ZippedFile } from '../teach/zip.js'
+import { ordinaryIn } from '../run/taught-models.js'
+import { wantsJson, writeJson, writeTable } from './output.js'
+import type { StateFiles } from './teach-folders.js'
+
+/** The state directory of the node, which has its heads. */
+const folderOf = (config: Config): string => stateDirectory(config)
+
+/** Opens the network of the configuration, and closes it after the work. */
+export async function withTeacher<T>(config: Config, work: (teacher: Teacher) => Promise<T>): Promise<T> {
+  const { model, threads, inputSize } = modelOptions(config)
+  const teacher = await openTeacher({ model, engine: { threads, inputSize }, ordinary: ordinaryIn(folderOf(config)) })
+  try {
+    return await work(teacher)
+  } finally {
+    await teacher.close()
+  }
+}
+
+/** Opens a head that was taught before. Rejects with USAGE where there is none. */
+export async function knownHead(config: Config, name: string): Promise<TaughtHead> {
+  const head = await openTaughtHead(folderOf(config), name)
+  if (head.record.revision > 0) return head
+  const known = await headsIn(folderOf(config))
+  throw new GapcamError('USAGE', `there is no taught head ${name}`, {
+    hint: known.length === 0 ? 'gapcam teach NAME --state ... teaches one.' : `There are: ${known.join(', ')}.`,
+  })
+}
+
+/** Replaces the pictures of a head by those of folders; a file that cannot be read is told and left out. */
+export async function replacePictures(
+  head: TaughtHead,
+  states: StateFiles,
+  none: readonly string[],
+  onBroken: (error: GapcamError) => void,
+): Promise<void> {
+  const given = [...[...states].map(([state, files]) => [state, files] as const), [null, none] as const]
+  const pictures: { readonly state: string | null; readonly bytes: Uint8Array }[] = []
+  for (const [state, files] of given) {
+    let count = 0
+    for (const file of files) {
+      try {
+        await decodeFile(file)
+        pictures.push({ state, bytes: await readFile(file) })
+        count++
+      } catch (error) {
+        if (!isOfOnePicture(error)) throw error
+        onBroken(error)
+      }
+    }
+    if (count === 0 && state !== null)
+      throw new GapcamError('PICTURE_INVALID', `state ${state}: none of its pictures can be read`)
+  }
+  await head.replace(pictures)
+}
+
+/** Writes the head beside its folder, as one ONNX model that other programs take. */
+export async function writeModel(config: Config, head: TaughtHead, teacher: Teacher): Promise<string> {
+  const file = `${headFolder(folderOf(config), head.store.name)}.onnx`
+  try {
+    await writeWhole(file, await head.exported(teacher))
+  } catch (error) {
+    if (error instanceof GapcamError) throw error
+    throw new GapcamError('HEAD_NOT_WRITTEN', `${file} cannot be written: ${writeFaultOf(error)}`)
+  }
+  return file
+}
+
+/** `gapcam teach list`. */
+export async function listHeads(config: Config): Promise<void> {
+  const heads = await Promise.all((await headsIn(folderOf(config))).map((name) => describe(config, name)))
+  if (wantsJson(config.json)) return writeJson(heads)
+  if (heads.length === 0) return void process.stdout.write('no head was taught yet\n')
+  writeTable([
+    ['name', 'states', 'pictures', 'right when left out', 'network'],
+    ...heads.map(({ name, states, pictures, accuracy, model, fault }) => [
+      name,
+      fault ?? states.join(', '),
+      pictures,
+      accuracy === null ? '-' : `${(accuracy * 100).toFixed(0)} %`,
+      model ?? '-',
+    ]),
+  ])
+}
+
+interface Described {
+  readonly name: string
+  readonly states: readonly string[]
+  readonly pictures: number
+  readonly accuracy: number | null
+  readonly model: string | null
+  readonly fault: string | null
+}
+
+async function describe(config: Config, name: string): Promise<Described> {
+  try {
+    const { states, pictures, served } = (await openTaughtHead(folderOf(config), name)).record
+    const { accuracy = null } = served?.report ?? {}
+    return { name, states, pictures: pictures.length, accuracy, model: served?.model.name ?? null, fault: null }
+  } catch (error) {
+    if (!(error instanceof GapcamError)) throw error
+    return { name, states: [], pictures: 0, accuracy: null, model: null, fault: error.message }
+  }
+}
+
+/** `gapcam teach test NAME`: what the head calls pictures whose states are known. */
+export async function testHead(config: Config, name: string, states: StateFiles): Promise<void> {
+  const head = await knownHead(config, name)
+  const { served } = head.record
+  if (!served) throw new GapcamError('USAGE', `head ${name} has not been fitted yet`)
+  const called = new Map<string, Map<string, number>>()
+  await withTeacher(config, async (teacher) => {
+    await head.exported(teacher) // refuses another network with the reason
+    const classifier = await teacher.serve(head.store.headFile(served.head), name)
+    try {
+      for (const [state, files] of states) {
+        const counts = new Map<string, number>()
+        called.set(state, counts)
+        for (const file of files) {
+          const outcome = await classifier.classify(frameOf(await decodeFile(file)))
+          if (!outcome.ok) throw new GapcamError('PICTURE_INVALID', `picture ${file}: ${outcome.reason}`)
+          const { top, novelty } = outcome.prediction
+          const label = novelty?.cause ? 'unknown' : top[0]!.label
+          counts.set(label, (counts.get(label) ?? 0) + 1)
+        }
+      }
+    } finally {
+      await classifier.close()
+    }
+  })
+  printTest(config, name, called)
+}
+
+function printTest(config: Config, name: string, called: ReadonlyMap<string, ReadonlyMap<string, number>>): void {
+  const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((a, b) => a + b, 0)
+  const all = [...called.values()].reduce((total, counts) => total + sum(counts), 0)
+  const right = [...called].reduce((total, [state, counts]) => total + (counts.get(state) ?? 0), 0)
+  const confusion = Object.fromEntries([...called].map(([state, counts]) => [state, Object.fromEntries(counts)]))
+  if (wantsJson(config.json)) return writeJson({ name, pictures: all, right, accuracy: right / all, confusion })
+  writeTable([
+    ['state', 'pictures', 'right', 'called'],
+    ...[...called].map(([state, counts]) => [
+      state,
+      sum(counts),
+      counts.get(state) ?? 0,
+      [...counts].map(([label, number]) => `${label} ${number}`).join(', '),
+    ]),
+  ])
+  process.stdout.write(`${((right / all) * 100).toFixed(1)} % of ${all} pictures are right\n`)
+}
+
+/** `gapcam teach undo NAME`. */
+export async function undoHead(config: Config, name: string): Promise<void> {
+  const head = await knownHead(config, name)
+  await head.undo()
+  const { states, pictures } = head.record
+  process.stdout.write(`head ${name} is as it was before: ${states.join(', ')}, ${pictures.length} pictures\n`)
+}
+
+/** `gapcam teach remove NAME`: the head with all its pictures. */
+export async function removeKnown(config: Config, name: string): Promise<void> {
+  if (!(await headsIn(folderOf(config))).includes(name)) await knownHead(config, name)
+  await removeHead(folderOf(config), name)
+  process.stdout.write(`head ${name} and its pictures are removed\n`)
+}
+
+/** `gapcam teach export NAME`: as a model, as an archive, or as a folder of pictures and the model. */
+export async function exportHead(config: Config, name: string, output: string): Promise<void> {
+  const head = await knownHead(config, name)
+  const model = await withTeacher(config, (teacher) => head.exported(teacher))
+  try {
+    if (output.endsWith('.onnx')) await written(output, model)
+    else {
+      const files: readonly ZippedFile[] = [{ name: `${name}.onnx`, bytes: model }, ...(await head.files())]
+      if (output.endsWith('.zip')) await written(output, zipOf(files))
+      else for (const file of files) await written(join(output, file.name), file.bytes)
+    }
+  } catch (error) {
+    if (error instanceof GapcamError) throw error
+    throw new GapcamError('OUTPUT_NOT_WRITTEN', `${output} cannot be written: ${fileFaultOf(error)}`)
+  }
+  process.stdout.write(`${output}\n`)
+}
+
+async function written(file: string, bytes: Uint8Array): Promise<void> {
+  await makeFolder(dirname(file))
+  await writeFile(file, bytes)
+}
