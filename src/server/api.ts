@@ -55,6 +55,8 @@ export interface ApiOptions {
   readonly observer: Observer
   /** Settings and zones of the run. */
   readonly live: ZoneRouteOptions['live'] & TeachRouteOptions['live']
+  /** Names of models that zones can use. */
+  readonly models: readonly string[]
   readonly reports: Reports
   /** Pictures for review; reported pictures land there too. */
   readonly reviewing: Reviewing

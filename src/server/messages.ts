@@ -38,6 +38,7 @@ export const zoneState = z.object({
   top: z.array(scoredLabel),
   threshold: share,
   isEnabled: z.boolean(),
+  hasHeat: z.boolean().describe('whether its model has heat maps'),
   frames: z.int().describe('frames that became a result'),
   looks: z.record(z.string(), z.int()).describe('inferences by their reason'),
   skipped: z.int().describe('inferences that did not happen, since the engine could not keep up'),

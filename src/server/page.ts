@@ -17,7 +17,7 @@ import { apiRoutes, type ApiCamera } from './api.js'
 import { watchBoard } from './board-watch.js'
 import { createObserver, type ObservedCamera, type Observer } from './observer.js'
 import { createExposition } from './openmetrics.js'
-import { PictureHub } from './pictures.js'
+import { PictureHub, type PictureSource } from './pictures.js'
 import { createReports } from './reports.js'
 import type { Route } from './route.js'
 import { hasOwn, type ZonedCamera } from '../zone/definition.js'
@@ -90,8 +90,14 @@ function hubsOf({ live, classifier }: PageOptions): Map<string, PictureHub> {
   return new Map(
     live.cameras.map((camera) => {
       const { id } = camera.config
-      const hasHeat = 'heat' in classifier.heat && hasOwn(zonedOf(live, id))
-      return [id, new PictureHub({ id, hasHeat, capture: (options) => camera.capture(options) })]
+      const source: PictureSource = {
+        id,
+        get hasHeat() {
+          return 'heat' in classifier.heat && hasOwn(zonedOf(live, id))
+        },
+        capture: (options) => camera.capture(options),
+      }
+      return [id, new PictureHub(source)]
     }),
   )
 }
@@ -108,6 +114,7 @@ function routesOf(
     topics: publisher.root,
     cameras: live.cameras.map((camera) => apiCameraOf(camera, live.settings)),
     live,
+    models: Object.keys(config.models),
     classifier,
     commands: live.commands,
     hubs,

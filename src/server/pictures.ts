@@ -17,7 +17,7 @@ export interface LivePicture {
 /** A camera, as far as live pictures need it. */
 export interface PictureSource {
   readonly id: string
-  /** Whether the model has heat maps. */
+  /** Whether its pictures come with heat maps; it may change. */
   readonly hasHeat: boolean
   capture(options: CaptureOptions): Promise<Picture>
 }
@@ -83,7 +83,7 @@ class SharedSize {
     const picture = await this.#source.capture({ maxSide: this.#side, heat })
     this.#lastMs = performance.now()
     const jpeg = await encodeJpeg(picture, quality)
-    this.#last = { picture, jpeg, message: messageOf(this.#source.id, picture, jpeg) }
+    this.#last = { picture, jpeg, message: pictureMessage(this.#source.id, picture, jpeg) }
     this.recent = [...this.recent, picture].slice(-kept)
     return this.#last
   }
@@ -101,8 +101,8 @@ function heatHeader({ map: { width, height, values }, view }: PictureHeat, shown
   return { width, height, values: bytes.toString('base64'), inside }
 }
 
-/** The binary message of the live socket, ready to send. */
-function messageOf(
+/** A picture as the binary message of the live socket, ready to send. */
+export function pictureMessage(
   camera: string,
   { seq, wallTime, width, height, shown, prediction, decision, heat }: Picture,
   jpeg: Buffer,

@@ -8,7 +8,9 @@ import { revisionOf } from '../run/zone-commands.js'
 import type { LiveRun } from '../run/runtime.js'
 import type { AnyZone } from '../zone/missing.js'
 import { labelChange, type LabelChange, type ZoneState } from './messages.js'
-import { ApiError, commandData, route, type Route } from './route.js'
+import { encodeJpeg } from '../pixels/jpeg.js'
+import { pictureMessage } from './pictures.js'
+import { ApiError, commandData, route, type Binary, type Route } from './route.js'
 
 /** Decisions carry monotonic times; the page shows wall time. */
 export const wallTimeOf = (monotonicMs: number): number => Math.round(Date.now() - (performance.now() - monotonicMs))
@@ -51,6 +53,7 @@ function stateOf(running: AnyZone, zone: ZoneConfig, settings: LiveRun['settings
     top: [...top],
     threshold: policy.threshold,
     isEnabled: isSwitchedOn,
+    hasHeat: running.classifier !== null && 'heat' in running.classifier.heat,
     frames: running.frames,
     looks: Object.fromEntries(running.looks),
     skipped: running.skipped,
@@ -67,6 +70,8 @@ function seenOf({ shape, definition }: AnyZone, region: ZoneConfig['region']): Z
 
 export interface ZoneRouteOptions {
   readonly live: Pick<LiveRun, 'zones' | 'settings' | 'views'>
+  /** Names of models that zones can use. */
+  readonly models: readonly string[]
   readonly commands: Pick<Commands, 'execute'>
   /** Label changes of a zone, oldest first. */
   readonly history: (key: string) => readonly LabelChange[]
@@ -79,12 +84,12 @@ const answer = z.record(z.string(), z.unknown())
 /** The routes of zones. Each change executes one command and answers with what that answers. */
 export function zoneRoutes(options: ZoneRouteOptions): Route[] {
   const execute: Execute = (command) => commandData(options.commands, command)
-  return [...shapeRoutes(execute), ...valueRoutes(execute), ...readRoutes(options)]
+  return [...shapeRoutes(execute, options.live), ...valueRoutes(execute), ...readRoutes(options), lookRoute(options)]
 }
 
 type Execute = (command: Readonly<Record<string, unknown>>) => Promise<Readonly<Record<string, unknown>>>
 
-function shapeRoutes(execute: Execute): Route[] {
+function shapeRoutes(execute: Execute, live: ZoneRouteOptions['live']): Route[] {
   return [
     route({
       method: 'PUT',
@@ -97,7 +102,10 @@ function shapeRoutes(execute: Execute): Route[] {
         revision: z.string().max(64).optional().describe('refuse where the zone has another revision'),
       }),
       reply: answer,
-      handle: ({ params, body }) => execute({ kind: 'zone_set', ...params, ...body }),
+      handle({ params, body }) {
+        requireRevision(live, params, body.revision)
+        return execute({ kind: 'zone_set', ...params, ...body })
+      },
     }),
     route({
       method: 'DELETE',
@@ -116,6 +124,19 @@ function shapeRoutes(execute: Execute): Route[] {
       handle: ({ params }) => execute({ kind: 'zone_remove', ...params }),
     }),
   ]
+}
+
+/** Refuses with a status of its own, so that the page can tell what happened and offer both versions. */
+function requireRevision(
+  { settings }: ZoneRouteOptions['live'],
+  { camera, zone }: { readonly camera: string; readonly zone: string },
+  revision: string | undefined,
+): void {
+  if (revision === undefined) return
+  const now = settings.cameras.find(({ id }) => id === camera)?.zones?.find(({ id }) => id === zone)
+  if (now && revisionOf(now) === revision) return
+  const what = now ? 'was changed' : 'was removed or renamed'
+  throw new ApiError(409, 'ZONE_CHANGED', `zone ${camera}/${zone} ${what} meanwhile`, 'Read it again and repeat.')
 }
 
 function valueRoutes(execute: Execute): Route[] {
@@ -141,13 +162,7 @@ function valueRoutes(execute: Execute): Route[] {
   ]
 }
 
-function readRoutes({ live, history }: ZoneRouteOptions): Route[] {
-  const zoneOf = (camera: string, zone: string): AnyZone => {
-    const found = live.zones.find(({ key }) => key === `${camera}/${zone}`)
-    if (found) return found
-    const known = live.zones.flatMap(({ key }) => (key.startsWith(`${camera}/`) ? [key] : [])).join(', ')
-    throw new ApiError(404, 'ZONE_UNKNOWN', `there is no zone ${camera}/${zone}`, `There are: ${known || 'none'}.`)
-  }
+function readRoutes({ live, history, models }: ZoneRouteOptions): Route[] {
   return [
     route({
       method: 'GET',
@@ -155,7 +170,7 @@ function readRoutes({ live, history }: ZoneRouteOptions): Route[] {
       summary: 'Changes of the label of a zone, oldest first',
       params: ofZone,
       reply: z.array(labelChange),
-      handle: ({ params: { camera, zone } }) => history(zoneOf(camera, zone).key),
+      handle: ({ params: { camera, zone } }) => history(zoneOf(live, camera, zone).key),
     }),
     route({
       method: 'GET',
@@ -163,7 +178,49 @@ function readRoutes({ live, history }: ZoneRouteOptions): Route[] {
       summary: "Labels of a zone's model; empty where that cannot be used",
       params: ofZone,
       reply: z.array(z.string()),
-      handle: ({ params: { camera, zone } }) => [...(zoneOf(camera, zone).classifier?.labels ?? [])],
+      handle: ({ params: { camera, zone } }) => [...(zoneOf(live, camera, zone).classifier?.labels ?? [])],
+    }),
+    route({
+      method: 'GET',
+      url: '/api/models',
+      summary: 'Names of models that zones can use, besides paths',
+      reply: z.array(z.string()),
+      handle: () => [...models],
     }),
   ]
+}
+
+function zoneOf({ zones }: ZoneRouteOptions['live'], camera: string, zone: string): AnyZone {
+  const found = zones.find(({ key }) => key === `${camera}/${zone}`)
+  if (found) return found
+  const known = zones.flatMap(({ key }) => (key.startsWith(`${camera}/`) ? [key] : [])).join(', ')
+  throw new ApiError(404, 'ZONE_UNKNOWN', `there is no zone ${camera}/${zone}`, `There are: ${known || 'none'}.`)
+}
+
+/** The page shows a part of the picture large. */
+const lookSide = 1280
+const lookQuality = 80
+
+function lookRoute({ live }: ZoneRouteOptions): Route {
+  return route({
+    method: 'GET',
+    url: '/api/cameras/:camera/zones/:zone/look',
+    summary: 'What a zone sees in the next frame, with its heat map where its model has one',
+    params: ofZone,
+    reply: { media: 'application/octet-stream', description: 'a picture message, as on the live socket' },
+    async handle({ params: { camera, zone }, signal }): Promise<Binary> {
+      const found = zoneOf(live, camera, zone)
+      if (!live.settings.zone(found.key).isEnabled)
+        throw new ApiError(
+          409,
+          'ZONE_DISABLED',
+          `zone ${found.key} or its camera is paused`,
+          'Resume it, then try again.',
+        )
+      const heat = found.classifier && 'heat' in found.classifier.heat ? 'label' : undefined
+      const picture = await found.capture({ maxSide: lookSide, heat, isFresh: true, signal })
+      const bytes = pictureMessage(camera, picture, await encodeJpeg(picture, lookQuality))
+      return { media: 'application/octet-stream', bytes }
+    },
+  })
 }

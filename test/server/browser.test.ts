@@ -59,9 +59,9 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     const before = await pixels()
     expect(before.length).toBeGreaterThan(10_000)
     await expect.poll(async () => (await pixels()) !== before, patient).toBe(true)
-    await expect.poll(() => page.locator('p.label').textContent(), patient).not.toBe('unknown')
-    await expect.poll(() => page.locator('canvas.heat').isVisible(), patient).toBe(true)
-    expect(await page.locator('ol.bars > li').count()).toBe(5)
+    await expect.poll(() => page.locator('.label-column > .verdict p.label').textContent(), patient).not.toBe('unknown')
+    await expect.poll(() => page.locator('.live-view canvas.heat').isVisible(), patient).toBe(true)
+    expect(await page.locator('.scores ol.bars > li').count()).toBe(5)
     await expect.poll(() => page.getByRole('img', { name: /milliseconds now/ }).count(), patient).toBe(1)
   })
 

@@ -94,7 +94,7 @@ export function connect(listener: Listener): Connection {
 }
 
 /** Length of the header (uint32, big endian), the header as JSON, the JPEG. */
-function decodePicture(data: ArrayBuffer): ReceivedPicture {
+export function decodePicture(data: ArrayBuffer): ReceivedPicture {
   const length = new DataView(data).getUint32(0)
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length))) as PictureHeader
   return { header, jpeg: new Blob([new Uint8Array(data, 4 + length)], { type: 'image/jpeg' }) }

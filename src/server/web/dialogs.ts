@@ -14,26 +14,35 @@ export function askToken(isSecond: boolean): Promise<string | null> {
   return ask({ title, hint: isSecond ? wrong : hint, field, yes: open, no: null, type: 'password' })
 }
 
-interface Question {
+/** Asks before something is lost. Resolves with whether the answer is yes. */
+export async function askSure(question: Pick<Question, 'title' | 'hint' | 'yes' | 'no'>): Promise<boolean> {
+  return (await ask({ ...question, field: null, type: 'text' })) !== null
+}
+
+/** A question with one field, or with none. */
+export interface Question {
   readonly title: string
   readonly hint: string
-  readonly field: string
+  /** Label of the field; null: no field. */
+  readonly field: string | null
+  /** What the field holds at first. */
+  readonly value?: string
   readonly yes: string
   /** Null: it cannot be cancelled by a button. */
   readonly no: string | null
   readonly type: 'text' | 'password'
 }
 
-function ask({ title, hint, field, yes, no, type }: Question): Promise<string | null> {
+/** Asks. Resolves with the text of the field, and with null when it was cancelled. */
+export function ask({ title, hint, field, value = '', yes, no, type }: Question): Promise<string | null> {
   const [titleId, hintId, inputId] = [freshId(), freshId(), freshId()]
-  const input = el('input', { type, id: inputId, maxlength: 500, autocomplete: 'off', autofocus: true })
+  const input = el('input', { type, id: inputId, maxlength: 500, autocomplete: 'off', autofocus: true, value })
   const form = el(
     'form',
     { method: 'dialog' },
     el('h2', { id: titleId }, title),
     el('p', { class: 'note', id: hintId }, hint),
-    el('label', { for: inputId }, field),
-    input,
+    ...(field === null ? [] : [el('label', { for: inputId }, field), input]),
     el(
       'div',
       { class: 'row' },
@@ -50,6 +59,7 @@ function ask({ title, hint, field, yes, no, type }: Question): Promise<string | 
     dialog.close('yes')
   })
   dialog.showModal()
+  input.select()
   return new Promise((resolve) =>
     dialog.addEventListener('close', () => {
       dialog.remove()

@@ -5,6 +5,7 @@ import { boxToFrame, boxToView, tidy, type Box, type View } from './geometry.js'
 import { createHeatLayer } from './heat-layer.js'
 import { allowDrawing } from './region-drawing.js'
 import { text } from './text.js'
+import { drawTurned } from './turned.js'
 
 export interface LiveView {
   readonly element: HTMLElement
@@ -19,14 +20,17 @@ export interface LiveView {
   note(message: string): void
 }
 
-/** `onRegion` gets a region that was drawn on the picture, in shares of the frame. */
-export function createLiveView(onRegion: (region: Region) => void): LiveView {
+/**
+ * `onRegion` gets a region that was drawn on the picture, in shares of the frame. `layers` lie over the picture, the last
+ * one above the others.
+ */
+export function createLiveView(onRegion: (region: Region) => void, layers: readonly HTMLElement[]): LiveView {
   const label = text.picture.none
   const picture = el('canvas', { class: 'picture', role: 'img', 'aria-label': label, width: 640, height: 480 })
   const heat = createHeatLayer()
   const { overlay, mask, roiBox, focusBox, draft } = createOverlay()
   const note = el('p', { class: 'live-view-note', role: 'status' }, text.picture.none)
-  const element = el('div', { class: 'live-view' }, picture, heat.element, overlay, note)
+  const element = el('div', { class: 'live-view' }, picture, heat.element, overlay, ...layers, note)
   let view: View = { rotate: 0, flipX: false, flipY: false }
   let isFocusVisible = true
   const region = allowDrawing(
@@ -91,16 +95,4 @@ function createOverlay(): Overlay {
 function place(rect: SVGRectElement, box: Box | null): void {
   rect.toggleAttribute('hidden', box === null)
   if (box) for (const name of ['x', 'y', 'width', 'height'] as const) rect.setAttribute(name, String(box[name]))
-}
-
-/** Draws the frame rotated, then flipped, and gives the canvas its size. */
-function drawTurned(canvas: HTMLCanvasElement, bitmap: ImageBitmap, { rotate, flipX, flipY }: View): void {
-  const isUpright = rotate % 180 === 0
-  const [width, height] = isUpright ? [bitmap.width, bitmap.height] : [bitmap.height, bitmap.width]
-  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height]
-  const context = canvas.getContext('2d')!
-  context.setTransform(flipX ? -1 : 1, 0, 0, flipY ? -1 : 1, flipX ? width : 0, flipY ? height : 0)
-  context.translate(width / 2, height / 2)
-  context.rotate((rotate * Math.PI) / 180)
-  context.drawImage(bitmap, -bitmap.width / 2, -bitmap.height / 2)
 }

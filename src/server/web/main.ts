@@ -22,9 +22,11 @@ import { createLiveView } from './live-view.js'
 import { createRegionForm } from './region-form.js'
 import { text } from './text.js'
 import { clockTime } from './time.js'
+import { createTabs } from './tabs.js'
 import { createTimeline } from './timeline.js'
 import { createTools } from './tools.js'
 import { createVerdict } from './verdict.js'
+import { ZonesTab } from './zones/tab.js'
 
 /** The id of the chosen camera; empty before the first state. */
 let camera = ''
@@ -38,7 +40,12 @@ const node = el('span', { class: 'node' })
 const link = el('span', { class: 'link', role: 'status', 'data-link': 'connecting' }, text.link.connecting)
 const chooser = el('select', { class: 'chooser', 'aria-label': text.camera, hidden: true })
 const toasts = createToasts()
-const liveView = createLiveView((region) => void setRegion(region))
+const zones = new ZonesTab({
+  onOpen: () => tabs.choose('zones'),
+  tell: (message) => toasts.tell(message),
+  onFault: fault,
+})
+const liveView = createLiveView((region) => void setRegion(region), zones.layers)
 const verdict = createVerdict((value, isFinal) => setThreshold(value, isFinal))
 const [timeline, latency, health, about] = [createTimeline(), createLatency(), createHealth(), createAbout()]
 const controls = createControls({
@@ -69,14 +76,33 @@ const picture = el(
   tools.element,
   regionForm.element,
 )
+const ofLabel = [verdict.headline, verdict.scores, timeline.element]
+const bottom = el('div', { class: 'bottom' }, controls.element, about.element)
+const tabs = createTabs(
+  {
+    live: [tools.element, regionForm.element, zones.list, latency.element, ...ofLabel, health.element, bottom],
+    zones: [zones.tools, zones.list, zones.card, zones.settings],
+  },
+  (name) => {
+    liveView.element.classList.toggle('is-plain', name !== 'live')
+    if (name !== 'live') tools.region(false)
+    zones.show(name === 'zones')
+  },
+)
+for (const [part, name] of [
+  [timeline, 'labels-panel'],
+  [latency, 'latency-panel'],
+  [health, 'health-panel'],
+] as const)
+  part.element.classList.add(name)
 document.body.append(
-  el('header', { class: 'top' }, el('h1', {}, text.brand), node, chooser, link),
+  el('header', { class: 'top' }, el('h1', {}, text.brand), node, tabs.element, chooser, link),
   el(
     'main',
     {},
-    el('div', { class: 'picture-column' }, picture, latency.element),
-    el('div', { class: 'label-column' }, verdict.headline, verdict.scores, timeline.element, health.element),
-    el('div', { class: 'bottom' }, controls.element, about.element),
+    el('div', { class: 'picture-column' }, picture, zones.tools, zones.list, zones.settings, latency.element),
+    el('div', { class: 'label-column' }, ...ofLabel, health.element, zones.card),
+    bottom,
   ),
   toasts.element,
 )
@@ -116,6 +142,8 @@ function onState(next: LiveState): void {
   const mine = cameraState()
   if (!mine) return
   about.camera(mine)
+  zones.update(mine)
+  for (const element of ofLabel) element.toggleAttribute('hidden', !mine.hasOwn)
   controls.enabled(mine.isEnabled)
   verdict.update(mine)
   timeline.now(mine.label, mine.score, mine.reason)

@@ -47,7 +47,8 @@ export function allowDrawing(
   }
 }
 
-function pointOf(surface: SVGSVGElement, { clientX, clientY }: PointerEvent): Point {
+/** The place of a pointer on a surface, in shares of it. */
+export function pointOf(surface: SVGSVGElement, { clientX, clientY }: PointerEvent): Point {
   const { left, top, width, height } = surface.getBoundingClientRect()
   const clamped = (share: number): number => Math.min(1, Math.max(0, share))
   return [clamped((clientX - left) / width), clamped((clientY - top) / height)]

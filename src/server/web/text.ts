@@ -1,7 +1,10 @@
+import { zonesText } from './zones/text.js'
+
 /** All texts of the page. A text says what happened and what the user can do. */
 export const text = {
   brand: 'gapcam',
   camera: 'Camera',
+  tabs: { label: 'Parts of the page', names: { live: 'Live', zones: 'Zones' } },
   link: { live: 'Live', connecting: 'Connecting', lost: 'Connection lost, reconnecting' },
   picture: {
     label: 'Live picture',
@@ -59,9 +62,12 @@ export const text = {
       frozen: 'the camera repeats one picture',
       stopped: 'gapcam has ended',
       camera_disabled: 'the camera is paused',
+      zone_disabled: 'the zone is paused',
+      unavailable: 'its model cannot be used',
       moved: 'the camera has moved',
     } as Readonly<Record<string, string>>,
   },
+  zones: zonesText,
   wrong: {
     title: 'This is wrong',
     hint: 'Saves this picture on the device, with everything that was computed from it.',
