@@ -1,11 +1,11 @@
 // Builds the native addon to prebuilds/<platform>-<arch>/gapcam.node, the only place where gapcam looks for it.
 //   node scripts/build-native.mjs                     for this machine
 //   node scripts/build-native.mjs --arch arm64        for a Raspberry Pi or a Jetson, with Debian's cross compiler
-//   node scripts/build-native.mjs --arch arm64 --zig  for glibc 2.28, as in the published package, with PyPI's ziglang
-//   node scripts/build-native.mjs --arch x64 --zig    (python3 -m ziglang; PYTHON names another python3)
+//   node scripts/build-native.mjs --arch arm64 --zig  for glibc 2.28, as in the published packages, by zig
+//   node scripts/build-native.mjs --arch x64 --zig    (fetched from PyPI; PYTHON names a python3 that has ziglang)
 // --out FOLDER writes to FOLDER instead of prebuilds.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -28,17 +28,26 @@ export function missingTools() {
 /** Names of the processors in CMake and the compilers. */
 const processors = { arm64: 'aarch64', x64: 'x86_64' }
 
-/** Writes compiler wrappers for zig, which expects its target as an argument. */
+/**
+ * Writes compiler wrappers for zig, which expects its target as an argument. Unless PYTHON names a Python that has
+ * ziglang, zig is fetched into .cache/zig. A wrapper is not written again, so that its time does not change for ccache.
+ */
 function zigWrappers(folder, processor) {
   const python = process.env.PYTHON ?? 'python3'
+  const cache = `${root}.cache`
+  if (!process.env.PYTHON) spawnSync(process.execPath, [`${root}scripts/fetch/zig.mjs`], { stdio: ['ignore', 2, 2] })
+  const environment = `PYTHONPATH='${cache}/zig' ZIG_GLOBAL_CACHE_DIR='${cache}/zig-cache'`
   mkdirSync(folder, { recursive: true })
   for (const [name, command] of [
     ['c++', `c++ -target ${processor}-linux-gnu.2.28`],
     ['ar', 'ar'],
     ['ranlib', 'ranlib'],
   ]) {
-    writeFileSync(`${folder}/${name}`, `#!/bin/sh\nexec '${python}' -m ziglang ${command} "$@"\n`)
-    chmodSync(`${folder}/${name}`, 0o755)
+    const text = `#!/bin/sh\n${environment} exec '${python}' -m ziglang ${command} "$@"\n`
+    const file = `${folder}/${name}`
+    if (existsSync(file) && readFileSync(file, 'utf8') === text) continue
+    writeFileSync(file, text)
+    chmodSync(file, 0o755)
   }
   return [`--CDCMAKE_CXX_COMPILER=${folder}/c++`, `--CDCMAKE_AR=${folder}/ar`, `--CDCMAKE_RANLIB=${folder}/ranlib`]
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { fetchOnnxTests } from './fetch/onnx-tests.mjs'
 import { ffmpegFolder, ffmpegs } from './fetch/ffmpegs.mjs'
 import { fetchTestTools } from './fetch/test-tools.mjs'
+import { buildPrograms } from './build/native-programs.mjs'
 import { setUp } from './setup.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -15,6 +16,7 @@ const cache = `${root}.cache/`
 const systemPackages = {
   'g++': '/usr/bin/g++',
   cmake: '/usr/bin/cmake',
+  ccache: '/usr/bin/ccache',
   'g++-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-g++',
   'qemu-user': '/usr/bin/qemu-aarch64',
   'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
@@ -29,6 +31,8 @@ const systemPackages = {
   ffmpeg: '/usr/bin/ffmpeg',
   systemd: '/usr/bin/systemd-analyze',
   procps: '/bin/ps',
+  zsh: '/usr/bin/zsh',
+  fish: '/usr/bin/fish',
   openssl: '/usr/bin/openssl',
   'python3-pip': '/usr/lib/python3/dist-packages/pip/__init__.py',
   'python3-gi': '/usr/lib/python3/dist-packages/gi/__init__.py',
@@ -69,28 +73,109 @@ function run(command, args, env = {}) {
   })
 }
 
+/**
+ * Lets builds of the same file with the same flags share their objects, through a cache in .cache/ccache. It is empty in a
+ * new clone. There it serves test/start, which builds a copy of the checkout.
+ */
+function shareObjects() {
+  if (process.env.CMAKE_CXX_COMPILER_LAUNCHER || !existsSync(systemPackages.ccache)) return
+  Object.assign(process.env, {
+    CMAKE_CXX_COMPILER_LAUNCHER: 'ccache',
+    CCACHE_DIR: `${cache}ccache`,
+    CCACHE_BASEDIR: root.slice(0, -1),
+    CCACHE_NOHASHDIR: '1',
+    CCACHE_MAXSIZE: '500M',
+  })
+}
+
 function counts(passed, failed, skipped) {
   return { passed, failed, skipped }
 }
 
-/** Builds and runs the native tests in one configuration: plain, with sanitizers, or for another processor in an emulator. */
-async function runNative(name, cmakeOptions, env, emulator = [], runner = 'native_tests') {
-  const folder = `${root}build-${name}`
-  console.error(`\nnative tests, ${name}${runner === 'native_tests' ? '' : `, ${runner}`}`)
-  const configured = await run('cmake', ['-S', root, '-B', folder, '-DGAPCAM_ADDON=OFF', ...cmakeOptions])
-  const built =
-    configured.status === 0
-      ? await run('cmake', ['--build', folder, '-j2', ...(runner === 'native_tests' ? [] : ['--target', runner])])
-      : configured
-  if (built.status !== 0) {
-    console.error(`native tests, ${name}: the build failed`)
-    return counts(0, 1, 0)
+/** Builds programs of native/test beside the build of the addon: with sanitizers, or for another processor. */
+async function buildVariant(folder, options, targets) {
+  const { status } = await run('cmake', ['-S', root, '-B', folder, '-DGAPCAM_ADDON=OFF', ...options])
+  return status === 0 && (await run('cmake', ['--build', folder, '-j2', '--target', ...targets])).status === 0
+}
+
+/** Builds programs of native/test from the objects of the addon. */
+function buildPlain(targets) {
+  try {
+    buildPrograms(...targets)
+    return true
+  } catch (error) {
+    console.error(error.message)
+    return false
   }
-  const [program, ...args] = [...emulator, `${folder}/${runner}`]
-  const { status, last } = await run(program, args, env)
+}
+
+/** Runs a built program of native tests, in an emulator if `emulator` names one. */
+async function runNative(program, env = {}, emulator = []) {
+  const [command, ...args] = [...emulator, program]
+  const { status, last } = await run(command, args, env)
   const [, passed, failed, skipped] = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(last) ?? []
   if (passed === undefined) return counts(0, 1, 0)
   return counts(Number(passed), status !== 0 && failed === '0' ? 1 : Number(failed), Number(skipped))
+}
+
+/**
+ * The x86 targets that this machine cannot run. The sanitizers' builds leave them out: their tests would be skipped, and
+ * their kernels take most of the time to compile.
+ */
+function unusableTargets() {
+  const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1].split(' '))
+  return [
+    ...(flags.has('avx512bw') && flags.has('avx512vl') && flags.has('avx512dq') ? [] : ['avx512']),
+    ...(flags.has('avx_vnni') ? [] : ['avxvnni']),
+  ]
+}
+
+/**
+ * Each build proves something of its own: that of the addon its very objects, asan and tsan the memory and the threads,
+ * arm64 the other processor with the compiler that a board has. test/native/shipped.test.ts builds the published arm64
+ * addon. Only the first and the last are optimized in full, since no time is measured in the others.
+ */
+const nativeBuilds = [
+  { name: process.arch, programs: ['native_tests', 'cuda_tests', 'frame_loop'], runs: ['native_tests', 'cuda_tests'] },
+  {
+    name: 'asan',
+    options: () => ['-DGAPCAM_SANITIZE=address,undefined', `-DGAPCAM_WITHOUT=${unusableTargets().join(';')}`],
+    programs: ['native_tests', 'cuda_tests'],
+    env: { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' },
+  },
+  {
+    name: 'tsan',
+    // All targets divide their work among threads by the same code.
+    options: () => ['-DGAPCAM_SANITIZE=thread', '-DGAPCAM_WITHOUT=avx512;avxvnni'],
+    programs: ['native_tests'],
+    env: { TSAN_OPTIONS: 'halt_on_error=1' },
+  },
+  {
+    name: 'arm64-tests',
+    options: () => [
+      '-DCMAKE_SYSTEM_NAME=Linux',
+      '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
+      '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
+      '-DGAPCAM_OPTIMIZE=-O1',
+    ],
+    programs: ['native_tests'],
+    emulator: ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu'],
+  },
+]
+
+async function runAllNative() {
+  const results = []
+  for (const { name, options, programs, runs = programs, env, emulator } of nativeBuilds) {
+    console.error(`\nnative tests, ${name}`)
+    const folder = `${root}build-${name}`
+    if (options ? await buildVariant(folder, options(), programs) : buildPlain(programs))
+      for (const program of runs) results.push(await runNative(`${folder}/${program}`, env, emulator))
+    else {
+      console.error(`native tests, ${name}: the build failed`)
+      results.push(counts(0, 1, 0))
+    }
+  }
+  return results
 }
 
 async function runVitest(args) {
@@ -114,6 +199,7 @@ async function main() {
   const vitestArguments = process.argv.slice(2)
   installSystemPackages()
   mkdirSync(cache, { recursive: true })
+  shareObjects()
   await setUp()
   if (!fetchOnnxTests())
     console.error("tests: ONNX's node tests could not be downloaded from PyPI, so the tests that need them fail")
@@ -123,25 +209,7 @@ async function main() {
     if (ffmpegFolder(version) === null)
       console.error(`tests: ffmpeg ${version} could not be downloaded, so its tests are skipped`)
   const results = []
-  if (vitestArguments.length === 0) {
-    results.push(await runNative('plain', []))
-    results.push(await runNative('plain', [], {}, [], 'cuda_tests'))
-    const asan = [
-      ['-DGAPCAM_SANITIZE=address,undefined'],
-      { ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' },
-    ]
-    results.push(await runNative('asan', ...asan))
-    results.push(await runNative('asan', ...asan, [], 'cuda_tests'))
-    results.push(await runNative('tsan', ['-DGAPCAM_SANITIZE=thread'], { TSAN_OPTIONS: 'halt_on_error=1' }))
-    const arm64 = [
-      '-DCMAKE_SYSTEM_NAME=Linux',
-      '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
-      '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
-    ]
-    results.push(
-      await runNative('arm64-tests', arm64, {}, ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu']),
-    )
-  }
+  if (vitestArguments.length === 0) results.push(...(await runAllNative()))
   results.push(await runVitest(vitestArguments))
   const sum = (key) => results.reduce((total, result) => total + result[key], 0)
   process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0

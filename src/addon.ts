@@ -2,11 +2,14 @@
  * Loads the native addon once and types its functions. Where it does not load, the result is the reason. GAPCAM_ADDON names
  * another file; tests use it to make the addon unloadable.
  */
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from './errors.js'
 import type { Frame, NativeFrame } from './frame.js'
 import type { Layout, PixelData, TensorData, TensorType } from './tensor.js'
+import { version } from './version.js'
 
 export interface NativeTensor {
   readonly name: string
@@ -274,17 +277,50 @@ export function loadAddon(): LoadedAddon {
   return loaded
 }
 
-function load(): LoadedAddon {
-  const file =
-    process.env['GAPCAM_ADDON'] ??
-    fileURLToPath(new URL(`../prebuilds/${process.platform}-${process.arch}/gapcam.node`, import.meta.url))
+const platform = `${process.platform}-${process.arch}`
+
+/**
+ * The addon's file: that of GAPCAM_ADDON, else the one that was built here, else that of the optional package for this
+ * platform (packaging/npm), which must have the version of this package.
+ */
+function findAddon(): { readonly file: string } | { readonly reason: string } {
+  const named = process.env['GAPCAM_ADDON']
+  if (named !== undefined) return { file: named }
+  const built = fileURLToPath(new URL(`../prebuilds/${platform}/gapcam.node`, import.meta.url))
+  return existsSync(built) ? { file: built } : packagedAddon()
+}
+
+/** The addon of `@gapcam/linux-x64` or `@gapcam/linux-arm64`, where npm installed it. */
+function packagedAddon(): { readonly file: string } | { readonly reason: string } {
+  const name = `@gapcam/${platform}`
+  const { resolve } = createRequire(import.meta.url)
   try {
-    return { addon: createRequire(import.meta.url)(file) as Addon }
+    const manifest = resolve(`${name}/package.json`)
+    const found = (JSON.parse(readFileSync(manifest, 'utf8')) as { version?: unknown }).version
+    return found === version
+      ? { file: join(dirname(manifest), 'gapcam.node') }
+      : {
+          reason: `the package ${name} has version ${String(found)}, but gapcam has ${version}; npm install gapcam@${version} installs both in the same version`,
+        }
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
     const why = isMissing
-      ? `it is not built for ${process.platform}-${process.arch} (npm run build:native builds it in a checkout; docs/porting.md)`
-      : (messageOf(error).split('\n')[0] ?? '')
+      ? `the package ${name} is not installed, and the addon is not built for ${platform}`
+      : `the package ${name} cannot be read: ${messageOf(error)}`
+    return {
+      reason: `${why} (npm install --include=optional installs the package; npm run build:native builds the addon in a checkout; docs/porting.md)`,
+    }
+  }
+}
+
+function load(): LoadedAddon {
+  const found = findAddon()
+  if ('reason' in found) return { reason: `the native addon cannot be loaded: ${found.reason}` }
+  try {
+    return { addon: createRequire(import.meta.url)(found.file) as Addon }
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
+    const why = isMissing ? `there is no file ${found.file}` : (messageOf(error).split('\n')[0] ?? '')
     return { reason: `the native addon cannot be loaded: ${why}` }
   }
 }

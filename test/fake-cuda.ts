@@ -7,6 +7,8 @@ import { projectRoot } from './shared.js'
 
 export const generations = [72, 87, 89, 90, 110] as const
 
+const fakeCudaFolder = join(projectRoot, `build-${process.arch}/fake-cuda`)
+
 export function buildFakeCuda(): void {
   const { status, stderr } = spawnSync(process.execPath, [join(projectRoot, 'scripts/cuda/fake.mjs')], {
     encoding: 'utf8',
@@ -22,7 +24,7 @@ export async function fetchNvrtc(): Promise<NodeJS.ProcessEnv> {
   }
   const folder = fetchCompiler(compilers[0]!)
   return {
-    LD_LIBRARY_PATH: `${join(projectRoot, 'build-plain/fake-cuda')}:${join(folder, 'nvidia/cuda_nvrtc/lib')}`,
+    LD_LIBRARY_PATH: `${fakeCudaFolder}:${join(folder, 'nvidia/cuda_nvrtc/lib')}`,
     CUDA_HOME: join(folder, 'nvidia/cuda_runtime'),
   }
 }
@@ -31,7 +33,7 @@ export async function fetchNvrtc(): Promise<NodeJS.ProcessEnv> {
 export function fakeCuda(settings: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   return {
     ...cleanEnvironment(),
-    LD_LIBRARY_PATH: join(projectRoot, 'build-plain/fake-cuda'),
+    LD_LIBRARY_PATH: fakeCudaFolder,
     FAKE_CUDA: settings,
     ...more,
   }

@@ -16,7 +16,13 @@ namespace {
 
 const Target* const kAllTargets[] = {
 #if defined(__x86_64__)
-    &kTargetAvx512Vnni, &kTargetAvx512, &kTargetAvxVnni, &kTargetAvx2,
+#if !defined(GAPCAM_WITHOUT_AVX512)
+    &kTargetAvx512Vnni, &kTargetAvx512,
+#endif
+#if !defined(GAPCAM_WITHOUT_AVXVNNI)
+    &kTargetAvxVnni,
+#endif
+    &kTargetAvx2,
 #elif defined(__aarch64__)
     &kTargetNeonDot,
     &kTargetNeon,

@@ -3,7 +3,7 @@
 //
 //   node scripts/bench/frame-loop.mjs [MODEL...] [--seconds 5] [--json]
 //
-// Allocations and system calls are counted by native/bench (built with CMake into build-plain on first use), futex calls
+// Allocations and system calls are counted by native/bench (built with CMake on first use), futex calls
 // by strace where it is installed, as the difference between a short and a long run.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,32 +11,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openEngine } from '../../dist/engine/select.js'
 import { compilePlan } from '../../dist/model/compile.js'
 import { loadModel } from '../../dist/model/load.js'
 import { serializePlan } from '../../dist/model/plan.js'
 import { prepareGraph } from '../../dist/model/prepare.js'
+import { buildPrograms, programFolder } from '../build/native-programs.mjs'
 import { nameOf, sizeFor, zoo } from './performance/models.mjs'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
 })
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-frame-loop-'))
-const program = `${root}build-plain/frame_loop`
-
-function build() {
-  for (const args of [
-    ['-S', root, '-B', `${root}build-plain`, '-DGAPCAM_ADDON=OFF'],
-    ['--build', `${root}build-plain`, '--target', 'frame_loop', '-j2'],
-  ]) {
-    if (spawnSync('cmake', args, { stdio: ['ignore', 'ignore', 2] }).status !== 0)
-      throw new Error('native/bench could not be built; see the messages above')
-  }
-}
+const program = `${programFolder}/frame_loop`
 
 function run(command, args) {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
@@ -109,7 +98,7 @@ async function eventLoop(file, seconds) {
 
 const files = positionals.length > 0 ? positionals : zoo()
 try {
-  build()
+  buildPrograms('frame_loop')
   const models = []
   for (const file of files) models.push(...(await countCalls(file)))
   for (const { model, threads, allocations, otherCalls, futexCalls: futex } of models) {

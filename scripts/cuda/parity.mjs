@@ -20,7 +20,7 @@ import { loadModel } from '../../dist/model/load.js'
 import { serializePlan } from '../../dist/model/plan.js'
 import { prepareGraph } from '../../dist/model/prepare.js'
 import { createPreprocessor } from '../../dist/pixels/preprocess.js'
-import { buildPlain } from './fake.mjs'
+import { buildPrograms, programFolder } from '../build/native-programs.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const limits = { f32: 1e-4, f16: 2e-2 }
@@ -28,8 +28,8 @@ const limits = { f32: 1e-4, f16: 2e-2 }
 const tie = 1e-3
 
 export function buildParity() {
-  buildPlain('cuda_parity')
-  return `${root}build-plain/cuda_parity`
+  buildPrograms('cuda_parity')
+  return `${programFolder}/cuda_parity`
 }
 
 async function planOf(file, side) {

@@ -31,6 +31,10 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   profile: async () => (await import('./profile.js')).profileCommand,
   outbox: async () => (await import('./outbox.js')).outboxCommand,
   service: async () => (await import('./service.js')).serviceCommand,
+  completion: async () => {
+    const { completionCommand } = await import('./completion.js')
+    return (program) => completionCommand(program, createProgram)
+  },
 }
 
 /** The program with the command `named`; with all commands if there is none of this name. Also used to generate the README. */

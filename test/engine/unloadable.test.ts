@@ -56,7 +56,7 @@ async function described(env: NodeJS.ProcessEnv): Promise<EngineDescription & { 
 
 describe('describe() of a model session', () => {
   it.each([
-    ['is missing', missing, /native addon cannot be loaded: it is not built/],
+    ['is missing', missing, /native addon cannot be loaded: there is no file \/.*\.node/],
     ['is no shared object', notAnAddon, /native addon cannot be loaded: .*text\.node/],
     ['computes something else', wrongAddon, /self-test is off by 1/],
   ])('names onnxruntime and the reason where the addon %s, and the result is right', async (_, addon, reason) => {

@@ -2,12 +2,12 @@
  * Other processors under emulation: the arm64 program on a Cortex-A72 (Raspberry Pi 4), and the x86 addon on a Westmere,
  * which has no AVX. Addon, Node, sharp and the command line are the real ones.
  */
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openModel } from '../../src/index.js'
+import { buildArm64Addon } from '../arm64-addon.js'
 import { networks } from '../networks.js'
 import { writeModel } from '../onnx-builder.js'
 import { cleanEnvironment, cli, endAll, jsonLines, launch } from '../process.js'
@@ -78,13 +78,7 @@ afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('arm64 on a Cortex-A72', () => {
-  beforeAll(() => {
-    const { status } = spawnSync(process.execPath, [join(projectRoot, 'scripts/build-native.mjs'), '--arch', 'arm64'], {
-      stdio: ['ignore', 'ignore', 2],
-    })
-    expect(status).toBe(0)
-    expect(existsSync(join(projectRoot, 'prebuilds/linux-arm64/gapcam.node'))).toBe(true)
-  }, 240_000)
+  beforeAll(buildArm64Addon, 600_000)
 
   it('gapcam classify recognizes the bird with NEON', async () => {
     const [result] = jsonLines(await run(arm64, [cli, 'classify', '--json', '--engine', 'native', photo]))

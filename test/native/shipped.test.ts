@@ -1,20 +1,14 @@
 /** The arm64 addon as it ships to boards, built by zig: it needs no glibc newer than 2.28 and no C++ library. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { buildArm64Addon } from '../arm64-addon.js'
 import { cleanEnvironment, endAll, launch } from '../process.js'
 import { projectRoot } from '../shared.js'
 
-const out = mkdtempSync(join(tmpdir(), 'gapcam-shipped-'))
-const addon = join(out, 'linux-arm64/gapcam.node')
+let addon: string
 async function script(name: string, args: readonly string[] = []): Promise<string> {
-  const env = {
-    ...cleanEnvironment(),
-    PYTHONPATH: join(projectRoot, '.cache/zig'),
-    ZIG_GLOBAL_CACHE_DIR: join(projectRoot, '.cache/zig-cache'),
-  }
+  const env = cleanEnvironment()
   const running = launch(process.execPath, [join(projectRoot, 'scripts', name), ...args], { env, cwd: projectRoot })
   expect(await running.ended, running.stderr()).toBe(0)
   return running.stdout()
@@ -22,15 +16,11 @@ async function script(name: string, args: readonly string[] = []): Promise<strin
 const read = (...args: string[]): string =>
   execFileSync('readelf', [...args, addon], { encoding: 'utf8', maxBuffer: 1 << 26 })
 
-afterAll(async () => {
-  await endAll()
-  rmSync(out, { recursive: true, force: true })
-})
+afterAll(endAll)
 
 describe('the shipped arm64 addon', () => {
   beforeAll(async () => {
-    await script('fetch/zig.mjs')
-    await script('build-native.mjs', ['--arch', 'arm64', '--zig', '--out', out])
+    addon = await buildArm64Addon()
   }, 540_000)
 
   it('is an AArch64 binary', () => {

@@ -9,7 +9,7 @@ import { projectRoot } from '../shared.js'
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-benchmarks-'))
 const model = join(projectRoot, 'models/convnet-gap.onnx')
 const peersInstalled = existsSync(join(projectRoot, '.cache/peers/venv/installed.json'))
-const frameLoopBuilt = existsSync(join(projectRoot, 'build-plain/frame_loop'))
+const frameLoopBuilt = existsSync(join(projectRoot, `build-${process.arch}/frame_loop`))
 afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
