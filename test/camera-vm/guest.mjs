@@ -1,7 +1,7 @@
 // Runs in the virtual machine: gapcam on a real V4L2 driver, scene by scene. Prints one JSON line for each scene; the tests
 // check them.
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync } from 'node:fs'
+import { chmodSync, chownSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -65,6 +65,36 @@ for (const [name, fourcc] of [
   control(`--set-fmt-video=width=640,height=480,pixelformat=${fourcc}`)
   await toTheEnd(name, [...run, '--frames', '5'])
 }
+
+// Three zones of one camera, and one look of each.
+const zones = [
+  { id: 'gate', region: { x: 0, y: 0, w: 0.5, h: 1 } },
+  { id: 'bin', region: { x: 0.5, y: 0, w: 0.5, h: 0.5 }, trigger: 'motion' },
+  {
+    id: 'spot',
+    region: [
+      [0.5, 0.5],
+      [1, 0.5],
+      [0.75, 1],
+    ],
+    trigger: { every: '200ms' },
+  },
+]
+const file = '/tmp/zones.json'
+writeFileSync(
+  file,
+  JSON.stringify({
+    model: `${root}models/convnet-gap.onnx`,
+    threads: 1,
+    stateDir: '/tmp/zones',
+    page: { enabled: false },
+    mqtt: { broker: 'none' },
+    policy: { threshold: 0, hysteresis: 0, margin: 0, consecutive: 1 },
+    cameras: [{ id: 'cam0', source: `v4l2://${device}`, zones }],
+  }),
+)
+await toTheEnd('zones', ['run', '--config', file, '--json', '--frames', '12'])
+await toTheEnd('once', ['once', '--config', file, '--verbose', '--deadline', '10m'])
 
 // The controls, through the page's API, while the camera streams.
 const page = gapcam([...run, '--set', 'page.enabled=true', '--set', 'page.port=0'])

@@ -55,6 +55,27 @@ describe.each(['yuyv', 'nv12', 'rgb24'])('gapcam run in %s', (format) => {
   })
 })
 
+it('three zones of one camera look at its frames, each by its own trigger', () => {
+  const { status, stdout, stderr } = scene('zones')
+  expect(status, stderr).toBe(0)
+  const told = jsonLines<{ camera: string; label: string }>(stdout)
+  for (const zone of ['gate', 'bin', 'spot'])
+    expect(told.filter(({ camera }) => camera === `cam0/${zone}`).map(({ label }) => label)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^class/)]),
+    )
+})
+
+it('gapcam once waits for the exposure and lets each zone look at one frame', () => {
+  const { status, stdout, stderr } = scene('once')
+  expect(status, stderr).toBe(0)
+  const [{ zones, faults }] = jsonLines<{ zones: { zone: string; label: string }[]; faults: unknown[] }>(stdout) as [
+    { zones: { zone: string; label: string }[]; faults: unknown[] },
+  ]
+  expect([zones.map(({ zone }) => zone), faults]).toEqual([['gate', 'bin', 'spot'], []])
+  for (const { label } of zones) expect(label).toMatch(/^class/)
+  expect(stderr).toMatch(/^picture +\d+ ms$/m)
+})
+
 it('controls are listed and set while the camera streams; values out of range are refused', () => {
   const { before, set, refused, frames } = scene('controls') as Scene & {
     before: { name: string; group: string; kind: string; min: number; max: number; id: number }[]

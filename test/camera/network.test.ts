@@ -34,7 +34,7 @@ describe('a real RTSP server', () => {
 })
 
 describe('an RTSP server with a password', () => {
-  it('is opened again with the new password after its file was replaced', async () => {
+  it('is opened again, for all its zones, with the new password after its file was replaced', async () => {
     const port = await freePort()
     const [password, file] = [join(clips.folder, 'password'), join(clips.folder, 'guarded.yaml')]
     const start = async (secret: string): Promise<Running> => {
@@ -43,15 +43,18 @@ describe('an RTSP server with a password', () => {
     }
     writeFileSync(
       file,
-      `cameras: [{ id: gate, source: 'rtsp://127.0.0.1:${port}/bird', username: viewer, passwordFile: ${password} }]\n`,
+      `cameras: [{ id: gate, source: 'rtsp://127.0.0.1:${port}/bird', username: viewer, passwordFile: ${password},
+  zones: [{ id: bird }, { id: corner, region: { x: 0, y: 0, w: 0.3, h: 0.3 }, trigger: motion, policy: { threshold: 0, margin: 0 } }] }]\n`,
     )
     const before = await start('first-secret')
     const run = gapcam(['run', '--config', file, ...settings])
-    await run.until(/"label":"chickadee"/)
+    await run.until(/"camera":"gate\/bird","label":"chickadee"/)
+    await run.until(/"camera":"gate\/corner","label":"(?!unknown)/)
     before.kill('SIGKILL')
     await before.ended
     await start('other-secret')
     await run.until(/the camera is back/, 60_000)
+    await run.until(/"label":"unknown"(?:.*\n)*.*"camera":"gate\/bird","label":"chickadee"/)
     const stranger = gapcam(['run', `rtsp://viewer:first-secret@127.0.0.1:${port}/bird`, ...settings])
     expect(await stranger.ended).toBe(3)
     expect(stranger.stderr()).toMatch(/401[^]*\nCheck the user and the password of the camera\.\n/)

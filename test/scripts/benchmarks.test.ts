@@ -117,6 +117,17 @@ it('bench-open gives time and memory of a fresh process', async () => {
   }
 })
 
+it('bench-once times each stage of gapcam once until the broker has everything', async () => {
+  const stages = await json<{ stage: string; minMs: number }[]>('bench/once', '--runs', '1', '--model', model)
+  expect(stages.map(({ stage }) => stage)).toEqual(
+    expect.arrayContaining(['start', 'picture', 'model', 'classified', 'acknowledged', 'closed', 'cpu']),
+  )
+  const [classified, acknowledged] = ['classified', 'acknowledged'].map(
+    (name) => stages.find(({ stage }) => stage === name)!.minMs,
+  )
+  expect(acknowledged).toBeGreaterThanOrEqual(classified!)
+})
+
 it('bench-arena counts bytes, of which none is below the lower bound', async () => {
   const { models } = await json<{ models: Record<string, number>[] }>('bench/arena', model)
   expect(models[0]!['arenaBytes']).toBeGreaterThanOrEqual(models[0]!['lowerBoundBytes']!)
