@@ -251,8 +251,11 @@ export interface Addon {
   notify(socket: string, state: string): void
   /** Ends the process at once. No handler runs and no thread is joined, so it works even when a thread hangs. */
   exitNow(status: number): never
-  /** Ends the process with a status and a message on stderr when the main thread has not called `beat` for `limitMs`. */
-  watchMainThread(limitMs: number, status: number, lastWords: string): NativeMainWatch
+  /**
+   * Ends the process with a status and a message on stderr when the main thread has not called `beat` for `limitMs`; creates
+   * `markFile` before.
+   */
+  watchMainThread(limitMs: number, status: number, lastWords: string, markFile?: string): NativeMainWatch
   /** Measures the peak FMA rate of one core in GFLOP/s. */
   measurePeak(target?: string): number
 }

@@ -27,7 +27,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['teach', ['classifier', 'decision', 'engine', 'heat', 'model', 'pixels']],
   ['bundle', ['classifier', 'model', 'pixels']],
   ['library', ['engine', 'model']],
-  ['config', ['decision', 'lens', 'pixels']],
+  ['config', ['bundle', 'decision', 'lens', 'pixels']],
   ['collector', ['config', 'decision', 'engine', 'pixels', 'teach']],
   ['publish', ['decision']],
   ['recording', ['classifier', 'config', 'decision', 'engine', 'pixels']],
@@ -36,6 +36,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   [
     'run',
     [
+      'bundle',
       'camera',
       'classifier',
       'collector',

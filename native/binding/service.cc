@@ -32,7 +32,7 @@ Napi::Value ExitNow(const Napi::CallbackInfo& info) {
   _exit(info[0].As<Napi::Number>().Int32Value());
 }
 
-// watchMainThread(limitMs, status, finalMessage): {beat(), stop()}
+// watchMainThread(limitMs, status, finalMessage, markFile = ""): {beat(), stop()}
 Napi::Value WatchMainThread(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 3 || !info[0].IsNumber() || !info[1].IsNumber() || !info[2].IsString()) {
@@ -40,7 +40,8 @@ Napi::Value WatchMainThread(const Napi::CallbackInfo& info) {
   }
   const auto watch = std::make_shared<std::unique_ptr<MainWatch>>(
       std::make_unique<MainWatch>(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Int32Value(),
-                                  info[2].As<Napi::String>().Utf8Value()));
+                                  info[2].As<Napi::String>().Utf8Value(),
+                                  info.Length() > 3 && info[3].IsString() ? info[3].As<Napi::String>().Utf8Value() : ""));
   Napi::Object object = Napi::Object::New(env);
   object.Set("beat", Napi::Function::New(
                          env,

@@ -1,6 +1,7 @@
 // The watching thread; see main_watch.h.
 #include "main_watch.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -15,8 +16,12 @@ constexpr uint32_t kIntervalMs = 250;
 
 }  // namespace
 
-MainWatch::MainWatch(uint32_t limit_ms, int status, std::string final_message)
-    : limit_ms_(limit_ms), status_(status), final_message_(std::move(final_message)), thread_([this] { Loop(); }) {}
+MainWatch::MainWatch(uint32_t limit_ms, int status, std::string final_message, std::string mark_file)
+    : limit_ms_(limit_ms),
+      status_(status),
+      final_message_(std::move(final_message)),
+      mark_file_(std::move(mark_file)),
+      thread_([this] { Loop(); }) {}
 
 MainWatch::~MainWatch() {
   {
@@ -38,6 +43,10 @@ void MainWatch::Loop() {
     if (silent_ms < limit_ms_) continue;
     const ssize_t written = write(STDERR_FILENO, final_message_.data(), final_message_.size());
     (void)written;
+    if (!mark_file_.empty()) {
+      const int mark = open(mark_file_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+      if (mark >= 0) close(mark);
+    }
     _exit(status_);
   }
 }

@@ -176,6 +176,28 @@ export function readBundle(
   })
 }
 
+/** Reads what a bundle says of itself, and none of its files. Rejects with BUNDLE_INVALID. */
+export function readBundleHead(file: string): Promise<BundleHead> {
+  return guarded(file, async () => {
+    let begun: { readonly read: ReadManifest; readonly bytes: Uint8Array } | null = null
+    for await (const entry of entriesOf(file)) {
+      requirePlain(entry, file)
+      const { name } = entry.header
+      if (begun) {
+        const signatures =
+          name === signaturesFile
+            ? readSignatures(await contentOf(entry, mostSignatureBytes, file), `bundle ${file}`)
+            : []
+        return { ...begun.read, bytes: begun.bytes, signatures }
+      }
+      if (name !== manifestFile) throw damaged(file, `it begins with ${name}, not with ${manifestFile}`)
+      const bytes = await contentOf(entry, mostManifestBytes, file)
+      begun = { read: readManifest(bytes, `bundle ${file}`), bytes }
+    }
+    throw damaged(file, 'it holds no files')
+  })
+}
+
 /**
  * Unpacks a bundle into `folder`, which must exist and be empty, with its manifest and signatures. Every file is on the disk
  * when it resolves. `check` may refuse the head before anything is written.

@@ -8,11 +8,8 @@ import { unpackBundle, type BundleHead } from './archive.js'
 import { rehearse, type Rehearsal } from './golden.js'
 import { requireVersion, type BundleManifest } from './manifest.js'
 import { installed, type Entry, type Slot } from './phases.js'
-import type { BundleStore } from './store.js'
+import { builtInName, type BundleStore } from './store.js'
 import { judgeSignatures, type Trust, type Verdict } from './trust.js'
-
-/** The model that comes with gapcam; a bundle of this name takes its place. */
-export const builtInName = 'efficientnet-lite0'
 
 export interface InstallOptions {
   readonly store: BundleStore

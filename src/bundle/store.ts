@@ -29,6 +29,9 @@ const entry = z.strictObject({
 })
 const pointerSchema = z.strictObject({ format: z.literal(1), bundles: z.record(z.string(), entry) })
 
+/** The model that comes with gapcam; a bundle of this name takes its place. */
+export const builtInName = 'efficientnet-lite0'
+
 /** What is installed, by name. */
 export type Entries = Readonly<Record<string, Entry>>
 
@@ -49,6 +52,8 @@ export interface BundleStore {
   placeOf(slot: Slot): string
   /** The model's file of a bundle. */
   modelOf(slot: Slot): string
+  /** The file of the model that serves under a name; null where none is installed. */
+  serving(name: string): string | null
   /** The manifest of a bundle. Throws BUNDLE_INVALID where the slot is damaged. */
   manifestOf(slot: Slot): BundleManifest
 }
@@ -63,6 +68,7 @@ export function openBundleStore(stateFolder: string): BundleStore {
   const folder = join(stateFolder, 'bundles')
   const [slots, pointer] = [join(folder, 'slots'), join(folder, 'pointer.json')]
   const placeOf = (kept: Slot): string => join(slots, kept.digest)
+  const modelOf = (kept: Slot): string => join(placeOf(kept), kept.model)
 
   function entries(): Entries {
     let text: string
@@ -131,7 +137,12 @@ export function openBundleStore(stateFolder: string): BundleStore {
       return place
     },
     placeOf,
-    modelOf: (kept) => join(placeOf(kept), kept.model),
+    modelOf,
+    serving(name) {
+      const kept = entries()
+      const slotOf = Object.hasOwn(kept, name) ? kept[name]!.serving : null
+      return slotOf && modelOf(slotOf)
+    },
     manifestOf: (kept) =>
       readManifest(readFileSync(join(placeOf(kept), manifestFile)), `bundle ${kept.digest.slice(0, 12)}`).manifest,
   }

@@ -1,11 +1,14 @@
-/** `gapcam model install|list|confirm|rollback|remove`: bundles on this board. A node that runs follows within seconds. */
+/** `gapcam model install|list|confirm|rollback|remove|shadow`: bundles on this board. A node that runs follows within seconds. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Command } from 'commander'
-import { builtInName, installBundle } from '../bundle/install.js'
+import { installBundle } from '../bundle/install.js'
 import { confirmed, rolledBack, type Entry, type Slot } from '../bundle/phases.js'
-import type { BundleStore } from '../bundle/store.js'
+import { builtInName, type BundleStore } from '../bundle/store.js'
 import { modelOptions } from '../config/model.js'
 import { nearestOf } from '../config/nearest.js'
 import { GapcamError } from '../errors.js'
+import type { ShadowReport } from '../run/shadow.js'
 import { storeOf, trustOf } from './bundle-store.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
@@ -35,6 +38,36 @@ export function addModelInstall(model: Command): void {
     rolledBack(entry, name, name === builtInName, null),
   )
   change('remove', 'remove a bundle and the one before it', () => null)
+  const shadow = model.command('shadow').description('show how a candidate compares with the model that serves')
+  addFlags(shadow, shared).action(showShadow)
+}
+
+/** What a running node has written of its candidate; it writes once a minute and at its end. */
+async function showShadow(values: FlagValues): Promise<void> {
+  const { config } = configFrom(values)
+  const store = storeOf(config)
+  const inShadow = Object.entries(store.entries()).find(([, { phase }]) => phase === 'shadow')
+  if (!inShadow)
+    throw new GapcamError('BUNDLE_STATE', 'no bundle is in its shadow; gapcam model install --shadow begins one')
+  const [name, { other }] = inShadow
+  const text = await readFile(join(store.folder, 'shadow.json'), 'utf8').catch(() => null)
+  const report = text === null ? null : (JSON.parse(text) as ShadowReport & { readonly digest: string })
+  if (report === null || report.digest !== other?.digest)
+    throw new GapcamError('BUNDLE_STATE', `${name} ${other?.version} has not been compared yet`, {
+      hint: 'A running node compares it: start gapcam run, and wait a minute.',
+    })
+  if (wantsJson(config.json)) return writeJson({ name, version: other.version, ...report })
+  const { compared, agreed, failed, servingMs, candidateMs, drift, changes, objection, elapsedMs } = report
+  writeTable([
+    ['candidate', `${name} ${other.version}`],
+    ['compared', `${compared} pictures in ${Math.round(elapsedMs / 1000)} s, ${failed} failed`],
+    ['agreement', compared === 0 ? '-' : `${((agreed / compared) * 100).toFixed(1)} %`],
+    ['time', `${candidateMs.toFixed(1)} ms, the serving model ${servingMs.toFixed(1)} ms`],
+    ['drift of the score', drift.toFixed(4)],
+    ...changes.map(({ from, to, count }) => ['changed', `${from} -> ${to}: ${count}`]),
+    ...(objection === null ? [] : [['waits', objection]]),
+    ['pictures', join(store.folder, 'shadow')],
+  ])
 }
 
 /** What a command makes of an entry. */

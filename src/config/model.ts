@@ -1,6 +1,10 @@
 /** What the configuration says about the model and its engine, in one place for every command that opens a model. */
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { planFolder } from './state-directory.js'
+import { builtInName, openBundleStore } from '../bundle/store.js'
+import { GapcamError } from '../errors.js'
+import { id } from './zones.js'
+import { planFolder, stateDirectory } from './state-directory.js'
 import type { Config } from './schema.js'
 
 /** The options of `openClassifier` that come from the configuration. */
@@ -13,6 +17,24 @@ export interface ModelOptions
 /** The model that comes with the package. */
 export const shippedModel = fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url))
 
+/** The bundle that the node's own model may come from; null where the configuration names a file. */
+export function ownBundle({ model }: Pick<Config, 'model'>): string | null {
+  if (model === '') return builtInName
+  return id.safeParse(model).success && !existsSync(model) ? model : null
+}
+
+/** The node's own model: a file, or what serves of a bundle. Throws MODEL_NOT_FOUND, and BUNDLE_NOT_KEPT for a damaged store. */
+function ownModel(config: Config): string {
+  const name = ownBundle(config)
+  if (name === null) return config.model
+  const installed = openBundleStore(stateDirectory(config)).serving(name)
+  if (installed !== null) return installed
+  if (config.model === '') return shippedModel
+  throw new GapcamError('MODEL_NOT_FOUND', `model ${name}: there is no file and no installed bundle of this name`, {
+    hint: 'gapcam model list shows the installed bundles.',
+  })
+}
+
 /**
  * The model options of a configuration; without a `model` those of the shipped one.
  *
@@ -20,9 +42,9 @@ export const shippedModel = fileURLToPath(new URL('../../models/efficientnet-lit
  */
 export function modelOptions(config: Config): ModelOptions {
   const planCache = config.planCache ? { folder: planFolder(config) } : undefined
-  const { model, engine, threads, cudaPrecision, labels, inputSize, resize } = config
+  const { engine, threads, cudaPrecision, labels, inputSize, resize } = config
   return {
-    model: model === '' ? shippedModel : model,
+    model: ownModel(config),
     engine,
     threads,
     cudaPrecision,

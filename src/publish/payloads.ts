@@ -214,11 +214,19 @@ function iso(wallMs: number): string {
 }
 
 /**
- * The installed model for an update entity. Home Assistant drops the message for a null or an empty text, and shows any
- * difference between the two versions as an update. Models cannot be installed over MQTT yet, so they are equal.
+ * The installed model for an update entity, and the version that a source offers. Home Assistant drops the message for a null
+ * or an empty text, and shows any difference between the two versions as an update; without an offer they are equal.
  */
-export function modelPayload({ id, version }: { readonly id: string; readonly version: string }): string {
-  return JSON.stringify({ installed_version: version, latest_version: version, title: id })
+export function modelPayload(
+  { id, version }: { readonly id: string; readonly version: string },
+  offered: string | null = null,
+): string {
+  return JSON.stringify({ installed_version: version, latest_version: offered ?? version, title: id })
+}
+
+/** What is installed, and how a candidate compares; `run/bundle-service.ts` makes the fields. */
+export function bundlePayload(fields: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({ v: 1, ...fields })
 }
 
 /**

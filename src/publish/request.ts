@@ -12,10 +12,11 @@ const maxTransactionLength = 64
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * How a payload becomes fields. `camera`: plain text is the id of a camera, or nothing. `value`: it is the field
+ * How a payload becomes fields. `camera`: plain text is the id of a camera, or nothing; `name`: it is the field `name`, or
+ * nothing. `value`: it is the field
  * `value`. `switch`: the same, with ON and OFF. `values`: the keys of an object are the field `values`.
  */
-export type BarePayload = 'camera' | 'value' | 'switch' | 'values'
+export type BarePayload = 'camera' | 'name' | 'value' | 'switch' | 'values'
 
 /** Parses `ON`, `0.5`, `PRESS`, `cam0` or JSON; for anything else it says what is wrong. */
 export function parseRequest(bare: BarePayload, payload: Buffer): ParsedRequest | { readonly error: string } {
@@ -62,7 +63,7 @@ function fieldsOfText(bare: BarePayload, value: unknown): Readonly<Record<string
   if (bare === 'values') return { values: value }
   // These come from a button or an update entity of Home Assistant.
   if (value === '' || value === 'PRESS' || value === 'latest') return {}
-  return { camera: value }
+  return bare === 'name' ? { name: value } : { camera: value }
 }
 
 /** ON and OFF in any case, 1 and 0; any other value stays and is refused later. */

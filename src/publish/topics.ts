@@ -20,6 +20,7 @@ export const topicTable = {
   info: { of: 'node', name: 'info', qos: 1, isRetained: true },
   health: { of: 'node', name: 'health', qos: 1, isRetained: true },
   model: { of: 'node', name: 'model', qos: 1, isRetained: true },
+  bundle: { of: 'node', name: 'bundle', qos: 1, isRetained: true },
   /** A consumer says here that it has all events up to a number. */
   ack: { of: 'node', name: 'ack', qos: 1, isRetained: false, isIncoming: true },
   /** The topics of commands lie below it. */

@@ -1,6 +1,7 @@
 /** What a row of the table of commands consists of, and the functions of a node that rows call. */
 import type { z } from 'zod'
 import type { BarePayload } from '../publish/request.js'
+import type { BundleTarget } from './bundle-commands.js'
 import type { Settings } from './settings.js'
 import type { ZoneTarget } from './zone-commands.js'
 import type { TeachingTarget } from './teach-commands.js'
@@ -27,6 +28,7 @@ export interface CommandTarget extends ZoneTarget {
   readonly teaching?: TeachingTarget | undefined
   /** Takes the next picture of a camera as the view of its regions. False where no region follows the view. */
   readonly acceptView?: ((camera: string, isSame: boolean) => boolean) | undefined
+  readonly bundles?: BundleTarget | undefined
   /** Called after the answer is on its way. */
   readonly restart?: (() => void) | undefined
   readonly reload?: (() => Fields) | undefined

@@ -4,10 +4,12 @@
  * changes nothing. A new command is one row; its topic, parsing, fuzz test and documentation follow from it.
  */
 import { z } from 'zod'
+import { nearestOf } from '../config/nearest.js'
 import { region, share } from '../config/region.js'
 import { runtimeSchema } from '../config/schema.js'
 import { messageOf, printable } from '../errors.js'
 import type { Logger } from '../log.js'
+import { bundleCommands } from './bundle-commands.js'
 import { row, type CommandContext, type CommandRow, type Fields, type ZoneNeed } from './command-row.js'
 import { keyNamed, placeOf, type GivenName } from './names.js'
 import { available, faultOf, Refusal, type CommandFault } from './refusal.js'
@@ -175,16 +177,7 @@ export const commandTable = {
       return {}
     },
   }),
-  model_install: row({
-    fields: {},
-    zone: 'none',
-    bare: 'camera',
-    takes: '',
-    does: '`not available`',
-    perform() {
-      throw new Refusal('not_available', 'not available')
-    },
-  }),
+  ...bundleCommands,
 } as const satisfies Record<string, CommandRow>
 
 export type CommandKind = keyof typeof commandTable
@@ -272,14 +265,17 @@ async function change(settings: Settings, asked: SettingsChange, answer: () => F
 
 type Checked = { readonly kind: CommandKind; readonly fields: Fields & GivenName } | { readonly error: string }
 
-/** All commands in one line; `teach_*` stands for those that change what was taught. */
-const listed = [...commandKinds.filter((kind) => !kind.startsWith('teach_')), 'teach_*']
+/** A list of all commands would be longer than an answer may be. */
+function notACommand(kind: unknown): string {
+  const nearest = typeof kind === 'string' ? nearestOf(kind, commandKinds) : null
+  return `not a command; ${nearest === null ? `there are ${commandKinds.slice(0, 4).join(', ')} and others` : `did you mean ${nearest}?`}`
+}
 
 function check(command: unknown): Checked {
   const kind: unknown =
     typeof command === 'object' && command !== null ? (command as { kind?: unknown }).kind : undefined
   const schema = typeof kind === 'string' ? schemas.get(kind) : undefined
-  if (!schema) return { error: `not a command; there are ${listed.join(', ')}` }
+  if (!schema) return { error: notACommand(kind) }
   const result = schema.safeParse(command)
   if (result.success) return { kind: kind as CommandKind, fields: result.data as Fields }
   const { path, message } = result.error.issues[0]!

@@ -10,6 +10,7 @@ import type { Publisher } from '../publish/publisher.js'
 import { createTopics } from '../publish/topics.js'
 import type { FlightRecorders } from '../recording/recorders.js'
 import { placesIn } from '../zone/definition.js'
+import type { BundleTarget } from './bundle-commands.js'
 import type { CommandTarget } from './command-row.js'
 import { placeOf } from './names.js'
 import { commandDeadline, type Pictures } from './pictures.js'
@@ -35,13 +36,15 @@ export interface ControlOptions {
   readonly info: () => Fields
   readonly pictures: Pictures
   readonly teaching: Teaching
+  readonly bundles?: BundleTarget | undefined
 }
 
 /** The commands of a node as functions. What the options leave out is answered with `not available`. */
 export function createTarget(options: ControlOptions): CommandTarget {
-  const { zones, recorders, readConfig, restart, info, pictures, settings, config, teaching, views } = options
+  const { zones, recorders, readConfig, restart, info, pictures, settings, config, teaching, views, bundles } = options
   return {
     teaching,
+    bundles,
     get zones() {
       return placesIn(settings.cameras).zones
     },

@@ -17,13 +17,18 @@ export interface LivenessOptions {
   readonly metrics: Metrics
   readonly manager: ServiceManager
   readonly log: Logger
+  /** Created when the node hangs; '' for none. */
+  readonly hangFile: string
 }
 
 /**
  * Starts the watchdog. Ready means: a first result exists, we are waiting for a missing camera, or the camera is disabled.
  * The service manager's watchdog runs from then on.
  */
-export function startLiveness({ config, metrics, manager, log }: LivenessOptions, signal: AbortSignal): Liveness {
+export function startLiveness(
+  { config, metrics, manager, log, hangFile }: LivenessOptions,
+  signal: AbortSignal,
+): Liveness {
   let last = { ms: metrics.startedMs, frames: 0 }
 
   function status(): string {
@@ -41,6 +46,7 @@ export function startLiveness({ config, metrics, manager, log }: LivenessOptions
     log,
     mainThreadMs: config.hungAfterMs,
     progressFile: config.progressFile,
+    hangFile,
     isReady: (activity) => metrics.frames > 0 || activity === 'pausing' || activity === 'switched off',
     status,
   })

@@ -5,13 +5,12 @@
  */
 import { createBoardReader, type BoardReader } from '../board.js'
 import type { CameraDescription } from '../camera/camera.js'
-import { openClassifier, type Classifier } from '../classifier.js'
-import { modelOptions } from '../config/model.js'
+import type { Classifier } from '../classifier.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
-import { announce, createBirthListener, type AnnouncementOptions } from '../publish/announcement.js'
+import { createBirthListener, type AnnouncementOptions } from '../publish/announcement.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
 import { watchClockSync, type ClockSync } from '../publish/clock-sync.js'
 import type { Message } from '../publish/mqtt.js'
@@ -21,14 +20,16 @@ import type { Requests } from '../publish/requests.js'
 import { createTopics, type Topics } from '../publish/topics.js'
 import { flightRecorders, type FlightRecorders } from '../recording/recorders.js'
 import type { ServiceManager } from '../service/manager.js'
-import { version } from '../version.js'
 import { zonesOf } from '../zone/definition.js'
+import { announceZones, openAnnouncement } from './announcing.js'
+import { openBundleService, type BundleService } from './bundle-service.js'
+import { hangFileOf, openNodeBundles, type NodeBundles } from './bundles.js'
 import { camerasOf } from './cameras.js'
 import type { Commands } from './commands.js'
-import { describeDevice, zoneFactsOf } from './device.js'
 import { startLiveness, type Liveness } from './liveness.js'
 import { openModels, type Models } from './models.js'
-import { knownPageUrl, openPage, type NodePage, type PageParts } from './page.js'
+import { openOwnModel, type OwnModel } from './own-model.js'
+import { openPage, type NodePage, type PageParts } from './page.js'
 import { openParts, rowsOf, type PartRow } from './parts.js'
 import { discoveryPrefix, openPublisher, openRequests, type Inbox } from './publishing.js'
 import { openRuntime, type RunEnd, type Runtime, type SettledListener } from './runtime.js'
@@ -75,6 +76,9 @@ export interface Node {
 }
 
 interface Parts {
+  readonly bundles: NodeBundles
+  readonly ownModel: OwnModel
+  readonly bundleService: BundleService
   readonly classifier: Classifier
   readonly board: BoardReader
   readonly cameras: readonly CameraConfig[]
@@ -107,7 +111,7 @@ interface Parts {
  */
 export async function openNode(options: NodeOptions, signal: AbortSignal): Promise<Node> {
   const { parts, close } = await openParts<Parts>(partsOf(options, signal), options.log)
-  const { classifier, broker, publisher, metrics, runtime, page } = parts
+  const { bundles, classifier, broker, publisher, metrics, runtime, page } = parts
   return {
     classifier,
     broker,
@@ -115,7 +119,14 @@ export async function openNode(options: NodeOptions, signal: AbortSignal): Promi
     metrics,
     commands: runtime.commands,
     pageUrl: page?.url ?? null,
-    run: () => runtime.run(signal),
+    async run() {
+      try {
+        return await runtime.run(signal)
+      } catch (error) {
+        bundles.failed(error)
+        throw error
+      }
+    },
     close,
   }
 }
@@ -124,27 +135,28 @@ const part = rowsOf<Parts>()
 
 /** Every part of a node in the order of opening. */
 function partsOf(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
-  return [...deviceParts(options, signal), ...brokerParts(options), ...runParts(options, signal)]
+  return [...deviceParts(options, signal), ...brokerParts(options), ...runParts(options, signal), ...doorParts(options)]
 }
 
 /** What the node consists of: its model, its board, its cameras. */
 function deviceParts({ config, manager, log, onMissingCamera }: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
   return [
     part({
-      opens: 'classifier',
+      opens: 'bundles',
       needs: [],
-      open() {
-        manager?.status('opening the model')
-        const { planCache, ...options } = modelOptions(config)
-        return openClassifier({
-          ...options,
-          planCache: planCache && { ...planCache, onNote: (sentence) => log.debug(sentence) },
-          heat: config.heat,
-          onFault: (sentence) => log.warn(sentence),
-        })
-      },
-      close: (classifier) => classifier.close(),
+      open: () => openNodeBundles(config, log),
+      close: (bundles) => bundles.close(),
     }),
+    part({
+      opens: 'ownModel',
+      needs: ['bundles'],
+      open({ bundles }) {
+        manager?.status('opening the model')
+        return openOwnModel(config, bundles, log)
+      },
+      close: (ownModel) => ownModel.close(),
+    }),
+    part({ opens: 'classifier', needs: ['ownModel'], open: ({ ownModel: { classifier } }) => classifier }),
     part({
       opens: 'board',
       needs: [],
@@ -163,9 +175,9 @@ function deviceParts({ config, manager, log, onMissingCamera }: NodeOptions, sig
     }),
     part({
       opens: 'models',
-      needs: ['classifier', 'settings'],
-      async open({ classifier, settings }) {
-        const pool = openModels(config, classifier, log, stateDirectory(config))
+      needs: ['ownModel', 'settings'],
+      async open({ ownModel: { classifier, shadow }, settings }) {
+        const pool = openModels(config, shadow?.classifier ?? classifier, log, stateDirectory(config))
         return { pool, prepared: await prepareZones(pool, settings.cameras.flatMap(zonesOf)) }
       },
       close: ({ pool }) => pool.close(),
@@ -193,17 +205,9 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
     }),
     part({
       opens: 'announcement',
-      needs: ['classifier', 'board', 'cameras', 'settings', 'models', 'topics', 'published'],
-      async open({ classifier, board, cameras, settings, models: { prepared }, topics, published }) {
-        const zones = settings.cameras.flatMap(zonesOf).map((definition) => {
-          const model = prepared.get(definition.key)!
-          return { definition, classifier: 'classifier' in model ? model.classifier : null }
-        })
-        const parts = { node: config.node, cameras: cameras.map(({ id }) => id), zones, version, classifier, board }
-        const device = await describeDevice({ ...parts, pageUrl: knownPageUrl(config) })
-        const options = { ...device, topics, prefix, retainsImages: mqtt.retainImages, published }
-        return { options, messages: await announce(options) }
-      },
+      needs: ['bundles', 'classifier', 'board', 'cameras', 'settings', 'models', 'topics', 'published'],
+      open: ({ settings, models, ...parts }) =>
+        openAnnouncement({ ...parts, zones: settings.cameras.flatMap(zonesOf), models, config }),
     }),
     part({
       opens: 'clockSync',
@@ -220,6 +224,13 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
       close: (publisher) => publisher.close(),
     }),
     part({
+      opens: 'bundleService',
+      needs: ['bundles', 'ownModel', 'announcement', 'topics', 'publisher'],
+      open: ({ announcement: { options }, ...parts }) =>
+        openBundleService({ ...parts.ownModel, ...parts, model: options.model, config, log }),
+      close: (service) => service.close(),
+    }),
+    part({
       opens: 'birth',
       needs: ['inbox', 'publisher'],
       open({ inbox, publisher }) {
@@ -233,7 +244,7 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
   ]
 }
 
-/** What goes on while the node runs: watchdog, recorders, zones, commands, page. */
+/** What goes on while the node runs: watchdog, recorders, zones. */
 function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
   const { config, log, manager } = options
   return [
@@ -241,7 +252,8 @@ function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
     part({
       opens: 'liveness',
       needs: ['metrics'],
-      open: ({ metrics }) => (manager ? startLiveness({ config, metrics, manager, log }, signal) : null),
+      open: ({ metrics }) =>
+        manager ? startLiveness({ config, metrics, manager, log, hangFile: hangFileOf(config) }, signal) : null,
       close: (liveness) => liveness?.close(),
     }),
     part({
@@ -263,15 +275,13 @@ function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
         'metrics',
         'liveness',
         'recorders',
+        'bundleService',
       ],
-      open: ({ liveness, announcement, ...parts }) =>
+      open: ({ liveness, announcement, bundleService: bundles, ...parts }) =>
         openRuntime({
           ...parts,
-          async announce(zones) {
-            const { facts } = announcement.options
-            const now = { ...facts, ...zoneFactsOf(facts.cameras, zones) }
-            for (const message of await announce({ ...announcement.options, facts: now })) parts.publisher.keep(message)
-          },
+          bundles,
+          announce: (zones) => announceZones(announcement.options, zones, parts.publisher),
           config,
           log,
           deadlines: liveness?.deadlines,
@@ -284,10 +294,17 @@ function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
         }),
       close: (runtime) => runtime.close(),
     }),
+  ]
+}
+
+/** The ways in: commands over MQTT, and the page. */
+function doorParts({ config, log, startPage, canRestart }: NodeOptions): PartRow<Parts>[] {
+  return [
     part({
       opens: 'requests',
-      needs: ['cameras', 'topics', 'publisher', 'inbox', 'runtime'],
-      open({ inbox, runtime: { commands }, ...parts }) {
+      needs: ['cameras', 'topics', 'publisher', 'inbox', 'runtime', 'bundleService'],
+      open({ inbox, runtime: { commands }, bundleService, ...parts }) {
+        if (canRestart) bundleService.useRestart(() => void commands.execute({ kind: 'restart' }, 'signal'))
         const requests = openRequests({ ...parts, commands, log })
         inbox.listeners.push((message) => requests.handle(message))
         return requests
@@ -297,7 +314,7 @@ function runParts(options: NodeOptions, signal: AbortSignal): PartRow<Parts>[] {
       opens: 'page',
       needs: ['classifier', 'publisher', 'runtime'],
       async open({ classifier, publisher, runtime: live }) {
-        const page = await openPage(options.startPage, { config, live, classifier, publisher, log })
+        const page = await openPage(startPage, { config, live, classifier, publisher, log })
         live.listen((zone, decision) => page?.settled(zone, decision))
         return page
       },

@@ -16,6 +16,7 @@ import type { Publisher } from '../publish/publisher.js'
 import type { FlightRecorders } from '../recording/recorders.js'
 import { placesIn, zonesOf } from '../zone/definition.js'
 import type { AnyZone } from '../zone/missing.js'
+import type { BundleTarget } from './bundle-commands.js'
 import { NodeCamera } from './camera.js'
 import { runCameras } from './cameras.js'
 import { createCommands, type Commands } from './commands.js'
@@ -53,6 +54,8 @@ export interface RuntimeOptions {
   readonly readConfig?: (() => Config) | undefined
   /** Whether the caller acts on a `run` that ends with 'restart'; default false: the `restart` command is not available. */
   readonly canRestart?: boolean | undefined
+  /** Takes the orders about bundles; default: not available. */
+  readonly bundles?: BundleTarget | undefined
   /** A service manager starts gapcam again when it ends with a failure; default false. */
   readonly isSupervised?: boolean | undefined
   /** Default none. */

@@ -3,6 +3,7 @@
  * cannot see: the deadlines of our loops (deadlines.ts), a native thread that checks that the main thread still runs,
  * and the service manager's own watchdog, which we feed only when a loop has made progress.
  */
+import { writeFileSync } from 'node:fs'
 import { utimes, writeFile } from 'node:fs/promises'
 import { url as inspectorUrl } from 'node:inspector'
 import { loadAddon } from '../addon.js'
@@ -18,6 +19,8 @@ export interface WatchdogOptions {
   readonly mainThreadMs: number
   /** A file that is touched with each progress, for health checks; '' for none. */
   readonly progressFile: string
+  /** A file that is created when the program hangs, before it ends; '' for none. Its folder may be missing. */
+  readonly hangFile: string
   /** Whether the node counts as started when a loop begins this activity. */
   readonly isReady: (activity: Activity) => boolean
   /** One line for the service manager's status display. */
@@ -39,6 +42,7 @@ export function startWatchdog({
   log,
   mainThreadMs,
   progressFile,
+  hangFile,
   isReady,
   status,
 }: WatchdogOptions): Watchdog {
@@ -46,7 +50,7 @@ export function startWatchdog({
   let reportedMs = -Infinity
   let statusMs = -Infinity
   const touch = toucher(progressFile, log)
-  const stopWatch = watchMainThread(mainThreadMs)
+  const stopWatch = watchMainThread(mainThreadMs, hangFile)
 
   function onProgress(activity: Activity): void {
     if (!hasBeenReady && isReady(activity)) {
@@ -70,6 +74,7 @@ export function startWatchdog({
       const error = hangError(hang)
       manager.status(error.message)
       log.fatal({ code: error.code, loop: hang.loop }, `${error.message}; ${error.hint}`)
+      mark(hangFile)
       exitNow(process.exitCode === undefined ? error.exitStatus : Number(process.exitCode))
     },
   })
@@ -97,12 +102,22 @@ export function exitNow(status: number): never {
   for (;;); // not reached: a SIGKILL to oneself is delivered before the call returns
 }
 
+/** Leaves a file for the next start to find. */
+function mark(file: string): void {
+  if (file === '') return
+  try {
+    writeFileSync(file, '')
+  } catch {
+    // Without the folder there is nothing that the mark could be about.
+  }
+}
+
 /** Not while a debugger is attached: it may stop the main thread. */
-function watchMainThread(limitMs: number): () => void {
+function watchMainThread(limitMs: number, hangFile: string): () => void {
   const loaded = loadAddon()
   if (!('addon' in loaded) || inspectorUrl() !== undefined) return () => undefined
   const sentence = `gapcam: the main thread has hung for more than ${limitMs / 1000} s; ending, so that the service manager starts gapcam again\n`
-  const watch = loaded.addon.watchMainThread(limitMs, exitStatus.hung, sentence)
+  const watch = loaded.addon.watchMainThread(limitMs, exitStatus.hung, sentence, hangFile)
   const timer = setInterval(() => watch.beat(), beatEveryMs).unref()
   return () => {
     clearInterval(timer)

@@ -1,0 +1,41 @@
+/** The node's own model as it is opened: from a file or a bundle, with a candidate behind it where one is compared. */
+import { openClassifier, type Classifier } from '../classifier.js'
+import { modelOptions } from '../config/model.js'
+import type { Config } from '../config/schema.js'
+import type { Logger } from '../log.js'
+import { openOwnShadow } from './bundle-service.js'
+import type { NodeBundles } from './bundles.js'
+import type { Shadow } from './shadow.js'
+
+export interface OwnModel {
+  readonly classifier: Classifier
+  /** The comparison with a candidate; its `classifier` is the one that zones use. Null where there is none. */
+  readonly shadow: Shadow | null
+  close(): Promise<void>
+}
+
+/** Opens the model. Rejects as `openClassifier` does, after a bundle on probation was rolled back. */
+export async function openOwnModel(
+  config: Config,
+  bundles: NodeBundles,
+  log: Pick<Logger, 'debug' | 'warn'>,
+): Promise<OwnModel> {
+  const classifier = await bundles.open(() => {
+    const { planCache, ...options } = modelOptions(config)
+    return openClassifier({
+      ...options,
+      planCache: planCache && { ...planCache, onNote: (sentence) => log.debug(sentence) },
+      heat: config.heat,
+      onFault: (sentence) => log.warn(sentence),
+    })
+  })
+  const shadow = await openOwnShadow(config, bundles, classifier, log)
+  return {
+    classifier,
+    shadow,
+    async close() {
+      await shadow?.close()
+      await classifier.close()
+    },
+  }
+}
