@@ -123,7 +123,18 @@ describe('topics', () => {
       Object.entries(topicTable)
         .filter(([, row]) => row.isRetained)
         .map(([name]) => name),
-    ).toEqual(['nodeStatus', 'info', 'health', 'model', 'bundle', 'cameraStatus', 'label', 'state', 'enabled', 'threshold'])
+    ).toEqual([
+      'nodeStatus',
+      'info',
+      'health',
+      'model',
+      'bundle',
+      'cameraStatus',
+      'label',
+      'state',
+      'enabled',
+      'threshold',
+    ])
   })
 
   it.each(['', 'a/#', '+', '/a', 'a/', '$SYS/x'])('refuse the base %j', (base) => {
