@@ -38,10 +38,10 @@ Napi::Value WatchMainThread(const Napi::CallbackInfo& info) {
   if (info.Length() < 3 || !info[0].IsNumber() || !info[1].IsNumber() || !info[2].IsString()) {
     return RefuseArguments(env, "Expected milliseconds, a status and a final message for watchMainThread");
   }
-  const auto watch = std::make_shared<std::unique_ptr<MainWatch>>(
-      std::make_unique<MainWatch>(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Int32Value(),
-                                  info[2].As<Napi::String>().Utf8Value(),
-                                  info.Length() > 3 && info[3].IsString() ? info[3].As<Napi::String>().Utf8Value() : ""));
+  const auto watch = std::make_shared<std::unique_ptr<MainWatch>>(std::make_unique<MainWatch>(
+      info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Int32Value(),
+      info[2].As<Napi::String>().Utf8Value(),
+      info.Length() > 3 && info[3].IsString() ? info[3].As<Napi::String>().Utf8Value() : ""));
   Napi::Object object = Napi::Object::New(env);
   object.Set("beat", Napi::Function::New(
                          env,
