@@ -11,7 +11,7 @@ import type {
   Sample,
 } from '../messages.js'
 import { createAbout } from './about.js'
-import { getJson, keepToken, readToken, request, RequestError, send } from './api.js'
+import { getJson, keepToken, readToken, RequestError, send } from './api.js'
 import { connect, type Connection, type ReceivedPicture } from './connection.js'
 import { createControls } from './controls.js'
 import { askNote, askToken, createToasts } from './dialogs.js'
@@ -21,8 +21,11 @@ import { createLatency } from './latency.js'
 import { createLiveView } from './live-view.js'
 import { createRegionForm } from './region-form.js'
 import { text } from './text.js'
+import { saveFile } from './thumbnail.js'
 import { clockTime } from './time.js'
+import { ReviewTab } from './review/tab.js'
 import { createTabs } from './tabs.js'
+import { TeachTab } from './teach/tab.js'
 import { createTimeline } from './timeline.js'
 import { createTools } from './tools.js'
 import { createVerdict } from './verdict.js'
@@ -45,6 +48,9 @@ const zones = new ZonesTab({
   tell: (message) => toasts.tell(message),
   onFault: fault,
 })
+const tell = (message: string): void => toasts.tell(message)
+const teach = new TeachTab({ onFault: fault, tell, onTarget: (zone) => zones.mark(zone) })
+const review = new ReviewTab({ onFault: fault, tell })
 const liveView = createLiveView((region) => void setRegion(region), zones.layers)
 const verdict = createVerdict((value, isFinal) => setThreshold(value, isFinal))
 const [timeline, latency, health, about] = [createTimeline(), createLatency(), createHealth(), createAbout()]
@@ -80,13 +86,28 @@ const ofLabel = [verdict.headline, verdict.scores, timeline.element]
 const bottom = el('div', { class: 'bottom' }, controls.element, about.element)
 const tabs = createTabs(
   {
-    live: [tools.element, regionForm.element, zones.list, latency.element, ...ofLabel, health.element, bottom],
-    zones: [zones.tools, zones.list, zones.card, zones.settings],
+    live: [
+      picture,
+      zones.moved,
+      tools.element,
+      regionForm.element,
+      zones.list,
+      latency.element,
+      ...ofLabel,
+      health.element,
+      bottom,
+    ],
+    zones: [picture, zones.moved, zones.tools, zones.list, zones.card, zones.settings],
+    teach: [picture, zones.moved, teach.controls, teach.goodness, teach.pictures],
+    review: [review.element],
   },
   (name) => {
     liveView.element.classList.toggle('is-plain', name !== 'live')
     if (name !== 'live') tools.region(false)
     zones.show(name === 'zones')
+    zones.mark(null)
+    teach.show(name === 'teach')
+    review.show(name === 'review')
   },
 )
 for (const [part, name] of [
@@ -100,9 +121,21 @@ document.body.append(
   el(
     'main',
     {},
-    el('div', { class: 'picture-column' }, picture, zones.tools, zones.list, zones.settings, latency.element),
-    el('div', { class: 'label-column' }, ...ofLabel, health.element, zones.card),
+    el(
+      'div',
+      { class: 'picture-column' },
+      picture,
+      zones.moved,
+      zones.tools,
+      zones.list,
+      zones.settings,
+      teach.controls,
+      teach.pictures,
+      latency.element,
+    ),
+    el('div', { class: 'label-column' }, ...ofLabel, health.element, zones.card, teach.goodness),
     bottom,
+    review.element,
   ),
   toasts.element,
 )
@@ -143,6 +176,7 @@ function onState(next: LiveState): void {
   if (!mine) return
   about.camera(mine)
   zones.update(mine)
+  teach.update(mine)
   for (const element of ofLabel) element.toggleAttribute('hidden', !mine.hasOwn)
   controls.enabled(mine.isEnabled)
   verdict.update(mine)
@@ -198,13 +232,7 @@ async function setRegion(region: Region | null): Promise<void> {
 }
 
 async function snapshot(): Promise<void> {
-  const response = await request('GET', `/api/cameras/${camera}/picture.jpg`)
-  const [, name] = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '') ?? []
-  const url = URL.createObjectURL(await response.blob())
-  el('a', { href: url, download: name ?? `${camera}.jpg` }).click()
-  setTimeout(() => {
-    URL.revokeObjectURL(url)
-  }, 10_000)
+  await saveFile(`/api/cameras/${camera}/picture.jpg`, `${camera}.jpg`)
 }
 
 async function reportWrong(): Promise<void> {
@@ -212,10 +240,20 @@ async function reportWrong(): Promise<void> {
   freeze(true)
   const note = await askNote()
   if (note !== null) {
-    const { isExact } = await send<Report>('POST', `/api/cameras/${camera}/reports`, { seq, note })
+    const zone = zones.selected
+    // What the person says is the picture's label in the review, where it can be one.
+    const label = labelOf(note)
+    const said = { seq, note, ...(label === null ? {} : { label }), ...(zone === null ? {} : { zone }) }
+    const { isExact } = await send<Report>('POST', `/api/cameras/${camera}/reports`, said)
     toasts.tell(isExact ? text.wrong.kept : text.wrong.keptNext)
   }
   freeze(wasFrozen)
+}
+
+/** A note as a label in the review: it becomes the name of a folder. Null where it cannot be one. */
+function labelOf(note: string): string | null {
+  const label = note.trim()
+  return label !== '' && label.length <= 60 && !/[\\/]|^\.|^unknown$/.test(label) ? label : null
 }
 
 /** Shows an error. A missing token is left out: its dialog is open. */

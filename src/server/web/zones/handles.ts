@@ -230,8 +230,9 @@ class Edit {
       start = null
       this.#drags(false)
       if (!isKept) return this.#revert()
-      // A press without a drag: it changes what a change by nothing changes.
-      if (!this.#draft) this.#show(change(before, 0, 0))
+      // A press without a drag adds a corner where the handle does, and changes nothing else.
+      const pressed = change(before, 0, 0)
+      if (!this.#draft && cornersOf(pressed).length !== cornersOf(before).length) this.#show(pressed)
       this.#done()
     }
     element.addEventListener('pointerup', () => end(true))

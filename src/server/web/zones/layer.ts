@@ -25,9 +25,9 @@ const hues = 8
 /** The hue of a zone by its place in the list. */
 export const zoneHue = (index: number): string => `tint${index % hues}`
 
-/** The region of a zone; without one it looks at the whole picture. */
-export function shapeOfZone({ region }: Pick<ZoneState, 'region'>): Shape {
-  return region ?? { x: 0, y: 0, width: 1, height: 1 }
+/** Where the region of a zone lies now; without one it looks at the whole picture. */
+export function shapeOfZone({ region, seenRegion }: Pick<ZoneState, 'region' | 'seenRegion'>): Shape {
+  return seenRegion ?? region ?? { x: 0, y: 0, width: 1, height: 1 }
 }
 
 /** What a zone says, for people: its label, or why it has none. */

@@ -12,6 +12,7 @@ import { createZoneLayer, shapeOfZone } from './layer.js'
 import { createZoneList } from './list.js'
 import { freeId } from './names.js'
 import { faultOf } from './outline.js'
+import { createMoved } from './moved.js'
 import { createPen } from './pen.js'
 import { createZoneTools } from './tools.js'
 
@@ -47,6 +48,10 @@ export class ZonesTab {
     onMiddle: (shape) => void this.#add(shape),
     onOwnRemove: () => void this.#removeOwn(),
   })
+  readonly #moved = createMoved({
+    onFault: (error) => this.#events.onFault(error),
+    onDraw: () => this.#choose(this.#selected ?? this.#zones[0]?.id ?? ''),
+  })
   readonly #card = createZoneCard({
     save: (zone, change) => this.#put(zone, change),
     onFault: (error) => this.#events.onFault(error),
@@ -57,6 +62,8 @@ export class ZonesTab {
   #camera: CameraState | null = null
   #selected: string | null = null
   #isShown = false
+  /** A zone that another tab is about. */
+  #marked: string | null = null
   readonly #drafts = new Drafts(async (id, shape, revision) => {
     const body = { values: { region: shape }, revision }
     return (await send<{ readonly revision: string }>('PUT', this.#pathOf(id), body)).revision
@@ -78,8 +85,18 @@ export class ZonesTab {
     return [this.#layer.element, this.#handles.element, this.#pen.element]
   }
 
+  /** The zone that is chosen; null: none. */
+  get selected(): string | null {
+    return this.#zoneOf(this.#selected)?.id ?? null
+  }
+
   get tools(): HTMLElement {
     return this.#tools.element
+  }
+
+  /** Says that the camera has moved, while it has. */
+  get moved(): HTMLElement {
+    return this.#moved.element
   }
 
   get list(): HTMLElement {
@@ -102,6 +119,7 @@ export class ZonesTab {
     }
     this.#camera = camera
     this.#drafts.update(camera.zones)
+    this.#moved.update(camera)
     this.#draw()
   }
 
@@ -118,6 +136,12 @@ export class ZonesTab {
     this.#selected = id
     this.#tools.conflict(null)
     this.#draw()
+  }
+
+  /** Marks a zone on the picture while another tab is shown; null: none. */
+  mark(id: string | null): void {
+    this.#marked = id
+    this.#drawLayer()
   }
 
   #choose(id: string): void {
@@ -142,7 +166,8 @@ export class ZonesTab {
   }
 
   #drawLayer(): void {
-    this.#layer.show(this.#zones, this.#isShown ? this.#selected : null, (zone) => this.#shapeOf(zone))
+    const marked = this.#isShown ? this.#selected : this.#marked
+    this.#layer.show(this.#zones, marked, (zone) => this.#shapeOf(zone))
   }
 
   #draw(): void {

@@ -8,6 +8,15 @@ export const zonesText = {
   move: (name: string) => `Move ${name}. Arrow keys move it, Delete removes it`,
   corner: (n: number, isFree: boolean) => `Corner ${n}. Arrow keys move it${isFree ? ', Delete removes it' : ''}`,
   addCorner: (n: number) => `Add a corner after corner ${n}`,
+  moved: {
+    title: 'The camera has moved',
+    hint: 'The zones do not look: their regions belong to the first view.',
+    reference: 'The view in which the regions were drawn',
+    present: 'The present view',
+    accept: 'Accept new view',
+    same: 'It has not moved',
+    draw: 'Draw again',
+  },
   tools: {
     label: 'Draw zones',
     rectangle: 'Draw a rectangle',

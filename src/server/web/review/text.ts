@@ -1,0 +1,44 @@
+/** The texts of the Review tab. */
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
+
+export const reviewText = {
+  title: 'Pictures worth a label',
+  hint: 'Keeps pictures that the model is unsure of, that are unlike the taught ones, that follow a change, and a few at random. They stay on this device.',
+  on: 'Collect pictures',
+  off: 'Stop collecting',
+  counts: (pictures: number, labelled: number, bytes: number, maxBytes: number) =>
+    `${pictures} ${pictures === 1 ? 'picture' : 'pictures'}, ${labelled} with a label, ${megabytes(bytes)} of ${megabytes(maxBytes)}`,
+  left: (n: number) => `${n} more exceeded the limits`,
+  again: 'Look again',
+  looking: 'Looking at the pictures…',
+  waiting: (n: number) => `${n} pictures were not looked at yet`,
+  empty: 'No picture waits for a label.',
+  group: (size: number, distinct: number) =>
+    `${size} ${size === 1 ? 'picture' : 'pictures'}${distinct < size ? `, ${distinct} of them different` : ''}`,
+  groupName: (n: number) => `Group ${n}`,
+  said: (label: string) => `the model says ${label}`,
+  leaveOut: (label: string) => `Leave out: ${label || 'no label'}`,
+  leaveOutHint: 'Press a picture to leave it out.',
+  twins: (n: number) => `×${n}`,
+  label: (name: string) => `All are ${name}`,
+  other: 'Another label',
+  give: 'Label',
+  discard: 'Delete these',
+  sure: (n: number) => ({
+    title: `Delete ${n} ${n === 1 ? 'picture' : 'pictures'}?`,
+    hint: 'Files, labels and vectors are deleted from this device.',
+    yes: 'Delete',
+    no: 'Cancel',
+  }),
+  labelled: (n: number, label: string) => `${n} ${n === 1 ? 'picture is' : 'pictures are'} labelled ${label}`,
+  back: 'Take the last label back',
+  changed: 'The group has other pictures now; look again',
+  why: {
+    unsure: 'unsure',
+    novel: 'unlike what was taught',
+    changed: 'just changed',
+    audit: 'at random',
+    reported: 'reported as wrong',
+    imported: 'imported',
+  } as Readonly<Record<string, string>>,
+} as const

@@ -1,0 +1,158 @@
+/** The taught pictures by state, with what each is called now. Files that are dropped on a state are taught under it. */
+import type { TaughtPicture, TeachStatus } from '../../teach-messages.js'
+import { el, panel, setText } from '../dom.js'
+import { thumbnail } from '../thumbnail.js'
+import { teachText } from './text.js'
+import { droppedFiles } from './upload.js'
+
+const text = teachText.pictures
+
+export interface TaughtPictures {
+  readonly element: HTMLElement
+  update(status: TeachStatus): void
+  /** How far an upload is; empty: none is under way. */
+  progress(sentence: string): void
+}
+
+interface PictureEvents {
+  readonly pathOf: (picture: string) => string
+  onMove(picture: string, state: string | null): void
+  onRemove(picture: string): void
+  onFiles(state: string | null, files: readonly File[]): void
+}
+
+/** More pictures of a state are shown on demand. */
+const shownAtOnce = 60
+
+export function createTaughtPictures(events: PictureEvents): TaughtPictures {
+  return new PicturePanel(events)
+}
+
+class PicturePanel implements TaughtPictures {
+  readonly element: HTMLElement
+  readonly #events: PictureEvents
+  readonly #progress = el('p', { class: 'note', role: 'status', hidden: true })
+  readonly #groups = el('div', { class: 'taught-groups' })
+  /** States of which all pictures are shown. */
+  readonly #opened = new Set<string | null>()
+  /** The picture whose actions are shown. */
+  #chosen: string | null = null
+  #status: TeachStatus | null = null
+  #shown = ''
+
+  constructor(events: PictureEvents) {
+    this.#events = events
+    this.element = panel(text.title, text.drop, this.#progress, this.#groups)
+    this.element.classList.add('taught-panel')
+  }
+
+  update(status: TeachStatus): void {
+    this.#status = status
+    this.#draw()
+  }
+
+  progress(sentence: string): void {
+    setText(this.#progress, sentence)
+    this.#progress.toggleAttribute('hidden', sentence === '')
+  }
+
+  #draw(): void {
+    const status = this.#status
+    if (!status) return
+    const states: (string | null)[] = [...status.states.map(({ state }) => state)]
+    if (status.pictures.some(({ state }) => state === null)) states.push(null)
+    const wanted = JSON.stringify([status.zone, status.pictures, states, this.#chosen, [...this.#opened]])
+    if (wanted === this.#shown) return
+    this.#shown = wanted
+    const focused = (document.activeElement as HTMLElement | null)?.dataset['picture']
+    this.#groups.replaceChildren(...states.map((state) => this.#group(state, status, states)))
+    if (focused) this.#groups.querySelector<HTMLElement>(`[data-picture="${focused}"]`)?.focus({ preventScroll: true })
+  }
+
+  #group(state: string | null, { pictures }: TeachStatus, states: readonly (string | null)[]): HTMLElement {
+    const own = pictures.filter((picture) => picture.state === state).reverse()
+    const seen = this.#opened.has(state) ? own : own.slice(0, shownAtOnce)
+    const more = el('button', { type: 'button', class: 'quiet' }, text.more(own.length - seen.length))
+    more.addEventListener('click', () => {
+      this.#opened.add(state)
+      this.#draw()
+    })
+    const name = state ?? teachText.none
+    const section = el(
+      'section',
+      { class: 'taught-group', 'aria-label': name },
+      el(
+        'div',
+        { class: 'panel-head' },
+        el('h3', {}, name),
+        el('span', { class: 'note' }, teachText.count(own.length)),
+      ),
+      el('ul', { class: 'thumbs' }, ...seen.map((picture) => this.#item(picture, states))),
+      seen.length < own.length ? more : null,
+      fileInput(state, this.#events),
+    )
+    allowDrop(section, (files) => this.#events.onFiles(state, files))
+    return section
+  }
+
+  #item(picture: TaughtPicture, states: readonly (string | null)[]): HTMLElement {
+    const { id, label, state, doubt } = picture
+    const called = text.called(label, picture.score)
+    const isChosen = id === this.#chosen
+    const isWrong = (label !== null && label !== state) || doubt !== null
+    const words = text.of(state ?? teachText.none, called)
+    const button = el(
+      'button',
+      { type: 'button', class: 'thumb', 'aria-label': words, 'aria-expanded': String(isChosen), 'data-picture': id },
+      thumbnail(this.#events.pathOf(id), ''),
+      el('span', { class: isWrong ? 'called is-wrong' : 'called' }, called),
+    )
+    button.addEventListener('click', () => {
+      this.#chosen = isChosen ? null : id
+      this.#draw()
+    })
+    return el('li', {}, button, isChosen ? this.#actions(picture, states) : null)
+  }
+
+  #actions({ id, state }: TaughtPicture, states: readonly (string | null)[]): HTMLElement {
+    const others = states
+      .filter((other) => other !== state)
+      .map((other) => {
+        const move = el('button', { type: 'button' }, `${text.moveTo} ${other ?? teachText.none}`)
+        move.addEventListener('click', () => this.#events.onMove(id, other))
+        return move
+      })
+    const remove = el('button', { type: 'button', class: 'quiet danger' }, text.remove)
+    remove.addEventListener('click', () => this.#events.onRemove(id))
+    return el('div', { class: 'thumb-actions' }, ...others, remove)
+  }
+}
+
+function fileInput(state: string | null, { onFiles }: PictureEvents): HTMLElement {
+  const label = text.files(state ?? teachText.none)
+  const input = el('input', {
+    type: 'file',
+    multiple: true,
+    accept: 'image/*',
+    'aria-label': label,
+    class: 'visually-hidden',
+  })
+  input.addEventListener('change', () => {
+    onFiles(state, [...(input.files ?? [])])
+    input.value = ''
+  })
+  return el('label', { class: 'file-button' }, input, text.add)
+}
+
+function allowDrop(element: HTMLElement, onFiles: (files: readonly File[]) => void): void {
+  element.addEventListener('dragover', (event) => {
+    event.preventDefault()
+    element.classList.add('is-target')
+  })
+  element.addEventListener('dragleave', () => element.classList.remove('is-target'))
+  element.addEventListener('drop', (event) => {
+    event.preventDefault()
+    element.classList.remove('is-target')
+    if (event.dataTransfer) void droppedFiles(event.dataTransfer).then(onFiles)
+  })
+}

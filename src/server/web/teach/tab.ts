@@ -1,0 +1,187 @@
+/** The Teach tab: what is taught, the buttons that teach, and how good it is. */
+import type { CameraState } from '../../messages.js'
+import type { TeachStatus } from '../../teach-messages.js'
+import { getJson, send } from '../api.js'
+import { el, freshId, panel, setText } from '../dom.js'
+import { saveFile } from '../thumbnail.js'
+import { saidBy } from '../zones/layer.js'
+import { createCapture } from './capture.js'
+import { createGoodness } from './goodness.js'
+import { createTaughtPictures } from './pictures.js'
+import { teachText as text } from './text.js'
+import { isPicture, partsOf, pictureOf } from './upload.js'
+
+export interface TeachTabEvents {
+  onFault(error: unknown): void
+  tell(message: string): void
+  /** A zone is taught: mark it on the picture. Null: the whole picture. */
+  onTarget(zone: string | null): void
+}
+
+/** While a head is fitted, and otherwise, since others may teach too. */
+const [fittingMs, idleMs] = [400, 3000]
+
+export class TeachTab {
+  readonly #events: TeachTabEvents
+  readonly #target = el('select', { id: freshId() })
+  readonly #now = el('span', { class: 'teach-now' })
+  readonly #said = el('p', { class: 'note', role: 'status' })
+  readonly #undo = el('button', { type: 'button' }, text.undo)
+  readonly #serve = el('button', { type: 'button', hidden: true }, text.serve)
+  readonly #capture = createCapture({ capture: (state) => this.#change('POST', '/capture', { state }) })
+  readonly #goodness = createGoodness({
+    pathOf: (picture) => this.#thumbnailOf(picture),
+    onMove: (picture, state) => void this.#change('PUT', `/pictures/${picture}`, { state }),
+  })
+  readonly #pictures = createTaughtPictures({
+    pathOf: (picture) => this.#thumbnailOf(picture),
+    onMove: (picture, state) => void this.#change('PUT', `/pictures/${picture}`, { state }),
+    onRemove: (picture) => void this.#change('DELETE', `/pictures/${picture}`),
+    onFiles: (state, files) => void this.#upload(state, files).catch(this.#events.onFault),
+  })
+  /** Below the picture: what is taught and the buttons. */
+  readonly controls: HTMLElement
+  /** Key of what is taught. */
+  #key = ''
+  #isShown = false
+  #timer = 0
+
+  constructor(events: TeachTabEvents) {
+    this.#events = events
+    const files = [
+      saver(text.exportPictures, () => saveFile(`${this.#path}/pictures.zip`, 'pictures.zip').catch(events.onFault)),
+      saver(text.exportModel, () => saveFile(`${this.#path}/model.onnx`, 'model.onnx').catch(events.onFault)),
+    ]
+    const choice = el(
+      'div',
+      { class: 'teach-target' },
+      el('label', { for: this.#target.id }, text.target),
+      this.#target,
+      this.#now,
+    )
+    const foot = el('div', { class: 'row teach-foot' }, ...files, this.#serve, this.#undo)
+    this.controls = panel(
+      text.title,
+      '',
+      choice,
+      el('p', { class: 'note' }, text.hint),
+      this.#capture.element,
+      this.#said,
+      foot,
+    )
+    this.controls.classList.add('teach-panel')
+    this.#target.addEventListener('change', () => this.choose(this.#target.value))
+    this.#undo.addEventListener('click', () => void this.#change('POST', '/undo'))
+    this.#serve.addEventListener('click', () => void this.#change('POST', '/fit', {}))
+  }
+
+  get goodness(): HTMLElement {
+    return this.#goodness.element
+  }
+
+  get pictures(): HTMLElement {
+    return this.#pictures.element
+  }
+
+  /** Teaches what has this key. */
+  choose(key: string): void {
+    this.#key = key
+    this.#target.value = key
+    const [, zone = null] = key.split('/')
+    if (this.#isShown) {
+      this.#events.onTarget(zone)
+      void this.#load()
+    }
+  }
+
+  show(isShown: boolean): void {
+    this.#isShown = isShown
+    clearTimeout(this.#timer)
+    if (isShown && this.#key !== '') this.choose(this.#key)
+  }
+
+  update(camera: CameraState): void {
+    const targets = [
+      ...(camera.hasOwn ? [{ key: camera.id, name: text.whole }] : []),
+      ...camera.zones.map(({ key, name }) => ({ key, name })),
+    ]
+    const wanted = targets.map(({ key, name }) => `${key} ${name}`).join('\n')
+    if (this.#target.dataset['shown'] !== wanted) {
+      this.#target.replaceChildren(...targets.map(({ key, name }) => el('option', { value: key }, name)))
+      this.#target.dataset['shown'] = wanted
+      const isThere = targets.some(({ key }) => key === this.#key)
+      // A zone that was drawn is what people want to teach.
+      this.choose(isThere ? this.#key : (targets.at(-1)?.key ?? ''))
+    }
+    const said = camera.zones.find(({ key }) => key === this.#key) ?? camera
+    setText(this.#now, text.now(`${saidBy(said)}${said.reason === null ? ` ${said.score.toFixed(2)}` : ''}`))
+  }
+
+  get #path(): string {
+    return `/api/teach/${encodeURIComponent(this.#key)}`
+  }
+
+  #thumbnailOf(picture: string): string {
+    return `${this.#path}/pictures/${picture}/thumbnail.jpg`
+  }
+
+  async #load(): Promise<void> {
+    clearTimeout(this.#timer)
+    const key = this.#key
+    if (!this.#isShown || key === '') return
+    try {
+      const status = await getJson<TeachStatus>(this.#path)
+      if (key === this.#key) this.#show(status)
+    } catch (error) {
+      this.#events.onFault(error)
+      this.#again(idleMs)
+    }
+  }
+
+  #again(afterMs: number): void {
+    clearTimeout(this.#timer)
+    if (this.#isShown) this.#timer = window.setTimeout(() => void this.#load(), afterMs)
+  }
+
+  #show(status: TeachStatus): void {
+    this.#capture.update(status)
+    this.#goodness.update(status)
+    this.#pictures.update(status)
+    this.#undo.disabled = !status.canUndo
+    const isTaught = status.fittedMs !== null
+    this.#serve.toggleAttribute('hidden', !isTaught || status.isServing || status.isFitting)
+    const stands = !isTaught ? text.untaught : status.isServing ? text.serving : text.notServing
+    setText(this.#said, status.isFitting ? text.fitting : status.fault === null ? stands : text.fault(status))
+    this.#said.classList.toggle('fault', status.fault !== null)
+    this.#again(status.isFitting ? fittingMs : idleMs)
+  }
+
+  async #change(method: 'PUT' | 'POST' | 'DELETE', below: string, body?: unknown): Promise<void> {
+    const key = this.#key
+    try {
+      const status = await send<TeachStatus>(method, `${this.#path}${below}`, body)
+      if (key === this.#key) this.#show(status)
+    } catch (error) {
+      this.#events.onFault(error)
+    }
+  }
+
+  async #upload(state: string | null, files: readonly File[]): Promise<void> {
+    const pictures = files.filter(isPicture)
+    const skipped = files.length - pictures.length
+    let done = 0
+    for (const part of partsOf(pictures)) {
+      this.#pictures.progress(text.pictures.reading(done, pictures.length))
+      await this.#change('POST', '/pictures', { state, pictures: await Promise.all(part.map(pictureOf)) })
+      done += part.length
+    }
+    this.#pictures.progress('')
+    if (skipped > 0) this.#events.tell(text.pictures.skipped(skipped))
+  }
+}
+
+function saver(words: string, save: () => Promise<void>): HTMLElement {
+  const button = el('button', { type: 'button', class: 'quiet' }, words)
+  button.addEventListener('click', () => void save())
+  return button
+}

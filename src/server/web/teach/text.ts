@@ -1,0 +1,56 @@
+/** The texts of the Teach tab. */
+import type { TeachStatus } from '../../teach-messages.js'
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`
+
+export const teachText = {
+  title: 'Teach',
+  target: 'What is taught',
+  whole: 'The whole picture',
+  hint: 'Press a state while the camera shows it. Hold the button to take a picture every second. Five different pictures of each state are a good start.',
+  none: 'None of these',
+  newState: 'New state',
+  addState: 'Add state',
+  count: (n: number) => `${n} ${n === 1 ? 'picture' : 'pictures'}`,
+  capture: (state: string, n: number) => `Teach ${state}, ${n} ${n === 1 ? 'picture' : 'pictures'} so far`,
+  undo: 'Undo',
+  fitting: 'Fitting…',
+  untaught: 'Nothing is taught yet: the zone answers with its own model.',
+  serving: 'Your states answer here.',
+  notServing: 'These states do not answer here.',
+  serve: 'Let them answer',
+  now: (label: string) => `Now: ${label}`,
+  good: {
+    title: 'How good is it',
+    unknown: 'Two states with two pictures each are needed to tell.',
+    accuracy: (share: number) => percent(share),
+    interval: ([low, high]: readonly [number, number]) => `${percent(low)} to ${percent(high)}`,
+    how: 'right on pictures that it was not taught, with their 95 % interval',
+    groups: (n: number) => `${n} groups: pictures within ten minutes are left out together`,
+    enough: 'Enough',
+    notEnough: 'Not enough yet',
+    table: 'Taught states against what they are called',
+    taught: 'taught',
+    doubts: 'Probably under the wrong state',
+    doubt: (called: string) => `looks like ${called}`,
+    move: (state: string) => `Move to ${state}`,
+    weakest: (state: string) => `${state} is wrong most often: teach it more.`,
+  },
+  pictures: {
+    title: 'Pictures',
+    drop: 'Drop pictures or a folder on a state, or choose files.',
+    files: (state: string) => `Add files to ${state}`,
+    add: 'Add files',
+    called: (label: string | null, score: number | null) =>
+      label === null ? 'not fitted yet' : `${label}${score === null ? '' : ` ${score.toFixed(2)}`}`,
+    of: (state: string, called: string) => `Picture of ${state}, now called ${called}`,
+    remove: 'Remove',
+    moveTo: 'Move to',
+    more: (n: number) => `Show ${n} more`,
+    reading: (done: number, all: number) => `${done} of ${all} files`,
+    skipped: (n: number) => `${n} ${n === 1 ? 'file is' : 'files are'} no picture or too large`,
+  },
+  exportPictures: 'Save the pictures (ZIP)',
+  exportModel: 'Save the model (ONNX)',
+  fault: (status: TeachStatus) => `The last change could not be fitted: ${status.fault}`,
+} as const

@@ -1,0 +1,27 @@
+/** Pictures of the API as images. A browser cannot send a token with an image, so with one they are fetched first. */
+import { readToken, request } from './api.js'
+import { el } from './dom.js'
+
+/** An image that loads when it comes into view. */
+export function thumbnail(path: string, words: string): HTMLImageElement {
+  const image = el('img', { alt: words, loading: 'lazy', decoding: 'async' })
+  if (readToken() === null) image.src = path
+  else void fetchInto(image, path)
+  return image
+}
+
+async function fetchInto(image: HTMLImageElement, path: string): Promise<void> {
+  const response = await request('GET', path).catch(() => null)
+  if (!response) return
+  image.addEventListener('load', () => URL.revokeObjectURL(image.src), { once: true })
+  image.src = URL.createObjectURL(await response.blob())
+}
+
+/** Saves an answer of the API as a file, under the name that the API gives. */
+export async function saveFile(path: string, otherName: string): Promise<void> {
+  const response = await request('GET', path)
+  const [, name] = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '') ?? []
+  const url = URL.createObjectURL(await response.blob())
+  el('a', { href: url, download: name ?? otherName }).click()
+  setTimeout(() => URL.revokeObjectURL(url), 10_000)
+}
