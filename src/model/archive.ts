@@ -4,6 +4,7 @@
  */
 import { unzipSync } from 'fflate'
 import { GapcamError, messageOf } from '../errors.js'
+import { refuseForeign } from './foreign.js'
 
 /** More entries than any export has; a list that is longer was made to be long. */
 const maxEntries = 1000
@@ -41,13 +42,21 @@ export function unzip(bytes: Uint8Array, isWanted: (name: string) => boolean): R
 
 /** Files that hold a model, in order of preference: an archive with a float and an 8-bit model is of two minds. */
 const modelName = /\.(onnx|tflite)$/i
+/** Files of other programs that tools put into archives, to say what an archive without a model holds. */
+const foreignName = /\.(h5|keras|pb|pt|pth|pte|json|xml|engine|hef|safetensors)$/i
 const labelsName = /(^|\/)(labels?|labelmap|classes)\.txt$/i
 
-/** The one model of an archive, and its label file where there is one. Throws MODEL_INVALID unless exactly one is there. */
+/**
+ * The one model of an archive, and its label file where there is one. Throws MODEL_INVALID unless exactly one is there, and
+ * MODEL_UNSUPPORTED where another program's model is there instead.
+ */
 export function modelInside(bytes: Uint8Array): { readonly model: Uint8Array; readonly labels: Uint8Array | null } {
   const files = unzip(bytes, (name) => !name.startsWith('__MACOSX/') && (modelName.test(name) || labelsName.test(name)))
   const models = [...files.keys()].filter((name) => modelName.test(name))
   const [only] = models
+  if (only === undefined)
+    for (const [name, file] of unzip(bytes, (other) => foreignName.test(other)))
+      refuseForeign(file, `${name} in the zip archive`)
   if (only === undefined || models.length > 1) {
     const found = models.length === 0 ? 'no .onnx or .tflite file' : models.join(', ')
     throw new GapcamError('MODEL_INVALID', `the zip archive has ${found}`, {

@@ -13,19 +13,24 @@ interface Format {
   readonly matches: (bytes: Uint8Array, text: string) => boolean
 }
 
-/** Enough bytes to recognize every format. */
+/** Enough bytes to recognize every format. Archives have their list of names at the end. */
 const headBytes = 4096
+const tailBytes = 65_536
 
 const beginsWith =
   (...signature: readonly number[]) =>
   (bytes: Uint8Array): boolean =>
     signature.every((byte, i) => bytes[i] === byte)
 
-/** A zip archive (PK) in which a name occurs near the front. */
+/** A zip archive (PK) in which a name occurs near the front or in the list at its end. */
 const zipWith =
   (...names: readonly string[]) =>
   (bytes: Uint8Array, text: string): boolean =>
     beginsWith(0x50, 0x4b, 3, 4)(bytes) && names.some((name) => text.includes(name))
+
+/** Whether a file begins with the length of what follows, which is text. */
+const isAfterLength = (bytes: Uint8Array, size: 4 | 8): boolean =>
+  bytes.length > size && bytes[size - 1] === 0 && bytes[size - 2] === 0 && bytes[size] === 0x7b
 
 const compiledFrom = 'Use the .onnx or .tflite file from which it was compiled.'
 
@@ -35,7 +40,18 @@ const formats: readonly Format[] = [
     instead:
       'Export it: torch.onnx.export(model, torch.zeros(1, 3, 224, 224), "model.onnx"), or for Ultralytics: yolo export model=FILE format=onnx.',
     matches: (bytes, text) =>
-      zipWith('/data.pkl', '/constants.pkl')(bytes, text) || (bytes[0] === 0x80 && text.includes('torch')),
+      zipWith('/data.pkl', '/constants.pkl', '/archive_format', '/models/model.json')(bytes, text) ||
+      (bytes[0] === 0x80 && text.includes('torch')),
+  },
+  {
+    what: 'a file of weights without their network (safetensors)',
+    instead: 'Export the model with its code: optimum-cli export onnx --model FOLDER OUT, or torch.onnx.export.',
+    matches: (bytes, text) => isAfterLength(bytes, 8) && /^.{8}\{\s*"/s.test(text) && text.includes('"data_offsets"'),
+  },
+  {
+    what: 'an ExecuTorch program',
+    instead: 'Export the PyTorch model once more: torch.onnx.export(model, torch.zeros(1, 3, 224, 224), "model.onnx").',
+    matches: (_, text) => /^.{4}ET\d\d/s.test(text),
   },
   {
     what: 'a Keras 3 model',
@@ -71,7 +87,8 @@ const formats: readonly Format[] = [
   {
     what: 'a TensorRT engine, which only the GPU and version it was built for can run',
     instead: compiledFrom,
-    matches: (_, text) => /^[pf]trt/.test(text),
+    // Ultralytics puts its metadata (JSON behind its length) in front of the engine.
+    matches: (bytes, text) => /^[pf]trt/.test(text) || (isAfterLength(bytes, 4) && /^.{4}\{"/s.test(text)),
   },
   {
     what: 'a program (an Edge Impulse .eim, for example), not a model',
@@ -81,7 +98,25 @@ const formats: readonly Format[] = [
   {
     what: 'packaged for a Sony IMX500 camera',
     instead: compiledFrom,
-    matches: zipWith('network.fpk', 'dnnParams.xml', 'model_info.json'),
+    // .rpk: firmware blocks that begin with 9464; packerOut.zip: what it is made of.
+    matches: (bytes, text) => text.startsWith('9464') || zipWith('network.fpk', 'dnnParams.xml')(bytes, text),
+  },
+  {
+    what: 'compiled for a Rockchip NPU',
+    instead: compiledFrom,
+    matches: (_, text) => text.startsWith('RKNN'),
+  },
+  {
+    what: "a TensorFlow SavedModel's graph without its folder",
+    instead: 'Convert the whole folder: python -m tf2onnx.convert --saved-model FOLDER --output model.onnx.',
+    matches: (bytes, text) => beginsWith(0x08, 0x01, 0x12)(bytes) && text.includes('allowed_values'),
+  },
+  {
+    what: 'a frozen graph of TensorFlow',
+    instead:
+      'Convert it: python -m tf2onnx.convert --graphdef FILE --inputs NAME:0 --outputs NAME:0 --output model.onnx.',
+    matches: (bytes, text) =>
+      bytes[0] === 0x0a && /\x12.(Placeholder|Const)[^A-Za-z]/s.test(text) && text.includes('dtype'),
   },
   {
     what: 'a GGUF file of a language model',
@@ -90,16 +125,21 @@ const formats: readonly Format[] = [
   },
 ]
 
-/** Throws MODEL_UNSUPPORTED with what the file is and how to export a fitting one, if it belongs to another program. */
-export function refuseForeign(bytes: Uint8Array): void {
+/**
+ * Throws MODEL_UNSUPPORTED with what a file is and how to export a fitting one, if it belongs to another program. `subject` begins
+ * the sentence.
+ */
+export function refuseForeign(bytes: Uint8Array, subject = 'it'): void {
+  const decoder = new TextDecoder('latin1')
   const head = bytes.subarray(0, headBytes)
-  const text = new TextDecoder('latin1').decode(head)
+  const tail = beginsWith(0x50, 0x4b, 3, 4)(head) ? bytes.subarray(Math.max(headBytes, bytes.length - tailBytes)) : []
+  const text = decoder.decode(head) + decoder.decode(Uint8Array.from(tail))
   const format = formats.find(({ matches }) => matches(head, text))
-  if (format) throw foreign(format.what, format.instead)
+  if (format) throw foreign(format.what, format.instead, subject)
 }
 
-function foreign(what: string, instead: string): GapcamError {
-  return new GapcamError('MODEL_UNSUPPORTED', `it is ${what}; gapcam reads ONNX and TFLite`, { hint: instead })
+function foreign(what: string, instead: string, subject = 'it'): GapcamError {
+  return new GapcamError('MODEL_UNSUPPORTED', `${subject} is ${what}; gapcam reads ONNX and TFLite`, { hint: instead })
 }
 
 /** Rejects with what a folder is: a SavedModel, or no model at all. */

@@ -89,7 +89,43 @@ describe('loadModel', () => {
 
   it.each([
     ['checkpoint.pt', zipSync({ 'archive/data.pkl': strToU8('x') }), 'a PyTorch checkpoint', 'torch.onnx.export'],
+    [
+      'legacy.pth',
+      '\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02ctorch._utils\n_rebuild_tensor_v2',
+      'a PyTorch checkpoint',
+      'yolo',
+    ],
     ['model.keras', zipSync({ 'model.weights.h5': strToU8('x') }), 'a Keras 3 model', '.export('],
+    // Keras stores a configuration of some hundred kilobytes in front of the weights.
+    [
+      'large.keras',
+      zipSync({ 'config.json': strToU8('{}'.repeat(50_000)), 'model.weights.h5': strToU8('x') }, { level: 0 }),
+      'a Keras 3 model',
+      '.export(',
+    ],
+    [
+      'model.safetensors',
+      '\x60\0\0\0\0\0\0\0{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+      'a file of weights',
+      'optimum',
+    ],
+    ['model.pte', '\x30\0\0\0ET12', 'an ExecuTorch program', 'torch.onnx.export'],
+    ['ultralytics.engine', '\x20\x01\0\0{"description": "Ultralytics"}ftrt', 'a TensorRT engine', 'compiled'],
+    ['network.rpk', '9464\0\0\x10\0', 'packaged for a Sony IMX500 camera', 'compiled'],
+    ['packerOut.zip', zipSync({ 'dnnParams.xml': strToU8('<x/>') }), 'packaged for a Sony IMX500 camera', 'compiled'],
+    ['model.rknn', 'RKNN\0\0\0\0', 'compiled for a Rockchip NPU', 'compiled'],
+    [
+      'graph.pb',
+      '\x08\x01\x12\x80\x01\n\x7e\x12\x7c\n\x05Const\x12\x0eallowed_values',
+      "a TensorFlow SavedModel's graph",
+      'saved-model',
+    ],
+    [
+      'frozen.pb',
+      '\n\x20\n\x05input\x12\x0bPlaceholder*\x0b\n\x05dtype\x12\x020\x01',
+      'a frozen graph of TensorFlow',
+      'graphdef',
+    ],
     ['model.h5', '\x89HDF\r\n\x1a\n', 'a Keras model in HDF5', 'tf2onnx'],
     ['model.xml', '<?xml version="1.0"?><net name="x" version="11">', 'an OpenVINO IR', 'ONNX'],
     ['model.engine', 'ptrt\0\0\0\0', 'a TensorRT engine', 'compiled'],
@@ -102,6 +138,34 @@ describe('loadModel', () => {
     expect(error).toMatchObject({ code: 'MODEL_UNSUPPORTED', hint: expect.stringContaining(hint) })
     expect((error as Error).message).toContain(`${name}: it is ${what}`)
   })
+
+  it.each([
+    [
+      'converted_keras.zip',
+      { 'keras_model.h5': '\x89HDF\r\n\x1a\n', 'labels.txt': '0 a' },
+      'keras_model.h5',
+      'a Keras model in HDF5',
+    ],
+    [
+      'tm-my-image-model.zip',
+      { 'model.json': '{"modelTopology":{}}', 'weights.bin': 'x' },
+      'model.json',
+      'a TensorFlow.js model',
+    ],
+    [
+      'openvino.zip',
+      { 'model.xml': '<?xml version="1.0"?><net name="m">', 'model.bin': 'x' },
+      'model.xml',
+      'an OpenVINO IR',
+    ],
+  ])(
+    '%s, an archive with the model of another program, is refused with what it is',
+    async (name, files, inside, what) => {
+      const entries = Object.entries(files).map(([file, text]) => [file, Buffer.from(text, 'latin1')] as const)
+      const zip = zipSync(Object.fromEntries(entries.map(([file, bytes]) => [file, new Uint8Array(bytes)])))
+      await expect(loadModel(written(name, zip))).rejects.toThrow(`${name}: ${inside} in the zip archive is ${what}`)
+    },
+  )
 
   it('refuses a folder: a SavedModel by name, any other as a folder', async () => {
     mkdirSync(join(folder, 'saved'))
