@@ -2,6 +2,8 @@
  * Opens a model on onnxruntime: the file itself, or a copy in memory if the input size or the outputs differ from the
  * file's. onnxruntime reads every file that gapcam only partly understands.
  */
+import { expandContrib } from '../model/contrib.js'
+import { asModel } from '../model/in-memory.js'
 import { rewriteModel } from '../model/onnx/write.js'
 import type { Graph } from '../model/graph.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
@@ -21,10 +23,11 @@ interface FallbackOptions {
  * precision that onnxruntime refuses is opened as a copy in single precision.
  */
 export async function openFallback(
-  model: LoadedModel,
+  file: LoadedModel,
   options: EngineOptions,
   fallback: FallbackOptions,
 ): Promise<Engine> {
+  const model = withValues(file, [...(options.outputs ?? []), ...(options.extraOutputs ?? [])])
   const { graph } = prepareGraph(model.graph, options.inputSize ? { inputSize: options.inputSize } : {})
   const wanted = { model, graph, options, fallback }
   try {
@@ -35,6 +38,16 @@ export async function openFallback(
       throw error
     })
   }
+}
+
+/** The model; or as a copy with QLinear operators expanded, where only their expansion makes one of the values. */
+function withValues(model: LoadedModel, names: readonly string[]): LoadedModel {
+  const isMade = ({ nodes, inputs }: Graph, name: string): boolean =>
+    inputs.some((input) => input.name === name) || nodes.some(({ outputs }) => outputs.includes(name))
+  const missing = names.filter((name) => !isMade(model.graph, name))
+  if (missing.length === 0) return model
+  const graph = expandContrib(model.graph)
+  return missing.some((name) => isMade(graph, name)) ? asModel(graph, model) : model
 }
 
 const hasHalves = ({ inputs, constants }: Graph): boolean =>

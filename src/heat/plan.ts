@@ -1,4 +1,5 @@
 /** Prepares a model for heat maps: finds its head, and the extra output that the engine needs. */
+import { expandContrib } from '../model/contrib.js'
 import { findHeatHead } from '../model/metadata/heat-head.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { prepareGraph } from '../model/prepare.js'
@@ -18,7 +19,8 @@ export function planHeat(
   inputSize: InputSize | undefined,
   scores = model.graph.outputs[0]!.name,
 ): HeatPlan | { readonly reason: string } {
-  const { graph } = prepareGraph(model.graph, inputSize ? { inputSize } : {})
+  // A map that a QLinear operator averages is read as real numbers, which its expansion names.
+  const { graph } = prepareGraph(expandContrib(model.graph), inputSize ? { inputSize } : {})
   const shape = graph.values.get(scores)?.shape
   if (!shape?.every((size) => typeof size === 'number')) return { reason: 'the shape of its scores is unknown' }
   const classes = elementCount(shape as readonly number[])
