@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { openEngine, type EngineChoice } from '../../src/engine/select.js'
+import { openEngine } from '../../src/engine/select.js'
 import { loadAddon } from '../../src/addon.js'
 import { plainProduct } from '../../src/heat/map.js'
 import { heatOf } from '../../src/heat/open.js'
@@ -17,45 +17,10 @@ import { modernNetworks } from '../networks-modern.js'
 import { floats, int64, writeModel, type ModelSpec, type NodeSpec, type Weight } from '../onnx-builder.js'
 import { Random } from '../random.js'
 import { projectRoot, sharedFolder } from '../shared.js'
+import { check, type Outcome } from './outcome.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-heat-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-interface Outcome {
-  /** The largest difference between logits and means of the maps, as a share of the range of the logits. */
-  readonly error: number
-  readonly places: number
-}
-
-async function check(path: string, choice: EngineChoice): Promise<Outcome | string> {
-  const model = await loadModel(path)
-  const plan = planHeat(model, undefined)
-  if ('reason' in plan) return plan.reason
-  const engine = await openEngine(model, choice, { threads: 1, extraOutputs: plan.extraOutputs })
-  try {
-    const opened = heatOf(plan, engine)
-    if ('reason' in opened) return opened.reason
-    const random = new Random(11)
-    const runs: { logits: number[]; means: number[] }[] = []
-    let places = 0
-    for (let i = 0; i < 2; i++) {
-      const input = engine.inputs[0]!.data as Float32Array
-      for (let at = 0; at < input.length; at++) input[at] = random.normal()
-      await engine.run()
-      const logits = [...(engine.outputs[0]!.data as Float32Array)]
-      const maps = logits.map((_, k) => opened.heat(k))
-      places = maps[0]!.values.length
-      runs.push({ logits, means: maps.map(({ values }) => values.reduce((sum, v) => sum + v, 0) / values.length) })
-    }
-    const [a, b] = [runs[0]!, runs[1]!]
-    const range = Math.max(...a.logits.map(Math.abs), ...b.logits.map(Math.abs), ...a.means.map(Math.abs))
-    const errors = a.logits.map((logit, k) => Math.abs(logit - b.logits[k]! - (a.means[k]! - b.means[k]!)) / range)
-    expect(Math.max(...a.logits.map((logit, k) => Math.abs(logit - b.logits[k]!)))).toBeGreaterThan(0) // the pictures differ
-    return { error: Math.max(...errors), places }
-  } finally {
-    await engine.close()
-  }
-}
 
 const random = new Random(5)
 const conv = floats([12, 3, 3, 3], random.normals(12 * 27, 0.2))
@@ -224,43 +189,6 @@ it.skipIf(shared === null).each(zoo)(
     expect((outcome as Outcome).error, String(outcome)).toBeLessThan(1e-4)
   },
 )
-
-it.each(['native', 'onnxruntime'] as const)('a network of QLinear operators has a map on %s', async (engine) => {
-  const q = (name: string): string[] => [name, `${name}_scale`, `${name}_zero`]
-  const code = (name: string, scale: number, zero: number): Record<string, Weight> => ({
-    [`${name}_scale`]: floats([], [scale]),
-    [`${name}_zero`]: { shape: [], data: Uint8Array.of(zero) },
-  })
-  const bytes = (...shape: readonly number[]): Weight => ({
-    shape,
-    data: Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.between(0, 255)),
-  })
-  const codes = {
-    ...code('x', 0.03, 128),
-    ...code('c', 0.02, 128),
-    ...code('m', 0.008, 128),
-    ...code('l', 0.01, 128),
-  }
-  const at = (name: string): string[] => q(name).slice(1)
-  const spec: ModelSpec = {
-    nodes: [
-      { op: 'QuantizeLinear', inputs: ['input', ...at('x')], outputs: ['x'] },
-      { op: 'QLinearConv', inputs: [...q('x'), ...q('w'), ...at('c')], outputs: ['c'] },
-      { op: 'QLinearGlobalAveragePool', inputs: [...q('c'), ...at('m')], outputs: ['m'], domain: 'com.microsoft' },
-      { op: 'Flatten', inputs: ['m'], outputs: ['f'] },
-      { op: 'QGemm', inputs: ['f', ...at('m'), ...q('v'), '', ...at('l')], outputs: ['l'], domain: 'com.microsoft' },
-      { op: 'DequantizeLinear', inputs: q('l'), outputs: ['y'] },
-    ],
-    weights: { ...codes, ...code('w', 0.004, 128), ...code('v', 0.006, 128), w: bytes(12, 3, 3, 3), v: bytes(12, 7) },
-    inputs: { input: [1, 3, 9, 9] },
-    outputs: { y: [1, 7] },
-    imports: { 'com.microsoft': 1 },
-  }
-  const outcome = await check(writeModel(join(folder, 'qlinear.onnx'), spec), engine)
-  // Means and logits are rounded to their 255 steps.
-  expect(outcome).toMatchObject({ places: 49 })
-  expect((outcome as Outcome).error).toBeLessThan(0.03)
-})
 
 describe('the reason is given for', () => {
   it.skipIf(shared === null)(
