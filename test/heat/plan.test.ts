@@ -24,8 +24,8 @@ it.each(['native', 'onnxruntime'] as const)('a network of QLinear operators has 
   const codes = {
     ...code('x', 0.03, 128),
     ...code('c', 0.02, 128),
-    ...code('m', 0.004, 128),
-    ...code('l', 0.005, 128),
+    ...code('m', 0.008, 128),
+    ...code('l', 0.01, 128),
   }
   const at = (name: string): string[] => q(name).slice(1)
   const spec: ModelSpec = {
@@ -45,5 +45,5 @@ it.each(['native', 'onnxruntime'] as const)('a network of QLinear operators has 
   const outcome = await check(writeModel(join(folder, 'qlinear.onnx'), spec), engine)
   // Means and logits are rounded to their 255 steps.
   expect(outcome).toMatchObject({ places: 49 })
-  expect((outcome as Outcome).error).toBeLessThan(0.05)
+  expect((outcome as Outcome).error).toBeLessThan(0.1)
 })
