@@ -36,8 +36,8 @@ export function isSameCode(one: Code | undefined, other: Code): boolean {
 export const realOf = ({ scale, zeroPoint }: Code, stored: number): number =>
   Math.fround(Math.fround(scale) * (stored - zeroPoint))
 
-/** Operators that move integers or choose among them, so that the code of the first input stays valid. */
-export const codeKeepers: ReadonlySet<string> = new Set([
+/** Operators that move elements or choose the largest, of which the first input is the data. They run on bytes as they do on reals. */
+export const movers: ReadonlySet<string> = new Set([
   'Identity',
   'Dropout',
   'Reshape',
@@ -49,14 +49,15 @@ export const codeKeepers: ReadonlySet<string> = new Set([
   'Split',
   'Gather',
   'Expand',
-  'Tile',
   'Pad',
   'Concat',
   'MaxPool',
   'DepthToSpace',
   'SpaceToDepth',
-  'Clip',
 ])
+
+/** Operators behind which the code of the first input stays valid. Those that are no movers run in float32. */
+export const codeKeepers: ReadonlySet<string> = new Set([...movers, 'Tile', 'Clip'])
 
 /** The code that a QuantizeLinear or DequantizeLinear names for a whole tensor; null where it is not constant or by axis. */
 export function codeOf(index: GraphIndex, node: Node, type: TensorType | undefined): Code | null {

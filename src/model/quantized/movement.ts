@@ -2,28 +2,7 @@
 import { elementCount, storedOf, type Code } from '../../tensor.js'
 import { floatConstant, numbersOf, type Constant, type Node } from '../graph.js'
 import type { GraphIndex } from '../graph-index.js'
-import { isSameCode } from './code.js'
-
-/** Operators that move elements or choose the largest; their data is the first input. */
-const movers: ReadonlySet<string> = new Set([
-  'Identity',
-  'Dropout',
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-  'Transpose',
-  'Slice',
-  'Split',
-  'Gather',
-  'Expand',
-  'Pad',
-  'Concat',
-  'MaxPool',
-  'DepthToSpace',
-  'SpaceToDepth',
-  'ChannelShuffle',
-])
+import { isSameCode, movers } from './code.js'
 
 /** A node that moves bytes. */
 interface MovedBytes {
@@ -43,7 +22,7 @@ export function movedBytes(
   codes: ReadonlyMap<string, Code>,
   bytesOf: (name: string) => string,
 ): MovedBytes | null {
-  const isMover = movers.has(node.op) && (node.domain === '' || node.op === 'ChannelShuffle')
+  const isMover = (node.domain === '' && movers.has(node.op)) || node.op === 'ChannelShuffle'
   const code = codes.get(node.inputs[0] ?? '')
   const joins = node.op === 'Concat' || node.op === 'ChannelShuffle'
   if (!isMover || !code || (joins && !node.inputs.every((name) => isSameCode(codes.get(name), code)))) return null
