@@ -64,7 +64,8 @@ function tensorAttribute(bytes: Uint8Array, external: ExternalReader): Attribute
     : { kind: 'unsupported', what: 'a tensor of a type that gapcam does not read' }
 }
 
-function readAttribute(bytes: Uint8Array, external: ExternalReader): [string, Attribute] {
+/** Reads one attribute: its name and its value. */
+export function readAttribute(bytes: Uint8Array, external: ExternalReader): [string, Attribute] {
   let name = ''
   let type = 0
   let float = 0

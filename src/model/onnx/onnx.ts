@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto'
 import { GapcamError } from '../../errors.js'
 import { openExternal, type ExternalFile } from './external.js'
 import type { Constant, Graph, Node, Value } from '../graph.js'
+import { inlineFunctions, readFunction, readOpset, type ModelFunction } from './functions.js'
 import { readNode } from './node.js'
-import { readTensor, readValueInfo, type ExternalReader } from './tensor.js'
+import { readTensor, readValueInfo, type ExternalReader, noExternal } from './tensor.js'
 import { sortNodes } from './order.js'
-import { bytesField, intField, readMessage, stringField } from './wire.js'
+import { bytesField, readMessage, stringField } from './wire.js'
 
 export const opsets = { least: 7, most: 25 } as const
 
@@ -73,13 +74,6 @@ export function digest(parts: readonly Uint8Array[]): string {
   return hash.digest('hex')
 }
 
-const noExternal: ExternalReader = (location) => {
-  throw new GapcamError(
-    'MODEL_INVALID',
-    `its weights lie in ${location}, which only a model loaded from a file can have`,
-  )
-}
-
 /** Parses the bytes of a ModelProto. Throws MODEL_INVALID or MODEL_UNSUPPORTED. */
 export function parseModel(
   bytes: Uint8Array,
@@ -89,10 +83,12 @@ export function parseModel(
   let opset: number | null = null
   let producer = ''
   const metadata = new Map<string, string>()
+  const functions: ModelFunction[] = []
   readMessage(bytes, 'model', (field, reader) => {
     if (field === 7) graphBytes = bytesField(reader, 'graph')
     else if (field === 8) opset = readOpset(bytesField(reader, 'opset import')) ?? opset
     else if (field === 2) producer = stringField(reader, 'producer')
+    else if (field === 25) functions.push(readFunction(bytesField(reader, 'function')))
     else if (field === 14) metadata.set(...readEntry(bytesField(reader, 'metadata')))
   })
   if (bytes.length === 0) throw new GapcamError('MODEL_INVALID', 'the file is empty')
@@ -100,7 +96,7 @@ export function parseModel(
   if (opset === null) throw new GapcamError('MODEL_INVALID', 'it imports no opset of ai.onnx')
   if (opset < opsets.least)
     throw new GapcamError('MODEL_UNSUPPORTED', `its opset is ${opset}; gapcam reads ${opsets.least} and newer`)
-  const graph = readGraph(graphBytes, opset, external)
+  const graph = readGraph(graphBytes, { opset, external, functions })
   if (opset <= opsets.most) return { graph, producer, metadata }
   const obstacle = `its opset is ${opset}; the native engine reads ${opsets.least} to ${opsets.most}`
   return { graph: { ...graph, obstacles: [obstacle] }, producer, metadata }
@@ -115,18 +111,14 @@ function readEntry(bytes: Uint8Array): [string, string] {
   return entry
 }
 
-/** OperatorSetIdProto: the version of the default domain; null for other domains. */
-function readOpset(bytes: Uint8Array): number | null {
-  let domain = ''
-  let version = 0
-  readMessage(bytes, 'opset import', (field, reader) => {
-    if (field === 1) domain = stringField(reader, 'opset import')
-    else if (field === 2) version = intField(reader, 'opset import')
-  })
-  return domain === '' || domain === 'ai.onnx' ? version : null
+/** What a graph needs of the model around it. */
+interface Surroundings {
+  readonly opset: number
+  readonly external: ExternalReader
+  readonly functions: readonly ModelFunction[]
 }
 
-function readGraph(bytes: Uint8Array, opset: number, external: ExternalReader): Graph {
+function readGraph(bytes: Uint8Array, { opset, external, functions }: Surroundings): Graph {
   let name = ''
   const nodes: Node[] = []
   const initializers: Initializers = { constants: new Map(), opaque: new Map() }
@@ -164,7 +156,8 @@ function readGraph(bytes: Uint8Array, opset: number, external: ExternalReader): 
   const { constants, opaque } = initializers
   const realInputs = inputs.filter(({ name }) => !constants.has(name) && !opaque.has(name))
   const values = new Map([...infos, ...outputs, ...realInputs].map((value) => [value.name, value]))
-  return sortNodes({ opset, name, inputs: realInputs, outputs, nodes: uniquelyNamed(nodes), constants, opaque, values })
+  const inlined = inlineFunctions(uniquelyNamed(nodes), functions, opset)
+  return sortNodes({ opset, name, inputs: realInputs, outputs, nodes: inlined, constants, opaque, values })
 }
 
 interface Initializers {

@@ -30,6 +30,14 @@ const brainFloat = 16
 /** Reads bytes of an external data file. Throws MODEL_INVALID if the file or the range is not acceptable. */
 export type ExternalReader = (location: string, offset: number, length: number | undefined) => Uint8Array
 
+/** Refuses data outside the file. */
+export const noExternal: ExternalReader = (location) => {
+  throw new GapcamError(
+    'MODEL_INVALID',
+    `its weights lie in ${location}, which only a model loaded from a file can have`,
+  )
+}
+
 /** A tensor that can be computed with, or one of another type: its strings if it holds texts, else null. */
 export type NamedTensor =
   | { readonly name: string; readonly constant: Constant }
