@@ -76,6 +76,16 @@ export const errorTable = {
     retryable: true,
     hint: 'Free some space on the disk, or choose a folder that this user may write.',
   },
+  GALLERY_INVALID: {
+    status: 4,
+    retryable: false,
+    hint: 'gapcam gallery list shows the galleries; forget removes a damaged one.',
+  },
+  GALLERY_NOT_WRITTEN: {
+    status: 3,
+    retryable: true,
+    hint: 'Free some space on the disk of the state directory, and make it writable for this user.',
+  },
   COLLECTED_NOT_WRITTEN: {
     status: 3,
     retryable: true,

@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   eval: async () => (await import('./eval.js')).evalCommand,
   teach: async () => (await import('./teach.js')).teachCommand,
   review: async () => (await import('./review.js')).reviewCommand,
+  gallery: async () => (await import('./gallery.js')).galleryCommand,
   quantize: async () => (await import('./quantize.js')).quantizeCommand,
   model: async () => (await import('./model.js')).modelCommand,
   record: async () => (await import('./record.js')).recordCommand,

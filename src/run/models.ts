@@ -9,6 +9,7 @@ import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { modelNamed } from '../config/zones.js'
 import { GapcamError } from '../errors.js'
+import { galleryModel } from '../gallery/store.js'
 import type { Logger } from '../log.js'
 import { openTaughtModels, type TaughtModels } from './taught-models.js'
 
@@ -65,7 +66,9 @@ export function openModels(
         )
       const head = isNamed ? null : await taught.lease(name)
       if (head) return head
-      const found = modelNamed(name, config.models.named)
+      const file =
+        stateFolder === null || Object.hasOwn(config.models.named, name) ? null : await galleryModel(stateFolder, name)
+      const found = file === null ? modelNamed(name, config.models.named) : { path: file, labels: undefined }
       if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
       const key = await keyOf(found.path, found.labels)
       // The node's own label file is not the zone's, unless it is named there too.

@@ -26,6 +26,7 @@ import { createCudaRestart, type CudaRestart } from './cuda-restart.js'
 import { noDeadlines, type Deadlines } from './deadlines.js'
 import { infoOf } from './device.js'
 import { startHealth } from './health.js'
+import { Galleries } from './galleries.js'
 import { watchOverload } from './overload.js'
 import { Pictures } from './pictures.js'
 import { openReviewing, type Reviewing } from './reviewing.js'
@@ -96,6 +97,7 @@ export interface LiveRun {
   readonly teaching: Teaching
   /** Pictures for review. */
   readonly reviewing: Reviewing
+  readonly galleries: Galleries
   /** Calls back when a label was settled or withdrawn, until the runtime is closed. */
   listen(listener: SettledListener): void
 }
@@ -130,6 +132,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const nodeCameras = openCameras(parts, zones)
   const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
   const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
+  const galleries = new Galleries({ config, stateFolder, zones, settings })
   const teaching = new Teaching({ config, settings, zones, camera, taught, log })
   const control = { ...options, zones, settings, views, restart, info, pictures, teaching }
   const stopApplying = applySettings(control)
@@ -152,6 +155,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     views,
     teaching,
     reviewing,
+    galleries,
     listen: (listener) => void listeners.push(listener),
   }
   return {
@@ -162,6 +166,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       automatic.close()
       await teaching.close()
       await reviewing.close()
+      await galleries.close()
       await zones.close()
       await closeModels()
       await tallies.close()

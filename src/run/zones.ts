@@ -161,25 +161,28 @@ export class Zones {
 
   /**
    * A model of this name is another one now: its zones get it between two frames. Where it cannot be used, they go on with the
-   * one before, and this rejects.
+   * one before, and this rejects; without `keepsBefore` they say so and have none.
    */
-  renew(model: string): Promise<void> {
+  renew(model: string, keepsBefore = true): Promise<void> {
     return this.#next(async () => {
-      for (const entry of this.#entries.filter(({ zone }) => zone.definition.model === model)) await this.#renew(entry)
+      for (const entry of this.#entries.filter(({ zone }) => zone.definition.model === model))
+        await this.#renew(entry, keepsBefore)
     })
   }
 
-  async #renew(entry: Entry): Promise<void> {
+  async #renew(entry: Entry, keepsBefore: boolean): Promise<void> {
     const { models, announce, settings } = this.#options
     const { definition, classifier: before } = entry.zone
     const prepared = await preparedFor(models, definition)
-    if ('fault' in prepared) throw new GapcamError('HEAD_INVALID', `zone ${definition.key}: ${prepared.fault}`)
-    if (this.#isClosed || settings.findZone(definition.key) === undefined) return prepared.release()
+    if ('fault' in prepared && keepsBefore)
+      throw new GapcamError('HEAD_INVALID', `zone ${definition.key}: ${prepared.fault}`)
+    if (this.#isClosed || settings.findZone(definition.key) === undefined)
+      return 'release' in prepared ? prepared.release() : undefined
     await this.#close(entry)
     const fresh = this.#reopen(definition, prepared)
     this.#entries = this.#entries.map((each) => (each === entry ? fresh : each))
     this.#list()
-    if (JSON.stringify(before?.labels) !== JSON.stringify(prepared.classifier.labels))
+    if (JSON.stringify(before?.labels) !== JSON.stringify(classifierIn(prepared)?.labels))
       await announce?.(this.all.map((zone) => ({ definition: zone.definition, classifier: zone.classifier })))
     for (const listener of [...this.#listeners]) listener()
   }

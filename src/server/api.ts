@@ -8,6 +8,7 @@ import type { Picture } from '../zone/picture.js'
 import type { Commands } from '../run/commands.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import { readControls, setControl } from '../camera/controls.js'
+import type { Galleries } from '../run/galleries.js'
 import { partOf, type Reviewing } from '../run/reviewing.js'
 import {
   cameraState,
@@ -26,6 +27,7 @@ import type { Observer } from './observer.js'
 import type { PictureHub } from './pictures.js'
 import { reportName, type Reports } from './reports.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
+import { galleryRoutes } from './galleries.js'
 import { reviewRoutes } from './review.js'
 import { teachRoutes, type TeachRouteOptions } from './teach.js'
 import { anchorRoutes } from './anchors.js'
@@ -60,6 +62,7 @@ export interface ApiOptions {
   readonly reports: Reports
   /** Pictures for review; reported pictures land there too. */
   readonly reviewing: Reviewing
+  readonly galleries: Galleries
   /** The answer of /metrics. */
   readonly exposition: () => Promise<Binary>
   /** Model, engine and settings, for the reports. */
@@ -94,6 +97,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
     ...controlRoutes(cameraOf),
     ...reportRoutes(options, cameraOf),
     ...reviewRoutes(options.reviewing),
+    ...galleryRoutes(options.galleries),
   ]
 }
 

@@ -120,6 +120,7 @@ function routesOf(
     hubs,
     observer,
     reviewing: live.reviewing,
+    galleries: live.galleries,
     reports: createReports(join(stateDirectory(config), 'reports')),
     exposition: createExposition({
       state: () => observer.state(),

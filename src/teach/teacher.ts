@@ -66,7 +66,7 @@ const ordinaryRegions = [
 ]
 
 /** The photographs that come with gapcam. */
-const photographs = fileURLToPath(new URL('../../models/photos/', import.meta.url))
+export const photographs = fileURLToPath(new URL('../../models/photos/', import.meta.url))
 
 /** Opens a network for teaching. Rejects with MODEL_UNSUPPORTED for a network without the needed structure. */
 export async function openTeacher(options: TeacherOptions): Promise<Teacher> {

@@ -50,6 +50,12 @@ export const manifestSchema = z.strictObject({
     })
     .optional()
     .describe('limits beyond which a picture is none of the taught states; gapcam teach writes them'),
+  embedding: z
+    .strictObject({ output: z.string().min(1), distance: z.number().gt(0).lt(2) })
+    .optional()
+    .describe(
+      "the value that is a picture's vector, and the cosine distance up to which two pictures show the same; for galleries",
+    ),
 })
 
 /** What a manifest says about its model. */

@@ -1,0 +1,105 @@
+/** Galleries on the page: their names, and the routes that enrol the present picture of a zone, merge, rename and forget. */
+import { z } from 'zod'
+import type { GalleryRecord } from '../gallery/record.js'
+import type { Galleries } from '../run/galleries.js'
+import { route, type Route } from './route.js'
+
+const left = z.array(z.object({ atMs: z.number(), what: z.string(), names: z.array(z.string()) }))
+
+/** A gallery. */
+export const galleryState = z.object({
+  gallery: z.string(),
+  names: z.array(z.object({ name: z.string(), pictures: z.int() })),
+  calibration: z
+    .object({
+      threshold: z.number().describe('lower cosines are unknown'),
+      rate: z.number().describe('share of impostors that may pass'),
+      impostors: z.int(),
+      accepted: z.int().describe('impostors that pass'),
+      genuine: z.int().describe('pictures with another one of the same name'),
+      rejected: z.int().describe('those that do not pass'),
+    })
+    .nullable()
+    .describe('null: nothing is enrolled'),
+  left: left.describe('what has left the device, by commands of gapcam'),
+})
+
+const ofGallery = z.object({ gallery: z.string().max(64) })
+const name = z.string().min(1).max(256)
+
+/** The routes of galleries. */
+export function galleryRoutes(galleries: Galleries): Route[] {
+  return [
+    route({
+      method: 'GET',
+      url: '/api/galleries',
+      summary: 'Galleries with their names',
+      reply: z.array(galleryState),
+      handle: async () => (await galleries.list()).map((gallery) => stateOf(gallery.name, gallery.record)),
+    }),
+    route({
+      method: 'POST',
+      url: '/api/galleries/:gallery/enrol',
+      summary: 'Enrol the present picture of a zone under a name; makes the gallery where there is none',
+      params: ofGallery,
+      body: z.strictObject({ name, zone: z.string().max(130).describe('camera/zone, or a camera') }),
+      reply: galleryState,
+      handle: async ({ params: { gallery }, body, signal }) =>
+        stateOf(gallery, await galleries.enrol(gallery, body.name, body.zone, signal)),
+    }),
+    ...nameRoutes(galleries),
+  ]
+}
+
+function nameRoutes(galleries: Galleries): Route[] {
+  const body = z.strictObject({ from: name, to: name })
+  const both = { method: 'POST', params: ofGallery, body, reply: galleryState } as const
+  return [
+    route({
+      ...both,
+      url: '/api/galleries/:gallery/merge',
+      summary: 'Join two names that are the same: the pictures of one go to the other',
+      handle: async ({ params: { gallery }, body: { from, to } }) =>
+        stateOf(gallery, await galleries.change(gallery, (each) => each.merge(from, to))),
+    }),
+    route({
+      ...both,
+      url: '/api/galleries/:gallery/rename',
+      summary: 'Give a name another spelling',
+      handle: async ({ params: { gallery }, body: { from, to } }) =>
+        stateOf(gallery, await galleries.change(gallery, (each) => each.rename(from, to))),
+    }),
+    route({
+      method: 'POST',
+      url: '/api/galleries/:gallery/forget',
+      summary: 'Delete a name from this device: pictures, vectors and models',
+      params: ofGallery,
+      body: z.strictObject({ name }),
+      reply: z.object({ left: left.describe('what of it has left the device before') }),
+      handle: async ({ params: { gallery }, body: given }) => ({
+        left: await galleries.change(gallery, (each) => each.forget(given.name)),
+      }),
+    }),
+    route({
+      method: 'DELETE',
+      url: '/api/galleries/:gallery',
+      summary: 'Delete a gallery from this device',
+      params: ofGallery,
+      reply: z.object({}),
+      async handle({ params: { gallery } }) {
+        await galleries.change(gallery, (each) => each.remove())
+        return {}
+      },
+    }),
+  ]
+}
+
+function stateOf(gallery: string, { names, calibration, left: gone }: GalleryRecord): z.output<typeof galleryState> {
+  const { threshold = 0, rate = 0, impostors = 0, accepted = 0, genuine = 0, rejected = 0 } = calibration ?? {}
+  return {
+    gallery,
+    names: names.map((each) => ({ name: each.name, pictures: each.pictures.length })),
+    calibration: calibration && { threshold, rate, impostors, accepted, genuine, rejected },
+    left: gone,
+  }
+}
