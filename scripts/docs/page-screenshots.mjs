@@ -1,59 +1,131 @@
 #!/usr/bin/env node
-// Takes the screenshots of docs/page.md: runs gapcam on the photographs of this repository and opens its page in Debian's
-// Chromium, as on a phone in dark colours and on a desktop in light ones.
+// Takes the screenshots of docs/page.md, docs/zones.md and docs/teach.md: runs gapcam on the photographs of this repository and
+// opens its page in Debian's Chromium, as on a phone in dark colours and on a desktop in light ones.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
+import sharp from 'sharp'
 import { startPage } from '../bench/loopback.mjs'
 import { chromiumOptions } from './chromium.mjs'
 
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const photos = join(root, 'models/photos')
+
 if (process.argv.includes('--help')) {
   console.log(
-    'node scripts/docs/page-screenshots.mjs [FOLDER]: writes page-phone.png and page-desktop.png (default: into docs)',
+    'node scripts/docs/page-screenshots.mjs [FOLDER]: writes page-, zones- and teach- with phone.png and desktop.png (default: into docs)',
   )
   process.exit(0)
 }
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = process.argv[2] ?? join(root, 'docs')
-const state = mkdtempSync(join(tmpdir(), 'gapcam-shots-'))
-const camera = JSON.stringify([{ id: 'bench', source: join(root, 'models/photos'), loop: true, holdMs: 6000, fps: 10 }])
-const settings = { cameras: camera, 'page.port': 0, stateDir: state }
-const { run, url } = await startPage([
-  '--node',
-  'workshop',
-  ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
-])
+
+const screens = [
+  { name: 'phone', viewport: { width: 390, height: 844 }, colorScheme: 'dark', deviceScaleFactor: 2 },
+  { name: 'desktop', viewport: { width: 1360, height: 860 }, colorScheme: 'light', deviceScaleFactor: 1 },
+]
+
+/** Runs gapcam with one camera while `use` works with the address of its page. */
+async function withPage(id, camera, use) {
+  const state = mkdtempSync(join(tmpdir(), 'gapcam-shots-'))
+  const settings = {
+    cameras: JSON.stringify([{ id, source: photos, loop: true, fps: 10, ...camera }]),
+    'page.port': 0,
+    stateDir: state,
+  }
+  const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
+  const { run, url } = await startPage(['--node', 'workshop', '--broker', 'none', ...flags])
+  try {
+    await use(url)
+  } finally {
+    run.kill('SIGINT')
+    await new Promise((resolve) => run.once('close', resolve))
+    rmSync(state, { recursive: true, force: true })
+  }
+}
+
+async function shoot(browser, url, what, prepare) {
+  for (const { name, ...screen } of screens) {
+    const page = await (await browser.newContext({ ...screen, reducedMotion: 'reduce' })).newPage()
+    await page.goto(url)
+    await prepare(page)
+    const shot = await page.screenshot({ fullPage: true })
+    await sharp(shot)
+      .png({ palette: true, quality: 90 })
+      .toFile(join(folder, `${what}-${name}.png`))
+    await page.context().close()
+  }
+}
+
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const write = async (url, method, path, body) => {
+  const headers = { 'x-gapcam': '1', 'content-type': 'application/json' }
+  const answer = await fetch(`${url}${path}`, { method, headers, body: JSON.stringify(body) })
+  if (!answer.ok) throw new Error(await answer.text())
+  return answer.json()
+}
+
 const browser = await chromium.launch(chromiumOptions)
 try {
-  // The timeline needs some history.
-  await new Promise((resolve) => setTimeout(resolve, 60_000))
-  for (const [name, width, height, colorScheme, scale] of [
-    ['phone', 390, 844, 'dark', 2],
-    ['desktop', 1360, 860, 'light', 1],
-  ]) {
-    const page = await (
-      await browser.newContext({
-        viewport: { width, height },
-        deviceScaleFactor: scale,
-        colorScheme,
-        reducedMotion: 'reduce',
-      })
-    ).newPage()
-    await page.goto(url)
-    await page.getByRole('img', { name: /^Picture of bench: (?!unknown)/ }).waitFor()
-    await page.waitForFunction(
-      () =>
-        document.querySelector('rect.focus:not([hidden])') &&
-        Number(document.querySelector('.score')?.textContent) > 0.6,
-    )
-    await page.waitForTimeout(2500)
-    await page.screenshot({ path: join(folder, `page-${name}.png`), fullPage: true })
-  }
+  await withPage('bench', { holdMs: 6000 }, async (url) => {
+    // The timeline needs some history.
+    await wait(60_000)
+    await shoot(browser, url, 'page', async (page) => {
+      await page.getByRole('img', { name: /^Picture of bench: (?!unknown)/ }).waitFor()
+      await page.waitForFunction(
+        () =>
+          document.querySelector('rect.focus:not([hidden])') &&
+          Number(document.querySelector('.label-column > .verdict .score')?.textContent) > 0.6,
+      )
+      await page.waitForTimeout(2500)
+    })
+  })
+
+  const leaf = [
+    [0.04, 0.5],
+    [0.4, 0.56],
+    [0.46, 0.92],
+    [0.08, 0.94],
+  ]
+  const zones = [
+    { id: 'leaf', name: 'Leaf', region: leaf },
+    { id: 'perch', name: 'Perch', region: { x: 0.24, y: 0.1, w: 0.66, h: 0.72 } },
+  ]
+  await withPage('yard', { source: join(photos, 'dragonfly.jpg'), zones }, async (url) => {
+    await wait(10_000)
+    await shoot(browser, `${url}/#zones`, 'zones', async (page) => {
+      await page.locator('.zone-row', { hasText: 'Perch' }).click()
+      await page.waitForFunction(() => Number(document.querySelector('.zone-card .score')?.textContent) > 0.5)
+      await page.waitForTimeout(2500)
+    })
+  })
+
+  // One photograph after the other is taught under what it shows: a still camera of one place is not among them.
+  await withPage('table', { holdMs: 4000 }, async (url) => {
+    await write(url, 'PUT', '/api/cameras/table/zones/plate', { values: { name: 'Plate', region: [0, 0, 1, 1] } })
+    const states = [
+      [/cat|tabby/, 'cat'],
+      [/hot ?dog/, 'food'],
+      [/chickadee|macaw/, 'bird'],
+    ]
+    const seen = new Map()
+    for (let i = 0; i < 60 && [...seen.values()].reduce((sum, n) => sum + n, 0) < 8; i++) {
+      await wait(1000)
+      const { cameras } = await (await fetch(`${url}/api/state`)).json()
+      const [, state] = states.find(([pattern]) => pattern.test(cameras[0].label)) ?? []
+      if (state === undefined || (seen.get(cameras[0].label) ?? 0) >= 2) continue
+      await write(url, 'POST', '/api/teach/table%2Fplate/capture', { state }).then(
+        () => seen.set(cameras[0].label, (seen.get(cameras[0].label) ?? 0) + 1),
+        // The picture has changed between the label and the capture.
+        (error) => console.error(error.message),
+      )
+    }
+    await shoot(browser, `${url}/#teach`, 'teach', async (page) => {
+      await page.getByText('Your states answer here.').waitFor()
+      await page.waitForTimeout(2500)
+    })
+  })
 } finally {
   await browser.close()
-  run.kill('SIGINT')
-  await new Promise((resolve) => run.once('close', resolve))
-  rmSync(state, { recursive: true, force: true })
 }

@@ -266,6 +266,37 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     expect(page.url()).toContain('#zones')
   })
 
+  it('where zones say that the camera has moved, both views are shown, and the present one is accepted', async () => {
+    await set('bin', { region: { x: 0.3, y: 0.3, width: 0.2, height: 0.2 } })
+    const page = await open()
+    const accepted: (string | null)[] = []
+    // Only the browser is told: that cameras notice it is tested without one.
+    await page.routeWebSocket(/api\/live/, (socket) => {
+      const real = socket.connectToServer()
+      socket.onMessage((message) => real.send(message))
+      real.onMessage((message) => {
+        const isState = typeof message === 'string'
+        socket.send(isState ? message.replace(/("key":"cam0\/bin".*?"reason":)(null|"\w+")/, '$1"moved"') : message)
+      })
+    })
+    await page.route(/anchor\/(reference|present)\.jpg/, async (route) => {
+      const picture = await server.get('/api/cameras/cam0/picture.jpg?side=320')
+      await route.fulfill({ contentType: 'image/jpeg', body: Buffer.from(await picture.arrayBuffer()) })
+    })
+    await page.route(/anchor\/accept/, async (route) => {
+      accepted.push(route.request().postData())
+      await route.fulfill({ json: {} })
+    })
+    await page.reload()
+    await page.getByRole('img', { name: 'The view in which the regions were drawn' }).waitFor(patient)
+    await page.getByRole('img', { name: 'The present view' }).waitFor(patient)
+    await button(page, 'Accept new view').click()
+    await expect.poll(() => accepted, patient).toEqual(['{}'])
+    await button(page, 'Draw again').click()
+    await button(page, /^Move bin/).waitFor(patient)
+    expect(accepted).toEqual(['{}', '{}'])
+  })
+
   it('no page threw an error or violated its security policy', () => {
     expect(faults).toEqual([])
   })
