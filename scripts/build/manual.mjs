@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { commandTree } from '../../dist/cli/command-tree.js'
 import { createProgram } from '../../dist/cli/program.js'
+import { exitStatus } from '../../dist/errors.js'
 import { version } from '../../dist/version.js'
 
 /** Text as roff: a backslash is \e, a hyphen that is typed is \-, and no line begins with a request. */
@@ -20,6 +21,9 @@ const list = (title, entries) =>
     : `.SH ${title}\n${entries.map(([name, text]) => `.TP\n.B ${roff(name)}\n${roff(text || '\\&')}\n`).join('')}`
 
 const nameOf = (path) => ['gapcam', ...path.split(' ').filter(Boolean)].join('-')
+
+/** The statuses of errors by number, with their names in src/errors.ts. */
+const exits = Object.entries(exitStatus).map(([name, status]) => [String(status), name])
 
 /** One page. Documents explain more than a page can, so it names the folder of the documents. */
 function page(node) {
@@ -44,7 +48,7 @@ ${list(
 )}${list(
   'OPTIONS',
   node.flags.map((flag) => [flag.usage, flag.description]),
-)}${node.path === '' ? '.SH EXIT STATUS\n0 done, 2 wrong usage or configuration, 3 camera, 4 model, 5 broker, 70 unforeseen or hung, 75 restart requested.\n' : ''}.SH SEE ALSO
+)}${node.path === '' ? list('EXIT STATUS', exits) : ''}.SH SEE ALSO
 ${others.map((other) => `.BR ${roff(other)} (1)`).join('\n')}
 `
 }

@@ -1,4 +1,4 @@
-// Makes the npm packages: gapcam, and one package with the addon for each platform. Two runs give the same bytes.
+// Makes the npm packages: gapcam, and one package with the addon for each platform.
 //   node scripts/build/npm-packages.mjs --out FOLDER                 builds the addons for arm64 and x64 with zig
 //   node scripts/build/npm-packages.mjs --out FOLDER --arch arm64    for one of them
 //   node scripts/build/npm-packages.mjs --out FOLDER --addons DIR    takes DIR/linux-ARCH/gapcam.node, and builds nothing
@@ -59,7 +59,7 @@ function packPlatform(platform, addon, work, out) {
  * Packs gapcam. The platform packages become optional dependencies only here, since npm ci in a checkout would look for
  * them in the registry before they are published. What only a checkout needs is left out.
  */
-function packMain(work, out) {
+async function packMain(work, out) {
   const folder = join(work, 'gapcam')
   const [{ files }] = JSON.parse(npm(['pack', '--json', '--dry-run', '--ignore-scripts'], root))
   for (const { path } of files) {
@@ -67,17 +67,21 @@ function packMain(work, out) {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
     cpSync(join(root, path), join(folder, path))
   }
+  const { writeManual } = await import('./manual.mjs')
+  const pages = await writeManual(join(folder, 'man'))
   const { devDependencies: _development, allowScripts: _allowed, scripts, ...published } = manifest
   const versions = Object.fromEntries(platforms.map((platform) => [`@gapcam/${platform}`, manifest.version]))
   writeManifest(folder, {
     ...published,
+    files: [...manifest.files, 'man'],
+    man: pages.map((page) => `./man/${page}`),
     scripts: { 'build:native': scripts['build:native'] },
     optionalDependencies: { ...manifest.optionalDependencies, ...versions },
   })
   return pack(folder, out)
 }
 
-function main() {
+async function main() {
   const { values } = parseArgs({
     options: { out: { type: 'string' }, arch: { type: 'string' }, addons: { type: 'string' } },
   })
@@ -95,7 +99,7 @@ function main() {
       if (!values.addons && !buildNative({ arch, zig: true, out: addons })) throw new Error(`no addon for ${platform}`)
       console.log(packPlatform(platform, join(addons, platform, 'gapcam.node'), work, out))
     }
-    console.log(packMain(work, out))
+    console.log(await packMain(work, out))
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
@@ -103,7 +107,7 @@ function main() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    main()
+    await main()
   } catch (error) {
     console.error(`npm-packages: ${error.message}`)
     process.exitCode = 1

@@ -1,0 +1,125 @@
+// Publishes the npm packages to a registry on this machine (verdaccio, fetched from npm), installs gapcam from there as a
+// new user would, in an empty folder without a compiler, and classifies a picture.
+//   node scripts/try/npm-install.mjs [--packages FOLDER]    without FOLDER the packages are built with zig
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const cache = `${root}.cache/verdaccio`
+const folder = mkdtempSync(join(tmpdir(), 'gapcam-registry-'))
+const { values } = parseArgs({ options: { packages: { type: 'string' } } })
+
+function must(command, args, options = {}) {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', ...options })
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`)
+  return stdout
+}
+
+async function freePort() {
+  const server = createServer()
+  await new Promise((done) => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address()
+  await new Promise((done) => server.close(done))
+  return port
+}
+
+/** Starts verdaccio. Other packages come from the registry that npm uses otherwise. */
+async function startRegistry() {
+  const program = `${cache}/node_modules/verdaccio/bin/verdaccio`
+  if (!existsSync(program)) {
+    mkdirSync(cache, { recursive: true })
+    // verdaccio asks for node-fetch by a tag, which not every registry keeps; it names this version.
+    writeFileSync(`${cache}/package.json`, '{"private":true,"overrides":{"node-fetch":"2.6.7"}}')
+    must('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', 'verdaccio@6'], { cwd: cache })
+  }
+  const port = await freePort()
+  const uplink = must('npm', ['config', 'get', 'registry']).trim()
+  writeFileSync(
+    join(folder, 'config.yaml'),
+    `storage: ${join(folder, 'storage')}
+max_body_size: 200mb
+auth: { htpasswd: { file: ${join(folder, 'users')} } }
+uplinks: { npm: { url: '${uplink}', maxage: 60m, timeout: 120s } }
+packages:
+  '@gapcam/*': { access: $all, publish: $all }
+  gapcam: { access: $all, publish: $all }
+  '**': { access: $all, proxy: npm }
+log: { type: stdout, level: error }
+`,
+  )
+  const child = spawn(
+    process.execPath,
+    [program, '--config', join(folder, 'config.yaml'), '--listen', `127.0.0.1:${port}`],
+    {
+      stdio: ['ignore', 2, 2],
+    },
+  )
+  const url = `http://127.0.0.1:${port}/`
+  for (let tries = 0; tries < 600; tries++) {
+    if (
+      await fetch(`${url}-/ping`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    )
+      return { child, url }
+    await sleep(200)
+  }
+  child.kill()
+  throw new Error('verdaccio did not start')
+}
+
+/** A PATH with Node, npm and a shell, and no compiler. */
+function emptyPath() {
+  const bin = join(folder, 'bin')
+  mkdirSync(bin)
+  for (const name of ['sh', 'env', 'npm', 'npx'])
+    symlinkSync(must('sh', ['-c', `command -v ${name}`]).trim(), join(bin, name))
+  symlinkSync(process.execPath, join(bin, 'node'))
+  return bin
+}
+
+async function main() {
+  const packages = values.packages ? resolve(values.packages) : join(folder, 'packages')
+  if (!values.packages) must(process.execPath, [`${root}scripts/build/npm-packages.mjs`, '--out', packages])
+  const { child, url } = await startRegistry()
+  try {
+    const rc = join(folder, 'npmrc')
+    writeFileSync(rc, `registry=${url}\n${url.replace('http:', '')}:_authToken=none\n`)
+    const env = {
+      ...process.env,
+      npm_config_userconfig: rc,
+      npm_config_registry: url,
+      npm_config_cache: join(folder, 'npm'),
+    }
+    const archives = readdirSync(packages).filter((name) => name.endsWith('.tgz'))
+    for (const name of archives) must('npm', ['publish', join(packages, name), '--access', 'public'], { env })
+    const home = join(folder, 'home')
+    mkdirSync(home)
+    const bare = { ...env, PATH: emptyPath(), HOME: home }
+    const options = { cwd: home, env: bare }
+    must('npm', ['init', '-y'], options)
+    const began = Date.now()
+    must('npm', ['install', '--no-audit', '--no-fund', 'gapcam'], options)
+    const seconds = ((Date.now() - began) / 1000).toFixed(0)
+    const [first] = must('npx', ['gapcam', 'classify', '--json', `${root}models/photos/bird.jpg`], options).split('\n')
+    const { engine, top } = JSON.parse(first)
+    console.log(`published ${archives.length} packages, installed gapcam in ${seconds} s: ${engine}, ${top[0].label}`)
+    if (engine !== 'native' || top[0].label !== 'chickadee') throw new Error(`unexpected: ${first}`)
+  } finally {
+    child.kill()
+  }
+}
+
+await main()
+  .catch((error) => {
+    console.error(`npm-install: ${error.message}`)
+    process.exitCode = 1
+  })
+  .finally(() => rmSync(folder, { recursive: true, force: true }))
