@@ -6,6 +6,7 @@ import { sourceReader } from '../config/credentials.js'
 import type { CameraConfig } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
+import { pixelBytesOf } from '../recording/frames.js'
 import type { Logger } from '../log.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { AnyZone } from '../zone/missing.js'
@@ -88,9 +89,18 @@ export class OnceCamera {
       const frame = await camera.next(signal)
       if (frame === null) throw new GapcamError('CAMERA_LOST', `camera ${config.id}: it ended without a picture`)
       const nowMs = clock.now()
-      if (camera.isLive !== true || nowMs - startMs >= settleMs) return frame
-      if (exposure.isSettled(brightness(frame), nowMs)) return frame
+      const isEnough = camera.isLive !== true || nowMs - startMs >= settleMs
+      if (isEnough || exposure.isSettled(brightness(frame), nowMs)) return owned(frame)
       frame.release()
     }
   }
+}
+
+/** The frame with pixels of its own: a driver takes its buffer back while a model is opened on a slow board. */
+function owned(frame: Frame): Frame {
+  if (frame.pixels instanceof Uint8Array) return frame
+  const pixels = new Uint8Array(pixelBytesOf(frame))
+  frame.copyTo(pixels)
+  frame.release()
+  return { ...frame, pixels, copyTo: (target) => target.set(pixels), release: () => undefined }
 }

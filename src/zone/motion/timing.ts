@@ -19,7 +19,7 @@ export interface MotionTiming {
 }
 
 /** `ongoingMs` and two pictures more are less than a second at 10 pictures a second. */
-export const motionTiming: MotionTiming = { holdMs: 250, ongoingMs: 600, watchMs: 2800, watchEveryMs: 900 }
+export const motionTiming: MotionTiming = { holdMs: 200, ongoingMs: 600, watchMs: 2800, watchEveryMs: 900 }
 
 /** Why this picture is worth an inference; null: it is not. Times are monotonic: the last inference, and the last change. */
 export function movedBy(
