@@ -21,6 +21,7 @@ import { createTopics, type Topics } from '../publish/topics.js'
 import { version } from '../version.js'
 import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
 import type { AnyZone } from '../zone/missing.js'
+import type { EngineTurns } from '../zone/zone-options.js'
 import { camerasOf } from './cameras.js'
 import { describeDevice } from './device.js'
 import { openLastSaid, type LastSaid } from './last-said.js'
@@ -224,7 +225,9 @@ async function look(
   const definitions = settings.cameras.flatMap(zonesOf)
   const prepared = await prepareZones(models, definitions)
   await announceAll(parts, options, prepared)
-  const [turns, metrics] = [new Turns(), createMetrics(systemClock.now())]
+  const [queue, metrics] = [new Turns(), createMetrics(systemClock.now())]
+  // There is no next frame to wait for: no turn is too late.
+  const turns: EngineTurns = { take: (work, wish) => queue.take(work, { ...wish, untilMs: Infinity }) }
   const shared = { ...options, settings, publisher, lastSaid, turns, metrics, clock: systemClock }
   const zones = definitions
     .filter(({ key, camera }) => settings.camera(camera).isEnabled && settings.zone(key).isSwitchedOn)
