@@ -4,6 +4,7 @@
  * were taught on (taught-models.ts).
  */
 import { realpath } from 'node:fs/promises'
+import { openBundleStore } from '../bundle/store.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
@@ -58,16 +59,23 @@ export function openModels(
     async lease(name) {
       const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
       if (name === undefined) return kept
-      const isNamed = Object.hasOwn(config.models.named, name)
-      if (isNamed && (await taught.has(name)))
+      const installed = stateFolder === null ? null : openBundleStore(stateFolder).serving(name)
+      const gallery = stateFolder === null ? null : await galleryModel(stateFolder, name)
+      const isTaught = await taught.has(name)
+      const places = [
+        Object.hasOwn(config.models.named, name) && 'an entry of models',
+        isTaught && 'a taught head',
+        installed !== null && 'an installed bundle',
+        gallery !== null && 'a gallery',
+      ].filter((place) => place !== false)
+      if (places.length > 1)
         throw new GapcamError(
           'CONFIG_INVALID',
-          `there are two models ${name}: an entry of models, and a taught head; give one of them another name`,
+          `there are two models ${name}: ${places.join(', and ')}; give one of them another name`,
         )
-      const head = isNamed ? null : await taught.lease(name)
+      const head = isTaught ? await taught.lease(name) : null
       if (head) return head
-      const file =
-        stateFolder === null || Object.hasOwn(config.models.named, name) ? null : await galleryModel(stateFolder, name)
+      const file = installed ?? gallery
       const found = file === null ? modelNamed(name, config.models.named) : { path: file, labels: undefined }
       if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
       const key = await keyOf(found.path, found.labels)

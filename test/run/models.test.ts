@@ -1,5 +1,5 @@
 /** The models of zones: names, and who shares one. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -41,6 +41,22 @@ it('zones of one file share one model, whether they name it or give its path; th
 
 it('a name that is none has its nearest in the sentence', async () => {
   await expect(models.lease('flatt')).rejects.toThrow('there is no model flatt; did you mean flat?')
+})
+
+it('an installed bundle has the name under which it was installed', async () => {
+  const digest = 'a'.repeat(64)
+  const slot = join(folder, 'bundles/slots', digest)
+  mkdirSync(slot, { recursive: true })
+  copyFileSync(flat, join(slot, 'model.onnx'))
+  const serving = { digest, version: '1', model: 'model.onnx', installedAt: '' }
+  const entry = { serving, other: null, phase: 'settled', rejected: [], starts: 0, fault: null }
+  const pointer = { format: 1, bundles: { packed: entry, flat: entry } }
+  writeFileSync(join(folder, 'bundles/pointer.json'), JSON.stringify(pointer))
+  const lease = await models.lease('packed')
+  expect(lease.classifier.path).toBe(join(slot, 'model.onnx'))
+  await lease.release()
+  await expect(models.lease('flat')).rejects.toThrow('there are two models flat: an entry of models, and an installed')
+  rmSync(join(folder, 'bundles'), { recursive: true })
 })
 
 it('an entry of the configuration and a taught head of one name are an error', async () => {
