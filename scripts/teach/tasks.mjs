@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { openClassifier } from '../../dist/classifier.js'
 import { frameOf } from '../../dist/frame.js'
 import { decodeFile } from '../../dist/pixels/decode.js'
-import { openTeacher } from '../../dist/teach/teach.js'
+import { openTeacher } from '../../dist/teach/teacher.js'
 import { answerOf } from '../../dist/teach/head.js'
 
 const { values, positionals } = parseArgs({

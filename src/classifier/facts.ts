@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { Engine } from '../engine/engine.js'
+import type { GridPlan } from '../heat/grid-plan.js'
 import type { HeatPlan } from '../heat/open.js'
 import { manifestSchema } from '../model/metadata/schema.js'
 import type { Wiring } from './wiring.js'
@@ -45,7 +46,7 @@ export interface OpenedModel {
   readonly engine: Engine
   readonly wiring: Wiring
   readonly facts: Omit<ModelFacts, 'heat'>
-  readonly heat: HeatPlan | { readonly reason: string }
+  readonly heat: HeatPlan | GridPlan | { readonly reason: string }
   /** Ends when the compiled model is on disk, or could not be written. */
   readonly keeping: Promise<void> | undefined
 }

@@ -5,6 +5,7 @@
 import type { CompiledModel } from '../engine/native.js'
 import { sourcesOf, type PlanPlace } from '../engine/plan-cache.js'
 import { openEngine } from '../engine/select.js'
+import { planGrid } from '../heat/grid-plan.js'
 import type { HeatPlan } from '../heat/open.js'
 import { planHeat } from '../heat/plan.js'
 import type { Graph } from '../model/graph.js'
@@ -42,10 +43,10 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
     ...engineOptions
   } = options
   const heat = wantsHeat
-    ? planHeat(model, inputSize, scores.name)
+    ? (planGrid(model.graph, found.manifest.labels?.length ?? 0) ?? planHeat(model, inputSize, scores.name))
     : { reason: 'heat maps were not asked for when the model was opened' }
   const { novelty } = found.manifest
-  const extra = [...extraOutputs, ...(novelty ? [novelty.output] : []), ...('head' in heat ? heat.extraOutputs : [])]
+  const extra = [...extraOutputs, ...(novelty ? [novelty.output] : []), ...('reason' in heat ? [] : heat.extraOutputs)]
   const wanted = { ...engineOptions, outputs: [scores.name], inputSize, extraOutputs: extra, byteInputs: true }
   let compiled: CompiledModel | undefined
   const engine = await openEngine(model, choice, wanted, (made) => {
@@ -134,6 +135,8 @@ async function keep(
   { facts, heat }: Pick<OpenedModel, 'facts' | 'heat'>,
   { model, given }: Pick<Parts, 'model' | 'given'>,
 ): Promise<void> {
+  // The maps of a taught head need more than a table; its network is small enough to be compiled again.
+  if ('grid' in heat) return
   const table = 'head' in heat ? tableOf(heat) : null
   if (table && table.byteLength > mostTableBytes) return
   const kept: ModelFacts = { ...facts, heat: 'head' in heat ? headFacts(heat) : heat }

@@ -184,8 +184,9 @@ export class Review {
   async #grouped(looked: readonly { readonly kept: Kept; readonly vector: PictureVector }[]): Promise<PictureGroup[]> {
     if (looked.length === 0) return []
     const { productsOf } = await import('../teach/products.js')
-    const products = await productsOf(compared(looked.map(({ vector }) => vector)), this.#options.engine)
-    return groupsOf(products, looked.length).map((group) => groupOf(group, looked))
+    const vectors = compared(looked.map(({ vector }) => vector))
+    const products = await productsOf(vectors, vectors, this.#options.engine)
+    return groupsOf(Float64Array.from(products), looked.length).map((group) => groupOf(group, looked))
   }
 }
 

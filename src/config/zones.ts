@@ -25,6 +25,7 @@ const cameraTopics: readonly string[] = [
   'heat',
   'enabled',
   'threshold',
+  'teach',
 ]
 
 const defaultIdleMs = 60_000

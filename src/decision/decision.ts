@@ -47,6 +47,7 @@ export const eventTypes = [
   'transition_forbidden',
   'view_moved',
   'view_found',
+  'needs_teaching',
 ] as const
 export type PolicyEvent = (typeof eventTypes)[number]
 

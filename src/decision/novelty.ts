@@ -1,7 +1,8 @@
 /** Whether a picture is none of the states that a model was taught. */
 
 /** What makes a picture novel: its features, or a statistic of its pixels outside of what was taught. */
-export type NoveltyCause = 'features' | 'brightness' | 'contrast' | 'sharpness'
+export const noveltyCauses = ['features', 'brightness', 'contrast', 'sharpness'] as const
+export type NoveltyCause = (typeof noveltyCauses)[number]
 
 /** How far a picture is from everything that a model was taught. */
 export interface Novelty {

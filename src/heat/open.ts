@@ -1,6 +1,7 @@
 /** Heat maps of an open engine. `plan.ts` says what the engine must be opened with. */
 import type { Engine } from '../engine/engine.js'
 import type { HeatHead } from '../model/metadata/heat-head.js'
+import { featureMapOf, gridHeatOf, type GridPlan } from './grid-plan.js'
 import { createHeatSource, type HeatSource } from './map.js'
 
 /** The heat source of a model, or the reason why it has none. */
@@ -15,15 +16,13 @@ export interface HeatPlan {
 }
 
 /** The heat source of an engine that was opened with the plan's extra outputs. */
-export function heatOf(plan: HeatPlan | { readonly reason: string }, engine: Engine): Heat {
+export function heatOf(plan: HeatPlan | GridPlan | { readonly reason: string }, engine: Engine): Heat {
   if ('reason' in plan) return plan
+  if ('grid' in plan) return gridHeatOf(plan, engine)
   const { head, classes } = plan
-  const map = engine.outputs.find(({ name }) => name === head.map)
-  if (map?.type !== 'float32' || map.shape.length !== 4 || map.shape[0] !== 1)
-    return { reason: `the engine does not output the feature map ${head.map}` }
-  const isNhwc = !map.inFileOrder || head.layout === 'nhwc'
-  const [, a = 0, b = 0, c = 0] = map.shape
-  const [height, width, channels] = isNhwc ? [a, b, c] : [b, c, a]
+  const map = featureMapOf(engine, head.map, head.layout)
+  if (!map) return { reason: `the engine does not output the feature map ${head.map}` }
+  const { width, height, channels } = map
   if (width * height === 1)
     return {
       reason:
@@ -31,5 +30,5 @@ export function heatOf(plan: HeatPlan | { readonly reason: string }, engine: Eng
     }
   if (head.weights(0).length !== channels)
     return { reason: `its feature map has ${channels} channels and its head ${head.weights(0).length}` }
-  return { heat: createHeatSource(head, { data: map.data as Float32Array, width, height, channels, isNhwc }, classes) }
+  return { heat: createHeatSource(head, map, classes) }
 }

@@ -36,6 +36,8 @@ export const topicTable = {
   heat: { of: 'zone', name: 'heat', qos: 0, isRetained: false },
   enabled: { of: 'both', name: 'enabled', qos: 1, isRetained: true },
   threshold: { of: 'zone', name: 'threshold', qos: 1, isRetained: true },
+  /** What a zone was taught, and whether it needs teaching. */
+  teach: { of: 'zone', name: 'teach', qos: 1, isRetained: true },
   enabledSet: { of: 'both', name: 'enabled/set', qos: 1, isRetained: false, isIncoming: true },
   thresholdSet: { of: 'zone', name: 'threshold/set', qos: 1, isRetained: false, isIncoming: true },
 } as const satisfies Record<string, TopicRow>

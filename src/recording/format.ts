@@ -7,6 +7,7 @@
  *   data    of a frame: its pixels as the camera delivered them, zeros up to a multiple of 4, logits float32
  */
 import { z } from 'zod'
+import { noveltyCauses } from '../decision/novelty.js'
 import { GapcamError } from '../errors.js'
 import { frameBytes, rowBytes } from '../frame.js'
 import { checksumOf } from './digest.js'
@@ -129,6 +130,10 @@ export const frameSchema = z.strictObject({
   /** Some values of the network's input at equal distances, to measure how far another machine's input differs. */
   samples: z.array(z.number()).max(256),
   top: z.array(scored).max(2 ** 16),
+  /** Of taught models: how far the frame was from what was taught. */
+  novelty: z
+    .strictObject({ distance: z.number(), limit: z.number(), cause: z.enum(noveltyCauses).nullable() })
+    .optional(),
   decision: decisionSchema,
   policy: policySchema,
   /** The policy's state before this frame, where it is not the state after the frame before. */

@@ -79,6 +79,7 @@ export function factsOf(frame: KeptFrame, previous: PolicyState | null): FrameFa
     digests: { pixels: digestOf(pixels), input: input.digest, logits: prediction ? digestOf(logits) : null },
     samples: [...input.samples],
     top: prediction ? [...prediction.top] : [],
+    ...(prediction?.novelty ? { novelty: { ...prediction.novelty } } : {}),
     decision: decisionOf(after),
     policy: { ...policy },
     ...(before === previous ? {} : { before: encodeState(before) }),

@@ -8,6 +8,7 @@ import type { ClassifierView } from '../engine/classify.js'
 import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { initialPolicy, observe, type PolicyState } from '../decision/policy.js'
+import type { Novelty } from '../decision/novelty.js'
 import type { Prediction } from '../decision/prediction.js'
 import { digestOf } from './digest.js'
 import type { About, RecordedFrame, Recording } from './format.js'
@@ -183,6 +184,13 @@ function compare(
       'prediction',
       `${top[0]?.label} ${top[0]?.score.toFixed(4)} then, ${prediction.top[0]?.label} ${prediction.top[0]?.score.toFixed(4)} now`,
     )
+  const novelty = prediction?.novelty
+  if (
+    prediction &&
+    ((recorded.novelty?.cause ?? null) !== (novelty?.cause ?? null) ||
+      !near(recorded.novelty?.distance ?? 0, novelty?.distance ?? 0, isExact))
+  )
+    return differs('prediction', `novelty ${toldNovelty(recorded.novelty)} then, ${toldNovelty(novelty)} now`)
   const { label, index, reason, score } = state.decision
   const isSameDecision =
     label === decision.label &&
@@ -193,6 +201,9 @@ function compare(
     return differs('decision', `${decision.label} ${decision.score.toFixed(4)} then, ${label} ${score.toFixed(4)} now`)
   return { isSame: isSameInput && isSameOutput, worst, difference: null }
 }
+
+const toldNovelty = (novelty: Novelty | undefined): string =>
+  novelty ? `${novelty.distance.toFixed(4)} (${novelty.cause ?? 'like the taught pictures'})` : 'not told'
 
 const near = (a: number, b: number, isExact: boolean): boolean => (isExact ? a === b : Math.abs(a - b) <= tolerance)
 

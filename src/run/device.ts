@@ -56,7 +56,7 @@ export function zoneFactsOf(
   if (!zones) return {}
   return {
     withoutOwn: cameras.filter((camera) => !zones.some(({ definition }) => definition.key === camera)),
-    zones: zones.flatMap(({ definition: { zone, camera, name }, classifier }): ZoneFacts[] =>
+    zones: zones.flatMap(({ definition: { zone, camera, name, model }, classifier }): ZoneFacts[] =>
       zone === null
         ? []
         : [
@@ -66,6 +66,8 @@ export function zoneFactsOf(
               name,
               labels: classifier?.labels ?? [],
               hasHeat: classifier !== null && 'heat' in classifier.heat,
+              // A taught head has the name of its model instead of a path.
+              ...(classifier !== null && classifier.path === model ? { taught: classifier.labels } : {}),
             },
           ],
     ),

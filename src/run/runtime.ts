@@ -25,6 +25,7 @@ import { applySettings, createTarget } from './control.js'
 import { createCudaRestart, type CudaRestart } from './cuda-restart.js'
 import { noDeadlines, type Deadlines } from './deadlines.js'
 import { infoOf } from './device.js'
+import { Ending, type RunEnd } from './ending.js'
 import { startHealth } from './health.js'
 import { Galleries } from './galleries.js'
 import { watchOverload } from './overload.js'
@@ -76,8 +77,7 @@ export interface RuntimeOptions {
   readonly onCamera?: ((camera: CameraConfig, description: CameraDescription, pixelPath: string) => void) | undefined
 }
 
-/** Why a run ended: by itself or its signal, by the command `restart`, or because CUDA needs a new process. */
-export type RunEnd = 'ended' | 'restart' | 'cuda_lost'
+export type { RunEnd } from './ending.js'
 
 export type SettledListener = (zone: string, decision: Decision, prediction: Prediction | null) => void
 
@@ -125,7 +125,11 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const views = openViews(stateFolder, log, clock)
   const parts: RuntimeParts = { options, settings, tallies, views, metrics, clock, listeners, ending }
   const reviewing = openReviewing({ config, stateFolder, settings, zone: (key) => zones.find(key), clock, log })
-  const { zones, taught, closeModels } = await openZones(parts, reviewing)
+  let teaching: Teaching | null = null
+  const { zones, taught, closeModels } = await openZones(parts, (zone, prediction, decision) => {
+    reviewing.collector.saw(zone, prediction, decision)
+    teaching?.looked(zone, prediction)
+  })
   const info = (): Record<string, unknown> => infoOf(config.node, placesIn(settings.cameras), classifier)
   publisher.info(info())
   const restart = options.canRestart ? () => ending.restart('restart', 'as a command asked for') : undefined
@@ -133,7 +137,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
   const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
   const galleries = new Galleries({ config, stateFolder, zones, settings })
-  const teaching = new Teaching({ config, settings, zones, camera, taught, log })
+  teaching = new Teaching({ config, settings, zones, camera, taught, publisher, clock, log })
   const control = { ...options, zones, settings, views, restart, info, pictures, teaching }
   const stopApplying = applySettings(control)
   const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })
@@ -186,24 +190,6 @@ export async function run(options: RuntimeOptions, signal: AbortSignal): Promise
   }
 }
 
-/** Ends the cameras, and remembers why. */
-class Ending {
-  readonly #log: Logger
-  readonly controller = new AbortController()
-  reason: RunEnd = 'ended'
-
-  constructor(log: Logger) {
-    this.#log = log
-  }
-
-  /** `why` completes "restarting, ". */
-  restart(reason: RunEnd, why: string): void {
-    this.#log.info({}, `restarting, ${why}`)
-    this.reason = reason
-    this.controller.abort()
-  }
-}
-
 interface RuntimeParts {
   readonly options: RuntimeOptions
   readonly settings: Settings
@@ -218,7 +204,7 @@ interface RuntimeParts {
 /** The zones, on models that are open already or are opened here. */
 async function openZones(
   { options, settings, tallies, views, metrics, clock, listeners }: RuntimeParts,
-  { collector }: Reviewing,
+  onSeen: Reviewing['collector']['saw'],
 ): Promise<{
   readonly zones: Zones
   readonly taught: TaughtModels
@@ -239,7 +225,7 @@ async function openZones(
     turns,
     metrics,
     clock,
-    onSeen: (zone, prediction, decision) => collector.saw(zone, prediction, decision),
+    onSeen,
     onSettled: (zone, decision, prediction) => {
       for (const listen of listeners) listen(zone, decision, prediction)
     },

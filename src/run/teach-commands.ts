@@ -13,7 +13,7 @@ type Fields = Readonly<Record<string, unknown>>
 /** What teaches on a node. */
 export type TeachingTarget = Pick<
   Teaching,
-  'capture' | 'add' | 'remove' | 'move' | 'undo' | 'fit' | 'settled' | 'status'
+  'capture' | 'select' | 'add' | 'remove' | 'move' | 'undo' | 'fit' | 'settled' | 'status'
 >
 
 /** What the commands act on. */
@@ -76,12 +76,21 @@ async function summaryOf(teaching: TeachingTarget, zone: string): Promise<Fields
 /** Rows of the command table. `state` null: the picture shows none of the states. */
 export const teachCommands = {
   teach: row({
-    fields: { state },
+    fields: { state: state.optional() },
     takes: '`camera`, `zone`, `state`',
-    does: '[teaches](teach.md) a zone: its present picture shows `state` (null: none of the states)',
+    does: '[teaches](teach.md) a zone: its present picture shows `state` (null: none of the states); default the one that `teach_state` chose',
     perform: async (teaching, fields, zone) => ({
       picture: await teaching.capture(zone, fields.state, commandDeadline()),
     }),
+  }),
+  teach_state: row({
+    fields: { value: z.string().max(400) },
+    takes: '`camera`, `zone`, `value`',
+    does: 'chooses the state that `teach` without a state teaches; `none`: none of the states',
+    async perform(teaching, { value }, zone) {
+      await teaching.select(zone, value)
+      return { value }
+    },
   }),
   teach_add: row({
     fields: {

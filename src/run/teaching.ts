@@ -2,63 +2,36 @@
  * Teaching on a running node: the present picture of a zone becomes a picture of a state, a new head is fitted, tried and put in
  * place between two frames. One head after the other; people who teach at once wait for each other.
  */
+import type { Clock } from '../clock.js'
 import type { Config } from '../config/schema.js'
+import type { Prediction } from '../decision/prediction.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
+import type { Publisher } from '../publish/publisher.js'
+import { createTopics, type Topics } from '../publish/topics.js'
 import { headNameOf, nameFault } from '../teach/names.js'
-import { isChanged, type HeadRecord, type KeptReport } from '../teach/record.js'
 import { openTaughtHead, type TaughtHead } from '../teach/taught-head.js'
 import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
 import type { NodeCamera } from './camera.js'
 import { Refusal } from './refusal.js'
 import type { Settings } from './settings.js'
 import type { TaughtModels, TeacherLease } from './taught-models.js'
+import { TaughtWatch } from './taught-watch.js'
+import { statusOf, teachPayload, type TeachStatus } from './teach-status.js'
 import { crop } from './zone-crop.js'
 import { withModel } from './zone-overlay.js'
 import type { Zones } from './zones.js'
 
 /** What a node teaches with. */
 export interface TeachingOptions {
-  readonly config: Pick<Config, 'models'>
+  readonly config: Pick<Config, 'models' | 'mqtt' | 'node'>
   readonly settings: Settings
   readonly zones: Zones
   readonly camera: (id: string) => Pick<NodeCamera, 'capture'> | undefined
   readonly taught: TaughtModels
+  readonly publisher: Pick<Publisher, 'keep' | 'event'>
+  readonly clock: Clock
   readonly log: Pick<Logger, 'info' | 'warn'>
-}
-
-/** A picture that is taught, with what the present head says of it. */
-export interface TaughtPicture {
-  readonly id: string
-  /** Null: none of the states. */
-  readonly state: string | null
-  readonly atMs: number | null
-  /** A state or `unknown`, and the score of the best state; null before the picture was fitted. */
-  readonly label: string | null
-  readonly score: number | null
-  /** What a head that did not see it calls it; null where that is not known. */
-  readonly leftOut: string | null
-  /** The state that it probably shows instead of its own. */
-  readonly doubt: { readonly called: string; readonly score: number } | null
-}
-
-/** How far a zone is taught. */
-export interface TeachStatus {
-  readonly zone: string
-  /** The name of its head, whether there is one or not. */
-  readonly head: string
-  /** The head answers for the zone. */
-  readonly isServing: boolean
-  readonly isFitting: boolean
-  readonly canUndo: boolean
-  /** Why the last fit failed; the head before serves. */
-  readonly fault: string | null
-  /** The network; null before the first fit. */
-  readonly model: string | null
-  readonly fittedMs: number | null
-  readonly states: readonly { readonly state: string; readonly pictures: number }[]
-  readonly pictures: readonly TaughtPicture[]
-  readonly report: KeptReport | null
 }
 
 interface Entry {
@@ -80,24 +53,94 @@ export class Teaching {
   #resting: NodeJS.Timeout | null = null
   #isClosed = false
   #working: Promise<unknown> = Promise.resolve()
+  readonly #watch: TaughtWatch
+  readonly #topics: Topics
+  /** The state that a command without one teaches, by zone; null: none of the states. */
+  readonly #selected = new Map<string, string | null>()
 
   constructor(options: TeachingOptions) {
     this.#options = options
+    this.#topics = createTopics(options.config.mqtt.base, options.config.node)
+    this.#watch = new TaughtWatch({
+      clock: options.clock,
+      picture: (zone) => this.#pictureOf(zone, AbortSignal.timeout(10_000)).then(({ bytes }) => bytes),
+      onChange: (zone, prediction) => void this.#drifted(zone, prediction),
+    })
+    // A damaged head is told when it is asked for.
+    for (const { key } of options.zones.all) void this.#tell(key).catch(() => undefined)
+  }
+
+  /** Hears of each look of a zone that was taught. */
+  looked(zone: string, prediction: Prediction): void {
+    this.#watch.looked(zone, prediction)
+  }
+
+  /** A picture of a zone that shows what it was not taught; null where there is none. */
+  example(zone: string, index: number): Buffer | null {
+    return this.#watch.example(zone, index)
+  }
+
+  /** Chooses the state that `capture` without one teaches. */
+  async select(zone: string, state: string): Promise<void> {
+    const { head } = await this.#entryOf(zone)
+    const isState = head.record.states.includes(state)
+    if (!isState && state !== 'none')
+      throw new Refusal('invalid', `value: ${state} is none of ${[...head.record.states, 'none'].join(', ')}`)
+    this.#selected.set(zone, isState ? state : null)
+    await this.#tell(zone)
   }
 
   /** Keeps the present picture of a zone for a state (null: of none), and fits as soon as there are two states. */
-  async capture(zone: string, state: string | null, signal: AbortSignal): Promise<string> {
+  async capture(zone: string, state: string | null | undefined, signal: AbortSignal): Promise<string> {
+    const entry = await this.#entryOf(zone)
+    const shown = state === undefined ? this.#selectedOf(zone, entry) : state
+    const { bytes, atMs } = await this.#pictureOf(zone, signal)
+    const { id } = await entry.head.add(shown, bytes, atMs)
+    this.#fitSoon(zone, entry)
+    return id
+  }
+
+  async #pictureOf(zone: string, signal: AbortSignal): Promise<{ readonly bytes: Buffer; readonly atMs: number }> {
     const { camera, zones, settings } = this.#options
     const { definition } = this.#zoneOf(zone)
     const source = camera(definition.camera)
     if (!source) throw new GapcamError('CAMERA_LOST', `${definition.camera} was removed`)
-    const entry = await this.#entryOf(zone)
     const picture = await source.capture({ maxSide: 1280, signal })
     const roi = settings.findZone(zone)?.roi ?? null
     const bytes = await crop(picture, { definition, roi, mostSide, classifier: zones.find(zone)?.classifier ?? null })
-    const { id } = await entry.head.add(state, bytes, picture.wallTime)
-    this.#fitSoon(zone, entry)
-    return id
+    return { bytes, atMs: picture.wallTime }
+  }
+
+  #selectedOf(zone: string, { head }: Entry): string | null {
+    const [first] = head.record.states
+    const chosen = this.#selected.get(zone)
+    const isThere = chosen === null || (chosen !== undefined && head.record.states.includes(chosen))
+    if (isThere) return chosen
+    if (first === undefined) throw new Refusal('invalid', 'state: is needed, since the zone has no states yet')
+    return first
+  }
+
+  /** Publishes what a zone was taught; nothing for a zone that was taught nothing. */
+  async #tell(zone: string): Promise<void> {
+    const { publisher } = this.#options
+    const entry = await this.#entryOf(zone)
+    const { states, served } = entry.head.record
+    if (states.length === 0 && !served) return
+    if (served) this.#watch.watch(zone, served.usual, served.head)
+    const needsTeaching = this.#watch.drifted(zone) !== null
+    const payload = teachPayload(entry.head, this.#selectedOf(zone, entry) ?? 'none', needsTeaching)
+    publisher.keep({ ...this.#topics.camera('teach', zone), payload })
+  }
+
+  async #drifted(zone: string, prediction: Prediction): Promise<void> {
+    const { publisher, zones } = this.#options
+    const decision = zones.find(zone)?.decision
+    const drifted = this.#watch.drifted(zone)
+    if (drifted && decision) {
+      publisher.event(zone, 'needs_teaching', decision, prediction)
+      this.#options.log.warn({ zone }, `zone ${zone} needs teaching: ${drifted.why}`)
+    }
+    await this.#tell(zone).catch(() => undefined)
   }
 
   /** Keeps pictures that were taken elsewhere. A broken one rejects; those before it are kept. */
@@ -159,24 +202,14 @@ export class Teaching {
   async status(zone: string): Promise<TeachStatus> {
     const { definition } = this.#zoneOf(zone)
     const { head, fitting, fault } = await this.#entryOf(zone)
-    const record = await head.store.refresh()
-    const { served } = record
-    return {
+    await head.store.refresh()
+    return statusOf(head, {
       zone,
-      head: head.store.name,
-      isServing: served !== null && definition.model === head.store.name,
+      isZoneServed: definition.model === head.store.name,
       isFitting: fitting !== null,
-      canUndo: record.before !== null || isChanged(record),
       fault,
-      model: served?.model.name ?? null,
-      fittedMs: served?.fittedMs ?? null,
-      states: record.states.map((state) => ({
-        state,
-        pictures: record.pictures.filter((each) => each.state === state).length,
-      })),
-      pictures: picturesIn(record),
-      report: served?.report ?? null,
-    }
+      needsTeaching: this.#watch.drifted(zone),
+    })
   }
 
   /** The head of a zone, for its files. */
@@ -259,12 +292,16 @@ export class Teaching {
     const { settings, zones } = this.#options
     const { definition } = this.#zoneOf(zone)
     const { name } = head.store
-    if (definition.model === name) return zones.renew(name)
+    if (definition.model === name) {
+      await zones.renew(name)
+      return this.#tell(zone)
+    }
     const camera = settings.cameras.find(({ id }) => id === definition.camera)!
     const overlay = withModel(camera, settings.overrides.zones[camera.id], { zone: definition.zone, model: name })
     if ('fault' in overlay) throw new Refusal('failed', overlay.fault)
     void settings.change({ zones: { [camera.id]: overlay.overlay } })
     await zones.apply()
+    await this.#tell(zone)
   }
 
   async #teacher(): Promise<TeacherLease> {
@@ -286,21 +323,4 @@ export class Teaching {
     for (const entry of this.#entries.values()) (await entry.catch(() => null))?.head.rest()
     await (await lease?.catch(() => null))?.release()
   }
-}
-
-function picturesIn({ pictures, served }: HeadRecord): readonly TaughtPicture[] {
-  const doubts = new Map(served?.report.doubts.map(({ id, called, score }) => [id, { called, score }]))
-  return pictures.map(({ id, state, atMs }) => {
-    const answer = served?.answers[id]
-    const isSame = served?.pictures.some((each) => each.id === id && each.state === state) === true
-    return {
-      id,
-      state,
-      atMs,
-      label: answer?.label ?? null,
-      score: answer?.score ?? null,
-      leftOut: answer?.leftOut ?? null,
-      doubt: (isSame ? doubts.get(id) : undefined) ?? null,
-    }
-  })
 }

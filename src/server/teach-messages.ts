@@ -52,6 +52,14 @@ export const teachStatus = z.object({
   states: z.array(z.object({ state: z.string(), pictures: z.int() })),
   pictures: z.array(taughtPicture),
   report: teachReport.nullable(),
+  needsTeaching: z
+    .object({
+      sinceMs: z.number(),
+      why: z.string(),
+      examples: z.int().describe('pictures that show it, from number 0'),
+    })
+    .nullable()
+    .describe('what it sees is not what it was taught any more; null: it is'),
 })
 
 export type TaughtPicture = z.infer<typeof taughtPicture>

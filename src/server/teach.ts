@@ -90,6 +90,18 @@ function readRoutes(options: TeachRouteOptions): Route[] {
     }),
     route({
       method: 'GET',
+      url: '/api/teach/:zone/examples/:index',
+      summary: 'A picture that shows why the zone needs teaching',
+      params: ofZone.extend({ index: z.coerce.number().pipe(z.int().min(0).max(9)) }),
+      reply: { media: 'image/jpeg', description: 'JPEG' },
+      handle({ params }): Binary {
+        const bytes = teaching().example(params.zone, params.index)
+        if (!bytes) throw new ApiError(404, 'PICTURE_UNKNOWN', `there is no example ${params.index}`)
+        return { media: 'image/jpeg', bytes }
+      },
+    }),
+    route({
+      method: 'GET',
       url: '/api/teach/:zone/pictures.zip',
       summary: 'The taught pictures, in a folder for each state; gapcam eval and trainers read it',
       params: ofZone,

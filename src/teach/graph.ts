@@ -2,6 +2,7 @@
  * The nodes that a taught model adds to a network: pooled parts of its feature maps, statistics of the picture, the
  * regression, and the distance to the nearest taught picture. They are plain operators of ONNX, so every engine runs them.
  */
+import { gridNames } from '../heat/grid.js'
 import { floatConstant, int64Constant, madeNode, withoutDeadNodes } from '../model/graph.js'
 import type { Constant, Graph, Node, Value } from '../model/graph.js'
 import type { Triple } from '../pixels/spec.js'
@@ -81,16 +82,16 @@ export function headGraph(parts: readonly Part[], head: Head): Graph {
   return { ...builder.graph(), outputs: headOutputs(head) }
 }
 
-/** The constants of a head by name, as `headOf` of `head-file.ts` reads them. */
+/** The constants of a head by name, as `head-file.ts` reads them. */
 export const constantNames = {
-  mean: (part: number) => `gapcam.constant mean ${part}`,
-  weights: 'gapcam.constant weights',
+  mean: gridNames.mean,
+  weights: gridNames.weights,
   bias: 'gapcam.constant bias',
   taught: 'gapcam.constant taught',
 } as const
 
 /** A part of the vector before centring. */
-export const partName = (index: number): string => `gapcam.part ${index}`
+export const partName = gridNames.part
 
 const distanceName = 'gapcam.distance'
 
@@ -171,7 +172,7 @@ class Builder {
       map.layout === 'nchw'
         ? map.name
         : this.lists('Transpose', [map.name], `gapcam.planes ${index}`, { perm: [0, 3, 1, 2] })
-    const rows = this.add('Reshape', [planes, this.#shape([map.channels, places])], `gapcam.rows ${index}`)
+    const rows = this.add('Reshape', [planes, this.#shape([map.channels, places])], gridNames.rows(index))
     const shares = this.floats(`cells ${index}`, [places, bins], cellShares(map, cells))
     const binned = this.add('MatMul', [rows, shares], `gapcam.binned ${index}`)
     return this.add('Reshape', [binned, this.#shape([1, partLength(part)])], partName(index))

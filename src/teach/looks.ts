@@ -66,7 +66,8 @@ export async function openLooker(
     loaded: asModel(graph, model),
     engine: 'auto',
     resize: 'stretch',
-    extraOutputs: [valueNames.raw, valueNames.sight],
+    // The maps are for the heat of the heads that it serves.
+    extraOutputs: [valueNames.raw, valueNames.sight, ...new Set(found.parts.map(({ map }) => map.name))],
   })
   return lookerOf(classifier, turn)
 }

@@ -23,43 +23,46 @@ const sightFactor = 2
 /** Added to the statistics before they are compared, in levels: near zero a factor says nothing. */
 const sightFloor: SightStatistics = [4, 4, 1]
 
-/** The cosine distance of a unit vector to the nearest of others, except those that `skip` names. */
-export function nearestDistance(
-  vector: Float32Array,
-  others: readonly Float32Array[],
-  skip: (index: number) => boolean = () => false,
-): number {
-  let nearest = -1
-  others.forEach((other, i) => {
-    if (!skip(i)) nearest = Math.max(nearest, dot(vector, other))
-  })
-  return 1 - nearest
+/** The cosine distance of a unit vector to the nearest of others. */
+export function nearestDistance(vector: Float32Array, others: readonly Float32Array[]): number {
+  return 1 - others.reduce((nearest, other) => Math.max(nearest, dot(vector, other)), -1)
 }
 
 /**
- * The limits. `taught` are unit vectors, `pictureOf` gives the picture of each (the looks at one picture do not count as
- * neighbours of each other), `ordinary` unit vectors of ordinary pictures, `none` of pictures that must be novel, `sights` the
- * statistics of the taught pictures.
+ * The distance of each vector to the nearest of others, by the products of unit vectors, [vectors, others]; `skip` names pairs
+ * that do not count.
  */
+export function nearestDistances(
+  products: Float32Array,
+  others: number,
+  skip: (vector: number, other: number) => boolean = () => false,
+): readonly number[] {
+  return Array.from({ length: others === 0 ? 0 : products.length / others }, (_, i) => {
+    let nearest = -1
+    for (let j = 0; j < others; j++) if (!skip(i, j)) nearest = Math.max(nearest, products[i * others + j]!)
+    return 1 - nearest
+  })
+}
+
+/** Distances to the nearest taught picture. */
+export interface Distances {
+  /** Of each taught picture to the others: the looks at one picture do not count as neighbours of each other. */
+  readonly taught: readonly number[]
+  readonly ordinary: readonly number[]
+  /** Of pictures that must be novel. */
+  readonly none: readonly number[]
+}
+
+/** The limits; `sights` are the statistics of the taught pictures. */
 export function noveltyLimits(
-  taught: readonly Float32Array[],
-  pictureOf: readonly number[],
-  { ordinary, none }: { readonly ordinary: readonly Float32Array[]; readonly none: readonly Float32Array[] },
+  { taught, ordinary, none }: Distances,
   sights: readonly SightStatistics[],
 ): NoveltyLimits {
-  const inside = Math.max(
-    ...taught.flatMap((vector, i) =>
-      pictureOf.indexOf(pictureOf[i]!) === i
-        ? [nearestDistance(vector, taught, (j) => pictureOf[j] === pictureOf[i])]
-        : [],
-    ),
-  )
-  const [outside, excluded] = [ordinary, none].map((vectors) =>
-    quantile(
-      vectors.map((vector) => nearestDistance(vector, taught)),
-      ordinaryQuantile,
-    ),
-  ) as [number, number]
+  const inside = Math.max(...taught)
+  const [outside, excluded] = [ordinary, none].map((distances) => quantile(distances, ordinaryQuantile)) as [
+    number,
+    number,
+  ]
   const distance = Math.min(inside + shareTowardsOrdinary * Math.max(0, outside - inside), excluded)
   const sight = sightFloor.map((floor, k) => {
     const values = sights.map((statistics) => statistics[k]! + floor)

@@ -59,18 +59,13 @@ function solve(problem: RidgeProblem, lambda: number): Ridge {
   const { centred, means } = centre(products, n)
   const weight = lambda * n
   for (let i = 0; i < n; i++) centred[i * n + i]! += weight
-  const inverse = inverseOf(centred, n)
+  const root = inverseRoot(centred, n)
   const shares = Float64Array.from({ length: stateCount }, (_, s) => states.filter((state) => state === s).length / n)
-  const alpha = new Float64Array(n * stateCount)
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < n; j++) {
-      const m = inverse[i * n + j]!
-      for (let s = 0; s < stateCount; s++) alpha[i * stateCount + s]! += m * ((states[j] === s ? 1 : 0) - shares[s]!)
-    }
+  const alpha = alphaOf(root, states, shares)
   const intercept = shares.map(
     (share, s) => share - means.reduce((sum, mean, i) => sum + mean * alpha[i * stateCount + s]!, 0),
   )
-  const solved = { alpha, inverse, weight }
+  const solved = { alpha, root, weight }
   return {
     alpha,
     intercept,
@@ -78,6 +73,21 @@ function solve(problem: RidgeProblem, lambda: number): Ridge {
     leftOut: leaveOut(problem, solved),
     leftOutBy: (groups) => leaveOut({ ...problem, groups }, solved),
   }
+}
+
+/** α = M (Y - shares), with the columns of the factor's inverse: first L⁻¹, then its transpose. */
+function alphaOf(root: Float64Array, states: readonly number[], shares: Float64Array): Float64Array {
+  const [n, count] = [states.length, shares.length]
+  const half = new Float64Array(n * count)
+  const alpha = new Float64Array(n * count)
+  for (let c = 0; c < n; c++)
+    for (let s = 0; s < count; s++) {
+      const target = (states[c] === s ? 1 : 0) - shares[s]!
+      for (let k = c; k < n; k++) half[s * n + k]! += root[c * n + k]! * target
+    }
+  for (let c = 0; c < n; c++)
+    for (let s = 0; s < count; s++) alpha[c * count + s] = spanProduct(root, c * n, half, s * n, c, n)
+  return alpha
 }
 
 /** K minus the means of rows and columns plus the mean of all; `means` are those of the rows. */
@@ -92,49 +102,56 @@ function centre(products: Float64Array, n: number): { centred: Float64Array; mea
   return { centred, means }
 }
 
-/** Inverse of a symmetric positive definite matrix by its Cholesky factor. */
-function inverseOf(matrix: Float64Array, n: number): Float64Array {
-  const factor = matrix.slice()
+/**
+ * The columns of L⁻¹, each as a row, of a symmetric positive definite matrix L Lᵀ: entry (i, j) of its inverse is the product of
+ * rows i and j. The inverse itself is needed only within groups.
+ */
+function inverseRoot(matrix: Float64Array, n: number): Float64Array {
+  const factor = matrix
   for (let j = 0; j < n; j++) {
     for (let i = j; i < n; i++) {
-      let sum = factor[i * n + j]!
-      for (let k = 0; k < j; k++) sum -= factor[i * n + k]! * factor[j * n + k]!
+      const sum = factor[i * n + j]! - spanProduct(factor, i * n, factor, j * n, 0, j)
       factor[i * n + j] = i === j ? Math.sqrt(Math.max(sum, Number.MIN_VALUE)) : sum / factor[j * n + j]!
     }
   }
-  // Columns of the factor's inverse as rows, then M = L⁻ᵀ L⁻¹.
-  const rows = new Float64Array(n * n)
+  const root = new Float64Array(n * n)
   for (let c = 0; c < n; c++) {
-    rows[c * n + c] = 1 / factor[c * n + c]!
-    for (let i = c + 1; i < n; i++) {
-      let sum = 0
-      for (let k = c; k < i; k++) sum += factor[i * n + k]! * rows[c * n + k]!
-      rows[c * n + i] = -sum / factor[i * n + i]!
-    }
+    root[c * n + c] = 1 / factor[c * n + c]!
+    for (let i = c + 1; i < n; i++)
+      root[c * n + i] = -spanProduct(factor, i * n, root, c * n, c, i) / factor[i * n + i]!
   }
-  const inverse = new Float64Array(n * n)
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j <= i; j++) {
-      let sum = 0
-      for (let k = i; k < n; k++) sum += rows[i * n + k]! * rows[j * n + k]!
-      inverse[i * n + j] = sum
-      inverse[j * n + i] = sum
-    }
-  return inverse
+  return root
+}
+
+/** The product of two rows between two columns, in four sums. */
+function spanProduct(a: Float64Array, rowA: number, b: Float64Array, rowB: number, from: number, to: number): number {
+  let [s, t, u, v] = [0, 0, 0, 0]
+  let k = from
+  for (; k + 3 < to; k += 4) {
+    s += a[rowA + k]! * b[rowB + k]!
+    t += a[rowA + k + 1]! * b[rowB + k + 1]!
+    u += a[rowA + k + 2]! * b[rowB + k + 2]!
+    v += a[rowA + k + 3]! * b[rowB + k + 3]!
+  }
+  for (; k < to; k++) s += a[rowA + k]! * b[rowB + k]!
+  return s + t + (u + v)
 }
 
 interface Solved {
   readonly alpha: Float64Array
-  readonly inverse: Float64Array
+  /** See `inverseRoot`. */
+  readonly root: Float64Array
   readonly weight: number
 }
 
-function leaveOut({ states, stateCount, groups }: RidgeProblem, { alpha, inverse, weight }: Solved): Float64Array {
+function leaveOut({ states, stateCount, groups }: RidgeProblem, { alpha, root, weight }: Solved): Float64Array {
   const n = states.length
   const leftOut = new Float64Array(n * stateCount)
   for (const group of groups) {
     const size = group.length
-    const system = group.flatMap((i) => group.map((j) => weight * inverse[i * n + j]! - 1 / n))
+    const system = group.flatMap((i) =>
+      group.map((j) => weight * spanProduct(root, i * n, root, j * n, Math.max(i, j), n) - 1 / n),
+    )
     const sides = group.flatMap((i) =>
       Array.from({ length: stateCount }, (_, s) => weight * alpha[i * stateCount + s]!),
     )

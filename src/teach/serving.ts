@@ -7,9 +7,11 @@ import { wire } from '../classifier/wiring.js'
 import type { Engine } from '../engine/engine.js'
 import { openEngine } from '../engine/select.js'
 import { GapcamError } from '../errors.js'
-import { partLength, type Part } from './features.js'
+import type { GridPlan } from '../heat/grid-plan.js'
+import { cellShares, partLength, partStart, type Part } from './features.js'
 import { partName, valueNames } from './graph.js'
 import { readHead } from './head-file.js'
+import type { Head } from './head.js'
 
 /** Which head is served. */
 export interface ServedHead {
@@ -29,10 +31,18 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
   const small = await openEngine(model, 'auto', { threads: 1 })
   try {
     const engine = joined(network.engine, small, parts)
+    const maps = new Set(parts.map(({ map }) => map.name))
     const wiring = wire(engine, { path: name, manifest, resize: 'stretch', output: valueNames.logits, code: undefined })
     const from = `the taught head ${name}`
     return classifierOf(name, {
-      engine,
+      engine: {
+        ...engine,
+        outputs: [
+          ...engine.outputs,
+          ...small.inputs,
+          ...network.engine.outputs.filter((output) => maps.has(output.name)),
+        ],
+      },
       wiring,
       facts: {
         sha256: model.sha256,
@@ -50,13 +60,31 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
         assumed: [],
         origins: { size: from, colour: from, scale: from, crop: from, labels: from, scores: from },
       },
-      heat: { reason: 'its network was opened without feature maps' },
+      heat: heatPlan(head, parts),
       keeping: undefined,
     })
   } catch (error) {
     await small.close()
     throw error
   }
+}
+
+/** The heat maps of the head: the pooled parts are inputs of its small graph, the maps are outputs of the network. */
+function heatPlan({ states, mean, weights }: Head, parts: readonly Part[]): GridPlan {
+  const classes = states.length
+  const grid = parts.map((part, i) => {
+    const start = partStart(parts, i)
+    const end = start + partLength(part)
+    return {
+      map: part.map.name,
+      layout: part.map.layout,
+      shares: cellShares(part.map, part.cells),
+      mean: mean.subarray(start, end),
+      weights: weights.subarray(start * classes, end * classes),
+      pooled: partName(i),
+    }
+  })
+  return { grid, classes, extraOutputs: [] }
 }
 
 /** Runs the network and then the head, whose inputs are copies of the network's outputs. */

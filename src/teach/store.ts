@@ -51,11 +51,13 @@ export async function openHeadStore(stateFolder: string, name: string): Promise<
   return store
 }
 
+/** Changes under way, by folder: stores of one head wait for each other. */
+const changing = new Map<string, Promise<unknown>>()
+
 class Files implements HeadStore {
   readonly name: string
   readonly folder: string
   #record: HeadRecord = emptyRecord
-  #changing: Promise<unknown> = Promise.resolve()
 
   constructor(folder: string, name: string) {
     this.folder = folder
@@ -72,8 +74,14 @@ class Files implements HeadStore {
   }
 
   change(next: (record: HeadRecord) => HeadRecord): Promise<HeadRecord> {
-    const change = this.#changing.catch(() => undefined).then(() => this.#change(next))
-    this.#changing = change
+    return this.#inTurn(() => this.#change(next))
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = changing.get(this.folder) ?? Promise.resolve()
+    const change = before.catch(() => undefined).then(work)
+    changing.set(this.folder, change)
+    void change.catch(() => undefined).then(() => changing.get(this.folder) === change && changing.delete(this.folder))
     return change
   }
 
@@ -84,13 +92,13 @@ class Files implements HeadStore {
     const record = { ...after, revision: before.revision + 1 }
     await this.#write(join(this.folder, recordFile), `${JSON.stringify(record)}\n`)
     this.#record = record
-    await this.#sweep(picturesOf(before))
+    await this.#sweep(new Set([...picturesOf(before), ...headsOf(before)]))
     return record
   }
 
   async keepPicture(bytes: Uint8Array): Promise<string> {
     const id = createHash('sha256').update(bytes).digest('hex').slice(0, 24)
-    await this.#write(join(this.folder, 'pictures', id), bytes)
+    await this.#inTurn(() => this.#write(join(this.folder, 'pictures', id), bytes))
     return id
   }
 
@@ -117,7 +125,7 @@ class Files implements HeadStore {
 
   async keepHead(bytes: Uint8Array): Promise<string> {
     const digest = createHash('sha256').update(bytes).digest('hex')
-    await this.#write(this.headFile(digest), bytes)
+    await this.#inTurn(() => this.#write(this.headFile(digest), bytes))
     return digest
   }
 
@@ -144,22 +152,25 @@ class Files implements HeadStore {
   }
 
   /**
-   * Removes what the record does not name: pictures that it named before at once, others when no change can be on its way to
+   * Removes what the record does not name: files that it named before at once, others when no change can be on its way to
    * naming them. A file that cannot be removed stays until the next change.
    */
   async #sweep(namedBefore: ReadonlySet<string>): Promise<void> {
     const { served, before } = this.#record
     const pictures = picturesOf(this.#record)
-    const heads = new Set([served?.head, before?.head].map((digest) => `${digest ?? ''}.onnx`))
+    const heads = new Set(headsOf(this.#record))
     const networks = new Set([served, before].map((lesson) => networkOf(lesson?.model)))
     const isGone = (file: string): boolean => namedBefore.has(idIn(file))
     await removeOthers(join(this.folder, 'pictures'), (file) => pictures.has(file), isGone)
-    await removeOthers(join(this.folder, 'heads'), (file) => heads.has(file), isGone)
+    await removeOthers(join(this.folder, 'heads'), (file) => heads.has(idIn(file)), isGone)
     const isVector = (file: string): boolean =>
       pictures.has(idIn(file)) && (served === null || networks.has(file.split('.')[1] ?? ''))
     await removeOthers(join(this.folder, 'vectors'), isVector, isGone)
   }
 }
+
+const headsOf = ({ served, before }: HeadRecord): readonly string[] =>
+  [served, before].flatMap((lesson) => (lesson ? [lesson.head] : []))
 
 const idIn = (file: string): string => file.split('.')[0]!
 

@@ -8,7 +8,6 @@ import { encodeJpeg } from '../pixels/jpeg.js'
 import type { TaughtLook } from './head.js'
 import { lookCount, packed, unpacked, type Seen } from './looks.js'
 import { nameFault, stateFault } from './names.js'
-import { nearestDistance } from './novelty.js'
 import { readHead } from './head-file.js'
 import type { ZippedFile } from './zip.js'
 import {
@@ -182,7 +181,7 @@ export class TaughtHead {
         taught.map(({ id }, i) => [id, { ...answers[i]!, leftOut: report.accuracy === null ? null : leftOut[i]! }]),
       ),
       report: keptReport(report, taught),
-      usual: usualOf(fit.head.taught, looks, answers),
+      usual: usualOf(fit.distances, firsts, answers),
     }
     await this.store.change((record) => withServed(record, lesson))
     return lesson
@@ -307,20 +306,14 @@ function keptReport({ doubts, interval, ...report }: Report, taught: readonly Ke
 
 /** What is usual for taught pictures: their distance from each other, their scores, and their light. */
 function usualOf(
-  taught: Float32Array,
-  looks: readonly TaughtLook[],
+  distances: readonly number[],
+  firsts: readonly Seen[],
   answers: readonly { readonly score: number }[],
 ): KeptLesson['usual'] {
-  const length = taught.length / looks.length
-  const vectors = looks.map((_, i) => taught.subarray(i * length, (i + 1) * length))
-  const firsts = looks.flatMap(({ picture }, i) => (looks[i - 1]?.picture === picture ? [] : [i]))
-  const distances = firsts.map((i) =>
-    nearestDistance(vectors[i]!, vectors, (j) => looks[j]!.picture === looks[i]!.picture),
-  )
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
   return {
     distance: Math.min(2, mean(distances)),
     score: mean(answers.map(({ score }) => score)),
-    sight: [0, 1, 2].map((k) => mean(firsts.map((i) => looks[i]!.sight[k]!))),
+    sight: [0, 1, 2].map((k) => mean(firsts.map(({ sight }) => sight[k]!))),
   }
 }

@@ -18,7 +18,7 @@ import { findBackbone } from './backbone.js'
 import { partsOf, type Part, type RawVector } from './features.js'
 import { withHead } from './graph.js'
 import { headBytes, manifestOf } from './head-file.js'
-import { fitHead, type Fit, type Head, type TaughtLook } from './head.js'
+import { fitHead, fitMemory, type Fit, type FitMemory, type Head, type TaughtLook } from './head.js'
 import { openLooker, type Looker, type Seen, type Turn } from './looks.js'
 import { serveHead } from './serving.js'
 import { networkOf } from './store.js'
@@ -83,15 +83,19 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
     height: pixels.height,
   }
   const network = networkOf(model)
-  let ordinary: Promise<readonly RawVector[]> | null = null
+  let ordinary: Promise<{ readonly known: readonly RawVector[]; readonly memory: FitMemory }> | null = null
   return {
     ...looker,
     parts,
     model,
     network,
     async fit(states, looks, none) {
-      const known = await (ordinary ??= ordinaryVectors(looker, network, options.ordinary))
-      return fitHead({ states, parts, looks, ordinary: known, none: none.map(({ raw }) => raw) }, engine)
+      ordinary ??= ordinaryVectors(looker, network, options.ordinary).then((vectors) => ({
+        known: vectors,
+        memory: fitMemory(vectors, engine),
+      }))
+      const { known, memory } = await ordinary
+      return fitHead({ states, parts, looks, ordinary: known, none: none.map(({ raw }) => raw) }, engine, memory)
     },
     write(head) {
       return serializeModel(withHead(backbone, parts, pixels, head), manifestMetadata(manifestOf(head, pixels)))

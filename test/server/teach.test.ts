@@ -17,6 +17,8 @@ const scene = join(folder, 'scene.png')
 const config = join(folder, 'gapcam.yaml')
 let page: RunningPage
 let seed = 0
+/** Other tests run at the same time. */
+const patience = { timeout: 15_000 }
 
 /** A bar that lies or stands in front of noise; a third thing is a photograph. */
 async function show(thing: 'lying' | 'standing' | 'photograph'): Promise<void> {
@@ -78,7 +80,7 @@ const zone = async (): Promise<SeenZone> => {
   return cameras[0]!.zones[0]!
 }
 const settled = async (): Promise<TeachStatus> => {
-  await expect.poll(async () => (await status()).isFitting).toBe(false)
+  await expect.poll(async () => (await status()).isFitting, patience).toBe(false)
   return status()
 }
 /** The zone has seen the scene: its pictures come from frames after this. */
@@ -86,7 +88,7 @@ async function present(thing: 'lying' | 'standing' | 'photograph'): Promise<void
   await settled()
   await show(thing)
   const frames = (await zone()).frames
-  await expect.poll(async () => (await zone()).frames).toBeGreaterThan(frames + 4)
+  await expect.poll(async () => (await zone()).frames, patience).toBeGreaterThan(frames + 4)
 }
 const wrongState = async (state: string): Promise<number> =>
   (await page.write('POST', `${path}/capture`, { state })).status
@@ -111,10 +113,10 @@ it('labels of its own arrive when two states were shown five times each, and a t
   expect(pictures.map(({ state, label }) => [state, label])).toEqual(pictures.map(({ state }) => [state, state]))
   for (const thing of ['lying', 'standing'] as const) {
     await show(thing)
-    await expect.poll(zone).toMatchObject({ label: thing })
+    await expect.poll(zone, patience).toMatchObject({ label: thing })
   }
   await show('photograph')
-  await expect.poll(zone).toMatchObject({ label: 'unknown', reason: 'novel' })
+  await expect.poll(zone, patience).toMatchObject({ label: 'unknown', reason: 'novel' })
 })
 
 it('a picture under the wrong state is found, and undoing takes it back', async () => {
@@ -171,7 +173,7 @@ it('the head is still there after a restart, and is one ONNX model outside', asy
   page = await startPage(['--config', config], { GAPCAM_STATE_DIR: folder })
   expect(await settled()).toEqual(before)
   await show('standing')
-  await expect.poll(zone).toMatchObject({ label: 'standing' })
+  await expect.poll(zone, patience).toMatchObject({ label: 'standing' })
   const file = join(folder, 'out.onnx')
   writeFileSync(file, Buffer.from(await (await page.get(`${path}/model.onnx`)).arrayBuffer()))
   const classifier = await openClassifier({ model: file, threads: 1 })

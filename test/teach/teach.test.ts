@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openClassifier } from '../../src/classifier.js'
+import { focusOf } from '../../src/heat/focus.js'
 import { frameOf } from '../../src/frame.js'
 import { decodeFile } from '../../src/pixels/decode.js'
 import { teach, type Taught } from '../../src/teach/teach.js'
@@ -106,6 +107,23 @@ describe('a taught model', () => {
       }
     } finally {
       await classifier.close()
+    }
+  })
+
+  it('has heat maps whose mean is the logit without its bias, and whose focus lies on the bar', async () => {
+    const classifier = await openClassifier({ model: output, threads: 1, heat: true })
+    try {
+      const outcome = await classifier.classify(frameOf(await decodeFile(await gate('open', 'hot'))))
+      if (!outcome.ok || !('heat' in classifier.heat)) throw new Error('no heat map')
+      for (const [state, logit] of outcome.prediction.logits.entries()) {
+        const { values } = classifier.heat.heat(state)
+        const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+        expect(mean).toBeCloseTo(logit - taught.head.bias[state]!, 3)
+      }
+      expect(focusOf(classifier.heat.heat(0))!.x).toBeLessThan(0.3)
+    } finally {
+      await classifier.close()
+      rmSync(join(folder, 'open', 'hot.png'))
     }
   })
 

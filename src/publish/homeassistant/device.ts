@@ -9,6 +9,8 @@ export interface ZoneFacts {
   /** Every label of its model; empty where that did not load. */
   readonly labels: readonly string[]
   readonly hasHeat: boolean
+  /** The states that it was taught; absent where it uses another model. */
+  readonly taught?: readonly string[] | undefined
 }
 
 /** What there is to announce; what a board or a build does not have is absent, never null. */

@@ -3,6 +3,7 @@ import { eventTypes, unknownLabel } from '../../decision/decision.js'
 import type { DeviceFacts, ZoneFacts } from './device.js'
 import { labelSlugs, slug } from './slugs.js'
 import { labelTemplate, optionsOf } from './states.js'
+import { teachEntities } from './teach-entities.js'
 import type { CameraTopic, Topics } from '../topics.js'
 
 export type Entity = Readonly<Record<string, unknown>> & { readonly platform: string }
@@ -10,7 +11,8 @@ export type Entity = Readonly<Record<string, unknown>> & { readonly platform: st
 export type Entities = Readonly<Record<string, Entity>>
 
 type Fields = Readonly<Record<string, unknown>>
-type Make = (platform: string, key: string, name: string, fields: Fields) => Entity
+/** Makes one entity of a device. */
+export type Make = (platform: string, key: string, name: string, fields: Fields) => Entity
 
 /**
  * Makes entities of one device. Each has an id that never changes, and the entity id for its first discovery (old
@@ -59,7 +61,7 @@ export function cameraEntities(facts: DeviceFacts, topics: Topics, camera: strin
 export function zoneEntities(
   { node }: DeviceFacts,
   topics: Topics,
-  { camera, id, name, labels, hasHeat }: ZoneFacts,
+  { camera, id, name, labels, hasHeat, taught }: ZoneFacts,
   { prefix, slug: own }: { readonly prefix: string; readonly slug: string },
 ): Entities {
   const bare = maker(`gapcam_${node}_${camera}_zone_${id}`, `${prefix}_${own}`)
@@ -77,6 +79,7 @@ export function zoneEntities(
     event: eventEntity(make, topic),
     enabled: { ...enabledEntity(make, topic), icon: 'mdi:select-search' },
     threshold: thresholdEntity(make, topic),
+    ...(taught ? teachEntities(make, topic('teach'), { ...place, states: taught }) : {}),
   }
   return Object.fromEntries(Object.entries(entities).map(([key, entity]) => [`zone_${id}_${key}`, entity]))
 }
@@ -141,7 +144,7 @@ function problemEntity(make: Make, topic: (name: CameraTopic) => string, seen: F
 }
 
 /** What a button asks about, and the topic above all commands. */
-interface Place {
+export interface Place {
   readonly camera: string
   readonly zone?: string
   readonly request: string
