@@ -52,6 +52,8 @@ const shareTowardsGenuine = 0.3
 /** Without any of both. */
 const plainThreshold = 0.5
 const leastGap = 0.02
+/** An ordinary picture that is enrolled is no impostor. */
+const samePicture = 0.99999
 
 /**
  * Calibrates on the pictures of the gallery, each against the others, and on `others`, which show none of the names. `usual` is the
@@ -78,7 +80,9 @@ export function calibrate({
       const rest = names.flatMap((other) => (other.name === name ? [] : other.vectors))
       return rest.length === 0 ? [] : vectors.map((vector) => nearest(vector, rest))
     }),
-    ...(names.length === 0 ? [] : others.map((vector) => matches(vector, names)[0]!.cosine)),
+    ...(names.length === 0 ? [] : others.map((vector) => matches(vector, names)[0]!.cosine)).filter(
+      (cosine) => cosine < samePicture,
+    ),
   ]
   const threshold = thresholdOf(genuine, impostors, rate, usual)
   const middle = genuine.length === 0 ? (1 + threshold) / 2 : quantile(genuine, 0.5)
