@@ -117,6 +117,18 @@ describe('regions on their way', () => {
     expect(drafts.shapeOf(gate('r3'))).toBeNull()
   })
 
+  it('a state that comes during a drag does not take the change back', async () => {
+    const drafts = new Drafts(program().write)
+    drafts.drag(gate('r0'), { ...box, x: 0.1 })
+    await drafts.keep(drafts.take()!)
+    drafts.drag(gate('r0'), { ...box, x: 0.2 })
+    drafts.update([gate('r1')])
+    drafts.drag(gate('r1'), { ...box, x: 0.3 })
+    const last = drafts.take()
+    expect(last).toMatchObject({ shape: { x: 0.3 } })
+    await expect(drafts.keep(last!)).resolves.toBeUndefined()
+  })
+
   it('changes that begin while one is on its way follow it', async () => {
     const drafts = new Drafts(program().write)
     const kept = [0.1, 0.2].map((x) => {

@@ -200,7 +200,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await settings.getByRole('textbox', { name: 'Name in topics' }).fill('blue-bin')
     await settings.getByRole('spinbutton', { name: 'Frames in a row' }).fill('4')
     await settings.getByRole('button', { name: 'Add a label' }).click()
-    await settings.getByRole('combobox', { name: 'Label' }).fill('cat')
+    await settings.getByRole('combobox', { name: 'Label' }).fill('class 7')
     await settings.getByRole('textbox', { name: 'Time', exact: true }).fill('30s')
     await save.click()
     await expect
@@ -210,7 +210,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
         values: {
           trigger: { every: '2s' },
           policy: { margin: 0.1, consecutive: 4 },
-          dwell: { cat: '30s' },
+          dwell: { 'class 7': '30s' },
         },
       })
     await page.getByRole('slider', { name: 'Threshold' }).last().fill('0.45')

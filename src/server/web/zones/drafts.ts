@@ -61,7 +61,8 @@ export class Drafts {
   /** The zones as they are now. */
   update(zones: readonly Zone[]): void {
     const sent = this.#sent
-    if (sent?.made === undefined) return
+    // A drag that goes on still needs to know which revisions were the user's own.
+    if (this.#dragged || sent?.made === undefined) return
     const now = zones.find(({ id }) => id === sent.id)?.revision
     if (now !== undefined && now !== sent.made && this.#replaced.has(now)) return
     this.forget()
