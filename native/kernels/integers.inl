@@ -4,6 +4,7 @@
 #if defined(GAPCAM_TARGET_NEON)
 #include "qsimd_neon.inl"
 #if defined(GAPCAM_TARGET_DOT)
+#include "qgemm_dot_tile.inl"
 #include "qsimd_neon_dot.inl"
 #else
 #include "qsimd_neon_words.inl"

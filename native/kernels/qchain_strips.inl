@@ -149,12 +149,12 @@ class QuantStrips final : public Op, public Placed {
     uint32_t filled = strip.first_group;
     for (uint32_t r = 0, rows; r < strip.rows; r += rows) {
       const uint32_t top = (strip.oy + r) * stride_h, group = top / kGroupStart, phase = top % kGroupStart;
-      rows = window.pair && phase == 0 && r + 1 < strip.rows && window.parts[block] == 1 ? 2 : 1;
+      rows = window.pair && phase == 0 && r + 1 < strip.rows ? 2 : 1;
       for (uint32_t j = 0; j < window.groups; ++j) groups[j] = ring.Slot(own_ring, group + j * kGroupStep);
       filled = Most(filled, group);
       for (; filled <= group + (window.groups - 1) * kGroupStep; ++filled)
         ring.Fill(from, x_end, columns, filled, ring.Slot(own_ring, filled));
-      const QuantWindowRow row = rows == 2 ? window.pair : window.parts[block] == 1 ? window.row : QuantWindowPlain;
+      const QuantWindowRow row = rows == 2 ? window.pair : window.row;
       row(window, groups, block, phase, window_end, quads);
       for (uint32_t i = 0; i < rows; ++i)
         StoreOperands(quads + i * static_cast<size_t>(window.Quads()) * kQuadBytes,
@@ -168,6 +168,12 @@ class QuantStrips final : public Op, public Placed {
       Raw pixels[4];
       Byte bytes[4][kWindowBlock];
       MergeQuads(quads, pixels);
+      if (kOperandBytes == 1 && ox + 4 <= s.out_width) {
+        Byte* const at = reinterpret_cast<Byte*>(to);
+        Unrolled<4>(GAPCAM_BODY(i) { StorePixel(at + GAPCAM_AT(i) * PixelStride(), pixels[GAPCAM_AT(i)]); });
+        to += 4 * PixelStride();
+        continue;
+      }
       Unrolled<4>(GAPCAM_BODY(i) { StorePixel(bytes[GAPCAM_AT(i)], pixels[GAPCAM_AT(i)]); });
       const uint32_t count = Least(4, s.out_width - ox);
       for (uint32_t i = 0; i < count; ++i, to += PixelStride())

@@ -108,12 +108,12 @@ class QuantDepthwise final : public Op, public Placed {
     uint32_t filled = first * stride_h / kGroupStart;  // groups before this one are in the ring or no longer needed
     for (uint32_t oy = first, rows; oy < last; oy += rows) {
       const uint32_t top = oy * stride_h, group = top / kGroupStart, phase = top % kGroupStart;
-      rows = window.pair && phase == 0 && oy + 1 < last && window.parts[block] == 1 ? 2 : 1;
+      rows = window.pair && phase == 0 && oy + 1 < last ? 2 : 1;
       for (uint32_t j = 0; j < window.groups; ++j) groups[j] = ring.Slot(scratch, group + j * kGroupStep);
       filled = Most(filled, group);
       for (; filled <= group + (window.groups - 1) * kGroupStep; ++filled)
         ring.Fill(from, x + s.batch * picture, columns, filled, ring.Slot(scratch, filled));
-      const QuantWindowRow row = rows == 2 ? window.pair : window.parts[block] == 1 ? window.row : QuantWindowPlain;
+      const QuantWindowRow row = rows == 2 ? window.pair : window.row;
       row(window, groups, block, phase, end.end, quads);
       for (uint32_t r = 0; r < rows; ++r)
         StoreRow(

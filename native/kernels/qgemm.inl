@@ -32,6 +32,16 @@ struct QuantPanel {
   bool is_small;     // QuantWeights::is_small
 };
 
+#if !defined(GAPCAM_TARGET_DOT)
+// The sums of a tile: the bias and the products of all runs from `at` on.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors * kPartials][kRows], const int32_t* bias, const char* const* runs,
+                               size_t at, uint32_t taps, size_t step, uint32_t groups, const char*& w) {
+  StartSums<kRows, kVectors>(sums, bias);
+  for (uint32_t t = 0; t < taps; ++t) AddRun<kRows, kVectors>(sums, runs[t] + at, step, groups, w);
+}
+#endif
+
 // Adds the groups that a panel multiplies again.
 template <int kRows, int kVectors>
 GAPCAM_INLINE void AddExtras(I (&sums)[kVectors * kPartials][kRows], const QuantRows& rows, size_t at,
@@ -52,9 +62,8 @@ static void QuantTiles(const QuantRows& left, size_t first, uint32_t tiles, cons
   const size_t step = rows.step;
   for (size_t at = first * step; tiles > 0; --tiles, at += kRows * step, y += kRows * stride) {
     I sums[kVectors * kPartials][kRows];
-    StartSums<kRows, kVectors>(sums, panel.bias);
     const char* w = panel.w;
-    for (uint32_t t = 0; t < rows.taps; ++t) AddRun<kRows, kVectors>(sums, rows.runs[t] + at, step, rows.groups, w);
+    ComputeSums<kRows, kVectors>(sums, panel.bias, rows.runs, at, rows.taps, step, rows.groups, w);
     if constexpr (ProductFormat::kParts > 1) {
       if (__builtin_expect(panel.extra != panel.extra_end, false)) AddExtras<kRows, kVectors>(sums, rows, at, panel);
     }

@@ -3,7 +3,8 @@
 //
 // Sums whose results are known to be small begin at kSmallStart, the bits of 1.5 · 2^23. Such a sum, read as a float, is
 // that number plus the sum. Three ordinary float operations then scale and round it, half to even; the conversions cost
-// twice as many micro-operations on a Cortex-A76, and on one of its two pipes only.
+// twice as many micro-operations on a Cortex-A76, and on one of its two pipes only. An even zero point is part of the last
+// of these numbers: it moves no tie to another side.
 namespace gapcam {
 namespace {
 
@@ -29,7 +30,7 @@ constexpr int kPanelVectors = 4, kSumRows = 5;  // 5 · 4 sums, 5 rows and 4 vec
 constexpr int kPanelVectors = 2, kSumRows = 3;  // 3 · 2 · 4 partial sums, 3 rows, weights and products
 #endif
 constexpr int64_t kSmallSum = 1 << 22;
-constexpr float kSmallResult = 32767.0f;
+constexpr float kSmallResult = 32639.0f;  // with a zero point added it is a word
 constexpr int32_t kSmallStart = 0x4b400000;
 constexpr float kSmallStartFloat = 12582912.0f;
 constexpr PlanType kByteType = PlanType::kInt8;
@@ -72,29 +73,39 @@ struct ByteEnd {
   int32_t zero, low, high;
 };
 
+// What is known of sums: nothing; that they are small; and that the zero point is even too.
+enum SumKind { kAnySum, kSmallKind, kSmallEven };
+
 // The same in registers.
 struct ByteEndRegisters {
   int16x8_t zero;
   Raw low, high;
+  FI even_end;  // the start of small sums, with the zero point
+  bool is_even;
   bool is_bounded;  // to less than the range of a byte
   GAPCAM_MEMBER explicit ByteEndRegisters(const ByteEnd& end)
       : zero(vdupq_n_s16(static_cast<int16_t>(end.zero))),
         low(vdupq_n_s8(static_cast<int8_t>(end.low))),
         high(vdupq_n_s8(static_cast<int8_t>(end.high))),
+        even_end(vdupq_n_f32(kSmallStartFloat + static_cast<float>(end.zero))),
+        is_even(end.zero % 2 == 0),
         is_bounded(end.low > -128 || end.high < 127) {}
 
   // Two vectors of sums to words.
-  template <bool kIsSmall>
+  template <SumKind kKind>
   GAPCAM_MEMBER int16x8_t Words(I a, FI scale_a, I b, FI scale_b) const {
-    if constexpr (kIsSmall)
-      return vqaddq_s16(vuzp1q_s16(Small(a, scale_a), Small(b, scale_b)), zero);
+    const FI start = vdupq_n_f32(kSmallStartFloat);
+    if constexpr (kKind == kSmallEven)
+      return vuzp1q_s16(Small(a, scale_a, even_end), Small(b, scale_b, even_end));
+    else if constexpr (kKind == kSmallKind)
+      return vqaddq_s16(vuzp1q_s16(Small(a, scale_a, start), Small(b, scale_b, start)), zero);
     else
       return vqaddq_s16(vqmovn_high_s32(vqmovn_s32(Any(a, scale_a)), Any(b, scale_b)), zero);
   }
-  static GAPCAM_MEMBER int16x8_t Small(I sum, FI scale) {
+  static GAPCAM_MEMBER int16x8_t Small(I sum, FI scale, FI last) {
     const FI start = vdupq_n_f32(kSmallStartFloat);
     return vreinterpretq_s16_f32(
-        vaddq_f32(Apart(vmulq_f32(vsubq_f32(vreinterpretq_f32_s32(sum), start), scale)), start));
+        vaddq_f32(Apart(vmulq_f32(vsubq_f32(vreinterpretq_f32_s32(sum), start), scale)), last));
   }
   static GAPCAM_MEMBER I Any(I sum, FI scale) { return vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sum), scale)); }
   static GAPCAM_MEMBER Raw Bytes(int16x8_t a, int16x8_t b) { return vqmovn_high_s16(vqmovn_s16(a), b); }
@@ -113,19 +124,19 @@ GAPCAM_INLINE void StorePiece(Byte* to, Raw bytes) {
 }
 
 // The bytes of the rows that fill one vector, from row r on.
-template <int kRows, int kVectors, bool kIsSmall, int r>
+template <int kRows, int kVectors, SumKind kKind, int r>
 GAPCAM_INLINE Raw TileBytes(I (&sums)[kVectors][kRows], const FI (&scale)[kVectors], const ByteEndRegisters& end) {
   constexpr int r1 = r + 1 < kRows ? r + 1 : r, r2 = r + 2 < kRows ? r + 2 : r, r3 = r + 3 < kRows ? r + 3 : r;
   constexpr int kSecond = kVectors > 1 ? 1 : 0, kThird = kVectors > 2 ? 2 : 0, kLast = kVectors - 1;
   if constexpr (kVectors == 4)
-    return end.Bytes(end.Words<kIsSmall>(sums[0][r], scale[0], sums[kSecond][r], scale[kSecond]),
-                     end.Words<kIsSmall>(sums[kThird][r], scale[kThird], sums[kLast][r], scale[kLast]));
+    return end.Bytes(end.Words<kKind>(sums[0][r], scale[0], sums[kSecond][r], scale[kSecond]),
+                     end.Words<kKind>(sums[kThird][r], scale[kThird], sums[kLast][r], scale[kLast]));
   else if constexpr (kVectors == 2)
-    return end.Bytes(end.Words<kIsSmall>(sums[0][r], scale[0], sums[kSecond][r], scale[kSecond]),
-                     end.Words<kIsSmall>(sums[0][r1], scale[0], sums[kSecond][r1], scale[kSecond]));
+    return end.Bytes(end.Words<kKind>(sums[0][r], scale[0], sums[kSecond][r], scale[kSecond]),
+                     end.Words<kKind>(sums[0][r1], scale[0], sums[kSecond][r1], scale[kSecond]));
   else
-    return end.Bytes(end.Words<kIsSmall>(sums[0][r], scale[0], sums[0][r1], scale[0]),
-                     end.Words<kIsSmall>(sums[0][r2], scale[0], sums[0][r3], scale[0]));
+    return end.Bytes(end.Words<kKind>(sums[0][r], scale[0], sums[0][r1], scale[0]),
+                     end.Words<kKind>(sums[0][r2], scale[0], sums[0][r3], scale[0]));
 }
 
 // Stores `columns` bytes of each row of a tile.
@@ -134,7 +145,7 @@ static __attribute__((noinline)) void StoreRows(const Byte* tile, int rows, int 
   for (int r = 0; r < rows; ++r) PutBytes(y + r * stride, tile + r * width, columns);
 }
 
-template <int kRows, int kVectors, bool kIsSmall>
+template <int kRows, int kVectors, SumKind kKind>
 GAPCAM_INLINE void StoreTileOf(I (&sums)[kVectors][kRows], const float* scales, const ByteEndRegisters& end,
                                uint32_t columns, Byte* y, size_t stride) {
   constexpr int kTogether = 4 / kVectors, kWidth = kVectors * kSumLanes, kParts = (kRows + kTogether - 1) / kTogether;
@@ -142,7 +153,7 @@ GAPCAM_INLINE void StoreTileOf(I (&sums)[kVectors][kRows], const float* scales, 
   Unrolled<kVectors>(GAPCAM_BODY(v) { scale[GAPCAM_AT(v)] = LoadScales(scales + GAPCAM_AT(v) * kSumLanes); });
   Raw bytes[kParts];
   Unrolled<kParts>(GAPCAM_BODY(part) {
-    bytes[GAPCAM_AT(part)] = TileBytes<kRows, kVectors, kIsSmall, GAPCAM_AT(part) * kTogether>(sums, scale, end);
+    bytes[GAPCAM_AT(part)] = TileBytes<kRows, kVectors, kKind, GAPCAM_AT(part) * kTogether>(sums, scale, end);
   });
   if (end.is_bounded)
     Unrolled<kParts>(GAPCAM_BODY(part) { bytes[GAPCAM_AT(part)] = end.Bounded(bytes[GAPCAM_AT(part)]); });
@@ -161,20 +172,28 @@ GAPCAM_INLINE void StoreTileOf(I (&sums)[kVectors][kRows], const float* scales, 
 template <int kRows, int kVectors>
 GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small,
                              const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
-  if (__builtin_expect(is_small, true))
-    StoreTileOf<kRows, kVectors, true>(sums, scales, end, columns, y, stride);
+  if (__builtin_expect(!is_small, false))
+    StoreTileOf<kRows, kVectors, kAnySum>(sums, scales, end, columns, y, stride);
+  else if (end.is_even)
+    StoreTileOf<kRows, kVectors, kSmallEven>(sums, scales, end, columns, y, stride);
   else
-    StoreTileOf<kRows, kVectors, false>(sums, scales, end, columns, y, stride);
+    StoreTileOf<kRows, kVectors, kSmallKind>(sums, scales, end, columns, y, stride);
+}
+
+template <SumKind kKind>
+GAPCAM_INLINE Raw QuadBytes(I (&sums)[4], FI scale, const ByteEndRegisters& end) {
+  return end.Bytes(end.Words<kKind>(sums[0], scale, sums[1], scale), end.Words<kKind>(sums[2], scale, sums[3], scale));
 }
 
 // Turns the sums of four neighbouring pixels into bytes: [pixel][4 channels].
 GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, bool is_small, const ByteEndRegisters& end, Byte* to) {
   Raw bytes;
-  if (__builtin_expect(is_small, true))
-    bytes = end.Bytes(end.Words<true>(sums[0], scale, sums[1], scale), end.Words<true>(sums[2], scale, sums[3], scale));
+  if (__builtin_expect(!is_small, false))
+    bytes = QuadBytes<kAnySum>(sums, scale, end);
+  else if (end.is_even)
+    bytes = QuadBytes<kSmallEven>(sums, scale, end);
   else
-    bytes =
-        end.Bytes(end.Words<false>(sums[0], scale, sums[1], scale), end.Words<false>(sums[2], scale, sums[3], scale));
+    bytes = QuadBytes<kSmallKind>(sums, scale, end);
   if (end.is_bounded) bytes = end.Bounded(bytes);
   vst1q_s8(to, bytes);
 }

@@ -53,6 +53,19 @@ GAPCAM_INLINE void AddGroups(I (&sums)[kVectors][kRows], const char* const (&row
   AddLanes<kRows, kVectors, kCount>(sums, x, w);
 }
 
+// Adds the groups from byte k on that do not fill a vector. Moves `w` behind their weights.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void AddRest(I (&sums)[kVectors][kRows], const char* const (&rows)[kRows], size_t k, uint32_t groups,
+                           const char*& w) {
+  switch (groups % 4) {
+    case 1: AddGroups<kRows, kVectors, 1>(sums, rows, k, w); break;
+    case 2: AddGroups<kRows, kVectors, 2>(sums, rows, k, w); break;
+    case 3: AddGroups<kRows, kVectors, 3>(sums, rows, k, w); break;
+    default: break;
+  }
+  w += groups % 4 * kVectors * kSumBytes;
+}
+
 // Adds one run to kRows rows. Moves `w` behind the weights of the run.
 template <int kRows, int kVectors>
 GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t step, uint32_t groups, const char*& w) {
@@ -61,13 +74,7 @@ GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t st
   const size_t whole = groups / 4 * 16;
   size_t k = 0;
   for (; k < whole; k += 16, w += 4 * kVectors * kSumBytes) AddGroups<kRows, kVectors, 4>(sums, rows, k, w);
-  switch (groups % 4) {
-    case 1: AddGroups<kRows, kVectors, 1>(sums, rows, k, w); break;
-    case 2: AddGroups<kRows, kVectors, 2>(sums, rows, k, w); break;
-    case 3: AddGroups<kRows, kVectors, 3>(sums, rows, k, w); break;
-    default: break;
-  }
-  w += groups % 4 * kVectors * kSumBytes;
+  AddRest<kRows, kVectors>(sums, rows, k, groups, w);
 }
 
 // Interleaves four rows of 16 channels: lane i of vector v of `to` holds the bytes of channel 4v + i.
@@ -91,6 +98,25 @@ GAPCAM_INLINE void StartSums(I (&sums)[kVectors][kRows], const int32_t* bias) {
     const I start = LoadSums(bias + GAPCAM_AT(v) * kSumLanes);
     Unrolled<kRows>(GAPCAM_BODY(r) { sums[GAPCAM_AT(v)][GAPCAM_AT(r)] = start; });
   });
+}
+
+// The sums of a tile: the bias and the products of all runs from `at` on.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors][kRows], const int32_t* bias, const char* const* runs, size_t at,
+                               uint32_t taps, size_t step, uint32_t groups, const char*& w) {
+  if constexpr (kRows == 5 && kVectors == 4) {
+    if (taps == 1 || groups % 4 == 0) {
+      const size_t whole = groups / 4 * 16;
+      StartRuns(sums, bias, runs, at, taps, step, whole, w);
+      if (groups % 4 == 0) return;
+      const char* rows[kRows];
+      Unrolled<kRows>(GAPCAM_BODY(r) { rows[GAPCAM_AT(r)] = Pinned(runs[0] + at + GAPCAM_AT(r) * step); });
+      AddRest<kRows, kVectors>(sums, rows, whole, groups, w);
+      return;
+    }
+  }
+  StartSums<kRows, kVectors>(sums, bias);
+  for (uint32_t t = 0; t < taps; ++t) AddRun<kRows, kVectors>(sums, runs[t] + at, step, groups, w);
 }
 
 // Ends a tile: see StoreTile. The sums contain the bias already.

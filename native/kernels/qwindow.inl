@@ -41,14 +41,42 @@ struct QuantWindow {
   GAPCAM_MEMBER uint32_t Quads() const { return CeilDiv(out_width, 4); }
 };
 
+template <int kSize, int kStride>
+struct WindowSizes {
+  static constexpr int kPhases = kStride % kGroupStart ? 2 : 1;
+  static constexpr int kGroups = (kSize + kPhases - 1 + kTapGroup - 1) / kTapGroup;
+  static constexpr int kAcross = 3 * kStride + kSize;  // pixels under four results
+  static constexpr int kPhaseBytes = kGroups * kSize * kOperandsBytes;
+};
+
+// Adds one part of the weights to kRows rows of four pixels. `place` is that of the first pixel in each group.
+template <int kSize, int kStride, int kRows>
+GAPCAM_INLINE void AddWindow(I (&sums)[kRows][4], const char* const* groups, size_t place, const char* w) {
+  typedef WindowSizes<kSize, kStride> Sizes;
+  Unrolled<Sizes::kGroups>(GAPCAM_BODY(j) {
+    const char* from = Pinned(groups[GAPCAM_AT(j)] + place);
+    Unrolled<Sizes::kAcross>(GAPCAM_BODY(at) {
+      const Operands x = LoadOperands(from + GAPCAM_AT(at) * kPixelBytes);
+      Unrolled<kRows>(GAPCAM_BODY(r) {
+        Unrolled<4>(GAPCAM_BODY(i) {
+          constexpr int kx = GAPCAM_AT(at) - GAPCAM_AT(i) * kStride;
+          if constexpr (kx >= 0 && kx < kSize)
+            sums[GAPCAM_AT(r)][GAPCAM_AT(i)] =
+                Dot(sums[GAPCAM_AT(r)][GAPCAM_AT(i)], x,
+                    LoadOperands(w + GAPCAM_AT(r) * Sizes::kPhaseBytes + (GAPCAM_AT(j) * kSize + kx) * kOperandsBytes));
+        });
+      });
+    });
+  });
+}
+
 // The rows of a kSize × kSize kernel with dilation 1.
 template <int kSize, int kStride, int kRows>
 static void QuantWindowRows(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
                             const ByteEnd& how, Byte* quads) {
-  constexpr int kPhases = kStride % kGroupStart ? 2 : 1, kGroups = (kSize + kPhases - 1 + kTapGroup - 1) / kTapGroup;
-  constexpr int kAcross = 3 * kStride + kSize;
-  constexpr int kPhaseBytes = kGroups * kSize * kOperandsBytes;
+  constexpr int kPhaseBytes = WindowSizes<kSize, kStride>::kPhaseBytes;
   const ByteEndRegisters end(how);
+  const uint32_t parts = window.parts[block];
   const bool is_small = window.is_small[block];
   const uint32_t count = window.Quads();
   for (int v = 0; v < 4; ++v) {
@@ -59,22 +87,12 @@ static void QuantWindowRows(const QuantWindow& window, const char* const* groups
     for (uint32_t quad = 0; quad < count; ++quad) {
       I sums[kRows][4];
       Unrolled<kRows>(GAPCAM_BODY(r) { Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(r)][GAPCAM_AT(i)] = bias; }); });
-      Unrolled<kGroups>(GAPCAM_BODY(j) {
-        const char* from =
-            Pinned(groups[GAPCAM_AT(j)] + static_cast<size_t>(quad) * (4 * kStride * kPixelBytes) + v * kOperandsBytes);
-        Unrolled<kAcross>(GAPCAM_BODY(at) {
-          const Operands x = LoadOperands(from + GAPCAM_AT(at) * kPixelBytes);
-          Unrolled<kRows>(GAPCAM_BODY(r) {
-            Unrolled<4>(GAPCAM_BODY(i) {
-              constexpr int kx = GAPCAM_AT(at) - GAPCAM_AT(i) * kStride;
-              if constexpr (kx >= 0 && kx < kSize)
-                sums[GAPCAM_AT(r)][GAPCAM_AT(i)] =
-                    Dot(sums[GAPCAM_AT(r)][GAPCAM_AT(i)], x,
-                        LoadOperands(w + GAPCAM_AT(r) * kPhaseBytes + (GAPCAM_AT(j) * kSize + kx) * kOperandsBytes));
-            });
-          });
-        });
-      });
+      const size_t place = static_cast<size_t>(quad) * (4 * kStride * kPixelBytes) + v * kOperandsBytes;
+      AddWindow<kSize, kStride, kRows>(sums, groups, place, w);
+      if constexpr (WindowFormat::kParts > 1) {
+        for (uint32_t part = 1; __builtin_expect(part < parts, false); ++part)
+          AddWindow<kSize, kStride, kRows>(sums, groups, place, w + part * window.PartBytes());
+      }
       Unrolled<kRows>(GAPCAM_BODY(r) {
         StoreQuad(sums[GAPCAM_AT(r)], scale, is_small, end,
                   quads + ((GAPCAM_AT(r) * static_cast<size_t>(count) + quad) * 4 + v) * kSumBytes);

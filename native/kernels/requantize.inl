@@ -55,8 +55,34 @@ GAPCAM_INLINE void ByteLanes(const Byte* a, const Byte* b, Byte* y, uint32_t cou
   std::memcpy(y + i, rest[2], count - i);
 }
 
+#if defined(GAPCAM_TARGET_NEON)
+// Four floats of eight words.
+GAPCAM_INLINE V FloatsOf(int16x4_t words) { return vcvtq_f32_s32(vmovl_s16(words)); }
+
+// AddBytes for 16 bytes. Rounding before the clamp gives the same, because the limits are whole.
+GAPCAM_INLINE void AddSixteen(const ResidualEnd& end, const Byte* a, const Byte* b, Byte* y) {
+  const auto sum = [&](int16x4_t p, int16x4_t q) __attribute__((always_inline)) {
+    const V second = Rounded(Rounded(FloatsOf(q) * Set(end.b_scale)) + Set(end.shift));
+    return vqmovn_s32(vcvtnq_s32_f32(Rounded(FloatsOf(p) * Set(end.a_scale)) + second));
+  };
+  const int8x16_t p = vld1q_s8(a), q = vld1q_s8(b);
+  const int16x8_t p0 = vmovl_s8(vget_low_s8(p)), p1 = vmovl_high_s8(p), q0 = vmovl_s8(vget_low_s8(q)),
+                  q1 = vmovl_high_s8(q);
+  const int16x8_t low =
+      vcombine_s16(sum(vget_low_s16(p0), vget_low_s16(q0)), sum(vget_high_s16(p0), vget_high_s16(q0)));
+  const int16x8_t high =
+      vcombine_s16(sum(vget_low_s16(p1), vget_low_s16(q1)), sum(vget_high_s16(p1), vget_high_s16(q1)));
+  const int8x16_t bytes = vqmovn_high_s16(vqmovn_s16(low), high);
+  vst1q_s8(y, vminq_s8(vdupq_n_s8(static_cast<int8_t>(end.high)),
+                       vmaxq_s8(vdupq_n_s8(static_cast<int8_t>(end.low)), bytes)));
+}
+#endif
+
 // y = a + b, for `count` bytes. y may be a or b.
 GAPCAM_INLINE void AddBytes(const ResidualEnd& end, const Byte* a, const Byte* b, Byte* y, uint32_t count) {
+#if defined(GAPCAM_TARGET_NEON)
+  for (; count >= 16; count -= 16, a += 16, b += 16, y += 16) AddSixteen(end, a, b, y);
+#endif
   const V a_scale = Set(end.a_scale), b_scale = Set(end.b_scale), shift = Set(end.shift);
   ByteLanes(a, b, y, count, [&](V p, V q) __attribute__((always_inline)) {
     return Within(Rounded(p * a_scale) + Rounded(Rounded(q * b_scale) + shift), end.low, end.high);

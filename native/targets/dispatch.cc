@@ -74,8 +74,8 @@ const char* NeonDotUnsupported() {
 
 const char* NeonHalfUnsupported() {
   constexpr unsigned long kHalfPrecision = 1ul << 10;  // HWCAP_ASIMDHP
-  if (const char* why = NeonDotUnsupported()) return why;
-  return getauxval(AT_HWCAP) & kHalfPrecision ? nullptr : "the processor has no half precision (ARMv8.2 ASIMDHP)";
+  const bool has = getauxval(AT_HWCAP) & kHalfPrecision;
+  return has ? NeonDotUnsupported() : "the processor has no half precision (ARMv8.2 ASIMDHP)";
 }
 #endif
 
