@@ -32,6 +32,8 @@ export const factsSchema = z.strictObject({
   }),
   assumed: texts,
   origins: z.strictObject({ size: text, colour: text, scale: text, crop: text, labels: text, scores: text }),
+  /** Whether the plan computes in half precision because it was measured, and a sentence about it ('' if not asked for). */
+  precision: z.strictObject({ isHalf: z.boolean(), sentence: text }),
   heat: z.union([
     z.strictObject({ map: text, layout: z.enum(['nchw', 'nhwc']), classes: z.int().min(1), channels: z.int().min(1) }),
     z.strictObject({ reason: text }),

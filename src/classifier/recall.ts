@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 import { loadAddon } from '../addon.js'
+import { NativeEngine } from '../engine/native.js'
 import { placeOf, type PlanPlace } from '../engine/plan-cache.js'
 import { openCompiled, type OwnChoice } from '../engine/select.js'
 import { tuningFile } from '../engine/tuning.js'
@@ -50,12 +51,15 @@ export async function recallModel(options: ClassifierOptions, place: PlanPlace):
   }
   const { heat: head, ...facts } = checked.data
   const { engine: choice = 'auto', ...engineOptions } = options
-  const engine = await openCompiled(kept.compiled, choice as OwnChoice, engineOptions)
+  const measured = facts.precision.isHalf ? 'fp16' : 'fp32'
+  const precision = options.precision === 'auto' ? measured : options.precision
+  const engine = await openCompiled(kept.compiled, choice as OwnChoice, { ...engineOptions, precision })
   if ('why' in engine) {
     place.refuse(engine.why)
     return null
   }
   try {
+    if (facts.precision.sentence !== '' && engine instanceof NativeEngine) engine.remark(facts.precision.sentence)
     const { manifest, output, count, code } = facts
     const wiring = wire(engine, {
       path: options.model,

@@ -2,9 +2,10 @@
  * Opens a model from its file: reads and compiles it, and finds what file, manifest and the files beside it say. The result
  * is kept for the next start, which then loads nothing of this.
  */
-import type { CompiledModel } from '../engine/native.js'
+import type { EngineOptions } from '../engine/engine.js'
+import { NativeEngine, type CompiledModel } from '../engine/native.js'
 import { sourcesOf, type PlanPlace } from '../engine/plan-cache.js'
-import { openEngine } from '../engine/select.js'
+import { openEngine, type EngineChoice } from '../engine/select.js'
 import { planGrid } from '../heat/grid-plan.js'
 import type { HeatPlan } from '../heat/open.js'
 import { planHeat } from '../heat/plan.js'
@@ -20,6 +21,7 @@ import type { ModelFacts, OpenedModel } from './facts.js'
 import { findLabels, labelsFor, type GivenLabels } from './labels.js'
 import type { ClassifierOptions } from './options.js'
 import { originsOf } from './origins.js'
+import { judgePrecision } from './precision.js'
 import { readingFor } from './reading.js'
 import { notClassifier, wire } from './wiring.js'
 
@@ -48,15 +50,48 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
   const { novelty } = found.manifest
   const extra = [...extraOutputs, ...(novelty ? [novelty.output] : []), ...('reason' in heat ? [] : heat.extraOutputs)]
   const wanted = { ...engineOptions, outputs: [scores.name], inputSize, extraOutputs: extra, byteInputs: true }
+  const parts = { options, model, fileGraph: file.graph, graph, found, given, scores, assumed }
+  const open = (precision: ClassifierOptions['precision']) =>
+    openSurveyed(model, choice, { ...wanted, precision }, parts)
+  let opened = await open(options.precision)
+  try {
+    const precision =
+      options.precision === 'auto' ? await judgePrecision(opened, { model, wanted, isKept: place !== null }) : unasked
+    if (precision.isHalf) {
+      await opened.engine.close()
+      opened = await open('fp16')
+    }
+    const { engine, compiled, wiring } = opened
+    if (precision.sentence !== '' && engine instanceof NativeEngine) engine.remark(precision.sentence)
+    const known = { wiring, facts: { ...opened.facts, precision } }
+    const keeping = place && compiled && keep(place, compiled, { ...known, heat }, { model, given })
+    return { engine, ...known, heat, keeping: keeping ?? undefined }
+  } catch (error) {
+    await opened.engine.close()
+    throw error
+  }
+}
+
+/** An engine with what it was opened for. */
+type Surveyed = Pick<OpenedModel, 'engine' | 'wiring'> & {
+  readonly facts: Omit<OpenedModel['facts'], 'precision'>
+  readonly compiled: CompiledModel | undefined
+}
+
+const unasked: ModelFacts['precision'] = { isHalf: false, sentence: '' }
+
+async function openSurveyed(
+  model: LoadedModel,
+  choice: EngineChoice,
+  wanted: EngineOptions,
+  parts: Parts,
+): Promise<Surveyed> {
   let compiled: CompiledModel | undefined
   const engine = await openEngine(model, choice, wanted, (made) => {
     compiled = made
   })
   try {
-    const parts = { options, model, fileGraph: file.graph, graph, found, given, scores, assumed }
-    const known = await factsOf(engine, parts)
-    const keeping = place && compiled && keep(place, compiled, { ...known, heat }, { model, given })
-    return { engine, ...known, heat, keeping: keeping ?? undefined }
+    return { engine, compiled, ...(await factsOf(engine, parts)) }
   } catch (error) {
     await engine.close()
     throw error
@@ -96,7 +131,7 @@ interface Parts {
   readonly assumed: readonly string[]
 }
 
-async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pick<OpenedModel, 'wiring' | 'facts'>> {
+async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pick<Surveyed, 'wiring' | 'facts'>> {
   const { options, model, graph, found, given, scores } = parts
   const { manifest } = found
   const code = portCodes(graph).get(engine.inputs[0]?.name ?? '')
@@ -104,7 +139,7 @@ async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pic
   const { picture, count } = wiring
   const { labels, notices, origin } = labelsFor(given, scores.labels ?? found.ownLabels, count)
   const reading = await readingFor({ ...wiring, graph, scores, found, engine })
-  const facts: OpenedModel['facts'] = {
+  const facts: Surveyed['facts'] = {
     sha256: model.sha256,
     manifest,
     code: code ?? null,

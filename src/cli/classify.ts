@@ -32,6 +32,7 @@ export function classifyCommand(program: Command): void {
     'model',
     'labels',
     'engine',
+    'precision',
     'cudaPrecision',
     'threads',
     'inputSize',

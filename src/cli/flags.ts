@@ -16,6 +16,7 @@ const flags: Readonly<Record<string, string>> = {
   model: '--model <file>',
   labels: '--labels <file>',
   engine: '--engine <auto|cuda|native|onnxruntime>',
+  precision: '--precision <auto|fp32|fp16>',
   cudaPrecision: '--cuda-precision <auto|fp16|fp32>',
   threads: '--threads <n|auto>',
   inputSize: '--input-size <side|HxW>',

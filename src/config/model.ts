@@ -9,7 +9,7 @@ import type { Config } from './schema.js'
 
 /** The options of `openClassifier` that come from the configuration. */
 export interface ModelOptions
-  extends Pick<Config, 'engine' | 'threads' | 'cudaPrecision' | 'labels' | 'inputSize' | 'resize'> {
+  extends Pick<Config, 'engine' | 'threads' | 'precision' | 'cudaPrecision' | 'labels' | 'inputSize' | 'resize'> {
   readonly model: string
   readonly planCache: { readonly folder: string } | undefined
 }
@@ -42,11 +42,12 @@ function ownModel(config: Config): string {
  */
 export function modelOptions(config: Config): ModelOptions {
   const planCache = config.planCache ? { folder: planFolder(config) } : undefined
-  const { engine, threads, cudaPrecision, labels, inputSize, resize } = config
+  const { engine, threads, precision, cudaPrecision, labels, inputSize, resize } = config
   return {
     model: ownModel(config),
     engine,
     threads,
+    precision,
     cudaPrecision,
     labels,
     inputSize,

@@ -177,6 +177,12 @@ export const configSchema = z.strictObject({
     .enum(['auto', 'fp16', 'fp32'])
     .default('auto')
     .describe('precision of CUDA; auto is fp16 where that passes the self-test, else fp32'),
+  precision: z
+    .enum(['auto', 'fp32', 'fp16'])
+    .default('auto')
+    .describe(
+      'precision of the processor; auto is fp16 where an Arm processor has it and the first start, with kept plans, measured that the model stays right, else fp32',
+    ),
   cudaRestart: z
     .enum(['auto', 'always', 'never'])
     .default('auto')

@@ -5,6 +5,9 @@ import { loadAddon } from '../addon.js'
 import { decodeFile } from '../pixels/decode.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
+import { bytesFor } from '../engine/bytes.js'
+import { integerTest } from '../engine/integer-test.js'
+import { bestTarget } from '../engine/select.js'
 import { selfTest } from '../engine/self-test.js'
 import { frameOf } from '../frame.js'
 import { checksOf, failureOf, type Check, type DoctorContext, type Examination } from './check.js'
@@ -56,7 +59,10 @@ export const examineModel: Examination = async (context) => {
 async function kernels(): Promise<Check> {
   const loaded = loadAddon()
   if ('reason' in loaded) return skip('self-test', 'there is no native engine')
-  const wrong = await selfTest(loaded.addon, process.env['GAPCAM_TARGET'])
+  const { addon } = loaded
+  const target = process.env['GAPCAM_TARGET'] ?? bestTarget(addon)
+  const type = bytesFor(target, undefined)
+  const wrong = (await selfTest(addon, target)) ?? (type === null ? null : await integerTest(addon, target, type))
   return wrong === null
     ? ok('self-test', 'the kernels agree with plain loops')
     : fail(

@@ -30,7 +30,8 @@ export function compileModel(
   const compiled = compilePlan(prepared, {
     bytes: isForCuda ? null : bytesFor(target, options.integers),
     byteInputs: options.byteInputs ?? false,
-    ...(options.precision && !isForCuda ? { precision: options.precision } : {}),
+    isObserved: options.isObserved ?? false,
+    precision: options.precision === 'fp16' && !isForCuda ? 'fp16' : 'fp32',
     ...(options.extraOutputs ? { extraOutputs: options.extraOutputs } : {}),
     ...(tuning ? { separate: tuning.separate } : {}),
   })

@@ -87,9 +87,11 @@ export interface EngineOptions {
   readonly target?: string
   /**
    * 'fp16' computes convolutions in half precision on the CPU. It needs an Arm processor with ARMv8.2 FP16; elsewhere it is
-   * an error. Default 'fp32'.
+   * an error. 'auto' lets a classifier measure whether it may, and is 'fp32' otherwise. Default 'fp32'.
    */
-  readonly precision?: Precision | undefined
+  readonly precision?: Precision | 'auto' | undefined
+  /** Whether every value of the network is an output, to measure what the values reach. Default false. */
+  readonly isObserved?: boolean
   /** Precision of CUDA; 'auto' (the default) is fp16 if that passes the self-test, else fp32. */
   readonly cudaPrecision?: CudaPrecision | 'auto'
   /** Whether 8-bit networks compute in 8 bits rather than in float32; default where the target has kernels for it. */

@@ -5,6 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Addon, NativeSession, NativeStep, NativeTensor } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
+import { quantizedSteps } from '../model/quantized-steps.js'
 import type { Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
 
 /** A compiled model on its way to an executor, or to the disk and back. */
@@ -50,6 +51,8 @@ export interface StepTime extends NativeStep {
  */
 const runsATurn = 16
 
+const integerKinds: ReadonlySet<string> = new Set(Object.keys(quantizedSteps))
+
 /** An open plan on the CPU. Close it to free its arena and its threads. */
 export class NativeEngine implements Engine {
   readonly inputs: readonly EngineTensor[]
@@ -74,6 +77,11 @@ export class NativeEngine implements Engine {
     }
   }
 
+  /** Whether a step computes on bytes. */
+  get hasIntegers(): boolean {
+    return this.#session.steps.some(({ kind }) => integerKinds.has(kind))
+  }
+
   /** Runs the network `rounds` times and times each step, for `gapcam bench --steps`. */
   async profile(rounds: number): Promise<StepTime[]> {
     const times = await this.#session.profile(rounds)
@@ -93,6 +101,11 @@ export class NativeEngine implements Engine {
       reason: `${reason}; ${name} not used: ${why}`,
       rejected: [{ name, reason: why }, ...rejected],
     }
+  }
+
+  /** Adds a sentence to the reason of the description. */
+  remark(sentence: string): void {
+    this.#options = { ...this.#options, reason: `${this.#options.reason}; ${sentence}` }
   }
 
   close(): Promise<void> {

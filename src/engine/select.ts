@@ -8,8 +8,10 @@ import { GapcamError, messageOf } from '../errors.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import type { EngineName } from '../decision/prediction.js'
 import type { InputSize } from '../tensor.js'
+import { bytesFor } from './bytes.js'
 import { findCudaDevice, tryCuda } from './cuda-open.js'
 import type { Engine, EngineOptions, Rejection } from './engine.js'
+import { integerTest } from './integer-test.js'
 import { openNative, type CompiledModel, type NativeEngine } from './native.js'
 import { selfTest } from './self-test.js'
 import { resolveThreads } from './threads.js'
@@ -81,9 +83,12 @@ export async function wantedHere(addon: Addon, choice: OwnChoice, options: Engin
 
 const targetFor = (addon: Addon, options: EngineOptions): string => forcedTarget(options) ?? bestTarget(addon)
 
-/** The target that the options or the environment name. Half precision has one target. */
+/** The one target with half precision. */
+export const halfTarget = 'neonhalf'
+
+/** The target that the options or the environment name. */
 const forcedTarget = ({ target, precision }: EngineOptions): string | undefined =>
-  target ?? (precision === 'fp16' ? 'neonhalf' : process.env['GAPCAM_TARGET'])
+  target ?? (precision === 'fp16' ? halfTarget : process.env['GAPCAM_TARGET'])
 
 /** A compiled model, or what compiles one. */
 type Source = CompiledModel | ((wanted: Wanted) => CompiledModel | { readonly why: string })
@@ -217,9 +222,11 @@ async function tryNative({
     rejected: [...before, ...rejectedTargets(addon, target)],
     ...(target === undefined ? {} : { target }),
   }).catch((error: unknown): Failure => ({ why: messageOf(error), cause: error }))
-  const [wrong, opened] = await Promise.all([testedTarget(addon, target), opening])
-  if (wrong === null) return 'why' in opened ? opened : { engine: opened, compiled }
-  if (!('why' in opened)) await opened.close()
+  const [wrongFloats, opened] = await Promise.all([testedTarget(addon, target), opening])
+  if ('why' in opened) return wrongFloats === null ? opened : { why: wrongFloats }
+  const wrong = wrongFloats ?? (opened.hasIntegers ? await testedIntegers(addon, targetFor(addon, options)) : null)
+  if (wrong === null) return { engine: opened, compiled }
+  await opened.close()
   return { why: wrong }
 }
 
@@ -233,6 +240,12 @@ function testedTarget(addon: Addon, target: string | undefined): Promise<string 
   const supported = addon.describeTargets()
   const named = supported.find(({ name }) => name === target)
   if (target !== undefined && !named?.supported) {
+    if (target === halfTarget)
+      throw new GapcamError(
+        'ENGINE_UNAVAILABLE',
+        `half precision cannot be used: ${named?.reason ?? 'only Arm processors with ARMv8.2 FP16 have it'}`,
+        { hint: 'Leave the precision at auto or fp32.' },
+      )
     const why = named ? named.reason : `known targets are ${supported.map(({ name }) => name).join(', ')}`
     throw new GapcamError('ENGINE_UNAVAILABLE', `target ${target} cannot be used: ${why}`, {
       hint: 'Leave GAPCAM_TARGET unset to take the best one.',
@@ -240,6 +253,19 @@ function testedTarget(addon: Addon, target: string | undefined): Promise<string 
   }
   const test = selfTest(addon, target).catch((error: unknown) => `its self-test failed: ${messageOf(error)}`)
   selfTests.set(key, test)
+  return test
+}
+
+const integerTests = new Map<string, Promise<string | null>>()
+
+/** The self-test of a target's integer kernels, run once per process, and only for models that need them. */
+function testedIntegers(addon: Addon, target: string): Promise<string | null> {
+  const known = integerTests.get(target)
+  if (known) return known
+  const test = integerTest(addon, target, bytesFor(target, true) ?? 'uint8').catch(
+    (error: unknown) => `its self-test on bytes failed: ${messageOf(error)}`,
+  )
+  integerTests.set(target, test)
   return test
 }
 

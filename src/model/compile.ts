@@ -1,7 +1,7 @@
 /** The compiler: runs the passes on a prepared graph, lowers it to steps, groups chains and plans the memory. */
 import { withByteInputs } from './byte-input.js'
 import { groupChains } from './depth-first.js'
-import { planShape, type Draft } from './draft.js'
+import { planShape, withoutDeadTensors, type Draft } from './draft.js'
 import { Unsupported, type Constant, type Graph, type UnsupportedNode } from './graph.js'
 import { lowerGraph } from './lower.js'
 import { planMemory } from './memory.js'
@@ -20,6 +20,8 @@ export interface CompileOptions {
   readonly bytes?: ByteType | null
   /** Whether an input of which only the bytes are needed is bytes. Default false: real numbers, rounded by a step. */
   readonly byteInputs?: boolean
+  /** Whether every value of the network is an output and no steps are grouped, to measure what the values reach. */
+  readonly isObserved?: boolean
   /** 'fp16' is half precision, which only the target neonhalf computes. Default 'fp32'. */
   readonly precision?: Precision
   /** Names of groups that `gapcam tune` found faster as separate steps. */
@@ -64,7 +66,8 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
   }
   const lowered = lowerGraph(graph)
   if (!('draft' in lowered)) return lowered
-  const { separate, precision, byteInputs } = options
+  const { separate, precision, byteInputs, isObserved } = options
+  if (isObserved) return planOf(withAllOutputs(lowered.draft))
   const draft = groupChains(byteInputs ? withByteInputs(lowered.draft) : lowered.draft, new Set(separate))
   return planOf(precision === 'fp16' ? inHalfPrecision(draft) : draft)
 }
@@ -78,7 +81,18 @@ function withOutputs(graph: Graph, names: readonly string[]): Graph {
   return extra.length === 0 ? graph : { ...graph, outputs: [...graph.outputs, ...extra] }
 }
 
-function planOf(draft: Draft): Compiled {
+/** The draft with every float32 tensor that a step makes as an output. */
+function withAllOutputs(draft: Draft): Draft {
+  const made = new Set(draft.steps.flatMap(({ outputs }) => outputs.filter((id) => id !== null)))
+  const outputs = [...made]
+    .filter((id) => draft.tensors[id]!.type === 'float32')
+    .map((tensor) => ({ name: draft.tensors[tensor]!.name, tensor, layout: 'none' as const }))
+  return { ...draft, outputs }
+}
+
+function planOf(given: Draft): Compiled {
+  // Grouping, half precision and inputs of bytes leave tensors behind that no step makes.
+  const draft = withoutDeadTensors(given)
   const { offsets, arenaBytes, lowerBoundBytes } = planMemory(draft)
   const constants = new ConstantPool()
   const tensors = draft.tensors.map((tensor, id): PlanTensor => {

@@ -101,6 +101,28 @@ function typeOf(data: ConstantData): PlanType {
   return data instanceof Uint8Array ? 'uint8' : 'float32'
 }
 
+/** The draft without tensors that neither a step nor a port uses. */
+export function withoutDeadTensors(draft: Draft): Draft {
+  const { tensors, steps, inputs, outputs } = draft
+  const used = new Set<TensorId>()
+  const use = (id: TensorId | null): void => {
+    if (id !== null) used.add(id).add(tensors[id]!.root)
+  }
+  for (const step of steps) [...step.inputs, ...step.outputs].forEach(use)
+  for (const { tensor } of [...inputs, ...outputs]) use(tensor)
+  if (used.size === tensors.length) return draft
+  const kept = [...used].toSorted((a, b) => a - b)
+  const places = new Map(kept.map((id, place) => [id, place]))
+  const moved = (id: TensorId | null): TensorId | null => (id === null ? null : places.get(id)!)
+  const port = (each: DraftPort): DraftPort => ({ ...each, tensor: places.get(each.tensor)! })
+  return {
+    tensors: kept.map((id) => ({ ...tensors[id]!, root: places.get(tensors[id]!.root)! })),
+    steps: steps.map((step) => ({ ...step, inputs: step.inputs.map(moved), outputs: step.outputs.map(moved) })),
+    inputs: inputs.map(port),
+    outputs: outputs.map(port),
+  }
+}
+
 /** Leading dimensions that `planShape` joins must broadcast as one: an operand has all of them or none. */
 function checkBroadcast(operands: readonly (readonly number[])[], result: readonly number[]): void {
   const kept = maxRank - 1

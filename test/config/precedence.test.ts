@@ -69,6 +69,7 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   hungAfterMs: [2001, 2002, 2003],
   progressFile: ['/a', '7', '/c'],
   waitForCameras: [true, true, true],
+  precision: ['fp32', 'fp16', 'fp32'],
   cudaPrecision: ['fp16', 'fp32', 'fp16'],
   cudaRestart: ['always', 'never', 'always'],
   'page.enabled': [false, false, false],
