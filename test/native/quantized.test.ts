@@ -78,21 +78,21 @@ describe.skipIf(shared === null)('whole 8-bit networks (skipped without the shar
   }, 240_000)
 
   it.each([
-    ['cortex-a72', 'neon'],
-    ['cortex-a76', 'neondot'],
-    ['max', 'neondot'],
+    ['cortex-a72', 'neon', networks.length],
+    ['cortex-a76', 'neondot', networks.length],
+    ['max', 'neondot', 1],
   ])(
     'have the scalar bits on %s, by kernels of %s',
-    async (processor, target) => {
+    async (processor, target, count) => {
       const qemu = ['qemu-aarch64', '-cpu', processor, '-L', '/usr/aarch64-linux-gnu', node]
-      const found = await run(qemu, 'arm64', cases)
+      const found = await run(qemu, 'arm64', cases.slice(0, count))
       for (const [i, result] of found.entries()) {
         expect(result.target).toBe(target)
         expect(result.kernels.filter((kernel) => /reference/.test(kernel) && !/dequantize/.test(kernel))).toEqual([])
         expect(result.values, networks[i]!).toEqual(right[i]!.values)
       }
-      expect(found).toHaveLength(networks.length)
+      expect(found).toHaveLength(count)
     },
-    120_000,
+    300_000,
   )
 })
