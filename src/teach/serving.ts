@@ -59,6 +59,7 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
         },
         assumed: [],
         origins: { size: from, colour: from, scale: from, crop: from, labels: from, scores: from },
+        precision: { isHalf: false, sentence: '' },
       },
       heat: heatPlan(head, parts),
       keeping: undefined,
