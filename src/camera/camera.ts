@@ -3,6 +3,7 @@
  * Sources do not retry and do not watch the age of frames; the supervisor above them does.
  */
 import type { Frame } from '../frame.js'
+import type { PictureNeed } from './decode-size.js'
 
 /** What a camera is asked for. A source ignores what does not apply to it. */
 export interface CameraOptions {
@@ -15,6 +16,13 @@ export interface CameraOptions {
   readonly loop?: boolean | undefined
   /** How long each picture of a folder stays, in milliseconds. */
   readonly holdMs?: number | undefined
+  /**
+   * What is needed of each picture now; empty: all of it. A source reads it for each picture, or when it is opened. Absent:
+   * pictures are never reduced.
+   */
+  readonly needs?: (() => readonly PictureNeed[]) | undefined
+  /** Reduce streams of ffmpeg and GStreamer too, whose pictures cannot be had at full size again. */
+  readonly fitsStreams?: boolean | undefined
   /** Input options for ffmpeg, each a name followed by its value; see docs/cameras.md. */
   readonly ffmpegOptions?: readonly string[] | undefined
 }

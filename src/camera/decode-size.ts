@@ -2,7 +2,7 @@
  * How large a camera's pictures must be for the zones that look at them: no pixel is decoded that no zone needs. Pure
  * functions from what zones need to a scale, and from a scale to what a decoder, a stream or a device is asked for.
  */
-import type { Region, ResizeMode } from '../pixels/spec.js'
+import type { PreprocessSpec } from '../pixels/spec.js'
 
 /** A size in pixels. */
 export interface Size {
@@ -10,13 +10,8 @@ export interface Size {
   readonly height: number
 }
 
-/** What one zone makes of a picture: a part of it, in shares, becomes an input of so many pixels. */
-export interface PictureNeed extends Size {
-  readonly part: Region
-  readonly resize: ResizeMode
-  /** The input is turned by a quarter against the frame. */
-  readonly isTurned?: boolean | undefined
-}
+/** What one zone makes of a picture: a part of it becomes an input of so many pixels. */
+export type PictureNeed = Pick<PreprocessSpec, 'width' | 'height' | 'resize' | 'roi' | 'rotate'>
 
 /**
  * The least scale, up to 1, at which no zone enlarges its part of a full picture of this size; 1 without needs. What a
@@ -24,13 +19,26 @@ export interface PictureNeed extends Size {
  */
 export function scaleNeeded(full: Size, needs: readonly PictureNeed[]): number {
   if (needs.length === 0) return 1
-  return Math.min(1, Math.max(...needs.map((need) => scaleOf(full, need))))
+  let scale = 0
+  for (const need of needs) scale = Math.max(scale, scaleOf(full, need))
+  return Math.min(1, scale)
 }
 
-function scaleOf(full: Size, { part, resize, width, height, isTurned = false }: PictureNeed): number {
-  const across = (isTurned ? height : width) / (part.width * full.width)
-  const down = (isTurned ? width : height) / (part.height * full.height)
-  return resize === 'contain' ? Math.min(across, down) : Math.max(across, down)
+/** Pixels of the input in the frame's directions, and which of the two must be filled. */
+export function extentOf({ roi, resize, width, height, rotate }: PictureNeed): {
+  readonly across: number
+  readonly down: number
+  readonly isContained: boolean
+} {
+  const isTurned = rotate === 90 || rotate === 270
+  const [wide, high] = isTurned ? [height, width] : [width, height]
+  return { across: wide / (roi?.width ?? 1), down: high / (roi?.height ?? 1), isContained: resize === 'contain' }
+}
+
+function scaleOf(full: Size, need: PictureNeed): number {
+  const extent = extentOf(need)
+  const [across, down] = [extent.across / full.width, extent.down / full.height]
+  return extent.isContained ? Math.min(across, down) : Math.max(across, down)
 }
 
 /** By how much libjpeg shrinks a picture while it decodes. */

@@ -9,6 +9,7 @@ import { GapcamError } from '../errors.js'
 import type { Camera, CameraOptions } from './camera.js'
 import { openChild, type ChildSource } from './child.js'
 import { y4mCutter } from './cutters.js'
+import { extentOf } from './decode-size.js'
 import {
   formatVersion,
   passthrough,
@@ -67,10 +68,11 @@ function sourceOf(
   uri: string,
   input: readonly string[],
   version: FormatVersion,
-  { width, height, fps }: CameraOptions,
+  options: CameraOptions,
   { isLive }: { readonly isLive: boolean },
 ): ChildSource {
-  const size = width && height ? `${width}:${height}:` : ''
+  const { width, height, fps } = options
+  const size = width && height ? `${width}:${height}:` : fittingScale(options)
   // The pixel path reads limited range; newer ffmpegs would pass the full range of JPEG through.
   const filters = [...(fps ? [rateFilter(fps)] : []), `scale=${size}out_range=tv`]
   const output = [
@@ -111,6 +113,24 @@ function sourceOf(
     isLive,
     explain: (why) => openFault(uri, isLive, why),
   }
+}
+
+/**
+ * The size that zones need, as expressions of ffmpeg's filter: it alone knows the size of the stream. See `scaleNeeded`; a
+ * scale near 1 is not worth a scaler.
+ */
+function fittingScale({ needs, fitsStreams }: CameraOptions): string {
+  const all = fitsStreams ? (needs?.() ?? []) : []
+  if (all.length === 0) return ''
+  const each = all
+    .map(extentOf)
+    .map(
+      ({ across, down, isContained }) =>
+        `${isContained ? 'min' : 'max'}(${across.toFixed(2)}/iw,${down.toFixed(2)}/ih)`,
+    )
+  const scale = each.reduce((most, next) => `max(${most},${next})`)
+  const side = (length: 'iw' | 'ih'): string => `'if(gt(${scale},0.86),${length},2*ceil(${length}*${scale}/2))'`
+  return `w=${side('iw')}:h=${side('ih')}:flags=bilinear:`
 }
 
 /** How ffmpeg is told what to open. */

@@ -4,6 +4,7 @@ import { GapcamError } from '../errors.js'
 import { redact } from '../secrets.js'
 import type { Camera, CameraOptions } from './camera.js'
 import { openChild, type ChildSource } from './child.js'
+import { scaleNeeded, streamSize } from './decode-size.js'
 import { paddedCutter, rawCutter } from './cutters.js'
 import { programPath, requireProgram } from './programs.js'
 
@@ -16,7 +17,7 @@ const defaults = { width: 640, height: 480, fps: 30 } as const
 export function openGstreamer(pipeline: string, options: CameraOptions): Camera {
   return openChild(async () => {
     requireProgram('gst-launch-1.0', `gst:${pipeline}`, 'gstreamer1.0-tools gstreamer1.0-plugins-base')
-    const { width, height } = sizeOf(options, 8)
+    const { width, height } = sizeOf(fitting(options), 8)
     const words = pipeline.split(/\s+/).filter((word) => word !== '')
     const caps = `video/x-raw,format=I420,width=${width},height=${height}`
     return {
@@ -76,6 +77,13 @@ export function csiProgram(): string | null {
   const libcamera = ['rpicam-vid', 'libcamera-vid'].find((program) => programPath(program) !== null)
   if (libcamera) return libcamera
   return existsSync('/tmp/argus_socket') && programPath('gst-launch-1.0') !== null ? 'argus' : null
+}
+
+/** The options with the size that zones need, where that is smaller than the wanted one. */
+function fitting(options: CameraOptions): CameraOptions {
+  const { width = defaults.width, height = defaults.height, needs, fitsStreams } = options
+  const size = fitsStreams && needs ? streamSize({ width, height }, scaleNeeded({ width, height }, needs())) : null
+  return size === null ? options : { ...options, ...size }
 }
 
 /** The wanted size with a width of whole steps, which keeps the rows of programs that align them free of padding. */

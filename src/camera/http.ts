@@ -7,9 +7,9 @@ import type { CameraAddress } from '../address/camera.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { frameOf, type Frame } from '../frame.js'
 import { decodePicture } from '../pixels/decode.js'
-import type { RgbImage } from '../pixels/image.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { cameraAddress, openPiped, openStream } from './ffmpeg.js'
+import { decodeFitting, type EncodedPicture } from './fitting.js'
 import { HttpClient } from './http-client.js'
 import { JpegCutter } from './jpeg-cutter.js'
 import { Pace } from './pace.js'
@@ -78,10 +78,10 @@ class HttpCamera implements Camera {
       return this.#ffmpeg.open(signal)
     }
     this.#isStill = kind === 'still'
-    if (this.#isStill) this.#first = this.#stillOf(await this.#decode(await bodyOf(response)))
+    if (this.#isStill) this.#first = await this.#decode(await bodyOf(response), { seq: ++this.#seq }, false)
     else {
       this.#read(response)
-      this.#first = await this.#nextDecoded(signal)
+      this.#first = await this.#nextDecoded(signal, false)
     }
     const { width, height } = this.#first
     const { shown } = this.#address
@@ -129,21 +129,17 @@ class HttpCamera implements Camera {
 
   async #nextStill(signal: AbortSignal): Promise<Frame> {
     const response = await this.#client.get(AbortSignal.any([signal, this.#closing.signal]))
-    return this.#stillOf(await this.#decode(await bodyOf(response)))
-  }
-
-  #stillOf(image: RgbImage): Frame {
-    return frameOf(image, { seq: ++this.#seq })
+    return this.#decode(await bodyOf(response), { seq: ++this.#seq })
   }
 
   /** The newest picture that can be decoded. A damaged one counts as dropped; the first in a row is reported. */
-  async #nextDecoded(signal: AbortSignal): Promise<Frame> {
+  async #nextDecoded(signal: AbortSignal, mayShrink = true): Promise<Frame> {
     for (;;) {
       const { jpeg, seq, capturedNs } = await this.#nextArrived(signal)
       try {
-        const image = await this.#decode(jpeg)
+        const frame = await this.#decode(jpeg, { seq, capturedNs }, mayShrink)
         this.#isDecoding = true
-        return { ...frameOf(image, { seq }), capturedNs }
+        return frame
       } catch (error) {
         if (!(error instanceof GapcamError) || error.code !== 'PICTURE_INVALID') throw error
         this.#undecodable++
@@ -173,10 +169,12 @@ class HttpCamera implements Camera {
     }
   }
 
-  #decode(bytes: Uint8Array): Promise<RgbImage> {
-    const { width, height } = this.#options
-    const size = width && height ? { width, height } : undefined
-    return decodePicture(bytes, `of ${this.#address.shown}`, size)
+  /** A picture as a frame; the one that tells the size is not shrunk. A wanted size is the only one. */
+  async #decode(bytes: Uint8Array, facts: EncodedPicture['facts'], mayShrink = true): Promise<Frame> {
+    const { width, height, needs } = this.#options
+    const name = `of ${this.#address.shown}`
+    if (!width || !height) return decodeFitting({ bytes, name, facts }, mayShrink ? (needs?.() ?? []) : [])
+    return { ...frameOf(await decodePicture(bytes, name, { width, height })), ...facts }
   }
 
   async close(): Promise<void> {

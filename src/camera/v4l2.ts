@@ -4,7 +4,8 @@ import { loadAddon, type CapturedFrame, type NativeCapture, type VideoDevice } f
 import { errorTable, GapcamError, messageOf, type ErrorCode } from '../errors.js'
 import type { Frame, PixelFormat } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
-import { decodePicture } from '../pixels/decode.js'
+import { smallestMode, scaleNeeded, type Size } from './decode-size.js'
+import { decodeFitting } from './fitting.js'
 
 /** V4L2's four-character codes for the formats that the pixel path reads. */
 const formats: Readonly<Record<string, PixelFormat>> = {
@@ -49,7 +50,8 @@ class V4l2Camera implements Camera {
         'CAMERA_TOOL_MISSING',
         `camera ${this.#path}: V4L2 needs the native addon; ${loaded.reason}`,
       )
-    const { width, height, fps } = this.#options
+    const { fps } = this.#options
+    const { width, height } = this.#size()
     // The addon reads absent sizes as its own defaults.
     const wanted = { ...(width ? { width } : {}), ...(height ? { height } : {}), ...(fps ? { fps } : {}) }
     const capture = new loaded.addon.Capture(this.#path, wanted)
@@ -70,6 +72,16 @@ class V4l2Camera implements Camera {
       capture.close()
       throw await explained(error, this.#path)
     }
+  }
+
+  /** The wanted size, or a smaller mode of the device that serves the zones as well. */
+  #size(): Partial<Size> {
+    const { width, height, needs } = this.#options
+    const loaded = loadAddon()
+    if (!width || !height || !needs || 'reason' in loaded)
+      return { ...(width ? { width } : {}), ...(height ? { height } : {}) }
+    const full = { width, height }
+    return smallestMode(modesOf(this.#path, loaded.addon.describeVideoDevice), full, scaleNeeded(full, needs()))
   }
 
   async next(signal: AbortSignal): Promise<Frame | null> {
@@ -130,19 +142,17 @@ class V4l2Camera implements Camera {
     captured.copyTo(jpeg)
     const { seq, capturedNs } = captured
     captured.release()
-    const { data, width, height } = await decodePicture(jpeg, `frame ${seq} of ${this.#path}`)
-    return {
-      seq,
-      capturedNs,
-      wallTime: Date.now(),
-      format: 'rgb24',
-      width,
-      height,
-      stride: width * 3,
-      pixels: data,
-      copyTo: (target) => target.set(data),
-      release: () => undefined,
-    }
+    const name = `frame ${seq} of ${this.#path}`
+    return decodeFitting({ bytes: jpeg, name, facts: { seq, capturedNs } }, this.#options.needs?.() ?? [])
+  }
+}
+
+/** The sizes of a device; none where it cannot be asked, which opening it explains. */
+function modesOf(path: string, describeDevice: (path: string) => VideoDevice): readonly Size[] {
+  try {
+    return describeDevice(path).formats.flatMap(({ sizes }) => sizes.map(([width, height]) => ({ width, height })))
+  } catch {
+    return []
   }
 }
 

@@ -67,6 +67,12 @@ const camera = z.strictObject({
   fps: z.number().min(0).optional().describe('maximum frames per second; 0 for no limit'),
   width: z.int().min(16).max(8192).optional().describe('requested width in pixels'),
   height: z.int().min(16).max(8192).optional().describe('requested height in pixels'),
+  decode: z
+    .enum(['fit', 'full'])
+    .optional()
+    .describe(
+      'fit: pictures no larger than needed, streams of ffmpeg and GStreamer too; full: never reduced; default fit for JPEG and V4L2 cameras with zones',
+    ),
   loop: z.boolean().optional().describe('start again at the end of a file or folder'),
   holdMs: z.number().min(0).optional().describe('how long each picture of a folder is shown'),
   ffmpegOptions: ffmpegOptions

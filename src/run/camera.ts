@@ -4,6 +4,7 @@
  * light goes out, it needs no power and no bus, and other programs can use it. Switching it on costs what a start costs.
  */
 import type { CameraDescription, CameraOptions } from '../camera/camera.js'
+import type { PictureNeed } from '../camera/decode-size.js'
 import { openCamera } from '../camera/sources.js'
 import type { Clock } from '../clock.js'
 import { sourceReader } from '../config/credentials.js'
@@ -14,6 +15,7 @@ import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
 import { undecided } from '../decision/decision.js'
+import type { CameraLens } from '../zone/camera-lens.js'
 import { PictureRequests, type CaptureOptions, type Picture } from '../zone/picture.js'
 import type { AnyZone } from '../zone/missing.js'
 import { sharedFrame } from '../zone/shared-frame.js'
@@ -34,6 +36,8 @@ export interface NodeCameraOptions {
   readonly zones: readonly AnyZone[]
   /** Shown each frame before the zones; default: regions stay where they were drawn. */
   readonly view?: Pick<CameraView, 'opened' | 'observe'> | undefined
+  /** Checks the whole picture while no question of the camera's own does; default: no such checks. */
+  readonly lens?: Pick<CameraLens, 'opened' | 'look'> | undefined
   readonly publisher: Publisher
   readonly metrics: Metrics
   readonly clock: Clock
@@ -55,6 +59,9 @@ export class NodeCamera {
   readonly #options: NodeCameraOptions
   /** Pictures of the whole frame, where no zone of the camera draws them. */
   readonly #pictures = new PictureRequests()
+  /** One list, filled anew for each picture. */
+  readonly #needs: PictureNeed[] = []
+  #decodedWidth = 0
   #isLive = false
   #isOpen = false
   #description: CameraDescription | null = null
@@ -126,7 +133,7 @@ export class NodeCamera {
       {
         loop,
         frameMs: limits.hungAfterMs * zoneCount + turnSlackMs,
-        make: () => openCamera(source(), cameraOptions(this.config)),
+        make: () => openCamera(source(), { ...cameraOptions(this.config), ...this.#decoding() }),
         hasWorked: hasRun,
         isPatient: limits.waitForCameras,
         clock,
@@ -135,6 +142,7 @@ export class NodeCamera {
           this.#isLive = isLive
           this.#isOpen = true
           this.#options.view?.opened(isLive)
+          this.#options.lens?.opened(isLive)
           for (const zone of this.zones) zone.opened(isLive)
           this.#opened(description, isSwitchedOn ? 'enabled' : isRecovery ? 'recovered' : 'first')
           isSwitchedOn = false
@@ -148,6 +156,24 @@ export class NodeCamera {
       },
       signal,
     )
+  }
+
+  /** No pixel is decoded that no zone needs. A camera without zones decodes all of them, unless it is set. */
+  #decoding(): Pick<CameraOptions, 'needs' | 'fitsStreams'> {
+    const { decode } = this.config
+    const { settings } = this.#options
+    if (decode === 'full') return {}
+    const isFitted = (): boolean => decode === 'fit' || this.zones.some(({ definition }) => definition.zone !== null)
+    return {
+      needs: () => {
+        this.#needs.length = 0
+        if (!isFitted()) return this.#needs
+        for (const { key, view } of this.zones)
+          if (view && settings.findZone(key)?.isSwitchedOn !== false) this.#needs.push(view.current.spec)
+        return this.#needs
+      },
+      fitsStreams: decode === 'fit',
+    }
   }
 
   /** The next frame as a picture: of its own question where it has one, else without any. */
@@ -169,8 +195,11 @@ export class NodeCamera {
 
   async #take(frame: Frame): Promise<void> {
     this.#lastFrameMs = this.#options.clock.now()
+    this.#tellDecoded(frame)
     this.#options.view?.observe(frame, this.#lastFrameMs)
     const { zones } = this
+    const hasOwn = zones.some(({ key }) => key === this.config.id)
+    if (!hasOwn) await this.#options.lens?.look(frame, this.#lastFrameMs)
     const [first] = zones
     if (zones.length === 1 && !this.#pictures.isAny) await first!.take(frame)
     else {
@@ -178,6 +207,18 @@ export class NodeCamera {
       await Promise.all([...zones.map((zone) => zone.take(shared)), this.#draw(shared)])
     }
     this.#options.onTaken()
+  }
+
+  /** Says once at which size pictures are decoded, where that is not their own. */
+  #tellDecoded({ width, height }: Frame): void {
+    if (width === this.#decodedWidth) return
+    const { width: wide = width, height: high = height } = this.#description ?? {}
+    if (width < wide)
+      this.#options.log.info(
+        { camera: this.config.id },
+        `pictures of ${wide} x ${high} are decoded at ${width} x ${height}: its zones need no more`,
+      )
+    this.#decodedWidth = width
   }
 
   async #draw(frame: Frame): Promise<void> {

@@ -13,6 +13,7 @@ import type { AnyZone } from '../zone/missing.js'
 import { sharedFrame } from '../zone/shared-frame.js'
 import { cameraOptions } from './camera.js'
 import { brightnessMeter, Exposure } from './exposure.js'
+import type { CameraView } from './views.js'
 
 export interface OnceCameraOptions {
   readonly config: CameraConfig
@@ -38,14 +39,22 @@ export class OnceCamera {
   }
 
   /** Shows the picture to zones, which publish what they see. Resolves with what is wrong with the camera, or null. */
-  async show(zones: readonly AnyZone[], publisher: Pick<Publisher, 'cameraStatus'>): Promise<GapcamError | null> {
+  async show(
+    zones: readonly AnyZone[],
+    publisher: Pick<Publisher, 'cameraStatus'>,
+    view: Pick<CameraView, 'show'>,
+  ): Promise<GapcamError | null> {
     const frame = await this.frame
     if (frame instanceof GapcamError) return this.#lose(frame, zones, publisher)
     publisher.cameraStatus(this.id, 'online')
+    view.show(frame, this.#camera?.isLive ?? false)
     const shared = sharedFrame(frame, Math.max(1, zones.length))
     if (zones.length === 0) shared.release()
     await Promise.all(zones.map((zone) => zone.take(shared)))
-    const unread = zones.find((zone) => zone.classifier !== null && zone.frames === 0)
+    // A zone whose camera shows another view says so and does not look.
+    const unread = zones.find(
+      ({ classifier, frames, decision }) => classifier !== null && frames === 0 && decision.reason !== 'moved',
+    )
     if (!unread) return null
     const fault = new GapcamError('FRAME_INVALID', `camera ${this.id}: its picture cannot be used`)
     return this.#lose(fault, zones, publisher)

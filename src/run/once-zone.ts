@@ -10,6 +10,7 @@ import { Zone } from '../zone/zone.js'
 import type { EngineTurns } from '../zone/zone-options.js'
 import type { LastSaid } from './last-said.js'
 import type { Settings } from './settings.js'
+import type { Views } from './views.js'
 import type { PreparedZone } from './zones.js'
 
 export interface OnceZoneOptions {
@@ -17,6 +18,7 @@ export interface OnceZoneOptions {
   readonly settings: Settings
   readonly publisher: Publisher
   readonly lastSaid: LastSaid
+  readonly views: Views
   readonly turns: EngineTurns
   readonly metrics: Metrics
   readonly clock: Clock
@@ -25,7 +27,7 @@ export interface OnceZoneOptions {
 
 /** Frames in a row, smoothing and dwell times have no meaning for one picture; threshold, margin and transitions have. */
 export function openZone(given: ZoneDefinition, prepared: PreparedZone, options: OnceZoneOptions): AnyZone {
-  const { config, settings, publisher, lastSaid, clock, log } = options
+  const { config, settings, publisher, lastSaid, views, clock, log } = options
   const { key } = given
   if ('fault' in prepared) return new MissingZone({ definition: given, fault: prepared.fault, publisher, clock })
   const definition: ZoneDefinition = { ...given, trigger: { kind: 'always' }, dwell: { ...given.dwell, dwellMs: {} } }
@@ -37,6 +39,7 @@ export function openZone(given: ZoneDefinition, prepared: PreparedZone, options:
     definition,
     classifier,
     topK: config.topK,
+    anchor: given.zone === null ? undefined : views.of(given.camera).anchorOf(definition),
     settings: () => ({ ...now, policy }),
     first: lastSaid.of(key, classifier.labels) ?? undefined,
     onWarning: (sentence) => log.warn({ zone: key }, `zone ${key}: ${sentence}`),

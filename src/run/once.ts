@@ -32,6 +32,7 @@ import { openParts, rowsOf } from './parts.js'
 import { discoveryPrefix, openPublisher } from './publishing.js'
 import { openSettings, type Settings } from './settings.js'
 import { OnceCamera } from './once-camera.js'
+import { openViews } from './views.js'
 import { prepareZones } from './zones.js'
 import { Turns } from './turns.js'
 
@@ -228,7 +229,8 @@ async function look(
   const [queue, metrics] = [new Turns(), createMetrics(systemClock.now())]
   // There is no next frame to wait for: no turn is too late.
   const turns: EngineTurns = { take: (work, wish) => queue.take(work, { ...wish, untilMs: Infinity }) }
-  const shared = { ...options, settings, publisher, lastSaid, turns, metrics, clock: systemClock }
+  const views = openViews(stateDirectory(options.config), options.log, systemClock)
+  const shared = { ...options, settings, publisher, lastSaid, views, turns, metrics, clock: systemClock }
   const zones = definitions
     .filter(({ key, camera }) => settings.camera(camera).isEnabled && settings.zone(key).isSwitchedOn)
     .map((definition) => openZone(definition, prepared.get(definition.key)!, shared))
@@ -238,10 +240,9 @@ async function look(
   try {
     await Promise.all(
       seen.cameras.map(async (camera) => {
-        const fault = await camera.show(
-          zones.filter((zone) => zone.camera === camera.id),
-          publisher,
-        )
+        const own = zones.filter((zone) => zone.camera === camera.id)
+        views.of(camera.id).keep(definitions.filter((definition) => definition.camera === camera.id))
+        const fault = await camera.show(own, publisher, views.of(camera.id))
         if (fault) faults.push(fault)
       }),
     )
@@ -251,6 +252,7 @@ async function look(
   } finally {
     await seen.light?.off()
     await Promise.all(zones.map((zone) => zone.close()))
+    await views.close()
   }
   return { zones, faults }
 }

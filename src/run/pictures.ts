@@ -63,7 +63,7 @@ export class Pictures {
   /** Publishes the next frame of a camera, or a zone's part of it. Rejects with CAMERA_* when there is none, and with BROKER_UNREACHABLE. */
   async snapshot(zone: string, signal: AbortSignal): Promise<Fields> {
     const whole = await this.#capture(zone, { maxSide: snapshotSide, signal })
-    const shape = this.#options.zone(zone)?.shape
+    const shape = this.#options.zone(zone)?.view?.shape
     const picture = shape ? { ...whole, ...croppedTo(whole, withinPicture(boundsOf(shape))) } : whole
     const { encodeJpeg } = await import('../pixels/jpeg.js')
     return { ...this.#publish('image', zone, await encodeJpeg(picture)), ...pictureFields(zone, picture) }

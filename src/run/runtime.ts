@@ -31,6 +31,7 @@ import { Galleries } from './galleries.js'
 import { watchOverload } from './overload.js'
 import { Pictures } from './pictures.js'
 import { openReviewing, type Reviewing } from './reviewing.js'
+import { openLenses, type Lenses } from './lenses.js'
 import { openSettings, type Settings } from './settings.js'
 import { openModels, type Models } from './models.js'
 import type { TaughtModels } from './taught-models.js'
@@ -122,8 +123,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const listeners = options.onSettled ? [options.onSettled] : []
   const settings = options.settings ?? openSettings({ config, cameras, folder: stateFolder, log })
   const tallies = openTallies(stateFolder, log)
-  const views = openViews(stateFolder, log, clock)
-  const parts: RuntimeParts = { options, settings, tallies, views, metrics, clock, listeners, ending }
+  const [views, lenses] = [openViews(stateFolder, log, clock), openLenses(config.lens)]
+  const parts: RuntimeParts = { options, settings, tallies, views, lenses, metrics, clock, listeners, ending }
   const reviewing = openReviewing({ config, stateFolder, settings, zone: (key) => zones.find(key), clock, log })
   let teaching: Teaching | null = null
   const { zones, taught, closeModels } = await openZones(parts, (zone, prediction, decision) => {
@@ -175,6 +176,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       await closeModels()
       await tallies.close()
       await views.close()
+      lenses.close()
       if (!options.settings) await settings.close()
     },
   }
@@ -195,6 +197,7 @@ interface RuntimeParts {
   readonly settings: Settings
   readonly tallies: Tallies
   readonly views: Views
+  readonly lenses: Lenses
   readonly metrics: Metrics
   readonly clock: Clock
   readonly listeners: readonly SettledListener[]
@@ -203,13 +206,14 @@ interface RuntimeParts {
 
 /** The zones, on models that are open already or are opened here. */
 async function openZones(
-  { options, settings, tallies, views, metrics, clock, listeners }: RuntimeParts,
+  parts: RuntimeParts,
   onSeen: Reviewing['collector']['saw'],
 ): Promise<{
   readonly zones: Zones
   readonly taught: TaughtModels
   readonly closeModels: () => Promise<void>
 }> {
+  const { options, settings, clock, listeners } = parts
   const { config, classifier, log, deadlines = noDeadlines } = options
   const models = options.models?.pool ?? openModels(config, classifier, log, options.stateFolder ?? null)
   const prepared = options.models?.prepared ?? (await prepareZones(models, settings.cameras.flatMap(zonesOf)))
@@ -217,14 +221,10 @@ async function openZones(
   models.taught.useTurns(turns)
   const zones = new Zones({
     ...options,
-    settings,
-    tallies,
-    views,
+    ...parts,
     models,
     prepared,
     turns,
-    metrics,
-    clock,
     onSeen,
     onSettled: (zone, decision, prediction) => {
       for (const listen of listeners) listen(zone, decision, prediction)
@@ -233,7 +233,10 @@ async function openZones(
   return { zones, taught: models.taught, closeModels: () => (options.models ? Promise.resolve() : models.close()) }
 }
 
-function openCameras({ options, settings, views, metrics, clock, ending }: RuntimeParts, zones: Zones): NodeCamera[] {
+function openCameras(
+  { options, settings, views, lenses, metrics, clock, ending }: RuntimeParts,
+  zones: Zones,
+): NodeCamera[] {
   const { config, cameras, publisher, log } = options
   const opened = cameras.map(
     (camera) =>
@@ -241,6 +244,7 @@ function openCameras({ options, settings, views, metrics, clock, ending }: Runti
         config: camera,
         zones: zones.ofCamera(camera.id),
         view: views.of(camera.id),
+        lens: lenses.of(camera.id),
         publisher,
         metrics,
         clock,

@@ -106,6 +106,12 @@ export class CameraView {
     if (this.#watch.seen.state === 'held') this.#noteDrawn()
   }
 
+  /** Shows it the only frame of a camera: what is not found in it has moved. */
+  show(frame: Frame, isLive: boolean): void {
+    this.opened(isLive)
+    for (let look = 0; look < 4; look++) this.observe(frame, look * 1000)
+  }
+
   /** How a zone follows the view. */
   anchorOf(definition: ZoneDefinition): RegionAnchor {
     const region = regionOf(definition)

@@ -17,6 +17,7 @@ import { MissingZone, type AnyZone } from '../zone/missing.js'
 import { Zone } from '../zone/zone.js'
 import type { EngineTurns, ZoneOptions } from '../zone/zone-options.js'
 import { watchGpio } from './gpio.js'
+import type { Lenses } from './lenses.js'
 import type { Models, ModelLease } from './models.js'
 import type { SettledListener } from './runtime.js'
 import type { Settings } from './settings.js'
@@ -74,6 +75,7 @@ export interface ZonesOptions {
   readonly recorders?: FlightRecorders | undefined
   readonly tallies: Tallies
   readonly views: Views
+  readonly lenses: Lenses
   readonly metrics: Metrics
   readonly clock: Clock
   readonly log: Logger
@@ -257,7 +259,7 @@ export class Zones {
   }
 
   #open(definition: ZoneDefinition, prepared: PreparedZone): Entry {
-    const { settings, publisher, clock, log, config, recorders, tallies, views } = this.#options
+    const { settings, publisher, clock, log, config, recorders, tallies, views, lenses } = this.#options
     const { key } = definition
     const text = textOf(definition)
     publisher.addZone(key)
@@ -279,8 +281,9 @@ export class Zones {
         last = settings.findZone(key) ?? last
         return last
       },
-      // What is wrong with the camera's picture is judged by its own question, which sees all of it.
+      // What is wrong with the camera's picture is judged by its own question where it has one, which sees all of it.
       lens: definition.zone === null ? config.lens : undefined,
+      cameraLens: definition.zone === null ? undefined : () => lenses.finding(this.ofCamera(definition.camera)),
       recorder: recorders?.of(key, classifier),
       anchor: definition.zone === null ? undefined : views.of(definition.camera).anchorOf(definition),
       tallies: definition.zone === null ? undefined : tallies.of(key),

@@ -62,7 +62,8 @@ function stateOf(running: AnyZone, zone: ZoneConfig, settings: LiveRun['settings
 }
 
 /** The region in the upright picture, where it lies now. The same as it was drawn while nothing has moved. */
-function seenOf({ shape, definition }: AnyZone, region: ZoneConfig['region']): ZoneState['seenRegion'] {
+function seenOf({ view, definition }: AnyZone, region: ZoneConfig['region']): ZoneState['seenRegion'] {
+  const shape = view ? view.shape : definition.shape
   if (region === undefined || shape === null) return null
   if (shape === definition.shape) return region as ZoneState['seenRegion']
   return inUpright(shape, definition.turn) as ZoneState['seenRegion']

@@ -3,7 +3,6 @@ import { unable, type Decision } from '../decision/decision.js'
 import type { Clock } from '../clock.js'
 import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
-import type { Shape } from '../pixels/shape.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { ZoneDefinition } from './definition.js'
 import type { Picture } from './picture.js'
@@ -31,13 +30,12 @@ export class MissingZone {
   readonly skipped = 0
   readonly looks: ReadonlyMap<string, number> = new Map()
   readonly pixelPath = 'none'
-  readonly shape: Shape | null
+  readonly view = null
   readonly decision: Decision
   readonly #publisher: MissingZoneOptions['publisher']
 
   constructor({ definition, fault, publisher, clock }: MissingZoneOptions) {
     this.definition = definition
-    this.shape = definition.shape
     this.key = definition.key
     this.camera = definition.camera
     this.fault = fault

@@ -121,10 +121,13 @@ export class PictureRequests {
     this.#drawing = requests
     this.#waiting = []
     const sizes = new Map<string, Pixels>()
+    let source = frame
     try {
+      const isReduced = requests.some(({ maxSide }) => maxSide > Math.max(frame.width, frame.height))
+      source = isReduced && frame.full ? await frame.full() : frame
       for (const { maxSide } of requests) {
-        const [width, height] = sizeWithin(frame, maxSide)
-        if (!sizes.has(`${width}x${height}`)) sizes.set(`${width}x${height}`, await this.#pixels(frame, width, height))
+        const [width, height] = sizeWithin(source, maxSide)
+        if (!sizes.has(`${width}x${height}`)) sizes.set(`${width}x${height}`, await this.#pixels(source, width, height))
       }
     } catch (error) {
       if (error instanceof GapcamError && error.code === 'FRAME_INVALID' && !this.#isClosed)
@@ -141,7 +144,7 @@ export class PictureRequests {
         }
         for (const { maxSide, heatMap, resolve } of requests) {
           resolve({
-            ...sizes.get(sizeWithin(frame, maxSide).join('x'))!,
+            ...sizes.get(sizeWithin(source, maxSide).join('x'))!,
             seq,
             wallTime,
             shown,

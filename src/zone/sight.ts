@@ -12,6 +12,7 @@ import { createAttention, type Attend } from '../heat/attention.js'
 import type { PixelData } from '../tensor.js'
 import { createLensMeter, type LensMeter } from '../lens/statistics.js'
 import { LensWatch } from '../lens/watch.js'
+import type { LensFinding } from './camera-lens.js'
 import type { PictureHeat } from './picture.js'
 import type { LensProblem, Prediction } from '../decision/prediction.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
@@ -22,6 +23,8 @@ export interface SightOptions {
   readonly spec: PreprocessSpec
   /** Default: no lens checks. */
   readonly lens?: Config['lens'] | undefined
+  /** What the camera's own checks find, where it has such; they take the place of the zone's. */
+  readonly cameraLens?: (() => LensFinding | null) | undefined
 }
 
 /** The lens meter for frames of one size. */
@@ -44,6 +47,8 @@ export class Sight {
   #nextCheckMs = 0
   #hasChanged = false
   #isLive = false
+  /** The camera's problem that was told last. */
+  #told: LensProblem | null = null
 
   constructor(options: SightOptions) {
     this.#options = options
@@ -82,7 +87,7 @@ export class Sight {
 
   /** The camera is live and its picture has not changed for `lens.frozenAfterMs`. */
   get isFrozen(): boolean {
-    return this.#watch?.isFrozen ?? false
+    return this.#watch?.isFrozen ?? this.#ofCamera()?.isFrozen ?? false
   }
 
   /** Checks the lens by the network's input, at most every `lens.everyMs`. */
@@ -102,7 +107,7 @@ export class Sight {
       ...prediction,
       focus: attention?.focus,
       isElsewhere: attention?.isElsewhere || undefined,
-      problem: this.#watch?.problem,
+      problem: this.#watch ? this.#watch.problem : this.#ofCamera()?.problem,
     }
   }
 
@@ -122,9 +127,16 @@ export class Sight {
 
   /** The lens problem, or null for none, where that has changed since the last call; else undefined. */
   takeChange(): LensProblem | null | undefined {
+    const now = this.#watch ? this.#watch.problem : (this.#ofCamera()?.problem ?? null)
+    if (!this.#watch && now !== this.#told) this.#hasChanged = true
+    this.#told = now
     if (!this.#hasChanged) return undefined
     this.#hasChanged = false
-    return this.#watch?.problem ?? null
+    return now
+  }
+
+  #ofCamera(): LensFinding | null {
+    return this.#options.cameraLens?.() ?? null
   }
 
   /** The camera was lost: its next frame may show another place at another time. */

@@ -15,7 +15,7 @@ import type { ZoneOptions } from './zone-options.js'
 
 export type ZoneViewOptions = Pick<
   ZoneOptions,
-  'definition' | 'classifier' | 'topK' | 'lens' | 'anchor' | 'recorder' | 'metrics' | 'clock'
+  'definition' | 'classifier' | 'topK' | 'lens' | 'cameraLens' | 'anchor' | 'recorder' | 'metrics' | 'clock'
 >
 
 /** The view of one zone, which follows the setting `roi`. Close it before its classifier. */
@@ -32,12 +32,12 @@ export class ZoneView {
   #drawing: Promise<unknown> | null = null
 
   constructor(options: ZoneViewOptions, roi: Region | null) {
-    const { classifier, definition, lens } = options
+    const { classifier, definition, lens, cameraLens } = options
     this.#options = options
     this.#roi = roi
     this.#shape = definition.shape
     this.#view = this.#open()
-    this.sight = new Sight({ classifier, watchRegion: definition.watchRegion, spec: this.#view.spec, lens })
+    this.sight = new Sight({ classifier, watchRegion: definition.watchRegion, spec: this.#view.spec, lens, cameraLens })
     this.#hooks = this.#hooksOf(options)
   }
 

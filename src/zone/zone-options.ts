@@ -12,6 +12,7 @@ import type { Publisher } from '../publish/publisher.js'
 import type { FrameRecorder } from '../recording/recorder.js'
 import type { KeptTallies } from './answer.js'
 import type { ZoneDefinition } from './definition.js'
+import type { SightOptions } from './sight.js'
 
 /** The values that commands may change while the zone runs. */
 export interface ZoneSettings {
@@ -55,6 +56,8 @@ export interface ZoneOptions {
   readonly settings: () => ZoneSettings
   /** Default: no lens checks. */
   readonly lens?: Config['lens'] | undefined
+  /** See `SightOptions`. */
+  readonly cameraLens?: SightOptions['cameraLens']
   readonly publisher: Publisher
   readonly recorder?: FrameRecorder | undefined
   /** What it said before this program began; default: nothing. */

@@ -17,7 +17,6 @@ import {
 } from '../decision/policy.js'
 import type { Prediction } from '../decision/prediction.js'
 import type { Frame } from '../frame.js'
-import type { Shape } from '../pixels/shape.js'
 import { Answer, type Said } from './answer.js'
 import type { ZoneDefinition } from './definition.js'
 import { Occasions } from './occasions.js'
@@ -96,9 +95,9 @@ export class Zone {
     return this.#options.classifier
   }
 
-  /** Its region where it lies now; null: the whole picture. */
-  get shape(): Shape | null {
-    return this.#view.shape
+  /** How it sees pictures. */
+  get view(): Pick<ZoneView, 'shape' | 'current'> {
+    return this.#view
   }
 
   /** What prepares the pixels: 'native', 'cuda', or why neither. */

@@ -13,7 +13,7 @@ import {
 const fullHd = { width: 1920, height: 1080 }
 const whole = { x: 0, y: 0, width: 1, height: 1 }
 const input = (more: Partial<PictureNeed> = {}): PictureNeed => ({
-  part: whole,
+  roi: whole,
   resize: 'stretch',
   width: 224,
   height: 224,
@@ -23,9 +23,9 @@ const input = (more: Partial<PictureNeed> = {}): PictureNeed => ({
 describe('the scale that zones need', () => {
   it('is the greatest of them, and never above 1', () => {
     expect(scaleNeeded(fullHd, [input()])).toBeCloseTo(224 / 1080)
-    const small = input({ part: { x: 0, y: 0, width: 0.25, height: 0.5 } })
+    const small = input({ roi: { x: 0, y: 0, width: 0.25, height: 0.5 } })
     expect(scaleNeeded(fullHd, [input(), small])).toBeCloseTo(224 / 480)
-    expect(scaleNeeded(fullHd, [input({ part: { x: 0, y: 0, width: 0.05, height: 0.05 } })])).toBe(1)
+    expect(scaleNeeded(fullHd, [input({ roi: { x: 0, y: 0, width: 0.05, height: 0.05 } })])).toBe(1)
   })
 
   it('is 1 while nothing is known of the zones', () => {
@@ -39,13 +39,13 @@ describe('the scale that zones need', () => {
   it('knows that a turned picture has its width in its height', () => {
     const tall = input({ width: 96, height: 192 })
     expect(scaleNeeded(fullHd, [tall])).toBeCloseTo(192 / 1080)
-    expect(scaleNeeded(fullHd, [{ ...tall, isTurned: true }])).toBeCloseTo(192 / 1920)
+    expect(scaleNeeded(fullHd, [{ ...tall, rotate: 90 }])).toBeCloseTo(192 / 1920)
   })
 
   it('no zone enlarges its part of the shrunk JPEG, and the next smaller one would be enlarged by some', () => {
     const share = fc.double({ min: 0.02, max: 1, noNaN: true })
     const need = fc.record({
-      part: fc.record({ x: fc.constant(0), y: fc.constant(0), width: share, height: share }),
+      roi: fc.record({ x: fc.constant(0), y: fc.constant(0), width: share, height: share }),
       resize: fc.constantFrom('cover' as const, 'stretch' as const),
       width: fc.integer({ min: 16, max: 512 }),
       height: fc.integer({ min: 16, max: 512 }),
@@ -56,7 +56,7 @@ describe('the scale that zones need', () => {
         const shrink = jpegShrink(scaleNeeded({ width, height }, needs))
         const isEnlarged = (by: number): boolean =>
           needs.some(
-            (n) => (n.part.width * width) / by < n.width - 1e-6 || (n.part.height * height) / by < n.height - 1e-6,
+            (n) => (n.roi.width * width) / by < n.width - 1e-6 || (n.roi.height * height) / by < n.height - 1e-6,
           )
         expect(shrink > 1 && isEnlarged(shrink)).toBe(false)
         expect(shrink < 8 && !isEnlarged(shrink * 2)).toBe(false)

@@ -2,6 +2,9 @@
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { CameraOptions } from '../../src/camera/camera.js'
+import type { PictureNeed } from '../../src/camera/decode-size.js'
+import { openCamera } from '../../src/camera/sources.js'
 import { endAll, gapcam, jsonLines } from '../process.js'
 import { projectRoot } from '../shared.js'
 import { makeClips, settings, type Clips } from './clips.js'
@@ -39,6 +42,27 @@ describe('a video file', () => {
       expect(run.stderr()).not.toMatch(/ {4}at /) // no stack
     }
   })
+})
+
+it('a video has its own size unless it is fitted to what zones need; proportions stay', async () => {
+  const { signal } = new AbortController()
+  const sizeFor = async (options: CameraOptions): Promise<readonly [number, number]> => {
+    const camera = openCamera(clips.video, options)
+    const { width, height } = await camera.open(signal)
+    const frame = await camera.next(signal)
+    frame?.release()
+    await camera.close()
+    expect(frame).toMatchObject({ width, height, format: 'i420' })
+    return [width, height]
+  }
+  const whole: PictureNeed = { width: 96, height: 96, resize: 'cover' }
+  const half: PictureNeed = { ...whole, roi: { x: 0, y: 0.5, width: 0.5, height: 0.5 }, resize: 'contain' }
+  expect(await sizeFor({ needs: () => [whole] })).toEqual([480, 320])
+  expect(await sizeFor({ needs: () => [whole], fitsStreams: true })).toEqual([144, 96])
+  expect(await sizeFor({ needs: () => [half, whole], fitsStreams: true })).toEqual([192, 128])
+  const closeUp: PictureNeed = { ...whole, roi: { x: 0, y: 0, width: 0.3, height: 0.31 } }
+  expect(await sizeFor({ needs: () => [whole, closeUp], fitsStreams: true })).toEqual([480, 320])
+  expect(await sizeFor({ needs: () => [], fitsStreams: true })).toEqual([480, 320])
 })
 
 it('a looped folder shows new, replaced and removed pictures in its next round', async () => {

@@ -56,6 +56,23 @@ const told = (node: string) =>
     .filter(({ topic }) => new RegExp(`^gapcam/${node}/cam0/(event|backlog)$`).test(topic))
     .map(({ payload }) => JSON.parse(payload.toString()) as { event_type: string; label: string; prev: string })
 
+it('a region follows the view that an earlier look has kept, and says where the camera shows another one', async () => {
+  const state = join(folder, 'view')
+  const see = (name: string) => {
+    const zones = [{ id: 'gate', region: { x: 0.2, y: 0.2, w: 0.5, h: 0.5 }, anchor: true }]
+    const config = join(state, 'gapcam.yaml')
+    mkdirSync(state, { recursive: true })
+    writeFileSync(config, JSON.stringify({ cameras: [{ id: 'cam0', source: photo(name), zones }] }))
+    return once('view', ['--config', config])
+  }
+  const first = await see('bird.jpg')
+  expect(first.zones[0]!.reason, first.stderr).not.toBe('moved')
+  const other = await see('cat.jpg')
+  expect(other.zones, other.stderr).toMatchObject([{ zone: 'gate', label: 'unknown', reason: 'moved' }])
+  expect(other.faults).toEqual([])
+  expect((await see('bird.jpg')).zones[0]!.reason).not.toBe('moved')
+})
+
 it('what it sees stays on the broker with the time of the next look, and goes on from the last look', async () => {
   const first = await once('a', [photo('bird.jpg'), '--next', '15m', '--verbose'])
   expect([first.status, first.delivered, first.queued], first.stderr).toEqual([0, true, 0])

@@ -1,6 +1,10 @@
 /** One camera with several zones: each zone gets every frame, the status is the camera's, and the end withdraws all labels. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import sharp from 'sharp'
 import { expect, it } from 'vitest'
 import { systemClock } from '../../src/clock.js'
+import type { CameraConfig } from '../../src/config/schema.js'
 import type { Frame } from '../../src/frame.js'
 import type { Logger } from '../../src/log.js'
 import { createMetrics } from '../../src/metrics.js'
@@ -33,31 +37,39 @@ function zoneOf(key: string, calls: string[], onTake: (frame: Frame) => Promise<
 
 interface Rig {
   readonly calls: string[]
+  /** What it wrote to the log. */
+  readonly told: readonly string[]
   readonly ending: AbortController
   readonly run: Promise<void>
   readonly camera: NodeCamera
   enable(isEnabled: boolean): void
 }
 
-function rig(makeZones: (calls: string[]) => readonly Zone[]): Rig {
+function rig(makeZones: (calls: string[]) => readonly Zone[], config: Partial<CameraConfig> = {}): Rig {
   const calls: string[] = []
+  const told: string[] = []
   const listeners = new Set<() => void>()
   let isEnabled = true
   const ending = new AbortController()
   const camera = new NodeCamera({
-    config: { id: 'cam0', source: 'test://', fps: 50 },
+    config: { id: 'cam0', source: 'test://', fps: 50, ...config },
     zones: makeZones(calls),
     publisher: { cameraStatus: (_: string, status: string) => void calls.push(status) } as unknown as Publisher,
     metrics: createMetrics(0),
     clock: systemClock,
     settings: {
       camera: () => ({ isEnabled }),
+      findZone: () => ({ isSwitchedOn: true }),
       onChange: (listener: () => void) => {
         listeners.add(listener)
         return () => listeners.delete(listener)
       },
     } as unknown as Settings,
-    log: { info: () => undefined, warn: () => undefined, debug: () => undefined } as unknown as Logger,
+    log: {
+      info: (_: unknown, sentence: string) => void told.push(sentence),
+      warn: () => undefined,
+      debug: () => undefined,
+    } as unknown as Logger,
     limits: { hungAfterMs: 10_000, waitForCameras: false, policy: policyDefaults },
     zoneCount: 2,
     onFirstOpen: () => void calls.push('first frame'),
@@ -65,6 +77,7 @@ function rig(makeZones: (calls: string[]) => readonly Zone[]): Rig {
   })
   return {
     calls,
+    told,
     ending,
     camera,
     run: camera.run(noDeadlines.loop(''), ending.signal),
@@ -121,4 +134,56 @@ it('a fault of one zone ends the camera with that fault', async () => {
   const { calls, run } = rig((heard) => [zoneOf('gate', heard), zoneOf('bin', heard, () => Promise.reject(fault))])
   await expect(run).rejects.toBe(fault)
   expect(calls).not.toContain('gate lose')
+})
+
+it('an MJPEG camera decodes what its zones need, a download has all of it, and without zones nothing changes', async () => {
+  const jpeg = await sharp({ create: { width: 1280, height: 720, channels: 3, background: '#468' } })
+    .jpeg()
+    .toBuffer()
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'multipart/x-mixed-replace; boundary=f' })
+    const send = (): void => {
+      response.write(`--f\r\nContent-Type: image/jpeg\r\nContent-Length: ${jpeg.length}\r\n\r\n`)
+      response.write(jpeg)
+    }
+    const timer = setInterval(send, 50)
+    response.on('close', () => clearInterval(timer))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const source = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const widths: number[] = []
+  const spec = { width: 224, height: 224, resize: 'contain', roi: { x: 0, y: 0, width: 1, height: 1 } }
+  const zone = (heard: string[], name: string | null): Zone =>
+    Object.assign(
+      zoneOf('gate', heard, ({ width }) => void widths.push(width)),
+      {
+        definition: { zone: name },
+        view: { current: { spec }, shape: null },
+      },
+    )
+  try {
+    const zoned = rig((heard) => [zone(heard, 'gate')], { source })
+    await until(() => widths.length > 3, 'frames')
+    expect(widths.at(-1)).toBe(320)
+    expect(zoned.told).toContain('pictures of 1280 x 720 are decoded at 320 x 180: its zones need no more')
+    expect(zoned.camera.description).toMatchObject({ width: 1280, height: 720 })
+    expect(await zoned.camera.capture()).toMatchObject({ width: 1280, height: 720 })
+    expect(await zoned.camera.capture({ maxSide: 160 })).toMatchObject({ width: 160, height: 90 })
+    zoned.ending.abort()
+    await zoned.run
+    for (const [name, decode] of [
+      [null, undefined],
+      ['gate', 'full'],
+    ] as const) {
+      widths.length = 0
+      const whole = rig((heard) => [zone(heard, name)], { source, ...(decode ? { decode } : {}) })
+      await until(() => widths.length > 2, 'whole frames')
+      expect(widths.at(-1)).toBe(1280)
+      whole.ending.abort()
+      await whole.run
+    }
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
 })

@@ -1,0 +1,252 @@
+// What zones cost beside decoding and inference, and what decoding for them saves:
+//   node scripts/bench/zones.mjs [--part zones|jpeg|rtsp|anchor] [--seconds 20] [--shared ../shared] [--json]
+// zones: eight zones of three models on 1080p frames; the processor time of a frame beside its inferences, for each zone, and the bytes
+//   that JavaScript allocates for a frame with one zone and with eight.
+// jpeg: 1080p JPEG to the input of a 224 zone, all of it against what the zone needs, in turns; and the labels of both.
+// rtsp: processor time of gapcam and its ffmpeg on a real 1080p RTSP stream at 10 frames a second, without inferences.
+// anchor: the time of a look while the view is held, and of one that searches, in shares of an inference a second at 10 fps.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import sharp from 'sharp'
+import { decodeFitting } from '../../dist/camera/fitting.js'
+import { openClassifier } from '../../dist/classifier.js'
+import { systemClock } from '../../dist/clock.js'
+import { loadConfig } from '../../dist/config/config.js'
+import { frameOf } from '../../dist/frame.js'
+import { createLogger } from '../../dist/log.js'
+import { ViewWatch } from '../../dist/lens/view-watch.js'
+import { createMetrics } from '../../dist/metrics.js'
+import { createPublisher } from '../../dist/publish/publisher.js'
+import { openRuntime } from '../../dist/run/runtime.js'
+import { sharedFrame } from '../../dist/zone/shared-frame.js'
+
+const { values } = parseArgs({
+  options: {
+    part: { type: 'string' },
+    seconds: { type: 'string', default: '20' },
+    shared: { type: 'string', default: process.env.GAPCAM_SHARED ?? '../shared' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const results = {}
+const isAsked = (part) => values.part === undefined || values.part === part
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
+const photos = readdirSync(join(root, 'models/photos')).filter((name) => name.endsWith('.jpg'))
+const fullHd = (name) => sharp(join(root, 'models/photos', name)).resize(1920, 1080, { fit: 'cover' })
+const lite = join(root, 'models/efficientnet-lite0.onnx')
+
+async function measureZones() {
+  const models = ['convnet-gap', 'efficientnet-lite0', 'convnet-gap'].map((name) => join(root, `models/${name}.onnx`))
+  const folder = mkdtempSync(join(tmpdir(), 'gapcam-zones-'))
+  // The third model is another file, so that it is opened for itself.
+  writeFileSync(join(folder, 'third.onnx'), readFileSync(models[2]))
+  models[2] = join(folder, 'third.onnx')
+  const data = await fullHd('cat.jpg').raw().toBuffer()
+  const log = createLogger('silent')
+  const run = async (count) => {
+    const zones = Array.from({ length: count }, (_, i) => ({
+      id: `z${i}`,
+      region: { x: (i % 4) / 4, y: i < 4 ? 0 : 0.5, w: 0.25, h: 0.5 },
+      model: models[i % 3],
+    }))
+    const { config } = loadConfig({
+      flags: {},
+      environment: {},
+      values: {
+        model: models[0],
+        threads: 1,
+        cameras: [{ id: 'yard', source: 'test://', zones }],
+        page: { enabled: false },
+      },
+    })
+    const classifier = await openClassifier({ model: models[0], threads: 1 })
+    const publisher = createPublisher({ broker: null, node: 'n', cameras: ['yard'], log })
+    const runtime = await openRuntime({
+      config,
+      cameras: config.cameras,
+      classifier,
+      publisher,
+      log,
+      clock: systemClock,
+      metrics: createMetrics(0),
+    })
+    const frame = () => frameOf({ data, width: 1920, height: 1080 })
+    const show = async () => {
+      const shared = sharedFrame(frame(), count)
+      await Promise.all(runtime.zones.map((zone) => zone.take(shared)))
+    }
+    const inferences = async () => {
+      for (const zone of runtime.zones) await zone.classifier.engine.run()
+    }
+    // Processor time of the whole process, which does not depend on what else runs: the least of several rounds.
+    const cpuMs = async (work, times) => {
+      const start = process.cpuUsage()
+      for (let i = 0; i < times; i++) await work()
+      const { user, system } = process.cpuUsage(start)
+      return (user + system) / 1000 / times
+    }
+    for (let i = 0; i < 10; i++) await show()
+    const frames = 20
+    const [shown, bare, bytes] = [[], [], []]
+    for (let round = 0; round < 6; round++) {
+      globalThis.gc?.()
+      const heap = process.memoryUsage().heapUsed
+      shown.push(await cpuMs(show, frames))
+      bytes.push((process.memoryUsage().heapUsed - heap) / frames)
+      bare.push(await cpuMs(inferences, frames))
+    }
+    const [all, infer] = [Math.min(...shown), Math.min(...bare)]
+    await runtime.close()
+    await publisher.close()
+    await classifier.close()
+    return { inferMs: infer / count, besideMsPerZone: (all - infer) / count, bytesPerFrame: Math.round(median(bytes)) }
+  }
+  const [one, eight] = [await run(1), await run(8)]
+  rmSync(folder, { recursive: true })
+  return { one, eight, bytesPerZone: Math.round(eight.bytesPerFrame / 8) }
+}
+
+async function measureJpeg() {
+  const classifier = await openClassifier({ model: lite, threads: 1 })
+  const rows = []
+  for (const [name, region] of [
+    ['whole picture', undefined],
+    ['half of it', { x: 0.25, y: 0.25, width: 0.5, height: 0.5 }],
+  ]) {
+    const view = classifier.view({ resize: 'contain', ...(region ? { roi: region } : {}) })
+    const times = { full: [], fit: [] }
+    let same = 0
+    for (const photo of photos) {
+      const bytes = await fullHd(photo).jpeg({ quality: 80 }).toBuffer()
+      const labels = {}
+      for (let round = 0; round < 5; round++) {
+        for (const way of ['full', 'fit']) {
+          const start = process.cpuUsage()
+          const wall = performance.now()
+          const frame = await decodeFitting({ bytes, name: photo, facts: {} }, way === 'full' ? [] : [view.spec])
+          const pass = classifier.preprocessor(view.spec)
+          await pass.run(frame, classifier.input.data)
+          const { user, system } = process.cpuUsage(start)
+          times[way].push({ cpu: (user + system) / 1000, wall: performance.now() - wall })
+          pass.close()
+          if (round === 0) {
+            const outcome = await view.classify(frame)
+            labels[way] = outcome.ok ? outcome.prediction.top[0].label : null
+          }
+        }
+      }
+      if (labels.full === labels.fit) same++
+    }
+    view.close()
+    const [full, fit] = ['full', 'fit'].map((way) => ({
+      cpuMs: median(times[way].map(({ cpu }) => cpu)),
+      ms: median(times[way].map(({ wall }) => wall)),
+    }))
+    rows.push({ name, full, fit, ratio: fit.cpuMs / full.cpuMs, same, photos: photos.length })
+  }
+  await classifier.close()
+  return rows
+}
+
+/** Ticks of a process and its children now, in milliseconds. */
+function cpuOf(pid) {
+  const fields = (id) =>
+    readFileSync(`/proc/${id}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+  const children = readdirSync('/proc').filter((id) => {
+    try {
+      return /^\d+$/.test(id) && fields(id)[1] === String(pid)
+    } catch {
+      return false
+    }
+  })
+  return [pid, ...children].reduce((sum, id) => sum + 10 * (Number(fields(id)[11]) + Number(fields(id)[12])), 0)
+}
+
+async function measureRtsp() {
+  const folder = mkdtempSync(join(tmpdir(), 'gapcam-rtsp-'))
+  const still = join(folder, 'cat.jpg')
+  await fullHd('cat.jpg').jpeg().toFile(still)
+  const port = await new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port: free } = server.address()
+      server.close(() => resolve(free))
+    })
+  })
+  const server = spawn('/usr/bin/python3', [join(root, 'test/camera/rtsp-server.py'), String(port), still], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  await new Promise((resolve) => server.stdout.once('data', resolve))
+  const use = async (decode) => {
+    const file = join(folder, 'gapcam.yaml')
+    writeFileSync(
+      file,
+      `model: ${join(root, 'models/convnet-gap.onnx')}\nstateDir: ${folder}\nmqtt: { broker: none }\npage: { enabled: false }\n` +
+        `cameras: [{ id: yard, source: "rtsp://127.0.0.1:${port}/bird", decode: ${decode}, zones: [{ id: gate, region: { x: 0.1, y: 0.1, w: 0.8, h: 0.8 }, trigger: command }] }]\n`,
+    )
+    const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'run', '--config', file], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    await new Promise((resolve) => child.stderr.on('data', (text) => /camera {3}yard/.test(text) && resolve()))
+    await sleep(3000)
+    const before = cpuOf(child.pid)
+    await sleep(Number(values.seconds) * 1000)
+    const ms = (cpuOf(child.pid) - before) / Number(values.seconds)
+    child.kill('SIGTERM')
+    await new Promise((resolve) => child.once('close', resolve))
+    return ms
+  }
+  try {
+    const [full, fit] = [await use('full'), await use('fit')]
+    return { fullMsPerSecond: full, fitMsPerSecond: fit, ratio: fit / full }
+  } finally {
+    server.kill()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+async function measureAnchor() {
+  const grey = async (left) => {
+    const data = await fullHd('cat.jpg').extract({ left, top: 0, width: 1800, height: 1000 }).raw().toBuffer()
+    return frameOf({ data, width: 1800, height: 1000 })
+  }
+  const frames = [await grey(0), await grey(6)]
+  const watch = new ViewWatch({ views: [], onViews: () => undefined, wall: Date.now })
+  let nowMs = 0
+  const [look, glance] = [[], []]
+  watch.observe(frames[0], nowMs)
+  for (let i = 0; i < 60; i++) {
+    const start = performance.now()
+    watch.opened()
+    watch.observe(frames[i % 2], (nowMs += 1000))
+    look.push(performance.now() - start)
+    const middle = performance.now()
+    watch.observe(frames[i % 2], (nowMs += 1))
+    glance.push(performance.now() - middle)
+  }
+  const classifier = await openClassifier({ model: lite, threads: 1 })
+  const infer = []
+  for (let i = 0; i < 12; i++) {
+    const outcome = await classifier.classify(frames[0])
+    infer.push(outcome.prediction.timings.infer)
+  }
+  await classifier.close()
+  const inferMs = median(infer)
+  const [lookMs, glanceMs] = [median(look), median(glance)]
+  return { lookMs, glanceMs, inferMs, share: (lookMs + 10 * glanceMs) / (10 * inferMs) }
+}
+
+if (isAsked('zones')) results.zones = await measureZones()
+if (isAsked('jpeg')) results.jpeg = await measureJpeg()
+if (isAsked('anchor')) results.anchor = await measureAnchor()
+if (isAsked('rtsp')) results.rtsp = await measureRtsp()
+if (values.json) console.log(JSON.stringify(results))
+else console.dir(results, { depth: 5 })
