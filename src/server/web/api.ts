@@ -11,6 +11,11 @@ export function readToken(): string | null {
   return sessionStorage.getItem(key)
 }
 
+/** The address of a path of the API. The page may lie below a path of another server, as in Home Assistant's sidebar. */
+export function addressOf(path: string): URL {
+  return new URL(path.replace(/^\//, ''), document.baseURI)
+}
+
 export function keepToken(token: string): void {
   sessionStorage.setItem(key, token)
 }
@@ -33,7 +38,11 @@ export async function request(method: string, path: string, body?: unknown): Pro
   const headers = new Headers({ 'x-gapcam': '1' })
   if (body !== undefined) headers.set('content-type', 'application/json')
   if (token) headers.set('authorization', `Bearer ${token}`)
-  const response = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) })
+  const response = await fetch(addressOf(path), {
+    method,
+    headers,
+    body: body === undefined ? null : JSON.stringify(body),
+  })
   if (response.ok) return response
   const { error } = (await response.json().catch(() => ({}))) as { error?: { message: string; hint: string } }
   throw new RequestError(response.status, error?.message ?? response.statusText, error?.hint ?? '')

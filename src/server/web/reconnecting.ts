@@ -1,5 +1,5 @@
 /** A WebSocket to the server that reconnects by itself for as long as the page is open. */
-import { readToken } from './api.js'
+import { addressOf, readToken } from './api.js'
 
 export interface SocketListener {
   onOpen(): void
@@ -71,8 +71,9 @@ export function openReconnecting(listener: SocketListener): ReconnectingSocket {
 function openSocket(): WebSocket {
   const token = readToken()
   const protocols = token ? ['gapcam.v1', `token.${base64Url(token)}`] : ['gapcam.v1']
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws'
-  const socket = new WebSocket(`${scheme}://${location.host}/api/live`, protocols)
+  const address = addressOf('/api/live')
+  address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:'
+  const socket = new WebSocket(address, protocols)
   socket.binaryType = 'arraybuffer'
   return socket
 }

@@ -1,11 +1,11 @@
 /** Pictures of the API as images. A browser cannot send a token with an image, so with one they are fetched first. */
-import { readToken, request } from './api.js'
+import { addressOf, readToken, request } from './api.js'
 import { el } from './dom.js'
 
 /** An image that loads when it comes into view. */
 export function thumbnail(path: string, words: string): HTMLImageElement {
   const image = el('img', { alt: words, loading: 'lazy', decoding: 'async' })
-  if (readToken() === null) image.src = path
+  if (readToken() === null) image.src = addressOf(path).href
   else void fetchInto(image, path)
   return image
 }
