@@ -27,13 +27,14 @@ export function evalCommand(program: Command): void {
   addFlags(command, ['model', 'labels', 'engine', 'threads', 'inputSize', 'json', 'logLevel', 'planCache'])
     .option('--precision <share>', 'report the threshold that gives this precision', '0.95')
     .option('--plots <folder>', 'folder for confusion.png, calibration.png and precision.png')
-    .action(async (folder: string, values: FlagValues) => {
+    .action(async (folder: string, { precision: given, ...values }: FlagValues) => {
+      // Here the word means a share of right answers, not the numbers that an engine computes with.
       const { config } = configFrom(values)
-      const precision = Number(values['precision'])
+      const precision = Number(given)
       if (!(precision > 0 && precision <= 1))
         throw new GapcamError(
           'USAGE',
-          `--precision: ${String(values['precision'])} is not a number above 0 and at most 1`,
+          `--precision: ${String(given)} is not a number above 0 and at most 1`,
         )
       await evaluateFolder(folder, config, precision, values['plots'] as string | undefined)
     })

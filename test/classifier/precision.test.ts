@@ -2,12 +2,12 @@
  * Whether a model computes in half precision: measured on an emulated Arm processor that has it, and kept; refused for a
  * network whose values come near the end of half precision, and on processors without it.
  */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openClassifier } from '../../src/classifier.js'
+import { buildArm64Addon } from '../arm64-addon.js'
 import { floats, writeModel } from '../onnx-builder.js'
 import { cleanEnvironment, endAll, jsonLines, launch } from '../process.js'
 import { Random } from '../random.js'
@@ -68,10 +68,7 @@ afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('on arm64', () => {
-  beforeAll(() => {
-    const build = [join(projectRoot, 'scripts/build-native.mjs'), '--arch', 'arm64']
-    expect(spawnSync(process.execPath, build, { stdio: ['ignore', 'ignore', 2] }).status).toBe(0)
-  }, 240_000)
+  beforeAll(buildArm64Addon, 600_000)
 
   it('auto takes fp16 where it was measured to be right, and keeps that', async () => {
     const [first, again, large] = await opened('max', [convnet, convnet, network('large.onnx', 3000)])

@@ -111,7 +111,7 @@ describe('a running gapcam', () => {
     expect(await client.ask(root, 'model_install')).toMatchObject({
       status: 'error',
       code: 'not_available',
-      error: 'not available',
+      error: 'no source of bundles is configured (models.sources)',
     })
     expect(await client.ask(root, 'info')).toMatchObject({
       status: 'ok',

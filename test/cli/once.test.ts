@@ -20,6 +20,7 @@ beforeAll(async () => {
   broker = await startMosquitto()
   client = await connectClient(broker.url)
   silent = createServer(() => undefined).listen(0, '127.0.0.1')
+  await new Promise((resolve) => silent.once('listening', resolve))
 })
 afterEach(endAll)
 afterAll(async () => {
@@ -181,7 +182,17 @@ it('a lamp is on for the picture only, and off again after a kill; wrong flags a
 
 it('a main thread that hangs ends at the deadline', async () => {
   const hang = join(folder, 'hang.mjs')
-  writeFileSync(hang, 'setTimeout(() => { for (;;); }, 1500)\n')
+  // The camera is opened after the deadline is set, however long the program took to load.
+  writeFileSync(
+    hang,
+    `import net from 'node:net'
+const { connect } = net.Socket.prototype
+net.Socket.prototype.connect = function (...args) {
+  setTimeout(() => { for (;;); }, 200)
+  return connect.apply(this, args)
+}
+`,
+  )
   const { launch } = await import('../process.js')
   const { port } = silent.address() as { port: number }
   const program = launch(process.execPath, [

@@ -2,11 +2,11 @@
  * 8-bit networks on emulated Arm processors, without and with dot products: whole networks give the bits of the scalar
  * target on this processor. The addon is that of the tests in emulated.test.ts.
  */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { buildArm64Addon } from '../arm64-addon.js'
 import { compilePlan } from '../../src/model/compile.js'
 import { loadModel } from '../../src/model/load.js'
 import { serializePlan } from '../../src/model/plan.js'
@@ -66,8 +66,7 @@ describe.skipIf(shared === null)('whole 8-bit networks (skipped without the shar
   let right: readonly Result[] = []
 
   beforeAll(async () => {
-    const build = [join(projectRoot, 'scripts/build-native.mjs'), '--arch', 'arm64']
-    expect(spawnSync(process.execPath, build, { stdio: ['ignore', 'ignore', 2] }).status).toBe(0)
+    await buildArm64Addon()
     cases = await Promise.all(networks.map(planned))
     right = await run(
       [process.execPath],
@@ -75,7 +74,7 @@ describe.skipIf(shared === null)('whole 8-bit networks (skipped without the shar
       cases.map((each) => ({ ...each, target: 'scalar' })),
     )
     for (const { values } of right) expect(new Set(values).size).toBeGreaterThan(3)
-  }, 240_000)
+  }, 600_000)
 
   it.each([
     ['cortex-a72', 'neon', networks.length],

@@ -134,6 +134,7 @@ describe('topics', () => {
       'state',
       'enabled',
       'threshold',
+      'teach',
     ])
   })
 

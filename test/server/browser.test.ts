@@ -195,7 +195,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await page.getByText('Connection lost, reconnecting').waitFor(patient)
     const again = gapcam(['run', 'test://', '--json', '--broker', 'none', '--set', `page.port=${port}`])
     await again.until(/^page {5}/m)
-    await page.getByText('Live', { exact: true }).waitFor(patient)
+    await page.locator('.link', { hasText: 'Live' }).waitFor(patient)
     const first = await seq(page)
     await expect.poll(() => seq(page), patient).not.toBe(first)
   })

@@ -213,6 +213,9 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
           dwell: { 'class 7': '30s' },
         },
       })
+    // Until the page hears of the new id, its card is about no zone.
+    await page.locator('.zone-tag', { hasText: 'Blue bin' }).waitFor(patient)
+    await page.locator('.zone-card', { hasText: 'Blue bin' }).waitFor(patient)
     await page.getByRole('slider', { name: 'Threshold' }).last().fill('0.45')
     await expect.poll(async () => (await zone('blue-bin'))!.threshold, patient).toBe(0.45)
     await button(page, 'Pause zone').click()
