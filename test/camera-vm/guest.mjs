@@ -97,7 +97,9 @@ await toTheEnd('zones', ['run', '--config', file, '--json', '--frames', '12'])
 await toTheEnd('once', ['once', '--config', file, '--verbose', '--deadline', '10m'])
 
 // The controls, through the page's API, while the camera streams.
-const page = gapcam([...run, '--set', 'page.enabled=true', '--set', 'page.port=0'])
+// The emulated processor loads the page's server for longer than a real one may block.
+const slow = ['--set', 'hungAfterMs=120000']
+const page = gapcam([...run, ...slow, '--set', 'page.enabled=true', '--set', 'page.port=0'])
 await page.until(/^page {5}(\S+)$/m)
 const url = /^page {5}(\S+)$/m.exec(page.stderr)?.[1]
 const controlsUrl = `${url}/api/cameras/cam0/controls`
