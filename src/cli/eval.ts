@@ -32,10 +32,7 @@ export function evalCommand(program: Command): void {
       const { config } = configFrom(values)
       const precision = Number(given)
       if (!(precision > 0 && precision <= 1))
-        throw new GapcamError(
-          'USAGE',
-          `--precision: ${String(given)} is not a number above 0 and at most 1`,
-        )
+        throw new GapcamError('USAGE', `--precision: ${String(given)} is not a number above 0 and at most 1`)
       await evaluateFolder(folder, config, precision, values['plots'] as string | undefined)
     })
 }

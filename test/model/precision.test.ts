@@ -47,9 +47,12 @@ it('single precision is the default and holds no float16', async () => {
   expect(tensors.filter(({ type }) => type === 'float16')).toEqual([])
 })
 
-it.skipIf(process.arch === 'arm64')('a processor without half precision refuses it and says which have it', async () => {
-  await expect(openEngine(file, 'native', { precision: 'fp16', inputSize })).rejects.toMatchObject({
-    code: 'ENGINE_UNAVAILABLE',
-    message: expect.stringContaining('only Arm processors with ARMv8.2 FP16 have it') as string,
-  })
-})
+it.skipIf(process.arch === 'arm64')(
+  'a processor without half precision refuses it and says which have it',
+  async () => {
+    await expect(openEngine(file, 'native', { precision: 'fp16', inputSize })).rejects.toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+      message: expect.stringContaining('only Arm processors with ARMv8.2 FP16 have it') as string,
+    })
+  },
+)
