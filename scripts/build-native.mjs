@@ -5,7 +5,7 @@
 //   node scripts/build-native.mjs --arch x64 --zig    (fetched from PyPI; PYTHON names a python3 that has ziglang)
 // --out FOLDER writes to FOLDER instead of prebuilds.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -85,7 +85,9 @@ export function buildNative({ arch = process.arch, zig = false, out = `${root}pr
   }
   const target = `${out}/${process.platform}-${arch}`
   mkdirSync(target, { recursive: true })
-  copyFileSync(built, `${target}/gapcam.node`)
+  // By a rename: a program that has the old file mapped keeps it.
+  copyFileSync(built, `${target}/gapcam.node.new`)
+  renameSync(`${target}/gapcam.node.new`, `${target}/gapcam.node`)
   return true
 }
 
