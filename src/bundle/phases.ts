@@ -71,6 +71,9 @@ export function installed(before: Entry | undefined, { name, slot, isShadow, isB
       fail(`${name} ${entry.serving?.version} is on probation`, 'Confirm it, or roll it back, before the next one.')
     return { ...entry, other: slot, phase: 'shadow', rejected }
   }
+  // The one that was confirmed before serves again, confirmed as it was.
+  if (entry.phase === 'probation' && entry.other?.digest === slot.digest)
+    return { serving: slot, other: null, phase: 'settled', rejected, starts: 0, fault: null }
   // A second one on probation takes the first one's place: the bundle to go back to is the one that was confirmed.
   const other = entry.phase === 'probation' ? entry.other : entry.serving
   return { serving: slot, other, phase: 'probation', rejected, starts: 0, fault: null }

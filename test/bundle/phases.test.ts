@@ -43,6 +43,11 @@ describe('installed', () => {
     expect(twice).toMatchObject({ serving: { digest: 'c' }, other: { digest: 'a' }, phase: 'probation' })
   })
 
+  it('the confirmed bundle that waits during a probation serves again, and is not kept twice', () => {
+    const trial = install(confirmed(install(undefined, 'a'), 'gate'), 'b')
+    expect(install(trial, 'a')).toMatchObject({ serving: { digest: 'a' }, other: null, phase: 'settled' })
+  })
+
   it('a bundle that serves is not installed again, and no shadow begins on probation', () => {
     const first = install(undefined, 'a')
     expect(() => install(first, 'a')).toThrow('gate a serves already')
