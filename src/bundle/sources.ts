@@ -78,7 +78,7 @@ async function offersAt(address: string): Promise<Offer[]> {
   return index.map(({ file, ...offer }) => ({ ...offer, place: `${base}${file}` }))
 }
 
-/** Redirects are followed to https only: fetch refuses a downgrade by itself in no version, so it is checked here. */
+/** Fetches bytes. A redirect to an address without TLS is an error; fetch itself would follow it. */
 async function download(address: string, mostBytes: number): Promise<Uint8Array> {
   const response = await fetch(address, { signal: AbortSignal.timeout(timeLimitMs), redirect: 'follow' })
   if (!response.ok) throw new Error(`the server answers ${response.status}`)

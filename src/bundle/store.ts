@@ -4,11 +4,12 @@
  * the pointer names whole bundles. A lock keeps two programs from changing one store at once.
  */
 import { readFileSync } from 'node:fs'
-import { open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { GapcamError, messageOf, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
+import { writeWhole } from '../state-file.js'
 import { syncFolder } from './archive.js'
 import { manifestFile, readManifest, type BundleManifest } from './manifest.js'
 import type { Entry, Slot } from './phases.js'
@@ -94,8 +95,7 @@ export function openBundleStore(stateFolder: string): BundleStore {
       const { [name]: before, ...others } = entries()
       const bundles = next === null ? others : { ...others, [name]: next }
       try {
-        await makeFolder(folder, 0o700)
-        await replaceFile(pointer, `${JSON.stringify({ format: 1, bundles })}\n`)
+        await writeWhole(pointer, `${JSON.stringify({ format: 1, bundles })}\n`)
       } catch (error) {
         throw notKept(pointer, 'written', error)
       }
@@ -150,20 +150,6 @@ export function openBundleStore(stateFolder: string): BundleStore {
 
 function notKept(path: string, how: 'read' | 'written', error: unknown): GapcamError {
   return new GapcamError('BUNDLE_NOT_KEPT', `${path} cannot be ${how}: ${writeFaultOf(error)}`, { cause: error })
-}
-
-/** Whole at every moment: written under another name, put on the disk, renamed. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  const fresh = `${file}.${process.pid}.new`
-  const handle = await open(fresh, 'w', 0o600)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(fresh, file)
-  await syncFolder(join(file, '..'))
 }
 
 const digestsOf = (bundles: Entries): ReadonlySet<string | undefined> =>

@@ -3,9 +3,8 @@ import { z } from 'zod'
 import { GapcamError } from '../errors.js'
 import type { BarePayload } from '../publish/request.js'
 import type { BundleService } from './bundle-service.js'
+import type { Fields } from './command-row.js'
 import { available, Refusal } from './refusal.js'
-
-type Fields = Readonly<Record<string, unknown>>
 
 /** What handles bundles on a node. */
 export type BundleTarget = Pick<BundleService, 'install' | 'confirm' | 'rollback'>

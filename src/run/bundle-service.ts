@@ -18,10 +18,9 @@ import { bundlePayload, modelPayload } from '../publish/payloads.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { Topics } from '../publish/topics.js'
 import type { NodeBundles } from './bundles.js'
+import type { Fields } from './command-row.js'
 import { Refusal } from './refusal.js'
 import { openShadow, type Shadow, type ShadowReport } from './shadow.js'
-
-type Fields = Readonly<Record<string, unknown>>
 
 /** Sources are asked at the start and then this often. */
 const askEveryMs = 3_600_000

@@ -1,5 +1,5 @@
 /**
- * The network that heads are taught on, open while a zone uses a taught head or somebody teaches, and the heads that it serves.
+ * The network that heads are taught on, open while a zone uses a taught head or is taught, and the heads that it serves.
  * All of them share its memory and take turns on the engine with the zones.
  */
 import { join } from 'node:path'

@@ -40,7 +40,7 @@ interface Entry {
   fault: string | null
 }
 
-/** The network is closed when nobody has taught for this long. */
+/** The network is closed after this time without teaching. */
 const restAfterMs = 120_000
 /** Longer sides are scaled down to this: networks see less. */
 const mostSide = 512
