@@ -7,6 +7,7 @@ import { version as ownVersion } from '../version.js'
 import { unpackBundle, type BundleHead } from './archive.js'
 import { rehearse, type Rehearsal } from './golden.js'
 import { requireVersion, type BundleManifest } from './manifest.js'
+import { requireOwnFiles } from './models.js'
 import { installed, type Entry, type Slot } from './phases.js'
 import { builtInName, type BundleStore } from './store.js'
 import { judgeSignatures, type Trust, type Verdict } from './trust.js'
@@ -91,9 +92,10 @@ async function tried(
 ): Promise<Rehearsal> {
   let classifier: Classifier
   try {
+    await requireOwnFiles(manifest, folder)
     classifier = await openClassifier({ ...engine, model: join(folder, manifest.model), planCache: undefined })
   } catch (error) {
-    if (!(error instanceof GapcamError)) throw error
+    if (!(error instanceof GapcamError) || error.code === 'BUNDLE_REFUSED') throw error
     throw new GapcamError('BUNDLE_REFUSED', `bundle ${manifest.name}: its model cannot be opened: ${error.message}`, {
       cause: error,
     })
@@ -121,6 +123,6 @@ async function requireRoom(file: string, store: BundleStore): Promise<void> {
   if (free < size + spareBytes)
     throw new GapcamError(
       'BUNDLE_NOT_KEPT',
-      `there is no room for bundle ${file} beside the one that serves: it needs ${Math.ceil(size / 1e6)} MB, and ${Math.floor(free / 1e6)} MB are free in ${store.folder}`,
+      `there is no room for bundle ${file} beside the one that serves: it needs ${((size + spareBytes) / 1e6).toFixed(1)} MB, and ${(free / 1e6).toFixed(1)} MB are free in ${store.folder}`,
     )
 }

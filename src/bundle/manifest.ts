@@ -78,8 +78,12 @@ const schema = z
     const twice = names.find((name, i) => names.indexOf(name) < i)
     if (twice !== undefined) context.addIssue({ code: 'custom', path: ['files'], message: `lists ${twice} twice` })
     for (const name of [model, ...heads.map((head) => head.path), ...pictures.map((picture) => picture.path)])
-      if (!names.includes(name.toLowerCase()))
+      if (!files.some((listed) => listed.path === name))
         context.addIssue({ code: 'custom', path: ['files'], message: `does not list ${name}` })
+    const other = files.find(
+      ({ path: name }) => /\.(onnx|tflite)$/i.test(name) && name !== model && !heads.some((head) => head.path === name),
+    )
+    if (other) context.addIssue({ code: 'custom', path: ['files'], message: `lists a second model, ${other.path}` })
   })
 
 /** A validated manifest. */

@@ -12,6 +12,7 @@ import { version as ownVersion } from '../version.js'
 import type { BundleHead } from './archive.js'
 import { answerOf, defaultTolerances } from './golden.js'
 import { manifestBytes, readManifest, type BundleManifest, type GoldenPicture } from './manifest.js'
+import { requireOwnFiles } from './models.js'
 
 export interface PackOptions {
   readonly model: string
@@ -47,7 +48,7 @@ export async function packBundle(options: PackOptions): Promise<{ readonly head:
     headEntries.push({ name: head, path: packed })
   }
   for (const [i, picture] of pictures.entries()) files.set(goldenName(picture, i), await contentOf(picture))
-  const manifest: BundleManifest = {
+  const unproved: BundleManifest = {
     format: 1,
     name,
     version,
@@ -55,13 +56,15 @@ export async function packBundle(options: PackOptions): Promise<{ readonly head:
     minimumGapcam: options.minimumGapcam ?? ownVersion,
     model,
     heads: headEntries,
-    golden: { tolerance: defaultTolerances, pictures: await answers(model, files, pictures) },
+    golden: { tolerance: defaultTolerances, pictures: [] },
     files: [...files].map(([path, bytes]) => ({
       path,
       size: bytes.length,
       sha256: createHash('sha256').update(bytes).digest('hex'),
     })),
   }
+  const golden = { tolerance: defaultTolerances, pictures: await answers(unproved, files, pictures) }
+  const manifest: BundleManifest = { ...unproved, golden }
   const bytes = manifestBytes(manifest)
   return { head: { ...readManifest(bytes, `bundle ${name}`), bytes, signatures: [] }, files }
 }
@@ -103,14 +106,15 @@ async function addModel({ model: path, name, reading }: PackOptions, files: File
 }
 
 /** What the packed model says of the pictures. */
-async function answers(model: string, files: Files, pictures: readonly string[]): Promise<GoldenPicture[]> {
+async function answers(manifest: BundleManifest, files: Files, pictures: readonly string[]): Promise<GoldenPicture[]> {
   const folder = await mkdtemp(join(tmpdir(), 'gapcam-pack-'))
   try {
     for (const [path, bytes] of files) {
       await mkdir(dirname(join(folder, path)), { recursive: true })
       await writeFile(join(folder, path), bytes)
     }
-    const classifier = await openClassifier({ model: join(folder, model) })
+    await requireOwnFiles(manifest, folder)
+    const classifier = await openClassifier({ model: join(folder, manifest.model) })
     try {
       const found: GoldenPicture[] = []
       for (const [i, picture] of pictures.entries()) {

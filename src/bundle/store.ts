@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { GapcamError, messageOf, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
@@ -33,6 +33,9 @@ const pointerSchema = z.strictObject({ format: z.literal(1), bundles: z.record(z
 /** The model that comes with gapcam; a bundle of this name takes its place. */
 export const builtInName = 'efficientnet-lite0'
 
+/** The bundle that a model's name means: `gate`, and `gate` for its head `gate/lobby`. */
+export const bundleIn = (model: string): string => model.split('/', 1)[0]!
+
 /** What is installed, by name. */
 export type Entries = Readonly<Record<string, Entry>>
 
@@ -53,7 +56,7 @@ export interface BundleStore {
   placeOf(slot: Slot): string
   /** The model's file of a bundle. */
   modelOf(slot: Slot): string
-  /** The file of the model that serves under a name; null where none is installed. */
+  /** The file of the model that serves as `NAME`, or of its head `NAME/HEAD`; null where none is installed. */
   serving(name: string): string | null
   /** The manifest of a bundle. Throws BUNDLE_INVALID where the slot is damaged. */
   manifestOf(slot: Slot): BundleManifest
@@ -139,13 +142,22 @@ export function openBundleStore(stateFolder: string): BundleStore {
     placeOf,
     modelOf,
     serving(name) {
-      const kept = entries()
-      const slotOf = Object.hasOwn(kept, name) ? kept[name]!.serving : null
-      return slotOf && modelOf(slotOf)
+      const [kept, bundle] = [entries(), bundleIn(name)]
+      const slotOf = Object.hasOwn(kept, bundle) ? kept[bundle]!.serving : null
+      if (!slotOf || bundle === name) return slotOf && modelOf(slotOf)
+      return headIn(placeOf(slotOf), name.slice(bundle.length + 1))
     },
-    manifestOf: (kept) =>
-      readManifest(readFileSync(join(placeOf(kept), manifestFile)), `bundle ${kept.digest.slice(0, 12)}`).manifest,
+    manifestOf: (kept) => manifestIn(placeOf(kept)),
   }
+}
+
+const manifestIn = (place: string): BundleManifest =>
+  readManifest(readFileSync(join(place, manifestFile)), `bundle ${basename(place).slice(0, 12)}`).manifest
+
+/** The file of a head in a slot; null where the bundle has none of this name. */
+function headIn(place: string, name: string): string | null {
+  const head = manifestIn(place).heads.find((one) => one.name === name)
+  return head ? join(place, head.path) : null
 }
 
 function notKept(path: string, how: 'read' | 'written', error: unknown): GapcamError {

@@ -6,7 +6,7 @@ import { renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { rehearse } from '../bundle/golden.js'
 import { endedWell, goodStartMs, hung, rolledBack, started, type Entry } from '../bundle/phases.js'
-import { builtInName, openBundleStore, type BundleStore } from '../bundle/store.js'
+import { builtInName, bundleIn, openBundleStore, type BundleStore } from '../bundle/store.js'
 import type { Classifier } from '../classifier.js'
 import { ownBundle } from '../config/model.js'
 import type { Config } from '../config/schema.js'
@@ -50,7 +50,9 @@ export async function openNodeBundles(config: Config, log: Pick<Logger, 'warn' |
 
 /** The bundles that the node and its zones may use. */
 function namesIn({ cameras }: Config, own: string | null): readonly string[] {
-  const named = cameras.flatMap(({ zones = [] }) => zones.flatMap(({ model }) => (model === undefined ? [] : [model])))
+  const named = cameras.flatMap(({ zones = [] }) =>
+    zones.flatMap(({ model }) => (model === undefined ? [] : [bundleIn(model)])),
+  )
   return [...new Set([...(own === null ? [] : [own]), ...named])]
 }
 

@@ -10,6 +10,8 @@ import { projectRoot } from '../shared.js'
 
 export const photo = join(projectRoot, 'models/photos/cat.jpg')
 
+const smallModel = join(projectRoot, 'models/convnet-gap.onnx')
+
 /** A folder of its own. */
 export const freshFolder = (): string => mkdtempSync(join(tmpdir(), 'gapcam-bundle-'))
 
@@ -24,15 +26,20 @@ export function makeKey(folder: string, name: string): { readonly secret: string
 /** A bundle of a small network, in a file. */
 export async function makeBundle(
   folder: string,
-  { name = 'small', version = '1.0.0', key = undefined as string | undefined } = {},
+  {
+    name = 'small',
+    version = '1.0.0',
+    key = undefined as string | undefined,
+    withHead = undefined as string | undefined,
+  } = {},
 ): Promise<{ readonly file: string; readonly digest: string }> {
   const { head, files } = await packBundle({
-    model: join(projectRoot, 'models/convnet-gap.onnx'),
+    model: smallModel,
     name,
     version,
     license: 'Apache-2.0',
     pictures: [photo],
-    heads: new Map(),
+    heads: new Map(withHead === undefined ? [] : [[withHead, smallModel]]),
     reading: {},
   })
   const signatures = key === undefined ? [] : [signManifest(head.bytes, key)]
