@@ -81,7 +81,7 @@ async function checkTopics(bench: Bench, config: Config): Promise<BrokerCheck[]>
   const cameras = config.cameras.map(({ id }) => id)
   const checks: BrokerCheck[] = []
   const incoming = [
-    ...requestSubscriptions(topics, cameras),
+    ...requestSubscriptions(topics, cameras, config.groups),
     ...(config.homeassistant ? [{ filter: `${config.homeassistantPrefix}/status`, qos: 1 as const }] : []),
   ]
   const outgoing = outgoingTopics(config)

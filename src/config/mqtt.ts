@@ -74,6 +74,14 @@ export const mqtt = z
       .boolean()
       .default(true)
       .describe('publish label, state and status retained; false for brokers that do not allow it'),
+    birthJitterS: z
+      .number()
+      .min(0)
+      .max(3600)
+      .default(10)
+      .describe(
+        'longest time in seconds until Home Assistant’s birth message is answered; each device answers at a random moment before',
+      ),
     stateEveryMs: z.number().min(0).default(10_000).describe('longest time between two state messages'),
     resultEveryMs: z
       .number()

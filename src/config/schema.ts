@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { parseCameraAddress } from '../address/camera.js'
 import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
+import { groups } from './groups.js'
 import { mqtt, topicText } from './mqtt.js'
 import { policy, policyOptions } from './policy.js'
 import { corner, region, share } from './region.js'
@@ -159,7 +160,11 @@ const collector = z.strictObject({
 })
 
 export const configSchema = z.strictObject({
-  node: id.default('gapcam').describe('name of this device in topics'),
+  node: id
+    .refine((text) => text !== 'groups', 'must not be groups: commands to groups have this level of topics')
+    .default('gapcam')
+    .describe('name of this device in topics'),
+  groups: groups.default([]).describe('groups of devices to which this one belongs; see docs/fleet.md'),
   hungAfterMs: z
     .int()
     .min(1000)

@@ -96,8 +96,8 @@ export function birthSubscription(prefix: string): Subscription {
   return { filter: `${prefix}/status`, qos: 1 }
 }
 
-/** Many devices receive the same birth message: each answers at a random moment within ten seconds. */
-export const birthJitterMs = (): number => Math.random() * 10_000
+/** Many devices receive the same birth message: each answers at a random moment within these seconds. */
+export const birthJitterMs = (seconds: number): number => Math.random() * seconds * 1000
 
 /**
  * Calls `repeat` a while after each birth message. A retained one is ignored: it arrives with every connection, on
@@ -106,7 +106,7 @@ export const birthJitterMs = (): number => Math.random() * 10_000
 export function createBirthListener(
   prefix: string,
   repeat: () => void,
-  jitterMs = birthJitterMs,
+  jitterMs: () => number,
 ): { handle(message: Incoming): void; close(): void } {
   let timer: NodeJS.Timeout | null = null
   return {

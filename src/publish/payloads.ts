@@ -114,6 +114,10 @@ export interface MqttHealth {
   readonly outbox_reason?: string
   /** The broker's certificate is not checked. */
   readonly insecure?: boolean
+  /** With application acknowledgements: every event with a lower number is done. */
+  readonly waits_from?: number
+  /** With application acknowledgements: the starts of the program that gave the numbers since then, with their first. */
+  readonly boots?: readonly (readonly [boot: string, from: number])[]
 }
 
 /** `R/health`: how the node is, as JSON, with the publisher's own figures. */

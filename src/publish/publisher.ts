@@ -312,6 +312,14 @@ class NodePublisher implements Publisher {
       outbox: state,
       ...(reason === undefined ? {} : { outbox_reason: reason }),
       ...(this.#isInsecure ? { insecure: true } : {}),
+      ...this.#history(),
     }
+  }
+
+  /** A consumer that acknowledges needs it to know what can still come. */
+  #history(): Pick<MqttHealth, 'waits_from' | 'boots'> {
+    if (this.#outbox.ack !== 'application') return {}
+    const { waitsFrom, boots } = this.#outbox.history()
+    return { waits_from: waitsFrom, boots: boots.map(({ id, from }) => [id, from]) }
   }
 }

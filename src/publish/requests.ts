@@ -6,6 +6,7 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../log.js'
 import type { Incoming, Message, Subscription } from './mqtt.js'
+import { answerTopic, groupTopics } from './groups.js'
 import { parseRequest, type BarePayload } from './request.js'
 import type { Topics } from './topics.js'
 
@@ -16,6 +17,8 @@ export type RequestOutcome =
 
 export interface RequestsOptions {
   readonly topics: Topics
+  /** Groups whose commands are taken too. */
+  readonly groups?: readonly string[] | undefined
   readonly cameras: readonly string[]
   /** The commands that have a request topic, by name. */
   readonly commands: Readonly<Record<string, { readonly bare: BarePayload }>>
@@ -46,12 +49,20 @@ const maxExplained = 100
  * What to listen to: one filter for requests, and for each camera two topics and two filters for its zones, so that access
  * rules can be narrow.
  */
-export function requestSubscriptions(topics: Topics, cameras: readonly string[]): Subscription[] {
+export function requestSubscriptions(
+  topics: Topics,
+  cameras: readonly string[],
+  groups: readonly string[] = [],
+): Subscription[] {
   const sets = cameras.flatMap((camera) =>
     [topics.camera('enabledSet', camera), topics.camera('thresholdSet', camera)].map(({ topic }) => topic),
   )
   const ofZones = sets.map((topic) => topic.replace(/(\/[^/]+\/set)$/, '/+$1'))
-  return [`${topics.node('request').topic}/+`, ...sets, ...ofZones].map((filter) => ({ filter, qos: 1 as const }))
+  const ofGroups = groups.map((group) => `${groupTopics(topics.base, group).request}/+`)
+  return [`${topics.node('request').topic}/+`, ...sets, ...ofZones, ...ofGroups].map((filter) => ({
+    filter,
+    qos: 1 as const,
+  }))
 }
 
 /**
@@ -65,6 +76,8 @@ export function createRequests(options: RequestsOptions): Requests {
 /** What a topic says of a command. */
 interface Given {
   readonly kind: string
+  /** The group that the command was for. */
+  readonly group?: string
   readonly camera?: string
   readonly zone?: string
 }
@@ -72,6 +85,7 @@ interface Given {
 /** What an answer repeats of its request. */
 interface Asked {
   readonly kind: string
+  readonly group?: string | undefined
   readonly message: Incoming
   readonly transaction?: string | number | undefined
 }
@@ -82,6 +96,7 @@ class NodeRequests implements Requests {
   readonly #refused: Bucket
   readonly #explained = new Set<string>()
   readonly #requestRoot: string
+  readonly #groupRoots: readonly (readonly [root: string, group: string])[]
   /** The topics of single values, such as `C/enabled/set`. */
   readonly #settable: ReadonlyMap<string, Given>
   #unanswered = 0
@@ -92,6 +107,7 @@ class NodeRequests implements Requests {
     this.#accepted = new Bucket(clock)
     this.#refused = new Bucket(clock)
     this.#requestRoot = `${topics.node('request').topic}/`
+    this.#groupRoots = (options.groups ?? []).map((group) => [`${groupTopics(topics.base, group).request}/`, group])
     this.#settable = new Map(
       cameras.flatMap((camera): [string, Given][] => [
         [topics.camera('enabledSet', camera).topic, { kind: 'enabled', camera }],
@@ -108,25 +124,34 @@ class NodeRequests implements Requests {
     const given = this.#givenBy(message.topic)
     if (!given) return
     const { commands } = this.#options
-    const { kind } = given
+    const { kind, group, ...place } = given
     const { isRetained, payload } = message
     // An unknown name must not become part of a topic.
     const row = Object.hasOwn(commands, kind) ? commands[kind] : undefined
     if (!row)
-      return this.#refuse({ kind: 'unknown', message }, `not a command; there are ${Object.keys(commands).join(', ')}`)
-    if (isRetained) return this.#refuseRetained({ kind, message })
+      return this.#refuse(
+        { kind: 'unknown', group, message },
+        `not a command; there are ${Object.keys(commands).join(', ')}`,
+      )
+    if (isRetained) return this.#refuseRetained({ kind, group, message })
     if (payload.length > maxRequestBytes)
-      return this.#refuse({ kind, message }, `${payload.length} bytes are more than ${maxRequestBytes}`)
+      return this.#refuse({ kind, group, message }, `${payload.length} bytes are more than ${maxRequestBytes}`)
     const parsed = parseRequest(row.bare, payload)
-    if ('error' in parsed) return this.#refuse({ kind, message }, parsed.error)
-    const asked: Asked = { kind, message, transaction: parsed.transaction }
+    if ('error' in parsed) return this.#refuse({ kind, group, message }, parsed.error)
+    const asked: Asked = { kind, group, message, transaction: parsed.transaction }
     if (!this.#accepted.take()) return this.#refuse(asked, 'too many commands', 'busy')
-    void this.#execute(asked, { ...parsed.fields, ...given })
+    void this.#execute(asked, { ...parsed.fields, ...place, kind })
   }
 
   #givenBy(topic: string): Given | undefined {
     if (topic.startsWith(this.#requestRoot)) return { kind: topic.slice(this.#requestRoot.length) }
-    return this.#settable.get(topic) ?? this.#ofZone(topic)
+    return this.#ofGroup(topic) ?? this.#settable.get(topic) ?? this.#ofZone(topic)
+  }
+
+  #ofGroup(topic: string): Given | undefined {
+    for (const [root, group] of this.#groupRoots)
+      if (topic.startsWith(root)) return { kind: topic.slice(root.length), group }
+    return undefined
   }
 
   /** `C/<zone>/enabled/set` and `C/<zone>/threshold/set`: a command for the zone, which may exist or not. */
@@ -143,15 +168,17 @@ class NodeRequests implements Requests {
     else this.#refuse(asked, outcome.error, outcome.code)
   }
 
-  #respond({ kind, message, transaction }: Asked, outcome: RequestOutcome): void {
+  #respond({ kind, group, message, transaction }: Asked, outcome: RequestOutcome): void {
     const { topics, send } = this.#options
     const response = topics.node('response')
+    const { responseTopic, correlationData } = message.properties
+    const shared = group === undefined ? null : answerTopic(topics.base, group, responseTopic)
     send({
       ...response,
-      topic: `${response.topic}/${kind}`,
-      payload: JSON.stringify({ ...outcome, transaction }),
-      // A response topic in the request is not followed: the sender may not be allowed to write there.
-      correlationData: message.properties.correlationData,
+      // Any other response topic is not followed: the sender may not be allowed to write there.
+      topic: shared ?? `${response.topic}/${kind}`,
+      payload: JSON.stringify({ ...outcome, ...(group === undefined ? {} : { node: topics.id, group }), transaction }),
+      correlationData,
     })
   }
 

@@ -69,6 +69,9 @@ export interface Topic {
 }
 
 export interface Topics {
+  readonly base: string
+  /** Id of the node. */
+  readonly id: string
   readonly root: string
   node(name: NodeTopic): Topic
   /** A topic of a camera, or of a zone by its key. */
@@ -102,6 +105,8 @@ export function createTopics(base: string, node: string): Topics {
     throw invalid(`base topic ${JSON.stringify(base)} has #, + or NUL in it, $ at its start or / at an end`)
   const root = `${base}/${checkedId(node, 'node')}`
   return {
+    base,
+    id: node,
     root,
     node: (name) => ({ ...flagsOf(name), topic: `${root}/${topicTable[name].name}` }),
     camera(name, place) {

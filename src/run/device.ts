@@ -1,6 +1,7 @@
 /** What a node knows of itself and its device: the facts for Home Assistant's discovery, and the retained info message. */
 import type { BoardReader } from '../board.js'
 import type { Classifier } from '../classifier.js'
+import type { Config } from '../config/schema.js'
 import type { DeviceFacts, ZoneFacts } from '../publish/homeassistant/device.js'
 import type { TopicPlaces } from '../publish/topics.js'
 import { version } from '../version.js'
@@ -85,11 +86,16 @@ export function boardName(name: string | undefined, architecture: string = proce
 }
 
 /** The fields of R/info and of the `info` command: versions, model, engine and why it was chosen. */
-export function infoOf(node: string, { cameras, zones }: TopicPlaces, classifier: Classifier): Record<string, unknown> {
+export function infoOf(
+  { node, groups }: Pick<Config, 'node' | 'groups'>,
+  { cameras, zones }: TopicPlaces,
+  classifier: Classifier,
+): Record<string, unknown> {
   const { engine, target, threads, reason, rejected, cuda } = classifier.engine.describe()
   return {
     version,
     node,
+    ...(groups.length > 0 ? { groups } : {}),
     cameras,
     ...(zones.some((key) => key.includes('/')) ? { zones: zones.filter((key) => key.includes('/')) } : {}),
     model: { id: classifier.modelId, sha256: classifier.sha256, version: classifier.version },

@@ -10,7 +10,7 @@ import type { CameraConfig, Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
-import { createBirthListener, type AnnouncementOptions } from '../publish/announcement.js'
+import { birthJitterMs, createBirthListener, type AnnouncementOptions } from '../publish/announcement.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
 import { watchClockSync, type ClockSync } from '../publish/clock-sync.js'
 import type { Message } from '../publish/mqtt.js'
@@ -235,7 +235,11 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
       needs: ['inbox', 'publisher'],
       open({ inbox, publisher }) {
         if (prefix === null) return null
-        const birth = createBirthListener(prefix, () => publisher.repeat())
+        const birth = createBirthListener(
+          prefix,
+          () => publisher.repeat(),
+          () => birthJitterMs(mqtt.birthJitterS),
+        )
         inbox.listeners.push((message) => birth.handle(message))
         return birth
       },
@@ -305,7 +309,7 @@ function doorParts({ config, log, startPage, canRestart }: NodeOptions): PartRow
       needs: ['cameras', 'topics', 'publisher', 'inbox', 'runtime', 'bundleService'],
       open({ inbox, runtime: { commands }, bundleService, ...parts }) {
         if (canRestart) bundleService.useRestart(() => void commands.execute({ kind: 'restart' }, 'signal'))
-        const requests = openRequests({ ...parts, commands, log })
+        const requests = openRequests({ ...parts, groups: config.groups, commands, log })
         inbox.listeners.push((message) => requests.handle(message))
         return requests
       },

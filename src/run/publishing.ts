@@ -63,7 +63,7 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
       isClockSynced,
       first: announcement,
       holdEventsMs: prefix === null ? undefined : holdEventsMs,
-      ...(inbox ? incoming(inbox, topics, places.cameras, prefix) : {}),
+      ...(inbox ? incoming(inbox, topics, places.cameras, config.groups, prefix) : {}),
       once,
       broker: connection,
       node,
@@ -82,9 +82,18 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
 }
 
 /** What to subscribe to, and where it goes. */
-function incoming(inbox: Inbox, topics: Topics, cameras: readonly string[], prefix: string | null) {
+function incoming(
+  inbox: Inbox,
+  topics: Topics,
+  cameras: readonly string[],
+  groups: readonly string[],
+  prefix: string | null,
+) {
   return {
-    subscriptions: [...requestSubscriptions(topics, cameras), ...(prefix === null ? [] : [birthSubscription(prefix)])],
+    subscriptions: [
+      ...requestSubscriptions(topics, cameras, groups),
+      ...(prefix === null ? [] : [birthSubscription(prefix)]),
+    ],
     onMessage: (message: Incoming): void => {
       for (const listen of inbox.listeners) listen(message)
     },
@@ -94,15 +103,17 @@ function incoming(inbox: Inbox, topics: Topics, cameras: readonly string[], pref
 export interface RequestParts {
   readonly cameras: readonly CameraConfig[]
   readonly topics: Topics
+  readonly groups: readonly string[]
   readonly commands: Commands
   readonly publisher: Publisher
   readonly log: Logger
 }
 
 /** The way of commands from MQTT to the one door for commands. */
-export function openRequests({ cameras, topics, commands, publisher, log }: RequestParts): Requests {
+export function openRequests({ cameras, topics, groups, commands, publisher, log }: RequestParts): Requests {
   return createRequests({
     topics,
+    groups,
     cameras: cameras.map(({ id }) => id),
     commands: commandTable,
     execute: (command) => commands.execute(command, 'mqtt'),

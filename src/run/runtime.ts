@@ -131,7 +131,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     reviewing.collector.saw(zone, prediction, decision)
     teaching?.looked(zone, prediction)
   })
-  const info = (): Record<string, unknown> => infoOf(config.node, placesIn(settings.cameras), classifier)
+  const info = (): Record<string, unknown> => infoOf(config, placesIn(settings.cameras), classifier)
   publisher.info(info())
   const restart = options.canRestart ? () => ending.restart('restart', 'as a command asked for') : undefined
   const nodeCameras = openCameras(parts, zones)

@@ -45,6 +45,7 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   'outbox.results': [true, true, true],
   'mqtt.insecure': [true, true, true],
   'mqtt.keepaliveS': [21, 22, 23],
+  'mqtt.birthJitterS': [5, 20, 30],
   'mqtt.stateEveryMs': [1, 2, 3],
   'mqtt.resultEveryMs': [1, 2, 3],
   'mqtt.retainImages': [true, true, true],
@@ -121,7 +122,7 @@ it('the table above has all keys except lists, maps, sizes and secrets', () => {
   const left = configKeys()
     .map(({ key }) => key)
     .filter((key) => !key.includes('[') && !(key in values))
-  expect(left.sort()).toEqual(['cameras', 'inputSize', 'models', 'mqtt.password', 'page.token'])
+  expect(left.sort()).toEqual(['cameras', 'groups', 'inputSize', 'models', 'mqtt.password', 'page.token'])
 })
 
 it('for every key with one letter inserted, deleted, replaced or swapped, that key is suggested', () => {

@@ -36,6 +36,13 @@ export interface OutboxStats {
   readonly dropped: number
 }
 
+export interface OutboxHistory {
+  /** Every lower number is done. */
+  readonly waitsFrom: number
+  /** The starts of the program that gave the numbers from there on: each gave those from `from` to the next one's. */
+  readonly boots: readonly { readonly id: string; readonly from: number }[]
+}
+
 export interface Outbox {
   /** Changes at each start of the program. */
   readonly boot: string
@@ -43,6 +50,8 @@ export interface Outbox {
   /** The last number that its event keeps for certain; 0 before the first. */
   readonly seq: number
   stats(): OutboxStats
+  /** What a consumer must know to tell which numbers can still come. */
+  history(): OutboxHistory
   /** Numbers an event and keeps it. `payloadOf` makes the message, given its number. Returns at once. */
   add(camera: string, topic: EventTopic, isLive: boolean, payloadOf: (seq: number) => string): void
   /** Takes the next event of the live queue; null when it is empty. Answer with `confirm` or `reject`. */

@@ -21,6 +21,7 @@ import {
   type Outbox,
   type OutboxEntry,
   type OutboxEvent,
+  type OutboxHistory,
   type OutboxListener,
   type OutboxOptions,
   type OutboxStats,
@@ -115,6 +116,11 @@ class EventOutbox implements Outbox {
       bytes: (disk?.log?.bytes ?? 0) + this.#waiting.bytes,
       dropped: lostNow,
     }
+  }
+
+  history(): OutboxHistory {
+    const { done, boots } = this.#numbers.ledger
+    return { waitsFrom: done.nextMissing(1), boots: boots.map(({ id, from }) => ({ id, from })) }
   }
 
   add(camera: string, topic: OutboxEvent['topic'], isLive: boolean, payloadOf: (seq: number) => string): void {
