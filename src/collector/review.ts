@@ -32,6 +32,12 @@ export interface Grouping {
   readonly waiting: number
 }
 
+/** A picture with its vector. */
+interface Looked {
+  readonly kept: Kept
+  readonly vector: PictureVector
+}
+
 /** More pictures are grouped in a second pass, when the newest have their labels: the memory is 8 bytes for each pair. */
 const mostGrouped = 1500
 
@@ -73,13 +79,8 @@ export class Review {
 
   /** Groups the newest pictures without a label, after looking at those that were not looked at; `signal` ends the looking. */
   async groups(signal?: AbortSignal): Promise<Grouping> {
-    const { store, vectors } = this.#options
-    const open = (await store.list()).filter(({ label }) => label === null)
-    const looked: { readonly kept: Kept; readonly vector: PictureVector }[] = []
-    for (const kept of open.slice(-mostGrouped)) {
-      const vector = signal?.aborted ? await vectors.known(kept.name) : await vectors.of(kept.name)
-      if (vector) looked.push({ kept, vector })
-    }
+    const open = (await this.#options.store.list()).filter(({ label }) => label === null)
+    const looked = await this.#looked(open, signal)
     const key = digestOf(looked.map(({ kept }) => kept.name))
     const known = this.#grouping?.key === key ? this.#grouping : null
     this.#grouping = known ?? { key, groups: await this.#grouped(looked) }
@@ -95,6 +96,23 @@ export class Review {
       names.filter((name) => !except.includes(name)),
       label,
     )
+  }
+
+  /**
+   * Pictures with a label that a zone can be taught: its own and those from folders, or those of `names`. Of nearly equal ones
+   * of one label the oldest stands for all.
+   */
+  async labelled(zone: string, names?: readonly string[]): Promise<readonly Kept[]> {
+    const all = (await this.#options.store.list()).filter(({ label }) => label !== null)
+    if (names) return all.filter(({ name }) => names.includes(name))
+    const own = all.filter(({ about }) => about.zone === zone || about.zone === '')
+    const looked = await this.#looked(own)
+    const twinOf = new Map<string, string>()
+    for (const { pictures } of await this.#grouped(looked))
+      for (const twins of pictures)
+        for (const [, same] of groupedBy(twins, ({ label }) => label))
+          for (const { name } of same) twinOf.set(name, same[0]!.name)
+    return own.filter(({ name }) => (twinOf.get(name) ?? name) === name)
   }
 
   /** Labels pictures. Gives the number of those that are there. Rejects with USAGE for a label that is none, and with COLLECTED_NOT_WRITTEN. */
@@ -181,7 +199,18 @@ export class Review {
     }
   }
 
-  async #grouped(looked: readonly { readonly kept: Kept; readonly vector: PictureVector }[]): Promise<PictureGroup[]> {
+  /** The newest of these pictures with their vectors; `signal` ends the looking. */
+  async #looked(pictures: readonly Kept[], signal?: AbortSignal): Promise<readonly Looked[]> {
+    const { vectors } = this.#options
+    const looked: Looked[] = []
+    for (const kept of pictures.slice(-mostGrouped)) {
+      const vector = signal?.aborted ? await vectors.known(kept.name) : await vectors.of(kept.name)
+      if (vector) looked.push({ kept, vector })
+    }
+    return looked
+  }
+
+  async #grouped(looked: readonly Looked[]): Promise<PictureGroup[]> {
     if (looked.length === 0) return []
     const { productsOf } = await import('../teach/products.js')
     const vectors = compared(looked.map(({ vector }) => vector))

@@ -138,7 +138,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
   const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
   const galleries = new Galleries({ config, stateFolder, zones, settings })
-  teaching = new Teaching({ config, settings, zones, camera, taught, publisher, clock, log })
+  const { review } = reviewing
+  teaching = new Teaching({ config, settings, zones, camera, taught, publisher, review, clock, log })
   const control = { ...options, zones, settings, views, restart, info, pictures, teaching }
   const stopApplying = applySettings(control)
   const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })

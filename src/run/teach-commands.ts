@@ -13,7 +13,7 @@ type Fields = Readonly<Record<string, unknown>>
 /** What teaches on a node. */
 export type TeachingTarget = Pick<
   Teaching,
-  'capture' | 'select' | 'add' | 'remove' | 'move' | 'undo' | 'fit' | 'settled' | 'status'
+  'capture' | 'select' | 'add' | 'addReviewed' | 'remove' | 'move' | 'undo' | 'fit' | 'settled' | 'status'
 >
 
 /** What the commands act on. */
@@ -109,6 +109,12 @@ export const teachCommands = {
         pictures.map(({ data: text, atMs }) => ({ bytes: Buffer.from(text, 'base64'), atMs })),
       ),
     }),
+  }),
+  teach_reviewed: row({
+    fields: { pictures: z.array(z.string().max(64)).min(1).max(400).optional() },
+    takes: '`camera`, `zone`, `pictures`',
+    does: 'teaches pictures that have a label in the [review](review.md): those of these names, else all of the zone',
+    perform: async (teaching, { pictures }, zone) => ({ ...(await teaching.addReviewed(zone, pictures)) }),
   }),
   teach_move: row({
     fields: { picture, state },

@@ -14,8 +14,10 @@ import { openTaughtHead, type TaughtHead } from '../teach/taught-head.js'
 import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
 import type { NodeCamera } from './camera.js'
 import { Refusal } from './refusal.js'
+import { RestingNetwork } from './resting-network.js'
 import type { Settings } from './settings.js'
-import type { TaughtModels, TeacherLease } from './taught-models.js'
+import type { TaughtModels } from './taught-models.js'
+import { handOver, type Handed, type LabelledPictures } from './teach-reviewed.js'
 import { TaughtWatch } from './taught-watch.js'
 import { statusOf, teachPayload, type TeachStatus } from './teach-status.js'
 import { crop } from './zone-crop.js'
@@ -30,6 +32,8 @@ export interface TeachingOptions {
   readonly camera: (id: string) => Pick<NodeCamera, 'capture'> | undefined
   readonly taught: TaughtModels
   readonly publisher: Pick<Publisher, 'keep' | 'event'>
+  /** Pictures that people have labelled. */
+  readonly review: LabelledPictures
   readonly clock: Clock
   readonly log: Pick<Logger, 'info' | 'warn'>
 }
@@ -40,8 +44,6 @@ interface Entry {
   fault: string | null
 }
 
-/** The network is closed after this time without teaching. */
-const restAfterMs = 120_000
 /** Longer sides are scaled down to this: networks see less. */
 const mostSide = 512
 
@@ -49,8 +51,7 @@ const mostSide = 512
 export class Teaching {
   readonly #options: TeachingOptions
   readonly #entries = new Map<string, Promise<Entry>>()
-  #lease: Promise<TeacherLease> | null = null
-  #resting: NodeJS.Timeout | null = null
+  readonly #network: RestingNetwork
   #isClosed = false
   #working: Promise<unknown> = Promise.resolve()
   readonly #watch: TaughtWatch
@@ -61,6 +62,9 @@ export class Teaching {
   constructor(options: TeachingOptions) {
     this.#options = options
     this.#topics = createTopics(options.config.mqtt.base, options.config.node)
+    this.#network = new RestingNetwork(options.taught, async () => {
+      for (const entry of this.#entries.values()) (await entry.catch(() => null))?.head.rest()
+    })
     this.#watch = new TaughtWatch({
       clock: options.clock,
       picture: (zone) => this.#pictureOf(zone, AbortSignal.timeout(10_000)).then(({ bytes }) => bytes),
@@ -159,6 +163,16 @@ export class Teaching {
     return ids
   }
 
+  /** Teaches pictures that were labelled in review: those of `names`, else all of the zone and those from folders. */
+  async addReviewed(zone: string, names?: readonly string[]): Promise<Handed> {
+    const entry = await this.#entryOf(zone)
+    try {
+      return await handOver(this.#options.review, { zone, names, head: entry.head })
+    } finally {
+      this.#fitSoon(zone, entry)
+    }
+  }
+
   async remove(zone: string, id: string): Promise<void> {
     const entry = await this.#entryOf(zone)
     await entry.head.remove(id)
@@ -220,13 +234,13 @@ export class Teaching {
   /** The zone's head as one ONNX model. Rejects with USAGE where nothing serves yet. */
   async model(zone: string): Promise<Uint8Array> {
     const { head } = await this.#entryOf(zone)
-    return head.exported((await this.#teacher()).teacher)
+    return head.exported(await this.#network.teacher())
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     for (const entry of this.#entries.values()) await (await entry.catch(() => null))?.fitting
-    await this.#rest()
+    await this.#network.rest()
   }
 
   #zoneOf(key: string): { readonly definition: ZoneDefinition } {
@@ -275,7 +289,7 @@ export class Teaching {
     const { head } = entry
     try {
       for (let isFirst = isForced; (head.needsFit || isFirst) && !this.#isClosed; isFirst = false) {
-        const { teacher } = await this.#teacher()
+        const teacher = await this.#network.teacher()
         const { report } = await head.fit(teacher)
         await this.#serve(zone, entry)
         this.#options.log.info({ zone }, `zone ${zone} was taught: ${report.advice}`)
@@ -302,25 +316,5 @@ export class Teaching {
     void settings.change({ zones: { [camera.id]: overlay.overlay } })
     await zones.apply()
     await this.#tell(zone)
-  }
-
-  async #teacher(): Promise<TeacherLease> {
-    if (this.#resting) clearTimeout(this.#resting)
-    this.#resting = setTimeout(() => void this.#rest(), restAfterMs).unref()
-    this.#lease ??= this.#options.taught.teacher()
-    const lease = this.#lease
-    lease.catch(() => {
-      if (this.#lease === lease) this.#lease = null
-    })
-    return lease
-  }
-
-  async #rest(): Promise<void> {
-    if (this.#resting) clearTimeout(this.#resting)
-    this.#resting = null
-    const lease = this.#lease
-    this.#lease = null
-    for (const entry of this.#entries.values()) (await entry.catch(() => null))?.head.rest()
-    await (await lease?.catch(() => null))?.release()
   }
 }

@@ -274,7 +274,7 @@ function reportRoutes({ hubs, reports, about, reviewing, live }: ApiOptions, cam
           .describe('what it shows: the picture is kept for review with this label'),
         zone: z.string().max(64).optional().describe('the zone that misjudged it; its part is kept for review'),
       }),
-      reply: report,
+      reply: report.extend({ reviewed: z.string().describe('its name in review') }),
       async handle({ params, body, signal }) {
         const camera = cameraOf(params.camera)
         const seen = hubs.get(camera.id)!.find(body.seq)
@@ -289,8 +289,8 @@ function reportRoutes({ hubs, reports, about, reviewing, live }: ApiOptions, cam
           isExact: seen !== null,
           about: about(),
         })
-        await reviewing.review.report(jpeg, { zone, ...said }, body.label ?? null)
-        return kept
+        const reviewed = await reviewing.review.report(jpeg, { zone, ...said }, body.label ?? null)
+        return { ...kept, reviewed }
       },
     }),
     route({

@@ -1,5 +1,6 @@
 /** Review on the page: the switch of the collector, groups of pictures without a label, and one click that labels a group. */
 import { z } from 'zod'
+import { groupedBy } from '../collector/groups.js'
 import { keptName, type Kept } from '../collector/store.js'
 import type { Grouping } from '../collector/review.js'
 import type { Reviewing } from '../run/reviewing.js'
@@ -26,6 +27,9 @@ export const reviewState = z.object({
   left: z.int().describe('pictures that were worth a label and exceeded the limits'),
   fault: z.string().nullable().describe('why the last picture could not be kept'),
   labels: z.array(z.string()).describe('labels in use'),
+  zones: z
+    .record(z.string(), z.record(z.string(), z.int()))
+    .describe("pictures with a label, by zone and label; zone '': from a folder"),
 })
 
 /** Groups of alike pictures without a label, the largest first. */
@@ -171,7 +175,19 @@ async function stateOf({ collector, review, store }: Reviewing): Promise<z.outpu
     maxBytes: store.maxBytes,
     ...collector.collected,
     labels: [...new Set(labels)].sort(),
+    zones: byZone(kept),
   }
+}
+
+function byZone(kept: readonly Kept[]): z.output<typeof reviewState>['zones'] {
+  const labelled = kept.filter((each) => each.label !== null)
+  const zones = [...groupedBy(labelled, ({ about }) => about.zone)]
+  return Object.fromEntries(
+    zones.map(([zone, own]) => {
+      const labels = [...groupedBy(own, (each) => each.label!)]
+      return [zone, Object.fromEntries(labels.map(([given, { length }]) => [given, length]))]
+    }),
+  )
 }
 
 function groupsOf({ groups, waiting }: Grouping): z.output<typeof reviewGroups> {

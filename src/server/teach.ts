@@ -28,11 +28,13 @@ const state = z.string().max(400).nullable().describe('null: the picture shows n
 
 /** The routes of teaching. Each change executes one command and answers with the zone as it is then. */
 export function teachRoutes(options: TeachRouteOptions): Route[] {
-  const change = async (zone: string, kind: string, fields: object = {}): Promise<unknown> => {
-    await commandData(options.commands, { kind, zone, ...fields }).catch(told)
+  const command: Command = (zone, kind, fields = {}) =>
+    commandData(options.commands, { kind, zone, ...fields }).catch(told)
+  const change: Change = async (zone, kind, fields) => {
+    await command(zone, kind, fields)
     return asked(() => options.live.teaching.status(zone))
   }
-  return [...readRoutes(options), ...pictureRoutes(change), ...headRoutes(change)]
+  return [...readRoutes(options), ...pictureRoutes(change), reviewedRoute(command), ...headRoutes(change)]
 }
 
 /** What failed was tried on this device, such as writing on a full disk: the visitor reads why. */
@@ -40,6 +42,7 @@ function told(error: unknown): never {
   throw error instanceof ApiError && error.status === 500 ? new ApiError(503, error.code, error.message) : error
 }
 
+type Command = (zone: string, kind: string, fields?: object) => Promise<Readonly<Record<string, unknown>>>
 type Change = (zone: string, kind: string, fields?: object) => Promise<unknown>
 
 /** A read of a zone that does not exist is the visitor's mistake. */
@@ -180,6 +183,25 @@ function pictureRoutes(change: Change): Route[] {
       handle: ({ params: { zone, picture } }) => change(zone, 'teach_remove', { picture }),
     }),
   ]
+}
+
+function reviewedRoute(command: Command): Route {
+  return route({
+    method: 'POST',
+    url: '/api/teach/:zone/reviewed',
+    summary:
+      'Teach pictures that have a label in review: those of these names, else all of the zone and those from folders',
+    params: ofZone,
+    body: z.strictObject({ pictures: z.array(z.string().max(64)).min(1).max(400).optional() }),
+    reply: z.object({
+      added: z.int().describe('pictures that were not taught before; nearly equal ones count once'),
+      known: z.int().describe('those that were'),
+    }),
+    async handle({ params, body }) {
+      const { added, known } = await command(params.zone, 'teach_reviewed', body)
+      return { added, known }
+    },
+  })
 }
 
 function headRoutes(change: Change): Route[] {

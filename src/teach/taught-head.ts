@@ -53,15 +53,15 @@ export class TaughtHead {
 
   /**
    * Keeps a picture of a state; null: of none of them. Rejects with PICTURE_INVALID, USAGE for a state that cannot be one or for a
-   * picture that another state has, and HEAD_NOT_WRITTEN.
+   * picture that another state has, and HEAD_NOT_WRITTEN. A correction takes the picture from the other state.
    */
-  async add(state: string | null, bytes: Uint8Array, atMs: number | null): Promise<KeptPicture> {
+  async add(state: string | null, bytes: Uint8Array, atMs: number | null, isCorrection = false): Promise<KeptPicture> {
     checkState(state)
     const id = await this.store.keepPicture(await smallEnough(bytes))
     const added: KeptPicture = { id, state, atMs }
     await this.store.change((record) => {
       const same = record.pictures.find((each) => each.id === id)
-      if (same && same.state !== state)
+      if (same && same.state !== state && !isCorrection)
         throw new GapcamError('USAGE', `the same picture is taught as ${same.state ?? 'none of the states'} already`, {
           hint: 'Move it to the other state, or remove it first.',
         })

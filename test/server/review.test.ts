@@ -50,6 +50,21 @@ it('collects only when it is switched on, labels a group by one click, and forge
   const wrong = await read<{ why: string; label: string }[]>('/api/review/pictures?label=no%20bird')
   expect(wrong).toMatchObject([{ why: 'reported', label: 'no bird' }])
 
+  // What was labelled is taught to the zone; the same again adds nothing, and a corrected label moves its picture.
+  const reviewed = (body = {}): Promise<Response> => page.write('POST', '/api/teach/cam0/reviewed', body)
+  expect((await page.write('POST', '/api/teach/cam0%2Fno/reviewed', {})).status).toBe(400)
+  const { added, known } = (await (await reviewed()).json()) as { added: number; known: number }
+  expect(known).toBe(0)
+  expect(added).toBeGreaterThanOrEqual(2)
+  expect(await (await reviewed()).json()).toEqual({ added: 0, known: added })
+  const [{ name: corrected }] = await read<[{ name: string }]>('/api/review/pictures?label=no%20bird')
+  await page.write('POST', '/api/review/label', { pictures: [corrected], label: 'a fly' })
+  expect(await (await reviewed({ pictures: [corrected] })).json()).toEqual({ added: 1, known: 0 })
+  const { states } = await read<{ states: { state: string; pictures: number }[] }>('/api/teach/cam0')
+  expect(states).toContainEqual({ state: 'a fly', pictures: 1 })
+  expect(states.map(({ state: name }) => name)).not.toContain('no bird')
+  await page.write('POST', '/api/review/label', { pictures: [corrected], label: 'no bird' })
+
   const run = gapcam(['review', 'export', join(root, 'out'), '--set', `stateDir=${state}`])
   expect(await run.ended, run.stderr()).toBe(0)
   expect(readdirSync(join(root, 'out')).sort()).toEqual(['bird', 'no bird'])

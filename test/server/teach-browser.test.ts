@@ -170,6 +170,20 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await expect.poll(counts, patient).toEqual({ down, up: 8 })
   })
 
+  it('a label that is wrong is corrected, and its picture is taught at once', async () => {
+    const page = await open('live', desktop)
+    const up = (await counts())['up']!
+    await show('standing')
+    await expect.poll(label, patient).toBe('up')
+    await page.getByRole('button', { name: 'This is wrong' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('What is it really?').fill('up')
+    await dialog.getByRole('checkbox', { name: 'Teach it too' }).waitFor(patient)
+    await dialog.getByRole('button', { name: 'Save the picture' }).click()
+    await expect.poll(async () => (await counts())['up'], patient).toBe(up + 1)
+    await page.getByText('Saved, and taught as up').waitFor(patient)
+  })
+
   it('what is collected is labelled in groups, and the last label is taken back', { timeout: 60_000 }, async () => {
     const page = await open('review', phone)
     await page.getByRole('button', { name: 'Collect pictures' }).click()
@@ -181,15 +195,18 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     }
     await page.getByRole('button', { name: 'Stop collecting' }).click()
     await page.getByRole('button', { name: 'Look again' }).click()
+    const before = (await state()).labelled
     const group = page.locator('.review-group').first()
     await group.locator('.thumb').first().waitFor(patient)
     const all = await page.locator('.review-group').count()
     await group.getByRole('textbox', { name: 'Another label' }).fill('gate')
     await group.getByRole('button', { name: 'Label', exact: true }).click()
-    await expect.poll(async () => (await state()).labelled, patient).toBeGreaterThan(0)
+    await expect.poll(async () => (await state()).labelled, patient).toBeGreaterThan(before)
     await expect.poll(() => page.locator('.review-group').count(), patient).toBe(all - 1)
+    await page.getByRole('button', { name: 'Teach these pictures' }).click()
+    await expect.poll(async () => (await counts())['gate'], patient).toBeGreaterThan(0)
     await page.getByRole('button', { name: 'Take the last label back' }).click()
-    await expect.poll(async () => (await state()).labelled, patient).toBe(0)
+    await expect.poll(async () => (await state()).labelled, patient).toBe(before)
   })
 
   it('no page threw an error or violated its security policy', () => {

@@ -2,10 +2,20 @@
 import { el, freshId, setText } from './dom.js'
 import { text } from './text.js'
 
-/** Asks for the note of a report. Resolves with null when it was cancelled. */
-export function askNote(): Promise<string | null> {
-  const { title, hint, note, keep, cancel } = text.wrong
-  return ask({ title, hint, field: note, yes: keep, no: cancel, type: 'text' })
+/** What a person says of a picture that is wrong. */
+export interface Note {
+  readonly note: string
+  /** The picture is to be taught at once. */
+  readonly isTaught: boolean
+}
+
+/** Asks for the note of a report; `states` are offered, and teaching too where there are any. Null when it was cancelled. */
+export async function askNote(states: readonly string[]): Promise<Note | null> {
+  const { title, hint, note, keep, cancel, teach } = text.wrong
+  const isTaught = el('input', { type: 'checkbox', checked: true })
+  const offer = states.length === 0 ? null : el('label', { class: 'check' }, isTaught, teach)
+  const said = await ask({ title, hint, field: note, yes: keep, no: cancel, type: 'text', offered: states, offer })
+  return said === null ? null : { note: said, isTaught: offer !== null && isTaught.checked }
 }
 
 /** Asks for the token. `isSecond`: the last one was wrong. Resolves with null when it was cancelled. */
@@ -31,18 +41,26 @@ export interface Question {
   /** Null: it cannot be cancelled by a button. */
   readonly no: string | null
   readonly type: 'text' | 'password'
+  /** Texts that the field may hold. */
+  readonly offered?: readonly string[]
+  /** Below the field. */
+  readonly offer?: HTMLElement | null
 }
 
 /** Asks. Resolves with the text of the field, and with null when it was cancelled. */
-export function ask({ title, hint, field, value = '', yes, no, type }: Question): Promise<string | null> {
-  const [titleId, hintId, inputId] = [freshId(), freshId(), freshId()]
-  const input = el('input', { type, id: inputId, maxlength: 500, autocomplete: 'off', autofocus: true, value })
+export function ask(question: Question): Promise<string | null> {
+  const { title, hint, field, value = '', yes, no, type, offered = [], offer = null } = question
+  const [titleId, hintId, inputId, listId] = [freshId(), freshId(), freshId(), freshId()]
+  const list = offered.length === 0 ? undefined : listId
+  const input = el('input', { type, id: inputId, maxlength: 500, autocomplete: 'off', autofocus: true, value, list })
   const form = el(
     'form',
     { method: 'dialog' },
     el('h2', { id: titleId }, title),
     el('p', { class: 'note', id: hintId }, hint),
     ...(field === null ? [] : [el('label', { for: inputId }, field), input]),
+    list ? el('datalist', { id: listId }, ...offered.map((each) => el('option', { value: each }))) : null,
+    offer,
     el(
       'div',
       { class: 'row' },

@@ -7,14 +7,13 @@ import type {
   PictureHeader,
   PictureSide,
   Region,
-  Report,
   Sample,
 } from '../messages.js'
 import { createAbout } from './about.js'
 import { getJson, keepToken, readToken, RequestError, send } from './api.js'
 import { connect, type Connection, type ReceivedPicture } from './connection.js'
 import { createControls } from './controls.js'
-import { askNote, askToken, createToasts } from './dialogs.js'
+import { askToken, createToasts } from './dialogs.js'
 import { el, setText } from './dom.js'
 import { createHealth } from './health.js'
 import { createLatency } from './latency.js'
@@ -29,6 +28,7 @@ import { TeachTab } from './teach/tab.js'
 import { createTimeline } from './timeline.js'
 import { createTools } from './tools.js'
 import { createVerdict } from './verdict.js'
+import { sayWrong } from './wrong.js'
 import { ZonesTab } from './zones/tab.js'
 
 /** The id of the chosen camera; empty before the first state. */
@@ -98,7 +98,7 @@ const tabs = createTabs(
       bottom,
     ],
     zones: [picture, zones.moved, zones.tools, zones.list, zones.card, zones.settings],
-    teach: [picture, zones.moved, teach.controls, teach.goodness, teach.pictures],
+    teach: [picture, zones.moved, teach.drift, teach.controls, teach.goodness, teach.pictures],
     review: [review.element],
   },
   (name) => {
@@ -132,7 +132,16 @@ document.body.append(
       teach.pictures,
       latency.element,
     ),
-    el('div', { class: 'label-column' }, ...ofLabel, health.element, zones.card, teach.controls, teach.goodness),
+    el(
+      'div',
+      { class: 'label-column' },
+      ...ofLabel,
+      health.element,
+      zones.card,
+      teach.drift,
+      teach.controls,
+      teach.goodness,
+    ),
     bottom,
     review.element,
   ),
@@ -171,6 +180,7 @@ function onState(next: LiveState): void {
   if (camera === '' && next.cameras[0]) choose(next.cameras[0].id)
   latency.now(next.stages, next.atMs)
   health.update(next)
+  review.update(next)
   const mine = cameraState()
   if (!mine) return
   about.camera(mine)
@@ -235,24 +245,17 @@ async function snapshot(): Promise<void> {
 }
 
 async function reportWrong(): Promise<void> {
-  const [wasFrozen, seq] = [isFrozen, shown?.seq ?? 0]
+  const [wasFrozen, seq, mine] = [isFrozen, shown?.seq ?? 0, cameraState()]
+  if (!mine) return
   freeze(true)
-  const note = await askNote()
-  if (note !== null) {
-    const zone = zones.selected
-    // What the person says is the picture's label in the review, where it can be one.
-    const label = labelOf(note)
-    const said = { seq, note, ...(label === null ? {} : { label }), ...(zone === null ? {} : { zone }) }
-    const { isExact } = await send<Report>('POST', `/api/cameras/${camera}/reports`, said)
-    toasts.tell(isExact ? text.wrong.kept : text.wrong.keptNext)
+  try {
+    // Where only zones answer and there is one, it is the one that is wrong.
+    const only = !mine.hasOwn && mine.zones.length === 1 ? mine.zones[0]!.id : null
+    const told = await sayWrong({ camera, zone: zones.selected ?? only, seq })
+    if (told !== null) tell(told)
+  } finally {
+    freeze(wasFrozen)
   }
-  freeze(wasFrozen)
-}
-
-/** A note as a label in the review: it becomes the name of a folder. Null where it cannot be one. */
-function labelOf(note: string): string | null {
-  const label = note.trim()
-  return label !== '' && label.length <= 60 && !/[\\/]|^\.|^unknown$/.test(label) ? label : null
 }
 
 /** Shows an error. A missing token is left out: its dialog is open. */

@@ -73,6 +73,8 @@ export const text = {
     hint: 'Saves this picture on the device, with everything that was computed from it.',
     note: 'What is it really? (optional)',
     keep: 'Save the picture',
+    teach: 'Teach it too',
+    taught: (label: string) => `Saved, and taught as ${label}`,
     cancel: 'Cancel',
     kept: 'Saved on the device',
     keptNext: 'Saved the next picture: the one you saw was no longer in memory',

@@ -29,4 +29,6 @@ export interface ReviewState {
   readonly left: number
   readonly fault: string | null
   readonly labels: readonly string[]
+  /** Pictures with a label, by zone and label; zone '': from a folder. */
+  readonly zones: Readonly<Record<string, Readonly<Record<string, number>>>>
 }

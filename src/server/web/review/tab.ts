@@ -1,9 +1,11 @@
 /** The Review tab: the collector's switch, and groups of pictures without a label. */
+import type { LiveState } from '../../messages.js'
 import { getJson, RequestError, send } from '../api.js'
 import { askSure } from '../dialogs.js'
 import { el, panel, setText } from '../dom.js'
 import { createGroup } from './group.js'
 import type { ReviewGroup, ReviewState } from './messages.js'
+import { createHandOver, type HandOver } from './teaching.js'
 import { reviewText as text } from './text.js'
 
 export interface ReviewTabEvents {
@@ -22,6 +24,7 @@ export class ReviewTab {
   readonly #back = el('button', { type: 'button', disabled: true }, text.back)
   readonly #told = el('p', { class: 'note', role: 'status' })
   readonly #groups = el('div', { class: 'review-groups' })
+  readonly #handOver: HandOver
   readonly element: HTMLElement
   #state: ReviewState | null = null
   /** Pictures that were labelled last. */
@@ -42,7 +45,8 @@ export class ReviewTab {
       buttons,
       this.#told,
     )
-    this.element = el('div', { class: 'review' }, head, this.#groups)
+    this.#handOver = createHandOver(events)
+    this.element = el('div', { class: 'review' }, head, this.#groups, this.#handOver.element)
     this.#switch.addEventListener('click', () => void this.#toggle().catch(events.onFault))
     this.#again.addEventListener('click', () => void this.#load())
     this.#back.addEventListener('click', () => void this.#takeBack().catch(events.onFault))
@@ -58,6 +62,11 @@ export class ReviewTab {
       }, stateEveryMs)
   }
 
+  /** Zones that can be taught. */
+  update(state: Pick<LiveState, 'cameras'>): void {
+    this.#handOver.live(state)
+  }
+
   async #toggle(): Promise<void> {
     this.#showState(await send<ReviewState>('PUT', '/api/review/collector', { value: !(this.#state?.isOn ?? false) }))
   }
@@ -70,6 +79,7 @@ export class ReviewTab {
 
   #showState(state: ReviewState): void {
     this.#state = state
+    this.#handOver.update(state)
     const { isOn, pictures, labelled, bytes, maxBytes, left, fault } = state
     setText(this.#switch, isOn ? text.off : text.on)
     this.#switch.classList.toggle('primary', !isOn)

@@ -31,6 +31,14 @@ export const reviewText = {
     no: 'Cancel',
   }),
   labelled: (n: number, label: string) => `${n} ${n === 1 ? 'picture is' : 'pictures are'} labelled ${label}`,
+  teachTitle: 'Teach what is labelled',
+  target: 'Zone',
+  teach: 'Teach these pictures',
+  nothing: 'No picture of this zone has a label yet.',
+  labels: (labels: readonly (readonly [string, number])[]) =>
+    `Labelled: ${labels.map(([label, n]) => `${label} ${n}`).join(', ')}. Nearly equal pictures count once.`,
+  taught: (added: number, known: number) =>
+    `${added} ${added === 1 ? 'picture is' : 'pictures are'} taught${known > 0 ? `, ${known} were taught before` : ''}`,
   back: 'Take the last label back',
   changed: 'The group has other pictures now; look again',
   why: {

@@ -48,7 +48,7 @@ export function createGoodness({
       setText(accuracy, isKnown ? text.accuracy(report.accuracy!) : '')
       setText(interval, isKnown && report.interval ? text.interval(report.interval) : '')
       setText(how, isKnown ? `${text.how}; ${text.groups(report.groups)}` : text.unknown)
-      setText(advice, report?.advice ?? '')
+      setText(advice, report === null ? '' : `${report.enough ? text.enough : text.notEnough}. ${report.advice}`)
       advice.dataset['enough'] = String(report?.enough ?? false)
       table.replaceChildren(...(isKnown ? [confusionTable(report.confusion)] : []))
       const all = report?.doubts ?? []

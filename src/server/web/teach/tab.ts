@@ -1,15 +1,16 @@
 /** The Teach tab: what is taught, the buttons that teach, and how good it is. */
 import type { CameraState } from '../../messages.js'
 import type { TeachStatus } from '../../teach-messages.js'
-import { getJson, send } from '../api.js'
+import { getJson, request, send } from '../api.js'
 import { el, freshId, panel, setText } from '../dom.js'
 import { saveFile } from '../thumbnail.js'
 import { saidBy } from '../zones/layer.js'
 import { createCapture } from './capture.js'
+import { createDrift, type NamedExample } from './drift.js'
 import { createGoodness } from './goodness.js'
 import { createTaughtPictures } from './pictures.js'
 import { teachText as text } from './text.js'
-import { isPicture, partsOf, pictureOf } from './upload.js'
+import { base64Of, isPicture, partsOf, pictureOf } from './upload.js'
 
 export interface TeachTabEvents {
   onFault(error: unknown): void
@@ -32,6 +33,10 @@ export class TeachTab {
   readonly #goodness = createGoodness({
     pathOf: (picture) => this.#thumbnailOf(picture),
     onMove: (picture, state) => void this.#change('PUT', `/pictures/${picture}`, { state }),
+  })
+  readonly #drift = createDrift({
+    pathOf: (example) => `${this.#path}/examples/${example}`,
+    onTeach: (examples) => this.#teachExamples(examples).catch(this.#events.onFault),
   })
   readonly #pictures = createTaughtPictures({
     pathOf: (picture) => this.#thumbnailOf(picture),
@@ -73,6 +78,11 @@ export class TeachTab {
     this.#target.addEventListener('change', () => this.choose(this.#target.value))
     this.#undo.addEventListener('click', () => void this.#change('POST', '/undo'))
     this.#serve.addEventListener('click', () => void this.#change('POST', '/fit', {}))
+  }
+
+  /** Above all others. */
+  get drift(): HTMLElement {
+    return this.#drift.element
   }
 
   get goodness(): HTMLElement {
@@ -146,6 +156,7 @@ export class TeachTab {
   #show(status: TeachStatus): void {
     this.#capture.update(status)
     this.#goodness.update(status)
+    this.#drift.update(status)
     this.#pictures.update(status)
     this.#undo.disabled = !status.canUndo
     const isTaught = status.fittedMs !== null
@@ -164,6 +175,19 @@ export class TeachTab {
     } catch (error) {
       this.#events.onFault(error)
     }
+  }
+
+  /** All of them are read first: the examples are gone with the first one that is fitted. */
+  async #teachExamples(examples: readonly NamedExample[]): Promise<void> {
+    const path = this.#path
+    const pictures = await Promise.all(
+      examples.map(async ({ example, state }) => {
+        const bytes = await (await request('GET', `${path}/examples/${example}`)).arrayBuffer()
+        return { state, pictures: [{ data: base64Of(new Uint8Array(bytes)) }] }
+      }),
+    )
+    for (const picture of pictures) this.#show(await send<TeachStatus>('POST', `${path}/pictures`, picture))
+    this.#events.tell(text.drift.taught(pictures.length))
   }
 
   async #upload(state: string | null, files: readonly File[]): Promise<void> {

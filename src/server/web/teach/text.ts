@@ -34,7 +34,14 @@ export const teachText = {
     doubts: 'Probably under the wrong state',
     doubt: (called: string) => `looks like ${called}`,
     move: (state: string) => `Move to ${state}`,
-    weakest: (state: string) => `${state} is wrong most often: teach it more.`,
+  },
+  drift: {
+    title: 'It needs teaching',
+    why: (why: string, since: string) => `Since ${since}: ${why}. Say what these pictures show, or take new ones.`,
+    example: (n: number) => `Example ${n}`,
+    unsaid: 'It shows …',
+    teach: 'Teach them',
+    taught: (n: number) => `${n} ${n === 1 ? 'example is' : 'examples are'} taught`,
   },
   pictures: {
     title: 'Pictures',

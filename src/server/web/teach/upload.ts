@@ -52,8 +52,11 @@ export function partsOf<T extends { readonly size: number }>(files: readonly T[]
 
 /** A file as the API takes it, with the time at which it was last written. */
 export async function pictureOf(file: File): Promise<UploadPicture> {
-  const bytes = new Uint8Array(await file.arrayBuffer())
+  return { data: base64Of(new Uint8Array(await file.arrayBuffer())), atMs: file.lastModified || null }
+}
+
+export function base64Of(bytes: Uint8Array): string {
   let binary = ''
   for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000))
-  return { data: btoa(binary), atMs: file.lastModified || null }
+  return btoa(binary)
 }
