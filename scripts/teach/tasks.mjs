@@ -1,16 +1,17 @@
 // Prints how well taught heads do on a folder of tasks: accuracy, calibration, and what they call unknown.
-//   node scripts/teach/tasks.mjs FOLDER [--model FILE] [--tasks a,b] [--draws n] [--json]
-// Every picture is looked at once, and every draw is fitted by src/teach. Unless --fast is given, the first draw of each
+//   node scripts/teach/tasks.mjs FOLDER [--model FILE] [--tasks a,b] [--draws n] [--keep FOLDER] [--json]
+// Every picture is looked at once (with --keep its vectors are read from that folder the next time), and every draw is fitted by src/teach. Unless --fast is given, the first draw of each
 // task is also written as a file, and its answers are compared with those of the head in memory.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openClassifier } from '../../dist/classifier.js'
 import { frameOf } from '../../dist/frame.js'
 import { decodeFile } from '../../dist/pixels/decode.js'
 import { openTeacher } from '../../dist/teach/teacher.js'
 import { answerOf } from '../../dist/teach/head.js'
+import { packed, unpacked } from '../../dist/teach/looks.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -18,6 +19,7 @@ const { values, positionals } = parseArgs({
     model: { type: 'string', default: new URL('../../models/efficientnet-lite0.onnx', import.meta.url).pathname },
     tasks: { type: 'string' },
     draws: { type: 'string', default: '5' },
+    keep: { type: 'string' },
     fast: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -44,22 +46,44 @@ async function lookAt(task) {
   const states = Object.keys(task.states)
   const tests = []
   for (const [state, { teach, test }] of Object.entries(task.states)) {
-    for (const { file } of teach) seen.looks.set(file, await teacher.lookAt(await decodeFile(join(folder, file))))
+    for (const { file } of teach) seen.looks.set(file, await kept(file, (picture) => teacher.lookAt(picture)))
     for (const { file } of test)
       tests.push({
         file,
         state: states.indexOf(state),
-        seen: await teacher.glanceAt(await decodeFile(join(folder, file))),
+        seen: await glance(file),
       })
   }
   seen.tests.set(task.name, tests)
   const none = join(folder, 'none', task.name)
   const files = existsSync(none) ? readdirSync(none) : []
   const all = []
-  for (const file of files)
-    all.push({ kind: file.split('-')[0], seen: await teacher.glanceAt(await decodeFile(join(none, file))) })
+  for (const file of files) all.push({ kind: file.split('-')[0], seen: await glance(`none/${task.name}/${file}`) })
   seen.none.set(task.name, all)
   process.stderr.write(`${task.name}: looked at ${tests.length} pictures\n`)
+}
+
+/** What a picture looks like, from the kept vectors if there are any. */
+async function kept(file, look) {
+  const vectors = values.keep && join(values.keep, teacher.network, `${file.replaceAll('/', '__')}.f32`)
+  if (vectors && existsSync(vectors)) {
+    const bytes = readFileSync(vectors)
+    return unpacked(
+      new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)),
+      teacher.rawLength,
+    )
+  }
+  const looks = await look(await decodeFile(join(folder, file)))
+  if (vectors) {
+    mkdirSync(dirname(vectors), { recursive: true })
+    writeFileSync(vectors, new Uint8Array(packed(looks).buffer))
+  }
+  return looks
+}
+
+async function glance(file) {
+  const [one] = await kept(file, async (picture) => [await teacher.glanceAt(picture)])
+  return one
 }
 
 /** Other tasks' pictures are strangers too, except between meters. */

@@ -30,6 +30,19 @@ export function partsOf(head: FeatureMap, middle: FeatureMap | null): readonly P
   ]
 }
 
+/**
+ * The parts whose vectors tell what is novel: the means of the maps. A taught vector joins as many of them as its length holds;
+ * heads of earlier versions have the first one only.
+ */
+export function noveltyParts(parts: readonly Part[], length = Number.POSITIVE_INFINITY): readonly number[] {
+  let left = length
+  return parts.flatMap((part, i) => {
+    if (part.cells !== 1 || partLength(part) > left) return []
+    left -= partLength(part)
+    return [i]
+  })
+}
+
 /** Numbers of one part. */
 export const partLength = ({ map, cells }: Part): number => map.channels * cells * cells
 

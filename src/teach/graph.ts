@@ -161,7 +161,8 @@ class Builder {
     const weights = this.floats('weights', [start, states], head.weights)
     const bias = this.floats('bias', [states], head.bias)
     this.add('Gemm', [this.add('Concat', units, 'gapcam.vector', { axis: 1 }), weights, bias], valueNames.logits)
-    this.novelty(units[head.noveltyPart]!, head)
+    const novelty = head.noveltyParts.map((i) => units[i]!)
+    this.novelty(novelty.length === 1 ? novelty[0]! : this.add('Concat', novelty, 'gapcam.seen', { axis: 1 }), head)
   }
 
   /** A part before centring, [1, channels · cells²]. */
@@ -208,7 +209,7 @@ class Builder {
     return this.add('Sqrt', [this.add('GlobalAveragePool', [squares], `${output} mean`)], output)
   }
 
-  /** [1, 1]: the cosine distance to the nearest taught vector. */
+  /** [1, 1]: the cosine distance to the nearest taught vector, the mean over the parts. */
   novelty(unit: string, { taught, taughtCount }: Head): void {
     const length = taught.length / taughtCount
     const columns = new Float32Array(taught.length)

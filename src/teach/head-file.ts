@@ -6,7 +6,7 @@ import { manifestMetadata, type Manifest } from '../model/metadata/schema.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { serializeModel } from '../model/onnx/serialize.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
-import { partLength, type Part } from './features.js'
+import { noveltyParts, partLength, type Part } from './features.js'
 import { constantNames, headGraph, valueNames } from './graph.js'
 import type { Head } from './head.js'
 
@@ -69,9 +69,11 @@ export async function readHead(file: string, parts: readonly Part[]): Promise<He
     mean.set(floats(constantNames.mean(i), partLength(part)), start)
     start += partLength(part)
   })
-  const noveltyPart = parts.findIndex(({ cells }) => cells === 1)
   const columns = floats(constantNames.taught)
-  const size = partLength(parts[noveltyPart]!)
+  const size = constants.get(constantNames.taught)!.shape[0]!
+  const novel = noveltyParts(parts, size)
+  if (novel.reduce((sum, i) => sum + partLength(parts[i]!), 0) !== size)
+    throw new GapcamError('HEAD_INVALID', `${file} is no head of this network: its taught vectors have another length`)
   const taughtCount = columns.length / size
   const taught = new Float32Array(columns.length)
   for (let i = 0; i < taughtCount; i++)
@@ -82,7 +84,7 @@ export async function readHead(file: string, parts: readonly Part[]): Promise<He
     mean,
     weights: floats(constantNames.weights, length * states.length),
     bias: floats(constantNames.bias, states.length),
-    noveltyPart,
+    noveltyParts: novel,
     taught,
     taughtCount,
     limits: novelty ? { distance: novelty.distance, sight: novelty.sight } : null,

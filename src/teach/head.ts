@@ -1,6 +1,6 @@
 /** A head: what teaching finds, from the vectors of the taught pictures. No file and no engine here. */
 import type { EngineOptions } from '../engine/engine.js'
-import { joined, meanOf, partLength, partStart, type Part, type RawVector } from './features.js'
+import { joined, meanOf, noveltyParts, partLength, partStart, type Part, type RawVector } from './features.js'
 import { noveltyCause, type NoveltyCause, type NoveltyLimits } from '../decision/novelty.js'
 import { nearestDistance, nearestDistances, noveltyLimits, type Distances, type SightStatistics } from './novelty.js'
 import { PairProducts, productsOf } from './products.js'
@@ -24,9 +24,9 @@ export interface Head {
   /** [vector, states], for parts of length 1: the weights of the parts and the temperature are in it. */
   readonly weights: Float32Array
   readonly bias: Float32Array
-  /** Index of the part whose vectors tell what is novel: the mean of the head's map. */
-  readonly noveltyPart: number
-  /** Unit vectors of that part, [taughtCount, length]. */
+  /** Indices of the parts whose vectors tell what is novel. */
+  readonly noveltyParts: readonly number[]
+  /** Their unit vectors over their number, joined, [taughtCount, length]: the product with unit vectors is the mean cosine. */
   readonly taught: Float32Array
   readonly taughtCount: number
   /** Null where a state has one picture: nothing tells how far its pictures lie apart. */
@@ -93,12 +93,17 @@ export async function fitHead(lesson: Lesson, engine: EngineOptions, memory?: Fi
   const fewest = Math.min(...states.map((_, s) => groups.filter(([i]) => looks[i!]!.state === s).length))
   const temperature = temperatureFor(fewest)
   const { weights, bias } = linear(vectors, ridge, parts, temperature)
-  const noveltyPart = parts.findIndex(({ cells }) => cells === 1)
-  const unit = (raw: RawVector): Float32Array => unitPart(raw, mean, parts, noveltyPart)
-  const taught = looks.map(({ raw }) => unit(raw))
+  const novelty = noveltyParts(parts)
+  const unit = (raw: RawVector): Float32Array => unitParts(raw, { mean, parts, indices: novelty })
+  const taught = looks.map(({ raw }) => unit(raw).map((value) => value / novelty.length))
   const firsts = groups.map(([first]) => first!)
   const distances = await distancesOf(
-    { taught, firsts, pictures: looks.map(({ picture }) => picture) },
+    {
+      taught,
+      units: firsts.map((first) => unit(looks[first]!.raw)),
+      firsts,
+      pictures: looks.map(({ picture }) => picture),
+    },
     { ordinary: ordinary.map(unit), none: none.map(unit) },
     engine,
   )
@@ -115,7 +120,7 @@ export async function fitHead(lesson: Lesson, engine: EngineOptions, memory?: Fi
       mean,
       weights,
       bias,
-      noveltyPart,
+      noveltyParts: novelty,
       taught: concatenated(taught),
       taughtCount: taught.length,
       limits,
@@ -130,17 +135,19 @@ export async function fitHead(lesson: Lesson, engine: EngineOptions, memory?: Fi
 async function distancesOf(
   {
     taught,
+    units,
     firsts,
     pictures,
   }: {
     readonly taught: readonly Float32Array[]
+    readonly units: readonly Float32Array[]
     readonly firsts: readonly number[]
     readonly pictures: readonly number[]
   },
   { ordinary, none }: { readonly ordinary: readonly Float32Array[]; readonly none: readonly Float32Array[] },
   engine: EngineOptions,
 ): Promise<Distances> {
-  const rows = [...firsts.map((first) => taught[first]!), ...ordinary, ...none]
+  const rows = [...units, ...ordinary, ...none]
   const isOwn = (i: number, j: number): boolean => i < firsts.length && pictures[firsts[i]!] === pictures[j]
   const all = nearestDistances(await productsOf(rows, taught, engine), taught.length, isOwn)
   const end = firsts.length + ordinary.length
@@ -174,8 +181,7 @@ export function answerOf(
     for (let s = 0; s < count; s++) logits[s]! += units[k]! * head.weights[k * count + s]!
   const best = logits.indexOf(Math.max(...logits))
   const sum = logits.reduce((total, logit) => total + Math.exp(logit - logits[best]!), 0)
-  const start = partStart(parts, head.noveltyPart)
-  const unit = units.subarray(start, start + partLength(parts[head.noveltyPart]!))
+  const unit = concatenated(head.noveltyParts.map((i) => partOf(units, parts, i)))
   const taught = Array.from({ length: head.taughtCount }, (_, i) =>
     head.taught.subarray(i * unit.length, (i + 1) * unit.length),
   )
@@ -227,10 +233,18 @@ function linear(
   return { weights, bias: Float32Array.from(intercept, (value) => value * temperature) }
 }
 
-function unitPart(raw: RawVector, mean: Float32Array, parts: readonly Part[], index: number): Float32Array {
+function unitParts(
+  raw: RawVector,
+  of: { readonly mean: Float32Array; readonly parts: readonly Part[]; readonly indices: readonly number[] },
+): Float32Array {
+  const { mean, parts, indices } = of
+  const units = indices.map((i) => joined(partOf(raw, parts, i), partOf(mean, parts, i), [{ ...parts[i]!, weight: 1 }]))
+  return concatenated(units)
+}
+
+function partOf(vector: Float32Array, parts: readonly Part[], index: number): Float32Array {
   const start = partStart(parts, index)
-  const end = start + partLength(parts[index]!)
-  return joined(raw.subarray(start, end), mean.subarray(start, end), [{ ...parts[index]!, weight: 1 }])
+  return vector.subarray(start, start + partLength(parts[index]!))
 }
 
 function concatenated(vectors: readonly Float32Array[]): Float32Array {

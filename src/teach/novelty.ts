@@ -1,6 +1,6 @@
 /**
- * When a picture is none of the taught states. Two measures: the cosine distance of its features to the nearest taught
- * picture, and brightness, contrast or sharpness far outside of what was taught (night, fog, a blurred lens).
+ * When a picture is none of the taught states. Two measures: the cosine distance of its features (means of the head's map and of
+ * the middle one) to the nearest taught picture, and brightness, contrast or sharpness far outside of what was taught (night, fog, a blurred lens).
  */
 import type { NoveltyLimits } from '../decision/novelty.js'
 import { dot } from './ridge.js'
@@ -20,8 +20,11 @@ const ordinaryQuantile = 0.05
 /** Statistics may leave the taught range by this factor. */
 const sightFactor = 2
 
-/** Added to the statistics before they are compared, in levels: near zero a factor says nothing. */
-const sightFloor: SightStatistics = [4, 4, 1]
+/**
+ * Added to the statistics before they are compared, in levels: near zero a factor says nothing. Contrast and sharpness of small
+ * pictures are a few levels, so that larger floors miss blur and fog.
+ */
+const sightFloor: SightStatistics = [4, 2, 0.5]
 
 /** The cosine distance of a unit vector to the nearest of others. */
 export function nearestDistance(vector: Float32Array, others: readonly Float32Array[]): number {

@@ -40,7 +40,7 @@ it('brightness, contrast and sharpness may leave the taught range by a factor of
   ])
   expect(sight).toEqual([
     [48, 244],
-    [18, 104],
-    [3.5, 21],
+    [19, 102],
+    [3.75, 20.5],
   ])
 })

@@ -223,5 +223,5 @@ describe('gapcam teach', () => {
     expect(await heads()).toMatchObject([{ name: 'copy', states: ['closed', 'open'], pictures: all }])
     const again = await command('undo', 'gate', ...kept)
     expect([again.status, again.stderr]).toEqual([2, expect.stringContaining('there is no taught head gate')])
-  }, 60_000)
+  }, 300_000)
 })
