@@ -143,6 +143,21 @@ export const errorTable = {
     retryable: false,
     hint: 'gapcam model list shows the bundles and what can be done with each.',
   },
+  BACKUP_INVALID: {
+    status: 4,
+    retryable: false,
+    hint: 'Take another backup; gapcam backup makes one.',
+  },
+  BACKUP_REFUSED: {
+    status: 2,
+    retryable: false,
+    hint: 'docs/backup.md says how a new board takes the place of an old one.',
+  },
+  BACKUP_NOT_KEPT: {
+    status: 4,
+    retryable: true,
+    hint: 'Make the folder writable, or free some space there.',
+  },
   KEY_INVALID: {
     status: 2,
     retryable: false,

@@ -31,6 +31,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ['config', ['bundle', 'decision', 'lens', 'pixels']],
   ['collector', ['config', 'decision', 'engine', 'pixels', 'teach']],
   ['publish', ['decision']],
+  ['backup', ['publish']],
   ['recording', ['classifier', 'config', 'decision', 'engine', 'pixels']],
   ['service', ['config']],
   ['zone', ['classifier', 'config', 'decision', 'engine', 'heat', 'lens', 'pixels', 'publish', 'recording']],

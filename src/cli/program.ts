@@ -32,6 +32,8 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   profile: async () => (await import('./profile.js')).profileCommand,
   outbox: async () => (await import('./outbox.js')).outboxCommand,
   service: async () => (await import('./service.js')).serviceCommand,
+  backup: async () => (await import('./backup.js')).backupCommand,
+  restore: async () => (await import('./backup.js')).restoreCommand,
   completion: async () => {
     const { completionCommand } = await import('./completion.js')
     return (program) => completionCommand(program, createProgram)
