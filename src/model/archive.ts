@@ -16,6 +16,11 @@ export function isZip(bytes: Uint8Array): boolean {
   return bytes.length > 22 && bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4
 }
 
+/** Whether bytes end with the directory of a zip archive, which may have a comment of up to 64 KiB behind it. */
+export function endsWithZip(bytes: Uint8Array): boolean {
+  return Buffer.from(bytes.subarray(-65_557)).includes('PK\u0005\u0006')
+}
+
 /**
  * Unpacks the files of an archive that `isWanted` names, by their names in the archive. `bytes` may begin with other data, as
  * a TFLite model does. Throws MODEL_INVALID for an archive that is damaged or too large.

@@ -30,5 +30,7 @@ function refuseUnknown(operators: readonly TfliteOperator[]): void {
     throw new GapcamError('MODEL_UNSUPPORTED', 'it is compiled for a Coral Edge TPU', {
       hint: 'Take the .tflite file from which it was compiled: the one without _edgetpu in its name.',
     })
-  throw new GapcamError('MODEL_UNSUPPORTED', `gapcam has no rule for the TFLite operators ${unknown.join(', ')}`)
+  throw new GapcamError('MODEL_UNSUPPORTED', `gapcam has no rule for the TFLite operators ${unknown.join(', ')}`, {
+    hint: 'Export the model as ONNX, or without these operators: docs/operators.md lists those that are converted.',
+  })
 }

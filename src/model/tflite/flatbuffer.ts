@@ -135,6 +135,11 @@ export class Table {
     return this.#elements(index, 4, (at) => this.#buffer.view.getInt32(at, true))
   }
 
+  /** Unsigned numbers of 16 bits. */
+  shorts(index: number): number[] {
+    return this.#elements(index, 2, (at) => this.#buffer.view.getUint16(at, true))
+  }
+
   floats(index: number): number[] {
     return this.#elements(index, 4, (at) => this.#buffer.view.getFloat32(at, true))
   }

@@ -2,7 +2,7 @@
  * What a .tflite file says of itself (metadata_schema.fbs of TFLite, identifier M001): the normalization of its input and the
  * labels of its output, which lie in a zip archive behind the model.
  */
-import { unzip } from '../archive.js'
+import { endsWithZip, unzip } from '../archive.js'
 import { Table } from './flatbuffer.js'
 import type { TfliteModel } from './model.js'
 
@@ -33,7 +33,8 @@ export function metadataOf(model: TfliteModel, file: Uint8Array): TfliteMetadata
     .flatMap((output) => output.tables(6))
     .find((associated) => labelFiles.includes(associated.byte(2)))
     ?.string(0)
-  const labels = name === undefined ? undefined : unzip(file, (other) => other === name).get(name)
+  // A tool that writes the model anew (a quantiser) keeps the metadata and loses what was behind the model.
+  const labels = name === undefined || !endsWithZip(file) ? undefined : unzip(file, (other) => other === name).get(name)
   return {
     ...(options ? { mean: options.floats(0), std: options.floats(1) } : {}),
     ...(labels ? { labels } : {}),

@@ -6,6 +6,7 @@
 import { GapcamError } from '../../errors.js'
 import { elementBytes, elementCount, type TensorType } from '../../tensor.js'
 import { Table } from './flatbuffer.js'
+import { denseBytes } from './sparse.js'
 import { customOperator, lastOldCode, operatorNames, tensorTypes } from './schema.js'
 
 /** `real = scale · (quantized - zeroPoint)`, with one value for the tensor or one for each index along `axis`. */
@@ -22,7 +23,7 @@ export interface TfliteTensor {
   readonly shape: readonly number[]
   /** The shape with -1 for sizes that the file leaves open. */
   readonly signature: readonly number[]
-  /** Little-endian elements; null for a value that is computed. */
+  /** Little-endian elements, also where the file keeps them sparse; null for a value that is computed. */
   readonly data: Uint8Array | null
   readonly quantization: Quantization | null
 }
@@ -34,6 +35,8 @@ export interface TfliteOperator {
   readonly inputs: readonly number[]
   readonly outputs: readonly number[]
   readonly options: Table | null
+  /** The options of a CUSTOM operator, in a form of its own; empty for a builtin one. */
+  readonly customOptions: Uint8Array
 }
 
 export interface TfliteModel {
@@ -100,8 +103,9 @@ function readTensor(table: Table, index: number, buffers: readonly Uint8Array[])
   const shape = table.ints(0)
   if (shape.some((size) => size < 0) || elementCount(shape) > maxElements)
     throw new GapcamError('MODEL_INVALID', `tensor ${name} claims the shape [${shape.join(', ')}]`)
-  if (table.table(6)) throw new GapcamError('MODEL_UNSUPPORTED', `tensor ${name} is sparse, which gapcam does not read`)
-  const data = bufferAt(buffers, table.int(2))
+  const stored = bufferAt(buffers, table.int(2))
+  const sparsity = table.table(6)
+  const data = sparsity ? denseBytes(sparsity, stored, { type, shape, name }) : stored
   const wanted = elementCount(shape) * elementBytes[type]
   if (data.length > 0 && data.length !== wanted)
     throw new GapcamError(
@@ -150,6 +154,7 @@ function readOperator(table: Table, codes: readonly string[], tensors: number): 
     inputs: checkedIndices(table.ints(1), tensors),
     outputs: checkedIndices(table.ints(2), tensors),
     options: table.table(4),
+    customOptions: table.bytes(5),
   }
 }
 

@@ -10,6 +10,7 @@ import { afterAll, expect, it } from 'vitest'
 import { openModel } from '../../../src/index.js'
 import type { TensorData } from '../../../src/tensor.js'
 import { projectRoot } from '../../shared.js'
+import { mediapipeModels } from './mediapipe-models.js'
 import { inputOf, tfliteModels } from './models.js'
 import { tfliteModel } from './tflite-builder.js'
 
@@ -24,8 +25,10 @@ const goldens = (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {})
   { readonly sha256: string; readonly output: readonly number[] }
 >
 
-it.each(Object.keys(tfliteModels))('%s computes what LiteRT computes', async (name) => {
-  const spec = tfliteModels[name]!
+const models = { ...tfliteModels, ...mediapipeModels }
+
+it.each(Object.keys(models))('%s computes what LiteRT computes', async (name) => {
+  const spec = models[name]!
   const bytes = tfliteModel(spec)
   const path = join(folder, `${name}.tflite`)
   writeFileSync(path, bytes)

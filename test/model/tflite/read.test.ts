@@ -4,8 +4,10 @@ import { GapcamError } from '../../../src/errors.js'
 import { parseModel } from '../../../src/model/onnx/onnx.js'
 import { serializeModel } from '../../../src/model/onnx/serialize.js'
 import { graphOfTflite } from '../../../src/model/tflite/convert.js'
+import { metadataOf } from '../../../src/model/tflite/metadata.js'
 import { isTflite, readTflite } from '../../../src/model/tflite/model.js'
-import { tfliteModel, type ModelSpec } from './tflite-builder.js'
+import { mediapipeModels } from './mediapipe-models.js'
+import { flatbuffer, tfliteModel, type ModelSpec } from './tflite-builder.js'
 
 const weights = Float32Array.from({ length: 2 * 3 * 3 * 3 }, (_, i) => Math.sin(i))
 
@@ -72,8 +74,11 @@ describe('readTflite', () => {
     )
   })
 
-  it('refuses every cut and every changed byte with one sentence, or reads it', () => {
-    const whole = tfliteModel(small)
+  it.each([
+    ['dense', small, 2000],
+    ['sparse', mediapipeModels['sparse']!, 1000],
+  ])('refuses every cut and every changed byte of a model with %s weights, or reads it', (_, spec, numRuns) => {
+    const whole = tfliteModel(spec)
     const check = (bytes: Uint8Array): void => {
       try {
         serializeModel(graphOfTflite(readTflite(bytes)))
@@ -89,7 +94,7 @@ describe('readTflite', () => {
         changed[b] = y
         check(changed)
       }),
-      { numRuns: 3000 },
+      { numRuns },
     )
   })
 })
@@ -135,6 +140,14 @@ describe('graphOfTflite', () => {
     expect(() => graphOfTflite(readTflite(tfliteModel({ ...small, operators })))).toThrow(
       'gapcam has no rule for the TFLite operators LSTM, CUSTOM TFLite_Detection_PostProcess',
     )
+  })
+
+  it('takes a model that lost the archive with its labels as one without labels', () => {
+    const associated = { 0: { text: 'labels.txt' }, 2: { byte: 2 } }
+    const output = { 6: { tables: [associated] } }
+    const metadata = { TFLITE_METADATA: flatbuffer({ 3: { tables: [{ 3: { tables: [output] } }] } }, 'M001') }
+    const bytes = tfliteModel({ ...small, metadata })
+    expect(metadataOf(readTflite(bytes), bytes)).toEqual({})
   })
 
   it('tells a file that is compiled for a Coral Edge TPU from others', () => {

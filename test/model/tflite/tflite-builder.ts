@@ -9,6 +9,7 @@ type Field =
   | { readonly text: string }
   | { readonly bytes: Uint8Array }
   | { readonly ints: readonly number[] }
+  | { readonly shorts: readonly number[] }
   | { readonly floats: readonly number[] }
   | { readonly longs: readonly number[] }
   | { readonly table: TableFields }
@@ -120,14 +121,17 @@ function writeTarget(writer: Writer, at: number, field: Field): void {
         ? field.bytes
         : 'ints' in field
           ? field.ints
-          : 'floats' in field
-            ? field.floats
-            : 'longs' in field
-              ? field.longs
-              : []
+          : 'shorts' in field
+            ? field.shorts
+            : 'floats' in field
+              ? field.floats
+              : 'longs' in field
+                ? field.longs
+                : []
   writer.u32(elements.length)
   for (const value of elements) {
     if ('ints' in field) writer.u32(value)
+    else if ('shorts' in field) writer.u16(value)
     else if ('floats' in field) writer.f32(value)
     else if ('longs' in field) writer.i64(value)
     else writer.u8(value)
@@ -162,6 +166,8 @@ export interface TensorSpec {
   readonly scale?: readonly number[]
   readonly zeroPoint?: readonly number[]
   readonly axis?: number
+  /** SparsityParameters, for `data` that has only some of the elements. */
+  readonly sparsity?: TableFields
 }
 
 export interface OperatorSpec {
@@ -169,6 +175,8 @@ export interface OperatorSpec {
   readonly inputs: readonly number[]
   readonly outputs: readonly number[]
   readonly options?: TableFields
+  /** The options of a CUSTOM operator. */
+  readonly customOptions?: Uint8Array
 }
 
 export interface ModelSpec {
@@ -209,7 +217,17 @@ const optionsTypes: Readonly<Record<string, number>> = {
   SQUARED_DIFFERENCE: 76,
   HARD_SWISH: 91,
   DEPTH_TO_SPACE: 94,
+  DENSIFY: 99,
   GELU: 116,
+}
+
+function quantizationOf({
+  scale,
+  zeroPoint,
+  axis,
+}: Pick<TensorSpec, 'scale' | 'zeroPoint' | 'axis'>): Field | undefined {
+  if (!scale) return undefined
+  return { table: { 2: { floats: scale }, 3: { longs: zeroPoint ?? scale.map(() => 0) }, 6: { int: axis ?? 0 } } }
 }
 
 /** A .tflite file of one subgraph. */
@@ -217,14 +235,13 @@ export function tfliteModel({ tensors, operators, inputs, outputs, metadata = {}
   const buffers: TableFields[] = [{}]
   const add = (bytes: Uint8Array): number => buffers.push({ 0: { bytes } }) - 1
   const ops = [...new Set(operators.map(({ op }) => op))]
-  const tensorTables = tensors.map(({ name, type = 'float32', shape, signature, data, scale, zeroPoint, axis }) => ({
+  const tensorTables = tensors.map(({ name, type = 'float32', shape, signature, data, sparsity, ...numbers }) => ({
     0: { ints: shape },
     1: { byte: tensorTypes.indexOf(type) },
     2: { int: data ? add(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) : 0 },
     3: { text: name },
-    4: scale && {
-      table: { 2: { floats: scale }, 3: { longs: zeroPoint ?? scale.map(() => 0) }, 6: { int: axis ?? 0 } },
-    },
+    4: quantizationOf(numbers),
+    6: sparsity && { table: sparsity },
     7: signature && { ints: signature },
   }))
   const entries = Object.entries(metadata).map(([name, bytes]) => ({ 0: { text: name }, 1: { int: add(bytes) } }))
@@ -245,6 +262,7 @@ export function tfliteModel({ tensors, operators, inputs, outputs, metadata = {}
                 2: { ints: operator.outputs },
                 3: operator.options && optionsTypes[operator.op] ? { byte: optionsTypes[operator.op]! } : undefined,
                 4: operator.options && { table: operator.options },
+                5: operator.customOptions && { bytes: operator.customOptions },
               })),
             },
           },

@@ -75,15 +75,19 @@ const depthwiseConv2d: Converter = (operands) => {
   return [activated(operands, y, options.byte(4))]
 }
 
-/** Inputs: the output's shape, weights [out, height, width, in], the picture, a bias. */
-const transposeConv: Converter = (operands) => {
-  const options = optionsOf(operands)
+interface TransposedConvolution {
+  /** Which inputs are the picture, the weights [out, height, width, in] and the bias, which may be absent. */
+  readonly at: { readonly picture: number; readonly weights: number; readonly bias: number }
+  /** Vertical and horizontal. */
+  readonly strides: readonly [number, number]
+  readonly isSame: boolean
+}
+
+function transposedConvolution(operands: Operands, { at, strides, isSame }: TransposedConvolution): string {
   const { builder } = operands
   const [, height = 0, width = 0] = outputShape(operands)
-  const [, inHeight = 0, inWidth = 0] = inputShape(operands, 2)
-  const [, kernelHeight = 0, kernelWidth = 0] = inputShape(operands, 1)
-  const strides = [options.int(2), options.int(1)] as const
-  const isSame = paddingOf(options, 0) === 'SAME'
+  const [, inHeight = 0, inWidth = 0] = inputShape(operands, at.picture)
+  const [, kernelHeight = 0, kernelWidth = 0] = inputShape(operands, at.weights)
   const along = (
     out: number,
     size: number,
@@ -95,15 +99,35 @@ const transposeConv: Converter = (operands) => {
     return { before: Math.floor(cut / 2), after: cut - Math.floor(cut / 2), extra: out - (full - cut) }
   }
   const [y, x] = [along(height, inHeight, kernelHeight, strides[0]), along(width, inWidth, kernelWidth, strides[1])]
-  const inputs = [builder.permuted(indexOf(operands, 1), [3, 0, 1, 2]), ...optionalInput(operands, 3)]
-  const result = channelsFirst(operands, input(operands, 2), (picture) =>
-    builder.node('ConvTranspose', [picture, ...inputs], {
+  const weights = builder.permuted(indexOf(operands, at.weights), [3, 0, 1, 2])
+  return channelsFirst(operands, input(operands, at.picture), (picture) =>
+    builder.node('ConvTranspose', [picture, weights, ...optionalInput(operands, at.bias)], {
       strides,
       pads: [y.before, x.before, y.after, x.after],
       output_padding: [y.extra, x.extra],
     }),
   )
+}
+
+/** Inputs: the output's shape, weights, the picture, a bias. */
+const transposeConv: Converter = (operands) => {
+  const options = optionsOf(operands)
+  const result = transposedConvolution(operands, {
+    at: { picture: 2, weights: 1, bias: 3 },
+    strides: [options.int(2), options.int(1)],
+    isSame: paddingOf(options, 0) === 'SAME',
+  })
   return [activated(operands, result, options.byte(3))]
+}
+
+/** MediaPipe's own operator. Its options are C's TfLiteTransposeConvParams: padding (1 is SAME), strides across and down. */
+const transposeConvBias: Converter = (operands) => {
+  const { buffer, byteOffset, byteLength } = operands.operator.customOptions
+  if (byteLength < 12) throw unsupported(operands, 'its options are cut off')
+  const options = new DataView(buffer, byteOffset, byteLength)
+  const [padding, across, down] = [0, 4, 8].map((at) => options.getInt32(at, true)) as [number, number, number]
+  const at = { picture: 0, weights: 1, bias: 2 }
+  return [transposedConvolution(operands, { at, strides: [down, across], isSame: padding === 1 })]
 }
 
 /** Weights [out, in]. The input is a matrix, or becomes one unless the options keep its dimensions. */
@@ -174,6 +198,7 @@ export const convolutions: Readonly<Record<string, Converter>> = {
   CONV_2D: conv2d,
   DEPTHWISE_CONV_2D: depthwiseConv2d,
   TRANSPOSE_CONV: transposeConv,
+  'CUSTOM Convolution2DTransposeBias': transposeConvBias,
   FULLY_CONNECTED: fullyConnected,
   AVERAGE_POOL_2D: pool('AveragePool'),
   MAX_POOL_2D: pool('MaxPool'),

@@ -198,6 +198,9 @@ function resize(mode: 'linear' | 'nearest', fields: readonly [number, number]): 
   }
 }
 
+/** Weights are dense from the start: src/model/tflite/sparse.ts. */
+const densify: Converter = (operands) => [input(operands, 0)]
+
 export const movements: Readonly<Record<string, Converter>> = {
   RESHAPE: reshape,
   SQUEEZE: squeeze,
@@ -209,6 +212,7 @@ export const movements: Readonly<Record<string, Converter>> = {
   MIRROR_PAD: mirrorPad,
   SLICE: slice,
   STRIDED_SLICE: stridedSlice,
+  DENSIFY: densify,
   SPLIT: split,
   SPLIT_V: splitV,
   PACK: pack,
