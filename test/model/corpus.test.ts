@@ -62,3 +62,13 @@ it('the corpus has more than fifty graphs with unique names', () => {
   expect(corpus.length).toBeGreaterThan(50)
   expect(new Set(corpus.map(({ name }) => name)).size).toBe(corpus.length)
 })
+
+it('leaves a Concat of single numbers, which have no axis, to be refused', () => {
+  const model = buildModel({
+    nodes: [{ op: 'Concat', inputs: ['a', 'b'], outputs: ['y'], attributes: { axis: 0 } }],
+    inputs: { a: [], b: [] },
+    outputs: { y: [2] },
+  })
+  const compiled = compilePlan(prepareGraph(parseModel(model).graph))
+  expect('plan' in compiled || compiled.unsupported[0]!.reason).toBe('it joins single numbers, which have no axis')
+})

@@ -56,6 +56,7 @@ export function permutation(view: NodeView): readonly number[] {
 export function concatenated(view: NodeView): { axis: number; shape: number[] } {
   const shapes = view.inputs.map(({ shape }) => shape)
   const first = shapes[0] ?? []
+  if (first.length === 0) throw new Unsupported('it joins single numbers, which have no axis')
   const axis = normalAxis(view.int('axis', 1), first.length)
   const shape = first.map((size, i) => (i === axis ? shapes.reduce((sum, s) => sum + (s[i] ?? NaN), 0) : size))
   if (shapes.some((s) => s.length !== first.length || s.some((size, i) => i !== axis && size !== first[i])))
