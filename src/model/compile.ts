@@ -1,5 +1,6 @@
 /** The compiler: runs the passes on a prepared graph, lowers it to steps, groups chains and plans the memory. */
 import { withByteInputs } from './byte-input.js'
+import { framesOfClips } from './clips.js'
 import { groupChains } from './depth-first.js'
 import { planShape, withoutDeadTensors, type Draft } from './draft.js'
 import { Unsupported, type Constant, type Graph, type UnsupportedNode } from './graph.js'
@@ -35,6 +36,12 @@ export type Compiled =
   | { readonly plan: Plan; readonly lowerBoundBytes: number }
   | { readonly unsupported: readonly UnsupportedNode[] }
 
+/** What changes the shapes or types of a graph before the passes. Each result is inferred again. */
+const rewrites: readonly { readonly name: string; readonly run: (graph: Graph, options: CompileOptions) => Graph }[] = [
+  { name: 'real', run: (graph, { bytes }) => realGraph(graph, bytes ?? null) },
+  { name: 'clips', run: framesOfClips },
+]
+
 /**
  * Compiles a prepared graph, or lists the nodes that the native engine does not cover.
  *
@@ -55,11 +62,15 @@ export function compilePlan(prepared: PreparedGraph, options: CompileOptions = {
 function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
   const given = withOutputs(prepared, options.extraOutputs ?? [])
   options.onPass?.('prepare', given)
-  const real = realGraph(given, options.bytes ?? null)
-  const { graph: known, unsupported } = real === given ? { graph: given, unsupported: [] } : inferredAgain(real)
-  if (unsupported.length > 0) return { unsupported }
-  let graph = known
-  if (graph !== given) options.onPass?.('real', graph)
+  let graph = given
+  for (const { name, run } of rewrites) {
+    const rewritten = run(graph, options)
+    if (rewritten === graph) continue
+    const known = inferredAgain(rewritten)
+    if (known.unsupported.length > 0) return { unsupported: known.unsupported }
+    graph = known.graph
+    options.onPass?.(name, graph)
+  }
   for (const { name, run } of passes) {
     graph = run(graph)
     options.onPass?.(name, graph)

@@ -59,7 +59,7 @@ function unpromised(
   const wrong = outputs.find((tensor) => tensor!.type !== 'float32' && !isInteger(tensor!))
   if (wrong) return `results of type ${wrong.type}`
   const rank = Math.max(...[...inputs, ...outputs].map((tensor) => tensor!.shape.length))
-  return rank > 4 ? `rank ${rank}` : null
+  return rank > 5 ? `rank ${rank}` : null
 }
 
 /** Operators that the compiler turns into operators on real numbers, or into steps on integers. */

@@ -198,7 +198,12 @@ function spread(context: LowerContext, x: TensorId, shape: readonly number[], ta
 
 /** Operators with weights. */
 export const linearOperators: readonly Operator[] = [
-  { op: 'Conv', limits: '1-D and 2-D; weights and bias constant', acceptsActivation: true, lower: lowerConv },
+  {
+    op: 'Conv',
+    limits: '1-D, 2-D, and 3-D of one clip; weights and bias constant',
+    acceptsActivation: true,
+    lower: lowerConv,
+  },
   { op: 'Gemm', limits: 'B constant', acceptsActivation: true, lower: lowerGemm },
   {
     op: 'MatMul',

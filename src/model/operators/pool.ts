@@ -96,14 +96,14 @@ function runsOf(axes: readonly number[]): { from: number; to: number }[] {
 export const poolOperators: readonly Operator[] = [
   {
     op: 'MaxPool',
-    limits: '1-D and 2-D; values only, no indices',
+    limits: '1-D, 2-D, and 3-D of one clip; values only, no indices',
     acceptsActivation: false,
     takesBytes: true,
     lower: pool('max'),
   },
-  { op: 'AveragePool', limits: '1-D and 2-D', acceptsActivation: false, lower: pool('average') },
-  { op: 'GlobalAveragePool', limits: '2-D', acceptsActivation: false, lower: globalPool('mean') },
-  { op: 'GlobalMaxPool', limits: '2-D', acceptsActivation: false, lower: globalPool('max') },
+  { op: 'AveragePool', limits: '1-D, 2-D, and 3-D of one clip', acceptsActivation: false, lower: pool('average') },
+  { op: 'GlobalAveragePool', limits: '2-D, and 3-D of one clip', acceptsActivation: false, lower: globalPool('mean') },
+  { op: 'GlobalMaxPool', limits: '2-D, and 3-D of one clip', acceptsActivation: false, lower: globalPool('max') },
   ...(['Mean', 'Sum', 'Max', 'Min', 'L1', 'L2', 'SumSquare', 'Prod'] as const).map((name): Operator => {
     const op = (name === 'SumSquare' ? 'sumSquare' : name.toLowerCase()) as ReduceOp
     const isSingle = op === 'l2' || op === 'l1' || op === 'sumSquare'

@@ -22,7 +22,7 @@ import {
 import { planarView } from './planar.js'
 import { resolveReduce } from './reduce.js'
 import { resolveResize } from './resize.js'
-import { resolveWindow } from './window.js'
+import { resolveWindows } from './window.js'
 
 /** Type and shape of one output. A size that depends on data (NonZero) is NaN. */
 export interface Inferred {
@@ -56,20 +56,26 @@ const orOfRows =
     return rule(planarView(view)).map(({ type, shape }) => ({ type, shape: shape.filter((_, axis) => axis !== 2) }))
   }
 
+/** The shape of an image or of a clip [N,C,T,H,W]: the sizes behind C are those that a window covers. */
+const imageOrClip = (view: NodeView): { n: number; c: number; sizes: readonly number[] } => {
+  const [n = 0, c = 0, ...sizes] = view.shape(0).length === 5 ? view.shape(0) : image(view)
+  return { n, c, sizes }
+}
+
 const conv: ShapeRule = (view) => {
-  const [n, c, h, w] = image(view)
-  const [o = 0, perGroup = 0, kh = 0, kw = 0] = view.shape(1)
+  const { n, c, sizes } = imageOrClip(view)
+  const [o = 0, perGroup = 0, ...kernel] = view.shape(1)
   const groups = view.int('group', 1)
-  if (view.shape(1).length !== 4) throw new Unsupported(`its weights have ${view.shape(1).length} dimensions`)
+  if (kernel.length !== sizes.length) throw new Unsupported(`its weights have ${view.shape(1).length} dimensions`)
   if (perGroup * groups !== c || o % groups !== 0)
     throw new Unsupported(`its weights [${view.shape(1).join(', ')}] do not fit ${c} channels in ${groups} groups`)
-  return like(view, [n, o, ...resolveWindow(view, [h, w], [kh, kw]).output])
+  return like(view, [n, o, ...resolveWindows(view, sizes, kernel).output])
 }
 
 const pool: ShapeRule = (view) => {
-  const [n, c, h, w] = image(view)
+  const { n, c, sizes } = imageOrClip(view)
   if (view.node.outputs.length > 1 && view.node.outputs[1] !== '') throw new Unsupported('it also gives indices')
-  return like(view, [n, c, ...resolveWindow(view, [h, w]).output])
+  return like(view, [n, c, ...resolveWindows(view, sizes).output])
 }
 
 const globalPool: ShapeRule = (view) =>

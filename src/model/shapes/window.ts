@@ -2,13 +2,26 @@
 import { Unsupported } from '../graph.js'
 import type { NodeView } from '../view.js'
 
-/** A window of two dimensions with its defaults resolved. Pads are [top, left, bottom, right]. */
+/**
+ * A window over one or more axes with its defaults resolved: one number per axis. `before` and `after` are the padding on
+ * both sides of an axis.
+ */
+export interface Windows {
+  readonly kernel: readonly number[]
+  readonly strides: readonly number[]
+  readonly dilations: readonly number[]
+  readonly before: readonly number[]
+  readonly after: readonly number[]
+  readonly output: readonly number[]
+}
+
+/** A window of two dimensions. Pads are [top, left, bottom, right]. */
 export interface Window {
-  readonly kernel: readonly [number, number]
-  readonly strides: readonly [number, number]
-  readonly dilations: readonly [number, number]
+  readonly kernel: Pair
+  readonly strides: Pair
+  readonly dilations: Pair
   readonly pads: readonly [number, number, number, number]
-  readonly output: readonly [number, number]
+  readonly output: Pair
 }
 
 /** Largest number of a window that a plan's reader accepts. */
@@ -18,21 +31,36 @@ type Pair = readonly [number, number]
 
 /** Resolves a node's window over spatial sizes [H, W]. `kernelShape` is that of the weights of a Conv. */
 export function resolveWindow(view: NodeView, size: Pair, kernelShape?: Pair): Window {
-  const kernel = pair(view.ints('kernel_shape') ?? kernelShape, 'kernel_shape')
-  if (kernelShape && (kernel[0] !== kernelShape[0] || kernel[1] !== kernelShape[1]))
+  const { kernel, strides, dilations, before, after, output } = resolveWindows(view, size, kernelShape)
+  return {
+    kernel: [kernel[0]!, kernel[1]!],
+    strides: [strides[0]!, strides[1]!],
+    dilations: [dilations[0]!, dilations[1]!],
+    pads: [before[0]!, before[1]!, after[0]!, after[1]!],
+    output: [output[0]!, output[1]!],
+  }
+}
+
+/** The same over any number of axes. */
+export function resolveWindows(view: NodeView, size: readonly number[], kernelShape?: readonly number[]): Windows {
+  const rank = size.length
+  const perAxis = (what: string, fallback?: readonly number[]): readonly number[] =>
+    positive(view.ints(what) ?? fallback, rank, what)
+  const ones = size.map(() => 1)
+  const kernel = perAxis('kernel_shape', kernelShape)
+  if (kernelShape?.some((length, axis) => length !== kernel[axis]))
     throw new Unsupported('its kernel_shape is not that of its weights')
-  const strides = pair(view.ints('strides') ?? [1, 1], 'strides')
-  const dilations = pair(view.ints('dilations') ?? [1, 1], 'dilations')
-  const extent: Pair = [(kernel[0] - 1) * dilations[0] + 1, (kernel[1] - 1) * dilations[1] + 1]
-  const pads = resolvePads(view, size, extent, strides)
-  if ([...kernel, ...strides, ...dilations, ...pads].some((size) => size > largest))
+  const strides = perAxis('strides', ones)
+  const dilations = perAxis('dilations', ones)
+  const extent = kernel.map((length, axis) => (length - 1) * dilations[axis]! + 1)
+  const { before, after } = resolvePads(view, size, extent, strides)
+  if ([...kernel, ...strides, ...dilations, ...before, ...after].some((length) => length > largest))
     throw new Unsupported(`its window is larger than ${largest}`)
   const isCeil = view.int('ceil_mode', 0) === 1
-  const output: Pair = [
-    windowCount(size[0], extent[0], strides[0], pads[0], pads[2], isCeil),
-    windowCount(size[1], extent[1], strides[1], pads[1], pads[3], isCeil),
-  ]
-  return { kernel, strides, dilations, pads, output }
+  const output = size.map((length, axis) =>
+    windowCount(length, extent[axis]!, strides[axis]!, before[axis]!, after[axis]!, isCeil),
+  )
+  return { kernel, strides, dilations, before, after, output }
 }
 
 /** The window as parameters of a plan's step. */
@@ -51,19 +79,26 @@ export function windowParameters({ kernel, strides, pads, dilations }: Window) {
   }
 }
 
-function resolvePads(view: NodeView, size: Pair, extent: Pair, strides: Pair): Window['pads'] {
+function resolvePads(
+  view: NodeView,
+  size: readonly number[],
+  extent: readonly number[],
+  strides: readonly number[],
+): Pick<Windows, 'before' | 'after'> {
   const auto = view.text('auto_pad', 'NOTSET')
-  if (auto === 'VALID') return [0, 0, 0, 0]
+  const none = size.map(() => 0)
+  if (auto === 'VALID') return { before: none, after: none }
   if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
-    const total = [0, 1].map((i) =>
-      Math.max(0, (Math.ceil(size[i]! / strides[i]!) - 1) * strides[i]! + extent[i]! - size[i]!),
+    const total = size.map((length, i) =>
+      Math.max(0, (Math.ceil(length / strides[i]!) - 1) * strides[i]! + extent[i]! - length),
     )
     const before = total.map((t) => (auto === 'SAME_UPPER' ? Math.floor(t / 2) : Math.ceil(t / 2)))
-    return [before[0]!, before[1]!, total[0]! - before[0]!, total[1]! - before[1]!]
+    return { before, after: total.map((t, i) => t - before[i]!) }
   }
-  const pads = view.ints('pads') ?? [0, 0, 0, 0]
-  if (pads.length !== 4 || pads.some((p) => p < 0)) throw new Unsupported(`its pads are [${pads.join(', ')}]`)
-  return [pads[0]!, pads[1]!, pads[2]!, pads[3]!]
+  const pads = view.ints('pads') ?? [...none, ...none]
+  if (pads.length !== 2 * size.length || pads.some((p) => p < 0))
+    throw new Unsupported(`its pads are [${pads.join(', ')}]`)
+  return { before: pads.slice(0, size.length), after: pads.slice(size.length) }
 }
 
 /** How many windows fit. With ceil_mode, a last window that starts beyond the input and its first padding does not count. */
@@ -82,8 +117,8 @@ function windowCount(
   return (count - 1) * stride >= size + before ? count - 1 : count
 }
 
-function pair(values: readonly number[] | undefined, what: string): Pair {
-  if (values?.length !== 2 || values.some((v) => !Number.isInteger(v) || v < 1))
-    throw new Unsupported(`its ${what} is [${values?.join(', ') ?? ''}], gapcam computes two dimensions`)
-  return [values[0]!, values[1]!]
+function positive(values: readonly number[] | undefined, count: number, what: string): readonly number[] {
+  if (values?.length !== count || values.some((v) => !Number.isInteger(v) || v < 1))
+    throw new Unsupported(`its ${what} is [${values?.join(', ') ?? ''}] over ${count} axes`)
+  return values
 }
