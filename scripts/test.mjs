@@ -27,6 +27,7 @@ const systemPackages = {
   chromium: '/usr/bin/chromium',
   mosquitto: '/usr/sbin/mosquitto',
   'v4l-utils': '/usr/bin/v4l2-ctl',
+  postgresql: '/usr/share/doc/postgresql',
   'mosquitto-clients': '/usr/bin/mosquitto_sub',
   ffmpeg: '/usr/bin/ffmpeg',
   systemd: '/usr/bin/systemd-analyze',

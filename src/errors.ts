@@ -211,6 +211,16 @@ export const errorTable = {
     retryable: true,
     hint: 'Stop the other gapcam, or give each one its own --node or state directory.',
   },
+  DATABASE_FAILED: {
+    status: 74,
+    retryable: true,
+    hint: 'Check that the database is running, its disk has room, and this user may write. Nodes with mqtt.ack application keep their events meanwhile.',
+  },
+  DATABASE_NEWER: {
+    status: 2,
+    retryable: false,
+    hint: 'Update gapcam, or give another database. This version does not touch newer tables.',
+  },
   BROKER_REFUSED: {
     status: 5,
     retryable: true,

@@ -56,6 +56,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
       'zone',
     ],
   ],
+  ['collect', ['publish']],
   ['doctor', ['camera', 'classifier', 'config', 'engine', 'pixels', 'publish']],
   [
     'server',

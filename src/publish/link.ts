@@ -27,8 +27,8 @@ import { targetOf } from './target.js'
 export interface LinkOptions {
   readonly connect: ConnectOptions
   readonly clientId: string
-  /** Sent by the broker when this client vanishes. */
-  readonly will: Message
+  /** Sent by the broker when this client vanishes; null: nothing. */
+  readonly will: Message | null
   /** Asked for on every connection, before anything is sent. */
   readonly subscriptions?: readonly Subscription[] | undefined
   readonly onMessage?: ((message: Incoming) => void) | undefined
@@ -143,7 +143,7 @@ class BrokerLink implements Link {
       this.#attempt = connectOnce({
         connect: { ...this.#options.connect, ...this.#credentials },
         clientId,
-        will,
+        will: will ?? undefined,
         onMessage,
         version: this.#version,
         signal: this.#abandoned.signal,
