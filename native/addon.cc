@@ -13,6 +13,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gapcam::InitMemory(env, exports);
   gapcam::InitAnchor(env, exports);
   gapcam::InitImage(env, exports);
+  gapcam::InitJpeg(env, exports);
   gapcam::InitMeasure(env, exports);
   gapcam::InitCapture(env, exports, data);
   gapcam::InitControls(env, exports);

@@ -116,6 +116,12 @@ export interface NativePixelPass {
   close(): void
 }
 
+/** native/binding/jpeg.cc */
+export interface NativeJpegShrinker {
+  /** RGB levels of the size, which is 1/shrink of the picture's, rounded up; null where another decoder has to serve. */
+  decode(bytes: Uint8Array, shrink: number, width: number, height: number): Promise<Uint8Array | null>
+}
+
 type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
 
 /** native/binding/anchor.cc: compares pictures of one size with a reference. */
@@ -223,6 +229,7 @@ export interface Addon {
   videoControls(path: string): VideoControl[]
   setVideoControl(path: string, id: number, value: number): void
   readonly PixelPass: new (spec: Readonly<Record<string, unknown>>) => NativePixelPass
+  readonly JpegShrinker: new () => NativeJpegShrinker
   /** Sides from 32 to 256 pixels. */
   readonly ViewAnchor: new (
     width: number,

@@ -25,6 +25,7 @@ void InitFingerprint(Napi::Env env, Napi::Object exports);
 void InitMemory(Napi::Env env, Napi::Object exports);
 void InitAnchor(Napi::Env env, Napi::Object exports);
 void InitImage(Napi::Env env, Napi::Object exports);
+void InitJpeg(Napi::Env env, Napi::Object exports);
 void InitMeasure(Napi::Env env, Napi::Object exports);
 void InitCapture(Napi::Env env, Napi::Object exports, AddonData* data);
 void InitControls(Napi::Env env, Napi::Object exports);

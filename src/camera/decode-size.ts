@@ -2,6 +2,7 @@
  * How large a camera's pictures must be for the zones that look at them: no pixel is decoded that no zone needs. Pure
  * functions from what zones need to a scale, and from a scale to what a decoder, a stream or a device is asked for.
  */
+import type { JpegShrink } from '../pixels/shrunk-jpeg.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
 
 /** A size in pixels. */
@@ -40,9 +41,6 @@ function scaleOf(full: Size, need: PictureNeed): number {
   const [across, down] = [extent.across / full.width, extent.down / full.height]
   return extent.isContained ? Math.min(across, down) : Math.max(across, down)
 }
-
-/** By how much libjpeg shrinks a picture while it decodes. */
-export type JpegShrink = 1 | 2 | 4 | 8
 
 /** The largest shrink whose picture has at least the scale. */
 export function jpegShrink(scale: number): JpegShrink {

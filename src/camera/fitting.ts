@@ -2,6 +2,7 @@
 import { frameOf, type Frame } from '../frame.js'
 import { decodePicture } from '../pixels/decode.js'
 import { jpegSize } from '../pixels/jpeg-size.js'
+import { decodeShrunkJpeg, type JpegShrink } from '../pixels/shrunk-jpeg.js'
 import { jpegShrink, scaleNeeded, shrunkSize, type PictureNeed, type Size } from './decode-size.js'
 
 /** What is known of a picture that is not decoded yet. */
@@ -23,15 +24,19 @@ export async function decodeFitting(picture: EncodedPicture, needs: readonly Pic
   const full = needs.length === 0 ? null : jpegSize(picture.bytes)
   const size = full === null ? null : fittingSize(full, needs)
   if (size === null) return decodeWhole(picture)
-  const frame = await decodeWhole(picture, size)
+  const image = await decodeShrunkJpeg(picture.bytes, size)
+  const frame = image ? { ...frameOf(image), ...picture.facts } : await decodeWhole(picture, size)
   return { ...frame, full: () => decodeWhole(picture) }
 }
 
-/** The size to which libjpeg shrinks a picture; null: none but its own serves. */
-export function fittingSize(full: Size, needs: readonly PictureNeed[]): Size | null {
+/** The size to which libjpeg shrinks a picture, and by how much; null: none but its own size serves. */
+export function fittingSize(
+  full: Size,
+  needs: readonly PictureNeed[],
+): (Size & { readonly shrink: JpegShrink }) | null {
   const scale = Math.max(scaleNeeded(full, needs), Math.min(1, leastSide / Math.max(full.width, full.height)))
   const shrink = jpegShrink(scale)
-  return shrink === 1 ? null : shrunkSize(full, shrink)
+  return shrink === 1 ? null : { ...shrunkSize(full, shrink), shrink }
 }
 
 async function decodeWhole({ bytes, name, facts }: EncodedPicture, size?: Size): Promise<Frame> {

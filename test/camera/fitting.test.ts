@@ -3,6 +3,7 @@ import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { PictureNeed } from '../../src/camera/decode-size.js'
 import { decodeFitting, fittingSize } from '../../src/camera/fitting.js'
+import { decodeShrunkJpeg } from '../../src/pixels/shrunk-jpeg.js'
 
 const whole: PictureNeed = { width: 224, height: 224, resize: 'cover' }
 const quarter: PictureNeed = { ...whole, roi: { x: 0.5, y: 0.5, width: 0.25, height: 0.25 } }
@@ -31,10 +32,11 @@ describe('a JPEG', () => {
     const { width, height, seq, capturedNs } = await decode(jpeg, [whole])
     expect([width, height, seq, capturedNs]).toEqual([500, 300, 7, 5n])
     expect(await decode(jpeg, [whole, quarter])).toMatchObject({ width: 1000, height: 600 })
-    expect(fittingSize({ width: 1920, height: 1080 }, [whole])).toEqual({ width: 480, height: 270 })
+    expect(fittingSize({ width: 1920, height: 1080 }, [whole])).toEqual({ width: 480, height: 270, shrink: 4 })
     expect(fittingSize({ width: 1920, height: 1080 }, [{ ...whole, resize: 'contain' }])).toEqual({
       width: 240,
       height: 135,
+      shrink: 8,
     })
   })
 
@@ -49,6 +51,25 @@ describe('a JPEG', () => {
       const at = 3 * (Math.round(y * 300) * 500 + Math.round(x * 500))
       const from = 3 * (Math.round(y * 600) * 1000 + Math.round(x * 1000))
       for (let c = 0; c < 3; c++) expect(Math.abs(pixels[at + c]! - raw[from + c]!)).toBeLessThan(6)
+    }
+  })
+
+  it('is shrunk by the addon where it holds plain colours, and by sharp otherwise, to the same size', async () => {
+    const size = { shrink: 2, width: 500, height: 300 } as const
+    const shrunk = await decodeShrunkJpeg(jpeg, size)
+    expect(shrunk).toMatchObject({ width: 500, height: 300 })
+    expect(shrunk!.data).toHaveLength(500 * 300 * 3)
+    expect(await decodeShrunkJpeg(jpeg, { ...size, width: 499 })).toBeNull()
+    expect(await decodeShrunkJpeg(jpeg.subarray(0, 4000), size)).toBeNull()
+    for (const other of [
+      sharp(jpeg).toColourspace('b-w'),
+      sharp(jpeg).toColourspace('cmyk'),
+      sharp(jpeg).withIccProfile('p3'),
+    ]) {
+      const bytes = await other.jpeg().toBuffer()
+      expect(await decodeShrunkJpeg(bytes, size)).toBeNull()
+      const frame = await decode(bytes, [whole])
+      expect([frame.width, frame.height, frame.pixels]).toMatchObject([500, 300, { length: 500 * 300 * 3 }])
     }
   })
 
@@ -69,7 +90,7 @@ describe('a JPEG', () => {
 
   it('keeps at least 160 pixels for motion and the view', () => {
     const tiny: PictureNeed = { width: 16, height: 16, resize: 'stretch' }
-    expect(fittingSize({ width: 640, height: 480 }, [tiny])).toEqual({ width: 160, height: 120 })
+    expect(fittingSize({ width: 640, height: 480 }, [tiny])).toEqual({ width: 160, height: 120, shrink: 4 })
     expect(fittingSize({ width: 200, height: 150 }, [tiny])).toBeNull()
   })
 
