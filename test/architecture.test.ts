@@ -79,6 +79,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
 ]
 const grounds = [
   'addon',
+  'addon-capture',
   'address',
   'board',
   'clock',

@@ -50,6 +50,13 @@ inline Fixed ZipPairsHigh(Fixed a, Fixed b) { return (Fixed)_mm_unpackhi_epi32((
 inline Fixed WidenBytes(const uint8_t* from) {
   return (Fixed)_mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_setzero_si128());
 }
+// Numbers 0 1 2 3, 3 4 5 6.
+inline Fixed FromThird(Fixed a) { return (Fixed)_mm_unpacklo_epi64((__m128i)a, _mm_srli_si128((__m128i)a, 6)); }
+// Numbers 2 1 0 3, 6 5 4 7.
+inline Fixed SwapTriples(Fixed a) {
+  constexpr int kSwapped = 0b11'00'01'10;
+  return (Fixed)_mm_shufflehi_epi16(_mm_shufflelo_epi16((__m128i)a, kSwapped), kSwapped);
+}
 // The lower and the upper four as floats.
 inline Floats FloatsLow(Fixed a) {
   return (Floats)_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16((__m128i)a, (__m128i)a), 16));
@@ -72,6 +79,16 @@ inline Fixed ZipHigh(Fixed a, Fixed b) { return (Fixed)vzip2q_s16((int16x8_t)a, 
 inline Fixed ZipPairsLow(Fixed a, Fixed b) { return (Fixed)vzip1q_s32((int32x4_t)a, (int32x4_t)b); }
 inline Fixed ZipPairsHigh(Fixed a, Fixed b) { return (Fixed)vzip2q_s32((int32x4_t)a, (int32x4_t)b); }
 inline Fixed WidenBytes(const uint8_t* from) { return (Fixed)vmovl_u8(vld1_u8(from)); }
+inline Fixed FromThird(Fixed a) {
+  const int16x8_t v = (int16x8_t)a;
+  return (Fixed)vcombine_s16(vget_low_s16(v), vget_low_s16(vextq_s16(v, v, 3)));
+}
+inline Fixed SwapTriples(Fixed a) {
+  const Fixed reversed = (Fixed)vrev64q_s16((int16x8_t)a);  // 3 2 1 0, 7 6 5 4
+  return (Fixed)vreinterpretq_s16_s64(
+      vorrq_s64(vreinterpretq_s64_u64(vshrq_n_u64(vreinterpretq_u64_s16((int16x8_t)reversed), 16)),
+                vshlq_n_s64(vreinterpretq_s64_s16((int16x8_t)reversed), 48)));
+}
 inline Floats FloatsLow(Fixed a) { return (Floats)vcvtq_f32_s32(vmovl_s16(vget_low_s16((int16x8_t)a))); }
 inline Floats FloatsHigh(Fixed a) { return (Floats)vcvtq_f32_s32(vmovl_high_s16((int16x8_t)a)); }
 

@@ -167,6 +167,7 @@ Status PixelPass::Run(const PixelSource& source, void* out) {
   if (!status.ok()) return status;
   if (source.width != known_.width || source.height != known_.height) Configure(source);
   if (spec_.resize == ResizeMode::kContain) FillOutside(out);
+  const Paint mask = PaintOf(spec_.mask_fill);
   line_y_[0] = line_y_[1] = -1;
   for (uint32_t v = 0; v < inner_height_; ++v) {
     const int16_t* line = Line(source, upper_[v]);
@@ -175,7 +176,7 @@ Status PixelPass::Run(const PixelSource& source, void* out) {
       line = mixed_.data();
     }
     WriteRow(v, line, out);
-    if (!masked_.empty()) FillMasked(v, out);
+    if (!masked_.empty()) FillMasked(v, mask, out);
   }
   return Status::Ok();
 }
@@ -206,36 +207,46 @@ uint8_t PixelPass::ByteOf(int channel, float level) const {
                         : static_cast<uint8_t>(level + 0.5f);
 }
 
-void PixelPass::FillMasked(uint32_t v, void* out) const {
-  const int64_t area = int64_t{spec_.width} * spec_.height, pixel = spec_.is_nchw ? 1 : 3;
-  const int64_t step = across_ * pixel, row = (origin_ + int64_t{v} * down_) * pixel;
+PixelPass::Paint PixelPass::PaintOf(const float* rgb) const {
+  Paint paint;
   for (int channel = 0; channel < 3; ++channel) {
-    const float level = spec_.mask_fill[spec_.is_bgr ? 2 - channel : channel];
-    const float value = (level - spec_.mean[channel]) / spec_.std[channel];
-    const uint8_t byte = ByteOf(channel, level);
+    const float level = rgb[spec_.is_bgr ? 2 - channel : channel];
+    paint.values[channel] = (level - spec_.mean[channel]) / spec_.std[channel];
+    paint.bytes[channel] = ByteOf(channel, level);
+  }
+  return paint;
+}
+
+// Paints the pixels [begin, end) of a row of the resampled picture; all three may lie in the letterbox around it.
+void PixelPass::FillSpan(int64_t v, int64_t begin, int64_t end, const Paint& paint, void* out) const {
+  const int64_t area = int64_t{spec_.width} * spec_.height, pixel = spec_.is_nchw ? 1 : 3;
+  const int64_t step = across_ * pixel, row = (origin_ + v * down_) * pixel;
+  for (int channel = 0; channel < 3; ++channel) {
     const int64_t base = row + channel * (spec_.is_nchw ? area : 1);
-    for (uint32_t i = masked_from_[v]; i < masked_from_[v + 1]; ++i) {
-      for (uint32_t u = masked_[i].begin; u < masked_[i].end; ++u) {
-        if (spec_.is_bytes)
-          static_cast<uint8_t*>(out)[base + u * step] = byte;
-        else
-          static_cast<float*>(out)[base + u * step] = value;
-      }
+    for (int64_t u = begin; u < end; ++u) {
+      if (spec_.is_bytes)
+        static_cast<uint8_t*>(out)[base + u * step] = paint.bytes[channel];
+      else
+        static_cast<float*>(out)[base + u * step] = paint.values[channel];
     }
   }
 }
 
+void PixelPass::FillMasked(uint32_t v, const Paint& paint, void* out) const {
+  for (uint32_t i = masked_from_[v]; i < masked_from_[v + 1]; ++i)
+    FillSpan(v, masked_[i].begin, masked_[i].end, paint, out);
+}
+
 void PixelPass::FillOutside(void* out) const {
-  const uint64_t area = uint64_t{spec_.width} * spec_.height;
-  for (int channel = 0; channel < 3; ++channel) {
-    const uint8_t level = spec_.fill[spec_.is_bgr ? 2 - channel : channel], byte = ByteOf(channel, level);
-    for (uint64_t i = 0; i < area; ++i) {
-      const uint64_t at = spec_.is_nchw ? channel * area + i : i * 3 + channel;
-      if (spec_.is_bytes)
-        static_cast<uint8_t*>(out)[at] = byte;
-      else
-        static_cast<float*>(out)[at] = (level - spec_.mean[channel]) / spec_.std[channel];
-    }
+  const float rgb[3] = {float(spec_.fill[0]), float(spec_.fill[1]), float(spec_.fill[2])};
+  const Paint paint = PaintOf(rgb);
+  const bool is_turned = spec_.rotate % 180 != 0;
+  const int64_t wide = is_turned ? spec_.height : spec_.width, high = is_turned ? spec_.width : spec_.height;
+  const int64_t left = -int64_t{left_}, right = wide - left_;
+  for (int64_t v = -int64_t{top_}; v < high - top_; ++v) {
+    const bool is_above_or_below = v < 0 || v >= inner_height_;
+    FillSpan(v, left, is_above_or_below ? right : 0, paint, out);
+    if (!is_above_or_below) FillSpan(v, inner_width_, right, paint, out);
   }
 }
 

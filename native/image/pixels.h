@@ -72,11 +72,19 @@ class PixelPass {
     uint32_t x, y, width, height;
   };
 
+  // What a painted pixel of the output is, by channel: as values or as bytes.
+  struct Paint {
+    float values[3];
+    uint8_t bytes[3];
+  };
+
   Box Crop(uint32_t width, uint32_t height) const;
   void Configure(const PixelSource& source);
   void TabulateMask();
+  Paint PaintOf(const float* rgb) const;
+  void FillSpan(int64_t v, int64_t begin, int64_t end, const Paint& paint, void* out) const;
   void FillOutside(void* out) const;
-  void FillMasked(uint32_t v, void* out) const;
+  void FillMasked(uint32_t v, const Paint& paint, void* out) const;
   const int16_t* Line(const PixelSource& source, uint32_t y);
   uint8_t ByteOf(int channel, float level) const;
   void WriteRow(uint32_t v, const int16_t* line, void* out) const;

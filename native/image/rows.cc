@@ -80,10 +80,17 @@ void ReadI420(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool
   }
 }
 
-// Three bytes become three numbers with shifts alone: no processor has an instruction for it that all have.
+// Two pixels at a time: eight bytes become eight numbers, of which six are used. The last ones, behind which there may be
+// no eight bytes, with shifts alone.
 void ReadTriples(const uint8_t* row, uint32_t x, uint32_t count, bool is_swapped, int16_t* line) {
   const uint8_t* pixel = row + size_t{3} * x;
-  for (uint32_t i = 0; i < count; ++i, pixel += 3) {
+  const Fixed colours = {-1, -1, -1, 0, -1, -1, -1, 0};
+  uint32_t i = 0;
+  for (; i + 3 <= count; i += 2, pixel += 6) {
+    const Fixed two = FromThird(WidenBytes(pixel)) & colours;
+    StoreFixed(line + 4 * size_t{i}, ShiftLeft(is_swapped ? SwapTriples(two) : two, kLevelBits));
+  }
+  for (; i < count; ++i, pixel += 3) {
     uint64_t bits = uint64_t{pixel[0]} | uint64_t{pixel[1]} << 16 | uint64_t{pixel[2]} << 32;
     if (is_swapped) bits = bits >> 32 | (bits & 0xff0000) | (bits & 0xff) << 32;
     bits <<= kLevelBits;

@@ -93,7 +93,7 @@ async function measureZones() {
       return (user + system) / 1000 / times
     }
     for (let i = 0; i < 10; i++) await show()
-    const frames = 20
+    const frames = Number(process.env.FRAMES ?? 20)
     const [shown, bare, bytes] = [[], [], []]
     for (let round = 0; round < 6; round++) {
       globalThis.gc?.()

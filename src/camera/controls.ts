@@ -2,7 +2,8 @@
  * Reads and sets the controls of V4L2 cameras that change how a picture looks (exposure, gain, focus …), while the stream
  * goes on. Other kinds of camera have no controls here.
  */
-import { loadAddon, type VideoControl } from '../addon.js'
+import type { VideoControl } from '../addon-capture.js'
+import { loadAddon } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
 
 /** What a control acts on; the page groups controls by it. */

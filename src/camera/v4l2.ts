@@ -1,6 +1,7 @@
 /** V4L2 devices: the native capture as a Camera. Errors name the process that holds a device and the group that may use it. */
 import { readdir, readFile, readlink, stat, realpath } from 'node:fs/promises'
-import { loadAddon, type CapturedFrame, type NativeCapture, type VideoDevice } from '../addon.js'
+import type { CapturedFrame, NativeCapture, VideoDevice } from '../addon-capture.js'
+import { loadAddon } from '../addon.js'
 import { errorTable, GapcamError, messageOf, type ErrorCode } from '../errors.js'
 import type { Frame, PixelFormat } from '../frame.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'

@@ -46,13 +46,33 @@ export interface Moment {
  *     const moment = momentOf(clock.now(), clock.wall(), 'Europe/Zurich')
  */
 export function momentOf(nowMs: number, wallMs: number, timeZone?: string): Moment {
+  const { day, hour } = namesOf(wallMs, timeZone)
+  return { nowMs, day, hour }
+}
+
+/** The names of a minute's hour and day. */
+interface Names {
+  readonly minute: number
+  readonly hour: string
+  readonly day: string
+}
+
+/** Of the minute that was asked for last, by time zone: the clocks of a zone change at full minutes only. */
+const lastNames = new Map<string | undefined, Names>()
+
+function namesOf(wallMs: number, timeZone: string | undefined): Names {
+  const minute = Math.floor(wallMs / 60_000)
+  const last = lastNames.get(timeZone)
+  if (last?.minute === minute) return last
   const parts = Object.fromEntries(
     formatOf(timeZone)
       .formatToParts(wallMs)
       .map(({ type, value }) => [type, value]),
   )
   const day = `${parts['year']}-${parts['month']}-${parts['day']}`
-  return { nowMs, day, hour: `${day}T${parts['hour']}` }
+  const names = { minute, day, hour: `${day}T${parts['hour']}` }
+  lastNames.set(timeZone, names)
+  return names
 }
 
 /** Continues what was kept, or starts with nothing (null). Time since it was kept counts for no state. */

@@ -4,7 +4,7 @@
  */
 import sharp from 'sharp'
 import { expect, it, vi } from 'vitest'
-import type { CapturedFrame, NativeCapture } from '../../src/addon.js'
+import type { CapturedFrame, NativeCapture } from '../../src/addon-capture.js'
 import { openV4l2 } from '../../src/camera/v4l2.js'
 
 const played: Uint8Array[] = []
