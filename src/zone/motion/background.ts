@@ -116,8 +116,8 @@ export class Background {
   }
 
   #expected(grid: number, dtMs: number): Expected {
-    const noise = Math.max(leastNoise / 2, this.#noise / 2 ** grid)
-    return { ...this.#light, noise, averaged: this.#averaged, dtMs }
+    const { gain, offset } = this.#light
+    return { gain, offset, noise: Math.max(leastNoise / 2, this.#noise / (1 << grid)), averaged: this.#averaged, dtMs }
   }
 }
 

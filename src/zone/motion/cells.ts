@@ -51,16 +51,16 @@ export class Cells {
     const [meanShare, varianceShare] = [1 - Math.exp(-dtMs / meanMs), 1 - Math.exp(-dtMs / varianceMs)]
     const square = noise * noise
     const sensor = square * (1 + (gain * gain) / averaged)
-    const least = this.#leastLevels
+    const leastSquare = this.#leastLevels * this.#leastLevels
     let [differing, held] = [0, 0]
     for (let i = 0; i < levels.length; i++) {
       if (counts[i] === 0) continue
       const level = levels[i]!
       const known = variance[i]!
       // What a cell varies beyond the sensor's noise; twice, since the reference caught it at a random moment too.
-      const spread = sensor + 2 * Math.max(0, known - square)
-      const away = Math.abs(level - gain * reference[i]! - offset)
-      const differs = away > least && away * away > limit * spread ? 1 : 0
+      const spread = known > square ? sensor + 2 * (known - square) : sensor
+      const away = level - gain * reference[i]! - offset
+      const differs = away * away > Math.max(leastSquare, limit * spread) ? 1 : 0
       differing += differs
       held += differs & differed[i]!
       differed[i] = differs
@@ -83,8 +83,9 @@ export class Cells {
   /** Adds the levels to the mean that the reference is. */
   average({ gain, offset, averaged }: Expected): void {
     const { levels, reference } = this
+    const [scale, share] = [1 / gain, 1 / averaged]
     for (let i = 0; i < levels.length; i++)
-      reference[i] = reference[i]! + ((levels[i]! - offset) / gain - reference[i]!) / averaged
+      reference[i] = reference[i]! + ((levels[i]! - offset) * scale - reference[i]!) * share
   }
 
   /** Forgets what was usual; the levels are the first picture. */
