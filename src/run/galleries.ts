@@ -60,6 +60,13 @@ export class Galleries {
     return this.change(name, (gallery) => gallery.enrol(person, [jpeg]))
   }
 
+  /** An enrolled picture; null where there is none. */
+  async picture(name: string, id: string): Promise<Buffer | null> {
+    const { stateFolder } = this.#options
+    if (stateFolder === null || galleryFault(name) !== null) return null
+    return new GalleryStore(stateFolder, name).picture(id)
+  }
+
   /** Changes a gallery; the zones that use it follow. Gives what `act` gives. */
   async change<T>(name: string, act: (gallery: Gallery) => Promise<T>): Promise<T> {
     const done = await act(this.#gallery(name))

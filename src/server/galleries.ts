@@ -2,14 +2,15 @@
 import { z } from 'zod'
 import type { GalleryRecord } from '../gallery/record.js'
 import type { Galleries } from '../run/galleries.js'
-import { route, type Route } from './route.js'
+import { ApiError, route, type Binary, type Route } from './route.js'
+import { thumbnailOf, thumbnailSide } from './thumbnail.js'
 
 const left = z.array(z.object({ atMs: z.number(), what: z.string(), names: z.array(z.string()) }))
 
 /** A gallery. */
 export const galleryState = z.object({
   gallery: z.string(),
-  names: z.array(z.object({ name: z.string(), pictures: z.int() })),
+  names: z.array(z.object({ name: z.string(), pictures: z.int(), ids: z.array(z.string()).describe('ids of them') })),
   calibration: z
     .object({
       threshold: z.number().describe('lower cosines are unknown'),
@@ -26,6 +27,9 @@ export const galleryState = z.object({
 
 const ofGallery = z.object({ gallery: z.string().max(64) })
 const name = z.string().min(1).max(256)
+const base64 = /^[A-Za-z0-9+/]+={0,2}$/
+/** Pictures of one upload. */
+const uploadBytes = 24 << 20
 
 /** The routes of galleries. */
 export function galleryRoutes(galleries: Galleries): Route[] {
@@ -47,7 +51,41 @@ export function galleryRoutes(galleries: Galleries): Route[] {
       handle: async ({ params: { gallery }, body, signal }) =>
         stateOf(gallery, await galleries.enrol(gallery, body.name, body.zone, signal)),
     }),
+    ...pictureRoutes(galleries),
     ...nameRoutes(galleries),
+  ]
+}
+
+function pictureRoutes(galleries: Galleries): Route[] {
+  return [
+    route({
+      method: 'POST',
+      url: '/api/galleries/:gallery/pictures',
+      summary: 'Enrol pictures that were taken elsewhere, up to 20 at once; makes the gallery where there is none',
+      params: ofGallery,
+      body: z.strictObject({
+        name,
+        pictures: z.array(z.string().regex(base64, 'must be a picture in base64')).min(1).max(20),
+      }),
+      bodyBytes: uploadBytes,
+      reply: galleryState,
+      async handle({ params: { gallery }, body }) {
+        const pictures = body.pictures.map((text) => Buffer.from(text, 'base64'))
+        return stateOf(gallery, await galleries.change(gallery, (each) => each.enrol(body.name, pictures)))
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/galleries/:gallery/pictures/:picture/thumbnail.jpg',
+      summary: `An enrolled picture, with a longer side of ${thumbnailSide} pixels`,
+      params: ofGallery.extend({ picture: z.string().regex(/^[0-9a-f]{24}$/) }),
+      reply: { media: 'image/jpeg', description: 'JPEG' },
+      async handle({ params: { gallery, picture } }): Promise<Binary> {
+        const bytes = await galleries.picture(gallery, picture)
+        if (!bytes) throw new ApiError(404, 'PICTURE_UNKNOWN', `there is no picture ${picture}`)
+        return thumbnailOf(bytes, picture)
+      },
+    }),
   ]
 }
 
@@ -98,7 +136,7 @@ function stateOf(gallery: string, { names, calibration, left: gone }: GalleryRec
   const { threshold = 0, rate = 0, impostors = 0, accepted = 0, genuine = 0, rejected = 0 } = calibration ?? {}
   return {
     gallery,
-    names: names.map((each) => ({ name: each.name, pictures: each.pictures.length })),
+    names: names.map((each) => ({ name: each.name, pictures: each.pictures.length, ids: each.pictures })),
     calibration: calibration && { threshold, rate, impostors, accepted, genuine, rejected },
     left: gone,
   }

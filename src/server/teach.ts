@@ -3,14 +3,13 @@
  * key of a zone is one part of an address, so its slash is written as %2F.
  */
 import { z } from 'zod'
-import { decodePicture } from '../pixels/decode.js'
-import { encodeJpeg } from '../pixels/jpeg.js'
 import type { Commands } from '../run/commands.js'
 import type { LiveRun } from '../run/runtime.js'
 import { Refusal } from '../run/refusal.js'
 import type { Teaching } from '../run/teaching.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
 import { teachStatus } from './teach-messages.js'
+import { thumbnailOf, thumbnailSide } from './thumbnail.js'
 
 /** What the routes read and change. */
 export interface TeachRouteOptions {
@@ -20,7 +19,6 @@ export interface TeachRouteOptions {
 
 /** Pictures of one upload. */
 const uploadBytes = 24 << 20
-const thumbnailSide = 160
 
 const ofZone = z.object({ zone: z.string().max(130).describe('camera/zone with the slash as %2F, or a camera') })
 const ofPicture = ofZone.extend({ picture: z.string().regex(/^[0-9a-f]{24}$/) })
@@ -81,14 +79,7 @@ function readRoutes(options: TeachRouteOptions): Route[] {
       handle: ({ params }) =>
         asked(async (): Promise<Binary> => {
           const { store } = await teaching().headOf(params.zone)
-          const { data, width, height } = await decodePicture(await store.picture(params.picture), params.picture)
-          const scale = Math.min(1, thumbnailSide / Math.max(width, height))
-          const size = {
-            width: Math.max(1, Math.round(width * scale)),
-            height: Math.max(1, Math.round(height * scale)),
-          }
-          const small = scale === 1 ? data : (await decodePicture(await store.picture(params.picture), '', size)).data
-          return { media: 'image/jpeg', bytes: await encodeJpeg({ rgb: small, ...size }) }
+          return thumbnailOf(await store.picture(params.picture), params.picture)
         }),
     }),
     route({

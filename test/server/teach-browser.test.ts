@@ -1,10 +1,11 @@
 /** Teaching on the page in a real Chromium: capture, a wrong label that is found, undo; and the review of pictures. */
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { GalleryState } from '../../src/server/web/gallery/messages.js'
 import type { LiveState } from '../../src/server/messages.js'
 import type { TeachStatus } from '../../src/server/teach-messages.js'
 import { endAll } from '../process.js'
@@ -38,10 +39,20 @@ function bar(thing: 'lying' | 'standing'): Promise<Buffer> {
     .toBuffer()
 }
 
-async function show(thing: 'lying' | 'standing'): Promise<void> {
-  writeFileSync(join(folder, 'fresh.png'), await bar(thing))
+const show = async (thing: 'lying' | 'standing'): Promise<void> => put(await bar(thing))
+
+function put(picture: Buffer): void {
+  writeFileSync(join(folder, 'fresh.png'), picture)
   renameSync(join(folder, 'fresh.png'), scene)
 }
+
+/** A photograph, a little differently cut each time. */
+const photograph = (name: string): Promise<Buffer> =>
+  sharp(join(projectRoot, `models/photos/${name}.jpg`))
+    .resize(110, 110, { fit: 'fill' })
+    .extract({ left: Math.floor(random.next() * 14), top: Math.floor(random.next() * 14), width: 96, height: 96 })
+    .png()
+    .toBuffer()
 
 async function open(tab: string, options: Parameters<Browser['newContext']>[0]): Promise<Page> {
   const context = await browser.newContext(options)
@@ -207,6 +218,48 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await expect.poll(async () => (await counts())['gate'], patient).toBeGreaterThan(0)
     await page.getByRole('button', { name: 'Take the last label back' }).click()
     await expect.poll(async () => (await state()).labelled, patient).toBe(before)
+  })
+
+  it('a gallery is enrolled, answers for a zone, and forgets a name with its files', { timeout: 60_000 }, async () => {
+    const page = await open('galleries', phone)
+    const names = async (): Promise<Record<string, number>> => {
+      const [gallery] = (await (await server.get('/api/galleries')).json()) as GalleryState[]
+      return Object.fromEntries((gallery?.names ?? []).map(({ name, pictures }) => [name, pictures]))
+    }
+    await page.getByRole('textbox', { name: 'Gallery' }).fill('pets')
+    await page.getByRole('combobox', { name: 'Zone', exact: true }).selectOption('cam0/gate')
+    await page.getByRole('textbox', { name: 'Name' }).fill('Lia')
+    put(await photograph('cat'))
+    await page.getByRole('button', { name: 'Enrol the present picture' }).click()
+    await expect.poll(names, patient).toEqual({ Lia: 1 })
+    for (const name of ['Stan', 'Stanley']) {
+      await page.getByRole('textbox', { name: 'Name' }).fill(name)
+      const buffers = await Promise.all([photograph('parrot'), photograph('parrot')])
+      const files = buffers.map((buffer, i) => ({ name: `${i}.png`, mimeType: 'image/png', buffer }))
+      await page.getByLabel('Enrol files').setInputFiles(files)
+      await expect.poll(names, patient).toMatchObject({ [name]: 2 })
+    }
+    const card = page.locator('.gallery-card')
+    await card.locator('[data-name="Stanley"]').getByRole('button', { name: 'Rename' }).click()
+    await page.getByLabel('New name').fill('Stan')
+    await page.getByRole('dialog').getByRole('button', { name: 'Rename' }).click()
+    await page.getByRole('button', { name: 'Join' }).click()
+    await expect.poll(names, patient).toEqual({ Lia: 1, Stan: 4 })
+    await card.getByText(/A name needs a cosine of \d/).waitFor(patient)
+    await card.getByRole('combobox', { name: 'Let a zone answer' }).selectOption('cam0/gate')
+    put(await photograph('parrot'))
+    await card.getByText('cam0/gate: Stan').waitFor(patient)
+
+    const files = (): string[] => readdirSync(join(folder, 'state'), { recursive: true, encoding: 'utf8' })
+    const ofStan = (await (await server.get('/api/galleries')).json()) as GalleryState[]
+    const { ids } = ofStan[0]!.names.find(({ name }) => name === 'Stan')!
+    expect(files().filter((file) => ids.some((id) => file.endsWith(`pets/pictures/${id}`)))).toHaveLength(4)
+    await card.locator('[data-name="Stan"]').getByRole('button', { name: 'Forget' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Forget' }).click()
+    await page.getByText('Stan is forgotten; nothing of it had left this device').waitFor(patient)
+    expect(await names()).toEqual({ Lia: 1 })
+    expect(files().filter((file) => ids.some((id) => file.includes(id)))).toEqual([])
+    await expect.poll(label, patient).not.toBe('Stan')
   })
 
   it('no page threw an error or violated its security policy', () => {

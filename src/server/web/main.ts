@@ -15,6 +15,7 @@ import { connect, type Connection, type ReceivedPicture } from './connection.js'
 import { createControls } from './controls.js'
 import { askToken, createToasts } from './dialogs.js'
 import { el, setText } from './dom.js'
+import { GalleryTab } from './gallery/tab.js'
 import { createHealth } from './health.js'
 import { createLatency } from './latency.js'
 import { createLiveView } from './live-view.js'
@@ -51,6 +52,7 @@ const zones = new ZonesTab({
 const tell = (message: string): void => toasts.tell(message)
 const teach = new TeachTab({ onFault: fault, tell, onTarget: (zone) => zones.mark(zone) })
 const review = new ReviewTab({ onFault: fault, tell })
+const galleries = new GalleryTab({ onFault: fault, tell })
 const liveView = createLiveView((region) => void setRegion(region), zones.layers)
 const verdict = createVerdict((value, isFinal) => setThreshold(value, isFinal))
 const [timeline, latency, health, about] = [createTimeline(), createLatency(), createHealth(), createAbout()]
@@ -100,6 +102,7 @@ const tabs = createTabs(
     zones: [picture, zones.moved, zones.tools, zones.list, zones.card, zones.settings],
     teach: [picture, zones.moved, teach.drift, teach.controls, teach.goodness, teach.pictures],
     review: [review.element],
+    galleries: [galleries.element],
   },
   (name) => {
     liveView.element.classList.toggle('is-plain', name !== 'live')
@@ -108,6 +111,7 @@ const tabs = createTabs(
     zones.mark(null)
     teach.show(name === 'teach')
     review.show(name === 'review')
+    galleries.show(name === 'galleries')
   },
 )
 for (const [part, name] of [
@@ -144,6 +148,7 @@ document.body.append(
     ),
     bottom,
     review.element,
+    galleries.element,
   ),
   toasts.element,
 )
@@ -181,6 +186,7 @@ function onState(next: LiveState): void {
   latency.now(next.stages, next.atMs)
   health.update(next)
   review.update(next)
+  galleries.update(next)
   const mine = cameraState()
   if (!mine) return
   about.camera(mine)

@@ -4,7 +4,10 @@ import { zonesText } from './zones/text.js'
 export const text = {
   brand: 'gapcam',
   camera: 'Camera',
-  tabs: { label: 'Parts of the page', names: { live: 'Live', zones: 'Zones', teach: 'Teach', review: 'Review' } },
+  tabs: {
+    label: 'Parts of the page',
+    names: { live: 'Live', zones: 'Zones', teach: 'Teach', review: 'Review', galleries: 'Galleries' },
+  },
   link: { live: 'Live', connecting: 'Connecting', lost: 'Connection lost, reconnecting' },
   picture: {
     label: 'Live picture',
