@@ -100,7 +100,7 @@ export const errorTable = {
   MODEL_INVALID: {
     status: 4,
     retryable: false,
-    hint: 'Check that the file is an ONNX model, and download it again if it is damaged.',
+    hint: 'Check that the file is an ONNX or TFLite model, and download it again if it is damaged.',
   },
   MODEL_UNSUPPORTED: {
     status: 4,

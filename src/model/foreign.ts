@@ -119,6 +119,22 @@ const formats: readonly Format[] = [
       bytes[0] === 0x0a && /\x12.(Placeholder|Const)[^A-Za-z]/s.test(text) && text.includes('dtype'),
   },
   {
+    what: 'a web page, so its download went wrong',
+    instead:
+      'Download the file itself: of GitHub the "raw" link, of Hugging Face the address with /resolve/ in place of /blob/.',
+    matches: (_, text) => /^\s*<(!doctype html|html)/i.test(text),
+  },
+  {
+    what: 'a pointer of Git LFS, not the file',
+    instead: 'Fetch the file in its checkout: git lfs pull.',
+    matches: (_, text) => text.startsWith('version https://git-lfs.github.com/'),
+  },
+  {
+    what: 'a compressed archive (gzip)',
+    instead: 'Unpack it (tar -xzf FILE, or gunzip FILE) and name the model in it.',
+    matches: beginsWith(0x1f, 0x8b),
+  },
+  {
     what: 'a GGUF file of a language model',
     instead: 'gapcam runs image classifiers in ONNX or TFLite.',
     matches: beginsWith(0x47, 0x47, 0x55, 0x46),

@@ -131,6 +131,9 @@ describe('loadModel', () => {
     ['model.engine', 'ptrt\0\0\0\0', 'a TensorRT engine', 'compiled'],
     ['model.hef', '\x01HEF', 'compiled for a Hailo accelerator', 'compiled'],
     ['model.eim', '\x7fELF', 'a program', 'TensorFlow Lite'],
+    ['page.onnx', '<!DOCTYPE html><html><title>Not found</title>', 'a web page', '/resolve/'],
+    ['pointer.onnx', 'version https://git-lfs.github.com/spec/v1\n', 'a pointer of Git LFS', 'git lfs pull'],
+    ['model.tar.gz', '\x1f\x8b\x08', 'a compressed archive', 'tar -xzf'],
     ['model.json', '{"modelTopology": {}}', 'a TensorFlow.js model', 'tensorflowjs_converter'],
   ])('%s is refused by what it is, with how to export a fitting file', async (name, bytes, what, hint) => {
     const content = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
