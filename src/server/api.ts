@@ -58,7 +58,7 @@ export interface ApiOptions {
   /** Settings and zones of the run. */
   readonly live: ZoneRouteOptions['live'] & TeachRouteOptions['live']
   /** Names of models that zones can use. */
-  readonly models: readonly string[]
+  readonly models: () => Promise<readonly string[]>
   readonly reports: Reports
   /** Pictures for review; reported pictures land there too. */
   readonly reviewing: Reviewing

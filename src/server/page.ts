@@ -10,6 +10,7 @@ import { isWithoutCamera, undecided, type Decision } from '../decision/decision.
 import type { Logger } from '../log.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { NodeCamera } from '../run/camera.js'
+import { modelNames } from '../run/model-names.js'
 import type { LiveRun } from '../run/runtime.js'
 import type { Settings } from '../run/settings.js'
 import { version } from '../version.js'
@@ -114,7 +115,7 @@ function routesOf(
     topics: publisher.root,
     cameras: live.cameras.map((camera) => apiCameraOf(camera, live.settings)),
     live,
-    models: Object.keys(config.models),
+    models: () => modelNames(config, stateDirectory(config)),
     classifier,
     commands: live.commands,
     hubs,

@@ -72,7 +72,7 @@ function seenOf({ view, definition }: AnyZone, region: ZoneConfig['region']): Zo
 export interface ZoneRouteOptions {
   readonly live: Pick<LiveRun, 'zones' | 'settings' | 'views'>
   /** Names of models that zones can use. */
-  readonly models: readonly string[]
+  readonly models: () => Promise<readonly string[]>
   readonly commands: Pick<Commands, 'execute'>
   /** Label changes of a zone, oldest first. */
   readonly history: (key: string) => readonly LabelChange[]
@@ -186,7 +186,7 @@ function readRoutes({ live, history, models }: ZoneRouteOptions): Route[] {
       url: '/api/models',
       summary: 'Names of models that zones can use, besides paths',
       reply: z.array(z.string()),
-      handle: () => [...models],
+      handle: async () => [...(await models())],
     }),
   ]
 }

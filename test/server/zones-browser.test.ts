@@ -202,6 +202,11 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await settings.getByRole('button', { name: 'Add a label' }).click()
     await settings.getByRole('combobox', { name: 'Label' }).fill('class 7')
     await settings.getByRole('textbox', { name: 'Time', exact: true }).fill('30s')
+    await settings.getByRole('button', { name: 'Add a pair' }).click()
+    await settings.getByRole('combobox', { name: 'First label' }).fill('class 7')
+    await settings.getByRole('combobox', { name: 'Label that may follow' }).fill('class 3')
+    await settings.getByRole('combobox', { name: 'When the camera moves' }).selectOption('the region stays')
+    await settings.getByRole('spinbutton', { name: 'Evidence inside the region' }).fill('0.6')
     await save.click()
     await expect
       .poll(() => zone('blue-bin'), patient)
@@ -211,6 +216,9 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
           trigger: { every: '2s' },
           policy: { margin: 0.1, consecutive: 4 },
           dwell: { 'class 7': '30s' },
+          transitions: { 'class 7': ['class 3'] },
+          anchor: false,
+          evidence: 0.6,
         },
       })
     // Until the page hears of the new id, its card is about no zone.

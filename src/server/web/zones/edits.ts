@@ -13,7 +13,10 @@ export interface ZoneFields {
   readonly timezone: string | undefined
   readonly consecutive: number | undefined
   readonly dwell: Readonly<Record<string, string>> | undefined
+  readonly transitions: Readonly<Record<string, readonly string[]>> | undefined
   readonly mask: string | undefined
+  readonly anchor: boolean | undefined
+  readonly evidence: number | undefined
 }
 
 export type FieldName = keyof ZoneFields
@@ -32,10 +35,12 @@ type Zone = Pick<ZoneState, 'id' | 'values' | 'revision'>
 
 /** The settings of a zone as the form shows them. */
 export function fieldsOf({ id, values }: Pick<ZoneState, 'id' | 'values'>): ZoneFields {
-  const { name, model, trigger, timezone, policy, dwell, mask } = values as Partial<ZoneFields> & {
-    readonly policy?: { readonly consecutive?: number }
-  }
-  return { name, id, model, trigger, timezone, consecutive: policy?.consecutive, dwell, mask }
+  const { name, model, trigger, timezone, policy, dwell, transitions, mask, anchor, evidence } =
+    values as Partial<ZoneFields> & {
+      readonly policy?: { readonly consecutive?: number }
+    }
+  const plain = { name, id, model, trigger, timezone, dwell, transitions, mask, anchor, evidence }
+  return { ...plain, consecutive: policy?.consecutive }
 }
 
 /** Nothing is changed yet. */
@@ -87,7 +92,18 @@ export function fieldOfFault(sentence: string): FieldName | null {
   const [, key = ''] = /^([a-z]\w*)[.:\s]/i.exec(sentence) ?? []
   if (/^there is a zone/.test(sentence)) return 'id'
   if (key === 'policy') return 'consecutive'
-  const names: readonly string[] = ['name', 'id', 'model', 'trigger', 'timezone', 'dwell', 'mask']
+  const names: readonly string[] = [
+    'name',
+    'id',
+    'model',
+    'trigger',
+    'timezone',
+    'dwell',
+    'transitions',
+    'mask',
+    'anchor',
+    'evidence',
+  ]
   return names.includes(key) ? (key as FieldName) : null
 }
 

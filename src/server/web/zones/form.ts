@@ -4,7 +4,7 @@ import { getJson, RequestError } from '../api.js'
 import { el, freshId, setText } from '../dom.js'
 import { createField, type Field } from '../field.js'
 import { text } from '../text.js'
-import { createDwellField, type DwellTimes } from './dwell-field.js'
+import { createDwellField, createTransitionsField, type LabelField } from './label-rows.js'
 import { edited, fieldOfFault, isEqual, patchOf, rebased, startEdits, type Edits, type FieldName } from './edits.js'
 import { createTriggerField, type ValueField } from './trigger-field.js'
 
@@ -34,6 +34,7 @@ class Form implements ZoneForm {
   readonly #save: SaveZone
   readonly #models = el('datalist', { id: freshId() })
   readonly #dwell = createDwellField(() => this.#read('dwell'))
+  readonly #transitions = createTransitionsField(() => this.#read('transitions'))
   readonly #parts: ReadonlyMap<FieldName, Part>
   readonly #told = el('p', { class: 'told', role: 'status', hidden: true })
   readonly #fault = el('p', { class: 'fault', role: 'alert', hidden: true })
@@ -45,7 +46,12 @@ class Form implements ZoneForm {
 
   constructor(save: SaveZone) {
     this.#save = save
-    this.#parts = createParts({ dwell: this.#dwell, models: this.#models, onChange: (name) => this.#read(name) })
+    this.#parts = createParts({
+      dwell: this.#dwell,
+      transitions: this.#transitions,
+      models: this.#models,
+      onChange: (name) => this.#read(name),
+    })
     this.element = el(
       'form',
       { class: 'zone-form', 'aria-label': text.zones.settings },
@@ -101,6 +107,7 @@ class Form implements ZoneForm {
     const { trigger } = { ...next.now, ...next.changed }
     this.#partShown('timezone', isCron(trigger))
     this.#partShown('mask', Array.isArray(this.#zone?.region))
+    for (const name of ['anchor', 'evidence'] as const) this.#partShown(name, this.#zone?.region !== undefined)
     const [isOpen, isShared] = [Object.keys(next.changed).length > 0, next.elsewhere.length > 0]
     for (const button of [this.#keep, this.#discard]) button.disabled = !isOpen
     setText(this.#keep, isShared ? text.zones.saveMine : text.zones.save)
@@ -139,7 +146,7 @@ class Form implements ZoneForm {
       getJson<string[]>(`/api/cameras/${camera}/zones/${zone}/labels`).catch(() => []),
       getJson<string[]>('/api/models').catch(() => []),
     ])
-    this.#dwell.labels(labels)
+    for (const field of [this.#dwell, this.#transitions]) field.labels(labels)
     this.#models.replaceChildren(...names.map((value) => el('option', { value })))
   }
 }
@@ -160,14 +167,16 @@ function written(value: unknown): string {
 
 function createParts({
   dwell,
+  transitions,
   models,
   onChange,
 }: {
-  readonly dwell: ValueField<DwellTimes>
+  readonly dwell: LabelField<unknown>
+  readonly transitions: LabelField<unknown>
   readonly models: HTMLDataListElement
   readonly onChange: (name: FieldName) => void
 }): ReadonlyMap<FieldName, Part> {
-  const { fields, notes, masks } = text.zones
+  const { fields, notes, masks, anchors } = text.zones
   const typed = (name: FieldName, attributes: Readonly<Record<string, string | number>>): ValueField<unknown> => {
     const input = el('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', ...attributes })
     input.addEventListener('input', () => onChange(name))
@@ -191,11 +200,22 @@ function createParts({
       typed('consecutive', { type: 'number', min: 1, inputmode: 'numeric', placeholder: text.zones.byDefault }),
     ],
     ['dwell', dwell],
+    ['transitions', transitions],
     ['mask', chosen(masks, () => onChange('mask'))],
+    ['anchor', truth(chosen(anchors, () => onChange('anchor')))],
+    [
+      'evidence',
+      typed('evidence', { type: 'number', min: 0, max: 1, step: 0.05, placeholder: text.zones.evidenceOfNone }),
+    ],
   ]
   return new Map(
     values.map(([name, value]) => [name, { value, field: createField(fields[name], value.element, notes[name]) }]),
   )
+}
+
+/** A choice whose values are true and false. */
+function truth(choice: ValueField<unknown>): ValueField<unknown> {
+  return { ...choice, get: () => (choice.get() === undefined ? undefined : choice.get() === 'true') }
 }
 
 /** One of a few values; the first is the default. */
