@@ -57,6 +57,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
     ],
   ],
   ['collect', ['publish']],
+  ['fleet', ['publish']],
   ['doctor', ['camera', 'classifier', 'config', 'engine', 'pixels', 'publish']],
   [
     'server',

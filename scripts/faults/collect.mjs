@@ -21,12 +21,14 @@ const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 function startCollector(url, flags) {
   let child = null
   let said = ''
+  let isUp = false
   const start = () => {
     child = spawn(process.execPath, [main, 'collect', '--broker', url, ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     child.stderr.on('data', (chunk) => {
-      said = (said + chunk).slice(-4000)
+      said = (said + chunk).slice(-1000)
+      isUp ||= chunk.includes(': connected')
     })
   }
   const end = async (signal) => {
@@ -38,7 +40,10 @@ function startCollector(url, flags) {
   start()
   return {
     said: () => said,
+    /** It collects; a kill before would only hit its start. */
+    isUp: () => isUp,
     kill: async () => {
+      isUp = false
       await end('SIGKILL')
       start()
     },
@@ -49,7 +54,7 @@ function startCollector(url, flags) {
 export async function collectorKills({
   kills = 20,
   collectors = 2,
-  perSecond = 200,
+  perSecond = 100,
   database = 'sqlite',
   seed = 1,
 } = {}) {
@@ -69,8 +74,11 @@ export async function collectorKills({
   const random = randomOf(seed)
   const events = flow(maker.send, perSecond)
   for (let kill = 0; kill < kills; kill++) {
-    await pause(100 + random() * 700)
-    await running[Math.floor(random() * collectors)].kill()
+    const first = Math.floor(random() * collectors)
+    const next = () => [...running.slice(first), ...running.slice(0, first)].find((each) => each.isUp())
+    if (!(await reached(() => next() !== undefined, 60_000))) break
+    await pause(random() * 400)
+    await next().kill()
     if (server && kill % 20 === 19) {
       await server.stop()
       await pause(200)
@@ -78,7 +86,7 @@ export async function collectorKills({
     }
   }
   events.stop()
-  const isDrained = await reached(() => maker.publisher.stats().queued === 0, 180_000)
+  const isDrained = await reached(() => maker.publisher.stats().queued === 0, 300_000)
   const { sent } = maker
   clearInterval(healthy)
   for (const each of running) await each.close()

@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   tune: async () => (await import('./tune.js')).tuneCommand,
   mqtt: async () => (await import('./mqtt.js')).mqttCommand,
   watch: async () => (await import('./watch.js')).watchCommand,
+  fleet: async () => (await import('./fleet.js')).fleetCommand,
   collect: async () => (await import('./collect.js')).collectCommand,
   config: async () => (await import('./config.js')).configCommand,
   doctor: async () => (await import('./doctor.js')).doctorCommand,

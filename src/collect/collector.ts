@@ -45,8 +45,8 @@ export interface Collector {
 const maxWaiting = 20_000
 /** A commit takes all that came meanwhile, and at most this many. */
 const maxBatch = 2000
-/** Time in which events become one commit. */
-const gatherMs = 50
+/** Time in which events become one commit; while one is under way the next one gathers. A node's backlog waits for it. */
+const gatherMs = 5
 const retryMs = { first: 500, most: 30_000 }
 
 /** Starts to collect. A database that fails later is tried again without end. */

@@ -122,7 +122,7 @@ export interface MqttHealth {
 
 /** `R/health`: how the node is, as JSON, with the publisher's own figures. */
 export function healthPayload(stamp: Omit<Stamp, 'seq'>, fields: HealthFields, mqtt: MqttHealth): string {
-  return JSON.stringify({ ts: iso(stamp.wallMs), ...fields, mqtt, clockSynced: stamp.isClockSynced })
+  return JSON.stringify({ ts: iso(stamp.wallMs), boot: stamp.boot, ...fields, mqtt, clockSynced: stamp.isClockSynced })
 }
 
 function stateObject(
