@@ -25,6 +25,12 @@ struct TensorRef {
   int32_t zero_point;
 };
 
+// What bytes stand for, as in a TensorRef.
+struct QuantCode {
+  float scale;
+  int32_t zero;
+};
+
 // One step. The plan's reader has checked its counts, indices, shapes, overlaps and parameters.
 struct StepRef {
   StepKind kind;

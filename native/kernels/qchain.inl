@@ -67,6 +67,7 @@ class QuantChainMaker {
     if (is_last) {
       params.low = p.low, params.high = p.high, params.middle_scale = p.middle_scale;
       params.middle_zero = p.middle_zero, params.middle_low = p.middle_low, params.middle_high = p.middle_high;
+      params.residual_first = p.residual_first;
     }
     const TensorRef* inputs[] = {&x_, &w, InputAt(step_, at + 1), InputAt(step_, at + 2),
                                  is_last ? InputAt(step_, 10) : nullptr};
@@ -113,6 +114,7 @@ static const Op* MakeQuantChain(const StepRef& step, Allocator& memory, const ch
                                   0,
                                   0,
                                   0,
+                                  0,
                                   0};
     op->ops[op->count++] = maker.Make(4, params, false, p.expand_zero);
   }
@@ -133,9 +135,10 @@ static const Op* MakeQuantChain(const StepRef& step, Allocator& memory, const ch
                                 0,
                                 0,
                                 0,
+                                0,
                                 0};
   op->ops[op->count++] = maker.Make(1, window, !project, p.window_zero);
-  if (project) op->ops[op->count++] = maker.Make(7, {1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0}, true, 0);
+  if (project) op->ops[op->count++] = maker.Make(7, {1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0}, true, 0);
   for (uint32_t i = 0; i < op->count; ++i)
     if (!op->ops[i]) return nullptr;
   return op;

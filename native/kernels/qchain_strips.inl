@@ -268,7 +268,7 @@ static const Op* MakeQuantStrips(const StepRef& step, Allocator& memory, const c
     op->s.width = OutSize(x.dims[2], e.pad_left + e.pad_right, e.kernel_w, e.stride_w, e.dilation_w);
     op->expand_rows.SetUp(e, {x.dims[0], x.dims[1], x.dims[2], x.dims[3], op->s.height, op->s.width, middle},
                           x.zero_point);
-    op->expand_end = {{p.expand_zero, p.expand_low, p.expand_high}, {}};
+    op->expand_end = {{p.expand_zero, p.expand_low, p.expand_high}, {}, false};
   }
   const int32_t zero = expand ? p.expand_zero : x.zero_point;
   SetUpWindow(p, op->s, zero, &op->window, &op->ring);

@@ -98,10 +98,12 @@ GAPCAM_INLINE Conv2dParams WindowOf(const Qconv2dParams& p) {
 // The end of a qconv2d or qdense step.
 template <class Params>
 GAPCAM_INLINE QuantEnd EndOf(const Params& p, const TensorRef* residual, const TensorRef& y) {
-  if (!residual) return {{y.zero_point, p.low, p.high}, {}};
+  if (!residual) return {{y.zero_point, p.low, p.high}, {}, false};
+  const QuantCode middle = {p.middle_scale, p.middle_zero}, other = {residual->scale, residual->zero_point};
+  const bool is_first = p.residual_first != 0;
   return {{p.middle_zero, p.middle_low, p.middle_high},
-          MakeResidualEnd(p.middle_scale, p.middle_zero, residual->scale, residual->zero_point, y.scale, y.zero_point,
-                          p.low, p.high)};
+          MakeResidualEnd(is_first ? other : middle, is_first ? middle : other, {y.scale, y.zero_point}, p.low, p.high),
+          is_first};
 }
 
 // Packs the weights [O][C][kh][kw] of every group. Returns false when memory is short.

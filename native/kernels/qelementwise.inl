@@ -44,9 +44,9 @@ static const Op* MakeQuantize(const StepRef& step, Allocator& memory, const char
   return op;
 }
 
-// y = clamp(rint((a - a_zero) · (b - b_zero) · scale) + zero).
+// y = clamp(rint((a - a_zero) · (b - b_zero) · scale + zero)); zero, low and high are numbers from 0 to 255.
 struct ProductEnd {
-  float a_zero, b_zero, scale, zero, low, high;  // low and high before the zero point is added
+  float a_zero, b_zero, scale, zero, low, high;
 };
 
 // A run of elements along y's last axis.
@@ -101,15 +101,13 @@ class QuantBinary final : public Op, public Placed {
  private:
   void RunRow(const ByteRun& run) const {
     if (!is_product) {
-      const V a_scale = Set(sum.a_scale), b_scale = Set(sum.b_scale), shift = Set(sum.shift);
-      return CombineRun(run, [&](V a, V b) __attribute__((always_inline)) {
-        return Within(Rounded(a * a_scale) + Rounded(Rounded(b * b_scale) + shift), sum.low, sum.high);
-      });
+      const ResidualEnd end = sum;  // a copy, which no store of a byte can change
+      return CombineRun(run, [&](V a, V b) __attribute__((always_inline)) { return AddedBytes(end, a, b); });
     }
-    const V a_zero = Set(product.a_zero), b_zero = Set(product.b_zero), scale = Set(product.scale);
+    const ProductEnd end = product;
     CombineRun(run, [&](V a, V b) __attribute__((always_inline)) {
-      const V whole = Rounded((a - a_zero) * (b - b_zero));
-      return RoundEven(Within(Rounded(whole * scale), product.low, product.high)) + Set(product.zero);
+      const V whole = (a - Set(end.a_zero)) * (b - Set(end.b_zero));
+      return RoundedBytes(Within(Rounded(Rounded(whole * Set(end.scale)) + Set(end.zero)), end.low, end.high));
     });
   }
 };
@@ -131,10 +129,14 @@ static const Op* MakeQuantBinary(const StepRef& step, Allocator& memory, const c
   op->rows = op->dims[0] * op->dims[1] * op->dims[2] * op->dims[3];
   op->rows_per_unit = CeilDiv(kBytesPerUnit, op->dims[4]);
   op->is_product = p.op == Binary::kMul;
-  op->sum = MakeResidualEnd(x.scale, x.zero_point, z.scale, z.zero_point, y.scale, y.zero_point, p.low, p.high);
-  const int32_t zero = y.zero_point;
-  op->product = {static_cast<float>(x.zero_point), static_cast<float>(z.zero_point), x.scale * z.scale / y.scale,
-                 static_cast<float>(zero),         static_cast<float>(p.low - zero), static_cast<float>(p.high - zero)};
+  op->sum = MakeResidualEnd({x.scale, x.zero_point}, {z.scale, z.zero_point}, {y.scale, y.zero_point}, p.low, p.high);
+  const auto number = [](int32_t byte) { return static_cast<float>(byte + kToUnsigned); };
+  op->product = {static_cast<float>(x.zero_point),
+                 static_cast<float>(z.zero_point),
+                 x.scale * z.scale / y.scale,
+                 number(y.zero_point),
+                 number(p.low),
+                 number(p.high)};
   return op;
 }
 

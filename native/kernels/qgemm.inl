@@ -95,7 +95,16 @@ GAPCAM_INLINE const QuantTilesFunction* QuantTilesFor(uint32_t vectors) {
 struct QuantEnd {
   ByteEnd end;
   ResidualEnd residual;
+  bool is_residual_first;  // in the sum
 };
+
+// Adds the residual to `count` bytes of y.
+GAPCAM_INLINE void AddResidual(const QuantEnd& end, const Byte* residual, Byte* y, uint32_t count) {
+  if (end.is_residual_first)
+    AddBytes(end.residual, residual, y, y, count);
+  else
+    AddBytes(end.residual, y, residual, y, count);
+}
 
 // Multiplies `count` rows by columns [n_first, n_last), for each of `segments` groups of rows. n_first is a multiple of
 // kSumPanel. The runs of one segment follow those of the one before. `out` is the place of the very first row; the
@@ -123,8 +132,7 @@ static void QuantMultiply(const QuantWeights& weights, const QuantRows& rows, ui
       if (number == 0) return;
       function[height - 1](here, done, number, panel, end, y, out.stride);
       for (uint32_t r = 0; residual && r < number * height; ++r, residual += out.stride)
-        AddBytes(how.residual, y + static_cast<size_t>(r) * out.stride, residual,
-                 y + static_cast<size_t>(r) * out.stride, panel.columns);
+        AddResidual(how, residual, y + static_cast<size_t>(r) * out.stride, panel.columns);
       y += static_cast<size_t>(number) * height * out.stride;
     };
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {

@@ -40,22 +40,29 @@ GAPCAM_INLINE int32_t RoundedByte(float value, const QuantRange& range) {
   return static_cast<int32_t>(__builtin_lrintf(clamped)) + range.zero;
 }
 
-// The addition of two tensors: clamp(rint(a · a_scale + (b · b_scale + shift))).
+// What makes a byte of a type a number from 0 to 255.
+GAPCAM_INLINE int32_t ToUnsigned(PlanType type) { return type == PlanType::kInt8 ? 128 : 0; }
+
+GAPCAM_INLINE QuantCode CodeOf(const TensorRef& tensor) { return {tensor.scale, tensor.zero_point}; }
+
+// The addition of two tensors. `offset` makes their bytes numbers from 0 to 255, on which it is defined.
 struct QuantAddition {
   float a_scale, b_scale, shift;
-  int32_t low, high;
+  int32_t offset, low, high;
 
   int32_t Of(int32_t a, int32_t b) const {
-    const float sum = static_cast<float>(a) * a_scale + (static_cast<float>(b) * b_scale + shift);
-    return RoundedByte(sum, {0, low, high});
+    const float second = __builtin_fmaf(static_cast<float>(b + offset), b_scale, shift);
+    const float sum = __builtin_fmaf(static_cast<float>(a + offset), a_scale, second);
+    return RoundedByte(sum, {0, low + offset, high + offset}) - offset;
   }
 };
 
-GAPCAM_INLINE QuantAddition AdditionOf(float a_scale, int32_t a_zero, const TensorRef& b, const TensorRef& y,
-                                       int32_t low, int32_t high) {
-  const float a = a_scale / y.scale, c = b.scale / y.scale;
-  const float zeros = a * static_cast<float>(a_zero) + c * static_cast<float>(b.zero_point);
-  return {a, c, static_cast<float>(y.zero_point) - zeros, low, high};
+GAPCAM_INLINE QuantAddition AdditionOf(const QuantCode& a, const QuantCode& b, const TensorRef& y, int32_t low,
+                                       int32_t high) {
+  const int32_t offset = ToUnsigned(y.type);
+  const float p = a.scale / y.scale, q = b.scale / y.scale;
+  const float zeros = __builtin_fmaf(p, static_cast<float>(a.zero + offset), q * static_cast<float>(b.zero + offset));
+  return {p, q, static_cast<float>(y.zero_point + offset) - zeros, offset, low, high};
 }
 
 // What becomes of a sum of products.
@@ -63,19 +70,24 @@ struct QuantEndReference {
   QuantRange range;
   QuantBytes residual;
   QuantAddition addition;  // with a residual; `range` is then that of the middle
+  bool is_residual_first;
 
   int32_t Of(int32_t sum, float scale, size_t at) const {
     const int32_t q = RoundedByte(static_cast<float>(sum) * scale, range);
-    return residual ? addition.Of(q, residual.At(at)) : q;
+    if (!residual) return q;
+    return is_residual_first ? addition.Of(residual.At(at), q) : addition.Of(q, residual.At(at));
   }
 };
 
 template <class Params>
 static QuantEndReference EndReferenceOf(const Params& p, const TensorRef* residual, const TensorRef& y) {
-  if (!residual) return {{y.zero_point, p.low, p.high}, BytesOf(nullptr), {}};
+  if (!residual) return {{y.zero_point, p.low, p.high}, BytesOf(nullptr), {}, false};
+  const QuantCode middle = {p.middle_scale, p.middle_zero}, other = CodeOf(*residual);
+  const bool is_first = p.residual_first != 0;
   return {{p.middle_zero, p.middle_low, p.middle_high},
           BytesOf(residual),
-          AdditionOf(p.middle_scale, p.middle_zero, *residual, y, p.low, p.high)};
+          AdditionOf(is_first ? other : middle, is_first ? middle : other, y, p.low, p.high),
+          is_first};
 }
 
 // Σ (x - zero) · w over `count` bytes.

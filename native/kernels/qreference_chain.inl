@@ -54,7 +54,7 @@ class QuantChainMaker {
       x_.data = memory_.Allocate(size_t{x_.dims[0]} * x_.dims[1] * x_.dims[2] * x_.dims[3]);
       if (!x_.data) return false;
       conv.y = BytesOf(&x_);
-      conv.end = {next, BytesOf(nullptr), {}};
+      conv.end = {next, BytesOf(nullptr), {}, false};
     }
     return MakeQuantProduct(*w, InputAt(step_, at + 1), *step_.inputs[at + 2], w->dims[0], w->dims[1],
                             window.kernel_h * window.kernel_w, memory_, &conv.product);

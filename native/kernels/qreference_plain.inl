@@ -85,7 +85,8 @@ class QuantBinaryReference final : public Op, public Placed {
   bool is_product;
   QuantAddition addition;
   QuantRange range;
-  float scale;  // of a product
+  float scale;     // of a product
+  int32_t offset;  // makes bytes numbers from 0 to 255
 
   uint32_t Units(uint32_t) const override { return dims[0] * dims[1] * dims[2] * dims[3]; }
   const char* Kernel() const override { return GAPCAM_KERNEL("q8_binary_reference"); }
@@ -106,7 +107,10 @@ class QuantBinaryReference final : public Op, public Placed {
  private:
   int32_t Combine(int32_t a, int32_t b) const {
     if (!is_product) return addition.Of(a, b);
-    return RoundedByte(static_cast<float>((a - x.zero) * (b - z.zero)) * scale, range);
+    const float product = static_cast<float>((a - x.zero) * (b - z.zero)) * scale;
+    return RoundedByte(product + static_cast<float>(range.zero + offset),
+                       {0, range.low + offset, range.high + offset}) -
+           offset;
   }
 };
 
@@ -121,7 +125,8 @@ static const Op* MakeQuantBinaryReference(const StepRef& step, Allocator& memory
   AlignedStrides(x, op->x_stride);
   AlignedStrides(z, op->z_stride);
   op->is_product = p.op == Binary::kMul;
-  op->addition = AdditionOf(x.scale, x.zero_point, z, y, p.low, p.high);
+  op->addition = AdditionOf(CodeOf(x), CodeOf(z), y, p.low, p.high);
+  op->offset = ToUnsigned(y.type);
   op->range = {y.zero_point, p.low, p.high};
   op->scale = x.scale * z.scale / y.scale;
   return op;
@@ -135,6 +140,7 @@ class QuantPoolReference final : public Op, public Placed {
   uint32_t batch, height, width, channels, out_height, out_width;
   float x_scale, y_scale;
   QuantRange range;
+  int32_t offset;  // makes bytes numbers from 0 to 255
 
   uint32_t Units(uint32_t) const override { return batch * out_height; }
   const char* Kernel() const override { return GAPCAM_KERNEL("q8_avgpool_reference"); }
@@ -147,7 +153,7 @@ class QuantPoolReference final : public Op, public Placed {
 
  private:
   void RunOne(uint32_t row, uint32_t ox, uint32_t c) const {
-    int32_t sum = 0;
+    float sum = 0;
     uint32_t inside = 0, counted = 0;
     for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
       const int64_t iy = int64_t{row % out_height} * p.stride_h - p.pad_top + int64_t{ky} * p.dilation_h;
@@ -158,14 +164,15 @@ class QuantPoolReference final : public Op, public Placed {
         if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
         const size_t pixel =
             (size_t{row / out_height} * height + static_cast<size_t>(iy)) * width + static_cast<size_t>(ix);
-        sum += x.At(pixel * channels + c) - x.zero;
+        sum += x_scale * static_cast<float>(x.At(pixel * channels + c) - x.zero);
         ++inside;
       }
     }
     // A dilated window may lie between the elements of a small input. Its mean is then 0.
     const uint32_t count = Most(1, p.count_padding ? counted : inside);
-    const float scale = x_scale / (y_scale * static_cast<float>(count));
-    y.Put((size_t{row} * out_width + ox) * channels + c, RoundedByte(static_cast<float>(sum) * scale, range));
+    const float number = sum / static_cast<float>(count) / y_scale + static_cast<float>(range.zero + offset);
+    y.Put((size_t{row} * out_width + ox) * channels + c,
+          RoundedByte(number, {0, range.low + offset, range.high + offset}) - offset);
   }
 };
 
@@ -178,7 +185,7 @@ static const Op* MakeQuantPoolReference(const StepRef& step, Allocator& memory, 
   op->x = BytesOf(&x), op->y = BytesOf(&y), op->x_scale = x.scale, op->y_scale = y.scale;
   op->batch = x.dims[0], op->height = x.dims[1], op->width = x.dims[2], op->channels = x.dims[3];
   op->out_height = y.dims[1], op->out_width = y.dims[2];
-  op->range = {y.zero_point, op->p.low, op->p.high};
+  op->range = {y.zero_point, op->p.low, op->p.high}, op->offset = ToUnsigned(y.type);
   return op;
 }
 

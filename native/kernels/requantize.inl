@@ -1,5 +1,5 @@
-// Bytes from floats, and sums and products of bytes. Every rounding is half to even and follows a single-precision
-// multiplication of its own: no fused multiply-add, which rounds once where two roundings are wanted.
+// Bytes from floats, and sums and products of bytes. Every rounding is half to even. Products are rounded before anything
+// is added to them, except in sums of two tensors, whose multiplications and additions are fused on every target.
 namespace gapcam {
 namespace {
 
@@ -28,18 +28,42 @@ GAPCAM_INLINE V RoundEven(V v) {
   return Rounded(v + magic) - magic;
 }
 
-// A sum of two quantised values: clamp(rint(a · a_scale + (b · b_scale + shift))).
+// What makes a byte a number from 0 to 255. Sums and products are defined on these, so that both types have the same.
+constexpr int32_t kToUnsigned = -kLeastByte;
+
+// a · b + c with one rounding.
+GAPCAM_INLINE V Fused(V a, V b, V c) {
+#if defined(GAPCAM_TARGET_NEON)
+  return vfmaq_f32(c, a, b);
+#elif defined(GAPCAM_TARGET_AVX512)
+  return _mm512_fmadd_ps(a, b, c);
+#else
+  return _mm256_fmadd_ps(a, b, c);
+#endif
+}
+
+// Bytes as numbers from 0 to 255, and back after rounding.
+GAPCAM_INLINE V Unsigned(V bytes) { return kToUnsigned == 0 ? bytes : bytes + Set(kToUnsigned); }
+GAPCAM_INLINE V RoundedBytes(V numbers) { return kToUnsigned == 0 ? numbers : RoundEven(numbers) - Set(kToUnsigned); }
+
+// A sum of two quantised values, from 0 to 255: clamp(rint(fused(a, a_scale, fused(b, b_scale, shift)))).
 struct ResidualEnd {
   float a_scale, b_scale, shift, low, high;
 };
 
-// The sum of bytes with these scales and zero points, as onnxruntime's QLinearAdd computes it.
-GAPCAM_INLINE ResidualEnd MakeResidualEnd(float a_scale, int32_t a_zero, float b_scale, int32_t b_zero, float y_scale,
-                                          int32_t y_zero, int32_t low, int32_t high) {
-  const V a = Set(a_scale) / Set(y_scale), b = Set(b_scale) / Set(y_scale);
-  const V zeros = Rounded(a * Set(static_cast<float>(a_zero))) + Rounded(b * Set(static_cast<float>(b_zero)));
-  return {a[0], b[0], static_cast<float>(y_zero) - Rounded(zeros)[0], static_cast<float>(low),
-          static_cast<float>(high)};
+// The sum of bytes with these codes, as onnxruntime's QLinearAdd computes it (quantized-steps.ts).
+GAPCAM_INLINE ResidualEnd MakeResidualEnd(const QuantCode& a, const QuantCode& b, const QuantCode& y, int32_t low,
+                                          int32_t high) {
+  const auto number = [](int32_t byte) { return static_cast<float>(byte + kToUnsigned); };
+  const V p = Set(a.scale) / Set(y.scale), q = Set(b.scale) / Set(y.scale);
+  const V zeros = Fused(p, Set(number(a.zero)), Rounded(q * Set(number(b.zero))));
+  return {p[0], q[0], number(y.zero) - zeros[0], number(low), number(high)};
+}
+
+// The sums of kLanes bytes, ready to be stored.
+GAPCAM_INLINE V AddedBytes(const ResidualEnd& end, V a, V b) {
+  const V second = Fused(Unsigned(b), Set(end.b_scale), Set(end.shift));
+  return RoundedBytes(Within(Fused(Unsigned(a), Set(end.a_scale), second), end.low, end.high));
 }
 
 // y = body(a, b) for `count` bytes, kLanes at a time. y may be a or b.
@@ -56,25 +80,26 @@ GAPCAM_INLINE void ByteLanes(const Byte* a, const Byte* b, Byte* y, uint32_t cou
 }
 
 #if defined(GAPCAM_TARGET_NEON)
-// Four floats of eight words.
+// Four floats of four words.
 GAPCAM_INLINE V FloatsOf(int16x4_t words) { return vcvtq_f32_s32(vmovl_s16(words)); }
 
 // AddBytes for 16 bytes. Rounding before the clamp gives the same, because the limits are whole.
 GAPCAM_INLINE void AddSixteen(const ResidualEnd& end, const Byte* a, const Byte* b, Byte* y) {
   const auto sum = [&](int16x4_t p, int16x4_t q) __attribute__((always_inline)) {
-    const V second = Rounded(Rounded(FloatsOf(q) * Set(end.b_scale)) + Set(end.shift));
-    return vqmovn_s32(vcvtnq_s32_f32(Rounded(FloatsOf(p) * Set(end.a_scale)) + second));
+    const V second = Fused(FloatsOf(q), Set(end.b_scale), Set(end.shift));
+    return vqmovn_s32(vcvtnq_s32_f32(Fused(FloatsOf(p), Set(end.a_scale), second)));
   };
+  const auto sums = [&](int16x8_t p, int16x8_t q) __attribute__((always_inline)) {
+    return vcombine_s16(sum(vget_low_s16(p), vget_low_s16(q)), sum(vget_high_s16(p), vget_high_s16(q)));
+  };
+  const int16x8_t zero = vdupq_n_s16(kToUnsigned);
   const int8x16_t p = vld1q_s8(a), q = vld1q_s8(b);
-  const int16x8_t p0 = vmovl_s8(vget_low_s8(p)), p1 = vmovl_high_s8(p), q0 = vmovl_s8(vget_low_s8(q)),
-                  q1 = vmovl_high_s8(q);
-  const int16x8_t low =
-      vcombine_s16(sum(vget_low_s16(p0), vget_low_s16(q0)), sum(vget_high_s16(p0), vget_high_s16(q0)));
-  const int16x8_t high =
-      vcombine_s16(sum(vget_low_s16(p1), vget_low_s16(q1)), sum(vget_high_s16(p1), vget_high_s16(q1)));
-  const int8x16_t bytes = vqmovn_high_s16(vqmovn_s16(low), high);
-  vst1q_s8(y, vminq_s8(vdupq_n_s8(static_cast<int8_t>(end.high)),
-                       vmaxq_s8(vdupq_n_s8(static_cast<int8_t>(end.low)), bytes)));
+  const int16x8_t low = sums(vaddw_s8(zero, vget_low_s8(p)), vaddw_s8(zero, vget_low_s8(q)));
+  const int16x8_t high = sums(vaddw_high_s8(zero, p), vaddw_high_s8(zero, q));
+  const uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
+  const uint8x16_t bounded =
+      vminq_u8(vdupq_n_u8(static_cast<uint8_t>(end.high)), vmaxq_u8(vdupq_n_u8(static_cast<uint8_t>(end.low)), bytes));
+  vst1q_s8(y, vreinterpretq_s8_u8(veorq_u8(bounded, vdupq_n_u8(0x80))));
 }
 #endif
 
@@ -83,10 +108,8 @@ GAPCAM_INLINE void AddBytes(const ResidualEnd& end, const Byte* a, const Byte* b
 #if defined(GAPCAM_TARGET_NEON)
   for (; count >= 16; count -= 16, a += 16, b += 16, y += 16) AddSixteen(end, a, b, y);
 #endif
-  const V a_scale = Set(end.a_scale), b_scale = Set(end.b_scale), shift = Set(end.shift);
-  ByteLanes(a, b, y, count, [&](V p, V q) __attribute__((always_inline)) {
-    return Within(Rounded(p * a_scale) + Rounded(Rounded(q * b_scale) + shift), end.low, end.high);
-  });
+  const ResidualEnd own = end;  // a copy, which no store of a byte can change
+  ByteLanes(a, b, y, count, [&](V p, V q) __attribute__((always_inline)) { return AddedBytes(own, p, q); });
 }
 
 }  // namespace

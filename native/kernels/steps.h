@@ -307,8 +307,9 @@ struct Qconv2dParams {
   int32_t middle_zero;
   int32_t middle_low;
   int32_t middle_high;
+  uint32_t residual_first;
 };
-static_assert(sizeof(Qconv2dParams) == 68);
+static_assert(sizeof(Qconv2dParams) == 72);
 
 // inputs: x, weights, bias?, scales, residual?; outputs: y
 struct QdenseParams {
@@ -319,8 +320,9 @@ struct QdenseParams {
   int32_t middle_zero;
   int32_t middle_low;
   int32_t middle_high;
+  uint32_t residual_first;
 };
-static_assert(sizeof(QdenseParams) == 28);
+static_assert(sizeof(QdenseParams) == 32);
 
 // inputs: x, z; outputs: y
 struct QbinaryParams {
@@ -395,8 +397,9 @@ struct QchainParams {
   int32_t middle_zero;
   int32_t middle_low;
   int32_t middle_high;
+  uint32_t residual_first;
 };
-static_assert(sizeof(QchainParams) == 132);
+static_assert(sizeof(QchainParams) == 136);
 
 // cast has no parameters; inputs: x; outputs: y
 

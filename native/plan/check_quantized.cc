@@ -72,6 +72,7 @@ Status StepCheck::CheckEnd(const P& p, const PlanTensor* residual) const {
   if (!status.ok() || !residual) return status;
   if (!std::isnormal(p.middle_scale) || p.middle_scale < 0)
     return Refuse("has a scale of %g before its residual", static_cast<double>(p.middle_scale));
+  if (p.residual_first > 1) return Refuse("has a residual in place %u of its sum", p.residual_first);
   status = CheckRange(p.middle_low, p.middle_high, p.middle_zero);
   if (status.ok()) status = CheckRatio(p.middle_scale, y.scale);
   return status.ok() ? CheckRatio(residual->scale, y.scale) : status;

@@ -184,7 +184,7 @@ inline constexpr StepShape kStepShapes[] = {
         {"y", TensorUse::kValue, false, TypeBit(PlanType::kFloat32)},
      }},
     {"qconv2d",
-     4, 5, 1, 2, 17, false,
+     4, 5, 1, 2, 18, false,
      {
         {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
         {"weights", TensorUse::kPacked, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
@@ -197,7 +197,7 @@ inline constexpr StepShape kStepShapes[] = {
         {"pooled", TensorUse::kValue, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
     {"qdense",
-     4, 5, 1, 1, 7, false,
+     4, 5, 1, 1, 8, false,
      {
         {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
         {"weights", TensorUse::kPacked, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
@@ -243,7 +243,7 @@ inline constexpr StepShape kStepShapes[] = {
         {"y", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
      }},
     {"qchain",
-     1, 11, 1, 2, 33, false,
+     1, 11, 1, 2, 34, false,
      {
         {"x", TensorUse::kValue, false, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},
         {"weights", TensorUse::kPacked, true, TypeBit(PlanType::kInt8) | TypeBit(PlanType::kUint8)},

@@ -106,6 +106,7 @@ void DrawEnd(Random& random, PlanType type, P* p) {
   DrawRange(random, type, &p->middle_low, &p->middle_high);
   p->middle_scale = DrawScale(random);
   p->middle_zero = DrawZeroPoint(random, type);
+  p->residual_first = random.Chance(50) ? 1 : 0;
 }
 
 PlanType DrawType(Random& random) { return random.Chance(50) ? PlanType::kInt8 : PlanType::kUint8; }

@@ -35,12 +35,28 @@ double ToByte(int64_t sum, double multiplier, const Range& range) {
   return ToByte(Single(Single(static_cast<double>(sum)) * multiplier), range);
 }
 
-double Add(double a, double a_scale, double a_zero, double b, const Operand& other, const Operand& y, double low,
-           double high) {
-  const double p = Single(a_scale / y.scale), q = Single(static_cast<double>(other.scale) / y.scale);
-  const double zeros = Single(Single(p * a_zero) + Single(q * other.zero_point));
-  const double shift = Single(y.zero_point - zeros);
-  return ToByte(Single(Single(a * p) + Single(Single(b * q) + shift)), {0, low, high});
+// What makes the bytes of a tensor numbers from 0 to 255.
+double Offset(const Operand& tensor) { return tensor.type == PlanType::kInt8 ? 128 : 0; }
+
+// a · b + c with one rounding.
+double Fused(double a, double b, double c) {
+  return std::fma(static_cast<float>(a), static_cast<float>(b), static_cast<float>(c));
+}
+
+// A byte on its way into a sum.
+struct Addend {
+  double byte, scale, zero;
+};
+
+double Add(const Addend& a, const Addend& b, const Operand& y, double low, double high) {
+  const double offset = Offset(y), p = Single(a.scale / y.scale), q = Single(b.scale / y.scale);
+  const double zeros = Fused(p, a.zero + offset, Single(q * (b.zero + offset)));
+  const double second = Fused(b.byte + offset, q, Single(y.zero_point + offset - zeros));
+  return ToByte(Fused(a.byte + offset, p, second), {0, low + offset, high + offset}) - offset;
+}
+
+Addend AddendOf(const Operand& tensor, int32_t byte) {
+  return {static_cast<double>(byte), tensor.scale, static_cast<double>(tensor.zero_point)};
 }
 
 // A convolution of bytes on its way: values and zero point of its input, and its window.
@@ -112,7 +128,9 @@ std::vector<double> Finish(const std::vector<int64_t>& sums, const Operand& scal
     const double q = ToByte(
         sums[i], m,
         {static_cast<double>(p.middle_zero), static_cast<double>(p.middle_low), static_cast<double>(p.middle_high)});
-    values.push_back(Add(q, p.middle_scale, p.middle_zero, residual.integers[i], residual, y, p.low, p.high));
+    const Addend middle = {q, p.middle_scale, static_cast<double>(p.middle_zero)};
+    const Addend other = AddendOf(residual, residual.integers[i]);
+    values.push_back(p.residual_first ? Add(other, middle, y, p.low, p.high) : Add(middle, other, y, p.low, p.high));
   }
   return values;
 }
@@ -226,12 +244,15 @@ std::vector<Answer> SolveQbinary(const Case& c) {
     return operand.integers[at];
   };
   std::vector<double> values;
-  const double multiplier = Single(Single(static_cast<double>(x.scale) * z.scale) / y.scale);
+  const double offset = Offset(y), multiplier = Single(Single(static_cast<double>(x.scale) * z.scale) / y.scale);
   for (uint32_t i = 0; i < ElementsOf(y.shape); ++i) {
     const int32_t a = under(x, i), b = under(z, i);
-    values.push_back(p.op == gapcam::Binary::kAdd ? Add(a, x.scale, x.zero_point, b, z, y, p.low, p.high)
-                                                  : ToByte(int64_t{a - x.zero_point} * (b - z.zero_point), multiplier,
-                                                           RangeOf(y, p.low, p.high)));
+    if (p.op == gapcam::Binary::kAdd) {
+      values.push_back(Add(AddendOf(x, a), AddendOf(z, b), y, p.low, p.high));
+      continue;
+    }
+    const double product = Single(static_cast<double>(a - x.zero_point) * (b - z.zero_point) * multiplier);
+    values.push_back(ToByte(Single(product + y.zero_point + offset), {0, p.low + offset, p.high + offset}) - offset);
   }
   return {Of(values)};
 }
@@ -244,7 +265,8 @@ std::vector<Answer> SolveQpool(const Case& c) {
   for (uint32_t i = 0; i < ElementsOf(y.shape); ++i) {
     const int64_t channel = i % channels, ox = i / channels % y.shape[2], oy = i / channels / y.shape[2] % y.shape[1];
     const int64_t image = i / channels / y.shape[2] / y.shape[1];
-    int64_t sum = 0, inside = 0, padded = 0;
+    double sum = 0;
+    int64_t inside = 0, padded = 0;
     for (int64_t ky = 0; ky < p.kernel_h; ++ky) {
       for (int64_t kx = 0; kx < p.kernel_w; ++kx) {
         const int64_t iy = oy * p.stride_h - p.pad_top + ky * p.dilation_h;
@@ -252,14 +274,14 @@ std::vector<Answer> SolveQpool(const Case& c) {
         padded += iy < height + p.pad_bottom && ix < width + p.pad_right;
         if (iy < 0 || ix < 0 || iy >= height || ix >= width) continue;
         ++inside;
-        sum +=
-            x.integers[static_cast<size_t>(((image * height + iy) * width + ix) * channels + channel)] - x.zero_point;
+        const int32_t byte = x.integers[static_cast<size_t>(((image * height + iy) * width + ix) * channels + channel)];
+        sum = Single(sum + Single(static_cast<double>(byte - x.zero_point) * x.scale));
       }
     }
     const int64_t count = p.count_padding ? padded : inside;
-    const double scale =
-        Single(x.scale / Single(static_cast<double>(y.scale) * static_cast<double>(count > 0 ? count : 1)));
-    values.push_back(ToByte(sum, scale, RangeOf(y, p.low, p.high)));
+    const double mean = Single(Single(sum / static_cast<double>(count > 0 ? count : 1)) / y.scale);
+    const double offset = Offset(y);
+    values.push_back(ToByte(Single(mean + y.zero_point + offset), {0, p.low + offset, p.high + offset}) - offset);
   }
   return {Of(values)};
 }

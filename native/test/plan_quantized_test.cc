@@ -31,7 +31,7 @@ struct Convolution1 {
            pooled = {PlanType::kUint8, 1, 0}, weights = {PlanType::kInt8, 1, 0};
   uint32_t channels = 4;
   std::vector<float> scales = {0.5f, 0, 1e30f};
-  gapcam::Qconv2dParams p = {1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 255, 1, 7, 0, 255};
+  gapcam::Qconv2dParams p = {1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 255, 1, 7, 0, 255, 0};
 
   Bytes Build() const {
     PlanBuilder plan;
@@ -94,6 +94,7 @@ TEST("a convolution of bytes with types, ranges, scales or multipliers that do n
   ExpectRefused("zero point of 256", [](auto& c) { c.p.middle_zero = 256; });
   for (const float scale : {0.0f, -1.0f, kNaN, kInfinity})
     ExpectRefused("before its residual", [scale](auto& c) { c.p.middle_scale = scale; });
+  ExpectRefused("in place 2 of its sum", [](auto& c) { c.p.residual_first = 2; });
   ExpectRefused("quotient", [](auto& c) { c.y.scale = 1e-37f, c.residual.scale = 1e20f; });
   ExpectRefused("quotient", [](auto& c) { c.pooled.scale = 1e-37f, c.y.scale = 1e20f; });
   ExpectRefused("int8 weights with a zero point", [](auto& c) { c.weights.zero_point = 1; });
@@ -123,12 +124,12 @@ TEST("a dense layer without multipliers is refused, although its bias may be abs
   const uint32_t x = plan.Arena({1, 4}, kBytes), y = plan.Arena({1, 2}, kBytes);
   const uint32_t w = plan.Constant({4, 2}, std::vector<int32_t>(8), {PlanType::kInt8});
   plan.Step(StepKind::kQdense, {x, w, gapcam::kAbsent, gapcam::kAbsent}, {y},
-            gapcam::QdenseParams{0, 0, 255, 0, 0, 0, 0});
+            gapcam::QdenseParams{0, 0, 255, 0, 0, 0, 0, 0});
   ExpectRefusal(plan.Build(), "lacks its tensor scales");
   PlanBuilder shorter;
   const uint32_t in = shorter.Arena({1, 4}, kBytes), out = shorter.Arena({1, 2}, kBytes);
   const uint32_t matrix = shorter.Constant({4, 2}, std::vector<int32_t>(8), {PlanType::kInt8});
-  shorter.Step(StepKind::kQdense, {in, matrix, gapcam::kAbsent}, {out}, gapcam::QdenseParams{0, 0, 255, 0, 0, 0, 0});
+  shorter.Step(StepKind::kQdense, {in, matrix, gapcam::kAbsent}, {out}, gapcam::QdenseParams{0, 0, 255, 0, 0, 0, 0, 0});
   ExpectRefusal(shorter.Build(), "wrong number of tensors");
 }
 

@@ -72,7 +72,7 @@ Operand Bytes(const PlanBuilder::Shape& shape, const std::vector<int32_t>& value
 // A dense step of one input, one output and one weight.
 Case OneProduct(int32_t x, int32_t w, int32_t bias, float multiplier) {
   Case c = {StepKind::kQdense, {}, {}, {}};
-  c.Set(gapcam::QdenseParams{0, -128, 127, 0, 0, 0, 0});
+  c.Set(gapcam::QdenseParams{0, -128, 127, 0, 0, 0, 0, 0});
   Operand scales = {{1}, {multiplier}, {}, true};
   c.inputs = {Bytes({1, 1}, {x}, PlanType::kInt8, 1, 0),
               Bytes({1, 1}, {w}, PlanType::kInt8, 1, 0, true),
@@ -196,7 +196,7 @@ TEST("a sum that is large for its multiplier saturates") {
 TEST("padding has the value of the zero point") {
   ForEachIntegerTarget([](const Target& target) {
     Case c = {StepKind::kQconv2d, {}, {}, {}};
-    c.Set(gapcam::Qconv2dParams{3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 255, 0, 0, 0, 0});
+    c.Set(gapcam::Qconv2dParams{3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 255, 0, 0, 0, 0, 0});
     Operand scales = {{1}, {1}, {}, true};
     c.inputs = {Bytes({1, 1, 1, 1}, {203}, PlanType::kUint8, 1, 200),
                 Bytes({1, 1, 3, 3}, std::vector<int32_t>(9, 2), PlanType::kInt8, 1, 0, true), Operand(), scales,

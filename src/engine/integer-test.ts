@@ -51,7 +51,7 @@ class TestPlan {
   readonly #type: ByteType
   readonly #zero: number
   readonly #range: { readonly low: number; readonly high: number }
-  readonly #middle: Record<'middleScale' | 'middleZero' | 'middleLow' | 'middleHigh', number>
+  readonly #middle: Record<'middleScale' | 'middleZero' | 'middleLow' | 'middleHigh' | 'residualFirst', number>
   #arenaBytes = 0
   #constantBytes = 0
 
@@ -60,7 +60,8 @@ class TestPlan {
     this.#type = type
     this.#zero = least + 120
     this.#range = { low: least + 10, high: least + 250 }
-    this.#middle = { middleScale: 0.04, middleZero: least + 130, middleLow: least, middleHigh: least + 255 }
+    const middle = { middleZero: least + 130, middleLow: least, middleHigh: least + 255 }
+    this.#middle = { middleScale: 0.04, ...middle, residualFirst: 0 }
   }
 
   build(): Plan {

@@ -9,8 +9,12 @@
  * - Of a convolution or a dense layer, m = scales[o] = (scale of x · scale of w[o]) / scale of y, in this order in float32.
  *   Without a residual y = clamp(rounded(sum, m) + zero of y, low, high).
  * - With a residual r, m ends in 1 / middleScale: q = clamp(rounded(sum, m) + middleZero, middleLow, middleHigh), then
- *   y = clamp(round(q·a + (r·b + k)), low, high) with a = middleScale / scale of y, b = scale of r / scale of y and
- *   k = zero of y - (a · middleZero + b · zero of r), in float32.
+ *   y is the sum of q and r, or with residualFirst 1 that of r and q.
+ * - The sum of a and b is y = clamp(round(fused(a, p, fused(b, q, k))), low, high) with p = scale of a / scale of y,
+ *   q = scale of b / scale of y and k = zero of y - fused(p, zero of a, q · zero of b), in float32. Here
+ *   fused(x, y, z) = x · y + z with one rounding, and all bytes, zero points and limits are numbers from 0 to 255: int8 is
+ *   moved by 128. This is what onnxruntime does with uint8 on x64. Its sum on arm64 is another one, with multipliers of 22
+ *   bits, and so is its sum of int8 on x64, which is in real numbers.
  * - pooled = clamp(rounded(Σ (y - zero of y), scale of y / (scale of pooled · H·W)) + zero of pooled) to its type's range.
  *
  * Weights are int8 or uint8. Their zero point is 0 if they are int8. A bias is clamped when the plan is opened, so that no
@@ -31,7 +35,7 @@ function packedIntegers(weights: string): readonly StepTensor[] {
 /** The range of the bytes of y, after the zero point. A relu or clip ends here. */
 const range = { low: 'i', high: 'i' } as const
 /** The bytes between a sum and the addition of the residual: their scale, zero point and range. */
-const middle = { middleScale: 'f', middleZero: 'i', middleLow: 'i', middleHigh: 'i' } as const
+const middle = { middleScale: 'f', middleZero: 'i', middleLow: 'i', middleHigh: 'i', residualFirst: 'u' } as const
 
 /** The integer rows by kind, in the order of their numbers. */
 export const quantizedSteps = {
@@ -52,9 +56,9 @@ export const quantizedSteps = {
     parameters: { transposed: 'u', ...range, ...middle },
   },
   /**
-   * y = op(x, z) of bytes, broadcast as binary. add: clamp(round(x·a + (z·b + k)), low, high) with a = scale of x / scale of
-   * y, b = scale of z / scale of y and k = zero of y - (a · zero of x + b · zero of z). mul: the product of x - zero and
-   * z - zero, rounded with m = (scale of x · scale of z) / scale of y. No other operation is allowed.
+   * y = op(x, z) of bytes, broadcast as binary. add: the sum of x and z. mul: the product of x - zero and z - zero, times
+   * m = (scale of x · scale of z) / scale of y, plus the zero of y as a number from 0 to 255, rounded after that. No other
+   * operation is allowed.
    */
   qbinary: {
     inputs: [quantized('x'), quantized('z')],
@@ -69,7 +73,10 @@ export const quantizedSteps = {
     parameters: {},
     inPlace: true,
   },
-  /** The average of pool2d: Σ (x - zero of x), rounded with m = scale of x / (scale of y · count). */
+  /**
+   * The average of pool2d in real numbers, each operation in float32: (Σ scale of x · (x - zero of x)) / count, row by row,
+   * then / scale of y, plus the zero of y as a number from 0 to 255, rounded after that.
+   */
   qpool2d: {
     inputs: [quantized('x')],
     outputs: [quantized('y')],

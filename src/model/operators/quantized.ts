@@ -18,6 +18,7 @@ const middleOf = (view: NodeView) => ({
   middleZero: view.int('middleZero', 0),
   middleLow: view.int('middleLow', 0),
   middleHigh: view.int('middleHigh', 0),
+  residualFirst: view.int('residualFirst', 0),
 })
 
 /** Steps of one tensor of any shape, in the form in which it exists. */

@@ -20,7 +20,7 @@ export function byteChain(
   const last = project ?? window
   const e = expand?.parameters
   const { low: windowLow, high: windowHigh } = window.parameters
-  const { low, high, middleScale, middleZero, middleLow, middleHigh } = last.parameters
+  const { low, high, middleScale, middleZero, middleLow, middleHigh, residualFirst } = last.parameters
   const { kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW } =
     window.parameters
   return {
@@ -56,6 +56,7 @@ export function byteChain(
       middleZero,
       middleLow,
       middleHigh,
+      residualFirst,
     },
   }
 }

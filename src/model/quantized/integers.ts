@@ -231,6 +231,7 @@ class Recognition {
       middleZero: int(middle.zeroPoint),
       middleLow: product.attributes['low']!,
       middleHigh: product.attributes['high']!,
+      residualFirst: int(add.inputs[0] === other ? 1 : 0),
     })
     this.#products.set(node.outputs[0]!, this.#nodes.length - 1)
     return true
