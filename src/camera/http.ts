@@ -9,6 +9,8 @@ import { frameOf, type Frame } from '../frame.js'
 import { decodePicture } from '../pixels/decode.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { cameraAddress, openPiped, openStream } from './ffmpeg.js'
+import { jpegSize } from '../pixels/jpeg-size.js'
+import type { Size } from './decode-size.js'
 import { decodeFitting, type EncodedPicture } from './fitting.js'
 import { HttpClient } from './http-client.js'
 import { JpegCutter } from './jpeg-cutter.js'
@@ -42,6 +44,8 @@ class HttpCamera implements Camera {
   #isStill = false
   #newest: Arrived | null = null
   /** The frame that told the size. */
+  /** Of the last picture, where it was shrunk. */
+  #fullSize: Size | null = null
   #first: Frame | null = null
   #seq = 0
   #replaced = 0
@@ -78,12 +82,12 @@ class HttpCamera implements Camera {
       return this.#ffmpeg.open(signal)
     }
     this.#isStill = kind === 'still'
-    if (this.#isStill) this.#first = await this.#decode(await bodyOf(response), { seq: ++this.#seq }, false)
+    if (this.#isStill) this.#first = await this.#decode(await bodyOf(response), { seq: ++this.#seq })
     else {
       this.#read(response)
-      this.#first = await this.#nextDecoded(signal, false)
+      this.#first = await this.#nextDecoded(signal)
     }
-    const { width, height } = this.#first
+    const { width, height } = this.#fullSize ?? this.#first
     const { shown } = this.#address
     return { uri: shown, name: shown, width, height, format: 'jpeg' }
   }
@@ -133,11 +137,11 @@ class HttpCamera implements Camera {
   }
 
   /** The newest picture that can be decoded. A damaged one counts as dropped; the first in a row is reported. */
-  async #nextDecoded(signal: AbortSignal, mayShrink = true): Promise<Frame> {
+  async #nextDecoded(signal: AbortSignal): Promise<Frame> {
     for (;;) {
       const { jpeg, seq, capturedNs } = await this.#nextArrived(signal)
       try {
-        const frame = await this.#decode(jpeg, { seq, capturedNs }, mayShrink)
+        const frame = await this.#decode(jpeg, { seq, capturedNs })
         this.#isDecoding = true
         return frame
       } catch (error) {
@@ -169,11 +173,15 @@ class HttpCamera implements Camera {
     }
   }
 
-  /** A picture as a frame; the one that tells the size is not shrunk. A wanted size is the only one. */
-  async #decode(bytes: Uint8Array, facts: EncodedPicture['facts'], mayShrink = true): Promise<Frame> {
+  /** A picture as a frame. A wanted size is the only one. */
+  async #decode(bytes: Uint8Array, facts: EncodedPicture['facts']): Promise<Frame> {
     const { width, height, needs } = this.#options
     const name = `of ${this.#address.shown}`
-    if (!width || !height) return decodeFitting({ bytes, name, facts }, mayShrink ? (needs?.() ?? []) : [])
+    if (!width || !height) {
+      const frame = await decodeFitting({ bytes, name, facts }, needs?.() ?? [])
+      this.#fullSize = frame.full ? jpegSize(bytes) : null
+      return frame
+    }
     return { ...frameOf(await decodePicture(bytes, name, { width, height })), ...facts }
   }
 

@@ -11,6 +11,7 @@ import { GapcamError, writeFaultOf } from '../errors.js'
 import { createLogger } from '../log.js'
 import { stageNames } from '../metrics.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
+import { sizesInWords, type DecodedSize } from '../run/decoded-size.js'
 import { run } from '../run/runtime.js'
 import { profileSteps, reportSteps, type StepsResult } from './bench-steps.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, positiveFrom, type FlagValues } from './flags.js'
@@ -55,7 +56,8 @@ async function profile(config: Config, values: FlagValues, signal: AbortSignal):
   const seconds = positiveFrom(values, 'seconds')
   const classifier = await openClassifier({ ...modelOptions(config), heat: config.heat })
   try {
-    const frames = await timeFrames(config, classifier, signal)
+    const sizes = new Map<string, DecodedSize>()
+    const frames = await timeFrames(config, classifier, sizes, signal)
     if (frames.length === 0)
       throw new GapcamError(
         'CAMERA_NOT_FOUND',
@@ -67,7 +69,7 @@ async function profile(config: Config, values: FlagValues, signal: AbortSignal):
     const { engine } = classifier.engine.describe()
     const steps =
       engine === 'native' && !signal.aborted ? await profileSteps(classifier.modelId, classifier.engine, seconds) : null
-    report(frames, steps, engine, wantsJson(config.json))
+    report({ frames, sizes, steps, engine }, wantsJson(config.json))
     if (values['trace'] !== undefined) await writeTrace(String(values['trace']), frames, steps)
   } finally {
     await classifier.close()
@@ -75,7 +77,12 @@ async function profile(config: Config, values: FlagValues, signal: AbortSignal):
 }
 
 /** Runs the pipeline with a publisher that records the time of each result instead of publishing it. */
-async function timeFrames(config: Config, classifier: Classifier, signal: AbortSignal): Promise<readonly FrameTimes[]> {
+async function timeFrames(
+  config: Config,
+  classifier: Classifier,
+  sizes: Map<string, DecodedSize>,
+  signal: AbortSignal,
+): Promise<readonly FrameTimes[]> {
   const log = createLogger(config.logLevel)
   const cameras = await camerasOf(config, signal, (reason) => process.stderr.write(`no camera: ${reason}\n`))
   const silent = createPublisher({ broker: null, node: config.node, cameras: cameras.map(({ id }) => id), log })
@@ -110,6 +117,7 @@ async function timeFrames(config: Config, classifier: Classifier, signal: AbortS
         classifier,
         publisher,
         log,
+        onDecoded: (camera, size) => sizes.set(camera, size),
       },
       signal,
     )
@@ -132,9 +140,19 @@ function stageTimes(frames: readonly FrameTimes[]): StageTimes[] {
   ]
 }
 
-function report(frames: readonly FrameTimes[], steps: StepsResult | null, engine: string, isJson: boolean): void {
+interface Profiled {
+  readonly frames: readonly FrameTimes[]
+  /** By camera. */
+  readonly sizes: ReadonlyMap<string, DecodedSize>
+  readonly steps: StepsResult | null
+  readonly engine: string
+}
+
+function report({ frames, sizes, steps, engine }: Profiled, isJson: boolean): void {
   const times = stageTimes(frames)
-  if (isJson) return writeJson({ frames: frames.length, engine, stages: times, steps })
+  if (isJson)
+    return writeJson({ frames: frames.length, engine, decoded: Object.fromEntries(sizes), stages: times, steps })
+  for (const [camera, size] of sizes) process.stdout.write(`${camera}: ${sizesInWords(size)}\n`)
   process.stdout.write(`${frames.length} frames, after ${warmUp} to warm up\n`)
   writeTable([
     ['stage', '  p50 ms', '  p95 ms', '  p99 ms'],

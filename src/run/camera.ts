@@ -20,6 +20,7 @@ import { PictureRequests, type CaptureOptions, type Picture } from '../zone/pict
 import type { AnyZone } from '../zone/missing.js'
 import { sharedFrame } from '../zone/shared-frame.js'
 import type { Loop } from './deadlines.js'
+import { sizesInWords, type DecodedSize } from './decoded-size.js'
 import type { Settings } from './settings.js'
 import { superviseCamera } from './supervisor.js'
 import { whileOn } from './switch.js'
@@ -48,6 +49,8 @@ export interface NodeCameraOptions {
   readonly zoneCount: number
   /** The camera delivered its first frame since the start. */
   readonly onFirstOpen: (camera: NodeCamera, description: CameraDescription) => void
+  /** At which size the camera's pictures are decoded: with the first frame, and when it changes. */
+  readonly onDecoded?: ((sizes: DecodedSize) => void) | undefined
   /** A frame was taken by all zones. */
   readonly onTaken: () => void
 }
@@ -209,16 +212,14 @@ export class NodeCamera {
     this.#options.onTaken()
   }
 
-  /** Says once at which size pictures are decoded, where that is not their own. */
+  /** Tells once at which size pictures are decoded. */
   #tellDecoded({ width, height }: Frame): void {
     if (width === this.#decodedWidth) return
     const { width: wide = width, height: high = height } = this.#description ?? {}
-    if (width < wide)
-      this.#options.log.info(
-        { camera: this.config.id },
-        `pictures of ${wide} x ${high} are decoded at ${width} x ${height}: its zones need no more`,
-      )
+    const sizes = { full: { width: wide, height: high }, decoded: { width, height } }
+    if (width < wide) this.#options.log.info({ camera: this.config.id }, sizesInWords(sizes))
     this.#decodedWidth = width
+    this.#options.onDecoded?.(sizes)
   }
 
   async #draw(frame: Frame): Promise<void> {

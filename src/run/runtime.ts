@@ -22,6 +22,7 @@ import { runCameras } from './cameras.js'
 import { createCommands, type Commands } from './commands.js'
 import { AutomaticPictures } from './automatic-pictures.js'
 import { applySettings, createTarget } from './control.js'
+import type { DecodedSize } from './decoded-size.js'
 import { createCudaRestart, type CudaRestart } from './cuda-restart.js'
 import { noDeadlines, type Deadlines } from './deadlines.js'
 import { infoOf } from './device.js'
@@ -76,6 +77,8 @@ export interface RuntimeOptions {
   readonly onSettled?: SettledListener | undefined
   /** A camera delivered its first frame. */
   readonly onCamera?: ((camera: CameraConfig, description: CameraDescription, pixelPath: string) => void) | undefined
+  /** At which size a camera's pictures are decoded: with its first frame, and when it changes. */
+  readonly onDecoded?: ((camera: string, sizes: DecodedSize) => void) | undefined
 }
 
 export type { RunEnd } from './ending.js'
@@ -256,6 +259,7 @@ function openCameras(
         zoneCount: Math.max(zones.all.length, 2),
         onFirstOpen: ({ zones: [zone] }, description) =>
           options.onCamera?.(camera, description, zone?.pixelPath ?? 'native'),
+        onDecoded: (sizes) => options.onDecoded?.(camera.id, sizes),
         onTaken: () => {
           if (config.frames > 0 && metrics.frames >= config.frames) ending.controller.abort()
         },

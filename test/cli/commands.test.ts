@@ -1,5 +1,7 @@
 /** `gapcam bench`, `model`, `config` and `cameras`: their tables and their JSON. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
@@ -242,6 +244,30 @@ describe('gapcam config', () => {
     const { stdout } = await run(['config', 'schema'])
     expect(JSON.parse(stdout)).toMatchObject({ type: 'object', properties: { mqtt: { properties: { broker: {} } } } })
   })
+})
+
+it('gapcam cameras and profile say at which size pictures of a configured camera are decoded', async () => {
+  const jpeg = readFileSync(join(projectRoot, 'models/photos/cat-720p.jpg'))
+  const server = createServer((_, response) => response.setHeader('content-type', 'image/jpeg').end(jpeg))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const file = join(folder, 'decoded.yaml')
+  const source = `http://127.0.0.1:${(server.address() as AddressInfo).port}/still.jpg`
+  writeFileSync(
+    file,
+    `model: ${gap}\nstateDir: ${folder}\nmqtt: { broker: none }\npage: { enabled: false }\n` +
+      `cameras: [{ id: yard, source: "${source}", fps: 20, zones: [{ id: gate, region: { x: 0, y: 0, w: 1, h: 1 } }] }]\n`,
+  )
+  try {
+    const sizes = { full: { width: 1280, height: 720 }, decoded: { width: 320, height: 180 } }
+    const cameras = await run(['cameras', '--config', file, '--json'])
+    expect(cameras.status, cameras.stderr).toBe(0)
+    expect(jsonLines(cameras.stdout)).toContainEqual({ camera: 'yard', ...sizes })
+    const profile = await run(['profile', '--config', file, '--frames', '3', '--seconds', '0.1', '--json'])
+    expect(profile.status, profile.stderr).toBe(0)
+    expect(JSON.parse(profile.stdout)).toMatchObject({ decoded: { yard: sizes } })
+  } finally {
+    server.close()
+  }
 })
 
 it('gapcam cameras --json prints one object with a URI per camera', async () => {
