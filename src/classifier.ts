@@ -10,6 +10,7 @@ import type { Origins } from './classifier/origins.js'
 import { planPlace, recallModel } from './classifier/recall.js'
 import type { RowReader } from './classifier/scores.js'
 import { createPredictor, type PredictorOptions } from './decision/prediction.js'
+import type { Task } from './decision/task.js'
 import { createView, type Classification, type ClassifierView } from './engine/classify.js'
 import type { Engine, EngineTensor } from './engine/engine.js'
 import type { Frame } from './frame.js'
@@ -26,6 +27,9 @@ export interface Classifier {
   readonly modelId: string
   readonly sha256: string
   readonly version: string | null
+  /** What it answers, and how that is known, as part of a sentence. */
+  readonly task: Task
+  readonly taskSentence: string
   readonly engine: Engine
   /**
    * The picture as the pixel path writes it, three channels of floats or bytes. It is the engine's input itself where that
@@ -75,7 +79,7 @@ const noPairHeat: Heat = { reason: 'it has one output for two labels, not a map 
 
 /** A classifier of an engine that is open already; `path` names its model. It closes the engine. */
 export function classifierOf(path: string, { engine, wiring, facts, heat, keeping }: OpenedModel): Classifier {
-  const { picture, output, count, read, preprocessor, novelty } = wiring
+  const { picture, output, count, read, found, preprocessor, novelty } = wiring
   const { sha256, manifest, labels, reading, assumed, origins } = facts
   const modelId = basename(modelStem(path))
   const isBinary = count === 1 && labels.length === 2
@@ -94,6 +98,8 @@ export function classifierOf(path: string, { engine, wiring, facts, heat, keepin
     modelId,
     sha256,
     version: manifest.version ?? null,
+    task: facts.task.task,
+    taskSentence: facts.taskSentence,
     engine,
     input,
     output,
@@ -102,7 +108,7 @@ export function classifierOf(path: string, { engine, wiring, facts, heat, keepin
     heat: isBinary ? noPairHeat : heatOf(heat, engine),
     assumed,
     origins,
-    ...looks({ engine, input, read, spec, preprocessor, predictor, novelty, keeping }),
+    ...looks({ engine, input, read, found, labels, spec, preprocessor, predictor, novelty, keeping }),
   }
 }
 
@@ -111,6 +117,8 @@ interface LookParts {
   readonly engine: Engine
   readonly input: EngineTensor
   readonly read: RowReader
+  readonly found: OpenedModel['wiring']['found']
+  readonly labels: readonly string[]
   readonly spec: PreprocessSpec
   readonly preprocessor: Classifier['preprocessor']
   readonly predictor: (topK: number) => PredictorOptions
@@ -120,12 +128,22 @@ interface LookParts {
 
 /** The methods of a classifier. */
 function looks(parts: LookParts): Pick<Classifier, 'preprocessing' | 'preprocessor' | 'view' | 'classify' | 'close'> {
-  const { engine, input, read, spec, preprocessor, predictor, novelty, keeping } = parts
+  const { engine, input, read, found, labels, spec, preprocessor, predictor, novelty, keeping } = parts
   const preprocessing: Classifier['preprocessing'] = (view = {}) => ({ ...spec, ...view })
   const view: Classifier['view'] = (wanted, topK = 5) => {
     const own = preprocessing(wanted)
     const predict = createPredictor(predictor(topK))
-    return createView({ engine, input, read, spec: own, preprocessor: preprocessor(own), predict, novelty })
+    const seen = found && ((frame: Frame) => found(frame, own, labels))
+    return createView({
+      engine,
+      input,
+      read,
+      found: seen,
+      spec: own,
+      preprocessor: preprocessor(own),
+      predict,
+      novelty,
+    })
   }
   let whole: ClassifierView | null = null
   return {

@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.js'
 import type { GridPlan } from '../heat/grid-plan.js'
 import type { HeatPlan } from '../heat/open.js'
 import { manifestSchema } from '../model/metadata/schema.js'
+import { taskFacts } from '../model/metadata/task.js'
 import type { Wiring } from './wiring.js'
 
 const text = z.string()
@@ -20,7 +21,10 @@ export const factsSchema = z.strictObject({
   manifest: manifestSchema,
   /** The code of the file's integer input where the engine takes real numbers. */
   code: quantization.extend({ type: z.enum(['int8', 'uint8', 'int16', 'uint16']) }).nullable(),
-  /** The name of the output with the scores, and the numbers in one row of it. */
+  /** The task, with how its outputs are read, and how it is known. */
+  task: taskFacts,
+  taskSentence: text,
+  /** The name of the output with the scores, and the number of scores. */
   output: text,
   count: z.int().min(1),
   labels: texts,

@@ -65,6 +65,7 @@ export function pictureInput(
     mean,
     std,
     resize: resize ?? manifest.resize ?? 'cover',
+    ...(manifest.fill ? { fill: manifest.fill } : {}),
   }
   if (isDirect) return { pixels: input, spec, feed: null, batch, assumed }
   const pixels = pictureTensor(input.name, height, width, isLevels)

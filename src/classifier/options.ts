@@ -1,4 +1,5 @@
 /** What a caller says about the classifier that it wants. */
+import type { Task } from '../decision/task.js'
 import type { EngineOptions } from '../engine/engine.js'
 import type { PlanCacheOptions } from '../engine/plan-cache.js'
 import type { EngineChoice } from '../engine/select.js'
@@ -13,6 +14,8 @@ export interface ClassifierOptions extends EngineOptions {
   /** A label file; default the manifest's, then NAME.labels.txt and NAME.txt beside the model. */
   readonly labels?: string | undefined
   readonly resize?: ResizeMode | undefined
+  /** What the network is asked; default what its manifest says or its outputs show. */
+  readonly task?: Task | undefined
   /** Opens the engine with the feature map as a further output, so that heat maps can be had; default false. */
   readonly heat?: boolean
   /** Keeps the compiled model for the next start; default: it is not kept. */

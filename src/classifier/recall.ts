@@ -15,12 +15,12 @@ import { wire } from './wiring.js'
 
 /** The place of this model with these options; null where plans are not kept. */
 export async function planPlace(options: ClassifierOptions): Promise<PlanPlace | null> {
-  const { model, engine: choice = 'auto', labels, resize, heat, planCache } = options
+  const { model, engine: choice = 'auto', labels, resize, heat, planCache, task } = options
   if (planCache === undefined || options.loaded || choice === 'onnxruntime') return null
   return placeOf(model, planCache, {
     choice,
     engine: { ...options, byteInputs: true },
-    options: { kind: 'classifier', labels, resize, heat },
+    options: { kind: 'classifier', labels, resize, heat, task },
     beside: [...filesBeside(model), ...(labels === undefined ? [] : [labels])],
   })
 }
@@ -60,12 +60,13 @@ export async function recallModel(options: ClassifierOptions, place: PlanPlace):
   }
   try {
     if (facts.precision.sentence !== '' && engine instanceof NativeEngine) engine.remark(facts.precision.sentence)
-    const { manifest, output, count, code } = facts
+    const { manifest, output, count, code, task } = facts
     const wiring = wire(engine, {
       path: options.model,
       manifest,
       resize: options.resize,
       output,
+      task,
       code: code ?? undefined,
     })
     if (wiring.count !== count) throw new Error('its output has another length')

@@ -14,25 +14,30 @@ import { loadModel } from '../model/load.js'
 import { settleInput } from '../model/metadata/input-shape.js'
 import { findManifest, type FoundManifest } from '../model/metadata/manifest.js'
 import { scoresValue, type ScoresValue } from '../model/metadata/outputs.js'
+import { recogniseTask, type RecognisedTask } from '../model/metadata/task.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { onlyOutputs, prepareNative } from '../model/prepare.js'
 import { portCodes } from '../model/quantized/code.js'
+import { labelsOfTask, outputsOfTask } from '../task/answer.js'
 import type { ModelFacts, OpenedModel } from './facts.js'
 import { findLabels, labelsFor, type GivenLabels } from './labels.js'
 import type { ClassifierOptions } from './options.js'
 import { originsOf } from './origins.js'
 import { judgePrecision } from './precision.js'
 import { readingFor } from './reading.js'
-import { notClassifier, wire } from './wiring.js'
+import { notClassifier, otherTask, wire } from './wiring.js'
 
 /** Opens a model from its file, and keeps it in its place. Rejects with MODEL_*, LABELS_MISMATCH, MANIFEST_INVALID or ENGINE_*. */
 export async function surveyModel(options: ClassifierOptions, place: PlanPlace | null): Promise<OpenedModel> {
   const file = options.loaded ?? (await loadModel(options.model, place?.bytes))
-  const found = await findManifest(file)
-  const given = await findLabels(options, found)
-  const { model, inputSize, assumed } = settleInput(file, found.manifest, options.inputSize)
-  const { graph } = prepareNative(withNamed(model.graph, found.manifest.output), { inputSize })
-  const scores = chooseScores(model, graph, { output: found.manifest.output, labels: given?.labels.length })
+  const ownManifest = await findManifest(file)
+  const given = await findLabels(options, ownManifest)
+  const { model, inputSize, assumed } = settleInput(file, ownManifest.manifest, options.inputSize)
+  const { output } = ownManifest.manifest
+  const { graph } = prepareNative(withNamed(model.graph, output), { inputSize })
+  const task = taskOf(model, graph, { asked: options.task, found: ownManifest, given })
+  const found = { ...ownManifest, manifest: { ...task.recipe, ...ownManifest.manifest } }
+  const answer = answerFor(task, () => chooseScores(model, graph, { output, labels: given?.labels.length }))
   const {
     model: _path,
     loaded: _loaded,
@@ -40,17 +45,28 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
     labels: _labels,
     resize: _resize,
     heat: wantsHeat = false,
+    task: _task,
     planCache: _planCache,
     extraOutputs = [],
     ...engineOptions
   } = options
-  const heat = wantsHeat
-    ? (planGrid(model.graph, found.manifest.labels?.length ?? 0) ?? planHeat(model, inputSize, scores.name))
-    : { reason: 'heat maps were not asked for when the model was opened' }
+  const heat =
+    answer.scores === null
+      ? { reason: `a model that is to ${task.facts.task} has none` }
+      : wantsHeat
+        ? (planGrid(model.graph, found.manifest.labels?.length ?? 0) ?? planHeat(model, inputSize, answer.scores.name))
+        : { reason: 'heat maps were not asked for when the model was opened' }
   const { novelty } = found.manifest
   const extra = [...extraOutputs, ...(novelty ? [novelty.output] : []), ...('reason' in heat ? [] : heat.extraOutputs)]
-  const wanted = { ...engineOptions, outputs: [scores.name], inputSize, extraOutputs: extra, byteInputs: true }
-  const parts = { options, model, fileGraph: file.graph, graph, found, given, scores, assumed }
+  const wanted = {
+    ...engineOptions,
+    outputs: answer.outputs,
+    hasOpenOutputs: answer.scores === null,
+    inputSize,
+    extraOutputs: extra,
+    byteInputs: true,
+  }
+  const parts = { options, model, fileGraph: file.graph, graph, found, given, task, scores: answer.scores, assumed }
   const open = (precision: ClassifierOptions['precision']) =>
     openSurveyed(model, choice, { ...wanted, precision }, parts)
   let opened = await open(options.precision)
@@ -104,6 +120,33 @@ function withNamed(graph: Graph, name: string | undefined): Graph {
   return isMade ? onlyOutputs(graph, [name]) : graph
 }
 
+/** The task. Throws MODEL_UNSUPPORTED where the network's is not understood. */
+function taskOf(
+  model: LoadedModel,
+  graph: Graph,
+  known: Pick<Parts, 'found' | 'given'> & { readonly asked: ClassifierOptions['task'] },
+): RecognisedTask {
+  const { found, given, asked } = known
+  const hints = {
+    manifest: found.manifest,
+    metadata: model.metadata,
+    labels: (given?.labels ?? found.ownLabels)?.length,
+  }
+  const task = recogniseTask(graph, hints, asked)
+  if ('reason' in task) throw otherTask(model.path, asked ?? found.manifest.task ?? 'detect', task.reason)
+  return task
+}
+
+/** The outputs of a task; `choose` finds those of a classifier. */
+function answerFor(
+  { facts }: RecognisedTask,
+  choose: () => ScoresValue,
+): { readonly scores: ScoresValue | null; readonly outputs: readonly string[] } {
+  if (facts.task !== 'classify') return { scores: null, outputs: outputsOfTask(facts) }
+  const scores = choose()
+  return { scores, outputs: [scores.name] }
+}
+
 /** The value with the scores. Throws MODEL_UNSUPPORTED for a model that is no classifier. */
 function chooseScores(
   model: LoadedModel,
@@ -126,24 +169,35 @@ interface Parts {
   readonly graph: Graph
   readonly found: FoundManifest
   readonly given: GivenLabels | null
-  readonly scores: ScoresValue
+  readonly task: RecognisedTask
+  /** Of a classifier; null for another task. */
+  readonly scores: ScoresValue | null
   /** What was assumed to open the engine. */
   readonly assumed: readonly string[]
 }
 
 async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pick<Surveyed, 'wiring' | 'facts'>> {
-  const { options, model, graph, found, given, scores } = parts
+  const { options, model, graph, found, scores, task } = parts
   const { manifest } = found
   const code = portCodes(graph).get(engine.inputs[0]?.name ?? '')
-  const wiring = wire(engine, { path: model.path, manifest, resize: options.resize, output: scores.name, code })
+  const wiring = wire(engine, {
+    path: model.path,
+    manifest,
+    resize: options.resize,
+    output: scores?.name ?? '',
+    task: task.facts,
+    code,
+  })
   const { picture, count } = wiring
-  const { labels, notices, origin } = labelsFor(given, scores.labels ?? found.ownLabels, count)
-  const reading = await readingFor({ ...wiring, graph, scores, found, engine })
+  const { labels, notices, origin } = labelsOf(parts, count)
+  const reading = scores ? await readingFor({ ...wiring, graph, scores, found, engine }) : takenAsTheyAre
   const facts: Surveyed['facts'] = {
     sha256: model.sha256,
     manifest,
     code: code ?? null,
-    output: scores.name,
+    task: task.facts,
+    taskSentence: task.sentence,
+    output: wiring.output.name,
     count,
     labels: [...labels],
     reading,
@@ -158,6 +212,21 @@ async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pic
     origins: originsOf({ ...parts, graph: parts.fileGraph, picture, labels: origin, scores: reading.sentence }),
   }
   return { wiring, facts }
+}
+
+/** The labels of so many scores. */
+function labelsOf({ given, found, scores, task }: Parts, count: number): ReturnType<typeof labelsFor> {
+  if (task.facts.task === 'classify') return labelsFor(given, scores?.labels ?? found.ownLabels, count)
+  const named = labelsFor(given, found.ownLabels, count - 1)
+  return { ...named, labels: labelsOfTask(task.facts, named.labels) }
+}
+
+/** Scores of a task that is not to classify are probabilities. */
+const takenAsTheyAre: ModelFacts['reading'] = {
+  activation: 'none',
+  quantization: null,
+  sentence: 'the scores of what is found',
+  isCertain: true,
 }
 
 /** A table of a head's weights beyond this is larger than the models that it is for. */

@@ -2,21 +2,25 @@
 import type { Engine, EngineTensor } from '../engine/engine.js'
 import { GapcamError } from '../errors.js'
 import { rowLength } from '../model/metadata/outputs.js'
+import type { TaskFacts } from '../model/metadata/task.js'
 import type { Manifest } from '../model/metadata/schema.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
 import type { Preprocessor, PreprocessSpec, ResizeMode } from '../pixels/spec.js'
 import { pictureInput, type PictureInput } from './input.js'
 import { noveltyReader, type NoveltyReader } from './novelty.js'
 import { rowReader, type RowReader } from './scores.js'
+import { answerOf, type TaskAnswer } from '../task/answer.js'
 import type { Code } from '../tensor.js'
 
 /** The ends of an open engine, as a classifier uses them. */
 export interface Wiring {
   readonly picture: PictureInput
   readonly output: EngineTensor
-  /** Numbers in one row of the output. */
+  /** Number of scores. */
   readonly count: number
   readonly read: RowReader
+  /** What the task finds besides scores; null for a classifier. */
+  readonly found: TaskAnswer['found'] | null
   readonly preprocessor: (spec: PreprocessSpec) => Preprocessor
   /** Null for models that were not taught here. */
   readonly novelty: NoveltyReader | null
@@ -26,8 +30,9 @@ interface WiringParts {
   readonly path: string
   readonly manifest: Manifest
   readonly resize: ResizeMode | undefined
-  /** The name of the output with the scores. */
+  /** The name of the output with the scores, of a classifier. */
   readonly output: string
+  readonly task: TaskFacts
   /** The code of the file's integer input where the engine takes real numbers. */
   readonly code: Code | undefined
 }
@@ -35,20 +40,39 @@ interface WiringParts {
 /** Throws MODEL_UNSUPPORTED where the model is no classifier of pictures. */
 export function wire(engine: Engine, parts: WiringParts): Wiring {
   const picture = pictureOf(engine, parts)
-  const output = engine.outputs.find(({ name }) => name === parts.output)
-  const count = output && rowLength(output.shape, picture.batch)
-  if (!output || !count) throw notClassifier(parts.path, `it is not a classifier: ${shapeSentence(engine)}`)
   return {
     picture,
-    output,
-    count,
-    read: rowReader(output, count),
+    ...endOf(engine, picture, parts),
     novelty: noveltyReader(parts.manifest, engine, parts.path),
     preprocessor(wanted) {
       const own = picture.feed ? null : engine.preprocessor?.(wanted)
       return fed(own ?? createPreprocessor(wanted), picture.feed)
     },
   }
+}
+
+/** What reads the outputs of the last run. */
+function endOf(
+  engine: Engine,
+  { batch, spec }: PictureInput,
+  { path, task, output: name }: WiringParts,
+): Pick<Wiring, 'output' | 'count' | 'read' | 'found'> {
+  if (task.task !== 'classify') {
+    const answer = answerOf(task, engine, spec)
+    if ('reason' in answer) throw otherTask(path, task.task, answer.reason)
+    return { ...answer, read: answer.scores }
+  }
+  const output = engine.outputs.find((each) => each.name === name)
+  const count = output && rowLength(output.shape, batch)
+  if (!output || !count) throw notClassifier(path, `it is not a classifier: ${shapeSentence(engine)}`)
+  return { output, count, read: rowReader(output, count), found: null }
+}
+
+/** The error for a model of another task whose outputs are not understood. */
+export function otherTask(path: string, task: string, reason: string): GapcamError {
+  return new GapcamError('MODEL_UNSUPPORTED', `model ${path}: ${reason}`, {
+    hint: `docs/${task}.md says what the manifest may hold; gapcam model info shows the outputs.`,
+  })
 }
 
 /** The error for a model whose outputs are no scores. */

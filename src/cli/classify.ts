@@ -17,6 +17,8 @@ import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
 import type { Novelty } from '../decision/novelty.js'
 import type { ScoredLabel } from '../decision/prediction.js'
+import { nothingLabel, type Found, type Task } from '../decision/task.js'
+import { foundFields } from '../publish/payloads.js'
 import { heatDrawing, type HeatDrawing } from './classify-heat.js'
 import { addCameraFlag, addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
@@ -37,6 +39,7 @@ export function classifyCommand(program: Command): void {
     'threads',
     'inputSize',
     'topK',
+    'task',
     'json',
     'logLevel',
     'planCache',
@@ -70,6 +73,8 @@ interface Classified {
   readonly novelty?: Novelty
   /** The file with the heat map. */
   readonly heat?: string
+  /** What the task finds besides scores: boxes with `count`. */
+  readonly found?: Found
 }
 
 /** What all pictures of a command share. */
@@ -96,6 +101,8 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
   const { engine, reason } = classifier.engine.describe()
   if (engine !== config.engine && reason !== 'covers the whole model')
     process.stderr.write(`engine ${engine}: ${reason}\n`)
+  if (config.task === undefined && classifier.task !== 'classify')
+    process.stderr.write(`task ${classifier.taskSentence}\n`)
   for (const assumption of classifier.assumed) process.stderr.write(`assumed: ${assumption}\n`)
   try {
     await classifyAll(files, { classifier, view, heat: await heatDrawing(values, classifier, files) }, isJson)
@@ -105,13 +112,33 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
   }
 }
 
+/** The columns of the table by task. */
+const headings: Readonly<Record<Task, string[]>> = {
+  classify: ['picture', 'label', 'score', 'ms', 'engine'],
+  detect: ['picture', 'label', 'score', 'x', 'y', 'width', 'height', 'ms'],
+}
+
+/** One row for each box; one with `none` for a picture without any. */
+function foundRows(file: string, { boxes }: Found, ms: number): string[][] {
+  const share = (value: number): string => value.toFixed(3)
+  const rows = boxes.map(({ label, score, x, y, width, height }) => [
+    file,
+    label,
+    ...[score, x, y, width, height].map(share),
+    ms.toFixed(1),
+  ])
+  return rows.length > 0 ? rows : [[file, nothingLabel, '', '', '', '', '', ms.toFixed(1)]]
+}
+
 async function classifyAll(files: readonly string[], bench: Bench, isJson: boolean): Promise<void> {
   const progress = startProgressBar('pictures', files.length)
-  const rows: (string | number)[][] = [['picture', 'label', 'score', 'ms', 'engine']]
+  const rows: (string | number)[][] = [headings[bench.classifier.task]]
   for (const [i, file] of files.entries()) {
     try {
       const result = await classifyFile(file, bench)
-      if (isJson) writeJson(result)
+      const { found, ...known } = result
+      if (isJson) writeJson(found ? { ...known, ...foundFields(found) } : known)
+      else if (found) rows.push(...foundRows(file, found, result.ms))
       else
         rows.push([
           file,
@@ -143,7 +170,7 @@ async function classifyFile(file: string, { classifier, view, heat }: Bench): Pr
     if (outcome.reason === 'frame_invalid') throw outcome.error
     throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
   }
-  const { top, scores, timings, novelty } = outcome.prediction
+  const { top, scores, timings, novelty, found } = outcome.prediction
   const ms = timings.preprocess + timings.infer
   const geometry = viewOf(view.spec, picture.width, picture.height)
   const best = top[0]!
@@ -165,6 +192,7 @@ async function classifyFile(file: string, { classifier, view, heat }: Bench): Pr
     target,
     engineReason,
     ...(drawn ? { heat: drawn } : {}),
+    ...(found ? { found } : {}),
   }
 }
 

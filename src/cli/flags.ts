@@ -21,6 +21,7 @@ const flags: Readonly<Record<string, string>> = {
   threads: '--threads <n|auto>',
   inputSize: '--input-size <side|HxW>',
   topK: '--top-k <n>',
+  task: '--task <classify|detect>',
   'policy.threshold': '--threshold <score>',
   frames: '--frames <n>',
   'mqtt.broker': '--broker <url|embedded|none>',

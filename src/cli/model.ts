@@ -108,6 +108,8 @@ type EngineReport = EngineDescription | { readonly reason: string }
 /** How `gapcam` reads the model as a classifier, or why it is none. */
 type ScoresReport =
   | {
+      /** What it answers, and how that is known. */
+      readonly task: string
       /** The value that is read, and what turns it into scores. */
       readonly output: string
       readonly activation: string
@@ -123,9 +125,9 @@ async function classifierFor(
 ): Promise<{ readonly scores: ScoresReport; readonly engine: EngineDescription | null }> {
   try {
     const classifier = await openClassifier({ model: file, inputSize })
-    const { output, reading, labels, assumed, engine } = classifier
+    const { output, reading, labels, assumed, engine, taskSentence: task } = classifier
     const { activation, sentence } = reading
-    const scores = { output: output.name, activation, reading: sentence, labels: labels.length, assumed }
+    const scores = { task, output: output.name, activation, reading: sentence, labels: labels.length, assumed }
     const description = engine.describe()
     await classifier.close()
     return { scores, engine: description }
@@ -137,9 +139,10 @@ async function classifierFor(
 
 function scoresRows(scores: ScoresReport): [string, string][] {
   if ('reason' in scores) return [['scores', `none: ${scores.reason}`]]
-  const { output, activation, reading, labels, assumed } = scores
+  const { task, output, activation, reading, labels, assumed } = scores
   const how = activation === 'none' ? 'taken as they are' : `turned into scores by ${activation}`
   return [
+    ['task', task],
     ['scores', `output ${output}: ${reading}; ${how}; ${labels} ${labels === 1 ? 'label' : 'labels'}`],
     ...assumed.map((text): [string, string] => ['assumed', text]),
   ]

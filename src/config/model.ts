@@ -9,7 +9,10 @@ import type { Config } from './schema.js'
 
 /** The options of `openClassifier` that come from the configuration. */
 export interface ModelOptions
-  extends Pick<Config, 'engine' | 'threads' | 'precision' | 'cudaPrecision' | 'labels' | 'inputSize' | 'resize'> {
+  extends Pick<
+    Config,
+    'engine' | 'threads' | 'precision' | 'cudaPrecision' | 'labels' | 'inputSize' | 'resize' | 'task'
+  > {
   readonly model: string
   readonly planCache: { readonly folder: string } | undefined
 }
@@ -42,7 +45,7 @@ function ownModel(config: Config): string {
  */
 export function modelOptions(config: Config): ModelOptions {
   const planCache = config.planCache ? { folder: planFolder(config) } : undefined
-  const { engine, threads, precision, cudaPrecision, labels, inputSize, resize } = config
+  const { engine, threads, precision, cudaPrecision, labels, inputSize, resize, task } = config
   return {
     model: ownModel(config),
     engine,
@@ -52,6 +55,7 @@ export function modelOptions(config: Config): ModelOptions {
     labels,
     inputSize,
     resize,
+    task,
     planCache,
   }
 }

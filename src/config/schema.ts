@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { parseCameraAddress } from '../address/camera.js'
+import { tasks } from '../decision/task.js'
 import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
 import { groups } from './groups.js'
@@ -179,6 +180,7 @@ export const configSchema = z.strictObject({
     .describe("folder for what must survive a restart; default the service manager's, else ~/.local/state/gapcam"),
   model: z.string().default('').describe('ONNX file; default the model that comes with gapcam'),
   labels: z.string().optional().describe('label file; default the one beside the model'),
+  task: z.enum(tasks).optional().describe('what the model is asked; default what its outputs show, see docs/tasks.md'),
   planCache: z
     .boolean()
     .default(true)

@@ -1,5 +1,6 @@
 /** The part `cameras[].zones` of the configuration: named questions about parts of a picture. */
 import { z } from 'zod'
+import { tasks } from '../decision/task.js'
 import { duration } from './duration.js'
 import type { NamedModel } from './models.js'
 import { nearestOf } from './nearest.js'
@@ -81,6 +82,10 @@ export const zone = z
       .optional()
       .describe('part of the picture: x,y,width,height, or the corners of a polygon, from 0 to 1; default all of it'),
     model: z.string().min(1).max(1000).optional().describe("name of an entry of models, or a path; default the node's"),
+    task: z
+      .enum(tasks)
+      .optional()
+      .describe('what the model is asked; default what its outputs show, see docs/tasks.md'),
     trigger: trigger
       .optional()
       .describe('when the zone looks: always (default), motion, command, {every}, {cron}, {gpio}; see docs/zones.md'),

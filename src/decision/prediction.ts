@@ -4,6 +4,7 @@
  */
 import { expected } from '../errors.js'
 import type { Novelty } from './novelty.js'
+import type { Found } from './task.js'
 
 /** The executors of a model. */
 export type EngineName = 'cuda' | 'native' | 'onnxruntime'
@@ -63,6 +64,8 @@ export interface Prediction {
   readonly novelty?: Novelty | undefined
   /** What is wrong with the camera's picture; null for nothing, absent without lens checks. */
   readonly problem?: LensProblem | null | undefined
+  /** What the task finds besides scores; absent for a classifier. */
+  readonly found?: Found | undefined
 }
 
 /**

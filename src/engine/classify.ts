@@ -4,6 +4,7 @@
  * that cannot be used gives an outcome that says so; only a fault of the engine rejects.
  */
 import type { Novelty } from '../decision/novelty.js'
+import type { Found } from '../decision/task.js'
 import type { Outcome, PredictionFault, Predictor, RawOutputs, Timings } from '../decision/prediction.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
@@ -64,12 +65,23 @@ export interface ViewParts {
   readonly predict: Predictor
   /** Of the last run; null for models that were not taught here. */
   readonly novelty?: (() => Novelty) | null | undefined
+  /** What the task found in the frame of the last run besides scores; null for a classifier. */
+  readonly found?: ((frame: Frame) => Found) | null | undefined
 }
 
 const noHooks: ClassifyHooks = {}
 
 /** Puts a view together; `Classifier.view` is the door to it. */
-export function createView({ engine, input, read, spec, preprocessor, predict, novelty }: ViewParts): ClassifierView {
+export function createView({
+  engine,
+  input,
+  read,
+  spec,
+  preprocessor,
+  predict,
+  novelty,
+  found,
+}: ViewParts): ClassifierView {
   async function infer(frame: Frame, captureMs: number, preprocessMs: number): Promise<Classification> {
     const start = performance.now()
     await engine.run()
@@ -89,6 +101,7 @@ export function createView({ engine, input, read, spec, preprocessor, predict, n
       timings,
       ...(novelty ? { novelty: novelty() } : {}),
     })
+    if (outcome.ok && found) return { ok: true, prediction: { ...outcome.prediction, found: found(frame) } }
     return outcome.ok ? outcome : { ok: false, reason: outcome.reason, timings }
   }
 

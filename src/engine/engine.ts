@@ -16,6 +16,11 @@ export interface EngineTensor extends Tensor {
   readonly inFileOrder: boolean
   /** Of bytes that stand for real numbers; only the native engine has such tensors, and only if it was asked for them. */
   readonly code?: PixelCode | undefined
+  /**
+   * Of an output whose size only a run tells (`EngineOptions.hasOpenOutputs`): the elements of the last run, in one number.
+   * `data` grows with it.
+   */
+  readonly live?: Int32Array | undefined
 }
 
 /** Which executor was chosen and why. Every field appears in logs, JSON output and health. */
@@ -107,6 +112,8 @@ export interface EngineOptions {
   readonly inputSize?: InputSize | undefined
   /** Names of the values to compute, outputs or inner values; default all outputs. Nothing else is computed. */
   readonly outputs?: readonly string[] | undefined
+  /** Whether outputs may have another size in each run, as the boxes of a detector. Default false. */
+  readonly hasOpenOutputs?: boolean | undefined
   /** Inner values to return in addition, for example the feature map before GAP. */
   readonly extraOutputs?: readonly string[] | undefined
 }

@@ -85,5 +85,11 @@ function open({ model, graph, options, fallback }: Wanted, isWidened: boolean): 
   const isCopied = isResized || extraOutputs.length > 0 || hasOther || isLinked || isWidened
   const rewrite = { inputs, extraOutputs, outputs: hasOther ? outputs : undefined, isWidened }
   const asItIs = model.isConverted ? model.bytes : model.path
-  return openOnnxruntime({ model: isCopied ? rewriteModel(model, rewrite) : asItIs, inputs, outputs, ...fallback })
+  return openOnnxruntime({
+    model: isCopied ? rewriteModel(model, rewrite) : asItIs,
+    inputs,
+    outputs,
+    hasOpenOutputs: options.hasOpenOutputs,
+    ...fallback,
+  })
 }

@@ -7,7 +7,7 @@ import { parentPort } from 'node:worker_threads'
 import { messageOf, type ErrorCode } from '../errors.js'
 import type { TensorData, TensorType } from '../tensor.js'
 import type { EngineTensor } from './engine.js'
-import { sharedTensor } from './shared-tensor.js'
+import { openTensor, sharedTensor } from './shared-tensor.js'
 
 export type Request =
   | {
@@ -16,6 +16,7 @@ export type Request =
       readonly threads: number
       readonly inputs: readonly EngineTensor[]
       readonly outputs?: readonly string[] | undefined
+      readonly hasOpenOutputs: boolean
     }
   | { readonly kind: 'run' }
   | { readonly kind: 'close' }
@@ -65,7 +66,8 @@ async function open(request: Request & { kind: 'open' }): Promise<Reply> {
   opened.outputs = names.map((name) => {
     const result = results[name]
     if (!result) throw new TypeError(`Expected a tensor for output ${name} but received nothing of type undefined`)
-    return sharedTensor({ name, type: result.type as TensorType, layout: 'none', shape: result.dims })
+    const info = { name, type: result.type as TensorType, layout: 'none', shape: result.dims } as const
+    return request.hasOpenOutputs ? openTensor(info) : sharedTensor(info)
   })
   return { kind: 'opened', outputs: opened.outputs }
 }
@@ -77,8 +79,21 @@ async function run(): Promise<Reply> {
     opened.feeds,
     opened.outputs.map(({ name }) => name),
   )
-  for (const output of opened.outputs) set(output.data, results[output.name]?.data as TensorData)
+  for (const output of opened.outputs) {
+    const data = results[output.name]?.data as TensorData
+    if (output.live) grow(output, data.length)
+    set(output.data, data)
+  }
   return { kind: 'done' }
+}
+
+/** Makes room for an output of so many elements. */
+function grow({ name, data, live }: EngineTensor, length: number): void {
+  const memory = data.buffer as SharedArrayBuffer & { grow(bytes: number): void; readonly maxByteLength: number }
+  const bytes = length * data.BYTES_PER_ELEMENT
+  if (bytes > memory.maxByteLength) throw new RangeError(`output ${name} has ${length} elements, which are too many`)
+  if (bytes > memory.byteLength) memory.grow(bytes)
+  live![0] = length
 }
 
 /** Copies elements of one type. Newer versions of Node give halves as Float16Array: then the bits are copied. */

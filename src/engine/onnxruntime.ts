@@ -16,6 +16,7 @@ export interface OnnxruntimeOptions {
   readonly inputs: readonly TensorInfo[]
   /** Names of the outputs to compute; default all. */
   readonly outputs?: readonly string[] | undefined
+  readonly hasOpenOutputs?: boolean | undefined
   readonly threads: number
   readonly reason: string
   readonly rejected: readonly Rejection[]
@@ -37,6 +38,7 @@ export async function openOnnxruntime(options: OnnxruntimeOptions): Promise<Engi
       threads: options.threads,
       inputs,
       outputs: options.outputs,
+      hasOpenOutputs: options.hasOpenOutputs === true,
     })
     if (opened.kind !== 'opened')
       throw new TypeError(`Expected opened for a reply but received ${opened.kind} of type string`)

@@ -5,6 +5,7 @@
 import type { Decision, PolicyEvent, StateTimes } from '../decision/decision.js'
 import type { Novelty } from '../decision/novelty.js'
 import { GapcamError } from '../errors.js'
+import type { Found } from '../decision/task.js'
 import type { Prediction, ScoredLabel } from '../decision/prediction.js'
 
 export type NodeStatus = 'online' | 'offline'
@@ -189,6 +190,7 @@ function predictionFields({
   target,
   trigger,
   novelty,
+  found,
 }: Prediction): Record<string, unknown> {
   const { capture, preprocess, infer, total } = timings
   return {
@@ -197,6 +199,22 @@ function predictionFields({
     engine: `${engine}-${target}`,
     ...(trigger === undefined ? {} : { trigger }),
     ...(novelty ? { novelty: noveltyFields(novelty) } : {}),
+    ...(found ? foundFields(found) : {}),
+  }
+}
+
+/** What a task finds, as `gapcam classify --json` prints it and MQTT has it: rectangles in shares of the frame. */
+export function foundFields({ task, boxes }: Found): Record<string, unknown> {
+  return {
+    task,
+    count: boxes.length,
+    boxes: boxes.map(({ label, score, x, y, width, height, track, which }) => ({
+      label,
+      score: round(score),
+      box: { x: round(x), y: round(y), w: round(width), h: round(height) },
+      ...(track === undefined ? {} : { track }),
+      ...(which === undefined ? {} : { which: { label: which.label, score: round(which.score) } }),
+    })),
   }
 }
 

@@ -13,7 +13,8 @@ import type { NodeBundles } from './bundles.js'
 import { describeDevice, zoneFactsOf } from './device.js'
 import { knownPageUrl } from './page.js'
 import { discoveryPrefix } from './publishing.js'
-import type { AnnouncedZone, PreparedZone } from './zones.js'
+import type { PreparedZone } from './prepared-zones.js'
+import type { AnnouncedZone } from './zones.js'
 
 /** Announces the zones of a node anew, after some were added or removed. */
 export async function announceZones(

@@ -9,6 +9,7 @@ import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { modelNamed } from '../config/zones.js'
+import type { Task } from '../decision/task.js'
 import { GapcamError } from '../errors.js'
 import { galleryModel } from '../gallery/store.js'
 import type { Logger } from '../log.js'
@@ -22,8 +23,11 @@ export interface ModelLease {
 }
 
 export interface Models {
-  /** Opens a model by its name in `models` or by its path; undefined: the node's own. Rejects with MODEL_* and CONFIG_INVALID. */
-  lease(name: string | undefined): Promise<ModelLease>
+  /**
+   * Opens a model by its name in `models` or by its path; undefined: the node's own. `task` is what it is asked; undefined:
+   * what it answers. Rejects with MODEL_* and CONFIG_INVALID.
+   */
+  lease(name: string | undefined, task?: Task): Promise<ModelLease>
   /** The network that heads are taught on, and the heads that it serves. */
   readonly taught: TaughtModels
   /** Closes all but the node's own. */
@@ -42,9 +46,39 @@ export function openModels(
   log: Pick<Logger, 'warn'>,
   stateFolder: string | null = null,
 ): Models {
-  const entries = new Map<string, Entry>()
+  const opened = openOnce()
   const taught = openTaughtModels(config, stateFolder)
   const ownKey = keyOf(own.path, config.labels)
+  return {
+    taught,
+    async lease(name, task) {
+      const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
+      if (name === undefined) return kept
+      const isTaught = await taught.has(name)
+      const found = await namedFile(name, { config, stateFolder, isTaught })
+      const head = isTaught ? await taught.lease(name) : null
+      if (head) return head
+      if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
+      const key = await keyOf(found.path, found.labels)
+      const isSame =
+        key === (await ownKey) || (found.labels === undefined && key === (await keyOf(own.path, undefined)))
+      // The node's own label file is not the zone's, unless it is named there too.
+      if (isSame && (task === undefined || task === own.task)) return kept
+      return opened.lease(`${key}${task ?? ''}`, () => open(config, { ...found, task }, log))
+    },
+    async close() {
+      await opened.close()
+      await taught.close()
+    },
+  }
+}
+
+/** Models by key, each open as long as somebody has a lease of it. */
+function openOnce(): {
+  lease(key: string, open: () => Promise<Classifier>): Promise<ModelLease>
+  close(): Promise<void>
+} {
+  const entries = new Map<string, Entry>()
 
   async function release(key: string, entry: Entry): Promise<void> {
     entry.leases--
@@ -55,34 +89,8 @@ export function openModels(
   }
 
   return {
-    taught,
-    async lease(name) {
-      const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
-      if (name === undefined) return kept
-      const installed = stateFolder === null ? null : openBundleStore(stateFolder).serving(name)
-      const gallery = stateFolder === null ? null : await galleryModel(stateFolder, name)
-      const isTaught = await taught.has(name)
-      const places = [
-        Object.hasOwn(config.models.named, name) && 'an entry of models',
-        isTaught && 'a taught head',
-        installed !== null && 'an installed bundle',
-        gallery !== null && 'a gallery',
-      ].filter((place) => place !== false)
-      if (places.length > 1)
-        throw new GapcamError(
-          'CONFIG_INVALID',
-          `there are two models ${name}: ${places.join(', and ')}; give one of them another name`,
-        )
-      const head = isTaught ? await taught.lease(name) : null
-      if (head) return head
-      const file = installed ?? gallery
-      const found = file === null ? modelNamed(name, config.models.named) : { path: file, labels: undefined }
-      if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
-      const key = await keyOf(found.path, found.labels)
-      // The node's own label file is not the zone's, unless it is named there too.
-      if (key === (await ownKey) || (found.labels === undefined && key === (await keyOf(own.path, undefined))))
-        return kept
-      const entry: Entry = entries.get(key) ?? { leases: 0, opening: open(config, found, log) }
+    async lease(key, openModel) {
+      const entry: Entry = entries.get(key) ?? { leases: 0, opening: openModel() }
       entries.set(key, entry)
       entry.leases++
       try {
@@ -105,9 +113,31 @@ export function openModels(
       const open = [...entries.values()]
       entries.clear()
       for (const { opening } of open) await (await opening.catch(() => null))?.close()
-      await taught.close()
     },
   }
+}
+
+/** The file of a name; rejects with CONFIG_INVALID where the name stands for several things. */
+async function namedFile(
+  name: string,
+  known: { readonly config: Config; readonly stateFolder: string | null; readonly isTaught: boolean },
+): Promise<ReturnType<typeof modelNamed>> {
+  const { config, stateFolder, isTaught } = known
+  const installed = stateFolder === null ? null : openBundleStore(stateFolder).serving(name)
+  const gallery = stateFolder === null ? null : await galleryModel(stateFolder, name)
+  const places = [
+    Object.hasOwn(config.models.named, name) && 'an entry of models',
+    isTaught && 'a taught head',
+    installed !== null && 'an installed bundle',
+    gallery !== null && 'a gallery',
+  ].filter((place) => place !== false)
+  if (places.length > 1)
+    throw new GapcamError(
+      'CONFIG_INVALID',
+      `there are two models ${name}: ${places.join(', and ')}; give one of them another name`,
+    )
+  const file = installed ?? gallery
+  return file === null ? modelNamed(name, config.models.named) : { path: file, labels: undefined }
 }
 
 /** One file with one set of labels; links lead to the same one. */
@@ -118,13 +148,18 @@ async function keyOf(path: string, labels: string | undefined): Promise<string> 
 
 function open(
   config: Config,
-  { path, labels }: { readonly path: string; readonly labels?: string | undefined },
+  {
+    path,
+    labels,
+    task,
+  }: { readonly path: string; readonly labels?: string | undefined; readonly task: Task | undefined },
   log: Pick<Logger, 'warn'>,
 ): Promise<Classifier> {
   return openClassifier({
     ...modelOptions(config),
     model: path,
     labels,
+    task,
     // These are about the node's own model.
     inputSize: undefined,
     resize: undefined,

@@ -34,7 +34,7 @@ import { openParts, rowsOf, type PartRow } from './parts.js'
 import { discoveryPrefix, openPublisher, openRequests, type Inbox } from './publishing.js'
 import { openRuntime, type RunEnd, type Runtime, type SettledListener } from './runtime.js'
 import { openSettings, type Settings } from './settings.js'
-import { prepareZones, type PreparedZone } from './zones.js'
+import { prepareZones, type PreparedZone } from './prepared-zones.js'
 
 export interface NodeOptions {
   readonly config: Config

@@ -11,7 +11,7 @@ import type { EngineTurns } from '../zone/zone-options.js'
 import type { LastSaid } from './last-said.js'
 import type { Settings } from './settings.js'
 import type { Views } from './views.js'
-import type { PreparedZone } from './zones.js'
+import type { PreparedZone } from './prepared-zones.js'
 
 export interface OnceZoneOptions {
   readonly config: Config

@@ -33,7 +33,7 @@ import { discoveryPrefix, openPublisher } from './publishing.js'
 import { openSettings, type Settings } from './settings.js'
 import { OnceCamera } from './once-camera.js'
 import { openViews } from './views.js'
-import { prepareZones } from './zones.js'
+import { prepareZones } from './prepared-zones.js'
 import { Turns } from './turns.js'
 
 export interface OnceOptions {

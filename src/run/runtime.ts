@@ -40,7 +40,8 @@ import { Teaching } from './teaching.js'
 import { openTallies, type Tallies } from './tallies.js'
 import { Turns } from './turns.js'
 import { openViews, type Views } from './views.js'
-import { prepareZones, Zones, type PreparedZone, type ZonesOptions } from './zones.js'
+import { prepareZones, type PreparedZone } from './prepared-zones.js'
+import { Zones, type ZonesOptions } from './zones.js'
 
 export interface RuntimeOptions {
   readonly config: Config

@@ -4,10 +4,8 @@
  */
 import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'
-import { nearestOf } from '../config/nearest.js'
 import type { Config } from '../config/schema.js'
-import type { DwellOptions } from '../decision/dwell.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { GapcamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
@@ -18,51 +16,12 @@ import { Zone } from '../zone/zone.js'
 import type { EngineTurns, ZoneOptions } from '../zone/zone-options.js'
 import { watchGpio } from './gpio.js'
 import type { Lenses } from './lenses.js'
-import type { Models, ModelLease } from './models.js'
+import type { Models } from './models.js'
+import { labelFault, preparedFor, prepareZones, type PreparedZone } from './prepared-zones.js'
 import type { SettledListener } from './runtime.js'
 import type { Settings } from './settings.js'
 import type { Tallies } from './tallies.js'
 import type { Views } from './views.js'
-
-/** A zone's model, or why it cannot be used. */
-export type PreparedZone = ModelLease | { readonly fault: string }
-
-/** Opens the models of zones, one after the other. Never rejects: a fault belongs to its zone. */
-export async function prepareZones(
-  models: Models,
-  definitions: readonly ZoneDefinition[],
-): Promise<Map<string, PreparedZone>> {
-  const prepared = new Map<string, PreparedZone>()
-  for (const definition of definitions) prepared.set(definition.key, await preparedFor(models, definition))
-  return prepared
-}
-
-async function preparedFor(models: Models, { model, dwell }: ZoneDefinition): Promise<PreparedZone> {
-  try {
-    const lease = await models.lease(model)
-    const fault = labelFault(dwell, lease.classifier.labels)
-    if (fault === null) return lease
-    await lease.release()
-    return { fault }
-  } catch (error) {
-    return { fault: messageOf(error) }
-  }
-}
-
-/** A label of dwell times or transitions that the model does not have, with the nearest that it has. */
-function labelFault({ dwellMs, transitions }: DwellOptions, labels: readonly string[]): string | null {
-  const known = new Set(labels)
-  for (const [key, named] of [
-    ['dwell', Object.keys(dwellMs)],
-    ['transitions', [...Object.keys(transitions), ...Object.values(transitions).flat()]],
-  ] as const) {
-    const wrong = named.find((label) => !known.has(label))
-    if (wrong === undefined) continue
-    const nearest = nearestOf(wrong, labels)
-    return `${key}: its model has no label ${wrong}${nearest === null ? '' : `; did you mean ${nearest}?`}`
-  }
-  return null
-}
 
 export interface ZonesOptions {
   readonly config: Config
@@ -190,9 +149,9 @@ export class Zones {
   }
 
   /** See `labelFault` of the target of commands. Null too where the model does not load: the zone then says so. */
-  async labelFault({ model, dwell }: ZoneDefinition): Promise<string | null> {
+  async labelFault({ model, task, dwell }: ZoneDefinition): Promise<string | null> {
     try {
-      const lease = await this.#options.models.lease(model)
+      const lease = await this.#options.models.lease(model, task)
       const fault = labelFault(dwell, lease.classifier.labels)
       await lease.release()
       return fault

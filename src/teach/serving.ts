@@ -32,7 +32,14 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
   try {
     const engine = joined(network.engine, small, parts)
     const maps = new Set(parts.map(({ map }) => map.name))
-    const wiring = wire(engine, { path: name, manifest, resize: 'stretch', output: valueNames.logits, code: undefined })
+    const wiring = wire(engine, {
+      path: name,
+      manifest,
+      resize: 'stretch',
+      output: valueNames.logits,
+      code: undefined,
+      task: { task: 'classify' },
+    })
     const from = `the taught head ${name}`
     return classifierOf(name, {
       engine: {
@@ -48,6 +55,8 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
         sha256: model.sha256,
         manifest,
         code: null,
+        task: { task: 'classify' },
+        taskSentence: 'classify: it was taught',
         output: valueNames.logits,
         count: head.states.length,
         labels: [...head.states],

@@ -2,6 +2,7 @@
 import type { CameraConfig } from '../config/schema.js'
 import type { ZoneConfig } from '../config/zones.js'
 import type { DwellOptions } from '../decision/dwell.js'
+import type { Task } from '../decision/task.js'
 import type { PolicyOptions } from '../decision/policy.js'
 import { cornersOf, inFrame, type Shape, type Turn } from '../pixels/shape.js'
 import type { Region } from '../pixels/spec.js'
@@ -36,6 +37,8 @@ export interface ZoneDefinition {
   readonly watchRegion: CameraConfig['watchRegion'] | undefined
   /** Name or path of its model; undefined: the node's. */
   readonly model: string | undefined
+  /** What its model is asked; undefined: what that model answers. */
+  readonly task: Task | undefined
   readonly trigger: NonNullable<ZoneConfig['trigger']>
   readonly timezone: string | undefined
   /** Options that differ from the node's policy. */
@@ -80,6 +83,7 @@ function ownOf(camera: ZonedCamera): ZoneDefinition {
     turn: turnOf(camera),
     watchRegion,
     model: ownModel,
+    task: undefined,
     trigger: { kind: 'always' },
     timezone: undefined,
     policy: {},
@@ -103,6 +107,7 @@ function definitionOf(camera: ZonedCamera, zone: ZoneConfig): ZoneDefinition {
     turn,
     watchRegion: zone.evidence === undefined ? undefined : watched(shape, zone.evidence),
     model,
+    task: zone.task,
     trigger,
     timezone,
     policy: policy as Partial<PolicyOptions>,

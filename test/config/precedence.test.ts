@@ -21,6 +21,7 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   threads: [1, 2, 3],
   resize: ['cover', 'stretch', 'contain'],
   topK: [1, 2, 3],
+  task: ['detect', 'classify', 'detect'],
   frames: [1, 2, 3],
   'policy.threshold': [0.11, 0.12, 0.13],
   'policy.hysteresis': [0.11, 0.12, 0.13],

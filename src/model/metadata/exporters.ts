@@ -18,10 +18,10 @@ export function exporterRecipe(metadata: Metadata): Recipe {
   return { ...labelProperties(metadata), ...ultralytics(metadata), ...windowsMl(metadata) }
 }
 
-/** Labels under the names that exporters use, as a Python or JSON literal. A detector's names are no classes of pictures. */
+/** Labels under the names that exporters use, as a Python or JSON literal. */
 function labelProperties(metadata: Metadata): Recipe {
   const task = metadata.get('task')
-  if (task !== undefined && task !== 'classify') return {}
+  if (task !== undefined && task !== 'classify' && task !== 'detect') return {}
   for (const key of ['names', 'labels', 'classes', 'class_names', 'label_names', 'id2label']) {
     const labels = literal(metadata.get(key) ?? '')
     if (labels) return { labels }

@@ -3,6 +3,8 @@
  * manifests and of exporters' metadata share these types; nothing here reads a file.
  */
 import { z } from 'zod'
+import { tasks } from '../../decision/task.js'
+import { detectOverrides } from './detect.js'
 
 /** One number for each of the three channels; a list of one number holds for all. */
 export const perChannel = z.union([
@@ -37,6 +39,9 @@ export const manifestSchema = z.strictObject({
     .enum(['cover', 'stretch', 'contain'])
     .optional()
     .describe('centre square, whole frame squeezed, or whole frame with bars'),
+  fill: perChannel.optional().describe('RGB levels of the bars of contain; default black'),
+  task: z.enum(tasks).optional().describe('what the network does; default what its outputs show, see docs/tasks.md'),
+  detect: detectOverrides.optional().describe('how the outputs of a detector are laid out; see docs/detect.md'),
   scores: z
     .enum(['softmax', 'sigmoid', 'none'])
     .optional()

@@ -1,0 +1,23 @@
+/**
+ * What a network is asked: which class a picture shows, or where things are in it. Whatever the task, a prediction has one
+ * score for each label, so the policy and everything behind it know no tasks; what a task finds besides is a `Found`.
+ */
+import type { FrameBox, ScoredLabel } from './prediction.js'
+
+/** The tasks that gapcam runs; the key `task` of a zone and of a manifest. */
+export const tasks = ['classify', 'detect'] as const
+export type Task = (typeof tasks)[number]
+
+/** A thing that was found in a frame. The rectangle is in shares of the frame as the camera delivers it. */
+export interface Box extends FrameBox, ScoredLabel {
+  /** Numbers the thing over the frames in which it is followed; absent where boxes are not followed. */
+  readonly track?: number | undefined
+  /** What a second model says of it. */
+  readonly which?: Pick<ScoredLabel, 'label' | 'score'> | undefined
+}
+
+/** What a task finds in one frame besides scores; a further task is a further member. Owned by its prediction. */
+export type Found = { readonly task: 'detect'; readonly boxes: readonly Box[] }
+
+/** The label of a detector that finds nothing. */
+export const nothingLabel = 'none'

@@ -1,0 +1,203 @@
+/**
+ * Recognises detectors by the shapes, types and names of their outputs and by metadata: each kind of exporter is a row of
+ * `kinds`. The first that fits is taken; the manifest's field `detect` has precedence in every field.
+ */
+import type { TensorType } from '../../tensor.js'
+import type { Graph } from '../graph.js'
+import type { DetectLayout, DetectOverrides } from './detect.js'
+import { detectSchema, outputsOf } from './detect.js'
+import { shares } from './exporters.js'
+import type { RecognisedTask, Recogniser, TaskHints } from './task.js'
+
+interface Port {
+  readonly name: string
+  readonly type: TensorType | undefined
+  /** Sizes; null for one that only a run tells. */
+  readonly shape: readonly (number | null)[]
+}
+
+/** A layout with what is still to be told, its words, and the pixels that such networks take. */
+interface Guess {
+  readonly layout: DetectOverrides
+  readonly what: string
+  readonly recipe?: RecognisedTask['recipe']
+}
+
+type Kind = (ports: readonly Port[], graph: Graph, metadata: TaskHints['metadata']) => Guess | null
+
+const usual = {
+  coordinates: 'corners',
+  unit: 'shares',
+  activation: 'none',
+  background: 'none',
+  firstClass: 0,
+  minScore: 0.4,
+  overlap: 0.5,
+  suppression: 'plain',
+  perClass: true,
+  most: 100,
+} as const satisfies DetectOverrides
+
+/** Trained on whole pictures that were squeezed. */
+const squeezed = { resize: 'stretch' } as const
+/** Trained on whole pictures between grey bars. */
+const letterboxed = { ...shares, resize: 'contain', fill: [114, 114, 114] } as const satisfies RecognisedTask['recipe']
+
+const isFloat = ({ type }: Port): boolean => type === undefined || type.startsWith('float')
+const isInteger = ({ type }: Port): boolean => type === 'int64' || type === 'int32'
+
+/** Finished boxes of torchvision: [n, 4], scores [n] and integer classes [n], in any order, in pixels of the input. */
+const torchvision: Kind = (ports) => {
+  if (ports.length !== 3) return null
+  const boxes = ports.find(({ shape }) => shape.length === 2 && shape[1] === 4)
+  const classes = ports.find((port) => port !== boxes && port.shape.length === 1 && isInteger(port))
+  const scores = ports.find((port) => port !== boxes && port !== classes && port.shape.length === 1 && isFloat(port))
+  if (!boxes || !classes || !scores) return null
+  return {
+    what: 'finished boxes as torchvision gives them',
+    recipe: { ...shares, ...squeezed },
+    layout: {
+      format: 'boxes',
+      boxes: boxes.name,
+      scores: scores.name,
+      classes: classes.name,
+      unit: 'pixels',
+      firstClass: 1,
+      overlap: 1,
+    },
+  }
+}
+
+/** Finished boxes of TensorFlow: [1, n, 4], [1, n], [1, n] and a count, told apart by their names or their order. */
+const tensorflow: Kind = (ports) => {
+  const boxes = ports.find(({ shape }) => shape.length === 3 && shape[2] === 4)
+  const rows = ports.filter(({ shape }) => shape.length === 2 && shape[0] === 1 && shape[1] !== 1)
+  const count = ports.find(({ shape }) => shape.length === 1)
+  if (ports.length !== 4 || !boxes || rows.length !== 2 || !count) return null
+  const classes = rows.find(({ name }) => /class/i.test(name)) ?? rows[0]!
+  const scores = rows.find((row) => row !== classes)!
+  return {
+    what: 'finished boxes as TensorFlow gives them',
+    recipe: squeezed,
+    layout: {
+      format: 'boxes',
+      boxes: boxes.name,
+      scores: scores.name,
+      classes: classes.name,
+      count: count.name,
+      coordinates: 'corners-yx',
+      overlap: 1,
+    },
+  }
+}
+
+/** One output of rows or columns, as YOLO's exporters write it. */
+const yolo: Kind = (ports, _, metadata) => {
+  const [port] = ports
+  const [batch, rows, columns] = port?.shape ?? []
+  if (ports.length !== 1 || !port || port.shape.length !== 3 || batch !== 1 || !rows || !columns) return null
+  const all = { boxes: port.name, coordinates: 'centre', unit: 'pixels', minScore: 0.25, overlap: 0.45 } as const
+  const recipe = letterboxed
+  if (columns === 6 && rows <= 1000)
+    return {
+      what: 'finished boxes in rows of six',
+      recipe,
+      layout: { ...all, format: 'rows', coordinates: 'corners', overlap: 1 },
+    }
+  if (rows >= 5 && columns > 2 * rows)
+    return { what: 'YOLO, version 8 or later', recipe, layout: { ...all, format: 'yolo', classCount: rows - 4 } }
+  if (columns >= 6 && rows > 2 * columns)
+    return { what: 'YOLO, version 5 to 7', recipe, layout: { ...all, format: 'yolo5', classCount: columns - 5 } }
+  return metadata.get('task') === 'detect' ? { what: 'a detector, by its metadata', layout: all } : null
+}
+
+/** MediaPipe's networks: squares of the size 1 as anchors, key points behind each box, overlapping boxes averaged. */
+const mediapipe: Kind = (ports, { inputs }) => {
+  const [, height, width] = inputs[0]?.shape ?? []
+  if (ports.length !== 2 || typeof height !== 'number' || height !== width) return null
+  const [boxes, scores] = ports.toSorted((a, b) => (b.shape[2] ?? 0) - (a.shape[2] ?? 0)) as [Port, Port]
+  const [, count, numbers] = boxes.shape
+  if (scores.shape.join() !== `1,${count},1` || !numbers || numbers < 12 || numbers % 2 > 0) return null
+  const grid = [8, 16, 16, 16].map((stride) => 2 * Math.ceil(height / stride) ** 2).reduce((sum, each) => sum + each)
+  if (grid !== count) return null
+  return {
+    what: 'boxes relative to the anchors of MediaPipe',
+    recipe: { resize: 'contain' },
+    layout: {
+      format: 'ssd',
+      boxes: boxes.name,
+      scores: scores.name,
+      coordinates: 'centre',
+      activation: 'sigmoid',
+      classCount: 1,
+      anchors: { strides: [8, 16, 16, 16], perPlace: 2 },
+      scales: [height, height, height, height],
+      minScore: 0.5,
+      overlap: 0.3,
+      suppression: 'weighted',
+    },
+  }
+}
+
+/** Boxes and scores of many places, relative to anchors that only a manifest can give. */
+const anchored: Kind = (ports) => {
+  const boxes = ports.find(({ shape }) => shape.length === 3 && shape[2] === 4)
+  const scores = ports.find((port) => port !== boxes && port.shape.length === 3 && port.shape[1] === boxes?.shape[1])
+  if (ports.length !== 2 || !boxes || !scores || (boxes.shape[1] ?? 0) < 16) return null
+  const classes = scores.shape[2]
+  return {
+    what: 'boxes and scores of many places',
+    recipe: squeezed,
+    layout: {
+      boxes: boxes.name,
+      scores: scores.name,
+      coordinates: 'centre',
+      ...(classes ? { classCount: classes } : {}),
+    },
+  }
+}
+
+const kinds: readonly Kind[] = [torchvision, tensorflow, mediapipe, yolo, anchored]
+
+/** See `Recogniser`. */
+export const recogniseDetector: Recogniser = (graph, { manifest, metadata, labels }) => {
+  const ports = graph.outputs.map((output): Port => {
+    const { type, shape } = { ...output, ...graph.values.get(output.name) }
+    return { name: output.name, type, shape: (shape ?? []).map((size) => (typeof size === 'number' ? size : null)) }
+  })
+  const guess = kinds.map((kind) => kind(ports, graph, metadata)).find((found) => found !== null)
+  const { detect } = manifest
+  if (!guess && !detect) return null
+  const given = { ...usual, ...guess?.layout, ...detect }
+  const layout = { ...given, classCount: given.classCount ?? labels }
+  const how = guess ? `${guess.what}${detect ? ', changed by the manifest' : ', by the outputs'}` : 'by the manifest'
+  const missing = missingOf(layout)
+  if (missing !== null)
+    return {
+      reason: `it detects objects (${how}), but it cannot be told ${missing.what}; write detect: { ${missing.field} } in its manifest`,
+    }
+  const made = new Set([...graph.outputs.map(({ name }) => name), ...graph.nodes.flatMap(({ outputs }) => outputs)])
+  const absent = outputsOf(layout).find((name) => !made.has(name))
+  if (absent !== undefined) return { reason: `it has no output ${absent}, which its manifest names` }
+  const background = layout.background === 'none' || detect?.classCount !== undefined ? 0 : 1
+  return {
+    facts: {
+      task: 'detect',
+      layout: detectSchema.parse({ ...layout, classCount: layout.classCount! - background }) satisfies DetectLayout,
+    },
+    sentence: `detect: ${how}`,
+    recipe: guess?.recipe ?? squeezed,
+  }
+}
+
+/** What a layout still lacks, and an example of the field that says it; null for a whole one. */
+function missingOf(layout: DetectOverrides): { readonly what: string; readonly field: string } | null {
+  if (layout.format === undefined) return { what: 'what the boxes are relative to', field: 'format: ssd, anchors: …' }
+  if (layout.boxes === undefined) return { what: 'which output holds the boxes', field: 'boxes: NAME' }
+  const isApart = layout.format === 'boxes' || layout.format === 'ssd'
+  if (isApart && layout.scores === undefined) return { what: 'which output holds the scores', field: 'scores: NAME' }
+  if (layout.format === 'ssd' && layout.anchors === undefined)
+    return { what: 'the anchors', field: 'anchors: [[x, y, width, height], …]' }
+  if (layout.classCount === undefined) return { what: 'how many classes it has', field: 'classCount: 80' }
+  return layout.classCount === 0 ? { what: 'what it looks for: it has no class', field: 'classCount: 1' } : null
+}

@@ -1,0 +1,46 @@
+/**
+ * From an engine's outputs to what a task answers: one number for each label, and what the task finds besides. A further
+ * task is a folder beside `detect` and a case of `answerOf`; everything behind a prediction takes its scores as they are.
+ */
+import type { RawOutputs } from '../decision/prediction.js'
+import { nothingLabel, type Found } from '../decision/task.js'
+import type { Engine, EngineTensor } from '../engine/engine.js'
+import type { Frame } from '../frame.js'
+import { outputsOf } from '../model/metadata/detect.js'
+import type { TaskFacts } from '../model/metadata/task.js'
+import type { PreprocessSpec } from '../pixels/spec.js'
+import { detectAnswer } from './detect/answer.js'
+
+/** How the outputs of one engine are read. Both calls are about its last run; the memory of `scores` is reused. */
+export interface TaskAnswer {
+  /** Number of scores: that of the labels. */
+  readonly count: number
+  /** The output that stands for all of them in reports. */
+  readonly output: EngineTensor
+  /** One score for each label, 0 to 1. Call it once after each run, before `found`. */
+  readonly scores: () => RawOutputs
+  /** What was found, in the coordinates of the frame. `labels` are the classifier's, `spec` is the view's. */
+  readonly found: (frame: Pick<Frame, 'width' | 'height'>, spec: PreprocessSpec, labels: readonly string[]) => Found
+}
+
+/** A task whose outputs are more than one row of scores. */
+export type OtherTask = Exclude<TaskFacts, { readonly task: 'classify' }>
+
+/** The values that an engine must be opened with. */
+export function outputsOfTask(facts: OtherTask): readonly string[] {
+  return outputsOf(facts.layout)
+}
+
+/** The answer of an engine that was opened with `outputsOfTask`; a reason where its outputs have other shapes. */
+export function answerOf(
+  facts: OtherTask,
+  engine: Pick<Engine, 'outputs'>,
+  input: { readonly width: number; readonly height: number },
+): TaskAnswer | { readonly reason: string } {
+  return detectAnswer(facts.layout, engine, input)
+}
+
+/** How the labels of a model become those of the scores: which has one more, for nothing at all. */
+export function labelsOfTask(_facts: OtherTask, labels: readonly string[]): readonly string[] {
+  return [...labels, nothingLabel]
+}

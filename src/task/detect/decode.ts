@@ -1,0 +1,258 @@
+/**
+ * From the outputs of a detector to candidates: one reader for each format of a layout. A reader visits every place of the
+ * outputs, and adds the boxes whose best class reaches the least score. It returns false where a score is not a number.
+ */
+import type { EngineTensor } from '../../engine/engine.js'
+import { halfToNumber } from '../../model/graph.js'
+import type { DetectLayout } from '../../model/metadata/detect.js'
+import { elementCount } from '../../tensor.js'
+import { anchorsOf } from './anchors.js'
+import { addCandidate, clearCandidates, type Candidates } from './candidates.js'
+
+/** Reads the outputs of the last run. */
+export type Decoder = (into: Candidates) => boolean
+
+/** A decoder; or why the outputs do not fit the layout. */
+export type Made = { readonly decode: Decoder } | { readonly reason: string }
+
+export interface DecodeParts {
+  readonly layout: DetectLayout
+  readonly outputs: readonly EngineTensor[]
+  /** The network's input, pixels. */
+  readonly input: { readonly width: number; readonly height: number }
+}
+
+/** One number of an output. */
+type Reader = (index: number) => number
+type Corners = (a: number, b: number, c: number, d: number) => readonly [number, number, number, number]
+
+/** Makes the decoder of a layout. */
+export function decoderOf(parts: DecodeParts): Made {
+  return formats[parts.layout.format](new Ports(parts), parts)
+}
+
+const formats: Readonly<Record<DetectLayout['format'], (ports: Ports, parts: DecodeParts) => Made>> = {
+  boxes: finished,
+  rows,
+  yolo: (ports, parts) => places(ports, parts, { isColumns: true, hasObjectness: false }),
+  yolo5: (ports, parts) => places(ports, parts, { isColumns: false, hasObjectness: true }),
+  ssd: relative,
+}
+
+/** Boxes, scores and classes in outputs of their own; nothing is left to do but to number the labels. */
+function finished(ports: Ports, { layout }: DecodeParts): Made {
+  const [boxes, scores] = [ports.of(layout.boxes), ports.of(layout.scores)]
+  if ('reason' in boxes) return boxes
+  if ('reason' in scores) return scores
+  const classes = layout.classes === undefined ? null : ports.of(layout.classes)
+  if (classes && 'reason' in classes) return classes
+  const counts = layout.count === undefined ? null : ports.of(layout.count)
+  if (counts && 'reason' in counts) return counts
+  if (boxes.length !== 4 * scores.length || (classes && classes.length !== scores.length))
+    return { reason: `its outputs hold ${boxes.length} numbers of boxes and ${scores.length} scores` }
+  const corners = ports.corners()
+  return {
+    decode(into) {
+      const there = Math.min(scores.live(), boxes.live() / 4)
+      clearCandidates(into, there)
+      const count = counts ? Math.min(there, Math.max(0, Math.round(counts.at(0)))) : there
+      for (let i = 0; i < count; i++) {
+        const score = scores.at(i)
+        if (Number.isNaN(score)) return false
+        const label = classes ? Math.round(classes.at(i)) - layout.firstClass : 0
+        if (!(score >= layout.minScore) || !(label >= 0 && label < layout.classCount)) continue
+        const at = 4 * i
+        addCandidate(into, corners(boxes.at(at), boxes.at(at + 1), boxes.at(at + 2), boxes.at(at + 3)), score, label)
+      }
+      return true
+    },
+  }
+}
+
+/** Finished boxes in rows of x, y, x, y, score, class. */
+function rows(ports: Ports, { layout }: DecodeParts): Made {
+  const all = ports.of(layout.boxes)
+  if ('reason' in all) return all
+  if (all.length % 6 > 0) return { reason: `its output ${layout.boxes} has ${all.length} numbers, not rows of 6` }
+  const corners = ports.corners()
+  return {
+    decode(into) {
+      const count = all.live() / 6
+      clearCandidates(into, count)
+      for (let i = 0; i < count; i++) {
+        const at = 6 * i
+        const score = all.at(at + 4)
+        if (Number.isNaN(score)) return false
+        const label = Math.round(all.at(at + 5)) - layout.firstClass
+        if (!(score >= layout.minScore) || !(label >= 0 && label < layout.classCount)) continue
+        addCandidate(into, corners(all.at(at), all.at(at + 1), all.at(at + 2), all.at(at + 3)), score, label)
+      }
+      return true
+    },
+  }
+}
+
+interface PlaceForm {
+  /** [1, numbers, places] rather than [1, places, numbers]. */
+  readonly isColumns: boolean
+  /** The fifth number is the chance of anything at all. */
+  readonly hasObjectness: boolean
+}
+
+/** Box and class scores of many places in one output. */
+function places(ports: Ports, { layout }: DecodeParts, { isColumns, hasObjectness }: PlaceForm): Made {
+  const all = ports.of(layout.boxes)
+  if ('reason' in all) return all
+  const first = hasObjectness ? 5 : 4
+  const numbers = first + layout.classCount
+  const most = all.length / numbers
+  if (!Number.isInteger(most) || most === 0)
+    return { reason: `its output ${layout.boxes} has ${all.length} numbers, not ${numbers} for each place` }
+  const [step, stride] = isColumns ? [1, most] : [numbers, 1]
+  const corners = ports.corners()
+  const pick = classPicker(layout)
+  return {
+    decode(into) {
+      clearCandidates(into, most)
+      for (let i = 0; i < most; i++) {
+        const at = i * step
+        const chance = hasObjectness ? all.at(at + 4 * stride) : 1
+        if (chance < layout.minScore) continue
+        const best = pick(all.at, at + first * stride, stride)
+        const score = pick.score * chance
+        if (Number.isNaN(score)) return false
+        if (score < layout.minScore) continue
+        const box = corners(all.at(at), all.at(at + stride), all.at(at + 2 * stride), all.at(at + 3 * stride))
+        addCandidate(into, box, score, best)
+      }
+      return true
+    },
+  }
+}
+
+/** Boxes relative to anchors, and scores. */
+function relative(ports: Ports, { layout, input }: DecodeParts): Made {
+  const [boxes, scores] = [ports.of(layout.boxes), ports.of(layout.scores)]
+  if ('reason' in boxes) return boxes
+  if ('reason' in scores) return scores
+  const anchors = anchorsOf(layout.anchors ?? [], input)
+  const most = anchors.length / 4
+  const classes = layout.classCount + (layout.background === 'none' ? 0 : 1)
+  const numbers = boxes.length / most
+  if (!Number.isInteger(numbers) || numbers < 4 || scores.length !== most * classes)
+    return {
+      reason: `it has ${most} anchors, but ${boxes.length} numbers of boxes and ${scores.length} scores of ${classes} classes`,
+    }
+  const pick = classPicker(layout)
+  const corners = cornersOf(layout.coordinates)
+  const [sx, sy, sw, sh] = layout.scales ?? [1, 1, 1, 1]
+  const size = layout.exponential ? Math.exp : (value: number) => value
+  const isYx = layout.coordinates === 'centre-yx'
+  return {
+    decode(into) {
+      clearCandidates(into, most)
+      for (let i = 0; i < most; i++) {
+        const label = pick(scores.at, i * classes, 1)
+        if (Number.isNaN(pick.score)) return false
+        if (pick.score < layout.minScore) continue
+        const at = i * numbers
+        const [x, y] = isYx ? [1, 0] : [0, 1]
+        const [ax, ay, aw, ah] = [anchors[4 * i]!, anchors[4 * i + 1]!, anchors[4 * i + 2]!, anchors[4 * i + 3]!]
+        const cx = (boxes.at(at + x) / sx) * aw + ax
+        const cy = (boxes.at(at + y) / sy) * ah + ay
+        const w = size(boxes.at(at + 2 + x) / sw) * aw
+        const h = size(boxes.at(at + 2 + y) / sh) * ah
+        addCandidate(into, isYx ? corners(cy, cx, h, w) : corners(cx, cy, w, h), pick.score, label)
+      }
+      return true
+    },
+  }
+}
+
+/** Finds the best class of a place. Its score is left in `score`, since a pair for each place would be garbage. */
+interface ClassPicker {
+  (at: Reader, start: number, stride: number): number
+  score: number
+}
+
+function classPicker({ classCount, background, activation }: DetectLayout): ClassPicker {
+  const offset = background === 'first' ? 1 : 0
+  const all = classCount + (background === 'none' ? 0 : 1)
+  const pick = ((at: Reader, start: number, stride: number): number => {
+    let best = 0
+    let greatest = -Infinity
+    let isNumber = true
+    for (let c = 0; c < classCount; c++) {
+      const value = at(start + (c + offset) * stride)
+      if (value > greatest) {
+        greatest = value
+        best = c
+      } else if (Number.isNaN(value)) isNumber = false
+    }
+    pick.score = isNumber ? greatest : NaN
+    if (activation === 'sigmoid') pick.score = 1 / (1 + Math.exp(-pick.score))
+    else if (activation === 'softmax' && isNumber) {
+      let sum = 0
+      for (let c = 0; c < all; c++) sum += Math.exp(at(start + c * stride) - greatest)
+      pick.score = 1 / sum
+    }
+    return best
+  }) as ClassPicker
+  pick.score = 0
+  return pick
+}
+
+/** The outputs of an engine by name, as numbers. */
+class Ports {
+  readonly #parts: DecodeParts
+
+  constructor(parts: DecodeParts) {
+    this.#parts = parts
+  }
+
+  /** An output; a reason where it is not there, or holds integers whose meaning nothing tells. */
+  of(name: string | undefined): Output | { readonly reason: string } {
+    const tensor = this.#parts.outputs.find((output) => output.name === name)
+    if (!tensor) return { reason: `it has no output ${name}` }
+    return outputOf(tensor)
+  }
+
+  /** From four numbers of a finished box to its corners in shares of the input. */
+  corners(): Corners {
+    const { layout, input } = this.#parts
+    const corners = cornersOf(layout.coordinates)
+    if (layout.unit === 'shares') return corners
+    const [width, height] = [input.width, input.height]
+    return (a, b, c, d) => {
+      const [left, top, right, bottom] = corners(a, b, c, d)
+      return [left / width, top / height, right / width, bottom / height]
+    }
+  }
+}
+
+interface Output {
+  readonly length: number
+  readonly at: Reader
+  /** The number of elements of the last run. */
+  readonly live: () => number
+}
+
+function outputOf(tensor: EngineTensor): Output {
+  const { data, type, code } = tensor
+  const length = elementCount(tensor.shape)
+  const { live: extent } = tensor
+  const live = extent ? (): number => extent[0]! : (): number => length
+  if (code) return { length, live, at: (i) => code.scale * (Number(data[i]) - code.zeroPoint) }
+  if (type === 'float16') return { length, live, at: (i) => halfToNumber(Number(data[i])) }
+  if (data instanceof Float32Array) return { length, live, at: (i) => data[i]! }
+  return { length, live, at: (i) => Number(data[i]) }
+}
+
+const orders: Readonly<Record<DetectLayout['coordinates'], Corners>> = {
+  corners: (a, b, c, d) => [a, b, c, d],
+  'corners-yx': (a, b, c, d) => [b, a, d, c],
+  centre: (x, y, w, h) => [x - w / 2, y - h / 2, x + w / 2, y + h / 2],
+  'centre-yx': (y, x, h, w) => [x - w / 2, y - h / 2, x + w / 2, y + h / 2],
+  'corner-size': (x, y, w, h) => [x, y, x + w, y + h],
+}
+const cornersOf = (coordinates: DetectLayout['coordinates']): Corners => orders[coordinates]
