@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { openClassifier } from '../src/classifier.js'
-import { nchwToNhwc } from '../src/library/layout.js'
+import { nchwToNhwc } from '../src/engine/layout.js'
 import { floats, int64, writeModel, type ModelSpec, type NodeSpec } from './onnx-builder.js'
 import { Random } from './random.js'
 

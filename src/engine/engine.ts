@@ -17,8 +17,8 @@ export interface EngineTensor extends Tensor {
   /** Of bytes that stand for real numbers; only the native engine has such tensors, and only if it was asked for them. */
   readonly code?: PixelCode | undefined
   /**
-   * Of an output whose size only a run tells (`EngineOptions.hasOpenOutputs`): the elements of the last run, in one number.
-   * `data` grows with it.
+   * Of an output whose size only a run tells (`EngineOptions.hasOpenOutputs`): the elements of the last run, the number of
+   * axes, and their sizes. `data` has room for at least that many; `shape` is that of the first run.
    */
   readonly live?: Int32Array | undefined
 }
@@ -33,8 +33,16 @@ export interface EngineDescription {
   readonly reason: string
   /** The executors and targets that were not chosen, each with its reason. */
   readonly rejected: readonly Rejection[]
+  /** The parts of a model that one engine does not cover as a whole, in order. */
+  readonly parts?: readonly EnginePart[]
   /** The state of the GPU if the engine was opened on one; `engine` names the executor of the last result. */
   readonly cuda?: CudaFacts
+}
+
+/** A part of a model, the engine that computes it, and what it holds, as part of a sentence. */
+export interface EnginePart {
+  readonly engine: EngineName
+  readonly what: string
 }
 
 export interface CudaFacts {

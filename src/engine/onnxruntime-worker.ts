@@ -5,7 +5,7 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { parentPort } from 'node:worker_threads'
 import { messageOf, type ErrorCode } from '../errors.js'
-import type { TensorData, TensorType } from '../tensor.js'
+import { elementCount, type TensorData, type TensorType } from '../tensor.js'
 import type { EngineTensor } from './engine.js'
 import { openTensor, sharedTensor } from './shared-tensor.js'
 
@@ -61,6 +61,7 @@ async function open(request: Request & { kind: 'open' }): Promise<Reply> {
     inputs.map((input) => [input.name, new ort.Tensor(input.type, privateCopy(input.data), input.shape)]),
   )
   opened = { session, feeds: feeds as Record<string, OrtTensor>, inputs, outputs: [] }
+  for (const input of inputs) set(opened.feeds[input.name]?.data as TensorData, input.data)
   const names = request.outputs ?? session.outputNames
   const results = await session.run(opened.feeds, names)
   opened.outputs = names.map((name) => {
@@ -80,20 +81,21 @@ async function run(): Promise<Reply> {
     opened.outputs.map(({ name }) => name),
   )
   for (const output of opened.outputs) {
-    const data = results[output.name]?.data as TensorData
-    if (output.live) grow(output, data.length)
-    set(output.data, data)
+    const result = results[output.name]!
+    if (output.live) grow(output, result.dims)
+    set(output.data, result.data as TensorData)
   }
   return { kind: 'done' }
 }
 
-/** Makes room for an output of so many elements. */
-function grow({ name, data, live }: EngineTensor, length: number): void {
+/** Makes room for an output of these sizes. */
+function grow({ name, data, live }: EngineTensor, sizes: readonly number[]): void {
+  const length = elementCount(sizes)
   const memory = data.buffer as SharedArrayBuffer & { grow(bytes: number): void; readonly maxByteLength: number }
   const bytes = length * data.BYTES_PER_ELEMENT
   if (bytes > memory.maxByteLength) throw new RangeError(`output ${name} has ${length} elements, which are too many`)
   if (bytes > memory.byteLength) memory.grow(bytes)
-  live![0] = length
+  live!.set([length, sizes.length, ...sizes])
 }
 
 /** Copies elements of one type. Newer versions of Node give halves as Float16Array: then the bits are copied. */

@@ -17,6 +17,8 @@ export interface OnnxruntimeOptions {
   /** Names of the outputs to compute; default all. */
   readonly outputs?: readonly string[] | undefined
   readonly hasOpenOutputs?: boolean | undefined
+  /** Fills the inputs for the first run, which tells the sizes of the outputs; default zeros. */
+  readonly fill?: ((inputs: readonly EngineTensor[]) => void) | undefined
   readonly threads: number
   readonly reason: string
   readonly rejected: readonly Rejection[]
@@ -31,6 +33,7 @@ export async function openOnnxruntime(options: OnnxruntimeOptions): Promise<Engi
   })
   const channel = new Channel(worker)
   const inputs = options.inputs.map(sharedTensor)
+  options.fill?.(inputs)
   try {
     const opened = await channel.ask({
       kind: 'open',

@@ -48,12 +48,37 @@ export async function openEngine(
     rejected = [...own.rejected, { name: 'native', reason: own.native.why }]
   }
   const native = rejected.find(({ name }) => name === 'native')
+  if (native) {
+    const split = await openParts(loaded, options, native.reason)
+    if (split) return split
+  }
   const reason = native ? `native engine not used: ${native.reason}` : 'asked for'
   const { openFallback } = await import('./fallback.js')
   try {
     return await openFallback(loaded, options, { threads: resolveThreads(options.threads), reason, rejected })
   } catch (error) {
     throw native && error instanceof GapcamError ? neither(error, native.reason, options.inputSize) : error
+  }
+}
+
+/** The model in two parts, where the greater one can be computed natively; null where it cannot. */
+async function openParts(loaded: LoadedModel, options: EngineOptions, why: string): Promise<Engine | null> {
+  const outputs = [
+    ...new Set([...(options.outputs ?? loaded.graph.outputs.map(({ name }) => name)), ...(options.extraOutputs ?? [])]),
+  ]
+  const { partitionModel } = await import('../model/partition.js')
+  const partition = partitionModel(loaded, outputs, options)
+  if ('why' in partition) return null
+  const { compileModel } = await import('./compile.js')
+  const wanted = { ...options, outputs: partition.boundary, extraOutputs: [] }
+  const body = await openOwn((target) => compileModel(loaded, wanted, target), 'auto', wanted)
+  if (!('engine' in body)) return null
+  const { openSplit } = await import('./split.js')
+  try {
+    return await openSplit(body.engine, partition, { threads: resolveThreads(options.threads), outputs, why })
+  } catch (error) {
+    await body.engine.close()
+    throw error
   }
 }
 

@@ -4,6 +4,7 @@ import type { EngineTensor } from './engine.js'
 
 /** An output of a run that is larger is an error. */
 const mostOpenBytes = 2 ** 24
+const mostAxes = 8
 
 /** Allocates a tensor as `sharedTensor` does, whose memory grows when a run has more elements. */
 export function openTensor(info: TensorInfo): EngineTensor {
@@ -11,8 +12,8 @@ export function openTensor(info: TensorInfo): EngineTensor {
   const options = { maxByteLength: mostOpenBytes }
   const Memory = SharedArrayBuffer as new (bytes: number, options: { maxByteLength: number }) => SharedArrayBuffer
   const memory = new Memory(length * elementBytes[info.type], options)
-  const live = new Int32Array(new SharedArrayBuffer(4))
-  live[0] = length
+  const live = new Int32Array(new SharedArrayBuffer(4 * (2 + mostAxes)))
+  live.set([length, info.shape.length, ...info.shape])
   return {
     ...sharedTensor({ ...info, shape: [0] }),
     shape: info.shape,

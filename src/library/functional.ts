@@ -4,7 +4,7 @@
  */
 import { loadAddon } from '../addon.js'
 import { GapcamError, expected } from '../errors.js'
-import { nchwToNhwc, nhwcToNchw } from './layout.js'
+import { nchwToNhwc, nhwcToNchw } from '../engine/layout.js'
 import { align64, serializePlan, type PlanStep } from '../model/plan.js'
 import { elementCount } from '../tensor.js'
 

@@ -16,7 +16,7 @@ import type { Graph, Value } from '../model/graph.js'
 import { loadModel } from '../model/load.js'
 import { prepareNative } from '../model/prepare.js'
 import { isCodeType, portCodes, realOf } from '../model/quantized/code.js'
-import { nchwToNhwc, nhwcToNchw } from './layout.js'
+import { nchwToNhwc, nhwcToNchw } from '../engine/layout.js'
 import {
   elementCount,
   imageLayout,
@@ -228,9 +228,13 @@ function write(input: EngineTensor, feed: Feed): void {
 }
 
 function read(output: EngineTensor): Tensor {
-  const info = inFileOrder(output)
+  const { live } = output
+  // Of the last run: the sizes of these outputs may change.
+  const own = live ? { ...output, shape: [...live.subarray(2, 2 + live[1]!)] } : output
+  const info = inFileOrder(own)
   const data = new tensorArrays[info.type](new ArrayBuffer(elementCount(info.shape) * elementBytes[info.type]))
-  if (output.inFileOrder) (data as Float32Array).set(output.data as Float32Array)
+  if (live) (data as Float32Array).set((output.data as Float32Array).subarray(0, data.length))
+  else if (output.inFileOrder) (data as Float32Array).set(output.data as Float32Array)
   else nhwcToNchw(output.data as Float32Array, output.shape, data as Float32Array)
   return { ...info, data }
 }

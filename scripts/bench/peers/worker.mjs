@@ -23,7 +23,7 @@ async function openOnnxruntime() {
 /** The picture is already in the network's input, where the pixel pass writes it. */
 async function openGapcam() {
   const { openEngine } = await import('../../../dist/engine/select.js')
-  const { nchwToNhwc } = await import('../../../dist/library/layout.js')
+  const { nchwToNhwc } = await import('../../../dist/engine/layout.js')
   const { loadAddon } = await import('../../../dist/addon.js')
   const engine = await openEngine(model, 'native', {
     threads: Number(threads),

@@ -47,7 +47,7 @@ function rewriteGraph(
       const { name, isExternal } = initializerOf(value)
       const constant = constants.get(name)
       if (!constant || !(isExternal || (isWidened && constant.type === 'float16'))) return false
-      writer.writeBytesField(graphInitializer, tensor(name, isWidened ? widened(constant) : constant))
+      writer.writeBytesField(graphInitializer, tensorProto(name, isWidened ? widened(constant) : constant))
       return true
     }
     if (field === graphNode && isWidened) {
@@ -77,7 +77,7 @@ function rewriteGraph(
 }
 
 /** Copies a message field by field. `replace` writes a substitute and returns true; it sees length-delimited fields only. */
-function rewriteFields(
+export function rewriteFields(
   bytes: Uint8Array,
   replace: (field: number, value: Uint8Array, writer: PbfWriter) => boolean,
 ): Uint8Array {
@@ -140,7 +140,7 @@ function widenTensor(field: number, value: Uint8Array, writer: PbfWriter): boole
   if (field !== attributeTensor) return false
   const read = readTensor(value, () => new Uint8Array(0))
   if (!('constant' in read) || read.constant.type !== 'float16') return false
-  writer.writeBytesField(attributeTensor, tensor(read.name, widened(read.constant)))
+  writer.writeBytesField(attributeTensor, tensorProto(read.name, widened(read.constant)))
   return true
 }
 
@@ -164,7 +164,7 @@ function intAttribute(name: string, value: number): Uint8Array {
 }
 
 /** The name of a ValueInfoProto. */
-function nameOf(bytes: Uint8Array): string {
+export function nameOf(bytes: Uint8Array): string {
   let name = ''
   new PbfReader(bytes).readFields((field: number, _: null, reader: PbfReader) => {
     if (field === 1) name = reader.readString()
@@ -183,7 +183,7 @@ function initializerOf(bytes: Uint8Array): { name: string; isExternal: boolean }
 }
 
 /** Writes a TensorProto that holds its data. */
-function tensor(name: string, { type, shape, bytes }: Constant): Uint8Array {
+export function tensorProto(name: string, { type, shape, bytes }: Constant): Uint8Array {
   const writer = new PbfWriter()
   for (const size of shape) writer.writeVarintField(1, size)
   writer.writeVarintField(2, dataTypes.indexOf(type))
@@ -193,7 +193,7 @@ function tensor(name: string, { type, shape, bytes }: Constant): Uint8Array {
 }
 
 /** Writes a ValueInfoProto with a tensor type and a shape, unless these are null: onnxruntime infers them. */
-function valueInfo(name: string, type: number | null, shape: readonly number[] | null): Uint8Array {
+export function valueInfo(name: string, type: number | null, shape: readonly number[] | null): Uint8Array {
   const info = new PbfWriter()
   info.writeStringField(1, name)
   if (type === null) return info.finish()
