@@ -65,6 +65,18 @@ function hasTriggerKey(input: unknown): boolean {
 
 const label = z.string().min(1).max(255)
 
+const modelName = z.string().min(1).max(1000)
+
+/** A second model for what a detector finds: its name, or with the most things of a frame and looks in a second. */
+const secondLook = z.union([
+  modelName.transform((model) => ({ model, most: 3, perSecond: 2 })),
+  z.strictObject({
+    model: modelName,
+    most: z.int().min(1).max(100).default(3),
+    perSecond: z.number().gt(0).max(100).default(2),
+  }),
+])
+
 /** A zone as the file, the page and MQTT give it. */
 export const zone = z
   .strictObject({
@@ -82,6 +94,9 @@ export const zone = z
       .optional()
       .describe('part of the picture: x,y,width,height, or the corners of a polygon, from 0 to 1; default all of it'),
     model: z.string().min(1).max(1000).optional().describe("name of an entry of models, or a path; default the node's"),
+    then: secondLook
+      .optional()
+      .describe('model that says which one each thing is that a detector finds; see docs/detect.md'),
     task: z
       .enum(tasks)
       .optional()

@@ -48,6 +48,7 @@ export const eventTypes = [
   'view_moved',
   'view_found',
   'needs_teaching',
+  'visit',
 ] as const
 export type PolicyEvent = (typeof eventTypes)[number]
 

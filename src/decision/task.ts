@@ -16,8 +16,33 @@ export interface Box extends FrameBox, ScoredLabel {
   readonly which?: Pick<ScoredLabel, 'label' | 'score'> | undefined
 }
 
+/** A thing that came and went. Times are monotonic. */
+export interface Visit {
+  readonly track: number
+  /** The label that its pictures speak for. */
+  readonly label: string
+  /** Best score of one of its boxes. */
+  readonly score: number
+  /** When it was seen first and last. */
+  readonly beginMs: number
+  readonly endMs: number
+  /** Pictures in which it was seen. */
+  readonly looks: number
+}
+
+/** A visit on its way out of the device, with wall times in milliseconds. */
+export interface PublishedVisit extends Visit {
+  readonly beginWallMs: number
+  readonly endWallMs: number
+}
+
 /** What a task finds in one frame besides scores; a further task is a further member. Owned by its prediction. */
-export type Found = { readonly task: 'detect'; readonly boxes: readonly Box[] }
+export type Found = {
+  readonly task: 'detect'
+  readonly boxes: readonly Box[]
+  /** The last visit that ended; absent before, and where boxes are not followed. */
+  readonly visit?: PublishedVisit | undefined
+}
 
 /** The label of a detector that finds nothing. */
 export const nothingLabel = 'none'

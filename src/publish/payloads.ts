@@ -5,7 +5,7 @@
 import type { Decision, PolicyEvent, StateTimes } from '../decision/decision.js'
 import type { Novelty } from '../decision/novelty.js'
 import { GapcamError } from '../errors.js'
-import type { Found } from '../decision/task.js'
+import type { Found, PublishedVisit } from '../decision/task.js'
 import type { Prediction, ScoredLabel } from '../decision/prediction.js'
 
 export type NodeStatus = 'online' | 'offline'
@@ -203,8 +203,12 @@ function predictionFields({
   }
 }
 
+function visitFields({ track, label, score, beginWallMs, endWallMs, looks }: PublishedVisit): Record<string, unknown> {
+  return { track, label, score: round(score), begin: iso(beginWallMs), end: iso(endWallMs), looks }
+}
+
 /** What a task finds, as `gapcam classify --json` prints it and MQTT has it: rectangles in shares of the frame. */
-export function foundFields({ task, boxes }: Found): Record<string, unknown> {
+export function foundFields({ task, boxes, visit }: Found): Record<string, unknown> {
   return {
     task,
     count: boxes.length,
@@ -215,6 +219,7 @@ export function foundFields({ task, boxes }: Found): Record<string, unknown> {
       ...(track === undefined ? {} : { track }),
       ...(which === undefined ? {} : { which: { label: which.label, score: round(which.score) } }),
     })),
+    ...(visit ? { visit: visitFields(visit) } : {}),
   }
 }
 

@@ -33,11 +33,12 @@ export function openZone(given: ZoneDefinition, prepared: PreparedZone, options:
   const definition: ZoneDefinition = { ...given, trigger: { kind: 'always' }, dwell: { ...given.dwell, dwellMs: {} } }
   const now = settings.zone(key)
   const policy = { ...now.policy, consecutive: 1, smoothingMs: 0 }
-  const { classifier } = prepared
+  const { classifier, second } = prepared
   return new Zone({
     ...options,
     definition,
     classifier,
+    then: second && definition.then && { ...definition.then, classifier: second },
     topK: config.topK,
     anchor: given.zone === null ? undefined : views.of(given.camera).anchorOf(definition),
     settings: () => ({ ...now, policy }),

@@ -7,7 +7,13 @@ import type { ZoneDefinition } from '../zone/definition.js'
 import type { ModelLease, Models } from './models.js'
 
 /** A zone's model, or why it cannot be used. */
-export type PreparedZone = ModelLease | { readonly fault: string }
+export type PreparedZone = PreparedLease | { readonly fault: string }
+
+/** The lease of a zone's model, and of its second one; `release` is of both. */
+export interface PreparedLease extends ModelLease {
+  /** Says which one each thing is. */
+  readonly second?: Classifier | undefined
+}
 
 /** Opens the models of zones, one after the other. Never rejects: a fault belongs to its zone. */
 export async function prepareZones(
@@ -19,17 +25,36 @@ export async function prepareZones(
   return prepared
 }
 
-/** Opens the model of one zone. Never rejects. */
-export async function preparedFor(models: Models, { model, task, dwell }: ZoneDefinition): Promise<PreparedZone> {
+/** Opens the models of one zone. Never rejects. */
+export async function preparedFor(models: Models, definition: ZoneDefinition): Promise<PreparedZone> {
+  const { model, task, dwell, then } = definition
+  const leases: ModelLease[] = []
+  const release = async (): Promise<void> => {
+    for (const lease of leases) await lease.release()
+  }
   try {
-    const lease = await models.lease(model, task)
-    const fault = taskFault(task, lease.classifier) ?? labelFault(dwell, lease.classifier.labels)
-    if (fault === null) return lease
-    await lease.release()
-    return { fault }
+    const first = await models.lease(model, task)
+    leases.push(first)
+    const { classifier } = first
+    const fault = taskFault(task, classifier) ?? thenFault(then, classifier) ?? labelFault(dwell, classifier.labels)
+    if (fault !== null) {
+      await release()
+      return { fault }
+    }
+    if (then === undefined) return first
+    const second = await models.lease(then.model, 'classify')
+    leases.push(second)
+    return { classifier, second: second.classifier, release }
   } catch (error) {
+    await release()
     return { fault: messageOf(error) }
   }
+}
+
+/** Why a second model has nothing to look at. */
+function thenFault(then: ZoneDefinition['then'], { task, taskSentence }: Classifier): string | null {
+  if (then === undefined || task === 'detect') return null
+  return `then: its model finds no things that ${then.model} could look at (${taskSentence}); name a detector as its model`
 }
 
 /** Why a model is not asked what its zone wants. */

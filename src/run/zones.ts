@@ -227,13 +227,14 @@ export class Zones {
       const zone = new MissingZone({ definition, fault: prepared.fault, publisher, clock })
       return { text, prepared, zone, stop: () => undefined }
     }
-    const { classifier } = prepared
+    const { classifier, second } = prepared
     let last = settings.zone(key)
     const onWarning = (sentence: string): void => log.warn({ zone: key }, `zone ${key}: ${sentence}`)
     const zone = new Zone({
       ...this.#options,
       definition,
       classifier,
+      then: second && definition.then && { ...definition.then, classifier: second },
       topK: config.topK,
       settings() {
         // A zone that was removed finishes its frame with the values that it had.

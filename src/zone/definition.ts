@@ -39,6 +39,8 @@ export interface ZoneDefinition {
   readonly model: string | undefined
   /** What its model is asked; undefined: what that model answers. */
   readonly task: Task | undefined
+  /** The second model for what is found; undefined: none. */
+  readonly then: ZoneConfig['then']
   readonly trigger: NonNullable<ZoneConfig['trigger']>
   readonly timezone: string | undefined
   /** Options that differ from the node's policy. */
@@ -84,6 +86,7 @@ function ownOf(camera: ZonedCamera): ZoneDefinition {
     watchRegion,
     model: ownModel,
     task: undefined,
+    then: undefined,
     trigger: { kind: 'always' },
     timezone: undefined,
     policy: {},
@@ -108,6 +111,7 @@ function definitionOf(camera: ZonedCamera, zone: ZoneConfig): ZoneDefinition {
     watchRegion: zone.evidence === undefined ? undefined : watched(shape, zone.evidence),
     model,
     task: zone.task,
+    then: zone.then,
     trigger,
     timezone,
     policy: policy as Partial<PolicyOptions>,

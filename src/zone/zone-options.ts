@@ -12,6 +12,7 @@ import type { Publisher } from '../publish/publisher.js'
 import type { FrameRecorder } from '../recording/recorder.js'
 import type { KeptTallies } from './answer.js'
 import type { ZoneDefinition } from './definition.js'
+import type { SecondOptions } from './second.js'
 import type { SightOptions } from './sight.js'
 
 /** The values that commands may change while the zone runs. */
@@ -51,6 +52,8 @@ export interface ZoneOptions {
   readonly definition: ZoneDefinition
   readonly classifier: Classifier
   readonly turns: EngineTurns
+  /** The model that says which one each thing is; default: none. */
+  readonly then?: Pick<SecondOptions, 'classifier' | 'most' | 'perSecond'> | undefined
   readonly topK: number
   /** The values that hold now. Called once for each frame; the same object until something changes. */
   readonly settings: () => ZoneSettings

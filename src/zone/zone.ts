@@ -16,6 +16,7 @@ import {
   type PolicyStep,
 } from '../decision/policy.js'
 import type { Prediction } from '../decision/prediction.js'
+import type { PublishedVisit } from '../decision/task.js'
 import type { Frame } from '../frame.js'
 import { Answer, type Said } from './answer.js'
 import type { ZoneDefinition } from './definition.js'
@@ -24,6 +25,7 @@ import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture 
 import { RecordedDecisions } from './recorded.js'
 import type { AskedReason, LookReason, Moment } from './trigger.js'
 import { ZoneView } from './view.js'
+import { Visits } from './visits.js'
 import type { ZoneOptions, ZoneSettings } from './zone-options.js'
 
 /** A zone whose turn comes later than this after its frame waits for the next one. */
@@ -45,6 +47,7 @@ export class Zone {
   readonly #occasions: Occasions
   readonly #answer: Answer
   readonly #recorded: RecordedDecisions
+  readonly #visits: Visits
   readonly #pictures = new PictureRequests()
   #policy: PolicyState
   #settings: ZoneSettings
@@ -70,7 +73,8 @@ export class Zone {
     this.#settings = options.settings()
     this.#recorded = new RecordedDecisions(options)
     this.#view = new ZoneView(options, this.#settings.roi)
-    const { first } = options
+    const { first, then } = options
+    this.#visits = new Visits({ clock, then: then && { ...then, turn: definition.turn } })
     this.#policy = { ...initialPolicy(clock.now()), ...(first ? { decision: first } : {}) }
     this.#answer = new Answer({ ...options, ...definition }, this.#policy.decision)
     const mostSettling = 10 + 4 * this.#settings.policy.consecutive
@@ -198,6 +202,7 @@ export class Zone {
     this.#pictures.fail()
     this.#view.sight.reset()
     this.#occasions.reset()
+    this.#visits.end()
     this.#apply(loseCamera(this.#policy, 'camera_lost', this.#options.clock.now()), null)
   }
 
@@ -273,11 +278,7 @@ export class Zone {
     this.#view.update(this.#options.settings().roi)
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
     this.#occasions.looked(reason, this.#at())
-    const outcome = await this.#view.classify(frame, drawn)
-    if (!outcome.ok) this.#occasions.failed(reason)
-    if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recorded.fault(this.#policy)
-    const bare = outcome.ok ? outcome.prediction : null
-    if (bare) this.#frames++
+    const bare = await this.#predict(frame, reason, drawn)
     // A camera that was switched off in the meantime must not get its label back.
     if (!bare || !this.#options.settings().isEnabled) return { prediction: bare, drawn }
     const prediction = this.#decide(bare, frame, reason)
@@ -285,6 +286,24 @@ export class Zone {
     const shown = this.#policy.decision.index ?? prediction.top[0]!.index
     if (drawn) this.#pictures.takeHeat((asked) => this.#view.sight.heatOf(asked ?? shown, frame))
     return { prediction, drawn }
+  }
+
+  /** What the model says of a frame; null where it says nothing. The frame is released when its pixels were read. */
+  async #predict(frame: Frame, reason: LookReason, drawn: Promise<unknown> | null): Promise<Prediction | null> {
+    let release = (): void => undefined
+    const held = this.#visits.needsFrame
+      ? Promise.allSettled([drawn, new Promise<void>((resolve) => (release = resolve))])
+      : drawn
+    try {
+      const outcome = await this.#view.classify(frame, held)
+      if (!outcome.ok) this.#occasions.failed(reason)
+      if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recorded.fault(this.#policy)
+      if (!outcome.ok) return null
+      this.#frames++
+      return await this.#visits.see(outcome.prediction, frame)
+    } finally {
+      release()
+    }
   }
 
   /**
@@ -324,6 +343,13 @@ export class Zone {
     const { publisher, onSettled } = this.#options
     publisher.settled(this.key, decision, prediction)
     for (const event of events) publisher.event(this.key, event, decision, prediction ?? this.#last)
+    for (const visit of this.#visits.take()) publisher.event(this.key, 'visit', decision, withVisit(this.#last, visit))
     if (isNews) onSettled(this.key, decision, prediction)
   }
+}
+
+/** The prediction with the visit that its event is about. */
+function withVisit(prediction: Prediction | null, visit: PublishedVisit): Prediction | null {
+  const found = prediction?.found
+  return prediction && found ? { ...prediction, found: { ...found, visit } } : prediction
 }

@@ -1,0 +1,69 @@
+/** The visits of a zone that detects: boxes are followed over its frames, shown to a second model, and counted. */
+import type { Clock } from '../clock.js'
+import type { Prediction } from '../decision/prediction.js'
+import type { PublishedVisit, Visit } from '../decision/task.js'
+import { endTracks, follow, noTracks, trackDefaults, type Tracks, type TrackOptions } from '../decision/tracks.js'
+import type { Frame } from '../frame.js'
+import { SecondLook, type SecondOptions } from './second.js'
+
+export interface VisitOptions {
+  readonly clock: Clock
+  readonly then: Omit<SecondOptions, 'lead'> | undefined
+  readonly options?: TrackOptions
+}
+
+/** Empty for a classifier: its predictions have no boxes. */
+export class Visits {
+  readonly #options: TrackOptions
+  readonly #clock: Clock
+  readonly #second: SecondLook | null
+  #tracks: Tracks = noTracks
+  #last: PublishedVisit | null = null
+  #ended: PublishedVisit[] = []
+
+  constructor({ clock, then, options = trackDefaults }: VisitOptions) {
+    this.#clock = clock
+    this.#options = options
+    this.#second = then ? new SecondLook({ ...then, lead: options.lead }) : null
+  }
+
+  /** Whether `see` reads the pixels of the frame. */
+  get needsFrame(): boolean {
+    return this.#second !== null
+  }
+
+  /** The prediction with numbered boxes. Rejects with ENGINE_FAILED. */
+  async see(prediction: Prediction, frame: Frame): Promise<Prediction> {
+    const { found } = prediction
+    if (!found) return prediction
+    const nowMs = this.#clock.now()
+    const { tracks, boxes, ended } = follow(this.#tracks, found.boxes, nowMs, this.#options)
+    this.#tracks = tracks
+    this.#note(ended)
+    const known = this.#second ? await this.#second.look(frame, boxes, tracks.all, nowMs) : boxes
+    return { ...prediction, found: { ...found, boxes: known, ...(this.#last ? { visit: this.#last } : {}) } }
+  }
+
+  /** All visits end: the camera shows nothing any more. */
+  end(): void {
+    const { tracks, ended } = endTracks(this.#tracks, this.#options)
+    this.#tracks = tracks
+    this.#note(ended)
+  }
+
+  /** The visits that ended since the last call. */
+  take(): readonly PublishedVisit[] {
+    const ended = this.#ended
+    if (ended.length > 0) this.#ended = []
+    return ended
+  }
+
+  #note(ended: readonly Visit[]): void {
+    const [nowMs, wallMs] = [this.#clock.now(), this.#clock.wall()]
+    for (const visit of ended) {
+      const wallOf = (ms: number): number => wallMs - (nowMs - ms)
+      this.#last = { ...visit, beginWallMs: wallOf(visit.beginMs), endWallMs: wallOf(visit.endMs) }
+      this.#ended.push(this.#last)
+    }
+  }
+}
