@@ -86,8 +86,12 @@ async function labelOf(file, rgb, side) {
 
 const detector = detectByMaps(classifier, { ...mapsDefaults, ...JSON.parse(values.options) })
 const share = (part, all) => `${((100 * part) / all).toFixed(1)} %`
-console.log(`${values.scenes} scenes each, ${files.length} photographs, engine ${classifier.engine.describe().target}, one thread`)
-console.log('| objects | overlap ≥ 0.3 | overlap ≥ 0.5 | mean overlap | right label | boxes on no object | ms a scene |')
+console.log(
+  `${values.scenes} scenes each, ${files.length} photographs, engine ${classifier.engine.describe().target}, one thread`,
+)
+console.log(
+  '| objects | overlap ≥ 0.3 | overlap ≥ 0.5 | mean overlap | right label | boxes on no object | ms a scene |',
+)
 console.log('| --- | --- | --- | --- | --- | --- | --- |')
 const sum = { objects: 0, loose: 0, tight: 0, overlap: 0, named: 0, stray: 0, ms: [] }
 for (const count of [1, 2, 3]) {

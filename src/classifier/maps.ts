@@ -4,7 +4,7 @@
  * looked at once more by themselves, and the score of a box is what the classifier says of it alone.
  */
 import type { Classifier } from '../classifier.js'
-import type { Prediction } from '../decision/prediction.js'
+import type { Prediction, ScoredLabel } from '../decision/prediction.js'
 import { nothingLabel, type Box } from '../decision/task.js'
 import { overlapOfBoxes } from '../decision/tracks.js'
 import type { Classification, ClassifierView } from '../engine/classify.js'
@@ -25,6 +25,10 @@ export interface MapsOptions {
   readonly proposals: number
   /** Least score of a class in a part, so that its map is read. */
   readonly likely: number
+  /** Pairs of overlapping boxes that are looked at together. */
+  readonly joins: number
+  /** Share of the better score that the classifier must give to both together. */
+  readonly keeps: number
   /** Least score of a box. */
   readonly minScore: number
   /** Overlap above which the lesser box goes. */
@@ -39,11 +43,16 @@ export const mapsDefaults: MapsOptions = {
   levels: [0.15, 0.3, 0.5],
   proposals: 24,
   likely: 0.15,
+  joins: 16,
+  keeps: 0.7,
   minScore: 0.3,
   overlap: 0.4,
   inside: 0.7,
   most: 20,
 }
+
+/** The score of a class in the whole picture from which it fills it. */
+const fills = 0.4
 
 /** A region that may hold a thing. */
 interface Proposal extends Region {
@@ -60,7 +69,8 @@ export function detectByMaps(classifier: Classifier, options: MapsOptions = maps
   if ('reason' in classifier.heat)
     throw new GapcamError('MODEL_UNSUPPORTED', `model ${classifier.path}: detect: maps: ${classifier.heat.reason}`)
   const labels = [...classifier.labels, nothingLabel]
-  const view: Classifier['view'] = (wanted, topK = 5) => new MapsView(classifier, { ...options, labels, topK }, wanted ?? {})
+  const view: Classifier['view'] = (wanted, topK = 5) =>
+    new MapsView(classifier, { ...options, labels, topK }, wanted ?? {})
   let whole: ClassifierView | null = null
   return {
     ...classifier,
@@ -112,7 +122,7 @@ class MapsView implements ClassifierView {
     try {
       if (!first.ok) return first
       const start = performance.now()
-      const boxes = await this.#boxes(frame, this.#proposalsOf(frame, this.#whole, first.prediction))
+      const boxes = await this.#boxes(frame, first.prediction)
       const { timings } = first.prediction
       const more = performance.now() - start
       const own = this.#prediction(first.prediction, boxes)
@@ -131,20 +141,21 @@ class MapsView implements ClassifierView {
     return spec.resize === 'cover' ? { resize: 'contain', fill: meanColour(spec) } : {}
   }
 
-  async #boxes(frame: Frame, ofWhole: readonly Proposal[]): Promise<Box[]> {
+  async #boxes(frame: Frame, first: Prediction): Promise<Box[]> {
     const { scales, proposals, minScore, overlap, inside, most, labels } = this.#options
-    const all = [...ofWhole]
+    const all = this.#proposalsOf(frame, this.#whole, first)
+    // A class that fills the picture: its boxes may be parts of one thing.
+    const filling = new Set(first.top.flatMap(({ index, score }) => (score >= fills ? [index] : [])))
     for (const scale of scales.filter((each) => each < 1))
       for (const part of partsOf(this.#wanted.roi, scale))
         await this.#look(frame, part, (view, prediction) => all.push(...this.#proposalsOf(frame, view, prediction)))
-    const kept = best(all, { overlap: 0.75, inside: 1.1, most: proposals })
     const seen: Proposal[] = []
-    for (const proposal of kept)
-      await this.#look(frame, proposal, (_, { top }) => {
-        const [answer] = top
-        if (answer && answer.score >= minScore) seen.push({ ...proposal, index: answer.index, score: answer.score })
-      })
-    return best(seen, { overlap, inside, most }).map(({ index, score, x, y, width, height }) => ({
+    for (const proposal of best(all, { overlap: 0.75, inside: 1.1, most: proposals })) {
+      const answer = await this.#answer(frame, proposal)
+      if (answer && answer.score >= minScore) seen.push({ ...proposal, index: answer.index, score: answer.score })
+    }
+    const whole = await this.#joined(frame, seen, filling)
+    return best(whole, { overlap, inside, most }).map(({ index, score, x, y, width, height }) => ({
       index,
       label: labels[index]!,
       score,
@@ -153,6 +164,37 @@ class MapsView implements ClassifierView {
       width,
       height,
     }))
+  }
+
+  /** What the classifier says of a part by itself. */
+  async #answer(frame: Frame, part: Region): Promise<ScoredLabel | undefined> {
+    let answer: ScoredLabel | undefined
+    await this.#look(frame, part, (_, { top }) => {
+      answer = top[0]
+    })
+    return answer
+  }
+
+  /** Parts of one thing become the whole of it, where the classifier sees the same in both. */
+  async #joined(frame: Frame, parts: readonly Proposal[], filling: ReadonlySet<number>): Promise<readonly Proposal[]> {
+    const { joins, keeps } = this.#options
+    let all = parts.toSorted((a, b) => b.score - a.score)
+    const tried = new Set<string>()
+    for (let looks = 0; looks < joins; looks++) {
+      const pair = nextPair(
+        all.filter(({ index }) => filling.has(index)),
+        tried,
+      )
+      if (!pair) break
+      const [a, b] = pair
+      const union = unionOf(a, b)
+      const answer = await this.#answer(frame, union)
+      if (answer?.index !== a.index || answer.score < keeps * Math.max(a.score, b.score)) continue
+      const score = Math.max(a.score, b.score)
+      all = [{ ...union, index: a.index, score }, ...all.filter((each) => insideOf(union, each) < 0.9)]
+      all.sort((p, q) => q.score - p.score)
+    }
+    return all
   }
 
   /** Classifies a part of the frame, and reads what is wanted of the run. */
@@ -206,6 +248,25 @@ class MapsView implements ClassifierView {
   }
 }
 
+/** Two parts of one class that overlap or touch, and were not tried yet. */
+function nextPair(all: readonly Proposal[], tried: Set<string>): readonly [Proposal, Proposal] | null {
+  for (const [i, a] of all.entries())
+    for (const b of all.slice(i + 1)) {
+      if (a.index !== b.index || insideOf(a, b) < 0.3) continue
+      const key = [a, b].map(({ x, y, width, height }) => [x, y, width, height].join()).join()
+      if (tried.has(key)) continue
+      tried.add(key)
+      return [a, b]
+    }
+  return null
+}
+
+function unionOf(a: Region, b: Region): Region {
+  const [x, y] = [Math.min(a.x, b.x), Math.min(a.y, b.y)]
+  const [right, bottom] = [Math.max(a.x + a.width, b.x + b.width), Math.max(a.y + a.height, b.y + b.height)]
+  return { x, y, width: right - x, height: bottom - y }
+}
+
 /** Parts of this size that overlap by half, over the frame or the part of it that is asked for. */
 function partsOf(roi: Region = { x: 0, y: 0, width: 1, height: 1 }, scale: number): Region[] {
   const steps = Math.ceil((1 - scale) / (scale / 2))
@@ -228,7 +289,8 @@ function best(
   const kept: Proposal[] = []
   for (const each of all.toSorted((a, b) => b.score - a.score)) {
     if (kept.length === most) break
-    if (kept.every((other) => overlapOfBoxes(other, each) <= overlap && insideOf(other, each) <= inside)) kept.push(each)
+    if (kept.every((other) => overlapOfBoxes(other, each) <= overlap && insideOf(other, each) <= inside))
+      kept.push(each)
   }
   return kept
 }

@@ -8,6 +8,7 @@ import { unknownLabel } from '../decision/decision.js'
 import { decodeFile } from '../pixels/decode.js'
 import { picturesIn } from '../camera/pictures.js'
 import { openClassifier, type Classifier } from '../classifier.js'
+import { detectByMaps } from '../classifier/maps.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import type { ClassifierView } from '../engine/classify.js'
@@ -45,6 +46,7 @@ export function classifyCommand(program: Command): void {
     'planCache',
   ])
   addCameraFlag(command, 'roi')
+    .option('--detect <maps>', 'find things by the class maps of a classifier; see docs/detect.md')
     .option(
       '--heat <file>',
       'draw where the evidence for the label is, to a .png or .jpg, or to a folder for several pictures',
@@ -91,12 +93,15 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
       ? undefined
       : configFrom({}, { cameras: [{ id: 'cam0', source: 'file', roi: values['roi'] }] }).config.cameras[0]?.roi
   const isJson = wantsJson(config.json)
-  const classifier = await openClassifier({
+  const isByMaps = wantsMaps(values['detect'])
+  const opened = await openClassifier({
     ...modelOptions(config),
+    ...(isByMaps ? { task: 'classify' as const } : {}),
     onFault: (sentence) => process.stderr.write(`${sentence}\n`),
     // The table does not show the box.
-    heat: config.heat && (isJson || values['heat'] !== undefined),
+    heat: isByMaps || (config.heat && (isJson || values['heat'] !== undefined)),
   })
+  const classifier = isByMaps ? detectByMaps(opened) : opened
   const view = classifier.view({ roi }, config.topK)
   const { engine, reason } = classifier.engine.describe()
   if (engine !== config.engine && reason !== 'covers the whole model')
@@ -108,8 +113,16 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
     await classifyAll(files, { classifier, view, heat: await heatDrawing(values, classifier, files) }, isJson)
   } finally {
     view.close()
-    await classifier.close()
+    if (isByMaps) await classifier.close()
+    await opened.close()
   }
+}
+
+function wantsMaps(detect: unknown): boolean {
+  if (detect === undefined || detect === 'maps') return detect === 'maps'
+  throw new GapcamError('USAGE', `--detect: there is only maps, not ${String(detect)}`, {
+    hint: 'A detector is recognised by itself; --task detect asks for it.',
+  })
 }
 
 /** The columns of the table by task. */

@@ -94,6 +94,11 @@ export const zone = z
       .optional()
       .describe('part of the picture: x,y,width,height, or the corners of a polygon, from 0 to 1; default all of it'),
     model: z.string().min(1).max(1000).optional().describe("name of an entry of models, or a path; default the node's"),
+    detect: z
+      .literal('maps')
+      .optional()
+      .describe('maps: the model is a classifier, and its class maps say where things are; see docs/detect.md'),
+    // biome-ignore lint/suspicious/noThenProperty: a key of the configuration, and never a function
     then: secondLook
       .optional()
       .describe('model that says which one each thing is that a detector finds; see docs/detect.md'),

@@ -8,7 +8,10 @@ export interface HeatRegion extends Region {
 }
 
 /** Every region in which the heat reaches this share of the map's maximum, in shares of the map; none without heat. */
-export function regionsAbove({ width, height, values }: Pick<HeatMap, 'width' | 'height' | 'values'>, level: number): HeatRegion[] {
+export function regionsAbove(
+  { width, height, values }: Pick<HeatMap, 'width' | 'height' | 'values'>,
+  level: number,
+): HeatRegion[] {
   let [greatest, sum] = [0, 0]
   for (const value of values) {
     if (value > greatest) greatest = value

@@ -38,7 +38,7 @@ export function openZone(given: ZoneDefinition, prepared: PreparedZone, options:
     ...options,
     definition,
     classifier,
-    then: second && definition.then && { ...definition.then, classifier: second },
+    second: second && definition.second && { ...definition.second, classifier: second },
     topK: config.topK,
     anchor: given.zone === null ? undefined : views.of(given.camera).anchorOf(definition),
     settings: () => ({ ...now, policy }),

@@ -1,5 +1,6 @@
 /** The models of zones as they are opened, each checked against what its zone asks of it. */
 import type { Classifier } from '../classifier.js'
+import { detectByMaps } from '../classifier/maps.js'
 import { nearestOf } from '../config/nearest.js'
 import type { DwellOptions } from '../decision/dwell.js'
 import { messageOf } from '../errors.js'
@@ -27,22 +28,22 @@ export async function prepareZones(
 
 /** Opens the models of one zone. Never rejects. */
 export async function preparedFor(models: Models, definition: ZoneDefinition): Promise<PreparedZone> {
-  const { model, task, dwell, then } = definition
+  const { model, task, detect, dwell, second: asked } = definition
   const leases: ModelLease[] = []
   const release = async (): Promise<void> => {
     for (const lease of leases) await lease.release()
   }
   try {
-    const first = await models.lease(model, task)
+    const first = await models.lease(model, detect === undefined ? task : 'classify')
     leases.push(first)
-    const { classifier } = first
-    const fault = taskFault(task, classifier) ?? thenFault(then, classifier) ?? labelFault(dwell, classifier.labels)
+    const classifier = detect === undefined ? first.classifier : detectByMaps(first.classifier)
+    const fault = taskFault(task, classifier) ?? secondFault(asked, classifier) ?? labelFault(dwell, classifier.labels)
     if (fault !== null) {
       await release()
       return { fault }
     }
-    if (then === undefined) return first
-    const second = await models.lease(then.model, 'classify')
+    if (asked === undefined) return { classifier, release }
+    const second = await models.lease(asked.model, 'classify')
     leases.push(second)
     return { classifier, second: second.classifier, release }
   } catch (error) {
@@ -52,9 +53,9 @@ export async function preparedFor(models: Models, definition: ZoneDefinition): P
 }
 
 /** Why a second model has nothing to look at. */
-function thenFault(then: ZoneDefinition['then'], { task, taskSentence }: Classifier): string | null {
-  if (then === undefined || task === 'detect') return null
-  return `then: its model finds no things that ${then.model} could look at (${taskSentence}); name a detector as its model`
+function secondFault(asked: ZoneDefinition['second'], { task, taskSentence }: Classifier): string | null {
+  if (asked === undefined || task === 'detect') return null
+  return `then: its model finds no things that ${asked.model} could look at (${taskSentence}); name a detector as its model`
 }
 
 /** Why a model is not asked what its zone wants. */

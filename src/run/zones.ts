@@ -234,7 +234,7 @@ export class Zones {
       ...this.#options,
       definition,
       classifier,
-      then: second && definition.then && { ...definition.then, classifier: second },
+      second: second && definition.second && { ...definition.second, classifier: second },
       topK: config.topK,
       settings() {
         // A zone that was removed finishes its frame with the values that it had.

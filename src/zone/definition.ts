@@ -39,8 +39,10 @@ export interface ZoneDefinition {
   readonly model: string | undefined
   /** What its model is asked; undefined: what that model answers. */
   readonly task: Task | undefined
+  /** `maps`: its model is a classifier whose class maps say where things are. */
+  readonly detect: ZoneConfig['detect']
   /** The second model for what is found; undefined: none. */
-  readonly then: ZoneConfig['then']
+  readonly second: ZoneConfig['then']
   readonly trigger: NonNullable<ZoneConfig['trigger']>
   readonly timezone: string | undefined
   /** Options that differ from the node's policy. */
@@ -86,7 +88,8 @@ function ownOf(camera: ZonedCamera): ZoneDefinition {
     watchRegion,
     model: ownModel,
     task: undefined,
-    then: undefined,
+    detect: undefined,
+    second: undefined,
     trigger: { kind: 'always' },
     timezone: undefined,
     policy: {},
@@ -111,7 +114,8 @@ function definitionOf(camera: ZonedCamera, zone: ZoneConfig): ZoneDefinition {
     watchRegion: zone.evidence === undefined ? undefined : watched(shape, zone.evidence),
     model,
     task: zone.task,
-    then: zone.then,
+    detect: zone.detect,
+    second: zone.then,
     trigger,
     timezone,
     policy: policy as Partial<PolicyOptions>,

@@ -3,37 +3,44 @@ import type { Clock } from '../clock.js'
 import type { Prediction } from '../decision/prediction.js'
 import type { PublishedVisit, Visit } from '../decision/task.js'
 import { endTracks, follow, noTracks, trackDefaults, type Tracks, type TrackOptions } from '../decision/tracks.js'
+import type { Classification } from '../engine/classify.js'
 import type { Frame } from '../frame.js'
-import { SecondLook, type SecondOptions } from './second.js'
+import { SecondLook } from './second.js'
+import type { ZoneView } from './view.js'
+import type { ZoneOptions } from './zone-options.js'
 
-export interface VisitOptions {
-  readonly clock: Clock
-  readonly then: Omit<SecondOptions, 'lead'> | undefined
-  readonly options?: TrackOptions
-}
+export type VisitOptions = Pick<ZoneOptions, 'clock' | 'second' | 'definition'>
 
 /** Empty for a classifier: its predictions have no boxes. */
 export class Visits {
-  readonly #options: TrackOptions
+  readonly #options: TrackOptions = trackDefaults
   readonly #clock: Clock
   readonly #second: SecondLook | null
   #tracks: Tracks = noTracks
   #last: PublishedVisit | null = null
   #ended: PublishedVisit[] = []
 
-  constructor({ clock, then, options = trackDefaults }: VisitOptions) {
+  constructor({ clock, second, definition }: VisitOptions) {
     this.#clock = clock
-    this.#options = options
-    this.#second = then ? new SecondLook({ ...then, lead: options.lead }) : null
+    this.#second = second ? new SecondLook({ ...second, turn: definition.turn, lead: this.#options.lead }) : null
   }
 
-  /** Whether `see` reads the pixels of the frame. */
-  get needsFrame(): boolean {
-    return this.#second !== null
+  /** Classifies a frame as the view does, and follows what was found. The frame is released when its pixels were read. */
+  async classify(view: ZoneView, frame: Frame, drawing: Promise<unknown> | null): Promise<Classification> {
+    let release = (): void => undefined
+    const reading = this.#second
+      ? Promise.allSettled([drawing, new Promise<void>((resolve) => (release = resolve))])
+      : drawing
+    try {
+      const outcome = await view.classify(frame, reading)
+      return outcome.ok ? { ok: true, prediction: await this.#see(outcome.prediction, frame) } : outcome
+    } finally {
+      release()
+    }
   }
 
   /** The prediction with numbered boxes. Rejects with ENGINE_FAILED. */
-  async see(prediction: Prediction, frame: Frame): Promise<Prediction> {
+  async #see(prediction: Prediction, frame: Frame): Promise<Prediction> {
     const { found } = prediction
     if (!found) return prediction
     const nowMs = this.#clock.now()
@@ -66,4 +73,10 @@ export class Visits {
       this.#ended.push(this.#last)
     }
   }
+}
+
+/** The prediction with the visit that its event is about. */
+export function withVisit(prediction: Prediction | null, visit: PublishedVisit): Prediction | null {
+  const found = prediction?.found
+  return prediction && found ? { ...prediction, found: { ...found, visit } } : prediction
 }

@@ -53,7 +53,7 @@ export interface ZoneOptions {
   readonly classifier: Classifier
   readonly turns: EngineTurns
   /** The model that says which one each thing is; default: none. */
-  readonly then?: Pick<SecondOptions, 'classifier' | 'most' | 'perSecond'> | undefined
+  readonly second?: Pick<SecondOptions, 'classifier' | 'most' | 'perSecond'> | undefined
   readonly topK: number
   /** The values that hold now. Called once for each frame; the same object until something changes. */
   readonly settings: () => ZoneSettings

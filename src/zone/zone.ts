@@ -1,7 +1,6 @@
 /**
- * One zone at work: trigger → view → inference → decision → publishing, one frame at a time. It owns its view, its
- * policy's state and what it said last. The engine is shared: a frame waits for its turn on it, and everything that reads
- * the network's input or feature map happens within that turn.
+ * One zone at work: trigger → view → inference → decision → publishing, one frame at a time. The engine is shared: a frame
+ * waits for its turn on it, and everything that reads the network's input or feature map happens within that turn.
  */
 import type { Classifier } from '../classifier.js'
 import { isWithoutCamera, unable, type Decision } from '../decision/decision.js'
@@ -16,7 +15,6 @@ import {
   type PolicyStep,
 } from '../decision/policy.js'
 import type { Prediction } from '../decision/prediction.js'
-import type { PublishedVisit } from '../decision/task.js'
 import type { Frame } from '../frame.js'
 import { Answer, type Said } from './answer.js'
 import type { ZoneDefinition } from './definition.js'
@@ -25,7 +23,7 @@ import { PictureRequests, type CaptureOptions, type DrawnPictures, type Picture 
 import { RecordedDecisions } from './recorded.js'
 import type { AskedReason, LookReason, Moment } from './trigger.js'
 import { ZoneView } from './view.js'
-import { Visits } from './visits.js'
+import { Visits, withVisit } from './visits.js'
 import type { ZoneOptions, ZoneSettings } from './zone-options.js'
 
 /** A zone whose turn comes later than this after its frame waits for the next one. */
@@ -37,10 +35,7 @@ interface Looked {
   readonly drawn: Promise<DrawnPictures | null> | null
 }
 
-/**
- * A zone of a running node. Its camera calls `take` for each frame and `lose`, `disable` and `enable` for what happens
- * to it.
- */
+/** A zone of a running node. Its camera calls `take` for each frame; `lose`, `disable` and `enable` say what happens to it. */
 export class Zone {
   readonly #options: ZoneOptions
   readonly #view: ZoneView
@@ -73,8 +68,8 @@ export class Zone {
     this.#settings = options.settings()
     this.#recorded = new RecordedDecisions(options)
     this.#view = new ZoneView(options, this.#settings.roi)
-    const { first, then } = options
-    this.#visits = new Visits({ clock, then: then && { ...then, turn: definition.turn } })
+    const { first } = options
+    this.#visits = new Visits(options)
     this.#policy = { ...initialPolicy(clock.now()), ...(first ? { decision: first } : {}) }
     this.#answer = new Answer({ ...options, ...definition }, this.#policy.decision)
     const mostSettling = 10 + 4 * this.#settings.policy.consecutive
@@ -278,7 +273,11 @@ export class Zone {
     this.#view.update(this.#options.settings().roi)
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
     this.#occasions.looked(reason, this.#at())
-    const bare = await this.#predict(frame, reason, drawn)
+    const outcome = await this.#visits.classify(this.#view, frame, drawn)
+    if (!outcome.ok) this.#occasions.failed(reason)
+    if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recorded.fault(this.#policy)
+    const bare = outcome.ok ? outcome.prediction : null
+    if (bare) this.#frames++
     // A camera that was switched off in the meantime must not get its label back.
     if (!bare || !this.#options.settings().isEnabled) return { prediction: bare, drawn }
     const prediction = this.#decide(bare, frame, reason)
@@ -286,24 +285,6 @@ export class Zone {
     const shown = this.#policy.decision.index ?? prediction.top[0]!.index
     if (drawn) this.#pictures.takeHeat((asked) => this.#view.sight.heatOf(asked ?? shown, frame))
     return { prediction, drawn }
-  }
-
-  /** What the model says of a frame; null where it says nothing. The frame is released when its pixels were read. */
-  async #predict(frame: Frame, reason: LookReason, drawn: Promise<unknown> | null): Promise<Prediction | null> {
-    let release = (): void => undefined
-    const held = this.#visits.needsFrame
-      ? Promise.allSettled([drawn, new Promise<void>((resolve) => (release = resolve))])
-      : drawn
-    try {
-      const outcome = await this.#view.classify(frame, held)
-      if (!outcome.ok) this.#occasions.failed(reason)
-      if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recorded.fault(this.#policy)
-      if (!outcome.ok) return null
-      this.#frames++
-      return await this.#visits.see(outcome.prediction, frame)
-    } finally {
-      release()
-    }
   }
 
   /**
@@ -346,10 +327,4 @@ export class Zone {
     for (const visit of this.#visits.take()) publisher.event(this.key, 'visit', decision, withVisit(this.#last, visit))
     if (isNews) onSettled(this.key, decision, prediction)
   }
-}
-
-/** The prediction with the visit that its event is about. */
-function withVisit(prediction: Prediction | null, visit: PublishedVisit): Prediction | null {
-  const found = prediction?.found
-  return prediction && found ? { ...prediction, found: { ...found, visit } } : prediction
 }

@@ -31,7 +31,7 @@ async function open(now: () => number): Promise<{ zone: Zone; seen: Prediction[]
   const zone = new Zone({
     definition: zonesOf(config.cameras[0]!)[0]!,
     classifier: detector,
-    then: { classifier: second, most: 2, perSecond: 2 },
+    second: { classifier: second, most: 2, perSecond: 2 },
     turns: new Turns(),
     topK: 3,
     settings: () => settings.zone('cam0'),
