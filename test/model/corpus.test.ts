@@ -4,7 +4,8 @@ import { compilePlan } from '../../src/model/compile.js'
 import { parseModel } from '../../src/model/onnx/onnx.js'
 import type { Plan, PlanStep } from '../../src/model/plan.js'
 import { prepareGraph } from '../../src/model/prepare.js'
-import { buildModel } from '../onnx-builder.js'
+import { elementCount } from '../../src/tensor.js'
+import { buildModel, type ModelSpec, type Weight } from '../onnx-builder.js'
 import { corpus } from './corpus/corpus.js'
 import { expectParity, modelFolder } from './outputs.js'
 
@@ -63,12 +64,40 @@ it('the corpus has more than fifty graphs with unique names', () => {
   expect(new Set(corpus.map(({ name }) => name)).size).toBe(corpus.length)
 })
 
-it('leaves a Concat of single numbers, which have no axis, to be refused', () => {
-  const model = buildModel({
-    nodes: [{ op: 'Concat', inputs: ['a', 'b'], outputs: ['y'], attributes: { axis: 0 } }],
-    inputs: { a: [], b: [] },
-    outputs: { y: [2] },
-  })
-  const compiled = compilePlan(prepareGraph(parseModel(model).graph))
-  expect('plan' in compiled || compiled.unsupported[0]!.reason).toBe('it joins single numbers, which have no axis')
+const ones = (...shape: readonly number[]): Weight => ({ shape, data: new Float32Array(elementCount(shape)).fill(1) })
+const unfit: readonly (readonly [string, ModelSpec, string])[] = [
+  [
+    'a Concat of single numbers',
+    {
+      nodes: [{ op: 'Concat', inputs: ['a', 'b'], outputs: ['y'], attributes: { axis: 0 } }],
+      inputs: { a: [], b: [] },
+      outputs: { y: [2] },
+    },
+    'it joins single numbers, which have no axis',
+  ],
+  [
+    'a Conv with a bias of another shape',
+    {
+      nodes: [{ op: 'Conv', inputs: ['a', 'w', 'c'], outputs: ['y'] }],
+      weights: { w: ones(4, 3, 3, 3), c: ones(6, 4) },
+      inputs: { a: [1, 3, 8, 8] },
+      outputs: { y: [1, 4, 6, 6] },
+    },
+    'its bias has the shape [6, 4] for 4 channels',
+  ],
+  [
+    'a Gemm whose sum does not fit',
+    {
+      nodes: [{ op: 'Gemm', inputs: ['a', 'w', 'c'], outputs: ['y'] }],
+      weights: { w: ones(10, 4), c: ones(10) },
+      inputs: { a: [1, 10] },
+      outputs: { y: [1, 4] },
+    },
+    'its inputs do not broadcast: [1, 4] and [10]',
+  ],
+]
+
+it.each(unfit)('%s compiles to no plan', (_, model, reason) => {
+  const compiled = compilePlan(prepareGraph(parseModel(buildModel(model)).graph))
+  expect('plan' in compiled || compiled.unsupported[0]!.reason).toContain(reason)
 })

@@ -16,14 +16,17 @@ function lowerConv(context: LowerContext): void {
   const [, , h = 0, w = 0] = view.shape(0)
   const [, , kh = 0, kw = 0] = view.shape(1)
   if (!view.input(1).constant) throw new Unsupported('its weights are computed at run time')
-  if (view.optional(2) && !view.input(2).constant) throw new Unsupported('its bias is computed at run time')
+  const bias = view.optional(2)
+  if (bias && !bias.constant) throw new Unsupported('its bias is computed at run time')
+  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== view.shape(1)[0]))
+    throw new Unsupported(`its bias has the shape [${bias.shape.join(', ')}] for ${view.shape(1)[0]} channels`)
   const window = resolveWindow(view, [h, w], [kh, kw])
   const isPixel =
     [h, w, kh, kw, ...window.output, view.int('group', 1)].every((size) => size === 1) && view.node.outputs.length === 1
   const inputs = [
     context.input(0, 'nhwc'),
     isPixel ? matrixOf(context) : context.input(1, 'plain'),
-    view.optional(2) ? context.input(2, 'plain') : null,
+    bias ? context.input(2, 'plain') : null,
     view.optional(3) ? context.input(3, 'nhwc') : null,
   ]
   if (isPixel) {
@@ -66,6 +69,8 @@ function lowerGemm(context: LowerContext): void {
     })
     return
   }
+  if (broadcastShapes([[m, n], c.shape]).join() !== [m, n].join())
+    throw new Unsupported(`its C of shape [${c.shape.join(', ')}] does not fit [${m}, ${n}]`)
   const product = context.temporary([m, n])
   context.step('dense', [x, weights, null, null], [product], { transposed: transposedWeights, ...noActivation })
   let addend = context.operand(2, 'plain', 2)
