@@ -28,6 +28,8 @@ export interface Frame {
   readonly truth?: string
   /** The file this frame was decoded from, for folders and pictures. */
   readonly file?: string
+  /** The size of the picture behind a reduced frame; absent where the frame has all of it. */
+  readonly fullSize?: { readonly width: number; readonly height: number }
   /** Decodes the picture behind a reduced frame again, at full size; absent where the frame has all of it. */
   full?(): Promise<Frame>
   /** Copies the frame's bytes (a whole native buffer or `pixels`) into memory of the caller's. */

@@ -22,11 +22,11 @@ const leastSide = 160
  */
 export async function decodeFitting(picture: EncodedPicture, needs: readonly PictureNeed[]): Promise<Frame> {
   const full = needs.length === 0 ? null : jpegSize(picture.bytes)
-  const size = full === null ? null : fittingSize(full, needs)
-  if (size === null) return decodeWhole(picture)
+  const size = full && fittingSize(full, needs)
+  if (full === null || size === null) return decodeWhole(picture)
   const image = await decodeShrunkJpeg(picture.bytes, size)
   const frame = image ? { ...frameOf(image), ...picture.facts } : await decodeWhole(picture, size)
-  return { ...frame, full: () => decodeWhole(picture) }
+  return { ...frame, fullSize: full, full: () => decodeWhole(picture) }
 }
 
 /** The size to which libjpeg shrinks a picture, and by how much; null: none but its own size serves. */

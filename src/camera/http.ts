@@ -9,8 +9,6 @@ import { frameOf, type Frame } from '../frame.js'
 import { decodePicture } from '../pixels/decode.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { cameraAddress, openPiped, openStream } from './ffmpeg.js'
-import { jpegSize } from '../pixels/jpeg-size.js'
-import type { Size } from './decode-size.js'
 import { decodeFitting, type EncodedPicture } from './fitting.js'
 import { HttpClient } from './http-client.js'
 import { JpegCutter } from './jpeg-cutter.js'
@@ -44,8 +42,6 @@ class HttpCamera implements Camera {
   #isStill = false
   #newest: Arrived | null = null
   /** The frame that told the size. */
-  /** Of the last picture, where it was shrunk. */
-  #fullSize: Size | null = null
   #first: Frame | null = null
   #seq = 0
   #replaced = 0
@@ -87,7 +83,7 @@ class HttpCamera implements Camera {
       this.#read(response)
       this.#first = await this.#nextDecoded(signal)
     }
-    const { width, height } = this.#fullSize ?? this.#first
+    const { width, height } = this.#first.fullSize ?? this.#first
     const { shown } = this.#address
     return { uri: shown, name: shown, width, height, format: 'jpeg' }
   }
@@ -177,11 +173,7 @@ class HttpCamera implements Camera {
   async #decode(bytes: Uint8Array, facts: EncodedPicture['facts']): Promise<Frame> {
     const { width, height, needs } = this.#options
     const name = `of ${this.#address.shown}`
-    if (!width || !height) {
-      const frame = await decodeFitting({ bytes, name, facts }, needs?.() ?? [])
-      this.#fullSize = frame.full ? jpegSize(bytes) : null
-      return frame
-    }
+    if (!width || !height) return decodeFitting({ bytes, name, facts }, needs?.() ?? [])
     return { ...frameOf(await decodePicture(bytes, name, { width, height })), ...facts }
   }
 

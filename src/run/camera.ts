@@ -213,11 +213,11 @@ export class NodeCamera {
   }
 
   /** Tells once at which size pictures are decoded. */
-  #tellDecoded({ width, height }: Frame): void {
+  #tellDecoded({ width, height, fullSize }: Frame): void {
     if (width === this.#decodedWidth) return
-    const { width: wide = width, height: high = height } = this.#description ?? {}
-    const sizes = { full: { width: wide, height: high }, decoded: { width, height } }
-    if (width < wide) this.#options.log.info({ camera: this.config.id }, sizesInWords(sizes))
+    const decoded = { width, height }
+    const sizes = { full: fullSize ?? decoded, decoded }
+    if (fullSize) this.#options.log.info({ camera: this.config.id }, sizesInWords(sizes))
     this.#decodedWidth = width
     this.#options.onDecoded?.(sizes)
   }

@@ -11,6 +11,6 @@ export interface DecodedSize {
 export function sizesInWords({ full, decoded }: DecodedSize): string {
   const whole = `${full.width} x ${full.height}`
   return full.width === decoded.width && full.height === decoded.height
-    ? `pictures of ${whole}, decoded at full size`
-    : `pictures of ${whole}, decoded at ${decoded.width} x ${decoded.height}: its zones need no more`
+    ? `pictures of ${whole} are decoded at full size`
+    : `pictures of ${whole} are decoded at ${decoded.width} x ${decoded.height}: its zones need no more`
 }

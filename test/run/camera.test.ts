@@ -137,9 +137,11 @@ it('a fault of one zone ends the camera with that fault', async () => {
 })
 
 it('an MJPEG camera decodes what its zones need, a download has all of it, and without zones nothing changes', async () => {
-  const jpeg = await sharp({ create: { width: 1280, height: 720, channels: 3, background: '#468' } })
-    .jpeg()
-    .toBuffer()
+  const pictureOf = (width: number, height: number): Promise<Buffer> =>
+    sharp({ create: { width, height, channels: 3, background: '#468' } })
+      .jpeg()
+      .toBuffer()
+  let jpeg = await pictureOf(1280, 720)
   const server = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'multipart/x-mixed-replace; boundary=f' })
     const send = (): void => {
@@ -169,6 +171,12 @@ it('an MJPEG camera decodes what its zones need, a download has all of it, and w
     expect(zoned.camera.description).toMatchObject({ width: 1280, height: 720 })
     expect(await zoned.camera.capture()).toMatchObject({ width: 1280, height: 720 })
     expect(await zoned.camera.capture({ maxSide: 160 })).toMatchObject({ width: 160, height: 90 })
+    // The camera changes its resolution while it streams: what is decoded follows, and a download has all of it.
+    jpeg = await pictureOf(1920, 1440)
+    await until(() => widths.at(-1) === 240, 'frames of the other size')
+    expect(zoned.told).toContain('pictures of 1920 x 1440 are decoded at 240 x 180: its zones need no more')
+    expect(await zoned.camera.capture()).toMatchObject({ width: 1920, height: 1440 })
+    jpeg = await pictureOf(1280, 720)
     zoned.ending.abort()
     await zoned.run
     for (const [name, decode] of [

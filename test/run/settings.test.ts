@@ -131,6 +131,17 @@ describe('kept on disk', () => {
     expect(open(folder).zone('cam0').policy.threshold).toBe(0.5)
   })
 
+  it('of an older version, before there were zones, are read', () => {
+    const folder = freshFolder()
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'settings.json'), '{"version":1,"cameras":{"cam0":{"threshold":0.61}},"values":{}}')
+    warnings.length = 0
+    const settings = open(folder)
+    expect(settings.zone('cam0').policy.threshold).toBe(0.61)
+    expect(settings.overrides).toMatchObject({ version: 2, zones: {} })
+    expect(warnings).toEqual([])
+  })
+
   it('in a folder that cannot be written a value takes effect but is not kept', async () => {
     const folder = freshFolder()
     mkdirSync(join(folder, '..'), { recursive: true })
