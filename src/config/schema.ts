@@ -9,6 +9,7 @@ import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
 import { groups } from './groups.js'
 import { mqtt, topicText } from './mqtt.js'
+import { influx, webhook } from './outputs.js'
 import { policy, policyOptions } from './policy.js'
 import { corner, region, share } from './region.js'
 import { models } from './models.js'
@@ -268,6 +269,8 @@ export const configSchema = z.strictObject({
         .describe('send results through the outbox too, numbered and acknowledged like events'),
     })
     .prefault({}),
+  webhook: webhook.prefault({}),
+  influx: influx.prefault({}),
   json: z.boolean().default(false).describe('one JSON object per line on stdout'),
   logLevel: logLevel.describe('minimum level of the log'),
 })

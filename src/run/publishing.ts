@@ -10,6 +10,7 @@ import type { Incoming, Message } from '../publish/mqtt.js'
 import { openDurableOutbox } from '../publish/outbox/durable.js'
 import { createPublisher, type Publisher } from '../publish/publisher.js'
 import type { PublisherOptions } from '../publish/publisher-options.js'
+import { openOutputs, type Outputs } from '../outputs/outputs.js'
 import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
 import type { Topics } from '../publish/topics.js'
 import { commandTable, type Commands } from './commands.js'
@@ -73,11 +74,26 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
       resultEveryMs: mqtt.resultEveryMs >= 0 ? mqtt.resultEveryMs : undefined,
       log,
     })
+    const outputs = await openOutputs(config, isClockSynced, log)
     await publisher.start()
-    return publisher
+    return withOutputs(publisher, outputs)
   } catch (error) {
     await outbox?.close()
     throw error
+  }
+}
+
+/** Events go to the outputs too, also where no broker is used. */
+function withOutputs(publisher: Publisher, outputs: Outputs): Publisher {
+  return {
+    ...publisher,
+    event(zone, type, decision, prediction) {
+      publisher.event(zone, type, decision, prediction)
+      outputs.event(zone, type, decision, prediction)
+    },
+    async close() {
+      await Promise.all([publisher.close(), outputs.close()])
+    },
   }
 }
 

@@ -1,4 +1,6 @@
 /** What is stored, once each, and up to which number a node's events are complete; with real databases. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import type { Database } from '../../src/collect/database.js'
 import type { CollectedEvent, CollectedGap, Series } from '../../src/collect/message.js'
@@ -6,6 +8,7 @@ import { prepareSchema, schemaVersion } from '../../src/collect/schema.js'
 import { openSqlite } from '../../src/collect/sqlite.js'
 import { save, type Batch } from '../../src/collect/store.js'
 import { cleanUp } from '../publish/mosquitto.js'
+import { projectRoot } from '../shared.js'
 import { closePostgres, emptyDatabase, hasPostgres } from './databases.js'
 
 const opened: Database[] = []
@@ -160,6 +163,27 @@ describe.each(['sqlite', 'postgres'] as const)('%s (PostgreSQL is skipped where 
     })
   })
 })
+
+it.skipIf(!hasPostgres)(
+  'every query of the Grafana dashboard runs on the tables (skipped without PostgreSQL)',
+  async () => {
+    const { database } = await emptyDatabase('postgres')
+    opened.push(database)
+    await prepareSchema(database)
+    const events = [event(1), event(2), event(4)]
+    await save(database, { events, gaps: [gap(9, 9, 1)], series: new Map([['dock1', fresh]]) })
+    const text = readFileSync(join(projectRoot, 'docs/grafana-fleet.json'), 'utf8')
+    const { panels } = JSON.parse(text) as { panels: { title: string; targets: { rawSql: string }[] }[] }
+    const results = new Map<string, number>()
+    for (const { title, targets } of panels)
+      for (const { rawSql } of targets) {
+        const sql = rawSql.replaceAll(/\$__timeFilter\((\w+)\)/g, "$1 > '2020-01-01'")
+        results.set(title, (await database.transaction((query) => query(sql))).length)
+      }
+    expect(results.size).toBe(7)
+    expect([...results.values()].every((rows) => rows >= 1)).toBe(true)
+  },
+)
 
 describe('SQLite', () => {
   it('that is full says so, stores nothing of the batch, and stores again when there is room', async () => {
