@@ -15,6 +15,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gapcam::InitImage(env, exports);
   gapcam::InitJpeg(env, exports);
   gapcam::InitMeasure(env, exports);
+  gapcam::InitTeach(env, exports);
   gapcam::InitCapture(env, exports, data);
   gapcam::InitControls(env, exports);
   gapcam::InitService(env, exports);

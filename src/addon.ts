@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Arithmetic } from './arithmetic.js'
 import { messageOf } from './errors.js'
 import type { NativeCapture, VideoControl, VideoDevice } from './addon-capture.js'
 import type { Frame, NativeFrame } from './frame.js'
@@ -153,7 +154,7 @@ export interface LensLayout {
   readonly offset: number
 }
 
-export interface Addon {
+export interface Addon extends Arithmetic {
   /** Maps a regular file privately. The mapping ends when the array is garbage collected. Throws if it cannot be mapped. */
   mapFile(path: string): Uint8Array
   /** Drops the pages under bytes of a mapped file from memory; a later access reads them again. */

@@ -27,6 +27,7 @@ void InitAnchor(Napi::Env env, Napi::Object exports);
 void InitImage(Napi::Env env, Napi::Object exports);
 void InitJpeg(Napi::Env env, Napi::Object exports);
 void InitMeasure(Napi::Env env, Napi::Object exports);
+void InitTeach(Napi::Env env, Napi::Object exports);
 void InitCapture(Napi::Env env, Napi::Object exports, AddonData* data);
 void InitControls(Napi::Env env, Napi::Object exports);
 void InitService(Napi::Env env, Napi::Object exports);

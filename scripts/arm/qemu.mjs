@@ -69,11 +69,13 @@ export class Board {
     }
   }
 
-  /** Runs Node with `args` and returns { instructions, fmla, bytesLoaded, bytesStored } of the whole process. */
-  count(args) {
+  /**
+   * Runs Node with `args` and returns { instructions, fmla, bytesLoaded, bytesStored } of the whole process. Without its
+   * just-in-time compilers (`isCompiling`), Node executes almost the same instructions in every run.
+   */
+  count(args, { isCompiling = false, env = {} } = {}) {
     const list = join(this.#folder, 'blocks.txt')
     rmSync(list, { force: true })
-    // Without its just-in-time compilers, Node executes almost the same instructions in every run.
     must(
       'qemu-aarch64',
       [
@@ -84,11 +86,11 @@ export class Board {
         '-plugin',
         join(this.#folder, 'blocks.so'),
         this.#node,
-        '--jitless',
+        ...(isCompiling ? [] : ['--jitless']),
         '--single-threaded',
         ...args,
       ],
-      { env: { ...process.env, GAPCAM_BLOCKS: list } },
+      { env: { ...process.env, ...env, GAPCAM_BLOCKS: list } },
     )
     if (!existsSync(list))
       throw new Error('qemu-aarch64 wrote no counts. Install qemu-user: qemu-user-static cannot load plugins')

@@ -131,7 +131,7 @@ function calibrationError(answers) {
 }
 
 /** Whether the written file answers as the head in memory does, on the first pictures of a task. */
-async function compareWithFile(task, { fit, answers }) {
+async function compareWithFile({ fit, answers }) {
   const place = mkdtempSync(join(tmpdir(), 'gapcam-tasks-'))
   const file = join(place, 'head.onnx')
   writeFileSync(file, teacher.write(fit.head))
@@ -158,10 +158,11 @@ for (const size of sizes) {
   for (const task of tasks) {
     const runs = []
     for (const files of draws[task.name][size].slice(0, Number(values.draws))) runs.push(await runDraw(task, files))
-    if (!values.fast && size === 5) await compareWithFile(task, runs[0])
+    if (!values.fast && size === 5) await compareWithFile(runs[0])
     byTask[task.name] = runs
   }
   results[size] = summary(byTask)
+  if (!values.json) print(size, results[size])
 }
 
 function summary(byTask) {
@@ -189,15 +190,11 @@ function summary(byTask) {
 }
 await teacher.close()
 if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`)
-else {
-  for (const [size, { accuracy, worst, calibration, calledUnknown: u, tasks: each }] of Object.entries(results)) {
-    process.stdout.write(
-      `${size} a state: ${accuracy} % right (worst task ${worst}), calibration error ${calibration} %, taught called unknown ${u.taught} % (worst ${u.worstTask}), other scenes ${u.other} %, covered, fog, night ${u.covered} %, black, overexposed, blurred ${u.spoiled} %\n`,
-    )
-    process.stdout.write(
-      `  ${Object.entries(each)
-        .map(([name, value]) => `${name} ${value}`)
-        .join(', ')}\n`,
-    )
-  }
+
+function print(size, { accuracy, worst, calibration, calledUnknown: u, tasks: each }) {
+  process.stdout.write(
+    `${size} a state: ${accuracy} % right (worst task ${worst}), calibration error ${calibration} %, taught called unknown ${u.taught} % (worst ${u.worstTask}), other scenes ${u.other} %, covered, fog, night ${u.covered} %, black, overexposed, blurred ${u.spoiled} %\n`,
+  )
+  const byTask = Object.entries(each).map(([name, value]) => `${name} ${value}`)
+  process.stdout.write(`  ${byTask.join(', ')}\n`)
 }

@@ -212,10 +212,10 @@ export class Review {
 
   async #grouped(looked: readonly Looked[]): Promise<PictureGroup[]> {
     if (looked.length === 0) return []
-    const { productsOf } = await import('../teach/products.js')
+    const { arithmetic } = await import('../teach/arithmetic.js')
     const vectors = compared(looked.map(({ vector }) => vector))
-    const products = await productsOf(vectors, vectors, this.#options.engine)
-    return groupsOf(Float64Array.from(products), looked.length).map((group) => groupOf(group, looked))
+    const products = await arithmetic().byteProducts(vectors, null, Uint32Array.of(vectors[0]!.length))
+    return groupsOf(products, looked.length).map((group) => groupOf(group, looked))
   }
 }
 

@@ -1,9 +1,9 @@
 /** A head: what teaching finds, from the vectors of the taught pictures. No file and no engine here. */
-import type { EngineOptions } from '../engine/engine.js'
+import { arithmetic } from './arithmetic.js'
 import { joined, meanOf, noveltyParts, partLength, partStart, type Part, type RawVector } from './features.js'
 import { noveltyCause, type NoveltyCause, type NoveltyLimits } from '../decision/novelty.js'
 import { nearestDistance, nearestDistances, noveltyLimits, type Distances, type SightStatistics } from './novelty.js'
-import { PairProducts, productsOf } from './products.js'
+import { PairProducts } from './products.js'
 import { fitRidge, type Ridge } from './ridge.js'
 
 /** One look at a taught picture. */
@@ -26,7 +26,10 @@ export interface Head {
   readonly bias: Float32Array
   /** Indices of the parts whose vectors tell what is novel. */
   readonly noveltyParts: readonly number[]
-  /** Their unit vectors over their number, joined, [taughtCount, length]: the product with unit vectors is the mean cosine. */
+  /**
+   * Their unit vectors over their number, joined, of the pictures as they are, [taughtCount, length]: the product with unit
+   * vectors is the mean cosine.
+   */
   readonly taught: Float32Array
   readonly taughtCount: number
   /** Null where a state has one picture: nothing tells how far its pictures lie apart. */
@@ -38,8 +41,6 @@ export interface Lesson {
   readonly states: readonly string[]
   readonly parts: readonly Part[]
   readonly looks: readonly TaughtLook[]
-  /** Raw vectors of ordinary pictures. */
-  readonly ordinary: readonly RawVector[]
   /** Raw vectors of pictures that are none of the states. */
   readonly none: readonly RawVector[]
 }
@@ -67,63 +68,52 @@ export interface FitMemory {
   readonly mean: Float32Array
   readonly vectors: WeakMap<RawVector, Float32Array>
   readonly pairs: PairProducts
+  /** Unit vectors of ordinary pictures, which tell what is novel. */
+  readonly ordinary: readonly Float32Array[]
 }
 
 /** An empty memory for a network; its ordinary pictures are always the same. */
-export function fitMemory(ordinary: readonly RawVector[], engine: EngineOptions): FitMemory {
-  return { mean: meanOf(ordinary), vectors: new WeakMap(), pairs: new PairProducts(engine) }
+export function fitMemory(ordinary: readonly RawVector[], parts: readonly Part[]): FitMemory {
+  const mean = meanOf(ordinary)
+  const units = ordinary.map((raw) => unitParts(raw, { mean, parts, indices: noveltyParts(parts) }))
+  return { mean, vectors: new WeakMap(), pairs: new PairProducts(), ordinary: units }
 }
 
-/** Fits a head. Every state needs a picture. The same looks in the same order give the same bits on one target. */
-export async function fitHead(lesson: Lesson, engine: EngineOptions, memory?: FitMemory): Promise<Fit> {
-  const { states, parts, looks, ordinary, none } = lesson
-  const { mean, vectors: known, pairs } = memory ?? fitMemory(ordinary, engine)
-  const vectors = looks.map(({ raw }) => {
-    const vector = known.get(raw) ?? joined(raw, mean, parts)
-    known.set(raw, vector)
-    return vector
-  })
+/** Fits a head. Every state needs a picture. The same looks in the same order give the same bits on every machine. */
+export async function fitHead(lesson: Lesson, memory: FitMemory): Promise<Fit> {
+  const { states, parts, looks, none } = lesson
+  const vectors = await vectorsOf(
+    looks.map(({ raw }) => raw),
+    parts,
+    memory,
+  )
   const groups = groupsOf(looks.map(({ picture }) => picture))
-  const ridge = fitRidge({
-    products: await pairs.of(vectors),
+  const ridge = await fitRidge({
+    products: await memory.pairs.of(vectors, lengthsOf(parts)),
     states: looks.map(({ state }) => state),
     stateCount: states.length,
     groups,
   })
   const fewest = Math.min(...states.map((_, s) => groups.filter(([i]) => looks[i!]!.state === s).length))
   const temperature = temperatureFor(fewest)
-  const { weights, bias } = linear(vectors, ridge, parts, temperature)
   const novelty = noveltyParts(parts)
-  const unit = (raw: RawVector): Float32Array => unitParts(raw, { mean, parts, indices: novelty })
-  const taught = looks.map(({ raw }) => unit(raw).map((value) => value / novelty.length))
   const firsts = groups.map(([first]) => first!)
+  const unit = (raw: RawVector): Float32Array => unitParts(raw, { mean: memory.mean, parts, indices: novelty })
+  const taught = firsts.map((first) => unit(looks[first]!.raw))
   const distances = await distancesOf(
-    {
-      taught,
-      units: firsts.map((first) => unit(looks[first]!.raw)),
-      firsts,
-      pictures: looks.map(({ picture }) => picture),
-    },
-    { ordinary: ordinary.map(unit), none: none.map(unit) },
-    engine,
+    { taught, ordinary: memory.ordinary, none: none.map(unit) },
+    lengthsOf(novelty.map((i) => parts[i]!)),
   )
-  const limits =
-    fewest < 2
-      ? null
-      : noveltyLimits(
-          distances,
-          firsts.map((first) => looks[first]!.sight),
-        )
+  const sights = firsts.map((first) => looks[first]!.sight)
   return {
     head: {
       states,
-      mean,
-      weights,
-      bias,
+      mean: memory.mean,
+      ...(await linear(vectors, ridge, parts, temperature)),
       noveltyParts: novelty,
-      taught: concatenated(taught),
+      taught: concatenated(taught).map((value) => value / novelty.length),
       taughtCount: taught.length,
-      limits,
+      limits: fewest < 2 ? null : noveltyLimits(distances, sights),
     },
     ridge,
     temperature,
@@ -131,27 +121,33 @@ export async function fitHead(lesson: Lesson, engine: EngineOptions, memory?: Fi
   }
 }
 
-/** Distances to the nearest taught look, in one product on the engine. */
+const lengthsOf = (parts: readonly Part[]): Uint32Array => Uint32Array.from(parts, partLength)
+
+/** Joined vectors of looks; those that were made before are taken from the memory. */
+async function vectorsOf(
+  raw: readonly RawVector[],
+  parts: readonly Part[],
+  { mean, vectors }: FitMemory,
+): Promise<readonly Float32Array[]> {
+  const fresh = [...new Set(raw.filter((each) => !vectors.has(each)))]
+  if (fresh.length > 0) {
+    const weights = Float32Array.from(parts, ({ weight }) => weight)
+    const made = await arithmetic().joinVectors(fresh, mean, lengthsOf(parts), weights)
+    fresh.forEach((each, i) => vectors.set(each, made.subarray(i * mean.length, (i + 1) * mean.length)))
+  }
+  return raw.map((each) => vectors.get(each)!)
+}
+
+/** Distances to the nearest taught picture, the mean over the parts. */
 async function distancesOf(
-  {
-    taught,
-    units,
-    firsts,
-    pictures,
-  }: {
-    readonly taught: readonly Float32Array[]
-    readonly units: readonly Float32Array[]
-    readonly firsts: readonly number[]
-    readonly pictures: readonly number[]
-  },
-  { ordinary, none }: { readonly ordinary: readonly Float32Array[]; readonly none: readonly Float32Array[] },
-  engine: EngineOptions,
+  { taught, ordinary, none }: Readonly<Record<'taught' | 'ordinary' | 'none', readonly Float32Array[]>>,
+  lengths: Uint32Array,
 ): Promise<Distances> {
-  const rows = [...units, ...ordinary, ...none]
-  const isOwn = (i: number, j: number): boolean => i < firsts.length && pictures[firsts[i]!] === pictures[j]
-  const all = nearestDistances(await productsOf(rows, taught, engine), taught.length, isOwn)
-  const end = firsts.length + ordinary.length
-  return { taught: all.slice(0, firsts.length), ordinary: all.slice(firsts.length, end), none: all.slice(end) }
+  const products = await arithmetic().byteProducts([...taught, ...ordinary, ...none], taught, lengths)
+  const cosines = products.map((value) => value / lengths.length)
+  const all = nearestDistances(cosines, taught.length, (i, j) => i === j)
+  const end = taught.length + ordinary.length
+  return { taught: all.slice(0, taught.length), ordinary: all.slice(taught.length, end), none: all.slice(end) }
 }
 
 /** What a head says of a picture. */
@@ -200,35 +196,20 @@ export function groupsOf(keys: readonly number[]): readonly (readonly number[])[
   return [...groups.values()]
 }
 
-function linear(
+async function linear(
   vectors: readonly Float32Array[],
   { alpha, intercept }: Ridge,
   parts: readonly Part[],
   temperature: number,
-): { weights: Float32Array; bias: Float32Array } {
+): Promise<Pick<Head, 'weights' | 'bias'>> {
   const states = intercept.length
-  const length = vectors[0]!.length
-  const sums = new Float64Array(length * states)
-  const nothing = new Float32Array(length)
-  // Four vectors at a time, so that each sum is read and written less often.
-  for (let i = 0; i < vectors.length; i += 4) {
-    const [a, b, c, d] = [0, 1, 2, 3].map((k) => vectors[i + k] ?? nothing) as [
-      Float32Array,
-      Float32Array,
-      Float32Array,
-      Float32Array,
-    ]
-    for (let s = 0; s < states; s++) {
-      const [p, q, r, t] = [0, 1, 2, 3].map((k) => alpha[(i + k) * states + s] ?? 0) as [number, number, number, number]
-      const start = s * length
-      for (let k = 0; k < length; k++) sums[start + k]! += p * a[k]! + q * b[k]! + (r * c[k]! + t * d[k]!)
-    }
-  }
+  const sums = await arithmetic().weightedSums(vectors, Float32Array.from(alpha), states)
+  const length = sums.length / states
   const weights = new Float32Array(sums.length)
   parts.forEach((part, p) => {
-    const start = partStart(parts, p)
+    const [start, factor] = [partStart(parts, p), part.weight * temperature]
     for (let k = start; k < start + partLength(part); k++)
-      for (let s = 0; s < states; s++) weights[k * states + s] = sums[s * length + k]! * part.weight * temperature
+      for (let s = 0; s < states; s++) weights[k * states + s] = sums[s * length + k]! * factor
   })
   return { weights, bias: Float32Array.from(intercept, (value) => value * temperature) }
 }

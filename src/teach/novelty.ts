@@ -36,7 +36,7 @@ export function nearestDistance(vector: Float32Array, others: readonly Float32Ar
  * that do not count.
  */
 export function nearestDistances(
-  products: Float32Array,
+  products: ArrayLike<number>,
   others: number,
   skip: (vector: number, other: number) => boolean = () => false,
 ): readonly number[] {
@@ -49,7 +49,7 @@ export function nearestDistances(
 
 /** Distances to the nearest taught picture. */
 export interface Distances {
-  /** Of each taught picture to the others: the looks at one picture do not count as neighbours of each other. */
+  /** Of each taught picture to the others. */
   readonly taught: readonly number[]
   readonly ordinary: readonly number[]
   /** Of pictures that must be novel. */

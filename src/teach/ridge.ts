@@ -2,8 +2,10 @@
  * Kernel ridge regression from vectors to states (one column a state, 1 for its pictures, 0 for the others), with the exact
  * errors of leaving pictures out. With K the products of all vectors, centred, the solution is α = (K + λ n I)⁻¹ Y; leaving a
  * group B out changes its rows by e = (λ n M_BB - 1/n)⁻¹ λ n α_B with M the inverse (the block form of Allen's PRESS).
- * All sums are in double precision and in a fixed order, so the same vectors give the same bits everywhere.
+ * All sums are in double precision and in a fixed order, so the same products give the same bits everywhere.
  */
+import { arithmetic } from './arithmetic.js'
+import { rowProduct } from './plain.js'
 
 /** A fitted regression. Matrices are row-major. */
 export interface Ridge {
@@ -33,9 +35,11 @@ export interface RidgeProblem {
 const lambdas = [1e-5, 1e-3, 1e-1]
 
 /** Fits with the λ whose squared leave-one-group-out error is least. */
-export function fitRidge(problem: RidgeProblem): Ridge {
+export async function fitRidge(problem: RidgeProblem): Promise<Ridge> {
   const tried = canLeaveOut(problem) ? lambdas : lambdas.slice(0, 1)
-  const fits = tried.map((lambda) => solve(problem, lambda))
+  const { centred, means } = centre(problem.products, problem.states.length)
+  const fits: Ridge[] = []
+  for (const lambda of tried) fits.push(await solve(problem, { centred, means, lambda }))
   return fits.reduce((best, fit) => (errorOf(problem, fit) < errorOf(problem, best) ? fit : best))
 }
 
@@ -53,13 +57,21 @@ function errorOf({ states, stateCount }: RidgeProblem, { leftOut }: Ridge): numb
   }, 0)
 }
 
-function solve(problem: RidgeProblem, lambda: number): Ridge {
-  const { products, states, stateCount } = problem
+interface Centred {
+  /** K minus the means of its rows and columns plus the mean of all. */
+  readonly centred: Float64Array
+  /** Of the rows. */
+  readonly means: Float64Array
+}
+
+async function solve(
+  problem: RidgeProblem,
+  { centred, means, lambda }: Centred & { readonly lambda: number },
+): Promise<Ridge> {
+  const { states, stateCount } = problem
   const n = states.length
-  const { centred, means } = centre(products, n)
   const weight = lambda * n
-  for (let i = 0; i < n; i++) centred[i * n + i]! += weight
-  const root = inverseRoot(centred, n)
+  const root = rowsOf(await arithmetic().inverseRoot(centred, n, weight), n)
   const shares = Float64Array.from({ length: stateCount }, (_, s) => states.filter((state) => state === s).length / n)
   const alpha = alphaOf(root, states, shares)
   const intercept = shares.map(
@@ -76,71 +88,41 @@ function solve(problem: RidgeProblem, lambda: number): Ridge {
 }
 
 /** α = M (Y - shares), with the columns of the factor's inverse: first L⁻¹, then its transpose. */
-function alphaOf(root: Float64Array, states: readonly number[], shares: Float64Array): Float64Array {
+function alphaOf(root: readonly Float64Array[], states: readonly number[], shares: Float64Array): Float64Array {
   const [n, count] = [states.length, shares.length]
-  const half = new Float64Array(n * count)
+  const half = rowsOf(new Float64Array(n * count), n)
   const alpha = new Float64Array(n * count)
-  for (let c = 0; c < n; c++)
-    for (let s = 0; s < count; s++) {
+  root.forEach((row, c) => {
+    half.forEach((sums, s) => {
       const target = (states[c] === s ? 1 : 0) - shares[s]!
-      for (let k = c; k < n; k++) half[s * n + k]! += root[c * n + k]! * target
-    }
-  for (let c = 0; c < n; c++)
-    for (let s = 0; s < count; s++) alpha[c * count + s] = spanProduct(root, c * n, half, s * n, c, n)
+      for (let k = c; k < n; k++) sums[k]! += row[k]! * target
+    })
+  })
+  root.forEach((row, c) => {
+    half.forEach((sums, s) => {
+      alpha[c * count + s] = rowProduct(row, sums, { from: c, to: n })
+    })
+  })
   return alpha
 }
 
-/** K minus the means of rows and columns plus the mean of all; `means` are those of the rows. */
-function centre(products: Float64Array, n: number): { centred: Float64Array; means: Float64Array } {
+function centre(products: Float64Array, n: number): Centred {
   const means = new Float64Array(n)
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) means[i]! += products[i * n + j]!
     means[i]! /= n
   }
   const mean = means.reduce((sum, value) => sum + value, 0) / n
-  const centred = products.map((value, at) => value - means[Math.floor(at / n)]! - means[at % n]! + mean)
+  const centred = new Float64Array(n * n)
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < n; j++) centred[i * n + j] = products[i * n + j]! - means[i]! - means[j]! + mean
   return { centred, means }
-}
-
-/**
- * The columns of L⁻¹, each as a row, of a symmetric positive definite matrix L Lᵀ: entry (i, j) of its inverse is the product of
- * rows i and j. The inverse itself is needed only within groups.
- */
-function inverseRoot(matrix: Float64Array, n: number): Float64Array {
-  const factor = matrix
-  for (let j = 0; j < n; j++) {
-    for (let i = j; i < n; i++) {
-      const sum = factor[i * n + j]! - spanProduct(factor, i * n, factor, j * n, 0, j)
-      factor[i * n + j] = i === j ? Math.sqrt(Math.max(sum, Number.MIN_VALUE)) : sum / factor[j * n + j]!
-    }
-  }
-  const root = new Float64Array(n * n)
-  for (let c = 0; c < n; c++) {
-    root[c * n + c] = 1 / factor[c * n + c]!
-    for (let i = c + 1; i < n; i++)
-      root[c * n + i] = -spanProduct(factor, i * n, root, c * n, c, i) / factor[i * n + i]!
-  }
-  return root
-}
-
-/** The product of two rows between two columns, in four sums. */
-function spanProduct(a: Float64Array, rowA: number, b: Float64Array, rowB: number, from: number, to: number): number {
-  let [s, t, u, v] = [0, 0, 0, 0]
-  let k = from
-  for (; k + 3 < to; k += 4) {
-    s += a[rowA + k]! * b[rowB + k]!
-    t += a[rowA + k + 1]! * b[rowB + k + 1]!
-    u += a[rowA + k + 2]! * b[rowB + k + 2]!
-    v += a[rowA + k + 3]! * b[rowB + k + 3]!
-  }
-  for (; k < to; k++) s += a[rowA + k]! * b[rowB + k]!
-  return s + t + (u + v)
 }
 
 interface Solved {
   readonly alpha: Float64Array
-  /** See `inverseRoot`. */
-  readonly root: Float64Array
+  /** Columns of L⁻¹ as rows: entry (i, j) of the inverse is the product of rows i and j. It is needed only within groups. */
+  readonly root: readonly Float64Array[]
   readonly weight: number
 }
 
@@ -150,7 +132,7 @@ function leaveOut({ states, stateCount, groups }: RidgeProblem, { alpha, root, w
   for (const group of groups) {
     const size = group.length
     const system = group.flatMap((i) =>
-      group.map((j) => weight * spanProduct(root, i * n, root, j * n, Math.max(i, j), n) - 1 / n),
+      group.map((j) => weight * rowProduct(root[i]!, root[j]!, { from: Math.max(i, j), to: n }) - 1 / n),
     )
     const sides = group.flatMap((i) =>
       Array.from({ length: stateCount }, (_, s) => weight * alpha[i * stateCount + s]!),
@@ -182,6 +164,9 @@ function solveSmall(matrix: readonly number[], sides: readonly number[], n: numb
   }
   return b.map((value, at) => value / a[Math.floor(at / columns) * n + Math.floor(at / columns)]!)
 }
+
+const rowsOf = (matrix: Float64Array, length: number): readonly Float64Array[] =>
+  Array.from({ length: matrix.length / length }, (_, row) => matrix.subarray(row * length, (row + 1) * length))
 
 function swapRows(matrix: Float64Array, columns: number, i: number, j: number): void {
   if (i === j) return

@@ -83,19 +83,15 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
     height: pixels.height,
   }
   const network = networkOf(model)
-  let ordinary: Promise<{ readonly known: readonly RawVector[]; readonly memory: FitMemory }> | null = null
+  let memory: Promise<FitMemory> | null = null
   return {
     ...looker,
     parts,
     model,
     network,
     async fit(states, looks, none) {
-      ordinary ??= ordinaryVectors(looker, network, options.ordinary).then((vectors) => ({
-        known: vectors,
-        memory: fitMemory(vectors, engine),
-      }))
-      const { known, memory } = await ordinary
-      return fitHead({ states, parts, looks, ordinary: known, none: none.map(({ raw }) => raw) }, engine, memory)
+      memory ??= ordinaryVectors(looker, network, options.ordinary).then((vectors) => fitMemory(vectors, parts))
+      return fitHead({ states, parts, looks, none: none.map(({ raw }) => raw) }, await memory)
     },
     write(head) {
       return serializeModel(withHead(backbone, parts, pixels, head), manifestMetadata(manifestOf(head, pixels)))

@@ -26,7 +26,7 @@ it('the limit lies between the taught pictures and ordinary ones, and below pict
   const inner = nearestDistances(productsIn(taught, taught), 4, (i, j) => pictures[i] === pictures[j])
   const outer = distances(ordinary, taught)
   const limits = noveltyLimits({ taught: inner, ordinary: outer, none: [] }, sights)
-  // The looks at one picture are no neighbours of each other: 0 and 20 degrees are 19 apart from the other picture.
+  // A picture is no neighbour of itself: 0 and 20 degrees are 19 apart from the other picture.
   const inside = distance(20)
   expect(limits.distance).toBeCloseTo(inside + 0.1 * (distance(69) - inside), 5)
   const none = distances([unit(25)], taught)

@@ -36,9 +36,9 @@ function predict(fit: Ridge, vectors: readonly Float64Array[], vector: Float64Ar
   )
 }
 
-it('left-out predictions equal those of fits that never saw the group', () => {
+it('left-out predictions equal those of fits that never saw the group', async () => {
   const { vectors, states, groups } = samples(9)
-  const fit = fitRidge({ products: productsOf(vectors), states, stateCount, groups })
+  const fit = await fitRidge({ products: productsOf(vectors), states, stateCount, groups })
   for (const group of groups) {
     const rest = vectors.map((_, i) => i).filter((i) => !group.includes(i))
     const others = rest.map((i) => vectors[i]!)
@@ -82,16 +82,16 @@ function refitWith(vectors: readonly Float64Array[], states: readonly number[], 
   return { alpha, intercept, lambda, leftOut: new Float64Array(), leftOutBy: () => new Float64Array() }
 }
 
-it('a state with one picture keeps the weakest regularisation', () => {
+it('a state with one picture keeps the weakest regularisation', async () => {
   const { vectors, states, groups } = samples(3)
-  const fit = fitRidge({ products: productsOf(vectors), states, stateCount, groups })
+  const fit = await fitRidge({ products: productsOf(vectors), states, stateCount, groups })
   expect(fit.lambda).toBe(1e-5)
 })
 
-it('a wrong state among many is predicted by its neighbours', () => {
+it('a wrong state among many is predicted by its neighbours', async () => {
   const { vectors, states, groups } = samples(30)
   const wrong = states.map((state, i) => (groups[4]!.includes(i) ? (state + 1) % stateCount : state))
-  const fit = fitRidge({ products: productsOf(vectors), states: wrong, stateCount, groups })
+  const fit = await fitRidge({ products: productsOf(vectors), states: wrong, stateCount, groups })
   const [first] = groups[4]!
   const row = fit.leftOut.subarray(first! * stateCount, (first! + 1) * stateCount)
   expect(row.indexOf(Math.max(...row))).toBe(states[first!])
