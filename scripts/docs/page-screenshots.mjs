@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Takes the screenshots of docs/page.md, docs/zones.md and docs/teach.md: runs gapcam on the photographs of this repository and
-// opens its page in Debian's Chromium, as on a phone in dark colours and on a desktop in light ones.
+// Takes the screenshots of docs/page.md and docs/zones.md: runs gapcam on the photographs of this repository and opens its page in
+// Debian's Chromium, as on a phone in dark colours and on a desktop in light ones. Those of docs/teach.md: scripts/try/teach.mjs.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const photos = join(root, 'models/photos')
 
 if (process.argv.includes('--help')) {
   console.log(
-    'node scripts/docs/page-screenshots.mjs [FOLDER]: writes page-, zones- and teach- with phone.png and desktop.png (default: into docs)',
+    'node scripts/docs/page-screenshots.mjs [FOLDER]: writes page- and zones- with phone.png and desktop.png (default: into docs)',
   )
   process.exit(0)
 }
@@ -59,13 +59,6 @@ async function shoot(browser, url, what, prepare) {
 }
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-const write = async (url, method, path, body) => {
-  const headers = { 'x-gapcam': '1', 'content-type': 'application/json' }
-  const answer = await fetch(`${url}${path}`, { method, headers, body: JSON.stringify(body) })
-  if (!answer.ok) throw new Error(await answer.text())
-  return answer.json()
-}
-
 const browser = await chromium.launch(chromiumOptions)
 try {
   await withPage('bench', { holdMs: 6000 }, async (url) => {
@@ -97,32 +90,6 @@ try {
     await shoot(browser, `${url}/#zones`, 'zones', async (page) => {
       await page.locator('.zone-row', { hasText: 'Perch' }).click()
       await page.waitForFunction(() => Number(document.querySelector('.zone-card .score')?.textContent) > 0.5)
-      await page.waitForTimeout(2500)
-    })
-  })
-
-  // One photograph after the other is taught under what it shows: a still camera of one place is not among them.
-  await withPage('table', { holdMs: 4000 }, async (url) => {
-    await write(url, 'PUT', '/api/cameras/table/zones/plate', { values: { name: 'Plate', region: [0, 0, 1, 1] } })
-    const states = [
-      [/cat|tabby/, 'cat'],
-      [/hot ?dog/, 'food'],
-      [/chickadee|macaw/, 'bird'],
-    ]
-    const seen = new Map()
-    for (let i = 0; i < 60 && [...seen.values()].reduce((sum, n) => sum + n, 0) < 8; i++) {
-      await wait(1000)
-      const { cameras } = await (await fetch(`${url}/api/state`)).json()
-      const [, state] = states.find(([pattern]) => pattern.test(cameras[0].label)) ?? []
-      if (state === undefined || (seen.get(cameras[0].label) ?? 0) >= 2) continue
-      await write(url, 'POST', '/api/teach/table%2Fplate/capture', { state }).then(
-        () => seen.set(cameras[0].label, (seen.get(cameras[0].label) ?? 0) + 1),
-        // The picture has changed between the label and the capture.
-        (error) => console.error(error.message),
-      )
-    }
-    await shoot(browser, `${url}/#teach`, 'teach', async (page) => {
-      await page.getByText('Your states answer here.').waitFor()
       await page.waitForTimeout(2500)
     })
   })

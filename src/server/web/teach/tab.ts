@@ -29,7 +29,7 @@ export class TeachTab {
   readonly #said = el('p', { class: 'note', role: 'status' })
   readonly #undo = el('button', { type: 'button' }, text.undo)
   readonly #serve = el('button', { type: 'button', hidden: true }, text.serve)
-  readonly #capture = createCapture({ capture: (state) => this.#change('POST', '/capture', { state }) })
+  readonly #capture = createCapture({ capture: (state) => this.#take(state) })
   readonly #goodness = createGoodness({
     pathOf: (picture) => this.#thumbnailOf(picture),
     onMove: (picture, state) => void this.#change('PUT', `/pictures/${picture}`, { state }),
@@ -48,6 +48,9 @@ export class TeachTab {
   readonly controls: HTMLElement
   /** Key of what is taught. */
   #key = ''
+  #pictureIds: readonly string[] = []
+  /** Keys of all that can be taught. */
+  #known: ReadonlySet<string> = new Set()
   #isShown = false
   #timer = 0
 
@@ -120,8 +123,10 @@ export class TeachTab {
       this.#target.replaceChildren(...targets.map(({ key, name }) => el('option', { value: key }, name)))
       this.#target.dataset['shown'] = wanted
       const isThere = targets.some(({ key }) => key === this.#key)
-      // A zone that was drawn is what people want to teach.
-      this.choose(isThere ? this.#key : (targets.at(-1)?.key ?? ''))
+      // A zone that was just drawn is what people want to teach.
+      const fresh = this.#known.size === 0 ? targets : targets.filter(({ key }) => !this.#known.has(key))
+      this.#known = new Set(targets.map(({ key }) => key))
+      this.choose(fresh.at(-1)?.key ?? (isThere ? this.#key : (targets.at(-1)?.key ?? '')))
     }
     const said = camera.zones.find(({ key }) => key === this.#key) ?? camera
     setText(this.#now, text.now(`${saidBy(said)}${said.reason === null ? ` ${said.score.toFixed(2)}` : ''}`))
@@ -154,6 +159,7 @@ export class TeachTab {
   }
 
   #show(status: TeachStatus): void {
+    this.#pictureIds = status.pictures.map(({ id }) => id)
     this.#capture.update(status)
     this.#goodness.update(status)
     this.#drift.update(status)
@@ -167,13 +173,23 @@ export class TeachTab {
     this.#again(status.isFitting ? fittingMs : idleMs)
   }
 
-  async #change(method: 'PUT' | 'POST' | 'DELETE', below: string, body?: unknown): Promise<void> {
+  /** Teaches the present picture. */
+  async #take(state: string | null): Promise<void> {
+    const before = new Set(this.#pictureIds)
+    const isDone = await this.#change('POST', '/capture', { state })
+    if (isDone && this.#pictureIds.every((id) => before.has(id))) this.#events.tell(text.same)
+  }
+
+  /** Resolves with whether the change was made. */
+  async #change(method: 'PUT' | 'POST' | 'DELETE', below: string, body?: unknown): Promise<boolean> {
     const key = this.#key
     try {
       const status = await send<TeachStatus>(method, `${this.#path}${below}`, body)
       if (key === this.#key) this.#show(status)
+      return true
     } catch (error) {
       this.#events.onFault(error)
+      return false
     }
   }
 

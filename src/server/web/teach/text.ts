@@ -14,6 +14,7 @@ export const teachText = {
   count: (n: number) => `${n} ${n === 1 ? 'picture' : 'pictures'}`,
   capture: (state: string, n: number) => `Teach ${state}, ${n} ${n === 1 ? 'picture' : 'pictures'} so far`,
   undo: 'Undo',
+  same: 'No new picture was taught: this one is taught already',
   fitting: 'Fitting…',
   untaught: 'Nothing is taught yet: the zone answers with its own model.',
   serving: 'Your states answer here.',
