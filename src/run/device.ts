@@ -13,7 +13,7 @@ export interface DeviceParts {
   /** Default: each camera has only its own question. */
   readonly zones?: readonly AnnouncedZone[] | undefined
   readonly version: string
-  readonly classifier: Pick<Classifier, 'heat' | 'labels' | 'modelId' | 'version' | 'sha256'>
+  readonly classifier: Pick<Classifier, 'heat' | 'labels' | 'modelId' | 'version' | 'sha256' | 'task'>
   readonly board: BoardReader
   readonly pageUrl?: string | undefined
 }
@@ -37,6 +37,7 @@ export async function describeDevice(parts: DeviceParts): Promise<Device> {
       version: ownVersion,
       labels,
       hasHeat: 'heat' in classifier.heat,
+      hasBoxes: classifier.task === 'detect',
       board: boardName(name),
       pageUrl,
       health: {
@@ -67,6 +68,7 @@ export function zoneFactsOf(
               name,
               labels: classifier?.labels ?? [],
               hasHeat: classifier !== null && 'heat' in classifier.heat,
+              hasBoxes: classifier?.task === 'detect',
               // A taught head has the name of its model instead of a path.
               ...(classifier !== null && classifier.path === model ? { taught: classifier.labels } : {}),
             },

@@ -186,6 +186,18 @@ export const pictureHeader = z.object({
     .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
     .nullable()
     .describe('the box around the strongest evidence for the label'),
+  boxes: z
+    .array(
+      z.object({
+        label: z.string(),
+        score: z.number(),
+        x: z.number(),
+        y: z.number(),
+        width: z.number(),
+        height: z.number(),
+      }),
+    )
+    .describe('what a detector found, in shares of the frame; `label` is that of the second model where there is one'),
   isElsewhere: z.boolean().describe('the evidence lies outside the watched region'),
   problem: z.string().nullable().describe('a problem of the lens or the view, such as blurred or covered'),
   heat: z

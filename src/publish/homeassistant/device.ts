@@ -9,6 +9,8 @@ export interface ZoneFacts {
   /** Every label of its model; empty where that did not load. */
   readonly labels: readonly string[]
   readonly hasHeat: boolean
+  /** Whether its model says where things are. */
+  readonly hasBoxes?: boolean | undefined
   /** The states that it was taught; absent where it uses another model. */
   readonly taught?: readonly string[] | undefined
 }
@@ -37,6 +39,8 @@ export interface DeviceFacts {
    * `expiresS`: seconds after which what it said last is too old; absent: never.
    */
   readonly once?: { readonly expiresS?: number | undefined } | undefined
+  /** Whether the node's model says where things are. */
+  readonly hasBoxes?: boolean | undefined
   /** Whether C/heat has pictures. */
   readonly hasHeat: boolean
   /** Where the page is, with scheme; absent while it listens on loopback. */

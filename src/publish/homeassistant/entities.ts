@@ -1,5 +1,6 @@
 /** Home Assistant's entities, as components of a discovery message: those of a camera, of its zones, and of the node. */
 import { eventTypes, unknownLabel } from '../../decision/decision.js'
+import { countEntity } from './count-entity.js'
 import type { DeviceFacts, ZoneFacts } from './device.js'
 import { labelSlugs, slug } from './slugs.js'
 import { labelTemplate, optionsOf } from './states.js'
@@ -31,7 +32,7 @@ function maker(uniquePrefix: string, objectPrefix: string): Make {
 
 /** The entities of a camera and its own question; `prefix` begins their entity ids. */
 export function cameraEntities(facts: DeviceFacts, topics: Topics, camera: string, prefix: string): Entities {
-  const { node, labels, hasHeat, withoutOwn = [] } = facts
+  const { node, labels, hasHeat, hasBoxes = false, withoutOwn = [] } = facts
   const make = maker(`gapcam_${node}_${camera}`, prefix)
   const topic = (name: CameraTopic): string => topics.camera(name, camera).topic
   const seen = seenOf(topics, camera)
@@ -44,6 +45,7 @@ export function cameraEntities(facts: DeviceFacts, topics: Topics, camera: strin
   if (withoutOwn.includes(camera)) return ofDevice
   return {
     ...labelEntities(make, topic('state'), labels, seen),
+    ...(hasBoxes ? { count: countEntity(make, topic('state'), seen) } : {}),
     camera_ok: ofDevice.camera_ok,
     problem: problemEntity(make, topic, seen),
     ...snapshotEntities(make, topic, seen, place),
@@ -61,7 +63,7 @@ export function cameraEntities(facts: DeviceFacts, topics: Topics, camera: strin
 export function zoneEntities(
   { node }: DeviceFacts,
   topics: Topics,
-  { camera, id, name, labels, hasHeat, taught }: ZoneFacts,
+  { camera, id, name, labels, hasHeat, hasBoxes = false, taught }: ZoneFacts,
   { prefix, slug: own }: { readonly prefix: string; readonly slug: string },
 ): Entities {
   const bare = maker(`gapcam_${node}_${camera}_zone_${id}`, `${prefix}_${own}`)
@@ -72,6 +74,7 @@ export function zoneEntities(
   const place = { camera, zone: id, request: topics.node('request').topic }
   const entities = {
     ...labelEntities(make, topic('state'), labels, seen),
+    ...(hasBoxes ? { count: countEntity(make, topic('state'), seen) } : {}),
     ...snapshotEntities(make, topic, seen, place),
     ...(hasHeat ? heatEntities(make, topic, seen, place) : {}),
     time: timeEntity(make, topic('state'), seen),
@@ -185,6 +188,7 @@ const eventFields = [
   "'score': value_json.score",
   "'reason': value_json.reason|default('')",
   "'problem': value_json.problem|default('none')",
+  "'visit': value_json.visit|default({})",
   "'looking_elsewhere': value_json.looking_elsewhere|default(false)",
   "'id': value_json.id",
   "'ts': value_json.ts",

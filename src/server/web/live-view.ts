@@ -2,6 +2,7 @@
 import type { PictureHeader, Region } from '../messages.js'
 import { el, setText, svg } from './dom.js'
 import { boxToFrame, boxToView, tidy, type Box, type View } from './geometry.js'
+import { createBoxLayer } from './box-layer.js'
 import { createHeatLayer } from './heat-layer.js'
 import { allowDrawing } from './region-drawing.js'
 import { text } from './text.js'
@@ -29,8 +30,9 @@ export function createLiveView(onRegion: (region: Region) => void, layers: reado
   const picture = el('canvas', { class: 'picture', role: 'img', 'aria-label': label, width: 640, height: 480 })
   const heat = createHeatLayer()
   const { overlay, mask, roiBox, focusBox, draft } = createOverlay()
+  const boxes = createBoxLayer()
   const note = el('p', { class: 'live-view-note', role: 'status' }, text.picture.none)
-  const element = el('div', { class: 'live-view' }, picture, heat.element, overlay, ...layers, note)
+  const element = el('div', { class: 'live-view' }, picture, heat.element, overlay, boxes.element, ...layers, note)
   let view: View = { rotate: 0, flipX: false, flipY: false }
   let isFocusVisible = true
   const region = allowDrawing(
@@ -53,11 +55,13 @@ export function createLiveView(onRegion: (region: Region) => void, layers: reado
       picture.setAttribute('aria-label', text.picture.of(header.camera, header.label))
       picture.dataset['seq'] = String(header.seq)
       heat.draw(header.heat, seen)
+      boxes.draw(header.boxes, view)
     },
     layers(visible) {
       heat.show(visible.heat)
       isFocusVisible = visible.focus
       if (!isFocusVisible) place(focusBox, null)
+      boxes.show(visible.focus)
     },
     roi: (box) => place(roiBox, box && boxToView(box, view)),
     drawing(isOn) {
