@@ -11,6 +11,18 @@
 
 namespace gapcam_test {
 
+// How many of `count` random cases this build computes: all, or under a sanitizer, where each costs many times as much,
+// the first of them.
+constexpr int SampleOf(int count) {
+#if defined(__SANITIZE_THREAD__)
+  return count / 8;
+#elif defined(__SANITIZE_ADDRESS__)
+  return count / 3;
+#else
+  return count;
+#endif
+}
+
 // A tensor of a case. An absent optional tensor has an empty shape.
 struct Operand {
   PlanBuilder::Shape shape;

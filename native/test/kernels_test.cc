@@ -15,7 +15,7 @@ using gapcam::Executor;
 using gapcam::StepKind;
 using gapcam::Target;
 
-constexpr int kCasesPerKind = 250, kCasesOfConv = 700;
+constexpr int kCasesPerKind = SampleOf(250), kCasesOfConv = SampleOf(700);
 // Relative to the magnitude of an element's terms. A sum of 600 terms in single precision is off by a few 1e-7 of it.
 constexpr double kTolerance = 2e-6;
 

@@ -13,7 +13,7 @@ using gapcam::PlanType;
 using gapcam::StepKind;
 using gapcam::Target;
 
-constexpr int kCasesPerKind = 250, kCasesOfConv = 500;
+constexpr int kCasesPerKind = SampleOf(250), kCasesOfConv = SampleOf(500);
 
 void CompareExactly(const Case& c, const std::vector<Answer>& answers, const Target& target, const CaseRun& run) {
   for (size_t o = 0; o < c.outputs.size(); ++o) {

@@ -14,7 +14,8 @@ void ForEachUsableTarget(const Check& check) {
 }
 
 #if defined(__x86_64__)
-// Targets of VNNI with emulated instructions (emulated_*.cc), for machines that have AVX2.
+// Targets of VNNI with emulated instructions (emulated_*.cc), for machines that have AVX2. A build has those that
+// GAPCAM_EMULATED names.
 extern const gapcam::Target kEmulatedAvxVnni, kEmulatedAvx512Vnni;
 #endif
 
@@ -23,8 +24,12 @@ template <typename Check>
 void ForEachIntegerTarget(const Check& check) {
   ForEachUsableTarget(check);
 #if defined(__x86_64__)
-  for (const gapcam::Target* target : {&kEmulatedAvxVnni, &kEmulatedAvx512Vnni})
-    if (!target->unsupported()) check(*target);
+#if defined(GAPCAM_EMULATES_AVXVNNI)
+  if (!kEmulatedAvxVnni.unsupported()) check(kEmulatedAvxVnni);
+#endif
+#if defined(GAPCAM_EMULATES_AVX512VNNI)
+  if (!kEmulatedAvx512Vnni.unsupported()) check(kEmulatedAvx512Vnni);
+#endif
 #endif
 }
 
