@@ -82,9 +82,10 @@ const scenarios = {
     }
     const rssMb = Math.round(process.memoryUsage().rss / 2 ** 20)
     const ledger = fork(join(root, 'scripts/fleet/ledger.mjs'), [broker.url, nodes.length, eventsEach].map(String))
+    const isReady = once(ledger, 'message')
     await broker.start()
     const backMs = performance.now()
-    await once(ledger, 'message')
+    await isReady
     const count = async () => {
       ledger.send('count')
       return (await once(ledger, 'message'))[0]

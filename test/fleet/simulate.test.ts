@@ -8,7 +8,7 @@ import { projectRoot } from '../shared.js'
 afterEach(endAll)
 
 describe.skipIf(!hasMosquitto)('two hundred virtual nodes (skipped where mosquitto is not installed)', () => {
-  it.each(['restart', 'rollout'])(
+  it.each(['restart', 'backlog', 'rollout'])(
     'hold the scenario %s',
     async (scenario) => {
       const script = join(projectRoot, 'scripts/fleet/simulate.mjs')
