@@ -90,6 +90,7 @@ await trial(async () => {
   check('every entity is available', await until(() => home.areAvailable('yard'), 30))
   await client.endAsync()
   await end(child)
+  if (process.env.HASS_LOG) writeFileSync(process.env.HASS_LOG, home.said)
   const others = home.warnings().filter((line) => !/No device components to cleanup|Disconnected from/.test(line))
   check('there is no warning', others.length === 0, others.join('\n'))
 })

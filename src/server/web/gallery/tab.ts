@@ -2,6 +2,7 @@
 import type { LiveState } from '../../messages.js'
 import { getJson, send } from '../api.js'
 import { el, freshId, panel } from '../dom.js'
+import { Steady } from '../steady.js'
 import { base64Of, isPicture, partsOf } from '../teach/upload.js'
 import { createCard, type GalleryCard, type PlacedZone } from './card.js'
 import type { GalleryState } from './messages.js'
@@ -24,6 +25,7 @@ export class GalleryTab {
   readonly #cards = el('div', { class: 'review-groups' })
   readonly #open = new Map<string, GalleryCard>()
   readonly element: HTMLElement
+  readonly #keys = new Steady<{ readonly key: string }>()
   #zones: readonly PlacedZone[] = []
   #targets = ''
   #isShown = false
@@ -57,10 +59,8 @@ export class GalleryTab {
 
   update({ cameras }: Pick<LiveState, 'cameras'>): void {
     this.#zones = cameras.flatMap(({ zones }) => zones)
-    const targets = cameras.flatMap(({ id, hasOwn, zones }) => [
-      ...(hasOwn ? [id] : []),
-      ...zones.map(({ key }) => key),
-    ])
+    const keys = cameras.flatMap(({ id, hasOwn, zones }) => [...(hasOwn ? [id] : []), ...zones.map(({ key }) => key)])
+    const targets = this.#keys.update(keys.map((key) => ({ key }))).map(({ key }) => key)
     if (targets.join('\n') !== this.#targets) {
       this.#targets = targets.join('\n')
       const chosen = this.#zone.value

@@ -2,6 +2,7 @@
 import type { LiveState } from '../../messages.js'
 import { send } from '../api.js'
 import { el, freshId, panel, setText } from '../dom.js'
+import { Steady } from '../steady.js'
 import type { ReviewState } from './messages.js'
 import { reviewText as text } from './text.js'
 
@@ -24,6 +25,7 @@ export function createHandOver({ tell, onFault }: HandOverEvents): HandOver {
   const teach = el('button', { type: 'button', class: 'primary', disabled: true }, text.teach)
   const row = el('div', { class: 'teach-target' }, el('label', { for: target.id }, text.target), target)
   const element = panel(text.teachTitle, '', row, counts, teach)
+  const steady = new Steady<{ readonly key: string; readonly name: string }>()
   let zones: ReviewState['zones'] = {}
   let shown = ''
 
@@ -47,10 +49,11 @@ export function createHandOver({ tell, onFault }: HandOverEvents): HandOver {
   return {
     element,
     live({ cameras }) {
-      const targets = cameras.flatMap(({ id, hasOwn, zones: own }) => [
+      const now = cameras.flatMap(({ id, hasOwn, zones: own }) => [
         ...(hasOwn ? [{ key: id, name: id }] : []),
         ...own.map(({ key, name }) => ({ key, name: `${id}: ${name}` })),
       ])
+      const targets = steady.update(now)
       const wanted = JSON.stringify(targets)
       if (wanted === shown) return
       shown = wanted

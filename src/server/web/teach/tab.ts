@@ -3,6 +3,7 @@ import type { CameraState } from '../../messages.js'
 import type { TeachStatus } from '../../teach-messages.js'
 import { getJson, request, send } from '../api.js'
 import { el, freshId, panel, setText } from '../dom.js'
+import { Steady } from '../steady.js'
 import { saveFile } from '../thumbnail.js'
 import { saidBy } from '../zones/layer.js'
 import { createCapture } from './capture.js'
@@ -49,8 +50,9 @@ export class TeachTab {
   /** Key of what is taught. */
   #key = ''
   #pictureIds: readonly string[] = []
-  /** Keys of all that can be taught. */
-  #known: ReadonlySet<string> = new Set()
+  readonly #targets = new Steady<{ readonly key: string; readonly name: string }>()
+  /** Keys of all that could be taught since the page was opened. */
+  readonly #known = new Set<string>()
   #isShown = false
   #timer = 0
 
@@ -114,18 +116,21 @@ export class TeachTab {
   }
 
   update(camera: CameraState): void {
-    const targets = [
-      ...(camera.hasOwn ? [{ key: camera.id, name: text.whole }] : []),
-      ...camera.zones.map(({ key, name }) => ({ key, name })),
-    ]
+    const isOwn = (key: string): boolean => key.split('/')[0] === camera.id
+    const targets = this.#targets
+      .update([
+        ...(camera.hasOwn ? [{ key: camera.id, name: text.whole }] : []),
+        ...camera.zones.map(({ key, name }) => ({ key, name })),
+      ])
+      .filter(({ key }) => isOwn(key))
     const wanted = targets.map(({ key, name }) => `${key} ${name}`).join('\n')
     if (this.#target.dataset['shown'] !== wanted) {
       this.#target.replaceChildren(...targets.map(({ key, name }) => el('option', { value: key }, name)))
       this.#target.dataset['shown'] = wanted
       const isThere = targets.some(({ key }) => key === this.#key)
       // A zone that was just drawn is what people want to teach.
-      const fresh = this.#known.size === 0 ? targets : targets.filter(({ key }) => !this.#known.has(key))
-      this.#known = new Set(targets.map(({ key }) => key))
+      const fresh = targets.filter(({ key }) => !this.#known.has(key))
+      for (const { key } of fresh) this.#known.add(key)
       this.choose(fresh.at(-1)?.key ?? (isThere ? this.#key : (targets.at(-1)?.key ?? '')))
     }
     const said = camera.zones.find(({ key }) => key === this.#key) ?? camera
