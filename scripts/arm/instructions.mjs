@@ -9,6 +9,9 @@ export function isFmla(word) {
   return (word & 0xbfa0fc00) >>> 0 === 0x0e20cc00 || (word & 0xbf80f400) >>> 0 === 0x0f801000
 }
 
+/** Whether a word computes in the vector registers: scalar floating point, SIMD and their moves, not loads and stores. */
+export const isVector = (word) => field(word, 27, 25) === 7
+
 /** The bytes that an instruction reads and writes. An atomic operation counts as a load, a prefetch as nothing. */
 export function moved(word) {
   if (!(bit(word, 27) === 1 && bit(word, 25) === 0)) return nothing

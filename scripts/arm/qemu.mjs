@@ -4,19 +4,28 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isFmla, moved } from './instructions.mjs'
+import { isFmla, isVector, moved } from './instructions.mjs'
 
 const plugin = fileURLToPath(new URL('blocks.c', import.meta.url))
 const libraries = '/usr/aarch64-linux-gnu/lib'
 const cores = 4
 
-// What the kernel reports about a Cortex-A76. Libraries that detect the processor read it here.
-const cpuinfo = (core) => `processor\t: ${core}
-Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
+/** The processors that a board may have: what the kernel reports about each. */
+const processors = {
+  'cortex-a72': { features: 'fp asimd evtstrm crc32 cpuid', part: '0xd08' },
+  'cortex-a76': {
+    features: 'fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp',
+    part: '0xd0b',
+  },
+}
+
+// Libraries that detect the processor read it here.
+const cpuinfo = (core, { features, part }) => `processor\t: ${core}
+Features\t: ${features}
 CPU implementer\t: 0x41
 CPU architecture: 8
 CPU variant\t: 0x4
-CPU part\t: 0xd0b
+CPU part\t: ${part}
 CPU revision\t: 1
 
 `
@@ -28,14 +37,20 @@ function must(command, args, options = {}) {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}:\n${stderr}`)
 }
 
-/** A board with four Cortex-A76 (Raspberry Pi 5) under QEMU. It has a temporary folder until close(). */
+/**
+ * A board with four Cortex-A76 (Raspberry Pi 5) or Cortex-A72 (Raspberry Pi 4) under QEMU. It has a temporary folder until
+ * close().
+ */
 export class Board {
   #folder = mkdtempSync(join(tmpdir(), 'gapcam-arm-'))
   #node
+  #cpu
 
-  /** `node` is the path of an arm64 Node. */
-  constructor(node) {
+  /** `node` is the path of an arm64 Node, `cpu` QEMU's name of the processor. */
+  constructor(node, cpu = 'cortex-a76') {
+    if (!(cpu in processors)) throw new Error(`${cpu} is unknown; known are ${Object.keys(processors).join(', ')}`)
     this.#node = node
+    this.#cpu = cpu
     try {
       if (!existsSync(libraries)) throw new Error(`${libraries} is missing: apt-get install g++-aarch64-linux-gnu`)
       this.#makeRoot()
@@ -53,7 +68,7 @@ export class Board {
     cpSync(libraries, join(this.#folder, 'root/lib'), { recursive: true })
     writeFileSync(
       join(this.#folder, 'root/proc/cpuinfo'),
-      Array.from({ length: cores }, (_, core) => cpuinfo(core)).join(''),
+      Array.from({ length: cores }, (_, core) => cpuinfo(core, processors[this.#cpu])).join(''),
     )
     for (const name of ['possible', 'present', 'online']) writeFileSync(join(devices, name), `0-${cores - 1}\n`)
     for (let core = 0; core < cores; core++) {
@@ -70,8 +85,8 @@ export class Board {
   }
 
   /**
-   * Runs Node with `args` and returns { instructions, fmla, bytesLoaded, bytesStored } of the whole process. Without its
-   * just-in-time compilers (`isCompiling`), Node executes almost the same instructions in every run.
+   * Runs Node with `args` and returns { instructions, vector, fmla, bytesLoaded, bytesStored } of the whole process.
+   * Without its just-in-time compilers (`isCompiling`), Node executes almost the same instructions in every run.
    */
   count(args, { isCompiling = false, env = {} } = {}) {
     const list = join(this.#folder, 'blocks.txt')
@@ -80,7 +95,7 @@ export class Board {
       'qemu-aarch64',
       [
         '-cpu',
-        'cortex-a76',
+        this.#cpu,
         '-L',
         join(this.#folder, 'root'),
         '-plugin',
@@ -104,13 +119,14 @@ export class Board {
 
 /** Sums the counts of all blocks in the plugin's file. */
 function sum(lines) {
-  const total = { instructions: 0, fmla: 0, bytesLoaded: 0, bytesStored: 0 }
+  const total = { instructions: 0, vector: 0, fmla: 0, bytesLoaded: 0, bytesStored: 0 }
   for (const line of lines.split('\n')) {
     const [runs, , ...words] = line.split(' ')
     for (const text of words) {
       const word = parseInt(text, 16)
       const { loaded, stored } = moved(word)
       total.instructions += Number(runs)
+      if (isVector(word)) total.vector += Number(runs)
       if (isFmla(word)) total.fmla += Number(runs)
       total.bytesLoaded += Number(runs) * loaded
       total.bytesStored += Number(runs) * stored

@@ -67,8 +67,13 @@ async function measure(results) {
       console.error(`${name}: left out, there is no ${script}`)
       continue
     }
+    const given = args({ models, isQuick: options.quick })
+    if (!given) {
+      console.error(`${name}: left out, none of its networks is there`)
+      continue
+    }
     console.error(`\n${name}`)
-    const data = await run([script, ...args({ models, isQuick: options.quick })])
+    const data = await run([script, ...given])
     results[name] = { date: new Date().toISOString().slice(0, 10), machine: machine(), data: withoutFolders(data) }
     writeFileSync(raw, serialize(results))
   }

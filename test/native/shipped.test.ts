@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { buildArm64Addon } from '../arm64-addon.js'
 import { cleanEnvironment, endAll, launch } from '../process.js'
-import { projectRoot } from '../shared.js'
+import { projectRoot, sharedFolder } from '../shared.js'
 
 let addon: string
 async function script(name: string, args: readonly string[] = []): Promise<string> {
@@ -75,4 +75,20 @@ describe('the shipped arm64 addon', () => {
     expect(row!['bytesLoaded']).toBeLessThanOrEqual(136e6)
     expect(row!['bytesStored']).toBeLessThanOrEqual(28.2e6)
   }, 120_000)
+
+  // Counted before: 44.0 million on a Cortex-A76, 29.6 of them in vector registers, and 120.0 on a Cortex-A72, 84.4 of them.
+  it.skipIf(sharedFolder() === null)(
+    'needs no more instructions for an 8-bit network, with and without dot products (skipped without the shared folder)',
+    async () => {
+      const network = join(sharedFolder()!, 'models/mobilenet-v2-int8.onnx')
+      const given = ['--engines', 'gapcam', '--cpu', 'cortex-a76,cortex-a72', '--addon', addon, network]
+      const rows = JSON.parse(await script('arm/count.mjs', given)) as { cpu: string; [key: string]: unknown }[]
+      const counts = Object.fromEntries(rows.map(({ cpu, instructions, vector }) => [cpu, { instructions, vector }]))
+      expect(counts['cortex-a76']!.instructions).toBeLessThanOrEqual(45e6)
+      expect(counts['cortex-a76']!.vector).toBeLessThanOrEqual(30.5e6)
+      expect(counts['cortex-a72']!.instructions).toBeLessThanOrEqual(123e6)
+      expect(counts['cortex-a72']!.vector).toBeLessThanOrEqual(86.5e6)
+    },
+    300_000,
+  )
 })

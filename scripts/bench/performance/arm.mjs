@@ -1,5 +1,5 @@
-// Writes the arm64 part of the page. scripts/arm/count.mjs gives one row for each network and engine,
-//   { model, engine: 'gapcam' | 'onnxruntime', instructions, fmla, bytesLoaded, bytesStored }
+// Writes the arm64 part of the page. scripts/arm/count.mjs gives one row for each network, processor and engine,
+//   { model, engine: 'gapcam' | 'onnxruntime', cpu, instructions, vector, fmla, bytesLoaded, bytesStored }
 // for one inference, and scripts/arm/mca.mjs one row for each hot loop and core,
 //   { kernel, compiler, core, fmla, instructionsPerFmla, fmlaBoundPercent }
 // as a list or as one object per line.
@@ -10,6 +10,9 @@ const wanted = {
   mobilenet_v2: { instructions: 95e6, bytesLoaded: 250e6, bytesStored: 30e6 },
   resnet18: { instructions: 215e6 },
 }
+/** Millions of instructions that are wanted of 8-bit files, by processor, and in half precision. */
+const wantedBytes = { 'mobilenet-v2-int8': { 'cortex-a76': 41 } }
+const wantedHalf = { mobilenet_v2: { 'cortex-a76': 58 }, resnet18: { 'cortex-a76': 140 } }
 const words = { instructions: 'instructions, millions', bytesLoaded: 'loaded, MB', bytesStored: 'stored, MB' }
 
 const rowsOf = (part) => (part ? [part.data].flat() : [])
@@ -55,14 +58,51 @@ export function armRows(parts, row) {
             kind: 'modelled',
           }),
         ]
-  return [...counts, ...bounds]
+  const others = [
+    ...wantedRows(rowsOf(parts.armBytes), wantedBytes, '8 bits', row),
+    ...wantedRows(rowsOf(parts.armHalf), wantedHalf, 'half precision', row),
+  ]
+  return [...counts, ...others, ...bounds]
+}
+
+function wantedRows(counts, wanted, how, row) {
+  return counts.flatMap(({ model, cpu, instructions }) => {
+    const atMost = wanted[model]?.[cpu]
+    const text = `${cpu}, 1 thread, ${model} in ${how}: ${words.instructions}`
+    return atMost ? [row(text, instructions / 1e6, { atMost, digits: 1, kind: 'counted' })] : []
+  })
+}
+
+/** The counts of 8-bit files and of half precision as a table; '' without them. */
+function otherCounts(parts, table, millions) {
+  const rows = [
+    ...rowsOf(parts.armBytes).map((row) => ({ ...row, how: '8 bits' })),
+    ...rowsOf(parts.armHalf).map((row) => ({ ...row, how: 'half precision' })),
+  ]
+  if (rows.length === 0) return ''
+  return `
+
+8-bit files, computed in 8 bits from bytes, and networks in half precision; vector instructions are those that compute in the vector
+registers.
+
+${table(
+  ['network', 'in', 'processor', 'instructions', 'vector', 'bytes loaded', 'bytes stored'],
+  rows.map(({ model, how, cpu, ...counts }) => [
+    model,
+    how,
+    cpu,
+    ...['instructions', 'vector', 'bytesLoaded', 'bytesStored'].map((key) => millions(counts[key])),
+  ]),
+  ['---', '---', '---'],
+)}`
 }
 
 /** The section of the page, or '' without counts. */
 export function armSection(parts, table) {
   const counts = rowsOf(parts.armCount)
   const loops = rowsOf(parts.armMca).filter(({ kernel }) => kernel.startsWith('Tile'))
-  if (counts.length + loops.length === 0) return ''
+  const others = rowsOf(parts.armBytes).length + rowsOf(parts.armHalf).length
+  if (counts.length + loops.length + others === 0) return ''
   const millions = (value) => (value === undefined || value === null ? '' : (value / 1e6).toFixed(1))
   const counted =
     counts.length === 0
@@ -101,5 +141,5 @@ ${table(
   ]),
   ['---', '---'],
 )}`
-  return `## arm64${counted}${modelled}`
+  return `## arm64${counted}${otherCounts(parts, table, millions)}${modelled}`
 }

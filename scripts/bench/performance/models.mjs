@@ -5,13 +5,24 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
+/** The first folder of this name that exists in a shared folder. */
+const sharedFolder = (name) =>
+  [process.env.GAPCAM_SHARED, join(root, '../shared'), join(root, 'shared')]
+    .filter(Boolean)
+    .map((shared) => join(shared, name))
+    .find(existsSync)
+
+/** Paths of the 8-bit files that are measured; none without a shared folder. */
+export function eightBitFiles() {
+  const folder = sharedFolder('models')
+  return ['mobilenet-v2-int8.onnx', 'efficientnet-lite0-int8.onnx'].flatMap((name) =>
+    folder && existsSync(join(folder, name)) ? [join(folder, name)] : [],
+  )
+}
+
 /** Paths of the ONNX files, by name. */
 export function zoo() {
-  const folder =
-    [process.env.GAPCAM_SHARED, join(root, '../shared'), join(root, 'shared')]
-      .filter(Boolean)
-      .map((shared) => join(shared, 'zoo'))
-      .find(existsSync) ?? join(root, 'models')
+  const folder = sharedFolder('zoo') ?? join(root, 'models')
   return readdirSync(folder)
     .filter((name) => name.endsWith('.onnx'))
     .sort()

@@ -1,6 +1,11 @@
-// The parts of a measurement by name: the program that prints the JSON, and its arguments.
+// The parts of a measurement by name: the program that prints the JSON, and its arguments; null where none of the networks
+// that it measures is there.
+
+import { eightBitFiles } from './models.mjs'
 
 const zooOf = (models, ...names) => models.filter((file) => names.some((name) => file.endsWith(`${name}.onnx`)))
+
+const withNetworks = (args, networks) => (networks.length > 0 ? [...args, ...networks] : null)
 
 export const parts = {
   /** gapcam and other runtimes in turns, on one and two threads. */
@@ -54,6 +59,17 @@ export const parts = {
   armCount: {
     script: 'scripts/arm/count.mjs',
     args: ({ models }) => [...zooOf(models, 'mobilenet_v1', 'mobilenet_v2', 'resnet18')],
+  },
+  /** The same of 8-bit files, on a Cortex-A76 and a Cortex-A72. */
+  armBytes: {
+    script: 'scripts/arm/count.mjs',
+    args: () => withNetworks(['--engines', 'gapcam', '--cpu', 'cortex-a76,cortex-a72'], eightBitFiles()),
+  },
+  /** The same in half precision. */
+  armHalf: {
+    script: 'scripts/arm/count.mjs',
+    args: ({ models }) =>
+      withNetworks(['--engines', 'gapcam', '--precision', 'fp16'], zooOf(models, 'mobilenet_v2', 'resnet18')),
   },
   /** Bounds of the arm64 hot loops, by llvm-mca. */
   armMca: { script: 'scripts/arm/mca.mjs', args: () => [] },
