@@ -9,7 +9,7 @@ namespace {
 typedef int32x4_t Lanes;
 typedef int8x16_t Factors;
 constexpr size_t kDotStep = 16;
-constexpr int kDotPair = 2;
+constexpr int kDotPair = 4;
 
 inline Lanes Zero() { return vdupq_n_s32(0); }
 inline Factors Load(const int8_t* from) { return vld1q_s8(from); }
