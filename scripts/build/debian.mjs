@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { unitHeader, unitText } from '../../dist/service/unit.js'
 import { writeManual } from './manual.mjs'
+import { strip } from './strip.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const parts = join(root, 'packaging/debian')
@@ -44,6 +45,7 @@ function installPrograms(folder, arch, packages) {
   renameSync(join(modules, `node-linux-${arch}/bin/node`), join(program, 'node'))
   for (const name of [`node-linux-${arch}`, 'onnxruntime-node', 'onnxruntime-common', '.bin', '.package-lock.json'])
     rmSync(join(modules, name), { recursive: true, force: true })
+  // A seventh of Node.
   strip(join(program, 'node'), arch)
   dropUnused(modules)
   // Sources, which only a build of the addon needs.
@@ -61,13 +63,6 @@ function dropUnused(modules) {
   rmSync(join(modules, '@types'), { recursive: true, force: true })
   for (const file of filesIn(modules))
     if (/\.([cm]?ts|map)$|\/node_modules\/[^/]+\/(test|benchmarks?)\//.test(file)) rmSync(file)
-}
-
-/** Names of functions, which nobody debugs on a board, take a seventh of Node. */
-function strip(file, arch) {
-  const own =
-    arch === process.arch ? 'strip' : { arm64: 'aarch64-linux-gnu-strip', x64: 'x86_64-linux-gnu-strip' }[arch]
-  must(own, [file])
 }
 
 /** The unit of the service, with the configuration that every user may read. */

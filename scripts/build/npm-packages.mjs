@@ -11,6 +11,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { buildNative } from '../build-native.mjs'
+import { strip } from './strip.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -41,6 +42,8 @@ function packPlatform(platform, addon, work, out) {
   copyFileSync(join(root, 'packaging/npm/README.md'), join(folder, 'README.md'))
   chmodSync(join(folder, 'gapcam.node'), 0o755)
   const [os, cpu] = platform.split('-')
+  // zig's own C++ library brings debug information, with the paths of this machine.
+  strip(join(folder, 'gapcam.node'), cpu, '--strip-debug')
   writeManifest(folder, {
     name: `@gapcam/${platform}`,
     version: manifest.version,

@@ -1,8 +1,18 @@
-// Publishes the npm packages to a registry on this machine (verdaccio, fetched from npm), installs gapcam from there as a
-// new user would, in an empty folder without a compiler, and classifies a picture.
+// Publishes the npm packages to a registry on this machine (verdaccio, fetched from npm), and installs gapcam from there as a
+// new user would, in an empty folder without a compiler: for this processor, and for arm64, which runs under qemu. Then it
+// tries a platform package of another version, and none. Prints one JSON object.
 //   node scripts/try/npm-install.mjs [--packages FOLDER]    without FOLDER the packages are built with zig
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -85,6 +95,63 @@ function emptyPath() {
   return bin
 }
 
+/** An empty folder with a package of the user's, and gapcam installed there by npm. */
+function install(name, env, ...options) {
+  const home = join(folder, name)
+  mkdirSync(home)
+  const place = { cwd: home, env: { ...env, HOME: home } }
+  must('npm', ['init', '-y'], place)
+  const began = Date.now()
+  must('npm', ['install', '--no-audit', '--no-fund', ...options, 'gapcam'], place)
+  return { ...place, seconds: Math.round((Date.now() - began) / 1000) }
+}
+
+const picture = `${root}models/photos/bird.jpg`
+
+/** What a command says of the picture: the engine and the label, or the sentence of its error. */
+function classified([command, ...args], place) {
+  const { stdout, stderr } = spawnSync(command, [...args, 'classify', '--json', picture], {
+    encoding: 'utf8',
+    ...place,
+  })
+  if (stdout === '')
+    return {
+      error:
+        stderr
+          .trim()
+          .split('\n')
+          .find((line) => line.includes('@gapcam')) ?? stderr,
+    }
+  const { engine, target, engineReason, top } = JSON.parse(stdout.split('\n')[0])
+  return { engine, target, engineReason, label: top[0].label }
+}
+
+const npx = ['npx', 'gapcam']
+/** What gapcam says of a picture after each way to install it. */
+function tryAll(env) {
+  const here = install('home', env)
+  const report = { seconds: here.seconds, installed: classified(npx, here) }
+  const own = join(here.cwd, 'node_modules/@gapcam', `linux-${process.arch}`)
+  const manifest = JSON.parse(readFileSync(join(own, 'package.json'), 'utf8'))
+  writeFileSync(join(own, 'package.json'), JSON.stringify({ ...manifest, version: '0.0.1' }))
+  report.otherVersion = classified(npx, withNative(here))
+  rmSync(own, { recursive: true })
+  report.withoutPackage = classified(npx, here)
+  report.withoutOptional = classified(npx, install('bare', env, '--omit=optional'))
+  if (!existsSync(arm64Node)) return report
+  const there = install('arm64', env, '--os=linux', '--cpu=arm64', '--libc=glibc', '--force', '--ignore-scripts')
+  const program = join(there.cwd, 'node_modules/gapcam/dist/cli/main.js')
+  report.arm64 = classified(
+    ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu', arm64Node, program],
+    { ...there, env: { ...there.env, PATH: process.env.PATH } },
+  )
+  return report
+}
+
+/** The native engine is asked for, so that no other one takes its place. */
+const withNative = (place) => ({ ...place, env: { ...place.env, GAPCAM_ENGINE: 'native' } })
+const arm64Node = `${root}.cache/tools/node_modules/node-arm64/bin/node`
+
 async function main() {
   const packages = values.packages ? resolve(values.packages) : join(folder, 'packages')
   if (!values.packages) must(process.execPath, [`${root}scripts/build/npm-packages.mjs`, '--out', packages])
@@ -100,18 +167,8 @@ async function main() {
     }
     const archives = readdirSync(packages).filter((name) => name.endsWith('.tgz'))
     for (const name of archives) must('npm', ['publish', join(packages, name), '--access', 'public'], { env })
-    const home = join(folder, 'home')
-    mkdirSync(home)
-    const bare = { ...env, PATH: emptyPath(), HOME: home }
-    const options = { cwd: home, env: bare }
-    must('npm', ['init', '-y'], options)
-    const began = Date.now()
-    must('npm', ['install', '--no-audit', '--no-fund', 'gapcam'], options)
-    const seconds = ((Date.now() - began) / 1000).toFixed(0)
-    const [first] = must('npx', ['gapcam', 'classify', '--json', `${root}models/photos/bird.jpg`], options).split('\n')
-    const { engine, top } = JSON.parse(first)
-    console.log(`published ${archives.length} packages, installed gapcam in ${seconds} s: ${engine}, ${top[0].label}`)
-    if (engine !== 'native' || top[0].label !== 'chickadee') throw new Error(`unexpected: ${first}`)
+    const report = tryAll({ ...env, PATH: emptyPath() })
+    process.stdout.write(`${JSON.stringify({ published: archives, ...report })}\n`)
   } finally {
     child.kill()
   }

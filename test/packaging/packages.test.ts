@@ -40,6 +40,16 @@ describe('npm', () => {
       files.filter((file) => /native\/(test|fuzz|bench)\/|fake|emulator|\.(png|jpe?g)$|test\//.test(file)),
     ).toEqual(files.filter((file) => file.startsWith('package/models/photos/')))
   })
+
+  it('installs the native engine without a compiler, here and for arm64, and says what a wrong package is', async () => {
+    const report = JSON.parse(await script('try/npm-install.mjs', '--packages', packages)) as Record<string, unknown>
+    const native = { engine: 'native', label: 'chickadee' }
+    expect(report).toMatchObject({ installed: native, arm64: { ...native, target: 'neon' } })
+    expect(report['otherVersion']).toEqual({
+      error: expect.stringMatching(/@gapcam\/linux-x64 has version 0\.0\.1, but gapcam has .*npm install gapcam@/),
+    })
+    expect(report['withoutOptional']).toEqual({ error: expect.stringMatching(/@gapcam\/linux-x64 is not installed/) })
+  }, 400_000)
 })
 
 const isRoot = process.getuid?.() === 0
