@@ -1,7 +1,7 @@
 // What zones cost beside decoding and inference, and what decoding for them saves:
 //   node scripts/bench/zones.mjs [--part zones|jpeg|rtsp|anchor] [--seconds 20] [--shared ../shared] [--json]
-// zones: eight zones of three models on 1080p frames; the processor time of a frame beside its inferences, for each zone, and the bytes
-//   that JavaScript allocates for a frame with one zone and with eight.
+// zones: eight zones of three models on 1080p JPEGs; decodes a frame; the processor time of a zone beside decoding and inference,
+//   by thread; and the bytes that JavaScript allocates for a frame with one zone and with eight (with --expose-gc).
 // jpeg: 1080p JPEG to the input of a 224 zone, all of it against what the zone needs, in turns; and the labels of both.
 // rtsp: processor time of gapcam and its ffmpeg on a real 1080p RTSP stream at 10 frames a second, without inferences.
 // anchor: the time of a look while the view is held, and of one that searches, in shares of an inference a second at 10 fps.
@@ -42,73 +42,120 @@ const photos = readdirSync(join(root, 'models/photos')).filter((name) => name.en
 const fullHd = (name) => sharp(join(root, 'models/photos', name)).resize(1920, 1080, { fit: 'cover' })
 const lite = join(root, 'models/efficientnet-lite0.onnx')
 
+/** Processor time of this process by the names of its threads, in milliseconds: what Linux counts, in nanoseconds. */
+function cpuByThread() {
+  const byName = new Map()
+  for (const id of readdirSync('/proc/self/task')) {
+    try {
+      const name = readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim()
+      const [ns] = readFileSync(`/proc/self/task/${id}/schedstat`, 'utf8').split(' ')
+      byName.set(name, (byName.get(name) ?? 0) + Number(ns) / 1e6)
+    } catch {
+      // The thread has ended meanwhile.
+    }
+  }
+  return byName
+}
+
+/** The part of the work that a thread does. */
+function partOf(thread) {
+  if (thread === 'gapcam session') return 'infer'
+  if (thread === 'gapcam jpeg' || thread.startsWith('libvips')) return 'decode'
+  if (thread === 'gapcam pixels') return 'pixels'
+  return 'javascript'
+}
+
+/** A runtime with so many zones, each of a quarter by a half of the picture. */
+async function openZones(count, models) {
+  const log = createLogger('silent')
+  const zones = Array.from({ length: count }, (_, i) => ({
+    id: `z${i}`,
+    region: { x: (i % 4) / 4, y: i < 4 ? 0 : 0.5, w: 0.25, h: 0.5 },
+    model: models[i % 3],
+  }))
+  const cameras = [{ id: 'yard', source: 'test://', zones }]
+  const { config } = loadConfig({
+    flags: {},
+    environment: {},
+    values: { model: models[0], threads: 1, cameras, page: { enabled: false } },
+  })
+  const classifier = await openClassifier({ model: models[0], threads: 1 })
+  const publisher = createPublisher({ broker: null, node: 'n', cameras: ['yard'], log })
+  const metrics = createMetrics(0)
+  const parts = { config, cameras: config.cameras, classifier, publisher, log, clock: systemClock, metrics }
+  const runtime = await openRuntime(parts)
+  const close = async () => {
+    await runtime.close()
+    await publisher.close()
+    await classifier.close()
+  }
+  return { zones: runtime.zones, close }
+}
+
+// Processor time does not depend on what else runs: the least of several rounds.
+async function cpuMs(work, times) {
+  const before = cpuByThread()
+  for (let i = 0; i < times; i++) await work()
+  const parts = { infer: 0, decode: 0, pixels: 0, javascript: 0 }
+  for (const [name, ms] of cpuByThread()) parts[partOf(name)] += Math.max(0, ms - (before.get(name) ?? 0)) / times
+  return parts
+}
+
+async function measureCount(count, models, bytes) {
+  const { zones, close } = await openZones(count, models)
+  const needs = zones.map((zone) => zone.view.current.spec)
+  const sizes = new Set()
+  let decodes = 0
+  const decode = () => {
+    decodes++
+    return decodeFitting({ bytes, name: 'x', facts: {} }, needs)
+  }
+  // As a camera does: one decode a frame, for all zones.
+  const show = async () => {
+    const frame = await decode()
+    sizes.add(`${frame.width} x ${frame.height}`)
+    const shared = sharedFrame(frame, count)
+    await Promise.all(zones.map((zone) => zone.take(shared)))
+  }
+  const inferences = async () => {
+    for (const zone of zones) await zone.classifier.engine.run()
+  }
+  for (let i = 0; i < 100; i++) await show()
+  const [rounds, frames] = [8, 20]
+  const [shown, bare, alone, heaps] = [[], [], [], []]
+  for (let round = 0; round < rounds; round++) {
+    globalThis.gc?.()
+    const heap = process.memoryUsage().heapUsed
+    shown.push(await cpuMs(show, frames))
+    heaps.push((process.memoryUsage().heapUsed - heap) / frames)
+    bare.push(await cpuMs(inferences, frames))
+    alone.push(await cpuMs(decode, frames))
+  }
+  await close()
+  const least = (all, part) => Math.min(...all.map((round) => round[part]))
+  // Short networks run on the JavaScript thread, and decoding needs some of it: both are taken off.
+  const javascript = least(shown, 'javascript') - least(bare, 'javascript') - least(alone, 'javascript')
+  return {
+    decodesPerFrame: (decodes - rounds * frames) / (100 + rounds * frames),
+    decodedAt: [...sizes],
+    decodeMs: least(alone, 'decode') + least(alone, 'javascript'),
+    inferMs: (least(bare, 'infer') + least(bare, 'javascript')) / count,
+    inferAmongZonesMs: (least(shown, 'infer') + least(bare, 'javascript')) / count,
+    pixelsMsPerZone: least(shown, 'pixels') / count,
+    javascriptMsPerZone: javascript / count,
+    besideMsPerZone: (least(shown, 'pixels') + javascript) / count,
+    bytesPerFrame: Math.round(median(heaps)),
+  }
+}
+
 async function measureZones() {
   const models = ['convnet-gap', 'efficientnet-lite0', 'convnet-gap'].map((name) => join(root, `models/${name}.onnx`))
   const folder = mkdtempSync(join(tmpdir(), 'gapcam-zones-'))
   // The third model is another file, so that it is opened for itself.
   writeFileSync(join(folder, 'third.onnx'), readFileSync(models[2]))
   models[2] = join(folder, 'third.onnx')
-  const data = await fullHd('cat.jpg').raw().toBuffer()
-  const log = createLogger('silent')
-  const run = async (count) => {
-    const zones = Array.from({ length: count }, (_, i) => ({
-      id: `z${i}`,
-      region: { x: (i % 4) / 4, y: i < 4 ? 0 : 0.5, w: 0.25, h: 0.5 },
-      model: models[i % 3],
-    }))
-    const { config } = loadConfig({
-      flags: {},
-      environment: {},
-      values: {
-        model: models[0],
-        threads: 1,
-        cameras: [{ id: 'yard', source: 'test://', zones }],
-        page: { enabled: false },
-      },
-    })
-    const classifier = await openClassifier({ model: models[0], threads: 1 })
-    const publisher = createPublisher({ broker: null, node: 'n', cameras: ['yard'], log })
-    const runtime = await openRuntime({
-      config,
-      cameras: config.cameras,
-      classifier,
-      publisher,
-      log,
-      clock: systemClock,
-      metrics: createMetrics(0),
-    })
-    const frame = () => frameOf({ data, width: 1920, height: 1080 })
-    const show = async () => {
-      const shared = sharedFrame(frame(), count)
-      await Promise.all(runtime.zones.map((zone) => zone.take(shared)))
-    }
-    const inferences = async () => {
-      for (const zone of runtime.zones) await zone.classifier.engine.run()
-    }
-    // Processor time of the whole process, which does not depend on what else runs: the least of several rounds.
-    const cpuMs = async (work, times) => {
-      const start = process.cpuUsage()
-      for (let i = 0; i < times; i++) await work()
-      const { user, system } = process.cpuUsage(start)
-      return (user + system) / 1000 / times
-    }
-    for (let i = 0; i < 10; i++) await show()
-    const frames = Number(process.env.FRAMES ?? 20)
-    const [shown, bare, bytes] = [[], [], []]
-    for (let round = 0; round < 6; round++) {
-      globalThis.gc?.()
-      const heap = process.memoryUsage().heapUsed
-      shown.push(await cpuMs(show, frames))
-      bytes.push((process.memoryUsage().heapUsed - heap) / frames)
-      bare.push(await cpuMs(inferences, frames))
-    }
-    const [all, infer] = [Math.min(...shown), Math.min(...bare)]
-    await runtime.close()
-    await publisher.close()
-    await classifier.close()
-    return { inferMs: infer / count, besideMsPerZone: (all - infer) / count, bytesPerFrame: Math.round(median(bytes)) }
-  }
-  const [one, eight] = [await run(1), await run(8)]
+  const bytes = await fullHd('cat.jpg').jpeg({ quality: 80 }).toBuffer()
+  const [one, eight] = [await measureCount(1, models, bytes), await measureCount(8, models, bytes)]
   rmSync(folder, { recursive: true })
   return { one, eight, bytesPerZone: Math.round(eight.bytesPerFrame / 8) }
 }
