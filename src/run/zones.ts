@@ -5,6 +5,7 @@
 import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'
 import type { Config } from '../config/schema.js'
+import { undecided } from '../decision/decision.js'
 import { GapcamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
@@ -168,7 +169,7 @@ export class Zones {
   }
 
   async #apply(): Promise<void> {
-    const { settings, models, announce, publisher } = this.#options
+    const { settings, models, announce, publisher, clock } = this.#options
     const wanted = settings.cameras.flatMap(zonesOf)
     const texts = new Set(wanted.map(textOf))
     const kept = new Map(this.#entries.map((entry) => [entry.text, entry]))
@@ -182,7 +183,9 @@ export class Zones {
     for (const entry of gone) {
       await this.#close(entry)
       const { zone } = entry
-      if (!keys.has(zone.key)) {
+      // Home Assistant takes no new labels while the state is one of the old ones.
+      if (keys.has(zone.key)) publisher.settled(zone.key, undecided(clock.now()), null)
+      else {
         publisher.removeZone(zone.key)
         this.#options.tallies.drop(zone.key)
       }
