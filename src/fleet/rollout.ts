@@ -75,13 +75,14 @@ export function tick(
   for (const [group, members] of stagesOf(record.groups, nodes)) {
     const isBusy = (id: string): boolean => ['ordered', 'watching', 'confirming'].includes(changed[id]?.state ?? '')
     let busy = members.filter(({ id }) => isBusy(id)).length
-    const isOver = (): boolean =>
-      members.filter(({ id }) => changed[id]?.state === 'failed').length > options.allowed(members.length)
+    let failed = members.filter(({ id }) => changed[id]?.state === 'failed').length
+    const allowed = options.allowed(members.length)
     for (const node of members) {
-      const mayOrder = busy < options.parallel && !isOver()
+      const mayOrder = busy < options.parallel && failed <= allowed
       const before = changed[node.id] ?? fresh
       const step = stepOf(node, before, answerOf(node.id), nowMs, mayOrder, { ...options, target: record.target })
       if (step.order === 'model_install') busy++
+      if (step.progress !== before && step.progress.state === 'failed') failed++
       if (step.order) orders.push({ node: node.id, kind: step.order })
       if (step.progress !== before) changed[node.id] = step.progress
     }
