@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { GapcamError } from '../errors.js'
-import { fitLabels, readLabels } from '../model/metadata/labels.js'
+import { countsNone, fitLabels, readLabels } from '../model/metadata/labels.js'
 import { modelStem } from '../model/metadata/schema.js'
 import type { FoundManifest } from '../model/metadata/manifest.js'
 
@@ -62,7 +62,7 @@ export function labelsFor(
   count: number,
 ): { readonly labels: readonly string[]; readonly notices: readonly string[]; readonly origin: string } {
   const doesFit = (labels: readonly string[] | null): boolean =>
-    labels?.length === count || (labels?.length === 2 && count === 1)
+    labels !== null && (labels.length === count || (labels.length === 2 && count === 1) || countsNone(labels, count))
   if (given && (given.isNamed || doesFit(given.labels)))
     return { labels: fitLabels(given.labels, count, given.origin), notices: [], origin: given.origin }
   const notices = given ? [`${basename(given.origin)} beside the model does not hold ${count} labels: ignored`] : []

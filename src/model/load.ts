@@ -15,6 +15,7 @@ import { serializeModel } from './onnx/serialize.js'
 import { graphOfTflite } from './tflite/convert.js'
 import { metadataOf, type TfliteMetadata } from './tflite/metadata.js'
 import { isTflite, readTflite, type TfliteModel } from './tflite/model.js'
+import { withoutPostProcessing } from './tflite/post-processing.js'
 
 const mostBytes = 2 ** 31 // the limit of protobuf and of FlatBuffers
 
@@ -69,10 +70,14 @@ async function readModelFile(path: string, given: Uint8Array | undefined): Promi
 }
 
 function loadTflite(path: string, file: Uint8Array, beside: Uint8Array | null): LoadedModel {
-  const model = readTflite(file)
+  const { model, detect } = withoutPostProcessing(readTflite(file))
   const { labels = beside, ...pixels } = metadataOf(model, file)
   const { manifest: scaling, assumed } = scalingOf(model, pixels)
-  const manifest = labels ? { ...scaling, labels: parseLabels(labels, `in ${path}`) } : scaling
+  const manifest = {
+    ...scaling,
+    ...(labels && { labels: parseLabels(labels, `in ${path}`) }),
+    ...(detect && { detect }),
+  }
   const bytes = serializeModel(graphOfTflite(model), manifestMetadata(manifest))
   let sha256: string | undefined
   return {

@@ -166,6 +166,11 @@ function labelOf(value: unknown): string | null {
 const allLabels = (labels: readonly (string | null)[]): string[] | null =>
   labels.length > 0 && labels.every((label) => label !== null) ? [...labels] : null
 
+/** Whether a list begins with a name for no class at all, as TensorFlow's label maps for detectors do. */
+export function countsNone(labels: readonly string[], classes: number): boolean {
+  return labels.length === classes + 1 && ['???', 'background', 'unlabeled'].includes(labels[0]!)
+}
+
 /**
  * Checks the labels against the number of outputs; without labels returns `class 0`, `class 1`, … One output may have two
  * labels, [negative, positive]. Throws LABELS_MISMATCH; the sentence names `origin`.
@@ -173,6 +178,7 @@ const allLabels = (labels: readonly (string | null)[]): string[] | null =>
 export function fitLabels(labels: readonly string[] | null, classes: number, origin: string): readonly string[] {
   if (!labels) return Array.from({ length: classes }, (_, i) => `class ${i}`)
   if (labels.length === classes || (classes === 1 && labels.length === 2)) return labels
+  if (countsNone(labels, classes)) return labels.slice(1)
   throw new GapcamError(
     'LABELS_MISMATCH',
     `${origin} has ${labels.length} labels, but the model has ${classes} ${classes === 1 ? 'output' : 'outputs'}`,

@@ -51,7 +51,8 @@ export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
   const { labels, isMultiLabel, ...pixels } = { ...inFront, ...beside }
   const { manifest, notices, origin } = await readManifest(model.path, model.sha256)
   const inside = manifestInside(model)
-  const known = { ...pixels, ...inside, ...manifest }
+  const detect = inside.detect || manifest.detect ? { detect: { ...inside.detect, ...manifest.detect } } : {}
+  const known = { ...pixels, ...inside, ...manifest, ...detect }
   const isGuess = mean !== undefined && known.mean === undefined
   const isAssumed = (model.assumed?.length ?? 0) > 0
   return {
