@@ -10,7 +10,7 @@ import { shapeRules, type Inferred } from './shapes/table.js'
 import { NodeView, operandOf, type Operand } from './view.js'
 
 /** Inputs that a file may give. The passes put bias and residual behind them. */
-const mostInputs: Readonly<Record<string, number>> = { Conv: 3, Gemm: 3, MatMul: 2 }
+const mostInputs: Readonly<Record<string, number>> = { Conv: 3, ConvTranspose: 3, Gemm: 3, MatMul: 2 }
 
 /** Most elements of one value: what fits a plan's memory of 2 GiB. */
 export const mostElements = 2 ** 29

@@ -8,11 +8,13 @@ import { normalizationOperators } from './normalization.js'
 import { poolOperators } from './pool.js'
 import { quantizedOperators } from './quantized.js'
 import { resampleOperators } from './resample.js'
+import { transposedOperators } from './transposed.js'
 
 /** Operators by name. */
 export const operatorTable: ReadonlyMap<string, Operator> = new Map(
   [
     linearOperators,
+    transposedOperators,
     poolOperators,
     elementwiseOperators,
     movementOperators,

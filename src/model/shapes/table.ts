@@ -22,6 +22,7 @@ import {
 import { planarView } from './planar.js'
 import { resolveReduce } from './reduce.js'
 import { resolveResize } from './resize.js'
+import { resolveTransposed } from './transposed.js'
 import { resolveWindows } from './window.js'
 
 /** Type and shape of one output. A size that depends on data (NonZero) is NaN. */
@@ -70,6 +71,14 @@ const conv: ShapeRule = (view) => {
   if (perGroup * groups !== c || o % groups !== 0)
     throw new Unsupported(`its weights [${view.shape(1).join(', ')}] do not fit ${c} channels in ${groups} groups`)
   return like(view, [n, o, ...resolveWindows(view, sizes, kernel).output])
+}
+
+const convTranspose: ShapeRule = (view) => {
+  const { channels, axes } = resolveTransposed(view)
+  const bias = view.optional(2)
+  if (bias && elementCount(bias.shape) !== channels)
+    throw new Unsupported(`its bias [${bias.shape.join(', ')}] does not fit ${channels} channels`)
+  return like(view, [view.shape(0)[0]!, channels, ...axes.map(({ output }) => output)])
 }
 
 const pool: ShapeRule = (view) => {
@@ -200,6 +209,7 @@ export const shapeRules: ReadonlyMap<string, ShapeRule> = new Map<string, ShapeR
   ...comparisons,
   ...reductions,
   ['Conv', orOfRows(conv)],
+  ['ConvTranspose', convTranspose],
   ['MaxPool', orOfRows(pool)],
   ['AveragePool', orOfRows(pool)],
   ['LpPool', pool],
