@@ -106,7 +106,9 @@ describe('gapcam bench', () => {
     expect(steps.length).toBeGreaterThan(3)
     expect(steps.reduce((sum, { ms }) => sum + Number(ms), 0)).toBeCloseTo(sumMs, 2)
     const first = steps[0]!
-    expect(first['kernel']).toContain(`__${target}`)
+    // A target with byte products of its own has the float kernels of the one below it.
+    const below: Readonly<Record<string, string>> = { avx512vnni: 'avx512', avxvnni: 'avx2', neondot: 'neon' }
+    expect(first['kernel']).toContain(`__${below[target] ?? target}`)
     // 3 channels of 32 by 32 in; 16 filters of 3 by 3 by 3 with a bias, whose multiply-adds give the rate.
     expect(first).toMatchObject({ kind: 'conv2d', inputBytes: 3 * 32 * 32 * 4, weightBytes: (27 + 1) * 16 * 4 })
     expect(first['gflops']).toBeCloseTo((2 * 27 * 16 * 1024) / 1e6 / Number(first['ms']), 1)
