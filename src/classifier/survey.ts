@@ -217,7 +217,7 @@ async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pic
 /** The labels of so many scores. */
 function labelsOf({ given, found, scores, task }: Parts, count: number): ReturnType<typeof labelsFor> {
   if (task.facts.task === 'classify') return labelsFor(given, scores?.labels ?? found.ownLabels, count)
-  const named = labelsFor(given, found.ownLabels, count - 1)
+  const named = labelsFor(given, found.ownLabels, task.facts.layout.classCount)
   return { ...named, labels: labelsOfTask(task.facts, named.labels) }
 }
 

@@ -18,7 +18,7 @@ import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
 import type { Novelty } from '../decision/novelty.js'
 import type { ScoredLabel } from '../decision/prediction.js'
-import { nothingLabel, type Found, type Task } from '../decision/task.js'
+import { nothingLabel, type Found, type FoundBoxes, type FoundShares, type Task } from '../decision/task.js'
 import { foundFields } from '../publish/payloads.js'
 import { heatDrawing, type HeatDrawing } from './classify-heat.js'
 import { addCameraFlag, addFlags, configFrom, type FlagValues } from './flags.js'
@@ -129,10 +129,19 @@ function wantsMaps(detect: unknown): boolean {
 const headings: Readonly<Record<Task, string[]>> = {
   classify: ['picture', 'label', 'score', 'ms', 'engine'],
   detect: ['picture', 'label', 'score', 'x', 'y', 'width', 'height', 'ms'],
+  segment: ['picture', 'label', 'share', 'ms'],
+}
+
+/** One row for each label that is seen, the largest share first. */
+function shareRows(file: string, { shares }: FoundShares, ms: number): string[][] {
+  return shares
+    .filter(({ share }) => share > 0)
+    .toSorted((a, b) => b.share - a.share)
+    .map(({ label, share }) => [file, label, share.toFixed(3), ms.toFixed(1)])
 }
 
 /** One row for each box; one with `none` for a picture without any. */
-function foundRows(file: string, { boxes }: Found, ms: number): string[][] {
+function boxRows(file: string, { boxes }: FoundBoxes, ms: number): string[][] {
   const share = (value: number): string => value.toFixed(3)
   const rows = boxes.map(({ label, score, x, y, width, height }) => [
     file,
@@ -151,7 +160,8 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
       const result = await classifyFile(file, bench)
       const { found, ...known } = result
       if (isJson) writeJson(found ? { ...known, ...foundFields(found) } : known)
-      else if (found) rows.push(...foundRows(file, found, result.ms))
+      else if (found)
+        rows.push(...(found.task === 'segment' ? shareRows(file, found, result.ms) : boxRows(file, found, result.ms)))
       else
         rows.push([
           file,

@@ -21,7 +21,7 @@ const flags: Readonly<Record<string, string>> = {
   threads: '--threads <n|auto>',
   inputSize: '--input-size <side|HxW>',
   topK: '--top-k <n>',
-  task: '--task <classify|detect>',
+  task: '--task <classify|detect|segment>',
   'policy.threshold': '--threshold <score>',
   frames: '--frames <n>',
   'mqtt.broker': '--broker <url|embedded|none>',

@@ -1,11 +1,11 @@
 /**
- * What a network is asked: which class a picture shows, or where things are in it. Whatever the task, a prediction has one
+ * What a network is asked: which class a picture shows, where things are in it, or what each place of it shows. Whatever the task, a prediction has one
  * score for each label, so the policy and everything behind it know no tasks; what a task finds besides is a `Found`.
  */
 import type { FrameBox, ScoredLabel } from './prediction.js'
 
 /** The tasks that gapcam runs; the key `task` of a zone and of a manifest. */
-export const tasks = ['classify', 'detect'] as const
+export const tasks = ['classify', 'detect', 'segment'] as const
 export type Task = (typeof tasks)[number]
 
 /** A thing that was found in a frame. The rectangle is in shares of the frame as the camera delivers it. */
@@ -36,13 +36,28 @@ export interface PublishedVisit extends Visit {
   readonly endWallMs: number
 }
 
-/** What a task finds in one frame besides scores; a further task is a further member. Owned by its prediction. */
-export type Found = {
+/** The things that a detector finds. */
+export interface FoundBoxes {
   readonly task: 'detect'
   readonly boxes: readonly Box[]
   /** The last visit that ended; absent before, and where boxes are not followed. */
   readonly visit?: PublishedVisit | undefined
 }
 
-/** The label of a detector that finds nothing. */
+/** How much of the picture each label covers. */
+export interface FoundShares {
+  readonly task: 'segment'
+  /** In the order of the labels; the sum is 1. */
+  readonly shares: readonly { readonly label: string; readonly share: number }[]
+}
+
+/** What a task finds in one frame besides scores; a further task is a further member. Owned by its prediction. */
+export type Found = FoundBoxes | FoundShares
+
+/** The boxes of a prediction; none of another task. */
+export function boxesOf(found: Found | undefined): readonly Box[] {
+  return found?.task === 'detect' ? found.boxes : []
+}
+
+/** The label of a detector that finds nothing, and of places that a single class does not cover. */
 export const nothingLabel = 'none'

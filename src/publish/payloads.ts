@@ -207,8 +207,14 @@ function visitFields({ track, label, score, beginWallMs, endWallMs, looks }: Pub
   return { track, label, score: round(score), begin: iso(beginWallMs), end: iso(endWallMs), looks }
 }
 
-/** What a task finds, as `gapcam classify --json` prints it and MQTT has it: rectangles in shares of the frame. */
-export function foundFields({ task, boxes, visit }: Found): Record<string, unknown> {
+/** What a task finds, as `gapcam classify --json` prints it and MQTT has it: rectangles in shares of the frame, or shares by label. */
+export function foundFields(found: Found): Record<string, unknown> {
+  if (found.task === 'segment')
+    return {
+      task: found.task,
+      shares: Object.fromEntries(found.shares.map(({ label, share }) => [label, round(share)])),
+    }
+  const { task, boxes, visit } = found
   return {
     task,
     count: boxes.length,

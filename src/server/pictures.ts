@@ -2,6 +2,7 @@
  * Live pictures for any number of visitors. Each picture is captured and encoded once and shared by all requests that
  * wait for it. The rate is bounded: the cost does not grow with the number of visitors.
  */
+import { boxesOf } from '../decision/task.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import type { CaptureOptions, Picture, PictureHeat } from '../zone/picture.js'
 import type { PictureHeader, PictureSide, Region } from './messages.js'
@@ -119,7 +120,7 @@ export function pictureMessage(
     score: decision.score,
     top: [...(prediction?.top ?? [])],
     focus: prediction?.focus ?? null,
-    boxes: (prediction?.found?.boxes ?? []).map(({ label, which, score, x, y, width, height }) => ({
+    boxes: boxesOf(prediction?.found).map(({ label, which, score, x, y, width, height }) => ({
       label: which?.label ?? label,
       score,
       x,

@@ -10,6 +10,7 @@ import { outputsOf } from '../model/metadata/detect.js'
 import type { TaskFacts } from '../model/metadata/task.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
 import { detectAnswer } from './detect/answer.js'
+import { segmentAnswer } from './segment/answer.js'
 
 /** How the outputs of one engine are read. Both calls are about its last run; the memory of `scores` is reused. */
 export interface TaskAnswer {
@@ -28,7 +29,7 @@ export type OtherTask = Exclude<TaskFacts, { readonly task: 'classify' }>
 
 /** The values that an engine must be opened with. */
 export function outputsOfTask(facts: OtherTask): readonly string[] {
-  return outputsOf(facts.layout)
+  return facts.task === 'segment' ? [facts.layout.output] : outputsOf(facts.layout)
 }
 
 /** The answer of an engine that was opened with `outputsOfTask`; a reason where its outputs have other shapes. */
@@ -37,10 +38,12 @@ export function answerOf(
   engine: Pick<Engine, 'outputs'>,
   input: { readonly width: number; readonly height: number },
 ): TaskAnswer | { readonly reason: string } {
-  return detectAnswer(facts.layout, engine, input)
+  return facts.task === 'segment' ? segmentAnswer(facts.layout, engine) : detectAnswer(facts.layout, engine, input)
 }
 
-/** How the labels of a model become those of the scores: which has one more, for nothing at all. */
-export function labelsOfTask(_facts: OtherTask, labels: readonly string[]): readonly string[] {
-  return [...labels, nothingLabel]
+/** How the labels of a model become those of the scores: most have one more, for nothing at all. */
+export function labelsOfTask({ task, layout }: OtherTask, labels: readonly string[]): readonly string[] {
+  if (task === 'detect') return [...labels, nothingLabel]
+  // The list of a single class may begin with a name for the rest.
+  return layout.classCount === 1 ? [labels.at(-1)!, labels.length === 2 ? labels[0]! : nothingLabel] : labels
 }

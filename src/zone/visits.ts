@@ -42,7 +42,7 @@ export class Visits {
   /** The prediction with numbered boxes. Rejects with ENGINE_FAILED. */
   async #see(prediction: Prediction, frame: Frame): Promise<Prediction> {
     const { found } = prediction
-    if (!found) return prediction
+    if (found?.task !== 'detect') return prediction
     const nowMs = this.#clock.now()
     const { tracks, boxes, ended } = follow(this.#tracks, found.boxes, nowMs, this.#options)
     this.#tracks = tracks
@@ -78,5 +78,5 @@ export class Visits {
 /** The prediction with the visit that its event is about. */
 export function withVisit(prediction: Prediction | null, visit: PublishedVisit): Prediction | null {
   const found = prediction?.found
-  return prediction && found ? { ...prediction, found: { ...found, visit } } : prediction
+  return prediction && found?.task === 'detect' ? { ...prediction, found: { ...found, visit } } : prediction
 }

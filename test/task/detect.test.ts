@@ -2,11 +2,12 @@
 import { expect, it } from 'vitest'
 import { openClassifier } from '../../src/classifier.js'
 import type { Prediction } from '../../src/decision/prediction.js'
+import { boxesOf as foundBoxes } from '../../src/decision/task.js'
 import { detectorFile, openDetector, predictionOf, type GivenDetector } from './fixture.js'
 
 /** Label, score and rectangle of each box, in thousandths. */
 const boxesOf = ({ found }: Prediction): (string | number)[][] =>
-  (found?.boxes ?? []).map(({ label, score, x, y, width, height }) => [
+  foundBoxes(found).map(({ label, score, x, y, width, height }) => [
     label,
     ...[score, x, y, width, height].map((value) => Math.round(value * 1000)),
   ])

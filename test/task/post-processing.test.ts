@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { openClassifier } from '../../src/classifier.js'
+import { boxesOf } from '../../src/decision/task.js'
 import { loadModel } from '../../src/model/load.js'
 import { numbersOfFlexbuffer } from '../../src/model/tflite/flexbuffer.js'
 import { tfliteModel, type TensorSpec } from '../model/tflite/tflite-builder.js'
@@ -120,8 +121,8 @@ it('gives the boxes that LiteRT gives, in its order, with the labels of a label 
   const classifier = await openClassifier({ model: fileWith(['???', ...labels]) })
   onTestFinished(() => classifier.close())
   const { found } = await predictionOf(classifier, 64, 64)
-  expect(found?.boxes.map(({ label }) => label)).toEqual(classes.slice(0, count).map((i) => labels[i]))
-  found!.boxes.forEach(({ x, y, width, height, score }, i) => {
+  expect(boxesOf(found).map(({ label }) => label)).toEqual(classes.slice(0, count).map((i) => labels[i]))
+  boxesOf(found).forEach(({ x, y, width, height, score }, i) => {
     const [top = 0, left = 0, bottom = 0, right = 0] = corners
       .slice(4 * i, 4 * i + 4)
       .map((value) => Math.min(1, Math.max(0, value)))
@@ -133,7 +134,7 @@ it('gives the boxes that LiteRT gives, in its order, with the labels of a label 
 it('lets a manifest change one field and keep the others', async () => {
   const classifier = await openClassifier({ model: fileWith(['a', 'b', 'c'], 'detect: { most: 1 }\n') })
   onTestFinished(() => classifier.close())
-  expect((await predictionOf(classifier, 64, 64)).found?.boxes).toHaveLength(1)
+  expect(boxesOf((await predictionOf(classifier, 64, 64)).found)).toHaveLength(1)
 })
 
 it('refuses a file in which operators stand behind it', async () => {

@@ -5,6 +5,7 @@ import { openClassifier } from '../../src/classifier.js'
 import { systemClock } from '../../src/clock.js'
 import { loadConfig } from '../../src/config/config.js'
 import type { Prediction } from '../../src/decision/prediction.js'
+import { boxesOf } from '../../src/decision/task.js'
 import { frameOf } from '../../src/frame.js'
 import { createLogger } from '../../src/log.js'
 import { createMetrics } from '../../src/metrics.js'
@@ -38,7 +39,8 @@ async function open(now: () => number): Promise<{ zone: Zone; seen: Prediction[]
     publisher: {
       ...publisher,
       event(key, type, decision, prediction) {
-        if (type === 'visit') visits.push(prediction?.found?.visit)
+        const found = prediction?.found
+        if (type === 'visit') visits.push(found?.task === 'detect' ? found.visit : undefined)
         publisher.event(key, type, decision, prediction)
       },
     },
@@ -58,7 +60,7 @@ it('numbers its boxes, asks the second model once, and publishes the visit when 
     nowMs = 200 * i
     await zone.take(frameOf({ data: new Uint8Array(64 * 64 * 3).map((_, k) => (k * 7) % 251), width: 64, height: 64 }))
   }
-  const boxes = seen.map(({ found }) => found!.boxes[0]!)
+  const boxes = seen.map(({ found }) => boxesOf(found)[0]!)
   expect(boxes.map(({ track, label }) => [track, label])).toEqual(new Array(5).fill([1, 'thing']))
   expect(boxes.every(({ which }) => which?.label === boxes[0]!.which?.label)).toBe(true)
   expect(boxes[0]!.which?.label).toMatch(/./)

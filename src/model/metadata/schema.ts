@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { tasks } from '../../decision/task.js'
 import { detectOverrides } from './detect.js'
+import { segmentOverrides } from './segment.js'
 
 /** One number for each of the three channels; a list of one number holds for all. */
 export const perChannel = z.union([
@@ -42,6 +43,7 @@ export const manifestSchema = z.strictObject({
   fill: perChannel.optional().describe('RGB levels of the bars of contain; default black'),
   task: z.enum(tasks).optional().describe('what the network does; default what its outputs show, see docs/tasks.md'),
   detect: detectOverrides.optional().describe('how the outputs of a detector are laid out; see docs/detect.md'),
+  segment: segmentOverrides.optional().describe('how the output of a segmenter is laid out; see docs/segment.md'),
   scores: z
     .enum(['softmax', 'sigmoid', 'none'])
     .optional()

@@ -8,11 +8,13 @@ import type { Graph } from '../graph.js'
 import { detectSchema } from './detect.js'
 import { recogniseDetector } from './detect-layouts.js'
 import type { Manifest } from './schema.js'
+import { recogniseSegmenter, segmentSchema } from './segment.js'
 
 /** What an engine's outputs mean, as plain data that is kept with a compiled model. `classify` is settled by `outputs.ts`. */
 export const taskFacts = z.discriminatedUnion('task', [
   z.strictObject({ task: z.literal('classify') }),
   z.strictObject({ task: z.literal('detect'), layout: detectSchema }),
+  z.strictObject({ task: z.literal('segment'), layout: segmentSchema }),
 ])
 export type TaskFacts = z.output<typeof taskFacts>
 
@@ -37,7 +39,10 @@ export interface RecognisedTask {
 /** The task; null where the network has another one; a reason where it has this one, but is not understood. */
 export type Recogniser = (graph: Graph, hints: TaskHints) => RecognisedTask | { readonly reason: string } | null
 
-const recognisers: Readonly<Record<Exclude<Task, 'classify'>, Recogniser>> = { detect: recogniseDetector }
+const recognisers: Readonly<Record<Exclude<Task, 'classify'>, Recogniser>> = {
+  detect: recogniseDetector,
+  segment: recogniseSegmenter,
+}
 
 /**
  * The task of a prepared graph. `asked` is the caller's choice, over that of the manifest. A reason is one sentence about what

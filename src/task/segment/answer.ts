@@ -1,0 +1,95 @@
+/**
+ * What a segmenter answers: the score of a label is its share of the picture, so the scores of all labels have the sum 1.
+ * Of a single class, `none` has the rest.
+ */
+import type { Found } from '../../decision/task.js'
+import type { Engine, EngineTensor } from '../../engine/engine.js'
+import { halfToNumber } from '../../model/graph.js'
+import type { SegmentLayout } from '../../model/metadata/segment.js'
+import { elementCount } from '../../tensor.js'
+import type { TaskAnswer } from '../answer.js'
+
+/** One number of the output; of bytes, the stored one: the greatest stored number is the greatest real one. */
+type Reader = (index: number) => number
+
+/** The answer of a layout; a reason where the engine's output does not fit it. */
+export function segmentAnswer(
+  layout: SegmentLayout,
+  { outputs }: Pick<Engine, 'outputs'>,
+): TaskAnswer | { readonly reason: string } {
+  const output = outputs.find(({ name }) => name === layout.output)
+  if (!output) return { reason: `it has no output ${layout.output}` }
+  const { classCount, format } = layout
+  const length = elementCount(output.shape)
+  const places = format === 'numbers' ? length : length / classCount
+  if (!Number.isInteger(places) || places === 0)
+    return { reason: `its output ${layout.output} has ${length} numbers, not those of ${classCount} classes a place` }
+  const counts = new Float64Array(classCount === 1 ? 2 : classCount)
+  const scores = new Float32Array(counts.length)
+  const count = counterOf(output, layout, places)
+  return {
+    count: counts.length,
+    output,
+    scores() {
+      counts.fill(0)
+      if (!count(counts)) return scores.fill(NaN)
+      for (let i = 0; i < counts.length; i++) scores[i] = counts[i]! / places
+      return scores
+    },
+    found(_frame, _spec, labels): Found {
+      return { task: 'segment', shares: labels.map((label, i) => ({ label, share: scores[i]! })) }
+    },
+  }
+}
+
+/** Counts the places of each class in the last run; false where a score is not a number or a class does not exist. */
+function counterOf(output: EngineTensor, layout: SegmentLayout, places: number): (counts: Float64Array) => boolean {
+  const at = readerOf(output)
+  const { classCount, format, minScore, activation } = layout
+  if (format === 'numbers')
+    return (counts) => {
+      for (let i = 0; i < places; i++) {
+        const label = at(i)
+        if (!(label >= 0 && label < classCount)) return false
+        counts[classCount === 1 ? 0 : label]!++
+      }
+      return true
+    }
+  if (classCount === 1) {
+    const { code } = output
+    const real = activation === 'none' ? minScore : Math.log(minScore / (1 - minScore))
+    const least = code ? real / code.scale + code.zeroPoint : real
+    return (counts) => {
+      for (let i = 0; i < places; i++) {
+        const value = at(i)
+        if (Number.isNaN(value)) return false
+        counts[value >= least ? 0 : 1]!++
+      }
+      return true
+    }
+  }
+  // An output that is not in the file's order has the channels last.
+  const isPlanar = format === 'nchw' && output.inFileOrder
+  const [byClass, byPlace] = isPlanar ? [places, 1] : [1, classCount]
+  return (counts) => {
+    for (let i = 0; i < places; i++) {
+      let best = 0
+      let greatest = -Infinity
+      for (let c = 0; c < classCount; c++) {
+        const value = at(i * byPlace + c * byClass)
+        if (value > greatest) {
+          greatest = value
+          best = c
+        } else if (Number.isNaN(value)) return false
+      }
+      counts[best]!++
+    }
+    return true
+  }
+}
+
+function readerOf({ data, type }: EngineTensor): Reader {
+  if (data instanceof Float32Array) return (i) => data[i]!
+  if (type === 'float16') return (i) => halfToNumber(Number(data[i]))
+  return (i) => Number(data[i])
+}
