@@ -5,15 +5,8 @@
 import type { Command } from 'commander'
 import { listCsiCameras } from '../camera/find.js'
 import { listV4l2Devices } from '../camera/v4l2.js'
-import { openClassifier } from '../classifier.js'
-import { modelOptions } from '../config/model.js'
-import type { Config } from '../config/schema.js'
-import { createLogger } from '../log.js'
-import { decodedSizes } from '../run/decoded-sizes.js'
-import { sizesInWords, type DecodedSize } from '../run/decoded-size.js'
-import { configFrom, type FlagValues } from './flags.js'
+import type { FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
-import { untilSignal } from './signals.js'
 
 interface ListedCamera {
   readonly uri: string
@@ -33,37 +26,16 @@ export function camerasCommand(program: Command): void {
     .option('--json', 'one JSON object per camera')
     .option('--config <file>', 'YAML file with the configuration: its cameras are opened too')
     .action(async ({ json, ...values }: { json?: boolean } & FlagValues) => {
-      const config = values['config'] === undefined ? null : configFrom(values).config
+      // What opens cameras is loaded only where it is needed: the list alone shall come at once, on a small board too.
+      const configured = values['config'] === undefined ? null : await import('./cameras-configured.js')
+      const config = configured?.readConfig(values)
       const cameras = await listCameras()
       const isJson = wantsJson(json)
       if (isJson) for (const camera of cameras) writeJson(camera)
       else if (cameras.length === 0) process.stderr.write('no camera is connected\n')
       else for (const camera of cameras) writeCamera(camera)
-      if (config) await writeConfigured(config, isJson)
+      if (configured && config) await configured.writeConfigured(config, isJson)
     })
-}
-
-/** Longest wait for the first picture of every camera. */
-const pictureMs = 15_000
-
-/** The configured cameras, and at which size their pictures are decoded. */
-async function writeConfigured(config: Config, isJson: boolean): Promise<void> {
-  const log = createLogger('warn')
-  const classifier = await openClassifier({ ...modelOptions(config), heat: config.heat })
-  try {
-    await untilSignal(async ({ signal }) => {
-      const parts = { config, cameras: config.cameras, classifier, log }
-      const sizes = await decodedSizes(parts, { signal, withinMs: pictureMs })
-      for (const { id } of config.cameras) writeSizes(id, sizes.get(id) ?? null, isJson)
-    })
-  } finally {
-    await classifier.close()
-  }
-}
-
-function writeSizes(camera: string, size: DecodedSize | null, isJson: boolean): void {
-  if (isJson) return writeJson({ camera, full: size?.full ?? null, decoded: size?.decoded ?? null })
-  process.stdout.write(`${camera}  ${size === null ? 'gave no picture' : sizesInWords(size)}\n`)
 }
 
 async function listCameras(): Promise<ListedCamera[]> {

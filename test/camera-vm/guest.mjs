@@ -86,6 +86,7 @@ writeFileSync(
   JSON.stringify({
     model: `${root}models/convnet-gap.onnx`,
     threads: 1,
+    hungAfterMs: 120_000,
     stateDir: '/tmp/zones',
     page: { enabled: false },
     mqtt: { broker: 'none' },
@@ -97,7 +98,7 @@ await toTheEnd('zones', ['run', '--config', file, '--json', '--frames', '12'])
 await toTheEnd('once', ['once', '--config', file, '--verbose', '--deadline', '10m'])
 
 // The controls, through the page's API, while the camera streams.
-// The emulated processor loads the page's server for longer than a real one may block.
+// An emulated processor loads the page's server, and computes, for longer than a real one may take.
 const slow = ['--set', 'hungAfterMs=120000']
 const page = gapcam([...run, ...slow, '--set', 'page.enabled=true', '--set', 'page.port=0'])
 await page.until(/^page {5}(\S+)$/m)
