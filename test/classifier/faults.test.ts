@@ -107,8 +107,12 @@ describe('labels and assumptions', () => {
     expect((await answerOf(model)).top).toMatchObject([{ label: 'full', score: pair.scores[1] }])
   })
 
-  it('a segmenter is refused in one sentence', async () => {
-    await expect(answerOf(join(faults, 'segment.onnx'))).rejects.toMatchObject({
+  it('a segmenter tells shares, and is refused in one sentence where a classifier is asked for', async () => {
+    const model = join(faults, 'segment.onnx')
+    const { scores } = await answerOf(model)
+    expect(scores).toHaveLength(21)
+    expect(scores.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 5)
+    await expect(answerOf(model, { task: 'classify' })).rejects.toMatchObject({
       code: 'MODEL_UNSUPPORTED',
       exitStatus: 4,
       message: expect.stringMatching(/segment\.onnx: it is not a classifier: .* out float32 \[1, 21, 64, 64\]$/),

@@ -53,17 +53,18 @@ export const recogniseSegmenter: Recogniser = (graph, { manifest, labels }) => {
   }
 }
 
-/** The output that is a map of classes. Null where there is none, or several that may be it. */
+/** The output that is a map of classes. Null where there is none, several that may be it, or a row of scores beside it. */
 function mapOf(graph: Graph, wanted: string | undefined): Partial<SegmentLayout> | null {
   const input = (graph.inputs[0]?.shape ?? []) as readonly number[]
-  const maps = graph.outputs.flatMap(({ name }) => {
-    if (wanted !== undefined && name !== wanted) return []
+  const maps = graph.outputs.map(({ name }) => {
     const { shape = [], type } = graph.values.get(name) ?? {}
-    const found = formOf(shape as readonly number[], type, input)
-    return found ? [{ output: name, ...found, ...(endsInScores(graph, name) && { activation: 'none' as const }) }] : []
+    const form = formOf(shape as readonly number[], type, input)
+    return form && { output: name, ...form, ...(endsInScores(graph, name) && { activation: 'none' as const }) }
   })
+  if (wanted !== undefined) return maps.find((map) => map?.output === wanted) ?? null
+  if (maps.includes(null)) return null
   // torchvision also gives the output of a head that only training uses.
-  return maps.length === 1 ? maps[0]! : (maps.find(({ output }) => output === 'out') ?? null)
+  return maps.length === 1 ? maps[0]! : (maps.find((map) => map?.output === 'out') ?? null)
 }
 
 type Form = Pick<SegmentLayout, 'format'> & Partial<Pick<SegmentLayout, 'classCount'>>
