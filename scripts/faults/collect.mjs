@@ -17,14 +17,24 @@ import { startPostgres } from './postgres.mjs'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
-/** A collector in a process of its own; `kill` is a SIGKILL, and it starts again. */
+/**
+ * A collector in a process of its own; `kill` is a SIGKILL, and it starts again. So it does when it ends by itself, as under a
+ * service manager: at its start it gives up where the database is away.
+ */
 function startCollector(url, flags) {
   let child = null
   let said = ''
   let isUp = false
+  let isClosed = false
   const start = () => {
-    child = spawn(process.execPath, [main, 'collect', '--broker', url, ...flags], {
+    const started = spawn(process.execPath, [main, 'collect', '--broker', url, ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    child = started
+    started.on('exit', (status) => {
+      if (status === null || isClosed) return
+      isUp = false
+      setTimeout(() => !isClosed && child === started && start(), 200)
     })
     child.stderr.on('data', (chunk) => {
       said = (said + chunk).slice(-1000)
@@ -47,7 +57,10 @@ function startCollector(url, flags) {
       await end('SIGKILL')
       start()
     },
-    close: () => end('SIGTERM'),
+    close: () => {
+      isClosed = true
+      return end('SIGTERM')
+    },
   }
 }
 

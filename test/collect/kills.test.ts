@@ -21,7 +21,7 @@ describe.skipIf(!hasMosquitto)('killed at any moment (skipped where mosquitto is
 
   it.skipIf(!hasPostgres)(
     'nor in PostgreSQL, which crashes too (skipped where it is not installed)',
-    () => kills('postgres', 6),
+    () => kills('postgres', 20),
     240_000,
   )
 })
