@@ -90,11 +90,12 @@ describe.skipIf(!canUnpack)('Debian', () => {
 
   beforeAll(async () => {
     await script('build/debian.mjs', '--packages', packages, '--out', packages, '--compression', 'none')
-    const tar = join(projectRoot, '.cache/debian-root.tar')
+    const tar = join(projectRoot, '.cache/debian-bookworm.tar')
     if (!has(tar)) {
       run(
         'mmdebstrap',
         '--quiet',
+        '--format=tar',
         '--mode=root',
         '--variant=essential',
         '--include=libstdc++6',
