@@ -105,7 +105,7 @@ const scenarios = {
     }
   },
 
-  /** gapcam fleet rollout over a canary group of 1 % and then everybody. */
+  /** gapcam fleet rollout over a canary group of 1 % and then over all nodes. */
   async rollout({ nodes, broker }) {
     const { folder, remove } = temporaryFolder()
     const { head, files } = await packBundle({

@@ -73,7 +73,7 @@ async function main() {
         const installed = await installBundle(file, { ...options, trust })
         const damage = damageOf(store, installed.entry.serving)
         if (damage !== null) finding(damage)
-        if (isTrusting && installed.digest !== digest) finding('a manifest that nobody has signed is accepted')
+        if (isTrusting && installed.digest !== digest) finding('a manifest without a valid signature is accepted')
         report[installed.digest === digest ? 'same' : 'other']++
         await store.alone(() => store.replace(installed.manifest.name, null))
       } catch (error) {

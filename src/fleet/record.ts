@@ -23,7 +23,7 @@ export type Progress = z.output<typeof progress>
 export type RolloutRecord = z.output<typeof recordSchema>
 export type Target = RolloutRecord['target']
 
-/** For the next run: what was ordered is looked at anew, since its answer went to nobody. */
+/** For the next run: it looks again at what was ordered, because the answers are lost. */
 export function resumed(record: RolloutRecord, isRetrying: boolean): RolloutRecord {
   const nodes = Object.entries(record.nodes).flatMap(([id, progress]): [string, Progress][] => {
     if (progress.state === 'done' || (progress.state === 'failed' && !isRetrying)) return [[id, progress]]

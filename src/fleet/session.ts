@@ -11,7 +11,7 @@ import { answerFilters, Orders } from './orders.js'
 export interface FleetSession {
   readonly census: Census
   readonly orders: Orders
-  /** Without a connection nothing is known of the nodes, and nobody may be judged. */
+  /** Without a connection nothing is known of the nodes, so none is called failed. */
   readonly isConnected: () => boolean
   close(): Promise<void>
 }

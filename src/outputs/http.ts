@@ -1,6 +1,6 @@
 /**
  * Delivers events over HTTP, one at a time and in order, from an outbox of its own: what the other side has not taken stays on
- * disk. It never follows a redirect, since events would go where nobody sent them.
+ * disk. It follows no redirect, so events reach only the given address.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../errors.js'

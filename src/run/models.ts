@@ -73,7 +73,7 @@ export function openModels(
   }
 }
 
-/** Models by key, each open as long as somebody has a lease of it. */
+/** Models by key, each open as long as it has a lease. */
 function openOnce(): {
   lease(key: string, open: () => Promise<Classifier>): Promise<ModelLease>
   close(): Promise<void>

@@ -7,14 +7,19 @@ import type { TensorInfo } from '../../tensor.js'
 import type { Constant } from '../graph.js'
 import type { LoadedModel } from './onnx.js'
 import { dataTypes } from './tensor.js'
-import { nameOf, rewriteFields, tensorProto, valueInfo } from './write.js'
+import {
+  graphInitializer,
+  graphInput,
+  graphNode,
+  graphOutput,
+  graphValueInfo,
+  modelGraph,
+  nameOf,
+  rewriteFields,
+  tensorProto,
+  valueInfo,
+} from './write.js'
 
-const modelGraph = 7
-const graphNode = 1
-const graphInitializer = 5
-const graphInput = 11
-const graphOutput = 12
-const graphValueInfo = 13
 const nodeAttribute = 5
 const attributeGraph = 6
 const attributeGraphs = 11

@@ -19,12 +19,13 @@ export interface Rewrite {
   readonly isWidened?: boolean | undefined
 }
 
-const modelGraph = 7
-const graphNode = 1
-const graphInitializer = 5
-const graphInput = 11
-const graphOutput = 12
-const graphValueInfo = 13
+/** Numbers of fields of ModelProto and GraphProto (onnx.proto). */
+export const modelGraph = 7
+export const graphNode = 1
+export const graphInitializer = 5
+export const graphInput = 11
+export const graphOutput = 12
+export const graphValueInfo = 13
 
 /** The bytes of a copy of the model with the changes of `rewrite`. The model itself stays as it is. */
 export function rewriteModel(model: LoadedModel, rewrite: Rewrite): Uint8Array {

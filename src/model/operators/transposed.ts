@@ -5,7 +5,7 @@
  */
 import { noActivation } from '../activation.js'
 import { floatsOf, Unsupported } from '../graph.js'
-import { resolveTransposed, type TransposedAxis } from '../shapes/transposed.js'
+import { resolveTransposed, type Transposed, type TransposedAxis } from '../shapes/transposed.js'
 import { stridesOf } from '../view.js'
 import type { LowerContext, Operator } from './context.js'
 import { emitCopy } from './copy.js'
@@ -48,7 +48,7 @@ function lowerConvTranspose(context: LowerContext): void {
   const groups = view.int('group', 1)
   // The channels of a group lie together, so with groups the phases come last.
   const [byChannel, byPhase] = groups > 1 ? [phases, 1] : [1, channels]
-  const weights = phaseWeights(context, { down, across, channels, byChannel, byPhase })
+  const weights = phaseWeights(context, axes, { down, across, channels, byChannel, byPhase })
   const bias = view.optional(2) ? floatsOf(view.input(2).constant!) : null
   const offsets = new Float32Array(channels * phases)
   if (bias)
@@ -92,11 +92,11 @@ function lowerConvTranspose(context: LowerContext): void {
 /** Weights [C,O/groups,kernelH,kernelW] as those of a convolution [O·phases,C/groups,tapsH,tapsW]. */
 function phaseWeights(
   context: LowerContext,
+  axes: Transposed['axes'],
   of: { down: Blocks; across: Blocks; channels: number; byChannel: number; byPhase: number },
 ): number {
   const { view } = context
   const { down, across, channels, byChannel, byPhase } = of
-  const { axes } = resolveTransposed(view)
   const groups = view.int('group', 1)
   const [inputs = 0, perGroup = 0, kh = 0, kw = 0] = view.shape(1)
   const given = floatsOf(view.input(1).constant!)
