@@ -10,12 +10,13 @@ const plugin = fileURLToPath(new URL('blocks.c', import.meta.url))
 const libraries = '/usr/aarch64-linux-gnu/lib'
 const cores = 4
 
-/** The processors that a board may have: what the kernel reports about each. */
+/** The processors that a board may have: what the kernel reports about each, on a Raspberry Pi 4 and on a Raspberry Pi 5. */
 const processors = {
-  'cortex-a72': { features: 'fp asimd evtstrm crc32 cpuid', part: '0xd08' },
+  'cortex-a72': { features: 'fp asimd evtstrm crc32 cpuid', part: '0xd08', secondLevel: '1024K' },
   'cortex-a76': {
     features: 'fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp',
     part: '0xd0b',
+    secondLevel: '512K',
   },
 }
 
@@ -81,6 +82,10 @@ export class Board {
         core_siblings_list: `0-${cores - 1}`,
       }
       for (const [name, value] of Object.entries(files)) writeFileSync(join(topology, name), `${value}\n`)
+      // The executor reads the size of its blocks from this file. Without it, counts would depend on the machine here.
+      const cache = join(devices, `cpu${core}/cache/index2`)
+      mkdirSync(cache, { recursive: true })
+      writeFileSync(join(cache, 'size'), `${processors[this.#cpu].secondLevel}\n`)
     }
   }
 
