@@ -1,15 +1,17 @@
 /**
- * Where bundles may be installed from when an order comes from afar: folders and https addresses of the configuration, never
- * an address of the order. An https source holds `index.json`, a list of {name, version, digest, file}; the signatures of a
- * bundle are checked as always, so the server needs no trust.
+ * Where bundles may be installed from when an order comes from afar: folders, https addresses and repositories of OCI registries
+ * that the configuration names, never an address of the order. An https source holds `index.json`, a list of {name, version,
+ * digest, file}; registry.ts reads registries. The signatures of a bundle are checked as always, so no server needs trust.
  */
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { GapcamError, messageOf } from '../errors.js'
 import { readBundleHead } from './archive.js'
+import { ask, good, saveTo, serverFaultOf, wholeOf } from './download.js'
 import { bundleName } from './manifest.js'
+import { bundlesOf } from './registry.js'
+import { isSafeAddress, repositoryOf } from './source-address.js'
 
 /** A bundle that a source has. */
 export interface Offer {
@@ -18,6 +20,8 @@ export interface Offer {
   readonly digest: string
   /** A path or an address. */
   readonly place: string
+  /** Writes the bundle to a new file; null: `place` is its file. */
+  readonly save: ((file: string) => Promise<void>) | null
 }
 
 const indexSchema = z
@@ -33,8 +37,6 @@ const indexSchema = z
 
 const mostIndexBytes = 2 ** 20
 const mostBundleBytes = 2 ** 31
-const timeLimitMs = 60_000
-const isAddress = (source: string): boolean => source.startsWith('https://')
 
 /**
  * The bundles of all sources in their order. `onFault` receives a sentence about each source and file that cannot be read.
@@ -47,13 +49,19 @@ export async function offersOf(
 ): Promise<readonly Offer[]> {
   const all: Offer[] = []
   for (const source of sources) {
+    const say = (sentence: string): void => onFault(`models.sources: ${source}: ${sentence}`)
     try {
-      all.push(...(isAddress(source) ? await offersAt(source) : await offersIn(source, onFault)))
+      all.push(...(await offersFrom(source, say)))
     } catch (error) {
-      onFault(`models.sources: ${source}: ${messageOf(error)}`)
+      say(serverFaultOf(error))
     }
   }
   return all
+}
+
+function offersFrom(source: string, onFault: (sentence: string) => void): Promise<readonly Offer[]> {
+  if (source.startsWith('oci://')) return offersOfRegistry(source, onFault)
+  return isSafeAddress(source) ? offersAt(source) : offersIn(source, onFault)
 }
 
 async function offersIn(folder: string, onFault: (sentence: string) => void): Promise<Offer[]> {
@@ -62,7 +70,7 @@ async function offersIn(folder: string, onFault: (sentence: string) => void): Pr
     const place = join(folder, file)
     try {
       const { manifest, digest } = await readBundleHead(place)
-      offers.push({ name: manifest.name, version: manifest.version, digest, place })
+      offers.push({ name: manifest.name, version: manifest.version, digest, place, save: null })
     } catch (error) {
       onFault(messageOf(error))
     }
@@ -72,40 +80,44 @@ async function offersIn(folder: string, onFault: (sentence: string) => void): Pr
 
 async function offersAt(address: string): Promise<Offer[]> {
   const base = address.endsWith('/') ? address : `${address}/`
-  const index = indexSchema.parse(
-    JSON.parse(new TextDecoder().decode(await download(`${base}index.json`, mostIndexBytes))),
-  )
-  return index.map(({ file, ...offer }) => ({ ...offer, place: `${base}${file}` }))
+  const text = await wholeOf(await good(ask(`${base}index.json`, { mostBytes: mostIndexBytes })))
+  return indexSchema.parse(JSON.parse(new TextDecoder().decode(text))).map(({ file, ...offer }) => {
+    const place = `${base}${file}`
+    const save = async (to: string): Promise<void> => saveTo(to, await good(ask(place, { mostBytes: mostBundleBytes })))
+    return { ...offer, place, save }
+  })
 }
 
-/** Fetches bytes. A redirect to an address without TLS is an error; fetch itself would follow it. */
-async function download(address: string, mostBytes: number): Promise<Uint8Array> {
-  const response = await fetch(address, { signal: AbortSignal.timeout(timeLimitMs), redirect: 'follow' })
-  if (!response.ok) throw new Error(`the server answers ${response.status}`)
-  if (response.redirected && !isAddress(response.url)) throw new Error('the server redirects to an address without TLS')
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > mostBytes) throw new Error(`the server sends more than ${mostBytes} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+async function offersOfRegistry(source: string, onFault: (sentence: string) => void): Promise<Offer[]> {
+  const repository = repositoryOf(source)
+  if (!repository) throw new Error('it names no repository')
+  const found = await bundlesOf(repository, onFault)
+  return found.map(({ layer, ...offer }) => ({
+    ...offer,
+    place: `oci://${new URL(repository.base).host}/${repository.name}@${layer}`,
+  }))
 }
 
-/** Runs `work` on the file of an offer, which is downloaded for it where it lies on a server. */
-export async function withOffer<T>({ place }: Offer, work: (file: string) => Promise<T>): Promise<T> {
-  if (!isAddress(place)) return work(place)
-  const folder = await mkdtemp(join(tmpdir(), 'gapcam-bundle-'))
+/**
+ * Runs `work` on the file of an offer. What lies on a server is downloaded into a new `folder` first, which is removed
+ * afterwards. Rejects with BUNDLE_INVALID where the server fails.
+ */
+export async function withOffer<T>(
+  { place, save }: Offer,
+  folder: () => Promise<string>,
+  work: (file: string) => Promise<T>,
+): Promise<T> {
+  if (!save) return work(place)
+  const beside = await folder()
   try {
-    const file = join(folder, 'download.gapcam')
-    await writeFile(file, await download(place, mostBundleBytes))
+    const file = join(beside, 'download.gapcam')
+    await save(file)
     return await work(file)
   } catch (error) {
     if (error instanceof GapcamError) throw error
-    throw new GapcamError('BUNDLE_INVALID', `bundle ${place}: ${messageOf(error)}`, { cause: error })
+    throw new GapcamError('BUNDLE_INVALID', `bundle ${place}: ${serverFaultOf(error)}`, { cause: error })
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await rm(beside, { recursive: true, force: true })
   }
 }
 

@@ -50,6 +50,8 @@ export interface BundleStore {
   alone<T>(work: () => Promise<T>): Promise<T>
   /** A new empty folder beside the slots; give it to `keep`, or remove it. */
   incoming(): Promise<string>
+  /** The same for a file that is downloaded first. */
+  downloads(): Promise<string>
   /** Makes a complete folder a slot, and returns its place. */
   keep(incoming: string, digest: string): Promise<string>
   /** The folder of a bundle. */
@@ -113,17 +115,8 @@ export function openBundleStore(stateFolder: string): BundleStore {
         await rm(lock, { force: true })
       }
     },
-    async incoming() {
-      try {
-        await makeFolder(slots, 0o700)
-        const fresh = join(slots, `incoming-${process.pid}`)
-        await rm(fresh, { recursive: true, force: true })
-        await makeFolder(fresh, 0o700)
-        return fresh
-      } catch (error) {
-        throw notKept(slots, 'written', error)
-      }
-    },
+    incoming: () => fresh(slots, 'incoming'),
+    downloads: () => fresh(slots, 'download'),
     async keep(incoming, digest) {
       const place = join(slots, digest)
       try {
@@ -151,6 +144,19 @@ export function openBundleStore(stateFolder: string): BundleStore {
   }
 }
 
+/** An empty folder of this program beside the slots. */
+async function fresh(slots: string, kind: 'incoming' | 'download'): Promise<string> {
+  const made = join(slots, `${kind}-${process.pid}`)
+  try {
+    await makeFolder(slots, 0o700)
+    await rm(made, { recursive: true, force: true })
+    await makeFolder(made, 0o700)
+    return made
+  } catch (error) {
+    throw notKept(slots, 'written', error)
+  }
+}
+
 const manifestIn = (place: string): BundleManifest =>
   readManifest(readFileSync(join(place, manifestFile)), `bundle ${basename(place).slice(0, 12)}`).manifest
 
@@ -175,10 +181,11 @@ async function removeUnused(slots: string, bundles: Entries): Promise<void> {
       await rm(join(slots, name), { recursive: true, force: true }).catch(() => undefined)
 }
 
-/** Whether another program unpacks into this folder at present. */
+/** Whether a program unpacks or downloads into this folder at present. Our own `incoming` has become a slot, or failed. */
 function isUnderWay(name: string): boolean {
-  const pid = /^incoming-(\d+)$/.exec(name)?.[1]
-  return pid !== undefined && Number(pid) !== process.pid && processMark(Number(pid)) !== null
+  const [, kind, pid] = /^(incoming|download)-(\d+)$/.exec(name) ?? []
+  if (pid === undefined) return false
+  return Number(pid) === process.pid ? kind === 'download' : processMark(Number(pid)) !== null
 }
 
 const lockPollMs = 50

@@ -3,6 +3,7 @@
  * in one table, so five names are not free for models.
  */
 import { z } from 'zod'
+import { sourceFaultOf } from '../bundle/source-address.js'
 import { duration } from './duration.js'
 import { share } from './region.js'
 import { id } from './zones.js'
@@ -22,8 +23,20 @@ const bundles = z.strictObject({
     .array(z.string().regex(/^[0-9a-f]{16}$/, 'must be the 16 digits that gapcam model verify prints'))
     .max(1000)
     .default([]),
-  /** Folders and https addresses that bundles may be installed from over MQTT. */
-  sources: z.array(z.string().min(1).max(1000)).max(32).default([]),
+  /** Folders, https addresses and repositories of OCI registries that bundles may be installed from over MQTT. */
+  sources: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .max(1000)
+        .superRefine((source, context) => {
+          const fault = sourceFaultOf(source)
+          if (fault !== null) context.addIssue({ code: 'custom', message: fault })
+        }),
+    )
+    .max(32)
+    .default([]),
   shadow: z
     .strictObject({
       every: z.int().min(1).max(10_000).default(10),

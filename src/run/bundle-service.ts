@@ -134,15 +134,18 @@ class Service implements BundleService {
       )
     const { model: _model, labels: _labels, inputSize: _size, resize: _resize, ...engine } = modelOptions(config)
     const { trust, revoked, shadow } = config.models
-    await withOffer(offer, (file) =>
-      installBundle(file, {
-        store: bundles.store,
-        trust: { keys: trust.map(readPublicKey), revoked },
-        origin: 'remote',
-        isShadow: shadow !== undefined,
-        engine,
-        wanted: { name, digest: offer.digest },
-      }),
+    await withOffer(
+      offer,
+      () => bundles.store.downloads(),
+      (file) =>
+        installBundle(file, {
+          store: bundles.store,
+          trust: { keys: trust.map(readPublicKey), revoked },
+          origin: 'remote',
+          isShadow: shadow !== undefined,
+          engine,
+          wanted: { name, digest: offer.digest },
+        }),
     )
     return this.#fields()
   }
