@@ -1,8 +1,10 @@
-// Times gapcam and other runtimes on the same ONNX files: batch 1, float32, one process each. They take turns within one
-// run, so a machine that slows down slows all of them.
+// Times gapcam and other runtimes on the same networks: batch 1, one process each. They take turns within one run, so a
+// machine that slows down slows all of them.
 //
-//   node scripts/bench/peers.mjs [MODEL...] [--peers a,b] [--threads 1,2] [--rounds 8] [--beside-load] [--offline] [--json]
+//   node scripts/bench/peers.mjs [MODEL...] [--bits 8] [--peers a,b] [--threads 1,2] [--rounds 8] [--beside-load] [--offline] [--json]
 //
+// --bits 8 quantises float32 files first. gapcam, onnxruntime and OpenVINO get the same file of onnxruntime's quantiser; LiteRT
+// and MNN get what their own make. A MODEL that has 8 bits already, .onnx or .tflite, goes as it is to those that read it.
 // The first run installs the runtimes from PyPI into .cache/peers; --offline uses those already there. --beside-load keeps
 // one core busy with another program. Every result is compared with onnxruntime's.
 import { spawn } from 'node:child_process'
@@ -25,6 +27,7 @@ const { values: options, positionals } = parseArgs({
     peers: { type: 'string', default: allPeers.join(',') },
     threads: { type: 'string', default: '1,2' },
     rounds: { type: 'string', default: '8' },
+    bits: { type: 'string', default: '32' },
     'beside-load': { type: 'boolean', default: false },
     offline: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -90,43 +93,68 @@ async function takeTurns(open) {
   return { turns, others, peakGflops }
 }
 
-/** The largest difference from the reference output, as a share of its range. */
-function errorOf(output, judge) {
-  const range = Math.max(...judge) - Math.min(...judge)
-  return judge.length === output.length
-    ? judge.reduce((most, value, i) => Math.max(most, Math.abs(value - output[i])), 0) / range
-    : Infinity
+/**
+ * The largest difference from the reference output, as a share of its range. Of `isScaled` outputs each is taken as shares
+ * of its own range: some runtimes give bytes, others the numbers that they stand for.
+ */
+function errorOf(output, judge, isScaled) {
+  if (judge.length !== output.length) return Infinity
+  const [own, reference] = isScaled ? [shares(output), shares(judge)] : [output, judge]
+  const range = Math.max(...reference) - Math.min(...reference)
+  return reference.reduce((most, value, i) => Math.max(most, Math.abs(value - own[i])), 0) / range
 }
+
+function shares(values) {
+  const least = Math.min(...values)
+  const range = Math.max(...values) - least
+  return values.map((value) => (value - least) / range)
+}
+
+/** What becomes of a file before it is timed: nothing ('float' or 'quantized'), or its quantisation ('quantize'). */
+function kindOf(file, { nodes }) {
+  const isQuantized = file.endsWith('.tflite') || nodes.some(({ op }) => /Quantize|QLinear/.test(op))
+  if (isQuantized) return 'quantized'
+  return options.bits === '8' ? 'quantize' : 'float'
+}
+
+/**
+ * The accepted error: rounding in float32. In 8 bits, a runtime that has the judge's file may round some results by a step,
+ * and one with a file of its own has other ranges of values.
+ */
+const tolerances = { float: 1e-3, quantized: 0.1, quantize: 0.5 }
 
 async function measure(file, threads) {
   const model = await loadModel(file)
   const size = sizeFor(model.graph)
   const { graph } = prepareGraph(model.graph, size)
-  const { shape } = graph.inputs[0]
+  const { shape, type } = graph.inputs[0]
+  const kind = kindOf(file, model.graph)
+  const pixel = type === 'uint8' ? (wave) => Math.round((wave + 1) * 127.5) : (wave) => wave * 2
   const input = join(folder, 'input.f32')
   writeFileSync(
     input,
     new Uint8Array(
-      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 12.9898) * 2).buffer,
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => pixel(Math.sin(i * 12.9898))).buffer,
     ),
   )
-  const { open, results } = await openAll({ model: file, threads, input, shape: shape.join(',') })
+  const { open, results } = await openAll({ model: file, kind, threads, input, shape: shape.join(','), type })
   try {
     const judge = open.find(({ peer }) => peer.startsWith('onnxruntime')) ?? open[0]
     const { turns, others, peakGflops } = await takeTurns(open)
     for (const { peer, output, target } of open) {
       const of = turns.get(peer)
-      const error = errorOf(output, judge.output)
+      const error = errorOf(output, judge.output, kind !== 'float')
       results[peer] = {
         minMs: round(Math.min(...of.flatMap(({ ms }) => ms))),
         medianMs: round(median(of.map(({ ms }) => median(ms)))),
         cpuMs: round(Math.min(...of.flatMap(({ cpuMs }) => cpuMs))),
-        error: error <= 1e-3 ? null : `its output is off by ${error.toPrecision(2)} of the range`,
+        error: error <= tolerances[kind] ? null : `its output is off by ${error.toPrecision(2)} of the range`,
         ...(target ? { target } : {}),
       }
     }
     return {
       model: nameOf(file),
+      kind,
       threads,
       macs: macsOf(model, size.inputSize),
       shape,

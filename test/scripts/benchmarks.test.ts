@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { cleanEnvironment, endAll, launch } from '../process.js'
-import { projectRoot } from '../shared.js'
+
+import { projectRoot, sharedFolder } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-benchmarks-'))
 const model = join(projectRoot, 'models/convnet-gap.onnx')
@@ -81,6 +82,25 @@ describe('bench/peers', () => {
         model,
       )
       expect(Object.keys(models[0]!.peers).sort()).toEqual(['gapcam', 'onnxruntime', 'openvino'])
+    },
+  )
+
+  const bytes = sharedFolder() && join(sharedFolder()!, 'models/mobilenet-v2-int8.onnx')
+  it.skipIf(!bytes)(
+    'times a file that has 8 bits already, and finds the results alike (skipped without the shared folder)',
+    async () => {
+      const { models } = await json<Peers>(
+        'bench/peers',
+        '--peers',
+        'gapcam,onnxruntime-node',
+        '--threads',
+        '1',
+        '--rounds',
+        '1',
+        bytes!,
+      )
+      expect(models).toMatchObject([{ model: 'mobilenet-v2-int8', kind: 'quantized' }])
+      for (const peer of ['gapcam', 'onnxruntime-node']) expect(models[0]!.peers[peer]!.error).toBeNull()
     },
   )
 

@@ -1,10 +1,10 @@
 // Runs one Node peer (gapcam or onnxruntime-node) with the arguments and the protocol of worker.py:
-//   node worker.mjs PEER MODEL THREADS INPUT SHAPE
+//   node worker.mjs PEER MODEL THREADS INPUT SHAPE TYPE
 // Besides {"warm", "runs"} gapcam answers {"peak": true} with the FMA peak of a core, in GFLOP/s.
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
-const [peer, model, threads, source, shapeText] = process.argv.slice(2)
+const [peer, model, threads, source, shapeText, type] = process.argv.slice(2)
 const bytes = readFileSync(source)
 const picture = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
 const shape = shapeText.split(',').map(Number)
@@ -16,22 +16,31 @@ async function openOnnxruntime() {
     interOpNumThreads: 1,
     logSeverityLevel: 3,
   })
-  const feeds = { [session.inputNames[0]]: new Tensor('float32', picture, shape) }
+  const values = type === 'uint8' ? Uint8Array.from(picture) : picture
+  const feeds = { [session.inputNames[0]]: new Tensor(type, values, shape) }
   return { run: async () => (await session.run(feeds))[session.outputNames[0]].data }
 }
 
-/** The picture is already in the network's input, where the pixel pass writes it. */
+/** The picture as the bytes of an 8-bit network. */
+function encoded({ scale, zeroPoint, type: byte }) {
+  const [least, most] = byte === 'int8' ? [-128, 127] : [0, 255]
+  return picture.map((value) => Math.max(least, Math.min(most, Math.round(value / scale) + zeroPoint)))
+}
+
+/** The picture is already in the network's input, where the pixel pass writes it: as bytes if the network has 8 bits. */
 async function openGapcam() {
   const { openEngine } = await import('../../../dist/engine/select.js')
   const { nchwToNhwc } = await import('../../../dist/engine/layout.js')
   const { loadAddon } = await import('../../../dist/addon.js')
   const engine = await openEngine(model, 'native', {
     threads: Number(threads),
-    inputSize: { height: shape[2], width: shape[3] },
+    byteInputs: true,
+    ...(type === 'uint8' ? {} : { inputSize: { height: shape[2], width: shape[3] } }),
   })
   const [input] = engine.inputs
-  if (input.inFileOrder) input.data.set(picture)
-  else nchwToNhwc(picture, shape, input.data)
+  const values = type === 'uint8' || !input.code ? picture : encoded(input.code)
+  if (input.inFileOrder) input.data.set(values)
+  else nchwToNhwc(values, shape, input.data)
   const { target } = engine.describe()
   return {
     target,

@@ -1,9 +1,11 @@
 """One Python peer in a process of its own, driven over stdin and stdout by scripts/bench/peers.mjs.
 
-    python worker.py PEER MODEL THREADS INPUT SHAPE       INPUT: float32 values, SHAPE: 1,3,224,224
+    python worker.py PEER MODEL THREADS INPUT SHAPE TYPE
+
+INPUT: a file of float32 values, SHAPE: 1,3,224,224, TYPE of the network's input: float32 or uint8
 
 Prints {"output": [...]} once it is open and has run, then for each line {"warm": n, "runs": n} the milliseconds of
-every run: {"ms": [...], "cpuMs": [...]}. A run begins with the picture as float32 in this process's memory, in the
+every run: {"ms": [...], "cpuMs": [...]}. A run begins with the picture, of the input's type, in this process's memory, in the
 order that the runtime prefers, and ends with scores that can be read.
 """
 import json
@@ -70,6 +72,10 @@ def open_litert(model, threads, picture):
     source, scores = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     if tuple(source["shape"]) != picture.shape:
         picture = np.ascontiguousarray(np.moveaxis(picture, 1, -1))
+    if picture.dtype != source["dtype"]:  # its own quantiser's file takes bytes
+        scale, zero = source["quantization"]
+        limits = np.iinfo(source["dtype"])
+        picture = np.clip(np.rint(picture / scale) + zero, limits.min, limits.max).astype(source["dtype"])
 
     def run():
         interpreter.set_tensor(source["index"], picture)
@@ -97,10 +103,10 @@ def timed(run, runs):
 
 
 def main():
-    peer, model, threads, source, shape = sys.argv[1:]
+    peer, model, threads, source, shape, kind = sys.argv[1:]
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # some runtimes print on stdout
-    picture = np.fromfile(source, np.float32).reshape([int(size) for size in shape.split(",")])
+    picture = np.fromfile(source, np.float32).astype(kind).reshape([int(size) for size in shape.split(",")])
     run = {"onnxruntime": open_onnxruntime, "ncnn": open_ncnn, "mnn": open_mnn, "litert": open_litert, "openvino": open_openvino}[peer](model, int(threads), picture)
     scores = getattr(run, "read", np.array)(run())
     print(json.dumps({"output": np.asarray(scores, np.float32).ravel().tolist()}), file=replies)

@@ -12,11 +12,11 @@ const sharedFolder = (name) =>
     .map((shared) => join(shared, name))
     .find(existsSync)
 
-/** Paths of the 8-bit files that are measured; none without a shared folder. */
-export function eightBitFiles() {
+/** Paths of the 8-bit files that are measured, those with a name that ends so; none without a shared folder. */
+export function eightBitFiles(ending = '') {
   const folder = sharedFolder('models')
-  return ['mobilenet-v2-int8.onnx', 'efficientnet-lite0-int8.onnx'].flatMap((name) =>
-    folder && existsSync(join(folder, name)) ? [join(folder, name)] : [],
+  return ['mobilenet-v2-int8.onnx', 'mobilenet-v2-uint8.tflite', 'efficientnet-lite0-int8.onnx'].flatMap((name) =>
+    name.endsWith(ending) && folder && existsSync(join(folder, name)) ? [join(folder, name)] : [],
   )
 }
 

@@ -30,6 +30,7 @@ export function page(parts, notes) {
     introduction(parts),
     targetTable(parts),
     peers(parts),
+    eightBits(parts),
     underLoad(parts),
     memory(parts),
     arena(parts),
@@ -118,6 +119,23 @@ best settings, taking turns in one run, outputs compared. The fastest is bold.
 ![Least milliseconds of each network and runtime](performance.svg)
 
 ${tables.join('\n\n')}${without.length > 0 ? `\n\nNot measured:\n\n${without.join('\n')}` : ''}`
+}
+
+function eightBits(parts) {
+  if (!parts.bytes) return ''
+  const { models } = parts.bytes.data
+  const tables = [...new Set(models.map(({ threads }) => threads))].map((threads) => {
+    const rows = models.filter((row) => row.threads === threads).map((row) => ({ ...row, peakGflops: null }))
+    return `#### ${threads} ${threads === 1 ? 'thread' : 'threads'}\n\n${peerTable(rows)}`
+  })
+  return `### 8 bits
+
+Measured as above. The first networks are quantised for this: gapcam, onnxruntime and OpenVINO run the file of onnxruntime's
+quantiser (activations uint8, weights int8 per channel), LiteRT and MNN that of their own; ncnn's package has none. Files that have 8 bits
+already go as they are to those that read them. gapcam begins with the bytes that its pixel pass writes, the others with the type of
+the file's input. *wrong* is a result that is off by more than half of the range (a tenth where both have one file).
+
+${tables.join('\n\n')}`
 }
 
 function peerTable(models) {

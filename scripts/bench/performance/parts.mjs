@@ -13,7 +13,16 @@ export const parts = {
     script: 'scripts/bench/peers.mjs',
     args: ({ models, isQuick }) => ['--json', '--threads', '1,2', '--rounds', isQuick ? '2' : '4', ...models],
   },
-  /** The same on two threads, while another program keeps one core busy. */
+  /** The same in 8 bits: networks that are quantised first, and files that have 8 bits already. */
+  bytes: {
+    script: 'scripts/bench/peers.mjs',
+    args: ({ models, isQuick }) =>
+      withNetworks(
+        ['--json', '--bits', '8', '--threads', '1,2', '--rounds', isQuick ? '2' : '4'],
+        [...zooOf(models, 'mobilenet_v2', 'efficientnet_lite0', 'resnet18'), ...eightBitFiles()],
+      ),
+  },
+  /** In float32 on two threads, while another program keeps one core busy. */
   load: {
     script: 'scripts/bench/peers.mjs',
     args: ({ models, isQuick }) => [
@@ -63,7 +72,7 @@ export const parts = {
   /** The same of 8-bit files, on a Cortex-A76 and a Cortex-A72. */
   armBytes: {
     script: 'scripts/arm/count.mjs',
-    args: () => withNetworks(['--engines', 'gapcam', '--cpu', 'cortex-a76,cortex-a72'], eightBitFiles()),
+    args: () => withNetworks(['--engines', 'gapcam', '--cpu', 'cortex-a76,cortex-a72'], eightBitFiles('.onnx')),
   },
   /** The same in half precision. */
   armHalf: {

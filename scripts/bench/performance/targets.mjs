@@ -71,6 +71,35 @@ function peerRows(models) {
   ]
 }
 
+/** In 8 bits: the network, whom it is compared with (the fastest peer if nobody is named), and the wanted ratio. */
+const byteRatios = [
+  { model: 'mobilenet_v2', atLeast: 1.5 },
+  { model: 'mobilenet-v2-int8', peer: 'onnxruntime', atLeast: 3.3 },
+  { model: 'efficientnet_lite0', peer: 'onnxruntime', atLeast: 1.6 },
+  { model: 'efficientnet-lite0-int8', peer: 'onnxruntime', atLeast: 2.9 },
+  { model: 'resnet18', atLeast: 1.03 },
+]
+
+function byteRows(models) {
+  const two = ['mobilenet_v2', 'efficientnet_lite0', 'resnet18']
+  const time = (model, threads) =>
+    models.find((entry) => entry.model === model && entry.threads === threads)?.peers.gapcam?.minMs
+  return [
+    ...byteRatios.map(({ model, peer, atLeast }) => {
+      const found = speedups(models, 1, peer).find((entry) => entry.model === model)
+      const note = found && !peer ? found.peer : ''
+      return row(`8 bits, 1 thread, ${peer ?? 'the fastest peer'}: ${model}`, found?.ratio, {
+        atLeast,
+        unit: '×',
+        note,
+      })
+    }),
+    ...two.map((model) =>
+      row(`8 bits, 2 threads over 1: ${model}`, time(model, 1) / time(model, 2), { atLeast: 1.75, unit: '×' }),
+    ),
+  ]
+}
+
 const peakShares = {
   mobilenet_v1: 93,
   mobilenet_v2: 85,
@@ -176,6 +205,7 @@ export function targets(parts) {
     ...(parts.peers
       ? [...peerRows(models), ...loadRows(parts.load?.data.models ?? [], models), ...shareRows(models)]
       : []),
+    ...byteRows(parts.bytes?.data.models ?? []),
     ...(parts.memory ? memoryRows(parts.memory.data) : []),
     ...otherRows(parts),
     ...armRows(parts, row),
