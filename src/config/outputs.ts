@@ -12,11 +12,13 @@ const address = z
   })
   .default('')
 
+const templateFile = z.string().optional().describe('file with the template of what is sent; see docs/outputs.md')
 const timeoutS = z.number().min(0.1).max(300).default(10).describe('longest time in seconds for one request')
 
 export const webhook = z.strictObject({
   url: address.describe('address to which every event is posted as JSON; empty for none. See docs/outputs.md'),
   secretFile: z.string().optional().describe('file with the key of the signature in X-Gapcam-Signature'),
+  templateFile,
   timeoutS,
 })
 
@@ -25,5 +27,6 @@ export const influx = z.strictObject({
   org: z.string().default('').describe('organization of InfluxDB'),
   bucket: z.string().min(1).default('gapcam').describe('bucket (or database) of InfluxDB'),
   tokenFile: z.string().optional().describe('file with the token of InfluxDB'),
+  templateFile,
   timeoutS,
 })

@@ -1,7 +1,8 @@
 /** A line of InfluxDB's line protocol for an event, and the request that writes it (API of versions 2 and 3). */
 import type { HttpRequest } from './http.js'
+import type { Fields, Made } from './template.js'
 
-/** What a line is made of. */
+/** What a line is made of without a template. */
 export interface LineEvent {
   readonly node: string
   readonly place: string
@@ -25,33 +26,82 @@ const tag = (text: string): string =>
 /** A text field is quoted; in it quotes and backslashes are escaped. */
 const field = (text: string): string => `"${text.replaceAll(/["\\]/g, (character) => `\\${character}`)}"`
 
+/** One point; a bigint is an integer field, a number a float. */
+export interface Point {
+  readonly measurement: string
+  readonly tags: Readonly<Record<string, string>>
+  readonly fields: Readonly<Record<string, number | bigint | string | boolean>>
+}
+
 /**
- *     lineOf({ node: 'dock1', place: 'cam0', event_type: 'label_changed', boot: 'b', seq: 7, ts, label: 'open', score: 0.9 })
- *     // gapcam,node=dock1,place=cam0,type=label_changed label="open",score=0.9,seq=7i,boot="b" 1767608553412
+ *     pointOf({ node: 'dock1', place: 'cam0', event_type: 'label_changed', boot: 'b', seq: 7, ts, label: 'open', score: 0.9 })
+ *     // as a line: gapcam,node=dock1,place=cam0,type=label_changed label="open",score=0.9,seq=7i,boot="b" 1767608553412
  */
-export function lineOf({ node, place, event_type, boot, seq, ts, label, score, missing }: LineEvent): string {
-  // An empty tag value is not allowed.
-  const tags = Object.entries({ node, place, type: event_type }).filter(([, value]) => value !== '')
-  const fields = [
-    ...(label === undefined ? [] : [`label=${field(label)}`]),
-    ...(score === undefined || !Number.isFinite(score) ? [] : [`score=${score}`]),
-    ...(missing === undefined ? [] : [`missing=${missing}i`]),
-    `seq=${seq}i`,
-    `boot=${field(boot)}`,
-  ]
-  return `gapcam${tags.map(([key, value]) => `,${key}=${tag(value)}`).join('')} ${fields.join(',')} ${Date.parse(ts)}`
+export function pointOf({ node, place, event_type, boot, seq, label, score, missing }: LineEvent): Point {
+  return {
+    measurement: 'gapcam',
+    tags: { node, place, type: event_type },
+    fields: {
+      ...(label === undefined ? {} : { label }),
+      ...(score === undefined || !Number.isFinite(score) ? {} : { score }),
+      ...(missing === undefined ? {} : { missing: BigInt(missing) }),
+      seq: BigInt(seq),
+      boot,
+    },
+  }
+}
+
+/** The line of a point, with its time in milliseconds. An empty tag value is not allowed, so such a tag is left out. */
+export function lineOf({ measurement, tags, fields }: Point, wallMs: number): string {
+  const tagText = Object.entries(tags)
+    .filter(([, value]) => value !== '')
+    .map(([key, value]) => `,${tag(key)}=${tag(value)}`)
+  const fieldText = Object.entries(fields).map(([key, value]) => `${tag(key)}=${valueText(value)}`)
+  return `${tag(measurement)}${tagText.join('')} ${fieldText.join(',')} ${wallMs}`
+}
+
+function valueText(value: number | bigint | string | boolean): string {
+  if (typeof value === 'bigint') return `${value}i`
+  return typeof value === 'string' ? field(value) : String(value)
+}
+
+const pointKeys: readonly string[] = ['measurement', 'tags', 'fields']
+
+/** Throws for a template of another shape than `measurement`, `tags`, `fields`. */
+export function checkPointTemplate(document: unknown): void {
+  const keys = typeof document === 'object' && document !== null ? Object.keys(document) : []
+  const strange = keys.find((key) => !pointKeys.includes(key))
+  if (strange !== undefined) throw new Error(`the document has ${strange}; a point has ${pointKeys.join(', ')}`)
+  if (!keys.includes('fields')) throw new Error('the document has no fields; a point has at least one')
+}
+
+/** The point that a template made; throws where it is none. */
+export function acceptPoint(made: Made): Point {
+  const { measurement = 'gapcam', tags = {}, fields = {} } = (made ?? {}) as { readonly [key: string]: Made }
+  if (typeof measurement !== 'string' || measurement === '') throw new Error('measurement must be a text')
+  const texts = Object.entries(tags as Fields).map(([key, value]) => [key, String(value as string)] as const)
+  const values = Object.entries(fields as Fields).filter(([, value]) => value !== null)
+  const strange = values.find(([, value]) => !isField(value))
+  if (strange) throw new Error(`fields.${strange[0]} must be a number, a text, true or false`)
+  if (values.length === 0) throw new Error('fields are all absent')
+  return { measurement, tags: Object.fromEntries(texts), fields: Object.fromEntries(values) as Point['fields'] }
+}
+
+function isField(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
 }
 
 /** Writes a line. A point with the same tags and time replaces itself, so a repetition is stored once. */
 export function influxRequest(
   { url, org, bucket }: { readonly url: string; readonly org: string; readonly bucket: string },
   token: string | undefined,
-  event: LineEvent,
+  point: Point,
+  wallMs: number,
 ): HttpRequest {
   const query = new URLSearchParams({ org, bucket, precision: 'ms' })
   return {
     url: `${url.replace(/\/$/, '')}/api/v2/write?${query}`,
-    body: lineOf(event),
+    body: lineOf(point, wallMs),
     headers: {
       'content-type': 'text/plain; charset=utf-8',
       ...(token === undefined ? {} : { authorization: `Token ${token}` }),

@@ -91,6 +91,10 @@ function withOutputs(publisher: Publisher, outputs: Outputs): Publisher {
       publisher.event(zone, type, decision, prediction)
       outputs.event(zone, type, decision, prediction)
     },
+    health(fields) {
+      const figures = outputs.health()
+      publisher.health(figures ? { ...fields, outputs: figures } : fields)
+    },
     async close() {
       await Promise.all([publisher.close(), outputs.close()])
     },

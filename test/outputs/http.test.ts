@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/clock.js'
 import { startHttpOutput } from '../../src/outputs/http.js'
-import { influxRequest, lineOf } from '../../src/outputs/influx.js'
+import { influxRequest, lineOf, pointOf } from '../../src/outputs/influx.js'
 import { webhookRequest } from '../../src/outputs/webhook.js'
 import { openDurableOutbox } from '../../src/publish/outbox/durable.js'
 import { endAll, gapcam } from '../process.js'
@@ -200,7 +200,7 @@ describe('InfluxDB (its binary is not in a registry: the server here parses the 
 
   it('gets lines from which the event can be read again, whatever its label', () => {
     for (const label of ['open', 'tabby, tabby cat', 'a "b" c\\', 'x=y z', '雪 \u{1f6aa}']) {
-      const line = lineOf({ ...event, label, score: 0.97 })
+      const line = lineOf(pointOf({ ...event, label, score: 0.97 }), Date.parse(event.ts))
       expect(line.split('\n')).toHaveLength(1)
       expect(parse(line)).toEqual({
         measurement: 'gapcam',
@@ -213,7 +213,7 @@ describe('InfluxDB (its binary is not in a registry: the server here parses the 
 
   it('gets the token, the bucket and the precision', () => {
     const to = { url: 'http://db:8086/', org: 'a b', bucket: 'gapcam' }
-    const { url, headers } = influxRequest(to, 'secret', event)
+    const { url, headers } = influxRequest(to, 'secret', pointOf(event), Date.parse(event.ts))
     expect(url).toBe('http://db:8086/api/v2/write?org=a+b&bucket=gapcam&precision=ms')
     expect(headers['authorization']).toBe('Token secret')
   })
@@ -241,3 +241,12 @@ it('a running gapcam posts its events, signed, without any broker', async () => 
   const signature = createHmac('sha256', 'key').update(`${headers['x-gapcam-timestamp']}.${body}`).digest('hex')
   expect(headers['x-gapcam-signature']).toBe(`sha256=${signature}`)
 }, 120_000)
+
+it('a template with an error ends gapcam at the start with status 2 and says where the error is', async () => {
+  const file = join(temporaryFolder(), 'webhook.yaml')
+  writeFileSync(file, 'text: "{{place}} is {{lable}}"\n')
+  const flags = ['--broker', 'none', '--set', 'webhook.url=http://127.0.0.1:1', '--set', `webhook.templateFile=${file}`]
+  const run = gapcam(['run', photo, ...flags, '--set', 'page.enabled=false'])
+  expect(await run.ended).toBe(2)
+  expect(run.stderr()).toContain(`webhook.templateFile: ${file}: text has {{lable}}, which no field has`)
+}, 60_000)
