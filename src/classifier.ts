@@ -3,6 +3,7 @@
  * how its outputs become scores. What could not be known and was assumed is listed.
  */
 import { basename } from 'node:path'
+import { embeddingOf, type Embedding } from './classifier/embedding.js'
 import type { OpenedModel } from './classifier/facts.js'
 import type { NoveltyReader } from './classifier/novelty.js'
 import type { ClassifierOptions } from './classifier/options.js'
@@ -43,6 +44,8 @@ export interface Classifier {
   readonly labels: readonly string[]
   /** Heat maps of the last run, or why there are none. */
   readonly heat: Heat
+  /** The embedding of the last run, or why there is none. */
+  readonly embedding: Embedding
   /** What was assumed because no manifest and no known digest says it. */
   readonly assumed: readonly string[]
   /** Where each part of the way from a picture to scores comes from. */
@@ -106,6 +109,7 @@ export function classifierOf(path: string, { engine, wiring, facts, heat, keepin
     reading,
     labels,
     heat: isBinary ? noPairHeat : heatOf(heat, engine),
+    embedding: embeddingOf(facts.embedding, engine),
     assumed,
     origins,
     ...looks({ engine, input, read, found, labels, spec, preprocessor, predictor, novelty, keeping }),

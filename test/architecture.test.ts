@@ -92,6 +92,7 @@ const grounds = [
   'errors',
   'folder',
   'frame',
+  'half',
   'log',
   'metrics',
   'secrets',

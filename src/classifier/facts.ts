@@ -8,6 +8,7 @@ import type { GridPlan } from '../heat/grid-plan.js'
 import type { HeatPlan } from '../heat/open.js'
 import { manifestSchema } from '../model/metadata/schema.js'
 import { taskFacts } from '../model/metadata/task.js'
+import { embeddingFacts } from './embedding.js'
 import type { Wiring } from './wiring.js'
 
 const text = z.string()
@@ -38,6 +39,7 @@ export const factsSchema = z.strictObject({
   origins: z.strictObject({ size: text, colour: text, scale: text, crop: text, labels: text, scores: text }),
   /** Whether the plan computes in half precision because it was measured, and a sentence about it ('' if not asked for). */
   precision: z.strictObject({ isHalf: z.boolean(), sentence: text }),
+  embedding: embeddingFacts,
   heat: z.union([
     z.strictObject({ map: text, layout: z.enum(['nchw', 'nhwc']), classes: z.int().min(1), channels: z.int().min(1) }),
     z.strictObject({ reason: text }),

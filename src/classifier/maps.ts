@@ -78,6 +78,7 @@ export function detectByMaps(classifier: Classifier, options: MapsOptions = maps
     task: 'detect',
     taskSentence: 'detect: regions of class maps, asked for',
     heat: { reason: 'a model that is to detect has none' },
+    embedding: { reason: 'with detect: maps the last look is at a part of the picture' },
     view,
     classify: (frame) => (whole ??= view()).classify(frame),
     close: () => Promise.resolve(whole?.close()),

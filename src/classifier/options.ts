@@ -18,6 +18,8 @@ export interface ClassifierOptions extends EngineOptions {
   readonly task?: Task | undefined
   /** Opens the engine with the feature map as a further output, so that heat maps can be had; default false. */
   readonly heat?: boolean
+  /** Opens the engine with the embedding of the picture as a further output; default false. */
+  readonly embedding?: boolean
   /** Keeps the compiled model for the next start; default: it is not kept. */
   readonly planCache?: PlanCacheOptions | undefined
 }

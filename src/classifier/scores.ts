@@ -4,7 +4,7 @@
  */
 import type { RawOutputs } from '../decision/prediction.js'
 import type { EngineTensor } from '../engine/engine.js'
-import { halfToNumber } from '../model/graph.js'
+import { halfToNumber } from '../half.js'
 
 /** Gives the current outputs of one picture, `count` numbers. The memory is valid until the next run. */
 export type RowReader = () => RawOutputs

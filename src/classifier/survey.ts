@@ -19,6 +19,9 @@ import type { LoadedModel } from '../model/onnx/onnx.js'
 import { onlyOutputs, prepareNative } from '../model/prepare.js'
 import { portCodes } from '../model/quantized/code.js'
 import { labelsOfTask, outputsOfTask } from '../task/answer.js'
+import type { InputSize } from '../tensor.js'
+import { noEmbedding, type EmbeddingFacts } from './embedding.js'
+import { planEmbedding } from './embedding-plan.js'
 import type { ModelFacts, OpenedModel } from './facts.js'
 import { findLabels, labelsFor, type GivenLabels } from './labels.js'
 import type { ClassifierOptions } from './options.js'
@@ -44,20 +47,13 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
     engine: choice = 'auto',
     labels: _labels,
     resize: _resize,
-    heat: wantsHeat = false,
+    heat: _heat,
+    embedding: _embedding,
     task: _task,
     planCache: _planCache,
-    extraOutputs = [],
     ...engineOptions
   } = options
-  const heat =
-    answer.scores === null
-      ? { reason: `a model that is to ${task.facts.task} has none` }
-      : wantsHeat
-        ? (planGrid(model.graph, found.manifest.labels?.length ?? 0) ?? planHeat(model, inputSize, answer.scores.name))
-        : { reason: 'heat maps were not asked for when the model was opened' }
-  const { novelty } = found.manifest
-  const extra = [...extraOutputs, ...(novelty ? [novelty.output] : []), ...('reason' in heat ? [] : heat.extraOutputs)]
+  const { heat, embedding, extra } = besides(model, options, { found, inputSize, task, scores: answer.scores })
   const wanted = {
     ...engineOptions,
     outputs: answer.outputs,
@@ -66,7 +62,18 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
     extraOutputs: extra,
     byteInputs: true,
   }
-  const parts = { options, model, fileGraph: file.graph, graph, found, given, task, scores: answer.scores, assumed }
+  const parts = {
+    options,
+    model,
+    fileGraph: file.graph,
+    graph,
+    found,
+    given,
+    task,
+    scores: answer.scores,
+    embedding,
+    assumed,
+  }
   const open = (precision: ClassifierOptions['precision']) =>
     openSurveyed(model, choice, { ...wanted, precision }, parts)
   let opened = await open(options.precision)
@@ -86,6 +93,36 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
     await opened.engine.close()
     throw error
   }
+}
+
+/** What the engine is to give besides the outputs of the task. */
+function besides(
+  model: LoadedModel,
+  { heat: wantsHeat, embedding: wantsEmbedding, extraOutputs = [] }: ClassifierOptions,
+  known: Pick<Parts, 'found' | 'task' | 'scores'> & { readonly inputSize: InputSize | undefined },
+): {
+  readonly heat: OpenedModel['heat']
+  readonly embedding: EmbeddingFacts
+  readonly extra: readonly string[]
+} {
+  const { found, inputSize, task, scores } = known
+  const { labels, novelty } = found.manifest
+  const heat =
+    scores === null
+      ? { reason: `a model that is to ${task.facts.task} has none` }
+      : wantsHeat
+        ? (planGrid(model.graph, labels?.length ?? 0) ?? planHeat(model, inputSize, scores.name))
+        : { reason: 'heat maps were not asked for when the model was opened' }
+  const embedding = wantsEmbedding
+    ? planEmbedding(model, { manifest: found.manifest, inputSize, scores: scores?.name ?? null })
+    : noEmbedding
+  const extra = [
+    ...extraOutputs,
+    ...(novelty ? [novelty.output] : []),
+    ...('reason' in heat ? [] : heat.extraOutputs),
+    ...('value' in embedding ? [embedding.value] : []),
+  ]
+  return { heat, embedding, extra: [...new Set(extra)] }
 }
 
 /** An engine with what it was opened for. */
@@ -172,6 +209,7 @@ interface Parts {
   readonly task: RecognisedTask
   /** Of a classifier; null for another task. */
   readonly scores: ScoresValue | null
+  readonly embedding: EmbeddingFacts
   /** What was assumed to open the engine. */
   readonly assumed: readonly string[]
 }
@@ -201,6 +239,7 @@ async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pic
     count,
     labels: [...labels],
     reading,
+    embedding: parts.embedding,
     assumed: [
       ...(model.assumed ?? []),
       ...parts.assumed,

@@ -19,7 +19,7 @@ import { focusOf } from '../heat/focus.js'
 import type { Novelty } from '../decision/novelty.js'
 import type { ScoredLabel } from '../decision/prediction.js'
 import { nothingLabel, type Found, type FoundBoxes, type FoundShares, type Task } from '../decision/task.js'
-import { foundFields } from '../publish/payloads.js'
+import { embeddingFields, foundFields } from '../publish/payloads.js'
 import { heatDrawing, type HeatDrawing } from './classify-heat.js'
 import { addCameraFlag, addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
@@ -47,6 +47,7 @@ export function classifyCommand(program: Command): void {
   ])
   addCameraFlag(command, 'roi')
     .option('--detect <maps>', 'find things by the class maps of a classifier; see docs/detect.md')
+    .option('--embedding', 'add the embedding of each picture to the JSON; see docs/tasks.md')
     .option(
       '--heat <file>',
       'draw where the evidence for the label is, to a .png or .jpg, or to a folder for several pictures',
@@ -73,6 +74,8 @@ interface Classified {
   readonly engineReason: string
   /** Only of a taught model: the distance to the nearest taught picture, its limit, and why the picture is `unknown`. */
   readonly novelty?: Novelty
+  /** Where it was asked for: base64 of 16-bit floats. */
+  readonly embedding?: Readonly<Record<string, unknown>>
   /** The file with the heat map. */
   readonly heat?: string
   /** What the task finds besides scores: boxes with `count`. */
@@ -84,6 +87,7 @@ interface Bench {
   readonly classifier: Classifier
   readonly view: ClassifierView
   readonly heat: HeatDrawing | null
+  readonly hasEmbedding: boolean
 }
 
 async function classify(paths: readonly string[], config: Config, values: FlagValues): Promise<void> {
@@ -92,12 +96,14 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
     values['roi'] === undefined
       ? undefined
       : configFrom({}, { cameras: [{ id: 'cam0', source: 'file', roi: values['roi'] }] }).config.cameras[0]?.roi
-  const isJson = wantsJson(config.json)
+  const hasEmbedding = values['embedding'] === true
+  const isJson = hasEmbedding || wantsJson(config.json)
   const isByMaps = wantsMaps(values['detect'])
   const opened = await openClassifier({
     ...modelOptions(config),
     ...(isByMaps ? { task: 'classify' as const } : {}),
     onFault: (sentence) => process.stderr.write(`${sentence}\n`),
+    embedding: hasEmbedding,
     // The table does not show the box.
     heat: isByMaps || (config.heat && (isJson || values['heat'] !== undefined)),
   })
@@ -110,7 +116,13 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
     process.stderr.write(`task ${classifier.taskSentence}\n`)
   for (const assumption of classifier.assumed) process.stderr.write(`assumed: ${assumption}\n`)
   try {
-    await classifyAll(files, { classifier, view, heat: await heatDrawing(values, classifier, files) }, isJson)
+    if (hasEmbedding && 'reason' in classifier.embedding)
+      throw new GapcamError(
+        'MODEL_UNSUPPORTED',
+        `model ${classifier.path}: it has no embedding: ${classifier.embedding.reason}`,
+      )
+    const heat = await heatDrawing(values, classifier, files)
+    await classifyAll(files, { classifier, view, heat, hasEmbedding }, isJson)
   } finally {
     view.close()
     if (isByMaps) await classifier.close()
@@ -185,7 +197,7 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
 }
 
 /** Classifies one picture on the same path as a camera's frame. `ms` is the time from pixels to scores. */
-async function classifyFile(file: string, { classifier, view, heat }: Bench): Promise<Classified> {
+async function classifyFile(file: string, { classifier, view, heat, hasEmbedding }: Bench): Promise<Classified> {
   const picture = await decodeFile(file)
   const outcome = await view.classify(frameOf(picture))
   const { engine, target, reason: engineReason } = classifier.engine.describe()
@@ -214,6 +226,9 @@ async function classifyFile(file: string, { classifier, view, heat }: Bench): Pr
     engine,
     target,
     engineReason,
+    ...(hasEmbedding && 'read' in classifier.embedding
+      ? embeddingFields({ embedding: classifier.embedding.read() })
+      : {}),
     ...(drawn ? { heat: drawn } : {}),
     ...(found ? { found } : {}),
   }

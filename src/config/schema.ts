@@ -90,6 +90,12 @@ const camera = z.strictObject({
     .describe('rotation of the picture, degrees clockwise: 0, 90, 180 or 270'),
   flipX: z.boolean().optional().describe('mirror left to right'),
   flipY: z.boolean().optional().describe('mirror top to bottom'),
+  embedding: z
+    .boolean()
+    .optional()
+    .describe(
+      'results and events have the embedding of the picture, a vector that is near that of a similar one; see docs/tasks.md',
+    ),
   watchRegion: watchRegion.optional().describe('region that must contain the evidence for a label; see docs/heat.md'),
   wholePicture: z
     .boolean()

@@ -106,6 +106,12 @@ export const zone = z
       .enum(tasks)
       .optional()
       .describe('what the model is asked; default what its outputs show, see docs/tasks.md'),
+    embedding: z
+      .boolean()
+      .optional()
+      .describe(
+        'results and events have the embedding of the picture, a vector that is near that of a similar one; see docs/tasks.md',
+      ),
     trigger: trigger
       .optional()
       .describe('when the zone looks: always (default), motion, command, {every}, {cron}, {gpio}; see docs/zones.md'),

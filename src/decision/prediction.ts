@@ -62,6 +62,8 @@ export interface Prediction {
   readonly isElsewhere?: boolean | undefined
   /** Absent for models that were not taught here. */
   readonly novelty?: Novelty | undefined
+  /** The embedding of the picture, where the zone asks for it. Owned by this prediction. */
+  readonly embedding?: Float32Array | undefined
   /** What is wrong with the camera's picture; null for nothing, absent without lens checks. */
   readonly problem?: LensProblem | null | undefined
   /** What the task finds besides scores; absent for a classifier. */

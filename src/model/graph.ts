@@ -2,6 +2,7 @@
  * The graph that the passes work on: nodes in topological order, values by name. A pass is a pure function
  * `Graph → Graph`. It shares the parts that it does not change and never writes into the graph that it receives.
  */
+import { halfToNumber } from '../half.js'
 import { elementBytes, elementCount, type TensorType } from '../tensor.js'
 
 /** Thrown by a rule that does not cover a node. The message is the reason that the user reads: "its axis 7 is …". */
@@ -167,16 +168,6 @@ function read(view: DataView, at: number, type: TensorType): number {
     case 'float16':
       return halfToNumber(view.getUint16(at, true))
   }
-}
-
-/** The number that the bits of a half (IEEE 754 binary16) stand for. */
-export function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction ? NaN : sign * Infinity
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
 /** A float32 constant over the given data, which is not copied. */

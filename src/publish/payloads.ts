@@ -5,6 +5,7 @@
 import type { Decision, PolicyEvent, StateTimes } from '../decision/decision.js'
 import type { Novelty } from '../decision/novelty.js'
 import { GapcamError } from '../errors.js'
+import { halvesOf } from '../half.js'
 import type { Found, PublishedVisit } from '../decision/task.js'
 import type { Prediction, ScoredLabel } from '../decision/prediction.js'
 
@@ -49,7 +50,12 @@ export function statePayload(stamp: Stamp, fields: StateFields): string {
 
 /** An event is the state at that moment, with its type and a unique id. */
 export function eventPayload(stamp: Stamp, fields: StateFields, type: PolicyEvent): string {
-  return JSON.stringify({ ...stateObject(stamp, fields), event_type: type, id: `${stamp.boot}-${stamp.seq}` })
+  return JSON.stringify({
+    ...stateObject(stamp, fields),
+    ...embeddingFields(fields.prediction),
+    event_type: type,
+    id: `${stamp.boot}-${stamp.seq}`,
+  })
 }
 
 /** Replaces `missing` events (numbers `from` to `to`) that the outbox could not keep. */
@@ -82,6 +88,7 @@ export function resultPayload(stamp: Omit<Stamp, 'seq'> & Partial<Pick<Stamp, 's
     score: round(prediction.top[0]?.score ?? 0),
     top: rounded(prediction.top),
     ...predictionFields(prediction),
+    ...embeddingFields(prediction),
     clockSynced: isClockSynced,
   })
 }
@@ -201,6 +208,14 @@ function predictionFields({
     ...(novelty ? { novelty: noveltyFields(novelty) } : {}),
     ...(found ? foundFields(found) : {}),
   }
+}
+
+/** The embedding as MQTT and JSON have it: base64 of 16-bit floats, the low byte first. Nothing where there is none. */
+export function embeddingFields(prediction: Pick<Prediction, 'embedding'> | null): Record<string, unknown> {
+  const { embedding } = prediction ?? {}
+  if (!embedding) return {}
+  const halves = Buffer.from(halvesOf(embedding).buffer)
+  return { embedding: { length: embedding.length, float16: halves.toString('base64') } }
 }
 
 function visitFields({ track, label, score, beginWallMs, endWallMs, looks }: PublishedVisit): Record<string, unknown> {

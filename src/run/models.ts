@@ -5,7 +5,8 @@
  */
 import { realpath } from 'node:fs/promises'
 import { openBundleStore } from '../bundle/store.js'
-import { openClassifier, type Classifier } from '../classifier.js'
+import { openClassifier, type Classifier, type ClassifierOptions } from '../classifier.js'
+import { noEmbedding } from '../classifier/embedding.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { modelNamed } from '../config/zones.js'
@@ -22,12 +23,20 @@ export interface ModelLease {
   release(): Promise<void>
 }
 
+/** What a zone wants of a model. */
+export interface ModelWish {
+  /** What it is asked; undefined: what it answers. */
+  readonly task?: Task | undefined
+  /** Whether it must give embeddings, where it can. */
+  readonly embedding?: boolean | undefined
+}
+
 export interface Models {
   /**
-   * Opens a model by its name in `models` or by its path; undefined: the node's own. `task` is what it is asked; undefined:
-   * what it answers. Rejects with MODEL_* and CONFIG_INVALID.
+   * Opens a model by its name in `models` or by its path; undefined: the node's own. Rejects with MODEL_* and
+   * CONFIG_INVALID.
    */
-  lease(name: string | undefined, task?: Task): Promise<ModelLease>
+  lease(name: string | undefined, wish?: ModelWish): Promise<ModelLease>
   /** The network that heads are taught on, and the heads that it serves. */
   readonly taught: TaughtModels
   /** Closes all but the node's own. */
@@ -51,9 +60,11 @@ export function openModels(
   const ownKey = keyOf(own.path, config.labels)
   return {
     taught,
-    async lease(name, task) {
+    async lease(name, { task, embedding = false } = {}) {
       const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
-      if (name === undefined) return kept
+      const isEnough = !embedding || !isUnasked(own)
+      if (name === undefined)
+        return isEnough ? kept : opened.lease('', () => openClassifier({ ...ownOptions(config, log), embedding }))
       const isTaught = await taught.has(name)
       const found = await namedFile(name, { config, stateFolder, isTaught })
       const head = isTaught ? await taught.lease(name) : null
@@ -63,8 +74,19 @@ export function openModels(
       const isSame =
         key === (await ownKey) || (found.labels === undefined && key === (await keyOf(own.path, undefined)))
       // The node's own label file is not the zone's, unless it is named there too.
-      if (isSame && (task === undefined || task === own.task)) return kept
-      return opened.lease(`${key}${task ?? ''}`, () => open(config, { ...found, task }, log))
+      if (isSame && isEnough && (task === undefined || task === own.task)) return kept
+      return opened.lease(`${key}${task ?? ''}${embedding ? ' embedding' : ''}`, () =>
+        openClassifier({
+          ...ownOptions(config, log),
+          model: found.path,
+          labels: found.labels,
+          task,
+          embedding,
+          // These are about the node's own model.
+          inputSize: undefined,
+          resize: undefined,
+        }),
+      )
     },
     async close() {
       await opened.close()
@@ -146,24 +168,11 @@ async function keyOf(path: string, labels: string | undefined): Promise<string> 
   return JSON.stringify([real, labels ?? null])
 }
 
-function open(
-  config: Config,
-  {
-    path,
-    labels,
-    task,
-  }: { readonly path: string; readonly labels?: string | undefined; readonly task: Task | undefined },
-  log: Pick<Logger, 'warn'>,
-): Promise<Classifier> {
-  return openClassifier({
-    ...modelOptions(config),
-    model: path,
-    labels,
-    task,
-    // These are about the node's own model.
-    inputSize: undefined,
-    resize: undefined,
-    heat: config.heat,
-    onFault: (sentence) => log.warn(sentence),
-  })
+/** The options of the node's own model. */
+function ownOptions(config: Config, log: Pick<Logger, 'warn'>): ClassifierOptions {
+  return { ...modelOptions(config), heat: config.heat, onFault: (sentence) => log.warn(sentence) }
 }
+
+/** A zone that was added while the node runs may ask for the embedding of a model that was opened without it. */
+const isUnasked = ({ embedding }: Classifier): boolean =>
+  'reason' in embedding && embedding.reason === noEmbedding.reason

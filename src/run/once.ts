@@ -19,7 +19,7 @@ import { openPublishedTopics, type PublishedTopics } from '../publish/published.
 import type { Publisher } from '../publish/publisher.js'
 import { createTopics, type Topics } from '../publish/topics.js'
 import { version } from '../version.js'
-import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
+import { asksOwnEmbedding, zonesOf, type ZoneDefinition } from '../zone/definition.js'
 import type { AnyZone } from '../zone/missing.js'
 import type { EngineTurns } from '../zone/zone-options.js'
 import { camerasOf } from './cameras.js'
@@ -178,6 +178,7 @@ function modelRows({ config, log }: OnceOptions, folder: string, end: (stage: st
         const classifier = await openClassifier({
           ...modelOptions(config),
           heat: config.heat,
+          embedding: asksOwnEmbedding(config.cameras),
           onFault: (sentence) => log.warn(sentence),
         })
         end('model')

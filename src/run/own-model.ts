@@ -3,6 +3,7 @@ import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../log.js'
+import { asksOwnEmbedding } from '../zone/definition.js'
 import { openOwnShadow } from './bundle-service.js'
 import type { NodeBundles } from './bundles.js'
 import type { Shadow } from './shadow.js'
@@ -26,6 +27,7 @@ export async function openOwnModel(
       ...options,
       planCache: planCache && { ...planCache, onNote: (sentence) => log.debug(sentence) },
       heat: config.heat,
+      embedding: asksOwnEmbedding(config.cameras),
       onFault: (sentence) => log.warn(sentence),
     })
   })

@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.js'
 import { GapcamError } from '../errors.js'
 import { classOf } from '../heat/class.js'
 import type { Message } from '../publish/mqtt.js'
-import { imagePayload } from '../publish/payloads.js'
+import { embeddingFields, imagePayload } from '../publish/payloads.js'
 import type { NodeCamera } from './camera.js'
 import { placeOf } from './names.js'
 import type { Publisher } from '../publish/publisher.js'
@@ -104,6 +104,7 @@ export class Pictures {
       top: best,
       settled: picture.decision.label,
       engine: `${engine}-${target}`,
+      ...embeddingFields(picture.prediction),
       ms: { infer: rounded(timings.infer), total: rounded(timings.total) },
     }
   }

@@ -28,22 +28,26 @@ export async function prepareZones(
 
 /** Opens the models of one zone. Never rejects. */
 export async function preparedFor(models: Models, definition: ZoneDefinition): Promise<PreparedZone> {
-  const { model, task, detect, dwell, second: asked } = definition
+  const { model, task, detect, embedding, dwell, second: asked } = definition
   const leases: ModelLease[] = []
   const release = async (): Promise<void> => {
     for (const lease of leases) await lease.release()
   }
   try {
-    const first = await models.lease(model, detect === undefined ? task : 'classify')
+    const first = await models.lease(model, { task: detect === undefined ? task : 'classify', embedding })
     leases.push(first)
     const classifier = detect === undefined ? first.classifier : detectByMaps(first.classifier)
-    const fault = taskFault(task, classifier) ?? secondFault(asked, classifier) ?? labelFault(dwell, classifier.labels)
+    const fault =
+      taskFault(task, classifier) ??
+      secondFault(asked, classifier) ??
+      embeddingFault(embedding, classifier) ??
+      labelFault(dwell, classifier.labels)
     if (fault !== null) {
       await release()
       return { fault }
     }
     if (asked === undefined) return { classifier, release }
-    const second = await models.lease(asked.model, 'classify')
+    const second = await models.lease(asked.model, { task: 'classify' })
     leases.push(second)
     return { classifier, second: second.classifier, release }
   } catch (error) {
@@ -56,6 +60,11 @@ export async function preparedFor(models: Models, definition: ZoneDefinition): P
 function secondFault(asked: ZoneDefinition['second'], { task, taskSentence }: Classifier): string | null {
   if (asked === undefined || task === 'detect') return null
   return `then: its model finds no things that ${asked.model} could look at (${taskSentence}); name a detector as its model`
+}
+
+/** Why there is no embedding where one is wanted. */
+function embeddingFault(isWanted: boolean, { embedding }: Classifier): string | null {
+  return isWanted && 'reason' in embedding ? `embedding: its model has none: ${embedding.reason}` : null
 }
 
 /** Why a model is not asked what its zone wants. */

@@ -3,6 +3,7 @@
  * small graph of its own, so a new one is put in place without touching the network.
  */
 import { classifierOf, type Classifier } from '../classifier.js'
+import { noEmbedding, type EmbeddingFacts } from '../classifier/embedding.js'
 import { wire } from '../classifier/wiring.js'
 import type { Engine } from '../engine/engine.js'
 import { openEngine } from '../engine/select.js'
@@ -66,6 +67,7 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
           sentence: 'logits; softmax makes scores of them',
           isCertain: true,
         },
+        embedding: embeddingIn(parts),
         assumed: [],
         origins: { size: from, colour: from, scale: from, crop: from, labels: from, scores: from },
         precision: { isHalf: false, sentence: '' },
@@ -77,6 +79,13 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
     await small.close()
     throw error
   }
+}
+
+/** The mean of the network's last map; the parts of the head's vector are of the same picture, but cut into cells. */
+function embeddingIn([part]: readonly Part[]): EmbeddingFacts {
+  if (!part) return noEmbedding
+  const { name, layout, channels } = part.map
+  return { value: name, layout, length: channels }
 }
 
 /** The heat maps of the head: the pooled parts are inputs of its small graph, the maps are outputs of the network. */

@@ -41,6 +41,8 @@ export interface ZoneDefinition {
   readonly task: Task | undefined
   /** `maps`: its model is a classifier whose class maps say where things are. */
   readonly detect: ZoneConfig['detect']
+  /** Whether results and events have the embedding of the picture. */
+  readonly embedding: boolean
   /** The second model for what is found; undefined: none. */
   readonly second: ZoneConfig['then']
   readonly trigger: NonNullable<ZoneConfig['trigger']>
@@ -59,6 +61,11 @@ export function hasOwn({ zones = [], keepsOwn = false }: ZonedCamera): boolean {
 export function zonesOf(camera: ZonedCamera): readonly ZoneDefinition[] {
   const { zones = [] } = camera
   return [...(hasOwn(camera) ? [ownOf(camera)] : []), ...zones.map((zone) => definitionOf(camera, zone))]
+}
+
+/** Whether the node's own model must give the embedding. */
+export function asksOwnEmbedding(cameras: readonly ZonedCamera[]): boolean {
+  return cameras.flatMap(zonesOf).some(({ model, embedding }) => model === undefined && embedding)
 }
 
 /** The places in topics of cameras and their zones. */
@@ -89,6 +96,7 @@ function ownOf(camera: ZonedCamera): ZoneDefinition {
     model: ownModel,
     task: undefined,
     detect: undefined,
+    embedding: camera.embedding ?? false,
     second: undefined,
     trigger: { kind: 'always' },
     timezone: undefined,
@@ -115,6 +123,7 @@ function definitionOf(camera: ZonedCamera, zone: ZoneConfig): ZoneDefinition {
     model,
     task: zone.task,
     detect: zone.detect,
+    embedding: zone.embedding ?? false,
     second: zone.then,
     trigger,
     timezone,

@@ -18,9 +18,11 @@ import type { LensProblem, Prediction } from '../decision/prediction.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
 
 export interface SightOptions {
-  readonly classifier: Pick<Classifier, 'heat' | 'input' | 'labels'>
+  readonly classifier: Pick<Classifier, 'heat' | 'input' | 'labels' | 'embedding'>
   readonly watchRegion: CameraConfig['watchRegion'] | undefined
   readonly spec: PreprocessSpec
+  /** Whether predictions have the embedding. */
+  readonly hasEmbedding: boolean
   /** Default: no lens checks. */
   readonly lens?: Config['lens'] | undefined
   /** What the camera's own checks find, where it has such; they take the place of the zone's. */
@@ -100,14 +102,16 @@ export class Sight {
     if (this.#watch.observe(statistics, context)) this.#hasChanged = true
   }
 
-  /** The prediction with the focus of a class and the lens problem that stands. */
+  /** The prediction with the focus of a class, the lens problem that stands, and the embedding where it is asked for. */
   complete(prediction: Prediction, classIndex: number, frame: Pick<Frame, 'width' | 'height'>): Prediction {
+    const { hasEmbedding, classifier } = this.#options
     const attention = this.#attend?.(classIndex, frame.width, frame.height)
     return {
       ...prediction,
       focus: attention?.focus,
       isElsewhere: attention?.isElsewhere || undefined,
       problem: this.#watch ? this.#watch.problem : this.#ofCamera()?.problem,
+      ...(hasEmbedding && 'read' in classifier.embedding ? { embedding: classifier.embedding.read() } : {}),
     }
   }
 

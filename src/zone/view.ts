@@ -37,7 +37,8 @@ export class ZoneView {
     this.#roi = roi
     this.#shape = definition.shape
     this.#view = this.#open()
-    this.sight = new Sight({ classifier, watchRegion: definition.watchRegion, spec: this.#view.spec, lens, cameraLens })
+    const { watchRegion, embedding: hasEmbedding } = definition
+    this.sight = new Sight({ classifier, watchRegion, hasEmbedding, spec: this.#view.spec, lens, cameraLens })
     this.#hooks = this.#hooksOf(options)
   }
 

@@ -49,6 +49,16 @@ describe('payloads', () => {
     expect(JSON.parse(resultPayload(stamp, { ...prediction(1), novelty: far })).novelty.cause).toBe('features')
   })
 
+  it('results and events have the embedding, and the retained state does not', () => {
+    const seen = { ...prediction(1), embedding: Float32Array.of(1) }
+    const embedding = { length: 1, float16: 'ADw=' }
+    expect(JSON.parse(resultPayload(stamp, seen))).toMatchObject({ embedding })
+    expect(JSON.parse(eventPayload(stamp, { ...fields, prediction: seen }, 'label_changed'))).toMatchObject({
+      embedding,
+    })
+    expect(JSON.parse(statePayload(stamp, { ...fields, prediction: seen }))).not.toHaveProperty('embedding')
+  })
+
   it('a state without a camera has a reason, a score and no null', () => {
     const lost: Decision = {
       label: 'unknown',

@@ -39,6 +39,16 @@ it('zones of one file share one model, whether they name it or give its path; th
   await again.release()
 })
 
+it('a zone that asks for the embedding has a model that gives it', async () => {
+  for (const name of [undefined, 'flat', gap]) {
+    const [plain, wanted] = [await models.lease(name), await models.lease(name, { embedding: true })]
+    expect('reason' in plain.classifier.embedding).toBe(true)
+    expect('read' in wanted.classifier.embedding).toBe(true)
+    await wanted.release()
+    await plain.release()
+  }
+})
+
 it('a name that is none has its nearest in the sentence', async () => {
   await expect(models.lease('flatt')).rejects.toThrow('there is no model flatt; did you mean flat?')
 })

@@ -5,11 +5,12 @@ import { openClassifier, type Classifier } from '../../src/classifier.js'
 import { systemClock } from '../../src/clock.js'
 import { loadConfig } from '../../src/config/config.js'
 import type { Decision } from '../../src/decision/decision.js'
+import type { Prediction } from '../../src/decision/prediction.js'
 import type { Frame } from '../../src/frame.js'
 import { createLogger } from '../../src/log.js'
 import { createMetrics } from '../../src/metrics.js'
 import { Turns } from '../../src/run/turns.js'
-import { zonesOf } from '../../src/zone/definition.js'
+import { zonesOf, type ZoneDefinition } from '../../src/zone/definition.js'
 import { Zone } from '../../src/zone/zone.js'
 import { createPublisher } from '../../src/publish/publisher.js'
 import { openSettings, type Settings } from '../../src/run/settings.js'
@@ -21,7 +22,10 @@ beforeAll(async () => {
 })
 afterAll(() => classifier.close())
 
-function setUp(): { zone: Zone; settings: Settings; settled: Decision[]; next: () => Promise<Decision> } {
+function setUp(
+  definition: Partial<ZoneDefinition> = {},
+  own = classifier,
+): { zone: Zone; results: Prediction[]; settings: Settings; settled: Decision[]; next: () => Promise<Decision> } {
   const { config } = loadConfig({
     environment: {},
     flags: {
@@ -36,10 +40,11 @@ function setUp(): { zone: Zone; settings: Settings; settled: Decision[]; next: (
   const log = createLogger('silent')
   const settings = openSettings({ config, cameras: config.cameras, folder: null, log })
   const settled: Decision[] = []
+  const results: Prediction[] = []
   const publisher = createPublisher({ broker: null, node: 'desk', cameras: ['cam0'], log })
   const zone = new Zone({
-    definition: zonesOf(config.cameras[0]!)[0]!,
-    classifier,
+    definition: { ...zonesOf(config.cameras[0]!)[0]!, ...definition },
+    classifier: own,
     turns: new Turns(),
     topK: 3,
     settings: () => settings.zone('cam0'),
@@ -47,6 +52,7 @@ function setUp(): { zone: Zone; settings: Settings; settled: Decision[]; next: (
     metrics: createMetrics(0),
     clock: systemClock,
     onSettled: (_camera, decision) => settled.push(decision),
+    onSeen: (_camera, prediction) => results.push(prediction),
   })
   let seq = 0
   const next = async (): Promise<Decision> => {
@@ -54,7 +60,7 @@ function setUp(): { zone: Zone; settings: Settings; settled: Decision[]; next: (
     await zone.take(frameOf(++seq))
     return (await asked).decision
   }
-  return { zone, settings, settled, next }
+  return { zone, results, settings, settled, next }
 }
 
 function frameOf(seq: number): Frame {
@@ -124,4 +130,15 @@ it('a requested picture is refused when the camera is disabled', async () => {
   zone.disable()
   await expect(asked).rejects.toMatchObject({ code: 'CAMERA_LOST' })
   zone.close()
+})
+
+it('a result has the embedding only where its zone asks for it', async () => {
+  const own = await openClassifier({ model: join(projectRoot, 'models/convnet-gap.onnx'), threads: 1, embedding: true })
+  for (const embedding of [true, false]) {
+    const { zone, results, next } = setUp({ embedding }, own)
+    await next()
+    expect(results[0]!.embedding?.length).toBe(embedding ? 64 : undefined)
+    await zone.close()
+  }
+  await own.close()
 })

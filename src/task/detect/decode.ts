@@ -3,7 +3,7 @@
  * outputs, and adds the boxes whose best class reaches the least score. It returns false where a score is not a number.
  */
 import type { EngineTensor } from '../../engine/engine.js'
-import { halfToNumber } from '../../model/graph.js'
+import { halfToNumber } from '../../half.js'
 import type { DetectLayout } from '../../model/metadata/detect.js'
 import { elementCount } from '../../tensor.js'
 import { anchorsOf } from './anchors.js'

@@ -4,7 +4,7 @@
  */
 import type { Found } from '../../decision/task.js'
 import type { Engine, EngineTensor } from '../../engine/engine.js'
-import { halfToNumber } from '../../model/graph.js'
+import { halfToNumber } from '../../half.js'
 import type { SegmentLayout } from '../../model/metadata/segment.js'
 import { elementCount } from '../../tensor.js'
 import type { TaskAnswer } from '../answer.js'
