@@ -193,7 +193,7 @@ function mqtt() {
 }
 
 // The routes are only described, never called, so they need no cameras.
-const noCameras = { cameras: [], hubs: new Map(), exposition: () => undefined, reviewing: {} }
+const noCameras = { cameras: [], hubs: new Map(), exposition: () => undefined, reviewing: {}, live: {} }
 
 /** A longer list of subcommands is broken into lines. */
 const widestUsage = 46

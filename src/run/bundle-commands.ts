@@ -7,7 +7,7 @@ import type { Fields } from './command-row.js'
 import { available, Refusal } from './refusal.js'
 
 /** What handles bundles on a node. */
-export type BundleTarget = Pick<BundleService, 'install' | 'confirm' | 'rollback'>
+export type BundleTarget = Pick<BundleService, 'install' | 'confirm' | 'rollback' | 'report' | 'picture'>
 
 /** What the commands act on. */
 export interface BundleContext {

@@ -2,10 +2,10 @@
  * What a running node does with bundles: it says what is installed on `R/bundle`, takes orders to install, confirm and roll
  * back, compares a candidate with the model that serves, and restarts where another bundle is to serve.
  */
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { installBundle } from '../bundle/install.js'
-import { confirmed, rolledBack, type Entry, type Slot } from '../bundle/phases.js'
+import { confirmed, rolledBack, type Entry } from '../bundle/phases.js'
 import { readPublicKey } from '../bundle/signature.js'
 import { latestOf, offersOf, withOffer, type Offer } from '../bundle/sources.js'
 import { builtInName } from '../bundle/store.js'
@@ -17,10 +17,11 @@ import type { Logger } from '../log.js'
 import { bundlePayload, modelPayload } from '../publish/payloads.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { Topics } from '../publish/topics.js'
+import { bundleReport, entryReport, shadowFields, type BundleReport } from './bundle-report.js'
 import type { NodeBundles } from './bundles.js'
 import type { Fields } from './command-row.js'
 import { Refusal } from './refusal.js'
-import { openShadow, type Shadow, type ShadowReport } from './shadow.js'
+import { openShadow, type Shadow } from './shadow.js'
 
 /** Sources are asked at the start and then this often. */
 const askEveryMs = 3_600_000
@@ -43,6 +44,10 @@ export interface BundleService {
   install(wanted: { readonly name?: string | undefined; readonly digest?: string | undefined }): Promise<Fields>
   confirm(name: string | undefined): Promise<Fields>
   rollback(name: string | undefined): Promise<Fields>
+  /** The node's own bundle, and how its candidate compares; for the page. */
+  report(): BundleReport
+  /** A picture of the report as JPEG; null where there is none with this number. */
+  picture(number: number): Promise<Buffer | null>
   /** From now on the node starts again where another bundle is to serve; before, a person must start it. */
   useRestart(restart: () => void): void
   close(): Promise<void>
@@ -158,6 +163,16 @@ class Service implements BundleService {
     return this.#change(name, (entry) => rolledBack(entry, name, name === builtInName, null))
   }
 
+  report(): BundleReport {
+    const { bundles, shadow } = this.#options
+    return bundleReport(bundles.own, bundles.own === null ? undefined : bundles.entry(bundles.own), shadow)
+  }
+
+  async picture(number: number): Promise<Buffer | null> {
+    const kept = this.#options.shadow?.pictures().find((picture) => picture.number === number)
+    return kept ? readFile(kept.file).catch(() => null) : null
+  }
+
   useRestart(restart: () => void): void {
     this.#restart = restart
   }
@@ -222,50 +237,13 @@ class Service implements BundleService {
     const own = bundles.own === null ? undefined : entries[bundles.own]
     return {
       name: bundles.own,
-      ...fieldsOf(own),
+      ...entryReport(own),
       ...(shadow ? { shadow: shadowFields(shadow.report()) } : {}),
       others: Object.fromEntries(
         Object.entries(entries)
           .filter(([name]) => name !== bundles.own)
-          .map(([name, entry]) => [name, fieldsOf(entry)]),
+          .map(([name, entry]) => [name, entryReport(entry)]),
       ),
     }
-  }
-}
-
-const slotFields = (slot: Slot | null): Fields | null => slot && { version: slot.version, digest: slot.digest }
-
-function fieldsOf(entry: Entry | undefined): Fields {
-  if (!entry) return { installed: null, candidate: null, before: null, state: 'none', fault: null }
-  const isShadow = entry.phase === 'shadow'
-  return {
-    installed: slotFields(entry.serving),
-    candidate: isShadow ? slotFields(entry.other) : null,
-    before: isShadow ? null : slotFields(entry.other),
-    state: entry.phase,
-    fault: entry.fault,
-  }
-}
-
-function shadowFields({
-  compared,
-  agreed,
-  failed,
-  servingMs,
-  candidateMs,
-  drift,
-  changes,
-  objection,
-}: ShadowReport): Fields {
-  const tenths = (ms: number): number => Math.round(ms * 10) / 10
-  return {
-    compared,
-    agreed,
-    failed,
-    serving_ms: tenths(servingMs),
-    candidate_ms: tenths(candidateMs),
-    drift: Math.round(drift * 1e4) / 1e4,
-    changes,
-    ...(objection === null ? {} : { objection }),
   }
 }

@@ -103,6 +103,7 @@ export interface LiveRun {
   /** Pictures for review. */
   readonly reviewing: Reviewing
   readonly galleries: Galleries
+  readonly bundles: BundleTarget | undefined
   /** Calls back when a label was settled or withdrawn, until the runtime is closed. */
   listen(listener: SettledListener): void
 }
@@ -166,6 +167,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     teaching,
     reviewing,
     galleries,
+    bundles: options.bundles,
     listen: (listener) => void listeners.push(listener),
   }
   return {

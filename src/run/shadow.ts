@@ -2,7 +2,7 @@
  * A candidate computes beside the model that serves, on a share of the frames: the serving model's answer comes first and is
  * what the node publishes; then the candidate sees the same frame. A frame costs more time only when the candidate looks.
  */
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AgreementCounter, objectionTo, type Agreement, type Answer, type ConfirmRule } from '../bundle/agreement.js'
 import type { Classifier } from '../classifier.js'
@@ -37,10 +37,24 @@ export interface ShadowReport extends Agreement {
   readonly isGood: boolean
 }
 
+/** A picture on which the labels differ. */
+export interface ShadowPicture {
+  /** 0 to 11; the next picture with this number takes its place. */
+  readonly number: number
+  readonly file: string
+  readonly atMs: number
+  /** The label of the model that serves. */
+  readonly from: string
+  /** The label of the candidate. */
+  readonly to: string
+}
+
 export interface Shadow {
   /** The serving model, with the candidate behind each view of it. */
   readonly classifier: Classifier
   report(): ShadowReport
+  /** The pictures that were kept since the start, newest first. */
+  pictures(): readonly ShadowPicture[]
   /** Closes the candidate, not the serving model. */
   close(): Promise<void>
 }
@@ -54,6 +68,7 @@ export function openShadow(serving: Classifier, candidate: Classifier, options: 
       view: (spec, topK) => watch.behind(serving.view(spec, topK), candidate.view(spec, 1)),
     },
     report: () => watch.report(),
+    pictures: () => watch.pictures,
     close: () => candidate.close(),
   }
 }
@@ -69,11 +84,16 @@ class Watch {
   #frames = 0
   #spentMs = 0
   #hasFailed = false
-  #pictures = 0
+  #pictures: readonly ShadowPicture[] = []
+  #kept = 0
   #lastPictureMs = -Infinity
 
   constructor(options: ShadowOptions) {
     this.#options = options
+  }
+
+  get pictures(): readonly ShadowPicture[] {
+    return this.#pictures
   }
 
   behind(serving: ClassifierView, candidate: ClassifierView): ClassifierView {
@@ -119,8 +139,8 @@ class Watch {
     if (this.#counter.add(serving, other) && other) await this.#keepPicture(frame, serving.label, other.label)
   }
 
-  /** Writes the frame as `NUMBER-SERVING-CANDIDATE.jpg`. A folder that cannot be written costs the picture only. */
-  async #keepPicture(frame: Frame, ...labels: readonly string[]): Promise<void> {
+  /** Writes the frame as `NUMBER.jpg`. A folder that cannot be written costs the picture only. */
+  async #keepPicture(frame: Frame, from: string, to: string): Promise<void> {
     const { folder } = this.#options
     if (folder === undefined || performance.now() - this.#lastPictureMs < pictureEveryMs) return
     this.#lastPictureMs = performance.now()
@@ -130,11 +150,14 @@ class Watch {
     try {
       const rgb = new Uint8Array(3 * width * height)
       await pass.run(frame, rgb)
-      const number = this.#pictures++ % mostPictures
+      const number = this.#kept % mostPictures
+      // What is there at first shows other candidates.
+      if (this.#kept++ === 0) await rm(folder, { recursive: true, force: true })
       await makeFolder(folder, 0o700)
-      for (const old of await readdir(folder)) if (old.startsWith(`${number}-`)) await rm(join(folder, old))
-      const name = [number, ...labels.map((label) => label.replace(/[^A-Za-z0-9]+/g, '_').slice(0, 40))].join('-')
-      await writeFile(join(folder, `${name}.jpg`), await encodeJpeg({ rgb, width, height }))
+      const file = join(folder, `${number}.jpg`)
+      await writeFile(file, await encodeJpeg({ rgb, width, height }))
+      const others = this.#pictures.filter((picture) => picture.number !== number)
+      this.#pictures = [{ number, file, atMs: Date.now(), from, to }, ...others]
     } catch (error) {
       this.#options.log.warn(`a picture of the shadow is not kept: ${messageOf(error)}`)
     } finally {

@@ -31,6 +31,7 @@ import { galleryRoutes } from './galleries.js'
 import { reviewRoutes } from './review.js'
 import { teachRoutes, type TeachRouteOptions } from './teach.js'
 import { anchorRoutes } from './anchors.js'
+import { bundleRoutes, type BundleRouteOptions } from './bundle.js'
 import { zoneRoutes, type ZoneRouteOptions } from './zones.js'
 
 /** One camera, as far as the API needs it. */
@@ -56,7 +57,7 @@ export interface ApiOptions {
   readonly hubs: ReadonlyMap<string, PictureHub>
   readonly observer: Observer
   /** Settings and zones of the run. */
-  readonly live: ZoneRouteOptions['live'] & TeachRouteOptions['live']
+  readonly live: ZoneRouteOptions['live'] & TeachRouteOptions['live'] & Pick<BundleRouteOptions, 'bundles'>
   /** Names of models that zones can use. */
   readonly models: () => Promise<readonly string[]>
   readonly reports: Reports
@@ -98,6 +99,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
     ...reportRoutes(options, cameraOf),
     ...reviewRoutes(options.reviewing),
     ...galleryRoutes(options.galleries),
+    ...bundleRoutes({ bundles: options.live.bundles, commands: options.commands }),
   ]
 }
 

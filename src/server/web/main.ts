@@ -10,6 +10,7 @@ import type {
   Sample,
 } from '../messages.js'
 import { createAbout } from './about.js'
+import { BundlePanel } from './bundle/panel.js'
 import { getJson, keepToken, readToken, RequestError, send } from './api.js'
 import { connect, type Connection, type ReceivedPicture } from './connection.js'
 import { createControls } from './controls.js'
@@ -53,6 +54,7 @@ const tell = (message: string): void => toasts.tell(message)
 const teach = new TeachTab({ onFault: fault, tell, onTarget: (zone) => zones.mark(zone) })
 const review = new ReviewTab({ onFault: fault, tell })
 const galleries = new GalleryTab({ onFault: fault, tell })
+const bundle = new BundlePanel({ onFault: fault, tell })
 const liveView = createLiveView((region) => void setRegion(region), zones.layers)
 const verdict = createVerdict((value, isFinal) => setThreshold(value, isFinal))
 const [timeline, latency, health, about] = [createTimeline(), createLatency(), createHealth(), createAbout()]
@@ -95,6 +97,7 @@ const tabs = createTabs(
       regionForm.element,
       zones.list,
       latency.element,
+      bundle.element,
       ...ofLabel,
       health.element,
       bottom,
@@ -139,6 +142,7 @@ document.body.append(
     el(
       'div',
       { class: 'label-column' },
+      bundle.element,
       ...ofLabel,
       health.element,
       zones.card,
@@ -280,6 +284,7 @@ function onLink(isUp: boolean): void {
 
 /** Loads the history from before the page was opened, or while there was no connection. */
 async function loadPast(): Promise<void> {
+  void bundle.load()
   try {
     about.update(await getJson<Info>('/api/info'))
     latency.set(await getJson<Sample[]>('/api/samples'))
