@@ -62,6 +62,25 @@ function crossOptions(arch, isZig) {
   ]
 }
 
+/** Runs CMake with the compiler of a platform; `more` are further options of cmake-js. Returns the folder of the build. */
+function compile(arch, zig, ...more) {
+  const folder = `build-${arch}${zig ? '-zig' : ''}`
+  const cross = arch === process.arch && !zig ? [] : crossOptions(arch, zig)
+  const options = ['compile', '--out', folder, '--arch', arch, '--parallel', '2', '--prefer-make', ...cross, ...more]
+  const { status } = spawnSync(process.execPath, [`${root}node_modules/cmake-js/bin/cmake-js`, ...options], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
+  return { status, folder: `${root}${folder}` }
+}
+
+/** Compiles one source of the core by zig, and returns the object file. */
+export function buildObject(arch, source) {
+  const { status, folder } = compile(arch, true, '--target', source.replace(/\.cc$/, '.o'))
+  if (status !== 0) throw new Error(`${source} does not compile; see the messages above`)
+  return `${folder}/CMakeFiles/gapcam_core.dir/${source}.o`
+}
+
 /** Builds the addon; true if it is in its place. The output of the tools goes to stderr. */
 export function buildNative({ arch = process.arch, zig = false, out = `${root}prebuilds` } = {}) {
   const missing = missingTools()
@@ -69,16 +88,8 @@ export function buildNative({ arch = process.arch, zig = false, out = `${root}pr
     console.error(`native engine: ${missing}`)
     return false
   }
-  const folder = `build-${arch}${zig ? '-zig' : ''}`
-  const cross = arch === process.arch && !zig ? [] : crossOptions(arch, zig)
-  const options = ['compile', '--out', folder, '--arch', arch, '--parallel', '2', '--prefer-make', ...cross]
-  const { status } = spawnSync(process.execPath, [`${root}node_modules/cmake-js/bin/cmake-js`, ...options], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  })
-  const built = [`${root}${folder}/gapcam.node`, `${root}${folder}/Release/gapcam.node`].find((file) =>
-    existsSync(file),
-  )
+  const { status, folder } = compile(arch, zig)
+  const built = [`${folder}/gapcam.node`, `${folder}/Release/gapcam.node`].find((file) => existsSync(file))
   if (status !== 0 || !built) {
     console.error('native engine: the build failed; see the messages above')
     return false
