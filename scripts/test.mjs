@@ -29,6 +29,7 @@ const systemPackages = {
   'v4l-utils': '/usr/bin/v4l2-ctl',
   postgresql: '/usr/share/doc/postgresql',
   'mosquitto-clients': '/usr/bin/mosquitto_sub',
+  mbpoll: '/usr/bin/mbpoll',
   ffmpeg: '/usr/bin/ffmpeg',
   systemd: '/usr/bin/systemd-analyze',
   procps: '/bin/ps',

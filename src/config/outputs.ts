@@ -1,4 +1,4 @@
-/** The parts `webhook` and `influx` of the configuration: further ways for events, each off by default. */
+/** The parts `webhook`, `influx` and `modbus` of the configuration: further ways out, each off by default. */
 import { z } from 'zod'
 
 /** Text in which a person may write nothing, an http or an https address. A password belongs into a file. */
@@ -29,4 +29,13 @@ export const influx = z.strictObject({
   tokenFile: z.string().optional().describe('file with the token of InfluxDB'),
   templateFile,
   timeoutS,
+})
+
+export const modbus = z.strictObject({
+  enabled: z.boolean().default(false).describe('serve the zones over Modbus TCP; see docs/outputs.md'),
+  host: z.string().min(1).default('127.0.0.1').describe('address to listen on; Modbus has no passwords'),
+  port: z.int().min(0).max(65535).default(1502).describe('port to listen on; 0 for any free one'),
+  writeCoils: z.boolean().default(false).describe('let clients switch zones off and on by writing coils'),
+  maxClients: z.int().min(1).max(64).default(8).describe('maximum clients at once'),
+  templateFile,
 })

@@ -17,7 +17,7 @@ import type { Settings, SettingsChange } from './settings.js'
 import { teachCommands } from './teach-commands.js'
 import { removeZone, setZone } from './zone-commands.js'
 
-export type CommandOrigin = 'mqtt' | 'page' | 'signal'
+export type CommandOrigin = 'mqtt' | 'page' | 'signal' | 'modbus'
 
 /** Each key that may change while gapcam runs; null clears it. */
 const runtimeValues = Object.fromEntries(

@@ -10,9 +10,10 @@ import type { CameraConfig, Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
-import { birthJitterMs, createBirthListener, type AnnouncementOptions } from '../publish/announcement.js'
+import type { AnnouncementOptions } from '../publish/announcement.js'
 import { startEmbeddedBroker, type EmbeddedBroker } from '../publish/broker.js'
 import { watchClockSync, type ClockSync } from '../publish/clock-sync.js'
+import type { Outputs } from '../outputs/outputs.js'
 import type { Message } from '../publish/mqtt.js'
 import { openPublishedTopics, type PublishedTopics } from '../publish/published.js'
 import type { Publisher } from '../publish/publisher.js'
@@ -31,7 +32,7 @@ import { openModels, type Models } from './models.js'
 import { openOwnModel, type OwnModel } from './own-model.js'
 import { openPage, type NodePage, type PageParts } from './page.js'
 import { openParts, rowsOf, type PartRow } from './parts.js'
-import { discoveryPrefix, openPublisher, openRequests, type Inbox } from './publishing.js'
+import { openBirth, openNodeOutputs, openPublisher, openRequests, type Inbox } from './publishing.js'
 import { openRuntime, type RunEnd, type Runtime, type SettledListener } from './runtime.js'
 import { openSettings, type Settings } from './settings.js'
 import { prepareZones, type PreparedZone } from './prepared-zones.js'
@@ -91,6 +92,7 @@ interface Parts {
   readonly announcement: { readonly options: AnnouncementOptions; readonly messages: readonly Message[] }
   readonly clockSync: ClockSync | null
   readonly inbox: Inbox
+  readonly outputs: Outputs
   readonly publisher: Publisher
   readonly birth: { close(): void } | null
   readonly metrics: Metrics
@@ -188,7 +190,6 @@ function deviceParts({ config, manager, log, onMissingCamera }: NodeOptions, sig
 /** What the node says to the world: broker, announcement, outbox, publisher. */
 function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
   const { mqtt } = config
-  const prefix = discoveryPrefix(config)
   return [
     part({
       opens: 'broker',
@@ -217,8 +218,14 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
     }),
     part({ opens: 'inbox', needs: [], open: () => ({ listeners: [] }) }),
     part({
+      opens: 'outputs',
+      needs: ['settings', 'clockSync'],
+      open: ({ settings: { cameras }, clockSync }) => openNodeOutputs({ config, cameras, clockSync, log }, true),
+      close: (outputs) => outputs.close(),
+    }),
+    part({
       opens: 'publisher',
-      needs: ['settings', 'broker', 'topics', 'clockSync', 'announcement', 'inbox'],
+      needs: ['settings', 'broker', 'topics', 'clockSync', 'announcement', 'inbox', 'outputs'],
       open: ({ settings, announcement: { messages }, ...parts }) =>
         openPublisher({ ...parts, cameras: settings.cameras, announcement: messages, config, log }),
       close: (publisher) => publisher.close(),
@@ -233,16 +240,7 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
     part({
       opens: 'birth',
       needs: ['inbox', 'publisher'],
-      open({ inbox, publisher }) {
-        if (prefix === null) return null
-        const birth = createBirthListener(
-          prefix,
-          () => publisher.repeat(),
-          () => birthJitterMs(mqtt.birthJitterS),
-        )
-        inbox.listeners.push((message) => birth.handle(message))
-        return birth
-      },
+      open: ({ inbox, publisher }) => openBirth(config, inbox, publisher),
       close: (birth) => birth?.close(),
     }),
   ]
@@ -306,7 +304,7 @@ function doorParts({ config, log, startPage, canRestart }: NodeOptions): PartRow
   return [
     part({
       opens: 'requests',
-      needs: ['cameras', 'topics', 'publisher', 'inbox', 'runtime', 'bundleService'],
+      needs: ['cameras', 'topics', 'publisher', 'inbox', 'outputs', 'runtime', 'bundleService'],
       open({ inbox, runtime: { commands }, bundleService, ...parts }) {
         if (canRestart) bundleService.useRestart(() => void commands.execute({ kind: 'restart' }, 'signal'))
         const requests = openRequests({ ...parts, groups: config.groups, commands, log })

@@ -13,6 +13,7 @@ import { stateDirectory } from '../config/state-directory.js'
 import { GapcamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import { createMetrics } from '../metrics.js'
+import type { Outputs } from '../outputs/outputs.js'
 import { announce } from '../publish/announcement.js'
 import { watchClockSync, type ClockSync } from '../publish/clock-sync.js'
 import { openPublishedTopics, type PublishedTopics } from '../publish/published.js'
@@ -29,7 +30,7 @@ import { switchOn, type Light } from './light.js'
 import { openModels, type Models } from './models.js'
 import { openZone } from './once-zone.js'
 import { openParts, rowsOf } from './parts.js'
-import { discoveryPrefix, openPublisher } from './publishing.js'
+import { discoveryPrefix, openNodeOutputs, openPublisher } from './publishing.js'
 import { openSettings, type Settings } from './settings.js'
 import { OnceCamera } from './once-camera.js'
 import { openViews } from './views.js'
@@ -75,6 +76,7 @@ interface Parts {
   readonly seen: Seen
   readonly topics: Topics
   readonly published: PublishedTopics
+  readonly outputs: Outputs
   readonly clockSync: ClockSync | null
   readonly publisher: Publisher
   readonly classifier: Classifier
@@ -155,8 +157,14 @@ function rowsFor(options: OnceOptions, deadline: AbortSignal, end: (stage: strin
       close: (clockSync) => clockSync?.close(),
     }),
     part({
+      opens: 'outputs',
+      needs: ['settings', 'clockSync'],
+      open: ({ settings: { cameras }, clockSync }) => openNodeOutputs({ config, cameras, clockSync, log }, false),
+      close: (outputs) => outputs.close(),
+    }),
+    part({
       opens: 'publisher',
-      needs: ['settings', 'topics', 'clockSync'],
+      needs: ['settings', 'topics', 'clockSync', 'outputs'],
       open({ settings, ...parts }) {
         const { cameras } = settings
         const definitions = new Map(cameras.flatMap(zonesOf).map((definition) => [definition.key, definition]))

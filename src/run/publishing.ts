@@ -3,7 +3,7 @@ import { systemClock } from '../clock.js'
 import { outboxOptions } from '../config/outbox.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import type { Logger } from '../log.js'
-import { birthSubscription } from '../publish/announcement.js'
+import { birthJitterMs, birthSubscription, createBirthListener } from '../publish/announcement.js'
 import type { EmbeddedBroker } from '../publish/broker.js'
 import type { ClockSync } from '../publish/clock-sync.js'
 import type { Incoming, Message } from '../publish/mqtt.js'
@@ -35,6 +35,8 @@ export interface PublishingParts {
   readonly announcement: readonly Message[]
   /** Takes what comes in; absent: nothing is subscribed to. */
   readonly inbox?: Inbox | undefined
+  /** What is published goes to them too, also where no broker is used. */
+  readonly outputs: Outputs
   /** For a node that looks only once. */
   readonly once?: PublisherOptions['once']
   readonly log: Logger
@@ -45,9 +47,19 @@ export function discoveryPrefix({ homeassistant, homeassistantPrefix }: Config):
   return homeassistant ? homeassistantPrefix : null
 }
 
+/** Opens the outputs of the configuration; `gapcam once` has no servers. Rejects with CONFIG_INVALID and PORT_IN_USE. */
+export function openNodeOutputs(
+  parts: Pick<PublishingParts, 'config' | 'cameras' | 'clockSync' | 'log'>,
+  hasServers: boolean,
+): Promise<Outputs> {
+  const { config, cameras, clockSync, log } = parts
+  const isClockSynced = (): boolean => clockSync?.isSynced() ?? false
+  return openOutputs({ config, zones: placesIn(cameras).zones, isClockSynced, hasServers, log })
+}
+
 /** Opens the outbox and a publisher that owns it, and starts to connect. Rejects with CONFIG_INVALID. */
 export async function openPublisher(parts: PublishingParts): Promise<Publisher> {
-  const { config, cameras, broker, topics, clockSync, announcement, inbox, once, log } = parts
+  const { config, cameras, broker, topics, clockSync, announcement, inbox, outputs, once, log } = parts
   const { mqtt, outbox: outboxConfig, node } = config
   const places = placesIn(cameras)
   const prefix = discoveryPrefix(config)
@@ -74,7 +86,6 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
       resultEveryMs: mqtt.resultEveryMs >= 0 ? mqtt.resultEveryMs : undefined,
       log,
     })
-    const outputs = await openOutputs(config, isClockSynced, log)
     await publisher.start()
     return withOutputs(publisher, outputs)
   } catch (error) {
@@ -83,22 +94,48 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
   }
 }
 
-/** Events go to the outputs too, also where no broker is used. */
-function withOutputs(publisher: Publisher, outputs: Outputs): Publisher {
+/** A publisher that tells the outputs too. */
+function withOutputs(publisher: Publisher, { zones, event, health }: Outputs): Publisher {
   return {
     ...publisher,
     event(zone, type, decision, prediction) {
       publisher.event(zone, type, decision, prediction)
-      outputs.event(zone, type, decision, prediction)
+      event(zone, type, decision, prediction)
+    },
+    settled(zone, decision, prediction) {
+      publisher.settled(zone, decision, prediction)
+      zones.settled(zone, decision, prediction)
+    },
+    addZone(key) {
+      publisher.addZone(key)
+      zones.add(key)
+    },
+    removeZone(key) {
+      publisher.removeZone(key)
+      zones.remove(key)
+    },
+    cameraStatus(camera, status) {
+      publisher.cameraStatus(camera, status)
+      zones.cameraStatus(camera, status)
     },
     health(fields) {
-      const figures = outputs.health()
+      const figures = health()
       publisher.health(figures ? { ...fields, outputs: figures } : fields)
     },
-    async close() {
-      await Promise.all([publisher.close(), outputs.close()])
-    },
   }
+}
+
+/** Says everything again, at a random moment, when Home Assistant has started; null where the node is not announced. */
+export function openBirth(config: Config, inbox: Inbox, publisher: Publisher): { close(): void } | null {
+  const prefix = discoveryPrefix(config)
+  if (prefix === null) return null
+  const birth = createBirthListener(
+    prefix,
+    () => publisher.repeat(),
+    () => birthJitterMs(config.mqtt.birthJitterS),
+  )
+  inbox.listeners.push((message) => birth.handle(message))
+  return birth
 }
 
 /** What to subscribe to, and where it goes. */
@@ -126,11 +163,17 @@ export interface RequestParts {
   readonly groups: readonly string[]
   readonly commands: Commands
   readonly publisher: Publisher
+  readonly outputs: Outputs
   readonly log: Logger
 }
 
-/** The way of commands from MQTT to the one door for commands. */
-export function openRequests({ cameras, topics, groups, commands, publisher, log }: RequestParts): Requests {
+/** The ways of commands from MQTT, and of switches from the outputs' clients, to the one door for commands. */
+export function openRequests({ cameras, topics, groups, commands, publisher, outputs, log }: RequestParts): Requests {
+  outputs.useSwitch(async (place, value) => {
+    const [camera, zone] = place.split('/')
+    const { status } = await commands.execute({ kind: 'enabled', camera, zone, value }, 'modbus')
+    return status === 'ok'
+  })
   return createRequests({
     topics,
     groups,

@@ -1,5 +1,5 @@
 /** The token of the page, from the configuration or from a file. It never appears in logs. */
-import { isIP } from 'node:net'
+import { isLoopback } from '../address/host.js'
 import type { Config } from '../config/schema.js'
 import { GapcamError, messageOf } from '../errors.js'
 import { keepSecret, readSecret } from '../secrets.js'
@@ -31,8 +31,4 @@ function readTokenFile(path: string): string {
       hint: `Write a token of at least ${leastCharacters} characters into the file, for example with openssl rand -hex 16.`,
     })
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
