@@ -195,7 +195,7 @@ const nativeRooms: readonly (readonly [room: string, includes: readonly string[]
   ['addon.cc', ['binding']],
   ['bench', ['kernels', 'plan']],
   ['fuzz', ['kernels', 'plan']],
-  ['test', ['bench', 'cuda', 'fuzz', 'image', 'kernels', 'plan']],
+  ['test', ['bench', 'cuda', 'fuzz', 'image', 'kernels', 'plan', 'teach']],
 ]
 
 const nativeSources = filesOf('native', /\.(cc|h|inl|cu|cuh|def)$/)

@@ -1,10 +1,13 @@
-// The arithmetic of fitting a head, each call on a thread of its own (src/teach/arithmetic.ts):
-//   joinVectors(raw: Float32Array[], mean, lengths: Uint32Array, weights: Float32Array) → Promise<Float32Array>
-//   byteProducts(rows: Float32Array[], columns: Float32Array[] | null, lengths) → Promise<Float64Array>; null: the rows
-//   inverseRoot(matrix: Float64Array, n, added) → Promise<Float64Array>
-//   weightedSums(vectors: Float32Array[], alpha: Float32Array, states) → Promise<Float32Array>
+// The arithmetic of fitting a head, each call on a thread of its own (src/arithmetic.ts). A space is an object of mean:
+// Float32Array, lengths: Uint32Array and weights: Float32Array.
+//   joinVectors(raw: Float32Array[], space) → Promise<Float32Array>
+//   byteProducts(rows: Float32Array[], columns: Float32Array[] | null, space) → Promise<Float64Array>; null: the rows
+//   fitRidge({ products: Float64Array, states: Uint32Array, stateCount, groups: Uint32Array, lambdas: Float64Array })
+//     → Promise<Float64Array>
+//   weightedSums(raw: Float32Array[], space, alpha: Float64Array, states) → Promise<Float32Array>
 // Arrays must not be written before the promise settles.
-#include "../teach/fit.h"
+#include "../teach/ridge.h"
+#include "../teach/vectors.h"
 
 #include <functional>
 
@@ -54,19 +57,25 @@ size_t LengthOf(const Napi::Value& value) {
   return value.IsTypedArray() ? value.As<Napi::TypedArray>().ElementLength() : 0;
 }
 
-bool ReadParts(const Napi::Value& value, VectorParts* parts) {
-  const void* data;
-  const size_t count = LengthOf(value);
-  if (count == 0 || !ReadArray(value, napi_uint32_array, count, &data)) return false;
-  const auto* lengths = static_cast<const uint32_t*>(data);
+bool ReadSpace(const Napi::Value& value, VectorSpace* space) {
+  if (!value.IsObject()) return false;
+  const Napi::Object object = value.As<Napi::Object>();
+  const void *mean, *lengths, *weights;
+  const size_t count = LengthOf(object.Get("lengths"));
+  if (count == 0 || !ReadArray(object.Get("lengths"), napi_uint32_array, count, &lengths) ||
+      !ReadArray(object.Get("weights"), napi_float32_array, count, &weights))
+    return false;
+  const auto* each = static_cast<const uint32_t*>(lengths);
   uint64_t sum = 0;
   for (size_t i = 0; i < count; ++i) {
-    if (lengths[i] > kLongestPart) return false;
-    sum += lengths[i];
+    if (each[i] > kLongestPart) return false;
+    sum += each[i];
   }
-  if (sum == 0 || sum > (1u << 24)) return false;
-  parts->lengths.assign(lengths, lengths + count);
-  parts->length = static_cast<uint32_t>(sum);
+  if (sum == 0 || sum > (1u << 24) || !ReadArray(object.Get("mean"), napi_float32_array, sum, &mean)) return false;
+  space->lengths.assign(each, each + count);
+  space->length = static_cast<uint32_t>(sum);
+  space->mean = static_cast<const float*>(mean);
+  space->weights = static_cast<const float*>(weights);
   return true;
 }
 
@@ -84,71 +93,83 @@ bool ReadVectors(const Napi::Value& value, size_t length, Vectors* vectors) {
   return !vectors->empty();
 }
 
-Napi::Value Join(const Napi::CallbackInfo& info) {
-  VectorParts parts;
-  Vectors raw;
-  const void *mean, *weights;
-  const bool are_usable = info.Length() == 4 && ReadParts(info[2], &parts) &&
-                          ReadVectors(info[0], parts.length, &raw) &&
-                          ReadArray(info[1], napi_float32_array, parts.length, &mean) &&
-                          ReadArray(info[3], napi_float32_array, parts.lengths.size(), &weights);
-  if (!are_usable)
-    return RefuseArguments(info.Env(), "Expected vectors, their mean, lengths and weights of parts for joinVectors");
-  auto result = Napi::Float32Array::New(info.Env(), raw.size() * parts.length);
+// Posts a job that keeps its arguments alive.
+Napi::Value Post(const Napi::CallbackInfo& info, Napi::TypedArray result, std::function<void()> work) {
   auto job = std::make_unique<FitJob>(info.Env(), result);
-  for (int i = 0; i < 4; ++i) job->Hold(info[i]);
-  job->Do([=, to = result.Data(), raw = std::move(raw)] {
-    JoinVectors(raw, static_cast<const float*>(mean), parts, static_cast<const float*>(weights), to);
-  });
+  for (size_t i = 0; i < info.Length(); ++i)
+    if (info[i].IsObject()) job->Hold(info[i]);
+  job->Do(std::move(work));
   return PostOwned(std::move(job));
+}
+
+Napi::Value Join(const Napi::CallbackInfo& info) {
+  VectorSpace space;
+  Vectors raw;
+  if (info.Length() != 2 || !ReadSpace(info[1], &space) || !ReadVectors(info[0], space.length, &raw))
+    return RefuseArguments(info.Env(), "Expected vectors and their space for joinVectors");
+  auto result = Napi::Float32Array::New(info.Env(), raw.size() * space.length);
+  return Post(info, result, [=, to = result.Data()] { JoinVectors(raw, space, to); });
 }
 
 Napi::Value Products(const Napi::CallbackInfo& info) {
-  VectorParts parts;
+  VectorSpace space;
   Vectors rows, columns;
-  const bool are_usable = info.Length() == 3 && ReadParts(info[2], &parts) &&
-                          ReadVectors(info[0], parts.length, &rows) &&
-                          (info[1].IsNull() || ReadVectors(info[1], parts.length, &columns));
-  if (!are_usable) return RefuseArguments(info.Env(), "Expected rows, columns and lengths of parts for byteProducts");
+  const bool are_usable = info.Length() == 3 && ReadSpace(info[2], &space) &&
+                          ReadVectors(info[0], space.length, &rows) &&
+                          (info[1].IsNull() || ReadVectors(info[1], space.length, &columns));
+  if (!are_usable) return RefuseArguments(info.Env(), "Expected rows, columns and their space for byteProducts");
   const bool is_half = info[1].IsNull();
   auto result = Napi::Float64Array::New(info.Env(), rows.size() * (is_half ? rows.size() : columns.size()));
-  auto job = std::make_unique<FitJob>(info.Env(), result);
-  job->Hold(info[0]);
-  if (!is_half) job->Hold(info[1]);
-  job->Do([=, to = result.Data(), rows = std::move(rows), columns = std::move(columns)] {
-    ByteProducts(rows, is_half ? rows : columns, parts, to);
-  });
-  return PostOwned(std::move(job));
+  return Post(info, result, [=, to = result.Data()] { ByteProducts(rows, is_half ? rows : columns, space, to); });
 }
 
-Napi::Value Root(const Napi::CallbackInfo& info) {
-  const uint32_t n = info[1].ToNumber().Uint32Value();
-  const void* matrix;
-  if (n == 0 || n > (1u << 15) || !ReadArray(info[0], napi_float64_array, size_t{n} * n, &matrix))
-    return RefuseArguments(info.Env(), "Expected a square matrix, its size and a number for inverseRoot");
-  const double added = info[2].ToNumber().DoubleValue();
-  auto result = Napi::Float64Array::New(info.Env(), size_t{n} * n);
-  auto job = std::make_unique<FitJob>(info.Env(), result);
-  job->Hold(info[0]);
-  job->Do([=, to = result.Data()] { InverseRoot(static_cast<const double*>(matrix), n, added, to); });
-  return PostOwned(std::move(job));
+// Each sample has a number less than `count`.
+bool ReadNumbers(const Napi::Value& value, size_t samples, uint32_t count, const uint32_t** numbers) {
+  const void* data;
+  if (!ReadArray(value, napi_uint32_array, samples, &data)) return false;
+  *numbers = static_cast<const uint32_t*>(data);
+  for (size_t i = 0; i < samples; ++i)
+    if ((*numbers)[i] >= count) return false;
+  return true;
+}
+
+Napi::Value Ridge(const Napi::CallbackInfo& info) {
+  const char* refusal = "Expected products, states, stateCount, groups and lambdas for fitRidge";
+  if (info.Length() != 1 || !info[0].IsObject()) return RefuseArguments(info.Env(), refusal);
+  const Napi::Object object = info[0].As<Napi::Object>();
+  RidgeProblem problem;
+  const void *products, *lambdas;
+  const uint32_t* groups;
+  const size_t n = LengthOf(object.Get("states")), tried = LengthOf(object.Get("lambdas"));
+  problem.samples = static_cast<uint32_t>(n);
+  problem.state_count = object.Get("stateCount").ToNumber().Uint32Value();
+  const bool are_usable = n > 0 && n <= (1u << 15) && problem.state_count <= n && tried > 0 &&
+                          ReadArray(object.Get("products"), napi_float64_array, n * n, &products) &&
+                          ReadNumbers(object.Get("states"), n, problem.state_count, &problem.states) &&
+                          ReadNumbers(object.Get("groups"), n, problem.samples, &groups) &&
+                          ReadArray(object.Get("lambdas"), napi_float64_array, tried, &lambdas);
+  if (!are_usable) return RefuseArguments(info.Env(), refusal);
+  problem.products = static_cast<const double*>(products);
+  problem.groups.resize(n);
+  for (uint32_t i = 0; i < n; ++i) problem.groups[groups[i]].push_back(i);
+  problem.lambdas.assign(static_cast<const double*>(lambdas), static_cast<const double*>(lambdas) + tried);
+  auto result = Napi::Float64Array::New(info.Env(), RidgeResultLength(problem));
+  return Post(info, result, [=, to = result.Data()] { FitRidge(problem, to); });
 }
 
 Napi::Value Sums(const Napi::CallbackInfo& info) {
-  const uint32_t states = info[2].ToNumber().Uint32Value();
-  const size_t length = info[0].IsArray() ? LengthOf(info[0].As<Napi::Array>().Get(uint32_t{0})) : 0;
-  Vectors vectors;
+  VectorSpace space;
+  Vectors raw;
   const void* alpha;
-  if (states == 0 || length > (1u << 24) || !ReadVectors(info[0], length, &vectors) ||
-      !ReadArray(info[1], napi_float32_array, vectors.size() * states, &alpha))
-    return RefuseArguments(info.Env(), "Expected vectors, a factor for each state and their number for weightedSums");
-  auto result = Napi::Float32Array::New(info.Env(), states * length);
-  auto job = std::make_unique<FitJob>(info.Env(), result);
-  for (int i = 0; i < 2; ++i) job->Hold(info[i]);
-  job->Do([=, to = result.Data(), vectors = std::move(vectors)] {
-    WeightedSums(vectors, static_cast<const float*>(alpha), states, static_cast<uint32_t>(length), to);
-  });
-  return PostOwned(std::move(job));
+  const uint32_t states = info[3].ToNumber().Uint32Value();
+  const bool are_usable = info.Length() == 4 && ReadSpace(info[1], &space) && states > 0 &&
+                          ReadVectors(info[0], space.length, &raw) &&
+                          ReadArray(info[2], napi_float64_array, raw.size() * states, &alpha);
+  if (!are_usable)
+    return RefuseArguments(info.Env(), "Expected vectors, their space, factors and states for weightedSums");
+  auto result = Napi::Float32Array::New(info.Env(), size_t{states} * space.length);
+  return Post(info, result,
+              [=, to = result.Data()] { WeightedSums(raw, space, static_cast<const double*>(alpha), states, to); });
 }
 
 }  // namespace
@@ -156,7 +177,7 @@ Napi::Value Sums(const Napi::CallbackInfo& info) {
 void InitTeach(Napi::Env env, Napi::Object exports) {
   exports.Set("joinVectors", Napi::Function::New<&Join>(env));
   exports.Set("byteProducts", Napi::Function::New<&Products>(env));
-  exports.Set("inverseRoot", Napi::Function::New<&Root>(env));
+  exports.Set("fitRidge", Napi::Function::New<&Ridge>(env));
   exports.Set("weightedSums", Napi::Function::New<&Sums>(env));
 }
 

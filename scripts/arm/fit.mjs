@@ -24,7 +24,8 @@ async function headAfter(times) {
   const { lesson, ordinary } = makeLesson(partsOf)
   const memory = fitMemory(ordinary, lesson.parts)
   let head
-  for (let i = 0; i < times; i++) ({ head } = await fitHead(lesson, { ...memory, ...fresh(memory) }))
+  for (let i = 0; i < times; i++)
+    ({ head } = await fitHead(lesson, { ...memory, pairs: new memory.pairs.constructor(memory.space) }))
   const bytes = (numbers) => new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
   return createHash('sha256')
     .update(bytes(head.weights))
@@ -32,9 +33,6 @@ async function headAfter(times) {
     .update(bytes(head.taught))
     .digest('hex')
 }
-
-/** Vectors and products are made again. */
-const fresh = ({ pairs }) => ({ vectors: new WeakMap(), pairs: new pairs.constructor() })
 
 function count() {
   const node = inRoot('.cache/tools/node_modules/node-arm64/bin/node')

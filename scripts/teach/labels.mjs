@@ -39,7 +39,7 @@ for (const task of tasks) {
     const looks = seen.flatMap((ofPicture, picture) =>
       ofPicture.map((one) => ({ ...one, state: labels[picture], picture })),
     )
-    const { doubts } = reportOf(states, looks, await teacher.fit(states, looks, []))
+    const { doubts } = await reportOf(states, looks, await teacher.fit(states, looks, []))
     const doubted = new Set(doubts.map(({ picture }) => picture))
     for (let i = 0; i < files.length; i++) {
       if (doubted.has(i)) own[wrong.has(i) ? 'found' : 'falsely']++

@@ -214,7 +214,12 @@ export class Review {
     if (looked.length === 0) return []
     const { arithmetic } = await import('../teach/arithmetic.js')
     const vectors = compared(looked.map(({ vector }) => vector))
-    const products = await arithmetic().byteProducts(vectors, null, Uint32Array.of(vectors[0]!.length))
+    const { length } = vectors[0]!
+    const products = await arithmetic().byteProducts(vectors, null, {
+      mean: new Float32Array(length),
+      lengths: Uint32Array.of(length),
+      weights: Float32Array.of(1),
+    })
     return groupsOf(products, looked.length).map((group) => groupOf(group, looked))
   }
 }

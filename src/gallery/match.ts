@@ -1,5 +1,5 @@
 /** Nearest neighbours among unit vectors, and the threshold above which two pictures show the same. */
-import { dot } from '../teach/ridge.js'
+import { dot } from '../teach/novelty.js'
 
 /** The pictures of one name. */
 export interface NamedVectors {

@@ -31,7 +31,7 @@ export function partsOf(head: FeatureMap, middle: FeatureMap | null): readonly P
 }
 
 /**
- * The parts whose vectors tell what is novel: the means of the maps. A taught vector joins as many of them as its length holds;
+ * The parts whose vectors tell what is novel: the means of the maps, which are the last ones. A taught vector joins as many of them as its length holds;
  * heads of earlier versions have the first one only.
  */
 export function noveltyParts(parts: readonly Part[], length = Number.POSITIVE_INFINITY): readonly number[] {

@@ -1,5 +1,6 @@
 /** A head: what teaching finds, from the vectors of the taught pictures. No file and no engine here. */
 import { arithmetic } from './arithmetic.js'
+import type { VectorSpace } from '../arithmetic.js'
 import { joined, meanOf, noveltyParts, partLength, partStart, type Part, type RawVector } from './features.js'
 import { noveltyCause, type NoveltyCause, type NoveltyLimits } from '../decision/novelty.js'
 import { nearestDistance, nearestDistances, noveltyLimits, type Distances, type SightStatistics } from './novelty.js'
@@ -63,57 +64,69 @@ function temperatureFor(fewest: number): number {
   return 8 + (2 * (Math.min(Math.max(fewest, 1), 5) - 1)) / 4
 }
 
-/** What fits of one network share: vectors that were made, and products of pairs. */
+/** What fits of one network share. */
 export interface FitMemory {
-  readonly mean: Float32Array
-  readonly vectors: WeakMap<RawVector, Float32Array>
+  /** Of whole vectors. */
+  readonly space: VectorSpace
+  /** Products of pairs that were made. */
   readonly pairs: PairProducts
-  /** Unit vectors of ordinary pictures, which tell what is novel. */
-  readonly ordinary: readonly Float32Array[]
+  /** Of the parts that tell what is novel, each of length 1. */
+  readonly novelty: VectorSpace
+  /** These parts of ordinary pictures. */
+  readonly ordinary: readonly RawVector[]
 }
 
 /** An empty memory for a network; its ordinary pictures are always the same. */
 export function fitMemory(ordinary: readonly RawVector[], parts: readonly Part[]): FitMemory {
   const mean = meanOf(ordinary)
-  const units = ordinary.map((raw) => unitParts(raw, { mean, parts, indices: noveltyParts(parts) }))
-  return { mean, vectors: new WeakMap(), pairs: new PairProducts(), ordinary: units }
+  const space = { mean, lengths: lengthsOf(parts), weights: Float32Array.from(parts, ({ weight }) => weight) }
+  const novel = noveltyParts(parts).map((i) => parts[i]!)
+  const novelty = {
+    mean: noveltyOf(mean, parts),
+    lengths: lengthsOf(novel),
+    weights: new Float32Array(novel.length).fill(1),
+  }
+  return { space, pairs: new PairProducts(space), novelty, ordinary: ordinary.map((raw) => noveltyOf(raw, parts)) }
 }
 
 /** Fits a head. Every state needs a picture. The same looks in the same order give the same bits on every machine. */
 export async function fitHead(lesson: Lesson, memory: FitMemory): Promise<Fit> {
   const { states, parts, looks, none } = lesson
-  const vectors = await vectorsOf(
-    looks.map(({ raw }) => raw),
-    parts,
-    memory,
-  )
+  const vectors = looks.map(({ raw }) => raw)
   const groups = groupsOf(looks.map(({ picture }) => picture))
   const ridge = await fitRidge({
-    products: await memory.pairs.of(vectors, lengthsOf(parts)),
+    products: await memory.pairs.of(vectors),
     states: looks.map(({ state }) => state),
     stateCount: states.length,
     groups,
   })
-  const fewest = Math.min(...states.map((_, s) => groups.filter(([i]) => looks[i!]!.state === s).length))
+  const pictures = new Uint32Array(states.length)
+  for (const [first] of groups) pictures[looks[first!]!.state]! += 1
+  const fewest = Math.min(...pictures)
   const temperature = temperatureFor(fewest)
-  const novelty = noveltyParts(parts)
-  const firsts = groups.map(([first]) => first!)
-  const unit = (raw: RawVector): Float32Array => unitParts(raw, { mean: memory.mean, parts, indices: novelty })
-  const taught = firsts.map((first) => unit(looks[first]!.raw))
-  const distances = await distancesOf(
-    { taught, ordinary: memory.ordinary, none: none.map(unit) },
-    lengthsOf(novelty.map((i) => parts[i]!)),
-  )
-  const sights = firsts.map((first) => looks[first]!.sight)
+  const firsts = groups.map(([first]) => looks[first!]!)
+  const taught = firsts.map(({ raw }) => noveltyOf(raw, parts))
+  const excluded = none.map((raw) => noveltyOf(raw, parts))
+  const distances = await distancesOf({ taught, ordinary: memory.ordinary, none: excluded }, memory.novelty)
+  const count = memory.novelty.lengths.length
   return {
     head: {
       states,
-      mean: memory.mean,
-      ...(await linear(vectors, ridge, parts, temperature)),
-      noveltyParts: novelty,
-      taught: concatenated(taught).map((value) => value / novelty.length),
+      mean: memory.space.mean,
+      ...(await linear(vectors, ridge, memory.space, temperature)),
+      noveltyParts: noveltyParts(parts),
+      taught: await arithmetic().joinVectors(taught, {
+        ...memory.novelty,
+        weights: memory.novelty.weights.map((weight) => weight / count),
+      }),
       taughtCount: taught.length,
-      limits: fewest < 2 ? null : noveltyLimits(distances, sights),
+      limits:
+        fewest < 2
+          ? null
+          : noveltyLimits(
+              distances,
+              firsts.map(({ sight }) => sight),
+            ),
     },
     ridge,
     temperature,
@@ -123,28 +136,18 @@ export async function fitHead(lesson: Lesson, memory: FitMemory): Promise<Fit> {
 
 const lengthsOf = (parts: readonly Part[]): Uint32Array => Uint32Array.from(parts, partLength)
 
-/** Joined vectors of looks; those that were made before are taken from the memory. */
-async function vectorsOf(
-  raw: readonly RawVector[],
-  parts: readonly Part[],
-  { mean, vectors }: FitMemory,
-): Promise<readonly Float32Array[]> {
-  const fresh = [...new Set(raw.filter((each) => !vectors.has(each)))]
-  if (fresh.length > 0) {
-    const weights = Float32Array.from(parts, ({ weight }) => weight)
-    const made = await arithmetic().joinVectors(fresh, mean, lengthsOf(parts), weights)
-    fresh.forEach((each, i) => vectors.set(each, made.subarray(i * mean.length, (i + 1) * mean.length)))
-  }
-  return raw.map((each) => vectors.get(each)!)
+/** The parts of a vector that tell what is novel: the last ones. */
+function noveltyOf(vector: Float32Array, parts: readonly Part[]): Float32Array {
+  return vector.subarray(partStart(parts, noveltyParts(parts)[0]!))
 }
 
 /** Distances to the nearest taught picture, the mean over the parts. */
 async function distancesOf(
   { taught, ordinary, none }: Readonly<Record<'taught' | 'ordinary' | 'none', readonly Float32Array[]>>,
-  lengths: Uint32Array,
+  space: VectorSpace,
 ): Promise<Distances> {
-  const products = await arithmetic().byteProducts([...taught, ...ordinary, ...none], taught, lengths)
-  const cosines = products.map((value) => value / lengths.length)
+  const products = await arithmetic().byteProducts([...taught, ...ordinary, ...none], taught, space)
+  const cosines = products.map((value) => value / space.lengths.length)
   const all = nearestDistances(cosines, taught.length, (i, j) => i === j)
   const end = taught.length + ordinary.length
   return { taught: all.slice(0, taught.length), ordinary: all.slice(taught.length, end), none: all.slice(end) }
@@ -196,31 +199,18 @@ export function groupsOf(keys: readonly number[]): readonly (readonly number[])[
   return [...groups.values()]
 }
 
+/** Weights for parts of length 1: the weight of a part counts once in the vectors that were fitted and once here. */
 async function linear(
   vectors: readonly Float32Array[],
   { alpha, intercept }: Ridge,
-  parts: readonly Part[],
+  space: VectorSpace,
   temperature: number,
 ): Promise<Pick<Head, 'weights' | 'bias'>> {
-  const states = intercept.length
-  const sums = await arithmetic().weightedSums(vectors, Float32Array.from(alpha), states)
-  const length = sums.length / states
-  const weights = new Float32Array(sums.length)
-  parts.forEach((part, p) => {
-    const [start, factor] = [partStart(parts, p), part.weight * temperature]
-    for (let k = start; k < start + partLength(part); k++)
-      for (let s = 0; s < states; s++) weights[k * states + s] = sums[s * length + k]! * factor
-  })
-  return { weights, bias: Float32Array.from(intercept, (value) => value * temperature) }
-}
-
-function unitParts(
-  raw: RawVector,
-  of: { readonly mean: Float32Array; readonly parts: readonly Part[]; readonly indices: readonly number[] },
-): Float32Array {
-  const { mean, parts, indices } = of
-  const units = indices.map((i) => joined(partOf(raw, parts, i), partOf(mean, parts, i), [{ ...parts[i]!, weight: 1 }]))
-  return concatenated(units)
+  const scaled = { ...space, weights: space.weights.map((weight) => weight * weight * temperature) }
+  return {
+    weights: await arithmetic().weightedSums(vectors, scaled, alpha, intercept.length),
+    bias: Float32Array.from(intercept, (value) => value * temperature),
+  }
 }
 
 function partOf(vector: Float32Array, parts: readonly Part[], index: number): Float32Array {

@@ -3,7 +3,6 @@
  * the middle one) to the nearest taught picture, and brightness, contrast or sharpness far outside of what was taught (night, fog, a blurred lens).
  */
 import type { NoveltyLimits } from '../decision/novelty.js'
-import { dot } from './ridge.js'
 
 /** Brightness, contrast and sharpness of a picture, in levels. */
 export type SightStatistics = readonly [brightness: number, contrast: number, sharpness: number]
@@ -77,4 +76,18 @@ export function noveltyLimits(
 function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.floor(share * (sorted.length - 1))] ?? 2
+}
+
+/** The product of two vectors of one length, in four sums. */
+export function dot(a: Float32Array, b: Float32Array): number {
+  let [s, t, u, v] = [0, 0, 0, 0]
+  let i = 0
+  for (; i + 3 < a.length; i += 4) {
+    s += a[i]! * b[i]!
+    t += a[i + 1]! * b[i + 1]!
+    u += a[i + 2]! * b[i + 2]!
+    v += a[i + 3]! * b[i + 3]!
+  }
+  for (; i < a.length; i++) s += a[i]! * b[i]!
+  return s + t + (u + v)
 }

@@ -1,20 +1,26 @@
 /** Products of all pairs of vectors: most of the work of fitting a head. */
+import type { VectorSpace } from '../arithmetic.js'
 import { arithmetic } from './arithmetic.js'
 
 /** Remembers the pairs of the last call: a picture more costs its own row. */
 export class PairProducts {
+  readonly #space: VectorSpace
   #known: ReadonlyMap<Float32Array, number> = new Map()
   #matrix: Float64Array = new Float64Array(0)
 
-  /** The symmetric matrix, [vectors, vectors]. The same vectors are the same arrays; they join parts of these lengths. */
-  async of(vectors: readonly Float32Array[], lengths: Uint32Array): Promise<Float64Array> {
+  constructor(space: VectorSpace) {
+    this.#space = space
+  }
+
+  /** The symmetric matrix, [vectors, vectors]. The same vectors are the same arrays. */
+  async of(vectors: readonly Float32Array[]): Promise<Float64Array> {
     const n = vectors.length
     const old = vectors.map((vector) => this.#known.get(vector) ?? -1)
     const fresh = old.flatMap((at, i) => (at < 0 ? [i] : []))
     const matrix =
       fresh.length > n / 3
-        ? await arithmetic().byteProducts(vectors, null, lengths)
-        : await this.#extended(vectors, { old, fresh }, lengths)
+        ? await arithmetic().byteProducts(vectors, null, this.#space)
+        : await this.#extended(vectors, { old, fresh })
     this.#known = new Map(vectors.map((vector, i) => [vector, i]))
     this.#matrix = matrix
     return matrix
@@ -23,7 +29,6 @@ export class PairProducts {
   async #extended(
     vectors: readonly Float32Array[],
     { old, fresh }: { readonly old: readonly number[]; readonly fresh: readonly number[] },
-    lengths: Uint32Array,
   ): Promise<Float64Array> {
     const n = vectors.length
     const matrix = new Float64Array(n * n)
@@ -32,7 +37,7 @@ export class PairProducts {
       for (let j = 0; j < n; j++) if (old[i]! >= 0 && old[j]! >= 0) matrix[i * n + j] = known[old[i]! * size + old[j]!]!
     if (fresh.length === 0) return matrix
     const rows = fresh.map((i) => vectors[i]!)
-    const products = await arithmetic().byteProducts(rows, vectors, lengths)
+    const products = await arithmetic().byteProducts(rows, vectors, this.#space)
     fresh.forEach((i, row) => {
       for (let j = 0; j < n; j++) {
         const value = products[row * n + j]!

@@ -45,18 +45,18 @@ const leastLead = 0.3
 const sameMomentMs = 600_000
 
 /** Judges a fit by its left-out predictions; `times` says when each picture was taken, null where that is unknown. */
-export function reportOf(
+export async function reportOf(
   states: readonly string[],
   looks: readonly TaughtLook[],
   fit: Fit,
   times: readonly (number | null)[] = [],
-): Report {
+): Promise<Report> {
   const own = groupsOf(looks.map(({ picture }) => picture))
   const firsts = own.map(([first]) => first!)
   const momentGroups = groupsOf(momentsOf(looks, times))
   const problem = { states: looks.map(({ state }) => state), stateCount: states.length }
   const groups = canLeaveOut({ ...problem, groups: momentGroups }) ? momentGroups : own
-  const leftOut = groups.length === own.length ? fit.ridge.leftOut : fit.ridge.leftOutBy(groups)
+  const leftOut = groups.length === own.length ? fit.ridge.leftOut : await fit.ridge.leftOutBy(groups)
   const judged = firsts.map((first) => judge(states.length, looks[first]!, leftOut, { first, fit }))
   const alone = firsts.map((first) => judge(states.length, looks[first]!, fit.ridge.leftOut, { first, fit }))
   const count = (of: (one: Judged) => boolean): number => judged.filter(of).length

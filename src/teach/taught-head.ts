@@ -164,7 +164,7 @@ export class TaughtHead {
     const head = await this.store.keepHead(teacher.headBytes(fit.head))
     const firsts = taught.map(({ id }) => seen.get(id)![0]!)
     const answers = await tryHead(this.store.headFile(head), teacher.parts, firsts)
-    const report = reportOf(
+    const report = await reportOf(
       states,
       looks,
       fit,

@@ -50,7 +50,7 @@ export async function teach(options: TeachOptions): Promise<Taught> {
     const none = await glances(teacher, options)
     const names = [...options.states.keys()]
     const fit = await teacher.fit(names, looks, none)
-    return { bytes: teacher.write(fit.head), report: reportOf(names, looks, fit), files, head: fit.head }
+    return { bytes: teacher.write(fit.head), report: await reportOf(names, looks, fit), files, head: fit.head }
   } finally {
     await teacher.close()
   }

@@ -1,6 +1,8 @@
-// Products of bytes on any machine, and the choice. With NEON two products of 16 bits are added before they are widened:
+// The kernels of any machine, and the choice. With NEON two products of 16 bits are added before they are widened:
 // 2 · 127² fits.
-#include "dots.h"
+#include "kernels.h"
+
+#include <cstring>
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
@@ -15,29 +17,31 @@ namespace {
 #if defined(__aarch64__)
 
 typedef int32x4_t Lanes;
-typedef int8x16_t Factors;
+typedef int8x16_t Rows, Columns;
 constexpr size_t kDotStep = 16;
 constexpr int kDotPair = 2;
 
 inline Lanes Zero() { return vdupq_n_s32(0); }
-inline Factors Load(const int8_t* from) { return vld1q_s8(from); }
-inline Lanes Dot(Lanes sum, Factors x, Factors y) {
+inline Rows LoadRow(const int8_t* from) { return vld1q_s8(from); }
+inline Columns LoadColumn(const int8_t* from) { return LoadRow(from); }
+inline Lanes Dot(Lanes sum, Rows x, Columns y) {
   return vpadalq_s16(sum, vmlal_high_s8(vmull_s8(vget_low_s8(x), vget_low_s8(y)), x, y));
 }
 inline int32_t Total(Lanes sum) { return vaddvq_s32(sum); }
 
 #elif defined(__x86_64__)
 
-typedef __m128i Lanes, Factors;
+typedef __m128i Lanes, Rows, Columns;
 constexpr size_t kDotStep = 8;
 constexpr int kDotPair = 2;
 
 inline Lanes Zero() { return _mm_setzero_si128(); }
-inline Factors Load(const int8_t* from) {
+inline Rows LoadRow(const int8_t* from) {
   const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
   return _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);
 }
-inline Lanes Dot(Lanes sum, Factors x, Factors y) { return _mm_add_epi32(sum, _mm_madd_epi16(x, y)); }
+inline Columns LoadColumn(const int8_t* from) { return LoadRow(from); }
+inline Lanes Dot(Lanes sum, Rows x, Columns y) { return _mm_add_epi32(sum, _mm_madd_epi16(x, y)); }
 inline int32_t Total(Lanes sum) {
   alignas(16) int32_t lanes[4];
   _mm_store_si128(reinterpret_cast<__m128i*>(lanes), sum);
@@ -48,23 +52,25 @@ inline int32_t Total(Lanes sum) {
 #error "Only x86-64 and arm64 are built"
 #endif
 
+inline Lanes Excess(Lanes sum, Columns) { return sum; }
+
 }  // namespace
 
-DotTile ChooseDotTile() {
+const TeachKernels& ChooseTeachKernels() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
 #if !defined(GAPCAM_WITHOUT_AVX512)
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return DotTileAvx512Vnni;
+  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return kTeachAvx512Vnni;
 #endif
-  if (__builtin_cpu_supports("avx2")) return DotTileAvx2;
+  if (__builtin_cpu_supports("avx2")) return kTeachAvx2;
 #elif defined(__aarch64__)
   constexpr unsigned long kHasDot = 1UL << 20;  // HWCAP_ASIMDDP
-  if (getauxval(AT_HWCAP) & kHasDot) return DotTileNeonDot;
+  if (getauxval(AT_HWCAP) & kHasDot) return kTeachNeonDot;
 #endif
-  return DotTilePlain;
+  return kTeachPlain;
 }
 
 }  // namespace gapcam
 
-#define GAPCAM_DOT_NAME DotTilePlain
-#include "dots.inl"
+#define GAPCAM_TEACH_KERNELS kTeachPlain
+#include "kernels.inl"
