@@ -55,14 +55,22 @@ function pictures(count) {
   return [...crops, ...scenes]
 }
 
+/** A code of unsigned bytes as one of signed bytes. */
+const signed = ({ scale, zeroPoint }) => ({ type: 'int8', scale, zeroPoint: zeroPoint - 128 })
+
 /** The pictures as the model's own input, in the order of its file; each file is decoded once. */
 async function* inputsOf(path, input, list) {
   const classifier = await openClassifier({ model: path })
   const decoded = new Map()
   for (const { file, view } of list) {
     if (!decoded.has(file)) decoded.set(file, frameOf(await decodeFile(file)))
-    // Other runtimes take the pixels as the file has them, not as bytes of its first quantized tensor.
-    const spec = { ...classifier.preprocessing(view), layout: input.layout, type: input.type, code: undefined }
+    // Other runtimes take the pixels as the file has them: real numbers, levels, or the bytes of an int8 input.
+    const { code, ...real } = classifier.preprocessing(view)
+    const spec = {
+      ...real,
+      layout: input.layout,
+      ...(input.type === 'int8' ? { code: signed(code) } : { type: input.type }),
+    }
     const pass = createPreprocessor(spec)
     const kinds = { float32: Float32Array, uint8: Uint8Array, int8: Int8Array }
     const data = new kinds[input.type](3 * spec.height * spec.width)
