@@ -18,6 +18,7 @@ import type { Frame } from './frame.js'
 import { heatOf, type Heat } from './heat/open.js'
 import type { Reading } from './model/metadata/reading.js'
 import { modelStem } from './model/metadata/schema.js'
+import type { LabelMask } from './pixels/mask.js'
 import type { Preprocessor, PreprocessSpec } from './pixels/spec.js'
 
 export type { ClassifierOptions } from './classifier/options.js'
@@ -46,6 +47,8 @@ export interface Classifier {
   readonly heat: Heat
   /** The embedding of the last run, or why there is none. */
   readonly embedding: Embedding
+  /** The map of labels of a segmenter's last run, which the caller owns; null for other tasks. */
+  readonly mask: (() => LabelMask) | null
   /** What was assumed because no manifest and no known digest says it. */
   readonly assumed: readonly string[]
   /** Where each part of the way from a picture to scores comes from. */
@@ -110,6 +113,7 @@ export function classifierOf(path: string, { engine, wiring, facts, heat, keepin
     labels,
     heat: isBinary ? noPairHeat : heatOf(heat, engine),
     embedding: embeddingOf(facts.embedding, engine),
+    mask: wiring.mask,
     assumed,
     origins,
     ...looks({ engine, input, read, found, labels, spec, preprocessor, predictor, novelty, keeping }),

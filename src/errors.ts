@@ -123,6 +123,11 @@ export const errorTable = {
     retryable: false,
     hint: 'Heat maps need a head of global average pooling and linear layers; see docs/heat.md.',
   },
+  NO_MASK: {
+    status: 4,
+    retryable: false,
+    hint: 'A mask says which label each place of the picture has; only segmenters have one, see docs/segment.md.',
+  },
   BUNDLE_INVALID: {
     status: 4,
     retryable: false,

@@ -21,6 +21,8 @@ export interface Wiring {
   readonly read: RowReader
   /** What the task finds besides scores; null for a classifier. */
   readonly found: TaskAnswer['found'] | null
+  /** The map of labels of the last run; null where the task has none. */
+  readonly mask: TaskAnswer['mask']
   readonly preprocessor: (spec: PreprocessSpec) => Preprocessor
   /** Null for models that were not taught here. */
   readonly novelty: NoveltyReader | null
@@ -56,7 +58,7 @@ function endOf(
   engine: Engine,
   { batch, spec }: PictureInput,
   { path, task, output: name }: WiringParts,
-): Pick<Wiring, 'output' | 'count' | 'read' | 'found'> {
+): Pick<Wiring, 'output' | 'count' | 'read' | 'found' | 'mask'> {
   if (task.task !== 'classify') {
     const answer = answerOf(task, engine, spec)
     if ('reason' in answer) throw otherTask(path, task.task, answer.reason)
@@ -65,7 +67,7 @@ function endOf(
   const output = engine.outputs.find((each) => each.name === name)
   const count = output && rowLength(output.shape, batch)
   if (!output || !count) throw notClassifier(path, `it is not a classifier: ${shapeSentence(engine)}`)
-  return { output, count, read: rowReader(output, count), found: null }
+  return { output, count, read: rowReader(output, count), found: null, mask: null }
 }
 
 /** The error for a model of another task whose outputs are not understood. */

@@ -24,6 +24,8 @@ const cameraTopics: readonly string[] = [
   'backlog',
   'image',
   'heat',
+  'mask',
+  'crop',
   'enabled',
   'threshold',
   'teach',

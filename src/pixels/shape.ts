@@ -238,3 +238,18 @@ function pointInUpright([x, y]: Point, { rotate = 0, flipX = false, flipY = fals
   const [u, v] = rotate === 90 ? [1 - y, x] : rotate === 180 ? [1 - x, 1 - y] : rotate === 270 ? [y, 1 - x] : [x, y]
   return [flipX ? 1 - u : u, flipY ? 1 - v : v]
 }
+
+/** Share of the box around it that is shown with it. */
+const margin = 0.1
+
+/** The box with a margin, inside of the frame. */
+export function around({ x, y, width, height }: Region): Region {
+  const left = Math.max(0, x - margin * width)
+  const top = Math.max(0, y - margin * height)
+  return {
+    x: left,
+    y: top,
+    width: Math.min(1, x + width * (1 + margin)) - left,
+    height: Math.min(1, y + height * (1 + margin)) - top,
+  }
+}

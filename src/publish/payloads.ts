@@ -278,10 +278,17 @@ export function bundlePayload(fields: Readonly<Record<string, unknown>>): string
 }
 
 /**
- * Returns a whole JPEG; throws PICTURE_INVALID for anything else, because Home Assistant passes on what it is given.
+ * Returns a whole JPEG or PNG; throws PICTURE_INVALID for anything else, because Home Assistant passes on what it is given.
  */
-export function imagePayload(jpeg: Buffer): Buffer {
-  const isWhole = jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9
-  if (!isWhole) throw new GapcamError('PICTURE_INVALID', `a picture of ${jpeg.length} bytes is not a whole JPEG`)
-  return jpeg
+export function imagePayload(picture: Buffer): Buffer {
+  const hex = picture.toString('hex', 0, 8)
+  const end = picture.subarray(-8).toString('hex')
+  const isWhole = hex.startsWith('ffd8') ? end.endsWith('ffd9') : hex === pngSignature && end === pngEnd
+  if (!isWhole || picture.length <= 8)
+    throw new GapcamError('PICTURE_INVALID', `a picture of ${picture.length} bytes is not a whole JPEG or PNG`)
+  return picture
 }
+
+const pngSignature = '89504e470d0a1a0a'
+/** The name and the check sum of the last chunk, IEND. */
+const pngEnd = '49454e44ae426082'

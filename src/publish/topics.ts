@@ -34,6 +34,10 @@ export const topicTable = {
   backlog: { of: 'zone', name: 'backlog', qos: 1, isRetained: false },
   image: { of: 'both', name: 'image', qos: 0, isRetained: false },
   heat: { of: 'zone', name: 'heat', qos: 0, isRetained: false },
+  /** The labels of a segmenter's places. */
+  mask: { of: 'zone', name: 'mask', qos: 0, isRetained: false },
+  /** The best picture of a thing that came and went. */
+  crop: { of: 'zone', name: 'crop', qos: 0, isRetained: false },
   enabled: { of: 'both', name: 'enabled', qos: 1, isRetained: true },
   threshold: { of: 'zone', name: 'threshold', qos: 1, isRetained: true },
   /** What a zone was taught, and whether it needs teaching. */

@@ -183,11 +183,9 @@ export class NodeCamera {
   capture(options?: CaptureOptions): Promise<Picture> {
     const own = this.zones.find(({ key }) => key === this.config.id)
     if (own) return own.capture(options)
-    return options?.heat === undefined
-      ? this.#pictures.request(options)
-      : Promise.reject(
-          new GapcamError('NO_HEAT_MAP', `camera ${this.config.id} has no question of its own; name a zone`),
-        )
+    if (options?.heat === undefined && !options?.mask) return this.#pictures.request(options)
+    const code = options.mask ? 'NO_MASK' : 'NO_HEAT_MAP'
+    return Promise.reject(new GapcamError(code, `camera ${this.config.id} has no question of its own; name a zone`))
   }
 
   /** A zone was added while the camera runs: it hears what it has missed. */

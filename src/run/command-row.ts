@@ -21,6 +21,8 @@ export interface CommandTarget extends ZoneTarget {
   /** Publishes a picture of the next frame and says what it is. */
   readonly snapshot?: ((zone: string) => Promise<Fields>) | undefined
   readonly heat?: ((zone: string, label: string | undefined) => Promise<Fields>) | undefined
+  /** Publishes the labels of the next frame's places and says which colours they have. */
+  readonly mask?: ((zone: string) => Promise<Fields>) | undefined
   /** Writes the last seconds to a file and says where. */
   readonly record?: ((zone: string) => Promise<Fields>) | undefined
   /** Says what the next frame shows. */

@@ -47,6 +47,14 @@ export const commandTable = {
     does: 'publishes the next frame with the heat map of the label, or of the class that `label` names',
     perform: ({ target }, { label }, zone) => available(target.heat)(zone, label),
   }),
+  mask: row({
+    fields: {},
+    zone: 'enabled',
+    bare: 'camera',
+    takes: '`camera`, `zone`',
+    does: "publishes the [labels of the next frame's places](segment.md#the-mask) as a PNG on `C/mask`, and answers with their colours",
+    perform: ({ target }, _, zone) => available(target.mask)(zone),
+  }),
   record: row({
     fields: {},
     zone: 'any',

@@ -55,6 +55,7 @@ export function createTarget(options: ControlOptions): CommandTarget {
     labelFault: (definition) => zones.labelFault(definition),
     snapshot: (zone) => pictures.snapshot(zone, commandDeadline()),
     heat: (zone, label) => pictures.heat(zone, label, commandDeadline()),
+    mask: (zone) => pictures.mask(zone, commandDeadline()),
     classifyNow: (zone) => pictures.classifyNow(zone, commandDeadline()),
     record: config.recorder.enabled ? (zone) => record(zone, recorders) : undefined,
     acceptView: (camera, isSame) => views.of(camera).accept(isSame),

@@ -13,7 +13,7 @@ export interface DeviceParts {
   /** Default: each camera has only its own question. */
   readonly zones?: readonly AnnouncedZone[] | undefined
   readonly version: string
-  readonly classifier: Pick<Classifier, 'heat' | 'labels' | 'modelId' | 'version' | 'sha256' | 'task'>
+  readonly classifier: Pick<Classifier, 'heat' | 'labels' | 'modelId' | 'version' | 'sha256' | 'task' | 'mask'>
   readonly board: BoardReader
   readonly pageUrl?: string | undefined
 }
@@ -38,6 +38,7 @@ export async function describeDevice(parts: DeviceParts): Promise<Device> {
       labels,
       hasHeat: 'heat' in classifier.heat,
       hasBoxes: classifier.task === 'detect',
+      hasMask: classifier.mask !== null,
       board: boardName(name),
       pageUrl,
       health: {
@@ -69,6 +70,7 @@ export function zoneFactsOf(
               labels: classifier?.labels ?? [],
               hasHeat: classifier !== null && 'heat' in classifier.heat,
               hasBoxes: classifier?.task === 'detect',
+              hasMask: classifier?.mask != null,
               // A taught head has the name of its model instead of a path.
               ...(classifier !== null && classifier.path === model ? { taught: classifier.labels } : {}),
             },

@@ -4,20 +4,24 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Config } from '../config/schema.js'
-import { GapcamError } from '../errors.js'
+import { GapcamError, messageOf } from '../errors.js'
 import { classOf } from '../heat/class.js'
+import type { Logger } from '../log.js'
 import type { Message } from '../publish/mqtt.js'
-import { embeddingFields, imagePayload } from '../publish/payloads.js'
+import { embeddingFields, foundFields, imagePayload } from '../publish/payloads.js'
 import type { NodeCamera } from './camera.js'
 import { placeOf } from './names.js'
 import type { Publisher } from '../publish/publisher.js'
 import { createTopics, type Topics } from '../publish/topics.js'
+import type { CropPicture } from '../zone/crops.js'
 import type { CaptureOptions, Picture } from '../zone/picture.js'
 import type { AnyZone } from '../zone/missing.js'
+import { labelColour } from '../pixels/label-colours.js'
 import { boundsOf, withinPicture } from '../pixels/shape.js'
 import type { Region } from '../pixels/spec.js'
 
 type Fields = Readonly<Record<string, unknown>>
+type PictureTopic = 'image' | 'heat' | 'mask' | 'crop'
 
 export interface PicturesOptions {
   readonly config: Pick<Config, 'node' | 'mqtt'>
@@ -34,6 +38,9 @@ const nextFrameMs = 10_000
 const snapshotSide = 1920
 /** A heat map is coarse, and each of its pixels is coloured on the thread that all cameras share. */
 const heatSide = 640
+/** A mask is coarse too, and each of its pixels is looked up on the same thread. */
+const maskSide = 640
+const cropQuality = 85
 /** A picture waits for the one before it to leave. */
 const resendStepMs = 250
 const resendAttempts = 40
@@ -91,6 +98,28 @@ export class Pictures {
     }
   }
 
+  /** Publishes the labels of the next frame's places as a PNG that lies over the frame. Rejects as `snapshot`, and with NO_MASK. */
+  async mask(zone: string, signal: AbortSignal): Promise<Fields> {
+    const picture = await this.#capture(zone, { maxSide: maskSide, mask: true, signal })
+    const { mask, prediction } = picture
+    if (!mask || !prediction) throw unusable(zone)
+    const { encodeMask } = await import('../pixels/mask.js')
+    const colours = prediction.labels.flatMap((label, i) => (i === mask.mask.nothing ? [] : [[label, hexColour(i)]]))
+    return {
+      ...this.#publish('mask', zone, await encodeMask(mask, picture)),
+      ...pictureFields(zone, picture),
+      colours: Object.fromEntries(colours) as Fields,
+      ...(prediction.found ? foundFields(prediction.found) : {}),
+    }
+  }
+
+  /** Publishes the best picture of a thing that came and went. Without a broker it is only kept here. */
+  async crop(zone: string, picture: CropPicture): Promise<void> {
+    const { encodeJpeg } = await import('../pixels/jpeg.js')
+    const jpeg = await encodeJpeg(picture, cropQuality)
+    if (this.#isThere(zone)) this.#send('crop', zone, jpeg)
+  }
+
   /** The result of the next frame, without publishing a picture. */
   async classifyNow(zone: string, signal: AbortSignal): Promise<Fields> {
     // Only what was computed from the frame is wanted, so one pixel of it is enough.
@@ -143,21 +172,47 @@ export class Pictures {
     }
   }
 
-  #publish(name: 'image' | 'heat', zone: string, picture: Buffer): Fields {
-    const { config, publisher } = this.#options
-    const { retainImages } = config.mqtt
+  #publish(name: PictureTopic, zone: string, picture: Buffer): Fields {
     // It may have been removed while the picture was drawn; its topics are cleared then.
     if (!this.#isThere(zone)) throw new GapcamError('CAMERA_LOST', `${zone} was removed`)
+    const { topic, isSent } = this.#send(name, zone, picture)
+    if (!isSent) throw new GapcamError('BROKER_UNREACHABLE', `the picture could not be published on ${topic}`)
+    return { topic, bytes: picture.length }
+  }
+
+  /** The broker keeps a picture, or it is kept here until the next connection. */
+  #send(name: PictureTopic, zone: string, picture: Buffer): { readonly topic: string; readonly isSent: boolean } {
+    const { config, publisher } = this.#options
+    const { retainImages } = config.mqtt
     const message = { ...this.#topics.camera(name, zone), isRetained: retainImages, payload: imagePayload(picture) }
-    if (retainImages) publisher.keep(message)
-    else {
-      this.#last.set(message.topic, { place: zone, message })
-      if (!publisher.sendNow(message))
-        throw new GapcamError('BROKER_UNREACHABLE', `the picture could not be published on ${message.topic}`)
-    }
-    return { topic: message.topic, bytes: message.payload.length }
+    const { topic } = message
+    if (!retainImages) this.#last.set(topic, { place: zone, message })
+    if (!retainImages) return { topic, isSent: publisher.sendNow(message) }
+    publisher.keep(message)
+    return { topic, isSent: true }
   }
 }
+
+/** Publishes the pictures of visits, unless there is no broker or pictures without a command are not wanted. */
+export function cropPublisher(
+  {
+    config,
+    publisher,
+    log,
+  }: Pick<PicturesOptions, 'config'> & {
+    readonly publisher: Pick<Publisher, 'stats'>
+    readonly log: Pick<Logger, 'debug'>
+  },
+  pictures: () => Pictures,
+): ((zone: string, picture: CropPicture) => void) | undefined {
+  if (config.mqtt.imageEveryMs < 0 || publisher.stats().url === null) return undefined
+  return (zone, picture) =>
+    void pictures()
+      .crop(zone, picture)
+      .catch((error: unknown) => log.debug({ zone }, `the picture of a visit was not published: ${messageOf(error)}`))
+}
+
+const hexColour = (label: number): string => `#${Buffer.from(labelColour(label)).toString('hex')}`
 
 const rounded = (value: number): number => Math.round(value * 1e4) / 1e4
 

@@ -30,7 +30,7 @@ import { Ending, type RunEnd } from './ending.js'
 import { startHealth } from './health.js'
 import { Galleries } from './galleries.js'
 import { watchOverload } from './overload.js'
-import { Pictures } from './pictures.js'
+import { cropPublisher, Pictures } from './pictures.js'
 import { openReviewing, type Reviewing } from './reviewing.js'
 import { openLenses, type Lenses } from './lenses.js'
 import { openSettings, type Settings } from './settings.js'
@@ -132,9 +132,12 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const parts: RuntimeParts = { options, settings, tallies, views, lenses, metrics, clock, listeners, ending }
   const reviewing = openReviewing({ config, stateFolder, settings, zone: (key) => zones.find(key), clock, log })
   let teaching: Teaching | null = null
-  const { zones, taught, closeModels } = await openZones(parts, (zone, prediction, decision) => {
-    reviewing.collector.saw(zone, prediction, decision)
-    teaching?.looked(zone, prediction)
+  const { zones, taught, closeModels } = await openZones(parts, {
+    onCrop: cropPublisher(options, () => pictures),
+    onSeen(zone, prediction, decision) {
+      reviewing.collector.saw(zone, prediction, decision)
+      teaching?.looked(zone, prediction)
+    },
   })
   const info = (): Record<string, unknown> => infoOf(config, placesIn(settings.cameras), classifier)
   publisher.info(info())
@@ -143,8 +146,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
   const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
   const galleries = new Galleries({ config, stateFolder, zones, settings })
-  const { review } = reviewing
-  teaching = new Teaching({ config, settings, zones, camera, taught, publisher, review, clock, log })
+  teaching = new Teaching({ config, settings, zones, camera, taught, publisher, review: reviewing.review, clock, log })
   const control = { ...options, zones, settings, views, restart, info, pictures, teaching }
   const stopApplying = applySettings(control)
   const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })
@@ -214,13 +216,13 @@ interface RuntimeParts {
 /** The zones, on models that are open already or are opened here. */
 async function openZones(
   parts: RuntimeParts,
-  onSeen: Reviewing['collector']['saw'],
+  listeners: Pick<ZonesOptions, 'onSeen' | 'onCrop'>,
 ): Promise<{
   readonly zones: Zones
   readonly taught: TaughtModels
   readonly closeModels: () => Promise<void>
 }> {
-  const { options, settings, clock, listeners } = parts
+  const { options, settings, clock } = parts
   const { config, classifier, log, deadlines = noDeadlines } = options
   const models = options.models?.pool ?? openModels(config, classifier, log, options.stateFolder ?? null)
   const prepared = options.models?.prepared ?? (await prepareZones(models, settings.cameras.flatMap(zonesOf)))
@@ -229,12 +231,12 @@ async function openZones(
   const zones = new Zones({
     ...options,
     ...parts,
+    ...listeners,
     models,
     prepared,
     turns,
-    onSeen,
     onSettled: (zone, decision, prediction) => {
-      for (const listen of listeners) listen(zone, decision, prediction)
+      for (const listen of parts.listeners) listen(zone, decision, prediction)
     },
   })
   return { zones, taught: models.taught, closeModels: () => (options.models ? Promise.resolve() : models.close()) }

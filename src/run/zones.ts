@@ -42,6 +42,7 @@ export interface ZonesOptions {
   readonly onSettled: SettledListener
   /** A frame of a zone was judged; called for each frame. */
   readonly onSeen?: ZoneOptions['onSeen']
+  readonly onCrop?: ZoneOptions['onCrop']
   /** Announces the zones that there are from now on; resolves when their topics may be used. */
   readonly announce?: ((zones: readonly AnnouncedZone[]) => Promise<void>) | undefined
 }

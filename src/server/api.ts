@@ -27,6 +27,7 @@ import type { Observer } from './observer.js'
 import type { PictureHub } from './pictures.js'
 import { reportName, type Reports } from './reports.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
+import { maskRoute } from './mask.js'
 import { galleryRoutes } from './galleries.js'
 import { reviewRoutes } from './review.js'
 import { teachRoutes, type TeachRouteOptions } from './teach.js'
@@ -40,7 +41,11 @@ export interface ApiCamera {
   readonly isEnabled: boolean
   readonly source: string
   /** The next frame as a picture. Rejects when the signal aborts first. */
-  capture(options: { readonly maxSide?: number; readonly signal: AbortSignal }): Promise<Picture>
+  capture(options: {
+    readonly maxSide?: number
+    readonly mask?: boolean
+    readonly signal: AbortSignal
+  }): Promise<Picture>
 }
 
 /** What the routes read and change. Nothing here is owned by the API. */
@@ -96,6 +101,7 @@ export function apiRoutes(options: ApiOptions): Route[] {
     ...zoneRoutes({ ...options, history: (key) => options.observer.history(key) }),
     ...anchorRoutes({ ...options, camera: (id) => cameraOf(id).id }),
     ...controlRoutes(cameraOf),
+    maskRoute((id) => enabled(cameraOf(id))),
     ...reportRoutes(options, cameraOf),
     ...reviewRoutes(options.reviewing),
     ...galleryRoutes(options.galleries),
@@ -177,8 +183,7 @@ function cameraRoutes({ hubs, observer }: ApiOptions, cameraOf: FindCamera): Rou
       query: z.strictObject({ side: side.optional() }),
       reply: { media: 'image/jpeg', description: 'JPEG' },
       async handle({ params, query, signal }): Promise<Binary> {
-        const camera = cameraOf(params.camera)
-        requireEnabled(camera)
+        const camera = enabled(cameraOf(params.camera))
         const bytes =
           query.side === undefined
             ? await encodeJpeg(await camera.capture({ signal }), downloadQuality)
@@ -191,9 +196,9 @@ function cameraRoutes({ hubs, observer }: ApiOptions, cameraOf: FindCamera): Rou
 }
 
 /** A paused camera delivers no frames: refuse at once instead of waiting for the timeout. */
-function requireEnabled({ id, isEnabled }: ApiCamera): void {
-  if (!isEnabled)
-    throw new ApiError(409, 'CAMERA_DISABLED', `camera ${id} is paused`, 'Resume the camera, then try again.')
+function enabled(camera: ApiCamera): ApiCamera {
+  if (camera.isEnabled) return camera
+  throw new ApiError(409, 'CAMERA_DISABLED', `camera ${camera.id} is paused`, 'Resume the camera, then try again.')
 }
 
 /** Each route executes one command and answers with the camera's new state. Null restores the configured value. */
@@ -280,8 +285,7 @@ function reportRoutes({ hubs, reports, about, reviewing, live }: ApiOptions, cam
       async handle({ params, body, signal }) {
         const camera = cameraOf(params.camera)
         const seen = hubs.get(camera.id)!.find(body.seq)
-        if (!seen) requireEnabled(camera)
-        const picture = seen ?? (await camera.capture({ signal }))
+        const picture = seen ?? (await enabled(camera).capture({ signal }))
         const zone = body.zone === undefined ? camera.id : `${camera.id}/${body.zone}`
         const running = live.zones.find(({ key }) => key === zone)
         const { jpeg, ...said } = await partOf(picture, running, live.settings.findZone(zone)?.roi ?? null)

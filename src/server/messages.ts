@@ -168,6 +168,15 @@ export const sample = z.object({
   stages: z.array(stageLatency),
 })
 
+const placeMap = z.object({
+  width: z.int(),
+  height: z.int(),
+  values: z.string().describe('base64 of width × height bytes, row by row'),
+  inside: z
+    .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
+    .describe('the part of the map that lies over `shown`, in shares of the map; the rest is letterbox'),
+})
+
 /** The JSON header before the JPEG in a picture message of the live socket. */
 export const pictureHeader = z.object({
   type: z.literal('picture'),
@@ -200,19 +209,14 @@ export const pictureHeader = z.object({
     .describe('what a detector found, in shares of the frame; `label` is that of the second model where there is one'),
   isElsewhere: z.boolean().describe('the evidence lies outside the watched region'),
   problem: z.string().nullable().describe('a problem of the lens or the view, such as blurred or covered'),
-  heat: z
-    .object({
-      width: z.int(),
-      height: z.int(),
-      values: z.string().describe('base64 of width × height bytes, row by row, 255 where it is hottest'),
-      inside: z
-        .object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
-        .describe('the part of the map that lies over `shown`, in shares of the map; the rest is letterbox'),
-    })
+  heat: placeMap
     .nullable()
     .describe(
-      'evidence for the label at each place of the network’s input, after rotation and flipping; null where the model has no heat map',
+      'evidence for the label at each place of the network’s input, after rotation and flipping, 255 where it is hottest; null where the model has no heat map',
     ),
+  mask: placeMap
+    .nullable()
+    .describe('of a segmenter, the number of the label at each place, 255 where there is nothing; otherwise null'),
 })
 
 /** The longer side of a picture in pixels. Few sizes, because visitors share the encoded pictures. */
@@ -264,6 +268,7 @@ export type Info = z.infer<typeof info>
 export type LabelChange = z.infer<typeof labelChange>
 export type Sample = z.infer<typeof sample>
 export type PictureHeader = z.infer<typeof pictureHeader>
+export type PlaceMap = z.infer<typeof placeMap>
 export type PictureSide = (typeof pictureSides)[number]
 export type Control = z.infer<typeof control>
 export type Report = z.infer<typeof report>

@@ -96,6 +96,9 @@ function hubsOf({ live, classifier }: PageOptions): Map<string, PictureHub> {
         get hasHeat() {
           return 'heat' in classifier.heat && hasOwn(zonedOf(live, id))
         },
+        get hasMask() {
+          return camera.zones.find(({ key }) => key === id)?.classifier?.mask != null
+        },
         capture: (options) => camera.capture(options),
       }
       return [id, new PictureHub(source)]

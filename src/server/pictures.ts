@@ -3,9 +3,11 @@
  * wait for it. The rate is bounded: the cost does not grow with the number of visitors.
  */
 import { boxesOf } from '../decision/task.js'
+import type { View } from '../pixels/geometry.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
+import type { PlacedMask } from '../pixels/mask.js'
 import type { CaptureOptions, Picture, PictureHeat } from '../zone/picture.js'
-import type { PictureHeader, PictureSide, Region } from './messages.js'
+import type { PictureHeader, PictureSide, PlaceMap, Region } from './messages.js'
 
 /** A picture with its encoded forms. Shared: do not write to it. */
 export interface LivePicture {
@@ -20,6 +22,8 @@ export interface PictureSource {
   readonly id: string
   /** Whether its pictures come with heat maps; it may change. */
   readonly hasHeat: boolean
+  /** Whether they come with the labels of all places; it may change. */
+  readonly hasMask: boolean
   capture(options: CaptureOptions): Promise<Picture>
 }
 
@@ -80,8 +84,9 @@ class SharedSize {
   async #make(): Promise<LivePicture> {
     const waitMs = this.#lastMs + leastMsBetween - performance.now()
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-    const heat = this.#source.hasHeat ? 'label' : undefined
-    const picture = await this.#source.capture({ maxSide: this.#side, heat })
+    const { hasHeat, hasMask } = this.#source
+    const heat = hasHeat ? 'label' : undefined
+    const picture = await this.#source.capture({ maxSide: this.#side, heat, mask: hasMask })
     this.#lastMs = performance.now()
     const jpeg = await encodeJpeg(picture, quality)
     this.#last = { picture, jpeg, message: pictureMessage(this.#source.id, picture, jpeg) }
@@ -91,21 +96,44 @@ class SharedSize {
 }
 
 /** The map as one byte a place, 255 at the hottest. Negative evidence is 0, the same as no evidence. */
-function heatHeader({ map: { width, height, values }, view }: PictureHeat, shown: Region): PictureHeader['heat'] {
+function heatHeader({ map: { width, height, values }, view }: PictureHeat, shown: Region): PlaceMap {
   const hottest = values.reduce((most, value) => Math.max(most, value), 0)
   const bytes = Buffer.from(
     Array.from(values, (value) => (hottest > 0 ? Math.max(0, Math.round((value / hottest) * 255)) : 0)),
   )
+  return { width, height, values: bytes.toString('base64'), inside: insideOf(view, shown) }
+}
+
+/** A mask of more places would make the messages larger than their pictures. */
+const mostMaskSide = 128
+const nothing = 255
+
+/** The labels as one byte a place, those of every few places where there are many. */
+function maskHeader({ mask, view }: PlacedMask, shown: Region): PlaceMap {
+  const step = Math.max(1, Math.max(mask.width, mask.height) / mostMaskSide)
+  const [width, height] = [Math.round(mask.width / step), Math.round(mask.height / step)]
+  const bytes = Buffer.alloc(width * height)
+  for (let y = 0; y < height; y++) {
+    const row = Math.min(mask.height - 1, Math.floor((y + 0.5) * step)) * mask.width
+    for (let x = 0; x < width; x++) {
+      const label = mask.labels[row + Math.min(mask.width - 1, Math.floor((x + 0.5) * step))]!
+      bytes[y * width + x] = label === mask.nothing ? nothing : label % nothing
+    }
+  }
+  return { width, height, values: bytes.toString('base64'), inside: insideOf(view, shown) }
+}
+
+/** The part of a map of the input that lies over the part of the frame that the network saw. */
+function insideOf(view: View, shown: Region): Region {
   const [ax, ay] = view.toInput(shown.x, shown.y)
   const [bx, by] = view.toInput(shown.x + shown.width, shown.y + shown.height)
-  const inside = { x: Math.min(ax, bx), y: Math.min(ay, by), width: Math.abs(bx - ax), height: Math.abs(by - ay) }
-  return { width, height, values: bytes.toString('base64'), inside }
+  return { x: Math.min(ax, bx), y: Math.min(ay, by), width: Math.abs(bx - ax), height: Math.abs(by - ay) }
 }
 
 /** A picture as the binary message of the live socket, ready to send. */
 export function pictureMessage(
   camera: string,
-  { seq, wallTime, width, height, shown, prediction, decision, heat }: Picture,
+  { seq, wallTime, width, height, shown, prediction, decision, heat, mask }: Picture,
   jpeg: Buffer,
 ): Buffer {
   const header: PictureHeader = {
@@ -131,6 +159,7 @@ export function pictureMessage(
     isElsewhere: prediction?.isElsewhere ?? false,
     problem: prediction?.problem ?? null,
     heat: heat && prediction ? heatHeader(heat, shown) : null,
+    mask: mask && prediction ? maskHeader(mask, shown) : null,
   }
   const json = Buffer.from(JSON.stringify(header))
   const length = Buffer.alloc(4)

@@ -206,7 +206,7 @@ function lookRoute({ live }: ZoneRouteOptions): Route {
   return route({
     method: 'GET',
     url: '/api/cameras/:camera/zones/:zone/look',
-    summary: 'What a zone sees in the next frame, with its heat map where its model has one',
+    summary: 'What a zone sees in the next frame, with its heat map or its mask where its model has one',
     params: ofZone,
     reply: { media: 'application/octet-stream', description: 'a picture message, as on the live socket' },
     async handle({ params: { camera, zone }, signal }): Promise<Binary> {
@@ -219,7 +219,8 @@ function lookRoute({ live }: ZoneRouteOptions): Route {
           'Resume it, then try again.',
         )
       const heat = found.classifier && 'heat' in found.classifier.heat ? 'label' : undefined
-      const picture = await found.capture({ maxSide: lookSide, heat, isFresh: true, signal })
+      const mask = found.classifier?.mask != null
+      const picture = await found.capture({ maxSide: lookSide, heat, mask, isFresh: true, signal })
       const bytes = pictureMessage(camera, picture, await encodeJpeg(picture, lookQuality))
       return { media: 'application/octet-stream', bytes }
     },

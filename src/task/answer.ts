@@ -8,6 +8,7 @@ import type { Engine, EngineTensor } from '../engine/engine.js'
 import type { Frame } from '../frame.js'
 import { outputsOf } from '../model/metadata/detect.js'
 import type { TaskFacts } from '../model/metadata/task.js'
+import type { LabelMask } from '../pixels/mask.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
 import { detectAnswer } from './detect/answer.js'
 import { segmentAnswer } from './segment/answer.js'
@@ -22,6 +23,8 @@ export interface TaskAnswer {
   readonly scores: () => RawOutputs
   /** What was found, in the coordinates of the frame. `labels` are the classifier's, `spec` is the view's. */
   readonly found: (frame: Pick<Frame, 'width' | 'height'>, spec: PreprocessSpec, labels: readonly string[]) => Found
+  /** The map of labels of the last run, which the caller owns; null where the task has none. Call it after `scores`. */
+  readonly mask: (() => LabelMask) | null
 }
 
 /** A task whose outputs are more than one row of scores. */

@@ -9,6 +9,7 @@ import type { Frame } from '../frame.js'
 import type { Prediction } from '../decision/prediction.js'
 import type { View } from '../pixels/geometry.js'
 import type { HeatMap } from '../heat/map.js'
+import type { PlacedMask } from '../pixels/mask.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
 import { rgbLevels, type Preprocessor, type Region } from '../pixels/spec.js'
 
@@ -16,6 +17,12 @@ import { rgbLevels, type Preprocessor, type Region } from '../pixels/spec.js'
 export interface PictureHeat {
   readonly map: HeatMap
   readonly view: View
+}
+
+/** Reads the maps of a frame while the engine still holds them; null where the model has none. */
+export interface PictureMaps {
+  readonly heat: (asked: number | 'label') => PictureHeat | null
+  readonly mask: () => PlacedMask | null
 }
 
 /** One frame as RGB and what was computed from it. Shared by all requests for the same size: read only. */
@@ -35,6 +42,7 @@ export interface Picture {
   readonly decision: Decision
   /** Absent where it was not requested. */
   readonly heat?: PictureHeat | undefined
+  readonly mask?: PlacedMask | undefined
 }
 
 export interface CaptureOptions {
@@ -42,7 +50,9 @@ export interface CaptureOptions {
   readonly maxSide?: number | undefined
   /** A heat map too: of the settled label (of the best class while there is none), or of a class by its index. */
   readonly heat?: number | 'label' | undefined
-  /** With an inference of this very frame, also where the zone's trigger would not look at it; heat implies it. */
+  /** The map of labels of a segmenter too. */
+  readonly mask?: boolean | undefined
+  /** With an inference of this very frame, also where the zone's trigger would not look at it; maps imply it. */
   readonly isFresh?: boolean | undefined
   /** Withdraws the request. */
   readonly signal?: AbortSignal | undefined
@@ -50,8 +60,8 @@ export interface CaptureOptions {
 
 interface Request {
   readonly maxSide: number
-  readonly heat: number | 'label' | undefined
-  heatMap: PictureHeat | null
+  readonly wanted: Pick<CaptureOptions, 'heat' | 'mask'>
+  maps: Pick<Picture, 'heat' | 'mask'>
   readonly resolve: (picture: Picture) => void
   readonly reject: (error: unknown) => void
 }
@@ -71,7 +81,7 @@ export interface DrawnPictures {
 /** Passes kept for recent sizes: the page's, a snapshot's, one more. */
 const keptPasses = 3
 
-/** The requests of one zone. The zone calls `draw`, `takeHeat` and `deliver` for each frame with a request. */
+/** The requests of one zone. The zone calls `draw`, `takeMaps` and `deliver` for each frame with a request. */
 export class PictureRequests {
   #waiting: Request[] = []
   /** Requests that the frame in progress answers, unless its inference fails. */
@@ -84,7 +94,7 @@ export class PictureRequests {
   }
 
   /** Resolves with the next frame. Rejects with CAMERA_LOST when there will be none, or with the signal's reason. */
-  request({ maxSide = 8192, heat, signal }: CaptureOptions = {}): Promise<Picture> {
+  request({ maxSide = 8192, heat, mask, signal }: CaptureOptions = {}): Promise<Picture> {
     if (!Number.isInteger(maxSide) || maxSide < 1)
       return Promise.reject(expected('a whole number above 0', 'maxSide', maxSide))
     if (this.#isClosed) return Promise.reject(new GapcamError('CAMERA_LOST', 'the camera is closed'))
@@ -96,8 +106,8 @@ export class PictureRequests {
       }
       const request: Request = {
         maxSide,
-        heat,
-        heatMap: null,
+        wanted: { heat, mask },
+        maps: {},
         resolve: (picture) => {
           signal?.removeEventListener('abort', giveUp)
           resolve(picture)
@@ -142,7 +152,7 @@ export class PictureRequests {
           logits: prediction.logits.slice(),
           scores: prediction.scores.slice(),
         }
-        for (const { maxSide, heatMap, resolve } of requests) {
+        for (const { maxSide, maps, resolve } of requests) {
           resolve({
             ...sizes.get(sizeWithin(source, maxSide).join('x'))!,
             seq,
@@ -150,17 +160,22 @@ export class PictureRequests {
             shown,
             prediction: own,
             decision,
-            heat: heatMap ?? undefined,
+            ...maps,
           })
         }
       },
     }
   }
 
-  /** Stores the requested heat maps of the frame in progress. Call it while the engine still holds that frame's feature map. */
-  takeHeat(heatOf: (classIndex: number | null) => PictureHeat | null): void {
-    for (const request of this.#drawing)
-      if (request.heat !== undefined) request.heatMap = heatOf(request.heat === 'label' ? null : request.heat)
+  /** Stores the requested maps of the frame in progress. Call it while the engine still holds them. */
+  takeMaps(maps: PictureMaps): void {
+    for (const request of this.#drawing) {
+      const { heat, mask } = request.wanted
+      request.maps = {
+        heat: heat === undefined ? undefined : (maps.heat(heat) ?? undefined),
+        mask: mask ? (maps.mask() ?? undefined) : undefined,
+      }
+    }
   }
 
   /** Rejects all requests: the camera is lost. */

@@ -8,8 +8,7 @@ import type { Box } from '../decision/task.js'
 import { labelOf, overlapOfBoxes, voted, type Track } from '../decision/tracks.js'
 import type { Frame } from '../frame.js'
 import type { Turn } from '../pixels/shape.js'
-import { meanColour } from '../pixels/shape.js'
-import type { Region } from '../pixels/spec.js'
+import { around, meanColour } from '../pixels/shape.js'
 
 export interface SecondOptions {
   readonly classifier: Classifier
@@ -30,8 +29,6 @@ interface Known extends Pick<Track, 'votes' | 'locked'> {
 
 /** A thing whose box overlaps with the one that was shown by less looks different. */
 const sameLook = 0.5
-/** Share of the box around it that is shown with it. */
-const margin = 0.1
 
 /** The second looks of one zone. */
 export class SecondLook {
@@ -92,17 +89,5 @@ export class SecondLook {
     const { label } = labelOf(known)
     const which: Pick<ScoredLabel, 'label' | 'score'> = { label, score: labelOf(known).score }
     return { ...box, which }
-  }
-}
-
-/** The box with a margin, inside of the frame. */
-function around({ x, y, width, height }: FrameBox): Region {
-  const left = Math.max(0, x - margin * width)
-  const top = Math.max(0, y - margin * height)
-  return {
-    x: left,
-    y: top,
-    width: Math.min(1, x + width * (1 + margin)) - left,
-    height: Math.min(1, y + height * (1 + margin)) - top,
   }
 }

@@ -13,12 +13,12 @@ import type { PixelData } from '../tensor.js'
 import { createLensMeter, type LensMeter } from '../lens/statistics.js'
 import { LensWatch } from '../lens/watch.js'
 import type { LensFinding } from './camera-lens.js'
-import type { PictureHeat } from './picture.js'
+import type { CaptureOptions, PictureMaps } from './picture.js'
 import type { LensProblem, Prediction } from '../decision/prediction.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
 
 export interface SightOptions {
-  readonly classifier: Pick<Classifier, 'heat' | 'input' | 'labels' | 'embedding'>
+  readonly classifier: Pick<Classifier, 'heat' | 'input' | 'labels' | 'embedding' | 'mask' | 'task'>
   readonly watchRegion: CameraConfig['watchRegion'] | undefined
   readonly spec: PreprocessSpec
   /** Whether predictions have the embedding. */
@@ -115,15 +115,21 @@ export class Sight {
     }
   }
 
-  /** The heat map of a class with its place in the frame; null where the model has none. */
-  heatOf(classIndex: number, { width, height }: Pick<Frame, 'width' | 'height'>): PictureHeat | null {
-    const { heat } = this.#options.classifier
-    return 'heat' in heat ? { map: heat.heat(classIndex), view: viewOf(this.#spec, width, height) } : null
+  /** The maps of the last run with their place in the frame; `settled` is the class that 'label' stands for. */
+  mapsOf(settled: number, { width, height }: Pick<Frame, 'width' | 'height'>): PictureMaps {
+    const { heat, mask } = this.#options.classifier
+    const view = viewOf(this.#spec, width, height)
+    return {
+      heat: (asked) => ('heat' in heat ? { map: heat.heat(asked === 'label' ? settled : asked), view } : null),
+      mask: () => mask && { mask: mask(), view },
+    }
   }
 
-  /** Why the heat map of a class (or of 'label', the settled one) does not exist; null where it does. */
-  refusal(asked: number | 'label'): GapcamError | null {
-    const { heat, labels } = this.#options.classifier
+  /** Why a map that is asked for does not exist: that of a class (or of 'label', the settled one), or that of labels. */
+  refusal({ heat: asked, mask: wantsMask }: Pick<CaptureOptions, 'heat' | 'mask'>): GapcamError | null {
+    const { heat, mask, task, labels } = this.#options.classifier
+    if (wantsMask && mask === null) return new GapcamError('NO_MASK', `this model has no mask: it is to ${task}`)
+    if (asked === undefined) return null
     if ('reason' in heat) return new GapcamError('NO_HEAT_MAP', `this model has no heat map: ${heat.reason}`)
     if (asked === 'label' || (Number.isInteger(asked) && asked >= 0 && asked < labels.length)) return null
     return new GapcamError('USAGE', `there is no class ${asked}: the model has ${labels.length} classes`)

@@ -5,32 +5,38 @@ import type { PublishedVisit, Visit } from '../decision/task.js'
 import { endTracks, follow, noTracks, trackDefaults, type Tracks, type TrackOptions } from '../decision/tracks.js'
 import type { Classification } from '../engine/classify.js'
 import type { Frame } from '../frame.js'
+import { BestCrops, type CropPicture } from './crops.js'
 import { SecondLook } from './second.js'
 import type { ZoneView } from './view.js'
 import type { ZoneOptions } from './zone-options.js'
 
-export type VisitOptions = Pick<ZoneOptions, 'clock' | 'second' | 'definition'>
+export type VisitOptions = Pick<ZoneOptions, 'clock' | 'second' | 'definition' | 'onCrop'>
 
 /** Empty for a classifier: its predictions have no boxes. */
 export class Visits {
   readonly #options: TrackOptions = trackDefaults
   readonly #clock: Clock
   readonly #second: SecondLook | null
+  readonly #crops: BestCrops | null
+  readonly #onCrop: (picture: CropPicture) => void
   #tracks: Tracks = noTracks
   #last: PublishedVisit | null = null
   #ended: PublishedVisit[] = []
 
-  constructor({ clock, second, definition }: VisitOptions) {
+  constructor({ clock, second, definition, onCrop }: VisitOptions) {
     this.#clock = clock
     this.#second = second ? new SecondLook({ ...second, turn: definition.turn, lead: this.#options.lead }) : null
+    this.#crops = onCrop ? new BestCrops(definition.turn) : null
+    this.#onCrop = (picture) => onCrop?.(definition.key, picture)
   }
 
   /** Classifies a frame as the view does, and follows what was found. The frame is released when its pixels were read. */
   async classify(view: ZoneView, frame: Frame, drawing: Promise<unknown> | null): Promise<Classification> {
     let release = (): void => undefined
-    const reading = this.#second
-      ? Promise.allSettled([drawing, new Promise<void>((resolve) => (release = resolve))])
-      : drawing
+    const reading =
+      this.#second || this.#crops
+        ? Promise.allSettled([drawing, new Promise<void>((resolve) => (release = resolve))])
+        : drawing
     try {
       const outcome = await view.classify(frame, reading)
       return outcome.ok ? { ok: true, prediction: await this.#see(outcome.prediction, frame) } : outcome
@@ -47,6 +53,8 @@ export class Visits {
     const { tracks, boxes, ended } = follow(this.#tracks, found.boxes, nowMs, this.#options)
     this.#tracks = tracks
     this.#note(ended)
+    this.#crops?.keep(tracks.all)
+    await this.#crops?.see(frame, boxes)
     const known = this.#second ? await this.#second.look(frame, boxes, tracks.all, nowMs) : boxes
     return { ...prediction, found: { ...found, boxes: known, ...(this.#last ? { visit: this.#last } : {}) } }
   }
@@ -56,6 +64,7 @@ export class Visits {
     const { tracks, ended } = endTracks(this.#tracks, this.#options)
     this.#tracks = tracks
     this.#note(ended)
+    this.#crops?.keep([])
   }
 
   /** The visits that ended since the last call. */
@@ -71,6 +80,8 @@ export class Visits {
       const wallOf = (ms: number): number => wallMs - (nowMs - ms)
       this.#last = { ...visit, beginWallMs: wallOf(visit.beginMs), endWallMs: wallOf(visit.endMs) }
       this.#ended.push(this.#last)
+      const crop = this.#crops?.take(visit.track)
+      if (crop) this.#onCrop(crop)
     }
   }
 }

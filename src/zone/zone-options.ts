@@ -11,6 +11,7 @@ import type { Region } from '../pixels/spec.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { FrameRecorder } from '../recording/recorder.js'
 import type { KeptTallies } from './answer.js'
+import type { CropPicture } from './crops.js'
 import type { ZoneDefinition } from './definition.js'
 import type { SecondOptions } from './second.js'
 import type { SightOptions } from './sight.js'
@@ -75,6 +76,8 @@ export interface ZoneOptions {
   readonly onWarning?: ((sentence: string) => void) | undefined
   /** A frame was judged; `decision` is the policy's after it. Called for each frame: it must be quick. */
   readonly onSeen?: ((zone: string, prediction: Prediction, decision: Decision) => void) | undefined
+  /** A visit of the zone ended, and this is its best picture, upright. Default: no pictures of visits are kept. */
+  readonly onCrop?: ((zone: string, picture: CropPicture) => void) | undefined
   /** A label was settled or withdrawn. */
   readonly onSettled: (zone: string, decision: Decision, prediction: Prediction | null) => void
 }

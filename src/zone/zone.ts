@@ -169,15 +169,15 @@ export class Zone {
 
   /**
    * The next frame's picture with what was computed from it. Rejects with CAMERA_LOST when the camera is lost before
-   * that frame, with NO_HEAT_MAP or USAGE where the requested heat map does not exist. Ask again after each picture for
+   * that frame, with NO_HEAT_MAP, NO_MASK or USAGE where the requested map does not exist. Ask again after each picture for
    * a stream at your own pace.
    *
    *     const { rgb, width, height, decision } = await zone.capture({ maxSide: 640 })
    */
   capture(options?: CaptureOptions): Promise<Picture> {
-    const refusal = options?.heat === undefined ? null : this.#view.sight.refusal(options.heat)
+    const refusal = options && this.#view.sight.refusal(options)
     if (refusal) return Promise.reject(refusal)
-    if (options?.isFresh || options?.heat !== undefined) this.ask('command')
+    if (options?.isFresh || options?.mask || options?.heat !== undefined) this.ask('command')
     return this.#pictures.request(options)
   }
 
@@ -204,6 +204,7 @@ export class Zone {
   /** Withdraws the label: the camera was switched off. Nothing is published until `enable` and a frame. */
   disable(): void {
     this.#pictures.fail()
+    this.#visits.end()
     this.#apply(loseCamera(this.#policy, 'camera_disabled', this.#options.clock.now()), null)
   }
 
@@ -260,10 +261,9 @@ export class Zone {
   }
 
   #at(): Moment {
-    const { clock } = this.#options
     const moment = this.#moment
-    moment.nowMs = clock.now()
-    moment.wallMs = clock.wall()
+    moment.nowMs = this.#options.clock.now()
+    moment.wallMs = this.#options.clock.wall()
     moment.isSettling = this.#isSettling
     return moment
   }
@@ -283,7 +283,7 @@ export class Zone {
     const prediction = this.#decide(bare, frame, reason)
     // The settled label's class, or the best class while there is no label.
     const shown = this.#policy.decision.index ?? prediction.top[0]!.index
-    if (drawn) this.#pictures.takeHeat((asked) => this.#view.sight.heatOf(asked ?? shown, frame))
+    if (drawn) this.#pictures.takeMaps(this.#view.sight.mapsOf(shown, frame))
     return { prediction, drawn }
   }
 

@@ -96,6 +96,23 @@ it('entities that need a picture are unavailable without the camera; switch, thr
   expect(components['label']!['availability']).toHaveLength(2)
 })
 
+it('a detector has the best picture of the last visit, and a segmenter its mask, of the camera and of zones', () => {
+  const zones = [{ camera: 'cam0', id: 'road', name: 'Road', labels: ['snow'], hasHeat: false, hasMask: true }]
+  const { components } = messages({ hasBoxes: true, zones, withoutOwn: [] })[0]!.payload
+  expect(components['crop']).toMatchObject({ platform: 'image', image_topic: 'gapcam/dock-1/cam0/crop' })
+  expect(components['crop']).not.toHaveProperty('availability')
+  expect(components).not.toHaveProperty('mask')
+  expect(components['zone_road_mask']).toMatchObject({
+    image_topic: 'gapcam/dock-1/cam0/road/mask',
+    content_type: 'image/png',
+  })
+  expect(components['zone_road_take_mask']).toMatchObject({
+    command_topic: 'gapcam/dock-1/request/mask',
+    payload_press: '{"camera":"cam0","zone":"road"}',
+  })
+  expect(components).not.toHaveProperty('zone_road_crop')
+})
+
 it('a board without a sensor has no entity for it', () => {
   const { components } = messages({
     health: { hasTemperature: false, hasUndervoltage: false, hasThrottling: false },

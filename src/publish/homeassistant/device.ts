@@ -11,6 +11,8 @@ export interface ZoneFacts {
   readonly hasHeat: boolean
   /** Whether its model says where things are. */
   readonly hasBoxes?: boolean | undefined
+  /** Whether its model says what each place shows. */
+  readonly hasMask?: boolean | undefined
   /** The states that it was taught; absent where it uses another model. */
   readonly taught?: readonly string[] | undefined
 }
@@ -41,6 +43,8 @@ export interface DeviceFacts {
   readonly once?: { readonly expiresS?: number | undefined } | undefined
   /** Whether the node's model says where things are. */
   readonly hasBoxes?: boolean | undefined
+  /** Whether the node's model says what each place shows. */
+  readonly hasMask?: boolean | undefined
   /** Whether C/heat has pictures. */
   readonly hasHeat: boolean
   /** Where the page is, with scheme; absent while it listens on loopback. */

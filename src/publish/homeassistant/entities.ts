@@ -1,6 +1,7 @@
 /** Home Assistant's entities, as components of a discovery message: those of a camera, of its zones, and of the node. */
 import { eventTypes, unknownLabel } from '../../decision/decision.js'
-import { countEntity } from './count-entity.js'
+import { buttonOf, type Place } from './button.js'
+import { foundEntities } from './found-entities.js'
 import type { DeviceFacts, ZoneFacts } from './device.js'
 import { labelSlugs, slug } from './slugs.js'
 import { labelTemplate, optionsOf } from './states.js'
@@ -32,7 +33,7 @@ function maker(uniquePrefix: string, objectPrefix: string): Make {
 
 /** The entities of a camera and its own question; `prefix` begins their entity ids. */
 export function cameraEntities(facts: DeviceFacts, topics: Topics, camera: string, prefix: string): Entities {
-  const { node, labels, hasHeat, hasBoxes = false, withoutOwn = [] } = facts
+  const { node, labels, hasHeat, withoutOwn = [] } = facts
   const make = maker(`gapcam_${node}_${camera}`, prefix)
   const topic = (name: CameraTopic): string => topics.camera(name, camera).topic
   const seen = seenOf(topics, camera)
@@ -45,7 +46,7 @@ export function cameraEntities(facts: DeviceFacts, topics: Topics, camera: strin
   if (withoutOwn.includes(camera)) return ofDevice
   return {
     ...labelEntities(make, topic('state'), labels, seen),
-    ...(hasBoxes ? { count: countEntity(make, topic('state'), seen) } : {}),
+    ...foundEntities(facts, make, topic, seen, place),
     camera_ok: ofDevice.camera_ok,
     problem: problemEntity(make, topic, seen),
     ...snapshotEntities(make, topic, seen, place),
@@ -63,9 +64,10 @@ export function cameraEntities(facts: DeviceFacts, topics: Topics, camera: strin
 export function zoneEntities(
   { node }: DeviceFacts,
   topics: Topics,
-  { camera, id, name, labels, hasHeat, hasBoxes = false, taught }: ZoneFacts,
+  facts: ZoneFacts,
   { prefix, slug: own }: { readonly prefix: string; readonly slug: string },
 ): Entities {
+  const { camera, id, name, labels, hasHeat, taught } = facts
   const bare = maker(`gapcam_${node}_${camera}_zone_${id}`, `${prefix}_${own}`)
   const make: Make = (platform, key, title, fields) =>
     bare(platform, key, key === 'label' ? name : `${name} ${title.toLowerCase()}`, fields)
@@ -74,7 +76,7 @@ export function zoneEntities(
   const place = { camera, zone: id, request: topics.node('request').topic }
   const entities = {
     ...labelEntities(make, topic('state'), labels, seen),
-    ...(hasBoxes ? { count: countEntity(make, topic('state'), seen) } : {}),
+    ...foundEntities(facts, make, topic, seen, place),
     ...snapshotEntities(make, topic, seen, place),
     ...(hasHeat ? heatEntities(make, topic, seen, place) : {}),
     time: timeEntity(make, topic('state'), seen),
@@ -144,23 +146,6 @@ function problemEntity(make: Make, topic: (name: CameraTopic) => string, seen: F
     json_attributes_topic: topic('state'),
     json_attributes_template: "{{ {'problem': value_json.problem|default('none')}|tojson }}",
   })
-}
-
-/** What a button asks about, and the topic above all commands. */
-export interface Place {
-  readonly camera: string
-  readonly zone?: string
-  readonly request: string
-}
-
-function buttonOf(make: Make, seen: Fields, { request, ...place }: Place) {
-  return (key: string, name: string, icon: string, command: string): Entity =>
-    make('button', key, name, {
-      ...seen,
-      icon,
-      command_topic: `${request}/${command}`,
-      payload_press: JSON.stringify(place),
-    })
 }
 
 function snapshotEntities(make: Make, topic: (name: CameraTopic) => string, seen: Fields, place: Place): Entities {

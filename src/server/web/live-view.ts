@@ -1,9 +1,10 @@
-/** The live picture with its layers: heat map, the part that the network does not see, focus box and region. */
+/** The live picture with its layers: heat map or mask, the part that the network does not see, focus box and region. */
 import type { PictureHeader, Region } from '../messages.js'
 import { el, setText, svg } from './dom.js'
 import { boxToFrame, boxToView, tidy, type Box, type View } from './geometry.js'
 import { createBoxLayer } from './box-layer.js'
 import { createHeatLayer } from './heat-layer.js'
+import { createMaskLayer } from './mask-layer.js'
 import { allowDrawing } from './region-drawing.js'
 import { text } from './text.js'
 import { drawTurned } from './turned.js'
@@ -28,11 +29,21 @@ export interface LiveView {
 export function createLiveView(onRegion: (region: Region) => void, layers: readonly HTMLElement[]): LiveView {
   const label = text.picture.none
   const picture = el('canvas', { class: 'picture', role: 'img', 'aria-label': label, width: 640, height: 480 })
-  const heat = createHeatLayer()
-  const { overlay, mask, roiBox, focusBox, draft } = createOverlay()
+  const [heat, labels] = [createHeatLayer(), createMaskLayer()]
+  const { overlay, unseen, roiBox, focusBox, draft } = createOverlay()
   const boxes = createBoxLayer()
   const note = el('p', { class: 'live-view-note', role: 'status' }, text.picture.none)
-  const element = el('div', { class: 'live-view' }, picture, heat.element, overlay, boxes.element, ...layers, note)
+  const element = el(
+    'div',
+    { class: 'live-view' },
+    picture,
+    heat.element,
+    labels.element,
+    overlay,
+    boxes.element,
+    ...layers,
+    note,
+  )
   let view: View = { rotate: 0, flipX: false, flipY: false }
   let isFocusVisible = true
   const region = allowDrawing(
@@ -50,15 +61,17 @@ export function createLiveView(onRegion: (region: Region) => void, layers: reado
       element.style.setProperty('--ratio', String(picture.width / picture.height))
       bitmap.close()
       const seen = boxToView(header.shown, view)
-      mask.setAttribute('d', `M0 0H1V1H0Z M${seen.x} ${seen.y}h${seen.width}v${seen.height}h${-seen.width}Z`)
+      unseen.setAttribute('d', `M0 0H1V1H0Z M${seen.x} ${seen.y}h${seen.width}v${seen.height}h${-seen.width}Z`)
       place(focusBox, isFocusVisible && header.focus ? boxToView(header.focus, view) : null)
       picture.setAttribute('aria-label', text.picture.of(header.camera, header.label))
       picture.dataset['seq'] = String(header.seq)
       heat.draw(header.heat, seen)
+      labels.draw(header.mask, seen)
       boxes.draw(header.boxes, view)
     },
     layers(visible) {
       heat.show(visible.heat)
+      labels.show(visible.heat)
       isFocusVisible = visible.focus
       if (!isFocusVisible) place(focusBox, null)
       boxes.show(visible.focus)
@@ -78,7 +91,7 @@ export function createLiveView(onRegion: (region: Region) => void, layers: reado
 interface Overlay {
   readonly overlay: SVGSVGElement
   /** Darkens what the network does not see. */
-  readonly mask: SVGPathElement
+  readonly unseen: SVGPathElement
   readonly roiBox: SVGRectElement
   readonly focusBox: SVGRectElement
   /** The region that is being drawn. */
@@ -87,12 +100,12 @@ interface Overlay {
 
 /** Shapes over the picture, in shares of the view. */
 function createOverlay(): Overlay {
-  const mask = svg('path', { class: 'unseen', 'fill-rule': 'evenodd' })
+  const unseen = svg('path', { class: 'unseen', 'fill-rule': 'evenodd' })
   const roiBox = svg('rect', { class: 'roi', hidden: true })
   const focusBox = svg('rect', { class: 'focus', rx: 0.008, hidden: true })
   const draft = svg('rect', { class: 'draft', hidden: true })
   const attributes = { class: 'overlay', viewBox: '0 0 1 1', preserveAspectRatio: 'none', 'aria-hidden': 'true' }
-  return { overlay: svg('svg', attributes, mask, roiBox, focusBox, draft), mask, roiBox, focusBox, draft }
+  return { overlay: svg('svg', attributes, unseen, roiBox, focusBox, draft), unseen, roiBox, focusBox, draft }
 }
 
 /** Moves a rectangle to a box; null hides it. */

@@ -55,5 +55,6 @@ export function detectAnswer(
       }
       return { task: 'detect', boxes }
     },
+    mask: null,
   }
 }

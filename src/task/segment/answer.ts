@@ -6,6 +6,7 @@ import type { Found } from '../../decision/task.js'
 import type { Engine, EngineTensor } from '../../engine/engine.js'
 import { halfToNumber } from '../../half.js'
 import type { SegmentLayout } from '../../model/metadata/segment.js'
+import type { LabelMask } from '../../pixels/mask.js'
 import { elementCount } from '../../tensor.js'
 import type { TaskAnswer } from '../answer.js'
 
@@ -24,34 +25,44 @@ export function segmentAnswer(
   const places = format === 'numbers' ? length : length / classCount
   if (!Number.isInteger(places) || places === 0)
     return { reason: `its output ${layout.output} has ${length} numbers, not those of ${classCount} classes a place` }
+  const sides = sidesOf(output, layout)
+  const placed = new Uint16Array(places)
   const counts = new Float64Array(classCount === 1 ? 2 : classCount)
   const scores = new Float32Array(counts.length)
-  const count = counterOf(output, layout, places)
+  const place = placerOf(output, layout)
   return {
     count: counts.length,
     output,
     scores() {
+      if (!place(placed)) return scores.fill(NaN)
       counts.fill(0)
-      if (!count(counts)) return scores.fill(NaN)
+      for (const label of placed) counts[label]!++
       for (let i = 0; i < counts.length; i++) scores[i] = counts[i]! / places
       return scores
     },
     found(_frame, _spec, labels): Found {
       return { task: 'segment', shares: labels.map((label, i) => ({ label, share: scores[i]! })) }
     },
+    mask: () => ({ ...sides, labels: placed.slice(), nothing: classCount === 1 ? 1 : null }),
   }
 }
 
-/** Counts the places of each class in the last run; false where a score is not a number or a class does not exist. */
-function counterOf(output: EngineTensor, layout: SegmentLayout, places: number): (counts: Float64Array) => boolean {
+/** Height and width of the map. */
+function sidesOf({ shape, inFileOrder }: EngineTensor, { format }: SegmentLayout): Pick<LabelMask, 'width' | 'height'> {
+  const first = format === 'nchw' && inFileOrder ? 2 : 1
+  return { height: shape[first]!, width: shape[first + 1]! }
+}
+
+/** Finds the class of each place in the last run; false where a score is not a number or a class does not exist. */
+function placerOf(output: EngineTensor, layout: SegmentLayout): (labels: Uint16Array) => boolean {
   const at = readerOf(output)
   const { classCount, format, minScore, activation } = layout
   if (format === 'numbers')
-    return (counts) => {
-      for (let i = 0; i < places; i++) {
+    return (labels) => {
+      for (let i = 0; i < labels.length; i++) {
         const label = at(i)
         if (!(label >= 0 && label < classCount)) return false
-        counts[classCount === 1 ? 0 : label]!++
+        labels[i] = label
       }
       return true
     }
@@ -59,20 +70,20 @@ function counterOf(output: EngineTensor, layout: SegmentLayout, places: number):
     const { code } = output
     const real = activation === 'none' ? minScore : Math.log(minScore / (1 - minScore))
     const least = code ? real / code.scale + code.zeroPoint : real
-    return (counts) => {
-      for (let i = 0; i < places; i++) {
+    return (labels) => {
+      for (let i = 0; i < labels.length; i++) {
         const value = at(i)
         if (Number.isNaN(value)) return false
-        counts[value >= least ? 0 : 1]!++
+        labels[i] = value >= least ? 0 : 1
       }
       return true
     }
   }
   // An output that is not in the file's order has the channels last.
   const isPlanar = format === 'nchw' && output.inFileOrder
-  const [byClass, byPlace] = isPlanar ? [places, 1] : [1, classCount]
-  return (counts) => {
-    for (let i = 0; i < places; i++) {
+  return (labels) => {
+    const [byClass, byPlace] = isPlanar ? [labels.length, 1] : [1, classCount]
+    for (let i = 0; i < labels.length; i++) {
       let best = 0
       let greatest = -Infinity
       for (let c = 0; c < classCount; c++) {
@@ -82,7 +93,7 @@ function counterOf(output: EngineTensor, layout: SegmentLayout, places: number):
           best = c
         } else if (Number.isNaN(value)) return false
       }
-      counts[best]!++
+      labels[i] = best
     }
     return true
   }

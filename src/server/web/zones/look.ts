@@ -6,6 +6,7 @@ import { decodePicture } from '../connection.js'
 import { el, setText, svg } from '../dom.js'
 import { boxToView } from '../geometry.js'
 import { createHeatLayer } from '../heat-layer.js'
+import { createMaskLayer } from '../mask-layer.js'
 import { text } from '../text.js'
 import { clockTime } from '../time.js'
 import { drawTurned } from '../turned.js'
@@ -23,11 +24,11 @@ const leastMsBetween = 2000
 
 export function createZoneLook(onFault: (error: unknown) => void): ZoneLook {
   const canvas = el('canvas', { role: 'img', 'aria-label': text.zones.sees, width: 4, height: 3 })
-  const heat = createHeatLayer()
+  const [heat, mask] = [createHeatLayer(), createMaskLayer()]
   const outline = svg('polygon', { class: 'look-outline' })
   const over = svg('svg', { class: 'zone-shapes', viewBox: '0 0 1 1', preserveAspectRatio: 'none' }, outline)
   over.setAttribute('aria-hidden', 'true')
-  const whole = el('div', { class: 'look-whole' }, canvas, heat.element, over)
+  const whole = el('div', { class: 'look-whole' }, canvas, heat.element, mask.element, over)
   const frame = el('div', { class: 'look' }, whole)
   const when = el('span', { class: 'note' })
   const again = el('button', { type: 'button' }, text.zones.lookNow)
@@ -49,7 +50,9 @@ export function createZoneLook(onFault: (error: unknown) => void): ZoneLook {
       const bitmap = await createImageBitmap(jpeg)
       drawTurned(canvas, bitmap, view)
       bitmap.close()
-      heat.draw(header.heat, boxToView(header.shown, view))
+      const seen = boxToView(header.shown, view)
+      heat.draw(header.heat, seen)
+      mask.draw(header.mask, seen)
       cutOut(zone, { frame, whole, canvas })
       outline.setAttribute('points', pointsOf(shapeOfZone(zone)))
       canvas.setAttribute('aria-label', text.zones.lookOf(zone.name, header.label))
