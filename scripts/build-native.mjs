@@ -76,7 +76,9 @@ function compile(arch, zig, ...more) {
 
 /** Compiles one source of the core by zig, and returns the object file. */
 export function buildObject(arch, source) {
-  const { status, folder } = compile(arch, true, '--target', source.replace(/\.cc$/, '.o'))
+  const object = source.replace(/\.cc$/, '.o')
+  // Checks of the compiler need no linked program, and no C++ library for it.
+  const { status, folder } = compile(arch, true, '--CDCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY', '--target', object)
   if (status !== 0) throw new Error(`${source} does not compile; see the messages above`)
   return `${folder}/CMakeFiles/gapcam_core.dir/${source}.o`
 }

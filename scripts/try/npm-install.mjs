@@ -137,7 +137,14 @@ function tryAll(env) {
   report.otherVersion = classified(npx, withNative(here))
   rmSync(own, { recursive: true })
   report.withoutPackage = classified(npx, here)
-  report.withoutOptional = classified(npx, install('bare', env, '--omit=optional'))
+  const bare = install('bare', env, '--omit=optional')
+  report.withoutOptional = classified(npx, bare)
+  // As after npm install onnxruntime-node, without its 290 MB: this checkout has it.
+  const onnxruntime = `${root}node_modules/onnxruntime-node`
+  if (existsSync(onnxruntime)) {
+    symlinkSync(onnxruntime, join(bare.cwd, 'node_modules/onnxruntime-node'))
+    report.withOnnxruntime = classified(npx, bare)
+  }
   if (!existsSync(arm64Node)) return report
   const there = install('arm64', env, '--os=linux', '--cpu=arm64', '--libc=glibc', '--force', '--ignore-scripts')
   const program = join(there.cwd, 'node_modules/gapcam/dist/cli/main.js')

@@ -104,6 +104,15 @@ describe.each(['sqlite', 'postgres'] as const)('%s (PostgreSQL is skipped where 
     expect(await put([event(3, { boot: 'c' })], { series1: third })).toMatchObject({ through: 3 })
   })
 
+  it('numbers that a restored node gives again are further events, and none of them is taken for an old one', async () => {
+    const { put } = await setUp()
+    // The backup knows of 3 events; the old board published 5 before it died.
+    await put([1, 2, 3, 4, 5].map((seq) => event(seq)))
+    const series1: Series = { waitsFrom: 4, boots: [['b', 4]] }
+    expect(await put([event(5, { boot: 'b' })], { series1 })).toMatchObject({ added: 1, through: 3 })
+    expect(await put([event(4, { boot: 'b' }), event(5)], { series1 })).toMatchObject({ added: 1, through: 5 })
+  })
+
   it('a number counts only with the start that gave it', async () => {
     const { put } = await setUp()
     const series1: Series = {

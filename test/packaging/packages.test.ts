@@ -48,7 +48,14 @@ describe('npm', () => {
     expect(report['otherVersion']).toEqual({
       error: expect.stringMatching(/@gapcam\/linux-x64 has version 0\.0\.1, but gapcam has .*npm install gapcam@/),
     })
-    expect(report['withoutOptional']).toEqual({ error: expect.stringMatching(/@gapcam\/linux-x64 is not installed/) })
+    const absent = /@gapcam\/linux-x64 is not installed.*npm install --include=optional installs the package/
+    for (const way of ['withoutPackage', 'withoutOptional'])
+      expect(report[way]).toEqual({ error: expect.stringMatching(absent) })
+    expect(report['withOnnxruntime']).toMatchObject({
+      engine: 'onnxruntime',
+      label: 'chickadee',
+      engineReason: expect.stringMatching(absent) as unknown,
+    })
   }, 400_000)
 })
 

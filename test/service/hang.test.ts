@@ -3,7 +3,7 @@
  * its supervisor can restart it. The hangs are real: a thread held by ptrace, a child stopped by SIGSTOP.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
@@ -108,3 +108,15 @@ it('a camera whose program stalls is opened again, while the supervising loop no
   expect(await run.ended).toBe(143)
   expect(manager.told().at(-1)).toBe('STOPPING=1')
 }, 120_000)
+
+it('a node that waits for its camera is healthy before the first frame', async () => {
+  const progress = join(folder, 'waiting')
+  const settings = ['waitForCameras=true', `progressFile=${progress}`, 'page.enabled=false']
+  const run = gapcam(['run', '/dev/video99', '--broker', 'none', ...settings.flatMap((text) => ['--set', text])])
+  await run.until(/No such file or directory \(trying again\)/)
+  await expect.poll(() => existsSync(progress), { timeout: 20_000 }).toBe(true)
+  const first = statSync(progress).mtimeMs
+  await expect.poll(() => statSync(progress).mtimeMs, { timeout: 20_000 }).toBeGreaterThan(first)
+  run.kill('SIGTERM')
+  expect(await run.ended).toBe(143)
+}, 60_000)
