@@ -1,4 +1,4 @@
-/** The parts `webhook`, `influx` and `modbus` of the configuration: further ways out, each off by default. */
+/** The parts `webhook`, `influx`, `modbus` and `opcua` of the configuration: further ways out, each off by default. */
 import { z } from 'zod'
 
 /** Text in which a person may write nothing, an http or an https address. A password belongs into a file. */
@@ -36,6 +36,25 @@ export const modbus = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; Modbus has no passwords'),
   port: z.int().min(0).max(65535).default(1502).describe('port to listen on; 0 for any free one'),
   writeCoils: z.boolean().default(false).describe('let clients switch zones off and on by writing coils'),
+  maxClients: z.int().min(1).max(64).default(8).describe('maximum clients at once'),
+  templateFile,
+})
+
+export const opcua = z.strictObject({
+  enabled: z.boolean().default(false).describe('serve the zones over OPC UA; needs the package node-opcua'),
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('address to listen on; others than loopback need security encrypt'),
+  port: z.int().min(1).max(65535).default(4840).describe('port to listen on'),
+  security: z
+    .enum(['none', 'encrypt'])
+    .default('none')
+    .describe('encrypt: only clients whose certificates are trusted, and only encrypted; see docs/outputs.md'),
+  pkiFolder: z.string().optional().describe('folder of certificates and keys; default opcua in the state directory'),
+  username: z.string().optional().describe('name with which clients log in; default anyone'),
+  passwordFile: z.string().optional().describe('file with the password of clients'),
   maxClients: z.int().min(1).max(64).default(8).describe('maximum clients at once'),
   templateFile,
 })

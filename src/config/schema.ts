@@ -9,7 +9,7 @@ import { lensDefaults } from '../lens/watch.js'
 import { logLevels } from '../log.js'
 import { groups } from './groups.js'
 import { mqtt, topicText } from './mqtt.js'
-import { influx, modbus, webhook } from './outputs.js'
+import { influx, modbus, opcua, webhook } from './outputs.js'
 import { policy, policyOptions } from './policy.js'
 import { corner, region, share } from './region.js'
 import { models } from './models.js'
@@ -278,6 +278,7 @@ export const configSchema = z.strictObject({
   webhook: webhook.prefault({}),
   influx: influx.prefault({}),
   modbus: modbus.prefault({}),
+  opcua: opcua.prefault({}),
   json: z.boolean().default(false).describe('one JSON object per line on stdout'),
   logLevel: logLevel.describe('minimum level of the log'),
 })

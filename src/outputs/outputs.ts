@@ -16,6 +16,7 @@ import { entryFields } from './fields.js'
 import { startHttpOutput, type HttpOutput, type HttpRequest } from './http.js'
 import { httpOutputs } from './http-outputs.js'
 import { openModbus } from './modbus/modbus.js'
+import { openOpcua } from './opcua/opcua.js'
 import { createZoneStates, type ZoneStates } from './zone-states.js'
 
 /** Switches a zone or a camera; resolves with false where that failed. */
@@ -64,6 +65,7 @@ export async function openOutputs(options: OutputsOptions): Promise<Outputs> {
   try {
     for (const parts of httpOutputs(config, log)) opened.push(await openHttp(parts, options))
     if (hasServers && config.modbus.enabled) opened.push(await openModbus({ config, zones, setEnabled, log }))
+    if (hasServers && config.opcua.enabled) opened.push(await openOpcua({ config, zones, log }))
   } catch (error) {
     await close()
     throw error
