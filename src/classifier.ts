@@ -11,8 +11,9 @@ import type { Origins } from './classifier/origins.js'
 import { planPlace, recallModel } from './classifier/recall.js'
 import type { RowReader } from './classifier/scores.js'
 import { createPredictor, type PredictorOptions } from './decision/prediction.js'
-import type { Task } from './decision/task.js'
+import type { FoundClip, Task } from './decision/task.js'
 import { createView, type Classification, type ClassifierView } from './engine/classify.js'
+import type { Clip } from './engine/clip.js'
 import type { Engine, EngineTensor } from './engine/engine.js'
 import type { Frame } from './frame.js'
 import { heatOf, type Heat } from './heat/open.js'
@@ -32,6 +33,8 @@ export interface Classifier {
   /** What it answers, and how that is known, as part of a sentence. */
   readonly task: Task
   readonly taskSentence: string
+  /** Of a model that looks at clips: how they are made of frames. Null where each frame is looked at by itself. */
+  readonly clip: { readonly frames: number; readonly everyMs: number } | null
   readonly engine: Engine
   /**
    * The picture as the pixel path writes it, three channels of floats or bytes. It is the engine's input itself where that
@@ -85,7 +88,7 @@ const noPairHeat: Heat = { reason: 'it has one output for two labels, not a map 
 
 /** A classifier of an engine that is open already; `path` names its model. It closes the engine. */
 export function classifierOf(path: string, { engine, wiring, facts, heat, keeping }: OpenedModel): Classifier {
-  const { picture, output, count, read, found, preprocessor, novelty } = wiring
+  const { picture, output, count, read, clip, found, preprocessor, novelty } = wiring
   const { sha256, manifest, labels, reading, assumed, origins } = facts
   const modelId = basename(modelStem(path))
   const isBinary = count === 1 && labels.length === 2
@@ -106,6 +109,7 @@ export function classifierOf(path: string, { engine, wiring, facts, heat, keepin
     version: manifest.version ?? null,
     task: facts.task.task,
     taskSentence: facts.taskSentence,
+    clip: facts.task.task === 'video' ? facts.task.layout : null,
     engine,
     input,
     output,
@@ -116,15 +120,19 @@ export function classifierOf(path: string, { engine, wiring, facts, heat, keepin
     mask: wiring.mask,
     assumed,
     origins,
-    ...looks({ engine, input, read, found, labels, spec, preprocessor, predictor, novelty, keeping }),
+    ...looks({ engine, input, read, clip, found, labels, spec, preprocessor, predictor, novelty, keeping }),
   }
 }
+
+/** What a prediction says of the clip that it is about. */
+const clipFound = ({ frames, everyMs }: Clip): FoundClip => ({ task: 'video', frames, spanMs: (frames - 1) * everyMs })
 
 /** What the ways to look at frames share. */
 interface LookParts {
   readonly engine: Engine
   readonly input: EngineTensor
   readonly read: RowReader
+  readonly clip: OpenedModel['wiring']['clip']
   readonly found: OpenedModel['wiring']['found']
   readonly labels: readonly string[]
   readonly spec: PreprocessSpec
@@ -136,17 +144,19 @@ interface LookParts {
 
 /** The methods of a classifier. */
 function looks(parts: LookParts): Pick<Classifier, 'preprocessing' | 'preprocessor' | 'view' | 'classify' | 'close'> {
-  const { engine, input, read, found, labels, spec, preprocessor, predictor, novelty, keeping } = parts
+  const { engine, input, read, clip, found, labels, spec, preprocessor, predictor, novelty, keeping } = parts
   const preprocessing: Classifier['preprocessing'] = (view = {}) => ({ ...spec, ...view })
   const view: Classifier['view'] = (wanted, topK = 5) => {
     const own = preprocessing(wanted)
     const predict = createPredictor(predictor(topK))
-    const seen = found && ((frame: Frame) => found(frame, own, labels))
+    const frames = clip && clip()
+    const seen = frames ? () => clipFound(frames) : found && ((frame: Frame) => found(frame, own, labels))
     return createView({
       engine,
       input,
       read,
       found: seen,
+      clip: frames,
       spec: own,
       preprocessor: preprocessor(own),
       predict,

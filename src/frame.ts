@@ -72,7 +72,7 @@ export function rowBytes(format: PixelFormat, width: number): number {
  */
 export function frameOf(
   { data, width, height }: { readonly data: Uint8Array; readonly width: number; readonly height: number },
-  facts: Partial<Pick<Frame, 'seq' | 'wallTime' | 'file'>> = {},
+  facts: Partial<Pick<Frame, 'seq' | 'capturedNs' | 'wallTime' | 'file'>> = {},
 ): Frame {
   return {
     seq: 1,

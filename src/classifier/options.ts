@@ -1,5 +1,5 @@
 /** What a caller says about the classifier that it wants. */
-import type { Task } from '../decision/task.js'
+import type { ClipOptions, Task } from '../decision/task.js'
 import type { EngineOptions } from '../engine/engine.js'
 import type { PlanCacheOptions } from '../engine/plan-cache.js'
 import type { EngineChoice } from '../engine/select.js'
@@ -16,6 +16,8 @@ export interface ClassifierOptions extends EngineOptions {
   readonly resize?: ResizeMode | undefined
   /** What the network is asked; default what its manifest says or its outputs show. */
   readonly task?: Task | undefined
+  /** How clips are made of frames, of a model that looks at clips; default as its manifest says. */
+  readonly clip?: ClipOptions | undefined
   /** Opens the engine with the feature map as a further output, so that heat maps can be had; default false. */
   readonly heat?: boolean
   /** Opens the engine with the embedding of the picture as a further output; default false. */

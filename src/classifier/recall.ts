@@ -15,12 +15,12 @@ import { wire } from './wiring.js'
 
 /** The place of this model with these options; null where plans are not kept. */
 export async function planPlace(options: ClassifierOptions): Promise<PlanPlace | null> {
-  const { model, engine: choice = 'auto', labels, resize, heat, embedding, planCache, task } = options
+  const { model, engine: choice = 'auto', labels, resize, heat, embedding, planCache, task, clip } = options
   if (planCache === undefined || options.loaded || choice === 'onnxruntime') return null
   return placeOf(model, planCache, {
     choice,
     engine: { ...options, byteInputs: true },
-    options: { kind: 'classifier', labels, resize, heat, embedding, task },
+    options: { kind: 'classifier', labels, resize, heat, embedding, task, clip },
     beside: [...filesBeside(model), ...(labels === undefined ? [] : [labels])],
   })
 }

@@ -11,14 +11,16 @@ import type { HeatPlan } from '../heat/open.js'
 import { planHeat } from '../heat/plan.js'
 import type { Graph } from '../model/graph.js'
 import { loadModel } from '../model/load.js'
+import { clipGraph, clipNames } from '../model/clip-graph.js'
 import { settleInput } from '../model/metadata/input-shape.js'
 import { findManifest, type FoundManifest } from '../model/metadata/manifest.js'
 import { scoresValue, type ScoresValue } from '../model/metadata/outputs.js'
 import { recogniseTask, type RecognisedTask } from '../model/metadata/task.js'
-import type { LoadedModel } from '../model/onnx/onnx.js'
+import { takesClips } from '../model/metadata/video.js'
+import { withGraph, type LoadedModel } from '../model/onnx/onnx.js'
 import { onlyOutputs, prepareNative } from '../model/prepare.js'
 import { portCodes } from '../model/quantized/code.js'
-import { labelsOfTask, outputsOfTask } from '../task/answer.js'
+import { isOther, labelsOfTask, outputsOfTask } from '../task/answer.js'
 import type { InputSize } from '../tensor.js'
 import { noEmbedding, type EmbeddingFacts } from './embedding.js'
 import { planEmbedding } from './embedding-plan.js'
@@ -35,10 +37,12 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
   const file = options.loaded ?? (await loadModel(options.model, place?.bytes))
   const ownManifest = await findManifest(file)
   const given = await findLabels(options, ownManifest)
-  const { model, inputSize, assumed } = settleInput(file, ownManifest.manifest, options.inputSize)
+  const settled = settleInput(file, ownManifest.manifest, options)
+  const { inputSize, assumed } = settled
   const { output } = ownManifest.manifest
-  const { graph } = prepareNative(withNamed(model.graph, output), { inputSize })
-  const task = taskOf(model, graph, { asked: options.task, found: ownManifest, given })
+  const { graph } = prepareNative(withNamed(settled.model.graph, output), { inputSize })
+  const task = taskOf(settled.model, graph, { asked: options.task, clip: options.clip, found: ownManifest, given })
+  const model = onClips(settled.model, graph, task)
   const found = { ...ownManifest, manifest: { ...task.recipe, ...ownManifest.manifest } }
   const answer = answerFor(task, () => chooseScores(model, graph, { output, labels: given?.labels.length }))
   const {
@@ -50,6 +54,7 @@ export async function surveyModel(options: ClassifierOptions, place: PlanPlace |
     heat: _heat,
     embedding: _embedding,
     task: _task,
+    clip: _clip,
     planCache: _planCache,
     ...engineOptions
   } = options
@@ -108,8 +113,8 @@ function besides(
   const { found, inputSize, task, scores } = known
   const { labels, novelty } = found.manifest
   const heat =
-    scores === null
-      ? { reason: `a model that is to ${task.facts.task} has none` }
+    scores === null || task.facts.task === 'video'
+      ? { reason: `a model with the task ${task.facts.task} has none` }
       : wantsHeat
         ? (planGrid(model.graph, labels?.length ?? 0) ?? planHeat(model, inputSize, scores.name))
         : { reason: 'heat maps were not asked for when the model was opened' }
@@ -161,17 +166,30 @@ function withNamed(graph: Graph, name: string | undefined): Graph {
 function taskOf(
   model: LoadedModel,
   graph: Graph,
-  known: Pick<Parts, 'found' | 'given'> & { readonly asked: ClassifierOptions['task'] },
+  known: Pick<Parts, 'found' | 'given'> & {
+    readonly asked: ClassifierOptions['task']
+    readonly clip: ClassifierOptions['clip']
+  },
 ): RecognisedTask {
-  const { found, given, asked } = known
+  const { found, given, asked, clip } = known
   const hints = {
     manifest: found.manifest,
     metadata: model.metadata,
     labels: (given?.labels ?? found.ownLabels)?.length,
+    clip,
   }
   const task = recogniseTask(graph, hints, asked)
-  if ('reason' in task) throw otherTask(model.path, asked ?? found.manifest.task ?? 'detect', task.reason)
+  if ('reason' in task)
+    throw otherTask(model.path, takesClips(graph) ? 'video' : (asked ?? found.manifest.task ?? 'detect'), task.reason)
   return task
+}
+
+/** A model that looks at clips, with the inputs that clips need. Throws MODEL_UNSUPPORTED where it cannot have them. */
+function onClips(model: LoadedModel, prepared: Graph, { facts }: RecognisedTask): LoadedModel {
+  if (facts.task !== 'video') return model
+  const graph = clipGraph(model.graph, prepared, facts.layout)
+  if ('reason' in graph) throw otherTask(model.path, 'video', graph.reason)
+  return withGraph(model, graph, true)
 }
 
 /** The outputs of a task; `choose` finds those of a classifier. */
@@ -179,9 +197,10 @@ function answerFor(
   { facts }: RecognisedTask,
   choose: () => ScoresValue,
 ): { readonly scores: ScoresValue | null; readonly outputs: readonly string[] } {
-  if (facts.task !== 'classify') return { scores: null, outputs: outputsOfTask(facts) }
+  if (isOther(facts)) return { scores: null, outputs: outputsOfTask(facts) }
   const scores = choose()
-  return { scores, outputs: [scores.name] }
+  const vectors = facts.task === 'video' && facts.layout.form === 'pooled' ? facts.layout.vectors : []
+  return { scores, outputs: [scores.name, ...vectors.map(clipNames.vector)] }
 }
 
 /** The value with the scores. Throws MODEL_UNSUPPORTED for a model that is no classifier. */
@@ -255,7 +274,7 @@ async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pic
 
 /** The labels of so many scores. */
 function labelsOf({ given, found, scores, task }: Parts, count: number): ReturnType<typeof labelsFor> {
-  if (task.facts.task === 'classify') return labelsFor(given, scores?.labels ?? found.ownLabels, count)
+  if (!isOther(task.facts)) return labelsFor(given, scores?.labels ?? found.ownLabels, count)
   const named = labelsFor(given, found.ownLabels, task.facts.layout.classCount)
   return { ...named, labels: labelsOfTask(task.facts, named.labels) }
 }

@@ -1,4 +1,5 @@
 /** What lies between frames, an open engine, and the numbers of one picture. */
+import type { Clip } from '../engine/clip.js'
 import type { Engine, EngineTensor } from '../engine/engine.js'
 import { GapcamError } from '../errors.js'
 import { rowLength } from '../model/metadata/outputs.js'
@@ -9,7 +10,8 @@ import type { Preprocessor, PreprocessSpec, ResizeMode } from '../pixels/spec.js
 import { pictureInput, type PictureInput } from './input.js'
 import { noveltyReader, type NoveltyReader } from './novelty.js'
 import { rowReader, type RowReader } from './scores.js'
-import { answerOf, type TaskAnswer } from '../task/answer.js'
+import { answerOf, isOther, type TaskAnswer } from '../task/answer.js'
+import { clipsOf } from '../task/video/clips.js'
 import type { Code } from '../tensor.js'
 
 /** The ends of an open engine, as a classifier uses them. */
@@ -23,6 +25,8 @@ export interface Wiring {
   readonly found: TaskAnswer['found'] | null
   /** The map of labels of the last run; null where the task has none. */
   readonly mask: TaskAnswer['mask']
+  /** The frames of one view; null where each frame is looked at by itself. */
+  readonly clip: (() => Clip) | null
   readonly preprocessor: (spec: PreprocessSpec) => Preprocessor
   /** Null for models that were not taught here. */
   readonly novelty: NoveltyReader | null
@@ -41,12 +45,15 @@ interface WiringParts {
 
 /** Throws MODEL_UNSUPPORTED where the model is no classifier of pictures. */
 export function wire(engine: Engine, parts: WiringParts): Wiring {
-  const picture = pictureOf(engine, parts)
+  const { picture, clip } = inputOf(engine, parts)
   return {
     picture,
+    clip,
     ...endOf(engine, picture, parts),
     novelty: noveltyReader(parts.manifest, engine, parts.path),
     preprocessor(wanted) {
+      // A clip hands each frame on by itself, to a place of its own.
+      if (clip) return createPreprocessor(wanted)
       const own = picture.feed ? null : engine.preprocessor?.(wanted)
       return fed(own ?? createPreprocessor(wanted), picture.feed)
     },
@@ -59,7 +66,7 @@ function endOf(
   { batch, spec }: PictureInput,
   { path, task, output: name }: WiringParts,
 ): Pick<Wiring, 'output' | 'count' | 'read' | 'found' | 'mask'> {
-  if (task.task !== 'classify') {
+  if (isOther(task)) {
     const answer = answerOf(task, engine, spec)
     if ('reason' in answer) throw otherTask(path, task.task, answer.reason)
     return { ...answer, read: answer.scores }
@@ -96,6 +103,17 @@ function fed(preprocessor: Preprocessor, feed: PictureInput['feed']): Preprocess
     shown: (width, height) => preprocessor.shown(width, height),
     close: () => preprocessor.close(),
   }
+}
+
+/** The picture, and the clips that it belongs to. Throws MODEL_UNSUPPORTED for anything else. */
+function inputOf(engine: Engine, parts: WiringParts): Pick<Wiring, 'picture' | 'clip'> {
+  const { task, path, manifest, resize, code } = parts
+  if (task.task !== 'video') return { picture: pictureOf(engine, parts), clip: null }
+  // The layout of a manifest is that of the file's pictures; frames have one of their own.
+  const own = task.layout.form === 'clips' ? { ...manifest, layout: undefined } : manifest
+  const clips = clipsOf(task.layout, engine, (picture) => pictureInput(picture, own, resize, code))
+  if ('reason' in clips) throw otherTask(path, 'video', clips.reason)
+  return { picture: clips.first, clip: clips.make }
 }
 
 /** The one input that is a picture. Throws MODEL_UNSUPPORTED for anything else. */

@@ -20,6 +20,7 @@ import type { Novelty } from '../decision/novelty.js'
 import type { ScoredLabel } from '../decision/prediction.js'
 import { nothingLabel, type Found, type FoundBoxes, type FoundShares, type Task } from '../decision/task.js'
 import { embeddingFields, foundFields } from '../publish/payloads.js'
+import { ClipShow } from './classify-clips.js'
 import { heatDrawing, type HeatDrawing } from './classify-heat.js'
 import { addCameraFlag, addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
@@ -86,6 +87,8 @@ interface Classified {
 interface Bench {
   readonly classifier: Classifier
   readonly view: ClassifierView
+  /** Of a model that looks at clips. */
+  readonly show: ClipShow | null
   readonly heat: HeatDrawing | null
   readonly hasEmbedding: boolean
 }
@@ -122,7 +125,8 @@ async function classify(paths: readonly string[], config: Config, values: FlagVa
         `model ${classifier.path}: it has no embedding: ${classifier.embedding.reason}`,
       )
     const heat = await heatDrawing(values, classifier, files)
-    await classifyAll(files, { classifier, view, heat, hasEmbedding }, isJson)
+    const show = classifier.clip && new ClipShow(view, classifier.clip)
+    await classifyAll(show ? paths : files, { classifier, view, show, heat, hasEmbedding }, isJson)
   } finally {
     view.close()
     if (isByMaps) await classifier.close()
@@ -142,6 +146,7 @@ const headings: Readonly<Record<Task, string[]>> = {
   classify: ['picture', 'label', 'score', 'ms', 'engine'],
   detect: ['picture', 'label', 'score', 'x', 'y', 'width', 'height', 'ms'],
   segment: ['picture', 'label', 'share', 'ms'],
+  video: ['clip', 'label', 'score', 'ms', 'engine'],
 }
 
 /** One row for each label that is seen, the largest share first. */
@@ -169,10 +174,10 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
   const rows: (string | number)[][] = [headings[bench.classifier.task]]
   for (const [i, file] of files.entries()) {
     try {
-      const result = await classifyFile(file, bench)
+      const result = bench.show ? await classifyClip(file, bench, bench.show) : await classifyFile(file, bench)
       const { found, ...known } = result
       if (isJson) writeJson(found ? { ...known, ...foundFields(found) } : known)
-      else if (found)
+      else if (found && found.task !== 'video')
         rows.push(...(found.task === 'segment' ? shareRows(file, found, result.ms) : boxRows(file, found, result.ms)))
       else
         rows.push([
@@ -194,6 +199,25 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
   }
   progress.stop()
   if (!isJson && rows.length > 1) writeTable(rows)
+}
+
+/** What a model says of the clip in a folder. `ms` is the time for its last frame, with the scores. */
+async function classifyClip(folder: string, { classifier }: Bench, show: ClipShow): Promise<Classified> {
+  const { top, timings, found } = await show.show(folder)
+  const { engine, target, reason: engineReason } = classifier.engine.describe()
+  const best = top[0]!
+  const ms = Math.round((timings.preprocess + timings.infer) * 1000) / 1000
+  return {
+    file: folder,
+    label: best.label,
+    score: best.score,
+    top,
+    ms,
+    engine,
+    target,
+    engineReason,
+    ...(found && { found }),
+  }
 }
 
 /** Classifies one picture on the same path as a camera's frame. `ms` is the time from pixels to scores. */

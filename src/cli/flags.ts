@@ -7,6 +7,7 @@ import { loadConfig, scalar, type LoadedConfig } from '../config/config.js'
 import { nearestOf } from '../config/nearest.js'
 import { configKeys } from '../config/keys.js'
 import type { CameraConfig } from '../config/schema.js'
+import { tasks } from '../decision/task.js'
 import { GapcamError } from '../errors.js'
 import { keepSecretsOf } from '../secrets.js'
 import type { InputSize } from '../tensor.js'
@@ -21,7 +22,7 @@ const flags: Readonly<Record<string, string>> = {
   threads: '--threads <n|auto>',
   inputSize: '--input-size <side|HxW>',
   topK: '--top-k <n>',
-  task: '--task <classify|detect|segment>',
+  task: `--task <${tasks.join('|')}>`,
   'policy.threshold': '--threshold <score>',
   frames: '--frames <n>',
   'mqtt.broker': '--broker <url|embedded|none>',

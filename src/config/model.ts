@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { builtInName, openBundleStore } from '../bundle/store.js'
+import type { ClipOptions } from '../decision/task.js'
 import { GapcamError } from '../errors.js'
 import { id } from './zones.js'
 import { planFolder, stateDirectory } from './state-directory.js'
@@ -13,6 +14,7 @@ export interface ModelOptions
     Config,
     'engine' | 'threads' | 'precision' | 'cudaPrecision' | 'labels' | 'inputSize' | 'resize' | 'task'
   > {
+  readonly clip: ClipOptions | undefined
   readonly model: string
   readonly planCache: { readonly folder: string } | undefined
 }
@@ -45,7 +47,7 @@ function ownModel(config: Config): string {
  */
 export function modelOptions(config: Config): ModelOptions {
   const planCache = config.planCache ? { folder: planFolder(config) } : undefined
-  const { engine, threads, precision, cudaPrecision, labels, inputSize, resize, task } = config
+  const { engine, threads, precision, cudaPrecision, labels, inputSize, resize, task, video: clip } = config
   return {
     model: ownModel(config),
     engine,
@@ -56,6 +58,7 @@ export function modelOptions(config: Config): ModelOptions {
     inputSize,
     resize,
     task,
+    clip,
     planCache,
   }
 }

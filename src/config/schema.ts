@@ -13,7 +13,7 @@ import { influx, modbus, opcua, webhook } from './outputs.js'
 import { policy, policyOptions } from './policy.js'
 import { corner, region, share } from './region.js'
 import { models } from './models.js'
-import { id, zones } from './zones.js'
+import { id, video, zones } from './zones.js'
 
 const threads = z.union([z.literal('auto'), z.int().min(1).max(64)])
 const inputSize = z.union([
@@ -188,6 +188,7 @@ export const configSchema = z.strictObject({
   model: z.string().default('').describe('ONNX file; default the model that comes with gapcam'),
   labels: z.string().optional().describe('label file; default the one beside the model'),
   task: z.enum(tasks).optional().describe('what the model is asked; default what its outputs show, see docs/tasks.md'),
+  video: video.optional(),
   planCache: z
     .boolean()
     .default(true)

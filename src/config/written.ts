@@ -2,11 +2,20 @@
 import type { ZoneConfig, ZoneInput } from './zones.js'
 
 /** The input that `zone` reads as this very zone. */
-export function writtenZone({ trigger, dwell, ...zone }: ZoneConfig): ZoneInput {
+export function writtenZone({ trigger, dwell, video, ...zone }: ZoneConfig): ZoneInput {
   return {
-    ...(zone as Omit<ZoneInput, 'trigger' | 'dwell'>),
+    ...(zone as Omit<ZoneInput, 'trigger' | 'dwell' | 'video'>),
     ...(trigger === undefined ? {} : { trigger: writtenTrigger(trigger) }),
+    ...(video === undefined ? {} : { video: writtenVideo(video) }),
     ...(dwell === undefined ? {} : { dwell: mapped(dwell, writtenDuration) }),
+  }
+}
+
+function writtenVideo({ frames, everyMs, pool }: NonNullable<ZoneConfig['video']>): ZoneInput['video'] {
+  return {
+    ...(frames === undefined ? {} : { frames }),
+    ...(everyMs === undefined ? {} : { every: writtenDuration(everyMs) }),
+    ...(pool === undefined ? {} : { pool }),
   }
 }
 

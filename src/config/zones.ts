@@ -1,6 +1,6 @@
 /** The part `cameras[].zones` of the configuration: named questions about parts of a picture. */
 import { z } from 'zod'
-import { tasks } from '../decision/task.js'
+import { tasks, type ClipOptions } from '../decision/task.js'
 import { duration } from './duration.js'
 import type { NamedModel } from './models.js'
 import { nearestOf } from './nearest.js'
@@ -67,6 +67,16 @@ function hasTriggerKey(input: unknown): boolean {
 
 const label = z.string().min(1).max(255)
 
+/** How clips are made of frames; see docs/video.md. */
+export const video = z
+  .strictObject({
+    frames: z.int().min(2).max(256).optional(),
+    every: duration(1).optional(),
+    pool: z.literal('mean', 'must be mean, the only one there is').optional(),
+  })
+  .transform(({ frames, every, pool }): ClipOptions => ({ frames, everyMs: every, pool }))
+  .describe('how clips are made of frames: { frames: 16, every: 100ms, pool: mean }; see docs/video.md')
+
 const modelName = z.string().min(1).max(1000)
 
 /** A second model for what a detector finds: its name, or with the most things of a frame and looks in a second. */
@@ -114,6 +124,7 @@ export const zone = z
       .describe(
         'results and events have the embedding of the picture, a vector that is near that of a similar one; see docs/tasks.md',
       ),
+    video: video.optional(),
     trigger: trigger
       .optional()
       .describe('when the zone looks: always (default), motion, command, {every}, {cron}, {gpio}; see docs/zones.md'),

@@ -24,12 +24,16 @@ const cameraReasons: ReadonlySet<string | null | undefined> = new Set<CameraReas
  */
 export type ZoneReason = 'zone_disabled' | 'unavailable' | 'moved'
 
-/** `starting`: no frame yet. `settling`: frames, but not enough in a row. `novel`: the picture is none of the taught states. */
+/**
+ * `starting`: no frame yet. `settling`: frames, but not enough in a row. `novel`: the picture is none of the taught states.
+ * `clip_short`: there are not enough frames for a clip, or they come too slowly.
+ */
 export type UnknownReason =
   | 'starting'
   | 'settling'
   | 'low_confidence'
   | 'novel'
+  | 'clip_short'
   | 'model_changed'
   | CameraReason
   | ZoneReason

@@ -70,16 +70,10 @@ export function initialPolicy(nowMs: number): PolicyState {
 
 /** Applies one prediction. A changed `modelId` starts from nothing. */
 export function observe(state: PolicyState, prediction: Prediction, options: PolicyOptions, nowMs: number): PolicyStep {
-  const events: PolicyEvent[] = []
+  const events = returned(state)
   let before = state
-  if (isWithoutCamera(state.decision)) {
-    if (state.decision.reason !== 'camera_disabled') events.push('camera_recovered')
+  if (isWithoutCamera(state.decision) || state.decision.reason === 'moved')
     before = { ...state, decision: { ...state.decision, reason: 'settling' } }
-  }
-  if (state.decision.reason === 'moved') {
-    events.push('view_found')
-    before = { ...state, decision: { ...state.decision, reason: 'settling' } }
-  }
   if (state.modelId !== null && state.modelId !== prediction.modelId) {
     events.push('model_changed')
     before = forget(before, 'model_changed', nowMs)
@@ -112,6 +106,18 @@ export function loseCamera(state: PolicyState, reason: CameraReason, nowMs: numb
 /** Withdraws the label: the camera shows another view than the one in which the zone's region was drawn. */
 export function loseView(state: PolicyState, nowMs: number): PolicyStep {
   return step(state, forget(state, 'moved', nowMs), state.decision.reason === 'moved' ? [] : ['view_moved'])
+}
+
+/** Withdraws the label: a frame came, but its clip is not whole. `detail` says why, as a sentence. */
+export function awaitClip(state: PolicyState, detail: string, nowMs: number): PolicyStep {
+  const next = forget(state, 'clip_short', nowMs)
+  return step(state, { ...next, decision: { ...next.decision, detail }, lastFrameMs: nowMs }, returned(state))
+}
+
+/** What a frame tells by coming: the camera, or its view, is back. */
+function returned({ decision: { reason } }: PolicyState): PolicyEvent[] {
+  if (reason === 'moved') return ['view_found']
+  return isWithoutCamera({ reason }) && reason !== 'camera_disabled' ? ['camera_recovered'] : []
 }
 
 /** Withdraws a label whose last frame is too old. Call it regularly while no frame comes. */
@@ -237,8 +243,13 @@ function unsettled(before: Decision, qualifies: boolean): UnknownReason {
   return before.reason === 'model_changed' ? 'model_changed' : 'settling'
 }
 
-/** The decision with another label; for the same label only the reason is removed. */
-function relabel({ reason: _, ...before }: Decision, index: number | null, label: string, nowMs: number): Decision {
+/** The decision with another label; for the same label only the reason is removed, with its sentence. */
+function relabel(
+  { reason: _, detail: _detail, ...before }: Decision,
+  index: number | null,
+  label: string,
+  nowMs: number,
+): Decision {
   if (before.label === label) return { ...before, index }
   return { ...before, index, label, prev: before.label, sinceMs: Math.max(nowMs, before.sinceMs) }
 }

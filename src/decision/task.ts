@@ -1,11 +1,12 @@
 /**
- * What a network is asked: which class a picture shows, where things are in it, or what each place of it shows. Whatever the task, a prediction has one
- * score for each label, so the policy and everything behind it know no tasks; what a task finds besides is a `Found`.
+ * What a network is asked: which class a picture shows, where things are in it, what each place of it shows, or which class
+ * a clip shows. Whatever the task, a prediction has one score for each label, so the policy and everything behind it know no
+ * tasks; what a task finds besides is a `Found`.
  */
 import type { FrameBox, ScoredLabel } from './prediction.js'
 
 /** The tasks that gapcam runs; the key `task` of a zone and of a manifest. */
-export const tasks = ['classify', 'detect', 'segment'] as const
+export const tasks = ['classify', 'detect', 'segment', 'video'] as const
 export type Task = (typeof tasks)[number]
 
 /** A thing that was found in a frame. The rectangle is in shares of the frame as the camera delivers it. */
@@ -51,8 +52,28 @@ export interface FoundShares {
   readonly shares: readonly { readonly label: string; readonly share: number }[]
 }
 
+/** The clip that the scores are about. */
+export interface FoundClip {
+  readonly task: 'video'
+  readonly frames: number
+  /** From its first frame to its last, milliseconds. */
+  readonly spanMs: number
+}
+
 /** What a task finds in one frame besides scores; a further task is a further member. Owned by its prediction. */
-export type Found = FoundBoxes | FoundShares
+export type Found = FoundBoxes | FoundShares | FoundClip
+
+/** How clips are made of frames, where somebody says it; what is absent comes from the model, else from `clipDefaults`. */
+export interface ClipOptions {
+  /** Frames of a clip. */
+  readonly frames?: number | undefined
+  /** Time from one frame of a clip to the next, milliseconds. */
+  readonly everyMs?: number | undefined
+  /** How a network over pictures becomes one over clips; only the mean of its vectors is known. */
+  readonly pool?: 'mean' | undefined
+}
+
+export const clipDefaults = { frames: 16, everyMs: 100 } as const
 
 /** The boxes of a prediction; none of another task. */
 export function boxesOf(found: Found | undefined): readonly Box[] {

@@ -10,6 +10,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { Preprocessor, PreprocessSpec, Region } from '../pixels/spec.js'
 import type { PixelData, TensorData } from '../tensor.js'
+import type { Clip } from './clip.js'
 import type { Engine, EngineTensor } from './engine.js'
 
 /** Callbacks between the stages. Make them once, not for each frame. */
@@ -24,12 +25,14 @@ export interface ClassifyHooks {
 
 /**
  * What became of a frame. `frame_invalid`: its pixels could not be read, `error` says why, and the engine did not run.
- * The other reasons are faults of the outputs.
+ * `clip_short`: the frame belongs to a clip that is not whole, and `detail` says why. The other reasons are faults of the
+ * outputs.
  */
 export type Classification =
   | Extract<Outcome, { readonly ok: true }>
   | { readonly ok: false; readonly reason: PredictionFault; readonly timings: Timings }
   | { readonly ok: false; readonly reason: 'frame_invalid'; readonly error: GapcamError }
+  | { readonly ok: false; readonly reason: 'clip_short'; readonly detail: string }
 
 /**
  * A classifier that looks at frames in one fixed way: region, turn, flip, resize.
@@ -44,6 +47,8 @@ export interface ClassifierView {
   readonly pixelPath: string
   /** The part of a frame of this size that the network sees, before rotation and flips. */
   shown(width: number, height: number): Region
+  /** Of a view of clips: whether a frame is the next one of its clip. Absent where every frame is looked at. */
+  readonly isDue?: ((frame: Frame) => boolean) | undefined
   /**
    * Classifies one frame, which it does not release. All views of a classifier share the memory of its engine: one call
    * at a time over all of them, and a prediction's logits and scores are valid until the view's next call.
@@ -67,6 +72,8 @@ export interface ViewParts {
   readonly novelty?: (() => Novelty) | null | undefined
   /** What the task found in the frame of the last run besides scores; null for a classifier. */
   readonly found?: ((frame: Frame) => Found) | null | undefined
+  /** The frames of a view of clips; null where each frame is looked at by itself. */
+  readonly clip?: Clip | null | undefined
 }
 
 const noHooks: ClassifyHooks = {}
@@ -81,10 +88,27 @@ export function createView({
   predict,
   novelty,
   found,
+  clip = null,
 }: ViewParts): ClassifierView {
+  /** Writes a frame to where the network or its clip wants it, and gives that place. */
+  async function prepare(frame: Frame): Promise<TensorData> {
+    if (!clip) {
+      await preprocessor.run(frame, input.data as PixelData)
+      return input.data
+    }
+    const { pixels, feed } = clip.slot()
+    await preprocessor.run(frame, pixels.data as PixelData)
+    feed?.()
+    clip.add(frame)
+    return pixels.data
+  }
+
   async function infer(frame: Frame, captureMs: number, preprocessMs: number): Promise<Classification> {
     const start = performance.now()
     await engine.run()
+    clip?.ran()
+    const short = clip?.shortage() ?? null
+    if (short !== null) return { ok: false, reason: 'clip_short', detail: short }
     const inferMs = performance.now() - start
     const { engine: name, target } = engine.describe()
     const timings = {
@@ -109,12 +133,14 @@ export function createView({
     spec,
     pixelPath: preprocessor.path,
     shown: (width, height) => preprocessor.shown(width, height),
+    ...(clip ? { isDue: (frame: Frame) => clip.isDue(frame) } : {}),
     async classify(frame, hooks = noHooks) {
       const start = performance.now()
+      let pixels: TensorData
       const captureMs = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
       try {
         hooks.onFrame?.(frame)
-        await preprocessor.run(frame, input.data as PixelData)
+        pixels = await prepare(frame)
       } catch (error) {
         if (!(error instanceof GapcamError) || error.code !== 'FRAME_INVALID') throw error
         return { ok: false, reason: 'frame_invalid', error }
@@ -122,7 +148,9 @@ export function createView({
         hooks.onPixelsRead?.(frame)
       }
       const preprocessMs = performance.now() - start
-      hooks.onInput?.(input.data, frame)
+      hooks.onInput?.(pixels, frame)
+      if (clip && !clip.wantsRun)
+        return { ok: false, reason: 'clip_short', detail: clip.shortage() ?? 'its clip is not whole' }
       try {
         return await infer(frame, captureMs, preprocessMs)
       } catch (error) {

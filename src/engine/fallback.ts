@@ -27,7 +27,8 @@ export async function openFallback(
   options: EngineOptions,
   fallback: FallbackOptions,
 ): Promise<Engine> {
-  const model = withValues(file, [...(options.outputs ?? []), ...(options.extraOutputs ?? [])])
+  const whole = file.isRewritten ? asModel(file.graph, file) : file
+  const model = withValues(whole, [...(options.outputs ?? []), ...(options.extraOutputs ?? [])])
   const { graph } = prepareGraph(model.graph, options.inputSize ? { inputSize: options.inputSize } : {})
   const wanted = { model, graph, options, fallback }
   try {

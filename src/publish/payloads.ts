@@ -229,6 +229,8 @@ export function foundFields(found: Found): Record<string, unknown> {
       task: found.task,
       shares: Object.fromEntries(found.shares.map(({ label, share }) => [label, round(share)])),
     }
+  if (found.task === 'video')
+    return { task: found.task, clip: { frames: found.frames, s: tenths(found.spanMs / 1000) } }
   const { task, boxes, visit } = found
   return {
     task,

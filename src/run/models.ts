@@ -10,7 +10,7 @@ import { noEmbedding } from '../classifier/embedding.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { modelNamed } from '../config/zones.js'
-import type { Task } from '../decision/task.js'
+import type { ClipOptions, Task } from '../decision/task.js'
 import { GapcamError } from '../errors.js'
 import { galleryModel } from '../gallery/store.js'
 import type { Logger } from '../log.js'
@@ -27,6 +27,8 @@ export interface ModelLease {
 export interface ModelWish {
   /** What it is asked; undefined: what it answers. */
   readonly task?: Task | undefined
+  /** How its clips are made of frames; undefined: as it says. */
+  readonly clip?: ClipOptions | undefined
   /** Whether it must give embeddings, where it can. */
   readonly embedding?: boolean | undefined
 }
@@ -60,28 +62,32 @@ export function openModels(
   const ownKey = keyOf(own.path, config.labels)
   return {
     taught,
-    async lease(name, { task, embedding = false } = {}) {
+    async lease(name, { task, clip, embedding = false } = {}) {
       const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
       const isEnough = !embedding || !isUnasked(own)
+      const isAsOwn = isEnough && (task === undefined || task === own.task) && clip === undefined
+      if (name === undefined && (isAsOwn || (isEnough && task !== 'video'))) return kept
+      const wish = { task, clip, embedding }
       if (name === undefined)
-        return isEnough ? kept : opened.lease('', () => openClassifier({ ...ownOptions(config, log), embedding }))
+        return opened.lease(JSON.stringify(wish), () =>
+          openClassifier({ ...ownOptions(config, log), ...(task === 'video' ? { task, clip } : {}), embedding }),
+        )
       const isTaught = await taught.has(name)
       const found = await namedFile(name, { config, stateFolder, isTaught })
-      const head = isTaught ? await taught.lease(name) : null
+      const head = isTaught ? await taught.lease(name, task === 'video' ? (clip ?? {}) : undefined) : null
       if (head) return head
       if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
       const key = await keyOf(found.path, found.labels)
       const isSame =
         key === (await ownKey) || (found.labels === undefined && key === (await keyOf(own.path, undefined)))
       // The node's own label file is not the zone's, unless it is named there too.
-      if (isSame && isEnough && (task === undefined || task === own.task)) return kept
-      return opened.lease(`${key}${task ?? ''}${embedding ? ' embedding' : ''}`, () =>
+      if (isSame && isAsOwn) return kept
+      return opened.lease(`${key}${JSON.stringify(wish)}`, () =>
         openClassifier({
           ...ownOptions(config, log),
           model: found.path,
           labels: found.labels,
-          task,
-          embedding,
+          ...wish,
           // These are about the node's own model.
           inputSize: undefined,
           resize: undefined,

@@ -28,17 +28,18 @@ export async function prepareZones(
 
 /** Opens the models of one zone. Never rejects. */
 export async function preparedFor(models: Models, definition: ZoneDefinition): Promise<PreparedZone> {
-  const { model, task, detect, embedding, dwell, second: asked } = definition
+  const { model, task, clip, detect, embedding, dwell, second: asked } = definition
   const leases: ModelLease[] = []
   const release = async (): Promise<void> => {
     for (const lease of leases) await lease.release()
   }
   try {
-    const first = await models.lease(model, { task: detect === undefined ? task : 'classify', embedding })
+    const first = await models.lease(model, { task: detect === undefined ? task : 'classify', clip, embedding })
     leases.push(first)
     const classifier = detect === undefined ? first.classifier : detectByMaps(first.classifier)
     const fault =
       taskFault(task, classifier) ??
+      clipFault(definition, classifier) ??
       secondFault(asked, classifier) ??
       embeddingFault(embedding, classifier) ??
       labelFault(dwell, classifier.labels)
@@ -70,7 +71,17 @@ function embeddingFault(isWanted: boolean, { embedding }: Classifier): string | 
 /** Why a model is not asked what its zone wants. */
 function taskFault(task: ZoneDefinition['task'], { task: own, taskSentence }: Classifier): string | null {
   if (task === undefined || task === own) return null
-  return `task: its model does not ${task} but ${own} (${taskSentence}); name another model`
+  return `task: ${task} was asked for, and its model has the task ${own} (${taskSentence}); name another model`
+}
+
+/** Why a zone cannot look at clips. */
+function clipFault({ clip, trigger }: ZoneDefinition, { task, taskSentence }: Classifier): string | null {
+  if (task !== 'video')
+    return clip === undefined
+      ? null
+      : `video: its model looks at single pictures (${taskSentence}); write task: video, or leave video out`
+  if (trigger.kind === 'always') return null
+  return `trigger: a zone that looks at clips (${taskSentence}) needs all of their frames; leave its trigger out`
 }
 
 /** A label of dwell times or transitions that the model does not have, with the nearest that it has. */

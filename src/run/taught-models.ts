@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import type { Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
+import type { ClipOptions } from '../decision/task.js'
 import { GapcamError } from '../errors.js'
 import { writeWhole } from '../state-file.js'
 import { headsFolder, nameFault } from '../teach/names.js'
@@ -34,8 +35,11 @@ export interface TaughtModels {
   teacher(): Promise<TeacherLease>
   /** Whether a head serves under a name. */
   has(name: string): Promise<boolean>
-  /** The head that serves under a name; null where there is none of that name. Rejects with HEAD_INVALID and MODEL_*. */
-  lease(name: string): Promise<HeadLease | null>
+  /**
+   * The head that serves under a name; null where there is none of that name. With `clip` it looks at clips. Rejects with
+   * HEAD_INVALID and MODEL_*.
+   */
+  lease(name: string, clip?: ClipOptions): Promise<HeadLease | null>
   /** From now on the network runs in turns of the engine. */
   useTurns(turns: EngineTurns): void
   close(): Promise<void>
@@ -81,7 +85,7 @@ export function openTaughtModels(config: Config, stateFolder: string | null): Ta
     stateFolder,
     teacher: leaseTeacher,
     has: async (name) => (await find(name)) !== null,
-    async lease(name) {
+    async lease(name, clip) {
       const found = await find(name)
       if (!found) return null
       const { store, served } = found
@@ -93,7 +97,7 @@ export function openTaughtModels(config: Config, stateFolder: string | null): Ta
             `head ${name} was taught on ${served.model.name}, and the node's model is ${lease.teacher.model.name}`,
             { hint: `Run gapcam teach fit ${name}: it teaches its pictures to the model that is there now.` },
           )
-        const classifier = await lease.teacher.serve(store.headFile(served.head), name)
+        const classifier = await lease.teacher.serve(store.headFile(served.head), name, clip)
         return {
           classifier,
           release: once(async () => {

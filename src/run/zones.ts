@@ -151,9 +151,9 @@ export class Zones {
   }
 
   /** See `labelFault` of the target of commands. Null too where the model does not load: the zone then says so. */
-  async labelFault({ model, task, dwell }: ZoneDefinition): Promise<string | null> {
+  async labelFault({ model, task, clip, dwell }: ZoneDefinition): Promise<string | null> {
     try {
-      const lease = await this.#options.models.lease(model, { task })
+      const lease = await this.#options.models.lease(model, { task, clip })
       const fault = labelFault(dwell, lease.classifier.labels)
       await lease.release()
       return fault

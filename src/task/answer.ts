@@ -28,7 +28,12 @@ export interface TaskAnswer {
 }
 
 /** A task whose outputs are more than one row of scores. */
-export type OtherTask = Exclude<TaskFacts, { readonly task: 'classify' }>
+export type OtherTask = Exclude<TaskFacts, { readonly task: 'classify' | 'video' }>
+
+/** Whether the outputs of a task are more than one row of scores. */
+export function isOther(facts: TaskFacts): facts is OtherTask {
+  return facts.task !== 'classify' && facts.task !== 'video'
+}
 
 /** The values that an engine must be opened with. */
 export function outputsOfTask(facts: OtherTask): readonly string[] {

@@ -5,10 +5,13 @@
 import { classifierOf, type Classifier } from '../classifier.js'
 import { noEmbedding, type EmbeddingFacts } from '../classifier/embedding.js'
 import { wire } from '../classifier/wiring.js'
-import type { Engine } from '../engine/engine.js'
+import { clipDefaults, type ClipOptions } from '../decision/task.js'
+import type { Engine, EngineTensor } from '../engine/engine.js'
 import { openEngine } from '../engine/select.js'
 import { GapcamError } from '../errors.js'
 import type { GridPlan } from '../heat/grid-plan.js'
+import { clipNames } from '../model/clip-graph.js'
+import type { TaskFacts } from '../model/metadata/task.js'
 import { cellShares, partLength, partStart, type Part } from './features.js'
 import { partName, valueNames } from './graph.js'
 import { readHead } from './head-file.js'
@@ -21,17 +24,20 @@ export interface ServedHead {
   readonly name: string
   /** Those of the network. */
   readonly parts: readonly Part[]
+  /** Looks at clips: the head takes the mean of the vectors of their frames. Default: at single pictures. */
+  readonly clip?: ClipOptions | undefined
 }
 
 /**
  * Serves a head on a network that was opened by `openLooker`. Closing the classifier leaves the network open. Rejects with
  * HEAD_INVALID for a head of another network.
  */
-export async function serveHead(network: Classifier, { file, name, parts }: ServedHead): Promise<Classifier> {
+export async function serveHead(network: Classifier, { file, name, parts, clip }: ServedHead): Promise<Classifier> {
   const { manifest, model, head } = await readHead(file, parts)
   const small = await openEngine(model, 'auto', { threads: 1 })
   try {
-    const engine = joined(network.engine, small, parts)
+    const task = clip ? overTime(clip) : single
+    const engine = joined(network.engine, small, { parts, task: task.facts })
     const maps = new Set(parts.map(({ map }) => map.name))
     const wiring = wire(engine, {
       path: name,
@@ -39,7 +45,7 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
       resize: 'stretch',
       output: valueNames.logits,
       code: undefined,
-      task: { task: 'classify' },
+      task: task.facts,
     })
     const from = `the taught head ${name}`
     return classifierOf(name, {
@@ -56,8 +62,8 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
         sha256: model.sha256,
         manifest,
         code: null,
-        task: { task: 'classify' },
-        taskSentence: 'classify: it was taught',
+        task: task.facts,
+        taskSentence: task.sentence,
         output: valueNames.logits,
         count: head.states.length,
         labels: [...head.states],
@@ -72,7 +78,7 @@ export async function serveHead(network: Classifier, { file, name, parts }: Serv
         origins: { size: from, colour: from, scale: from, crop: from, labels: from, scores: from },
         precision: { isHalf: false, sentence: '' },
       },
-      heat: heatPlan(head, parts),
+      heat: clip ? { reason: 'a model with the task video has none' } : heatPlan(head, parts),
       keeping: undefined,
     })
   } catch (error) {
@@ -106,25 +112,57 @@ function heatPlan({ states, mean, weights }: Head, parts: readonly Part[]): Grid
   return { grid, classes, extraOutputs: [] }
 }
 
-/** Runs the network and then the head, whose inputs are copies of the network's outputs. */
-function joined(network: Engine, head: Engine, parts: readonly Part[]): Engine {
+/** What a head is asked, and how that is known. */
+interface HeadTask {
+  readonly facts: Extract<TaskFacts, { readonly task: 'classify' | 'video' }>
+  readonly sentence: string
+}
+
+const single: HeadTask = { facts: { task: 'classify' }, sentence: 'classify: it was taught' }
+
+function overTime({ frames = clipDefaults.frames, everyMs = clipDefaults.everyMs }: ClipOptions): HeadTask {
+  return {
+    facts: { task: 'video', layout: { form: 'pooled', frames, everyMs, vectors: [valueNames.raw] } },
+    sentence: `video: a taught head on the mean of the vector over ${frames} pictures, one every ${everyMs} ms`,
+  }
+}
+
+/** Runs the network and then the head, whose inputs are copies of the network's outputs, or means of them over time. */
+function joined(
+  network: Engine,
+  head: Engine,
+  { parts, task }: { readonly parts: readonly Part[]; readonly task: HeadTask['facts'] },
+): Engine {
   const outputOf = (name: string): Float32Array => floats(network.outputs, name)
   const raw = outputOf(valueNames.raw)
+  const vector = new Float32Array(raw.length)
   const pairs: (readonly [to: Float32Array, from: Float32Array])[] = [
     [floats(head.inputs, valueNames.sight), outputOf(valueNames.sight)],
   ]
   let start = 0
   parts.forEach((part, i) => {
     const end = start + partLength(part)
-    pairs.push([floats(head.inputs, partName(i)), raw.subarray(start, end)])
+    pairs.push([floats(head.inputs, partName(i)), vector.subarray(start, end)])
     start = end
   })
   const { preprocessor } = network
+  const rest = new Float32Array(raw.length)
+  const share = task.task === 'video' ? 1 / task.layout.frames : 1
+  const port = (name: string, data: Float32Array): EngineTensor => ({
+    name,
+    type: 'float32',
+    layout: 'none',
+    shape: [1, data.length],
+    data,
+    inFileOrder: true,
+  })
+  const isClip = task.task === 'video'
   return {
-    inputs: network.inputs,
-    outputs: head.outputs,
+    inputs: [...network.inputs, ...(isClip ? [port(clipNames.rest(valueNames.raw), rest)] : [])],
+    outputs: [...head.outputs, ...(isClip ? [port(clipNames.vector(valueNames.raw), raw)] : [])],
     async run() {
       await network.run()
+      for (let i = 0; i < vector.length; i++) vector[i] = raw[i]! * share + rest[i]!
       for (const [to, from] of pairs) to.set(from)
       await head.run()
     },

@@ -6,6 +6,7 @@ import { readdir } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openClassifier, type Classifier } from '../classifier.js'
+import type { ClipOptions } from '../decision/task.js'
 import type { EngineOptions } from '../engine/engine.js'
 import { GapcamError } from '../errors.js'
 import { loadModel } from '../model/load.js'
@@ -54,8 +55,8 @@ export interface Teacher extends Looker {
   write(head: Head): Uint8Array
   /** The bytes of the head alone. */
   headBytes(head: Head): Uint8Array
-  /** Serves the head in a file. Closing it leaves this open. Rejects with HEAD_INVALID. */
-  serve(file: string, name: string): Promise<Classifier>
+  /** Serves the head in a file; with `clip`, over clips. Closing it leaves this open. Rejects with HEAD_INVALID. */
+  serve(file: string, name: string, clip?: ClipOptions): Promise<Classifier>
 }
 
 /** Parts of each ordinary photograph that are looked at. */
@@ -97,7 +98,7 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
       return serializeModel(withHead(backbone, parts, pixels, head), manifestMetadata(manifestOf(head, pixels)))
     },
     headBytes: (head) => headBytes(head, parts, pixels),
-    serve: (headFile, name) => serveHead(looker.classifier, { file: headFile, name, parts }),
+    serve: (headFile, name, clip) => serveHead(looker.classifier, { file: headFile, name, parts, clip }),
   }
 }
 

@@ -2,7 +2,7 @@
 import type { CameraConfig } from '../config/schema.js'
 import type { ZoneConfig } from '../config/zones.js'
 import type { DwellOptions } from '../decision/dwell.js'
-import type { Task } from '../decision/task.js'
+import type { ClipOptions, Task } from '../decision/task.js'
 import type { PolicyOptions } from '../decision/policy.js'
 import { cornersOf, inFrame, type Shape, type Turn } from '../pixels/shape.js'
 import type { Region } from '../pixels/spec.js'
@@ -39,6 +39,8 @@ export interface ZoneDefinition {
   readonly model: string | undefined
   /** What its model is asked; undefined: what that model answers. */
   readonly task: Task | undefined
+  /** How its clips are made of frames; undefined: as its model says. */
+  readonly clip: ClipOptions | undefined
   /** `maps`: its model is a classifier whose class maps say where things are. */
   readonly detect: ZoneConfig['detect']
   /** Whether results and events have the embedding of the picture. */
@@ -95,6 +97,7 @@ function ownOf(camera: ZonedCamera): ZoneDefinition {
     watchRegion,
     model: ownModel,
     task: undefined,
+    clip: undefined,
     detect: undefined,
     embedding: camera.embedding ?? false,
     second: undefined,
@@ -122,6 +125,7 @@ function definitionOf(camera: ZonedCamera, zone: ZoneConfig): ZoneDefinition {
     watchRegion: zone.evidence === undefined ? undefined : watched(shape, zone.evidence),
     model,
     task: zone.task,
+    clip: zone.video,
     detect: zone.detect,
     embedding: zone.embedding ?? false,
     second: zone.then,

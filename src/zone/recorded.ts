@@ -1,7 +1,8 @@
 /** What of a zone's frames is kept in a recording: enough to replay its decisions bit for bit. */
 import type { Clock } from '../clock.js'
-import type { PolicyState, PolicyStep } from '../decision/policy.js'
+import { awaitClip, type PolicyState, type PolicyStep } from '../decision/policy.js'
 import type { Prediction } from '../decision/prediction.js'
+import type { Classification } from '../engine/classify.js'
 import type { FrameRecorder } from '../recording/recorder.js'
 import type { ZoneOptions } from './zone-options.js'
 
@@ -17,8 +18,18 @@ export class RecordedDecisions {
     this.#clock = clock
   }
 
-  /** A frame whose outputs cannot be used: the policy's state stays as it was. */
-  fault(state: PolicyState): void {
+  /**
+   * A frame without a prediction. The step that follows where its clip is not whole; null where the policy's state stays as it
+   * was.
+   */
+  missed(outcome: Extract<Classification, { readonly ok: false }>, state: PolicyState): PolicyStep | null {
+    if (outcome.reason === 'clip_short') return awaitClip(state, outcome.detail, this.#clock.now())
+    if (outcome.reason !== 'frame_invalid') this.#fault(state)
+    return null
+  }
+
+  /** Outputs that cannot be used. */
+  #fault(state: PolicyState): void {
     const both = { before: state, after: state, policy: this.#settings().policy, nowMs: this.#clock.now() }
     this.#recorder?.finish({ ...both, prediction: null, logits: new Float32Array(0) }, [])
   }

@@ -18,7 +18,7 @@ import type { LensProblem, Prediction } from '../decision/prediction.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
 
 export interface SightOptions {
-  readonly classifier: Pick<Classifier, 'heat' | 'input' | 'labels' | 'embedding' | 'mask' | 'task'>
+  readonly classifier: Pick<Classifier, 'heat' | 'labels' | 'embedding' | 'mask' | 'task'>
   readonly watchRegion: CameraConfig['watchRegion'] | undefined
   readonly spec: PreprocessSpec
   /** Whether predictions have the embedding. */
@@ -92,12 +92,12 @@ export class Sight {
     return this.#watch?.isFrozen ?? this.#ofCamera()?.isFrozen ?? false
   }
 
-  /** Checks the lens by the network's input, at most every `lens.everyMs`. */
-  look(frame: Pick<Frame, 'width' | 'height' | 'file'>, nowMs: number): void {
+  /** Checks the lens by the frame's pixels as the network gets them, at most every `lens.everyMs`. */
+  look(frame: Pick<Frame, 'width' | 'height' | 'file'>, nowMs: number, pixels: PixelData): void {
     if (!this.#watch || nowMs < this.#nextCheckMs) return
     this.#nextCheckMs = nowMs + this.#everyMs
     const { measure, isDetailed } = this.#meterOf(frame)
-    const statistics = measure(this.#options.classifier.input.data as PixelData)
+    const statistics = measure(pixels)
     const context = { nowMs, isStill: frame.file !== undefined, isLive: this.#isLive, isDetailed }
     if (this.#watch.observe(statistics, context)) this.#hasChanged = true
   }

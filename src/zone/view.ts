@@ -9,6 +9,7 @@ import type { Frame } from '../frame.js'
 import { placedPoint, placedShape, type Place } from '../pixels/place.js'
 import { meanColour, viewOfShape, type Shape } from '../pixels/shape.js'
 import type { PreprocessSpec, Region } from '../pixels/spec.js'
+import type { PixelData } from '../tensor.js'
 import type { ZoneDefinition } from './definition.js'
 import { Sight } from './sight.js'
 import type { ZoneOptions } from './zone-options.js'
@@ -106,8 +107,8 @@ export class ZoneView {
       metrics.frames++
       this.#count(outcome.prediction.timings)
     } else {
-      metrics.invalid++
-      if (outcome.reason !== 'frame_invalid') this.#count(outcome.timings)
+      if (outcome.reason !== 'clip_short') metrics.invalid++
+      if ('timings' in outcome) this.#count(outcome.timings)
     }
     return outcome
   }
@@ -125,7 +126,7 @@ export class ZoneView {
       },
       onInput: (input, frame) => {
         recorder?.input(input)
-        this.sight.look(frame, clock.now())
+        this.sight.look(frame, clock.now(), input as PixelData)
       },
     }
   }

@@ -129,7 +129,7 @@ export class Zone {
     const { turns, clock, definition } = this.#options
     const moment = this.#at()
     const reason = this.#isSwitchedOff || !this.#isInView() ? null : this.#occasions.reason(frame, moment)
-    if (reason === null) return this.#glance(frame)
+    if (reason === null || this.#view.current.isDue?.(frame) === false) return this.#glance(frame)
     const untilMs = definition.zone === null ? Infinity : moment.nowMs + turnWithinMs
     const looked = await turns.take(() => this.#look(frame, reason), { lastMs: this.#turnMs, untilMs })
     if (looked === null) {
@@ -274,8 +274,11 @@ export class Zone {
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
     this.#occasions.looked(reason, this.#at())
     const outcome = await this.#visits.classify(this.#view, frame, drawn)
-    if (!outcome.ok) this.#occasions.failed(reason)
-    if (!outcome.ok && outcome.reason !== 'frame_invalid') this.#recorded.fault(this.#policy)
+    if (!outcome.ok) {
+      this.#occasions.failed(reason)
+      const step = this.#recorded.missed(outcome, this.#policy)
+      if (step && this.#options.settings().isEnabled) this.#apply(step, null)
+    }
     const bare = outcome.ok ? outcome.prediction : null
     if (bare) this.#frames++
     // A camera that was switched off in the meantime must not get its label back.

@@ -7,8 +7,10 @@ import { openClassifier, type Classifier } from '../../src/classifier.js'
 import { loadConfig } from '../../src/config/config.js'
 import { createLogger } from '../../src/log.js'
 import { openModels, type Models } from '../../src/run/models.js'
+import { preparedFor } from '../../src/run/prepared-zones.js'
 import type { KeptLesson } from '../../src/teach/record.js'
 import { openHeadStore } from '../../src/teach/store.js'
+import { zonesOf } from '../../src/zone/definition.js'
 import { projectRoot } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-models-'))
@@ -47,6 +49,35 @@ it('a zone that asks for the embedding has a model that gives it', async () => {
     await wanted.release()
     await plain.release()
   }
+})
+
+it('a zone that looks at clips has the same file open in another way', async () => {
+  const clip = { frames: 4 }
+  const [one, same, other] = [
+    await models.lease(undefined, { task: 'video', clip }),
+    await models.lease(gap, { task: 'video', clip }),
+    await models.lease(undefined, { task: 'video', clip: { frames: 5 } }),
+  ]
+  expect(one.classifier).toMatchObject({ path: gap, task: 'video', clip: { frames: 4, everyMs: 100 } })
+  expect(same.classifier).toBe(one.classifier)
+  expect(other.classifier).not.toBe(one.classifier)
+  expect((await models.lease(undefined, { task: 'classify' })).classifier).toBe(own)
+  for (const lease of [one, same, other]) await lease.release()
+})
+
+it.each([
+  [
+    { task: 'video', video: { frames: 4 }, trigger: 'motion' },
+    /^trigger: a zone that looks at clips \(video: the mean of its vector over 4 pictures, .*\) needs all of their frames/,
+  ],
+  [{ video: { frames: 4 } }, /^video: its model looks at single pictures .*; write task: video, or leave video out$/],
+  [{ task: 'detect' }, /^task: detect was asked for, and its model has the task classify/],
+])('a zone that cannot look as %j says why', async (keys, sentence) => {
+  const cameras = [{ id: 'cam0', source: 'test://', zones: [{ id: 'door', ...keys }] }]
+  const { config } = loadConfig({ flags: {}, environment: {}, values: { cameras } })
+  const [definition] = zonesOf(config.cameras[0]!)
+  const prepared = await preparedFor(models, definition!)
+  expect('fault' in prepared && prepared.fault).toMatch(sentence)
 })
 
 it('a name that is none has its nearest in the sentence', async () => {

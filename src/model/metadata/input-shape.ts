@@ -2,11 +2,13 @@
  * Completes the shape of a model's only input: free sizes, a free number of channels, no shape at all. What the graph does
  * not tell is taken from the manifest, else assumed and reported.
  */
+import { clipDefaults, type ClipOptions } from '../../decision/task.js'
 import type { InputSize } from '../../tensor.js'
 import { intAttribute, intsAttribute, type Dimension, type Graph, type Node, type Value } from '../graph.js'
 import { withGraph, type LoadedModel } from '../onnx/onnx.js'
 import { findManifest } from './manifest.js'
 import type { Manifest } from './schema.js'
+import { axesOf as clipAxesOf, clipAxes } from './video.js'
 
 /** A model that can be opened with `inputSize`, and what was assumed for that. */
 export interface SettledInput {
@@ -15,17 +17,24 @@ export interface SettledInput {
   readonly assumed: readonly string[]
 }
 
-/** `asked` is the size that the caller wants; it also replaces the fixed size of a picture input. */
+/** What the caller wants of an input; its size also replaces the fixed size of a picture input. */
+export interface WantedInput {
+  readonly inputSize?: InputSize | undefined
+  readonly clip?: ClipOptions | undefined
+}
+
+/** Completes the input of a model by what the caller wants, the manifest, or assumptions. */
 export function settleInput(
   model: LoadedModel,
-  manifest: Pick<Manifest, 'inputSize' | 'layout'>,
-  asked: InputSize | undefined,
+  manifest: Pick<Manifest, 'inputSize' | 'layout' | 'video'>,
+  { inputSize: asked, clip }: WantedInput,
 ): SettledInput {
   const { graph } = model
   const [input] = graph.inputs
   if (graph.inputs.length !== 1 || input === undefined) return { model, inputSize: asked, assumed: [] }
   const front = frontOf(graph, input.name)
   const shape = input.shape ?? new Array<Dimension>(front.rank).fill(null)
+  if (shape.length === 5) return settleClip(model, { ...manifest, shape }, { inputSize: asked, clip })
   if (shape.length !== 3 && shape.length !== 4) return { model, inputSize: asked, assumed: [] }
   const at = axesOf(shape, manifest.layout ?? front.layout)
   const isFree = typeof shape[at.height] !== 'number' || typeof shape[at.width] !== 'number'
@@ -46,6 +55,44 @@ export function settleInput(
   }
 }
 
+/** Sides of pictures in clips where nothing says them, as networks for actions have them. */
+const clipSide = 112
+
+/** Completes the shape of a clip: one clip of colour pictures, where the file leaves sizes open. */
+function settleClip(
+  model: LoadedModel,
+  known: Pick<Manifest, 'inputSize' | 'video'> & { readonly shape: readonly Dimension[] },
+  { inputSize: asked, clip }: WantedInput,
+): SettledInput {
+  const { shape, video = {}, inputSize: [height, width] = [clipSide, clipSide] } = known
+  const at = clipAxes[video.axes ?? clipAxesOf(shape)]
+  const count = clip?.frames ?? video.frames ?? clipDefaults.frames
+  const settled = shape.slice()
+  const free: string[] = []
+  const set = (axis: number, size: number, what?: string): void => {
+    if (typeof shape[axis] === 'number') return
+    settled[axis] = size
+    if (what !== undefined) free.push(what)
+  }
+  set(0, 1)
+  set(at.channels, 3)
+  set(
+    at.frames,
+    count,
+    clip?.frames === undefined && video.frames === undefined ? `clips of ${count} frames` : undefined,
+  )
+  const isAssumed = !asked && !known.inputSize
+  set(at.height, asked?.height ?? height, isAssumed ? `pictures ${height} high` : undefined)
+  set(at.width, asked?.width ?? width, isAssumed ? `pictures ${width} wide` : undefined)
+  const [input] = model.graph.inputs
+  const isSame = settled.every((size, i) => size === shape[i])
+  return {
+    model: isSame ? model : withGraph(model, withInput(model.graph, { ...input!, shape: settled })),
+    inputSize: undefined,
+    assumed: free.map((what) => `${what} (the file leaves it free, no manifest says otherwise)`),
+  }
+}
+
 const numberOr = (size: Dimension | undefined, otherwise: number): number =>
   typeof size === 'number' ? size : otherwise
 
@@ -55,7 +102,7 @@ function assumption({ shape, name }: Value, { height, width }: InputSize): strin
 
 /** The same with the model's own manifest. Rejects with MANIFEST_INVALID, or MODEL_INVALID if the digest differs. */
 export async function settledModel(model: LoadedModel, asked: InputSize | undefined): Promise<SettledInput> {
-  return settleInput(model, (await findManifest(model)).manifest, asked)
+  return settleInput(model, (await findManifest(model)).manifest, { inputSize: asked })
 }
 
 interface Axes {

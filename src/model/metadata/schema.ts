@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { tasks } from '../../decision/task.js'
 import { detectOverrides } from './detect.js'
 import { segmentOverrides } from './segment.js'
+import { videoOverrides } from './video.js'
 
 /** One number for each of the three channels; a list of one number holds for all. */
 export const perChannel = z.union([
@@ -44,6 +45,7 @@ export const manifestSchema = z.strictObject({
   task: z.enum(tasks).optional().describe('what the network does; default what its outputs show, see docs/tasks.md'),
   detect: detectOverrides.optional().describe('how the outputs of a detector are laid out; see docs/detect.md'),
   segment: segmentOverrides.optional().describe('how the output of a segmenter is laid out; see docs/segment.md'),
+  video: videoOverrides.optional().describe('how the network takes clips; see docs/video.md'),
   scores: z
     .enum(['softmax', 'sigmoid', 'none'])
     .optional()

@@ -27,6 +27,8 @@ export interface LoadedModel {
   readonly externalFiles: readonly ExternalFile[]
   /** The bytes are not those of the file at `path`: the model was converted from another format. */
   readonly isConverted?: boolean | undefined
+  /** The graph has nodes or ports that the bytes do not have. */
+  readonly isRewritten?: boolean | undefined
   /** What the format leaves open and the reader assumed, as sentences. */
   readonly assumed?: readonly string[] | undefined
 }
@@ -49,8 +51,8 @@ export function loadOnnx(path: string, bytes: Uint8Array): LoadedModel {
   }
 }
 
-/** The model with another graph in place of its own; the file stays what it is. */
-export function withGraph(model: LoadedModel, graph: Graph): LoadedModel {
+/** The model with another graph in place of its own; the file stays what it is. `isRewritten`: see `LoadedModel`. */
+export function withGraph(model: LoadedModel, graph: Graph, isRewritten = model.isRewritten): LoadedModel {
   const { path, bytes, producer, metadata, externalFiles, isConverted, assumed } = model
   return {
     path,
@@ -60,6 +62,7 @@ export function withGraph(model: LoadedModel, graph: Graph): LoadedModel {
     metadata,
     externalFiles,
     isConverted,
+    isRewritten,
     assumed,
     get sha256() {
       return model.sha256

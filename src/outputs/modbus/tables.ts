@@ -24,6 +24,7 @@ export const reasonNumbers: Readonly<Record<ZoneState['reason'], number>> = {
   zone_disabled: 11,
   unavailable: 12,
   moved: 13,
+  clip_short: 14,
   removed: 255,
 }
 

@@ -59,6 +59,7 @@ export const text = {
       settling: 'not settled yet',
       low_confidence: 'no score reaches the threshold',
       novel: 'none of the taught states',
+      clip_short: 'not enough frames for a clip',
       model_changed: 'the model has changed',
       camera_lost: 'the camera is lost',
       camera_stale: 'the camera delivers no frames',
