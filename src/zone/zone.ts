@@ -63,12 +63,11 @@ export class Zone {
   readonly #moment: { -readonly [K in keyof Moment]: Moment[K] } = { nowMs: 0, wallMs: 0, isSettling: false }
 
   constructor(options: ZoneOptions) {
-    const { definition, clock, onWarning } = options
+    const { definition, clock, onWarning, first } = options
     this.#options = options
     this.#settings = options.settings()
     this.#recorded = new RecordedDecisions(options)
     this.#view = new ZoneView(options, this.#settings.roi)
-    const { first } = options
     this.#visits = new Visits(options)
     this.#policy = { ...initialPolicy(clock.now()), ...(first ? { decision: first } : {}) }
     this.#answer = new Answer({ ...options, ...definition }, this.#policy.decision)
@@ -147,9 +146,9 @@ export class Zone {
     const wasMoved = this.#policy.decision.reason === 'moved'
     if (found === 'moved' && !wasMoved) this.#apply(loseView(this.#policy, this.#moment.nowMs), null)
     if (found === 'elsewhere') this.#occasions.changeView(this.#view.shape!)
-    const isFound = found === 'here' || found === 'elsewhere'
-    if (isFound && wasMoved) this.ask('return')
-    return isFound
+    if (found === 'checking' || found === 'moved') return false
+    if (wasMoved) this.ask('return')
+    return true
   }
 
   /** Sees a frame without an inference: the label stays, and pictures that were asked for are drawn. */
@@ -274,11 +273,9 @@ export class Zone {
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
     this.#occasions.looked(reason, this.#at())
     const outcome = await this.#visits.classify(this.#view, frame, drawn)
-    if (!outcome.ok) {
-      this.#occasions.failed(reason)
-      const step = this.#recorded.missed(outcome, this.#policy)
-      if (step && this.#options.settings().isEnabled) this.#apply(step, null)
-    }
+    if (!outcome.ok) this.#occasions.failed(reason)
+    const missed = outcome.ok ? null : this.#recorded.missed(outcome, this.#policy)
+    if (missed && this.#options.settings().isEnabled) this.#apply(missed, null)
     const bare = outcome.ok ? outcome.prediction : null
     if (bare) this.#frames++
     // A camera that was switched off in the meantime must not get its label back.

@@ -51,11 +51,11 @@ it('a zone that asks for the embedding has a model that gives it', async () => {
   }
 })
 
-it('a zone that looks at clips has the same file open in another way', async () => {
+it('a zone that looks at clips has the node's model open in another way', async () => {
   const clip = { frames: 4 }
   const [one, same, other] = [
     await models.lease(undefined, { task: 'video', clip }),
-    await models.lease(gap, { task: 'video', clip }),
+    await models.lease(undefined, { task: 'video', clip }),
     await models.lease(undefined, { task: 'video', clip: { frames: 5 } }),
   ]
   expect(one.classifier).toMatchObject({ path: gap, task: 'video', clip: { frames: 4, everyMs: 100 } })
@@ -67,10 +67,10 @@ it('a zone that looks at clips has the same file open in another way', async () 
 
 it.each([
   [
-    { task: 'video', video: { frames: 4 }, trigger: 'motion' },
+    { task: 'video', video: frames: 4 , trigger: 'motion' },
     /^trigger: a zone that looks at clips \(video: the mean of its vector over 4 pictures, .*\) needs all of their frames/,
   ],
-  [{ video: { frames: 4 } }, /^video: its model looks at single pictures .*; write task: video, or leave video out$/],
+  [{ frames: 4 }, /^video: its model looks at single pictures .*; write task: video, or leave video out$/],
   [{ task: 'detect' }, /^task: detect was asked for, and its model has the task classify/],
 ])('a zone that cannot look as %j says why', async (keys, sentence) => {
   const cameras = [{ id: 'cam0', source: 'test://', zones: [{ id: 'door', ...keys }] }]
