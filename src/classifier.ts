@@ -149,7 +149,7 @@ function looks(parts: LookParts): Pick<Classifier, 'preprocessing' | 'preprocess
   const view: Classifier['view'] = (wanted, topK = 5) => {
     const own = preprocessing(wanted)
     const predict = createPredictor(predictor(topK))
-    const frames = clip && clip()
+    const frames = clip?.() ?? null
     const seen = frames ? () => clipFound(frames) : found && ((frame: Frame) => found(frame, own, labels))
     return createView({
       engine,

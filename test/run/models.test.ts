@@ -51,7 +51,7 @@ it('a zone that asks for the embedding has a model that gives it', async () => {
   }
 })
 
-it('a zone that looks at clips has the node's model open in another way', async () => {
+it('a zone that looks at clips shares the model with others that look alike', async () => {
   const clip = { frames: 4 }
   const [one, same, other] = [
     await models.lease(undefined, { task: 'video', clip }),
