@@ -67,10 +67,10 @@ it('a zone that looks at clips shares the model with others that look alike', as
 
 it.each([
   [
-    { task: 'video', video: frames: 4 , trigger: 'motion' },
+    { task: 'video', video: { frames: 4 }, trigger: 'motion' },
     /^trigger: a zone that looks at clips \(video: the mean of its vector over 4 pictures, .*\) needs all of their frames/,
   ],
-  [{ frames: 4 }, /^video: its model looks at single pictures .*; write task: video, or leave video out$/],
+  [{ video: { frames: 4 } }, /^video: its model looks at single pictures .*; write task: video, or leave video out$/],
   [{ task: 'detect' }, /^task: detect was asked for, and its model has the task classify/],
 ])('a zone that cannot look as %j says why', async (keys, sentence) => {
   const cameras = [{ id: 'cam0', source: 'test://', zones: [{ id: 'door', ...keys }] }]
