@@ -21,7 +21,7 @@ export interface RidgeSamples {
   readonly stateCount: number
   /** A number of each sample, less than that of the samples; those of one number are left out together. */
   readonly groups: Uint32Array
-  /** Those that are tried, the preferred first. */
+  /** They are tried one after the other until the squared left-out errors stop falling. */
   readonly lambdas: Float64Array
 }
 
@@ -39,7 +39,7 @@ export interface Arithmetic {
     space: VectorSpace,
   ): Promise<Float64Array>
   /**
-   * Kernel ridge regression by the λ whose squared left-out errors are least: one array of [samples, states] weights of the
+   * Kernel ridge regression by the last λ before the squared left-out errors stop falling: one array of [samples, states] weights of the
    * samples, [states] intercepts, [samples, states] left-out predictions, and λ.
    */
   fitRidge(samples: RidgeSamples): Promise<Float64Array>

@@ -8,18 +8,21 @@ namespace gapcam {
 namespace {
 
 void Dots(const int8_t* const* a, const int8_t* const* b, size_t bytes, int32_t* sums) {
-  const int8_t *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3];
   for (int c = 0; c < kDotColumns; c += kDotPair) {
+    const int8_t *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3], *columns[kDotPair];
     Lanes lanes[kDotPair][kDotRows], excess[kDotPair];
     for (int p = 0; p < kDotPair; ++p) {
+      columns[p] = b[c + p];
       excess[p] = Zero();
       for (Lanes& lane : lanes[p]) lane = Zero();
     }
-    for (size_t k = 0; k < bytes; k += kDotStep) {
-      const Rows x0 = LoadRow(a0 + k), x1 = LoadRow(a1 + k), x2 = LoadRow(a2 + k), x3 = LoadRow(a3 + k);
+    const int8_t* const end = a0 + bytes;
+    for (; a0 != end; a0 += kDotStep, a1 += kDotStep, a2 += kDotStep, a3 += kDotStep) {
+      const Rows x0 = LoadRow(a0), x1 = LoadRow(a1), x2 = LoadRow(a2), x3 = LoadRow(a3);
 #pragma GCC unroll 4
       for (int p = 0; p < kDotPair; ++p) {
-        const Columns y = LoadColumn(b[c + p] + k);
+        const Columns y = LoadColumn(columns[p]);
+        columns[p] += kDotStep;
         lanes[p][0] = Dot(lanes[p][0], x0, y), lanes[p][1] = Dot(lanes[p][1], x1, y);
         lanes[p][2] = Dot(lanes[p][2], x2, y), lanes[p][3] = Dot(lanes[p][3], x3, y);
         excess[p] = Excess(excess[p], y);
@@ -56,14 +59,25 @@ int32_t Round(const float* from, const float* mean, uint32_t length, int8_t* to)
 
 typedef float Float4 __attribute__((vector_size(16)));
 typedef float Float8 __attribute__((vector_size(32)));
-typedef double Double4 __attribute__((vector_size(32)));
+// As wide as a register of this instruction set; GCC handles wider ones badly.
+#if defined(__AVX__)
+constexpr int kDoubles = 4;
+#else
+constexpr int kDoubles = 2;
+#endif
+typedef double Doubles __attribute__((vector_size(kDoubles * 8)));
+
+template <typename Vector, typename Number>
+inline __attribute__((always_inline)) void Load(Vector* to, const Number* from) {
+  std::memcpy(to, from, sizeof(*to));
+}
 
 float Squares(const float* from, const float* mean, uint32_t length) {
   Float4 sums = {};
   uint32_t k = 0;
   for (; k + 3 < length; k += 4) {
     Float4 x, y;
-    std::memcpy(&x, from + k, sizeof(x)), std::memcpy(&y, mean + k, sizeof(y));
+    Load(&x, from + k), Load(&y, mean + k);
     x -= y;
     sums += x * x;
   }
@@ -75,19 +89,23 @@ float Squares(const float* from, const float* mean, uint32_t length) {
 }
 
 void Products(const double* a, const double* const* rows, uint32_t from, uint32_t to, double* totals) {
-  const double *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3];
-  Double4 s0 = {}, s1 = {}, s2 = {}, s3 = {};
-  for (uint32_t k = from; k < to; k += 4) {
-    Double4 x, y0, y1, y2, y3;
-    std::memcpy(&x, a + k, sizeof(x));
-    std::memcpy(&y0, r0 + k, sizeof(y0)), std::memcpy(&y1, r1 + k, sizeof(y1));
-    std::memcpy(&y2, r2 + k, sizeof(y2)), std::memcpy(&y3, r3 + k, sizeof(y3));
-    s0 += x * y0, s1 += x * y1, s2 += x * y2, s3 += x * y3;
+  constexpr int kParts = kProductLanes / kDoubles;
+  const double *r0 = rows[0] + from, *r1 = rows[1] + from, *r2 = rows[2] + from, *r3 = rows[3] + from;
+  Doubles sums[kProductRows][kParts] = {};
+  const double* const end = a + to;
+  for (const double* x = a + from; x != end; x += 4, r0 += 4, r1 += 4, r2 += 4, r3 += 4)
+#pragma GCC unroll 2
+    for (int p = 0; p < kParts; ++p) {
+      Doubles v, y0, y1, y2, y3;
+      const int at = p * kDoubles;
+      Load(&v, x + at), Load(&y0, r0 + at), Load(&y1, r1 + at), Load(&y2, r2 + at), Load(&y3, r3 + at);
+      sums[0][p] += v * y0, sums[1][p] += v * y1, sums[2][p] += v * y2, sums[3][p] += v * y3;
+    }
+  for (int r = 0; r < kProductRows; ++r) {
+    double lanes[kProductLanes];
+    std::memcpy(lanes, sums[r], sizeof(lanes));
+    totals[r] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
   }
-  totals[0] = (s0[0] + s0[1]) + (s0[2] + s0[3]);
-  totals[1] = (s1[0] + s1[1]) + (s1[2] + s1[3]);
-  totals[2] = (s2[0] + s2[1]) + (s2[2] + s2[3]);
-  totals[3] = (s3[0] + s3[1]) + (s3[2] + s3[3]);
 }
 
 void Add(const float* const* from, const float* mean, const float* factors, uint32_t states, uint32_t length,
@@ -95,16 +113,16 @@ void Add(const float* const* from, const float* mean, const float* factors, uint
   uint32_t k = 0;
   for (; k + 7 < length; k += 8) {
     Float8 centre, x[kSummed];
-    std::memcpy(&centre, mean + k, sizeof(centre));
+    Load(&centre, mean + k);
 #pragma GCC unroll 8
     for (int v = 0; v < kSummed; ++v) {
-      std::memcpy(&x[v], from[v] + k, sizeof(x[v]));
+      Load(&x[v], from[v] + k);
       x[v] -= centre;
     }
     for (uint32_t s = 0; s < states; ++s) {
       const float* f = factors + s * kSummed;
       Float8 sum;
-      std::memcpy(&sum, sums + s * length + k, sizeof(sum));
+      Load(&sum, sums + s * length + k);
       sum += ((x[0] * f[0] + x[1] * f[1]) + (x[2] * f[2] + x[3] * f[3])) +
              ((x[4] * f[4] + x[5] * f[5]) + (x[6] * f[6] + x[7] * f[7]));
       std::memcpy(sums + s * length + k, &sum, sizeof(sum));

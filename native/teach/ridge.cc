@@ -207,7 +207,7 @@ void FitRidge(const RidgeProblem& problem, double* result) {
   double least = 0;
   for (size_t i = 0; i < problem.lambdas.size(); ++i) {
     const double error = fits.Fit(problem.lambdas[i], tried.data());
-    if (i > 0 && error >= least) continue;
+    if (i > 0 && !(error < least)) return;
     least = error;
     std::copy(tried.begin(), tried.end(), result);
   }

@@ -13,11 +13,11 @@ struct RidgeProblem {
   uint32_t state_count;
   // Samples that are left out together; each sample is in one of them.
   std::vector<std::vector<uint32_t>> groups;
-  std::vector<double> lambdas;  // in order of preference
+  std::vector<double> lambdas;  // tried one after the other
 };
 
 // [samples · states] alpha, [states] intercept, [samples · states] predictions of each sample by the fit without its group,
-// and the lambda that was chosen: the one whose squared left-out errors are least.
+// and the lambda that was chosen: the last one before the squared left-out errors stop falling.
 size_t RidgeResultLength(const RidgeProblem& problem);
 
 void FitRidge(const RidgeProblem& problem, double* result);

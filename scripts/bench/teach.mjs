@@ -1,12 +1,13 @@
 // Times teaching: a fit of 5 states with 20 pictures each, whose vectors are at hand, and what a taught head adds to a frame.
 //   node scripts/bench/teach.mjs [--model FILE] [--rounds N] [--json]
-// A fit is timed from an empty memory. For the frame the network alone, and the network with head and novelty, run in turns on one
-// thread; the difference of the minima is the cost of the head. Times are of the processor, of all threads together, so that other
+// A fit is timed from an empty memory. For the frame the network as its file has it, and what a zone is served (the network with the
+// pooled vectors, then the head with novelty), run in turns on one thread; the difference of the minima is the cost of the head. Times are of the processor, of all threads together, so that other
 // programs change them little; the fit is told by the clock too. `scripts/arm/fit.mjs` counts the instructions of a fit on arm64.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { openClassifier } from '../../dist/classifier.js'
 import { partsOf } from '../../dist/teach/features.js'
 import { fitHead, fitMemory } from '../../dist/teach/head.js'
 import { openTeacher } from '../../dist/teach/teacher.js'
@@ -50,6 +51,7 @@ async function timeFits() {
 /** Milliseconds of the processor for a frame without and with the head. */
 async function timeFrames(head) {
   const teacher = await openTeacher({ model: values.model, engine: { threads: 1 } })
+  const plain = await openClassifier({ model: values.model, threads: 1 })
   const folder = mkdtempSync(join(tmpdir(), 'gapcam-bench-'))
   try {
     const file = join(folder, 'head.onnx')
@@ -58,7 +60,7 @@ async function timeFrames(head) {
     const [alone, both] = [[], []]
     for (let i = 0; i < rounds * 4; i++)
       for (const [engine, times] of [
-        [teacher.classifier.engine, alone],
+        [plain.engine, alone],
         [served.engine, both],
       ]) {
         times.push((await timed(() => engine.run())).processor)
@@ -66,6 +68,7 @@ async function timeFrames(head) {
     await served.close()
     return { alone: statistics(alone), both: statistics(both) }
   } finally {
+    await plain.close()
     await teacher.close()
     rmSync(folder, { recursive: true, force: true })
   }

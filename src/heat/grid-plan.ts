@@ -44,7 +44,7 @@ export function planGrid({ nodes, constants }: Graph, classes: number): GridPlan
     const end = start + mean.length * classes
     grid.push({
       map: isTurned ? turned.inputs[0]! : from,
-      layout: isTurned ? 'nhwc' : 'nchw',
+      layout: isTurned ? 'nchw' : 'nhwc',
       shares,
       mean,
       weights: weights.subarray(start, end),

@@ -11,6 +11,7 @@ export const gridNames = {
   mean: (part: number) => `gapcam.constant mean ${part}`,
   /** The share of each place in each cell. */
   cells: (part: number) => `gapcam.constant cells ${part}`,
+  /** The map with its channels last, [places, channels]. */
   rows: (part: number) => `gapcam.rows ${part}`,
   /** The pooled part before centring. */
   part: (part: number) => `gapcam.part ${part}`,
@@ -19,7 +20,7 @@ export const gridNames = {
 /** A map that is pooled on a grid, with the head's weights of it. */
 export interface GridPart {
   readonly map: FeatureMap
-  /** [places, cells]. */
+  /** [cells, places]. */
   readonly shares: Float32Array
   /** [channels · cells], the cells of a channel together. */
   readonly mean: Float32Array
@@ -83,7 +84,7 @@ function addPart(
     const x = Math.floor(((p % map.width) * size.width) / map.width)
     let sum = 0
     for (let b = 0; b < cells; b++) {
-      const share = shares[p * cells + b]!
+      const share = shares[b * places + p]!
       if (share === 0) continue
       let product = -atMean[b]!
       for (let c = 0; c < channels; c++)

@@ -47,7 +47,7 @@ export function noveltyParts(parts: readonly Part[], length = Number.POSITIVE_IN
 export const partLength = ({ map, cells }: Part): number => map.channels * cells * cells
 
 /**
- * The share of each place in each cell, [places, cells²]: cell i of n covers the places from floor(i·size/n) up to
+ * The share of each place in each cell, [cells², places]: cell i of n covers the places from floor(i·size/n) up to
  * ceil((i+1)·size/n), so that neighbours overlap where the sizes do not divide.
  */
 export function cellShares({ height, width }: Pick<FeatureMap, 'height' | 'width'>, cells: number): Float32Array {
@@ -58,7 +58,7 @@ export function cellShares({ height, width }: Pick<FeatureMap, 'height' | 'width
       const [left, right] = spanOf(column, width, cells)
       const share = 1 / ((bottom - top) * (right - left))
       for (let y = top; y < bottom; y++)
-        for (let x = left; x < right; x++) shares[(y * width + x) * cells * cells + row * cells + column] = share
+        for (let x = left; x < right; x++) shares[((row * cells + column) * height + y) * width + x] = share
     }
   return shares
 }

@@ -165,18 +165,22 @@ class Builder {
     this.novelty(novelty.length === 1 ? novelty[0]! : this.add('Concat', novelty, 'gapcam.seen', { axis: 1 }), head)
   }
 
-  /** A part before centring, [1, channels · cells²]. */
+  /**
+   * A part before centring, [1, channels · cells²]. The map is multiplied with its channels last, as the native engine has it: only
+   * the cells are put in the vector's order.
+   */
   part(part: Part, index: number): string {
     const { map, cells } = part
     const [places, bins] = [map.height * map.width, cells * cells]
     const planes =
-      map.layout === 'nchw'
+      map.layout === 'nhwc'
         ? map.name
-        : this.lists('Transpose', [map.name], `gapcam.planes ${index}`, { perm: [0, 3, 1, 2] })
-    const rows = this.add('Reshape', [planes, this.#shape([map.channels, places])], gridNames.rows(index))
-    const shares = this.floats(`cells ${index}`, [places, bins], cellShares(map, cells))
-    const binned = this.add('MatMul', [rows, shares], `gapcam.binned ${index}`)
-    return this.add('Reshape', [binned, this.#shape([1, partLength(part)])], partName(index))
+        : this.lists('Transpose', [map.name], `gapcam.planes ${index}`, { perm: [0, 2, 3, 1] })
+    const rows = this.add('Reshape', [planes, this.#shape([places, map.channels])], gridNames.rows(index))
+    const shares = this.floats(`cells ${index}`, [bins, places], cellShares(map, cells))
+    const binned = this.add('MatMul', [shares, rows], `gapcam.binned ${index}`)
+    const turned = this.lists('Transpose', [binned], `gapcam.turned ${index}`, { perm: [1, 0] })
+    return this.add('Reshape', [turned, this.#shape([1, partLength(part)])], partName(index))
   }
 
   /**
@@ -188,14 +192,14 @@ class Builder {
     const input = this.#graph.inputs[0]!
     const isNchw = input.shape?.[1] === 3
     const planes = isNchw ? input.name : this.lists('Transpose', [input.name], 'gapcam.planes', { perm: [0, 3, 1, 2] })
+    // The luma of a pixel, and the mean of four pixels: one convolution of 2 by 2.
     const scaled = this.floats(
       'luma',
-      [1, 3, 1, 1],
-      weights.map((weight, c) => weight * std[c]!),
+      [1, 3, 2, 2],
+      weights.flatMap((weight, c) => new Array<number>(4).fill((weight * std[c]!) / 4)),
     )
     const offset = this.floats('black', [1], [weights.reduce((sum, weight, c) => sum + weight * mean[c]!, 0)])
-    const levels = this.add('Conv', [planes, scaled, offset], 'gapcam.luma')
-    const half = this.lists('AveragePool', [levels], 'gapcam.half', { kernel_shape: [2, 2], strides: [2, 2] })
+    const half = this.lists('Conv', [planes, scaled, offset], 'gapcam.half', { strides: [2, 2] })
     const laplacian = this.floats('laplacian', [1, 1, 3, 3], [0, -1, 0, -1, 4, -1, 0, -1, 0])
     const brightness = this.add('GlobalAveragePool', [half], 'gapcam.brightness')
     const contrast = this.#rootMeanSquare(this.add('Sub', [half, brightness], 'gapcam.deviation'), 'gapcam.contrast')

@@ -5,8 +5,13 @@ import type { RidgeSamples } from '../arithmetic.js'
 export function plainRidge(samples: RidgeSamples): Float64Array {
   const { lambdas } = samples
   const problem = { ...samples, ...centred(samples), shares: sharesOf(samples), members: membersOf(samples) }
-  const tried = Array.from(lambdas, (lambda) => fitted(problem, lambda))
-  return tried.reduce((best, fit) => (fit.error < best.error ? fit : best)).result
+  let best = fitted(problem, lambdas[0]!)
+  for (const lambda of lambdas.subarray(1)) {
+    const next = fitted(problem, lambda)
+    if (!(next.error < best.error)) break
+    best = next
+  }
+  return best.result
 }
 
 interface Problem extends RidgeSamples {

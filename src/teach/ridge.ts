@@ -33,7 +33,7 @@ export interface RidgeProblem {
 /** λ from nearly interpolating to strong; several are tried only where every state keeps a picture when one is left out. */
 const lambdas = [1e-5, 1e-3, 1e-1]
 
-/** Fits with the λ whose squared leave-one-group-out error is least. */
+/** Fits with ever stronger λ until the squared leave-one-group-out error stops falling, and keeps the best. */
 export async function fitRidge(problem: RidgeProblem): Promise<Ridge> {
   const fit = await solve(problem, canLeaveOut(problem) ? lambdas : lambdas.slice(0, 1))
   return {
