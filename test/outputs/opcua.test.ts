@@ -75,6 +75,7 @@ describe.skipIf(asyncua === null)('asyncua (skipped where it cannot be fetched f
     const open = { ...unsaid, label: 'open', label_number: 1, score: 0.97, reason: 'none', online: true, changes: 1 }
     expect(values).toEqual({ cam0: open, 'yard/gate': unsaid })
     expect(fault).toMatch(/BadNotWritable|BadUserAccessDenied/)
+    expect(process.env['OPENSSL_CONF']).toMatch(/^\//)
     const watch = client('watch', url, 'ns=1;s=cam0.label')
     await watch.until(/"open"/)
     zones.settled('cam0', decision('closed'), prediction())

@@ -1,4 +1,5 @@
 /** What gapcam uses of the package node-opcua, which is loaded only when configured. */
+import { existsSync } from 'node:fs'
 import { GapcamError } from '../../errors.js'
 
 /** A value with its type, as node-opcua takes it. */
@@ -52,9 +53,14 @@ export interface UaPackage {
   readonly nodesets: Readonly<Record<'standard', string>>
 }
 
+/** What openssl reads where nothing else is said. */
+const opensslConf = '/etc/ssl/openssl.cnf'
+
 /** Loads it. Rejects with CONFIG_INVALID where it is not installed. */
 export async function loadUaPackage(): Promise<UaPackage> {
   const name = 'node-opcua'
+  // It sets this variable for a moment and then back, and an absent one to the text "undefined", which openssl in children refuses.
+  process.env['OPENSSL_CONF'] ??= existsSync(opensslConf) ? opensslConf : '/dev/null'
   try {
     return ((await import(name)) as { default: UaPackage }).default
   } catch (error) {
