@@ -179,6 +179,11 @@ export const errorTable = {
     retryable: false,
     hint: 'gapcam model info says why. npm run build builds the native engine.',
   },
+  PACKAGE_MISSING: {
+    status: 4,
+    retryable: false,
+    hint: 'npm leaves such packages out with --omit=optional. npm install --include=optional installs them.',
+  },
   TUNING_NOT_WRITTEN: {
     status: 4,
     retryable: true,

@@ -120,7 +120,7 @@ function classified([command, ...args], place) {
         stderr
           .trim()
           .split('\n')
-          .find((line) => line.includes('@gapcam')) ?? stderr,
+          .find((line) => /@gapcam|sharp/.test(line)) ?? stderr,
     }
   const { engine, target, engineReason, top } = JSON.parse(stdout.split('\n')[0])
   return { engine, target, engineReason, label: top[0].label }
@@ -139,12 +139,15 @@ function tryAll(env) {
   report.withoutPackage = classified(npx, here)
   const bare = install('bare', env, '--omit=optional')
   report.withoutOptional = classified(npx, bare)
-  // As after npm install onnxruntime-node, without its 290 MB: this checkout has it.
-  const onnxruntime = `${root}node_modules/onnxruntime-node`
-  if (existsSync(onnxruntime)) {
-    symlinkSync(onnxruntime, join(bare.cwd, 'node_modules/onnxruntime-node'))
-    report.withOnnxruntime = classified(npx, bare)
-  }
+  // As after npm install onnxruntime-node sharp, without their 310 MB: this checkout has both.
+  const others = ['onnxruntime-node', '@img'].map((name) => [
+    `${root}node_modules/${name}`,
+    `${bare.cwd}/node_modules/${name}`,
+  ])
+  symlinkSync(...others[0])
+  report.withoutPictures = classified(npx, bare)
+  symlinkSync(...others[1])
+  report.withOnnxruntime = classified(npx, bare)
   if (!existsSync(arm64Node)) return report
   const there = install('arm64', env, '--os=linux', '--cpu=arm64', '--libc=glibc', '--force', '--ignore-scripts')
   const program = join(there.cwd, 'node_modules/gapcam/dist/cli/main.js')

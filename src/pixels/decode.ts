@@ -25,8 +25,8 @@ export async function decodeFile(file: string): Promise<RgbImage> {
 }
 
 /**
- * Decodes the bytes of a picture, scaled to `size` where it is given. Rejects with PICTURE_INVALID; `name` is for its
- * sentence.
+ * Decodes the bytes of a picture, scaled to `size` where it is given. Rejects with PICTURE_INVALID, and with PACKAGE_MISSING;
+ * `name` is for the sentence.
  *
  *     const { data, width, height } = await decodePicture(bytes, 'frame 7')
  */
@@ -39,6 +39,7 @@ export async function decodePicture(
   try {
     return await decode(bytes, size)
   } catch (error) {
+    if (error instanceof GapcamError) throw error
     throw new GapcamError('PICTURE_INVALID', `picture ${name}: ${messageOf(error).split('\n')[0]}`, { cause: error })
   }
 }

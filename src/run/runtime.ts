@@ -158,7 +158,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     automatic.keep(placesIn(settings.cameras).zones)
   })
   const live: LiveRun = {
-    cameras: nodeCameras,
+    ...{ cameras: nodeCameras, bundles: options.bundles },
     zones: zones.all,
     onZones: (listener) => void zones.onChange(listener),
     metrics,
@@ -169,7 +169,6 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     teaching,
     reviewing,
     galleries,
-    bundles: options.bundles,
     listen: (listener) => void listeners.push(listener),
   }
   return {

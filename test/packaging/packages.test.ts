@@ -51,6 +51,9 @@ describe('npm', () => {
     const absent = /@gapcam\/linux-x64 is not installed.*npm install --include=optional installs the package/
     for (const way of ['withoutPackage', 'withoutOptional'])
       expect(report[way]).toEqual({ error: expect.stringMatching(absent) })
+    expect(report['withoutPictures']).toEqual({
+      error: expect.stringMatching(/^gapcam: no picture can be read or written: Could not load the "sharp" module/),
+    })
     expect(report['withOnnxruntime']).toMatchObject({
       engine: 'onnxruntime',
       label: 'chickadee',
