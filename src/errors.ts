@@ -179,11 +179,7 @@ export const errorTable = {
     retryable: false,
     hint: 'gapcam model info says why. npm run build builds the native engine.',
   },
-  PACKAGE_MISSING: {
-    status: 4,
-    retryable: false,
-    hint: 'npm leaves such packages out with --omit=optional. npm install --include=optional installs them.',
-  },
+  PACKAGE_MISSING: { status: 4, retryable: false, hint: 'Without --omit=optional npm install installs such packages.' },
   TUNING_NOT_WRITTEN: {
     status: 4,
     retryable: true,

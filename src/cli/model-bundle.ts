@@ -20,6 +20,9 @@ const ownPictures = fileURLToPath(new URL('../../models/photos/', import.meta.ur
 /** Enough to reveal a wrong engine or preprocessing, and quick on a small board. */
 const defaultPictures = 4
 
+/** Of the model that comes with gapcam: models/README.md. */
+const ownLicense = 'Apache-2.0'
+
 /** Adds the commands to `model`. */
 export function addModelBundle(model: Command): void {
   const pack = model
@@ -29,7 +32,7 @@ export function addModelBundle(model: Command): void {
     .requiredOption('-o, --output <file>', 'the bundle to write, such as gate-1.0.0.gapcam')
     .option('--name <name>', 'name of the bundle: a-z, 0-9 and -; default the name of the file')
     .option('--bundle-version <version>', 'version of the bundle', '1.0.0')
-    .option('--license <name>', "the model's licence, such as Apache-2.0", 'unknown')
+    .option('--license <name>', "the model's licence, such as Apache-2.0")
     .option('--pictures <dir>', 'pictures whose answers every board must reproduce; default those of gapcam')
     .option('--most <n>', 'use at most this many pictures', String(defaultPictures))
     .option('--head <name=file>', 'add a taught model; may be repeated', collectHead)
@@ -75,7 +78,7 @@ async function packFile(file: string | undefined, values: FlagValues): Promise<v
     model,
     name,
     version: String(values['bundleVersion']),
-    license: String(values['license']),
+    license: (values['license'] as string | undefined) ?? (file === undefined ? ownLicense : 'unknown'),
     pictures,
     heads: (values['head'] as ReadonlyMap<string, string> | undefined) ?? new Map(),
     reading: { labels, inputSize },
