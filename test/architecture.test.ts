@@ -187,7 +187,7 @@ const nativeRooms: readonly (readonly [room: string, includes: readonly string[]
   ['targets', ['kernels']],
   ['image', []],
   ['capture', []],
-  ['teach', []],
+  ['teach', ['kernels']],
   ['service', []],
   ['plan', ['kernels']],
   ['cuda', ['image', 'kernels', 'plan']],
@@ -221,6 +221,11 @@ it('every native folder includes only folders above it in the table, and every e
   const used = new Set(nativeArrows.map(({ room, other }) => `${room} ${other}`))
   const rows = nativeRooms.flatMap(([room, includes]) => includes.map((other) => `${room} ${other}`))
   expect(rows.filter((row) => !used.has(row))).toEqual([])
+})
+
+it('no native source asks the compiler for the features of the processor: zig cannot link that into an addon', () => {
+  const asking = nativeSources.filter((file) => /__builtin_cpu_(supports|init)\(/.test(textOf(file)))
+  expect(asking).toEqual([])
 })
 
 it('every native function has 60 lines at most, from its signature to its closing brace', () => {

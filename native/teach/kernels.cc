@@ -8,8 +8,9 @@
 #include <emmintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
-#include <sys/auxv.h>
 #endif
+
+#include "../kernels/targets.h"
 
 namespace gapcam {
 namespace {
@@ -58,14 +59,12 @@ inline Lanes Excess(Lanes sum, Columns) { return sum; }
 
 const TeachKernels& ChooseTeachKernels() {
 #if defined(__x86_64__)
-  __builtin_cpu_init();
 #if !defined(GAPCAM_WITHOUT_AVX512)
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return kTeachAvx512Vnni;
+  if (!Avx512VnniUnsupported()) return kTeachAvx512Vnni;
 #endif
-  if (__builtin_cpu_supports("avx2")) return kTeachAvx2;
+  if (!Avx2Unsupported()) return kTeachAvx2;
 #elif defined(__aarch64__)
-  constexpr unsigned long kHasDot = 1UL << 20;  // HWCAP_ASIMDDP
-  if (getauxval(AT_HWCAP) & kHasDot) return kTeachNeonDot;
+  if (!NeonDotUnsupported()) return kTeachNeonDot;
 #endif
   return kTeachPlain;
 }
