@@ -24,15 +24,20 @@ export function collectCommand(program: Command): void {
     .option('--sqlite <file>', 'SQLite file; made where it is missing')
     .option('--postgres <url>', 'PostgreSQL, such as postgres://gapcam@db/fleet')
     .option('--password-file <file>', 'file with the password of the database')
-    .option('--share <name>', 'collectors of this name share the events; they need one database', 'gapcam-collect')
+    .option(
+      '--share <name>',
+      'collectors of this name share the events; they need one database. none: each takes all of them',
+      'gapcam-collect',
+    )
     .action((values: FlagValues) => untilSignal((stop) => collect(values, stop)))
 }
 
 async function collect(values: FlagValues, { signal }: Stop): Promise<void> {
   const { config } = configFrom(values)
-  const group = String(values['share'])
-  if (!/^[^/+#\s]{1,64}$/.test(group))
-    throw new GapcamError('USAGE', `--share: ${JSON.stringify(group)} must not contain /, +, # or spaces`)
+  const share = String(values['share'])
+  if (!/^[^/+#\s]{1,64}$/.test(share))
+    throw new GapcamError('USAGE', `--share: ${JSON.stringify(share)} must not contain /, +, # or spaces`)
+  const group = share === 'none' ? null : share
   const log = createLogger(config.logLevel)
   const database = await openDatabase(values)
   try {

@@ -17,8 +17,8 @@ export interface CollectorOptions {
   readonly connect: ConnectOptions
   /** Base topic of the nodes. */
   readonly base: string
-  /** Collectors of one group share the events among them; they must share the database too. */
-  readonly group: string
+  /** Collectors of one group share the events among them; they must share the database too. null: it takes all events. */
+  readonly group: string | null
   readonly database: Database
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
   /** Called after each commit. */
@@ -48,6 +48,9 @@ const maxBatch = 2000
 /** Time in which events become one commit; while one is under way the next one gathers. A node's backlog waits for it. */
 const gatherMs = 5
 const retryMs = { first: 500, most: 30_000 }
+
+const sharingIsUncertain =
+  'the broker speaks MQTT 3.1.1, in which not every broker knows shared subscriptions; if no event arrives, use --share none'
 
 /** Starts to collect. A database that fails later is tried again without end. */
 export function startCollector(options: CollectorOptions): Collector {
@@ -81,13 +84,13 @@ class FleetCollector implements Collector {
       will: null,
       log,
       clock: systemClock,
-      subscriptions: [...events.map((filter) => `$share/${group}/${filter}`), health].map((filter) => ({
-        filter,
-        qos: 1 as const,
-      })),
+      subscriptions: [...events.map((filter) => (group ? `$share/${group}/${filter}` : filter)), health].map(
+        (filter) => ({ filter, qos: 1 as const }),
+      ),
       onMessage: (message) => this.#take(message),
       onUp: (connection) => {
         this.#connection = connection
+        if (group && connection.protocol !== 5) log.warn({}, sharingIsUncertain)
       },
       onDown: () => {
         this.#connection = null

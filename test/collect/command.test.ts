@@ -76,6 +76,33 @@ describe.skipIf(!hasMosquitto)('with a broker (skipped where mosquitto is not in
     ])
   }, 120_000)
 
+  it('stores each event once where two collectors take all of them, as brokers without shared subscriptions need', async () => {
+    const broker = await startMosquitto()
+    const file = join(temporaryFolder(), 'fleet.db')
+    const flags = ['collect', '--broker', broker.url, '--sqlite', file, '--share', 'none']
+    const first = gapcam(flags)
+    await first.until(/connected/)
+    const second = gapcam(flags)
+    await second.until(/connected/)
+    const client = await connectClient(broker.url, ['gapcam/+/ack'])
+    try {
+      await client.say('gapcam/dock1/health', health, true)
+      await until(async () => {
+        for (const seq of [1, 2]) await client.say('gapcam/dock1/cam0/event', message(seq))
+        return client.last('gapcam/dock1/ack') === '{"boot":"a","through":2}'
+      }, 'the acknowledgement')
+    } finally {
+      await client.close()
+    }
+    const stored = []
+    for (const run of [first, second]) {
+      run.kill('SIGTERM')
+      expect(await run.ended).toBe(143)
+      stored.push(Number(/(\d+) events stored/.exec(run.stderr())![1]))
+    }
+    expect(stored[0]! + stored[1]!).toBe(2)
+  }, 120_000)
+
   it.skipIf(!hasPostgres)(
     'acknowledges nothing while the database is away, and stores it afterwards (skipped without PostgreSQL)',
     async () => {
