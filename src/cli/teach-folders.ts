@@ -1,11 +1,12 @@
 /** Folders of pictures as the command line gives them: `--state LABEL=DIR`, with the mistakes that nothing later would find. */
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { picturesIn } from '../camera/pictures.js'
-import { fileFaultOf, GapcamError } from '../errors.js'
+import { fileFaultOf, GapcamError, writeFaultOf } from '../errors.js'
+import { makeFolder } from '../folder.js'
 import { stateFault } from '../teach/names.js'
-import { mostPictures } from '../teach/record.js'
+import { mostOfState, thinned } from '../teach/record.js'
 import { stateOfFolder } from '../teach/taught-head.js'
 
 /** Files of pictures by state. */
@@ -25,7 +26,7 @@ export async function statesOf(given: readonly string[]): Promise<StateFiles> {
       hint: 'Give --state at least twice, with pictures of each state.',
     })
   await checkDuplicates(states)
-  return new Map([...states].map(([label, files]) => [label, evenly(files)]))
+  return enough(states)
 }
 
 /** What an export has: a folder for each state, and one for pictures that show none of them. */
@@ -41,11 +42,11 @@ export async function exportedIn(folder: string): Promise<{ readonly states: Sta
     if (label === null) none.push(...files)
     else if (files.length > 0) {
       checkLabel(name, label)
-      states.set(label, evenly(files))
+      states.set(label, files)
     }
   }
   await checkDuplicates(states)
-  return { states, none }
+  return { states: enough(states), none }
 }
 
 /** Pictures of a folder; at least one. */
@@ -82,8 +83,24 @@ async function checkDuplicates(states: StateFiles): Promise<void> {
     }
 }
 
+/** Writes a model, and its folder. Rejects with USAGE. */
+export async function writeOutput(output: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await makeFolder(join(output, '..'))
+    await writeFile(output, bytes)
+  } catch (error) {
+    throw new GapcamError('USAGE', `${output} cannot be written: ${writeFaultOf(error)}`)
+  }
+}
+
 /** More pictures of a state make fitting slow and hardly better; they are taken evenly from the folder. */
-const evenly = (files: readonly string[]): readonly string[] =>
-  files.length <= mostPictures
-    ? files
-    : Array.from({ length: mostPictures }, (_, i) => files[Math.floor((i * files.length) / mostPictures)]!)
+function enough(states: StateFiles): StateFiles {
+  const most = mostOfState(states.size)
+  return new Map(
+    [...states].map(([label, files]) => {
+      if (files.length > most)
+        process.stderr.write(`state ${label}: ${most} of its ${files.length} pictures are used, evenly spread\n`)
+      return [label, thinned(files, most)]
+    }),
+  )
+}

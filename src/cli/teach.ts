@@ -1,13 +1,11 @@
 /** `gapcam teach`: a classifier for a user's own states from folders of pictures, and the heads that were taught before. */
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { unknownLabel } from '../decision/decision.js'
-import { GapcamError, writeFaultOf } from '../errors.js'
-import { makeFolder } from '../folder.js'
+import { GapcamError } from '../errors.js'
 import { nameFault } from '../teach/names.js'
 import type { KeptLesson } from '../teach/record.js'
 import type { Report } from '../teach/report.js'
@@ -17,7 +15,7 @@ import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { askNode } from './node-request.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgressBar } from './progress-bar.js'
-import { exportedIn, picturesOf, statesOf, type StateFiles } from './teach-folders.js'
+import { exportedIn, picturesOf, statesOf, writeOutput, type StateFiles } from './teach-folders.js'
 import * as heads from './teach-heads.js'
 
 const ownFlags = ['model', 'inputSize', 'threads', 'json', 'logLevel', 'node']
@@ -86,6 +84,16 @@ function headCommands(command: Command): void {
       checkName(name)
       await teachKept(name, configFrom(values).config, values, await exportedIn(folder))
     })
+  add('novelty', 'write a model that was not taught here with an eye for what is unlike its usual pictures')
+    .argument('<folder>', 'ordinary pictures of the camera')
+    .option('-o, --output <file>', 'the ONNX file to write')
+    .action(async (folder: string, _: FlagValues, own: Command) => {
+      const { addNovelty } = await import('./teach-novelty.js')
+      const values = valuesOf(own)
+      const output = values['output'] as string | undefined
+      if (output === undefined) throw new GapcamError('USAGE', 'the model needs a file: give -o FILE.onnx')
+      await addNovelty(configFrom(values).config, folder, output)
+    })
   named('remove', 'remove a head with all its pictures').action(async (name: string, _: FlagValues, own: Command) => {
     await heads.removeKnown(configFrom(valuesOf(own)).config, name)
   })
@@ -138,12 +146,7 @@ async function teachFile(
     onPicture: (done) => progress.update(done),
     onBroken: tell,
   }).finally(() => progress.stop())
-  try {
-    await makeFolder(join(output, '..'))
-    await writeFile(output, taught.bytes)
-  } catch (error) {
-    throw new GapcamError('USAGE', `${output} cannot be written: ${writeFaultOf(error)}`)
-  }
+  await writeOutput(output, taught.bytes)
   const doubts = taught.report.doubts.map(({ picture, ...doubt }) => ({ file: taught.files[picture]!, ...doubt }))
   report(config, { name, output, report: taught.report, doubts, novelty: taught.head.limits })
 }

@@ -58,6 +58,20 @@ export function withHead(backbone: Backbone, parts: readonly Part[], pixels: Pix
   return withoutDeadNodes({ ...builder.graph(), outputs: headOutputs(head) })
 }
 
+/** The network with its own outputs and [1, 4] of distance, brightness, contrast and sharpness. All parts tell what is novel. */
+export function withNovelty(backbone: Backbone, parts: readonly Part[], pixels: Pixels, taught: TaughtUnits): Graph {
+  const builder = new Builder(backbone.graph)
+  const units = builder.units(
+    parts.map((part, i) => builder.part(part, i)),
+    parts,
+    taught.mean,
+  )
+  builder.novelty(units.length === 1 ? units[0]! : builder.add('Concat', units, 'gapcam.seen', { axis: 1 }), taught)
+  builder.add('Concat', [distanceName, builder.sight(pixels)], valueNames.novelty, { axis: 1 })
+  const novelty: Value = { name: valueNames.novelty, type: 'float32', shape: [1, 4] }
+  return { ...builder.graph(), outputs: [...backbone.graph.outputs, novelty] }
+}
+
 /** The head alone: its inputs are the parts of a raw vector and the statistics of the picture. */
 export function headGraph(parts: readonly Part[], head: Head): Graph {
   const inputs: readonly Value[] = [
@@ -101,6 +115,9 @@ function headOutputs({ states }: Head): readonly Value[] {
     { name: valueNames.novelty, type: 'float32', shape: [1, 4] },
   ]
 }
+
+/** What tells whether a picture is like others: their unit vectors, and the mean that vectors are centred on. */
+export type TaughtUnits = Pick<Head, 'mean' | 'taught' | 'taughtCount'>
 
 class Builder {
   readonly #graph: Graph
@@ -147,18 +164,24 @@ class Builder {
     return name
   }
 
-  /** Logits and distance from the parts before centring. */
-  head(raw: readonly string[], parts: readonly Part[], head: Head): void {
+  /** The parts, centred and brought to length 1. */
+  units(raw: readonly string[], parts: readonly Part[], means: Float32Array): readonly string[] {
     let start = 0
-    const units = parts.map((part, i) => {
+    return parts.map((part, i) => {
       const end = start + partLength(part)
-      const mean = this.floats(`mean ${i}`, [1, end - start], head.mean.slice(start, end))
+      const mean = this.floats(`mean ${i}`, [1, end - start], means.slice(start, end))
       start = end
       const centred = this.add('Sub', [raw[i]!, mean], `gapcam.centred ${i}`)
       return this.add('LpNormalization', [centred], `gapcam.unit ${i}`, { axis: 1, p: 2 })
     })
+  }
+
+  /** Logits and distance from the parts before centring. */
+  head(raw: readonly string[], parts: readonly Part[], head: Head): void {
+    const units = this.units(raw, parts, head.mean)
+    const length = head.mean.length
     const states = head.states.length
-    const weights = this.floats('weights', [start, states], head.weights)
+    const weights = this.floats('weights', [length, states], head.weights)
     const bias = this.floats('bias', [states], head.bias)
     this.add('Gemm', [this.add('Concat', units, 'gapcam.vector', { axis: 1 }), weights, bias], valueNames.logits)
     const novelty = head.noveltyParts.map((i) => units[i]!)
@@ -214,7 +237,7 @@ class Builder {
   }
 
   /** [1, 1]: the cosine distance to the nearest taught vector, the mean over the parts. */
-  novelty(unit: string, { taught, taughtCount }: Head): void {
+  novelty(unit: string, { taught, taughtCount }: Pick<Head, 'taught' | 'taughtCount'>): void {
     const length = taught.length / taughtCount
     const columns = new Float32Array(taught.length)
     for (let i = 0; i < taughtCount; i++)

@@ -64,6 +64,15 @@ function temperatureFor(fewest: number): number {
   return 8 + (2 * (Math.min(Math.max(fewest, 1), 5) - 1)) / 4
 }
 
+/** More pictures are fitted by their first looks alone. */
+const mostWithLooks = 500
+
+/** The looks that a head is fitted to: a head of many pictures needs no further ones of each. */
+export function looksToFit(looks: readonly TaughtLook[]): readonly TaughtLook[] {
+  const firsts = [...new Map(looks.toReversed().map((look) => [look.picture, look])).values()].reverse()
+  return firsts.length <= mostWithLooks ? looks : firsts
+}
+
 /** What fits of one network share. */
 export interface FitMemory {
   /** Of whole vectors. */
@@ -105,31 +114,46 @@ export async function fitHead(lesson: Lesson, memory: FitMemory): Promise<Fit> {
   const fewest = Math.min(...pictures)
   const temperature = temperatureFor(fewest)
   const firsts = groups.map(([first]) => looks[first!]!)
-  const taught = firsts.map(({ raw }) => noveltyOf(raw, parts))
-  const excluded = none.map((raw) => noveltyOf(raw, parts))
-  const distances = await distancesOf({ taught, ordinary: memory.ordinary, none: excluded }, memory.novelty)
-  const count = memory.novelty.lengths.length
+  const { taught, limits, distances } = await fitNovelty(parts, firsts, memory, none)
   return {
     head: {
       states,
-      mean: memory.space.mean,
+      ...taught,
       ...(await linear(vectors, ridge, memory.space, temperature)),
       noveltyParts: noveltyParts(parts),
-      taught: await arithmetic().joinVectors(taught, {
-        ...memory.novelty,
-        weights: memory.novelty.weights.map((weight) => weight / count),
-      }),
-      taughtCount: taught.length,
-      limits:
-        fewest < 2
-          ? null
-          : noveltyLimits(
-              distances,
-              firsts.map(({ sight }) => sight),
-            ),
+      limits: fewest < 2 ? null : limits,
     },
     ridge,
     temperature,
+    distances,
+  }
+}
+
+/** What tells whether a picture is like these; `none` are raw vectors of pictures that must be novel. */
+export async function fitNovelty(
+  parts: readonly Part[],
+  looks: readonly Pick<TaughtLook, 'raw' | 'sight'>[],
+  { space, novelty, ordinary }: FitMemory,
+  none: readonly RawVector[] = [],
+): Promise<{
+  readonly taught: Pick<Head, 'mean' | 'taught' | 'taughtCount'>
+  readonly limits: NoveltyLimits
+  /** The distance of each look to the nearest other one. */
+  readonly distances: readonly number[]
+}> {
+  const seen = looks.map(({ raw }) => noveltyOf(raw, parts))
+  const distances = await distancesOf(
+    { taught: seen, ordinary, none: none.map((raw) => noveltyOf(raw, parts)) },
+    novelty,
+  )
+  const weights = novelty.weights.map((weight) => weight / novelty.lengths.length)
+  const taught = await arithmetic().joinVectors(seen, { ...novelty, weights })
+  return {
+    taught: { mean: space.mean, taught, taughtCount: seen.length },
+    limits: noveltyLimits(
+      distances,
+      looks.map(({ sight }) => sight),
+    ),
     distances: distances.taught,
   }
 }

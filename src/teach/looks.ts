@@ -10,7 +10,7 @@ import { frameOf } from '../frame.js'
 import { asModel } from '../model/in-memory.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import type { RgbImage } from '../pixels/image.js'
-import type { PreprocessSpec, Region } from '../pixels/spec.js'
+import type { PreprocessSpec, Region, ResizeMode } from '../pixels/spec.js'
 import type { Backbone } from './backbone.js'
 import type { Part, RawVector } from './features.js'
 import { valueNames, withVectors, type Pixels } from './graph.js'
@@ -54,10 +54,17 @@ export interface Looker {
 /** Opens a network for looking; `pixels` must be those of its classifier. The caller closes it. */
 export async function openLooker(
   model: LoadedModel,
-  found: { readonly backbone: Backbone; readonly parts: readonly Part[]; readonly pixels: Pixels },
+  found: {
+    readonly backbone: Backbone
+    readonly parts: readonly Part[]
+    readonly pixels: Pixels
+    /** How pictures become the size of the input; default: stretched. */
+    readonly resize?: ResizeMode
+  },
   engine: EngineOptions,
   turn: Turn = (work) => work(),
 ): Promise<Looker> {
+  const { resize = 'stretch' } = found
   const graph = withVectors(found.backbone, found.parts, found.pixels)
   const classifier = await openClassifier({
     ...engine,
@@ -65,19 +72,19 @@ export async function openLooker(
     // With the path and the digest of the file, so that its manifest is found.
     loaded: asModel(graph, model),
     engine: 'auto',
-    resize: 'stretch',
+    resize,
     // The maps are for the heat of the heads that it serves.
     extraOutputs: [valueNames.raw, valueNames.sight, ...new Set(found.parts.map(({ map }) => map.name))],
   })
-  return lookerOf(classifier, turn)
+  return lookerOf(classifier, resize, turn)
 }
 
-function lookerOf(classifier: Classifier, turn: Turn): Looker {
+function lookerOf(classifier: Classifier, resize: ResizeMode, turn: Turn): Looker {
   const views = new Map<Region | undefined, ClassifierView>()
   const viewOf = (region: Region | undefined): ClassifierView => {
     const known = views.get(region)
     if (known) return known
-    const view = classifier.view({ roi: region, resize: 'stretch' } satisfies Partial<PreprocessSpec>, 1)
+    const view = classifier.view({ roi: region, resize } satisfies Partial<PreprocessSpec>, 1)
     views.set(region, view)
     return view
   }

@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import { unknownLabel } from '../decision/decision.js'
 
 /** Words of `gapcam teach`, and the label of what is none of the states. */
-export const reservedNames = ['fit', 'test', 'list', 'undo', 'export', 'import', 'remove', unknownLabel] as const
+export const reservedNames = [
+  ...['fit', 'test', 'list', 'undo', 'export', 'import', 'remove', 'novelty'],
+  unknownLabel,
+] as const
 
 const mostLetters = 64
 

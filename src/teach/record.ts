@@ -80,12 +80,28 @@ export const emptyRecord: HeadRecord = {
 export const mostPictures = 100
 /** States of one head. */
 export const mostStates = 50
+/** Pictures of one head: the time of a fit rises with the third power of their number. */
+export const mostInAll = 1500
 
-/** The record with a picture more. The same picture again only moves to the state. */
+/** Pictures of a state that a head of so many states is fitted to. */
+export const mostOfState = (states: number): number => Math.min(mostPictures, Math.floor(mostInAll / states))
+
+/** At most so many of the files, evenly spread. */
+export function thinned(files: readonly string[], most: number): readonly string[] {
+  if (files.length <= most) return files
+  return Array.from({ length: most }, (_, i) => files[Math.floor((i * files.length) / most)]!)
+}
+
+/**
+ * The record with a picture more. The same picture again only moves to the state. The oldest one of a full state goes, and that of
+ * the state with the most pictures where the head is full.
+ */
 export function withPicture(record: HeadRecord, added: KeptPicture): HeadRecord {
   const others = record.pictures.filter((each) => each.id !== added.id)
-  const ofState = others.filter((each) => each.state === added.state)
-  const dropped = ofState.length < mostPictures ? null : ofState[0]!
+  const ofState = (state: string | null): readonly KeptPicture[] => others.filter((each) => each.state === state)
+  const most = [...new Set(others.map(({ state }) => state))].map(ofState).sort((a, b) => b.length - a.length)[0]
+  const full = others.length < mostInAll ? ofState(added.state) : most!
+  const dropped = full.length < mostPictures && others.length < mostInAll ? null : full[0]!
   return withStates({ ...record, pictures: [...others.filter((each) => each !== dropped), added] })
 }
 

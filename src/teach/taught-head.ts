@@ -5,7 +5,7 @@
 import { GapcamError, isOfOnePicture } from '../errors.js'
 import { decodePicture } from '../pixels/decode.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
-import type { TaughtLook } from './head.js'
+import { looksToFit, type TaughtLook } from './head.js'
 import { lookCount, packed, unpacked, type Seen } from './looks.js'
 import { nameFault, stateFault } from './names.js'
 import { readHead } from './head-file.js'
@@ -156,8 +156,10 @@ export class TaughtHead {
       })
     const { pictures, seen } = await this.#lookAtAll(teacher, onPicture)
     const taught = pictures.filter(({ state }) => state !== null)
-    const looks = taught.flatMap(({ id, state }, picture) =>
-      seen.get(id)!.map((one): TaughtLook => ({ ...one, state: states.indexOf(state!), picture })),
+    const looks = looksToFit(
+      taught.flatMap(({ id, state }, picture) =>
+        seen.get(id)!.map((one): TaughtLook => ({ ...one, state: states.indexOf(state!), picture })),
+      ),
     )
     const none = pictures.flatMap(({ id, state }) => (state === null ? [seen.get(id)![0]!] : []))
     const fit = await teacher.fit(states, looks, none)

@@ -6,7 +6,7 @@ import type { EngineOptions } from '../engine/engine.js'
 import { GapcamError, isOfOnePicture } from '../errors.js'
 import { decodeFile } from '../pixels/decode.js'
 import type { RgbImage } from '../pixels/image.js'
-import type { Head, TaughtLook } from './head.js'
+import { looksToFit, type Head, type TaughtLook } from './head.js'
 import type { Looker, Seen } from './looks.js'
 import { reportOf, type Report } from './report.js'
 import { openTeacher } from './teacher.js'
@@ -46,7 +46,8 @@ export interface Taught {
 export async function teach(options: TeachOptions): Promise<Taught> {
   const teacher = await openTeacher(options)
   try {
-    const { looks, files } = await lookAtAll(teacher, options)
+    const { looks: all, files } = await lookAtAll(teacher, options)
+    const looks = looksToFit(all)
     const none = await glances(teacher, options)
     const names = [...options.states.keys()]
     const fit = await teacher.fit(names, looks, none)

@@ -124,19 +124,28 @@ async function ordinaryVectors(
   network: string,
   kept: OrdinaryVectors | undefined,
 ): Promise<readonly RawVector[]> {
-  const names = (await readdir(photographs)).filter((name) => name.endsWith('.jpg')).sort()
+  const names = await photographNames()
   const count = names.length * ordinaryRegions.length
   const all = await kept?.read(network, count * looker.rawLength)
   if (all)
     return Array.from({ length: count }, (_, i) => all.subarray(i * looker.rawLength, (i + 1) * looker.rawLength))
-  const pictures: RgbImage[] = []
-  for (const name of names) pictures.push(await decodeFile(`${photographs}${name}`))
-  const seen: RawVector[] = []
-  for (const picture of pictures)
-    for (const region of ordinaryRegions) seen.push((await looker.glanceAt(picture, region)).raw)
+  const seen = await ordinaryLooks(looker)
   const values = new Float32Array(count * looker.rawLength)
   seen.forEach((raw, i) => values.set(raw, i * looker.rawLength))
   // Without it they are computed again.
   await kept?.keep(network, values).catch(() => undefined)
+  return seen
+}
+
+const photographNames = async (): Promise<string[]> =>
+  (await readdir(photographs)).filter((name) => name.endsWith('.jpg')).sort()
+
+/** Raw vectors of parts of the photographs that come with gapcam. */
+export async function ordinaryLooks(looker: Looker): Promise<readonly RawVector[]> {
+  const pictures: RgbImage[] = []
+  for (const name of await photographNames()) pictures.push(await decodeFile(`${photographs}${name}`))
+  const seen: RawVector[] = []
+  for (const picture of pictures)
+    for (const region of ordinaryRegions) seen.push((await looker.glanceAt(picture, region)).raw)
   return seen
 }
