@@ -1,10 +1,10 @@
-"""Writes torchvision's detectors with seeded weights as ONNX, and what torch finds on a picture, for detectors.mjs.
+"""Writes torchvision's detectors and segmenters with seeded weights as ONNX, and what torch finds on a picture, for detectors.mjs.
 
     python3 -m venv venv && venv/bin/pip install torch==2.4.1 torchvision==0.19.1 onnx numpy==1.26.4
     venv/bin/python scripts/networks/detectors.py PICTURE.jpg FOLDER
 
-The weights are random, so the boxes mean nothing; what matters is that they are the same. The score threshold is 0, since
-random scores lie close together.
+The weights are random, so what is found means nothing; what matters is that it is the same. The score threshold of the detectors is
+0, since random scores lie close together.
 """
 
 import json
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 import torchvision
-from torchvision.models import detection
+from torchvision.models import detection, segmentation
 
 picture, folder = Path(sys.argv[1]), Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
-pixels = torchvision.io.read_image(str(picture)).float() / 255
+pixels = torchvision.io.read_image(str(picture))[None]
 
 
 def spread(model):
@@ -31,27 +31,58 @@ def spread(model):
     return model.eval()
 
 
-def write(name, model, side):
-    sized = torch.nn.functional.interpolate(pixels[None], (side, side), mode="bilinear")[0]
+def sized(name, side):
+    """The picture at the size of the network's input, in levels; the file has these very pixels."""
+    levels = torch.nn.functional.interpolate(pixels.float(), (side, side), mode="bilinear").round().byte()[0]
+    torchvision.io.write_png(levels, str(folder / f"{name}.png"))
+    return levels.float() / 255
+
+
+def note(name, manifest, reference):
+    (folder / f"{name}.yaml").write_text("resize: stretch\n" + manifest)
+    (folder / f"{name}.json").write_text(json.dumps({"network": f"{name}.onnx", **reference}))
+
+
+def detector(name, model, side):
+    image = sized(name, side)
     with torch.no_grad():
-        (found,) = model([sized])
-    torch.onnx.export(model, ([sized],), str(folder / f"{name}.onnx"), opset_version=13, input_names=["image"],
+        (found,) = model([image])
+    torch.onnx.export(model, ([image],), str(folder / f"{name}.onnx"), opset_version=13, input_names=["image"],
                       output_names=["boxes", "scores", "labels"] if name.startswith("ssd") else ["boxes", "labels", "scores"])
-    labels = "\n".join(f"class {i}" for i in range(1, 91))
-    (folder / f"{name}.labels.txt").write_text(labels + "\n")
-    sized.numpy().astype("float32").tofile(folder / f"{name}.f32")
-    (folder / f"{name}.json").write_text(json.dumps({
+    names = ", ".join(f"thing {i}" for i in range(1, 91))
+    note(name, f"labels: [{names}]\ndetect: {{ minScore: 0, most: 1000 }}\n", {
         "side": side,
         "boxes": found["boxes"].tolist(),
         "scores": found["scores"].tolist(),
-        "labels": found["labels"].tolist(),
-    }))
-    print(name, found["boxes"].shape[0], "boxes, best score", float(found["scores"].max()) if len(found["scores"]) else None)
+        "labels": [f"thing {i}" for i in found["labels"].tolist()],
+    })
+    print(name, len(found["boxes"]), "boxes, best score", float(found["scores"].max()))
 
 
+def segmenter(name, model, side):
+    model.eval()
+    image = sized(name, side)[None]
+    # torchvision's mean and deviation, which gapcam takes too.
+    mean, std = torch.tensor([123.675, 116.28, 103.53]) / 255, torch.tensor([58.395, 57.12, 57.375]) / 255
+    image = (image - mean[:, None, None]) / std[:, None, None]
+    with torch.no_grad():
+        found = model(image)["out"]
+    torch.onnx.export(model, (image,), str(folder / f"{name}.onnx"), opset_version=13, input_names=["image"],
+                      output_names=["out"])
+    found.numpy().astype("float32").tofile(folder / f"{name}.f32")
+    names = ", ".join(f"thing {i}" for i in range(found.shape[1]))
+    note(name, f"labels: [{names}]\nmean: [123.675, 116.28, 103.53]\nstd: [58.395, 57.12, 57.375]\n",
+         {"output": "out", "values": f"{name}.f32", "shape": list(found.shape)})
+    print(name, list(found.shape), "greatest", float(found.abs().max()))
+
+
+bare = {"weights": None, "weights_backbone": None}
 torch.manual_seed(22)
-write("fasterrcnn", spread(detection.fasterrcnn_mobilenet_v3_large_320_fpn(
-    weights=None, weights_backbone=None, num_classes=91, box_score_thresh=0.0)), 320)
+detector("fasterrcnn", spread(detection.fasterrcnn_mobilenet_v3_large_320_fpn(
+    **bare, num_classes=91, box_score_thresh=0.0)), 320)
 torch.manual_seed(22)
-write("ssdlite", spread(detection.ssdlite320_mobilenet_v3_large(
-    weights=None, weights_backbone=None, num_classes=91, score_thresh=0.0)), 320)
+detector("ssdlite", spread(detection.ssdlite320_mobilenet_v3_large(**bare, num_classes=91, score_thresh=0.0)), 320)
+torch.manual_seed(22)
+segmenter("deeplabv3", segmentation.deeplabv3_mobilenet_v3_large(**bare, num_classes=21, aux_loss=False), 256)
+torch.manual_seed(22)
+segmenter("lraspp", segmentation.lraspp_mobilenet_v3_large(**bare, num_classes=21), 256)
