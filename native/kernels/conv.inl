@@ -31,13 +31,16 @@ class ConvRows {
   uint32_t GroupChannels() const { return s.channels / p.groups; }
   // The number of input rows under `rows` output rows.
   uint32_t InputRows(uint32_t rows) const { return (rows - 1) * p.stride_h + (p.kernel_h - 1) * p.dilation_h + 1; }
+  // Whether the rows under each row of the kernel are copied by themselves: a dilated kernel passes most rows over.
+  bool IsApart(uint32_t count) const { return is_padded && p.kernel_h * count < InputRows(count); }
+  uint32_t CopiedRows(uint32_t count) const { return IsApart(count) ? p.kernel_h * count : InputRows(count); }
   // Pixels of an input row with its padding.
   uint32_t PaddedWidth() const { return (s.out_width - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1; }
   // Scratch bytes that Find needs for `count` output rows, or Spread for `count` pixels.
   size_t ScratchBytes(uint32_t count) const {
     if (is_crowded) return static_cast<size_t>(count) * (run + kLanes) * sizeof(E);
     const size_t copied =
-        is_padded ? static_cast<size_t>(InputRows(count)) * PaddedWidth() * GroupChannels() * sizeof(E) : 0;
+        is_padded ? static_cast<size_t>(CopiedRows(count)) * PaddedWidth() * GroupChannels() * sizeof(E) : 0;
     return Align(static_cast<size_t>(count) * taps * sizeof(E*)) + Align(copied);
   }
 
@@ -59,9 +62,10 @@ class ConvRows {
       rows = CopyRows(picture, first, count,
                       reinterpret_cast<E*>(scratch + Align(static_cast<size_t>(count) * taps * sizeof(E*))));
     const uint32_t across = taps / p.kernel_h;  // 1, or kernel_w where the pixels of a kernel row are not adjacent
+    const bool is_apart = IsApart(count);
     for (uint32_t oy = 0; oy < count; ++oy) {
       for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
-        const E* row = rows + (oy * p.stride_h + ky * p.dilation_h) * row_floats;
+        const E* row = rows + (is_apart ? ky * count + oy : oy * p.stride_h + ky * p.dilation_h) * row_floats;
         for (uint32_t kx = 0; kx < across; ++kx) *runs++ = row + static_cast<size_t>(kx) * p.dilation_w * channels;
       }
     }
@@ -77,8 +81,11 @@ class ConvRows {
     const uint32_t left = Least(p.pad_left, width), inside = Least(s.width, width - left),
                    right = width - left - inside;
     const E* const start = to;
-    int64_t iy = static_cast<int64_t>(oy) * p.stride_h - p.pad_top;
-    for (uint32_t r = 0; r < InputRows(count); ++r, ++iy, to += static_cast<size_t>(width) * c) {
+    const int64_t top = static_cast<int64_t>(oy) * p.stride_h - p.pad_top;
+    const bool is_apart = IsApart(count);
+    for (uint32_t r = 0; r < CopiedRows(count); ++r, to += static_cast<size_t>(width) * c) {
+      const int64_t iy =
+          top + (is_apart ? static_cast<int64_t>(r % count) * p.stride_h + int64_t{r / count} * p.dilation_h : r);
       if (iy < 0 || iy >= s.height) {
         std::memset(to, 0, static_cast<size_t>(width) * c * sizeof(E));
         continue;

@@ -1,7 +1,7 @@
 """Writes torchvision's detectors and segmenters with seeded weights as ONNX, and what torch finds on a picture, for detectors.mjs.
 
     python3 -m venv venv && venv/bin/pip install torch==2.4.1 torchvision==0.19.1 onnx numpy==1.26.4
-    venv/bin/python scripts/networks/detectors.py PICTURE.jpg FOLDER
+    venv/bin/python scripts/networks/detectors.py PICTURE.jpg FOLDER [NETWORK...]
 
 The weights are random, so what is found means nothing; what matters is that it is the same. The score threshold of the detectors is
 0, since random scores lie close together.
@@ -20,15 +20,27 @@ folder.mkdir(parents=True, exist_ok=True)
 pixels = torchvision.io.read_image(str(picture))[None]
 
 
+def settled(model, run):
+    """Normalisations that fit the picture, so that random weights give numbers that differ from place to place."""
+    norms = [each for each in model.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+    for each in norms:
+        each.reset_running_stats()
+        each.momentum = None
+        each.train()
+    with torch.no_grad():
+        run()
+    return model.eval()
+
+
 def spread(model):
-    """Random weights with scores that differ: the last layers are scaled."""
+    """The last layers are scaled, so that scores differ, too."""
     with torch.no_grad():
         for name, value in model.named_parameters():
             if name.endswith("cls_score.weight"):
-                value.mul_(200)
+                value.mul_(20)
             elif "classification_head" in name and name.endswith(".1.weight"):
-                value.mul_(8)
-    return model.eval()
+                value.mul_(3)
+    return model
 
 
 def sized(name, side):
@@ -45,6 +57,11 @@ def note(name, manifest, reference):
 
 def detector(name, model, side):
     image = sized(name, side)
+    spread(model).eval()
+    batch = torch.stack([image, image.flip(-1)])
+    normed, _ = model.transform([*batch])
+    head = getattr(model, "head", lambda maps: None)
+    settled(model, lambda: head(list(model.backbone(normed.tensors).values())))
     with torch.no_grad():
         (found,) = model([image])
     torch.onnx.export(model, ([image],), str(folder / f"{name}.onnx"), opset_version=13, input_names=["image"],
@@ -65,6 +82,7 @@ def segmenter(name, model, side):
     # torchvision's mean and deviation, which gapcam takes too.
     mean, std = torch.tensor([123.675, 116.28, 103.53]) / 255, torch.tensor([58.395, 57.12, 57.375]) / 255
     image = (image - mean[:, None, None]) / std[:, None, None]
+    settled(model, lambda: model(torch.cat([image, image.flip(-1)])))
     with torch.no_grad():
         found = model(image)["out"]
     torch.onnx.export(model, (image,), str(folder / f"{name}.onnx"), opset_version=13, input_names=["image"],
@@ -77,12 +95,15 @@ def segmenter(name, model, side):
 
 
 bare = {"weights": None, "weights_backbone": None}
-torch.manual_seed(22)
-detector("fasterrcnn", spread(detection.fasterrcnn_mobilenet_v3_large_320_fpn(
-    **bare, num_classes=91, box_score_thresh=0.0)), 320)
-torch.manual_seed(22)
-detector("ssdlite", spread(detection.ssdlite320_mobilenet_v3_large(**bare, num_classes=91, score_thresh=0.0)), 320)
-torch.manual_seed(22)
-segmenter("deeplabv3", segmentation.deeplabv3_mobilenet_v3_large(**bare, num_classes=21, aux_loss=False), 256)
-torch.manual_seed(22)
-segmenter("lraspp", segmentation.lraspp_mobilenet_v3_large(**bare, num_classes=21), 256)
+networks = {
+    "fasterrcnn": lambda: detector("fasterrcnn", detection.fasterrcnn_mobilenet_v3_large_320_fpn(
+        **bare, num_classes=91, box_score_thresh=0.0), 320),
+    "ssdlite": lambda: detector("ssdlite", detection.ssdlite320_mobilenet_v3_large(
+        **bare, num_classes=91, score_thresh=0.0), 320),
+    "deeplabv3": lambda: segmenter("deeplabv3", segmentation.deeplabv3_mobilenet_v3_large(
+        **bare, num_classes=21, aux_loss=False), 256),
+    "lraspp": lambda: segmenter("lraspp", segmentation.lraspp_mobilenet_v3_large(**bare, num_classes=21), 256),
+}
+for each in sys.argv[3:] or networks:
+    torch.manual_seed(22)
+    networks[each]()

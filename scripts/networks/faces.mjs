@@ -4,13 +4,12 @@
 //   node scripts/networks/faces.mjs package faces.onnx [--check]
 // --check compares the vectors with those of the package's own code on crops of the photographs that come with gapcam.
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { floatConstant, int64Constant, madeNode } from '../../dist/model/graph.js'
+import { floatConstant, int64Constant } from '../../dist/model/graph.js'
 import { manifestMetadata } from '../../dist/model/metadata/schema.js'
 import { serializeModel } from '../../dist/model/onnx/serialize.js'
+import { builder, graphOf, ints, loadPackage, readWeights } from './face-api.mjs'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,45 +18,13 @@ const { values, positionals } = parseArgs({
 const [folder, output] = positionals
 if (!output) throw new Error('usage: node scripts/networks/faces.mjs PACKAGE OUTPUT.onnx [--check]')
 
-const weightsFile = join(folder, 'model/face_recognition_model.bin')
-const manifestFile = join(folder, 'model/face_recognition_model-weights_manifest.json')
-const digests = {
-  [weightsFile]: 'b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589',
-  [manifestFile]: 'cbaffa501b0b9275a12b63357a6843e7e30c054e1c9151e1a5f879b26e32986b',
-}
-for (const [file, wanted] of Object.entries(digests)) {
-  const found = createHash('sha256').update(readFileSync(file)).digest('hex')
-  if (found !== wanted)
-    throw new Error(`${file} has the digest ${found} instead of ${wanted}: it is of another version`)
-}
-
-/** Tensors by name. Those that are quantized are bytes: a float is min + scale × byte, in double precision as the package computes it. */
-function readWeights() {
-  const bytes = readFileSync(weightsFile)
-  const tensors = new Map()
-  let at = 0
-  for (const { name, shape, quantization } of JSON.parse(readFileSync(manifestFile, 'utf8'))[0].weights) {
-    const count = shape.reduce((product, size) => product * size, 1)
-    const length = quantization ? count : count * 4
-    const own = bytes.subarray(at, at + length)
-    const data = quantization
-      ? Float32Array.from(own, (byte) => byte * quantization.scale + quantization.min)
-      : new Float32Array(new Uint8Array(own).buffer)
-    tensors.set(name, { shape, data })
-    at += length
-  }
-  return tensors
-}
-
-const weights = readWeights()
-const nodes = []
-const constants = new Map()
-const ints = (value) => ({ kind: 'ints', value })
-
-function add(op, inputs, output, attributes = {}) {
-  nodes.push(madeNode(op, { inputs, output, attributes }))
-  return output
-}
+const stored = readWeights(folder, 'face_recognition', [
+  'b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589',
+  'cbaffa501b0b9275a12b63357a6843e7e30c054e1c9151e1a5f879b26e32986b',
+])
+const weights = stored.tensors
+const network = builder()
+const { constants, add } = network
 
 /** A convolution with the scale layer behind it; filters are stored as height, width, in, out. */
 function conv(input, name, { stride = 1, pad, relu }) {
@@ -112,7 +79,7 @@ function padded(input, name, pads) {
   return add('Pad', [input, `${name} pads`], name)
 }
 
-function network() {
+function build() {
   let x = conv('input', 'conv32_down', { stride: 2, pad: 0, relu: true })
   x = add('MaxPool', [x], 'pooled', { kernel_shape: ints([3, 3]), strides: ints([2, 2]) })
   for (const i of [1, 2, 3]) x = residual(x, `conv32_${i}`)
@@ -127,17 +94,7 @@ function network() {
   const { shape, data } = weights.get('fc')
   constants.set('fc', floatConstant(shape, data))
   add('MatMul', [x, 'fc'], 'embedding')
-  const value = (name, size) => ({ name, type: 'float32', shape: size })
-  const [inputs, outputs] = [[value('input', [1, 3, 150, 150])], [value('embedding', [1, 128])]]
-  return {
-    opset: 13,
-    name: 'face recognition',
-    inputs,
-    outputs,
-    nodes,
-    constants,
-    values: new Map([...inputs, ...outputs].map((each) => [each.name, each])),
-  }
+  return graphOf('face recognition', network, { input: [1, 3, 150, 150] }, { embedding: [1, 128] })
 }
 
 const manifest = {
@@ -150,7 +107,7 @@ const manifest = {
   // The package takes a Euclidean distance of 0.6 between vectors of about length 1 for the same person.
   embedding: { output: 'embedding', distance: 0.18 },
 }
-const bytes = serializeModel(network(), manifestMetadata(manifest))
+const bytes = serializeModel(build(), manifestMetadata(manifest))
 const digest = createHash('sha256').update(bytes).digest('hex')
 if (digest !== '87e4e3c4ad26972c2c719d789306bf4818cc5b5870f1d567a64249811af8ff3a')
   throw new Error(`the converted network has the digest ${digest}, not the one that was compared with the package`)
@@ -163,19 +120,9 @@ async function check() {
   const { openClassifier } = await import('../../dist/classifier.js')
   const { frameOf } = await import('../../dist/frame.js')
   const { decodeFile } = await import('../../dist/pixels/decode.js')
-  // The bundle is for browsers: in a program that looks like Node it asks for modules that it does not hold.
-  const { versions } = process
-  Object.defineProperty(process, 'versions', { value: {}, configurable: true })
-  const faceapi = await import(pathToFileURL(resolve(folder, 'dist/face-api.esm.js')).href)
-  Object.defineProperty(process, 'versions', { value: versions, configurable: true })
-  const { tf } = faceapi
-  tf.env().setPlatform('program', { isTypedArray: (value) => ArrayBuffer.isView(value), now: () => performance.now() })
-  await tf.setBackend('cpu')
-  await tf.ready()
+  const { faceapi, tf, fill } = await loadPackage(folder)
   const net = new faceapi.FaceRecognitionNet()
-  const buffer = readFileSync(weightsFile)
-  const whole = buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.length)
-  net.loadFromWeightMap(tf.io.decodeWeights(whole, JSON.parse(readFileSync(manifestFile, 'utf8'))[0].weights))
+  fill(net, stored)
   const classifier = await openClassifier({ model: output, engine: 'auto', threads: 2 })
   console.log(JSON.stringify(classifier.engine.describe()))
   for (const name of ['cat', 'bird', 'parrot']) {

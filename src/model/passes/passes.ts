@@ -18,6 +18,7 @@ import { commutePools } from './pool.js'
 import { fuseResiduals } from './residual.js'
 import { joinShuffles, recognizeShuffles } from './shuffle.js'
 import { simplify } from './simplify.js'
+import { dropTaps } from './taps.js'
 import { sinkTransposes } from './transpose.js'
 
 /** `gapcam model passes` prints the names. */
@@ -32,6 +33,7 @@ export const passes: readonly { readonly name: string; readonly run: (graph: Gra
   { name: 'patterns', run: recognizePatterns },
   { name: 'layer-norm', run: recognizeLayerNorms },
   { name: 'pad', run: fusePads },
+  { name: 'taps', run: dropTaps },
   // What runs on bytes leaves the other passes' sight.
   { name: 'integers', run: recognizeIntegers },
   // Fold linear maps into each other.

@@ -7,6 +7,7 @@ import { fusePads } from '../../../src/model/passes/pad.js'
 import { recognizePatterns } from '../../../src/model/passes/patterns.js'
 import { recognizeShuffles } from '../../../src/model/passes/shuffle.js'
 import { simplify } from '../../../src/model/passes/simplify.js'
+import { dropTaps } from '../../../src/model/passes/taps.js'
 import { sinkTransposes } from '../../../src/model/passes/transpose.js'
 import { floats, int64, type NodeSpec, type Weight } from '../../onnx-builder.js'
 import { constant, graphOf, node, ops, weights } from './graphs.js'
@@ -226,6 +227,34 @@ describe('patterns and layer-norm', () => {
     ]
     expect(ops(recognizeLayerNorms(graphOf(norm([1]), numbers)))).toBe('ChannelNormalization')
     expect(ops(recognizeLayerNorms(graphOf(norm([2]), numbers)))).toContain('Div')
+  })
+})
+
+describe('taps', () => {
+  const w = floats(
+    [2, 2, 3, 3],
+    Array.from({ length: 36 }, (_, i) => i),
+  )
+  const conv = (attributes: NonNullable<NodeSpec['attributes']>) =>
+    dropTaps(graphOf([node('Conv', 'input w', 'y', attributes)], { w }))
+
+  it('makes a 1×1 convolution of one whose other taps lie over padding at every place', () => {
+    const graph = conv({ dilations: [6, 6], pads: [6, 6, 6, 6] })
+    const [, weights] = graph.nodes[0]!.inputs
+    expect(constant(graph, weights!)).toEqual([4, 13, 22, 31])
+    expect(graph.nodes[0]!.attributes['pads']).toEqual({ kind: 'ints', value: [0, 0, 0, 0] })
+  })
+
+  it('drops rows and columns by themselves, and keeps the size', () => {
+    const graph = conv({ dilations: [7, 1], pads: [7, 1, 9, 1] })
+    const [, weights] = graph.nodes[0]!.inputs
+    expect(graph.constants.get(weights!)!.shape).toEqual([2, 2, 2, 3])
+    expect(graph.nodes[0]!.attributes['pads']).toEqual({ kind: 'ints', value: [7, 1, 2, 1] })
+  })
+
+  it('keeps a kernel whose taps all reach the picture', () => {
+    const graph = graphOf([node('Conv', 'input w', 'y', { dilations: [5, 5], pads: [5, 5, 5, 5] })], { w })
+    expect(dropTaps(graph)).toBe(graph)
   })
 })
 
