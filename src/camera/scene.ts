@@ -1,6 +1,7 @@
 /**
  * `test://`: a camera with known content. The photographs of models/photos move over a background of changing brightness;
- * each frame carries the label of its photograph in `truth`.
+ * each frame carries the label of its photograph in `truth`. In `test://?scene=clips` they come, go, pass and stay; `truth` is
+ * what they do.
  */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +9,7 @@ import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { loadSharp } from '../pixels/sharp.js'
 import type { Camera, CameraDescription, CameraOptions } from './camera.js'
+import { paintAction, runningScene } from './clip-scene.js'
 
 /** A photograph that moves over the scene. */
 interface Actor {
@@ -33,6 +35,7 @@ class SceneCamera implements Camera {
   readonly #height: number
   readonly #periodMs: number
   readonly #seed: number
+  readonly #hasActions: boolean
   #actors: readonly Actor[] = []
   #seq = 0
   #nextMs = 0
@@ -46,6 +49,10 @@ class SceneCamera implements Camera {
     const query = new URL(uri).searchParams
     this.#periodMs = 1000 / (fps && fps > 0 ? fps : Number(query.get('fps')) || 10)
     this.#seed = Number(query.get('seed')) || 0
+    const scene = query.get('scene')
+    if (scene !== null && scene !== 'clips')
+      throw new GapcamError('CONFIG_INVALID', `camera ${uri}: there is no scene ${scene}, only clips`)
+    this.#hasActions = scene === 'clips'
   }
 
   async open(): Promise<CameraDescription> {
@@ -92,8 +99,34 @@ class SceneCamera implements Camera {
   }
 
   #paint(seq: number): Frame {
-    const actor = this.#actors[Math.floor((seq - 1) / framesEach) % this.#actors.length]!
     const pixels = new Uint8Array(this.#width * this.#height * 3)
+    const shown = this.#hasActions ? this.#paintAction(seq, pixels) : this.#paintPhoto(seq, pixels)
+    return {
+      seq,
+      capturedNs: process.hrtime.bigint(),
+      wallTime: Date.now(),
+      width: this.#width,
+      height: this.#height,
+      format: 'rgb24',
+      stride: this.#width * 3,
+      pixels,
+      ...shown,
+      copyTo: (target) => target.set(pixels),
+      release: () => undefined,
+    }
+  }
+
+  #paintAction(seq: number, pixels: Uint8Array): Pick<Frame, 'truth' | 'file'> {
+    const { photo, play, time } = runningScene(seq - 1, this.#actors.length)
+    const { data, width: side, file } = this.#actors[photo]!
+    const light = { phase: this.#seed, speed: 0.04, bar: 0.08 }
+    const size = { width: this.#width, height: this.#height }
+    paintAction(pixels, size, { photo: { data, side }, play, light, frame: seq, time })
+    return { truth: play.action, file }
+  }
+
+  #paintPhoto(seq: number, pixels: Uint8Array): Pick<Frame, 'truth' | 'file'> {
+    const actor = this.#actors[Math.floor((seq - 1) / framesEach) % this.#actors.length]!
     const time = (seq + this.#seed * 17) / 25
     for (let y = 0; y < this.#height; y++) {
       const level = 110 + 40 * Math.sin(time) + 30 * Math.sin(y / 37 + time)
@@ -107,20 +140,7 @@ class SceneCamera implements Camera {
         ((top + y) * this.#width + left) * 3,
       )
     }
-    return {
-      seq,
-      capturedNs: process.hrtime.bigint(),
-      wallTime: Date.now(),
-      width: this.#width,
-      height: this.#height,
-      format: 'rgb24',
-      stride: this.#width * 3,
-      pixels,
-      truth: actor.label,
-      file: actor.file,
-      copyTo: (target) => target.set(pixels),
-      release: () => undefined,
-    }
+    return { truth: actor.label, file: actor.file }
   }
 
   async close(): Promise<void> {

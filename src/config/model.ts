@@ -22,16 +22,20 @@ export interface ModelOptions
 /** The model that comes with the package. */
 export const shippedModel = fileURLToPath(new URL('../../models/efficientnet-lite0.onnx', import.meta.url))
 
+/** The model that comes with the package for clips. */
+export const shippedClipModel = fileURLToPath(new URL('../../models/clips.onnx', import.meta.url))
+
 /** The bundle that the node's own model may come from; null where the configuration names a file. */
-export function ownBundle({ model }: Pick<Config, 'model'>): string | null {
-  if (model === '') return builtInName
+export function ownBundle({ model, task }: Pick<Config, 'model' | 'task'>): string | null {
+  // No bundle takes the place of the model for clips.
+  if (model === '') return task === 'video' ? null : builtInName
   return id.safeParse(model).success && !existsSync(model) ? model : null
 }
 
 /** The node's own model: a file, or what serves of a bundle. Throws MODEL_NOT_FOUND, and BUNDLE_NOT_KEPT for a damaged store. */
 function ownModel(config: Config): string {
   const name = ownBundle(config)
-  if (name === null) return config.model
+  if (name === null) return config.model === '' ? shippedClipModel : config.model
   const installed = openBundleStore(stateDirectory(config)).serving(name)
   if (installed !== null) return installed
   if (config.model === '') return shippedModel
