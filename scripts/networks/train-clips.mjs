@@ -90,9 +90,15 @@ function graphWith(head) {
   const waves = op('Conv', [half, add('waves', [2 * pairs, 1, times, kernel, kernel], weights)], 'moving', {
     pads: ints([0, 3, 3, 0, 3, 3]),
   })
-  const sums = Array.from({ length: pairs * 2 * pairs }, (_, i) => (Math.floor((i % (2 * pairs)) / 2) === Math.floor(i / (2 * pairs)) ? 1 : 0))
+  const sums = Array.from({ length: pairs * 2 * pairs }, (_, i) =>
+    Math.floor((i % (2 * pairs)) / 2) === Math.floor(i / (2 * pairs)) ? 1 : 0,
+  )
   const squares = op('Mul', [waves, waves], 'squares')
-  const energy = op('Conv', [squares, add('sums', [pairs, 2 * pairs, 1, 1, 1], sums), add('least', [pairs], Array(pairs).fill(1e-4))], 'energy')
+  const energy = op(
+    'Conv',
+    [squares, add('sums', [pairs, 2 * pairs, 1, 1, 1], sums), add('least', [pairs], Array(pairs).fill(1e-4))],
+    'energy',
+  )
   const size = op('Sqrt', [energy], 'size')
   // Parts of time and place, and the mean over all of both.
   const parts = op('AveragePool', [size], 'parts', { kernel_shape: ints([4, 8, 8]), strides: ints([4, 8, 8]) })
@@ -100,11 +106,26 @@ function graphWith(head) {
   const length = pairs * 3 * 4 * 4
   constants.set('row', int64Constant([2], [1, length]))
   constants.set('short', int64Constant([2], [1, pairs]))
-  const row = op('Concat', [op('Reshape', [parts, 'row'], 'parts row'), op('Reshape', [mean, 'short'], 'mean row')], 'row of all', { axis: { kind: 'int', value: 1 } })
-  const features = op('LpNormalization', [row], 'features', { axis: { kind: 'int', value: 1 }, p: { kind: 'int', value: 2 } })
+  const row = op(
+    'Concat',
+    [op('Reshape', [parts, 'row'], 'parts row'), op('Reshape', [mean, 'short'], 'mean row')],
+    'row of all',
+    { axis: { kind: 'int', value: 1 } },
+  )
+  const features = op('LpNormalization', [row], 'features', {
+    axis: { kind: 'int', value: 1 },
+    p: { kind: 'int', value: 2 },
+  })
   const count = length + pairs
-  if (head) op('Gemm', [features, add('head', [count, actions.length], head.weights), add('bias', [actions.length], head.bias)], 'scores')
-  const output = head ? { name: 'scores', type: 'float32', shape: [1, actions.length] } : { name: 'features', type: 'float32', shape: [1, count] }
+  if (head)
+    op(
+      'Gemm',
+      [features, add('head', [count, actions.length], head.weights), add('bias', [actions.length], head.bias)],
+      'scores',
+    )
+  const output = head
+    ? { name: 'scores', type: 'float32', shape: [1, actions.length] }
+    : { name: 'features', type: 'float32', shape: [1, count] }
   return {
     opset: 17,
     name: 'clips',
@@ -132,7 +153,10 @@ const sharp = await loadSharp()
 async function photosOf(files) {
   return Promise.all(
     files.map(async (file) => {
-      const photo = sharp(join(root, 'models/photos', file)).resize(120, 120, { fit: 'cover' }).removeAlpha().raw()
+      const photo = sharp(join(root, 'models/photos', file))
+        .resize(120, 120, { fit: 'cover' })
+        .removeAlpha()
+        .raw()
       return { data: await photo.toBuffer(), side: 120 }
     }),
   )
@@ -157,7 +181,8 @@ function* clipOf(action, photo) {
   for (let i = 0; i < frames; i++) {
     const pixels = new Uint8Array(size.width * size.height * 3)
     paintAction(pixels, size, { photo, play, light, frame: start + i, time: (start + i + 1) / length })
-    for (let at = 0; at < pixels.length; at++) pixels[at] = Math.min(255, Math.max(0, pixels[at] + noise * (uniform() - uniform())))
+    for (let at = 0; at < pixels.length; at++)
+      pixels[at] = Math.min(255, Math.max(0, pixels[at] + noise * (uniform() - uniform())))
     yield pixels
   }
 }
@@ -212,15 +237,20 @@ async function learn() {
   const weights = new Float64Array(count * actions.length)
   rows.forEach(({ features }, i) => {
     for (let k = 0; k < count; k++)
-      for (let a = 0; a < actions.length; a++) weights[k * actions.length + a] += features[k] * fit.alpha[i * actions.length + a]
+      for (let a = 0; a < actions.length; a++)
+        weights[k * actions.length + a] += features[k] * fit.alpha[i * actions.length + a]
   })
   // Scores that are as sure as they are right on photographs that were left out.
   const lossAt = (sharpness) =>
     rows.reduce((sum, { label }, i) => {
-      const row = Array.from(fit.leftOut.subarray(i * actions.length, (i + 1) * actions.length), (value) => Math.exp(sharpness * value))
+      const row = Array.from(fit.leftOut.subarray(i * actions.length, (i + 1) * actions.length), (value) =>
+        Math.exp(sharpness * value),
+      )
       return sum - Math.log(row[label] / row.reduce((a, b) => a + b, 0))
     }, 0)
-  const sharpness = Array.from({ length: 40 }, (_, i) => i + 1).reduce((best, each) => (lossAt(each) < lossAt(best) ? each : best))
+  const sharpness = Array.from({ length: 40 }, (_, i) => i + 1).reduce((best, each) =>
+    lossAt(each) < lossAt(best) ? each : best,
+  )
   const head = { weights: weights.map((w) => w * sharpness), bias: Array.from(fit.intercept, (b) => b * sharpness) }
   writeFileSync(model, serializeModel(graphWith(head)))
   writeFileSync(model.replace('.onnx', '.yaml'), manifest)

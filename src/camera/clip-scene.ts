@@ -35,7 +35,10 @@ export interface Light {
 }
 
 /** Where the photograph is at a share of the action's time: centre and side as shares. */
-export function placeAt({ action, x, y, near, far, side }: Play, time: number): readonly [x: number, y: number, side: number] {
+export function placeAt(
+  { action, x, y, near, far, side }: Play,
+  time: number,
+): readonly [x: number, y: number, side: number] {
   switch (action) {
     case 'comes':
       return [x, y, far + (near - far) * time]
@@ -54,7 +57,13 @@ export function placeAt({ action, x, y, near, far, side }: Play, time: number): 
 export function paintAction(
   pixels: Uint8Array,
   size: { readonly width: number; readonly height: number },
-  scene: { readonly photo: Photo; readonly play: Play; readonly light: Light; readonly frame: number; readonly time: number },
+  scene: {
+    readonly photo: Photo
+    readonly play: Play
+    readonly light: Light
+    readonly frame: number
+    readonly time: number
+  },
 ): void {
   const { photo, play, light, frame, time } = scene
   const { width, height } = size

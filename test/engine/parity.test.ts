@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { loadAddon } from '../../src/addon.js'
 import { openModel, type Model } from '../../src/index.js'
 import type { OpenModelOptions } from '../../src/library/model.js'
+import { clipNetworks } from '../networks-clips.js'
 import { modernNetworks } from '../networks-modern.js'
 import { networks } from '../networks.js'
 import { writeModel } from '../onnx-builder.js'
@@ -15,9 +16,12 @@ import { projectRoot, sharedFolder } from '../shared.js'
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-parity-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const small = Object.entries({ ...networks, ...modernNetworks }).map(([name, build]) =>
-  writeModel(join(folder, `${name}.onnx`), build()),
-)
+const small = [
+  ...Object.entries({ ...networks, ...modernNetworks, ...clipNetworks }).map(([name, build]) =>
+    writeModel(join(folder, `${name}.onnx`), build()),
+  ),
+  join(projectRoot, 'models/clips.onnx'),
+]
 const shared = sharedFolder()
 const zoo =
   shared === null

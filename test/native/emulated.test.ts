@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openModel } from '../../src/index.js'
 import { buildArm64Addon } from '../arm64-addon.js'
 import { networks } from '../networks.js'
+import { clipNetworks } from '../networks-clips.js'
 import { writeModel } from '../onnx-builder.js'
 import { cleanEnvironment, cli, endAll, jsonLines, launch } from '../process.js'
 import { Random } from '../random.js'
@@ -27,18 +28,22 @@ const westmere = ['qemu-x86_64', '-cpu', 'Westmere', process.execPath]
 const environment = { ...cleanEnvironment(), NODE_PATH: tools }
 const shared = sharedFolder()
 const photo = join(projectRoot, 'models/photos/bird.jpg')
-const small: Case[] = Object.entries(networks).map(([name, build], i) => ({
+const small: Case[] = Object.entries({ ...networks, ...clipNetworks }).map(([name, build], i) => ({
   path: writeModel(join(folder, `${name}.onnx`), build()),
   seed: i + 1,
 }))
 const shipped: Case[] = [
   [32, 32],
   [48, 40],
-].map(([height, width]) => ({
-  path: join(projectRoot, 'models/convnet-gap.onnx'),
-  inputSize: { height: height!, width: width! },
-  seed: 3,
-}))
+]
+  .map(
+    ([height, width]): Case => ({
+      path: join(projectRoot, 'models/convnet-gap.onnx'),
+      inputSize: { height: height!, width: width! },
+      seed: 3,
+    }),
+  )
+  .concat([{ path: join(projectRoot, 'models/clips.onnx'), seed: 4 }])
 
 async function run(program: readonly string[], args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
   const [command, ...first] = program

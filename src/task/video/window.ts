@@ -16,7 +16,8 @@ export class ClipWindow {
   readonly #times: Float64Array
   #count = 0
   #newest = -1
-  #dueMs = -Infinity
+  /** When the next frame is due: the only element, so that a new time needs no new memory. */
+  readonly #due = Float64Array.of(-Infinity)
   /** Places of the clip that have a frame, from the newest on. */
   #filled = 0
 
@@ -29,7 +30,7 @@ export class ClipWindow {
 
   /** Whether a frame of this time is taken; the others come too early. A clock that went back starts anew. */
   isDue(ms: number): boolean {
-    return ms >= this.#dueMs - this.everyMs / 4 || ms < this.#lastMs() - this.everyMs
+    return ms >= this.#due[0]! - this.everyMs / 4 || ms < this.#lastMs() - this.everyMs
   }
 
   /** The slot that the next frame takes: that of the oldest. */
@@ -44,7 +45,7 @@ export class ClipWindow {
     this.#times[slot] = ms
     this.#newest = slot
     this.#count = Math.min(this.frames, this.#count + 1)
-    this.#dueMs = this.#count === 1 ? ms + this.everyMs : Math.max(this.#dueMs + this.everyMs, ms + this.everyMs / 2)
+    this.#due[0] = this.#count === 1 ? ms + this.everyMs : Math.max(this.#due[0]! + this.everyMs, ms + this.everyMs / 2)
     this.#choose(ms)
   }
 
@@ -52,7 +53,7 @@ export class ClipWindow {
   clear(): void {
     this.#count = 0
     this.#filled = 0
-    this.#dueMs = -Infinity
+    this.#due[0] = -Infinity
   }
 
   get isWhole(): boolean {
