@@ -29,8 +29,12 @@ function network(): ModelSpec {
   }
 }
 
-async function open(path: string, choice: 'auto' | 'onnxruntime'): Promise<Engine> {
-  const engine = await openEngine(path, choice, { hasOpenOutputs: true, threads: 1 })
+async function open(
+  path: string,
+  choice: 'auto' | 'onnxruntime',
+  extraOutputs: readonly string[] = [],
+): Promise<Engine> {
+  const engine = await openEngine(path, choice, { hasOpenOutputs: true, threads: 1, extraOutputs })
   onTestFinished(() => engine.close())
   return engine
 }
@@ -68,6 +72,30 @@ it('computes the covered part natively and the rest on onnxruntime', async () =>
     lengths.add(own['high']!.length)
   }
   expect(lengths.size).toBeGreaterThan(3)
+})
+
+it('gives inner values of both parts by name, such as the proposals of a detector', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gapcam-split-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const { nodes, outputs, ...rest } = network()
+  // What was an output is read by another node: an inner value whose size only a run tells.
+  const counted = { op: 'Shape', inputs: ['high'], outputs: ['size'] }
+  const { high: _, ...others } = outputs
+  const spec = { ...rest, nodes: [...nodes, counted], outputs: { ...others, size: [2] }, integers: ['place', 'size'] }
+  const path = writeModel(join(folder, 'model.onnx'), spec)
+  const inner = ['high', 'scores', 'map']
+  const [split, whole] = [await open(path, 'auto', inner), await open(path, 'onnxruntime', inner)]
+  expect(split.describe().parts).toHaveLength(2)
+  const random = new Random(9)
+  for (let i = 0; i < 3; i++) {
+    const picture = Float32Array.from({ length: 192 }, () => random.next())
+    const [own, theirs] = [await outputsOf(split, picture), await outputsOf(whole, picture)]
+    expect(Object.keys(theirs)).toEqual(expect.arrayContaining(inner))
+    for (const name of [...inner, 'size']) {
+      expect(own[name]).toHaveLength(theirs[name]!.length)
+      theirs[name]!.forEach((value, k) => expect(own[name]![k]).toBeCloseTo(value, 4))
+    }
+  }
 })
 
 it('leaves a model to onnxruntime whose greater part is not covered', async () => {

@@ -65,40 +65,44 @@ const layer = (name: string, last: number, bias: Float32Array): readonly TensorS
 const anchors = Float32Array.from({ length: places * 4 }, (_, i) =>
   i % 4 < 2 ? 0.25 + 0.25 * (Math.floor(i / 12) % 3) : 0.3,
 )
-const bytes = tfliteModel({
-  tensors: [
-    { name: 'picture', shape: [1, 8, 8, 3] },
-    ...layer('boxes', 4, uniform(places * 4, -2, 2)),
-    ...layer('scores', 4, uniform(places * 4, 0, 1)),
-    { name: 'anchors', shape: [places, 4], data: anchors },
-    { name: 'TFLite_Detection_PostProcess', shape: [1, 5, 4] },
-    { name: 'TFLite_Detection_PostProcess:1', shape: [1, 5] },
-    { name: 'TFLite_Detection_PostProcess:2', shape: [1, 5] },
-    { name: 'TFLite_Detection_PostProcess:3', shape: [1] },
-  ],
-  operators: [
-    { op: 'FULLY_CONNECTED', inputs: [0, 1, 2], outputs: [3], options: {} },
-    { op: 'RESHAPE', inputs: [3, 5], outputs: [4], options: {} },
-    { op: 'FULLY_CONNECTED', inputs: [0, 6, 7], outputs: [8], options: {} },
-    { op: 'RESHAPE', inputs: [8, 10], outputs: [9], options: {} },
-    {
-      op: 'TFLite_Detection_PostProcess',
-      inputs: [4, 9, 11],
-      outputs: [12, 13, 14, 15],
-      customOptions: new Uint8Array(options),
-    },
-  ],
-  inputs: [0],
-  outputs: [12, 13, 14, 15],
-})
+const [boxNumbers, scoreNumbers] = [uniform(places * 4, -2, 2), uniform(places * 4, 0, 1)]
+/** A file in which the boxes have this name. */
+const fileOf = (boxesName: string): Uint8Array =>
+  tfliteModel({
+    tensors: [
+      { name: 'picture', shape: [1, 8, 8, 3] },
+      ...layer('boxes', 4, boxNumbers).map((each) => (each.name === 'boxes' ? { ...each, name: boxesName } : each)),
+      ...layer('scores', 4, scoreNumbers),
+      { name: 'anchors', shape: [places, 4], data: anchors },
+      { name: 'TFLite_Detection_PostProcess', shape: [1, 5, 4] },
+      { name: 'TFLite_Detection_PostProcess:1', shape: [1, 5] },
+      { name: 'TFLite_Detection_PostProcess:2', shape: [1, 5] },
+      { name: 'TFLite_Detection_PostProcess:3', shape: [1] },
+    ],
+    operators: [
+      { op: 'FULLY_CONNECTED', inputs: [0, 1, 2], outputs: [3], options: {} },
+      { op: 'RESHAPE', inputs: [3, 5], outputs: [4], options: {} },
+      { op: 'FULLY_CONNECTED', inputs: [0, 6, 7], outputs: [8], options: {} },
+      { op: 'RESHAPE', inputs: [8, 10], outputs: [9], options: {} },
+      {
+        op: 'TFLite_Detection_PostProcess',
+        inputs: [4, 9, 11],
+        outputs: [12, 13, 14, 15],
+        customOptions: new Uint8Array(options),
+      },
+    ],
+    inputs: [0],
+    outputs: [12, 13, 14, 15],
+  })
+const bytes = fileOf('boxes')
 
 /** The file in a folder of its own, with these labels beside it. */
-function fileWith(labels: readonly string[], manifest?: string): string {
+function fileWith(labels: readonly string[], manifest?: string, content = bytes): string {
   const folder = mkdtempSync(join(tmpdir(), 'gapcam-detect-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'labelmap.txt'), labels.join('\n'))
   if (manifest !== undefined) writeFileSync(join(folder, 'model.yaml'), manifest)
-  writeFileSync(join(folder, 'model.tflite'), bytes)
+  writeFileSync(join(folder, 'model.tflite'), content)
   return join(folder, 'model.tflite')
 }
 
@@ -130,6 +134,20 @@ it('gives the boxes that LiteRT gives, in its order, with the labels of a label 
     ;[x, y, width, height, score].forEach((value, k) => expect(Math.abs(value - right5[k]!)).toBeLessThan(1e-3))
   })
 })
+
+it.each(['boxes row', 'scores', 'picture'])(
+  'reads a file whose boxes are named like another tensor, %s',
+  async (name) => {
+    const found = []
+    for (const content of [bytes, fileOf(name)]) {
+      const classifier = await openClassifier({ model: fileWith(['a', 'b', 'c'], undefined, content) })
+      onTestFinished(() => classifier.close())
+      found.push(boxesOf((await predictionOf(classifier, 64, 64)).found))
+    }
+    expect(found[0]!.length).toBeGreaterThan(0)
+    expect(found[1]).toEqual(found[0])
+  },
+)
 
 it('lets a manifest change one field and keep the others', async () => {
   const classifier = await openClassifier({ model: fileWith(['a', 'b', 'c'], 'detect: { most: 1 }\n') })

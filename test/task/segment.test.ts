@@ -86,3 +86,34 @@ it('has no answer where a score is not a number', async () => {
   const classifier = await openDetector({ outputs: { out: { shape: [1, 3, side, side], values } }, manifest: labels })
   await expect(predictionOf(classifier)).rejects.toThrow('nan')
 })
+
+it('a map of another size than the input is spread over it, and one of other proportions is named in the manifest', async () => {
+  const out = { shape: [1, 3, side, side / 2], values: planes.filter((_, i) => i % 2 === 0) }
+  await expect(
+    openClassifier({ model: detectorFile({ outputs: { out }, manifest: `${labels}task: segment\n` }) }),
+  ).rejects.toThrow(
+    /it cannot be told how to segment with it \(by the manifest\): its outputs are out \[1, 3, 16, 8\]; write segment:/,
+  )
+  const classifier = await openDetector({
+    outputs: { out },
+    manifest: `${labels}segment: { output: out, format: nchw }\n`,
+  })
+  expect(foundFields((await predictionOf(classifier)).found!)).toEqual({ task: 'segment', shares })
+  expect(classifier.mask!()).toMatchObject({ width: 8, height: 16 })
+})
+
+it.each<[string, string, RegExp]>([
+  [
+    'a number of classes that its output does not hold',
+    'classCount: 5',
+    /has 768 numbers, not those of 5 classes a place/,
+  ],
+  ['an output that is not there', 'output: mask, classCount: 3', /it has no output mask/],
+])('refuses %s', async (_, field, sentence) => {
+  const fields = ['format: nchw', field, ...(field.startsWith('output') ? [] : ['output: out'])].join(', ')
+  const given = {
+    outputs: { out: { shape: [1, 3, side, side], values: planes } },
+    manifest: `segment: { ${fields} }\n`,
+  }
+  await expect(openClassifier({ model: detectorFile(given) })).rejects.toThrow(sentence)
+})

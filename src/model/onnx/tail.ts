@@ -34,7 +34,7 @@ export interface FileNode {
 export interface Tail {
   /** Values that the copy is given, with their sizes. */
   readonly inputs: readonly TensorInfo[]
-  /** Outputs of the file. */
+  /** Outputs of the copy: those of the file, or inner values. */
   readonly outputs: readonly string[]
   /** Names that the nodes of the copy make. */
   readonly made: ReadonlySet<string>
@@ -112,6 +112,10 @@ function tailGraph(bytes: Uint8Array, { graph }: LoadedModel, { inputs, outputs,
   const more = new PbfWriter()
   for (const { name, type, shape } of inputs)
     more.writeBytesField(graphInput, valueInfo(name, dataTypes.indexOf(type), shape))
+  // An inner value that is asked for; onnxruntime infers its type.
+  const own = new Set(graph.outputs.map(({ name }) => name))
+  for (const name of outputs.filter((each) => !own.has(each)))
+    more.writeBytesField(graphOutput, valueInfo(name, null, null))
   for (const [name, constant] of constants) more.writeBytesField(graphInitializer, tensorProto(name, constant))
   return Buffer.concat([kept, more.finish()])
 }

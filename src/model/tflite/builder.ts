@@ -16,6 +16,7 @@ import {
   type Value,
 } from '../graph.js'
 import type { Quantization, TfliteModel, TfliteTensor } from './model.js'
+import { uniqueNames } from './names.js'
 
 export const opset = 17
 
@@ -35,12 +36,7 @@ export class GraphBuilder {
 
   constructor(model: TfliteModel) {
     this.#model = model
-    const seen = new Set<string>()
-    this.#names = model.tensors.map(({ name, index }) => {
-      const unique = seen.has(name) ? `${name}_${index}` : name
-      seen.add(unique)
-      return unique
-    })
+    this.#names = uniqueNames(model.tensors)
   }
 
   tensor(index: number): TfliteTensor {

@@ -8,6 +8,7 @@ import { elementCount } from '../../tensor.js'
 import { numbersOf } from '../graph.js'
 import type { DetectOverrides } from '../metadata/detect.js'
 import { numbersOfFlexbuffer } from './flexbuffer.js'
+import { uniqueNames } from './names.js'
 import type { TfliteModel, TfliteOperator, TfliteTensor } from './model.js'
 
 const postProcessing = 'CUSTOM TFLite_Detection_PostProcess'
@@ -33,6 +34,7 @@ export function withoutPostProcessing(model: TfliteModel): {
 
 function detectOf({ inputs, customOptions }: TfliteOperator, tensors: readonly TfliteTensor[]): DetectOverrides {
   const [boxes, scores, anchors] = inputs.map((index) => tensors[index])
+  const names = uniqueNames(tensors)
   if (!boxes || !scores || !anchors?.data || elementCount(anchors.shape) % 4 !== 0)
     throw new GapcamError('MODEL_INVALID', 'its TFLite_Detection_PostProcess lacks boxes, scores or anchors')
   const options = numbersOfFlexbuffer(customOptions)
@@ -42,8 +44,8 @@ function detectOf({ inputs, customOptions }: TfliteOperator, tensors: readonly T
   const isRegular = option('use_regular_nms', 0) === 1
   return {
     format: 'ssd',
-    boxes: boxes.name,
-    scores: scores.name,
+    boxes: names[boxes.index]!,
+    scores: names[scores.index]!,
     coordinates: 'centre-yx',
     unit: 'shares',
     activation: 'none',
