@@ -145,6 +145,20 @@ export class Review {
     return name
   }
 
+  /** Every picture that has a label as LABEL/NAME.jpg; null where they are larger than `mostBytes` together. */
+  async files(mostBytes: number): Promise<readonly { readonly name: string; readonly bytes: Buffer }[] | null> {
+    const files: { name: string; bytes: Buffer }[] = []
+    let left = mostBytes
+    for (const { name, label } of await this.list()) {
+      const bytes = label === null ? null : await this.picture(name)
+      if (!bytes) continue
+      left -= bytes.length
+      if (left < 0) return null
+      files.push({ name: `${label}/${name}.jpg`, bytes })
+    }
+    return files
+  }
+
   /** Copies every picture that has a label to FOLDER/LABEL/NAME.jpg. Rejects with OUTPUT_NOT_WRITTEN. */
   async export(folder: string): Promise<Moved> {
     const labelled = (await this.list()).filter(({ label }) => label !== null)

@@ -52,6 +52,9 @@ const ofGroup = z.object({ group: z.string().regex(/^[0-9a-f]{16}$/) })
 const counted = z.object({ pictures: z.int().describe('pictures that it was done to') })
 const names = z.array(name).min(1).max(400)
 
+/** An archive is made in memory. */
+const mostZipBytes = 64 << 20
+
 /** Looking at pictures stops after this time, so that the answer comes; the next request goes on. */
 const lookMs = 8000
 
@@ -103,6 +106,23 @@ function readRoutes({ review }: Reviewing): Route[] {
         const labelled = (await review.list()).filter((kept) => kept.label !== null)
         const wanted = labelled.filter((kept) => query.label === undefined || kept.label === query.label)
         return wanted.reverse().map(pictureOf)
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/review/labelled.zip',
+      summary: 'The pictures that have a label, in a folder for each; gapcam eval and trainers read it',
+      reply: { media: 'application/zip', description: 'ZIP' },
+      async handle(): Promise<Binary> {
+        const files = await review.files(mostZipBytes)
+        if (!files)
+          throw new ApiError(
+            409,
+            'USAGE',
+            'the labelled pictures are too many for one file; gapcam review export FOLDER writes them',
+          )
+        const { zipOf } = await import('../teach/zip.js')
+        return { media: 'application/zip', bytes: zipOf(files), fileName: 'labelled.zip' }
       },
     }),
     route({

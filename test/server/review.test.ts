@@ -38,6 +38,11 @@ it('collects only when it is switched on, labels a group by one click, and forge
   expect(await (await page.write('POST', `/api/review/groups/${group!.id}/label`, { label: 'bird' })).json()).toEqual({
     pictures: members.length,
   })
+  const archive = await page.get('/api/review/labelled.zip')
+  expect(archive.headers.get('content-type')).toBe('application/zip')
+  const bytes = Buffer.from(await archive.arrayBuffer())
+  expect(bytes.toString('latin1', 0, 4)).toBe('PK\x03\x04')
+  expect(bytes.includes(`bird/${members[0]!.name}.jpg`)).toBe(true)
   const changed = await page.write('POST', `/api/review/groups/${'0'.repeat(16)}/label`, { label: 'bird' })
   expect(changed.status).toBe(409)
   expect((await page.write('POST', '/api/review/label', { pictures: ['../x'], label: 'a' })).status).toBe(400)

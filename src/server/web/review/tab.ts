@@ -3,6 +3,7 @@ import type { LiveState } from '../../messages.js'
 import { getJson, RequestError, send } from '../api.js'
 import { askSure } from '../dialogs.js'
 import { el, panel, setText } from '../dom.js'
+import { saveFile } from '../thumbnail.js'
 import { createGroup } from './group.js'
 import type { ReviewGroup, ReviewState } from './messages.js'
 import { createHandOver, type HandOver } from './teaching.js'
@@ -22,6 +23,7 @@ export class ReviewTab {
   readonly #switch = el('button', { type: 'button', class: 'primary' }, text.on)
   readonly #again = el('button', { type: 'button' }, text.again)
   readonly #back = el('button', { type: 'button', disabled: true }, text.back)
+  readonly #export = el('button', { type: 'button', class: 'quiet', disabled: true }, text.exportPictures)
   readonly #told = el('p', { class: 'note', role: 'status' })
   readonly #groups = el('div', { class: 'review-groups' })
   readonly #handOver: HandOver
@@ -35,7 +37,7 @@ export class ReviewTab {
 
   constructor(events: ReviewTabEvents) {
     this.#events = events
-    const buttons = el('div', { class: 'zone-tools' }, this.#switch, this.#again, this.#back)
+    const buttons = el('div', { class: 'zone-tools' }, this.#switch, this.#again, this.#back, this.#export)
     const head = panel(
       text.title,
       '',
@@ -49,6 +51,10 @@ export class ReviewTab {
     this.element = el('div', { class: 'review' }, head, this.#groups, this.#handOver.element)
     this.#switch.addEventListener('click', () => void this.#toggle().catch(events.onFault))
     this.#again.addEventListener('click', () => void this.#load())
+    this.#export.addEventListener(
+      'click',
+      () => void saveFile('/api/review/labelled.zip', 'labelled.zip').catch(events.onFault),
+    )
     this.#back.addEventListener('click', () => void this.#takeBack().catch(events.onFault))
   }
 
@@ -87,6 +93,7 @@ export class ReviewTab {
       this.#counts,
       `${text.counts(pictures, labelled, bytes, maxBytes)}${left > 0 ? `; ${text.left(left)}` : ''}`,
     )
+    this.#export.disabled = labelled === 0
     setText(this.#fault, fault ?? '')
     this.#fault.toggleAttribute('hidden', fault === null)
   }

@@ -10,6 +10,7 @@ export const reviewText = {
     `${pictures} ${pictures === 1 ? 'picture' : 'pictures'}, ${labelled} with a label, ${megabytes(bytes)} of ${megabytes(maxBytes)}`,
   left: (n: number) => `${n} more exceeded the limits`,
   again: 'Look again',
+  exportPictures: 'Save the labelled pictures (ZIP)',
   looking: 'Looking at the pictures…',
   waiting: (n: number) => `${n} pictures were not looked at yet`,
   empty: 'No picture waits for a label.',
