@@ -39,6 +39,9 @@ export const recogniseSegmenter: Recogniser = (graph, { manifest, labels }) => {
       reason:
         'it cannot be told which output holds the classes of all places; write segment: { output: NAME, format: nchw } in its manifest',
     }
+  const made = (name: string): boolean =>
+    graph.outputs.some((each) => each.name === name) || graph.nodes.some(({ outputs }) => outputs.includes(name))
+  if (!made(layout.output)) return { reason: `it has no output ${layout.output}, which its manifest names` }
   if (layout.classCount === undefined)
     return {
       reason:
