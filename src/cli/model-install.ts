@@ -1,4 +1,4 @@
-/** `gapcam model install|list|confirm|rollback|remove|shadow`: bundles on this board. A node that runs follows within seconds. */
+/** `gapcam model install|list|wait|confirm|rollback|remove|shadow`: bundles on this board. A node that runs follows within seconds. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -11,6 +11,7 @@ import { GapcamError } from '../errors.js'
 import type { ShadowReport } from '../run/shadow.js'
 import { storeOf, trustOf } from './bundle-store.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
+import { waitOnProbation } from './model-wait.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 
 const shared = ['node', 'json', 'logLevel'] as const
@@ -31,8 +32,17 @@ export function addModelInstall(model: Command): void {
       .command(name)
       .description(description)
       .argument('[name]', 'name of the bundle; default the only one that is installed')
+      .option('--digest <digest>', 'only this bundle: nothing is done where another one serves')
     addFlags(command, shared).action((given: string | undefined, values: FlagValues) => apply(given, values, make))
   }
+  const wait = model
+    .command('wait')
+    .description('wait while a bundle serves on probation; fails when it does not serve well, for updaters')
+    .argument('[name]', 'name of the bundle; default the only one that is installed')
+    .option('--digest <digest>', 'the bundle to wait for; default the one that serves')
+    .option('--seconds <seconds>', 'how long it is to serve', '300')
+    .option('--start-within <seconds>', 'how long a node has to start with it', '60')
+  addFlags(wait, shared).action(waitFor)
   change('confirm', 'let a candidate serve, or end the probation of the bundle that serves', confirmed)
   change('rollback', 'go back to the bundle before', (entry, name) =>
     rolledBack(entry, name, name === builtInName, null),
@@ -70,12 +80,39 @@ async function showShadow(values: FlagValues): Promise<void> {
   ])
 }
 
+async function waitFor(given: string | undefined, values: FlagValues): Promise<void> {
+  const { config } = configFrom(values)
+  const store = storeOf(config)
+  const name = nameAmong(given, store)
+  const [seconds, startSeconds] = [secondsOf(values, 'seconds'), secondsOf(values, 'startWithin')]
+  const digest = (values['digest'] as string | undefined) ?? store.entries()[name]?.serving?.digest ?? ''
+  await waitOnProbation({ name, digest, seconds, startSeconds, entry: () => store.entries()[name] })
+  if (wantsJson(config.json)) return writeJson({ name, digest, served: true })
+  process.stdout.write(`${name} ${digest.slice(0, 12)} serves well\n`)
+}
+
+function secondsOf(values: FlagValues, key: 'seconds' | 'startWithin'): number {
+  const seconds = Number(values[key])
+  if (seconds >= 0 && seconds <= 86_400) return seconds
+  const flag = key === 'seconds' ? '--seconds' : '--start-within'
+  throw new GapcamError('USAGE', `${flag} must be from 0 to 86400 and is ${String(values[key])}`)
+}
+
 /** What a command makes of an entry. */
 type Change = (entry: Entry, name: string) => Entry | null
 
 async function installFile(bundle: string, values: FlagValues): Promise<void> {
   const { config } = configFrom(values)
-  const { model: _model, labels: _labels, inputSize: _size, resize: _resize, ...engine } = modelOptions(config)
+  const {
+    model: _model,
+    labels: _labels,
+    inputSize: _size,
+    resize: _resize,
+    ...engine
+  } = modelOptions({
+    ...config,
+    model: '', // It may name the bundle that is to be installed.
+  })
   const { manifest, digest, entry, verdict, rehearsal } = await installBundle(bundle, {
     store: storeOf(config),
     trust: trustOf(config),
@@ -119,7 +156,8 @@ async function apply(given: string | undefined, values: FlagValues, change: Chan
   const store = storeOf(config)
   const { name, entry } = await store.alone(async () => {
     const found = nameAmong(given, store)
-    const next = change(store.entries()[found]!, found)
+    const before = store.entries()[found]!
+    const next = changed(before, found, change, values['digest'] as string | undefined)
     await store.replace(found, next)
     return { name: found, entry: next }
   })
@@ -127,6 +165,16 @@ async function apply(given: string | undefined, values: FlagValues, change: Chan
   const now =
     entry === null ? 'is removed' : `${entry.serving?.version ?? 'that comes with gapcam'}: ${phaseSentence(entry)}`
   process.stdout.write(`${name} ${now}\n`)
+}
+
+/** With a digest an updater can ask twice: what is done already is no fault, and only that bundle is changed. */
+function changed(before: Entry, name: string, change: Change, digest: string | undefined): Entry | null {
+  if (digest === undefined) return change(before, name)
+  const meant = before.phase === 'shadow' ? before.other : before.serving
+  if (change !== confirmed) return meant?.digest === digest ? change(before, name) : before
+  if (meant?.digest !== digest)
+    throw new GapcamError('BUNDLE_STATE', `${name} ${digest.slice(0, 12)} does not serve any more`)
+  return before.phase === 'settled' ? before : change(before, name)
 }
 
 function nameAmong(given: string | undefined, store: BundleStore): string {
