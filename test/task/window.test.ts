@@ -10,9 +10,10 @@ function shown(times: Iterable<number>, window = new ClipWindow(frames, everyMs)
   const slots: number[] = []
   const clips: (number[] | string)[] = []
   for (const ms of times) {
-    if (!window.isDue(ms)) continue
+    const ns = BigInt(Math.round(ms * 1e6))
+    if (!window.isDue(ns)) continue
     slots[window.next] = ms
-    window.add(ms)
+    window.add(ns)
     clips.push(window.shortage() ?? Array.from(window.order, (slot) => slots[slot]!))
   }
   return clips

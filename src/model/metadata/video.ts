@@ -96,8 +96,7 @@ function pooled(
     return { reason: `its input has ${graph.inputs[0]?.shape?.length ?? 0} axes, and video: { axes } is for clips` }
   const scores = scoresValue(graph, { output: manifest.output, labels })
   if ('reason' in scores) return scores
-  const { novelty } = manifest
-  const vectors = vectorsOf(graph, [scores.name, ...(novelty ? [novelty.output] : [])])
+  const vectors = vectorsOf(graph, scores.name)
   if ('reason' in vectors) return vectors
   const count = wanted.frames ?? clipDefaults.frames
   return {
@@ -116,7 +115,7 @@ function pooled(
  */
 export function vectorsOf(
   graph: Graph,
-  outputs: readonly string[],
+  output: string,
 ): { readonly names: readonly string[] } | { readonly reason: string } {
   const makers = new Map<string, Node>(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
   const isVector = (name: string): boolean => {
@@ -138,11 +137,6 @@ export function vectorsOf(
     found.set(name, node ? cut : null)
     return found.get(name)!
   }
-  const names = new Set<string>()
-  for (const output of outputs) {
-    const cut = isVector(output) ? behind(output) : null
-    if (cut === null) return { reason: `no vector of real numbers lies in front of its output ${output}` }
-    for (const name of cut) names.add(name)
-  }
-  return { names: [...names] }
+  const names = isVector(output) ? behind(output) : null
+  return names ? { names } : { reason: `no vector of real numbers lies in front of its output ${output}` }
 }

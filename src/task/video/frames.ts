@@ -69,7 +69,7 @@ export class ClipFrames implements Clip {
   }
 
   isDue({ capturedNs }: Pick<Frame, 'capturedNs'>): boolean {
-    return this.#window.isDue(Number(capturedNs) / 1e6)
+    return this.#window.isDue(capturedNs)
   }
 
   slot(): ClipSlot {
@@ -78,7 +78,7 @@ export class ClipFrames implements Clip {
   }
 
   add({ capturedNs }: Pick<Frame, 'capturedNs'>): void {
-    this.#window.add(Number(capturedNs) / 1e6)
+    this.#window.add(capturedNs)
     if (this.#window.isWhole) this.#shared.put(this.#window.order)
   }
 

@@ -37,7 +37,7 @@ export class ClipVectors implements Clip {
   }
 
   isDue({ capturedNs }: Pick<Frame, 'capturedNs'>): boolean {
-    return this.#window.isDue(Number(capturedNs) / 1e6)
+    return this.#window.isDue(capturedNs)
   }
 
   slot(): ClipSlot {
@@ -46,7 +46,7 @@ export class ClipVectors implements Clip {
 
   add({ capturedNs }: Pick<Frame, 'capturedNs'>): void {
     this.#slot = this.#window.next
-    this.#window.add(Number(capturedNs) / 1e6)
+    this.#window.add(capturedNs)
     if (this.#window.isWhole)
       for (let i = 0; i < this.#pairs.length; i++) this.#sum(this.#kept[i]!, this.#pairs[i]!.rest)
   }

@@ -16,8 +16,13 @@ export class ClipWindow {
   readonly #times: Float64Array
   #count = 0
   #newest = -1
-  /** When the next frame is due: the only element, so that a new time needs no new memory. */
+  // Times that change with each frame are elements of arrays: a number in a field would need new memory for each value.
+  /** When the next frame is due. */
   readonly #due = Float64Array.of(-Infinity)
+  /** The time that is asked about, in nanoseconds, and its two halves; and in milliseconds. */
+  readonly #ns = new BigInt64Array(1)
+  readonly #halves = new Uint32Array(this.#ns.buffer)
+  readonly #now = new Float64Array(1)
   /** Places of the clip that have a frame, from the newest on. */
   #filled = 0
 
@@ -29,7 +34,8 @@ export class ClipWindow {
   }
 
   /** Whether a frame of this time is taken; the others come too early. A clock that went back starts anew. */
-  isDue(ms: number): boolean {
+  isDue(capturedNs: bigint): boolean {
+    const ms = this.#msOf(capturedNs)
     return ms >= this.#due[0]! - this.everyMs / 4 || ms < this.#lastMs() - this.everyMs
   }
 
@@ -39,7 +45,8 @@ export class ClipWindow {
   }
 
   /** A frame of this time lies in the slot `next`. */
-  add(ms: number): void {
+  add(capturedNs: bigint): void {
+    const ms = this.#msOf(capturedNs)
     if (ms < this.#lastMs()) this.clear()
     const slot = this.next
     this.#times[slot] = ms
@@ -47,6 +54,12 @@ export class ClipWindow {
     this.#count = Math.min(this.frames, this.#count + 1)
     this.#due[0] = this.#count === 1 ? ms + this.everyMs : Math.max(this.#due[0]! + this.everyMs, ms + this.everyMs / 2)
     this.#choose(ms)
+  }
+
+  #msOf(capturedNs: bigint): number {
+    this.#ns[0] = capturedNs
+    this.#now[0] = (this.#halves[1]! * 2 ** 32 + this.#halves[0]!) / 1e6
+    return this.#now[0]!
   }
 
   /** Forgets all frames. */
