@@ -213,6 +213,11 @@ export class Teaching {
     await (await this.#entryOf(zone)).fitting
   }
 
+  /** Why a zone no longer sees what it was taught, in one sentence; null: it does. */
+  drifted(zone: string): string | null {
+    return this.#watch.drifted(zone)?.why ?? null
+  }
+
   async status(zone: string): Promise<TeachStatus> {
     const { definition } = this.#zoneOf(zone)
     const { head, fitting, fault } = await this.#entryOf(zone)

@@ -37,6 +37,7 @@ export const zoneState = z.object({
   sinceMs: z.number(),
   top: z.array(scoredLabel),
   threshold: share,
+  needsTeaching: z.string().nullable().describe('why the zone no longer sees what it was taught; null: it does'),
   isEnabled: z.boolean(),
   hasHeat: z.boolean().describe('whether its model has heat maps'),
   frames: z.int().describe('frames that became a result'),
@@ -61,6 +62,7 @@ export const cameraState = z.object({
   frames: z.int(),
   fps: z.number(),
   threshold: share,
+  needsTeaching: z.string().nullable().describe('why the whole picture no longer shows what was taught; null: it does'),
   isEnabled: z.boolean(),
   roi: region.nullable().describe('null: the whole frame'),
   hasOwn: z

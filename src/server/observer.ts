@@ -22,6 +22,7 @@ export interface ObservedCamera {
     readonly format: string
   } | null
   readonly threshold: number
+  readonly needsTeaching: string | null
   readonly isEnabled: boolean
   readonly roi: Region | null
   readonly view: CameraState['view']
@@ -112,7 +113,7 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
 }
 
 function cameraStateOf(camera: ObservedCamera, fps: number): CameraState {
-  const { id, decision, description, frames, threshold, isEnabled, roi, view, hasOwn, zones } = camera
+  const { id, decision, description, frames, threshold, needsTeaching, isEnabled, roi, view, hasOwn, zones } = camera
   const { label, score, reason, sinceMs, top } = decision
   const { name = null, width = null, height = null, format = null } = description ?? {}
   return {
@@ -129,6 +130,7 @@ function cameraStateOf(camera: ObservedCamera, fps: number): CameraState {
     frames,
     fps,
     threshold,
+    needsTeaching,
     isEnabled,
     roi,
     hasOwn,

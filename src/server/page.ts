@@ -171,6 +171,9 @@ function observed(camera: NodeCamera, live: LiveRun, policy: Config['policy']): 
     get threshold() {
       return ownSettings()?.policy.threshold ?? policy.threshold
     },
+    get needsTeaching() {
+      return live.teaching.drifted(id)
+    },
     get roi() {
       return ownSettings()?.roi ?? null
     },

@@ -27,15 +27,20 @@ function writtenOf(zone: ZoneConfig): Pick<ZoneState, 'values' | 'revision'> {
 }
 
 /** The states of a camera's configured zones, in their order. */
-export function zoneStates({ zones, settings }: Pick<LiveRun, 'zones' | 'settings'>, camera: string): ZoneState[] {
+export function zoneStates(live: Pick<LiveRun, 'zones' | 'settings' | 'teaching'>, camera: string): ZoneState[] {
+  const { zones, settings } = live
   const configured = settings.cameras.find(({ id }) => id === camera)?.zones ?? []
   return configured.flatMap((zone): ZoneState[] => {
     const running = zones.find(({ key }) => key === `${camera}/${zone.id}`)
-    return running ? [stateOf(running, zone, settings)] : []
+    return running ? [stateOf(running, zone, live)] : []
   })
 }
 
-function stateOf(running: AnyZone, zone: ZoneConfig, settings: LiveRun['settings']): ZoneState {
+function stateOf(
+  running: AnyZone,
+  zone: ZoneConfig,
+  { settings, teaching }: Pick<LiveRun, 'settings' | 'teaching'>,
+): ZoneState {
   const { label, reason, detail, score, sinceMs, top } = running.decision
   const { policy, isSwitchedOn } = settings.zone(running.key)
   const { region } = zone
@@ -52,6 +57,7 @@ function stateOf(running: AnyZone, zone: ZoneConfig, settings: LiveRun['settings
     sinceMs: wallTimeOf(sinceMs),
     top: [...top],
     threshold: policy.threshold,
+    needsTeaching: teaching.drifted(running.key),
     isEnabled: isSwitchedOn,
     hasHeat: running.classifier !== null && 'heat' in running.classifier.heat,
     frames: running.frames,

@@ -48,6 +48,7 @@ export const text = {
     set: 'The region is set',
     cleared: 'The region is the whole frame',
   },
+  needsTeaching: (why: string) => `Needs teaching: ${why}. Press Teach.`,
   verdict: {
     unknown: 'unknown',
     since: (time: string) => `for ${time}`,

@@ -44,14 +44,17 @@ function createHeadline(): Headline {
   const detail = el('p', { class: 'detail' })
   // ImageNet labels are lists of synonyms. Only the first one is large, so that it can be read from a distance.
   const synonyms = el('p', { class: 'synonyms' })
+  const teaching = el('p', { class: 'fault', role: 'status', hidden: true })
   // A screen reader reads this when the label changes. The score is outside, because it changes with every frame.
   const settled = el('p', { class: 'visually-hidden', 'aria-live': 'polite', 'data-test': 'settled' })
   const firstLine = el('div', { class: 'headline' }, label, score)
   const attributes = { class: 'panel verdict', 'aria-labelledby': id }
-  const element = el('section', attributes, firstLine, synonyms, detail, settled)
+  const element = el('section', attributes, firstLine, synonyms, detail, teaching, settled)
   return {
     element,
-    update({ label: name, score: value, reason, sinceMs }) {
+    update({ label: name, score: value, reason, sinceMs, needsTeaching }) {
+      teaching.toggleAttribute('hidden', needsTeaching === null)
+      setText(teaching, needsTeaching === null ? '' : text.needsTeaching(needsTeaching))
       const isUnknown = reason !== null
       const why = isUnknown ? (text.verdict.reasons[reason] ?? reason) : ''
       const [first = name, ...others] = isUnknown ? [text.verdict.unknown] : name.split(', ')

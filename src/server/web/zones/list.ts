@@ -18,6 +18,7 @@ interface Row {
   readonly name: HTMLElement
   readonly label: HTMLElement
   readonly score: HTMLElement
+  readonly teaching: HTMLElement
 }
 
 export function createZoneList(onChosen: (id: string) => void): ZoneList {
@@ -38,7 +39,8 @@ export function createZoneList(onChosen: (id: string) => void): ZoneList {
     ]
     const button = el('button', { type: 'button', class: 'zone-row' }, dot, name, label, score)
     button.addEventListener('click', () => onChosen(id))
-    const row = { item: el('li', {}, button), button, dot, name, label, score }
+    const teaching = el('p', { class: 'fault' })
+    const row = { item: el('li', {}, button, teaching), button, dot, name, label, score, teaching }
     rows.set(id, row)
     return row
   }
@@ -50,12 +52,15 @@ export function createZoneList(onChosen: (id: string) => void): ZoneList {
       empty.toggleAttribute('hidden', zones.length > 0)
       element.classList.toggle('is-empty', zones.length === 0)
       const items = zones.map((zone, i) => {
-        const { item, button, dot, name, label, score } = rowOf(zone.id)
+        const { item, button, dot, name, label, score, teaching } = rowOf(zone.id)
         const isUnknown = zone.reason !== null
         dot.className = `dot ${zoneHue(i)}`
         button.setAttribute('aria-pressed', String(zone.id === selected))
         button.classList.toggle('is-unknown', isUnknown)
-        button.title = isUnknown ? whyOf(zone) : ''
+        const needs = zone.needsTeaching === null ? '' : text.needsTeaching(zone.needsTeaching)
+        button.title = [isUnknown ? whyOf(zone) : '', needs].filter(Boolean).join(' ')
+        setText(teaching, needs)
+        teaching.toggleAttribute('hidden', needs === '')
         setText(name, zone.name)
         setText(label, zone.isEnabled ? saidBy(zone) : text.zones.paused)
         setText(score, isUnknown ? '' : scoreText(zone.score))
