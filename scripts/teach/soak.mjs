@@ -19,7 +19,8 @@ const pictureOf = (isUpper, number) =>
   sharp(
     Uint8Array.from({ length: 48 * 48 * 3 }, (_, i) => {
       const isBright = Math.floor(i / 144) < 24 === isUpper
-      return (isBright ? 190 : 40) + ((i * (number + 3)) % 23)
+      // Another picture for each number: undoing the same one again would bring the one before back.
+      return (isBright ? 190 : 40) + ((Math.imul(i + 1, 2654435761 + number * 40503) >>> 24) % 23)
     }),
     { raw: { width: 48, height: 48, channels: 3 } },
   )
