@@ -25,6 +25,18 @@ export async function clipIn(folder: string, frames: number): Promise<readonly s
   return Array.from({ length: frames }, (_, i) => files[Math.round((i * (files.length - 1)) / (frames - 1))]!)
 }
 
+/** Throws MODEL_UNSUPPORTED for a model that looks at clips, in a command that shows it single pictures. */
+export function demandPictures({ clip, path, taskSentence }: Classifier): void {
+  if (clip)
+    throw new GapcamError(
+      'MODEL_UNSUPPORTED',
+      `model ${path} looks at clips (${taskSentence}), and this needs single pictures`,
+      {
+        hint: 'gapcam classify shows it folders, each as one clip.',
+      },
+    )
+}
+
 /** Shows clips to a view, one after the other, as if their frames came in time. */
 export class ClipShow {
   readonly #view: ClassifierView

@@ -13,6 +13,7 @@ import { evaluate, thresholdFor, thresholds, type Answer, type Evaluation } from
 import { calibrationSvg, confusionSvg, precisionSvg } from '../eval/plots.js'
 import { frameOf } from '../frame.js'
 import { classOf } from '../heat/class.js'
+import { demandPictures } from './classify-clips.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { loadSharp } from '../pixels/sharp.js'
@@ -53,6 +54,7 @@ async function evaluateFolder(
 ): Promise<void> {
   const classifier = await openClassifier(modelOptions(config))
   try {
+    demandPictures(classifier)
     const found = await findPictures(folder, classifier.labels)
     const { answers, broken } = await answerAll(found, classifier)
     for (const { folder: name, pictures, why } of found.unknown)

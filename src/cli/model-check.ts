@@ -15,6 +15,7 @@ import { modelOptions } from '../config/model.js'
 import { exitStatus, fileFaultOf, GapcamError, isOfOnePicture } from '../errors.js'
 import { frameOf } from '../frame.js'
 import { decodeFile } from '../pixels/decode.js'
+import { demandPictures } from './classify-clips.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import { startProgressBar } from './progress-bar.js'
@@ -34,6 +35,7 @@ export function addModelCheck(model: Command): void {
       const pictures = await picturesBelow(folder)
       const classifier = await openClassifier(modelOptions(config))
       try {
+        demandPictures(classifier)
         const reference = values['reference'] as string | undefined
         const isJson = wantsJson(config.json)
         if (reference === undefined) await showAnswers(classifier, folder, pictures, isJson)
