@@ -15,11 +15,13 @@ import {
   temporaryFolder,
   until,
 } from '../publish/mosquitto.js'
+import { endAll, gapcam } from '../process.js'
 import { projectRoot } from '../shared.js'
 
 const opened: (() => Promise<unknown>)[] = []
 afterEach(async () => {
   for (const close of opened.splice(0)) await close()
+  await endAll()
   await cleanUp()
 })
 
@@ -88,4 +90,47 @@ it.skipIf(!hasMosquitto)(
     expect(after.client.heard.filter(({ topic }) => topic.endsWith('/ack')).length).toBeLessThan(100)
   },
   180_000,
+)
+
+it.skipIf(!hasMosquitto)(
+  'two bridges that send every message round for ever double no event in the database (skipped without mosquitto)',
+  async () => {
+    const ports = [await freePort(), await freePort()] as const
+    const loop = (name: string, to: number): string[] => [
+      ...['allow_anonymous true', ...asThisUser, `connection ${name}`, `address 127.0.0.1:${to}`],
+      // What hides a bridge from the other broker would break the loop.
+      ...[
+        'topic gapcam/# out 1',
+        'try_private false',
+        'cleansession true',
+        'restart_timeout 1',
+        'notifications false',
+      ],
+    ]
+    const [first, second] = [
+      await startMosquitto(loop('there', ports[1]), ports[0]),
+      await startMosquitto(loop('back', ports[0]), ports[1]),
+    ]
+    const file = join(temporaryFolder(), 'fleet.db')
+    const run = gapcam(['collect', '--broker', second.url, '--sqlite', file])
+    await run.until(/connected/)
+    const client = await connectClient(first.url, ['gapcam/#'])
+    opened.unshift(() => client.close())
+    const event = (seq: number): string =>
+      JSON.stringify({ ts: '2026-01-05T10:22:33.412Z', boot: 'a', seq, label: 'open' })
+    const copies = (): number => client.heard.filter(({ topic }) => topic === 'gapcam/dock1/cam0/event').length
+    await client.say('gapcam/dock1/health', JSON.stringify({ mqtt: { waits_from: 1, boots: [['a', 1]] } }), true)
+    for (const seq of [1, 2, 3]) await client.say('gapcam/dock1/cam0/event', event(seq))
+    await client.sees('gapcam/dock1/ack', '{"boot":"a","through":3}')
+    await until(() => copies() > 60, 'the loop')
+    await client.close()
+    // With one of them gone the loop ends.
+    await first.kill()
+    run.kill('SIGTERM')
+    expect(await run.ended).toBe(143)
+    const [, stored, again] = /(\d+) events stored, (\d+) were stored before/.exec(run.stderr())!
+    expect(Number(stored)).toBe(3)
+    expect(Number(again)).toBeGreaterThan(10)
+  },
+  120_000,
 )
