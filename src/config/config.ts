@@ -203,7 +203,8 @@ export function showConfig({ config, origins }: LoadedConfig): { key: string; va
     .filter(({ key }) => !key.includes('['))
     .map(({ key }) => {
       const [group, name] = key.split('.') as [keyof Config, string | undefined]
-      const value = name === undefined ? config[group] : (config[group] as Record<string, unknown>)[name]
+      const held = config[group] as Record<string, unknown> | undefined
+      const value = name === undefined ? held : held?.[name]
       return {
         key,
         value: secretKeys.includes(key) && value !== undefined ? '(hidden)' : redactDeep(value),

@@ -99,13 +99,7 @@ it.skipIf(!hasMosquitto)(
     const loop = (name: string, to: number): string[] => [
       ...['allow_anonymous true', ...asThisUser, `connection ${name}`, `address 127.0.0.1:${to}`],
       // What hides a bridge from the other broker would break the loop.
-      ...[
-        'topic gapcam/# out 1',
-        'try_private false',
-        'cleansession true',
-        'restart_timeout 1',
-        'notifications false',
-      ],
+      ...['topic gapcam/# out 1', 'try_private false', 'cleansession true', 'restart_timeout 1', 'notifications false'],
     ]
     const [first, second] = [
       await startMosquitto(loop('there', ports[1]), ports[0]),
