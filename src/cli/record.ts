@@ -10,6 +10,7 @@ import { aboutOf } from '../recording/about.js'
 import { FileRecorder } from '../recording/file-recorder.js'
 import { run } from '../run/runtime.js'
 import { version } from '../version.js'
+import { demandPictures } from './classify-clips.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { untilSignal, type Stop } from './signals.js'
 
@@ -54,6 +55,7 @@ async function record(config: Config, output: string, stop: Stop): Promise<void>
   stop.signal.addEventListener('abort', () => ending.abort(), { once: true })
   let fault: GapcamError | null = null
   try {
+    demandPictures(classifier)
     const about = {
       ...aboutOf({ classifier, version, node: config.node, camera: camera.id, topK: config.topK }, spec),
       reason: 'gapcam record',

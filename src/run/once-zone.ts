@@ -11,7 +11,7 @@ import type { EngineTurns } from '../zone/zone-options.js'
 import type { LastSaid } from './last-said.js'
 import type { Settings } from './settings.js'
 import type { Views } from './views.js'
-import type { PreparedZone } from './prepared-zones.js'
+import type { PreparedLease, PreparedZone } from './prepared-zones.js'
 
 export interface OnceZoneOptions {
   readonly config: Config
@@ -25,11 +25,18 @@ export interface OnceZoneOptions {
   readonly log: Logger
 }
 
+/** One picture is no clip. */
+const clipFault = ({ clip, taskSentence }: PreparedLease['classifier']): string | null =>
+  clip ? `one look is at one picture, and its model looks at clips (${taskSentence})` : null
+
 /** Frames in a row, smoothing and dwell times have no meaning for one picture; threshold, margin and transitions have. */
 export function openZone(given: ZoneDefinition, prepared: PreparedZone, options: OnceZoneOptions): AnyZone {
   const { config, settings, publisher, lastSaid, views, clock, log } = options
   const { key } = given
-  if ('fault' in prepared) return new MissingZone({ definition: given, fault: prepared.fault, publisher, clock })
+  const missing = (fault: string): MissingZone => new MissingZone({ definition: given, fault, publisher, clock })
+  if ('fault' in prepared) return missing(prepared.fault)
+  const fault = clipFault(prepared.classifier)
+  if (fault !== null) return missing(fault)
   const definition: ZoneDefinition = { ...given, trigger: { kind: 'always' }, dwell: { ...given.dwell, dwellMs: {} } }
   const now = settings.zone(key)
   const policy = { ...now.policy, consecutive: 1, smoothingMs: 0 }

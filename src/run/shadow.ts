@@ -101,6 +101,7 @@ class Watch {
       spec: serving.spec,
       pixelPath: serving.pixelPath,
       shown: (width, height) => serving.shown(width, height),
+      ...(serving.isDue ? { isDue: serving.isDue } : {}),
       classify: async (frame, hooks = {}) => {
         if (!this.#isDue()) return serving.classify(frame, hooks)
         // The frame stays until both have read its pixels.

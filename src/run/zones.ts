@@ -248,7 +248,8 @@ export class Zones {
       // What is wrong with the camera's picture is judged by its own question where it has one, which sees all of it.
       lens: definition.zone === null ? config.lens : undefined,
       cameraLens: definition.zone === null ? undefined : () => lenses.finding(this.ofCamera(definition.camera)),
-      recorder: recorders?.of(key, classifier),
+      // A recording replays each frame by itself.
+      recorder: classifier.clip ? undefined : recorders?.of(key, classifier),
       anchor: definition.zone === null ? undefined : views.of(definition.camera).anchorOf(definition),
       tallies: definition.zone === null ? undefined : tallies.of(key),
       onWarning,

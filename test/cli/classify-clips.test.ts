@@ -55,8 +55,11 @@ it('refuses to classify single pictures with a model that takes clips', async ()
   expect(run.stderr()).toContain('takes clips; write task: video, or leave task out')
 })
 
-it('eval refuses a model that takes clips', async () => {
-  const run = gapcam(['eval', '--model', model, folder])
+it.each([
+  ['eval', [folder]],
+  ['record', ['test://', '-o', join(folder, 'x.gcrec')]],
+])('%s refuses a model that takes clips', async (command, args) => {
+  const run = gapcam([command, '--model', model, ...args])
   expect(await run.ended).toBe(4)
   expect(run.stderr()).toContain('looks at clips (video: its input clip [1, 3, 16, 64, 64]')
 })
