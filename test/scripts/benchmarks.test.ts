@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { cleanEnvironment, endAll, launch } from '../process.js'
-
 import { projectRoot, sharedFolder } from '../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-benchmarks-'))
