@@ -2,6 +2,7 @@
  * The native executor: a plan on the addon's kernels. The tensors are views of the plan's own arena, so that the
  * pixel path writes a frame straight into the network's input.
  */
+import type { Partition } from '../model/partition.js'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Addon, NativeSession, NativeStep, NativeTensor } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
@@ -16,6 +17,15 @@ export interface CompiledModel {
   readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
   /** What a tuning beside the model decided: its number of threads, and a sentence about it ('' without one). */
   readonly tuned: { readonly threads: number | null; readonly sentence: string }
+  /** Of a model in two parts, whose first one this is: the other one, which values are wanted, and why it is not native. */
+  readonly split?: CompiledSplit | undefined
+}
+
+/** What follows the native part of a model. */
+export interface CompiledSplit {
+  readonly partition: Partition
+  readonly outputs: readonly string[]
+  readonly why: string
 }
 
 export interface NativeOptions {

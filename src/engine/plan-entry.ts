@@ -4,16 +4,18 @@
  * reader.
  *
  *     "GPLC" · version u32 · header length u32 · 0 u32 · fingerprint of the header (32 characters) · header (JSON)
- *     sections, each at the next multiple of 64: the outline of the plan, constants that the compiler computed, a table
+ *     sections, each at the next multiple of 64: the outline of the plan, constants that the compiler computed, the file of
+ *     the second part of a model in two parts, a table
  *
  * Constants that the model's file holds are not stored again: the entry has their places there.
  */
 import type { Addon } from '../addon.js'
 import { align64 } from '../model/plan.js'
 import type { CompiledModel } from './native.js'
+import { isWrittenSplit, readSplit, writtenSplit, type WrittenSplit } from './split-entry.js'
 
 const magic = 0x434c5047 // "GPLC"
-const formatVersion = 1
+const formatVersion = 2
 const prefixBytes = 48
 /** Labels take most of a header; no model has so many. */
 const mostHeaderBytes = 16 * 2 ** 20
@@ -54,6 +56,7 @@ interface Header {
   readonly files: readonly string[]
   readonly constants: readonly Place[]
   readonly tuned: CompiledModel['tuned']
+  readonly split: WrittenSplit | null
   readonly beside: readonly FilePrint[]
   readonly hasTable: boolean
   readonly facts: unknown
@@ -74,6 +77,8 @@ export function partsOfEntry(
     sections.push(bytes)
     return [offset, sections.length - 1]
   })
+  const split = compiled.split ? writtenSplit(compiled.split, sections.length) : null
+  if (compiled.split?.partition.tail) sections.push(compiled.split.partition.tail.bytes)
   if (table) sections.push(table)
   const header: Header = {
     key,
@@ -81,6 +86,7 @@ export function partsOfEntry(
     files: sources.slice(1).map(({ path }) => path),
     constants,
     tuned: compiled.tuned,
+    split,
     beside,
     hasTable: table !== null,
     facts,
@@ -136,6 +142,7 @@ export function readEntry(
       outline: sections[0]!,
       constants: header.constants.map((place) => constantAt(place, sections, files)),
       tuned: header.tuned,
+      ...(header.split ? { split: readSplit(header.split, sections) } : {}),
     },
     facts: header.facts,
     table: header.hasTable ? sections.at(-1)! : null,
@@ -188,6 +195,7 @@ const checks: Readonly<Record<Exclude<keyof Header, 'facts'>, (value: unknown) =
     const { threads, sentence } = (value ?? {}) as Record<string, unknown>
     return isText(sentence) && (threads === null || (isCount(threads) && threads >= 1 && threads <= 64))
   },
+  split: isWrittenSplit,
   beside: (value) => isList(value, isPair(isText)),
   hasTable: (value) => typeof value === 'boolean',
 }

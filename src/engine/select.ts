@@ -12,7 +12,7 @@ import { bytesFor } from './bytes.js'
 import { findCudaDevice, tryCuda } from './cuda-open.js'
 import type { Engine, EngineOptions, Rejection } from './engine.js'
 import { integerTest } from './integer-test.js'
-import { openNative, type CompiledModel, type NativeEngine } from './native.js'
+import { openNative, type CompiledModel, type CompiledSplit, type NativeEngine } from './native.js'
 import { selfTest } from './self-test.js'
 import { resolveThreads } from './threads.js'
 
@@ -49,7 +49,7 @@ export async function openEngine(
   }
   const native = rejected.find(({ name }) => name === 'native')
   if (native) {
-    const split = await openParts(loaded, options, native.reason)
+    const split = await openParts(loaded, options, native.reason, onCompiled)
     if (split) return split
   }
   const reason = native ? `native engine not used: ${native.reason}` : 'asked for'
@@ -62,7 +62,12 @@ export async function openEngine(
 }
 
 /** The model in two parts, where the greater one can be computed natively; null where it cannot. */
-async function openParts(loaded: LoadedModel, options: EngineOptions, why: string): Promise<Engine | null> {
+async function openParts(
+  loaded: LoadedModel,
+  options: EngineOptions,
+  why: string,
+  onCompiled?: (compiled: CompiledModel) => void,
+): Promise<Engine | null> {
   const outputs = [
     ...new Set([...(options.outputs ?? loaded.graph.outputs.map(({ name }) => name)), ...(options.extraOutputs ?? [])]),
   ]
@@ -70,14 +75,32 @@ async function openParts(loaded: LoadedModel, options: EngineOptions, why: strin
   const partition = partitionModel(loaded, outputs, options)
   if ('why' in partition) return null
   const { compileModel } = await import('./compile.js')
-  const wanted = { ...options, outputs: partition.boundary, extraOutputs: [] }
+  const wanted = ofBody(options, partition)
   const body = await openOwn((target) => compileModel(loaded, wanted, target), 'auto', wanted)
   if (!('engine' in body)) return null
+  const split = { partition, outputs, why }
+  const engine = await withTail(body.engine, split, options)
+  if (body.compiled) onCompiled?.({ ...body.compiled, split })
+  return engine
+}
+
+const ofBody = (options: EngineOptions, { boundary }: CompiledSplit['partition']): EngineOptions => ({
+  ...options,
+  outputs: boundary,
+  extraOutputs: [],
+})
+
+/** The two parts as one engine. Where the second one does not open, the first one is closed. */
+async function withTail(
+  body: Engine,
+  { partition, outputs, why }: CompiledSplit,
+  options: EngineOptions,
+): Promise<Engine> {
   const { openSplit } = await import('./split.js')
   try {
-    return await openSplit(body.engine, partition, { threads: resolveThreads(options.threads), outputs, why })
+    return await openSplit(body, partition, { threads: resolveThreads(options.threads), outputs, why })
   } catch (error) {
-    await body.engine.close()
+    await body.close()
     throw error
   }
 }
@@ -91,8 +114,12 @@ export async function openCompiled(
   choice: OwnChoice,
   options: EngineOptions,
 ): Promise<Engine | { readonly why: string }> {
-  const own = await openOwn(compiled, choice, options)
-  return 'engine' in own ? own.engine : { why: own.native.why }
+  const { split } = compiled
+  const own = await openOwn(compiled, choice, split ? ofBody(options, split.partition) : options)
+  if (!('engine' in own)) return { why: own.native.why }
+  return split
+    ? withTail(own.engine, split, options).catch((error: unknown) => ({ why: messageOf(error) }))
+    : own.engine
 }
 
 /** Where a plan is to run: CUDA runs the plan of a CPU target that computes in float32. */

@@ -27,8 +27,8 @@ function read(parts: readonly Uint8Array[], key = 'k', file = model): Entry {
 }
 
 /** An entry with another header and right fingerprints, as an attacker would write it. */
-function forged(change: (header: Record<string, unknown>) => void): readonly Uint8Array[] {
-  const [prefix, text, , ...sections] = partsOfEntry(addon, 'k', kept, [{ path: 'm', bytes: model }], [])
+function forged(change: (header: Record<string, unknown>) => void, given = kept): readonly Uint8Array[] {
+  const [prefix, text, , ...sections] = partsOfEntry(addon, 'k', given, [{ path: 'm', bytes: model }], [])
   const header = JSON.parse(Buffer.from(text!).toString()) as Record<string, unknown>
   change(header)
   const other = Buffer.from(JSON.stringify(header))
@@ -41,6 +41,50 @@ function forged(change: (header: Record<string, unknown>) => void): readonly Uin
 test('an entry holds what was kept', () => {
   const entry = read(partsOfEntry(addon, 'k', kept, [{ path: 'm', bytes: model }], [['labels.txt', 'f']]))
   expect(entry).toEqual({ ...kept, beside: [['labels.txt', 'f']] })
+})
+
+const inTwo: Kept = {
+  ...kept,
+  compiled: {
+    ...compiled,
+    split: {
+      outputs: ['boxes', 'map'],
+      why: 'TopK not covered',
+      partition: {
+        boundary: ['map'],
+        tail: {
+          bytes: Uint8Array.of(4, 4),
+          inputs: [{ name: 'map', type: 'float32', layout: 'nchw', shape: [1, 2, 3, 3] }],
+          outputs: ['boxes'],
+        },
+        operators: ['TopK'],
+        nodes: 1,
+        share: 0.9,
+      },
+    },
+  },
+}
+
+test('an entry of a model in two parts holds the second one; one that was changed by hand is refused', () => {
+  const parts = partsOfEntry(addon, 'k', inTwo, [{ path: 'm', bytes: model }], [])
+  expect(read(parts)).toEqual({ ...inTwo, beside: [] })
+  const none = { ...inTwo.compiled.split!, partition: { ...inTwo.compiled.split!.partition, tail: null } }
+  const whole = { ...inTwo, compiled: { ...compiled, split: none } }
+  expect(read(partsOfEntry(addon, 'k', whole, [{ path: 'm', bytes: model }], []))).toEqual({ ...whole, beside: [] })
+  const changes: readonly ((split: Record<string, any>) => void)[] = [
+    (split) => (split['outputs'] = [1]),
+    (split) => (split['share'] = 2),
+    (split) => (split['nodes'] = -1),
+    (split) => delete split['why'],
+    (split) => (split['tail'].section = 99),
+    (split) => (split['tail'].inputs[0].type = 'int64'),
+    (split) => (split['tail'].inputs[0].shape = [-1]),
+    (split) => (split['tail'] = 5),
+  ]
+  for (const change of changes)
+    expect(() => read(forged((header) => change(header['split'] as Record<string, unknown>), inTwo))).toThrow(
+      /split is not as it should be|a section that it does not have/,
+    )
 })
 
 test('an entry holds whole constants where the model’s bytes are not those of a file', () => {

@@ -1,8 +1,13 @@
 /** Each layout of a detector's outputs is recognised, and gives boxes in shares of the frame; what cannot be told is named. */
-import { expect, it } from 'vitest'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
 import { openClassifier } from '../../src/classifier.js'
 import type { Prediction } from '../../src/decision/prediction.js'
 import { boxesOf as foundBoxes } from '../../src/decision/task.js'
+import { floats, int64, writeModel } from '../onnx-builder.js'
+import { Random } from '../random.js'
 import { detectorFile, openDetector, predictionOf, type GivenDetector } from './fixture.js'
 
 /** Label, score and rectangle of each box, in thousandths. */
@@ -205,4 +210,48 @@ const told: Readonly<Record<string, readonly [GivenDetector, string]>> = {
 
 it.each(Object.entries(told))('names what to write in the manifest: %s', async (_, [given, sentence]) => {
   await expect(openClassifier({ model: detectorFile(given) })).rejects.toThrow(sentence)
+})
+
+it('a detector whose end runs on onnxruntime is kept in both parts, and finds the same at the next start', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gapcam-detect-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const random = new Random(4)
+  const model = writeModel(join(folder, 'model.onnx'), {
+    nodes: [
+      { op: 'Conv', inputs: ['picture', 'filters', 'bias'], outputs: ['map'], attributes: { strides: [8, 8] } },
+      { op: 'Sigmoid', inputs: ['map'], outputs: ['level'] },
+      { op: 'Transpose', inputs: ['level'], outputs: ['last'], attributes: { perm: [0, 2, 3, 1] } },
+      { op: 'Reshape', inputs: ['last', 'rows'], outputs: ['all'] },
+      { op: 'ReduceMax', inputs: ['all'], outputs: ['best'], attributes: { axes: [2], keepdims: 0 } },
+      { op: 'TopK', inputs: ['best', 'five'], outputs: ['high', 'place'] },
+      { op: 'Transpose', inputs: ['place'], outputs: ['column'], attributes: { perm: [1, 0] } },
+      { op: 'Squeeze', inputs: ['column', 'one'], outputs: ['places'] },
+      { op: 'Gather', inputs: ['all', 'places'], outputs: ['rows of six'], attributes: { axis: 1 } },
+    ],
+    weights: {
+      filters: floats(
+        [6, 3, 8, 8],
+        random.normals(6 * 192, 0.2).map((value, i) => (i < 5 * 192 ? value : 0)),
+      ),
+      // The class is 0.
+      bias: floats([6], [0, 0, 0, 0, 0, -200]),
+      ...{ rows: int64(1, -1, 6), five: int64(5), one: int64(1) },
+    },
+    inputs: { picture: [1, 3, 64, 64] },
+    outputs: { 'rows of six': [1, 5, 6] },
+  })
+  const manifest =
+    'detect: { format: rows, boxes: rows of six, unit: shares, coordinates: corner-size, classCount: 1, minScore: 0 }\n'
+  writeFileSync(join(folder, 'model.yaml'), `labels: [thing]\n${manifest}`)
+  const found = []
+  for (const planCache of [{ folder: join(folder, 'plans') }, { folder: join(folder, 'plans') }, undefined]) {
+    const classifier = await openClassifier({ model, planCache, threads: 1 })
+    found.push(boxesOf(await predictionOf(classifier)))
+    expect(classifier.engine.describe().parts).toHaveLength(2)
+    await classifier.close()
+    if (planCache) expect(readdirSync(planCache.folder).filter((name) => name.endsWith('.plan'))).toHaveLength(1)
+  }
+  expect(found[0]!.length).toBeGreaterThan(0)
+  expect(found[1]).toEqual(found[0])
+  expect(found[2]).toEqual(found[0])
 })
