@@ -91,18 +91,9 @@ const ofBody = (options: EngineOptions, { boundary }: CompiledSplit['partition']
 })
 
 /** The two parts as one engine. Where the second one does not open, the first one is closed. */
-async function withTail(
-  body: Engine,
-  { partition, outputs, why }: CompiledSplit,
-  options: EngineOptions,
-): Promise<Engine> {
+async function withTail(body: Engine, split: CompiledSplit, options: EngineOptions): Promise<Engine> {
   const { openSplit } = await import('./split.js')
-  try {
-    return await openSplit(body, partition, { threads: resolveThreads(options.threads), outputs, why })
-  } catch (error) {
-    await body.close()
-    throw error
-  }
+  return openSplit(body, split, resolveThreads(options.threads))
 }
 
 /**

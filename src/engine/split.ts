@@ -2,19 +2,28 @@
  * A model in two parts: the body on the native engine (or CUDA), the tail on onnxruntime. The tail's inputs are copies of
  * the body's outputs, in the order of the file.
  */
-import type { Partition } from '../model/partition.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
 import type { Engine, EngineDescription, EnginePart, EngineTensor } from './engine.js'
 import { nhwcToNchw } from './layout.js'
+import type { CompiledSplit } from './native.js'
 import { openOnnxruntime } from './onnxruntime.js'
 
-/** Opens the tail behind a body that is open, and owns both. Rejects with ENGINE_UNAVAILABLE; then the body stays open. */
-export async function openSplit(
+/** Opens the tail behind a body that is open, and owns both. Rejects with ENGINE_UNAVAILABLE; then the body is closed. */
+export async function openSplit(body: Engine, split: CompiledSplit, threads: number): Promise<Engine> {
+  try {
+    return await opened(body, split, threads)
+  } catch (error) {
+    await body.close()
+    throw error
+  }
+}
+
+async function opened(
   body: Engine,
-  { tail, operators, nodes, share }: Partition,
-  options: { readonly threads: number; readonly outputs: readonly string[]; readonly why: string },
+  { partition, outputs: wanted, why }: CompiledSplit,
+  threads: number,
 ): Promise<Engine> {
-  const { threads, outputs: wanted, why } = options
+  const { tail, operators, nodes, share } = partition
   // Many tails cannot run on zeros, such as one that is given no proposals at all.
   await body.run()
   let feeds: readonly (() => void)[] = []
