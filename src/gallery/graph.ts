@@ -1,7 +1,7 @@
 /** The nodes that a gallery adds to a network: the vector of a picture, its cosine to each name, and the distance to the nearest one. */
-import { floatConstant, int64Constant, madeNode, withoutDeadNodes } from '../model/graph.js'
-import type { Constant, Graph, Node, Value } from '../model/graph.js'
+import { withoutDeadNodes, type Graph, type Value } from '../model/graph.js'
 import type { FeatureMap } from '../teach/backbone.js'
+import { GraphBuilder } from '../teach/graph-builder.js'
 
 /** Names of the values that the added nodes make. */
 export const galleryValues = { raw: 'gapcam.raw', logits: 'gapcam.logits', novelty: 'gapcam.novelty' } as const
@@ -29,7 +29,7 @@ export interface GalleryHead {
 /** The network with the raw vector [1, n] as a further output. */
 export function withRaw(graph: Graph, source: VectorSource): Graph {
   const builder = new Builder(graph)
-  builder.add('Concat', builder.parts(source), galleryValues.raw, { axis: { kind: 'int', value: 1 } })
+  builder.add('Concat', builder.parts(source), galleryValues.raw, { axis: 1 })
   const length = partLengths(source).reduce((sum, part) => sum + part, 0)
   const raw: Value = { name: galleryValues.raw, type: 'float32', shape: [1, length] }
   return { ...builder.graph(), outputs: [...graph.outputs, raw] }
@@ -42,7 +42,7 @@ export function withGallery(graph: Graph, source: VectorSource, head: GalleryHea
   const cosines = builder.cosines(source, head)
   const above = builder.add('Sub', [cosines, builder.floats('threshold', [1], [head.threshold])], 'gapcam.above')
   builder.add('Mul', [above, builder.floats('scale', [1], [head.scale])], galleryValues.logits)
-  const nearest = builder.add('ReduceMax', [cosines], 'gapcam.nearest', { keepdims: { kind: 'int', value: 1 } })
+  const nearest = builder.add('ReduceMax', [cosines], 'gapcam.nearest', { keepdims: 1 })
   const distance = builder.add('Sub', [builder.floats('one', [1], [1]), nearest], 'gapcam.distance')
   builder.add('MatMul', [distance, builder.floats('first', [1, 4], [1, 0, 0, 0])], galleryValues.novelty)
   return withoutDeadNodes({
@@ -54,77 +54,30 @@ export function withGallery(graph: Graph, source: VectorSource, head: GalleryHea
   })
 }
 
-type Attributes = Parameters<typeof madeNode>[1]['attributes']
-
-class Builder {
-  readonly #graph: Graph
-  readonly #nodes: Node[]
-  readonly #constants: Map<string, Constant>
-
-  constructor(graph: Graph) {
-    this.#graph = graph
-    this.#nodes = [...graph.nodes]
-    this.#constants = new Map(graph.constants)
-  }
-
-  add(op: string, inputs: readonly string[], output: string, attributes: Attributes = {}): string {
-    this.#nodes.push(madeNode(op, { inputs, output, attributes }))
-    return output
-  }
-
-  floats(name: string, shape: readonly number[], data: Float32Array | readonly number[]): string {
-    const key = `gapcam.constant ${name}`
-    this.#constants.set(key, floatConstant(shape, data instanceof Float32Array ? data : Float32Array.from(data)))
-    return key
-  }
-
-  #shaped(value: string, shape: readonly number[], output: string): string {
-    const key = `gapcam.constant shape ${shape.join(' ')}`
-    this.#constants.set(key, int64Constant([shape.length], shape))
-    return this.add('Reshape', [value, key], output)
-  }
-
+class Builder extends GraphBuilder {
   /** The parts of the raw vector, each [1, n]. */
   parts(source: VectorSource): readonly string[] {
-    if (!('maps' in source)) return [this.#shaped(source.value, [1, source.length], 'gapcam.part 0')]
+    if (!('maps' in source)) return [this.shaped(source.value, [1, source.length], 'gapcam.part 0')]
     return source.maps.map(({ name, layout, channels }, i) => {
-      const perm = { perm: { kind: 'ints' as const, value: [0, 3, 1, 2] } }
+      const perm = { perm: [0, 3, 1, 2] }
       const planes = layout === 'nchw' ? name : this.add('Transpose', [name], `gapcam.planes ${i}`, perm)
-      return this.#shaped(
-        this.add('GlobalAveragePool', [planes], `gapcam.mean ${i}`),
-        [1, channels],
-        `gapcam.part ${i}`,
-      )
+      return this.shaped(this.add('GlobalAveragePool', [planes], `gapcam.mean ${i}`), [1, channels], `gapcam.part ${i}`)
     })
   }
 
   /** Cosine of the nearest picture of each name, [1, names]. */
   cosines(source: VectorSource, { mean, vectors }: GalleryHead): string {
     const lengths = partLengths(source)
-    let start = 0
-    const units = this.parts(source).map((part, i) => {
-      const length = lengths[i]!
-      const own = this.floats(`mean ${i}`, [1, length], mean.slice(start, start + length))
-      start += length
-      const centred = this.add('Sub', [part, own], `gapcam.centred ${i}`)
-      return this.add('LpNormalization', [centred], `gapcam.unit ${i}`, {
-        axis: { kind: 'int', value: 1 },
-        p: { kind: 'int', value: 2 },
-      })
-    })
-    const joined = this.add('Concat', units, 'gapcam.vector', { axis: { kind: 'int', value: 1 } })
+    const units = this.units(this.parts(source), lengths, mean)
+    const joined = this.add('Concat', units, 'gapcam.vector', { axis: 1 })
     const most = Math.max(...vectors.map(({ length }) => length))
     const all = this.add(
       'MatMul',
-      [joined, this.floats('vectors', [start, vectors.length * most], columnsOf(vectors, most, units.length))],
+      [joined, this.floats('vectors', [mean.length, vectors.length * most], columnsOf(vectors, most, units.length))],
       'gapcam.cosines of pictures',
     )
-    const planes = this.#shaped(all, [1, vectors.length, 1, most], 'gapcam.cosines by name')
-    return this.#shaped(this.add('GlobalMaxPool', [planes], 'gapcam.best'), [1, vectors.length], 'gapcam.cosines')
-  }
-
-  graph(): Graph {
-    return { ...this.#graph, nodes: this.#nodes, constants: this.#constants }
+    const planes = this.shaped(all, [1, vectors.length, 1, most], 'gapcam.cosines by name')
+    return this.shaped(this.add('GlobalMaxPool', [planes], 'gapcam.best'), [1, vectors.length], 'gapcam.cosines')
   }
 }
 

@@ -3,11 +3,11 @@
  * regression, and the distance to the nearest taught picture. They are plain operators of ONNX, so every engine runs them.
  */
 import { gridNames } from '../heat/grid.js'
-import { floatConstant, int64Constant, madeNode, withoutDeadNodes } from '../model/graph.js'
-import type { Constant, Graph, Node, Value } from '../model/graph.js'
+import { withoutDeadNodes, type Graph, type Value } from '../model/graph.js'
 import type { Triple } from '../pixels/spec.js'
 import type { Backbone } from './backbone.js'
 import { cellShares, partLength, type Part } from './features.js'
+import { GraphBuilder } from './graph-builder.js'
 import type { Head } from './head.js'
 
 /** Names of the values that the added nodes make. */
@@ -63,7 +63,7 @@ export function withNovelty(backbone: Backbone, parts: readonly Part[], pixels: 
   const builder = new Builder(backbone.graph)
   const units = builder.units(
     parts.map((part, i) => builder.part(part, i)),
-    parts,
+    parts.map(partLength),
     taught.mean,
   )
   builder.novelty(units.length === 1 ? units[0]! : builder.add('Concat', units, 'gapcam.seen', { axis: 1 }), taught)
@@ -119,66 +119,10 @@ function headOutputs({ states }: Head): readonly Value[] {
 /** What tells whether a picture is like others: their unit vectors, and the mean that vectors are centred on. */
 export type TaughtUnits = Pick<Head, 'mean' | 'taught' | 'taughtCount'>
 
-class Builder {
-  readonly #graph: Graph
-  readonly #nodes: Node[]
-  readonly #constants: Map<string, Constant>
-
-  constructor(graph: Graph) {
-    this.#graph = graph
-    this.#nodes = [...graph.nodes]
-    this.#constants = new Map(graph.constants)
-  }
-
-  add(op: string, inputs: readonly string[], output: string, ints: Readonly<Record<string, number>> = {}): string {
-    const attributes = Object.fromEntries(
-      Object.entries(ints).map(([name, value]) => [name, { kind: 'int', value }] as const),
-    )
-    return this.#push(madeNode(op, { inputs, output, attributes }))
-  }
-
-  /** A node with attributes that are lists of integers. */
-  lists(op: string, inputs: readonly string[], output: string, lists: Readonly<Record<string, number[]>>): string {
-    const attributes = Object.fromEntries(
-      Object.entries(lists).map(([name, value]) => [name, { kind: 'ints', value }] as const),
-    )
-    return this.#push(madeNode(op, { inputs, output, attributes }))
-  }
-
-  #push(node: Node): string {
-    this.#nodes.push(node)
-    return node.outputs[0]!
-  }
-
-  floats(name: string, shape: readonly number[], data: Float32Array | readonly number[]): string {
-    const values = data instanceof Float32Array ? data : Float32Array.from(data)
-    return this.#constant(`gapcam.constant ${name}`, floatConstant(shape, values))
-  }
-
-  #shape(sizes: readonly number[]): string {
-    return this.#constant(`gapcam.constant shape ${sizes.join(' ')}`, int64Constant([sizes.length], sizes))
-  }
-
-  #constant(name: string, constant: Constant): string {
-    this.#constants.set(name, constant)
-    return name
-  }
-
-  /** The parts, centred and brought to length 1. */
-  units(raw: readonly string[], parts: readonly Part[], means: Float32Array): readonly string[] {
-    let start = 0
-    return parts.map((part, i) => {
-      const end = start + partLength(part)
-      const mean = this.floats(`mean ${i}`, [1, end - start], means.slice(start, end))
-      start = end
-      const centred = this.add('Sub', [raw[i]!, mean], `gapcam.centred ${i}`)
-      return this.add('LpNormalization', [centred], `gapcam.unit ${i}`, { axis: 1, p: 2 })
-    })
-  }
-
+class Builder extends GraphBuilder {
   /** Logits and distance from the parts before centring. */
   head(raw: readonly string[], parts: readonly Part[], head: Head): void {
-    const units = this.units(raw, parts, head.mean)
+    const units = this.units(raw, parts.map(partLength), head.mean)
     const length = head.mean.length
     const states = head.states.length
     const weights = this.floats('weights', [length, states], head.weights)
@@ -198,12 +142,12 @@ class Builder {
     const planes =
       map.layout === 'nhwc'
         ? map.name
-        : this.lists('Transpose', [map.name], `gapcam.planes ${index}`, { perm: [0, 2, 3, 1] })
-    const rows = this.add('Reshape', [planes, this.#shape([places, map.channels])], gridNames.rows(index))
+        : this.add('Transpose', [map.name], `gapcam.planes ${index}`, { perm: [0, 2, 3, 1] })
+    const rows = this.shaped(planes, [places, map.channels], gridNames.rows(index))
     const shares = this.floats(`cells ${index}`, [bins, places], cellShares(map, cells))
     const binned = this.add('MatMul', [shares, rows], `gapcam.binned ${index}`)
-    const turned = this.lists('Transpose', [binned], `gapcam.turned ${index}`, { perm: [1, 0] })
-    return this.add('Reshape', [turned, this.#shape([1, partLength(part)])], partName(index))
+    const turned = this.add('Transpose', [binned], `gapcam.turned ${index}`, { perm: [1, 0] })
+    return this.shaped(turned, [1, partLength(part)], partName(index))
   }
 
   /**
@@ -212,9 +156,9 @@ class Builder {
    */
   sight({ mean, std, order }: Pixels): string {
     const weights = order === 'rgb' ? luma : luma.toReversed()
-    const input = this.#graph.inputs[0]!
+    const input = this.network.inputs[0]!
     const isNchw = input.shape?.[1] === 3
-    const planes = isNchw ? input.name : this.lists('Transpose', [input.name], 'gapcam.planes', { perm: [0, 3, 1, 2] })
+    const planes = isNchw ? input.name : this.add('Transpose', [input.name], 'gapcam.planes', { perm: [0, 3, 1, 2] })
     // The luma of a pixel, and the mean of four pixels: one convolution of 2 by 2.
     const scaled = this.floats(
       'luma',
@@ -222,13 +166,13 @@ class Builder {
       weights.flatMap((weight, c) => new Array<number>(4).fill((weight * std[c]!) / 4)),
     )
     const offset = this.floats('black', [1], [weights.reduce((sum, weight, c) => sum + weight * mean[c]!, 0)])
-    const half = this.lists('Conv', [planes, scaled, offset], 'gapcam.half', { strides: [2, 2] })
+    const half = this.add('Conv', [planes, scaled, offset], 'gapcam.half', { strides: [2, 2] })
     const laplacian = this.floats('laplacian', [1, 1, 3, 3], [0, -1, 0, -1, 4, -1, 0, -1, 0])
     const brightness = this.add('GlobalAveragePool', [half], 'gapcam.brightness')
     const contrast = this.#rootMeanSquare(this.add('Sub', [half, brightness], 'gapcam.deviation'), 'gapcam.contrast')
     const edges = this.#rootMeanSquare(this.add('Conv', [half, laplacian], 'gapcam.edges'), 'gapcam.sharpness')
     const all = this.add('Concat', [brightness, contrast, edges], 'gapcam.statistics', { axis: 1 })
-    return this.add('Reshape', [all, this.#shape([1, 3])], valueNames.sight)
+    return this.shaped(all, [1, 3], valueNames.sight)
   }
 
   #rootMeanSquare(value: string, output: string): string {
@@ -245,10 +189,5 @@ class Builder {
     const cosines = this.add('MatMul', [unit, this.floats('taught', [length, taughtCount], columns)], 'gapcam.cosines')
     const nearest = this.add('ReduceMax', [cosines], 'gapcam.nearest', { keepdims: 1 })
     this.add('Sub', [this.floats('one', [1], [1]), nearest], distanceName)
-  }
-
-  /** The network with the nodes so far; its outputs are unchanged. */
-  graph(): Graph {
-    return { ...this.#graph, nodes: this.#nodes, constants: this.#constants }
   }
 }
