@@ -70,9 +70,12 @@ const label = z.string().min(1).max(255)
 /** How clips are made of frames; see docs/video.md. */
 export const video = z
   .strictObject({
-    frames: z.int().min(2).max(256).optional(),
-    every: duration(1).optional(),
-    pool: z.literal('mean', 'must be mean, the only one there is').optional(),
+    frames: z.int().min(2).max(256).optional().describe('frames of a clip; default 16, or what the network takes'),
+    every: duration(1).optional().describe('time from one frame of a clip to the next; default 100ms'),
+    pool: z
+      .literal('mean', 'must be mean, the only one there is')
+      .optional()
+      .describe('how a network over pictures looks at clips: by the mean of its vectors'),
   })
   .transform(({ frames, every, pool }): ClipOptions => ({ frames, everyMs: every, pool }))
   .describe('how clips are made of frames: { frames: 16, every: 100ms, pool: mean }; see docs/video.md')
