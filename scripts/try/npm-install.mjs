@@ -120,7 +120,7 @@ function classified([command, ...args], place) {
         stderr
           .trim()
           .split('\n')
-          .find((line) => /@gapcam|sharp/.test(line)) ?? stderr,
+          .find((line) => line.startsWith('gapcam: ')) ?? stderr,
     }
   const { engine, target, engineReason, top } = JSON.parse(stdout.split('\n')[0])
   return { engine, target, engineReason, label: top[0].label }
@@ -140,13 +140,11 @@ function tryAll(env) {
   const bare = install('bare', env, '--omit=optional')
   report.withoutOptional = classified(npx, bare)
   // As after npm install onnxruntime-node sharp, without their 310 MB: this checkout has both.
-  const others = ['onnxruntime-node', '@img'].map((name) => [
-    `${root}node_modules/${name}`,
-    `${bare.cwd}/node_modules/${name}`,
-  ])
-  symlinkSync(...others[0])
+  const link = (name) => symlinkSync(`${root}node_modules/${name}`, join(bare.cwd, 'node_modules', name))
+  link('onnxruntime-node')
   report.withoutPictures = classified(npx, bare)
-  symlinkSync(...others[1])
+  for (const name of readdirSync(`${root}node_modules/@img`).filter((found) => found.startsWith('sharp-')))
+    link(`@img/${name}`)
   report.withOnnxruntime = classified(npx, bare)
   if (!existsSync(arm64Node)) return report
   const there = install('arm64', env, '--os=linux', '--cpu=arm64', '--libc=glibc', '--force', '--ignore-scripts')
