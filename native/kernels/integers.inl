@@ -7,8 +7,10 @@
 #include "qgemm_dot_tile.inl"
 #include "qsimd_neon_dot.inl"
 #else
+#include "qgemm_words_tile.inl"
 #include "qsimd_neon_words.inl"
 #endif
+#include "qsimd_neon_product.inl"
 #else
 #include "qsimd_x86.inl"
 #endif

@@ -97,6 +97,7 @@ class QuantStrips final : public Op, public Placed {
   void RunBand(uint32_t image, uint32_t band, uint32_t first_block, uint32_t last_block, char* scratch) const {
     char* const strip_memory = is_by_block ? shared : scratch + StripAt();
     const Byte* picture = x + image * picture_bytes;
+    for (uint32_t i = 0; i < ring_blocks; ++i) ring.Clear(scratch + i * ring.Bytes());
     const uint32_t end = Least((band + 1) * band_rows, s.out_height);
     uint32_t filled = 0, expanded = 0;  // the groups and rows behind those of the strip before
     for (uint32_t oy = band * band_rows, rows; oy < end; oy += rows) {
@@ -164,19 +165,21 @@ class QuantStrips final : public Op, public Placed {
 
   // Turns the quads of a row into operands of the projection.
   void StoreOperands(const Byte* quads, char* to) const {
-    for (uint32_t ox = 0; ox < s.out_width; ox += 4, quads += kQuadBytes) {
+    // Copies, which no store of a byte can change.
+    const size_t stride = PixelStride();
+    const uint32_t width = s.out_width, whole = kOperandBytes == 1 ? width / 4 : 0;
+    for (uint32_t i = whole; i > 0; --i, quads += kQuadBytes, to += 4 * stride) {
+      Raw pixels[4];
+      MergeQuads(quads, pixels);
+      Byte* const at = reinterpret_cast<Byte*>(to);
+      Unrolled<4>(GAPCAM_BODY(pixel) { StorePixel(at + GAPCAM_AT(pixel) * stride, pixels[GAPCAM_AT(pixel)]); });
+    }
+    for (uint32_t ox = 4 * whole; ox < width; ox += 4, quads += kQuadBytes) {
       Raw pixels[4];
       Byte bytes[4][kWindowBlock];
       MergeQuads(quads, pixels);
-      if (kOperandBytes == 1 && ox + 4 <= s.out_width) {
-        Byte* const at = reinterpret_cast<Byte*>(to);
-        Unrolled<4>(GAPCAM_BODY(i) { StorePixel(at + GAPCAM_AT(i) * PixelStride(), pixels[GAPCAM_AT(i)]); });
-        to += 4 * PixelStride();
-        continue;
-      }
       Unrolled<4>(GAPCAM_BODY(i) { StorePixel(bytes[GAPCAM_AT(i)], pixels[GAPCAM_AT(i)]); });
-      const uint32_t count = Least(4, s.out_width - ox);
-      for (uint32_t i = 0; i < count; ++i, to += PixelStride())
+      for (uint32_t i = 0; i < Least(4, width - ox); ++i, to += stride)
         for (size_t at = 0; at < kWindowBlock; at += kWidened) Widen(to + at * kOperandBytes, bytes[i] + at);
     }
   }

@@ -10,50 +10,58 @@ class WindowRing {
   uint32_t pad_top, pad_left;
   uint32_t ring_width, slots;  // pixels of a group; groups of the ring
   int32_t zero;
+  Byte outside[kWindowBlock];  // a pixel outside the picture
 
   size_t GroupBytes() const { return static_cast<size_t>(ring_width) * kPixelBytes; }
   size_t Bytes() const { return slots * GroupBytes(); }
   char* Slot(char* ring, uint32_t group) const { return ring + group % slots * GroupBytes(); }
 
+  // Fills the columns of padding of all groups, which Fill leaves alone.
+  void Clear(char* ring) const {
+    for (uint32_t slot = 0; slot < slots; ++slot, ring += GroupBytes()) {
+      FillPixels(ring, pad_left);
+      FillPixels(ring + static_cast<size_t>(pad_left + width) * kPixelBytes, ring_width - pad_left - width);
+    }
+  }
+
   // Interleaves group `group` of the block at `picture`, the block's first byte in the picture's first pixel. `end` is the
   // end of the tensor, behind which nothing may be read.
   void Fill(const Byte* picture, const Byte* end, uint32_t columns, uint32_t group, char* to) const {
-    Byte outside[kWindowBlock];
-    std::memset(outside, zero, sizeof(outside));
+    const size_t row_bytes = static_cast<size_t>(width) * channels;
+    const uint32_t first = kGroupStart * group - pad_top;  // wraps around above the picture
     const Byte* rows[kTapGroup];
     size_t steps[kTapGroup];
     bool is_inside = true;  // whole vectors may be read
-    for (uint32_t i = 0; i < kTapGroup; ++i) {
-      const uint32_t row = kGroupStart * group + i - pad_top;  // wraps around above the picture
+    Unrolled<kTapGroup>(GAPCAM_BODY(i) {
+      const uint32_t row = first + GAPCAM_AT(i);
       const bool is_row = row < height;
-      rows[i] = is_row ? picture + static_cast<size_t>(row) * width * channels : outside;
-      steps[i] = is_row ? channels : 0;
-      const Byte* last = rows[i] + steps[i] * (width - 1);
-      is_inside = is_inside && (!is_row || columns == kWindowBlock || last + kWindowBlock <= end);
-    }
-    FillPixels(to, pad_left);
+      const Byte* from = picture + static_cast<int32_t>(row) * static_cast<ptrdiff_t>(row_bytes);
+      rows[GAPCAM_AT(i)] = is_row ? from : outside;
+      steps[GAPCAM_AT(i)] = is_row ? channels : 0;
+      is_inside =
+          is_inside && (!is_row || columns == kWindowBlock || from + row_bytes - channels + kWindowBlock <= end);
+    });
     to += static_cast<size_t>(pad_left) * kPixelBytes;
-    char* const behind = to + static_cast<size_t>(width) * kPixelBytes;
-    for (; is_inside && to != behind; to += kPixelBytes) {
-      Interleave(rows, to);
-      Unrolled<kTapGroup>(GAPCAM_BODY(i) { rows[GAPCAM_AT(i)] += steps[GAPCAM_AT(i)]; });
-    }
-    for (; to != behind; to += kPixelBytes) {
-      InterleaveSome(rows, columns, to);
-      for (uint32_t i = 0; i < kTapGroup; ++i) rows[i] += steps[i];
-    }
-    if (pad_left + width < ring_width) FillPixels(to, ring_width - pad_left - width);
+    if (is_inside)
+      InterleaveRows(rows, steps, width, to);
+    else
+      InterleaveSome(rows, steps, columns, to);
   }
 
  private:
-  static void InterleaveSome(const Byte* const (&rows)[kTapGroup], uint32_t columns, char* to) {
-    Byte copies[kTapGroup][kWindowBlock] = {};
-    const Byte* at[kTapGroup];
-    for (uint32_t i = 0; i < kTapGroup; ++i) {
-      PutBytes(copies[i], rows[i], columns);
-      at[i] = copies[i];
+  // Interleaves pixels of which only some channels may be read.
+  __attribute__((noinline)) void InterleaveSome(const Byte* const (&rows)[kTapGroup], const size_t (&steps)[kTapGroup],
+                                                uint32_t columns, char* to) const {
+    const size_t none[kTapGroup] = {};
+    for (uint32_t pixel = 0; pixel < width; ++pixel, to += kPixelBytes) {
+      Byte copies[kTapGroup][kWindowBlock] = {};
+      const Byte* at[kTapGroup];
+      for (uint32_t i = 0; i < kTapGroup; ++i) {
+        PutBytes(copies[i], rows[i] + pixel * steps[i], columns);
+        at[i] = copies[i];
+      }
+      InterleaveRows(at, none, 1, to);
     }
-    Interleave(at, to);
   }
 
   void FillPixels(char* to, uint32_t pixels) const {
@@ -105,6 +113,7 @@ class QuantDepthwise final : public Op, public Placed {
     const size_t picture = static_cast<size_t>(s.height) * s.width * s.channels;
     const Byte* from = x + image * picture + block * kWindowBlock;
     const uint32_t first = band * band_rows, last = Least(first + band_rows, s.out_height);
+    ring.Clear(scratch);
     uint32_t filled = first * stride_h / kGroupStart;  // groups before this one are in the ring or no longer needed
     for (uint32_t oy = first, rows; oy < last; oy += rows) {
       const uint32_t top = oy * stride_h, group = top / kGroupStart, phase = top % kGroupStart;
@@ -180,7 +189,9 @@ static void SetUpWindow(const Params& p, const ConvShape& s, int32_t zero, Quant
            p.pad_left,
            Most(needed, p.pad_left + s.width),
            (window->groups - 1) * kGroupStep + 1,
-           zero};
+           zero,
+           {}};
+  std::memset(ring->outside, zero, sizeof(ring->outside));
 }
 
 // Makes a depthwise convolution without vertical dilation.

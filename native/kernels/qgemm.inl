@@ -32,11 +32,11 @@ struct QuantPanel {
   bool is_small;     // QuantWeights::is_small
 };
 
-#if !defined(GAPCAM_TARGET_DOT)
+#if !defined(GAPCAM_TARGET_NEON)
 // The sums of a tile: the bias and the products of all runs from `at` on.
-template <int kRows, int kVectors>
-GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors * kPartials][kRows], const int32_t* bias, const char* const* runs,
-                               size_t at, uint32_t taps, size_t step, uint32_t groups, const char*& w) {
+template <int kRows, int kVectors, bool>
+GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors][kRows], const int32_t* bias, const char* const* runs, size_t at,
+                               uint32_t taps, size_t step, uint32_t groups, bool, const char*& w) {
   StartSums<kRows, kVectors>(sums, bias);
   for (uint32_t t = 0; t < taps; ++t) AddRun<kRows, kVectors>(sums, runs[t] + at, step, groups, w);
 }
@@ -44,8 +44,7 @@ GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors * kPartials][kRows], const int
 
 // Adds the groups that a panel multiplies again.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void AddExtras(I (&sums)[kVectors * kPartials][kRows], const QuantRows& rows, size_t at,
-                             const QuantPanel& panel) {
+GAPCAM_INLINE void AddExtras(I (&sums)[kVectors][kRows], const QuantRows& rows, size_t at, const QuantPanel& panel) {
   const char* extra_w = panel.extra_w;
   for (const ExtraGroup* extra = panel.extra; extra != panel.extra_end; ++extra, extra_w += kPanelGroupBytes) {
     const char* w = extra_w;
@@ -53,24 +52,36 @@ GAPCAM_INLINE void AddExtras(I (&sums)[kVectors * kPartials][kRows], const Quant
   }
 }
 
-// Computes `tiles` tiles of kRows rows each, from row `first` on, times one panel.
-template <int kRows, int kVectors>
-static void QuantTiles(const QuantRows& left, size_t first, uint32_t tiles, const QuantPanel& right,
-                       const ByteEndRegisters& end, Byte* y, size_t stride) {
+// Computes `tiles` tiles of kRows rows each, from row `first` on, times one panel. `kIsOneRun`: see ComputeSums.
+template <int kRows, int kVectors, bool kIsOneRun>
+GAPCAM_INLINE void QuantTilesOf(const QuantRows& left, size_t first, uint32_t tiles, const QuantPanel& right,
+                                const ByteEndRegisters& end, Byte* y, size_t stride) {
   const QuantRows rows = left;  // copies, which no store of a byte can change
   const QuantPanel panel = right;
   const size_t step = rows.step;
+  const bool has_rest = Opaque(rows.groups % 4 != 0), has_extras = Opaque(panel.extra != panel.extra_end);
+  const bool is_plain = Opaque(end.IsPlain(panel.is_small) && panel.columns >= uint32_t{kVectors * kSumLanes});
   for (size_t at = first * step; tiles > 0; --tiles, at += kRows * step, y += kRows * stride) {
-    I sums[kVectors * kPartials][kRows];
+    I sums[kVectors][kRows];
     const char* w = panel.w;
-    ComputeSums<kRows, kVectors>(sums, panel.bias, rows.runs, at, rows.taps, step, rows.groups, w);
+    ComputeSums<kRows, kVectors, kIsOneRun>(sums, panel.bias, rows.runs, at, rows.taps, step, rows.groups, has_rest, w);
     if constexpr (ProductFormat::kParts > 1) {
-      if (__builtin_expect(panel.extra != panel.extra_end, false)) AddExtras<kRows, kVectors>(sums, rows, at, panel);
+      if (__builtin_expect(has_extras, false)) AddExtras<kRows, kVectors>(sums, rows, at, panel);
     }
-    Unrolled<kVectors * kPartials>(
+    Unrolled<kVectors>(
         GAPCAM_BODY(v) { Unrolled<kRows>(GAPCAM_BODY(r) { Settle(sums[GAPCAM_AT(v)][GAPCAM_AT(r)]); }); });
-    EndTile<kRows, kVectors>(sums, panel.bias, panel.scales, panel.is_small, end, panel.columns, y, stride);
+    StoreTile<kRows, kVectors>(sums, panel.scales, panel.is_small, is_plain, end, panel.columns, y, stride);
   }
+}
+
+template <int kRows, int kVectors>
+static void QuantTiles(const QuantRows& left, size_t first, uint32_t tiles, const QuantPanel& right,
+                       const ByteEndRegisters& end, Byte* y, size_t stride) {
+  if (kHasOneRunTiles && kRows == kSumRows && kVectors == kPanelVectors && left.taps == 1 && left.groups >= 4)
+    QuantTilesOf<kRows, kVectors, kHasOneRunTiles && kRows == kSumRows && kVectors == kPanelVectors>(
+        left, first, tiles, right, end, y, stride);
+  else
+    QuantTilesOf<kRows, kVectors, false>(left, first, tiles, right, end, y, stride);
 }
 
 typedef void (*QuantTilesFunction)(const QuantRows&, size_t, uint32_t, const QuantPanel&, const ByteEndRegisters&,
@@ -78,7 +89,7 @@ typedef void (*QuantTilesFunction)(const QuantRows&, size_t, uint32_t, const Qua
 
 // The tile functions of one panel width; the index is the number of rows minus one.
 template <int kVectors, int... kRows>
-GAPCAM_INLINE const QuantTilesFunction* QuantTilesOf(std::integer_sequence<int, kRows...>) {
+GAPCAM_INLINE const QuantTilesFunction* QuantTilesFrom(std::integer_sequence<int, kRows...>) {
   static constexpr QuantTilesFunction kTiles[] = {QuantTiles<kRows + 1, kVectors>...};
   return kTiles;
 }
@@ -86,9 +97,9 @@ GAPCAM_INLINE const QuantTilesFunction* QuantTilesOf(std::integer_sequence<int, 
 GAPCAM_INLINE const QuantTilesFunction* QuantTilesFor(uint32_t vectors) {
   typedef std::make_integer_sequence<int, kSumRows> Rows;
 #if defined(GAPCAM_TARGET_NEON)
-  if (vectors == 4) return QuantTilesOf<4>(Rows());
+  if (vectors == 4) return QuantTilesFrom<4>(Rows());
 #endif
-  return vectors == 2 ? QuantTilesOf<2>(Rows()) : QuantTilesOf<1>(Rows());
+  return vectors == 2 ? QuantTilesFrom<2>(Rows()) : QuantTilesFrom<1>(Rows());
 }
 
 // How the results of a product become bytes, and what is added to them.

@@ -72,6 +72,12 @@ GAPCAM_INLINE int32_t WeightPart(int32_t w, uint32_t part) {
   }
 }
 
+// The bytes from the beginning of a vector of weights to element i of one lane.
+constexpr size_t WeightPlace(uint32_t lane, uint32_t i) {
+  constexpr uint32_t kTogether = ProductFormat::kTogether;
+  return (i / kTogether * kSumLanes * kTogether + lane * kTogether + i % kTogether) * kOperandBytes;
+}
+
 // Writes one weight as the multiplier reads it.
 template <class Format>
 GAPCAM_INLINE char* PutWeight(char* to, int32_t w) {
@@ -84,13 +90,13 @@ GAPCAM_INLINE char* PutWeight(char* to, int32_t w) {
 static bool PackGroup(const WeightSource& from, uint32_t n0, uint32_t vectors, uint32_t tap, uint32_t group,
                       uint32_t part, char* to) {
   int32_t any = 0;
-  for (uint32_t v = 0; v < vectors; ++v) {
+  for (uint32_t v = 0; v < vectors; ++v, to += kSumLanes * kGroup * kOperandBytes) {
     for (uint32_t lane = 0; lane < kSumLanes; ++lane) {
       for (uint32_t i = 0; i < kGroup; ++i) {
         const int32_t w =
             WeightPart<ProductFormat>(from.At(tap, group * kGroup + i, n0 + ColumnOf(vectors, v, lane)), part);
         any |= w;
-        to = PutWeight<ProductFormat>(to, w);
+        PutWeight<ProductFormat>(to + WeightPlace(lane, i), w);
       }
     }
   }

@@ -1,5 +1,5 @@
 // The vector layer of the integer kernels on Arm: the same functions as qsimd_x86.inl. Bytes are signed, a sum is a
-// 32-bit lane. qsimd_neon_dot.inl and qsimd_neon_words.inl have the products.
+// 32-bit lane. qsimd_neon_dot.inl and qsimd_neon_words.inl have the products, qsimd_neon_product.inl what is the same in both.
 //
 // Sums whose results are known to be small begin at kSmallStart, the bits of 1.5 · 2^23. Such a sum, read as a float, is
 // that number plus the sum. Three ordinary float operations then scale and round it, half to even; the conversions cost
@@ -10,24 +10,25 @@ namespace {
 
 constexpr int kSumLanes = 4, kSumBytes = 16;
 // How a product (qgemm_weights.inl) or a window (qwindow.inl) reads weights: kGroup of them in a lane, of kBytes each, from
-// kLeast to kMost. A weight of nine bits is the sum of up to kParts of them.
+// kLeast to kMost. A weight of nine bits is the sum of up to kParts of them. kTogether elements of a lane are neighbours.
 #if defined(GAPCAM_TARGET_DOT)
 struct ProductFormat {
-  static constexpr int kGroup = 4, kBytes = 1, kLeast = -128, kMost = 127, kParts = 3;
+  static constexpr int kGroup = 4, kTogether = 4, kBytes = 1, kLeast = -128, kMost = 127, kParts = 3;
 };
 typedef ProductFormat WindowFormat;
 #else
 struct ProductFormat {
-  static constexpr int kGroup = 16, kBytes = 1, kLeast = -127, kMost = 127, kParts = 3;
+  static constexpr int kGroup = 4, kTogether = 2, kBytes = 1, kLeast = -127, kMost = 127, kParts = 3;
 };
 struct WindowFormat {
   static constexpr int kGroup = 1, kBytes = 2, kLeast = -255, kMost = 255, kParts = 1;
 };
 #endif
+constexpr int kPanelVectors = 4;
 #if defined(GAPCAM_TARGET_DOT)
-constexpr int kPanelVectors = 4, kSumRows = 5;  // 5 · 4 sums, 5 rows and 4 vectors of weights of 32 registers
+constexpr int kSumRows = 5;  // 5 · 4 sums, 5 rows and 4 vectors of weights of 32 registers
 #else
-constexpr int kPanelVectors = 2, kSumRows = 3;  // 3 · 2 · 4 partial sums, 3 rows, weights and products
+constexpr int kSumRows = 4;  // 4 · 4 sums, 4 rows, 4 vectors of weights, 4 tables and 4 temporaries
 #endif
 constexpr int64_t kSmallSum = 1 << 22;
 constexpr float kSmallResult = 32639.0f;  // with a zero point added it is a word
@@ -44,6 +45,7 @@ typedef I Operands;  // of a dot: kGroup elements in each lane
 typedef int16x4_t Operands;
 #endif
 constexpr int kOperandsBytes = sizeof(Operands);
+constexpr int kHeldWeights = 9;  // vectors of weights of a window that stay in registers
 typedef int32_t UnalignedInt __attribute__((aligned(1), may_alias));
 
 GAPCAM_INLINE I AsSums(Raw a) { return vreinterpretq_s32_s8(a); }
@@ -75,26 +77,34 @@ struct ByteEnd {
 
 // What is known of sums: nothing; that they are small; and that the zero point is even too.
 enum SumKind { kAnySum, kSmallKind, kSmallEven };
+constexpr int kEndKinds = 3;
 
 // The same in registers.
 struct ByteEndRegisters {
   int16x8_t zero;
   Raw low, high;
-  FI even_end;  // the start of small sums, with the zero point
+  FI start;     // of small sums
+  FI even_end;  // the same with the zero point
   bool is_even;
   bool is_bounded;  // to less than the range of a byte
   GAPCAM_MEMBER explicit ByteEndRegisters(const ByteEnd& end)
       : zero(vdupq_n_s16(static_cast<int16_t>(end.zero))),
         low(vdupq_n_s8(static_cast<int8_t>(end.low))),
         high(vdupq_n_s8(static_cast<int8_t>(end.high))),
+        start(vdupq_n_f32(kSmallStartFloat)),
         even_end(vdupq_n_f32(kSmallStartFloat + static_cast<float>(end.zero))),
         is_even(end.zero % 2 == 0),
-        is_bounded(end.low > -128 || end.high < 127) {}
+        is_bounded(end.low > -128 || end.high < 127) {
+    asm("" : "+w"(start));  // compilers would make the constant again in every loop
+  }
+
+  // Whether sums become bytes in the shortest way.
+  GAPCAM_MEMBER bool IsPlain(bool is_small) const { return is_small && is_even && !is_bounded; }
+  GAPCAM_MEMBER SumKind Kind(bool is_small) const { return !is_small ? kAnySum : is_even ? kSmallEven : kSmallKind; }
 
   // Two vectors of sums to words.
   template <SumKind kKind>
   GAPCAM_MEMBER int16x8_t Words(I a, FI scale_a, I b, FI scale_b) const {
-    const FI start = vdupq_n_f32(kSmallStartFloat);
     if constexpr (kKind == kSmallEven)
       return vuzp1q_s16(Small(a, scale_a, even_end), Small(b, scale_b, even_end));
     else if constexpr (kKind == kSmallKind)
@@ -102,8 +112,7 @@ struct ByteEndRegisters {
     else
       return vqaddq_s16(vqmovn_high_s32(vqmovn_s32(Any(a, scale_a)), Any(b, scale_b)), zero);
   }
-  static GAPCAM_MEMBER int16x8_t Small(I sum, FI scale, FI last) {
-    const FI start = vdupq_n_f32(kSmallStartFloat);
+  GAPCAM_MEMBER int16x8_t Small(I sum, FI scale, FI last) const {
     return vreinterpretq_s16_f32(
         vaddq_f32(Apart(vmulq_f32(vsubq_f32(vreinterpretq_f32_s32(sum), start), scale)), last));
   }
@@ -145,7 +154,8 @@ static __attribute__((noinline)) void StoreRows(const Byte* tile, int rows, int 
   for (int r = 0; r < rows; ++r) PutBytes(y + r * stride, tile + r * width, columns);
 }
 
-template <int kRows, int kVectors, SumKind kKind>
+// `kIsPlain`: the bytes are not bounded, and all columns are stored.
+template <int kRows, int kVectors, SumKind kKind, bool kIsPlain>
 GAPCAM_INLINE void StoreTileOf(I (&sums)[kVectors][kRows], const float* scales, const ByteEndRegisters& end,
                                uint32_t columns, Byte* y, size_t stride) {
   constexpr int kTogether = 4 / kVectors, kWidth = kVectors * kSumLanes, kParts = (kRows + kTogether - 1) / kTogether;
@@ -155,9 +165,9 @@ GAPCAM_INLINE void StoreTileOf(I (&sums)[kVectors][kRows], const float* scales, 
   Unrolled<kParts>(GAPCAM_BODY(part) {
     bytes[GAPCAM_AT(part)] = TileBytes<kRows, kVectors, kKind, GAPCAM_AT(part) * kTogether>(sums, scale, end);
   });
-  if (end.is_bounded)
+  if (!kIsPlain && end.is_bounded)
     Unrolled<kParts>(GAPCAM_BODY(part) { bytes[GAPCAM_AT(part)] = end.Bounded(bytes[GAPCAM_AT(part)]); });
-  if (__builtin_expect(columns >= static_cast<uint32_t>(kWidth), true)) {
+  if (kIsPlain || __builtin_expect(columns >= static_cast<uint32_t>(kWidth), true)) {
     Unrolled<kRows>(GAPCAM_BODY(r) {
       StorePiece<kWidth, GAPCAM_AT(r) % kTogether>(y + GAPCAM_AT(r) * stride, bytes[GAPCAM_AT(r) / kTogether]);
     });
@@ -168,35 +178,40 @@ GAPCAM_INLINE void StoreTileOf(I (&sums)[kVectors][kRows], const float* scales, 
   StoreRows(tile, kRows, kWidth, columns, y, stride);
 }
 
-// Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart.
+// Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart. `is_plain`: IsPlain, and
+// all columns are stored.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small,
+GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, bool is_plain,
                              const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
-  if (__builtin_expect(!is_small, false))
-    StoreTileOf<kRows, kVectors, kAnySum>(sums, scales, end, columns, y, stride);
+  if (__builtin_expect(is_plain, true))
+    StoreTileOf<kRows, kVectors, kSmallEven, true>(sums, scales, end, columns, y, stride);
+  else if (!is_small)
+    StoreTileOf<kRows, kVectors, kAnySum, false>(sums, scales, end, columns, y, stride);
   else if (end.is_even)
-    StoreTileOf<kRows, kVectors, kSmallEven>(sums, scales, end, columns, y, stride);
+    StoreTileOf<kRows, kVectors, kSmallEven, false>(sums, scales, end, columns, y, stride);
   else
-    StoreTileOf<kRows, kVectors, kSmallKind>(sums, scales, end, columns, y, stride);
-}
-
-template <SumKind kKind>
-GAPCAM_INLINE Raw QuadBytes(I (&sums)[4], FI scale, const ByteEndRegisters& end) {
-  return end.Bytes(end.Words<kKind>(sums[0], scale, sums[1], scale), end.Words<kKind>(sums[2], scale, sums[3], scale));
+    StoreTileOf<kRows, kVectors, kSmallKind, false>(sums, scales, end, columns, y, stride);
 }
 
 // Turns the sums of four neighbouring pixels into bytes: [pixel][4 channels].
-GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, bool is_small, const ByteEndRegisters& end, Byte* to) {
-  Raw bytes;
-  if (__builtin_expect(!is_small, false))
-    bytes = QuadBytes<kAnySum>(sums, scale, end);
-  else if (end.is_even)
-    bytes = QuadBytes<kSmallEven>(sums, scale, end);
-  else
-    bytes = QuadBytes<kSmallKind>(sums, scale, end);
+template <int kKind>
+GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, const ByteEndRegisters& end, Byte* to) {
+  constexpr SumKind kSums = static_cast<SumKind>(kKind);
+  Raw bytes =
+      end.Bytes(end.Words<kSums>(sums[0], scale, sums[1], scale), end.Words<kSums>(sums[2], scale, sums[3], scale));
   if (end.is_bounded) bytes = end.Bounded(bytes);
   vst1q_s8(to, bytes);
 }
+
+// Sets the sums of four pixels to the bias, which `twice` holds two times: two loads instead of four moves.
+GAPCAM_INLINE void StartQuad(I (&sums)[4], const I (&twice)[2]) {
+  asm volatile("ldp %q0, %q1, [%4]\nldp %q2, %q3, [%4]"
+               : "=&w"(sums[0]), "=&w"(sums[1]), "=&w"(sums[2]), "=&w"(sums[3])
+               : "r"(twice), "m"(twice));
+}
+
+// Keeps weights in registers, where compilers would load them again in every step.
+GAPCAM_INLINE void Hold(Operands& weights) { asm("" : "+w"(weights)); }
 
 // Puts the quads of four vectors of channels together: four pixels of 16 channels.
 GAPCAM_INLINE void MergeQuads(const Byte* quads, Raw (&pixels)[4]) {

@@ -1,7 +1,8 @@
 // Products of bytes on Arm without the dot product, as on Cortex-A72. SMULL and SMLAL2 add two products of bytes in each of
-// eight words, and SADALP adds pairs of words to a sum: 16 products in three instructions. Weights of -128 are packed in
-// two parts, because two products of -128 and -128 do not fit a word. Windows multiply words, to which bytes are widened
-// in the ring.
+// eight words, and SADALP adds pairs of words to a sum: 16 products in three instructions. A vector of weights therefore
+// holds two elements of k of four columns, then two others; one of activations is a table lookup (TBL). Weights of -128 are
+// packed in two parts, because two products of -128 and -128 do not fit a word. Windows multiply words, to which bytes are
+// widened in the ring.
 namespace gapcam {
 namespace {
 
@@ -15,65 +16,40 @@ constexpr size_t kWidened = 16;  // bytes that Widen takes
 // Bytes are operands of a product as they are.
 GAPCAM_INLINE void Widen(char* to, const Byte* from) { std::memcpy(to, from, kWidened); }
 
-// Adds the products of 16 bytes of every row and 16 weights of one column. No sum of two products leaves 16 bits.
-template <int kRows>
-GAPCAM_INLINE void AddColumn(I (&sums)[kRows], const Raw (&x)[kRows], Raw w) {
-  int16x8_t products[kRows];
-  Unrolled<kRows>(GAPCAM_BODY(r) { products[GAPCAM_AT(r)] = vmull_s8(vget_low_s8(w), vget_low_s8(x[GAPCAM_AT(r)])); });
-  Unrolled<kRows>(
-      GAPCAM_BODY(r) { products[GAPCAM_AT(r)] = vmlal_high_s8(products[GAPCAM_AT(r)], w, x[GAPCAM_AT(r)]); });
-  Unrolled<kRows>(GAPCAM_BODY(r) { sums[GAPCAM_AT(r)] = vpadalq_s16(sums[GAPCAM_AT(r)], products[GAPCAM_AT(r)]); });
+// The bytes of lane kLane of a vector, two by two: the first two of them four times, then the others.
+template <int kLane>
+GAPCAM_INLINE Raw LanePairs(Raw x) {
+  constexpr uint8_t a = 4 * kLane, b = a + 1, c = a + 2, d = a + 3;
+  return vqtbl1q_s8(x, uint8x16_t{a, b, a, b, a, b, a, b, c, d, c, d, c, d, c, d});
 }
 
-// Adds one run to the partial sums of kRows rows: of each column four. Moves `w` behind the weights of the run.
-template <int kRows, int kVectors>
-GAPCAM_INLINE void AddRun(I (&sums)[4 * kVectors][kRows], const char* run, size_t step, uint32_t groups,
-                          const char*& w) {
-  const char* rows[kRows];
-  Unrolled<kRows>(GAPCAM_BODY(r) { rows[GAPCAM_AT(r)] = Pinned(run + GAPCAM_AT(r) * step); });
-  for (size_t k = 0; k < 16 * size_t{groups}; k += 16, w += 4 * kVectors * 16) {
-    Raw x[kRows];
-    Unrolled<kRows>(GAPCAM_BODY(r) { x[GAPCAM_AT(r)] = LoadRaw(rows[GAPCAM_AT(r)] + k); });
-    Unrolled<2 * kVectors>(GAPCAM_BODY(pair) {
-      constexpr int kFirst = 2 * GAPCAM_AT(pair);
-      Raw first, second;
-      LoadPair<kFirst * 16>(w, first, second);
-      AddColumn<kRows>(sums[kFirst], x, first);
-      AddColumn<kRows>(sums[kFirst + 1], x, second);
-    });
-  }
-}
-
-constexpr int kPartials = 4;  // vectors of partial sums for each vector of sums
-
-template <int kRows, int kVectors>
-GAPCAM_INLINE void StartSums(I (&sums)[4 * kVectors][kRows], const int32_t*) {
-  Unrolled<4 * kVectors>(
-      GAPCAM_BODY(c) { Unrolled<kRows>(GAPCAM_BODY(r) { sums[GAPCAM_AT(c)][GAPCAM_AT(r)] = vdupq_n_s32(0); }); });
-}
-
-// Ends a tile: see StoreTile. Adds up the partial sums and the bias.
-template <int kRows, int kVectors>
-GAPCAM_INLINE void EndTile(const I (&sums)[4 * kVectors][kRows], const int32_t* bias, const float* scales,
-                           bool is_small, const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
-  I whole[kVectors][kRows];
-  Unrolled<kVectors>(GAPCAM_BODY(v) {
-    constexpr int c = 4 * GAPCAM_AT(v);
-    const I start = LoadSums(bias + c);
-    Unrolled<kRows>(GAPCAM_BODY(r) {
-      const I low = vpaddq_s32(sums[c][GAPCAM_AT(r)], sums[c + 1][GAPCAM_AT(r)]);
-      const I high = vpaddq_s32(sums[c + 2][GAPCAM_AT(r)], sums[c + 3][GAPCAM_AT(r)]);
-      whole[GAPCAM_AT(v)][GAPCAM_AT(r)] = vaddq_s32(vpaddq_s32(low, high), start);
-    });
+// Adds the products of lane kLane of every row and one vector of weights. No sum of two products leaves 16 bits.
+template <int kRows, int kVectors, int kLane>
+GAPCAM_INLINE void AddLane(I (&sums)[kVectors][kRows], const Raw (&x)[kRows], const Raw& w, int v) {
+  Unrolled<kRows>(GAPCAM_BODY(r) {
+    const Raw pairs = LanePairs<kLane>(x[GAPCAM_AT(r)]);
+    const int16x8_t first = vmull_s8(vget_low_s8(w), vget_low_s8(pairs));
+    sums[v][GAPCAM_AT(r)] = vpadalq_s16(sums[v][GAPCAM_AT(r)], vmlal_high_s8(first, w, pairs));
   });
-  StoreTile<kRows, kVectors>(whole, scales, is_small, end, columns, y, stride);
 }
 
-// Widens one row of 16 channels: lane i of vector v of `to` holds channel 4v + i.
-GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], char* to) {
-  const Raw bytes = vld1q_s8(rows[0]);
-  vst1q_s16(reinterpret_cast<int16_t*>(to), vmovl_s8(vget_low_s8(bytes)));
-  vst1q_s16(reinterpret_cast<int16_t*>(to) + 8, vmovl_high_s8(bytes));
+// Widens 16 channels of one row: lane i of vector v of `to` holds channel 4v + i. Does so for `pixels` pixels, which are
+// steps[0] bytes apart.
+GAPCAM_INLINE void InterleaveRows(const Byte* const (&rows)[WindowFormat::kGroup],
+                                  const size_t (&steps)[WindowFormat::kGroup], uint32_t pixels, char* to) {
+  const Byte* from = rows[0];
+  asm volatile(
+      "cbz %w[pixels], 2f\n"
+      "1: ld1 {v0.16b}, [%[from]], %[step]\n"
+      "subs %w[pixels], %w[pixels], #1\n"
+      "sxtl v1.8h, v0.8b\n"
+      "sxtl2 v2.8h, v0.16b\n"
+      "stp q1, q2, [%[to]], #32\n"
+      "b.ne 1b\n"
+      "2:\n"
+      : [from] "+r"(from), [to] "+r"(to), [pixels] "+r"(pixels)
+      : [step] "r"(steps[0])
+      : "v0", "v1", "v2", "cc", "memory");
 }
 
 }  // namespace

@@ -26,9 +26,9 @@ constexpr int kSumLanes = 8;
 // kLeast to kMost. A weight of nine bits is the sum of up to kParts of them.
 struct ProductFormat {
 #if defined(GAPCAM_TARGET_VNNI)
-  static constexpr int kGroup = 4, kBytes = 1, kLeast = -128, kMost = 127, kParts = 3;
+  static constexpr int kGroup = 4, kTogether = 4, kBytes = 1, kLeast = -128, kMost = 127, kParts = 3;
 #else
-  static constexpr int kGroup = 2, kBytes = 2, kLeast = -255, kMost = 255, kParts = 1;
+  static constexpr int kGroup = 2, kTogether = 2, kBytes = 2, kLeast = -255, kMost = 255, kParts = 1;
 #endif
 };
 typedef ProductFormat WindowFormat;
@@ -49,7 +49,8 @@ typedef float FI __attribute__((vector_size(kSumBytes)));
 typedef float UnalignedFI __attribute__((vector_size(kSumBytes), aligned(1), may_alias));
 typedef long long Raw __attribute__((vector_size(kSumBytes)));  // what intrinsics take
 
-typedef I Operands;  // of a dot: kGroup elements in each lane
+typedef I Operands;              // of a dot: kGroup elements in each lane
+constexpr int kHeldWeights = 0;  // weights are read from memory by the dots
 constexpr int kOperandsBytes = kSumBytes;
 
 GAPCAM_INLINE Raw AsRaw(I a) { return reinterpret_cast<Raw>(a); }
@@ -113,7 +114,7 @@ GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t st
   }
 }
 
-constexpr int kPartials = 1;  // vectors of partial sums for each vector of sums
+constexpr bool kHasOneRunTiles = false;
 
 // Sets every row to the bias.
 template <int kRows, int kVectors>
@@ -129,12 +130,16 @@ struct ByteEnd {
   int32_t zero, low, high;
 };
 
+constexpr int kEndKinds = 2;  // whether sums are small
+
 // The same in registers.
 struct ByteEndRegisters {
   Raw zero, low, high;
   GAPCAM_MEMBER explicit ByteEndRegisters(const ByteEnd& end)
       : zero(SetWords(end.zero)), low(SetBytes(end.low)), high(SetBytes(end.high)) {}
 
+  GAPCAM_MEMBER bool IsPlain(bool) const { return false; }
+  GAPCAM_MEMBER int Kind(bool is_small) const { return is_small; }
   // Two vectors of sums to words.
   GAPCAM_MEMBER Raw Words(I a, FI scale_a, I b, FI scale_b) const {
     return GAPCAM_M(adds_epi16)(GAPCAM_M(packs_epi32)(Whole(a, scale_a), Whole(b, scale_b)), zero);
@@ -214,7 +219,7 @@ static __attribute__((noinline)) void StoreRows(const Byte* tile, int rows, int 
 
 // Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small,
+GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, bool,
                              const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
   constexpr int kTogether = 4 / kVectors, kWidth = kVectors * kSumLanes;  // rows that fill one vector of bytes
   FI scale[kVectors];
@@ -249,13 +254,6 @@ GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bo
   });
 }
 
-// Ends a tile: see StoreTile. The sums contain the bias already.
-template <int kRows, int kVectors>
-GAPCAM_INLINE void EndTile(I (&sums)[kVectors][kRows], const int32_t*, const float* scales, bool is_small,
-                           const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
-  StoreTile<kRows, kVectors>(sums, scales, is_small, end, columns, y, stride);
-}
-
 // Interleaves kGroup rows of kSumBytes channels: lane i of vector v of `to` holds the operands of one channel, in the order
 // of four vectors that are packed together.
 GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], char* to) {
@@ -277,19 +275,38 @@ GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], c
 #endif
 }
 
+// Interleaves `pixels` pixels, which are steps[i] bytes apart in row i.
+GAPCAM_INLINE void InterleaveRows(const Byte* const (&rows)[WindowFormat::kGroup],
+                                  const size_t (&steps)[WindowFormat::kGroup], uint32_t pixels, char* to) {
+  const Byte* at[WindowFormat::kGroup];
+  Unrolled<WindowFormat::kGroup>(GAPCAM_BODY(i) { at[GAPCAM_AT(i)] = rows[GAPCAM_AT(i)]; });
+  for (char* const behind = to + pixels * size_t{4 * kSumBytes}; to != behind; to += 4 * kSumBytes) {
+    Interleave(at, to);
+    Unrolled<WindowFormat::kGroup>(GAPCAM_BODY(i) { at[GAPCAM_AT(i)] += steps[GAPCAM_AT(i)]; });
+  }
+}
+
 // A lane of operands that all have one value.
 GAPCAM_INLINE I SetOperands(int32_t value) {
   return AsSums(WindowFormat::kBytes == 1 ? SetBytes(value) : SetWords(value));
 }
 
 // Turns the sums of four neighbouring pixels into bytes: [pixel][4 channels] in each 128 bits.
-GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, bool is_small, const ByteEndRegisters& end, Byte* to) {
-  if (__builtin_expect(!is_small, false)) {
+template <int kKind>
+GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, const ByteEndRegisters& end, Byte* to) {
+  if constexpr (kKind == 0) {
     const Raw most = AsRaw(LargestSum(scale));
     Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(i)] = AsSums(GAPCAM_M(min_epi32)(AsRaw(sums[GAPCAM_AT(i)]), most)); });
   }
   StoreSums(to,
             AsSums(end.Bytes(end.Words(sums[0], scale, sums[1], scale), end.Words(sums[2], scale, sums[3], scale))));
+}
+
+GAPCAM_INLINE void Hold(Operands&) {}
+
+// Sets the sums of four pixels to the bias.
+GAPCAM_INLINE void StartQuad(I (&sums)[4], const I (&twice)[2]) {
+  Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(i)] = twice[0]; });
 }
 
 // Puts the quads of four vectors of channels together: four pixels of kSumBytes channels.

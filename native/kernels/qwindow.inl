@@ -49,9 +49,38 @@ struct WindowSizes {
   static constexpr int kPhaseBytes = kGroups * kSize * kOperandsBytes;
 };
 
+// The weights of kRows rows of results: in memory, or where there are few in registers.
+template <int kSize, int kStride, int kRows>
+struct WindowWeights {
+  typedef WindowSizes<kSize, kStride> Sizes;
+  static constexpr int kRow = Sizes::kGroups * kSize;  // of one row
+  static constexpr bool kIsHeld = kRow * kRows <= kHeldWeights;
+  Operands held[kIsHeld ? kRow * kRows : 1];
+  const char* w;
+
+  GAPCAM_MEMBER explicit WindowWeights(const char* from) : w(from) {
+    if constexpr (kIsHeld) {
+      Unrolled<kRow * kRows>(GAPCAM_BODY(i) {
+        held[GAPCAM_AT(i)] =
+            LoadOperands(w + GAPCAM_AT(i) / kRow * Sizes::kPhaseBytes + GAPCAM_AT(i) % kRow * kOperandsBytes);
+        Hold(held[GAPCAM_AT(i)]);
+      });
+    }
+  }
+  // Those of row r with index i among its groups and kernel columns.
+  template <int r, int i>
+  GAPCAM_MEMBER Operands At() const {
+    if constexpr (kIsHeld)
+      return held[r * kRow + i];
+    else
+      return LoadOperands(w + r * Sizes::kPhaseBytes + i * kOperandsBytes);
+  }
+};
+
 // Adds one part of the weights to kRows rows of four pixels. `place` is that of the first pixel in each group.
 template <int kSize, int kStride, int kRows>
-GAPCAM_INLINE void AddWindow(I (&sums)[kRows][4], const char* const* groups, size_t place, const char* w) {
+GAPCAM_INLINE void AddWindow(I (&sums)[kRows][4], const char* const* groups, size_t place,
+                             const WindowWeights<kSize, kStride, kRows>& weights) {
   typedef WindowSizes<kSize, kStride> Sizes;
   Unrolled<Sizes::kGroups>(GAPCAM_BODY(j) {
     const char* from = Pinned(groups[GAPCAM_AT(j)] + place);
@@ -61,44 +90,58 @@ GAPCAM_INLINE void AddWindow(I (&sums)[kRows][4], const char* const* groups, siz
         Unrolled<4>(GAPCAM_BODY(i) {
           constexpr int kx = GAPCAM_AT(at) - GAPCAM_AT(i) * kStride;
           if constexpr (kx >= 0 && kx < kSize)
-            sums[GAPCAM_AT(r)][GAPCAM_AT(i)] =
-                Dot(sums[GAPCAM_AT(r)][GAPCAM_AT(i)], x,
-                    LoadOperands(w + GAPCAM_AT(r) * Sizes::kPhaseBytes + (GAPCAM_AT(j) * kSize + kx) * kOperandsBytes));
+            sums[GAPCAM_AT(r)][GAPCAM_AT(i)] = Dot(sums[GAPCAM_AT(r)][GAPCAM_AT(i)], x,
+                                                   weights.template At<GAPCAM_AT(r), GAPCAM_AT(j) * kSize + kx>());
         });
       });
     });
   });
 }
 
-// The rows of a kSize × kSize kernel with dilation 1.
-template <int kSize, int kStride, int kRows>
-static void QuantWindowRows(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
-                            const ByteEnd& how, Byte* quads) {
-  constexpr int kPhaseBytes = WindowSizes<kSize, kStride>::kPhaseBytes;
+// The rows of a kSize × kSize kernel with dilation 1, whose sums are of kind kKind.
+template <int kSize, int kStride, int kRows, int kKind>
+static void SlideRows(const QuantWindow& window, const char* const* starts, uint32_t block, uint32_t phase,
+                      const ByteEnd& how, Byte* quads) {
+  typedef WindowSizes<kSize, kStride> Sizes;
+  typedef WindowWeights<kSize, kStride, kRows> Weights;
   const ByteEndRegisters end(how);
-  const uint32_t parts = window.parts[block];
-  const bool is_small = window.is_small[block];
-  const uint32_t count = window.Quads();
-  for (int v = 0; v < 4; ++v) {
-    const char* w = window.weights + WindowFormat::kParts * block * window.PartBytes() + v * window.VectorBytes() +
-                    phase * kPhaseBytes;
-    const I bias = LoadSums(window.bias + (block * 4 + v) * kSumLanes);
-    const FI scale = LoadScales(window.scales + (block * 4 + v) * kSumLanes);
-    for (uint32_t quad = 0; quad < count; ++quad) {
+  // Copies, which no store of a byte can change.
+  const uint32_t parts = window.parts[block], count = window.Quads();
+  const size_t part_bytes = window.PartBytes(), vector_bytes = window.VectorBytes();
+  const char* groups[Sizes::kGroups];
+  Unrolled<Sizes::kGroups>(GAPCAM_BODY(j) { groups[GAPCAM_AT(j)] = starts[GAPCAM_AT(j)]; });
+  const char* w = window.weights + WindowFormat::kParts * block * part_bytes + phase * Sizes::kPhaseBytes;
+  const int32_t* bias = window.bias + block * kWindowBlock;
+  const float* scales = window.scales + block * kWindowBlock;
+  for (size_t v = 0; v < 4; ++v, w += vector_bytes, bias += kSumLanes, scales += kSumLanes) {
+    const I start = LoadSums(bias);
+    const I twice[2] = {start, start};
+    const FI scale = LoadScales(scales);
+    const Weights weights(w);
+    Byte* to = quads + v * kSumBytes;
+    size_t place = v * kOperandsBytes;
+    for (uint32_t quad = count; quad > 0; --quad, place += 4 * kStride * kPixelBytes, to += kQuadBytes) {
       I sums[kRows][4];
-      Unrolled<kRows>(GAPCAM_BODY(r) { Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(r)][GAPCAM_AT(i)] = bias; }); });
-      const size_t place = static_cast<size_t>(quad) * (4 * kStride * kPixelBytes) + v * kOperandsBytes;
-      AddWindow<kSize, kStride, kRows>(sums, groups, place, w);
+      Unrolled<kRows>(GAPCAM_BODY(r) { StartQuad(sums[GAPCAM_AT(r)], twice); });
+      AddWindow<kSize, kStride, kRows>(sums, groups, place, weights);
       if constexpr (WindowFormat::kParts > 1) {
         for (uint32_t part = 1; __builtin_expect(part < parts, false); ++part)
-          AddWindow<kSize, kStride, kRows>(sums, groups, place, w + part * window.PartBytes());
+          AddWindow<kSize, kStride, kRows>(sums, groups, place, Weights(w + part * part_bytes));
       }
       Unrolled<kRows>(GAPCAM_BODY(r) {
-        StoreQuad(sums[GAPCAM_AT(r)], scale, is_small, end,
-                  quads + ((GAPCAM_AT(r) * static_cast<size_t>(count) + quad) * 4 + v) * kSumBytes);
+        StoreQuad<kKind>(sums[GAPCAM_AT(r)], scale, end, to + GAPCAM_AT(r) * static_cast<size_t>(count) * kQuadBytes);
       });
     }
   }
+}
+
+template <int kSize, int kStride, int kRows>
+static void QuantWindowRows(const QuantWindow& window, const char* const* groups, uint32_t block, uint32_t phase,
+                            const ByteEnd& how, Byte* quads) {
+  const int kind = ByteEndRegisters(how).Kind(window.is_small[block]);
+  Unrolled<kEndKinds>(GAPCAM_BODY(k) {
+    if (kind == GAPCAM_AT(k)) SlideRows<kSize, kStride, kRows, GAPCAM_AT(k)>(window, groups, block, phase, how, quads);
+  });
 }
 
 // One row of any window.
@@ -125,7 +168,11 @@ static void QuantWindowPlain(const QuantWindow& window, const char* const* group
           }
         }
       }
-      StoreQuad(sums, scale, window.is_small[block], end, quads + (static_cast<size_t>(quad) * 4 + v) * kSumBytes);
+      const int kind = end.Kind(window.is_small[block]);
+      Unrolled<kEndKinds>(GAPCAM_BODY(k) {
+        if (kind == GAPCAM_AT(k))
+          StoreQuad<GAPCAM_AT(k)>(sums, scale, end, quads + (static_cast<size_t>(quad) * 4 + v) * kSumBytes);
+      });
     }
   }
 }

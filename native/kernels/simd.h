@@ -72,6 +72,13 @@ GAPCAM_INLINE T* Pinned(T* p) {
   return p;
 }
 
+// Hides where a condition of a loop comes from, so that it stays in one register and one branch.
+GAPCAM_INLINE bool Opaque(bool condition) {
+  uint32_t value = condition;
+  asm("" : "+r"(value));
+  return value != 0;
+}
+
 GAPCAM_INLINE V Load(const E* p) { return *reinterpret_cast<const UnalignedV*>(p); }
 // Loads a value that is used several times. Compilers tend to read memory again for each use; AVX-512, with 32
 // registers and one 64-byte load per cycle, is faster if the value stays in a register.
