@@ -156,7 +156,7 @@ class QuantDepthwise final : public Op, public Placed {
       Unrolled<4>(GAPCAM_BODY(i) { StorePixel(bytes + GAPCAM_AT(i) * kWindowBlock, pixels[GAPCAM_AT(i)]); });
       StoreRows(bytes, static_cast<int>(Least(4, width - ox)), kWindowBlock, columns, to, step);
     }
-    for (uint32_t i = 0; residual && i < width; ++i, at += step) AddResidual(end, residual + at, y + at, columns);
+    if (residual) AddResidual(end, residual + at, y + at, width, columns, step);
   }
 };
 

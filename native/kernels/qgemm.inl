@@ -36,7 +36,7 @@ struct QuantPanel {
 // The sums of a tile: the bias and the products of all runs from `at` on.
 template <int kRows, int kVectors, bool>
 GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors][kRows], const int32_t* bias, const char* const* runs, size_t at,
-                               uint32_t taps, size_t step, uint32_t groups, bool, const char*& w) {
+                               uint32_t taps, size_t step, uint32_t groups, int, const char*& w) {
   StartSums<kRows, kVectors>(sums, bias);
   for (uint32_t t = 0; t < taps; ++t) AddRun<kRows, kVectors>(sums, runs[t] + at, step, groups, w);
 }
@@ -59,8 +59,8 @@ GAPCAM_INLINE void QuantTilesOf(const QuantRows& left, size_t first, uint32_t ti
   const QuantRows rows = left;  // copies, which no store of a byte can change
   const QuantPanel panel = right;
   const size_t step = rows.step;
-  const bool has_rest = Opaque(rows.groups % 4 != 0), has_extras = Opaque(panel.extra != panel.extra_end);
-  const bool is_plain = Opaque(end.IsPlain(panel.is_small) && panel.columns >= uint32_t{kVectors * kSumLanes});
+  const int has_rest = Opaque(rows.groups % 4 != 0), has_extras = Opaque(panel.extra != panel.extra_end);
+  const int plain = panel.columns < uint32_t{kVectors * kSumLanes} ? 0 : Opaque(end.Plain(panel.is_small));
   for (size_t at = first * step; tiles > 0; --tiles, at += kRows * step, y += kRows * stride) {
     I sums[kVectors][kRows];
     const char* w = panel.w;
@@ -70,7 +70,7 @@ GAPCAM_INLINE void QuantTilesOf(const QuantRows& left, size_t first, uint32_t ti
     }
     Unrolled<kVectors>(
         GAPCAM_BODY(v) { Unrolled<kRows>(GAPCAM_BODY(r) { Settle(sums[GAPCAM_AT(v)][GAPCAM_AT(r)]); }); });
-    StoreTile<kRows, kVectors>(sums, panel.scales, panel.is_small, is_plain, end, panel.columns, y, stride);
+    StoreTile<kRows, kVectors>(sums, panel.scales, panel.is_small, plain, end, panel.columns, y, stride);
   }
 }
 
@@ -109,12 +109,13 @@ struct QuantEnd {
   bool is_residual_first;  // in the sum
 };
 
-// Adds the residual to `count` bytes of y.
-GAPCAM_INLINE void AddResidual(const QuantEnd& end, const Byte* residual, Byte* y, uint32_t count) {
+// Adds the residual to `rows` rows of `count` bytes of y, rows `stride` bytes apart.
+static void AddResidual(const QuantEnd& end, const Byte* residual, Byte* y, uint32_t rows, uint32_t count,
+                        size_t stride) {
   if (end.is_residual_first)
-    AddBytes(end.residual, residual, y, y, count);
+    AddRows(end.residual, residual, y, y, rows, count, stride);
   else
-    AddBytes(end.residual, y, residual, y, count);
+    AddRows(end.residual, y, residual, y, rows, count, stride);
 }
 
 // Multiplies `count` rows by columns [n_first, n_last), for each of `segments` groups of rows. n_first is a multiple of
@@ -142,9 +143,12 @@ static void QuantMultiply(const QuantWeights& weights, const QuantRows& rows, ui
     const auto add = [&](uint32_t done, uint32_t number, uint32_t height) {
       if (number == 0) return;
       function[height - 1](here, done, number, panel, end, y, out.stride);
-      for (uint32_t r = 0; residual && r < number * height; ++r, residual += out.stride)
-        AddResidual(how, residual, y + static_cast<size_t>(r) * out.stride, panel.columns);
-      y += static_cast<size_t>(number) * height * out.stride;
+      const size_t bytes = static_cast<size_t>(number) * height * out.stride;
+      if (residual) {
+        AddResidual(how, residual, y, number * height, panel.columns, out.stride);
+        residual += bytes;
+      }
+      y += bytes;
     };
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
       add(0, larger, size + 1);

@@ -98,8 +98,8 @@ struct ByteEndRegisters {
     asm("" : "+w"(start));  // compilers would make the constant again in every loop
   }
 
-  // Whether sums become bytes in the shortest way.
-  GAPCAM_MEMBER bool IsPlain(bool is_small) const { return is_small && is_even && !is_bounded; }
+  // The kind of sums that become bytes without bounds and are small; otherwise kAnySum.
+  GAPCAM_MEMBER int Plain(bool is_small) const { return is_bounded ? kAnySum : Kind(is_small); }
   GAPCAM_MEMBER SumKind Kind(bool is_small) const { return !is_small ? kAnySum : is_even ? kSmallEven : kSmallKind; }
 
   // Two vectors of sums to words.
@@ -178,13 +178,15 @@ GAPCAM_INLINE void StoreTileOf(I (&sums)[kVectors][kRows], const float* scales, 
   StoreRows(tile, kRows, kWidth, columns, y, stride);
 }
 
-// Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart. `is_plain`: IsPlain, and
-// all columns are stored.
+// Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart. `plain`: Plain, or
+// kAnySum where not all columns are stored.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, bool is_plain,
+GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, int plain,
                              const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
-  if (__builtin_expect(is_plain, true))
+  if (__builtin_expect(plain == kSmallEven, true))
     StoreTileOf<kRows, kVectors, kSmallEven, true>(sums, scales, end, columns, y, stride);
+  else if (__builtin_expect(plain == kSmallKind, true))
+    StoreTileOf<kRows, kVectors, kSmallKind, true>(sums, scales, end, columns, y, stride);
   else if (!is_small)
     StoreTileOf<kRows, kVectors, kAnySum, false>(sums, scales, end, columns, y, stride);
   else if (end.is_even)

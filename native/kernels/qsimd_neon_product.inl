@@ -72,7 +72,7 @@ constexpr bool kHasOneRunTiles = true;
 // least. `has_rest`: the last groups of a run do not fill a vector.
 template <int kRows, int kVectors, bool kIsOneRun>
 GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors][kRows], const int32_t* bias, const char* const* runs, size_t at,
-                               uint32_t taps, size_t step, uint32_t groups, bool has_rest, const char*& w) {
+                               uint32_t taps, size_t step, uint32_t groups, int has_rest, const char*& w) {
   const size_t whole = groups / 4 * 16;
   if constexpr (kIsOneRun) {
     const char* const from = StartRun(sums, bias, runs[0] + at, step, whole, w);

@@ -49,8 +49,7 @@ typedef float FI __attribute__((vector_size(kSumBytes)));
 typedef float UnalignedFI __attribute__((vector_size(kSumBytes), aligned(1), may_alias));
 typedef long long Raw __attribute__((vector_size(kSumBytes)));  // what intrinsics take
 
-typedef I Operands;              // of a dot: kGroup elements in each lane
-constexpr int kHeldWeights = 0;  // weights are read from memory by the dots
+typedef I Operands;  // of a dot: kGroup elements in each lane
 constexpr int kOperandsBytes = kSumBytes;
 
 GAPCAM_INLINE Raw AsRaw(I a) { return reinterpret_cast<Raw>(a); }
@@ -138,7 +137,7 @@ struct ByteEndRegisters {
   GAPCAM_MEMBER explicit ByteEndRegisters(const ByteEnd& end)
       : zero(SetWords(end.zero)), low(SetBytes(end.low)), high(SetBytes(end.high)) {}
 
-  GAPCAM_MEMBER bool IsPlain(bool) const { return false; }
+  GAPCAM_MEMBER int Plain(bool) const { return 0; }
   GAPCAM_MEMBER int Kind(bool is_small) const { return is_small; }
   // Two vectors of sums to words.
   GAPCAM_MEMBER Raw Words(I a, FI scale_a, I b, FI scale_b) const {
@@ -219,7 +218,7 @@ static __attribute__((noinline)) void StoreRows(const Byte* tile, int rows, int 
 
 // Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, bool,
+GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, int,
                              const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
   constexpr int kTogether = 4 / kVectors, kWidth = kVectors * kSumLanes;  // rows that fill one vector of bytes
   FI scale[kVectors];
@@ -275,17 +274,6 @@ GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], c
 #endif
 }
 
-// Interleaves `pixels` pixels, which are steps[i] bytes apart in row i.
-GAPCAM_INLINE void InterleaveRows(const Byte* const (&rows)[WindowFormat::kGroup],
-                                  const size_t (&steps)[WindowFormat::kGroup], uint32_t pixels, char* to) {
-  const Byte* at[WindowFormat::kGroup];
-  Unrolled<WindowFormat::kGroup>(GAPCAM_BODY(i) { at[GAPCAM_AT(i)] = rows[GAPCAM_AT(i)]; });
-  for (char* const behind = to + pixels * size_t{4 * kSumBytes}; to != behind; to += 4 * kSumBytes) {
-    Interleave(at, to);
-    Unrolled<WindowFormat::kGroup>(GAPCAM_BODY(i) { at[GAPCAM_AT(i)] += steps[GAPCAM_AT(i)]; });
-  }
-}
-
 // A lane of operands that all have one value.
 GAPCAM_INLINE I SetOperands(int32_t value) {
   return AsSums(WindowFormat::kBytes == 1 ? SetBytes(value) : SetWords(value));
@@ -300,13 +288,6 @@ GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, const ByteEndRegisters& end
   }
   StoreSums(to,
             AsSums(end.Bytes(end.Words(sums[0], scale, sums[1], scale), end.Words(sums[2], scale, sums[3], scale))));
-}
-
-GAPCAM_INLINE void Hold(Operands&) {}
-
-// Sets the sums of four pixels to the bias.
-GAPCAM_INLINE void StartQuad(I (&sums)[4], const I (&twice)[2]) {
-  Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(i)] = twice[0]; });
 }
 
 // Puts the quads of four vectors of channels together: four pixels of kSumBytes channels.

@@ -49,6 +49,23 @@ struct WindowSizes {
   static constexpr int kPhaseBytes = kGroups * kSize * kOperandsBytes;
 };
 
+#if !defined(GAPCAM_TARGET_NEON)
+// What qsimd_neon.inl has in assembly.
+constexpr int kHeldWeights = 0;  // dots read weights from memory
+GAPCAM_INLINE void Hold(Operands&) {}
+GAPCAM_INLINE void StartQuad(I (&sums)[4], const I (&twice)[2]) {
+  Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(i)] = twice[0]; });
+}
+GAPCAM_INLINE void InterleaveRows(const Byte* const (&rows)[kTapGroup], const size_t (&steps)[kTapGroup],
+                                  uint32_t pixels, char* to) {
+  for (size_t pixel = 0; pixel < pixels; ++pixel, to += kPixelBytes) {
+    const Byte* at[kTapGroup];
+    Unrolled<kTapGroup>(GAPCAM_BODY(i) { at[GAPCAM_AT(i)] = rows[GAPCAM_AT(i)] + pixel * steps[GAPCAM_AT(i)]; });
+    Interleave(at, to);
+  }
+}
+#endif
+
 // The weights of kRows rows of results: in memory, or where there are few in registers.
 template <int kSize, int kStride, int kRows>
 struct WindowWeights {

@@ -103,13 +103,24 @@ GAPCAM_INLINE void AddSixteen(const ResidualEnd& end, const Byte* a, const Byte*
 }
 #endif
 
+// y = a + b, for `rows` rows of `count` bytes. `stride` is from one row to the next of a, b and y. y may be a or b.
+GAPCAM_INLINE void AddRows(const ResidualEnd& given, const Byte* a, const Byte* b, Byte* y, uint32_t rows,
+                           uint32_t count, size_t stride) {
+  const ResidualEnd end = given;  // a copy, which no store of a byte can change
+  for (; rows > 0; --rows, a += stride, b += stride, y += stride) {
+    uint32_t i = 0;
+#if defined(GAPCAM_TARGET_NEON)
+    for (; i + 16 <= count; i += 16) AddSixteen(end, a + i, b + i, y + i);
+#endif
+    if (i < count)
+      ByteLanes(a + i, b + i, y + i, count - i,
+                [&](V p, V q) __attribute__((always_inline)) { return AddedBytes(end, p, q); });
+  }
+}
+
 // y = a + b, for `count` bytes. y may be a or b.
 GAPCAM_INLINE void AddBytes(const ResidualEnd& end, const Byte* a, const Byte* b, Byte* y, uint32_t count) {
-#if defined(GAPCAM_TARGET_NEON)
-  for (; count >= 16; count -= 16, a += 16, b += 16, y += 16) AddSixteen(end, a, b, y);
-#endif
-  const ResidualEnd own = end;  // a copy, which no store of a byte can change
-  ByteLanes(a, b, y, count, [&](V p, V q) __attribute__((always_inline)) { return AddedBytes(own, p, q); });
+  AddRows(end, a, b, y, 1, count, 0);
 }
 
 }  // namespace

@@ -73,10 +73,9 @@ GAPCAM_INLINE T* Pinned(T* p) {
 }
 
 // Hides where a condition of a loop comes from, so that it stays in one register and one branch.
-GAPCAM_INLINE bool Opaque(bool condition) {
-  uint32_t value = condition;
-  asm("" : "+r"(value));
-  return value != 0;
+GAPCAM_INLINE int Opaque(int condition) {
+  asm("" : "+r"(condition));
+  return condition;
 }
 
 GAPCAM_INLINE V Load(const E* p) { return *reinterpret_cast<const UnalignedV*>(p); }
