@@ -76,7 +76,7 @@ describe('the shipped arm64 addon', () => {
     expect(row!['bytesStored']).toBeLessThanOrEqual(28.2e6)
   }, 120_000)
 
-  // Counted before: 40.2 million on a Cortex-A76, 28.1 of them in vector registers, and 88.6 on a Cortex-A72, 72.8 of them.
+  // Counted before: 39.6 million on a Cortex-A76, 28.1 of them in vector registers, and 90.4 on a Cortex-A72, 72.8 of them.
   it.skipIf(sharedFolder() === null)(
     'needs no more instructions for an 8-bit network, with and without dot products (skipped without the shared folder)',
     async () => {
@@ -84,9 +84,9 @@ describe('the shipped arm64 addon', () => {
       const given = ['--engines', 'gapcam', '--cpu', 'cortex-a76,cortex-a72', '--addon', addon, network]
       const rows = JSON.parse(await script('arm/count.mjs', given)) as { cpu: string; [key: string]: unknown }[]
       const counts = Object.fromEntries(rows.map(({ cpu, instructions, vector }) => [cpu, { instructions, vector }]))
-      expect(counts['cortex-a76']!.instructions).toBeLessThanOrEqual(41e6)
+      expect(counts['cortex-a76']!.instructions).toBeLessThanOrEqual(40.4e6)
       expect(counts['cortex-a76']!.vector).toBeLessThanOrEqual(28.7e6)
-      expect(counts['cortex-a72']!.instructions).toBeLessThanOrEqual(90.4e6)
+      expect(counts['cortex-a72']!.instructions).toBeLessThanOrEqual(92.2e6)
       expect(counts['cortex-a72']!.vector).toBeLessThanOrEqual(74.3e6)
     },
     300_000,
