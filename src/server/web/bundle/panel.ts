@@ -20,8 +20,8 @@ export class BundlePanel {
   readonly #facts = el('dl', { class: 'facts' })
   readonly #changes = el('ul', { class: 'bundle-changes' })
   readonly #pictures = el('div', { class: 'bundle-pictures' })
-  readonly #confirm = el('button', { type: 'button', class: 'primary' })
-  readonly #rollback = el('button', { type: 'button' })
+  readonly #confirm = el('button', { type: 'button', class: 'primary' }, text.confirm.shadow)
+  readonly #rollback = el('button', { type: 'button' }, text.rollback.shadow)
   readonly element: HTMLElement
   #state: BundleState | null = null
   /** What the pictures show at present. */
