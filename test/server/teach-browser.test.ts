@@ -41,6 +41,14 @@ function bar(thing: 'lying' | 'standing'): Promise<Buffer> {
 
 const show = async (thing: 'lying' | 'standing'): Promise<void> => put(await bar(thing))
 
+/** What the camera shows at present: the bar is red, and only a lying one reaches the left border. */
+async function shown(): Promise<'lying' | 'standing'> {
+  const jpeg = await (await server.get('/api/cameras/cam0/picture.jpg')).arrayBuffer()
+  const { data, info } = await sharp(jpeg).raw().toBuffer({ resolveWithObject: true })
+  const row = (48 * info.width + 4) * info.channels
+  return data[row]! > data[row + 2]! + 50 ? 'lying' : 'standing'
+}
+
 function put(picture: Buffer): void {
   writeFileSync(join(folder, 'fresh.png'), picture)
   renameSync(join(folder, 'fresh.png'), scene)
@@ -119,8 +127,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
       await nameState(page, state)
       for (let n = 1; n <= 4; n++) {
         await show(thing)
-        // The picture that the camera shows is the new one.
-        await page.waitForTimeout(300)
+        await expect.poll(shown, patient).toBe(thing)
         await stateButton(page, state).tap()
         await expect.poll(async () => (await counts())[state], patient).toBe(n)
       }

@@ -37,7 +37,8 @@ export function createCapture({ capture }: CaptureEvents): CaptureButtons {
   })
 
   function draw(status: TeachStatus): void {
-    if (status.zone !== last?.zone) named.clear()
+    // A state that is named before the first answer stays.
+    if (last && status.zone !== last.zone) named.clear()
     last = status
     const counts = new Map<string | null, number>(status.states.map(({ state, pictures }) => [state, pictures]))
     for (const state of counts.keys()) if (state !== null) named.delete(state)
