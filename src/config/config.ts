@@ -12,6 +12,7 @@ import { sentenceOf } from './issues.js'
 import { nearestOf } from './nearest.js'
 import { configKeys } from './keys.js'
 import { configSchema, secretKeys, type Config } from './schema.js'
+import { writtenVideo } from './written.js'
 
 /** Where a value came from. `credential`: from a file of the service manager or container. */
 export type Origin = 'flag' | 'environment' | 'file' | 'credential' | 'default'
@@ -203,7 +204,9 @@ export function showConfig({ config, origins }: LoadedConfig): { key: string; va
     .filter(({ key }) => !key.includes('['))
     .map(({ key }) => {
       const [group, name] = key.split('.') as [keyof Config, string | undefined]
-      const held = config[group] as Record<string, unknown> | undefined
+      const held = (group === 'video' && config.video ? writtenVideo(config.video) : config[group]) as
+        | Record<string, unknown>
+        | undefined
       const value = name === undefined ? held : held?.[name]
       return {
         key,

@@ -11,7 +11,8 @@ export function writtenZone({ trigger, dwell, video, ...zone }: ZoneConfig): Zon
   }
 }
 
-function writtenVideo({ frames, everyMs, pool }: NonNullable<ZoneConfig['video']>): ZoneInput['video'] {
+/** The input that `video` reads as these very clips. */
+export function writtenVideo({ frames, everyMs, pool }: NonNullable<ZoneConfig['video']>): ZoneInput['video'] {
   return {
     ...(frames === undefined ? {} : { frames }),
     ...(everyMs === undefined ? {} : { every: writtenDuration(everyMs) }),
