@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { freePort, pause, temporaryFolder } from './parts.mjs'
+import { answers, freePort, pause, temporaryFolder } from './parts.mjs'
 
 const size = 3
 
@@ -110,7 +110,7 @@ class Member {
   /** Waits until the member takes connections of MQTT. */
   async answers() {
     const endMs = performance.now() + 60_000
-    while (!(await takesConnections(this.port))) {
+    while (!(await answers(this.port))) {
       if (!this.isAlive || performance.now() > endMs)
         throw new Error(`${this.#program} does not start:\n${this.#errors}`)
       await pause(50)
@@ -129,16 +129,6 @@ class Member {
     this.#child.kill('SIGKILL')
     await ended
   }
-}
-
-function takesConnections(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }
 
 /**

@@ -75,7 +75,8 @@ export async function startBroker(port) {
   }
 }
 
-function answers(port) {
+/** Whether a program takes connections on a port. */
+export function answers(port) {
   return new Promise((resolve) => {
     const socket = connectTcp(port, '127.0.0.1', () => {
       socket.destroy()
