@@ -41,11 +41,13 @@ export function planGrid({ nodes, constants }: Graph, classes: number): GridPlan
     const [from = ''] = source.inputs
     const turned = madeBy.get(from)
     const isTurned = turned?.op === 'Transpose' && from.startsWith('gapcam.')
+    // Files of the first gapcam 0.1.0 multiply maps with their channels first: [channels, places] by [places, cells].
+    const isChannelsFirst = madeBy.get(gridNames.binned(i))?.inputs[0] === gridNames.rows(i)
     const end = start + mean.length * classes
     grid.push({
       map: isTurned ? turned.inputs[0]! : from,
-      layout: isTurned ? 'nchw' : 'nhwc',
-      shares,
+      layout: isTurned === isChannelsFirst ? 'nhwc' : 'nchw',
+      shares: isChannelsFirst ? cellsFirst(shares, constants.get(gridNames.cells(i))!.shape) : shares,
       mean,
       weights: weights.subarray(start, end),
       pooled: gridNames.part(i),
@@ -55,6 +57,11 @@ export function planGrid({ nodes, constants }: Graph, classes: number): GridPlan
   if (grid.length === 0 || start !== weights.length) return null
   const extraOutputs = [...new Set(grid.flatMap(({ map, pooled }) => [map, pooled]))]
   return { grid, classes, extraOutputs }
+}
+
+/** Shares [places, cells] as [cells, places]. */
+function cellsFirst(shares: Float32Array, [places = 0, cells = 0]: readonly number[]): Float32Array {
+  return shares.map((_, i) => shares[(i % places) * cells + Math.floor(i / places)]!)
 }
 
 /** The heat source of an engine that was opened with the plan's extra outputs. */

@@ -13,6 +13,8 @@ export const gridNames = {
   cells: (part: number) => `gapcam.constant cells ${part}`,
   /** The map with its channels last, [places, channels]. */
   rows: (part: number) => `gapcam.rows ${part}`,
+  /** Shares by map: the sums of the cells. */
+  binned: (part: number) => `gapcam.binned ${part}`,
   /** The pooled part before centring. */
   part: (part: number) => `gapcam.part ${part}`,
 } as const

@@ -145,7 +145,7 @@ class Builder extends GraphBuilder {
         : this.add('Transpose', [map.name], `gapcam.planes ${index}`, { perm: [0, 2, 3, 1] })
     const rows = this.shaped(planes, [places, map.channels], gridNames.rows(index))
     const shares = this.floats(`cells ${index}`, [bins, places], cellShares(map, cells))
-    const binned = this.add('MatMul', [shares, rows], `gapcam.binned ${index}`)
+    const binned = this.add('MatMul', [shares, rows], gridNames.binned(index))
     const turned = this.add('Transpose', [binned], `gapcam.turned ${index}`, { perm: [1, 0] })
     return this.shaped(turned, [1, partLength(part)], partName(index))
   }
