@@ -43,6 +43,7 @@ const systemPackages = {
   zsh: '/usr/bin/zsh',
   fish: '/usr/bin/fish',
   openssl: '/usr/bin/openssl',
+  'docker-registry': '/usr/bin/docker-registry',
   'python3-pip': '/usr/lib/python3/dist-packages/pip/__init__.py',
   'python3-gi': '/usr/lib/python3/dist-packages/gi/__init__.py',
   'gstreamer1.0-tools': '/usr/bin/gst-launch-1.0',
