@@ -63,7 +63,7 @@ export interface FoundClip {
 /** What a task finds in one frame besides scores; a further task is a further member. Owned by its prediction. */
 export type Found = FoundBoxes | FoundShares | FoundClip
 
-/** How clips are made of frames, where somebody says it; what is absent comes from the model, else from `clipDefaults`. */
+/** How clips are made of frames, as people set it. What is absent comes from the model, else from `clipDefaults`. */
 export interface ClipOptions {
   /** Frames of a clip. */
   readonly frames?: number | undefined

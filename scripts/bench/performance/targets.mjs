@@ -71,7 +71,7 @@ function peerRows(models) {
   ]
 }
 
-/** In 8 bits: the network, whom it is compared with (the fastest peer if nobody is named), and the wanted ratio. */
+/** In 8 bits: the network, the peer that it is compared with (default the fastest), and the wanted ratio. */
 const byteRatios = [
   { model: 'mobilenet_v2', atLeast: 1.5 },
   { model: 'mobilenet-v2-int8', peer: 'onnxruntime', atLeast: 3.3 },
