@@ -77,6 +77,7 @@ describe('the shipped arm64 addon', () => {
   }, 120_000)
 
   // Counted before: 39.6 million on a Cortex-A76, 28.1 of them in vector registers, and 90.4 on a Cortex-A72, 72.8 of them.
+  // Three runs in a row gave 39.5 to 40.4 and 90.0 to 90.9 million: Node's own part varies. Vector instructions do not.
   it.skipIf(sharedFolder() === null)(
     'needs no more instructions for an 8-bit network, with and without dot products (skipped without the shared folder)',
     async () => {
@@ -84,9 +85,9 @@ describe('the shipped arm64 addon', () => {
       const given = ['--engines', 'gapcam', '--cpu', 'cortex-a76,cortex-a72', '--addon', addon, network]
       const rows = JSON.parse(await script('arm/count.mjs', given)) as { cpu: string; [key: string]: unknown }[]
       const counts = Object.fromEntries(rows.map(({ cpu, instructions, vector }) => [cpu, { instructions, vector }]))
-      expect(counts['cortex-a76']!.instructions).toBeLessThanOrEqual(40.4e6)
+      expect(counts['cortex-a76']!.instructions).toBeLessThanOrEqual(41.6e6)
       expect(counts['cortex-a76']!.vector).toBeLessThanOrEqual(28.7e6)
-      expect(counts['cortex-a72']!.instructions).toBeLessThanOrEqual(92.2e6)
+      expect(counts['cortex-a72']!.instructions).toBeLessThanOrEqual(93e6)
       expect(counts['cortex-a72']!.vector).toBeLessThanOrEqual(74.3e6)
     },
     300_000,
