@@ -30,6 +30,7 @@ const systemPackages = {
   postgresql: '/usr/share/doc/postgresql',
   'mosquitto-clients': '/usr/bin/mosquitto_sub',
   mbpoll: '/usr/bin/mbpoll',
+  influxdb: '/usr/bin/influxd',
   'mender-client': '/usr/bin/mender',
   rauc: '/usr/bin/rauc',
   'squashfs-tools': '/usr/bin/mksquashfs',

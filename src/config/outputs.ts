@@ -24,9 +24,10 @@ export const webhook = z.strictObject({
 
 export const influx = z.strictObject({
   url: address.describe('InfluxDB to which every event is written; empty for none. See docs/outputs.md'),
+  version: z.literal([1, 2]).default(2).describe('interface of InfluxDB: 2 for 1.8 and later, 1 for earlier ones'),
   org: z.string().default('').describe('organization of InfluxDB'),
-  bucket: z.string().min(1).default('gapcam').describe('bucket (or database) of InfluxDB'),
-  tokenFile: z.string().optional().describe('file with the token of InfluxDB'),
+  bucket: z.string().min(1).default('gapcam').describe('bucket of InfluxDB; with version 1 its database'),
+  tokenFile: z.string().optional().describe('file with the token of InfluxDB; for version 1 name:password'),
   templateFile,
   timeoutS,
 })

@@ -42,7 +42,7 @@ export function httpOutputs({ webhook, influx }: Config, log: Pick<Logger, 'info
       ...{ check: checkPointTemplate, accept: acceptPoint, plain: (fields) => pointOf(fields as LineEvent & Fields) },
     })
     const request = (fields: LineEvent & Fields): HttpRequest =>
-      influxRequest(influx, token(), point(fields), Date.parse(fields.ts))
+      influxRequest(influx, token(), point(fields), { wallMs: Date.parse(fields.ts), seq: fields.seq })
     made.push({ name: 'influx', timeoutS: influx.timeoutS, faults: point.faults, request })
   }
   return made

@@ -1,4 +1,4 @@
-/** A line of InfluxDB's line protocol for an event, and the request that writes it (API of versions 2 and 3). */
+/** A line of InfluxDB's line protocol for an event, and the request that writes it. */
 import type { HttpRequest } from './http.js'
 import type { Fields, Made } from './template.js'
 
@@ -35,7 +35,7 @@ export interface Point {
 
 /**
  *     pointOf({ node: 'dock1', place: 'cam0', event_type: 'label_changed', boot: 'b', seq: 7, ts, label: 'open', score: 0.9 })
- *     // as a line: gapcam,node=dock1,place=cam0,type=label_changed label="open",score=0.9,seq=7i,boot="b" 1767608553412
+ *     // as a line: gapcam,node=dock1,place=cam0,type=label_changed label="open",score=0.9,seq=7i,boot="b" 1767608553412000007
  */
 export function pointOf({ node, place, event_type, boot, seq, label, score, missing }: LineEvent): Point {
   return {
@@ -51,13 +51,20 @@ export function pointOf({ node, place, event_type, boot, seq, label, score, miss
   }
 }
 
-/** The line of a point, with its time in milliseconds. An empty tag value is not allowed, so such a tag is left out. */
-export function lineOf({ measurement, tags, fields }: Point, wallMs: number): string {
+/** The time of a point: that of its event, and the event's number in the nanoseconds. */
+export interface PointTime {
+  readonly wallMs: number
+  readonly seq: number
+}
+
+/** The line of a point, with its time in nanoseconds. An empty tag value is not allowed, so such a tag is left out. */
+export function lineOf({ measurement, tags, fields }: Point, { wallMs, seq }: PointTime): string {
   const tagText = Object.entries(tags)
     .filter(([, value]) => value !== '')
     .map(([key, value]) => `,${tag(key)}=${tag(value)}`)
   const fieldText = Object.entries(fields).map(([key, value]) => `${tag(key)}=${valueText(value)}`)
-  return `${tag(measurement)}${tagText.join('')} ${fieldText.join(',')} ${wallMs}`
+  const nanoseconds = String(seq % 1_000_000).padStart(6, '0')
+  return `${tag(measurement)}${tagText.join('')} ${fieldText.join(',')} ${wallMs}${nanoseconds}`
 }
 
 function valueText(value: number | bigint | string | boolean): string {
@@ -91,17 +98,31 @@ function isField(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
 }
 
-/** Writes a line. A point with the same tags and time replaces itself, so a repetition is stored once. */
+/** Where lines go. */
+export interface InfluxTarget {
+  readonly url: string
+  /** Of the interface: 1 has databases, 2 (InfluxDB 1.8 and later) organizations and buckets. */
+  readonly version: 1 | 2
+  readonly org: string
+  /** The name of the database in version 1. */
+  readonly bucket: string
+}
+
+/**
+ * Writes a line. A point with the same tags and time replaces the one before: a repetition is stored once, and two events of one
+ * millisecond differ by their numbers.
+ */
 export function influxRequest(
-  { url, org, bucket }: { readonly url: string; readonly org: string; readonly bucket: string },
+  { url, version, org, bucket }: InfluxTarget,
   token: string | undefined,
   point: Point,
-  wallMs: number,
+  time: PointTime,
 ): HttpRequest {
-  const query = new URLSearchParams({ org, bucket, precision: 'ms' })
+  const [path, names] = version === 1 ? ['write', { db: bucket }] : ['api/v2/write', { org, bucket }]
+  const query = new URLSearchParams({ ...names, precision: 'ns' })
   return {
-    url: `${url.replace(/\/$/, '')}/api/v2/write?${query}`,
-    body: lineOf(point, wallMs),
+    url: `${url.replace(/\/$/, '')}/${path}?${query}`,
+    body: lineOf(point, time),
     headers: {
       'content-type': 'text/plain; charset=utf-8',
       ...(token === undefined ? {} : { authorization: `Token ${token}` }),

@@ -54,6 +54,7 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   'webhook.secretFile': ['a', 'b', 'c'],
   'webhook.timeoutS': [1, 2, 3],
   'influx.url': ['http://a', 'http://b', 'http://c'],
+  'influx.version': [1, 1, 1],
   'influx.org': ['a', 'b', 'c'],
   'influx.bucket': ['a', 'b', 'c'],
   'influx.tokenFile': ['a', 'b', 'c'],

@@ -1,7 +1,7 @@
 /** Webhook and InfluxDB against real HTTP servers: outages, redirects, hangs, refusals, signatures. */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -11,10 +11,13 @@ import { startHttpOutput } from '../../src/outputs/http.js'
 import { influxRequest, lineOf, pointOf } from '../../src/outputs/influx.js'
 import { webhookRequest } from '../../src/outputs/webhook.js'
 import { openDurableOutbox } from '../../src/publish/outbox/durable.js'
-import { endAll, gapcam } from '../process.js'
+import { endAll, gapcam, launch } from '../process.js'
 import { recordingLog } from '../publish/fixture.js'
 import { cleanUp, temporaryFolder, until } from '../publish/mosquitto.js'
 import { photo } from '../bundle/bundles.js'
+import { projectRoot } from '../shared.js'
+
+const hasInflux = existsSync('/usr/bin/influxd')
 
 const opened: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -169,7 +172,7 @@ describe('a webhook', () => {
   })
 })
 
-describe('InfluxDB (its binary is not in a registry: the server here parses the line protocol)', () => {
+describe('InfluxDB', () => {
   const event = {
     ...{ node: 'dock1', place: 'yard/gate', event_type: 'label_changed', boot: 'b', seq: 7 },
     ts: '2026-01-05T10:22:33.412Z',
@@ -195,28 +198,48 @@ describe('InfluxDB (its binary is not in a registry: the server here parses the 
       Object.fromEntries(parts.map((part) => cut(part, '=').map(plain) as [string, string]))
     const [head, fields, time] = cut(line, ' ')
     const [measurement, ...tags] = cut(head!, ',')
-    return { measurement, tags: pairs(tags), fields: pairs(cut(fields!, ',')), time: Number(time) }
+    return { measurement, tags: pairs(tags), fields: pairs(cut(fields!, ',')), time }
   }
 
   it('gets lines from which the event can be read again, whatever its label', () => {
     for (const label of ['open', 'tabby, tabby cat', 'a "b" c\\', 'x=y z', '雪 \u{1f6aa}']) {
-      const line = lineOf(pointOf({ ...event, label, score: 0.97 }), Date.parse(event.ts))
+      const line = lineOf(pointOf({ ...event, label, score: 0.97 }), { wallMs: Date.parse(event.ts), seq: 7 })
       expect(line.split('\n')).toHaveLength(1)
       expect(parse(line)).toEqual({
         measurement: 'gapcam',
         tags: { node: 'dock1', place: 'yard/gate', type: 'label_changed' },
         fields: { label: `"${label}"`, score: '0.97', seq: '7i', boot: '"b"' },
-        time: Date.parse(event.ts),
+        time: `${Date.parse(event.ts)}000007`,
       })
     }
   })
 
-  it('gets the token, the bucket and the precision', () => {
-    const to = { url: 'http://db:8086/', org: 'a b', bucket: 'gapcam' }
-    const { url, headers } = influxRequest(to, 'secret', pointOf(event), Date.parse(event.ts))
-    expect(url).toBe('http://db:8086/api/v2/write?org=a+b&bucket=gapcam&precision=ms')
+  it('gets two events of one millisecond as two points, and a repetition as one', () => {
+    const wallMs = Date.parse(event.ts)
+    const times = [1, 2, 1, 1_000_002].map((seq) => lineOf(pointOf(event), { wallMs, seq }).split(' ').at(-1))
+    expect(times).toEqual([`${wallMs}000001`, `${wallMs}000002`, `${wallMs}000001`, `${wallMs}000002`])
+  })
+
+  it.each([
+    [2, 'http://db:8086/api/v2/write?org=a+b&bucket=gapcam&precision=ns'],
+    [1, 'http://db:8086/write?db=gapcam&precision=ns'],
+  ] as const)('gets the token, and the names of its interface of version %i', (version, wanted) => {
+    const to = { url: 'http://db:8086/', version, org: 'a b', bucket: 'gapcam' }
+    const { url, headers } = influxRequest(to, 'secret', pointOf(event), { wallMs: Date.parse(event.ts), seq: 7 })
+    expect(url).toBe(wanted)
     expect(headers['authorization']).toBe('Token secret')
   })
+
+  it.skipIf(!hasInflux)(
+    'that is killed again and again has every event, whatever its label (skipped where influxd is not installed)',
+    async () => {
+      const run = launch(process.execPath, [join(projectRoot, 'scripts/faults/influx.mjs'), '--kills', '2'])
+      const status = await run.ended
+      expect(JSON.parse(run.stdout() || '{}'), run.stderr()).toMatchObject({ lost: 0, changed: 0, isHeld: true })
+      expect(status).toBe(0)
+    },
+    60_000,
+  )
 })
 
 it('a running gapcam posts its events, signed, without any broker', async () => {

@@ -94,7 +94,7 @@ describe('a template of points', () => {
       names,
       checkPointTemplate,
     )
-    expect(lineOf(acceptPoint(template(fields)), 5)).toBe('gate,where=cam0 open=true 5')
+    expect(lineOf(acceptPoint(template(fields)), { wallMs: 5, seq: 7 })).toBe('gate,where=cam0 open=true 5000007')
   })
 
   it('of another shape, or without any field, is an error', () => {
