@@ -2,28 +2,9 @@
 import { z } from 'zod'
 import type { GalleryRecord } from '../gallery/record.js'
 import type { Galleries } from '../run/galleries.js'
+import { galleryState, leftRow, type GalleryState } from './gallery-messages.js'
 import { ApiError, route, type Binary, type Route } from './route.js'
 import { thumbnailOf, thumbnailSide } from './thumbnail.js'
-
-const left = z.array(z.object({ atMs: z.number(), what: z.string(), names: z.array(z.string()) }))
-
-/** A gallery. */
-export const galleryState = z.object({
-  gallery: z.string(),
-  names: z.array(z.object({ name: z.string(), pictures: z.int(), ids: z.array(z.string()).describe('ids of them') })),
-  calibration: z
-    .object({
-      threshold: z.number().describe('lower cosines are unknown'),
-      rate: z.number().describe('share of impostors that may pass'),
-      impostors: z.int(),
-      accepted: z.int().describe('impostors that pass'),
-      genuine: z.int().describe('pictures with another one of the same name'),
-      rejected: z.int().describe('those that do not pass'),
-    })
-    .nullable()
-    .describe('null: nothing is enrolled'),
-  left: left.describe('what has left the device, by commands of gapcam'),
-})
 
 const ofGallery = z.object({ gallery: z.string().max(64) })
 const name = z.string().min(1).max(256)
@@ -113,7 +94,7 @@ function nameRoutes(galleries: Galleries): Route[] {
       summary: 'Delete a name from this device: pictures, vectors and models',
       params: ofGallery,
       body: z.strictObject({ name }),
-      reply: z.object({ left: left.describe('what of it has left the device before') }),
+      reply: z.object({ left: z.array(leftRow).describe('what of it has left the device before') }),
       handle: async ({ params: { gallery }, body: given }) => ({
         left: await galleries.change(gallery, (each) => each.forget(given.name)),
       }),
@@ -132,7 +113,7 @@ function nameRoutes(galleries: Galleries): Route[] {
   ]
 }
 
-function stateOf(gallery: string, { names, calibration, left: gone }: GalleryRecord): z.output<typeof galleryState> {
+function stateOf(gallery: string, { names, calibration, left: gone }: GalleryRecord): GalleryState {
   const { threshold = 0, rate = 0, impostors = 0, accepted = 0, genuine = 0, rejected = 0 } = calibration ?? {}
   return {
     gallery,

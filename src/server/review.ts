@@ -4,47 +4,9 @@ import { groupedBy } from '../collector/groups.js'
 import { keptName, type Kept } from '../collector/store.js'
 import type { Grouping } from '../collector/review.js'
 import type { Reviewing } from '../run/reviewing.js'
+import { reviewGroups, reviewPicture, reviewState } from './review-messages.js'
+import type { ReviewGroups, ReviewPicture, ReviewState } from './review-messages.js'
 import { ApiError, route, type Binary, type Route } from './route.js'
-
-const picture = z.object({
-  name: z.string(),
-  zone: z.string().describe("key of the zone; '' for a picture from a folder"),
-  atMs: z.number(),
-  why: z.string().describe('why it was kept: unsure, novel, changed, audit, reported or imported'),
-  said: z.string().describe("what the model said; '' where it said nothing"),
-  score: z.number(),
-  label: z.string().nullable().describe('the label that a person gave it'),
-})
-
-/** The collector and the pictures that are kept. */
-export const reviewState = z.object({
-  isOn: z.boolean().describe('whether pictures are being kept'),
-  pictures: z.int(),
-  labelled: z.int(),
-  bytes: z.int(),
-  maxBytes: z.int(),
-  kept: z.int().describe('pictures kept since the start'),
-  left: z.int().describe('pictures that were worth a label and exceeded the limits'),
-  fault: z.string().nullable().describe('why the last picture could not be kept'),
-  labels: z.array(z.string()).describe('labels in use'),
-  zones: z
-    .record(z.string(), z.record(z.string(), z.int()))
-    .describe("pictures with a label, by zone and label; zone '': from a folder"),
-})
-
-/** Groups of alike pictures without a label, the largest first. */
-export const reviewGroups = z.object({
-  groups: z.array(
-    z.object({
-      id: z.string(),
-      suggestion: z.string().nullable().describe('what the model says of most of them'),
-      size: z.int(),
-      distinct: z.int().describe('pictures when nearly equal ones count once'),
-      pictures: z.array(z.array(picture)).describe('nearly equal pictures together'),
-    }),
-  ),
-  waiting: z.int().describe('pictures that were not looked at yet: ask again'),
-})
 
 const name = z.string().regex(keptName)
 const label = z.string().min(1).max(200).nullable()
@@ -101,7 +63,7 @@ function readRoutes({ review }: Reviewing): Route[] {
       url: '/api/review/pictures',
       summary: 'Pictures that have a label, or this label, newest first',
       query: z.strictObject({ label: z.string().max(200).optional() }),
-      reply: z.array(picture),
+      reply: z.array(reviewPicture),
       async handle({ query }) {
         const labelled = (await review.list()).filter((kept) => kept.label !== null)
         const wanted = labelled.filter((kept) => query.label === undefined || kept.label === query.label)
@@ -184,7 +146,7 @@ function labelRoutes({ review }: Reviewing): Route[] {
   ]
 }
 
-async function stateOf({ collector, review, store }: Reviewing): Promise<z.output<typeof reviewState>> {
+async function stateOf({ collector, review, store }: Reviewing): Promise<ReviewState> {
   const kept = await review.list()
   const labels = kept.flatMap((each) => (each.label === null ? [] : [each.label]))
   return {
@@ -199,7 +161,7 @@ async function stateOf({ collector, review, store }: Reviewing): Promise<z.outpu
   }
 }
 
-function byZone(kept: readonly Kept[]): z.output<typeof reviewState>['zones'] {
+function byZone(kept: readonly Kept[]): ReviewState['zones'] {
   const labelled = kept.filter((each) => each.label !== null)
   const zones = [...groupedBy(labelled, ({ about }) => about.zone)]
   return Object.fromEntries(
@@ -210,7 +172,7 @@ function byZone(kept: readonly Kept[]): z.output<typeof reviewState>['zones'] {
   )
 }
 
-function groupsOf({ groups, waiting }: Grouping): z.output<typeof reviewGroups> {
+function groupsOf({ groups, waiting }: Grouping): ReviewGroups {
   return {
     groups: groups.map(({ id, suggestion, pictures }) => ({
       id,
@@ -223,7 +185,7 @@ function groupsOf({ groups, waiting }: Grouping): z.output<typeof reviewGroups> 
   }
 }
 
-function pictureOf({ name: id, label: given, about: { v: _, ...about } }: Kept): z.output<typeof picture> {
+function pictureOf({ name: id, label: given, about: { v: _, ...about } }: Kept): ReviewPicture {
   return { name: id, ...about, label: given }
 }
 

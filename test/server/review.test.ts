@@ -3,8 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
-import type { reviewGroups, reviewState } from '../../src/server/review.js'
-import type { z } from 'zod'
+import type { ReviewGroups as Groups, ReviewState as State } from '../../src/server/review-messages.js'
 import { endAll, gapcam } from '../process.js'
 import { until } from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
@@ -13,9 +12,6 @@ import { startPage } from './running.js'
 const root = mkdtempSync(join(tmpdir(), 'gapcam-review-api-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 afterEach(endAll)
-
-type State = z.output<typeof reviewState>
-type Groups = z.output<typeof reviewGroups>
 
 it('collects only when it is switched on, labels a group by one click, and forgets', { timeout: 60_000 }, async () => {
   const state = join(root, 'state')

@@ -3,7 +3,7 @@ import { getJson, send } from '../api.js'
 import { askSure } from '../dialogs.js'
 import { el, setText } from '../dom.js'
 import { thumbnail } from '../thumbnail.js'
-import type { BundleState, ShadowState } from './messages.js'
+import type { BundleState, ShadowState } from '../../bundle-messages.js'
 import { bundleText as text } from './text.js'
 
 export interface BundleEvents {

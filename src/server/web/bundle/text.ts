@@ -1,5 +1,5 @@
 /** The texts of the panel about a new model. */
-import type { BundleState } from './messages.js'
+import type { BundleState } from '../../bundle-messages.js'
 
 const ms = (value: number): string => `${value.toFixed(1)} ms`
 

@@ -5,7 +5,7 @@ import { el, panel, setText } from '../dom.js'
 import { thumbnail } from '../thumbnail.js'
 import { score } from '../time.js'
 import { saidBy } from '../zones/layer.js'
-import type { GalleryState, LeftRow } from './messages.js'
+import type { GalleryState, LeftRow } from '../../gallery-messages.js'
 import { galleryText as text } from './text.js'
 
 /** A zone of any camera. */

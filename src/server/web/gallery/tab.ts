@@ -5,7 +5,7 @@ import { el, freshId, panel } from '../dom.js'
 import { Steady } from '../steady.js'
 import { base64Of, isPicture, partsOf } from '../teach/upload.js'
 import { createCard, type GalleryCard, type PlacedZone } from './card.js'
-import type { GalleryState } from './messages.js'
+import type { GalleryState } from '../../gallery-messages.js'
 import { galleryText as text } from './text.js'
 
 export interface GalleryTabEvents {

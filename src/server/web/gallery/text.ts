@@ -1,5 +1,5 @@
 /** The texts of the Galleries tab. */
-import type { GalleryState, LeftRow } from './messages.js'
+import type { GalleryState, LeftRow } from '../../gallery-messages.js'
 
 const pictures = (n: number): string => `${n} ${n === 1 ? 'picture' : 'pictures'}`
 const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`

@@ -1,7 +1,7 @@
 /** One group of alike pictures: pictures that can be left out, and labels for the others. */
 import { el, freshId } from '../dom.js'
 import { thumbnail } from '../thumbnail.js'
-import type { ReviewGroup, ReviewPicture } from './messages.js'
+import type { ReviewGroup, ReviewPicture } from '../../review-messages.js'
 import { reviewText as text } from './text.js'
 
 export interface GroupEvents {

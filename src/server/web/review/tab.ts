@@ -5,7 +5,7 @@ import { askSure } from '../dialogs.js'
 import { el, panel, setText } from '../dom.js'
 import { saveFile } from '../thumbnail.js'
 import { createGroup } from './group.js'
-import type { ReviewGroup, ReviewState } from './messages.js'
+import type { ReviewGroup, ReviewState } from '../../review-messages.js'
 import { createHandOver, type HandOver } from './teaching.js'
 import { reviewText as text } from './text.js'
 

@@ -3,7 +3,7 @@ import type { LiveState } from '../../messages.js'
 import { send } from '../api.js'
 import { el, freshId, panel, setText } from '../dom.js'
 import { Steady } from '../steady.js'
-import type { ReviewState } from './messages.js'
+import type { ReviewState } from '../../review-messages.js'
 import { reviewText as text } from './text.js'
 
 export interface HandOver {
