@@ -142,6 +142,38 @@ it('every row of the table names only rooms above it', () => {
   expect(upward).toEqual([])
 })
 
+/** The groups of files that reach each other by imports, types included. Tarjan's strongly connected components. */
+function circlesOf(files: readonly string[]): string[][] {
+  const imports = (file: string): string[] =>
+    [...textOf(file).matchAll(/(?:from |import\()\s*'(\.[^']+)'/g)]
+      .map(([, path]) => join(dirname(file), path!).replace(/\.js$/, '.ts'))
+      .filter((other) => files.includes(other))
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const open: string[] = []
+  const circles: string[][] = []
+  const visit = (file: string): number => {
+    order.set(file, order.size)
+    lowest.set(file, order.get(file)!)
+    open.push(file)
+    for (const other of imports(file)) {
+      const low = !order.has(other) ? visit(other) : open.includes(other) ? order.get(other)! : Infinity
+      lowest.set(file, Math.min(lowest.get(file)!, low))
+    }
+    if (lowest.get(file) === order.get(file)) {
+      const circle = open.splice(open.indexOf(file))
+      if (circle.length > 1) circles.push(circle.sort())
+    }
+    return lowest.get(file)!
+  }
+  for (const file of files) if (!order.has(file)) visit(file)
+  return circles
+}
+
+it('no files import each other in a circle', () => {
+  expect(circlesOf(sources)).toEqual([])
+})
+
 it('every import follows the table', () => {
   expect(sources.length).toBeGreaterThan(50)
   const allowed = new Map(rooms)

@@ -7,7 +7,7 @@ import type { Engine } from '../engine/engine.js'
 import type { GridPlan } from '../heat/grid-plan.js'
 import type { HeatPlan } from '../heat/open.js'
 import { manifestSchema } from '../model/metadata/schema.js'
-import { taskFacts } from '../model/metadata/task.js'
+import { taskFacts } from '../model/metadata/task-facts.js'
 import { embeddingFacts } from './embedding.js'
 import type { Wiring } from './wiring.js'
 

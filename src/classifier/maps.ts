@@ -4,7 +4,8 @@
  * looked at once more by themselves, and the score of a box is what the classifier says of it alone.
  */
 import type { Classifier } from '../classifier.js'
-import type { Prediction, ScoredLabel } from '../decision/prediction.js'
+import type { Prediction } from '../decision/prediction.js'
+import type { ScoredLabel } from '../decision/task.js'
 import { nothingLabel, type Box } from '../decision/task.js'
 import { overlapOfBoxes } from '../decision/tracks.js'
 import type { Classification, ClassifierView } from '../engine/classify.js'

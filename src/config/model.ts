@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { builtInName, openBundleStore } from '../bundle/store.js'
 import type { ClipOptions } from '../decision/task.js'
 import { GapcamError } from '../errors.js'
-import { id } from './zones.js'
+import { id } from './id.js'
 import { planFolder, stateDirectory } from './state-directory.js'
 import type { Config } from './schema.js'
 

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { sourceFaultOf } from '../bundle/source-address.js'
 import { duration } from './duration.js'
 import { share } from './region.js'
-import { id } from './zones.js'
+import { id } from './id.js'
 
 const named = z.strictObject({
   path: z.string().min(1).describe('ONNX or TFLite file'),

@@ -13,7 +13,8 @@ import { influx, modbus, opcua, webhook } from './outputs.js'
 import { policy, policyOptions } from './policy.js'
 import { corner, region, share } from './region.js'
 import { models } from './models.js'
-import { id, video, zones } from './zones.js'
+import { video, zones } from './zones.js'
+import { id } from './id.js'
 
 const threads = z.union([z.literal('auto'), z.int().min(1).max(64)])
 const inputSize = z.union([

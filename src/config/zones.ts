@@ -2,17 +2,12 @@
 import { z } from 'zod'
 import { tasks, type ClipOptions } from '../decision/task.js'
 import { duration } from './duration.js'
+import { id } from './id.js'
 import type { NamedModel } from './models.js'
 import { nearestOf } from './nearest.js'
 import { policyOptions } from './policy.js'
 import { share, zoneRegion } from './region.js'
 import { scheduleFault } from './schedule.js'
-
-/** A name in topics. */
-export const id = z
-  .string()
-  .max(64)
-  .regex(/^[a-z0-9-]+$/, 'must consist of a-z, 0-9 and -')
 
 /** Topics of a camera: a zone with such a name would publish on them. */
 const cameraTopics: readonly string[] = [

@@ -1,5 +1,5 @@
 /** The decision of one zone: the type between the policy and everything that publishes it. */
-import type { ScoredLabel } from './prediction.js'
+import type { ScoredLabel } from './task.js'
 
 /** Published in place of a label when there is none. */
 export const unknownLabel = 'unknown'

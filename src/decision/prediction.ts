@@ -4,17 +4,10 @@
  */
 import { expected } from '../errors.js'
 import type { Novelty } from './novelty.js'
-import type { Found } from './task.js'
+import type { Found, FrameBox, ScoredLabel } from './task.js'
 
 /** The executors of a model. */
 export type EngineName = 'cuda' | 'native' | 'onnxruntime'
-
-export interface ScoredLabel {
-  readonly index: number
-  readonly label: string
-  /** Probability, 0 to 1. */
-  readonly score: number
-}
 
 /** Milliseconds per stage of one frame. */
 export interface Timings {
@@ -22,14 +15,6 @@ export interface Timings {
   readonly preprocess: number
   readonly infer: number
   readonly total: number
-}
-
-/** A rectangle in shares of the frame. */
-export interface FrameBox {
-  readonly x: number
-  readonly y: number
-  readonly width: number
-  readonly height: number
 }
 
 /** What can be wrong with a camera's picture; src/lens/watch.ts finds it. */

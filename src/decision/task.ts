@@ -3,11 +3,26 @@
  * a clip shows. Whatever the task, a prediction has one score for each label, so the policy and everything behind it know no
  * tasks; what a task finds besides is a `Found`.
  */
-import type { FrameBox, ScoredLabel } from './prediction.js'
 
 /** The tasks that gapcam runs; the key `task` of a zone and of a manifest. */
 export const tasks = ['classify', 'detect', 'segment', 'video'] as const
 export type Task = (typeof tasks)[number]
+
+/** A label of a model, and how sure it is. */
+export interface ScoredLabel {
+  readonly index: number
+  readonly label: string
+  /** Probability, 0 to 1. */
+  readonly score: number
+}
+
+/** A rectangle in shares of the frame. */
+export interface FrameBox {
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  readonly height: number
+}
 
 /** A thing that was found in a frame. The rectangle is in shares of the frame as the camera delivers it. */
 export interface Box extends FrameBox, ScoredLabel {

@@ -19,6 +19,9 @@ export interface HeatMap {
 /** The heat map of the last run for any class. Throws TypeError for a class that the model does not have. */
 export type HeatSource = (classIndex: number) => HeatMap
 
+/** The heat source of a model, or the reason why it has none. */
+export type Heat = { readonly heat: HeatSource } | { readonly reason: string }
+
 /** The feature map as an engine outputs it: one image, channels first or last. */
 export interface FeatureMap {
   readonly data: Float32Array

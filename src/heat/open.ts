@@ -2,10 +2,7 @@
 import type { Engine } from '../engine/engine.js'
 import type { HeatHead } from '../model/metadata/heat-head.js'
 import { featureMapOf, gridHeatOf, type GridPlan } from './grid-plan.js'
-import { createHeatSource, type HeatSource } from './map.js'
-
-/** The heat source of a model, or the reason why it has none. */
-export type Heat = { readonly heat: HeatSource } | { readonly reason: string }
+import { createHeatSource, type Heat } from './map.js'
 
 /** What heat maps of a model need. */
 export interface HeatPlan {

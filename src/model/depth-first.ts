@@ -4,7 +4,7 @@
  * exist as a whole.
  */
 import type { Draft } from './draft.js'
-import type { TensorId } from './operators/context.js'
+import type { TensorId } from './draft.js'
 import type { PlanStep } from './plan.js'
 import { byteChain, type ByteConv } from './quantized/chain.js'
 import { tensorBytes, type StepParameters } from './steps.js'

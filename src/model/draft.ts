@@ -4,9 +4,11 @@
  */
 import { elementCount, type Layout } from '../tensor.js'
 import { Unsupported } from './graph.js'
-import type { TensorId } from './operators/context.js'
 import type { PlanStep } from './plan.js'
 import { tensorBytes, type PlanType } from './steps.js'
+
+/** The number of a tensor of the draft. */
+export type TensorId = number
 
 /** A tensor without a place. */
 export interface DraftTensor {

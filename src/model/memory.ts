@@ -3,7 +3,7 @@
  * A step that may work in place writes over an operand that no later step reads.
  */
 import type { Draft } from './draft.js'
-import type { TensorId } from './operators/context.js'
+import type { TensorId } from './draft.js'
 import { align64 } from './plan.js'
 import { stepTable, tensorBytes, type StepKind } from './steps.js'
 

@@ -3,7 +3,7 @@
  * crosses between them and the others. Constants and means stay float32; the target rounds weights when it packs them.
  */
 import type { Draft, DraftTensor } from './draft.js'
-import type { TensorId } from './operators/context.js'
+import type { TensorId } from './draft.js'
 import type { PlanStep } from './plan.js'
 import { stepTable, type ElementwiseOp } from './steps.js'
 

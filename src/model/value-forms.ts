@@ -4,7 +4,8 @@
  */
 import type { DraftBuilder, DraftTensor } from './draft.js'
 import { floatsOf, Unsupported, type Graph } from './graph.js'
-import { nhwcShape, type Form, type TensorId } from './operators/context.js'
+import { nhwcShape, type Form } from './operators/context.js'
+import type { TensorId } from './draft.js'
 import { transposition } from './operators/copy.js'
 
 /** The tensors of the values of one graph. */

@@ -10,17 +10,15 @@ import type { Decision, PolicyEvent } from '../decision/decision.js'
 import type { Prediction } from '../decision/prediction.js'
 import type { Logger } from '../log.js'
 import { openDurableOutbox } from '../publish/outbox/durable.js'
-import type { Outbox, OutboxEntry } from '../publish/outbox/outbox.js'
+import type { OutboxEntry } from '../publish/outbox/outbox.js'
 import { eventPayload } from '../publish/payloads.js'
 import { entryFields } from './fields.js'
 import { startHttpOutput, type HttpOutput, type HttpRequest } from './http.js'
 import { httpOutputs } from './http-outputs.js'
 import { openModbus } from './modbus/modbus.js'
 import { openOpcua } from './opcua/opcua.js'
+import type { OpenOutput, Switch } from './output.js'
 import { createZoneStates, type ZoneStates } from './zone-states.js'
-
-/** Switches a zone or a camera; resolves with false where that failed. */
-export type Switch = (place: string, value: boolean) => Promise<boolean>
 
 /** The functions with names of `Publisher` do for the outputs what they do there. None of them throws or waits. */
 export interface Outputs {
@@ -42,14 +40,6 @@ export interface OutputsOptions {
   /** Whether to listen for clients too: `gapcam once` does not. */
   readonly hasServers: boolean
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>
-}
-
-/** One opened output. */
-export interface OpenOutput {
-  readonly name: string
-  readonly outbox?: Outbox
-  health(): Readonly<Record<string, unknown>>
-  close(): Promise<void>
 }
 
 /** Opens them. Rejects with CONFIG_INVALID for a file that cannot be used now, and with PORT_IN_USE. */

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { GapcamError } from '../errors.js'
 import type { BarePayload } from '../publish/request.js'
 import type { BundleService } from './bundle-service.js'
-import type { Fields } from './command-row.js'
+import type { Fields } from './fields.js'
 import { available, Refusal } from './refusal.js'
 
 /** What handles bundles on a node. */

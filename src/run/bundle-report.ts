@@ -1,6 +1,6 @@
 /** What is said of the bundles of a node: as a report for the page, and as the fields of `R/bundle`. */
 import type { Entry, Phase, Slot } from '../bundle/phases.js'
-import type { Fields } from './command-row.js'
+import type { Fields } from './fields.js'
 import type { Shadow, ShadowPicture, ShadowReport } from './shadow.js'
 
 /** One bundle in a report. */

@@ -19,7 +19,7 @@ import type { Publisher } from '../publish/publisher.js'
 import type { Topics } from '../publish/topics.js'
 import { bundleReport, entryReport, shadowFields, type BundleReport } from './bundle-report.js'
 import type { NodeBundles } from './bundles.js'
-import type { Fields } from './command-row.js'
+import type { Fields } from './fields.js'
 import { Refusal } from './refusal.js'
 import { openShadow, type Shadow } from './shadow.js'
 

@@ -2,12 +2,10 @@
 import type { z } from 'zod'
 import type { BarePayload } from '../publish/request.js'
 import type { BundleTarget } from './bundle-commands.js'
+import type { Fields } from './fields.js'
 import type { Settings } from './settings.js'
 import type { ZoneTarget } from './zone-commands.js'
 import type { TeachingTarget } from './teach-commands.js'
-
-/** Plain data, as JSON holds it. */
-export type Fields = Readonly<Record<string, unknown>>
 
 /**
  * The functions of the node that commands call. A missing function answers `not available`. A zone is named by its key;

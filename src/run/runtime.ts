@@ -8,8 +8,6 @@ import type { CameraDescription } from '../camera/camera.js'
 import type { Classifier } from '../classifier.js'
 import { systemClock, type Clock } from '../clock.js'
 import type { CameraConfig, Config } from '../config/schema.js'
-import type { Decision } from '../decision/decision.js'
-import type { Prediction } from '../decision/prediction.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
 import type { Publisher } from '../publish/publisher.js'
@@ -41,7 +39,7 @@ import { openTallies, type Tallies } from './tallies.js'
 import { Turns } from './turns.js'
 import { openViews, type Views } from './views.js'
 import { prepareZones, type PreparedZone } from './prepared-zones.js'
-import { Zones, type ZonesOptions } from './zones.js'
+import { Zones, type SettledListener, type ZonesOptions } from './zones.js'
 
 export interface RuntimeOptions {
   readonly config: Config
@@ -83,8 +81,6 @@ export interface RuntimeOptions {
 }
 
 export type { RunEnd } from './ending.js'
-
-export type SettledListener = (zone: string, decision: Decision, prediction: Prediction | null) => void
 
 /** The opened parts that the page and other observers read. */
 export interface LiveRun {

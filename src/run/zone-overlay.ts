@@ -5,7 +5,8 @@
 import { z } from 'zod'
 import type { CameraConfig } from '../config/schema.js'
 import { writtenZone } from '../config/written.js'
-import { id, zone, zones, type ZoneConfig, type ZoneInput } from '../config/zones.js'
+import { zone, zones, type ZoneConfig, type ZoneInput } from '../config/zones.js'
+import { id } from '../config/id.js'
 import type { ZonedCamera } from '../zone/definition.js'
 
 /** What commands have changed of one camera's zones. */

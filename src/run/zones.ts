@@ -5,7 +5,8 @@
 import type { Classifier } from '../classifier.js'
 import type { Clock } from '../clock.js'
 import type { Config } from '../config/schema.js'
-import { undecided } from '../decision/decision.js'
+import { undecided, type Decision } from '../decision/decision.js'
+import type { Prediction } from '../decision/prediction.js'
 import { GapcamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
@@ -19,10 +20,12 @@ import { watchGpio } from './gpio.js'
 import type { Lenses } from './lenses.js'
 import type { Models } from './models.js'
 import { labelFault, preparedFor, prepareZones, type PreparedZone } from './prepared-zones.js'
-import type { SettledListener } from './runtime.js'
 import type { Settings } from './settings.js'
 import type { Tallies } from './tallies.js'
 import type { Views } from './views.js'
+
+/** Hears what each zone says of each of its frames. */
+export type SettledListener = (zone: string, decision: Decision, prediction: Prediction | null) => void
 
 export interface ZonesOptions {
   readonly config: Config

@@ -4,7 +4,6 @@
  */
 import { z } from 'zod'
 import type { Classifier } from '../classifier.js'
-import type { Picture } from '../zone/picture.js'
 import type { Commands } from '../run/commands.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import { readControls, setControl } from '../camera/controls.js'
@@ -27,6 +26,7 @@ import type { Observer } from './observer.js'
 import type { PictureHub } from './pictures.js'
 import { reportName, type Reports } from './reports.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
+import type { ApiCamera } from './api-camera.js'
 import { maskRoute } from './mask.js'
 import { galleryRoutes } from './galleries.js'
 import { reviewRoutes } from './review.js'
@@ -34,19 +34,6 @@ import { teachRoutes, type TeachRouteOptions } from './teach.js'
 import { anchorRoutes } from './anchors.js'
 import { bundleRoutes, type BundleRouteOptions } from './bundle.js'
 import { zoneRoutes, type ZoneRouteOptions } from './zones.js'
-
-/** One camera, as far as the API needs it. */
-export interface ApiCamera {
-  readonly id: string
-  readonly isEnabled: boolean
-  readonly source: string
-  /** The next frame as a picture. Rejects when the signal aborts first. */
-  capture(options: {
-    readonly maxSide?: number
-    readonly mask?: boolean
-    readonly signal: AbortSignal
-  }): Promise<Picture>
-}
 
 /** What the routes read and change. Nothing here is owned by the API. */
 export interface ApiOptions {

@@ -1,7 +1,7 @@
 /** The route of a segmenter's mask. */
 import { z } from 'zod'
 import { encodeMask } from '../pixels/mask.js'
-import type { ApiCamera } from './api.js'
+import type { ApiCamera } from './api-camera.js'
 import { pictureSides } from './messages.js'
 import { ApiError, route, type Binary, type Route } from './route.js'
 

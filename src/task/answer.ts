@@ -2,30 +2,13 @@
  * From an engine's outputs to what a task answers: one number for each label, and what the task finds besides. A further
  * task is a folder beside `detect` and a case of `answerOf`; everything behind a prediction takes its scores as they are.
  */
-import type { RawOutputs } from '../decision/prediction.js'
-import { nothingLabel, type Found } from '../decision/task.js'
-import type { Engine, EngineTensor } from '../engine/engine.js'
-import type { Frame } from '../frame.js'
+import { nothingLabel } from '../decision/task.js'
+import type { Engine } from '../engine/engine.js'
 import { outputsOf } from '../model/metadata/detect.js'
-import type { TaskFacts } from '../model/metadata/task.js'
-import type { LabelMask } from '../pixels/mask.js'
-import type { PreprocessSpec } from '../pixels/spec.js'
+import type { TaskFacts } from '../model/metadata/task-facts.js'
 import { detectAnswer } from './detect/answer.js'
 import { segmentAnswer } from './segment/answer.js'
-
-/** How the outputs of one engine are read. Both calls are about its last run; the memory of `scores` is reused. */
-export interface TaskAnswer {
-  /** Number of scores: that of the labels. */
-  readonly count: number
-  /** The output that stands for all of them in reports. */
-  readonly output: EngineTensor
-  /** One score for each label, 0 to 1. Call it once after each run, before `found`. */
-  readonly scores: () => RawOutputs
-  /** What was found, in the coordinates of the frame. `labels` are the classifier's, `spec` is the view's. */
-  readonly found: (frame: Pick<Frame, 'width' | 'height'>, spec: PreprocessSpec, labels: readonly string[]) => Found
-  /** The map of labels of the last run, which the caller owns; null where the task has none. Call it after `scores`. */
-  readonly mask: (() => LabelMask) | null
-}
+import type { TaskAnswer } from './task-answer.js'
 
 /** A task whose outputs are more than one row of scores. */
 export type OtherTask = Exclude<TaskFacts, { readonly task: 'classify' | 'video' }>

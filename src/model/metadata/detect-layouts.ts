@@ -7,7 +7,7 @@ import type { Graph } from '../graph.js'
 import type { DetectLayout, DetectOverrides } from './detect.js'
 import { detectSchema, outputsOf } from './detect.js'
 import { shares } from './exporters.js'
-import type { RecognisedTask, Recogniser, TaskHints } from './task.js'
+import type { RecognisedTask, Recogniser, TaskHints } from './task-facts.js'
 
 interface Port {
   readonly name: string

@@ -2,46 +2,13 @@
  * Recognises the task of a network: by its manifest, by what an exporter wrote, by the names and shapes of its outputs. A
  * task that gapcam runs is a row of `recognisers`.
  */
-import { z } from 'zod'
-import type { ClipOptions, Task } from '../../decision/task.js'
+import type { Task } from '../../decision/task.js'
 import type { Graph } from '../graph.js'
-import { detectSchema } from './detect.js'
 import { recogniseDetector } from './detect-layouts.js'
-import type { Manifest } from './schema.js'
-import { recogniseSegmenter, segmentSchema } from './segment.js'
-import { recogniseVideo, takesClips, videoSchema } from './video.js'
-
-/** What an engine's outputs mean, as plain data that is kept with a compiled model. `classify` is settled by `outputs.ts`. */
-export const taskFacts = z.discriminatedUnion('task', [
-  z.strictObject({ task: z.literal('classify') }),
-  z.strictObject({ task: z.literal('detect'), layout: detectSchema }),
-  z.strictObject({ task: z.literal('segment'), layout: segmentSchema }),
-  z.strictObject({ task: z.literal('video'), layout: videoSchema }),
-])
-export type TaskFacts = z.output<typeof taskFacts>
-
-/** What is known of a model when its task is asked for. */
-export interface TaskHints {
-  readonly manifest: Manifest
-  /** The file's metadata properties. */
-  readonly metadata: ReadonlyMap<string, string>
-  /** The number of labels that are named for it; undefined for none. */
-  readonly labels: number | undefined
-  /** How clips are asked for. */
-  readonly clip?: ClipOptions | undefined
-}
-
-/** A task that was recognised. */
-export interface RecognisedTask {
-  readonly facts: TaskFacts
-  /** How it is known, as part of a sentence. */
-  readonly sentence: string
-  /** Pixels as networks of this kind take them, where nothing else says it. */
-  readonly recipe: Pick<Manifest, 'mean' | 'std' | 'resize' | 'fill'>
-}
-
-/** The task; null where the network has another one; a reason where it has this one, but is not understood. */
-export type Recogniser = (graph: Graph, hints: TaskHints) => RecognisedTask | { readonly reason: string } | null
+import { recogniseSegmenter } from './segment-layouts.js'
+import type { RecognisedTask, Recogniser, TaskHints } from './task-facts.js'
+import { takesClips } from './video.js'
+import { recogniseVideo } from './video-layouts.js'
 
 const recognisers: Readonly<Record<Exclude<Task, 'classify'>, Recogniser>> = {
   detect: recogniseDetector,

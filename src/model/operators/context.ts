@@ -4,15 +4,12 @@
  * costs nothing where the bytes are the same (one channel, or one pixel).
  */
 import type { Activation } from '../activation.js'
-import type { ConstantData } from '../draft.js'
+import type { ConstantData, TensorId } from '../draft.js'
 import type { StepKind, StepParameters } from '../steps.js'
 import type { NodeView } from '../view.js'
 
 /** The layout in which a tensor holds a value. */
 export type Form = 'plain' | 'nhwc'
-
-/** The number of a tensor of the draft. */
-export type TensorId = number
 
 /** The interface between an operator and the lowering. */
 export interface LowerContext {

@@ -1,7 +1,8 @@
 /** Parameters of `copy` steps: strided loops over the elements of a tensor. */
 import type { StepParameters } from '../steps.js'
 import { Unsupported } from '../graph.js'
-import type { LowerContext, TensorId } from './context.js'
+import type { LowerContext } from './context.js'
+import type { TensorId } from '../draft.js'
 
 type Five = readonly [number, number, number, number, number]
 

@@ -4,7 +4,8 @@ import { activationOf, functionOps, noActivation, type Activation } from '../act
 import { floatsOf, Unsupported } from '../graph.js'
 import type { BinaryOp } from '../steps.js'
 import { broadcastShapes, type NodeView } from '../view.js'
-import type { Form, LowerContext, Operator, TensorId } from './context.js'
+import type { Form, LowerContext, Operator } from './context.js'
+import type { TensorId } from '../draft.js'
 
 function lowerUnary(context: LowerContext): void {
   const own = activationOf(context.view)

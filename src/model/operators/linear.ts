@@ -4,7 +4,8 @@ import { floatsOf, Unsupported } from '../graph.js'
 import { resolveWindow, windowParameters } from '../shapes/window.js'
 import { noActivation } from '../activation.js'
 import { broadcastShapes, stridesOf, type NodeView } from '../view.js'
-import type { LowerContext, Operator, TensorId } from './context.js'
+import type { LowerContext, Operator } from './context.js'
+import type { TensorId } from '../draft.js'
 import { emitCopy, transposition, wholeCopy } from './copy.js'
 
 /**

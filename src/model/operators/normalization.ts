@@ -4,7 +4,8 @@ import { noActivation } from '../activation.js'
 import { floatsOf, Unsupported } from '../graph.js'
 import { softmaxSpan } from '../shapes/table.js'
 import { broadcastShapes, normalAxis } from '../view.js'
-import { nhwcAxis, type Form, type LowerContext, type Operator, type TensorId } from './context.js'
+import { nhwcAxis, type Form, type LowerContext, type Operator } from './context.js'
+import type { TensorId } from '../draft.js'
 
 interface Span {
   readonly outer: number

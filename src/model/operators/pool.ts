@@ -4,7 +4,8 @@ import { resolveReduce } from '../shapes/reduce.js'
 import { Unsupported } from '../graph.js'
 import { resolveWindow, windowParameters, type Window } from '../shapes/window.js'
 import type { PoolOp, ReduceOp } from '../steps.js'
-import { nhwcAxis, type LowerContext, type Operator, type TensorId } from './context.js'
+import { nhwcAxis, type LowerContext, type Operator } from './context.js'
+import type { TensorId } from '../draft.js'
 
 const pool =
   (op: PoolOp) =>

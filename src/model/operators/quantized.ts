@@ -3,7 +3,8 @@ import { elementCount } from '../../tensor.js'
 import { floatsOf, numbersOf, Unsupported, type Constant } from '../graph.js'
 import { resolveWindow, windowParameters } from '../shapes/window.js'
 import type { NodeView } from '../view.js'
-import type { Form, LowerContext, Operator, TensorId } from './context.js'
+import type { Form, LowerContext, Operator } from './context.js'
+import type { TensorId } from '../draft.js'
 import { commonForm } from './elementwise.js'
 
 /** The range of the bytes of a result. */

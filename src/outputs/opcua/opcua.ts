@@ -12,7 +12,7 @@ import { fileFaultOf, GapcamError, messageOf, writeFaultOf } from '../../errors.
 import type { Logger } from '../../log.js'
 import { readSecret } from '../../secrets.js'
 import { openMapping } from '../mapping.js'
-import type { OpenOutput } from '../outputs.js'
+import type { OpenOutput } from '../output.js'
 import { zoneFieldNames, type ZoneStates } from '../zone-states.js'
 import { loadUaPackage, type UaPackage, type UaServer, type Variable } from './package.js'
 import {

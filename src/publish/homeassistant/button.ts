@@ -1,5 +1,5 @@
 /** Home Assistant's buttons that execute a command. */
-import type { Entity, Make } from './entities.js'
+import type { Entity, Make } from './entity.js'
 
 /** What a button asks about, and the topic above all commands. */
 export interface Place {

@@ -4,7 +4,8 @@
  * are in entities.ts.
  */
 import type { DeviceFacts } from './device.js'
-import { cameraEntities, nodeEntities, zoneEntities, type Entities } from './entities.js'
+import { cameraEntities, nodeEntities, zoneEntities } from './entities.js'
+import type { Entities } from './entity.js'
 import { slug, slugsOf } from './slugs.js'
 import { maxStateLength } from './states.js'
 import type { Topics } from '../topics.js'

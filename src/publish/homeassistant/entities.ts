@@ -3,18 +3,11 @@ import { eventTypes, unknownLabel } from '../../decision/decision.js'
 import { buttonOf, type Place } from './button.js'
 import { foundEntities } from './found-entities.js'
 import type { DeviceFacts, ZoneFacts } from './device.js'
+import type { Entities, Entity, Fields, Make } from './entity.js'
 import { labelSlugs, slug } from './slugs.js'
 import { labelTemplate, optionsOf } from './states.js'
 import { teachEntities } from './teach-entities.js'
 import type { CameraTopic, Topics } from '../topics.js'
-
-export type Entity = Readonly<Record<string, unknown>> & { readonly platform: string }
-/** By key within the device. */
-export type Entities = Readonly<Record<string, Entity>>
-
-type Fields = Readonly<Record<string, unknown>>
-/** Makes one entity of a device. */
-export type Make = (platform: string, key: string, name: string, fields: Fields) => Entity
 
 /**
  * Makes entities of one device. Each has an id that never changes, and the entity id for its first discovery (old

@@ -2,7 +2,7 @@
 import type { CameraTopic } from '../topics.js'
 import { buttonOf, type Place } from './button.js'
 import type { ZoneFacts } from './device.js'
-import type { Entities, Entity, Make } from './entities.js'
+import type { Entities, Entity, Make } from './entity.js'
 
 type Fields = Readonly<Record<string, unknown>>
 

@@ -1,6 +1,6 @@
 /** Home Assistant's entities of a zone that was taught: which state to teach, a button that teaches it, and whether it needs that. */
 import type { Place } from './button.js'
-import type { Entities, Make } from './entities.js'
+import type { Entities, Make } from './entity.js'
 
 /** Teaches the chosen state with a button, and says when teaching is needed. The option `none`: none of the states. */
 export function teachEntities(

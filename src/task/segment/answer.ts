@@ -8,7 +8,7 @@ import { halfToNumber } from '../../half.js'
 import type { SegmentLayout } from '../../model/metadata/segment.js'
 import type { LabelMask } from '../../pixels/mask.js'
 import { elementCount } from '../../tensor.js'
-import type { TaskAnswer } from '../answer.js'
+import type { TaskAnswer } from '../task-answer.js'
 
 /** One number of the output; of bytes, the stored one: the greatest stored number is the greatest real one. */
 type Reader = (index: number) => number

@@ -1,0 +1,4 @@
+/** What answers of commands consist of. */
+
+/** Plain data, as JSON holds it. */
+export type Fields = Readonly<Record<string, unknown>>
