@@ -87,7 +87,7 @@ store-enabled = false
   }
 }
 
-export async function influxKills({ program = 'influxd', version = 1, kills = 5, perSecond = 50, seed = 1 } = {}) {
+export async function influxKills({ program = 'influxd', version = 1, kills = 5, perSecond = 20, seed = 1 } = {}) {
   const server = await startInflux(program)
   await server.query(`create database ${database}`)
   const { folder, remove } = temporaryFolder()
@@ -123,7 +123,7 @@ export async function influxKills({ program = 'influxd', version = 1, kills = 5,
     await server.start()
   }
   events.stop()
-  const isDrained = await reached(() => outbox.stats().queued === 0, 60_000)
+  const isDrained = await reached(() => outbox.stats().queued === 0, 600_000)
   const rows = await server.query('select seq, label, score from gapcam')
   const found = new Map(rows.map(([, seq, label, score]) => [seq, { label, score }]))
   const { delivered, refused } = output

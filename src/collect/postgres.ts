@@ -1,5 +1,6 @@
 /** PostgreSQL through the package pg, loaded only when asked for. A lost connection is made again with the next transaction. */
 import { GapcamError, messageOf } from '../errors.js'
+import { loadOptional } from '../optional-package.js'
 import type { Database, Query, Row } from './database.js'
 
 interface Client {
@@ -12,21 +13,9 @@ type Driver = new (options: Readonly<Record<string, unknown>>) => Client
 
 const timeoutMs = 30_000
 
-async function driver(): Promise<Driver> {
-  const name = 'pg'
-  try {
-    return ((await import(name)) as { default: { Client: Driver } }).default.Client
-  } catch (error) {
-    throw new GapcamError('DATABASE_FAILED', 'PostgreSQL: the package pg is not installed', {
-      cause: error,
-      hint: 'Install it with npm install pg beside gapcam.',
-    })
-  }
-}
-
-/** Connects. `password` replaces the one in the address. Rejects with DATABASE_FAILED. */
+/** Connects. `password` replaces the one in the address. Rejects with DATABASE_FAILED, or CONFIG_INVALID without pg. */
 export async function openPostgres(url: string, password?: string): Promise<Database> {
-  const Postgres = await driver()
+  const { Client: Postgres } = await loadOptional<{ Client: Driver }>({ name: 'pg', neededBy: 'PostgreSQL' })
   const address = new URL(url)
   const name = `PostgreSQL ${address.hostname}${address.pathname}`
   let client: Client | null = null

@@ -3,6 +3,7 @@
  * only when asked for.
  */
 import { GapcamError, messageOf } from '../errors.js'
+import { loadOptional } from '../optional-package.js'
 import type { Database, Query, Row, Value } from './database.js'
 
 /** What both drivers have. */
@@ -18,22 +19,16 @@ const busyTimeoutMs = 30_000
 
 async function driver(): Promise<Driver> {
   // A name in a variable: TypeScript would look for the module, which older versions of Node do not have.
-  const [own, other] = ['node:sqlite', 'libsql']
+  const own = 'node:sqlite'
   try {
     return ((await import(own)) as { DatabaseSync: Driver }).DatabaseSync
   } catch {
     // This Node has none.
   }
-  try {
-    return ((await import(other)) as { default: Driver }).default
-  } catch {
-    throw new GapcamError('DATABASE_FAILED', `SQLite: Node ${process.versions.node} has none`, {
-      hint: 'Install it with npm install libsql beside gapcam, or use Node 22.13 or later.',
-    })
-  }
+  return loadOptional<Driver>({ name: 'libsql', neededBy: 'SQLite', more: ', or use Node 22.13 or later' })
 }
 
-/** Opens a file, made where it is missing. Rejects with DATABASE_FAILED. */
+/** Opens a file, made where it is missing. Rejects with DATABASE_FAILED, or CONFIG_INVALID without a driver. */
 export async function openSqlite(file: string): Promise<Database> {
   const Sqlite = await driver()
   let handle: Handle

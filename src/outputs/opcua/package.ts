@@ -1,6 +1,6 @@
 /** What gapcam uses of the package node-opcua, which is loaded only when configured. */
 import { existsSync } from 'node:fs'
-import { GapcamError } from '../../errors.js'
+import { loadOptional } from '../../optional-package.js'
 
 /** A value with its type, as node-opcua takes it. */
 export interface Variant {
@@ -56,17 +56,9 @@ export interface UaPackage {
 /** What openssl reads where nothing else is said. */
 const opensslConf = '/etc/ssl/openssl.cnf'
 
-/** Loads it. Rejects with CONFIG_INVALID where it is not installed. */
+/** Loads it. Rejects with CONFIG_INVALID where that fails. */
 export async function loadUaPackage(): Promise<UaPackage> {
-  const name = 'node-opcua'
   // It sets this variable for a moment and then back, and an absent one to the text "undefined", which openssl in children refuses.
   process.env['OPENSSL_CONF'] ??= existsSync(opensslConf) ? opensslConf : '/dev/null'
-  try {
-    return ((await import(name)) as { default: UaPackage }).default
-  } catch (error) {
-    throw new GapcamError('CONFIG_INVALID', 'opcua: the package node-opcua is not installed', {
-      cause: error,
-      hint: 'Install it with npm install node-opcua beside gapcam (node-opcua@2.182.0 on Node 20).',
-    })
-  }
+  return loadOptional<UaPackage>({ name: 'node-opcua', neededBy: 'opcua', more: ', on Node 20 node-opcua@2.182.0' })
 }
