@@ -12,14 +12,16 @@ export interface OptionalPackage {
 }
 
 /**
- * Resolves with the package's default export. Rejects with CONFIG_INVALID where it is not installed, and where it is but does not
+ * Resolves with what the package exports. Rejects with CONFIG_INVALID where it is not installed, and where it is but does not
  * load, such as one for another version of Node.
  *
  *     const { Client } = await loadOptional<{ Client: Driver }>({ name: 'pg', neededBy: 'PostgreSQL' })
  */
 export async function loadOptional<T>({ name, neededBy, more }: OptionalPackage): Promise<T> {
   try {
-    return ((await import(name)) as { default: T }).default
+    const loaded = (await import(name)) as { readonly default?: T }
+    // A CommonJS package is the default export; an ES module may have only named ones.
+    return loaded.default ?? (loaded as T)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const isAbsent = code === 'ERR_MODULE_NOT_FOUND' && messageOf(error).includes(`'${name}'`)
