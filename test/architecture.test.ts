@@ -96,6 +96,7 @@ const grounds = [
   'log',
   'metrics',
   'secrets',
+  'optional-package',
   'state-file',
   'tensor',
   'version',
