@@ -270,7 +270,24 @@ class ResampleOp final : public Op, public Placed {
 
  private:
   void Mix(const float* from, const int32_t* index, const float* weight, float* to) const {
-    for (uint32_t i = 0; i < p.inner; i += kLanes) {
+    uint32_t i = 0;
+    // Four sums at a time: none waits for another, and a row is read in longer pieces.
+    for (; i + 4 * kLanes <= p.inner; i += 4 * kLanes) {
+      V a = Zero(), b = Zero(), c = Zero(), d = Zero();
+      for (uint32_t t = 0; t < p.taps; ++t) {
+        const float* row = from + static_cast<size_t>(index[t]) * p.inner + i;
+        const V factor = Set(weight[t]);
+        a += factor * Load(row);
+        b += factor * Load(row + kLanes);
+        c += factor * Load(row + 2 * kLanes);
+        d += factor * Load(row + 3 * kLanes);
+      }
+      Store(to + i, a);
+      Store(to + i + kLanes, b);
+      Store(to + i + 2 * kLanes, c);
+      Store(to + i + 3 * kLanes, d);
+    }
+    for (; i < p.inner; i += kLanes) {
       const int lanes = static_cast<int>(Least(kLanes, p.inner - i));
       V sum = Zero();
       for (uint32_t t = 0; t < p.taps; ++t)

@@ -58,11 +58,7 @@ class Builder extends GraphBuilder {
   /** The parts of the raw vector, each [1, n]. */
   parts(source: VectorSource): readonly string[] {
     if (!('maps' in source)) return [this.shaped(source.value, [1, source.length], 'gapcam.part 0')]
-    return source.maps.map(({ name, layout, channels }, i) => {
-      const perm = { perm: [0, 3, 1, 2] }
-      const planes = layout === 'nchw' ? name : this.add('Transpose', [name], `gapcam.planes ${i}`, perm)
-      return this.shaped(this.add('GlobalAveragePool', [planes], `gapcam.mean ${i}`), [1, channels], `gapcam.part ${i}`)
-    })
+    return source.maps.map((map, i) => this.mean(map, i, `gapcam.part ${i}`))
   }
 
   /** Cosine of the nearest picture of each name, [1, names]. */

@@ -10,7 +10,8 @@ export interface GridPlan {
   readonly grid: readonly {
     readonly map: string
     readonly layout: 'nchw' | 'nhwc'
-    readonly shares: Float32Array
+    /** Null for the mean of the map. */
+    readonly shares: Float32Array | null
     readonly mean: Float32Array
     readonly weights: Float32Array
     readonly pooled: string
@@ -32,22 +33,20 @@ export function planGrid({ nodes, constants }: Graph, classes: number): GridPlan
   const grid: GridPlan['grid'][number][] = []
   let start = 0
   for (let i = 0; ; i++) {
-    const [mean, shares, source] = [
-      floats(gridNames.mean(i)),
-      floats(gridNames.cells(i)),
-      madeBy.get(gridNames.rows(i)),
-    ]
-    if (!mean || !shares || !source) break
+    const [mean, shares] = [floats(gridNames.mean(i)), floats(gridNames.cells(i))]
+    const source = madeBy.get(shares ? gridNames.rows(i) : gridNames.pooled(i))
+    if (!mean || !source) break
     const [from = ''] = source.inputs
     const turned = madeBy.get(from)
     const isTurned = turned?.op === 'Transpose' && from.startsWith('gapcam.')
-    // Files of the first gapcam 0.1.0 multiply maps with their channels first: [channels, places] by [places, cells].
-    const isChannelsFirst = madeBy.get(gridNames.binned(i))?.inputs[0] === gridNames.rows(i)
+    // The mean takes a map with its channels first, as the files of the first gapcam 0.1.0 have all of them: [channels, places]
+    // by [places, cells].
+    const isChannelsFirst = !shares || madeBy.get(gridNames.binned(i))?.inputs[0] === gridNames.rows(i)
     const end = start + mean.length * classes
     grid.push({
       map: isTurned ? turned.inputs[0]! : from,
       layout: isTurned === isChannelsFirst ? 'nhwc' : 'nchw',
-      shares: isChannelsFirst ? cellsFirst(shares, constants.get(gridNames.cells(i))!.shape) : shares,
+      shares: shares && isChannelsFirst ? cellsFirst(shares, constants.get(gridNames.cells(i))!.shape) : shares,
       mean,
       weights: weights.subarray(start, end),
       pooled: gridNames.part(i),
@@ -67,12 +66,13 @@ function cellsFirst(shares: Float32Array, [places = 0, cells = 0]: readonly numb
 /** The heat source of an engine that was opened with the plan's extra outputs. */
 export function gridHeatOf({ grid, classes }: GridPlan, engine: Engine): Heat {
   const parts: GridPart[] = []
-  for (const { map: name, layout, pooled, ...rest } of grid) {
+  for (const { map: name, layout, pooled, shares, ...rest } of grid) {
     const map = featureMapOf(engine, name, layout)
     const vector = engine.outputs.find((output) => output.name === pooled)?.data
     if (!map || !(vector instanceof Float32Array) || vector.length !== rest.mean.length)
       return { reason: `the engine does not output the feature map ${name}` }
-    parts.push({ ...rest, map, pooled: vector })
+    const places = map.width * map.height
+    parts.push({ ...rest, shares: shares ?? new Float32Array(places).fill(1 / places), map, pooled: vector })
   }
   return { heat: createGridHeat(parts, classes) }
 }

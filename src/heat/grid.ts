@@ -15,6 +15,8 @@ export const gridNames = {
   rows: (part: number) => `gapcam.rows ${part}`,
   /** Shares by map: the sums of the cells. */
   binned: (part: number) => `gapcam.binned ${part}`,
+  /** The mean of the map, of a part that has no cells. */
+  pooled: (part: number) => `gapcam.pooled ${part}`,
   /** The pooled part before centring. */
   part: (part: number) => `gapcam.part ${part}`,
 } as const

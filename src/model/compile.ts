@@ -15,7 +15,7 @@ import { realGraph } from './quantized/real.js'
 
 /** Options of `compilePlan`. */
 export interface CompileOptions {
-  /** Values that become outputs too, such as the feature map before GAP. */
+  /** Values that become outputs too, such as the feature map before GAP. A map stays channels last. */
   readonly extraOutputs?: readonly string[]
   /** The type in which 8-bit parts of a network are computed, as the target prefers it; null: as float32. Default null. */
   readonly bytes?: ByteType | null
@@ -75,7 +75,8 @@ function compileSupported(prepared: Graph, options: CompileOptions): Compiled {
     graph = run(graph)
     options.onPass?.(name, graph)
   }
-  const lowered = lowerGraph(graph)
+  const own = new Set(prepared.outputs.map(({ name }) => name))
+  const lowered = lowerGraph(graph, new Set(options.extraOutputs?.filter((name) => !own.has(name))))
   if (!('draft' in lowered)) return lowered
   const { separate, precision, byteInputs, isObserved } = options
   if (isObserved) return planOf(withAllOutputs(lowered.draft))

@@ -16,11 +16,14 @@ import { NodeView, operandOf, type Operand } from './view.js'
 /** A draft of the plan, or the nodes that are not covered. */
 export type Lowered = { readonly draft: Draft } | { readonly unsupported: readonly UnsupportedNode[] }
 
-/** Lowers a prepared graph after the passes, or lists the nodes that the native engine does not cover. */
-export function lowerGraph(graph: Graph): Lowered {
+/**
+ * Lowers a prepared graph after the passes, or lists the nodes that the native engine does not cover. Outputs are in ONNX's
+ * order; those named in `asComputed` stay channels last where they were computed so, which saves a copy.
+ */
+export function lowerGraph(graph: Graph, asComputed: ReadonlySet<string> = new Set()): Lowered {
   const lowering = new Lowering(graph)
   for (const node of graph.nodes) lowering.visit(node)
-  return lowering.finish()
+  return lowering.finish(asComputed)
 }
 
 /** Thrown for a node that lacks the result of an unsupported node. The reason is reported for that node. */
@@ -51,8 +54,10 @@ class Lowering {
     }
   }
 
-  finish(): Lowered {
-    const outputs = this.#unsupported.length > 0 ? [] : this.#graph.outputs.flatMap(({ name }) => this.#output(name))
+  finish(asComputed: ReadonlySet<string>): Lowered {
+    const formOf = (name: string): Form => (asComputed.has(name) ? this.#values.formOf(name) : 'plain')
+    const outputs =
+      this.#unsupported.length > 0 ? [] : this.#graph.outputs.flatMap(({ name }) => this.#output(name, formOf(name)))
     if (this.#unsupported.length > 0) return { unsupported: this.#unsupported }
     const { tensors, steps } = this.#draft
     return { draft: { tensors, steps, inputs: this.#inputs, outputs } }
@@ -79,12 +84,18 @@ class Lowering {
     }
   }
 
-  /** An image arrives in NHWC, which nearly every operator wants, unless a Transpose or Reshape reads it. */
+  /**
+   * An image arrives in NHWC, which nearly every operator wants, unless a Reshape reads it, or a Transpose that does not bring
+   * its channels last.
+   */
   #inputForm(name: string): Form {
     const readers = this.#graph.nodes.filter((node) => node.inputs.includes(name))
-    const isImage =
-      this.#values.shape(name).length === 4 && readers.every(({ op }) => op !== 'Transpose' && op !== 'Reshape')
-    return isImage ? 'nhwc' : 'plain'
+    const wantsPlanes = ({ op, attributes }: Node): boolean => {
+      if (op !== 'Transpose') return op === 'Reshape'
+      const { perm } = attributes
+      return perm?.kind !== 'ints' || perm.value.join() !== '0,2,3,1'
+    }
+    return this.#values.shape(name).length === 4 && !readers.some(wantsPlanes) ? 'nhwc' : 'plain'
   }
 
   /** Inputs and outputs keep all of their sizes, so they are limited to a plan's rank. */
@@ -93,10 +104,10 @@ class Lowering {
     if (rank > maxRank) throw new Unsupported(`${name} has ${rank} dimensions, a plan has at most ${maxRank}`)
   }
 
-  #output(name: string): readonly DraftPort[] {
+  #output(name: string, form: Form): readonly DraftPort[] {
     try {
       this.#checkRank(name)
-      return [{ name, tensor: this.#values.value(name, 'plain'), layout: 'none' }]
+      return [{ name, tensor: this.#values.value(name, form), layout: form === 'nhwc' ? 'nhwc' : 'none' }]
     } catch (error) {
       this.#refuse(name, 'output', error)
       return []

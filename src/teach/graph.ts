@@ -138,6 +138,7 @@ class Builder extends GraphBuilder {
    */
   part(part: Part, index: number): string {
     const { map, cells } = part
+    if (cells === 1) return this.mean(map, index, partName(index))
     const [places, bins] = [map.height * map.width, cells * cells]
     const planes =
       map.layout === 'nhwc'
@@ -152,27 +153,80 @@ class Builder extends GraphBuilder {
 
   /**
    * [1, 3]: mean and deviation of the luma, and the root mean square of its Laplacian, in levels, at half the resolution of
-   * the network's input.
+   * the network's input. All of it are products with matrices, which cost an engine less than convolutions of one channel.
    */
-  sight({ mean, std, order }: Pixels): string {
-    const weights = order === 'rgb' ? luma : luma.toReversed()
-    const input = this.network.inputs[0]!
-    const isNchw = input.shape?.[1] === 3
-    const planes = isNchw ? input.name : this.add('Transpose', [input.name], 'gapcam.planes', { perm: [0, 3, 1, 2] })
-    // The luma of a pixel, and the mean of four pixels: one convolution of 2 by 2.
-    const scaled = this.floats(
-      'luma',
-      [1, 3, 2, 2],
-      weights.flatMap((weight, c) => new Array<number>(4).fill((weight * std[c]!) / 4)),
-    )
-    const offset = this.floats('black', [1], [weights.reduce((sum, weight, c) => sum + weight * mean[c]!, 0)])
-    const half = this.add('Conv', [planes, scaled, offset], 'gapcam.half', { strides: [2, 2] })
-    const laplacian = this.floats('laplacian', [1, 1, 3, 3], [0, -1, 0, -1, 4, -1, 0, -1, 0])
+  sight(pixels: Pixels): string {
+    const [luma, height, width] = this.#luma(pixels)
+    const half = this.shaped(luma, [1, 1, height, width], 'gapcam.half')
     const brightness = this.add('GlobalAveragePool', [half], 'gapcam.brightness')
     const contrast = this.#rootMeanSquare(this.add('Sub', [half, brightness], 'gapcam.deviation'), 'gapcam.contrast')
-    const edges = this.#rootMeanSquare(this.add('Conv', [half, laplacian], 'gapcam.edges'), 'gapcam.sharpness')
+    const edges = this.#rootMeanSquare(this.#edges(luma, height, width), 'gapcam.sharpness')
     const all = this.add('Concat', [brightness, contrast, edges], 'gapcam.statistics', { axis: 1 })
     return this.shaped(all, [1, 3], valueNames.sight)
+  }
+
+  /** The luma of the input at half its resolution, [height, width]. */
+  #luma({ mean, std, order }: Pixels): readonly [name: string, height: number, width: number] {
+    const weights = order === 'rgb' ? luma : luma.toReversed()
+    const input = this.network.inputs[0]!
+    const shape = input.shape as readonly number[]
+    const isNchw = shape[1] === 3
+    const [rows = 0, columns = 0] = shape.slice(isNchw ? 2 : 1)
+    const [height, width] = [Math.floor(rows / 2), Math.floor(columns / 2)]
+    const pixels = isNchw ? this.add('Transpose', [input.name], 'gapcam.pixels', { perm: [0, 2, 3, 1] }) : input.name
+    // One product takes a few pixels in a row to the means of pairs; an odd width leaves the last pixel out.
+    const pairs = columns % 2 === 0 ? largestDivisor(width, mostPairs) : width
+    const taken = columns % 2 === 0 ? 2 * pairs : columns
+    const matrix = new Float32Array(taken * 3 * pairs)
+    for (let pixel = 0; pixel < 2 * pairs; pixel++)
+      for (let c = 0; c < 3; c++) matrix[(pixel * 3 + c) * pairs + Math.floor(pixel / 2)] = (weights[c]! * std[c]!) / 2
+    const black = weights.reduce((sum, weight, c) => sum + weight * mean[c]!, 0)
+    const across = this.add(
+      'Gemm',
+      [
+        this.shaped(pixels, [(rows * columns) / taken, taken * 3], 'gapcam.pairs'),
+        this.floats('luma', [taken * 3, pairs], matrix),
+        this.floats('black', [pairs], new Float32Array(pairs).fill(black)),
+      ],
+      'gapcam.across',
+    )
+    const means = band(height, rows, (row) => [
+      [2 * row, 0.5],
+      [2 * row + 1, 0.5],
+    ])
+    const lines = this.shaped(across, [rows, width], 'gapcam.lines')
+    return [this.add('MatMul', [this.floats('row pairs', [height, rows], means), lines], 'gapcam.luma'), height, width]
+  }
+
+  /**
+   * [1, 1, height, width]: the Laplacian of the places that have four neighbours, 0 at the others; scaled so that its mean square
+   * is that of the places that have.
+   */
+  #edges(luma: string, height: number, width: number): string {
+    const scale = Math.sqrt((height * width) / ((height - 2) * (width - 2)))
+    const second = (size: number): Float32Array =>
+      band(size, size, (i) =>
+        i === 0 || i === size - 1
+          ? []
+          : [
+              [i - 1, -scale],
+              [i, 2 * scale],
+              [i + 1, -scale],
+            ],
+      )
+    const inside = Float32Array.from({ length: height * width }, (_, i) => {
+      const [row, column] = [Math.floor(i / width), i % width]
+      return row > 0 && row < height - 1 && column > 0 && column < width - 1 ? 1 : 0
+    })
+    const down = this.add('MatMul', [this.floats('down', [height, height], second(height)), luma], 'gapcam.down')
+    const across = this.add(
+      'MatMul',
+      [luma, this.floats('right', [width, width], transposed(second(width), width))],
+      'gapcam.right',
+    )
+    const both = this.add('Add', [across, down], 'gapcam.laplacian')
+    const masked = this.add('Mul', [both, this.floats('inside', [height, width], inside)], 'gapcam.edges')
+    return this.shaped(masked, [1, 1, height, width], 'gapcam.edge map')
   }
 
   #rootMeanSquare(value: string, output: string): string {
@@ -191,3 +245,26 @@ class Builder extends GraphBuilder {
     this.add('Sub', [this.floats('one', [1], [1]), nearest], distanceName)
   }
 }
+
+/** Most means of pairs in one product: more of them multiply more zeros. */
+const mostPairs = 8
+
+function largestDivisor(of: number, most: number): number {
+  for (let divisor = most; ; divisor--) if (of % divisor === 0) return divisor
+}
+
+/** A matrix [rows, columns] with these entries in each row. */
+function band(
+  rows: number,
+  columns: number,
+  entries: (row: number) => readonly (readonly [column: number, value: number])[],
+): Float32Array {
+  const matrix = new Float32Array(rows * columns)
+  for (let row = 0; row < rows; row++)
+    for (const [column, value] of entries(row)) matrix[row * columns + column] = value
+  return matrix
+}
+
+/** A square matrix with its rows as columns. */
+const transposed = (matrix: Float32Array, size: number): Float32Array =>
+  matrix.map((_, i) => matrix[(i % size) * size + Math.floor(i / size)]!)

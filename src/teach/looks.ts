@@ -2,9 +2,10 @@
  * Looks at pictures through a network. A taught picture is looked at three times: as it is, and twice with another crop and
  * light, so that a head does not hang on the exact place and brightness of five pictures.
  */
-import { openClassifier, type Classifier } from '../classifier.js'
+import type { Classifier } from '../classifier.js'
 import type { ClassifierView } from '../engine/classify.js'
-import type { EngineOptions } from '../engine/engine.js'
+import type { Engine, EngineOptions } from '../engine/engine.js'
+import { openEngine } from '../engine/select.js'
 import { GapcamError } from '../errors.js'
 import { frameOf } from '../frame.js'
 import { asModel } from '../model/in-memory.js'
@@ -13,8 +14,9 @@ import type { RgbImage } from '../pixels/image.js'
 import type { PreprocessSpec, Region, ResizeMode } from '../pixels/spec.js'
 import type { Backbone } from './backbone.js'
 import type { Part, RawVector } from './features.js'
-import { valueNames, withVectors, type Pixels } from './graph.js'
+import { valueNames, withVectors } from './graph.js'
 import type { SightStatistics } from './novelty.js'
+import { openedAs } from './opened.js'
 
 /** How a picture is changed before a look: the part that is seen, and a factor of its light. */
 interface Look {
@@ -40,8 +42,8 @@ export type Turn = <T>(work: () => Promise<T>) => Promise<T>
 
 /** A network that is opened for looking. */
 export interface Looker {
-  /** With the raw vector and the statistics of the picture among its engine's outputs. */
-  readonly classifier: Classifier
+  /** With the raw vector and the statistics of the picture among its outputs. */
+  readonly engine: Engine
   /** Numbers of a raw vector. */
   readonly rawLength: number
   /** All looks at a picture. Rejects with PICTURE_INVALID. */
@@ -57,24 +59,35 @@ export async function openLooker(
   found: {
     readonly backbone: Backbone
     readonly parts: readonly Part[]
-    readonly pixels: Pixels
+    readonly pixels: PreprocessSpec
     /** How pictures become the size of the input; default: stretched. */
     readonly resize?: ResizeMode
   },
-  engine: EngineOptions,
+  options: EngineOptions,
   turn: Turn = (work) => work(),
 ): Promise<Looker> {
-  const { resize = 'stretch' } = found
-  const graph = withVectors(found.backbone, found.parts, found.pixels)
-  const classifier = await openClassifier({
-    ...engine,
-    model: model.path,
-    // With the path and the digest of the file, so that its manifest is found.
-    loaded: asModel(graph, model),
-    engine: 'auto',
+  const { backbone, parts, pixels, resize = 'stretch' } = found
+  const { mean, std, order, fill } = pixels
+  const engine = await openEngine(asModel(withVectors(backbone, parts, pixels), model), 'auto', {
+    ...options,
+    // The network's own scores are not computed. The maps are for the heat of the heads that it serves.
+    outputs: [valueNames.raw, valueNames.sight],
+    extraOutputs: [...new Set(parts.map(({ map }) => map.name))],
+  })
+  const classifier = openedAs(model.path, {
+    engine,
+    manifest: {
+      mean: [...mean],
+      std: [...std],
+      colorOrder: order,
+      ...(fill ? { fill: [fill[0], fill[1], fill[2]] } : {}),
+    },
+    sha256: model.sha256,
+    output: valueNames.sight,
+    labels: ['brightness', 'contrast', 'sharpness'],
+    reading: { activation: 'none', quantization: null, sentence: 'levels', isCertain: true },
+    from: 'the network',
     resize,
-    // The maps are for the heat of the heads that it serves.
-    extraOutputs: [valueNames.raw, valueNames.sight, ...new Set(found.parts.map(({ map }) => map.name))],
   })
   return lookerOf(classifier, resize, turn)
 }
@@ -98,7 +111,7 @@ function lookerOf(classifier: Classifier, resize: ResizeMode, turn: Turn): Looke
       return { raw: raw.slice(), sight: [sight[0]!, sight[1]!, sight[2]!] }
     })
   return {
-    classifier,
+    engine: classifier.engine,
     rawLength: raw.length,
     async lookAt(picture) {
       const seen: Seen[] = []

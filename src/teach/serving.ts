@@ -2,9 +2,8 @@
  * A taught head at work: a classifier whose engine runs the network that several heads share, and then the head. The head is a
  * small graph of its own, so a new one is put in place without touching the network.
  */
-import { classifierOf, type Classifier } from '../classifier.js'
+import type { Classifier } from '../classifier.js'
 import { noEmbedding, type EmbeddingFacts } from '../classifier/embedding.js'
-import { wire } from '../classifier/wiring.js'
 import { clipDefaults, type ClipOptions } from '../decision/task.js'
 import type { Engine, EngineTensor } from '../engine/engine.js'
 import { openEngine } from '../engine/select.js'
@@ -16,6 +15,7 @@ import { cellShares, partLength, partStart, type Part } from './features.js'
 import { partName, valueNames } from './graph.js'
 import { readHead } from './head-file.js'
 import type { Head } from './head.js'
+import { openedAs, single } from './opened.js'
 
 /** Which head is served. */
 export interface ServedHead {
@@ -32,54 +32,32 @@ export interface ServedHead {
  * Serves a head on a network that was opened by `openLooker`. Closing the classifier leaves the network open. Rejects with
  * HEAD_INVALID for a head of another network.
  */
-export async function serveHead(network: Classifier, { file, name, parts, clip }: ServedHead): Promise<Classifier> {
+export async function serveHead(network: Engine, { file, name, parts, clip }: ServedHead): Promise<Classifier> {
   const { manifest, model, head } = await readHead(file, parts)
   const small = await openEngine(model, 'auto', { threads: 1 })
   try {
     const task = clip ? overTime(clip) : single
-    const engine = joined(network.engine, small, { parts, task: task.facts })
+    const engine = joined(network, small, { parts, task: task.facts })
     const maps = new Set(parts.map(({ map }) => map.name))
-    const wiring = wire(engine, {
-      path: name,
-      manifest,
-      resize: 'stretch',
-      output: valueNames.logits,
-      code: undefined,
-      task: task.facts,
-    })
-    const from = `the taught head ${name}`
-    return classifierOf(name, {
+    return openedAs(name, {
       engine: {
         ...engine,
-        outputs: [
-          ...engine.outputs,
-          ...small.inputs,
-          ...network.engine.outputs.filter((output) => maps.has(output.name)),
-        ],
+        outputs: [...engine.outputs, ...small.inputs, ...network.outputs.filter((output) => maps.has(output.name))],
       },
-      wiring,
-      facts: {
-        sha256: model.sha256,
-        manifest,
-        code: null,
-        task: task.facts,
-        taskSentence: task.sentence,
-        output: valueNames.logits,
-        count: head.states.length,
-        labels: [...head.states],
-        reading: {
-          activation: 'softmax',
-          quantization: null,
-          sentence: 'logits; softmax makes scores of them',
-          isCertain: true,
-        },
-        embedding: embeddingIn(parts),
-        assumed: [],
-        origins: { size: from, colour: from, scale: from, crop: from, labels: from, scores: from },
-        precision: { isHalf: false, sentence: '' },
+      manifest,
+      sha256: model.sha256,
+      output: valueNames.logits,
+      labels: head.states,
+      reading: {
+        activation: 'softmax',
+        quantization: null,
+        sentence: 'logits; softmax makes scores of them',
+        isCertain: true,
       },
+      from: `the taught head ${name}`,
+      task,
       heat: clip ? { reason: 'a model with the task video has none' } : heatPlan(head, parts),
-      keeping: undefined,
+      embedding: embeddingIn(parts),
     })
   } catch (error) {
     await small.close()
@@ -103,7 +81,7 @@ function heatPlan({ states, mean, weights }: Head, parts: readonly Part[]): Grid
     return {
       map: part.map.name,
       layout: part.map.layout,
-      shares: cellShares(part.map, part.cells),
+      shares: part.cells === 1 ? null : cellShares(part.map, part.cells),
       mean: mean.subarray(start, end),
       weights: weights.subarray(start * classes, end * classes),
       pooled: partName(i),
@@ -117,8 +95,6 @@ interface HeadTask {
   readonly facts: Extract<TaskFacts, { readonly task: 'classify' | 'video' }>
   readonly sentence: string
 }
-
-const single: HeadTask = { facts: { task: 'classify' }, sentence: 'classify: it was taught' }
 
 function overTime({ frames = clipDefaults.frames, everyMs = clipDefaults.everyMs }: ClipOptions): HeadTask {
   return {
@@ -135,19 +111,35 @@ function joined(
 ): Engine {
   const outputOf = (name: string): Float32Array => floats(network.outputs, name)
   const raw = outputOf(valueNames.raw)
-  const vector = new Float32Array(raw.length)
+  const overTime = task.task === 'video' ? clipMeans(raw, task.layout.frames) : null
   const pairs: (readonly [to: Float32Array, from: Float32Array])[] = [
     [floats(head.inputs, valueNames.sight), outputOf(valueNames.sight)],
   ]
   let start = 0
   parts.forEach((part, i) => {
     const end = start + partLength(part)
-    pairs.push([floats(head.inputs, partName(i)), vector.subarray(start, end)])
+    pairs.push([floats(head.inputs, partName(i)), (overTime?.vector ?? raw).subarray(start, end)])
     start = end
   })
   const { preprocessor } = network
-  const rest = new Float32Array(raw.length)
-  const share = task.task === 'video' ? 1 / task.layout.frames : 1
+  return {
+    inputs: [...network.inputs, ...(overTime?.inputs ?? [])],
+    outputs: [...head.outputs, ...(overTime?.outputs ?? [])],
+    async run() {
+      await network.run()
+      overTime?.update()
+      for (const [to, from] of pairs) to.set(from)
+      await head.run()
+    },
+    ...(preprocessor ? { preprocessor: (spec) => preprocessor.call(network, spec) } : {}),
+    describe: () => network.describe(),
+    close: () => head.close(),
+  }
+}
+
+/** The mean of a vector over a clip: the rest of the sum is an input, the vector of the last frame an output. */
+function clipMeans(raw: Float32Array, frames: number) {
+  const [rest, vector] = [new Float32Array(raw.length), new Float32Array(raw.length)]
   const port = (name: string, data: Float32Array): EngineTensor => ({
     name,
     type: 'float32',
@@ -156,19 +148,14 @@ function joined(
     data,
     inFileOrder: true,
   })
-  const isClip = task.task === 'video'
+  const share = 1 / frames
   return {
-    inputs: [...network.inputs, ...(isClip ? [port(clipNames.rest(valueNames.raw), rest)] : [])],
-    outputs: [...head.outputs, ...(isClip ? [port(clipNames.vector(valueNames.raw), raw)] : [])],
-    async run() {
-      await network.run()
+    vector,
+    inputs: [port(clipNames.rest(valueNames.raw), rest)],
+    outputs: [port(clipNames.vector(valueNames.raw), raw)],
+    update() {
       for (let i = 0; i < vector.length; i++) vector[i] = raw[i]! * share + rest[i]!
-      for (const [to, from] of pairs) to.set(from)
-      await head.run()
     },
-    ...(preprocessor ? { preprocessor: (spec) => preprocessor.call(network, spec) } : {}),
-    describe: () => network.describe(),
-    close: () => head.close(),
   }
 }
 

@@ -98,7 +98,7 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
       return serializeModel(withHead(backbone, parts, pixels, head), manifestMetadata(manifestOf(head, pixels)))
     },
     headBytes: (head) => headBytes(head, parts, pixels),
-    serve: (headFile, name, clip) => serveHead(looker.classifier, { file: headFile, name, parts, clip }),
+    serve: (headFile, name, clip) => serveHead(looker.engine, { file: headFile, name, parts, clip }),
   }
 }
 

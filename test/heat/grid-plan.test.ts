@@ -1,4 +1,4 @@
-/** The heat plan of a taught file: of the present form, and of the first one, whose maps have their channels first. */
+/** The heat plan of a taught file: of the present form, of the first one, whose maps have their channels first, and of means. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -72,6 +72,43 @@ it('both forms of a taught file have the same plan', async () => {
     expect(present).toMatchObject({ grid: [{ map: 'input', layout: 'nchw', pooled: 'gapcam.part 0' }], classes })
     expect([...present!.grid[0]!.shares]).toEqual([...Float32Array.from(shares)])
     expect(first).toEqual(present)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+it.each([
+  ['first', 'nchw'],
+  ['last', 'nhwc'],
+] as const)('a part without cells is the mean of a map with its channels %s', async (_, layout) => {
+  const folder = mkdtempSync(join(tmpdir(), 'gapcam-grid-plan-'))
+  try {
+    const isLast = layout === 'nhwc'
+    const path = writeModel(join(folder, 'mean.onnx'), {
+      nodes: [
+        ...(isLast
+          ? [{ op: 'Transpose', inputs: ['input'], outputs: ['gapcam.planes 0'], attributes: { perm: [0, 3, 1, 2] } }]
+          : []),
+        {
+          op: 'GlobalAveragePool',
+          inputs: [isLast ? 'gapcam.planes 0' : 'input'],
+          outputs: ['gapcam.pooled 0'],
+        },
+        { op: 'Reshape', inputs: ['gapcam.pooled 0', 'shape'], outputs: ['gapcam.part 0'] },
+        { op: 'Sub', inputs: ['gapcam.part 0', 'gapcam.constant mean 0'], outputs: ['centred'] },
+        { op: 'MatMul', inputs: ['centred', 'gapcam.constant weights'], outputs: ['y'] },
+      ],
+      weights: {
+        shape: { shape: [2], data: BigInt64Array.of(1n, BigInt(channels)) },
+        'gapcam.constant mean 0': floats([1, channels], numbers(channels)),
+        'gapcam.constant weights': floats([channels, classes], numbers(channels * classes)),
+      },
+      inputs: { input: isLast ? [1, height, width, channels] : [1, channels, height, width] },
+      outputs: { y: [1, classes] },
+    })
+    expect(planGrid((await loadModel(path)).graph, classes)).toMatchObject({
+      grid: [{ map: 'input', layout, shares: null, pooled: 'gapcam.part 0' }],
+    })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -7,6 +7,7 @@ import { broadcastShapes, stridesOf, type NodeView } from '../view.js'
 import type { LowerContext, Operator } from './context.js'
 import type { TensorId } from '../draft.js'
 import { emitCopy, transposition, wholeCopy } from './copy.js'
+import { tapTable } from './taps.js'
 
 /**
  * Conv after the passes. Inputs: x, weights, bias?, residual?. Outputs: y ('' where only the mean is used), mean?.
@@ -120,11 +121,17 @@ function transposed(context: LowerContext, x: TensorId): TensorId {
   return y
 }
 
-/** A product with a constant matrix is a `dense` step, one with a computed tensor a `product` step. */
+/**
+ * A product with a constant matrix is a `dense` step, one with a computed tensor a `product` step, and one of a constant
+ * matrix that is mostly zeros with a computed one a `resample` step.
+ */
 function lowerMatMul(context: LowerContext): void {
   const { view, activation } = context
   const b = view.input(1)
-  if (!b.constant) return lowerProduct(context)
+  if (!b.constant) {
+    if (!lowerSparse(context)) lowerProduct(context)
+    return
+  }
   const batches = elementCount(b.shape.slice(0, -2))
   if (batches > 1) return lowerBatchedMatMul(context, batches)
   const [k = 1, n = 1] = b.shape.length === 1 ? [b.shape[0]!, 1] : b.shape.slice(-2)
@@ -135,6 +142,29 @@ function lowerMatMul(context: LowerContext): void {
     transposed: 0,
     ...activation,
   })
+}
+
+/** Mixes the rows of the second operand as the first one says. False where that one is no matrix with few numbers a row. */
+function lowerSparse(context: LowerContext): boolean {
+  const { view, activation } = context
+  const [a, b] = [view.input(0), view.input(1)]
+  if (!a.constant || a.shape.length !== 2 || b.shape.length !== 2 || activation.activation !== 'none') return false
+  const [rows = 0, depth = 0] = a.shape
+  const values = floatsOf(a.constant)
+  const sums = Array.from({ length: rows }, (_, row) =>
+    Array.from(values.subarray(row * depth, (row + 1) * depth), (weight, index) => ({ index, weight })),
+  )
+  const { indices, weights, taps } = tapTable(sums.map((sum) => sum.filter(({ weight }) => weight !== 0)))
+  if (taps > depth / 2) return false
+  const table = [context.constant([rows, taps], indices), context.constant([rows, taps], weights)]
+  context.step('resample', [context.input(1, 'plain'), ...table], [context.output(0, 'plain')], {
+    outer: 1,
+    inLength: depth,
+    outLength: rows,
+    taps,
+    inner: b.shape[1]!,
+  })
+  return true
 }
 
 /** One `dense` step per batch, each on a slice of x, joined into y. */

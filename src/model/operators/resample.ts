@@ -7,12 +7,10 @@ import { resolveResize } from '../shapes/resize.js'
 import { Unsupported } from '../graph.js'
 import type { NodeView } from '../view.js'
 import { nhwcAxis, type LowerContext, type Operator } from './context.js'
+import { tapTable, type Taps } from './taps.js'
 
 /** Each sample of an axis has a row in a table. Larger sizes are no pictures, but damage in a file. */
 const mostSamples = 2 ** 16
-
-/** For each output sample, the input samples of its sum. */
-type Taps = readonly (readonly { readonly index: number; readonly weight: number }[])[]
 
 function lowerResize(context: LowerContext): void {
   const { view } = context
@@ -30,7 +28,7 @@ function lowerResize(context: LowerContext): void {
     const from = context.sizes(current)
     const resized = from.map((size, j) => (j === axis ? shape[logical]! : size))
     const y = i === axes.length - 1 ? context.output(0, form) : context.temporary(resized)
-    const { indices, weights, taps } = tableOf(tapsAlong(view, from[axis]!, shape[logical]!, scales[logical]!))
+    const { indices, weights, taps } = tapTable(tapsAlong(view, from[axis]!, shape[logical]!, scales[logical]!))
     context.step(
       'resample',
       [current, context.constant([resized[axis]!, taps], indices), context.constant([resized[axis]!, taps], weights)],
@@ -45,20 +43,6 @@ function lowerResize(context: LowerContext): void {
     )
     current = y
   })
-}
-
-/** The taps as rectangular tables. Short rows repeat their first sample with weight 0. */
-function tableOf(rows: Taps): { indices: Int32Array; weights: Float32Array; taps: number } {
-  const taps = rows.reduce((most, row) => Math.max(most, row.length), 1)
-  const indices = new Int32Array(rows.length * taps)
-  const weights = new Float32Array(rows.length * taps)
-  rows.forEach((row, j) => {
-    for (let t = 0; t < taps; t++) {
-      indices[j * taps + t] = (row[t] ?? row[0]!).index
-      weights[j * taps + t] = row[t]?.weight ?? 0
-    }
-  })
-  return { indices, weights, taps }
 }
 
 /** The taps of one axis from `size` to `target` samples. */

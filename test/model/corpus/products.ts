@@ -1,4 +1,5 @@
 /** Products of two computed tensors, as in attention. */
+import { floats } from '../../onnx-builder.js'
 import { graph, type CorpusGraph } from './graph-builder.js'
 
 export const products: readonly CorpusGraph[] = [
@@ -73,5 +74,25 @@ export const products: readonly CorpusGraph[] = [
       'product',
       'product',
     ],
+  ),
+
+  graph(
+    'gapcam',
+    'cells of a map as a matrix of mostly zeros, and products with a matrix of the pixels of the picture',
+    (g) => {
+      const cells = Array.from({ length: 4 * 100 }, (_, i) =>
+        Math.floor(i / 100) === Math.floor((i % 100) / 27) ? 0.1 : 0,
+      )
+      const places = g.node('Reshape', [g.toNhwc(g.featureMap()), g.sizes(100, 5)])
+      const binned = g.op('MatMul', g.constant(floats([4, 100], cells)), places)
+      const pixels = g.node('Reshape', [g.toNhwc('input'), g.sizes(100, 6)])
+      const mixed = g.op(
+        'MatMul',
+        g.constant(floats([4, 100], cells.toReversed())),
+        g.op('MatMul', pixels, g.matrix(6, 5)),
+      )
+      return g.op('Add', binned, mixed)
+    },
+    ['conv2d 3x3 p1 relu', 'resample', 'dense', 'resample', 'binary add'],
   ),
 ]
