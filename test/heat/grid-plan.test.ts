@@ -70,7 +70,7 @@ it('both forms of a taught file have the same plan', async () => {
     }
     const [present, first] = plans
     expect(present).toMatchObject({ grid: [{ map: 'input', layout: 'nchw', pooled: 'gapcam.part 0' }], classes })
-    expect([...present!.grid[0]!.shares]).toEqual([...Float32Array.from(shares)])
+    expect([...present!.grid[0]!.shares!]).toEqual([...Float32Array.from(shares)])
     expect(first).toEqual(present)
   } finally {
     rmSync(folder, { recursive: true, force: true })
