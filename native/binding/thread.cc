@@ -28,18 +28,14 @@ struct WorkerThread::State {
     if (!env) return;
     auto* state = static_cast<State*>(context);
     if (--state->pending == 0) napi_unref_threadsafe_function(env, state->tsfn);
-    Answer(env, job.get());
-  }
-
-  static void Answer(Napi::Env env, Job* job) {
     Napi::HandleScope scope(env);
     if (!job->status_.ok()) {
       job->deferred_->Reject(ToError(env, job->status_).Value());
       return;
     }
     const Napi::Value result = job->Result(env);
-    if (env.IsExceptionPending())
-      job->deferred_->Reject(env.GetAndClearPendingException().Value());
+    if (Napi::Env(env).IsExceptionPending())
+      job->deferred_->Reject(Napi::Env(env).GetAndClearPendingException().Value());
     else
       job->deferred_->Resolve(result);
   }
@@ -94,14 +90,6 @@ WorkerThread::WorkerThread(Napi::Env env, const char* name, std::chrono::microse
 WorkerThread::~WorkerThread() {
   napi_remove_env_cleanup_hook(state_->env, StopAtExit, this);
   Stop();
-}
-
-Napi::Promise WorkerThread::DoHere(Napi::Env env, std::unique_ptr<Job> job) {
-  job->deferred_ = std::make_unique<Napi::Promise::Deferred>(env);
-  const Napi::Promise promise = job->deferred_->Promise();
-  job->status_ = job->Work();
-  State::Answer(env, job.get());
-  return promise;
 }
 
 Napi::Promise WorkerThread::Post(std::unique_ptr<Job> job) {

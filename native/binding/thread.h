@@ -39,10 +39,6 @@ class WorkerThread {
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
-  // Does a job at once, on the JavaScript thread, and returns its settled promise: for work that takes no longer than a
-  // handover to a thread.
-  static Napi::Promise DoHere(Napi::Env env, std::unique_ptr<Job> job);
-
   // Queues a job and returns its promise. The event loop stays alive only while jobs are pending.
   Napi::Promise Post(std::unique_ptr<Job> job);
   // Refuses further jobs, finishes those that are queued and joins the thread; the caller waits for that. A second call
