@@ -1,7 +1,8 @@
 // What zones cost beside decoding and inference, and what decoding for them saves:
-//   node scripts/bench/zones.mjs [--part zones|jpeg|rtsp|anchor] [--seconds 20] [--shared ../shared] [--json]
+//   node scripts/bench/zones.mjs [--part zones|jpeg|rtsp|anchor] [--frames 300] [--seconds 20] [--shared ../shared] [--json]
 // zones: eight zones of three models on 1080p JPEGs; decodes a frame; the processor time of a zone beside decoding and inference,
-//   by thread; and the bytes that JavaScript allocates for a frame with one zone and with eight (with --expose-gc).
+//   of all threads, least and median of the frames; and the bytes that JavaScript allocates for a frame with one zone and with
+//   eight (with --expose-gc).
 // jpeg: 1080p JPEG to the input of a 224 zone, all of it against what the zone needs, in turns; and the labels of both.
 // rtsp: processor time of gapcam and its ffmpeg on a real 1080p RTSP stream at 10 frames a second, without inferences.
 // anchor: the time of a look while the view is held, and of one that searches, in shares of an inference a second at 10 fps.
@@ -29,6 +30,7 @@ import { sharedFrame } from '../../dist/zone/shared-frame.js'
 const { values } = parseArgs({
   options: {
     part: { type: 'string' },
+    frames: { type: 'string', default: '300' },
     seconds: { type: 'string', default: '20' },
     shared: { type: 'string', default: process.env.GAPCAM_SHARED ?? '../shared' },
     json: { type: 'boolean', default: false },
@@ -42,27 +44,10 @@ const photos = readdirSync(join(root, 'models/photos')).filter((name) => name.en
 const fullHd = (name) => sharp(join(root, 'models/photos', name)).resize(1920, 1080, { fit: 'cover' })
 const lite = join(root, 'models/efficientnet-lite0.onnx')
 
-/** Processor time of this process by the names of its threads, in milliseconds: what Linux counts, in nanoseconds. */
-function cpuByThread() {
-  const byName = new Map()
-  for (const id of readdirSync('/proc/self/task')) {
-    try {
-      const name = readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim()
-      const [ns] = readFileSync(`/proc/self/task/${id}/schedstat`, 'utf8').split(' ')
-      byName.set(name, (byName.get(name) ?? 0) + Number(ns) / 1e6)
-    } catch {
-      // The thread has ended meanwhile.
-    }
-  }
-  return byName
-}
-
-/** The part of the work that a thread does. */
-function partOf(thread) {
-  if (thread === 'gapcam session') return 'infer'
-  if (thread === 'gapcam jpeg' || thread.startsWith('libvips')) return 'decode'
-  if (thread === 'gapcam pixels') return 'pixels'
-  return 'javascript'
+/** Processor time of this process since it began, in milliseconds. */
+function cpuMs() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 /** A runtime with so many zones, each of a quarter by a half of the picture. */
@@ -92,23 +77,26 @@ async function openZones(count, models) {
   return { zones: runtime.zones, close }
 }
 
-// Processor time does not depend on what else runs: the least of several rounds.
-async function cpuMs(work, times) {
-  const before = cpuByThread()
-  for (let i = 0; i < times; i++) await work()
-  const parts = { infer: 0, decode: 0, pixels: 0, javascript: 0 }
-  for (const [name, ms] of cpuByThread()) parts[partOf(name)] += Math.max(0, ms - (before.get(name) ?? 0)) / times
-  return parts
-}
-
 async function measureCount(count, models, bytes) {
   const { zones, close } = await openZones(count, models)
   const needs = zones.map((zone) => zone.view.current.spec)
   const sizes = new Set()
-  let decodes = 0
-  const decode = () => {
-    decodes++
-    return decodeFitting({ bytes, name: 'x', facts: {} }, needs)
+  const spent = { decodes: 0, decodeMs: 0, inferMs: 0 }
+  // One inference at a time, while nothing else runs: what the process spends meanwhile is its time.
+  for (const { engine } of new Set(zones.map(({ classifier }) => classifier))) {
+    const infer = engine.run.bind(engine)
+    engine.run = async () => {
+      const start = cpuMs()
+      await infer()
+      spent.inferMs += cpuMs() - start
+    }
+  }
+  const decode = async () => {
+    const start = cpuMs()
+    const frame = await decodeFitting({ bytes, name: 'x', facts: {} }, needs)
+    spent.decodes++
+    spent.decodeMs += cpuMs() - start
+    return frame
   }
   // As a camera does: one decode a frame, for all zones.
   const show = async () => {
@@ -117,34 +105,28 @@ async function measureCount(count, models, bytes) {
     const shared = sharedFrame(frame, count)
     await Promise.all(zones.map((zone) => zone.take(shared)))
   }
-  const inferences = async () => {
-    for (const zone of zones) await zone.classifier.engine.run()
-  }
-  for (let i = 0; i < 100; i++) await show()
-  const [rounds, frames] = [8, 20]
-  const [shown, bare, alone, heaps] = [[], [], [], []]
-  for (let round = 0; round < rounds; round++) {
-    globalThis.gc?.()
-    const heap = process.memoryUsage().heapUsed
-    shown.push(await cpuMs(show, frames))
-    heaps.push((process.memoryUsage().heapUsed - heap) / frames)
-    bare.push(await cpuMs(inferences, frames))
-    alone.push(await cpuMs(decode, frames))
+  for (let i = 0; i < 60; i++) await show()
+  globalThis.gc?.()
+  const heap = process.memoryUsage().heapUsed
+  for (let i = 0; i < 20; i++) await show()
+  const bytesPerFrame = Math.round((process.memoryUsage().heapUsed - heap) / 20)
+  const frames = []
+  for (let i = 0; i < Number(values.frames); i++) {
+    Object.assign(spent, { decodes: 0, decodeMs: 0, inferMs: 0 })
+    const start = cpuMs()
+    await show()
+    frames.push({ ...spent, besideMs: cpuMs() - start - spent.decodeMs - spent.inferMs })
   }
   await close()
-  const least = (all, part) => Math.min(...all.map((round) => round[part]))
-  // Short networks run on the JavaScript thread, and decoding needs some of it: both are taken off.
-  const javascript = least(shown, 'javascript') - least(bare, 'javascript') - least(alone, 'javascript')
+  const of = (pick, part, by = 1) => pick(frames.map((frame) => frame[part])) / by
+  const least = (numbers) => Math.min(...numbers)
   return {
-    decodesPerFrame: (decodes - rounds * frames) / (100 + rounds * frames),
+    decodesPerFrame: Math.max(...frames.map(({ decodes }) => decodes)),
     decodedAt: [...sizes],
-    decodeMs: least(alone, 'decode') + least(alone, 'javascript'),
-    inferMs: (least(bare, 'infer') + least(bare, 'javascript')) / count,
-    inferAmongZonesMs: (least(shown, 'infer') + least(bare, 'javascript')) / count,
-    pixelsMsPerZone: least(shown, 'pixels') / count,
-    javascriptMsPerZone: javascript / count,
-    besideMsPerZone: (least(shown, 'pixels') + javascript) / count,
-    bytesPerFrame: Math.round(median(heaps)),
+    decodeMs: of(median, 'decodeMs'),
+    inferMsPerZone: of(median, 'inferMs', count),
+    besideMsPerZone: { least: of(least, 'besideMs', count), median: of(median, 'besideMs', count) },
+    bytesPerFrame,
   }
 }
 

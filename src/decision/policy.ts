@@ -12,7 +12,7 @@ import {
   type PolicyEvent,
   type UnknownReason,
 } from './decision.js'
-import { rankTop, type Prediction } from './prediction.js'
+import { rankTop, topOf, type Prediction } from './prediction.js'
 
 export interface PolicyOptions {
   /**
@@ -169,7 +169,9 @@ function smooth(state: PolicyState, scores: Float32Array, options: PolicyOptions
   if (!last || options.smoothingMs <= 0 || dt > options.staleAfterMs || last.length !== scores.length)
     return scores.slice()
   const weight = 1 - Math.exp(-dt / options.smoothingMs)
-  return last.map((value, i) => value + weight * (scores[i]! - value))
+  const smoothed = new Float32Array(last.length)
+  for (let i = 0; i < last.length; i++) smoothed[i] = last[i]! + weight * (scores[i]! - last[i]!)
+  return smoothed
 }
 
 interface Choice {
@@ -187,11 +189,7 @@ function decide(
 ): Choice {
   const ranked = new Int32Array(Math.min(smoothed.length, Math.max(2, prediction.top.length)))
   rankTop(smoothed, ranked)
-  const top = Array.from(ranked.subarray(0, prediction.top.length), (index) => ({
-    index,
-    label: prediction.labels[index]!,
-    score: smoothed[index]!,
-  }))
+  const top = topOf(ranked.subarray(0, prediction.top.length), prediction.labels, smoothed)
   const best = ranked[0]!
   const bestScore = smoothed[best]!
   const lead = ranked.length > 1 ? bestScore - smoothed[ranked[1]!]! : bestScore

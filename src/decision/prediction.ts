@@ -111,6 +111,7 @@ export function createPredictor(options: PredictorOptions): Predictor {
   const given = isBinary ? logits.subarray(1) : logits
   const activate = isBinary ? activatePair : activateAll
   const scores = new Float32Array(labels.length)
+  const powers = new Float64Array(labels.length)
   const ranked = new Int32Array(Math.min(topK, labels.length))
   const model = modelSha256 === undefined ? { modelId } : { modelId, modelSha256 }
 
@@ -119,10 +120,12 @@ export function createPredictor(options: PredictorOptions): Predictor {
     dequantize(outputs, quantization ?? null, given)
     const fault = faultOf(given)
     if (fault) return { ok: false, reason: fault }
-    activate(logits, scoreActivation, scores)
+    activate(logits, scoreActivation, scores, powers)
     rankTop(scores, ranked)
-    const top = Array.from(ranked, (index) => ({ index, label: labels[index]!, score: scores[index]! }))
-    return { ok: true, prediction: { top, logits, scores, labels, ...model, ...context } }
+    return {
+      ok: true,
+      prediction: { top: topOf(ranked, labels, scores), logits, scores, labels, ...model, ...context },
+    }
   }
 }
 
@@ -141,24 +144,27 @@ function dequantize(outputs: RawOutputs, quantization: Quantization | null, logi
 }
 
 function faultOf(logits: Float32Array): PredictionFault | null {
-  for (const value of logits) {
-    if (Number.isNaN(value)) return 'nan'
-    if (!Number.isFinite(value)) return 'infinite'
+  for (let i = 0; i < logits.length; i++) {
+    if (Number.isFinite(logits[i])) continue
+    return Number.isNaN(logits[i]) ? 'nan' : 'infinite'
   }
   return null
 }
 
-function activateAll(logits: Float32Array, activation: ScoreActivation, scores: Float32Array): void {
-  if (activation === 'softmax') softmax(logits, scores)
+/** Turns logits into scores; `powers` is memory for one number a class. */
+type Activate = (logits: Float32Array, activation: ScoreActivation, scores: Float32Array, powers: Float64Array) => void
+
+const activateAll: Activate = (logits, activation, scores, powers) => {
+  if (activation === 'softmax') softmax(logits, scores, powers)
   else if (activation === 'sigmoid') for (let i = 0; i < scores.length; i++) scores[i] = 1 / (1 + Math.exp(-logits[i]!))
   else for (let i = 0; i < scores.length; i++) scores[i] = probability(logits[i]!, activation)
 }
 
 /** A binary head, whose output is `logits[1]`: a logit against 0, or a probability against the rest of 1. */
-function activatePair(logits: Float32Array, activation: ScoreActivation, scores: Float32Array): void {
+const activatePair: Activate = (logits, activation, scores, powers) => {
   if (activation === 'softmax' || activation === 'sigmoid') {
     logits[0] = 0
-    return softmax(logits, scores)
+    return softmax(logits, scores, powers)
   }
   const score = probability(logits[1]!, activation)
   logits[0] = 1 - score
@@ -172,12 +178,22 @@ function probability(output: number, activation: 'exp' | 'none'): number {
 }
 
 /** Subtracts the greatest logit first, so no exponential overflows; sums in double precision. */
-function softmax(logits: Float32Array, scores: Float32Array): void {
+function softmax(logits: Float32Array, scores: Float32Array, powers: Float64Array): void {
   let greatest = -Infinity
-  for (const value of logits) if (value > greatest) greatest = value
+  for (let i = 0; i < logits.length; i++) if (logits[i]! > greatest) greatest = logits[i]!
   let sum = 0
-  for (const value of logits) sum += Math.exp(value - greatest)
-  for (let i = 0; i < scores.length; i++) scores[i] = Math.exp(logits[i]! - greatest) / sum
+  for (let i = 0; i < logits.length; i++) {
+    powers[i] = Math.exp(logits[i]! - greatest)
+    sum += powers[i]!
+  }
+  for (let i = 0; i < scores.length; i++) scores[i] = powers[i]! / sum
+}
+
+/** The labels of ranked classes with their scores. */
+export function topOf(ranked: Int32Array, labels: readonly string[], scores: Float32Array): ScoredLabel[] {
+  const top: ScoredLabel[] = []
+  for (const index of ranked) top.push({ index, label: labels[index]!, score: scores[index]! })
+  return top
 }
 
 /** Fills `ranked` with the indices of the greatest scores by insertion: O(classes) while few places change. */

@@ -33,16 +33,20 @@ type Grid = Pick<HeatMap, 'width' | 'height' | 'values'>
 /** The bounds of all places that reach `threshold` and connect to `start` by their sides. */
 function regionAround({ width, height, values }: Grid, start: number, threshold: number): Region {
   const isSeen = new Uint8Array(values.length)
-  const open = [start]
-  isSeen[start] = 1
-  let [left, top, right, bottom] = [width, height, 0, 0]
+  // Each place is opened at most once.
+  const open = new Int32Array(values.length)
+  let count = 0
   const visit = (place: number): void => {
     if (isSeen[place] === 1 || !(values[place]! >= threshold)) return
     isSeen[place] = 1
-    open.push(place)
+    open[count++] = place
   }
-  for (let place = open.pop(); place !== undefined; place = open.pop()) {
-    const [x, y] = [place % width, Math.floor(place / width)]
+  visit(start)
+  let [left, top, right, bottom] = [width, height, 0, 0]
+  while (count > 0) {
+    const place = open[--count]!
+    const y = Math.floor(place / width)
+    const x = place - y * width
     left = Math.min(left, x)
     right = Math.max(right, x + 1)
     top = Math.min(top, y)
@@ -58,11 +62,45 @@ function regionAround({ width, height, values }: Grid, start: number, threshold:
 /** The map with `factor` times as many places in each direction, bilinear between the centres of its cells. */
 export function interpolated(map: Grid, factor: number): Grid {
   const [width, height] = [map.width * factor, map.height * factor]
+  const [columns, rows] = [tapsOf(map.width, width), tapsOf(map.height, height)]
+  // Across first, each row of the map once.
+  const wide = new Float64Array(width * map.height)
+  for (let y = 0; y < map.height; y++) mixAcross(map, y, columns, wide)
   const values = new Float32Array(width * height)
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) values[y * width + x] = heatAt(map, (x + 0.5) / width, (y + 0.5) / height)
+    const [upper, lower, share] = [rows.first[y]! * width, rows.second[y]! * width, rows.shares[y]!]
+    for (let x = 0; x < width; x++) values[y * width + x] = wide[upper + x]! * (1 - share) + wide[lower + x]! * share
   }
   return { width, height, values }
+}
+
+/** For each place along one side: the two cells that it lies between, and the share of the second. */
+interface Taps {
+  readonly first: Int32Array
+  readonly second: Int32Array
+  readonly shares: Float64Array
+}
+
+function tapsOf(cells: number, places: number): Taps {
+  const [first, second, shares] = [new Int32Array(places), new Int32Array(places), new Float64Array(places)]
+  for (let i = 0; i < places; i++) {
+    const at = Math.min(Math.max(((i + 0.5) / places) * cells - 0.5, 0), cells - 1)
+    first[i] = Math.floor(at)
+    second[i] = Math.min(first[i]! + 1, cells - 1)
+    shares[i] = at - first[i]!
+  }
+  return { first, second, shares }
+}
+
+function mixAcross(
+  { width: cells, values }: Grid,
+  y: number,
+  { first, second, shares }: Taps,
+  wide: Float64Array,
+): void {
+  const [from, to] = [y * cells, y * shares.length]
+  for (let x = 0; x < shares.length; x++)
+    wide[to + x] = values[from + first[x]!]! * (1 - shares[x]!) + values[from + second[x]!]! * shares[x]!
 }
 
 /** The heat at a place in shares of the map, bilinear. Beyond the outermost centres it is that of the nearest cells. */

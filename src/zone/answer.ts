@@ -31,6 +31,9 @@ export interface Said {
   readonly isNews: boolean
 }
 
+/** Times are counted no more often than this while the state stays the same: messages give them in seconds. */
+const countEveryMs = 250
+
 /** States that are listed in a message; those of a model with a thousand labels would not fit. */
 const mostListed = 20
 
@@ -42,6 +45,8 @@ export class Answer {
   #policyDecision: Decision
   #durations: Durations | null
   #wasKnown = false
+  /** What was counted last. */
+  #times: StateTimes | undefined
 
   constructor(options: AnswerOptions, first: Decision) {
     const { clock, tallies, dwell } = options
@@ -90,8 +95,11 @@ export class Answer {
     const before = this.#durations
     if (!before) return undefined
     const { clock, timezone, tallies } = this.#options
-    const moment = momentOf(clock.now(), clock.wall(), timezone)
+    const nowMs = clock.now()
     const isKnown = isState(decision)
+    const isSame = isKnown === this.#wasKnown && (!isKnown || decision.label === before.label)
+    if (isSame && this.#times && nowMs - before.countedMs < countEveryMs) return this.#times
+    const moment = momentOf(nowMs, clock.wall(), timezone)
     const counted = this.#wasKnown
       ? count(before, isKnown ? decision.label : before.label, moment)
       : resume(keptOf(before), moment)
@@ -99,11 +107,12 @@ export class Answer {
     this.#wasKnown = isKnown
     this.#durations = now
     tallies?.keep(keptOf(now), now.label !== before.label)
-    return {
+    this.#times = {
       inStateMs: isKnown ? now.inStateMs : 0,
       hour: longest(present(now.hours)),
       day: longest(present(now.days)),
     }
+    return this.#times
   }
 }
 

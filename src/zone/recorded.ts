@@ -36,8 +36,9 @@ export class RecordedDecisions {
 
   /** A frame that the policy has judged at `nowMs`. */
   step(before: PolicyState, { state, events }: PolicyStep, prediction: Prediction, nowMs: number): void {
+    if (!this.#recorder) return
     const logits = prediction.logits.slice()
     const { policy } = this.#settings()
-    this.#recorder?.finish({ prediction, logits, before, after: state, policy, nowMs }, events)
+    this.#recorder.finish({ prediction, logits, before, after: state, policy, nowMs }, events)
   }
 }
