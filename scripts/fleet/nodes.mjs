@@ -26,8 +26,14 @@ async function firstOf(id, topics, version) {
   return announce({ facts, model, topics, prefix: 'homeassistant', retainsImages: false, published })
 }
 
-/** Takes commands as a node does; a bundle is installed at once. */
-function requestsOf(id, topics, groups, publisher) {
+/** A bundle that does not serve well is noticed after this time. */
+const noticedMs = 2000
+
+/**
+ * Takes commands as a node does. A bundle is installed at once, from nowhere: the digest stands for its version. The node goes
+ * back by itself from the one with the digest `bad`.
+ */
+function requestsOf({ id, topics, groups, bad, publisher }) {
   const bundle = {
     name: 'gate',
     installed: null,
@@ -38,22 +44,35 @@ function requestsOf(id, topics, groups, publisher) {
     others: {},
   }
   const say = () => publisher().keep({ ...topics.node('bundle'), payload: bundlePayload(bundle) })
+  const install = (name, digest) => {
+    const installed = { version: digest.slice(0, 8), digest }
+    Object.assign(bundle, { name, installed, before: bundle.installed, state: 'probation', fault: null })
+  }
+  const goBack = (fault = null) => {
+    const { before } = bundle
+    Object.assign(bundle, { installed: before, before: null, state: before ? 'settled' : 'none', fault })
+  }
+  const notice = () => {
+    goBack('it does not serve well')
+    say()
+  }
   const requests = createRequests({
     ...{ topics, groups, commands, cameras: ['cam0'], log: quietLog, clock: systemClock },
     send: (message) => publisher().sendNow(message),
-    async execute({ kind, digest }) {
-      if (kind === 'model_install')
-        Object.assign(bundle, { installed: { version: '2.0.0', digest }, state: 'probation' })
+    execute({ kind, name, digest }) {
+      if (kind === 'model_install') install(name, digest)
+      if (kind === 'model_install' && digest === bad) setTimeout(notice, noticedMs)
       if (kind === 'model_confirm') bundle.state = 'settled'
+      if (kind === 'model_rollback') goBack()
       if (kind !== 'info') say()
-      return { status: 'ok', data: kind === 'info' ? { node: id } : bundle }
+      return Promise.resolve({ status: 'ok', data: kind === 'info' ? { node: id } : bundle })
     },
   })
   return { say, handle: (message) => requests.handle(message) }
 }
 
-/** A node that is not connected yet. `groups`: see the configuration. */
-export async function virtualNode({ id, groups, url, birthJitterS, version = '0.1.0' }) {
+/** A node that is not connected yet. `groups`: see the configuration; `bad`: the digest of a bundle that does not serve well. */
+export async function virtualNode({ id, groups, url, birthJitterS, bad = null, version = '0.1.0' }) {
   const topics = createTopics('gapcam', id)
   let publisher = null
   const repeat = () => {
@@ -61,7 +80,7 @@ export async function virtualNode({ id, groups, url, birthJitterS, version = '0.
     publisher.repeat()
   }
   const birth = createBirthListener('homeassistant', repeat, () => birthJitterMs(birthJitterS))
-  const requests = requestsOf(id, topics, groups, () => publisher)
+  const requests = requestsOf({ id, topics, groups, bad, publisher: () => publisher })
   publisher = createPublisher({
     broker: { url, keepaliveSeconds: 60 },
     ...{ node: id, cameras: ['cam0'], log: quietLog, stateEveryMs: 0 },

@@ -3,6 +3,7 @@
 //     node scripts/fleet/simulate.mjs                                all scenarios with 10,000 nodes; one line of JSON each
 //     node scripts/fleet/simulate.mjs --nodes 200 --scenario birth   one of power-on, restart, birth, backlog, rollout
 //     node scripts/fleet/simulate.mjs --nodes 500 --stay             keeps the nodes up, for gapcam fleet status
+//     ... --stay --bad gate-3.0.0.gapcam                             and lets each node go back from that bundle by itself
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -10,7 +11,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connectAsync } from 'mqtt'
-import { bundleBytes } from '../../dist/bundle/archive.js'
+import { bundleBytes, readBundleHead } from '../../dist/bundle/archive.js'
 import { packBundle } from '../../dist/bundle/pack.js'
 import { freePort } from '../bench/loopback.mjs'
 import { pause, reached, startBroker, temporaryFolder } from '../faults/parts.mjs'
@@ -148,18 +149,20 @@ async function main() {
       scenario: { type: 'string' },
       'birth-jitter': { type: 'string', default: '30' },
       stay: { type: 'boolean', default: false },
+      bad: { type: 'string' },
     },
   })
   const count = Number(values.nodes)
   const birthJitterS = Number(values['birth-jitter'])
   if (values.scenario !== undefined && !(values.scenario in scenarios))
     throw new Error(`--scenario: there are ${Object.keys(scenarios).join(', ')}`)
+  const bad = values.bad === undefined ? null : (await readBundleHead(values.bad)).digest
   const broker = await startBroker(await freePort())
   const rssBefore = process.memoryUsage().rss
   const nodes = []
   for (let i = 0; i < count; i++) {
     const groups = i % 100 === 0 ? ['canary', 'site-a'] : ['site-a']
-    nodes.push(await virtualNode({ id: `n${i}`, groups, url: broker.url, birthJitterS }))
+    nodes.push(await virtualNode({ id: `n${i}`, groups, url: broker.url, birthJitterS, bad }))
   }
   const wanted = values.stay ? ['power-on'] : values.scenario ? ['power-on', values.scenario] : Object.keys(scenarios)
   let isHeld = true

@@ -1,5 +1,6 @@
 /** `gapcam fleet status|rollout|pause|rollback`: looks at all nodes of a broker, and brings groups of them to another bundle. */
-import type { Command } from 'commander'
+import { InvalidArgumentError, type Command } from 'commander'
+import { group } from '../config/groups.js'
 import type { Config } from '../config/schema.js'
 import type { FleetNode } from '../fleet/census.js'
 import { allowance, countsOf, stagesOf } from '../fleet/rollout.js'
@@ -18,7 +19,7 @@ const sharedFlags = ['mqtt.broker', 'json', 'logLevel']
 export function fleetCommand(program: Command): void {
   const fleet = program.command('fleet').description('look at all nodes of a broker, or roll a bundle out over groups')
   addFlags(fleet.command('status').description('print every node: groups, version, model, bundle'), sharedFlags)
-    .option('--group <name>', 'only nodes of this group')
+    .option('--group <name>', 'only nodes of this group', groupFrom)
     .action((values: FlagValues) => within(values, (config, session) => status(config, session, values)))
   addFlags(
     fleet
@@ -30,10 +31,10 @@ export function fleetCommand(program: Command): void {
       ),
     sharedFlags,
   )
-    .option('--group <name>', 'the first group')
+    .option('--group <name>', 'the first group', groupFrom)
     .option('--then <name>', 'the next group; may be repeated', (text: string, before: string[] = []) => [
       ...before,
-      text,
+      groupFrom(text),
     ])
     .option('--max-failures <n|n%>', 'failures that a group may have before everything stops', '0')
     .option('--min-done <n%>', 'share of a group that must be done before the next one begins', '90%')
@@ -66,7 +67,7 @@ export function fleetCommand(program: Command): void {
     fleet.command('rollback').description('order nodes of a group that have the bundle of the last rollout back'),
     sharedFlags,
   )
-    .requiredOption('--group <name>', 'the group')
+    .requiredOption('--group <name>', 'the group', groupFrom)
     .option('--yes', 'act')
     .action((values: FlagValues) =>
       within(values, (config, session, signal) =>
@@ -96,12 +97,15 @@ function within(
   })
 }
 
+function groupFrom(text: string): string {
+  const { error } = group.safeParse(text)
+  const message = error?.issues[0]?.message
+  if (message !== undefined) throw new InvalidArgumentError(`${message[0]!.toUpperCase()}${message.slice(1)}.`)
+  return text
+}
+
 function groupsFrom(values: FlagValues): readonly string[] {
-  const groups = [values['group'], ...((values['then'] ?? []) as string[])].filter((name) => name !== undefined)
-  for (const group of groups)
-    if (!/^[a-z0-9-]+$/.test(String(group)))
-      throw new GapcamError('USAGE', `--group: ${JSON.stringify(group)} must consist of a-z, 0-9 and -`)
-  return groups.map(String)
+  return [values['group'], ...((values['then'] ?? []) as string[])].filter((name) => name !== undefined).map(String)
 }
 
 function allowedFrom(values: FlagValues): (size: number) => number {
@@ -138,14 +142,12 @@ function status({ json }: Config, { census }: FleetSession, values: FlagValues):
     .nodes()
     .filter(({ groups }) => values['group'] === undefined || groups.includes(String(values['group'])))
   const rows = nodes.map(rowOf)
-  if (wantsJson(json)) {
-    for (const row of rows) writeJson(row)
-    return
-  }
   const names = ['node', 'groups', 'status', 'version', 'model', 'bundle', 'state', 'fault', 'queued']
-  writeTable([names, ...rows.map((row) => names.map((name) => String(row[name])))])
+  if (wantsJson(json)) for (const row of rows) writeJson(row)
+  else if (rows.length > 0) writeTable([names, ...rows.map((row) => names.map((name) => String(row[name])))])
   const online = nodes.filter(({ isOnline }) => isOnline).length
-  process.stderr.write(`${nodes.length} nodes, ${online} online\n`)
+  const where = values['group'] === undefined ? 'on this broker' : `in group ${String(values['group'])}`
+  process.stderr.write(nodes.length === 0 ? `there is no node ${where}\n` : `${nodes.length} nodes, ${online} online\n`)
 }
 
 /** What a rollout would do. */

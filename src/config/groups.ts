@@ -1,7 +1,8 @@
 /** The key `groups` of the configuration: names by which many devices take one command. */
 import { z } from 'zod'
 
-const group = z
+/** One of them. */
+export const group = z
   .string()
   .max(64)
   .refine((text) => !text.includes('/'), {

@@ -34,6 +34,15 @@ async function badBundle(folder: string, key: string): Promise<string> {
   return file
 }
 
+it.each([
+  [['status', '--group', 'a/b'], '"a/b" must not contain /'],
+  [['rollout', 'x.gapcam', '--group', 'canary', '--then', 'Site'], 'Must consist of a-z, 0-9 and -'],
+])('%j: what cannot be the name of a group is refused before any connection', async (args, sentence) => {
+  const run = gapcam(['fleet', ...args, '--broker', 'mqtt://127.0.0.1:1'])
+  expect(await run.ended).toBe(2)
+  expect(run.stderr()).toContain(sentence)
+})
+
 it.skipIf(!hasMosquitto)(
   'a good bundle reaches canary and then site-a; a bad one stops at canary (skipped where mosquitto is not installed)',
   async () => {
@@ -94,6 +103,8 @@ models: { sources: ["${source}"], trust: ["${key.open}"] }
       { node: 'dock1', status: 'online', bundle: `${name} 1.0.0`, state: 'settled' },
       { node: 'dock2', status: 'online', bundle: `${name} 1.0.0`, state: 'settled' },
     ])
+    const none = await fleet('status', '--group', 'nowhere')
+    expect([none.rows, none.stderr]).toEqual([[], 'there is no node in group nowhere\n'])
   },
   240_000,
 )
