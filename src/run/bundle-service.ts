@@ -96,6 +96,8 @@ class Service implements BundleService {
   readonly #timers: NodeJS.Timeout[] = []
   #offers: readonly Offer[] = []
   #restart: (() => void) | null = null
+  /** Orders that change what is installed at present. */
+  #changing = 0
   /** Of the candidate that is compared. */
   readonly #digest: string | undefined
 
@@ -103,13 +105,15 @@ class Service implements BundleService {
     this.#options = options
     const { bundles, log, shadow, config } = options
     this.#digest = bundles.own === null ? undefined : bundles.entry(bundles.own)?.other?.digest
-    bundles.watch((isOther) => {
+    const hear = (isOther: boolean): void => {
       this.#say()
       if (!isOther) return
       log.info({}, 'another bundle is to serve or to be compared')
       if (this.#restart) this.#restart()
       else log.warn('another bundle is to serve or to be compared; start gapcam again')
-    })
+    }
+    // An order is answered before the node starts again.
+    bundles.watch(hear, () => this.#changing > 0)
     this.#say()
     if (shadow)
       this.#timers.push(
@@ -143,14 +147,16 @@ class Service implements BundleService {
       offer,
       () => bundles.store.downloads(),
       (file) =>
-        installBundle(file, {
-          store: bundles.store,
-          trust: { keys: trust.map(readPublicKey), revoked },
-          origin: 'remote',
-          isShadow: shadow !== undefined,
-          engine,
-          wanted: { name, digest: offer.digest },
-        }),
+        this.#changes(() =>
+          installBundle(file, {
+            store: bundles.store,
+            trust: { keys: trust.map(readPublicKey), revoked },
+            origin: 'remote',
+            isShadow: shadow !== undefined,
+            engine,
+            wanted: { name, digest: offer.digest },
+          }),
+        ),
     )
     return this.#fields()
   }
@@ -190,18 +196,37 @@ class Service implements BundleService {
 
   async #change(name: string, change: (entry: Entry | undefined) => Entry): Promise<Fields> {
     const { store } = this.#options.bundles
-    await store.alone(() => store.replace(name, change(store.entries()[name])))
+    await this.#changes(() => store.alone(() => store.replace(name, change(store.entries()[name]))))
     return this.#fields()
   }
 
-  /** Confirms by the rule of the configuration. */
+  async #changes<T>(work: () => Promise<T>): Promise<T> {
+    this.#changing++
+    try {
+      return await work()
+    } finally {
+      this.#changing--
+    }
+  }
+
+  /** Confirms by the rule of the configuration, which ends the shadow only: a probation is ended by a person, or from afar. */
   #decide(): void {
-    const { shadow, log } = this.#options
-    if (!shadow?.report().isGood) return
-    this.confirm().then(
+    const { shadow, bundles, log } = this.#options
+    const { own } = bundles
+    if (own === null || !this.#isCompared(bundles.entry(own)) || !shadow?.report().isGood) return
+    const confirm = (entry: Entry | undefined): Entry => {
+      if (this.#isCompared(entry)) return confirmed(entry, own)
+      throw new Refusal('invalid', `${own} was confirmed or rolled back meanwhile`)
+    }
+    this.#change(own, confirm).then(
       () => log.info({}, 'the candidate serves from now on, as models.confirm says'),
       (error: unknown) => log.warn(messageOf(error)),
     )
+  }
+
+  /** Whether the candidate that this node compares still waits. */
+  #isCompared(entry: Entry | undefined): boolean {
+    return entry?.phase === 'shadow' && entry.other?.digest === this.#digest
   }
 
   async #ask(): Promise<void> {

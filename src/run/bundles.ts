@@ -28,8 +28,11 @@ export interface NodeBundles {
    * rolled back, and the one before opened.
    */
   open(open: () => Promise<Classifier>): Promise<Classifier>
-  /** Calls back when the pointer has changed: `isOther` where another bundle is to serve or to be compared than the open one. */
-  watch(listener: (isOther: boolean) => void): void
+  /**
+   * Calls back when the pointer has changed: `isOther` where another bundle is to serve or to be compared than the open one.
+   * While `isChanging` holds, it waits.
+   */
+  watch(listener: (isOther: boolean) => void, isChanging?: () => boolean): void
   /** The run failed. Faults of cameras, brokers and the configuration are not the model's. */
   failed(error: unknown): void
   /** An orderly end: the start was a good one, unless the run failed. */
@@ -113,12 +116,12 @@ class Bundles implements NodeBundles {
     }
   }
 
-  watch(listener: (isOther: boolean) => void): void {
+  watch(listener: (isOther: boolean) => void, isChanging = (): boolean => false): void {
     const pointer = join(this.store.folder, 'pointer.json')
     let seen = stampOf(pointer)
     const look = setInterval(() => {
       const now = stampOf(pointer)
-      if (now === seen) return
+      if (now === seen || isChanging()) return
       seen = now
       listener([...this.#open].some(([name, open]) => openOf(this.entry(name)) !== open))
     }, lookEveryMs)

@@ -27,12 +27,13 @@ import { openBundleService, type BundleService } from './bundle-service.js'
 import { hangFileOf, openNodeBundles, type NodeBundles } from './bundles.js'
 import { camerasOf } from './cameras.js'
 import type { Commands } from './commands.js'
+import { Inbox } from './inbox.js'
 import { startLiveness, type Liveness } from './liveness.js'
 import { openModels, type Models } from './models.js'
 import { openOwnModel, type OwnModel } from './own-model.js'
 import { openPage, type NodePage, type PageParts } from './page.js'
 import { openParts, rowsOf, type PartRow } from './parts.js'
-import { openBirth, openNodeOutputs, openPublisher, openRequests, type Inbox } from './publishing.js'
+import { openBirth, openNodeOutputs, openPublisher, openRequests } from './publishing.js'
 import { openRuntime, type RunEnd, type Runtime } from './runtime.js'
 import type { SettledListener } from './zones.js'
 import { openSettings, type Settings } from './settings.js'
@@ -217,7 +218,7 @@ function brokerParts({ config, log }: NodeOptions): PartRow<Parts>[] {
       open: () => (mqtt.broker === 'none' ? null : watchClockSync()),
       close: (clockSync) => clockSync?.close(),
     }),
-    part({ opens: 'inbox', needs: [], open: () => ({ listeners: [] }) }),
+    part({ opens: 'inbox', needs: [], open: () => new Inbox() }),
     part({
       opens: 'outputs',
       needs: ['settings', 'clockSync'],
@@ -309,7 +310,8 @@ function doorParts({ config, log, startPage, canRestart }: NodeOptions): PartRow
       open({ inbox, runtime: { commands }, bundleService, ...parts }) {
         if (canRestart) bundleService.useRestart(() => void commands.execute({ kind: 'restart' }, 'signal'))
         const requests = openRequests({ ...parts, groups: config.groups, commands, log })
-        inbox.listeners.push((message) => requests.handle(message))
+        inbox.listen((message) => requests.handle(message))
+        inbox.open()
         return requests
       },
     }),

@@ -15,15 +15,11 @@ import { createRequests, requestSubscriptions, type Requests } from '../publish/
 import type { Topics } from '../publish/topics.js'
 import { commandTable, type Commands } from './commands.js'
 import { connectionOf } from './connection.js'
+import type { Inbox } from './inbox.js'
 import { placesIn, type ZonedCamera } from '../zone/definition.js'
 
 /** Home Assistant subscribes to a new device's events within a second of its discovery. */
 const holdEventsMs = 1500
-
-/** The listeners of incoming messages. They are added after the publisher was created. */
-export interface Inbox {
-  readonly listeners: ((message: Incoming) => void)[]
-}
 
 export interface PublishingParts {
   readonly config: Config
@@ -134,7 +130,7 @@ export function openBirth(config: Config, inbox: Inbox, publisher: Publisher): {
     () => publisher.repeat(),
     () => birthJitterMs(config.mqtt.birthJitterS),
   )
-  inbox.listeners.push((message) => birth.handle(message))
+  inbox.listen((message) => birth.handle(message))
   return birth
 }
 
@@ -151,9 +147,7 @@ function incoming(
       ...requestSubscriptions(topics, cameras, groups),
       ...(prefix === null ? [] : [birthSubscription(prefix)]),
     ],
-    onMessage: (message: Incoming): void => {
-      for (const listen of inbox.listeners) listen(message)
-    },
+    onMessage: (message: Incoming): void => inbox.take(message),
   }
 }
 
