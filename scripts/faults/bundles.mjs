@@ -1,7 +1,7 @@
 // Kills a program at random moments while it installs, confirms and rolls back bundles, and checks after each kill that the
 // pointer names whole bundles only, and that the next program can go on. SIGKILL stands in for a power cut: what was written
 // but not yet put on the disk survives it, so the order of the syncs is not shown by this.
-//   node scripts/faults/bundles.mjs [--kills 1000] [--seed 1]
+//   node scripts/faults/bundles.mjs [--kills 1000] [--seed 1] [--stores 1]    the kills are divided over stores that run side by side
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createHash } from 'node:crypto'
@@ -79,34 +79,51 @@ async function timed(folder, bundles) {
   return performance.now() - before
 }
 
+/** Kills the victim of one store `kills` times, and adds what it finds to `report`. */
+async function campaign({ folder, name, bundles, roundMs, kills, random, report }) {
+  const store = openBundleStore(join(folder, name))
+  for (let kill = 1; kill <= kills; kill++) {
+    const victim = start(folder, name, bundles)
+    // Every second one has completed a change before; the others may be killed in their first.
+    await victim.says(kill % 2 === 0 ? '+ ' : 'ready')
+    await pause(random() * roundMs)
+    const output = await victim.kill()
+    const failed = (what) => report.failures.push(`${name}, kill ${kill}: ${what}`)
+    report.kills++
+    report.changes += output.split('\n').filter((line) => line.startsWith('+')).length
+    for (const line of output.split('\n')) if (line.startsWith('!')) failed(line)
+    try {
+      const damage = damageOf(store)
+      if (damage !== null) failed(damage)
+      const version = store.entries().small?.serving?.version ?? 'none'
+      report.versions[version] = (report.versions[version] ?? 0) + 1
+    } catch (error) {
+      failed(error.message)
+    }
+  }
+}
+
 async function main() {
   const { values } = parseArgs({
-    options: { kills: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' } },
+    options: {
+      kills: { type: 'string', default: '1000' },
+      seed: { type: 'string', default: '1' },
+      stores: { type: 'string', default: '1' },
+    },
   })
   const { folder, remove } = temporaryFolder()
-  const random = randomOf(Number(values.seed))
-  const report = { kills: Number(values.kills), changes: 0, versions: {}, failures: [] }
+  const report = { kills: 0, changes: 0, versions: {}, failures: [] }
+  const [kills, seed, stores] = [Number(values.kills), Number(values.seed), Number(values.stores)]
   try {
     const bundles = [await pack(folder, '1.0.0'), await pack(folder, '2.0.0')]
-    const store = openBundleStore(join(folder, 'state'))
     const roundMs = await timed(folder, bundles)
-    for (let kill = 1; kill <= report.kills; kill++) {
-      const victim = start(folder, 'state', bundles)
-      // Every second one has completed a change before; the others may be killed in their first.
-      await victim.says(kill % 2 === 0 ? '+ ' : 'ready')
-      await pause(random() * roundMs)
-      const output = await victim.kill()
-      report.changes += output.split('\n').filter((line) => line.startsWith('+')).length
-      for (const line of output.split('\n')) if (line.startsWith('!')) report.failures.push(`kill ${kill}: ${line}`)
-      try {
-        const damage = damageOf(store)
-        if (damage !== null) report.failures.push(`kill ${kill}: ${damage}`)
-        const version = store.entries().small?.serving?.version ?? 'none'
-        report.versions[version] = (report.versions[version] ?? 0) + 1
-      } catch (error) {
-        report.failures.push(`kill ${kill}: ${error.message}`)
-      }
-    }
+    const shares = Array.from({ length: stores }, (_, i) => Math.floor((kills + i) / stores))
+    await Promise.all(
+      shares.map((share, i) => {
+        const random = randomOf(seed * 1000 + i)
+        return campaign({ folder, name: `store ${i}`, bundles, roundMs, kills: share, random, report })
+      }),
+    )
   } finally {
     remove()
   }

@@ -21,14 +21,23 @@ export const bundleName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must co
 const path = z
   .string()
   .max(200)
-  .regex(/^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*\/)?[A-Za-z0-9_][A-Za-z0-9_.-]*$/, 'is not a plain name of a file')
+  .regex(/^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*\/)?[A-Za-z0-9_][A-Za-z0-9_.-]*$/, {
+    error: ({ input }) => `${JSON.stringify(input)} is not a plain name of a file`,
+  })
   .refine((text) => text !== manifestFile && text !== signaturesFile, 'is reserved')
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest')
 
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
+
 const file = z.strictObject({
   path,
-  size: z.int().min(0).max(mostFileBytes),
+  size: z
+    .int()
+    .min(0)
+    .max(mostFileBytes, {
+      error: ({ input }) => `${gigabytes(Number(input))} is more than ${gigabytes(mostFileBytes)}`,
+    }),
   sha256: digest,
 })
 
@@ -37,22 +46,27 @@ const tolerance = z.number().min(0).max(1)
 /** How far a score may lie from the expected one, by the engine that computes it. */
 const tolerances = z.strictObject({ native: tolerance, cuda: tolerance, onnxruntime: tolerance })
 
-const golden = z.strictObject({
-  tolerance: tolerances,
-  /** A picture, and the scores that it had where the bundle was made: the best labels, best first. */
-  pictures: z
-    .array(
-      z.strictObject({
-        path,
-        top: z
-          .array(z.strictObject({ label: z.string().max(1000), score: z.number() }))
-          .min(1)
-          .max(5),
-      }),
-    )
-    .min(1)
-    .max(64),
-})
+const noPictures = 'a bundle needs golden pictures with their scores, and this one has none'
+
+const golden = z.strictObject(
+  {
+    tolerance: tolerances,
+    /** A picture, and the scores that it had where the bundle was made: the best labels, best first. */
+    pictures: z
+      .array(
+        z.strictObject({
+          path,
+          top: z
+            .array(z.strictObject({ label: z.string().max(1000), score: z.number() }))
+            .min(1)
+            .max(5),
+        }),
+      )
+      .min(1, noPictures)
+      .max(64),
+  },
+  { error: ({ code }) => (code === 'invalid_type' ? noPictures : undefined) },
+)
 
 /** The numbers of a version, most significant first. */
 const versionNumbers = (text: string): number[] => text.split(/[.+-]/).slice(0, 3).map(Number)

@@ -72,7 +72,7 @@ interface Written {
   minimumGapcam: string
   model: string
   files: { path: string; size: number; sha256: string }[]
-  golden: { pictures: { top: { score: number }[] }[] }
+  golden?: { pictures: { top: { score: number }[] }[] }
 }
 
 const rewritten = (change: (manifest: Written) => void): Promise<string> =>
@@ -158,19 +158,19 @@ describe('a bundle that must not serve', () => {
     [
       'with a path outside',
       () => rewritten((m) => (m.files[0]!.path = '../outside.onnx')),
-      'is not a plain name of a file',
+      '"../outside.onnx" is not a plain name of a file',
     ],
     [
       'with an absolute path',
       () => rewritten((m) => (m.files[0]!.path = '/etc/passwd')),
-      'is not a plain name of a file',
+      '"/etc/passwd" is not a plain name of a file',
     ],
     [
       'with a symlink',
       () => remade((entries) => entries.push({ name: 'link', bytes: new Uint8Array(), type: 'symlink' })),
       'is a symlink',
     ],
-    ['that claims 100 GB', () => rewritten((m) => (m.files[0]!.size = 100e9)), 'files.0.size'],
+    ['that claims 100 GB', () => rewritten((m) => (m.files[0]!.size = 100e9)), '100.0 GB is more than 2.1 GB'],
     ['that claims more than it holds', () => rewritten((m) => (m.files[0]!.size = 2 ** 30)), 'claims'],
     ['of a later format', () => rewritten((m) => (m.format = 2)), 'which a later gapcam made'],
     ['for a later gapcam', () => rewritten((m) => (m.minimumGapcam = '99.0.0')), 'needs gapcam 99.0.0'],
@@ -180,10 +180,11 @@ describe('a bundle that must not serve', () => {
       () => resealed('small.json', '{"labels": "../../../../../etc/passwd"}'),
       'takes its labels from ../../../../../etc/passwd, outside the bundle',
     ],
-    ['without golden pictures', () => rewritten((m) => (m.golden.pictures = [])), 'golden.pictures'],
+    ['without golden pictures', () => rewritten((m) => (m.golden!.pictures = [])), 'needs golden pictures'],
+    ['that says nothing of golden pictures', () => rewritten((m) => delete m.golden), 'needs golden pictures'],
     [
       'with other golden scores',
-      () => rewritten((m) => (m.golden.pictures[0]!.top[0]!.score = 0.001)),
+      () => rewritten((m) => (m.golden!.pictures[0]!.top[0]!.score = 0.001)),
       'has the score',
     ],
     [
