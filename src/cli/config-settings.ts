@@ -4,8 +4,8 @@
  */
 import { stringify } from 'yaml'
 import type { LoadedConfig } from '../config/config.js'
-import { secretKeys, type CameraConfig, type Config } from '../config/schema.js'
-import { writtenZone } from '../config/written.js'
+import { secretKeys, type CameraConfig } from '../config/schema.js'
+import { writtenKeys, writtenZone } from '../config/written.js'
 import type { Overrides } from '../run/settings.js'
 import { overlaid } from '../run/zone-overlay.js'
 import { redact } from '../secrets.js'
@@ -50,9 +50,10 @@ export function exportedYaml({ config, origins }: LoadedConfig, overrides: Overr
     if (name === undefined) tree[group] = value
     else tree[group] = { ...(tree[group] as object | undefined), [name]: value }
   }
+  const written = writtenKeys(config)
   for (const [key, origin] of origins) {
     if (key === 'cameras' || origin === 'credential' || origin === 'default') continue
-    const value = configured(config, key)
+    const value = valueAt(written, key)
     if (value === undefined) continue
     if (secretKeys.includes(key)) notes.push(`${key} is a secret and is not exported`)
     else put(key, plain(key, value, notes))
@@ -64,17 +65,13 @@ export function exportedYaml({ config, origins }: LoadedConfig, overrides: Overr
   return notes.map((note) => `# ${note}\n`).join('') + stringify(tree)
 }
 
-function configured(config: Config, key: string): unknown {
-  const [group, name] = key.split('.') as [keyof Config, string | undefined]
-  return name === undefined ? config[group] : (config[group] as Record<string, unknown>)[name]
+function valueAt(written: Readonly<Record<string, unknown>>, key: string): unknown {
+  const [group, name] = key.split('.') as [string, string | undefined]
+  return name === undefined ? written[group] : (written[group] as Record<string, unknown> | undefined)?.[name]
 }
 
 /** A value as it is written. An address with a password is written without it. */
 function plain(key: string, value: unknown, notes: string[]): unknown {
-  if (key === 'inputSize') {
-    const { height, width } = value as { readonly height: number; readonly width: number }
-    return height === width ? height : `${height}x${width}`
-  }
   if (typeof value !== 'string' || redact(value) === value) return value
   notes.push(`${key} holds a password, which is not exported`)
   return redact(withoutLogin(value))

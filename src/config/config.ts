@@ -12,7 +12,7 @@ import { sentenceOf } from './issues.js'
 import { nearestOf } from './nearest.js'
 import { configKeys } from './keys.js'
 import { configSchema, secretKeys, type Config } from './schema.js'
-import { writtenVideo } from './written.js'
+import { writtenKeys } from './written.js'
 
 /** Where a value came from. `credential`: from a file of the service manager or container. */
 export type Origin = 'flag' | 'environment' | 'file' | 'credential' | 'default'
@@ -200,13 +200,12 @@ function whereOf(key: string, where: string): string {
 
 /** Every key with its value and origin, for `config show`. Secrets are masked. */
 export function showConfig({ config, origins }: LoadedConfig): { key: string; value: unknown; origin: Origin }[] {
+  const written = writtenKeys(config)
   return configKeys()
     .filter(({ key }) => !key.includes('['))
     .map(({ key }) => {
-      const [group, name] = key.split('.') as [keyof Config, string | undefined]
-      const held = (group === 'video' && config.video ? writtenVideo(config.video) : config[group]) as
-        | Record<string, unknown>
-        | undefined
+      const [group, name] = key.split('.') as [string, string | undefined]
+      const held = written[group] as Record<string, unknown> | undefined
       const value = name === undefined ? held : held?.[name]
       return {
         key,

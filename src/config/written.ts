@@ -1,4 +1,5 @@
-/** Zones as people write them, from zones as they were read: for what commands change, and for `gapcam config export`. */
+/** Zones and keys as people write them, from what was read: for what commands change, and for `gapcam config show` and `export`. */
+import type { Config } from './schema.js'
 import type { ZoneConfig, ZoneInput } from './zones.js'
 
 /** The input that `zone` reads as this very zone. */
@@ -17,6 +18,30 @@ export function writtenVideo({ frames, everyMs, pool }: NonNullable<ZoneConfig['
     ...(frames === undefined ? {} : { frames }),
     ...(everyMs === undefined ? {} : { every: writtenDuration(everyMs) }),
     ...(pool === undefined ? {} : { pool }),
+  }
+}
+
+/** The keys of the file that read as this very configuration, cameras apart. */
+export function writtenKeys({ inputSize, models, video, ...rest }: Config): Readonly<Record<string, unknown>> {
+  return {
+    ...rest,
+    inputSize: inputSize && writtenSize(inputSize),
+    models: writtenModels(models),
+    video: video && writtenVideo(video),
+  }
+}
+
+function writtenSize({ height, width }: NonNullable<Config['inputSize']>): number | string {
+  return height === width ? height : `${height}x${width}`
+}
+
+/** Models by name and what is about bundles lie in one table. */
+function writtenModels({ named, confirm, ...bundles }: Config['models']): Record<string, unknown> {
+  const given = Object.entries(bundles).filter(([, value]) => !(Array.isArray(value) && value.length === 0))
+  return {
+    ...named,
+    ...Object.fromEntries(given),
+    ...(confirm === undefined ? {} : { confirm: { ...confirm, after: writtenDuration(confirm.after) } }),
   }
 }
 

@@ -15,6 +15,8 @@ const log = { warn: () => undefined }
 const text = `node: yard
 mqtt: { broker: mqtt://user:geheim1234@broker, stateEveryMs: 2000 }
 inputSize: 160x192
+video: { frames: 8, every: 250ms }
+models: { gate: { path: /srv/gate.onnx }, trust: [/srv/maker.pem], shadow: { every: 5 }, confirm: { after: 1h } }
 cameras:
   - { id: a, source: test:// }
   - id: b
@@ -81,7 +83,7 @@ it('the exported file has the same zones, values and regions, and no password', 
     JSON.stringify(zones(before)).replace('"roi":null', '"roi":{"x":0,"y":0,"width":0.5,"height":1}'),
   )
   expect(values(after)).toEqual(values(before))
-  expect(config.inputSize).toEqual({ height: 160, width: 192 })
+  for (const key of ['inputSize', 'video', 'models'] as const) expect(config[key]).toEqual(loaded.config[key])
 })
 
 it('settings of an older version are read, and damaged ones count as empty with the reason', () => {
