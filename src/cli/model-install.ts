@@ -125,14 +125,15 @@ async function installFile(bundle: string, values: FlagValues): Promise<void> {
   const { pictures, engine: used } = rehearsal
   if (wantsJson(config.json)) return writeJson({ name, version, digest, phase: entry.phase, pictures, engine: used })
   process.stdout.write(
-    `${name} ${version} is installed: ${pictures} pictures have the expected scores on ${used}; ${phaseSentence(entry)}\n`,
+    `${name} ${version} is installed: ${pictures} pictures have the expected scores on ${used}; ${phaseSentence(entry, name)}\n`,
   )
 }
 
-function phaseSentence({ phase, other }: Entry): string {
+function phaseSentence({ phase, other }: Entry, name: string): string {
   if (phase === 'shadow') return 'it computes beside the model that serves; gapcam model confirm lets it serve'
   if (phase === 'settled') return 'it serves'
-  const before = other === null ? '' : `; faults bring ${other.version} back`
+  const goesBackTo = other?.version ?? (name === builtInName ? 'the model that comes with gapcam' : null)
+  const before = goesBackTo === null ? '' : `; faults bring ${goesBackTo} back`
   return `it serves on probation${before}; gapcam model confirm ends that`
 }
 
@@ -141,12 +142,21 @@ function listBundles(values: FlagValues): void {
   const entries = Object.entries(storeOf(config).entries())
   if (wantsJson(config.json)) return writeJson(entries.map(([name, entry]) => ({ name, ...entry })))
   if (entries.length === 0) return void process.stdout.write('no bundle is installed\n')
-  const shown = (slot: Slot | null): string => (slot ? `${slot.version} ${slot.digest.slice(0, 12)}` : '-')
+  const shown = (slot: Slot): string => `${slot.version} ${slot.digest.slice(0, 12)}`
   writeTable([
     ['name', 'phase', 'serves', 'candidate', 'before', 'last fault'],
     ...entries.map(([name, { phase, serving, other, fault }]) => {
-      const isShadow = phase === 'shadow'
-      return [name, phase, shown(serving), shown(isShadow ? other : null), shown(isShadow ? null : other), fault ?? '-']
+      const without = name === builtInName ? 'comes with gapcam' : '-'
+      const [candidate, before] = phase === 'shadow' ? [other, null] : [null, other]
+      const goesBack = before ? shown(before) : serving && phase !== 'shadow' ? without : '-'
+      return [
+        name,
+        phase,
+        serving ? shown(serving) : without,
+        candidate ? shown(candidate) : '-',
+        goesBack,
+        fault ?? '-',
+      ]
     }),
   ])
 }
@@ -163,7 +173,9 @@ async function apply(given: string | undefined, values: FlagValues, change: Chan
   })
   if (wantsJson(config.json)) return writeJson({ name, ...entry })
   const now =
-    entry === null ? 'is removed' : `${entry.serving?.version ?? 'that comes with gapcam'}: ${phaseSentence(entry)}`
+    entry === null
+      ? 'is removed'
+      : `${entry.serving?.version ?? 'that comes with gapcam'}: ${phaseSentence(entry, name)}`
   process.stdout.write(`${name} ${now}\n`)
 }
 
