@@ -5,8 +5,7 @@
     venv/bin/python scripts/networks/mediapipe_boxes.py WHEEL/mediapipe/modules FOLDER PICTURE.jpg...
 
 For each network and picture FOLDER gets NETWORK-PICTURE.png (the picture squeezed to the network's input) and .json with the
-boxes, best first. The decoder follows MediaPipe's graphs: anchors of the size 1 on grids of 8, 16, 16 and 16 pixels, two for
-each place; boxes in pixels relative to them; the sigmoid of a clipped score; the weighted suppression.
+boxes, best first. The decoder follows MediaPipe's graphs: anchors of the size 1 on grids, boxes in pixels relative to them; the sigmoid of a clipped score; the weighted suppression.
 """
 
 import hashlib
@@ -19,29 +18,33 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
+# File, levels of the pixels, strides of the grids in pixels, anchors of each place, digest.
 NETWORKS = {
-    "face": ("face_detection/face_detection_short_range.tflite", (-1.0, 1.0),
+    "face": ("face_detection/face_detection_short_range.tflite", (-1.0, 1.0), (8, 16, 16, 16), 2,
              "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8"),
-    "palm": ("palm_detection/palm_detection_lite.tflite", (0.0, 1.0),
+    "far-face": ("face_detection/face_detection_full_range_sparse.tflite", (-1.0, 1.0), (4,), 1,
+                 "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1"),
+    "palm": ("palm_detection/palm_detection_lite.tflite", (0.0, 1.0), (8, 16, 16, 16), 2,
              "e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18"),
+    "person": ("pose_detection/pose_detection.tflite", (-1.0, 1.0), (8, 16, 32, 32, 32), 2,
+               "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"),
 }
-STRIDES = (8, 16, 16, 16)
 LEAST_SCORE = 0.1
 OVERLAP = 0.3
 
 
-def anchors(side):
+def anchors(side, strides, per_place):
     """Centres of the anchors in shares; layers of one grid lie interleaved."""
     centres = []
     layer = 0
-    while layer < len(STRIDES):
+    while layer < len(strides):
         same = layer
-        while same < len(STRIDES) and STRIDES[same] == STRIDES[layer]:
+        while same < len(strides) and strides[same] == strides[layer]:
             same += 1
-        cells = -(-side // STRIDES[layer])
+        cells = -(-side // strides[layer])
         for y in range(cells):
             for x in range(cells):
-                centres += [((x + 0.5) / cells, (y + 0.5) / cells)] * (2 * (same - layer))
+                centres += [((x + 0.5) / cells, (y + 0.5) / cells)] * (per_place * (same - layer))
         layer = same
     return np.array(centres)
 
@@ -72,7 +75,7 @@ def suppressed(found):
     return kept
 
 
-def boxes(interpreter, pixels, levels):
+def boxes(interpreter, pixels, levels, grid):
     """[left, top, right, bottom] in pixels of the input, best first."""
     side = pixels.shape[0]
     low, high = levels
@@ -83,7 +86,7 @@ def boxes(interpreter, pixels, levels):
     raw, logits = sorted(outputs, key=lambda each: -each.shape[-1])
     scores = 1 / (1 + np.exp(-np.clip(logits[:, 0].astype(np.float64), -100, 100)))
     found = []
-    for (x, y), (dx, dy, w, h), score in zip(anchors(side), raw[:, :4].astype(np.float64), scores):
+    for (x, y), (dx, dy, w, h), score in zip(anchors(side, *grid), raw[:, :4].astype(np.float64), scores):
         if score < LEAST_SCORE:
             continue
         cx, cy = dx + x * side, dy + y * side
@@ -100,7 +103,7 @@ def scaled(levels):
 
 modules, folder = Path(sys.argv[1]), Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
-for name, (file, levels, digest) in NETWORKS.items():
+for name, (file, levels, *grid, digest) in NETWORKS.items():
     found = hashlib.sha256((modules / file).read_bytes()).hexdigest()
     if found != digest:
         raise SystemExit(f"{modules / file} has the digest {found} instead of {digest}: it is of another version")
@@ -113,7 +116,7 @@ for name, (file, levels, digest) in NETWORKS.items():
     for picture in map(Path, sys.argv[3:]):
         sized = Image.open(picture).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
         sized.save(folder / f"{name}-{picture.stem}.png")
-        kept = boxes(interpreter, np.asarray(sized, dtype=np.float64), levels)
+        kept = boxes(interpreter, np.asarray(sized, dtype=np.float64), levels, grid)
         (folder / f"{name}-{picture.stem}.json").write_text(json.dumps({
             "network": f"{name}.tflite", "side": side, "boxes": [box for _, box in kept],
             "scores": [score for score, _ in kept], "labels": [name for _ in kept]}))

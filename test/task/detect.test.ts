@@ -58,6 +58,43 @@ const layouts: Readonly<Record<string, readonly [GivenDetector, (string | number
     },
     letterboxed,
   ],
+  'YOLOX: [1, n, 5 + classes] from convolutions, relative to the cells of grids of 8, 16 and 32 pixels': [
+    {
+      outputs: {
+        output: {
+          shape: [1, 84, 7],
+          maker: 'Conv',
+          // The middle of the input lies at the cells (4, 4) of 8 pixels and (2, 2) of 16 pixels.
+          values: Array.from({ length: 84 }, (_, i) =>
+            i === 4 * 8 + 4
+              ? [0, 0, Math.log(4), Math.log(2), 0.9, 1, 0.1]
+              : i === 64 + 4 + 1
+                ? [0, 0.5, Math.log(0.5), Math.log(0.5), 0.7, 0.2, 1]
+                : [0, 0, 0, 0, 0.01, 0.01, 0.01],
+          ).flat(),
+        },
+      },
+      manifest: labels,
+    },
+    letterboxed,
+  ],
+  'DETR: boxes in shares behind a sigmoid, and one logit more than there are labels': [
+    {
+      outputs: {
+        boxes: {
+          shape: [1, 16, 4],
+          maker: 'Sigmoid',
+          values: Array.from({ length: 16 }, (_, i) => (i === 5 ? [0.5, 0.5, 0.5, 0.25] : [0.1, 0.1, 0.1, 0.1])).flat(),
+        },
+        logits: {
+          shape: [1, 16, 3],
+          values: Array.from({ length: 16 }, (_, i) => (i === 5 ? [9, 0, 0] : [0, 0, 9])).flat(),
+        },
+      },
+      manifest: labels,
+    },
+    [['cat', 1000, 250, 375, 500, 250]],
+  ],
   'rows of six': [
     {
       outputs: {
@@ -128,6 +165,42 @@ it.each(Object.entries(layouts))('%s is recognised and read', async (_, [given, 
     expect(prediction.top[0]).toMatchObject({ label: wanted[0]![0] })
   }
 })
+
+it('RT-DETR of its exporter: [1, n, 4 + labels] are boxes in shares without objectness, and none stands for another', async () => {
+  const detector = await openDetector({
+    outputs: {
+      output0: {
+        shape: [1, 40, 7],
+        values: places.flatMap(({ box, scores }) => [...box.map((side) => side / 64), ...scores, 0.001]),
+      },
+    },
+    metadata: { author: 'Ultralytics', task: 'detect', imgsz: '[64, 64]', names: "{0: 'cat', 1: 'dog', 2: 'bird'}" },
+  })
+  expect(boxesOf(await predictionOf(detector))).toEqual([
+    ['cat', 900, 250, 375, 500, 250],
+    ['cat', 800, 266, 375, 500, 250],
+    ['dog', 700, 188, 313, 125, 125],
+  ])
+})
+
+it.each([
+  ['the far range', 192, 2304, 16],
+  ['the back camera', 256, 896, 16],
+  ['poses', 224, 2254, 12],
+])(
+  'anchors of MediaPipe are known for %s, and a list of places is never a list of classes',
+  async (_, side, count, numbers) => {
+    const outputs = (extra: number) => ({
+      regressors: { shape: [1, count + extra, numbers], values: new Array<number>((count + extra) * numbers).fill(0) },
+      classificators: { shape: [1, count + extra, 1], values: new Array<number>(count + extra).fill(-9) },
+    })
+    const detector = await openDetector({ side, outputs: outputs(0), manifest: 'labels: [face]\n' })
+    expect((await predictionOf(detector)).found).toEqual({ task: 'detect', boxes: [] })
+    await expect(openClassifier({ model: detectorFile({ side, outputs: outputs(1) }) })).rejects.toThrow(
+      'it detects objects (boxes and scores of many places, by the outputs), but it cannot be told what the boxes are relative to',
+    )
+  },
+)
 
 it('says none where there is nothing, and clips boxes at the edges', async () => {
   const at = (...numbers: number[]): GivenDetector => ({

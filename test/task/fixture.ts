@@ -8,11 +8,12 @@ import type { Prediction } from '../../src/decision/prediction.js'
 import { frameOf } from '../../src/frame.js'
 import { floats, int64, writeModel, type ModelSpec, type NodeSpec } from '../onnx-builder.js'
 
-/** An output with its shape and its numbers; `isInteger`: of int64. */
+/** An output with its shape and its numbers; `isInteger`: of int64; `maker`: the operator that makes them. */
 export interface GivenOutput {
   readonly shape: readonly number[]
   readonly values: readonly number[]
   readonly isInteger?: boolean
+  readonly maker?: 'Add' | 'Conv' | 'Sigmoid'
 }
 
 export interface GivenDetector {
@@ -31,15 +32,25 @@ export function detectorSpec({ outputs, metadata = {}, side = 64 }: GivenDetecto
     { op: 'GlobalAveragePool', inputs: ['picture'], outputs: ['mean'] },
     { op: 'Flatten', inputs: ['mean'], outputs: ['flat'] },
   ]
-  for (const [name, { shape, values, isInteger = false }] of Object.entries(outputs)) {
-    weights[`${name} zeros`] = floats([3, values.length], new Float32Array(3 * values.length))
-    weights[`${name} numbers`] = floats([values.length], values)
-    weights[`${name} shape`] = int64(...shape)
-    nodes.push(
-      { op: 'MatMul', inputs: ['flat', `${name} zeros`], outputs: [`${name} nothing`] },
-      { op: 'Add', inputs: [`${name} nothing`, `${name} numbers`], outputs: [`${name} row`] },
-      { op: 'Reshape', inputs: [`${name} row`, `${name} shape`], outputs: [isInteger ? `${name} float` : name] },
+  for (const [name, { shape, values, isInteger = false, maker = 'Add' }] of Object.entries(outputs)) {
+    const count = values.length
+    const row = `${name} row`
+    weights[`${name} numbers`] = floats(
+      [count],
+      maker === 'Sigmoid' ? values.map((v) => Math.log(v / (1 - v))) : values,
     )
+    weights[`${name} shape`] = int64(...shape)
+    weights[`${name} zeros`] = floats(maker === 'Conv' ? [count, 3, 1, 1] : [3, count], new Float32Array(3 * count))
+    const sum = maker === 'Sigmoid' ? `${name} sum` : row
+    if (maker === 'Conv')
+      nodes.push({ op: 'Conv', inputs: ['mean', `${name} zeros`, `${name} numbers`], outputs: [row] })
+    else
+      nodes.push(
+        { op: 'MatMul', inputs: ['flat', `${name} zeros`], outputs: [`${name} nothing`] },
+        { op: 'Add', inputs: [`${name} nothing`, `${name} numbers`], outputs: [sum] },
+      )
+    if (maker === 'Sigmoid') nodes.push({ op: 'Sigmoid', inputs: [sum], outputs: [row] })
+    nodes.push({ op: 'Reshape', inputs: [row, `${name} shape`], outputs: [isInteger ? `${name} float` : name] })
     if (isInteger) nodes.push({ op: 'Cast', inputs: [`${name} float`], outputs: [name], attributes: { to: 7 } })
   }
   return {

@@ -4,9 +4,10 @@
  */
 import type { TensorType } from '../../tensor.js'
 import type { Graph } from '../graph.js'
+import { GraphIndex } from '../graph-index.js'
 import type { DetectLayout, DetectOverrides } from './detect.js'
 import { detectSchema, outputsOf } from './detect.js'
-import { shares } from './exporters.js'
+import { bytes as inLevels, shares } from './exporters.js'
 import type { RecognisedTask, Recogniser, TaskHints } from './task-facts.js'
 
 interface Port {
@@ -23,7 +24,7 @@ interface Guess {
   readonly recipe?: RecognisedTask['recipe']
 }
 
-type Kind = (ports: readonly Port[], graph: Graph, metadata: TaskHints['metadata']) => Guess | null
+type Kind = (ports: readonly Port[], graph: Graph, hints: TaskHints) => Guess | null
 
 const usual = {
   coordinates: 'corners',
@@ -41,7 +42,8 @@ const usual = {
 /** Trained on whole pictures that were squeezed. */
 const squeezed = { resize: 'stretch' } as const
 /** Trained on whole pictures between grey bars. */
-const letterboxed = { ...shares, resize: 'contain', fill: [114, 114, 114] } as const satisfies RecognisedTask['recipe']
+const letterbox = { resize: 'contain', fill: [114, 114, 114] } as const satisfies RecognisedTask['recipe']
+const letterboxed = { ...shares, ...letterbox } as const satisfies RecognisedTask['recipe']
 
 const isFloat = ({ type }: Port): boolean => type === undefined || type.startsWith('float')
 const isInteger = ({ type }: Port): boolean => type === 'int64' || type === 'int32'
@@ -92,7 +94,7 @@ const tensorflow: Kind = (ports) => {
 }
 
 /** One output of rows or columns, as YOLO's exporters write it. */
-const yolo: Kind = (ports, _, metadata) => {
+const yolo: Kind = (ports, graph, { metadata, labels }) => {
   const [port] = ports
   const [batch, rows, columns] = port?.shape ?? []
   if (ports.length !== 1 || !port || port.shape.length !== 3 || batch !== 1 || !rows || !columns) return null
@@ -106,20 +108,78 @@ const yolo: Kind = (ports, _, metadata) => {
     }
   if (rows >= 5 && columns > 2 * rows)
     return { what: 'YOLO, version 8 or later', recipe, layout: { ...all, format: 'yolo', classCount: rows - 4 } }
-  if (columns >= 6 && rows > 2 * columns)
-    return { what: 'YOLO, version 5 to 7', recipe, layout: { ...all, format: 'yolo5', classCount: columns - 5 } }
+  if (columns >= 6 && rows > 2 * columns) {
+    if (columns === (labels ?? 0) + 4)
+      return {
+        what: 'boxes in shares and scores in rows, as RT-DETR gives them',
+        recipe: { ...shares, ...squeezed },
+        layout: { ...all, format: 'yolo', unit: 'shares', overlap: 1, classCount: columns - 4 },
+      }
+    const layout = { ...all, classCount: columns - 5 }
+    if (
+      rows === cellsOf(graph, yoloxStrides) &&
+      makersOf(graph, port.name).every((op) => op === 'Conv' || op === 'Sigmoid')
+    )
+      return {
+        what: 'YOLOX',
+        recipe: { ...inLevels, ...letterbox, colorOrder: 'bgr' },
+        layout: { ...layout, format: 'yolox', anchors: { strides: yoloxStrides, perPlace: 1 } },
+      }
+    return { what: 'YOLO, version 5 to 7', recipe, layout: { ...layout, format: 'yolo5' } }
+  }
   return metadata.get('task') === 'detect' ? { what: 'a detector, by its metadata', layout: all } : null
 }
 
+const yoloxStrides = [8, 16, 32]
+
+/** The operators that made the numbers of an output, behind those that only move numbers. */
+function makersOf(graph: Graph, output: string): string[] {
+  const index = GraphIndex.of(graph)
+  const makers = new Set<string>()
+  const seen = new Set<string>()
+  const visit = (name: string): void => {
+    if (seen.has(name)) return
+    seen.add(name)
+    const node = index.maker(name)
+    if (!node || graph.constants.has(name)) return
+    if (!movers.has(node.op)) makers.add(node.op)
+    else for (const input of node.op === 'Concat' ? node.inputs : node.inputs.slice(0, 1)) visit(input)
+  }
+  visit(output)
+  return [...makers]
+}
+
+const movers = new Set(['Concat', 'Transpose', 'Reshape', 'Squeeze', 'Unsqueeze', 'Identity', 'Flatten', 'Cast'])
+
+/** The cells of grids with these strides over the network's input. */
+function cellsOf({ inputs }: Graph, strides: readonly number[]): number {
+  const [height, width] = sidesOf(inputs[0]?.shape ?? [])
+  return strides.reduce((sum, stride) => sum + Math.ceil(height / stride) * Math.ceil(width / stride), 0)
+}
+
+/** Height and width of [1, channels, height, width] or [1, height, width, channels]; 0 where they are open. */
+function sidesOf(shape: readonly (number | string | null)[]): readonly [height: number, width: number] {
+  const sizes = shape.map((size) => (typeof size === 'number' ? size : 0))
+  return sizes[1]! <= 4 ? [sizes[2] ?? 0, sizes[3] ?? 0] : [sizes[1] ?? 0, sizes[2] ?? 0]
+}
+
+/** Strides of the anchors of MediaPipe's networks, and how many each place has. */
+const mediapipeGrids = [
+  { strides: [8, 16, 16, 16], perPlace: 2 },
+  { strides: [16, 32, 32, 32], perPlace: 2 },
+  { strides: [8, 16, 32, 32, 32], perPlace: 2 },
+  { strides: [4], perPlace: 1 },
+]
+
 /** MediaPipe's networks: squares of the size 1 as anchors, key points behind each box, overlapping boxes averaged. */
-const mediapipe: Kind = (ports, { inputs }) => {
-  const [, height, width] = inputs[0]?.shape ?? []
-  if (ports.length !== 2 || typeof height !== 'number' || height !== width) return null
+const mediapipe: Kind = (ports, graph) => {
+  const [height, width] = sidesOf(graph.inputs[0]?.shape ?? [])
+  if (ports.length !== 2 || height === 0 || height !== width) return null
   const [boxes, scores] = ports.toSorted((a, b) => (b.shape[2] ?? 0) - (a.shape[2] ?? 0)) as [Port, Port]
   const [, count, numbers] = boxes.shape
   if (scores.shape.join() !== `1,${count},1` || !numbers || numbers < 12 || numbers % 2 > 0) return null
-  const grid = [8, 16, 16, 16].map((stride) => 2 * Math.ceil(height / stride) ** 2).reduce((sum, each) => sum + each)
-  if (grid !== count) return null
+  const anchors = mediapipeGrids.find(({ strides, perPlace }) => perPlace * cellsOf(graph, strides) === count)
+  if (!anchors) return null
   return {
     what: 'boxes relative to the anchors of MediaPipe',
     recipe: { resize: 'contain' },
@@ -130,7 +190,7 @@ const mediapipe: Kind = (ports, { inputs }) => {
       coordinates: 'centre',
       activation: 'sigmoid',
       classCount: 1,
-      anchors: { strides: [8, 16, 16, 16], perPlace: 2 },
+      anchors,
       scales: [height, height, height, height],
       minScore: 0.5,
       overlap: 0.3,
@@ -139,33 +199,51 @@ const mediapipe: Kind = (ports, { inputs }) => {
   }
 }
 
-/** Boxes and scores of many places, relative to anchors that only a manifest can give. */
-const anchored: Kind = (ports) => {
-  const boxes = ports.find(({ shape }) => shape.length === 3 && shape[2] === 4)
-  const scores = ports.find((port) => port !== boxes && port.shape.length === 3 && port.shape[1] === boxes?.shape[1])
-  if (ports.length !== 2 || !boxes || !scores || (boxes.shape[1] ?? 0) < 16) return null
+/** Boxes and class numbers of many places. Boxes behind a sigmoid are whole ones (DETR); others need a manifest's anchors. */
+const anchored: Kind = (ports, graph, { labels }) => {
+  const isList = ({ shape }: Port): boolean => shape.length === 3 && (shape[1] ?? 0) >= 16
+  const boxes =
+    ports.find((port) => isList(port) && port.shape[2] === 4) ??
+    ports.find((port) => isList(port) && (port.shape[2] ?? 0) > 4)
+  const scores = ports.find((port) => port !== boxes && isList(port) && port.shape[1] === boxes?.shape[1])
+  if (ports.length !== 2 || !boxes || !scores) return null
   const classes = scores.shape[2]
+  const layout = {
+    boxes: boxes.name,
+    scores: scores.name,
+    coordinates: 'centre' as const,
+    ...(classes ? { classCount: classes } : {}),
+  }
+  if (boxes.shape[2] !== 4 || !isOnly(makersOf(graph, boxes.name), 'Sigmoid'))
+    return { what: 'boxes and scores of many places', recipe: squeezed, layout }
+  const isScores = isOnly(makersOf(graph, scores.name), 'Sigmoid')
+  const hasBackground = !isScores && labels !== undefined && classes === labels + 1
   return {
-    what: 'boxes and scores of many places',
+    what: `boxes in shares and classes of many places${hasBackground ? ', the last class is none' : ''}`,
     recipe: squeezed,
     layout: {
-      boxes: boxes.name,
-      scores: scores.name,
-      coordinates: 'centre',
-      ...(classes ? { classCount: classes } : {}),
+      ...layout,
+      format: 'ssd',
+      anchors: 'none',
+      activation: isScores ? 'none' : hasBackground ? 'softmax' : 'sigmoid',
+      background: hasBackground ? 'last' : 'none',
+      overlap: 1,
     },
   }
 }
 
+const isOnly = (makers: readonly string[], op: string): boolean => makers.length === 1 && makers[0] === op
+
 const kinds: readonly Kind[] = [torchvision, tensorflow, mediapipe, yolo, anchored]
 
 /** See `Recogniser`. */
-export const recogniseDetector: Recogniser = (graph, { manifest, metadata, labels }) => {
+export const recogniseDetector: Recogniser = (graph, hints) => {
+  const { manifest, labels } = hints
   const ports = graph.outputs.map((output): Port => {
     const { type, shape } = { ...output, ...graph.values.get(output.name) }
     return { name: output.name, type, shape: (shape ?? []).map((size) => (typeof size === 'number' ? size : null)) }
   })
-  const guess = kinds.map((kind) => kind(ports, graph, metadata)).find((found) => found !== null)
+  const guess = kinds.map((kind) => kind(ports, graph, hints)).find((found) => found !== null)
   const { detect } = manifest
   if (!guess && !detect) return null
   const given = { ...usual, ...guess?.layout, ...detect }

@@ -14,9 +14,9 @@ const anchor = z.tuple([z.number(), z.number(), z.number(), z.number()])
 /** Every field of a layout, as a manifest may give it. */
 export const detectFields = {
   format: z
-    .enum(['boxes', 'rows', 'yolo', 'yolo5', 'ssd'])
+    .enum(['boxes', 'rows', 'yolo', 'yolo5', 'yolox', 'ssd'])
     .describe(
-      'boxes: finished boxes, scores and classes in outputs of their own; rows: finished boxes of x, y, x, y, score, class in one output; yolo: [1, 4 + classes, n]; yolo5: [1, n, 5 + classes]; ssd: boxes relative to anchors, and scores',
+      'boxes: finished boxes, scores and classes in outputs of their own; rows: finished boxes of x, y, x, y, score, class in one output; yolo: [1, 4 + classes, n] or [1, n, 4 + classes]; yolo5: [1, n, 5 + classes]; yolox: the same, relative to the cells of a grid; ssd: boxes relative to anchors, and scores',
     ),
   boxes: name.describe('the output with the boxes, or with everything'),
   scores: name.describe('the output with the scores').optional(),
@@ -34,9 +34,10 @@ export const detectFields = {
     .union([
       z.array(anchor).min(1).max(200_000),
       z.strictObject({ strides: z.array(z.int().min(1)).min(1).max(16), perPlace: z.int().min(1).max(16) }),
+      z.literal('none'),
     ])
     .describe(
-      'the anchors in shares, as centre x, y, width, height; or squares of the size 1 in a grid for each stride',
+      'the anchors in shares, as centre x, y, width, height; or squares of the size 1 in a grid for each stride; none: the boxes are relative to nothing',
     )
     .optional(),
   scales: z

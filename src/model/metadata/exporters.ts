@@ -29,11 +29,12 @@ function labelProperties(metadata: Metadata): Recipe {
   return {}
 }
 
-/** Ultralytics' classifiers take shares (0 to 1) and tell their size. */
+/** Ultralytics' networks tell their size, and its classifiers take shares (0 to 1). */
 function ultralytics(metadata: Metadata): Recipe {
-  if (metadata.get('author') !== 'Ultralytics' || metadata.get('task') !== 'classify') return {}
+  if (metadata.get('author') !== 'Ultralytics') return {}
   const [height, width] = [...(metadata.get('imgsz') ?? '').matchAll(/\d+/g)].map(([digits]) => Number(digits))
-  return height && width ? { ...shares, inputSize: [height, width] } : shares
+  const pixels = metadata.get('task') === 'classify' ? shares : {}
+  return height && width ? { ...pixels, inputSize: [height, width] } : pixels
 }
 
 /** value = (level - mean) / std of each range of pixels that ONNX's image metadata names. */

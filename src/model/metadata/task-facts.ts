@@ -33,7 +33,7 @@ export interface RecognisedTask {
   /** How it is known, as part of a sentence. */
   readonly sentence: string
   /** Pixels as networks of this kind take them, where nothing else says it. */
-  readonly recipe: Pick<Manifest, 'mean' | 'std' | 'resize' | 'fill'>
+  readonly recipe: Pick<Manifest, 'mean' | 'std' | 'colorOrder' | 'resize' | 'fill'>
 }
 
 /** The task; null where the network has another one; a reason where it has this one, but is not understood. */

@@ -6,7 +6,7 @@ import type { DetectLayout } from '../../model/metadata/detect.js'
  * equal share one grid: all anchors of a cell lie beside each other.
  */
 export function anchorsOf(
-  anchors: NonNullable<DetectLayout['anchors']>,
+  anchors: Exclude<DetectLayout['anchors'], undefined | 'none'>,
   { width, height }: { readonly width: number; readonly height: number },
 ): Float32Array {
   if (!('strides' in anchors)) return Float32Array.from(anchors.flat())

@@ -34,8 +34,9 @@ export function decoderOf(parts: DecodeParts): Made {
 const formats: Readonly<Record<DetectLayout['format'], (ports: Ports, parts: DecodeParts) => Made>> = {
   boxes: finished,
   rows,
-  yolo: (ports, parts) => places(ports, parts, { isColumns: true, hasObjectness: false }),
-  yolo5: (ports, parts) => places(ports, parts, { isColumns: false, hasObjectness: true }),
+  yolo: (ports, parts) => places(ports, parts, { hasObjectness: false, isRelative: false }),
+  yolo5: (ports, parts) => places(ports, parts, { hasObjectness: true, isRelative: false }),
+  yolox: (ports, parts) => places(ports, parts, { hasObjectness: true, isRelative: true }),
   ssd: relative,
 }
 
@@ -93,14 +94,14 @@ function rows(ports: Ports, { layout }: DecodeParts): Made {
 }
 
 interface PlaceForm {
-  /** [1, numbers, places] rather than [1, places, numbers]. */
-  readonly isColumns: boolean
   /** The fifth number is the chance of anything at all. */
   readonly hasObjectness: boolean
+  /** Centres count in cells of a grid, from their own cell on; sizes are logarithms of cells. */
+  readonly isRelative: boolean
 }
 
-/** Box and class scores of many places in one output. */
-function places(ports: Ports, { layout }: DecodeParts, { isColumns, hasObjectness }: PlaceForm): Made {
+/** Box and class scores of many places in one output: [1, numbers, places] or [1, places, numbers]. */
+function places(ports: Ports, { layout, input }: DecodeParts, { hasObjectness, isRelative }: PlaceForm): Made {
   const all = ports.of(layout.boxes)
   if ('reason' in all) return all
   const first = hasObjectness ? 5 : 4
@@ -108,7 +109,10 @@ function places(ports: Ports, { layout }: DecodeParts, { isColumns, hasObjectnes
   const most = all.length / numbers
   if (!Number.isInteger(most) || most === 0)
     return { reason: `its output ${layout.boxes} has ${all.length} numbers, not ${numbers} for each place` }
-  const [step, stride] = isColumns ? [1, most] : [numbers, 1]
+  const cells = isRelative ? gridOf(layout.anchors, input) : null
+  if (cells && cells.length !== 3 * most)
+    return { reason: `its output ${layout.boxes} has ${most} places, and its grid ${cells.length / 3} cells` }
+  const [step, stride] = all.shape.at(-1) === numbers ? [numbers, 1] : [1, most]
   const corners = ports.corners()
   const pick = classPicker(layout)
   return {
@@ -122,20 +126,40 @@ function places(ports: Ports, { layout }: DecodeParts, { isColumns, hasObjectnes
         const score = pick.score * chance
         if (Number.isNaN(score)) return false
         if (score < layout.minScore) continue
-        const box = corners(all.at(at), all.at(at + stride), all.at(at + 2 * stride), all.at(at + 3 * stride))
-        addCandidate(into, box, score, best)
+        let [x, y, w, h] = [all.at(at), all.at(at + stride), all.at(at + 2 * stride), all.at(at + 3 * stride)]
+        if (cells) {
+          const size = cells[3 * i + 2]!
+          x = (x + cells[3 * i]!) * size
+          y = (y + cells[3 * i + 1]!) * size
+          w = Math.exp(w) * size
+          h = Math.exp(h) * size
+        }
+        addCandidate(into, corners(x, y, w, h), score, best)
       }
       return true
     },
   }
 }
 
-/** Boxes relative to anchors, and scores. */
+/** Column, row and size in pixels of each cell of the grids over the input. */
+function gridOf(anchors: DetectLayout['anchors'], { width, height }: DecodeParts['input']): Float32Array {
+  const strides = typeof anchors === 'object' && 'strides' in anchors ? anchors.strides : []
+  const cells = strides.flatMap((stride) => {
+    const across = Math.ceil(width / stride)
+    const count = across * Math.ceil(height / stride)
+    return Array.from({ length: count }, (_, i) => [i % across, Math.floor(i / across), stride]).flat()
+  })
+  return Float32Array.from(cells)
+}
+
+/** Boxes relative to anchors or to nothing, and scores. */
 function relative(ports: Ports, { layout, input }: DecodeParts): Made {
   const [boxes, scores] = [ports.of(layout.boxes), ports.of(layout.scores)]
   if ('reason' in boxes) return boxes
   if ('reason' in scores) return scores
-  const anchors = anchorsOf(layout.anchors ?? [], input)
+  const isWhole = layout.anchors === 'none'
+  const anchors =
+    layout.anchors === 'none' ? unitAnchors(boxes.shape.at(-2) ?? 0) : anchorsOf(layout.anchors ?? [], input)
   const most = anchors.length / 4
   const classes = layout.classCount + (layout.background === 'none' ? 0 : 1)
   const numbers = boxes.length / most
@@ -144,7 +168,7 @@ function relative(ports: Ports, { layout, input }: DecodeParts): Made {
       reason: `it has ${most} anchors, but ${boxes.length} numbers of boxes and ${scores.length} scores of ${classes} classes`,
     }
   const pick = classPicker(layout)
-  const corners = cornersOf(layout.coordinates)
+  const corners = isWhole ? ports.corners() : cornersOf(layout.coordinates)
   const [sx, sy, sw, sh] = layout.scales ?? [1, 1, 1, 1]
   const size = layout.exponential ? Math.exp : (value: number) => value
   const isYx = layout.coordinates === 'centre-yx'
@@ -168,6 +192,10 @@ function relative(ports: Ports, { layout, input }: DecodeParts): Made {
     },
   }
 }
+
+/** Anchors that change nothing. */
+const unitAnchors = (count: number): Float32Array =>
+  Float32Array.from({ length: 4 * count }, (_, i) => (i % 4 < 2 ? 0 : 1))
 
 /** Finds the best class of a place. Its score is left in `score`, since a pair for each place would be garbage. */
 interface ClassPicker {
@@ -231,6 +259,7 @@ class Ports {
 }
 
 interface Output {
+  readonly shape: readonly number[]
   readonly length: number
   readonly at: Reader
   /** The number of elements of the last run. */
@@ -238,14 +267,14 @@ interface Output {
 }
 
 function outputOf(tensor: EngineTensor): Output {
-  const { data, type, code } = tensor
+  const { data, type, code, shape } = tensor
   const length = elementCount(tensor.shape)
   const { live: extent } = tensor
   const live = extent ? (): number => extent[0]! : (): number => length
-  if (code) return { length, live, at: (i) => code.scale * (Number(data[i]) - code.zeroPoint) }
-  if (type === 'float16') return { length, live, at: (i) => halfToNumber(Number(data[i])) }
-  if (data instanceof Float32Array) return { length, live, at: (i) => data[i]! }
-  return { length, live, at: (i) => Number(data[i]) }
+  if (code) return { shape, length, live, at: (i) => code.scale * (Number(data[i]) - code.zeroPoint) }
+  if (type === 'float16') return { shape, length, live, at: (i) => halfToNumber(Number(data[i])) }
+  if (data instanceof Float32Array) return { shape, length, live, at: (i) => data[i]! }
+  return { shape, length, live, at: (i) => Number(data[i]) }
 }
 
 const orders: Readonly<Record<DetectLayout['coordinates'], Corners>> = {

@@ -105,7 +105,11 @@ describe('the metadata of Ultralytics', () => {
       { ...ultralytics, names: String.raw`{0: 'cr\xe8me\xa0br\u00fbl\u00e9e', 1: 'it\'s \U0001f408'}` },
       { ...shares, inputSize: [96, 64], labels: ['crème\u00a0brûlée', "it's 🐈"] },
     ],
-    ['names what a detector finds', { ...ultralytics, task: 'detect', names: "{0: 'person'}" }, { labels: ['person'] }],
+    [
+      'names what a detector finds, and the size of its input',
+      { ...ultralytics, task: 'detect', names: "{0: 'person'}" },
+      { labels: ['person'], inputSize: [96, 64] },
+    ],
     ['says names only in YOLOv5', { stride: '32', names: "{0: 'cat', 1: 'dog'}" }, { labels: ['cat', 'dog'] }],
     ['may be a list', { stride: '32', names: "['cat', 'dog']" }, { labels: ['cat', 'dog'] }],
     ['may be JSON', { id2label: '{"0": "cat", "1": "dog"}' }, { labels: ['cat', 'dog'] }],
