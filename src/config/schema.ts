@@ -221,6 +221,17 @@ export const configSchema = z.strictObject({
     .enum(['cover', 'stretch', 'contain'])
     .optional()
     .describe('how a frame is fitted to the input; default from the manifest'),
+  novelty: z
+    .boolean()
+    .default(false)
+    .describe(
+      'call unknown what is unlike the ordinary pictures of noveltyPictures, of a model that was not taught; see docs/teach.md',
+    ),
+  noveltyPictures: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('folder of pictures as the camera usually sees them, 10 or more; needed for novelty'),
   topK: z.int().min(1).max(100).default(5).describe('number of labels in results'),
   models: models.prefault({}).describe('models by name, and whose bundles may be installed; see docs/bundles.md'),
   cameras: cameras.default([]).describe('cameras; default the first one that works'),

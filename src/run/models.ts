@@ -5,7 +5,7 @@
  */
 import { realpath } from 'node:fs/promises'
 import { openBundleStore } from '../bundle/store.js'
-import { openClassifier, type Classifier, type ClassifierOptions } from '../classifier.js'
+import { openClassifier, type Classifier } from '../classifier.js'
 import { noEmbedding } from '../classifier/embedding.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
@@ -14,6 +14,7 @@ import type { ClipOptions, Task } from '../decision/task.js'
 import { GapcamError } from '../errors.js'
 import { galleryModel } from '../gallery/store.js'
 import type { Logger } from '../log.js'
+import { ownModelOptions } from './ordinary-model.js'
 import { openTaughtModels, type TaughtModels } from './taught-models.js'
 
 /** A model in use. Release it when it is not needed any more. */
@@ -54,12 +55,13 @@ interface Entry {
 export function openModels(
   config: Config,
   own: Classifier,
-  log: Pick<Logger, 'warn'>,
+  log: Pick<Logger, 'info' | 'warn'>,
   stateFolder: string | null = null,
 ): Models {
   const opened = openOnce()
   const taught = openTaughtModels(config, stateFolder)
   const ownKey = keyOf(own.path, config.labels)
+  const options = { heat: config.heat, onFault: (sentence: string) => log.warn(sentence) }
   return {
     taught,
     async lease(name, { task, clip, embedding = false } = {}) {
@@ -69,8 +71,13 @@ export function openModels(
       if (name === undefined && (isAsOwn || (isEnough && task !== 'video'))) return kept
       const wish = { task, clip, embedding }
       if (name === undefined)
-        return opened.lease(JSON.stringify(wish), () =>
-          openClassifier({ ...ownOptions(config, log), ...(task === 'video' ? { task, clip } : {}), embedding }),
+        return opened.lease(JSON.stringify(wish), async () =>
+          openClassifier({
+            ...options,
+            ...(await ownModelOptions(config, log)),
+            ...(task === 'video' ? { task, clip } : {}),
+            embedding,
+          }),
         )
       const isTaught = await taught.has(name)
       const found = await namedFile(name, { config, stateFolder, isTaught })
@@ -84,7 +91,8 @@ export function openModels(
       if (isSame && isAsOwn) return kept
       return opened.lease(`${key}${JSON.stringify(wish)}`, () =>
         openClassifier({
-          ...ownOptions(config, log),
+          ...modelOptions(config),
+          ...options,
           model: found.path,
           labels: found.labels,
           ...wish,
@@ -172,11 +180,6 @@ async function namedFile(
 async function keyOf(path: string, labels: string | undefined): Promise<string> {
   const real = await realpath(path).catch(() => path)
   return JSON.stringify([real, labels ?? null])
-}
-
-/** The options of the node's own model. */
-function ownOptions(config: Config, log: Pick<Logger, 'warn'>): ClassifierOptions {
-  return { ...modelOptions(config), heat: config.heat, onFault: (sentence) => log.warn(sentence) }
 }
 
 /** A zone that was added while the node runs may ask for the embedding of a model that was opened without it. */

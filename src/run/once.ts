@@ -6,7 +6,6 @@
 import { createBoardReader } from '../board.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { systemClock } from '../clock.js'
-import { modelOptions } from '../config/model.js'
 import { nextTime } from '../config/schedule.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
@@ -29,6 +28,7 @@ import { openLastSaid, type LastSaid } from './last-said.js'
 import { switchOn, type Light } from './light.js'
 import { openModels, type Models } from './models.js'
 import { openZone } from './once-zone.js'
+import { ownModelOptions } from './ordinary-model.js'
 import { openParts, rowsOf } from './parts.js'
 import { discoveryPrefix, openNodeOutputs, openPublisher } from './publishing.js'
 import { openSettings, type Settings } from './settings.js'
@@ -184,7 +184,7 @@ function modelRows({ config, log }: OnceOptions, folder: string, end: (stage: st
       needs: [],
       async open() {
         const classifier = await openClassifier({
-          ...modelOptions(config),
+          ...(await ownModelOptions(config, log)),
           heat: config.heat,
           embedding: asksOwnEmbedding(config.cameras),
           onFault: (sentence) => log.warn(sentence),

@@ -1,11 +1,11 @@
 /** The node's own model as it is opened: from a file or a bundle, with a candidate behind it where one is compared. */
 import { openClassifier, type Classifier } from '../classifier.js'
-import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../log.js'
 import { asksOwnEmbedding } from '../zone/definition.js'
 import { openOwnShadow } from './bundle-service.js'
 import type { NodeBundles } from './bundles.js'
+import { ownModelOptions } from './ordinary-model.js'
 import type { Shadow } from './shadow.js'
 
 export interface OwnModel {
@@ -19,10 +19,10 @@ export interface OwnModel {
 export async function openOwnModel(
   config: Config,
   bundles: NodeBundles,
-  log: Pick<Logger, 'debug' | 'warn'>,
+  log: Pick<Logger, 'debug' | 'info' | 'warn'>,
 ): Promise<OwnModel> {
-  const classifier = await bundles.open(() => {
-    const { planCache, ...options } = modelOptions(config)
+  const classifier = await bundles.open(async () => {
+    const { planCache, ...options } = await ownModelOptions(config, log)
     return openClassifier({
       ...options,
       planCache: planCache && { ...planCache, onNote: (sentence) => log.debug(sentence) },

@@ -11,6 +11,7 @@ import { findManifest } from '../model/metadata/manifest.js'
 import { manifestMetadata } from '../model/metadata/schema.js'
 import { serializeModel } from '../model/onnx/serialize.js'
 import { decodeFile } from '../pixels/decode.js'
+import type { ResizeMode } from '../pixels/spec.js'
 import { findBackbone } from './backbone.js'
 import { partsOf } from './features.js'
 import { valueNames, withNovelty } from './graph.js'
@@ -31,6 +32,8 @@ export interface OrdinaryOptions {
   /** Files of pictures as the camera usually sees them. */
   readonly pictures: readonly string[]
   readonly engine: EngineOptions
+  /** How pictures become the size of the input; default as the model's manifest says. */
+  readonly resize?: ResizeMode | undefined
   /** Called after each picture. */
   readonly onPicture?: (done: number, all: number) => void
   /** Gets a picture that cannot be read; it is left out. */
@@ -51,12 +54,12 @@ export interface WithOrdinary {
  * already, and with USAGE for too few pictures.
  */
 export async function withOrdinary(options: OrdinaryOptions): Promise<WithOrdinary> {
-  const { model: path, engine } = options
+  const { model: path, engine, resize } = options
   const file = await loadModel(path)
   const { manifest } = await findManifest(file)
   if (manifest.novelty)
     throw new GapcamError('MODEL_UNSUPPORTED', `model ${path} knows already what is none of its pictures`)
-  const classifier = await openClassifier({ ...engine, model: path, engine: 'auto' })
+  const classifier = await openClassifier({ ...engine, model: path, engine: 'auto', resize })
   const pixels = classifier.preprocessing()
   const labels = [...classifier.labels]
   await classifier.close()
@@ -72,6 +75,7 @@ export async function withOrdinary(options: OrdinaryOptions): Promise<WithOrdina
     const whole = {
       ...kept,
       labels,
+      resize: pixels.resize,
       output: manifest.output ?? file.graph.outputs[0]!.name,
       novelty: {
         output: valueNames.novelty,
@@ -98,7 +102,7 @@ async function glances(looker: Looker, { pictures, onPicture, onBroken }: Ordina
     onPicture?.(i + 1, files.length)
   }
   if (seen.length < leastOrdinary)
-    throw new GapcamError('USAGE', `${seen.length} pictures do not tell what is usual`, {
+    throw new GapcamError('USAGE', `${seen.length} ${seen.length === 1 ? 'picture does' : 'pictures do'} not tell what is usual`, {
       hint: `Give ${leastOrdinary} or more, at different times of the day.`,
     })
   return seen

@@ -20,6 +20,8 @@ const values: Readonly<Record<string, readonly [unknown, unknown, unknown]>> = {
   engine: ['native', 'onnxruntime', 'native'],
   threads: [1, 2, 3],
   resize: ['cover', 'stretch', 'contain'],
+  novelty: [true, true, true],
+  noveltyPictures: ['a', 'b', 'c'],
   topK: [1, 2, 3],
   task: ['detect', 'classify', 'detect'],
   frames: [1, 2, 3],
