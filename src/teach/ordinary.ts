@@ -102,8 +102,12 @@ async function glances(looker: Looker, { pictures, onPicture, onBroken }: Ordina
     onPicture?.(i + 1, files.length)
   }
   if (seen.length < leastOrdinary)
-    throw new GapcamError('USAGE', `${seen.length} ${seen.length === 1 ? 'picture does' : 'pictures do'} not tell what is usual`, {
-      hint: `Give ${leastOrdinary} or more, at different times of the day.`,
-    })
+    throw new GapcamError(
+      'USAGE',
+      `${seen.length} ${seen.length === 1 ? 'picture does' : 'pictures do'} not tell what is usual`,
+      {
+        hint: `Give ${leastOrdinary} or more, at different times of the day.`,
+      },
+    )
   return seen
 }
