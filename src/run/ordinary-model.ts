@@ -4,15 +4,14 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { readdir, rm, stat } from 'node:fs/promises'
+import { join, parse } from 'node:path'
 import { picturesIn } from '../camera/pictures.js'
 import { modelOptions, type ModelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { fileFaultOf, GapcamError, writeFaultOf } from '../errors.js'
 import type { Logger } from '../log.js'
-import { manifestFiles, modelStem } from '../model/metadata/schema.js'
 import { writeWhole } from '../state-file.js'
 import { version } from '../version.js'
 
@@ -27,7 +26,7 @@ export async function ownModelOptions(config: Config, log: Pick<Logger, 'info' |
   const pictures = await ordinaryIn(folder)
   const all = join(stateDirectory(config), 'novelty')
   const key = await keyOf(options, pictures)
-  const model = join(all, key, `${basename(modelStem(options.model))}.onnx`)
+  const model = join(all, key, `${parse(options.model).name}.onnx`)
   if (existsSync(model)) log.info(`novelty: the limits of ${pictures.length} ordinary pictures of ${folder} are kept`)
   else {
     log.info(`novelty: looking at ${pictures.length} ordinary pictures of ${folder}`)
@@ -56,7 +55,8 @@ async function ordinaryIn(folder: string | undefined): Promise<readonly string[]
 /** What the made model depends on, as a name: the model with its manifest, how pictures become its input, and the pictures. */
 async function keyOf({ model, inputSize, resize }: ModelOptions, pictures: readonly string[]): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([version, inputSize ?? null, resize ?? null]))
-  for (const file of [model, ...manifestFiles(model)]) hash.update(await readFile(file).catch(() => file))
+  const { modelDigest } = await import('../teach/ordinary.js')
+  hash.update(await modelDigest(model))
   for (const file of pictures) {
     const { size, mtimeMs } = await stat(file).catch(() => ({ size: 0, mtimeMs: 0 }))
     hash.update(JSON.stringify([file, size, mtimeMs]))

@@ -2,13 +2,15 @@
  * A model that was not taught here learns what its pictures usually look like: the file gets the distance to the nearest of them, and
  * a picture that is far from all is `unknown`. Its scores stay as they are.
  */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import type { EngineOptions } from '../engine/engine.js'
 import { GapcamError, isOfOnePicture } from '../errors.js'
 import { openClassifier } from '../classifier.js'
 import type { NoveltyLimits } from '../decision/novelty.js'
 import { loadModel } from '../model/load.js'
 import { findManifest } from '../model/metadata/manifest.js'
-import { manifestMetadata } from '../model/metadata/schema.js'
+import { manifestFiles, manifestMetadata } from '../model/metadata/schema.js'
 import { serializeModel } from '../model/onnx/serialize.js'
 import { decodeFile } from '../pixels/decode.js'
 import type { ResizeMode } from '../pixels/spec.js'
@@ -87,6 +89,13 @@ export async function withOrdinary(options: OrdinaryOptions): Promise<WithOrdina
   } finally {
     await looker.close()
   }
+}
+
+/** The digest of a model with its manifest: what `withOrdinary` makes of the same pictures depends on it. */
+export async function modelDigest(model: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (const file of [model, ...manifestFiles(model)]) hash.update(await readFile(file).catch(() => file))
+  return hash.digest('hex')
 }
 
 async function glances(looker: Looker, { pictures, onPicture, onBroken }: OrdinaryOptions): Promise<readonly Seen[]> {
