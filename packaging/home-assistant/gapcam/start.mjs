@@ -10,6 +10,7 @@ const configFile = process.env.GAPCAM_CONFIG_OUT ?? '/data/gapcam.json'
 const supervisor = process.env.SUPERVISOR_API ?? 'http://supervisor'
 /** The only address from which Home Assistant's ingress comes. */
 const ingressAddress = process.env.INGRESS_ADDRESS ?? '172.30.32.2'
+/** The Supervisor's default. */
 const ingressPort = Number(process.env.INGRESS_PORT ?? 8099)
 const page = { host: '127.0.0.1', port: Number(process.env.PAGE_PORT ?? 8080) }
 
