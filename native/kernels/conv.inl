@@ -203,6 +203,21 @@ static bool PackConvWeights(const ConvRows& rows, const float* w, const float* b
   return true;
 }
 
+// Packs the weights of all groups. Returns null when memory is short.
+static const GemmWeights* MakeConvWeights(const ConvRows& rows, const StepRef& step, Allocator& memory) {
+  const uint32_t groups = rows.p.groups, columns = rows.s.features / groups;
+  const size_t depth = static_cast<size_t>(rows.p.kernel_h) * rows.p.kernel_w * rows.GroupChannels();
+  const float *w = FloatsOf(step.inputs[1]), *bias = FloatsOf(InputAt(step, 2));
+  auto* weights = static_cast<GemmWeights*>(memory.Allocate(groups * sizeof(GemmWeights)));
+  if (!weights) return nullptr;
+  for (uint32_t group = 0; group < groups; ++group) {
+    const size_t first = static_cast<size_t>(group) * columns;
+    if (!PackConvWeights(rows, w + first * depth, bias ? bias + first : nullptr, memory, &weights[group]))
+      return nullptr;
+  }
+  return weights;
+}
+
 // Chooses the rows and columns of one unit: its rows stay in the second-level cache beside a panel of weights, and
 // there are about as many units as keep eight threads evenly busy.
 static void ChooseUnits(ConvGemm* op, size_t cache_bytes) {
@@ -238,17 +253,8 @@ static const Op* MakeConvGemm(const StepRef& step, Allocator& memory, const char
   op->pooled = FloatsOf(OutputAt(step, 1));
   op->act = MakeActivation(p.activation, p.a, p.b);
   ChooseUnits(op, step.cache_bytes);
-  auto* weights = static_cast<GemmWeights*>(memory.Allocate(p.groups * sizeof(GemmWeights)));
-  if (!weights) return GAPCAM_NO_MEMORY;
-  op->weights = weights;
-  const uint32_t columns = op->rows.s.features / p.groups;
-  const size_t depth = static_cast<size_t>(p.kernel_h) * p.kernel_w * op->rows.GroupChannels();
-  const float *w = FloatsOf(step.inputs[1]), *bias = FloatsOf(InputAt(step, 2));
-  for (uint32_t group = 0; group < p.groups; ++group) {
-    const size_t first = static_cast<size_t>(group) * columns;
-    if (!PackConvWeights(op->rows, w + first * depth, bias ? bias + first : nullptr, memory, &weights[group]))
-      return GAPCAM_NO_MEMORY;
-  }
+  op->weights = MakeConvWeights(op->rows, step, memory);
+  if (!op->weights) return GAPCAM_NO_MEMORY;
   return op;
 }
 

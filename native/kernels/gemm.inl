@@ -15,19 +15,25 @@ constexpr int kTileRows = 6;  // 6×2 + 2 + 1 of 16
 #else
 constexpr int kTileRows = 7;  // NEON: 7×3 + 7 + 3 of 32; the maps of most networks are 7 · 2ⁿ wide
 #endif
-// The left operand: row r consists of the runs that begin at runs[t] + r * step. The last run may be shorter.
+// The left operand: row r consists of the runs that begin at runs[t] + r * step. The last run may be shorter. The first
+// `skipped` steps of the weights' depth have no run: they are not multiplied, nor are those after the last run.
 struct GemmRows {
   const E* const* runs;
   uint32_t taps, run, last;
   size_t step;
+  uint32_t skipped = 0;
+
+  uint32_t Depth() const { return (taps - 1) * run + last; }
 };
 
 // Where the results of row 0 go. Each pointer may be null; `sums` are those of a pooled output, padded to whole panels.
+// `residual` may be `y` itself.
 struct GemmOut {
   E* y;
   const E* residual;
   float* sums;
-  uint32_t stride;  // floats from one row of y (and residual) to the next
+  uint32_t stride;     // floats from one row of y (and residual) to the next
+  size_t segment = 0;  // and from one segment's first row to the next one's; 0 if all rows follow one another
 };
 
 // Ends a tile of whole vectors, whose sums contain the bias already: adds the residual, applies the activation and
@@ -104,24 +110,27 @@ GAPCAM_INLINE void MultiplyPanel(const GemmRows& rows, const EvenTiles& even, co
                                  const GemmOut& out, const Activation& act, const E* ahead, size_t share);
 
 // Multiplies `count` rows by columns [n_first, n_last), for each of `segments` groups of rows. n_first is a multiple of
-// kPanel. The runs of one group follow those of the group before. `out` is the place of the very first row; the results
-// of all rows follow one another there.
+// kPanel. The runs of one group follow those of the group before. `out` is the place of the very first row.
 static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t segments, uint32_t count,
                      const GemmOut& out, uint32_t n_first, uint32_t n_last, const Activation& act) {
   const EvenTiles even(count);
   for (uint32_t n0 = n_first; n0 < n_last; n0 += kPanel) {
     const uint32_t width = PanelWidth(weights.columns, n0);
-    const GemmPanel panel = {
-        weights.packed + static_cast<size_t>(n0) * weights.depth, weights.bias + n0, n0, width, weights.columns, false};
+    const GemmPanel panel = {weights.packed + static_cast<size_t>(n0) * weights.depth + size_t{width} * rows.skipped,
+                             weights.bias + n0,
+                             n0,
+                             width,
+                             weights.columns,
+                             false};
     GemmRows here = rows;
     GemmOut at = out;
-    const size_t floats = static_cast<size_t>(width) * weights.depth, tiles = size_t{segments} * even.tiles,
+    const size_t floats = static_cast<size_t>(width) * rows.Depth(), tiles = size_t{segments} * even.tiles,
                  share = floats / tiles / 16 * 16;
     const E* ahead = panel.packed + floats;
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
       MultiplyPanel(here, even, panel, at, act, ahead, share);
       ahead += even.tiles * share;
-      const size_t done = static_cast<size_t>(count) * out.stride;
+      const size_t done = out.segment ? out.segment : static_cast<size_t>(count) * out.stride;
       if (at.y) at.y += done;
       if (at.residual) at.residual += done;
     }

@@ -17,33 +17,24 @@
 #include "gemm.inl"
 #include "gemm_neon.inl"
 #include "conv.inl"
+#include "conv_bands.inl"
 #include "winograd_transform.inl"
 #include "winograd.inl"
 #include "window.inl"
 #include "chain.inl"
 #include "chain_make.inl"
+#include "conv_choice.inl"
 #include "pool.inl"
 #include "cast.inl"
 
 namespace gapcam {
 namespace {
 
-// Chooses the algorithm of a convolution.
-static const Op* MakeConv2d(const StepRef& step, Allocator& memory, const char** reason) {
-  if (IsDepthwise(step)) return MakeDepthwise(step, memory, reason);
-  switch (ChooseConv(step)) {
-    case ConvAlgorithm::kWinograd2: return MakeConvWinograd<Winograd2>(step, memory, reason);
-    case ConvAlgorithm::kWinograd4: return MakeConvWinograd<Winograd4>(step, memory, reason);
-    case ConvAlgorithm::kGemm: break;
-  }
-  return MakeConvGemm(step, memory, reason);
-}
-
 // Makes the op of any step: see Target::make in op.h.
 static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** reason) {
   if (step.kind == StepKind::kCast) return MakeCast(step, memory, reason);
   if (step.inputs[0]->type != PlanType::kFloat16) return GAPCAM_TARGET_BASE.make(step, memory, reason);
-  if (step.kind == StepKind::kConv2d) return MakeConv2d(step, memory, reason);
+  if (step.kind == StepKind::kConv2d) return MakeConv(step, memory, reason);
   if (step.kind == StepKind::kChain) return MakeChain(step, memory, reason);
   if (step.kind == StepKind::kPool2d) return MakePool2d(step, memory, reason);
   return Refuse(reason, "the target has no kernel for it in half precision");

@@ -20,6 +20,7 @@
 #include "gemm_tile.inl"
 #endif
 #include "conv.inl"
+#include "conv_bands.inl"
 #include "winograd_transform.inl"
 #include "winograd.inl"
 #include "dense.inl"
@@ -27,6 +28,7 @@
 #include "window.inl"
 #include "chain.inl"
 #include "chain_make.inl"
+#include "conv_choice.inl"
 #include "reference.inl"
 #include "pool.inl"
 #include "reduce.inl"
@@ -51,18 +53,6 @@ constexpr bool kIsReference = true;
 #else
 constexpr bool kIsReference = false;
 #endif
-
-// Chooses the algorithm of a convolution. The reference target has only the direct one.
-static const Op* MakeConv2d(const StepRef& step, Allocator& memory, const char** reason) {
-  if (kIsReference) return MakeConvReference(step, memory, reason);
-  if (IsDepthwise(step)) return MakeDepthwise(step, memory, reason);
-  switch (ChooseConv(step)) {
-    case ConvAlgorithm::kWinograd2: return MakeConvWinograd<Winograd2>(step, memory, reason);
-    case ConvAlgorithm::kWinograd4: return MakeConvWinograd<Winograd4>(step, memory, reason);
-    case ConvAlgorithm::kGemm: break;
-  }
-  return MakeConvGemm(step, memory, reason);
-}
 
 // A Make function of a family.
 using Maker = const Op* (*)(const StepRef&, Allocator&, const char**);
@@ -89,7 +79,8 @@ static const Op* MakeOp(const StepRef& step, Allocator& memory, const char** rea
   if (step.inputs[0]->type == PlanType::kFloat16)
     return Refuse(reason, "only the target neonhalf computes in half precision");
   switch (step.kind) {
-    case StepKind::kConv2d: return MakeConv2d(step, memory, reason);
+    case StepKind::kConv2d:
+      return kIsReference ? MakeConvReference(step, memory, reason) : MakeConv(step, memory, reason);
     case StepKind::kDense:
       return kIsReference ? MakeDenseReference(step, memory, reason) : MakeDense(step, memory, reason);
     case StepKind::kPool2d:

@@ -240,9 +240,6 @@ static const Op* MakeConvWinograd(const StepRef& step, Allocator& memory, const 
   return op;
 }
 
-// The algorithm of a convolution that is not depthwise.
-enum class ConvAlgorithm { kGemm, kWinograd2, kWinograd4 };
-
 // The cost of filtering in vector multiply-adds: the products and the transforms. Few tiles are bound by reading the
 // weights: a vector of weights takes as long to read as kStream multiply-adds.
 template <class F>
@@ -252,21 +249,6 @@ static double WinogradCost(const ConvShape& s) {
   const uint32_t tiles = CeilDiv(s.out_height, F::kOut) * CeilDiv(s.out_width, F::kOut);
   const double inputs = CeilDiv(s.channels, kLanes), outputs = CeilDiv(s.features, kLanes), positions = F::kIn * F::kIn;
   return positions * (s.channels * outputs * Most(tiles, kStream) + kTransform * tiles * (inputs + outputs));
-}
-
-// The algorithm with the lowest estimated cost.
-static ConvAlgorithm ChooseConv(const StepRef& step) {
-  const auto& p = *static_cast<const Conv2dParams*>(step.params);
-  const ConvShape s = ShapeOf(step);
-  const bool fits = p.kernel_h == 3 && p.kernel_w == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
-                    p.dilation_w == 1 && p.groups == 1;
-  // A pooled picture is one block, whose transformed input must stay small.
-  constexpr uint32_t kMostPooled = 1024;
-  if (!fits || (OutputAt(step, 1) && s.out_height * s.out_width > kMostPooled)) return ConvAlgorithm::kGemm;
-  const double direct = 9.0 * s.channels * CeilDiv(s.features, kLanes) * s.out_height * s.out_width;
-  const double two = WinogradCost<Winograd2>(s), four = WinogradCost<Winograd4>(s);
-  if (direct <= two && direct <= four) return ConvAlgorithm::kGemm;
-  return two < four ? ConvAlgorithm::kWinograd2 : ConvAlgorithm::kWinograd4;
 }
 
 }  // namespace

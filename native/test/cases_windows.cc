@@ -13,11 +13,22 @@ uint32_t PoolOutputs(Random& random, uint32_t size, uint32_t before, uint32_t af
   return random.Chance(40) && floor * stride < size + before && floor * stride >= before ? floor + 1 : floor;
 }
 
+// Spreads the taps of a window so far that most of them lie over padding, as in DeepLab's pyramid.
+void SpreadWindow(Random& random, gapcam::Conv2dParams* p) {
+  p->dilation_h = random.Between(2, 13);
+  p->dilation_w = random.Chance(70) ? p->dilation_h : random.Between(1, 13);
+  p->pad_top = p->kernel_h / 2 * p->dilation_h;
+  p->pad_left = p->kernel_w / 2 * p->dilation_w;
+  p->pad_bottom = random.Chance(70) ? p->pad_top : random.Between(0, p->pad_top);
+  p->pad_right = random.Chance(70) ? p->pad_left : random.Between(0, p->pad_left);
+}
+
 }  // namespace
 
 Case DrawConv(Random& random) {
   gapcam::Conv2dParams p = {};
   SetWindow(random, &p);
+  if (random.Chance(15)) SpreadWindow(random, &p);
   SetActivation(random, &p);
   const uint32_t style = random.Between(0, 9);  // 0-5 one group, 6-8 depthwise, 9 several groups
   uint32_t channels, features;

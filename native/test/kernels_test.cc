@@ -6,6 +6,7 @@
 
 #include "case_run.h"
 #include "check.h"
+#include "draw.h"
 #include "targets.h"
 
 namespace gapcam_test {
@@ -172,6 +173,25 @@ TEST("Winograd convolutions are as accurate as direct ones") {
     }
     const bool is_plain = std::strcmp(target.name, "scalar") == 0;  // which has only the direct algorithm
     EXPECT(is_plain || filtered >= 3, "%s filters only %d of the shapes", target.name, filtered);
+  });
+}
+
+// A convolution whose kernel mostly lies over padding has an algorithm of its own. The cases include outputs that no tap
+// of the kernel reaches.
+TEST("convolutions over padding multiply only what lies in the picture") {
+  ForEachUsableTarget([](const Target& target) {
+    Random random(11);
+    int divided = 0;
+    for (int i = 0; i < SampleOf(300); ++i) {
+      const Case c = DrawConv(random);
+      CaseRun run(c, target, 1);
+      if (!run.status().ok() || !std::strstr(run.kernel(), "bands")) continue;
+      ++divided;
+      CheckCase(c, target);
+      CheckThreads(c, target);
+    }
+    const bool is_plain = std::strcmp(target.name, "scalar") == 0;
+    EXPECT(is_plain || divided >= SampleOf(10), "%s divides only %d convolutions into bands", target.name, divided);
   });
 }
 

@@ -43,7 +43,7 @@ async function processorMs(engine) {
 }
 
 async function compare(file) {
-  const { model, inputSize } = settleInput(await loadModel(join(folder, file)), {}, undefined)
+  const { model, inputSize } = settleInput(await loadModel(join(folder, file)), {}, {})
   const { part, share } = nativePart(model, inputSize)
   const engines = []
   for (const choice of ['native', 'onnxruntime'])
