@@ -5,7 +5,7 @@ namespace {
 // Makes the op with the lowest estimated cost.
 static const Op* MakeConv(const StepRef& step, Allocator& memory, const char** reason) {
   if (IsDepthwise(step)) return MakeDepthwise(step, memory, reason);
-  if (IsMostlyPadding(step)) return MakeConvBands(step, memory, reason);
+  if (ReachesFarOut(step)) return MakeConvBands(step, memory, reason);
   const auto& p = *static_cast<const Conv2dParams*>(step.params);
   const ConvShape s = ShapeOf(step);
   const bool can_filter = p.kernel_h == 3 && p.kernel_w == 3 && p.stride_h == 1 && p.stride_w == 1 &&

@@ -244,7 +244,7 @@ static const Op* MakeConvWinograd(const StepRef& step, Allocator& memory, const 
 // weights: a vector of weights takes as long to read as kStream multiply-adds.
 template <class F>
 static double WinogradCost(const ConvShape& s) {
-  constexpr uint32_t kStream = kIsNeon || kLanes == 4 ? 6 : 8;
+  constexpr uint32_t kStream = kIsNeon || kLanes == 4 ? 6 : kLanes == 8 ? 8 : 12;
   constexpr double kTransform = 8;  // per vector and position: loads, stores and additions
   const uint32_t tiles = CeilDiv(s.out_height, F::kOut) * CeilDiv(s.out_width, F::kOut);
   const double inputs = CeilDiv(s.channels, kLanes), outputs = CeilDiv(s.features, kLanes), positions = F::kIn * F::kIn;
