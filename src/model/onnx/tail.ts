@@ -52,6 +52,7 @@ export function fileNodes({ bytes }: Pick<LoadedModel, 'bytes'>): ReadonlyMap<st
   return nodes
 }
 
+/** The nodes of a graph in their order. */
 function nodesIn(graph: Uint8Array): FileNode[] {
   const nodes: FileNode[] = []
   new PbfReader(graph).readFields((field: number, _: null, reader: PbfReader) => {
@@ -94,14 +95,13 @@ export function writeTail(model: LoadedModel, tail: Tail): Uint8Array {
 }
 
 function tailGraph(bytes: Uint8Array, { graph }: LoadedModel, { inputs, outputs, made, constants }: Tail): Uint8Array {
-  const nodes = new Set(
-    [...fileNodesOf(bytes)].flatMap(([start, node]) => (node.outputs.some((name) => made.has(name)) ? [start] : [])),
-  )
-  const reads = new Set([...fileNodesOf(bytes)].flatMap(([start, node]) => (nodes.has(start) ? node.reads : [])))
+  const nodes = nodesIn(bytes)
+  const isMade = nodes.map((node) => node.outputs.some((name) => made.has(name)))
+  const reads = new Set(nodes.flatMap((node, i) => (isMade[i] ? node.reads : [])))
   let number = 0
   const kept = rewriteFields(bytes, (field, value, writer) => {
     if (field === graphValueInfo || field === graphInput) return true
-    if (field === graphNode) return !nodes.has(number++)
+    if (field === graphNode) return !isMade[number++]
     if (field === graphOutput) return !outputs.includes(nameOf(value))
     if (field !== graphInitializer) return false
     const name = initializerName(value)
@@ -118,11 +118,6 @@ function tailGraph(bytes: Uint8Array, { graph }: LoadedModel, { inputs, outputs,
     more.writeBytesField(graphOutput, valueInfo(name, null, null))
   for (const [name, constant] of constants) more.writeBytesField(graphInitializer, tensorProto(name, constant))
   return Buffer.concat([kept, more.finish()])
-}
-
-/** The nodes of a graph by their place in it. */
-function fileNodesOf(graph: Uint8Array): readonly (readonly [number, FileNode])[] {
-  return nodesIn(graph).map((node, i) => [i, node] as const)
 }
 
 /** The name of a TensorProto. */

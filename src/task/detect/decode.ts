@@ -40,7 +40,37 @@ const formats: Readonly<Record<DetectLayout['format'], (ports: Ports, parts: Dec
   ssd: relative,
 }
 
-/** Boxes, scores and classes in outputs of their own; nothing is left to do but to number the labels. */
+/** Boxes that the network itself has finished. */
+interface FinishedBoxes {
+  /** How many there are after the last run. */
+  readonly count: () => number
+  readonly score: Reader
+  /** The class of a box, as the network counts. */
+  readonly label: Reader
+  /** Number `k` of four of box `i`. */
+  readonly at: (i: number, k: number) => number
+}
+
+/** Reads finished boxes: nothing is left to do but to number the labels. */
+function readFinished(ports: Ports, layout: DetectLayout, { count, score, label, at }: FinishedBoxes): Made {
+  const corners = ports.corners()
+  return {
+    decode(into) {
+      const there = count()
+      clearCandidates(into, there)
+      for (let i = 0; i < there; i++) {
+        const certainty = score(i)
+        if (Number.isNaN(certainty)) return false
+        const index = Math.round(label(i)) - layout.firstClass
+        if (!(certainty >= layout.minScore) || !(index >= 0 && index < layout.classCount)) continue
+        addCandidate(into, corners(at(i, 0), at(i, 1), at(i, 2), at(i, 3)), certainty, index)
+      }
+      return true
+    },
+  }
+}
+
+/** Finished boxes, their scores and classes in outputs of their own. */
 function finished(ports: Ports, { layout }: DecodeParts): Made {
   const [boxes, scores] = [ports.of(layout.boxes), ports.of(layout.scores)]
   if ('reason' in boxes) return boxes
@@ -51,23 +81,15 @@ function finished(ports: Ports, { layout }: DecodeParts): Made {
   if (counts && 'reason' in counts) return counts
   if (boxes.length !== 4 * scores.length || (classes && classes.length !== scores.length))
     return { reason: `its outputs hold ${boxes.length} numbers of boxes and ${scores.length} scores` }
-  const corners = ports.corners()
-  return {
-    decode(into) {
+  return readFinished(ports, layout, {
+    count: () => {
       const there = Math.min(scores.live(), boxes.live() / 4)
-      clearCandidates(into, there)
-      const count = counts ? Math.min(there, Math.max(0, Math.round(counts.at(0)))) : there
-      for (let i = 0; i < count; i++) {
-        const score = scores.at(i)
-        if (Number.isNaN(score)) return false
-        const label = classes ? Math.round(classes.at(i)) - layout.firstClass : 0
-        if (!(score >= layout.minScore) || !(label >= 0 && label < layout.classCount)) continue
-        const at = 4 * i
-        addCandidate(into, corners(boxes.at(at), boxes.at(at + 1), boxes.at(at + 2), boxes.at(at + 3)), score, label)
-      }
-      return true
+      return counts ? Math.min(there, Math.max(0, Math.round(counts.at(0)))) : there
     },
-  }
+    score: scores.at,
+    label: classes ? classes.at : () => layout.firstClass,
+    at: (i, k) => boxes.at(4 * i + k),
+  })
 }
 
 /** Finished boxes in rows of x, y, x, y, score, class. */
@@ -75,22 +97,12 @@ function rows(ports: Ports, { layout }: DecodeParts): Made {
   const all = ports.of(layout.boxes)
   if ('reason' in all) return all
   if (all.length % 6 > 0) return { reason: `its output ${layout.boxes} has ${all.length} numbers, not rows of 6` }
-  const corners = ports.corners()
-  return {
-    decode(into) {
-      const count = all.live() / 6
-      clearCandidates(into, count)
-      for (let i = 0; i < count; i++) {
-        const at = 6 * i
-        const score = all.at(at + 4)
-        if (Number.isNaN(score)) return false
-        const label = Math.round(all.at(at + 5)) - layout.firstClass
-        if (!(score >= layout.minScore) || !(label >= 0 && label < layout.classCount)) continue
-        addCandidate(into, corners(all.at(at), all.at(at + 1), all.at(at + 2), all.at(at + 3)), score, label)
-      }
-      return true
-    },
-  }
+  return readFinished(ports, layout, {
+    count: () => all.live() / 6,
+    score: (i) => all.at(6 * i + 4),
+    label: (i) => all.at(6 * i + 5),
+    at: (i, k) => all.at(6 * i + k),
+  })
 }
 
 interface PlaceForm {
