@@ -1,5 +1,6 @@
 // Counts the instructions of fitting a head on arm64 under QEMU: 5 states of 20 pictures, vectors at hand.
 //   node scripts/arm/fit.mjs [--addon FILE]
+//   node scripts/arm/fit.mjs --fits N [--channels HEAD,MIDDLE]     the digest of a head, on the processor that runs it
 // The counts of two fits are subtracted from those of six, which removes start and making of the lesson. Node compiles its hot
 // code meanwhile, which is counted too. Prints the digest of the head, which every target shares. Needs what count.mjs needs.
 import { createHash } from 'node:crypto'
@@ -13,6 +14,7 @@ const { values } = parseArgs({
   options: {
     addon: { type: 'string', default: inRoot('prebuilds/linux-arm64/gapcam.node') },
     fits: { type: 'string' },
+    channels: { type: 'string', default: '1280,672' },
   },
 })
 
@@ -21,7 +23,7 @@ async function headAfter(times) {
   const { partsOf } = await import('../../dist/teach/features.js')
   const { fitHead, fitMemory } = await import('../../dist/teach/head.js')
   const { makeLesson } = await import('../bench/teach-lesson.mjs')
-  const { lesson, ordinary } = makeLesson(partsOf)
+  const { lesson, ordinary } = makeLesson(partsOf, values.channels.split(',').map(Number))
   const memory = fitMemory(ordinary, lesson.parts)
   let head
   for (let i = 0; i < times; i++)

@@ -1,15 +1,16 @@
-// A lesson for timing: 5 states of 20 pictures, three looks each, with vectors of EfficientNet-Lite0's size and no network.
+// A lesson without a network: 5 states of 20 pictures, three looks each. For timing its vectors have EfficientNet-Lite0's size.
 const states = ['a', 'b', 'c', 'd', 'e']
 const picturesOfState = 20
 const looksAtPicture = 3
 const ordinaryCount = 72
 
 const map = (channels, size) => ({ name: `map of ${channels}`, layout: 'nchw', channels, height: size, width: size })
-const [head, middle] = [map(1280, 7), map(672, 14)]
-
-/** `lesson` and `ordinary` for `fitMemory` and `fitHead`; the same numbers at every call. */
-export function makeLesson(partsOf) {
-  const parts = partsOf(head, middle)
+/**
+ * `lesson` and `ordinary` for `fitMemory` and `fitHead`; the same numbers at every call. `channels` are those of the head's map and
+ * of the middle one.
+ */
+export function makeLesson(partsOf, channels = [1280, 672]) {
+  const parts = partsOf(map(channels[0], 7), map(channels[1], 14))
   const length = parts.reduce((sum, { map: { channels }, cells }) => sum + channels * cells * cells, 0)
   let seed = 21
   const random = () => {

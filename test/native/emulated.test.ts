@@ -127,6 +127,13 @@ describe('arm64 on a Cortex-A72', () => {
     expect(same).toMatchObject({ frames: 4, demanded: 'bits', sameBits: 4, worst: 0, first: null })
   }, 240_000)
 
+  it('fits the same head as this processor, byte for byte', async () => {
+    const fit = [join(projectRoot, 'scripts/arm/fit.mjs'), '--fits', '1', '--channels', '40,24']
+    const digest = await run([process.execPath], fit)
+    expect(digest).toMatch(/^[0-9a-f]{64}\n$/)
+    expect(await run(arm64, fit)).toBe(digest)
+  }, 120_000)
+
   it.skipIf(shared === null)(
     'every network of the shared folder agrees with onnxruntime (skipped without that folder)',
     () => {
