@@ -35,6 +35,7 @@ log.to = "console"
 log.level = "warn"
 plugins.dir = "${folder}/plugins/"
 plugins.default_startups = ["rmqtt-retainer", "rmqtt-cluster-raft", "rmqtt-message-storage", "rmqtt-shared-subscription"]
+plugins.disabled_default_startups = ["rmqtt-http-api"]
 listener.tcp.external.addr = "127.0.0.1:${ports[at].mqtt}"
 listener.tcp.external.allow_anonymous = true
 listener.tcp.external.retain_available = true

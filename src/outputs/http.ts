@@ -33,6 +33,9 @@ export interface HttpOutput {
   close(): Promise<void>
 }
 
+/** Bytes of an answer that the log shows. */
+const mostSaid = 200
+
 const retryMs = { first: 1000, most: 300_000 }
 
 type Outcome = { readonly kind: 'taken' } | { readonly kind: 'refused' | 'later'; readonly reason: string }
@@ -112,16 +115,24 @@ class Output implements HttpOutput {
       const { url, headers, body } = requestOf(entry)
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(timeoutMs)])
       const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' })
-      // The body is of no use; without this the connection would stay busy.
-      await response.body?.cancel()
-      return outcomeOf(response)
+      return outcomeOf(response, await beginningOf(response))
     } catch (error) {
       return { kind: 'later', reason: reasonOf(error, timeoutMs) }
     }
   }
 }
 
-function outcomeOf({ status, headers }: Response): Outcome {
+/** The beginning of what it says, on one line, for the log. Then the connection is free for the next request. */
+async function beginningOf({ body }: Response): Promise<string> {
+  if (!body) return ''
+  const reader = body.getReader()
+  const { value } = await reader.read()
+  await reader.cancel()
+  const text = new TextDecoder().decode(value?.subarray(0, mostSaid))
+  return text.replaceAll(/[\p{Cc}\s]+/gu, ' ').trim()
+}
+
+function outcomeOf({ status, headers }: Response, said: string): Outcome {
   if (status >= 200 && status < 300) return { kind: 'taken' }
   if (status >= 300 && status < 400)
     return {
@@ -130,7 +141,8 @@ function outcomeOf({ status, headers }: Response): Outcome {
     }
   // The request itself is wrong: it would be wrong again. What credentials or a rate cause is mended from outside.
   const isMended = status >= 500 || [401, 403, 404, 405, 407, 408, 425, 429].includes(status)
-  return { kind: isMended ? 'later' : 'refused', reason: `it answers with status ${status}` }
+  const reason = `it answers with status ${status}${said === '' ? '' : `: ${said}`}`
+  return { kind: isMended ? 'later' : 'refused', reason }
 }
 
 function reasonOf(error: unknown, timeoutMs: number): string {

@@ -138,11 +138,17 @@ describe('a webhook', () => {
 
   it('that refuses one event gets the next ones; a refusal of the credentials is waited out', async () => {
     let answers = [200, 400, 401, 401, 200]
-    const { got, url } = await serve(() => answers.shift() ?? 200)
-    const { made, add } = await output(url)
+    const { got, url } = await serve((_, response) => {
+      const status = answers.shift() ?? 200
+      if (status === 400) response.writeHead(400).end(`bad\nfield\u001b[2J ${'x'.repeat(1000)}`)
+      return status === 400 ? null : status
+    })
+    const { made, add, lines } = await output(url)
     add(4)
     await until(() => made.delivered === 3, 'three events')
     expect(made.refused).toBe(1)
+    const wanted = `webhook: an event is refused and lost: it answers with status 400: bad field [2J ${'x'.repeat(186)}`
+    expect(lines[0]?.message).toBe(wanted)
     expect(bodies(got)).toEqual([1, 2, 3, 3, 3, 4].map((seq) => `{"seq":${seq}}`))
     answers = []
   })
