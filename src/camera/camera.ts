@@ -3,7 +3,7 @@
  * Sources do not retry and do not watch the age of frames; the supervisor above them does.
  */
 import type { Frame } from '../frame.js'
-import type { PictureNeed } from './decode-size.js'
+import type { PictureNeed, Size } from './decode-size.js'
 
 /** What a camera is asked for. A source ignores what does not apply to it. */
 export interface CameraOptions {
@@ -37,6 +37,11 @@ export interface CameraDescription {
   readonly format: string
   /** Frames a second where the source states a rate that can be relied on. */
   readonly fps?: number | undefined
+  /**
+   * The size of its pictures without `needs`, where the source itself was asked for smaller ones; null: only the source
+   * knows it. Absent: it delivers all that it was asked for.
+   */
+  readonly fullSize?: Size | null | undefined
 }
 
 /** One source of frames. */

@@ -8,6 +8,7 @@ import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { redact } from '../secrets.js'
 import type { Camera, CameraDescription } from './camera.js'
+import type { Size } from './decode-size.js'
 import type { FrameCutter, FrameSink, Geometry } from './cutters.js'
 import { Pace } from './pace.js'
 import { endingWithUs } from './programs.js'
@@ -23,6 +24,8 @@ export interface ChildSource {
   readonly input?: string | Readable | undefined
   readonly cutter: FrameCutter
   readonly fps?: number | undefined
+  /** See `CameraDescription`. */
+  readonly fullSize?: Size | null | undefined
   /** Keeps only the newest frame; otherwise every frame waits until it is taken. */
   readonly keepsNewest: boolean
   /** A camera, whose picture is expected to change. */
@@ -82,8 +85,8 @@ class ChildCamera implements Camera, FrameSink {
     if (this.#end === 'closed') throw this.#lost()
     this.#start(source)
     const { width, height, format } = await this.#geometry(source, signal)
-    const { uri, name } = source
-    return { uri, name, width, height, format, fps: source.fps }
+    const { uri, name, fullSize } = source
+    return { uri, name, width, height, format, fps: source.fps, ...(fullSize === undefined ? {} : { fullSize }) }
   }
 
   /** Waits until the stream has revealed the size of its frames. */

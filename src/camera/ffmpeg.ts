@@ -72,7 +72,8 @@ function sourceOf(
   { isLive }: { readonly isLive: boolean },
 ): ChildSource {
   const { width, height, fps } = options
-  const size = width && height ? `${width}:${height}:` : fittingScale(options)
+  const fitting = width && height ? '' : fittingScale(options)
+  const size = width && height ? `${width}:${height}:` : fitting
   // The pixel path reads limited range; newer ffmpegs would pass the full range of JPEG through.
   const filters = [...(fps ? [rateFilter(fps)] : []), `scale=${size}out_range=tv`]
   const output = [
@@ -105,6 +106,7 @@ function sourceOf(
       'pipe:1',
     ],
     cutter,
+    ...(fitting === '' ? {} : { fullSize: null }),
     // The header of a live stream states a guess.
     get fps() {
       return isLive || cutter.fps === 0 ? undefined : Math.min(cutter.fps, fps || cutter.fps)

@@ -17,12 +17,14 @@ const defaults = { width: 640, height: 480, fps: 30 } as const
 export function openGstreamer(pipeline: string, options: CameraOptions): Camera {
   return openChild(async () => {
     requireProgram('gst-launch-1.0', `gst:${pipeline}`, 'gstreamer1.0-tools gstreamer1.0-plugins-base')
+    const full = sizeOf(options, 8)
     const { width, height } = sizeOf(fitting(options), 8)
     const words = pipeline.split(/\s+/).filter((word) => word !== '')
     const caps = `video/x-raw,format=I420,width=${width},height=${height}`
     return {
       ...gstSource(`gst:${pipeline}`, [...words, '!', 'videoconvert', '!', 'videoscale', '!', caps], width, height),
       fps: options.fps || undefined,
+      ...(width === full.width ? {} : { fullSize: full }),
       periodMs: options.fps ? 1000 / options.fps : undefined,
     }
   })

@@ -52,7 +52,7 @@ class V4l2Camera implements Camera {
         `camera ${this.#path}: V4L2 needs the native addon; ${loaded.reason}`,
       )
     const { fps } = this.#options
-    const { width, height } = this.#size()
+    const { width, height, full } = this.#size()
     // The addon reads absent sizes as its own defaults.
     const wanted = { ...(width ? { width } : {}), ...(height ? { height } : {}), ...(fps ? { fps } : {}) }
     const capture = new loaded.addon.Capture(this.#path, wanted)
@@ -68,6 +68,7 @@ class V4l2Camera implements Camera {
         height: opened.height,
         format: this.#format,
         fps: opened.fps,
+        ...(full && opened.width < full.width ? { fullSize: full } : {}),
       }
     } catch (error) {
       capture.close()
@@ -75,14 +76,15 @@ class V4l2Camera implements Camera {
     }
   }
 
-  /** The wanted size, or a smaller mode of the device that serves the zones as well. */
-  #size(): Partial<Size> {
+  /** The wanted size, or a smaller mode of the device that serves the zones as well: then with the wanted one as `full`. */
+  #size(): Partial<Size> & { readonly full?: Size } {
     const { width, height, needs } = this.#options
     const loaded = loadAddon()
     if (!width || !height || !needs || 'reason' in loaded)
       return { ...(width ? { width } : {}), ...(height ? { height } : {}) }
     const full = { width, height }
-    return smallestMode(modesOf(this.#path, loaded.addon.describeVideoDevice), full, scaleNeeded(full, needs()))
+    const modes = modesOf(this.#path, loaded.addon.describeVideoDevice)
+    return { ...smallestMode(modes, full, scaleNeeded(full, needs())), full }
   }
 
   async next(signal: AbortSignal): Promise<Frame | null> {

@@ -33,6 +33,12 @@ export async function writeConfigured(config: Config, isJson: boolean): Promise<
 }
 
 function writeSizes(camera: string, size: DecodedSize | null, isJson: boolean): void {
-  if (isJson) return writeJson({ camera, full: size?.full ?? null, decoded: size?.decoded ?? null })
+  if (isJson)
+    return writeJson({
+      camera,
+      full: size?.full ?? null,
+      decoded: size?.decoded ?? null,
+      bySource: size?.isReducedBySource ?? false,
+    })
   process.stdout.write(`${camera}  ${size === null ? 'gave no picture' : sizesInWords(size)}\n`)
 }

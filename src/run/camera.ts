@@ -214,8 +214,13 @@ export class NodeCamera {
   #tellDecoded({ width, height, fullSize }: Frame): void {
     if (width === this.#decodedWidth) return
     const decoded = { width, height }
-    const sizes = { full: fullSize ?? decoded, decoded }
-    if (fullSize) this.#options.log.info({ camera: this.config.id }, sizesInWords(sizes))
+    const asked = this.#description?.fullSize
+    const sizes = {
+      full: asked === undefined ? (fullSize ?? decoded) : asked,
+      decoded,
+      isReducedBySource: asked !== undefined,
+    }
+    if (fullSize || asked !== undefined) this.#options.log.info({ camera: this.config.id }, sizesInWords(sizes))
     this.#decodedWidth = width
     this.#options.onDecoded?.(sizes)
   }

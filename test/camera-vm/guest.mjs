@@ -66,7 +66,7 @@ for (const [name, fourcc] of [
   await toTheEnd(name, [...run, '--frames', '5'])
 }
 
-// Three zones of one camera, and one look of each.
+// Three zones of one camera, and one look of each. They need less than the size that is wanted.
 const zones = [
   { id: 'gate', region: { x: 0, y: 0, w: 0.5, h: 1 } },
   { id: 'bin', region: { x: 0.5, y: 0, w: 0.5, h: 0.5 }, trigger: 'motion' },
@@ -91,7 +91,7 @@ writeFileSync(
     page: { enabled: false },
     mqtt: { broker: 'none' },
     policy: { threshold: 0, hysteresis: 0, margin: 0, consecutive: 1 },
-    cameras: [{ id: 'cam0', source: `v4l2://${device}`, zones }],
+    cameras: [{ id: 'cam0', source: `v4l2://${device}`, width: 1280, height: 720, zones }],
   }),
 )
 await toTheEnd('zones', ['run', '--config', file, '--json', '--frames', '12'])

@@ -65,6 +65,12 @@ it('three zones of one camera look at its frames, each by its own trigger', () =
     )
 })
 
+it('a camera with zones is opened in the smallest mode of its proportions that serves them, and says so', () => {
+  const { stderr } = scene('zones')
+  expect(stderr).toMatch(/^camera {3}cam0: vivid.*, 320 x 180 /m)
+  expect(stderr).toContain('it was opened at 320 x 180 in place of 1280 x 720: its zones need no more')
+})
+
 it('gapcam once waits for the exposure and lets each zone look at one frame', () => {
   const { status, stdout, stderr } = scene('once')
   expect(status, stderr).toBe(0)

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { PictureNeed } from '../../src/camera/decode-size.js'
 import { openCamera } from '../../src/camera/sources.js'
 import { systemClock } from '../../src/clock.js'
 import type { Activity } from '../../src/run/deadlines.js'
@@ -47,6 +48,30 @@ it('a GStreamer pipeline is a camera', async () => {
   const run = gapcam(['run', 'gst:videotestsrc', ...settings, '--frames', '8'])
   expect(await run.ended, run.stderr()).toBe(0)
   expect(run.stderr()).toMatch(/^8 frames classified/m)
+})
+
+it('a GStreamer pipeline and ffmpeg deliver what zones need, as planar YUV, and say what they were asked for', async () => {
+  const needs = (): PictureNeed[] => [
+    { width: 64, height: 64, resize: 'contain', roi: { x: 0, y: 0, width: 0.5, height: 0.5 } },
+  ]
+  const seen = []
+  for (const source of ['gst:videotestsrc', clips.video]) {
+    const camera = openCamera(source, { needs, fitsStreams: true })
+    const { signal } = new AbortController()
+    try {
+      const { fullSize } = await camera.open(signal)
+      const { width, height, format, release } = (await camera.next(signal))!
+      release()
+      seen.push({ fullSize, width, height, format })
+    } finally {
+      await camera.close()
+    }
+  }
+  // Half of 640 pixels, and of the clip's 480, becomes 64; GStreamer's rows are in steps of 8.
+  expect(seen).toEqual([
+    { fullSize: { width: 640, height: 480 }, width: 128, height: 96, format: 'i420' },
+    { fullSize: null, width: 128, height: 86, format: 'i420' },
+  ])
 })
 
 it('a program that ends before its first picture is an error at the start; with waitForCameras it is retried and never reported as back', async () => {
