@@ -32,7 +32,8 @@ export function install({ python, version }) {
   if (existsSync(join(programs, 'hass'))) return programs
   mkdirSync(venv, { recursive: true })
   run(python, ['-m', 'venv', venv])
-  const pip = (...packages) => run(join(programs, 'python'), ['-m', 'pip', 'install', '-q', '--prefer-binary', ...packages])
+  const pip = (...packages) =>
+    run(join(programs, 'python'), ['-m', 'pip', 'install', '-q', '--prefer-binary', ...packages])
   pip(`homeassistant==${version}`)
   // Each component names the exact versions that it needs.
   const packages = join(venv, 'lib', python.replace(/.*\//, ''), 'site-packages/homeassistant/components')
