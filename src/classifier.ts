@@ -19,6 +19,7 @@ import type { Frame } from './frame.js'
 import { heatOf } from './heat/open.js'
 import type { Heat } from './heat/map.js'
 import type { Reading } from './model/metadata/reading.js'
+import type { VideoLayout } from './model/metadata/video.js'
 import { modelStem } from './model/metadata/schema.js'
 import type { LabelMask } from './pixels/mask.js'
 import type { Preprocessor, PreprocessSpec } from './pixels/spec.js'
@@ -35,7 +36,7 @@ export interface Classifier {
   readonly task: Task
   readonly taskSentence: string
   /** Of a model that looks at clips: how they are made of frames. Null where each frame is looked at by itself. */
-  readonly clip: { readonly frames: number; readonly everyMs: number } | null
+  readonly clip: VideoLayout | null
   readonly engine: Engine
   /**
    * The picture as the pixel path writes it, three channels of floats or bytes. It is the engine's input itself where that

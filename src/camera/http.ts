@@ -11,7 +11,7 @@ import type { Camera, CameraDescription, CameraOptions } from './camera.js'
 import { cameraAddress, openPiped, openStream } from './ffmpeg.js'
 import { decodeFitting, type EncodedPicture } from './fitting.js'
 import { HttpClient } from './http-client.js'
-import { JpegCutter } from './jpeg-cutter.js'
+import { JpegCutter } from '../pixels/jpeg-cutter.js'
 import { Pace } from './pace.js'
 
 /** A camera at an http:// or https:// address. Throws CONFIG_INVALID for an address that cannot be read. */

@@ -17,10 +17,12 @@ import { frameOf } from '../frame.js'
 import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
 import type { Novelty } from '../decision/novelty.js'
+import type { Prediction } from '../decision/prediction.js'
 import type { ScoredLabel } from '../decision/task.js'
 import { nothingLabel, type Found, type FoundBoxes, type FoundShares, type Task } from '../decision/task.js'
 import { embeddingFields, foundFields } from '../publish/payloads.js'
-import { ClipShow } from './classify-clips.js'
+import { ClipShow } from '../engine/clip-show.js'
+import { showClip } from './classify-clips.js'
 import { heatDrawing, type HeatDrawing } from './classify-heat.js'
 import { addCameraFlag, addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
@@ -201,59 +203,57 @@ async function classifyAll(files: readonly string[], bench: Bench, isJson: boole
   if (!isJson && rows.length > 1) writeTable(rows)
 }
 
-/** What a model says of the clip in a folder. `ms` is the time for its last frame, with the scores. */
-async function classifyClip(folder: string, { classifier }: Bench, show: ClipShow): Promise<Classified> {
-  const { top, timings, found } = await show.show(folder)
-  const { engine, target, reason: engineReason } = classifier.engine.describe()
-  const best = top[0]!
-  const ms = Math.round((timings.preprocess + timings.infer) * 1000) / 1000
-  return {
-    file: folder,
-    label: best.label,
-    score: best.score,
-    top,
-    ms,
-    engine,
-    target,
-    engineReason,
-    ...(found && { found }),
-  }
+/** What a model says of a clip. `ms` is the time for its last frame, with the scores. */
+async function classifyClip(path: string, bench: Bench, show: ClipShow): Promise<Classified> {
+  return classifiedAs(path, await showClip(path, bench.classifier.clip!.frames, show), bench)
 }
 
 /** Classifies one picture on the same path as a camera's frame. `ms` is the time from pixels to scores. */
-async function classifyFile(file: string, { classifier, view, heat, hasEmbedding }: Bench): Promise<Classified> {
+async function classifyFile(file: string, bench: Bench): Promise<Classified> {
+  const { classifier, view, heat } = bench
   const picture = await decodeFile(file)
   const outcome = await view.classify(frameOf(picture))
-  const { engine, target, reason: engineReason } = classifier.engine.describe()
   if (!outcome.ok) {
     if (outcome.reason === 'frame_invalid') throw outcome.error
     throw new GapcamError('ENGINE_FAILED', `picture ${file}: the model's outputs are not finite (${outcome.reason})`)
   }
-  const { top, scores, timings, novelty, found } = outcome.prediction
-  const ms = timings.preprocess + timings.infer
+  const result = classifiedAs(file, outcome.prediction, bench)
   const geometry = viewOf(view.spec, picture.width, picture.height)
-  const best = top[0]!
-  const isFound = best.score > 0 && !novelty?.cause
-  const box = isFound && 'heat' in classifier.heat ? focusOf(classifier.heat.heat(best.index)) : null
+  const { scores, top } = outcome.prediction
+  const best = top[0]!.index
+  const box = result.label !== unknownLabel && 'heat' in classifier.heat ? focusOf(classifier.heat.heat(best)) : null
   const seen = box && geometry.toFrame(box)
-  const drawn = heat && (await heat.draw({ file, picture, view: geometry, best: best.index, scores }))
+  const drawn = heat && (await heat.draw({ file, picture, view: geometry, best, scores }))
   return {
-    file,
-    label: isFound ? best.label : unknownLabel,
-    score: best.score,
-    top,
+    ...result,
     ...(seen
       ? { focus: { x: rounded(seen.x), y: rounded(seen.y), w: rounded(seen.width), h: rounded(seen.height) } }
       : {}),
+    ...(drawn ? { heat: drawn } : {}),
+  }
+}
+
+/** What is said of a prediction, whether of a picture or of a clip. */
+function classifiedAs(
+  file: string,
+  { top, timings, novelty, found }: Prediction,
+  { classifier, hasEmbedding }: Bench,
+): Classified {
+  const { engine, target, reason: engineReason } = classifier.engine.describe()
+  const best = top[0]!
+  return {
+    file,
+    label: best.score > 0 && !novelty?.cause ? best.label : unknownLabel,
+    score: best.score,
+    top,
     ...(novelty ? { novelty } : {}),
-    ms: Math.round(ms * 1000) / 1000,
+    ms: Math.round((timings.preprocess + timings.infer) * 1000) / 1000,
     engine,
     target,
     engineReason,
     ...(hasEmbedding && 'read' in classifier.embedding
       ? embeddingFields({ embedding: classifier.embedding.read() })
       : {}),
-    ...(drawn ? { heat: drawn } : {}),
     ...(found ? { found } : {}),
   }
 }

@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { picturesIn } from '../camera/pictures.js'
 import { fileFaultOf, GapcamError, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
 import { stateFault } from '../teach/names.js'
 import { mostOfState, thinned } from '../teach/record.js'
 import { stateOfFolder } from '../teach/taught-head.js'
+import { shownIn } from './clip-files.js'
 
-/** Files of pictures by state. */
+/** Pictures and clips by state. */
 export type StateFiles = ReadonlyMap<string, readonly string[]>
 
 /** The pictures of each state. Rejects with USAGE for states that cannot be taught. */
@@ -38,7 +38,7 @@ export async function exportedIn(folder: string): Promise<{ readonly states: Sta
   const none: string[] = []
   for (const { name } of entries.filter((entry) => entry.isDirectory()).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const label = stateOfFolder(name)
-    const files = await picturesIn(join(folder, name))
+    const files = await shownIn(join(folder, name))
     if (label === null) none.push(...files)
     else if (files.length > 0) {
       checkLabel(name, label)
@@ -49,12 +49,12 @@ export async function exportedIn(folder: string): Promise<{ readonly states: Sta
   return { states: enough(states), none }
 }
 
-/** Pictures of a folder; at least one. */
+/** Pictures of a folder, or the clips in it; at least one. */
 export async function picturesOf(folder: string): Promise<readonly string[]> {
-  const files = await picturesIn(folder).catch((error: unknown) => {
+  const files = await shownIn(folder).catch((error: unknown) => {
     throw new GapcamError('PICTURE_INVALID', `${folder}: ${fileFaultOf(error)}`)
   })
-  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no pictures`)
+  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no pictures and no clips`)
   return files
 }
 

@@ -6,15 +6,18 @@ import { modelOptions } from '../config/model.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { fileFaultOf, GapcamError, isOfOnePicture, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
-import { frameOf } from '../frame.js'
-import { decodeFile } from '../pixels/decode.js'
+import { isPicture } from '../camera/pictures.js'
+import { keptClip } from '../pixels/clip.js'
 import { writeWhole } from '../state-file.js'
 import { headFolder, headsIn } from '../teach/names.js'
 import { removeHead } from '../teach/store.js'
 import { openTaughtHead, type TaughtHead } from '../teach/taught-head.js'
+import type { Seen, Shown } from '../teach/looks.js'
 import { openTeacher, type Teacher } from '../teach/teacher.js'
+import { tryHead } from '../teach/trial.js'
 import { zipOf, type ZippedFile } from '../teach/zip.js'
 import { ordinaryIn } from '../run/taught-models.js'
+import { readShown } from './clip-files.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 import type { StateFiles } from './teach-folders.js'
 
@@ -42,11 +45,29 @@ export async function knownHead(config: Config, name: string): Promise<TaughtHea
   })
 }
 
+/** Pictures and clips of folders, and how the network takes clips; null: it takes pictures. */
+interface GivenPictures {
+  readonly states: StateFiles
+  readonly none: readonly string[]
+  readonly clip: Teacher['clip']
+}
+
+/** Reads what is taught. A network over clips cannot be taught a picture: rejects with USAGE then. */
+export async function readTaught(file: string, clip: Teacher['clip']): Promise<Shown> {
+  try {
+    return await readShown(file, clip)
+  } catch (error) {
+    if (!clip || !isPicture(file) || !isOfOnePicture(error)) throw error
+    throw new GapcamError('USAGE', error.message, {
+      hint: 'Give each clip as a folder of its frames, a recording, a video or an animated picture; see docs/teach.md.',
+    })
+  }
+}
+
 /** Replaces the pictures of a head by those of folders; a file that cannot be read is told and left out. */
 export async function replacePictures(
   head: TaughtHead,
-  states: StateFiles,
-  none: readonly string[],
+  { states, none, clip }: GivenPictures,
   onBroken: (error: GapcamError) => void,
 ): Promise<void> {
   const given = [...[...states].map(([state, files]) => [state, files] as const), [null, none] as const]
@@ -55,8 +76,8 @@ export async function replacePictures(
     let count = 0
     for (const file of files) {
       try {
-        await decodeFile(file)
-        pictures.push({ state, bytes: await readFile(file) })
+        const shown = await readTaught(file, clip)
+        pictures.push({ state, bytes: 'data' in shown ? await readFile(file) : await keptClip(shown) })
         count++
       } catch (error) {
         if (!isOfOnePicture(error)) throw error
@@ -126,21 +147,13 @@ export async function testHead(config: Config, name: string, states: StateFiles)
   const called = new Map<string, Map<string, number>>()
   await withTeacher(config, async (teacher) => {
     await head.exported(teacher) // refuses another network with the reason
-    const classifier = await teacher.serve(head.store.headFile(served.head), name)
-    try {
-      for (const [state, files] of states) {
-        const counts = new Map<string, number>()
-        called.set(state, counts)
-        for (const file of files) {
-          const outcome = await classifier.classify(frameOf(await decodeFile(file)))
-          if (!outcome.ok) throw new GapcamError('PICTURE_INVALID', `picture ${file}: ${outcome.reason}`)
-          const { top, novelty } = outcome.prediction
-          const label = novelty?.cause ? 'unknown' : top[0]!.label
-          counts.set(label, (counts.get(label) ?? 0) + 1)
-        }
-      }
-    } finally {
-      await classifier.close()
+    for (const [state, files] of states) {
+      const counts = new Map<string, number>()
+      called.set(state, counts)
+      const seen: Seen[] = []
+      for (const file of files) seen.push(await teacher.glanceAt(await readTaught(file, teacher.clip)))
+      for (const { label } of await tryHead(head.store.headFile(served.head), teacher.parts, seen))
+        counts.set(label, (counts.get(label) ?? 0) + 1)
     }
   })
   printTest(config, name, called)

@@ -20,14 +20,14 @@ import * as heads from './teach-heads.js'
 
 const ownFlags = ['model', 'inputSize', 'threads', 'json', 'logLevel', 'node']
 const nameText = 'name of the taught head: letters, digits, - and _'
-const stateText = 'a state and a folder with its pictures; give two or more'
+const stateText = 'a state and a folder with its pictures or clips; give two or more'
 const zoneText = 'let the head answer for this zone of the running node: camera/zone, or a camera'
 
 /** Registers the command. */
 export function teachCommand(program: Command): void {
   const command = program
     .command('teach')
-    .description('teach a model your own states from folders of pictures')
+    .description('teach a model your own states from folders of pictures or clips')
     .argument('<name>', nameText)
   const taught = (made: Command): Command =>
     addFlags(made.option('--state <label=dir>', stateText, collect), [...ownFlags, 'mqtt.broker'])
@@ -143,33 +143,36 @@ async function teachFile(
     states,
     none,
     engine: { threads, inputSize },
+    read: heads.readTaught,
     onPicture: (done) => progress.update(done),
     onBroken: tell,
   }).finally(() => progress.stop())
   await writeOutput(output, taught.bytes)
   const doubts = taught.report.doubts.map(({ picture, ...doubt }) => ({ file: taught.files[picture]!, ...doubt }))
-  report(config, { name, output, report: taught.report, doubts, novelty: taught.head.limits })
+  report(config, { name, output, report: taught.report, noun: taught.noun, doubts, novelty: taught.head.limits })
 }
 
 /** Keeps the pictures and the head in the state directory. */
 async function teachKept(name: string, config: Config, values: FlagValues, { states, none }: Given): Promise<void> {
   const head = states ? await openTaughtHead(stateDirectory(config), name) : await heads.knownHead(config, name)
-  if (states) await heads.replacePictures(head, states, none, tell)
-  const progress = startProgressBar('pictures', head.record.pictures.length)
-  const { lesson, file } = await heads
-    .withTeacher(config, async (teacher) => {
-      const fitted = await head.fit(teacher, (done) => progress.update(done))
-      return { lesson: fitted, file: await heads.writeModel(config, head, teacher) }
-    })
-    .finally(() => progress.stop())
+  const { lesson, file } = await heads.withTeacher(config, async (teacher) => {
+    if (states) await heads.replacePictures(head, { states, none, clip: teacher.clip }, tell)
+    const progress = startProgressBar('pictures', head.record.pictures.length)
+    const fitted = await head.fit(teacher, (done) => progress.update(done)).finally(() => progress.stop())
+    return { lesson: fitted, file: await heads.writeModel(config, head, teacher) }
+  })
   report(config, { name, output: file, ...keptReport(head, lesson) })
   await tellNode(config, name, values)
 }
 
-function keptReport(head: TaughtHead, { report: kept, pictures }: KeptLesson): Omit<Reported, 'name' | 'output'> {
+function keptReport(
+  head: TaughtHead,
+  { report: kept, pictures, model }: KeptLesson,
+): Omit<Reported, 'name' | 'output'> {
   const doubts = kept.doubts.map(({ id, ...doubt }) => ({ file: join(head.store.folder, 'pictures', id), ...doubt }))
   const fewest = Math.min(...Object.values(kept.pictures))
-  return { report: { ...kept, doubts: [] }, doubts, novelty: fewest < 2 || pictures.length === 0 ? null : 'kept' }
+  const noun = model.clip ? 'clips' : 'pictures'
+  return { report: { ...kept, doubts: [] }, noun, doubts, novelty: fewest < 2 || pictures.length === 0 ? null : 'kept' }
 }
 
 /** A running node lets the head answer for a zone. */
@@ -186,6 +189,7 @@ interface Reported {
   readonly name: string
   readonly output: string
   readonly report: Report
+  readonly noun: 'pictures' | 'clips'
   readonly doubts: readonly {
     readonly file: string
     readonly taught: string
@@ -199,25 +203,25 @@ interface Reported {
 const percent = (share: number): string => `${(share * 100).toFixed(0)} %`
 
 function report(config: Config, reported: Reported): void {
-  const { name, output, report: told, doubts, novelty } = reported
+  const { name, output, report: told, noun, doubts, novelty } = reported
   if (wantsJson(config.json)) return writeJson({ name, output, ...told, doubts, novelty })
   const { pictures, accuracy, interval, confusion, advice } = told
   writeTable([
-    ['state', 'pictures', 'right when left out'],
+    ['state', noun, 'right when left out'],
     ...Object.entries(pictures).map(([state, number]) => [state, number, confusion[state]?.[state] ?? '-']),
   ])
   const lines = [
     accuracy === null || interval === null
-      ? 'Teach at least two pictures of each state: with one, nothing tells how good the model is.'
-      : `${percent(accuracy)} of the pictures are right when left out (95 % interval ${percent(interval[0])} to ${percent(interval[1])})`,
+      ? `Teach at least two ${noun} of each state: with one, nothing tells how good the model is.`
+      : `${percent(accuracy)} of the ${noun} are right when left out (95 % interval ${percent(interval[0])} to ${percent(interval[1])})`,
     advice,
     ...doubts.map(
       ({ file, taught, called, score }) =>
         `${file}: taught as ${taught}, looks like ${called} (${percent(score)}); check its state`,
     ),
     novelty === null
-      ? `no picture is called ${unknownLabel} yet: that needs two pictures of each state`
-      : `a picture that is like none of them is ${unknownLabel}`,
+      ? `nothing is called ${unknownLabel} yet: that needs two ${noun} of each state`
+      : `what is like none of these ${noun} is ${unknownLabel}`,
     `${output}: ready for gapcam classify --model and for a camera`,
   ]
   process.stdout.write(`${lines.join('\n')}\n`)

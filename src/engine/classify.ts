@@ -8,6 +8,8 @@ import type { Found } from '../decision/task.js'
 import type { Outcome, PredictionFault, Predictor, RawOutputs, Timings } from '../decision/prediction.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
+import type { RgbImage } from '../pixels/image.js'
+import { levelsOf } from '../pixels/levels.js'
 import type { Preprocessor, PreprocessSpec, Region } from '../pixels/spec.js'
 import type { PixelData, TensorData } from '../tensor.js'
 import type { Clip } from './clip.js'
@@ -49,6 +51,11 @@ export interface ClassifierView {
   shown(width: number, height: number): Region
   /** Of a view of clips: whether a frame is the next one of its clip. Absent where every frame is looked at. */
   readonly isDue?: ((frame: Frame) => boolean) | undefined
+  /**
+   * Of a view of clips: the frames of the present clip as the network sees them, oldest first; null where there is no whole clip,
+   * or only vectors are kept of it. Call it in turn with `classify`.
+   */
+  readonly shot?: (() => readonly RgbImage[] | null) | undefined
   /**
    * Classifies one frame, which it does not release. All views of a classifier share the memory of its engine: one call
    * at a time over all of them, and a prediction's logits and scores are valid until the view's next call.
@@ -133,7 +140,7 @@ export function createView({
     spec,
     pixelPath: preprocessor.path,
     shown: (width, height) => preprocessor.shown(width, height),
-    ...(clip ? { isDue: (frame: Frame) => clip.isDue(frame) } : {}),
+    ...(clip ? ofClips(clip, spec) : {}),
     async classify(frame, hooks = noHooks) {
       const start = performance.now()
       let pixels: TensorData
@@ -158,6 +165,14 @@ export function createView({
       }
     },
     close: () => preprocessor.close(),
+  }
+}
+
+/** What a view of clips has besides. */
+function ofClips(clip: Clip, spec: PreprocessSpec): Required<Pick<ClassifierView, 'isDue' | 'shot'>> {
+  return {
+    isDue: (frame) => clip.isDue(frame),
+    shot: () => clip.pictures()?.map((values) => levelsOf(values, spec)) ?? null,
   }
 }
 

@@ -25,6 +25,8 @@ export interface Clip {
   add(frame: Pick<Frame, 'capturedNs'>): void
   readonly wantsRun: boolean
   ran(): void
+  /** Copies of the frames of the present clip as they were prepared, oldest first; null where they are not kept or not whole. */
+  pictures(): readonly Float32Array[] | null
   /** Why there is no whole clip, as a sentence for people; null where there is one. */
   shortage(): string | null
 }

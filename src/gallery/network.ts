@@ -18,7 +18,7 @@ import { decodeFile } from '../pixels/decode.js'
 import type { RgbImage } from '../pixels/image.js'
 import type { PreprocessSpec, Region } from '../pixels/spec.js'
 import { findBackbone } from '../teach/backbone.js'
-import { photographs } from '../teach/teacher.js'
+import { photographs } from '../teach/ordinary-looks.js'
 import { galleryValues, partLengths, withGallery, withRaw, type GalleryHead, type VectorSource } from './graph.js'
 
 /** An open network. Close it. */

@@ -25,8 +25,8 @@ export async function decodeFile(file: string): Promise<RgbImage> {
 }
 
 /**
- * Decodes the bytes of a picture, scaled to `size` where it is given. Rejects with PICTURE_INVALID, and with PACKAGE_MISSING;
- * `name` is for the sentence.
+ * Decodes the bytes of a picture, scaled to `size` where it is given; of an animated one the picture `page`. Rejects with
+ * PICTURE_INVALID, and with PACKAGE_MISSING; `name` is for the sentence.
  *
  *     const { data, width, height } = await decodePicture(bytes, 'frame 7')
  */
@@ -34,10 +34,11 @@ export async function decodePicture(
   bytes: Uint8Array,
   name: string,
   size?: { readonly width: number; readonly height: number },
+  page = 0,
 ): Promise<RgbImage> {
   if (bytes.length === 0) throw new GapcamError('PICTURE_INVALID', `picture ${name}: the file is empty`)
   try {
-    return await decode(bytes, size)
+    return await decode(bytes, size, page)
   } catch (error) {
     if (error instanceof GapcamError) throw error
     throw new GapcamError('PICTURE_INVALID', `picture ${name}: ${messageOf(error).split('\n')[0]}`, { cause: error })
@@ -56,21 +57,25 @@ interface Size {
   readonly height: number
 }
 
-async function decode(bytes: Uint8Array, size: Size | undefined): Promise<RgbImage> {
+async function decode(bytes: Uint8Array, size: Size | undefined, page: number): Promise<RgbImage> {
   try {
-    return await read(bytes, size, 'warning')
+    return await read(bytes, size, { page, failOn: 'warning' })
   } catch (error) {
     if (!harmlessWarnings.test(messageOf(error))) throw error
-    return read(bytes, size, 'error')
+    return read(bytes, size, { page, failOn: 'error' })
   }
 }
 
-async function read(bytes: Uint8Array, size: Size | undefined, failOn: 'warning' | 'error'): Promise<RgbImage> {
+async function read(
+  bytes: Uint8Array,
+  size: Size | undefined,
+  how: { readonly page: number; readonly failOn: 'warning' | 'error' },
+): Promise<RgbImage> {
   const sharp = await loadSharp()
   const bmp = isBmp(bytes) ? decodeBmp(bytes, maxPixels) : null
   const image = bmp
     ? sharp(bmp.data, { raw: { width: bmp.width, height: bmp.height, channels: 3 } })
-    : sharp(bytes, { failOn, limitInputPixels: maxPixels, sequentialRead: true }).rotate()
+    : sharp(bytes, { ...how, limitInputPixels: maxPixels, sequentialRead: true }).rotate()
   const { data, info } = await (size ? image.resize({ ...size, fit: 'fill' }) : image)
     .flatten({ background: '#000' })
     .toColourspace('srgb')

@@ -21,7 +21,8 @@ import { bundleReport, entryReport, shadowFields, type BundleReport } from './bu
 import type { NodeBundles } from './bundles.js'
 import type { Fields } from './fields.js'
 import { Refusal } from './refusal.js'
-import { openShadow, type Shadow } from './shadow.js'
+import type { OwnWish } from './models.js'
+import { idleShadow, openShadow, type Shadow } from './shadow.js'
 
 /** Sources are asked at the start and then this often. */
 const askEveryMs = 3_600_000
@@ -67,11 +68,13 @@ export async function openOwnShadow(
   const rule = confirm && { afterMs: confirm.after, agreement: confirm.agreement, noSlower: confirm.noSlower }
   try {
     const { labels: _labels, ...options } = modelOptions(config)
-    const candidate = await openClassifier({ ...options, model: bundles.store.modelOf(entry.other) })
-    return openShadow(classifier, candidate, { every, budget, rule, folder: join(bundles.store.folder, 'shadow'), log })
+    const model = bundles.store.modelOf(entry.other)
+    const open = (wish: OwnWish): Promise<Classifier> => openClassifier({ ...options, ...wish, model })
+    const folder = join(bundles.store.folder, 'shadow')
+    return await openShadow(classifier, await open({}), { every, budget, rule, folder, open, log })
   } catch (error) {
-    log.warn(`the candidate ${entry.other.version} of ${bundles.own} cannot be opened: ${messageOf(error)}`)
-    return null
+    const why = `the candidate ${entry.other.version} of ${bundles.own} cannot be opened: ${messageOf(error)}`
+    return idleShadow(classifier, why, { log })
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { realpath } from 'node:fs/promises'
 import { openBundleStore } from '../bundle/store.js'
-import { openClassifier, type Classifier } from '../classifier.js'
+import { openClassifier, type Classifier, type ClassifierOptions } from '../classifier.js'
 import { noEmbedding } from '../classifier/embedding.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
@@ -51,15 +51,22 @@ interface Entry {
   leases: number
 }
 
+/** What the node's own model may be opened with for a zone. */
+export type OwnWish = Pick<ClassifierOptions, 'task' | 'clip' | 'embedding'>
+
+/** Puts what is compared behind the node's model, as it was opened for a wish. */
+type Behind = (model: Classifier, wish: OwnWish) => Promise<Classifier>
+
 /** The models beside `own`, the node's; `stateFolder` has the taught heads. */
 export function openModels(
   config: Config,
   own: Classifier,
   log: Pick<Logger, 'info' | 'warn'>,
   stateFolder: string | null = null,
+  behind: Behind = (model) => Promise.resolve(model),
 ): Models {
   const opened = openOnce()
-  const taught = openTaughtModels(config, stateFolder)
+  const taught = openTaughtModels(config, own.sha256, stateFolder)
   const ownKey = keyOf(own.path, config.labels)
   const options = { heat: config.heat, onFault: (sentence: string) => log.warn(sentence) }
   return {
@@ -72,16 +79,14 @@ export function openModels(
       const wish = { task, clip, embedding }
       if (name === undefined)
         return opened.lease(JSON.stringify(wish), async () =>
-          openClassifier({
-            ...options,
-            ...(await ownModelOptions(config, log)),
-            ...(task === 'video' ? { task, clip } : {}),
-            embedding,
-          }),
+          behind(
+            await openClassifier({ ...options, ...(await ownModelOptions(config, log)), ...ownWish(wish) }),
+            ownWish(wish),
+          ),
         )
       const isTaught = await taught.has(name)
       const found = await namedFile(name, { config, stateFolder, isTaught })
-      const head = isTaught ? await taught.lease(name, task === 'video' ? (clip ?? {}) : undefined) : null
+      const head = isTaught ? await taught.lease(name, { task, clip }) : null
       if (head) return head
       if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
       const key = await keyOf(found.path, found.labels)
@@ -181,6 +186,12 @@ async function keyOf(path: string, labels: string | undefined): Promise<string> 
   const real = await realpath(path).catch(() => path)
   return JSON.stringify([real, labels ?? null])
 }
+
+/** What of a wish the node's own model is opened with: its task stays, but it can look at clips. */
+const ownWish = ({ task, clip, embedding = false }: ModelWish): OwnWish => ({
+  ...(task === 'video' ? { task, clip } : {}),
+  embedding,
+})
 
 /** A zone that was added while the node runs may ask for the embedding of a model that was opened without it. */
 const isUnasked = ({ embedding }: Classifier): boolean =>

@@ -181,7 +181,7 @@ function deviceParts({ config, manager, log, onMissingCamera }: NodeOptions, sig
       opens: 'models',
       needs: ['ownModel', 'settings'],
       async open({ ownModel: { classifier, shadow }, settings }) {
-        const pool = openModels(config, shadow?.classifier ?? classifier, log, stateDirectory(config))
+        const pool = openModels(config, shadow?.classifier ?? classifier, log, stateDirectory(config), shadow?.behind)
         return { pool, prepared: await prepareZones(pool, settings.cameras.flatMap(zonesOf)) }
       },
       close: ({ pool }) => pool.close(),

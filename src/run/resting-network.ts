@@ -1,15 +1,16 @@
-/** The network that teaches: opened when it is needed, and closed when nothing was taught for a while, since it takes memory. */
+/** The networks that teach: opened when they are needed, and closed when nothing was taught for a while, since they take memory. */
 import type { Teacher } from '../teach/teacher.js'
 import type { TaughtModels, TeacherLease } from './taught-models.js'
 
-/** The network is closed after this time without teaching. */
+/** They are closed after this time without teaching. */
 const restAfterMs = 120_000
 
-/** One lease of the network, for all that teaches on a node. */
+/** One lease of each network, for all that teaches on a node. */
 export class RestingNetwork {
   readonly #taught: Pick<TaughtModels, 'teacher'>
   readonly #onRest: () => Promise<void>
-  #lease: Promise<TeacherLease> | null = null
+  /** By path; undefined: the node's network. */
+  readonly #leases = new Map<string | undefined, Promise<TeacherLease>>()
   #resting: NodeJS.Timeout | null = null
 
   /** `onRest` lets go of what else is kept for teaching. */
@@ -18,25 +19,25 @@ export class RestingNetwork {
     this.#onRest = onRest
   }
 
-  /** Opens the network where it rests. Rejects as `TaughtModels.teacher`. */
-  async teacher(): Promise<Teacher> {
+  /** Opens a network where it rests. Rejects as `TaughtModels.teacher`. */
+  async teacher(path?: string): Promise<Teacher> {
     if (this.#resting) clearTimeout(this.#resting)
     this.#resting = setTimeout(() => void this.rest(), restAfterMs).unref()
-    this.#lease ??= this.#taught.teacher()
-    const lease = this.#lease
+    const lease = this.#leases.get(path) ?? this.#taught.teacher(path)
+    this.#leases.set(path, lease)
     lease.catch(() => {
-      if (this.#lease === lease) this.#lease = null
+      if (this.#leases.get(path) === lease) this.#leases.delete(path)
     })
     return (await lease).teacher
   }
 
-  /** Closes it. */
+  /** Closes them. */
   async rest(): Promise<void> {
     if (this.#resting) clearTimeout(this.#resting)
     this.#resting = null
-    const lease = this.#lease
-    this.#lease = null
+    const leases = [...this.#leases.values()]
+    this.#leases.clear()
     await this.#onRest()
-    await (await lease?.catch(() => null))?.release()
+    for (const lease of leases) await (await lease.catch(() => null))?.release()
   }
 }

@@ -1,6 +1,7 @@
 /**
  * A candidate computes beside the model that serves, on a share of the frames: the serving model's answer comes first and is
- * what the node publishes; then the candidate sees the same frame. A frame costs more time only when the candidate looks.
+ * what the node publishes; then the candidate sees the same frame. A frame costs more time only when the candidate looks. Where both
+ * look at clips, the candidate sees all frames of one clip, and the answers to its last one are compared.
  */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,6 +15,7 @@ import type { Logger } from '../log.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
 import { rgbLevels } from '../pixels/spec.js'
+import type { OwnWish } from './models.js'
 
 /** How much a candidate may look; `models.shadow` of the configuration. */
 export interface ShadowOptions {
@@ -25,13 +27,15 @@ export interface ShadowOptions {
   readonly rule?: ConfirmRule | undefined
   /** Pictures on which the labels differ are kept here, the last twelve; default nowhere. */
   readonly folder?: string | undefined
+  /** Opens the candidate once more for zones that want it in another way; without it only the model as it is is compared. */
+  readonly open?: ((wish: OwnWish) => Promise<Classifier>) | undefined
   readonly log: Pick<Logger, 'warn'>
 }
 
 /** What a candidate has shown so far. */
 export interface ShadowReport extends Agreement {
   readonly elapsedMs: number
-  /** What speaks against a confirmation by rule; null without a rule, and when it may serve. */
+  /** What speaks against a confirmation by rule, or why nothing is compared; null without a rule, and when it may serve. */
   readonly objection: string | null
   /** The rule is there, and nothing speaks against it. */
   readonly isGood: boolean
@@ -55,22 +59,72 @@ export interface Shadow {
   report(): ShadowReport
   /** The pictures that were kept since the start, newest first. */
   pictures(): readonly ShadowPicture[]
+  /** The serving model as it was opened for a wish, with the candidate behind it, where it can be opened so. It closes both. */
+  behind(serving: Classifier, wish: OwnWish): Promise<Classifier>
   /** Closes the candidate, not the serving model. */
   close(): Promise<void>
 }
 
-/** Puts `candidate` behind `serving`. */
-export function openShadow(serving: Classifier, candidate: Classifier, options: ShadowOptions): Shadow {
+/** Puts `candidate` behind `serving`; it is closed at once where the two cannot be compared. */
+export async function openShadow(serving: Classifier, candidate: Classifier, options: ShadowOptions): Promise<Shadow> {
+  const fault = comparisonFault(serving, candidate)
+  if (fault !== null) {
+    await candidate.close()
+    return idleShadow(serving, fault, options)
+  }
   const watch = new Watch(options)
+  const { open, log } = options
+  const joined = (model: Classifier, other: Classifier): Classifier => ({
+    ...model,
+    view: (spec, topK) => watch.behind(model.view(spec, topK), other.view(spec, 1), other.clip?.frames ?? null),
+  })
   return {
-    classifier: {
-      ...serving,
-      view: (spec, topK) => watch.behind(serving.view(spec, topK), candidate.view(spec, 1)),
-    },
+    classifier: joined(serving, candidate),
     report: () => watch.report(),
     pictures: () => watch.pictures,
+    async behind(model, wish) {
+      const other = await open?.(wish).catch((error: unknown) => {
+        log.warn(`the candidate cannot be opened for another zone: ${messageOf(error)}`)
+      })
+      if (!other) return model
+      const why = comparisonFault(model, other)
+      if (why !== null) log.warn(why)
+      const both = why === null ? joined(model, other) : model
+      return {
+        ...both,
+        async close() {
+          await other.close()
+          await model.close()
+        },
+      }
+    },
     close: () => candidate.close(),
   }
+}
+
+/** A candidate that is not compared, and why: the report says it. */
+export function idleShadow(serving: Classifier, why: string, { log }: Pick<ShadowOptions, 'log'>): Shadow {
+  log.warn(why)
+  const startMs = performance.now()
+  const nothing = new AgreementCounter().report()
+  return {
+    classifier: serving,
+    report: () => ({
+      ...nothing,
+      elapsedMs: Math.round(performance.now() - startMs),
+      objection: why,
+      isGood: false,
+    }),
+    pictures: () => [],
+    behind: (model) => Promise.resolve(model),
+    close: () => Promise.resolve(),
+  }
+}
+
+/** Why the answers of two models say nothing about each other; null where they do. */
+function comparisonFault(serving: Classifier, candidate: Classifier): string | null {
+  if (serving.task === candidate.task) return null
+  return `the candidate is not compared: it is for another task (${candidate.taskSentence}) than the model that serves (${serving.taskSentence})`
 }
 
 const mostPictures = 12
@@ -96,18 +150,20 @@ class Watch {
     return this.#pictures
   }
 
-  behind(serving: ClassifierView, candidate: ClassifierView): ClassifierView {
+  /** `frames`: those of a clip, where the candidate looks at clips. */
+  behind(serving: ClassifierView, candidate: ClassifierView, frames: number | null): ClassifierView {
+    const clips = frames === null ? null : new ClipTurns(frames, this.#options.every)
+    const isDue = (frame: Frame): boolean =>
+      clips ? clips.isDue(() => this.#hasBudget()) && candidate.isDue?.(frame) === true : this.#isDue()
     return {
-      spec: serving.spec,
-      pixelPath: serving.pixelPath,
-      shown: (width, height) => serving.shown(width, height),
-      ...(serving.isDue ? { isDue: serving.isDue } : {}),
+      ...serving,
       classify: async (frame, hooks = {}) => {
-        if (!this.#isDue()) return serving.classify(frame, hooks)
+        if (!isDue(frame)) return serving.classify(frame, hooks)
         // The frame stays until both have read its pixels.
         const own = await serving.classify(frame, { ...hooks, onPixelsRead: () => undefined })
         try {
-          await this.#compare(candidate, frame, own)
+          const isCompared = await this.#compare(candidate, frame, own)
+          clips?.took(isCompared)
         } finally {
           hooks.onPixelsRead?.(frame)
         }
@@ -121,23 +177,30 @@ class Watch {
   }
 
   #isDue(): boolean {
-    if (++this.#frames % this.#options.every !== 0) return false
+    return ++this.#frames % this.#options.every === 0 && this.#hasBudget()
+  }
+
+  #hasBudget(): boolean {
     return this.#spentMs <= (performance.now() - this.#startMs) * this.#options.budget
   }
 
-  async #compare(candidate: ClassifierView, frame: Frame, own: Classification): Promise<void> {
+  /** Whether the two answers were compared: not while one of them has no whole clip. */
+  async #compare(candidate: ClassifierView, frame: Frame, own: Classification): Promise<boolean> {
     const serving = answerIn(own)
-    if (!serving) return
+    if (!serving && !isShort(own)) return false
     const start = performance.now()
-    let other: Answer | null = null
+    let outcome: Classification | null = null
     try {
-      other = answerIn(await candidate.classify(frame))
+      outcome = await candidate.classify(frame)
     } catch (error) {
       if (!this.#hasFailed) this.#options.log.warn(`the candidate fails: ${messageOf(error)}`)
       this.#hasFailed = true
     }
     this.#spentMs += performance.now() - start
+    if (!serving || (outcome && isShort(outcome))) return false
+    const other = outcome && answerIn(outcome)
     if (this.#counter.add(serving, other) && other) await this.#keepPicture(frame, serving.label, other.label)
+    return true
   }
 
   /** Writes the frame as `NUMBER.jpg`. A folder that cannot be written costs the picture only. */
@@ -179,4 +242,37 @@ function answerIn(outcome: Classification): Answer | null {
   if (!outcome.ok) return null
   const [best] = outcome.prediction.top
   return best ? { label: best.label, score: best.score, ms: outcome.prediction.timings.infer } : null
+}
+
+const isShort = (outcome: Classification): boolean => !outcome.ok && outcome.reason === 'clip_short'
+
+/** A clip that takes more frames than so many times its own has too slow a camera. */
+const mostClips = 3
+
+/** Which frames a candidate over clips sees: all of one clip, then those of `every` - 1 clips not. */
+class ClipTurns {
+  readonly #frames: number
+  readonly #every: number
+  #rest = 0
+  /** Frames of the present clip that it has seen; null: it rests. */
+  #seen: number | null = null
+
+  constructor(frames: number, every: number) {
+    this.#frames = frames
+    this.#every = every
+  }
+
+  isDue(hasBudget: () => boolean): boolean {
+    if (this.#seen !== null) return true
+    if (this.#rest-- > 0 || !hasBudget()) return false
+    this.#seen = 0
+    return true
+  }
+
+  took(isCompared: boolean): void {
+    this.#seen!++
+    if (!isCompared && this.#seen! < mostClips * this.#frames) return
+    this.#seen = null
+    this.#rest = (this.#every - 1) * this.#frames
+  }
 }

@@ -1,18 +1,21 @@
 /**
- * The network that heads are taught on, open while a zone uses a taught head or is taught, and the heads that it serves.
- * All of them share its memory and take turns on the engine with the zones.
+ * The networks that heads are taught on, each open while a zone uses a head of it or is taught, and the heads that they serve. Heads
+ * over pictures are of the node's network; one over clips may have another. All heads of a network share its memory and take turns
+ * on the engine with the zones.
  */
-import { join } from 'node:path'
 import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
-import type { ClipOptions } from '../decision/task.js'
+import type { ClipOptions, Task } from '../decision/task.js'
+import type { EngineOptions } from '../engine/engine.js'
 import { GapcamError } from '../errors.js'
 import { writeWhole } from '../state-file.js'
 import { headsFolder, nameFault } from '../teach/names.js'
 import { openHeadStore } from '../teach/store.js'
-import { openTeacher, type OrdinaryVectors, type Teacher } from '../teach/teacher.js'
+import type { OrdinaryVectors } from '../teach/ordinary-looks.js'
+import { openTeacher, type Teacher } from '../teach/teacher.js'
 import type { EngineTurns } from '../zone/zone-options.js'
 
 /** A teacher in use. Release it when it is not needed any more. */
@@ -27,19 +30,25 @@ interface HeadLease {
   release(): Promise<void>
 }
 
+/** What is wanted of a head. Default: what the node's own model is asked. */
+export interface HeadWish {
+  readonly task?: Task | undefined
+  readonly clip?: ClipOptions | undefined
+}
+
 /** The taught heads of a node. */
 export interface TaughtModels {
   /** Null: there is no state directory, so nothing can be taught. */
   readonly stateFolder: string | null
-  /** Opens the node's network for teaching. Rejects with MODEL_UNSUPPORTED where it cannot be taught. */
-  teacher(): Promise<TeacherLease>
+  /** Opens a network for teaching; without a path the node's. Rejects with MODEL_UNSUPPORTED where it cannot be taught. */
+  teacher(path?: string): Promise<TeacherLease>
   /** Whether a head serves under a name. */
   has(name: string): Promise<boolean>
   /**
-   * The head that serves under a name; null where there is none of that name. With `clip` it looks at clips. Rejects with
-   * HEAD_INVALID and MODEL_*.
+   * The head that serves under a name; null where there is none of that name. With the task `video` one over pictures looks at clips,
+   * too. Rejects with HEAD_INVALID and MODEL_*.
    */
-  lease(name: string, clip?: ClipOptions): Promise<HeadLease | null>
+  lease(name: string, wish?: HeadWish): Promise<HeadLease | null>
   /** From now on the network runs in turns of the engine. */
   useTurns(turns: EngineTurns): void
   close(): Promise<void>
@@ -50,26 +59,30 @@ interface Open {
   leases: number
 }
 
-/** The taught heads in a state directory. */
-export function openTaughtModels(config: Config, stateFolder: string | null): TaughtModels {
-  let open: Open | null = null
+/** The taught heads in a state directory; `ownSha256` is the digest of the node's network. */
+export function openTaughtModels(config: Config, ownSha256: string, stateFolder: string | null): TaughtModels {
+  const open = new Map<string, Open>()
+  const ownPath = resolve(modelOptions(config).model)
   let turns: EngineTurns | null = null
 
-  async function release(entry: Open): Promise<void> {
+  async function release(path: string, entry: Open): Promise<void> {
     entry.leases--
     if (entry.leases > 0) return
-    if (open === entry) open = null
+    if (open.get(path) === entry) open.delete(path)
     await (await entry.opening.catch(() => null))?.close()
   }
 
-  async function leaseTeacher(): Promise<TeacherLease> {
-    const entry = (open ??= { leases: 0, opening: openNetwork(config, stateFolder, () => turns) })
+  async function leaseTeacher(path = ownPath): Promise<TeacherLease> {
+    const { threads, inputSize } = modelOptions(config)
+    const engine = { threads, inputSize: path === ownPath ? inputSize : undefined }
+    const entry = open.get(path) ?? { leases: 0, opening: openNetwork(path, engine, stateFolder, () => turns) }
+    open.set(path, entry)
     entry.leases++
     try {
       const teacher = await entry.opening
-      return { teacher, release: once(() => release(entry)) }
+      return { teacher, release: once(() => release(path, entry)) }
     } catch (error) {
-      await release(entry)
+      await release(path, entry)
       throw error
     }
   }
@@ -85,19 +98,22 @@ export function openTaughtModels(config: Config, stateFolder: string | null): Ta
     stateFolder,
     teacher: leaseTeacher,
     has: async (name) => (await find(name)) !== null,
-    async lease(name, clip) {
+    async lease(name, { task = config.task, clip = config.video } = {}) {
       const found = await find(name)
       if (!found) return null
       const { store, served } = found
-      const lease = await leaseTeacher()
+      // A file that was moved is still the node's network.
+      const lease = await leaseTeacher(served.model.sha256 === ownSha256 ? undefined : served.model.path)
+      const { teacher } = lease
       try {
-        if (lease.teacher.model.sha256 !== served.model.sha256)
+        if (teacher.model.sha256 !== served.model.sha256)
           throw new GapcamError(
             'HEAD_INVALID',
-            `head ${name} was taught on ${served.model.name}, and the node's model is ${lease.teacher.model.name}`,
+            `head ${name} was taught on ${served.model.name}, and ${served.model.path ? `another network lies at ${served.model.path}` : `the node's model is ${teacher.model.name}`}`,
             { hint: `Run gapcam teach fit ${name}: it teaches its pictures to the model that is there now.` },
           )
-        const classifier = await lease.teacher.serve(store.headFile(served.head), name, clip)
+        const over = teacher.clip || task === 'video' ? (clip ?? {}) : undefined
+        const classifier = await teacher.serve(store.headFile(served.head), name, over)
         return {
           classifier,
           release: once(async () => {
@@ -114,9 +130,9 @@ export function openTaughtModels(config: Config, stateFolder: string | null): Ta
       turns = given
     },
     async close() {
-      const last = open
-      open = null
-      await (await last?.opening.catch(() => null))?.close()
+      const last = [...open.values()]
+      open.clear()
+      for (const { opening } of last) await (await opening.catch(() => null))?.close()
     },
   }
 }
@@ -126,11 +142,15 @@ function once(work: () => Promise<void>): () => Promise<void> {
   return () => (done ??= work())
 }
 
-function openNetwork(config: Config, stateFolder: string | null, turns: () => EngineTurns | null): Promise<Teacher> {
-  const { model, threads, inputSize } = modelOptions(config)
+function openNetwork(
+  model: string,
+  engine: Pick<EngineOptions, 'threads' | 'inputSize'>,
+  stateFolder: string | null,
+  turns: () => EngineTurns | null,
+): Promise<Teacher> {
   return openTeacher({
     model,
-    engine: { threads, inputSize },
+    engine,
     ordinary: stateFolder === null ? undefined : ordinaryIn(stateFolder),
     async turn(work) {
       const now = turns()

@@ -26,6 +26,8 @@ export interface TeachStatus {
   /** The head answers for the zone. */
   readonly isServing: boolean
   readonly isFitting: boolean
+  /** It is taught clips, made of frames like this; null: pictures. */
+  readonly clip: { readonly frames: number; readonly everyMs: number } | null
   readonly canUndo: boolean
   /** Why the last fit failed; the head before serves. */
   readonly fault: string | null
@@ -40,16 +42,17 @@ export interface TeachStatus {
 }
 
 /** What the node knows beside the record. */
-interface Present extends Pick<TeachStatus, 'zone' | 'isFitting' | 'fault' | 'needsTeaching'> {
+interface Present extends Pick<TeachStatus, 'zone' | 'isFitting' | 'clip' | 'fault' | 'needsTeaching'> {
   /** The zone names this head as its model. */
   readonly isZoneServed: boolean
 }
 
 /** The status of a zone with this head. */
-export function statusOf({ store, record }: TaughtHead, { isZoneServed, ...present }: Present): TeachStatus {
+export function statusOf({ store, record }: TaughtHead, { isZoneServed, clip, ...present }: Present): TeachStatus {
   const { served } = record
   return {
     ...present,
+    clip: clip && { frames: clip.frames, everyMs: clip.everyMs },
     head: store.name,
     isServing: served !== null && isZoneServed,
     canUndo: record.before !== null || isChanged(record),

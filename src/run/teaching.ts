@@ -5,22 +5,21 @@
 import type { Clock } from '../clock.js'
 import type { Config } from '../config/schema.js'
 import type { Prediction } from '../decision/prediction.js'
-import { GapcamError, messageOf } from '../errors.js'
+import { messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Publisher } from '../publish/publisher.js'
 import { createTopics, type Topics } from '../publish/topics.js'
 import { headNameOf, nameFault } from '../teach/names.js'
 import { openTaughtHead, type TaughtHead } from '../teach/taught-head.js'
 import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
-import type { NodeCamera } from './camera.js'
 import { Refusal } from './refusal.js'
 import { RestingNetwork } from './resting-network.js'
 import type { Settings } from './settings.js'
+import { clipOf, presentOf, shownAs, type PresentOptions, type TaughtClip } from './taught-clip.js'
 import type { TaughtModels } from './taught-models.js'
 import { handOver, type Handed, type LabelledPictures } from './teach-reviewed.js'
 import { TaughtWatch } from './taught-watch.js'
 import { statusOf, teachPayload, type TeachStatus } from './teach-status.js'
-import { crop } from './zone-crop.js'
 import { withModel } from './zone-overlay.js'
 import type { Zones } from './zones.js'
 
@@ -29,7 +28,7 @@ export interface TeachingOptions {
   readonly config: Pick<Config, 'models' | 'mqtt' | 'node'>
   readonly settings: Settings
   readonly zones: Zones
-  readonly camera: (id: string) => Pick<NodeCamera, 'capture'> | undefined
+  readonly camera: PresentOptions['camera']
   readonly taught: TaughtModels
   readonly publisher: Pick<Publisher, 'keep' | 'event'>
   /** Pictures that people have labelled. */
@@ -43,9 +42,6 @@ interface Entry {
   fitting: Promise<void> | null
   fault: string | null
 }
-
-/** Longer sides are scaled down to this: networks see less. */
-const mostSide = 512
 
 /** The teaching of a node's zones by their keys. */
 export class Teaching {
@@ -67,7 +63,8 @@ export class Teaching {
     })
     this.#watch = new TaughtWatch({
       clock: options.clock,
-      picture: (zone) => this.#pictureOf(zone, AbortSignal.timeout(10_000)).then(({ bytes }) => bytes),
+      picture: async (zone) =>
+        (await presentOf(options, this.#zoneOf(zone).definition, AbortSignal.timeout(10_000))).bytes,
       onChange: (zone, prediction) => void this.#drifted(zone, prediction),
     })
     // A damaged head is told when it is asked for.
@@ -94,25 +91,18 @@ export class Teaching {
     await this.#tell(zone)
   }
 
-  /** Keeps the present picture of a zone for a state (null: of none), and fits as soon as there are two states. */
+  /**
+   * Keeps the present picture of a zone for a state (null: of none), its present clip where its network takes clips, and fits as
+   * soon as there are two states.
+   */
   async capture(zone: string, state: string | null | undefined, signal: AbortSignal): Promise<string> {
     const entry = await this.#entryOf(zone)
     const shown = state === undefined ? this.#selectedOf(zone, entry) : state
-    const { bytes, atMs } = await this.#pictureOf(zone, signal)
-    const { id } = await entry.head.add(shown, bytes, atMs)
+    const { bytes, atMs } = await presentOf(this.#options, this.#zoneOf(zone).definition, signal)
+    const kept = await shownAs(this.#clipOf(zone, entry), bytes)
+    const { id } = await entry.head.add(shown, kept, atMs)
     this.#fitSoon(zone, entry)
     return id
-  }
-
-  async #pictureOf(zone: string, signal: AbortSignal): Promise<{ readonly bytes: Buffer; readonly atMs: number }> {
-    const { camera, zones, settings } = this.#options
-    const { definition } = this.#zoneOf(zone)
-    const source = camera(definition.camera)
-    if (!source) throw new GapcamError('CAMERA_LOST', `${definition.camera} was removed`)
-    const picture = await source.capture({ maxSide: 1280, signal })
-    const roi = settings.findZone(zone)?.roi ?? null
-    const bytes = await crop(picture, { definition, roi, mostSide, classifier: zones.find(zone)?.classifier ?? null })
-    return { bytes, atMs: picture.wallTime }
   }
 
   #selectedOf(zone: string, { head }: Entry): string | null {
@@ -156,7 +146,9 @@ export class Teaching {
     const entry = await this.#entryOf(zone)
     const ids: string[] = []
     try {
-      for (const { bytes, atMs } of pictures) ids.push((await entry.head.add(state, bytes, atMs)).id)
+      const clip = this.#clipOf(zone, entry)
+      for (const { bytes, atMs } of pictures)
+        ids.push((await entry.head.add(state, await shownAs(clip, bytes), atMs)).id)
     } finally {
       this.#fitSoon(zone, entry)
     }
@@ -166,6 +158,8 @@ export class Teaching {
   /** Teaches pictures that were labelled in review: those of `names`, else all of the zone and those from folders. */
   async addReviewed(zone: string, names?: readonly string[]): Promise<Handed> {
     const entry = await this.#entryOf(zone)
+    if (this.#clipOf(zone, entry))
+      throw new Refusal('invalid', `zone ${zone} is taught clips, and the review has single pictures`)
     try {
       return await handOver(this.#options.review, { zone, names, head: entry.head })
     } finally {
@@ -220,12 +214,14 @@ export class Teaching {
 
   async status(zone: string): Promise<TeachStatus> {
     const { definition } = this.#zoneOf(zone)
-    const { head, fitting, fault } = await this.#entryOf(zone)
+    const entry = await this.#entryOf(zone)
+    const { head, fitting, fault } = entry
     await head.store.refresh()
     return statusOf(head, {
       zone,
       isZoneServed: definition.model === head.store.name,
       isFitting: fitting !== null,
+      clip: this.#clipOf(zone, entry),
       fault,
       needsTeaching: this.#watch.drifted(zone),
     })
@@ -238,8 +234,8 @@ export class Teaching {
 
   /** The zone's head as one ONNX model. Rejects with USAGE where nothing serves yet. */
   async model(zone: string): Promise<Uint8Array> {
-    const { head } = await this.#entryOf(zone)
-    return head.exported(await this.#network.teacher())
+    const entry = await this.#entryOf(zone)
+    return entry.head.exported(await this.#network.teacher(this.#clipOf(zone, entry)?.path))
   }
 
   async close(): Promise<void> {
@@ -253,6 +249,10 @@ export class Teaching {
     const definition = this.#options.settings.cameras.flatMap(zonesOf).find((each) => each.key === key)
     if (!definition) throw new Refusal('invalid', `zone: there is no zone ${key}`)
     return { definition }
+  }
+
+  #clipOf(zone: string, { head }: Entry): TaughtClip | null {
+    return clipOf(head.record, this.#options.zones.find(zone))
   }
 
   /** The head that a zone uses, or the one that it will have. */
@@ -294,7 +294,7 @@ export class Teaching {
     const { head } = entry
     try {
       for (let isFirst = isForced; (head.needsFit || isFirst) && !this.#isClosed; isFirst = false) {
-        const teacher = await this.#network.teacher()
+        const teacher = await this.#network.teacher(this.#clipOf(zone, entry)?.path)
         const { report } = await head.fit(teacher)
         await this.#serve(zone, entry)
         this.#options.log.info({ zone }, `zone ${zone} was taught: ${report.advice}`)

@@ -10,6 +10,7 @@ import type { Prediction } from '../decision/prediction.js'
 import { GapcamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Metrics } from '../metrics.js'
+import type { RgbImage } from '../pixels/image.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { FlightRecorders } from '../recording/recorders.js'
 import { zonesOf, type ZoneDefinition } from '../zone/definition.js'
@@ -23,6 +24,7 @@ import { labelFault, preparedFor, prepareZones, type PreparedZone } from './prep
 import type { Settings } from './settings.js'
 import type { Tallies } from './tallies.js'
 import type { Views } from './views.js'
+import { shotOf } from './zone-shot.js'
 
 /** Hears what each zone says of each of its frames. */
 export type SettledListener = (zone: string, decision: Decision, prediction: Prediction | null) => void
@@ -102,6 +104,12 @@ export class Zones {
 
   find(key: string): AnyZone | undefined {
     return this.all.find((zone) => zone.key === key)
+  }
+
+  /** The present clip of a zone; see `shotOf`. Null too where there is no such zone. */
+  async shot(key: string): Promise<readonly RgbImage[] | null> {
+    const zone = this.find(key)
+    return zone ? shotOf(zone, this.#options.turns) : null
   }
 
   /** Calls back after zones were added, replaced or removed. Returns how to stop that. */

@@ -45,6 +45,10 @@ export const teachStatus = z.object({
   head: z.string().describe('name of its head, whether there is one or not'),
   isServing: z.boolean().describe('the head answers for the zone'),
   isFitting: z.boolean().describe('ask again until it is false'),
+  clip: z
+    .object({ frames: z.int(), everyMs: z.number() })
+    .nullable()
+    .describe('it is taught clips, made of frames like this; null: pictures'),
   canUndo: z.boolean(),
   fault: z.string().nullable().describe('why the last fit failed; what served before goes on'),
   model: z.string().nullable().describe('the network that it was taught on'),

@@ -1,16 +1,22 @@
 /**
  * The feature maps of a network that a head is taught on: the map in front of the mean (what is there), and the last map of
- * about twice that resolution (finer detail). Both are found by the graph's structure.
+ * about twice that resolution (finer detail). Both are found by the graph's structure. Of a network over clips it is the vector
+ * that its last layer takes.
  */
+import { planEmbedding } from '../classifier/embedding-plan.js'
 import { GapcamError } from '../errors.js'
 import { planHeat } from '../heat/plan.js'
 import type { Graph } from '../model/graph.js'
 import { shapeIn } from '../model/head.js'
+import type { Manifest } from '../model/metadata/schema.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { prepareGraph } from '../model/prepare.js'
 import type { InputSize } from '../tensor.js'
 
-/** A feature map: a value of the file's graph with one picture, [1, channels, height, width] or channels last. */
+/**
+ * A feature map: a value of the file's graph with one picture, [1, channels, height, width] or channels last. A vector [1, n] is
+ * one with its channels last and a single place.
+ */
 export interface FeatureMap {
   readonly name: string
   readonly layout: 'nchw' | 'nhwc'
@@ -44,6 +50,21 @@ export function findBackbone(model: LoadedModel, inputSize: InputSize): Backbone
   const head = mapOf(graph, map, layout)
   if (!head) throw new GapcamError('MODEL_UNSUPPORTED', `model ${model.path}: the size of its feature map is unknown`)
   return { graph, head, middle: middleOf(graph, head) }
+}
+
+/** Finds the vector of a network over clips. Throws MODEL_UNSUPPORTED where it has none of real numbers. */
+export function findClipBackbone(model: LoadedModel, manifest: Manifest): Backbone {
+  const scores = manifest.output ?? model.graph.outputs[0]!.name
+  const found = planEmbedding(model, { manifest, inputSize: undefined, scores })
+  if ('reason' in found || found.layout !== null)
+    throw new GapcamError(
+      'MODEL_UNSUPPORTED',
+      `model ${model.path} cannot be taught: no vector of real numbers lies in front of its last layer`,
+      { hint: 'embedding: { output: NAME, distance: 0.4 } in its manifest names a value of the file to teach on.' },
+    )
+  const { graph } = prepareGraph(model.graph)
+  const head: FeatureMap = { name: found.value, layout: 'nhwc', channels: found.length, height: 1, width: 1 }
+  return { graph, head, middle: null }
 }
 
 function mapOf(graph: Graph, name: string, layout: 'nchw' | 'nhwc'): FeatureMap | null {

@@ -24,6 +24,11 @@ export interface Part {
 const gridWeight = 1
 const [headMeanWeight, middleMeanWeight] = [0.5, 1]
 
+/** A vector of a network over clips as the one part. */
+export function clipParts(vector: FeatureMap): readonly Part[] {
+  return [{ map: vector, cells: 1, weight: gridWeight }]
+}
+
 /** The parts of a backbone's vector, in order: the grids, then the means; the head's map comes before the middle one. */
 export function partsOf(head: FeatureMap, middle: FeatureMap | null): readonly Part[] {
   const maps = middle ? [head, middle] : [head]

@@ -4,6 +4,7 @@
  */
 import { gridNames } from '../heat/grid.js'
 import { withoutDeadNodes, type Graph, type Value } from '../model/graph.js'
+import { clipAxes } from '../model/metadata/video.js'
 import type { Triple } from '../pixels/spec.js'
 import type { Backbone } from './backbone.js'
 import { cellShares, partLength, type Part } from './features.js'
@@ -23,6 +24,8 @@ export interface Pixels {
   readonly mean: Triple
   readonly std: Triple
   readonly order: 'rgb' | 'bgr'
+  /** Order of the axes of a clip; absent for a network over pictures. */
+  readonly axes?: keyof typeof clipAxes | undefined
 }
 
 /** ITU-R BT.601 luma from red, green and blue. */
@@ -138,6 +141,7 @@ class Builder extends GraphBuilder {
    */
   part(part: Part, index: number): string {
     const { map, cells } = part
+    if (map.height * map.width === 1) return this.shaped(map.name, [1, map.channels], partName(index))
     if (cells === 1) return this.mean(map, index, partName(index))
     const [places, bins] = [map.height * map.width, cells * cells]
     const planes =
@@ -156,6 +160,7 @@ class Builder extends GraphBuilder {
    * the network's input. All of it are products with matrices, which cost an engine less than convolutions of one channel.
    */
   sight(pixels: Pixels): string {
+    if (pixels.axes) return this.#sightOfClip(pixels, pixels.axes)
     const [luma, height, width] = this.#luma(pixels)
     const half = this.shaped(luma, [1, 1, height, width], 'gapcam.half')
     const brightness = this.add('GlobalAveragePool', [half], 'gapcam.brightness')
@@ -163,6 +168,28 @@ class Builder extends GraphBuilder {
     const edges = this.#rootMeanSquare(this.#edges(luma, height, width), 'gapcam.sharpness')
     const all = this.add('Concat', [brightness, contrast, edges], 'gapcam.statistics', { axis: 1 })
     return this.shaped(all, [1, 3], valueNames.sight)
+  }
+
+  /** The same of a clip: the means over its frames. A network over clips computes so much that convolutions cost nothing. */
+  #sightOfClip({ mean, std, order }: Pixels, axes: keyof typeof clipAxes): string {
+    const weights = order === 'rgb' ? luma : luma.toReversed()
+    const { name, shape } = this.network.inputs[0]!
+    const { frames, channels, height, width } = clipAxes[axes]
+    const sizes = [frames, channels, height, width].map((axis) => shape![axis] as number)
+    const perm = [0, frames, channels, height, width]
+    const planes = this.shaped(this.add('Transpose', [name], 'gapcam.in order', { perm }), sizes, 'gapcam.frames')
+    // The luma of a pixel, and the mean of four pixels: one convolution of 2 by 2.
+    const scaled = weights.flatMap((weight, c) => new Array<number>(4).fill((weight * std[c]!) / 4))
+    const black = weights.reduce((sum, weight, c) => sum + weight * mean[c]!, 0)
+    const inputs = [planes, this.floats('luma', [1, 3, 2, 2], scaled), this.floats('black', [1], [black])]
+    const half = this.add('Conv', inputs, 'gapcam.half', { strides: [2, 2] })
+    const laplacian = this.floats('laplacian', [1, 1, 3, 3], [0, -1, 0, -1, 4, -1, 0, -1, 0])
+    const brightness = this.add('GlobalAveragePool', [half], 'gapcam.brightness')
+    const contrast = this.#rootMeanSquare(this.add('Sub', [half, brightness], 'gapcam.deviation'), 'gapcam.contrast')
+    const edges = this.#rootMeanSquare(this.add('Conv', [half, laplacian], 'gapcam.edges'), 'gapcam.sharpness')
+    const all = this.add('Concat', [brightness, contrast, edges], 'gapcam.statistics', { axis: 1 })
+    const turned = this.add('Transpose', [all], 'gapcam.statistics in turn', { perm: [2, 1, 0, 3] })
+    return this.shaped(this.add('GlobalAveragePool', [turned], 'gapcam.statistics of all'), [1, 3], valueNames.sight)
   }
 
   /** The luma of the input at half its resolution, [height, width]. */

@@ -9,13 +9,18 @@ import type { PreprocessSpec } from '../pixels/spec.js'
 import { noveltyParts, partLength, type Part } from './features.js'
 import { constantNames, headGraph, valueNames } from './graph.js'
 import type { Head } from './head.js'
+import type { ClipLayout } from './looks.js'
+
+/** How a network takes pictures, or the clips of which they are frames. */
+export type NetworkInput = Pick<PreprocessSpec, 'mean' | 'std' | 'order'> & { readonly clip: ClipLayout | null }
 
 /** What a taught model says of itself. */
 export function manifestOf(
   { states, limits }: Pick<Head, 'states' | 'limits'>,
-  { mean, std, order }: Pick<PreprocessSpec, 'mean' | 'std' | 'order'>,
+  { mean, std, order, clip }: NetworkInput,
 ): Manifest {
   return {
+    ...(clip ? { video: { everyMs: clip.everyMs, axes: clip.axes } } : {}),
     labels: [...states],
     mean: [...mean],
     std: [...std],
@@ -36,8 +41,8 @@ export function manifestOf(
 }
 
 /** The bytes of a head's file. */
-export function headBytes(head: Head, parts: readonly Part[], pixels: PreprocessSpec): Uint8Array {
-  return serializeModel(headGraph(parts, head), manifestMetadata(manifestOf(head, pixels)))
+export function headBytes(head: Head, parts: readonly Part[], input: NetworkInput): Uint8Array {
+  return serializeModel(headGraph(parts, head), manifestMetadata(manifestOf(head, input)))
 }
 
 /** A head that was read from its file. */

@@ -2,13 +2,19 @@
  * Looks at pictures through a network. A taught picture is looked at three times: as it is, and twice with another crop and
  * light, so that a head does not hang on the exact place and brightness of five pictures.
  */
+import { basename } from 'node:path'
 import type { Classifier } from '../classifier.js'
 import type { ClassifierView } from '../engine/classify.js'
 import type { Engine, EngineOptions } from '../engine/engine.js'
+import { ClipShow } from '../engine/clip-show.js'
 import { openEngine } from '../engine/select.js'
 import { GapcamError } from '../errors.js'
 import { frameOf } from '../frame.js'
+import { clipGraph } from '../model/clip-graph.js'
+import type { Graph } from '../model/graph.js'
 import { asModel } from '../model/in-memory.js'
+import { modelStem } from '../model/metadata/schema.js'
+import type { VideoLayout } from '../model/metadata/video.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import type { RgbImage } from '../pixels/image.js'
 import type { PreprocessSpec, Region, ResizeMode } from '../pixels/spec.js'
@@ -37,6 +43,12 @@ export interface Seen {
   readonly sight: SightStatistics
 }
 
+/** What is looked at: a picture, or the frames of a clip, which a network over pictures sees by the mean of their vectors. */
+export type Shown = RgbImage | readonly RgbImage[]
+
+/** How a network takes whole clips. */
+export type ClipLayout = Extract<VideoLayout, { readonly form: 'clips' }>
+
 /** Runs work that uses the network when its turn comes. */
 export type Turn = <T>(work: () => Promise<T>) => Promise<T>
 
@@ -46,10 +58,12 @@ export interface Looker {
   readonly engine: Engine
   /** Numbers of a raw vector. */
   readonly rawLength: number
-  /** All looks at a picture. Rejects with PICTURE_INVALID. */
-  lookAt(picture: RgbImage): Promise<readonly Seen[]>
-  /** The picture as it is, or a part of it. */
-  glanceAt(picture: RgbImage, region?: Region): Promise<Seen>
+  /** How the network takes clips; null: it takes pictures. */
+  readonly clip: ClipLayout | null
+  /** All looks. Rejects with PICTURE_INVALID, also for what is no clip of a network over clips. */
+  lookAt(shown: Shown): Promise<readonly Seen[]>
+  /** The picture or clip as it is, or a part of it. */
+  glanceAt(shown: Shown, region?: Region): Promise<Seen>
   close(): Promise<void>
 }
 
@@ -60,15 +74,18 @@ export async function openLooker(
     readonly backbone: Backbone
     readonly parts: readonly Part[]
     readonly pixels: PreprocessSpec
+    /** How the network takes clips; default: it takes pictures. */
+    readonly clip?: ClipLayout | null
     /** How pictures become the size of the input; default: stretched. */
     readonly resize?: ResizeMode
   },
   options: EngineOptions,
   turn: Turn = (work) => work(),
 ): Promise<Looker> {
-  const { backbone, parts, pixels, resize = 'stretch' } = found
+  const { backbone, parts, pixels, clip = null, resize = 'stretch' } = found
   const { mean, std, order, fill } = pixels
-  const engine = await openEngine(asModel(withVectors(backbone, parts, pixels), model), 'auto', {
+  const graph = withVectors(backbone, parts, { mean, std, order, axes: clip?.axes })
+  const engine = await openEngine(asModel(clip ? onFrames(graph, clip, model.path) : graph, model), 'auto', {
     ...options,
     // The network's own scores are not computed. The maps are for the heat of the heads that it serves.
     outputs: [valueNames.raw, valueNames.sight],
@@ -88,42 +105,97 @@ export async function openLooker(
     reading: { activation: 'none', quantization: null, sentence: 'levels', isCertain: true },
     from: 'the network',
     resize,
+    ...(clip ? { task: { facts: { task: 'video', layout: clip }, sentence: 'video: its input is a clip' } } : {}),
   })
-  return lookerOf(classifier, resize, turn)
+  return lookerOf(classifier, { clip, resize }, turn)
 }
 
-function lookerOf(classifier: Classifier, resize: ResizeMode, turn: Turn): Looker {
-  const views = new Map<Region | undefined, ClassifierView>()
-  const viewOf = (region: Region | undefined): ClassifierView => {
-    const known = views.get(region)
+/** The graph that takes the frames of a clip where they were prepared. */
+function onFrames(graph: Graph, clip: ClipLayout, path: string): Graph {
+  const made = clipGraph(graph, graph, clip)
+  if ('reason' in made) throw new GapcamError('MODEL_UNSUPPORTED', `model ${path} cannot be taught: ${made.reason}`)
+  return made
+}
+
+/** How one part of pictures is shown to the network. */
+interface Sight {
+  readonly view: ClassifierView
+  readonly clips: ClipShow | null
+}
+
+function lookerOf(
+  classifier: Classifier,
+  { clip, resize }: { readonly clip: ClipLayout | null; readonly resize: ResizeMode },
+  turn: Turn,
+): Looker {
+  const sights = new Map<Region | undefined, Sight>()
+  const sightOf = (region: Region | undefined): Sight => {
+    const known = sights.get(region)
     if (known) return known
     const view = classifier.view({ roi: region, resize } satisfies Partial<PreprocessSpec>, 1)
-    views.set(region, view)
-    return view
+    const fresh = { view, clips: clip && new ClipShow(view, clip) }
+    sights.set(region, fresh)
+    return fresh
   }
   const [raw, sight] = [valueNames.raw, valueNames.sight].map(
     (wanted) => classifier.engine.outputs.find(({ name }) => name === wanted)!.data as Float32Array,
   ) as [Float32Array, Float32Array]
-  const see = (picture: RgbImage, region: Region | undefined): Promise<Seen> =>
+  const run = (pictures: readonly RgbImage[], region: Region | undefined): Promise<Seen> =>
     turn(async () => {
-      const outcome = await viewOf(region).classify(frameOf(picture))
+      const { view, clips } = sightOf(region)
+      const outcome = await (clips ? clips.show(pictures) : view.classify(frameOf(pictures[0]!)))
       if (!outcome.ok) throw outcome.reason === 'frame_invalid' ? outcome.error : notFinite(classifier.path)
       return { raw: raw.slice(), sight: [sight[0]!, sight[1]!, sight[2]!] }
     })
+  async function see(shown: Shown, region: Region | undefined): Promise<Seen> {
+    const pictures = 'data' in shown ? [shown] : shown
+    if (clip) {
+      if (pictures.length !== clip.frames) throw noClip(classifier.path, clip, pictures.length)
+      return run(pictures, region)
+    }
+    const seen: Seen[] = []
+    for (const picture of pictures) seen.push(await run([picture], region))
+    return meanOf(seen)
+  }
   return {
     engine: classifier.engine,
     rawLength: raw.length,
-    async lookAt(picture) {
+    clip,
+    async lookAt(shown) {
+      const pictures = 'data' in shown ? [shown] : shown
       const seen: Seen[] = []
-      for (const { region, light } of looks) seen.push(await see(lit(picture, light), region))
+      for (const { region, light } of looks) {
+        const changed = pictures.map((picture) => lit(picture, light))
+        seen.push(await see(changed, region))
+      }
       return seen
     },
     glanceAt: see,
     async close() {
-      for (const view of views.values()) view.close()
+      for (const { view } of sights.values()) view.close()
       await classifier.close()
     },
   }
+}
+
+/** The mean of what was seen of each picture. */
+function meanOf(seen: readonly Seen[]): Seen {
+  const [first] = seen as readonly [Seen]
+  if (seen.length === 1) return first
+  const mean = (of: (one: Seen) => number): number => seen.reduce((sum, one) => sum + of(one), 0) / seen.length
+  return {
+    raw: first.raw.map((_, i) => mean(({ raw }) => raw[i]!)),
+    sight: [0, 1, 2].map((k) => mean(({ sight }) => sight[k]!)) as unknown as SightStatistics,
+  }
+}
+
+/** The error for pictures that are no clip of the network. */
+export function noClip(model: string, { frames }: Pick<ClipLayout, 'frames'>, count: number): GapcamError {
+  return new GapcamError(
+    'PICTURE_INVALID',
+    `the network ${basename(modelStem(model))} looks at clips of ${frames} frames, and this is ${count === 1 ? 'one picture' : `a clip of ${count}`}`,
+    { hint: 'docs/teach.md says how clips are given.' },
+  )
 }
 
 const notFinite = (path: string): GapcamError =>

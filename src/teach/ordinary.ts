@@ -20,7 +20,7 @@ import { valueNames, withNovelty } from './graph.js'
 import { fitMemory, fitNovelty } from './head.js'
 import { openLooker, type Looker, type Seen } from './looks.js'
 import { thinned } from './record.js'
-import { ordinaryLooks } from './teacher.js'
+import { ordinaryLooks } from './ordinary-looks.js'
 
 /** More pictures are thinned out evenly: each one costs a frame a product and the file 8 KB. */
 export const mostOrdinary = 1000

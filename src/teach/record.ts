@@ -10,7 +10,7 @@ const id = z.string().regex(/^[0-9a-f]{24}$/)
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 
 const picture = z.strictObject({
-  /** The start of the digest of its bytes, and the name of its file. */
+  /** The start of the digest of its bytes, and the name of its file, which holds a picture or the frames of a clip. */
   id,
   /** Null: it shows none of the states. */
   state: state.nullable(),
@@ -43,7 +43,15 @@ const lesson = z.strictObject({
   /** Digest of the head, and the name of its file. */
   head: digest,
   /** The network that the head belongs to. */
-  model: z.strictObject({ name: z.string(), sha256: digest, width: z.int(), height: z.int() }),
+  model: z.strictObject({
+    name: z.string(),
+    sha256: digest,
+    width: z.int(),
+    height: z.int(),
+    /** Of a network over clips: how they are made of frames, and where its file lies. */
+    clip: z.strictObject({ frames: z.int().min(2), everyMs: z.number() }).optional(),
+    path: z.string().optional(),
+  }),
   fittedMs: z.number(),
   answers: z.record(id, answer),
   report,

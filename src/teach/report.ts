@@ -44,12 +44,20 @@ const leastLead = 0.3
 /** Pictures of one state that were taken within this time show the same moment and are left out together. */
 const sameMomentMs = 600_000
 
-/** Judges a fit by its left-out predictions; `times` says when each picture was taken, null where that is unknown. */
+/** What is known of the taught pictures besides their looks. */
+export interface Circumstances {
+  /** When each of them was taken, null where that is unknown. */
+  readonly times?: readonly (number | null)[]
+  /** What they are. */
+  readonly noun?: 'pictures' | 'clips'
+}
+
+/** Judges a fit by its left-out predictions. */
 export async function reportOf(
   states: readonly string[],
   looks: readonly TaughtLook[],
   fit: Fit,
-  times: readonly (number | null)[] = [],
+  { times = [], noun = 'pictures' }: Circumstances = {},
 ): Promise<Report> {
   const own = groupsOf(looks.map(({ picture }) => picture))
   const firsts = own.map(([first]) => first!)
@@ -74,7 +82,7 @@ export async function reportOf(
     confusion,
     weakest,
     doubts: isJudged ? doubtsOf(states, alone) : [],
-    ...verdictOf(pictures, accuracy, weakest),
+    ...verdictOf(pictures, accuracy, { weakest, noun }),
   }
 }
 
@@ -108,21 +116,19 @@ const leastAccuracy = 0.9
 function verdictOf(
   pictures: Report['pictures'],
   accuracy: number | null,
-  weakest: string | null,
+  { weakest, noun }: Pick<Report, 'weakest'> & Required<Pick<Circumstances, 'noun'>>,
 ): Pick<Report, 'enough' | 'advice'> {
   const few = Object.entries(pictures).filter(([, number]) => number < leastPictures)
   if (few.length > 0) {
     const missing = few.map(([state, number]) => `${leastPictures - number} of ${state}`).join(', ')
-    return { enough: false, advice: `Teach more pictures: ${missing}.` }
+    return { enough: false, advice: `Teach more ${noun}: ${missing}.` }
   }
   if ((accuracy ?? 0) < leastAccuracy)
-    return { enough: false, advice: `Teach more pictures of ${weakest ?? 'each state'}, at other times of the day.` }
+    return { enough: false, advice: `Teach more ${noun} of ${weakest ?? 'each state'}, at other times of the day.` }
   return {
     enough: true,
     advice:
-      weakest === null
-        ? 'These pictures are enough.'
-        : `These pictures are enough; more of ${weakest} would help most.`,
+      weakest === null ? `These ${noun} are enough.` : `These ${noun} are enough; more of ${weakest} would help most.`,
   }
 }
 

@@ -15,6 +15,7 @@ import { cellShares, partLength, partStart, type Part } from './features.js'
 import { partName, valueNames } from './graph.js'
 import { readHead } from './head-file.js'
 import type { Head } from './head.js'
+import type { ClipLayout } from './looks.js'
 import { openedAs, single } from './opened.js'
 
 /** Which head is served. */
@@ -24,19 +25,24 @@ export interface ServedHead {
   readonly name: string
   /** Those of the network. */
   readonly parts: readonly Part[]
-  /** Looks at clips: the head takes the mean of the vectors of their frames. Default: at single pictures. */
+  /** How the network takes clips; null: it takes pictures. */
+  readonly own: ClipLayout | null
+  /**
+   * Looks at clips: of a network over pictures, the head takes the mean of the vectors of their frames. Default: at single
+   * pictures, or at clips as the network takes them.
+   */
   readonly clip?: ClipOptions | undefined
 }
 
 /**
  * Serves a head on a network that was opened by `openLooker`. Closing the classifier leaves the network open. Rejects with
- * HEAD_INVALID for a head of another network.
+ * HEAD_INVALID for a head of another network, and for clips that the network does not take.
  */
-export async function serveHead(network: Engine, { file, name, parts, clip }: ServedHead): Promise<Classifier> {
+export async function serveHead(network: Engine, { file, name, parts, own, clip }: ServedHead): Promise<Classifier> {
   const { manifest, model, head } = await readHead(file, parts)
   const small = await openEngine(model, 'auto', { threads: 1 })
   try {
-    const task = clip ? overTime(clip) : single
+    const task = own ? overClips(own, name, clip ?? {}) : clip ? overTime(clip) : single
     const engine = joined(network, small, { parts, task: task.facts })
     const maps = new Set(parts.map(({ map }) => map.name))
     return openedAs(name, {
@@ -56,7 +62,7 @@ export async function serveHead(network: Engine, { file, name, parts, clip }: Se
       },
       from: `the taught head ${name}`,
       task,
-      heat: clip ? { reason: 'a model with the task video has none' } : heatPlan(head, parts),
+      heat: task.facts.task === 'video' ? { reason: 'a model with the task video has none' } : heatPlan(head, parts),
       embedding: embeddingIn(parts),
     })
   } catch (error) {
@@ -68,8 +74,8 @@ export async function serveHead(network: Engine, { file, name, parts, clip }: Se
 /** The mean of the network's last map; the parts of the head's vector are of the same picture, but cut into cells. */
 function embeddingIn([part]: readonly Part[]): EmbeddingFacts {
   if (!part) return noEmbedding
-  const { name, layout, channels } = part.map
-  return { value: name, layout, length: channels }
+  const { name, layout, channels, height, width } = part.map
+  return { value: name, layout: height * width === 1 ? null : layout, length: channels }
 }
 
 /** The heat maps of the head: the pooled parts are inputs of its small graph, the maps are outputs of the network. */
@@ -96,6 +102,22 @@ interface HeadTask {
   readonly sentence: string
 }
 
+function overClips(
+  own: ClipLayout,
+  name: string,
+  { frames = own.frames, everyMs = own.everyMs, pool }: ClipOptions,
+): HeadTask {
+  if (frames !== own.frames || pool !== undefined)
+    throw new GapcamError(
+      'HEAD_INVALID',
+      `head ${name}: its network takes clips of ${own.frames} frames; leave ${pool === undefined ? 'frames' : 'pool'} out`,
+    )
+  return {
+    facts: { task: 'video', layout: { ...own, everyMs } },
+    sentence: `video: a taught head over clips of ${frames} frames, one every ${everyMs} ms`,
+  }
+}
+
 function overTime({ frames = clipDefaults.frames, everyMs = clipDefaults.everyMs }: ClipOptions): HeadTask {
   return {
     facts: { task: 'video', layout: { form: 'pooled', frames, everyMs, vectors: [valueNames.raw] } },
@@ -111,7 +133,8 @@ function joined(
 ): Engine {
   const outputOf = (name: string): Float32Array => floats(network.outputs, name)
   const raw = outputOf(valueNames.raw)
-  const overTime = task.task === 'video' ? clipMeans(raw, task.layout.frames) : null
+  const isPooled = task.task === 'video' && task.layout.form === 'pooled'
+  const overTime = isPooled ? clipMeans(raw, task.layout.frames) : null
   const pairs: (readonly [to: Float32Array, from: Float32Array])[] = [
     [floats(head.inputs, valueNames.sight), outputOf(valueNames.sight)],
   ]

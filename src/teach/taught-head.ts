@@ -3,6 +3,7 @@
  * the one before. Callers wait for each other; a fit that fails leaves everything as it was.
  */
 import { GapcamError, isOfOnePicture } from '../errors.js'
+import { decodeShown, isClip } from '../pixels/clip.js'
 import { decodePicture } from '../pixels/decode.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import { looksToFit, type TaughtLook } from './head.js'
@@ -52,7 +53,7 @@ export class TaughtHead {
   }
 
   /**
-   * Keeps a picture of a state; null: of none of them. Rejects with PICTURE_INVALID, USAGE for a state that cannot be one or for a
+   * Keeps a picture or a clip of a state; null: of none of them. Rejects with PICTURE_INVALID, USAGE for a state that cannot be one or for a
    * picture that another state has, and HEAD_NOT_WRITTEN. A correction takes the picture from the other state.
    */
   async add(state: string | null, bytes: Uint8Array, atMs: number | null, isCorrection = false): Promise<KeptPicture> {
@@ -166,12 +167,10 @@ export class TaughtHead {
     const head = await this.store.keepHead(teacher.headBytes(fit.head))
     const firsts = taught.map(({ id }) => seen.get(id)![0]!)
     const answers = await tryHead(this.store.headFile(head), teacher.parts, firsts)
-    const report = await reportOf(
-      states,
-      looks,
-      fit,
-      taught.map(({ atMs }) => atMs),
-    )
+    const report = await reportOf(states, looks, fit, {
+      times: taught.map(({ atMs }) => atMs),
+      noun: teacher.clip ? 'clips' : 'pictures',
+    })
     const leftOut = leftOutLabels(states, looks, fit.ridge.leftOut)
     const lesson: KeptLesson = {
       states: [...states],
@@ -222,7 +221,7 @@ export class TaughtHead {
     if (known) return known
     const { rawLength } = teacher
     const kept = await this.store.vectors(id, teacher.network, lookCount * (rawLength + 3))
-    const values = kept ?? packed(await teacher.lookAt(await decodePicture(await this.store.picture(id), id)))
+    const values = kept ?? packed(await teacher.lookAt(await decodeShown(await this.store.picture(id), id)))
     // The vectors can be computed again: a full disk only makes the next fit slower.
     if (!kept) await this.store.keepVectors(id, teacher.network, values).catch(() => undefined)
     const seen = unpacked(values, rawLength)
@@ -259,6 +258,7 @@ export function stateOfFolder(folder: string): string | null {
 }
 
 function endingOf(bytes: Uint8Array): string {
+  if (isClip(bytes)) return 'mjpeg'
   if (bytes[0] === 0xff) return 'jpg'
   if (bytes[0] === 0x89) return 'png'
   return bytes[0] === 0x52 ? 'webp' : bytes[0] === 0x42 ? 'bmp' : 'tiff'
@@ -274,8 +274,12 @@ const mostBytes = 256 << 10
 /** Longer sides of larger pictures are scaled to this: networks see less. */
 const mostSide = 640
 
-/** The bytes to keep of a picture: a large one is scaled down. Rejects with PICTURE_INVALID. */
+/** The bytes to keep of a picture: a large one is scaled down. A clip is small as it was made. Rejects with PICTURE_INVALID. */
 async function smallEnough(bytes: Uint8Array): Promise<Uint8Array> {
+  if (isClip(bytes)) {
+    await decodeShown(bytes, 'that was given')
+    return bytes
+  }
   const { data, width, height } = await decodePicture(bytes, 'that was given')
   if (bytes.length <= mostBytes) return bytes
   const scale = Math.min(1, mostSide / Math.max(width, height))

@@ -5,9 +5,8 @@
 import type { EngineOptions } from '../engine/engine.js'
 import { GapcamError, isOfOnePicture } from '../errors.js'
 import { decodeFile } from '../pixels/decode.js'
-import type { RgbImage } from '../pixels/image.js'
 import { looksToFit, type Head, type TaughtLook } from './head.js'
-import type { Looker, Seen } from './looks.js'
+import type { Looker, Seen, Shown } from './looks.js'
 import { reportOf, type Report } from './report.js'
 import { openTeacher } from './teacher.js'
 
@@ -16,12 +15,14 @@ export type TaughtStates = ReadonlyMap<string, readonly string[]>
 
 /** Options of `teach`. */
 export interface TeachOptions {
-  /** The network whose features are used: a classifier that averages a feature map. */
+  /** The network whose features are used: a classifier that averages a feature map, or one over clips. */
   readonly model: string
   readonly states: TaughtStates
   /** Files of pictures that are none of the states. */
   readonly none?: readonly string[]
   readonly engine: EngineOptions
+  /** Reads what the network takes: a picture, or a clip with its frames; default: files are pictures. */
+  readonly read?: (file: string, clip: Looker['clip']) => Promise<Shown>
   /** Called after each taught picture. */
   readonly onPicture?: (done: number, all: number) => void
   /** A picture that cannot be read is left out and told here; without this, teaching rejects. */
@@ -33,6 +34,8 @@ export interface Taught {
   /** An ONNX file: network, head, labels and limits. */
   readonly bytes: Uint8Array
   readonly report: Report
+  /** What it was taught. */
+  readonly noun: 'pictures' | 'clips'
   /** The files in the order of the report's picture numbers. */
   readonly files: readonly string[]
   readonly head: Head
@@ -51,7 +54,9 @@ export async function teach(options: TeachOptions): Promise<Taught> {
     const none = await glances(teacher, options)
     const names = [...options.states.keys()]
     const fit = await teacher.fit(names, looks, none)
-    return { bytes: teacher.write(fit.head), report: await reportOf(names, looks, fit), files, head: fit.head }
+    const noun = teacher.clip ? 'clips' : 'pictures'
+    const report = await reportOf(names, looks, fit, { noun })
+    return { bytes: teacher.write(fit.head), report, noun, files, head: fit.head }
   } finally {
     await teacher.close()
   }
@@ -67,7 +72,7 @@ async function lookAtAll(
   const files: string[] = []
   for (const [state, [name, ofState]] of [...states].entries()) {
     for (const file of ofState) {
-      const seen = await withPicture(file, options, (picture) => looker.lookAt(picture))
+      const seen = await withShown(file, options, looker, (shown) => looker.lookAt(shown))
       if (seen === null) continue
       looks.push(...seen.map((one) => ({ ...one, state, picture: files.length })))
       files.push(file)
@@ -82,20 +87,21 @@ async function lookAtAll(
 async function glances(looker: Looker, options: TeachOptions): Promise<readonly Seen[]> {
   const all: Seen[] = []
   for (const file of options.none ?? []) {
-    const seen = await withPicture(file, options, (picture) => looker.glanceAt(picture))
+    const seen = await withShown(file, options, looker, (shown) => looker.glanceAt(shown))
     if (seen !== null) all.push(seen)
   }
   return all
 }
 
 /** Null for a picture that cannot be read, where the caller takes the error. */
-async function withPicture<T>(
+async function withShown<T>(
   file: string,
-  { onBroken }: TeachOptions,
-  use: (picture: RgbImage) => Promise<T>,
+  { onBroken, read = (path) => decodeFile(path) }: TeachOptions,
+  { clip }: Looker,
+  use: (shown: Shown) => Promise<T>,
 ): Promise<T | null> {
   try {
-    return await use(await decodeFile(file))
+    return await use(await read(file, clip))
   } catch (error) {
     if (!onBroken || !isOfOnePicture(error)) throw error
     onBroken(error)

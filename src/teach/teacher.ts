@@ -2,31 +2,29 @@
  * A network that is open for teaching and for serving: it looks at pictures, fits heads to what it saw, and serves any number of
  * heads, which share its memory. One run at a time, so all that share it take turns.
  */
-import { readdir } from 'node:fs/promises'
-import { basename } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename, resolve } from 'node:path'
 import { openClassifier, type Classifier } from '../classifier.js'
 import type { ClipOptions } from '../decision/task.js'
 import type { EngineOptions } from '../engine/engine.js'
 import { GapcamError } from '../errors.js'
 import { loadModel } from '../model/load.js'
+import { findManifest } from '../model/metadata/manifest.js'
 import { manifestMetadata, modelStem } from '../model/metadata/schema.js'
 import { serializeModel } from '../model/onnx/serialize.js'
-import { decodeFile } from '../pixels/decode.js'
-import type { RgbImage } from '../pixels/image.js'
 import type { PreprocessSpec } from '../pixels/spec.js'
-import { findBackbone } from './backbone.js'
-import { partsOf, type Part, type RawVector } from './features.js'
+import { findBackbone, findClipBackbone } from './backbone.js'
+import { clipParts, partsOf, type Part } from './features.js'
 import { withHead } from './graph.js'
 import { headBytes, manifestOf } from './head-file.js'
 import { fitHead, fitMemory, type Fit, type FitMemory, type Head, type TaughtLook } from './head.js'
-import { openLooker, type Looker, type Seen, type Turn } from './looks.js'
+import { openLooker, type ClipLayout, type Looker, type Seen, type Turn } from './looks.js'
+import { ordinaryVectors, type OrdinaryVectors } from './ordinary-looks.js'
 import { serveHead } from './serving.js'
 import { networkOf } from './store.js'
 
 /** What a teacher is opened with. */
 export interface TeacherOptions {
-  /** The network whose features are used: a classifier that averages a feature map. */
+  /** The network whose features are used: a classifier that averages a feature map, or one over clips. */
   readonly model: string
   readonly engine: EngineOptions
   /** Every run of the network happens within it; default: at once. */
@@ -35,18 +33,12 @@ export interface TeacherOptions {
   readonly ordinary?: OrdinaryVectors | undefined
 }
 
-/** Where vectors of ordinary pictures are kept, by network. */
-export interface OrdinaryVectors {
-  read(network: string, count: number): Promise<Float32Array | null>
-  keep(network: string, values: Float32Array): Promise<void>
-}
-
 /** A network that is open for teaching; the caller closes it, after the classifiers that it serves. */
 export interface Teacher extends Looker {
   /** The parts of its vectors. */
   readonly parts: readonly Part[]
-  /** The network and the size of its input. */
-  readonly model: { readonly name: string; readonly sha256: string; readonly width: number; readonly height: number }
+  /** The network and the size of its input; of a network over clips also the frames of a clip and where the file lies. */
+  readonly model: TaughtNetwork
   /** Names its vectors. */
   readonly network: string
   /** Fits a head to looks; `none` are looks at pictures that are none of the states. Every state needs a picture. */
@@ -59,29 +51,33 @@ export interface Teacher extends Looker {
   serve(file: string, name: string, clip?: ClipOptions): Promise<Classifier>
 }
 
-/** Parts of each ordinary photograph that are looked at. */
-const ordinaryRegions = [
-  undefined,
-  ...[0, 0.4].flatMap((x) => [0, 0.4].map((y) => ({ x, y, width: 0.6, height: 0.6 }))),
-  ...[0.1, 0.6].flatMap((x) => [0.1, 0.6].map((y) => ({ x, y, width: 0.3, height: 0.3 }))),
-]
-
-/** The photographs that come with gapcam. */
-export const photographs = fileURLToPath(new URL('../../models/photos/', import.meta.url))
+/** The network of a head. */
+export interface TaughtNetwork {
+  readonly name: string
+  readonly sha256: string
+  readonly width: number
+  readonly height: number
+  readonly clip?: { readonly frames: number; readonly everyMs: number } | undefined
+  readonly path?: string | undefined
+}
 
 /** Opens a network for teaching. Rejects with MODEL_UNSUPPORTED for a network without the needed structure. */
 export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
   const { model: path, engine } = options
   const file = await loadModel(path)
-  const pixels = await specOf(path, engine)
-  const backbone = findBackbone(file, { height: pixels.height, width: pixels.width })
-  const parts = partsOf(backbone.head, backbone.middle)
-  const looker = await openLooker(file, { backbone, parts, pixels }, engine, options.turn)
+  const { pixels, clip } = await inputOf(path, engine)
+  const backbone = clip
+    ? findClipBackbone(file, (await findManifest(file)).manifest)
+    : findBackbone(file, { height: pixels.height, width: pixels.width })
+  const parts = clip ? clipParts(backbone.head) : partsOf(backbone.head, backbone.middle)
+  const looker = await openLooker(file, { backbone, parts, pixels, clip }, engine, options.turn)
+  const input = { ...pixels, clip, axes: clip?.axes }
   const model = {
     name: basename(modelStem(path)),
     sha256: file.sha256,
     width: pixels.width,
     height: pixels.height,
+    ...(clip ? { clip: { frames: clip.frames, everyMs: clip.everyMs }, path: resolve(path) } : {}),
   }
   const network = networkOf(model)
   let memory: Promise<FitMemory> | null = null
@@ -95,57 +91,29 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
       return fitHead({ states, parts, looks, none: none.map(({ raw }) => raw) }, await memory)
     },
     write(head) {
-      return serializeModel(withHead(backbone, parts, pixels, head), manifestMetadata(manifestOf(head, pixels)))
+      return serializeModel(withHead(backbone, parts, input, head), manifestMetadata(manifestOf(head, input)))
     },
-    headBytes: (head) => headBytes(head, parts, pixels),
-    serve: (headFile, name, clip) => serveHead(looker.engine, { file: headFile, name, parts, clip }),
+    headBytes: (head) => headBytes(head, parts, input),
+    serve: (headFile, name, over) => serveHead(looker.engine, { file: headFile, name, parts, own: clip, clip: over }),
   }
 }
 
-/** How the network takes pictures. */
-async function specOf(model: string, engine: EngineOptions): Promise<PreprocessSpec> {
+/** How the network takes pictures or clips. */
+async function inputOf(
+  model: string,
+  engine: EngineOptions,
+): Promise<{ readonly pixels: PreprocessSpec; readonly clip: ClipLayout | null }> {
   const classifier = await openClassifier({ ...engine, model, engine: 'auto' })
   try {
-    const spec = classifier.preprocessing()
     const [input] = classifier.engine.inputs
     if (input?.type !== 'float32' || input.shape.length !== 4 || !input.shape.slice(1).includes(3))
       throw new GapcamError(
         'MODEL_UNSUPPORTED',
         `model ${model} cannot be taught: its input is not three channels of float32`,
       )
-    return spec
+    const clip = classifier.clip?.form === 'clips' ? classifier.clip : null
+    return { pixels: classifier.preprocessing(), clip }
   } finally {
     await classifier.close()
   }
-}
-
-async function ordinaryVectors(
-  looker: Looker,
-  network: string,
-  kept: OrdinaryVectors | undefined,
-): Promise<readonly RawVector[]> {
-  const names = await photographNames()
-  const count = names.length * ordinaryRegions.length
-  const all = await kept?.read(network, count * looker.rawLength)
-  if (all)
-    return Array.from({ length: count }, (_, i) => all.subarray(i * looker.rawLength, (i + 1) * looker.rawLength))
-  const seen = await ordinaryLooks(looker)
-  const values = new Float32Array(count * looker.rawLength)
-  seen.forEach((raw, i) => values.set(raw, i * looker.rawLength))
-  // Without it they are computed again.
-  await kept?.keep(network, values).catch(() => undefined)
-  return seen
-}
-
-const photographNames = async (): Promise<string[]> =>
-  (await readdir(photographs)).filter((name) => name.endsWith('.jpg')).sort()
-
-/** Raw vectors of parts of the photographs that come with gapcam. */
-export async function ordinaryLooks(looker: Looker): Promise<readonly RawVector[]> {
-  const pictures: RgbImage[] = []
-  for (const name of await photographNames()) pictures.push(await decodeFile(`${photographs}${name}`))
-  const seen: RawVector[] = []
-  for (const picture of pictures)
-    for (const region of ordinaryRegions) seen.push((await looker.glanceAt(picture, region)).raw)
-  return seen
 }

@@ -1,10 +1,12 @@
 /** `gapcam classify` on clips: a folder is one clip, the task is said, and what is no clip is named. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { paintAction, type Action } from '../../src/camera/clip-scene.js'
+import { programPath } from '../../src/camera/programs.js'
 import { endAll, gapcam, jsonLines } from '../process.js'
 import { projectRoot } from '../shared.js'
 
@@ -46,7 +48,18 @@ it('classifies each folder as one clip, says the task, and names what is no clip
   ])
   expect(run.stderr()).toContain('task video: its input clip [1, 3, 16, 64, 64] is a clip of 16 frames')
   expect(run.stderr()).toContain('short is no clip: it has 5 pictures, and the model looks at clips of 16 frames')
-  expect(run.stderr()).toContain('000.png is no clip: it is a file')
+  expect(run.stderr()).toContain('000.png is no clip: it is one picture')
+})
+
+it.skipIf(programPath('ffmpeg') === null)('takes animated pictures, Motion JPEG and videos as clips', async () => {
+  const frames = (ending: string): string => join(folder, 'left', `%03d.${ending}`)
+  const files = ['gif', 'mjpeg', 'mp4'].map((ending) => join(folder, `clip.${ending}`))
+  for (const file of files) execFileSync('ffmpeg', ['-v', 'error', '-framerate', '10', '-i', frames('png'), '-y', file])
+  writeFileSync(join(folder, 'broken.mp4'), 'no video')
+  const run = gapcam(['classify', '--json', '--model', model, ...files, join(folder, 'broken.mp4')])
+  expect(await run.ended).toBe(3)
+  expect(jsonLines(run.stdout())).toMatchObject(files.map((file) => ({ file, label: 'passes left' })))
+  expect(run.stderr()).toContain('broken.mp4: ffmpeg cannot read it')
 })
 
 it('refuses to classify single pictures with a model that takes clips', async () => {

@@ -46,7 +46,7 @@ export function clipsOf<Slot extends ClipSlot>(
   const slots = partsOf(frames, frames.data).map(slotOf)
   const [first] = slots
   if (!first) return { reason: 'its frames are no pictures with one or three channels' }
-  const shared = new SharedFrames(frames.data, order, slots as readonly Slot[])
+  const shared = SharedFrames.of(frames.data, order, slots as readonly Slot[])
   return { first, make: () => new ClipFrames(shared, window()) }
 }
 

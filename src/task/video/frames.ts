@@ -7,15 +7,25 @@ import type { Clip, ClipSlot } from '../../engine/clip.js'
 import type { Frame } from '../../frame.js'
 import type { ClipWindow } from './window.js'
 
-/** The frames of one engine. */
+/** The frames of one engine. Get them by `SharedFrames.of`. */
 export class SharedFrames {
+  static readonly #known = new WeakMap<Float32Array, SharedFrames>()
   readonly slots: readonly ClipSlot[]
   readonly #memory: Float32Array
   readonly #order: Float32Array
   #holder: ClipFrames | null = null
 
-  /** `memory` is the input with the frames, `order` the one with their order; `slots` are the parts of `memory`. */
-  constructor(memory: Float32Array, order: Float32Array, slots: readonly ClipSlot[]) {
+  /**
+   * `memory` is the input with the frames, `order` the one with their order; `slots` are the parts of `memory`. All that look
+   * through one engine share them, such as the taught heads of a network.
+   */
+  static of(memory: Float32Array, order: Float32Array, slots: readonly ClipSlot[]): SharedFrames {
+    const known = SharedFrames.#known.get(memory) ?? new SharedFrames(memory, order, slots)
+    SharedFrames.#known.set(memory, known)
+    return known
+  }
+
+  private constructor(memory: Float32Array, order: Float32Array, slots: readonly ClipSlot[]) {
     this.#memory = memory
     this.#order = order
     this.slots = slots
@@ -37,6 +47,11 @@ export class SharedFrames {
 
   get length(): number {
     return this.#memory.length
+  }
+
+  /** Where the frames of `view` are now: in the input, or where they were kept. */
+  memoryOf(view: ClipFrames): Float32Array {
+    return this.#holder === view ? this.#memory : view.kept
   }
 }
 
@@ -84,6 +99,14 @@ export class ClipFrames implements Clip {
 
   get wantsRun(): boolean {
     return this.#window.isWhole
+  }
+
+  pictures(): readonly Float32Array[] | null {
+    const { isWhole, order, frames } = this.#window
+    if (!isWhole) return null
+    const memory = this.#shared.memoryOf(this)
+    const length = memory.length / frames
+    return Array.from(order, (slot) => memory.slice(slot * length, (slot + 1) * length))
   }
 
   ran(): void {}

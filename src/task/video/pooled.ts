@@ -61,6 +61,11 @@ export class ClipVectors implements Clip {
     }
   }
 
+  /** Only vectors are kept. */
+  pictures(): null {
+    return null
+  }
+
   shortage(): string | null {
     return this.#window.shortage()
   }

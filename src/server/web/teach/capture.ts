@@ -1,7 +1,7 @@
-/** The buttons that teach: one for each state. A press takes the present picture; holding takes one every second. */
+/** The buttons that teach: one for each state. A press takes the present picture or clip; holding takes one every second. */
 import type { TeachStatus } from '../../teach-messages.js'
 import { el, freshId, setText } from '../dom.js'
-import { teachText as text } from './text.js'
+import { nounOf, teachText as text } from './text.js'
 
 export interface CaptureButtons {
   readonly element: HTMLElement
@@ -50,8 +50,8 @@ export function createCapture({ capture }: CaptureEvents): CaptureButtons {
     shown = wanted
     for (const [i, [state, count]] of [...counts].entries()) {
       const button = buttons.children[i]!
-      setText(button.lastElementChild!, text.count(count))
-      button.setAttribute('aria-label', text.capture(state ?? text.none, count))
+      setText(button.lastElementChild!, text.count(count, nounOf(status)))
+      button.setAttribute('aria-label', text.capture(state ?? text.none, count, nounOf(status)))
     }
   }
   return { element, update: draw }

@@ -2,7 +2,7 @@
 import type { TeachStatus } from '../../teach-messages.js'
 import { el, panel, setText } from '../dom.js'
 import { thumbnail } from '../thumbnail.js'
-import { teachText } from './text.js'
+import { nounOf, teachText } from './text.js'
 
 const text = teachText.good
 
@@ -20,7 +20,7 @@ export function createGoodness({
 }): Goodness {
   const accuracy = el('p', { class: 'label' })
   const interval = el('span', { class: 'score' })
-  const how = el('p', { class: 'note' }, text.how)
+  const how = el('p', { class: 'note' })
   const advice = el('p', { class: 'advice', role: 'status' })
   const table = el('div', { class: 'confusion' })
   const doubts = el('ol', { class: 'doubts', 'aria-label': text.doubts })
@@ -40,14 +40,15 @@ export function createGoodness({
 
   return {
     element,
-    update({ report }) {
-      const wanted = JSON.stringify(report)
+    update({ report, clip }) {
+      const noun = nounOf({ clip })
+      const wanted = JSON.stringify([report, noun])
       if (wanted === shown) return
       shown = wanted
       const isKnown = report !== null && report.accuracy !== null
       setText(accuracy, isKnown ? text.accuracy(report.accuracy!) : '')
       setText(interval, isKnown && report.interval ? text.interval(report.interval) : '')
-      setText(how, isKnown ? `${text.how}; ${text.groups(report.groups)}` : text.unknown)
+      setText(how, isKnown ? `${text.how(noun)}; ${text.groups(report.groups, noun)}` : text.unknown(noun))
       setText(advice, report === null ? '' : `${report.enough ? text.enough : text.notEnough}. ${report.advice}`)
       advice.dataset['enough'] = String(report?.enough ?? false)
       table.replaceChildren(...(isKnown ? [confusionTable(report.confusion)] : []))

@@ -2,7 +2,7 @@
 import type { TaughtPicture, TeachStatus } from '../../teach-messages.js'
 import { el, panel, setText } from '../dom.js'
 import { thumbnail } from '../thumbnail.js'
-import { teachText } from './text.js'
+import { nounOf, teachText, type Noun } from './text.js'
 import { droppedFiles } from './upload.js'
 
 const text = teachText.pictures
@@ -42,12 +42,15 @@ class PicturePanel implements TaughtPictures {
 
   constructor(events: PictureEvents) {
     this.#events = events
-    this.element = panel(text.title, text.drop, this.#progress, this.#groups)
+    this.element = panel(text.title('picture'), text.drop('picture'), this.#progress, this.#groups)
     this.element.classList.add('taught-panel')
   }
 
   update(status: TeachStatus): void {
     this.#status = status
+    const [heading, note] = this.element.firstElementChild!.children
+    setText(heading!, text.title(nounOf(status)))
+    setText(note!, text.drop(nounOf(status)))
     this.#draw()
   }
 
@@ -69,7 +72,9 @@ class PicturePanel implements TaughtPictures {
     if (focused) this.#groups.querySelector<HTMLElement>(`[data-picture="${focused}"]`)?.focus({ preventScroll: true })
   }
 
-  #group(state: string | null, { pictures }: TeachStatus, states: readonly (string | null)[]): HTMLElement {
+  #group(state: string | null, status: TeachStatus, states: readonly (string | null)[]): HTMLElement {
+    const { pictures } = status
+    const noun = nounOf(status)
     const own = pictures.filter((picture) => picture.state === state).reverse()
     const seen = this.#opened.has(state) ? own : own.slice(0, shownAtOnce)
     const more = el('button', { type: 'button', class: 'quiet' }, text.more(own.length - seen.length))
@@ -85,11 +90,11 @@ class PicturePanel implements TaughtPictures {
         'div',
         { class: 'panel-head' },
         el('h3', {}, name),
-        el('span', { class: 'note' }, teachText.count(own.length)),
+        el('span', { class: 'note' }, teachText.count(own.length, noun)),
       ),
       el('ul', { class: 'thumbs' }, ...seen.map((picture) => this.#item(picture, states))),
       seen.length < own.length ? more : null,
-      fileInput(state, this.#events),
+      fileInput(state, this.#events, noun),
     )
     allowDrop(section, (files) => this.#events.onFiles(state, files))
     return section
@@ -100,7 +105,7 @@ class PicturePanel implements TaughtPictures {
     const called = text.called(label, picture.score)
     const isChosen = id === this.#chosen
     const isWrong = (label !== null && label !== state) || doubt !== null
-    const words = text.of(state ?? teachText.none, called)
+    const words = text.of(state ?? teachText.none, called, nounOf(this.#status!))
     const button = el(
       'button',
       { type: 'button', class: 'thumb', 'aria-label': words, 'aria-expanded': String(isChosen), 'data-picture': id },
@@ -128,12 +133,12 @@ class PicturePanel implements TaughtPictures {
   }
 }
 
-function fileInput(state: string | null, { onFiles }: PictureEvents): HTMLElement {
+function fileInput(state: string | null, { onFiles }: PictureEvents, noun: Noun): HTMLElement {
   const label = text.files(state ?? teachText.none)
   const input = el('input', {
     type: 'file',
     multiple: true,
-    accept: 'image/*',
+    accept: noun === 'clip' ? 'image/gif,image/webp,image/avif,.mjpeg,.mjpg' : 'image/*',
     'aria-label': label,
     class: 'visually-hidden',
   })

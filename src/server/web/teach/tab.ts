@@ -10,8 +10,8 @@ import { createCapture } from './capture.js'
 import { createDrift, type NamedExample } from './drift.js'
 import { createGoodness } from './goodness.js'
 import { createTaughtPictures } from './pictures.js'
-import { teachText as text } from './text.js'
-import { base64Of, isPicture, partsOf, pictureOf } from './upload.js'
+import { nounOf, teachText as text, type Noun } from './text.js'
+import { base64Of, isClip, isPicture, partsOf, pictureOf } from './upload.js'
 
 export interface TeachTabEvents {
   onFault(error: unknown): void
@@ -27,6 +27,7 @@ export class TeachTab {
   readonly #events: TeachTabEvents
   readonly #target = el('select', { id: freshId() })
   readonly #now = el('span', { class: 'teach-now' })
+  readonly #hint = el('p', { class: 'note' }, text.hint({ clip: null }))
   readonly #said = el('p', { class: 'note', role: 'status' })
   readonly #undo = el('button', { type: 'button' }, text.undo)
   readonly #serve = el('button', { type: 'button', hidden: true }, text.serve)
@@ -45,6 +46,7 @@ export class TeachTab {
     onRemove: (picture) => void this.#change('DELETE', `/pictures/${picture}`),
     onFiles: (state, files) => void this.#upload(state, files).catch(this.#events.onFault),
   })
+  readonly #savePictures: HTMLElement
   /** Below the picture: what is taught and the buttons. */
   readonly controls: HTMLElement
   /** Key of what is taught. */
@@ -53,15 +55,16 @@ export class TeachTab {
   readonly #targets = new Steady<{ readonly key: string; readonly name: string }>()
   /** Keys of all that could be taught since the page was opened. */
   readonly #known = new Set<string>()
+  #noun: Noun = 'picture'
   #isShown = false
   #timer = 0
 
   constructor(events: TeachTabEvents) {
     this.#events = events
-    const files = [
-      saver(text.exportPictures, () => saveFile(`${this.#path}/pictures.zip`, 'pictures.zip').catch(events.onFault)),
-      saver(text.exportModel, () => saveFile(`${this.#path}/model.onnx`, 'model.onnx').catch(events.onFault)),
-    ]
+    const savePictures = (): Promise<void> =>
+      saveFile(`${this.#path}/pictures.zip`, 'pictures.zip').catch(events.onFault)
+    const saveModel = (): Promise<void> => saveFile(`${this.#path}/model.onnx`, 'model.onnx').catch(events.onFault)
+    this.#savePictures = saver(text.exportPictures('picture'), savePictures)
     const choice = el(
       'div',
       { class: 'teach-target' },
@@ -69,16 +72,15 @@ export class TeachTab {
       this.#target,
       this.#now,
     )
-    const foot = el('div', { class: 'row teach-foot' }, ...files, this.#serve, this.#undo)
-    this.controls = panel(
-      text.title,
-      '',
-      choice,
-      el('p', { class: 'note' }, text.hint),
-      this.#capture.element,
-      this.#said,
-      foot,
+    const foot = el(
+      'div',
+      { class: 'row teach-foot' },
+      this.#savePictures,
+      saver(text.exportModel, saveModel),
+      this.#serve,
+      this.#undo,
     )
+    this.controls = panel(text.title, '', choice, this.#hint, this.#capture.element, this.#said, foot)
     this.controls.classList.add('teach-panel')
     this.#target.addEventListener('change', () => this.choose(this.#target.value))
     this.#undo.addEventListener('click', () => void this.#change('POST', '/undo'))
@@ -165,6 +167,9 @@ export class TeachTab {
 
   #show(status: TeachStatus): void {
     this.#pictureIds = status.pictures.map(({ id }) => id)
+    this.#noun = nounOf(status)
+    setText(this.#hint, text.hint(status))
+    setText(this.#savePictures, text.exportPictures(this.#noun))
     this.#capture.update(status)
     this.#goodness.update(status)
     this.#drift.update(status)
@@ -182,7 +187,7 @@ export class TeachTab {
   async #take(state: string | null): Promise<void> {
     const before = new Set(this.#pictureIds)
     const isDone = await this.#change('POST', '/capture', { state })
-    if (isDone && this.#pictureIds.every((id) => before.has(id))) this.#events.tell(text.same)
+    if (isDone && this.#pictureIds.every((id) => before.has(id))) this.#events.tell(text.same(this.#noun))
   }
 
   /** Resolves with whether the change was made. */
@@ -212,7 +217,7 @@ export class TeachTab {
   }
 
   async #upload(state: string | null, files: readonly File[]): Promise<void> {
-    const pictures = files.filter(isPicture)
+    const pictures = files.filter(this.#noun === 'clip' ? isClip : isPicture)
     const skipped = files.length - pictures.length
     let done = 0
     for (const part of partsOf(pictures)) {

@@ -1,20 +1,30 @@
 /** The texts of the Teach tab. */
 import type { TeachStatus } from '../../teach-messages.js'
 
+/** What a zone is taught. */
+export type Noun = 'picture' | 'clip'
+
+export const nounOf = ({ clip }: Pick<TeachStatus, 'clip'>): Noun => (clip ? 'clip' : 'picture')
+
+const counted = (n: number, noun: Noun): string => `${n} ${noun}${n === 1 ? '' : 's'}`
+
 const percent = (share: number): string => `${Math.round(share * 100)} %`
 
 export const teachText = {
   title: 'Teach',
   target: 'What is taught',
   whole: 'The whole picture',
-  hint: 'Press a state while the camera shows it. Hold the button to take a picture every second. Five different pictures of each state are a good start.',
+  hint: ({ clip }: Pick<TeachStatus, 'clip'>) =>
+    clip
+      ? `Press a state just when it has happened: the last ${((clip.frames * clip.everyMs) / 1000).toFixed(1)} seconds are taught. Five different clips of each state are a good start.`
+      : 'Press a state while the camera shows it. Hold the button to take a picture every second. Five different pictures of each state are a good start.',
   none: 'None of these',
   newState: 'New state',
   addState: 'Add state',
-  count: (n: number) => `${n} ${n === 1 ? 'picture' : 'pictures'}`,
-  capture: (state: string, n: number) => `Teach ${state}, ${n} ${n === 1 ? 'picture' : 'pictures'} so far`,
+  count: counted,
+  capture: (state: string, n: number, noun: Noun) => `Teach ${state}, ${counted(n, noun)} so far`,
   undo: 'Undo',
-  same: 'No new picture was taught: this one is taught already',
+  same: (noun: Noun) => `No new ${noun} was taught: this one is taught already`,
   fitting: 'Fitting…',
   untaught: 'Nothing is taught yet: the zone answers with its own model.',
   serving: 'Your states answer here.',
@@ -23,11 +33,11 @@ export const teachText = {
   now: (label: string) => `Now: ${label}`,
   good: {
     title: 'How good is it',
-    unknown: 'Two states with two pictures each are needed to tell.',
+    unknown: (noun: Noun) => `Two states with two ${noun}s each are needed to tell.`,
     accuracy: (share: number) => percent(share),
     interval: ([low, high]: readonly [number, number]) => `${percent(low)} to ${percent(high)}`,
-    how: 'right on pictures that it was not taught, with their 95 % interval',
-    groups: (n: number) => `${n} groups: pictures within ten minutes are left out together`,
+    how: (noun: Noun) => `right on ${noun}s that it was not taught, with their 95 % interval`,
+    groups: (n: number, noun: Noun) => `${n} groups: ${noun}s within ten minutes are left out together`,
     enough: 'Enough',
     notEnough: 'Not enough yet',
     table: 'Taught states against what they are called',
@@ -45,20 +55,24 @@ export const teachText = {
     taught: (n: number) => `${n} ${n === 1 ? 'example is' : 'examples are'} taught`,
   },
   pictures: {
-    title: 'Pictures',
-    drop: 'Drop pictures or a folder on a state, or choose files.',
+    title: (noun: Noun) => (noun === 'clip' ? 'Clips' : 'Pictures'),
+    drop: (noun: Noun) =>
+      noun === 'clip'
+        ? 'Drop animated pictures (GIF, WebP) or Motion JPEG on a state, or choose files; each is one clip.'
+        : 'Drop pictures or a folder on a state, or choose files.',
     files: (state: string) => `Add files to ${state}`,
     add: 'Add files',
     called: (label: string | null, score: number | null) =>
       label === null ? 'not fitted yet' : `${label}${score === null ? '' : ` ${score.toFixed(2)}`}`,
-    of: (state: string, called: string) => `Picture of ${state}, now called ${called}`,
+    of: (state: string, called: string, noun: Noun) =>
+      `${noun === 'clip' ? 'Clip' : 'Picture'} of ${state}, now called ${called}`,
     remove: 'Remove',
     moveTo: 'Move to',
     more: (n: number) => `Show ${n} more`,
     reading: (done: number, all: number) => `${done} of ${all} files`,
     skipped: (n: number) => `${n} ${n === 1 ? 'file is' : 'files are'} no picture or too large`,
   },
-  exportPictures: 'Save the pictures (ZIP)',
+  exportPictures: (noun: Noun) => `Save the ${noun}s (ZIP)`,
   exportModel: 'Save the model (ONNX)',
   fault: (status: TeachStatus) => `The last change could not be fitted: ${status.fault}`,
 } as const
