@@ -265,6 +265,7 @@ async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pic
       ...parts.assumed,
       ...picture.assumed,
       ...(reading.isCertain ? [] : [`outputs are ${reading.sentence}`]),
+      ...(scores && scores.rivals.length > 0 ? [rivalSentence(scores)] : []),
       ...found.notices,
       ...notices,
     ],
@@ -272,6 +273,9 @@ async function factsOf(engine: OpenedModel['engine'], parts: Parts): Promise<Pic
   }
   return { wiring, facts }
 }
+
+const rivalSentence = ({ name, rivals }: ScoresValue): string =>
+  `its output ${name} has the classes (${rivals.join(', ')} may have them, too; output in its manifest names one)`
 
 /** The labels of so many scores. */
 function labelsOf({ given, found, scores, task }: Parts, count: number): ReturnType<typeof labelsFor> {

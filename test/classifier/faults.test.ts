@@ -211,6 +211,15 @@ describe('of several outputs', () => {
     )
   })
 
+  it('an output that may have the classes as well is said', async () => {
+    const two = [node('Identity', 'scores6', 'y'), node('Identity', 'features', 'z')]
+    const { assumed } = await answerOf(writeModel(join(folder, 'two.onnx'), twoHeads({ y: [1, 6], z: [1, 4] }, two)))
+    expect(assumed).toContain('its output y has the classes (z may have them, too; output in its manifest names one)')
+    const twins = twoHeads({ y: [1, 6], logits: [1, 6] }, [...two, node('Identity', 'scores6', 'logits')])
+    const same = await answerOf(writeModel(join(folder, 'same.onnx'), twins))
+    expect(same.assumed.join()).not.toContain('has the classes')
+  })
+
   it('boxes make a detector, which is refused', async () => {
     const more = [node('Identity', 'features', 'boxes')]
     await expect(open('boxes', twoHeads({ boxes: [1, 4], scores6: [1, 6] }, more))).rejects.toThrow(

@@ -16,7 +16,12 @@ export interface ScoresValue {
   readonly before: string | null
   /** Class names that the file itself maps indices to. */
   readonly labels: readonly string[] | null
+  /** Other outputs with several numbers in one row, of another count, that nothing tells from this one. */
+  readonly rivals: readonly string[]
 }
+
+/** A value that may hold the scores. */
+type Candidate = Omit<ScoresValue, 'rivals'>
 
 /** What else is known: the manifest's output, and the number of labels. */
 export interface OutputHints {
@@ -31,14 +36,21 @@ export function scoresValue(
   batch = 1,
 ): ScoresValue | { readonly reason: string } {
   const finder = new OutputFinder(graph, batch)
-  if (hints.output !== undefined) return finder.named(hints.output)
+  if (hints.output !== undefined) {
+    const named = finder.named(hints.output)
+    return 'reason' in named ? named : { ...named, rivals: [] }
+  }
   const detection = detects(graph)
   const found = graph.outputs.flatMap((output) => finder.candidate(output.name) ?? [])
   const candidates = found.filter(({ name }, i) => found.findIndex((other) => other.name === name) === i)
   const fitting = candidates.filter(({ count }) => fits(count, hints.labels))
   if (candidates.length === 0 || (detection !== null && fitting.length === 0))
     return { reason: `it is not a classifier: ${detection ?? finder.shapes()}` }
-  return (fitting.length > 0 ? fitting : candidates).toSorted((a, b) => rankOf(b, graph) - rankOf(a, graph))[0]!
+  const [best, ...rest] = (fitting.length > 0 ? fitting : candidates).toSorted(
+    (a, b) => rankOf(b, graph) - rankOf(a, graph),
+  ) as [Candidate, ...Candidate[]]
+  const rivals = rest.filter(({ name, count }) => count !== best.count && (count ?? 2) > 1 && !otherNames.test(name))
+  return { ...best, rivals: rivals.map(({ name }) => name) }
 }
 
 /** Whether a row of so many numbers fits so many labels; one number fits the two labels of a binary head. */
@@ -47,7 +59,7 @@ function fits(count: number | null, labels: number | undefined): boolean {
 }
 
 /** Higher for what looks more like scores: several numbers, a telling name, a vector rather than a map. */
-function rankOf({ name, count }: ScoresValue, graph: Graph): number {
+function rankOf({ name, count }: Candidate, graph: Graph): number {
   const isMany = count === null || count > 1 ? 8 : 0
   const isVector = shapeOf(graph, name)?.length === 2 ? 1 : 0
   return isMany + isVector + (goodNames.test(name) ? 2 : 0) - (otherNames.test(name) ? 4 : 0)
@@ -92,14 +104,14 @@ class OutputFinder {
   }
 
   /** The value that a manifest names. */
-  named(name: string): ScoresValue | { readonly reason: string } {
+  named(name: string): Candidate | { readonly reason: string } {
     const isThere = this.#makers.has(name) || this.#graph.outputs.some((output) => output.name === name)
     if (!isThere) return { reason: `it has no output ${name}, which its manifest names` }
     return this.candidate(name) ?? { reason: `its output ${name}, which its manifest names, holds no scores` }
   }
 
   /** What an output says about classes; null if it cannot be scores. */
-  candidate(output: string): ScoresValue | null {
+  candidate(output: string): Candidate | null {
     const { name, before, labels } = this.#behind(output)
     const value = this.#graph.values.get(name)
     const declared = this.#graph.outputs.find((each) => each.name === name)
