@@ -1,17 +1,22 @@
 // Prints the size and the start-up of each package in a folder, as docs/install.md has them:
-//   node scripts/build/sizes.mjs --packages packages [--image image] [--runs 5]
+//   node scripts/build/sizes.mjs --packages packages [--image image-amd64 --image image-arm64] [--runs 5]
 // Each package is unpacked into a folder of its own, npm's with its dependencies from the registry. Start-up is the least
-// processor time of several runs, for `gapcam --version` and for the second `gapcam classify` of one picture.
+// processor time of several runs, for `gapcam --version` and for the second `gapcam classify` of one picture; packages for
+// another processor have sizes only.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const { values } = parseArgs({
-  options: { packages: { type: 'string' }, image: { type: 'string' }, runs: { type: 'string', default: '5' } },
+  options: {
+    packages: { type: 'string' },
+    image: { type: 'string', multiple: true, default: [] },
+    runs: { type: 'string', default: '5' },
+  },
 })
 const picture = join(root, 'models/photos/bird.jpg')
 const debian = { arm64: 'arm64', x64: 'amd64' }[process.arch]
@@ -60,18 +65,23 @@ function ofNpm(folder, work) {
 }
 
 function ofDebian(folder, work) {
-  const name = readdirSync(folder).find((file) => file.endsWith(`_${debian}.deb`))
-  if (!name) return {}
-  const home = mkdtempSync(join(work, 'debian-'))
-  must('dpkg-deb', ['-x', join(folder, name), home])
-  const program = join(home, 'usr/lib/gapcam')
-  const main = join(program, 'node_modules/gapcam/dist/cli/main.js')
-  const sizes = {
-    download: statSync(join(folder, name)).size,
-    installed: bytesIn(home),
-    node: statSync(join(program, 'node')).size,
-  }
-  return { debian: { ...sizes, ...startUp(join(program, 'node'), main, home) } }
+  const files = readdirSync(folder).filter((file) => file.endsWith('.deb'))
+  const sizes = files.map((file) => {
+    const home = mkdtempSync(join(work, 'debian-'))
+    must('dpkg-deb', ['-x', join(folder, file), home])
+    const program = join(home, 'usr/lib/gapcam')
+    const main = join(program, 'node_modules/gapcam/dist/cli/main.js')
+    const installed = { installed: bytesIn(home), node: statSync(join(program, 'node')).size }
+    const isOwn = file.endsWith(`_${debian}.deb`)
+    const measured = isOwn ? startUp(join(program, 'node'), main, home) : {}
+    return [file, { download: statSync(join(folder, file)).size, ...installed, ...measured }]
+  })
+  return sizes.length === 0 ? {} : { debian: Object.fromEntries(sizes) }
+}
+
+function ofImages(folders) {
+  const sizes = folders.map((folder) => [basename(folder), { installed: statSync(join(folder, 'root.tar')).size }])
+  return sizes.length === 0 ? {} : { container: Object.fromEntries(sizes) }
 }
 
 function main() {
@@ -79,11 +89,9 @@ function main() {
   const folder = resolve(values.packages)
   const work = mkdtempSync(join(tmpdir(), 'gapcam-sizes-'))
   try {
-    const tar = values.image && join(resolve(values.image), 'root.tar')
-    const container = tar && existsSync(tar) ? { container: { installed: statSync(tar).size } } : {}
-    process.stdout.write(
-      `${JSON.stringify({ ...ofNpm(folder, work), ...ofDebian(folder, work), ...container }, null, 2)}\n`,
-    )
+    const images = ofImages(values.image.map((image) => resolve(image)))
+    const report = { ...ofNpm(folder, work), ...ofDebian(folder, work), ...images }
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

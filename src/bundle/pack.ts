@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, extname, join } from 'node:path'
 import { openClassifier, type ClassifierOptions } from '../classifier.js'
-import { fileFaultOf, GapcamError } from '../errors.js'
+import { fileFaultOf, GapcamError, writeFaultOf } from '../errors.js'
 import { loadModel } from '../model/load.js'
 import { findManifest } from '../model/metadata/manifest.js'
 import { huggingFaceFiles, type Manifest } from '../model/metadata/schema.js'
@@ -105,14 +105,25 @@ async function addModel({ model: path, name, reading }: PackOptions, files: File
   return packed
 }
 
+async function writeFiles(folder: string, files: Files): Promise<void> {
+  for (const [path, bytes] of files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await writeFile(join(folder, path), bytes)
+  }
+}
+
+function refuseTemporary(error: unknown): never {
+  throw new GapcamError('BUNDLE_NOT_KEPT', `${tmpdir()} cannot be written: ${writeFaultOf(error)}`, {
+    hint: 'A bundle is tried in a folder for temporary files. TMPDIR names another one.',
+    cause: error,
+  })
+}
+
 /** What the packed model says of the pictures. */
 async function answers(manifest: BundleManifest, files: Files, pictures: readonly string[]): Promise<GoldenPicture[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'gapcam-pack-'))
+  const folder = await mkdtemp(join(tmpdir(), 'gapcam-pack-')).catch(refuseTemporary)
   try {
-    for (const [path, bytes] of files) {
-      await mkdir(dirname(join(folder, path)), { recursive: true })
-      await writeFile(join(folder, path), bytes)
-    }
+    await writeFiles(folder, files).catch(refuseTemporary)
     await requireOwnFiles(manifest, folder)
     const classifier = await openClassifier({ model: join(folder, manifest.model) })
     try {

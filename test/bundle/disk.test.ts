@@ -51,4 +51,13 @@ describe.skipIf(!hasNamespaces)('a bundle', () => {
     expect(output).toMatch(/cannot be written: the file system is read-only/)
     expect(status).toBe(4)
   })
+
+  it('is not packed, with a sentence, where no temporary file can be written', () => {
+    const { status, output } = within(
+      `mount --bind ${state} ${state}; mount -o remount,ro,bind ${state}; export TMPDIR=${state}`,
+      'gapcam pack -o /dev/null',
+    )
+    expect(output).toContain(`${state} cannot be written: the file system is read-only\nA bundle is tried in a folder`)
+    expect(status).toBe(4)
+  })
 })
