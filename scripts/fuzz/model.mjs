@@ -99,12 +99,26 @@ function child() {
   })
 }
 
-/** Runs rounds until the time is over. A child that is silent for 30 s is ended and counts as a finding. */
+/** Seconds of the processor that a process has used, or null if it is gone. A busy machine does not add to them. */
+function processorSeconds(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Runs rounds until the time is over. A child that says nothing for 30 s of processor time, or for ten minutes, is ended and
+ * counts as a finding.
+ */
 async function parent() {
   const list = files()
   const until = Date.now() + Number(options.seconds) * 1000
   const counts = {}
   const findings = []
+  let processor = 0
   const note = (file, seed, what) => {
     findings.push(`${basename(dirname(file))}/${basename(file)}:${seed}  ${what}`)
     console.error(`found: ${file}:${seed}  ${what}`)
@@ -114,36 +128,45 @@ async function parent() {
   for (let seed = Number(options.seed); Date.now() < until; seed += count) {
     await new Promise((resolve) => {
       let last = { file: list[0], seed }
-      let timer
+      let silence = { since: Date.now(), processor: 0 }
+      let used = 0
       const running = fork(fileURLToPath(import.meta.url), [], {
         env: { ...process.env, GAPCAM_FUZZ_CHILD: '1' },
         execArgv: ['--max-old-space-size=768'],
       })
-      const watch = () => {
-        clearTimeout(timer)
-        timer = setTimeout(() => {
-          note(last.file, last.seed, 'does not end')
-          running.kill('SIGKILL')
-        }, 30_000)
-      }
+      const timer = setInterval(() => {
+        used = processorSeconds(running.pid) ?? used
+        if (used - silence.processor < 30 && Date.now() - silence.since < 600_000) return
+        note(last.file, last.seed, 'does not end')
+        running.kill('SIGKILL')
+      }, 1000)
       running.on('message', (message) => {
-        watch()
+        silence = { since: Date.now(), processor: used }
         if (message.begins) last = { file: message.begins, seed: message.seed }
         if (message.found) note(message.file, message.seed, message.found)
         if (message.outcome) counts[message.outcome] = (counts[message.outcome] ?? 0) + 1
-        if (message.hasEnded || Date.now() > until) running.kill()
+        if (message.hasEnded || Date.now() > until) {
+          used = processorSeconds(running.pid) ?? used
+          running.kill()
+        }
       })
       running.on('exit', (code, signal) => {
-        clearTimeout(timer)
+        clearInterval(timer)
+        processor += used
         if (signal !== 'SIGTERM' && signal !== 'SIGKILL') note(last.file, last.seed, `ended with ${signal ?? code}`)
         resolve()
       })
-      watch()
       running.send({ list, first: seed, count })
     })
   }
   console.log(
-    JSON.stringify({ seconds: Number(options.seconds), files: list.length, ...counts, findings: findings.length }),
+    JSON.stringify({
+      seconds: Number(options.seconds),
+      processorSeconds: Math.round(processor),
+      files: list.length,
+      ...counts,
+      findings: findings.length,
+    }),
   )
   process.exitCode = findings.length > 0 ? 1 : 0
 }

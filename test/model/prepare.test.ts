@@ -1,8 +1,9 @@
 /** Sizes that a model file leaves open. */
 import { expect, it } from 'vitest'
+import { compilePlan } from '../../src/model/compile.js'
 import { parseModel } from '../../src/model/onnx/onnx.js'
 import { prepareGraph, type PrepareOptions } from '../../src/model/prepare.js'
-import { buildModel, floats, type ModelSpec } from '../onnx-builder.js'
+import { buildModel, floats, int64, type ModelSpec } from '../onnx-builder.js'
 
 const model = (input: readonly (number | string)[]): ModelSpec => ({
   nodes: [
@@ -31,4 +32,19 @@ it('an open height without a given size is an error that names the flag', () => 
       hint: expect.stringContaining('--input-size'),
     }),
   )
+})
+
+it('a slice of a constant by a bound that is not a number is a reason against the native engine', () => {
+  const spec: ModelSpec = {
+    nodes: [
+      { op: 'Slice', inputs: ['table', 'starts', 'ends'], outputs: ['part'] },
+      { op: 'Add', inputs: ['input', 'part'], outputs: ['y'] },
+    ],
+    weights: { table: floats([4], [1, 2, 3, 4]), starts: floats([1], [NaN]), ends: int64(2) },
+    inputs: { input: [1, 2] },
+    outputs: { y: null },
+  }
+  expect(compilePlan(prepareGraph(parseModel(buildModel(spec)).graph, {}), {})).toMatchObject({
+    unsupported: [{ reason: 'a size of its result is not a number' }],
+  })
 })

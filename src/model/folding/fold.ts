@@ -18,6 +18,9 @@ export function foldNode(view: NodeView, outputs: readonly Inferred[]): readonly
   const evaluate = evaluators.get(view.node.op)
   if (!evaluate || outputs.some(({ shape }) => elementCount(shape) > maxElements)) return null
   if (view.inputs.some(({ shape }) => elementCount(shape) > maxElements)) return null
+  // The values of constants are known, and with them every size but that of NonZero's result, unless a value is NaN.
+  const isOpen = outputs.some(({ shape }) => shape.some((size) => Number.isNaN(size)))
+  if (isOpen && view.node.op !== 'NonZero') throw new Unsupported('a size of its result is not a number')
   const results = evaluate(
     view.inputs.map(({ constant }) => (constant ? numbersOf(constant) : [])),
     view,
@@ -27,7 +30,6 @@ export function foldNode(view: NodeView, outputs: readonly Inferred[]): readonly
     const { type, shape } = outputs[i]!
     if (isInteger(type) && values.some((value) => Number.isNaN(value)))
       throw new Unsupported('it computes an integer that is not a number')
-    const isOpen = shape.some((size) => Number.isNaN(size))
     return { type, shape: isOpen ? [shape[0]!, values.length / shape[0]!] : shape, bytes: encode(values, type) }
   })
 }
