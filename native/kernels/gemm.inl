@@ -22,6 +22,9 @@ struct GemmRows {
   uint32_t taps, run, last;
   size_t step;
   uint32_t skipped = 0;
+  // One run of whole vectors, which equals the step, and the rows of a tile lie beside one another:
+  // [tile of EvenTiles][vector of k][row of the tile][kLanes]. NEON alone reads this.
+  bool is_packed = false;
 
   uint32_t Depth() const { return (taps - 1) * run + last; }
 };
@@ -95,6 +98,12 @@ struct EvenTiles {
   explicit EvenTiles(uint32_t rows)
       : tiles(CeilDiv(rows, kTileRows)), size(tiles ? rows / tiles : 0), larger(rows - tiles * size) {}
   uint32_t operator[](uint32_t tile) const { return size + (tile < larger); }
+  // The tile of a row, and the first row of a tile.
+  uint32_t TileOf(uint32_t row) const {
+    const uint32_t before = larger * (size + 1);
+    return row < before ? row / (size + 1) : larger + (row - before) / size;
+  }
+  uint32_t FirstOf(uint32_t tile) const { return tile * size + Least(tile, larger); }
 };
 
 // One panel of packed weights: columns [first, first + width) of `columns`. Its bias begins at `bias`.

@@ -13,12 +13,12 @@ struct HalfSpan {
 
 // Adds a tile's products with one span of k to sums in single precision.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void AddSpan(const HalfSpan& span, uint64_t from, uint64_t step, const E* w,
+GAPCAM_INLINE void AddSpan(const HalfSpan& span, ComputeFunction compute, uint64_t from, uint64_t step, const E* w,
                            Wide (&sums)[kRows][kVectors]) {
   static const E kZeros[3 * kLanes] = {};
   V rows[kRows][kVectors];
   const NeonTiles task = {span.runs, span.taps, span.run, span.last, 0, Zero(), Zero()};
-  ComputeTiles<kRows, kVectors>(task, 1, from, step, w, kZeros, reinterpret_cast<E*>(rows), nullptr, sizeof(rows[0]));
+  compute(task, 1, from, step, w, kZeros, reinterpret_cast<E*>(rows), nullptr, sizeof(rows[0]));
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
@@ -51,6 +51,8 @@ static void SumTiles(const GemmRows& rows, uint32_t first, uint32_t tiles, const
                      const Activation& act) {
   const uint64_t step = rows.step * sizeof(E);
   const uint32_t together = Most(1, kHalfSteps / rows.run);
+  const ComputeFunction compute = ComputeOf<kRows, kVectors>(rows);
+  const size_t beside = rows.is_packed ? kRows : 1;
   for (uint32_t i = 0; i < tiles; ++i, first += kRows) {
     Wide sums[kRows][kVectors];
     for (auto& row : sums)
@@ -60,10 +62,10 @@ static void SumTiles(const GemmRows& rows, uint32_t first, uint32_t tiles, const
       const uint32_t taps = Least(together, rows.taps - t), last = t + taps == rows.taps ? rows.last : rows.run;
       const uint32_t parts = CeilDiv(last, kHalfSteps), part = CeilDiv(CeilDiv(last, parts), kLanes) * kLanes;
       for (uint32_t k = 0; k < last; k += part) {
-        const E* begin = rows.runs[t] + k;
+        const E* begin = rows.runs[t] + k * beside;
         const uint32_t length = taps > 1 ? last : Least(part, last - k);
         const HalfSpan span = {taps > 1 ? rows.runs + t : &begin, taps, taps > 1 ? rows.run : length, length};
-        AddSpan<kRows, kVectors>(span, first * step, step, w, sums);
+        AddSpan<kRows, kVectors>(span, compute, first * step, step, w, sums);
         w += (static_cast<size_t>(taps - 1) * rows.run + length) * kVectors * kLanes;
       }
     }

@@ -54,9 +54,27 @@ R"(
       .endif
     .endr
   .endm
+  // Reads two rows of a packed tile.
+  .macro pair a, b
+    ldp q\a, q\b, [x9], #32
+  .endm
+  // Reads one vector of k of each row of a packed tile.
+  .macro beside
+    .irp row, 0, 2, 4, 6
+      .if \row + 1 < %c[rows]
+        pair \row, %%(\row + 1)
+      .elseif \row < %c[rows]
+        ldr q\row, [x9], #16
+      .endif
+    .endr
+  .endm
   // Multiplies one group of k.
   .macro groups
-    each group
+    .if %c[packed]
+      beside
+    .else
+      each group
+    .endif
     .irp j, 0, 4, 8, 12, 16, 20
       .if \j < %c[lanes] * %c[vectors]
         ldp q7, q8, [%[w]], #32
@@ -130,7 +148,9 @@ R"(
 2:
   ldr x9, [%[run]], #8
   add x9, x9, %[from]
-  each address
+  .if %c[packed] == 0
+    each address
+  .endif
   ldp %[k], %[rest], [%[task], #16]
   subs %[taps], %[taps], #1
   csel %[rest], %[rest], %[k], eq
@@ -178,7 +198,7 @@ R"(
   subs %[tiles], %[tiles], #1
   b.ne 1b
 
-  .irp name, each, groups, columns, load, store, fused, product, begin, address, group, single
+  .irp name, each, pair, beside, groups, columns, load, store, fused, product, begin, address, group, single
     .purgem \name
   .endr
   .irp name, addition, above, below, add_residual, raise, lower, finish

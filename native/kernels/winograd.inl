@@ -26,6 +26,7 @@ class ConvWinograd final : public Op, public Placed {
   uint32_t block, blocks;         // tiles that are transformed and multiplied together, and such blocks of a picture
   uint32_t chunk_panels, chunks;  // panels of output channels of one unit, and such units of a block
   uint32_t row;                   // floats of one tile at one position: the input channels, padded to whole vectors
+  bool is_packed;                 // tiles that are multiplied together lie beside one another: GemmRows::is_packed
   E* shared;  // V of all blocks, written in the first of two phases; null if each block has only one unit
 
   uint32_t Phases() const override { return shared ? 2 : 1; }
@@ -45,9 +46,7 @@ class ConvWinograd final : public Op, public Placed {
     for (uint32_t unit = first; unit < last; ++unit) {
       if (shared && phase == 0) {
         const uint32_t image = unit / tiles, tile = unit % tiles;
-        TransformInput(
-            image, tile,
-            shared + (static_cast<size_t>(image) * blocks + tile / block) * BlockFloats() + tile % block * row);
+        TransformInput(image, tile, shared + (static_cast<size_t>(image) * blocks + tile / block) * BlockFloats());
       } else {
         RunBlock(unit / chunks / blocks, unit / chunks % blocks, unit % chunks, static_cast<E*>(scratch));
       }
@@ -60,60 +59,67 @@ class ConvWinograd final : public Op, public Placed {
     const E* v = shared ? shared + (static_cast<size_t>(image) * blocks + index) * BlockFloats() : scratch;
     E* products = shared ? scratch : scratch + BlockFloats();
     if (!shared) {
-      for (uint32_t t = 0; t < count; ++t) TransformInput(image, first + t, scratch + t * row);
+      for (uint32_t t = 0; t < count; ++t) TransformInput(image, first + t, scratch);
     }
     const uint32_t n_end = Least((chunk + 1) * chunk_panels * kPanel, s.features);
     for (uint32_t n = chunk * chunk_panels * kPanel; n < n_end; n += kPanel) {
       const uint32_t width = PanelWidth(s.features, n);
       MultiplyPositions(v, count, weights + static_cast<size_t>(n) * kPositions * s.channels, width, products);
-      for (uint32_t lane = 0; lane < width && n + lane < s.features; lane += kLanes) {
-        Wide sum = WideZero();
-        for (uint32_t t = 0; t < count; ++t)
-          sum = WideAdd(sum, TransformOutput(image, first + t, products + t * kPanel + lane, n + lane));
-        const int lanes = static_cast<int>(Least(kLanes, s.features - n - lane));
-        const float area = static_cast<float>(s.out_height * s.out_width);
-        if (pooled) WideStoreQuotient(pooled + static_cast<size_t>(image) * s.features + n + lane, sum, area, lanes);
-      }
+      const uint32_t end = Least(n + width, s.features);
+      Wide sums[kPanel / kLanes];
+      for (Wide& sum : sums) sum = WideZero();
+      for (uint32_t t = 0; t < count; ++t) TransformOutput(image, first + t, products + t * kPanel, n, end, sums);
+      if (!pooled) continue;
+      const float area = static_cast<float>(s.out_height * s.out_width);
+      float* to = pooled + static_cast<size_t>(image) * s.features;
+      for (uint32_t at = n; at < end; at += kLanes)
+        WideStoreQuotient(to + at, sums[(at - n) / kLanes], area, static_cast<int>(Least(kLanes, end - at)));
     }
   }
 
-  // Writes V of one tile: one row per position, positions block * row floats apart.
+  // Writes V of one tile to its block: one row per position, positions block * row floats apart.
   void TransformInput(uint32_t image, uint32_t tile, E* v) const {
+    const uint32_t index = tile % block;
+    size_t beside = 1, begin = static_cast<size_t>(index) * row;
+    if (is_packed) {
+      const EvenTiles even(Least(block, tiles - (tile - index)));
+      const uint32_t together = even.TileOf(index), first = even.FirstOf(together);
+      beside = even[together], begin = static_cast<size_t>(first) * row + (index - first) * kLanes;
+    }
     const int64_t top = static_cast<int64_t>(tile / tiles_x) * kOut - p.pad_top,
                   left = static_cast<int64_t>(tile % tiles_x) * kOut - p.pad_left;
-    const E* from[kPositions];
+    const E* from[kIn][kIn];  // by column and row, so that the pixels of a column are found in pairs
     for (int i = 0; i < kIn; ++i) {
       for (int j = 0; j < kIn; ++j) {
         const bool is_inside = top + i >= 0 && top + i < s.height && left + j >= 0 && left + j < s.width;
-        from[i * kIn + j] =
-            is_inside ? x + ((static_cast<size_t>(image) * s.height + (top + i)) * s.width + (left + j)) * s.channels
-                      : zeros;
+        from[j][i] = is_inside
+                         ? x + ((static_cast<size_t>(image) * s.height + (top + i)) * s.width + (left + j)) * s.channels
+                         : zeros;
       }
     }
     const size_t step = static_cast<size_t>(block) * row;
     for (uint32_t c = 0; c < s.channels; c += kLanes) {
       const int count = static_cast<int>(Least(kLanes, s.channels - c));
       // Kept in memory: no processor has a register for each position.
-      E half[kIn][kIn][kLanes];
+      E half[kIn][kIn][kLanes];  // by column and row, so that a column is stored in pairs
 #pragma GCC unroll 6
       for (int j = 0; j < kIn; ++j) {
         V d[kIn], t[kIn];
 #pragma GCC unroll 6
-        for (int i = 0; i < kIn; ++i)
-          d[i] = count == kLanes ? Load(from[i * kIn + j] + c) : LoadN(from[i * kIn + j] + c, count);
+        for (int i = 0; i < kIn; ++i) d[i] = count == kLanes ? Load(from[j][i] + c) : LoadN(from[j][i] + c, count);
         F::Input(d, t);
 #pragma GCC unroll 6
-        for (int i = 0; i < kIn; ++i) Store(half[i][j], t[i]);
+        for (int i = 0; i < kIn; ++i) Store(half[j][i], t[i]);
       }
-      E* to = v + c;
+      E* to = v + begin + c * beside;
 #pragma GCC unroll 6
       for (int i = 0; i < kIn; ++i) {
         V d[kIn], t[kIn];
 #pragma GCC unroll 6
-        for (int j = 0; j < kIn; ++j) d[j] = Load(half[i][j]);
+        for (int j = 0; j < kIn; ++j) d[j] = Load(half[j][i]);
         F::Input(d, t);
 #pragma GCC unroll 6
-        for (int j = 0; j < kIn; ++j, to = Pinned(to + step)) Store(to, t[j]);
+        for (int j = 0; j < kIn; j += 2, to = Pinned(to + 2 * step)) Store(to, t[j]), Store(to + step, t[j + 1]);
       }
     }
   }
@@ -126,42 +132,54 @@ class ConvWinograd final : public Op, public Placed {
     for (int position = 0; position < kPositions; ++position, w += floats) {
       const E* from = v + static_cast<size_t>(position) * block * row;
       const GemmOut out = {products + static_cast<size_t>(position) * block * kPanel, nullptr, nullptr, kPanel};
-      MultiplyPanel({&from, 1, s.channels, s.channels, row}, even, {w, zeros, 0, width, width, true}, out, none,
-                    w + floats, share);
+      MultiplyPanel({&from, 1, s.channels, s.channels, row, 0, is_packed}, even, {w, zeros, 0, width, width, true}, out,
+                    none, w + floats, share);
     }
   }
 
-  // Writes one vector of output channels of one tile, from feature n on. Positions of `products` are block * kPanel
-  // floats apart. Returns the sum over the tile's pixels.
-  Wide TransformOutput(uint32_t image, uint32_t tile, const E* products, uint32_t n) const {
+  // Writes the features [n, end) of one tile, the columns of a panel. A pooled picture adds the sums over the tile's
+  // pixels to `sums`, one for each vector of features.
+  void TransformOutput(uint32_t image, uint32_t tile, const E* products, uint32_t n, uint32_t end, Wide* sums) const {
+    const uint32_t oy = tile / tiles_x * kOut, ox = tile % tiles_x * kOut;
+    const uint32_t rows = Least(kOut, s.out_height - oy), columns = Least(kOut, s.out_width - ox);
+    const bool is_inside = rows == kOut && columns == kOut && y && !pooled;
+    size_t at = ((static_cast<size_t>(image) * s.out_height + oy) * s.out_width + ox) * s.features + n;
+    for (; n < end; n += kLanes, at += kLanes, products += kLanes, ++sums) {
+      V t[kOut][kOut];
+      OutputTile(products, bias + n, t);
+      if (__builtin_expect(is_inside && n + kLanes <= s.features, true))
+        StoreTile(t, at);
+      else
+        *sums = WideAdd(*sums, StorePart(t, at, rows, columns, s.features - n));
+    }
+  }
+
+  // Computes the results of one tile for one vector of features. Positions of `products` are block * kPanel floats apart.
+  GAPCAM_MEMBER void OutputTile(const E* products, const E* shift_at, V (&t)[kOut][kOut]) const {
     const size_t step = static_cast<size_t>(block) * kPanel;
     V half[kOut][kIn];
 #pragma GCC unroll 6
     for (int j = 0; j < kIn; ++j) {
-      V m[kIn], t[kOut];
+      V m[kIn], column[kOut];
+      const E* from = products + j * step;
 #pragma GCC unroll 6
-      for (int i = 0; i < kIn; ++i) m[i] = Load(products + (i * kIn + j) * step);
-      F::Output(m, t);
+      for (int i = 0; i < kIn; i += 2, from = Pinned(from + 2 * kIn * step))
+        m[i] = Load(from), m[i + 1] = Load(from + kIn * step);
+      F::Output(m, column);
 #pragma GCC unroll 6
-      for (int i = 0; i < kOut; ++i) half[i][j] = t[i];
+      for (int i = 0; i < kOut; ++i) half[i][j] = column[i];
     }
-    const V shift = Load(bias + n);
-    V t[kOut][kOut];
+    const V shift = Load(shift_at);
 #pragma GCC unroll 6
     for (int i = 0; i < kOut; ++i) {
       F::Output(half[i], t[i]);
 #pragma GCC unroll 6
       for (int j = 0; j < kOut; ++j) t[i][j] += shift;
     }
-    const uint32_t oy = tile / tiles_x * kOut, ox = tile % tiles_x * kOut;
-    const size_t at = ((static_cast<size_t>(image) * s.out_height + oy) * s.out_width + ox) * s.features + n;
-    const bool is_whole = oy + kOut <= s.out_height && ox + kOut <= s.out_width && n + kLanes <= s.features;
-    if (__builtin_expect(is_whole && y && !pooled, true)) return StoreTile(t, at), WideZero();
-    return StorePart(t, at, Least(kOut, s.out_height - oy), Least(kOut, s.out_width - ox), s.features - n);
   }
 
   // Ends a tile that lies in the picture as a whole: adds the residual, applies the activation and stores.
-  void StoreTile(V (&t)[kOut][kOut], size_t at) const {
+  GAPCAM_MEMBER void StoreTile(V (&t)[kOut][kOut], size_t at) const {
     const size_t line = static_cast<size_t>(s.out_width) * s.features;
 #pragma GCC unroll 6
     for (int i = 0; i < kOut; ++i) {
@@ -222,6 +240,7 @@ static const Op* MakeConvWinograd(const StepRef& step, Allocator& memory, const 
   op->pooled = FloatsOf(OutputAt(step, 1));
   op->act = MakeActivation(op->p.activation, op->p.a, op->p.b);
   op->row = CeilDiv(op->s.channels, kLanes) * kLanes;
+  op->is_packed = kIsNeon && op->s.channels % kLanes == 0;
   op->tiles_x = CeilDiv(op->s.out_width, F::kOut);
   op->tiles = op->tiles_x * CeilDiv(op->s.out_height, F::kOut);
   ChooseWinogradUnits(op, step.cache_bytes);
