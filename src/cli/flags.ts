@@ -44,9 +44,12 @@ export const flagOf = (key: string): string => flags[key] ?? ''
 
 const descriptionOf = (key: string): string => configKeys().find((entry) => entry.key === key)?.description ?? ''
 
-/** Adds the flag of one key. */
+/** Adds the flag of one key. A `--no-` flag says what it ends, without what that is good for. */
 export function addFlag(command: Command, key: string): Command {
-  return command.addOption(new Option(flags[key]!, descriptionOf(key)))
+  const [flag, description] = [flags[key]!, descriptionOf(key)]
+  return command.addOption(
+    new Option(flag, flag.startsWith('--no-') ? `do not ${description.split(',')[0]}` : description),
+  )
 }
 
 /** Adds the flags of `keys` (default: all), --config and --set. */
