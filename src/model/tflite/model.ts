@@ -7,7 +7,7 @@ import { GapcamError } from '../../errors.js'
 import { elementBytes, elementCount, type TensorType } from '../../tensor.js'
 import { Table } from './flatbuffer.js'
 import { denseBytes } from './sparse.js'
-import { customOperator, lastOldCode, operatorNames, tensorTypes } from './schema.js'
+import { customOperator, lastOldCode, operatorNames, otherTypes, tensorTypes } from './schema.js'
 
 /** `real = scale · (quantized - zeroPoint)`, with one value for the tensor or one for each index along `axis`. */
 export interface Quantization {
@@ -99,7 +99,13 @@ function readTensor(table: Table, index: number, buffers: readonly Uint8Array[])
   const typeCode = table.byte(1)
   const type = tensorTypes[typeCode]
   if (!type)
-    throw new GapcamError('MODEL_UNSUPPORTED', `tensor ${name} has TFLite type ${typeCode}, which gapcam does not read`)
+    throw new GapcamError(
+      'MODEL_UNSUPPORTED',
+      `tensor ${name} holds ${otherTypes[typeCode] ?? `elements of TFLite type ${typeCode}`}, which gapcam does not read`,
+      {
+        hint: 'Export the model as ONNX, or as TFLite with float32 or int8 tensors. gapcam runs networks for pictures only.',
+      },
+    )
   const shape = table.ints(0)
   if (shape.some((size) => size < 0) || elementCount(shape) > maxElements)
     throw new GapcamError('MODEL_INVALID', `tensor ${name} claims the shape [${shape.join(', ')}]`)

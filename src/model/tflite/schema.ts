@@ -25,6 +25,17 @@ export const tensorTypes: readonly (TensorType | undefined)[] = [
   'uint16',
 ]
 
+/** The types that are not read, by number, for the sentence of a refusal. */
+export const otherTypes: Readonly<Record<number, string>> = {
+  5: 'text',
+  8: 'complex numbers',
+  11: 'complex numbers',
+  13: 'a resource',
+  14: 'a variant',
+  17: '4-bit integers',
+  18: 'bfloat16',
+}
+
 /** BuiltinOperator by number. The list ends where image networks need no more. */
 export const operatorNames =
   `ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE EMBEDDING_LOOKUP FLOOR

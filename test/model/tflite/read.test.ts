@@ -66,6 +66,14 @@ describe('readTflite', () => {
     ])
   })
 
+  it.each([
+    [8, 'tensor a holds complex numbers'],
+    [99, 'tensor a holds elements of TFLite type 99'],
+  ])('refuses tensors of the type %i in a sentence', (type, sentence) => {
+    const bytes = tfliteModel({ tensors: [{ name: 'a', type, shape: [1] }], operators: [], inputs: [0], outputs: [0] })
+    expect(() => readTflite(bytes)).toThrow(sentence)
+  })
+
   it('refuses a tensor whose data does not fit its shape', () => {
     const [picture, first, ...rest] = small.tensors
     const tensors = [picture!, { ...first!, shape: [2, 3, 3, 4] }, ...rest]

@@ -159,7 +159,8 @@ export function flatbuffer(root: TableFields, identifier: string): Uint8Array {
 
 export interface TensorSpec {
   readonly name: string
-  readonly type?: TensorType
+  /** Or the number of one that gapcam does not read. */
+  readonly type?: TensorType | number
   readonly shape: readonly number[]
   readonly signature?: readonly number[]
   readonly data?: Float32Array | Int32Array | Int8Array | Uint8Array
@@ -237,7 +238,7 @@ export function tfliteModel({ tensors, operators, inputs, outputs, metadata = {}
   const ops = [...new Set(operators.map(({ op }) => op))]
   const tensorTables = tensors.map(({ name, type = 'float32', shape, signature, data, sparsity, ...numbers }) => ({
     0: { ints: shape },
-    1: { byte: tensorTypes.indexOf(type) },
+    1: { byte: typeof type === 'number' ? type : tensorTypes.indexOf(type) },
     2: { int: data ? add(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) : 0 },
     3: { text: name },
     4: quantizationOf(numbers),
