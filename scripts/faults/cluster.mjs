@@ -187,7 +187,10 @@ try {
   })
   for (const row of options.rows.split(',')) {
     const result = await rows[row]().catch((error) => ({ error: error.message }))
-    console.log(options.json ? JSON.stringify({ row, ...result }) : `${row}: ${JSON.stringify(result)}`)
+    // Of members that ended at their start, so far.
+    const restarts = cluster.members.reduce((sum, member) => sum + member.restarts, 0)
+    const report = { ...result, restarts }
+    console.log(options.json ? JSON.stringify({ row, ...report }) : `${row}: ${JSON.stringify(report)}`)
   }
 } finally {
   await cluster.close()

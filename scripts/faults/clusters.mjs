@@ -89,6 +89,8 @@ class Member {
   #arguments
   #child = null
   #errors = ''
+  /** How often it ended at its start, and was started again as a service manager does. */
+  restarts = 0
 
   constructor(program, given, port) {
     this.#program = program
@@ -108,12 +110,16 @@ class Member {
     this.#child.on('error', (error) => (this.#errors += error.message))
   }
 
-  /** Waits until the member takes connections of MQTT. */
+  /** Waits until the member takes connections of MQTT. One that ends is started again after a second. */
   async answers() {
     const endMs = performance.now() + 60_000
     while (!(await answers(this.port))) {
-      if (!this.isAlive || performance.now() > endMs)
-        throw new Error(`${this.#program} does not start:\n${this.#errors}`)
+      if (performance.now() > endMs) throw new Error(`${this.#program} does not start:\n${this.#errors}`)
+      if (!this.isAlive) {
+        this.restarts++
+        await pause(1000)
+        this.spawn()
+      }
       await pause(50)
     }
   }
