@@ -2,7 +2,7 @@
 //
 //   node scripts/faults/cluster.mjs nats|rmqtt PROGRAM [--rows retained,sessions,shared,events] [--kills 10] [--json]
 //
-// PROGRAM: `go install github.com/nats-io/nats-server/v2@v2.15.0` makes nats-server, `cargo install rmqttd` makes rmqttd.
+// PROGRAM: `go install github.com/nats-io/nats-server/v2@v2.15.3` makes nats-server, `cargo install rmqttd --locked` rmqttd.
 // Prints a row for each question. The events are gapcam's own publisher with application acknowledgements; it and the
 // consumer reach the cluster through a balancer, which stands for the one that a site would have.
 import { parseArgs } from 'node:util'

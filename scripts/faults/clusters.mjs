@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { answers, freePort, pause, temporaryFolder } from './parts.mjs'
+import { answers, pause, temporaryFolder } from './parts.mjs'
 
 const size = 3
 
@@ -54,6 +54,25 @@ leader_id = 0
   },
 }
 
+/**
+ * A free port below those that the system gives to outgoing connections. Members call each other without end: while one is dead a
+ * call to its port could take that very port.
+ */
+async function memberPort() {
+  for (;;) {
+    const server = createServer().listen(20_000 + Math.floor(Math.random() * 12_000), '127.0.0.1')
+    const isFree = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ]).catch(() => false)
+    if (!isFree) continue
+    const { port } = server.address()
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}
+
 const others = (ports, at) => ports.filter((_, i) => i !== at)
 
 export const clusterKinds = Object.keys(kinds)
@@ -63,7 +82,7 @@ export async function startCluster(kind, program) {
   const { folder, remove } = temporaryFolder()
   const ports = []
   for (let at = 0; at < size; at++)
-    ports.push({ mqtt: await freePort(), own: await freePort(), peers: await freePort() })
+    ports.push({ mqtt: await memberPort(), own: await memberPort(), peers: await memberPort() })
   const members = ports.map(({ mqtt }, at) => {
     const own = join(folder, `${at}`)
     const files = Object.entries(kinds[kind].files({ at, ports, folder: own }))
@@ -110,9 +129,12 @@ class Member {
     this.#child.on('error', (error) => (this.#errors += error.message))
   }
 
-  /** Waits until the member takes connections of MQTT. One that ends is started again after a second. */
+  /**
+   * Waits until the member takes connections of MQTT. One that ends is started again after a second: rmqttd cannot have its own
+   * port for a minute after a kill.
+   */
   async answers() {
-    const endMs = performance.now() + 60_000
+    const endMs = performance.now() + 150_000
     while (!(await answers(this.port))) {
       if (performance.now() > endMs) throw new Error(`${this.#program} does not start:\n${this.#errors}`)
       if (!this.isAlive) {
