@@ -66,7 +66,7 @@ for (const [name, fourcc] of [
   await toTheEnd(name, [...run, '--frames', '5'])
 }
 
-// Three zones of one camera, and one look of each. They need less than the size that is wanted.
+// Three zones of one camera, and one look of each.
 const zones = [
   { id: 'gate', region: { x: 0, y: 0, w: 0.5, h: 1 } },
   { id: 'bin', region: { x: 0.5, y: 0, w: 0.5, h: 0.5 }, trigger: 'motion' },
@@ -91,7 +91,7 @@ writeFileSync(
     page: { enabled: false },
     mqtt: { broker: 'none' },
     policy: { threshold: 0, hysteresis: 0, margin: 0, consecutive: 1 },
-    cameras: [{ id: 'cam0', source: `v4l2://${device}`, width: 1280, height: 720, zones }],
+    cameras: [{ id: 'cam0', source: `v4l2://${device}`, zones }],
   }),
 )
 await toTheEnd('zones', ['run', '--config', file, '--json', '--frames', '12'])
@@ -167,3 +167,12 @@ const after = await camera.next(signal)
 after.release()
 tell('held', { warning, refusal, seqs, next: after.seq, dropped: camera.dropped })
 await camera.close()
+
+// A zone that needs less than the size that is wanted.
+const small = openV4l2(device, {
+  width: 1280,
+  height: 720,
+  needs: () => [{ width: 224, height: 224, resize: 'contain', roi: { x: 0, y: 0, width: 0.5, height: 0.5 } }],
+})
+tell('smallest', await small.open(signal))
+await small.close()
