@@ -70,8 +70,14 @@ export function detectByMaps(classifier: Classifier, options: MapsOptions = maps
   if ('reason' in classifier.heat)
     throw new GapcamError('MODEL_UNSUPPORTED', `model ${classifier.path}: detect: maps: ${classifier.heat.reason}`)
   const labels = [...classifier.labels, nothingLabel]
+  // The looks at parts come after the one at the whole picture, of which the embedding is.
+  const { embedding } = classifier
+  let vector: Float32Array | null = null
+  const onWhole = (): void => {
+    if ('read' in embedding) vector = embedding.read()
+  }
   const view: Classifier['view'] = (wanted, topK = 5) =>
-    new MapsView(classifier, { ...options, labels, topK }, wanted ?? {})
+    new MapsView(classifier, { ...options, labels, topK, onWhole }, wanted ?? {})
   let whole: ClassifierView | null = null
   return {
     ...classifier,
@@ -79,7 +85,7 @@ export function detectByMaps(classifier: Classifier, options: MapsOptions = maps
     task: 'detect',
     taskSentence: 'detect: regions of class maps, asked for',
     heat: { reason: 'a model that is to detect has none' },
-    embedding: { reason: 'with detect: maps the last look is at a part of the picture' },
+    embedding: 'read' in embedding ? { ...embedding, read: () => vector ?? embedding.read() } : embedding,
     view,
     classify: (frame) => (whole ??= view()).classify(frame),
     close: () => Promise.resolve(whole?.close()),
@@ -89,6 +95,8 @@ export function detectByMaps(classifier: Classifier, options: MapsOptions = maps
 interface ViewOptions extends MapsOptions {
   readonly labels: readonly string[]
   readonly topK: number
+  /** The whole picture was looked at, and its parts were not yet. */
+  readonly onWhole: () => void
 }
 
 /** Looks at frames in one fixed way; see `ClassifierView`. */
@@ -123,6 +131,7 @@ class MapsView implements ClassifierView {
     const first = await this.#whole.classify(frame, { ...hooks, onPixelsRead: () => undefined })
     try {
       if (!first.ok) return first
+      this.#options.onWhole()
       const start = performance.now()
       const boxes = await this.#boxes(frame, first.prediction)
       const { timings } = first.prediction

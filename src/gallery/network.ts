@@ -10,6 +10,7 @@ import { asModel } from '../model/in-memory.js'
 import { loadModel } from '../model/load.js'
 import { findManifest } from '../model/metadata/manifest.js'
 import { manifestMetadata, modelStem, type Manifest } from '../model/metadata/schema.js'
+import { takesClips } from '../model/metadata/video.js'
 import { serializeModel } from '../model/onnx/serialize.js'
 import type { LoadedModel } from '../model/onnx/onnx.js'
 import { prepareGraph } from '../model/prepare.js'
@@ -49,6 +50,12 @@ const parts: readonly (Region | undefined)[] = [
 /** Opens a network. Rejects with MODEL_* for one that has neither an `embedding` in its manifest nor a mean over a feature map. */
 export async function openGalleryNetwork(path: string, engine: EngineOptions): Promise<GalleryNetwork> {
   const model = await loadModel(path)
+  if (takesClips(model.graph))
+    throw new GapcamError(
+      'MODEL_UNSUPPORTED',
+      `model ${path} looks at clips, and a gallery knows its names by single pictures`,
+      { hint: 'Name a network over pictures. gapcam teach teaches states on a network over clips.' },
+    )
   const { manifest } = await findManifest(model)
   const pixels = await specOf(path, engine)
   const { graph, source } = sourceIn(model, manifest, pixels)

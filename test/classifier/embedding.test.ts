@@ -97,8 +97,16 @@ it('says why there is none', async () => {
   const outputs = { boxes: { shape: [1, 2, 6], values: [0, 0, 9, 9, 0.5, 0, 0, 0, 0, 0, 0, 0] } }
   const detector = await openDetector({ outputs, manifest: 'labels: [cat]\n' }, { embedding: true })
   expect(detector.embedding).toMatchObject({ reason: expect.stringContaining('write embedding: { output: NAME') })
-  const byMaps = detectByMaps(await open({ model: gap, heat: true, embedding: true }))
-  expect(byMaps.embedding).toMatchObject({ reason: expect.stringContaining('detect: maps') })
+})
+
+it('with detect: maps is that of the whole picture, whatever was looked at after it', async () => {
+  const classifier = await open({ model: gap, heat: true, embedding: true })
+  const byMaps = detectByMaps(classifier)
+  const seen = await vectorOf(byMaps)
+  const view = classifier.view(byMaps.view().spec)
+  await view.classify(frameOf(await decodeFile(cat)))
+  view.close()
+  expect(seen).toEqual('read' in classifier.embedding && classifier.embedding.read())
 })
 
 it('is in messages as 16-bit floats in base64', () => {

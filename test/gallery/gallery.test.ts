@@ -137,6 +137,15 @@ describe('a gallery', () => {
   })
 })
 
+it('a network over clips is refused with the reason', async () => {
+  const gallery = new Gallery(root, 'clips', { model: join(projectRoot, 'models/clips.onnx'), engine: { threads: 1 } })
+  await expect(gallery.enrol('one', await flags(0, 1))).rejects.toMatchObject({
+    code: 'MODEL_UNSUPPORTED',
+    message: expect.stringContaining('looks at clips, and a gallery knows its names by single pictures'),
+  })
+  await gallery.close()
+})
+
 it('a damaged record is refused in one sentence, and nothing is overwritten', async () => {
   const gallery = open('damaged')
   await gallery.enrol('one', await flags(0, 1))
