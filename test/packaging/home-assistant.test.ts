@@ -1,7 +1,7 @@
 /**
  * The Home Assistant app: its config.yaml follows the Supervisor's documented keys and option types (checked here by our own
- * reading of the documentation, since its schema is in no package; packaging/home-assistant/README.md names the linter), and
- * its program makes the configuration and forwards ingress.
+ * reading of the documentation, since its schema is in no package; the README of the app's folder names the linter), and its
+ * program makes the configuration and forwards ingress.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
