@@ -81,12 +81,20 @@ const dependencyLines = [
   'StartLimitIntervalSec=0',
 ]
 
+/**
+ * Leaves the mark by which the next start knows that the program hung (`hangFileOf`): a program that is stopped as a whole
+ * cannot leave it by itself.
+ */
+const markHang =
+  `ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = watchdog || exit 0; ` +
+  `for folder in "$$STATE_DIRECTORY"/*/bundles; do test ! -d "$$folder" || : > "$$folder/hung"; done'`
+
 /** How the service starts, reports progress, is restarted and stops. */
 function processLines({ node, program, args, credentials, canNotify, watchdogS }: UnitOptions): string[] {
   return [
     '[Service]',
     ...(canNotify
-      ? ['Type=notify', 'NotifyAccess=main', `WatchdogSec=${watchdogS}`, 'WatchdogSignal=SIGKILL']
+      ? ['Type=notify', 'NotifyAccess=main', `WatchdogSec=${watchdogS}`, 'WatchdogSignal=SIGKILL', markHang]
       : ['# Without the native addon gapcam cannot notify systemd, so there is no watchdog.', 'Type=exec']),
     `ExecStart=${[node, program, ...args].map(word).join(' ')}`,
     'ExecReload=kill -HUP $MAINPID',

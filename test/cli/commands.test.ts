@@ -263,7 +263,7 @@ it('gapcam cameras and profile say at which size pictures of a configured camera
     const sizes = { full: { width: 1280, height: 720 }, decoded: { width: 320, height: 180 } }
     const cameras = await run(['cameras', '--config', file, '--json'])
     expect(cameras.status, cameras.stderr).toBe(0)
-    expect(jsonLines(cameras.stdout)).toContainEqual({ camera: 'yard', ...sizes })
+    expect(jsonLines(cameras.stdout)).toContainEqual({ camera: 'yard', ...sizes, bySource: false })
     const profile = await run(['profile', '--config', file, '--frames', '3', '--seconds', '0.1', '--json'])
     expect(profile.status, profile.stderr).toBe(0)
     expect(JSON.parse(profile.stdout)).toMatchObject({ decoded: { yard: sizes } })

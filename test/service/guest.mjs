@@ -2,6 +2,7 @@
 // systemd.test.ts looks at them.
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -131,11 +132,16 @@ tell('main thread held', {
 })
 tell('up again', await until(isUp(1)))
 
+// The running node takes its mark at its next start; that of a node that does not run stays.
+const idle = '/var/lib/private/gapcam/idle/bundles'
+mkdirSync(idle, { recursive: true })
+spawnSync('chown', ['-R', '--reference=/var/lib/private/gapcam/belt', dirname(idle)])
 const stopped = show('MainPID').MainPID
 process.kill(Number(stopped), 'SIGSTOP')
 tell('process stopped', {
   ...(await until(({ MainPID }) => MainPID !== stopped, 90)),
   journal: journal(/Watchdog timeout|watchdog/i),
+  marks: readdirSync(idle),
 })
 tell('up after that', await until(isUp(2)))
 

@@ -86,7 +86,7 @@ describe.runIf(canRun)('under systemd (needs root, overlayfs and cgroup v2)', ()
       journal: [expect.stringContaining('the main thread has hung')],
     })
     expect(scene('up again')).toMatchObject({ SubState: 'running' })
-    expect(scene('process stopped')).toMatchObject({ Result: 'watchdog' })
+    expect(scene('process stopped')).toMatchObject({ Result: 'watchdog', marks: ['hung'] })
     expect(scene('up after that')).toMatchObject({ SubState: 'running' })
   })
 
